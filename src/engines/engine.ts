@@ -1,0 +1,47 @@
+import type * as tfjs from '@tensorflow/tfjs-core';
+
+export const ENGINE_NAMES = ['tensorflow', 'wasm'] as const;
+export type EngineName = (typeof ENGINE_NAMES)[number];
+
+/** A started engine: what executes tensors. One a process. */
+export interface Engine {
+  readonly name: EngineName;
+  /** TensorFlow.js's core, set to this engine's backend. */
+  readonly tf: typeof tfjs;
+  /** The native backend for direct calls of TensorFlow operations; null on engines without native code. */
+  readonly native: NativeBackend | null;
+  readonly device: 'cpu' | 'gpu';
+  /** Library versions, by name ("TensorFlow", "TensorFlow.js", …). */
+  readonly versions: Readonly<Record<string, string>>;
+}
+
+/** The part of tfjs-node's backend that the native kernels call. */
+export interface NativeBackend {
+  readonly binding: NativeBinding;
+  executeSingleOutput(name: string, attributes: OperationAttribute[], inputs: tfjs.Tensor[]): tfjs.Tensor;
+  executeMultipleOutputs(
+    name: string,
+    attributes: OperationAttribute[],
+    inputs: tfjs.Tensor[],
+    outputs: number,
+  ): tfjs.Tensor[];
+}
+
+/** One attribute of a TensorFlow operation, as the binding takes it. */
+export interface OperationAttribute {
+  readonly name: string;
+  readonly type: number;
+  readonly value: number | boolean | string | readonly number[];
+}
+
+/** Constants of the TensorFlow C API that the binding exports. */
+export interface NativeBinding {
+  readonly TF_FLOAT: number;
+  readonly TF_INT32: number;
+  readonly TF_ATTR_STRING: number;
+  readonly TF_ATTR_INT: number;
+  readonly TF_ATTR_FLOAT: number;
+  readonly TF_ATTR_BOOL: number;
+  readonly TF_ATTR_TYPE: number;
+  readonly TF_Version: string;
+}

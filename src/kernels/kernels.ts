@@ -1,0 +1,124 @@
+import type { Tensor, Tensor1D, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
+
+/** Symmetric padding, the same stride and dilation in both axes, as the published models use them. */
+export interface ConvolutionGeometry {
+  readonly stride: number;
+  readonly dilation: number;
+  readonly padding: number;
+}
+
+/** Outputs of batch normalisation in training mode. `mean` and `variance` are those of the batch, over N, H and W. */
+export interface BatchNormStatistics {
+  readonly mean: Tensor1D;
+  /** Biased (divided by N·H·W): what normalises. */
+  readonly variance: Tensor1D;
+}
+
+export interface MomentumStep {
+  readonly learningRate: number;
+  readonly momentum: number;
+  readonly weightDecay: number;
+}
+
+/**
+ * The tensor operations of the networks, forward and backward apart. Tensors are float32, NHWC; filters HWIO
+ * ([height, width, input channels, output channels]).
+ *
+ * Ownership: a kernel never disposes its inputs, and returns tensors that the caller owns. It leaves no other tensor behind.
+ */
+export interface Kernels {
+  /** [N,H,W,I] ∗ [kh,kw,I,O] → [N,H′,W′,O] with H′ = ⌊(H + 2·padding − dilation·(kh − 1) − 1)/stride⌋ + 1. */
+  convolution(x: Tensor4D, filter: Tensor4D, geometry: ConvolutionGeometry): Tensor4D;
+  /** Gradient with respect to the convolution's input, of shape `inputShape`. */
+  convolutionInputGradient(
+    gradient: Tensor4D,
+    filter: Tensor4D,
+    inputShape: readonly [number, number, number, number],
+    geometry: ConvolutionGeometry,
+  ): Tensor4D;
+  /** Gradient with respect to the filter, of shape `filterShape`. */
+  convolutionFilterGradient(
+    gradient: Tensor4D,
+    x: Tensor4D,
+    filterShape: readonly [number, number, number, number],
+    geometry: ConvolutionGeometry,
+  ): Tensor4D;
+  /** Convolution, plus bias, plus ReLU where `relu`: inference with batch norm folded in. */
+  convolutionBias(
+    x: Tensor4D,
+    filter: Tensor4D,
+    bias: Tensor1D,
+    geometry: ConvolutionGeometry,
+    relu: boolean,
+  ): Tensor4D;
+
+  /** Normalises over N, H, W with the batch's own statistics: y = γ(x − mean)/√(variance + ε) + β. */
+  batchNorm(
+    x: Tensor4D,
+    gamma: Tensor1D,
+    beta: Tensor1D,
+    epsilon: number,
+  ): { y: Tensor4D; statistics: BatchNormStatistics };
+  /** The same y again from known statistics. */
+  batchNormApply(
+    x: Tensor4D,
+    gamma: Tensor1D,
+    beta: Tensor1D,
+    statistics: BatchNormStatistics,
+    epsilon: number,
+  ): Tensor4D;
+  /** Gradients of `batchNorm` (through the statistics too) from the gradient of y and the *input* x. */
+  batchNormGradient(
+    gradient: Tensor4D,
+    x: Tensor4D,
+    gamma: Tensor1D,
+    statistics: BatchNormStatistics,
+    epsilon: number,
+  ): { x: Tensor4D; gamma: Tensor1D; beta: Tensor1D };
+
+  relu(x: Tensor4D): Tensor4D;
+  /** The gradient where the ReLU's *output* y is positive, 0 elsewhere. */
+  reluGradient(gradient: Tensor4D, y: Tensor4D): Tensor4D;
+  add<T extends Tensor>(a: T, b: T): T;
+
+  /** 3×3 window, stride 2, padding 1 (padding never wins): [N,H,W,C] → [N,⌈H/2⌉,⌈W/2⌉,C]. */
+  maxPool(x: Tensor4D): Tensor4D;
+  /** Gradient of `maxPool`; of equal maxima the first in row-major order takes it, as in PyTorch. `y` is the pool's output. */
+  maxPoolGradient(gradient: Tensor4D, x: Tensor4D, y: Tensor4D): Tensor4D;
+
+  /**
+   * Bilinear resize to [height, width]. Aligned: source = d·(in − 1)/(out − 1); otherwise
+   * source = max((d + 0.5)·in/out − 0.5, 0), neighbours clipped at the far edge.
+   */
+  resizeBilinear(x: Tensor4D, size: readonly [number, number], alignCorners: boolean): Tensor4D;
+  /** Gradient with respect to the input of `resizeBilinear`, whose size was [height, width]. */
+  resizeBilinearGradient(gradient: Tensor4D, inputSize: readonly [number, number], alignCorners: boolean): Tensor4D;
+
+  /**
+   * Cross-entropy of logits [N,H,W,C] with labels [N,H,W] (int32), averaged over *all* N·H·W pixels; pixels labelled
+   * `ignoreIndex` count with loss 0. `gradient` is that of the mean. `correct` counts the pixels whose argmax is the label.
+   */
+  crossEntropy(
+    logits: Tensor4D,
+    labels: Tensor3D,
+    ignoreIndex: number,
+  ): { loss: Tensor; correct: Tensor; gradient: Tensor4D };
+
+  /**
+   * SGD with momentum as PyTorch's: v′ = momentum·v + (g + weightDecay·p); p′ = p − learningRate·v′.
+   * Any shape. The first step has v = 0.
+   */
+  momentumStep<T extends Tensor>(
+    parameter: T,
+    gradient: T,
+    velocity: T,
+    step: MomentumStep,
+  ): { parameter: T; velocity: T };
+
+  /** Multiplies each channel of each image: [N,H,W,C] · [N,1,1,C]. Channel dropout, and its gradient. */
+  scaleChannels(x: Tensor4D, factors: Tensor4D): Tensor4D;
+
+  /** Class of the largest value along the channels: [N,H,W,C] → [N,H,W], int32. */
+  argmax(x: Tensor4D): Tensor3D;
+  softmax(x: Tensor4D): Tensor4D;
+}

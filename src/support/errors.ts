@@ -1,0 +1,28 @@
+/** Exit codes of every command. */
+export const ExitCode = { success: 0, bug: 1, userError: 2, interrupted: 130 } as const;
+
+/**
+ * A mistake that the user can mend: a wrong flag, a missing folder, a broken input file. The command prints the message,
+ * without a stack trace, and exits with code 2.
+ *
+ * The message is one line that says what was wrong, where (file, line or key) and what was expected; `next` says what to do.
+ */
+export class UserError extends Error {
+  override readonly name = 'UserError';
+  readonly exitCode = ExitCode.userError;
+
+  constructor(
+    message: string,
+    /** What to do next, printed on a line of its own. */
+    readonly next?: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** The run was interrupted (signal or abort); its state is saved. Exit code 130. */
+export class InterruptedError extends Error {
+  override readonly name = 'InterruptedError';
+  readonly exitCode = ExitCode.interrupted;
+}

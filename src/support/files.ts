@@ -1,0 +1,61 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { UserError } from './errors.js';
+
+/** Turns the operating system's refusals that a user can mend into a `UserError`; anything else is returned as it is. */
+export function explainFileError(error: unknown, file: string, action: 'read' | 'write'): unknown {
+  const code = (error as NodeJS.ErrnoException).code;
+  switch (code) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return new UserError(
+        `Disk full while writing ${file}.`,
+        'Free some space or choose another folder, then run the same command again.',
+        { cause: error },
+      );
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return new UserError(`No permission to ${action} ${file} (${code}).`, `Choose a folder that you can ${action}.`, {
+        cause: error,
+      });
+    case 'ENOENT':
+      return new UserError(`${file} does not exist.`, undefined, { cause: error });
+    case 'ENOTDIR':
+      return new UserError(`${file}: a part of this path is a file, a folder was expected.`, undefined, {
+        cause: error,
+      });
+    case 'EISDIR':
+      return new UserError(`${file} is a folder, a file was expected.`, undefined, { cause: error });
+    default:
+      return error;
+  }
+}
+
+/**
+ * Writes a file so that it is either whole or not there: temporary file beside it, fsync, rename. Creates the folder.
+ * `content` may be an async or sync iterable of chunks, written one after the other.
+ * @throws UserError when the disk is full or the folder cannot be written.
+ */
+export async function writeFileAtomic(
+  file: string,
+  content: string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${randomBytes(4).toString('hex')}.tmp`);
+  try {
+    await mkdir(path.dirname(file), { recursive: true });
+    const handle = await open(temporary, 'wx');
+    try {
+      if (typeof content === 'string' || content instanceof Uint8Array) await handle.writeFile(content);
+      else for await (const chunk of content) await handle.writeFile(chunk);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw explainFileError(error, file, 'write');
+  }
+}
