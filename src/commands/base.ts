@@ -1,0 +1,53 @@
+import { Command } from '@oclif/core/command';
+import { InterruptedError } from '../support/errors.js';
+import { explainError, reportError } from './report-error.js';
+
+/**
+ * What every command is built on. `run()` returns a JSON-able object: what `--json` prints.
+ * Results go to standard output, everything said along the way to standard error.
+ */
+export abstract class BaseCommand extends Command {
+  static override enableJsonFlag = true;
+
+  private stopListening: (() => void) | undefined;
+
+  abstract override run(): Promise<object>;
+
+  /** Writes a result to standard output; nothing under --json. */
+  protected print(text: string): void {
+    if (!this.jsonEnabled()) process.stdout.write(`${text}\n`);
+  }
+
+  /** Says something about the work to standard error; nothing under --json. */
+  protected note(text: string): void {
+    if (!this.jsonEnabled()) process.stderr.write(`${text}\n`);
+  }
+
+  /**
+   * A signal that is aborted, with an `InterruptedError` as its reason, at the first Ctrl-C (SIGINT) or SIGTERM, so that
+   * work can stop at a safe point. A second one ends the process at once.
+   */
+  protected interruptSignal(): AbortSignal {
+    const controller = new AbortController();
+    const interrupt = (signal: NodeJS.Signals) => {
+      if (controller.signal.aborted) process.exit(130);
+      this.note('\nInterrupted: stopping at the next safe point. Press Ctrl-C again to stop at once.');
+      controller.abort(new InterruptedError(`Interrupted by ${signal}.`));
+    };
+    process.on('SIGINT', interrupt);
+    process.on('SIGTERM', interrupt);
+    this.stopListening = () => {
+      process.off('SIGINT', interrupt);
+      process.off('SIGTERM', interrupt);
+    };
+    return controller.signal;
+  }
+
+  protected override async catch(error: Error): Promise<void> {
+    reportError(explainError(error, { flags: Object.keys(this.ctor.flags), command: this.id }), this.jsonEnabled());
+  }
+
+  protected override async finally(): Promise<void> {
+    this.stopListening?.();
+  }
+}

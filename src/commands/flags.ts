@@ -1,0 +1,59 @@
+import * as Flags from '@oclif/core/flags';
+import { ENGINE_NAMES } from '../engines/engine.js';
+
+/** Flags that several commands share. Every default can be set by the environment variable named in `env`. */
+
+export const dataRoot = Flags.string({
+  summary: 'Folder that holds the data sets.',
+  env: 'FCN_DATA_ROOT',
+  default: 'datasets/data',
+  helpValue: 'DIR',
+});
+
+export const engine = Flags.option({
+  summary: 'What executes tensors; auto takes tensorflow where it is installed, else wasm.',
+  env: 'FCN_ENGINE',
+  default: 'auto' as const,
+  options: ['auto', ...ENGINE_NAMES] as const,
+})();
+
+export const runs = Flags.string({
+  summary: 'Folder of the run directories.',
+  env: 'FCN_RUNS',
+  default: 'runs',
+  helpValue: 'DIR',
+});
+
+export const results = Flags.string({
+  summary: 'Folder of the kept records and tables.',
+  env: 'FCN_RESULTS',
+  default: 'results',
+  helpValue: 'DIR',
+});
+
+export const seed = Flags.integer({
+  summary: 'Seed of every random draw.',
+  env: 'FCN_SEED',
+  min: 0,
+  max: 2 ** 32 - 1,
+  helpValue: 'N',
+});
+
+export const set = Flags.string({
+  summary: 'Override a value of the recipe, as in --set width=16; may be given several times.',
+  multiple: true,
+  multipleNonGreedy: true,
+  helpValue: 'path=value',
+});
+
+export const profile = Flags.option({
+  summary: 'full: as published; smoke: scaled down to minutes on a laptop CPU.',
+  env: 'FCN_PROFILE',
+  default: 'full' as const,
+  options: ['full', 'smoke'] as const,
+})();
+
+export const file = Flags.string({
+  summary: 'Experiment file to read the row from, instead of those of the package.',
+  helpValue: 'FILE.yaml',
+});
