@@ -1,0 +1,73 @@
+/**
+ * Exact counts of labelled against predicted classes, over any number of images.
+ *
+ * Counts are integers in float64: exact up to 2^53 pixels (four billion images of 2048×1024).
+ * Pixels whose label is `ignoreIndex` are left out altogether, of the predictions' areas too. A label or prediction that is
+ * no class (and not ignored) is counted apart, in `outside`: such a label adds to the predicted class's area and to no
+ * label's area, as in the original's histograms over 0 … classes − 1.
+ */
+export class ConfusionMatrix {
+  /** [classes + 1, classes + 1], label by prediction, row-major; the last row and column are values outside the classes. */
+  private readonly counts: Float64Array;
+
+  constructor(
+    readonly classes: number,
+    readonly ignoreIndex = 255,
+  ) {
+    this.counts = new Float64Array((classes + 1) ** 2);
+  }
+
+  /**
+   * Adds one image; both maps hold one value a pixel, in the same order.
+   * @throws Error when their lengths differ.
+   */
+  add(prediction: ArrayLike<number>, label: ArrayLike<number>): void {
+    if (prediction.length !== label.length)
+      throw new Error(`A prediction of ${prediction.length} pixels for a label of ${label.length} pixels.`);
+    const { classes, counts, ignoreIndex } = this;
+    const stride = classes + 1;
+    for (let i = 0; i < label.length; i++) {
+      const labelled = label[i]!;
+      if (labelled === ignoreIndex) continue;
+      const predicted = prediction[i]!;
+      const row = labelled >= 0 && labelled < classes ? labelled : classes;
+      const column = predicted >= 0 && predicted < classes ? predicted : classes;
+      counts[row * stride + column]! += 1;
+    }
+  }
+
+  /** Pixels labelled `label` and predicted as `prediction`; `classes` stands for "outside the classes". */
+  count(label: number, prediction: number): number {
+    return this.counts[label * (this.classes + 1) + prediction]!;
+  }
+
+  /** Pixels labelled as class k and predicted as class k, for each k. */
+  intersections(): number[] {
+    return Array.from({ length: this.classes }, (_, k) => this.count(k, k));
+  }
+
+  /** Pixels labelled as class k, whatever was predicted there. */
+  labelAreas(): number[] {
+    return this.sums((k, other) => this.count(k, other));
+  }
+
+  /** Not ignored pixels predicted as class k, whatever their label. */
+  predictionAreas(): number[] {
+    return this.sums((k, other) => this.count(other, k));
+  }
+
+  /** [classes][classes], label by prediction. */
+  toRows(): number[][] {
+    return Array.from({ length: this.classes }, (_, label) =>
+      Array.from({ length: this.classes }, (_, prediction) => this.count(label, prediction)),
+    );
+  }
+
+  private sums(count: (k: number, other: number) => number): number[] {
+    return Array.from({ length: this.classes }, (_, k) => {
+      let sum = 0;
+      for (let other = 0; other <= this.classes; other++) sum += count(k, other);
+      return sum;
+    });
+  }
+}

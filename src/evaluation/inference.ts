@@ -1,0 +1,163 @@
+import type { Tensor4D } from '@tensorflow/tfjs-core';
+import type { View } from '../data/batch.js';
+import type { Engine } from '../engines/engine.js';
+import type { EvaluationRecipe } from '../experiments/experiment.js';
+import type { Kernels } from '../kernels/kernels.js';
+import type { InferenceNetwork } from '../nn/network.js';
+import { LogitMap } from './logit-map.js';
+import { type RowSource, resizedRows } from './rows.js';
+import { slideWindows, type Window, wholeWindow } from './windows.js';
+
+/** How an image is seen: its views, and whether each is also taken mirrored. */
+export interface ImageViews {
+  /** The image's own [height, width]: that of the result. */
+  readonly size: readonly [number, number];
+  readonly views: readonly View[];
+  readonly flip: boolean;
+}
+
+export interface PredictorOptions {
+  readonly engine: Engine;
+  readonly kernels: Kernels;
+  readonly network: InferenceNetwork;
+  readonly recipe: Pick<EvaluationRecipe, 'mode' | 'cropHw' | 'strideHw'>;
+  /** Rows are processed in strips of about this many logits; the result is the same with any number. */
+  readonly stripElements?: number;
+}
+
+/** 8 MB of float32 on a CPU (near its caches); 256 MB on a GPU, where a launch costs more than memory. */
+const STRIP_ELEMENTS = { cpu: 2 ** 21, gpu: 2 ** 26 } as const;
+
+/**
+ * From an image's views to its classes, as published: logits → network input size → the image's own size (two bilinear
+ * resizes, both in the decode head's alignment) → softmax → mean over views → argmax.
+ *
+ * Everything from the logits on runs strip by strip over the image's rows: no full-size map of classes is made except, for
+ * several views, the one that sums their probabilities.
+ */
+export class Predictor {
+  private readonly windows: (size: readonly [number, number]) => Window[];
+  private readonly stripElements: number;
+
+  /** @throws Error when the recipe slides but names no crop or stride. */
+  constructor(private readonly options: PredictorOptions) {
+    const { mode, cropHw, strideHw } = options.recipe;
+    this.stripElements = options.stripElements ?? STRIP_ELEMENTS[options.engine.device];
+    if (mode === 'whole') this.windows = wholeWindow;
+    else {
+      if (cropHw === null || strideHw === null) throw new Error('Slide inference needs cropHw and strideHw.');
+      this.windows = (size) => slideWindows(size, cropHw, strideHw);
+    }
+  }
+
+  /** The class of each pixel: [height, width], row-major. */
+  async predict(image: ImageViews): Promise<Uint8Array> {
+    const { kernels } = this.options;
+    const [height, width] = image.size;
+    const result = new Uint8Array(height * width);
+    const only = image.views.length === 1 && !image.flip ? image.views[0] : undefined;
+    if (only === undefined) {
+      // The sum over views has the same argmax as their mean.
+      await this.collect(image, result, (sum) => kernels.argmax(sum));
+      return result;
+    }
+    // One view: softmax keeps the order of the logits, so their argmax is that of the probabilities.
+    await this.withLogits(only, false, image.size, async (rows) => {
+      for (const { from, to } of this.strips(image.size)) {
+        const logits = rows(from, to);
+        const classes = kernels.argmax(logits);
+        logits.dispose();
+        result.set(await classes.data(), from * width);
+        classes.dispose();
+      }
+    });
+    return result;
+  }
+
+  /** The class probabilities of each pixel, averaged over the views: [height, width, classes], row-major. */
+  async probabilities(image: ImageViews): Promise<Float32Array> {
+    const { engine, network } = this.options;
+    const result = new Float32Array(image.size[0] * image.size[1] * network.classes);
+    const views = image.views.length * (image.flip ? 2 : 1);
+    await this.collect(image, result, (sum) => engine.tf.div(sum, views));
+    return result;
+  }
+
+  /** Sums the probabilities of all views and writes `finish` of each strip of the sum into `target`. */
+  private async collect(
+    image: ImageViews,
+    target: Uint8Array | Float32Array,
+    finish: (sum: Tensor4D) => ReturnType<Kernels['argmax']> | Tensor4D,
+  ): Promise<void> {
+    const { engine, kernels } = this.options;
+    const strips = this.strips(image.size);
+    const sums: (Tensor4D | null)[] = strips.map(() => null);
+    try {
+      for (const view of image.views) {
+        for (const flipped of image.flip ? [false, true] : [false]) {
+          await this.withLogits(view, flipped, image.size, async (rows) => {
+            strips.forEach(({ from, to }, i) => {
+              const previous = sums[i] ?? null;
+              sums[i] = engine.tf.tidy(() => {
+                const probabilities = kernels.softmax(rows(from, to));
+                const upright = flipped ? engine.tf.reverse(probabilities, 2) : probabilities;
+                return previous === null ? upright : kernels.add(previous, upright);
+              });
+              previous?.dispose();
+            });
+          });
+        }
+      }
+      let offset = 0;
+      for (const [i, sum] of sums.entries()) {
+        const finished = finish(sum!);
+        sum!.dispose();
+        sums[i] = null;
+        target.set(await finished.data(), offset);
+        offset += finished.size;
+        finished.dispose();
+      }
+    } finally {
+      for (const sum of sums) sum?.dispose();
+    }
+  }
+
+  /** Computes a view's logits and lends `use` their rows at the image's own size. */
+  private async withLogits(
+    view: View,
+    flipped: boolean,
+    size: readonly [number, number],
+    use: (rows: RowSource) => Promise<void>,
+  ): Promise<void> {
+    const { engine, kernels, network } = this.options;
+    const { tf } = engine;
+    const upright = tf.tensor4d(view.image, [1, view.height, view.width, 3]);
+    const images = flipped ? tf.reverse(upright, 2) : upright;
+    if (flipped) upright.dispose();
+    const map = LogitMap.compute(engine, kernels, network, images, this.windows([view.height, view.width]));
+    images.dispose();
+    try {
+      const columns: RowSource =
+        view.width === size[1]
+          ? map.rows
+          : (from, to) => {
+              const rows = map.rows(from, to);
+              // The same number of rows in and out: only the columns are resized.
+              const resized = kernels.resizeBilinear(rows, [to - from, size[1]], network.alignCorners);
+              rows.dispose();
+              return resized;
+            };
+      await use(resizedRows(engine, columns, view.height, size[0], network.alignCorners));
+    } finally {
+      map.dispose();
+    }
+  }
+
+  private strips([height, width]: readonly [number, number]): { from: number; to: number }[] {
+    const rows = Math.max(1, Math.floor(this.stripElements / (width * this.options.network.classes)));
+    return Array.from({ length: Math.ceil(height / rows) }, (_, i) => ({
+      from: i * rows,
+      to: Math.min((i + 1) * rows, height),
+    }));
+  }
+}

@@ -1,0 +1,83 @@
+import type { Tensor4D } from '@tensorflow/tfjs-core';
+import type { Engine } from '../engines/engine.js';
+
+/** For output rows `from` … `to` − 1 of a bilinear resize: the two input rows of each and the second one's weight. */
+export interface RowInterpolation {
+  readonly low: Int32Array;
+  readonly high: Int32Array;
+  /** output = low + (high − low)·weight. */
+  readonly weight: Float32Array;
+}
+
+/**
+ * Where the rows [from, to) of a resize from `inputSize` to `outputSize` rows come from.
+ * Aligned: source = d·(in − 1)/(out − 1); otherwise source = max((d + 0.5)·in/out − 0.5, 0), clipped at the far edge.
+ */
+export function rowInterpolation(
+  inputSize: number,
+  outputSize: number,
+  alignCorners: boolean,
+  from: number,
+  to: number,
+): RowInterpolation {
+  const low = new Int32Array(to - from);
+  const high = new Int32Array(to - from);
+  const weight = new Float32Array(to - from);
+  for (let i = 0; i < low.length; i++) {
+    const row = from + i;
+    // A single output row, aligned, is the first input row.
+    const source = alignCorners
+      ? (row * (inputSize - 1)) / Math.max(outputSize - 1, 1)
+      : Math.max(((row + 0.5) * inputSize) / outputSize - 0.5, 0);
+    low[i] = Math.min(Math.floor(source), inputSize - 1);
+    high[i] = Math.min(low[i]! + 1, inputSize - 1);
+    weight[i] = source - low[i]!;
+  }
+  return { low, high, weight };
+}
+
+/** Gives rows [from, to) of a map: [1, to − from, W, C], owned by the caller. */
+export type RowSource = (from: number, to: number) => Tensor4D;
+
+/**
+ * A map of `inputSize` rows, resized to `outputSize` rows, of which only those asked for are computed.
+ * The bilinear resize is separable, so rows and columns may be resized one after the other.
+ */
+export function resizedRows(
+  engine: Engine,
+  source: RowSource,
+  inputSize: number,
+  outputSize: number,
+  alignCorners: boolean,
+): RowSource {
+  if (inputSize === outputSize) return source;
+  const { tf } = engine;
+  return (from, to) => {
+    const { low, high, weight } = rowInterpolation(inputSize, outputSize, alignCorners, from, to);
+    const first = low[0]!;
+    const input = source(first, high.at(-1)! + 1);
+    try {
+      return tf.tidy(() => {
+        const gather = (rows: Int32Array): Tensor4D =>
+          tf.gather(
+            input,
+            tf.tensor1d(
+              rows.map((row) => row - first),
+              'int32',
+            ),
+            1,
+          );
+        const below = gather(low);
+        const difference: Tensor4D = tf.sub(gather(high), below);
+        return tf.add(below, tf.mul(difference, tf.tensor4d(weight, [1, weight.length, 1, 1])));
+      });
+    } finally {
+      input.dispose();
+    }
+  };
+}
+
+/** Rows of a [1, H, W, C] tensor that stays with its owner. */
+export function rowsOf(engine: Engine, x: Tensor4D): RowSource {
+  return (from, to) => engine.tf.slice(x, [0, from, 0, 0], [1, to - from, -1, -1]);
+}
