@@ -24,7 +24,7 @@ export interface MomentumStep {
  * The tensor operations of the networks, forward and backward apart. Tensors are float32, NHWC; filters HWIO
  * ([height, width, input channels, output channels]).
  *
- * Ownership: a kernel never disposes its inputs, and returns tensors that the caller owns. It leaves no other tensor behind.
+ * Ownership: a kernel never disposes its inputs (but see `momentumStep`), and returns tensors that the caller owns. It leaves no other tensor behind.
  */
 export interface Kernels {
   /** [N,H,W,I] ∗ [kh,kw,I,O] → [N,H′,W′,O] with H′ = ⌊(H + 2·padding − dilation·(kh − 1) − 1)/stride⌋ + 1. */
@@ -106,7 +106,8 @@ export interface Kernels {
 
   /**
    * SGD with momentum as PyTorch's: v′ = momentum·v + (g + weightDecay·p); p′ = p − learningRate·v′.
-   * Any shape. The first step has v = 0.
+   * Any shape. The first step has v = 0. The one kernel that takes ownership of its inputs, as two more copies of the
+   * largest filter would otherwise be the peak of a step's memory.
    */
   momentumStep<T extends Tensor>(
     parameter: T,

@@ -5,6 +5,11 @@
  * Philox-4x32 with 10 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
  */
 
+/** Uniform in [0, 1) from two words, 53 bits. */
+function uniform53(words: Uint32Array, at: number): number {
+  return ((words[at]! >>> 5) * 0x4000000 + (words[at + 1]! >>> 6)) / 2 ** 53;
+}
+
 /** What a draw is for. Draws for different purposes are independent; the numbers are part of a run's identity: append only. */
 export const Purpose = {
   initialisation: 1,
@@ -24,34 +29,41 @@ const MULTIPLIER_1 = 0xcd9e8d57;
 const WEYL_0 = 0x9e3779b9;
 const WEYL_1 = 0xbb67ae85;
 
-/** High 32 bits of the 64-bit product of two uint32. */
+/** High 32 bits of the 64-bit product of two uint32, by 16-bit halves: every partial sum stays below 2^53. */
 function multiplyHigh(a: number, b: number): number {
   const aLow = a & 0xffff;
   const aHigh = a >>> 16;
   const bLow = b & 0xffff;
   const bHigh = b >>> 16;
-  const middle = aHigh * bLow + Math.floor((aLow * bLow) / 0x10000);
-  const cross = aLow * bHigh + (middle % 0x10000);
-  return (aHigh * bHigh + Math.floor(middle / 0x10000) + Math.floor(cross / 0x10000)) >>> 0;
+  const middle = aHigh * bLow + ((aLow * bLow) >>> 16);
+  const cross = aLow * bHigh + (middle & 0xffff);
+  return aHigh * bHigh + (middle >>> 16) + (cross >>> 16);
 }
 
-/** One Philox block: four uint32 from a four-word counter and a two-word key. */
+/** One Philox block: four uint32, put into `out`, from a four-word counter and a two-word key. */
 export function philox(
+  out: Uint32Array,
   counter: readonly [number, number, number, number],
   key: readonly [number, number],
-): [number, number, number, number] {
+): void {
   let [c0, c1, c2, c3] = counter;
   let [k0, k1] = key;
   for (let round = 0; round < 10; round++) {
     const high0 = multiplyHigh(MULTIPLIER_0, c0);
-    const low0 = Math.imul(MULTIPLIER_0, c0) >>> 0;
+    const low0 = Math.imul(MULTIPLIER_0, c0);
     const high1 = multiplyHigh(MULTIPLIER_1, c2);
-    const low1 = Math.imul(MULTIPLIER_1, c2) >>> 0;
-    [c0, c1, c2, c3] = [(high1 ^ c1 ^ k0) >>> 0, low1, (high0 ^ c3 ^ k1) >>> 0, low0];
-    k0 = (k0 + WEYL_0) >>> 0;
-    k1 = (k1 + WEYL_1) >>> 0;
+    const low1 = Math.imul(MULTIPLIER_1, c2);
+    c0 = high1 ^ c1 ^ k0;
+    c1 = low1;
+    c2 = high0 ^ c3 ^ k1;
+    c3 = low0;
+    k0 = (k0 + WEYL_0) | 0;
+    k1 = (k1 + WEYL_1) | 0;
   }
-  return [c0, c1, c2, c3];
+  out[0] = c0;
+  out[1] = c1;
+  out[2] = c2;
+  out[3] = c3;
 }
 
 /**
@@ -65,18 +77,18 @@ export class Draws {
     readonly iteration: number,
   ) {}
 
-  private block(index: number): [number, number, number, number] {
+  private readonly words = new Uint32Array(4);
+
+  /** The four random words of a block; overwritten by the next call. */
+  private block(index: number): Uint32Array {
     const high = Math.floor(this.iteration / 2 ** 32);
-    return philox(
-      [index >>> 0, Math.floor(index / 2 ** 32), this.iteration >>> 0, high],
-      [this.seed >>> 0, this.purpose],
-    );
+    philox(this.words, [index, Math.floor(index / 2 ** 32), this.iteration, high], [this.seed, this.purpose]);
+    return this.words;
   }
 
   /** Uniform in [0, 1), 53 bits. */
   uniform(index: number): number {
-    const [a, b] = this.block(index);
-    return ((a >>> 5) * 0x4000000 + (b >>> 6)) / 2 ** 53;
+    return uniform53(this.block(index), 0);
   }
 
   /** Uniform integer in [low, high], both included. */
@@ -84,13 +96,18 @@ export class Draws {
     return low + Math.floor(this.uniform(index) * (high - low + 1));
   }
 
-  /** Two independent standard normal draws (Box–Muller). */
-  normalPair(index: number): [number, number] {
-    const [a, b, c, d] = this.block(index);
-    const u = ((a >>> 5) * 0x4000000 + (b >>> 6)) / 2 ** 53 || 2 ** -54;
-    const v = ((c >>> 5) * 0x4000000 + (d >>> 6)) / 2 ** 53;
-    const radius = Math.sqrt(-2 * Math.log(u));
-    return [radius * Math.cos(2 * Math.PI * v), radius * Math.sin(2 * Math.PI * v)];
+  /** Fills `out` with normal draws of mean 0, four to a block of random bits; for large arrays. */
+  fillNormal(out: Float32Array, deviation: number): void {
+    for (let i = 0; i < out.length; i += 4) {
+      const words = this.block(i);
+      for (let pair = 0; pair < 2; pair++) {
+        // (word + 0.5)/2^32 is never 0, so its logarithm is finite.
+        const radius = deviation * Math.sqrt(-2 * Math.log((words[2 * pair]! + 0.5) / 2 ** 32));
+        const angle = (2 * Math.PI * words[2 * pair + 1]!) / 2 ** 32;
+        if (i + 2 * pair < out.length) out[i + 2 * pair] = radius * Math.cos(angle);
+        if (i + 2 * pair + 1 < out.length) out[i + 2 * pair + 1] = radius * Math.sin(angle);
+      }
+    }
   }
 
   /** A permutation of 0 … length − 1 (Fisher–Yates). */

@@ -1,0 +1,131 @@
+import type { Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
+import type { OperationAttribute } from '../../engines/engine.js';
+import type { ConvolutionGeometry, Kernels } from '../kernels.js';
+import type { Operations } from './operations.js';
+
+type Shape4D = readonly [number, number, number, number];
+
+/**
+ * oneDNN reads an NHWC image with a channel stride of a power of two ≥ 4 KiB through few cache sets: 3×3 convolutions of
+ * 1024 and 2048 channels then run at 50–75 % of the rate of other widths, and filter gradients of wide inputs at 80 %.
+ * Wide inputs are therefore convolved in slices of this many channels and added up.
+ */
+const SLICE_CHANNELS = 512;
+
+/** Conv2D and its gradients by TensorFlow's own operations, dilated ones included. */
+export function convolutionKernels(
+  operations: Operations,
+): Pick<Kernels, 'convolution' | 'convolutionInputGradient' | 'convolutionFilterGradient' | 'convolutionBias'> {
+  const { tf, device } = operations.engine;
+
+  function attributes(kernelSize: number, { stride, dilation, padding }: ConvolutionGeometry): OperationAttribute[] {
+    // SAME is symmetric at stride 1, and only with SAME does oneDNN take dilated gradients.
+    const same = stride === 1 && 2 * padding === dilation * (kernelSize - 1);
+    return [
+      operations.type('T'),
+      operations.attribute('strides', [1, stride, stride, 1]),
+      operations.attribute('dilations', [1, dilation, dilation, 1]),
+      operations.attribute('use_cudnn_on_gpu', true),
+      operations.attribute('data_format', 'NHWC'),
+      operations.attribute('padding', same ? 'SAME' : 'EXPLICIT'),
+      ...(same ? [] : [operations.attribute('explicit_paddings', [0, 0, padding, padding, padding, padding, 0, 0])]),
+    ];
+  }
+
+  function slices(kernelSize: number, channels: number): { begin: number; size: number }[] {
+    if (device !== 'cpu' || kernelSize === 1 || channels <= SLICE_CHANNELS || channels % SLICE_CHANNELS !== 0) {
+      return [{ begin: 0, size: channels }];
+    }
+    return Array.from({ length: channels / SLICE_CHANNELS }, (_, i) => ({
+      begin: i * SLICE_CHANNELS,
+      size: SLICE_CHANNELS,
+    }));
+  }
+
+  /** Channels [begin, begin + size) of the last (images) or the third (filters) axis. */
+  function channelSlice(x: Tensor4D, axis: 2 | 3, { begin, size }: { begin: number; size: number }): Tensor4D {
+    const starts: [number, number, number, number] = [0, 0, 0, 0];
+    const sizes: [number, number, number, number] = [...x.shape];
+    starts[axis] = begin;
+    sizes[axis] = size;
+    return tf.slice4d(x, starts, sizes);
+  }
+
+  function convolution(x: Tensor4D, filter: Tensor4D, geometry: ConvolutionGeometry): Tensor4D {
+    const parts = slices(filter.shape[0], x.shape[3]);
+    const settings = attributes(filter.shape[0], geometry);
+    if (parts.length === 1) return operations.run('Conv2D', settings, [x, filter]);
+    let sum: Tensor4D | null = null;
+    for (const part of parts) {
+      const xPart = channelSlice(x, 3, part);
+      const filterPart = channelSlice(filter, 2, part);
+      const y: Tensor4D = operations.run('Conv2D', settings, [xPart, filterPart]);
+      xPart.dispose();
+      filterPart.dispose();
+      if (sum === null) {
+        sum = y;
+      } else {
+        const added: Tensor4D = operations.run('AddV2', [operations.type('T')], [sum, y]);
+        sum.dispose();
+        y.dispose();
+        sum = added;
+      }
+    }
+    return sum!;
+  }
+
+  function convolutionInputGradient(
+    gradient: Tensor4D,
+    filter: Tensor4D,
+    inputShape: Shape4D,
+    geometry: ConvolutionGeometry,
+  ): Tensor4D {
+    return operations.withIntegers([inputShape], (shape) =>
+      operations.run('Conv2DBackpropInput', attributes(filter.shape[0], geometry), [shape!, filter, gradient]),
+    );
+  }
+
+  function convolutionFilterGradient(
+    gradient: Tensor4D,
+    x: Tensor4D,
+    filterShape: Shape4D,
+    geometry: ConvolutionGeometry,
+  ): Tensor4D {
+    const settings = attributes(filterShape[0], geometry);
+    const parts = slices(filterShape[0], x.shape[3]).map((part) => {
+      const whole = part.size === x.shape[3];
+      const xPart = whole ? x : channelSlice(x, 3, part);
+      const result = operations.withIntegers([[filterShape[0], filterShape[1], part.size, filterShape[3]]], (shape) =>
+        operations.run<Tensor4D>('Conv2DBackpropFilter', settings, [xPart, shape!, gradient]),
+      );
+      if (!whole) xPart.dispose();
+      return result;
+    });
+    if (parts.length === 1) return parts[0]!;
+    const joined = tf.concat(parts, 2);
+    for (const part of parts) part.dispose();
+    return joined;
+  }
+
+  function convolutionBias(
+    x: Tensor4D,
+    filter: Tensor4D,
+    bias: Tensor1D,
+    geometry: ConvolutionGeometry,
+    relu: boolean,
+  ): Tensor4D {
+    const y = convolution(x, filter, geometry);
+    const biased: Tensor4D = operations.run(
+      'BiasAdd',
+      [operations.type('T'), operations.attribute('data_format', 'NHWC')],
+      [y, bias],
+    );
+    y.dispose();
+    if (!relu) return biased;
+    const activated: Tensor4D = operations.run('Relu', [operations.type('T')], [biased]);
+    biased.dispose();
+    return activated;
+  }
+
+  return { convolution, convolutionInputGradient, convolutionFilterGradient, convolutionBias };
+}

@@ -1,0 +1,70 @@
+import type { ModelRecipe } from '../experiments/experiment.js';
+import {
+  type Architecture,
+  allConvolutions,
+  architecture,
+  type ConvolutionSpec,
+  type HeadSpec,
+} from './architecture.js';
+import { isTrained, parameterSpecs } from './parameters.js';
+
+export interface Complexity {
+  /** Trained parameters: filters, biases, gammas and betas of both heads and the backbone. */
+  readonly parameters: number;
+  /** Of one image's forward pass with the decode head: 2 · multiply-accumulates of all convolutions. */
+  readonly flops: number;
+  /** The same with the auxiliary head, as in training. */
+  readonly trainingForwardFlops: number;
+  /** Forward, input gradients and filter gradients of one image; the first convolution has no input gradient. */
+  readonly trainingFlops: number;
+}
+
+type Size = readonly [height: number, width: number];
+
+/** Floating-point operations and parameters of a recipe's network on one image of size [height, width]. */
+export function complexity(recipe: ModelRecipe, size: Size): Complexity {
+  const network = architecture(recipe);
+  const flops = convolutionFlops(network, size);
+  const sum = (specs: readonly ConvolutionSpec[]) => specs.reduce((total, spec) => total + flops.get(spec.path)!, 0);
+  const all = allConvolutions(network);
+  const training = sum(all);
+  const parameters = parameterSpecs(network)
+    .filter((spec) => isTrained(spec.kind))
+    .reduce((total, spec) => total + spec.shape.reduce((product, n) => product * n, 1), 0);
+  return {
+    parameters,
+    flops: sum(all.filter((spec) => !spec.path.startsWith('auxiliary_head.'))),
+    trainingForwardFlops: training,
+    trainingFlops: 3 * training - flops.get(network.stem[0]!.path)!,
+  };
+}
+
+/** Forward operations of every convolution, by path. */
+export function convolutionFlops(network: Architecture, size: Size): Map<string, number> {
+  const flops = new Map<string, number>();
+  const visit = (spec: ConvolutionSpec, [height, width]: Size): Size => {
+    const { stride, dilation, padding } = spec.geometry;
+    const output = (n: number) => Math.floor((n + 2 * padding - dilation * (spec.kernel - 1) - 1) / stride) + 1;
+    const result: Size = [output(height), output(width)];
+    flops.set(spec.path, 2 * result[0] * result[1] * spec.inputChannels * spec.outputChannels * spec.kernel ** 2);
+    return result;
+  };
+  const visitHead = (head: HeadSpec, input: Size): void => {
+    for (const spec of [...head.convolutions, ...(head.concatenation ? [head.concatenation] : []), head.classifier]) {
+      visit(spec, input);
+    }
+  };
+
+  let current = network.stem.reduce((at, spec) => visit(spec, at), size);
+  const halve = (n: number) => Math.floor((n - 1) / 2) + 1;
+  current = [halve(current[0]), halve(current[1])];
+  const stageSizes = network.stages.map((blocks) => {
+    for (const block of blocks) {
+      if (block.downsample !== null) visit(block.downsample, current);
+      current = block.units.reduce((at, spec) => visit(spec, at), current);
+    }
+    return current;
+  });
+  for (const head of [network.decodeHead, network.auxiliaryHead]) visitHead(head, stageSizes[head.input]!);
+  return flops;
+}

@@ -1,0 +1,78 @@
+import type { Tensor4D } from '@tensorflow/tfjs-core';
+import type { Architecture, BlockSpec } from './architecture.js';
+import type { TrainingPass } from './pass.js';
+import type { Value } from './tape.js';
+import { convolutionUnit, normalisedConvolution } from './unit.js';
+
+/**
+ * ResNet (He et al., CVPR 2016) in training mode, with dilated stages: images [N,H,W,3] → the four stages' outputs.
+ */
+export function resnet(pass: TrainingPass, network: Architecture, images: Value): Value[] {
+  let x = images;
+  for (const unit of network.stem) {
+    const y = convolutionUnit(pass, unit, x);
+    x.rest();
+    x = y;
+  }
+  const pooled = maxPool(pass, x);
+  x.rest();
+  x = pooled;
+  return network.stages.map((blocks) => {
+    for (const block of blocks) {
+      const y = residualBlock(pass, block, x);
+      x.rest();
+      x = y;
+    }
+    return x;
+  });
+}
+
+function maxPool({ kernels, tape }: TrainingPass, x: Value): Value {
+  const value = tape.value(kernels.maxPool(x.tensor()));
+  tape.push(() => {
+    const gradient = value.takeGradient();
+    x.addGradient(kernels.maxPoolGradient(gradient, x.tensor(), value.tensor()));
+    gradient.dispose();
+    value.release();
+  });
+  return value;
+}
+
+/** relu(units(x) + identity), where the identity is x or its projection. */
+function residualBlock(pass: TrainingPass, block: BlockSpec, x: Value): Value {
+  const { kernels, tape } = pass;
+  let inner = x;
+  for (const unit of block.units.slice(0, -1)) {
+    const y = convolutionUnit(pass, unit, inner);
+    if (inner !== x) inner.rest();
+    inner = y;
+  }
+  const last = normalisedConvolution(pass, block.units.at(-1)!, inner);
+  if (inner !== x) inner.rest();
+  const projection = block.downsample === null ? null : normalisedConvolution(pass, block.downsample, x);
+  /** Takes ownership of `main` and `projected`. */
+  const join = (main: Tensor4D, projected: Tensor4D | undefined): Tensor4D => {
+    const sum = kernels.add(main, projected ?? x.tensor());
+    main.dispose();
+    projected?.dispose();
+    const output = kernels.relu(sum);
+    sum.dispose();
+    return output;
+  };
+  // Rebuilding needs x where there is no projection: only from an x that is kept, or rebuilds would chain.
+  const canRest = projection !== null || !x.canRest;
+  const rebuild = () => join(last.rebuild(), projection?.rebuild());
+  const value = tape.value(join(last.output, projection?.output), canRest ? rebuild : null);
+  tape.push(() => {
+    const gradient = value.takeGradient();
+    const masked = kernels.reluGradient(gradient, value.tensor());
+    gradient.dispose();
+    value.release();
+    // Both paths get the same gradient: two handles on one buffer.
+    const shared = masked.clone();
+    if (projection === null) x.addGradient(shared);
+    else projection.backward(shared);
+    last.backward(masked);
+  });
+  return value;
+}
