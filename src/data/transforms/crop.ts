@@ -1,0 +1,61 @@
+import type { Box, LabelMap, Size } from '../image.js';
+import { resizeNearest } from './resize.js';
+
+/** Boxes that are tried for their categories; the one after the last of them is taken unchecked. */
+const CHECKED_BOXES = 10;
+
+/** True where the labels hold more than one class and the largest covers less than `maximumRatio` of the labelled pixels. */
+export function isVaried(labels: LabelMap, maximumRatio: number, ignoreIndex: number): boolean {
+  const counts = new Uint32Array(256);
+  for (const value of labels.data) counts[value]!++;
+  counts[ignoreIndex] = 0;
+  let classes = 0;
+  let labelled = 0;
+  let largest = 0;
+  for (const count of counts) {
+    if (count === 0) continue;
+    classes++;
+    labelled += count;
+    if (count > largest) largest = count;
+  }
+  return classes > 1 && largest / labelled < maximumRatio;
+}
+
+/** The crop's box at an offset: an image smaller than the crop stays smaller. */
+export function cropBox(size: Size, cropHw: readonly [number, number], top: number, left: number): Box {
+  return {
+    top,
+    left,
+    height: Math.min(cropHw[0], size.height - top),
+    width: Math.min(cropHw[1], size.width - left),
+  };
+}
+
+/**
+ * Chooses where to crop an image resized to `size`, by its labels, which are still at their own size: up to ten boxes
+ * are drawn until one is varied enough, the eleventh is taken as it is. A `maximumRatio` of 1 takes the first.
+ *
+ * `draw(axisDraw, margin)` returns a uniform integer in [0, margin]; `axisDraw` counts the draws: rows, then columns.
+ *
+ * @returns the box and the resized labels in it.
+ */
+export function chooseCrop(
+  labels: LabelMap,
+  size: Size,
+  {
+    cropHw,
+    maximumRatio,
+    ignoreIndex,
+  }: { cropHw: readonly [number, number]; maximumRatio: number; ignoreIndex: number },
+  draw: (axisDraw: number, margin: number) => number,
+): { box: Box; labels: LabelMap } {
+  const marginRows = Math.max(size.height - cropHw[0], 0);
+  const marginColumns = Math.max(size.width - cropHw[1], 0);
+  for (let attempt = 0; ; attempt++) {
+    const box = cropBox(size, cropHw, draw(2 * attempt, marginRows), draw(2 * attempt + 1, marginColumns));
+    const cropped = resizeNearest(labels, size, box);
+    if (maximumRatio >= 1 || attempt === CHECKED_BOXES || isVaried(cropped, maximumRatio, ignoreIndex)) {
+      return { box, labels: cropped };
+    }
+  }
+}
