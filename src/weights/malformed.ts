@@ -1,0 +1,16 @@
+/**
+ * A weights file breaks its format, or asks for something that is refused. The message says what and where inside the
+ * file; the reader of the whole file adds the file's name and makes it a `UserError`.
+ */
+export class MalformedFileError extends Error {
+  override readonly name = 'MalformedFileError';
+}
+
+const LONGEST_QUOTE = 120;
+
+/** Text out of an untrusted file, made safe to print: quoted, escaped, shortened. */
+export function quote(text: string): string {
+  const shortened = text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}…` : text;
+  // JSON leaves C1 control characters and direction marks as they are; a terminal would obey them.
+  return JSON.stringify(shortened).replace(/[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, '\ufffd');
+}

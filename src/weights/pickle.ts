@@ -1,0 +1,289 @@
+import { MalformedFileError, quote } from './malformed.js';
+
+/** What a pickle may name. It is never Python's: only what the reader's owner put on its list. */
+export class PickleGlobal {
+  constructor(
+    readonly name: string,
+    /** What REDUCE gives; absent where the global is only ever named (a storage type). */
+    readonly call?: (args: readonly unknown[]) => unknown,
+  ) {}
+}
+
+export interface PickleHost {
+  /** What the pickle means by `module.name`. @throws MalformedFileError unless it is on the list. */
+  global(module: string, name: string): PickleGlobal;
+  /** What the pickle means by a persistent id. @throws MalformedFileError for one that means nothing. */
+  persistent(id: unknown): unknown;
+}
+
+/**
+ * Bounds of one pickle. The largest published checkpoint's has 0.3 MB and 30,000 operations. An operation takes at least
+ * one byte of the file and makes at most one object, so that these two bound the memory and the time.
+ */
+const MOST_BYTES = 16 * 2 ** 20;
+const MOST_OPERATIONS = 1_000_000;
+const LONGEST_GLOBAL = 256;
+
+const HIGHEST_PROTOCOL = 5;
+
+/**
+ * Reads one Python pickle (protocols 2 to 5, the opcodes that data needs) and executes nothing: a global is what `host`
+ * says, calls go to the host's functions only, opcodes that make instances of classes are refused.
+ *
+ * Dictionaries become Maps, lists and tuples arrays, sets Sets, integers beyond ±2^53 bigints. The result may hold itself
+ * and may be nested without limit: who walks it must bound the walk.
+ * @returns the value and the offset of the byte after the pickle.
+ * @throws MalformedFileError
+ */
+export function readPickle(bytes: Uint8Array, start: number, host: PickleHost): { value: unknown; end: number } {
+  return new PickleReader(bytes, start, host).run();
+}
+
+const STOP = 0x2e;
+
+class PickleReader {
+  /** By opcode, with the names of Python's `pickletools`. */
+  private static readonly operations = new Map<number, (reader: PickleReader) => void>([
+    [0x80, (r) => r.protocol(r.unsigned(1))], // PROTO
+    [0x95, (r) => r.take(8)], // FRAME
+    [0x28, (r) => r.marks.push(r.stack.length)], // MARK
+    [0x30, (r) => r.pop()], // POP
+    [0x31, (r) => r.popToMark()], // POP_MARK
+    [0x32, (r) => r.push(r.top())], // DUP
+
+    [0x71, (r) => r.remember(r.unsigned(1))], // BINPUT
+    [0x72, (r) => r.remember(r.unsigned(4))], // LONG_BINPUT
+    [0x94, (r) => r.remember(r.memo.size)], // MEMOIZE
+    [0x68, (r) => r.recall(r.unsigned(1))], // BINGET
+    [0x6a, (r) => r.recall(r.unsigned(4))], // LONG_BINGET
+
+    [0x4e, (r) => r.push(null)], // NONE
+    [0x88, (r) => r.push(true)], // NEWTRUE
+    [0x89, (r) => r.push(false)], // NEWFALSE
+    [0x4a, (r) => r.push(r.view.getInt32(r.take(4), true))], // BININT
+    [0x4b, (r) => r.push(r.unsigned(1))], // BININT1
+    [0x4d, (r) => r.push(r.unsigned(2))], // BININT2
+    [0x8a, (r) => r.push(r.long(r.unsigned(1)))], // LONG1
+    [0x47, (r) => r.push(r.view.getFloat64(r.take(8), false))], // BINFLOAT
+
+    [0x55, (r) => r.push(r.text(r.unsigned(1)))], // SHORT_BINSTRING
+    [0x54, (r) => r.push(r.text(r.unsigned(4)))], // BINSTRING
+    [0x8c, (r) => r.push(r.text(r.unsigned(1)))], // SHORT_BINUNICODE
+    [0x58, (r) => r.push(r.text(r.unsigned(4)))], // BINUNICODE
+    [0x43, (r) => r.push(r.slice(r.unsigned(1)))], // SHORT_BINBYTES
+    [0x42, (r) => r.push(r.slice(r.unsigned(4)))], // BINBYTES
+
+    [0x29, (r) => r.push([])], // EMPTY_TUPLE
+    [0x85, (r) => r.push(r.popMany(1))], // TUPLE1
+    [0x86, (r) => r.push(r.popMany(2))], // TUPLE2
+    [0x87, (r) => r.push(r.popMany(3))], // TUPLE3
+    [0x74, (r) => r.push(r.popToMark())], // TUPLE
+    [0x5d, (r) => r.push([])], // EMPTY_LIST
+    [0x6c, (r) => r.push(r.popToMark())], // LIST
+    [0x61, (r) => r.append(r.popMany(1))], // APPEND
+    [0x65, (r) => r.append(r.popToMark())], // APPENDS
+
+    [0x7d, (r) => r.push(new Map())], // EMPTY_DICT
+    [0x64, (r) => r.dictionary(r.popToMark())], // DICT
+    [0x73, (r) => r.setItems(r.popMany(2))], // SETITEM
+    [0x75, (r) => r.setItems(r.popToMark())], // SETITEMS
+    [0x8f, (r) => r.push(new Set())], // EMPTY_SET
+    [0x91, (r) => r.push(new Set(r.popToMark()))], // FROZENSET
+    [0x90, (r) => r.addItems(r.popToMark())], // ADDITEMS
+
+    [0x63, (r) => r.push(r.host.global(r.line(), r.line()))], // GLOBAL
+    [0x93, (r) => r.stackGlobal()], // STACK_GLOBAL
+    [0x52, (r) => r.reduce()], // REDUCE
+    [0x62, (r) => r.build()], // BUILD
+    [0x51, (r) => r.push(r.host.persistent(r.pop()))], // BINPERSID
+  ]);
+
+  private readonly view: DataView;
+  private readonly end: number;
+  private readonly utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  private readonly stack: unknown[] = [];
+  /** Stack heights at the open marks. */
+  private readonly marks: number[] = [];
+  private readonly memo = new Map<number, unknown>();
+  private operations = 0;
+
+  constructor(
+    private readonly bytes: Uint8Array,
+    private position: number,
+    private readonly host: PickleHost,
+  ) {
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.end = Math.min(bytes.length, position + MOST_BYTES);
+  }
+
+  run(): { value: unknown; end: number } {
+    for (;;) {
+      this.charge(1);
+      const opcode = this.unsigned(1);
+      if (opcode === STOP) return { value: this.pop(), end: this.position };
+      this.execute(opcode);
+    }
+  }
+
+  private charge(operations: number): void {
+    this.operations += operations;
+    if (this.operations > MOST_OPERATIONS) throw this.malformed(`more than ${MOST_OPERATIONS} operations`);
+  }
+
+  private execute(opcode: number): void {
+    const operation = PickleReader.operations.get(opcode);
+    if (!operation) throw this.malformed(`opcode 0x${opcode.toString(16)}, which no checkpoint of tensors needs`);
+    operation(this);
+  }
+
+  private protocol(version: number): void {
+    if (version > HIGHEST_PROTOCOL) throw this.malformed(`protocol ${version}, at most ${HIGHEST_PROTOCOL} is known`);
+  }
+
+  private stackGlobal(): void {
+    const [module, name] = this.popMany(2);
+    if (typeof module !== 'string' || typeof name !== 'string') throw this.malformed('a global without a name');
+    this.push(this.host.global(module, name));
+  }
+
+  private reduce(): void {
+    const [target, args] = this.popMany(2);
+    if (!(target instanceof PickleGlobal) || !Array.isArray(args)) throw this.malformed('a call of no function');
+    // One long list in the memo may be an argument of every call.
+    for (const arg of args) this.charge(Array.isArray(arg) ? arg.length + 1 : 1);
+    if (!target.call) throw this.malformed(`a call of ${target.name}, which may only be named`);
+    this.push(target.call(args));
+  }
+
+  /** Attributes of a dictionary (`_metadata` of a state_dict) are dropped; nothing else has any. */
+  private build(): void {
+    this.pop();
+    if (!(this.top() instanceof Map)) throw this.malformed('attributes set on something that is not a dictionary');
+  }
+
+  private append(items: readonly unknown[]): void {
+    const list = this.top();
+    if (!Array.isArray(list)) throw this.malformed('an append to something that is not a list');
+    for (const item of items) list.push(item);
+  }
+
+  private dictionary(items: readonly unknown[]): void {
+    this.push(new Map());
+    this.setItems(items);
+  }
+
+  private setItems(items: readonly unknown[]): void {
+    const dictionary = this.top();
+    if (!(dictionary instanceof Map) || items.length % 2) throw this.malformed('items that do not fit a dictionary');
+    for (let i = 0; i < items.length; i += 2) dictionary.set(items[i], items[i + 1]);
+  }
+
+  private addItems(items: readonly unknown[]): void {
+    const set = this.top();
+    if (!(set instanceof Set)) throw this.malformed('items added to something that is not a set');
+    for (const item of items) set.add(item);
+  }
+
+  private push(value: unknown): void {
+    this.stack.push(value);
+  }
+
+  private top(): unknown {
+    this.need(1);
+    return this.stack[this.stack.length - 1];
+  }
+
+  private pop(): unknown {
+    this.need(1);
+    return this.stack.pop();
+  }
+
+  private popMany(count: number): unknown[] {
+    this.need(count);
+    return this.stack.splice(this.stack.length - count, count);
+  }
+
+  private popToMark(): unknown[] {
+    const height = this.marks.pop();
+    if (height === undefined) throw this.malformed('an end without a mark');
+    return this.stack.splice(height);
+  }
+
+  /** Nothing may be taken from below the innermost mark. */
+  private need(count: number): void {
+    if (this.stack.length - (this.marks.at(-1) ?? 0) < count) throw this.malformed('an operation without its operands');
+  }
+
+  private remember(index: number): void {
+    this.memo.set(index, this.top());
+  }
+
+  private recall(index: number): void {
+    if (!this.memo.has(index)) throw this.malformed(`memo ${index}, which was never set`);
+    this.push(this.memo.get(index));
+  }
+
+  /** The offset of the next `length` bytes, which are then behind. */
+  private take(length: number): number {
+    const offset = this.position;
+    if (!(offset + length <= this.end)) {
+      const limit = this.end < this.bytes.length ? `${MOST_BYTES} bytes` : 'the end of its data';
+      throw this.malformed(`an operation that reaches beyond ${limit}`);
+    }
+    this.position += length;
+    return offset;
+  }
+
+  private unsigned(length: 1 | 2 | 4): number {
+    const offset = this.take(length);
+    if (length === 1) return this.bytes[offset]!;
+    return length === 2 ? this.view.getUint16(offset, true) : this.view.getUint32(offset, true);
+  }
+
+  /** A copy, so that a few bytes do not keep the whole file in memory. */
+  private slice(length: number): Uint8Array {
+    const offset = this.take(length);
+    return this.bytes.slice(offset, offset + length);
+  }
+
+  private text(length: number): string {
+    const offset = this.take(length);
+    try {
+      return this.utf8.decode(this.bytes.subarray(offset, offset + length));
+    } catch {
+      throw this.malformed('a text that is not UTF-8');
+    }
+  }
+
+  private line(): string {
+    const length = this.bytes.subarray(this.position, this.position + LONGEST_GLOBAL).indexOf(0x0a);
+    if (length < 0) {
+      this.take(LONGEST_GLOBAL);
+      throw this.malformed(`a name of more than ${LONGEST_GLOBAL} bytes`);
+    }
+    const line = this.text(length);
+    this.take(1);
+    return line;
+  }
+
+  /** Two's complement, little-endian, any length. */
+  private long(length: number): number | bigint {
+    const offset = this.take(length);
+    let value = 0n;
+    for (let i = length - 1; i >= 0; i--) value = (value << 8n) | BigInt(this.bytes[offset + i]!);
+    const signed = BigInt.asIntN(length * 8, value);
+    return signed >= Number.MIN_SAFE_INTEGER && signed <= Number.MAX_SAFE_INTEGER ? Number(signed) : signed;
+  }
+
+  private malformed(what: string): MalformedFileError {
+    return new MalformedFileError(`its pickle holds ${what} (byte ${this.position})`);
+  }
+}
+
+/** The refusal of a global that is not on a reader's list. */
+export function refusedGlobal(module: string, name: string): MalformedFileError {
+  return new MalformedFileError(
+    `its pickle names ${quote(`${module}.${name}`)}, which is not among the constructors of tensors and plain data. ` +
+      'Nothing of it was run',
+  );
+}

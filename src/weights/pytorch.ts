@@ -1,0 +1,161 @@
+import { MalformedFileError, quote } from './malformed.js';
+import { type PickleHost, readPickle, refusedGlobal } from './pickle.js';
+import { PickledTensor, PytorchHost, type StorageReference } from './pytorch-objects.js';
+import type { ByteSource } from './source.js';
+import { bytesPerElement, type StoredTensor, tensorOf } from './tensor.js';
+import { readZipDirectory } from './zip.js';
+
+/** What a `.pth` file holds: the pickled value, and how to make tensors of the `PickledTensor`s in it. */
+export interface PytorchContent {
+  readonly format: 'pytorch-zip' | 'pytorch-legacy';
+  readonly value: unknown;
+  tensor(name: string, pickled: PickledTensor): StoredTensor;
+}
+
+/** Where every storage begins, in bytes, by key. */
+type StorageOffsets = ReadonlyMap<string, number>;
+
+const ZIP_START = [0x50, 0x4b, 0x03, 0x04];
+const PICKLE_START = 0x80;
+
+/** The container that a file's first bytes announce. */
+export function pytorchFormat(source: ByteSource): PytorchContent['format'] | null {
+  const start = source.read(0, Math.min(source.size, ZIP_START.length));
+  if (ZIP_START.every((byte, i) => start[i] === byte)) return 'pytorch-zip';
+  return start[0] === PICKLE_START ? 'pytorch-legacy' : null;
+}
+
+/**
+ * Reads what `torch.save` wrote, without executing anything: only constructors of tensors and plain data are known, every
+ * range is checked against the file's size, no tensor's values are read.
+ * @throws MalformedFileError
+ */
+export function readPytorch(source: ByteSource, format: PytorchContent['format']): PytorchContent {
+  const host = new PytorchHost();
+  const read = format === 'pytorch-zip' ? readZip : readLegacy;
+  const { value, offsets } = read(source, host);
+  return {
+    format,
+    value,
+    tensor: (name, { storage, view }) => {
+      const stored = {
+        source,
+        byteOffset: offsets.get(storage.key)!,
+        dtype: storage.dtype,
+        elements: storage.elements,
+      };
+      return tensorOf(name, stored, view);
+    },
+  };
+}
+
+/** Since PyTorch 1.6: a zip archive with `<name>/data.pkl` and a file for every storage, `<name>/data/<key>`. */
+function readZip(source: ByteSource, host: PytorchHost): { value: unknown; offsets: StorageOffsets } {
+  const entries = readZipDirectory(source);
+  const pickles = [...entries.keys()].filter((name) => /^[^/]+\/data\.pkl$/.test(name));
+  if (pickles.length !== 1) {
+    throw new MalformedFileError(`its zip archive has ${pickles.length} entries <name>/data.pkl, 1 was expected`);
+  }
+  const root = pickles[0]!.slice(0, -'data.pkl'.length);
+  const entry = (name: string) => entries.get(root + name);
+
+  const order = entry('byteorder');
+  if (order && textOf(source, order) !== 'little') throw new MalformedFileError('its values are not little-endian');
+
+  const pickle = entry('data.pkl')!;
+  const { value } = readPickle(source.read(pickle.offset, pickle.size), 0, host);
+  const offsets = new Map<string, number>();
+  for (const storage of host.storages.values()) {
+    const data = entry(`data/${storage.key}`);
+    if (!data) throw new MalformedFileError(`it has no entry for storage ${quote(storage.key)}`);
+    assertStorageSize(storage, data.size);
+    offsets.set(storage.key, data.offset);
+  }
+  return { value, offsets };
+}
+
+function textOf(source: ByteSource, entry: { offset: number; size: number }): string {
+  return Buffer.from(source.read(entry.offset, Math.min(entry.size, 16))).toString('latin1');
+}
+
+function assertStorageSize(storage: StorageReference, bytes: number): void {
+  const expected = storage.elements * bytesPerElement[storage.dtype];
+  if (bytes !== expected) {
+    throw new MalformedFileError(
+      `storage ${quote(storage.key)} has ${bytes} bytes, ${expected} were expected (${storage.elements} × ${storage.dtype})`,
+    );
+  }
+}
+
+const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
+const LEGACY_PROTOCOL = 1001;
+/** No more of the file is looked at for its pickles. */
+const LEGACY_HEAD = 16 * 2 ** 20;
+
+/** The pickles around the main one hold plain data only. */
+const plainData: PickleHost = {
+  global(module, name) {
+    throw refusedGlobal(module, name);
+  },
+  persistent() {
+    throw new MalformedFileError('its pickle refers to a storage where none belongs');
+  },
+};
+
+/**
+ * Before PyTorch 1.6: five pickles (magic number, protocol, machine, the value, the keys of the storages), then for every
+ * key an int64 number of elements and the elements.
+ */
+function readLegacy(source: ByteSource, host: PytorchHost): { value: unknown; offsets: StorageOffsets } {
+  const head = source.read(0, Math.min(source.size, LEGACY_HEAD));
+  let position = 0;
+  const next = (pickleHost: PickleHost): unknown => {
+    const { value, end } = readPickle(head, position, pickleHost);
+    position = end;
+    return value;
+  };
+  if (next(plainData) !== LEGACY_MAGIC) {
+    throw new MalformedFileError("it is a pickle, but does not begin with PyTorch's magic number");
+  }
+  if (next(plainData) !== LEGACY_PROTOCOL) throw new MalformedFileError('it has an unknown protocol version');
+  const machine = next(plainData);
+  if (!(machine instanceof Map) || machine.get('little_endian') !== true) {
+    throw new MalformedFileError('its values are not little-endian');
+  }
+  const value = next(host);
+  const keys = next(plainData);
+  if (!Array.isArray(keys)) throw new MalformedFileError('it has no list of storages');
+  return { value, offsets: locateStorages(source, position, keys, host) };
+}
+
+function locateStorages(
+  source: ByteSource,
+  start: number,
+  keys: readonly unknown[],
+  host: PytorchHost,
+): StorageOffsets {
+  const offsets = new Map<string, number>();
+  let position = start;
+  for (const key of keys) {
+    const storage = typeof key === 'string' ? host.storages.get(key) : undefined;
+    if (!storage || offsets.has(storage.key))
+      throw new MalformedFileError('its list of storages does not fit its tensors');
+    const count = source.read(position, 8);
+    const elements = Number(new DataView(count.buffer, count.byteOffset, 8).getBigInt64(0, true));
+    const size = elements * bytesPerElement[storage.dtype];
+    assertStorageSize(storage, size);
+    position += 8;
+    if (!(position + size <= source.size)) {
+      throw new MalformedFileError(`storage ${quote(storage.key)} claims ${size} bytes, beyond the end of the file`);
+    }
+    offsets.set(storage.key, position);
+    position += size;
+  }
+  if (offsets.size !== host.storages.size) throw new MalformedFileError('its list of storages misses some');
+  return offsets;
+}
+
+/** Whether a pickled value is a tensor. */
+export function isPickledTensor(value: unknown): value is PickledTensor {
+  return value instanceof PickledTensor;
+}

@@ -1,0 +1,48 @@
+import { hwioToOihw, oihwShape } from './layout.js';
+import { type WritableTensor, writeSafetensors } from './safetensors.js';
+import type { StoredDtype } from './tensor.js';
+
+/** Values of one parameter, running statistic or optimizer buffer. */
+export interface NamedWeights {
+  /** As published: the state_dict key. */
+  readonly name: string;
+  readonly dtype: StoredDtype;
+  readonly shape: readonly number[];
+  /**
+   * `hwio`: a float32 convolution weight as the engine has it; it is written as OIHW, shape and values. Absent: written as
+   * it is.
+   */
+  readonly layout?: 'hwio';
+  /** Row-major; or what fetches them when their turn comes, so that one tensor at a time is copied off the engine. */
+  readonly data: ArrayBufferView | (() => ArrayBufferView | Promise<ArrayBufferView>);
+}
+
+/**
+ * Writes weights as safetensors, atomically, under their published names and in the published layout, so that
+ * `readCheckpoint`, and Python's safetensors with PyTorch, read them back by name.
+ * @throws UserError when the folder cannot be written or the disk is full.
+ */
+export async function saveWeights(
+  file: string,
+  tensors: Iterable<NamedWeights>,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  await writeSafetensors(file, Array.from(tensors, published), metadata);
+}
+
+function published({ name, dtype, shape, layout, data }: NamedWeights): WritableTensor {
+  const fetch = async () => (typeof data === 'function' ? await data() : data);
+  if (!layout) return { name, dtype, shape, bytes: async () => bytesOf(await fetch()) };
+  if (shape.length !== 4 || dtype !== 'float32') throw new Error(`${name} is no float32 convolution weight.`);
+  const hwio = shape as readonly [number, number, number, number];
+  const bytes = async () => {
+    const values = await fetch();
+    if (!(values instanceof Float32Array)) throw new Error(`${name} is not given as a Float32Array.`);
+    return bytesOf(hwioToOihw(values, hwio));
+  };
+  return { name, dtype, shape: oihwShape(hwio), bytes };
+}
+
+function bytesOf(values: ArrayBufferView): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}

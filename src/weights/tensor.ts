@@ -1,0 +1,137 @@
+import { float32FromBytes } from './convert.js';
+import { MalformedFileError } from './malformed.js';
+import type { ByteSource } from './source.js';
+
+/** Bytes per element of every element type that can be stored. */
+export const bytesPerElement = {
+  float64: 8,
+  float32: 4,
+  float16: 2,
+  bfloat16: 2,
+  int64: 8,
+  int32: 4,
+  int16: 2,
+  int8: 1,
+  uint8: 1,
+  bool: 1,
+} as const;
+export type StoredDtype = keyof typeof bytesPerElement;
+
+/** A tensor in a file. Its values are read when they are asked for, and only they are. */
+export interface StoredTensor {
+  readonly name: string;
+  readonly dtype: StoredDtype;
+  /** Axis order as in the file: convolution weights are OIHW. `[]` for a scalar. */
+  readonly shape: readonly number[];
+  readonly elements: number;
+  /** The values in row-major order, little-endian, in the stored element type. Not to be changed. */
+  bytes(): Uint8Array;
+  /** The values in row-major order as float32: as stored if they are float32, else converted. Not to be changed. */
+  toFloat32(): Float32Array;
+}
+
+/** Elements of one type, side by side, in a file. */
+export interface Storage {
+  readonly source: ByteSource;
+  readonly byteOffset: number;
+  readonly dtype: StoredDtype;
+  readonly elements: number;
+}
+
+/** Which elements of a storage a tensor is made of. All in elements; the strides have the shape's length. */
+export interface View {
+  readonly offset: number;
+  readonly shape: readonly number[];
+  readonly strides: readonly number[];
+}
+
+/** PyTorch's own limit. */
+const MOST_DIMENSIONS = 64;
+
+/** @throws MalformedFileError when the shape is not a list of lengths whose product is an exact integer. */
+export function elementCount(shape: readonly unknown[]): number {
+  if (shape.length > MOST_DIMENSIONS) throw new MalformedFileError(`a tensor of ${shape.length} dimensions`);
+  let count = 1;
+  for (const length of shape) {
+    if (!isCount(length)) throw new MalformedFileError('a shape that is not made of whole numbers ≥ 0');
+    count *= length;
+  }
+  if (!Number.isSafeInteger(count))
+    throw new MalformedFileError(`a tensor of about ${count.toExponential(1)} elements`);
+  return count;
+}
+
+/** A whole number ≥ 0 that a double holds exactly. */
+export function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+/** Row-major strides of a shape, in elements. */
+export function contiguousStrides(shape: readonly number[]): number[] {
+  const strides = new Array<number>(shape.length);
+  let stride = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    strides[axis] = stride;
+    stride *= Math.max(shape[axis]!, 1);
+  }
+  return strides;
+}
+
+/**
+ * The number of elements from a view's first to its last one, both included; 0 if it has none.
+ * @throws MalformedFileError when the view reaches beyond `storageElements` elements.
+ */
+function extentOf(view: View, storageElements: number): number {
+  if (!isCount(view.offset)) throw new MalformedFileError('an offset that is not a whole number ≥ 0');
+  if (view.strides.length !== view.shape.length || !view.strides.every(isCount)) {
+    throw new MalformedFileError('strides that do not fit the shape');
+  }
+  if (elementCount(view.shape) === 0) return 0;
+  const extent = view.shape.reduce((sum, length, axis) => sum + (length - 1) * view.strides[axis]!, 1);
+  if (!(view.offset + extent <= storageElements)) {
+    throw new MalformedFileError(
+      `a tensor of shape [${view.shape}], strides [${view.strides}], offset ${view.offset} ` +
+        `reaches beyond its storage of ${storageElements} elements`,
+    );
+  }
+  return extent;
+}
+
+/** A view of a storage as a tensor. @throws MalformedFileError when the view reaches beyond the storage. */
+export function tensorOf(name: string, storage: Storage, view: View): StoredTensor {
+  const elements = elementCount(view.shape);
+  const extent = extentOf(view, storage.elements);
+  const size = bytesPerElement[storage.dtype];
+  const rowMajor = contiguousStrides(view.shape);
+  const contiguous = view.shape.every((length, axis) => length === 1 || view.strides[axis] === rowMajor[axis]);
+  const bytes = (): Uint8Array => {
+    const span = storage.source.read(storage.byteOffset + view.offset * size, extent * size);
+    return contiguous || elements === 0 ? span : gather(span, size, view, elements);
+  };
+  return {
+    name,
+    dtype: storage.dtype,
+    shape: [...view.shape],
+    elements,
+    bytes,
+    toFloat32: () => float32FromBytes(bytes(), storage.dtype),
+  };
+}
+
+/** The elements of a strided view, copied into row-major order. `span` begins at the view's first element. */
+function gather(span: Uint8Array, size: number, view: View, elements: number): Uint8Array {
+  const result = new Uint8Array(elements * size);
+  const index = new Array<number>(view.shape.length).fill(0);
+  let source = 0;
+  for (let target = 0; target < result.length; target += size) {
+    for (let byte = 0; byte < size; byte++) result[target + byte] = span[source * size + byte]!;
+    for (let axis = view.shape.length - 1; axis >= 0; axis--) {
+      source += view.strides[axis]!;
+      index[axis]!++;
+      if (index[axis]! < view.shape[axis]!) break;
+      source -= view.strides[axis]! * view.shape[axis]!;
+      index[axis] = 0;
+    }
+  }
+  return result;
+}

@@ -1,0 +1,155 @@
+import { MalformedFileError, quote } from './malformed.js';
+import type { ByteSource } from './source.js';
+
+/** Where a stored (uncompressed) entry's bytes lie in the archive. */
+export interface ZipEntry {
+  readonly name: string;
+  readonly offset: number;
+  readonly size: number;
+}
+
+const END_SIGNATURE = 0x06054b50;
+const END_SIZE = 22;
+const LONGEST_COMMENT = 0xffff;
+const LOCATOR64_SIGNATURE = 0x07064b50;
+const LOCATOR64_SIZE = 20;
+const END64_SIGNATURE = 0x06064b50;
+const END64_SIZE = 56;
+const CENTRAL_SIGNATURE = 0x02014b50;
+const CENTRAL_SIZE = 46;
+const LOCAL_SIGNATURE = 0x04034b50;
+const LOCAL_SIZE = 30;
+const EXTRA_ZIP64 = 0x0001;
+const FLAG_ENCRYPTED = 0x0001;
+const METHOD_STORED = 0;
+/** Stands for "see the ZIP64 record". */
+const ABSENT_32 = 0xffffffff;
+/** The directory of the largest published checkpoint has 0.1 MB. */
+const LARGEST_DIRECTORY = 16 * 2 ** 20;
+
+/**
+ * Walks the directory of a zip archive whose entries are stored, as `torch.save` writes them (APPNOTE 6.3.10, sections
+ * 4.3 to 4.5, with ZIP64). No entry's content is read. The directory alone is believed: local headers may leave sizes
+ * out. Checksums are not compared, since PyTorch can be told not to compute them.
+ * @throws MalformedFileError when an entry is compressed, encrypted, outside the file, named twice or by a path that
+ *   leaves the archive.
+ */
+export function readZipDirectory(source: ByteSource): Map<string, ZipEntry> {
+  const { offset, size, count } = findDirectory(source);
+  if (size > LARGEST_DIRECTORY) throw new MalformedFileError(`its zip directory claims ${size} bytes`);
+  const directory = source.read(offset, size);
+  const entries = new Map<string, ZipEntry>();
+  let position = 0;
+  for (let i = 0; i < count; i++) {
+    const { header, end } = readCentralHeader(directory, position);
+    if (entries.has(header.name)) throw new MalformedFileError(`two zip entries are named ${quote(header.name)}`);
+    if (!header.name.endsWith('/')) entries.set(header.name, locate(source, header, offset));
+    position = end;
+  }
+  if (position !== size)
+    throw new MalformedFileError(`its zip directory holds more than the ${count} entries it counts`);
+  return entries;
+}
+
+interface CentralHeader {
+  readonly name: string;
+  readonly size: number;
+  readonly localOffset: number;
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function uint64(view: DataView, offset: number): number {
+  return Number(view.getBigUint64(offset, true));
+}
+
+function findDirectory(source: ByteSource): { offset: number; size: number; count: number } {
+  const tailSize = Math.min(source.size, END_SIZE + LONGEST_COMMENT);
+  const tailOffset = source.size - tailSize;
+  const tail = viewOf(source.read(tailOffset, tailSize));
+  for (let at = tailSize - END_SIZE; at >= 0; at--) {
+    if (tail.getUint32(at, true) !== END_SIGNATURE) continue;
+    if (at + END_SIZE + tail.getUint16(at + 20, true) !== tailSize) continue;
+    const short = {
+      count: tail.getUint16(at + 10, true),
+      size: tail.getUint32(at + 12, true),
+      offset: tail.getUint32(at + 16, true),
+    };
+    return findDirectory64(source, tailOffset + at) ?? short;
+  }
+  throw new MalformedFileError('its zip archive has no directory at the end: the file is cut off or damaged');
+}
+
+function findDirectory64(source: ByteSource, endOffset: number): ReturnType<typeof findDirectory> | null {
+  if (endOffset < LOCATOR64_SIZE) return null;
+  const locator = viewOf(source.read(endOffset - LOCATOR64_SIZE, LOCATOR64_SIZE));
+  if (locator.getUint32(0, true) !== LOCATOR64_SIGNATURE) return null;
+  const end = viewOf(source.read(uint64(locator, 8), END64_SIZE));
+  if (end.getUint32(0, true) !== END64_SIGNATURE) throw new MalformedFileError('its ZIP64 directory is damaged');
+  return { count: uint64(end, 32), size: uint64(end, 40), offset: uint64(end, 48) };
+}
+
+function readCentralHeader(directory: Uint8Array, start: number): { header: CentralHeader; end: number } {
+  const damaged = () => new MalformedFileError(`its zip directory is damaged at byte ${start}`);
+  if (start + CENTRAL_SIZE > directory.length) throw damaged();
+  const view = viewOf(directory);
+  if (view.getUint32(start, true) !== CENTRAL_SIGNATURE) throw damaged();
+  const nameEnd = start + CENTRAL_SIZE + view.getUint16(start + 28, true);
+  const extraEnd = nameEnd + view.getUint16(start + 30, true);
+  const end = extraEnd + view.getUint16(start + 32, true);
+  if (end > directory.length) throw damaged();
+
+  const name = Buffer.from(
+    directory.buffer,
+    directory.byteOffset + start + CENTRAL_SIZE,
+    nameEnd - start - CENTRAL_SIZE,
+  ).toString('utf8');
+  if (name.split(/[/\\]/).some((part) => part === '..') || /^[/\\]|^[a-z]:/i.test(name)) {
+    throw new MalformedFileError(`zip entry ${quote(name)} leads out of the archive`);
+  }
+  if (view.getUint16(start + 8, true) & FLAG_ENCRYPTED) {
+    throw new MalformedFileError(`zip entry ${quote(name)} is encrypted`);
+  }
+  if (view.getUint16(start + 10, true) !== METHOD_STORED) {
+    throw new MalformedFileError(`zip entry ${quote(name)} is compressed, which PyTorch never does`);
+  }
+  // The ZIP64 record holds, in this order, only those of the three that are absent from the header.
+  const extra = zip64Values(directory.subarray(nameEnd, extraEnd));
+  const [size, storedSize, localOffset] = [24, 20, 42].map((field) => {
+    const short = view.getUint32(start + field, true);
+    return short === ABSENT_32 ? (extra.shift() ?? short) : short;
+  }) as [number, number, number];
+  if (size !== storedSize) throw new MalformedFileError(`zip entry ${quote(name)} has two different sizes`);
+  return { header: { name, size, localOffset }, end };
+}
+
+function zip64Values(extra: Uint8Array): number[] {
+  const view = viewOf(extra);
+  for (let at = 0; at + 4 <= extra.length; ) {
+    const length = view.getUint16(at + 2, true);
+    const end = at + 4 + length;
+    if (end > extra.length) break;
+    if (view.getUint16(at, true) === EXTRA_ZIP64) {
+      return Array.from({ length: Math.floor(length / 8) }, (_, i) => uint64(view, at + 4 + 8 * i));
+    }
+    at = end;
+  }
+  return [];
+}
+
+function locate(source: ByteSource, header: CentralHeader, directoryOffset: number): ZipEntry {
+  const beyond = () =>
+    new MalformedFileError(
+      `zip entry ${quote(header.name)} claims ${header.size} bytes, beyond the archive's own data`,
+    );
+  if (!(header.localOffset + LOCAL_SIZE + header.size <= directoryOffset)) throw beyond();
+  const local = viewOf(source.read(header.localOffset, LOCAL_SIZE));
+  if (local.getUint32(0, true) !== LOCAL_SIGNATURE) {
+    throw new MalformedFileError(`zip entry ${quote(header.name)} does not begin where the directory says`);
+  }
+  const offset = header.localOffset + LOCAL_SIZE + local.getUint16(26, true) + local.getUint16(28, true);
+  if (!(offset + header.size <= directoryOffset)) throw beyond();
+  return { name: header.name, offset, size: header.size };
+}

@@ -1,0 +1,107 @@
+import test from 'ava';
+import { MalformedFileError } from '../../src/weights/malformed.js';
+import { PickleGlobal, readPickle } from '../../src/weights/pickle.js';
+import { int, pickle, text, uint } from './builders.js';
+
+const add = new PickleGlobal('plain.add', (args) => (args as number[]).reduce((sum, value) => sum + value, 0));
+const named = new PickleGlobal('plain.named');
+const host = {
+  global(module: string, name: string) {
+    if (module !== 'plain') throw new MalformedFileError(`unknown ${module}.${name}`);
+    return name === 'add' ? add : named;
+  },
+  persistent: (id: unknown) => ({ id }),
+};
+const read = (...parts: Parameters<typeof pickle>) => readPickle(pickle(...parts), 0, host).value;
+
+test('plain data of protocols 2 to 5', (t) => {
+  t.is(read('\x80\x02K\x07.'), 7);
+  t.is(read('\x80\x02M\x01\x02.'), 513);
+  t.is(read(int(-5), '.'), -5);
+  t.is(read('G', [0x3f, 0xf8, 0, 0, 0, 0, 0, 0], '.'), 1.5);
+  t.deepEqual(read('N\x88\x89\x87.'), [null, true, false]);
+  t.is(read('\x8a\x00.'), 0);
+  t.is(read('\x8a\x01\xff.'), -1);
+  t.is(read('\x8a\x02\x00\x80.'), -32768);
+  t.is(read('\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.'), 0x1950a86a20f9469cfc6cn);
+  t.is(read(text('é→😀'), '.'), 'é→😀');
+  t.is(read('\x8c\x02ab.'), 'ab');
+  t.deepEqual(read('C\x02ab.'), new Uint8Array([97, 98]));
+  t.deepEqual(read('](K\x01K\x02eK\x03a.'), [1, 2, 3]);
+  t.deepEqual(
+    read('}', text('a'), 'K\x01s(', text('b'), 'K\x02u.'),
+    new Map([
+      ['a', 1],
+      ['b', 2],
+    ]),
+  );
+  t.deepEqual(read('(', text('a'), 'K\x01d.'), new Map([['a', 1]]));
+  t.deepEqual(read('\x8f(K\x01K\x01\x90.'), new Set([1]));
+  t.deepEqual(read('(K\x02\x91.'), new Set([2]));
+  t.deepEqual(read('K\x09(K\x01K\x02t\x86.'), [9, [1, 2]]);
+  t.deepEqual(read('K\x09(K\x012K\x0210.'), 9);
+  t.deepEqual(read(text('k'), 'q\x050h\x05r\x00\x01\x00\x000j\x00\x01\x00\x00.'), 'k');
+  t.deepEqual(read('\x80\x04\x95', uint(8, 9), '\x8c\x01a\x94\x8c\x01b\x94h\x00\x87.'), ['a', 'b', 'a']);
+});
+
+test('globals, calls and persistent ids go to the host alone', (t) => {
+  t.is(read('cplain\nadd\n(K\x02K\x03tR.'), 5);
+  t.is(read(text('plain'), text('add'), '\x93K\x04\x85R.'), 4);
+  t.deepEqual(read('K\x07Q.'), { id: 7 });
+  t.is(read('cplain\nnamed\n.'), named);
+  t.throws(() => read('cplain\nnamed\n)R.'), { instanceOf: MalformedFileError, message: /may only be named/ });
+  t.throws(() => read('cos\nsystem\n.'), { instanceOf: MalformedFileError, message: 'unknown os.system' });
+});
+
+test('attributes of a dictionary are dropped, of anything else refused', (t) => {
+  t.deepEqual(read('}}', text('__proto__'), '}sb.'), new Map());
+  t.throws(() => read(']}b.'), { instanceOf: MalformedFileError, message: /not a dictionary/ });
+});
+
+test('a name like __proto__ is a key like any other', (t) => {
+  const value = read('}', text('__proto__'), '}', text('polluted'), 'K\x01ss.');
+  t.deepEqual(value, new Map([['__proto__', new Map([['polluted', 1]])]]));
+  t.false('polluted' in {});
+});
+
+const broken: [string, Parameters<typeof pickle>][] = [
+  ['nothing', []],
+  ['no end', ['K\x01']],
+  ['an empty stack', ['.']],
+  ['a pop below a mark', ['K\x01(0.']],
+  ['tuple without its items', ['K\x01\x86.']],
+  ['tuple across a mark', ['K\x01(K\x02\x86.']],
+  ['an end without a mark', ['K\x01t.']],
+  ['memo never set', ['h\x03.']],
+  ['append to a number', ['K\x01K\x02a.']],
+  ['odd number of items', ['}(K\x01u.']],
+  ['items of a list', ['](K\x01K\x02u.']],
+  ['items of a set for a list', ['](K\x01\x90.']],
+  ['call of a number', ['K\x01)R.']],
+  ['call with something that is no tuple', ['cplain\nadd\nK\x01R.']],
+  ['global without text', ['K\x01K\x02\x93.']],
+  ['a long text', ['X\xff\xff\xff\xff.']],
+  ['long bytes', ['B\xff\xff\xff\x7f.']],
+  ['bytes of a negative length', ['B\xfb\xff\xff\xff.']],
+  ['text that is not UTF-8', ['X\x01\x00\x00\x00\xff.']],
+  ['unending name', ['c', 'a'.repeat(1000)]],
+  ['protocol 6', ['\x80\x06N.']],
+  ['NEWOBJ', ['cplain\nadd\n)\x81.']],
+  ['INST', ['(iplain\nadd\n.']],
+  ['OBJ', ['(cplain\nadd\no.']],
+  ['PERSID', ['P1\n.']],
+  ['EXT1', ['\x82\x01.']],
+  ['LONG4', ['\x8b\x01\x00\x00\x00\x01.']],
+  ['NEXT_BUFFER', ['\x97.']],
+  ['a million marks', ['('.repeat(1_000_001)]],
+  ['a million dictionaries', ['}'.repeat(1_000_001)]],
+  [
+    'a long list given to many calls',
+    ['cplain\nadd\nq\x010](', 'N'.repeat(400_000), 'e\x85q\x02', '0h\x01h\x02R'.repeat(9), '.'],
+  ],
+];
+for (const [name, parts] of broken) {
+  test(`refused: ${name}`, (t) => {
+    t.throws(() => read(...parts), { instanceOf: MalformedFileError });
+  });
+}
