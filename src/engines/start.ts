@@ -1,0 +1,49 @@
+import { UserError } from '../support/errors.js';
+import { ENGINE_NAMES, type Engine, type EngineName } from './engine.js';
+import { tensorflowState } from './status.js';
+
+let started: { readonly name: EngineName; readonly engine: Promise<Engine> } | null = null;
+
+/**
+ * Starts an engine. "auto" (the default) takes tensorflow where it is installed, else wasm. TensorFlow.js has one
+ * backend a process, so there is one engine a process: asked again, the same is returned.
+ * @throws UserError when the engine is unknown, not installed or damaged; Error when another one is running already.
+ */
+export async function startEngine(options: { readonly engine?: EngineName | 'auto' } = {}): Promise<Engine> {
+  const wanted = options.engine ?? 'auto';
+  if (wanted !== 'auto' && !ENGINE_NAMES.includes(wanted)) {
+    throw new UserError(`Unknown engine "${wanted}": expected auto, ${ENGINE_NAMES.join(' or ')}.`);
+  }
+  if (started === null) {
+    const name = wanted === 'auto' ? await preferredEngine() : wanted;
+    started ??= { name, engine: start(name) };
+  }
+  if (wanted !== 'auto' && wanted !== started.name) {
+    throw new Error(`The ${started.name} engine is running: the ${wanted} engine needs a process of its own.`);
+  }
+  return started.engine;
+}
+
+/** The engine that "auto" stands for. An installation that is damaged is not passed over in silence: starting it says so. */
+export async function preferredEngine(): Promise<EngineName> {
+  return (await tensorflowState()).kind === 'absent' ? 'wasm' : 'tensorflow';
+}
+
+async function start(name: EngineName): Promise<Engine> {
+  if (name === 'wasm') return (await import('./wasm/start.js')).startWasm();
+  const state = await tensorflowState();
+  switch (state.kind) {
+    case 'ready':
+      return (await import('./tensorflow/start.js')).startTensorflow(state.folder);
+    case 'absent':
+      throw new UserError(
+        'The tensorflow engine is not installed.',
+        'Install it with fcn engines install, or use --engine wasm.',
+      );
+    case 'unusable':
+      throw new UserError(
+        `The tensorflow engine in ${state.folder} cannot be used: ${state.reason}.`,
+        'Mend it with fcn engines install, or use --engine wasm.',
+      );
+  }
+}

@@ -1,0 +1,39 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { cacheFolder } from '../../support/cache.js';
+import { explainFileError, writeFileAtomic } from '../../support/files.js';
+import { npmPackageVersion } from '../npm.js';
+import { platformName, type Variant } from './release.js';
+
+/** The npm package that holds the addon's source and the JavaScript half of the backend. */
+export const NODE_PACKAGE = '@tensorflow/tfjs-node-gpu';
+
+/** Folder of every TensorFlow build that this version of the npm package can use, shared by projects. */
+export function installRoot(): string {
+  const name = `${platformName()}-tfjs-node-${npmPackageVersion(NODE_PACKAGE)}`;
+  return path.join(cacheFolder(), 'engines', 'tensorflow', name);
+}
+
+/** Name of one build's folder: "2.21.0-cpu". */
+export function buildName(version: string, variant: Variant): string {
+  return `${version}-${variant}`;
+}
+
+/** File that names the build in use: the one installed last. */
+function currentFile(root: string): string {
+  return path.join(root, 'current');
+}
+
+/** Folder of the build in use; null where none was ever installed. */
+export async function currentBuild(root: string = installRoot()): Promise<string | null> {
+  try {
+    return path.join(root, (await readFile(currentFile(root), 'utf8')).trim());
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw explainFileError(error, currentFile(root), 'read');
+  }
+}
+
+export async function useBuild(root: string, build: string): Promise<void> {
+  await writeFileAtomic(currentFile(root), `${build}\n`);
+}

@@ -1,0 +1,73 @@
+import { UserError } from '../../support/errors.js';
+import { EngineUnavailableError } from '../unavailable.js';
+
+/** The TensorFlow that is installed when none is asked for. */
+export const DEFAULT_TENSORFLOW_VERSION = '2.21.0';
+
+export type Variant = 'cpu' | 'gpu';
+
+/**
+ * The wheel that holds TensorFlow's library for a platform. All are asked for as CPython 3.11's, whatever Python the
+ * user has: nothing of Python in them is used, and one fixed file has one known hash.
+ */
+export interface WheelSource {
+  /** Project on the Python package index. */
+  readonly project: string;
+  /** Platform tags to accept, newest first: which one a release carries has changed over time. */
+  readonly platformTags: readonly string[];
+  /** The two shared libraries, inside the wheel and inside an installed package. */
+  readonly libraries: readonly string[];
+}
+
+const LINUX_LIBRARIES = ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'];
+
+function linuxTags(architecture: string): string[] {
+  return [`manylinux_2_27_${architecture}`, `manylinux_2_17_${architecture}`, `manylinux2014_${architecture}`];
+}
+
+const WHEELS: Readonly<Record<string, Partial<Record<Variant, WheelSource>>>> = {
+  'linux-x64': {
+    cpu: { project: 'tensorflow-cpu', platformTags: linuxTags('x86_64'), libraries: LINUX_LIBRARIES },
+    gpu: { project: 'tensorflow', platformTags: linuxTags('x86_64'), libraries: LINUX_LIBRARIES },
+  },
+  'linux-arm64': {
+    cpu: { project: 'tensorflow', platformTags: linuxTags('aarch64'), libraries: LINUX_LIBRARIES },
+  },
+  'darwin-arm64': {
+    cpu: {
+      project: 'tensorflow',
+      platformTags: ['macosx_12_0_arm64'],
+      libraries: ['libtensorflow_cc.2.dylib', 'libtensorflow_framework.2.dylib'],
+    },
+  },
+};
+
+/**
+ * SHA-256 of wheels, by file name. What unpacks from any other release is checked against the wheel's own list of
+ * hashes, which protects against damage but not against a wheel that was replaced.
+ */
+export const KNOWN_WHEELS: Readonly<Record<string, string>> = {
+  'tensorflow_cpu-2.21.0-cp311-cp311-manylinux_2_27_x86_64.whl':
+    '2b847d217b02ee7731ed91431daf3250daa0196c3c94614d23be27232e6e5b6c',
+};
+
+/** Name of this platform, as Node spells it: "linux-x64". */
+export function platformName(): string {
+  return `${process.platform}-${process.arch}`;
+}
+
+/** @throws EngineUnavailableError where no release has a usable library for the platform. */
+export function wheelSource(variant: Variant, platform: string = platformName()): WheelSource {
+  const source = WHEELS[platform]?.[variant];
+  if (source) return source;
+  const what = variant === 'gpu' ? "TensorFlow's CUDA build has" : 'TensorFlow has';
+  throw new EngineUnavailableError('platform', `${what} no library for ${platform} that this engine can use.`);
+}
+
+/** @throws UserError unless `version` reads like a release: digits and points. */
+export function checkVersion(version: string): string {
+  if (/^\d+\.\d+\.\d+$/.test(version)) return version;
+  throw new UserError(
+    `"${version}" is no TensorFlow version: expected three numbers, as in ${DEFAULT_TENSORFLOW_VERSION}.`,
+  );
+}

@@ -1,0 +1,26 @@
+import path from 'node:path';
+import type * as tfjs from '@tensorflow/tfjs-core';
+import type { Engine } from '../engine.js';
+import { npmPackageFolder, npmPackageVersion, packageRequire } from '../npm.js';
+
+export const WASM_PACKAGE = '@tensorflow/tfjs-backend-wasm';
+
+interface WasmModule {
+  setWasmPaths(folder: string): void;
+}
+
+/** Starts the WebAssembly backend: no native code; in Node it runs on one thread. */
+export async function startWasm(): Promise<Engine> {
+  const require = packageRequire();
+  const tf = require('@tensorflow/tfjs-core') as typeof tfjs;
+  const wasm = require(WASM_PACKAGE) as WasmModule;
+  wasm.setWasmPaths(path.join(npmPackageFolder(WASM_PACKAGE), 'dist', path.sep));
+  if (!(await tf.setBackend('wasm'))) throw new Error('TensorFlow.js did not take the WebAssembly backend.');
+  return {
+    name: 'wasm',
+    tf,
+    native: null,
+    device: 'cpu',
+    versions: { 'TensorFlow.js': tf.version_core, 'tfjs-backend-wasm': npmPackageVersion(WASM_PACKAGE) },
+  };
+}
