@@ -1,0 +1,37 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import type { Engine } from '../engines/engine.js';
+import { loadBackbone } from '../nn/load.js';
+import type { Segmentor } from '../nn/segmentor.js';
+import { cacheDirectory } from '../support/cache.js';
+import { UserError } from '../support/errors.js';
+
+/** The published recipes name their ImageNet backbones so; the part after it is the file's name in the cache. */
+const PUBLISHED_SCHEME = 'open-mmlab://';
+
+/**
+ * Loads a recipe's pretrained backbone: a path to a weights file, or the name of a published one, which is looked for as
+ * `<cache>/pretrained/<name>.pth` or `.safetensors`.
+ * @throws UserError when there is no such file, or it does not fit the network.
+ */
+export async function loadPretrained(engine: Engine, segmentor: Segmentor, pretrained: string): Promise<void> {
+  await loadBackbone(engine, segmentor, findPretrained(pretrained));
+}
+
+/** The file of a pretrained backbone. @throws UserError when there is none. */
+export function findPretrained(pretrained: string): string {
+  const published = pretrained.startsWith(PUBLISHED_SCHEME);
+  const candidates = published
+    ? ['.pth', '.safetensors'].map((extension) =>
+        path.join(cacheDirectory(), 'pretrained', `${pretrained.slice(PUBLISHED_SCHEME.length)}${extension}`),
+      )
+    : [path.resolve(pretrained)];
+  const file = candidates.find((candidate) => existsSync(candidate));
+  if (file === undefined) {
+    throw new UserError(
+      `The pretrained backbone ${pretrained} is not there: looked for ${candidates.join(' and ')}.`,
+      'Put the file there, or give --set pretrained=FILE; --set pretrained=null trains from scratch (a recorded deviation).',
+    );
+  }
+  return file;
+}
