@@ -4,9 +4,9 @@ import { mkdir, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { packageRoot } from '../../support/package.js';
 import { npmPackageFolder } from '../npm.js';
+import { runTool } from '../tool.js';
 import { EngineUnavailableError } from '../unavailable.js';
 import { NODE_PACKAGE } from './location.js';
-import { runTool } from './tool.js';
 
 export const BINDING_FILE = 'tfjs_binding.node';
 export const HOST_FILE = 'host.node';

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { cacheFolder } from '../../support/cache.js';
+import { cacheDirectory } from '../../support/cache.js';
 import { explainFileError, writeFileAtomic } from '../../support/files.js';
 import { npmPackageVersion } from '../npm.js';
 import { platformName, type Variant } from './release.js';
@@ -11,7 +11,7 @@ export const NODE_PACKAGE = '@tensorflow/tfjs-node-gpu';
 /** Folder of every TensorFlow build that this version of the npm package can use, shared by projects. */
 export function installRoot(): string {
   const name = `${platformName()}-tfjs-node-${npmPackageVersion(NODE_PACKAGE)}`;
-  return path.join(cacheFolder(), 'engines', 'tensorflow', name);
+  return path.join(cacheDirectory(), 'engines', 'tensorflow', name);
 }
 
 /** Name of one build's folder: "2.21.0-cpu". */

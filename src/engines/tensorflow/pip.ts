@@ -1,8 +1,8 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../../support/errors.js';
+import { runTool } from '../tool.js';
 import { EngineUnavailableError } from '../unavailable.js';
-import { runTool } from './tool.js';
 
 /**
  * The first Python that runs and has pip.

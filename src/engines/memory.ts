@@ -1,0 +1,58 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { Engine } from './engine.js';
+import { gpuMemoryOfProcess } from './nvidia.js';
+
+export interface ProcessMemory {
+  /** Resident memory now. */
+  readonly residentBytes: number;
+  /** Highest resident memory since the process started, or since `resetPeakMemory` last returned true. */
+  readonly peakBytes: number;
+}
+
+/** Main memory of this process, native libraries included. */
+export function processMemory(): ProcessMemory {
+  const status = readStatus();
+  return {
+    residentBytes: status?.residentBytes ?? process.memoryUsage.rss(),
+    // Kibibytes on every system that Node runs on.
+    peakBytes: status?.peakBytes ?? process.resourceUsage().maxRSS * 1024,
+  };
+}
+
+/**
+ * Sets the peak of `processMemory` back to what is resident now.
+ * @returns false where the system cannot (all but Linux, and containers that refuse it): the peak then is the process's.
+ */
+export function resetPeakMemory(): boolean {
+  if (process.platform !== 'linux') return false;
+  try {
+    // proc_pid_clear_refs(5): 5 resets the peak resident set size.
+    writeFileSync('/proc/self/clear_refs', '5');
+    return true;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOENT' || code === 'EINVAL')
+      return false;
+    throw error;
+  }
+}
+
+/** Memory of this process on NVIDIA GPUs, bytes; null where there is none, or nvidia-smi does not tell. */
+export async function deviceMemory(): Promise<number | null> {
+  return gpuMemoryOfProcess();
+}
+
+/** Tensors that are not disposed, and the bytes of their values (each buffer once), wherever they lie. */
+export function liveTensors(engine: Engine): { readonly bytes: number; readonly count: number } {
+  const { numBytes, numTensors } = engine.tf.memory();
+  return { bytes: numBytes, count: numTensors };
+}
+
+/** VmHWM and VmRSS of proc_pid_status(5); null where there is no such file. */
+function readStatus(): ProcessMemory | null {
+  if (process.platform !== 'linux') return null;
+  const text = readFileSync('/proc/self/status', 'utf8');
+  const resident = /^VmRSS:\s*(\d+) kB$/m.exec(text);
+  const peak = /^VmHWM:\s*(\d+) kB$/m.exec(text);
+  return resident && peak ? { residentBytes: Number(resident[1]) * 1024, peakBytes: Number(peak[1]) * 1024 } : null;
+}
