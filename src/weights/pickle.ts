@@ -243,7 +243,7 @@ class PickleReader {
   /** A copy, so that a few bytes do not keep the whole file in memory. */
   private slice(length: number): Uint8Array {
     const offset = this.take(length);
-    return this.bytes.slice(offset, offset + length);
+    return Uint8Array.from(this.bytes.subarray(offset, offset + length));
   }
 
   private text(length: number): string {

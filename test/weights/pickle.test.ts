@@ -39,7 +39,7 @@ test('plain data of protocols 2 to 5', (t) => {
   t.deepEqual(read('\x8f(K\x01K\x01\x90.'), new Set([1]));
   t.deepEqual(read('(K\x02\x91.'), new Set([2]));
   t.deepEqual(read('K\x09(K\x01K\x02t\x86.'), [9, [1, 2]]);
-  t.deepEqual(read('K\x09(K\x012K\x0210.'), 9);
+  t.deepEqual(read('K\x09(K\x012K\x0201.'), 9);
   t.deepEqual(read(text('k'), 'q\x050h\x05r\x00\x01\x00\x000j\x00\x01\x00\x00.'), 'k');
   t.deepEqual(read('\x80\x04\x95', uint(8, 9), '\x8c\x01a\x94\x8c\x01b\x94h\x00\x87.'), ['a', 'b', 'a']);
 });

@@ -89,7 +89,7 @@ const one = (data: Uint8Array) => pth(dictionary([['w', data]]), { '0': values }
 /** Names for the same list, nested 30 deep, 10 times on each level: 10^30 values. */
 const laughs = pickle(
   ']q\x00',
-  ...Array.from({ length: 30 }, (_, i) => pickle('](', 'h'.concat(String.fromCharCode(i)).repeat(10), 'eq', [i + 1])),
+  ...Array.from({ length: 30 }, (_, i) => pickle('0](', `h${String.fromCharCode(i)}`.repeat(10), 'eq', [i + 1])),
 );
 const withMeta = (meta: Uint8Array) =>
   pth(
@@ -112,7 +112,7 @@ const refused: [string, Uint8Array, RegExp][] = [
   ['a negative stride', one(tensor('0', 6, [2], [-1], 3)), /strides that do not fit/],
   ['strides of another length', one(tensor('0', 6, [2], [1, 1])), /no valid offset, shape and strides/],
   ['beyond its storage', one(tensor('0', 6, [2, 3], [3, 1], 1)), /reaches beyond its storage of 6 elements/],
-  ['a huge shape', one(tensor('0', 6, Array(20).fill(2 ** 30), Array(20).fill(0))), /about 1\.5e\+180 elements/],
+  ['a huge shape', one(tensor('0', 6, Array(20).fill(2 ** 30), Array(20).fill(0))), /about 4\.1e\+180 elements/],
   ['65 dimensions', one(tensor('0', 6, Array(65).fill(1), Array(65).fill(1))), /65 dimensions/],
   ['an expanded giant', one(tensor('0', 6, [2 ** 28], [0])), /would take 1073741824 bytes/],
   ['a storage of another size', one(tensor('0', 7, [6], [1])), /storage "0" has 24 bytes, 28 were expected/],

@@ -1,0 +1,120 @@
+import { readFileSync } from 'node:fs';
+import test from 'ava';
+import { UserError } from '../../src/support/errors.js';
+import { Draws, Purpose } from '../../src/support/random.js';
+import { readCheckpointFrom } from '../../src/weights/load.js';
+import { type ByteSource, MemorySource } from '../../src/weights/source.js';
+import { sharedPath } from '../helpers/shared.js';
+import { dictionary, pickle, pth, tensor, text, uint } from './builders.js';
+
+const MUTATIONS = 10_000;
+/** The reader's own allowance for views that share a storage. */
+const mostBytes = (source: ByteSource) => 4 * source.size + 2 ** 20;
+
+const values = Float32Array.of(1, 2, 3, 4, 5, 6);
+const entries: [string, Uint8Array][] = [
+  ['meta', pickle('}(', text('epoch'), 'K\x02', text('CLASSES'), '(', text('road'), text('sky'), 't', 'u')],
+  [
+    'state_dict',
+    pickle(
+      ...['ccollections\nOrderedDict\n)R(', text('a'), tensor('0', 6, [2, 3], [3, 1])],
+      ...[
+        text('b'),
+        tensor('0', 6, [3, 2], [1, 3]),
+        text('c'),
+        tensor('1', 2, [], [], 1),
+        'u}',
+        text('_metadata'),
+        '}sb',
+      ],
+    ),
+  ],
+];
+const storages = { '0': values, '1': Float32Array.of(7, 8) };
+const legacy = pickle(
+  ...['\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.M\xe9\x03.}', text('little_endian'), '\x88s.'],
+  ...[dictionary(entries), '](', text('0'), text('1'), 'e.', uint(8, 6), new Uint8Array(values.buffer)],
+  ...[uint(8, 2), new Uint8Array(storages['1'].buffer)],
+);
+const header = JSON.stringify({
+  __metadata__: { iteration: '3' },
+  a: { dtype: 'F32', shape: [2, 3], data_offsets: [0, 24] },
+  b: { dtype: 'I64', shape: [], data_offsets: [24, 32] },
+});
+const seeds: Record<string, Uint8Array> = {
+  zip: pth(dictionary(entries), storages),
+  zip64: pth(dictionary(entries), storages, true),
+  legacy,
+  safetensors: pickle(uint(8, header.length), header, new Uint8Array(32)),
+};
+// As torch.save itself writes them, where the reference data is there.
+for (const name of ['views_zip.pth', 'views_legacy.pth', 'cuda_tag_zip.pth', 'cuda_tag_legacy.pth']) {
+  const file = sharedPath('oracle', 'checkpoints', name);
+  if (file) seeds[name] = readFileSync(file);
+}
+
+/** One or two of: a flipped bit, a replaced byte, a huge or small length, bytes cut out or doubled, the end cut off. */
+function mutate(original: Uint8Array, draws: Draws): Uint8Array {
+  let bytes = Uint8Array.from(original);
+  let index = 1;
+  const below = (limit: number) => draws.integer(index++, 0, Math.max(limit - 1, 0));
+  for (let left = 1 + below(2); left > 0; left--) {
+    const at = below(bytes.length);
+    const length = below(32);
+    switch (below(6)) {
+      case 0:
+        bytes[at]! ^= 1 << below(8);
+        break;
+      case 1:
+        bytes[at] = below(256);
+        break;
+      case 2:
+        bytes.set([0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff].slice(0, below(9)).slice(0, bytes.length - at), at);
+        break;
+      case 3:
+        bytes = pickle(bytes.subarray(0, at), bytes.subarray(at + length)) as Uint8Array<ArrayBuffer>;
+        break;
+      case 4:
+        bytes = pickle(bytes.subarray(0, at + length), bytes.subarray(at)) as Uint8Array<ArrayBuffer>;
+        break;
+      default:
+        bytes = bytes.slice(0, at);
+    }
+  }
+  return bytes;
+}
+
+/** `null` where the bytes are refused as a user's mistake; anything else thrown is a bug and passes through. */
+function bytesLoaded(source: ByteSource): number | null {
+  try {
+    let total = 0;
+    for (const stored of readCheckpointFrom(source).tensors.values()) total += stored.toFloat32().byteLength;
+    return total;
+  } catch (error) {
+    if (error instanceof UserError) return null;
+    throw error;
+  }
+}
+
+for (const [name, original] of Object.entries(seeds)) {
+  test(`mutations of ${name} load or are refused`, (t) => {
+    t.not(bytesLoaded(new MemorySource(name, original)), null);
+    const count = Math.ceil(MUTATIONS / Object.keys(seeds).length);
+    let loaded = 0;
+    for (let i = 0; i < count; i++) {
+      const bytes = mutate(original, new Draws(1, Purpose.generate, i));
+      try {
+        const source = new MemorySource(name, bytes);
+        const total = bytesLoaded(source);
+        if (total === null) continue;
+        loaded++;
+        t.true(total <= mostBytes(source));
+      } catch (error) {
+        t.log(`mutation ${i}: ${Buffer.from(bytes).toString('base64')}`);
+        throw error;
+      }
+    }
+    t.log(`${loaded} of ${count} loaded`);
+    t.true(loaded > 0 && loaded < count);
+  });
+}
