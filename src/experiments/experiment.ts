@@ -96,8 +96,11 @@ export interface BenchmarkRecipe {
   readonly images: number;
   /** Steps of the memory measurement. */
   readonly trainingSteps: number;
+  /** Images of a step of the memory measurement: what one GPU held when the published memory was measured. */
+  readonly trainingBatch: number;
 }
 
+/** As the table prints them: memory in GB (2^30 bytes), fps in images a second, mIoU in percent; null where it shows none. */
 export interface PublishedFigures {
   readonly memoryGB: number | null;
   readonly fps: number | null;

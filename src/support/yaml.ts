@@ -1,31 +1,23 @@
 import { readFile } from 'node:fs/promises';
+import { isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml';
 import type { ZodType } from 'zod';
 import { UserError } from './errors.js';
 import { explainFileError } from './files.js';
-
-/** Where in a document a value is: keys and indices from the root. */
-export type YamlPath = readonly PropertyKey[];
+import { check, formatPath, type ValuePath } from './validate.js';
 
 /** A parsed YAML file that still knows its lines. */
 export interface YamlFile {
   readonly file: string;
   readonly value: unknown;
-  /** The line (from 1) of the value at a path, or of the nearest existing value that holds it. */
-  lineOf(path: YamlPath): number;
+  /** The line (from 1) of the key or item at a path, or of the nearest existing value that holds it. */
+  lineOf(path: ValuePath): number;
 }
 
 /**
- * Reads a YAML file.
+ * Parses the text of a YAML file.
  * @throws UserError that names file and line where it is no valid YAML (a key given twice included).
  */
-export async function readYaml(file: string): Promise<YamlFile> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    throw explainFileError(error, file, 'read');
-  }
-  const { LineCounter, isNode, parseDocument } = await import('yaml');
+export function parseYaml(text: string, file: string): YamlFile {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const [error] = document.errors;
@@ -37,7 +29,10 @@ export async function readYaml(file: string): Promise<YamlFile> {
     value: document.toJS(),
     lineOf(path) {
       for (let length = path.length; length > 0; length--) {
-        const node = document.getIn(path.slice(0, length), true);
+        const parent = length === 1 ? document.contents : document.getIn(path.slice(0, length - 1), true);
+        const key = String(path[length - 1]);
+        const pair = isMap(parent) && parent.items.find((item) => isScalar(item.key) && String(item.key.value) === key);
+        const node = pair ? pair.key : document.getIn(path.slice(0, length), true);
         if (isNode(node) && node.range) return lines.linePos(node.range[0]).line;
       }
       return 1;
@@ -45,20 +40,25 @@ export async function readYaml(file: string): Promise<YamlFile> {
   };
 }
 
+/** Reads a YAML file; see {@link parseYaml}. */
+export async function readYaml(file: string): Promise<YamlFile> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    throw explainFileError(error, file, 'read');
+  }
+  return parseYaml(text, file);
+}
+
 /**
  * Checks a YAML file against a schema and returns the typed value.
- * @throws UserError with one "file:line: key: what is wrong" for the first mistake, and how many more there are.
+ * @throws UserError with one "file:line: key: what is wrong" for the first mistake.
  */
 export function checkYaml<T>(yaml: YamlFile, schema: ZodType<T>): T {
-  const result = schema.safeParse(yaml.value);
-  if (result.success) return result.data;
-  const [first, ...others] = result.error.issues;
-  // An unknown key is reported at the object that holds it; its own line is more use.
-  const path = first!.code === 'unrecognized_keys' ? [...first!.path, first!.keys[0]!] : first!.path;
-  const key = path.length > 0 ? `${path.map(String).join('.')}: ` : '';
-  const more = others.length > 0 ? ` (and ${others.length} more)` : '';
-  throw new UserError(
-    `${yaml.file}:${yaml.lineOf(path)}: ${key}${first!.message}${more}`,
-    'Mend the file at that line.',
-  );
+  const checked = check(schema, yaml.value);
+  if ('value' in checked) return checked.value;
+  const { path, message } = checked.finding;
+  const key = path.length > 0 ? `${formatPath(path)}: ` : '';
+  throw new UserError(`${yaml.file}:${yaml.lineOf(path)}: ${key}${message}.`, 'Mend the file at that line.');
 }

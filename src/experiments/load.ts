@@ -1,0 +1,153 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import type { ZodType } from 'zod';
+import { UserError } from '../support/errors.js';
+import { explainFileError } from '../support/files.js';
+import { packageRoot } from '../support/package.js';
+import { nearest } from '../support/suggest.js';
+import { check, formatPath } from '../support/validate.js';
+import { checkYaml, parseYaml } from '../support/yaml.js';
+import type { PublishedFigures } from './experiment.js';
+import {
+  baseFileSchema,
+  type PartialRecipe,
+  type Recipe,
+  recipeSchema,
+  type TableFile,
+  tableFileSchema,
+} from './schema.js';
+
+/** A line of a results table with its recipe as published. */
+export interface Row {
+  readonly id: string;
+  readonly table: Table;
+  readonly recipe: Recipe;
+  readonly published: PublishedFigures;
+  readonly weights: string | null;
+  readonly log: string | null;
+}
+
+export interface Table {
+  readonly name: string;
+  readonly file: string;
+  /** In points of mIoU; null where the table publishes no figures. */
+  readonly tolerance: { readonly mIoU: number; readonly mIoUMsFlip: number } | null;
+  readonly rows: readonly Row[];
+}
+
+/** Name of the table of rows that no publication has figures for. It comes last. */
+export const LOCAL_TABLE = 'Local';
+
+const BASE_FILE = 'base.yaml';
+
+function experimentsFolder(): string {
+  return path.join(packageRoot(), 'experiments');
+}
+
+function readChecked<T>(file: string, schema: ZodType<T>): T {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw explainFileError(error, file, 'read');
+  }
+  return checkYaml(parseYaml(text, file), schema);
+}
+
+/** Sections are merged key by key, anything else (arrays too) is replaced by the later one. */
+function merge(earlier: unknown, later: unknown): unknown {
+  const isSection = (value: unknown): value is Record<string, unknown> =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (later === undefined) return earlier;
+  if (!isSection(earlier) || !isSection(later)) return later;
+  const merged: Record<string, unknown> = { ...earlier };
+  for (const [key, value] of Object.entries(later)) merged[key] = merge(merged[key], value);
+  return merged;
+}
+
+function rowRecipe(
+  file: string,
+  row: TableFile['rows'][number],
+  shared: readonly (PartialRecipe | undefined)[],
+  parts: Readonly<Record<string, PartialRecipe>>,
+): Recipe {
+  const chosen = (row.parts ?? []).map((name) => {
+    const part = parts[name];
+    if (part !== undefined) return part;
+    const meant = nearest(name, Object.keys(parts));
+    throw new UserError(
+      `${file}: row ${row.id}: unknown part ${name}; ${meant === undefined ? `there are: ${Object.keys(parts).join(', ')}` : `did you mean ${meant}?`}`,
+      `Correct the row's parts in ${file}.`,
+    );
+  });
+  const checked = check(recipeSchema, [...shared, ...chosen, row.recipe].reduce(merge, {}));
+  if ('value' in checked) return checked.value;
+  const { path: where, message } = checked.finding;
+  throw new UserError(`${file}: row ${row.id}: ${formatPath(where)}: ${message}.`, `Complete the recipe in ${file}.`);
+}
+
+/**
+ * Reads a table's file.
+ * @throws UserError with file and line, or file and row, where it is not as it should be.
+ */
+export function loadTable(file: string): Table {
+  const base = readChecked(path.join(experimentsFolder(), BASE_FILE), baseFileSchema);
+  const content = readChecked(file, tableFileSchema);
+  const parts = { ...base.parts, ...content.parts };
+  const rows: Row[] = [];
+  const table: Table = { name: content.table, file, tolerance: content.tolerance ?? null, rows };
+  for (const row of content.rows) {
+    if (rows.some(({ id }) => id === row.id)) {
+      throw new UserError(`${file}: row ${row.id} is there twice.`, `Remove or rename one of them in ${file}.`);
+    }
+    const address = (name: string | undefined) => {
+      if (name === undefined) return null;
+      return URL.canParse(name) || content.downloads === undefined ? name : `${content.downloads}/${row.id}/${name}`;
+    };
+    rows.push({
+      id: row.id,
+      table,
+      recipe: rowRecipe(file, row, [base.recipe, content.recipe], parts),
+      published: { memoryGB: null, fps: null, mIoU: null, mIoUMsFlip: null, ...row.published },
+      weights: address(row.weights),
+      log: address(row.log),
+    });
+  }
+  return table;
+}
+
+/** The tables of the package, by file name, local rows last. */
+export function loadTables(): Table[] {
+  const folder = experimentsFolder();
+  const files = readdirSync(folder)
+    .filter((name) => name.endsWith('.yaml') && name !== BASE_FILE)
+    .sort();
+  const tables = files.map((name) => loadTable(path.join(folder, name)));
+  return [...tables.filter(({ name }) => name !== LOCAL_TABLE), ...tables.filter(({ name }) => name === LOCAL_TABLE)];
+}
+
+/**
+ * Finds a row, in the package's tables or in a file. Without an id, the file's only row.
+ * @throws UserError that names the nearest row where there is no such row.
+ */
+export function findRow(id: string | undefined, file?: string): Row {
+  const tables = file === undefined ? loadTables() : [loadTable(file)];
+  const rows = tables.flatMap((table) => table.rows);
+  if (id === undefined && file !== undefined && rows.length === 1) return rows[0]!;
+  if (id === undefined) {
+    throw new UserError(
+      file === undefined ? 'No row was named.' : `${file} has ${rows.length} rows and none was named.`,
+      'Name one of the rows that fcn list shows.',
+    );
+  }
+  const row = rows.find((candidate) => candidate.id === id);
+  if (row !== undefined) return row;
+  const meant = nearest(
+    id,
+    rows.map((candidate) => candidate.id),
+  );
+  throw new UserError(
+    `Unknown row: ${id}${file === undefined ? '' : ` in ${file}`}.`,
+    meant === undefined ? 'fcn list shows the rows.' : `Did you mean ${meant}? fcn list shows all rows.`,
+  );
+}

@@ -1,0 +1,88 @@
+import { parse, YAMLError } from 'yaml';
+import { UserError } from '../support/errors.js';
+import { nearest } from '../support/suggest.js';
+import { check } from '../support/validate.js';
+import type { Experiment } from './experiment.js';
+import { type Recipe, recipeSchema } from './schema.js';
+
+type Section = { [key: string]: unknown };
+
+function isSection(value: unknown): value is Section {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+const SECTIONS = ['model', 'data', 'training', 'evaluation', 'benchmark'] as const;
+
+/** The values of a section by full path, `model.decodeHead.channels`; an array is one value. */
+function leaves(value: object, prefix = ''): Map<string, unknown> {
+  const found = new Map<string, unknown>();
+  for (const [key, inner] of Object.entries(value)) {
+    if (isSection(inner)) for (const [path, leaf] of leaves(inner, `${prefix}${key}.`)) found.set(path, leaf);
+    else found.set(`${prefix}${key}`, inner);
+  }
+  return found;
+}
+
+/** The values that make an experiment's figures, by full path; names are not among them. */
+export function valuesOf(recipe: Pick<Experiment, (typeof SECTIONS)[number]>): Map<string, unknown> {
+  return leaves(Object.fromEntries(SECTIONS.map((section) => [section, recipe[section]])));
+}
+
+/** The full path that a typed one means: itself, or the only one that ends in it. */
+function fullPath(typed: string, paths: readonly string[]): string {
+  if (paths.includes(typed)) return typed;
+  const endings = paths.filter((path) => path.endsWith(`.${typed}`));
+  if (endings.length === 1) return endings[0]!;
+  if (endings.length > 1) {
+    throw new UserError(`--set ${typed}: ambiguous.`, `Say which: ${endings.join(', ')}.`);
+  }
+  const inside = paths.filter((path) => path.startsWith(`${typed}.`) || path.includes(`.${typed}.`));
+  if (inside.length > 0) {
+    throw new UserError(`--set ${typed}: a section, not a value.`, `Set one of its values: ${inside.join(', ')}.`);
+  }
+  // Both whole paths and their last parts, so that a short typing error is near to a short name.
+  const names = [...paths, ...paths.map((path) => path.slice(path.lastIndexOf('.') + 1))];
+  const meant = nearest(typed, names);
+  throw new UserError(
+    `--set ${typed}: the recipe has no such value.`,
+    meant === undefined ? `Its values are: ${paths.join(', ')}.` : `Did you mean ${meant}?`,
+  );
+}
+
+function parseValue(path: string, text: string): unknown {
+  try {
+    return parse(text);
+  } catch (error) {
+    if (!(error instanceof YAMLError)) throw error;
+    throw new UserError(`--set ${path}=${text}: not a value: ${error.message.split('\n')[0]}`, 'Write it as in YAML.', {
+      cause: error,
+    });
+  }
+}
+
+function withValue(section: Section, [key, ...rest]: readonly string[], value: unknown): Section {
+  return { ...section, [key!]: rest.length === 0 ? value : withValue(section[key!] as Section, rest, value) };
+}
+
+/**
+ * Applies overrides written `path=value`, in order. The path may be shortened to any unambiguous trailing part
+ * (`width` for `model.width`); the value is read as YAML.
+ * @throws UserError where the path does not exist, is ambiguous, or the value is of the wrong kind.
+ */
+export function applyOverrides(recipe: Recipe, overrides: readonly string[]): Recipe {
+  return overrides.reduce((current, override) => {
+    const equals = override.indexOf('=');
+    if (equals < 1) {
+      throw new UserError(`--set ${override}: expected path=value.`, 'For example: --set width=16.');
+    }
+    const path = fullPath(override.slice(0, equals).trim(), [...valuesOf(current).keys()]);
+    const value = parseValue(path, override.slice(equals + 1));
+    const keys = path.split('.');
+    const changed = check(recipeSchema, withValue(current, keys, value));
+    if ('value' in changed) return changed.value;
+    throw new UserError(
+      `--set ${path}: ${changed.finding.message}.`,
+      `It is ${JSON.stringify(valuesOf(current).get(path))} in the recipe.`,
+    );
+  }, recipe);
+}

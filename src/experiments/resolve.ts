@@ -1,0 +1,58 @@
+import type { Experiment } from './experiment.js';
+import { findRow } from './load.js';
+import { applyOverrides, valuesOf } from './overrides.js';
+import { applyProfile } from './profiles.js';
+import { checkRules } from './rules.js';
+
+export interface ResolveOptions {
+  /** The row's id; may be left out where `file` has one row only. */
+  readonly row?: string | undefined;
+  /** A table's file to read instead of those of the package. */
+  readonly file?: string | undefined;
+  readonly profile?: string;
+  /** `path=value`, applied in order after the profile. */
+  readonly overrides?: readonly string[];
+  readonly seed?: number | undefined;
+}
+
+/** A value of an experiment that differs from the published recipe. */
+export interface Deviation {
+  readonly path: string;
+  readonly published: unknown;
+  readonly value: unknown;
+}
+
+/** Values that only say when something is written: no figure depends on them. */
+const WITHOUT_EFFECT: ReadonlySet<string> = new Set(['training.checkpointEvery', 'training.logEvery']);
+
+function freeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const inner of Object.values(value)) freeze(inner);
+  }
+  return value;
+}
+
+/**
+ * The experiment that a row, a profile and overrides stand for.
+ * @throws UserError on an unknown row, a broken file, a wrong override, or values that do not go together.
+ */
+export function resolve({ row, file, profile = 'full', overrides = [], seed = 0 }: ResolveOptions): Experiment {
+  const { id, table, recipe: asPublished, published, weights, log } = findRow(row, file);
+  const recipe = applyOverrides(applyProfile(asPublished, profile), overrides);
+  checkRules(recipe, id);
+  // Cloned, since parts are shared between rows and freezing goes all the way down.
+  return freeze(structuredClone({ row: id, table: table.name, profile, seed, ...recipe, published, weights, log }));
+}
+
+/**
+ * What differs from the recipe as published: the row's full profile without overrides. The seed is no deviation.
+ * @param file The file that the experiment's row was read from, if not one of the package's.
+ */
+export function deviations(experiment: Experiment, file?: string): Deviation[] {
+  const published = valuesOf(resolve({ row: experiment.row, file }));
+  const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
+  return [...valuesOf(experiment)]
+    .filter(([path, value]) => !WITHOUT_EFFECT.has(path) && !same(value, published.get(path)))
+    .map(([path, value]) => ({ path, published: published.get(path), value }));
+}

@@ -1,0 +1,73 @@
+import { UserError } from '../support/errors.js';
+import type { Recipe } from './schema.js';
+
+/** What must hold between the values of a recipe, beyond the type of each. A rule returns what is wrong. */
+type Rule = (recipe: Recipe) => string | undefined;
+
+/** Width as published: the recipe's channels are counted at this width. */
+const PUBLISHED_WIDTH = 64;
+
+const wholeChannels: Rule = ({ model }) => {
+  if (model.stem === 'deep' && model.width % 2 !== 0) {
+    return `model.width is ${model.width}: the deep stem's first convolutions have half of it, so it must be even`;
+  }
+  for (const name of ['decodeHead', 'auxiliaryHead'] as const) {
+    const channels = (model[name].channels * model.width) / PUBLISHED_WIDTH;
+    if (!Number.isInteger(channels)) {
+      return `model.width is ${model.width}: model.${name} would have ${model[name].channels} × ${model.width} / ${PUBLISHED_WIDTH} = ${channels} channels, expected a whole number`;
+    }
+  }
+  return undefined;
+};
+
+const contractedDilation: Rule = ({ model }) => {
+  const odd = model.dilations.find((dilation) => dilation > 1 && dilation % 2 !== 0);
+  if (!model.contractDilation || odd === undefined) return undefined;
+  return `model.dilations has ${odd}: with contractDilation a stage's first block uses half of it, so it must be even`;
+};
+
+const slideWindow: Rule = ({ evaluation: { mode, cropHw, strideHw } }) => {
+  if (mode === 'whole') {
+    if (cropHw === null && strideHw === null) return undefined;
+    return 'evaluation.mode is whole: evaluation.cropHw and evaluation.strideHw must be null';
+  }
+  if (cropHw === null || strideHw === null) {
+    return 'evaluation.mode is slide: evaluation.cropHw and evaluation.strideHw must be given';
+  }
+  if (strideHw[0] > cropHw[0] || strideHw[1] > cropHw[1]) {
+    return `evaluation.strideHw ${strideHw.join('×')} is larger than evaluation.cropHw ${cropHw.join('×')}: pixels would be left out`;
+  }
+  return undefined;
+};
+
+const orderedRatios: Rule = ({ data: { ratioRange } }) =>
+  ratioRange[0] > ratioRange[1]
+    ? `data.ratioRange is [${ratioRange.join(', ')}]: expected [lowest, highest]`
+    : undefined;
+
+const learningRates: Rule = ({ training: { learningRate, minimumLearningRate } }) =>
+  minimumLearningRate > learningRate
+    ? `training.minimumLearningRate ${minimumLearningRate} is above training.learningRate ${learningRate}`
+    : undefined;
+
+const auxiliaryDepth: Rule = ({ model }) =>
+  model.auxiliaryHead.input > model.decodeHead.input
+    ? `model.auxiliaryHead.input ${model.auxiliaryHead.input} comes after model.decodeHead.input ${model.decodeHead.input}`
+    : undefined;
+
+const RULES: readonly Rule[] = [
+  wholeChannels,
+  contractedDilation,
+  slideWindow,
+  orderedRatios,
+  learningRates,
+  auxiliaryDepth,
+];
+
+/** @throws UserError on the first rule that the recipe breaks. */
+export function checkRules(recipe: Recipe, row: string): void {
+  for (const rule of RULES) {
+    const broken = rule(recipe);
+    if (broken !== undefined) throw new UserError(`${row}: ${broken}.`, 'Change the value in the file or with --set.');
+  }
+}
