@@ -1,12 +1,11 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
 import type { View } from '../data/batch.js';
 import type { Engine } from '../engines/engine.js';
-import type { EvaluationRecipe } from '../experiments/experiment.js';
 import type { Kernels } from '../kernels/kernels.js';
 import type { InferenceNetwork } from '../nn/network.js';
 import { LogitMap } from './logit-map.js';
 import { type RowSource, resizedRows } from './rows.js';
-import { slideWindows, type Window, wholeWindow } from './windows.js';
+import { type InferenceMode, inferenceWindows } from './windows.js';
 
 /** How an image is seen: its views, and whether each is also taken mirrored. */
 export interface ImageViews {
@@ -20,7 +19,7 @@ export interface PredictorOptions {
   readonly engine: Engine;
   readonly kernels: Kernels;
   readonly network: InferenceNetwork;
-  readonly recipe: Pick<EvaluationRecipe, 'mode' | 'cropHw' | 'strideHw'>;
+  readonly recipe: InferenceMode;
   /** Rows are processed in strips of about this many logits; the result is the same with any number. */
   readonly stripElements?: number;
 }
@@ -36,18 +35,10 @@ const STRIP_ELEMENTS = { cpu: 2 ** 21, gpu: 2 ** 26 } as const;
  * several views, the one that sums their probabilities.
  */
 export class Predictor {
-  private readonly windows: (size: readonly [number, number]) => Window[];
   private readonly stripElements: number;
 
-  /** @throws Error when the recipe slides but names no crop or stride. */
   constructor(private readonly options: PredictorOptions) {
-    const { mode, cropHw, strideHw } = options.recipe;
     this.stripElements = options.stripElements ?? STRIP_ELEMENTS[options.engine.device];
-    if (mode === 'whole') this.windows = wholeWindow;
-    else {
-      if (cropHw === null || strideHw === null) throw new Error('Slide inference needs cropHw and strideHw.');
-      this.windows = (size) => slideWindows(size, cropHw, strideHw);
-    }
   }
 
   /** The class of each pixel: [height, width], row-major. */
@@ -129,13 +120,19 @@ export class Predictor {
     size: readonly [number, number],
     use: (rows: RowSource) => Promise<void>,
   ): Promise<void> {
-    const { engine, kernels, network } = this.options;
+    const { engine, kernels, network, recipe } = this.options;
     const { tf } = engine;
-    const upright = tf.tensor4d(view.image, [1, view.height, view.width, 3]);
-    const images = flipped ? tf.reverse(upright, 2) : upright;
-    if (flipped) upright.dispose();
-    const map = LogitMap.compute(engine, kernels, network, images, this.windows([view.height, view.width]));
-    images.dispose();
+    const windows = inferenceWindows(recipe, [view.height, view.width]);
+    const images = tf.tidy(() => {
+      const upright = tf.tensor4d(view.image, [1, view.height, view.width, 3]);
+      return flipped ? tf.reverse(upright, 2) : upright;
+    });
+    let map: LogitMap;
+    try {
+      map = LogitMap.compute(engine, kernels, network, images, windows);
+    } finally {
+      images.dispose();
+    }
     try {
       const columns: RowSource =
         view.width === size[1]

@@ -31,16 +31,21 @@ export class LogitMap {
     windows: readonly Window[],
   ): LogitMap {
     const { tf } = engine;
-    const parts = windows.map((window) => {
-      const { top, left, height, width } = window;
-      const crop = tf.slice(images, [0, top, left, 0], [1, height, width, -1]);
-      const small = network.logits(crop);
-      crop.dispose();
-      // The same number of rows in and out: each row stays as it is.
-      const logits = kernels.resizeBilinear(small, [small.shape[1], width], network.alignCorners);
-      small.dispose();
-      const rows = resizedRows(engine, rowsOf(engine, logits), logits.shape[1], height, network.alignCorners);
-      return { window, logits, rows };
+    const logits = tf.tidy(() =>
+      windows.map(({ top, left, height, width }) => {
+        const crop = tf.slice(images, [0, top, left, 0], [1, height, width, -1]);
+        const small = network.logits(crop);
+        crop.dispose();
+        // The same number of rows in and out: each row stays as it is.
+        const wide = kernels.resizeBilinear(small, [small.shape[1], width], network.alignCorners);
+        small.dispose();
+        return wide;
+      }),
+    );
+    const parts = windows.map((window, i) => {
+      const source = rowsOf(engine, logits[i]!);
+      const rows = resizedRows(engine, source, logits[i]!.shape[1], window.height, network.alignCorners);
+      return { window, logits: logits[i]!, rows };
     });
     return new LogitMap(engine, parts);
   }

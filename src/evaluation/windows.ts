@@ -1,3 +1,8 @@
+import type { EvaluationRecipe } from '../experiments/experiment.js';
+
+/** What of a recipe decides the windows. */
+export type InferenceMode = Pick<EvaluationRecipe, 'mode' | 'cropHw' | 'strideHw'>;
+
 /** A rectangle of an image, in pixels. */
 export interface Window {
   readonly top: number;
@@ -6,9 +11,15 @@ export interface Window {
   readonly width: number;
 }
 
-/** The one window of whole-image inference. */
-export function wholeWindow([height, width]: readonly [number, number]): Window[] {
-  return [{ top: 0, left: 0, height, width }];
+/**
+ * The windows that the network runs over for an image of `size`, [height, width]: one of the whole image, or those of slide
+ * inference.
+ * @throws Error when the recipe slides but names no crop or stride.
+ */
+export function inferenceWindows({ mode, cropHw, strideHw }: InferenceMode, size: readonly [number, number]): Window[] {
+  if (mode === 'whole') return [{ top: 0, left: 0, height: size[0], width: size[1] }];
+  if (cropHw === null || strideHw === null) throw new Error('Slide inference needs cropHw and strideHw.');
+  return slideWindows(size, cropHw, strideHw);
 }
 
 /**

@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { slideWindows, wholeWindow } from '../../src/evaluation/windows.js';
+import { inferenceWindows, slideWindows } from '../../src/evaluation/windows.js';
 
 test('the published slide settings', (t) => {
   const cityscapes = slideWindows([1024, 2048], [769, 769], [513, 513]);
@@ -13,7 +13,15 @@ test('the published slide settings', (t) => {
 
 test('an image smaller than the crop is one window of its own size', (t) => {
   t.deepEqual(slideWindows([300, 400], [480, 480], [320, 320]), [{ top: 0, left: 0, height: 300, width: 400 }]);
-  t.deepEqual(slideWindows([480, 480], [480, 480], [320, 320]), wholeWindow([480, 480]));
+  t.is(slideWindows([480, 480], [480, 480], [320, 320]).length, 1);
+});
+
+test('the recipe decides between one window and many', (t) => {
+  const slide = { mode: 'slide', cropHw: [769, 769], strideHw: [513, 513] } as const;
+  t.deepEqual(inferenceWindows(slide, [1024, 2048]), slideWindows([1024, 2048], [769, 769], [513, 513]));
+  const whole = { mode: 'whole', cropHw: null, strideHw: null } as const;
+  t.deepEqual(inferenceWindows(whole, [5, 7]), [{ top: 0, left: 0, height: 5, width: 7 }]);
+  t.throws(() => inferenceWindows({ ...whole, mode: 'slide' }, [5, 7]), { message: /cropHw/ });
 });
 
 const sizes = fc.record({
