@@ -1,0 +1,19 @@
+import { BaseCommand } from './base.js';
+import * as flags from './flags.js';
+
+export default class Doctor extends BaseCommand {
+  static override summary = 'Show what this machine offers: engines, hardware, data sets.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> --data-root /data --json',
+  ];
+  static override flags = { engine: flags.engine, 'data-root': flags.dataRoot };
+
+  async run(): Promise<object> {
+    const { flags } = await this.parse(Doctor);
+    const { examine, formatDoctor } = await import('../report/doctor.js');
+    const report = await examine({ engine: flags.engine, dataRoot: flags['data-root'] });
+    this.print(formatDoctor(report));
+    return report;
+  }
+}
