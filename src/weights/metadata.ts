@@ -1,4 +1,5 @@
 import { MalformedFileError } from './malformed.js';
+import { PickleGlobal } from './pickle.js';
 import { PickledTensor, PickledText } from './pytorch-objects.js';
 
 /** What JSON can hold. */
@@ -50,6 +51,7 @@ function keyText(key: unknown): string {
 function describe(value: unknown): string {
   if (value instanceof PickledTensor) return `tensor ${value.storage.dtype} [${value.view.shape}]`;
   if (value instanceof PickledText) return value.text;
+  if (value instanceof PickleGlobal) return value.name;
   if (value instanceof Uint8Array) return `${value.length} bytes`;
   if (value === null) return 'null';
   return Array.isArray(value) ? 'tuple' : 'object';

@@ -42,7 +42,16 @@ test('an OrderedDict may be given its pairs, as Python 2 did', (t) => {
 
 test('metadata becomes JSON', (t) => {
   const meta = pickle(
-    ...['}(', text('size'), 'ctorch\nSize\n(K\x02K\x03t\x85R', text('device'), 'ctorch\ndevice\n', text('cuda')],
+    ...[
+      '}(',
+      text('size'),
+      'ctorch\nSize\n(K\x02K\x03t\x85R',
+      text('dtype'),
+      'ctorch\nfloat16\n',
+      text('device'),
+      'ctorch\ndevice\n',
+      text('cuda'),
+    ],
     ...['K\x01\x86R', text('seen'), 'c__builtin__\nset\n](K\x01e\x85R', text('ema'), tensor('0', 6, [6], [1])],
     ...[text('big'), '\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f', text('raw'), 'C\x02ab', 'K\x05', text('five'), 'u'],
   );
@@ -58,6 +67,7 @@ test('metadata becomes JSON', (t) => {
     meta: {
       '5': 'five',
       size: [2, 3],
+      dtype: 'torch.float16',
       device: 'cuda:1',
       seen: [1],
       ema: 'tensor float32 [6]',
