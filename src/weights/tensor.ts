@@ -105,8 +105,10 @@ export function tensorOf(name: string, storage: Storage, view: View): StoredTens
   const rowMajor = contiguousStrides(view.shape);
   const contiguous = view.shape.every((length, axis) => length === 1 || view.strides[axis] === rowMajor[axis]);
   const bytes = (): Uint8Array => {
+    // The offset of a tensor without elements means nothing and may lie anywhere.
+    if (elements === 0) return new Uint8Array();
     const span = storage.source.read(storage.byteOffset + view.offset * size, extent * size);
-    return contiguous || elements === 0 ? span : gather(span, size, view, elements);
+    return contiguous ? span : gather(span, size, view, elements);
   };
   return {
     name,

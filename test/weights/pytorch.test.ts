@@ -21,6 +21,7 @@ test('views: transposed, offset, expanded, scalar, empty', (t) => {
     ['expanded', [2, 2], [1, 0], 1, [2, 2, 3, 3]],
     ['scalar', [], [], 5, [6]],
     ['empty', [0, 3], [3, 1], 0, []],
+    ['empty beyond the end', [0], [1], 1000, []],
     ['unit axes', [1, 6, 1], [99, 1, 7], 0, [...values]],
   ];
   const entries = views.map(([name, shape, strides, offset]): [string, Uint8Array] => {
