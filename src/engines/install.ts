@@ -5,6 +5,7 @@ import { explainFileError } from '../support/files.js';
 import { sha256File } from '../support/hash.js';
 import { withLock } from '../support/lock.js';
 import { npmPackageVersion } from './npm.js';
+import { tensorflowState } from './status.js';
 import {
   addonRecipe,
   BINDING_FILE,
@@ -14,12 +15,11 @@ import {
   HOST_FILE,
 } from './tensorflow/addon.js';
 import { checkBuild } from './tensorflow/check.js';
-import { buildName, installRoot, NODE_PACKAGE, useBuild } from './tensorflow/location.js';
+import { buildName, installRoot, NODE_PACKAGE, parseBuildName, useBuild } from './tensorflow/location.js';
 import {
   describeFile,
   type InstallManifest,
   inspectInstall,
-  MANIFEST_FILE,
   refreshManifest,
   writeManifest,
 } from './tensorflow/manifest.js';
@@ -103,6 +103,22 @@ export async function installTensorflow(options: InstallOptions = {}): Promise<I
   );
 }
 
+/**
+ * Leaves the build in use alone where it can be used, whichever it is; else mends it, or installs the tested release
+ * where there is none. What a set-up calls that must not change what the user has chosen.
+ * @returns null where nothing had to be done.
+ * @throws as `installTensorflow`.
+ */
+export async function ensureTensorflow(
+  options: Pick<InstallOptions, 'onProgress' | 'signal'> = {},
+): Promise<InstallResult | null> {
+  const state = await tensorflowState();
+  if (state.kind === 'ready') return null;
+  if (state.kind === 'absent') return installTensorflow(options);
+  const { version, variant } = parseBuildName(path.basename(state.folder));
+  return installTensorflow({ ...options, version, gpu: variant === 'gpu' });
+}
+
 interface Job {
   readonly options: InstallOptions;
   readonly variant: Variant;
@@ -162,11 +178,13 @@ async function install(job: Job): Promise<InstallManifest> {
   const compiler = await findCompiler();
   try {
     await mkdir(folder, { recursive: true });
-    await rm(path.join(folder, MANIFEST_FILE), { force: true });
   } catch (error) {
     throw explainFileError(error, folder, 'write');
   }
-  const library = job.given?.kind === 'package' ? await usePackage(job, job.given.folder) : await useWheel(job);
+  const library =
+    job.given?.kind === 'package'
+      ? usePackage(job, job.given.folder)
+      : ((await reuseLibrary(job)) ?? (await useWheel(job)));
 
   report(job, 'compile', `Compiling the addon with ${compiler}`);
   await compileAddons({
@@ -213,13 +231,34 @@ async function searchPath(folder: string, tensorflow: string): Promise<string[]>
 }
 
 /** Takes the library of an installed TensorFlow where it lies: nothing is copied. */
-async function usePackage(job: Job, tensorflow: string): Promise<Library> {
+function usePackage(job: Job, tensorflow: string): Library {
   return {
     source: { kind: 'package', folder: tensorflow },
     runtimeWheels: [],
     tensorflow,
     files: job.source.libraries.map((name) => path.join(tensorflow, name)),
   };
+}
+
+/** The library of an earlier installation of the same release, where only its addon is missing, damaged or outdated. */
+async function reuseLibrary(job: Job): Promise<Library | null> {
+  const state = job.options.force ? null : await inspectInstall(job.folder);
+  const manifest = state === null || state.kind === 'absent' ? null : state.manifest;
+  if (manifest?.source.kind !== 'wheel') return null;
+  const files = manifest.files.filter(({ path }) => path !== BINDING_FILE && path !== HOST_FILE);
+  const library = await refreshManifest(job.folder, { ...manifest, files }, job.options.signal);
+  const tensorflow = path.join(job.folder, 'tensorflow');
+  if (library === null || !(await exists(path.join(tensorflow, 'include', 'tensorflow', 'c', 'c_api.h')))) return null;
+  return {
+    source: manifest.source,
+    runtimeWheels: manifest.runtimeWheels,
+    tensorflow,
+    files: files.map((file) => file.path),
+  };
+}
+
+async function exists(file: string): Promise<boolean> {
+  return (await stat(file).catch(() => null)) !== null;
 }
 
 async function useWheel(job: Job): Promise<Library> {

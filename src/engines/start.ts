@@ -1,6 +1,7 @@
 import { UserError } from '../support/errors.js';
 import { ENGINE_NAMES, type Engine, type EngineName } from './engine.js';
 import { tensorflowState } from './status.js';
+import { installCommand } from './tensorflow/location.js';
 
 let started: { readonly name: EngineName; readonly engine: Promise<Engine> } | null = null;
 
@@ -43,7 +44,7 @@ async function start(name: EngineName): Promise<Engine> {
     case 'unusable':
       throw new UserError(
         `The tensorflow engine in ${state.folder} cannot be used: ${state.reason}.`,
-        'Mend it with fcn engines install, or use --engine wasm.',
+        `Mend it with ${installCommand(state.folder)}, or use --engine wasm.`,
       );
   }
 }

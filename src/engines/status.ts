@@ -1,7 +1,7 @@
 import type { EngineName } from './engine.js';
 import { npmPackageFolder, npmPackageVersion } from './npm.js';
 import { addonRecipe } from './tensorflow/addon.js';
-import { currentBuild, NODE_PACKAGE } from './tensorflow/location.js';
+import { currentBuild, installCommand, NODE_PACKAGE } from './tensorflow/location.js';
 import { type InstallManifest, inspectInstall } from './tensorflow/manifest.js';
 import { WASM_PACKAGE } from './wasm/start.js';
 
@@ -71,7 +71,7 @@ function tensorflowStatus(state: TensorflowState): EngineStatus {
         name,
         available: false,
         isDefault: false,
-        reason: `Cannot be used: ${state.reason}. fcn engines install mends it.`,
+        reason: `Cannot be used: ${state.reason}. ${installCommand(state.folder)} mends it.`,
         versions: tfjsNode,
         path: state.folder,
       };

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { cacheDirectory } from '../../support/cache.js';
 import { explainFileError, writeFileAtomic } from '../../support/files.js';
 import { npmPackageVersion } from '../npm.js';
-import { platformName, type Variant } from './release.js';
+import { DEFAULT_TENSORFLOW_VERSION, platformName, type Variant } from './release.js';
 
 /** The npm package that holds the addon's source and the JavaScript half of the backend. */
 export const NODE_PACKAGE = '@tensorflow/tfjs-node-gpu';
@@ -17,6 +17,20 @@ export function installRoot(): string {
 /** Name of one build's folder: "2.21.0-cpu". */
 export function buildName(version: string, variant: Variant): string {
   return `${version}-${variant}`;
+}
+
+/** @throws Error where the name is none that `buildName` makes. */
+export function parseBuildName(name: string): { version: string; variant: Variant } {
+  const match = /^(\d+\.\d+\.\d+)-(cpu|gpu)$/.exec(name);
+  if (!match) throw new Error(`"${name}" names no build of TensorFlow.`);
+  return { version: match[1]!, variant: match[2] as Variant };
+}
+
+/** The command that installs a build again. */
+export function installCommand(folder: string): string {
+  const { version, variant } = parseBuildName(path.basename(folder));
+  const release = version === DEFAULT_TENSORFLOW_VERSION ? '' : ` --tensorflow ${version}`;
+  return `fcn engines install${variant === 'gpu' ? ' --gpu' : ''}${release}`;
 }
 
 /** File that names the build in use: the one installed last. */
