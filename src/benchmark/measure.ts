@@ -1,0 +1,104 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Engine } from '../engines/engine.js';
+import { processMemory, resetPeakMemory } from '../engines/memory.js';
+import { Predictor } from '../evaluation/inference.js';
+import type { Experiment } from '../experiments/experiment.js';
+import { createKernels } from '../kernels/create.js';
+import { InterruptedError } from '../support/errors.js';
+import { TrainingStep } from '../training/step.js';
+import { drain } from './drain.js';
+import { randomBatch, randomView } from './inputs.js';
+import { randomNetwork } from './random-network.js';
+
+export interface MeasureOptions {
+  readonly engine: Engine;
+  readonly experiment: Experiment;
+  /** [height, width] of the input images. */
+  readonly sizeHw: readonly [number, number];
+  /** Repetitions that are not timed, and those that are. */
+  readonly warmup: number;
+  readonly repetitions: number;
+  readonly signal?: AbortSignal;
+  /** Called after every repetition, the warm-up's included. */
+  readonly onRepetition?: (done: number, seconds: number) => void;
+}
+
+export interface Measurement {
+  /** Of each timed repetition. */
+  readonly seconds: readonly number[];
+  /** Highest resident memory of the process while it ran: see `peakIsolated`. */
+  readonly processPeakBytes: number;
+  /** Whether that peak is this measurement's own; otherwise the system gives only that of the process since its start. */
+  readonly peakIsolated: boolean;
+}
+
+/**
+ * Times single-scale inference of one image: input to the device, forward, resizes, argmax at the image's own size, classes
+ * back to main memory. The image is as large as its view.
+ * @throws InterruptedError on abort, between images.
+ */
+export async function measureInference(options: MeasureOptions): Promise<Measurement> {
+  const { engine, experiment, sizeHw } = options;
+  const peakIsolated = resetPeakMemory();
+  const kernels = createKernels(engine);
+  const network = randomNetwork(engine, kernels, experiment);
+  try {
+    const predictor = new Predictor({ engine, kernels, network, recipe: experiment.evaluation });
+    const image = { size: sizeHw, views: [randomView(sizeHw, experiment.seed)], flip: false };
+    const seconds = await repeat(options, async () => {
+      await predictor.predict(image);
+    });
+    return { seconds, processPeakBytes: processMemory().peakBytes, peakIsolated };
+  } finally {
+    network.dispose();
+  }
+}
+
+export interface TrainingMeasurement extends Measurement {
+  /** Largest sum of live tensor bytes, parameters and momentum included. */
+  readonly liveTensorBytes: number;
+}
+
+/**
+ * Times training steps on one random batch of `batch` images, from starting weights: input to the device, forward, backward,
+ * update.
+ * @throws InterruptedError on abort, between steps.
+ */
+export async function measureTraining(
+  options: MeasureOptions & { readonly batch: number },
+): Promise<TrainingMeasurement> {
+  const { engine, experiment, sizeHw, batch: images } = options;
+  const { model, seed } = experiment;
+  const peakIsolated = resetPeakMemory();
+  const step = new TrainingStep(engine, experiment);
+  try {
+    step.segmentor.initialise(seed, model.pretrained !== null);
+    step.resetPeak();
+    const batch = randomBatch(images, sizeHw, model.classes, seed);
+    let iteration = 0;
+    const seconds = await repeat(options, async () => {
+      step.run(batch, iteration++);
+    });
+    return { seconds, liveTensorBytes: step.peakLiveBytes, processPeakBytes: processMemory().peakBytes, peakIsolated };
+  } finally {
+    step.dispose();
+  }
+}
+
+async function repeat(
+  { engine, warmup, repetitions, signal, onRepetition }: MeasureOptions,
+  work: () => Promise<void>,
+): Promise<number[]> {
+  const seconds: number[] = [];
+  for (let done = 0; done < warmup + repetitions; done++) {
+    // Lets signals and the progress display in.
+    await setImmediate();
+    if (signal?.aborted) throw new InterruptedError(`Benchmark interrupted after ${done} of ${warmup + repetitions}.`);
+    const start = performance.now();
+    await work();
+    drain(engine);
+    seconds.push((performance.now() - start) / 1000);
+    onRepetition?.(done + 1, seconds.at(-1)!);
+  }
+  return seconds.slice(warmup);
+}
