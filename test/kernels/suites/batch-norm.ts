@@ -1,0 +1,87 @@
+import test from 'ava';
+import { assertClose, dot, finiteDifferences, normals } from '../../helpers/numeric.js';
+import * as reference from '../../helpers/reference.js';
+import { execute, image, type Subject, shaped, vector } from './subject.js';
+
+const EPSILON = 1e-5;
+
+/** Shapes, and the mean and standard deviation of the values. The last shape has one value a channel: variance 0. */
+const CASES = [
+  { shape: [2, 6, 7, 3], mean: 0, deviation: 1 },
+  { shape: [1, 5, 8, 4], mean: 0.5, deviation: 3 },
+  { shape: [2, 8, 8, 2], mean: 100, deviation: 1 },
+  { shape: [2, 5, 5, 2], mean: -30, deviation: 0.1 },
+  { shape: [1, 4, 4, 2], mean: 1e-3, deviation: 1e-3 },
+  { shape: [1, 1, 3, 3], mean: 0, deviation: 1 },
+  { shape: [1, 1, 1, 3], mean: 2, deviation: 1 },
+] as const;
+
+export function batchNormTests(subject: Subject): void {
+  const { kernels } = subject;
+
+  for (const { shape, mean, deviation } of CASES) {
+    test(`${subject.name}: batch norm of ${shape.join('×')}, mean ${mean}, deviation ${deviation}`, (t) => {
+      const channels = shape[3];
+      const x = normals(1, reference.size(shape), mean, deviation);
+      // One γ is 0, as the last batch norm of a block starts when training from scratch.
+      const gamma = normals(2, channels, 1, 0.5).map((value, c) => (c === 1 ? 0 : value));
+      const beta = normals(3, channels);
+      const gradient = normals(4, reference.size(shape));
+      // The float32 mean is off by up to half a unit in its last place, seen in units of the deviation.
+      const condition = 1 + Math.abs(mean) / deviation;
+      const tolerance = { ofLargest: 2e-6 * condition, absolute: 1e-6 };
+      const expected = reference.batchNorm(x, gamma, beta, EPSILON);
+      const statistics = reference.channelStatistics(x, channels);
+      const inputs = { x: image(x, shape), gamma: vector(gamma), beta: vector(beta) };
+
+      const forward = execute(t, subject, inputs, (tensors) => {
+        const { y, statistics } = kernels.batchNorm(tensors.x, tensors.gamma, tensors.beta, EPSILON);
+        shaped(t, statistics.mean, [channels]);
+        shaped(t, statistics.variance, [channels]);
+        return { y: shaped(t, y, shape), mean: statistics.mean, variance: statistics.variance };
+      });
+      assertClose(t, forward.y, expected, tolerance, 'y');
+      assertClose(t, forward.mean, statistics.mean, { ofLargest: 1e-6, absolute: 1e-6 * deviation }, 'mean');
+      assertClose(t, forward.variance, statistics.variance, { ofLargest: 2e-6 * condition }, 'variance');
+
+      const measured = { mean: vector(forward.mean), variance: vector(forward.variance) };
+      const again = execute(t, subject, { ...inputs, ...measured }, ({ x, gamma, beta, ...statistics }) => ({
+        y: shaped(t, kernels.batchNormApply(x, gamma, beta, statistics, EPSILON), shape),
+      }));
+      assertClose(t, again.y, forward.y, tolerance, 'y from known statistics');
+
+      const backward = execute(
+        t,
+        subject,
+        { gradient: image(gradient, shape), x: inputs.x, gamma: inputs.gamma, ...measured },
+        (tensors) => {
+          const result = kernels.batchNormGradient(tensors.gradient, tensors.x, tensors.gamma, tensors, EPSILON);
+          shaped(t, result.x, shape);
+          shaped(t, result.gamma, [channels]);
+          shaped(t, result.beta, [channels]);
+          return { x: result.x, gamma: result.gamma, beta: result.beta };
+        },
+      );
+      const ofX = (at: Float64Array) => dot(gradient, reference.batchNorm(at, gamma, beta, EPSILON));
+      const ofGamma = (at: Float64Array) => dot(gradient, reference.batchNorm(x, at, beta, EPSILON));
+      const ofBeta = (at: Float64Array) => dot(gradient, reference.batchNorm(x, gamma, at, EPSILON));
+      const dx = finiteDifferences(ofX, x, 1e-4 * deviation);
+      assertClose(t, backward.x, dx, { ofLargest: 2e-6 * condition, absolute: 2e-6 / deviation }, 'x gradient');
+      assertClose(t, backward.gamma, finiteDifferences(ofGamma, gamma, 1), tolerance, 'γ gradient');
+      assertClose(t, backward.beta, finiteDifferences(ofBeta, beta, 1), { ofLargest: 1e-6 }, 'β gradient');
+    });
+  }
+
+  test(`${subject.name}: batch norm keeps its digits over many pixels`, (t) => {
+    const shape = [2, 96, 128, 2] as const;
+    const x = normals(5, reference.size(shape), 1, 1);
+    const statistics = reference.channelStatistics(x, 2);
+    const inputs = { x: image(x, shape), one: vector([1, 1]), zero: vector([0, 0]) };
+    const { mean, variance } = execute(t, subject, inputs, (tensors) => {
+      const { y, statistics } = kernels.batchNorm(tensors.x, tensors.one, tensors.zero, EPSILON);
+      return { y, mean: statistics.mean, variance: statistics.variance };
+    });
+    assertClose(t, mean, statistics.mean, { relative: 1e-5 }, 'mean');
+    assertClose(t, variance, statistics.variance, { relative: 1e-5 }, 'variance');
+  });
+}

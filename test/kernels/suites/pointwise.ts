@@ -1,0 +1,118 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import test from 'ava';
+import { assertClose, integers, normals } from '../../helpers/numeric.js';
+import * as reference from '../../helpers/reference.js';
+import { execute, image, type Subject, shaped } from './subject.js';
+
+const SHAPE = [2, 5, 7, 6] as const;
+const COUNT = reference.size(SHAPE);
+
+export function pointwiseTests(subject: Subject): void {
+  const { kernels } = subject;
+
+  test(`${subject.name}: ReLU and its gradient`, (t) => {
+    const x = normals(1, COUNT).map((value, i) => (i % 5 === 0 ? 0 : value));
+    const gradient = normals(2, COUNT);
+    const { y } = execute(t, subject, { x: image(x, SHAPE) }, (tensors) => ({
+      y: shaped(t, kernels.relu(tensors.x), SHAPE),
+    }));
+    assertClose(
+      t,
+      y,
+      x.map((value) => Math.max(value, 0)),
+      {},
+    );
+    const { dx } = execute(t, subject, { gradient: image(gradient, SHAPE), y: image(y, SHAPE) }, (tensors) => ({
+      dx: shaped(t, kernels.reluGradient(tensors.gradient, tensors.y), SHAPE),
+    }));
+    assertClose(
+      t,
+      dx,
+      gradient.map((value, i) => (x[i]! > 0 ? value : 0)),
+      {},
+    );
+  });
+
+  test(`${subject.name}: addition`, (t) => {
+    const [a, b] = [normals(3, COUNT), normals(4, COUNT)];
+    const { y } = execute(t, subject, { a: image(a, SHAPE), b: image(b, SHAPE) }, (tensors) => ({
+      y: shaped(t, kernels.add(tensors.a, tensors.b), SHAPE),
+    }));
+    assertClose(
+      t,
+      y,
+      a.map((value, i) => value + b[i]!),
+      {},
+    );
+  });
+
+  test(`${subject.name}: channels are scaled for each image`, (t) => {
+    const x = normals(5, COUNT);
+    const factors = Float32Array.from([1.25, 0, 1.25, 1.25, 0, 1.25, 0, 0, 1.25, 1.25, 1.25, 1.25]);
+    const { y } = execute(t, subject, { x: image(x, SHAPE), factors: image(factors, [2, 1, 1, 6]) }, (tensors) => ({
+      y: shaped(t, kernels.scaleChannels(tensors.x, tensors.factors), SHAPE),
+    }));
+    const expected = x.map((value, i) => value * factors[6 * Math.floor(i / (COUNT / 2)) + (i % 6)]!);
+    assertClose(t, y, expected, {});
+  });
+
+  for (const [rank, shape] of Object.entries({ 1: [30], 4: [3, 3, 2, 5] })) {
+    test(`${subject.name}: momentum steps of a rank-${rank} parameter`, (t) => {
+      const count = shape.reduce((a, b) => a * b);
+      const step = { learningRate: 0.01, momentum: 0.9, weightDecay: 5e-4 };
+      const host = (values: ArrayLike<number>) => ({ values, shape: shape as [number] });
+      const start = normals(6, count, 0, 3);
+      const expected = { parameter: Float64Array.from(start), velocity: new Float64Array(count) };
+      let state: { parameter: ArrayLike<number>; velocity: ArrayLike<number> } = {
+        parameter: start,
+        velocity: new Float32Array(count),
+      };
+      for (let iteration = 0; iteration < 3; iteration++) {
+        const gradient = normals(7 + iteration, count);
+        for (let i = 0; i < count; i++) {
+          const decayed = gradient[i]! + step.weightDecay * expected.parameter[i]!;
+          expected.velocity[i] = step.momentum * expected.velocity[i]! + decayed;
+          expected.parameter[i]! -= step.learningRate * expected.velocity[i]!;
+        }
+        const inputs = {
+          parameter: host(state.parameter),
+          gradient: host(gradient),
+          velocity: host(state.velocity),
+        };
+        state = execute(
+          t,
+          subject,
+          inputs,
+          (tensors) => {
+            const next = kernels.momentumStep<Tensor>(tensors.parameter, tensors.gradient, tensors.velocity, step);
+            shaped(t, next.parameter, shape);
+            shaped(t, next.velocity, shape);
+            return { parameter: next.parameter, velocity: next.velocity };
+          },
+          { owns: true },
+        );
+        assertClose(t, state.velocity, expected.velocity, { ofLargest: 1e-6 }, `velocity ${iteration}`);
+        assertClose(t, state.parameter, expected.parameter, { ofLargest: 1e-6 }, `parameter ${iteration}`);
+      }
+    });
+  }
+
+  test(`${subject.name}: argmax takes the first of equal values`, (t) => {
+    for (const values of [normals(8, COUNT), Float32Array.from(integers(9, COUNT, -2, 0)), new Float32Array(COUNT)]) {
+      const { classes } = execute(t, subject, { x: image(values, SHAPE) }, (tensors) => ({
+        classes: shaped(t, kernels.argmax(tensors.x), SHAPE.slice(0, 3), 'int32'),
+      }));
+      t.deepEqual(Array.from(classes), Array.from(reference.argmax(values, SHAPE[3])));
+    }
+  });
+
+  for (const deviation of [1, 50]) {
+    test(`${subject.name}: softmax of logits of deviation ${deviation}`, (t) => {
+      const x = normals(10, COUNT, 0, deviation);
+      const { y } = execute(t, subject, { x: image(x, SHAPE) }, (tensors) => ({
+        y: shaped(t, kernels.softmax(tensors.x), SHAPE),
+      }));
+      assertClose(t, y, reference.softmax(x, SHAPE[3]), { absolute: 1e-6 });
+    });
+  }
+}
