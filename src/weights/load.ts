@@ -4,7 +4,7 @@ import { type JsonObject, jsonOf } from './metadata.js';
 import { isPickledTensor, type PytorchContent, pytorchFormat, readPytorch } from './pytorch.js';
 import { looksLikeSafetensors, readSafetensors } from './safetensors.js';
 import { type ByteSource, FileSource } from './source.js';
-import { bytesPerElement, type StoredTensor } from './tensor.js';
+import type { StoredTensor } from './tensor.js';
 
 /** The weights in a file, by their published names, in the file's order. */
 export interface Checkpoint {
@@ -19,8 +19,8 @@ export interface Checkpoint {
 const DATA_PARALLEL_PREFIX = 'module.';
 
 /**
- * All tensors together may be this many times as big as the file: tensors may share a storage, and an expanded one
- * repeats it, but a small file must not ask for a large amount of memory.
+ * Reading all tensors may take this many times the file's size: tensors may share a storage, an expanded one repeats it
+ * and a sparse one skips through it, but a small file must not ask for much memory or time.
  */
 const MOST_SHARING = 4;
 const SHARING_ALLOWANCE = 2 ** 20;
@@ -82,7 +82,7 @@ function fromPytorch(file: string, content: PytorchContent): Checkpoint {
 
 function assertTensorsFit(source: ByteSource, tensors: ReadonlyMap<string, StoredTensor>): void {
   let total = 0;
-  for (const tensor of tensors.values()) total += tensor.elements * bytesPerElement[tensor.dtype];
+  for (const tensor of tensors.values()) total += tensor.costInBytes;
   if (!(total <= MOST_SHARING * source.size + SHARING_ALLOWANCE)) {
     throw new MalformedFileError(`its tensors would take ${total} bytes, far more than the file's ${source.size}`);
   }

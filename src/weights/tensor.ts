@@ -24,6 +24,8 @@ export interface StoredTensor {
   /** Axis order as in the file: convolution weights are OIHW. `[]` for a scalar. */
   readonly shape: readonly number[];
   readonly elements: number;
+  /** What `bytes` takes: the bytes that it reads or those that it returns, whichever are more (a view may be sparse). */
+  readonly costInBytes: number;
   /** The values in row-major order, little-endian, in the stored element type. Not to be changed. */
   bytes(): Uint8Array;
   /** The values in row-major order as float32: as stored if they are float32, else converted. Not to be changed. */
@@ -115,6 +117,7 @@ export function tensorOf(name: string, storage: Storage, view: View): StoredTens
     dtype: storage.dtype,
     shape: [...view.shape],
     elements,
+    costInBytes: Math.max(extent, elements) * size,
     bytes,
     toFloat32: () => float32FromBytes(bytes(), storage.dtype),
   };

@@ -126,6 +126,16 @@ const refused: [string, Uint8Array, RegExp][] = [
   ['a huge shape', one(tensor('0', 6, Array(20).fill(2 ** 30), Array(20).fill(0))), /about 4\.1e\+180 elements/],
   ['65 dimensions', one(tensor('0', 6, Array(65).fill(1), Array(65).fill(1))), /65 dimensions/],
   ['an expanded giant', one(tensor('0', 6, [2 ** 28], [0])), /would take 1073741824 bytes/],
+  [
+    'many sparse views of one storage',
+    pth(
+      dictionary(
+        Array.from({ length: 50 }, (_, i): [string, Uint8Array] => [`w${i}`, tensor('0', 2 ** 16, [2], [2 ** 16 - 1])]),
+      ),
+      { '0': new Float32Array(2 ** 16) },
+    ),
+    /would take 13107200 bytes/,
+  ],
   ['a storage of another size', one(tensor('0', 7, [6], [1])), /storage "0" has 24 bytes, 28 were expected/],
   ['a missing storage', one(tensor('1', 6, [6], [1])), /no entry for storage "1"/],
   [
