@@ -1,3 +1,6 @@
+/** Training id of a pixel that is not labelled: ignored by loss and metrics, and what labels are padded with. */
+export const IGNORE_INDEX = 255;
+
 /** A training batch, ready for the engine. */
 export interface Batch {
   readonly count: number;
@@ -5,7 +8,7 @@ export interface Batch {
   readonly width: number;
   /** [count, height, width, 3], normalised RGB. */
   readonly images: Float32Array;
-  /** [count, height, width], training ids, `ignoreIndex` where ignored or padded. */
+  /** [count, height, width], training ids, `IGNORE_INDEX` where ignored or padded. */
   readonly labels: Int32Array;
   /** The samples' names, in order. */
   readonly names: readonly string[];

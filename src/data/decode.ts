@@ -13,10 +13,11 @@ async function readBytes(file: string): Promise<Buffer> {
   }
 }
 
-/** sharp, without its cache of operations: no image is decoded twice in a row, and the memory is better used elsewhere. */
+/** sharp, without its cache of operations (no image is decoded twice in a row) and one thread an image (there are workers). */
 async function loadSharp() {
   const { default: sharp } = await import('sharp');
   sharp.cache(false);
+  sharp.concurrency(1);
   return sharp;
 }
 

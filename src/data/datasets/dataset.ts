@@ -1,0 +1,47 @@
+import { IGNORE_INDEX } from '../batch.js';
+import type { Palette } from '../palette.js';
+
+/** A folder of images and the folder of their labels; both are searched with all their subfolders. */
+export interface SplitSource {
+  /** Folders relative to the data set's own. */
+  readonly images: string;
+  readonly labels: string;
+  /** An image is `<name><imageSuffix>`, its label `<name><labelSuffix>`, where the name may hold subfolders. */
+  readonly imageSuffix: string;
+  readonly labelSuffix: string;
+  /** File with one name a line, relative to the data set's folder; null: every image of the folder. */
+  readonly list: string | null;
+}
+
+/** A data set as its YAML file describes it. */
+export interface Dataset {
+  readonly id: string;
+  /** As shown to people. */
+  readonly name: string;
+  /** Folder under the data root. */
+  readonly folder: string;
+  readonly classes: readonly string[];
+  /** A colour a class, in the same order. */
+  readonly palette: Palette;
+  /** Raw label value of unlabelled pixels. */
+  readonly ignoreIndex: number;
+  /** Raw label 0 is no class: 0 is ignored, k becomes class k − 1. */
+  readonly reduceZeroLabel: boolean;
+  /** The samples of a split are those of its sources, in order. */
+  readonly splits: Readonly<Record<string, readonly SplitSource[]>>;
+  /** How to get the data: what an error about a missing folder says. */
+  readonly obtain: string;
+}
+
+/** What `labelTable` holds for a raw value that stands for nothing. */
+export const INVALID_LABEL = -1;
+
+/** Training id of each raw label value: a class, `IGNORE_INDEX`, or `INVALID_LABEL`. */
+export function labelTable({ classes, ignoreIndex, reduceZeroLabel }: Dataset): Int16Array {
+  const table = new Int16Array(256).fill(INVALID_LABEL);
+  const first = reduceZeroLabel ? 1 : 0;
+  for (let id = 0; id < classes.length; id++) table[first + id] = id;
+  if (reduceZeroLabel) table[0] = IGNORE_INDEX;
+  table[ignoreIndex] = IGNORE_INDEX;
+  return table;
+}

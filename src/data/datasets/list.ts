@@ -1,0 +1,58 @@
+import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import { UserError } from '../../support/errors.js';
+import type { Dataset } from './dataset.js';
+import { datasetIds, loadDataset } from './description.js';
+import { datasetFolder, readSplit } from './read-split.js';
+
+/** A described data set and what of it lies under a data root. */
+export interface FoundDataset {
+  readonly id: string;
+  readonly name: string;
+  /** Where it is, or is expected. */
+  readonly folder: string;
+  /** Images of each split; empty where the data set is not there or not whole. */
+  readonly images: Readonly<Record<string, number>>;
+  /** Why it cannot be used; null where it can. */
+  readonly problem: string | null;
+}
+
+/** Looks for every data set that the package describes. */
+export async function listDatasets(dataRoot: string): Promise<FoundDataset[]> {
+  const found: FoundDataset[] = [];
+  for (const id of await datasetIds()) {
+    const dataset = await loadDataset(id);
+    const base = { id, name: dataset.name, folder: path.resolve(datasetFolder(dataset, dataRoot)) };
+    try {
+      const images: Record<string, number> = {};
+      for (const split of Object.keys(dataset.splits))
+        images[split] = (await readSplit(dataset, split, dataRoot)).length;
+      found.push({ ...base, images, problem: null });
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      found.push({ ...base, images: {}, problem: error.message });
+    }
+  }
+  return found;
+}
+
+/**
+ * A hash that tells one state of a data set from another, for a run's record: over its classes and, for each split, every
+ * name with the sizes in bytes of image and label. The contents are not read: that would take minutes on a large set.
+ */
+export async function datasetFingerprint(
+  dataset: Dataset,
+  splits: readonly string[],
+  dataRoot: string,
+): Promise<string> {
+  const hash = createHash('sha256');
+  hash.update(JSON.stringify([dataset.classes, dataset.ignoreIndex, dataset.reduceZeroLabel]));
+  for (const split of splits) {
+    for (const { name, image, label } of await readSplit(dataset, split, dataRoot)) {
+      const [imageSize, labelSize] = (await Promise.all([stat(image), stat(label)])).map(({ size }) => size);
+      hash.update(`\n${split} ${name} ${imageSize} ${labelSize}`);
+    }
+  }
+  return hash.digest('hex');
+}

@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import type { Dataset } from './dataset.js';
+
+const byte = z.int().min(0).max(255);
+
+/** A folder or file inside the data set's folder: relative, and not out of it. */
+const inside = z
+  .string()
+  .min(1)
+  .refine((path) => !/^([/\\]|[A-Za-z]:)/.test(path) && !path.split(/[/\\]/).includes('..'), {
+    message: 'expected a path relative to the data set\'s folder, without ".."',
+  });
+
+const source = z.strictObject({
+  images: inside,
+  labels: inside,
+  imageSuffix: z.string().min(1),
+  labelSuffix: z.string().min(1),
+  list: inside.optional(),
+});
+
+/** What a file in datasets/ looks like. The id is the file's name. */
+export const datasetSchema = z
+  .strictObject({
+    name: z.string().min(1),
+    folder: inside,
+    ignoreIndex: byte,
+    reduceZeroLabel: z.boolean(),
+    obtain: z.string().min(1),
+    splits: z.record(z.string(), z.array(source).min(1)),
+    // 255 is kept for pixels without a label.
+    classes: z
+      .array(z.strictObject({ name: z.string().min(1), colour: z.tuple([byte, byte, byte]) }))
+      .min(1)
+      .max(255),
+  })
+  .superRefine((value, context) => {
+    const seen = new Set<string>();
+    for (const [index, { name }] of value.classes.entries()) {
+      if (seen.has(name)) {
+        context.addIssue({
+          code: 'custom',
+          path: ['classes', index, 'name'],
+          message: `the class "${name}" is there twice`,
+        });
+      }
+      seen.add(name);
+    }
+    const last = value.classes.length - (value.reduceZeroLabel ? 0 : 1);
+    if (value.ignoreIndex <= last) {
+      context.addIssue({
+        code: 'custom',
+        path: ['ignoreIndex'],
+        message: `expected a value that is no label: labels are 0 to ${last}`,
+      });
+    }
+  });
+
+/** The checked file as the rest of the program uses it. */
+export function toDataset(id: string, value: z.infer<typeof datasetSchema>): Dataset {
+  const { classes, splits, ...rest } = value;
+  return {
+    ...rest,
+    id,
+    classes: classes.map(({ name }) => name),
+    palette: classes.map(({ colour }) => colour),
+    splits: Object.fromEntries(
+      Object.entries(splits).map(([split, sources]) => [
+        split,
+        sources.map((source) => ({ ...source, list: source.list ?? null })),
+      ]),
+    ),
+  };
+}

@@ -1,0 +1,120 @@
+import type { DataRecipe, EvaluationRecipe } from '../experiments/experiment.js';
+import { UserError } from '../support/errors.js';
+import type { Batch, EvaluationSample } from './batch.js';
+import type { Dataset } from './datasets/dataset.js';
+import { type Entry, readSplit } from './datasets/read-split.js';
+import { TrainingOrder } from './samples/order.js';
+import type { EvaluationWorkerData } from './workers/evaluation-worker.js';
+import { WorkerPool } from './workers/pool.js';
+import { defaultWorkers, Prefetch, resultsAhead } from './workers/prefetch.js';
+import type { TrainingTask, TrainingWorkerData } from './workers/training-worker.js';
+
+export interface TrainingLoaderOptions {
+  readonly dataset: Dataset;
+  /** "train" where not given. */
+  readonly split?: string;
+  readonly recipe: DataRecipe;
+  readonly dataRoot: string;
+  readonly seed: number;
+  /** Images of a batch. */
+  readonly batch: number;
+  /** Iteration of the first batch that is returned, from 0. */
+  readonly startIteration: number;
+  /** Worker threads; one less than there are cores, at most 8, where not given. */
+  readonly workers?: number;
+  /** Batches made ahead of the reader; one more than there are workers, as memory allows, where not given. */
+  readonly prefetch?: number;
+}
+
+export interface TrainingLoader {
+  /** Images in the split. */
+  readonly images: number;
+  /**
+   * The batch of the next iteration. It is the same whatever the number of workers, the prefetch and the start.
+   * @throws UserError for a file that is missing, damaged or wrong; after that every further call throws it again.
+   */
+  next(): Promise<Batch>;
+  /** Ends the worker threads. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts worker threads that make training batches ahead of the reader.
+ * @throws UserError where the data set is not there or not whole, or holds fewer images than a batch.
+ */
+export async function createTrainingLoader(options: TrainingLoaderOptions): Promise<TrainingLoader> {
+  const { dataset, split = 'train', recipe, dataRoot, seed, batch, startIteration } = options;
+  const entries = await readSplit(dataset, split, dataRoot);
+  if (entries.length < batch) {
+    throw new UserError(
+      `The split "${split}" of ${dataset.name} has ${entries.length} images, too few for a batch of ${batch}.`,
+      'Use a smaller batch or a larger data set.',
+    );
+  }
+  const order = new TrainingOrder(seed, entries.length, batch);
+  const [height, width] = recipe.cropHw;
+  // Four bytes for each of three colours and for the label.
+  const bytes = batch * height * width * 16;
+  const workers = options.workers ?? defaultWorkers();
+  const ahead = options.prefetch ?? resultsAhead(workers, bytes);
+  const data: TrainingWorkerData = { dataset, recipe, seed };
+  const pool = await WorkerPool.start<TrainingTask, Batch>(
+    new URL('./workers/training-worker.js', import.meta.url),
+    Math.min(workers, ahead),
+    data,
+  );
+  const prefetch = new Prefetch((index) => {
+    const iteration = startIteration + index;
+    return pool.run({ iteration, entries: Array.from(order.at(iteration), (number) => entries[number]!) });
+  }, ahead);
+  return { images: entries.length, next: () => prefetch.next(), close: () => pool.close() };
+}
+
+export interface EvaluationLoaderOptions {
+  readonly dataset: Dataset;
+  /** "val" where not given. */
+  readonly split?: string;
+  readonly recipe: EvaluationRecipe;
+  readonly dataRoot: string;
+  /** Multi-scale ratios: a view is made for each. */
+  readonly ratios: readonly number[];
+  /** First images only; null: all. */
+  readonly limit: number | null;
+  readonly workers?: number;
+}
+
+export interface EvaluationLoader extends AsyncIterable<EvaluationSample> {
+  /** Samples in one pass. */
+  readonly length: number;
+  /** Ends the worker threads. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts worker threads that make the samples of a validation split ahead of the reader, in the split's order. Iterating
+ * throws a UserError for a file that is missing, damaged or wrong.
+ * @throws UserError where the data set is not there or not whole.
+ */
+export async function createEvaluationLoader(options: EvaluationLoaderOptions): Promise<EvaluationLoader> {
+  const { dataset, split = 'val', recipe, dataRoot, ratios, limit } = options;
+  const entries = (await readSplit(dataset, split, dataRoot)).slice(0, limit ?? undefined);
+  const [scaleWidth, scaleHeight] = recipe.imageScaleWh;
+  // Views are at most as large as the scale times their ratio; four bytes for each of three colours.
+  const bytes = ratios.reduce((sum, ratio) => sum + ratio ** 2, 0) * scaleWidth * scaleHeight * 12;
+  const workers = options.workers ?? defaultWorkers();
+  const ahead = resultsAhead(workers, bytes);
+  const data: EvaluationWorkerData = { dataset, imageScaleWh: recipe.imageScaleWh, ratios };
+  const pool = await WorkerPool.start<Entry, EvaluationSample>(
+    new URL('./workers/evaluation-worker.js', import.meta.url),
+    Math.min(workers, ahead),
+    data,
+  );
+  return {
+    length: entries.length,
+    async *[Symbol.asyncIterator]() {
+      const prefetch = new Prefetch((index) => pool.run(entries[index]!), ahead, entries.length);
+      for (let read = 0; read < entries.length; read++) yield await prefetch.next();
+    },
+    close: () => pool.close(),
+  };
+}

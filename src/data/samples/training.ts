@@ -1,0 +1,84 @@
+import type { DataRecipe } from '../../experiments/experiment.js';
+import { Draws, Purpose } from '../../support/random.js';
+import { type Batch, IGNORE_INDEX } from '../batch.js';
+import type { Dataset } from '../datasets/dataset.js';
+import type { Entry } from '../datasets/read-split.js';
+import type { LabelMap, RgbImage } from '../image.js';
+import { chooseCrop } from '../transforms/crop.js';
+import { flipHorizontally } from '../transforms/flip.js';
+import { normaliseInto } from '../transforms/normalise.js';
+import { distort, drawPhotometric, type PhotometricStep } from '../transforms/photometric.js';
+import { resizeBilinear } from '../transforms/resize.js';
+import { keepRatioSize, scaleByRatio } from '../transforms/size.js';
+import { loadSample } from './load.js';
+
+/** Indices of crop draws that one sample takes: two an attempt, eleven attempts, rounded up. */
+const CROP_DRAWS_A_SAMPLE = 32;
+
+/** The random choices of one training sample. */
+export interface Augmentation {
+  readonly ratio: number;
+  /** Uniform integer in [0, margin] of the crop's n-th draw: rows, then columns, of each attempt. */
+  readonly cropDraw: (draw: number, margin: number) => number;
+  readonly flip: boolean;
+  readonly photometric: readonly PhotometricStep[];
+}
+
+/** Draws the choices of the sample at `position` in the batch of an iteration. */
+export function drawAugmentation(recipe: DataRecipe, seed: number, iteration: number, position: number): Augmentation {
+  const [low, high] = recipe.ratioRange;
+  const crop = new Draws(seed, Purpose.crop, iteration);
+  return {
+    ratio: low + new Draws(seed, Purpose.scale, iteration).uniform(position) * (high - low),
+    cropDraw: (draw, margin) => crop.integer(position * CROP_DRAWS_A_SAMPLE + draw, 0, margin),
+    flip: new Draws(seed, Purpose.flip, iteration).uniform(position) < recipe.flipProbability,
+    photometric: drawPhotometric(new Draws(seed, Purpose.photometric, iteration), position),
+  };
+}
+
+/**
+ * Resizes, crops, flips and distorts a sample, in this order. Only the crop's pixels of the image are ever resized: its
+ * box is chosen by the labels, which are cheap to resize.
+ */
+export function augment(
+  sample: { readonly image: RgbImage; readonly labels: LabelMap },
+  recipe: DataRecipe,
+  { ratio, cropDraw, flip, photometric }: Augmentation,
+): { image: RgbImage; labels: LabelMap } {
+  const size = keepRatioSize(sample.image, scaleByRatio(recipe.imageScaleWh, ratio));
+  const rule = { cropHw: recipe.cropHw, maximumRatio: recipe.categoryMaximumRatio, ignoreIndex: IGNORE_INDEX };
+  const { box, labels } = chooseCrop(sample.labels, size, rule, cropDraw);
+  const image = resizeBilinear(sample.image, size, box);
+  if (flip) {
+    flipHorizontally(image.data, image.width, 3);
+    flipHorizontally(labels.data, labels.width, 1);
+  }
+  distort(image, photometric);
+  return { image, labels };
+}
+
+/** Copies labels, [height, width], to the top left of a target that starts at `offset` and is `targetWidth` wide. */
+function placeLabels(labels: LabelMap, target: Int32Array, offset: number, targetWidth: number): void {
+  for (let y = 0; y < labels.height; y++) {
+    target.set(labels.data.subarray(y * labels.width, (y + 1) * labels.width), offset + y * targetWidth);
+  }
+}
+
+/** Makes the batch of an iteration from its images. Samples smaller than the crop are padded at the bottom and the right. */
+export async function makeBatch(
+  entries: readonly Entry[],
+  { dataset, recipe, seed }: { dataset: Dataset; recipe: DataRecipe; seed: number },
+  iteration: number,
+): Promise<Batch> {
+  const [height, width] = recipe.cropHw;
+  const pixels = height * width;
+  const images = new Float32Array(entries.length * pixels * 3);
+  const labels = new Int32Array(entries.length * pixels).fill(IGNORE_INDEX);
+  for (const [position, entry] of entries.entries()) {
+    const loaded = await loadSample(entry, dataset);
+    const sample = augment(loaded, recipe, drawAugmentation(recipe, seed, iteration, position));
+    normaliseInto(sample.image, images, position * pixels * 3, width);
+    placeLabels(sample.labels, labels, position * pixels, width);
+  }
+  return { count: entries.length, height, width, images, labels, names: entries.map(({ name }) => name) };
+}

@@ -1,0 +1,102 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { UserError } from '../../support/errors.js';
+import type { Answer } from './messages.js';
+
+interface Job<Task, Result> {
+  readonly task: Task;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Thread<Task, Result> {
+  readonly worker: Worker;
+  /** Sent to the worker and not yet answered, in order. */
+  readonly jobs: Job<Task, Result>[];
+}
+
+/**
+ * Tasks sent to a worker at a time. While a native engine computes, the main thread answers nobody; the second task keeps
+ * the worker busy meanwhile.
+ */
+const TASKS_A_WORKER = 2;
+
+function toError(answer: Exclude<Answer<unknown>, { kind: 'result' }>): Error {
+  if (answer.kind === 'problem') return new UserError(answer.message, answer.next);
+  const error = new Error(answer.message);
+  if (answer.stack !== undefined) error.stack = answer.stack;
+  return error;
+}
+
+/** A fixed number of worker threads that work tasks off in order. Idle threads do not keep the process alive. */
+export class WorkerPool<Task, Result> {
+  private readonly threads: Thread<Task, Result>[] = [];
+  private readonly waiting: Job<Task, Result>[] = [];
+  /** Why no task is taken any more. */
+  private ended: Error | null = null;
+
+  private constructor() {}
+
+  /** Starts the threads. `module` calls `serve`; `workerData` is what it finds under that name. */
+  static async start<Task, Result>(module: URL, size: number, workerData: unknown): Promise<WorkerPool<Task, Result>> {
+    // sharp's libraries must have been loaded by the main thread, or they are unloaded with the first worker that ends.
+    await import('sharp');
+    const pool = new WorkerPool<Task, Result>();
+    for (let i = 0; i < size; i++) pool.addThread(new Worker(module, { workerData }));
+    return pool;
+  }
+
+  /** Rejects with the UserError that the worker threw, or with another error where a thread or the pool has ended. */
+  run(task: Task): Promise<Result> {
+    if (this.ended) return Promise.reject(this.ended);
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ task, resolve, reject });
+      this.dispatch();
+    });
+  }
+
+  /** Ends the threads at once and rejects what is not done; resolves when no thread is left. */
+  async close(): Promise<void> {
+    this.end(new Error('The workers were closed.'));
+    await Promise.all(this.threads.splice(0).map(({ worker }) => worker.terminate()));
+  }
+
+  private end(error: Error): void {
+    this.ended ??= error;
+    for (const { reject } of this.waiting.splice(0)) reject(error);
+    for (const { jobs } of this.threads) for (const { reject } of jobs.splice(0)) reject(error);
+  }
+
+  private addThread(worker: Worker): void {
+    const jobs: Job<Task, Result>[] = [];
+    this.threads.push({ worker, jobs });
+    worker.unref();
+    worker.on('message', (answer: Answer<Result>) => {
+      const job = jobs.shift();
+      if (!job) return;
+      if (answer.kind === 'result') job.resolve(answer.result);
+      else job.reject(toError(answer));
+      this.dispatch();
+      if (jobs.length === 0) worker.unref();
+    });
+    // A worker answers even when its task fails; one that ends by itself is broken, and its place is not filled again.
+    worker.on('error', (error) => this.end(error));
+    void once(worker, 'exit').then(
+      () => this.end(new Error('A worker thread ended unexpectedly.')),
+      () => {},
+    );
+  }
+
+  private dispatch(): void {
+    for (let depth = 1; depth <= TASKS_A_WORKER; depth++) {
+      for (const { worker, jobs } of this.threads) {
+        if (jobs.length >= depth) continue;
+        const job = this.waiting.shift();
+        if (!job) return;
+        jobs.push(job);
+        worker.ref();
+        worker.postMessage(job.task);
+      }
+    }
+  }
+}
