@@ -1,0 +1,156 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { experimentSchema } from '../experiments/schema.js';
+import { UserError } from '../support/errors.js';
+import { explainFileError, writeFileAtomic } from '../support/files.js';
+import { check, formatPath } from '../support/validate.js';
+
+/** The parts of a run, in their order. */
+export const STAGES = ['train', 'evaluate', 'evaluate-ms', 'benchmark'] as const;
+export type Stage = (typeof STAGES)[number];
+
+const time = z.iso.datetime();
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in hexadecimal');
+const bytes = z.number().min(0);
+const rate = z.number().positive();
+const seconds = z.number().min(0);
+const sizeHw = z.tuple([z.int(), z.int()]).readonly();
+
+const train = z.object({
+  iterations: z.int().min(1),
+  seconds,
+  finalLoss: z.number(),
+  peakLiveTensorBytes: bytes,
+  peakProcessBytes: bytes,
+});
+
+/** Figures are fractions; null for a class that is neither labelled nor predicted. */
+const evaluation = z.object({
+  images: z.int().min(1),
+  seconds,
+  mIoU: z.number(),
+  mAcc: z.number(),
+  aAcc: z.number(),
+  perClass: z.array(z.object({ name: z.string(), iou: z.number().nullable(), accuracy: z.number().nullable() })),
+  confusion: z.array(z.array(z.int())),
+});
+
+const benchmark = z.object({
+  fps: rate,
+  secondsPerImage: seconds,
+  images: z.int().min(1),
+  warmup: z.int().min(0),
+  sizeHw,
+  inferenceProcessPeakBytes: bytes,
+  trainingBatch: z.int().min(1),
+  trainingSizeHw: sizeHw,
+  trainingSteps: z.int().min(1),
+  trainingSecondsPerStep: seconds,
+  memory: z.object({
+    liveTensorBytes: bytes,
+    processPeakBytes: bytes,
+    deviceBytes: bytes.nullable(),
+  }),
+  processPeaksIsolated: z.boolean(),
+  roofline: z.object({
+    convolutionGflopsBefore: rate,
+    convolutionGflopsAfter: rate,
+    trainingShare: rate,
+    inferenceShare: rate,
+  }),
+});
+
+/** What a run ran on. */
+export const environmentSchema = z.strictObject({
+  engine: z.string(),
+  device: z.enum(['cpu', 'gpu']),
+  /** Library versions by name. */
+  versions: z.record(z.string(), z.string()),
+  node: z.string(),
+  system: z.string(),
+  processor: z.string(),
+  cores: z.int().min(1),
+  memoryBytes: bytes,
+  gpus: z.array(z.object({ name: z.string(), driver: z.string(), memoryBytes: bytes.nullable() })),
+});
+export type Environment = z.output<typeof environmentSchema>;
+
+export const recordSchema = z.strictObject({
+  /** Version of this format. */
+  format: z.literal(1),
+  run: z.string().min(1),
+  row: z.string().min(1),
+  table: z.string().min(1),
+  profile: z.string().min(1),
+  seed: z.int().min(0),
+  experiment: experimentSchema,
+  experimentHash: sha256,
+  /** What differs from the published recipe. */
+  deviations: z.array(z.strictObject({ path: z.string(), published: z.unknown(), value: z.unknown() })),
+  /** Null where no stage read data. `generated`: made by this program, not photographed. */
+  dataset: z.strictObject({ id: z.string(), fingerprint: sha256, generated: z.boolean() }).nullable(),
+  /** The weights that the figures belong to: of this run's training, or given to it. */
+  weights: z.strictObject({ file: z.string(), sha256, source: z.enum(['trained', 'given']) }).nullable(),
+  code: z.strictObject({ version: z.string(), commit: z.string().nullable() }),
+  environment: environmentSchema,
+  startedAt: time,
+  endedAt: time,
+  exitReason: z.enum(['completed', 'interrupted', 'failed']),
+  /** Of a run that did not complete: the message it ended with. */
+  error: z.string().nullable(),
+  /** The stages that completed, with the time each took. */
+  stages: z.array(z.strictObject({ stage: z.enum(STAGES), startedAt: time, seconds })),
+  /** As the tables print them: GB of 2^30 bytes, images a second, mIoU in percent; null where not measured. */
+  figures: z.strictObject({
+    memoryGB: z.number().nullable(),
+    fps: z.number().nullable(),
+    mIoU: z.number().nullable(),
+    mIoUMsFlip: z.number().nullable(),
+  }),
+  /** What each stage found; null where it did not run. */
+  details: z.strictObject({
+    train: train.nullable(),
+    evaluate: evaluation.nullable(),
+    'evaluate-ms': evaluation.nullable(),
+    benchmark: benchmark.nullable(),
+  }),
+});
+export type RunRecord = z.output<typeof recordSchema>;
+
+function explain(file: string, record: unknown): RunRecord {
+  const checked = check(recordSchema, record);
+  if ('value' in checked) return checked.value;
+  const { path, message } = checked.finding;
+  throw new UserError(
+    `${file} is not a record that this version reads: ${formatPath(path)}: ${message}.`,
+    'Remove the file, or make it again by running the row again.',
+  );
+}
+
+/** Writes a record, checked first: what is written can be read. */
+export async function writeRecord(file: string, record: RunRecord): Promise<void> {
+  const checked = check(recordSchema, record);
+  if ('finding' in checked) {
+    throw new Error(`Invalid record: ${formatPath(checked.finding.path)}: ${checked.finding.message}.`);
+  }
+  await writeFileAtomic(file, `${JSON.stringify(checked.value, null, 2)}\n`);
+}
+
+/** @throws UserError that names the file where it is not a record. */
+export function readRecord(file: string): RunRecord {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw explainFileError(error, file, 'read');
+  }
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch (error) {
+    throw new UserError(`${file} is not JSON: ${(error as Error).message}.`, 'Remove the file or mend it.', {
+      cause: error,
+    });
+  }
+  return explain(file, content);
+}

@@ -1,0 +1,110 @@
+import type { Engine } from '../engines/engine.js';
+import type { Experiment } from '../experiments/experiment.js';
+import { formatGigabytes, formatPercent, formatSeconds } from '../support/format.js';
+import type { RunRecord, Stage } from './record.js';
+
+/** What a stage works with. */
+export interface StageContext {
+  readonly experiment: Experiment;
+  readonly engine: Engine;
+  readonly dataRoot: string;
+  /** The run directory. */
+  readonly directory: string;
+  readonly signal: AbortSignal;
+  /** Folder for predicted label images, if wanted. */
+  readonly predictions: string | undefined;
+  /** Weights to evaluate: given, or of this run's training. */
+  readonly weights: string | undefined;
+}
+
+type Details = RunRecord['details'];
+
+/** What a stage hands back: its part of the record, and what came out of it in one line. */
+export interface StageResult<Name extends Stage = Stage> {
+  readonly details: NonNullable<Details[Name]>;
+  readonly summary: string;
+  /** Of training: the file of the final weights. */
+  readonly weights?: string;
+}
+
+type Say = (progress: string) => void;
+
+async function train(context: StageContext, say: Say): Promise<StageResult<'train'>> {
+  const { train } = await import('../training/train.js');
+  const { weights, ...details } = await train({
+    ...context,
+    onProgress: ({ iteration, iterations, loss, learningRate, secondsPerIteration }) => {
+      const left = formatSeconds((iterations - iteration) * secondsPerIteration);
+      say(
+        `iteration ${iteration}/${iterations}, loss ${loss.toFixed(4)}, lr ${learningRate.toPrecision(3)}, ` +
+          `${formatSeconds(secondsPerIteration)}/iteration, ${left} left`,
+      );
+    },
+  });
+  const { iterations, seconds, finalLoss } = details;
+  return {
+    details,
+    weights,
+    summary: `${iterations} iterations in ${formatSeconds(seconds)}, loss ${finalLoss.toFixed(4)}`,
+  };
+}
+
+async function evaluate(context: StageContext, say: Say, multiScale: boolean): Promise<StageResult<'evaluate'>> {
+  if (context.weights === undefined) throw new Error('There are no weights to evaluate.');
+  const { evaluate } = await import('../evaluation/evaluate.js');
+  const start = performance.now();
+  const details = await evaluate({
+    ...context,
+    weights: context.weights,
+    multiScale,
+    onProgress: ({ done, total }) => {
+      const left = ((performance.now() - start) / 1000 / done) * (total - done);
+      say(`image ${done}/${total}, ${formatSeconds(left)} left`);
+    },
+  });
+  const { images, seconds, mIoU, mAcc, aAcc } = details;
+  return {
+    details,
+    summary:
+      `mIoU ${formatPercent(mIoU)}, mAcc ${formatPercent(mAcc)}, aAcc ${formatPercent(aAcc)} ` +
+      `on ${images} images in ${formatSeconds(seconds)}`,
+  };
+}
+
+async function benchmark(context: StageContext, say: Say): Promise<StageResult<'benchmark'>> {
+  const { benchmark } = await import('../benchmark/benchmark.js');
+  const details = await benchmark({
+    ...context,
+    onProgress: ({ part, done, total }) => say(`${part} ${done}/${total}`),
+  });
+  const { fps, memory, roofline } = details;
+  const percent = (share: number) => `${Math.round(share * 100)} %`;
+  return {
+    details,
+    summary:
+      `${fps.toFixed(2)} fps, ${formatGigabytes(memory.liveTensorBytes)} of tensors in training; ` +
+      `of a bare convolution's rate: training ${percent(roofline.trainingShare)}, inference ${percent(roofline.inferenceShare)}`,
+  };
+}
+
+/** Does one stage of a run. */
+export function runStage(stage: Stage, context: StageContext, say: Say): Promise<StageResult> {
+  switch (stage) {
+    case 'train':
+      return train(context, say);
+    case 'evaluate':
+      return evaluate(context, say, false);
+    case 'evaluate-ms':
+      return evaluate(context, say, true);
+    case 'benchmark':
+      return benchmark(context, say);
+  }
+}
+
+/** The stages' names for people. */
+export const STAGE_TITLES: Readonly<Record<Stage, string>> = {
+  train: 'Train',
+  evaluate: 'Evaluate (single scale)',
+  'evaluate-ms': 'Evaluate (multi-scale + flip)',
+  benchmark: 'Benchmark',
+};

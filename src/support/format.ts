@@ -1,0 +1,28 @@
+/** Time for people: "0.35 s", "42 s", "12 min 05 s", "3 h 02 min". */
+export function formatSeconds(seconds: number): string {
+  if (seconds < 10) return `${seconds.toFixed(2)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  const two = (n: number) => String(n).padStart(2, '0');
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
+  const minutes = Math.round(seconds / 60);
+  return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
+}
+
+/** Bytes as GB of 2^30, two decimals: "1.38 GB", as the published tables count memory. */
+export function formatGigabytes(bytes: number): string {
+  return `${(bytes / 2 ** 30).toFixed(2)} GB`;
+}
+
+/** A large number with a unit prefix and three digits: "23.5 M", "198 G". */
+export function formatCount(count: number): string {
+  const prefixes = ['', ' k', ' M', ' G', ' T', ' P'];
+  const power = count < 1000 ? 0 : Math.min(prefixes.length - 1, Math.floor(Math.log10(count) / 3));
+  const scaled = count / 1000 ** power;
+  return `${power === 0 ? String(count) : scaled.toPrecision(3)}${prefixes[power]}`;
+}
+
+/** A fraction in percent with two decimals, without the sign: 0.7225 → "72.25". */
+export function formatPercent(fraction: number): string {
+  return (fraction * 100).toFixed(2);
+}
