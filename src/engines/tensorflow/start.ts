@@ -28,8 +28,8 @@ interface FullBinding extends NativeBinding {
  */
 export async function startTensorflow(folder: string): Promise<Engine> {
   const require = packageRequire();
-  const userWantsLog = process.env['TF_CPP_MIN_LOG_LEVEL'] !== undefined;
   prepareEnvironment();
+  const userWantsLog = ['0', '1'].includes(process.env['TF_CPP_MIN_LOG_LEVEL'] ?? '');
   const host = load<HostAddon>(require, path.join(folder, HOST_FILE));
   tuneAllocator(host);
   const loadBinding = () => load<FullBinding>(require, path.join(folder, BINDING_FILE));

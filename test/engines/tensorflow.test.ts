@@ -1,0 +1,54 @@
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import test from 'ava';
+import { execa } from 'execa';
+import { liveTensors } from '../../src/engines/memory.js';
+import { startEngine } from '../../src/engines/start.js';
+import { tensorflowState } from '../../src/engines/status.js';
+import { packageRoot } from '../../src/support/package.js';
+import { startTestEngine } from '../helpers/engines.js';
+
+test.serial('TensorFlow computes', async (t) => {
+  const engine = await startTestEngine('tensorflow');
+  if (engine === null) {
+    t.log('the tensorflow engine is not installed: skipped');
+    t.pass();
+    return;
+  }
+  const { tf, native } = engine;
+  t.is(engine.name, 'tensorflow');
+  const state = await tensorflowState();
+  t.is(engine.versions['TensorFlow'], state.kind === 'ready' ? state.manifest.tensorflow : '');
+  const before = liveTensors(engine);
+  const x = tf.tensor2d([1, 2, 3, 4], [2, 2]);
+  const y = tf.matMul(x, x);
+  t.deepEqual([...y.dataSync()], [7, 10, 15, 22]);
+  const z = native!.executeSingleOutput('Relu', [{ name: 'T', type: native!.binding.TF_ATTR_TYPE, value: 1 }], [x]);
+  t.deepEqual([...z.dataSync()], [1, 2, 3, 4]);
+  tf.dispose([x, y, z]);
+  t.deepEqual(liveTensors(engine), before);
+
+  const require = createRequire(path.join(packageRoot(), 'package.json'));
+  t.is(require('@tensorflow/tfjs-core'), tf, 'one core');
+  t.is(await startEngine(), engine, 'auto takes what runs');
+});
+
+/** Run as a program of its own: what the library prints goes past Node's streams. */
+const PROGRAM = `
+const { startEngine } = await import(process.argv[1]);
+const { tf } = await startEngine({ engine: 'tensorflow' });
+console.log(tf.square(tf.scalar(3)).dataSync()[0]);
+console.error('heard');
+`;
+
+test.serial('starting prints nothing, and standard error works afterwards', async (t) => {
+  if ((await tensorflowState()).kind !== 'ready') {
+    t.log('the tensorflow engine is not installed: skipped');
+    t.pass();
+    return;
+  }
+  const start = path.join(packageRoot(), 'dist', 'src', 'engines', 'start.js');
+  const { stdout, stderr } = await execa(process.execPath, ['--input-type=module', '-e', PROGRAM, start]);
+  t.is(stdout, '9');
+  t.is(stderr, 'heard');
+});
