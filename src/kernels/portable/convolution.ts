@@ -102,6 +102,9 @@ export function convolutionKernels(
    * For tap (i, j): Σ over images and output pixels of (input at the tap) ⊗ (gradient), a product of
    * [I, N·H′·W′] and [N·H′·W′, O]. With a stride the input is first taken apart into its stride² phases, in each of
    * which the pixels of a tap are contiguous. Phases are transposed once, because transposed products are slow.
+   *
+   * The WebAssembly backend packs the right factor and keeps that until its data is disposed, whatever shape it is given
+   * later; so the gradient is the right factor of all taps, and no other kernel may multiply the same data in another shape.
    */
   function convolutionFilterGradient(
     gradient: Tensor4D,

@@ -31,6 +31,7 @@ export function frame(tf: TensorFlow, x: Tensor4D, rows: Span, columns: Span, va
  * stride. As a slice of the reshaped tensor, because strided slices are slow on the WebAssembly backend.
  */
 export function phase(tf: TensorFlow, x: Tensor4D, stride: number, row: number, column: number): Tensor4D {
+  if (stride === 1) return tf.clone(x);
   const [images, height, width, channels] = x.shape;
   const [rows, columns] = [height / stride, width / stride];
   return tf.tidy(() => {
