@@ -1,3 +1,4 @@
+import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { ENGINE_NAMES } from '../engines/engine.js';
 
@@ -56,4 +57,14 @@ export const profile = Flags.option({
 export const file = Flags.string({
   summary: 'Experiment file to read the row from, instead of those of the package.',
   helpValue: 'FILE.yaml',
+});
+
+/** Which experiment: a row's recipe, its profile and what is changed in it. */
+export const experiment = { profile, set, seed, file };
+
+/** Where a run reads and writes, and what executes it. */
+export const run = { engine, 'data-root': dataRoot, runs, results };
+
+export const row = Args.string({
+  description: 'Id of a row, as fcn list shows it; may be left out where --file has one row.',
 });

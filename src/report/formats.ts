@@ -1,29 +1,17 @@
-import Table from 'cli-table3';
 import { stringify } from 'csv-stringify/sync';
-import { type Cell, FIGURES, type Figure, type OtherRun, type PublishedTable, type Report } from './table.js';
+import { formatFigure, type Lines, markdownTable, terminalTable } from './layout.js';
+import { type Cell, FIGURE_HEADINGS, FIGURES, type OtherRun, type PublishedTable, type Report } from './table.js';
 
 export const TABLE_FORMATS = ['terminal', 'markdown', 'csv', 'json'] as const;
 export type TableFormat = (typeof TABLE_FORMATS)[number];
 
-const HEADINGS: Readonly<Record<Figure, string>> = {
-  memoryGB: 'Mem (GB)',
-  fps: 'Inf time (fps)',
-  mIoU: 'mIoU',
-  mIoUMsFlip: 'mIoU (ms+flip)',
-};
-
 /** Title of the table of runs that compare with nothing published. */
 const OTHER_TITLE = 'Smoke and local runs';
-
-/** A figure with two decimals; a dash where there is none. */
-function figure(value: number | null): string {
-  return value === null ? '–' : value.toFixed(2);
-}
 
 /** Published / reproduced, and the verdict where there is something to judge. */
 function pair({ published, reproduced, verdict, givenWeights }: Cell): string {
   const judged = verdict === null || verdict === 'not run' ? '' : ` ${verdict}`;
-  return `${figure(published)} / ${figure(reproduced)}${judged}${givenWeights ? ' *' : ''}`;
+  return `${formatFigure(published)} / ${formatFigure(reproduced)}${judged}${givenWeights ? ' *' : ''}`;
 }
 
 /** What has to be said below a table. */
@@ -37,9 +25,9 @@ function footnotes({ rows }: PublishedTable): string[] {
   ];
 }
 
-function publishedLines({ rows }: PublishedTable): { head: string[]; body: string[][] } {
+function publishedLines({ rows }: PublishedTable): Lines {
   return {
-    head: ['Method', 'Backbone', 'Crop', 'Iterations', ...FIGURES.map((name) => HEADINGS[name])],
+    head: ['Method', 'Backbone', 'Crop', 'Iterations', ...FIGURES.map((name) => FIGURE_HEADINGS[name])],
     body: rows.map(({ method, backbone, crop, iterations, cells }) => [
       method,
       backbone,
@@ -50,36 +38,21 @@ function publishedLines({ rows }: PublishedTable): { head: string[]; body: strin
   };
 }
 
-function otherLines(runs: readonly OtherRun[]): { head: string[]; body: string[][] } {
+function otherLines(runs: readonly OtherRun[]): Lines {
   return {
-    head: ['Row', 'Run', 'Seed', ...FIGURES.map((name) => HEADINGS[name]), 'Not comparable because', 'Hardware'],
+    head: ['Row', 'Run', 'Seed', ...FIGURES.map((name) => FIGURE_HEADINGS[name]), 'Not comparable because', 'Hardware'],
     body: runs.map(({ row, run, seed, figures, reason, hardware }) => [
       row,
       run,
       String(seed),
-      ...FIGURES.map((name) => figure(figures[name])),
+      ...FIGURES.map((name) => formatFigure(figures[name])),
       reason,
       hardware,
     ]),
   };
 }
 
-function terminalTable({ head, body }: { head: string[]; body: string[][] }): string {
-  const table = new Table({ head, style: { head: [], border: [], compact: true } });
-  table.push(...body);
-  return table.toString();
-}
-
-function markdownTable({ head, body }: { head: string[]; body: string[][] }): string {
-  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...body.map(line)].join('\n');
-}
-
-function sections(
-  report: Report,
-  heading: (text: string) => string,
-  layOut: (lines: { head: string[]; body: string[][] }) => string,
-): string {
+function sections(report: Report, heading: (text: string) => string, layOut: (lines: Lines) => string): string {
   const parts = report.tables.map((table) =>
     [heading(table.table), layOut(publishedLines(table)), footnotes(table).join('\n')].join('\n\n'),
   );

@@ -8,6 +8,14 @@ import { judge, type Verdict } from './verdict.js';
 export const FIGURES = ['memoryGB', 'fps', 'mIoU', 'mIoUMsFlip'] as const satisfies readonly (keyof PublishedFigures)[];
 export type Figure = (typeof FIGURES)[number];
 
+/** As the published tables head their columns. */
+export const FIGURE_HEADINGS: Readonly<Record<Figure, string>> = {
+  memoryGB: 'Mem (GB)',
+  fps: 'Inf time (fps)',
+  mIoU: 'mIoU',
+  mIoUMsFlip: 'mIoU (ms+flip)',
+};
+
 /** A published figure and the one that a run measured. */
 export interface Cell {
   readonly published: number | null;

@@ -3,7 +3,8 @@ import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Experiment } from '../experiments/experiment.js';
 import { explainFileError, writeFileAtomic } from '../support/files.js';
-import type { Environment, Stage } from './record.js';
+import type { Environment } from './record.js';
+import type { Stage } from './stage-names.js';
 
 /** How far a run is: status.json of its directory. */
 export interface RunStatus {

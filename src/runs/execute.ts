@@ -12,7 +12,8 @@ import { RunDirectory, requireWritable } from './directory.js';
 import { type DisplayMode, showStages } from './display.js';
 import { captureEnvironment } from './environment.js';
 import { requireDataset } from './preflight.js';
-import { type Environment, type RunRecord, type Stage, writeRecord } from './record.js';
+import { type Environment, type RunRecord, writeRecord } from './record.js';
+import type { Stage } from './stage-names.js';
 import { runStage, STAGE_TITLES } from './stages.js';
 
 export interface ExecuteOptions {
@@ -38,6 +39,8 @@ export interface Execution {
   readonly directory: string;
   /** The record's file under the results. */
   readonly kept: string;
+  /** The file of the weights that were trained or evaluated; null where there were none. */
+  readonly weights: string | null;
   readonly record: RunRecord;
 }
 
@@ -90,7 +93,7 @@ export async function execute(options: ExecuteOptions): Promise<Execution> {
   await writeRecord(directory.file('record.json'), completed);
   await writeRecord(kept, completed);
   await directory.writeStatus('completed', null);
-  return { directory: directory.path, kept, record: completed };
+  return { directory: directory.path, kept, weights: run.weights ?? null, record: completed };
 }
 
 /** The stages of a run while it is executed, and what they have found so far. */
@@ -101,7 +104,7 @@ class Run {
   trained: RunRecord['weights'] = null;
   /** The stage that runs. */
   current: Stage | null = null;
-  private weights: string | undefined;
+  weights: string | undefined;
 
   constructor(
     private readonly options: ExecuteOptions,

@@ -1,6 +1,7 @@
 import type { Experiment } from '../experiments/experiment.js';
 import { UserError } from '../support/errors.js';
-import type { RunRecord, Stage } from './record.js';
+import type { RunRecord } from './record.js';
+import type { Stage } from './stage-names.js';
 
 /** Splits of the data set that each stage reads. */
 const SPLITS: Readonly<Record<Stage, readonly string[]>> = {

@@ -4,10 +4,7 @@ import { experimentSchema } from '../experiments/schema.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, writeFileAtomic } from '../support/files.js';
 import { check, formatPath } from '../support/validate.js';
-
-/** The parts of a run, in their order. */
-export const STAGES = ['train', 'evaluate', 'evaluate-ms', 'benchmark'] as const;
-export type Stage = (typeof STAGES)[number];
+import { STAGE_NAMES } from './stage-names.js';
 
 const time = z.iso.datetime();
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in hexadecimal');
@@ -99,7 +96,7 @@ export const recordSchema = z.strictObject({
   /** Of a run that did not complete: the message it ended with. */
   error: z.string().nullable(),
   /** The stages that completed, with the time each took. */
-  stages: z.array(z.strictObject({ stage: z.enum(STAGES), startedAt: time, seconds })),
+  stages: z.array(z.strictObject({ stage: z.enum(STAGE_NAMES), startedAt: time, seconds })),
   /** As the tables print them: GB of 2^30 bytes, images a second, mIoU in percent; null where not measured. */
   figures: z.strictObject({
     memoryGB: z.number().nullable(),

@@ -1,7 +1,8 @@
 import type { Engine } from '../engines/engine.js';
 import type { Experiment } from '../experiments/experiment.js';
 import { formatGigabytes, formatPercent, formatSeconds } from '../support/format.js';
-import type { RunRecord, Stage } from './record.js';
+import type { RunRecord } from './record.js';
+import type { Stage } from './stage-names.js';
 
 /** What a stage works with. */
 export interface StageContext {
