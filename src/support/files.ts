@@ -23,6 +23,7 @@ export function explainFileError(error: unknown, file: string, action: 'read' | 
     case 'ENOENT':
       return new UserError(`${file} does not exist.`, undefined, { cause: error });
     case 'ENOTDIR':
+    case 'EEXIST':
       return new UserError(`${file}: a part of this path is a file, a folder was expected.`, undefined, {
         cause: error,
       });
