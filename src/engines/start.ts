@@ -17,12 +17,22 @@ export async function startEngine(options: { readonly engine?: EngineName | 'aut
   }
   if (started === null) {
     const name = wanted === 'auto' ? await preferredEngine() : wanted;
-    started ??= { name, engine: start(name) };
+    started ??= { name, engine: startAlone(name) };
   }
   if (wanted !== 'auto' && wanted !== started.name) {
     throw new Error(`The ${started.name} engine is running: the ${wanted} engine needs a process of its own.`);
   }
   return started.engine;
+}
+
+/** A start that fails holds no place. */
+async function startAlone(name: EngineName): Promise<Engine> {
+  try {
+    return await start(name);
+  } catch (error) {
+    started = null;
+    throw error;
+  }
 }
 
 /** The engine that "auto" stands for. An installation that is damaged is not passed over in silence: starting it says so. */

@@ -1,0 +1,300 @@
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { type InstallOptions, installTensorflow } from '../../src/engines/install.js';
+import { currentBuild } from '../../src/engines/tensorflow/location.js';
+import { inspectInstall } from '../../src/engines/tensorflow/manifest.js';
+import { platformName, wheelSource } from '../../src/engines/tensorflow/release.js';
+import { EngineUnavailableError } from '../../src/engines/unavailable.js';
+import { UserError } from '../../src/support/errors.js';
+import { sha256File } from '../../src/support/hash.js';
+import { canFakeTools, FAKE_VERSION, type FakeTools, fakeTools, setEnvironment } from '../helpers/fake-tools.js';
+import { temporaryFolder } from '../helpers/folder.js';
+import { type WheelContent, writeWheel } from '../helpers/wheel.js';
+
+interface Prepared {
+  readonly folder: string;
+  readonly root: string;
+  readonly tools: FakeTools;
+  install(options?: InstallOptions): ReturnType<typeof installTensorflow>;
+}
+
+const LIBRARIES = wheelSource('cpu').libraries;
+const WHEEL = `tensorflow_cpu-${FAKE_VERSION}-cp311-cp311-any.whl`;
+
+// These tests change PATH and CXX: one at a time.
+const serial = canFakeTools() ? test.serial : test.serial.skip;
+
+async function prepare(t: ExecutionContext): Promise<Prepared> {
+  const folder = await temporaryFolder(t);
+  const root = path.join(folder, 'root');
+  const install = (options: InstallOptions = {}) =>
+    installTensorflow({ version: FAKE_VERSION, root, knownWheels: {}, ...options });
+  return { folder, root, tools: await fakeTools(t, folder), install };
+}
+
+function wheelContent(changes: Partial<WheelContent> = {}): WheelContent {
+  const libraries = LIBRARIES.map((name) => [`tensorflow/${name}`, `library ${name}`] as const);
+  return {
+    distribution: `tensorflow_cpu-${FAKE_VERSION}`,
+    members: {
+      ...Object.fromEntries(libraries),
+      'tensorflow/include/tensorflow/c/c_api.h': '// header',
+      'tensorflow/python/unneeded.py': 'program',
+    },
+    ...changes,
+  };
+}
+
+/** The projects differ by platform: what the fake pip hands out must be named as what is asked for. */
+function indexWheelName(): string {
+  return `${wheelSource('cpu').project.replaceAll('-', '_')}-${FAKE_VERSION}-cp311-cp311-any.whl`;
+}
+
+serial('fetches, unpacks only what is needed, compiles, and then finds the work done', async (t) => {
+  const { tools, root, install } = await prepare(t);
+  await writeWheel(path.join(tools.wheels, indexWheelName()), wheelContent());
+  const { installed, folder, manifest } = await install();
+  t.true(installed);
+  t.is(folder, path.join(root, `${FAKE_VERSION}-cpu`));
+  t.like(manifest, { tensorflow: FAKE_VERSION, variant: 'cpu', platform: platformName(), compiler: 'fake compiler 1' });
+  t.like(manifest.source, { kind: 'wheel', file: indexWheelName() });
+  t.deepEqual((await readdir(path.join(folder, 'tensorflow'))).sort(), ['include', ...LIBRARIES].sort());
+  t.deepEqual(
+    manifest.files.map((file) => file.path).sort(),
+    [...LIBRARIES.map((name) => `tensorflow/${name}`), 'host.node', 'tfjs_binding.node'].sort(),
+  );
+  t.is((await inspectInstall(folder)).kind, 'complete');
+  t.is(await currentBuild(root), folder);
+  await t.throwsAsync(stat(path.join(root, 'downloads', `${FAKE_VERSION}-cpu`)), { code: 'ENOENT' });
+
+  t.false((await install()).installed);
+  t.is((await tools.calls('pip')).length, 1);
+  t.is((await tools.calls('compiler')).length, 2);
+});
+
+serial('a damaged build is made whole again, with as little as it takes', async (t) => {
+  const { tools, install } = await prepare(t);
+  await writeWheel(path.join(tools.wheels, indexWheelName()), wheelContent());
+  const { folder } = await install();
+
+  await rm(path.join(folder, 'tfjs_binding.node'));
+  t.true((await install()).installed);
+  t.is((await tools.calls('pip')).length, 1, 'the library was whole: nothing is fetched');
+
+  await writeFile(path.join(folder, 'tensorflow', LIBRARIES[0]!), 'x');
+  t.true((await install()).installed);
+  t.is((await tools.calls('pip')).length, 2);
+  t.is(await readFile(path.join(folder, 'tensorflow', LIBRARIES[0]!), 'utf8'), `library ${LIBRARIES[0]}`);
+  t.is((await inspectInstall(folder)).kind, 'complete');
+});
+
+serial('an installation that was broken off goes on with the wheel that was fetched', async (t) => {
+  const { tools, root, install } = await prepare(t);
+  const downloads = path.join(root, 'downloads', `${FAKE_VERSION}-cpu`);
+  await mkdir(downloads, { recursive: true });
+  const wheel = path.join(downloads, indexWheelName());
+  await writeWheel(wheel, wheelContent());
+  const { installed } = await install({ knownWheels: { [indexWheelName()]: await sha256File(wheel) } });
+  t.true(installed);
+  t.is((await tools.calls('pip')).length, 0);
+});
+
+serial('of two installations at once, the second waits and finds the work done', async (t) => {
+  const { tools, install } = await prepare(t);
+  await writeWheel(path.join(tools.wheels, indexWheelName()), wheelContent());
+  const steps: string[] = [];
+  const results = await Promise.all([1, 2].map(() => install({ onProgress: (progress) => steps.push(progress.step) })));
+  t.deepEqual(results.map((result) => result.installed).sort(), [false, true]);
+  t.true(steps.includes('wait'));
+  t.is((await tools.calls('pip')).length, 1);
+});
+
+serial('a wheel with another hash than the known one is refused and removed', async (t) => {
+  const { tools, root, install } = await prepare(t);
+  await writeWheel(path.join(tools.wheels, indexWheelName()), wheelContent());
+  const error = await t.throwsAsync(install({ knownWheels: { [indexWheelName()]: '0'.repeat(64) } }), {
+    instanceOf: UserError,
+  });
+  t.regex(error.message, /has SHA-256 [0-9a-f]{64}, expected 0{64}/);
+  t.deepEqual(await readdir(path.join(root, 'downloads', `${FAKE_VERSION}-cpu`)), ['tmp']);
+  t.is(await currentBuild(root), null);
+});
+
+serial('a given wheel serves without pip; a damaged one is refused and nothing is in use', async (t) => {
+  const { tools, root, folder, install } = await prepare(t);
+  const wheel = path.join(folder, WHEEL);
+  await writeWheel(wheel, wheelContent({ changeRecord: (record) => record.replace(/sha256=.{4}/, 'sha256=AAAA') }));
+  await t.throwsAsync(install({ from: wheel }), { instanceOf: UserError, message: /is damaged/ });
+  t.is(await currentBuild(root), null);
+
+  await writeWheel(wheel, wheelContent());
+  t.true((await install({ from: wheel })).installed);
+  t.is((await tools.calls('pip')).length, 0);
+  await t.throwsAsync(install({ from: wheel, version: '1.2.3' }), {
+    instanceOf: UserError,
+    message: `--from holds TensorFlow ${FAKE_VERSION}, but --tensorflow asks for 1.2.3.`,
+  });
+});
+
+serial('a wheel that lacks a library is refused', async (t) => {
+  const { folder, install } = await prepare(t);
+  const wheel = path.join(folder, WHEEL);
+  await writeWheel(wheel, wheelContent({ members: { [`tensorflow/${LIBRARIES[0]}`]: 'x' } }));
+  await t.throwsAsync(install({ from: wheel }), { instanceOf: UserError, message: /lacks tensorflow\/libtensorflow/ });
+});
+
+serial('an installed TensorFlow is used where it lies', async (t) => {
+  const { tools, root, folder, install } = await prepare(t);
+  const site = path.join(folder, 'site-packages');
+  const tensorflow = path.join(site, 'tensorflow');
+  await mkdir(path.join(tensorflow, 'include', 'tensorflow', 'c'), { recursive: true });
+  await mkdir(path.join(site, 'nvidia', 'cudnn', 'lib'), { recursive: true });
+  await writeFile(path.join(tensorflow, 'include', 'tensorflow', 'c', 'c_api.h'), '');
+  for (const name of LIBRARIES) await writeFile(path.join(tensorflow, name), name);
+  await t.throwsAsync(installTensorflow({ from: site, root }), {
+    instanceOf: UserError,
+    message: /the release of that TensorFlow cannot be told/,
+  });
+
+  await mkdir(path.join(site, `tensorflow_cpu-${FAKE_VERSION}.dist-info`));
+  const result = await installTensorflow({ from: site, root });
+  t.is(result.manifest.tensorflow, FAKE_VERSION);
+  t.deepEqual(result.manifest.source, { kind: 'package', folder: tensorflow });
+  t.deepEqual(
+    (await readdir(result.folder)).sort(),
+    ['host.node', 'manifest.json', 'tfjs_binding.node'],
+    'nothing is copied',
+  );
+  const call = (await tools.calls('compiler')).find((line) => line.includes('tfjs_binding'))!;
+  t.true(call.includes(`-Wl,-rpath,${tensorflow} `));
+  t.true(call.includes(`-Wl,-rpath,${path.join(site, 'nvidia', 'cudnn', 'lib')}`));
+
+  t.true((await install({ from: site, force: true })).installed);
+  await writeFile(path.join(tensorflow, LIBRARIES[0]!), 'upgraded');
+  t.like(await inspectInstall(result.folder), { kind: 'damaged' });
+});
+
+serial('what --from cannot be is said', async (t) => {
+  const { folder, install } = await prepare(t);
+  const refused = (from: string, message: RegExp) =>
+    t.throwsAsync(install({ from }), { instanceOf: UserError, message });
+  await refused(path.join(folder, 'missing'), /missing does not exist/);
+  await refused(folder, /holds no TensorFlow: expected libtensorflow_cc/);
+  await writeFile(path.join(folder, 'x.zip'), '');
+  await refused(path.join(folder, 'x.zip'), /is no TensorFlow wheel/);
+});
+
+serial('the CUDA build takes NVIDIA’s libraries along', async (t) => {
+  if (platformName() !== 'linux-x64') {
+    t.log(`there is no CUDA build for ${platformName()}: skipped`);
+    t.pass();
+    return;
+  }
+  const { tools, folder, install } = await prepare(t);
+  const wheel = path.join(folder, `tensorflow-${FAKE_VERSION}-cp311-cp311-any.whl`);
+  await writeWheel(
+    wheel,
+    wheelContent({
+      metadata:
+        'Requires-Dist: numpy>=1.26.0\n' +
+        'Requires-Dist: nvidia-cudnn-cu12<10.0,>=9.3.0.75; extra == "and-cuda"\n' +
+        "Requires-Dist: nvidia-cuda-nvcc-cu12 (<13.0,>=12.5.82) ; extra == 'and-cuda'\n",
+    }),
+  );
+  await writeWheel(path.join(tools.wheels, 'nvidia_cudnn_cu12-9.3.0-py3-none-any.whl'), {
+    distribution: 'nvidia_cudnn_cu12-9.3.0',
+    members: { 'nvidia/cudnn/lib/libcudnn.so.9': 'library', 'nvidia/cudnn/include/cudnn.h': 'header' },
+  });
+  await writeWheel(path.join(tools.wheels, 'nvidia_cuda_nvcc_cu12-12.5.82-py3-none-any.whl'), {
+    distribution: 'nvidia_cuda_nvcc_cu12-12.5.82',
+    members: {
+      'nvidia/cuda_nvcc/bin/ptxas': { content: 'program', mode: 0o755 },
+      'nvidia/cuda_nvcc/nvvm/libdevice/libdevice.10.bc': 'code',
+      'nvidia/cuda_nvcc/nvvm/bin/cicc': 'unneeded',
+    },
+  });
+  const result = await install({ from: wheel, gpu: true });
+  const [pip] = await tools.calls('pip');
+  t.true(pip?.endsWith('nvidia-cudnn-cu12<10.0,>=9.3.0.75 nvidia-cuda-nvcc-cu12<13.0,>=12.5.82'));
+  t.is(path.basename(result.folder), `${FAKE_VERSION}-gpu`);
+  t.is(result.manifest.runtimeWheels.length, 2);
+  const nvidia = result.manifest.files.map((file) => file.path).filter((name) => name.startsWith('nvidia/'));
+  t.deepEqual(nvidia.sort(), [
+    'nvidia/cuda_nvcc/bin/ptxas',
+    'nvidia/cuda_nvcc/nvvm/libdevice/libdevice.10.bc',
+    'nvidia/cudnn/lib/libcudnn.so.9',
+  ]);
+  t.is((await stat(path.join(result.folder, 'nvidia/cuda_nvcc/bin/ptxas'))).mode & 0o111, 0o111);
+  const call = (await tools.calls('compiler')).find((line) => line.includes('tfjs_binding'))!;
+  t.true(call.includes('-Wl,-rpath,$ORIGIN/tensorflow '));
+  t.true(call.includes('-Wl,-rpath,$ORIGIN/nvidia/cudnn/lib'));
+});
+
+serial('a CPU wheel is refused as CUDA build', async (t) => {
+  const { folder, install } = await prepare(t);
+  const wheel = path.join(folder, WHEEL);
+  await writeWheel(wheel, wheelContent());
+  if (platformName() !== 'linux-x64') await t.throwsAsync(install({ from: wheel, gpu: true }));
+  else await t.throwsAsync(install({ from: wheel, gpu: true }), { message: /is no CUDA build of TensorFlow/ });
+});
+
+serial('a library of another release than its name says is refused', async (t) => {
+  const { folder, install } = await prepare(t);
+  const wheel = path.join(folder, 'tensorflow_cpu-9.9.8-cp311-cp311-any.whl');
+  await writeWheel(wheel, wheelContent());
+  await t.throwsAsync(install({ from: wheel, version: '9.9.8' }), {
+    instanceOf: UserError,
+    message: `The library is TensorFlow ${FAKE_VERSION}, 9.9.8 was expected.`,
+  });
+});
+
+for (const [what, error, expected] of [
+  [
+    'no network',
+    "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError'\nERROR: No matching distribution found",
+    { missing: 'network', message: /pip cannot fetch .*: No matching distribution found/ },
+  ],
+  [
+    'no such release',
+    'ERROR: No matching distribution found',
+    { missing: undefined, message: /for .*: No matching distribution found/ },
+  ],
+  ['a full disk', 'ERROR: No space left on device', { missing: undefined, message: /^Disk full while fetching/ }],
+] as const) {
+  serial(`pip's failure is explained: ${what}`, async (t) => {
+    const { install } = await prepare(t);
+    setEnvironment(t, { FAKE_PIP_ERROR: error });
+    const thrown = await t.throwsAsync<UserError & { missing?: string }>(install(), {
+      instanceOf: UserError,
+      message: expected.message,
+    });
+    t.is(thrown?.missing, expected.missing);
+  });
+}
+
+for (const [missing, variables, message] of [
+  ['compiler', { CXX: '/no/such/compiler' }, /No C\+\+ compiler .*CXX=\/no\/such\/compiler does not run/],
+  ['compiler', { CXX: '', PATH: '/no/such/folder' }, /No C\+\+ compiler .*none of g\+\+, c\+\+, clang\+\+ is in PATH/],
+  ['python', { PATH: '/no/such/folder' }, /No Python .*: neither python3 nor python runs/],
+  ['pip', { FAKE_NO_PIP: '1' }, /No pip .*: python3 -m pip does not run/],
+] as const) {
+  serial(`what is missing is named: ${message}`, async (t) => {
+    const { install } = await prepare(t);
+    if (missing === 'python') setEnvironment(t, { CXX: process.execPath });
+    setEnvironment(t, variables);
+    const thrown = await t.throwsAsync<EngineUnavailableError>(install(), {
+      instanceOf: EngineUnavailableError,
+      message,
+    });
+    t.is(thrown?.missing, missing);
+  });
+}
+
+serial('a wrong release is told from a right one', async (t) => {
+  const { install } = await prepare(t);
+  await t.throwsAsync(install({ version: '2.x' }), {
+    instanceOf: UserError,
+    message: '"2.x" is no TensorFlow version: expected three numbers, as in 2.21.0.',
+  });
+});
