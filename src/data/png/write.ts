@@ -19,7 +19,7 @@ export interface PngOptions {
 
 /** An 8-bit PNG of `data`, [height, width, channels] with 3 channels for RGB and else 1. */
 export async function encodePng(
-  data: Uint8Array,
+  data: Uint8Array | Uint8ClampedArray,
   { height, width }: Size,
   { colourType, filter, level, palette }: PngOptions,
 ): Promise<Buffer> {
