@@ -91,8 +91,7 @@ export class Predictor {
               const previous = sums[i] ?? null;
               sums[i] = engine.tf.tidy(() => {
                 const probabilities = kernels.softmax(rows(from, to));
-                const upright = flipped ? engine.tf.reverse(probabilities, 2) : probabilities;
-                return previous === null ? upright : kernels.add(previous, upright);
+                return previous === null ? probabilities : kernels.add(previous, probabilities);
               });
               previous?.dispose();
             });
@@ -113,7 +112,7 @@ export class Predictor {
     }
   }
 
-  /** Computes a view's logits and lends `use` their rows at the image's own size. */
+  /** Computes the logits of a view, or of the mirrored view, and lends `use` their rows at the image's own size, upright. */
   private async withLogits(
     view: View,
     flipped: boolean,
@@ -129,7 +128,7 @@ export class Predictor {
     });
     let map: LogitMap;
     try {
-      map = LogitMap.compute(engine, kernels, network, images, windows);
+      map = LogitMap.compute(engine, kernels, network, images, windows, flipped);
     } finally {
       images.dispose();
     }

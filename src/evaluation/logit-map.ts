@@ -22,27 +22,36 @@ export class LogitMap {
     }[],
   ) {}
 
-  /** Runs the network over each window of `images`, [1, H, W, 3], which stays the caller's. */
+  /**
+   * Runs the network over each window of `images`, [1, H, W, 3], which stays the caller's.
+   *
+   * `flip` says that the images are a mirrored view: the logits are mirrored back. What follows (resizes, mean over windows,
+   * softmax) treats left and right alike, so that this gives the probabilities that are mirrored back at the end as
+   * published, but mirrors an eighth of the rows and columns.
+   */
   static compute(
     engine: Engine,
     kernels: Kernels,
     network: InferenceNetwork,
     images: Tensor4D,
     windows: readonly Window[],
+    flip: boolean,
   ): LogitMap {
     const { tf } = engine;
     const logits = tf.tidy(() =>
-      windows.map(({ top, left, height, width }) => {
-        const crop = tf.slice(images, [0, top, left, 0], [1, height, width, -1]);
-        const small = network.logits(crop);
-        crop.dispose();
-        // The same number of rows in and out: each row stays as it is.
-        const wide = kernels.resizeBilinear(small, [small.shape[1], width], network.alignCorners);
-        small.dispose();
-        return wide;
-      }),
+      windows.map(({ top, left, height, width }) =>
+        tf.tidy(() => {
+          // A single window always is the whole image: no copy of it.
+          const crop = windows.length === 1 ? images : tf.slice(images, [0, top, left, 0], [1, height, width, -1]);
+          const small = network.logits(crop);
+          const upright = flip ? tf.reverse(small, 2) : small;
+          // The same number of rows in and out: each row stays as it is.
+          return kernels.resizeBilinear(upright, [upright.shape[1], width], network.alignCorners);
+        }),
+      ),
     );
-    const parts = windows.map((window, i) => {
+    const parts = windows.map((seen, i) => {
+      const window = flip ? { ...seen, left: images.shape[2] - seen.left - seen.width } : seen;
       const source = rowsOf(engine, logits[i]!);
       const rows = resizedRows(engine, source, logits[i]!.shape[1], window.height, network.alignCorners);
       return { window, logits: logits[i]!, rows };

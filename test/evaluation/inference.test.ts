@@ -7,6 +7,7 @@ import type { InferenceMode } from '../../src/evaluation/windows.js';
 import { createKernels } from '../../src/kernels/create.js';
 import type { Kernels } from '../../src/kernels/kernels.js';
 import { Draws, Purpose } from '../../src/support/random.js';
+import { assertClose } from '../helpers/numeric.js';
 import { FAKE_CLASSES, fakeNetwork, referenceProbabilities } from './reference-inference.js';
 
 const WHOLE: InferenceMode = { mode: 'whole', cropHw: null, strideHw: null };
@@ -79,6 +80,14 @@ for (const alignCorners of [false, true]) {
     await agrees(t, { size: [45, 67], views, flip: false }, WHOLE, alignCorners);
   });
 }
+
+test('interpolation by gathering, as on a GPU, gives the same', async (t) => {
+  const image = { size: [50, 71], views: [view(48, 64), view(85, 113, 1.75)], flip: true } as const;
+  const network = fakeNetwork(engine, false);
+  const gpu = new Predictor({ engine: { ...engine, device: 'gpu' }, kernels, network, recipe: SLIDE });
+  const expected = await predictor(SLIDE, false).probabilities(image);
+  assertClose(t, await gpu.probabilities(image), expected, { absolute: 1e-6 });
+});
 
 test('slide inference with one window is whole inference', async (t) => {
   const image = { size: [50, 71], views: [view(48, 64)], flip: false } as const;

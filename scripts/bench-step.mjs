@@ -1,0 +1,86 @@
+// Times training steps or inference of one size, to be run in turn with another program. See docs/measuring.md.
+//
+//   node scripts/bench-step.mjs --depth 50 --mode train --batch 2 --size 256x512 --reps 5 [--engine tensorflow]
+//
+// Prints one JSON line: seconds (each, min, median), peak resident memory and largest sum of live tensors in MB (2^20 bytes),
+// rate of a bare convolution before and after in GFLOP/s, and the share of it that the network's convolutions reach.
+import { parseArgs } from 'node:util';
+import { measureInference, measureTraining } from '../dist/src/benchmark/measure.js';
+import { convolutionRate } from '../dist/src/benchmark/roofline.js';
+import { median } from '../dist/src/benchmark/statistics.js';
+import { startEngine } from '../dist/src/engines/start.js';
+import { resolve } from '../dist/src/experiments/resolve.js';
+import { createKernels } from '../dist/src/kernels/create.js';
+import { complexity } from '../dist/src/nn/complexity.js';
+
+const ROWS = {
+  18: 'fcn_r18-d8_512x1024_80k_cityscapes',
+  50: 'fcn_r50-d8_512x1024_40k_cityscapes',
+  101: 'fcn_r101-d8_512x1024_40k_cityscapes',
+};
+
+function fail(message) {
+  process.stderr.write(`${message}\n`);
+  process.exit(2);
+}
+
+function readFlags() {
+  const { values } = parseArgs({
+    options: {
+      depth: { type: 'string', default: '50' },
+      mode: { type: 'string', default: 'train' },
+      batch: { type: 'string' },
+      size: { type: 'string', default: '256x512' },
+      reps: { type: 'string', default: '5' },
+      engine: { type: 'string', default: 'auto' },
+    },
+  });
+  const size = /^(\d+)x(\d+)$/.exec(values.size);
+  const train = values.mode === 'train';
+  const batch = Number(values.batch ?? (train ? 2 : 1));
+  const repetitions = Number(values.reps);
+  if (!(values.depth in ROWS)) fail(`--depth ${values.depth}: expected one of ${Object.keys(ROWS).join(', ')}`);
+  if (!train && values.mode !== 'infer') fail(`--mode ${values.mode}: expected train or infer`);
+  if (size === null) fail(`--size ${values.size}: expected HEIGHTxWIDTH, as 256x512`);
+  if (!Number.isInteger(batch) || batch < 1) fail(`--batch ${values.batch}: expected a whole number from 1`);
+  if (!train && batch !== 1) fail(`--batch ${batch}: inference runs one image at a time`);
+  if (!Number.isInteger(repetitions) || repetitions < 1) fail(`--reps ${values.reps}: expected a whole number from 1`);
+  return { ...values, train, batch, sizeHw: [Number(size[1]), Number(size[2])], repetitions };
+}
+
+const { depth, mode, train, batch, size, sizeHw, repetitions, engine: engineName } = readFlags();
+const engine = await startEngine({ engine: engineName });
+const experiment = resolve({ row: ROWS[depth] });
+const kernels = createKernels(engine);
+
+const before = convolutionRate(engine, kernels);
+const options = { engine, experiment, sizeHw, batch, warmup: 1, repetitions };
+const measured = train ? await measureTraining(options) : await measureInference(options);
+const after = convolutionRate(engine, kernels);
+
+const { flops, trainingFlops } = complexity(experiment.model, sizeHw);
+const typical = median(measured.seconds);
+const gflops = ((train ? trainingFlops : flops) * batch) / typical / 1e9;
+const round = (value, digits) => Number(value.toFixed(digits));
+const megabytes = (bytes) => round(bytes / 2 ** 20, 1);
+const versions = Object.entries(engine.versions).map(([library, version]) => `${library} ${version}`);
+process.stdout.write(
+  `${JSON.stringify({
+    program: `fcn on ${versions.join(', ')}`,
+    device: engine.device,
+    depth: Number(depth),
+    mode,
+    batch,
+    size,
+    dtype: 'float32',
+    reps: repetitions,
+    seconds: measured.seconds.map((seconds) => round(seconds, 4)),
+    min: round(Math.min(...measured.seconds), 4),
+    median: round(typical, 4),
+    peak_rss_mb: megabytes(measured.processPeakBytes),
+    live_tensor_mb: train ? megabytes(measured.liveTensorBytes) : null,
+    conv_gflops: [round(before, 1), round(after, 1)],
+    gflops: round(gflops, 1),
+    share: round(gflops / ((before + after) / 2), 3),
+  })}\n`,
+);

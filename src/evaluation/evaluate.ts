@@ -1,0 +1,132 @@
+import path from 'node:path';
+import { type EvaluationSample, IGNORE_INDEX } from '../data/batch.js';
+import type { Dataset } from '../data/datasets/dataset.js';
+import { loadDataset } from '../data/datasets/description.js';
+import { createEvaluationLoader } from '../data/loader.js';
+import { encodePalettePng } from '../data/palette.js';
+import type { Engine } from '../engines/engine.js';
+import type { Experiment } from '../experiments/experiment.js';
+import { createKernels } from '../kernels/create.js';
+import { loadInferenceNetwork } from '../nn/load.js';
+import { InterruptedError, UserError } from '../support/errors.js';
+import { writeFileAtomic } from '../support/files.js';
+import { ConfusionMatrix } from './confusion.js';
+import { Predictor } from './inference.js';
+import { metrics } from './metrics.js';
+
+interface EvaluationSettings {
+  /** Folder for predicted label images: palette PNGs, named as the images. */
+  readonly predictions?: string | undefined;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: EvaluationProgress) => void;
+}
+
+export interface EvaluateOptions extends EvaluationSettings {
+  readonly experiment: Experiment;
+  readonly engine: Engine;
+  readonly dataRoot: string;
+  /** File of the weights. */
+  readonly weights: string;
+  /** All of the recipe's ratios, each also mirrored; otherwise ratio 1 alone. */
+  readonly multiScale: boolean;
+}
+
+export interface EvaluationProgress {
+  readonly done: number;
+  readonly total: number;
+  /** Mean since the start, data loading included. */
+  readonly secondsPerImage: number;
+}
+
+/** Figures are fractions (0–1). */
+export interface EvaluationResult {
+  readonly images: number;
+  readonly mIoU: number;
+  readonly mAcc: number;
+  readonly aAcc: number;
+  /** Null where nothing defines a figure: IoU of a class neither labelled nor predicted, accuracy of one not labelled. */
+  readonly perClass: { name: string; iou: number | null; accuracy: number | null }[];
+  /** Pixels, [label][prediction]. */
+  readonly confusion: number[][];
+  readonly seconds: number;
+}
+
+/**
+ * Evaluates weights on a row's validation split.
+ * @throws UserError when the data or the weights are missing, broken or not those of the row, or the predictions cannot be
+ * written; InterruptedError on abort, between images.
+ */
+export async function evaluate(options: EvaluateOptions): Promise<EvaluationResult> {
+  const { experiment, engine, dataRoot, weights, multiScale } = options;
+  const { model, data, evaluation: recipe } = experiment;
+  const dataset = await loadDataset(data.dataset);
+  if (dataset.classes.length !== model.classes) {
+    throw new UserError(
+      `${experiment.row} has ${model.classes} classes (model.classes), its data set ${dataset.id} ${dataset.classes.length}.`,
+      'Give the row a data set with as many classes.',
+    );
+  }
+  const kernels = createKernels(engine);
+  const network = await loadInferenceNetwork(engine, kernels, model, weights);
+  try {
+    const ratios = multiScale ? recipe.ratios : [1];
+    const samples = await createEvaluationLoader({ dataset, recipe, dataRoot, ratios, limit: recipe.limit });
+    try {
+      const predictor = new Predictor({ engine, kernels, network, recipe });
+      return await evaluateSamples(samples, predictor, { ...options, dataset, flip: multiScale });
+    } finally {
+      await samples.close();
+    }
+  } finally {
+    network.dispose();
+  }
+}
+
+export interface EvaluateSamplesOptions extends EvaluationSettings {
+  readonly dataset: Pick<Dataset, 'name' | 'classes' | 'palette'>;
+  readonly flip: boolean;
+}
+
+/**
+ * Predicts each sample and compares it with its label.
+ * @throws UserError when no pixel carries a class, or the predictions cannot be written; InterruptedError on abort.
+ */
+export async function evaluateSamples(
+  samples: AsyncIterable<EvaluationSample> & { readonly length: number },
+  predictor: Predictor,
+  { dataset, flip, predictions, signal, onProgress }: EvaluateSamplesOptions,
+): Promise<EvaluationResult> {
+  const start = performance.now();
+  const seconds = () => (performance.now() - start) / 1000;
+  const confusion = new ConfusionMatrix(dataset.classes.length, IGNORE_INDEX);
+  let done = 0;
+  for await (const { name, height, width, label, views } of samples) {
+    if (signal?.aborted)
+      throw new InterruptedError(`Evaluation interrupted after ${done} of ${samples.length} images.`);
+    const prediction = await predictor.predict({ size: [height, width], views, flip });
+    confusion.add(prediction, label);
+    if (predictions !== undefined) {
+      const png = await encodePalettePng(prediction, width, height, dataset.palette);
+      await writeFileAtomic(path.join(predictions, `${name}.png`), png);
+    }
+    done++;
+    onProgress?.({ done, total: samples.length, secondsPerImage: seconds() / done });
+  }
+  const { mIoU, mAcc, aAcc, iou, accuracy } = metrics(confusion);
+  if (Number.isNaN(aAcc)) {
+    throw new UserError(
+      `No pixel of the ${done} validation images of ${dataset.name} carries a class: there is nothing to measure.`,
+      'Check the labels of the validation split.',
+    );
+  }
+  const figure = (value: number) => (Number.isNaN(value) ? null : value);
+  return {
+    images: done,
+    mIoU,
+    mAcc,
+    aAcc,
+    perClass: dataset.classes.map((name, k) => ({ name, iou: figure(iou[k]!), accuracy: figure(accuracy[k]!) })),
+    confusion: confusion.toRows(),
+    seconds: seconds(),
+  };
+}

@@ -1,0 +1,125 @@
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import type { EvaluationSample } from '../../src/data/batch.js';
+import { decodeLabels, decodeRgb } from '../../src/data/decode.js';
+import { startEngine } from '../../src/engines/start.js';
+import {
+  type EvaluateSamplesOptions,
+  type EvaluationProgress,
+  evaluateSamples,
+} from '../../src/evaluation/evaluate.js';
+import { Predictor } from '../../src/evaluation/inference.js';
+import { createKernels } from '../../src/kernels/create.js';
+import type { InferenceNetwork } from '../../src/nn/network.js';
+import { InterruptedError, UserError } from '../../src/support/errors.js';
+import { temporaryFolder } from '../helpers/temporary.js';
+
+const dataset: EvaluateSamplesOptions['dataset'] = {
+  name: 'Three colours',
+  classes: ['red', 'green', 'blue'],
+  palette: [
+    [200, 0, 0],
+    [0, 200, 0],
+    [0, 0, 200],
+  ],
+};
+
+/** A network that calls a pixel by its strongest colour, at full resolution. */
+async function colourPredictor(): Promise<Predictor> {
+  const engine = await startEngine({ engine: 'wasm' });
+  const network: InferenceNetwork = {
+    classes: 3,
+    alignCorners: false,
+    logits: (images) => images.clone(),
+    dispose() {},
+  };
+  return new Predictor({
+    engine,
+    kernels: createKernels(engine),
+    network,
+    recipe: { mode: 'whole', cropHw: null, strideHw: null },
+  });
+}
+
+/** A 2×2 image whose pixels have these strongest colours, and its labels. */
+function sample(name: string, colours: readonly number[], label: readonly number[]): EvaluationSample {
+  const image = Float32Array.from(colours.flatMap((colour) => [0, 1, 2].map((c) => (c === colour ? 1 : 0))));
+  const view = { ratio: 1, height: 2, width: 2, image };
+  return { name, height: 2, width: 2, label: Uint8Array.from(label), views: [view] };
+}
+
+function list(samples: readonly EvaluationSample[]) {
+  return {
+    length: samples.length,
+    async *[Symbol.asyncIterator]() {
+      yield* samples;
+    },
+  };
+}
+
+test('figures of known predictions', async (t) => {
+  const progress: EvaluationProgress[] = [];
+  const samples = list([sample('one', [0, 0, 1, 1], [0, 0, 1, 0]), sample('two', [1, 1, 0, 0], [1, 255, 255, 255])]);
+  const result = await evaluateSamples(samples, await colourPredictor(), {
+    dataset,
+    flip: false,
+    onProgress: (item) => progress.push(item),
+  });
+  t.is(result.images, 2);
+  t.deepEqual(result.confusion, [
+    [2, 1, 0],
+    [0, 2, 0],
+    [0, 0, 0],
+  ]);
+  t.deepEqual(result.perClass, [
+    { name: 'red', iou: 2 / 3, accuracy: 2 / 3 },
+    { name: 'green', iou: 2 / 3, accuracy: 1 },
+    { name: 'blue', iou: null, accuracy: null },
+  ]);
+  t.is(result.mIoU, 2 / 3);
+  t.true(Math.abs(result.mAcc - 5 / 6) < 1e-15);
+  t.is(result.aAcc, 4 / 5);
+  t.deepEqual(
+    progress.map(({ done, total }) => [done, total]),
+    [
+      [1, 2],
+      [2, 2],
+    ],
+  );
+});
+
+test('predictions are palette images of class ids, named as the images', async (t) => {
+  const predictions = path.join(temporaryFolder(t), 'predictions');
+  const samples = list([sample('town/one', [0, 1, 2, 1], [0, 1, 2, 1])]);
+  await evaluateSamples(samples, await colourPredictor(), { dataset, flip: true, predictions });
+  const file = path.join(predictions, 'town', 'one.png');
+  t.deepEqual(await readdir(path.dirname(file)), ['one.png']);
+  t.deepEqual([...(await decodeLabels(file)).data], [0, 1, 2, 1]);
+  t.deepEqual([...(await decodeRgb(file)).data.subarray(0, 6)], [200, 0, 0, 0, 200, 0]);
+});
+
+test('an abort stops between images', async (t) => {
+  const controller = new AbortController();
+  const done: number[] = [];
+  const image = sample('one', [0, 0, 0, 0], [0, 0, 0, 0]);
+  const running = evaluateSamples(list([image, image, image]), await colourPredictor(), {
+    dataset,
+    flip: false,
+    signal: controller.signal,
+    onProgress: (item) => {
+      done.push(item.done);
+      if (item.done === 2) controller.abort();
+    },
+  });
+  await t.throwsAsync(running, { instanceOf: InterruptedError, message: /after 2 of 3/ });
+  t.deepEqual(done, [1, 2]);
+});
+
+test('labels without any class are refused', async (t) => {
+  const samples = list([sample('one', [0, 0, 0, 0], [255, 255, 255, 255])]);
+  await t.throwsAsync(evaluateSamples(samples, await colourPredictor(), { dataset, flip: false }), {
+    instanceOf: UserError,
+    message: /No pixel of the 1 validation images of Three colours/,
+  });
+});

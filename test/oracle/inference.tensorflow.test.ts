@@ -1,0 +1,3 @@
+import { inferenceSuite } from './suites/inference.js';
+
+inferenceSuite('tensorflow');
