@@ -26,6 +26,7 @@ import {
 import { isNvidiaRuntime, nvidiaLibraryFolders, nvidiaRequirements } from './tensorflow/nvidia-runtime.js';
 import { findPython, pipDownload } from './tensorflow/pip.js';
 import {
+  checkCLibrary,
   checkVersion,
   DEFAULT_TENSORFLOW_VERSION,
   KNOWN_WHEELS,
@@ -174,6 +175,7 @@ interface Library {
 
 async function install(job: Job): Promise<InstallManifest> {
   const { folder, options } = job;
+  checkCLibrary();
   // Looked for first: without one, nothing need be fetched.
   const compiler = await findCompiler();
   try {

@@ -56,6 +56,14 @@ export function platformName(): string {
   return `${process.platform}-${process.arch}`;
 }
 
+/** @throws EngineUnavailableError on a Linux with another C library than glibc, which the wheels are made for. */
+export function checkCLibrary(): void {
+  if (process.platform !== 'linux') return;
+  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
+  if (header.glibcVersionRuntime !== undefined) return;
+  throw new EngineUnavailableError('platform', 'TensorFlow needs glibc as C library; this Linux has another one.');
+}
+
 /** @throws EngineUnavailableError where no release has a usable library for the platform. */
 export function wheelSource(variant: Variant, platform: string = platformName()): WheelSource {
   const source = WHEELS[platform]?.[variant];
