@@ -56,7 +56,8 @@ export async function writeFileAtomic(
     }
     await rename(temporary, file);
   } catch (error) {
-    await rm(temporary, { force: true });
+    // What went wrong first is what the user has to mend; where the folder cannot be written, there is nothing to remove.
+    await rm(temporary, { force: true }).catch(() => {});
     throw explainFileError(error, file, 'write');
   }
 }
