@@ -11,7 +11,7 @@ const OTHER_TITLE = 'Smoke and local runs';
 /** Published / reproduced, and the verdict where there is something to judge. */
 function pair({ published, reproduced, verdict, givenWeights }: Cell): string {
   const judged = verdict === null || verdict === 'not run' ? '' : ` ${verdict}`;
-  return `${formatFigure(published)} / ${formatFigure(reproduced)}${judged}${givenWeights ? ' *' : ''}`;
+  return `${formatFigure(published)} / ${formatFigure(reproduced)}${judged}${givenWeights ? ' †' : ''}`;
 }
 
 /** What has to be said below a table. */
@@ -21,7 +21,7 @@ function footnotes({ rows }: PublishedTable): string[] {
   return [
     'Each cell: published / reproduced here; – where there is no figure.',
     ...(hardware.length > 0 ? [`Memory and fps here: ${hardware.join('; ')}. They get no verdict.`] : []),
-    ...(cells.some((cell) => cell.givenWeights) ? ['* Evaluated with weights that were given, not trained here.'] : []),
+    ...(cells.some((cell) => cell.givenWeights) ? ['† Evaluated with weights that were given, not trained here.'] : []),
   ];
 }
 

@@ -65,7 +65,7 @@ export interface Report {
 /** Why a record's figures must not stand beside published ones; null where they may. */
 function reasonApart({ table, profile, deviations, dataset }: RunRecord): string | null {
   if (profile !== 'full') return `${profile} profile`;
-  if (dataset?.generated) return 'generated data';
+  if (dataset?.synthetic) return 'synthetic data';
   if (deviations.length > 0) {
     return deviations
       .map(({ path, value }) => `${path.slice(path.lastIndexOf('.') + 1)}=${JSON.stringify(value)}`)

@@ -9,7 +9,7 @@ export interface ShownStage {
 export type DisplayMode = 'live' | 'plain' | 'silent';
 
 /** Milliseconds between two updates of a stage. */
-const INTERVAL: Readonly<Record<DisplayMode, number>> = { live: 1000, plain: 10_000, silent: Number.POSITIVE_INFINITY };
+const INTERVAL: Readonly<Record<DisplayMode, number>> = { live: 1000, plain: 5000, silent: Number.POSITIVE_INFINITY };
 
 /**
  * Runs stages one after the other and shows how far they are. The first that fails ends it with its error.

@@ -25,6 +25,8 @@ export async function requireDataset(
   if (splits.length === 0) return null;
   const { loadDataset } = await import('../data/datasets/description.js');
   const { datasetFingerprint } = await import('../data/datasets/list.js');
+  const { datasetFolder } = await import('../data/datasets/read-split.js');
+  const { isSynthetic } = await import('../data/datasets/synthetic.js');
   const dataset = await loadDataset(data.dataset);
   if (dataset.classes.length !== model.classes) {
     throw new UserError(
@@ -35,6 +37,6 @@ export async function requireDataset(
   return {
     id: dataset.id,
     fingerprint: await datasetFingerprint(dataset, splits, dataRoot),
-    generated: false,
+    synthetic: isSynthetic(datasetFolder(dataset, dataRoot)),
   };
 }

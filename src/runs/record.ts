@@ -84,8 +84,8 @@ export const recordSchema = z.strictObject({
   experimentHash: sha256,
   /** What differs from the published recipe. */
   deviations: z.array(z.strictObject({ path: z.string(), published: z.unknown(), value: z.unknown() })),
-  /** Null where no stage read data. `generated`: made by this program, not photographed. */
-  dataset: z.strictObject({ id: z.string(), fingerprint: sha256, generated: z.boolean() }).nullable(),
+  /** Null where no stage read data. `synthetic`: painted by this program, not photographed. */
+  dataset: z.strictObject({ id: z.string(), fingerprint: sha256, synthetic: z.boolean() }).nullable(),
   /** The weights that the figures belong to: of this run's training, or given to it. */
   weights: z.strictObject({ file: z.string(), sha256, source: z.enum(['trained', 'given']) }).nullable(),
   code: z.strictObject({ version: z.string(), commit: z.string().nullable() }),

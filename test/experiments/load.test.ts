@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import { loadTable } from '../../src/experiments/load.js';
 import { deviations, resolve } from '../../src/experiments/resolve.js';
 import { UserError } from '../../src/support/errors.js';
-import { temporaryFolder } from '../helpers/temporary.js';
+import { temporaryFolder } from '../helpers/folder.js';
 
 const VALID = `table: Mine
 downloads: https://example.org/models
@@ -18,14 +18,14 @@ rows:
   - { id: mine, parts: [R-18-D8], published: { mIoU: 50 }, weights: mine.pth, log: https://example.org/log.json }
 `;
 
-function write(t: ExecutionContext, text: string): string {
-  const file = path.join(temporaryFolder(t), 'mine.yaml');
+async function write(t: ExecutionContext, text: string): Promise<string> {
+  const file = path.join(await temporaryFolder(t), 'mine.yaml');
   writeFileSync(file, text);
   return file;
 }
 
-test("a table of one's own needs a file and nothing else", (t) => {
-  const file = write(t, VALID);
+test("a table of one's own needs a file and nothing else", async (t) => {
+  const file = await write(t, VALID);
   const experiment = resolve({ file });
   t.is(experiment.row, 'mine');
   t.is(experiment.model.decodeHead.channels, 128, 'from the part');
@@ -69,13 +69,13 @@ const BROKEN: readonly [name: string, change: (text: string) => string, message:
 ];
 
 for (const [name, change, message] of BROKEN) {
-  test(`a file with ${name} is refused with its place`, (t) => {
-    const file = write(t, change(VALID));
+  test(`a file with ${name} is refused with its place`, async (t) => {
+    const file = await write(t, change(VALID));
     t.throws(() => loadTable(file), { instanceOf: UserError, message });
   });
 }
 
-test('a file that is not there is named', (t) => {
+test('a file that is not there is named', async (t) => {
   t.throws(() => loadTable('/nowhere/mine.yaml'), {
     instanceOf: UserError,
     message: '/nowhere/mine.yaml does not exist.',

@@ -2,13 +2,12 @@ import { access, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../../support/errors.js';
 import { explainFileError, writeFileAtomic } from '../../support/files.js';
+import { SYNTHETIC_MARKER } from '../datasets/synthetic.js';
 import type { Size } from '../image.js';
 import type { GenerateTask, GenerateWorkerData } from '../workers/generate-worker.js';
 import { WorkerPool } from '../workers/pool.js';
 import { defaultWorkers } from '../workers/prefetch.js';
 
-/** File in the data set's folder that says that it is synthetic, and of what kind. */
-const MARKER = 'synthetic.json';
 /** Changed whenever the same seed would give other pictures. */
 const VERSION = 1;
 
@@ -69,7 +68,7 @@ async function exists(file: string): Promise<boolean> {
  * @throws UserError where it holds other data.
  */
 async function claim(directory: string, settings: string): Promise<void> {
-  const marker = path.join(directory, MARKER);
+  const marker = path.join(directory, SYNTHETIC_MARKER);
   let held: string[];
   try {
     held = await readdir(directory);
@@ -77,7 +76,7 @@ async function claim(directory: string, settings: string): Promise<void> {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw explainFileError(error, directory, 'read');
     held = [];
   }
-  if (held.includes(MARKER)) {
+  if (held.includes(SYNTHETIC_MARKER)) {
     if ((await readFile(marker, 'utf8')) === settings) return;
     throw new UserError(
       `${directory} holds synthetic data made with other settings (see ${marker}).`,

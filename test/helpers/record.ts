@@ -1,0 +1,44 @@
+import { hashExperiment } from '../../src/experiments/hash.js';
+import { deviations, type ResolveOptions, resolve } from '../../src/experiments/resolve.js';
+import type { RunRecord } from '../../src/runs/record.js';
+
+const NO_DETAILS: RunRecord['details'] = { train: null, evaluate: null, 'evaluate-ms': null, benchmark: null };
+
+/** A valid record of a run of this experiment, as it would be without any stage; `changes` replace whole fields. */
+export function makeRecord(options: ResolveOptions, changes: Partial<RunRecord> = {}): RunRecord {
+  const experiment = resolve(options);
+  const { row, table, profile, seed } = experiment;
+  return {
+    format: 1,
+    run: '20250102-030405-01234567',
+    row,
+    table,
+    profile,
+    seed,
+    experiment: structuredClone(experiment) as RunRecord['experiment'],
+    experimentHash: hashExperiment(experiment),
+    deviations: deviations(experiment, options.file),
+    dataset: { id: experiment.data.dataset, fingerprint: 'ab'.repeat(32), synthetic: false },
+    weights: { file: 'iteration-100.safetensors', sha256: 'cd'.repeat(32), source: 'trained' },
+    code: { version: '0.1.0', commit: null },
+    environment: {
+      engine: 'wasm',
+      device: 'cpu',
+      versions: { 'TensorFlow.js': '4.22.0' },
+      node: '20.20.2',
+      system: 'Linux 6.1.0 x64',
+      processor: 'Processor 9000',
+      cores: 2,
+      memoryBytes: 8 * 2 ** 30,
+      gpus: [],
+    },
+    startedAt: '2025-01-02T03:04:05.000Z',
+    endedAt: '2025-01-02T03:14:05.000Z',
+    exitReason: 'completed',
+    error: null,
+    stages: [{ stage: 'train', startedAt: '2025-01-02T03:04:06.000Z', seconds: 12.5 }],
+    figures: { memoryGB: null, fps: null, mIoU: null, mIoUMsFlip: null },
+    details: NO_DETAILS,
+    ...changes,
+  };
+}

@@ -1,0 +1,89 @@
+import test from 'ava';
+import { loadTables } from '../../src/experiments/load.js';
+import { type Figure, makeReport } from '../../src/report/table.js';
+import type { RunRecord } from '../../src/runs/record.js';
+import { makeRecord } from '../helpers/record.js';
+
+const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
+const figures: RunRecord['figures'] = { memoryGB: 1.5, fps: 3, mIoU: 71.5, mIoUMsFlip: 70 };
+
+function cell(records: readonly RunRecord[], figure: Figure) {
+  const { tables } = makeReport(loadTables(), records);
+  return tables.flatMap(({ rows }) => rows).find(({ row }) => row === ROW)!.cells[figure];
+}
+
+test('a figure of the published recipe stands beside the published one, with its run', (t) => {
+  const records = [makeRecord({ row: ROW }, { figures })];
+  t.deepEqual(cell(records, 'mIoU'), {
+    published: 71.11,
+    reproduced: 71.5,
+    verdict: 'reproduced',
+    run: '20250102-030405-01234567',
+    hardware: null,
+    givenWeights: false,
+  });
+  t.is(cell(records, 'mIoUMsFlip').verdict, 'below');
+  t.deepEqual(makeReport(loadTables(), records).otherRuns, []);
+});
+
+test('memory and fps carry their hardware and get no verdict', (t) => {
+  const records = [makeRecord({ row: ROW }, { figures })];
+  t.like(cell(records, 'fps'), { reproduced: 3, verdict: null, hardware: 'Processor 9000, 2 cores (wasm)' });
+  t.like(cell(records, 'memoryGB'), { reproduced: 1.5, verdict: null });
+});
+
+const APART: readonly [name: string, record: RunRecord, reason: string][] = [
+  ['a smoke figure', makeRecord({ row: ROW, profile: 'smoke' }, { figures }), 'smoke profile'],
+  [
+    'a figure of a changed recipe',
+    makeRecord({ row: ROW, overrides: ['width=32', 'iterations=100'] }, { figures }),
+    'width=32 iterations=100',
+  ],
+  [
+    'a figure on synthetic data',
+    makeRecord({ row: ROW }, { figures, dataset: { id: 'cityscapes', fingerprint: 'ab'.repeat(32), synthetic: true } }),
+    'synthetic data',
+  ],
+  ['a figure of a local row', makeRecord({ row: 'camvid_r18-d8' }, { figures }), 'nothing published'],
+];
+
+for (const [name, record, reason] of APART) {
+  test(`${name} never stands in a published table`, (t) => {
+    const report = makeReport(loadTables(), [record]);
+    for (const { rows } of report.tables) {
+      for (const { cells } of rows) {
+        for (const { reproduced, run } of Object.values(cells)) {
+          t.is(reproduced, null);
+          t.is(run, null);
+        }
+      }
+    }
+    t.deepEqual(
+      report.otherRuns.map((other) => [other.row, other.reason, other.figures]),
+      [[record.row, reason, figures]],
+    );
+  });
+}
+
+test('a run that did not complete stands nowhere', (t) => {
+  const record = makeRecord({ row: ROW }, { figures, exitReason: 'failed', error: 'Disk full.' });
+  t.is(cell([record], 'mIoU').verdict, 'not run');
+  t.deepEqual(makeReport(loadTables(), [record]).otherRuns, []);
+});
+
+test('each figure is of the newest run that measured it', (t) => {
+  const nothing = { memoryGB: null, fps: null, mIoU: null, mIoUMsFlip: null };
+  const records = [
+    makeRecord({ row: ROW }, { run: 'first', figures }),
+    makeRecord({ row: ROW }, { run: 'second', figures: { ...nothing, mIoU: 72.5 } }),
+  ];
+  t.like(cell(records, 'mIoU'), { run: 'second', reproduced: 72.5, verdict: 'above' });
+  t.like(cell(records, 'mIoUMsFlip'), { run: 'first', reproduced: 70 });
+});
+
+test('a figure of given weights is marked, speed is not', (t) => {
+  const weights = { file: 'published.pth', sha256: 'cd'.repeat(32), source: 'given' } as const;
+  const records = [makeRecord({ row: ROW }, { figures, weights })];
+  t.true(cell(records, 'mIoU').givenWeights);
+  t.false(cell(records, 'fps').givenWeights);
+});
