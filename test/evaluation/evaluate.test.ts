@@ -13,7 +13,7 @@ import { Predictor } from '../../src/evaluation/inference.js';
 import { createKernels } from '../../src/kernels/create.js';
 import type { InferenceNetwork } from '../../src/nn/network.js';
 import { InterruptedError, UserError } from '../../src/support/errors.js';
-import { temporaryFolder } from '../helpers/temporary.js';
+import { temporaryFolder } from '../helpers/folder.js';
 
 const dataset: EvaluateSamplesOptions['dataset'] = {
   name: 'Three colours',
@@ -90,7 +90,7 @@ test('figures of known predictions', async (t) => {
 });
 
 test('predictions are palette images of class ids, named as the images', async (t) => {
-  const predictions = path.join(temporaryFolder(t), 'predictions');
+  const predictions = path.join(await temporaryFolder(t), 'predictions');
   const samples = list([sample('town/one', [0, 1, 2, 1], [0, 1, 2, 1])]);
   await evaluateSamples(samples, await colourPredictor(), { dataset, flip: true, predictions });
   const file = path.join(predictions, 'town', 'one.png');

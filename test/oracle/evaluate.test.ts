@@ -8,9 +8,9 @@ import { type EvaluateOptions, evaluate } from '../../src/evaluation/evaluate.js
 import type { EvaluationRecipe, Experiment } from '../../src/experiments/experiment.js';
 import { InterruptedError, UserError } from '../../src/support/errors.js';
 import { tinyExperiment } from '../helpers/experiments.js';
+import { temporaryFolder } from '../helpers/folder.js';
 import { readBytes } from '../helpers/npy.js';
 import { type OracleCase, oracleCase, oracleCaseNames } from '../helpers/oracle.js';
-import { temporaryFolder } from '../helpers/temporary.js';
 
 const CLASSES = 19;
 
@@ -41,7 +41,7 @@ async function dataSet(root: string, oracle: OracleCase): Promise<string> {
 }
 
 async function options(t: ExecutionContext, oracle: OracleCase): Promise<EvaluateOptions> {
-  const dataRoot = temporaryFolder(t);
+  const dataRoot = await temporaryFolder(t);
   const settings = oracle.meta.test;
   const evaluation: EvaluationRecipe = {
     imageScaleWh: settings.img_scale_wh,
