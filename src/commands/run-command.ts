@@ -25,11 +25,12 @@ export abstract class RunCommand extends BaseCommand {
     const { resolve, deviations } = await import('../experiments/resolve.js');
     const { execute } = await import('../runs/execute.js');
     const { formatExecution } = await import('../report/execution.js');
-    const { profile, file, seed, engine, runs, results } = flags;
-    const experiment = resolve({ row, file, profile, seed, overrides: flags.set ?? [] });
+    const { profile, file, seed, engine, runs, results, set: overrides = [] } = flags;
+    const experiment = resolve({ row, file, profile, seed, overrides });
     const live = process.stdout.isTTY ? 'live' : 'plain';
     const execution = await execute({
       experiment,
+      overrides,
       deviations: deviations(experiment, file),
       stages,
       engine,

@@ -23,8 +23,11 @@ function leaves(value: object, prefix = ''): Map<string, unknown> {
   return found;
 }
 
-/** The values that make an experiment's figures, by full path; names are not among them. */
-export function valuesOf(recipe: Pick<Experiment, (typeof SECTIONS)[number]>): Map<string, unknown> {
+/** The sections of a recipe that hold values; names are not among them. */
+export type RecipeValues = Pick<Experiment, (typeof SECTIONS)[number]>;
+
+/** The values that make an experiment's figures, by full path. */
+export function valuesOf(recipe: RecipeValues): Map<string, unknown> {
   return leaves(Object.fromEntries(SECTIONS.map((section) => [section, recipe[section]])));
 }
 

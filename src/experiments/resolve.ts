@@ -1,6 +1,6 @@
 import type { Experiment } from './experiment.js';
 import { findRow } from './load.js';
-import { applyOverrides, valuesOf } from './overrides.js';
+import { applyOverrides, type RecipeValues, valuesOf } from './overrides.js';
 import { applyProfile } from './profiles.js';
 import { checkRules } from './rules.js';
 
@@ -45,14 +45,19 @@ export function resolve({ row, file, profile = 'full', overrides = [], seed = 0 
   return freeze(structuredClone({ row: id, table: table.name, profile, seed, ...recipe, published, weights, log }));
 }
 
+/** What differs in the values of two recipes. */
+export function differences(experiment: RecipeValues, published: RecipeValues): Deviation[] {
+  const expected = valuesOf(published);
+  const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
+  return [...valuesOf(experiment)]
+    .filter(([path, value]) => !WITHOUT_EFFECT.has(path) && !same(value, expected.get(path)))
+    .map(([path, value]) => ({ path, published: expected.get(path), value }));
+}
+
 /**
  * What differs from the recipe as published: the row's full profile without overrides. The seed is no deviation.
  * @param file The file that the experiment's row was read from, if not one of the package's.
  */
 export function deviations(experiment: Experiment, file?: string): Deviation[] {
-  const published = valuesOf(resolve({ row: experiment.row, file }));
-  const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
-  return [...valuesOf(experiment)]
-    .filter(([path, value]) => !WITHOUT_EFFECT.has(path) && !same(value, published.get(path)))
-    .map(([path, value]) => ({ path, published: published.get(path), value }));
+  return differences(experiment, findRow(experiment.row, file).recipe);
 }

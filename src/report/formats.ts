@@ -1,12 +1,15 @@
 import { stringify } from 'csv-stringify/sync';
+import { FIGURE_HEADINGS, FIGURES } from './figures.js';
 import { formatFigure, type Lines, markdownTable, terminalTable } from './layout.js';
-import { type Cell, FIGURE_HEADINGS, FIGURES, type OtherRun, type PublishedTable, type Report } from './table.js';
+import type { Spread } from './spread.js';
+import type { Cell, OtherRun, PublishedTable, Report } from './table.js';
 
 export const TABLE_FORMATS = ['terminal', 'markdown', 'csv', 'json'] as const;
 export type TableFormat = (typeof TABLE_FORMATS)[number];
 
 /** Title of the table of runs that compare with nothing published. */
 const OTHER_TITLE = 'Smoke and local runs';
+const SPREAD_TITLE = 'Over seeds: mean ± sample standard deviation';
 
 /** Published / reproduced, and the verdict where there is something to judge. */
 function pair({ published, reproduced, verdict, givenWeights }: Cell): string {
@@ -52,6 +55,21 @@ function otherLines(runs: readonly OtherRun[]): Lines {
   };
 }
 
+function spreadLines(spreads: readonly Spread[]): Lines {
+  return {
+    head: ['Row', 'Recipe', 'Seeds', ...FIGURES.map((name) => FIGURE_HEADINGS[name])],
+    body: spreads.map(({ row, profile, overrides, seeds, figures }) => [
+      row,
+      [`${profile} profile`, ...overrides].join(', '),
+      seeds.join(', '),
+      ...FIGURES.map((name) => {
+        const figure = figures[name];
+        return figure === null ? '–' : `${formatFigure(figure.mean)} ± ${formatFigure(figure.deviation)}`;
+      }),
+    ]),
+  };
+}
+
 function sections(report: Report, heading: (text: string) => string, layOut: (lines: Lines) => string): string {
   const parts = report.tables.map((table) =>
     [heading(table.table), layOut(publishedLines(table)), footnotes(table).join('\n')].join('\n\n'),
@@ -59,6 +77,9 @@ function sections(report: Report, heading: (text: string) => string, layOut: (li
   if (report.otherRuns.length > 0) {
     const note = 'These figures compare with nothing published.';
     parts.push([heading(OTHER_TITLE), layOut(otherLines(report.otherRuns)), note].join('\n\n'));
+  }
+  if (report.spreads.length > 0) {
+    parts.push([heading(SPREAD_TITLE), layOut(spreadLines(report.spreads))].join('\n\n'));
   }
   return parts.join('\n\n');
 }

@@ -1,20 +1,11 @@
-import type { PublishedFigures } from '../experiments/experiment.js';
 import type { Row, Table } from '../experiments/load.js';
 import { LOCAL_TABLE } from '../experiments/load.js';
+import { differences } from '../experiments/resolve.js';
 import { hardwareName } from '../runs/environment.js';
 import type { RunRecord } from '../runs/record.js';
+import type { Figure } from './figures.js';
+import { type Spread, spreads } from './spread.js';
 import { judge, type Verdict } from './verdict.js';
-
-export const FIGURES = ['memoryGB', 'fps', 'mIoU', 'mIoUMsFlip'] as const satisfies readonly (keyof PublishedFigures)[];
-export type Figure = (typeof FIGURES)[number];
-
-/** As the published tables head their columns. */
-export const FIGURE_HEADINGS: Readonly<Record<Figure, string>> = {
-  memoryGB: 'Mem (GB)',
-  fps: 'Inf time (fps)',
-  mIoU: 'mIoU',
-  mIoUMsFlip: 'mIoU (ms+flip)',
-};
 
 /** A published figure and the one that a run measured. */
 export interface Cell {
@@ -60,19 +51,25 @@ export interface OtherRun {
 export interface Report {
   readonly tables: readonly PublishedTable[];
   readonly otherRuns: readonly OtherRun[];
+  /** Runs that differ in the seed only, taken together. */
+  readonly spreads: readonly Spread[];
 }
 
-/** Why a record's figures must not stand beside published ones; null where they may. */
-function reasonApart({ table, profile, deviations, dataset }: RunRecord): string | null {
-  if (profile !== 'full') return `${profile} profile`;
-  if (dataset?.synthetic) return 'synthetic data';
-  if (deviations.length > 0) {
-    return deviations
-      .map(({ path, value }) => `${path.slice(path.lastIndexOf('.') + 1)}=${JSON.stringify(value)}`)
-      .join(' ');
-  }
-  if (table === LOCAL_TABLE) return 'nothing published';
-  return null;
+/**
+ * Why a record's figures must not stand beside published ones; null where they may.
+ * @param tables With the recipes as they are published: a record's own word is not enough.
+ */
+export function reasonApart(record: RunRecord, tables: readonly Table[]): string | null {
+  const reasons: string[] = [];
+  if (record.profile !== 'full') reasons.push(`${record.profile} profile`);
+  if (record.dataset?.synthetic) reasons.push('synthetic data');
+  // An override that sets what is published anyway is no deviation.
+  if (record.deviations.length > 0) reasons.push(...record.overrides);
+  if (reasons.length > 0) return reasons.join(', ');
+  const row = tables.flatMap(({ rows }) => rows).find(({ id }) => id === record.row);
+  if (row === undefined || row.table.name === LOCAL_TABLE) return 'nothing published';
+  const [difference] = differences(record.experiment, row.recipe);
+  return difference === undefined ? null : `another ${difference.path} than published`;
 }
 
 /** The newest of a row's records that measured a figure; records come oldest first. */
@@ -115,7 +112,7 @@ function tableRow(row: Row, records: readonly RunRecord[]): TableRow {
  */
 export function makeReport(tables: readonly Table[], records: readonly RunRecord[]): Report {
   const completed = records.filter(({ exitReason }) => exitReason === 'completed');
-  const comparable = completed.filter((record) => reasonApart(record) === null);
+  const comparable = completed.filter((record) => reasonApart(record, tables) === null);
   return {
     tables: tables
       .filter(({ name }) => name !== LOCAL_TABLE)
@@ -129,10 +126,11 @@ export function makeReport(tables: readonly Table[], records: readonly RunRecord
         ),
       })),
     otherRuns: completed.flatMap((record) => {
-      const reason = reasonApart(record);
+      const reason = reasonApart(record, tables);
       if (reason === null) return [];
       const { row, run, profile, seed, figures, environment } = record;
       return [{ row, run, profile, seed, figures, reason, hardware: hardwareName(environment) }];
     }),
+    spreads: spreads(completed),
   };
 }

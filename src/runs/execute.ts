@@ -18,6 +18,8 @@ import { runStage, STAGE_TITLES } from './stages.js';
 
 export interface ExecuteOptions {
   readonly experiment: Experiment;
+  /** `path=value`, as the user gave them; the experiment has them applied. */
+  readonly overrides: readonly string[];
   readonly deviations: readonly Deviation[];
   /** In the order they are done. */
   readonly stages: readonly Stage[];
@@ -160,7 +162,7 @@ async function describeWeights(file: string, source: 'trained' | 'given'): Promi
 }
 
 function identity(
-  { experiment, deviations }: ExecuteOptions,
+  { experiment, overrides, deviations }: ExecuteOptions,
   run: string,
   experimentHash: string,
   environment: Environment,
@@ -176,6 +178,7 @@ function identity(
     // The schema's type is mutable; a record is written and read, never changed.
     experiment: structuredClone(experiment) as RunRecord['experiment'],
     experimentHash,
+    overrides: [...overrides],
     deviations: deviations.map((deviation) => ({ ...deviation })),
     code: codeVersion(),
     environment,

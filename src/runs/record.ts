@@ -82,7 +82,9 @@ export const recordSchema = z.strictObject({
   seed: z.int().min(0),
   experiment: experimentSchema,
   experimentHash: sha256,
-  /** What differs from the published recipe. */
+  /** What the user changed with --set. */
+  overrides: z.array(z.string()),
+  /** What differs from the published recipe, by profile and by overrides. */
   deviations: z.array(z.strictObject({ path: z.string(), published: z.unknown(), value: z.unknown() })),
   /** Null where no stage read data. `synthetic`: painted by this program, not photographed. */
   dataset: z.strictObject({ id: z.string(), fingerprint: sha256, synthetic: z.boolean() }).nullable(),

@@ -1,6 +1,6 @@
 import type { Engine } from '../engines/engine.js';
 import type { Experiment } from '../experiments/experiment.js';
-import { formatGigabytes, formatPercent, formatSeconds } from '../support/format.js';
+import { formatBytes, formatPercent, formatSeconds } from '../support/format.js';
 import type { RunRecord } from './record.js';
 import type { Stage } from './stage-names.js';
 
@@ -83,7 +83,7 @@ async function benchmark(context: StageContext, say: Say): Promise<StageResult<'
   return {
     details,
     summary:
-      `${fps.toFixed(2)} fps, ${formatGigabytes(memory.liveTensorBytes)} of tensors in training; ` +
+      `${fps.toFixed(2)} fps, ${formatBytes(memory.liveTensorBytes)} of tensors in training; ` +
       `of a bare convolution's rate: training ${percent(roofline.trainingShare)}, inference ${percent(roofline.inferenceShare)}`,
   };
 }

@@ -9,9 +9,9 @@ export function formatSeconds(seconds: number): string {
   return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
 }
 
-/** Bytes as GB of 2^30, two decimals: "1.38 GB", as the published tables count memory. */
-export function formatGigabytes(bytes: number): string {
-  return `${(bytes / 2 ** 30).toFixed(2)} GB`;
+/** Memory for people: "12.4 MB", "1.38 GB". Powers of 1024, as the published tables count. */
+export function formatBytes(bytes: number): string {
+  return bytes < 2 ** 29 ? `${(bytes / 2 ** 20).toFixed(1)} MB` : `${(bytes / 2 ** 30).toFixed(2)} GB`;
 }
 
 /** A large number with a unit prefix and three digits: "23.5 M", "198 G". */

@@ -17,6 +17,7 @@ export function makeRecord(options: ResolveOptions, changes: Partial<RunRecord> 
     seed,
     experiment: structuredClone(experiment) as RunRecord['experiment'],
     experimentHash: hashExperiment(experiment),
+    overrides: [...(options.overrides ?? [])],
     deviations: deviations(experiment, options.file),
     dataset: { id: experiment.data.dataset, fingerprint: 'ab'.repeat(32), synthetic: false },
     weights: { file: 'iteration-100.safetensors', sha256: 'cd'.repeat(32), source: 'trained' },

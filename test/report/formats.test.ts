@@ -24,9 +24,11 @@ function report() {
       },
     ),
     makeRecord({ row: SMOKE, profile: 'smoke' }, { figures: { memoryGB: 0.01, fps: 76, mIoU: 3.2, mIoUMsFlip: null } }),
-    makeRecord(
-      { row: 'camvid_r18-d8', overrides: ['width=32'], seed: 2 },
-      { figures: { memoryGB: null, fps: null, mIoU: 41.5, mIoUMsFlip: 43 } },
+    ...[41.5, 43].map((mIoU, seed) =>
+      makeRecord(
+        { row: 'camvid_r18-d8', overrides: ['width=32'], seed },
+        { figures: { memoryGB: null, fps: null, mIoU, mIoUMsFlip: 44 } },
+      ),
     ),
   ]);
 }

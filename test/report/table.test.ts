@@ -1,6 +1,7 @@
 import test from 'ava';
 import { loadTables } from '../../src/experiments/load.js';
-import { type Figure, makeReport } from '../../src/report/table.js';
+import type { Figure } from '../../src/report/figures.js';
+import { makeReport } from '../../src/report/table.js';
 import type { RunRecord } from '../../src/runs/record.js';
 import { makeRecord } from '../helpers/record.js';
 
@@ -37,12 +38,17 @@ const APART: readonly [name: string, record: RunRecord, reason: string][] = [
   [
     'a figure of a changed recipe',
     makeRecord({ row: ROW, overrides: ['width=32', 'iterations=100'] }, { figures }),
-    'width=32 iterations=100',
+    'width=32, iterations=100',
   ],
   [
     'a figure on synthetic data',
     makeRecord({ row: ROW }, { figures, dataset: { id: 'cityscapes', fingerprint: 'ab'.repeat(32), synthetic: true } }),
     'synthetic data',
+  ],
+  [
+    'a figure of a recipe that a file gives the name of a published row',
+    makeRecord({ row: ROW, overrides: ['batch=4'] }, { figures, overrides: [], deviations: [] }),
+    'another training.batch than published',
   ],
   ['a figure of a local row', makeRecord({ row: 'camvid_r18-d8' }, { figures }), 'nothing published'],
 ];
@@ -86,4 +92,14 @@ test('a figure of given weights is marked, speed is not', (t) => {
   const records = [makeRecord({ row: ROW }, { figures, weights })];
   t.true(cell(records, 'mIoU').givenWeights);
   t.false(cell(records, 'fps').givenWeights);
+});
+
+test('runs that differ in the seed are taken together', (t) => {
+  const run = (seed: number, mIoU: number, overrides = ['width=32']) =>
+    makeRecord({ row: 'camvid_r18-d8', overrides, seed }, { run: `${seed} ${mIoU}`, figures: { ...figures, mIoU } });
+  const records = [run(0, 99), run(0, 40), run(1, 42), run(2, 44), run(3, 10, ['width=16'])];
+  const { spreads } = makeReport(loadTables(), records);
+  t.is(spreads.length, 1);
+  t.like(spreads[0], { row: 'camvid_r18-d8', overrides: ['width=32'], seeds: [0, 1, 2] });
+  t.deepEqual(spreads[0]?.figures.mIoU, { mean: 42, deviation: 2 });
 });
