@@ -1,7 +1,7 @@
-import { mkdir, readdir, rm, stat, statfs } from 'node:fs/promises';
+import { readdir, rm, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../support/errors.js';
-import { explainFileError } from '../support/files.js';
+import { explainFileError, makeFolder } from '../support/files.js';
 import { sha256File } from '../support/hash.js';
 import { withLock } from '../support/lock.js';
 import { npmPackageVersion } from './npm.js';
@@ -179,7 +179,7 @@ async function install(job: Job): Promise<InstallManifest> {
   // Looked for first: without one, nothing need be fetched.
   const compiler = await findCompiler();
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
   } catch (error) {
     throw explainFileError(error, folder, 'write');
   }

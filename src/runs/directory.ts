@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Experiment } from '../experiments/experiment.js';
-import { explainFileError, writeFileAtomic } from '../support/files.js';
+import { explainFileError, makeFolder, writeFileAtomic } from '../support/files.js';
 import type { Environment } from './record.js';
 import type { Stage } from './stage-names.js';
 
@@ -41,7 +41,7 @@ export class RunDirectory {
       const id = attempt === 1 ? first : `${first}-${attempt}`;
       const folder = path.join(parent, id);
       try {
-        await mkdir(parent, { recursive: true });
+        await makeFolder(parent);
         await mkdir(folder);
       } catch (error) {
         // The same recipe was started within the same second.

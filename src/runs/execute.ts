@@ -11,7 +11,7 @@ import { codeVersion } from './code-version.js';
 import { RunDirectory, requireWritable } from './directory.js';
 import { type DisplayMode, showStages } from './display.js';
 import { captureEnvironment } from './environment.js';
-import { requireDataset } from './preflight.js';
+import { requireDataset, requireTrainable } from './preflight.js';
 import { type Environment, type RunRecord, writeRecord } from './record.js';
 import type { Stage } from './stage-names.js';
 import { runStage, STAGE_TITLES } from './stages.js';
@@ -56,6 +56,7 @@ export async function execute(options: ExecuteOptions): Promise<Execution> {
   const startedAt = new Date();
   const records = path.join(results, 'records');
   const dataset = await requireDataset(experiment, stages, options.dataRoot);
+  if (stages.includes('train')) await requireTrainable(experiment);
   const given = options.weights === undefined ? null : await describeWeights(options.weights, 'given');
   await requireWritable(records);
   const engine = await startEngine({ engine: options.engine });

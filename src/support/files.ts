@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from './errors.js';
 
@@ -35,6 +35,25 @@ export function explainFileError(error: unknown, file: string, action: 'read' | 
 }
 
 /**
+ * Makes a folder and those above it that are missing; one that is there already is fine. Node's own recursive `mkdir` never
+ * returns where a folder exists but takes no entries, as in /proc.
+ */
+export async function makeFolder(folder: string): Promise<void> {
+  const make = () =>
+    mkdir(folder).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST' || !(await stat(folder)).isDirectory()) throw error;
+    });
+  try {
+    await make();
+  } catch (error) {
+    const parent = path.dirname(folder);
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === folder) throw error;
+    await makeFolder(parent);
+    await make();
+  }
+}
+
+/**
  * Writes a file so that it is either whole or not there: temporary file beside it, fsync, rename. Creates the folder.
  * `content` may be an async or sync iterable of chunks, written one after the other.
  * @throws UserError when the disk is full or the folder cannot be written.
@@ -45,7 +64,7 @@ export async function writeFileAtomic(
 ): Promise<void> {
   const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${randomBytes(4).toString('hex')}.tmp`);
   try {
-    await mkdir(path.dirname(file), { recursive: true });
+    await makeFolder(path.dirname(file));
     const handle = await open(temporary, 'wx');
     try {
       if (typeof content === 'string' || content instanceof Uint8Array) await handle.writeFile(content);

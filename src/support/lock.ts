@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { link, open, readFile, rename, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { explainFileError } from './files.js';
+import { explainFileError, makeFolder } from './files.js';
 
 interface Holder {
   readonly pid: number;
@@ -52,7 +52,7 @@ async function acquire(file: string, options: LockOptions): Promise<void> {
 async function create(file: string): Promise<boolean> {
   const prepared = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`;
   try {
-    await mkdir(path.dirname(file), { recursive: true });
+    await makeFolder(path.dirname(file));
     const handle = await open(prepared, 'wx');
     try {
       await handle.writeFile(JSON.stringify({ pid: process.pid, host: os.hostname() } satisfies Holder));

@@ -6,8 +6,8 @@ import type { Segmentor } from '../nn/segmentor.js';
 import { cacheDirectory } from '../support/cache.js';
 import { UserError } from '../support/errors.js';
 
-/** The published recipes name their ImageNet backbones so; the part after it is the file's name in the cache. */
-const PUBLISHED_SCHEME = 'open-mmlab://';
+/** The published recipes name their ImageNet backbones as SOURCE://NAME; NAME is the file's name in the cache. */
+const PUBLISHED_NAME = /^[a-z-]+:\/\/(\w+)$/;
 
 /**
  * Loads a recipe's pretrained backbone: a path to a weights file, or the name of a published one, which is looked for as
@@ -20,12 +20,11 @@ export async function loadPretrained(engine: Engine, segmentor: Segmentor, pretr
 
 /** The file of a pretrained backbone. @throws UserError when there is none. */
 export function findPretrained(pretrained: string): string {
-  const published = pretrained.startsWith(PUBLISHED_SCHEME);
-  const candidates = published
-    ? ['.pth', '.safetensors'].map((extension) =>
-        path.join(cacheDirectory(), 'pretrained', `${pretrained.slice(PUBLISHED_SCHEME.length)}${extension}`),
-      )
-    : [path.resolve(pretrained)];
+  const name = PUBLISHED_NAME.exec(pretrained)?.[1];
+  const candidates =
+    name === undefined
+      ? [path.resolve(pretrained)]
+      : ['.pth', '.safetensors'].map((extension) => path.join(cacheDirectory(), 'pretrained', `${name}${extension}`));
   const file = candidates.find((candidate) => existsSync(candidate));
   if (file === undefined) {
     throw new UserError(

@@ -1,5 +1,5 @@
 import type { Tensor3D } from '@tensorflow/tfjs-core';
-import type { Batch } from '../data/batch.js';
+import { type Batch, IGNORE_INDEX } from '../data/batch.js';
 import type { Engine } from '../engines/engine.js';
 import type { Experiment } from '../experiments/experiment.js';
 import { createKernels, PeakMeter } from '../kernels/create.js';
@@ -10,9 +10,6 @@ import { UserError } from '../support/errors.js';
 import { Draws, Purpose } from '../support/random.js';
 import { MomentumOptimizer } from './optimizer.js';
 import { learningRate } from './schedule.js';
-
-/** Label value of pixels that take no part. */
-export const IGNORE_INDEX = 255;
 
 export interface StepResult {
   /** decode + auxiliary. */

@@ -1,4 +1,4 @@
-import { appendFile, mkdir } from 'node:fs/promises';
+import { appendFile } from 'node:fs/promises';
 import path from 'node:path';
 import { loadDataset } from '../data/datasets/description.js';
 import { createTrainingLoader } from '../data/loader.js';
@@ -6,7 +6,7 @@ import type { Engine } from '../engines/engine.js';
 import { processMemory } from '../engines/memory.js';
 import type { Experiment } from '../experiments/experiment.js';
 import { InterruptedError } from '../support/errors.js';
-import { explainFileError } from '../support/files.js';
+import { explainFileError, makeFolder } from '../support/files.js';
 import { saveCheckpoint } from './checkpoint.js';
 import { loadPretrained } from './pretrained.js';
 import { type StepResult, TrainingStep } from './step.js';
@@ -49,7 +49,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const { experiment, engine, dataRoot, directory, signal, onProgress } = options;
   const { training, data, seed } = experiment;
   const checkpoints = path.join(directory, 'checkpoints');
-  await mkdir(checkpoints, { recursive: true });
+  await makeFolder(checkpoints);
   const dataset = await loadDataset(data.dataset);
   const loader = await createTrainingLoader({
     dataset,

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { mkdir, rename } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import path from 'node:path';
+import { makeFolder } from '../../support/files.js';
 import { packageRoot } from '../../support/package.js';
 import { npmPackageFolder } from '../npm.js';
 import { runTool } from '../tool.js';
@@ -92,7 +93,7 @@ export interface AddonBuild {
  * @throws Error with the compiler's output when it fails.
  */
 export async function compileAddons(build: AddonBuild): Promise<void> {
-  await mkdir(build.folder, { recursive: true });
+  await makeFolder(build.folder);
   const link = [...build.libraries, ...build.searchPath.map((folder) => `-Wl,-rpath,${folder}`)];
   await Promise.all([
     compile(build, bindingSource(), [`-I${build.include}`], link),

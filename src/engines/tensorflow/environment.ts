@@ -13,4 +13,6 @@ const DEFAULTS: Readonly<Record<string, string>> = {
   TF_ENABLE_ONEDNN_OPTS: '1',
   // Otherwise all of the GPU's memory is taken at the start, and no figure of memory means anything.
   TF_FORCE_GPU_ALLOW_GROWTH: 'true',
+  // A recipe's fp32 is float32: NVIDIA's libraries would round the factors of convolutions to 10 bits on GPUs that have TF32.
+  NVIDIA_TF32_OVERRIDE: '0',
 };

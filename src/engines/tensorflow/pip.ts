@@ -1,6 +1,7 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../../support/errors.js';
+import { makeFolder } from '../../support/files.js';
 import { runTool } from '../tool.js';
 import { EngineUnavailableError } from '../unavailable.js';
 
@@ -44,7 +45,7 @@ export interface PipDownload {
  */
 export async function pipDownload(download: PipDownload): Promise<string[]> {
   const temporary = path.join(download.folder, 'tmp');
-  await mkdir(temporary, { recursive: true });
+  await makeFolder(temporary);
   const result = await runTool(
     download.python,
     [

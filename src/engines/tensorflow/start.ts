@@ -36,7 +36,7 @@ export async function startTensorflow(folder: string): Promise<Engine> {
   const binding = userWantsLog ? loadBinding() : withoutBanner(host, loadBinding);
 
   const tf = require('@tensorflow/tfjs-core') as typeof tfjs;
-  restoreIsNullOrUndefined();
+  replaceIsNullOrUndefined();
   standInForUnionPackage(require, tf);
   require(`${NODE_PACKAGE}/dist/register_all_kernels.js`);
   const { NodeJSKernelBackend } = require(`${NODE_PACKAGE}/dist/nodejs_kernel_backend.js`) as BackendModule;
@@ -68,10 +68,10 @@ function load<T>(require: NodeJS.Require, file: string): T {
   }
 }
 
-/** tfjs-node 4.22 calls `util.isNullOrUndefined`, which Node 23 removed. */
-function restoreIsNullOrUndefined(): void {
+/** tfjs-node 4.22 calls `util.isNullOrUndefined`, of which Node 22 warns and which Node 23 removed. */
+function replaceIsNullOrUndefined(): void {
   const legacy = util as { isNullOrUndefined?: (value: unknown) => boolean };
-  legacy.isNullOrUndefined ??= (value) => value === null || value === undefined;
+  legacy.isNullOrUndefined = (value) => value === null || value === undefined;
 }
 
 /**

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { chmod, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { chmod, open, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Entry, ZipFile } from 'yauzl';
 import { UserError } from '../../support/errors.js';
-import { explainFileError } from '../../support/files.js';
+import { explainFileError, makeFolder } from '../../support/files.js';
 
 export interface UnpackOptions {
   /** Which members to unpack; they keep their paths. */
@@ -142,7 +142,7 @@ async function unpack(
     },
   });
   try {
-    await mkdir(path.dirname(target), { recursive: true });
+    await makeFolder(path.dirname(target));
     const content = await zip.openReadStreamPromise(entry);
     await pipeline(content, meter, createWriteStream(temporary), signal ? { signal } : {});
   } catch (error) {

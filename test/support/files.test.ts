@@ -1,0 +1,61 @@
+import { existsSync } from 'node:fs';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import { UserError } from '../../src/support/errors.js';
+import { explainFileError, makeFolder, writeFileAtomic } from '../../src/support/files.js';
+import { temporaryFolder, writeFiles } from '../helpers/folder.js';
+
+test('a folder is made with those above it, and once more without complaint', async (t) => {
+  const folder = path.join(await temporaryFolder(t), 'a', 'b', 'c');
+  await makeFolder(folder);
+  await makeFolder(folder);
+  t.true((await stat(folder)).isDirectory());
+});
+
+test('a file in the way of a folder is refused', async (t) => {
+  const folder = await temporaryFolder(t);
+  await writeFiles(folder, { taken: 'text' });
+  await t.throwsAsync(makeFolder(path.join(folder, 'taken')), { code: 'EEXIST' });
+  await t.throwsAsync(makeFolder(path.join(folder, 'taken', 'below')), { code: 'ENOTDIR' });
+});
+
+test('a folder that takes no entries is refused rather than tried for ever', async (t) => {
+  if (!existsSync('/proc/self')) {
+    t.log('skipped: there is no /proc');
+    t.pass();
+    return;
+  }
+  await t.throwsAsync(makeFolder('/proc/fcn-test/below'), { code: 'ENOENT' });
+});
+
+test('a file is written whole, its folder with it, and nothing else is left', async (t) => {
+  const folder = path.join(await temporaryFolder(t), 'new');
+  const file = path.join(folder, 'text.txt');
+  await writeFileAtomic(file, [Buffer.from('one '), Buffer.from('two')]);
+  t.is(await readFile(file, 'utf8'), 'one two');
+  t.deepEqual(await readdir(folder), ['text.txt']);
+});
+
+test('a content that fails leaves the old file as it was', async (t) => {
+  const folder = await temporaryFolder(t);
+  const file = path.join(folder, 'text.txt');
+  await writeFileAtomic(file, 'old');
+  function* broken() {
+    yield Buffer.from('new');
+    throw new Error('no more');
+  }
+  await t.throwsAsync(writeFileAtomic(file, broken()), { message: 'no more' });
+  t.is(await readFile(file, 'utf8'), 'old');
+  t.deepEqual(await readdir(folder), ['text.txt']);
+});
+
+test('a full disk and a missing permission are mistakes that the user can mend', (t) => {
+  const explain = (code: string) => explainFileError(Object.assign(new Error(code), { code }), 'out/file', 'write');
+  const full = explain('ENOSPC');
+  t.true(full instanceof UserError);
+  t.is((full as UserError).message, 'Disk full while writing out/file.');
+  t.regex((explain('EROFS') as UserError).message, /No permission to write out\/file/);
+  const other = new Error('bug');
+  t.is(explainFileError(other, 'out/file', 'write'), other);
+});
