@@ -44,6 +44,8 @@ export abstract class BaseCommand extends Command {
   }
 
   protected override async catch(error: Error): Promise<void> {
+    // A command that fails before it parses its flags is no mistake of its author, which oclif would warn about.
+    this.parsed = true;
     reportError(explainError(error, { flags: Object.keys(this.ctor.flags), command: this.id }), this.jsonEnabled());
   }
 

@@ -14,9 +14,12 @@ const commandNotFound: Hook.CommandNotFound = async ({ id, config }) => {
       `See fcn ${command} --help.`,
     );
   }
-  const meant = nearest(id, [...config.commandIDs, ...config.topics.map((topic) => topic.name)]);
+  const topics = config.topics.map((topic) => topic.name);
+  const known = words.filter((_, i) => topics.includes(words.slice(0, i + 1).join(':'))).length;
+  const typed = words.slice(0, known + 1);
+  const meant = nearest(typed.join(':'), [...config.commandIDs, ...topics]);
   throw new UserError(
-    `Unknown command: ${words.join(' ')}.`,
+    `Unknown command: ${typed.join(' ')}.`,
     meant === undefined ? 'See fcn --help for the commands.' : `Did you mean fcn ${meant.replaceAll(':', ' ')}?`,
   );
 };

@@ -4,8 +4,9 @@ import { RunCommand } from './run-command.js';
 
 export default class Evaluate extends RunCommand {
   static override summary = "Evaluate weights on a row's validation images.";
-  static override description = `Single scale by default; with --ms at six scales, each also flipped.
-The weights are a safetensors file that fcn train wrote, or a published .pth file.`;
+  static override description =
+    'Single scale by default; with --ms at six scales, each also flipped. ' +
+    'The weights are a safetensors file that fcn train wrote, or a published .pth file.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> camvid_r18-d8 --weights FILE.safetensors --data-root DIR',
     '<%= config.bin %> <%= command.id %> fcn_r50-d8_512x1024_40k_cityscapes --weights FILE.pth --ms --predictions DIR',

@@ -5,8 +5,8 @@ import { RunCommand } from './run-command.js';
 export default class Reproduce extends RunCommand {
   static override summary = 'Reproduce a row: train, evaluate, evaluate multi-scale + flip, benchmark.';
   static override description =
-    `Executes every stage of a row in one run directory and keeps its record, which fcn table shows.
-The published recipe takes days on a GPU; --profile smoke does the same in small within minutes on a laptop.`;
+    'Executes every stage of a row in one run directory and keeps its record, which fcn table shows. ' +
+    'The published recipe takes days on a GPU; --profile smoke does the same in small within minutes on a laptop.';
   static override examples = [
     {
       description: 'See everything work, on a small generated data set:',

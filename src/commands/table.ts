@@ -5,8 +5,8 @@ import * as flags from './flags.js';
 export default class Table extends BaseCommand {
   static override summary = 'Show the published tables with the reproduced figures beside the published ones.';
   static override description =
-    `Made from the records under --results and --runs, and from nothing else. A figure of the smoke profile, of a changed
-recipe or of a row without published figures never stands in a published table: it is shown in one of its own.`;
+    'Made from the records under --results and --runs, and from nothing else. A figure of the smoke profile, of a changed ' +
+    'recipe or of a row without published figures never stands in a published table: it is shown in one of its own.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --format markdown --write results/tables/all.md',

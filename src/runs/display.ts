@@ -9,36 +9,51 @@ export interface ShownStage {
 export type DisplayMode = 'live' | 'plain' | 'silent';
 
 /** Milliseconds between two updates of a stage. */
-const INTERVAL: Readonly<Record<DisplayMode, number>> = { live: 1000, plain: 5000, silent: Number.POSITIVE_INFINITY };
+const INTERVAL = { live: 1000, plain: 5000 } as const;
 
-/**
- * Runs stages one after the other and shows how far they are. The first that fails ends it with its error.
- * Interrupting is the caller's business: listr2's own signal handling would end the process with nothing saved.
- */
-export async function showStages(stages: readonly ShownStage[], mode: DisplayMode): Promise<void> {
-  const { Listr, ListrLogger, ListrLogLevels } = await import('listr2');
+/** Passes on at most one call in each interval, the first one after a whole interval. */
+function atMostEvery(milliseconds: number, show: (progress: string) => void): (progress: string) => void {
+  let last = performance.now();
+  return (progress) => {
+    const now = performance.now();
+    if (now - last < milliseconds) return;
+    last = now;
+    show(progress);
+  };
+}
+
+async function showLive(stages: readonly ShownStage[]): Promise<void> {
+  const { Listr } = await import('listr2');
   const tasks = stages.map(({ title, run }) => ({
     title,
     task: async (_: unknown, task: { title: string }) => {
-      let shown = performance.now();
-      const say = (progress: string) => {
-        const now = performance.now();
-        if (now - shown < INTERVAL[mode]) return;
-        shown = now;
-        if (mode === 'live') task.title = `${title}: ${progress}`;
-        else if (mode === 'plain') process.stderr.write(`  ${title}: ${progress}\n`);
-      };
+      const say = atMostEvery(INTERVAL.live, (progress) => {
+        task.title = `${title}: ${progress}`;
+      });
       task.title = `${title}: ${await run(say)}`;
     },
   }));
-  const common = { registerSignalListeners: false, exitOnError: true } as const;
-  if (mode === 'live') {
-    // The command prints the error; here it would stand twice.
-    await new Listr(tasks, { ...common, renderer: 'default', rendererOptions: { showErrorMessage: false } }).run();
-  } else if (mode === 'plain') {
-    const logger = new ListrLogger({ useIcons: true, toStderr: Object.values(ListrLogLevels) });
-    await new Listr(tasks, { ...common, renderer: 'simple', rendererOptions: { logger } }).run();
-  } else {
-    await new Listr(tasks, { ...common, renderer: 'silent' }).run();
+  // Interrupting is the caller's business: listr2's own signal handling would end the process with nothing saved. And the
+  // command prints the error: here it would stand twice.
+  await new Listr(tasks, { registerSignalListeners: false, rendererOptions: { showErrorMessage: false } }).run();
+}
+
+async function showPlain(stages: readonly ShownStage[]): Promise<void> {
+  const write = (line: string) => process.stderr.write(`${line}\n`);
+  for (const { title, run } of stages) {
+    write(`> ${title}`);
+    write(`  ${await run(atMostEvery(INTERVAL.plain, (progress) => write(`  ${progress}`)))}`);
+  }
+}
+
+/** Runs stages one after the other and shows how far they are. The first that fails ends it with its error. */
+export async function showStages(stages: readonly ShownStage[], mode: DisplayMode): Promise<void> {
+  switch (mode) {
+    case 'live':
+      return showLive(stages);
+    case 'plain':
+      return showPlain(stages);
+    case 'silent':
+      for (const { run } of stages) await run(() => undefined);
   }
 }

@@ -80,5 +80,8 @@ function explain(schema: core.$ZodType, value: unknown, issue: core.$ZodIssue): 
 export function check<T>(schema: z.ZodType<T>, value: unknown): { readonly value: T } | { readonly finding: Finding } {
   const parsed = schema.safeParse(value);
   if (parsed.success) return { value: parsed.data };
-  return { finding: explain(schema, value, parsed.error.issues[0]!) };
+  // A misspelt key is also a missing one: the misspelling says more.
+  const { issues } = parsed.error;
+  const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]!;
+  return { finding: explain(schema, value, issue) };
 }

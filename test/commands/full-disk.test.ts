@@ -1,0 +1,54 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { fcn } from '../helpers/command.js';
+import { temporaryFolder } from '../helpers/folder.js';
+
+const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
+
+/** A file system of a few kilobytes in memory; null where this user may not mount one. */
+function smallDisk(t: ExecutionContext, folder: string, size: string): string | null {
+  const disk = path.join(folder, 'disk');
+  mkdirSync(disk);
+  if (spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'none', disk]).status !== 0) {
+    t.log('Skipped: this user may not mount a tmpfs.');
+    return null;
+  }
+  t.teardown(() => spawnSync('umount', [disk]));
+  return disk;
+}
+
+test('a disk that is full when the run starts is found before training', async (t) => {
+  const folder = await temporaryFolder(t);
+  const disk = smallDisk(t, folder, '4k');
+  if (disk === null) return t.pass();
+  spawnSync('dd', ['if=/dev/zero', `of=${path.join(disk, 'filler')}`, 'bs=4k', 'count=1']);
+  const parameters = [
+    'benchmark',
+    ROW,
+    '--profile',
+    'smoke',
+    '--engine',
+    'wasm',
+    '--results',
+    path.join(disk, 'results'),
+  ];
+  const { code, stderr } = await fcn(parameters, { cwd: folder });
+  t.regex(stderr, /^error: Disk full while writing .*\.\nnext: Free some space.*\n$/);
+  t.is(code, 2);
+});
+
+test('a disk that fills while training ends the run with one line and nothing half-written', async (t) => {
+  const folder = await temporaryFolder(t);
+  const disk = smallDisk(t, folder, '64k');
+  if (disk === null) return t.pass();
+  await fcn(['datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128'], { cwd: folder });
+  const changes = ['width=4', 'training.batch=2', 'iterations=2'].flatMap((change) => ['--set', change]);
+  const parameters = ['train', ROW, '--profile', 'smoke', '--engine', 'wasm', ...changes, '--runs', disk];
+  const { code, stderr } = await fcn(parameters, { cwd: folder });
+  t.regex(stderr, /^error: Disk full while writing .*checkpoints.*\.\nnext: Free some space/m);
+  t.is(code, 2);
+  const [run = ''] = readdirSync(path.join(disk, ROW));
+  t.deepEqual(readdirSync(path.join(disk, ROW, run, 'checkpoints')), []);
+});

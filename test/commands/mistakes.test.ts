@@ -1,0 +1,155 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { fcn } from '../helpers/command.js';
+import { temporaryFolder } from '../helpers/folder.js';
+
+const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
+const SMOKE = ['--profile', 'smoke', '--engine', 'wasm'];
+
+interface Mistake {
+  readonly parameters: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+  /** What standard error holds: the error, and what to do next. */
+  readonly error: RegExp;
+  readonly next: RegExp;
+}
+
+const MISTAKES: Readonly<Record<string, Mistake>> = {
+  'an unknown row': {
+    parameters: ['reproduce', 'fcn_r18-d8_512x1024_80k_cityscape'],
+    error: /^error: Unknown row: fcn_r18-d8_512x1024_80k_cityscape\.$/,
+    next: new RegExp(`^next: Did you mean ${ROW}\\?`),
+  },
+  'no row': { parameters: ['show'], error: /^error: No row was named\.$/, next: /fcn list/ },
+  'an unknown command': {
+    parameters: ['reprodcue', ROW],
+    error: /^error: Unknown command: reprodcue/,
+    next: /^next: Did you mean fcn reproduce\?$/,
+  },
+  'an unknown command of a topic': {
+    parameters: ['engines', 'instal', '--gpu'],
+    error: /^error: Unknown command: engines instal\.$/,
+    next: /^next: Did you mean fcn engines install\?$/,
+  },
+  'an argument too many': {
+    parameters: ['list', 'everything'],
+    error: /^error: fcn list takes no argument, got: everything\.$/,
+    next: /fcn list --help/,
+  },
+  'an unknown flag': {
+    parameters: ['list', '--tabel', 'Local'],
+    error: /^error: Nonexistent flag: --tabel/,
+    next: /^next: Did you mean --table\?/,
+  },
+  'an unknown flag value': {
+    parameters: ['train', ROW, '--engine', 'tensorflw'],
+    error: /^error: Expected --engine=tensorflw to be one of: auto, tensorflow, wasm\.$/,
+    next: /fcn train --help/,
+  },
+  'an unknown value in the environment': {
+    parameters: ['train', ROW],
+    env: { FCN_ENGINE: 'cuda' },
+    error: /^error: Expected --engine=cuda to be one of: auto, tensorflow, wasm\.$/,
+    next: /fcn train --help/,
+  },
+  'a seed that is no number': {
+    parameters: ['train', ROW, '--seed', 'one'],
+    error: /^error: .*--seed.*one/,
+    next: /fcn train --help/,
+  },
+  'a missing flag': { parameters: ['evaluate', ROW], error: /^error: .*weights/, next: /fcn evaluate --help/ },
+  'a misspelt override': {
+    parameters: ['show', ROW, '--set', 'widht=8'],
+    error: /^error: --set widht: the recipe has no such value\.$/,
+    next: /^next: Did you mean width\?$/,
+  },
+  'an unknown table': {
+    parameters: ['table', '--table', 'Cityscape'],
+    error: /^error: Unknown table: Cityscape\.$/,
+    next: /^next: Did you mean Cityscapes\?$/,
+  },
+  'a missing data root': {
+    parameters: ['reproduce', ROW, ...SMOKE, '--data-root', 'nowhere'],
+    error: /^error: The data root .*nowhere does not exist/,
+    next: /--data-root or FCN_DATA_ROOT/,
+  },
+  'missing weights': {
+    parameters: ['evaluate', ROW, ...SMOKE, '--weights', 'none.pth', '--data-root', 'empty'],
+    error: /^error: /,
+    next: /^next: /,
+  },
+  'a malformed YAML': {
+    parameters: ['show', '--file', 'malformed.yaml'],
+    error: /^error: malformed\.yaml:3: /,
+    next: /line/,
+  },
+  'a misspelt key in a YAML': {
+    parameters: ['show', '--file', 'misspelt.yaml'],
+    error: /^error: misspelt\.yaml:2: rowz: unknown key; did you mean rows\?\.?$/,
+    next: /line/,
+  },
+  'an experiment file that is not there': {
+    parameters: ['show', '--file', 'none.yaml'],
+    error: /^error: none\.yaml does not exist\.$/,
+    next: /^$/,
+  },
+  'a results folder that is a file': {
+    parameters: ['benchmark', ROW, ...SMOKE, '--results', 'file'],
+    error: /^error: .*file.*: a part of this path is a file, a folder was expected\.$/,
+    next: /^$/,
+  },
+  'a runs folder below a file': {
+    parameters: ['benchmark', ROW, ...SMOKE, '--runs', 'file/runs'],
+    error: /^error: .*file.*: a part of this path is a file, a folder was expected\.$/,
+    next: /^$/,
+  },
+  'an engine that is not installed': {
+    parameters: ['benchmark', ROW, '--profile', 'smoke', '--engine', 'tensorflow'],
+    env: { FCN_CACHE_DIR: 'empty-cache' },
+    error: /^error: The tensorflow engine is not installed\.$/,
+    next: /fcn engines install/,
+  },
+  'a broken record': {
+    parameters: ['table', '--runs', 'broken-runs'],
+    error: /^error: .*record\.json is not a record that this version reads/,
+    next: /Remove the file/,
+  },
+};
+
+async function workplace(t: Parameters<typeof temporaryFolder>[0]): Promise<string> {
+  const folder = await temporaryFolder(t);
+  writeFileSync(path.join(folder, 'file'), '');
+  writeFileSync(path.join(folder, 'malformed.yaml'), 'table: Mine\nrows:\n  - { id: mine ]\n');
+  writeFileSync(path.join(folder, 'misspelt.yaml'), 'table: Mine\nrowz: []\n');
+  mkdirSync(path.join(folder, 'empty-cache'));
+  mkdirSync(path.join(folder, 'broken-runs', ROW, 'run'), { recursive: true });
+  writeFileSync(path.join(folder, 'broken-runs', ROW, 'run', 'record.json'), '{}');
+  return folder;
+}
+
+for (const [name, { parameters, env, error, next }] of Object.entries(MISTAKES)) {
+  test(`${name}: one line, what to do next, exit code 2`, async (t) => {
+    const { code, stdout, stderr } = await fcn(parameters, { cwd: await workplace(t), ...(env && { env }) });
+    const [first = '', second = '', ...rest] = stderr.trimEnd().split('\n');
+    t.regex(first, error);
+    t.regex(second, next);
+    t.deepEqual(rest, [], 'nothing more, above all no stack');
+    t.is(stdout, '');
+    t.is(code, 2);
+  });
+}
+
+test('with --json a mistake is JSON on standard output, with the same exit code', async (t) => {
+  const cwd = await temporaryFolder(t);
+  for (const [parameters, message] of [
+    [['show', 'nothing'], 'Unknown row: nothing.'],
+    [['show', '--nothing'], 'Nonexistent flag: --nothing.'],
+    [['nothing'], 'Unknown command: nothing.'],
+  ] as const) {
+    const { code, stdout, stderr } = await fcn([...parameters, '--json'], { cwd });
+    t.like(JSON.parse(stdout), { error: { message, code: 2 } });
+    t.is(stderr, '');
+    t.is(code, 2);
+  }
+});

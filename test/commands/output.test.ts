@@ -1,0 +1,44 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { fcn } from '../helpers/command.js';
+import { temporaryFolder } from '../helpers/folder.js';
+
+/** Help names the version of Node and the system. */
+function withoutVersions(text: string): string {
+  return text.replaceAll(/fcn\/\S+ \S+ node-v\S+/g, 'fcn/VERSION');
+}
+
+for (const parameters of [
+  ['--help'],
+  ['reproduce', '--help'],
+  ['table', '--help'],
+  ['list', '--table', 'Local'],
+  ['list', '--table', 'Local', '--json'],
+  ['show', 'fcn_r18-d8_769x769_80k_cityscapes', '--profile', 'smoke'],
+  ['show', 'camvid_r18-d8', '--set', 'width=32', '--json'],
+  ['table', '--table', 'Cityscapes', '--format', 'csv'],
+]) {
+  test(`fcn ${parameters.join(' ')}`, async (t) => {
+    const { code, stdout, stderr } = await fcn(parameters, { cwd: await temporaryFolder(t), env: { COLUMNS: '80' } });
+    t.is(stderr, '');
+    t.is(code, 0);
+    t.snapshot(withoutVersions(stdout));
+  });
+}
+
+test('every command and topic of the help has a summary', async (t) => {
+  const { stdout } = await fcn(['--help'], { cwd: await temporaryFolder(t) });
+  for (const name of ['reproduce', 'train', 'evaluate', 'benchmark', 'list', 'show', 'table', 'doctor', 'engines']) {
+    t.regex(stdout, new RegExp(`^  ${name} +\\S`, 'm'));
+  }
+});
+
+test('a table is written to a file on request', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const { code, stdout, stderr } = await fcn(['table', '--format', 'markdown', '--write', 'tables/all.md'], { cwd });
+  t.is(code, 0);
+  t.is(stdout, '');
+  t.is(stderr, 'Wrote tables/all.md.\n');
+  t.regex(readFileSync(path.join(cwd, 'tables', 'all.md'), 'utf8'), /^## Cityscapes\n/);
+});

@@ -1,0 +1,89 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import test from 'ava';
+import { collectRecords } from '../../src/report/records.js';
+import { fcn } from '../helpers/command.js';
+import { temporaryFolder } from '../helpers/folder.js';
+
+const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
+const TINY = ['--profile', 'smoke', '--engine', 'wasm', '--set', 'width=4', '--set', 'training.batch=2'];
+
+test.serial('a row goes through every stage into the table, and stays out of the published one', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const generated = await fcn(['datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128'], { cwd });
+  t.is(generated.code, 0, generated.stderr);
+
+  const changes = ['--set', 'iterations=2', '--set', 'evaluation.limit=1', '--set', 'ratios=[0.5, 1]'];
+  const { code, stdout, stderr } = await fcn(['reproduce', ROW, ...TINY, ...changes, '--seed', '5'], { cwd });
+  t.is(code, 0, stderr);
+  for (const stage of ['Train', 'Evaluate (single scale)', 'Evaluate (multi-scale + flip)', 'Benchmark']) {
+    t.true(stderr.includes(`> ${stage}\n`), stage);
+  }
+  t.regex(stdout, /Compares with nothing published: smoke profile, synthetic data, width=4/);
+
+  const [record] = collectRecords(path.join(cwd, 'results'), path.join(cwd, 'none'));
+  t.like(record, { row: ROW, profile: 'smoke', seed: 5, exitReason: 'completed', error: null });
+  t.deepEqual(
+    record?.stages.map(({ stage }) => stage),
+    ['train', 'evaluate', 'evaluate-ms', 'benchmark'],
+  );
+  t.true(record?.dataset?.synthetic);
+  t.is(record?.weights?.source, 'trained');
+  for (const value of Object.values(record?.figures ?? {})) t.is(typeof value, 'number');
+
+  const folder = path.join(cwd, 'runs', ROW, record!.run);
+  t.deepEqual(readdirSync(folder).sort(), [
+    'checkpoints',
+    'environment.json',
+    'experiment.json',
+    'log.jsonl',
+    'record.json',
+    'status.json',
+  ]);
+  t.like(JSON.parse(readFileSync(path.join(folder, 'status.json'), 'utf8')), { state: 'completed', stage: null });
+
+  const weights = path.join(folder, 'checkpoints', record!.weights!.file);
+  const evaluated = await fcn(['evaluate', ROW, ...TINY, ...changes, '--weights', weights, '--json'], { cwd });
+  t.is(evaluated.code, 0, evaluated.stderr);
+  t.is(evaluated.stderr, '', 'silent under --json');
+  const again = (JSON.parse(evaluated.stdout) as { record: NonNullable<typeof record> }).record;
+  t.is(again.weights?.source, 'given');
+  t.is(again.weights?.sha256, record?.weights?.sha256);
+  t.is(again.figures.mIoU, record!.figures.mIoU, 'the same weights give the same figure');
+  t.is(again.figures.fps, null);
+
+  const table = await fcn(['table', '--json'], { cwd });
+  t.is(table.code, 0, table.stdout);
+  const { tables, otherRuns } = JSON.parse(table.stdout) as {
+    tables: { rows: { cells: Record<string, { reproduced: number | null }> }[] }[];
+    otherRuns: { run: string }[];
+  };
+  t.is(otherRuns.length, 2);
+  for (const { rows } of tables) {
+    for (const { cells } of rows) for (const { reproduced } of Object.values(cells)) t.is(reproduced, null);
+  }
+});
+
+test.serial('an interrupted run saves its state and ends with 130', async (t) => {
+  const cwd = await temporaryFolder(t);
+  await fcn(['datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128'], { cwd });
+  const runs = path.join(cwd, 'runs', ROW);
+  const { code, stderr } = await fcn(['train', ROW, ...TINY, '--set', 'iterations=100000', '--set', 'logEvery=1'], {
+    cwd,
+    onStart: async (child) => {
+      // Once a line is in the log, training is under way.
+      const underWay = () =>
+        existsSync(runs) && readdirSync(runs).some((run) => existsSync(path.join(runs, run, 'log.jsonl')));
+      while (child.exitCode === null && !underWay()) await sleep(50);
+      child.kill('SIGINT');
+    },
+  });
+  t.is(code, 130, stderr);
+  t.regex(stderr, /^error: Interrupted after iteration \d+ of 100000\.$/m);
+  const folder = path.join(runs, readdirSync(runs)[0]!);
+  t.like(JSON.parse(readFileSync(path.join(folder, 'status.json'), 'utf8')), { state: 'interrupted', stage: 'train' });
+  t.like(JSON.parse(readFileSync(path.join(folder, 'record.json'), 'utf8')), { exitReason: 'interrupted' });
+  t.true(readdirSync(path.join(folder, 'checkpoints')).some((name) => name.endsWith('.safetensors')));
+  t.deepEqual(readdirSync(path.join(cwd, 'results', 'records')), [], 'only completed runs are kept');
+});
