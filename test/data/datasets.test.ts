@@ -1,0 +1,159 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import { loadDataset } from '../../src/data/datasets/description.js';
+import { datasetFingerprint, listDatasets } from '../../src/data/datasets/list.js';
+import { readSplit } from '../../src/data/datasets/read-split.js';
+import { decodeLabels } from '../../src/data/decode.js';
+import { temporaryFolder, writeFiles } from '../helpers/folder.js';
+import { sharedPath } from '../helpers/shared.js';
+
+const DESCRIPTION = `name: Mine
+folder: mine
+ignoreIndex: 255
+reduceZeroLabel: false
+obtain: Ask its owner.
+splits:
+  train:
+    - { images: images, labels: first, imageSuffix: .jpg, labelSuffix: _label.png, list: lists/train.txt }
+    - { images: images, labels: second, imageSuffix: .jpg, labelSuffix: .png, list: lists/more.txt }
+  val:
+    - { images: images, labels: second, imageSuffix: .jpg, labelSuffix: .png }
+classes:
+  - { name: sky, colour: [1, 2, 3] }
+  - { name: ground, colour: [4, 5, 6] }
+`;
+
+test('the described data sets are those of the published tables', async (t) => {
+  const reference = sharedPath('facts', 'datasets.json');
+  const cityscapes = await loadDataset('cityscapes');
+  t.is(cityscapes.classes.length, 19);
+  t.is(cityscapes.palette.length, 19);
+  if (reference) {
+    const { default: facts } = await import(reference, { with: { type: 'json' } });
+    const { classes, palette } = facts.cityscapes as { classes: string[]; palette: number[][] };
+    t.deepEqual(cityscapes.classes, classes);
+    t.deepEqual(cityscapes.palette as unknown, palette);
+  }
+  const camvid = await loadDataset('camvid');
+  t.is(camvid.classes.length, 11);
+  t.deepEqual(camvid.palette[8], [64, 0, 128]);
+});
+
+test('an unknown data set is an error with a suggestion', async (t) => {
+  await t.throwsAsync(loadDataset('citiscapes'), { name: 'UserError', message: /"citiscapes".*camvid, cityscapes/ });
+  const error = await t.throwsAsync<Error & { next?: string }>(loadDataset('citiscapes'));
+  t.is(error?.next, 'Did you mean cityscapes?');
+});
+
+test('mistakes in a description are errors with file and line', async (t) => {
+  const folder = await temporaryFolder(t);
+  const file = path.join(folder, 'mine.yaml');
+  const cases: [(text: string) => string, RegExp][] = [
+    [(text) => text.replace('folder: mine', 'folder: [mine'), /mine\.yaml:\d+: /],
+    [(text) => text.replace('folder: mine', 'folder: ../mine'), /mine\.yaml:2: folder: expected a path relative/],
+    [(text) => text.replace('ignoreIndex: 255', 'ignoreIndex: 1'), /mine\.yaml:3: ignoreIndex: .*labels are 0 to 1/],
+    [(text) => text.replace('[4, 5, 6]', '[4, 5, 600]'), /mine\.yaml:14: classes\[1\]\.colour\[2\]: /],
+    [(text) => text.replace('ground', 'sky'), /mine\.yaml:14: classes\[1\]\.name: the class "sky" is there twice/],
+    [(text) => text.replace('obtain', 'obtian'), /mine\.yaml:\d+: .*obtain/],
+    [(text) => text.replace('name: Mine', 'name: Mine\nname: Yours'), /mine\.yaml:2: .*unique/],
+  ];
+  for (const [change, message] of cases) {
+    await writeFile(file, change(DESCRIPTION));
+    await t.throwsAsync(loadDataset(file), { name: 'UserError', message });
+  }
+  await t.throwsAsync(loadDataset(path.join(folder, 'none.yaml')), {
+    name: 'UserError',
+    message: /none\.yaml does not exist/,
+  });
+});
+
+async function mine(t: Parameters<typeof temporaryFolder>[0]) {
+  const folder = await temporaryFolder(t);
+  const names = ['a', 'b', 'c', 'deep/d'];
+  await writeFiles(folder, {
+    'mine.yaml': DESCRIPTION,
+    'mine/lists/train.txt': 'b\na\n',
+    'mine/lists/more.txt': 'c\r\n\r\ndeep/d\r\n',
+    'mine/images/.hidden.jpg': '',
+    'mine/images/other.txt': '',
+    ...Object.fromEntries(names.map((name) => [`mine/images/${name}.jpg`, ''])),
+    ...Object.fromEntries(names.map((name) => [`mine/second/${name}.png`, ''])),
+    'mine/first/a_label.png': '',
+    'mine/first/b_label.png': '',
+  });
+  return { root: folder, dataset: await loadDataset(path.join(folder, 'mine.yaml')) };
+}
+
+test('a split is read from folders or lists, of several sources in order, each sorted by name', async (t) => {
+  const { root, dataset } = await mine(t);
+  const train = await readSplit(dataset, 'train', root);
+  t.deepEqual(
+    train.map(({ name }) => name),
+    ['a', 'b', 'c', 'deep/d'],
+  );
+  t.is(train[1]!.label, path.join(root, 'mine/first/b_label.png'));
+  t.is(train[3]!.image, path.join(root, 'mine/images/deep/d.jpg'));
+  t.is(train[3]!.label, path.join(root, 'mine/second/deep/d.png'));
+  t.is((await readSplit(dataset, 'val', root)).length, 4);
+});
+
+test('a fingerprint changes with the files', async (t) => {
+  const { root, dataset } = await mine(t);
+  const before = await datasetFingerprint(dataset, ['train', 'val'], root);
+  t.regex(before, /^[0-9a-f]{64}$/);
+  t.is(await datasetFingerprint(dataset, ['train', 'val'], root), before);
+  await writeFile(path.join(root, 'mine/images/a.jpg'), 'longer');
+  t.not(await datasetFingerprint(dataset, ['train', 'val'], root), before);
+});
+
+test('what is missing is named, with the path where it was expected', async (t) => {
+  const { root, dataset } = await mine(t);
+  const reading = (split = 'train', dataRoot = root) => readSplit(dataset, split, dataRoot);
+  await t.throwsAsync(reading('test'), { name: 'UserError', message: /no split "test".*train, val/ });
+  const absent = path.join(root, 'absent');
+  const error = await t.throwsAsync<Error & { next?: string }>(reading('train', absent), { name: 'UserError' });
+  t.true(error?.message.includes(`${absent} does not exist`) && error.message.includes(path.join(absent, 'mine')));
+  t.regex(error?.next ?? '', /--data-root.*Ask its owner/);
+
+  await rm(path.join(root, 'mine/second/deep/d.png'));
+  const unlabelled = await t.throwsAsync(reading(), { name: 'UserError' });
+  t.true(unlabelled?.message.includes(path.join(root, 'mine/images/deep/d.jpg')));
+  t.true(unlabelled?.message.includes(path.join(root, 'mine/second/deep/d.png')));
+
+  await writeFile(path.join(root, 'mine/lists/train.txt'), 'a\nzebra\nyak\n');
+  await t.throwsAsync(reading(), {
+    name: 'UserError',
+    message: /train\.txt names an image that does not exist: .*yak\.jpg \(and 1 more\)/,
+  });
+  await rm(path.join(root, 'mine/lists/train.txt'));
+  await t.throwsAsync(reading(), { name: 'UserError', message: /train\.txt does not exist/ });
+  await rm(path.join(root, 'mine/first'), { recursive: true });
+  await t.throwsAsync(reading(), {
+    name: 'UserError',
+    message: /mine.first, the folder of its labels, does not exist/,
+  });
+  await rm(path.join(root, 'mine/images'), { recursive: true });
+  await mkdir(path.join(root, 'mine/images'));
+  await t.throwsAsync(reading('val'), { name: 'UserError', message: /no image \*\.jpg in / });
+});
+
+test('CamVid has the published numbers of images and label values', async (t) => {
+  const root = sharedPath();
+  if (!root || !sharedPath('camvid')) {
+    t.log('Skipped: no CamVid beside the checkout.');
+    t.pass();
+    return;
+  }
+  const found = await listDatasets(root);
+  t.deepEqual(found.find(({ id }) => id === 'camvid')?.images, { train: 367, val: 101 });
+  t.regex(found.find(({ id }) => id === 'cityscapes')?.problem ?? '', /does not exist/);
+  const seen = new Set<number>();
+  for (const { label } of (await readSplit(await loadDataset('camvid'), 'val', root)).slice(0, 40)) {
+    for (const value of (await decodeLabels(label)).data) seen.add(value);
+  }
+  t.deepEqual(
+    [...seen].sort((a, b) => a - b),
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 255],
+  );
+});
