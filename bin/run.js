@@ -1,4 +1,11 @@
 #!/usr/bin/env node
-import { main } from '../dist/src/commands/main.js';
+import { existsSync } from 'node:fs';
 
-await main(process.argv.slice(2));
+const compiled = new URL('../dist/src/commands/main.js', import.meta.url);
+if (existsSync(compiled)) {
+  const { main } = await import(compiled.href);
+  await main(process.argv.slice(2));
+} else {
+  process.stderr.write('error: fcn is not built.\nnext: Run npm ci and npm run build.\n');
+  process.exitCode = 2;
+}
