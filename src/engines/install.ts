@@ -1,8 +1,7 @@
-import { readdir, rm, stat, statfs } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../support/errors.js';
 import { explainFileError, makeFolder } from '../support/files.js';
-import { sha256File } from '../support/hash.js';
 import { withLock } from '../support/lock.js';
 import { npmPackageVersion } from './npm.js';
 import { tensorflowState } from './status.js';
@@ -15,6 +14,8 @@ import {
   HOST_FILE,
 } from './tensorflow/addon.js';
 import { checkBuild } from './tensorflow/check.js';
+import { downloadFolder, type InstallOptions, type Job, report } from './tensorflow/job.js';
+import { obtainLibrary } from './tensorflow/library.js';
 import { buildName, installRoot, NODE_PACKAGE, parseBuildName, useBuild } from './tensorflow/location.js';
 import {
   describeFile,
@@ -23,44 +24,18 @@ import {
   refreshManifest,
   writeManifest,
 } from './tensorflow/manifest.js';
-import { isNvidiaRuntime, nvidiaLibraryFolders, nvidiaRequirements } from './tensorflow/nvidia-runtime.js';
-import { findPython, pipDownload } from './tensorflow/pip.js';
+import { nvidiaLibraryFolders } from './tensorflow/nvidia-runtime.js';
 import {
   checkCLibrary,
   checkVersion,
   DEFAULT_TENSORFLOW_VERSION,
-  KNOWN_WHEELS,
   platformName,
   type Variant,
-  type WheelSource,
   wheelSource,
 } from './tensorflow/release.js';
 import { type GivenSource, readGivenSource } from './tensorflow/source.js';
-import { unpackWheel } from './tensorflow/wheel.js';
 
-export interface InstallOptions {
-  /** TensorFlow release, "2.21.0"; the default is the release that is tested. */
-  readonly version?: string;
-  /** A TensorFlow wheel, or the folder of an installed TensorFlow, to take the library from instead of fetching it. */
-  readonly from?: string;
-  /** The CUDA build, with NVIDIA's run-time libraries. */
-  readonly gpu?: boolean;
-  /** Install anew even where the build is complete. */
-  readonly force?: boolean;
-  readonly onProgress?: (progress: InstallProgress) => void;
-  readonly signal?: AbortSignal;
-  /** Folder of the builds; the shared cache unless given. */
-  readonly root?: string;
-  /** Expected SHA-256 of wheels by file name; those of the tested releases unless given. */
-  readonly knownWheels?: Readonly<Record<string, string>>;
-}
-
-export interface InstallProgress {
-  readonly step: 'wait' | 'fetch' | 'unpack' | 'compile' | 'check';
-  readonly text: string;
-  /** Share of the step that is done, 0 to 1, where it is known. */
-  readonly fraction?: number;
-}
+export type { InstallOptions, InstallProgress } from './tensorflow/job.js';
 
 export interface InstallResult {
   /** False where the build was there already. */
@@ -68,9 +43,6 @@ export interface InstallResult {
   readonly folder: string;
   readonly manifest: InstallManifest;
 }
-
-/** Free bytes needed before a fetch: the wheels, and what is unpacked of them. */
-const NEEDED_BYTES: Readonly<Record<Variant, number>> = { cpu: 1.3e9, gpu: 9e9 };
 
 /**
  * Sets the native engine up: TensorFlow's library and the addon compiled against it, in a folder shared by projects.
@@ -120,20 +92,6 @@ export async function ensureTensorflow(
   return installTensorflow({ ...options, version, gpu: variant === 'gpu' });
 }
 
-interface Job {
-  readonly options: InstallOptions;
-  readonly variant: Variant;
-  readonly source: WheelSource;
-  readonly given: GivenSource | null;
-  readonly version: string;
-  readonly root: string;
-  readonly folder: string;
-}
-
-function report(job: Job, step: InstallProgress['step'], text: string, fraction?: number): void {
-  job.options.onProgress?.({ step, text, ...(fraction === undefined ? {} : { fraction }) });
-}
-
 function chooseVersion(wanted: string | undefined, given: GivenSource | null): string {
   const asked = wanted === undefined ? null : checkVersion(wanted);
   if (given === null) return asked ?? DEFAULT_TENSORFLOW_VERSION;
@@ -164,15 +122,6 @@ function isSameSource(given: GivenSource | null, manifest: InstallManifest): boo
   return manifest.source.kind === 'package' && manifest.source.folder === given.folder;
 }
 
-interface Library {
-  readonly source: InstallManifest['source'];
-  readonly runtimeWheels: readonly string[];
-  /** Folder with TensorFlow's libraries and its include folder. */
-  readonly tensorflow: string;
-  /** Files to list in the manifest, relative to the build's folder or absolute. */
-  readonly files: readonly string[];
-}
-
 async function install(job: Job): Promise<InstallManifest> {
   const { folder, options } = job;
   checkCLibrary();
@@ -183,10 +132,7 @@ async function install(job: Job): Promise<InstallManifest> {
   } catch (error) {
     throw explainFileError(error, folder, 'write');
   }
-  const library =
-    job.given?.kind === 'package'
-      ? usePackage(job, job.given.folder)
-      : ((await reuseLibrary(job)) ?? (await useWheel(job)));
+  const library = await obtainLibrary(job);
 
   report(job, 'compile', `Compiling the addon with ${compiler}`);
   await compileAddons({
@@ -230,160 +176,4 @@ async function searchPath(folder: string, tensorflow: string): Promise<string[]>
   if (packages !== folder) return found.map((name) => path.join(packages, name));
   const own = process.platform === 'darwin' ? '@loader_path' : '$ORIGIN';
   return found.map((name) => `${own}/${name}`);
-}
-
-/** Takes the library of an installed TensorFlow where it lies: nothing is copied. */
-function usePackage(job: Job, tensorflow: string): Library {
-  return {
-    source: { kind: 'package', folder: tensorflow },
-    runtimeWheels: [],
-    tensorflow,
-    files: job.source.libraries.map((name) => path.join(tensorflow, name)),
-  };
-}
-
-/** The library of an earlier installation of the same release, where only its addon is missing, damaged or outdated. */
-async function reuseLibrary(job: Job): Promise<Library | null> {
-  const state = job.options.force ? null : await inspectInstall(job.folder);
-  const manifest = state === null || state.kind === 'absent' ? null : state.manifest;
-  if (manifest?.source.kind !== 'wheel') return null;
-  const files = manifest.files.filter(({ path }) => path !== BINDING_FILE && path !== HOST_FILE);
-  const library = await refreshManifest(job.folder, { ...manifest, files }, job.options.signal);
-  const tensorflow = path.join(job.folder, 'tensorflow');
-  if (library === null || !(await exists(path.join(tensorflow, 'include', 'tensorflow', 'c', 'c_api.h')))) return null;
-  return {
-    source: manifest.source,
-    runtimeWheels: manifest.runtimeWheels,
-    tensorflow,
-    files: files.map((file) => file.path),
-  };
-}
-
-async function exists(file: string): Promise<boolean> {
-  return (await stat(file).catch(() => null)) !== null;
-}
-
-async function useWheel(job: Job): Promise<Library> {
-  const given = job.given?.kind === 'wheel' ? job.given.file : null;
-  if (given === null) await checkSpace(job);
-  const wheel = given ?? (await fetchWheel(job));
-  const sha256 = await checkHash(wheel, given !== null, job);
-
-  const needed = new Set(job.source.libraries.map((name) => `tensorflow/${name}`));
-  const files = (await unpack(job, wheel, (member) => needed.has(member) || isHeader(member))).filter((member) =>
-    needed.has(member),
-  );
-  if (files.length < needed.size) {
-    throw new UserError(`${wheel} lacks ${[...needed].filter((name) => !files.includes(name)).join(', ')}.`);
-  }
-  const runtime = job.variant === 'gpu' ? await addNvidiaRuntime(job, wheel) : { wheels: [], files: [] };
-  return {
-    source: { kind: 'wheel', file: path.basename(wheel), sha256 },
-    runtimeWheels: runtime.wheels,
-    tensorflow: path.join(job.folder, 'tensorflow'),
-    files: [...files, ...runtime.files],
-  };
-}
-
-/** What the C API's headers include, of all the headers in the wheel. */
-function isHeader(member: string): boolean {
-  return /^tensorflow\/include\/(tensorflow\/c|tensorflow\/core\/platform|tsl|xla\/tsl)\/.*\.h$/.test(member);
-}
-
-async function unpack(job: Job, wheel: string, select: (member: string) => boolean): Promise<string[]> {
-  const text = `Unpacking ${path.basename(wheel)}`;
-  report(job, 'unpack', text, 0);
-  return unpackWheel(wheel, job.folder, {
-    select,
-    onProgress: (done, total) => report(job, 'unpack', text, total === 0 ? 1 : done / total),
-    ...(job.options.signal ? { signal: job.options.signal } : {}),
-  });
-}
-
-/** NVIDIA's wheels: those in the folder of a given wheel serve, so that a machine without a network can be set up. */
-async function addNvidiaRuntime(job: Job, wheel: string): Promise<{ wheels: string[]; files: string[] }> {
-  const beside = path.dirname(wheel);
-  const isFetched = beside === downloadFolder(job);
-  const wheels =
-    isFetched || (await nvidiaWheels(beside)).length === 0 ? await fetchNvidia(job, wheel) : await nvidiaWheels(beside);
-  const files: string[] = [];
-  for (const runtime of wheels) files.push(...(await unpack(job, runtime, isNvidiaRuntime)));
-  return { wheels: wheels.map((file) => path.basename(file)), files };
-}
-
-async function nvidiaWheels(folder: string): Promise<string[]> {
-  const names = await readdir(folder);
-  return names
-    .filter((name) => /^nvidia_.*\.whl$/.test(name))
-    .sort()
-    .map((name) => path.join(folder, name));
-}
-
-async function fetchNvidia(job: Job, wheel: string): Promise<string[]> {
-  report(job, 'fetch', "Fetching NVIDIA's run-time libraries");
-  const requirements = await nvidiaRequirements(wheel);
-  await pipDownload({ ...(await pipOptions(job)), requirements });
-  return nvidiaWheels(downloadFolder(job));
-}
-
-function downloadFolder(job: Job): string {
-  return path.join(job.root, 'downloads', path.basename(job.folder));
-}
-
-async function pipOptions(job: Job) {
-  return {
-    python: await findPython(),
-    platformTags: job.source.platformTags,
-    folder: downloadFolder(job),
-    ...(job.options.signal ? { signal: job.options.signal } : {}),
-  };
-}
-
-/** Fetches TensorFlow's wheel, unless a whole one is left over from an installation that was broken off. */
-async function fetchWheel(job: Job): Promise<string> {
-  const { source, version } = job;
-  const prefix = `${source.project.replaceAll('-', '_')}-${version}-`;
-  for (const [name, sha256] of Object.entries(job.options.knownWheels ?? KNOWN_WHEELS)) {
-    const file = path.join(downloadFolder(job), name);
-    if (name.startsWith(prefix) && (await hasHash(file, sha256))) return file;
-  }
-  const options = await pipOptions(job);
-  report(job, 'fetch', `Fetching ${source.project} ${version} with pip`);
-  const wheels = await pipDownload({ ...options, requirements: [`${source.project}==${version}`] });
-  const wheel = wheels.find((file) => path.basename(file).startsWith(prefix));
-  if (!wheel) throw new UserError(`pip fetched no ${prefix}… wheel into ${downloadFolder(job)}.`);
-  return wheel;
-}
-
-async function hasHash(file: string, sha256: string): Promise<boolean> {
-  const found = await stat(file).catch(() => null);
-  return found !== null && (await sha256File(file)) === sha256;
-}
-
-/** @throws UserError where the wheel is one whose hash is known and has another; a fetched one is removed. */
-async function checkHash(wheel: string, isGiven: boolean, job: Job): Promise<string> {
-  const expected = (job.options.knownWheels ?? KNOWN_WHEELS)[path.basename(wheel)];
-  const sha256 = await sha256File(wheel, job.options.signal);
-  if (expected === undefined || sha256 === expected) return sha256;
-  if (!isGiven) await rm(wheel, { force: true });
-  throw new UserError(
-    `${wheel} has SHA-256 ${sha256}, expected ${expected}: it is damaged or not the published file.`,
-    isGiven ? 'Fetch it again.' : 'It was removed. Run the same command again.',
-  );
-}
-
-async function checkSpace(job: Job): Promise<void> {
-  const { bavail, bsize } = await statfs(job.root);
-  const free = bavail * bsize;
-  const needed = NEEDED_BYTES[job.variant];
-  if (free < needed) {
-    throw new UserError(
-      `Not enough disk space for TensorFlow in ${job.root}: ${gigabytes(free)} GB free, ${gigabytes(needed)} GB needed.`,
-      'Free some space, or choose another folder with FCN_CACHE_DIR, then run the same command again.',
-    );
-  }
-}
-
-function gigabytes(bytes: number): string {
-  return (bytes / 1e9).toFixed(1);
 }

@@ -1,0 +1,99 @@
+import { readdir, rm, stat, statfs } from 'node:fs/promises';
+import path from 'node:path';
+import { UserError } from '../../support/errors.js';
+import { sha256File } from '../../support/hash.js';
+import { downloadFolder, type Job, report } from './job.js';
+import { nvidiaRequirements } from './nvidia-runtime.js';
+import { findPython, pipDownload } from './pip.js';
+import { KNOWN_WHEELS, type Variant } from './release.js';
+
+/** Free bytes needed before a fetch: the wheels, and what is unpacked of them. */
+const NEEDED_BYTES: Readonly<Record<Variant, number>> = { cpu: 1.3e9, gpu: 9e9 };
+
+/** NVIDIA's wheels in a folder. */
+export async function nvidiaWheels(folder: string): Promise<string[]> {
+  const names = await readdir(folder);
+  return names
+    .filter((name) => /^nvidia_.*\.whl$/.test(name))
+    .sort()
+    .map((name) => path.join(folder, name));
+}
+
+/** Fetches NVIDIA's run-time libraries for a CUDA build of TensorFlow. */
+export async function fetchNvidia(job: Job, wheel: string): Promise<string[]> {
+  report(job, 'fetch', "Fetching NVIDIA's run-time libraries");
+  const requirements = await nvidiaRequirements(wheel);
+  await pipDownload({ ...(await pipOptions(job)), requirements });
+  return nvidiaWheels(downloadFolder(job));
+}
+
+async function pipOptions(job: Job) {
+  return {
+    python: await findPython(),
+    platformTags: job.source.platformTags,
+    folder: downloadFolder(job),
+    ...(job.options.signal ? { signal: job.options.signal } : {}),
+  };
+}
+
+/** Fetches TensorFlow's wheel, unless a whole one is left over from an installation that was broken off. */
+export async function fetchWheel(job: Job): Promise<string> {
+  const { source, version } = job;
+  const prefix = `${source.project.replaceAll('-', '_')}-${version}-`;
+  for (const [name, sha256] of Object.entries(job.options.knownWheels ?? KNOWN_WHEELS)) {
+    const file = path.join(downloadFolder(job), name);
+    if (name.startsWith(prefix) && (await hasHash(file, sha256))) return file;
+  }
+  const options = await pipOptions(job);
+  report(job, 'fetch', `Fetching ${source.project} ${version} with pip`);
+  const wheels = await pipDownload({ ...options, requirements: [`${source.project}==${version}`] });
+  const wheel = wheels.find((file) => path.basename(file).startsWith(prefix));
+  if (!wheel) throw new UserError(`pip fetched no ${prefix}… wheel into ${downloadFolder(job)}.`);
+  return wheel;
+}
+
+async function hasHash(file: string, sha256: string): Promise<boolean> {
+  const found = await stat(file).catch(() => null);
+  return found !== null && (await sha256File(file)) === sha256;
+}
+
+/** @throws UserError where the wheel is one whose hash is known and has another; a fetched one is removed. */
+export async function checkHash(wheel: string, isGiven: boolean, job: Job): Promise<string> {
+  const expected = (job.options.knownWheels ?? KNOWN_WHEELS)[path.basename(wheel)];
+  const sha256 = await sha256File(wheel, job.options.signal);
+  if (expected === undefined || sha256 === expected) return sha256;
+  if (!isGiven) await rm(wheel, { force: true });
+  throw new UserError(
+    `${wheel} has SHA-256 ${sha256}, expected ${expected}: it is damaged or not the published file.`,
+    isGiven ? 'Fetch it again.' : 'It was removed. Run the same command again.',
+  );
+}
+
+/** @throws UserError where the disk has not the room for what is still to be fetched and unpacked. */
+export async function checkSpace(job: Job): Promise<void> {
+  const { bavail, bsize } = await statfs(job.root);
+  const free = bavail * bsize;
+  const present = (await bytesBelow(job.folder)) + (await bytesBelow(downloadFolder(job)));
+  const needed = Math.max(0, NEEDED_BYTES[job.variant] - present);
+  if (free < needed) {
+    throw new UserError(
+      `Not enough disk space for TensorFlow in ${job.root}: ${gigabytes(free)} GB free, ${gigabytes(needed)} GB needed.`,
+      'Free some space, or choose another folder with FCN_CACHE_DIR, then run the same command again.',
+    );
+  }
+}
+
+/** Sum of the sizes of all files below a folder; 0 where it is not there. */
+async function bytesBelow(folder: string): Promise<number> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  let sum = 0;
+  for (const entry of entries) {
+    const file = path.join(folder, entry.name);
+    sum += entry.isDirectory() ? await bytesBelow(file) : (await stat(file)).size;
+  }
+  return sum;
+}
+
+function gigabytes(bytes: number): string {
+  return (bytes / 1e9).toFixed(1);
+}

@@ -1,0 +1,107 @@
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import { UserError } from '../../support/errors.js';
+import { BINDING_FILE, HOST_FILE } from './addon.js';
+import { checkHash, checkSpace, fetchNvidia, fetchWheel, nvidiaWheels } from './fetch.js';
+import { downloadFolder, type Job, report } from './job.js';
+import { type InstallManifest, inspectInstall, refreshManifest } from './manifest.js';
+import { isNvidiaRuntime } from './nvidia-runtime.js';
+import { unpackWheel } from './wheel.js';
+
+/** TensorFlow's library, ready to be linked with. */
+export interface Library {
+  readonly source: InstallManifest['source'];
+  readonly runtimeWheels: readonly string[];
+  /** Folder with TensorFlow's libraries and its include folder. */
+  readonly tensorflow: string;
+  /** Files to list in the manifest, relative to the build's folder or absolute. */
+  readonly files: readonly string[];
+}
+
+/**
+ * Makes TensorFlow's library ready: where it lies in an installed package, from an earlier installation, or from a wheel.
+ * @throws as `installTensorflow`.
+ */
+export async function obtainLibrary(job: Job): Promise<Library> {
+  if (job.given?.kind === 'package') return usePackage(job, job.given.folder);
+  return (await reuseLibrary(job)) ?? (await useWheel(job));
+}
+
+/** Takes the library of an installed TensorFlow where it lies: nothing is copied. */
+function usePackage(job: Job, tensorflow: string): Library {
+  return {
+    source: { kind: 'package', folder: tensorflow },
+    runtimeWheels: [],
+    tensorflow,
+    files: job.source.libraries.map((name) => path.join(tensorflow, name)),
+  };
+}
+
+/** The library of an earlier installation of the same release, where only its addon is missing, damaged or outdated. */
+async function reuseLibrary(job: Job): Promise<Library | null> {
+  const state = job.options.force ? null : await inspectInstall(job.folder);
+  const manifest = state === null || state.kind === 'absent' ? null : state.manifest;
+  if (manifest?.source.kind !== 'wheel') return null;
+  const files = manifest.files.filter(({ path }) => path !== BINDING_FILE && path !== HOST_FILE);
+  const library = await refreshManifest(job.folder, { ...manifest, files }, job.options.signal);
+  const tensorflow = path.join(job.folder, 'tensorflow');
+  if (library === null || !(await exists(path.join(tensorflow, 'include', 'tensorflow', 'c', 'c_api.h')))) return null;
+  return {
+    source: manifest.source,
+    runtimeWheels: manifest.runtimeWheels,
+    tensorflow,
+    files: files.map((file) => file.path),
+  };
+}
+
+async function exists(file: string): Promise<boolean> {
+  return (await stat(file).catch(() => null)) !== null;
+}
+
+async function useWheel(job: Job): Promise<Library> {
+  const given = job.given?.kind === 'wheel' ? job.given.file : null;
+  if (given === null) await checkSpace(job);
+  const wheel = given ?? (await fetchWheel(job));
+  const sha256 = await checkHash(wheel, given !== null, job);
+
+  const needed = new Set(job.source.libraries.map((name) => `tensorflow/${name}`));
+  const files = (await unpack(job, wheel, (member) => needed.has(member) || isHeader(member))).filter((member) =>
+    needed.has(member),
+  );
+  if (files.length < needed.size) {
+    throw new UserError(`${wheel} lacks ${[...needed].filter((name) => !files.includes(name)).join(', ')}.`);
+  }
+  const runtime = job.variant === 'gpu' ? await addNvidiaRuntime(job, wheel) : { wheels: [], files: [] };
+  return {
+    source: { kind: 'wheel', file: path.basename(wheel), sha256 },
+    runtimeWheels: runtime.wheels,
+    tensorflow: path.join(job.folder, 'tensorflow'),
+    files: [...files, ...runtime.files],
+  };
+}
+
+/** What the C API's headers include, of all the headers in the wheel. */
+function isHeader(member: string): boolean {
+  return /^tensorflow\/include\/(tensorflow\/c|tensorflow\/core\/platform|tsl|xla\/tsl)\/.*\.h$/.test(member);
+}
+
+async function unpack(job: Job, wheel: string, select: (member: string) => boolean): Promise<string[]> {
+  const text = `Unpacking ${path.basename(wheel)}`;
+  report(job, 'unpack', text, 0);
+  return unpackWheel(wheel, job.folder, {
+    select,
+    onProgress: (done, total) => report(job, 'unpack', text, total === 0 ? 1 : done / total),
+    ...(job.options.signal ? { signal: job.options.signal } : {}),
+  });
+}
+
+/** NVIDIA's wheels: those in the folder of a given wheel serve, so that a machine without a network can be set up. */
+async function addNvidiaRuntime(job: Job, wheel: string): Promise<{ wheels: string[]; files: string[] }> {
+  const beside = path.dirname(wheel);
+  const isFetched = beside === downloadFolder(job);
+  const wheels =
+    isFetched || (await nvidiaWheels(beside)).length === 0 ? await fetchNvidia(job, wheel) : await nvidiaWheels(beside);
+  const files: string[] = [];
+  for (const runtime of wheels) files.push(...(await unpack(job, runtime, isNvidiaRuntime)));
+  return { wheels: wheels.map((file) => path.basename(file)), files };
+}
