@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { ZodType } from 'zod';
+import type { ZodType, z } from 'zod';
 import { UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
 import { packageRoot } from '../support/package.js';
@@ -86,12 +86,18 @@ function rowRecipe(
   throw new UserError(`${file}: row ${row.id}: ${formatPath(where)}: ${message}.`, `Complete the recipe in ${file}.`);
 }
 
+type Base = z.output<typeof baseFileSchema>;
+
+function readBase(): Base {
+  return readChecked(path.join(experimentsFolder(), BASE_FILE), baseFileSchema);
+}
+
 /**
  * Reads a table's file.
+ * @param base What the recipes of all tables share.
  * @throws UserError with file and line, or file and row, where it is not as it should be.
  */
-export function loadTable(file: string): Table {
-  const base = readChecked(path.join(experimentsFolder(), BASE_FILE), baseFileSchema);
+export function loadTable(file: string, base: Base = readBase()): Table {
   const content = readChecked(file, tableFileSchema);
   const parts = { ...base.parts, ...content.parts };
   const rows: Row[] = [];
@@ -122,7 +128,8 @@ export function loadTables(): Table[] {
   const files = readdirSync(folder)
     .filter((name) => name.endsWith('.yaml') && name !== BASE_FILE)
     .sort();
-  const tables = files.map((name) => loadTable(path.join(folder, name)));
+  const base = readBase();
+  const tables = files.map((name) => loadTable(path.join(folder, name), base));
   return [...tables.filter(({ name }) => name !== LOCAL_TABLE), ...tables.filter(({ name }) => name === LOCAL_TABLE)];
 }
 
