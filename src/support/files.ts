@@ -21,7 +21,9 @@ export function explainFileError(error: unknown, file: string, action: 'read' | 
         cause: error,
       });
     case 'ENOENT':
-      return new UserError(`${file} does not exist.`, undefined, { cause: error });
+      return action === 'read'
+        ? new UserError(`${file} does not exist.`, undefined, { cause: error })
+        : new UserError(`${file} cannot be made there.`, 'Choose a folder that you can write.', { cause: error });
     case 'ENOTDIR':
     case 'EEXIST':
       return new UserError(`${file}: a part of this path is a file, a folder was expected.`, undefined, {

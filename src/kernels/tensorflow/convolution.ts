@@ -7,10 +7,10 @@ type Shape4D = readonly [number, number, number, number];
 
 /**
  * oneDNN reads an NHWC image with a channel stride of a power of two ≥ 4 KiB through few cache sets: 3×3 convolutions of
- * 1024 and 2048 channels then run at 50–75 % of the rate of other widths, and filter gradients of wide inputs at 80 %.
- * Wide inputs are therefore convolved in slices of this many channels and added up.
+ * 1024 and 2048 channels then run at 50–75 % of the rate of other widths, and filter gradients of more than 256 channels at
+ * 80–90 %. Wider inputs are therefore convolved in slices of these many channels and added up, or joined.
  */
-const SLICE_CHANNELS = 512;
+const SLICE_CHANNELS = { forward: 512, filterGradient: 256 } as const;
 
 /** Conv2D and its gradients by TensorFlow's own operations, dilated ones included. */
 export function convolutionKernels(
@@ -32,14 +32,11 @@ export function convolutionKernels(
     ];
   }
 
-  function slices(kernelSize: number, channels: number): { begin: number; size: number }[] {
-    if (device !== 'cpu' || kernelSize === 1 || channels <= SLICE_CHANNELS || channels % SLICE_CHANNELS !== 0) {
+  function slices(kernelSize: number, channels: number, size: number): { begin: number; size: number }[] {
+    if (device !== 'cpu' || kernelSize === 1 || channels <= size || channels % size !== 0) {
       return [{ begin: 0, size: channels }];
     }
-    return Array.from({ length: channels / SLICE_CHANNELS }, (_, i) => ({
-      begin: i * SLICE_CHANNELS,
-      size: SLICE_CHANNELS,
-    }));
+    return Array.from({ length: channels / size }, (_, i) => ({ begin: i * size, size }));
   }
 
   /** Channels [begin, begin + size) of the last (images) or the third (filters) axis. */
@@ -52,7 +49,7 @@ export function convolutionKernels(
   }
 
   function convolution(x: Tensor4D, filter: Tensor4D, geometry: ConvolutionGeometry): Tensor4D {
-    const parts = slices(filter.shape[0], x.shape[3]);
+    const parts = slices(filter.shape[0], x.shape[3], SLICE_CHANNELS.forward);
     const settings = attributes(filter.shape[0], geometry);
     if (parts.length === 1) return operations.run('Conv2D', settings, [x, filter]);
     let sum: Tensor4D | null = null;
@@ -92,7 +89,7 @@ export function convolutionKernels(
     geometry: ConvolutionGeometry,
   ): Tensor4D {
     const settings = attributes(filterShape[0], geometry);
-    const parts = slices(filterShape[0], x.shape[3]).map((part) => {
+    const parts = slices(filterShape[0], x.shape[3], SLICE_CHANNELS.filterGradient).map((part) => {
       const whole = part.size === x.shape[3];
       const xPart = whole ? x : channelSlice(x, 3, part);
       const result = operations.withIntegers([[filterShape[0], filterShape[1], part.size, filterShape[3]]], (shape) =>
