@@ -76,6 +76,6 @@ export class RunDirectory {
 export async function requireWritable(folder: string): Promise<void> {
   const probe = path.join(folder, `.probe-${randomBytes(4).toString('hex')}`);
   // A block's worth of bytes: an empty file can be made on a full disk.
-  await writeFileAtomic(probe, Buffer.alloc(4096));
+  await writeFileAtomic(probe, Buffer.alloc(4096), folder);
   await rm(probe, { force: true });
 }

@@ -23,7 +23,7 @@ export function explainFileError(error: unknown, file: string, action: 'read' | 
     case 'ENOENT':
       return action === 'read'
         ? new UserError(`${file} does not exist.`, undefined, { cause: error })
-        : new UserError(`${file} cannot be made there.`, 'Choose a folder that you can write.', { cause: error });
+        : new UserError(`${file} cannot be made.`, 'Choose a folder that you can write.', { cause: error });
     case 'ENOTDIR':
     case 'EEXIST':
       return new UserError(`${file}: a part of this path is a file, a folder was expected.`, undefined, {
@@ -63,6 +63,8 @@ export async function makeFolder(folder: string): Promise<void> {
 export async function writeFileAtomic(
   file: string,
   content: string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  /** What errors name; the file itself where not given. */
+  named: string = file,
 ): Promise<void> {
   const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${randomBytes(4).toString('hex')}.tmp`);
   try {
@@ -79,6 +81,6 @@ export async function writeFileAtomic(
   } catch (error) {
     // What went wrong first is what the user has to mend; where the folder cannot be written, there is nothing to remove.
     await rm(temporary, { force: true }).catch(() => {});
-    throw explainFileError(error, file, 'write');
+    throw explainFileError(error, named, 'write');
   }
 }
