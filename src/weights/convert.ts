@@ -1,4 +1,4 @@
-import type { StoredDtype } from './tensor.js';
+import type { StoredDtype } from './dtype.js';
 
 type ElementArray = new (
   buffer: ArrayBuffer,

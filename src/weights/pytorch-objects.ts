@@ -1,6 +1,7 @@
+import { bytesPerElement, type StoredDtype } from './dtype.js';
 import { MalformedFileError, quote } from './malformed.js';
 import { PickleGlobal, type PickleHost, refusedGlobal } from './pickle.js';
-import { bytesPerElement, elementCount, isCount, type StoredDtype, type View } from './tensor.js';
+import { elementCount, isCount, type View } from './tensor.js';
 
 /** A storage that a pickle names. The container says where its bytes are. */
 export interface StorageReference {

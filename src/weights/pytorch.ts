@@ -1,8 +1,9 @@
+import { bytesPerElement } from './dtype.js';
 import { MalformedFileError, quote } from './malformed.js';
 import { type PickleHost, readPickle, refusedGlobal } from './pickle.js';
 import { PickledTensor, PytorchHost, type StorageReference } from './pytorch-objects.js';
 import type { ByteSource } from './source.js';
-import { bytesPerElement, type StoredTensor, tensorOf } from './tensor.js';
+import { type StoredTensor, tensorOf } from './tensor.js';
 import { readZipDirectory } from './zip.js';
 
 /** What a `.pth` file holds: the pickled value, and how to make tensors of the `PickledTensor`s in it. */

@@ -1,15 +1,8 @@
 import { writeFileAtomic } from '../support/files.js';
+import { bytesPerElement, type StoredDtype } from './dtype.js';
 import { MalformedFileError, quote } from './malformed.js';
 import type { ByteSource } from './source.js';
-import {
-  bytesPerElement,
-  contiguousStrides,
-  elementCount,
-  isCount,
-  type StoredDtype,
-  type StoredTensor,
-  tensorOf,
-} from './tensor.js';
+import { contiguousStrides, elementCount, isCount, type StoredTensor, tensorOf } from './tensor.js';
 
 /**
  * safetensors (https://github.com/huggingface/safetensors): an uint64 length, a JSON header of that length (name → dtype,

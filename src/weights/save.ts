@@ -1,6 +1,6 @@
+import type { StoredDtype } from './dtype.js';
 import { hwioToOihw, oihwShape } from './layout.js';
 import { type WritableTensor, writeSafetensors } from './safetensors.js';
-import type { StoredDtype } from './tensor.js';
 
 /** Values of one parameter, running statistic or optimizer buffer. */
 export interface NamedWeights {

@@ -1,21 +1,7 @@
 import { float32FromBytes } from './convert.js';
+import { bytesPerElement, type StoredDtype } from './dtype.js';
 import { MalformedFileError } from './malformed.js';
 import type { ByteSource } from './source.js';
-
-/** Bytes per element of every element type that can be stored. */
-export const bytesPerElement = {
-  float64: 8,
-  float32: 4,
-  float16: 2,
-  bfloat16: 2,
-  int64: 8,
-  int32: 4,
-  int16: 2,
-  int8: 1,
-  uint8: 1,
-  bool: 1,
-} as const;
-export type StoredDtype = keyof typeof bytesPerElement;
 
 /** A tensor in a file. Its values are read when they are asked for, and only they are. */
 export interface StoredTensor {
