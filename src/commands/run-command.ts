@@ -27,7 +27,8 @@ export abstract class RunCommand extends BaseCommand {
     const { formatExecution } = await import('../report/execution.js');
     const { profile, file, seed, engine, runs, results, set: overrides = [] } = flags;
     const experiment = resolve({ row, file, profile, seed, overrides });
-    const live = process.stdout.isTTY ? 'live' : 'plain';
+    // listr2 redraws only where standard output is a terminal too, though it is made to draw on standard error.
+    const live = process.stdout.isTTY && process.stderr.isTTY ? 'live' : 'plain';
     const execution = await execute({
       experiment,
       overrides,

@@ -5,7 +5,7 @@ export interface ShownStage {
   readonly run: (say: (progress: string) => void) => Promise<string>;
 }
 
-/** `live`: redrawn in place in a terminal; `plain`: lines on standard error; `silent`: nothing. */
+/** All on standard error. `live`: redrawn in place in a terminal; `plain`: lines; `silent`: nothing. */
 export type DisplayMode = 'live' | 'plain' | 'silent';
 
 /** Milliseconds between two updates of a stage. */
@@ -23,7 +23,7 @@ function atMostEvery(milliseconds: number, show: (progress: string) => void): (p
 }
 
 async function showLive(stages: readonly ShownStage[]): Promise<void> {
-  const { Listr } = await import('listr2');
+  const { Listr, ListrLogger, ProcessOutput } = await import('listr2');
   const tasks = stages.map(({ title, run }) => ({
     title,
     task: async (_: unknown, task: { title: string }) => {
@@ -33,9 +33,12 @@ async function showLive(stages: readonly ShownStage[]): Promise<void> {
       task.title = `${title}: ${await run(say)}`;
     },
   }));
+  // Standard output is for results: listr2's "standard output" is ours for progress, standard error.
+  const logger = new ListrLogger({ useIcons: true, processOutput: new ProcessOutput(process.stderr, process.stdout) });
   // Interrupting is the caller's business: listr2's own signal handling would end the process with nothing saved. And the
   // command prints the error: here it would stand twice.
-  await new Listr(tasks, { registerSignalListeners: false, rendererOptions: { showErrorMessage: false } }).run();
+  const rendererOptions = { showErrorMessage: false, logger };
+  await new Listr(tasks, { registerSignalListeners: false, rendererOptions }).run();
 }
 
 async function showPlain(stages: readonly ShownStage[]): Promise<void> {
