@@ -35,7 +35,7 @@ function valuesOf(tensor: StoredTensor): Float32Array {
 }
 
 /** Compares a checkpoint's tensors with a network's parameters, by name and shape; reads no values. */
-export function matchCheckpoint(specs: readonly ParameterSpec[], tensors: Checkpoint['tensors']): LoadReport {
+function matchCheckpoint(specs: readonly ParameterSpec[], tensors: Checkpoint['tensors']): LoadReport {
   const expected = new Set(specs.map((spec) => spec.path));
   const loaded: string[] = [];
   const missing: string[] = [];

@@ -96,10 +96,6 @@ export class Parameters {
     this.tensors.set(path, tensor);
   }
 
-  has(path: string): boolean {
-    return this.tensors.has(path);
-  }
-
   dispose(): void {
     for (const tensor of this.tensors.values()) tensor.dispose();
     this.tensors.clear();

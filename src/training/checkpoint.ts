@@ -15,7 +15,7 @@ export interface CheckpointFiles {
   readonly state: string;
 }
 
-export function checkpointFiles(directory: string, iteration: number): CheckpointFiles {
+function checkpointFiles(directory: string, iteration: number): CheckpointFiles {
   const stem = path.join(directory, `iteration-${iteration}`);
   return { weights: `${stem}.safetensors`, optimizer: `${stem}.optimizer.safetensors`, state: `${stem}.json` };
 }
