@@ -65,6 +65,16 @@ export const experiment = { profile, set, seed, file };
 /** Where a run reads and writes, and what executes it. */
 export const run = { engine, 'data-root': dataRoot, runs, results };
 
+export const table = Flags.string({
+  summary: "Only rows of this table; its name or its file's name, as voc2012-aug.",
+  helpValue: 'NAME',
+});
+
 export const row = Args.string({
   description: 'Id of a row, as fcn list shows it; may be left out where --file has one row.',
+});
+
+export const rows = Args.string({
+  description: "Ids of rows, as fcn list shows them, or patterns in quotes, as 'fcn_r50*769*' or 'fcn_{r18,r50}-*'.",
+  multiple: true,
 });

@@ -1,4 +1,3 @@
-import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from './base.js';
 import * as flags from './flags.js';
 
@@ -7,16 +6,15 @@ export default class List extends BaseCommand {
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --table Cityscapes --json',
+    "<%= config.bin %> <%= command.id %> 'fcn_r50*769*'",
   ];
-  static override flags = {
-    table: Flags.string({ summary: 'Only the rows of this table.', helpValue: 'NAME' }),
-    file: flags.file,
-  };
+  static override args = { rows: flags.rows };
+  static override flags = { table: flags.table, file: flags.file };
 
   async run(): Promise<object> {
-    const { flags } = await this.parse(List);
+    const { args, flags } = await this.parse(List);
     const { listRows, formatRows } = await import('../report/list.js');
-    const rows = listRows(flags);
+    const rows = listRows({ ...flags, patterns: args.rows });
     this.print(formatRows(rows));
     return { rows };
   }

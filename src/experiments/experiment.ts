@@ -73,6 +73,8 @@ export interface TrainingRecipe {
   readonly momentum: number;
   readonly weightDecay: number;
   readonly precision: 'fp32' | 'fp16';
+  /** Static factor of the loss in fp16 training, taken out of the gradients again; without effect in fp32. */
+  readonly lossScale: number;
   /** Iterations between checkpoints. */
   readonly checkpointEvery: number;
   /** Iterations between lines of the log. */

@@ -29,7 +29,11 @@ export interface Row {
 
 export interface Table {
   readonly name: string;
+  /** The file's name without its ending: what can be typed for the name. */
+  readonly id: string;
   readonly file: string;
+  /** Place among the published tables; those without one come after. */
+  readonly position: number;
   /** In points of mIoU; null where the table publishes no figures. */
   readonly tolerance: { readonly mIoU: number; readonly mIoUMsFlip: number } | null;
   readonly rows: readonly Row[];
@@ -101,7 +105,14 @@ export function loadTable(file: string, base: Base = readBase()): Table {
   const content = readChecked(file, tableFileSchema);
   const parts = { ...base.parts, ...content.parts };
   const rows: Row[] = [];
-  const table: Table = { name: content.table, file, tolerance: content.tolerance ?? null, rows };
+  const table: Table = {
+    name: content.table,
+    id: path.basename(file).replace(/\.ya?ml$/, ''),
+    file,
+    position: content.position ?? Number.POSITIVE_INFINITY,
+    tolerance: content.tolerance ?? null,
+    rows,
+  };
   for (const row of content.rows) {
     if (rows.some(({ id }) => id === row.id)) {
       throw new UserError(`${file}: row ${row.id} is there twice.`, `Remove or rename one of them in ${file}.`);
@@ -122,7 +133,7 @@ export function loadTable(file: string, base: Base = readBase()): Table {
   return table;
 }
 
-/** The tables of the package, by file name, local rows last. */
+/** The tables of the package by position, then by file name; local rows last. */
 export function loadTables(): Table[] {
   const folder = experimentsFolder();
   const files = readdirSync(folder)
@@ -130,31 +141,7 @@ export function loadTables(): Table[] {
     .sort();
   const base = readBase();
   const tables = files.map((name) => loadTable(path.join(folder, name), base));
-  return [...tables.filter(({ name }) => name !== LOCAL_TABLE), ...tables.filter(({ name }) => name === LOCAL_TABLE)];
-}
-
-/**
- * Finds a row, in the package's tables or in a file. Without an id, the file's only row.
- * @throws UserError that names the nearest row where there is no such row.
- */
-export function findRow(id: string | undefined, file?: string): Row {
-  const tables = file === undefined ? loadTables() : [loadTable(file)];
-  const rows = tables.flatMap((table) => table.rows);
-  if (id === undefined && file !== undefined && rows.length === 1) return rows[0]!;
-  if (id === undefined) {
-    throw new UserError(
-      file === undefined ? 'No row was named.' : `${file} has ${rows.length} rows and none was named.`,
-      'Name one of the rows that fcn list shows.',
-    );
-  }
-  const row = rows.find((candidate) => candidate.id === id);
-  if (row !== undefined) return row;
-  const meant = nearest(
-    id,
-    rows.map((candidate) => candidate.id),
-  );
-  throw new UserError(
-    `Unknown row: ${id}${file === undefined ? '' : ` in ${file}`}.`,
-    meant === undefined ? 'fcn list shows the rows.' : `Did you mean ${meant}? fcn list shows all rows.`,
-  );
+  // Two tables without a position, whose difference is no number, stay as they are: sorted by name.
+  const published = tables.filter(({ name }) => name !== LOCAL_TABLE).sort((a, b) => a.position - b.position || 0);
+  return [...published, ...tables.filter(({ name }) => name === LOCAL_TABLE)];
 }

@@ -1,18 +1,23 @@
 import type { Experiment } from './experiment.js';
-import { findRow } from './load.js';
+import type { Row } from './load.js';
 import { applyOverrides, type RecipeValues, valuesOf } from './overrides.js';
 import { applyProfile } from './profiles.js';
 import { checkRules } from './rules.js';
+import { selectRow } from './select.js';
 
-export interface ResolveOptions {
-  /** The row's id; may be left out where `file` has one row only. */
-  readonly row?: string | undefined;
-  /** A table's file to read instead of those of the package. */
-  readonly file?: string | undefined;
+/** What is changed in a row's recipe. */
+export interface Changes {
   readonly profile?: string;
   /** `path=value`, applied in order after the profile. */
   readonly overrides?: readonly string[];
   readonly seed?: number | undefined;
+}
+
+export interface ResolveOptions extends Changes {
+  /** The row's id, or a pattern that only it matches; may be left out where `file` has one row only. */
+  readonly row?: string | undefined;
+  /** A table's file to read instead of those of the package. */
+  readonly file?: string | undefined;
 }
 
 /** A value of an experiment that differs from the published recipe. */
@@ -35,14 +40,22 @@ function freeze<T>(value: T): T {
 
 /**
  * The experiment that a row, a profile and overrides stand for.
- * @throws UserError on an unknown row, a broken file, a wrong override, or values that do not go together.
+ * @throws UserError on a wrong override, or values that do not go together.
  */
-export function resolve({ row, file, profile = 'full', overrides = [], seed = 0 }: ResolveOptions): Experiment {
-  const { id, table, recipe: asPublished, published, weights, log } = findRow(row, file);
-  const recipe = applyOverrides(applyProfile(asPublished, profile), overrides);
+export function resolveRow(row: Row, { profile = 'full', overrides = [], seed = 0 }: Changes = {}): Experiment {
+  const { id, table, published, weights, log } = row;
+  const recipe = applyOverrides(applyProfile(row.recipe, profile), overrides);
   checkRules(recipe, id);
   // Cloned, since parts are shared between rows and freezing goes all the way down.
   return freeze(structuredClone({ row: id, table: table.name, profile, seed, ...recipe, published, weights, log }));
+}
+
+/**
+ * The same of a row that is still to be found.
+ * @throws UserError on an unknown row or a broken file, too.
+ */
+export function resolve({ row, file, ...changes }: ResolveOptions): Experiment {
+  return resolveRow(selectRow(row, file), changes);
 }
 
 /** What differs in the values of two recipes. */
@@ -59,5 +72,5 @@ export function differences(experiment: RecipeValues, published: RecipeValues): 
  * @param file The file that the experiment's row was read from, if not one of the package's.
  */
 export function deviations(experiment: Experiment, file?: string): Deviation[] {
-  return differences(experiment, findRow(experiment.row, file).recipe);
+  return differences(experiment, selectRow(experiment.row, file).recipe);
 }

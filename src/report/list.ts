@@ -1,6 +1,7 @@
 import type { PublishedFigures } from '../experiments/experiment.js';
 import { loadTable, loadTables } from '../experiments/load.js';
-import { UserError } from '../support/errors.js';
+import { type Selection, selectRows } from '../experiments/select.js';
+import { FIGURES } from './figures.js';
 import { formatFigure, terminalTable } from './layout.js';
 
 /** A row as fcn list shows it. */
@@ -14,46 +15,45 @@ export interface ListedRow {
   readonly published: PublishedFigures;
 }
 
-export interface ListOptions {
-  readonly table?: string | undefined;
-  readonly file?: string | undefined;
-}
-
 /**
- * The rows of the package, or of a file.
- * @throws UserError where there is no such table.
+ * The rows of a selection; where it names nothing, all of the package or of the file, local ones too.
+ * @throws UserError where there is no such row or table.
  */
-export function listRows({ table, file }: ListOptions): ListedRow[] {
-  const all = file === undefined ? loadTables() : [loadTable(file)];
-  const tables = all.filter(({ name }) => table === undefined || name === table);
-  if (tables.length === 0) {
-    throw new UserError(`Unknown table: ${table}.`, `The tables are: ${all.map(({ name }) => name).join(', ')}.`);
-  }
-  return tables.flatMap(({ name, rows }) =>
-    rows.map(({ id, recipe, published }) => ({
-      row: id,
-      table: name,
-      method: recipe.method,
-      backbone: recipe.backbone,
-      crop: recipe.data.cropHw.join('x'),
-      iterations: recipe.training.iterations,
-      published,
-    })),
-  );
+export function listRows({ patterns = [], table, file }: Selection): ListedRow[] {
+  const everything = patterns.length === 0 && table === undefined;
+  const rows = everything
+    ? (file === undefined ? loadTables() : [loadTable(file)]).flatMap((inTable) => inTable.rows)
+    : selectRows({ patterns, table, file });
+  return rows.map((row) => ({
+    row: row.id,
+    table: row.table.name,
+    method: row.recipe.method,
+    backbone: row.recipe.backbone,
+    crop: row.recipe.data.cropHw.join('x'),
+    iterations: row.recipe.training.iterations,
+    published: row.published,
+  }));
 }
 
+/** The rows of each table under its name. */
 export function formatRows(rows: readonly ListedRow[]): string {
-  return terminalTable({
-    head: ['Row', 'Table', 'Method', 'Backbone', 'Crop', 'Iterations', 'mIoU', 'mIoU (ms+flip)'],
-    body: rows.map(({ row, table, method, backbone, crop, iterations, published }) => [
-      row,
-      table,
-      method,
-      backbone,
-      crop,
-      String(iterations),
-      formatFigure(published.mIoU),
-      formatFigure(published.mIoUMsFlip),
-    ]),
-  });
+  const tables = [...new Set(rows.map(({ table }) => table))];
+  return tables
+    .map((name) => {
+      const inTable = rows.filter(({ table }) => table === name);
+      const lines = {
+        head: ['Row', 'Method', 'Backbone', 'Crop', 'Iterations', 'Mem (GB)', 'fps', 'mIoU', 'ms+flip'],
+        body: inTable.map(({ row, method, backbone, crop, iterations, published }) => [
+          row,
+          method,
+          backbone,
+          crop,
+          String(iterations),
+          // In the order of the headings.
+          ...FIGURES.map((figure) => formatFigure(published[figure])),
+        ]),
+      };
+      return `${name}: ${inTable.length} ${inTable.length === 1 ? 'row' : 'rows'}\n${terminalTable(lines)}`;
+    })
+    .join('\n\n');
 }

@@ -1,6 +1,5 @@
 import { loadTables } from '../experiments/load.js';
-import { UserError } from '../support/errors.js';
-import { nearest } from '../support/suggest.js';
+import { findTable } from '../experiments/select.js';
 import { collectRecords } from './records.js';
 import { makeReport, type Report } from './table.js';
 
@@ -9,7 +8,7 @@ export interface ReportOptions {
   readonly runs: string;
   /** Only figures of this profile. */
   readonly profile?: string | undefined;
-  /** Only this published table. */
+  /** Only this published table, by its name or its file's. */
   readonly table?: string | undefined;
 }
 
@@ -18,18 +17,12 @@ export interface ReportOptions {
  * @throws UserError for an unknown table or a broken record.
  */
 export function reportOf({ results, runs, profile, table }: ReportOptions): Report {
-  const tables = loadTables();
-  const known = tables.map(({ name }) => name);
-  if (table !== undefined && !known.includes(table)) {
-    const meant = nearest(table, known);
-    throw new UserError(
-      `Unknown table: ${table}.`,
-      meant === undefined ? `The tables are: ${known.join(', ')}.` : `Did you mean ${meant}?`,
-    );
-  }
+  const all = loadTables();
+  const tables = table === undefined ? all : [findTable(all, table)];
   const records = collectRecords(results, runs).filter(
     (record) =>
-      (profile === undefined || record.profile === profile) && (table === undefined || record.table === table),
+      (profile === undefined || record.profile === profile) &&
+      (table === undefined || record.table === tables[0]!.name),
   );
-  return makeReport(table === undefined ? tables : tables.filter(({ name }) => name === table), records);
+  return makeReport(tables, records);
 }

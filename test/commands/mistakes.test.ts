@@ -33,9 +33,9 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     next: /^next: Did you mean fcn engines install\?$/,
   },
   'an argument too many': {
-    parameters: ['list', 'everything'],
-    error: /^error: fcn list takes no argument, got: everything\.$/,
-    next: /fcn list --help/,
+    parameters: ['table', 'everything'],
+    error: /^error: fcn table takes no argument, got: everything\.$/,
+    next: /fcn table --help/,
   },
   'an unknown flag': {
     parameters: ['list', '--tabel', 'Local'],

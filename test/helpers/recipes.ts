@@ -46,6 +46,7 @@ export function trainingRecipe(changes: Partial<Experiment['training']> = {}): E
     momentum: 0.9,
     weightDecay: 5e-4,
     precision: 'fp32',
+    lossScale: 512,
     checkpointEvery: 100,
     logEvery: 10,
     ...changes,

@@ -1,0 +1,131 @@
+import { UserError } from '../support/errors.js';
+import { nearest } from '../support/suggest.js';
+import { LOCAL_TABLE, loadTable, loadTables, type Row, type Table } from './load.js';
+
+/** Which rows are meant: those that a pattern, where there are any, and the table, where one is named, both allow. */
+export interface Selection {
+  /** Ids of rows, or patterns with `*` (any text), `?` (any character) and `{a,b}` (one of these). */
+  readonly patterns?: readonly string[];
+  /** A table's name, or its file's name without the ending; capitals do not matter. */
+  readonly table?: string | undefined;
+  /** Every published row; of a file, every row. */
+  readonly all?: boolean | undefined;
+  /** A table's file to read instead of those of the package. */
+  readonly file?: string | undefined;
+}
+
+/** The tables that a selection takes its rows from: a file's, or the package's. */
+function tablesOf(file: string | undefined): Table[] {
+  return file === undefined ? loadTables() : [loadTable(file)];
+}
+
+/**
+ * Finds a table by name or id.
+ * @throws UserError that names the nearest where there is none.
+ */
+export function findTable(tables: readonly Table[], typed: string): Table {
+  const wanted = typed.toLowerCase();
+  const found = tables.find(({ name, id }) => name.toLowerCase() === wanted || id.toLowerCase() === wanted);
+  if (found !== undefined) return found;
+  const meant = nearest(
+    typed,
+    tables.flatMap(({ name, id }) => [name, id]),
+  );
+  throw new UserError(
+    `Unknown table: ${typed}.`,
+    meant === undefined ? `The tables are: ${tables.map(({ name }) => name).join(', ')}.` : `Did you mean ${meant}?`,
+  );
+}
+
+const WILDCARD = /[*?{]/;
+
+/** The regular expression of a pattern, for whole ids. */
+function patternExpression(pattern: string): RegExp {
+  let depth = 0;
+  const source = [...pattern].map((character) => {
+    if (character === '*') return '.*';
+    if (character === '?') return '.';
+    if (character === '{') {
+      depth++;
+      return '(?:';
+    }
+    if (character === '}' && depth > 0) {
+      depth--;
+      return ')';
+    }
+    if (character === ',' && depth > 0) return '|';
+    return character.replaceAll(/[.+^$()|[\]\\{}]/g, '\\$&');
+  });
+  if (depth > 0) throw new UserError(`${pattern}: a "{" is not closed.`, 'Write alternatives as in fcn_{r50,r101}-*.');
+  return new RegExp(`^${source.join('')}$`);
+}
+
+/** Rows that hold the most of a pattern's literal pieces; at most three. */
+function similar(pattern: string, rows: readonly Row[]): string[] {
+  const pieces = pattern.split(/[*?{},]+/).filter((piece) => piece !== '');
+  const scored = rows
+    .map(({ id }) => ({ id, score: pieces.filter((piece) => id.includes(piece)).length }))
+    .filter(({ score }) => score > 0);
+  const best = Math.max(0, ...scored.map(({ score }) => score));
+  return scored
+    .filter(({ score }) => score === best)
+    .slice(0, 3)
+    .map(({ id }) => id);
+}
+
+function unmatched(pattern: string, rows: readonly Row[], where: string): UserError {
+  const all = 'fcn list shows all rows.';
+  if (WILDCARD.test(pattern)) {
+    const near = similar(pattern, rows);
+    return new UserError(
+      `No row matches ${pattern}${where}.`,
+      near.length === 0 ? all : `Rows like it: ${near.join(', ')}. ${all}`,
+    );
+  }
+  const meant = nearest(
+    pattern,
+    rows.map(({ id }) => id),
+  );
+  return new UserError(`Unknown row: ${pattern}${where}.`, meant === undefined ? all : `Did you mean ${meant}? ${all}`);
+}
+
+/**
+ * The rows that a selection means, each once: in the order of the patterns, and for one pattern in the order of the tables.
+ * Where nothing is named, a file's only row.
+ * @throws UserError that names the nearest where a pattern or the table matches nothing, or where nothing is selected.
+ */
+export function selectRows({ patterns = [], table, all = false, file }: Selection): Row[] {
+  const tables = tablesOf(file);
+  const inTables = table === undefined ? tables : [findTable(tables, table)];
+  const rows = inTables.flatMap((inTable) => inTable.rows);
+  if (patterns.length > 0) {
+    const where = `${table === undefined ? '' : ` in the table ${inTables[0]!.name}`}${file === undefined ? '' : ` in ${file}`}`;
+    const chosen = patterns.flatMap((pattern) => {
+      const expression = patternExpression(pattern);
+      const matching = rows.filter(({ id }) => expression.test(id));
+      if (matching.length === 0) throw unmatched(pattern, rows, where);
+      return matching;
+    });
+    return [...new Set(chosen)];
+  }
+  if (table !== undefined) return rows;
+  if (all) return file === undefined ? rows.filter((row) => row.table.name !== LOCAL_TABLE) : rows;
+  if (file !== undefined && rows.length === 1) return rows;
+  throw new UserError(
+    file === undefined ? 'No row was named.' : `${file} has ${rows.length} rows and none was named.`,
+    'Name one of the rows that fcn list shows.',
+  );
+}
+
+/**
+ * The one row that an id or a pattern means; without either, a file's only row.
+ * @throws UserError where it means none or several.
+ */
+export function selectRow(pattern: string | undefined, file?: string): Row {
+  const rows = selectRows({ patterns: pattern === undefined ? [] : [pattern], file });
+  if (rows.length === 1) return rows[0]!;
+  throw new UserError(
+    `${pattern} matches ${rows.length} rows, and one is wanted.`,
+    `Name one of: ${rows.map(({ id }) => id).join(', ')}.`,
+  );
+}
