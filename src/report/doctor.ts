@@ -58,7 +58,9 @@ export function formatDoctor(report: DoctorReport): string {
     ...report.missing.map((line) => `             ${line}`),
     '',
     `data sets  in ${report.dataRoot}`,
-    ...report.datasets.map(formatDataset),
+    ...report.datasets.map((dataset) =>
+      formatDataset(dataset, Math.max(...report.datasets.map(({ id }) => id.length))),
+    ),
   ].join('\n');
 }
 
@@ -71,9 +73,9 @@ function formatEngine({ name, available, reason, versions }: EngineStatus): stri
   return [`  ${available ? '✓' : '✗'} ${name.padEnd(10)} ${reason}`, `             ${libraries.join(', ')}`];
 }
 
-function formatDataset({ id, images, problem }: FoundDataset): string {
+function formatDataset({ id, images, problem }: FoundDataset, width: number): string {
   const splits = Object.entries(images).map(([split, count]) => `${split} ${count} images`);
-  return `  ${problem === null ? '✓' : '✗'} ${id.padEnd(10)} ${problem ?? splits.join(', ')}`;
+  return `  ${problem === null ? '✓' : '✗'} ${id.padEnd(width)} ${problem ?? splits.join(', ')}`;
 }
 
 function gibibytes(bytes: number): string {

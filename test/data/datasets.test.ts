@@ -1,7 +1,7 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import { loadDataset } from '../../src/data/datasets/description.js';
+import { datasetIds, loadDataset } from '../../src/data/datasets/description.js';
 import { datasetFingerprint, listDatasets } from '../../src/data/datasets/list.js';
 import { readSplit } from '../../src/data/datasets/read-split.js';
 import { decodeLabels } from '../../src/data/decode.js';
@@ -24,24 +24,91 @@ classes:
   - { name: ground, colour: [4, 5, 6] }
 `;
 
-test('the described data sets are those of the published tables', async (t) => {
-  const reference = sharedPath('facts', 'datasets.json');
-  const cityscapes = await loadDataset('cityscapes');
-  t.is(cityscapes.classes.length, 19);
-  t.is(cityscapes.palette.length, 19);
-  if (reference) {
-    const { default: facts } = await import(reference, { with: { type: 'json' } });
-    const { classes, palette } = facts.cityscapes as { classes: string[]; palette: number[][] };
-    t.deepEqual(cityscapes.classes, classes);
-    t.deepEqual(cityscapes.palette as unknown, palette);
-  }
+/** Ids here and in the reference. */
+const PUBLISHED_SETS = {
+  ade20k: 'ade20k',
+  cityscapes: 'cityscapes',
+  'pascal-context': 'pascal_context',
+  'pascal-context-59': 'pascal_context_59',
+  'voc2012-aug': 'voc12aug',
+} as const;
+
+interface ReferenceDataset {
+  classes: string[];
+  palette: number[][];
+  imageSuffix: string;
+  labelSuffix: string;
+  reduceZeroLabel: boolean;
+  ignoreIndex: number;
+}
+
+/** Where a row of the reference looks for a data set. */
+interface ReferenceFolders {
+  images: string;
+  annotations: string | string[];
+  split: string | string[] | null;
+}
+
+interface ReferenceRow {
+  table: string;
+  train: ReferenceFolders & { dataRoot: string; reduceZeroLabel: boolean };
+  test: ReferenceFolders;
+}
+
+test('the data sets of the published tables, and CamVid, are described', async (t) => {
+  t.deepEqual(await datasetIds(), [...Object.keys(PUBLISHED_SETS), 'camvid'].sort());
   const camvid = await loadDataset('camvid');
   t.is(camvid.classes.length, 11);
   t.deepEqual(camvid.palette[8], [64, 0, 128]);
+  const voc = await loadDataset('voc2012-aug');
+  // 1,464 + 9,118
+  t.deepEqual(voc.published, { images: { train: 10582, val: 1449 }, size: null });
+  t.deepEqual((await loadDataset('cityscapes')).published?.size, { height: 1024, width: 2048 });
 });
 
+for (const [id, key] of Object.entries(PUBLISHED_SETS)) {
+  test(`${id}: classes, colours, folders and lists are the published ones`, async (t) => {
+    const facts = sharedPath('facts', 'datasets.json');
+    const table = sharedPath('facts', 'rows.json');
+    if (!facts || !table) {
+      t.log('Skipped: no reference beside the checkout.');
+      t.pass();
+      return;
+    }
+    const reference = (JSON.parse(await readFile(facts, 'utf8')) as Record<string, ReferenceDataset>)[key]!;
+    const dataset = await loadDataset(id);
+    t.deepEqual(dataset.classes, reference.classes);
+    t.deepEqual(dataset.palette as unknown, reference.palette);
+    t.is(dataset.reduceZeroLabel, reference.reduceZeroLabel);
+    t.is(dataset.ignoreIndex, reference.ignoreIndex);
+
+    const rows = (JSON.parse(await readFile(table, 'utf8')) as ReferenceRow[]).filter(
+      ({ table }) => table === dataset.name,
+    );
+    t.true(rows.length > 0);
+    for (const { train, test } of rows) {
+      t.is(dataset.folder, train.dataRoot.replace(/^data\//, '').replace(/\/$/, ''));
+      t.is(dataset.reduceZeroLabel, train.reduceZeroLabel);
+      for (const [split, { images, annotations, split: lists }] of Object.entries({ train, val: test })) {
+        const listed = [lists].flat();
+        const expected = [annotations].flat().map((labels, i) => ({
+          images,
+          labels,
+          imageSuffix: reference.imageSuffix,
+          labelSuffix: reference.labelSuffix,
+          list: listed[i] ?? null,
+        }));
+        t.deepEqual(dataset.splits[split], expected);
+      }
+    }
+  });
+}
+
 test('an unknown data set is an error with a suggestion', async (t) => {
-  await t.throwsAsync(loadDataset('citiscapes'), { name: 'UserError', message: /"citiscapes".*camvid, cityscapes/ });
+  await t.throwsAsync(loadDataset('citiscapes'), {
+    name: 'UserError',
+    message: /"citiscapes".*ade20k, camvid, cityscapes/,
+  });
   const error = await t.throwsAsync<Error & { next?: string }>(loadDataset('citiscapes'));
   t.is(error?.next, 'Did you mean cityscapes?');
 });
@@ -55,6 +122,14 @@ test('mistakes in a description are errors with file and line', async (t) => {
     [(text) => text.replace('ignoreIndex: 255', 'ignoreIndex: 1'), /mine\.yaml:3: ignoreIndex: .*labels are 0 to 1/],
     [(text) => text.replace('[4, 5, 6]', '[4, 5, 600]'), /mine\.yaml:14: classes\[1\]\.colour\[2\]: /],
     [(text) => text.replace('ground', 'sky'), /mine\.yaml:14: classes\[1\]\.name: the class "sky" is there twice/],
+    [
+      (text) => text.replace('splits:', 'published: { images: { train: 2, test: 3 } }\nsplits:'),
+      /mine\.yaml:6: published\.images\.test: no such split; known: train, val/,
+    ],
+    [
+      (text) => text.replace('splits:', 'published: { images: { train: 0 } }\nsplits:'),
+      /mine\.yaml:6: published\.images\.train: /,
+    ],
     [(text) => text.replace('obtain', 'obtian'), /mine\.yaml:\d+: .*obtain/],
     [(text) => text.replace('name: Mine', 'name: Mine\nname: Yours'), /mine\.yaml:2: .*unique/],
   ];

@@ -4,7 +4,7 @@ import test from 'ava';
 import type { Batch, EvaluationSample } from '../../src/data/batch.js';
 import { loadDataset } from '../../src/data/datasets/description.js';
 import { readSplit } from '../../src/data/datasets/read-split.js';
-import { generateCityscapes } from '../../src/data/generate/cityscapes.js';
+import { generateDataset } from '../../src/data/generate/generate.js';
 import { createEvaluationLoader, createTrainingLoader, type TrainingLoaderOptions } from '../../src/data/loader.js';
 import { encodePng } from '../../src/data/png/write.js';
 import { makeEvaluationSample } from '../../src/data/samples/evaluation.js';
@@ -33,8 +33,10 @@ const EVALUATION: EvaluationRecipe = {
 async function smallSet(t: Parameters<typeof temporaryFolder>[0]) {
   const dataRoot = await temporaryFolder(t);
   const size = { height: 64, width: 128 };
-  await generateCityscapes({ directory: path.join(dataRoot, 'cityscapes'), images: 8, size, seed: 1, workers: 1 });
-  return { dataRoot, dataset: await loadDataset('cityscapes') };
+  const dataset = await loadDataset('cityscapes');
+  const directory = path.join(dataRoot, 'cityscapes');
+  await generateDataset({ dataset, directory, images: 8, size, seed: 1, workers: 1 });
+  return { dataRoot, dataset };
 }
 
 async function batches(options: TrainingLoaderOptions, count: number): Promise<Batch[]> {

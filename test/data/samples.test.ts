@@ -29,6 +29,7 @@ function describe(classes: number, reduceZeroLabel: boolean): Dataset {
     palette: Array.from({ length: classes }, () => [0, 0, 0] as const),
     ignoreIndex: 255,
     reduceZeroLabel,
+    published: null,
     splits: {},
     obtain: '',
   };

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
+import { IMITATED } from '../../data/generate/imitations.js';
 import { UserError } from '../../support/errors.js';
 import { BaseCommand } from '../base.js';
 import * as flags from '../flags.js';
@@ -18,16 +19,16 @@ export default class DatasetsGenerate extends BaseCommand {
   static override summary = 'Make a synthetic data set in the folder layout and file formats of a real one.';
 
   static override description =
-    'Paints street scenes with all classes of the data set, with exact labels: enough to try every command without ' +
-    'downloading anything. The same settings give the same files; an interrupted run goes on where it stopped.';
+    'Paints scenes with all classes of the data set, with exact labels: enough to try every command without downloading ' +
+    'anything. The same settings give the same files; an interrupted run goes on where it stopped.';
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> cityscapes --images 16 --size 256x512',
-    '<%= config.bin %> <%= command.id %> cityscapes --images 200 --seed 3 --data-root /data',
+    '<%= config.bin %> <%= command.id %> voc2012-aug --images 200 --seed 3 --data-root /data',
   ];
 
   static override args = {
-    name: Args.string({ description: 'Data set to imitate.', options: ['cityscapes'], required: true }),
+    name: Args.string({ description: 'Data set to imitate.', options: [...IMITATED], required: true }),
   };
 
   static override flags = {
@@ -37,7 +38,11 @@ export default class DatasetsGenerate extends BaseCommand {
       min: 2,
       helpValue: 'N',
     }),
-    size: Flags.string({ summary: 'Size of the images.', default: '1024x2048', helpValue: 'HxW' }),
+    size: Flags.string({
+      summary:
+        'Size of the images, or of the largest where those of the real data set differ; like the real ones if not given.',
+      helpValue: 'HxW',
+    }),
     seed: flags.seed,
     'data-root': flags.dataRoot,
   };
@@ -45,17 +50,18 @@ export default class DatasetsGenerate extends BaseCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(DatasetsGenerate);
     const signal = this.interruptSignal();
-    const size = parseSize(flags.size);
     const { loadDataset } = await import('../../data/datasets/description.js');
     const { datasetFolder } = await import('../../data/datasets/read-split.js');
-    const { generateCityscapes } = await import('../../data/generate/cityscapes.js');
-    const directory = path.resolve(datasetFolder(await loadDataset(args.name), flags['data-root']));
+    const { generateDataset } = await import('../../data/generate/generate.js');
+    const dataset = await loadDataset(args.name);
+    const directory = path.resolve(datasetFolder(dataset, flags['data-root']));
     const seed = flags.seed ?? 0;
     let said = performance.now();
-    const result = await generateCityscapes({
+    const { size, sizesDiffer, ...result } = await generateDataset({
+      dataset,
       directory,
       images: flags.images,
-      size,
+      size: flags.size === undefined ? undefined : parseSize(flags.size),
       seed,
       signal,
       onProgress: (done, total) => {
@@ -65,8 +71,8 @@ export default class DatasetsGenerate extends BaseCommand {
       },
     });
     this.print(
-      `${directory}: ${result.train} training and ${result.val} validation images of ${size.height}x${size.width}, ` +
-        `${result.written === 0 ? 'all there already' : `${result.written} written now`}.`,
+      `${directory}: ${result.train} training and ${result.val} validation images of ${sizesDiffer ? 'at most ' : ''}` +
+        `${size.height}x${size.width}, ${result.written === 0 ? 'all there already' : `${result.written} written now`}.`,
     );
     return { dataset: args.name, directory, ...size, seed, ...result };
   }

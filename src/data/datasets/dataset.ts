@@ -1,4 +1,5 @@
 import { IGNORE_INDEX } from '../batch.js';
+import type { Size } from '../image.js';
 import type { Palette } from '../palette.js';
 
 /** A folder of images and the folder of their labels; both are searched with all their subfolders. */
@@ -11,6 +12,14 @@ export interface SplitSource {
   readonly labelSuffix: string;
   /** File with one name a line, relative to the data set's folder; null: every image of the folder. */
   readonly list: string | null;
+}
+
+/** What is known of a data set from its publication. */
+export interface PublishedFacts {
+  /** Images of each split. */
+  readonly images: Readonly<Record<string, number>>;
+  /** Size of every image; null where they differ. */
+  readonly size: Size | null;
 }
 
 /** A data set as its YAML file describes it. */
@@ -27,6 +36,8 @@ export interface Dataset {
   readonly ignoreIndex: number;
   /** Raw label 0 is no class: 0 is ignored, k becomes class k − 1. */
   readonly reduceZeroLabel: boolean;
+  /** What `fcn datasets verify` compares a data set with; null where nothing was published. */
+  readonly published: PublishedFacts | null;
   /** The samples of a split are those of its sources, in order. */
   readonly splits: Readonly<Record<string, readonly SplitSource[]>>;
   /** How to get the data: what an error about a missing folder says. */

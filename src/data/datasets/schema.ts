@@ -19,6 +19,14 @@ const source = z.strictObject({
   list: inside.optional(),
 });
 
+const positive = z.int().min(1);
+
+const published = z.strictObject({
+  images: z.record(z.string(), positive),
+  // [height, width]
+  size: z.tuple([positive, positive]).optional(),
+});
+
 /** What a file in datasets/ looks like. The id is the file's name. */
 export const datasetSchema = z
   .strictObject({
@@ -27,6 +35,7 @@ export const datasetSchema = z
     ignoreIndex: byte,
     reduceZeroLabel: z.boolean(),
     obtain: z.string().min(1),
+    published: published.optional(),
     splits: z.record(z.string(), z.array(source).min(1)),
     // 255 is kept for pixels without a label.
     classes: z
@@ -46,6 +55,15 @@ export const datasetSchema = z
       }
       seen.add(name);
     }
+    for (const split of Object.keys(value.published?.images ?? {})) {
+      if (split in value.splits) continue;
+      const known = Object.keys(value.splits).join(', ');
+      context.addIssue({
+        code: 'custom',
+        path: ['published', 'images', split],
+        message: `no such split; known: ${known}`,
+      });
+    }
     const last = value.classes.length - (value.reduceZeroLabel ? 0 : 1);
     if (value.ignoreIndex <= last) {
       context.addIssue({
@@ -58,12 +76,19 @@ export const datasetSchema = z
 
 /** The checked file as the rest of the program uses it. */
 export function toDataset(id: string, value: z.infer<typeof datasetSchema>): Dataset {
-  const { classes, splits, ...rest } = value;
+  const { classes, published, splits, ...rest } = value;
+  const [height, width] = published?.size ?? [];
   return {
     ...rest,
     id,
     classes: classes.map(({ name }) => name),
     palette: classes.map(({ colour }) => colour),
+    published: published
+      ? {
+          images: published.images,
+          size: height === undefined || width === undefined ? null : { height, width },
+        }
+      : null,
     splits: Object.fromEntries(
       Object.entries(splits).map(([split, sources]) => [
         split,

@@ -1,40 +1,51 @@
 import path from 'node:path';
 import { workerData } from 'node:worker_threads';
 import { writeFileAtomic } from '../../support/files.js';
-import { toTrainingIds } from '../generate/labels.js';
+import type { Dataset } from '../datasets/dataset.js';
+import { imitationOf } from '../generate/imitations.js';
 import { makeNoiseTiles, type NoiseTiles } from '../generate/noise.js';
-import { paintScene } from '../generate/scene.js';
+import { paint } from '../generate/paint.js';
+import type { GenerateTask } from '../generate/plan.js';
 import type { Size } from '../image.js';
+import { encodeJpeg } from '../jpeg.js';
+import { encodePalettePng } from '../palette.js';
 import { encodePng } from '../png/write.js';
 import { serve } from './serve.js';
 
 /** What every generating worker is started with. */
 export interface GenerateWorkerData {
   readonly directory: string;
+  readonly dataset: Dataset;
   readonly size: Size;
   readonly seed: number;
 }
 
-/** One image: its number, and its files relative to the directory. */
-export interface GenerateTask {
-  readonly index: number;
-  readonly image: string;
-  readonly labelIds: string;
-  readonly trainingIds: string;
-}
+/** Hardly to be told from the original, and less than half its size. */
+const JPEG_QUALITY = 92;
 
 let tiles: NoiseTiles | undefined;
 
-serve<GenerateTask, null>(async ({ index, image, labelIds, trainingIds }) => {
-  const { directory, size, seed } = workerData as GenerateWorkerData;
+serve<GenerateTask, null>(async ({ index, image, label, labelIds }) => {
+  const { directory, dataset, size, seed } = workerData as GenerateWorkerData;
   tiles ??= makeNoiseTiles(seed);
-  const { rgb, ids } = paintScene(size, seed, index, tiles);
-  const labels = { colourType: 'grey', filter: 'none', level: 1 } as const;
-  const write = async (file: string, png: Promise<Buffer>) => writeFileAtomic(path.join(directory, file), await png);
+  const imitation = imitationOf(dataset.id);
+  const painting = paint(imitation, dataset, size, seed, index, tiles);
+  const { height, width } = painting.size;
+  const grey = (ids: Uint8Array) => encodePng(ids, { height, width }, { colourType: 'grey', filter: 'none', level: 1 });
+  const rgb = () =>
+    image.endsWith('.png')
+      ? encodePng(painting.rgb, { height, width }, { colourType: 'rgb', filter: 'sub', level: 1 })
+      : encodeJpeg({ height, width, data: new Uint8Array(painting.rgb.buffer) }, JPEG_QUALITY);
+  const labels = () =>
+    imitation.labels === 'grey'
+      ? grey(painting.labels)
+      : encodePalettePng(painting.labels, width, height, dataset.palette);
+  const write = async (file: string, content: Promise<Buffer>) =>
+    writeFileAtomic(path.join(directory, file), await content);
   await Promise.all([
-    write(image, encodePng(rgb, size, { colourType: 'rgb', filter: 'sub', level: 1 })),
-    write(labelIds, encodePng(ids, size, labels)),
-    write(trainingIds, encodePng(toTrainingIds(ids), size, labels)),
+    write(image, rgb()),
+    write(label, labels()),
+    ...(labelIds === null || painting.labelIds === null ? [] : [write(labelIds, grey(painting.labelIds))]),
   ]);
   return { result: null, transfer: [] };
 });

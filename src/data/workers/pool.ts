@@ -55,6 +55,26 @@ export class WorkerPool<Task, Result> {
     });
   }
 
+  /**
+   * Runs tasks, at most `ahead` begun before the first is done, so that an end comes soon after an abort or a failure.
+   * `onResult` gets the results in the order in which they are done.
+   * @throws What a task failed with, or the signal's reason.
+   */
+  async runAll(
+    tasks: Iterable<Task>,
+    ahead: number,
+    { signal, onResult }: { signal?: AbortSignal | undefined; onResult?: (result: Result, task: Task) => void } = {},
+  ): Promise<void> {
+    const queue = tasks[Symbol.iterator]();
+    const work = async (): Promise<void> => {
+      for (let step = queue.next(); !step.done; step = queue.next()) {
+        signal?.throwIfAborted();
+        onResult?.(await this.run(step.value), step.value);
+      }
+    };
+    await Promise.all(Array.from({ length: ahead }, work));
+  }
+
   /** Ends the threads at once and rejects what is not done; resolves when no thread is left. */
   async close(): Promise<void> {
     this.end(new Error('The workers were closed.'));
