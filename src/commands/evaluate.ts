@@ -6,14 +6,19 @@ export default class Evaluate extends RunCommand {
   static override summary = "Evaluate weights on a row's validation images.";
   static override description =
     'Single scale by default; with --ms at six scales, each also flipped. ' +
-    'The weights are a safetensors file that fcn train wrote, or a published .pth file.';
+    "The weights are a file, .safetensors (as fcn train writes them) or .pth, or the row's published ones, which are " +
+    'fetched where they are not in the cache yet.';
   static override examples = [
-    '<%= config.bin %> <%= command.id %> camvid_r18-d8 --weights FILE.safetensors --data-root DIR',
-    '<%= config.bin %> <%= command.id %> fcn_r50-d8_512x1024_40k_cityscapes --weights FILE.pth --ms --predictions DIR',
+    '<%= config.bin %> <%= command.id %> camvid_r18-d8 --weights FILE.safetensors --predictions DIR',
+    '<%= config.bin %> <%= command.id %> fcn_r50-d8_512x1024_40k_cityscapes --weights published --ms',
   ];
   static override args = { row: flags.row };
   static override flags = {
-    weights: Flags.string({ summary: 'Weights to evaluate.', required: true, helpValue: 'FILE' }),
+    weights: Flags.string({
+      summary: "Weights to evaluate: a file, or the row's published ones.",
+      required: true,
+      helpValue: 'FILE|published',
+    }),
     ms: Flags.boolean({ summary: 'Multi-scale + flip instead of single scale.' }),
     predictions: Flags.string({
       summary: "Write predicted labels, in the data set's palette, here.",

@@ -8,6 +8,7 @@ import type { Engine } from '../engines/engine.js';
 import type { Experiment } from '../experiments/experiment.js';
 import { createKernels } from '../kernels/create.js';
 import { loadInferenceNetwork } from '../nn/load.js';
+import type { LoadReport } from '../nn/load-report.js';
 import { InterruptedError, UserError } from '../support/errors.js';
 import { writeFileAtomic } from '../support/files.js';
 import { ConfusionMatrix } from './confusion.js';
@@ -51,12 +52,17 @@ export interface EvaluationResult {
   readonly seconds: number;
 }
 
+/** The figures, and how the weights fitted the network: an auxiliary head that does not is left out. */
+export interface Evaluation extends EvaluationResult {
+  readonly loadReport: Omit<LoadReport, 'loaded'> & { readonly loaded: number };
+}
+
 /**
  * Evaluates weights on a row's validation split.
  * @throws UserError when the data or the weights are missing, broken or not those of the row, or the predictions cannot be
  * written; InterruptedError on abort, between images.
  */
-export async function evaluate(options: EvaluateOptions): Promise<EvaluationResult> {
+export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const { experiment, engine, dataRoot, weights, multiScale } = options;
   const { model, data, evaluation: recipe } = experiment;
   const dataset = await loadDataset(data.dataset);
@@ -73,7 +79,8 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationResu
     const samples = await createEvaluationLoader({ dataset, recipe, dataRoot, ratios, limit: recipe.limit });
     try {
       const predictor = new Predictor({ engine, kernels, network, recipe });
-      return await evaluateSamples(samples, predictor, { ...options, dataset, flip: multiScale });
+      const result = await evaluateSamples(samples, predictor, { ...options, dataset, flip: multiScale });
+      return { ...result, loadReport: { ...network.report, loaded: network.report.loaded.length } };
     } finally {
       await samples.close();
     }

@@ -1,8 +1,34 @@
 import { loadTables } from '../experiments/load.js';
 import type { Execution } from '../runs/execute.js';
+import type { RunRecord } from '../runs/record.js';
+import { printable } from '../weights/malformed.js';
 import { FIGURE_HEADINGS, FIGURES } from './figures.js';
 import { formatFigure, terminalTable } from './layout.js';
 import { reasonApart } from './table.js';
+
+/** Names of one kind that are listed in full. */
+const MOST_NAMES = 3;
+
+/** How weights that were given fitted the network. */
+function loadReportLines({ weights, details }: RunRecord): string[] {
+  const report = details.evaluate?.loadReport ?? details['evaluate-ms']?.loadReport;
+  if (report === undefined || weights?.source !== 'given') return [];
+  const { loaded, missing, unexpected, wrongShape } = report;
+  const line = (what: string, found: readonly string[]) => {
+    const more = found.length > MOST_NAMES ? ` and ${found.length - MOST_NAMES} more` : '';
+    return found.length === 0 ? [] : [`         ${what}: ${found.slice(0, MOST_NAMES).join(', ')}${more}`];
+  };
+  const shapes = wrongShape.map(({ path, expected, found }) => `${path} [${found}] for [${expected}]`);
+  return [
+    `         ${loaded} of ${loaded + missing.length + wrongShape.length} parameters are in it and fit`,
+    ...line('missing', missing),
+    ...line('of another shape', shapes),
+    ...line('of no use', unexpected.map(printable)),
+    ...(missing.length + wrongShape.length > 0
+      ? ['         the auxiliary head, which only training uses, was left out']
+      : []),
+  ];
+}
 
 /** What a run found, beside what is published, and where it lies. */
 export function formatExecution({ record, directory, kept, weights }: Execution): string {
@@ -23,6 +49,7 @@ export function formatExecution({ record, directory, kept, weights }: Execution)
     ...(apart === null ? [] : [`Compares with nothing published: ${apart}.`]),
     `run      ${directory}`,
     ...(weights === null ? [] : [`weights  ${weights}`]),
+    ...loadReportLines(record),
     `record   ${kept}`,
   ].join('\n');
 }

@@ -11,6 +11,7 @@ import { codeVersion } from './code-version.js';
 import { RunDirectory, requireWritable } from './directory.js';
 import { type DisplayMode, showStages } from './display.js';
 import { captureEnvironment } from './environment.js';
+import { givenWeights } from './given-weights.js';
 import { requireDataset, requireTrainable } from './preflight.js';
 import { type Environment, type RunRecord, writeRecord } from './record.js';
 import type { Stage } from './stage-names.js';
@@ -29,7 +30,7 @@ export interface ExecuteOptions {
   readonly runs: string;
   /** Folder of the kept records. */
   readonly results: string;
-  /** Weights to evaluate where no stage trains. */
+  /** Weights to evaluate where no stage trains: a file, or `published` for the row's own. */
   readonly weights?: string | undefined;
   readonly predictions?: string | undefined;
   readonly signal: AbortSignal;
@@ -57,14 +58,15 @@ export async function execute(options: ExecuteOptions): Promise<Execution> {
   const records = path.join(results, 'records');
   const dataset = await requireDataset(experiment, stages, options.dataRoot);
   if (stages.includes('train')) await requireTrainable(experiment);
-  const given = options.weights === undefined ? null : await describeWeights(options.weights, 'given');
   await requireWritable(records);
+  const weights = options.weights === undefined ? undefined : await givenWeights(experiment, options.weights, options);
+  const given = weights === undefined ? null : await describeWeights(weights, 'given');
   const engine = await startEngine({ engine: options.engine });
   const environment = await captureEnvironment(engine);
   const hash = hashExperiment(experiment);
   const directory = await RunDirectory.create(runs, experiment, hash, environment, startedAt);
 
-  const run = new Run(options, engine, directory);
+  const run = new Run(options, engine, directory, weights);
   const record = (exitReason: RunRecord['exitReason'], error: string | null): RunRecord => ({
     ...identity(options, directory.id, hash, environment),
     dataset,
@@ -107,15 +109,14 @@ class Run {
   trained: RunRecord['weights'] = null;
   /** The stage that runs. */
   current: Stage | null = null;
-  weights: string | undefined;
 
   constructor(
     private readonly options: ExecuteOptions,
     private readonly engine: Engine,
     private readonly directory: RunDirectory,
-  ) {
-    this.weights = options.weights;
-  }
+    /** The file to evaluate: given, or trained meanwhile. */
+    public weights: string | undefined,
+  ) {}
 
   async doStages(): Promise<void> {
     const { stages, display } = this.options;

@@ -13,6 +13,9 @@ const rate = z.number().positive();
 const seconds = z.number().min(0);
 const sizeHw = z.tuple([z.int(), z.int()]).readonly();
 
+const names = z.array(z.string()).readonly();
+const shape = z.array(z.int().min(0)).readonly();
+
 const train = z.object({
   iterations: z.int().min(1),
   seconds,
@@ -30,6 +33,15 @@ const evaluation = z.object({
   aAcc: z.number(),
   perClass: z.array(z.object({ name: z.string(), iou: z.number().nullable(), accuracy: z.number().nullable() })),
   confusion: z.array(z.array(z.int())),
+  /** How the weights fitted the network, with shapes as in files; records of earlier versions lack it. */
+  loadReport: z
+    .object({
+      loaded: z.int().min(0),
+      missing: names,
+      unexpected: names,
+      wrongShape: z.array(z.object({ path: z.string(), expected: shape, found: shape })).readonly(),
+    })
+    .optional(),
 });
 
 const benchmark = z.object({

@@ -26,3 +26,10 @@ export function formatCount(count: number): string {
 export function formatPercent(fraction: number): string {
   return (fraction * 100).toFixed(2);
 }
+
+/** How far a download is, for people: "12.4 MB of 188.9 MB (6 %)". */
+export function formatDownload({ bytes, total }: { readonly bytes: number; readonly total: number | null }): string {
+  return total === null
+    ? formatBytes(bytes)
+    : `${formatBytes(bytes)} of ${formatBytes(total)} (${Math.floor((bytes / total) * 100)} %)`;
+}

@@ -12,3 +12,17 @@ export const bytesPerElement = {
   bool: 1,
 } as const;
 export type StoredDtype = keyof typeof bytesPerElement;
+
+/** PyTorch's name for a storage of an element type: a class in its module `torch`. */
+export const storageNames: Readonly<Record<StoredDtype, string>> = {
+  float64: 'DoubleStorage',
+  float32: 'FloatStorage',
+  float16: 'HalfStorage',
+  bfloat16: 'BFloat16Storage',
+  int64: 'LongStorage',
+  int32: 'IntStorage',
+  int16: 'ShortStorage',
+  int8: 'CharStorage',
+  uint8: 'ByteStorage',
+  bool: 'BoolStorage',
+};

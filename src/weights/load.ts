@@ -1,6 +1,6 @@
 import { UserError } from '../support/errors.js';
 import { MalformedFileError, quote } from './malformed.js';
-import { type JsonObject, jsonOf } from './metadata.js';
+import { type JsonObject, jsonOf, metadataOf } from './metadata.js';
 import { isPickledTensor, type PytorchContent, pytorchFormat, readPytorch } from './pytorch.js';
 import { looksLikeSafetensors, readSafetensors } from './safetensors.js';
 import { type ByteSource, FileSource } from './source.js';
@@ -10,8 +10,10 @@ import type { StoredTensor } from './tensor.js';
 export interface Checkpoint {
   readonly file: string;
   readonly format: 'safetensors' | PytorchContent['format'];
-  /** safetensors: the texts of `__metadata__`. PyTorch: everything beside `state_dict` and `optimizer`, as JSON. */
+  /** safetensors: `__metadata__`. PyTorch: everything beside `state_dict` and `optimizer`, as JSON. */
   readonly metadata: JsonObject;
+  /** Whether the state of an optimizer lies beside the weights. It is never read. */
+  readonly optimizer: boolean;
   /** Nothing is read until a tensor's values are asked for; the file must still be there then. Convolutions are OIHW. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
 }
@@ -57,7 +59,7 @@ function open(source: ByteSource): Checkpoint {
   if (format) return fromPytorch(source.file, readPytorch(source, format));
   if (looksLikeSafetensors(source)) {
     const { metadata, tensors } = readSafetensors(source);
-    return { file: source.file, format: 'safetensors', metadata, tensors };
+    return { file: source.file, format: 'safetensors', metadata: metadataOf(metadata), optimizer: false, tensors };
   }
   throw new MalformedFileError('it is neither a PyTorch checkpoint (.pth) nor a safetensors file');
 }
@@ -77,14 +79,24 @@ function fromPytorch(file: string, content: PytorchContent): Checkpoint {
   }
   if (tensors.size === 0) throw new MalformedFileError('its state_dict is empty');
   const beside = state === value ? [] : [...value].filter(([key]) => key !== 'state_dict' && key !== 'optimizer');
-  return { file, format: content.format, metadata: jsonOf(new Map(beside)) as JsonObject, tensors };
+  return {
+    file,
+    format: content.format,
+    metadata: jsonOf(new Map(beside)) as JsonObject,
+    optimizer: value.has('optimizer'),
+    tensors,
+  };
 }
 
 function assertTensorsFit(source: ByteSource, tensors: ReadonlyMap<string, StoredTensor>): void {
   let total = 0;
   for (const tensor of tensors.values()) total += tensor.costInBytes;
   if (!(total <= MOST_SHARING * source.size + SHARING_ALLOWANCE)) {
-    throw new MalformedFileError(`its tensors would take ${total} bytes, far more than the file's ${source.size}`);
+    const largest = [...tensors.values()].reduce((a, b) => (b.costInBytes > a.costInBytes ? b : a));
+    throw new MalformedFileError(
+      `its tensors would take ${total} bytes, far more than the file's ${source.size}, ` +
+        `the largest of them ${quote(largest.name)} of shape [${largest.shape}]`,
+    );
   }
 }
 

@@ -10,7 +10,15 @@ const LONGEST_QUOTE = 120;
 
 /** Text out of an untrusted file, made safe to print: quoted, escaped, shortened. */
 export function quote(text: string): string {
-  const shortened = text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}…` : text;
-  // JSON leaves C1 control characters and direction marks as they are; a terminal would obey them.
-  return JSON.stringify(shortened).replace(/[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, '\ufffd');
+  return escaped(text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}…` : text);
+}
+
+/** The same, whole and without quotes: for a name in a table. */
+export function printable(text: string): string {
+  return escaped(text).slice(1, -1);
+}
+
+/** JSON leaves C1 control characters and direction marks as they are; a terminal would obey them. */
+function escaped(text: string): string {
+  return JSON.stringify(text).replace(/[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, '\ufffd');
 }

@@ -14,7 +14,7 @@ const MOST_CHARACTERS = 4 * 2 ** 20;
 const DEEPEST = 64;
 
 /**
- * Metadata out of a pickle, as JSON: keys and large integers become text, tensors, bytes and PyTorch's own objects are
+ * Metadata out of an untrusted file, as JSON: keys, large integers and numbers that are not finite become text, tensors, bytes and PyTorch's own objects are
  * described in a few words.
  * @throws MalformedFileError when it is nested in itself, or too deep or too big for metadata.
  */
@@ -33,15 +33,49 @@ export function jsonOf(value: unknown): JsonValue {
       );
     }
     if (typeof part === 'string') return charge(part);
-    if (part === null || typeof part === 'boolean' || typeof part === 'number') return part;
-    if (typeof part === 'bigint') return part.toString();
+    if (part === null || typeof part === 'boolean' || Number.isFinite(part)) return part as JsonValue;
+    if (typeof part === 'bigint' || typeof part === 'number') return String(part);
     if (part instanceof Map) {
       return Object.fromEntries([...part].map(([key, item]) => [charge(keyText(key)), convert(item, depth + 1)]));
     }
     if (Array.isArray(part) || part instanceof Set) return Array.from(part, (item) => convert(item, depth + 1));
+    if (isRecord(part)) {
+      return Object.fromEntries(Object.entries(part).map(([key, item]) => [charge(key), convert(item, depth + 1)]));
+    }
     return describe(part);
   };
   return convert(value, 0);
+}
+
+/** An object as JSON.parse makes it, not an instance of a class. */
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+}
+
+/** safetensors keeps texts only: under this key is, as JSON, what is no text. */
+const JSON_KEY = 'fcn.json';
+
+/** Metadata as the texts that safetensors can keep. */
+export function textsOf(metadata: JsonObject): Record<string, string> {
+  const entries = Object.entries(metadata);
+  const texts = entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string');
+  const others = entries.filter(([, value]) => typeof value !== 'string');
+  return Object.fromEntries(
+    others.length === 0 ? texts : [...texts, [JSON_KEY, JSON.stringify(Object.fromEntries(others))]],
+  );
+}
+
+/** The metadata that `textsOf` made texts of. @throws MalformedFileError where it is too deep or too big. */
+export function metadataOf(texts: Readonly<Record<string, string>>): JsonObject {
+  const { [JSON_KEY]: json, ...rest } = texts;
+  if (json === undefined) return texts;
+  let others: unknown;
+  try {
+    others = JSON.parse(json);
+  } catch {
+    return texts;
+  }
+  return isRecord(others) ? { ...rest, ...(jsonOf(others) as JsonObject) } : texts;
 }
 
 function keyText(key: unknown): string {

@@ -32,11 +32,17 @@ const HIGHEST_PROTOCOL = 5;
  *
  * Dictionaries become Maps, lists and tuples arrays, sets Sets, integers beyond ±2^53 bigints. The result may hold itself
  * and may be nested without limit: who walks it must bound the walk.
+ * @param fileOffset Where `bytes` begin in the file, for messages.
  * @returns the value and the offset of the byte after the pickle.
- * @throws MalformedFileError
+ * @throws MalformedFileError that says at which byte of the file.
  */
-export function readPickle(bytes: Uint8Array, start: number, host: PickleHost): { value: unknown; end: number } {
-  return new PickleReader(bytes, start, host).run();
+export function readPickle(
+  bytes: Uint8Array,
+  start: number,
+  host: PickleHost,
+  fileOffset = 0,
+): { value: unknown; end: number } {
+  return new PickleReader(bytes, start, host, fileOffset).run();
 }
 
 const STOP = 0x2e;
@@ -91,11 +97,11 @@ class PickleReader {
     [0x91, (r) => r.push(new Set(r.popToMark()))], // FROZENSET
     [0x90, (r) => r.addItems(r.popToMark())], // ADDITEMS
 
-    [0x63, (r) => r.push(r.host.global(r.line(), r.line()))], // GLOBAL
+    [0x63, (r) => r.global(r.line(), r.line())], // GLOBAL
     [0x93, (r) => r.stackGlobal()], // STACK_GLOBAL
     [0x52, (r) => r.reduce()], // REDUCE
     [0x62, (r) => r.build()], // BUILD
-    [0x51, (r) => r.push(r.host.persistent(r.pop()))], // BINPERSID
+    [0x51, (r) => r.persistent(r.pop())], // BINPERSID
   ]);
 
   private readonly view: DataView;
@@ -106,11 +112,14 @@ class PickleReader {
   private readonly marks: number[] = [];
   private readonly memo = new Map<number, unknown>();
   private operations = 0;
+  /** Where the operation that is done began. */
+  private operation = 0;
 
   constructor(
     private readonly bytes: Uint8Array,
     private position: number,
     private readonly host: PickleHost,
+    private readonly fileOffset: number,
   ) {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.end = Math.min(bytes.length, position + MOST_BYTES);
@@ -119,6 +128,7 @@ class PickleReader {
   run(): { value: unknown; end: number } {
     for (;;) {
       this.charge(1);
+      this.operation = this.position;
       const opcode = this.unsigned(1);
       if (opcode === STOP) return { value: this.pop(), end: this.position };
       this.execute(opcode);
@@ -143,7 +153,27 @@ class PickleReader {
   private stackGlobal(): void {
     const [module, name] = this.popMany(2);
     if (typeof module !== 'string' || typeof name !== 'string') throw this.malformed('a global without a name');
-    this.push(this.host.global(module, name));
+    this.global(module, name);
+  }
+
+  private global(module: string, name: string): void {
+    this.push(this.located(() => this.host.global(module, name)));
+  }
+
+  private persistent(id: unknown): void {
+    this.push(this.located(() => this.host.persistent(id)));
+  }
+
+  /** What the host refuses, with the place of it. */
+  private located<T>(ask: () => T): T {
+    try {
+      return ask();
+    } catch (error) {
+      if (!(error instanceof MalformedFileError)) throw error;
+      throw new MalformedFileError(`${error.message} (byte ${this.fileOffset + this.operation} of the file)`, {
+        cause: error,
+      });
+    }
   }
 
   private reduce(): void {
@@ -151,8 +181,9 @@ class PickleReader {
     if (!(target instanceof PickleGlobal) || !Array.isArray(args)) throw this.malformed('a call of no function');
     // One long list in the memo may be an argument of every call.
     for (const arg of args) this.charge(Array.isArray(arg) ? arg.length + 1 : 1);
-    if (!target.call) throw this.malformed(`a call of ${target.name}, which may only be named`);
-    this.push(target.call(args));
+    const { call } = target;
+    if (!call) throw this.malformed(`a call of ${target.name}, which may only be named`);
+    this.push(this.located(() => call(args)));
   }
 
   /** Attributes of a dictionary (`_metadata` of a state_dict) are dropped; nothing else has any. */
@@ -276,14 +307,14 @@ class PickleReader {
   }
 
   private malformed(what: string): MalformedFileError {
-    return new MalformedFileError(`its pickle holds ${what} (byte ${this.position})`);
+    return new MalformedFileError(`its pickle holds ${what} (byte ${this.fileOffset + this.operation} of the file)`);
   }
 }
 
 /** The refusal of a global that is not on a reader's list. */
 export function refusedGlobal(module: string, name: string): MalformedFileError {
   return new MalformedFileError(
-    `its pickle names ${quote(`${module}.${name}`)}, which is not among the constructors of tensors and plain data. ` +
-      'Nothing of it was run',
+    `its pickle names ${quote(`${module}.${name}`)}, which is not among the constructors of tensors and plain data, ` +
+      'and nothing of it was run',
   );
 }

@@ -1,4 +1,4 @@
-import { bytesPerElement, type StoredDtype } from './dtype.js';
+import { bytesPerElement, type StoredDtype, storageNames } from './dtype.js';
 import { MalformedFileError, quote } from './malformed.js';
 import { PickleGlobal, type PickleHost, refusedGlobal } from './pickle.js';
 import { elementCount, isCount, type View } from './tensor.js';
@@ -22,19 +22,6 @@ export class PickledTensor {
 export class PickledText {
   constructor(readonly text: string) {}
 }
-
-const storageTypes: Readonly<Record<string, StoredDtype>> = {
-  DoubleStorage: 'float64',
-  FloatStorage: 'float32',
-  HalfStorage: 'float16',
-  BFloat16Storage: 'bfloat16',
-  LongStorage: 'int64',
-  IntStorage: 'int32',
-  ShortStorage: 'int16',
-  CharStorage: 'int8',
-  ByteStorage: 'uint8',
-  BoolStorage: 'bool',
-};
 
 class StorageType extends PickleGlobal {
   constructor(
@@ -97,7 +84,7 @@ const allowed: ReadonlyMap<string, PickleGlobal> = new Map(
     new PickleGlobal('builtins.set', asSet),
     new PickleGlobal('builtins.frozenset', asSet),
     ...Object.keys(bytesPerElement).map((dtype) => new PickleGlobal(`torch.${dtype}`)),
-    ...Object.entries(storageTypes).map(([name, dtype]) => new StorageType(`torch.${name}`, dtype)),
+    ...Object.entries(storageNames).map(([dtype, name]) => new StorageType(`torch.${name}`, dtype as StoredDtype)),
   ].map((known) => [known.name, known]),
 );
 

@@ -64,7 +64,7 @@ function readZip(source: ByteSource, host: PytorchHost): { value: unknown; offse
   if (order && textOf(source, order) !== 'little') throw new MalformedFileError('its values are not little-endian');
 
   const pickle = entry('data.pkl')!;
-  const { value } = readPickle(source.read(pickle.offset, pickle.size), 0, host);
+  const { value } = readPickle(source.read(pickle.offset, pickle.size), 0, host, pickle.offset);
   const offsets = new Map<string, number>();
   for (const storage of host.storages.values()) {
     const data = entry(`data/${storage.key}`);

@@ -3,6 +3,7 @@ import { bytesPerElement, type StoredDtype } from './dtype.js';
 import { MalformedFileError, quote } from './malformed.js';
 import type { ByteSource } from './source.js';
 import { contiguousStrides, elementCount, isCount, type StoredTensor, tensorOf } from './tensor.js';
+import { byteLength, valuesOf, type WritableTensor } from './writable.js';
 
 /**
  * safetensors (https://github.com/huggingface/safetensors): an uint64 length, a JSON header of that length (name → dtype,
@@ -109,15 +110,6 @@ function metadataOf(value: unknown): Record<string, string> {
   return value as Record<string, string>;
 }
 
-/** A tensor to write; a `StoredTensor` is one. */
-export interface WritableTensor {
-  readonly name: string;
-  readonly dtype: StoredDtype;
-  readonly shape: readonly number[];
-  /** The values, row-major, little-endian; asked for when their turn comes, so that one tensor is in memory at a time. */
-  bytes(): Uint8Array | Promise<Uint8Array>;
-}
-
 /**
  * Writes a safetensors file atomically. The header keeps the given order; the values are put in the order of falling
  * element size, so that each begins at a multiple of its own.
@@ -128,7 +120,6 @@ export async function writeSafetensors(
   tensors: readonly WritableTensor[],
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  const byteLength = (tensor: WritableTensor) => elementCount(tensor.shape) * bytesPerElement[tensor.dtype];
   const placed = [...tensors].sort((a, b) => bytesPerElement[b.dtype] - bytesPerElement[a.dtype]);
   const offsets = new Map<string, readonly [number, number]>();
   let position = 0;
@@ -144,13 +135,7 @@ export async function writeSafetensors(
 
   async function* content(): AsyncGenerator<Uint8Array> {
     yield headerBytes(JSON.stringify(header));
-    for (const tensor of placed) {
-      const bytes = await tensor.bytes();
-      if (bytes.length !== byteLength(tensor)) {
-        throw new Error(`${tensor.name} has ${bytes.length} bytes, its shape asks for ${byteLength(tensor)}.`);
-      }
-      yield bytes;
-    }
+    for (const tensor of placed) yield await valuesOf(tensor);
   }
   await writeFileAtomic(file, content());
 }

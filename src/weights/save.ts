@@ -1,6 +1,7 @@
 import type { StoredDtype } from './dtype.js';
 import { hwioToOihw, oihwShape } from './layout.js';
-import { type WritableTensor, writeSafetensors } from './safetensors.js';
+import { writeSafetensors } from './safetensors.js';
+import type { WritableTensor } from './writable.js';
 
 /** Values of one parameter, running statistic or optimizer buffer. */
 export interface NamedWeights {

@@ -1,6 +1,6 @@
 import { float32FromBytes } from './convert.js';
 import { bytesPerElement, type StoredDtype } from './dtype.js';
-import { MalformedFileError } from './malformed.js';
+import { MalformedFileError, quote } from './malformed.js';
 import type { ByteSource } from './source.js';
 
 /** A tensor in a file. Its values are read when they are asked for, and only they are. */
@@ -38,14 +38,14 @@ const MOST_DIMENSIONS = 64;
 
 /** @throws MalformedFileError when the shape is not a list of lengths whose product is an exact integer. */
 export function elementCount(shape: readonly unknown[]): number {
-  if (shape.length > MOST_DIMENSIONS) throw new MalformedFileError(`a tensor of ${shape.length} dimensions`);
+  if (shape.length > MOST_DIMENSIONS) throw new MalformedFileError(`it has a tensor of ${shape.length} dimensions`);
   let count = 1;
   for (const length of shape) {
-    if (!isCount(length)) throw new MalformedFileError('a shape that is not made of whole numbers ≥ 0');
+    if (!isCount(length)) throw new MalformedFileError('it has a shape that is not made of whole numbers ≥ 0');
     count *= length;
   }
   if (!Number.isSafeInteger(count))
-    throw new MalformedFileError(`a tensor of about ${count.toExponential(1)} elements`);
+    throw new MalformedFileError(`it has a tensor of about ${count.toExponential(1)} elements`);
   return count;
 }
 
@@ -69,26 +69,27 @@ export function contiguousStrides(shape: readonly number[]): number[] {
  * The number of elements from a view's first to its last one, both included; 0 if it has none.
  * @throws MalformedFileError when the view reaches beyond `storageElements` elements.
  */
-function extentOf(view: View, storageElements: number): number {
-  if (!isCount(view.offset)) throw new MalformedFileError('an offset that is not a whole number ≥ 0');
+function extentOf(name: string, view: View, storageElements: number): number {
+  if (!isCount(view.offset))
+    throw new MalformedFileError(`tensor ${quote(name)} has an offset that is not a whole number ≥ 0`);
   if (view.strides.length !== view.shape.length || !view.strides.every(isCount)) {
-    throw new MalformedFileError('strides that do not fit the shape');
+    throw new MalformedFileError(`tensor ${quote(name)} has strides that do not fit its shape`);
   }
   if (elementCount(view.shape) === 0) return 0;
   const extent = view.shape.reduce((sum, length, axis) => sum + (length - 1) * view.strides[axis]!, 1);
   if (!(view.offset + extent <= storageElements)) {
     throw new MalformedFileError(
-      `a tensor of shape [${view.shape}], strides [${view.strides}], offset ${view.offset} ` +
+      `tensor ${quote(name)} of shape [${view.shape}], strides [${view.strides}], offset ${view.offset} ` +
         `reaches beyond its storage of ${storageElements} elements`,
     );
   }
   return extent;
 }
 
-/** A view of a storage as a tensor. @throws MalformedFileError when the view reaches beyond the storage. */
+/** A view of a storage as a tensor. @throws MalformedFileError naming it when the view reaches beyond the storage. */
 export function tensorOf(name: string, storage: Storage, view: View): StoredTensor {
   const elements = elementCount(view.shape);
-  const extent = extentOf(view, storage.elements);
+  const extent = extentOf(name, view, storage.elements);
   const size = bytesPerElement[storage.dtype];
   const rowMajor = contiguousStrides(view.shape);
   const contiguous = view.shape.every((length, axis) => length === 1 || view.strides[axis] === rowMajor[axis]);

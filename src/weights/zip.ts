@@ -8,17 +8,17 @@ export interface ZipEntry {
   readonly size: number;
 }
 
-const END_SIGNATURE = 0x06054b50;
-const END_SIZE = 22;
+export const END_SIGNATURE = 0x06054b50;
+export const END_SIZE = 22;
 const LONGEST_COMMENT = 0xffff;
 const LOCATOR64_SIGNATURE = 0x07064b50;
 const LOCATOR64_SIZE = 20;
 const END64_SIGNATURE = 0x06064b50;
 const END64_SIZE = 56;
-const CENTRAL_SIGNATURE = 0x02014b50;
-const CENTRAL_SIZE = 46;
-const LOCAL_SIGNATURE = 0x04034b50;
-const LOCAL_SIZE = 30;
+export const CENTRAL_SIGNATURE = 0x02014b50;
+export const CENTRAL_SIZE = 46;
+export const LOCAL_SIGNATURE = 0x04034b50;
+export const LOCAL_SIZE = 30;
 const EXTRA_ZIP64 = 0x0001;
 const FLAG_ENCRYPTED = 0x0001;
 const METHOD_STORED = 0;

@@ -50,7 +50,12 @@ test('globals, calls and persistent ids go to the host alone', (t) => {
   t.deepEqual(read('K\x07Q.'), { id: 7 });
   t.is(read('cplain\nnamed\n.'), named);
   t.throws(() => read('cplain\nnamed\n)R.'), { instanceOf: MalformedFileError, message: /may only be named/ });
-  t.throws(() => read('cos\nsystem\n.'), { instanceOf: MalformedFileError, message: 'unknown os.system' });
+});
+
+test('what the host refuses is refused with its place in the file', (t) => {
+  const message = 'unknown os.system (byte 103 of the file)';
+  const bytes = pickle('\x80\x02N', 'cos\nsystem\n.');
+  t.throws(() => readPickle(bytes, 0, host, 100), { instanceOf: MalformedFileError, message });
 });
 
 test('attributes of a dictionary are dropped, of anything else refused', (t) => {

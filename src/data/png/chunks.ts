@@ -1,3 +1,5 @@
+import { crc32 } from '../../support/crc32.js';
+
 /** PNG's container: a signature, then chunks of length, type, data and CRC (PNG specification, third edition, chapter 5). */
 
 export const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
@@ -29,19 +31,6 @@ export function* readChunks(bytes: Buffer): Generator<Chunk> {
     if (type === 'IEND') return;
     at += 12 + length;
   }
-}
-
-/** CRC-32 of every byte, as PNG's annex D computes it. */
-const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let crc = byte;
-  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
-  return crc;
-});
-
-function crc32(bytes: Buffer): number {
-  let crc = 0xffffffff;
-  for (const byte of bytes) crc = (crc >>> 8) ^ CRC_TABLE[(crc ^ byte) & 0xff]!;
-  return (crc ^ 0xffffffff) >>> 0;
 }
 
 /** One chunk, ready to be written. */

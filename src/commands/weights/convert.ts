@@ -1,0 +1,32 @@
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
+import { BaseCommand } from '../base.js';
+
+export default class WeightsConvert extends BaseCommand {
+  static override summary = 'Convert weights between .pth and safetensors, with the same names and values.';
+  static override description =
+    "The output's extension says what it becomes: .pth, as torch.load(weights_only=True) reads it, or .safetensors. " +
+    'Names, order, element types, shapes (convolutions are OIHW in both) and values stay; "module." before every name goes, ' +
+    "and so does an optimizer's state.";
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> PUBLISHED.pth WEIGHTS.safetensors',
+    '<%= config.bin %> <%= command.id %> runs/ROW/RUN/checkpoints/iteration-40000.safetensors WEIGHTS.pth',
+  ];
+  static override args = {
+    input: Args.string({ description: 'File to read, .pth or safetensors.', required: true }),
+    output: Args.string({ description: 'File to write: NAME.pth or NAME.safetensors.', required: true }),
+  };
+  static override flags = {
+    bare: Flags.boolean({ summary: 'Write the state_dict alone into a .pth file, without metadata around it.' }),
+    force: Flags.boolean({ summary: 'Replace the output where it is there already.' }),
+  };
+
+  async run(): Promise<object> {
+    const { args, flags } = await this.parse(WeightsConvert);
+    const { convertCheckpoint } = await import('../../weights/convert-checkpoint.js');
+    const { formatConversion } = await import('../../report/weights.js');
+    const conversion = await convertCheckpoint({ ...args, ...flags });
+    this.print(formatConversion(conversion));
+    return conversion;
+  }
+}

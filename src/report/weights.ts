@@ -1,0 +1,134 @@
+import { UserError } from '../support/errors.js';
+import { formatBytes, formatCount } from '../support/format.js';
+import type { Conversion } from '../weights/convert-checkpoint.js';
+import type { StoredDtype } from '../weights/dtype.js';
+import { type Checkpoint, readCheckpoint } from '../weights/load.js';
+import { printable } from '../weights/malformed.js';
+import type { JsonObject, JsonValue } from '../weights/metadata.js';
+import { byteLength } from '../weights/writable.js';
+import { terminalTable } from './layout.js';
+
+export interface DescribedTensor {
+  readonly name: string;
+  /** As in the file: convolution weights are OIHW. */
+  readonly shape: readonly number[];
+  readonly dtype: StoredDtype;
+  readonly elements: number;
+  readonly bytes: number;
+}
+
+/** What a file of weights holds. */
+export interface WeightsDescription {
+  readonly file: string;
+  readonly format: Checkpoint['format'];
+  readonly metadata: JsonObject;
+  /** Whether the state of an optimizer lies beside the weights. */
+  readonly optimizer: boolean;
+  /** Those that were asked for, in the file's order. */
+  readonly tensors: readonly DescribedTensor[];
+  /** Of those. */
+  readonly totals: { readonly tensors: number; readonly elements: number; readonly bytes: number };
+  /** Tensors in the file. */
+  readonly tensorsInFile: number;
+}
+
+/**
+ * @param keys Only tensors whose names match: `*` stands for any text, `?` for one character.
+ * @throws UserError where the file cannot be read or no name matches.
+ */
+export async function describeWeights(file: string, keys = '*'): Promise<WeightsDescription> {
+  const { format, metadata, optimizer, tensors } = await readCheckpoint(file);
+  const pattern = patternOf(keys);
+  const chosen = [...tensors.values()].filter(({ name }) => pattern.test(name));
+  if (chosen.length === 0) {
+    throw new UserError(
+      `${file}: no tensor's name matches ${keys}.`,
+      `Its names are like ${printable([...tensors.keys()][0]!)}; fcn weights show without --keys lists them all.`,
+    );
+  }
+  const described = chosen.map((tensor) => {
+    const { name, shape, dtype, elements } = tensor;
+    return { name, shape, dtype, elements, bytes: byteLength(tensor) };
+  });
+  const sum = (pick: (tensor: DescribedTensor) => number) => described.reduce((total, each) => total + pick(each), 0);
+  return {
+    file,
+    format,
+    metadata,
+    optimizer,
+    tensors: described,
+    totals: {
+      tensors: described.length,
+      elements: sum(({ elements }) => elements),
+      bytes: sum(({ bytes }) => bytes),
+    },
+    tensorsInFile: tensors.size,
+  };
+}
+
+function patternOf(keys: string): RegExp {
+  const source = keys
+    .replaceAll(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
+  return new RegExp(`^${source}$`, 's');
+}
+
+const FORMAT_NAMES: Readonly<Record<Checkpoint['format'], string>> = {
+  'pytorch-zip': 'PyTorch (zip archive)',
+  'pytorch-legacy': 'PyTorch (before 1.6)',
+  safetensors: 'safetensors',
+};
+
+/** Characters of one value of the metadata. */
+const LONGEST_VALUE = 160;
+
+export function formatWeights(description: WeightsDescription): string {
+  const { file, format, metadata, optimizer, tensors, totals, tensorsInFile } = description;
+  const { tensors: count, elements, bytes } = totals;
+  const all = count === tensorsInFile ? '' : ` of ${tensorsInFile}`;
+  const dtypes = [...new Set(tensors.map(({ dtype }) => dtype))].join(', ');
+  return [
+    terminalTable({
+      head: ['Name', 'Shape', 'Type', 'Bytes'],
+      body: tensors.map(({ name, shape, dtype, bytes }) => [
+        printable(name),
+        shape.length === 0 ? 'scalar' : shape.join('×'),
+        dtype,
+        String(bytes),
+      ]),
+    }),
+    '',
+    `file       ${file}`,
+    `format     ${FORMAT_NAMES[format]}`,
+    `tensors    ${count}${all}, ${formatCount(elements)} elements, ${bytes} bytes (${formatBytes(bytes)})`,
+    `types      ${dtypes}`,
+    `optimizer  ${optimizer ? 'its state is there too; it is not read' : 'none'}`,
+    ...metadataLines(metadata),
+  ].join('\n');
+}
+
+function metadataLines(metadata: JsonObject): string[] {
+  const lines = Object.entries(metadata).flatMap(([key, value]): (readonly [string, JsonValue])[] =>
+    // A published file keeps all of it in one dictionary.
+    isObject(value) ? Object.entries(value).map(([inner, item]) => [`${key}.${inner}`, item]) : [[key, value]],
+  );
+  if (lines.length === 0) return ['metadata   none'];
+  return [
+    'metadata',
+    ...lines.map(([key, value]) => {
+      const text = typeof value === 'string' ? value : JSON.stringify(value);
+      const shortened = text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE)}…` : text;
+      return `  ${printable(key)}: ${printable(shortened).replaceAll('\\"', '"')}`;
+    }),
+  ];
+}
+
+function isObject(value: JsonValue): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+export function formatConversion({ input, output, tensors, bytes, optimizerLeftOut }: Conversion): string {
+  const left = optimizerLeftOut ? " The optimizer's state was left out." : '';
+  return `${output}: ${tensors} tensors, ${formatBytes(bytes)}, as in ${input}.${left}`;
+}

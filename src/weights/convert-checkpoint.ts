@@ -1,0 +1,80 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { UserError } from '../support/errors.js';
+import { type Checkpoint, readCheckpoint } from './load.js';
+import { textsOf } from './metadata.js';
+import { writePytorch } from './pytorch-write.js';
+import { writeSafetensors } from './safetensors.js';
+import { byteLength } from './writable.js';
+
+export interface ConvertOptions {
+  readonly input: string;
+  /** `.pth` (or `.pt`) or `.safetensors`. */
+  readonly output: string;
+  /** Only to `.pth`: the state_dict alone, as for a backbone, instead of beside metadata. */
+  readonly bare?: boolean;
+  /** Replaces a file that is there. */
+  readonly force?: boolean;
+}
+
+export interface Conversion {
+  readonly input: string;
+  readonly inputFormat: Checkpoint['format'];
+  readonly output: string;
+  readonly outputFormat: 'pytorch-zip' | 'safetensors';
+  readonly tensors: number;
+  /** Of all values. */
+  readonly bytes: number;
+  /** Whether the input held the state of an optimizer, which the output does not. */
+  readonly optimizerLeftOut: boolean;
+}
+
+/** What safetensors' metadata says under `format`: the framework whose names and layout the tensors have. */
+const FRAMEWORK = 'pt';
+
+const FORMATS: Readonly<Record<string, Conversion['outputFormat']>> = {
+  '.pth': 'pytorch-zip',
+  '.pt': 'pytorch-zip',
+  '.safetensors': 'safetensors',
+};
+
+/**
+ * Writes the weights of a file in the format that the other file's name asks for: the same names (without `module.`),
+ * order, element types, shapes and values, with the metadata. One tensor at a time is in memory.
+ * @throws UserError where the input cannot be read, the output's extension is unknown, or it is there already.
+ */
+export async function convertCheckpoint({ input, output, bare, force }: ConvertOptions): Promise<Conversion> {
+  const outputFormat = FORMATS[path.extname(output).toLowerCase()];
+  if (outputFormat === undefined) {
+    throw new UserError(
+      `${output} has no extension that names a format.`,
+      'Give the output a name that ends in .pth or .safetensors.',
+    );
+  }
+  if (bare && outputFormat === 'safetensors') {
+    throw new UserError(
+      `--bare is for .pth files, the output is ${output}.`,
+      'Leave it out: safetensors has no other form.',
+    );
+  }
+  if (!force && existsSync(output)) {
+    throw new UserError(`${output} is there already.`, 'Choose another name, or give --force to replace it.');
+  }
+  const { format, metadata, tensors, optimizer } = await readCheckpoint(input);
+  const values = [...tensors.values()];
+  if (outputFormat === 'safetensors') {
+    await writeSafetensors(output, values, { format: FRAMEWORK, ...textsOf(metadata) });
+  } else {
+    const { format: _framework, ...beside } = metadata;
+    await writePytorch(output, values, bare ? null : beside);
+  }
+  return {
+    input,
+    inputFormat: format,
+    output,
+    outputFormat,
+    tensors: values.length,
+    bytes: values.reduce((sum, tensor) => sum + byteLength(tensor), 0),
+    optimizerLeftOut: optimizer,
+  };
+}

@@ -1,0 +1,120 @@
+import { type StoredDtype, storageNames } from './dtype.js';
+import type { JsonValue } from './metadata.js';
+import { contiguousStrides, elementCount } from './tensor.js';
+
+/** A tensor as it stands in a pickle: contiguous, on a storage of its own. */
+export interface TensorDescription {
+  readonly dtype: StoredDtype;
+  readonly shape: readonly number[];
+  /** Key of the storage. */
+  readonly key: string;
+}
+
+const INT32 = 2 ** 31;
+
+/**
+ * Writes a pickle of protocol 2 as `torch.save` would, of nothing but dictionaries, lists, plain values and tensors, which
+ * `torch.load(weights_only=True)` accepts.
+ */
+export class PickleWriter {
+  private readonly parts: Uint8Array[] = [Uint8Array.of(0x80, 2)]; // PROTO
+
+  /** A dictionary of anything: `items` write one value each. */
+  dictionary(items: Iterable<readonly [key: string, value: () => void]>): void {
+    this.code('}'); // EMPTY_DICT
+    this.setItems(items);
+  }
+
+  /** `collections.OrderedDict`, which a state_dict is. */
+  orderedDictionary(items: Iterable<readonly [key: string, value: () => void]>): void {
+    this.emptyOrderedDictionary();
+    this.setItems(items);
+  }
+
+  /** What JSON can hold: objects become dictionaries, arrays lists. */
+  value(value: JsonValue): void {
+    if (value === null)
+      this.code('N'); // NONE
+    else if (typeof value === 'boolean')
+      this.code(value ? '\x88' : '\x89'); // NEWTRUE, NEWFALSE
+    else if (typeof value === 'string') this.text(value);
+    else if (typeof value === 'number') this.number(value);
+    else if (Array.isArray(value)) {
+      this.code(']('); // EMPTY_LIST MARK
+      for (const item of value as readonly JsonValue[]) this.value(item);
+      this.code('e'); // APPENDS
+    } else {
+      this.dictionary(Object.entries(value).map(([key, item]) => [key, () => this.value(item)] as const));
+    }
+  }
+
+  /** `_rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks)`. */
+  tensor({ dtype, shape, key }: TensorDescription): void {
+    this.code('ctorch._utils\n_rebuild_tensor_v2\n(('); // GLOBAL MARK MARK
+    this.text('storage');
+    this.code(`ctorch\n${storageNames[dtype]}\n`);
+    this.text(key);
+    this.text('cpu');
+    this.number(elementCount(shape));
+    this.code('tQ'); // TUPLE BINPERSID
+    this.number(0);
+    this.tuple(shape);
+    this.tuple(contiguousStrides(shape));
+    this.code('\x89'); // NEWFALSE
+    this.emptyOrderedDictionary();
+    this.code('tR'); // TUPLE REDUCE
+  }
+
+  /** Ends the pickle. */
+  finish(): Uint8Array {
+    return Buffer.concat([...this.parts, Buffer.from('.')]); // STOP
+  }
+
+  private emptyOrderedDictionary(): void {
+    this.code('ccollections\nOrderedDict\n)R'); // GLOBAL EMPTY_TUPLE REDUCE
+  }
+
+  private setItems(items: Iterable<readonly [key: string, value: () => void]>): void {
+    this.code('('); // MARK
+    for (const [key, value] of items) {
+      this.text(key);
+      value();
+    }
+    this.code('u'); // SETITEMS
+  }
+
+  private tuple(values: readonly number[]): void {
+    this.code('('); // MARK
+    for (const value of values) this.number(value);
+    this.code('t'); // TUPLE
+  }
+
+  private code(opcodes: string): void {
+    this.parts.push(Buffer.from(opcodes, 'latin1'));
+  }
+
+  private text(text: string): void {
+    const bytes = Buffer.from(text, 'utf8');
+    const length = Buffer.alloc(5);
+    length.write('X'); // BINUNICODE
+    length.writeUInt32LE(bytes.length, 1);
+    this.parts.push(length, bytes);
+  }
+
+  private number(value: number): void {
+    const bytes = Buffer.alloc(10);
+    if (!Number.isSafeInteger(value) || Object.is(value, -0)) {
+      bytes.write('G'); // BINFLOAT
+      bytes.writeDoubleBE(value, 1);
+      this.parts.push(bytes.subarray(0, 9));
+    } else if (value >= -INT32 && value < INT32) {
+      bytes.write('J'); // BININT
+      bytes.writeInt32LE(value, 1);
+      this.parts.push(bytes.subarray(0, 5));
+    } else {
+      bytes.write('\x8a\x08', 'latin1'); // LONG1 of 8 bytes
+      bytes.writeBigInt64LE(BigInt(value), 2);
+      this.parts.push(bytes);
+    }
+  }
+}

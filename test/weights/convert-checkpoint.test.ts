@@ -1,0 +1,122 @@
+import { execFile } from 'node:child_process';
+import { readdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import test, { type ExecutionContext } from 'ava';
+import { UserError } from '../../src/support/errors.js';
+import { convertCheckpoint } from '../../src/weights/convert-checkpoint.js';
+import { type Checkpoint, readCheckpoint } from '../../src/weights/load.js';
+import { saveWeights } from '../../src/weights/save.js';
+import { temporaryFolder } from '../helpers/folder.js';
+import { sharedPath } from '../helpers/shared.js';
+
+/** Everything of a checkpoint but where it lies. */
+function contentOf({ tensors, metadata }: Checkpoint) {
+  const values = [...tensors.values()].map(({ name, dtype, shape, bytes }) => {
+    return { name, dtype, shape, values: Buffer.from(bytes()).toString('hex') };
+  });
+  return { tensors: values, metadata: { ...metadata } };
+}
+
+const folder = sharedPath('oracle', 'checkpoints');
+const names = folder ? readdirSync(folder).filter((name) => name.endsWith('.pth')) : [];
+
+test('the reference checkpoints are there', (t) => {
+  if (folder) t.is(names.length, 15);
+  else {
+    t.log('skipped: the reference data is not beside this checkout');
+    t.pass();
+  }
+});
+
+for (const name of names) {
+  test(`${name} to safetensors and back: nothing is lost but an optimizer`, async (t) => {
+    const input = path.join(folder!, name);
+    const work = await temporaryFolder(t);
+    const original = await readCheckpoint(input);
+    const middle = path.join(work, 'weights.safetensors');
+    const output = path.join(work, 'weights.pth');
+    const conversion = await convertCheckpoint({ input, output: middle });
+    t.is(conversion.tensors, original.tensors.size);
+    t.is(conversion.optimizerLeftOut, name.startsWith('with_optimizer'));
+    const { metadata, tensors } = contentOf(original);
+    t.deepEqual(contentOf(await readCheckpoint(middle)), { tensors, metadata: { format: 'pt', ...metadata } });
+    await convertCheckpoint({ input: middle, output });
+    t.deepEqual(contentOf(await readCheckpoint(output)), { tensors, metadata });
+    await comparedByPytorch(t, input, middle, output);
+  });
+}
+
+/** Where FCN_TEST_PYTHON names a Python with torch and safetensors, PyTorch itself compares the three files. */
+async function comparedByPytorch(t: ExecutionContext, original: string, safetensors: string, pth: string) {
+  const python = process.env['FCN_TEST_PYTHON'];
+  if (python === undefined) return;
+  const script = `
+import sys, torch
+from safetensors.torch import load_file
+original, safetensors, pth = sys.argv[1:]
+expected = torch.load(original, map_location='cpu', weights_only=True)
+expected = expected.get('state_dict', expected)
+expected = {name.removeprefix('module.'): tensor for name, tensor in expected.items()}
+for actual in load_file(safetensors), torch.load(pth, weights_only=True)['state_dict']:
+    assert set(actual) == set(expected)
+    for name, tensor in actual.items():
+        assert tensor.dtype == expected[name].dtype and torch.equal(tensor, expected[name]), name
+`;
+  await t.notThrowsAsync(promisify(execFile)(python, ['-c', script, original, safetensors, pth]));
+}
+
+async function trainingCheckpoint(t: ExecutionContext) {
+  const work = await temporaryFolder(t);
+  const input = path.join(work, 'iteration-5.safetensors');
+  await saveWeights(
+    input,
+    [
+      // HWIO [1,2,1,2] → OIHW [2,1,1,2].
+      { name: 'c.weight', dtype: 'float32', shape: [1, 2, 1, 2], layout: 'hwio', data: Float32Array.of(1, 2, 3, 4) },
+      { name: 'bn.num_batches_tracked', dtype: 'int64', shape: [], data: BigInt64Array.of(5n) },
+    ],
+    { format: 'pt', row: 'some_row', iteration: '5' },
+  );
+  return { work, input };
+}
+
+test('a checkpoint of training becomes a .pth in the published layout', async (t) => {
+  const { work, input } = await trainingCheckpoint(t);
+  const output = path.join(work, 'trained.pth');
+  const conversion = await convertCheckpoint({ input, output });
+  t.like(conversion, { inputFormat: 'safetensors', outputFormat: 'pytorch-zip', tensors: 2, bytes: 24 });
+  const { tensors, metadata } = await readCheckpoint(output);
+  t.deepEqual(tensors.get('c.weight')!.shape, [2, 1, 1, 2]);
+  t.deepEqual([...tensors.get('c.weight')!.toFloat32()], [1, 3, 2, 4]);
+  t.deepEqual({ ...metadata }, { row: 'some_row', iteration: '5' });
+
+  const bare = path.join(work, 'bare.pt');
+  await convertCheckpoint({ input, output: bare, bare: true });
+  t.deepEqual((await readCheckpoint(bare)).metadata, {});
+});
+
+test('what is there is replaced on request only', async (t) => {
+  const { work, input } = await trainingCheckpoint(t);
+  const output = path.join(work, 'there.pth');
+  writeFileSync(output, 'precious');
+  const error = await t.throwsAsync(convertCheckpoint({ input, output }), { instanceOf: UserError });
+  t.is(error!.message, `${output} is there already.`);
+  await convertCheckpoint({ input, output, force: true });
+  t.is((await readCheckpoint(output)).tensors.size, 2);
+  // The file itself can be the output: it is whole until the new one is.
+  await convertCheckpoint({ input, output: input, force: true });
+  t.is((await readCheckpoint(input)).tensors.size, 2);
+});
+
+test('refused: outputs of no known format, --bare where it means nothing, inputs that are no weights', async (t) => {
+  const { work, input } = await trainingCheckpoint(t);
+  const convert = (options: Partial<Parameters<typeof convertCheckpoint>[0]>) =>
+    convertCheckpoint({ input, output: path.join(work, 'out.safetensors'), ...options });
+  await t.throwsAsync(convert({ output: 'out.npz' }), { instanceOf: UserError, message: /no extension/ });
+  await t.throwsAsync(convert({ bare: true }), { instanceOf: UserError, message: /--bare is for \.pth files/ });
+  const garbage = path.join(work, 'garbage.pth');
+  writeFileSync(garbage, 'garbage');
+  await t.throwsAsync(convert({ input: garbage }), { instanceOf: UserError, message: /neither a PyTorch/ });
+  t.deepEqual(readdirSync(work).sort(), ['garbage.pth', 'iteration-5.safetensors']);
+});
