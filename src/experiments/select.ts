@@ -1,5 +1,6 @@
 import { UserError } from '../support/errors.js';
 import { nearest } from '../support/suggest.js';
+import { wildcardExpression } from '../support/wildcard.js';
 import { LOCAL_TABLE, loadTable, loadTables, type Row, type Table } from './load.js';
 
 /** Which rows are meant: those that a pattern, where there are any, and the table, where one is named, both allow. */
@@ -38,27 +39,6 @@ export function findTable(tables: readonly Table[], typed: string): Table {
 }
 
 const WILDCARD = /[*?{]/;
-
-/** The regular expression of a pattern, for whole ids. */
-function patternExpression(pattern: string): RegExp {
-  let depth = 0;
-  const source = [...pattern].map((character) => {
-    if (character === '*') return '.*';
-    if (character === '?') return '.';
-    if (character === '{') {
-      depth++;
-      return '(?:';
-    }
-    if (character === '}' && depth > 0) {
-      depth--;
-      return ')';
-    }
-    if (character === ',' && depth > 0) return '|';
-    return character.replaceAll(/[.+^$()|[\]\\{}]/g, '\\$&');
-  });
-  if (depth > 0) throw new UserError(`${pattern}: a "{" is not closed.`, 'Write alternatives as in fcn_{r50,r101}-*.');
-  return new RegExp(`^${source.join('')}$`);
-}
 
 /** Rows that hold the most of a pattern's literal pieces; at most three. */
 function similar(pattern: string, rows: readonly Row[]): string[] {
@@ -101,7 +81,7 @@ export function selectRows({ patterns = [], table, all = false, file }: Selectio
   if (patterns.length > 0) {
     const where = `${table === undefined ? '' : ` in the table ${inTables[0]!.name}`}${file === undefined ? '' : ` in ${file}`}`;
     const chosen = patterns.flatMap((pattern) => {
-      const expression = patternExpression(pattern);
+      const expression = wildcardExpression(pattern);
       const matching = rows.filter(({ id }) => expression.test(id));
       if (matching.length === 0) throw unmatched(pattern, rows, where);
       return matching;

@@ -23,7 +23,7 @@ function loadReportLines({ weights, details }: RunRecord): string[] {
     `         ${loaded} of ${loaded + missing.length + wrongShape.length} parameters are in it and fit`,
     ...line('missing', missing),
     ...line('of another shape', shapes),
-    ...line('of no use', unexpected.map(printable)),
+    ...line('unexpected', unexpected.map(printable)),
     ...(missing.length + wrongShape.length > 0
       ? ['         the auxiliary head, which only training uses, was left out']
       : []),

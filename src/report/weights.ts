@@ -1,5 +1,6 @@
 import { UserError } from '../support/errors.js';
 import { formatBytes, formatCount } from '../support/format.js';
+import { wildcardExpression } from '../support/wildcard.js';
 import type { Conversion } from '../weights/convert-checkpoint.js';
 import type { StoredDtype } from '../weights/dtype.js';
 import { type Checkpoint, readCheckpoint } from '../weights/load.js';
@@ -33,12 +34,12 @@ export interface WeightsDescription {
 }
 
 /**
- * @param keys Only tensors whose names match: `*` stands for any text, `?` for one character.
+ * @param keys Only tensors whose names match: `*` stands for any text, `?` for one character, `{a,b}` for one of these.
  * @throws UserError where the file cannot be read or no name matches.
  */
 export async function describeWeights(file: string, keys = '*'): Promise<WeightsDescription> {
   const { format, metadata, optimizer, tensors } = await readCheckpoint(file);
-  const pattern = patternOf(keys);
+  const pattern = wildcardExpression(keys);
   const chosen = [...tensors.values()].filter(({ name }) => pattern.test(name));
   if (chosen.length === 0) {
     throw new UserError(
@@ -64,14 +65,6 @@ export async function describeWeights(file: string, keys = '*'): Promise<Weights
     },
     tensorsInFile: tensors.size,
   };
-}
-
-function patternOf(keys: string): RegExp {
-  const source = keys
-    .replaceAll(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.');
-  return new RegExp(`^${source}$`, 's');
 }
 
 const FORMAT_NAMES: Readonly<Record<Checkpoint['format'], string>> = {

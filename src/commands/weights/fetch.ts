@@ -23,10 +23,10 @@ export default class WeightsFetch extends BaseCommand {
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(WeightsFetch);
-    const { findRow } = await import('../../experiments/load.js');
+    const { selectRow } = await import('../../experiments/select.js');
     const { fetchPublished } = await import('../../weights/published.js');
     const { formatBytes, formatDownload } = await import('../../support/format.js');
-    const { id, weights } = findRow(args.row, flags.file);
+    const { id, weights } = selectRow(args.row, flags.file);
     let said = performance.now();
     const published = await fetchPublished({
       row: id,

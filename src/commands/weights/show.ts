@@ -14,7 +14,7 @@ export default class WeightsShow extends BaseCommand {
   static override args = { file: Args.string({ description: 'File of weights.', required: true }) };
   static override flags = {
     keys: Flags.string({
-      summary: 'Only tensors whose names match; * stands for any text, ? for one character.',
+      summary: "Only tensors whose names match, as 'decode_head.*' or '*.{weight,bias}'.",
       helpValue: 'PATTERN',
     }),
   };
