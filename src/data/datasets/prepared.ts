@@ -1,0 +1,75 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { UserError } from '../../support/errors.js';
+import { explainFileError } from '../../support/files.js';
+
+/** File in a data set's folder that says that it was prepared whole, and from which downloads. */
+export const PREPARED_MARKER = '.fcn-prepared.json';
+
+/** SHA-256 of every prepared file, as `sha256sum --check` reads it. */
+export const PREPARED_HASHES = '.fcn-prepared.sha256';
+
+/** File in a data set's folder while it is being prepared, and after a preparation that did not come to its end. */
+export const PREPARING_MARKER = '.fcn-preparing.json';
+
+/** A download that a data set was made from. */
+export interface PreparedInput {
+  /** File or folder name. */
+  readonly name: string;
+  readonly bytes: number;
+  /** Of an archive's bytes; of a folder, over path and size of each file that was used. */
+  readonly sha256: string;
+}
+
+/** What identifies a preparation: the same one makes the same files. */
+export interface PreparationKey {
+  readonly dataset: string;
+  /** Changed whenever the same downloads would give other files. */
+  readonly version: number;
+  readonly inputs: readonly PreparedInput[];
+}
+
+/** What the marker of a prepared data set holds. */
+export interface Prepared extends PreparationKey {
+  /** Images of each split. */
+  readonly images: Readonly<Record<string, number>>;
+  readonly files: number;
+  /** Of the file of hashes. */
+  readonly sha256: string;
+  /** ISO 8601. */
+  readonly finished: string;
+}
+
+async function readMarker<T>(file: string): Promise<T | null> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as T;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    if (!(error instanceof SyntaxError)) throw explainFileError(error, file, 'read');
+    throw new UserError(`${file} is damaged.`, 'Remove it and prepare the data set again.', { cause: error });
+  }
+}
+
+/** What a data set's folder was prepared from; null where that is not known (it was made by other means, or not finished). */
+export function readPrepared(folder: string): Promise<Prepared | null> {
+  return readMarker<Prepared>(path.join(folder, PREPARED_MARKER));
+}
+
+/** The unfinished preparation in a data set's folder; null where there is none. */
+export function readPreparing(folder: string): Promise<PreparationKey | null> {
+  return readMarker<PreparationKey>(path.join(folder, PREPARING_MARKER));
+}
+
+/**
+ * Refuses a folder in which a preparation has not come to its end: files may be missing.
+ * @throws UserError that says how to finish it.
+ */
+export async function requirePrepared(folder: string): Promise<void> {
+  const preparing = await readPreparing(folder);
+  if (preparing === null) return;
+  const names = preparing.inputs.map(({ name }) => name).join(', ');
+  throw new UserError(
+    `${path.resolve(folder)}: the preparation of this data set is not finished (see ${PREPARING_MARKER} there).`,
+    `Run fcn datasets prepare ${preparing.dataset} --from … (with ${names}) again: it goes on where it stopped.`,
+  );
+}

@@ -1,0 +1,109 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { UserError } from '../../support/errors.js';
+import { explainFileError } from '../../support/files.js';
+import type { ContextRegion } from './context-labels.js';
+import { JsonArrayError, JsonArrays } from './json-arrays.js';
+import { LabelError } from './label-error.js';
+import { FETCH_AGAIN, type Inventory, type Member, type ReadOptions, type Role, type Source } from './source.js';
+
+interface ContextImage {
+  readonly name: string;
+  readonly height: number;
+  readonly width: number;
+  readonly phase: string;
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null;
+const isCount = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 0;
+
+/** Sides of VOC's images are at most 500 pixels. */
+const LARGEST_SIDE = 2 ** 13;
+const isSide = (value: unknown): value is number => isCount(value) && value > 0 && value <= LARGEST_SIDE;
+
+function toImage(value: Readonly<Record<string, unknown>>): ContextImage {
+  const { file_name: file, height, width, phase } = value;
+  const name = typeof file === 'string' ? /^(\d{4}_\d{6})\.jpg$/.exec(file)?.[1] : undefined;
+  if (name === undefined || !isSide(height) || !isSide(width) || typeof phase !== 'string') {
+    throw new LabelError(`an entry of "images" is none: ${JSON.stringify(value).slice(0, 120)}`);
+  }
+  return { name, height, width, phase };
+}
+
+function toRegion(value: Readonly<Record<string, unknown>>): ContextRegion {
+  const { category_id: category, segmentation } = value;
+  if (isCount(category) && isRecord(segmentation)) {
+    const { size, counts } = segmentation;
+    const [height, width, ...rest]: unknown[] = Array.isArray(size) ? size : [];
+    const areCounts = typeof counts === 'string' || (Array.isArray(counts) && counts.every(isCount));
+    if (isSide(height) && isSide(width) && rest.length === 0 && areCounts) {
+      return { category, mask: { size: [height, width], counts } };
+    }
+  }
+  throw new LabelError(`an entry of "annos_segmentation" is none: ${JSON.stringify(value).slice(0, 120)}`);
+}
+
+/**
+ * The merged annotations of Pascal Context as one JSON file (`trainval_merged.json`): "images" with their split ("phase"),
+ * "annos_segmentation" with a category and a run-length mask each. It is read as if it were a folder of
+ * `regions/<image>.json`, `train.txt` and `val.txt`.
+ */
+export class ContextJsonSource implements Source {
+  private readonly images = new Map<string, ContextImage>();
+  private readonly regions = new Map<string, ContextRegion[]>();
+
+  constructor(readonly location: string) {}
+
+  async inspect(_role: (path: string) => Role, { signal, onBytes }: ReadOptions = {}): Promise<Inventory> {
+    this.images.clear();
+    this.regions.clear();
+    const hash = createHash('sha256');
+    let bytes = 0;
+    const arrays = new JsonArrays((key, value) => this.add(key, value));
+    try {
+      for await (const chunk of createReadStream(this.location, { highWaterMark: 1 << 20 })) {
+        signal?.throwIfAborted();
+        const piece = chunk as Buffer;
+        hash.update(piece);
+        arrays.push(piece);
+        bytes += piece.length;
+        onBytes?.(piece.length);
+      }
+      arrays.end();
+    } catch (error) {
+      if (!(error instanceof JsonArrayError || error instanceof LabelError))
+        throw explainFileError(error, this.location, 'read');
+      throw new UserError(`${this.location} is damaged: ${error.message}.`, FETCH_AGAIN, { cause: error });
+    }
+    const names = (phase: string) =>
+      [...this.images.values()]
+        .filter((image) => image.phase === phase)
+        .map(({ name }) => name)
+        .sort();
+    const lists = new Map(['train', 'val'].map((phase) => [`${phase}.txt`, names(phase).join('\n')]));
+    const files = new Map([...this.images.values()].map(({ name }) => [`regions/${name}.json`, 0]));
+    return { files, lists, bytes, sha256: hash.digest('hex') };
+  }
+
+  async *read(wanted: ReadonlySet<string>, { signal }: ReadOptions = {}): AsyncIterable<Member> {
+    for (const [id, { name, height, width }] of this.images) {
+      const path = `regions/${name}.json`;
+      if (!wanted.has(path)) continue;
+      signal?.throwIfAborted();
+      const regions = this.regions.get(id) ?? [];
+      yield { path, crc32: null, bytes: Buffer.from(JSON.stringify({ height, width, regions })) };
+    }
+  }
+
+  private add(key: string, value: unknown): void {
+    if ((key !== 'images' && key !== 'annos_segmentation') || !isRecord(value)) return;
+    const id = String(value['image_id']);
+    if (key === 'images') this.images.set(id, toImage(value));
+    else {
+      const regions = this.regions.get(id) ?? [];
+      regions.push(toRegion(value));
+      this.regions.set(id, regions);
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import type { LabelMap, Size } from '../image.js';
+import { LabelError } from './label-error.js';
+import { paintMask, RunLengthError, type RunLengthMask } from './run-length.js';
+
+/** Pascal Context's label maps hold 0 (nothing) and these many classes. */
+const SOURCE_CLASSES = 459;
+
+/** The source ids of background and the 59 classes, in the order of their ids here, 0 to 59. */
+const KEPT: readonly number[] = [
+  0, 2, 9, 18, 19, 22, 23, 25, 31, 33, 34, 44, 45, 46, 59, 65, 68, 72, 80, 85, 98, 104, 105, 113, 115, 144, 158, 159, 162,
+  187, 189, 207, 220, 232, 258, 259, 260, 284, 295, 296, 308, 324, 326, 347, 349, 354, 355, 360, 366, 368, 397, 415, 416,
+  420, 424, 427, 440, 445, 454, 458,
+];
+
+const CLASS_OF: ReadonlyMap<number, number> = new Map(KEPT.map((source, id) => [source, id]));
+
+/** Class of each source id; background for those of the other 400 classes. */
+const TABLE = Uint8Array.from({ length: SOURCE_CLASSES + 1 }, (_, source) => CLASS_OF.get(source) ?? 0);
+
+/**
+ * Class ids 0 to 59 of a map of the 459 classes. The 400 rarer ones become background, as the publication has it.
+ * @throws LabelError for an id above 459.
+ */
+export function fromContextMap({ height, width, data }: Size & { readonly data: Uint16Array }): LabelMap {
+  const out = new Uint8Array(data.length);
+  for (let i = 0; i < data.length; i++) {
+    const source = data[i]!;
+    if (source > SOURCE_CLASSES) {
+      const at = `row ${Math.floor(i / width)}, column ${i % width}`;
+      throw new LabelError(`the label ${source} at ${at} is none of Pascal Context (0 to ${SOURCE_CLASSES})`);
+    }
+    out[i] = TABLE[source]!;
+  }
+  return { height, width, data: out };
+}
+
+/** One object or region of the merged JSON file. */
+export interface ContextRegion {
+  /** A source id. */
+  readonly category: number;
+  readonly mask: RunLengthMask;
+}
+
+/**
+ * Class ids 0 to 59 of an image's regions, painted in their order, later ones over earlier ones.
+ * @throws LabelError for a category that is none of the 59 (the merged file has no others), or a damaged mask.
+ */
+export function fromContextRegions({ height, width }: Size, regions: readonly ContextRegion[]): LabelMap {
+  const map = { height, width, data: new Uint8Array(height * width) };
+  for (const [index, { category, mask }] of regions.entries()) {
+    const id = CLASS_OF.get(category);
+    if (id === undefined) throw new LabelError(`region ${index}: the category ${category} is none of the 59 classes`);
+    try {
+      paintMask(map, mask, id);
+    } catch (error) {
+      if (!(error instanceof RunLengthError)) throw error;
+      throw new LabelError(`region ${index}: ${error.message}`, { cause: error });
+    }
+  }
+  return map;
+}

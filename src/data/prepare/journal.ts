@@ -1,0 +1,85 @@
+import { type FileHandle, open, readFile, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { explainFileError } from '../../support/files.js';
+
+/** File in a data set's folder that grows by a line with each finished file. */
+const JOURNAL = '.fcn-preparing.jsonl';
+
+/** A finished file of a data set. */
+export interface Finished {
+  /** Path in the data set's folder, with forward slashes. */
+  readonly target: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  /** It was there before, as a part of the download, and is not ours to remove. */
+  readonly kept: boolean;
+}
+
+function parse(line: string): Finished | null {
+  try {
+    return JSON.parse(line) as Finished;
+  } catch {
+    // The last line of a process that was killed while it wrote it: that file is done again.
+    return null;
+  }
+}
+
+/** What is finished of a preparation, so that an interrupted one goes on where it stopped. */
+export class Journal {
+  private constructor(
+    private readonly file: string,
+    private readonly handle: FileHandle,
+    private readonly entries: Map<string, Finished>,
+  ) {}
+
+  /** Opens the journal of a folder, or begins one. Entries count whose file is there with the size it had. */
+  static async open(folder: string): Promise<Journal> {
+    const file = path.join(folder, JOURNAL);
+    const entries = new Map<string, Finished>();
+    try {
+      const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return '';
+        throw error;
+      });
+      for (const line of text.split('\n')) {
+        const entry = line === '' ? null : parse(line);
+        if (!entry) continue;
+        const found = await stat(path.join(folder, entry.target)).catch(() => null);
+        if (found?.size === entry.bytes) entries.set(entry.target, entry);
+      }
+      const handle = await open(file, 'a');
+      // Ends a line that a killed process did not.
+      if (text !== '' && !text.endsWith('\n')) await handle.appendFile('\n');
+      return new Journal(file, handle, entries);
+    } catch (error) {
+      throw explainFileError(error, file, 'write');
+    }
+  }
+
+  has(target: string): boolean {
+    return this.entries.has(target);
+  }
+
+  /** All that is finished, sorted by path. */
+  finished(): Finished[] {
+    return [...this.entries.values()].sort((a, b) => (a.target < b.target ? -1 : 1));
+  }
+
+  async add(entry: Finished): Promise<void> {
+    try {
+      await this.handle.appendFile(`${JSON.stringify(entry)}\n`);
+    } catch (error) {
+      throw explainFileError(error, this.file, 'write');
+    }
+    this.entries.set(entry.target, entry);
+  }
+
+  async close(): Promise<void> {
+    await this.handle.close();
+  }
+
+  /** Removes the journal of a folder. */
+  static async remove(folder: string): Promise<void> {
+    await rm(path.join(folder, JOURNAL), { force: true });
+  }
+}

@@ -1,0 +1,89 @@
+import path from 'node:path';
+import { UserError } from '../../support/errors.js';
+
+/** What a file of a download is to a preparation: to be converted or copied, a list to be read first, or nothing. */
+export type Role = 'file' | 'list' | null;
+
+/** What a download holds of what a preparation needs. */
+export interface Inventory {
+  /** Size in bytes of each file, by its path with forward slashes. */
+  readonly files: ReadonlyMap<string, number>;
+  /** Text of each list, by its path. */
+  readonly lists: ReadonlyMap<string, string>;
+  readonly bytes: number;
+  /** Of an archive's bytes; null for a folder. */
+  readonly sha256: string | null;
+}
+
+/** A file of a download: its bytes, or where it lies by itself. */
+export type Member = {
+  readonly path: string;
+  /** CRC-32 that the bytes should have, where the archive says so. */
+  readonly crc32: number | null;
+} & ({ readonly bytes: Uint8Array } | { readonly file: string });
+
+export interface ReadOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Told the bytes of the download that were read since the last time. */
+  readonly onBytes?: (bytes: number) => void;
+}
+
+/** A download, packed or not. Reading fails with a UserError that names it where it is damaged. */
+export interface Source {
+  /** Path of the archive or folder. */
+  readonly location: string;
+  /** Reads through all of it. */
+  inspect(role: (path: string) => Role, options?: ReadOptions): Promise<Inventory>;
+  /** The wanted files, in the order in which they lie there. */
+  read(wanted: ReadonlySet<string>, options?: ReadOptions): AsyncIterable<Member>;
+}
+
+/** No image or label map is nearly as large; a file that claims more is damaged or meant to fill the memory. */
+export const LARGEST_MEMBER = 2 ** 28;
+
+export const FETCH_AGAIN = 'Fetch it again (it may be truncated), then run the same command again.';
+
+/**
+ * A member's path without "./" before it.
+ * @throws UserError for a path that leads out of the archive.
+ */
+export function checkMemberPath(member: string, archive: string): string {
+  const parts = member.split('/').filter((part) => part !== '.' && part !== '');
+  if (path.posix.isAbsolute(member) || /^[A-Za-z]:|\\/.test(member) || parts.includes('..')) {
+    throw new UserError(
+      `${archive}: its member ${JSON.stringify(member)} leads out of the archive.`,
+      'That is no archive as published: fetch it from its source.',
+    );
+  }
+  return parts.join('/');
+}
+
+/** A link where a file is needed. */
+export function refuseLink(member: string, archive: string): UserError {
+  return new UserError(
+    `${archive}: its member ${member} is a link, a file was expected.`,
+    'That is no archive as published: fetch it from its source, or unpack it and name the folder.',
+  );
+}
+
+/** A file that is larger than any there can be. */
+export function refuseSize(member: string, archive: string, bytes: number): UserError {
+  return new UserError(
+    `${archive}: its member ${member} claims ${bytes} bytes; no image or label map is that large.`,
+    FETCH_AGAIN,
+  );
+}
+
+/**
+ * Notes a file of an inventory.
+ * @throws UserError where the archive holds it twice: which one is meant cannot be told.
+ */
+export function addFile(files: Map<string, number>, member: string, bytes: number, archive: string): void {
+  if (files.has(member)) {
+    throw new UserError(
+      `${archive}: its member ${member} is there twice.`,
+      'That is no archive as published: fetch it from its source.',
+    );
+  }
+  files.set(member, bytes);
+}

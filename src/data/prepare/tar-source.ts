@@ -1,0 +1,125 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { Transform, type TransformCallback } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
+import type { Entry, Extract } from 'tar-stream';
+import { UserError } from '../../support/errors.js';
+import { explainFileError } from '../../support/files.js';
+import {
+  addFile,
+  checkMemberPath,
+  FETCH_AGAIN,
+  type Inventory,
+  LARGEST_MEMBER,
+  type Member,
+  type ReadOptions,
+  type Role,
+  refuseLink,
+  refuseSize,
+  type Source,
+} from './source.js';
+
+const FILE_TYPES: readonly string[] = ['file', 'contiguous-file'];
+const LINK_TYPES: readonly string[] = ['link', 'symlink'];
+
+async function bytesOf(entry: Entry): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of entry) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+/** A tar archive, compressed with gzip or not. It has no directory: each reading goes through all of it. */
+export class TarSource implements Source {
+  constructor(readonly location: string) {}
+
+  async inspect(role: (path: string) => Role, options: ReadOptions = {}): Promise<Inventory> {
+    const files = new Map<string, number>();
+    const lists = new Map<string, string>();
+    const hash = createHash('sha256');
+    let bytes = 0;
+    const tap = (chunk: Buffer) => {
+      hash.update(chunk);
+      bytes += chunk.length;
+    };
+    for await (const { path, entry } of this.entries(options, tap)) {
+      const wanted = role(path);
+      if (wanted !== null && LINK_TYPES.includes(entry.header.type ?? 'file')) throw refuseLink(path, this.location);
+      if (wanted === 'file') addFile(files, path, entry.header.size ?? 0, this.location);
+      if (wanted === 'list') lists.set(path, (await bytesOf(entry)).toString('utf8'));
+      else entry.resume();
+    }
+    return { files, lists, bytes, sha256: hash.digest('hex') };
+  }
+
+  async *read(wanted: ReadonlySet<string>, options: ReadOptions = {}): AsyncIterable<Member> {
+    let left = wanted.size;
+    for await (const { path, entry } of this.entries(options)) {
+      if (!wanted.has(path)) {
+        entry.resume();
+        continue;
+      }
+      yield { path, crc32: null, bytes: await bytesOf(entry) };
+      // What follows the last wanted member need not be read.
+      if (--left === 0) return;
+    }
+  }
+
+  /** Files and links. Each entry must be read or resumed before the next is asked for. */
+  private async *entries(
+    { signal, onBytes }: ReadOptions,
+    tap?: (chunk: Buffer) => void,
+  ): AsyncGenerator<{ path: string; entry: Entry }> {
+    const { extract } = await import('tar-stream');
+    const tar: Extract = extract();
+    const meter = new Transform({
+      transform(chunk: Buffer, _encoding, done: TransformCallback) {
+        tap?.(chunk);
+        onBytes?.(chunk.length);
+        done(null, chunk);
+      },
+    });
+    const stream = createReadStream(this.location, { highWaterMark: 1 << 20 });
+    const gunzip = /\.(tgz|gz)$/i.test(this.location) ? [createGunzip()] : [];
+    // The end of the reading is looked at below: a failure of any part ends the archive with it.
+    const pumping = pipeline([stream, meter, ...gunzip, tar]).then(
+      () => null,
+      (error: unknown) => ({ error }),
+    );
+    let ended = false;
+    try {
+      for await (const entry of tar) {
+        signal?.throwIfAborted();
+        const { name, type = 'file', size = 0 } = entry.header;
+        const isFile = FILE_TYPES.includes(type ?? 'file');
+        if (!isFile && !LINK_TYPES.includes(type ?? 'file')) {
+          entry.resume();
+          continue;
+        }
+        const path = checkMemberPath(name, this.location);
+        if (size > LARGEST_MEMBER) throw refuseSize(path, this.location, size);
+        yield { path, entry };
+      }
+      ended = true;
+    } catch (error) {
+      if (error instanceof UserError || signal?.aborted) throw error;
+      // The first part that failed tells more than the archive that was ended with it.
+      throw this.explain((await pumping)?.error ?? error);
+    } finally {
+      if (!ended) {
+        tar.destroy();
+        stream.destroy();
+      }
+    }
+    const failure = await pumping;
+    if (failure) throw this.explain(failure.error);
+  }
+
+  /** The system's errors have a call; zlib's and tar-stream's do not. */
+  private explain(error: unknown): unknown {
+    if ((error as NodeJS.ErrnoException).syscall !== undefined) return explainFileError(error, this.location, 'read');
+    return new UserError(`${this.location}: the archive is damaged: ${(error as Error).message}.`, FETCH_AGAIN, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { workerData } from 'node:worker_threads';
+import { UserError } from '../../support/errors.js';
+import { explainFileError, writeFileAtomic } from '../../support/files.js';
+import type { Dataset } from '../datasets/dataset.js';
+import type { Entry } from '../datasets/read-split.js';
+import { crc32 } from '../../support/crc32.js';
+import { convert, isFileAtFault } from '../prepare/convert.js';
+import type { Finished } from '../prepare/journal.js';
+import type { Conversion } from '../prepare/recipe.js';
+import { FETCH_AGAIN } from '../prepare/source.js';
+import { loadSample } from '../samples/load.js';
+import { serve } from './serve.js';
+
+/** What every preparing worker is started with. */
+export interface PrepareWorkerData {
+  readonly dataset: Dataset;
+  /** The data set's folder. */
+  readonly folder: string;
+  /** Every image must be of the published size. */
+  readonly checkSize: boolean;
+}
+
+/** A file to be made. */
+export interface ConvertTask {
+  readonly kind: 'convert';
+  readonly content: { readonly bytes: Uint8Array } | { readonly file: string };
+  readonly crc32: number | null;
+  /** What the content is of, as errors name it. */
+  readonly origin: string;
+  readonly conversion: Conversion;
+  readonly target: string;
+}
+
+/** A finished image and its label, to be looked at. */
+export interface CheckTask {
+  readonly kind: 'check';
+  readonly entry: Entry;
+}
+
+export type PrepareTask = ConvertTask | CheckTask;
+
+const { dataset, folder, checkSize } = workerData as PrepareWorkerData;
+
+async function read({ content }: ConvertTask): Promise<Buffer> {
+  if ('bytes' in content) return Buffer.from(content.bytes.buffer, content.bytes.byteOffset, content.bytes.byteLength);
+  try {
+    return await readFile(content.file);
+  } catch (error) {
+    throw explainFileError(error, content.file, 'read');
+  }
+}
+
+async function make(task: ConvertTask): Promise<Finished> {
+  const { conversion, origin, target } = task;
+  const bytes = await read(task);
+  if (task.crc32 !== null && crc32(bytes) !== task.crc32) {
+    throw new UserError(`${origin}: the archive is damaged: its bytes are not those that were packed.`, FETCH_AGAIN);
+  }
+  let made: Uint8Array;
+  try {
+    made = await convert(conversion, bytes, dataset.palette);
+  } catch (error) {
+    if (!isFileAtFault(error)) throw error;
+    throw new UserError(`${origin}: ${error.message}.`, FETCH_AGAIN, { cause: error });
+  }
+  const file = path.join(folder, target);
+  const kept = 'file' in task.content && path.resolve(task.content.file) === path.resolve(file);
+  if (!kept) await writeFileAtomic(file, made);
+  return { target, bytes: made.length, sha256: createHash('sha256').update(made).digest('hex'), kept };
+}
+
+async function check({ entry }: CheckTask): Promise<void> {
+  const { image } = await loadSample(entry, dataset);
+  const size = dataset.published?.size;
+  if (checkSize && size && (image.height !== size.height || image.width !== size.width)) {
+    throw new UserError(
+      `${entry.image} is ${image.width}×${image.height} pixels; those of ${dataset.name} are ${size.width}×${size.height}.`,
+      FETCH_AGAIN,
+    );
+  }
+}
+
+serve<PrepareTask, Finished | null>(async (task) => {
+  const result = task.kind === 'convert' ? await make(task) : null;
+  if (task.kind === 'check') await check(task);
+  return { result, transfer: [] };
+});
