@@ -1,4 +1,5 @@
 import { Command } from '@oclif/core/command';
+import type { DisplayMode } from '../runs/display.js';
 import { InterruptedError } from '../support/errors.js';
 import { explainError, reportError } from './report-error.js';
 
@@ -21,6 +22,13 @@ export abstract class BaseCommand extends Command {
   /** Says something about the work to standard error; nothing under --json. */
   protected note(text: string): void {
     if (!this.jsonEnabled()) process.stderr.write(`${text}\n`);
+  }
+
+  /** How stages are shown. */
+  protected displayMode(): DisplayMode {
+    if (this.jsonEnabled()) return 'silent';
+    // listr2 redraws only where standard output is a terminal too, though it is made to draw on standard error.
+    return process.stdout.isTTY && process.stderr.isTTY ? 'live' : 'plain';
   }
 
   /**

@@ -27,8 +27,6 @@ export abstract class RunCommand extends BaseCommand {
     const { formatExecution } = await import('../report/execution.js');
     const { profile, file, seed, engine, runs, results, set: overrides = [] } = flags;
     const experiment = resolve({ row, file, profile, seed, overrides });
-    // listr2 redraws only where standard output is a terminal too, though it is made to draw on standard error.
-    const live = process.stdout.isTTY && process.stderr.isTTY ? 'live' : 'plain';
     const execution = await execute({
       experiment,
       overrides,
@@ -40,7 +38,7 @@ export abstract class RunCommand extends BaseCommand {
       results,
       ...extra,
       signal: this.interruptSignal(),
-      display: this.jsonEnabled() ? 'silent' : live,
+      display: this.displayMode(),
     });
     this.print(formatExecution(execution));
     return execution;

@@ -1,23 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import path from 'node:path';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
+import { smallDisk } from '../helpers/small-disk.js';
 
 const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
-
-/** A file system of a few kilobytes in memory; null where this user may not mount one. */
-function smallDisk(t: ExecutionContext, folder: string, size: string): string | null {
-  const disk = path.join(folder, 'disk');
-  mkdirSync(disk);
-  if (spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'none', disk]).status !== 0) {
-    t.log('Skipped: this user may not mount a tmpfs.');
-    return null;
-  }
-  t.teardown(() => spawnSync('umount', [disk]));
-  return disk;
-}
 
 test('a disk that is full when the run starts is found before training', async (t) => {
   const folder = await temporaryFolder(t);

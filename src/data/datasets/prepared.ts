@@ -34,6 +34,8 @@ export interface Prepared extends PreparationKey {
   /** Images of each split. */
   readonly images: Readonly<Record<string, number>>;
   readonly files: number;
+  /** Some of the files were there before, as parts of an unpacked download. */
+  readonly inPlace: boolean;
   /** Of the file of hashes. */
   readonly sha256: string;
   /** ISO 8601. */

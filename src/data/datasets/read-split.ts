@@ -2,6 +2,7 @@ import path from 'node:path';
 import { UserError } from '../../support/errors.js';
 import type { Dataset, SplitSource } from './dataset.js';
 import { datasetFolder, type Entry, findEntries } from './find-entries.js';
+import { requirePrepared } from './prepared.js';
 
 export { datasetFolder, type Entry };
 
@@ -42,9 +43,16 @@ function andMore(files: readonly unknown[]): string {
 
 /**
  * The images of a split with their labels; of each source sorted by name.
- * @throws UserError for a missing data root or folder, an image without a label, an empty split, or an unknown one.
+ * @throws UserError for a missing data root or folder, a preparation that is not finished, an image without a label, an empty
+ * split, or an unknown one.
  */
 export async function readSplit(dataset: Dataset, split: string, dataRoot: string): Promise<Entry[]> {
+  await requirePrepared(datasetFolder(dataset, dataRoot));
+  return readUnfinishedSplit(dataset, split, dataRoot);
+}
+
+/** As `readSplit`, but while the data set is being prepared. */
+export async function readUnfinishedSplit(dataset: Dataset, split: string, dataRoot: string): Promise<Entry[]> {
   const sources = splitSources(dataset, split);
   const entries: Entry[] = [];
   for (const source of sources) entries.push(...(await readSource(dataset, dataRoot, source)));

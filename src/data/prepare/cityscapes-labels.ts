@@ -71,7 +71,11 @@ export function fromLabelIds({ height, width, data }: LabelMap): LabelMap {
 interface Annotation {
   readonly imgHeight: number;
   readonly imgWidth: number;
-  readonly objects: readonly { readonly label: string; readonly polygon: readonly Point[]; readonly deleted: boolean }[];
+  readonly objects: readonly {
+    readonly label: string;
+    readonly polygon: readonly Point[];
+    readonly deleted: boolean;
+  }[];
 }
 
 const isSize = (value: unknown): value is number => Number.isInteger(value) && (value as number) > 0;
@@ -100,7 +104,8 @@ function parseAnnotation(text: string): Annotation {
     imgHeight,
     imgWidth,
     objects: objects.map((object: unknown, index) => {
-      if (!isRecord(object) || typeof object['label'] !== 'string') throw new LabelError(`objects[${index}] has no label`);
+      if (!isRecord(object) || typeof object['label'] !== 'string')
+        throw new LabelError(`objects[${index}] has no label`);
       const { label, polygon, deleted } = object;
       if (!Array.isArray(polygon) || !polygon.every(isPoint)) {
         throw new LabelError(`objects[${index}] (${label}): the polygon is no list of points`);

@@ -1,8 +1,8 @@
+import type { LabelMap, Size } from '../image.js';
 import { encodePalettePng, type Palette } from '../palette.js';
 import { PngError } from '../png/chunks.js';
 import { readIndices } from '../png/read-indices.js';
 import { encodePng } from '../png/write.js';
-import type { LabelMap, Size } from '../image.js';
 import { fromLabelIds, fromPolygons } from './cityscapes-labels.js';
 import { type ContextRegion, fromContextMap, fromContextRegions } from './context-labels.js';
 import { LabelError } from './label-error.js';

@@ -11,6 +11,11 @@ export class FolderSource implements Source {
     private readonly below: readonly string[],
   ) {}
 
+  /** Where the file of a path lies. */
+  fileOf(member: string): string {
+    return path.join(this.location, member.slice(path.basename(this.location).length + 1));
+  }
+
   private pathOf(file: string): string {
     return `${path.basename(this.location)}/${file}`;
   }

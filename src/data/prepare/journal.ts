@@ -46,6 +46,7 @@ export class Journal {
         if (!entry) continue;
         const found = await stat(path.join(folder, entry.target)).catch(() => null);
         if (found?.size === entry.bytes) entries.set(entry.target, entry);
+        else entries.delete(entry.target);
       }
       const handle = await open(file, 'a');
       // Ends a line that a killed process did not.
@@ -72,6 +73,15 @@ export class Journal {
       throw explainFileError(error, this.file, 'write');
     }
     this.entries.set(entry.target, entry);
+  }
+
+  /** Takes back that a file is finished. */
+  async drop(target: string): Promise<void> {
+    const entry = this.entries.get(target);
+    if (!entry) return;
+    // No file has this size, so the line undoes the earlier one.
+    await this.add({ ...entry, bytes: -1 });
+    this.entries.delete(target);
   }
 
   async close(): Promise<void> {

@@ -38,7 +38,17 @@ export type MatlabArray =
   | { readonly kind: 'unread'; readonly type: string };
 
 /** Data types of elements (table 1-1 of the format). */
-const Type = { int8: 1, uint8: 2, int32: 5, uint32: 6, matrix: 14, compressed: 15, utf8: 16, utf16: 17, utf32: 18 } as const;
+const Type = {
+  int8: 1,
+  uint8: 2,
+  int32: 5,
+  uint32: 6,
+  matrix: 14,
+  compressed: 15,
+  utf8: 16,
+  utf16: 17,
+  utf32: 18,
+} as const;
 
 type Reader = (view: DataView, at: number, little: boolean) => number | bigint;
 
@@ -191,7 +201,8 @@ function readFieldNames(elements: Elements, little: boolean): string[] {
 /** An array and its name ('' within cells and structures). */
 function readMatrix(data: Buffer, little: boolean, depth: number): { name: string; array: MatlabArray } {
   // An empty matrix element stands for an empty array.
-  if (data.length === 0) return { name: '', array: { kind: 'numeric', dimensions: [0, 0], values: new Float64Array(0) } };
+  if (data.length === 0)
+    return { name: '', array: { kind: 'numeric', dimensions: [0, 0], values: new Float64Array(0) } };
   if (depth > DEEPEST) throw new MatlabError(`cells or structures are more than ${DEEPEST} deep`);
   const elements = new Elements(data, little);
   const flags = elements.expect('array flags', Type.uint32);
@@ -277,7 +288,10 @@ export function readMatlab(bytes: Buffer): Map<string, MatlabArray> {
  * A numeric matrix of whole numbers from 0 to 65535 as row-major [height, width].
  * @throws MatlabError where `array` is none.
  */
-export function toLabelMap(array: MatlabArray | undefined, what: string): { height: number; width: number; data: Uint16Array } {
+export function toLabelMap(
+  array: MatlabArray | undefined,
+  what: string,
+): { height: number; width: number; data: Uint16Array } {
   if (array?.kind !== 'numeric' || array.dimensions.length !== 2) {
     throw new MatlabError(`${what} is ${array ? `no numeric matrix` : 'not there'}`);
   }

@@ -78,7 +78,10 @@ function namesIn(list: string): string[] {
 
 /** A list's text, of its names sorted, one a line. */
 export function listOf(names: Iterable<string>): string {
-  return [...names].sort().map((name) => `${name}\n`).join('');
+  return [...names]
+    .sort()
+    .map((name) => `${name}\n`)
+    .join('');
 }
 
 /**

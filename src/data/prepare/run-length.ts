@@ -42,11 +42,7 @@ function unpackCounts(packed: string): number[] {
  * Sets the pixels of a mask to `value`, in a label map. The mask's runs go down the columns.
  * @throws RunLengthError where the mask is damaged or of another size.
  */
-export function paintMask(
-  { height, width, data }: LabelMap,
-  mask: RunLengthMask,
-  value: number,
-): void {
+export function paintMask({ height, width, data }: LabelMap, mask: RunLengthMask, value: number): void {
   const [maskHeight, maskWidth] = mask.size;
   if (maskHeight !== height || maskWidth !== width) {
     throw new RunLengthError(`a mask of ${maskHeight}x${maskWidth} on an image of ${height}x${width}`);

@@ -58,8 +58,11 @@ export const pascalContext: Recipe = {
     const images = filesBy(voc!, IMAGE);
     const names = [...train, ...val];
     requireAll(names, images, voc!, (name) => `JPEGImages/${name}.jpg`, 'is not in it, but it has a label');
-    const used = (part: number, from: ReadonlyMap<string, string>, rest: (name: string) => Omit<PlannedFile, 'part' | 'path'>) =>
-      names.map((name): PlannedFile => ({ part, path: from.get(name)!, ...rest(name) }));
+    const used = (
+      part: number,
+      from: ReadonlyMap<string, string>,
+      rest: (name: string) => Omit<PlannedFile, 'part' | 'path'>,
+    ) => names.map((name): PlannedFile => ({ part, path: from.get(name)!, ...rest(name) }));
     return {
       files: [
         ...used(0, images, (name) => ({ conversion: 'copy', target: `JPEGImages/${name}.jpg` })),

@@ -1,6 +1,6 @@
 import {
-  filesBy,
   type FoundPart,
+  filesBy,
   listOf,
   type Plan,
   type PlannedFile,

@@ -1,0 +1,70 @@
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
+import { PREPARABLE } from '../../data/prepare/recipes/all.js';
+import { BaseCommand } from '../base.js';
+import * as flags from '../flags.js';
+
+export default class DatasetsPrepare extends BaseCommand {
+  static override summary =
+    'Make a data set of its downloads: unpack, convert the labels, write the lists, check everything.';
+
+  static override description =
+    'Reads the archives as they were downloaded (zip, tar, tgz), or what was unpacked of them, and writes images, label ' +
+    'maps of training ids and split lists in the layout that training reads. All files are checked, and the hashes of ' +
+    'the downloads and of every file are kept. An interrupted run goes on where it stopped; until it is finished, no ' +
+    'command reads the data set. docs/datasets.md tells which files to download.';
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> cityscapes --from ~/Downloads',
+    '<%= config.bin %> <%= command.id %> voc2012-aug --from VOCtrainval_11-May-2012.tar --from benchmark.tgz',
+    '<%= config.bin %> <%= command.id %> pascal-context --from ~/Downloads --data-root /data',
+    {
+      description: 'Unpacked where it is used: only what is missing is written.',
+      command: '<%= config.bin %> <%= command.id %> cityscapes --from datasets/data/cityscapes',
+    },
+  ];
+
+  static override args = {
+    name: Args.string({ description: 'Data set to prepare.', options: [...PREPARABLE], required: true }),
+  };
+
+  static override flags = {
+    from: Flags.string({
+      summary: 'Download, or folder of downloads, packed or unpacked; may be given several times.',
+      multiple: true,
+      multipleNonGreedy: true,
+      required: true,
+      helpValue: 'PATH',
+    }),
+    'data-root': flags.dataRoot,
+    again: Flags.boolean({ summary: 'Prepare anew what is finished, or was begun from other downloads.' }),
+    workers: Flags.integer({
+      summary: 'Worker threads; one less than there are cores, at most 8, if not given.',
+      env: 'FCN_WORKERS',
+      min: 1,
+      max: 64,
+      helpValue: 'N',
+    }),
+  };
+
+  async run(): Promise<object> {
+    const { args, flags } = await this.parse(DatasetsPrepare);
+    const signal = this.interruptSignal();
+    const { prepareDataset } = await import('../../data/prepare/prepare.js');
+    const { formatPrepared } = await import('../../report/prepared.js');
+    const { showStages } = await import('../../runs/display.js');
+    const mode = this.displayMode();
+    const result = await prepareDataset({
+      dataset: args.name,
+      from: flags.from,
+      dataRoot: flags['data-root'],
+      again: flags.again,
+      workers: flags.workers,
+      signal,
+      show: (stages) => showStages(stages, mode),
+      onWait: (pid) => this.note(`Waiting for process ${pid}, which prepares the same data set.`),
+    });
+    this.print(formatPrepared(result));
+    return result;
+  }
+}

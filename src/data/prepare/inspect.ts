@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { UserError } from '../../support/errors.js';
+import type { Dataset } from '../datasets/dataset.js';
+import type { PreparedInput } from '../datasets/prepared.js';
+import { SYNTHETIC_MARKER } from '../datasets/synthetic.js';
+import { type FoundSource, findSources } from './find-sources.js';
+import { FolderSource } from './folder-source.js';
+import type { FoundPart, Plan, PlannedFile, Recipe } from './recipe.js';
+import type { Role, Source } from './source.js';
+
+/** All that is known before anything is written. */
+export interface Inspection {
+  readonly sources: readonly Source[];
+  readonly inputs: readonly PreparedInput[];
+  readonly plan: Plan;
+  /** The downloads imitate the published ones. */
+  readonly synthetic: boolean;
+}
+
+export interface InspectOptions {
+  readonly recipe: Recipe;
+  readonly dataset: Dataset;
+  readonly from: readonly string[];
+  readonly signal?: AbortSignal | undefined;
+  /** Told the bytes that were read, and those there are. */
+  readonly onProgress: (done: number, total: number) => void;
+}
+
+/** What an input is known by: an archive by its bytes, a folder by the paths and sizes of the files that are used. */
+function describe({ location, inventory }: FoundPart, used: readonly PlannedFile[]): PreparedInput {
+  const name = path.basename(location);
+  if (inventory.sha256 !== null) return { name, bytes: inventory.bytes, sha256: inventory.sha256 };
+  const hash = createHash('sha256');
+  const sizes = used.map((file) => [file.path, inventory.files.get(file.path) ?? 0] as const);
+  for (const [file, size] of sizes.sort(([a], [b]) => (a < b ? -1 : 1))) hash.update(`${file} ${size}\n`);
+  for (const [file, text] of inventory.lists) hash.update(`${file} ${text}\n`);
+  return { name, bytes: sizes.reduce((sum, [, size]) => sum + size, 0), sha256: hash.digest('hex') };
+}
+
+/** The marker of synthetic data of this recipe's kind, in a download or beside it; null where there is none. */
+async function findSynthetic(recipe: Recipe, parts: readonly FoundPart[]): Promise<string | null> {
+  for (const { location, inventory } of parts) {
+    const beside = path.join(path.dirname(location), SYNTHETIC_MARKER);
+    const texts = [...inventory.lists].filter(([file]) => isMarker(file)).map(([, text]) => text);
+    if (inventory.sha256 !== null) texts.push(await readFile(beside, 'utf8').catch(() => ''));
+    const marker = texts.find((text) => imagesOf(text, recipe) !== null);
+    if (marker !== undefined) return marker;
+  }
+  return null;
+}
+
+const isMarker = (file: string) => path.posix.basename(file) === SYNTHETIC_MARKER;
+
+/** Images of each split, as a marker of synthetic data of this recipe's kind tells them; null where it is none. */
+function imagesOf(marker: string, recipe: Recipe): Readonly<Record<string, unknown>> | null {
+  try {
+    const settings = JSON.parse(marker) as { imitates?: unknown; images?: unknown } | null;
+    const { imitates, images } = settings ?? {};
+    if (imitates !== recipe.dataset && imitates !== `${recipe.dataset}-59`) return null;
+    return typeof images === 'object' && images !== null ? (images as Record<string, unknown>) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** @throws UserError where a split has not as many images as it should. */
+function checkCounts(
+  dataset: Dataset,
+  { images }: Plan,
+  expected: Readonly<Record<string, unknown>>,
+  from: string,
+): void {
+  for (const [split, count] of Object.entries(images)) {
+    const should = expected[split];
+    if (should === undefined || should === count) continue;
+    throw new UserError(
+      `${dataset.name}: the downloads hold ${count} images of the split ${split}, expected ${should}${from}.`,
+      'A download is not whole or of another release: fetch it again, then run the same command again.',
+    );
+  }
+}
+
+/**
+ * Finds the downloads, reads through all of them, and plans what is made of them.
+ * @throws UserError where something is missing, damaged, or not as published.
+ */
+export async function inspect({ recipe, dataset, from, signal, onProgress }: InspectOptions): Promise<Inspection> {
+  const found = await findSources(from, recipe.parts, dataset);
+  const total = await totalBytes(found);
+  let done = 0;
+  const parts: FoundPart[] = [];
+  for (const { source, download } of found) {
+    const role = (file: string): Role => (isMarker(file) ? 'list' : download.role(file));
+    const onBytes = (bytes: number) => {
+      done += bytes;
+      if (total > 0) onProgress(Math.min(done, total), total);
+    };
+    parts.push({ location: source.location, inventory: await source.inspect(role, { signal, onBytes }) });
+  }
+  const plan = recipe.plan(parts);
+  const marker = await findSynthetic(recipe, parts);
+  if (marker === null) checkCounts(dataset, plan, dataset.published?.images ?? {}, '');
+  else checkCounts(dataset, plan, imagesOf(marker, recipe) ?? {}, ` as their ${SYNTHETIC_MARKER} says`);
+  return {
+    sources: found.map(({ source }) => source),
+    inputs: parts.map((part, index) =>
+      describe(
+        part,
+        plan.files.filter((file) => file.part === index),
+      ),
+    ),
+    plan: marker === null ? plan : { ...plan, lists: { ...plan.lists, [SYNTHETIC_MARKER]: marker } },
+    synthetic: marker !== null,
+  };
+}
+
+/** Bytes of the archives: folders are only listed. */
+async function totalBytes(found: readonly FoundSource[]): Promise<number> {
+  let total = 0;
+  for (const { source } of found) {
+    if (!(source instanceof FolderSource)) total += (await stat(source.location)).size;
+  }
+  return total;
+}

@@ -1,0 +1,14 @@
+import type { PrepareResult } from '../data/prepare/prepare.js';
+import { formatBytes } from '../support/format.js';
+
+/** What `fcn datasets prepare` prints. */
+export function formatPrepared({ dataset, directory, images, files, made, inputs, synthetic }: PrepareResult): string {
+  const counts = Object.entries(images).map(([split, count]) => `${count} ${split}`);
+  const lines = [
+    `${directory}: ${counts.join(' and ')} images${synthetic ? ' (synthetic)' : ''}, ${files} files, ` +
+      `${made === 0 ? 'all there already' : `${made} made now`}.`,
+    ...inputs.map(({ name, bytes, sha256 }) => `  from ${name}  ${formatBytes(bytes)}  sha256 ${sha256.slice(0, 16)}…`),
+    `Look at it with: fcn datasets show ${dataset}`,
+  ];
+  return lines.join('\n');
+}

@@ -1,0 +1,83 @@
+import { readdirSync, statSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import test from 'ava';
+import { fcn } from '../helpers/command.js';
+import { temporaryFolder } from '../helpers/folder.js';
+import { type RawDownloads, rawAde, rawVoc, writePacked } from '../helpers/raw-downloads.js';
+import { enlarge, smallDisk } from '../helpers/small-disk.js';
+
+async function downloads(folder: string, raw: RawDownloads): Promise<string> {
+  const from = path.join(folder, 'downloads');
+  await writePacked(from, raw);
+  return from;
+}
+
+test('a data set is prepared by the command, which says what it does and what came out', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const from = await downloads(cwd, await rawVoc());
+  const first = await fcn(['datasets', 'prepare', 'voc2012-aug', '--from', from], { cwd });
+  t.is(first.code, 0, first.stderr);
+  t.regex(first.stderr, /^> Downloads\n {2}VOCtrainval_11-May-2012\.tar, benchmark\.tgz: 4 train and 1 val images\n> Files\n/);
+  t.regex(first.stderr, /> Check\n {2}5 images and their labels are as they should be\n$/);
+  t.regex(first.stdout, /VOC2012: 4 train and 1 val images \(synthetic\), 18 files, 18 made now\.\n/);
+  t.regex(first.stdout, / {2}from benchmark\.tgz .* sha256 [0-9a-f]{16}…\n/);
+  const json = await fcn(['datasets', 'prepare', 'voc2012-aug', '--from', from, '--json'], { cwd });
+  t.is(json.stderr, '');
+  t.like(JSON.parse(json.stdout), { dataset: 'voc2012-aug', images: { train: 4, val: 1 }, files: 18, made: 0 });
+});
+
+test('a broken download is one line that names it and one that says what to do', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const from = await downloads(cwd, await rawVoc());
+  await writeFile(path.join(from, 'benchmark.tgz'), '<html>404</html>');
+  const { code, stderr, stdout } = await fcn(['datasets', 'prepare', 'voc2012-aug', '--from', from], { cwd });
+  t.is(code, 2);
+  t.is(stdout, '');
+  t.regex(stderr, /^> Downloads\nerror: \/.*benchmark\.tgz: the archive is damaged: .*\.\nnext: Fetch it again .*\n$/);
+});
+
+test('Ctrl-C ends it with 130, and the same command goes on where it stopped', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const from = await downloads(cwd, await rawAde(400));
+  const folder = path.join(cwd, 'datasets/data/ade/ADEChallengeData2016');
+  const journal = path.join(folder, '.fcn-preparing.jsonl');
+  const parameters = ['datasets', 'prepare', 'ade20k', '--from', from, '--workers', '1'];
+  const { code, stderr } = await fcn(parameters, {
+    cwd,
+    onStart: async (child) => {
+      while (child.exitCode === null && !(statSync(journal, { throwIfNoEntry: false })?.size ?? 0)) await sleep(5);
+      child.kill('SIGINT');
+    },
+  });
+  t.is(code, 130, stderr);
+  t.true(readdirSync(folder).includes('.fcn-preparing.json'));
+  t.false(readdirSync(folder, { recursive: true }).some((file) => String(file).endsWith('.tmp')));
+  const doctor = await fcn(['doctor'], { cwd });
+  t.regex(doctor.stdout, /✗ ade20k .*the preparation of this data set is not finished/);
+  const done = readdirSync(path.join(folder, 'images/training')).length;
+  const resumed = await fcn([...parameters, '--json'], { cwd });
+  t.is(resumed.code, 0, resumed.stderr);
+  const { files, made } = JSON.parse(resumed.stdout) as { files: number; made: number };
+  t.is(files, 401 * 2 + 1);
+  t.true(done > 0 && made <= files - done, `${made} of ${files}, ${done} done`);
+});
+
+test('a full disk ends it with one line, and with more room it is finished', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const disk = smallDisk(t, cwd, '160k');
+  if (disk === null) return t.pass();
+  const from = await downloads(cwd, await rawAde(40));
+  const parameters = ['datasets', 'prepare', 'ade20k', '--from', from, '--data-root', disk, '--workers', '1'];
+  const { code, stderr } = await fcn(parameters, { cwd });
+  t.is(code, 2);
+  t.regex(stderr, /\nerror: Disk full while writing \/.*ADEChallengeData2016.*\.\nnext: Free some space.*\n$/);
+  const folder = path.join(disk, 'ade/ADEChallengeData2016');
+  t.true(readdirSync(folder).includes('.fcn-preparing.json'));
+  t.false(readdirSync(folder).includes('.fcn-prepared.json'));
+  enlarge(disk, '2m');
+  const resumed = await fcn(parameters, { cwd });
+  t.is(resumed.code, 0, resumed.stderr);
+  t.regex(resumed.stdout, /40 train and 1 val images/);
+});

@@ -1,0 +1,127 @@
+import { deflateSync } from 'node:zlib';
+
+/** What a MAT-file of level 5 is written of. Arrays are column-major. */
+export type MatlabInput =
+  | { readonly numbers: ArrayLike<number>; readonly type: keyof typeof NUMBERS; readonly dimensions: readonly number[] }
+  | { readonly text: string }
+  | { readonly cells: readonly MatlabInput[]; readonly dimensions: readonly number[] }
+  | { readonly struct: Readonly<Record<string, MatlabInput>> };
+
+export interface MatlabOptions {
+  readonly compressed?: boolean;
+  readonly bigEndian?: boolean;
+  /** Pack up to four bytes into the tag of an element, as MATLAB does. */
+  readonly small?: boolean;
+}
+
+/** Array class, data type and bytes of each type of numbers. */
+const NUMBERS = {
+  float64: [6, 9, 8],
+  float32: [7, 7, 4],
+  int8: [8, 1, 1],
+  uint8: [9, 2, 1],
+  int16: [10, 3, 2],
+  uint16: [11, 4, 2],
+  int32: [12, 5, 4],
+  uint32: [13, 6, 4],
+} as const;
+
+class Writer {
+  constructor(private readonly options: MatlabOptions) {}
+
+  private integers(values: ArrayLike<number>, bytes: number, put: (view: DataView, at: number, value: number) => void) {
+    const buffer = Buffer.alloc(values.length * bytes);
+    const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
+    for (let i = 0; i < values.length; i++) put(view, i * bytes, values[i]!);
+    return buffer;
+  }
+
+  words(...values: number[]): Buffer {
+    return this.integers(values, 4, (view, at, value) => view.setUint32(at, value >>> 0, !this.options.bigEndian));
+  }
+
+  numbers(values: ArrayLike<number>, type: keyof typeof NUMBERS): Buffer {
+    const little = !this.options.bigEndian;
+    const put = {
+      float64: (view: DataView, at: number, value: number) => view.setFloat64(at, value, little),
+      float32: (view: DataView, at: number, value: number) => view.setFloat32(at, value, little),
+      int8: (view: DataView, at: number, value: number) => view.setInt8(at, value),
+      uint8: (view: DataView, at: number, value: number) => view.setUint8(at, value),
+      int16: (view: DataView, at: number, value: number) => view.setInt16(at, value, little),
+      uint16: (view: DataView, at: number, value: number) => view.setUint16(at, value, little),
+      int32: (view: DataView, at: number, value: number) => view.setInt32(at, value, little),
+      uint32: (view: DataView, at: number, value: number) => view.setUint32(at, value, little),
+    }[type];
+    return this.integers(values, NUMBERS[type][2], put);
+  }
+
+  element(type: number, data: Uint8Array): Buffer {
+    if (this.options.small && data.length > 0 && data.length <= 4) {
+      const padded = Buffer.alloc(4);
+      padded.set(data);
+      return Buffer.concat([this.words((data.length << 16) | type), padded]);
+    }
+    return Buffer.concat([this.words(type, data.length), data, Buffer.alloc((8 - (data.length % 8)) % 8)]);
+  }
+
+  matrix(name: string, input: MatlabInput): Buffer {
+    const head = (arrayClass: number, dimensions: readonly number[]) => [
+      this.element(6, this.words(arrayClass, 0)),
+      this.element(5, this.words(...dimensions)),
+      this.element(1, Buffer.from(name)),
+    ];
+    return this.element(14, Buffer.concat(this.content(head, input)));
+  }
+
+  private content(head: (arrayClass: number, dimensions: readonly number[]) => Buffer[], input: MatlabInput): Buffer[] {
+    if ('numbers' in input) {
+      const [arrayClass, type] = NUMBERS[input.type];
+      return [...head(arrayClass, input.dimensions), this.element(type, this.numbers(input.numbers, input.type))];
+    }
+    if ('text' in input) {
+      const codes = Array.from(input.text, (letter) => letter.charCodeAt(0));
+      return [...head(4, [1, codes.length]), this.element(4, this.numbers(codes, 'uint16'))];
+    }
+    if ('cells' in input) return [...head(1, input.dimensions), ...input.cells.map((cell) => this.matrix('', cell))];
+    const names = Object.keys(input.struct);
+    const field = 32;
+    const text = Buffer.alloc(names.length * field);
+    for (const [i, name] of names.entries()) text.write(name, i * field, 'latin1');
+    return [
+      ...head(2, [1, 1]),
+      this.element(5, this.words(field)),
+      this.element(1, text),
+      ...Object.values(input.struct).map((value) => this.matrix('', value)),
+    ];
+  }
+}
+
+/** A MAT-file of level 5. */
+export function writeMatlab(variables: Readonly<Record<string, MatlabInput>>, options: MatlabOptions = {}): Buffer {
+  const writer = new Writer(options);
+  const header = Buffer.alloc(128, ' ');
+  header.write('MATLAB 5.0 MAT-file, written by a test', 'latin1');
+  header.fill(0, 116, 124);
+  // The version as a number; the mark tells the byte order.
+  if (options.bigEndian) header.write('\x01\x00MI', 124, 'latin1');
+  else header.write('\x00\x01IM', 124, 'latin1');
+  const elements = Object.entries(variables).map(([name, input]) => {
+    const matrix = writer.matrix(name, input);
+    if (!options.compressed) return matrix;
+    const packed = deflateSync(matrix);
+    return Buffer.concat([writer.words(15, packed.length), packed]);
+  });
+  return Buffer.concat([header, ...elements]);
+}
+
+/** A row-major label map as a matrix. */
+export function labelMatrix(
+  { height, width, data }: { readonly height: number; readonly width: number; readonly data: ArrayLike<number> },
+  type: 'uint8' | 'uint16' | 'float64',
+): MatlabInput {
+  const numbers = Array.from(
+    { length: height * width },
+    (_, i) => data[(i % height) * width + Math.floor(i / height)]!,
+  );
+  return { numbers, type, dimensions: [height, width] };
+}
