@@ -19,7 +19,10 @@ test('a data set is prepared by the command, which says what it does and what ca
   const from = await downloads(cwd, await rawVoc());
   const first = await fcn(['datasets', 'prepare', 'voc2012-aug', '--from', from], { cwd });
   t.is(first.code, 0, first.stderr);
-  t.regex(first.stderr, /^> Downloads\n {2}VOCtrainval_11-May-2012\.tar, benchmark\.tgz: 4 train and 1 val images\n> Files\n/);
+  t.regex(
+    first.stderr,
+    /^> Downloads\n {2}VOCtrainval_11-May-2012\.tar, benchmark\.tgz: 4 train and 1 val images\n> Files\n/,
+  );
   t.regex(first.stderr, /> Check\n {2}5 images and their labels are as they should be\n$/);
   t.regex(first.stdout, /VOC2012: 4 train and 1 val images \(synthetic\), 18 files, 18 made now\.\n/);
   t.regex(first.stdout, / {2}from benchmark\.tgz .* sha256 [0-9a-f]{16}…\n/);
