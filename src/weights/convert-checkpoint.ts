@@ -4,7 +4,7 @@ import { UserError } from '../support/errors.js';
 import { type Checkpoint, readCheckpoint } from './load.js';
 import { textsOf } from './metadata.js';
 import { writePytorch } from './pytorch-write.js';
-import { writeSafetensors } from './safetensors.js';
+import { METADATA_KEY, writeSafetensors } from './safetensors.js';
 import { byteLength } from './writable.js';
 
 export interface ConvertOptions {
@@ -63,6 +63,12 @@ export async function convertCheckpoint({ input, output, bare, force }: ConvertO
   const { format, metadata, tensors, optimizer } = await readCheckpoint(input);
   const values = [...tensors.values()];
   if (outputFormat === 'safetensors') {
+    if (tensors.has(METADATA_KEY)) {
+      throw new UserError(
+        `${input} has a tensor named ${METADATA_KEY}, which safetensors cannot hold.`,
+        'Write a .pth.',
+      );
+    }
     await writeSafetensors(output, values, { format: FRAMEWORK, ...textsOf(metadata) });
   } else {
     const { format: _framework, ...beside } = metadata;

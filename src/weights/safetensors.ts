@@ -27,7 +27,8 @@ const dtypesByCode = new Map<unknown, StoredDtype>(
 );
 
 const LENGTH_SIZE = 8;
-const METADATA_KEY = '__metadata__';
+/** No tensor can have this name. */
+export const METADATA_KEY = '__metadata__';
 /** The header of ResNet-101 with its optimizer's buffers has 0.2 MB. Nested JSON takes forty times its size to parse. */
 const LONGEST_HEADER = 2 * 2 ** 20;
 const OPENING_BRACE = '{'.charCodeAt(0);
@@ -62,12 +63,11 @@ function readHeader(source: ByteSource): { header: Record<string, unknown>; data
   if (length > LONGEST_HEADER || LENGTH_SIZE + length > source.size) {
     throw new MalformedFileError(`its header claims ${length} bytes of a file of ${source.size}`);
   }
-  const text = Buffer.from(source.read(LENGTH_SIZE, length)).toString('utf8');
   let header: unknown;
   try {
-    header = JSON.parse(text);
+    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(source.read(LENGTH_SIZE, length)));
   } catch (error) {
-    throw new MalformedFileError('its header is not valid JSON', { cause: error });
+    throw new MalformedFileError('its header is not valid JSON in UTF-8', { cause: error });
   }
   if (!isRecord(header)) throw new MalformedFileError('its header is not a JSON object');
   return { header, dataOffset: LENGTH_SIZE + length };
@@ -79,6 +79,8 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 function describedTensor(name: string, description: unknown) {
   const wrong = (what: string) => new MalformedFileError(`tensor ${quote(name)} has ${what}`);
+  // JSON can spell halves of characters, which no other format can hold.
+  if (/\p{Surrogate}/u.test(name)) throw wrong('a name that is not Unicode');
   if (!isRecord(description)) throw wrong('no description');
   const dtype = dtypesByCode.get(description['dtype']);
   if (!dtype) throw wrong(`an unknown dtype (known are ${[...dtypesByCode.keys()].join(', ')})`);

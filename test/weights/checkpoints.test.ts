@@ -122,7 +122,9 @@ test('every hostile file is refused by name and reason, and none is run', async 
   const before = traces();
   for (const [name, reason] of Object.entries(reasons)) {
     const file = path.join(hostile, name);
+    const { arrayBuffers } = process.memoryUsage();
     const error = await t.throwsAsync(readCheckpoint(file), { instanceOf: UserError, message: reason }, name);
+    t.true(process.memoryUsage().arrayBuffers - arrayBuffers < 2 ** 20, name);
     t.true(error?.message.includes(file), name);
     t.false(error?.message.includes('\n'), name);
   }

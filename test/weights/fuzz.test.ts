@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import os from 'node:os';
 import test from 'ava';
 import { UserError } from '../../src/support/errors.js';
 import { Draws, Purpose } from '../../src/support/random.js';
@@ -41,16 +42,26 @@ const header = JSON.stringify({
   a: { dtype: 'F32', shape: [2, 3], data_offsets: [0, 24] },
   b: { dtype: 'I64', shape: [], data_offsets: [24, 32] },
 });
-const seeds: Record<string, Uint8Array> = {
-  zip: pth(dictionary(entries), storages),
-  zip64: pth(dictionary(entries), storages, true),
-  legacy,
-  safetensors: pickle(uint(8, header.length), header, new Uint8Array(32)),
+/** A call of a function of Python, beside a state_dict that could be loaded. */
+const call = pickle('cposix\nsystem\n', text('touch /tmp/pwned-fuzz'), '\x85R');
+const seeds: Record<string, { readonly original: Uint8Array; readonly valid: boolean }> = {
+  zip: { original: pth(dictionary(entries), storages), valid: true },
+  zip64: { original: pth(dictionary(entries), storages, true), valid: true },
+  legacy: { original: legacy, valid: true },
+  safetensors: { original: pickle(uint(8, header.length), header, new Uint8Array(32)), valid: true },
+  'a hostile zip': { original: pth(dictionary([...entries, ['hook', call]]), storages), valid: false },
 };
 // As torch.save itself writes them, where the reference data is there.
-for (const name of ['views_zip.pth', 'views_legacy.pth', 'cuda_tag_zip.pth', 'cuda_tag_legacy.pth']) {
-  const file = sharedPath('oracle', 'checkpoints', name);
-  if (file) seeds[name] = readFileSync(file);
+for (const [name, valid] of [
+  ['views_zip.pth', true],
+  ['views_legacy.pth', true],
+  ['cuda_tag_zip.pth', true],
+  ['cuda_tag_legacy.pth', true],
+  ['malicious/os_system_legacy.pth', false],
+  ['malicious/bomb_stored.pth', false],
+] as const) {
+  const file = sharedPath('oracle', 'checkpoints', ...name.split('/'));
+  if (file) seeds[name] = { original: readFileSync(file), valid };
 }
 
 /** One or two of: a flipped bit, a replaced byte, a huge or small length, bytes cut out or doubled, the end cut off. */
@@ -84,6 +95,29 @@ function mutate(original: Uint8Array, draws: Draws): Uint8Array {
   return bytes;
 }
 
+/** Copies what is read, as a file does, and counts it. */
+class CountingSource implements ByteSource {
+  bytesRead = 0;
+  private readonly memory: MemorySource;
+
+  constructor(
+    readonly file: string,
+    content: Uint8Array,
+  ) {
+    this.memory = new MemorySource(file, content);
+  }
+
+  get size(): number {
+    return this.memory.size;
+  }
+
+  read(offset: number, length: number): Uint8Array {
+    const range = this.memory.read(offset, length);
+    this.bytesRead += length;
+    return Uint8Array.from(range);
+  }
+}
+
 /** `null` where the bytes are refused as a user's mistake; anything else thrown is a bug and passes through. */
 function bytesLoaded(source: ByteSource): number | null {
   try {
@@ -96,25 +130,40 @@ function bytesLoaded(source: ByteSource): number | null {
   }
 }
 
-for (const [name, original] of Object.entries(seeds)) {
-  test(`mutations of ${name} load or are refused`, (t) => {
-    t.not(bytesLoaded(new MemorySource(name, original)), null);
+/** What hostile pickles would make, if they were run, begins so. */
+const traces = () => readdirSync(os.tmpdir()).filter((name) => name.startsWith('pwned-'));
+
+/** Objects that a file of a few kilobytes may make: far less than a length in it may claim. */
+const MOST_HEAP = 32 * 2 ** 20;
+
+for (const [name, { original, valid }] of Object.entries(seeds)) {
+  test(`mutations of ${name} load or are refused, in memory that fits the file`, (t) => {
+    t.is(bytesLoaded(new MemorySource(name, original)) !== null, valid);
     const count = Math.ceil(MUTATIONS / Object.keys(seeds).length);
+    const before = traces();
     let loaded = 0;
     for (let i = 0; i < count; i++) {
       const bytes = mutate(original, new Draws(1, Purpose.generate, i));
+      const describe = () => `mutation ${i}: ${Buffer.from(bytes).toString('base64')}`;
+      const source = new CountingSource(name, bytes);
+      const start = process.memoryUsage();
       try {
-        const source = new MemorySource(name, bytes);
         const total = bytesLoaded(source);
-        if (total === null) continue;
-        loaded++;
-        t.true(total <= mostBytes(source));
+        if (total !== null) loaded++;
+        t.true((total ?? 0) <= mostBytes(source), describe());
       } catch (error) {
-        t.log(`mutation ${i}: ${Buffer.from(bytes).toString('base64')}`);
+        t.log(describe());
         throw error;
       }
+      // Garbage counts until it is collected, and a collection only makes these smaller.
+      const end = process.memoryUsage();
+      t.true(source.bytesRead <= 2 * mostBytes(source), describe());
+      t.true(end.arrayBuffers - start.arrayBuffers <= 4 * mostBytes(source), describe());
+      t.true(end.heapUsed - start.heapUsed <= MOST_HEAP, describe());
     }
     t.log(`${loaded} of ${count} loaded`);
-    t.true(loaded > 0 && loaded < count);
+    if (valid) t.true(loaded > 0);
+    t.true(loaded < count);
+    t.deepEqual(traces(), before, 'nothing was run');
   });
 }

@@ -107,6 +107,8 @@ const refused: [string, Uint8Array, RegExp][] = [
   ['a long header', file({ w }, eight, 2 ** 40), /header claims 1099511627776 bytes/],
   ['a header beyond the file', file({ w }, eight, 200), /header claims 200 bytes/],
   ['broken JSON', file('{"w"', eight), /not valid JSON/],
+  ['text that is not UTF-8', pickle(uint(8, 4), [0x7b, 0x22, 0xff, 0x22]), /not valid JSON in UTF-8/],
+  ['half a character', file(`{"\\ud800":${JSON.stringify(w)}}`, eight), /"\\ud800" has a name that is not Unicode/],
   ['deep JSON', file(`{"w":${'['.repeat(1e5)}${']'.repeat(1e5)}}`, eight), /tensor "w" has no description/],
   ['no description', file({ w: 3 }, eight), /tensor "w" has no description/],
   ['an unknown dtype', file({ w: { ...w, dtype: 'F8_E4M3' } }, eight), /tensor "w" has an unknown dtype/],
