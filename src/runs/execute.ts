@@ -58,9 +58,9 @@ export async function execute(options: ExecuteOptions): Promise<Execution> {
   const records = path.join(results, 'records');
   const dataset = await requireDataset(experiment, stages, options.dataRoot);
   if (stages.includes('train')) await requireTrainable(experiment);
-  await requireWritable(records);
   const weights = options.weights === undefined ? undefined : await givenWeights(experiment, options.weights, options);
   const given = weights === undefined ? null : await describeWeights(weights, 'given');
+  await requireWritable(records);
   const engine = await startEngine({ engine: options.engine });
   const environment = await captureEnvironment(engine);
   const hash = hashExperiment(experiment);
