@@ -1,5 +1,5 @@
 /** Exit codes of every command. */
-export const ExitCode = { success: 0, bug: 1, userError: 2, interrupted: 130 } as const;
+export const ExitCode = { success: 0, bug: 1, failed: 1, userError: 2, interrupted: 130 } as const;
 
 /**
  * A mistake that the user can mend: a wrong flag, a missing folder, a broken input file. The command prints the message,

@@ -1,0 +1,116 @@
+import { z } from 'zod';
+import { IGNORE_INDEX } from '../../data/batch.js';
+import { chooseCrop } from '../../data/transforms/crop.js';
+import { flipHorizontally } from '../../data/transforms/flip.js';
+import { resizeBilinear, resizeNearest } from '../../data/transforms/resize.js';
+import { keepRatioSize, scaleByRatio } from '../../data/transforms/size.js';
+import { type Collector, Worst } from '../check.js';
+import { largestDifference } from '../compare.js';
+import type { ReferenceFolder } from '../folder.js';
+import { TOLERANCES } from '../tolerances.js';
+import { labelsOf, rgbOf, type TransformReference } from './sources.js';
+
+const side = z.int().min(0);
+const pair = z.tuple([side, side]);
+
+const sizesSchema = z.array(
+  z.object({ wh: pair, img_scale_wh: pair, ratio: z.number(), scale_wh: pair, out_wh: pair }),
+);
+
+/** Keep-ratio sizes, and the scales that they are fitted into. */
+export function checkSizes(folder: ReferenceFolder, findings: Collector): void {
+  const worst = new Worst();
+  for (const { wh, img_scale_wh: base, ratio, scale_wh, out_wh } of folder.json('rescale_sizes.json', sizesSchema)) {
+    const at = `${wh.join('×')} at ${ratio}`;
+    const scale = scaleByRatio(base, ratio);
+    const { height, width } = keepRatioSize({ height: wh[1], width: wh[0] }, scale);
+    worst.add(largestDifference(scale, scale_wh), at).add(largestDifference([width, height], out_wh), at);
+  }
+  findings.add('keep-ratio sizes', TOLERANCES.exactPixels, worst);
+}
+
+const pictures = { src: z.string(), img: z.string(), seg: z.string() };
+
+const resizeSchema = z.array(z.object({ ...pictures, img_scale_wh: pair, ratio: z.number(), out_hw: pair }));
+
+/** Bilinear resize of images and nearest resize of labels. */
+export async function checkResize(reference: TransformReference, folder: ReferenceFolder, findings: Collector) {
+  const [images, labels] = [new Worst(), new Worst()];
+  for (const { src, img, seg, img_scale_wh, ratio, out_hw } of folder.json('cases.json', resizeSchema)) {
+    const image = await reference.image(src);
+    const size = keepRatioSize(image, scaleByRatio(img_scale_wh, ratio));
+    images.add(largestDifference([size.height, size.width], out_hw), `${img}: size`);
+    images.add(largestDifference(resizeBilinear(image, size).data, rgbOf(folder, img).data), img);
+    const resized = resizeNearest(await reference.labels(src), size);
+    labels.add(largestDifference(resized.data, labelsOf(folder, seg).data), seg);
+  }
+  findings.add('resize, images', TOLERANCES.exactLevels, images);
+  findings.add('resize, labels', TOLERANCES.exactLevels, labels);
+}
+
+const cropSchema = z.array(z.object({ ...pictures, crop_hw: pair, offset_yx: pair, out_hw: pair }));
+
+/** Crops at given offsets; an image smaller than the crop stays smaller. */
+export async function checkCrop(reference: TransformReference, folder: ReferenceFolder, findings: Collector) {
+  const worst = new Worst();
+  for (const { src, img, seg, crop_hw, offset_yx, out_hw } of folder.json('cases.json', cropSchema)) {
+    const image = await reference.image(src);
+    const source = await reference.labels(src);
+    const rule = { cropHw: crop_hw, maximumRatio: 1, ignoreIndex: IGNORE_INDEX };
+    const { box, labels } = chooseCrop(source, source, rule, (draw) => offset_yx[draw]!);
+    worst.add(largestDifference([box.top, box.left, box.height, box.width], [...offset_yx, ...out_hw]), `${img}: box`);
+    worst.add(largestDifference(labels.data, labelsOf(folder, seg).data), seg);
+    worst.add(largestDifference(resizeBilinear(image, image, box).data, rgbOf(folder, img).data), img);
+  }
+  findings.add('crop', TOLERANCES.exactLevels, worst);
+}
+
+const categorySchema = z.array(
+  z.object({
+    ...pictures,
+    seg_in: z.string(),
+    crop_hw: pair,
+    cat_max_ratio: z.number(),
+    tried_offsets_yx: z.array(pair),
+    used_offset_yx: pair,
+  }),
+);
+
+/** The rule that draws a crop again where one class covers too much: which boxes are tried, and which is taken. */
+export async function checkCategoryRule(reference: TransformReference, folder: ReferenceFolder, findings: Collector) {
+  const worst = new Worst();
+  for (const { src, img, seg, seg_in, ...rest } of folder.json('cat_cases.json', categorySchema)) {
+    const source = labelsOf(folder, seg_in);
+    const offsets = rest.tried_offsets_yx.flat();
+    let draws = 0;
+    const rule = { cropHw: rest.crop_hw, maximumRatio: rest.cat_max_ratio, ignoreIndex: IGNORE_INDEX };
+    const { box, labels } = chooseCrop(source, source, rule, (draw) => {
+      draws++;
+      // Beyond the boxes that the original tried: its first corner.
+      return offsets[draw] ?? 0;
+    });
+    worst.add(draws - offsets.length, `${seg_in}: boxes tried`);
+    worst.add(largestDifference([box.top, box.left], rest.used_offset_yx), `${seg_in}: box`);
+    worst.add(largestDifference(labels.data, labelsOf(folder, seg).data), seg);
+    const image = await reference.image(src);
+    worst.add(largestDifference(resizeBilinear(image, image, box).data, rgbOf(folder, img).data), img);
+  }
+  findings.add('crop, category rule', TOLERANCES.exactLevels, worst);
+}
+
+const flipSchema = z.array(z.object({ ...pictures, direction: z.string() }));
+
+/** Mirroring. No recipe flips vertically: those cases are left out. */
+export async function checkFlip(reference: TransformReference, folder: ReferenceFolder, findings: Collector) {
+  const worst = new Worst();
+  for (const { src, img, seg, direction } of folder.json('cases.json', flipSchema)) {
+    if (direction !== 'horizontal') continue;
+    const image = await reference.image(src);
+    flipHorizontally(image.data, image.width, 3);
+    worst.add(largestDifference(image.data, rgbOf(folder, img).data), img);
+    const labels = await reference.labels(src);
+    flipHorizontally(labels.data, labels.width, 1);
+    worst.add(largestDifference(labels.data, labelsOf(folder, seg).data), seg);
+  }
+  findings.add('flip, horizontal', TOLERANCES.exactLevels, worst);
+}

@@ -1,0 +1,144 @@
+import type { Engine, EngineName } from '../engines/engine.js';
+import { startEngine } from '../engines/start.js';
+import { createKernels } from '../kernels/create.js';
+import { type DisplayMode, type ShownStage, showStages } from '../runs/display.js';
+import { InterruptedError, UserError } from '../support/errors.js';
+import { formatSeconds } from '../support/format.js';
+import { matchesGlob } from '../support/glob.js';
+import type { Check, Findings } from './check.js';
+import { checkpointChecks } from './checkpoints.js';
+import type { ReferenceFolder } from './folder.js';
+import { metricsChecks } from './metrics.js';
+import { NetworkCase } from './network/case.js';
+import { firstStepChecks } from './network/gradients.js';
+import { inferenceChecks } from './network/inference.js';
+import { trajectoryChecks } from './network/trajectory.js';
+import { weightsChecks } from './network/weights.js';
+import { caseNames, type OtherPart, openSet, type ReferenceSet, shippedSet } from './set.js';
+import { transformChecks } from './transforms/checks.js';
+
+export interface VerifyOptions {
+  readonly engine: EngineName | 'auto';
+  /** Folder of a set of reference data; absent: the one that is part of the package. */
+  readonly oracle?: string | undefined;
+  /** Only the cases whose name matches: `*` and `?`. */
+  readonly cases?: string | undefined;
+  readonly signal: AbortSignal;
+  readonly display: DisplayMode;
+}
+
+/** What a verification found. */
+export interface Verification {
+  readonly passed: boolean;
+  readonly engine: EngineName;
+  readonly device: Engine['device'];
+  readonly versions: Engine['versions'];
+  /** Folder of the reference data. */
+  readonly set: string;
+  readonly checks: readonly Check[];
+  /** Quantities for which the set has no reference. */
+  readonly absent: readonly { readonly case: string; readonly quantity: string }[];
+  /** Files of the set that no check reads. */
+  readonly unread: readonly string[];
+  readonly seconds: number;
+}
+
+/**
+ * Compares this program on an engine with reference data of the original, case by case.
+ * @throws UserError when the set is empty, damaged or holds no case of that name; InterruptedError on abort, between cases.
+ */
+export async function verify(options: VerifyOptions): Promise<Verification> {
+  const start = performance.now();
+  const set = openSet(options.oracle ?? shippedSet());
+  const chosen = chooseCases(set, options.cases);
+  const engine = await startEngine({ engine: options.engine });
+  const results: { name: string; findings: Findings }[] = [];
+  const stages = chosen.map(
+    (name): ShownStage => ({
+      title: name,
+      run: async (say) => {
+        if (options.signal.aborted) throw new InterruptedError('Verification interrupted.');
+        const started = performance.now();
+        const findings = await checkCase(engine, set, name, say);
+        results.push({ name, findings });
+        const failed = findings.checks.filter(({ passed }) => !passed).length;
+        const seconds = formatSeconds((performance.now() - started) / 1000);
+        return `${findings.checks.length} checks, ${failed === 0 ? 'all pass' : `${failed} FAIL`}, ${seconds}`;
+      },
+    }),
+  );
+  await showStages(stages, options.display);
+  const checks = results.flatMap(({ findings }) => findings.checks);
+  return {
+    // A set without anything to compare proves nothing.
+    passed: checks.length > 0 && checks.every(({ passed }) => passed),
+    engine: engine.name,
+    device: engine.device,
+    versions: engine.versions,
+    set: set.root.path,
+    checks,
+    absent: results.flatMap(({ name, findings }) => findings.absent.map((quantity) => ({ case: name, quantity }))),
+    unread: chosen.flatMap((name) => foldersOf(set, name)).flatMap((folder) => folder.unread()),
+    seconds: (performance.now() - start) / 1000,
+  };
+}
+
+function chooseCases(set: ReferenceSet, pattern: string | undefined): string[] {
+  const names = caseNames(set);
+  const chosen = names.filter((name) => pattern === undefined || matchesGlob(name, pattern));
+  if (chosen.length > 0) return chosen;
+  throw new UserError(
+    names.length === 0 ? `${set.root.path} holds no case.` : `No case of ${set.root.path} is named ${pattern}.`,
+    names.length === 0 ? undefined : `The cases are: ${names.join(', ')}.`,
+  );
+}
+
+function foldersOf(set: ReferenceSet, name: string): ReferenceFolder[] {
+  return set.networks.filter((folder) => folder.name === name);
+}
+
+async function checkCase(
+  engine: Engine,
+  set: ReferenceSet,
+  name: string,
+  say: (progress: string) => void,
+): Promise<Findings> {
+  const network = set.networks.find((folder) => folder.name === name);
+  return network === undefined ? checkPart(set, name as OtherPart) : checkNetwork(engine, network, say);
+}
+
+async function checkPart({ root }: ReferenceSet, part: OtherPart): Promise<Findings> {
+  const folder = root.folder(part);
+  switch (part) {
+    case 'pipeline':
+      return transformChecks(folder);
+    case 'metrics':
+      return metricsChecks(folder);
+    case 'checkpoints':
+      return checkpointChecks(folder);
+  }
+}
+
+async function checkNetwork(
+  engine: Engine,
+  folder: ReferenceFolder,
+  say: (progress: string) => void,
+): Promise<Findings> {
+  const networkCase = NetworkCase.read(folder);
+  const kernels = createKernels(engine);
+  const parts = [
+    { title: 'weights', run: () => weightsChecks(networkCase) },
+    { title: 'inference', run: () => inferenceChecks(engine, kernels, networkCase) },
+    { title: 'first training step', run: () => firstStepChecks(engine, kernels, networkCase) },
+    { title: 'low-rate steps', run: () => trajectoryChecks(engine, kernels, networkCase) },
+  ];
+  const findings: Findings[] = [];
+  for (const { title, run } of parts) {
+    say(title);
+    findings.push(await run());
+  }
+  return {
+    checks: findings.flatMap(({ checks }) => checks),
+    absent: findings.flatMap(({ absent }) => absent),
+  };
+}
