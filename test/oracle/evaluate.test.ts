@@ -7,22 +7,22 @@ import { ConfusionMatrix } from '../../src/evaluation/confusion.js';
 import { type EvaluateOptions, evaluate } from '../../src/evaluation/evaluate.js';
 import type { EvaluationRecipe, Experiment } from '../../src/experiments/experiment.js';
 import { InterruptedError, UserError } from '../../src/support/errors.js';
+import type { NetworkCase } from '../../src/verify/network/case.js';
 import { tinyExperiment } from '../helpers/experiments.js';
 import { temporaryFolder } from '../helpers/folder.js';
-import { readBytes } from '../helpers/npy.js';
-import { type OracleCase, oracleCase, oracleCaseNames } from '../helpers/oracle.js';
+import { oracleCase, oracleCaseNames } from '../helpers/oracle.js';
 
 const CLASSES = 19;
 
 /** The case's two labelled images as a data set, with its description. */
-async function dataSet(root: string, oracle: OracleCase): Promise<string> {
+async function dataSet(root: string, oracle: NetworkCase): Promise<string> {
   for (const [folder, prefix] of [
     ['images', 'img'],
     ['labels', 'lab'],
   ] as const) {
     await mkdir(path.join(root, 'two', folder), { recursive: true });
     for (const name of ['a', 'b'])
-      await cp(oracle.file(`${prefix}_${name}.png`), path.join(root, 'two', folder, `${name}.png`));
+      await cp(oracle.folder.file(`${prefix}_${name}.png`), path.join(root, 'two', folder, `${name}.png`));
   }
   const source = { images: 'images', labels: 'labels', imageSuffix: '.png', labelSuffix: '.png' };
   const description = {
@@ -40,7 +40,7 @@ async function dataSet(root: string, oracle: OracleCase): Promise<string> {
   return file;
 }
 
-async function options(t: ExecutionContext, oracle: OracleCase): Promise<EvaluateOptions> {
+async function options(t: ExecutionContext, oracle: NetworkCase): Promise<EvaluateOptions> {
   const dataRoot = await temporaryFolder(t);
   const settings = oracle.meta.test;
   const evaluation: EvaluationRecipe = {
@@ -59,7 +59,7 @@ async function options(t: ExecutionContext, oracle: OracleCase): Promise<Evaluat
     data: { ...tiny.data, dataset: await dataSet(dataRoot, oracle) },
   };
   const engine = await startEngine({ engine: 'wasm' });
-  return { experiment, engine, dataRoot, weights: oracle.file('model.pth'), multiScale: false };
+  return { experiment, engine, dataRoot, weights: oracle.weights(), multiScale: false };
 }
 
 const run = oracleCaseNames().includes('r18') ? test.serial : test.serial.skip;
@@ -77,8 +77,8 @@ for (const multiScale of [false, true]) {
     let allowed = 0;
     for (const name of ['a', 'b']) {
       const reference = `${multiScale ? 'ms_' : ''}whole_${name}`;
-      const label = await decodeLabels(oracle.file(`lab_${name}.png`));
-      expected.add(readBytes(oracle.file(`${reference}_pred.npy`)).data, label.data);
+      const label = await decodeLabels(oracle.folder.file(`lab_${name}.png`));
+      expected.add(oracle.folder.octets(`${reference}_pred.npy`).data, label.data);
       allowed += oracle.meta.argmax_margins[reference]!.below_1e_4;
     }
     // Every pixel that was predicted otherwise moves one count from one cell to another.

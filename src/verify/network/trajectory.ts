@@ -89,7 +89,7 @@ function checkRates({ optimizer, schedule, lr }: z.infer<typeof trajectorySchema
     iterations: schedule.max_iters,
   };
   const worst = new Worst();
-  lr.forEach((rate, i) => worst.add(relativeDifference(learningRate(recipe, i), rate), `step ${i}`));
+  for (const [i, rate] of lr.entries()) worst.add(relativeDifference(learningRate(recipe, i), rate), `step ${i}`);
   findings.add('learning rates', TOLERANCES.learningRates, worst);
 }
 

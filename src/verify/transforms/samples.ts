@@ -179,6 +179,7 @@ const ZERO_LABEL: Dataset = {
   palette: Array.from({ length: 254 }, () => [0, 0, 0] as const),
   ignoreIndex: IGNORE_INDEX,
   reduceZeroLabel: true,
+  published: null,
   splits: {},
   obtain: '',
 };

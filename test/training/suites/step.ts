@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 import type { Engine, EngineName } from '../../../src/engines/engine.js';
 import { createKernels } from '../../../src/kernels/create.js';
 import { loadInferenceNetwork, loadParameters } from '../../../src/nn/load.js';
@@ -10,33 +9,21 @@ import { saveCheckpoint } from '../../../src/training/checkpoint.js';
 import { MomentumOptimizer } from '../../../src/training/optimizer.js';
 import { TrainingStep } from '../../../src/training/step.js';
 import { readCheckpoint } from '../../../src/weights/load.js';
-import { startTestEngine } from '../../helpers/engines.js';
+import { withEngine } from '../../helpers/engines.js';
 import { colourBatch, tinyExperiment } from '../../helpers/experiments.js';
 import { assertClose } from '../../helpers/numeric.js';
 import { fcnRecipe, trainingRecipe } from '../../helpers/recipes.js';
 
-const test = anyTest as TestFn;
-
 /** Tests of one training step and of checkpoints on an engine. */
 export function stepSuite(engineName: EngineName): void {
-  const withEngine = (title: string, body: (t: ExecutionContext, engine: Engine) => Promise<void>) =>
-    test.serial(title, async (t) => {
-      const engine = await startTestEngine(engineName);
-      if (engine === null) {
-        t.log(`skipped: the ${engineName} engine is not installed`);
-        t.pass();
-        return;
-      }
-      await body(t, engine);
-    });
-
+  const onEngine = withEngine(engineName);
   const start = (engine: Engine, experiment = tinyExperiment()) => {
     const step = new TrainingStep(engine, experiment);
     step.segmentor.initialise(experiment.seed, false);
     return step;
   };
 
-  withEngine('the optimizer follows PyTorch’s update, momentum and weight decay included', async (t, engine) => {
+  onEngine('the optimizer follows PyTorch’s update, momentum and weight decay included', async (t, engine) => {
     const { tf } = engine;
     const step = start(engine);
     const { parameters } = step.segmentor;
@@ -54,7 +41,7 @@ export function stepSuite(engineName: EngineName): void {
     step.dispose();
   });
 
-  withEngine('the tensor count and the live bytes stay constant from the second step on', async (t, engine) => {
+  onEngine('the tensor count and the live bytes stay constant from the second step on', async (t, engine) => {
     const step = start(engine);
     step.run(colourBatch(0), 0);
     const { numTensors, numBytes } = engine.tf.memory();
@@ -67,7 +54,7 @@ export function stepSuite(engineName: EngineName): void {
     step.dispose();
   });
 
-  withEngine('disposing a step leaves nothing behind', async (t, engine) => {
+  onEngine('disposing a step leaves nothing behind', async (t, engine) => {
     const before = engine.tf.memory().numTensors;
     const step = start(engine);
     step.run(colourBatch(0), 0);
@@ -75,7 +62,7 @@ export function stepSuite(engineName: EngineName): void {
     t.is(engine.tf.memory().numTensors, before);
   });
 
-  withEngine('the same seed gives the same losses, another one others', async (t, engine) => {
+  onEngine('the same seed gives the same losses, another one others', async (t, engine) => {
     const losses = (seed: number) => {
       const step = start(engine, tinyExperiment({ seed }));
       const values = [0, 1, 2].map((iteration) => step.run(colourBatch(iteration), iteration).loss);
@@ -86,7 +73,7 @@ export function stepSuite(engineName: EngineName): void {
     t.notDeepEqual(losses(1), losses(2));
   });
 
-  withEngine('it learns: the loss falls well under that of guessing', async (t, engine) => {
+  onEngine('it learns: the loss falls well under that of guessing', async (t, engine) => {
     const model = fcnRecipe(18, { width: 8, classes: 3 });
     const step = start(engine, tinyExperiment({ model, training: trainingRecipe({ learningRate: 0.05 }) }));
     let last = step.run(colourBatch(0), 0);
@@ -97,7 +84,7 @@ export function stepSuite(engineName: EngineName): void {
     step.dispose();
   });
 
-  withEngine('a loss that is not finite stops the run before a parameter moves', async (t, engine) => {
+  onEngine('a loss that is not finite stops the run before a parameter moves', async (t, engine) => {
     const step = start(engine);
     const { parameters } = step.segmentor;
     // Not the image: a ReLU may turn NaN into 0.
@@ -110,7 +97,7 @@ export function stepSuite(engineName: EngineName): void {
     step.dispose();
   });
 
-  withEngine('a checkpoint comes back: parameters, state_dict names, counters and velocities', async (t, engine) => {
+  onEngine('a checkpoint comes back: parameters, state_dict names, counters and velocities', async (t, engine) => {
     const directory = await mkdtemp(path.join(tmpdir(), 'fcn-'));
     const step = start(engine);
     step.run(colourBatch(0), 0);
@@ -136,7 +123,7 @@ export function stepSuite(engineName: EngineName): void {
     await rm(directory, { recursive: true });
   });
 
-  withEngine('weights of another width are refused with the parameter and both shapes', async (t, engine) => {
+  onEngine('weights of another width are refused with the parameter and both shapes', async (t, engine) => {
     const directory = await mkdtemp(path.join(tmpdir(), 'fcn-'));
     const step = start(engine);
     const files = await saveCheckpoint(directory, 0, { ...step, row: 'tiny' });
