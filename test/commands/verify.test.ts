@@ -1,0 +1,119 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import test, { type ExecutionContext } from 'ava';
+import { shippedSet } from '../../src/verify/set.js';
+import type { Verification } from '../../src/verify/verify.js';
+import { fcn } from '../helpers/command.js';
+import { temporaryFolder } from '../helpers/folder.js';
+
+const CASE = 'r18b';
+
+/** A set of the package's smallest case alone, without hashes. */
+async function copyCase(t: ExecutionContext): Promise<{ cwd: string; folder: string }> {
+  const cwd = await temporaryFolder(t);
+  const folder = path.join(cwd, 'set', 'cases', CASE);
+  await mkdir(path.dirname(folder), { recursive: true });
+  await cp(path.join(shippedSet(), 'cases', CASE), folder, { recursive: true });
+  return { cwd, folder };
+}
+
+/** Replaces a file of a case by what a change makes of its content. */
+async function change(folder: string, name: string, edit: (content: Buffer) => Uint8Array | string): Promise<void> {
+  const file = path.join(folder, name);
+  const content = existsSync(file) ? readFileSync(file) : gunzipSync(readFileSync(`${file}.gz`));
+  await rm(`${file}.gz`, { force: true });
+  await writeFile(file, edit(content));
+}
+
+const verify = (cwd: string, ...parameters: string[]) => fcn(['verify', '--engine', 'wasm', ...parameters], { cwd });
+
+test.serial('a case of the package passes: table on stdout, progress on stderr, exit code 0', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const { code, stdout, stderr } = await verify(cwd, '--case', CASE);
+  t.is(code, 0, stderr);
+  t.regex(stdout, /│ r18b │ logits a +│ 5e-5 +│ \d\.\de-\d+ │ pass +│/);
+  t.regex(stdout, /Not in this set:[\s\S]*predictions whole b: r18b/);
+  t.regex(stdout, /wasm engine on cpu: TensorFlow\.js/);
+  t.regex(stdout, /All \d+ checks pass, in/);
+  t.true(stdout.split('\n').every((line) => line.startsWith('reference ') || line.length <= 105));
+  t.true(
+    stdout.split('\n').every((line) => !line.startsWith('│') || line.length <= 80),
+    'the table fits 80 columns',
+  );
+  t.regex(stderr, /> r18b\n {2}\d+ checks, all pass/);
+});
+
+test.serial('a wrong reference fails with exit code 1, and its line again at the end', async (t) => {
+  const { cwd, folder } = await copyCase(t);
+  await change(folder, 'eval_a_logits.npy', (content) => {
+    content.writeFloatLE(content.readFloatLE(content.length - 4) + 0.01, content.length - 4);
+    return content;
+  });
+  const { code, stdout, stderr } = await verify(cwd, '--oracle', 'set');
+  t.is(code, 1, stderr);
+  t.regex(stdout, /│ logits a +│ 5e-5 +│ 1\.\de-3 │ FAIL +│/);
+  t.regex(stdout, /Failures:\n {2}r18b, logits a: 1\.\de-3, at most 5e-5\n {4}worst at eval_a_logits\.npy/);
+  t.regex(stdout, /1 of \d+ checks fail/);
+});
+
+test.serial('NaN in the weights fails every quantity of the network, and --json says so', async (t) => {
+  const { cwd, folder } = await copyCase(t);
+  await change(folder, 'model.safetensors', (content) => {
+    // The last value of the file belongs to the auxiliary head or the decode head: all values become NaN.
+    const header = Number(content.readBigUInt64LE(0)) + 8;
+    for (let at = header; at < content.length; at += 4) content.writeFloatLE(Number.NaN, at);
+    return content;
+  });
+  const { code, stdout } = await verify(cwd, '--oracle', 'set', '--json');
+  t.is(code, 1);
+  const { passed, checks } = JSON.parse(stdout) as Verification;
+  t.false(passed);
+  for (const quantity of ['logits a', 'first losses', 'gradients, backbone', 'losses of low-rate steps']) {
+    const check = checks.find((found) => found.quantity === quantity)!;
+    t.false(check.passed, quantity);
+    t.is(check.difference, null as unknown as number, 'JSON has no infinity');
+  }
+});
+
+test.serial('another momentum than the reference’s is noticed in the deltas', async (t) => {
+  const { cwd, folder } = await copyCase(t);
+  await change(folder, 'train_lowlr.json', (content) =>
+    content.toString().replace('"momentum": 0.9', '"momentum": 0.8'),
+  );
+  const { code, stdout } = await verify(cwd, '--oracle', 'set', '--json');
+  t.is(code, 1);
+  const failed = (JSON.parse(stdout) as Verification).checks.filter(({ passed }) => !passed);
+  t.true(failed.some(({ quantity }) => quantity === 'parameter deltas, median'));
+});
+
+test.serial('what is not there is told, what nobody reads too, and neither is a failure', async (t) => {
+  const { cwd, folder } = await copyCase(t);
+  for (const name of ['train.json', 'train_lowlr.json', 'whole_a_pred.npy']) await rm(path.join(folder, `${name}.gz`));
+  await writeFile(path.join(folder, 'new_kind.npy'), '');
+  const { code, stdout } = await verify(cwd, '--oracle', path.join('set', 'cases'));
+  t.is(code, 0);
+  for (const quantity of ['first losses', 'parameter deltas', 'predictions whole a']) {
+    t.regex(stdout, new RegExp(`^ {2}${quantity}: r18b$`, 'm'));
+  }
+  t.regex(stdout, /Files that no check reads:[\s\S]*new_kind\.npy/);
+});
+
+for (const [mistake, parameters, message] of [
+  [
+    'a case that is not there',
+    ['--case', 'r34*'],
+    /No case of .*reference is named r34\*\.\nnext: The cases are: ade_r50,/,
+  ],
+  ['a folder that is not there', ['--oracle', 'nowhere'], /nowhere does not exist/],
+  ['a folder without reference data', ['--oracle', '.'], /holds no reference data: expected folders named cases/],
+] as const) {
+  test.serial(`${mistake} is a mistake with exit code 2`, async (t) => {
+    const { code, stdout, stderr } = await verify(await temporaryFolder(t), ...parameters);
+    t.is(code, 2);
+    t.is(stdout, '');
+    t.regex(stderr, message);
+    t.notRegex(stderr, / at .*\.js/);
+  });
+}
