@@ -3,93 +3,26 @@ import os from 'node:os';
 import path from 'node:path';
 import test from 'ava';
 import { UserError } from '../../src/support/errors.js';
+import { checkpointChecks } from '../../src/verify/checkpoints.js';
 import { readCheckpoint } from '../../src/weights/load.js';
-import type { JsonObject } from '../../src/weights/metadata.js';
-import type { StoredTensor } from '../../src/weights/tensor.js';
+import { assertFindings, oraclePart } from '../helpers/oracle.js';
 import { sharedPath } from '../helpers/shared.js';
 
-interface TensorFacts {
-  readonly shape: number[];
-  readonly dtype: string;
-  readonly sum: number;
-  readonly abs_sum: number;
-  readonly weighted: number;
-  readonly first: number | null;
-  readonly last: number | null;
-}
+const reference = oraclePart('checkpoints');
+if (reference !== null) {
+  const names = reference.list().files.filter((name) => name.endsWith('.json'));
+  const findings = checkpointChecks(reference);
 
-interface CheckpointFacts {
-  readonly file: string;
-  readonly format: 'zip' | 'legacy';
-  readonly key_prefix: string;
-  readonly meta?: { epoch: number; iter: number; classes: string[] };
-  readonly state_dict: Record<string, TensorFacts>;
-}
+  test('the reference checkpoints are there', (t) => t.is(names.length, 15));
 
-/** Values in float64; float64 itself is not narrowed. */
-function valuesOf(tensor: StoredTensor): number[] {
-  if (tensor.dtype !== 'float64') return [...tensor.toFloat32()];
-  return [...new Float64Array(Uint8Array.from(tensor.bytes()).buffer)];
-}
-
-const folder = sharedPath('oracle', 'checkpoints');
-const names = folder ? readdirSync(folder).filter((name) => name.endsWith('.json')) : [];
-
-test('the reference checkpoints are there', (t) => {
-  if (folder) t.is(names.length, 15);
-  else {
-    t.log('skipped: the reference data is not beside this checkout');
-    t.pass();
+  for (const name of names.map((file) => file.replace('.json', ''))) {
+    test(`reads ${name}.pth`, async (t) => {
+      const { checks } = await findings;
+      const own = checks.filter(({ quantity }) => quantity === name || quantity.startsWith(`${name}, `));
+      t.is(own.length, 2, 'facts and sums');
+      assertFindings(t, { checks: own, absent: [] });
+    });
   }
-});
-
-for (const name of names) {
-  test(`reads ${name.replace('.json', '.pth')}`, async (t) => {
-    const facts = JSON.parse(readFileSync(path.join(folder!, name), 'utf8')) as CheckpointFacts;
-    const checkpoint = await readCheckpoint(path.join(folder!, facts.file));
-    t.is(checkpoint.format, `pytorch-${facts.format}`);
-    const expectedNames = Object.keys(facts.state_dict).map((key) => key.slice(facts.key_prefix.length));
-    t.deepEqual([...checkpoint.tensors.keys()], expectedNames);
-    t.false('optimizer' in checkpoint.metadata);
-    if (facts.meta) {
-      const meta = checkpoint.metadata['meta'] as JsonObject;
-      t.is(meta['epoch'], facts.meta.epoch);
-      t.is(meta['iter'], facts.meta.iter);
-      t.deepEqual(meta['CLASSES'], facts.meta.classes);
-    }
-    for (const [key, expected] of Object.entries(facts.state_dict)) {
-      const tensor = checkpoint.tensors.get(key.slice(facts.key_prefix.length))!;
-      const values = valuesOf(tensor);
-      t.is(tensor.name, key.slice(facts.key_prefix.length));
-      t.is(tensor.dtype, expected.dtype as StoredTensor['dtype'], key);
-      t.deepEqual(tensor.shape, expected.shape, key);
-      t.is(values.at(0) ?? null, expected.first, key);
-      t.is(values.at(-1) ?? null, expected.last, key);
-      // Sums in float64: only the order of summation may differ.
-      const near = (actual: number, wanted: number) => Math.abs(actual - wanted) <= 1e-12 * (expected.abs_sum + 1) * 7;
-      t.true(
-        near(
-          values.reduce((sum, value) => sum + value, 0),
-          expected.sum,
-        ),
-        `${key} sum`,
-      );
-      t.true(
-        near(
-          values.reduce((sum, value) => sum + Math.abs(value), 0),
-          expected.abs_sum,
-        ),
-        `${key} abs_sum`,
-      );
-      t.true(
-        near(
-          values.reduce((sum, value, i) => sum + value * (1 + (i % 7)), 0),
-          expected.weighted,
-        ),
-        `${key} weighted`,
-      );
-    }
-  });
 }
 
 const reasons: Record<string, RegExp> = {
