@@ -1,4 +1,4 @@
-import type { PrepareResult } from '../data/prepare/prepare.js';
+import type { PrepareResult } from '../data/prepare/preparation.js';
 import { formatBytes } from '../support/format.js';
 
 /** What `fcn datasets prepare` prints. */

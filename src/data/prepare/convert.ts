@@ -6,7 +6,9 @@ import { encodePng } from '../png/write.js';
 import { fromLabelIds, fromPolygons } from './cityscapes-labels.js';
 import { type ContextRegion, fromContextMap, fromContextRegions } from './context-labels.js';
 import { LabelError } from './label-error.js';
-import { MatlabError, readMatlab, toLabelMap } from './matlab.js';
+import { MatlabError } from './matlab/array.js';
+import { toLabelMap } from './matlab/label-map.js';
+import { readMatlab } from './matlab/read.js';
 import type { Conversion } from './recipe.js';
 
 /** Label of pixels that belong to no class, along the outlines of VOC's objects. */

@@ -218,6 +218,13 @@ test('an interrupted preparation is not read, and is resumed where it stopped', 
   }
 });
 
+test('a second preparation of the same folder waits for the first, and finds it done', async (t) => {
+  const set = await setUp(t, await rawVoc());
+  const results = await Promise.all([set.prepare(), set.prepare()]);
+  t.deepEqual(results.map(({ made }) => made).sort(), [0, results[0].files].sort());
+  await assertPrepared(t, set);
+});
+
 test('a journal that was cut off in the middle of a line is read as far as it goes', async (t) => {
   const set = await setUp(t, await rawAde());
   await interrupted(t, set, 3);
