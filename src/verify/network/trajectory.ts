@@ -70,7 +70,7 @@ export async function trajectoryChecks(engine: Engine, kernels: Kernels, network
       return before === undefined ? null : norm(valuesOf(path).map((value, i) => value - before[i]!));
     });
     const quantiles = (portion: number) => new Worst().add(quantile(deltas.all, portion), `${deltas.all.length} norms`);
-    findings.add('parameter deltas, median', TOLERANCES.deltaMedian(noise), quantiles(0.5));
+    findings.add('parameter deltas, median', TOLERANCES.deltaMedian(model.depth, noise), quantiles(0.5));
     findings.add('parameter deltas, 95 %', TOLERANCES.delta95(model.depth, noise), quantiles(0.95));
     const statistics = relativeNorms(expected.bn_norms_f64, (path) => (start.has(path) ? norm(valuesOf(path)) : null));
     findings.add('running statistics', TOLERANCES.runningStatistics(model.depth), statistics.worst);
