@@ -55,12 +55,14 @@ export function readCheckpointFrom(source: ByteSource): Checkpoint {
 
 function open(source: ByteSource): Checkpoint {
   if (source.size === 0) throw new MalformedFileError('it is empty');
+  const { file } = source;
   const format = pytorchFormat(source);
-  if (format) return fromPytorch(source.file, readPytorch(source, format));
-  if (looksLikeSafetensors(source)) {
+  // The length that a safetensors file begins with may look like a pickle's start.
+  if (format !== 'pytorch-zip' && looksLikeSafetensors(source)) {
     const { metadata, tensors } = readSafetensors(source);
-    return { file: source.file, format: 'safetensors', metadata: metadataOf(metadata), optimizer: false, tensors };
+    return { file, format: 'safetensors', metadata: metadataOf(metadata), optimizer: false, tensors };
   }
+  if (format) return fromPytorch(file, readPytorch(source, format));
   throw new MalformedFileError('it is neither a PyTorch checkpoint (.pth) nor a safetensors file');
 }
 

@@ -101,6 +101,14 @@ const file = (header: unknown, data: Uint8Array, length?: number) => {
   const json = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
   return pickle(uint(8, length ?? json.length), json, data);
 };
+test('a header of any length is one of safetensors, also where it begins as a pickle does', (t) => {
+  for (let length = 0x80; length < 0x380; length++) {
+    const json = JSON.stringify({ w: { dtype: 'F32', shape: [2], data_offsets: [0, 8] } }).padEnd(length);
+    const checkpoint = readCheckpointFrom(new MemorySource('w.safetensors', file(json, new Uint8Array(8))));
+    t.is(checkpoint.format, 'safetensors', `${length}`);
+  }
+});
+
 const w = { dtype: 'F32', shape: [2], data_offsets: [0, 8] };
 const eight = new Uint8Array(8);
 const refused: [string, Uint8Array, RegExp][] = [
