@@ -24,7 +24,7 @@ export abstract class BaseCommand extends Command {
     if (!this.jsonEnabled()) process.stderr.write(`${text}\n`);
   }
 
-  /** How stages are shown. */
+  /** How progress is shown: redrawn in place in a terminal, else as lines; nothing under --json. */
   protected displayMode(): DisplayMode {
     if (this.jsonEnabled()) return 'silent';
     // listr2 redraws only where standard output is a terminal too, though it is made to draw on standard error.

@@ -74,6 +74,11 @@ export const row = Args.string({
   description: 'Id of a row, as fcn list shows it; may be left out where --file has one row.',
 });
 
+export const dataset = Args.string({
+  description: 'Id of a data set, as fcn datasets list shows it, or a YAML file that describes one.',
+  required: true,
+});
+
 export const rows = Args.string({
   description: "Ids of rows, as fcn list shows them, or patterns in quotes, as 'fcn_r50*769*' or 'fcn_{r18,r50}-*'.",
   multiple: true,

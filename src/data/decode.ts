@@ -1,13 +1,28 @@
-import { readFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
-import type { LabelMap, RgbImage } from './image.js';
-import { PngError } from './png/chunks.js';
-import { readIndices } from './png/read-indices.js';
+import type { LabelMap, RgbImage, Size } from './image.js';
+import { HEADER_BYTES, PngError } from './png/chunks.js';
+import { readIndices, readIndicesSize } from './png/read-indices.js';
 
 async function readBytes(file: string): Promise<Buffer> {
   try {
     return await readFile(file);
+  } catch (error) {
+    throw explainFileError(error, file, 'read');
+  }
+}
+
+/** At most the first `length` bytes of a file. */
+async function readStart(file: string, length: number): Promise<Buffer> {
+  try {
+    const handle = await open(file);
+    try {
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, 0);
+      return buffer.subarray(0, bytesRead);
+    } finally {
+      await handle.close();
+    }
   } catch (error) {
     throw explainFileError(error, file, 'read');
   }
@@ -22,6 +37,22 @@ async function loadSharp() {
 }
 
 const NEXT_IMAGE = 'Replace the file with an intact JPEG or PNG.';
+
+type Sharp = ReturnType<Awaited<ReturnType<typeof loadSharp>>>;
+
+/** What the header says of an image that is decoded here; throws for any other. */
+async function readMetadata(input: Sharp) {
+  const metadata = await input.metadata();
+  const { format, space } = metadata;
+  if (format !== 'jpeg' && format !== 'png') throw new Error(`a ${format} image, expected JPEG or PNG`);
+  if (space === 'cmyk') throw new Error('a CMYK image, expected RGB or grey');
+  return metadata;
+}
+
+function undecodable(file: string, error: unknown): UserError {
+  const reason = (error as Error).message.split('\n', 1)[0];
+  return new UserError(`${file}: the image cannot be decoded: ${reason}.`, NEXT_IMAGE, { cause: error });
+}
 
 /** libpng reads no further than the last pixel; a PNG that ends before its end chunk is refused nevertheless. */
 function endsEarly(format: string, bytes: Buffer): boolean {
@@ -42,14 +73,11 @@ export async function decodeRgb(file: string): Promise<RgbImage> {
   try {
     // "error" fails on truncated and undecodable data, but not on the oddities that libjpeg only warns of.
     const input = sharp(bytes, { ignoreIcc: true, failOn: 'error' });
-    const { format, space } = await input.metadata();
-    if (format !== 'jpeg' && format !== 'png') throw new Error(`a ${format} image, expected JPEG or PNG`);
-    if (space === 'cmyk') throw new Error('a CMYK image, expected RGB or grey');
+    const { format } = await readMetadata(input);
     if (endsEarly(format, bytes)) throw new Error('truncated');
     decoded = await input.autoOrient().raw().toBuffer({ resolveWithObject: true });
   } catch (error) {
-    const reason = (error as Error).message.split('\n', 1)[0];
-    throw new UserError(`${file}: the image cannot be decoded: ${reason}.`, NEXT_IMAGE, { cause: error });
+    throw undecodable(file, error);
   }
   const { data, info } = decoded;
   const { width, height, channels } = info;
@@ -67,13 +95,42 @@ export async function decodeRgb(file: string): Promise<RgbImage> {
 }
 
 /**
+ * Size that `decodeRgb` would give, by the file's header alone.
+ * @throws UserError naming the file where it is missing or its header is not that of a JPEG or PNG.
+ */
+export async function readImageSize(file: string): Promise<Size> {
+  // Only a part of it is read, but whether it can be is told better than by the decoder.
+  await readStart(file, 1);
+  const sharp = await loadSharp();
+  try {
+    const { autoOrient } = await readMetadata(sharp(file, { ignoreIcc: true, failOn: 'error' }));
+    return { height: autoOrient.height, width: autoOrient.width };
+  } catch (error) {
+    throw undecodable(file, error);
+  }
+}
+
+/**
  * Decodes a label PNG to its raw values: 8-bit grey values, or palette indices. EXIF orientation is *not* applied.
  * @throws UserError naming the file where it is missing, truncated, damaged, or another kind of image.
  */
 export async function decodeLabels(file: string): Promise<LabelMap> {
   const bytes = await readBytes(file);
+  return explained(file, () => readIndices(bytes));
+}
+
+/**
+ * Size of a label PNG, by its header alone.
+ * @throws UserError naming the file where it is missing or its header is not that of a label map.
+ */
+export async function readLabelSize(file: string): Promise<Size> {
+  const bytes = await readStart(file, HEADER_BYTES);
+  return explained(file, () => readIndicesSize(bytes));
+}
+
+function explained<Result>(file: string, read: () => Result): Result {
   try {
-    return readIndices(bytes);
+    return read();
   } catch (error) {
     if (!(error instanceof PngError)) throw error;
     throw new UserError(

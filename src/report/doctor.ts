@@ -73,9 +73,10 @@ function formatEngine({ name, available, reason, versions }: EngineStatus): stri
   return [`  ${available ? '✓' : '✗'} ${name.padEnd(10)} ${reason}`, `             ${libraries.join(', ')}`];
 }
 
-function formatDataset({ id, images, problem }: FoundDataset, width: number): string {
+function formatDataset({ id, images, synthetic, present, problem }: FoundDataset, width: number): string {
   const splits = Object.entries(images).map(([split, count]) => `${split} ${count} images`);
-  return `  ${problem === null ? '✓' : '✗'} ${id.padEnd(width)} ${problem ?? splits.join(', ')}`;
+  const found = `${splits.join(', ')}${synthetic ? ' (synthetic)' : ''}`;
+  return `  ${problem === null ? '✓' : '✗'} ${id.padEnd(width)} ${problem === null ? found : present ? problem : 'not there'}`;
 }
 
 function gibibytes(bytes: number): string {

@@ -60,3 +60,24 @@ export async function showStages(stages: readonly ShownStage[], mode: DisplayMod
       for (const { run } of stages) await run(() => undefined);
   }
 }
+
+/** Does work that goes on in equal steps, one stage of its own, and shows how many of them are done. */
+export async function showCounted<Result>(
+  title: string,
+  unit: string,
+  mode: DisplayMode,
+  work: (onProgress: (done: number, total: number) => void) => Promise<Result>,
+): Promise<Result> {
+  const results: Result[] = [];
+  const run = async (say: (progress: string) => void) => {
+    let count = 0;
+    const onProgress = (done: number, total: number) => {
+      count = total;
+      say(`${done} of ${total} ${unit}`);
+    };
+    results.push(await work(onProgress));
+    return `${count} ${unit}`;
+  };
+  await showStages([{ title, run }], mode);
+  return results[0]!;
+}

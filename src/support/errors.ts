@@ -1,4 +1,4 @@
-/** Exit codes of every command. */
+/** Exit codes of every command; `failed`: a check was done, and what it looked at is not as it should be. */
 export const ExitCode = { success: 0, bug: 1, failed: 1, userError: 2, interrupted: 130 } as const;
 
 /**

@@ -6,9 +6,6 @@ import { UserError } from '../../support/errors.js';
 import { BaseCommand } from '../base.js';
 import * as flags from '../flags.js';
 
-/** Seconds between two lines of progress. */
-const PROGRESS_EVERY = 2;
-
 function parseSize(text: string): { height: number; width: number } {
   const match = /^(\d+)x(\d+)$/.exec(text);
   if (!match) throw new UserError(`--size ${text}: expected HEIGHTxWIDTH in pixels.`, 'For instance --size 1024x2048.');
@@ -53,23 +50,24 @@ export default class DatasetsGenerate extends BaseCommand {
     const { loadDataset } = await import('../../data/datasets/description.js');
     const { datasetFolder } = await import('../../data/datasets/read-split.js');
     const { generateDataset } = await import('../../data/generate/generate.js');
+    const { showCounted } = await import('../../runs/display.js');
     const dataset = await loadDataset(args.name);
     const directory = path.resolve(datasetFolder(dataset, flags['data-root']));
     const seed = flags.seed ?? 0;
-    let said = performance.now();
-    const { size, sizesDiffer, ...result } = await generateDataset({
+    const options = {
       dataset,
       directory,
       images: flags.images,
       size: flags.size === undefined ? undefined : parseSize(flags.size),
       seed,
       signal,
-      onProgress: (done, total) => {
-        if (performance.now() - said < PROGRESS_EVERY * 1000) return;
-        said = performance.now();
-        this.note(`${done} of ${total} images`);
-      },
-    });
+    };
+    const { size, sizesDiffer, ...result } = await showCounted(
+      `Generate ${dataset.name}`,
+      'images',
+      this.displayMode(),
+      (onProgress) => generateDataset({ ...options, onProgress }),
+    );
     this.print(
       `${directory}: ${result.train} training and ${result.val} validation images of ${sizesDiffer ? 'at most ' : ''}` +
         `${size.height}x${size.width}, ${result.written === 0 ? 'all there already' : `${result.written} written now`}.`,

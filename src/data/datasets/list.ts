@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../../support/errors.js';
 import type { Dataset } from './dataset.js';
 import { datasetIds, loadDataset } from './description.js';
 import { datasetFolder, readSplit } from './read-split.js';
+import { isSynthetic, readSyntheticSettings } from './synthetic.js';
 
 /** A described data set and what of it lies under a data root. */
 export interface FoundDataset {
@@ -12,8 +14,14 @@ export interface FoundDataset {
   readonly name: string;
   /** Where it is, or is expected. */
   readonly folder: string;
+  readonly classes: number;
   /** Images of each split; empty where the data set is not there or not whole. */
   readonly images: Readonly<Record<string, number>>;
+  /** Images of each split that were published, or generated; empty where nothing says so. */
+  readonly expected: Readonly<Record<string, number>>;
+  readonly synthetic: boolean;
+  /** Whether its folder is there at all. */
+  readonly present: boolean;
   /** Why it cannot be used; null where it can. */
   readonly problem: string | null;
 }
@@ -23,15 +31,26 @@ export async function listDatasets(dataRoot: string): Promise<FoundDataset[]> {
   const found: FoundDataset[] = [];
   for (const id of await datasetIds()) {
     const dataset = await loadDataset(id);
-    const base = { id, name: dataset.name, folder: path.resolve(datasetFolder(dataset, dataRoot)) };
+    const folder = datasetFolder(dataset, dataRoot);
+    const base = {
+      id,
+      name: dataset.name,
+      folder: path.resolve(folder),
+      classes: dataset.classes.length,
+      images: {},
+      expected: dataset.published?.images ?? {},
+      synthetic: isSynthetic(folder),
+      present: existsSync(folder),
+    };
     try {
       const images: Record<string, number> = {};
+      const settings = await readSyntheticSettings(folder);
       for (const split of Object.keys(dataset.splits))
         images[split] = (await readSplit(dataset, split, dataRoot)).length;
-      found.push({ ...base, images, problem: null });
+      found.push({ ...base, images, expected: settings?.images ?? base.expected, problem: null });
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
-      found.push({ ...base, images: {}, problem: error.message });
+      found.push({ ...base, problem: error.message });
     }
   }
   return found;

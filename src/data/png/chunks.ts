@@ -4,6 +4,9 @@ import { crc32 } from '../../support/crc32.js';
 
 export const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 
+/** Length of the signature and of the chunk IHDR, which comes first: 12 bytes around 13 of data. */
+export const HEADER_BYTES = SIGNATURE.length + 12 + 13;
+
 export const COLOUR_TYPE = { grey: 0, rgb: 2, palette: 3 } as const;
 
 /** A file that is no PNG, a damaged one, or one of a kind that is not read here. */
@@ -20,7 +23,7 @@ export interface Chunk {
  * The chunks of a PNG up to IEND; what follows it is not looked at.
  * @throws PngError where the signature is missing or the file ends early.
  */
-export function* readChunks(bytes: Buffer): Generator<Chunk> {
+export function* readChunks(bytes: Buffer): Generator<Chunk, undefined> {
   if (!bytes.subarray(0, SIGNATURE.length).equals(SIGNATURE)) throw new PngError('not a PNG');
   for (let at = SIGNATURE.length; ; ) {
     if (at + 12 > bytes.length) throw new PngError('truncated');
@@ -28,7 +31,7 @@ export function* readChunks(bytes: Buffer): Generator<Chunk> {
     const type = bytes.toString('latin1', at + 4, at + 8);
     if (at + 12 + length > bytes.length) throw new PngError('truncated');
     yield { type, data: bytes.subarray(at + 8, at + 8 + length) };
-    if (type === 'IEND') return;
+    if (type === 'IEND') return undefined;
     at += 12 + length;
   }
 }

@@ -1,6 +1,6 @@
 import { inflateSync } from 'node:zlib';
-import type { LabelMap } from '../image.js';
-import { COLOUR_TYPE, PngError, readChunks } from './chunks.js';
+import type { LabelMap, Size } from '../image.js';
+import { COLOUR_TYPE, HEADER_BYTES, PngError, readChunks } from './chunks.js';
 
 interface Header {
   readonly width: number;
@@ -64,6 +64,17 @@ function unfilter(rows: Uint8Array, height: number, rowBytes: number): void {
         throw new PngError('damaged pixel data (unknown filter)');
     }
   }
+}
+
+/**
+ * Size of a label PNG, of which the first `HEADER_BYTES` are enough.
+ * @throws PngError where these are no header, or that of neither 8-bit grey nor a palette image.
+ */
+export function readIndicesSize(bytes: Buffer): Size {
+  const { value: first } = readChunks(bytes.subarray(0, HEADER_BYTES)).next();
+  if (first?.type !== 'IHDR') throw new PngError('no header');
+  const { height, width } = parseHeader(first.data);
+  return { height, width };
 }
 
 /**

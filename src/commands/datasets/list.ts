@@ -1,0 +1,27 @@
+import path from 'node:path';
+import { BaseCommand } from '../base.js';
+import * as flags from '../flags.js';
+
+export default class DatasetsList extends BaseCommand {
+  static override summary = 'List the data sets and which of them are there.';
+
+  static override description =
+    'Looks at folders, lists and names of files only: fcn datasets verify looks into the files.';
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> --data-root /data --json',
+  ];
+
+  static override flags = { 'data-root': flags.dataRoot };
+
+  async run(): Promise<object> {
+    const { flags } = await this.parse(DatasetsList);
+    const { listDatasets } = await import('../../data/datasets/list.js');
+    const { formatDatasets } = await import('../../report/datasets/list.js');
+    const dataRoot = path.resolve(flags['data-root']);
+    const datasets = await listDatasets(dataRoot);
+    this.print(formatDatasets(datasets, dataRoot));
+    return { dataRoot, datasets };
+  }
+}

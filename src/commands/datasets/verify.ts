@@ -1,0 +1,45 @@
+import * as Flags from '@oclif/core/flags';
+import { ExitCode } from '../../support/errors.js';
+import { BaseCommand } from '../base.js';
+import * as flags from '../flags.js';
+
+export default class DatasetsVerify extends BaseCommand {
+  static override summary =
+    'Check a data set: numbers of images, pairs, sizes, label values, and that every file can be read.';
+
+  static override description =
+    'Reads every file and names each that is broken. Numbers of images are compared with the published ones, or, of a ' +
+    'generated data set, with those that it was made with. Exit code 1 where something is wrong.';
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> cityscapes',
+    '<%= config.bin %> <%= command.id %> voc2012-aug --fast --json --data-root /data',
+  ];
+
+  static override args = { name: flags.dataset };
+
+  static override flags = {
+    fast: Flags.boolean({
+      summary: 'Only look whether files are there, belong together, and begin as they should.',
+      default: false,
+    }),
+    'data-root': flags.dataRoot,
+  };
+
+  async run(): Promise<object> {
+    const { args, flags } = await this.parse(DatasetsVerify);
+    const signal = this.interruptSignal();
+    const { loadDataset } = await import('../../data/datasets/description.js');
+    const { verifyDataset } = await import('../../data/datasets/verify.js');
+    const { formatVerification } = await import('../../report/datasets/verification.js');
+    const { showCounted } = await import('../../runs/display.js');
+    const dataset = await loadDataset(args.name);
+    const options = { dataset, dataRoot: flags['data-root'], fast: flags.fast, signal };
+    const verification = await showCounted(`Verify ${dataset.name}`, 'images', this.displayMode(), (onProgress) =>
+      verifyDataset({ ...options, onProgress }),
+    );
+    this.print(formatVerification(verification));
+    if (verification.problems.length > 0) process.exitCode = ExitCode.failed;
+    return verification;
+  }
+}

@@ -1,0 +1,102 @@
+import path from 'node:path';
+import type { CheckWorkerData } from '../workers/check-worker.js';
+import { WorkerPool } from '../workers/pool.js';
+import { defaultWorkers } from '../workers/prefetch.js';
+import type { FileProblem } from './check-entry.js';
+import type { Dataset } from './dataset.js';
+import { datasetFolder, type Entry, requireDatasetFolder } from './find-entries.js';
+import { type InspectedSplit, inspectSplit, type Problem, sharedImages } from './inspect.js';
+import { readSyntheticSettings } from './synthetic.js';
+
+export interface VerifyOptions {
+  readonly dataset: Dataset;
+  readonly dataRoot: string;
+  /** Folders, lists, pairs, and the files' headers; neither pixels nor label values. */
+  readonly fast: boolean;
+  readonly workers?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** What a check of a data set found. */
+export interface Verification {
+  readonly dataset: string;
+  readonly name: string;
+  readonly folder: string;
+  readonly synthetic: boolean;
+  readonly fast: boolean;
+  /** Pairs of image and label of each split, and how many there should be; null where nothing says so. */
+  readonly splits: Readonly<Record<string, { readonly images: number; readonly expected: number | null }>>;
+  /** In the order of splits and names. */
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * Checks a data set against its description: folders, lists, pairs, numbers of images (the published ones, or those that a
+ * synthetic data set was made with), sizes, and, unless `fast`, every pixel and label value.
+ * @returns Everything that is wrong with it; only complete with every file looked at.
+ * @throws UserError where there is no data set to check; the signal's reason when aborted.
+ */
+export async function verifyDataset(options: VerifyOptions): Promise<Verification> {
+  const { dataset, dataRoot, fast } = options;
+  await requireDatasetFolder(dataset, dataRoot);
+  const folder = datasetFolder(dataset, dataRoot);
+  const settings = await readSyntheticSettings(folder);
+  const expected = settings?.images ?? dataset.published?.images ?? {};
+
+  const inspected: Record<string, InspectedSplit> = {};
+  for (const split of Object.keys(dataset.splits)) inspected[split] = await inspectSplit(dataset, split, dataRoot);
+  const problems = Object.entries(inspected).flatMap(([split, { entries, problems, isWhole }]) => {
+    const wanted = expected[split];
+    // Where a folder is missing, so are its images: that is said already.
+    if (!isWhole || wanted === undefined || wanted === entries.length) return problems;
+    const by = settings === null ? 'published' : 'generated';
+    const message = `${folder}: the split "${split}" has ${entries.length} images, ${wanted} were ${by}.`;
+    return [...problems, { file: folder, split, message }];
+  });
+  problems.push(...sharedImages(inspected));
+  const size = settings === null ? (dataset.published?.size ?? null) : null;
+  problems.push(...(await checkFiles(options, inspected, { dataset, options: { fast, size } })));
+  return {
+    dataset: dataset.id,
+    name: dataset.name,
+    folder: path.resolve(folder),
+    synthetic: settings !== null,
+    fast,
+    splits: Object.fromEntries(
+      Object.entries(inspected).map(([split, { entries }]) => [
+        split,
+        { images: entries.length, expected: expected[split] ?? null },
+      ]),
+    ),
+    problems,
+  };
+}
+
+async function checkFiles(
+  { workers = defaultWorkers() + 1, signal, onProgress }: VerifyOptions,
+  inspected: Readonly<Record<string, InspectedSplit>>,
+  data: CheckWorkerData,
+): Promise<Problem[]> {
+  const splitOf = new Map<Entry, string>();
+  for (const [split, { entries }] of Object.entries(inspected)) for (const entry of entries) splitOf.set(entry, split);
+  const total = splitOf.size;
+  onProgress?.(0, total);
+  if (total === 0) return [];
+  const found = new Map<Entry, readonly FileProblem[]>();
+  const module = new URL('../workers/check-worker.js', import.meta.url);
+  const pool = await WorkerPool.start<Entry, FileProblem[]>(module, Math.min(workers, total), data);
+  try {
+    await pool.runAll(splitOf.keys(), 2 * workers, {
+      signal,
+      onResult: (problems, entry) => {
+        found.set(entry, problems);
+        onProgress?.(found.size, total);
+      },
+    });
+  } finally {
+    await pool.close();
+  }
+  // Workers finish in any order; a report has one.
+  return [...splitOf].flatMap(([entry, split]) => (found.get(entry) ?? []).map((problem) => ({ ...problem, split })));
+}
