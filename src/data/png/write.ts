@@ -15,13 +15,15 @@ export interface PngOptions {
   readonly level: number;
   /** Colours of the palette, RGB; only where the colour type is palette. */
   readonly palette?: readonly (readonly [number, number, number])[];
+  /** Opacity of the palette's colours, 0 to 255, in their order. */
+  readonly opacity?: Uint8Array;
 }
 
 /** An 8-bit PNG of `data`, [height, width, channels] with 3 channels for RGB and else 1. */
 export async function encodePng(
   data: Uint8Array | Uint8ClampedArray,
   { height, width }: Size,
-  { colourType, filter, level, palette }: PngOptions,
+  { colourType, filter, level, palette, opacity }: PngOptions,
 ): Promise<Buffer> {
   const channels = colourType === 'rgb' ? 3 : 1;
   const rowBytes = width * channels;
@@ -46,6 +48,7 @@ export async function encodePng(
     SIGNATURE,
     writeChunk('IHDR', header),
     ...(palette ? [writeChunk('PLTE', Uint8Array.from(palette.flat()))] : []),
+    ...(opacity ? [writeChunk('tRNS', opacity)] : []),
     writeChunk('IDAT', pixels),
     writeChunk('IEND', new Uint8Array(0)),
   ]);

@@ -30,6 +30,14 @@ export function normaliseInto(image: RgbImage, target: Float32Array, offset = 0,
   }
 }
 
+/** The RGB bytes that normalised values, [height, width, 3], were made of; a padded 0 is the mean colour. */
+export function denormalise(values: Float32Array): Uint8Array {
+  return Uint8Array.from(values, (value, i) => {
+    const channel = i % 3;
+    return Math.min(Math.max(Math.round(value * STD_RGB[channel]! + MEAN_RGB[channel]!), 0), 255);
+  });
+}
+
 /** A normalised copy of a whole image: [height, width, 3]. */
 export function normalise(image: RgbImage): Float32Array {
   const result = new Float32Array(image.height * image.width * 3);

@@ -1,0 +1,51 @@
+import path from 'node:path';
+import * as Flags from '@oclif/core/flags';
+import { BaseCommand } from '../base.js';
+import * as flags from '../flags.js';
+
+export default class DatasetsBrowse extends BaseCommand {
+  static override summary = 'Write a page of training samples with their labels: what the network really sees.';
+
+  static override description =
+    "Makes the first samples of a row's training with the loader of training itself, and shows each with its labels laid over " +
+    'it, what was done to it, and a legend. The page is one file, index.html, that needs no other.';
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> cityscapes --out samples',
+    '<%= config.bin %> <%= command.id %> voc2012-aug --row fcn_r50-d8_512x512_20k_voc12aug --samples 24 --seed 7 --out samples',
+  ];
+
+  static override args = { name: flags.dataset };
+
+  static override flags = {
+    out: Flags.string({ summary: 'Folder to write the page to.', required: true, helpValue: 'DIR' }),
+    row: Flags.string({
+      summary: 'Row whose recipe makes the samples; the first row of the data set if not given.',
+      helpValue: 'ROW',
+    }),
+    samples: Flags.integer({ summary: 'Samples to show.', default: 12, min: 1, max: 500, helpValue: 'N' }),
+    ...flags.experiment,
+    'data-root': flags.dataRoot,
+  };
+
+  async run(): Promise<object> {
+    const { args, flags } = await this.parse(DatasetsBrowse);
+    const signal = this.interruptSignal();
+    const { loadDataset } = await import('../../data/datasets/description.js');
+    const { browse } = await import('../../report/datasets/browse.js');
+    const { showCounted } = await import('../../runs/display.js');
+    const { formatBytes } = await import('../../support/format.js');
+    const dataset = await loadDataset(args.name);
+    const { row, file, profile, seed, samples, out, set: overrides = [] } = flags;
+    const recipe = { row, file, profile, seed, overrides };
+    const options = { dataset, recipe, dataRoot: flags['data-root'], samples, out, signal };
+    const browsed = await showCounted(`Make samples of ${dataset.name}`, 'samples', this.displayMode(), (onProgress) =>
+      browse({ ...options, onProgress }),
+    );
+    this.print(
+      `${path.relative(process.cwd(), browsed.file)}: ${browsed.samples.length} samples of ${browsed.row}, ` +
+        `seed ${browsed.seed}, ${formatBytes(browsed.bytes)}.`,
+    );
+    return browsed;
+  }
+}
