@@ -1,19 +1,41 @@
+import type { Dirent, Stats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { explainFileError } from '../../support/files.js';
+
+async function readFolder(folder: string): Promise<Dirent[]> {
+  try {
+    return await readdir(folder, { withFileTypes: true });
+  } catch (error) {
+    throw explainFileError(error, folder, 'read');
+  }
+}
+
+/** What a link leads to; null where that does not exist. */
+async function follow(link: string): Promise<Stats | null> {
+  try {
+    return await stat(link);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ELOOP') return null;
+    throw explainFileError(error, link, 'read');
+  }
+}
 
 /**
- * Files of a folder and its subfolders, links followed, hidden ones left out: paths relative to it with forward slashes,
- * sorted by character code.
+ * Files of a folder and its subfolders, links followed, hidden ones and links to nothing left out: paths relative to it with
+ * forward slashes, sorted by character code.
+ * @throws UserError for a folder that cannot be read.
  */
 export async function listFiles(folder: string): Promise<string[]> {
   const found: string[] = [];
   const visit = async (relative: string): Promise<void> => {
-    for (const entry of await readdir(path.join(folder, relative), { withFileTypes: true })) {
+    for (const entry of await readFolder(path.join(folder, relative))) {
       if (entry.name.startsWith('.')) continue;
       const inner = relative === '' ? entry.name : `${relative}/${entry.name}`;
-      const kind = entry.isSymbolicLink() ? await stat(path.join(folder, inner)) : entry;
-      if (kind.isDirectory()) await visit(inner);
-      else if (kind.isFile()) found.push(inner);
+      const kind = entry.isSymbolicLink() ? await follow(path.join(folder, inner)) : entry;
+      if (kind?.isDirectory()) await visit(inner);
+      else if (kind?.isFile()) found.push(inner);
     }
   };
   await visit('');

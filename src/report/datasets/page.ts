@@ -29,7 +29,9 @@ function formatStep({ operation, value }: PhotometricStep): string {
 
 /** What was done to a sample, in the order in which it was. */
 function formatAugmentation({ ratio, flipped, photometric }: ShownSample): string {
-  return [`scale\u00a0×${ratio.toFixed(2)}`, ...(flipped ? ['flipped'] : []), ...photometric.map(formatStep)].join(' · ');
+  return [`scale\u00a0×${ratio.toFixed(2)}`, ...(flipped ? ['flipped'] : []), ...photometric.map(formatStep)].join(
+    ' · ',
+  );
 }
 
 function figure(sample: ShownSample, { experiment }: SamplePage): string {

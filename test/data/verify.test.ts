@@ -1,0 +1,196 @@
+import { appendFile, cp, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import type { Dataset } from '../../src/data/datasets/dataset.js';
+import { readSplit } from '../../src/data/datasets/read-split.js';
+import { type Verification, verifyDataset } from '../../src/data/datasets/verify.js';
+import { decodeLabels } from '../../src/data/decode.js';
+import { encodePng } from '../../src/data/png/write.js';
+import { formatVerification } from '../../src/report/datasets/verification.js';
+import { type GeneratedDataset, generated } from '../helpers/datasets.js';
+import { temporaryFolder } from '../helpers/folder.js';
+
+function verify({ dataset, dataRoot }: GeneratedDataset, fast = false): Promise<Verification> {
+  return verifyDataset({ dataset, dataRoot, fast, workers: 1 });
+}
+
+const messages = ({ problems }: Verification) => problems.map(({ message }) => message);
+
+/** Writes a label map again with one pixel changed, or of another size. */
+async function rewriteLabels(file: string, change: { value?: number; height?: number }): Promise<void> {
+  const { height, width, data } = await decodeLabels(file);
+  if (change.value !== undefined) data[5] = change.value;
+  const size = { height: change.height ?? height, width };
+  await writeFile(
+    file,
+    await encodePng(data.subarray(0, size.height * width), size, { colourType: 'grey', filter: 'none', level: 1 }),
+  );
+}
+
+for (const id of ['ade20k', 'camvid', 'cityscapes', 'pascal-context', 'pascal-context-59', 'voc2012-aug']) {
+  test(`${id}: nothing is wrong with a data set as it was generated`, async (t) => {
+    const set = await generated(t, id, 4);
+    const progress: string[] = [];
+    const onProgress = (done: number, total: number) => progress.push(`${done}/${total}`);
+    const report = await verifyDataset({ ...set, fast: false, workers: 2, onProgress });
+    t.deepEqual(report.problems, []);
+    t.true(report.synthetic);
+    t.deepEqual(report.splits, { train: { images: 3, expected: 3 }, val: { images: 1, expected: 1 } });
+    t.deepEqual(progress, ['0/4', '1/4', '2/4', '3/4', '4/4']);
+    t.deepEqual((await verify(set, true)).problems, []);
+  });
+}
+
+test('every broken file is named, in the order of splits and names', async (t) => {
+  const set = await generated(t, 'ade20k', 8);
+  const train = await readSplit(set.dataset, 'train', set.dataRoot);
+  const [val] = await readSplit(set.dataset, 'val', set.dataRoot);
+  await truncate(train[0]!.image, 600);
+  await rewriteLabels(train[1]!.label, { value: 151 });
+  await rewriteLabels(train[2]!.label, { height: 20 });
+  await rm(train[3]!.label);
+  await writeFile(train[4]!.label, 'no image');
+  await rm(train[5]!.image);
+  await truncate(val!.label, 60);
+  const report = await verify(set);
+  const expected = [
+    [train[3]!.label, /does not exist: .*ADE_train_00000004\.jpg has no label/],
+    [train[5]!.label, /is the label of no image/],
+    [set.directory, /the split "train" has 4 images, 6 were generated/],
+    [train[0]!.image, /the image cannot be decoded/],
+    [train[1]!.label, /label value 151 at column 5, row 0 is no class of ADE20K: expected 1 to 150 \(or 0: no class\)/],
+    [train[2]!.label, /is \d+×20 pixels, but its image is \d+×\d+/],
+    [train[4]!.label, /the label map cannot be decoded: not a PNG/],
+    [val!.label, /the label map cannot be decoded: truncated/],
+  ] as const;
+  t.deepEqual(
+    report.problems.map(({ file }) => path.relative(set.dataRoot, file)),
+    expected.map(([file]) => path.relative(set.dataRoot, file)),
+  );
+  for (const [i, [file, message]] of expected.entries()) {
+    t.regex(report.problems[i]!.message, message);
+    t.true(report.problems[i]!.message.includes(file));
+  }
+  t.deepEqual(
+    report.problems.map(({ split }) => split),
+    [...Array(7).fill('train'), 'val'],
+  );
+});
+
+test('fast looks at headers: sizes and kinds of files, not at their pixels', async (t) => {
+  const set = await generated(t, 'camvid', 8);
+  const train = await readSplit(set.dataset, 'train', set.dataRoot);
+  // Not seen: pixels and label values.
+  await rewriteLabels(train[0]!.label, { value: 99 });
+  await truncate(train[1]!.image, (await readFile(train[1]!.image)).length - 20);
+  // Seen: what no image begins like, and another size.
+  await rewriteLabels(train[2]!.label, { height: 32 });
+  await writeFile(train[3]!.image, '');
+  await writeFile(train[4]!.label, await readFile(train[4]!.image));
+  const seen = messages(await verify(set, true));
+  t.is(seen.length, 3);
+  t.regex(seen[0]!, /is 64×32 pixels, but its image is 64×64/);
+  t.regex(seen[1]!, /the image cannot be decoded/);
+  t.regex(seen[2]!, /the label map cannot be decoded: not a PNG/);
+  t.is(messages(await verify(set)).length, 5);
+});
+
+test('lists: a missing one, an unknown name, a name twice, an image of two splits', async (t) => {
+  const set = await generated(t, 'voc2012-aug', 8);
+  const list = (name: string) => path.join(set.directory, 'ImageSets', 'Segmentation', `${name}.txt`);
+  const [first] = (await readFile(list('train'), 'utf8')).split('\n');
+  const image = path.join(set.directory, 'JPEGImages', `${first}.jpg`);
+  await appendFile(list('train'), `${first}\nunknown\n`);
+  await appendFile(list('val'), `${first}\n`);
+  t.deepEqual(messages(await verify(set, true)), [
+    `${path.join(set.directory, 'JPEGImages', 'unknown.jpg')} does not exist, but ${list('train')} names it.`,
+    `${list('train')} names ${first} more than once.`,
+    `${image} is in the split "train" 2 times.`,
+    `${set.directory}: the split "train" has 7 images, 6 were generated.`,
+    `${set.directory}: the split "val" has 3 images, 2 were generated.`,
+    `${image} is in the split "train" and in "val".`,
+  ]);
+  await rm(list('aug'));
+  const [missing] = messages(await verify(set, true)).filter((message) => message.includes('aug'));
+  t.is(missing, `${list('aug')} does not exist.`);
+});
+
+test('a folder that is missing is one problem, and the rest is checked all the same', async (t) => {
+  const set = await generated(t, 'cityscapes', 4, 64);
+  await rm(path.join(set.directory, 'gtFine', 'train'), { recursive: true });
+  const [val] = await readSplit(set.dataset, 'val', set.dataRoot);
+  await rewriteLabels(val!.label, { value: 19 });
+  const report = await verify(set);
+  t.is(report.problems.length, 2);
+  t.regex(report.problems[0]!.message, /gtFine.train, the folder of its labels, does not exist/);
+  t.regex(report.problems[1]!.message, /label value 19 .* expected 0 to 18, or 255/);
+});
+
+test('what is not synthetic is compared with the published numbers and size', async (t) => {
+  const set = await generated(t, 'camvid', 4);
+  await rm(path.join(set.directory, 'synthetic.json'));
+  const report = await verify(set, true);
+  t.false(report.synthetic);
+  t.deepEqual(report.splits.train, { images: 3, expected: 367 });
+  const [train, val, ...files] = messages(report);
+  t.regex(train!, /the split "train" has 3 images, 367 were published/);
+  t.regex(val!, /the split "val" has 1 images, 101 were published/);
+  t.is(files.length, 4);
+  t.true(files.every((message) => / is 64×64 pixels, expected 480×360\.$/.test(message)));
+  // A description without published facts asks for none.
+  const own: Dataset = { ...set.dataset, published: null };
+  t.deepEqual((await verify({ ...set, dataset: own })).problems, []);
+});
+
+test('files may be links', async (t) => {
+  const set = await generated(t, 'camvid', 4);
+  const moved = path.join(await temporaryFolder(t), 'images');
+  await cp(path.join(set.directory, 'images'), moved, { recursive: true });
+  await rm(path.join(set.directory, 'images'), { recursive: true });
+  await symlink(moved, path.join(set.directory, 'images'));
+  t.deepEqual((await verify(set)).problems, []);
+  const [entry] = await readSplit(set.dataset, 'val', set.dataRoot);
+  await rm(entry!.label);
+  await symlink('/nowhere', entry!.label);
+  // A link to nothing is as good as nothing.
+  t.regex(messages(await verify(set))[0]!, /0016E5_000001\.png does not exist/);
+});
+
+test('no data set and an abort are errors', async (t) => {
+  const set = await generated(t, 'camvid', 4);
+  const reason = new Error('stop');
+  await t.throwsAsync(verifyDataset({ ...set, fast: true, workers: 1, signal: AbortSignal.abort(reason) }), {
+    is: reason,
+  });
+  await t.throwsAsync(verify({ ...set, dataRoot: path.join(set.dataRoot, 'none') }), { name: 'UserError' });
+  await writeFile(path.join(set.directory, 'synthetic.json'), '{}');
+  await t.throwsAsync(verify(set), { name: 'UserError', message: /synthetic\.json does not say/ });
+});
+
+function report(t: ExecutionContext, problems: number): string[] {
+  const text = formatVerification({
+    dataset: 'mine',
+    name: 'Mine',
+    folder: '/data/mine',
+    synthetic: false,
+    fast: false,
+    splits: { train: { images: 5, expected: 5 }, val: { images: 3, expected: 4 }, test: { images: 2, expected: null } },
+    problems: Array.from({ length: problems }, (_, i) => ({ file: `${i}`, split: 'train', message: `${i} is bad.` })),
+  });
+  t.log(text);
+  return text.split('\n');
+}
+
+test('a report counts, and shows the first twenty problems', (t) => {
+  const clean = report(t, 0);
+  t.is(clean[0], 'Mine in /data/mine');
+  t.regex(clean[1]!, /train +5 images with labels, as expected$/);
+  t.regex(clean[2]!, /val +3 images with labels, 4 expected$/);
+  t.regex(clean[3]!, /test +2 images with labels$/);
+  t.regex(clean.at(-1)!, /^✓ Nothing is wrong/);
+  const broken = report(t, 23);
+  t.is(broken.filter((line) => line.startsWith('  ✗ ')).length, 20);
+  t.is(broken.at(-2), '  … and 3 more; --json lists all.');
+  t.regex(broken.at(-1)!, /^✗ 23 problems /);
+  t.regex(report(t, 1).at(-1)!, /^✗ 1 problem /);
+});

@@ -1,0 +1,22 @@
+import type { ExecutionContext } from 'ava';
+import type { Dataset } from '../../src/data/datasets/dataset.js';
+import { loadDataset } from '../../src/data/datasets/description.js';
+import { datasetFolder } from '../../src/data/datasets/read-split.js';
+import { generateDataset } from '../../src/data/generate/generate.js';
+import { temporaryFolder } from './folder.js';
+
+export interface GeneratedDataset {
+  readonly dataset: Dataset;
+  /** Data root, and the data set's folder in it. */
+  readonly dataRoot: string;
+  readonly directory: string;
+}
+
+/** A small synthetic data set in a folder that is removed when the test ends. */
+export async function generated(t: ExecutionContext, id: string, images = 8, side = 64): Promise<GeneratedDataset> {
+  const dataRoot = await temporaryFolder(t);
+  const dataset = await loadDataset(id);
+  const directory = datasetFolder(dataset, dataRoot);
+  await generateDataset({ dataset, directory, images, size: { height: side, width: side }, seed: 0, workers: 1 });
+  return { dataset, dataRoot, directory };
+}
