@@ -14,7 +14,7 @@ test('a data set is generated, listed, verified, counted and browsed by commands
   const made = await run('generate', 'voc2012-aug', '--images', '8', ...SIZE);
   t.is(made.code, 0, made.stderr);
   t.regex(made.stdout, /VOC2012: 6 training and 2 validation images of at most 64x96, 8 written now\.\n$/);
-  t.regex(made.stderr, /^> Generate Pascal VOC 2012 \+ Aug\n {2}8 images\n$/);
+  t.regex(made.stderr, /^> Generate Pascal VOC 2012 \+ Aug\n( {2}\d of 8 images\n)* {2}8 images\n$/);
 
   const listed = await run('list', '--json');
   const { datasets } = JSON.parse(listed.stdout) as { datasets: { id: string; present: boolean; images: object }[] };

@@ -2,6 +2,7 @@ import { appendFile, cp, readFile, rm, symlink, truncate, writeFile } from 'node
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Dataset } from '../../src/data/datasets/dataset.js';
+import { PREPARING_MARKER } from '../../src/data/datasets/prepared.js';
 import { readSplit } from '../../src/data/datasets/read-split.js';
 import { type Verification, verifyDataset } from '../../src/data/datasets/verify.js';
 import { decodeLabels } from '../../src/data/decode.js';
@@ -154,6 +155,18 @@ test('files may be links', async (t) => {
   await symlink('/nowhere', entry!.label);
   // A link to nothing is as good as nothing.
   t.regex(messages(await verify(set))[0]!, /0016E5_000001\.png does not exist/);
+});
+
+test('a preparation that is not finished is not verified, whatever is there already', async (t) => {
+  const set = await generated(t, 'camvid', 4);
+  const marker = { dataset: 'camvid', version: 1, inputs: [{ name: 'camvid.zip', bytes: 1, sha256: '' }] };
+  await writeFile(path.join(set.directory, PREPARING_MARKER), JSON.stringify(marker));
+  for (const fast of [true, false]) {
+    await t.throwsAsync(verify(set, fast), {
+      name: 'UserError',
+      message: /preparation of this data set is not finished/,
+    });
+  }
 });
 
 test('no data set and an abort are errors', async (t) => {

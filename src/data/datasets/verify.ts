@@ -6,6 +6,7 @@ import type { FileProblem } from './check-entry.js';
 import type { Dataset } from './dataset.js';
 import { datasetFolder, type Entry, requireDatasetFolder } from './find-entries.js';
 import { type InspectedSplit, inspectSplit, type Problem, sharedImages } from './inspect.js';
+import { requirePrepared } from './prepared.js';
 import { readSyntheticSettings } from './synthetic.js';
 
 export interface VerifyOptions {
@@ -35,12 +36,13 @@ export interface Verification {
  * Checks a data set against its description: folders, lists, pairs, numbers of images (the published ones, or those that a
  * synthetic data set was made with), sizes, and, unless `fast`, every pixel and label value.
  * @returns Everything that is wrong with it; only complete with every file looked at.
- * @throws UserError where there is no data set to check; the signal's reason when aborted.
+ * @throws UserError where there is no data set to check, or one whose preparation is not finished; the signal's reason when aborted.
  */
 export async function verifyDataset(options: VerifyOptions): Promise<Verification> {
   const { dataset, dataRoot, fast } = options;
   await requireDatasetFolder(dataset, dataRoot);
   const folder = datasetFolder(dataset, dataRoot);
+  await requirePrepared(folder);
   const settings = await readSyntheticSettings(folder);
   const expected = settings?.images ?? dataset.published?.images ?? {};
 
