@@ -1,9 +1,9 @@
 import type { Engine } from '../engines/engine.js';
 import { deviceMemory } from '../engines/memory.js';
-import { inferenceWindows } from '../evaluation/windows.js';
 import type { Experiment } from '../experiments/experiment.js';
 import { createKernels } from '../kernels/create.js';
 import { complexity } from '../nn/complexity.js';
+import { inferenceFlops } from './inference-flops.js';
 import { measureInference, measureTraining } from './measure.js';
 import { convolutionRate } from './roofline.js';
 import { median } from './statistics.js';
@@ -109,10 +109,6 @@ export async function benchmark({
   const trainingSecondsPerStep = median(training.seconds);
   const convolutionGflops = (convolutionGflopsBefore + convolutionGflopsAfter) / 2;
   const share = (flops: number, seconds: number) => flops / seconds / 1e9 / convolutionGflops;
-  const inferenceFlops = inferenceWindows(evaluation, sizeHw).reduce(
-    (sum, { height, width }) => sum + complexity(model, [height, width]).flops,
-    0,
-  );
   const trainingFlops = complexity(model, data.cropHw).trainingFlops * recipe.trainingBatch;
   return {
     fps: 1 / secondsPerImage,
@@ -135,7 +131,7 @@ export async function benchmark({
       convolutionGflopsBefore,
       convolutionGflopsAfter,
       trainingShare: share(trainingFlops, trainingSecondsPerStep),
-      inferenceShare: share(inferenceFlops, secondsPerImage),
+      inferenceShare: share(inferenceFlops(experiment, sizeHw), secondsPerImage),
     },
   };
 }

@@ -31,6 +31,11 @@ export abstract class BaseCommand extends Command {
     return process.stdout.isTTY && process.stderr.isTTY ? 'live' : 'plain';
   }
 
+  /** Says that a part of the work failed, as at the end of a command; nothing under --json. */
+  protected noteError(error: unknown): void {
+    if (!this.jsonEnabled()) reportError(explainError(error), false);
+  }
+
   /**
    * A signal that is aborted, with an `InterruptedError` as its reason, at the first Ctrl-C (SIGINT) or SIGTERM, so that
    * work can stop at a safe point. A second one ends the process at once.

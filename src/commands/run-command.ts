@@ -14,8 +14,21 @@ interface RunFlags {
   readonly results: string;
 }
 
-/** A command that executes stages of a row. */
+/** A command that executes stages of rows. */
 export abstract class RunCommand extends BaseCommand {
+  /** What every run of the command has in common. */
+  protected executionOptions({ set: overrides = [], engine, runs, results, 'data-root': dataRoot }: RunFlags) {
+    return {
+      overrides,
+      engine,
+      dataRoot,
+      runs,
+      results,
+      signal: this.interruptSignal(),
+      display: this.displayMode(),
+    };
+  }
+
   protected async runRow(
     row: string | undefined,
     flags: RunFlags,
@@ -25,20 +38,14 @@ export abstract class RunCommand extends BaseCommand {
     const { resolve, deviations } = await import('../experiments/resolve.js');
     const { execute } = await import('../runs/execute.js');
     const { formatExecution } = await import('../report/execution.js');
-    const { profile, file, seed, engine, runs, results, set: overrides = [] } = flags;
+    const { profile, file, seed, set: overrides = [] } = flags;
     const experiment = resolve({ row, file, profile, seed, overrides });
     const execution = await execute({
+      ...this.executionOptions(flags),
       experiment,
-      overrides,
       deviations: deviations(experiment, file),
       stages,
-      engine,
-      dataRoot: flags['data-root'],
-      runs,
-      results,
       ...extra,
-      signal: this.interruptSignal(),
-      display: this.displayMode(),
     });
     this.print(formatExecution(execution));
     return execution;

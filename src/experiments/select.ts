@@ -79,6 +79,7 @@ export function selectRows({ patterns = [], table, all = false, file }: Selectio
   const inTables = table === undefined ? tables : [findTable(tables, table)];
   const rows = inTables.flatMap((inTable) => inTable.rows);
   if (patterns.length > 0) {
+    if (all) throw new UserError('Rows are named, and all are asked for.', 'Leave out the rows or --all.');
     const where = `${table === undefined ? '' : ` in the table ${inTables[0]!.name}`}${file === undefined ? '' : ` in ${file}`}`;
     const chosen = patterns.flatMap((pattern) => {
       const expression = wildcardExpression(pattern);

@@ -5,6 +5,7 @@ import {
   architecture,
   type ConvolutionSpec,
   type HeadSpec,
+  type UnitSpec,
 } from './architecture.js';
 import { isTrained, parameterSpecs } from './parameters.js';
 
@@ -28,15 +29,31 @@ export function complexity(recipe: ModelRecipe, size: Size): Complexity {
   const sum = (specs: readonly ConvolutionSpec[]) => specs.reduce((total, spec) => total + flops.get(spec.path)!, 0);
   const all = allConvolutions(network);
   const training = sum(all);
-  const parameters = parameterSpecs(network)
-    .filter((spec) => isTrained(spec.kind))
-    .reduce((total, spec) => total + spec.shape.reduce((product, n) => product * n, 1), 0);
   return {
-    parameters,
+    parameters: [...convolutionParameters(network).values()].reduce((total, count) => total + count, 0),
     flops: sum(all.filter((spec) => !spec.path.startsWith('auxiliary_head.'))),
     trainingForwardFlops: training,
     trainingFlops: 3 * training - flops.get(network.stem[0]!.path)!,
   };
+}
+
+/** Trained parameters of every convolution by path: its filter, and its bias or its batch norm's gamma and beta. */
+export function convolutionParameters(network: Architecture): Map<string, number> {
+  const sizes = new Map(
+    parameterSpecs(network)
+      .filter(({ kind }) => isTrained(kind))
+      .map(({ path, shape }) => [path, shape.reduce((product, n) => product * n, 1)]),
+  );
+  return new Map(
+    allConvolutions(network).map((spec) => {
+      const stems = 'normPath' in spec ? [spec.path, (spec as UnitSpec).normPath] : [spec.path];
+      const count = stems.reduce(
+        (sum, stem) => sum + (sizes.get(`${stem}.weight`) ?? 0) + (sizes.get(`${stem}.bias`) ?? 0),
+        0,
+      );
+      return [spec.path, count];
+    }),
+  );
 }
 
 /** Forward operations of every convolution, by path. */

@@ -55,7 +55,8 @@ function otherLines(runs: readonly OtherRun[]): Lines {
   };
 }
 
-function spreadLines(spreads: readonly Spread[]): Lines {
+/** Means over seeds, a line a recipe. */
+export function spreadLines(spreads: readonly Spread[]): Lines {
   return {
     head: ['Row', 'Recipe', 'Seeds', ...FIGURES.map((name) => FIGURE_HEADINGS[name])],
     body: spreads.map(({ row, profile, overrides, seeds, figures }) => [

@@ -2,31 +2,25 @@ import type { Experiment } from '../experiments/experiment.js';
 import { hashExperiment } from '../experiments/hash.js';
 import { valuesOf } from '../experiments/overrides.js';
 import { type Deviation, deviations, type ResolveOptions, resolve } from '../experiments/resolve.js';
-import { complexity } from '../nn/complexity.js';
-import { formatCount } from '../support/format.js';
 import { formatFigure } from './layout.js';
+import { formatNetworkCost, type NetworkCost, networkCost } from './modules.js';
 
 /** Everything that a row, a profile and overrides stand for. */
 export interface Description {
   readonly experiment: Experiment;
   readonly hash: string;
   readonly deviations: readonly Deviation[];
-  /** Trained parameters, auxiliary head included. */
-  readonly parameters: number;
-  /** Floating-point operations of one image's forward pass at the training crop's size. */
-  readonly flops: number;
+  readonly network: NetworkCost;
 }
 
 /** @throws UserError where the row, the file or an override is wrong. */
 export function describeExperiment(options: ResolveOptions): Description {
   const experiment = resolve(options);
-  const { parameters, flops } = complexity(experiment.model, experiment.data.cropHw);
   return {
     experiment,
     hash: hashExperiment(experiment),
     deviations: deviations(experiment, options.file),
-    parameters,
-    flops,
+    network: networkCost(experiment),
   };
 }
 
@@ -34,7 +28,7 @@ function list(title: string, lines: readonly string[]): string {
   return [title, ...lines.map((line) => `  ${line}`)].join('\n');
 }
 
-export function formatDescription({ experiment, hash, deviations, parameters, flops }: Description): string {
+export function formatDescription({ experiment, hash, deviations, network }: Description): string {
   const { row, table, profile, seed, method, backbone, published, weights, log } = experiment;
   const figures = [
     `memory ${formatFigure(published.memoryGB)} GB`,
@@ -48,8 +42,7 @@ export function formatDescription({ experiment, hash, deviations, parameters, fl
     `weights     ${weights ?? '–'}`,
     `log         ${log ?? '–'}`,
     `profile     ${profile}, seed ${seed}`,
-    `parameters  ${formatCount(parameters)} (${parameters})`,
-    `FLOPs       ${formatCount(flops)} forward at ${experiment.data.cropHw.join('×')}`,
+    `parameters  ${network.total.parameters}`,
     `hash        ${hash}`,
   ]);
   const differences = deviations.map(
@@ -60,6 +53,10 @@ export function formatDescription({ experiment, hash, deviations, parameters, fl
   const body = values.map(([path, value]) => `${path.padEnd(width)}  ${JSON.stringify(value)}`);
   return [
     heading,
+    list(
+      'parameters, and operations of one image forward; the auxiliary head is for training only',
+      formatNetworkCost(network).split('\n'),
+    ),
     list('recipe (any value can be changed with --set)', body),
     list('deviations from the published recipe', differences.length === 0 ? ['none'] : differences),
   ].join('\n\n');

@@ -16,7 +16,7 @@ export function formatBytes(bytes: number): string {
 
 /** A large number with a unit prefix and three digits: "23.5 M", "198 G". */
 export function formatCount(count: number): string {
-  const prefixes = ['', ' k', ' M', ' G', ' T', ' P'];
+  const prefixes = ['', ' k', ' M', ' G', ' T', ' P', ' E'];
   const power = count < 1000 ? 0 : Math.min(prefixes.length - 1, Math.floor(Math.log10(count) / 3));
   const scaled = count / 1000 ** power;
   return `${power === 0 ? String(count) : scaled.toPrecision(3)}${prefixes[power]}`;

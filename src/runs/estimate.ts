@@ -1,0 +1,198 @@
+import { statfs } from 'node:fs/promises';
+import path from 'node:path';
+import { inferenceFlops } from '../benchmark/inference-flops.js';
+import { convolutionRate } from '../benchmark/roofline.js';
+import { benchmarkSize } from '../benchmark/test-size.js';
+import type { EngineName } from '../engines/engine.js';
+import { startEngine } from '../engines/start.js';
+import type { Experiment } from '../experiments/experiment.js';
+import { createKernels } from '../kernels/create.js';
+import { architecture } from '../nn/architecture.js';
+import { complexity } from '../nn/complexity.js';
+import { trainingMemory } from '../nn/memory.js';
+import { isTrained, parameterSpecs } from '../nn/parameters.js';
+import { UserError } from '../support/errors.js';
+import { explainFileError } from '../support/files.js';
+import { captureEnvironment, hardwareName } from './environment.js';
+import type { PlannedRun } from './plan.js';
+import { requireDataset, requireTrainable } from './preflight.js';
+import type { Stage } from './stage-names.js';
+
+/** What a stage would do. */
+export interface StageEstimate {
+  readonly stage: Stage;
+  /** Iterations of training, images of evaluation and benchmark; null where the number of images is not known. */
+  readonly count: number | null;
+  /** Floating-point operations of all convolutions; null where the number of images is not known. */
+  readonly flops: number | null;
+  readonly seconds: number | null;
+}
+
+/** What a run would do and take. */
+export interface RunEstimate {
+  readonly row: string;
+  readonly seed: number;
+  readonly stages: readonly StageEstimate[];
+  /** Null where a stage's is not known. */
+  readonly flops: number | null;
+  readonly seconds: number | null;
+  /** Live tensors of the largest training step; null where no stage trains. */
+  readonly memoryBytes: number | null;
+  /** Checkpoints. */
+  readonly diskBytes: number;
+  /** What would stop the run: a missing data set, for example; null where nothing is known. */
+  readonly problem: string | null;
+}
+
+/** What all estimates rest on. */
+export interface EstimateBasis {
+  readonly hardware: string;
+  /** Rate of a bare 3×3 convolution just now, GFLOP/s (10^9 operations a second). */
+  readonly convolutionGflops: number;
+  /** Memory of the device that holds the tensors. */
+  readonly memoryBytes: number;
+  /** Free disk where the run directories go. */
+  readonly freeBytes: number;
+}
+
+export interface EstimateOptions {
+  readonly plan: readonly PlannedRun[];
+  readonly stages: readonly Stage[];
+  readonly engine: EngineName | 'auto';
+  readonly dataRoot: string;
+  /** Folder of the run directories; it need not be there. */
+  readonly runs: string;
+}
+
+/**
+ * Estimates what runs would take on this machine, after measuring the rate of a bare convolution; nothing is written.
+ * Times are operations over that rate: loading, resizes, batch norm and the update come on top.
+ * @throws UserError where the engine cannot be started.
+ */
+export async function estimateSeries(
+  options: EstimateOptions,
+): Promise<{ basis: EstimateBasis; runs: readonly RunEstimate[] }> {
+  const engine = await startEngine({ engine: options.engine });
+  const environment = await captureEnvironment(engine);
+  const convolutionGflops = convolutionRate(engine, createKernels(engine));
+  const gpuBytes = engine.device === 'gpu' ? environment.gpus[0]?.memoryBytes : undefined;
+  const memoryBytes = gpuBytes ?? environment.memoryBytes;
+  const runs: RunEstimate[] = [];
+  for (const { experiment } of options.plan) runs.push(await estimateRun(experiment, options, convolutionGflops));
+  const freeBytes = await freeDisk(path.resolve(options.runs));
+  return { basis: { hardware: hardwareName(environment), convolutionGflops, memoryBytes, freeBytes }, runs };
+}
+
+/** Free bytes of the disk that a folder is on, or will be on. */
+async function freeDisk(folder: string): Promise<number> {
+  try {
+    const { bavail, bsize } = await statfs(folder);
+    return bavail * bsize;
+  } catch (error) {
+    const parent = path.dirname(folder);
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && parent !== folder) return freeDisk(parent);
+    throw explainFileError(error, folder, 'read');
+  }
+}
+
+async function estimateRun(
+  experiment: Experiment,
+  { stages, dataRoot }: EstimateOptions,
+  convolutionGflops: number,
+): Promise<RunEstimate> {
+  const images = await validationImages(experiment, dataRoot);
+  const estimates = stages.map((stage) => {
+    const { count, flops } = stageWork(experiment, stage, images);
+    return { stage, count, flops, seconds: flops === null ? null : flops / (convolutionGflops * 1e9) };
+  });
+  const sum = (values: readonly (number | null)[]) =>
+    values.reduce((total, value) => (total === null || value === null ? null : total + value), 0);
+  return {
+    row: experiment.row,
+    seed: experiment.seed,
+    stages: estimates,
+    flops: sum(estimates.map(({ flops }) => flops)),
+    seconds: sum(estimates.map(({ seconds }) => seconds)),
+    memoryBytes: stepMemory(experiment, stages),
+    diskBytes: stages.includes('train') ? checkpointsBytes(experiment) : 0,
+    problem: await problemOf(experiment, stages, dataRoot),
+  };
+}
+
+type Work = Pick<StageEstimate, 'count' | 'flops'>;
+
+function stageWork(experiment: Experiment, stage: Stage, validationImages: number | null): Work {
+  const { model, data, training, evaluation, benchmark } = experiment;
+  const trainingFlops = complexity(model, data.cropHw).trainingFlops;
+  const ofImages = (flopsOfImage: number): Work => ({
+    count: validationImages,
+    flops: validationImages === null ? null : validationImages * flopsOfImage,
+  });
+  switch (stage) {
+    case 'train':
+      return { count: training.iterations, flops: training.iterations * training.batch * trainingFlops };
+    case 'evaluate':
+      return ofImages(inferenceFlops(experiment, benchmarkSize(evaluation)));
+    case 'evaluate-ms':
+      return ofImages(multiScaleFlops(experiment));
+    case 'benchmark': {
+      const count = benchmark.warmup + benchmark.images;
+      const ofSteps = benchmark.trainingSteps * benchmark.trainingBatch * trainingFlops;
+      return { count, flops: count * inferenceFlops(experiment, benchmarkSize(evaluation)) + ofSteps };
+    }
+  }
+}
+
+/** Of one image at all ratios, each also mirrored. */
+function multiScaleFlops(experiment: Experiment): number {
+  const [width, height] = experiment.evaluation.imageScaleWh;
+  return experiment.evaluation.ratios
+    .map((ratio) => benchmarkSize({ imageScaleWh: [Math.floor(width * ratio), Math.floor(height * ratio)] }))
+    .map((size) => 2 * inferenceFlops(experiment, size))
+    .reduce((sum, flops) => sum + flops, 0);
+}
+
+/** Images that evaluation would read: those that are there, or else as many as were published. */
+async function validationImages({ data, evaluation }: Experiment, dataRoot: string): Promise<number | null> {
+  const { loadDataset } = await import('../data/datasets/description.js');
+  const { readSplit } = await import('../data/datasets/read-split.js');
+  const dataset = await loadDataset(data.dataset);
+  const found = await readSplit(dataset, 'val', dataRoot).then(
+    (entries) => entries.length,
+    (error) => {
+      if (error instanceof UserError) return null;
+      throw error;
+    },
+  );
+  const images = found ?? dataset.published?.images['val'] ?? null;
+  return images === null ? null : Math.min(images, evaluation.limit ?? images);
+}
+
+function stepMemory({ model, data, training, benchmark }: Experiment, stages: readonly Stage[]): number | null {
+  const batches = [
+    ...(stages.includes('train') ? [training.batch] : []),
+    ...(stages.includes('benchmark') ? [benchmark.trainingBatch] : []),
+  ];
+  return batches.length === 0 ? null : trainingMemory(model, data.cropHw, Math.max(...batches)).peakBytes;
+}
+
+/** Weights with their running statistics, and the momentum of what is trained, once a checkpoint. */
+function checkpointsBytes({ model, training }: Experiment): number {
+  const { iterations, checkpointEvery } = training;
+  const bytes = parameterSpecs(architecture(model))
+    .map(({ kind, shape }) => (isTrained(kind) ? 2 : 1) * 4 * shape.reduce((product, n) => product * n, 1))
+    .reduce((sum, each) => sum + each, 0);
+  return Math.ceil(iterations / checkpointEvery) * bytes;
+}
+
+/** The first thing that would stop a run; what only shows while it runs is not known. */
+async function problemOf(experiment: Experiment, stages: readonly Stage[], dataRoot: string): Promise<string | null> {
+  try {
+    await requireDataset(experiment, stages, dataRoot);
+    if (stages.includes('train')) await requireTrainable(experiment);
+    return null;
+  } catch (error) {
+    if (error instanceof UserError) return error.message;
+    throw error;
+  }
+}

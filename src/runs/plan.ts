@@ -1,0 +1,76 @@
+import type { Experiment } from '../experiments/experiment.js';
+import type { Row } from '../experiments/load.js';
+import { type Deviation, differences, resolveRow } from '../experiments/resolve.js';
+import { UserError } from '../support/errors.js';
+import { PUBLISHED } from './given-weights.js';
+import { STAGE_NAMES, type Stage } from './stage-names.js';
+
+/** One run of a series: a row with a seed. */
+export interface PlannedRun {
+  readonly experiment: Experiment;
+  readonly deviations: readonly Deviation[];
+}
+
+export interface PlanOptions {
+  readonly rows: readonly Row[];
+  readonly profile: string;
+  readonly overrides: readonly string[];
+  /** Of the first run of each row. */
+  readonly seed: number;
+  /** Runs of each row: seeds `seed`, `seed` + 1, … */
+  readonly repeat: number;
+}
+
+/** Seeds are 32-bit words of the random generator's key. */
+const LARGEST_SEED = 2 ** 32 - 1;
+
+/**
+ * The runs that rows and seeds stand for, row by row.
+ * @throws UserError where an override does not fit one of the rows, or there are not as many seeds.
+ */
+export function planRuns({ rows, profile, overrides, seed, repeat }: PlanOptions): PlannedRun[] {
+  if (seed + repeat - 1 > LARGEST_SEED) {
+    throw new UserError(
+      `Seeds from ${seed} to ${seed + repeat - 1}: the largest is ${LARGEST_SEED}.`,
+      'Start with a lower --seed.',
+    );
+  }
+  return rows.flatMap((row) =>
+    Array.from({ length: repeat }, (_, i) => {
+      const experiment = resolveRow(row, { profile, overrides, seed: seed + i });
+      return { experiment, deviations: differences(experiment, row.recipe) };
+    }),
+  );
+}
+
+/** @throws UserError where one file of weights would be evaluated as several rows. */
+export function requireOneRow(rows: readonly Row[], weights: string | undefined): void {
+  if (weights === undefined || weights === PUBLISHED || rows.length === 1) return;
+  throw new UserError(
+    `--weights ${weights} belongs to one row, and ${rows.length} are chosen.`,
+    `Name one row, or give --weights ${PUBLISHED}: each row's own.`,
+  );
+}
+
+/**
+ * The stages to do, in their order: those that were asked for; otherwise all, without training where weights are given.
+ * @throws UserError where they do not go together.
+ */
+export function chooseStages(asked: readonly Stage[] | undefined, weights: string | undefined): Stage[] {
+  const wanted = asked ?? (weights === undefined ? STAGE_NAMES : STAGE_NAMES.filter((stage) => stage !== 'train'));
+  const stages = STAGE_NAMES.filter((stage) => wanted.includes(stage));
+  if (weights !== undefined && stages.includes('train')) {
+    throw new UserError(
+      '--weights evaluates without training, and --stage train trains.',
+      'Leave one of them out; --set pretrained=FILE starts training from a backbone.',
+    );
+  }
+  const evaluates = stages.find((stage) => stage === 'evaluate' || stage === 'evaluate-ms');
+  if (weights === undefined && evaluates !== undefined && !stages.includes('train')) {
+    throw new UserError(
+      `--stage ${evaluates} needs weights, and nothing trains them.`,
+      'Add --stage train, or give --weights FILE or --weights published.',
+    );
+  }
+  return stages;
+}

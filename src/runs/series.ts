@@ -1,0 +1,83 @@
+import { InterruptedError } from '../support/errors.js';
+import { type ExecuteOptions, type Execution, execute } from './execute.js';
+import type { PlannedRun } from './plan.js';
+import { requireDataset, requireTrainable } from './preflight.js';
+
+export interface SeriesOptions extends Omit<ExecuteOptions, 'experiment' | 'deviations' | 'predictions'> {
+  readonly plan: readonly PlannedRun[];
+  /** Go on with the next run after one that failed. An interruption always ends the series. */
+  readonly keepGoing: boolean;
+  /** Told before each run; `index` counts from 0. */
+  readonly onStart?: (run: PlannedRun, index: number) => void;
+  /** Told after each run that did not complete. */
+  readonly onFailure?: (outcome: FailedRun) => void;
+}
+
+/** How a run of a series ended. */
+export type Outcome = CompletedRun | FailedRun | { readonly run: PlannedRun; readonly state: 'not run' };
+
+export interface CompletedRun {
+  readonly run: PlannedRun;
+  readonly state: 'completed';
+  readonly execution: Execution;
+  readonly seconds: number;
+}
+
+export interface FailedRun {
+  readonly run: PlannedRun;
+  readonly state: 'failed' | 'interrupted';
+  readonly error: unknown;
+}
+
+/**
+ * Executes runs one after the other. What can be checked of all of them is checked first, so that the last one's missing
+ * data set is said now and not after days.
+ * @returns How each ended, in order; after the first that failed (unless `keepGoing`) or was interrupted, the rest is not run.
+ * @throws UserError where one of the runs cannot be started, unless `keepGoing`.
+ */
+export async function executeSeries(options: SeriesOptions): Promise<Outcome[]> {
+  const { plan, keepGoing, signal, onStart, onFailure } = options;
+  const refused = await checkAll(options);
+  const outcomes: Outcome[] = [];
+  let ended = false;
+  for (const [index, run] of plan.entries()) {
+    if (ended) {
+      outcomes.push({ run, state: 'not run' });
+      continue;
+    }
+    onStart?.(run, index);
+    const outcome = refused.get(run) ?? (await executeOne(run, options));
+    outcomes.push(outcome);
+    if (outcome.state === 'completed') continue;
+    onFailure?.(outcome);
+    ended = !keepGoing || outcome.state === 'interrupted' || signal.aborted;
+  }
+  return outcomes;
+}
+
+async function executeOne(run: PlannedRun, options: SeriesOptions): Promise<CompletedRun | FailedRun> {
+  const start = performance.now();
+  try {
+    const execution = await execute({ ...options, ...run });
+    return { run, state: 'completed', execution, seconds: (performance.now() - start) / 1000 };
+  } catch (error) {
+    return { run, state: error instanceof InterruptedError ? 'interrupted' : 'failed', error };
+  }
+}
+
+/** The runs that cannot be started; throws at the first of them where a failure ends the series anyway. */
+async function checkAll({ plan, stages, dataRoot, keepGoing }: SeriesOptions): Promise<Map<PlannedRun, FailedRun>> {
+  const refused = new Map<PlannedRun, FailedRun>();
+  // A single run checks itself.
+  if (plan.length === 1) return refused;
+  for (const run of plan) {
+    try {
+      await requireDataset(run.experiment, stages, dataRoot);
+      if (stages.includes('train')) await requireTrainable(run.experiment);
+    } catch (error) {
+      if (!keepGoing) throw error;
+      refused.set(run, { run, state: 'failed', error });
+    }
+  }
+  return refused;
+}

@@ -1,0 +1,142 @@
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { fcn } from '../helpers/command.js';
+import { temporaryFolder } from '../helpers/folder.js';
+
+const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
+const WITHOUT_DATA = 'fcn_r50-d8_512x512_20k_voc12aug';
+const CHANGES = [
+  'width=4',
+  'iterations=2',
+  'training.batch=2',
+  'evaluation.limit=1',
+  'ratios=[0.5]',
+  'benchmark.images=1',
+  'benchmark.warmup=0',
+  'trainingSteps=1',
+  'trainingBatch=1',
+];
+const TINY = ['--profile', 'smoke', '--engine', 'wasm', ...CHANGES.flatMap((change) => ['--set', change])];
+
+/** A folder with a few synthetic images of Cityscapes, and of no other data set. */
+async function workplace(t: ExecutionContext): Promise<string> {
+  const cwd = await temporaryFolder(t);
+  const generated = await fcn(['datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128'], { cwd });
+  t.is(generated.code, 0, generated.stderr);
+  return cwd;
+}
+
+interface Entry {
+  row: string;
+  seed: number;
+  state: string;
+  record?: { stages: { stage: string }[]; weights: { source: string } | null };
+  weights?: string;
+  error?: { message: string; next: string; code: number };
+}
+
+test.serial('seeds are repeated, with one summary and what the seed changes', async (t) => {
+  const cwd = await workplace(t);
+  const { code, stdout, stderr } = await fcn(
+    ['reproduce', ROW, ...TINY, '--seed', '7', '--repeat', '2', '--stage', 'evaluate', '--stage', 'train'],
+    { cwd },
+  );
+  t.is(code, 0, stderr);
+  t.regex(stderr, new RegExp(`^\\[1/2\\] ${ROW}, seed 7\n> Train\n[\\s\\S]*\n\\[2/2\\] ${ROW}, seed 8\n> Train\n`));
+  t.false(stderr.includes('Benchmark'), 'only the stages asked for');
+  t.regex(stdout, new RegExp(`│ ${ROW} +│ 7 .*completed │\n│ ${ROW} +│ 8 .*completed │`));
+  t.regex(stdout, /Mean ± sample standard deviation over seeds\n[\s\S]*│ 7, 8 +│/);
+  t.regex(stdout, /^2 runs: 2 completed\. Records are in results\/records/m);
+  t.is(readdirSync(path.join(cwd, 'results', 'records')).length, 2);
+});
+
+test.serial(
+  'a run that cannot start is said before any starts, and with --keep-going only after the others',
+  async (t) => {
+    const cwd = await workplace(t);
+    const rows = [WITHOUT_DATA, ROW];
+    const refused = await fcn(['reproduce', ...rows, ...TINY], { cwd });
+    t.is(refused.code, 2);
+    t.regex(refused.stderr, /^error: .*VOC2012/);
+    t.false(existsSync(path.join(cwd, 'runs')), 'nothing was started');
+
+    const { code, stdout, stderr } = await fcn(['reproduce', ...rows, ...TINY, '--keep-going'], { cwd });
+    t.is(code, 2);
+    t.regex(stderr, new RegExp(`^\\[1/2\\] ${WITHOUT_DATA}, seed 0\nerror: .*VOC2012.*\nnext: .*\n\\[2/2\\] ${ROW}`));
+    t.regex(stdout, new RegExp(`│ ${WITHOUT_DATA} .*failed +│\n│ ${ROW} .*completed │`));
+    t.regex(stdout, /^2 runs: 1 completed, 1 failed\./m);
+
+    const json = await fcn(['reproduce', ...rows, ...TINY, '--keep-going', '--stage', 'train', '--json'], { cwd });
+    t.is(json.code, 2);
+    t.is(json.stderr, '');
+    const [first, second] = JSON.parse(json.stdout) as Entry[];
+    t.like(first, { row: WITHOUT_DATA, state: 'failed', error: { code: 2 } });
+    t.like(second, { row: ROW, state: 'completed', record: { row: ROW } });
+  },
+);
+
+test.serial('after a run that failed the rest is not run', async (t) => {
+  const cwd = await workplace(t);
+  // A learning rate at which the loss is soon no number: only the run itself finds that.
+  const breaking = ['--set', 'learningRate=1e30', '--set', 'iterations=20', '--stage', 'train', '--repeat', '2'];
+  const { code, stdout, stderr } = await fcn(['reproduce', ROW, ...TINY, ...breaking], { cwd });
+  t.is(code, 2, stderr);
+  t.regex(stderr, /^error: The loss is not finite/m);
+  t.regex(stdout, /│ 0 .*failed +│\n.*│ 1 .*not run +│/);
+  t.regex(stdout, /^2 runs: 1 failed, 1 not run\./m);
+});
+
+test.serial('weights are evaluated instead of trained, and a single run gives an array, too', async (t) => {
+  const cwd = await workplace(t);
+  const trained = await fcn(['reproduce', ROW, ...TINY, '--stage', 'train', '--json'], { cwd });
+  t.is(trained.code, 0, trained.stderr);
+  const [run] = JSON.parse(trained.stdout) as Entry[];
+  const { code, stdout, stderr } = await fcn(['reproduce', ROW, ...TINY, '--weights', run!.weights!, '--json'], {
+    cwd,
+  });
+  t.is(code, 0, stderr);
+  const [evaluated, ...more] = JSON.parse(stdout) as Entry[];
+  t.deepEqual(more, []);
+  t.is(evaluated?.record?.weights?.source, 'given');
+  t.deepEqual(
+    evaluated?.record?.stages.map(({ stage }) => stage),
+    ['evaluate', 'evaluate-ms', 'benchmark'],
+  );
+});
+
+test.serial('a dry run says what would be done and what would stop it, and writes nothing', async (t) => {
+  const cwd = await workplace(t);
+  const parameters = ['reproduce', WITHOUT_DATA, ROW, '--profile', 'smoke', '--engine', 'wasm', '--dry-run'];
+  const { code, stdout, stderr } = await fcn(parameters, { cwd });
+  t.is(code, 0, stderr);
+  t.regex(stdout, new RegExp(`│ ${ROW} +│ 0 +│ 100: .* │ 1: .* │ 1: .* │ 5: `));
+  t.regex(stdout, /GFLOP\/s measured just now on .* \(wasm\)\./);
+  t.regex(stdout, new RegExp(`^Would not start: ${WITHOUT_DATA}: .*VOC2012`, 'm'));
+  t.deepEqual(readdirSync(cwd), ['datasets']);
+
+  rmSync(path.join(cwd, 'datasets'), { recursive: true });
+  const json = await fcn([...parameters, '--json', '--set', 'evaluation.limit=null'], { cwd });
+  const { runs } = JSON.parse(json.stdout) as { runs: { row: string; stages: { stage: string; count: number }[] }[] };
+  const images = runs.map(({ stages }) => stages.find(({ stage }) => stage === 'evaluate')?.count);
+  t.deepEqual(images, [1449, 500], 'as published, where there is no data');
+});
+
+test.serial('the disk that a dry run names is what the checkpoints take', async (t) => {
+  const cwd = await workplace(t);
+  const changes = ['--set', 'checkpointEvery=1', '--stage', 'train'];
+  const estimated = await fcn(['reproduce', ROW, ...TINY, ...changes, '--dry-run', '--json'], { cwd });
+  const { runs } = JSON.parse(estimated.stdout) as { runs: { diskBytes: number }[] };
+  const { code, stderr } = await fcn(['reproduce', ROW, ...TINY, ...changes], { cwd });
+  t.is(code, 0, stderr);
+  const row = path.join(cwd, 'runs', ROW);
+  const folder = path.join(row, readdirSync(row)[0]!, 'checkpoints');
+  const files = readdirSync(folder).filter((name) => name.endsWith('.safetensors'));
+  t.is(files.length, 4, 'weights and momentum, twice');
+  const bytes = files.reduce((sum, name) => sum + readFileSync(path.join(folder, name)).length, 0);
+  // At this width the files' headers, and the batch counters, are a fifth.
+  const headers = files.reduce((sum, name) => {
+    return sum + 8 + Number(readFileSync(path.join(folder, name)).readBigUInt64LE(0));
+  }, 0);
+  t.true(Math.abs((bytes - headers) / runs[0]!.diskBytes - 1) < 0.01, `${bytes - headers} and ${runs[0]!.diskBytes}`);
+});
