@@ -4,6 +4,7 @@ import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { pack } from 'tar-stream';
+import type { SyntheticSettings } from '../../src/data/datasets/synthetic.js';
 import type { LabelMap } from '../../src/data/image.js';
 import { encodeJpeg } from '../../src/data/jpeg.js';
 import { encodePng } from '../../src/data/png/write.js';
@@ -261,7 +262,17 @@ export async function writeTar(
 }
 
 /** What `synthetic.json` of small downloads says: they are no published ones, and have these many images. */
-const marker = ({ dataset, images }: RawDownloads) => JSON.stringify({ imitates: dataset, images });
+function marker({ dataset, images }: RawDownloads): string {
+  const settings: SyntheticSettings = {
+    generator: 'a test',
+    version: 1,
+    imitates: dataset,
+    images,
+    size: SIZE,
+    seed: 0,
+  };
+  return JSON.stringify(settings);
+}
 
 /** Writes downloads into a folder as archives, as they are published. */
 export async function writePacked(folder: string, raw: RawDownloads): Promise<void> {

@@ -12,6 +12,9 @@ interface Edge {
   readonly bottom: number;
 }
 
+const halfAwayFromZero = (x: number) => Math.sign(x) * Math.floor(Math.abs(x) + 0.5);
+const halfTowardsZero = (x: number) => Math.sign(x) * Math.ceil(Math.abs(x) - 0.5);
+
 /** Columns from `start` to `end`, both included, of one row. */
 function fillRow({ width, data }: LabelMap, y: number, start: number, end: number, value: number): void {
   const first = Math.max(start, 0);
@@ -24,7 +27,8 @@ function fillRow({ width, data }: LabelMap, y: number, start: number, end: numbe
  * draw with: corners are cut to whole pixels, outline and corners belong to the polygon, and in each row the pixels are
  * filled between the first and second, third and fourth … crossing of its edges. An edge that ends in a row (other than the
  * polygon's last) crosses it twice, so that a corner between an edge above and one below counts three times and the pairing
- * stays right. Crossings are computed in single precision, and halves are rounded inwards.
+ * stays right. Crossings are computed in single precision; halves are rounded away from zero at the left end and
+ * towards zero at the right one, and where that turns a span around, both its pixels are filled.
  */
 export function fillPolygon(image: LabelMap, points: readonly Point[], value: number): void {
   const corners = points.map(([x, y]) => [Math.trunc(x), Math.trunc(y)] as const);
@@ -56,7 +60,9 @@ export function fillPolygon(image: LabelMap, points: readonly Point[], value: nu
     }
     crossings.sort((a, b) => a - b);
     for (let i = 1; i < crossings.length; i += 2) {
-      fillRow(image, y, Math.floor(crossings[i - 1]! + 0.5), Math.ceil(crossings[i]! - 0.5), value);
+      const start = halfAwayFromZero(crossings[i - 1]!);
+      const end = halfTowardsZero(crossings[i]!);
+      fillRow(image, y, Math.min(start, end), Math.max(start, end), value);
     }
   }
 }

@@ -20,10 +20,11 @@ interface Drawn {
 }
 
 test('polygons are filled as Pillow fills them, pixel for pixel', async (t) => {
-  // Drawn with Pillow 9.4's ImageDraw.polygon(points, fill=1): random corners, crossing edges, parts outside the image.
+  // Drawn with Pillow 9.4's ImageDraw.polygon(points, fill=1): random corners, crossing edges, parts outside the image, and
+  // crossings at exact halves.
   const file = path.join(packageRoot(), 'test', 'data', 'prepare', 'polygons.json');
   const cases = JSON.parse(await readFile(file, 'utf8')) as Drawn[];
-  t.is(cases.length, 60);
+  t.is(cases.length, 63);
   for (const { width, height, points, rows } of cases) {
     const image = { width, height, data: new Uint8Array(width * height) };
     fillPolygon(image, points, 1);
