@@ -8,7 +8,7 @@ export function formatPrepared({ dataset, directory, images, files, made, inputs
     `${directory}: ${counts.join(' and ')} images${synthetic ? ' (synthetic)' : ''}, ${files} files, ` +
       `${made === 0 ? 'all there already' : `${made} made now`}.`,
     ...inputs.map(({ name, bytes, sha256 }) => `  from ${name}  ${formatBytes(bytes)}  sha256 ${sha256.slice(0, 16)}…`),
-    `Look at it with: fcn datasets show ${dataset}`,
+    `Look at it with: fcn datasets show ${dataset}, or fcn datasets browse ${dataset} --out DIR`,
   ];
   return lines.join('\n');
 }

@@ -59,11 +59,16 @@ test('Ctrl-C ends it with 130, and the same command goes on where it stopped', a
   t.false(readdirSync(folder, { recursive: true }).some((file) => String(file).endsWith('.tmp')));
   const doctor = await fcn(['doctor'], { cwd });
   t.regex(doctor.stdout, /✗ ade20k .*the preparation of this data set is not finished/);
+  const unfinished = await fcn(['datasets', 'verify', 'ade20k', '--fast'], { cwd });
+  t.is(unfinished.code, 2);
+  t.regex(unfinished.stderr, /not finished .*\nnext: Run fcn datasets prepare ade20k --from/);
   const done = readdirSync(path.join(folder, 'images/training')).length;
   const resumed = await fcn([...parameters, '--json'], { cwd });
   t.is(resumed.code, 0, resumed.stderr);
   const { files, made } = JSON.parse(resumed.stdout) as { files: number; made: number };
   t.is(files, 401 * 2 + 1);
+  const finished = await fcn(['datasets', 'verify', 'ade20k'], { cwd });
+  t.is(finished.code, 0, finished.stderr);
   t.true(done > 0 && made <= files - done, `${made} of ${files}, ${done} done`);
 });
 

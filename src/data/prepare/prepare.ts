@@ -79,7 +79,8 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
       return { dataset: dataset.id, directory: folder, images, files: count, made: 0, inputs, synthetic };
     }
     const workers = options.workers ?? defaultWorkers();
-    const data: PrepareWorkerData = { dataset, folder, checkSize: !inspection.synthetic };
+    const size = inspection.synthetic ? null : (dataset.published?.size ?? null);
+    const data: PrepareWorkerData = { dataset, folder, size };
     const module = new URL('../workers/prepare-worker.js', import.meta.url);
     const journal = await Journal.open(folder);
     const pool = await WorkerPool.start<PrepareTask, Finished | null>(module, workers, data);
@@ -96,5 +97,5 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
       await journal.close();
     }
   };
-  return withLock(lock, work, lockOptions);
+  return { ...(await withLock(lock, work, lockOptions)), dataset: options.dataset };
 }

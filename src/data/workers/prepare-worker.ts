@@ -5,13 +5,14 @@ import { workerData } from 'node:worker_threads';
 import { crc32 } from '../../support/crc32.js';
 import { UserError } from '../../support/errors.js';
 import { explainFileError, writeFileAtomic } from '../../support/files.js';
+import { checkEntry } from '../datasets/check-entry.js';
 import type { Dataset } from '../datasets/dataset.js';
 import type { Entry } from '../datasets/read-split.js';
+import type { Size } from '../image.js';
 import { convert, isFileAtFault } from '../prepare/convert.js';
 import type { Finished } from '../prepare/journal.js';
 import type { Conversion } from '../prepare/recipe.js';
 import { FETCH_AGAIN } from '../prepare/source.js';
-import { loadSample } from '../samples/load.js';
 import { serve } from './serve.js';
 
 /** What every preparing worker is started with. */
@@ -19,8 +20,8 @@ export interface PrepareWorkerData {
   readonly dataset: Dataset;
   /** The data set's folder. */
   readonly folder: string;
-  /** Every image must be of the published size. */
-  readonly checkSize: boolean;
+  /** Size that every image must have; null where they differ. */
+  readonly size: Size | null;
 }
 
 /** A file to be made. */
@@ -42,7 +43,7 @@ export interface CheckTask {
 
 export type PrepareTask = ConvertTask | CheckTask;
 
-const { dataset, folder, checkSize } = workerData as PrepareWorkerData;
+const { dataset, folder, size } = workerData as PrepareWorkerData;
 
 async function read({ content }: ConvertTask): Promise<Buffer> {
   if ('bytes' in content) return Buffer.from(content.bytes.buffer, content.bytes.byteOffset, content.bytes.byteLength);
@@ -72,15 +73,10 @@ async function make(task: ConvertTask): Promise<Finished> {
   return { target, bytes: made.length, sha256: createHash('sha256').update(made).digest('hex'), kept };
 }
 
+/** Looks at all of an image and its label, as `fcn datasets verify` does. */
 async function check({ entry }: CheckTask): Promise<void> {
-  const { image } = await loadSample(entry, dataset);
-  const size = dataset.published?.size;
-  if (checkSize && size && (image.height !== size.height || image.width !== size.width)) {
-    throw new UserError(
-      `${entry.image} is ${image.width}×${image.height} pixels; those of ${dataset.name} are ${size.width}×${size.height}.`,
-      FETCH_AGAIN,
-    );
-  }
+  const [problem] = await checkEntry(entry, dataset, { fast: false, size });
+  if (problem) throw new UserError(problem.message);
 }
 
 serve<PrepareTask, Finished | null>(async (task) => {
