@@ -23,7 +23,7 @@ const FILLING: ReadonlySet<string> = new Set(
 );
 
 /** Things in a scene, in a row at the back and one in front of it. */
-const THINGS = 12;
+const THINGS = 8;
 
 /** What there is to paint: label ids by what they do in a scene. */
 interface Cast {
@@ -121,10 +121,10 @@ function paintThings(
     const row = Math.floor(n / inRow);
     const stretch = width / inRow;
     // Lower in front than at the back, which it would hide.
-    const tall = height * (row === 0 ? dice.between(0.22, 0.42) : dice.between(0.14, 0.26));
-    const wide = stretch * dice.between(0.6, 0.95);
+    const tall = height * (row === 0 ? dice.between(0.34, 0.5) : dice.between(0.24, 0.36));
+    const wide = stretch * dice.between(0.7, 0.98);
     const left = stretch * (n % inRow) + dice.between(0, stretch - wide);
-    const bottom = height * (row === 0 ? dice.between(0.6, 0.7) : dice.between(0.86, 0.98));
+    const bottom = height * (row === 0 ? dice.between(0.56, 0.64) : dice.between(0.9, 0.99));
     const id = things[(index * count + n) % things.length]!;
     paintThing(
       canvas,
