@@ -43,6 +43,9 @@ export function formatSeries(outcomes: readonly Outcome[], results: string): str
     ...(overSeeds.length > 0
       ? [`Mean ± sample standard deviation over seeds\n${terminalTable(spreadLines(overSeeds))}`]
       : []),
-    `${outcomes.length} runs: ${counts.join(', ')}. Records are in ${results}/records; fcn table sets them beside the published figures.`,
+    `${outcomes.length} runs: ${counts.join(', ')}.`,
+    ...(completed.length > 0
+      ? [`Records are in ${results}/records; fcn table sets them beside the published figures.`]
+      : []),
   ].join('\n');
 }

@@ -47,7 +47,7 @@ test.serial('seeds are repeated, with one summary and what the seed changes', as
   t.false(stderr.includes('Benchmark'), 'only the stages asked for');
   t.regex(stdout, new RegExp(`│ ${ROW} +│ 7 .*completed │\n│ ${ROW} +│ 8 .*completed │`));
   t.regex(stdout, /Mean ± sample standard deviation over seeds\n[\s\S]*│ 7, 8 +│/);
-  t.regex(stdout, /^2 runs: 2 completed\. Records are in results\/records/m);
+  t.regex(stdout, /^2 runs: 2 completed\.\nRecords are in results\/records/m);
   t.is(readdirSync(path.join(cwd, 'results', 'records')).length, 2);
 });
 
