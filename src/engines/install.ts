@@ -5,14 +5,7 @@ import { explainFileError, makeFolder } from '../support/files.js';
 import { withLock } from '../support/lock.js';
 import { npmPackageVersion } from './npm.js';
 import { tensorflowState } from './status.js';
-import {
-  addonRecipe,
-  BINDING_FILE,
-  compileAddons,
-  compilerVersion,
-  findCompiler,
-  HOST_FILE,
-} from './tensorflow/addon.js';
+import { ADDON_FILES, addonRecipe, compileAddons, compilerVersion, findCompiler } from './tensorflow/addon.js';
 import { checkBuild } from './tensorflow/check.js';
 import { downloadFolder, type InstallOptions, type Job, report } from './tensorflow/job.js';
 import { obtainLibrary } from './tensorflow/library.js';
@@ -148,7 +141,7 @@ async function install(job: Job): Promise<InstallManifest> {
   await checkBuild(folder, job.version, options.signal);
 
   const files = [];
-  for (const file of [...library.files, BINDING_FILE, HOST_FILE]) {
+  for (const file of [...library.files, ...ADDON_FILES]) {
     files.push(await describeFile(folder, file, options.signal));
   }
   const manifest: InstallManifest = {

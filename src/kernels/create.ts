@@ -29,7 +29,7 @@ export class PeakMeter {
  * after every operation, the portable ones after every kernel (what a portable kernel uses inside itself is not seen).
  */
 export function createKernels(engine: Engine, meter?: PeakMeter): Kernels {
-  if (engine.native !== null) return tensorflowKernels(engine, meter?.sample);
+  if (engine.native !== null) return tensorflowKernels(engine, { afterOperation: meter?.sample });
   const kernels = portableKernels(engine.tf);
   if (meter === undefined) return kernels;
   const sampled = Object.entries<(...inputs: never[]) => unknown>({ ...kernels }).map(([name, kernel]) => [

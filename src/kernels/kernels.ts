@@ -14,6 +14,19 @@ export interface BatchNormStatistics {
   readonly variance: Tensor1D;
 }
 
+export interface Normalisation {
+  readonly gamma: Tensor1D;
+  readonly beta: Tensor1D;
+  /** Added to the variance. */
+  readonly epsilon: number;
+}
+
+/** What is done with a normalised value in the same pass: `residual`, of its shape, is added first. */
+export interface Activation {
+  readonly relu: boolean;
+  readonly residual?: Tensor4D | undefined;
+}
+
 export interface MomentumStep {
   readonly learningRate: number;
   readonly momentum: number;
@@ -52,28 +65,29 @@ export interface Kernels {
     relu: boolean,
   ): Tensor4D;
 
-  /** Normalises over N, H, W with the batch's own statistics: y = γ(x − mean)/√(variance + ε) + β. */
+  /** Normalises over N, H, W with the batch's own statistics: γ(x − mean)/√(variance + ε) + β, and activates. */
   batchNorm(
     x: Tensor4D,
-    gamma: Tensor1D,
-    beta: Tensor1D,
-    epsilon: number,
+    normalisation: Normalisation,
+    activation: Activation,
   ): { y: Tensor4D; statistics: BatchNormStatistics };
   /** The same y again from known statistics. */
   batchNormApply(
     x: Tensor4D,
-    gamma: Tensor1D,
-    beta: Tensor1D,
+    normalisation: Normalisation,
     statistics: BatchNormStatistics,
-    epsilon: number,
+    activation: Activation,
   ): Tensor4D;
-  /** Gradients of `batchNorm` (through the statistics too) from the gradient of y and the *input* x. */
+  /**
+   * Gradients of `batchNorm` (through the statistics too) from the gradient of y and the *input* x. `y` is the output
+   * where a ReLU made it, without residual; null where there was no ReLU or the gradient has passed it already.
+   */
   batchNormGradient(
     gradient: Tensor4D,
     x: Tensor4D,
-    gamma: Tensor1D,
+    normalisation: Normalisation,
     statistics: BatchNormStatistics,
-    epsilon: number,
+    y: Tensor4D | null,
   ): { x: Tensor4D; gamma: Tensor1D; beta: Tensor1D };
 
   relu(x: Tensor4D): Tensor4D;
@@ -106,8 +120,8 @@ export interface Kernels {
 
   /**
    * SGD with momentum as PyTorch's: v′ = momentum·v + (g + weightDecay·p); p′ = p − learningRate·v′.
-   * Any shape. The first step has v = 0. The one kernel that takes ownership of its inputs, as two more copies of the
-   * largest filter would otherwise be the peak of a step's memory.
+   * Any shape. The first step has v = 0. The one kernel that takes ownership of its inputs, and may write into their
+   * memory: two more copies of the largest filter would otherwise be the peak of a step's memory.
    */
   momentumStep<T extends Tensor>(
     parameter: T,

@@ -47,22 +47,18 @@ function residualBlock(pass: TrainingPass, block: BlockSpec, x: Value): Value {
     if (inner !== x) inner.rest();
     inner = y;
   }
+  const projection = block.downsample === null ? null : normalisedConvolution(pass, block.downsample, x);
   const last = normalisedConvolution(pass, block.units.at(-1)!, inner);
   if (inner !== x) inner.rest();
-  const projection = block.downsample === null ? null : normalisedConvolution(pass, block.downsample, x);
-  /** Takes ownership of `main` and `projected`. */
-  const join = (main: Tensor4D, projected: Tensor4D | undefined): Tensor4D => {
-    const sum = kernels.add(main, projected ?? x.tensor());
-    main.dispose();
+  const output = (): Tensor4D => {
+    const projected = projection?.output({ relu: false });
+    const joined = last.output({ relu: true, residual: projected ?? x.tensor() });
     projected?.dispose();
-    const output = kernels.relu(sum);
-    sum.dispose();
-    return output;
+    return joined;
   };
-  // Rebuilding needs x where there is no projection: only from an x that is kept, or rebuilds would chain.
+  // Computing it again needs x where there is no projection: only from an x that is kept, or such computations would chain.
   const canRest = projection !== null || !x.canRest;
-  const rebuild = () => join(last.rebuild(), projection?.rebuild());
-  const value = tape.value(join(last.output, projection?.output), canRest ? rebuild : null);
+  const value = tape.value(output(), canRest ? output : null);
   tape.push(() => {
     const gradient = value.takeGradient();
     const masked = kernels.reluGradient(gradient, value.tensor());
@@ -71,8 +67,8 @@ function residualBlock(pass: TrainingPass, block: BlockSpec, x: Value): Value {
     // Both paths get the same gradient: two handles on one buffer.
     const shared = masked.clone();
     if (projection === null) x.addGradient(shared);
-    else projection.backward(shared);
-    last.backward(masked);
+    else projection.backward(shared, null);
+    last.backward(masked, null);
   });
   return value;
 }

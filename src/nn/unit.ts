@@ -1,5 +1,5 @@
 import type { Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
-import type { BatchNormStatistics } from '../kernels/kernels.js';
+import type { Activation, BatchNormStatistics } from '../kernels/kernels.js';
 import type { UnitSpec } from './architecture.js';
 import type { TrainingPass } from './pass.js';
 import type { Value } from './tape.js';
@@ -8,30 +8,44 @@ import type { Value } from './tape.js';
 export const BATCH_NORM_EPSILON = 1e-5;
 const BATCH_NORM_MOMENTUM = 0.1;
 
-/** A normalised output whose backward step the caller runs. */
-export interface Normalised {
-  /** Owned by the caller. */
-  readonly output: Tensor4D;
-  /** Computes the output again. */
-  rebuild(): Tensor4D;
-  /** Takes ownership of the output's gradient; to be called once. */
-  backward(gradient: Tensor4D): void;
+/** A convolution followed by batch norm, whose backward step the caller runs. */
+export interface NormalisedConvolution {
+  /** Normalises and activates; the caller owns the result. Called again, it computes the same again. */
+  output(activation: Activation): Tensor4D;
+  /**
+   * Takes ownership of the gradient; to be called once. `activated` is the output where it had a ReLU and no residual, and is
+   * released here; null where the gradient is that of the normalised value itself.
+   */
+  backward(gradient: Tensor4D, activated: Value | null): void;
 }
 
-/** Convolution and batch norm in training mode, without ReLU. Of its own tensors only the convolution's output is kept. */
-export function normalisedConvolution(pass: TrainingPass, spec: UnitSpec, x: Value): Normalised {
+/** Convolution and batch norm in training mode. Of its own tensors only the convolution's output is kept. */
+export function normalisedConvolution(pass: TrainingPass, spec: UnitSpec, x: Value): NormalisedConvolution {
   const { kernels, parameters } = pass;
   const filterPath = `${spec.path}.weight`;
   const gammaPath = `${spec.normPath}.weight`;
   const betaPath = `${spec.normPath}.bias`;
   const convolved = kernels.convolution(x.tensor(), parameters.get<Tensor4D>(filterPath), spec.geometry);
-  const gamma = () => parameters.get<Tensor1D>(gammaPath);
-  const beta = () => parameters.get<Tensor1D>(betaPath);
-  const { y, statistics } = kernels.batchNorm(convolved, gamma(), beta(), BATCH_NORM_EPSILON);
-  updateRunningStatistics(pass, spec, statistics, convolved.size / spec.outputChannels);
+  const normalisation = () => ({
+    gamma: parameters.get<Tensor1D>(gammaPath),
+    beta: parameters.get<Tensor1D>(betaPath),
+    epsilon: BATCH_NORM_EPSILON,
+  });
+  let statistics: BatchNormStatistics | null = null;
 
-  function backward(gradient: Tensor4D): void {
-    const norm = kernels.batchNormGradient(gradient, convolved, gamma(), statistics, BATCH_NORM_EPSILON);
+  function output(activation: Activation): Tensor4D {
+    if (statistics !== null) return kernels.batchNormApply(convolved, normalisation(), statistics, activation);
+    const result = kernels.batchNorm(convolved, normalisation(), activation);
+    statistics = result.statistics;
+    updateRunningStatistics(pass, spec, statistics, convolved.size / spec.outputChannels);
+    return result.y;
+  }
+
+  function backward(gradient: Tensor4D, activated: Value | null): void {
+    if (statistics === null) throw new Error(`${spec.path} has no output to differentiate.`);
+    const y = activated?.tensor() ?? null;
+    const norm = kernels.batchNormGradient(gradient, convolved, normalisation(), statistics, y);
+    activated?.release();
     for (const tensor of [gradient, convolved, statistics.mean, statistics.variance]) tensor.dispose();
     pass.update(gammaPath, norm.gamma);
     pass.update(betaPath, norm.beta);
@@ -42,30 +56,16 @@ export function normalisedConvolution(pass: TrainingPass, spec: UnitSpec, x: Val
     pass.update(filterPath, filterGradient);
   }
 
-  return {
-    output: y,
-    rebuild: () => kernels.batchNormApply(convolved, gamma(), beta(), statistics, BATCH_NORM_EPSILON),
-    backward,
-  };
+  return { output, backward };
 }
 
 /** Convolution, batch norm and ReLU in training mode. The result can rest: it is computed again from the convolution's output. */
 export function convolutionUnit(pass: TrainingPass, spec: UnitSpec, x: Value): Value {
-  const { kernels, tape } = pass;
-  const normalised = normalisedConvolution(pass, spec, x);
-  const activate = (input: Tensor4D): Tensor4D => {
-    const output = kernels.relu(input);
-    input.dispose();
-    return output;
-  };
-  const value = tape.value(activate(normalised.output), () => activate(normalised.rebuild()));
-  tape.push(() => {
-    const gradient = value.takeGradient();
-    const masked = kernels.reluGradient(gradient, value.tensor());
-    gradient.dispose();
-    value.release();
-    normalised.backward(masked);
-  });
+  const { tape } = pass;
+  const convolution = normalisedConvolution(pass, spec, x);
+  const output = () => convolution.output({ relu: true });
+  const value = tape.value(output(), output);
+  tape.push(() => convolution.backward(value.takeGradient(), value));
   return value;
 }
 

@@ -40,6 +40,7 @@ function wheelContent(changes: Partial<WheelContent> = {}): WheelContent {
     members: {
       ...Object.fromEntries(libraries),
       'tensorflow/include/tensorflow/c/c_api.h': '// header',
+      'tensorflow/include/tensorflow/c/kernels.h': '// header',
       'tensorflow/python/unneeded.py': 'program',
     },
     ...changes,

@@ -11,8 +11,11 @@ import { NODE_PACKAGE } from './location.js';
 
 export const BINDING_FILE = 'tfjs_binding.node';
 export const HOST_FILE = 'host.node';
+export const OPERATIONS_FILE = 'operations.node';
+/** What a build consists of besides TensorFlow's own library. */
+export const ADDON_FILES: readonly string[] = [BINDING_FILE, HOST_FILE, OPERATIONS_FILE];
 
-const FLAGS = ['-O2', '-std=c++17', '-shared', '-fPIC', '-DNAPI_VERSION=8'];
+const FLAGS = ['-O3', '-std=c++17', '-shared', '-fPIC', '-DNAPI_VERSION=8'];
 const PLATFORM_FLAGS: Partial<Record<NodeJS.Platform, readonly string[]>> = {
   // Node's own symbols are found when the addon is loaded into it.
   darwin: ['-undefined', 'dynamic_lookup'],
@@ -34,18 +37,30 @@ function bindingSource(): AddonSource {
   return { output: BINDING_FILE, module: 'tfjs_binding', files: files.map((name) => path.join(folder, name)) };
 }
 
+function nativeFolder(...parts: string[]): string {
+  return path.join(packageRoot(), 'src', 'engines', 'native', ...parts);
+}
+
 function hostSource(): AddonSource {
-  const file = path.join(packageRoot(), 'src', 'engines', 'native', 'host.cc');
-  return { output: HOST_FILE, module: 'fcn_host', files: [file] };
+  return { output: HOST_FILE, module: 'fcn_host', files: [nativeFolder('host.cc')] };
+}
+
+/** The operations that this package adds to TensorFlow's own. */
+function operationsSource(): AddonSource {
+  return { output: OPERATIONS_FILE, module: 'fcn_operations', files: operationsFiles('.cc') };
+}
+
+function operationsFiles(extension: '.cc' | '.h'): string[] {
+  const names = readdirSync(nativeFolder('operations')).filter((name) => name.endsWith(extension));
+  return names.sort().map((name) => nativeFolder('operations', name));
 }
 
 /** Hash of all that decides what the compiled addons do, the compiler and TensorFlow's headers apart. */
 export function addonRecipe(): string {
   const hash = createHash('sha256');
   hash.update(JSON.stringify([FLAGS, PLATFORM_FLAGS[process.platform] ?? []]));
-  for (const source of [bindingSource(), hostSource()]) {
-    for (const file of source.files) hash.update(readFileSync(file));
-  }
+  const sources = [bindingSource(), hostSource(), operationsSource()].flatMap((source) => source.files);
+  for (const file of [...sources, ...operationsFiles('.h')]) hash.update(readFileSync(file));
   return hash.digest('hex');
 }
 
@@ -88,7 +103,7 @@ export interface AddonBuild {
 }
 
 /**
- * Compiles TensorFlow.js's addon against a TensorFlow, and the small addon of this package beside it. Both use Node-API,
+ * Compiles TensorFlow.js's addon against a TensorFlow, and the two addons of this package beside it. All use Node-API,
  * whose binary interface is stable: one build serves all versions of Node.
  * @throws Error with the compiler's output when it fails.
  */
@@ -98,6 +113,7 @@ export async function compileAddons(build: AddonBuild): Promise<void> {
   await Promise.all([
     compile(build, bindingSource(), [`-I${build.include}`], link),
     compile(build, hostSource(), [], []),
+    compile(build, operationsSource(), [`-I${build.include}`], link),
   ]);
 }
 

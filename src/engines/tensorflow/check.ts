@@ -1,14 +1,16 @@
 import path from 'node:path';
 import { UserError } from '../../support/errors.js';
 import { EngineUnavailableError } from '../unavailable.js';
-import { BINDING_FILE, HOST_FILE } from './addon.js';
+import { BINDING_FILE, HOST_FILE, OPERATIONS_FILE } from './addon.js';
 import { prepareEnvironment } from './environment.js';
 
-/** Loads both addons in a process of its own, so that a library that ends the process does not end this one. */
+/** Loads the addons in a process of its own, so that a library that ends the process does not end this one. */
 const PROGRAM = `
-const [binding, host] = process.argv.slice(1);
+const [binding, host, operations] = process.argv.slice(1);
 require(host);
-process.stdout.write(require(binding).TF_Version);
+const { TF_Version } = require(binding);
+require(operations);
+process.stdout.write(TF_Version);
 `;
 
 /**
@@ -21,7 +23,7 @@ export async function checkBuild(folder: string, version: string, signal?: Abort
   const { execa } = await import('execa');
   const result = await execa(
     process.execPath,
-    ['-e', PROGRAM, path.join(folder, BINDING_FILE), path.join(folder, HOST_FILE)],
+    ['-e', PROGRAM, ...[BINDING_FILE, HOST_FILE, OPERATIONS_FILE].map((name) => path.join(folder, name))],
     { reject: false, stdin: 'ignore', env: environment, ...(signal ? { cancelSignal: signal } : {}) },
   );
   signal?.throwIfAborted();

@@ -1,7 +1,7 @@
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../../support/errors.js';
-import { BINDING_FILE, HOST_FILE } from './addon.js';
+import { ADDON_FILES } from './addon.js';
 import { checkHash, checkSpace, fetchNvidia, fetchWheel, nvidiaWheels } from './fetch.js';
 import { downloadFolder, type Job, report } from './job.js';
 import { type InstallManifest, inspectInstall, refreshManifest } from './manifest.js';
@@ -42,16 +42,25 @@ async function reuseLibrary(job: Job): Promise<Library | null> {
   const state = job.options.force ? null : await inspectInstall(job.folder);
   const manifest = state === null || state.kind === 'absent' ? null : state.manifest;
   if (manifest?.source.kind !== 'wheel') return null;
-  const files = manifest.files.filter(({ path }) => path !== BINDING_FILE && path !== HOST_FILE);
+  const files = manifest.files.filter(({ path }) => !ADDON_FILES.includes(path));
   const library = await refreshManifest(job.folder, { ...manifest, files }, job.options.signal);
   const tensorflow = path.join(job.folder, 'tensorflow');
-  if (library === null || !(await exists(path.join(tensorflow, 'include', 'tensorflow', 'c', 'c_api.h')))) return null;
+  if (library === null || !(await hasHeaders(path.join(tensorflow, 'include')))) return null;
   return {
     source: manifest.source,
     runtimeWheels: manifest.runtimeWheels,
     tensorflow,
     files: files.map((file) => file.path),
   };
+}
+
+/** Whether the headers that the addons include are there, and those of TensorFlow that the last of them includes. */
+async function hasHeaders(include: string): Promise<boolean> {
+  const kernels = path.join(include, 'tensorflow', 'c', 'kernels.h');
+  if (!(await exists(kernels)) || !(await exists(path.join(include, 'tensorflow', 'c', 'c_api.h')))) return false;
+  const included = (await readFile(kernels, 'utf8')).matchAll(/^#include "(.+)"/gm);
+  const present = await Promise.all([...included].map(([, header]) => exists(path.join(include, header!))));
+  return present.every(Boolean);
 }
 
 async function exists(file: string): Promise<boolean> {
@@ -80,9 +89,13 @@ async function useWheel(job: Job): Promise<Library> {
   };
 }
 
+/** kernels.h includes a header from here. */
+const PLUGGABLE_DEVICE = 'tensorflow/core/common_runtime/next_pluggable_device/c';
+
 /** What the C API's headers include, of all the headers in the wheel. */
 function isHeader(member: string): boolean {
-  return /^tensorflow\/include\/(tensorflow\/c|tensorflow\/core\/platform|tsl|xla\/tsl)\/.*\.h$/.test(member);
+  const folders = ['tensorflow/c', 'tensorflow/core/platform', PLUGGABLE_DEVICE, 'tsl', 'xla/tsl'];
+  return member.endsWith('.h') && folders.some((folder) => member.startsWith(`tensorflow/include/${folder}/`));
 }
 
 async function unpack(job: Job, wheel: string, select: (member: string) => boolean): Promise<string[]> {

@@ -5,7 +5,7 @@ import type * as tfjs from '@tensorflow/tfjs-core';
 import { UserError } from '../../support/errors.js';
 import type { Engine, NativeBackend, NativeBinding } from '../engine.js';
 import { npmPackageVersion, packageRequire } from '../npm.js';
-import { BINDING_FILE, HOST_FILE } from './addon.js';
+import { BINDING_FILE, HOST_FILE, OPERATIONS_FILE } from './addon.js';
 import { tuneAllocator } from './allocator.js';
 import { prepareEnvironment } from './environment.js';
 import { type HostAddon, withoutBanner } from './host.js';
@@ -34,6 +34,7 @@ export async function startTensorflow(folder: string): Promise<Engine> {
   tuneAllocator(host);
   const loadBinding = () => load<FullBinding>(require, path.join(folder, BINDING_FILE));
   const binding = userWantsLog ? loadBinding() : withoutBanner(host, loadBinding);
+  load(require, path.join(folder, OPERATIONS_FILE));
 
   const tf = require('@tensorflow/tfjs-core') as typeof tfjs;
   replaceIsNullOrUndefined();

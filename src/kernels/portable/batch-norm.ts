@@ -1,5 +1,5 @@
 import type { Tensor1D, Tensor2D, Tensor4D } from '@tensorflow/tfjs-core';
-import type { BatchNormStatistics, Kernels } from '../kernels.js';
+import type { Activation, BatchNormStatistics, Kernels, Normalisation } from '../kernels.js';
 import type { TensorFlow } from './tensorflow.js';
 
 /** Batch norm over N, H and W. The mean is always subtracted first: (x·scale + shift) would cancel where |mean| ≫ σ. */
@@ -14,24 +14,26 @@ export function batchNormKernels(tf: TensorFlow): Pick<Kernels, 'batchNorm' | 'b
     });
   }
 
-  function batchNorm(x: Tensor4D, gamma: Tensor1D, beta: Tensor1D, epsilon: number) {
+  function batchNorm(x: Tensor4D, normalisation: Normalisation, activation: Activation) {
     const mean = channelMean(x);
     const variance = tf.tidy(() => channelMean(tf.squaredDifference(x, mean)));
     const statistics = { mean, variance };
-    return { y: batchNormApply(x, gamma, beta, statistics, epsilon), statistics };
+    return { y: batchNormApply(x, normalisation, statistics, activation), statistics };
   }
 
   function batchNormApply(
     x: Tensor4D,
-    gamma: Tensor1D,
-    beta: Tensor1D,
+    { gamma, beta, epsilon }: Normalisation,
     { mean, variance }: BatchNormStatistics,
-    epsilon: number,
+    { relu, residual }: Activation,
   ): Tensor4D {
     return tf.tidy(() => {
       const scale = tf.mul(gamma, tf.rsqrt(tf.add(variance, epsilon)));
       const scaled: Tensor4D = tf.tidy(() => tf.mul(tf.sub(x, mean), scale));
-      return tf.add<Tensor4D>(scaled, beta);
+      const normalised: Tensor4D = tf.add(scaled, beta);
+      scaled.dispose();
+      const sum: Tensor4D = residual === undefined ? normalised : tf.add(normalised, residual);
+      return relu ? tf.relu(sum) : sum;
     });
   }
 
@@ -46,14 +48,15 @@ export function batchNormKernels(tf: TensorFlow): Pick<Kernels, 'batchNorm' | 'b
    *   ∂L/∂x = γ·r·(g − mean(g) − c·r²·mean(g·c)).
    */
   function batchNormGradient(
-    gradient: Tensor4D,
+    outputGradient: Tensor4D,
     x: Tensor4D,
-    gamma: Tensor1D,
+    { gamma, epsilon }: Normalisation,
     { mean, variance }: BatchNormStatistics,
-    epsilon: number,
+    y: Tensor4D | null,
   ) {
     const count = x.shape[0] * x.shape[1] * x.shape[2];
     return tf.tidy(() => {
+      const gradient: Tensor4D = y === null ? outputGradient : tf.tidy(() => tf.mul(outputGradient, tf.step(y)));
       const inverseDeviation: Tensor1D = tf.rsqrt(tf.add(variance, epsilon));
       const centred: Tensor4D = tf.sub(x, mean);
       const gradientMean = channelMean(gradient);

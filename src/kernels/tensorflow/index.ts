@@ -1,24 +1,34 @@
 import type { Engine } from '../../engines/engine.js';
 import type { Kernels } from '../kernels.js';
-import { batchNormKernels } from './batch-norm.js';
 import { convolutionKernels } from './convolution.js';
 import { crossEntropyKernels } from './cross-entropy.js';
+import { fusedBatchNormKernels } from './fused-batch-norm.js';
 import { Operations } from './operations.js';
+import { ownKernels } from './own.js';
 import { pointwiseKernels } from './pointwise.js';
 import { maxPoolKernels, resizeKernels } from './pool-resize.js';
 
+export interface TensorflowKernelsOptions {
+  /** Called after every operation, before its inputs can be released. */
+  readonly afterOperation?: (() => void) | undefined;
+  /** TensorFlow's own operations alone: what runs on GPUs, tested on any device. */
+  readonly stock?: boolean;
+}
+
 /**
- * Kernels by native TensorFlow operations, called through the backend.
- * @param afterOperation called after every operation, before its inputs can be released.
+ * Kernels by native operations, called through the backend: TensorFlow's own, and on CPUs this package's where those would
+ * pass over memory more often than they must.
  */
-export function tensorflowKernels(engine: Engine, afterOperation: () => void = () => {}): Kernels {
+export function tensorflowKernels(engine: Engine, options: TensorflowKernelsOptions = {}): Kernels {
+  const { afterOperation = () => {}, stock = engine.device !== 'cpu' } = options;
   const operations = new Operations(engine, afterOperation);
   return {
     ...convolutionKernels(operations),
-    ...batchNormKernels(operations),
     ...pointwiseKernels(operations),
     ...maxPoolKernels(operations),
     ...resizeKernels(operations),
     ...crossEntropyKernels(operations),
+    ...fusedBatchNormKernels(operations),
+    ...(stock ? {} : ownKernels(operations)),
   };
 }

@@ -1,4 +1,5 @@
 import test from 'ava';
+import type { Normalisation } from '../../../src/kernels/kernels.js';
 import { assertClose, dot, finiteDifferences, normals } from '../../helpers/numeric.js';
 import * as reference from '../../helpers/reference.js';
 import { execute, image, type Subject, shaped, vector } from './subject.js';
@@ -35,7 +36,7 @@ export function batchNormTests(subject: Subject): void {
       const inputs = { x: image(x, shape), gamma: vector(gamma), beta: vector(beta) };
 
       const forward = execute(t, subject, inputs, (tensors) => {
-        const { y, statistics } = kernels.batchNorm(tensors.x, tensors.gamma, tensors.beta, EPSILON);
+        const { y, statistics } = kernels.batchNorm(tensors.x, { ...tensors, epsilon: EPSILON }, { relu: false });
         shaped(t, statistics.mean, [channels]);
         shaped(t, statistics.variance, [channels]);
         return { y: shaped(t, y, shape), mean: statistics.mean, variance: statistics.variance };
@@ -46,22 +47,18 @@ export function batchNormTests(subject: Subject): void {
 
       const measured = { mean: vector(forward.mean), variance: vector(forward.variance) };
       const again = execute(t, subject, { ...inputs, ...measured }, ({ x, gamma, beta, ...statistics }) => ({
-        y: shaped(t, kernels.batchNormApply(x, gamma, beta, statistics, EPSILON), shape),
+        y: shaped(t, kernels.batchNormApply(x, { gamma, beta, epsilon: EPSILON }, statistics, { relu: false }), shape),
       }));
       assertClose(t, again.y, forward.y, tolerance, 'y from known statistics');
 
-      const backward = execute(
-        t,
-        subject,
-        { gradient: image(gradient, shape), x: inputs.x, gamma: inputs.gamma, ...measured },
-        (tensors) => {
-          const result = kernels.batchNormGradient(tensors.gradient, tensors.x, tensors.gamma, tensors, EPSILON);
-          shaped(t, result.x, shape);
-          shaped(t, result.gamma, [channels]);
-          shaped(t, result.beta, [channels]);
-          return { x: result.x, gamma: result.gamma, beta: result.beta };
-        },
-      );
+      const backward = execute(t, subject, { gradient: image(gradient, shape), ...inputs, ...measured }, (tensors) => {
+        const normalisation = { ...tensors, epsilon: EPSILON };
+        const result = kernels.batchNormGradient(tensors.gradient, tensors.x, normalisation, tensors, null);
+        shaped(t, result.x, shape);
+        shaped(t, result.gamma, [channels]);
+        shaped(t, result.beta, [channels]);
+        return { x: result.x, gamma: result.gamma, beta: result.beta };
+      });
       const ofX = (at: Float64Array) => dot(gradient, reference.batchNorm(at, gamma, beta, EPSILON));
       const ofGamma = (at: Float64Array) => dot(gradient, reference.batchNorm(x, at, beta, EPSILON));
       const ofBeta = (at: Float64Array) => dot(gradient, reference.batchNorm(x, gamma, at, EPSILON));
@@ -78,10 +75,93 @@ export function batchNormTests(subject: Subject): void {
     const statistics = reference.channelStatistics(x, 2);
     const inputs = { x: image(x, shape), one: vector([1, 1]), zero: vector([0, 0]) };
     const { mean, variance } = execute(t, subject, inputs, (tensors) => {
-      const { y, statistics } = kernels.batchNorm(tensors.x, tensors.one, tensors.zero, EPSILON);
+      const normalisation: Normalisation = { gamma: tensors.one, beta: tensors.zero, epsilon: EPSILON };
+      const { y, statistics } = kernels.batchNorm(tensors.x, normalisation, { relu: false });
       return { y, mean: statistics.mean, variance: statistics.variance };
     });
     assertClose(t, mean, statistics.mean, { relative: 1e-5 }, 'mean');
     assertClose(t, variance, statistics.variance, { relative: 1e-5 }, 'variance');
+  });
+
+  test(`${subject.name}: batch norm with a residual and ReLU`, (t) => {
+    const shape = [2, 5, 6, 7] as const;
+    const x = normals(6, reference.size(shape), 0.2, 2);
+    const gamma = normals(7, 7, 1, 0.5);
+    const beta = normals(8, 7);
+    const residual = normals(9, reference.size(shape));
+    const normalised = reference.batchNorm(x, gamma, beta, EPSILON);
+    const statistics = reference.channelStatistics(x, 7);
+    const inputs = {
+      x: image(x, shape),
+      gamma: vector(gamma),
+      beta: vector(beta),
+      residual: image(residual, shape),
+      mean: vector(statistics.mean),
+      variance: vector(statistics.variance),
+    };
+    for (const relu of [false, true]) {
+      for (const added of [false, true]) {
+        const result = execute(t, subject, inputs, (tensors) => {
+          const normalisation = { ...tensors, epsilon: EPSILON };
+          const activation = { relu, residual: added ? tensors.residual : undefined };
+          const { y, statistics } = kernels.batchNorm(tensors.x, normalisation, activation);
+          const again = kernels.batchNormApply(tensors.x, normalisation, tensors, activation);
+          return { y, again, mean: statistics.mean, variance: statistics.variance };
+        });
+        const expected = normalised.map((value, i) => {
+          const sum = value + (added ? residual[i]! : 0);
+          return relu ? Math.max(sum, 0) : sum;
+        });
+        const label = `residual ${added}, ReLU ${relu}`;
+        assertClose(t, result.y, expected, { ofLargest: 2e-6 }, label);
+        assertClose(t, result.again, expected, { ofLargest: 2e-6 }, `${label}, again`);
+      }
+    }
+  });
+
+  test(`${subject.name}: gradient of batch norm through its ReLU`, (t) => {
+    const shape = [2, 5, 6, 7] as const;
+    const x = normals(10, reference.size(shape), -0.3, 2);
+    const gamma = normals(11, 7, 1, 0.5);
+    const beta = normals(12, 7);
+    const gradient = normals(13, reference.size(shape));
+    const activated = (at: ArrayLike<number>, scale: ArrayLike<number>, shift: ArrayLike<number>) =>
+      reference.batchNorm(at, scale, shift, EPSILON).map((value) => Math.max(value, 0));
+    const inputs = {
+      x: image(x, shape),
+      gamma: vector(gamma),
+      beta: vector(beta),
+      gradient: image(gradient, shape),
+    };
+    const result = execute(t, subject, inputs, (tensors) => {
+      const normalisation = { ...tensors, epsilon: EPSILON };
+      const { y, statistics } = kernels.batchNorm(tensors.x, normalisation, { relu: true });
+      const { x, gamma, beta } = kernels.batchNormGradient(tensors.gradient, tensors.x, normalisation, statistics, y);
+      return { y, ...statistics, x, gamma, beta };
+    });
+    const difference = (of: (at: Float64Array) => Float64Array, at: ArrayLike<number>) =>
+      finiteDifferences((point) => dot(gradient, of(point)), at, 1e-6);
+    const tolerance = { ofLargest: 5e-6 };
+    assertClose(
+      t,
+      result.x,
+      difference((at) => activated(at, gamma, beta), x),
+      tolerance,
+      'x gradient',
+    );
+    assertClose(
+      t,
+      result.gamma,
+      difference((at) => activated(x, at, beta), gamma),
+      tolerance,
+      'γ gradient',
+    );
+    assertClose(
+      t,
+      result.beta,
+      difference((at) => activated(x, gamma, at), beta),
+      tolerance,
+      'β gradient',
+    );
   });
 }

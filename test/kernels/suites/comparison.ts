@@ -63,9 +63,10 @@ export function compareKernels(engine: Engine, native: Kernels, portable: Kernel
       gradient: image(normals(8, reference.size(shape)), shape),
     };
     agree(t, inputs, (kernels, { x, gamma, beta, gradient }) => {
-      const { y, statistics } = kernels.batchNorm(x, gamma, beta, 1e-5);
-      const again = kernels.batchNormApply(x, gamma, beta, statistics, 1e-5);
-      const backward = kernels.batchNormGradient(gradient, x, gamma, statistics, 1e-5);
+      const normalisation = { gamma, beta, epsilon: 1e-5 };
+      const { y, statistics } = kernels.batchNorm(x, normalisation, { relu: true });
+      const again = kernels.batchNormApply(x, normalisation, statistics, { relu: false, residual: gradient });
+      const backward = kernels.batchNormGradient(gradient, x, normalisation, statistics, y);
       return {
         y,
         again,

@@ -1,9 +1,9 @@
 import type { Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
-import type { BatchNormStatistics, Kernels } from '../kernels.js';
+import type { Activation, BatchNormStatistics, Kernels, Normalisation } from '../kernels.js';
 import type { Operations } from './operations.js';
 
-/** Batch norm by FusedBatchNormV3 and FusedBatchNormGradV3: one pass each instead of a dozen full-size temporaries. */
-export function batchNormKernels(
+/** Batch norm by TensorFlow's own FusedBatchNormV3 and FusedBatchNormGradV3: for GPUs. */
+export function fusedBatchNormKernels(
   operations: Operations,
 ): Pick<Kernels, 'batchNorm' | 'batchNormApply' | 'batchNormGradient'> {
   const { tf, device } = operations.engine;
@@ -18,7 +18,19 @@ export function batchNormKernels(
     ];
   }
 
-  function batchNorm(x: Tensor4D, gamma: Tensor1D, beta: Tensor1D, epsilon: number) {
+  /** Takes ownership of `y`. */
+  function activate(y: Tensor4D, { relu, residual }: Activation): Tensor4D {
+    let result = y;
+    const replace = (next: Tensor4D) => {
+      result.dispose();
+      result = next;
+    };
+    if (residual !== undefined) replace(operations.run('AddV2', [operations.type('T')], [result, residual]));
+    if (relu) replace(operations.run('Relu', [operations.type('T')], [result]));
+    return result;
+  }
+
+  function batchNorm(x: Tensor4D, { gamma, beta, epsilon }: Normalisation, activation: Activation) {
     const none = tf.tensor1d([], 'float32');
     const [y, mean, unbiased, ...reserved] = operations.runMany(
       'FusedBatchNormV3',
@@ -30,15 +42,14 @@ export function batchNormKernels(
     const count = x.shape[0] * x.shape[1] * x.shape[2];
     const variance = tf.mul(unbiased!, (count - 1) / count) as Tensor1D;
     for (const tensor of [none, unbiased!, ...reserved]) tensor.dispose();
-    return { y: y as Tensor4D, statistics: { mean: mean as Tensor1D, variance } };
+    return { y: activate(y as Tensor4D, activation), statistics: { mean: mean as Tensor1D, variance } };
   }
 
   function batchNormApply(
     x: Tensor4D,
-    gamma: Tensor1D,
-    beta: Tensor1D,
+    { gamma, beta, epsilon }: Normalisation,
     { mean, variance }: BatchNormStatistics,
-    epsilon: number,
+    activation: Activation,
   ): Tensor4D {
     const [y, ...rest] = operations.runMany(
       'FusedBatchNormV3',
@@ -47,25 +58,27 @@ export function batchNormKernels(
       6,
     );
     for (const tensor of rest) tensor.dispose();
-    return y as Tensor4D;
+    return activate(y as Tensor4D, activation);
   }
 
   function batchNormGradient(
     gradient: Tensor4D,
     x: Tensor4D,
-    gamma: Tensor1D,
+    { gamma, epsilon }: Normalisation,
     { mean, variance }: BatchNormStatistics,
-    epsilon: number,
+    y: Tensor4D | null,
   ) {
+    const masked: Tensor4D = y === null ? gradient : operations.run('ReluGrad', [operations.type('T')], [gradient, y]);
     // The CPU operation takes the biased variance here, cuDNN the inverse standard deviation.
     const spread = device === 'cpu' ? variance : tf.tidy(() => tf.rsqrt(tf.add(variance, epsilon)));
     const none = tf.tensor1d([], 'float32');
     const [dx, dgamma, dbeta, ...rest] = operations.runMany(
       'FusedBatchNormGradV3',
       attributes(epsilon, true),
-      [gradient, x, gamma, mean, spread, none],
+      [masked, x, gamma, mean, spread, none],
       5,
     );
+    if (masked !== gradient) masked.dispose();
     if (spread !== variance) spread.dispose();
     for (const tensor of [none, ...rest]) tensor.dispose();
     return { x: dx as Tensor4D, gamma: dgamma as Tensor1D, beta: dbeta as Tensor1D };

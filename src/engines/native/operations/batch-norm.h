@@ -1,0 +1,8 @@
+#pragma once
+
+namespace fcn {
+
+// FcnBatchNorm, FcnBatchNormApply and FcnBatchNormGradient.
+void RegisterBatchNorm();
+
+}  // namespace fcn

@@ -1,0 +1,8 @@
+#pragma once
+
+namespace fcn {
+
+// FcnMomentumStep.
+void RegisterMomentum();
+
+}  // namespace fcn
