@@ -1,6 +1,6 @@
 // Times training steps or inference of one size, to be run in turn with another program. See docs/measuring.md.
 //
-//   node scripts/bench-step.mjs --depth 50 --mode train --batch 2 --size 256x512 --reps 5 [--engine tensorflow]
+//   node scripts/bench-step.mjs --depth 50 --mode train --batch 2 --size 256x512 --reps 5 [--precision fp32] [--engine tensorflow]
 //
 // Prints one JSON line: seconds (each, min, median), peak resident memory and largest sum of live tensors in MB (2^20 bytes),
 // rate of a bare convolution before and after in GFLOP/s, and the share of it that the network's convolutions reach.
@@ -32,6 +32,7 @@ function readFlags() {
       batch: { type: 'string' },
       size: { type: 'string', default: '256x512' },
       reps: { type: 'string', default: '5' },
+      precision: { type: 'string', default: 'fp32' },
       engine: { type: 'string', default: 'auto' },
     },
   });
@@ -48,15 +49,15 @@ function readFlags() {
   return { ...values, train, batch, sizeHw: [Number(size[1]), Number(size[2])], repetitions };
 }
 
-const { depth, mode, train, batch, size, sizeHw, repetitions, engine: engineName } = readFlags();
+const { depth, mode, train, batch, size, sizeHw, repetitions, precision, engine: engineName } = readFlags();
 const engine = await startEngine({ engine: engineName });
-const experiment = resolve({ row: ROWS[depth] });
+const experiment = resolve({ row: ROWS[depth], overrides: [`training.precision=${precision}`] });
 const kernels = createKernels(engine);
 
-const before = convolutionRate(engine, kernels);
+const before = convolutionRate(engine, kernels, precision);
 const options = { engine, experiment, sizeHw, batch, warmup: 1, repetitions };
 const measured = train ? await measureTraining(options) : await measureInference(options);
-const after = convolutionRate(engine, kernels);
+const after = convolutionRate(engine, kernels, precision);
 
 const { flops, trainingFlops } = complexity(experiment.model, sizeHw);
 const typical = median(measured.seconds);
@@ -72,7 +73,7 @@ process.stdout.write(
     mode,
     batch,
     size,
-    dtype: 'float32',
+    precision,
     reps: repetitions,
     seconds: measured.seconds.map((seconds) => round(seconds, 4)),
     min: round(Math.min(...measured.seconds), 4),

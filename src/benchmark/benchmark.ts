@@ -77,14 +77,14 @@ export async function benchmark({
   signal,
   onProgress,
 }: BenchmarkOptions): Promise<BenchmarkResult> {
-  const { model, evaluation, data, benchmark: recipe } = experiment;
+  const { model, evaluation, data, training, benchmark: recipe } = experiment;
   const kernels = createKernels(engine);
   const sizeHw = benchmarkSize(evaluation);
   const common = { engine, experiment, ...(signal && { signal }) };
   const report = (part: BenchmarkProgress['part'], total: number) => (done: number, seconds: number) =>
     onProgress?.({ part, done, total, seconds });
 
-  const convolutionGflopsBefore = convolutionRate(engine, kernels);
+  const convolutionGflopsBefore = convolutionRate(engine, kernels, training.precision);
   const inference = await measureInference({
     ...common,
     sizeHw,
@@ -94,7 +94,7 @@ export async function benchmark({
   });
   // A single step has to be its own warm-up.
   const trainingWarmup = recipe.trainingSteps > 1 ? 1 : 0;
-  const training = await measureTraining({
+  const steps = await measureTraining({
     ...common,
     sizeHw: data.cropHw,
     batch: recipe.trainingBatch,
@@ -103,10 +103,10 @@ export async function benchmark({
     onRepetition: report('training', recipe.trainingSteps),
   });
   const deviceBytes = engine.device === 'gpu' ? await deviceMemory() : null;
-  const convolutionGflopsAfter = convolutionRate(engine, kernels);
+  const convolutionGflopsAfter = convolutionRate(engine, kernels, training.precision);
 
   const secondsPerImage = inference.seconds.reduce((sum, seconds) => sum + seconds, 0) / inference.seconds.length;
-  const trainingSecondsPerStep = median(training.seconds);
+  const trainingSecondsPerStep = median(steps.seconds);
   const convolutionGflops = (convolutionGflopsBefore + convolutionGflopsAfter) / 2;
   const share = (flops: number, seconds: number) => flops / seconds / 1e9 / convolutionGflops;
   const trainingFlops = complexity(model, data.cropHw).trainingFlops * recipe.trainingBatch;
@@ -122,11 +122,11 @@ export async function benchmark({
     trainingSteps: recipe.trainingSteps,
     trainingSecondsPerStep,
     memory: {
-      liveTensorBytes: training.liveTensorBytes,
-      processPeakBytes: training.processPeakBytes,
+      liveTensorBytes: steps.liveTensorBytes,
+      processPeakBytes: steps.processPeakBytes,
       deviceBytes,
     },
-    processPeaksIsolated: inference.peakIsolated && training.peakIsolated,
+    processPeaksIsolated: inference.peakIsolated && steps.peakIsolated,
     roofline: {
       convolutionGflopsBefore,
       convolutionGflopsAfter,

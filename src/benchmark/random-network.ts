@@ -9,13 +9,14 @@ import { Segmentor } from '../nn/segmentor.js';
 export function randomNetwork(
   engine: Engine,
   kernels: Kernels,
-  { model, seed }: Pick<Experiment, 'model' | 'seed'>,
+  { model, training, seed }: Pick<Experiment, 'model' | 'training' | 'seed'>,
 ): InferenceNetwork {
   const segmentor = new Segmentor(engine.tf, kernels, model);
   // As if pretrained: otherwise each block's last gamma is 0, and half of the network would compute with zeros.
   segmentor.initialise(seed, true);
   const { architecture, parameters } = segmentor;
-  const network = foldedNetwork(engine.tf, kernels, architecture, (path) => parameters.get(path).clone());
+  const source = (path: string) => engine.tf.clone(parameters.get(path));
+  const network = foldedNetwork(engine.tf, kernels, architecture, source, training.precision);
   segmentor.dispose();
   return network;
 }

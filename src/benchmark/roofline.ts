@@ -1,9 +1,10 @@
 import type { Engine } from '../engines/engine.js';
+import type { Precision } from '../experiments/experiment.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { drain } from './drain.js';
 import { normalValues } from './inputs.js';
 
-/** The bare convolution whose rate stands for the engine's speed: 3×3, stride 1, padding 1, float32, batch 1. */
+/** The bare convolution whose rate stands for the engine's speed: 3×3, stride 1, padding 1, batch 1. */
 export interface RooflineConvolution {
   /** Of input and output. */
   readonly channels: number;
@@ -22,11 +23,17 @@ const REPETITIONS = 4;
  * Rate of the bare convolution in GFLOP/s (a multiply-accumulate counts 2): the best of a few after a warm-up.
  * What a network reaches is compared with this, measured just before and after, because a machine's speed drifts.
  */
-export function convolutionRate(engine: Engine, kernels: Kernels): number {
+export function convolutionRate(engine: Engine, kernels: Kernels, precision: Precision = 'fp32'): number {
   const { tf } = engine;
   const { channels, height, width } = rooflineConvolution(engine);
-  const x = tf.tensor4d(normalValues(height * width * channels, 0, 3), [1, height, width, channels]);
-  const filter = tf.tensor4d(normalValues(9 * channels * channels, 0, 4), [3, 3, channels, channels]);
+  const stored = (values: Float32Array, shape: [number, number, number, number]) => {
+    const full = tf.tensor4d(values, shape);
+    const result = kernels.cast(full, precision);
+    full.dispose();
+    return result;
+  };
+  const x = stored(normalValues(height * width * channels, 0, 3), [1, height, width, channels]);
+  const filter = stored(normalValues(9 * channels * channels, 0, 4), [3, 3, channels, channels]);
   const seconds = Array.from({ length: 1 + REPETITIONS }, () =>
     secondsOf(engine, () => kernels.convolution(x, filter, { stride: 1, dilation: 1, padding: 1 }).dispose()),
   );

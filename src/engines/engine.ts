@@ -11,13 +11,19 @@ export interface Engine {
   /** The native backend for direct calls of TensorFlow operations; null on engines without native code. */
   readonly native: NativeBackend | null;
   readonly device: 'cpu' | 'gpu';
+  /** The 16-bit floats that its hardware convolves at full rate; null where it has none. */
+  readonly halfPrecision: 'fp16' | 'bf16' | null;
   /** Library versions, by name ("TensorFlow", "TensorFlow.js", …). */
   readonly versions: Readonly<Record<string, string>>;
 }
 
-/** The part of tfjs-node's backend that the native kernels call. */
+/** The part of the native backend that the native kernels call. */
 export interface NativeBackend {
   readonly binding: NativeBinding;
+  /** Values of live tensors that are stored in 16 bits. TensorFlow.js takes each for a float32 and counts 4 bytes. */
+  readonly halfValues: number;
+  /** TensorFlow's number of the type in which a tensor's values are stored. */
+  elementType(tensor: tfjs.Tensor): number;
   executeSingleOutput(name: string, attributes: OperationAttribute[], inputs: tfjs.Tensor[]): tfjs.Tensor;
   executeMultipleOutputs(
     name: string,

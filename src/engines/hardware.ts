@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import { type Gpu, listGpus } from './nvidia.js';
 
@@ -27,4 +28,14 @@ export async function describeHardware(): Promise<Hardware> {
     system: `${os.type()} ${os.release()} ${process.arch}`,
     node: process.versions.node,
   };
+}
+
+/**
+ * Whether the processor multiplies bfloat16 matrices at more than the rate of float32 (AVX512-BF16 or AMX), as Linux says.
+ * False on other systems: it cannot be told there.
+ */
+export function convolvesBfloat16(): boolean {
+  if (process.platform !== 'linux' || process.arch !== 'x64') return false;
+  const flags = /^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1]?.trim().split(/\s+/) ?? [];
+  return flags.includes('avx512_bf16') || flags.includes('amx_bf16');
 }

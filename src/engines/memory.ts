@@ -45,7 +45,7 @@ export async function deviceMemory(): Promise<number | null> {
 /** Tensors that are not disposed, and the bytes of their values (each buffer once), wherever they lie. */
 export function liveTensors(engine: Engine): { readonly bytes: number; readonly count: number } {
   const { numBytes, numTensors } = engine.tf.memory();
-  return { bytes: numBytes, count: numTensors };
+  return { bytes: numBytes - 2 * (engine.native?.halfValues ?? 0), count: numTensors };
 }
 
 /** VmHWM and VmRSS of proc_pid_status(5); null where there is no such file. */

@@ -64,7 +64,7 @@ export interface Evaluation extends EvaluationResult {
  */
 export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const { experiment, engine, dataRoot, weights, multiScale } = options;
-  const { model, data, evaluation: recipe } = experiment;
+  const { model, data, training, evaluation: recipe } = experiment;
   const dataset = await loadDataset(data.dataset);
   if (dataset.classes.length !== model.classes) {
     throw new UserError(
@@ -73,7 +73,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     );
   }
   const kernels = createKernels(engine);
-  const network = await loadInferenceNetwork(engine, kernels, model, weights);
+  const network = await loadInferenceNetwork(engine, kernels, model, weights, training.precision);
   try {
     const ratios = multiScale ? recipe.ratios : [1];
     const samples = await createEvaluationLoader({ dataset, recipe, dataRoot, ratios, limit: recipe.limit });

@@ -40,6 +40,9 @@ export interface ModelRecipe {
   readonly pretrained: string | null;
 }
 
+/** What images and their gradients are stored and convolved in; parameters and statistics always are float32. */
+export type Precision = 'fp32' | 'fp16' | 'bf16';
+
 export interface HeadRecipe {
   /** Index of the ResNet stage (0–3) whose output is the head's input. */
   readonly input: number;
@@ -72,8 +75,8 @@ export interface TrainingRecipe {
   readonly power: number;
   readonly momentum: number;
   readonly weightDecay: number;
-  readonly precision: 'fp32' | 'fp16';
-  /** Static factor of the loss in fp16 training, taken out of the gradients again; without effect in fp32. */
+  readonly precision: Precision;
+  /** Static factor of the losses in 16-bit training, taken out of the gradients again; without effect in fp32. */
   readonly lossScale: number;
   /** Iterations between checkpoints. */
   readonly checkpointEvery: number;

@@ -66,8 +66,8 @@ const training = z.strictObject({
   power: positive.describe('Of the polynomial.'),
   momentum: z.number().min(0).lt(1),
   weightDecay: z.number().min(0).describe('Of every parameter, batch norm and biases too.'),
-  precision: z.enum(['fp32', 'fp16']).describe('Of the convolutions.'),
-  lossScale: positive.describe('Static factor of the loss in fp16 training; without effect in fp32.'),
+  precision: z.enum(['fp32', 'fp16', 'bf16']).describe('Of the convolutions.'),
+  lossScale: positive.describe('Static factor of the loss in 16-bit training; without effect in fp32.'),
   checkpointEvery: count.describe('Iterations between checkpoints.'),
   logEvery: count.describe('Iterations between lines of the log.'),
 }) satisfies z.ZodType<TrainingRecipe>;

@@ -1,4 +1,5 @@
 import type { Engine } from '../engines/engine.js';
+import { liveTensors } from '../engines/memory.js';
 import type { Kernels } from './kernels.js';
 import { portableKernels } from './portable/index.js';
 import { tensorflowKernels } from './tensorflow/index.js';
@@ -10,8 +11,8 @@ export class PeakMeter {
   constructor(private readonly engine: Engine) {}
 
   readonly sample = (): void => {
-    const { numBytes } = this.engine.tf.memory();
-    if (numBytes > this.peak) this.peak = numBytes;
+    const { bytes } = liveTensors(this.engine);
+    if (bytes > this.peak) this.peak = bytes;
   };
 
   get bytes(): number {

@@ -1,4 +1,5 @@
 import type { Tensor, Tensor1D, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
+import type { Precision } from '../experiments/experiment.js';
 
 /** Symmetric padding, the same stride and dilation in both axes, as the published models use them. */
 export interface ConvolutionGeometry {
@@ -31,15 +32,26 @@ export interface MomentumStep {
   readonly learningRate: number;
   readonly momentum: number;
   readonly weightDecay: number;
+  /** What the gradient is multiplied with first: 1 over the loss scale. 1 unless given. */
+  readonly gradientFactor?: number;
 }
 
 /**
- * The tensor operations of the networks, forward and backward apart. Tensors are float32, NHWC; filters HWIO
+ * The tensor operations of the networks, forward and backward apart. Tensors are NHWC; filters HWIO
  * ([height, width, input channels, output channels]).
+ *
+ * Images and their gradients are float32, or stored in 16 bits (see `cast`), and results are stored as the images were that
+ * went in, gradients of filters too. All else is float32: filters (rounded to the images' precision where they are
+ * used), statistics, γ, β and their gradients, logits once resized. Sums are taken in float32 throughout.
  *
  * Ownership: a kernel never disposes its inputs (but see `momentumStep`), and returns tensors that the caller owns. It leaves no other tensor behind.
  */
 export interface Kernels {
+  /** The same values stored in another precision. Values that were stored in 16 bits can be read only after this. */
+  cast<T extends Tensor>(x: T, precision: Precision): T;
+  /** Whether every value of every tensor is finite. */
+  allFinite(tensors: readonly Tensor[]): boolean;
+
   /** [N,H,W,I] ∗ [kh,kw,I,O] → [N,H′,W′,O] with H′ = ⌊(H + 2·padding − dilation·(kh − 1) − 1)/stride⌋ + 1. */
   convolution(x: Tensor4D, filter: Tensor4D, geometry: ConvolutionGeometry): Tensor4D;
   /** Gradient with respect to the convolution's input, of shape `inputShape`. */
@@ -94,6 +106,10 @@ export interface Kernels {
   /** The gradient where the ReLU's *output* y is positive, 0 elsewhere. */
   reluGradient(gradient: Tensor4D, y: Tensor4D): Tensor4D;
   add<T extends Tensor>(a: T, b: T): T;
+  /** [N,H,W,A] and [N,H,W,B] → [N,H,W,A+B]. */
+  concatenateChannels(a: Tensor4D, b: Tensor4D): Tensor4D;
+  /** Channels [begin, begin + size). */
+  sliceChannels(x: Tensor4D, begin: number, size: number): Tensor4D;
 
   /** 3×3 window, stride 2, padding 1 (padding never wins): [N,H,W,C] → [N,⌈H/2⌉,⌈W/2⌉,C]. */
   maxPool(x: Tensor4D): Tensor4D;
@@ -101,11 +117,11 @@ export interface Kernels {
   maxPoolGradient(gradient: Tensor4D, x: Tensor4D, y: Tensor4D): Tensor4D;
 
   /**
-   * Bilinear resize to [height, width]. Aligned: source = d·(in − 1)/(out − 1); otherwise
+   * Bilinear resize to [height, width]; the result is float32. Aligned: source = d·(in − 1)/(out − 1); otherwise
    * source = max((d + 0.5)·in/out − 0.5, 0), neighbours clipped at the far edge.
    */
   resizeBilinear(x: Tensor4D, size: readonly [number, number], alignCorners: boolean): Tensor4D;
-  /** Gradient with respect to the input of `resizeBilinear`, whose size was [height, width]. */
+  /** Gradient with respect to the input of `resizeBilinear`, whose size was [height, width]. float32 in and out. */
   resizeBilinearGradient(gradient: Tensor4D, inputSize: readonly [number, number], alignCorners: boolean): Tensor4D;
 
   /**
@@ -119,7 +135,7 @@ export interface Kernels {
   ): { loss: Tensor; correct: Tensor; gradient: Tensor4D };
 
   /**
-   * SGD with momentum as PyTorch's: v′ = momentum·v + (g + weightDecay·p); p′ = p − learningRate·v′.
+   * SGD with momentum as PyTorch's: v′ = momentum·v + (factor·g + weightDecay·p); p′ = p − learningRate·v′.
    * Any shape. The first step has v = 0. The one kernel that takes ownership of its inputs, and may write into their
    * memory: two more copies of the largest filter would otherwise be the peak of a step's memory.
    */

@@ -34,13 +34,14 @@ export function fcnHead(pass: TrainingPass, spec: HeadSpec, input: Value, place:
 }
 
 /** Along the channels, `a` first. */
-function concatenate({ tf, tape }: TrainingPass, a: Value, b: Value): Value {
-  const join = () => tf.concat([a.tensor(), b.tensor()], 3);
+function concatenate({ kernels, tape }: TrainingPass, a: Value, b: Value): Value {
+  const join = () => kernels.concatenateChannels(a.tensor(), b.tensor());
   const value = tape.value(join(), join);
   tape.push(() => {
     const gradient = value.takeGradient();
     value.release();
-    const [gradientA, gradientB] = tf.split(gradient, [a.shape[3], b.shape[3]], 3) as [Tensor4D, Tensor4D];
+    const gradientA = kernels.sliceChannels(gradient, 0, a.shape[3]);
+    const gradientB = kernels.sliceChannels(gradient, a.shape[3], b.shape[3]);
     gradient.dispose();
     a.addGradient(gradientA);
     b.addGradient(gradientB);
@@ -75,7 +76,9 @@ function classifier({ tf, kernels, tape, parameters, update }: TrainingPass, spe
     value.release();
     x.addGradient(kernels.convolutionInputGradient(gradient, filter(), x.shape, geometry));
     const filterGradient = kernels.convolutionFilterGradient(gradient, x.tensor(), filter().shape, geometry);
-    const biasGradient = tf.sum(gradient, [0, 1, 2]);
+    const full = kernels.cast(gradient, 'fp32');
+    const biasGradient = tf.sum(full, [0, 1, 2]);
+    full.dispose();
     gradient.dispose();
     update(`${path}.weight`, filterGradient);
     update(`${path}.bias`, biasGradient);

@@ -1,5 +1,6 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
 import type { Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
+import type { Precision } from '../experiments/experiment.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { type Architecture, type BlockSpec, headConvolutions, type UnitSpec } from './architecture.js';
 import type { InferenceNetwork } from './network.js';
@@ -17,13 +18,15 @@ export type ParameterSource = (path: string) => tfjs.Tensor;
 /**
  * The network for inference: batch norm folded into the convolutions,
  * w′ = w·γ/√(variance + ε), b′ = β − mean·γ/√(variance + ε); the auxiliary head left out.
- * Every parameter is read once; the network owns what it makes of it.
+ * Every parameter is read once; the network owns what it makes of it. In a 16-bit precision filters and images are stored in
+ * it; the images that go in and the logits that come out are float32.
  */
 export function foldedNetwork(
   tf: typeof tfjs,
   kernels: Kernels,
   network: Architecture,
   source: ParameterSource,
+  precision: Precision = 'fp32',
 ): InferenceNetwork {
   const { decodeHead } = network;
   const folded = new Map<string, Folded>();
@@ -33,9 +36,13 @@ export function foldedNetwork(
     ...blocks.flatMap((block) => [...block.units, ...(block.downsample ? [block.downsample] : [])]),
     ...headConvolutions(decodeHead).filter((spec): spec is UnitSpec => 'normPath' in spec),
   ];
-  for (const unit of units) folded.set(unit.path, fold(tf, unit, source));
+  const keep = (path: string, { filter, bias }: Folded) => {
+    folded.set(path, { filter: kernels.cast(filter, precision), bias });
+    filter.dispose();
+  };
+  for (const unit of units) keep(unit.path, fold(tf, unit, source));
   const { path } = decodeHead.classifier;
-  folded.set(path, { filter: source(`${path}.weight`) as Tensor4D, bias: source(`${path}.bias`) as Tensor1D });
+  keep(path, { filter: source(`${path}.weight`) as Tensor4D, bias: source(`${path}.bias`) as Tensor1D });
 
   const apply = (spec: { path: string; geometry: UnitSpec['geometry'] }, x: Tensor4D, relu: boolean): Tensor4D => {
     const { filter, bias } = folded.get(spec.path)!;
@@ -71,18 +78,21 @@ export function foldedNetwork(
   }
 
   function logits(images: Tensor4D): Tensor4D {
-    const input = features(images);
+    const stored = kernels.cast(images, precision);
+    const input = features(stored);
+    stored.dispose();
     let x = input.clone();
     for (const unit of decodeHead.convolutions) x = replace(x, (y) => apply(unit, y, true));
     const { concatenation } = decodeHead;
     if (concatenation !== null) {
-      x = replace(x, (y) => tf.concat([input, y], 3));
+      x = replace(x, (y) => kernels.concatenateChannels(input, y));
       input.dispose();
       x = replace(x, (y) => apply(concatenation, y, true));
     } else {
       input.dispose();
     }
-    return replace(x, (y) => apply(decodeHead.classifier, y, false));
+    x = replace(x, (y) => apply(decodeHead.classifier, y, false));
+    return replace(x, (y) => kernels.cast(y, 'fp32'));
   }
 
   return {

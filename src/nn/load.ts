@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Engine } from '../engines/engine.js';
-import type { ModelRecipe } from '../experiments/experiment.js';
+import type { ModelRecipe, Precision } from '../experiments/experiment.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { hwioShape, oihwToHwio } from '../weights/layout.js';
 import { readCheckpoint } from '../weights/load.js';
@@ -30,13 +30,14 @@ export async function loadInferenceNetwork(
   kernels: Kernels,
   recipe: ModelRecipe,
   file: string,
+  precision: Precision = 'fp32',
 ): Promise<InferenceNetwork & { readonly report: LoadReport }> {
   const network = architecture(recipe);
   const { tensors } = await readCheckpoint(file);
   const report = matchCheckpoint(parameterSpecs(network), tensors);
   assertComplete(file, report, isAuxiliary);
-  const folded = foldedNetwork(engine.tf, kernels, network, (path) => toEngine(engine, tensors.get(path)!));
-  return { ...folded, report };
+  const source = (path: string) => toEngine(engine, tensors.get(path)!);
+  return { ...foldedNetwork(engine.tf, kernels, network, source, precision), report };
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Tensor3D } from '@tensorflow/tfjs-core';
+import type { Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
 import type { TrainingPass } from './pass.js';
 import type { Value } from './tape.js';
 
@@ -15,7 +15,7 @@ export interface HeadLoss {
  * @param labels [N,H,W] int32.
  */
 export function headLoss(
-  { tf, kernels }: TrainingPass,
+  { tf, kernels, precision, lossScale }: TrainingPass,
   logits: Value,
   weight: number,
   { labels, ignoreIndex, alignCorners }: { labels: Tensor3D; ignoreIndex: number; alignCorners: boolean },
@@ -26,8 +26,10 @@ export function headLoss(
   resized.dispose();
   const inputGradient = kernels.resizeBilinearGradient(gradient, [logits.shape[1], logits.shape[2]], alignCorners);
   gradient.dispose();
-  logits.addGradient(tf.mul(inputGradient, weight));
+  const scaled: Tensor4D = tf.mul(inputGradient, weight * lossScale);
   inputGradient.dispose();
+  logits.addGradient(kernels.cast(scaled, precision));
+  scaled.dispose();
   const result = { loss: weight * loss.dataSync()[0]!, accuracy: (100 * correct.dataSync()[0]!) / labels.size };
   loss.dispose();
   correct.dispose();

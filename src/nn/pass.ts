@@ -1,5 +1,6 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
+import type { Precision } from '../experiments/experiment.js';
 import type { Kernels } from '../kernels/kernels.js';
 import type { Parameters } from './parameters.js';
 import type { Tape } from './tape.js';
@@ -10,6 +11,10 @@ export interface TrainingPass {
   readonly kernels: Kernels;
   readonly tape: Tape;
   readonly parameters: Parameters;
+  /** What images and their gradients are stored in. */
+  readonly precision: Precision;
+  /** What the losses' gradients are multiplied with, so that small ones do not vanish in 16 bits. */
+  readonly lossScale: number;
   /** Takes a parameter's complete gradient, and ownership of it: the optimizer moves the parameter at once. */
   update(path: string, gradient: Tensor): void;
   /**

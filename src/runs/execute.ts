@@ -12,6 +12,7 @@ import { RunDirectory, requireWritable } from './directory.js';
 import { type DisplayMode, showStages } from './display.js';
 import { captureEnvironment } from './environment.js';
 import { givenWeights } from './given-weights.js';
+import { inAvailablePrecision } from './precision.js';
 import { requireDataset, requireTrainable } from './preflight.js';
 import { type Environment, type RunRecord, writeRecord } from './record.js';
 import type { Stage } from './stage-names.js';
@@ -52,16 +53,18 @@ export interface Execution {
  * also of a run that fails or is interrupted. The record of a completed run is kept under the results, too.
  * @throws what a stage throws, after the record and the status are written.
  */
-export async function execute(options: ExecuteOptions): Promise<Execution> {
-  const { experiment, stages, results, runs } = options;
+export async function execute(asked: ExecuteOptions): Promise<Execution> {
+  const { stages, results, runs } = asked;
   const startedAt = new Date();
   const records = path.join(results, 'records');
-  const dataset = await requireDataset(experiment, stages, options.dataRoot);
-  if (stages.includes('train')) await requireTrainable(experiment);
-  const weights = options.weights === undefined ? undefined : await givenWeights(experiment, options.weights, options);
+  const dataset = await requireDataset(asked.experiment, stages, asked.dataRoot);
+  if (stages.includes('train')) await requireTrainable(asked.experiment);
+  const weights = asked.weights === undefined ? undefined : await givenWeights(asked.experiment, asked.weights, asked);
   const given = weights === undefined ? null : await describeWeights(weights, 'given');
   await requireWritable(records);
-  const engine = await startEngine({ engine: options.engine });
+  const engine = await startEngine({ engine: asked.engine });
+  const options = { ...asked, ...inAvailablePrecision(engine, asked) };
+  const { experiment } = options;
   const environment = await captureEnvironment(engine);
   const hash = hashExperiment(experiment);
   const directory = await RunDirectory.create(runs, experiment, hash, environment, startedAt);

@@ -43,15 +43,9 @@ export async function requireDataset(
 
 /**
  * Checks what training needs besides data, before anything is started.
- * @throws UserError where the recipe's precision is not available, or its pretrained backbone is missing.
+ * @throws UserError where its pretrained backbone is missing.
  */
-export async function requireTrainable({ model, training }: Experiment): Promise<void> {
-  if (training.precision !== 'fp32') {
-    throw new UserError(
-      `Training in ${training.precision} is not available yet: training.precision must be fp32.`,
-      'Use --set precision=fp32 (a recorded deviation).',
-    );
-  }
+export async function requireTrainable({ model }: Experiment): Promise<void> {
   if (model.pretrained !== null) {
     const { findPretrained } = await import('../training/pretrained.js');
     findPretrained(model.pretrained);

@@ -1,8 +1,9 @@
-import type { Tensor3D } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor3D } from '@tensorflow/tfjs-core';
 import { type Batch, IGNORE_INDEX } from '../data/batch.js';
 import type { Engine } from '../engines/engine.js';
 import type { Experiment } from '../experiments/experiment.js';
 import { createKernels, PeakMeter } from '../kernels/create.js';
+import type { MomentumStep } from '../kernels/kernels.js';
 import type { TrainingPass } from '../nn/pass.js';
 import { Segmentor } from '../nn/segmentor.js';
 import { Tape } from '../nn/tape.js';
@@ -22,10 +23,17 @@ export interface StepResult {
   readonly learningRate: number;
 }
 
-/** One training step: batch → losses → gradients → SGD → running statistics. Owns the network and the optimizer. */
+/**
+ * One training step: batch → losses → gradients → SGD → running statistics. Owns the network and the optimizer.
+ *
+ * Mixed precision (Micikevicius et al., ICLR 2018): images are stored and convolved in 16 bits; parameters, statistics and
+ * losses stay float32; the losses' gradients are scaled up, and a step whose gradients overflow moves nothing.
+ */
 export class TrainingStep {
   readonly segmentor: Segmentor;
   readonly optimizer: MomentumOptimizer;
+  /** Steps of mixed precision that moved nothing, as a gradient had overflowed. */
+  skipped = 0;
   private readonly meter: PeakMeter;
 
   constructor(
@@ -48,7 +56,11 @@ export class TrainingStep {
     const { training, seed } = this.experiment;
     const { kernels, parameters } = this.segmentor;
     const rate = learningRate(training, iteration);
-    const step = { learningRate: rate, momentum: training.momentum, weightDecay: training.weightDecay };
+    const { precision, momentum, weightDecay } = training;
+    const lossScale = precision === 'fp32' ? 1 : training.lossScale;
+    const move = { learningRate: rate, momentum, weightDecay, gradientFactor: 1 / lossScale };
+    // In float32 each parameter moves, and its gradient is freed, at once; an overflow shows only once all are there.
+    const gradients = precision === 'fp32' ? null : new Map<string, Tensor>();
     const dropout = new Draws(seed, Purpose.dropout, iteration);
     const tape = new Tape(kernels);
     const pass: TrainingPass = {
@@ -56,13 +68,20 @@ export class TrainingStep {
       kernels,
       tape,
       parameters,
-      update: (path, gradient) => this.optimizer.update(path, gradient, step),
+      precision,
+      lossScale,
+      update: (path, gradient) => {
+        if (gradients === null) this.optimizer.update(path, gradient, move);
+        else gradients.set(path, gradient);
+      },
       dropoutFactors: (place, count, channels, dropRate) =>
         Float32Array.from({ length: count * channels }, (_, i) =>
           dropout.uniform(place * 2 ** 32 + i) < dropRate ? 0 : 1 / (1 - dropRate),
         ),
     };
-    const images = tape.value(tf.tensor4d(batch.images, [batch.count, batch.height, batch.width, 3]), null, false);
+    const full = tf.tensor4d(batch.images, [batch.count, batch.height, batch.width, 3]);
+    const images = tape.value(kernels.cast(full, precision), null, false);
+    full.dispose();
     const labels: Tensor3D = tf.tensor3d(batch.labels, [batch.count, batch.height, batch.width], 'int32');
     const { decode, auxiliary } = this.segmentor.losses(pass, images, labels, IGNORE_INDEX);
     labels.dispose();
@@ -75,6 +94,7 @@ export class TrainingStep {
     }
     tape.backward();
     images.release();
+    if (gradients !== null) this.moveAll(gradients, move);
     return {
       loss,
       decodeLoss: decode.loss,
@@ -82,6 +102,16 @@ export class TrainingStep {
       accuracy: decode.accuracy,
       learningRate: rate,
     };
+  }
+
+  /** Moves the parameters where every gradient is finite. */
+  private moveAll(gradients: ReadonlyMap<string, Tensor>, move: MomentumStep): void {
+    const finite = this.segmentor.kernels.allFinite([...gradients.values()]);
+    for (const [path, gradient] of gradients) {
+      if (finite) this.optimizer.update(path, gradient, move);
+      else gradient.dispose();
+    }
+    if (!finite) this.skipped++;
   }
 
   /** Largest sum of live tensor bytes since the start or the last `resetPeak`. */

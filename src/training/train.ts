@@ -3,7 +3,7 @@ import path from 'node:path';
 import { loadDataset } from '../data/datasets/description.js';
 import { createTrainingLoader } from '../data/loader.js';
 import type { Engine } from '../engines/engine.js';
-import { processMemory } from '../engines/memory.js';
+import { liveTensors, processMemory } from '../engines/memory.js';
 import type { Experiment } from '../experiments/experiment.js';
 import { InterruptedError } from '../support/errors.js';
 import { explainFileError, makeFolder } from '../support/files.js';
@@ -83,7 +83,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       });
       const last = done === training.iterations;
       if (last || done % training.logEvery === 0) {
-        const line = { iteration: done, ...interval.take(), liveTensorBytes: engine.tf.memory().numBytes };
+        const line = { iteration: done, ...interval.take(), liveTensorBytes: liveTensors(engine).bytes };
         await appendLine(path.join(directory, 'log.jsonl'), line);
       }
       const interrupted = signal?.aborted === true && !last;

@@ -3,16 +3,18 @@ import path from 'node:path';
 import util from 'node:util';
 import type * as tfjs from '@tensorflow/tfjs-core';
 import { UserError } from '../../support/errors.js';
-import type { Engine, NativeBackend, NativeBinding } from '../engine.js';
+import type { Engine, NativeBinding } from '../engine.js';
+import { convolvesBfloat16 } from '../hardware.js';
 import { npmPackageVersion, packageRequire } from '../npm.js';
 import { BINDING_FILE, HOST_FILE, OPERATIONS_FILE } from './addon.js';
 import { tuneAllocator } from './allocator.js';
+import { backendWithHalf, type NodeBackendClass } from './backend.js';
 import { prepareEnvironment } from './environment.js';
 import { type HostAddon, withoutBanner } from './host.js';
 import { NODE_PACKAGE } from './location.js';
 
 interface BackendModule {
-  readonly NodeJSKernelBackend: new (binding: unknown, packageName: string) => tfjs.KernelBackend;
+  readonly NodeJSKernelBackend: NodeBackendClass;
 }
 
 interface FullBinding extends NativeBinding {
@@ -41,14 +43,18 @@ export async function startTensorflow(folder: string): Promise<Engine> {
   standInForUnionPackage(require, tf);
   require(`${NODE_PACKAGE}/dist/register_all_kernels.js`);
   const { NodeJSKernelBackend } = require(`${NODE_PACKAGE}/dist/nodejs_kernel_backend.js`) as BackendModule;
-  tf.registerBackend('tensorflow', () => new NodeJSKernelBackend(binding, NODE_PACKAGE));
+  const native = backendWithHalf(NodeJSKernelBackend, binding, NODE_PACKAGE);
+  tf.registerBackend('tensorflow', () => native);
   if (!(await tf.setBackend('tensorflow'))) throw new Error('TensorFlow.js did not take the TensorFlow backend.');
 
+  const device = binding.isUsingGpuDevice() ? 'gpu' : 'cpu';
+  const cpuPrecision = convolvesBfloat16() ? 'bf16' : null;
   return {
     name: 'tensorflow',
     tf,
-    native: tf.backend() as unknown as NativeBackend,
-    device: binding.isUsingGpuDevice() ? 'gpu' : 'cpu',
+    native,
+    device,
+    halfPrecision: device === 'gpu' ? 'fp16' : cpuPrecision,
     versions: {
       TensorFlow: binding.TF_Version,
       'TensorFlow.js': tf.version_core,

@@ -18,11 +18,15 @@ export function convolutionKernels(
 ): Pick<Kernels, 'convolution' | 'convolutionInputGradient' | 'convolutionFilterGradient' | 'convolutionBias'> {
   const { tf, device } = operations.engine;
 
-  function attributes(kernelSize: number, { stride, dilation, padding }: ConvolutionGeometry): OperationAttribute[] {
+  function attributes(
+    x: Tensor4D,
+    kernelSize: number,
+    { stride, dilation, padding }: ConvolutionGeometry,
+  ): OperationAttribute[] {
     // SAME is symmetric at stride 1, and only with SAME does oneDNN take dilated gradients.
     const same = stride === 1 && 2 * padding === dilation * (kernelSize - 1);
     return [
-      operations.type('T'),
+      operations.typeOf(x),
       operations.attribute('strides', [1, stride, stride, 1]),
       operations.attribute('dilations', [1, dilation, dilation, 1]),
       operations.attribute('use_cudnn_on_gpu', true),
@@ -45,12 +49,19 @@ export function convolutionKernels(
     const sizes: [number, number, number, number] = [...x.shape];
     starts[axis] = begin;
     sizes[axis] = size;
-    return tf.slice4d(x, starts, sizes);
+    return operations.slice(x, starts, sizes);
   }
 
   function convolution(x: Tensor4D, filter: Tensor4D, geometry: ConvolutionGeometry): Tensor4D {
+    const stored = operations.castLike(filter, x);
+    const y = convolutionOfStored(x, stored, geometry);
+    stored.dispose();
+    return y;
+  }
+
+  function convolutionOfStored(x: Tensor4D, filter: Tensor4D, geometry: ConvolutionGeometry): Tensor4D {
     const parts = slices(filter.shape[0], x.shape[3], SLICE_CHANNELS.forward);
-    const settings = attributes(filter.shape[0], geometry);
+    const settings = attributes(x, filter.shape[0], geometry);
     if (parts.length === 1) return operations.run('Conv2D', settings, [x, filter]);
     let sum: Tensor4D | null = null;
     for (const part of parts) {
@@ -62,7 +73,7 @@ export function convolutionKernels(
       if (sum === null) {
         sum = y;
       } else {
-        const added: Tensor4D = operations.run('AddV2', [operations.type('T')], [sum, y]);
+        const added: Tensor4D = operations.run('AddV2', [operations.typeOf(y)], [sum, y]);
         sum.dispose();
         y.dispose();
         sum = added;
@@ -77,9 +88,13 @@ export function convolutionKernels(
     inputShape: Shape4D,
     geometry: ConvolutionGeometry,
   ): Tensor4D {
-    return operations.withIntegers([inputShape], (shape) =>
-      operations.run('Conv2DBackpropInput', attributes(filter.shape[0], geometry), [shape!, filter, gradient]),
+    const stored = operations.castLike(filter, gradient);
+    const settings = attributes(gradient, filter.shape[0], geometry);
+    const result = operations.withIntegers([inputShape], (shape) =>
+      operations.run<Tensor4D>('Conv2DBackpropInput', settings, [shape!, stored, gradient]),
     );
+    stored.dispose();
+    return result;
   }
 
   function convolutionFilterGradient(
@@ -91,7 +106,7 @@ export function convolutionKernels(
     if (device === 'cpu' && filterShape[0] === 1 && geometry.stride === 1 && geometry.padding === 0) {
       return pointwiseFilterGradient(gradient, x, filterShape);
     }
-    const settings = attributes(filterShape[0], geometry);
+    const settings = attributes(x, filterShape[0], geometry);
     const parts = slices(filterShape[0], x.shape[3], SLICE_CHANNELS.filterGradient).map((part) => {
       const whole = part.size === x.shape[3];
       const xPart = whole ? x : channelSlice(x, 3, part);
@@ -102,7 +117,7 @@ export function convolutionKernels(
       return result;
     });
     if (parts.length === 1) return parts[0]!;
-    const joined = tf.concat(parts, 2);
+    const joined = operations.concatenate(parts, 2);
     for (const part of parts) part.dispose();
     return joined;
   }
@@ -115,7 +130,7 @@ export function convolutionKernels(
     const gradients = tf.reshape(gradient, [rows, outputs]);
     const product: Tensor = operations.run(
       'MatMul',
-      [operations.type('T'), operations.attribute('transpose_a', true), operations.attribute('transpose_b', false)],
+      [operations.typeOf(x), operations.attribute('transpose_a', true), operations.attribute('transpose_b', false)],
       [images, gradients],
     );
     const result: Tensor4D = tf.reshape(product, [...filterShape]);
@@ -131,14 +146,16 @@ export function convolutionKernels(
     relu: boolean,
   ): Tensor4D {
     const y = convolution(x, filter, geometry);
+    const stored = operations.castLike(bias, y);
     const biased: Tensor4D = operations.run(
       'BiasAdd',
-      [operations.type('T'), operations.attribute('data_format', 'NHWC')],
-      [y, bias],
+      [operations.typeOf(y), operations.attribute('data_format', 'NHWC')],
+      [y, stored],
     );
     y.dispose();
+    stored.dispose();
     if (!relu) return biased;
-    const activated: Tensor4D = operations.run('Relu', [operations.type('T')], [biased]);
+    const activated: Tensor4D = operations.run('Relu', [operations.typeOf(biased)], [biased]);
     biased.dispose();
     return activated;
   }

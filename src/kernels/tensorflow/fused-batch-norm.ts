@@ -8,9 +8,9 @@ export function fusedBatchNormKernels(
 ): Pick<Kernels, 'batchNorm' | 'batchNormApply' | 'batchNormGradient'> {
   const { tf, device } = operations.engine;
 
-  function attributes(epsilon: number, training: boolean) {
+  function attributes(x: Tensor4D, epsilon: number, training: boolean) {
     return [
-      operations.type('T'),
+      operations.typeOf(x),
       operations.type('U'),
       operations.float('epsilon', epsilon),
       operations.attribute('data_format', 'NHWC'),
@@ -25,8 +25,8 @@ export function fusedBatchNormKernels(
       result.dispose();
       result = next;
     };
-    if (residual !== undefined) replace(operations.run('AddV2', [operations.type('T')], [result, residual]));
-    if (relu) replace(operations.run('Relu', [operations.type('T')], [result]));
+    if (residual !== undefined) replace(operations.run('AddV2', [operations.typeOf(result)], [result, residual]));
+    if (relu) replace(operations.run('Relu', [operations.typeOf(result)], [result]));
     return result;
   }
 
@@ -34,7 +34,7 @@ export function fusedBatchNormKernels(
     const none = tf.tensor1d([], 'float32');
     const [y, mean, unbiased, ...reserved] = operations.runMany(
       'FusedBatchNormV3',
-      attributes(epsilon, true),
+      attributes(x, epsilon, true),
       [x, gamma, beta, none, none],
       6,
     );
@@ -53,7 +53,7 @@ export function fusedBatchNormKernels(
   ): Tensor4D {
     const [y, ...rest] = operations.runMany(
       'FusedBatchNormV3',
-      attributes(epsilon, false),
+      attributes(x, epsilon, false),
       [x, gamma, beta, mean, variance],
       6,
     );
@@ -68,13 +68,13 @@ export function fusedBatchNormKernels(
     { mean, variance }: BatchNormStatistics,
     y: Tensor4D | null,
   ) {
-    const masked: Tensor4D = y === null ? gradient : operations.run('ReluGrad', [operations.type('T')], [gradient, y]);
+    const masked: Tensor4D = y === null ? gradient : operations.run('ReluGrad', [operations.typeOf(y)], [gradient, y]);
     // The CPU operation takes the biased variance here, cuDNN the inverse standard deviation.
     const spread = device === 'cpu' ? variance : tf.tidy(() => tf.rsqrt(tf.add(variance, epsilon)));
     const none = tf.tensor1d([], 'float32');
     const [dx, dgamma, dbeta, ...rest] = operations.runMany(
       'FusedBatchNormGradV3',
-      attributes(epsilon, true),
+      attributes(x, epsilon, true),
       [masked, x, gamma, mean, spread, none],
       5,
     );

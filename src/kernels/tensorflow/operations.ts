@@ -1,5 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Engine, NativeBackend, OperationAttribute } from '../../engines/engine.js';
+import { HALF_TYPES } from '../../engines/tensorflow/backend.js';
+import type { Precision } from '../../experiments/experiment.js';
 
 type AttributeValue = number | boolean | string | readonly number[];
 
@@ -20,6 +22,35 @@ export class Operations {
   type(name: string, dtype: 'float32' | 'int32' = 'float32'): OperationAttribute {
     const { binding } = this.native;
     return { name, type: binding.TF_ATTR_TYPE, value: dtype === 'float32' ? binding.TF_FLOAT : binding.TF_INT32 };
+  }
+
+  /** The type in which a tensor's values are stored, as an attribute. */
+  typeOf(x: Tensor, name = 'T'): OperationAttribute {
+    return { name, type: this.native.binding.TF_ATTR_TYPE, value: this.native.elementType(x) };
+  }
+
+  /** A tensor with the values of `x` stored in `precision`; the caller owns it, also where nothing had to be done. */
+  cast<T extends Tensor>(x: T, precision: Precision): T {
+    const target = precision === 'fp32' ? this.native.binding.TF_FLOAT : HALF_TYPES[precision];
+    return this.castTo(x, target);
+  }
+
+  /** `x` stored as `like` is; the caller owns it. */
+  castLike<T extends Tensor>(x: T, like: Tensor): T {
+    return this.castTo(x, this.native.elementType(like));
+  }
+
+  private castTo<T extends Tensor>(x: T, target: number): T {
+    const { tf } = this.engine;
+    const source = this.native.elementType(x);
+    if (source === target) return tf.clone(x);
+    const type = this.native.binding.TF_ATTR_TYPE;
+    const attributes = [
+      { name: 'SrcT', type, value: source },
+      { name: 'DstT', type, value: target },
+      this.attribute('Truncate', false),
+    ];
+    return this.run('Cast', attributes, [x]);
   }
 
   float(name: string, value: number): OperationAttribute {
@@ -44,6 +75,21 @@ export class Operations {
     const results = this.native.executeMultipleOutputs(name, attributes, [...inputs], outputs);
     this.afterOperation();
     return results;
+  }
+
+  /** The part of `x` that starts at `begin` and has the shape `size`. */
+  slice<T extends Tensor>(x: T, begin: readonly number[], size: readonly number[]): T {
+    const attributes = [this.typeOf(x), this.type('Index', 'int32')];
+    return this.withIntegers([begin, size], (start, extent) => this.run<T>('Slice', attributes, [x, start!, extent!]));
+  }
+
+  /** Joins tensors along an axis. */
+  concatenate<T extends Tensor>(parts: readonly T[], axis: number): T {
+    const attributes = [this.typeOf(parts[0]!), this.type('Tidx', 'int32'), this.attribute('N', parts.length)];
+    const along = this.engine.tf.scalar(axis, 'int32');
+    const joined = this.run<T>('ConcatV2', attributes, [...parts, along]);
+    along.dispose();
+    return joined;
   }
 
   /** Runs `body` with small int32 vectors (shapes, sizes, axes) that operations take as inputs; disposes them. */

@@ -8,23 +8,19 @@ export function ownKernels(
 ): Pick<Kernels, 'batchNorm' | 'batchNormApply' | 'batchNormGradient' | 'momentumStep'> {
   const { tf } = operations.engine;
 
-  function attributes(epsilon: number, relu: boolean) {
-    return [operations.type('T'), operations.float('epsilon', epsilon), operations.attribute('relu', relu)];
+  function attributes(x: Tensor4D, epsilon: number, { relu, residual }: Activation) {
+    return [
+      operations.typeOf(x),
+      operations.float('epsilon', epsilon),
+      operations.attribute('relu', relu),
+      operations.attribute('add', residual !== undefined),
+    ];
   }
 
-  /** Runs `body` with the residual, or with an empty tensor where there is none. */
-  function withResidual<R>(residual: Tensor4D | undefined, body: (residual: Tensor) => R): R {
-    if (residual !== undefined) return body(residual);
-    const none = tf.tensor1d([], 'float32');
-    const result = body(none);
-    none.dispose();
-    return result;
-  }
-
-  function batchNorm(x: Tensor4D, { gamma, beta, epsilon }: Normalisation, { relu, residual }: Activation) {
-    const [y, mean, variance] = withResidual(residual, (added) =>
-      operations.runMany('FcnBatchNorm', attributes(epsilon, relu), [x, gamma, beta, added], 3),
-    );
+  function batchNorm(x: Tensor4D, { gamma, beta, epsilon }: Normalisation, activation: Activation) {
+    // The input in the residual's place is not looked at where there is none.
+    const inputs = [x, gamma, beta, activation.residual ?? x];
+    const [y, mean, variance] = operations.runMany('FcnBatchNorm', attributes(x, epsilon, activation), inputs, 3);
     return { y: y as Tensor4D, statistics: { mean: mean as Tensor1D, variance: variance as Tensor1D } };
   }
 
@@ -32,11 +28,10 @@ export function ownKernels(
     x: Tensor4D,
     { gamma, beta, epsilon }: Normalisation,
     { mean, variance }: BatchNormStatistics,
-    { relu, residual }: Activation,
+    activation: Activation,
   ): Tensor4D {
-    return withResidual(residual, (added) =>
-      operations.run('FcnBatchNormApply', attributes(epsilon, relu), [x, gamma, beta, added, mean, variance]),
-    );
+    const inputs = [x, gamma, beta, activation.residual ?? x, mean, variance];
+    return operations.run('FcnBatchNormApply', attributes(x, epsilon, activation), inputs);
   }
 
   function batchNormGradient(
@@ -49,7 +44,7 @@ export function ownKernels(
     // Where the ReLU cut is computed again from x, which is read anyway: y need not be.
     const [dx, dgamma, dbeta] = operations.runMany(
       'FcnBatchNormGradient',
-      attributes(epsilon, y !== null),
+      attributes(x, epsilon, { relu: y !== null }),
       [gradient, x, gamma, beta, mean, variance],
       3,
     );
@@ -60,10 +55,15 @@ export function ownKernels(
     parameter: T,
     gradient: T,
     velocity: T,
-    { learningRate, momentum, weightDecay }: MomentumStep,
+    { learningRate, momentum, weightDecay, gradientFactor = 1 }: MomentumStep,
   ) {
-    const settings = tf.tensor1d([learningRate, momentum, weightDecay]);
-    operations.runMany('FcnMomentumStep', [], [parameter, gradient, velocity, settings], 0);
+    const settings = tf.tensor1d([learningRate, momentum, weightDecay, gradientFactor]);
+    operations.runMany(
+      'FcnMomentumStep',
+      [operations.typeOf(gradient, 'G')],
+      [parameter, gradient, velocity, settings],
+      0,
+    );
     // The same memory, written in place, under a new name.
     const result = { parameter: tf.clone(parameter), velocity: tf.clone(velocity) };
     for (const tensor of [settings, gradient, parameter, velocity]) tensor.dispose();

@@ -2,18 +2,39 @@ import type { Tensor, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
 import type { Kernels, MomentumStep } from '../kernels.js';
 import type { Operations } from './operations.js';
 
-/** ReLU, addition, channel scaling, the SGD update, softmax and argmax. */
-export function pointwiseKernels(
-  operations: Operations,
-): Pick<Kernels, 'relu' | 'reluGradient' | 'add' | 'scaleChannels' | 'momentumStep' | 'argmax' | 'softmax'> {
+type PointwiseKernels = Pick<
+  Kernels,
+  | 'cast'
+  | 'allFinite'
+  | 'relu'
+  | 'reluGradient'
+  | 'add'
+  | 'concatenateChannels'
+  | 'sliceChannels'
+  | 'scaleChannels'
+  | 'momentumStep'
+  | 'argmax'
+  | 'softmax'
+>;
+
+/** Casts, ReLU, addition, channels joined, cut and scaled, the SGD update, softmax and argmax. */
+export function pointwiseKernels(operations: Operations): PointwiseKernels {
   const { tf } = operations.engine;
   const type = [operations.type('T')];
+  const typeOf = (x: Tensor) => [operations.typeOf(x)];
+
+  function allFinite(tensors: readonly Tensor[]): boolean {
+    return tf.tidy(() => {
+      const each = tensors.map((x) => tf.all(operations.run<Tensor>('IsFinite', typeOf(x), [x])));
+      return tf.all(tf.stack(each)).dataSync()[0] !== 0;
+    });
+  }
 
   function momentumStep<T extends Tensor>(
     parameter: T,
     gradient: T,
     velocity: T,
-    { learningRate, momentum, weightDecay }: MomentumStep,
+    { learningRate, momentum, weightDecay, gradientFactor = 1 }: MomentumStep,
   ) {
     const scaled = (x: Tensor, factor: number): Tensor => {
       const scalar = tf.scalar(factor);
@@ -28,7 +49,11 @@ export function pointwiseKernels(
       b.dispose();
       return result;
     };
-    const decayed = consume('AddV2', gradient, scaled(parameter, weightDecay));
+    const full = operations.cast(gradient, 'fp32');
+    gradient.dispose();
+    const unscaled = gradientFactor === 1 ? full : scaled(full, gradientFactor);
+    if (unscaled !== full) full.dispose();
+    const decayed = consume('AddV2', unscaled, scaled(parameter, weightDecay));
     const kept = scaled(velocity, momentum);
     velocity.dispose();
     const next: T = consume('AddV2', kept, decayed);
@@ -47,11 +72,23 @@ export function pointwiseKernels(
     return result;
   }
 
+  function scaleChannels(x: Tensor4D, factors: Tensor4D): Tensor4D {
+    const stored = operations.castLike(factors, x);
+    const scaled: Tensor4D = operations.run('Mul', typeOf(x), [x, stored]);
+    stored.dispose();
+    return scaled;
+  }
+
   return {
-    relu: (x) => operations.run('Relu', type, [x]),
-    reluGradient: (gradient, y) => operations.run('ReluGrad', type, [gradient, y]),
-    add: (a, b) => operations.run('AddV2', type, [a, b]),
-    scaleChannels: (x, factors) => operations.run('Mul', type, [x, factors]),
+    cast: (x, precision) => operations.cast(x, precision),
+    allFinite,
+    relu: (x) => operations.run('Relu', typeOf(x), [x]),
+    reluGradient: (gradient, y) => operations.run('ReluGrad', typeOf(y), [gradient, y]),
+    add: (a, b) => operations.run('AddV2', typeOf(a), [a, b]),
+    concatenateChannels: (a, b) => operations.concatenate([a, b], 3),
+    sliceChannels: (x, begin, size) =>
+      operations.slice(x, [0, 0, 0, begin], [x.shape[0], x.shape[1], x.shape[2], size]),
+    scaleChannels,
     momentumStep,
     argmax,
     softmax: (x) => operations.run('Softmax', type, [x]),

@@ -46,7 +46,7 @@ function passOf(engine: Engine, segmentor: Segmentor, tape: Tape, update: Traini
   const dropoutFactors = () => {
     throw new Error('These networks have no dropout.');
   };
-  return { tf: engine.tf, kernels, tape, parameters, update, dropoutFactors };
+  return { tf: engine.tf, kernels, tape, parameters, precision: 'fp32', lossScale: 1, update, dropoutFactors };
 }
 
 function imagesOf(engine: Engine, tape: Tape, { data, shape }: NhwcArray): Value {

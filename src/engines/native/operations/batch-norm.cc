@@ -90,20 +90,22 @@ void WriteNormalised(const Rows &rows, const Affine &affine, const T *x, const T
 class BatchNormKernel {
  public:
   explicit BatchNormKernel(Attributes &attributes)
-      : type_(attributes.Type("T")), epsilon_(attributes.Float("epsilon")), relu_(attributes.Bool("relu")) {}
+      : type_(attributes.Type("T")), epsilon_(attributes.Float("epsilon")), relu_(attributes.Bool("relu")), add_(attributes.Bool("add")) {}
 
  protected:
   template <typename T>
   const T *Residual(Call &call, int index, const TF_Tensor *x) const {
+    if (!add_) return nullptr;
     TF_Tensor *residual = call.Input(index);
-    const int64_t count = TF_TensorElementCount(residual);
-    Require(count == 0 || count == TF_TensorElementCount(x), "the residual must have the shape of x, or no values");
-    return count == 0 ? nullptr : Data<T>(residual);
+    Require(TF_TensorElementCount(residual) == TF_TensorElementCount(x), "the residual must have the shape of x");
+    return Data<T>(residual);
   }
 
   TF_DataType type_;
   float epsilon_;
   bool relu_;
+  // Whether the residual is one: operations have no optional inputs.
+  bool add_;
 };
 
 class BatchNorm : BatchNormKernel {
@@ -232,7 +234,7 @@ class BatchNormGradient : BatchNormKernel {
 }  // namespace
 
 void RegisterBatchNorm() {
-  const std::vector<const char *> attributes = {"T: {float, bfloat16}", "epsilon: float", "relu: bool"};
+  const std::vector<const char *> attributes = {"T: {float, bfloat16}", "epsilon: float", "relu: bool", "add: bool"};
   Register<BatchNorm>({"FcnBatchNorm",
                        {"x: T", "gamma: float", "beta: float", "residual: T"},
                        {"y: T", "mean: float", "variance: float"},

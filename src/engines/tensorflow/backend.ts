@@ -1,0 +1,70 @@
+import type * as tfjs from '@tensorflow/tfjs-core';
+import type { NativeBackend, NativeBinding } from '../engine.js';
+
+/** TensorFlow's numbers of the 16-bit floats (tensorflow/c/tf_datatype.h), which tfjs-node's binding does not export. */
+export const HALF_TYPES = { bf16: 14, fp16: 19 } as const;
+
+/** What an operation of the binding returns for each output. */
+interface OutputMetadata {
+  readonly id: number;
+  readonly shape: number[];
+  readonly dtype: number;
+}
+
+interface TensorEntry {
+  readonly shape: readonly number[];
+  dtype: number;
+}
+
+/** The inner side of tfjs-node's backend, as far as it is extended here. */
+interface NodeBackend extends tfjs.KernelBackend {
+  readonly binding: NativeBinding;
+  readonly tensorMap: { get(dataId: object): TensorEntry | undefined };
+  executeSingleOutput: NativeBackend['executeSingleOutput'];
+  executeMultipleOutputs: NativeBackend['executeMultipleOutputs'];
+  createOutputTensor(metadata: OutputMetadata): tfjs.Tensor;
+  disposeData(dataId: object, force?: boolean): boolean;
+}
+
+export type NodeBackendClass = new (binding: NativeBinding, packageName: string) => NodeBackend;
+
+/**
+ * tfjs-node's backend with tensors of 16-bit floats, which TensorFlow.js has no name for: to it they are float32. Only
+ * operations that are given the tensor's real type (`elementType`) may take one, and its values cannot be read before it
+ * is cast.
+ */
+export function backendWithHalf(
+  NodeJSKernelBackend: NodeBackendClass,
+  binding: NativeBinding,
+  packageName: string,
+): tfjs.KernelBackend & NativeBackend {
+  const halfTypes: readonly number[] = Object.values(HALF_TYPES);
+  const count = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1);
+
+  class Backend extends NodeJSKernelBackend implements NativeBackend {
+    halfValues = 0;
+
+    elementType(tensor: tfjs.Tensor): number {
+      const entry = this.tensorMap.get(tensor.dataId);
+      if (entry === undefined) throw new Error('A tensor was used after it was disposed.');
+      return entry.dtype;
+    }
+
+    override createOutputTensor(metadata: OutputMetadata): tfjs.Tensor {
+      if (!halfTypes.includes(metadata.dtype)) return super.createOutputTensor(metadata);
+      const tensor = super.createOutputTensor({ ...metadata, dtype: this.binding.TF_FLOAT });
+      this.tensorMap.get(tensor.dataId)!.dtype = metadata.dtype;
+      this.halfValues += count(metadata.shape);
+      return tensor;
+    }
+
+    override disposeData(dataId: object, force?: boolean): boolean {
+      const entry = this.tensorMap.get(dataId);
+      const released = super.disposeData(dataId, force);
+      if (released && entry !== undefined && halfTypes.includes(entry.dtype)) this.halfValues -= count(entry.shape);
+      return released;
+    }
+  }
+
+  return new Backend(binding, packageName);
+}
