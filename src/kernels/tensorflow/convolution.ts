@@ -23,8 +23,7 @@ export function convolutionKernels(
     kernelSize: number,
     { stride, dilation, padding }: ConvolutionGeometry,
   ): OperationAttribute[] {
-    // SAME is symmetric at stride 1, and only with SAME does oneDNN take dilated gradients.
-    const same = stride === 1 && 2 * padding === dilation * (kernelSize - 1);
+    const same = isSame(kernelSize, { stride, dilation, padding });
     return [
       operations.typeOf(x),
       operations.attribute('strides', [1, stride, stride, 1]),
@@ -34,6 +33,30 @@ export function convolutionKernels(
       operations.attribute('padding', same ? 'SAME' : 'EXPLICIT'),
       ...(same ? [] : [operations.attribute('explicit_paddings', [0, 0, padding, padding, padding, padding, 0, 0])]),
     ];
+  }
+
+  /** SAME is symmetric at stride 1, and only with SAME does oneDNN take gradients. */
+  function isSame(kernelSize: number, { stride, dilation, padding }: ConvolutionGeometry): boolean {
+    return stride === 1 && 2 * padding === dilation * (kernelSize - 1);
+  }
+
+  /**
+   * Computes a gradient in float32 where it would be summed in 16 bits: TensorFlow's own code for processors does that,
+   * which takes what oneDNN does not.
+   */
+  function summedInFloat32(
+    kernelSize: number,
+    geometry: ConvolutionGeometry,
+    inputs: readonly Tensor4D[],
+    compute: (...inputs: Tensor4D[]) => Tensor4D,
+  ): Tensor4D {
+    const [stored] = inputs;
+    if (device !== 'cpu' || isSame(kernelSize, geometry) || !operations.isHalf(stored!)) return compute(...inputs);
+    const full = inputs.map((x) => operations.cast(x, 'fp32'));
+    const gradient = compute(...full);
+    const result = operations.castLike(gradient, stored!);
+    for (const tensor of [...full, gradient]) tensor.dispose();
+    return result;
   }
 
   function slices(kernelSize: number, channels: number, size: number): { begin: number; size: number }[] {
@@ -88,13 +111,16 @@ export function convolutionKernels(
     inputShape: Shape4D,
     geometry: ConvolutionGeometry,
   ): Tensor4D {
-    const stored = operations.castLike(filter, gradient);
-    const settings = attributes(gradient, filter.shape[0], geometry);
-    const result = operations.withIntegers([inputShape], (shape) =>
-      operations.run<Tensor4D>('Conv2DBackpropInput', settings, [shape!, stored, gradient]),
-    );
-    stored.dispose();
-    return result;
+    const kernelSize = filter.shape[0];
+    return summedInFloat32(kernelSize, geometry, [gradient], (gradient) => {
+      const stored = operations.castLike(filter, gradient);
+      const settings = attributes(gradient, kernelSize, geometry);
+      const result = operations.withIntegers([inputShape], (shape) =>
+        operations.run<Tensor4D>('Conv2DBackpropInput', settings, [shape!, stored, gradient]),
+      );
+      stored.dispose();
+      return result;
+    });
   }
 
   function convolutionFilterGradient(
@@ -106,6 +132,17 @@ export function convolutionKernels(
     if (device === 'cpu' && filterShape[0] === 1 && geometry.stride === 1 && geometry.padding === 0) {
       return pointwiseFilterGradient(gradient, x, filterShape);
     }
+    return summedInFloat32(filterShape[0], geometry, [gradient, x], (gradient, x) =>
+      slicedFilterGradient(gradient, x, filterShape, geometry),
+    );
+  }
+
+  function slicedFilterGradient(
+    gradient: Tensor4D,
+    x: Tensor4D,
+    filterShape: Shape4D,
+    geometry: ConvolutionGeometry,
+  ): Tensor4D {
     const settings = attributes(x, filterShape[0], geometry);
     const parts = slices(filterShape[0], x.shape[3], SLICE_CHANNELS.filterGradient).map((part) => {
       const whole = part.size === x.shape[3];

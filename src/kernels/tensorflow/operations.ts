@@ -29,6 +29,11 @@ export class Operations {
     return { name, type: this.native.binding.TF_ATTR_TYPE, value: this.native.elementType(x) };
   }
 
+  /** Whether a tensor's values are stored in 16 bits. */
+  isHalf(x: Tensor): boolean {
+    return this.native.elementType(x) !== this.native.binding.TF_FLOAT;
+  }
+
   /** A tensor with the values of `x` stored in `precision`; the caller owns it, also where nothing had to be done. */
   cast<T extends Tensor>(x: T, precision: Precision): T {
     const target = precision === 'fp32' ? this.native.binding.TF_FLOAT : HALF_TYPES[precision];
