@@ -20,6 +20,8 @@ const train = z.object({
   iterations: z.int().min(1),
   seconds,
   finalLoss: z.number(),
+  /** Of 16-bit training: steps that moved nothing, as a gradient had overflowed. */
+  skippedSteps: z.int().min(0).default(0),
   peakLiveTensorBytes: bytes,
   peakProcessBytes: bytes,
 });

@@ -35,6 +35,8 @@ export interface TrainResult {
   readonly iterations: number;
   readonly seconds: number;
   readonly finalLoss: number;
+  /** Of 16-bit training: steps that moved nothing, as a gradient had overflowed. */
+  readonly skippedSteps: number;
   readonly peakLiveTensorBytes: number;
   readonly peakProcessBytes: number;
 }
@@ -95,6 +97,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       iterations: training.iterations,
       seconds: (performance.now() - start) / 1000,
       finalLoss: result!.loss,
+      skippedSteps: step.skipped,
       peakLiveTensorBytes: step.peakLiveBytes,
       peakProcessBytes: processMemory().peakBytes,
     };
