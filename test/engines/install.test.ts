@@ -63,7 +63,7 @@ serial('fetches, unpacks only what is needed, compiles, and then finds the work 
   t.deepEqual((await readdir(path.join(folder, 'tensorflow'))).sort(), ['include', ...LIBRARIES].sort());
   t.deepEqual(
     manifest.files.map((file) => file.path).sort(),
-    [...LIBRARIES.map((name) => `tensorflow/${name}`), 'host.node', 'tfjs_binding.node'].sort(),
+    [...LIBRARIES.map((name) => `tensorflow/${name}`), 'host.node', 'operations.node', 'tfjs_binding.node'].sort(),
   );
   t.is((await inspectInstall(folder)).kind, 'complete');
   t.is(await currentBuild(root), folder);
@@ -71,7 +71,7 @@ serial('fetches, unpacks only what is needed, compiles, and then finds the work 
 
   t.false((await install()).installed);
   t.is((await tools.calls('pip')).length, 1);
-  t.is((await tools.calls('compiler')).length, 2);
+  t.is((await tools.calls('compiler')).length, 3);
 });
 
 serial('a damaged build is made whole again, with as little as it takes', async (t) => {
@@ -164,7 +164,7 @@ serial('an installed TensorFlow is used where it lies', async (t) => {
   t.deepEqual(result.manifest.source, { kind: 'package', folder: tensorflow });
   t.deepEqual(
     (await readdir(result.folder)).sort(),
-    ['host.node', 'manifest.json', 'tfjs_binding.node'],
+    ['host.node', 'manifest.json', 'operations.node', 'tfjs_binding.node'],
     'nothing is copied',
   );
   const call = (await tools.calls('compiler')).find((line) => line.includes('tfjs_binding'))!;

@@ -25,7 +25,7 @@ case "$*" in
 esac
 `;
 
-/** Stands for the compiler: TensorFlow's addon becomes a stub that needs no library; all else is really compiled. */
+/** Stands for the compiler: what is linked with TensorFlow becomes a stub that needs no library; all else is really compiled. */
 const COMPILER = `#!/bin/sh
 [ "$*" = --version ] && echo "fake compiler 1" && exit 0
 echo "$*" >> "$FAKE_FOLDER/compiler.log"
@@ -34,7 +34,7 @@ for argument; do
   previous="$argument"
 done
 case "$output" in
-  *tfjs_binding*) exec g++ -shared -fPIC -I"$FAKE_INCLUDE" "$FAKE_FOLDER/stub.cc" -o "$output";;
+  *tfjs_binding* | *operations*) exec g++ -shared -fPIC -I"$FAKE_INCLUDE" "$FAKE_FOLDER/stub.cc" -o "$output";;
 esac
 exec g++ "$@"
 `;
