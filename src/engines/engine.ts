@@ -20,8 +20,8 @@ export interface Engine {
 /** The part of the native backend that the native kernels call. */
 export interface NativeBackend {
   readonly binding: NativeBinding;
-  /** Values of live tensors that are stored in 16 bits. TensorFlow.js takes each for a float32 and counts 4 bytes. */
-  readonly halfValues: number;
+  /** Bytes of the values of live tensors, each buffer once (TensorFlow.js's own count takes a view for another tensor). */
+  readonly liveBytes: number;
   /** TensorFlow's number of the type in which a tensor's values are stored. */
   elementType(tensor: tfjs.Tensor): number;
   executeSingleOutput(name: string, attributes: OperationAttribute[], inputs: tfjs.Tensor[]): tfjs.Tensor;

@@ -42,10 +42,13 @@ export async function deviceMemory(): Promise<number | null> {
   return gpuMemoryOfProcess();
 }
 
-/** Tensors that are not disposed, and the bytes of their values (each buffer once), wherever they lie. */
+/**
+ * Tensors that are not disposed, and the bytes of their values, wherever they lie: each buffer once on the native engine,
+ * once for each tensor on it elsewhere.
+ */
 export function liveTensors(engine: Engine): { readonly bytes: number; readonly count: number } {
   const { numBytes, numTensors } = engine.tf.memory();
-  return { bytes: numBytes - 2 * (engine.native?.halfValues ?? 0), count: numTensors };
+  return { bytes: engine.native?.liveBytes ?? numBytes, count: numTensors };
 }
 
 /** VmHWM and VmRSS of proc_pid_status(5); null where there is no such file. */

@@ -1,4 +1,5 @@
-import type { ModelRecipe } from '../experiments/experiment.js';
+import type { ModelRecipe, Precision } from '../experiments/experiment.js';
+import { SLICE_CHANNELS } from '../kernels/tensorflow/convolution.js';
 import {
   type Architecture,
   architecture,
@@ -22,6 +23,7 @@ export interface TrainingMemory {
 type Shape = readonly [height: number, width: number, channels: number];
 
 const FLOAT = 4;
+const HALF = 2;
 
 /** Sum of live bytes, and the largest it has been. */
 class Ledger {
@@ -80,23 +82,40 @@ class ValueBytes {
 
   /** Adds a gradient that is already counted. */
   addGradient(): void {
-    if (!this.hasGradient) this.hasGradient = true;
-    else {
+    if (this.addSharedGradient()) return;
+    this.ledger.drop(this.bytes);
+  }
+
+  /** Adds a gradient that is another's, too. @returns whether it has become this value's only one: the same memory. */
+  addSharedGradient(): boolean {
+    if (this.hasGradient) {
       this.ledger.touch(this.bytes);
-      this.ledger.drop(this.bytes);
+      return false;
     }
+    this.hasGradient = true;
+    return true;
   }
 }
 
 /**
  * Estimates the live tensors of a training step from shapes alone, by going through the same steps as the modules do on their
- * tape: what each takes, keeps, computes again and releases, with the native kernels. What an operation uses inside itself is
+ * tape: what each takes, keeps, computes again and releases, with the native kernels of processors. What an operation uses inside itself is
  * left out, and so is what is small: statistics, losses, dropout factors.
  * @param size [height, width] of the training crop.
  */
-export function trainingMemory(recipe: ModelRecipe, size: readonly [number, number], batch: number): TrainingMemory {
-  const step = new StepBytes(architecture(recipe), size, batch);
-  return step.run();
+export function trainingMemory(
+  recipe: ModelRecipe,
+  size: readonly [number, number],
+  batch: number,
+  precision: Precision = 'fp32',
+): TrainingMemory {
+  return new StepBytes(architecture(recipe), size, batch, precision === 'fp32' ? FLOAT : HALF).run();
+}
+
+interface NormalisedBytes {
+  readonly shape: Shape;
+  /** Takes the output's gradient over, unless another keeps it; releases the output where it was kept until here. */
+  backward(keepsGradient: boolean, activated: ValueBytes | null): void;
 }
 
 class StepBytes {
@@ -107,6 +126,8 @@ class StepBytes {
     private readonly network: Architecture,
     private readonly size: readonly [number, number],
     private readonly batch: number,
+    /** Bytes of a value of an image. */
+    private readonly element: number,
   ) {}
 
   run(): TrainingMemory {
@@ -138,7 +159,7 @@ class StepBytes {
   }
 
   private bytes([height, width, channels]: Shape): number {
-    return FLOAT * this.batch * height * width * channels;
+    return this.element * this.batch * height * width * channels;
   }
 
   /** A value that has just been computed. */
@@ -154,48 +175,48 @@ class StepBytes {
     return y;
   }
 
-  /** Convolution and batch norm: takes the convolution's output, which is kept, and leaves the norm's to the caller. */
-  private normalised(spec: UnitSpec, x: ValueBytes): { shape: Shape; backward: () => void } {
+  /** A convolution: takes its output, which is kept. What is normalised is left to the caller. */
+  private normalised(spec: UnitSpec, x: ValueBytes): NormalisedBytes {
     x.hold();
     const shape = outputShape(spec, x.shape);
     const bytes = this.bytes(shape);
-    const filterBytes = FLOAT * spec.kernel ** 2 * spec.inputChannels * spec.outputChannels;
+    const filterCount = spec.kernel ** 2 * spec.inputChannels * spec.outputChannels;
+    // In 16 bits a copy of the filter is made for each use.
+    const rounded = this.element === FLOAT ? 0 : HALF * filterCount;
     this.ledger.take(bytes);
+    this.ledger.touch(rounded);
     return {
       shape,
-      /** Takes over the output's gradient. */
-      backward: () => {
-        // The gradient of the norm's input, then without the gradient of its output and the convolution's output.
+      backward: (keepsGradient, activated) => {
+        // The gradient of the norm's input, then without that of its output and the convolution's output.
         this.ledger.take(bytes);
-        this.ledger.drop(2 * bytes);
+        this.ledger.drop(keepsGradient ? bytes : 2 * bytes);
+        activated?.release();
         // The images, of which alone the channels are 3, need no gradient.
         if (spec.inputChannels !== 3) {
           this.ledger.take(x.bytes);
+          this.ledger.touch(rounded);
           x.addGradient();
         }
         x.hold();
-        this.ledger.take(filterBytes);
+        this.ledger.take(this.element * filterCount);
+        // Joined from slices, which go.
+        if (spec.kernel > 1 && spec.inputChannels > SLICE_CHANNELS.filterGradient) {
+          this.ledger.touch(this.element * filterCount);
+        }
         this.ledger.drop(bytes);
-        // The optimizer's step: the decay beside gradient, parameter and momentum.
-        this.ledger.touch(2 * filterBytes);
-        this.ledger.drop(filterBytes);
+        // In float32 the optimizer takes it at once, in 16 bits when all are there.
+        if (this.element === FLOAT) this.ledger.drop(FLOAT * filterCount);
       },
     };
   }
 
   private unit(spec: UnitSpec, x: ValueBytes): ValueBytes {
     const { shape, backward } = this.normalised(spec, x);
-    const bytes = this.bytes(shape);
-    // The norm's output, beside which the ReLU's is made.
-    this.ledger.take(bytes);
-    const value = this.value(shape, () => this.ledger.touch(2 * bytes));
-    this.ledger.drop(bytes);
+    const value = this.value(shape, () => undefined);
     this.backward.push(() => {
       value.hold();
-      // The masked gradient beside the gradient and the value, which go.
-      this.ledger.touch(bytes);
-      value.release();
-      backward();
+      backward(false, value);
     });
     return value;
   }
@@ -221,42 +242,28 @@ class StepBytes {
       if (inner !== x) inner.rest();
       inner = y;
     }
-    const last = this.normalised(block.units.at(-1)!, inner);
-    const bytes = this.bytes(last.shape);
-    this.ledger.take(bytes);
-    if (inner !== x) inner.rest();
     const projection = block.downsample === null ? null : this.normalised(block.downsample, x);
-    if (projection !== null) this.ledger.take(bytes);
-    /** The sum beside what is added; of a projection that goes, too. The ReLU's output is the value. */
+    const last = this.normalised(block.units.at(-1)!, inner);
+    if (inner !== x) inner.rest();
+    const bytes = this.bytes(last.shape);
+    const canRest = projection !== null || !x.canRest;
+    /** The projection beside the value, which is counted by itself. */
     const join = () => {
-      this.ledger.take(bytes);
-      this.ledger.drop(projection === null ? bytes : 2 * bytes);
+      if (projection === null) x.hold();
+      else this.ledger.touch(2 * bytes);
     };
     join();
-    const canRest = projection !== null || !x.canRest;
-    const rebuild = () => {
-      this.ledger.take(projection === null ? bytes : 2 * bytes);
-      if (projection === null) x.hold();
-      join();
-      this.ledger.touch(bytes);
-      this.ledger.drop(bytes);
-    };
-    const value = this.value(last.shape, canRest ? rebuild : null);
-    // The sum.
-    this.ledger.drop(bytes);
+    const value = this.value(last.shape, canRest ? join : null);
     this.backward.push(() => {
       value.hold();
+      // The masked gradient beside the gradient and the value, which go.
       this.ledger.touch(bytes);
       value.release();
-      // Both paths share the gradient, which lives until the second is done with it.
-      if (projection === null) {
-        this.ledger.take(bytes);
-        x.addGradient();
-      } else {
-        this.ledger.take(bytes);
-        projection.backward();
-      }
-      last.backward();
+      // Both paths share it.
+      let kept = false;
+      if (projection === null) kept = x.addSharedGradient();
+      else projection.backward(true, null);
+      last.backward(kept, null);
     });
     return value;
   }
@@ -325,12 +332,12 @@ class StepBytes {
   }
 
   /**
-   * At the labels' size: the logits and a flat view of them, which is counted as a tensor of its own; their gradient, and that
-   * gradient before it is scaled. And seven numbers a pixel: labels, masks, losses.
+   * At the labels' size, in float32: the logits and a flat view of them, which is counted as a tensor of its own; their
+   * gradient, and that gradient before it is scaled. And seven numbers a pixel: labels, masks, losses.
    */
   private loss(head: HeadSpec, logits: ValueBytes): void {
-    const full = this.bytes([...this.size, head.classifier.outputChannels]);
-    this.ledger.touch(4 * full + 7 * this.bytes([...this.size, 1]));
+    const pixels = FLOAT * this.batch * this.size[0] * this.size[1];
+    this.ledger.touch((4 * head.classifier.outputChannels + 7) * pixels);
     this.ledger.take(logits.bytes);
     logits.addGradient();
   }

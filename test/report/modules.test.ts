@@ -71,6 +71,8 @@ test('the operations shown are those that the real networks compute, for every s
       kernels,
       tape,
       parameters,
+      precision: 'fp32',
+      lossScale: 1,
       update: () => undefined,
       dropoutFactors: (_, count, channels) => new Float32Array(count * channels).fill(1),
     };

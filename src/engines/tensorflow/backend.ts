@@ -23,6 +23,13 @@ interface NodeBackend extends tfjs.KernelBackend {
   executeSingleOutput: NativeBackend['executeSingleOutput'];
   executeMultipleOutputs: NativeBackend['executeMultipleOutputs'];
   createOutputTensor(metadata: OutputMetadata): tfjs.Tensor;
+  move(
+    dataId: object,
+    values: tfjs.backend_util.BackendValues,
+    shape: number[],
+    dtype: tfjs.DataType,
+    refCount: number,
+  ): void;
   disposeData(dataId: object, force?: boolean): boolean;
 }
 
@@ -39,10 +46,16 @@ export function backendWithHalf(
   packageName: string,
 ): tfjs.KernelBackend & NativeBackend {
   const halfTypes: readonly number[] = Object.values(HALF_TYPES);
-  const count = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1);
+  const wide = [binding.TF_FLOAT, binding.TF_INT32];
+  /** Of another type than these there are only masks, a byte each. */
+  const bytesOf = ({ shape, dtype }: TensorEntry): number => {
+    const count = shape.reduce((product, size) => product * size, 1);
+    if (wide.includes(dtype)) return 4 * count;
+    return halfTypes.includes(dtype) ? 2 * count : count;
+  };
 
   class Backend extends NodeJSKernelBackend implements NativeBackend {
-    halfValues = 0;
+    liveBytes = 0;
 
     elementType(tensor: tfjs.Tensor): number {
       const entry = this.tensorMap.get(tensor.dataId);
@@ -51,17 +64,24 @@ export function backendWithHalf(
     }
 
     override createOutputTensor(metadata: OutputMetadata): tfjs.Tensor {
-      if (!halfTypes.includes(metadata.dtype)) return super.createOutputTensor(metadata);
-      const tensor = super.createOutputTensor({ ...metadata, dtype: this.binding.TF_FLOAT });
-      this.tensorMap.get(tensor.dataId)!.dtype = metadata.dtype;
-      this.halfValues += count(metadata.shape);
+      const isHalf = halfTypes.includes(metadata.dtype);
+      const tensor = super.createOutputTensor(isHalf ? { ...metadata, dtype: this.binding.TF_FLOAT } : metadata);
+      const entry = this.tensorMap.get(tensor.dataId)!;
+      entry.dtype = metadata.dtype;
+      this.liveBytes += bytesOf(entry);
       return tensor;
+    }
+
+    /** All values from outside come this way. */
+    override move(...data: Parameters<NodeBackend['move']>): void {
+      super.move(...data);
+      this.liveBytes += bytesOf(this.tensorMap.get(data[0])!);
     }
 
     override disposeData(dataId: object, force?: boolean): boolean {
       const entry = this.tensorMap.get(dataId);
       const released = super.disposeData(dataId, force);
-      if (released && entry !== undefined && halfTypes.includes(entry.dtype)) this.halfValues -= count(entry.shape);
+      if (released && entry !== undefined) this.liveBytes -= bytesOf(entry);
       return released;
     }
   }

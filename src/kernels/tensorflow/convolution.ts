@@ -10,7 +10,7 @@ type Shape4D = readonly [number, number, number, number];
  * 1024 and 2048 channels then run at 50–75 % of the rate of other widths, and filter gradients of more than 256 channels at
  * 80–90 %. Wider inputs are therefore convolved in slices of these many channels and added up, or joined.
  */
-const SLICE_CHANNELS = { forward: 512, filterGradient: 256 } as const;
+export const SLICE_CHANNELS = { forward: 512, filterGradient: 256 } as const;
 
 /** Conv2D and its gradients by TensorFlow's own operations, dilated ones included. */
 export function convolutionKernels(
