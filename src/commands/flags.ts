@@ -1,6 +1,7 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { ENGINE_NAMES } from '../engines/engine.js';
+import { DATA_CHECKS } from '../runs/check-data.js';
 
 /** Flags that several commands share. Every default can be set by the environment variable named in `env`. */
 
@@ -62,8 +63,30 @@ export const file = Flags.string({
 /** Which experiment: a row's recipe, its profile and what is changed in it. */
 export const experiment = { profile, set, seed, file };
 
-/** Where a run reads and writes, and what executes it. */
-export const run = { engine, 'data-root': dataRoot, runs, results };
+export const checkData = Flags.option({
+  summary: 'Before a run, look at the samples: their headers, every pixel, or not at all.',
+  env: 'FCN_CHECK_DATA',
+  default: 'fast' as const,
+  options: DATA_CHECKS,
+})();
+
+export const skipBad = Flags.integer({
+  summary: 'Leave out up to so many samples that cannot be read; figures of an evaluation without some get no verdict.',
+  env: 'FCN_SKIP_BAD',
+  default: 0,
+  min: 0,
+  helpValue: 'N',
+});
+
+/** Where a run reads and writes, what executes it, and what it does about bad data. */
+export const run = {
+  engine,
+  'data-root': dataRoot,
+  runs,
+  results,
+  'check-data': checkData,
+  'skip-bad': skipBad,
+};
 
 export const table = Flags.string({
   summary: "Only rows of this table; its name or its file's name, as voc2012-aug.",

@@ -1,4 +1,5 @@
 import type { EngineName } from '../engines/engine.js';
+import type { DataCheck } from '../runs/check-data.js';
 import type { Stage } from '../runs/stage-names.js';
 import { BaseCommand } from './base.js';
 
@@ -12,13 +13,19 @@ interface RunFlags {
   readonly 'data-root': string;
   readonly runs: string;
   readonly results: string;
+  readonly 'check-data': DataCheck;
+  readonly 'skip-bad': number;
 }
 
 /** A command that executes stages of rows. */
 export abstract class RunCommand extends BaseCommand {
   /** What every run of the command has in common. */
-  protected executionOptions({ set: overrides = [], engine, runs, results, 'data-root': dataRoot }: RunFlags) {
+  protected executionOptions(flags: RunFlags) {
+    const { set: overrides = [], engine, runs, results, 'data-root': dataRoot } = flags;
     return {
+      checkData: flags['check-data'],
+      skipBad: flags['skip-bad'],
+      checkedData: new Set<string>(),
       overrides,
       engine,
       dataRoot,

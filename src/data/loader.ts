@@ -4,7 +4,9 @@ import type { Batch, EvaluationSample } from './batch.js';
 import type { Dataset } from './datasets/dataset.js';
 import { type Entry, readSplit } from './datasets/read-split.js';
 import { TrainingOrder } from './samples/order.js';
-import type { EvaluationWorkerData } from './workers/evaluation-worker.js';
+import type { MadeBatch } from './samples/training.js';
+import type { SkippedSamples } from './skipped.js';
+import type { EvaluationAnswer, EvaluationWorkerData } from './workers/evaluation-worker.js';
 import { WorkerPool } from './workers/pool.js';
 import { defaultWorkers, Prefetch, resultsAhead } from './workers/prefetch.js';
 import type { TrainingTask, TrainingWorkerData } from './workers/training-worker.js';
@@ -20,6 +22,8 @@ export interface TrainingLoaderOptions {
   readonly batch: number;
   /** Iteration of the first batch that is returned, from 0. */
   readonly startIteration: number;
+  /** Counts samples that cannot be read, in whose place others are drawn; where not given, such a sample is an error. */
+  readonly skipped?: SkippedSamples | undefined;
   /** Worker threads; one less than there are cores, at most 8, where not given. */
   readonly workers?: number;
   /** Batches made ahead of the reader; one more than there are workers, as memory allows, where not given. */
@@ -43,7 +47,7 @@ export interface TrainingLoader {
  * @throws UserError where the data set is not there or not whole, or holds fewer images than a batch.
  */
 export async function createTrainingLoader(options: TrainingLoaderOptions): Promise<TrainingLoader> {
-  const { dataset, split = 'train', recipe, dataRoot, seed, batch, startIteration } = options;
+  const { dataset, split = 'train', recipe, dataRoot, seed, batch, startIteration, skipped } = options;
   const entries = await readSplit(dataset, split, dataRoot);
   if (entries.length < batch) {
     throw new UserError(
@@ -57,8 +61,9 @@ export async function createTrainingLoader(options: TrainingLoaderOptions): Prom
   const bytes = batch * height * width * 16;
   const workers = options.workers ?? defaultWorkers();
   const ahead = options.prefetch ?? resultsAhead(workers, bytes);
-  const data: TrainingWorkerData = { dataset, recipe, seed };
-  const pool = await WorkerPool.start<TrainingTask, Batch>(
+  const replacements = skipped === undefined ? null : { entries, limit: skipped.limit };
+  const data: TrainingWorkerData = { dataset, recipe, seed, replacements };
+  const pool = await WorkerPool.start<TrainingTask, MadeBatch>(
     new URL('./workers/training-worker.js', import.meta.url),
     Math.min(workers, ahead),
     data,
@@ -67,7 +72,12 @@ export async function createTrainingLoader(options: TrainingLoaderOptions): Prom
     const iteration = startIteration + index;
     return pool.run({ iteration, entries: Array.from(order.at(iteration), (number) => entries[number]!) });
   }, ahead);
-  return { images: entries.length, next: () => prefetch.next(), close: () => pool.close() };
+  const next = async () => {
+    const { batch, bad } = await prefetch.next();
+    for (const sample of bad) await skipped?.add({ split, ...sample });
+    return batch;
+  };
+  return { images: entries.length, next, close: () => pool.close() };
 }
 
 export interface EvaluationLoaderOptions {
@@ -80,11 +90,13 @@ export interface EvaluationLoaderOptions {
   readonly ratios: readonly number[];
   /** First images only; null: all. */
   readonly limit: number | null;
+  /** Counts samples that cannot be read, which are left out; where not given, such a sample is an error. */
+  readonly skipped?: SkippedSamples | undefined;
   readonly workers?: number;
 }
 
 export interface EvaluationLoader extends AsyncIterable<EvaluationSample> {
-  /** Samples in one pass. */
+  /** Samples in one pass, those that will be left out included. */
   readonly length: number;
   /** Ends the worker threads. */
   close(): Promise<void>;
@@ -96,15 +108,16 @@ export interface EvaluationLoader extends AsyncIterable<EvaluationSample> {
  * @throws UserError where the data set is not there or not whole.
  */
 export async function createEvaluationLoader(options: EvaluationLoaderOptions): Promise<EvaluationLoader> {
-  const { dataset, split = 'val', recipe, dataRoot, ratios, limit } = options;
+  const { dataset, split = 'val', recipe, dataRoot, ratios, limit, skipped } = options;
   const entries = (await readSplit(dataset, split, dataRoot)).slice(0, limit ?? undefined);
   const [scaleWidth, scaleHeight] = recipe.imageScaleWh;
   // Views are at most as large as the scale times their ratio; four bytes for each of three colours.
   const bytes = ratios.reduce((sum, ratio) => sum + ratio ** 2, 0) * scaleWidth * scaleHeight * 12;
   const workers = options.workers ?? defaultWorkers();
   const ahead = resultsAhead(workers, bytes);
-  const data: EvaluationWorkerData = { dataset, imageScaleWh: recipe.imageScaleWh, ratios };
-  const pool = await WorkerPool.start<Entry, EvaluationSample>(
+  const tolerant = skipped !== undefined;
+  const data: EvaluationWorkerData = { dataset, imageScaleWh: recipe.imageScaleWh, ratios, tolerant };
+  const pool = await WorkerPool.start<Entry, EvaluationAnswer>(
     new URL('./workers/evaluation-worker.js', import.meta.url),
     Math.min(workers, ahead),
     data,
@@ -113,7 +126,11 @@ export async function createEvaluationLoader(options: EvaluationLoaderOptions): 
     length: entries.length,
     async *[Symbol.asyncIterator]() {
       const prefetch = new Prefetch((index) => pool.run(entries[index]!), ahead, entries.length);
-      for (let read = 0; read < entries.length; read++) yield await prefetch.next();
+      for (let read = 0; read < entries.length; read++) {
+        const answer = await prefetch.next();
+        if ('reason' in answer) await skipped?.add({ split, ...answer });
+        else yield answer;
+      }
     },
     close: () => pool.close(),
   };

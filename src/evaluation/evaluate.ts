@@ -4,6 +4,7 @@ import type { Dataset } from '../data/datasets/dataset.js';
 import { loadDataset } from '../data/datasets/description.js';
 import { createEvaluationLoader } from '../data/loader.js';
 import { encodePalettePng } from '../data/palette.js';
+import type { SkippedSamples } from '../data/skipped.js';
 import type { Engine } from '../engines/engine.js';
 import type { Experiment } from '../experiments/experiment.js';
 import { createKernels } from '../kernels/create.js';
@@ -16,6 +17,8 @@ import { Predictor } from './inference.js';
 import { metrics } from './metrics.js';
 
 interface EvaluationSettings {
+  /** Counts images that cannot be read, which are left out; where not given, such an image is an error. */
+  readonly skipped?: SkippedSamples | undefined;
   /** Folder for predicted label images: palette PNGs, named as the images. */
   readonly predictions?: string | undefined;
   readonly signal?: AbortSignal;
@@ -37,11 +40,15 @@ export interface EvaluationProgress {
   readonly total: number;
   /** Mean since the start, data loading included. */
   readonly secondsPerImage: number;
+  /** Of the images so far, as a fraction; null where none of their pixels carries a class. */
+  readonly mIoU: number | null;
 }
 
 /** Figures are fractions (0–1). */
 export interface EvaluationResult {
   readonly images: number;
+  /** Names of the images that could not be read and were left out. */
+  readonly skippedImages: readonly string[];
   readonly mIoU: number;
   readonly mAcc: number;
   readonly aAcc: number;
@@ -63,7 +70,7 @@ export interface Evaluation extends EvaluationResult {
  * written; InterruptedError on abort, between images.
  */
 export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
-  const { experiment, engine, dataRoot, weights, multiScale } = options;
+  const { experiment, engine, dataRoot, weights, multiScale, skipped } = options;
   const { model, data, training, evaluation: recipe } = experiment;
   const dataset = await loadDataset(data.dataset);
   if (dataset.classes.length !== model.classes) {
@@ -76,7 +83,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const network = await loadInferenceNetwork(engine, kernels, model, weights, training.precision);
   try {
     const ratios = multiScale ? recipe.ratios : [1];
-    const samples = await createEvaluationLoader({ dataset, recipe, dataRoot, ratios, limit: recipe.limit });
+    const samples = await createEvaluationLoader({ dataset, recipe, dataRoot, ratios, limit: recipe.limit, skipped });
     try {
       const predictor = new Predictor({ engine, kernels, network, recipe });
       const result = await evaluateSamples(samples, predictor, { ...options, dataset, flip: multiScale });
@@ -88,6 +95,8 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     network.dispose();
   }
 }
+
+const figure = (value: number) => (Number.isNaN(value) ? null : value);
 
 export interface EvaluateSamplesOptions extends EvaluationSettings {
   readonly dataset: Pick<Dataset, 'name' | 'classes' | 'palette'>;
@@ -101,7 +110,7 @@ export interface EvaluateSamplesOptions extends EvaluationSettings {
 export async function evaluateSamples(
   samples: AsyncIterable<EvaluationSample> & { readonly length: number },
   predictor: Predictor,
-  { dataset, flip, predictions, signal, onProgress }: EvaluateSamplesOptions,
+  { dataset, flip, predictions, skipped, signal, onProgress }: EvaluateSamplesOptions,
 ): Promise<EvaluationResult> {
   const start = performance.now();
   const seconds = () => (performance.now() - start) / 1000;
@@ -117,7 +126,12 @@ export async function evaluateSamples(
       await writeFileAtomic(path.join(predictions, `${name}.png`), png);
     }
     done++;
-    onProgress?.({ done, total: samples.length, secondsPerImage: seconds() / done });
+    onProgress?.({
+      done,
+      total: samples.length,
+      secondsPerImage: seconds() / done,
+      mIoU: figure(metrics(confusion).mIoU),
+    });
   }
   const { mIoU, mAcc, aAcc, iou, accuracy } = metrics(confusion);
   if (Number.isNaN(aAcc)) {
@@ -126,9 +140,9 @@ export async function evaluateSamples(
       'Check the labels of the validation split.',
     );
   }
-  const figure = (value: number) => (Number.isNaN(value) ? null : value);
   return {
     images: done,
+    skippedImages: skipped?.names('val') ?? [],
     mIoU,
     mAcc,
     aAcc,

@@ -65,6 +65,9 @@ export function reasonApart(record: RunRecord, tables: readonly Table[]): string
   if (record.dataset?.synthetic) reasons.push('synthetic data');
   // An override that sets what is published anyway is no deviation.
   if (record.deviations.length > 0) reasons.push(...record.overrides);
+  const { evaluate, 'evaluate-ms': multiScale } = record.details;
+  const skipped = new Set([...(evaluate?.skippedImages ?? []), ...(multiScale?.skippedImages ?? [])]).size;
+  if (skipped > 0) reasons.push(`${skipped} validation image${skipped === 1 ? '' : 's'} skipped`);
   if (reasons.length > 0) return reasons.join(', ');
   const row = tables.flatMap(({ rows }) => rows).find(({ id }) => id === record.row);
   if (row === undefined || row.table.name === LOCAL_TABLE) return 'nothing published';

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { SkippedSamples } from '../data/skipped.js';
 import type { Engine, EngineName } from '../engines/engine.js';
 import { startEngine } from '../engines/start.js';
 import type { Experiment } from '../experiments/experiment.js';
@@ -7,6 +8,7 @@ import type { Deviation } from '../experiments/resolve.js';
 import { InterruptedError, UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
 import { sha256File } from '../support/hash.js';
+import { type CheckDataOptions, checkData } from './check-data.js';
 import { codeVersion } from './code-version.js';
 import { RunDirectory, requireWritable } from './directory.js';
 import { type DisplayMode, showStages } from './display.js';
@@ -18,7 +20,7 @@ import { type Environment, type RunRecord, writeRecord } from './record.js';
 import type { Stage } from './stage-names.js';
 import { runStage, STAGE_TITLES } from './stages.js';
 
-export interface ExecuteOptions {
+export interface ExecuteOptions extends Pick<CheckDataOptions, 'checkData' | 'skipBad' | 'checkedData'> {
   readonly experiment: Experiment;
   /** `path=value`, as the user gave them; the experiment has them applied. */
   readonly overrides: readonly string[];
@@ -59,6 +61,7 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
   const records = path.join(results, 'records');
   const dataset = await requireDataset(asked.experiment, stages, asked.dataRoot);
   if (stages.includes('train')) await requireTrainable(asked.experiment);
+  await checkData(asked);
   const weights = asked.weights === undefined ? undefined : await givenWeights(asked.experiment, asked.weights, asked);
   const given = weights === undefined ? null : await describeWeights(weights, 'given');
   await requireWritable(records);
@@ -131,12 +134,14 @@ class Run {
   }
 
   private async doStage(stage: Stage, say: (progress: string) => void): Promise<string> {
-    const { experiment, dataRoot, signal, predictions } = this.options;
+    const { experiment, dataRoot, skipBad, signal, predictions } = this.options;
     signal.throwIfAborted();
     this.current = stage;
     await this.directory.writeStatus('running', stage);
     const startedAt = new Date();
+    const skipped = skipBad > 0 ? await SkippedSamples.open(this.directory.file('skipped.jsonl'), skipBad) : undefined;
     const context = {
+      skipped,
       experiment,
       engine: this.engine,
       dataRoot,

@@ -4,7 +4,7 @@ import type { RunRecord } from './record.js';
 import type { Stage } from './stage-names.js';
 
 /** Splits of the data set that each stage reads. */
-const SPLITS: Readonly<Record<Stage, readonly string[]>> = {
+export const SPLITS: Readonly<Record<Stage, readonly string[]>> = {
   train: ['train'],
   evaluate: ['val'],
   'evaluate-ms': ['val'],

@@ -22,6 +22,8 @@ const train = z.object({
   finalLoss: z.number(),
   /** Of 16-bit training: steps that moved nothing, as a gradient had overflowed. */
   skippedSteps: z.int().min(0).default(0),
+  /** Names of the samples that could not be read, in whose place others were drawn. */
+  skippedSamples: names.default([]),
   peakLiveTensorBytes: bytes,
   peakProcessBytes: bytes,
 });
@@ -29,6 +31,8 @@ const train = z.object({
 /** Figures are fractions; null for a class that is neither labelled nor predicted. */
 const evaluation = z.object({
   images: z.int().min(1),
+  /** Names of the images that could not be read and were left out. */
+  skippedImages: names.default([]),
   seconds,
   mIoU: z.number(),
   mAcc: z.number(),

@@ -1,3 +1,4 @@
+import type { SkippedSamples } from '../data/skipped.js';
 import type { Engine } from '../engines/engine.js';
 import type { Experiment } from '../experiments/experiment.js';
 import { formatBytes, formatPercent, formatSeconds } from '../support/format.js';
@@ -11,6 +12,8 @@ export interface StageContext {
   readonly dataRoot: string;
   /** The run directory. */
   readonly directory: string;
+  /** Counts samples that cannot be read; where not given, such a sample ends the stage. */
+  readonly skipped: SkippedSamples | undefined;
   readonly signal: AbortSignal;
   /** Folder for predicted label images, if wanted. */
   readonly predictions: string | undefined;
@@ -42,11 +45,13 @@ async function train(context: StageContext, say: Say): Promise<StageResult<'trai
       );
     },
   });
-  const { iterations, seconds, finalLoss } = details;
+  const { iterations, skippedSamples, seconds, finalLoss } = details;
   return {
     details,
     weights,
-    summary: `${iterations} iterations in ${formatSeconds(seconds)}, loss ${finalLoss.toFixed(4)}`,
+    summary:
+      `${iterations} iterations in ${formatSeconds(seconds)}, loss ${finalLoss.toFixed(4)}` +
+      (skippedSamples.length === 0 ? '' : `; unreadable samples replaced: ${skippedSamples.length}`),
   };
 }
 
@@ -63,12 +68,13 @@ async function evaluate(context: StageContext, say: Say, multiScale: boolean): P
       say(`image ${done}/${total}, ${formatSeconds(left)} left`);
     },
   });
-  const { images, seconds, mIoU, mAcc, aAcc } = details;
+  const { images, skippedImages, seconds, mIoU, mAcc, aAcc } = details;
   return {
     details,
     summary:
       `mIoU ${formatPercent(mIoU)}, mAcc ${formatPercent(mAcc)}, aAcc ${formatPercent(aAcc)} ` +
-      `on ${images} images in ${formatSeconds(seconds)}`,
+      `on ${images} images in ${formatSeconds(seconds)}` +
+      (skippedImages.length === 0 ? '' : `; unreadable images left out: ${skippedImages.length}`),
   };
 }
 

@@ -21,6 +21,7 @@ export const Purpose = {
   dropout: 7,
   generate: 8,
   benchmark: 9,
+  replacement: 10,
 } as const;
 export type Purpose = (typeof Purpose)[keyof typeof Purpose];
 

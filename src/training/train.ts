@@ -2,6 +2,7 @@ import { appendFile } from 'node:fs/promises';
 import path from 'node:path';
 import { loadDataset } from '../data/datasets/description.js';
 import { createTrainingLoader } from '../data/loader.js';
+import type { SkippedSamples } from '../data/skipped.js';
 import type { Engine } from '../engines/engine.js';
 import { liveTensors, processMemory } from '../engines/memory.js';
 import type { Experiment } from '../experiments/experiment.js';
@@ -17,6 +18,8 @@ export interface TrainOptions {
   readonly dataRoot: string;
   /** The run directory: `log.jsonl` and `checkpoints/` are written there. */
   readonly directory: string;
+  /** Counts samples that cannot be read, in whose place others are drawn; where not given, such a sample is an error. */
+  readonly skipped?: SkippedSamples | undefined;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: TrainProgress) => void;
 }
@@ -37,6 +40,8 @@ export interface TrainResult {
   readonly finalLoss: number;
   /** Of 16-bit training: steps that moved nothing, as a gradient had overflowed. */
   readonly skippedSteps: number;
+  /** Names of the samples that could not be read, in whose place others were drawn. */
+  readonly skippedSamples: readonly string[];
   readonly peakLiveTensorBytes: number;
   readonly peakProcessBytes: number;
 }
@@ -48,7 +53,7 @@ export interface TrainResult {
  * after saving a checkpoint.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { experiment, engine, dataRoot, directory, signal, onProgress } = options;
+  const { experiment, engine, dataRoot, directory, skipped, signal, onProgress } = options;
   const { training, data, seed } = experiment;
   const checkpoints = path.join(directory, 'checkpoints');
   await makeFolder(checkpoints);
@@ -60,6 +65,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     seed,
     batch: training.batch,
     startIteration: 0,
+    skipped,
   });
   const step = new TrainingStep(engine, experiment);
   const start = performance.now();
@@ -98,6 +104,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       seconds: (performance.now() - start) / 1000,
       finalLoss: result!.loss,
       skippedSteps: step.skipped,
+      skippedSamples: skipped?.names('train') ?? [],
       peakLiveTensorBytes: step.peakLiveBytes,
       peakProcessBytes: processMemory().peakBytes,
     };

@@ -70,7 +70,7 @@ test('a batch is the same whatever the workers, the prefetch and the start', asy
   t.is(new Set(one.slice(0, 3).flatMap(({ names }) => names)).size, 6);
   const entries = await readSplit(dataset, 'train', dataRoot);
   const here = one[5]!.names.map((name) => entries.find((entry) => entry.name === name)!);
-  t.deepEqual(await makeBatch(here, { dataset, recipe: RECIPE, seed: 5 }, 5), one[5]);
+  t.deepEqual(await makeBatch(here, { dataset, recipe: RECIPE, seed: 5 }, 5), { batch: one[5], bad: [] });
 });
 
 test('samples of an evaluation come in order, limited, with every view, and again on a second pass', async (t) => {

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import type { Size } from '../image.js';
 import type { CheckWorkerData } from '../workers/check-worker.js';
 import { WorkerPool } from '../workers/pool.js';
 import { defaultWorkers } from '../workers/prefetch.js';
@@ -58,7 +59,8 @@ export async function verifyDataset(options: VerifyOptions): Promise<Verificatio
   });
   problems.push(...sharedImages(inspected));
   const size = settings === null ? (dataset.published?.size ?? null) : null;
-  problems.push(...(await checkFiles(options, inspected, { dataset, options: { fast, size } })));
+  const entries = Object.fromEntries(Object.entries(inspected).map(([split, found]) => [split, found.entries]));
+  problems.push(...(await checkEntries(entries, { ...options, size })));
   return {
     dataset: dataset.id,
     name: dataset.name,
@@ -75,13 +77,23 @@ export async function verifyDataset(options: VerifyOptions): Promise<Verificatio
   };
 }
 
-async function checkFiles(
-  { workers = defaultWorkers() + 1, signal, onProgress }: VerifyOptions,
-  inspected: Readonly<Record<string, InspectedSplit>>,
-  data: CheckWorkerData,
+export interface CheckEntriesOptions extends Omit<VerifyOptions, 'dataRoot'> {
+  /** Size that every image must have; null where they differ. */
+  readonly size: Size | null;
+}
+
+/**
+ * Reads every image and label of splits: their headers where `fast`, else every pixel and label value.
+ * @returns What is wrong with them, in the order of splits and names.
+ * @throws the signal's reason when aborted.
+ */
+export async function checkEntries(
+  splits: Readonly<Record<string, readonly Entry[]>>,
+  { dataset, fast, size, workers = defaultWorkers() + 1, signal, onProgress }: CheckEntriesOptions,
 ): Promise<Problem[]> {
+  const data: CheckWorkerData = { dataset, options: { fast, size } };
   const splitOf = new Map<Entry, string>();
-  for (const [split, { entries }] of Object.entries(inspected)) for (const entry of entries) splitOf.set(entry, split);
+  for (const [split, entries] of Object.entries(splits)) for (const entry of entries) splitOf.set(entry, split);
   const total = splitOf.size;
   onProgress?.(0, total);
   if (total === 0) return [];

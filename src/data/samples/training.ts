@@ -4,6 +4,7 @@ import { type Batch, IGNORE_INDEX } from '../batch.js';
 import type { Dataset } from '../datasets/dataset.js';
 import type { Entry } from '../datasets/read-split.js';
 import type { LabelMap, RgbImage } from '../image.js';
+import { badSampleReason, stopsAt, tooMany } from '../skipped.js';
 import { chooseCrop } from '../transforms/crop.js';
 import { flipHorizontally } from '../transforms/flip.js';
 import { normaliseInto } from '../transforms/normalise.js';
@@ -64,21 +65,83 @@ function placeLabels(labels: LabelMap, target: Int32Array, offset: number, targe
   }
 }
 
+/** What stands in for samples that cannot be read. */
+export interface Replacements {
+  /** All samples of the split. */
+  readonly entries: readonly Entry[];
+  /** Bad samples that may be met in a run. */
+  readonly limit: number;
+}
+
+export interface BatchOptions {
+  readonly dataset: Dataset;
+  readonly recipe: DataRecipe;
+  readonly seed: number;
+  /** Null: a bad sample is an error. */
+  readonly replacements?: Replacements | null;
+}
+
+/** A batch, and the samples that were to be in it and could not be read. */
+export interface MadeBatch {
+  readonly batch: Batch;
+  readonly bad: readonly { readonly name: string; readonly reason: string }[];
+}
+
+/** Draws after which even the worst luck with the few good samples of a split has ended. */
+const MOST_ATTEMPTS = 1000;
+
+/**
+ * Reads samples of an iteration; in the place of one that cannot be read comes one that is drawn from the whole split: a
+ * function of seed, iteration, position, and of which files are bad.
+ */
+class SampleReader {
+  readonly bad = new Map<string, string>();
+
+  constructor(
+    private readonly options: BatchOptions,
+    private readonly iteration: number,
+  ) {}
+
+  async read(entry: Entry, position: number) {
+    const { dataset, seed, replacements } = this.options;
+    const draws = new Draws(seed, Purpose.replacement, this.iteration);
+    for (let chosen = entry, attempt = 0; ; attempt++) {
+      try {
+        return { name: chosen.name, ...(await loadSample(chosen, dataset)) };
+      } catch (error) {
+        const reason = badSampleReason(error);
+        if (reason === null || !replacements) throw stopsAt(error);
+        this.bad.set(chosen.name, reason);
+        const { entries, limit } = replacements;
+        if (this.bad.size > limit || attempt === MOST_ATTEMPTS) throw tooMany(reason, limit);
+        chosen = entries[draws.integer(position * MOST_ATTEMPTS + attempt, 0, entries.length - 1)]!;
+      }
+    }
+  }
+}
+
 /** Makes the batch of an iteration from its images. Samples smaller than the crop are padded at the bottom and the right. */
 export async function makeBatch(
   entries: readonly Entry[],
-  { dataset, recipe, seed }: { dataset: Dataset; recipe: DataRecipe; seed: number },
+  options: BatchOptions,
   iteration: number,
-): Promise<Batch> {
+): Promise<MadeBatch> {
+  const { recipe, seed } = options;
+  const reader = new SampleReader(options, iteration);
+  const names: string[] = [];
   const [height, width] = recipe.cropHw;
   const pixels = height * width;
   const images = new Float32Array(entries.length * pixels * 3);
   const labels = new Int32Array(entries.length * pixels).fill(IGNORE_INDEX);
   for (const [position, entry] of entries.entries()) {
-    const loaded = await loadSample(entry, dataset);
+    const { name, ...loaded } = await reader.read(entry, position);
+    names.push(name);
     const sample = augment(loaded, recipe, drawAugmentation(recipe, seed, iteration, position));
     normaliseInto(sample.image, images, position * pixels * 3, width);
     placeLabels(sample.labels, labels, position * pixels, width);
   }
-  return { count: entries.length, height, width, images, labels, names: entries.map(({ name }) => name) };
+  return {
+    batch: { count: entries.length, height, width, images, labels, names },
+    bad: Array.from(reader.bad, ([name, reason]) => ({ name, reason })),
+  };
 }

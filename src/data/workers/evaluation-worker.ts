@@ -3,6 +3,7 @@ import type { EvaluationSample } from '../batch.js';
 import type { Dataset } from '../datasets/dataset.js';
 import type { Entry } from '../datasets/read-split.js';
 import { makeEvaluationSample } from '../samples/evaluation.js';
+import { badSampleReason, stopsAt } from '../skipped.js';
 import { serve } from './serve.js';
 
 /** What every evaluation worker is started with. */
@@ -10,11 +11,23 @@ export interface EvaluationWorkerData {
   readonly dataset: Dataset;
   readonly imageScaleWh: readonly [number, number];
   readonly ratios: readonly number[];
+  /** A sample that cannot be read is an answer, not an error. */
+  readonly tolerant: boolean;
 }
 
-serve<Entry, EvaluationSample>(async (entry) => {
-  const { dataset, imageScaleWh, ratios } = workerData as EvaluationWorkerData;
-  const sample = await makeEvaluationSample(entry, dataset, imageScaleWh, ratios);
+/** A sample, or why it cannot be read. */
+export type EvaluationAnswer = EvaluationSample | { readonly name: string; readonly reason: string };
+
+serve<Entry, EvaluationAnswer>(async (entry) => {
+  const { dataset, imageScaleWh, ratios, tolerant } = workerData as EvaluationWorkerData;
+  let sample: EvaluationSample;
+  try {
+    sample = await makeEvaluationSample(entry, dataset, imageScaleWh, ratios);
+  } catch (error) {
+    const reason = badSampleReason(error);
+    if (reason === null || !tolerant) throw stopsAt(error);
+    return { result: { name: entry.name, reason }, transfer: [] };
+  }
   const buffers = [sample.label, ...sample.views.map(({ image }) => image)].map(({ buffer }) => buffer as ArrayBuffer);
   return { result: sample, transfer: buffers };
 });

@@ -55,7 +55,11 @@ test('samples are those of the first batches of training, pixel by pixel', async
     const position = i % 4;
     t.deepEqual([sample.iteration, sample.position], [iteration, position]);
     const chosen = Array.from(order.at(iteration), (number) => entries[number]!);
-    const made = await makeBatch(chosen, { dataset: set.dataset, recipe: experiment.data, seed: 5 }, iteration);
+    const { batch: made } = await makeBatch(
+      chosen,
+      { dataset: set.dataset, recipe: experiment.data, seed: 5 },
+      iteration,
+    );
     t.is(sample.name, made.names[position]!);
     const labels = Uint8Array.from(made.labels.subarray(position * 4096, (position + 1) * 4096));
     t.deepEqual(readIndices(sample.png).data, labels);

@@ -1,0 +1,128 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { rename, truncate, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import test, { type ExecutionContext } from 'ava';
+import { encodePng } from '../../src/data/png/write.js';
+import type { RunRecord } from '../../src/runs/record.js';
+import { fcn } from '../helpers/command.js';
+import { temporaryFolder } from '../helpers/folder.js';
+
+const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
+const SET = (...changes: string[]) => changes.flatMap((change) => ['--set', change]);
+const TINY = ['--profile', 'smoke', '--engine', 'wasm', ...SET('width=4', 'training.batch=2')];
+
+/** A folder with a small data set, and the paths of its first training and validation samples. */
+async function smallSet(t: ExecutionContext) {
+  const cwd = await temporaryFolder(t);
+  const { code, stderr } = await fcn(['datasets', 'generate', 'cityscapes', '--images', '8', '--size', '64x128'], {
+    cwd,
+  });
+  t.is(code, 0, stderr);
+  const root = path.join(cwd, 'datasets/data/cityscapes');
+  const find = (...folder: string[]) => {
+    const [first] = readdirSync(path.join(root, ...folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => /(leftImg8bit|labelTrainIds)\.png$/.test(name))
+      .sort();
+    return path.join(root, ...folder, first!);
+  };
+  return {
+    cwd,
+    root,
+    image: find('leftImg8bit', 'train'),
+    label: find('gtFine', 'train'),
+    validationImage: find('leftImg8bit', 'val'),
+    runs: path.join(cwd, 'runs', ROW),
+  };
+}
+
+/** The one run of a folder of runs. */
+const onlyRun = (runs: string) => path.join(runs, readdirSync(runs)[0]!);
+
+/** Cuts a file's end off. The header stays, so that only reading all of it shows. */
+const cut = (file: string) => truncate(file, 200);
+
+/** Does something once a run's log has a line. */
+function whenLogged(runs: string, act: () => void | Promise<void>) {
+  return async (child: { readonly exitCode: number | null }) => {
+    const logged = () => existsSync(runs) && existsSync(path.join(onlyRun(runs), 'log.jsonl'));
+    while (child.exitCode === null && !logged()) await sleep(20);
+    await act();
+  };
+}
+
+test.serial('a label of another size than its image is found before training', async (t) => {
+  const { cwd, label, runs } = await smallSet(t);
+  const labels = await encodePng(
+    new Uint8Array(32),
+    { height: 4, width: 8 },
+    { colourType: 'grey', filter: 'none', level: 1 },
+  );
+  await writeFile(label, labels);
+  const { code, stderr } = await fcn(['train', ROW, ...TINY], { cwd });
+  t.regex(
+    stderr,
+    /error: 1 file of \d+ samples cannot be used: .*labelTrainIds\.png is 8×4 pixels, but its image is 128×64\./,
+  );
+  t.regex(stderr, /next: Mend the data set .* --skip-bad N/);
+  t.is(code, 2);
+  t.false(existsSync(runs), 'no run was begun');
+});
+
+test.serial('a truncated image is found before training by a full check', async (t) => {
+  const { cwd, image, runs } = await smallSet(t);
+  await cut(image);
+  const { code, stderr } = await fcn(['train', ROW, ...TINY, '--check-data', 'full'], { cwd });
+  t.true(stderr.includes(`1 file of 6 samples cannot be used: ${path.relative(cwd, image)}`), stderr);
+  t.is(code, 2);
+  t.false(existsSync(runs));
+});
+
+test.serial('a truncated image that is met in training ends the run with its name', async (t) => {
+  const { cwd, image, runs } = await smallSet(t);
+  await cut(image);
+  const { code, stderr } = await fcn(['train', ROW, ...TINY, ...SET('iterations=8')], { cwd });
+  t.true(stderr.includes(`error: ${path.relative(cwd, image)}: the image cannot be decoded`), stderr);
+  t.regex(stderr, /next: .*--skip-bad N/);
+  t.is(code, 2);
+  t.like(JSON.parse(readFileSync(path.join(onlyRun(runs), 'record.json'), 'utf8')), { exitReason: 'failed' });
+});
+
+test.serial(
+  'bad samples that may be skipped are counted, and a figure without some images gets no verdict',
+  async (t) => {
+    const { cwd, image, validationImage } = await smallSet(t);
+    await cut(image);
+    await cut(validationImage);
+    const stages = ['--stage', 'train', '--stage', 'evaluate'];
+    const parameters = ['reproduce', ROW, ...TINY, ...SET('iterations=8'), ...stages, '--skip-bad', '2'];
+    const { code, stdout, stderr } = await fcn([...parameters, '--check-data', 'full'], { cwd });
+    t.is(code, 0, stderr);
+    t.regex(stderr, /loss \S+; unreadable samples replaced: 1$/m);
+    t.regex(stdout, /Compares with nothing published: .*1 validation image skipped/);
+    const [name = ''] = readdirSync(path.join(cwd, 'results', 'records'));
+    const record = JSON.parse(readFileSync(path.join(cwd, 'results', 'records', name), 'utf8')) as RunRecord;
+    t.is(record.details.train?.skippedSamples.length, 1);
+    t.true(image.includes(record.details.train!.skippedSamples[0]!));
+    t.is(record.details.evaluate?.skippedImages.length, 1);
+    t.true(validationImage.includes(record.details.evaluate!.skippedImages[0]!));
+
+    const fewer = await fcn([...parameters.slice(0, -1), '1'], { cwd });
+    t.is(fewer.code, 2, fewer.stderr);
+    t.regex(fewer.stderr, /one more than the 1 bad samples that --skip-bad 1 leaves out/);
+  },
+);
+
+test.serial('a data set that goes away in mid-run ends it with the first missing file’s name', async (t) => {
+  const { cwd, root, runs } = await smallSet(t);
+  const { code, stderr } = await fcn(['train', ROW, ...TINY, ...SET('iterations=100000', 'logEvery=1')], {
+    cwd,
+    onStart: whenLogged(runs, () => rename(root, `${root}-elsewhere`)),
+  });
+  t.regex(stderr, /error: \S*cityscapes\S*\.png does not exist\.\nnext: .*restore the file/i);
+  t.is(code, 2);
+  t.like(JSON.parse(readFileSync(path.join(onlyRun(runs), 'status.json'), 'utf8')), {
+    state: 'failed',
+    stage: 'train',
+  });
+});
