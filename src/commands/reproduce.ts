@@ -116,9 +116,11 @@ export default class Reproduce extends RunCommand {
   }
 }
 
-/** Of the failure that matters most: an interruption, then a bug, then a mistake of the user. */
+/** Of the failure that matters most: an interruption, then a bug, then a training that diverged, then a mistake of the user. */
 function exitCodeOf(outcomes: readonly Outcome[]): number {
   const codes = outcomes.map((outcome) => ('error' in outcome ? explainError(outcome.error).code : ExitCode.success));
-  const worst = [ExitCode.interrupted, ExitCode.bug, ExitCode.userError].find((code) => codes.includes(code));
+  const worst = [ExitCode.interrupted, ExitCode.bug, ExitCode.diverged, ExitCode.userError].find((code) =>
+    codes.includes(code),
+  );
   return worst ?? ExitCode.success;
 }

@@ -47,13 +47,14 @@ export function normalisedConvolution(pass: TrainingPass, spec: UnitSpec, x: Val
     const norm = kernels.batchNormGradient(gradient, convolved, normalisation(), statistics, y);
     activated?.release();
     for (const tensor of [gradient, convolved, statistics.mean, statistics.variance]) tensor.dispose();
-    pass.update(gammaPath, norm.gamma);
-    pass.update(betaPath, norm.beta);
     const filter = parameters.get<Tensor4D>(filterPath);
     if (x.needsGradient) x.addGradient(kernels.convolutionInputGradient(norm.x, filter, x.shape, spec.geometry));
     const filterGradient = kernels.convolutionFilterGradient(norm.x, x.tensor(), filter.shape, spec.geometry);
     norm.x.dispose();
+    // First: whether a gradient is finite is looked at here.
     pass.update(filterPath, filterGradient);
+    pass.update(gammaPath, norm.gamma);
+    pass.update(betaPath, norm.beta);
   }
 
   return { output, backward };

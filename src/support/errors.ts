@@ -1,5 +1,8 @@
-/** Exit codes of every command; `failed`: a check was done, and what it looked at is not as it should be. */
-export const ExitCode = { success: 0, bug: 1, failed: 1, userError: 2, interrupted: 130 } as const;
+/**
+ * Exit codes of every command; `failed`: a check was done, and what it looked at is not as it should be; `diverged`: a loss or
+ * gradient was not finite, which the same command would only meet again.
+ */
+export const ExitCode = { success: 0, bug: 1, failed: 1, userError: 2, diverged: 3, interrupted: 130 } as const;
 
 /**
  * A mistake that the user can mend: a wrong flag, a missing folder, a broken input file. The command prints the message,
@@ -8,8 +11,8 @@ export const ExitCode = { success: 0, bug: 1, failed: 1, userError: 2, interrupt
  * The message is one line that says what was wrong, where (file, line or key) and what was expected; `next` says what to do.
  */
 export class UserError extends Error {
-  override readonly name = 'UserError';
-  readonly exitCode = ExitCode.userError;
+  override readonly name: string = 'UserError';
+  readonly exitCode: number = ExitCode.userError;
 
   constructor(
     message: string,

@@ -3,12 +3,12 @@ import { type Batch, IGNORE_INDEX } from '../data/batch.js';
 import type { Engine } from '../engines/engine.js';
 import type { Experiment } from '../experiments/experiment.js';
 import { createKernels, PeakMeter } from '../kernels/create.js';
-import type { MomentumStep } from '../kernels/kernels.js';
+import type { Kernels, MomentumStep } from '../kernels/kernels.js';
 import type { TrainingPass } from '../nn/pass.js';
-import { Segmentor } from '../nn/segmentor.js';
-import { Tape } from '../nn/tape.js';
-import { UserError } from '../support/errors.js';
+import { type ForwardLosses, Segmentor } from '../nn/segmentor.js';
+import { Tape, type Value } from '../nn/tape.js';
 import { Draws, Purpose } from '../support/random.js';
+import { NonFiniteError } from './non-finite.js';
 import { MomentumOptimizer } from './optimizer.js';
 import { learningRate } from './schedule.js';
 
@@ -23,6 +23,15 @@ export interface StepResult {
   readonly learningRate: number;
 }
 
+/** A forward pass whose backward steps are on its tape. */
+export interface Forward extends ForwardLosses {
+  readonly tape: Tape;
+  readonly images: Value;
+}
+
+/** Steps in a row of which each overflowed in 16 bits: no bad luck any more. */
+const MOST_OVERFLOWS_IN_A_ROW = 20;
+
 /**
  * One training step: batch → losses → gradients → SGD → running statistics. Owns the network and the optimizer.
  *
@@ -34,6 +43,7 @@ export class TrainingStep {
   readonly optimizer: MomentumOptimizer;
   /** Steps of mixed precision that moved nothing, as a gradient had overflowed. */
   skipped = 0;
+  private skippedInARow = 0;
   private readonly meter: PeakMeter;
 
   constructor(
@@ -49,18 +59,62 @@ export class TrainingStep {
   /**
    * Runs iteration `iteration` (from 0). The number of tensors after a step equals the number before it, from the second step on:
    * the first one makes the velocities.
-   * @throws UserError when the loss is not finite, before any parameter has moved.
+   * @throws NonFiniteError when the loss is not finite, before any parameter has moved; when the gradient of a filter is not
+   * finite, before that filter has moved; when one step after the other overflows in 16 bits.
    */
   run(batch: Batch, iteration: number): StepResult {
-    const { tf } = this.engine;
-    const { training, seed } = this.experiment;
-    const { kernels, parameters } = this.segmentor;
+    const { training } = this.experiment;
+    const { kernels } = this.segmentor;
     const rate = learningRate(training, iteration);
     const { precision, momentum, weightDecay } = training;
-    const lossScale = precision === 'fp32' ? 1 : training.lossScale;
-    const move = { learningRate: rate, momentum, weightDecay, gradientFactor: 1 / lossScale };
+    const move = { learningRate: rate, momentum, weightDecay, gradientFactor: 1 / this.lossScale };
+    const fail = (what: string) => new NonFiniteError(what, iteration, rate, batch.names);
     // In float32 each parameter moves, and its gradient is freed, at once; an overflow shows only once all are there.
     const gradients = precision === 'fp32' ? null : new Map<string, Tensor>();
+    const update = (path: string, gradient: Tensor) => {
+      if (gradients !== null) {
+        gradients.set(path, gradient);
+        return;
+      }
+      // What is not finite reaches the gradient of its layer's filter, whatever else it reaches.
+      if (gradient.rank === 4 && !kernels.allFinite([gradient])) throw fail(`The gradient of ${path}`);
+      this.optimizer.update(path, gradient, move);
+    };
+    const { tape, images, decode, auxiliary } = this.forward(batch, iteration, { kernels, update });
+    const loss = decode.loss + auxiliary.loss;
+    if (!Number.isFinite(loss)) throw fail(`The loss (${loss})`);
+    tape.backward();
+    images.release();
+    if (gradients !== null) {
+      this.moveAll(gradients, move);
+      if (this.skippedInARow >= MOST_OVERFLOWS_IN_A_ROW) {
+        throw fail(`Of ${this.skippedInARow} steps in a row a gradient in 16 bits (loss scale ${training.lossScale})`);
+      }
+    }
+    return {
+      loss,
+      decodeLoss: decode.loss,
+      auxiliaryLoss: auxiliary.loss,
+      accuracy: decode.accuracy,
+      learningRate: rate,
+    };
+  }
+
+  private get lossScale(): number {
+    const { precision, lossScale } = this.experiment.training;
+    return precision === 'fp32' ? 1 : lossScale;
+  }
+
+  /** The forward pass of a step, with its losses. The caller runs the tape backwards and releases the images. */
+  forward(
+    batch: Batch,
+    iteration: number,
+    { kernels, update }: { readonly kernels: Kernels; readonly update: TrainingPass['update'] },
+  ): Forward {
+    const { tf } = this.engine;
+    const { training, seed } = this.experiment;
+    const { parameters } = this.segmentor;
+    const { precision } = training;
     const dropout = new Draws(seed, Purpose.dropout, iteration);
     const tape = new Tape(kernels);
     const pass: TrainingPass = {
@@ -69,11 +123,8 @@ export class TrainingStep {
       tape,
       parameters,
       precision,
-      lossScale,
-      update: (path, gradient) => {
-        if (gradients === null) this.optimizer.update(path, gradient, move);
-        else gradients.set(path, gradient);
-      },
+      lossScale: this.lossScale,
+      update,
       dropoutFactors: (place, count, channels, dropRate) =>
         Float32Array.from({ length: count * channels }, (_, i) =>
           dropout.uniform(place * 2 ** 32 + i) < dropRate ? 0 : 1 / (1 - dropRate),
@@ -83,25 +134,9 @@ export class TrainingStep {
     const images = tape.value(kernels.cast(full, precision), null, false);
     full.dispose();
     const labels: Tensor3D = tf.tensor3d(batch.labels, [batch.count, batch.height, batch.width], 'int32');
-    const { decode, auxiliary } = this.segmentor.losses(pass, images, labels, IGNORE_INDEX);
+    const losses = this.segmentor.losses(pass, images, labels, IGNORE_INDEX);
     labels.dispose();
-    const loss = decode.loss + auxiliary.loss;
-    if (!Number.isFinite(loss)) {
-      throw new UserError(
-        `The loss is not finite (${loss}) at iteration ${iteration}, learning rate ${rate.toPrecision(4)}; batch: ${batch.names.join(', ')}.`,
-        'Check these samples, or start again with a lower learning rate (--set learningRate=…).',
-      );
-    }
-    tape.backward();
-    images.release();
-    if (gradients !== null) this.moveAll(gradients, move);
-    return {
-      loss,
-      decodeLoss: decode.loss,
-      auxiliaryLoss: auxiliary.loss,
-      accuracy: decode.accuracy,
-      learningRate: rate,
-    };
+    return { tape, images, ...losses };
   }
 
   /** Moves the parameters where every gradient is finite. */
@@ -112,6 +147,7 @@ export class TrainingStep {
       else gradient.dispose();
     }
     if (!finite) this.skipped++;
+    this.skippedInARow = finite ? 0 : this.skippedInARow + 1;
   }
 
   /** Largest sum of live tensor bytes since the start or the last `resetPeak`. */

@@ -9,6 +9,7 @@ import type { Experiment } from '../experiments/experiment.js';
 import { InterruptedError } from '../support/errors.js';
 import { explainFileError, makeFolder } from '../support/files.js';
 import { saveCheckpoint } from './checkpoint.js';
+import { afterNonFinite } from './post-mortem.js';
 import { loadPretrained } from './pretrained.js';
 import { type StepResult, TrainingStep } from './step.js';
 
@@ -49,7 +50,7 @@ export interface TrainResult {
 /**
  * Trains a row from its starting weights to its last iteration: batches from the loader, one step each, a log line and a
  * checkpoint at the recipe's intervals.
- * @throws UserError for bad data, a loss that is not finite or a folder that cannot be written; InterruptedError on abort,
+ * @throws NonFiniteError for a loss or gradient that is not finite, after a report; UserError for bad data or a folder that cannot be written; InterruptedError on abort,
  * after saving a checkpoint.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
@@ -80,7 +81,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const waiting = performance.now();
       const batch = await loader.next();
       const running = performance.now();
-      result = step.run(batch, iteration);
+      try {
+        result = step.run(batch, iteration);
+      } catch (error) {
+        throw await afterNonFinite(error, { engine, step, batch, row: experiment.row, directory });
+      }
       const done = iteration + 1;
       interval.add(result, { data: running - waiting, step: performance.now() - running });
       onProgress?.({

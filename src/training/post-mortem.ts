@@ -1,0 +1,99 @@
+import path from 'node:path';
+import type { Batch } from '../data/batch.js';
+import type { Engine } from '../engines/engine.js';
+import { isTrained } from '../nn/parameters.js';
+import { makeFolder, writeFileAtomic } from '../support/files.js';
+import { saveCheckpoint } from './checkpoint.js';
+import { type Diagnosis, diagnose, parameterStatistics } from './diagnosis.js';
+import { NonFiniteError } from './non-finite.js';
+import type { TrainingStep } from './step.js';
+import { type Statistics, statisticsOf } from './trace.js';
+
+/** Folder in the run directory for what is left of a training that was not finite. */
+export const POST_MORTEM_FOLDER = 'non-finite';
+
+/** report.json of that folder. */
+export interface PostMortem {
+  readonly message: string;
+  /** From 0. */
+  readonly iteration: number;
+  readonly learningRate: number;
+  readonly batch: readonly string[];
+  /** The normalised images of the batch: [count, height, width, 3]. */
+  readonly images: Statistics;
+  /** As they were when training stopped: where a gradient stopped it, layers above its own have moved in this step. */
+  readonly parameters: Readonly<Record<string, Statistics>>;
+  /** The step done once more; null where that failed. */
+  readonly diagnosis: Diagnosis | null;
+  readonly diagnosisError: string | null;
+}
+
+export interface PostMortemOptions {
+  readonly engine: Engine;
+  readonly step: TrainingStep;
+  readonly batch: Batch;
+  readonly row: string;
+  /** The run directory. */
+  readonly directory: string;
+}
+
+/**
+ * Of an error that stopped training because something was not finite: saves the network and the optimizer beside the
+ * checkpoints, finds out where it began, and writes a report.
+ * @returns the error with what was found; any other error as it is.
+ */
+export async function afterNonFinite(
+  error: unknown,
+  { engine, step, batch, row, directory }: PostMortemOptions,
+): Promise<unknown> {
+  if (!(error instanceof NonFiniteError)) return error;
+  const { iteration, learningRate, names, what, message } = error;
+  const folder = path.join(directory, POST_MORTEM_FOLDER);
+  const file = path.join(folder, 'report.json');
+  await makeFolder(folder);
+  await saveCheckpoint(folder, iteration, { ...step, row });
+  const base = {
+    message,
+    iteration,
+    learningRate,
+    batch: names,
+    images: statisticsOf(batch.images),
+    parameters: parameterStatistics(step),
+  };
+  const write = (rest: Pick<PostMortem, 'diagnosis' | 'diagnosisError'>) =>
+    writeFileAtomic(file, `${JSON.stringify({ ...base, ...rest } satisfies PostMortem, null, 2)}\n`);
+  // Doing the step again takes its memory again: what is known already is written first.
+  await write({ diagnosis: null, diagnosisError: 'not done' });
+  let diagnosis: Diagnosis;
+  try {
+    diagnosis = diagnose(engine, step, batch, iteration);
+  } catch (second) {
+    await write({ diagnosis: null, diagnosisError: (second as Error).message });
+    return new NonFiniteError(what, iteration, learningRate, names, [`The state and a report are in ${folder}.`]);
+  }
+  await write({ diagnosis, diagnosisError: null });
+  return new NonFiniteError(what, iteration, learningRate, names, [
+    beginning(diagnosis, base, step),
+    `The state and a report are in ${folder}.`,
+  ]);
+}
+
+/** Where it began, in a sentence. */
+function beginning(
+  { began }: Diagnosis,
+  { images, parameters }: Pick<PostMortem, 'images' | 'parameters'>,
+  { segmentor }: TrainingStep,
+): string {
+  if (images.nonFinite > 0) return `It began in the images: ${images.nonFinite} of ${images.count} values.`;
+  // Running statistics take what is not finite from the failed pass itself.
+  const trained = segmentor.parameters.specs.filter(({ kind }) => isTrained(kind));
+  const broken = trained.find(({ path }) => parameters[path]!.nonFinite > 0);
+  if (broken !== undefined) {
+    const { nonFinite, count } = parameters[broken.path]!;
+    return `It began before this step: ${nonFinite} of ${count} values of ${broken.path} are not finite.`;
+  }
+  if (began === null) return 'Done again, the step is finite throughout.';
+  const { layer, operation, direction, nonFinite, count } = began;
+  const where = layer === null ? 'before the first layer' : `at ${layer}`;
+  return `It began ${where} (${direction}, ${operation}): ${nonFinite} of ${count} values.`;
+}
