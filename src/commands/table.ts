@@ -1,4 +1,6 @@
 import * as Flags from '@oclif/core/flags';
+import type { Report } from '../report/table.js';
+import { ExitCode } from '../support/errors.js';
 import { BaseCommand } from './base.js';
 import * as flags from './flags.js';
 
@@ -6,23 +8,56 @@ export default class Table extends BaseCommand {
   static override summary = 'Show the published tables with the reproduced figures beside the published ones.';
   static override description =
     'Made from the records under --results and --runs, and from nothing else. A figure of the smoke profile, of a changed ' +
-    'recipe or of a row without published figures never stands in a published table: it is shown in one of its own.';
+    'recipe or of a row without published figures never stands in a published table: it is shown in one of its own. ' +
+    'Files are written from kept records only (fcn results add); of a markdown file only what stands between the markers ' +
+    '<!-- fcn table: PART --> and <!-- end of fcn table: PART -->, where PART is published, smoke or local.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
-    '<%= config.bin %> <%= command.id %> --format markdown --write results/tables/all.md',
+    "<%= config.bin %> <%= command.id %> --rows 'fcn_r50*' --sort mIoU --wide",
+    '<%= config.bin %> <%= command.id %> --only-published --seeds --format csv',
+    {
+      description: 'Write the tables of a repository again, and check in CI that they are not stale:',
+      command:
+        '<%= config.bin %> <%= command.id %> --write README.md --write results/README.md\n<%= config.bin %> <%= command.id %> --check',
+    },
   ];
   static override flags = {
     format: Flags.option({
-      summary: 'How to lay the tables out.',
-      default: 'terminal' as const,
-      options: ['terminal', 'markdown', 'csv', 'json'] as const,
+      summary: "How to lay the tables out; of a file, by default what its name's ending says.",
+      options: ['terminal', 'markdown', 'csv', 'json', 'html'] as const,
+    })(),
+    wide: Flags.boolean({
+      summary: 'In a terminal: all columns, with borders, instead of what fits into 80.',
+      env: 'FCN_WIDE',
+    }),
+    'only-published': Flags.boolean({ summary: 'Leave out smoke and local runs.' }),
+    seeds: Flags.boolean({
+      summary: 'Mean ± sample standard deviation over all seeds, with their number, instead of the newest run.',
+    }),
+    rows: Flags.string({
+      summary: "Only rows that match, as 'fcn_r50*769*'; may be given several times.",
+      multiple: true,
+      multipleNonGreedy: true,
+      helpValue: 'PATTERN',
+    }),
+    sort: Flags.option({
+      summary: 'Order of the rows, best first; here and difference are of mIoU.',
+      options: ['published', 'row', 'backbone', 'memory', 'fps', 'mIoU', 'ms+flip', 'here', 'difference'] as const,
     })(),
     profile: Flags.option({
       summary: 'Only figures of this profile.',
       options: ['full', 'smoke'] as const,
     })(),
     table: Flags.string({ summary: 'Only this published table.', helpValue: 'NAME' }),
-    write: Flags.string({ summary: 'Write to a file instead of standard output.', helpValue: 'FILE' }),
+    write: Flags.string({
+      summary: 'Write to a file instead of standard output; may be given several times.',
+      multiple: true,
+      multipleNonGreedy: true,
+      helpValue: 'FILE',
+    }),
+    check: Flags.boolean({
+      summary: 'Write nothing; exit with 1 where --write, or README.md and results/README.md, would change a file.',
+    }),
     results: flags.results,
     runs: flags.runs,
   };
@@ -30,16 +65,44 @@ export default class Table extends BaseCommand {
   async run(): Promise<object> {
     const { flags } = await this.parse(Table);
     const { reportOf } = await import('../report/report.js');
+    const toFile = flags.check || flags.write !== undefined;
+    const report = reportOf({ ...flags, onlyPublished: flags['only-published'], onlyKept: toFile });
+    if (flags.check) return this.check(report, flags.write, flags.format);
+    if (flags.write !== undefined) return this.write(report, flags.write, flags.format);
     const { formatReport } = await import('../report/formats.js');
-    const report = reportOf(flags);
-    const text = formatReport(report, flags.format);
-    if (flags.write === undefined) {
-      this.print(text);
-      return report;
-    }
-    const { writeFileAtomic } = await import('../support/files.js');
-    await writeFileAtomic(flags.write, `${text}\n`);
-    this.note(`Wrote ${flags.write}.`);
-    return { ...report, file: flags.write };
+    this.print(await formatReport(report, flags.format ?? 'terminal', { wide: flags.wide }));
+    return report;
   }
+
+  private async write(report: Report, files: readonly string[], format: TableFlags['format']): Promise<object> {
+    const { formatOfFile, writeReport } = await import('../report/written.js');
+    for (const file of files) {
+      await writeReport(report, file, format ?? formatOfFile(file));
+      this.note(`Wrote ${file}.`);
+    }
+    return { ...report, files };
+  }
+
+  private async check(
+    report: Report,
+    asked: readonly string[] | undefined,
+    format: TableFlags['format'],
+  ): Promise<object> {
+    const { DOCUMENTS, formatOfFile, staleLines } = await import('../report/written.js');
+    const files = asked ?? DOCUMENTS;
+
+    const stale = (
+      await Promise.all(files.map((file) => staleLines(report, file, format ?? formatOfFile(file))))
+    ).flat();
+    if (stale.length === 0) this.print(`Up to date: ${files.join(', ')}.`);
+    else {
+      this.print([...stale, `next: fcn table ${files.map((file) => `--write ${file}`).join(' ')}`].join('\n'));
+      process.exitCode = ExitCode.failed;
+    }
+    return { files, stale };
+  }
+}
+
+interface TableFlags {
+  readonly format: 'terminal' | 'markdown' | 'csv' | 'json' | 'html' | undefined;
 }

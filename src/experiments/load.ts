@@ -35,7 +35,9 @@ export interface Table {
   /** Place among the published tables; those without one come after. */
   readonly position: number;
   /** In points of mIoU; null where the table publishes no figures. */
-  readonly tolerance: { readonly mIoU: number; readonly mIoUMsFlip: number } | null;
+  readonly tolerance: { readonly mIoU: number; readonly mIoUMsFlip: number; readonly reason: string } | null;
+  /** What the published memory and fps were measured on; null where the table does not say. `tolerance` is a share. */
+  readonly hardware: { readonly name: string; readonly tolerance: number; readonly reason: string } | null;
   readonly rows: readonly Row[];
 }
 
@@ -110,7 +112,8 @@ export function loadTable(file: string, base: Base = readBase()): Table {
     id: path.basename(file).replace(/\.ya?ml$/, ''),
     file,
     position: content.position ?? Number.POSITIVE_INFINITY,
-    tolerance: content.tolerance ?? null,
+    tolerance: content.tolerance === undefined ? null : { reason: path.basename(file), ...content.tolerance },
+    hardware: content.hardware ?? null,
     rows,
   };
   for (const row of content.rows) {

@@ -149,9 +149,21 @@ export const tableFileSchema = z.strictObject({
   table: z.string().min(1).describe('Name of the table; "Local" for rows without published figures.'),
   position: count.optional().describe('Place among the published tables.'),
   tolerance: z
-    .strictObject({ mIoU: positive, mIoUMsFlip: positive })
+    .strictObject({
+      mIoU: positive,
+      mIoUMsFlip: positive,
+      reason: z.string().min(1).optional().describe('Where the tolerance comes from.'),
+    })
     .optional()
     .describe('How far a figure may lie from the published one and still count as reproduced, in points of mIoU.'),
+  hardware: z
+    .strictObject({
+      name: z.string().min(1).describe("A part of the GPU's name, as the driver gives it."),
+      tolerance: positive.describe('How far memory and fps may lie from the published ones, as a share of them.'),
+      reason: z.string().min(1).describe('Where the tolerance comes from.'),
+    })
+    .optional()
+    .describe('What the published memory and fps were measured on: on the same, they get a verdict.'),
   downloads: z.url().optional().describe('Address under which weights and log of a row lie, as ADDRESS/ROW/FILE.'),
   recipe: partialRecipe.optional().describe('What the recipes of all rows share.'),
   parts: parts.optional(),

@@ -9,5 +9,20 @@ export const FIGURE_HEADINGS: Readonly<Record<Figure, string>> = {
   memoryGB: 'Mem (GB)',
   fps: 'Inf time (fps)',
   mIoU: 'mIoU',
-  mIoUMsFlip: 'mIoU (ms+flip)',
+  mIoUMsFlip: 'mIoU(ms+flip)',
 };
+
+/** Whether a figure says as much about the hardware as about the code. */
+export function dependsOnHardware(figure: Figure): boolean {
+  return figure === 'memoryGB' || figure === 'fps';
+}
+
+/** A figure with two decimals; a dash where there is none. */
+export function formatFigure(value: number | null): string {
+  return value === null ? '–' : value.toFixed(2);
+}
+
+/** A figure with two decimals, or two digits where it is smaller than a tenth: a small network's memory. */
+export function formatSmallFigure(value: number | null): string {
+  return value === null || value === 0 || value >= 0.1 ? formatFigure(value) : value.toPrecision(2);
+}

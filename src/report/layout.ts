@@ -1,5 +1,7 @@
 import Table from 'cli-table3';
 
+export { formatFigure, formatSmallFigure } from './figures.js';
+
 /** Rows of cells under a heading, as every layout takes them. */
 export interface Lines {
   readonly head: readonly string[];
@@ -17,9 +19,4 @@ export function terminalTable({ head, body }: Lines): string {
 export function markdownTable({ head, body }: Lines): string {
   const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...body.map(line)].join('\n');
-}
-
-/** A figure with two decimals; a dash where there is none. */
-export function formatFigure(value: number | null): string {
-  return value === null ? '–' : value.toFixed(2);
 }

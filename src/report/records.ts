@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
+import { KEPT_KINDS } from '../runs/kept.js';
 import { type RunRecord, readRecord } from '../runs/record.js';
 import { explainFileError } from '../support/files.js';
 
@@ -14,25 +15,56 @@ function entries(folder: string): string[] {
   }
 }
 
+/** A record and where it was found. */
+export interface FoundRecord {
+  readonly file: string;
+  readonly record: RunRecord;
+}
+
+function jsonFiles(folder: string): string[] {
+  return entries(folder)
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => path.join(folder, name));
+}
+
 /**
- * The records of all runs, oldest first: those kept under the results and those still in run directories, each once.
+ * The records that are kept under the results, in the folders of their kinds, oldest first.
  * @throws UserError that names a file which is not a record.
  */
-export function collectRecords(results: string, runs: string): RunRecord[] {
-  const kept = path.join(results, 'records');
-  const files = entries(kept)
-    .filter((name) => name.endsWith('.json'))
-    .map((name) => path.join(kept, name));
-  for (const row of entries(runs)) {
-    for (const run of entries(path.join(runs, row))) {
-      if (entries(path.join(runs, row, run)).includes('record.json'))
-        files.push(path.join(runs, row, run, 'record.json'));
-    }
-  }
-  const byRun = new Map<string, RunRecord>();
+export function findKeptRecords(results: string): FoundRecord[] {
+  return sorted(KEPT_KINDS.flatMap((kind) => jsonFiles(path.join(results, kind))));
+}
+
+/**
+ * The records of all runs, oldest first: those kept under the results, those that runs left there, and those in run
+ * directories, each run once.
+ * @throws UserError that names a file which is not a record.
+ */
+export function findRecords(results: string, runs: string): FoundRecord[] {
+  const files = entries(runs).flatMap((row) =>
+    entries(path.join(runs, row))
+      .map((run) => path.join(runs, row, run))
+      .filter((folder) => entries(folder).includes('record.json'))
+      .map((folder) => path.join(folder, 'record.json')),
+  );
+  return sorted([
+    ...files,
+    ...jsonFiles(path.join(results, 'records')),
+    ...KEPT_KINDS.flatMap((kind) => jsonFiles(path.join(results, kind))),
+  ]);
+}
+
+/** Of several files of one run, the last. */
+function sorted(files: readonly string[]): FoundRecord[] {
+  const byRun = new Map<string, FoundRecord>();
   for (const file of files) {
     const record = readRecord(file);
-    byRun.set(`${record.row} ${record.run}`, record);
+    byRun.set(`${record.row} ${record.run}`, { file, record });
   }
-  return [...byRun.values()].sort((a, b) => a.startedAt.localeCompare(b.startedAt));
+  return [...byRun.values()].sort((a, b) => a.record.startedAt.localeCompare(b.record.startedAt));
+}
+
+/** The records of {@link findRecords} without their files. */
+export function collectRecords(results: string, runs: string): RunRecord[] {
+  return findRecords(results, runs).map(({ record }) => record);
 }

@@ -1,28 +1,54 @@
 import { loadTables } from '../experiments/load.js';
-import { findTable } from '../experiments/select.js';
-import { collectRecords } from './records.js';
+import { findTable, selectRows } from '../experiments/select.js';
+import { findKeptRecords, findRecords } from './records.js';
+import { type SortKey, sortRows } from './sort.js';
 import { makeReport, type Report } from './table.js';
 
 export interface ReportOptions {
   readonly results: string;
   readonly runs: string;
+  /** Only records that are kept in the folders of their kinds: what a document may cite. */
+  readonly onlyKept?: boolean | undefined;
   /** Only figures of this profile. */
   readonly profile?: string | undefined;
   /** Only this published table, by its name or its file's. */
   readonly table?: string | undefined;
+  /** Only rows that one of these patterns matches. */
+  readonly rows?: readonly string[] | undefined;
+  /** Leave out what compares with nothing published. */
+  readonly onlyPublished?: boolean | undefined;
+  /** Means over seeds instead of the newest runs. */
+  readonly seeds?: boolean | undefined;
+  readonly sort?: SortKey | undefined;
 }
 
 /**
  * Reads the tables and the records and sets them side by side.
- * @throws UserError for an unknown table or a broken record.
+ * @throws UserError for an unknown table or row, or a broken record.
  */
-export function reportOf({ results, runs, profile, table }: ReportOptions): Report {
+export function reportOf(options: ReportOptions): Report {
+  const { results, runs, onlyKept, profile, table, rows: patterns = [], sort = 'published' } = options;
   const all = loadTables();
-  const tables = table === undefined ? all : [findTable(all, table)];
-  const records = collectRecords(results, runs).filter(
+  const named = table === undefined ? all : [findTable(all, table)];
+  const chosen = patterns.length === 0 ? null : new Set(selectRows({ patterns, table }).map(({ id }) => id));
+  const tables = named
+    .map((one) => (chosen === null ? one : { ...one, rows: one.rows.filter(({ id }) => chosen.has(id)) }))
+    .filter(({ rows }) => rows.length > 0);
+  const found = onlyKept ? findKeptRecords(results) : findRecords(results, runs);
+  const files = new Map(found.map(({ file, record }) => [record, file]));
+  const records = [...files.keys()].filter(
     (record) =>
       (profile === undefined || record.profile === profile) &&
-      (table === undefined || record.table === tables[0]!.name),
+      (table === undefined || record.table === named[0]!.name) &&
+      (chosen === null || chosen.has(record.row)),
   );
-  return makeReport(tables, records);
+  const report = makeReport(tables, records, {
+    seeds: options.seeds ?? false,
+    onlyPublished: options.onlyPublished ?? false,
+    fileOf: (record) => files.get(record) ?? null,
+  });
+  return {
+    ...report,
+    tables: report.tables.map((published) => ({ ...published, rows: sortRows(published.rows, sort) })),
+  };
 }

@@ -1,11 +1,20 @@
 import { canonicalJson } from '../experiments/hash.js';
+import { hardwareName } from '../runs/environment.js';
 import type { RunRecord } from '../runs/record.js';
-import { FIGURES, type Figure } from './figures.js';
+import { dependsOnHardware, FIGURES, type Figure } from './figures.js';
 
 /** Mean and sample standard deviation of a figure over runs. */
 export interface MeanAndDeviation {
   readonly mean: number;
   readonly deviation: number;
+}
+
+/** A run that a mean is taken over. */
+export interface SpreadRun {
+  readonly run: string;
+  readonly seed: number;
+  /** The record's file; null where the record came from none. */
+  readonly file: string | null;
 }
 
 /** Runs of one recipe that differ in the seed. */
@@ -14,37 +23,64 @@ export interface Spread {
   readonly profile: string;
   readonly overrides: readonly string[];
   readonly seeds: readonly number[];
-  /** Null where fewer than two of the runs measured it. */
+  /** In the order of the seeds. */
+  readonly runs: readonly SpreadRun[];
+  /** Null where fewer than two of the runs measured it; of memory and fps also where their hardware differs. */
   readonly figures: Readonly<Record<Figure, MeanAndDeviation | null>>;
 }
 
-function meanAndDeviation(values: readonly number[]): MeanAndDeviation | null {
+/** @returns The deviation is null of a single value. @throws Error when there are no values. */
+export function meanAndDeviation(values: readonly number[]): {
+  readonly mean: number;
+  readonly deviation: number | null;
+} {
   const count = values.length;
-  if (count < 2) return null;
+  if (count === 0) throw new Error('The mean of no values.');
   const mean = values.reduce((sum, value) => sum + value, 0) / count;
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return { mean, deviation: Math.sqrt(squares / (count - 1)) };
+  return { mean, deviation: count < 2 ? null : Math.sqrt(squares / (count - 1)) };
+}
+
+/** @param records Oldest first. @returns In the order of the seeds. */
+export function newestOfEachSeed(records: readonly RunRecord[]): RunRecord[] {
+  return [...new Map(records.map((record) => [record.seed, record])).values()].sort((a, b) => a.seed - b.seed);
 }
 
 /**
  * What the seed alone changes: runs of the same recipe on the same data, the newest of each seed.
  * @param records Oldest first.
  */
-export function spreads(records: readonly RunRecord[]): Spread[] {
-  const groups = new Map<string, Map<number, RunRecord>>();
+export function spreads(
+  records: readonly RunRecord[],
+  fileOf: (record: RunRecord) => string | null = () => null,
+): Spread[] {
+  const groups = new Map<string, RunRecord[]>();
   for (const record of records) {
-    const { experiment, dataset, stages, seed } = record;
+    const { experiment, dataset, stages } = record;
     const key = canonicalJson([{ ...experiment, seed: null }, dataset?.fingerprint, stages.map(({ stage }) => stage)]);
-    const group = groups.get(key) ?? new Map<number, RunRecord>();
-    groups.set(key, group.set(seed, record));
+    groups.set(key, [...(groups.get(key) ?? []), record]);
   }
   return [...groups.values()]
-    .filter(({ size }) => size > 1)
-    .map((group) => {
-      const runs = [...group.values()].sort((a, b) => a.seed - b.seed);
+    .map(newestOfEachSeed)
+    .filter((runs) => runs.length > 1)
+    .map((runs) => {
       const { row, profile, overrides } = runs[0]!;
-      const over = (figure: Figure) => meanAndDeviation(runs.flatMap(({ figures }) => figures[figure] ?? []));
+      const over = (figure: Figure): MeanAndDeviation | null => {
+        const hardware = new Set(runs.map(({ environment }) => hardwareName(environment)));
+        if (dependsOnHardware(figure) && hardware.size > 1) return null;
+        const values = runs.flatMap(({ figures }) => figures[figure] ?? []);
+        if (values.length === 0) return null;
+        const { mean, deviation } = meanAndDeviation(values);
+        return deviation === null ? null : { mean, deviation };
+      };
       const figures = Object.fromEntries(FIGURES.map((figure) => [figure, over(figure)])) as Spread['figures'];
-      return { row, profile, overrides, seeds: runs.map(({ seed }) => seed), figures };
+      return {
+        row,
+        profile,
+        overrides,
+        seeds: runs.map(({ seed }) => seed),
+        runs: runs.map((record) => ({ run: record.run, seed: record.seed, file: fileOf(record) })),
+        figures,
+      };
     });
 }

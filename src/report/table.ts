@@ -1,25 +1,15 @@
+import path from 'node:path';
 import type { Row, Table } from '../experiments/load.js';
 import { LOCAL_TABLE } from '../experiments/load.js';
 import { differences } from '../experiments/resolve.js';
 import { hardwareName } from '../runs/environment.js';
 import type { RunRecord } from '../runs/record.js';
+import { packageRoot } from '../support/package.js';
+import { type Cell, type CellOptions, makeCell } from './cell.js';
 import type { Figure } from './figures.js';
 import { type Spread, spreads } from './spread.js';
-import { judge, type Verdict } from './verdict.js';
 
-/** A published figure and the one that a run measured. */
-export interface Cell {
-  readonly published: number | null;
-  readonly reproduced: number | null;
-  /** Null for memory and fps, which say as much about the hardware as about the code. */
-  readonly verdict: Verdict | null;
-  /** The run that measured it. */
-  readonly run: string | null;
-  /** Of memory and fps. */
-  readonly hardware: string | null;
-  /** True where the evaluated weights were given to the run, not trained by it. */
-  readonly givenWeights: boolean;
-}
+export type { Cell } from './cell.js';
 
 export interface TableRow {
   readonly row: string;
@@ -27,12 +17,21 @@ export interface TableRow {
   readonly backbone: string;
   readonly crop: string;
   readonly iterations: number;
+  /** File of the row's recipe, below the package's folder. */
+  readonly config: string;
+  /** Addresses of the published weights and training log; null where there are none. */
+  readonly weights: string | null;
+  readonly log: string | null;
   readonly cells: Readonly<Record<Figure, Cell>>;
 }
 
 /** A published table with what was reproduced of it. */
 export interface PublishedTable {
   readonly table: string;
+  /** In points of mIoU; null where nothing is judged. */
+  readonly tolerance: Table['tolerance'];
+  /** What the published memory and fps were measured on. */
+  readonly hardware: Table['hardware'];
   readonly rows: readonly TableRow[];
 }
 
@@ -40,6 +39,8 @@ export interface PublishedTable {
 export interface OtherRun {
   readonly row: string;
   readonly run: string;
+  /** The record's file; null where the record came from none. */
+  readonly file: string | null;
   readonly profile: string;
   readonly seed: number;
   readonly figures: RunRecord['figures'];
@@ -75,65 +76,57 @@ export function reasonApart(record: RunRecord, tables: readonly Table[]): string
   return difference === undefined ? null : `another ${difference.path} than published`;
 }
 
-/** The newest of a row's records that measured a figure; records come oldest first. */
-function newest(records: readonly RunRecord[], figure: Figure): RunRecord | undefined {
-  return records.findLast((record) => record.figures[figure] !== null);
-}
-
-function tableCell(row: Row, records: readonly RunRecord[], figure: Figure): Cell {
-  const record = newest(records, figure);
-  const published = row.published[figure];
-  const reproduced = record?.figures[figure] ?? null;
-  const measuresAccuracy = figure === 'mIoU' || figure === 'mIoUMsFlip';
-  const tolerance = measuresAccuracy ? row.table.tolerance?.[figure] : undefined;
-  return {
-    published,
-    reproduced,
-    verdict: tolerance === undefined ? null : judge({ published, reproduced, tolerance }),
-    run: record?.run ?? null,
-    hardware: record === undefined || measuresAccuracy ? null : hardwareName(record.environment),
-    givenWeights: measuresAccuracy && record?.weights?.source === 'given',
-  };
-}
-
-function tableRow(row: Row, records: readonly RunRecord[]): TableRow {
+function tableRow(row: Row, records: readonly RunRecord[], options: CellOptions): TableRow {
   const { method, backbone, data, training } = row.recipe;
-  const cell = (figure: Figure) => tableCell(row, records, figure);
+  const cell = (figure: Figure) => makeCell(row, records, figure, options);
   return {
     row: row.id,
     method,
     backbone,
     crop: data.cropHw.join('x'),
     iterations: training.iterations,
+    config: path.relative(packageRoot(), row.table.file).replaceAll(path.sep, '/'),
+    weights: row.weights,
+    log: row.log,
     cells: { memoryGB: cell('memoryGB'), fps: cell('fps'), mIoU: cell('mIoU'), mIoUMsFlip: cell('mIoUMsFlip') },
   };
+}
+
+export interface MakeReportOptions extends Partial<CellOptions> {
+  /** Leave out what compares with nothing published. */
+  readonly onlyPublished?: boolean;
 }
 
 /**
  * Makes the tables from records alone.
  * @param records Oldest first.
  */
-export function makeReport(tables: readonly Table[], records: readonly RunRecord[]): Report {
+export function makeReport(
+  tables: readonly Table[],
+  records: readonly RunRecord[],
+  { seeds = false, onlyPublished = false, fileOf = () => null }: MakeReportOptions = {},
+): Report {
   const completed = records.filter(({ exitReason }) => exitReason === 'completed');
-  const comparable = completed.filter((record) => reasonApart(record, tables) === null);
+  const reasons = new Map(completed.map((record) => [record, reasonApart(record, tables)]));
+  const others = completed.filter((record) => reasons.get(record) !== null);
+  const ofRow = (id: string) => completed.filter((record) => record.row === id && reasons.get(record) === null);
   return {
     tables: tables
       .filter(({ name }) => name !== LOCAL_TABLE)
-      .map(({ name, rows }) => ({
+      .map(({ name, tolerance, hardware, rows }) => ({
         table: name,
-        rows: rows.map((row) =>
-          tableRow(
-            row,
-            comparable.filter((record) => record.row === row.id),
-          ),
-        ),
+        tolerance,
+        hardware,
+        rows: rows.map((row) => tableRow(row, ofRow(row.id), { seeds, fileOf })),
       })),
-    otherRuns: completed.flatMap((record) => {
-      const reason = reasonApart(record, tables);
-      if (reason === null) return [];
-      const { row, run, profile, seed, figures, environment } = record;
-      return [{ row, run, profile, seed, figures, reason, hardware: hardwareName(environment) }];
-    }),
-    spreads: spreads(completed),
+    otherRuns: onlyPublished
+      ? []
+      : others.map((record) => {
+          const { row, run, profile, seed, figures, environment } = record;
+          const reason = reasons.get(record)!;
+          const hardware = hardwareName(environment);
+          return { row, run, file: fileOf(record), profile, seed, figures, reason, hardware };
+        }),
+    spreads: spreads(onlyPublished ? completed.filter((record) => reasons.get(record) === null) : completed, fileOf),
   };
 }

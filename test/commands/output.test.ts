@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { fcn } from '../helpers/command.js';
@@ -34,11 +34,29 @@ test('every command and topic of the help has a summary', async (t) => {
   }
 });
 
-test('a table is written to a file on request', async (t) => {
+test('a table is written to a file on request, and checked against the records', async (t) => {
   const cwd = await temporaryFolder(t);
-  const { code, stdout, stderr } = await fcn(['table', '--format', 'markdown', '--write', 'tables/all.md'], { cwd });
+  const { code, stdout, stderr } = await fcn(['table', '--write', 'tables/all.md'], { cwd });
   t.is(code, 0);
   t.is(stdout, '');
   t.is(stderr, 'Wrote tables/all.md.\n');
-  t.regex(readFileSync(path.join(cwd, 'tables', 'all.md'), 'utf8'), /^## Cityscapes\n/);
+  const file = path.join(cwd, 'tables', 'all.md');
+  const written = readFileSync(file, 'utf8');
+  t.regex(written, /^<!-- fcn table: published -->\n\n### Cityscapes\n/);
+
+  const check = ['table', '--check', '--write', 'tables/all.md'];
+  t.is((await fcn(check, { cwd })).code, 0);
+  writeFileSync(file, written.replace('72.25 / –', '72.25 / 73.00'));
+  const stale = await fcn(check, { cwd });
+  t.is(stale.code, 1);
+  t.regex(stale.stdout, /^tables\/all\.md: Cityscapes, FCN R-50-D8 512x1024 40000, mIoU: 72\.25 \/ 73\.00, and the/);
+  t.regex(stale.stdout, /^next: fcn table --write tables\/all\.md$/m);
+});
+
+test('a table fits 80 columns', async (t) => {
+  const { stdout } = await fcn(['table'], { cwd: await temporaryFolder(t) });
+  t.deepEqual(
+    stdout.split('\n').filter((line) => line.length > 80),
+    [],
+  );
 });

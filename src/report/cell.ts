@@ -1,0 +1,113 @@
+import type { Row, Table } from '../experiments/load.js';
+import { hardwareName } from '../runs/environment.js';
+import type { RunRecord } from '../runs/record.js';
+import { dependsOnHardware, type Figure } from './figures.js';
+import { meanAndDeviation, newestOfEachSeed } from './spread.js';
+import { judge, type Verdict } from './verdict.js';
+
+/** The record of a run that measured a figure. */
+export interface RecordReference {
+  readonly run: string;
+  readonly seed: number;
+  /** The record's file, as it was found; null where the record came from no file. */
+  readonly file: string | null;
+}
+
+/** How far a figure may lie from the published one and count as reproduced. */
+export interface CellTolerance {
+  /** In the figure's unit. */
+  readonly value: number;
+  /** Where it comes from. */
+  readonly source: string;
+}
+
+/** A published figure and the one that was measured here. */
+export interface Cell {
+  /** Null where it was never published. */
+  readonly published: number | null;
+  /** Of the newest run that measured it; over seeds, their mean. Null where no record has it. */
+  readonly reproduced: number | null;
+  /** Sample standard deviation over seeds; null where there are fewer than two. */
+  readonly deviation: number | null;
+  /** Reproduced less published; null where one of them is missing. */
+  readonly difference: number | null;
+  /** Reproduced over published. */
+  readonly ratio: number | null;
+  /** Null where both are there and do not compare: memory and fps of other hardware than the published. */
+  readonly verdict: Verdict | null;
+  /** What the verdict rests on; null where nothing is judged. */
+  readonly tolerance: CellTolerance | null;
+  /** The newest run that measured it. */
+  readonly run: string | null;
+  /** Every run that the figure is made of; empty where `reproduced` is null. */
+  readonly records: readonly RecordReference[];
+  /** Of memory and fps. */
+  readonly hardware: string | null;
+  /** True where the evaluated weights were given to the run, not trained by it. */
+  readonly givenWeights: boolean;
+}
+
+export interface CellOptions {
+  /** Take the mean over seeds instead of the newest run. */
+  readonly seeds?: boolean;
+  readonly fileOf: (record: RunRecord) => string | null;
+}
+
+/** The tolerance that applies to a figure measured by these records; null where they do not compare. */
+function toleranceOf(table: Table, figure: Figure, published: number, records: readonly RunRecord[]) {
+  if (figure === 'mIoU' || figure === 'mIoUMsFlip') {
+    if (table.tolerance === null) return null;
+    return { value: table.tolerance[figure], source: table.tolerance.reason };
+  }
+  const { hardware } = table;
+  if (hardware === null) return null;
+  const same = records.every(
+    ({ environment: { device, gpus } }) => device === 'gpu' && gpus[0]?.name.includes(hardware.name),
+  );
+  return same ? { value: hardware.tolerance * published, source: hardware.reason } : null;
+}
+
+/**
+ * The cell of a row's figure, from records whose figures may stand beside published ones.
+ * @param records Of this row, oldest first.
+ */
+export function makeCell(row: Row, records: readonly RunRecord[], figure: Figure, options: CellOptions): Cell {
+  const published = row.published[figure];
+  const measured = records.filter(({ figures }) => figures[figure] !== null);
+  const newest = measured.at(-1);
+  const nothing = { published, reproduced: null, deviation: null, difference: null, ratio: null, tolerance: null };
+  if (newest === undefined) {
+    return { ...nothing, verdict: 'not run', run: null, records: [], hardware: null, givenWeights: false };
+  }
+  const used = options.seeds ? comparableWith(newest, measured, figure) : [newest];
+  const { mean: reproduced, deviation } = meanAndDeviation(used.map(({ figures }) => figures[figure]!));
+  const tolerance = published === null ? null : toleranceOf(row.table, figure, published, used);
+  const judged =
+    published === null
+      ? ('nothing published' as const)
+      : tolerance && judge({ published, reproduced, tolerance: tolerance.value });
+  return {
+    published,
+    reproduced,
+    deviation,
+    difference: published === null ? null : reproduced - published,
+    ratio: published === null ? null : reproduced / published,
+    verdict: judged,
+    tolerance,
+    run: newest.run,
+    records: used.map((record) => ({ run: record.run, seed: record.seed, file: options.fileOf(record) })),
+    hardware: dependsOnHardware(figure) ? hardwareName(newest.environment) : null,
+    givenWeights: !dependsOnHardware(figure) && newest.weights?.source === 'given',
+  };
+}
+
+/** The newest run of each seed that a mean with the newest run may be taken of. */
+function comparableWith(newest: RunRecord, measured: readonly RunRecord[], figure: Figure): RunRecord[] {
+  const alike = measured.filter((record) =>
+    dependsOnHardware(figure)
+      ? hardwareName(record.environment) === hardwareName(newest.environment)
+      : record.weights?.source === newest.weights?.source &&
+        record.dataset?.fingerprint === newest.dataset?.fingerprint,
+  );
+  return newestOfEachSeed(alike);
+}

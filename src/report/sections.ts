@@ -1,0 +1,98 @@
+import path from 'node:path';
+import { packageRoot } from '../support/package.js';
+import { cellText, type LinkTo, recordPiece, seedPieces } from './cell-text.js';
+import { type Piece, plain, type Section, type Text } from './document.js';
+import { FIGURE_HEADINGS, FIGURES, formatFigure, formatSmallFigure } from './figures.js';
+import { notesOf } from './notes.js';
+import { type OtherGroup, otherGroups } from './other-groups.js';
+import type { Spread } from './spread.js';
+import type { PublishedTable, Report, TableRow } from './table.js';
+
+const HEADINGS = FIGURES.map((figure) => FIGURE_HEADINGS[figure]);
+
+/** Addresses of a row's published weights and log. */
+function downloadText({ weights, log }: TableRow): Text {
+  const links: Piece[] = [
+    ...(weights === null ? [] : [{ text: 'model', href: weights }]),
+    ...(log === null ? [] : [{ text: 'log', href: log }]),
+  ];
+  if (links.length === 0) return plain('–');
+  return links.flatMap((link, i) => (i === 0 ? [link] : [{ text: ', ' }, link]));
+}
+
+function configText({ row, config }: TableRow, linkTo: LinkTo): Text {
+  const href = linkTo(path.join(packageRoot(), config));
+  return [href === undefined ? { text: row } : { text: row, href }];
+}
+
+/** A published table in the original's columns. */
+export function publishedSection(table: PublishedTable, linkTo: LinkTo): Section {
+  return {
+    title: table.table,
+    table: {
+      head: ['Method', 'Backbone', 'Crop Size', 'Lr schd', ...HEADINGS, 'config', 'download'],
+      body: table.rows.map((row) => [
+        plain(row.method),
+        plain(row.backbone),
+        plain(row.crop),
+        plain(String(row.iterations)),
+        ...FIGURES.map((figure) => cellText(row.cells[figure], linkTo)),
+        configText(row, linkTo),
+        downloadText(row),
+      ]),
+    },
+    notes: notesOf(table, 'Each cell: published / measured here.').map(plain),
+  };
+}
+
+function otherSection({ title, reason, hardware, runs }: OtherGroup, linkTo: LinkTo): Section {
+  return {
+    title,
+    table: {
+      head: ['Row', 'Seed', ...HEADINGS],
+      body: runs.map((run) => [
+        plain(run.row),
+        plain(String(run.seed)),
+        ...FIGURES.map((figure): Text => {
+          const value = run.figures[figure];
+          return value === null ? plain('–') : [recordPiece(formatSmallFigure(value), run, linkTo)];
+        }),
+      ]),
+    },
+    notes: [plain(`Compares with nothing published: ${reason}.`), plain(`Measured on ${hardware}.`)],
+  };
+}
+
+function spreadSection(spreads: readonly Spread[], linkTo: LinkTo): Section {
+  return {
+    title: 'Over seeds: mean ± sample standard deviation',
+    table: {
+      head: ['Row', 'Recipe', 'n', 'Seeds', ...HEADINGS],
+      body: spreads.map(({ row, profile, overrides, runs, figures }) => [
+        plain(row),
+        plain([`${profile} profile`, ...overrides].join(', ')),
+        plain(String(runs.length)),
+        seedPieces(runs, linkTo),
+        ...FIGURES.map((figure) => {
+          const value = figures[figure];
+          return plain(value === null ? '–' : `${formatSmallFigure(value.mean)} ± ${formatFigure(value.deviation)}`);
+        }),
+      ]),
+    },
+    notes: [],
+  };
+}
+
+/** Parts of a report that a file may hold apart: published tables; smoke runs; other runs here, and means over seeds. */
+export const PARTS = ['published', 'smoke', 'local'] as const;
+export type Part = (typeof PARTS)[number];
+
+/** The sections of a part of a report. */
+export function sectionsOf(report: Report, part: Part, linkTo: LinkTo): Section[] {
+  if (part === 'published') return report.tables.map((table) => publishedSection(table, linkTo));
+  const others = otherGroups(report.otherRuns)
+    .filter(({ kind }) => kind === part)
+    .map((group) => otherSection(group, linkTo));
+  const spreads = report.spreads.filter(({ profile }) => (profile === 'smoke') === (part === 'smoke'));
+  return spreads.length === 0 ? others : [...others, spreadSection(spreads, linkTo)];
+}

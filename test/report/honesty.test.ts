@@ -1,0 +1,92 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { loadTables } from '../../src/experiments/load.js';
+import { wordsOf } from '../../src/report/document.js';
+import { FIGURES } from '../../src/report/figures.js';
+import { formatReport } from '../../src/report/formats.js';
+import { parseMarkdown } from '../../src/report/markdown.js';
+import { makeReport } from '../../src/report/table.js';
+import type { RunRecord } from '../../src/runs/record.js';
+import { makeRecord } from '../helpers/record.js';
+
+const tables = loadTables();
+const published = tables.filter(({ tolerance }) => tolerance !== null);
+const ROWS = published.flatMap(({ rows }) => rows.map(({ id }) => id));
+/** Resolving a row takes longer than everything else here. */
+const TEMPLATES = new Map<string, RunRecord>();
+
+function template(row: string, profile: string, overrides: readonly string[]): RunRecord {
+  const key = JSON.stringify([row, profile, overrides]);
+  const known = TEMPLATES.get(key) ?? makeRecord({ row, profile, overrides });
+  TEMPLATES.set(key, known);
+  return known;
+}
+
+const figure = fc.option(fc.double({ min: 0.01, max: 100, noNaN: true }), { nil: null });
+const record = fc
+  .record({
+    row: fc.constantFrom(...ROWS.slice(0, 4), ROWS.at(-1)!, 'camvid_r18-d8'),
+    profile: fc.constantFrom('full', 'full', 'smoke'),
+    overrides: fc.constantFrom([], [], ['width=32']),
+    run: fc.integer({ min: 0, max: 1e6 }).map(String),
+    seed: fc.integer({ min: 0, max: 3 }),
+    synthetic: fc.boolean(),
+    exitReason: fc.constantFrom('completed' as const, 'completed' as const, 'failed' as const),
+    figures: fc.record({ memoryGB: figure, fps: figure, mIoU: figure, mIoUMsFlip: figure }),
+  })
+  .map(({ row, profile, overrides, run, seed, synthetic, exitReason, figures }): RunRecord => {
+    const base = template(row, profile, overrides);
+    const dataset = { ...base.dataset!, synthetic };
+    return { ...base, run, seed, figures, dataset, exitReason, error: exitReason === 'failed' ? 'Disk full.' : null };
+  });
+const records = fc.uniqueArray(record, { maxLength: 8, selector: ({ row, run }) => `${row} ${run}` });
+
+test('no cell without a record is ever filled, and none shows another figure than its records hold', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(records, fc.boolean(), async (all, seeds) => {
+      const report = makeReport(tables, all, { seeds, fileOf: ({ row, run }) => `results/full/${row}.${run}.json` });
+      const sections = parseMarkdown(await formatReport(report, 'markdown'), 'report.md');
+      for (const [i, table] of report.tables.entries()) {
+        for (const [y, { row, cells }] of table.rows.entries()) {
+          for (const [x, name] of FIGURES.entries()) {
+            const cell = cells[name];
+            const sources = cell.records.map((reference) => {
+              const source = all.find((one) => one.row === row && one.run === reference.run);
+              t.truthy(source);
+              return source!;
+            });
+            for (const source of sources) {
+              t.is(source.exitReason, 'completed');
+              t.is(source.profile, 'full');
+              t.false(source.dataset!.synthetic);
+              t.deepEqual(source.deviations, []);
+            }
+            const values = sources.map(({ figures }) => figures[name]!);
+            const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+            t.is(cell.reproduced === null, values.length === 0);
+            if (cell.reproduced !== null) t.true(Math.abs(cell.reproduced - mean) < 1e-9);
+            t.is(cell.published, published[i]!.rows[y]!.published[name]);
+
+            // And the same of what a reader sees: a dash or a figure that links to its record.
+            const shown = sections[i]!.table.body[y]![4 + x]!;
+            const [here] = wordsOf(shown).split(' / ').slice(1);
+            const links = shown.flatMap(({ href }) => href ?? []);
+            t.is(here === '–', cell.reproduced === null);
+            t.deepEqual(
+              links,
+              cell.records.map(({ file }) => file),
+            );
+          }
+        }
+      }
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test('16 figures of memory, 11 of fps and one of ms+flip were never published, and are said to be', (t) => {
+  const { tables: empty } = makeReport(tables, []);
+  const count = (name: (typeof FIGURES)[number]) =>
+    empty.flatMap(({ rows }) => rows).filter(({ cells }) => cells[name].published === null).length;
+  t.deepEqual(FIGURES.map(count), [16, 11, 0, 1]);
+});
