@@ -3,6 +3,7 @@ import type { PhotometricStep } from '../../data/transforms/photometric.js';
 import type { Experiment } from '../../experiments/experiment.js';
 import { formatPercent } from '../../support/format.js';
 import { escapeHtml } from '../html.js';
+import { pageHead } from '../page-base.js';
 import { PAGE_SCRIPT } from './page-script.js';
 import { PAGE_STYLE } from './page-style.js';
 import type { ShownSample } from './samples.js';
@@ -98,14 +99,7 @@ export function formatSamplePage(page: SamplePage): string {
   ).replaceAll('<', '\\u003c');
   return `<!doctype html>
 <html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<meta name="color-scheme" content="light dark">
-<title>${title}</title>
-<style>${PAGE_STYLE}</style>
-</head>
+${pageHead(title, PAGE_STYLE, { script: true })}
 <body>
 <header>
 <h1>${title}</h1>

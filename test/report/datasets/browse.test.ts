@@ -12,6 +12,7 @@ import { browse } from '../../../src/report/datasets/browse.js';
 import { firstSamples } from '../../../src/report/datasets/samples.js';
 import { generated } from '../../helpers/datasets.js';
 import { temporaryFolder } from '../../helpers/folder.js';
+import { unbalanced } from '../../helpers/markup.js';
 
 /** A small recipe of VOC: a batch of four crops of 64×64. */
 const RECIPE = {
@@ -19,22 +20,6 @@ const RECIPE = {
   seed: 5,
   overrides: ['data.cropHw=[64,64]', 'data.imageScaleWh=[256,64]', 'training.batch=4'],
 };
-
-/** Elements that are never closed. */
-const VOID = new Set(['meta', 'img', 'input']);
-
-/** What is open at the end of a page, and every mismatch on the way; nothing where all elements are closed in order. */
-function unbalanced(page: string): string[] {
-  const body = page.replace(/<!doctype html>/, '').replaceAll(/(<(script|style)[^>]*>)[\s\S]*?(<\/\2>)/g, '$1$3');
-  const open: string[] = [];
-  const wrong: string[] = [];
-  for (const [, end, tag] of body.matchAll(/<(\/?)([a-z0-9]+)(?:\s[^<>]*)?>/g)) {
-    if (tag === undefined || VOID.has(tag)) continue;
-    if (end === '') open.push(tag);
-    else if (open.pop() !== tag) wrong.push(tag);
-  }
-  return [...open, ...wrong];
-}
 
 test('de-normalised bytes are the bytes that were normalised; padding is the mean colour', (t) => {
   const data = Uint8Array.from({ length: 256 * 3 }, (_, i) => Math.floor(i / 3));

@@ -1,0 +1,167 @@
+import type { LogLine } from '../../runs/log.js';
+import { barChart } from '../charts/bar-chart.js';
+import { heatMap } from '../charts/heat-map.js';
+import { lineChart } from '../charts/line-chart.js';
+import type { Chart } from '../charts/svg.js';
+import type { PublishedLog } from '../compare/published-log.js';
+import type { AccuracyPoint } from './accuracy.js';
+import type { KnownRun } from './find.js';
+
+/** The charts that a run may have. */
+export const CHART_NAMES = ['loss', 'lr', 'accuracy', 'miou', 'iou', 'confusion', 'throughput', 'memory'] as const;
+export type ChartName = (typeof CHART_NAMES)[number];
+
+export interface ChartSource {
+  readonly run: KnownRun;
+  /** mIoU over iterations, as far as it was measured. */
+  readonly accuracy: readonly AccuracyPoint[];
+  /** Of the same row, to be drawn beside; null: none. */
+  readonly publishedLog: PublishedLog | null;
+}
+
+const ITERATION = 'iteration';
+
+function curve(name: string, log: readonly LogLine[], value: (line: LogLine) => number) {
+  return { name, points: log.map((line) => ({ x: line.iteration, y: value(line) })) };
+}
+
+/** Whether at least one of the values can be drawn. */
+const any = (log: readonly LogLine[], value: (line: LogLine) => number) =>
+  log.some((line) => Number.isFinite(value(line)));
+
+function lossChart({ run: { log }, publishedLog }: ChartSource): Chart | null {
+  if (!any(log, ({ loss }) => loss)) return null;
+  const series = [
+    curve('total', log, ({ loss }) => loss),
+    curve('decode head', log, ({ decodeLoss }) => decodeLoss),
+    curve('auxiliary head', log, ({ auxiliaryLoss }) => auxiliaryLoss),
+  ];
+  const published = publishedLog?.train.map(({ iteration, loss }) => ({ x: iteration, y: loss })) ?? [];
+  if (published.length > 0) series.push({ name: 'total, published', points: published });
+  return lineChart({ title: 'Loss', xName: ITERATION, yName: 'Cross-entropy, heads weighted', series, fromZero: true });
+}
+
+function learningRateChart({ run: { log }, publishedLog }: ChartSource): Chart | null {
+  if (!any(log, ({ learningRate }) => learningRate)) return null;
+  const series = [curve('here', log, ({ learningRate }) => learningRate)];
+  const published = publishedLog?.train.map(({ iteration, learningRate }) => ({ x: iteration, y: learningRate })) ?? [];
+  if (published.length > 0) series.push({ name: 'published', points: published });
+  return lineChart({ title: 'Learning rate', xName: ITERATION, yName: 'Learning rate', series, fromZero: true });
+}
+
+function accuracyChart({ run: { log } }: ChartSource): Chart | null {
+  if (!any(log, ({ accuracy }) => accuracy)) return null;
+  return lineChart({
+    title: 'Pixel accuracy in training',
+    xName: ITERATION,
+    yName: 'Pixels right in the batches, %',
+    series: [curve('decode head', log, ({ accuracy }) => accuracy)],
+    fromZero: true,
+  });
+}
+
+function miouChart({ run, accuracy, publishedLog }: ChartSource): Chart | null {
+  const published = publishedLog?.validation.map(({ iteration, mIoU }) => ({ x: iteration, y: mIoU * 100 })) ?? [];
+  if (accuracy.length === 0) return null;
+  const figure = run.experiment.published.mIoU;
+  return lineChart({
+    title: 'mIoU over iterations',
+    xName: ITERATION,
+    yName: 'mIoU, %',
+    series: [
+      { name: 'here', points: accuracy.map(({ iteration, mIoU }) => ({ x: iteration, y: mIoU * 100 })) },
+      ...(published.length === 0 ? [] : [{ name: 'published log', points: published }]),
+    ],
+    xDomain: [0, run.experiment.training.iterations],
+    fromZero: true,
+    mark: figure === null ? undefined : { name: 'published figure', y: figure },
+  });
+}
+
+/** The evaluation of a run whose classes are shown: at a single scale if there is one. */
+export function shownEvaluation({ record }: KnownRun) {
+  return record?.details.evaluate ?? record?.details['evaluate-ms'] ?? null;
+}
+
+function iouChart({ run }: ChartSource): Chart | null {
+  const evaluation = shownEvaluation(run);
+  if (evaluation === null) return null;
+  const multiScale = run.record?.details.evaluate === null;
+  const { published } = run.experiment;
+  const figure = multiScale ? published.mIoUMsFlip : published.mIoU;
+  return barChart({
+    title: 'IoU of each class',
+    valueName: `IoU, %${multiScale ? ', multi-scale + flip' : ''}`,
+    bars: evaluation.perClass.map(({ name, iou }) => ({ name, value: iou === null ? null : iou * 100 })),
+    maximum: 100,
+    marks: [
+      ...(figure === null ? [] : [{ name: 'published mean', value: figure }]),
+      { name: 'mean here', value: evaluation.mIoU * 100 },
+    ],
+  });
+}
+
+function confusionChart({ run }: ChartSource): Chart | null {
+  const evaluation = shownEvaluation(run);
+  if (evaluation === null) return null;
+  return heatMap({
+    title: 'Confusion matrix',
+    names: evaluation.perClass.map(({ name }) => name),
+    counts: evaluation.confusion,
+    rowName: 'label',
+    columnName: 'prediction',
+  });
+}
+
+function throughputChart({ run: { log, experiment } }: ChartSource): Chart | null {
+  const { batch } = experiment.training;
+  const measured = log.filter(({ secondsPerIteration }) => secondsPerIteration > 0);
+  if (measured.length === 0) return null;
+  const series = [curve('in all', measured, ({ secondsPerIteration }) => batch / secondsPerIteration)];
+  // What it would be if no step ever waited for its data.
+  const waited = measured.filter(({ secondsPerIteration, dataSeconds }) => dataSeconds < secondsPerIteration);
+  if (waited.some(({ secondsPerIteration, dataSeconds }) => dataSeconds > 0.02 * secondsPerIteration)) {
+    const rate = ({ secondsPerIteration, dataSeconds }: LogLine) => batch / (secondsPerIteration - dataSeconds);
+    series.push(curve('without waiting for data', waited, rate));
+  }
+  return lineChart({
+    title: 'Training throughput',
+    xName: ITERATION,
+    yName: 'Images a second',
+    series,
+    fromZero: true,
+  });
+}
+
+function memoryChart({ run: { log } }: ChartSource): Chart | null {
+  if (!any(log, ({ liveTensorBytes }) => liveTensorBytes)) return null;
+  return lineChart({
+    title: 'Memory of tensors between steps',
+    xName: ITERATION,
+    yName: 'MB (2²⁰ bytes)',
+    series: [curve('live tensors', log, ({ liveTensorBytes }) => liveTensorBytes / 2 ** 20)],
+    fromZero: true,
+  });
+}
+
+/** A chart of a run; null where the run has nothing for it. */
+export function runChart(name: ChartName, source: ChartSource): Chart | null {
+  switch (name) {
+    case 'loss':
+      return lossChart(source);
+    case 'lr':
+      return learningRateChart(source);
+    case 'accuracy':
+      return accuracyChart(source);
+    case 'miou':
+      return miouChart(source);
+    case 'iou':
+      return iouChart(source);
+    case 'confusion':
+      return confusionChart(source);
+    case 'throughput':
+      return throughputChart(source);
+    case 'memory':
+      return memoryChart(source);
+  }
+}

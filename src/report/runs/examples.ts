@@ -1,0 +1,161 @@
+import path from 'node:path';
+import { IGNORE_INDEX } from '../../data/batch.js';
+import type { Dataset } from '../../data/datasets/dataset.js';
+import { loadDataset } from '../../data/datasets/description.js';
+import { type Entry, readSplit } from '../../data/datasets/read-split.js';
+import { decodeLabels, decodeRgb } from '../../data/decode.js';
+import type { LabelMap, RgbImage } from '../../data/image.js';
+import { encodeJpeg } from '../../data/jpeg.js';
+import { encodePalettePng, type Palette } from '../../data/palette.js';
+import { toTrainingIds } from '../../data/samples/load.js';
+import { ConfusionMatrix } from '../../evaluation/confusion.js';
+import { metrics } from '../../evaluation/metrics.js';
+import type { Experiment } from '../../experiments/experiment.js';
+import { UserError } from '../../support/errors.js';
+
+/** An image of the validation split with its label, what was predicted, and where the two differ; made small. */
+export interface Example {
+  readonly name: string;
+  /** Mean IoU of the classes of this image alone, a fraction. */
+  readonly mIoU: number;
+  readonly pixelAccuracy: number;
+  readonly width: number;
+  readonly height: number;
+  readonly image: Buffer;
+  readonly truth: Buffer;
+  readonly prediction: Buffer;
+  readonly error: Buffer;
+}
+
+export interface Examples {
+  /** Images that were compared. */
+  readonly images: number;
+  /** Highest mIoU first, and lowest first. */
+  readonly best: readonly Example[];
+  readonly worst: readonly Example[];
+}
+
+export interface ExampleOptions {
+  readonly experiment: Experiment;
+  readonly dataRoot: string;
+  /** Folder that an evaluation wrote its predictions to. */
+  readonly predictions: string;
+  /** Of the best, and of the worst. */
+  readonly count: number;
+  /** Names of images that the evaluation left out. */
+  readonly skipped: ReadonlySet<string>;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+const LARGEST_SIDE = 320;
+const JPEG_QUALITY = 82;
+/** Right, wrong, ignored. Orange and grey are told apart by all kinds of sight. */
+const ERROR_PALETTE: Palette = [
+  [232, 236, 240],
+  [213, 94, 0],
+  [120, 124, 130],
+];
+
+interface Scored {
+  readonly entry: Entry;
+  readonly mIoU: number;
+  readonly pixelAccuracy: number;
+}
+
+async function readPrediction(entry: Entry, label: LabelMap, { predictions }: ExampleOptions, classes: number) {
+  const file = path.join(predictions, `${entry.name}.png`);
+  const prediction = await decodeLabels(file);
+  const { width, height, data } = prediction;
+  if (width !== label.width || height !== label.height) {
+    throw new UserError(
+      `${file} is ${width}×${height} pixels, but the label ${entry.label} is ${label.width}×${label.height}.`,
+      'Give the folder that fcn evaluate --predictions wrote for this data set.',
+    );
+  }
+  const wrong = data.findIndex((id) => id >= classes);
+  if (wrong < 0) return prediction;
+  throw new UserError(
+    `${file}: ${data[wrong]} at column ${wrong % width}, row ${Math.floor(wrong / width)} is no class: expected 0 to ${classes - 1}.`,
+    'Give the folder that fcn evaluate --predictions wrote for this data set.',
+  );
+}
+
+async function readLabel(entry: Entry, dataset: Dataset): Promise<LabelMap> {
+  const label = await decodeLabels(entry.label);
+  toTrainingIds(label, dataset, entry.label);
+  return label;
+}
+
+/** Every k-th pixel, so that ids stay ids. */
+function shrink({ width, height, data }: LabelMap, size: { width: number; height: number }): Uint8Array {
+  const small = new Uint8Array(size.width * size.height);
+  for (let y = 0; y < size.height; y++) {
+    const row = Math.floor(((y + 0.5) * height) / size.height) * width;
+    for (let x = 0; x < size.width; x++) {
+      small[y * size.width + x] = data[row + Math.floor(((x + 0.5) * width) / size.width)]!;
+    }
+  }
+  return small;
+}
+
+async function shrinkImage(image: RgbImage, { width, height }: { width: number; height: number }): Promise<Buffer> {
+  const { default: sharp } = await import('sharp');
+  const raw = { width: image.width, height: image.height, channels: 3 as const };
+  const data = await sharp(image.data, { raw }).resize(width, height, { fit: 'fill' }).raw().toBuffer();
+  return encodeJpeg({ width, height, data }, JPEG_QUALITY);
+}
+
+async function makeExample({ entry, mIoU, pixelAccuracy }: Scored, dataset: Dataset, options: ExampleOptions) {
+  const label = await readLabel(entry, dataset);
+  const prediction = await readPrediction(entry, label, options, dataset.classes.length);
+  const factor = Math.min(1, LARGEST_SIDE / Math.max(label.width, label.height));
+  const size = { width: Math.round(label.width * factor), height: Math.round(label.height * factor) };
+  const truth = shrink(label, size);
+  const predicted = shrink(prediction, size);
+  const error = truth.map((id, i) => (id === IGNORE_INDEX ? 2 : Number(id !== predicted[i])));
+  const { width, height } = size;
+  return {
+    name: entry.name,
+    mIoU,
+    pixelAccuracy,
+    ...size,
+    image: await shrinkImage(await decodeRgb(entry.image), size),
+    truth: await encodePalettePng(truth, width, height, dataset.palette),
+    prediction: await encodePalettePng(predicted, width, height, dataset.palette),
+    error: await encodePalettePng(error, width, height, ERROR_PALETTE),
+  };
+}
+
+/**
+ * Compares every prediction with its label, and makes the best and the worst images ready to be shown.
+ * @throws UserError for a data set that is missing, or a prediction that is missing or belongs to another image.
+ */
+export async function makeExamples(options: ExampleOptions): Promise<Examples> {
+  const { experiment, dataRoot, count, skipped, signal, onProgress } = options;
+  const dataset = await loadDataset(experiment.data.dataset);
+  const entries = await readSplit(dataset, 'val', dataRoot);
+  const evaluated = entries.slice(0, experiment.evaluation.limit ?? entries.length);
+  const compared = evaluated.filter(({ name }) => !skipped.has(name));
+  const scored: Scored[] = [];
+  for (const [done, entry] of compared.entries()) {
+    signal?.throwIfAborted();
+    const label = await readLabel(entry, dataset);
+    const confusion = new ConfusionMatrix(dataset.classes.length, IGNORE_INDEX);
+    confusion.add((await readPrediction(entry, label, options, dataset.classes.length)).data, label.data);
+    const { mIoU, aAcc } = metrics(confusion);
+    // An image without a labelled pixel says nothing.
+    if (!Number.isNaN(aAcc)) scored.push({ entry, mIoU, pixelAccuracy: aAcc });
+    onProgress?.(done + 1, compared.length);
+  }
+  scored.sort((a, b) => b.mIoU - a.mIoU || a.entry.name.localeCompare(b.entry.name));
+  // Of few images none is among both.
+  const best = scored.slice(0, Math.min(count, Math.ceil(scored.length / 2)));
+  const worst = scored.slice(best.length).slice(-count).reverse();
+  const make = async (chosen: readonly Scored[]) => {
+    const examples: Example[] = [];
+    for (const one of chosen) examples.push(await makeExample(one, dataset, options));
+    return examples;
+  };
+  return { images: compared.length, best: await make(best), worst: await make(worst) };
+}

@@ -1,0 +1,171 @@
+import path from 'node:path';
+import { loadDataset } from '../../data/datasets/description.js';
+import { loadTables, type Table } from '../../experiments/load.js';
+import { type Deviation, differences } from '../../experiments/resolve.js';
+import { UserError } from '../../support/errors.js';
+import { writeFileAtomic } from '../../support/files.js';
+import type { ThemeName } from '../charts/colours.js';
+import { lineChart } from '../charts/line-chart.js';
+import { standaloneSvg } from '../charts/style.js';
+import { type Chart, svgElement } from '../charts/svg.js';
+import { readPublishedLog } from '../compare/published-log.js';
+import { reasonApart } from '../table.js';
+import { accuracyOverIterations } from './accuracy.js';
+import { CHART_NAMES, type ChartName, runChart } from './charts.js';
+import { makeExamples } from './examples.js';
+import { allRuns, findRuns, type KnownRun } from './find.js';
+import { formatReportPage, type ReportedRun } from './page.js';
+
+export const REPORT_FORMATS = ['html', 'svg', 'png'] as const;
+export type ReportFormat = (typeof REPORT_FORMATS)[number];
+
+export interface ReportOptions {
+  /** As `findRuns` takes them. */
+  readonly references: readonly string[];
+  readonly results: string;
+  readonly runs: string;
+  /** Folder that is written to. */
+  readonly out: string;
+  readonly format: ReportFormat;
+  /** Only these; none: all that a run has. */
+  readonly charts: readonly ChartName[];
+  /** Of charts as files; null: as the reader's device is set (light in a PNG). */
+  readonly theme: ThemeName | null;
+  /** Folder of the predicted labels of the only run. */
+  readonly predictions?: string | undefined;
+  readonly dataRoot: string;
+  /** Of the best, and of the worst predictions. */
+  readonly examples: number;
+  /** A published training log of the runs' row, drawn beside the curves. */
+  readonly log?: string | undefined;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+export interface WrittenReport {
+  readonly runs: readonly { readonly row: string; readonly run: string; readonly charts: readonly ChartName[] }[];
+  readonly files: readonly { readonly file: string; readonly bytes: number }[];
+}
+
+/** Curves of more runs in one chart could not be told apart. */
+const MOST_TOGETHER = 6;
+/** A PNG has so many pixels for each unit of the chart. */
+const PNG_SCALE = 2;
+
+/** What deviates: as the record says, or, where there is none yet, beside the row of the package; null: the row is not there. */
+function deviationsOf({ record, experiment }: KnownRun, tables: readonly Table[]): readonly Deviation[] {
+  if (record !== null) return record.deviations;
+  const row = tables.flatMap(({ rows }) => rows).find(({ id }) => id === experiment.row);
+  return row === undefined ? [] : differences(experiment, row.recipe);
+}
+
+function together(chosen: readonly KnownRun[]): Chart | null {
+  const logged = chosen.filter(({ log }) => log.length > 0);
+  if (logged.length < 2 || logged.length > MOST_TOGETHER) return null;
+  const series = logged.map(({ experiment, id, log }) => ({
+    name: `${experiment.row} ${id.slice(0, 15)} (seed ${experiment.seed})`,
+    points: log.map(({ iteration, loss }) => ({ x: iteration, y: loss })),
+  }));
+  return lineChart({ title: 'Loss of all runs', xName: 'iteration', yName: 'Loss', series, fromZero: true });
+}
+
+function requireOneRow(chosen: readonly KnownRun[], flag: string, what: string): void {
+  if (chosen.length === 1) return;
+  throw new UserError(
+    `${flag} holds ${what} of one run, and ${chosen.length} are chosen.`,
+    'Name one run, by its id or its directory.',
+  );
+}
+
+async function examine(
+  run: KnownRun,
+  all: readonly KnownRun[],
+  tables: readonly Table[],
+  options: ReportOptions,
+): Promise<ReportedRun> {
+  const { log, predictions, dataRoot, examples: count, signal, onProgress } = options;
+  const { experiment, record } = run;
+  const publishedLog = log === undefined ? null : readPublishedLog(log);
+  const source = { run, accuracy: accuracyOverIterations(run, all), publishedLog };
+  const wanted = options.charts.length === 0 ? CHART_NAMES : options.charts;
+  const charts = new Map<ChartName, Chart>();
+  for (const name of wanted) {
+    const chart = runChart(name, source);
+    if (chart !== null) charts.set(name, chart);
+  }
+  const progress = { ...(signal && { signal }), ...(onProgress && { onProgress }) };
+  const wantsExamples = predictions !== undefined && options.format === 'html';
+  const dataset = wantsExamples ? await loadDataset(experiment.data.dataset) : null;
+  const skipped = new Set(record?.details.evaluate?.skippedImages ?? []);
+  return {
+    run,
+    deviations: deviationsOf(run, tables),
+    apart: record === null ? null : reasonApart(record, tables),
+    charts,
+    examples: wantsExamples
+      ? await makeExamples({ experiment, dataRoot, predictions, count, skipped, ...progress })
+      : null,
+    classColours: (dataset?.classes ?? []).map((name, id) => ({
+      name,
+      colour: `rgb(${dataset!.palette[id]!.join(' ')})`,
+    })),
+  };
+}
+
+/**
+ * Writes the page of runs, or their charts as files of their own.
+ * @throws UserError where a reference means nothing, a file is broken, or nothing can be drawn or written.
+ */
+export async function writeRunReport(options: ReportOptions): Promise<WrittenReport> {
+  const { references, out, format, predictions, log } = options;
+  const chosen = findRuns(references, options);
+  if (predictions !== undefined) requireOneRow(chosen, '--predictions', 'predictions');
+  if (log !== undefined && new Set(chosen.map(({ experiment }) => experiment.row)).size > 1) {
+    throw new UserError(`--log ${log} belongs to one row, and runs of several are chosen.`, 'Name runs of one row.');
+  }
+  const tables = loadTables();
+  const all = references.length === 0 ? chosen : allRuns(options);
+  const reported: ReportedRun[] = [];
+  for (const run of chosen) {
+    options.signal?.throwIfAborted();
+    reported.push(await examine(run, all, tables, options));
+  }
+  const files = format === 'html' ? [await writePage(reported, out)] : await writeCharts(reported, options);
+  return {
+    runs: reported.map(({ run, charts }) => ({ row: run.experiment.row, run: run.id, charts: [...charts.keys()] })),
+    files,
+  };
+}
+
+async function writePage(reported: readonly ReportedRun[], out: string) {
+  const page = formatReportPage({ reported, together: together(reported.map(({ run }) => run)) });
+  const file = path.resolve(out, 'index.html');
+  await writeFileAtomic(file, page);
+  return { file, bytes: Buffer.byteLength(page) };
+}
+
+async function toPng(svg: string): Promise<Buffer> {
+  const { default: sharp } = await import('sharp');
+  // 72 pixels an inch draw a unit as a pixel.
+  return sharp(Buffer.from(svg), { density: 72 * PNG_SCALE })
+    .png()
+    .toBuffer();
+}
+
+async function writeCharts(reported: readonly ReportedRun[], { out, format, theme, charts }: ReportOptions) {
+  const files: WrittenReport['files'][number][] = [];
+  for (const { run, charts: drawn } of reported) {
+    for (const [name, chart] of drawn) {
+      const svg = standaloneSvg(svgElement(chart, name), format === 'png' ? (theme ?? 'light') : theme);
+      const content = format === 'png' ? await toPng(svg) : Buffer.from(svg);
+      const file = path.resolve(out, `${run.experiment.row}.${run.id}.${name}.${format}`);
+      await writeFileAtomic(file, content);
+      files.push({ file, bytes: content.length });
+    }
+  }
+  if (files.length > 0) return files;
+  throw new UserError(
+    `None of the ${reported.length} chosen runs has what ${charts.length === 0 ? 'a chart' : `the chart ${charts.join(' or ')}`} shows.`,
+    'Curves need the log in the run directory, IoU and confusion an evaluation.',
+  );
+}

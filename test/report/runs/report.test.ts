@@ -1,0 +1,233 @@
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import sharp from 'sharp';
+import { readSplit } from '../../../src/data/datasets/read-split.js';
+import { decodeLabels } from '../../../src/data/decode.js';
+import { encodePalettePng } from '../../../src/data/palette.js';
+import { loadTables } from '../../../src/experiments/load.js';
+import { resolve } from '../../../src/experiments/resolve.js';
+import { makeExamples } from '../../../src/report/runs/examples.js';
+import { findRuns } from '../../../src/report/runs/find.js';
+import { type ReportOptions, writeRunReport } from '../../../src/report/runs/write.js';
+import { fcn } from '../../helpers/command.js';
+import { generated } from '../../helpers/datasets.js';
+import { temporaryFolder } from '../../helpers/folder.js';
+import { unbalanced } from '../../helpers/markup.js';
+import { evaluationOf, logLine, writeRun } from '../../helpers/runs.js';
+
+const ROW = 'camvid_r18-d8';
+const NAMES = ['road', 'sky', '</script><b>'];
+const CONFUSION = [
+  [60, 0, 20],
+  [10, 90, 0],
+  [5, 5, 10],
+];
+const EVALUATED = {
+  figures: { memoryGB: null, fps: null, mIoU: 55.5, mIoUMsFlip: null },
+  details: { train: null, evaluate: evaluationOf(NAMES, CONFUSION), 'evaluate-ms': null, benchmark: null },
+};
+
+function optionsFor(folder: string, changes: Partial<ReportOptions> = {}): ReportOptions {
+  return {
+    references: [],
+    results: path.join(folder, 'results'),
+    runs: path.join(folder, 'runs'),
+    out: path.join(folder, 'out'),
+    format: 'html',
+    charts: [],
+    theme: null,
+    dataRoot: folder,
+    examples: 2,
+    ...changes,
+  };
+}
+
+const lines = (count: number) => Array.from({ length: count }, (_, i) => logLine(i + 1));
+
+test('the page of a run is one file that needs no other, with all texts escaped', async (t) => {
+  const folder = await temporaryFolder(t);
+  await writeRun(
+    path.join(folder, 'runs'),
+    { row: ROW, overrides: ['width=16'] },
+    { ...EVALUATED, run: 'a&b<c' },
+    lines(30),
+  );
+  const { files, runs } = await writeRunReport(optionsFor(folder));
+  t.deepEqual(runs, [
+    { row: ROW, run: 'a&b<c', charts: ['loss', 'lr', 'accuracy', 'miou', 'iou', 'confusion', 'throughput', 'memory'] },
+  ]);
+  const page = readFileSync(files[0]!.file, 'utf8');
+  t.is(Buffer.byteLength(page), files[0]!.bytes);
+  t.deepEqual(unbalanced(page), []);
+  t.notRegex(page, /https?:|@import|url\(|<script/);
+  t.true(page.includes('&lt;/script&gt;&lt;b&gt;') && page.includes('a&amp;b&lt;c'));
+  t.is(page.match(/<svg /g)!.length, 8);
+  t.is(page.match(/role="img"/g)!.length, 8);
+  const ids = [...page.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id);
+  t.is(new Set(ids).size, ids.length);
+  // Deviations and what makes it not comparable are there.
+  t.regex(page, /<th scope="row">model\.width<\/th><td class="text">64<\/td><td class="text">16<\/td>/);
+  t.regex(page, /Compares with nothing published<\/dt><dd>width=16</);
+  t.regex(page, /prefers-color-scheme: dark/);
+});
+
+test('only links to published files lead out of the page', async (t) => {
+  const folder = await temporaryFolder(t);
+  const row = 'fcn_r50-d8_512x1024_40k_cityscapes';
+  await writeRun(path.join(folder, 'runs'), { row }, EVALUATED, lines(3));
+  const { files } = await writeRunReport(optionsFor(folder));
+  const page = readFileSync(files[0]!.file, 'utf8');
+  const { weights, log } = resolve({ row });
+  const links = [...page.matchAll(/(?:href|src)="(?!#|data:)([^"]*)"/g)].map(([, link]) => link!);
+  t.deepEqual(links, [weights!, log!]);
+  t.is(page.match(/https?:/g)!.length, 2);
+  // The published mean stands among the classes' bars.
+  t.regex(page, /published mean 72\.25/);
+});
+
+test('41 runs of 1,000 lines make a page of less than 10 MB with few elements', async (t) => {
+  const folder = await temporaryFolder(t);
+  const rows = loadTables()
+    .flatMap(({ rows }) => rows)
+    .filter(({ table }) => table.name !== 'Local');
+  t.is(rows.length, 41);
+  const log = lines(1000);
+  for (const { id, recipe } of rows) {
+    const names = Array.from({ length: recipe.model.classes }, (_, k) => `class ${k}`);
+    const confusion = names.map((_, a) => names.map((_, b) => ((a * 31 + b * 17) % 97) + (a === b ? 5000 : 1)));
+    const details = { ...EVALUATED.details, evaluate: evaluationOf(names, confusion) };
+    await writeRun(path.join(folder, 'runs'), { row: id }, { ...EVALUATED, details }, log);
+  }
+  const start = performance.now();
+  const { files, runs } = await writeRunReport(optionsFor(folder));
+  t.log(`${Math.round(performance.now() - start)} ms, ${files[0]!.bytes} bytes`);
+  t.is(runs.length, 41);
+  t.true(files[0]!.bytes < 10e6, `${files[0]!.bytes} bytes`);
+  const page = readFileSync(files[0]!.file, 'utf8');
+  t.is(page.match(/<svg /g)!.length, 41 * 8);
+  t.true(page.match(/<[a-z]/g)!.length < 80_000);
+  t.is(page.match(/<details class="run"[^>]* open>/g), null);
+});
+
+test('the highest loss of a long log is still in the picture', async (t) => {
+  const folder = await temporaryFolder(t);
+  const log = lines(5000);
+  log[2345] = logLine(2346, { loss: 40 });
+  await writeRun(path.join(folder, 'runs'), { row: ROW }, {}, log);
+  const { files } = await writeRunReport(optionsFor(folder, { format: 'svg', charts: ['loss'] }));
+  const svg = readFileSync(files[0]!.file, 'utf8');
+  t.regex(svg, /highest 40\b/);
+  t.true(svg.length < 25_000);
+  t.deepEqual(
+    files.map(({ file }) => path.basename(file)),
+    [`${ROW}.20250102-030405-01234567.loss.svg`],
+  );
+});
+
+test('a PNG has two pixels a unit and the paper of its theme', async (t) => {
+  const folder = await temporaryFolder(t);
+  await writeRun(path.join(folder, 'runs'), { row: ROW }, EVALUATED, lines(20));
+  for (const [theme, paper] of [
+    ['light', 255],
+    ['dark', 0x1d],
+  ] as const) {
+    const { files } = await writeRunReport(optionsFor(folder, { format: 'png', charts: ['lr', 'confusion'], theme }));
+    t.is(files.length, 2);
+    const { data, info } = await sharp(files[0]!.file).removeAlpha().raw().toBuffer({ resolveWithObject: true });
+    t.is(info.width, 720);
+    t.is(data[0], paper);
+    // Something is drawn.
+    t.true(new Set(data).size > 20);
+  }
+});
+
+test('a run that has no record yet is shown as far as it is', async (t) => {
+  const folder = await temporaryFolder(t);
+  const { directory } = await writeRun(path.join(folder, 'runs'), { row: ROW }, {}, lines(7));
+  rmSync(path.join(directory, 'record.json'));
+  writeFileSync(path.join(directory, 'status.json'), '{"state":"running","stage":"train"}');
+  // A line that is being written.
+  writeFileSync(path.join(directory, 'log.jsonl'), `${lines(7).join('\n')}\n{"iteration":8,"lo`);
+  const { files } = await writeRunReport(optionsFor(folder, { references: [directory] }));
+  const page = readFileSync(files[0]!.file, 'utf8');
+  t.regex(page, /<dd>running<\/dd>/);
+  t.regex(page, /<dd>7 of 4000 iterations<\/dd>/);
+});
+
+test('runs are found by directory, record, id, row and pattern; what is not there is said', async (t) => {
+  const folder = await temporaryFolder(t);
+  const runs = path.join(folder, 'runs');
+  const one = await writeRun(runs, { row: ROW }, { run: '20250101-000000-aaaaaaaa' }, []);
+  await writeRun(runs, { row: 'fcn_r18-d8_769x769_80k_cityscapes' }, { run: '20250102-000000-bbbbbbbb' }, []);
+  const folders = { runs, results: path.join(folder, 'results') };
+  const ids = (...references: string[]) => findRuns(references, folders).map(({ id }) => id.slice(-1));
+  t.deepEqual(ids(), ['a', 'b']);
+  t.deepEqual(ids(one.directory), ['a']);
+  t.deepEqual(ids(path.join(one.directory, 'record.json')), ['a']);
+  t.deepEqual(ids('20250102', ROW, ROW), ['b', 'a']);
+  t.deepEqual(ids('fcn_*'), ['b']);
+  t.throws(() => ids('camvid_r18-d9'), { name: 'UserError', message: /No run is called camvid_r18-d9/ });
+  t.throws(() => findRuns([], { runs: path.join(folder, 'none'), results: folder }), {
+    name: 'UserError',
+    message: /There are no runs/,
+  });
+});
+
+test('the best and the worst predictions are those of the highest and the lowest mIoU', async (t) => {
+  const set = await generated(t, 'camvid', 12, 64);
+  const entries = await readSplit(set.dataset, 'val', set.dataRoot);
+  const predictions = await temporaryFolder(t);
+  // The first is right everywhere; of each further one, more rows are called "sky".
+  for (const [i, { name, label }] of entries.entries()) {
+    const { data, width, height } = await decodeLabels(label);
+    const wrong = Math.floor((height * i) / entries.length);
+    const ids = data.map((id, at) => (at < wrong * width || id >= set.dataset.classes.length ? 0 : id));
+    await mkdir(predictions, { recursive: true });
+    writeFileSync(
+      path.join(predictions, `${name}.png`),
+      await encodePalettePng(ids, width, height, set.dataset.palette),
+    );
+  }
+  const experiment = resolve({ row: ROW });
+  const options = { experiment, dataRoot: set.dataRoot, predictions, count: 1, skipped: new Set<string>() };
+  const { images, best, worst } = await makeExamples(options);
+  t.is(images, entries.length);
+  t.is(best[0]!.name, entries[0]!.name);
+  t.is(best[0]!.mIoU, 1);
+  t.true(worst[0]!.mIoU < 1);
+  // Error maps: nothing wrong in the best; in the worst, as many orange pixels as its accuracy says.
+  const wrongShare = async (png: Buffer) => {
+    const { data } = await sharp(png).removeAlpha().raw().toBuffer({ resolveWithObject: true });
+    const colours = Array.from({ length: data.length / 3 }, (_, i) => data.subarray(3 * i, 3 * i + 3).join(' '));
+    const wrong = colours.filter((colour) => colour === '213 94 0').length;
+    return wrong / (wrong + colours.filter((colour) => colour === '232 236 240').length);
+  };
+  t.is(await wrongShare(best[0]!.error), 0);
+  t.true(Math.abs((await wrongShare(worst[0]!.error)) - (1 - worst[0]!.pixelAccuracy)) < 1e-9);
+  writeFileSync(
+    path.join(predictions, `${entries[0]!.name}.png`),
+    await encodePalettePng(new Uint8Array(4), 2, 2, set.dataset.palette),
+  );
+  await t.throwsAsync(makeExamples(options), {
+    name: 'UserError',
+    message: /is 2×2 pixels, but the label .* is 64×64/,
+  });
+});
+
+test('fcn report writes a page; --json says which runs and files', async (t) => {
+  const cwd = await temporaryFolder(t);
+  await writeRun(path.join(cwd, 'runs'), { row: ROW }, EVALUATED, lines(20));
+  const plain = await fcn(['report', '--out', 'page'], { cwd });
+  t.is(plain.code, 0, plain.stderr);
+  t.regex(plain.stdout, /^page\/index\.html {2}0\.\d MB\n$/);
+  t.deepEqual(readdirSync(path.join(cwd, 'page')), ['index.html']);
+  const json = await fcn(['report', ROW, '--out', 'charts', '--format', 'svg', '--chart', 'loss', '--json'], { cwd });
+  const written = JSON.parse(json.stdout) as { runs: { charts: string[] }[]; files: { file: string }[] };
+  t.deepEqual(written.runs[0]!.charts, ['loss']);
+  t.is(written.files.length, 1);
+  const none = await fcn(['report', 'nothing', '--out', 'page'], { cwd });
+  t.is(none.code, 2);
+  t.regex(none.stderr, /No run is called nothing/);
+});
