@@ -78,6 +78,11 @@ export const skipBad = Flags.integer({
   helpValue: 'N',
 });
 
+export const tensorboard = Flags.boolean({
+  summary: "Write TensorBoard's event files, too: RUN/tensorboard.",
+  env: 'FCN_TENSORBOARD',
+});
+
 /** Where a run reads and writes, what executes it, and what it does about bad data. */
 export const run = {
   engine,
@@ -86,6 +91,7 @@ export const run = {
   results,
   'check-data': checkData,
   'skip-bad': skipBad,
+  tensorboard,
 };
 
 export const table = Flags.string({

@@ -15,6 +15,7 @@ interface RunFlags {
   readonly results: string;
   readonly 'check-data': DataCheck;
   readonly 'skip-bad': number;
+  readonly tensorboard: boolean;
 }
 
 /** A command that executes stages of rows. */
@@ -25,6 +26,7 @@ export abstract class RunCommand extends BaseCommand {
     return {
       checkData: flags['check-data'],
       skipBad: flags['skip-bad'],
+      tensorboard: flags.tensorboard,
       checkedData: new Set<string>(),
       overrides,
       engine,

@@ -36,6 +36,8 @@ export interface ExecuteOptions extends Pick<CheckDataOptions, 'checkData' | 'sk
   /** Weights to evaluate where no stage trains: a file, or `published` for the row's own. */
   readonly weights?: string | undefined;
   readonly predictions?: string | undefined;
+  /** Write TensorBoard's event files beside the log. */
+  readonly tensorboard: boolean;
   readonly signal: AbortSignal;
   readonly display: DisplayMode;
 }
@@ -134,7 +136,7 @@ class Run {
   }
 
   private async doStage(stage: Stage, say: (progress: string) => void): Promise<string> {
-    const { experiment, dataRoot, skipBad, signal, predictions } = this.options;
+    const { experiment, dataRoot, skipBad, tensorboard, signal, predictions } = this.options;
     signal.throwIfAborted();
     this.current = stage;
     await this.directory.writeStatus('running', stage);
@@ -142,6 +144,7 @@ class Run {
     const skipped = skipBad > 0 ? await SkippedSamples.open(this.directory.file('skipped.jsonl'), skipBad) : undefined;
     const context = {
       skipped,
+      tensorboard,
       experiment,
       engine: this.engine,
       dataRoot,

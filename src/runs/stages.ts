@@ -2,6 +2,7 @@ import type { SkippedSamples } from '../data/skipped.js';
 import type { Engine } from '../engines/engine.js';
 import type { Experiment } from '../experiments/experiment.js';
 import { formatBytes, formatPercent, formatSeconds } from '../support/format.js';
+import { ProgressFile } from './progress.js';
 import type { RunRecord } from './record.js';
 import type { Stage } from './stage-names.js';
 
@@ -15,6 +16,8 @@ export interface StageContext {
   /** Counts samples that cannot be read; where not given, such a sample ends the stage. */
   readonly skipped: SkippedSamples | undefined;
   readonly signal: AbortSignal;
+  /** Write TensorBoard's event files, too. */
+  readonly tensorboard: boolean;
   /** Folder for predicted label images, if wanted. */
   readonly predictions: string | undefined;
   /** Weights to evaluate: given, or of this run's training. */
@@ -33,17 +36,39 @@ export interface StageResult<Name extends Stage = Stage> {
 
 type Say = (progress: string) => void;
 
-async function train(context: StageContext, say: Say): Promise<StageResult<'train'>> {
+async function eventFile({ tensorboard, directory }: StageContext) {
+  if (!tensorboard) return undefined;
+  const { EventFile } = await import('./tensorboard.js');
+  return EventFile.create(directory);
+}
+
+async function train(context: StageContext, say: Say, progress: ProgressFile): Promise<StageResult<'train'>> {
   const { train } = await import('../training/train.js');
+  const events = await eventFile(context);
   const { weights, ...details } = await train({
     ...context,
     onProgress: ({ iteration, iterations, loss, learningRate, secondsPerIteration }) => {
-      const left = formatSeconds((iterations - iteration) * secondsPerIteration);
+      const secondsLeft = (iterations - iteration) * secondsPerIteration;
+      const left = formatSeconds(secondsLeft);
+      progress.update({ done: iteration, total: iterations, secondsLeft, loss });
       say(
         `iteration ${iteration}/${iterations}, loss ${loss.toFixed(4)}, lr ${learningRate.toPrecision(3)}, ` +
           `${formatSeconds(secondsPerIteration)}/iteration, ${left} left`,
       );
     },
+    onLog:
+      events &&
+      ((line) =>
+        events.add(line.iteration, {
+          'train/loss': line.loss,
+          'train/decode_loss': line.decodeLoss,
+          'train/auxiliary_loss': line.auxiliaryLoss,
+          'train/accuracy': line.accuracy,
+          'train/learning_rate': line.learningRate,
+          'time/seconds_per_iteration': line.secondsPerIteration,
+          'time/data_seconds': line.dataSeconds,
+          'memory/live_tensor_bytes': line.liveTensorBytes,
+        })),
   });
   const { iterations, skippedSamples, seconds, finalLoss } = details;
   return {
@@ -55,7 +80,12 @@ async function train(context: StageContext, say: Say): Promise<StageResult<'trai
   };
 }
 
-async function evaluate(context: StageContext, say: Say, multiScale: boolean): Promise<StageResult<'evaluate'>> {
+async function evaluate(
+  context: StageContext,
+  say: Say,
+  progress: ProgressFile,
+  multiScale: boolean,
+): Promise<StageResult<'evaluate'>> {
   if (context.weights === undefined) throw new Error('There are no weights to evaluate.');
   const { evaluate } = await import('../evaluation/evaluate.js');
   const start = performance.now();
@@ -63,12 +93,20 @@ async function evaluate(context: StageContext, say: Say, multiScale: boolean): P
     ...context,
     weights: context.weights,
     multiScale,
-    onProgress: ({ done, total }) => {
+    onProgress: ({ done, total, mIoU }) => {
       const left = ((performance.now() - start) / 1000 / done) * (total - done);
+      progress.update({ done, total, secondsLeft: left, [multiScale ? 'mIoUMsFlip' : 'mIoU']: mIoU });
       say(`image ${done}/${total}, ${formatSeconds(left)} left`);
     },
   });
   const { images, skippedImages, seconds, mIoU, mAcc, aAcc } = details;
+  const stage = multiScale ? 'evaluate-ms' : 'evaluate';
+  const events = await eventFile(context);
+  await events?.add(context.experiment.training.iterations, {
+    [`${stage}/mIoU`]: mIoU,
+    [`${stage}/mAcc`]: mAcc,
+    [`${stage}/aAcc`]: aAcc,
+  });
   return {
     details,
     summary:
@@ -78,11 +116,14 @@ async function evaluate(context: StageContext, say: Say, multiScale: boolean): P
   };
 }
 
-async function benchmark(context: StageContext, say: Say): Promise<StageResult<'benchmark'>> {
+async function benchmark(context: StageContext, say: Say, progress: ProgressFile): Promise<StageResult<'benchmark'>> {
   const { benchmark } = await import('../benchmark/benchmark.js');
   const details = await benchmark({
     ...context,
-    onProgress: ({ part, done, total }) => say(`${part} ${done}/${total}`),
+    onProgress: ({ part, done, total }) => {
+      progress.update({ done, total, secondsLeft: null });
+      say(`${part} ${done}/${total}`);
+    },
   });
   const { fps, memory, roofline } = details;
   const percent = (share: number) => `${Math.round(share * 100)} %`;
@@ -94,17 +135,31 @@ async function benchmark(context: StageContext, say: Say): Promise<StageResult<'
   };
 }
 
-/** Does one stage of a run. */
-export function runStage(stage: Stage, context: StageContext, say: Say): Promise<StageResult> {
+/** Does one stage of a run, and notes in its directory how far it is. */
+export async function runStage(stage: Stage, context: StageContext, say: Say): Promise<StageResult> {
+  const progress = await ProgressFile.open(context.directory, stage);
+  progress.update({});
+  try {
+    const result = await doStage(stage, context, say, progress);
+    await progress.finish();
+    return result;
+  } catch (error) {
+    // What ended the stage says more than that this cannot be written either.
+    await progress.finish().catch(() => undefined);
+    throw error;
+  }
+}
+
+function doStage(stage: Stage, context: StageContext, say: Say, progress: ProgressFile): Promise<StageResult> {
   switch (stage) {
     case 'train':
-      return train(context, say);
+      return train(context, say, progress);
     case 'evaluate':
-      return evaluate(context, say, false);
+      return evaluate(context, say, progress, false);
     case 'evaluate-ms':
-      return evaluate(context, say, true);
+      return evaluate(context, say, progress, true);
     case 'benchmark':
-      return benchmark(context, say);
+      return benchmark(context, say, progress);
   }
 }
 

@@ -1,14 +1,15 @@
-const POLYNOMIAL = 0xedb88320;
+/** Polynomials, lowest power in the highest bit: of ISO 3309, and Castagnoli's. */
+const POLYNOMIAL = { iso: 0xedb88320, castagnoli: 0x82f63b78 } as const;
 /** Bytes that are folded in at once. */
 const SLICE = 8;
 
-/** TABLES[k][b]: what byte b does to the checksum when k further bytes follow it ("slicing by 8", Kounavis and Berry 2005). */
-const TABLES = makeTables();
+/** Of each polynomial, tables[k][b]: what byte b does to the checksum when k further bytes follow it ("slicing by 8", Kounavis and Berry 2005). */
+const TABLES = { iso: makeTables(POLYNOMIAL.iso), castagnoli: makeTables(POLYNOMIAL.castagnoli) };
 
-function makeTables(): Uint32Array[] {
+function makeTables(polynomial: number): Uint32Array[] {
   const first = Uint32Array.from({ length: 256 }, (_, byte) => {
     let crc = byte;
-    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ polynomial : crc >>> 1;
     return crc;
   });
   const tables = [first];
@@ -18,7 +19,16 @@ function makeTables(): Uint32Array[] {
 
 /** CRC-32 as PNG and zip use it (ISO 3309). Node's own is younger than the oldest Node that this runs on. */
 export function crc32(bytes: Uint8Array): number {
-  const [t0, t1, t2, t3, t4, t5, t6, t7] = TABLES as [
+  return checksum(TABLES.iso, bytes);
+}
+
+/** CRC-32C (RFC 3720, section 12.1), as TensorFlow's record files use it. */
+export function crc32c(bytes: Uint8Array): number {
+  return checksum(TABLES.castagnoli, bytes);
+}
+
+function checksum(tables: readonly Uint32Array[], bytes: Uint8Array): number {
+  const [t0, t1, t2, t3, t4, t5, t6, t7] = tables as [
     ...[Uint32Array, Uint32Array, Uint32Array, Uint32Array],
     ...[Uint32Array, Uint32Array, Uint32Array, Uint32Array],
   ];

@@ -23,6 +23,8 @@ export interface TrainOptions {
   readonly skipped?: SkippedSamples | undefined;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: TrainProgress) => void;
+  /** Told each line of log.jsonl once it is written. */
+  readonly onLog?: ((line: LogLine) => Promise<void>) | undefined;
 }
 
 export interface TrainProgress extends StepResult {
@@ -54,7 +56,7 @@ export interface TrainResult {
  * after saving a checkpoint.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { experiment, engine, dataRoot, directory, skipped, signal, onProgress } = options;
+  const { experiment, engine, dataRoot, directory, skipped, signal, onProgress, onLog } = options;
   const { training, data, seed } = experiment;
   const checkpoints = path.join(directory, 'checkpoints');
   await makeFolder(checkpoints);
@@ -98,6 +100,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       if (last || done % training.logEvery === 0) {
         const line = { iteration: done, ...interval.take(), liveTensorBytes: liveTensors(engine).bytes };
         await appendLine(path.join(directory, 'log.jsonl'), line);
+        await onLog?.(line);
       }
       const interrupted = signal?.aborted === true && !last;
       if (last || interrupted || done % training.checkpointEvery === 0) weights = (await save(done)).weights;
@@ -117,6 +120,23 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     step.dispose();
     await loader.close();
   }
+}
+
+/** A line of log.jsonl: means over the steps since the line before. */
+export interface LogLine {
+  /** Steps done, from 1. */
+  readonly iteration: number;
+  /** Of the last of the steps. */
+  readonly learningRate: number;
+  readonly loss: number;
+  readonly decodeLoss: number;
+  readonly auxiliaryLoss: number;
+  /** Percent. */
+  readonly accuracy: number;
+  readonly secondsPerIteration: number;
+  /** Of these, waiting for data. */
+  readonly dataSeconds: number;
+  readonly liveTensorBytes: number;
 }
 
 /** Means of what is logged over the steps since the last line. */

@@ -38,6 +38,7 @@ test.serial('a row goes through every stage into the table, and stays out of the
     'environment.json',
     'experiment.json',
     'log.jsonl',
+    'progress.json',
     'record.json',
     'status.json',
   ]);
@@ -87,3 +88,48 @@ test.serial('an interrupted run saves its state and ends with 130', async (t) =>
   t.true(readdirSync(path.join(folder, 'checkpoints')).some((name) => name.endsWith('.safetensors')));
   t.deepEqual(readdirSync(path.join(cwd, 'results', 'records')), [], 'only completed runs are kept');
 });
+
+test.serial(
+  'runs are listed, shown, watched, read and cleaned up; TensorBoard’s files are written on request',
+  async (t) => {
+    const cwd = await temporaryFolder(t);
+    await fcn(['datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128'], { cwd });
+    const changes = ['--set', 'iterations=2', '--set', 'logEvery=1', '--tensorboard'];
+    const parameters = ['reproduce', ROW, ...TINY, ...changes, '--stage', 'train', '--stage', 'evaluate'];
+    const trained = await fcn(parameters, { cwd });
+    t.is(trained.code, 0, trained.stderr);
+    const json = async (...command: string[]) => {
+      const { code, stdout, stderr } = await fcn(['runs', ...command, '--json'], { cwd });
+      t.is(code, 0, stdout);
+      t.is(stderr, '');
+      return JSON.parse(stdout) as Record<string, unknown>;
+    };
+    const [run] = (await json('list')) as unknown as Record<string, unknown>[];
+    t.like(run, { row: ROW, state: 'completed', profile: 'smoke', secondsLeft: null });
+    t.is(typeof run?.['loss'], 'number');
+    t.is(typeof run?.['mIoU'], 'number');
+    t.true(((await json('show', ROW))['files'] as string[]).includes('tensorboard'));
+    t.is(
+      readdirSync(path.join(cwd, run!['folder'] as string, 'tensorboard')).length,
+      2,
+      'of training and of evaluation',
+    );
+    const log = (await json('logs')) as unknown as { iteration: number }[];
+    t.deepEqual(
+      log.map(({ iteration }) => iteration),
+      [1, 2],
+    );
+    const listed = await fcn(['runs', 'list'], { cwd });
+    t.regex(listed.stdout, /completed/);
+    const watched = await fcn(['runs', 'watch', ROW], { cwd });
+    t.regex(watched.stdout, new RegExp(`^${ROW} ${run!['run']}: completed.*, loss [\\d.]+, mIoU [\\d.]+\n$`));
+
+    const dry = await fcn(['runs', 'clean', '--state', 'completed'], { cwd });
+    t.regex(dry.stdout, /Would be removed: 1 run, /);
+    t.true(existsSync(path.join(cwd, run!['folder'] as string)));
+    const cleaned = await fcn(['runs', 'clean', '--state', 'completed', '--yes'], { cwd });
+    t.regex(cleaned.stdout, /Removed: 1 run, /);
+    t.deepEqual(await json('list'), [] as unknown as Record<string, unknown>);
+    t.is(readdirSync(path.join(cwd, 'results', 'records')).length, 1, 'the kept record stays');
+  },
+);

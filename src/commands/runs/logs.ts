@@ -1,0 +1,47 @@
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
+import { BaseCommand } from '../base.js';
+import * as flags from '../flags.js';
+
+export default class RunsLogs extends BaseCommand {
+  static override summary = "Print the last lines of a run's log, and go on as they come.";
+  static override description =
+    'The lines of log.jsonl, made readable; --json prints an array of them as they are. docs/logs.md says what they hold.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> camvid_r18-d8 --lines 0 --json',
+    '<%= config.bin %> <%= command.id %> 20250102-0304 --follow',
+  ];
+  static override args = {
+    run: Args.string({
+      description: "A run's name or the beginning of it, its directory, or a row; the newest run if left out.",
+    }),
+  };
+  static override flags = {
+    lines: Flags.integer({
+      summary: 'So many lines from the end; 0: all.',
+      char: 'n',
+      default: 20,
+      min: 0,
+      helpValue: 'N',
+    }),
+    follow: Flags.boolean({ summary: 'Print further lines until the run ends.', char: 'f' }),
+    runs: flags.runs,
+  };
+
+  async run(): Promise<object> {
+    const { args, flags } = await this.parse(RunsLogs);
+    const { findRun } = await import('../../runs/inspect.js');
+    const { followLog } = await import('../../runs/watch.js');
+    const { formatLogEntry } = await import('../../report/runs.js');
+    const run = await findRun(flags.runs, args.run);
+    const signal = this.interruptSignal();
+    const entries: object[] = [];
+    for await (const entry of followLog(run.folder, { lines: flags.lines, follow: flags.follow, signal })) {
+      entries.push(entry);
+      this.print(formatLogEntry(entry));
+    }
+    if (entries.length === 0) this.note(`Nothing is logged yet in ${run.folder}.`);
+    return entries;
+  }
+}

@@ -1,0 +1,29 @@
+import * as Args from '@oclif/core/args';
+import { BaseCommand } from '../base.js';
+import * as flags from '../flags.js';
+
+export default class RunsShow extends BaseCommand {
+  static override summary = 'Show a run: how it stands, how far it is, what it ended with, its files.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> camvid_r18-d8 --json',
+    '<%= config.bin %> <%= command.id %> 20250102-0304',
+  ];
+  static override args = {
+    run: Args.string({
+      description: "A run's name or the beginning of it, its directory, or a row; the newest run if left out.",
+    }),
+  };
+  static override flags = { runs: flags.runs };
+
+  async run(): Promise<object> {
+    const { args, flags } = await this.parse(RunsShow);
+    const { readdir } = await import('node:fs/promises');
+    const { findRun } = await import('../../runs/inspect.js');
+    const { formatRun } = await import('../../report/runs.js');
+    const run = await findRun(flags.runs, args.run);
+    const files = (await readdir(run.folder)).sort();
+    this.print(formatRun(run, files));
+    return { ...run, files };
+  }
+}

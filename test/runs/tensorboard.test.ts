@@ -1,0 +1,131 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import fc from 'fast-check';
+import { EventFile, frameRecord } from '../../src/runs/tensorboard.js';
+import { crc32c } from '../../src/support/crc32.js';
+import { temporaryFolder } from '../helpers/folder.js';
+
+/** CRC-32C bit by bit, as its definition reads. */
+function plainChecksum(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
+  }
+  return (crc ^ 0xffffffff) >>> 0;
+}
+
+/** Undoes the masking of a stored checksum. */
+const unmasked = (stored: number) => {
+  const rotated = (stored - 0xa282ead8) >>> 0;
+  return ((rotated << 15) | (rotated >>> 17)) >>> 0;
+};
+
+/** Data of the records of a TFRecord file, every checksum compared. */
+function readRecords(file: Buffer): Buffer[] {
+  const records: Buffer[] = [];
+  for (let at = 0; at < file.length; ) {
+    const length = Number(file.readBigUInt64LE(at));
+    const data = file.subarray(at + 12, at + 12 + length);
+    if (unmasked(file.readUInt32LE(at + 8)) !== plainChecksum(file.subarray(at, at + 8))) throw new Error('length');
+    if (unmasked(file.readUInt32LE(at + 12 + length)) !== plainChecksum(data)) throw new Error('data');
+    records.push(data);
+    at += 16 + length;
+  }
+  return records;
+}
+
+/** Fields of a protocol buffers message: numbers, or bytes. */
+function readMessage(bytes: Buffer): [field: number, value: number | Buffer][] {
+  let at = 0;
+  const varint = () => {
+    let value = 0;
+    for (let factor = 1; ; factor *= 128) {
+      const byte = bytes[at++]!;
+      value += (byte & 0x7f) * factor;
+      if (byte < 0x80) return value;
+    }
+  };
+  const fields: [number, number | Buffer][] = [];
+  while (at < bytes.length) {
+    const key = varint();
+    const field = Math.floor(key / 8);
+    switch (key % 8) {
+      case 0:
+        fields.push([field, varint()]);
+        break;
+      case 1:
+        fields.push([field, bytes.readDoubleLE(at)]);
+        at += 8;
+        break;
+      case 2: {
+        const length = varint();
+        fields.push([field, bytes.subarray(at, at + length)]);
+        at += length;
+        break;
+      }
+      case 5:
+        fields.push([field, bytes.readFloatLE(at)]);
+        at += 4;
+        break;
+      default:
+        throw new Error(`Wire type ${key % 8}.`);
+    }
+  }
+  return fields;
+}
+
+const message = (value: number | Buffer | undefined) => readMessage(value as Buffer);
+
+test('CRC-32C is that of RFC 3720, and of its definition', (t) => {
+  // Section B.4: 32 bytes of zeros, of ones, and ascending.
+  t.is(crc32c(new Uint8Array(32)), 0x8a9136aa);
+  t.is(crc32c(new Uint8Array(32).fill(0xff)), 0x62a8ab43);
+  t.is(crc32c(Uint8Array.from({ length: 32 }, (_, i) => i)), 0x46dd794e);
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => crc32c(bytes) === plainChecksum(bytes)));
+  t.pass();
+});
+
+test('records come back from their frames', (t) => {
+  fc.assert(
+    fc.property(fc.array(fc.uint8Array({ maxLength: 300 })), (all) => {
+      const back = readRecords(Buffer.concat(all.map(frameRecord)));
+      return back.length === all.length && back.every((data, i) => data.equals(all[i]!));
+    }),
+  );
+  t.pass();
+});
+
+test('an event file holds its version, where it begins, and the scalars', async (t) => {
+  const folder = await temporaryFolder(t);
+  const events = await EventFile.create(folder);
+  const large = 3_000_000_000;
+  await events.add(50, { 'train/loss': 1.25, 'train/accuracy': Number.NaN });
+  await events.add(large, { 'train/loss': -0.5, 'evaluate/mIoU': 0.75 });
+  const [name = '', ...others] = readdirSync(path.join(folder, 'tensorboard'));
+  t.deepEqual(others, []);
+  t.regex(name, /^events\.out\.tfevents\.\d{10}\..+/);
+
+  const [version, start, first, second, ...rest] = readRecords(readFileSync(events.file)).map(
+    (record) => new Map(readMessage(record)),
+  );
+  t.deepEqual(rest, []);
+  t.true(Math.abs((version!.get(1) as number) - Date.now() / 1000) < 600, 'wall time in seconds');
+  t.is((version!.get(3) as Buffer).toString(), 'brain.Event:2');
+  t.is(start!.get(2), 50);
+  t.deepEqual(message(start!.get(7)), [[1, 1]], 'a session starts at this step');
+  const scalars = (event: ReadonlyMap<number, number | Buffer>) =>
+    message(event.get(5)).map(([field, value]) => {
+      t.is(field, 1);
+      const fields = new Map(message(value));
+      return [(fields.get(1) as Buffer).toString(), fields.get(2)];
+    });
+  t.is(first!.get(2), 50);
+  t.deepEqual(scalars(first!), [['train/loss', 1.25]], 'what is not finite is left out');
+  t.is(second!.get(2), large);
+  t.deepEqual(scalars(second!), [
+    ['train/loss', -0.5],
+    ['evaluate/mIoU', 0.75],
+  ]);
+});
