@@ -46,6 +46,11 @@ export function newestOfEachSeed(records: readonly RunRecord[]): RunRecord[] {
   return [...new Map(records.map((record) => [record.seed, record])).values()].sort((a, b) => a.seed - b.seed);
 }
 
+/** Equal of runs of the same recipe, whatever the seed, with the same stages on the same data. */
+export function recipeKey({ experiment, dataset, stages }: RunRecord): string {
+  return canonicalJson([{ ...experiment, seed: null }, dataset?.fingerprint, stages.map(({ stage }) => stage)]);
+}
+
 /**
  * What the seed alone changes: runs of the same recipe on the same data, the newest of each seed.
  * @param records Oldest first.
@@ -56,8 +61,7 @@ export function spreads(
 ): Spread[] {
   const groups = new Map<string, RunRecord[]>();
   for (const record of records) {
-    const { experiment, dataset, stages } = record;
-    const key = canonicalJson([{ ...experiment, seed: null }, dataset?.fingerprint, stages.map(({ stage }) => stage)]);
+    const key = recipeKey(record);
     groups.set(key, [...(groups.get(key) ?? []), record]);
   }
   return [...groups.values()]

@@ -121,15 +121,11 @@ export function allRuns({ results, runs }: RunFolders): KnownRun[] {
   return [...found.values()].sort((a, b) => a.startedAt.localeCompare(b.startedAt) || a.id.localeCompare(b.id));
 }
 
-/** The run of a path: a run directory or the file of a record; null where there is nothing at the path. */
+/** The run of a path: a run directory or the file of a record; null where the path is neither. */
 function runAtPath(reference: string): KnownRun | null {
   if (!existsSync(reference)) return null;
   if (!statSync(reference).isDirectory()) return fromRecord(reference);
-  if (existsSync(path.join(reference, 'experiment.json'))) return fromDirectory(path.resolve(reference));
-  throw new UserError(
-    `${reference} is no run directory: it holds no experiment.json.`,
-    'Give runs/ROW/RUN or a record.',
-  );
+  return existsSync(path.join(reference, 'experiment.json')) ? fromDirectory(path.resolve(reference)) : null;
 }
 
 /**
@@ -138,9 +134,9 @@ function runAtPath(reference: string): KnownRun | null {
  * @throws UserError where one means nothing.
  */
 export function findRuns(references: readonly string[], folders: RunFolders): KnownRun[] {
-  if (references.length > 0 && references.every((reference) => existsSync(reference))) {
-    return unique(references.map((reference) => runAtPath(reference)!));
-  }
+  // Where all are paths, no other run needs to be read.
+  const atPaths = references.map(runAtPath).filter((run) => run !== null);
+  if (references.length > 0 && atPaths.length === references.length) return unique(atPaths);
   const known = allRuns(folders);
   if (references.length === 0) {
     if (known.length > 0) return known;
@@ -160,7 +156,9 @@ function matching(reference: string, known: readonly KnownRun[], { runs, results
   if (found.length > 0) return found;
   const meant = nearest(reference, [...known.map(({ id }) => id), ...known.map(({ experiment }) => experiment.row)]);
   throw new UserError(
-    `No run is called ${reference} under ${runs} and ${results}.`,
+    existsSync(reference)
+      ? `${reference} is no run directory (it holds no experiment.json), and no run under ${runs} and ${results} is called so.`
+      : `No run is called ${reference} under ${runs} and ${results}.`,
     meant === undefined
       ? 'Give the id of a run or a row, a run directory, or the file of a record.'
       : `Did you mean ${meant}?`,

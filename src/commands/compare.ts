@@ -1,0 +1,69 @@
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
+import { BaseCommand } from './base.js';
+import * as flags from './flags.js';
+
+export default class Compare extends BaseCommand {
+  static override summary = 'Set a run beside another one, its published row or a published training log.';
+  static override description =
+    'Figures, curves, IoU of each class, and what differs in recipe and environment; whether a difference is more than chance, ' +
+    'where there are seeds. With --follow, warns while a run trains when its loss leaves the band of the other curve: ' +
+    'mean ± 3 deviations of the lines at the same part of the schedule.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> runs/ROW/RUN',
+    '<%= config.bin %> <%= command.id %> 20250102-030405-01234567 20250103-030405-89abcdef --json',
+    '<%= config.bin %> <%= command.id %> runs/ROW/RUN ROW_20200604_192608.log.json --follow',
+  ];
+  static override args = {
+    a: Args.string({
+      description: 'A run: its directory, its record, its id; or a row: its newest run.',
+      required: true,
+    }),
+    b: Args.string({
+      description: "A run, a row, a log.json, or published: the row's own log, fetched. The run's row if not given.",
+    }),
+  };
+  static override flags = {
+    follow: Flags.boolean({ summary: "Go on until the run ends, and warn when its loss leaves B's band." }),
+    interval: Flags.integer({
+      summary: 'Seconds between two looks at the log.',
+      env: 'FCN_FOLLOW_INTERVAL',
+      default: 10,
+      min: 1,
+      max: 3600,
+      helpValue: 'SECONDS',
+    }),
+    results: flags.results,
+    runs: flags.runs,
+  };
+
+  async run(): Promise<object> {
+    const { args, flags } = await this.parse(Compare);
+    const signal = this.interruptSignal();
+    const { runSide, otherSide } = await import('../report/compare/side.js');
+    const { publishedSide, PUBLISHED_LOG } = await import('../report/compare/published-side.js');
+    const { compare } = await import('../report/compare/compare.js');
+    const { describeComparison, formatComparison } = await import('../report/compare/format.js');
+    const a = runSide(args.a, flags);
+    const b =
+      args.b === PUBLISHED_LOG ? await publishedSide(a, signal, this.displayMode()) : otherSide(args.b, a, flags);
+    if (!flags.follow) {
+      const comparison = compare(a, b);
+      this.print(formatComparison(comparison));
+      return describeComparison(comparison);
+    }
+    const { follow } = await import('../report/compare/follow.js');
+    const followed = await follow({
+      run: a,
+      reference: b,
+      milliseconds: flags.interval * 1000,
+      signal,
+      say: (line) => this.note(line),
+      warn: (line) => this.note(`warning: ${line}`),
+    });
+    this.print(
+      `${a.label.split(' (')[0]}: ${followed.state} after iteration ${followed.iteration}, ${followed.departures.length} departures.`,
+    );
+    return followed;
+  }
+}

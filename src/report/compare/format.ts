@@ -1,0 +1,162 @@
+import { downsample } from '../charts/downsample.js';
+import { FIGURE_HEADINGS, formatSmallFigure } from '../figures.js';
+import { terminalTable } from '../layout.js';
+import type { Departure } from './band.js';
+import type { Comparison, Difference, FigureComparison } from './compare.js';
+import type { Side } from './side.js';
+import type { Significance } from './significance.js';
+import { type Sample, sparkline } from './sparkline.js';
+
+/** Classes that are listed in a terminal; --json lists all. */
+const MOST_CLASSES = 12;
+const COLUMNS = 60;
+/** Points of a curve under --json. */
+const JSON_BUCKETS = 250;
+
+const signed = (value: number) => `${value < 0 ? '−' : '+'}${formatSmallFigure(Math.abs(value))}`;
+
+function formatP(p: number): string {
+  return p < 0.001 ? 'p < 0.001' : `p = ${p.toFixed(3)}`;
+}
+
+function formatSignificance({ test, n, t, degreesOfFreedom, p }: Significance): string {
+  const name = test === 'welch' ? `Welch, n = ${n.join(' and ')}` : `beside one value, n = ${n[0]}`;
+  return `${name}: t = ${t.toFixed(2)}, ${degreesOfFreedom.toFixed(1)} degrees of freedom, ${formatP(p)}`;
+}
+
+function remark({ verdict, sameHardware, significance, ratio }: FigureComparison): string {
+  return [
+    ...(verdict === null ? [] : [verdict]),
+    ...(sameHardware === null || ratio === null
+      ? []
+      : [`×${ratio.toFixed(2)}${sameHardware ? '' : ', other hardware'}`]),
+    ...(significance === null ? [] : [formatP(significance.p)]),
+  ].join(', ');
+}
+
+function figuresTable({ figures }: Comparison): string[] {
+  if (figures.length === 0) return [];
+  const body = figures.map((one) => [
+    FIGURE_HEADINGS[one.figure],
+    formatSmallFigure(one.a),
+    formatSmallFigure(one.b),
+    one.difference === null ? '–' : signed(one.difference),
+    remark(one),
+  ]);
+  const tests = figures.flatMap(({ figure, significance }) =>
+    significance === null ? [] : [`${FIGURE_HEADINGS[figure]}: ${formatSignificance(significance)}`],
+  );
+  return [[terminalTable({ head: ['', 'A', 'B', 'A − B', ''], body }), ...tests].join('\n')];
+}
+
+/** The curves' lines, on one scale. */
+function curveLines(name: string, a: readonly Sample[], b: readonly Sample[]): string[] {
+  const values = [...a, ...b].map(({ y }) => y);
+  // A single value is in the figures already.
+  if (values.length < 2) return [];
+  const low = values.reduce((least, value) => Math.min(least, value));
+  const high = values.reduce((most, value) => Math.max(most, value));
+  const line = (side: string, samples: readonly Sample[]) =>
+    samples.length === 0 ? [] : [`  ${side}  ${sparkline(samples, COLUMNS, [low, high])}`];
+  const range = `${Number(low.toPrecision(4))} to ${Number(high.toPrecision(4))}`;
+  return [[`${name} (${range})`, ...line('A', a), ...line('B', b)].join('\n')];
+}
+
+const lossOf = ({ curve }: Side) => curve.map(({ share, loss }) => ({ x: share, y: loss }));
+const rateOf = ({ curve }: Side) =>
+  curve
+    .filter(({ learningRate }) => Number.isFinite(learningRate))
+    .map(({ share, learningRate }) => ({ x: share, y: learningRate }));
+const accuracyOf = ({ accuracy, iterations }: Side) =>
+  iterations === null ? [] : accuracy.map(({ iteration, mIoU }) => ({ x: iteration / iterations, y: mIoU }));
+
+function stopsTable({ stops }: Comparison): string[] {
+  if (stops.length === 0) return [];
+  const cell = (value: number | null) => (value === null ? '–' : value.toFixed(4));
+  const body = stops.map(({ share, a, b }) => [
+    `${Math.round(share * 100)} %`,
+    cell(a),
+    cell(b),
+    a === null || b === null ? '–' : signed(a - b),
+  ]);
+  return [terminalTable({ head: ['of the schedule', 'loss A', 'loss B', 'A − B'], body })];
+}
+
+/** A stretch outside of the band, in one line. */
+export function formatDeparture({ side, from, to, worst }: Departure): string {
+  return (
+    `iterations ${from} to ${to}: loss ${side} the band, at worst ${worst.loss.toFixed(4)} at ${worst.iteration}, ` +
+    `where ${worst.low.toFixed(4)} to ${worst.high.toFixed(4)} is expected`
+  );
+}
+
+function bandLines({ departures }: Comparison): string[] {
+  if (departures === null) return [];
+  if (departures.length === 0) return ["A's loss stays in B's band (mean ± 3 deviations of B's lines around)."];
+  return [
+    [
+      "A's loss leaves B's band (mean ± 3 deviations of B's lines around):",
+      ...departures.map((one) => `  ${formatDeparture(one)}`),
+    ].join('\n'),
+  ];
+}
+
+function classTable({ classes }: Comparison): string[] {
+  if (classes.length === 0) return [];
+  const body = classes
+    .slice(0, MOST_CLASSES)
+    .map(({ name, a, b, difference }) => [name, a.toFixed(2), b.toFixed(2), signed(difference)]);
+  const more = classes.length - body.length;
+  const rest = more > 0 ? [`${more} classes that differ less; --json lists all.`] : [];
+  return [[terminalTable({ head: ['IoU, largest difference first', 'A', 'B', 'A − B'], body }), ...rest].join('\n')];
+}
+
+const show = (value: unknown) =>
+  value === undefined ? '–' : typeof value === 'string' ? value : JSON.stringify(value);
+
+function differencesTable(title: string, differences: readonly Difference[] | null): string[] {
+  if (differences === null) return [];
+  if (differences.length === 0) return [`${title}: no difference.`];
+  const body = differences.map(({ path, a, b }) => [path, show(a), show(b)]);
+  return [terminalTable({ head: [title, 'A', 'B'], body })];
+}
+
+/** A comparison for a terminal. */
+export function formatComparison(comparison: Comparison): string {
+  const { a, b, recipe, environment, notes } = comparison;
+  return [
+    `A  ${a.label}\nB  ${b.label}`,
+    ...figuresTable(comparison),
+    ...curveLines('Loss', lossOf(a), lossOf(b)),
+    ...curveLines('Learning rate', rateOf(a), rateOf(b)),
+    ...curveLines('mIoU, %', accuracyOf(a), accuracyOf(b)),
+    ...stopsTable(comparison),
+    ...bandLines(comparison),
+    ...classTable(comparison),
+    ...differencesTable('Recipe', recipe),
+    ...differencesTable('Environment', environment),
+    ...(notes.length === 0 ? [] : [notes.join('\n')]),
+  ].join('\n\n');
+}
+
+function describeSide({ kind, label, figures, iterations, curve, accuracy, seeds }: Side): object {
+  const kept = downsample(
+    curve.map(({ iteration, loss }, index) => ({ x: iteration, y: loss, index })),
+    JSON_BUCKETS,
+  );
+  const points = new Set(kept.map(({ x }) => x));
+  return {
+    kind,
+    label,
+    figures,
+    iterations,
+    seeds: seeds.map(({ seed }) => seed),
+    curve: curve.filter(({ iteration }) => points.has(iteration)),
+    accuracy,
+  };
+}
+
+/** A comparison as --json prints it. */
+export function describeComparison(comparison: Comparison): object {
+  return { ...comparison, a: describeSide(comparison.a), b: describeSide(comparison.b) };
+}

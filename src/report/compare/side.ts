@@ -1,0 +1,210 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { loadTables, type Row, type Table } from '../../experiments/load.js';
+import { valuesOf } from '../../experiments/overrides.js';
+import { hardwareName } from '../../runs/environment.js';
+import { LOG_FILE } from '../../runs/log.js';
+import type { RunRecord } from '../../runs/record.js';
+import { UserError } from '../../support/errors.js';
+import { explainFileError } from '../../support/files.js';
+import { formatBytes } from '../../support/format.js';
+import { FIGURES, type Figure } from '../figures.js';
+import { accuracyOverIterations } from '../runs/accuracy.js';
+import { shownEvaluation } from '../runs/charts.js';
+import { allRuns, findRuns, type KnownRun, type RunFolders } from '../runs/find.js';
+import { newestOfEachSeed, recipeKey } from '../spread.js';
+import type { CurvePoint } from './band.js';
+import { type PublishedLog, parsePublishedLog } from './published-log.js';
+
+/** One of the two that are compared. What a kind of side does not have is empty or null. */
+export interface Side {
+  readonly kind: 'run' | 'row' | 'log';
+  readonly label: string;
+  readonly figures: Readonly<Record<Figure, number | null>>;
+  /** Of the whole schedule; null where it is not known. */
+  readonly iterations: number | null;
+  readonly curve: readonly CurvePoint[];
+  /** mIoU in percent, where it was measured. */
+  readonly accuracy: readonly { readonly iteration: number; readonly mIoU: number }[];
+  /** IoU of each class, percent. */
+  readonly classes: ReadonlyMap<string, number>;
+  readonly recipe: ReadonlyMap<string, unknown> | null;
+  readonly environment: ReadonlyMap<string, string> | null;
+  /** What memory and fps were measured on. */
+  readonly hardware: string | null;
+  /** Records of the same recipe on the same data, the newest of each seed; the side's own among them. */
+  readonly seeds: readonly RunRecord[];
+  readonly run: KnownRun | null;
+}
+
+const NO_FIGURES: Side['figures'] = { memoryGB: null, fps: null, mIoU: null, mIoUMsFlip: null };
+
+function curveOf(run: KnownRun): CurvePoint[] {
+  const { iterations } = run.experiment.training;
+  return run.log
+    .filter(({ loss }) => Number.isFinite(loss))
+    .map(({ iteration, loss, learningRate }) => ({ iteration, share: iteration / iterations, loss, learningRate }));
+}
+
+function environmentOf({ environment, record, experiment }: KnownRun): Map<string, string> {
+  const { engine, device, versions, node, system, processor, cores, memoryBytes, gpus } = environment;
+  return new Map([
+    ['engine', `${engine}, ${device}`],
+    ...Object.entries(versions),
+    ['Node', node],
+    ['system', system],
+    ['processor', `${processor}, ${cores} cores`],
+    ['memory', formatBytes(memoryBytes)],
+    ['GPUs', gpus.length === 0 ? 'none' : gpus.map(({ name, driver }) => `${name} (driver ${driver})`).join(', ')],
+    ['seed', String(experiment.seed)],
+    ...(record === null
+      ? []
+      : ([
+          ['fcn', `${record.code.version}${record.code.commit === null ? '' : ` ${record.code.commit.slice(0, 12)}`}`],
+          [
+            'data',
+            record.dataset === null ? 'none' : `${record.dataset.id} ${record.dataset.fingerprint.slice(0, 12)}`,
+          ],
+          ['weights', record.weights?.source ?? 'none'],
+        ] as const)),
+  ]);
+}
+
+function sideOfRun(run: KnownRun, all: readonly KnownRun[]): Side {
+  const { experiment, record, environment } = run;
+  const evaluation = shownEvaluation(run);
+  const key = record === null ? null : recipeKey(record);
+  const same = all
+    .flatMap((other) => other.record ?? [])
+    .filter((other) => {
+      return other.exitReason === 'completed' && key !== null && recipeKey(other) === key;
+    });
+  return {
+    kind: 'run',
+    label: `${experiment.row} ${run.id} (${experiment.profile}, seed ${experiment.seed}, ${run.state})`,
+    figures: record?.figures ?? NO_FIGURES,
+    iterations: experiment.training.iterations,
+    curve: curveOf(run),
+    accuracy: accuracyOverIterations(run, all).map(({ iteration, mIoU }) => ({ iteration, mIoU: mIoU * 100 })),
+    classes: new Map(evaluation?.perClass.flatMap(({ name, iou }) => (iou === null ? [] : [[name, iou * 100]]))),
+    recipe: new Map(valuesOf(experiment)),
+    environment: environmentOf(run),
+    hardware: hardwareName(environment),
+    seeds: newestOfEachSeed(same),
+    run,
+  };
+}
+
+function sideOfRow({ id, recipe, published, table }: Row): Side {
+  return {
+    kind: 'row',
+    label: `${id} as published (${table.name})`,
+    figures: published,
+    iterations: recipe.training.iterations,
+    curve: [],
+    accuracy: [],
+    classes: new Map(),
+    recipe: new Map(valuesOf(recipe)),
+    environment: null,
+    hardware: table.hardware?.name ?? null,
+    seeds: [],
+    run: null,
+  };
+}
+
+/** A published log as a side. Its schedule ends at its last line, since nothing in it says more. */
+export function sideOfLog({ train, validation }: PublishedLog, label: string): Side {
+  const iterations = Math.max(train.at(-1)?.iteration ?? 0, validation.at(-1)?.iteration ?? 0);
+  const last = validation.at(-1);
+  const known = (value: number | undefined) => (value === undefined || Number.isNaN(value) ? null : value);
+  const mIoU = known(last?.mIoU);
+  const memory = train.map(({ memoryBytes }) => memoryBytes).filter(Number.isFinite);
+  return {
+    kind: 'log',
+    label,
+    figures: {
+      ...NO_FIGURES,
+      mIoU: mIoU === null ? null : mIoU * 100,
+      memoryGB: memory.length === 0 ? null : Math.max(...memory) / 2 ** 30,
+    },
+    iterations,
+    curve: train
+      .filter(({ loss }) => Number.isFinite(loss))
+      .map(({ iteration, loss, learningRate }) => ({ iteration, share: iteration / iterations, loss, learningRate })),
+    accuracy: validation.flatMap(({ iteration, mIoU }) =>
+      Number.isNaN(mIoU) ? [] : [{ iteration, mIoU: mIoU * 100 }],
+    ),
+    classes: new Map([...(last?.perClass ?? [])].map(([name, iou]) => [name, iou * 100])),
+    recipe: null,
+    environment: null,
+    hardware: null,
+    seeds: [],
+    run: null,
+  };
+}
+
+/** The newest of the runs that a reference means. */
+export function runSide(reference: string, folders: RunFolders): Side {
+  const run = findRuns([reference], folders).at(-1)!;
+  const known = allRuns(folders);
+  const all = known.some(({ file }) => path.resolve(file) === path.resolve(run.file)) ? known : [...known, run];
+  return sideOfRun(run, all);
+}
+
+/** The same run, as far as it is now. */
+export function refreshed(side: Side): Side {
+  const directory = side.run?.directory;
+  if (!directory)
+    throw new UserError(`${side.label} has no run directory: there is nothing to follow.`, 'Name a run under --runs.');
+  return sideOfRun(findRuns([directory], { results: '', runs: '' })[0]!, []);
+}
+
+/** True where a file holds one JSON document, a record; a log holds one a line. */
+function isRecord(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && 'format' in value;
+  } catch {
+    return false;
+  }
+}
+
+function sideOfFile(file: string, folders: RunFolders): Side {
+  if (path.basename(file) === LOG_FILE) return runSide(path.dirname(file), folders);
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw explainFileError(error, file, 'read');
+  }
+  return isRecord(text) ? runSide(file, folders) : sideOfLog(parsePublishedLog(text, file), file);
+}
+
+/**
+ * What the other side is: a published row by its id, a run directory, a record, a run by its id, or the file of a published log.
+ * Where nothing is named, the row of the run.
+ * @throws UserError where it means nothing.
+ */
+export function otherSide(
+  reference: string | undefined,
+  run: Side,
+  folders: RunFolders,
+  tables: readonly Table[] = loadTables(),
+): Side {
+  const id = reference ?? run.run!.experiment.row;
+  const row = tables.flatMap(({ rows }) => rows).find((candidate) => candidate.id === id);
+  if (row !== undefined) return sideOfRow(row);
+  if (reference === undefined) {
+    throw new UserError(
+      `${id} is no row of the package: there is nothing to compare ${run.label} with.`,
+      'Name a second run, or the file of a log.',
+    );
+  }
+  if (existsSync(reference) && !statSync(reference).isDirectory()) return sideOfFile(reference, folders);
+  return runSide(reference, folders);
+}
+
+/** The figures that either side has. */
+export function figuresOf(a: Side, b: Side): Figure[] {
+  return FIGURES.filter((figure) => a.figures[figure] !== null || b.figures[figure] !== null);
+}

@@ -1,0 +1,28 @@
+const LEVELS = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] as const;
+
+/** A place of a curve: x from 0 to 1, and its value. */
+export interface Sample {
+  readonly x: number;
+  readonly y: number;
+}
+
+/**
+ * A curve as a line of blocks, a column an equal part of x from 0 to 1, each as high as the mean of its values; a blank where
+ * there are none.
+ * @param range Values of the lowest and the highest block.
+ */
+export function sparkline(samples: readonly Sample[], columns: number, [low, high]: readonly [number, number]): string {
+  const sums = Array.from({ length: columns }, () => ({ sum: 0, count: 0 }));
+  for (const { x, y } of samples) {
+    const cell = sums[Math.min(Math.max(Math.floor(x * columns), 0), columns - 1)]!;
+    cell.sum += y;
+    cell.count++;
+  }
+  return sums
+    .map(({ sum, count }) => {
+      if (count === 0) return ' ';
+      const part = high === low ? 0.5 : (sum / count - low) / (high - low);
+      return LEVELS[Math.min(Math.max(Math.floor(part * LEVELS.length), 0), LEVELS.length - 1)];
+    })
+    .join('');
+}

@@ -1,0 +1,356 @@
+import { appendFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import fc from 'fast-check';
+import { bandAt, type CurvePoint, departures } from '../../../src/report/compare/band.js';
+import { compare } from '../../../src/report/compare/compare.js';
+import { follow } from '../../../src/report/compare/follow.js';
+import { formatComparison } from '../../../src/report/compare/format.js';
+import { otherSide, runSide, sideOfLog } from '../../../src/report/compare/side.js';
+import { againstOne, studentTwoSided, welch } from '../../../src/report/compare/significance.js';
+import { sparkline } from '../../../src/report/compare/sparkline.js';
+import { fcn } from '../../helpers/command.js';
+import { temporaryFolder } from '../../helpers/folder.js';
+import { evaluationOf, logLine, writeRun } from '../../helpers/runs.js';
+
+const ROW = 'camvid_r18-d8';
+const PUBLISHED_ROW = 'fcn_r18-d8_769x769_80k_cityscapes';
+
+function near(
+  t: { true(value: boolean, message?: string): void },
+  value: number,
+  expected: number,
+  tolerance: number,
+): void {
+  t.true(Math.abs(value - expected) <= tolerance, `${value} instead of ${expected}`);
+}
+
+test("Student's t: closed forms of one and two degrees of freedom, and tabulated values", (t) => {
+  for (const value of [0.01, 0.5, 1, 3, 40]) {
+    near(t, studentTwoSided(value, 1), 1 - (2 / Math.PI) * Math.atan(value), 1e-12);
+    near(t, studentTwoSided(value, 2), 1 - value / Math.sqrt(2 + value ** 2), 1e-12);
+  }
+  // Two-sided 5 % points, as printed in tables.
+  for (const [degrees, point] of [
+    [5, 2.5706],
+    [10, 2.2281],
+    [30, 2.0423],
+    [120, 1.9799],
+  ] as const) {
+    near(t, studentTwoSided(point, degrees), 0.05, 1e-5);
+  }
+  t.is(studentTwoSided(0, 7), 1);
+});
+
+test("Welch's test by hand", (t) => {
+  // Means 3 and 6; variances of the means 2.5/5 = 0.5 and 10/5 = 2; t = −3/√2.5; degrees 2.5² / (0.5²/4 + 2²/4).
+  const found = welch([1, 2, 3, 4, 5], [2, 4, 6, 8, 10])!;
+  near(t, found.t, -3 / Math.sqrt(2.5), 1e-12);
+  near(t, found.degreesOfFreedom, 6.25 / 1.0625, 1e-12);
+  near(t, found.p, 0.1075, 5e-4);
+  t.deepEqual(found.n, [5, 5]);
+  t.is(welch([1], [1, 2]), null);
+  t.is(welch([1, 1], [2, 2]), null);
+});
+
+test('one published value beside three seeds, by hand', (t) => {
+  // Mean 72, deviation 1: t = (72 − 70) / √(4/3), two degrees of freedom.
+  const found = againstOne([71, 72, 73], 70)!;
+  near(t, found.t, 2 / Math.sqrt(4 / 3), 1e-12);
+  near(t, found.p, 1 - found.t / Math.sqrt(2 + found.t ** 2), 1e-12);
+  t.is(againstOne([71], 70), null);
+});
+
+test('p is a probability, and exchanging the sides only turns t', (t) => {
+  const values = fc.array(fc.double({ min: 0, max: 100, noNaN: true }), { minLength: 2, maxLength: 8 });
+  fc.assert(
+    fc.property(values, values, (a, b) => {
+      const one = welch(a, b);
+      const other = welch(b, a);
+      if (one === null || other === null) return t.is(one, other);
+      t.true(one.p >= 0 && one.p <= 1);
+      t.is(one.t, -other.t);
+      near(t, one.p, other.p, 1e-12);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+const points = (count: number, loss: (share: number, i: number) => number): CurvePoint[] =>
+  Array.from({ length: count }, (_, i) => {
+    const share = (i + 1) / count;
+    return { iteration: 50 * (i + 1), share, loss: loss(share, i), learningRate: 0.01 };
+  });
+const falling = (share: number, i: number) => 2 - share + 0.05 * (i % 2 === 0 ? 1 : -1);
+
+test('a band is the mean ± 3 deviations of the lines around; of too few lines there is none', (t) => {
+  const band = bandAt(
+    points(400, (_, i) => (i % 2 === 0 ? 1 : 2)),
+    0.5,
+  )!;
+  near(t, band.middle, 1.5, 0.03);
+  near(t, band.high - band.middle, 3 * 0.5, 0.1);
+  t.is(
+    bandAt(
+      points(14, () => 1),
+      0.5,
+    ),
+    null,
+  );
+  // However constant: 2 %.
+  near(
+    t,
+    bandAt(
+      points(50, () => 1),
+      0.5,
+    )!.high,
+    1.02,
+    1e-9,
+  );
+});
+
+test('a curve like the reference never departs, of whatever length; one that breaks away does, where it does', (t) => {
+  const reference = points(800, falling);
+  t.deepEqual(departures(points(800, falling), reference), []);
+  t.deepEqual(departures(points(200, falling), reference), []);
+  t.deepEqual(
+    departures(
+      points(3, () => 99),
+      reference,
+    ),
+    [],
+  );
+  const broken = points(800, (share, i) => falling(share, i) + (i >= 400 && i < 500 ? 1 : 0));
+  const [departure, ...more] = departures(broken, reference);
+  t.deepEqual(more, []);
+  t.is(departure!.side, 'above');
+  t.true(departure!.from > 50 * 395 && departure!.from <= 50 * 402);
+  t.true(departure!.to >= 50 * 500 && departure!.to <= 50 * 504);
+  t.true(departure!.worst.loss > departure!.worst.high);
+});
+
+test('a sparkline has a column an equal part of the curve, on the common scale', (t) => {
+  const samples = [0.1, 0.3, 0.6, 0.9].map((x, i) => ({ x, y: i }));
+  t.is(sparkline(samples, 4, [0, 3]), '▁▃▆█');
+  t.is(sparkline(samples, 8, [0, 3]), '▁ ▃ ▆  █');
+  t.is(sparkline([{ x: 1, y: 5 }], 2, [5, 5]), ' ▅');
+});
+
+const NAMES = ['road', 'sky'];
+const evaluated = (confusion: number[][], mIoU: number) => ({
+  figures: { memoryGB: null, fps: null, mIoU, mIoUMsFlip: null },
+  details: { train: null, evaluate: evaluationOf(NAMES, confusion), 'evaluate-ms': null, benchmark: null },
+});
+const lines = (count: number) => Array.from({ length: count }, (_, i) => logLine(i + 1));
+
+test('two runs: figures, classes, recipe and environment, by hand', async (t) => {
+  const folder = await temporaryFolder(t);
+  const folders = { runs: path.join(folder, 'runs'), results: path.join(folder, 'results') };
+  const one = [
+    [8, 2],
+    [0, 10],
+  ];
+  const other = [
+    [5, 5],
+    [5, 5],
+  ];
+  await writeRun(folders.runs, { row: ROW }, { ...evaluated(one, 81.7), run: 'aaa' }, lines(40));
+  const changed = { ...evaluated(other, 33.3), run: 'bbb' };
+  const { record } = await writeRun(folders.runs, { row: ROW, overrides: ['width=16'] }, changed, lines(40));
+  t.is(record.environment.cores, 2);
+  const a = runSide('aaa', folders);
+  const { figures, classes, recipe, environment, stops, notes } = compare(a, otherSide('bbb', a, folders));
+  t.is(figures.length, 1);
+  near(t, figures[0]!.difference!, 81.7 - 33.3, 1e-9);
+  t.is(figures[0]!.verdict, null);
+  // IoU of road 8/10 and 5/15, of sky 10/12 and 5/15.
+  t.deepEqual(
+    classes.map(({ name }) => name),
+    ['sky', 'road'],
+  );
+  near(t, classes[0]!.difference, 100 * (10 / 12 - 5 / 15), 1e-9);
+  near(t, classes[1]!.difference, 100 * (8 / 10 - 5 / 15), 1e-9);
+  t.deepEqual(recipe, [{ path: 'model.width', a: 64, b: 16 }]);
+  t.deepEqual(environment, []);
+  t.is(stops.length, 6);
+  t.regex(notes.join(), /it takes two seeds on each side, and there are 1 and 1/);
+});
+
+test('seeds: their means are compared, and with a published figure', async (t) => {
+  const folder = await temporaryFolder(t);
+  const folders = { runs: path.join(folder, 'runs'), results: path.join(folder, 'results') };
+  for (const [i, mIoU] of [70, 71, 72].entries()) {
+    const changes = {
+      ...evaluated(
+        [
+          [1, 0],
+          [0, 1],
+        ],
+        mIoU,
+      ),
+      run: `seed${i}`,
+    };
+    await writeRun(folders.runs, { row: PUBLISHED_ROW, seed: i }, changes, []);
+    const wide = {
+      ...evaluated(
+        [
+          [1, 0],
+          [0, 1],
+        ],
+        mIoU + 5,
+      ),
+      run: `wide${i}`,
+    };
+    await writeRun(folders.runs, { row: PUBLISHED_ROW, seed: i, overrides: ['width=32'] }, wide, []);
+  }
+  const a = runSide('seed1', folders);
+  t.is(a.seeds.length, 3);
+  const [figure] = compare(a, otherSide('wide1', a, folders)).figures;
+  // Means 71 and 76, deviations 1: t = −5/√(2/3), four degrees of freedom.
+  near(t, figure!.significance!.t, -5 / Math.sqrt(2 / 3), 1e-9);
+  near(t, figure!.significance!.degreesOfFreedom, 4, 1e-9);
+  const comparison = compare(a, otherSide(undefined, a, folders));
+  const mIoU = comparison.figures.find(({ figure }) => figure === 'mIoU')!;
+  t.is(mIoU.b, 70.8);
+  t.is(mIoU.verdict, 'reproduced');
+  near(t, mIoU.significance!.t, (71 - 70.8) / Math.sqrt(4 / 3), 1e-9);
+  t.regex(formatComparison(comparison), /mIoU +│ 71\.00 │ 70\.80 │ \+0\.20 │ reproduced, p = 0\.\d{3}/);
+});
+
+test('seeds of one recipe are one sample: nothing is said of chance', async (t) => {
+  const folder = await temporaryFolder(t);
+  const folders = { runs: path.join(folder, 'runs'), results: path.join(folder, 'results') };
+  for (const seed of [0, 1]) {
+    const changes = {
+      ...evaluated(
+        [
+          [1, 0],
+          [0, 1],
+        ],
+        50 + seed,
+      ),
+      run: `seed${seed}`,
+    };
+    await writeRun(folders.runs, { row: ROW, seed }, changes, []);
+  }
+  const a = runSide('seed0', folders);
+  const { figures, notes, environment } = compare(a, otherSide('seed1', a, folders));
+  t.is(figures[0]!.significance, null);
+  t.regex(notes.join(), /Both are runs of one recipe/);
+  t.deepEqual(environment, [{ path: 'seed', a: '0', b: '1' }]);
+});
+
+test('a run beside a published log: curves by the part of the schedule', (t) => {
+  const train = Array.from({ length: 800 }, (_, i) => ({
+    iteration: 50 * (i + 1),
+    learningRate: 0.01,
+    loss: falling((i + 1) / 800, i),
+    decodeLoss: 1,
+    auxiliaryLoss: 0.4,
+    secondsPerIteration: 0.4,
+    memoryBytes: 2 ** 30,
+  }));
+  const validation = [{ iteration: 40_000, mIoU: 0.7225, mAcc: 0.8, aAcc: 0.95, perClass: new Map([['road', 0.97]]) }];
+  const side = sideOfLog({ train, validation }, 'log');
+  t.is(side.iterations, 40_000);
+  t.is(side.figures.mIoU, 72.25);
+  t.is(side.figures.memoryGB, 1);
+  const { departures: found, stops } = compare({ ...side, kind: 'run' }, side);
+  t.deepEqual(found, []);
+  for (const { a, b } of stops) t.is(a, b);
+});
+
+test('following a run warns once where it leaves the band, and ends with it', async (t) => {
+  const folder = await temporaryFolder(t);
+  const folders = { runs: path.join(folder, 'runs'), results: path.join(folder, 'results') };
+  const overrides = ['iterations=400'];
+  const all = Array.from({ length: 400 }, (_, i) => logLine(i + 1, { loss: falling((i + 1) / 400, i) }));
+  await writeRun(folders.runs, { row: ROW, overrides }, { run: 'reference' }, all);
+  const { directory } = await writeRun(folders.runs, { row: ROW, overrides }, { run: 'follow' }, all.slice(0, 100));
+  rmSync(path.join(directory, 'record.json'));
+  const status = (state: string) =>
+    writeFileSync(
+      path.join(directory, 'status.json'),
+      JSON.stringify({ state, stage: 'train', processId: process.pid }),
+    );
+  status('running');
+  const a = runSide(directory, folders);
+  const reference = otherSide('reference', a, folders);
+  const warnings: string[] = [];
+  const said: string[] = [];
+  const say = (line: string) => {
+    said.push(line);
+    // What training does meanwhile.
+    if (said.length === 1) {
+      const worse = Array.from({ length: 100 }, (_, i) => logLine(101 + i, { loss: 5 }));
+      appendFileSync(path.join(directory, 'log.jsonl'), `${worse.join('\n')}\n`);
+    } else status('completed');
+  };
+  const signal = new AbortController().signal;
+  const warn = (line: string) => warnings.push(line);
+  const {
+    state,
+    iteration,
+    departures: found,
+  } = await follow({ run: a, reference, milliseconds: 5, signal, say, warn });
+  t.is(state, 'completed');
+  t.is(iteration, 200);
+  t.is(found.length, 1);
+  t.is(warnings.length, 1);
+  t.regex(warnings[0]!, /loss above the band/);
+  t.deepEqual(
+    said.map((line) => line.split(':')[0]),
+    ['iteration 100/400', 'iteration 200/400'],
+  );
+  const none = otherSide(undefined, a, folders);
+  await t.throwsAsync(follow({ run: a, reference: none, milliseconds: 5, signal, say, warn }), {
+    name: 'UserError',
+    message: /too few to follow/,
+  });
+});
+
+test('a run whose process is gone is not followed for ever', async (t) => {
+  const folder = await temporaryFolder(t);
+  const folders = { runs: path.join(folder, 'runs'), results: path.join(folder, 'results') };
+  await writeRun(folders.runs, { row: ROW }, { run: 'whole' }, lines(40));
+  const { directory } = await writeRun(folders.runs, { row: ROW }, { run: 'killed' }, lines(20));
+  rmSync(path.join(directory, 'record.json'));
+  // Larger than any process id.
+  writeFileSync(path.join(directory, 'status.json'), JSON.stringify({ state: 'running', processId: 2 ** 30 }));
+  const run = runSide(directory, folders);
+  const reference = otherSide(path.join(folders.runs, ROW, 'whole'), run, folders);
+  const { signal } = new AbortController();
+  const quiet = () => undefined;
+  const { state, iteration } = await follow({ run, reference, milliseconds: 5, signal, say: quiet, warn: quiet });
+  t.deepEqual([state, iteration], ['gone', 20]);
+});
+
+test('fcn compare prints, and gives JSON; what is not there is said', async (t) => {
+  const cwd = await temporaryFolder(t);
+  await writeRun(
+    path.join(cwd, 'runs'),
+    { row: ROW },
+    {
+      ...evaluated(
+        [
+          [8, 2],
+          [0, 10],
+        ],
+        81.7,
+      ),
+      run: 'aaa',
+    },
+    lines(40),
+  );
+  const { code, stdout, stderr } = await fcn(['compare', 'aaa'], { cwd });
+  t.is(code, 0, stderr);
+  t.regex(stdout, /^A {2}camvid_r18-d8 aaa \(full, seed 0, completed\)\nB {2}camvid_r18-d8 as published \(Local\)\n/);
+  t.regex(stdout, /\nRecipe: no difference\.\n/);
+  const json = await fcn(['compare', 'aaa', path.join('runs', ROW, 'aaa', 'log.jsonl'), '--json'], { cwd });
+  const { stops, departures: found } = JSON.parse(json.stdout) as { stops: unknown[]; departures: unknown[] };
+  t.is(stops.length, 6);
+  t.deepEqual(found, []);
+  const missing = await fcn(['compare', 'aaa', 'bbb'], { cwd });
+  t.is(missing.code, 2);
+  t.regex(missing.stderr, /No run is called bbb/);
+});

@@ -1,0 +1,133 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import fc from 'fast-check';
+import { fetchPublishedLog } from '../../../src/report/compare/fetch-log.js';
+import { parsePublishedLog } from '../../../src/report/compare/published-log.js';
+import { fileServer } from '../../helpers/file-server.js';
+import { temporaryFolder } from '../../helpers/folder.js';
+
+const ENVIRONMENT = '{"env_info": "sys.platform: linux\\nNaN: Infinity", "seed": 0}';
+const train = (iter: number, loss: number | string = 1.5) =>
+  `{"mode": "train", "epoch": 1, "iter": ${iter}, "lr": 0.00999, "memory": 5754, "data_time": 0.01, ` +
+  `"decode.loss_seg": 1.1, "decode.acc_seg": 60.5, "aux.loss_seg": 0.4, "aux.acc_seg": 55.1, "loss": ${loss}, "time": 0.45}`;
+const val = (iter: number, mIoU: number, more = '') =>
+  `{"mode": "val", "epoch": 1, "iter": ${iter}, "lr": 0.009, "mIoU": ${mIoU}, "mAcc": ${mIoU}, "aAcc": 0.9${more}}`;
+
+test('every line that is written is read again, in whatever number and order of modes', (t) => {
+  const loss = fc.double({ min: 1e-3, max: 20, noNaN: true });
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(loss, fc.boolean()), { minLength: 1, maxLength: 40 }),
+      fc.boolean(),
+      (steps, percent) => {
+        const text = [
+          ENVIRONMENT,
+          ...steps.flatMap(([value, validates], i) => [
+            train(50 * (i + 1), value),
+            ...(validates ? [val(50 * (i + 1), percent ? 50 + i : (50 + i) / 100)] : []),
+          ]),
+        ].join('\n');
+        const log = parsePublishedLog(text, 'log.json');
+        t.deepEqual(
+          log.train.map(({ iteration, loss }) => [iteration, loss]),
+          steps.map(([value], i) => [50 * (i + 1), value]),
+        );
+        const expected = steps.flatMap(([, validates], i) =>
+          validates ? [[50 * (i + 1), (50 + i) / 100] as const] : [],
+        );
+        t.deepEqual(
+          log.validation.map(({ iteration }) => iteration),
+          expected.map(([iteration]) => iteration),
+        );
+        t.true(log.validation.every(({ mIoU }, i) => Math.abs(mIoU - expected[i]![1]) < 1e-12));
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
+test('the values of a line, in our units', (t) => {
+  const [line] = parsePublishedLog(train(50), 'log.json').train;
+  t.deepEqual(line, {
+    iteration: 50,
+    learningRate: 0.00999,
+    loss: 1.5,
+    decodeLoss: 1.1,
+    auxiliaryLoss: 0.4,
+    secondsPerIteration: 0.45,
+    memoryBytes: 5754 * 2 ** 20,
+  });
+});
+
+test('what Python writes for values that are no numbers, and classes by name', (t) => {
+  const text = [train(50, 'NaN'), val(50, 0.5, ', "IoU.road": 0.97, "IoU.a \\"NaN\\" b": NaN')].join('\n');
+  const {
+    train: [line],
+    validation: [figures],
+  } = parsePublishedLog(text, 'log.json');
+  t.true(Number.isNaN(line!.loss));
+  t.deepEqual(
+    [...figures!.perClass],
+    [
+      ['road', 0.97],
+      ['a "NaN" b', Number.NaN],
+    ],
+  );
+});
+
+test("a validation that counts its own batches belongs to the training's last line", (t) => {
+  const { validation } = parsePublishedLog(
+    [train(4000), val(500, 0.5), train(8000), val(500, 0.6)].join('\n'),
+    'log.json',
+  );
+  t.deepEqual(
+    validation.map(({ iteration, mIoU }) => [iteration, mIoU]),
+    [
+      [4000, 0.5],
+      [8000, 0.6],
+    ],
+  );
+});
+
+test('of a training that was resumed, the later lines count', (t) => {
+  const text = [train(50), train(100), val(100, 0.3), train(150), ENVIRONMENT, train(100, 2), val(100, 0.4)].join('\n');
+  const log = parsePublishedLog(text, 'log.json');
+  t.deepEqual(
+    log.train.map(({ iteration, loss }) => [iteration, loss]),
+    [
+      [50, 1.5],
+      [100, 2],
+    ],
+  );
+  t.deepEqual(
+    log.validation.map(({ iteration, mIoU }) => [iteration, mIoU]),
+    [[100, 0.4]],
+  );
+});
+
+test('what is no log is refused with its name', (t) => {
+  t.throws(() => parsePublishedLog('{"a": 1}\n', 'x.json'), {
+    name: 'UserError',
+    message: /x\.json is no published training log/,
+  });
+  t.throws(() => parsePublishedLog(`${train(1)}\nnonsense\n${train(2)}`, 'x.json'), { message: /^x\.json:2: / });
+  t.is(parsePublishedLog(`${train(1)}\n{"mode": "tr`, 'x.json').train.length, 1);
+});
+
+test('a published log is fetched once, and only what reads as a log is kept', async (t) => {
+  const cache = await temporaryFolder(t);
+  const server = await fileServer(t, Buffer.from([train(50), val(50, 0.5)].join('\n')));
+  const options = { row: 'row', url: 'https://example.test/fcn.log.json', cache, fetcher: server.fetcher };
+  const first = await fetchPublishedLog(options);
+  t.is(first.file, path.join(cache, 'logs', 'fcn.log.json'));
+  t.is(first.log.train.length, 1);
+  await fetchPublishedLog(options);
+  t.is(server.seen.length, 1);
+  server.content = Buffer.from('<html>');
+  await t.throwsAsync(fetchPublishedLog({ ...options, url: 'https://example.test/other.log.json' }), {
+    name: 'UserError',
+  });
+  t.false(existsSync(path.join(cache, 'logs', 'other.log.json')));
+  await t.throwsAsync(fetchPublishedLog({ ...options, url: null }), { message: /row has no published training log/ });
+});

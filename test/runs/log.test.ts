@@ -1,0 +1,47 @@
+import path from 'node:path';
+import test from 'ava';
+import fc from 'fast-check';
+import { parseLog, readLog } from '../../src/runs/log.js';
+import { temporaryFolder } from '../helpers/folder.js';
+import { logLine } from '../helpers/runs.js';
+
+test('the lines of a log, whatever their number, and cut off anywhere in the last one', (t) => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 20 }), fc.nat(), (count, cut) => {
+      const lines = Array.from({ length: count }, (_, i) => logLine(50 * (i + 1)));
+      const whole = `${lines.join('\n')}\n`;
+      t.deepEqual(
+        parseLog(whole, 'log.jsonl').map(({ iteration }) => iteration),
+        lines.map((_, i) => 50 * (i + 1)),
+      );
+      const last = lines.at(-1)!;
+      const broken = whole.slice(0, whole.length - 1 - last.length + (cut % last.length));
+      t.is(parseLog(broken, 'log.jsonl').length, count - 1);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('of a training that went back, the later lines count; a value that was not finite is NaN', (t) => {
+  const text = [logLine(10), logLine(20), logLine(30), logLine(20, { loss: null }), '{"event":"resumed"}'].join('\n');
+  const lines = parseLog(text, 'log.jsonl');
+  t.deepEqual(
+    lines.map(({ iteration }) => iteration),
+    [10, 20],
+  );
+  t.true(Number.isNaN(lines[1]!.loss));
+});
+
+test('a damaged line in the middle is named with its file and line', (t) => {
+  for (const damage of ['{"iteration":', '[1]', '7']) {
+    t.throws(() => parseLog([logLine(1), damage, logLine(2)].join('\n'), 'run/log.jsonl'), {
+      name: 'UserError',
+      message: /^run\/log\.jsonl:2: no line of a training log/,
+    });
+  }
+  t.throws(() => parseLog(logLine(0), 'l'), { message: /iteration 0 is no whole number from 1/ });
+});
+
+test('a run that has logged nothing yet has an empty log', async (t) => {
+  t.deepEqual(readLog(path.join(await temporaryFolder(t), 'log.jsonl')), []);
+});
