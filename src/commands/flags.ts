@@ -83,6 +83,8 @@ export const tensorboard = Flags.boolean({
   env: 'FCN_TENSORBOARD',
 });
 
+export const force = Flags.boolean({ summary: 'Start although memory or disk will not do, by the estimate.' });
+
 /** Where a run reads and writes, what executes it, and what it does about bad data. */
 export const run = {
   engine,
@@ -92,6 +94,7 @@ export const run = {
   'check-data': checkData,
   'skip-bad': skipBad,
   tensorboard,
+  force,
 };
 
 export const table = Flags.string({

@@ -16,6 +16,7 @@ interface RunFlags {
   readonly 'check-data': DataCheck;
   readonly 'skip-bad': number;
   readonly tensorboard: boolean;
+  readonly force: boolean;
 }
 
 /** A command that executes stages of rows. */
@@ -27,6 +28,7 @@ export abstract class RunCommand extends BaseCommand {
       checkData: flags['check-data'],
       skipBad: flags['skip-bad'],
       tensorboard: flags.tensorboard,
+      force: flags.force,
       checkedData: new Set<string>(),
       overrides,
       engine,

@@ -84,7 +84,7 @@ export async function estimateSeries(
 }
 
 /** Free bytes of the disk that a folder is on, or will be on. */
-async function freeDisk(folder: string): Promise<number> {
+export async function freeDisk(folder: string): Promise<number> {
   try {
     const { bavail, bsize } = await statfs(folder);
     return bavail * bsize;
@@ -168,16 +168,19 @@ async function validationImages({ data, evaluation }: Experiment, dataRoot: stri
   return images === null ? null : Math.min(images, evaluation.limit ?? images);
 }
 
-function stepMemory({ model, data, training, benchmark }: Experiment, stages: readonly Stage[]): number | null {
+/** Live tensors of the largest training step, bytes; null where no stage trains. */
+export function stepMemory({ model, data, training, benchmark }: Experiment, stages: readonly Stage[]): number | null {
   const batches = [
     ...(stages.includes('train') ? [training.batch] : []),
     ...(stages.includes('benchmark') ? [benchmark.trainingBatch] : []),
   ];
-  return batches.length === 0 ? null : trainingMemory(model, data.cropHw, Math.max(...batches)).peakBytes;
+  return batches.length === 0
+    ? null
+    : trainingMemory(model, data.cropHw, Math.max(...batches), training.precision).peakBytes;
 }
 
 /** Weights with their running statistics, and the momentum of what is trained, once a checkpoint. */
-function checkpointsBytes({ model, training }: Experiment): number {
+export function checkpointsBytes({ model, training }: Experiment): number {
   const { iterations, checkpointEvery } = training;
   const bytes = parameterSpecs(architecture(model))
     .map(({ kind, shape }) => (isTrained(kind) ? 2 : 1) * 4 * shape.reduce((product, n) => product * n, 1))

@@ -17,6 +17,7 @@ import { givenWeights } from './given-weights.js';
 import { inAvailablePrecision } from './precision.js';
 import { requireDataset, requireTrainable } from './preflight.js';
 import { type Environment, type RunRecord, writeRecord } from './record.js';
+import { requireResources } from './resources.js';
 import type { Stage } from './stage-names.js';
 import { runStage, STAGE_TITLES } from './stages.js';
 
@@ -36,6 +37,8 @@ export interface ExecuteOptions extends Pick<CheckDataOptions, 'checkData' | 'sk
   /** Weights to evaluate where no stage trains: a file, or `published` for the row's own. */
   readonly weights?: string | undefined;
   readonly predictions?: string | undefined;
+  /** Start although memory or disk will not do, by the estimate. */
+  readonly force: boolean;
   /** Write TensorBoard's event files beside the log. */
   readonly tensorboard: boolean;
   readonly signal: AbortSignal;
@@ -71,6 +74,7 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
   const options = { ...asked, ...inAvailablePrecision(engine, asked) };
   const { experiment } = options;
   const environment = await captureEnvironment(engine);
+  await requireResources(options, engine, environment);
   const hash = hashExperiment(experiment);
   const directory = await RunDirectory.create(runs, experiment, hash, environment, startedAt);
 

@@ -2,6 +2,7 @@ import type { SkippedSamples } from '../data/skipped.js';
 import type { Engine } from '../engines/engine.js';
 import type { Experiment } from '../experiments/experiment.js';
 import { formatBytes, formatPercent, formatSeconds } from '../support/format.js';
+import { explainOutOfMemory } from './out-of-memory.js';
 import { ProgressFile } from './progress.js';
 import type { RunRecord } from './record.js';
 import type { Stage } from './stage-names.js';
@@ -146,7 +147,7 @@ export async function runStage(stage: Stage, context: StageContext, say: Say): P
   } catch (error) {
     // What ended the stage says more than that this cannot be written either.
     await progress.finish().catch(() => undefined);
-    throw error;
+    throw explainOutOfMemory(error, stage, context.engine, context.experiment);
   }
 }
 

@@ -1,0 +1,60 @@
+import test from 'ava';
+import type { Engine } from '../../src/engines/engine.js';
+import { startEngine } from '../../src/engines/start.js';
+import { resolve } from '../../src/experiments/resolve.js';
+import { trainingMemory } from '../../src/nn/memory.js';
+import { explainOutOfMemory } from '../../src/runs/out-of-memory.js';
+import { assertFits } from '../../src/runs/resources.js';
+import { UserError } from '../../src/support/errors.js';
+
+const GB = 2 ** 30;
+const ROW = 'fcn_r50-d8_512x1024_40k_cityscapes';
+const experiment = resolve({ row: ROW, profile: 'full', seed: 0, overrides: [] });
+const options = { experiment, stages: ['train', 'evaluate'] as const, runs: 'runs', force: false };
+const plenty = { memory: 1000 * GB, device: null, disk: 1000 * GB };
+
+test('a run that fits may start', (t) => {
+  t.notThrows(() => assertFits(options, plenty));
+  t.notThrows(() => assertFits({ ...options, stages: ['evaluate'] }, { ...plenty, memory: 1, disk: 1 }));
+});
+
+test('a run whose training step does not fit is refused with numbers and the batch that would', (t) => {
+  const { model, data, training } = experiment;
+  const two = trainingMemory(model, data.cropHw, training.batch).peakBytes;
+  const one = trainingMemory(model, data.cropHw, 1).peakBytes;
+  const error = t.throws(() => assertFits(options, { ...plenty, device: (one + two) / 2 }), { instanceOf: UserError });
+  t.regex(
+    error!.message,
+    /^fcn_r50-d8_512x1024_40k_cityscapes needs about [\d.]+ GB of GPU memory \([\d.]+ GB of tensors/,
+  );
+  t.regex((error as UserError).next!, /^A batch of \d+ fits: --set training\.batch=\d+ .*--force\.$/);
+  const none = t.throws(() => assertFits(options, { ...plenty, memory: 1000 }), { instanceOf: UserError });
+  t.regex(none!.message, /of memory .* batches made ahead\); 0\.0 MB are there/);
+  t.regex((none as UserError).next!, /^Free some memory/);
+});
+
+test('a run whose checkpoints do not fit onto the disk is refused', (t) => {
+  const error = t.throws(() => assertFits(options, { ...plenty, disk: 10_000 }), { instanceOf: UserError });
+  t.regex(
+    error!.message,
+    /writes about [\d.]+ GB of checkpoints \(every \d+ iterations\) to runs, where 0\.0 MB are free/,
+  );
+  t.regex((error as UserError).next!, /--runs.*checkpointEvery.*--force/);
+});
+
+test('out of memory is told with the largest tensors and the flag that helps; other errors stay', async (t) => {
+  const engine: Engine = await startEngine({ engine: 'wasm' });
+  const oom = new Error('OOM when allocating tensor with shape[8,64,256,512]\n\t [[Conv2D]]');
+  const explained = explainOutOfMemory(oom, 'train', engine, experiment) as UserError;
+  t.true(explained instanceof UserError);
+  t.regex(
+    explained.message,
+    /^Out of memory in the stage "train" \(OOM when allocating tensor with shape\[8,64,256,512\]\): /,
+  );
+  // Of layer4, an eighth of the size: 8 · 64 · 128 · 2048 channels · 4 bytes = 0.5 GB each.
+  t.regex(explained.message, /largest of a pass at 512×1024, batch 8: (\S.* [\d.]+ [MG]B(, )?){3}\.$/);
+  t.regex(explained.next!, /--set training\.batch=4/);
+  t.regex((explainOutOfMemory(oom, 'evaluate', engine, experiment) as UserError).next!, /evaluation\.imageScaleWh/);
+  const other = new Error('a bug');
+  t.is(explainOutOfMemory(other, 'train', engine, experiment), other);
+});
