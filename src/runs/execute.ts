@@ -145,6 +145,8 @@ class Run {
     this.current = stage;
     await this.directory.writeStatus('running', stage);
     const startedAt = new Date();
+    // The clock may be set meanwhile.
+    const start = performance.now();
     const skipped = skipBad > 0 ? await SkippedSamples.open(this.directory.file('skipped.jsonl'), skipBad) : undefined;
     const context = {
       skipped,
@@ -163,7 +165,7 @@ class Run {
       this.weights = result.weights;
       this.trained = await describeWeights(result.weights, 'trained');
     }
-    const seconds = (Date.now() - startedAt.getTime()) / 1000;
+    const seconds = (performance.now() - start) / 1000;
     this.completed.push({ stage, startedAt: startedAt.toISOString(), seconds });
     return result.summary;
   }

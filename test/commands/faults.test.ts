@@ -1,12 +1,15 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { rename, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { encodePng } from '../../src/data/png/write.js';
 import type { RunRecord } from '../../src/runs/record.js';
 import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
+import { smallDisk } from '../helpers/small-disk.js';
 
 const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
 const SET = (...changes: string[]) => changes.flatMap((change) => ['--set', change]);
@@ -125,4 +128,79 @@ test.serial('a data set that goes away in mid-run ends it with the first missing
     state: 'failed',
     stage: 'train',
   });
+});
+
+test.serial('a folder that takes no files is found before training', async (t) => {
+  const { cwd } = await smallSet(t);
+  const disk = smallDisk(t, cwd, '1m');
+  if (disk === null) return t.pass();
+  spawnSync('mount', ['-o', 'remount,ro', disk]);
+  for (const flag of ['--runs', '--results']) {
+    const { code, stderr } = await fcn(['train', ROW, ...TINY, flag, path.join(disk, 'here')], { cwd });
+    t.regex(
+      stderr,
+      /^error: No permission to write .*disk\/here.* \(EROFS\)\.\nnext: Choose a folder that you can write\.$/m,
+    );
+    t.is(code, 2);
+  }
+});
+
+test.serial('a disk that fills up at a checkpoint keeps the checkpoints before it', async (t) => {
+  const { cwd } = await smallSet(t);
+  const disk = smallDisk(t, cwd, '8m');
+  if (disk === null) return t.pass();
+  const runs = path.join(disk, ROW);
+  const checkpoints = () => {
+    const folder = existsSync(runs) ? path.join(onlyRun(runs), 'checkpoints') : '';
+    return existsSync(folder) ? readdirSync(folder).filter((name) => !name.startsWith('.')) : [];
+  };
+  let before: string[] = [];
+  const changes = SET('iterations=100000', 'logEvery=1', 'checkpointEvery=5');
+  const { code, stderr } = await fcn(['train', ROW, ...TINY, ...changes, '--runs', disk, '--force'], {
+    cwd,
+    onStart: async (child) => {
+      while (child.exitCode === null && !checkpoints().includes('iteration-5.json')) await sleep(20);
+      before = checkpoints();
+      spawnSync('dd', ['if=/dev/zero', `of=${path.join(disk, 'filler')}`, 'bs=64k']);
+    },
+  });
+  t.regex(stderr, /^error: Disk full while writing .*\.\nnext: Free some space/m);
+  t.is(code, 2);
+  t.true(before.length > 0);
+  const after = checkpoints();
+  for (const name of before) t.true(after.includes(name), name);
+});
+
+test.serial('a clock that is set back in mid-run changes nothing', async (t) => {
+  const { cwd, runs } = await smallSet(t);
+  const preload = path.join(cwd, 'clock.mjs');
+  await writeFile(
+    preload,
+    `import { existsSync } from 'node:fs';
+     const Real = Date;
+     const now = () => Real.now() - (existsSync(${JSON.stringify(runs)}) ? 24 * 3600 * 1000 : 0);
+     globalThis.Date = class extends Real {
+       constructor(...values) { super(...(values.length === 0 ? [now()] : values)); }
+       static now() { return now(); }
+     };`,
+  );
+  const { code, stderr } = await fcn(['train', ROW, ...TINY, ...SET('iterations=20')], {
+    cwd,
+    env: { NODE_OPTIONS: `--import ${pathToFileURL(preload).href}` },
+  });
+  t.is(code, 0, stderr);
+  const [name = ''] = readdirSync(path.join(cwd, 'results', 'records'));
+  const record = JSON.parse(readFileSync(path.join(cwd, 'results', 'records', name), 'utf8')) as RunRecord;
+  t.true(record.endedAt < record.startedAt, 'the clock was set back');
+  t.true(record.stages.every(({ seconds }) => seconds > 0));
+  t.true(record.details.train!.seconds > 0);
+});
+
+test.serial('a run that cannot fit is refused with numbers before it starts', async (t) => {
+  const { cwd, runs } = await smallSet(t);
+  const huge = [...TINY, ...SET('data.cropHw=[65536,65536]', 'data.imageScaleWh=[65536,65536]')];
+  const { code, stderr } = await fcn(['train', ROW, ...huge], { cwd });
+  t.regex(stderr, /^error: \S+ needs about [\d.]+ GB of memory \(.*\); [\d.]+ [MG]B are there\.\nnext: .*--force\.$/m);
+  t.is(code, 2);
+  t.false(existsSync(runs));
 });

@@ -34,7 +34,7 @@ test('a disk that fills while training ends the run with one line and nothing ha
   if (disk === null) return t.pass();
   await fcn(['datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128'], { cwd: folder });
   const changes = ['width=4', 'training.batch=2', 'iterations=2'].flatMap((change) => ['--set', change]);
-  const parameters = ['train', ROW, '--profile', 'smoke', '--engine', 'wasm', ...changes, '--runs', disk];
+  const parameters = ['train', ROW, '--profile', 'smoke', '--engine', 'wasm', ...changes, '--runs', disk, '--force'];
   const { code, stderr } = await fcn(parameters, { cwd: folder });
   t.regex(stderr, /^error: Disk full while writing .*checkpoints.*\.\nnext: Free some space/m);
   t.is(code, 2);

@@ -16,6 +16,7 @@ function parseHeader(data: Buffer): Header {
   const colourType = data[9]!;
   const interlace = data[12]!;
   if (width === 0 || height === 0) throw new PngError('an empty image');
+  if (width * height > MOST_PIXELS) throw new PngError(`${width}×${height} pixels, more than any label map has`);
   const palette = colourType === COLOUR_TYPE.palette && [1, 2, 4, 8].includes(bitDepth);
   const grey = colourType === COLOUR_TYPE.grey && bitDepth === 8;
   if (!palette && !grey) {
@@ -25,6 +26,12 @@ function parseHeader(data: Buffer): Header {
   if (interlace !== 0) throw new PngError('interlaced, expected a PNG without interlacing');
   return { width, height, bitDepth };
 }
+
+/** As many as sharp takes of an image: 16383². */
+const MOST_PIXELS = 0x3fff ** 2;
+
+/** Deflate makes at most 258 bytes of two bits (RFC 1951): what a header claims beyond that is not there. */
+const LARGEST_EXPANSION = 1032;
 
 /** PNG's predictor of the pixel from left (a), above (b) and above left (c). */
 function paeth(a: number, b: number, c: number): number {
@@ -92,6 +99,8 @@ export function readIndices(bytes: Buffer): LabelMap {
   const { width, height, bitDepth } = header;
   const rowBytes = Math.ceil((width * bitDepth) / 8);
   const expected = height * (rowBytes + 1);
+  const present = compressed.reduce((sum, { length }) => sum + length, 0);
+  if (expected > present * LARGEST_EXPANSION) throw new PngError('too little pixel data');
   let rows: Buffer;
   try {
     rows = inflateSync(Buffer.concat(compressed), { maxOutputLength: expected });

@@ -27,7 +27,7 @@ interface RecordLine {
  * that is already there with the right bytes is left alone, so that an unpacking that was broken off goes on where it
  * stopped; each other one is written beside its place and then moved there.
  * @returns paths of the unpacked members, relative to `folder`.
- * @throws UserError when the file is no valid wheel, or a member's bytes are not those of its RECORD.
+ * @throws UserError when the file is no valid wheel, a member leads out of the folder, or its bytes are not those of its RECORD.
  */
 export async function unpackWheel(wheel: string, folder: string, options: UnpackOptions): Promise<string[]> {
   const zip = await openWheel(wheel);
@@ -41,7 +41,7 @@ export async function unpackWheel(wheel: string, folder: string, options: Unpack
       options.signal?.throwIfAborted();
       const expected = record.get(entry.fileName);
       if (!expected) throw new UserError(`${wheel}: ${entry.fileName} is not in the wheel's RECORD.`);
-      const target = path.join(folder, entry.fileName);
+      const target = insideFolder(folder, entry.fileName, wheel);
       const before = done;
       const count = (bytes: number) => options.onProgress?.(before + bytes, total);
       if (!(await isAlreadyThere(target, expected))) await unpack(zip, entry, expected, target, wheel, count, options);
@@ -107,7 +107,16 @@ async function readRecord(zip: ZipFile, entries: readonly Entry[], wheel: string
   return record;
 }
 
+/** The RECORD of TensorFlow's wheel, 15,000 members, has 2 MB. */
+const LONGEST_TEXT = 64 * 2 ** 20;
+
 async function readText(zip: ZipFile, entry: Entry): Promise<string> {
+  if (entry.uncompressedSize > LONGEST_TEXT) {
+    throw new UserError(
+      `${entry.fileName} of the wheel claims ${entry.uncompressedSize} bytes.`,
+      'Fetch the wheel again.',
+    );
+  }
   const chunks: Buffer[] = [];
   for await (const chunk of await zip.openReadStreamPromise(entry)) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks).toString('utf8');
@@ -143,24 +152,43 @@ async function unpack(
   });
   try {
     await makeFolder(path.dirname(target));
+    // yauzl refuses a member that holds more than it claims; RECORD says how much it may claim.
+    if (entry.uncompressedSize !== expected.bytes) throw notAsRecorded(entry, wheel);
     const content = await zip.openReadStreamPromise(entry);
     await pipeline(content, meter, createWriteStream(temporary), signal ? { signal } : {});
   } catch (error) {
     await rm(temporary, { force: true });
     signal?.throwIfAborted();
+    if (error instanceof UserError) throw error;
     throw isFileError(error) ? explainFileError(error, target, 'write') : explainWheelError(error, wheel);
   }
   if (bytes !== expected.bytes || hash.digest('base64url') !== expected.sha256) {
     await rm(temporary, { force: true });
-    throw new UserError(
-      `${wheel} is damaged: ${entry.fileName} is not what the wheel's RECORD says (SHA-256).`,
-      'Remove it and fetch it again.',
-    );
+    throw notAsRecorded(entry, wheel);
   }
   // The high half of the attributes is the Unix mode.
   if ((entry.externalFileAttributes >>> 16) & 0o111) await chmod(temporary, 0o755);
   await synchronise(temporary);
   await rename(temporary, target);
+}
+
+/** Where a member goes. yauzl refuses such names too; this does not rest on it. */
+function insideFolder(folder: string, member: string, wheel: string): string {
+  const target = path.resolve(folder, member);
+  if (!target.startsWith(path.resolve(folder) + path.sep)) {
+    throw new UserError(
+      `${wheel}: its member ${JSON.stringify(member)} leads out of the folder.`,
+      'That is no wheel as published: fetch it again.',
+    );
+  }
+  return target;
+}
+
+function notAsRecorded({ fileName }: Entry, wheel: string): UserError {
+  return new UserError(
+    `${wheel} is damaged: ${fileName} is not what the wheel's RECORD says (SHA-256).`,
+    'Remove it and fetch it again.',
+  );
 }
 
 /** System errors with a path or a call; zlib's ("Z_DATA_ERROR") have neither. */
