@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { inspectRun, type RunState } from '../../runs/inspect.js';
 import { UserError } from '../../support/errors.js';
 import { bandAt, type Departure, departures } from './band.js';
 import { formatDeparture } from './format.js';
@@ -20,22 +19,10 @@ export interface FollowOptions {
 }
 
 export interface Followed {
-  readonly state: 'completed' | 'interrupted' | 'failed' | 'gone';
+  readonly state: Exclude<RunState, 'running'>;
   /** The last iteration that was logged. */
   readonly iteration: number;
   readonly departures: readonly Departure[];
-}
-
-/** Whether the process that makes a run is still there; true where that cannot be seen, as of another machine's. */
-function isAlive(directory: string): boolean {
-  const status = JSON.parse(readFileSync(path.join(directory, 'status.json'), 'utf8')) as { processId?: unknown };
-  if (typeof status.processId !== 'number') return true;
-  try {
-    process.kill(status.processId, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
-  }
 }
 
 /**
@@ -53,8 +40,9 @@ export async function follow({ run, reference, milliseconds, signal, say, warn }
   let warned = 0;
   let iteration = -1;
   for (;;) {
+    // Before the log: what a run logs last is not missed.
+    const state = run.run?.directory ? (await inspectRun(run.run.directory)).state : 'unknown';
     const side = refreshed(run);
-    const { directory, state } = side.run!;
     const found = departures(side.curve, reference.curve);
     const last = side.curve.at(-1);
     if (last !== undefined && last.iteration !== iteration) {
@@ -68,7 +56,6 @@ export async function follow({ run, reference, milliseconds, signal, say, warn }
     for (; warned < found.length; warned++) warn(formatDeparture(found[warned]!));
     const ended = { iteration: Math.max(iteration, 0), departures: found };
     if (state !== 'running') return { state, ...ended };
-    if (!isAlive(directory!)) return { state: 'gone', ...ended };
     await sleep(milliseconds, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
 }

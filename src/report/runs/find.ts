@@ -3,6 +3,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import type { Experiment } from '../../experiments/experiment.js';
 import { experimentSchema } from '../../experiments/schema.js';
+import { inspectRun, type RunState } from '../../runs/inspect.js';
 import { LOG_FILE, type LogLine, readLog } from '../../runs/log.js';
 import { type Environment, environmentSchema, type RunRecord, readRecord } from '../../runs/record.js';
 import { UserError } from '../../support/errors.js';
@@ -16,7 +17,7 @@ export interface KnownRun {
   readonly id: string;
   readonly experiment: Experiment;
   readonly environment: Environment;
-  readonly state: 'running' | 'completed' | 'interrupted' | 'failed';
+  readonly state: RunState;
   /** ISO 8601. */
   readonly startedAt: string;
   /** Null before the run has ended, or where it ended without writing one. */
@@ -167,4 +168,10 @@ function matching(reference: string, known: readonly KnownRun[], { runs, results
 
 function unique(found: readonly KnownRun[]): KnownRun[] {
   return [...new Map(found.map((run) => [`${run.experiment.row} ${run.id}`, run])).values()];
+}
+
+/** The same run, with what became of it where it left no record: whether its process is still there. */
+export async function standing(run: KnownRun): Promise<KnownRun> {
+  if (run.record !== null || run.directory === null) return run;
+  return { ...run, state: (await inspectRun(run.directory)).state };
 }

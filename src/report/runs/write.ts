@@ -13,7 +13,7 @@ import { reasonApart } from '../table.js';
 import { accuracyOverIterations } from './accuracy.js';
 import { CHART_NAMES, type ChartName, runChart } from './charts.js';
 import { makeExamples } from './examples.js';
-import { allRuns, findRuns, type KnownRun } from './find.js';
+import { allRuns, findRuns, type KnownRun, standing } from './find.js';
 import { formatReportPage, type ReportedRun } from './page.js';
 
 export const REPORT_FORMATS = ['html', 'svg', 'png'] as const;
@@ -128,7 +128,7 @@ export async function writeRunReport(options: ReportOptions): Promise<WrittenRep
   const reported: ReportedRun[] = [];
   for (const run of chosen) {
     options.signal?.throwIfAborted();
-    reported.push(await examine(run, all, tables, options));
+    reported.push(await examine(await standing(run), all, tables, options));
   }
   const files = format === 'html' ? [await writePage(reported, out)] : await writeCharts(reported, options);
   return {

@@ -322,7 +322,7 @@ test('a run whose process is gone is not followed for ever', async (t) => {
   const { signal } = new AbortController();
   const quiet = () => undefined;
   const { state, iteration } = await follow({ run, reference, milliseconds: 5, signal, say: quiet, warn: quiet });
-  t.deepEqual([state, iteration], ['gone', 20]);
+  t.deepEqual([state, iteration], ['killed', 20]);
 });
 
 test('fcn compare prints, and gives JSON; what is not there is said', async (t) => {

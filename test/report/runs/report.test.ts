@@ -147,13 +147,17 @@ test('a run that has no record yet is shown as far as it is', async (t) => {
   const folder = await temporaryFolder(t);
   const { directory } = await writeRun(path.join(folder, 'runs'), { row: ROW }, {}, lines(7));
   rmSync(path.join(directory, 'record.json'));
-  writeFileSync(path.join(directory, 'status.json'), '{"state":"running","stage":"train"}');
+  writeFileSync(path.join(directory, 'status.json'), JSON.stringify({ state: 'running', processId: process.pid }));
   // A line that is being written.
   writeFileSync(path.join(directory, 'log.jsonl'), `${lines(7).join('\n')}\n{"iteration":8,"lo`);
   const { files } = await writeRunReport(optionsFor(folder, { references: [directory] }));
   const page = readFileSync(files[0]!.file, 'utf8');
   t.regex(page, /<dd>running<\/dd>/);
   t.regex(page, /<dd>7 of 4000 iterations<\/dd>/);
+  // Larger than any process id.
+  writeFileSync(path.join(directory, 'status.json'), JSON.stringify({ state: 'running', processId: 2 ** 30 }));
+  await writeRunReport(optionsFor(folder));
+  t.regex(readFileSync(files[0]!.file, 'utf8'), /<dd>killed<\/dd>/);
 });
 
 test('runs are found by directory, record, id, row and pattern; what is not there is said', async (t) => {
