@@ -62,7 +62,7 @@ export default class Report extends BaseCommand {
     const signal = this.interruptSignal();
     const { writeRunReport } = await import('../report/runs/write.js');
     const { showCounted } = await import('../runs/display.js');
-    const { formatBytes } = await import('../support/format.js');
+    const { formatFileSize } = await import('../support/format.js');
     const { out, format, chart = [], theme = null, predictions, examples, log, results, runs } = flags;
     const options = { out, format, charts: chart, theme, predictions, examples, log, results, runs, signal };
     const references = args.runs ?? [];
@@ -73,7 +73,7 @@ export default class Report extends BaseCommand {
         ? await write()
         : await showCounted('Compare predictions with labels', 'images', this.displayMode(), write);
     for (const { file, bytes } of written.files) {
-      this.print(`${path.relative(process.cwd(), file)}  ${formatBytes(bytes)}`);
+      this.print(`${path.relative(process.cwd(), file)}  ${formatFileSize(bytes)}`);
     }
     return written;
   }

@@ -14,6 +14,11 @@ export function formatBytes(bytes: number): string {
   return bytes < 2 ** 29 ? `${(bytes / 2 ** 20).toFixed(1)} MB` : `${(bytes / 2 ** 30).toFixed(2)} GB`;
 }
 
+/** The size of a file for people: "48 kB", and from a megabyte on as `formatBytes`. */
+export function formatFileSize(bytes: number): string {
+  return bytes < 2 ** 20 ? `${Math.ceil(bytes / 1024)} kB` : formatBytes(bytes);
+}
+
 /** A large number with a unit prefix and three digits: "23.5 M", "198 G". */
 export function formatCount(count: number): string {
   const prefixes = ['', ' k', ' M', ' G', ' T', ' P', ' E'];

@@ -94,12 +94,11 @@ export function lineChart(options: LineChartOptions): Chart {
   const bottom = HEIGHT + legendLines * LEGEND_LINE - 34;
   const y = linearScale({ domain: [low, high], range: [bottom, top], count: 5, nice: true });
   const left = Math.max(...y.ticks.map((tick) => textWidth(y.format(tick)))) + 8;
-  const x = linearScale({
-    domain: extent([...all.map((point) => point.x), ...xDomain]),
-    range: [left + 4, WIDTH - 14],
-    count: 6,
-    nice: false,
-  });
+  const across = extent([...all.map((point) => point.x), ...xDomain]);
+  const xScale = (right: number) => linearScale({ domain: across, range: [left + 4, right], count: 6, nice: false });
+  // Room for the half of the last tick's text that may stand beyond the end.
+  const marks = xScale(WIDTH);
+  const x = xScale(WIDTH - Math.max(8, textWidth(marks.format(marks.ticks.at(-1)!)) / 2));
   const parts = [text(0, 14, yName, { className: 'name' })];
   if (names.length > 1) {
     names.forEach((name, i) => {

@@ -1,4 +1,5 @@
 import { CHART_COLOURS, type ChartColours, HEAT_LEVELS, heatColour, type ThemeName, textColourOn } from './colours.js';
+import { type Chart, svgElement, text } from './svg.js';
 
 /** Of a chart in the page; "DejaVu Sans" is what a converter without fonts of a desktop usually has. */
 const FONT = "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif";
@@ -31,14 +32,27 @@ export function chartStyle(): string {
   return `${rules(CHART_COLOURS.light)}\n@media (prefers-color-scheme: dark){\n${rules(CHART_COLOURS.dark)}\n}`;
 }
 
-/** A chart as a file of its own, on paper of its own. Of no theme: it follows the reader's choice, as in the page. */
-export function standaloneSvg(svg: string, theme: ThemeName | null): string {
-  const paper = (name: ThemeName) => `.chart .paper{fill:${CHART_COLOURS[name].paper}}`;
+/** Around a chart that is a file of its own, and above it for its title. */
+const MARGIN = 16;
+const TITLE = 26;
+
+/** A chart as a file of its own: with its title, on paper. Of no theme: it follows the reader's choice, as in the page. */
+export function standaloneSvg(chart: Chart, theme: ThemeName | null): string {
+  const paper = (name: ThemeName) =>
+    `.chart .paper{fill:${CHART_COLOURS[name].paper}}.chart .title{font-size:14px;font-weight:600}`;
   const style =
     theme === null
       ? `${paper('light')}\n@media (prefers-color-scheme: dark){${paper('dark')}}\n${chartStyle()}`
       : `${paper(theme)}\n${rules(CHART_COLOURS[theme])}`;
-  return svg
-    .replace(/^<svg /, '<svg xmlns="http://www.w3.org/2000/svg" ')
-    .replace(/<\/desc>/, `</desc><style>${style}</style><rect class="paper" width="100%" height="100%"/>`);
+  const framed = {
+    ...chart,
+    width: chart.width + 2 * MARGIN,
+    height: chart.height + 2 * MARGIN + TITLE,
+    body: [
+      `<style>${style}</style><rect class="paper" width="100%" height="100%"/>`,
+      text(MARGIN, MARGIN + 12, chart.title, { className: 'name title' }),
+      `<g transform="translate(${MARGIN} ${MARGIN + TITLE})">${chart.body}</g>`,
+    ].join(''),
+  };
+  return svgElement(framed, 'chart').replace(/^<svg /, '<svg xmlns="http://www.w3.org/2000/svg" ');
 }

@@ -14,7 +14,8 @@ export interface Sample {
 export function sparkline(samples: readonly Sample[], columns: number, [low, high]: readonly [number, number]): string {
   const sums = Array.from({ length: columns }, () => ({ sum: 0, count: 0 }));
   for (const { x, y } of samples) {
-    const cell = sums[Math.min(Math.max(Math.floor(x * columns), 0), columns - 1)]!;
+    // A value stands for the steps up to it; rounding must not move it on by one.
+    const cell = sums[Math.min(Math.max(Math.ceil(x * columns - 1e-9) - 1, 0), columns - 1)]!;
     cell.sum += y;
     cell.count++;
   }

@@ -7,7 +7,7 @@ import { writeFileAtomic } from '../../support/files.js';
 import type { ThemeName } from '../charts/colours.js';
 import { lineChart } from '../charts/line-chart.js';
 import { standaloneSvg } from '../charts/style.js';
-import { type Chart, svgElement } from '../charts/svg.js';
+import type { Chart } from '../charts/svg.js';
 import { readPublishedLog } from '../compare/published-log.js';
 import { reasonApart } from '../table.js';
 import { accuracyOverIterations } from './accuracy.js';
@@ -156,7 +156,7 @@ async function writeCharts(reported: readonly ReportedRun[], { out, format, them
   const files: WrittenReport['files'][number][] = [];
   for (const { run, charts: drawn } of reported) {
     for (const [name, chart] of drawn) {
-      const svg = standaloneSvg(svgElement(chart, name), format === 'png' ? (theme ?? 'light') : theme);
+      const svg = standaloneSvg(chart, format === 'png' ? (theme ?? 'light') : theme);
       const content = format === 'png' ? await toPng(svg) : Buffer.from(svg);
       const file = path.resolve(out, `${run.experiment.row}.${run.id}.${name}.${format}`);
       await writeFileAtomic(file, content);

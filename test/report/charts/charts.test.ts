@@ -213,9 +213,10 @@ test('a chart of its own brings its style and paper', (t) => {
       },
     ],
   });
-  const own = standaloneSvg(svgElement(chart, 'a'), 'dark');
+  const own = standaloneSvg(chart, 'dark');
   t.true(own.startsWith('<svg xmlns="http://www.w3.org/2000/svg" '));
+  t.regex(own, /<text [^>]*class="name title">T<\/text>/);
   t.true(own.includes(CHART_COLOURS.dark.paper) && !own.includes('@media'));
-  t.regex(standaloneSvg(svgElement(chart, 'a'), null), /prefers-color-scheme: dark/);
+  t.regex(standaloneSvg(chart, null), /prefers-color-scheme: dark/);
   t.deepEqual(unbalanced(own), []);
 });
