@@ -28,9 +28,13 @@ export interface Available {
   readonly disk: number;
 }
 
-/** Free main memory, a container's limit included where Node tells it. */
-function availableMemory(): number {
-  return process.availableMemory?.() ?? os.freemem();
+/** The heap of WebAssembly, whose addresses have 32 bits. */
+const WASM_HEAP = 2 ** 32;
+
+/** Main memory that an engine's tensors may still take; a container's limit included where Node tells it. */
+function availableMemory({ name }: Engine): number {
+  const free = process.availableMemory?.() ?? os.freemem();
+  return name === 'wasm' ? Math.min(free, WASM_HEAP) : free;
 }
 
 /**
@@ -45,7 +49,7 @@ export async function requireResources(
   if (options.force) return;
   const device = engine.device === 'gpu' ? (gpus[0]?.memoryBytes ?? null) : null;
   const disk = await freeDisk(path.resolve(options.runs));
-  assertFits(options, { memory: availableMemory(), device, disk });
+  assertFits(options, { memory: availableMemory(engine), device, disk });
 }
 
 /** @throws UserError where the run needs more than there is. */

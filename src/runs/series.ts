@@ -1,4 +1,5 @@
 import { InterruptedError } from '../support/errors.js';
+import { checkData } from './check-data.js';
 import { type ExecuteOptions, type Execution, execute } from './execute.js';
 import type { PlannedRun } from './plan.js';
 import { requireDataset, requireTrainable } from './preflight.js';
@@ -66,7 +67,8 @@ async function executeOne(run: PlannedRun, options: SeriesOptions): Promise<Comp
 }
 
 /** The runs that cannot be started; throws at the first of them where a failure ends the series anyway. */
-async function checkAll({ plan, stages, dataRoot, keepGoing }: SeriesOptions): Promise<Map<PlannedRun, FailedRun>> {
+async function checkAll(options: SeriesOptions): Promise<Map<PlannedRun, FailedRun>> {
+  const { plan, stages, dataRoot, keepGoing } = options;
   const refused = new Map<PlannedRun, FailedRun>();
   // A single run checks itself.
   if (plan.length === 1) return refused;
@@ -74,6 +76,7 @@ async function checkAll({ plan, stages, dataRoot, keepGoing }: SeriesOptions): P
     try {
       await requireDataset(run.experiment, stages, dataRoot);
       if (stages.includes('train')) await requireTrainable(run.experiment);
+      await checkData({ ...options, experiment: run.experiment });
     } catch (error) {
       if (!keepGoing) throw error;
       refused.set(run, { run, state: 'failed', error });

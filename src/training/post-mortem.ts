@@ -90,7 +90,7 @@ function beginning(
   const broken = trained.find(({ path }) => parameters[path]!.nonFinite > 0);
   if (broken !== undefined) {
     const { nonFinite, count } = parameters[broken.path]!;
-    return `It began before this step: ${nonFinite} of ${count} values of ${broken.path} are not finite.`;
+    return `${nonFinite} of ${count} values of ${broken.path} are not finite already.`;
   }
   if (began === null) return 'Done again, the step is finite throughout.';
   const { layer, operation, direction, nonFinite, count } = began;

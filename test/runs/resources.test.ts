@@ -55,6 +55,12 @@ test('out of memory is told with the largest tensors and the flag that helps; ot
   t.regex(explained.message, /largest of a pass at 512×1024, batch 8: (\S.* [\d.]+ [MG]B(, )?){3}\.$/);
   t.regex(explained.next!, /--set training\.batch=4/);
   t.regex((explainOutOfMemory(oom, 'evaluate', engine, experiment) as UserError).next!, /evaluation\.imageScaleWh/);
+  // What the WebAssembly engine says when its heap is full; it holds next to nothing here.
+  const aborted = new Error('Aborted(). Build with -sASSERTIONS for more info.');
+  t.is(explainOutOfMemory(aborted, 'train', engine, experiment), aborted);
+  const held = engine.tf.zeros([2 ** 28]);
+  t.true(explainOutOfMemory(aborted, 'train', engine, experiment) instanceof UserError);
+  held.dispose();
   const other = new Error('a bug');
   t.is(explainOutOfMemory(other, 'train', engine, experiment), other);
 });
