@@ -1,6 +1,7 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { ENGINE_NAMES } from '../engines/engine.js';
+import type { Precision } from '../experiments/experiment.js';
 import { DATA_CHECKS } from '../runs/check-data.js';
 
 /** Flags that several commands share. Every default can be set by the environment variable named in `env`. */
@@ -60,8 +61,27 @@ export const file = Flags.string({
   helpValue: 'FILE.yaml',
 });
 
+export const precision = Flags.option({
+  summary:
+    "Store and convolve images and gradients in this instead of the recipe's; of the two 16-bit floats it becomes that which " +
+    'the hardware has.',
+  env: 'FCN_PRECISION',
+  options: ['fp32', 'bf16', 'fp16'] as const satisfies readonly Precision[],
+})();
+
 /** Which experiment: a row's recipe, its profile and what is changed in it. */
-export const experiment = { profile, set, seed, file };
+export const experiment = { profile, set, precision, seed, file };
+
+/** The overrides that the flags of an experiment stand for, in the order in which they are applied. */
+export function overridesOf({
+  set = [],
+  precision,
+}: {
+  readonly set?: string[] | undefined;
+  readonly precision?: Precision | undefined;
+}): string[] {
+  return [...set, ...(precision === undefined ? [] : [`training.precision=${precision}`])];
+}
 
 export const checkData = Flags.option({
   summary: 'Before a run, look at the samples: their headers, every pixel, or not at all.',

@@ -4,6 +4,7 @@ import type { Outcome } from '../runs/series.js';
 import { STAGE_NAMES } from '../runs/stage-names.js';
 import { ExitCode } from '../support/errors.js';
 import * as flags from './flags.js';
+import { overridesOf } from './flags.js';
 import { explainError } from './report-error.js';
 import { RunCommand } from './run-command.js';
 
@@ -66,7 +67,8 @@ export default class Reproduce extends RunCommand {
     const { selectRows } = await import('../experiments/select.js');
     const { chooseStages, planRuns, requireOneRow } = await import('../runs/plan.js');
     const { executeSeries } = await import('../runs/series.js');
-    const { table, all, file, profile, weights, set: overrides = [], seed = 0, repeat = 1 } = flags;
+    const { table, all, file, profile, weights, seed = 0, repeat = 1 } = flags;
+    const overrides = overridesOf(flags);
     const rows = selectRows({ patterns: args.rows, table, all, file });
     requireOneRow(rows, weights);
     const stages = chooseStages(flags.stage, weights);

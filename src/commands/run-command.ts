@@ -1,12 +1,15 @@
 import type { EngineName } from '../engines/engine.js';
+import type { Precision } from '../experiments/experiment.js';
 import type { DataCheck } from '../runs/check-data.js';
 import type { Stage } from '../runs/stage-names.js';
 import { BaseCommand } from './base.js';
+import { overridesOf } from './flags.js';
 
 /** What the flags of a command that runs a row parse to. */
 interface RunFlags {
   readonly profile: 'full' | 'smoke';
   readonly set?: string[] | undefined;
+  readonly precision?: Precision | undefined;
   readonly seed?: number | undefined;
   readonly file?: string | undefined;
   readonly engine: EngineName | 'auto';
@@ -23,14 +26,14 @@ interface RunFlags {
 export abstract class RunCommand extends BaseCommand {
   /** What every run of the command has in common. */
   protected executionOptions(flags: RunFlags) {
-    const { set: overrides = [], engine, runs, results, 'data-root': dataRoot } = flags;
+    const { engine, runs, results, 'data-root': dataRoot } = flags;
     return {
       checkData: flags['check-data'],
       skipBad: flags['skip-bad'],
       tensorboard: flags.tensorboard,
       force: flags.force,
       checkedData: new Set<string>(),
-      overrides,
+      overrides: overridesOf(flags),
       engine,
       dataRoot,
       runs,
@@ -49,8 +52,8 @@ export abstract class RunCommand extends BaseCommand {
     const { resolve, deviations } = await import('../experiments/resolve.js');
     const { execute } = await import('../runs/execute.js');
     const { formatExecution } = await import('../report/execution.js');
-    const { profile, file, seed, set: overrides = [] } = flags;
-    const experiment = resolve({ row, file, profile, seed, overrides });
+    const { profile, file, seed } = flags;
+    const experiment = resolve({ row, file, profile, seed, overrides: overridesOf(flags) });
     const execution = await execute({
       ...this.executionOptions(flags),
       experiment,

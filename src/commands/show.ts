@@ -1,5 +1,6 @@
 import { BaseCommand } from './base.js';
 import * as flags from './flags.js';
+import { overridesOf } from './flags.js';
 
 export default class Show extends BaseCommand {
   static override summary =
@@ -15,7 +16,8 @@ export default class Show extends BaseCommand {
     const { args, flags } = await this.parse(Show);
     const { describeExperiment, formatDescription } = await import('../report/show.js');
     const { profile, file, seed } = flags;
-    const description = describeExperiment({ row: args.row, file, profile, seed, overrides: flags.set ?? [] });
+    const overrides = overridesOf(flags);
+    const description = describeExperiment({ row: args.row, file, profile, seed, overrides });
     this.print(formatDescription(description));
     return description;
   }

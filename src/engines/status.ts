@@ -1,5 +1,7 @@
 import type { EngineName } from './engine.js';
+import { convolvesBfloat16 } from './hardware.js';
 import { npmPackageFolder, npmPackageVersion } from './npm.js';
+import { listGpus } from './nvidia.js';
 import { addonRecipe } from './tensorflow/addon.js';
 import { currentBuild, installCommand, NODE_PACKAGE } from './tensorflow/location.js';
 import { type InstallManifest, inspectInstall } from './tensorflow/manifest.js';
@@ -10,6 +12,8 @@ export interface EngineStatus {
   readonly available: boolean;
   /** Whether `auto` takes it. */
   readonly isDefault: boolean;
+  /** The 16-bit floats that it convolves at more than the rate of float32 here; null where none, or it cannot be used. */
+  readonly halfPrecision: 'fp16' | 'bf16' | null;
   /** One sentence: why it is or is not available. */
   readonly reason: string;
   readonly versions: Readonly<Record<string, string>>;
@@ -38,10 +42,16 @@ export async function tensorflowState(): Promise<TensorflowState> {
 /** All engines, in the order in which `auto` prefers them. Loads nothing heavy. */
 export async function engineStatus(): Promise<EngineStatus[]> {
   const tensorflow = await tensorflowState();
-  return [tensorflowStatus(tensorflow), wasmStatus(tensorflow.kind === 'absent')];
+  return [await tensorflowStatus(tensorflow), wasmStatus(tensorflow.kind === 'absent')];
 }
 
-function tensorflowStatus(state: TensorflowState): EngineStatus {
+/** The 16-bit float that a build has on this machine: that of a GPU which it can use, else the processor's. */
+async function halfPrecisionOf({ variant }: InstallManifest): Promise<'fp16' | 'bf16' | null> {
+  if (variant === 'gpu' && (await listGpus()).length > 0) return 'fp16';
+  return convolvesBfloat16() ? 'bf16' : null;
+}
+
+async function tensorflowStatus(state: TensorflowState): Promise<EngineStatus> {
   const name = 'tensorflow';
   const tfjsNode = { 'tfjs-node': npmPackageVersion(NODE_PACKAGE) };
   switch (state.kind) {
@@ -52,6 +62,7 @@ function tensorflowStatus(state: TensorflowState): EngineStatus {
         name,
         available: true,
         isDefault: true,
+        halfPrecision: await halfPrecisionOf(manifest),
         reason: `${build} of TensorFlow ${manifest.tensorflow}, installed ${manifest.installedAt.slice(0, 10)}.`,
         versions: { TensorFlow: manifest.tensorflow, ...tfjsNode },
         path: folder,
@@ -62,6 +73,7 @@ function tensorflowStatus(state: TensorflowState): EngineStatus {
         name,
         available: false,
         isDefault: false,
+        halfPrecision: null,
         reason: 'Not installed: fcn engines install sets it up.',
         versions: tfjsNode,
         path: null,
@@ -71,6 +83,7 @@ function tensorflowStatus(state: TensorflowState): EngineStatus {
         name,
         available: false,
         isDefault: false,
+        halfPrecision: null,
         reason: `Cannot be used: ${state.reason}. ${installCommand(state.folder)} mends it.`,
         versions: tfjsNode,
         path: state.folder,
@@ -83,6 +96,7 @@ function wasmStatus(isDefault: boolean): EngineStatus {
     name: 'wasm',
     available: true,
     isDefault,
+    halfPrecision: null,
     reason: 'Part of this package: WebAssembly, no native code, one thread.',
     versions: { 'tfjs-backend-wasm': npmPackageVersion(WASM_PACKAGE) },
     path: npmPackageFolder(WASM_PACKAGE),

@@ -68,9 +68,19 @@ function formatGpu({ name, driver, memoryBytes }: Hardware['gpus'][number]): str
   return `gpu        ${name}${memoryBytes === null ? '' : `, ${gibibytes(memoryBytes)}`}, driver ${driver}`;
 }
 
-function formatEngine({ name, available, reason, versions }: EngineStatus): string[] {
+const HALF_NAMES = { fp16: 'float16', bf16: 'bfloat16' } as const;
+
+function formatEngine({ name, available, halfPrecision, reason, versions }: EngineStatus): string[] {
   const libraries = Object.entries(versions).map(([library, version]) => `${library} ${version}`);
-  return [`  ${available ? '✓' : '✗'} ${name.padEnd(10)} ${reason}`, `             ${libraries.join(', ')}`];
+  const precision =
+    halfPrecision === null
+      ? 'float32 only'
+      : `mixed precision in ${HALF_NAMES[halfPrecision]} (--precision ${halfPrecision})`;
+  return [
+    `  ${available ? '✓' : '✗'} ${name.padEnd(10)} ${reason}`,
+    `             ${libraries.join(', ')}`,
+    ...(available ? [`             ${precision}`] : []),
+  ];
 }
 
 function formatDataset({ id, images, synthetic, present, problem }: FoundDataset, width: number): string {

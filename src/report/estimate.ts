@@ -53,6 +53,9 @@ export function formatEstimate(
           ]),
     ],
   });
+  const rates = Object.entries(convolutionGflops).map(
+    ([precision, gflops]) => `${formatCount(Math.round(gflops * 1e9))}FLOP/s in ${precision}`,
+  );
   const large = runs.filter((run) => (run.memoryBytes ?? 0) > memoryBytes);
   const problems = new Map<string, string[]>();
   for (const { row, problem } of runs) {
@@ -61,7 +64,7 @@ export function formatEstimate(
   return [
     table,
     'Estimates. Of each stage: iterations or images, and the time of its convolutions at the rate of a bare one,',
-    `${formatCount(Math.round(convolutionGflops * 1e9))}FLOP/s measured just now on ${hardware}.`,
+    `${rates.join(', ')}, measured just now on ${hardware}.`,
     'Loading, resizes, batch norm and the update come on top. Memory: live tensors of a training step, from their shapes.',
     'Disk: checkpoints.',
     ...(large.length > 0

@@ -3,9 +3,9 @@ import path from 'node:path';
 import { inferenceFlops } from '../benchmark/inference-flops.js';
 import { convolutionRate } from '../benchmark/roofline.js';
 import { benchmarkSize } from '../benchmark/test-size.js';
-import type { EngineName } from '../engines/engine.js';
+import type { Engine, EngineName } from '../engines/engine.js';
 import { startEngine } from '../engines/start.js';
-import type { Experiment } from '../experiments/experiment.js';
+import type { Experiment, Precision } from '../experiments/experiment.js';
 import { createKernels } from '../kernels/create.js';
 import { architecture } from '../nn/architecture.js';
 import { complexity } from '../nn/complexity.js';
@@ -15,6 +15,7 @@ import { UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
 import { captureEnvironment, hardwareName } from './environment.js';
 import type { PlannedRun } from './plan.js';
+import { inAvailablePrecision } from './precision.js';
 import { requireDataset, requireTrainable } from './preflight.js';
 import type { Stage } from './stage-names.js';
 
@@ -47,8 +48,8 @@ export interface RunEstimate {
 /** What all estimates rest on. */
 export interface EstimateBasis {
   readonly hardware: string;
-  /** Rate of a bare 3×3 convolution just now, GFLOP/s (10^9 operations a second). */
-  readonly convolutionGflops: number;
+  /** Rate of a bare 3×3 convolution just now, GFLOP/s (10^9 operations a second), in each precision of the runs. */
+  readonly convolutionGflops: Readonly<Partial<Record<Precision, number>>>;
   /** Memory of the device that holds the tensors. */
   readonly memoryBytes: number;
   /** Free disk where the run directories go. */
@@ -74,13 +75,31 @@ export async function estimateSeries(
 ): Promise<{ basis: EstimateBasis; runs: readonly RunEstimate[] }> {
   const engine = await startEngine({ engine: options.engine });
   const environment = await captureEnvironment(engine);
-  const convolutionGflops = convolutionRate(engine, createKernels(engine));
+  const planned = options.plan.map((run) => availableRun(engine, run));
+  const kernels = createKernels(engine);
+  const precisions = new Set(planned.map(({ experiment }) => experiment.training.precision));
+  const convolutionGflops: Partial<Record<Precision, number>> = {};
+  for (const precision of precisions) convolutionGflops[precision] = convolutionRate(engine, kernels, precision);
   const gpuBytes = engine.device === 'gpu' ? environment.gpus[0]?.memoryBytes : undefined;
   const memoryBytes = gpuBytes ?? environment.memoryBytes;
   const runs: RunEstimate[] = [];
-  for (const { experiment } of options.plan) runs.push(await estimateRun(experiment, options, convolutionGflops));
+  for (const { experiment, problem } of planned) {
+    const estimate = await estimateRun(experiment, options, convolutionGflops[experiment.training.precision]!);
+    runs.push({ ...estimate, problem: estimate.problem ?? problem });
+  }
   const freeBytes = await freeDisk(path.resolve(options.runs));
   return { basis: { hardware: hardwareName(environment), convolutionGflops, memoryBytes, freeBytes }, runs };
+}
+
+/** The experiment as it would be executed; one that the engine has no precision for is estimated in float32. */
+function availableRun(engine: Engine, { experiment, deviations }: PlannedRun) {
+  try {
+    return { experiment: inAvailablePrecision(engine, { experiment, deviations }).experiment, problem: null };
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const training = { ...experiment.training, precision: 'fp32' as const };
+    return { experiment: { ...experiment, training }, problem: `${error.message} ${error.next ?? ''}`.trimEnd() };
+  }
 }
 
 /** Free bytes of the disk that a folder is on, or will be on. */

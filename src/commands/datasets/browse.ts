@@ -2,6 +2,7 @@ import path from 'node:path';
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../base.js';
 import * as flags from '../flags.js';
+import { overridesOf } from '../flags.js';
 
 export default class DatasetsBrowse extends BaseCommand {
   static override summary = 'Write a page of training samples with their labels: what the network really sees.';
@@ -36,7 +37,8 @@ export default class DatasetsBrowse extends BaseCommand {
     const { showCounted } = await import('../../runs/display.js');
     const { formatBytes } = await import('../../support/format.js');
     const dataset = await loadDataset(args.name);
-    const { row, file, profile, seed, samples, out, set: overrides = [] } = flags;
+    const { row, file, profile, seed, samples, out } = flags;
+    const overrides = overridesOf(flags);
     const recipe = { row, file, profile, seed, overrides };
     const options = { dataset, recipe, dataRoot: flags['data-root'], samples, out, signal };
     const browsed = await showCounted(`Make samples of ${dataset.name}`, 'samples', this.displayMode(), (onProgress) =>
