@@ -36,6 +36,12 @@ async function loadSharp() {
   return sharp;
 }
 
+/** Pixels, [height, width, channels]. */
+interface Decoded {
+  readonly data: Buffer;
+  readonly info: Size & { readonly channels: number };
+}
+
 const NEXT_IMAGE = 'Replace the file with an intact JPEG or PNG.';
 
 type Sharp = ReturnType<Awaited<ReturnType<typeof loadSharp>>>;
@@ -69,7 +75,7 @@ function endsEarly(format: string, bytes: Buffer): boolean {
 export async function decodeRgb(file: string): Promise<RgbImage> {
   const bytes = await readBytes(file);
   const sharp = await loadSharp();
-  let decoded: { data: Buffer; info: { width: number; height: number; channels: number } };
+  let decoded: Decoded;
   try {
     // "error" fails on truncated and undecodable data, but not on the oddities that libjpeg only warns of.
     const input = sharp(bytes, { ignoreIcc: true, failOn: 'error' });
@@ -79,8 +85,36 @@ export async function decodeRgb(file: string): Promise<RgbImage> {
   } catch (error) {
     throw undecodable(file, error);
   }
-  const { data, info } = decoded;
-  const { width, height, channels } = info;
+  return toRgb(decoded);
+}
+
+/**
+ * Decodes an image of any format that sharp reads: JPEG and PNG as `decodeRgb`, others (WebP, TIFF, AVIF, GIF, the first
+ * page) to sRGB of 8 bits, EXIF orientation applied, alpha dropped.
+ * @throws UserError naming the file where it is missing, damaged, or no image.
+ */
+export async function decodeAnyRgb(file: string): Promise<RgbImage> {
+  const bytes = await readBytes(file);
+  const sharp = await loadSharp();
+  try {
+    const input = sharp(bytes, { failOn: 'error' });
+    const { format, space } = await input.metadata();
+    if ((format === 'jpeg' || format === 'png') && space !== 'cmyk') return await decodeRgb(file);
+    const raw = input.autoOrient().toColourspace('srgb').removeAlpha().raw({ depth: 'uchar' });
+    return toRgb(await raw.toBuffer({ resolveWithObject: true }));
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    const reason = (error as Error).message.split('\n', 1)[0];
+    throw new UserError(
+      `${file}: the image cannot be decoded: ${reason}.`,
+      'Replace the file with an intact JPEG, PNG, WebP, TIFF, AVIF or GIF image.',
+      { cause: error },
+    );
+  }
+}
+
+/** Grey repeated, alpha dropped. */
+function toRgb({ data, info: { width, height, channels } }: Decoded): RgbImage {
   if (channels === 3) return { height, width, data };
   const rgb = new Uint8Array(height * width * 3);
   // One or two channels are grey and perhaps alpha, four are RGB and alpha.

@@ -65,20 +65,27 @@ export interface Evaluation extends EvaluationResult {
 }
 
 /**
+ * The description of the data set whose classes a row predicts.
+ * @throws UserError where the network has another number of classes.
+ */
+export async function predictedDataset({ row, model, data }: Experiment): Promise<Dataset> {
+  const dataset = await loadDataset(data.dataset);
+  if (dataset.classes.length === model.classes) return dataset;
+  throw new UserError(
+    `${row} has ${model.classes} classes (model.classes), its data set ${dataset.id} ${dataset.classes.length}.`,
+    'Give the row a data set with as many classes.',
+  );
+}
+
+/**
  * Evaluates weights on a row's validation split.
  * @throws UserError when the data or the weights are missing, broken or not those of the row, or the predictions cannot be
  * written; InterruptedError on abort, between images.
  */
 export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const { experiment, engine, dataRoot, weights, multiScale, skipped } = options;
-  const { model, data, training, evaluation: recipe } = experiment;
-  const dataset = await loadDataset(data.dataset);
-  if (dataset.classes.length !== model.classes) {
-    throw new UserError(
-      `${experiment.row} has ${model.classes} classes (model.classes), its data set ${dataset.id} ${dataset.classes.length}.`,
-      'Give the row a data set with as many classes.',
-    );
-  }
+  const { model, training, evaluation: recipe } = experiment;
+  const dataset = await predictedDataset(experiment);
   const kernels = createKernels(engine);
   const network = await loadInferenceNetwork(engine, kernels, model, weights, training.precision);
   try {

@@ -1,0 +1,28 @@
+import { workerData } from 'node:worker_threads';
+import type { View } from '../batch.js';
+import { decodeAnyRgb } from '../decode.js';
+import type { RgbImage } from '../image.js';
+import { makeView } from '../samples/evaluation.js';
+import { serve } from './serve.js';
+
+/** What every predicting worker is started with. */
+export interface PredictionWorkerData {
+  readonly imageScaleWh: readonly [number, number];
+  readonly ratios: readonly number[];
+}
+
+/** An image without a label, and its views, in the order of the ratios. */
+export interface PredictionSample {
+  readonly image: RgbImage;
+  readonly views: readonly View[];
+}
+
+serve<string, PredictionSample>(async (file) => {
+  const { imageScaleWh, ratios } = workerData as PredictionWorkerData;
+  const { height, width, data } = await decodeAnyRgb(file);
+  // A decoder's buffer may be a part of a larger one, which cannot be handed over.
+  const image = { height, width, data: Uint8Array.from(data) };
+  const views = ratios.map((ratio) => makeView(image, imageScaleWh, ratio));
+  const buffers = [image.data, ...views.map((view) => view.image)].map(({ buffer }) => buffer as ArrayBuffer);
+  return { result: { image, views }, transfer: buffers };
+});

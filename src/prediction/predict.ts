@@ -1,0 +1,135 @@
+import type { Dataset } from '../data/datasets/dataset.js';
+import type { Size } from '../data/image.js';
+import { createImageLoader } from '../data/image-loader.js';
+import type { PredictionSample } from '../data/workers/prediction-worker.js';
+import { ConfusionMatrix } from '../evaluation/confusion.js';
+import type { Predictor } from '../evaluation/inference.js';
+import { metrics } from '../evaluation/metrics.js';
+import type { EvaluationRecipe } from '../experiments/experiment.js';
+import { InterruptedError, UserError } from '../support/errors.js';
+import type { Source } from './sources.js';
+import { readTruth } from './truth.js';
+import { type PredictedClass, type PredictionFiles, presentClasses, writePrediction } from './write.js';
+
+/** An image's prediction. */
+export interface Prediction {
+  readonly file: string;
+  /** Of the image, and so of its labels. */
+  readonly size: Size;
+  readonly outputs: PredictionFiles;
+  /** Most frequent first. */
+  readonly classes: readonly PredictedClass[];
+  /** Of the network and what follows it, to the classes; reading and writing not counted. */
+  readonly seconds: number;
+  /** Fraction; null without a ground truth, or where none of it is labelled. */
+  readonly mIoU: number | null;
+}
+
+/** A file that could not be read. */
+export interface FailedImage {
+  readonly file: string;
+  readonly problem: UserError;
+}
+
+/** What is to be predicted of one image. */
+export interface PredictionTask {
+  readonly source: Source;
+  readonly truth: string | null;
+  readonly outputs: PredictionFiles;
+}
+
+export interface PredictImagesOptions {
+  readonly tasks: readonly PredictionTask[];
+  readonly predictor: Predictor;
+  readonly dataset: Dataset;
+  readonly recipe: EvaluationRecipe;
+  readonly ratios: readonly number[];
+  readonly flip: boolean;
+  /** Of the colours over the image, 0 to 1. */
+  readonly opacity: number;
+  readonly signal: AbortSignal;
+  readonly onProgress: (done: number, total: number) => void;
+}
+
+export interface PredictedImages {
+  readonly images: readonly Prediction[];
+  readonly failed: readonly FailedImage[];
+  /** Of all images together, their pixels in one matrix, as a fraction; null where nothing was compared. */
+  readonly mIoU: number | null;
+}
+
+/**
+ * Predicts images one after the other and writes their files. One that cannot be read is left out, and named in the result.
+ * @throws UserError where a file cannot be written; InterruptedError on abort, between images.
+ */
+export async function predictImages(options: PredictImagesOptions): Promise<PredictedImages> {
+  const { tasks, dataset, recipe, ratios, signal, onProgress } = options;
+  const images: Prediction[] = [];
+  const failed: FailedImage[] = [];
+  const all = new ConfusionMatrix(dataset.classes.length);
+  const loader = await createImageLoader(
+    tasks.map(({ source }) => source.file),
+    recipe,
+    ratios,
+  );
+  try {
+    let index = 0;
+    for await (const loaded of loader) {
+      if (signal.aborted) {
+        throw new InterruptedError(`Prediction interrupted after ${index} of ${tasks.length} images.`);
+      }
+      const task = tasks[index]!;
+      const { file } = task.source;
+      if ('problem' in loaded) failed.push({ file, problem: loaded.problem });
+      else {
+        const truth = await readTruthOf(task, dataset, loaded.sample.image);
+        if (truth instanceof UserError) failed.push({ file, problem: truth });
+        else images.push(await predictOne(task, loaded.sample, truth, all, options));
+      }
+      onProgress(++index, tasks.length);
+    }
+  } finally {
+    await loader.close();
+  }
+  return { images, failed, mIoU: figure(all) };
+}
+
+async function readTruthOf(
+  { truth }: PredictionTask,
+  dataset: Dataset,
+  size: Size,
+): Promise<Uint8Array | null | UserError> {
+  if (truth === null) return null;
+  try {
+    return await readTruth(truth, dataset, size);
+  } catch (error) {
+    if (error instanceof UserError) return error;
+    throw error;
+  }
+}
+
+async function predictOne(
+  { source, outputs }: PredictionTask,
+  { image, views }: PredictionSample,
+  truth: Uint8Array | null,
+  all: ConfusionMatrix,
+  { predictor, dataset, flip, opacity }: PredictImagesOptions,
+): Promise<Prediction> {
+  const { height, width } = image;
+  const start = performance.now();
+  const prediction = await predictor.predict({ size: [height, width], views, flip });
+  const seconds = (performance.now() - start) / 1000;
+  const own = new ConfusionMatrix(dataset.classes.length);
+  if (truth !== null) {
+    own.add(prediction, truth);
+    all.add(prediction, truth);
+  }
+  await writePrediction(outputs, { image, prediction, truth }, dataset, opacity);
+  const classes = presentClasses(prediction, dataset.classes);
+  return { file: source.file, size: { height, width }, outputs, classes, seconds, mIoU: figure(own) };
+}
+
+function figure(confusion: ConfusionMatrix): number | null {
+  const { mIoU } = metrics(confusion);
+  return Number.isNaN(mIoU) ? null : mIoU;
+}

@@ -1,0 +1,74 @@
+import { realpath, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { listFiles } from '../data/datasets/walk.js';
+import { UserError } from '../support/errors.js';
+import { explainFileError } from '../support/files.js';
+
+/** An image to be predicted. */
+export interface Source {
+  readonly file: string;
+  /** Path below its folder without the extension, with forward slashes: what its outputs are called. */
+  readonly name: string;
+}
+
+/** Names of images, formats that cannot be decoded among them: those are reported, not passed over. */
+const IMAGE_NAME = /\.(jpe?g|jpe|jfif|png|webp|tiff?|gif|avif|bmp|hei[cf]|jp2)$/i;
+
+/** Whether a path leads to a folder. @throws UserError where it leads nowhere. */
+export async function isFolder(file: string): Promise<boolean> {
+  try {
+    return (await stat(file)).isDirectory();
+  } catch (error) {
+    throw explainFileError(error, file, 'read');
+  }
+}
+
+const withoutExtension = (name: string) => name.replace(/\.[^./]*$/, '');
+
+/**
+ * The images that files and folders (with all their subfolders) stand for; what lies in `out` is left out, as that is where
+ * earlier predictions are.
+ * @throws UserError where there are none, or two would be written to the same file.
+ */
+export async function findSources(inputs: readonly string[], out: string): Promise<Source[]> {
+  const found: Source[] = [];
+  for (const input of inputs) {
+    if (!(await isFolder(input))) {
+      found.push({ file: input, name: withoutExtension(path.basename(input)) });
+      continue;
+    }
+    const own = path.relative(input, out).split(path.sep).join('/');
+    const files = (await listFiles(input)).filter(
+      (file) => IMAGE_NAME.test(file) && (own === '' || !file.startsWith(`${own}/`)),
+    );
+    if (files.length === 0) {
+      throw new UserError(
+        `${input}: no image in this folder or below it.`,
+        'Give a folder of JPEG, PNG, WebP, TIFF, AVIF or GIF images, or an image.',
+      );
+    }
+    found.push(...files.map((file) => ({ file: path.join(input, file), name: withoutExtension(file) })));
+  }
+  const byName = new Map<string, string>();
+  for (const { file, name } of found) {
+    const other = byName.get(name);
+    if (other !== undefined) {
+      throw new UserError(
+        `${other} and ${file} would both be written to ${path.join(out, `${name}.png`)}.`,
+        'Rename one, or predict them apart, with different --out.',
+      );
+    }
+    byName.set(name, file);
+  }
+  return found;
+}
+
+/** @throws UserError where an output would be written over a file that is read. */
+export async function requireApart(outputs: readonly string[], inputs: readonly string[]): Promise<void> {
+  const resolved = async (file: string) => realpath(file).catch(() => path.resolve(file));
+  const read = new Set(await Promise.all(inputs.map(resolved)));
+  for (const output of outputs) {
+    if (!read.has(await resolved(output))) continue;
+    throw new UserError(`${output} is an input, and would be written over.`, 'Choose another folder with --out.');
+  }
+}

@@ -1,0 +1,91 @@
+import path from 'node:path';
+import type { Dataset } from '../data/datasets/dataset.js';
+import type { RgbImage } from '../data/image.js';
+import { encodePalettePng } from '../data/palette.js';
+import { ConfusionMatrix } from '../evaluation/confusion.js';
+import { metrics } from '../evaluation/metrics.js';
+import { writeFileAtomic } from '../support/files.js';
+import { formatPercent } from '../support/format.js';
+import { errorMap, overlay } from './blend.js';
+import { drawSheet, type LegendEntry } from './sheet.js';
+
+/** The files of an image's prediction. */
+export interface PredictionFiles {
+  /** Palette PNG of class ids, as `fcn evaluate --predictions` writes it. */
+  readonly labels: string;
+  /** The image under its classes' colours, with a legend. */
+  readonly overlay: string;
+  /** Image, ground truth, prediction and errors side by side; null without a ground truth. */
+  readonly comparison: string | null;
+}
+
+export function predictionFiles(out: string, name: string, hasTruth: boolean): PredictionFiles {
+  const stem = path.join(out, name);
+  return {
+    labels: `${stem}.png`,
+    overlay: `${stem}.overlay.png`,
+    comparison: hasTruth ? `${stem}.comparison.png` : null,
+  };
+}
+
+/** A class that was predicted; `share` is the fraction of the image's pixels. */
+export interface PredictedClass {
+  readonly id: number;
+  readonly name: string;
+  readonly share: number;
+}
+
+/** The classes that occur in a label map, most frequent first. */
+export function presentClasses(labels: Uint8Array, classes: readonly string[]): PredictedClass[] {
+  const counts = new Uint32Array(256);
+  for (const id of labels) counts[id]!++;
+  return classes
+    .map((name, id) => ({ id, name, share: counts[id]! / labels.length }))
+    .filter(({ share }) => share > 0)
+    .sort((a, b) => b.share - a.share || a.id - b.id);
+}
+
+export interface Predicted {
+  readonly image: RgbImage;
+  /** Both [height, width], training ids. */
+  readonly prediction: Uint8Array;
+  readonly truth: Uint8Array | null;
+}
+
+/**
+ * Writes the files of a prediction.
+ * @throws UserError where they cannot be written.
+ */
+export async function writePrediction(
+  files: PredictionFiles,
+  { image, prediction, truth }: Predicted,
+  { classes, palette }: Pick<Dataset, 'classes' | 'palette'>,
+  opacity: number,
+): Promise<void> {
+  const { height, width } = image;
+  await writeFileAtomic(files.labels, await encodePalettePng(prediction, width, height, palette));
+  const blended = overlay(image, prediction, palette, opacity);
+  const legend = presentClasses(prediction, classes).map(({ id, name, share }) => ({
+    colour: palette[id]!,
+    text: `${name} ${formatShare(share)}`,
+  }));
+  await writeFileAtomic(files.overlay, await drawSheet([{ title: null, image: blended }], 1, legend));
+  if (files.comparison === null || truth === null) return;
+  const panels = [
+    { title: 'image', image },
+    { title: 'ground truth', image: overlay(image, truth, palette, opacity) },
+    { title: 'prediction', image: blended },
+    { title: 'errors (red; black: not labelled)', image: errorMap(image, prediction, truth) },
+  ];
+  const confusion = new ConfusionMatrix(classes.length);
+  confusion.add(prediction, truth);
+  const entries: LegendEntry[] = metrics(confusion).iou.flatMap((iou, id) =>
+    Number.isNaN(iou) ? [] : [{ colour: palette[id]!, text: `${classes[id]} IoU ${formatPercent(iou)}` }],
+  );
+  await writeFileAtomic(files.comparison, await drawSheet(panels, 2, entries));
+}
+
+/** In percent with one decimal; what would round to nothing is said to be less. */
+export function formatShare(share: number): string {
+  return share < 0.0005 ? '< 0.1 %' : `${(share * 100).toFixed(1)} %`;
+}

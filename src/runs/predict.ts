@@ -1,0 +1,94 @@
+import path from 'node:path';
+import type { EngineName } from '../engines/engine.js';
+import { startEngine } from '../engines/start.js';
+import { predictedDataset } from '../evaluation/evaluate.js';
+import { Predictor } from '../evaluation/inference.js';
+import { type Deviation, deviations, type ResolveOptions, resolve } from '../experiments/resolve.js';
+import { createKernels } from '../kernels/create.js';
+import { loadInferenceNetwork } from '../nn/load.js';
+import { slideOverrides } from '../prediction/mode.js';
+import { type PredictedImages, type PredictionTask, predictImages } from '../prediction/predict.js';
+import { findSources, requireApart } from '../prediction/sources.js';
+import { findTruths } from '../prediction/truth.js';
+import { predictionFiles } from '../prediction/write.js';
+import { requireWritable } from './directory.js';
+import { type DisplayMode, showCounted } from './display.js';
+import { givenWeights } from './given-weights.js';
+import { inAvailablePrecision } from './precision.js';
+
+export interface PredictOptions {
+  /** Images, and folders of images. */
+  readonly inputs: readonly string[];
+  readonly recipe: ResolveOptions;
+  /** A file, or `published` for the row's own. */
+  readonly weights: string;
+  readonly out: string;
+  /** Ground truth: a label map, or a folder of them. */
+  readonly truth?: string | undefined;
+  /** All of the recipe's ratios, each also mirrored; otherwise ratio 1 alone. */
+  readonly multiScale: boolean;
+  /** Infer in windows also where the recipe takes the whole image. */
+  readonly slide: boolean;
+  /** Of the colours over the image, 0 to 1. */
+  readonly opacity: number;
+  readonly engine: EngineName | 'auto';
+  readonly signal: AbortSignal;
+  readonly display: DisplayMode;
+}
+
+export interface PredictionRun extends PredictedImages {
+  readonly row: string;
+  /** File of the weights. */
+  readonly weights: string;
+  readonly deviations: readonly Deviation[];
+}
+
+/**
+ * Predicts images of any size with a row's network. What can be checked is, before the engine starts.
+ * @throws UserError on wrong inputs, weights or ground truth, or where the outputs cannot be written or would replace an
+ * input; InterruptedError on abort, between images.
+ */
+export async function predict(options: PredictOptions): Promise<PredictionRun> {
+  const { inputs, out, truth, multiScale, opacity, signal, display } = options;
+  const asked = resolveMode(options);
+  const dataset = await predictedDataset(asked);
+  const sources = await findSources(inputs, out);
+  const truths = truth === undefined ? null : await findTruths(truth, sources, dataset);
+  const tasks: PredictionTask[] = sources.map((source, i) => ({
+    source,
+    truth: truths?.[i] ?? null,
+    outputs: predictionFiles(out, source.name, truths !== null),
+  }));
+  const weights = await givenWeights(asked, options.weights, options);
+  await requireApart(
+    tasks.flatMap(({ outputs }) => [outputs.labels, outputs.overlay, outputs.comparison ?? []].flat()),
+    [...sources.map(({ file }) => file), ...(truths ?? []), weights],
+  );
+  await requireWritable(path.resolve(out));
+  const engine = await startEngine({ engine: options.engine });
+  const { experiment, deviations: found } = inAvailablePrecision(engine, {
+    experiment: asked,
+    deviations: deviations(asked, options.recipe.file),
+  });
+  const { model, training, evaluation: recipe, row } = experiment;
+  const kernels = createKernels(engine);
+  const network = await loadInferenceNetwork(engine, kernels, model, weights, training.precision);
+  try {
+    const predictor = new Predictor({ engine, kernels, network, recipe });
+    const ratios = multiScale ? recipe.ratios : [1];
+    const settings = { tasks, predictor, dataset, recipe, ratios, flip: multiScale, opacity, signal };
+    const predicted = await showCounted(`Predict with ${row}`, 'images', display, (onProgress) =>
+      predictImages({ ...settings, onProgress }),
+    );
+    return { row, weights, deviations: found, ...predicted };
+  } finally {
+    network.dispose();
+  }
+}
+
+/** The experiment, in windows where that is asked for. */
+function resolveMode({ recipe, slide }: PredictOptions) {
+  const experiment = resolve(recipe);
+  if (!slide) return experiment;
+  return resolve({ ...recipe, overrides: [...(recipe.overrides ?? []), ...slideOverrides(experiment)] });
+}

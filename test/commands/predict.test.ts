@@ -1,0 +1,174 @@
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import sharp from 'sharp';
+import { decodeAnyRgb, decodeLabels, decodeRgb } from '../../src/data/decode.js';
+import { startEngine } from '../../src/engines/start.js';
+import { resolve } from '../../src/experiments/resolve.js';
+import { createKernels } from '../../src/kernels/create.js';
+import { Segmentor } from '../../src/nn/segmentor.js';
+import { saveCheckpoint } from '../../src/training/checkpoint.js';
+import { MomentumOptimizer } from '../../src/training/optimizer.js';
+import { fcn } from '../helpers/command.js';
+import { temporaryFolder } from '../helpers/folder.js';
+
+const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
+const RECIPE = ['--profile', 'smoke', '--engine', 'wasm', '--set', 'width=4', '--set', 'ratios=[0.5, 1]'];
+
+interface Printed {
+  readonly images: readonly {
+    readonly file: string;
+    readonly size: { readonly height: number; readonly width: number };
+    readonly outputs: { readonly labels: string; readonly overlay: string; readonly comparison: string | null };
+    readonly classes: readonly { readonly id: number; readonly name: string; readonly share: number }[];
+    readonly mIoU: number | null;
+  }[];
+  readonly mIoU: number | null;
+  readonly deviations: readonly { readonly path: string; readonly value: unknown }[];
+  readonly failed: readonly { readonly file: string }[];
+}
+
+/** A folder with a generated data set and random weights of the row. */
+async function prepared(t: Parameters<typeof temporaryFolder>[0]) {
+  const cwd = await temporaryFolder(t);
+  const generated = await fcn(['datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128'], { cwd });
+  t.is(generated.code, 0, generated.stderr);
+  const engine = await startEngine({ engine: 'wasm' });
+  const kernels = createKernels(engine);
+  const { model } = resolve({ row: ROW, overrides: ['width=4'] });
+  const segmentor = new Segmentor(engine.tf, kernels, model);
+  segmentor.initialise(3, true);
+  const optimizer = new MomentumOptimizer(engine.tf, kernels, segmentor.parameters);
+  const { weights } = await saveCheckpoint(cwd, 0, { segmentor, optimizer, row: ROW });
+  segmentor.dispose();
+  const validation = path.join(cwd, 'datasets', 'data', 'cityscapes', 'leftImg8bit', 'val');
+  const truth = path.join(cwd, 'datasets', 'data', 'cityscapes', 'gtFine', 'val');
+  return { cwd, weights, validation, truth, predict: [...RECIPE, '--row', ROW, '--weights', weights] };
+}
+
+test.serial('predictions of validation images are those of an evaluation, bit for bit', async (t) => {
+  const { cwd, weights, validation, truth, predict } = await prepared(t);
+  for (const [ms, flag] of [
+    [[], []],
+    [['--ms'], ['--ms-flip']],
+  ]) {
+    const evaluated = await fcn(
+      ['evaluate', ROW, ...RECIPE, '--weights', weights, ...ms!, '--predictions', 'evaluated', '--json'],
+      { cwd },
+    );
+    t.is(evaluated.code, 0, evaluated.stderr);
+    const { code, stdout, stderr } = await fcn(
+      ['predict', validation, ...predict, ...flag!, '--truth', truth, '--out', 'predicted', '--json'],
+      { cwd },
+    );
+    t.is(code, 0, stderr);
+    t.is(stderr, '', 'silent under --json');
+    const { images, mIoU } = JSON.parse(stdout) as Printed;
+    const { record } = JSON.parse(evaluated.stdout) as { record: { figures: Record<string, number | null> } };
+    t.is(mIoU! * 100, (record.figures['mIoU'] ?? record.figures['mIoUMsFlip'])!);
+    for (const { file, outputs, size, classes } of images) {
+      const name = path.relative(validation, file).replace('_leftImg8bit.png', '');
+      const expected = readFileSync(path.join(cwd, 'evaluated', `${name}.png`));
+      t.true(readFileSync(path.join(cwd, outputs.labels)).equals(expected), name);
+      t.deepEqual(size, { height: 64, width: 128 });
+      const labels = await decodeLabels(path.join(cwd, outputs.labels));
+      const total = classes.reduce((sum, { id, share }) => {
+        t.is(share, labels.data.filter((label) => label === id).length / labels.data.length);
+        return sum + share;
+      }, 0);
+      t.true(Math.abs(total - 1) < 1e-9);
+      const overlay = await sharp(path.join(cwd, outputs.overlay)).metadata();
+      t.true(overlay.height > 64 && overlay.width >= 128);
+      const comparison = await sharp(path.join(cwd, outputs.comparison!)).metadata();
+      t.true(comparison.height > 128 && comparison.width >= 256);
+    }
+  }
+});
+
+test.serial('images of any size and format; those that cannot be read are named, and the others done', async (t) => {
+  const { cwd, predict } = await prepared(t);
+  const folder = path.join(cwd, 'images');
+  mkdirSync(path.join(folder, 'inner'), { recursive: true });
+  const grey = (width: number, height: number) =>
+    sharp({ create: { width, height, channels: 3, background: { r: 90, g: 160, b: 30 } } });
+  await grey(60, 40).jpeg().withMetadata({ orientation: 6 }).toFile(path.join(folder, 'turned.jpg'));
+  await grey(31, 17)
+    .webp({ lossless: true })
+    .toFile(path.join(folder, 'inner', 'web.webp'));
+  await grey(5, 70).tiff().toFile(path.join(folder, 'thin.tif'));
+  writeFileSync(path.join(folder, 'broken.png'), 'no image');
+  writeFileSync(path.join(folder, 'notes.txt'), 'no image either, and not called one');
+
+  const { code, stdout, stderr } = await fcn(['predict', 'images', ...predict, '--out', 'images/predicted'], { cwd });
+  t.is(code, 2);
+  t.regex(stderr, /error: images\/broken\.png: the image cannot be decoded/);
+  t.regex(stdout, /^images\/turned\.jpg: 40×60, /m);
+  t.regex(stdout, /^3 images predicted in images\/predicted, 1 left out\.$/m);
+  const size = async (name: string) => {
+    const { width, height } = await decodeLabels(path.join(folder, 'predicted', name));
+    return [width, height];
+  };
+  t.deepEqual(await size('turned.png'), [40, 60]);
+  t.deepEqual(await size('inner/web.png'), [31, 17]);
+  t.deepEqual(await size('thin.png'), [5, 70]);
+
+  const again = await fcn(['predict', 'images', ...predict, '--out', 'images/predicted', '--slide', '--json'], { cwd });
+  t.is(again.code, 2);
+  const { images, failed, deviations } = JSON.parse(again.stdout) as Printed;
+  t.is(images.length, 3, 'earlier predictions are no images to predict');
+  t.deepEqual(
+    failed.map(({ file }) => file),
+    ['images/broken.png'],
+  );
+  const value = (name: string) => deviations.find((deviation) => deviation.path === name)?.value;
+  t.is(value('evaluation.mode'), 'slide');
+  t.deepEqual(value('evaluation.cropHw'), [64, 128]);
+  t.deepEqual(value('evaluation.strideHw'), [43, 85]);
+});
+
+test.serial('nothing that is read is written over, and mistakes end before anything is predicted', async (t) => {
+  const { cwd, predict, validation } = await prepared(t);
+  await sharp({ create: { width: 20, height: 20, channels: 3, background: 'red' } })
+    .png()
+    .toFile(path.join(cwd, 'a.png'));
+  const content = readFileSync(path.join(cwd, 'a.png'));
+  mkdirSync(path.join(cwd, 'empty'));
+  mkdirSync(path.join(cwd, 'twice'));
+  for (const name of ['b.png', 'b.jpg']) copyFileSync(path.join(cwd, 'a.png'), path.join(cwd, 'twice', name));
+  for (const [parameters, message] of [
+    [['a.png', '--out', '.'], /^error: a\.png is an input, and would be written over\.$/m],
+    [['empty'], /^error: empty: no image in this folder or below it\.$/m],
+    [['none.png'], /^error: none\.png does not exist\.$/m],
+    [['twice'], /^error: twice\/b\.jpg and twice\/b\.png would both be written to predictions\/b\.png\.$/m],
+    [['a.png', '--truth', 'empty'], /^error: a\.png has no ground truth in empty: expected a\.png\.$/m],
+    [[validation, 'a.png', '--truth', 'a.png'], /is one file, and there are \d images\.$/m],
+  ] as const) {
+    const { code, stdout, stderr } = await fcn(['predict', ...parameters, ...predict], { cwd });
+    t.is(code, 2, stderr);
+    t.regex(stderr, message);
+    t.is(stdout, '');
+  }
+  t.true(readFileSync(path.join(cwd, 'a.png')).equals(content));
+  const { code, stderr } = await fcn(['predict', 'a.png', ...predict, '--truth', 'a.png', '--out', 'out'], { cwd });
+  t.is(code, 2);
+  t.regex(stderr, /a\.png: the label map cannot be decoded: 8-bit RGB/);
+});
+
+test('JPEG and PNG are decoded as for training, whatever else can be read', async (t) => {
+  const cwd = await temporaryFolder(t);
+  for (const name of ['a.jpg', 'a.png']) {
+    const file = path.join(cwd, name);
+    const noise = { type: 'gaussian' as const, mean: 128, sigma: 40 };
+    await sharp({ create: { width: 33, height: 21, channels: 3, background: 'grey', noise } }).toFile(file);
+    t.deepEqual(await decodeAnyRgb(file), await decodeRgb(file));
+  }
+  const file = path.join(cwd, 'grey.webp');
+  const pixels = Buffer.from([0, 50, 100, 255]);
+  await sharp(pixels, { raw: { width: 2, height: 2, channels: 1 } })
+    .webp({ lossless: true })
+    .toFile(file);
+  t.deepEqual(
+    [...(await decodeAnyRgb(file)).data],
+    [...pixels].flatMap((value) => [value, value, value]),
+  );
+});
