@@ -1,4 +1,3 @@
-import { valuesOf } from '../../experiments/overrides.js';
 import type { Deviation } from '../../experiments/resolve.js';
 import { hardwareName } from '../../runs/environment.js';
 import { formatBytes, formatPercent, formatSeconds } from '../../support/format.js';
@@ -15,6 +14,7 @@ import { examplesSection } from './examples-section.js';
 import type { KnownRun } from './find.js';
 import { facts, table } from './markup.js';
 import { REPORT_STYLE } from './page-style.js';
+import { recipeSection } from './recipe-section.js';
 
 /** A run with all that the page shows of it. */
 export interface ReportedRun {
@@ -172,50 +172,6 @@ function charts({ run, charts: drawn }: ReportedRun, id: string): string {
     : `<div class="charts">\n${cards.join('\n')}\n</div>`;
 }
 
-const show = (value: unknown) => (value === undefined ? '–' : JSON.stringify(value));
-
-function recipe({ run, deviations }: ReportedRun): string {
-  const { environment } = run;
-  const changed = new Set(deviations.map(({ path }) => path));
-  const deviating =
-    deviations.length === 0
-      ? '<p class="note">Nothing deviates from the published recipe.</p>'
-      : table({
-          name: 'Deviations from the published recipe',
-          head: ['Value', 'Published', 'Here'],
-          body: deviations.map(({ path, published, value }) => [path, show(published), show(value)]),
-        });
-  const all = table({
-    name: 'The whole recipe',
-    head: ['Value', 'Here'],
-    body: [...valuesOf(run.experiment)].map(([path, value]) => [changed.has(path) ? `${path} *` : path, show(value)]),
-  });
-  const machine = table({
-    name: 'Environment',
-    head: ['What', 'Which'],
-    body: [
-      ['engine', `${environment.engine}, ${environment.device}`],
-      ...Object.entries(environment.versions),
-      ['Node', environment.node],
-      ['system', environment.system],
-      ['processor', `${environment.processor}, ${environment.cores} cores`],
-      ['memory', formatBytes(environment.memoryBytes)],
-      ...environment.gpus.map(({ name, driver, memoryBytes }) => [
-        'GPU',
-        `${name}, driver ${driver}${memoryBytes === null ? '' : `, ${formatBytes(memoryBytes)}`}`,
-      ]),
-      ...(run.record
-        ? [['fcn', `${run.record.code.version}${run.record.code.commit ? `, commit ${run.record.code.commit}` : ''}`]]
-        : []),
-    ],
-  });
-  return `<div class="two">
-<section><h3>Deviations from the published recipe</h3>${deviating}
-<details class="more"><summary>The whole recipe (* deviates)</summary>${all}</details></section>
-<section><h3>Environment</h3>${machine}</section>
-</div>`;
-}
-
 function published({ run: { experiment, record } }: ReportedRun): string {
   const { weights, log } = experiment;
   const links = [
@@ -247,7 +203,7 @@ ${published(one)}
 <h3>Charts</h3>
 ${charts(one, id)}
 ${examples === null ? '' : examplesSection(examples, classColours)}
-${recipe(one)}
+${recipeSection(one)}
 </details>`;
 }
 

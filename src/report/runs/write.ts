@@ -16,8 +16,8 @@ import { makeExamples } from './examples.js';
 import { allRuns, findRuns, type KnownRun, standing } from './find.js';
 import { formatReportPage, type ReportedRun } from './page.js';
 
-export const REPORT_FORMATS = ['html', 'svg', 'png'] as const;
-export type ReportFormat = (typeof REPORT_FORMATS)[number];
+/** A page, or each chart as a file. */
+export type ReportFormat = 'html' | 'svg' | 'png';
 
 export interface ReportOptions {
   /** As `findRuns` takes them. */
