@@ -21,7 +21,8 @@ export interface FoundRecord {
   readonly record: RunRecord;
 }
 
-function jsonFiles(folder: string): string[] {
+/** The JSON files of a folder, sorted; none where it is not there. */
+export function jsonFiles(folder: string): string[] {
   return entries(folder)
     .filter((name) => name.endsWith('.json'))
     .map((name) => path.join(folder, name));

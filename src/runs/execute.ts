@@ -13,6 +13,7 @@ import { codeVersion } from './code-version.js';
 import { RunDirectory, requireWritable } from './directory.js';
 import { type DisplayMode, showStages } from './display.js';
 import { captureEnvironment } from './environment.js';
+import { figuresOf } from './figures.js';
 import { givenWeights } from './given-weights.js';
 import { inAvailablePrecision } from './precision.js';
 import { requireDataset, requireTrainable } from './preflight.js';
@@ -88,7 +89,7 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
     exitReason,
     error,
     stages: run.completed,
-    figures: figures(run.details),
+    figures: figuresOf(run.details),
     details: run.details,
   });
 
@@ -201,15 +202,5 @@ function identity(
     deviations: deviations.map((deviation) => ({ ...deviation })),
     code: codeVersion(),
     environment,
-  };
-}
-
-/** The figures of a table's row, in its units. */
-function figures({ evaluate, 'evaluate-ms': multiScale, benchmark }: RunRecord['details']): RunRecord['figures'] {
-  return {
-    memoryGB: benchmark === null ? null : benchmark.memory.liveTensorBytes / 2 ** 30,
-    fps: benchmark?.fps ?? null,
-    mIoU: evaluate === null ? null : evaluate.mIoU * 100,
-    mIoUMsFlip: multiScale === null ? null : multiScale.mIoU * 100,
   };
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { experimentSchema } from '../experiments/schema.js';
+import { compactJson } from '../support/compact-json.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, writeFileAtomic } from '../support/files.js';
 import { check, formatPath } from '../support/validate.js';
@@ -150,7 +151,7 @@ export async function writeRecord(file: string, record: RunRecord): Promise<void
   if ('finding' in checked) {
     throw new Error(`Invalid record: ${formatPath(checked.finding.path)}: ${checked.finding.message}.`);
   }
-  await writeFileAtomic(file, `${JSON.stringify(checked.value, null, 2)}\n`);
+  await writeFileAtomic(file, `${compactJson(checked.value)}\n`);
 }
 
 /** @throws UserError that names the file where it is not a record. */

@@ -1,0 +1,25 @@
+import { ExitCode } from '../../support/errors.js';
+import { BaseCommand } from '../base.js';
+import * as flags from '../flags.js';
+
+export default class ResultsVerify extends BaseCommand {
+  static override summary = 'Check the kept records.';
+  static override description =
+    'That every file is a whole record, that its figures are those of its stages and its confusion matrices, that its recipe ' +
+    'has the hash it says and the deviations it says, and that it lies where its kind belongs. Exits with 1 where one is not so.';
+  static override examples = ['<%= config.bin %> <%= command.id %>'];
+  static override flags = { results: flags.results };
+
+  async run(): Promise<object> {
+    const { flags } = await this.parse(ResultsVerify);
+    const { checkResults } = await import('../../report/results/check.js');
+    const checked = checkResults(flags.results);
+    if (checked.problems.length > 0) {
+      this.print(checked.problems.join('\n'));
+      process.exitCode = ExitCode.failed;
+    } else {
+      this.print(`${checked.records} records under ${flags.results}: all as they should be.`);
+    }
+    return checked;
+  }
+}

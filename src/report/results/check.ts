@@ -1,0 +1,40 @@
+import path from 'node:path';
+import { loadTables } from '../../experiments/load.js';
+import { KEPT_KINDS } from '../../runs/kept.js';
+import { readRecord } from '../../runs/record.js';
+import { UserError } from '../../support/errors.js';
+import { jsonFiles } from '../records.js';
+import { keptName, kindOf } from './keep.js';
+import { recordProblems } from './problems.js';
+
+export interface ResultsCheck {
+  readonly records: number;
+  /** "FILE: what is wrong". */
+  readonly problems: readonly string[];
+}
+
+/** Checks every kept record: that it is one, is whole and unchanged, lies where its kind belongs, and is there once. */
+export function checkResults(results: string): ResultsCheck {
+  const tables = loadTables();
+  const problems: string[] = [];
+  const runs = new Map<string, string>();
+  const files = KEPT_KINDS.flatMap((kind) => jsonFiles(path.join(results, kind)).map((file) => ({ kind, file })));
+  for (const { kind, file } of files) {
+    const add = (problem: string) => problems.push(`${file}: ${problem}`);
+    try {
+      const record = readRecord(file);
+      for (const problem of recordProblems(record, tables)) add(problem);
+      if (path.basename(file) !== keptName(record)) add(`expected the name ${keptName(record)}`);
+      const belongs = kindOf(record, tables);
+      if (belongs !== kind) add(`belongs to ${path.join(results, belongs)}`);
+      const run = `${record.row} ${record.run}`;
+      const other = runs.get(run);
+      if (other !== undefined) add(`the same run as ${other}`);
+      runs.set(run, file);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      problems.push(error.message);
+    }
+  }
+  return { records: files.length, problems };
+}

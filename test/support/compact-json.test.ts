@@ -1,0 +1,18 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { compactJson } from '../../src/support/compact-json.js';
+
+test('compact JSON reads back as JSON does', (t) => {
+  fc.assert(
+    fc.property(fc.jsonValue(), (value) => {
+      t.deepEqual(JSON.parse(compactJson(value)), JSON.parse(JSON.stringify(value)));
+    }),
+  );
+});
+
+test('a list of numbers takes a line', (t) => {
+  t.is(
+    compactJson({ a: [[1, 2], [3]], b: [], c: {} }),
+    '{\n  "a": [\n    [1,2],\n    [3]\n  ],\n  "b": [],\n  "c": {}\n}',
+  );
+});
