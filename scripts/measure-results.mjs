@@ -1,0 +1,65 @@
+// Measures the records that the repository carries: the smoke run of all published rows on painted data, CamVid with three
+// seeds where it is at hand; keeps them and writes the tables. Run it on a quiet machine, after npm run build.
+//
+//   node scripts/measure-results.mjs [--data-root DIR] [--only smoke|camvid] [--set path=value …]
+//
+// --set changes the recipe of the CamVid runs, and is recorded as a deviation. A run that fails ends it; what was kept stays.
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const WORK = path.join('runs', 'measured');
+const SEEDS = 3;
+
+const { values } = parseArgs({
+  options: {
+    'data-root': { type: 'string', default: process.env['FCN_DATA_ROOT'] ?? path.join('datasets', 'data') },
+    only: { type: 'string' },
+    set: { type: 'string', multiple: true, default: [] },
+  },
+});
+if (values.only !== undefined && values.only !== 'smoke' && values.only !== 'camvid') {
+  process.stderr.write(`--only ${values.only}: expected smoke or camvid\n`);
+  process.exit(2);
+}
+
+// The same data and runs as a night's, so that these records are what the first night is compared with.
+if (values.only !== 'camvid') {
+  const measured = path.join(WORK, 'smoke.jsonl');
+  fcn('nightly', '--part', 'smoke', '--work', path.join(WORK, 'smoke'), '--measure', measured);
+  fcn('results', 'add', path.join(WORK, 'smoke', 'results', 'records'));
+}
+if (values.only !== 'smoke') {
+  if (existsSync(path.join(values['data-root'], 'camvid'))) {
+    const results = path.join(WORK, 'camvid', 'results');
+    const changes = values.set.flatMap((change) => ['--set', change]);
+    const folders = [
+      '--data-root',
+      values['data-root'],
+      '--runs',
+      path.join(WORK, 'camvid', 'runs'),
+      '--results',
+      results,
+    ];
+    fcn('reproduce', 'camvid_r18-d8', '--seed', '0', '--repeat', String(SEEDS), ...changes, ...folders);
+    fcn('results', 'add', path.join(results, 'records'));
+  } else {
+    process.stderr.write(`CamVid is left out: it is not under ${values['data-root']}.\n`);
+  }
+}
+fcn('results', 'verify');
+fcn('table', '--write', 'README.md', '--write', path.join('results', 'README.md'));
+
+/** Runs one command as a user would, and ends with its exit code where it fails. */
+function fcn(...parameters) {
+  process.stderr.write(`\n$ fcn ${parameters.join(' ')}\n`);
+  const { status, signal } = spawnSync(process.execPath, [path.join('bin', 'run.js'), ...parameters], {
+    cwd: root,
+    stdio: 'inherit',
+  });
+  if (signal !== null) process.exit(130);
+  if (status !== 0) process.exit(status);
+}

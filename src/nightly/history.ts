@@ -1,0 +1,72 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { UserError } from '../support/errors.js';
+import { explainFileError, writeFileAtomic } from '../support/files.js';
+import { check, formatPath } from '../support/validate.js';
+import { type Entry, entrySchema } from './entry.js';
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw explainFileError(error, file, 'read');
+  }
+}
+
+function parseEntry(line: string, where: string): Entry {
+  let content: unknown;
+  try {
+    content = JSON.parse(line);
+  } catch (error) {
+    throw new UserError(`${where}: not JSON: ${(error as Error).message}.`, 'Remove the line.', { cause: error });
+  }
+  const checked = check(entrySchema, content);
+  if ('value' in checked) return checked.value;
+  const { path, message } = checked.finding;
+  throw new UserError(`${where}: ${formatPath(path)}: ${message}.`, 'Remove the line.');
+}
+
+/**
+ * Reads nights, one JSON object a line.
+ * @throws UserError that names file and line of what is no night, or the file where it is not there.
+ */
+export function readEntries(file: string): Entry[] {
+  return read(file)
+    .split('\n')
+    .flatMap((line, i) => (line.trim() === '' ? [] : [parseEntry(line, `${file}:${i + 1}`)]));
+}
+
+/** The nights of a history; none where the file is not there yet. */
+export function readHistory(file: string): Entry[] {
+  return existsSync(file) ? readEntries(file) : [];
+}
+
+/** Adds a night at the end; the file is whole at any time. */
+export async function appendEntry(file: string, entry: Entry): Promise<void> {
+  const before = existsSync(file) ? read(file) : '';
+  const separator = before === '' || before.endsWith('\n') ? '' : '\n';
+  await writeFileAtomic(file, `${before}${separator}${JSON.stringify(entry)}\n`);
+}
+
+/**
+ * One night of what several machines, or one after the other, measured of it.
+ * @throws UserError where they do not belong together: figures of two commits or engines are no night.
+ */
+export function joinEntries(entries: readonly Entry[]): Entry {
+  const [first, ...rest] = entries;
+  if (first === undefined)
+    throw new UserError('There are no measurements to join.', 'Give at least one file that holds some.');
+  for (const entry of rest) {
+    for (const key of ['commit', 'version', 'engine'] as const) {
+      if (entry[key] === first[key]) continue;
+      throw new UserError(
+        `Measurements of two nights: ${key} ${first[key]} and ${entry[key]}.`,
+        'Join measurements of one commit and one engine only.',
+      );
+    }
+  }
+  return {
+    ...first,
+    measurements: entries.flatMap(({ measurements }) => measurements),
+    problems: entries.flatMap(({ problems }) => problems),
+  };
+}
