@@ -1,6 +1,7 @@
 import { Command } from '@oclif/core/command';
 import type { DisplayMode } from '../runs/display.js';
-import { InterruptedError } from '../support/errors.js';
+import { parseDuration } from '../support/duration.js';
+import { ExitCode, InterruptedError } from '../support/errors.js';
 import { explainError, reportError } from './report-error.js';
 
 /**
@@ -10,7 +11,7 @@ import { explainError, reportError } from './report-error.js';
 export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true;
 
-  private stopListening: (() => void) | undefined;
+  private readonly stopListening: (() => void)[] = [];
 
   abstract override run(): Promise<object>;
 
@@ -37,23 +38,50 @@ export abstract class BaseCommand extends Command {
   }
 
   /**
-   * A signal that is aborted, with an `InterruptedError` as its reason, at the first Ctrl-C (SIGINT) or SIGTERM, so that
-   * work can stop at a safe point. A second one ends the process at once.
+   * A signal that is aborted, with an `InterruptedError` as its reason, at the first Ctrl-C (SIGINT) or SIGTERM, or when a
+   * time limit ("3h50m") is over, so that work can stop at a safe point. A second signal ends the process at once.
    */
-  protected interruptSignal(): AbortSignal {
+  protected interruptSignal(timeLimit?: string): AbortSignal {
     const controller = new AbortController();
-    const interrupt = (signal: NodeJS.Signals) => {
-      if (controller.signal.aborted) process.exit(130);
+    const interrupt = (signal: 'SIGINT' | 'SIGTERM') => {
+      const code = signal === 'SIGINT' ? ExitCode.interrupted : ExitCode.terminated;
+      if (controller.signal.aborted) process.exit(code);
       this.note('\nInterrupted: stopping at the next safe point. Press Ctrl-C again to stop at once.');
-      controller.abort(new InterruptedError(`Interrupted by ${signal}.`));
+      controller.abort(new InterruptedError(`Interrupted by ${signal}.`, code));
     };
-    process.on('SIGINT', interrupt);
-    process.on('SIGTERM', interrupt);
-    this.stopListening = () => {
-      process.off('SIGINT', interrupt);
-      process.off('SIGTERM', interrupt);
-    };
+    this.listen('SIGINT', interrupt);
+    this.listen('SIGTERM', interrupt);
+    if (timeLimit !== undefined) {
+      const end = () => {
+        this.note(`\nThe time limit of ${timeLimit} is over: stopping at the next safe point.`);
+        controller.abort(new InterruptedError(`The time limit of ${timeLimit} is over.`, ExitCode.tryAgain));
+      };
+      // Timers take no more than 2^31 − 1 milliseconds, which is 24 days.
+      const timer = setTimeout(end, Math.min(parseDuration(timeLimit) * 1000, 2 ** 31 - 1));
+      this.stopListening.push(() => clearTimeout(timer));
+    }
     return controller.signal;
+  }
+
+  /** Tells whether SIGUSR1 came since the last call: a request to save and go on. Windows has no such signal. */
+  protected saveRequests(): () => boolean {
+    let requested = false;
+    const request = () => {
+      requested = true;
+      this.note('Saving at the next safe point.');
+    };
+    if (process.platform !== 'win32') this.listen('SIGUSR1', request);
+    return () => {
+      const before = requested;
+      requested = false;
+      return before;
+    };
+  }
+
+  private listen<Signal extends NodeJS.Signals>(signal: Signal, listener: (signal: Signal) => void): void {
+    const listening = listener as (signal: NodeJS.Signals) => void;
+    process.on(signal, listening);
+    this.stopListening.push(() => process.off(signal, listening));
   }
 
   protected override async catch(error: Error): Promise<void> {
@@ -63,6 +91,6 @@ export abstract class BaseCommand extends Command {
   }
 
   protected override async finally(): Promise<void> {
-    this.stopListening?.();
+    for (const stop of this.stopListening) stop();
   }
 }

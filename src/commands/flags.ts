@@ -105,6 +105,42 @@ export const tensorboard = Flags.boolean({
 
 export const force = Flags.boolean({ summary: 'Start although memory or disk will not do, by the estimate.' });
 
+export const resume = Flags.boolean({
+  summary: 'Go on with the newest run of the recipe, which happens anyway; where it has completed, do nothing.',
+  exclusive: ['fresh', 'resume-run'],
+});
+
+export const resumeRun = Flags.string({
+  summary: "Go on with this run: the name of its directory in the row's.",
+  helpValue: 'RUN',
+  exclusive: ['fresh'],
+});
+
+export const fresh = Flags.boolean({
+  summary: 'Start a new run, also where one of the same recipe was interrupted.',
+});
+
+export const keep = Flags.integer({
+  summary: 'Newest checkpoints that stay, besides the best.',
+  env: 'FCN_KEEP',
+  default: 2,
+  min: 1,
+  helpValue: 'N',
+});
+
+export const maxLoss = Flags.string({
+  summary: 'Save at least so often, besides the iterations of the recipe: the most work that a crash costs.',
+  env: 'FCN_MAX_LOSS',
+  default: '5m',
+  helpValue: 'TIME',
+});
+
+export const timeLimit = Flags.string({
+  summary: 'Save and stop, with exit code 75, after this time: before a scheduler ends the job.',
+  env: 'FCN_TIME_LIMIT',
+  helpValue: 'TIME',
+});
+
 /** Where a run reads and writes, what executes it, and what it does about bad data. */
 export const run = {
   engine,
@@ -115,6 +151,12 @@ export const run = {
   'skip-bad': skipBad,
   tensorboard,
   force,
+  resume,
+  'resume-run': resumeRun,
+  fresh,
+  keep,
+  'max-loss': maxLoss,
+  'time-limit': timeLimit,
 };
 
 export const table = Flags.string({

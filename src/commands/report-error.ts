@@ -26,7 +26,8 @@ export function explainError(
   context: { readonly flags?: readonly string[]; readonly command?: string | undefined } = {},
 ): ErrorReport {
   if (error instanceof UserError) return { message: error.message, next: error.next ?? null, code: error.exitCode };
-  if (error instanceof InterruptedError) return { message: error.message, next: null, code: error.exitCode };
+  if (error instanceof InterruptedError)
+    return { message: error.message, next: error.next ?? null, code: error.exitCode };
   if (isCommandLineError(error)) return explainCommandLineError(error, context.flags ?? [], context.command);
   const bug = error instanceof Error ? error : new Error(String(error));
   return {

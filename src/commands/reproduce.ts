@@ -65,17 +65,18 @@ export default class Reproduce extends RunCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Reproduce);
     const { selectRows } = await import('../experiments/select.js');
-    const { chooseStages, planRuns, requireOneRow } = await import('../runs/plan.js');
+    const { chooseStages, planRuns, requireOneRow, requireOneRun } = await import('../runs/plan.js');
     const { executeSeries } = await import('../runs/series.js');
     const { table, all, file, profile, weights, seed = 0, repeat = 1 } = flags;
     const overrides = overridesOf(flags);
     const rows = selectRows({ patterns: args.rows, table, all, file });
     requireOneRow(rows, weights);
+    requireOneRun(rows.length * repeat, flags['resume-run']);
     const stages = chooseStages(flags.stage, weights);
     const plan = planRuns({ rows, profile, overrides, seed, repeat });
     if (flags['dry-run']) {
-      const { engine, runs, 'data-root': dataRoot } = flags;
-      return this.estimate({ plan, stages, engine, dataRoot, runs });
+      const { engine, runs, 'data-root': dataRoot, keep: keepCheckpoints } = flags;
+      return this.estimate({ plan, stages, engine, dataRoot, runs, keepCheckpoints });
     }
     const several = plan.length > 1;
     const outcomes = await executeSeries({
@@ -118,11 +119,15 @@ export default class Reproduce extends RunCommand {
   }
 }
 
-/** Of the failure that matters most: an interruption, then a bug, then a training that diverged, then a mistake of the user. */
+/**
+ * Of the failure that matters most: an interruption, then a bug, then a training that diverged, then a mistake of the user,
+ * then what can be tried again.
+ */
 function exitCodeOf(outcomes: readonly Outcome[]): number {
   const codes = outcomes.map((outcome) => ('error' in outcome ? explainError(outcome.error).code : ExitCode.success));
-  const worst = [ExitCode.interrupted, ExitCode.bug, ExitCode.diverged, ExitCode.userError].find((code) =>
-    codes.includes(code),
-  );
+  const interrupted = outcomes.findIndex(({ state }) => state === 'interrupted');
+  if (interrupted !== -1) return codes[interrupted]!;
+  const order: readonly number[] = [ExitCode.bug, ExitCode.diverged, ExitCode.userError, ExitCode.tryAgain];
+  const worst = order.find((code) => codes.includes(code));
   return worst ?? ExitCode.success;
 }

@@ -1,7 +1,9 @@
 import type { EngineName } from '../engines/engine.js';
 import type { Precision } from '../experiments/experiment.js';
 import type { DataCheck } from '../runs/check-data.js';
+import type { Resume } from '../runs/resumption.js';
 import type { Stage } from '../runs/stage-names.js';
+import { parseDuration } from '../support/duration.js';
 import { BaseCommand } from './base.js';
 import { overridesOf } from './flags.js';
 
@@ -20,6 +22,18 @@ interface RunFlags {
   readonly 'skip-bad': number;
   readonly tensorboard: boolean;
   readonly force: boolean;
+  readonly resume: boolean;
+  readonly 'resume-run'?: string | undefined;
+  readonly fresh: boolean;
+  readonly keep: number;
+  readonly 'max-loss': string;
+  readonly 'time-limit'?: string | undefined;
+}
+
+function resumeOf({ resume, fresh, 'resume-run': run }: RunFlags): Resume {
+  if (run !== undefined) return { run };
+  if (fresh) return 'never';
+  return resume ? 'always' : 'unfinished';
 }
 
 /** A command that executes stages of rows. */
@@ -38,7 +52,12 @@ export abstract class RunCommand extends BaseCommand {
       dataRoot,
       runs,
       results,
-      signal: this.interruptSignal(),
+      resume: resumeOf(flags),
+      keepCheckpoints: flags.keep,
+      mostSecondsLost: parseDuration(flags['max-loss']),
+      signal: this.interruptSignal(flags['time-limit']),
+      saveRequested: this.saveRequests(),
+      note: (text: string) => this.note(text),
       display: this.displayMode(),
     };
   }

@@ -90,14 +90,18 @@ export interface EvaluationLoaderOptions {
   readonly ratios: readonly number[];
   /** First images only; null: all. */
   readonly limit: number | null;
+  /** Samples at the split's start that are passed over; 0 where not given. */
+  readonly start?: number;
   /** Counts samples that cannot be read, which are left out; where not given, such a sample is an error. */
   readonly skipped?: SkippedSamples | undefined;
   readonly workers?: number;
 }
 
 export interface EvaluationLoader extends AsyncIterable<EvaluationSample> {
-  /** Samples in one pass, those that will be left out included. */
+  /** Samples in one pass, those that are passed over or will be left out included. */
   readonly length: number;
+  /** Samples from the split's start on that were read, passed over or left out so far. */
+  readonly position: number;
   /** Ends the worker threads. */
   close(): Promise<void>;
 }
@@ -108,7 +112,7 @@ export interface EvaluationLoader extends AsyncIterable<EvaluationSample> {
  * @throws UserError where the data set is not there or not whole.
  */
 export async function createEvaluationLoader(options: EvaluationLoaderOptions): Promise<EvaluationLoader> {
-  const { dataset, split = 'val', recipe, dataRoot, ratios, limit, skipped } = options;
+  const { dataset, split = 'val', recipe, dataRoot, ratios, limit, start = 0, skipped } = options;
   const entries = (await readSplit(dataset, split, dataRoot)).slice(0, limit ?? undefined);
   const [scaleWidth, scaleHeight] = recipe.imageScaleWh;
   // Views are at most as large as the scale times their ratio; four bytes for each of three colours.
@@ -122,12 +126,18 @@ export async function createEvaluationLoader(options: EvaluationLoaderOptions): 
     Math.min(workers, ahead),
     data,
   );
+  let position = start;
   return {
     length: entries.length,
+    get position() {
+      return position;
+    },
     async *[Symbol.asyncIterator]() {
-      const prefetch = new Prefetch((index) => pool.run(entries[index]!), ahead, entries.length);
-      for (let read = 0; read < entries.length; read++) {
+      const remaining = entries.slice(start);
+      const prefetch = new Prefetch((index) => pool.run(remaining[index]!), ahead, remaining.length);
+      for (position = start; position < entries.length; ) {
         const answer = await prefetch.next();
+        position++;
         if ('reason' in answer) await skipped?.add({ split, ...answer });
         else yield answer;
       }

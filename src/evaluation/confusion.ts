@@ -36,6 +36,17 @@ export class ConfusionMatrix {
     }
   }
 
+  /** All counts, those outside the classes too: what `restore` takes. */
+  toCounts(): number[] {
+    return [...this.counts];
+  }
+
+  /** Sets all counts. @throws Error when they are of another number of classes. */
+  restore(counts: readonly number[]): void {
+    if (counts.length !== this.counts.length) throw new Error(`${counts.length} counts for ${this.counts.length}.`);
+    this.counts.set(counts);
+  }
+
   /** Pixels labelled `label` and predicted as `prediction`; `classes` stands for "outside the classes". */
   count(label: number, prediction: number): number {
     return this.counts[label * (this.classes + 1) + prediction]!;

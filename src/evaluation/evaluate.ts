@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { type EvaluationSample, IGNORE_INDEX } from '../data/batch.js';
 import type { Dataset } from '../data/datasets/dataset.js';
 import { loadDataset } from '../data/datasets/description.js';
@@ -15,13 +16,14 @@ import { writeFileAtomic } from '../support/files.js';
 import { ConfusionMatrix } from './confusion.js';
 import { Predictor } from './inference.js';
 import { metrics } from './metrics.js';
+import { type Counted, readPosition, writePosition } from './position.js';
 
 interface EvaluationSettings {
   /** Counts images that cannot be read, which are left out; where not given, such an image is an error. */
   readonly skipped?: SkippedSamples | undefined;
   /** Folder for predicted label images: palette PNGs, named as the images. */
   readonly predictions?: string | undefined;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: EvaluationProgress) => void;
 }
 
@@ -33,12 +35,19 @@ export interface EvaluateOptions extends EvaluationSettings {
   readonly weights: string;
   /** All of the recipe's ratios, each also mirrored; otherwise ratio 1 alone. */
   readonly multiScale: boolean;
+  /** File in which the position is noted at least every so many seconds, and gone on from where it is there. */
+  readonly position?: { readonly file: string; readonly everySeconds: number } | undefined;
+  /** Called before the position is noted; where it throws, the evaluation ends. */
+  readonly beforeSave?: (() => Promise<void>) | undefined;
+  readonly saveRequested?: (() => boolean) | undefined;
+  /** Told from where the evaluation goes on. */
+  readonly note?: ((text: string) => void) | undefined;
 }
 
 export interface EvaluationProgress {
   readonly done: number;
   readonly total: number;
-  /** Mean since the start, data loading included. */
+  /** Mean of this process's images, data loading included. */
   readonly secondsPerImage: number;
   /** Of the images so far, as a fraction; null where none of their pixels carries a class. */
   readonly mIoU: number | null;
@@ -83,17 +92,31 @@ export async function predictedDataset({ row, model, data }: Experiment): Promis
  * written; InterruptedError on abort, between images.
  */
 export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
-  const { experiment, engine, dataRoot, weights, multiScale, skipped } = options;
+  const { experiment, engine, dataRoot, weights, multiScale, skipped, predictions, note } = options;
   const { model, training, evaluation: recipe } = experiment;
   const dataset = await predictedDataset(experiment);
   const kernels = createKernels(engine);
   const network = await loadInferenceNetwork(engine, kernels, model, weights, training.precision);
   try {
     const ratios = multiScale ? recipe.ratios : [1];
-    const samples = await createEvaluationLoader({ dataset, recipe, dataRoot, ratios, limit: recipe.limit, skipped });
+    const { file, everySeconds = 0 } = options.position ?? {};
+    const begun = file === undefined ? null : await readPosition(file, dataset.classes.length, predictions);
+    const { limit } = recipe;
+    const start = begun?.position ?? 0;
+    const samples = await createEvaluationLoader({ dataset, recipe, dataRoot, ratios, limit, start, skipped });
+    if (begun !== null) note?.(`The evaluation goes on after image ${start} of ${samples.length}.`);
     try {
       const predictor = new Predictor({ engine, kernels, network, recipe });
-      const result = await evaluateSamples(samples, predictor, { ...options, dataset, flip: multiScale });
+      let saved = performance.now();
+      const onImage = async (counted: Counted, ending: boolean) => {
+        const due = performance.now() - saved >= everySeconds * 1000;
+        if (file === undefined || !(ending || options.saveRequested?.() === true || due)) return;
+        await options.beforeSave?.();
+        await writePosition(file, { ...counted, position: samples.position, predictions: predictions ?? null });
+        saved = performance.now();
+      };
+      const settings = { ...options, dataset, flip: multiScale, begun, onImage };
+      const result = await evaluateSamples(samples, predictor, settings);
       return { ...result, loadReport: { ...network.report, loaded: network.report.loaded.length } };
     } finally {
       await samples.close();
@@ -108,6 +131,10 @@ const figure = (value: number) => (Number.isNaN(value) ? null : value);
 export interface EvaluateSamplesOptions extends EvaluationSettings {
   readonly dataset: Pick<Dataset, 'name' | 'classes' | 'palette'>;
   readonly flip: boolean;
+  /** What was counted before the first sample. */
+  readonly begun?: Counted | null;
+  /** Told after each image what is counted so far, and whether the evaluation ends there, interrupted. */
+  readonly onImage?: (counted: Counted, ending: boolean) => Promise<void>;
 }
 
 /**
@@ -117,15 +144,19 @@ export interface EvaluateSamplesOptions extends EvaluationSettings {
 export async function evaluateSamples(
   samples: AsyncIterable<EvaluationSample> & { readonly length: number },
   predictor: Predictor,
-  { dataset, flip, predictions, skipped, signal, onProgress }: EvaluateSamplesOptions,
+  { dataset, flip, predictions, skipped, signal, begun, onImage, onProgress }: EvaluateSamplesOptions,
 ): Promise<EvaluationResult> {
   const start = performance.now();
-  const seconds = () => (performance.now() - start) / 1000;
+  const here = () => (performance.now() - start) / 1000;
+  const seconds = () => (begun?.seconds ?? 0) + here();
   const confusion = new ConfusionMatrix(dataset.classes.length, IGNORE_INDEX);
-  let done = 0;
+  if (begun) confusion.restore(begun.counts);
+  const first = begun?.done ?? 0;
+  let done = first;
+  const interruption = () =>
+    InterruptedError.of(signal, `Evaluation interrupted after ${done} of ${samples.length} images.`);
+  if (signal?.aborted) throw interruption();
   for await (const { name, height, width, label, views } of samples) {
-    if (signal?.aborted)
-      throw new InterruptedError(`Evaluation interrupted after ${done} of ${samples.length} images.`);
     const prediction = await predictor.predict({ size: [height, width], views, flip });
     confusion.add(prediction, label);
     if (predictions !== undefined) {
@@ -136,9 +167,14 @@ export async function evaluateSamples(
     onProgress?.({
       done,
       total: samples.length,
-      secondsPerImage: seconds() / done,
+      secondsPerImage: here() / (done - first),
       mIoU: figure(metrics(confusion).mIoU),
     });
+    // Signals are heard here only.
+    await setImmediate();
+    const ending = signal?.aborted === true;
+    await onImage?.({ done, counts: confusion.toCounts(), seconds: seconds() }, ending);
+    if (ending) throw interruption();
   }
   const { mIoU, mAcc, aAcc, iou, accuracy } = metrics(confusion);
   if (Number.isNaN(aAcc)) {

@@ -12,8 +12,8 @@ import type { InferenceNetwork } from './network.js';
 import { parameterSpecs } from './parameters.js';
 import type { Segmentor } from './segmentor.js';
 
-/** A stored parameter on the engine, in the network's layout: filters HWIO. */
-function toEngine({ tf }: Engine, tensor: StoredTensor): Tensor {
+/** A stored parameter, or momentum buffer of one, on the engine, in the network's layout: filters HWIO. The caller owns it. */
+export function toEngine({ tf }: Engine, tensor: StoredTensor): Tensor {
   const values = tensor.toFloat32();
   if (tensor.shape.length !== 4) return tf.tensor(values, [...tensor.shape], 'float32');
   const oihw = tensor.shape as readonly [number, number, number, number];

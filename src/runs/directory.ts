@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Experiment } from '../experiments/experiment.js';
 import { explainFileError, makeFolder, writeFileAtomic } from '../support/files.js';
@@ -55,6 +55,11 @@ export class RunDirectory {
     }
   }
 
+  /** A directory that was made before. */
+  static at(folder: string): RunDirectory {
+    return new RunDirectory(path.basename(folder), folder);
+  }
+
   file(name: string): string {
     return path.join(this.path, name);
   }
@@ -66,6 +71,17 @@ export class RunDirectory {
 
   private async write(name: string, value: unknown): Promise<void> {
     await writeFileAtomic(this.file(name), `${JSON.stringify(value, null, 2)}\n`);
+  }
+}
+
+/** How far the run of a directory is; null where that is not known. */
+export async function readStatus(folder: string): Promise<RunStatus | null> {
+  const file = path.join(folder, 'status.json');
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as RunStatus;
+  } catch (error) {
+    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw explainFileError(error, file, 'read');
   }
 }
 

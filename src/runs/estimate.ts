@@ -63,6 +63,8 @@ export interface EstimateOptions {
   readonly dataRoot: string;
   /** Folder of the run directories; it need not be there. */
   readonly runs: string;
+  /** Newest checkpoints that stay, besides the best. */
+  readonly keepCheckpoints: number;
 }
 
 /**
@@ -116,7 +118,7 @@ export async function freeDisk(folder: string): Promise<number> {
 
 async function estimateRun(
   experiment: Experiment,
-  { stages, dataRoot }: EstimateOptions,
+  { stages, dataRoot, keepCheckpoints }: EstimateOptions,
   convolutionGflops: number,
 ): Promise<RunEstimate> {
   const images = await validationImages(experiment, dataRoot);
@@ -133,7 +135,7 @@ async function estimateRun(
     flops: sum(estimates.map(({ flops }) => flops)),
     seconds: sum(estimates.map(({ seconds }) => seconds)),
     memoryBytes: stepMemory(experiment, stages),
-    diskBytes: stages.includes('train') ? checkpointsBytes(experiment) : 0,
+    diskBytes: stages.includes('train') ? checkpointsBytes(experiment, keepCheckpoints) : 0,
     problem: await problemOf(experiment, stages, dataRoot),
   };
 }
@@ -198,13 +200,13 @@ export function stepMemory({ model, data, training, benchmark }: Experiment, sta
     : trainingMemory(model, data.cropHw, Math.max(...batches), training.precision).peakBytes;
 }
 
-/** Weights with their running statistics, and the momentum of what is trained, once a checkpoint. */
-export function checkpointsBytes({ model, training }: Experiment): number {
+/** Weights with their running statistics, and the momentum of what is trained, once a checkpoint: those kept and the best. */
+export function checkpointsBytes({ model, training }: Experiment, keep: number): number {
   const { iterations, checkpointEvery } = training;
   const bytes = parameterSpecs(architecture(model))
     .map(({ kind, shape }) => (isTrained(kind) ? 2 : 1) * 4 * shape.reduce((product, n) => product * n, 1))
     .reduce((sum, each) => sum + each, 0);
-  return Math.ceil(iterations / checkpointEvery) * bytes;
+  return Math.min(Math.ceil(iterations / checkpointEvery), keep + 1) * bytes;
 }
 
 /** The first thing that would stop a run; what only shows while it runs is not known. */

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { SkippedSamples } from '../data/skipped.js';
 import type { Engine, EngineName } from '../engines/engine.js';
@@ -5,22 +6,25 @@ import { startEngine } from '../engines/start.js';
 import type { Experiment } from '../experiments/experiment.js';
 import { hashExperiment } from '../experiments/hash.js';
 import type { Deviation } from '../experiments/resolve.js';
-import { InterruptedError, UserError } from '../support/errors.js';
-import { explainFileError } from '../support/files.js';
+import { BusyError, InterruptedError, UserError } from '../support/errors.js';
+import { explainFileError, removeHalfWritten } from '../support/files.js';
 import { sha256File } from '../support/hash.js';
+import { Lock } from '../support/lock.js';
 import { type CheckDataOptions, checkData } from './check-data.js';
 import { codeVersion } from './code-version.js';
-import { RunDirectory, requireWritable } from './directory.js';
+import { RunDirectory, readStatus, requireWritable } from './directory.js';
 import { type DisplayMode, showStages } from './display.js';
 import { captureEnvironment } from './environment.js';
 import { figuresOf } from './figures.js';
 import { givenWeights } from './given-weights.js';
 import { inAvailablePrecision } from './precision.js';
 import { requireDataset, requireTrainable } from './preflight.js';
-import { type Environment, type RunRecord, writeRecord } from './record.js';
+import { type Environment, type RunRecord, readRecord, writeRecord } from './record.js';
 import { requireResources } from './resources.js';
+import { changesOf, findRun, type Resume, type RunIdentity, writeDescription } from './resumption.js';
 import type { Stage } from './stage-names.js';
-import { runStage, STAGE_TITLES } from './stages.js';
+import { type CompletedStage, keepStageResult, readStageResult } from './stage-results.js';
+import { runStage, STAGE_TITLES, type StageContext } from './stages.js';
 
 export interface ExecuteOptions extends Pick<CheckDataOptions, 'checkData' | 'skipBad' | 'checkedData'> {
   readonly experiment: Experiment;
@@ -42,7 +46,17 @@ export interface ExecuteOptions extends Pick<CheckDataOptions, 'checkData' | 'sk
   readonly force: boolean;
   /** Write TensorBoard's event files beside the log. */
   readonly tensorboard: boolean;
+  /** Which run to go on with, if any. */
+  readonly resume: Resume;
+  /** Newest checkpoints that are kept, besides the best. */
+  readonly keepCheckpoints: number;
+  /** Most seconds of training or evaluation that are lost where the process is killed. */
+  readonly mostSecondsLost: number;
   readonly signal: AbortSignal;
+  /** Whether a checkpoint was asked for since the last call. */
+  readonly saveRequested: () => boolean;
+  /** Says something about the run that is no progress of a stage: what was damaged, what is gone on with. */
+  readonly note: (text: string) => void;
   readonly display: DisplayMode;
 }
 
@@ -54,16 +68,19 @@ export interface Execution {
   /** The file of the weights that were trained or evaluated; null where there were none. */
   readonly weights: string | null;
   readonly record: RunRecord;
+  /** `completed before`: nothing was done. */
+  readonly course: 'new' | 'continued' | 'completed before';
 }
 
 /**
- * Executes a run: checks everything that can be checked first, does the stages one after the other, and writes the record,
- * also of a run that fails or is interrupted. The record of a completed run is kept under the results, too.
- * @throws what a stage throws, after the record and the status are written.
+ * Executes a run, or goes on with one that did not complete: checks everything that can be checked first, does the stages
+ * one after the other, and writes the record, also of a run that fails or is interrupted. The record of a completed run is
+ * kept under the results, too. The run directory is locked meanwhile.
+ * @throws what a stage throws, after the record and the status are written; BusyError where another process has the run.
  */
 export async function execute(asked: ExecuteOptions): Promise<Execution> {
-  const { stages, results, runs } = asked;
-  const startedAt = new Date();
+  const { stages, results, runs, resume, note, signal } = asked;
+  const now = new Date();
   const records = path.join(results, 'records');
   const dataset = await requireDataset(asked.experiment, stages, asked.dataRoot);
   if (stages.includes('train')) await requireTrainable(asked.experiment);
@@ -77,41 +94,120 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
   const environment = await captureEnvironment(engine);
   await requireResources(options, engine, environment);
   const hash = hashExperiment(experiment);
-  const directory = await RunDirectory.create(runs, experiment, hash, environment, startedAt);
-
-  const run = new Run(options, engine, directory, weights);
-  const record = (exitReason: RunRecord['exitReason'], error: string | null): RunRecord => ({
-    ...identity(options, directory.id, hash, environment),
-    dataset,
-    weights: run.trained ?? given,
-    startedAt: startedAt.toISOString(),
-    endedAt: new Date().toISOString(),
-    exitReason,
-    error,
-    stages: run.completed,
-    figures: figuresOf(run.details),
-    details: run.details,
-  });
-
-  try {
-    await run.doStages();
-  } catch (error) {
-    const exitReason = error instanceof InterruptedError ? 'interrupted' : 'failed';
-    try {
-      await directory.writeStatus(exitReason, run.current);
-      await writeRecord(directory.file('record.json'), record(exitReason, (error as Error).message));
-    } catch (second) {
-      // Where the disk is full or gone, the first error says so already.
-      if (!(second instanceof UserError)) throw new AggregateError([error, second], 'A run and its record failed.');
-    }
-    throw error;
-  }
-  const completed = record('completed', null);
+  const identity: RunIdentity = {
+    experimentHash: hash,
+    stages: [...stages],
+    engine: engine.name,
+    device: engine.device,
+    dataset: dataset?.fingerprint ?? null,
+    weights: given?.sha256 ?? null,
+  };
+  const setup = { environment, code: codeVersion() };
+  const earlier = await findRun(path.join(runs, experiment.row), identity, resume);
+  const directory = earlier
+    ? RunDirectory.at(earlier.directory)
+    : await RunDirectory.create(runs, experiment, hash, environment, now);
   const kept = path.join(records, `${experiment.row}.${experiment.profile}.${directory.id}.json`);
-  await writeRecord(directory.file('record.json'), completed);
-  await writeRecord(kept, completed);
-  await directory.writeStatus('completed', null);
-  return { directory: directory.path, kept, weights: run.weights ?? null, record: completed };
+  const lock = await Lock.take(directory.file('lock'), false, {
+    signal,
+    onWait: (pid) =>
+      note(
+        `Waiting for a sign of life of process ${pid}, on another machine or before a restart, that has ${directory.path}.`,
+      ),
+    onTakeover: ({ pid, host }) => note(`Process ${pid} on ${host}, which had this run, is gone: taking over.`),
+  });
+  try {
+    if (earlier) {
+      await removeHalfWritten(directory.path);
+      await removeHalfWritten(directory.file('stages'));
+      await removeHalfWritten(records, (name) => name === path.basename(kept));
+    }
+    // Another process may have completed it since it was found.
+    if (earlier && (await readStatus(directory.path))?.state === 'completed') {
+      const record = readRecord(directory.file('record.json'));
+      note(`Run ${directory.id} has completed before: nothing is done. --fresh starts a new one.`);
+      if (!existsSync(kept)) await writeRecord(kept, record);
+      return {
+        directory: directory.path,
+        kept,
+        weights: await trainedWeights(directory, stages),
+        record,
+        course: 'completed before',
+      };
+    }
+    const changed = earlier ? changesOf(earlier.description.setup, setup) : [];
+    const startedAt = earlier?.description.startedAt ?? now.toISOString();
+    const before = earlier?.description.continued ?? [];
+    const continued = earlier ? [...before, { at: now.toISOString(), changed }] : before;
+    await writeDescription(directory.path, {
+      identity,
+      setup: earlier?.description.setup ?? setup,
+      startedAt,
+      continued,
+    });
+    if (earlier) {
+      const but =
+        changed.length === 0 ? '' : ` Not as at its start: ${changed.join(', ')}; the end may differ in the last bits.`;
+      note(`Going on with run ${directory.id}.${but}`);
+    }
+
+    const run = new Run(options, engine, directory, lock, weights);
+    const record = (exitReason: RunRecord['exitReason'], error: string | null): RunRecord => ({
+      ...describe(options, directory.id, hash, environment),
+      dataset,
+      weights: run.trained ?? given,
+      startedAt,
+      endedAt: new Date().toISOString(),
+      ...(continued.length > 0 && { continued }),
+      exitReason,
+      error,
+      stages: run.completed,
+      figures: figuresOf(run.details),
+      details: run.details,
+    });
+
+    try {
+      await run.doStages();
+    } catch (error) {
+      // What another process has taken over is not ours to write.
+      if (error instanceof BusyError) throw error;
+      const exitReason = error instanceof InterruptedError ? 'interrupted' : 'failed';
+      try {
+        await directory.writeStatus(exitReason, run.current);
+        await writeRecord(directory.file('record.json'), record(exitReason, (error as Error).message));
+      } catch (second) {
+        // Where the disk is full or gone, the first error says so already.
+        if (!(second instanceof UserError)) throw new AggregateError([error, second], 'A run and its record failed.');
+      }
+      if (!(error instanceof InterruptedError)) throw error;
+      const { message, exitCode } = error;
+      throw new InterruptedError(
+        message,
+        exitCode,
+        `${directory.path} has the state; the same command goes on from there.`,
+      );
+    }
+    await lock.assertHeld();
+    const completed = record('completed', null);
+    await writeRecord(directory.file('record.json'), completed);
+    await writeRecord(kept, completed);
+    await directory.writeStatus('completed', null);
+    return {
+      directory: directory.path,
+      kept,
+      weights: run.weights ?? null,
+      record: completed,
+      course: earlier ? 'continued' : 'new',
+    };
+  } finally {
+    await lock.release();
+  }
+}
+
+/** The file of the weights that a completed run trained; null where it trained none, or they are gone. */
+async function trainedWeights(directory: RunDirectory, stages: readonly Stage[]): Promise<string | null> {
+  if (!stages.includes('train')) return null;
+  return (await readStageResult(directory.path, 'train', () => {}))?.weights ?? null;
 }
 
 /** The stages of a run while it is executed, and what they have found so far. */
@@ -127,6 +223,7 @@ class Run {
     private readonly options: ExecuteOptions,
     private readonly engine: Engine,
     private readonly directory: RunDirectory,
+    private readonly lock: Lock,
     /** The file to evaluate: given, or trained meanwhile. */
     public weights: string | undefined,
   ) {}
@@ -141,34 +238,66 @@ class Run {
   }
 
   private async doStage(stage: Stage, say: (progress: string) => void): Promise<string> {
-    const { experiment, dataRoot, skipBad, tensorboard, signal, predictions } = this.options;
+    const { signal, note } = this.options;
+    const earlier = await readStageResult(this.directory.path, stage, note);
+    if (earlier !== null) {
+      await this.take(stage, earlier);
+      return `${earlier.summary} (done before)`;
+    }
     signal.throwIfAborted();
     this.current = stage;
+    await this.lock.assertHeld();
     await this.directory.writeStatus('running', stage);
     const startedAt = new Date();
     // The clock may be set meanwhile.
     const start = performance.now();
-    const skipped = skipBad > 0 ? await SkippedSamples.open(this.directory.file('skipped.jsonl'), skipBad) : undefined;
-    const context = {
-      skipped,
+    const result = await runStage(stage, await this.context(), say);
+    const seconds = (performance.now() - start) / 1000;
+    const completed = { ...result, startedAt: startedAt.toISOString(), seconds };
+    await this.lock.assertHeld();
+    await keepStageResult(this.directory.path, stage, completed);
+    await this.take(stage, completed);
+    return result.summary;
+  }
+
+  private async context(): Promise<StageContext> {
+    const {
+      experiment,
+      dataRoot,
+      skipBad,
+      keepCheckpoints,
+      mostSecondsLost,
+      signal,
+      saveRequested,
+      note,
+      predictions,
       tensorboard,
+    } = this.options;
+    return {
+      tensorboard,
+      skipped: skipBad > 0 ? await SkippedSamples.open(this.directory.file('skipped.jsonl'), skipBad) : undefined,
       experiment,
       engine: this.engine,
       dataRoot,
       directory: this.directory.path,
+      keepCheckpoints,
+      mostSecondsLost,
       signal,
+      saveRequested,
+      beforeSave: () => this.lock.assertHeld(),
+      note,
       predictions,
       weights: this.weights,
     };
-    const result = await runStage(stage, context, say);
-    Object.assign(this.details, { [stage]: result.details });
-    if (result.weights !== undefined) {
-      this.weights = result.weights;
-      this.trained = await describeWeights(result.weights, 'trained');
+  }
+
+  private async take(stage: Stage, { details, weights, startedAt, seconds }: CompletedStage): Promise<void> {
+    Object.assign(this.details, { [stage]: details });
+    if (weights !== undefined) {
+      this.weights = weights;
+      this.trained = await describeWeights(weights, 'trained');
     }
-    const seconds = (performance.now() - start) / 1000;
-    this.completed.push({ stage, startedAt: startedAt.toISOString(), seconds });
-    return result.summary;
+    this.completed.push({ stage, startedAt, seconds });
   }
 }
 
@@ -181,7 +310,7 @@ async function describeWeights(file: string, source: 'trained' | 'given'): Promi
   }
 }
 
-function identity(
+function describe(
   { experiment, overrides, deviations }: ExecuteOptions,
   run: string,
   experimentHash: string,

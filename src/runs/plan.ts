@@ -52,6 +52,15 @@ export function requireOneRow(rows: readonly Row[], weights: string | undefined)
   );
 }
 
+/** @throws UserError where one run would be gone on with as several. */
+export function requireOneRun(count: number, run: string | undefined): void {
+  if (run === undefined || count === 1) return;
+  throw new UserError(
+    `--resume-run ${run} is one run, and ${count} are asked for.`,
+    'Leave it out: a series that was interrupted goes on by itself.',
+  );
+}
+
 /**
  * The stages to do, in their order: those that were asked for; otherwise all, without training where weights are given.
  * @throws UserError where they do not go together.

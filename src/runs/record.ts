@@ -113,6 +113,11 @@ export const recordSchema = z.strictObject({
   environment: environmentSchema,
   startedAt: time,
   endedAt: time,
+  /**
+   * When a run that was interrupted was gone on with, and what of versions and hardware was then another one than at its
+   * start; absent of a run that went through.
+   */
+  continued: z.array(z.strictObject({ at: time, changed: z.array(z.string()) })).optional(),
   exitReason: z.enum(['completed', 'interrupted', 'failed']),
   /** Of a run that did not complete: the message it ended with. */
   error: z.string().nullable(),

@@ -15,6 +15,8 @@ export interface ResourcesOptions {
   readonly stages: readonly Stage[];
   /** Folder of the run directories; it need not be there. */
   readonly runs: string;
+  /** Newest checkpoints that stay, besides the best. */
+  readonly keepCheckpoints: number;
   /** Go on although it does not fit. */
   readonly force: boolean;
 }
@@ -53,7 +55,7 @@ export async function requireResources(
 }
 
 /** @throws UserError where the run needs more than there is. */
-export function assertFits({ experiment, stages, runs }: ResourcesOptions, available: Available): void {
+export function assertFits({ experiment, stages, runs, keepCheckpoints }: ResourcesOptions, available: Available): void {
   const { row, training } = experiment;
   const tensors = stepMemory(experiment, stages) ?? 0;
   const where = available.device === null ? 'memory' : 'GPU memory';
@@ -69,12 +71,12 @@ export function assertFits({ experiment, stages, runs }: ResourcesOptions, avail
       `${smallerBatch(experiment, stages, free - (needed - tensors))}Free some memory, or go on with --force.`,
     );
   }
-  const checkpoints = stages.includes('train') ? checkpointsBytes(experiment) : 0;
+  const checkpoints = stages.includes('train') ? checkpointsBytes(experiment, keepCheckpoints) : 0;
   if (checkpoints > available.disk) {
     throw new UserError(
-      `${row} writes about ${formatBytes(checkpoints)} of checkpoints (every ${training.checkpointEvery} iterations) to ` +
+      `${row} writes about ${formatBytes(checkpoints)} of checkpoints (every ${training.checkpointEvery} iterations, ${keepCheckpoints + 1} at a time) to ` +
         `${runs}, where ${formatBytes(available.disk)} are free.`,
-      'Free some space, choose another folder with --runs, write fewer (--set checkpointEvery=…), or go on with --force.',
+      'Free some space, choose another folder with --runs, keep fewer (--keep 1), or go on with --force.',
     );
   }
 }

@@ -1,8 +1,11 @@
+import path from 'node:path';
 import { InterruptedError } from '../support/errors.js';
 import { checkData } from './check-data.js';
+import { readStatus } from './directory.js';
 import { type ExecuteOptions, type Execution, execute } from './execute.js';
 import type { PlannedRun } from './plan.js';
 import { requireDataset, requireTrainable } from './preflight.js';
+import { SeriesProgress } from './series-progress.js';
 
 export interface SeriesOptions extends Omit<ExecuteOptions, 'experiment' | 'deviations' | 'predictions'> {
   readonly plan: readonly PlannedRun[];
@@ -39,6 +42,7 @@ export interface FailedRun {
 export async function executeSeries(options: SeriesOptions): Promise<Outcome[]> {
   const { plan, keepGoing, signal, onStart, onFailure } = options;
   const refused = await checkAll(options);
+  const progress = plan.length > 1 ? await openProgress(options) : null;
   const outcomes: Outcome[] = [];
   let ended = false;
   for (const [index, run] of plan.entries()) {
@@ -47,23 +51,48 @@ export async function executeSeries(options: SeriesOptions): Promise<Outcome[]> 
       continue;
     }
     onStart?.(run, index);
-    const outcome = refused.get(run) ?? (await executeOne(run, options));
+    const outcome = refused.get(run) ?? (await executeOne(run, options, progress));
     outcomes.push(outcome);
     if (outcome.state === 'completed') continue;
     onFailure?.(outcome);
     ended = !keepGoing || outcome.state === 'interrupted' || signal.aborted;
   }
+  if (outcomes.every(({ state }) => state === 'completed')) await progress?.end();
   return outcomes;
 }
 
-async function executeOne(run: PlannedRun, options: SeriesOptions): Promise<CompletedRun | FailedRun> {
+/** Series of the same runs are one where what is done with each run is the same. */
+async function openProgress(options: SeriesOptions): Promise<SeriesProgress> {
+  const { runs, plan, stages, engine, weights = null, resume } = options;
+  return SeriesProgress.open(runs, plan, { stages, engine, weights }, resume === 'never');
+}
+
+async function executeOne(
+  run: PlannedRun,
+  options: SeriesOptions,
+  progress: SeriesProgress | null,
+): Promise<CompletedRun | FailedRun> {
   const start = performance.now();
   try {
-    const execution = await execute({ ...options, ...run });
+    const completed = await completedBefore(run, options, progress);
+    const execution = await execute({ ...options, ...run, ...(completed && { resume: { run: completed } }) });
+    await progress?.add(run, path.basename(execution.directory));
     return { run, state: 'completed', execution, seconds: (performance.now() - start) / 1000 };
   } catch (error) {
     return { run, state: error instanceof InterruptedError ? 'interrupted' : 'failed', error };
   }
+}
+
+/** The id of the run of a series that was interrupted, where it completed and is still there. */
+async function completedBefore(
+  run: PlannedRun,
+  { runs }: SeriesOptions,
+  progress: SeriesProgress | null,
+): Promise<string | undefined> {
+  const id = progress?.runOf(run);
+  if (id === undefined) return undefined;
+  const status = await readStatus(path.join(runs, run.experiment.row, id));
+  return status?.state === 'completed' ? id : undefined;
 }
 
 /** The runs that cannot be started; throws at the first of them where a failure ends the series anyway. */

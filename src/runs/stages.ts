@@ -6,6 +6,7 @@ import { explainOutOfMemory } from './out-of-memory.js';
 import { ProgressFile } from './progress.js';
 import type { RunRecord } from './record.js';
 import type { Stage } from './stage-names.js';
+import { positionFile } from './stage-results.js';
 
 /** What a stage works with. */
 export interface StageContext {
@@ -16,9 +17,18 @@ export interface StageContext {
   readonly directory: string;
   /** Counts samples that cannot be read; where not given, such a sample ends the stage. */
   readonly skipped: SkippedSamples | undefined;
+  /** Newest checkpoints that are kept, besides the best. */
+  readonly keepCheckpoints: number;
+  /** Most seconds of training or evaluation that are lost where the process is killed. */
+  readonly mostSecondsLost: number;
   readonly signal: AbortSignal;
   /** Write TensorBoard's event files, too. */
   readonly tensorboard: boolean;
+  /** Whether a checkpoint was asked for since the last call. */
+  readonly saveRequested: () => boolean;
+  /** Throws where this process must not write into the run directory any more. */
+  readonly beforeSave: () => Promise<void>;
+  readonly note: (text: string) => void;
   /** Folder for predicted label images, if wanted. */
   readonly predictions: string | undefined;
   /** Weights to evaluate: given, or of this run's training. */
@@ -85,23 +95,23 @@ async function evaluate(
   context: StageContext,
   say: Say,
   progress: ProgressFile,
-  multiScale: boolean,
+  stage: 'evaluate' | 'evaluate-ms',
 ): Promise<StageResult<'evaluate'>> {
+  const multiScale = stage === 'evaluate-ms';
   if (context.weights === undefined) throw new Error('There are no weights to evaluate.');
   const { evaluate } = await import('../evaluation/evaluate.js');
-  const start = performance.now();
   const details = await evaluate({
     ...context,
     weights: context.weights,
     multiScale,
-    onProgress: ({ done, total, mIoU }) => {
-      const left = ((performance.now() - start) / 1000 / done) * (total - done);
-      progress.update({ done, total, secondsLeft: left, [multiScale ? 'mIoUMsFlip' : 'mIoU']: mIoU });
-      say(`image ${done}/${total}, ${formatSeconds(left)} left`);
+    position: { file: positionFile(context.directory, stage), everySeconds: Math.min(context.mostSecondsLost, 30) },
+    onProgress: ({ done, total, secondsPerImage, mIoU }) => {
+      const secondsLeft = secondsPerImage * (total - done);
+      progress.update({ done, total, secondsLeft, [multiScale ? 'mIoUMsFlip' : 'mIoU']: mIoU });
+      say(`image ${done}/${total}, ${formatSeconds(secondsLeft)} left`);
     },
   });
   const { images, skippedImages, seconds, mIoU, mAcc, aAcc } = details;
-  const stage = multiScale ? 'evaluate-ms' : 'evaluate';
   const events = await eventFile(context);
   await events?.add(context.experiment.training.iterations, {
     [`${stage}/mIoU`]: mIoU,
@@ -156,9 +166,9 @@ function doStage(stage: Stage, context: StageContext, say: Say, progress: Progre
     case 'train':
       return train(context, say, progress);
     case 'evaluate':
-      return evaluate(context, say, progress, false);
+      return evaluate(context, say, progress, stage);
     case 'evaluate-ms':
-      return evaluate(context, say, progress, true);
+      return evaluate(context, say, progress, stage);
     case 'benchmark':
       return benchmark(context, say, progress);
   }

@@ -1,8 +1,19 @@
 /**
+/**
  * Exit codes of every command; `failed`: a check was done, and what it looked at is not as it should be; `diverged`: a loss or
- * gradient was not finite, which the same command would only meet again.
+ * gradient was not finite, which the same command would only meet again; `tryAgain`: the same command can go on later
+ * (EX_TEMPFAIL of sysexits.h); after a signal, 128 and its number.
  */
-export const ExitCode = { success: 0, bug: 1, failed: 1, userError: 2, diverged: 3, interrupted: 130 } as const;
+export const ExitCode = {
+  success: 0,
+  bug: 1,
+  failed: 1,
+  userError: 2,
+  diverged: 3,
+  tryAgain: 75,
+  interrupted: 130,
+  terminated: 143,
+} as const;
 
 /**
  * A mistake that the user can mend: a wrong flag, a missing folder, a broken input file. The command prints the message,
@@ -24,8 +35,29 @@ export class UserError extends Error {
   }
 }
 
-/** The run was interrupted (signal or abort); its state is saved. Exit code 130. */
+/** What is asked for is in use by another process, or could not be had now: the same command can succeed later. */
+export class BusyError extends UserError {
+  override readonly name = 'BusyError';
+  override readonly exitCode = ExitCode.tryAgain;
+}
+
+/** The work was interrupted (signal, time limit or abort) at a point where what is done is saved. */
 export class InterruptedError extends Error {
   override readonly name = 'InterruptedError';
-  readonly exitCode = ExitCode.interrupted;
+
+  constructor(
+    message: string,
+    /** 130 or 143 after a signal; 75 where the program stopped by itself. */
+    readonly exitCode: number = ExitCode.interrupted,
+    /** How to go on. */
+    readonly next?: string,
+  ) {
+    super(message);
+  }
+
+  /** Says where the work stopped that this signal aborted; the exit code is of the signal's own reason. */
+  static of(signal: AbortSignal | undefined, message: string): InterruptedError {
+    const reason: unknown = signal?.reason;
+    return new InterruptedError(message, reason instanceof InterruptedError ? reason.exitCode : undefined);
+  }
 }

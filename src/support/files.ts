@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from './errors.js';
 
@@ -52,6 +52,18 @@ export async function makeFolder(folder: string): Promise<void> {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === folder) throw error;
     await makeFolder(parent);
     await make();
+  }
+}
+
+/** Removes what `writeFileAtomic` of a process that was killed left of files in a folder; there must be no live writer. */
+export async function removeHalfWritten(folder: string, ofFile: (name: string) => boolean = () => true): Promise<void> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw explainFileError(error, folder, 'read');
+  });
+  for (const name of names) {
+    const file = /^\.(.+)\.[0-9a-f]{8}\.tmp$/.exec(name)?.[1];
+    if (file !== undefined && ofFile(file)) await rm(path.join(folder, name), { force: true });
   }
 }
 

@@ -1,7 +1,10 @@
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
+import { z } from 'zod';
 import { BATCH_COUNTER, type ParameterSpec } from '../nn/parameters.js';
 import type { Segmentor } from '../nn/segmentor.js';
-import { writeFileAtomic } from '../support/files.js';
+import { sha256File } from '../support/hash.js';
+import { readSealed, writeSealed } from '../support/sealed.js';
 import { type NamedWeights, saveWeights } from '../weights/save.js';
 import type { MomentumOptimizer } from './optimizer.js';
 
@@ -11,13 +14,112 @@ export interface CheckpointFiles {
   readonly weights: string;
   /** Momentum buffers, under the names of their parameters. */
   readonly optimizer: string;
-  /** Iteration and file names; written last, so that a checkpoint is complete where it exists. */
+  /** Iteration, checksums and what training counts; written last, so that a checkpoint is complete where it exists. */
   readonly state: string;
 }
 
-function checkpointFiles(directory: string, iteration: number): CheckpointFiles {
+const sum = z.number();
+const result = z.object({
+  loss: z.number(),
+  decodeLoss: z.number(),
+  auxiliaryLoss: z.number(),
+  accuracy: z.number(),
+  learningRate: z.number(),
+});
+
+/** What training counts from step to step, besides the tensors. */
+export const progressSchema = z.object({
+  /** Wall-clock seconds so far. */
+  seconds: z.number(),
+  /** Of 16-bit training: steps that moved nothing. */
+  skippedSteps: z.int().min(0),
+  /** Exponential mean of the loss over about the last hundred steps: what the best checkpoint is chosen by. */
+  smoothedLoss: z.number(),
+  peakLiveTensorBytes: z.number(),
+  peakProcessBytes: z.number(),
+  /** Of the last step. */
+  result,
+  /** Sums over the steps since the last line of the log. */
+  interval: z.object({
+    steps: z.int().min(0),
+    loss: sum,
+    decodeLoss: sum,
+    auxiliaryLoss: sum,
+    accuracy: sum,
+    dataMilliseconds: sum,
+    stepMilliseconds: sum,
+  }),
+});
+export type TrainingProgress = z.output<typeof progressSchema>;
+
+const fileSchema = z.object({ file: z.string(), bytes: z.number(), sha256: z.string() });
+const checkpointSchema = z.object({
+  iteration: z.int().min(0),
+  weights: fileSchema,
+  optimizer: fileSchema,
+  /** Null of a state that was kept for looking at it, not for going on. */
+  progress: progressSchema.nullable(),
+});
+
+export interface Checkpoint {
+  readonly iteration: number;
+  readonly files: CheckpointFiles;
+  readonly progress: TrainingProgress | null;
+}
+
+/** A checkpoint's values in main memory: nothing of it changes while it is written. */
+export interface Snapshot {
+  readonly directory: string;
+  readonly iteration: number;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly weights: readonly NamedWeights[];
+  readonly optimizer: readonly NamedWeights[];
+  readonly progress: TrainingProgress | null;
+}
+
+export function checkpointFiles(directory: string, iteration: number): CheckpointFiles {
   const stem = path.join(directory, `iteration-${iteration}`);
   return { weights: `${stem}.safetensors`, optimizer: `${stem}.optimizer.safetensors`, state: `${stem}.json` };
+}
+
+/** Copies the network and the optimizer after `iteration` steps into main memory; steps may go on after that. */
+export function takeSnapshot(
+  directory: string,
+  iteration: number,
+  { segmentor, optimizer, row }: { segmentor: Segmentor; optimizer: MomentumOptimizer; row: string },
+  progress: TrainingProgress | null = null,
+): Snapshot {
+  const { specs } = segmentor.parameters;
+  const velocities = optimizer.state();
+  return {
+    directory,
+    iteration,
+    metadata: { format: 'pt', row, iteration: String(iteration) },
+    weights: stateDict(segmentor, iteration),
+    optimizer: specs
+      .filter((spec) => velocities.has(spec.path))
+      .map((spec) => entry(spec, velocities.get(spec.path)!.dataSync<'float32'>())),
+    progress,
+  };
+}
+
+/**
+ * Writes a snapshot, each file atomically, the one with the checksums last.
+ * @throws UserError when the disk is full or the folder cannot be written.
+ */
+export async function writeSnapshot(snapshot: Snapshot): Promise<CheckpointFiles> {
+  const { directory, iteration, metadata, weights, optimizer, progress } = snapshot;
+  const files = checkpointFiles(directory, iteration);
+  await saveWeights(files.weights, weights, metadata);
+  await saveWeights(files.optimizer, optimizer, metadata);
+  const content: z.input<typeof checkpointSchema> = {
+    iteration,
+    weights: await describeFile(files.weights),
+    optimizer: await describeFile(files.optimizer),
+    progress,
+  };
+  await writeSealed(files.state, content);
+  return files;
 }
 
 /**
@@ -27,37 +129,60 @@ function checkpointFiles(directory: string, iteration: number): CheckpointFiles 
 export async function saveCheckpoint(
   directory: string,
   iteration: number,
-  { segmentor, optimizer, row }: { segmentor: Segmentor; optimizer: MomentumOptimizer; row: string },
+  state: { segmentor: Segmentor; optimizer: MomentumOptimizer; row: string },
 ): Promise<CheckpointFiles> {
-  const files = checkpointFiles(directory, iteration);
-  const { specs } = segmentor.parameters;
-  const metadata = { format: 'pt', row, iteration: String(iteration) };
-  await saveWeights(files.weights, stateDict(segmentor, iteration), metadata);
-  const velocities = optimizer.state();
-  const moved = specs.filter((spec) => velocities.has(spec.path));
-  await saveWeights(
-    files.optimizer,
-    moved.map((spec) => entry(spec, () => velocities.get(spec.path)!.dataSync<'float32'>())),
-    metadata,
-  );
-  const state = {
-    iteration,
-    weights: path.basename(files.weights),
-    optimizer: path.basename(files.optimizer),
-  };
-  await writeFileAtomic(files.state, `${JSON.stringify(state, null, 2)}\n`);
-  return files;
+  return writeSnapshot(takeSnapshot(directory, iteration, state));
 }
 
-function entry(spec: ParameterSpec, data: () => Float32Array): NamedWeights {
+/** What a checkpoint's JSON says; null where it is not there or not as it was written. The other files are not read. */
+export async function readDescription(state: string): Promise<z.output<typeof checkpointSchema> | null> {
+  const content = await readSealed(state);
+  if (content === null || content === 'damaged') return null;
+  const parsed = checkpointSchema.safeParse(content);
+  return parsed.success ? parsed.data : null;
+}
+
+/**
+ * Checks every byte of a checkpoint.
+ * @returns the checkpoint, or what is wrong with it.
+ */
+export async function openCheckpoint(directory: string, iteration: number): Promise<Checkpoint | string> {
+  const files = checkpointFiles(directory, iteration);
+  const description = await readDescription(files.state);
+  if (description?.iteration !== iteration) return `${path.basename(files.state)} is not as it was written`;
+  for (const name of ['weights', 'optimizer'] as const) {
+    const wrong = await differs(files[name], description[name]);
+    if (wrong !== null) return wrong;
+  }
+  return { iteration, files, progress: description.progress };
+}
+
+async function differs(file: string, expected: z.output<typeof fileSchema>): Promise<string | null> {
+  const name = path.basename(file);
+  if (expected.file !== name) return `${name} is not the file that its checkpoint names`;
+  const { size } = await stat(file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return { size: null };
+    throw error;
+  });
+  if (size === null) return `${name} is not there`;
+  if (size !== expected.bytes) return `${name} has ${size} bytes, not ${expected.bytes}`;
+  return (await sha256File(file)) === expected.sha256 ? null : `${name} is not as it was written`;
+}
+
+async function describeFile(file: string): Promise<z.input<typeof fileSchema>> {
+  return { file: path.basename(file), bytes: (await stat(file)).size, sha256: await sha256File(file) };
+}
+
+/** Copies the values: the engine's own array may be its memory, which the next step writes into. */
+function entry(spec: ParameterSpec, values: Float32Array): NamedWeights {
   const layout = spec.kind === 'filter' ? ({ layout: 'hwio' } as const) : {};
-  return { name: spec.path, dtype: 'float32', shape: spec.shape, ...layout, data };
+  return { name: spec.path, dtype: 'float32', shape: spec.shape, ...layout, data: values.slice() };
 }
 
 /** Every entry of the published state_dict, in its order: each running variance is followed by the batch counter. */
 function stateDict({ parameters }: Segmentor, iteration: number): NamedWeights[] {
   return parameters.specs.flatMap((spec) => {
-    const values = entry(spec, () => parameters.get(spec.path).dataSync<'float32'>());
+    const values = entry(spec, parameters.get(spec.path).dataSync<'float32'>());
     if (spec.kind !== 'runningVariance') return [values];
     const name = spec.path.replace(/[^.]+$/, BATCH_COUNTER);
     return [values, { name, dtype: 'int64', shape: [], data: BigInt64Array.of(BigInt(iteration)) }];

@@ -30,6 +30,12 @@ export class MomentumOptimizer {
     return this.velocities;
   }
 
+  /** Sets a parameter's velocity, disposing the one before; takes ownership. */
+  restore(path: string, velocity: Tensor): void {
+    this.velocities.get(path)?.dispose();
+    this.velocities.set(path, velocity);
+  }
+
   dispose(): void {
     for (const velocity of this.velocities.values()) velocity.dispose();
     this.velocities.clear();

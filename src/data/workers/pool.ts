@@ -5,6 +5,8 @@ import type { Answer } from './messages.js';
 
 interface Job<Task, Result> {
   readonly task: Task;
+  /** Buffers in the task that are handed over instead of copied. */
+  readonly transfer: readonly ArrayBuffer[];
   readonly resolve: (result: Result) => void;
   readonly reject: (error: Error) => void;
 }
@@ -47,10 +49,10 @@ export class WorkerPool<Task, Result> {
   }
 
   /** Rejects with the UserError that the worker threw, or with another error where a thread or the pool has ended. */
-  run(task: Task): Promise<Result> {
+  run(task: Task, transfer: readonly ArrayBuffer[] = []): Promise<Result> {
     if (this.ended) return Promise.reject(this.ended);
     return new Promise((resolve, reject) => {
-      this.waiting.push({ task, resolve, reject });
+      this.waiting.push({ task, transfer, resolve, reject });
       this.dispatch();
     });
   }
@@ -115,7 +117,7 @@ export class WorkerPool<Task, Result> {
         if (!job) return;
         jobs.push(job);
         worker.ref();
-        worker.postMessage(job.task);
+        worker.postMessage(job.task, job.transfer);
       }
     }
   }

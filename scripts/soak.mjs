@@ -1,0 +1,238 @@
+#!/usr/bin/env node
+// Kills runs, goes on with them, and compares them bit for bit with one that was never interrupted; or trains for long and
+// watches memory. Needs the built package.
+//
+//   node scripts/soak.mjs [KILLS=200] [--engine wasm] [--seed 0] [--json]
+//   node scripts/soak.mjs --constant [ITERATIONS=3000] [--engine wasm] [--json]
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, watch } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
+const root = fileURLToPath(new URL('..', import.meta.url));
+const { Draws, Purpose } = await import('../dist/src/support/random.js');
+
+/** Where runs are killed, in the order in which a run comes by. */
+const PHASES = ['train', 'checkpoint', 'evaluate', 'evaluate-ms', 'benchmark', 'record'];
+
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    engine: { type: 'string', default: 'wasm' },
+    seed: { type: 'string', default: '0' },
+    constant: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  },
+});
+
+const say = (text) => process.stderr.write(`${text}\n`);
+const settings = (changes) => changes.flatMap((change) => ['--set', change]);
+const TINY = ['--profile', 'smoke', '--engine', flags.engine, ...settings(['width=4', 'training.batch=2'])];
+const RUN = [
+  'reproduce',
+  ROW,
+  ...TINY,
+  ...settings(['iterations=9', 'checkpointEvery=2', 'logEvery=2', 'ratios=[0.5, 1]', 'evaluation.limit=3']),
+  ...settings(['benchmark.images=2', 'benchmark.warmup=0', 'trainingSteps=1', 'trainingBatch=1']),
+  // Evaluations note their position after every image.
+  '--max-loss',
+  '1ms',
+];
+
+/** Starts fcn in a folder. `ended` resolves to how it ended. */
+function start(parameters, cwd) {
+  const child = spawn(process.execPath, [path.join(root, 'bin', 'run.js'), ...parameters], {
+    cwd,
+    env: { ...process.env, NO_COLOR: '1' },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    stderr += text;
+  });
+  const ended = new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => resolve({ code, signal, stderr }));
+  });
+  return { child, ended };
+}
+
+async function finish(parameters, cwd) {
+  const { code, stderr } = await start(parameters, cwd).ended;
+  if (code !== 0) throw new Error(`fcn ${parameters[0]} ended with ${code}:\n${stderr}`);
+}
+
+function readJson(file) {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    return null;
+  }
+}
+
+/** The run directory that was made last; null before there is one. */
+function newestRun(cwd) {
+  const folder = path.join(cwd, 'runs', ROW);
+  const ids = existsSync(folder) ? readdirSync(folder).sort() : [];
+  return ids.length === 0 ? null : path.join(folder, ids.at(-1));
+}
+
+const sha256 = (file) => createHash('sha256').update(readFileSync(file)).digest('hex');
+const without = (object, ...keys) => Object.fromEntries(Object.entries(object).filter(([key]) => !keys.includes(key)));
+
+/** All of a run that must not depend on whether it was interrupted: everything but times, and memory and speed measured. */
+function outcome(run) {
+  const record = readJson(path.join(run, 'record.json'));
+  const { train, evaluate, 'evaluate-ms': multiScale } = record.details;
+  const stem = path.join(run, 'checkpoints', path.basename(record.weights.file, '.safetensors'));
+  const log = readFileSync(path.join(run, 'log.jsonl'), 'utf8').trimEnd().split('\n');
+  return {
+    exitReason: record.exitReason,
+    stages: record.stages.map(({ stage }) => stage),
+    weights: sha256(`${stem}.safetensors`),
+    optimizer: sha256(`${stem}.optimizer.safetensors`),
+    recorded: record.weights.sha256,
+    log: log.map((line) => without(JSON.parse(line), 'secondsPerIteration', 'dataSeconds')),
+    train: without(train, 'seconds', 'peakProcessBytes'),
+    evaluate: without(evaluate, 'seconds'),
+    multiScale: without(multiScale, 'seconds'),
+    figures: without(record.figures, 'fps', 'memoryGB'),
+    leftovers: readdirSync(run, { recursive: true }).filter((name) => /\.tmp$|lock/.test(name)),
+  };
+}
+
+/** The keys of two outcomes that are not the same. */
+function differences(a, b) {
+  return Object.keys(a).filter((key) => JSON.stringify(a[key]) !== JSON.stringify(b[key]));
+}
+
+/** Resolves when a file whose name has `part` is being written in a folder. */
+async function written(folder, part, child) {
+  while (!existsSync(folder) && child.exitCode === null) await sleep(2);
+  if (child.exitCode !== null) return;
+  await new Promise((resolve) => {
+    const watcher = watch(folder, (_, name) => {
+      if (name?.includes(part)) done();
+    });
+    const done = () => {
+      watcher.close();
+      resolve();
+    };
+    child.on('exit', done);
+  });
+}
+
+/** Resolves at a random moment of a phase of the run that `child` executes, or when that has ended. */
+async function moment(phase, cwd, known, child, milliseconds) {
+  let run = newestRun(cwd);
+  while ((run === null || known.has(run)) && child.exitCode === null) {
+    await sleep(2);
+    run = newestRun(cwd);
+  }
+  if (child.exitCode !== null) return;
+  if (phase === 'checkpoint') await written(path.join(run, 'checkpoints'), '.tmp', child);
+  else if (phase === 'record') await written(run, '.record.json', child);
+  else while (readJson(path.join(run, 'status.json'))?.stage !== phase && child.exitCode === null) await sleep(2);
+  await sleep(milliseconds);
+}
+
+async function killTest(kills) {
+  const cwd = mkdtempSync(path.join(os.tmpdir(), 'fcn-soak-'));
+  const draws = new Draws(Number(flags.seed), Purpose.generate, 0);
+  const killed = Object.fromEntries(PHASES.map((phase) => [phase, 0]));
+  const failures = [];
+  let runs = 0;
+  try {
+    await finish(['datasets', 'generate', 'cityscapes', '--images', '12', '--size', '64x128'], cwd);
+    await finish(RUN, cwd);
+    const first = newestRun(cwd);
+    const expected = outcome(first);
+    const seconds = Object.fromEntries(
+      readJson(path.join(first, 'record.json')).stages.map((stage) => [stage.stage, stage.seconds]),
+    );
+    const known = new Set([first]);
+    let phase = 0;
+    let count = 0;
+    for (let attempt = 0; count < kills && attempt < 3 * kills; attempt++) {
+      const { child, ended } = start(RUN, cwd);
+      const name = PHASES[phase];
+      // Writing a file takes a few milliseconds.
+      await moment(name, cwd, known, child, draws.uniform(attempt) * (seconds[name] ?? 0.004) * 1000);
+      child.kill('SIGKILL');
+      const { code, signal, stderr } = await ended;
+      if (signal === 'SIGKILL') {
+        count++;
+        killed[name]++;
+        if (!flags.json) say(`${count}/${kills} killed in ${name}`);
+      } else if (code !== 0) {
+        failures.push({ run: newestRun(cwd), phase: name, code, stderr });
+      }
+      phase = (phase + 1) % PHASES.length;
+      const completed = readJson(path.join(newestRun(cwd) ?? cwd, 'status.json'))?.state === 'completed';
+      if (phase !== 0 && count < kills && !completed) continue;
+      if (!completed) await finish(RUN, cwd);
+      const run = newestRun(cwd);
+      const different = differences(expected, outcome(run));
+      if (different.length > 0) failures.push({ run, different });
+      runs++;
+      known.add(run);
+      phase = 0;
+    }
+    return { kills: count, killed, runs, failures };
+  } finally {
+    if (failures.length === 0) rmSync(cwd, { recursive: true, force: true });
+    else say(`The runs are kept in ${cwd}.`);
+  }
+}
+
+/** Trains for long on small input: the tensors, and after a hundred iterations the memory, must stay what they are. */
+async function constantTest(iterations) {
+  const cwd = mkdtempSync(path.join(os.tmpdir(), 'fcn-soak-'));
+  try {
+    await finish(['datasets', 'generate', 'cityscapes', '--images', '12', '--size', '64x128'], cwd);
+    const { startEngine } = await import('../dist/src/engines/start.js');
+    const { resolve } = await import('../dist/src/experiments/resolve.js');
+    const { train } = await import('../dist/src/training/train.js');
+    const { processMemory } = await import('../dist/src/engines/memory.js');
+    const engine = await startEngine({ engine: flags.engine });
+    const overrides = ['width=4', 'training.batch=2', `iterations=${iterations}`, 'cropHw=[32, 32]'];
+    const experiment = resolve({ row: ROW, profile: 'smoke', overrides });
+    const samples = [];
+    await train({
+      experiment,
+      engine,
+      dataRoot: path.join(cwd, 'datasets', 'data'),
+      directory: path.join(cwd, 'run'),
+      keepCheckpoints: 2,
+      mostSecondsLost: 300,
+      onProgress: ({ iteration }) => {
+        if (iteration % 100 !== 0) return;
+        // Garbage of JavaScript comes and goes; what is asked is whether anything stays.
+        globalThis.gc?.();
+        const { numTensors, numBytes } = engine.tf.memory();
+        samples.push({ iteration, numTensors, numBytes, residentBytes: processMemory().residentBytes });
+        if (!flags.json) say(JSON.stringify(samples.at(-1)));
+      },
+    });
+    const [first] = samples;
+    const growth = Math.max(...samples.map(({ residentBytes }) => residentBytes)) / first.residentBytes - 1;
+    const constant = samples.every((s) => s.numTensors === first.numTensors && s.numBytes === first.numBytes);
+    const failures = [
+      ...(constant ? [] : ['The number or the bytes of the tensors changed.']),
+      ...(growth <= 0.02 ? [] : [`Memory grew by ${(growth * 100).toFixed(1)} %.`]),
+    ];
+    return { iterations, tensors: first.numTensors, constant, growth, samples, failures };
+  } finally {
+    rmSync(cwd, { recursive: true, force: true });
+  }
+}
+
+const count = Number(positionals[0] ?? (flags.constant ? 3000 : 200));
+const report = flags.constant ? await constantTest(count) : await killTest(count);
+process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+process.exitCode = report.failures.length === 0 ? 0 : 1;

@@ -1,0 +1,41 @@
+import { z } from 'zod';
+import { readSealed, writeSealed } from '../support/sealed.js';
+
+const schema = z.object({
+  /** Images counted. */
+  done: z.int().min(0),
+  /** The confusion matrix, those outside the classes too. */
+  counts: z.array(z.int().min(0)),
+  /** Wall-clock seconds so far. */
+  seconds: z.number(),
+  /** Images of the split that were read, those left out included. */
+  position: z.int().min(0),
+  /** Folder of the predictions, which holds those of the images so far. */
+  predictions: z.string().nullable(),
+});
+
+/** How far an evaluation is. */
+export type EvaluationPosition = z.output<typeof schema>;
+
+/** What was counted so far. */
+export type Counted = Pick<EvaluationPosition, 'done' | 'counts' | 'seconds'>;
+
+export async function writePosition(file: string, position: EvaluationPosition): Promise<void> {
+  await writeSealed(file, position);
+}
+
+/**
+ * How far an evaluation was; null where nothing is noted, it is damaged, or its predictions were written elsewhere: the
+ * evaluation is done from its start then, with the same result.
+ */
+export async function readPosition(
+  file: string,
+  classes: number,
+  predictions: string | undefined,
+): Promise<EvaluationPosition | null> {
+  const content = await readSealed(file);
+  if (content === null || content === 'damaged') return null;
+  const parsed = schema.safeParse(content);
+  if (!parsed.success || parsed.data.counts.length !== (classes + 1) ** 2) return null;
+  return parsed.data.predictions === (predictions ?? null) ? parsed.data : null;
+}

@@ -1,0 +1,109 @@
+import { appendFile, readFile } from 'node:fs/promises';
+import { explainFileError, writeFileAtomic } from '../support/files.js';
+import type { TrainingProgress } from './checkpoint.js';
+import type { StepResult } from './step.js';
+
+const EMPTY: TrainingProgress['interval'] = {
+  steps: 0,
+  loss: 0,
+  decodeLoss: 0,
+  auxiliaryLoss: 0,
+  accuracy: 0,
+  dataMilliseconds: 0,
+  stepMilliseconds: 0,
+};
+
+/** A line of log.jsonl: means over the steps since the line before. */
+export interface LogLine {
+  /** Steps done, from 1. */
+  readonly iteration: number;
+  /** Of the last of the steps. */
+  readonly learningRate: number;
+  readonly loss: number;
+  readonly decodeLoss: number;
+  readonly auxiliaryLoss: number;
+  /** Percent. */
+  readonly accuracy: number;
+  readonly secondsPerIteration: number;
+  /** Of these, waiting for data. */
+  readonly dataSeconds: number;
+  readonly liveTensorBytes: number;
+}
+
+/** Means of what is logged over the steps since the last line. */
+export class LogInterval {
+  constructor(private sums = EMPTY) {}
+
+  add(
+    { loss, decodeLoss, auxiliaryLoss, accuracy }: StepResult,
+    milliseconds: { readonly data: number; readonly step: number },
+  ): void {
+    const { sums } = this;
+    this.sums = {
+      steps: sums.steps + 1,
+      loss: sums.loss + loss,
+      decodeLoss: sums.decodeLoss + decodeLoss,
+      auxiliaryLoss: sums.auxiliaryLoss + auxiliaryLoss,
+      accuracy: sums.accuracy + accuracy,
+      dataMilliseconds: sums.dataMilliseconds + milliseconds.data,
+      stepMilliseconds: sums.stepMilliseconds + milliseconds.step,
+    };
+  }
+
+  /** The sums so far: what a new interval is begun with to go on. */
+  get state(): TrainingProgress['interval'] {
+    return this.sums;
+  }
+
+  take() {
+    const { steps, dataMilliseconds, stepMilliseconds, ...sums } = this.sums;
+    this.sums = EMPTY;
+    return {
+      loss: sums.loss / steps,
+      decodeLoss: sums.decodeLoss / steps,
+      auxiliaryLoss: sums.auxiliaryLoss / steps,
+      accuracy: sums.accuracy / steps,
+      secondsPerIteration: (dataMilliseconds + stepMilliseconds) / 1000 / steps,
+      dataSeconds: dataMilliseconds / 1000 / steps,
+    };
+  }
+}
+
+/** Appends a line of JSON. @throws UserError where the file cannot be written. */
+export async function appendLine(file: string, line: LogLine): Promise<void> {
+  try {
+    await appendFile(file, `${JSON.stringify(line)}\n`);
+  } catch (error) {
+    throw explainFileError(error, file, 'write');
+  }
+}
+
+/**
+ * Cuts off what a log says of iterations after the last one that is saved, and a line that was being written when the
+ * process ended: they are written again.
+ */
+export async function cutLog(file: string, lastIteration: number): Promise<void> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw explainFileError(error, file, 'read');
+  }
+  const lines = text.split('\n').slice(0, -1);
+  const after = lines.findIndex((line) => !(iterationOf(line) <= lastIteration));
+  const kept = after === -1 ? lines : lines.slice(0, after);
+  const cut = kept.map((line) => `${line}\n`).join('');
+  if (cut !== text) await writeFileAtomic(file, cut);
+}
+
+/** NaN of a line that is none of the log's. */
+function iterationOf(line: string): number {
+  try {
+    const { iteration } = (JSON.parse(line) ?? {}) as { iteration?: unknown };
+    return typeof iteration === 'number' ? iteration : Number.NaN;
+  } catch (error) {
+    if (error instanceof SyntaxError) return Number.NaN;
+    throw error;
+  }
+}
