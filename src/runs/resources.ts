@@ -55,7 +55,10 @@ export async function requireResources(
 }
 
 /** @throws UserError where the run needs more than there is. */
-export function assertFits({ experiment, stages, runs, keepCheckpoints }: ResourcesOptions, available: Available): void {
+export function assertFits(
+  { experiment, stages, runs, keepCheckpoints }: ResourcesOptions,
+  available: Available,
+): void {
   const { row, training } = experiment;
   const tensors = stepMemory(experiment, stages) ?? 0;
   const where = available.device === null ? 'memory' : 'GPU memory';

@@ -40,6 +40,8 @@ test.serial('a row goes through every stage into the table, and stays out of the
     'log.jsonl',
     'progress.json',
     'record.json',
+    'run.json',
+    'stages',
     'status.json',
   ]);
   t.like(JSON.parse(readFileSync(path.join(folder, 'status.json'), 'utf8')), { state: 'completed', stage: null });

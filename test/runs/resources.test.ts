@@ -10,7 +10,7 @@ import { UserError } from '../../src/support/errors.js';
 const GB = 2 ** 30;
 const ROW = 'fcn_r50-d8_512x1024_40k_cityscapes';
 const experiment = resolve({ row: ROW, profile: 'full', seed: 0, overrides: [] });
-const options = { experiment, stages: ['train', 'evaluate'] as const, runs: 'runs', force: false };
+const options = { experiment, stages: ['train', 'evaluate'] as const, runs: 'runs', keepCheckpoints: 2, force: false };
 const plenty = { memory: 1000 * GB, device: null, disk: 1000 * GB };
 
 test('a run that fits may start', (t) => {
@@ -37,9 +37,9 @@ test('a run whose checkpoints do not fit onto the disk is refused', (t) => {
   const error = t.throws(() => assertFits(options, { ...plenty, disk: 10_000 }), { instanceOf: UserError });
   t.regex(
     error!.message,
-    /writes about [\d.]+ GB of checkpoints \(every \d+ iterations\) to runs, where 0\.0 MB are free/,
+    /writes about [\d.]+ GB of checkpoints \(every \d+ iterations, 3 at a time\) to runs, where 0\.0 MB are free/,
   );
-  t.regex((error as UserError).next!, /--runs.*checkpointEvery.*--force/);
+  t.regex((error as UserError).next!, /--runs.*--keep 1.*--force/);
 });
 
 test('out of memory is told with the largest tensors and the flag that helps; other errors stay', async (t) => {

@@ -1,9 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import test from 'ava';
-import { withLock } from '../../src/support/lock.js';
+import { BusyError } from '../../src/support/errors.js';
+import { Lock, withLock } from '../../src/support/lock.js';
+import { ownIdentity } from '../../src/support/process-identity.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
 test('work under one lock is done one after the other, and the lock is gone in the end', async (t) => {
@@ -58,4 +60,33 @@ test('a lock held on another machine is respected; waiting ends when aborted', a
     { is: reason },
   );
   t.is(await readFile(file, 'utf8'), held);
+});
+
+test('a lock held elsewhere that shows no sign of life is taken over, one that does is busy', async (t) => {
+  const file = path.join(await temporaryFolder(t), 'x.lock');
+  const elsewhere = { pid: 1, host: 'another-machine', space: null, started: null, key: 'k' };
+  await writeFile(file, JSON.stringify(elsewhere));
+  const now = { pollMilliseconds: 5, patienceMilliseconds: 100 };
+  const beating = setInterval(() => void utimes(file, new Date(), Math.random() * 1e9), 10);
+  await t.throwsAsync(Lock.take(file, false, now), { instanceOf: BusyError, message: /process 1 on another-machine/ });
+  clearInterval(beating);
+  const gone: number[] = [];
+  const lock = await Lock.take(file, false, { ...now, onTakeover: ({ pid }) => gone.push(pid) });
+  t.deepEqual(gone, [1]);
+  await t.throwsAsync(Lock.take(file, false, now), { instanceOf: BusyError, message: new RegExp(`${process.pid}`) });
+  await lock.assertHeld();
+
+  await writeFile(file, JSON.stringify(elsewhere));
+  await t.throwsAsync(lock.assertHeld(), { instanceOf: BusyError, message: /taken over by another process, 1 on/ });
+  await lock.release();
+  t.is(JSON.parse(await readFile(file, 'utf8')).key, 'k', "the other one's lock stays");
+});
+
+test('a process that has the number of one that is gone does not hold its lock', async (t) => {
+  const file = path.join(await temporaryFolder(t), 'x.lock');
+  if (process.platform !== 'linux') return t.pass();
+  await writeFile(file, JSON.stringify({ ...ownIdentity(), started: '1', key: 'k' }));
+  const lock = await Lock.take(file, false);
+  await lock.release();
+  t.deepEqual(await readdir(path.dirname(file)), []);
 });

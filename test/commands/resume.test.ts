@@ -1,0 +1,118 @@
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import test, { type ExecutionContext } from 'ava';
+import { type CommandResult, fcn } from '../helpers/command.js';
+import { temporaryFolder } from '../helpers/folder.js';
+
+const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
+const TINY = ['--profile', 'smoke', '--engine', 'wasm', '--set', 'width=4', '--set', 'training.batch=2'];
+const LONG = ['train', ROW, ...TINY, '--set', 'iterations=100000', '--set', 'logEvery=1'];
+
+async function workplace(t: ExecutionContext): Promise<string> {
+  const cwd = await temporaryFolder(t);
+  const generated = await fcn(['datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128'], { cwd });
+  t.is(generated.code, 0, generated.stderr);
+  return cwd;
+}
+
+const runsOf = (cwd: string) => {
+  const folder = path.join(cwd, 'runs', ROW);
+  return existsSync(folder) ? readdirSync(folder).sort() : [];
+};
+
+function logOf(cwd: string, run: string): string[] {
+  const file = path.join(cwd, 'runs', ROW, run, 'log.jsonl');
+  return existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n') : [];
+}
+
+/** Runs a command, and does something once the newest run has so many lines more in its log. */
+function onceUnderWay(
+  parameters: readonly string[],
+  cwd: string,
+  then: (child: ChildProcess) => void | Promise<void>,
+): Promise<CommandResult> {
+  const lines = () => Math.max(0, ...runsOf(cwd).map((run) => logOf(cwd, run).length));
+  const before = lines();
+  return fcn(parameters, {
+    cwd,
+    onStart: async (child) => {
+      while (child.exitCode === null && lines() < before + 2) await sleep(20);
+      if (child.exitCode === null) await then(child);
+    },
+  });
+}
+
+test.serial(
+  'a run is ended by a signal or its time, gone on with by its command, and written by one process',
+  async (t) => {
+    const cwd = await workplace(t);
+    const terminated = await onceUnderWay(LONG, cwd, (child) => void child.kill('SIGTERM'));
+    t.is(terminated.code, 143, terminated.stderr);
+    t.regex(terminated.stderr, /^next: .* has the state; the same command goes on from there\.$/m);
+    const [run = ''] = runsOf(cwd);
+    const saved = logOf(cwd, run).length;
+
+    let second: CommandResult | null = null;
+    const interrupted = await onceUnderWay([...LONG, '--resume'], cwd, async (child) => {
+      child.kill('SIGUSR1');
+      second = await fcn(LONG, { cwd });
+      child.kill('SIGINT');
+    });
+    t.is(interrupted.code, 130, interrupted.stderr);
+    t.regex(interrupted.stderr, new RegExp(`^Going on with run ${run}\\.$`, 'm'));
+    t.regex(interrupted.stderr, new RegExp(`^Training goes on after iteration ${saved} of 100000\\.$`, 'm'));
+    t.regex(interrupted.stderr, /^Saving at the next safe point\.$/m);
+    t.is(second!.code, 75, second!.stderr);
+    t.regex(second!.stderr, new RegExp(`^error: .*${run} is in use by process \\d+ on .*\\.\nnext: Wait`, 'm'));
+    t.deepEqual(runsOf(cwd), [run]);
+    const iterations = logOf(cwd, run).map((line) => (JSON.parse(line) as { iteration: number }).iteration);
+    t.deepEqual(
+      iterations,
+      iterations.map((_, i) => i + 1),
+      'no iteration twice, none left out',
+    );
+
+    const limited = await fcn([...LONG, '--fresh', '--time-limit', '3s'], { cwd });
+    t.is(limited.code, 75, limited.stderr);
+    t.regex(limited.stderr, /^The time limit of 3s is over/m);
+    t.is(runsOf(cwd).length, 2, 'another run');
+
+    const other = await fcn([...LONG, '--resume-run', run, '--seed', '3'], { cwd });
+    t.is(other.code, 2);
+    t.regex(other.stderr, /^error: Run .* differs from what is asked for in: experimentHash\.$/m);
+  },
+);
+
+test.serial(
+  'a series that was interrupted does not run again what has completed; a run that has is only shown',
+  async (t) => {
+    const cwd = await workplace(t);
+    const short = ['reproduce', ROW, ...TINY, '--set', 'iterations=2', '--stage', 'train'];
+    const series = [...short, '--repeat', '2'];
+    const interrupted = await fcn(series, {
+      cwd,
+      onStart: async (child) => {
+        while (child.exitCode === null && runsOf(cwd).length < 2) await sleep(5);
+        child.kill('SIGKILL');
+      },
+    });
+    t.is(interrupted.code, null);
+    const [first = '', second = ''] = runsOf(cwd);
+
+    const again = await fcn(series, { cwd });
+    t.is(again.code, 0, again.stderr);
+    t.regex(again.stderr, new RegExp(`Run ${first} has completed before: nothing is done\\.`));
+    t.regex(again.stdout, /^2 runs: 2 completed\./m);
+    t.true(runsOf(cwd).includes(second) && runsOf(cwd).length <= 3);
+    t.deepEqual(readdirSync(path.join(cwd, 'runs')), [ROW], 'nothing is left of the series');
+
+    const shown = await fcn([...short, '--resume'], { cwd });
+    t.is(shown.code, 0, shown.stderr);
+    t.regex(shown.stderr, new RegExp(`Run ${first} has completed before`));
+    const count = runsOf(cwd).length;
+    t.is((await fcn(short, { cwd })).code, 0);
+    t.is(runsOf(cwd).length, count + 1, 'a completed run repeated is another one');
+  },
+);

@@ -1,0 +1,136 @@
+import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { Draws, Purpose } from '../../src/support/random.js';
+import { openCheckpoint, type Snapshot, type TrainingProgress, writeSnapshot } from '../../src/training/checkpoint.js';
+import { newestCheckpoint, rotate } from '../../src/training/checkpoint-folder.js';
+import { CheckpointWriter } from '../../src/training/checkpoint-writer.js';
+import { cutLog } from '../../src/training/log.js';
+import { temporaryFolder, writeFiles } from '../helpers/folder.js';
+
+const result = { loss: 1.5, decodeLoss: 1, auxiliaryLoss: 0.5, accuracy: 40, learningRate: 0.01 };
+
+function progress(smoothedLoss: number): TrainingProgress {
+  return {
+    seconds: 1,
+    skippedSteps: 0,
+    smoothedLoss,
+    peakLiveTensorBytes: 100,
+    peakProcessBytes: 1000,
+    result,
+    interval: {
+      steps: 1,
+      loss: 0.1 + 0.2,
+      decodeLoss: 0,
+      auxiliaryLoss: 0,
+      accuracy: 0,
+      dataMilliseconds: 1,
+      stepMilliseconds: 2,
+    },
+  };
+}
+
+function snapshot(directory: string, iteration: number, smoothedLoss = 1): Snapshot {
+  const values = Float32Array.from({ length: 40 }, (_, i) => iteration + i / 7);
+  const tensor = { name: 'conv.weight', dtype: 'float32' as const, shape: [40] };
+  return {
+    directory,
+    iteration,
+    metadata: { format: 'pt' },
+    weights: [{ ...tensor, data: values }],
+    optimizer: [{ ...tensor, data: values.slice() }],
+    progress: progress(smoothedLoss),
+  };
+}
+
+test('what training counts comes back exactly', async (t) => {
+  const folder = await temporaryFolder(t);
+  await writeSnapshot(snapshot(folder, 7));
+  const checkpoint = await openCheckpoint(folder, 7);
+  t.like(checkpoint, { iteration: 7, progress: progress(1) });
+});
+
+test('each of 1,000 random byte changes is found', async (t) => {
+  const folder = await temporaryFolder(t);
+  await writeSnapshot(snapshot(folder, 7));
+  const files = readdirSync(folder).map((name) => {
+    const file = path.join(folder, name);
+    return { file, bytes: readFileSync(file) };
+  });
+  const total = files.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  const draws = new Draws(0, Purpose.generate, 0);
+  for (let i = 0; i < 1000; i++) {
+    let place = draws.integer(2 * i, 0, total - 1);
+    const { file, bytes } = files.find((candidate) => {
+      if (place < candidate.bytes.length) return true;
+      place -= candidate.bytes.length;
+      return false;
+    })!;
+    const changed = Buffer.from(bytes);
+    changed[place]! ^= draws.integer(2 * i + 1, 1, 255);
+    writeFileSync(file, changed);
+    t.is(typeof (await openCheckpoint(folder, 7)), 'string', `byte ${place} of ${file}`);
+    writeFileSync(file, bytes);
+  }
+  t.is(typeof (await openCheckpoint(folder, 7)), 'object', 'and unchanged it is whole');
+});
+
+test('a damaged newest checkpoint is said, and the one before it is taken', async (t) => {
+  const folder = await temporaryFolder(t);
+  for (const iteration of [2, 10, 9]) await writeSnapshot(snapshot(folder, iteration));
+  truncateSync(path.join(folder, 'iteration-10.safetensors'), 30);
+  const said: string[] = [];
+  const found = await newestCheckpoint(folder, (what) => said.push(what));
+  t.is(found?.iteration, 9);
+  t.is(said.length, 1);
+  t.regex(said[0]!, /^The checkpoint of iteration 10 is damaged \(iteration-10\.safetensors has 30 bytes, not \d+\)/);
+  t.is(await newestCheckpoint(path.join(folder, 'none'), () => t.fail()), null);
+});
+
+test('the newest ones and the best stay; what is damaged, older or half-written goes', async (t) => {
+  const folder = await temporaryFolder(t);
+  const losses = { 1: 3, 2: 0.5, 3: 2, 4: 1.5, 5: 1.6, 9: 9 };
+  for (const [iteration, loss] of Object.entries(losses))
+    await writeSnapshot(snapshot(folder, Number(iteration), loss));
+  await writeFiles(folder, {
+    'iteration-6.safetensors': 'no description',
+    '.iteration-7.safetensors.01234567.tmp': 'half',
+    'notes.txt': 'mine',
+  });
+  await rotate(folder, 5, 2);
+  const expected = [2, 4, 5].flatMap((i) =>
+    ['json', 'optimizer.safetensors', 'safetensors'].map((e) => `iteration-${i}.${e}`),
+  );
+  t.deepEqual(readdirSync(folder).sort(), [...expected, 'notes.txt'].sort());
+});
+
+test('snapshots are written in the background, one after the other, and failures come out', async (t) => {
+  const folder = await temporaryFolder(t);
+  const writer = await CheckpointWriter.start({ keep: 2, log: path.join(folder, 'log.jsonl') });
+  const directory = path.join(folder, 'checkpoints');
+  for (const iteration of [1, 2, 3]) await writer.write(() => snapshot(directory, iteration, 1 / iteration));
+  t.is((await writer.finish())?.state, path.join(directory, 'iteration-3.json'));
+  t.is((await newestCheckpoint(directory, () => t.fail()))?.iteration, 3);
+  await writeFiles(folder, { file: '' });
+  await writer.write(() => snapshot(path.join(folder, 'file', 'checkpoints'), 4));
+  await t.throwsAsync(writer.finish(), { name: 'UserError', message: /is a file, a folder was expected/ });
+  await t.throwsAsync(
+    writer.write(() => snapshot(directory, 5)),
+    { name: 'UserError' },
+  );
+  await writer.close();
+});
+
+test('a log is cut after the last iteration that is saved, and at a line that was cut off', async (t) => {
+  const folder = await temporaryFolder(t);
+  const file = path.join(folder, 'log.jsonl');
+  const line = (iteration: number) => `{"iteration":${iteration},"loss":1}\n`;
+  writeFileSync(file, `${line(2)}${line(4)}${line(6)}{"iteration":8,"lo`);
+  await cutLog(file, 8);
+  t.is(readFileSync(file, 'utf8'), line(2) + line(4) + line(6));
+  await cutLog(file, 5);
+  t.is(readFileSync(file, 'utf8'), line(2) + line(4));
+  await cutLog(file, 0);
+  t.is(readFileSync(file, 'utf8'), '');
+  await t.notThrowsAsync(cutLog(path.join(folder, 'none'), 3));
+});
