@@ -332,12 +332,11 @@ class StepBytes {
   }
 
   /**
-   * At the labels' size, in float32: the logits and a flat view of them, which is counted as a tensor of its own; their
-   * gradient, and that gradient before it is scaled. And seven numbers a pixel: labels, masks, losses.
+   * At the labels' size, in float32: the logits and their gradient.
    */
   private loss(head: HeadSpec, logits: ValueBytes): void {
     const pixels = FLOAT * this.batch * this.size[0] * this.size[1];
-    this.ledger.touch((4 * head.classifier.outputChannels + 7) * pixels);
+    this.ledger.touch(2 * head.classifier.outputChannels * pixels);
     this.ledger.take(logits.bytes);
     logits.addGradient();
   }

@@ -1,4 +1,24 @@
+import test from 'ava';
 import { tensorflowKernels } from '../../src/kernels/tensorflow/index.js';
+import { startTestEngine } from '../helpers/engines.js';
 import { testOnEngine } from './suites/all.js';
 
 await testOnEngine('tensorflow', 'native kernels on TensorFlow', (engine) => tensorflowKernels(engine));
+
+test('what an operation cannot take is an error that says so, and not a wrong result', async (t) => {
+  const engine = await startTestEngine('tensorflow');
+  if (engine === null || engine.device !== 'cpu') {
+    t.log('Skipped: needs the tensorflow engine on a processor.');
+    return t.pass();
+  }
+  const { tf } = engine;
+  const kernels = tensorflowKernels(engine);
+  const logits = tf.zeros([1, 2, 2, 3]);
+  const labels = (values: number[]) => tf.tensor3d(values, [1, 2, 2], 'int32');
+  t.throws(() => kernels.crossEntropy(logits, labels([0, 1, 2, 3]), 255), {
+    message: /neither a class nor the ignored/,
+  });
+  t.throws(() => kernels.crossEntropy(tf.zeros([1, 1, 2, 3]), labels([0, 1, 2, 255]), 255), { message: /same pixels/ });
+  const normalisation = { gamma: tf.ones([2]), beta: tf.zeros([2]), epsilon: 1e-5 };
+  t.throws(() => kernels.batchNorm(logits, normalisation, { relu: true }), { message: /one value a channel/ });
+});

@@ -1,11 +1,11 @@
-import type { Tensor, Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor1D, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
 import type { Activation, BatchNormStatistics, Kernels, MomentumStep, Normalisation } from '../kernels.js';
 import type { Operations } from './operations.js';
 
 /** Kernels by the operations that this package adds to TensorFlow on CPUs (src/engines/native/operations). */
 export function ownKernels(
   operations: Operations,
-): Pick<Kernels, 'batchNorm' | 'batchNormApply' | 'batchNormGradient' | 'momentumStep'> {
+): Pick<Kernels, 'batchNorm' | 'batchNormApply' | 'batchNormGradient' | 'crossEntropy' | 'momentumStep'> {
   const { tf } = operations.engine;
 
   function attributes(x: Tensor4D, epsilon: number, { relu, residual }: Activation) {
@@ -51,6 +51,12 @@ export function ownKernels(
     return { x: dx as Tensor4D, gamma: dgamma as Tensor1D, beta: dbeta as Tensor1D };
   }
 
+  function crossEntropy(logits: Tensor4D, labels: Tensor3D, ignoreIndex: number) {
+    const attributes = [operations.attribute('ignored', ignoreIndex)];
+    const [loss, correct, gradient] = operations.runMany('FcnCrossEntropy', attributes, [logits, labels], 3);
+    return { loss: loss!, correct: correct!, gradient: gradient as Tensor4D };
+  }
+
   function momentumStep<T extends Tensor>(
     parameter: T,
     gradient: T,
@@ -70,5 +76,5 @@ export function ownKernels(
     return result;
   }
 
-  return { batchNorm, batchNormApply, batchNormGradient, momentumStep };
+  return { batchNorm, batchNormApply, batchNormGradient, crossEntropy, momentumStep };
 }

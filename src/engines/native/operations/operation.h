@@ -98,6 +98,13 @@ class Attributes {
     return value != 0;
   }
 
+  int32_t Int(const char *name) {
+    int32_t value = 0;
+    TF_OpKernelConstruction_GetAttrInt32(construction_, name, &value, status_);
+    Check();
+    return value;
+  }
+
   TF_DataType Type(const char *name) {
     TF_DataType value = TF_FLOAT;
     TF_OpKernelConstruction_GetAttrType(construction_, name, &value, status_);

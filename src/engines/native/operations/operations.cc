@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "batch-norm.h"
+#include "cross-entropy.h"
 #include "momentum.h"
 
 namespace {
@@ -15,6 +16,7 @@ napi_value Initialise(napi_env env, napi_value exports) {
   if (registered) return exports;
   try {
     fcn::RegisterBatchNorm();
+    fcn::RegisterCrossEntropy();
     fcn::RegisterMomentum();
     registered = true;
   } catch (const std::exception &error) {

@@ -1,0 +1,8 @@
+#pragma once
+
+namespace fcn {
+
+// FcnCrossEntropy.
+void RegisterCrossEntropy();
+
+}  // namespace fcn
