@@ -1,4 +1,6 @@
+import type { Tensor4D } from '@tensorflow/tfjs-core';
 import test from 'ava';
+import type { Normalisation } from '../../src/kernels/kernels.js';
 import { tensorflowKernels } from '../../src/kernels/tensorflow/index.js';
 import { startTestEngine } from '../helpers/engines.js';
 import { testOnEngine } from './suites/all.js';
@@ -13,12 +15,13 @@ test('what an operation cannot take is an error that says so, and not a wrong re
   }
   const { tf } = engine;
   const kernels = tensorflowKernels(engine);
-  const logits = tf.zeros([1, 2, 2, 3]);
+  const logits: Tensor4D = tf.zeros([1, 2, 2, 3]);
+  const wide: Tensor4D = tf.zeros([1, 1, 2, 3]);
   const labels = (values: number[]) => tf.tensor3d(values, [1, 2, 2], 'int32');
   t.throws(() => kernels.crossEntropy(logits, labels([0, 1, 2, 3]), 255), {
     message: /neither a class nor the ignored/,
   });
-  t.throws(() => kernels.crossEntropy(tf.zeros([1, 1, 2, 3]), labels([0, 1, 2, 255]), 255), { message: /same pixels/ });
-  const normalisation = { gamma: tf.ones([2]), beta: tf.zeros([2]), epsilon: 1e-5 };
+  t.throws(() => kernels.crossEntropy(wide, labels([0, 1, 2, 255]), 255), { message: /same pixels/ });
+  const normalisation: Normalisation = { gamma: tf.ones([2]), beta: tf.zeros([2]), epsilon: 1e-5 };
   t.throws(() => kernels.batchNorm(logits, normalisation, { relu: true }), { message: /one value a channel/ });
 });
