@@ -153,3 +153,19 @@ export interface Kernels {
   argmax(x: Tensor4D): Tensor3D;
   softmax(x: Tensor4D): Tensor4D;
 }
+
+/** Those that take each value, or each channel, by itself. */
+export type PointwiseKernels = Pick<
+  Kernels,
+  | 'cast'
+  | 'allFinite'
+  | 'relu'
+  | 'reluGradient'
+  | 'add'
+  | 'concatenateChannels'
+  | 'sliceChannels'
+  | 'scaleChannels'
+  | 'momentumStep'
+  | 'argmax'
+  | 'softmax'
+>;

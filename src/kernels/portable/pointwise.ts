@@ -1,22 +1,7 @@
 import type { Tensor, Tensor3D } from '@tensorflow/tfjs-core';
 import type { Precision } from '../../experiments/experiment.js';
-import type { Kernels, MomentumStep } from '../kernels.js';
+import type { MomentumStep, PointwiseKernels } from '../kernels.js';
 import type { TensorFlow } from './tensorflow.js';
-
-type PointwiseKernels = Pick<
-  Kernels,
-  | 'cast'
-  | 'allFinite'
-  | 'relu'
-  | 'reluGradient'
-  | 'add'
-  | 'concatenateChannels'
-  | 'sliceChannels'
-  | 'scaleChannels'
-  | 'momentumStep'
-  | 'argmax'
-  | 'softmax'
->;
 
 /** ReLU, addition, channels joined, cut and scaled, the SGD update, softmax and argmax. */
 export function pointwiseKernels(tf: TensorFlow): PointwiseKernels {

@@ -1,21 +1,6 @@
 import type { Tensor, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
-import type { Kernels, MomentumStep } from '../kernels.js';
+import type { MomentumStep, PointwiseKernels } from '../kernels.js';
 import type { Operations } from './operations.js';
-
-type PointwiseKernels = Pick<
-  Kernels,
-  | 'cast'
-  | 'allFinite'
-  | 'relu'
-  | 'reluGradient'
-  | 'add'
-  | 'concatenateChannels'
-  | 'sliceChannels'
-  | 'scaleChannels'
-  | 'momentumStep'
-  | 'argmax'
-  | 'softmax'
->;
 
 /** Casts, ReLU, addition, channels joined, cut and scaled, the SGD update, softmax and argmax. */
 export function pointwiseKernels(operations: Operations): PointwiseKernels {

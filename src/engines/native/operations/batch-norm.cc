@@ -87,10 +87,11 @@ void WriteNormalised(const Rows &rows, const Affine &affine, const T *x, const T
 }
 
 // What the three operations share: which storage, what follows the normalisation.
-class BatchNormKernel {
+template <typename Kernel>
+class BatchNormKernel : public StoredKernel<Kernel> {
  public:
   explicit BatchNormKernel(Attributes &attributes)
-      : type_(attributes.Type("T")), epsilon_(attributes.Float("epsilon")), relu_(attributes.Bool("relu")), add_(attributes.Bool("add")) {}
+      : StoredKernel<Kernel>(attributes.Type("T")), epsilon_(attributes.Float("epsilon")), relu_(attributes.Bool("relu")), add_(attributes.Bool("add")) {}
 
  protected:
   template <typename T>
@@ -101,26 +102,16 @@ class BatchNormKernel {
     return Data<T>(residual);
   }
 
-  TF_DataType type_;
   float epsilon_;
   bool relu_;
   // Whether the residual is one: operations have no optional inputs.
   bool add_;
 };
 
-class BatchNorm : BatchNormKernel {
+class BatchNorm : public BatchNormKernel<BatchNorm> {
  public:
   using BatchNormKernel::BatchNormKernel;
 
-  void Compute(Call &call) const {
-    if (type_ == TF_FLOAT) {
-      Run<float>(call);
-    } else {
-      Run<Bfloat16>(call);
-    }
-  }
-
- private:
   template <typename T>
   void Run(Call &call) const {
     TF_Tensor *input = call.Input(0);
@@ -128,8 +119,8 @@ class BatchNorm : BatchNormKernel {
     const T *x = Data<T>(input);
     const float *gamma = Channels(call, 1, rows.channels);
     const float *beta = Channels(call, 2, rows.channels);
-    const T *residual = Residual<T>(call, 3, input);
-    T *y = Data<T>(call.Output(0, type_, Shape(input)));
+    const T *residual = this->template Residual<T>(call, 3, input);
+    T *y = Data<T>(call.Output(0, this->type_, Shape(input)));
     float *mean = Data<float>(call.Output(1, TF_FLOAT, {rows.channels}));
     float *variance = Data<float>(call.Output(2, TF_FLOAT, {rows.channels}));
 
@@ -144,52 +135,34 @@ class BatchNorm : BatchNormKernel {
       // std::max drops a NaN.
       if (std::isnan(offset)) variance[c] = static_cast<float>(offset);
     }
-    const std::vector<float> scale = Scale(variance, gamma, epsilon_, rows.channels);
-    WriteNormalised(rows, {mean, scale.data(), beta}, x, residual, relu_, y);
+    const std::vector<float> scale = Scale(variance, gamma, this->epsilon_, rows.channels);
+    WriteNormalised(rows, {mean, scale.data(), beta}, x, residual, this->relu_, y);
   }
 };
 
-class BatchNormApply : BatchNormKernel {
+class BatchNormApply : public BatchNormKernel<BatchNormApply> {
  public:
   using BatchNormKernel::BatchNormKernel;
 
-  void Compute(Call &call) const {
-    if (type_ == TF_FLOAT) {
-      Run<float>(call);
-    } else {
-      Run<Bfloat16>(call);
-    }
-  }
-
- private:
   template <typename T>
   void Run(Call &call) const {
     TF_Tensor *input = call.Input(0);
     const Rows rows(input);
     const float *gamma = Channels(call, 1, rows.channels);
     const float *beta = Channels(call, 2, rows.channels);
-    const T *residual = Residual<T>(call, 3, input);
+    const T *residual = this->template Residual<T>(call, 3, input);
     const float *mean = Channels(call, 4, rows.channels);
     const float *variance = Channels(call, 5, rows.channels);
-    T *y = Data<T>(call.Output(0, type_, Shape(input)));
-    const std::vector<float> scale = Scale(variance, gamma, epsilon_, rows.channels);
-    WriteNormalised(rows, {mean, scale.data(), beta}, Data<T>(input), residual, relu_, y);
+    T *y = Data<T>(call.Output(0, this->type_, Shape(input)));
+    const std::vector<float> scale = Scale(variance, gamma, this->epsilon_, rows.channels);
+    WriteNormalised(rows, {mean, scale.data(), beta}, Data<T>(input), residual, this->relu_, y);
   }
 };
 
-class BatchNormGradient : BatchNormKernel {
+class BatchNormGradient : public BatchNormKernel<BatchNormGradient> {
  public:
   using BatchNormKernel::BatchNormKernel;
 
-  void Compute(Call &call) const {
-    if (type_ == TF_FLOAT) {
-      Run<float>(call);
-    } else {
-      Run<Bfloat16>(call);
-    }
-  }
-
- private:
   template <typename T>
   void Run(Call &call) const {
     TF_Tensor *given = call.Input(0);
@@ -202,20 +175,20 @@ class BatchNormGradient : BatchNormKernel {
     const float *beta = Channels(call, 3, rows.channels);
     const float *mean = Channels(call, 4, rows.channels);
     const float *variance = Channels(call, 5, rows.channels);
-    T *dx = Data<T>(call.Output(0, type_, Shape(input)));
+    T *dx = Data<T>(call.Output(0, this->type_, Shape(input)));
     float *dgamma = Data<float>(call.Output(1, TF_FLOAT, {rows.channels}));
     float *dbeta = Data<float>(call.Output(2, TF_FLOAT, {rows.channels}));
 
-    const std::vector<float> scale = Scale(variance, gamma, epsilon_, rows.channels);
+    const std::vector<float> scale = Scale(variance, gamma, this->epsilon_, rows.channels);
     const Affine affine = {mean, scale.data(), beta};
     const std::vector<double> sums = SumOverBlocks(rows, [&](int64_t begin, int64_t end, float *partial, double *sums) {
       const int64_t at = begin * rows.channels;
-      GradientSums(gradient + at, x + at, relu_, affine, end - begin, rows.channels, partial, sums);
+      GradientSums(gradient + at, x + at, this->relu_, affine, end - begin, rows.channels, partial, sums);
     });
     std::vector<float> offset(rows.channels);
     std::vector<float> slope(rows.channels);
     for (int64_t c = 0; c < rows.channels; ++c) {
-      const double inverse = 1 / std::sqrt(static_cast<double>(variance[c]) + epsilon_);
+      const double inverse = 1 / std::sqrt(static_cast<double>(variance[c]) + this->epsilon_);
       const double product = sums[rows.channels + c];
       dbeta[c] = static_cast<float>(sums[c]);
       dgamma[c] = static_cast<float>(product * inverse);
@@ -226,7 +199,7 @@ class BatchNormGradient : BatchNormKernel {
     ParallelFor(rows.Blocks(), [&](int64_t index) {
       const int64_t at = rows.Begin(index) * rows.channels;
       const int64_t count = rows.End(index) - rows.Begin(index);
-      InputGradient(gradient + at, x + at, relu_, affine, correction, count, rows.channels, dx + at);
+      InputGradient(gradient + at, x + at, this->relu_, affine, correction, count, rows.channels, dx + at);
     });
   }
 };

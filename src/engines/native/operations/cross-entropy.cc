@@ -85,7 +85,8 @@ class CrossEntropy {
     TF_Tensor *marks = call.Input(1);
     const int64_t pixels = TF_TensorElementCount(marks);
     const int64_t classes = TF_Dim(given, TF_NumDims(given) - 1);
-    Require(pixels > 0 && TF_TensorElementCount(given) == pixels * classes, "logits and labels must have the same pixels");
+    Require(pixels > 0 && TF_TensorElementCount(given) == pixels * classes,
+            "logits and labels must have the same pixels");
     const float *logits = Data<float>(given);
     const int32_t *labels = Data<int32_t>(marks);
     float *loss = Data<float>(call.Output(0, TF_FLOAT, {}));

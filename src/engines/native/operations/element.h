@@ -33,4 +33,23 @@ FCN_INLINE void Store(Bfloat16 *at, float value) {
   at->bits = static_cast<uint16_t>(value != value ? 0x7fc0u : rounded);
 }
 
+// A kernel that has a Run<T>(Call &) for each storage type T, and chooses by an attribute.
+template <typename Kernel>
+class StoredKernel {
+ public:
+  explicit StoredKernel(TF_DataType type) : type_(type) {}
+
+  void Compute(Call &call) const {
+    const Kernel &kernel = static_cast<const Kernel &>(*this);
+    if (type_ == TF_FLOAT) {
+      kernel.template Run<float>(call);
+    } else {
+      kernel.template Run<Bfloat16>(call);
+    }
+  }
+
+ protected:
+  TF_DataType type_;
+};
+
 }  // namespace fcn

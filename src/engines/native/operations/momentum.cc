@@ -42,19 +42,10 @@ FCN_CLONES void Step(float *parameter, const Bfloat16 *gradient, float *velocity
   StepOf(parameter, gradient, velocity, settings, count);
 }
 
-class MomentumStep {
+class MomentumStep : public StoredKernel<MomentumStep> {
  public:
-  explicit MomentumStep(Attributes &attributes) : type_(attributes.Type("G")) {}
+  explicit MomentumStep(Attributes &attributes) : StoredKernel(attributes.Type("G")) {}
 
-  void Compute(Call &call) const {
-    if (type_ == TF_FLOAT) {
-      Run<float>(call);
-    } else {
-      Run<Bfloat16>(call);
-    }
-  }
-
- private:
   template <typename G>
   void Run(Call &call) const {
     TF_Tensor *parameter = call.Input(0);
@@ -76,8 +67,6 @@ class MomentumStep {
       Step(p + at, g + at, v + at, settings, std::min(kElementsOfBlock, count - at));
     });
   }
-
-  TF_DataType type_;
 };
 
 }  // namespace
