@@ -22,8 +22,8 @@ struct Correction {
   const float *slope;
 };
 
-// Sums of x − shift and of its square, added to `sums`: first all channels' sums, then all channels' squares. `partial` is
-// room for 2·channels values.
+// Sums of x − shift and of its square, added to `sums`: first all channels' sums, then all channels' squares. `partial`
+// is room for 2·channels values.
 void Moments(const float *x, const float *shift, int64_t rows, int64_t channels, float *partial, double *sums);
 void Moments(const Bfloat16 *x, const float *shift, int64_t rows, int64_t channels, float *partial, double *sums);
 
@@ -33,9 +33,10 @@ void Normalise(const float *x, const float *residual, bool relu, const Affine &a
 void Normalise(const Bfloat16 *x, const Bfloat16 *residual, bool relu, const Affine &affine, int64_t rows,
                int64_t channels, Bfloat16 *y);
 
-// Sums of the gradient (of what comes before the ReLU, where there was one) and of gradient·(x − mean), added to `sums`.
-void GradientSums(const float *gradient, const float *x, bool relu, const Affine &affine, int64_t rows, int64_t channels,
-                  float *partial, double *sums);
+// Sums of the gradient (of what comes before the ReLU, where there was one) and of gradient·(x − mean), added to
+// `sums`.
+void GradientSums(const float *gradient, const float *x, bool relu, const Affine &affine, int64_t rows,
+                  int64_t channels, float *partial, double *sums);
 void GradientSums(const Bfloat16 *gradient, const Bfloat16 *x, bool relu, const Affine &affine, int64_t rows,
                   int64_t channels, float *partial, double *sums);
 

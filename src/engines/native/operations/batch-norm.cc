@@ -91,7 +91,10 @@ template <typename Kernel>
 class BatchNormKernel : public StoredKernel<Kernel> {
  public:
   explicit BatchNormKernel(Attributes &attributes)
-      : StoredKernel<Kernel>(attributes.Type("T")), epsilon_(attributes.Float("epsilon")), relu_(attributes.Bool("relu")), add_(attributes.Bool("add")) {}
+      : StoredKernel<Kernel>(attributes.Type("T")),
+        epsilon_(attributes.Float("epsilon")),
+        relu_(attributes.Bool("relu")),
+        add_(attributes.Bool("add")) {}
 
  protected:
   template <typename T>

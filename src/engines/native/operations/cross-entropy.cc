@@ -1,5 +1,5 @@
-// Cross-entropy of logits [pixels, classes] with labels [pixels], averaged over all pixels; one label is ignored: loss and
-// gradient 0. Loss, gradient and count of right predictions in one pass, without a temporary of the logits' size.
+// Cross-entropy of logits [pixels, classes] with labels [pixels], averaged over all pixels; one label is ignored: loss
+// and gradient 0. Loss, gradient and count of right predictions in one pass, without a temporary of the logits' size.
 
 #include "cross-entropy.h"
 

@@ -34,7 +34,8 @@ FCN_INLINE void StepOf(float *FCN_RESTRICT parameter, const G *FCN_RESTRICT grad
   }
 }
 
-FCN_CLONES void Step(float *parameter, const float *gradient, float *velocity, const Settings &settings, int64_t count) {
+FCN_CLONES void Step(float *parameter, const float *gradient, float *velocity, const Settings &settings,
+                     int64_t count) {
   StepOf(parameter, gradient, velocity, settings, count);
 }
 FCN_CLONES void Step(float *parameter, const Bfloat16 *gradient, float *velocity, const Settings &settings,

@@ -1,4 +1,5 @@
-// Registers this package's own operations with TensorFlow when Node loads the addon. They are called by name like any other.
+// Registers this package's own operations with TensorFlow when Node loads the addon. They are called by name like any
+// other.
 
 #include <node_api.h>
 

@@ -7,8 +7,8 @@
 
 namespace fcn {
 
-// Calls body(block) once for each block of [0, blocks), on as many threads as TensorFlow itself would use. Returns when all
-// have returned. One call at a time: a second one from another thread waits.
+// Calls body(block) once for each block of [0, blocks), on as many threads as TensorFlow itself would use. Returns when
+// all have returned. One call at a time: a second one from another thread waits.
 void ParallelFor(int64_t blocks, const std::function<void(int64_t)> &body);
 
 }  // namespace fcn
