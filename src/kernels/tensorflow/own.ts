@@ -5,7 +5,7 @@ import type { Operations } from './operations.js';
 /** Kernels by the operations that this package adds to TensorFlow on CPUs (src/engines/native/operations). */
 export function ownKernels(
   operations: Operations,
-): Pick<Kernels, 'batchNorm' | 'batchNormApply' | 'batchNormGradient' | 'crossEntropy' | 'momentumStep'> {
+): Pick<Kernels, 'allFinite' | 'batchNorm' | 'batchNormApply' | 'batchNormGradient' | 'crossEntropy' | 'momentumStep'> {
   const { tf } = operations.engine;
 
   function attributes(x: Tensor4D, epsilon: number, { relu, residual }: Activation) {
@@ -15,6 +15,15 @@ export function ownKernels(
       operations.attribute('relu', relu),
       operations.attribute('add', residual !== undefined),
     ];
+  }
+
+  function allFinite(tensors: readonly Tensor[]): boolean {
+    return tensors.every((x) => {
+      const finite: Tensor = operations.run('FcnAllFinite', [operations.typeOf(x)], [x]);
+      const result = finite.dataSync()[0] !== 0;
+      finite.dispose();
+      return result;
+    });
   }
 
   function batchNorm(x: Tensor4D, { gamma, beta, epsilon }: Normalisation, activation: Activation) {
@@ -76,5 +85,5 @@ export function ownKernels(
     return result;
   }
 
-  return { batchNorm, batchNormApply, batchNormGradient, crossEntropy, momentumStep };
+  return { allFinite, batchNorm, batchNormApply, batchNormGradient, crossEntropy, momentumStep };
 }

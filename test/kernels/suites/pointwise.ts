@@ -46,6 +46,27 @@ export function pointwiseTests(subject: Subject): void {
     );
   });
 
+  test(`${subject.name}: a value that is not finite is found wherever it stands`, (t) => {
+    const { tf, kernels } = subject;
+    const before = tf.memory().numTensors;
+    const values = new Float32Array(70_001).fill(3e38);
+    const finite = () => {
+      const tensors = [tf.tensor1d([0, -1]), tf.tensor1d(values)];
+      const result = kernels.allFinite(tensors);
+      tf.dispose(tensors);
+      return result;
+    };
+    t.true(finite());
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+      for (const at of [0, 65_536, 70_000]) {
+        values[at] = value;
+        t.false(finite(), `${value} at ${at}`);
+        values[at] = -3e38;
+      }
+    }
+    t.is(tf.memory().numTensors, before);
+  });
+
   test(`${subject.name}: channels are scaled for each image`, (t) => {
     const x = normals(5, COUNT);
     const factors = Float32Array.from([1.25, 0, 1.25, 1.25, 0, 1.25, 0, 0, 1.25, 1.25, 1.25, 1.25]);

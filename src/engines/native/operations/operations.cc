@@ -7,6 +7,7 @@
 
 #include "batch-norm.h"
 #include "cross-entropy.h"
+#include "finite.h"
 #include "momentum.h"
 
 namespace {
@@ -18,6 +19,7 @@ napi_value Initialise(napi_env env, napi_value exports) {
   try {
     fcn::RegisterBatchNorm();
     fcn::RegisterCrossEntropy();
+    fcn::RegisterFinite();
     fcn::RegisterMomentum();
     registered = true;
   } catch (const std::exception &error) {

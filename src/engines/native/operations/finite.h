@@ -1,0 +1,8 @@
+#pragma once
+
+namespace fcn {
+
+// FcnAllFinite.
+void RegisterFinite();
+
+}  // namespace fcn
