@@ -1,5 +1,5 @@
 import type { ModelRecipe, Precision } from '../experiments/experiment.js';
-import { SLICE_CHANNELS } from '../kernels/tensorflow/convolution.js';
+import { filterGradientIsSliced } from '../kernels/tensorflow/convolution.js';
 import {
   type Architecture,
   architecture,
@@ -201,9 +201,7 @@ class StepBytes {
         x.hold();
         this.ledger.take(this.element * filterCount);
         // Joined from slices, which go.
-        if (spec.kernel > 1 && spec.inputChannels > SLICE_CHANNELS.filterGradient) {
-          this.ledger.touch(this.element * filterCount);
-        }
+        if (filterGradientIsSliced(spec.kernel, spec.inputChannels)) this.ledger.touch(this.element * filterCount);
         this.ledger.drop(bytes);
         // In float32 the optimizer takes it at once, in 16 bits when all are there.
         if (this.element === FLOAT) this.ledger.drop(FLOAT * filterCount);

@@ -116,7 +116,7 @@ test.serial('a dry run says what would be done and what would stop it, and write
   const { code, stdout, stderr } = await fcn(parameters, { cwd });
   t.is(code, 0, stderr);
   t.regex(stdout, new RegExp(`│ ${ROW} +│ 0 +│ 100: .* │ 1: .* │ 1: .* │ 5: `));
-  t.regex(stdout, /GFLOP\/s measured just now on .* \(wasm\)\./);
+  t.regex(stdout, /GFLOP\/s in fp32, measured just now on .* \(wasm\)\./);
   t.regex(stdout, new RegExp(`^Would not start: ${WITHOUT_DATA}: .*VOC2012`, 'm'));
   t.deepEqual(readdirSync(cwd), ['datasets']);
 

@@ -10,7 +10,16 @@ type Shape4D = readonly [number, number, number, number];
  * 1024 and 2048 channels then run at 50–75 % of the rate of other widths, and filter gradients of more than 256 channels at
  * 80–90 %. Wider inputs are therefore convolved in slices of these many channels and added up, or joined.
  */
-export const SLICE_CHANNELS = { forward: 512, filterGradient: 256 } as const;
+const SLICE_CHANNELS = { forward: 512, filterGradient: 256 } as const;
+
+function isSliced(kernelSize: number, channels: number, size: number): boolean {
+  return kernelSize > 1 && channels > size && channels % size === 0;
+}
+
+/** Whether processors compute a filter's gradient in slices, which are then joined. */
+export function filterGradientIsSliced(kernelSize: number, inputChannels: number): boolean {
+  return isSliced(kernelSize, inputChannels, SLICE_CHANNELS.filterGradient);
+}
 
 /** Conv2D and its gradients by TensorFlow's own operations, dilated ones included. */
 export function convolutionKernels(
@@ -60,9 +69,7 @@ export function convolutionKernels(
   }
 
   function slices(kernelSize: number, channels: number, size: number): { begin: number; size: number }[] {
-    if (device !== 'cpu' || kernelSize === 1 || channels <= size || channels % size !== 0) {
-      return [{ begin: 0, size: channels }];
-    }
+    if (device !== 'cpu' || !isSliced(kernelSize, channels, size)) return [{ begin: 0, size: channels }];
     return Array.from({ length: channels / size }, (_, i) => ({ begin: i * size, size }));
   }
 
