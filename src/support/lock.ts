@@ -38,7 +38,8 @@ export class Lock {
     private readonly holder: Holder,
   ) {
     const workerData: HeartbeatData = { file, milliseconds: HEARTBEAT };
-    this.heart = new Worker(new URL('./heartbeat-worker.js', import.meta.url), { workerData });
+    // Not with this process's flags: with --input-type, say, a worker does not start.
+    this.heart = new Worker(new URL('./heartbeat-worker.js', import.meta.url), { workerData, execArgv: [] });
     this.heart.unref();
   }
 

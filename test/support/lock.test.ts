@@ -3,6 +3,7 @@ import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import test from 'ava';
+import { execa } from 'execa';
 import { BusyError } from '../../src/support/errors.js';
 import { Lock, withLock } from '../../src/support/lock.js';
 import { ownIdentity } from '../../src/support/process-identity.js';
@@ -89,4 +90,16 @@ test('a process that has the number of one that is gone does not hold its lock',
   const lock = await Lock.take(file, false);
   await lock.release();
   t.deepEqual(await readdir(path.dirname(file)), []);
+});
+
+test('a program given on the command line can hold a lock', async (t) => {
+  const file = path.join(await temporaryFolder(t), 'x.lock');
+  const module = new URL('../../src/support/lock.js', import.meta.url).href;
+  const program =
+    'const { withLock } = await import(process.argv[1]);' +
+    'await withLock(process.argv[2], () => new Promise((done) => setTimeout(done, 500)));';
+  const { exitCode, stderr } = await execa(process.execPath, ['--input-type=module', '-e', program, module, file], {
+    reject: false,
+  });
+  t.is(exitCode, 0, stderr);
 });
