@@ -1,26 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
+import type { LogLine } from '../training/log.js';
+
+export type { LogLine };
 
 /** Name of a run's log in its directory: a JSON object a line, written by training. */
 export const LOG_FILE = 'log.jsonl';
-
-/** Means over the steps since the line before. A value that is no number, as after an overflow, is NaN. */
-export interface LogLine {
-  /** Steps done, from 1. */
-  readonly iteration: number;
-  readonly learningRate: number;
-  /** decode + auxiliary. */
-  readonly loss: number;
-  readonly decodeLoss: number;
-  readonly auxiliaryLoss: number;
-  /** Pixel accuracy of the decode head, percent. */
-  readonly accuracy: number;
-  /** Waiting for data included. */
-  readonly secondsPerIteration: number;
-  readonly dataSeconds: number;
-  readonly liveTensorBytes: number;
-}
 
 const NUMBERS = [
   'learningRate',

@@ -13,7 +13,7 @@ const EMPTY: TrainingProgress['interval'] = {
   stepMilliseconds: 0,
 };
 
-/** A line of log.jsonl: means over the steps since the line before. */
+/** A line of log.jsonl: means over the steps since the line before. Read back, a value that was no number is NaN. */
 export interface LogLine {
   /** Steps done, from 1. */
   readonly iteration: number;
