@@ -7,7 +7,7 @@ import * as flags from './flags.js';
 export default class Nightly extends BaseCommand {
   static override summary = 'Measure what may have become worse, and judge it by gates.';
   static override description =
-    'Runs every published row in small on painted data, CamVid where it is at hand, a benchmark, the parity with the original (fcn verify), ' +
+    'Runs every published row in small on painted data, CamVid where it is at hand, a benchmark, each kernel, the parity with the original (fcn verify), ' +
     'and the start of commands; compares the figures with those of earlier nights by the gates of nightly/gates.yaml; adds them ' +
     'to the history; and exits with 1 and the offending lines where a gate fails. Works the same on a laptop and in CI; ' +
     'docs/nightly.md shows it sharded over machines.';
@@ -20,7 +20,7 @@ export default class Nightly extends BaseCommand {
   static override flags = {
     part: Flags.option({
       summary: 'Only this part; may be given several times.',
-      options: ['smoke', 'camvid', 'benchmark', 'parity', 'startup'] as const,
+      options: ['smoke', 'camvid', 'benchmark', 'kernels', 'parity', 'startup'] as const,
       multiple: true,
       multipleNonGreedy: true,
     })(),
@@ -105,7 +105,7 @@ export default class Nightly extends BaseCommand {
 }
 
 interface MeasureFlags {
-  readonly part: ('smoke' | 'camvid' | 'benchmark' | 'parity' | 'startup')[] | undefined;
+  readonly part: ('smoke' | 'camvid' | 'benchmark' | 'kernels' | 'parity' | 'startup')[] | undefined;
   readonly rows: string[] | undefined;
   readonly engine: 'auto' | 'tensorflow' | 'wasm';
   readonly 'data-root': string;

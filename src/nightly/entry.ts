@@ -14,6 +14,7 @@ export const QUANTITIES = [
   'inferenceShare',
   'benchmarkTrainingShare',
   'benchmarkInferenceShare',
+  'kernelCost',
   'parity',
   'startup',
 ] as const;

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { kernelCosts } from '../benchmark/kernel-costs.js';
 import type { EngineName } from '../engines/engine.js';
 import { startEngine } from '../engines/start.js';
 import type { Row } from '../experiments/load.js';
@@ -15,11 +16,11 @@ import { InterruptedError, UserError } from '../support/errors.js';
 import { verify } from '../verify/verify.js';
 import { paintDatasets } from './data.js';
 import type { Entry, Measurement } from './entry.js';
-import { benchmarkMeasurements, parityMeasurements, recordMeasurements } from './measurements.js';
+import { benchmarkMeasurements, kernelMeasurements, parityMeasurements, recordMeasurements } from './measurements.js';
 import { startupMeasurements } from './startup.js';
 
 /** What a night is made of. `smoke`: every row in small; `camvid`: real images, where they are at hand. */
-export const NIGHT_PARTS = ['smoke', 'camvid', 'benchmark', 'parity', 'startup'] as const;
+export const NIGHT_PARTS = ['smoke', 'camvid', 'benchmark', 'kernels', 'parity', 'startup'] as const;
 export type NightPart = (typeof NIGHT_PARTS)[number];
 
 const CAMVID_ROW = 'camvid_r18-d8';
@@ -77,6 +78,10 @@ export async function measureNight(options: NightOptions): Promise<Entry> {
     const rows = [selectRow(BENCHMARK_ROW)];
     const benchmark = { profile: 'full', overrides: BENCHMARK_CHANGES, stages: ['benchmark'] } as const;
     await runRows({ rows, ...benchmark, figures: benchmarkMeasurements }, options, measurements, problems);
+  }
+  if (parts.includes('kernels')) {
+    say('Timing kernels …');
+    measurements.push(...kernelMeasurements(await kernelCosts(engine, signal), hardware));
   }
   if (parts.includes('parity')) {
     const { checks, passed } = await verify({ engine: options.engine, signal, display });

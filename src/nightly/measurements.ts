@@ -1,3 +1,4 @@
+import type { KernelCost } from '../benchmark/kernel-costs.js';
 import { hardwareName } from '../runs/environment.js';
 import type { RunRecord } from '../runs/record.js';
 import type { Check } from '../verify/check.js';
@@ -44,6 +45,11 @@ export function benchmarkMeasurements({ row, experimentHash, environment, detail
     { quantity: 'benchmarkTrainingShare', ...of, value: benchmark.roofline.trainingShare },
     { quantity: 'benchmarkInferenceShare', ...of, value: benchmark.roofline.inferenceShare },
   ];
+}
+
+/** Of each kernel, its time over that of bare work. */
+export function kernelMeasurements(costs: readonly KernelCost[], hardware: string): Measurement[] {
+  return costs.map(({ kernel, cost }) => ({ quantity: 'kernelCost', subject: kernel, hardware, value: cost }));
 }
 
 /** How much of its tolerance a check takes: 1 is all of it. */
