@@ -5,7 +5,14 @@ import { explainFileError, makeFolder } from '../support/files.js';
 import { withLock } from '../support/lock.js';
 import { npmPackageVersion } from './npm.js';
 import { tensorflowState } from './status.js';
-import { ADDON_FILES, addonRecipe, compileAddons, compilerVersion, findCompiler } from './tensorflow/addon.js';
+import {
+  addonFiles,
+  addonFolder,
+  addonRecipe,
+  compileAddons,
+  compilerVersion,
+  findCompiler,
+} from './tensorflow/addon.js';
 import { checkBuild } from './tensorflow/check.js';
 import { downloadFolder, type InstallOptions, type Job, report } from './tensorflow/job.js';
 import { obtainLibrary } from './tensorflow/library.js';
@@ -98,12 +105,12 @@ function chooseVersion(wanted: string | undefined, given: GivenSource | null): s
   return version;
 }
 
-/** The build's manifest where it is whole, was made from the same source, and its addon is of this package's recipe. */
+/** The build's manifest where it is whole, with the addons of this package, and was made from the same source. */
 async function findComplete(job: Job): Promise<InstallManifest | null> {
-  const state = await inspectInstall(job.folder);
+  const state = await inspectInstall(job.folder, addonRecipe());
   if (state.kind === 'absent') return null;
   const { manifest } = state;
-  if (manifest === null || manifest.recipe !== addonRecipe() || !isSameSource(job.given, manifest)) return null;
+  if (manifest === null || !isSameSource(job.given, manifest)) return null;
   if (state.kind === 'complete') return manifest;
   const refreshed = await refreshManifest(job.folder, manifest, job.options.signal);
   if (refreshed) await writeManifest(job.folder, refreshed);
@@ -130,7 +137,7 @@ async function install(job: Job): Promise<InstallManifest> {
   report(job, 'compile', `Compiling the addon with ${compiler}`);
   await compileAddons({
     compiler,
-    folder,
+    folder: path.join(folder, addonFolder()),
     include: path.join(library.tensorflow, 'include'),
     libraries: job.source.libraries.map((name) => path.join(library.tensorflow, name)),
     searchPath: await searchPath(folder, library.tensorflow),
@@ -141,7 +148,7 @@ async function install(job: Job): Promise<InstallManifest> {
   await checkBuild(folder, job.version, options.signal);
 
   const files = [];
-  for (const file of [...library.files, ...ADDON_FILES]) {
+  for (const file of [...library.files, ...addonFiles()]) {
     files.push(await describeFile(folder, file, options.signal));
   }
   const manifest: InstallManifest = {
@@ -162,11 +169,11 @@ async function install(job: Job): Promise<InstallManifest> {
   return manifest;
 }
 
-/** Folders in which the addon looks for libraries: relative to itself where they were unpacked beside it. */
+/** Folders in which the addon looks for libraries: relative to itself where they were unpacked beside its folder. */
 async function searchPath(folder: string, tensorflow: string): Promise<string[]> {
   const packages = path.dirname(tensorflow);
   const found = [path.basename(tensorflow), ...(await nvidiaLibraryFolders(packages))];
   if (packages !== folder) return found.map((name) => path.join(packages, name));
   const own = process.platform === 'darwin' ? '@loader_path' : '$ORIGIN';
-  return found.map((name) => `${own}/${name}`);
+  return found.map((name) => `${own}/../${name}`);
 }

@@ -30,12 +30,12 @@ export type TensorflowState =
 export async function tensorflowState(): Promise<TensorflowState> {
   const folder = await currentBuild();
   if (folder === null) return { kind: 'absent' };
-  const state = await inspectInstall(folder);
-  if (state.kind === 'absent') return { kind: 'unusable', folder, reason: 'its installation was broken off' };
-  if (state.kind === 'damaged') return { kind: 'unusable', folder, reason: `it is damaged: ${state.reason}` };
-  if (state.manifest.recipe !== addonRecipe()) {
-    return { kind: 'unusable', folder, reason: 'its addon was compiled by another version of fcn' };
+  const state = await inspectInstall(folder, addonRecipe());
+  if (state.kind === 'absent') {
+    const reason = 'its addon has not been compiled for this version of fcn';
+    return { kind: 'unusable', folder, reason };
   }
+  if (state.kind === 'damaged') return { kind: 'unusable', folder, reason: `it is damaged: ${state.reason}` };
   return { kind: 'ready', folder, manifest: state.manifest };
 }
 

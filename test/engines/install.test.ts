@@ -1,9 +1,10 @@
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type InstallOptions, installTensorflow } from '../../src/engines/install.js';
+import { addonFiles, addonFolder, addonRecipe } from '../../src/engines/tensorflow/addon.js';
 import { currentBuild } from '../../src/engines/tensorflow/location.js';
-import { inspectInstall } from '../../src/engines/tensorflow/manifest.js';
+import { inspectInstall, manifestFile, writeManifest } from '../../src/engines/tensorflow/manifest.js';
 import { platformName, wheelSource } from '../../src/engines/tensorflow/release.js';
 import { EngineUnavailableError } from '../../src/engines/unavailable.js';
 import { UserError } from '../../src/support/errors.js';
@@ -63,9 +64,9 @@ serial('fetches, unpacks only what is needed, compiles, and then finds the work 
   t.deepEqual((await readdir(path.join(folder, 'tensorflow'))).sort(), ['include', ...LIBRARIES].sort());
   t.deepEqual(
     manifest.files.map((file) => file.path).sort(),
-    [...LIBRARIES.map((name) => `tensorflow/${name}`), 'host.node', 'operations.node', 'tfjs_binding.node'].sort(),
+    [...LIBRARIES.map((name) => `tensorflow/${name}`), ...addonFiles()].sort(),
   );
-  t.is((await inspectInstall(folder)).kind, 'complete');
+  t.is((await inspectInstall(folder, addonRecipe())).kind, 'complete');
   t.is(await currentBuild(root), folder);
   await t.throwsAsync(stat(path.join(root, 'downloads', `${FAKE_VERSION}-cpu`)), { code: 'ENOENT' });
 
@@ -79,7 +80,7 @@ serial('a damaged build is made whole again, with as little as it takes', async 
   await writeWheel(path.join(tools.wheels, indexWheelName()), wheelContent());
   const { folder } = await install();
 
-  await rm(path.join(folder, 'tfjs_binding.node'));
+  await rm(path.join(folder, addonFolder(), 'tfjs_binding.node'));
   t.true((await install()).installed);
   t.is((await tools.calls('pip')).length, 1, 'the library was whole: nothing is fetched');
 
@@ -87,7 +88,25 @@ serial('a damaged build is made whole again, with as little as it takes', async 
   t.true((await install()).installed);
   t.is((await tools.calls('pip')).length, 2);
   t.is(await readFile(path.join(folder, 'tensorflow', LIBRARIES[0]!), 'utf8'), `library ${LIBRARIES[0]}`);
-  t.is((await inspectInstall(folder)).kind, 'complete');
+  t.is((await inspectInstall(folder, addonRecipe())).kind, 'complete');
+});
+
+serial('the library of a build serves another version of this package, whose addons stay', async (t) => {
+  const { tools, install } = await prepare(t);
+  await writeWheel(path.join(tools.wheels, indexWheelName()), wheelContent());
+  const { folder, manifest } = await install();
+  // As if another version had made this build: its addons lie in a folder of another name.
+  const other = 'ab'.repeat(32);
+  await rename(path.join(folder, addonFolder()), path.join(folder, addonFolder(other)));
+  await rm(manifestFile(folder, addonRecipe()));
+  const [own, others] = [addonFiles(), addonFiles(other)];
+  const files = manifest.files.map((file) => ({ ...file, path: others[own.indexOf(file.path)] ?? file.path }));
+  await writeManifest(folder, { ...manifest, recipe: other, files });
+
+  t.true((await install()).installed);
+  t.is((await tools.calls('pip')).length, 1, 'nothing is fetched');
+  t.is((await tools.calls('compiler')).length, 6);
+  for (const recipe of [addonRecipe(), other]) t.is((await inspectInstall(folder, recipe)).kind, 'complete');
 });
 
 serial('an installation that was broken off goes on with the wheel that was fetched', async (t) => {
@@ -164,7 +183,7 @@ serial('an installed TensorFlow is used where it lies', async (t) => {
   t.deepEqual(result.manifest.source, { kind: 'package', folder: tensorflow });
   t.deepEqual(
     (await readdir(result.folder)).sort(),
-    ['host.node', 'manifest.json', 'operations.node', 'tfjs_binding.node'],
+    [addonFolder(), path.basename(manifestFile(result.folder, addonRecipe()))],
     'nothing is copied',
   );
   const call = (await tools.calls('compiler')).find((line) => line.includes('tfjs_binding'))!;
@@ -173,7 +192,7 @@ serial('an installed TensorFlow is used where it lies', async (t) => {
 
   t.true((await install({ from: site, force: true })).installed);
   await writeFile(path.join(tensorflow, LIBRARIES[0]!), 'upgraded');
-  t.like(await inspectInstall(result.folder), { kind: 'damaged' });
+  t.like(await inspectInstall(result.folder, addonRecipe()), { kind: 'damaged' });
 });
 
 serial('what --from cannot be is said', async (t) => {
@@ -228,8 +247,8 @@ serial('the CUDA build takes NVIDIA’s libraries along', async (t) => {
   ]);
   t.is((await stat(path.join(result.folder, 'nvidia/cuda_nvcc/bin/ptxas'))).mode & 0o111, 0o111);
   const call = (await tools.calls('compiler')).find((line) => line.includes('tfjs_binding'))!;
-  t.true(call.includes('-Wl,-rpath,$ORIGIN/tensorflow '));
-  t.true(call.includes('-Wl,-rpath,$ORIGIN/nvidia/cudnn/lib'));
+  t.true(call.includes('-Wl,-rpath,$ORIGIN/../tensorflow '));
+  t.true(call.includes('-Wl,-rpath,$ORIGIN/../nvidia/cudnn/lib'));
 });
 
 serial('a CPU wheel is refused as CUDA build', async (t) => {

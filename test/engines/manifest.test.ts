@@ -1,10 +1,12 @@
-import { utimes, writeFile } from 'node:fs/promises';
+import { rm, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import {
   describeFile,
   type InstallManifest,
   inspectInstall,
+  listManifests,
+  manifestFile,
   refreshManifest,
   writeManifest,
 } from '../../src/engines/tensorflow/manifest.js';
@@ -31,10 +33,10 @@ async function fakeBuild(folder: string): Promise<InstallManifest> {
 
 test('a whole build is complete, an empty folder is none', async (t) => {
   const folder = await temporaryFolder(t);
-  t.deepEqual(await inspectInstall(folder), { kind: 'absent' });
-  t.deepEqual(await inspectInstall(path.join(folder, 'missing')), { kind: 'absent' });
+  t.deepEqual(await inspectInstall(folder, 'r'), { kind: 'absent' });
+  t.deepEqual(await inspectInstall(path.join(folder, 'missing'), 'r'), { kind: 'absent' });
   const manifest = await fakeBuild(folder);
-  t.deepEqual(await inspectInstall(folder), { kind: 'complete', manifest });
+  t.deepEqual(await inspectInstall(folder, 'r'), { kind: 'complete', manifest });
 });
 
 test('a file that is missing, cut off or touched makes a build damaged', async (t) => {
@@ -43,7 +45,7 @@ test('a file that is missing, cut off or touched makes a build damaged', async (
   const file = path.join(folder, 'a.so');
 
   await utimes(file, 1, 1);
-  const touched = await inspectInstall(folder);
+  const touched = await inspectInstall(folder, 'r');
   t.like(touched, { kind: 'damaged', reason: `${file} was changed since it was installed` });
   const refreshed = await refreshManifest(folder, manifest);
   t.is(refreshed?.files[0]?.modified, 1000, 'the same bytes: only the time is brought up to date');
@@ -52,13 +54,28 @@ test('a file that is missing, cut off or touched makes a build damaged', async (
   t.is(await refreshManifest(folder, manifest), null, 'other bytes of the same length');
 
   await writeFile(file, 'lib');
-  t.like(await inspectInstall(folder), { kind: 'damaged', reason: `${file} has 3 bytes, 7 expected` });
+  t.like(await inspectInstall(folder, 'r'), { kind: 'damaged', reason: `${file} has 3 bytes, 7 expected` });
 });
 
 test('a manifest that cannot be read makes a build damaged', async (t) => {
   const folder = await temporaryFolder(t);
   for (const text of ['{', 'null', '{"schema":2,"files":[]}']) {
-    await writeFile(path.join(folder, 'manifest.json'), text);
-    t.like(await inspectInstall(folder), { kind: 'damaged', manifest: null });
+    await writeFile(manifestFile(folder, 'r'), text);
+    t.like(await inspectInstall(folder, 'r'), { kind: 'damaged', manifest: null });
   }
+});
+
+test('versions of this package share a build: each has a manifest of its own', async (t) => {
+  const folder = await temporaryFolder(t);
+  t.deepEqual(await listManifests(path.join(folder, 'missing')), []);
+  const build = await fakeBuild(folder);
+  await rm(manifestFile(folder, build.recipe));
+  const manifests = ['a1', 'b2'].map((recipe) => ({ ...build, recipe }));
+  for (const manifest of manifests) await writeManifest(folder, manifest);
+  t.deepEqual(await listManifests(folder), manifests);
+  for (const manifest of manifests) {
+    t.deepEqual(await inspectInstall(folder, manifest.recipe), { kind: 'complete', manifest });
+  }
+  await writeFile(manifestFile(folder, 'a1'), '{');
+  t.deepEqual(await listManifests(folder), [manifests[1]!], 'one that cannot be read vouches for nothing');
 });

@@ -12,8 +12,7 @@ import { NODE_PACKAGE } from './location.js';
 export const BINDING_FILE = 'tfjs_binding.node';
 export const HOST_FILE = 'host.node';
 export const OPERATIONS_FILE = 'operations.node';
-/** What a build consists of besides TensorFlow's own library. */
-export const ADDON_FILES: readonly string[] = [BINDING_FILE, HOST_FILE, OPERATIONS_FILE];
+const ADDON_FILES: readonly string[] = [BINDING_FILE, HOST_FILE, OPERATIONS_FILE];
 
 const FLAGS = ['-O3', '-std=c++17', '-shared', '-fPIC', '-DNAPI_VERSION=8'];
 const PLATFORM_FLAGS: Partial<Record<NodeJS.Platform, readonly string[]>> = {
@@ -62,6 +61,24 @@ export function addonRecipe(): string {
   const sources = [bindingSource(), hostSource(), operationsSource()].flatMap((source) => source.files);
   for (const file of [...sources, ...operationsFiles('.h')]) hash.update(readFileSync(file));
   return hash.digest('hex');
+}
+
+/** The start of a recipe: enough to tell those in one cache apart. */
+export function recipeName(recipe: string): string {
+  return recipe.slice(0, 12);
+}
+
+/**
+ * Folder of this package's addons inside that of a build. Named by their recipe: several versions of this package share a
+ * build, and none compiles the addons of another away.
+ */
+export function addonFolder(recipe: string = addonRecipe()): string {
+  return `addon-${recipeName(recipe)}`;
+}
+
+/** What a build consists of besides TensorFlow's own library: paths inside its folder. */
+export function addonFiles(recipe: string = addonRecipe()): string[] {
+  return ADDON_FILES.map((name) => path.join(addonFolder(recipe), name));
 }
 
 /**

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { UserError } from '../../support/errors.js';
 import { EngineUnavailableError } from '../unavailable.js';
-import { BINDING_FILE, HOST_FILE, OPERATIONS_FILE } from './addon.js';
+import { addonFolder, BINDING_FILE, HOST_FILE, OPERATIONS_FILE } from './addon.js';
 import { prepareEnvironment } from './environment.js';
 
 /** Loads the addons in a process of its own, so that a library that ends the process does not end this one. */
@@ -23,7 +23,11 @@ export async function checkBuild(folder: string, version: string, signal?: Abort
   const { execa } = await import('execa');
   const result = await execa(
     process.execPath,
-    ['-e', PROGRAM, ...[BINDING_FILE, HOST_FILE, OPERATIONS_FILE].map((name) => path.join(folder, name))],
+    [
+      '-e',
+      PROGRAM,
+      ...[BINDING_FILE, HOST_FILE, OPERATIONS_FILE].map((name) => path.join(folder, addonFolder(), name)),
+    ],
     { reject: false, stdin: 'ignore', env: environment, ...(signal ? { cancelSignal: signal } : {}) },
   );
   signal?.throwIfAborted();

@@ -1,10 +1,10 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../../support/errors.js';
-import { ADDON_FILES } from './addon.js';
+import { addonFiles } from './addon.js';
 import { checkHash, checkSpace, fetchNvidia, fetchWheel, nvidiaWheels } from './fetch.js';
 import { downloadFolder, type Job, report } from './job.js';
-import { type InstallManifest, inspectInstall, refreshManifest } from './manifest.js';
+import { type InstallManifest, listManifests, refreshManifest } from './manifest.js';
 import { isNvidiaRuntime } from './nvidia-runtime.js';
 import { unpackWheel } from './wheel.js';
 
@@ -37,12 +37,21 @@ function usePackage(job: Job, tensorflow: string): Library {
   };
 }
 
-/** The library of an earlier installation of the same release, where only its addon is missing, damaged or outdated. */
+/** The library of an earlier installation of the same release, whichever version of this package compiled addons for it. */
 async function reuseLibrary(job: Job): Promise<Library | null> {
-  const state = job.options.force ? null : await inspectInstall(job.folder);
-  const manifest = state === null || state.kind === 'absent' ? null : state.manifest;
-  if (manifest?.source.kind !== 'wheel') return null;
-  const files = manifest.files.filter(({ path }) => !ADDON_FILES.includes(path));
+  if (job.options.force) return null;
+  for (const manifest of await listManifests(job.folder)) {
+    const library = await libraryOf(job, manifest);
+    if (library !== null) return library;
+  }
+  return null;
+}
+
+/** The library that a manifest lists, where it was unpacked from a wheel and is whole. */
+async function libraryOf(job: Job, manifest: InstallManifest): Promise<Library | null> {
+  if (manifest.source.kind !== 'wheel') return null;
+  const addons = addonFiles(manifest.recipe);
+  const files = manifest.files.filter(({ path }) => !addons.includes(path));
   const library = await refreshManifest(job.folder, { ...manifest, files }, job.options.signal);
   const tensorflow = path.join(job.folder, 'tensorflow');
   if (library === null || !(await hasHeaders(path.join(tensorflow, 'include')))) return null;

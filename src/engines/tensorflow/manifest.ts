@@ -1,10 +1,16 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { explainFileError, writeFileAtomic } from '../../support/files.js';
 import { sha256File } from '../../support/hash.js';
+import { recipeName } from './addon.js';
 import type { Variant } from './release.js';
 
-export const MANIFEST_FILE = 'manifest.json';
+/** Each recipe of addons has a manifest of its own; all of them list the one library. */
+const MANIFEST_FILE = /^manifest-[0-9a-f]+\.json$/;
+
+export function manifestFile(folder: string, recipe: string): string {
+  return path.join(folder, `manifest-${recipeName(recipe)}.json`);
+}
 
 /** One file of a build: an absolute path where it was left in another package, else relative to the build's folder. */
 export interface InstalledFile {
@@ -42,7 +48,7 @@ export type InstallState =
   | { readonly kind: 'damaged'; readonly reason: string; readonly manifest: InstallManifest | null };
 
 export async function writeManifest(folder: string, manifest: InstallManifest): Promise<void> {
-  await writeFileAtomic(path.join(folder, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`);
+  await writeFileAtomic(manifestFile(folder, manifest.recipe), `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
 /** What a file is now, for the manifest. */
@@ -52,13 +58,15 @@ export async function describeFile(folder: string, file: string, signal?: AbortS
   return { path: file, bytes: size, sha256: await sha256File(absolute, signal), modified: Math.trunc(mtimeMs) };
 }
 
-/** Whether a build is whole, from its manifest and the sizes and times of its files; nothing is read or loaded. */
-export async function inspectInstall(folder: string): Promise<InstallState> {
-  const manifest = await readManifest(folder);
+/**
+ * Whether a build with the addons of a recipe is whole, from its manifest and the sizes and times of its files; nothing is
+ * read or loaded.
+ */
+export async function inspectInstall(folder: string, recipe: string): Promise<InstallState> {
+  const file = manifestFile(folder, recipe);
+  const manifest = await readManifest(file);
   if (manifest === 'absent') return { kind: 'absent' };
-  if (manifest === 'unreadable') {
-    return { kind: 'damaged', reason: `${path.join(folder, MANIFEST_FILE)} is not a manifest`, manifest: null };
-  }
+  if (manifest === 'unreadable') return { kind: 'damaged', reason: `${file} is not a manifest`, manifest: null };
   for (const file of manifest.files) {
     const reason = await changeOf(folder, file);
     if (reason) return { kind: 'damaged', reason, manifest };
@@ -86,14 +94,32 @@ export async function refreshManifest(
   return { ...manifest, files };
 }
 
-async function readManifest(folder: string): Promise<InstallManifest | 'absent' | 'unreadable'> {
-  const file = path.join(folder, MANIFEST_FILE);
+/** The manifests of a build's folder, of whatever recipe. */
+export async function listManifests(folder: string): Promise<InstallManifest[]> {
+  const names = (await readFolder(folder)).filter((name) => MANIFEST_FILE.test(name)).sort();
+  const manifests = await Promise.all(names.map((name) => readManifest(path.join(folder, name))));
+  return manifests.filter((manifest) => typeof manifest !== 'string');
+}
+
+async function readFolder(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (isAbsent(error)) return [];
+    throw explainFileError(error, folder, 'read');
+  }
+}
+
+function isAbsent(error: unknown): boolean {
+  return ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
+}
+
+async function readManifest(file: string): Promise<InstallManifest | 'absent' | 'unreadable'> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return 'absent';
+    if (isAbsent(error)) return 'absent';
     throw explainFileError(error, file, 'read');
   }
   try {

@@ -6,7 +6,7 @@ import { UserError } from '../../support/errors.js';
 import type { Engine, NativeBinding } from '../engine.js';
 import { convolvesBfloat16 } from '../hardware.js';
 import { npmPackageVersion, packageRequire } from '../npm.js';
-import { BINDING_FILE, HOST_FILE, OPERATIONS_FILE } from './addon.js';
+import { addonFolder, BINDING_FILE, HOST_FILE, OPERATIONS_FILE } from './addon.js';
 import { tuneAllocator } from './allocator.js';
 import { backendWithHalf, type NodeBackendClass } from './backend.js';
 import { prepareEnvironment } from './environment.js';
@@ -32,11 +32,12 @@ export async function startTensorflow(folder: string): Promise<Engine> {
   const require = packageRequire();
   prepareEnvironment();
   const userWantsLog = ['0', '1'].includes(process.env['TF_CPP_MIN_LOG_LEVEL'] ?? '');
-  const host = load<HostAddon>(require, path.join(folder, HOST_FILE));
+  const addons = path.join(folder, addonFolder());
+  const host = load<HostAddon>(require, path.join(addons, HOST_FILE));
   tuneAllocator(host);
-  const loadBinding = () => load<FullBinding>(require, path.join(folder, BINDING_FILE));
+  const loadBinding = () => load<FullBinding>(require, path.join(addons, BINDING_FILE));
   const binding = userWantsLog ? loadBinding() : withoutBanner(host, loadBinding);
-  load(require, path.join(folder, OPERATIONS_FILE));
+  load(require, path.join(addons, OPERATIONS_FILE));
 
   const tf = require('@tensorflow/tfjs-core') as typeof tfjs;
   replaceIsNullOrUndefined();
