@@ -4,13 +4,11 @@
 //   node scripts/measure-results.mjs [--data-root DIR] [--only smoke|camvid] [--set path=value …]
 //
 // --set changes the recipe of the CamVid runs, and is recorded as a deviation. A run that fails ends it; what was kept stays.
-import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { fcn } from './fcn.mjs';
 
-const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const WORK = path.join('runs', 'measured');
 const SEEDS = 3;
 
@@ -52,14 +50,3 @@ if (values.only !== 'smoke') {
 }
 fcn('results', 'verify');
 fcn('table', '--write', 'README.md', '--write', path.join('results', 'README.md'));
-
-/** Runs one command as a user would, and ends with its exit code where it fails. */
-function fcn(...parameters) {
-  process.stderr.write(`\n$ fcn ${parameters.join(' ')}\n`);
-  const { status, signal } = spawnSync(process.execPath, [path.join('bin', 'run.js'), ...parameters], {
-    cwd: root,
-    stdio: 'inherit',
-  });
-  if (signal !== null) process.exit(130);
-  if (status !== 0) process.exit(status);
-}

@@ -1,0 +1,15 @@
+// Runs fcn as a user would, from other scripts.
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { root } from './setup.mjs';
+
+/** Runs one command in the project's folder, shows it, and ends this process with its exit code where it fails. */
+export function fcn(...parameters) {
+  process.stderr.write(`\n$ fcn ${parameters.join(' ')}\n`);
+  const { status, signal } = spawnSync(process.execPath, [path.join('bin', 'run.js'), ...parameters], {
+    cwd: root,
+    stdio: 'inherit',
+  });
+  if (signal !== null) process.exit(130);
+  if (status !== 0) process.exit(status);
+}
