@@ -18,7 +18,7 @@ export type ParameterSource = (path: string) => tfjs.Tensor;
 /**
  * The network for inference: batch norm folded into the convolutions,
  * w′ = w·γ/√(variance + ε), b′ = β − mean·γ/√(variance + ε); the auxiliary head left out.
- * Every parameter is read once; the network owns what it makes of it. In a 16-bit precision filters and images are stored in
+ * Every parameter is read once; the network owns what it makes of it, and where one cannot be read, nothing is left. In a 16-bit precision filters and images are stored in
  * it; the images that go in and the logits that come out are float32.
  */
 export function foldedNetwork(
@@ -40,9 +40,20 @@ export function foldedNetwork(
     folded.set(path, { filter: kernels.cast(filter, precision), bias });
     filter.dispose();
   };
-  for (const unit of units) keep(unit.path, fold(tf, unit, source));
-  const { path } = decodeHead.classifier;
-  keep(path, { filter: source(`${path}.weight`) as Tensor4D, bias: source(`${path}.bias`) as Tensor1D });
+  const dispose = () => {
+    for (const { filter, bias } of folded.values()) {
+      filter.dispose();
+      bias.dispose();
+    }
+  };
+  try {
+    for (const unit of units) keep(unit.path, fold(tf, unit, source));
+    const { path } = decodeHead.classifier;
+    keep(path, { filter: source(`${path}.weight`) as Tensor4D, bias: source(`${path}.bias`) as Tensor1D });
+  } catch (error) {
+    dispose();
+    throw error;
+  }
 
   const apply = (spec: { path: string; geometry: UnitSpec['geometry'] }, x: Tensor4D, relu: boolean): Tensor4D => {
     const { filter, bias } = folded.get(spec.path)!;
@@ -99,12 +110,7 @@ export function foldedNetwork(
     classes: network.classes,
     alignCorners: network.alignCorners,
     logits,
-    dispose: () => {
-      for (const { filter, bias } of folded.values()) {
-        filter.dispose();
-        bias.dispose();
-      }
-    },
+    dispose,
   };
 }
 

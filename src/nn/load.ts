@@ -2,6 +2,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Engine } from '../engines/engine.js';
 import type { ModelRecipe, Precision } from '../experiments/experiment.js';
 import type { Kernels } from '../kernels/kernels.js';
+import { UserError } from '../support/errors.js';
 import { hwioShape, oihwToHwio } from '../weights/layout.js';
 import { readCheckpoint } from '../weights/load.js';
 import type { StoredTensor } from '../weights/tensor.js';
@@ -13,17 +14,36 @@ import { parameterSpecs } from './parameters.js';
 import type { Segmentor } from './segmentor.js';
 
 /** A stored parameter, or momentum buffer of one, on the engine, in the network's layout: filters HWIO. The caller owns it. */
-export function toEngine({ tf }: Engine, tensor: StoredTensor): Tensor {
-  const values = tensor.toFloat32();
+export function toEngine(engine: Engine, tensor: StoredTensor): Tensor {
+  return toTensor(engine, tensor, tensor.toFloat32());
+}
+
+function toTensor({ tf }: Engine, tensor: StoredTensor, values: Float32Array): Tensor {
   if (tensor.shape.length !== 4) return tf.tensor(values, [...tensor.shape], 'float32');
   const oihw = tensor.shape as readonly [number, number, number, number];
   return tf.tensor(oihwToHwio(values, oihw), hwioShape(oihw), 'float32');
 }
 
 /**
+ * A parameter of a checkpoint, on the engine.
+ * @throws UserError where one of its values is not a finite float32: whatever is computed with it means nothing.
+ */
+function parameterOf(engine: Engine, file: string, tensor: StoredTensor): Tensor {
+  const values = tensor.toFloat32();
+  const at = values.findIndex((value) => !Number.isFinite(value));
+  if (at !== -1) {
+    throw new UserError(
+      `${file}: ${tensor.name} holds ${values[at]} (value ${at + 1} of ${values.length}); every weight must be a finite number.`,
+      'Use weights of a training that did not diverge, or another copy of the file.',
+    );
+  }
+  return toTensor(engine, tensor, values);
+}
+
+/**
  * Reads weights into a network for inference: batch norm folded, one parameter at a time. The auxiliary head is not needed;
  * the report is of the whole network.
- * @throws UserError when the file cannot be read or does not fit the recipe.
+ * @throws UserError when the file cannot be read, does not fit the recipe, or holds what is not finite.
  */
 export async function loadInferenceNetwork(
   engine: Engine,
@@ -36,26 +56,26 @@ export async function loadInferenceNetwork(
   const { tensors } = await readCheckpoint(file);
   const report = matchCheckpoint(parameterSpecs(network), tensors);
   assertComplete(file, report, isAuxiliary);
-  const source = (path: string) => toEngine(engine, tensors.get(path)!);
+  const source = (path: string) => parameterOf(engine, file, tensors.get(path)!);
   return { ...foldedNetwork(engine.tf, kernels, network, source, precision), report };
 }
 
 /**
  * Loads a checkpoint into a network in training, every parameter by name.
- * @throws UserError when a parameter is missing or of another shape. A mismatch of the auxiliary head is reported and it
+ * @throws UserError when a parameter is missing, of another shape, or not finite. A mismatch of the auxiliary head is reported and it
  * keeps the values it has.
  */
 export async function loadParameters(engine: Engine, segmentor: Segmentor, file: string): Promise<LoadReport> {
   const { tensors } = await readCheckpoint(file);
   const report = matchCheckpoint(segmentor.parameters.specs, tensors);
   assertComplete(file, report, isAuxiliary);
-  for (const path of report.loaded) segmentor.parameters.set(path, toEngine(engine, tensors.get(path)!));
+  for (const path of report.loaded) segmentor.parameters.set(path, parameterOf(engine, file, tensors.get(path)!));
   return report;
 }
 
 /**
  * Loads a pretrained classification backbone, whose names lack the "backbone." prefix; its classifier is left out.
- * @throws UserError when a backbone parameter is missing or of another shape.
+ * @throws UserError when a backbone parameter is missing, of another shape, or not finite.
  */
 export async function loadBackbone(engine: Engine, segmentor: Segmentor, file: string): Promise<void> {
   const prefix = 'backbone.';
@@ -65,5 +85,5 @@ export async function loadBackbone(engine: Engine, segmentor: Segmentor, file: s
   );
   const specs = segmentor.parameters.specs.filter((spec) => spec.path.startsWith(prefix));
   assertComplete(file, matchCheckpoint(specs, stored), () => false);
-  for (const { path } of specs) segmentor.parameters.set(path, toEngine(engine, stored.get(path)!));
+  for (const { path } of specs) segmentor.parameters.set(path, parameterOf(engine, file, stored.get(path)!));
 }

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import sharp from 'sharp';
@@ -29,7 +29,7 @@ interface Printed {
 }
 
 /** A folder with a generated data set and random weights of the row. */
-async function prepared(t: Parameters<typeof temporaryFolder>[0]) {
+async function prepared(t: Parameters<typeof temporaryFolder>[0], change: (segmentor: Segmentor) => void = () => {}) {
   const cwd = await temporaryFolder(t);
   const generated = await fcn(['datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128'], { cwd });
   t.is(generated.code, 0, generated.stderr);
@@ -38,6 +38,7 @@ async function prepared(t: Parameters<typeof temporaryFolder>[0]) {
   const { model } = resolve({ row: ROW, overrides: ['width=4'] });
   const segmentor = new Segmentor(engine.tf, kernels, model);
   segmentor.initialise(3, true);
+  change(segmentor);
   const optimizer = new MomentumOptimizer(engine.tf, kernels, segmentor.parameters);
   const { weights } = await saveCheckpoint(cwd, 0, { segmentor, optimizer, row: ROW });
   segmentor.dispose();
@@ -45,6 +46,28 @@ async function prepared(t: Parameters<typeof temporaryFolder>[0]) {
   const truth = path.join(cwd, 'datasets', 'data', 'cityscapes', 'gtFine', 'val');
   return { cwd, weights, validation, truth, predict: [...RECIPE, '--row', ROW, '--weights', weights] };
 }
+
+test.serial('weights that are not finite are refused with the first parameter of which they are', async (t) => {
+  const { tf } = await startEngine({ engine: 'wasm' });
+  const { cwd, weights, validation, predict } = await prepared(t, ({ parameters }) => {
+    const values = parameters.get('backbone.layer3.1.bn2.running_mean').dataSync().slice();
+    values[2] = Number.NaN;
+    parameters.set('backbone.layer3.1.bn2.running_mean', tf.tensor1d(values));
+    parameters.set('decode_head.conv_seg.bias', tf.fill([19], Number.POSITIVE_INFINITY));
+  });
+  for (const command of [
+    ['evaluate', ROW, ...RECIPE, '--weights', weights],
+    ['predict', validation, ...predict],
+  ]) {
+    const { code, stderr } = await fcn(command, { cwd });
+    t.regex(
+      stderr,
+      /^error: .*iteration-0\.safetensors: backbone\.layer3\.1\.bn2\.running_mean holds NaN \(value 3 of 16\); .*\.\nnext: Use weights/m,
+    );
+    t.is(code, 2);
+  }
+  t.deepEqual(readdirSync(path.join(cwd, 'results', 'records')), [], 'no record is kept');
+});
 
 test.serial('predictions of validation images are those of an evaluation, bit for bit', async (t) => {
   const { cwd, weights, validation, truth, predict } = await prepared(t);
