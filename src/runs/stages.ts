@@ -7,6 +7,7 @@ import { ProgressFile } from './progress.js';
 import type { RunRecord } from './record.js';
 import type { Stage } from './stage-names.js';
 import { positionFile } from './stage-results.js';
+import type { EventFile } from './tensorboard.js';
 
 /** What a stage works with. */
 export interface StageContext {
@@ -47,15 +48,14 @@ export interface StageResult<Name extends Stage = Stage> {
 
 type Say = (progress: string) => void;
 
-async function eventFile({ tensorboard, directory }: StageContext) {
-  if (!tensorboard) return undefined;
-  const { EventFile } = await import('./tensorboard.js');
-  return EventFile.create(directory);
+async function eventFiles({ tensorboard }: StageContext) {
+  return tensorboard ? (await import('./tensorboard.js')).EventFile : undefined;
 }
 
 async function train(context: StageContext, say: Say, progress: ProgressFile): Promise<StageResult<'train'>> {
   const { train } = await import('../training/train.js');
-  const events = await eventFile(context);
+  const Events = await eventFiles(context);
+  let events: EventFile | undefined;
   const { weights, ...details } = await train({
     ...context,
     onProgress: ({ iteration, iterations, loss, learningRate, secondsPerIteration }) => {
@@ -67,19 +67,20 @@ async function train(context: StageContext, say: Say, progress: ProgressFile): P
           `${formatSeconds(secondsPerIteration)}/iteration, ${left} left`,
       );
     },
-    onLog:
-      events &&
-      ((line) =>
-        events.add(line.iteration, {
-          'train/loss': line.loss,
-          'train/decode_loss': line.decodeLoss,
-          'train/auxiliary_loss': line.auxiliaryLoss,
-          'train/accuracy': line.accuracy,
-          'train/learning_rate': line.learningRate,
-          'time/seconds_per_iteration': line.secondsPerIteration,
-          'time/data_seconds': line.dataSeconds,
-          'memory/live_tensor_bytes': line.liveTensorBytes,
-        })),
+    onStart: async (iterations) => {
+      events = await Events?.goOn(context.directory, iterations);
+    },
+    onLog: async (line) =>
+      events?.add(line.iteration, {
+        'train/loss': line.loss,
+        'train/decode_loss': line.decodeLoss,
+        'train/auxiliary_loss': line.auxiliaryLoss,
+        'train/accuracy': line.accuracy,
+        'train/learning_rate': line.learningRate,
+        'time/seconds_per_iteration': line.secondsPerIteration,
+        'time/data_seconds': line.dataSeconds,
+        'memory/live_tensor_bytes': line.liveTensorBytes,
+      }),
   });
   const { iterations, skippedSamples, seconds, finalLoss } = details;
   return {
@@ -112,7 +113,7 @@ async function evaluate(
     },
   });
   const { images, skippedImages, seconds, mIoU, mAcc, aAcc } = details;
-  const events = await eventFile(context);
+  const events = await (await eventFiles(context))?.create(context.directory);
   await events?.add(context.experiment.training.iterations, {
     [`${stage}/mIoU`]: mIoU,
     [`${stage}/mAcc`]: mAcc,

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { appendFile } from 'node:fs/promises';
+import { appendFile, readdir } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { crc32c } from '../support/crc32.js';
@@ -57,13 +57,8 @@ export function frameRecord(data: Uint8Array): Buffer {
   return Buffer.concat([length, maskedChecksum(length), data, maskedChecksum(data)]);
 }
 
-/**
- * A file of scalars that TensorBoard shows. The first scalars say where this file begins: what an earlier file of the run
- * holds of that step and later ones is not shown any more.
- */
+/** A file of scalars that TensorBoard shows. */
 export class EventFile {
-  private begun = false;
-
   private constructor(readonly file: string) {}
 
   /**
@@ -84,15 +79,26 @@ export class EventFile {
   }
 
   /**
+   * Begins a file of training that has done `iterations` steps. Where there are files of before, what they hold of later
+   * steps, which are done again, is not shown any more.
+   * @throws UserError where it cannot be written.
+   */
+  static async goOn(directory: string, iterations: number): Promise<EventFile> {
+    const events = await EventFile.create(directory);
+    const files = await readdir(path.dirname(events.file));
+    if (files.length > 1) {
+      // TensorBoard drops what it has read of this step and later ones.
+      const log = integer(SESSION_LOG.status, SESSION_LOG.start);
+      await events.append(integer(EVENT.step, iterations + 1), bytes(EVENT.sessionLog, log));
+    }
+    return events;
+  }
+
+  /**
    * Adds scalars of a step; what is not finite is left out.
    * @throws UserError where they cannot be written.
    */
   async add(step: number, scalars: Readonly<Record<string, number>>): Promise<void> {
-    if (!this.begun) {
-      this.begun = true;
-      const log = integer(SESSION_LOG.status, SESSION_LOG.start);
-      await this.append(integer(EVENT.step, step), bytes(EVENT.sessionLog, log));
-    }
     const values = Object.entries(scalars)
       .filter(([, value]) => Number.isFinite(value))
       .map(([tag, value]) => Buffer.concat([bytes(VALUE.tag, Buffer.from(tag)), float(VALUE.simpleValue, value)]));

@@ -37,6 +37,8 @@ export interface TrainOptions {
   /** Told of damaged checkpoints, and from where training goes on. */
   readonly note?: ((text: string) => void) | undefined;
   readonly onProgress?: (progress: TrainProgress) => void;
+  /** Told before the first step how many were done before. */
+  readonly onStart?: ((iterations: number) => Promise<void>) | undefined;
   /** Told each line of log.jsonl once it is written. */
   readonly onLog?: ((line: LogLine) => Promise<void>) | undefined;
 }
@@ -67,7 +69,6 @@ export interface TrainResult {
 const SMOOTHING = 0.01;
 
 /**
-/**
  * Trains a row from its starting weights, or from the newest whole checkpoint in the run directory, to its last iteration:
  * batches from the loader, one step each, a log line and a checkpoint at the recipe's intervals. A training that was
  * ended at any moment and gone on with has the weights and the log of one that was not, but for the times in it.
@@ -85,6 +86,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const found = await newestCheckpoint(checkpoints, (what) => note?.(what));
   const first = found?.iteration ?? 0;
   await cutLog(log, first);
+  await options.onStart?.(first);
   const dataset = await loadDataset(data.dataset);
   const loader = await createTrainingLoader({
     dataset,
