@@ -20,6 +20,11 @@ export const engine = Flags.option({
   options: ['auto', ...ENGINE_NAMES] as const,
 })();
 
+export const deterministic = Flags.boolean({
+  summary: 'On GPUs, too, compute the same bits in every run, which is slower there; processors always do.',
+  env: 'FCN_DETERMINISTIC',
+});
+
 export const runs = Flags.string({
   summary: 'Folder of the run directories.',
   env: 'FCN_RUNS',
@@ -144,6 +149,7 @@ export const timeLimit = Flags.string({
 /** Where a run reads and writes, what executes it, and what it does about bad data. */
 export const run = {
   engine,
+  deterministic,
   'data-root': dataRoot,
   runs,
   results,

@@ -15,6 +15,7 @@ interface RunFlags {
   readonly seed?: number | undefined;
   readonly file?: string | undefined;
   readonly engine: EngineName | 'auto';
+  readonly deterministic: boolean;
   readonly 'data-root': string;
   readonly runs: string;
   readonly results: string;
@@ -40,7 +41,7 @@ function resumeOf({ resume, fresh, 'resume-run': run }: RunFlags): Resume {
 export abstract class RunCommand extends BaseCommand {
   /** What every run of the command has in common. */
   protected executionOptions(flags: RunFlags) {
-    const { engine, runs, results, 'data-root': dataRoot } = flags;
+    const { engine, deterministic, runs, results, 'data-root': dataRoot } = flags;
     return {
       checkData: flags['check-data'],
       skipBad: flags['skip-bad'],
@@ -49,6 +50,7 @@ export abstract class RunCommand extends BaseCommand {
       checkedData: new Set<string>(),
       overrides: overridesOf(flags),
       engine,
+      deterministic,
       dataRoot,
       runs,
       results,

@@ -11,6 +11,8 @@ export interface Engine {
   /** The native backend for direct calls of TensorFlow operations; null on engines without native code. */
   readonly native: NativeBackend | null;
   readonly device: 'cpu' | 'gpu';
+  /** Whether every run gives the same bits: processors do, with the same number of threads; GPUs where that was asked for. */
+  readonly deterministic: boolean;
   /** The 16-bit floats that its hardware convolves at full rate; null where it has none. */
   readonly halfPrecision: 'fp16' | 'bf16' | null;
   /** Library versions, by name ("TensorFlow", "TensorFlow.js", …). */

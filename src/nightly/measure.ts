@@ -141,6 +141,7 @@ async function runRows(
     stages,
     overrides,
     engine,
+    deterministic: false,
     dataRoot,
     runs: path.join(work, 'runs'),
     results: path.join(work, 'results'),

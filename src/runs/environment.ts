@@ -8,6 +8,7 @@ export async function captureEnvironment(engine: Engine): Promise<Environment> {
   return {
     engine: engine.name,
     device: engine.device,
+    deterministic: engine.deterministic,
     versions: { ...engine.versions },
     node,
     system,

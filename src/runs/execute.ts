@@ -34,6 +34,8 @@ export interface ExecuteOptions extends Pick<CheckDataOptions, 'checkData' | 'sk
   /** In the order they are done. */
   readonly stages: readonly Stage[];
   readonly engine: EngineName | 'auto';
+  /** On GPUs, too, the same bits in every run. */
+  readonly deterministic: boolean;
   readonly dataRoot: string;
   /** Folder of the run directories. */
   readonly runs: string;
@@ -88,7 +90,7 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
   const weights = asked.weights === undefined ? undefined : await givenWeights(asked.experiment, asked.weights, asked);
   const given = weights === undefined ? null : await describeWeights(weights, 'given');
   await requireWritable(records);
-  const engine = await startEngine({ engine: asked.engine });
+  const engine = await startEngine(asked);
   const options = { ...asked, ...inAvailablePrecision(engine, asked) };
   const { experiment } = options;
   const environment = await captureEnvironment(engine);

@@ -80,6 +80,8 @@ const benchmark = z.object({
 export const environmentSchema = z.strictObject({
   engine: z.string(),
   device: z.enum(['cpu', 'gpu']),
+  /** Whether every run gives the same bits: on a GPU, whether that was asked for; records of earlier versions lack it. */
+  deterministic: z.boolean().optional(),
   /** Library versions by name. */
   versions: z.record(z.string(), z.string()),
   node: z.string(),

@@ -19,7 +19,7 @@ process.stdout.write(TF_Version);
  */
 export async function checkBuild(folder: string, version: string, signal?: AbortSignal): Promise<void> {
   const environment: NodeJS.ProcessEnv = {};
-  prepareEnvironment(environment);
+  prepareEnvironment(false, environment);
   const { execa } = await import('execa');
   const result = await execa(
     process.execPath,

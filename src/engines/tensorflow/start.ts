@@ -26,11 +26,12 @@ interface FullBinding extends NativeBinding {
  *
  * The npm package's own entry point is not used: it insists on an addon inside node_modules and loads layers, data
  * and converter. Tensors have no chained methods (`x.add(y)`): call `tf.add(x, y)`.
+ * @param deterministic Of what GPUs compute: the same bits in every run.
  * @throws UserError when the library cannot be loaded.
  */
-export async function startTensorflow(folder: string): Promise<Engine> {
+export async function startTensorflow(folder: string, deterministic: boolean): Promise<Engine> {
   const require = packageRequire();
-  prepareEnvironment();
+  const deterministicOnGpus = prepareEnvironment(deterministic);
   const userWantsLog = ['0', '1'].includes(process.env['TF_CPP_MIN_LOG_LEVEL'] ?? '');
   const addons = path.join(folder, addonFolder());
   const host = load<HostAddon>(require, path.join(addons, HOST_FILE));
@@ -55,6 +56,7 @@ export async function startTensorflow(folder: string): Promise<Engine> {
     tf,
     native,
     device,
+    deterministic: device === 'cpu' || deterministicOnGpus,
     halfPrecision: device === 'gpu' ? 'fp16' : cpuPrecision,
     versions: {
       TensorFlow: binding.TF_Version,

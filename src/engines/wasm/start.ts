@@ -21,6 +21,7 @@ export async function startWasm(): Promise<Engine> {
     tf,
     native: null,
     device: 'cpu',
+    deterministic: true,
     halfPrecision: null,
     versions: { 'TensorFlow.js': tf.version_core, 'tfjs-backend-wasm': npmPackageVersion(WASM_PACKAGE) },
   };

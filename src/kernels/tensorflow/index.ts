@@ -13,6 +13,8 @@ export interface TensorflowKernelsOptions {
   readonly afterOperation?: (() => void) | undefined;
   /** TensorFlow's own operations alone: what runs on GPUs, tested on any device. */
   readonly stock?: boolean;
+  /** No operation that TensorFlow refuses on GPUs where they are to be deterministic. */
+  readonly deterministic?: boolean;
 }
 
 /**
@@ -20,14 +22,15 @@ export interface TensorflowKernelsOptions {
  * pass over memory more often than they must.
  */
 export function tensorflowKernels(engine: Engine, options: TensorflowKernelsOptions = {}): Kernels {
-  const { afterOperation = () => {}, stock = engine.device !== 'cpu' } = options;
+  const onGpu = engine.device !== 'cpu';
+  const { afterOperation = () => {}, stock = onGpu, deterministic = onGpu && engine.deterministic } = options;
   const operations = new Operations(engine, afterOperation);
   return {
     ...convolutionKernels(operations),
     ...pointwiseKernels(operations),
     ...maxPoolKernels(operations),
     ...resizeKernels(operations),
-    ...crossEntropyKernels(operations),
+    ...crossEntropyKernels(operations, deterministic),
     ...fusedBatchNormKernels(operations),
     ...(stock ? {} : ownKernels(operations)),
   };
