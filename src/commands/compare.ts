@@ -44,9 +44,11 @@ export default class Compare extends BaseCommand {
     const { publishedSide, PUBLISHED_LOG } = await import('../report/compare/published-side.js');
     const { compare } = await import('../report/compare/compare.js');
     const { describeComparison, formatComparison } = await import('../report/compare/format.js');
-    const a = runSide(args.a, flags);
+    const { RunCatalogue } = await import('../report/runs/find.js');
+    const catalogue = new RunCatalogue(flags, ({ message }) => this.note(`Left out: ${message}`));
+    const a = runSide(args.a, catalogue);
     const b =
-      args.b === PUBLISHED_LOG ? await publishedSide(a, signal, this.displayMode()) : otherSide(args.b, a, flags);
+      args.b === PUBLISHED_LOG ? await publishedSide(a, signal, this.displayMode()) : otherSide(args.b, a, catalogue);
     if (!flags.follow) {
       const comparison = compare(a, b);
       this.print(formatComparison(comparison));

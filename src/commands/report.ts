@@ -64,7 +64,12 @@ export default class Report extends BaseCommand {
     const { showCounted } = await import('../runs/display.js');
     const { formatFileSize } = await import('../support/format.js');
     const { out, format, chart = [], theme = null, predictions, examples, log, results, runs } = flags;
-    const options = { out, format, charts: chart, theme, predictions, examples, log, results, runs, signal };
+    const warnings: string[] = [];
+    const warn = (text: string) => {
+      warnings.push(text);
+      this.note(text);
+    };
+    const options = { out, format, charts: chart, theme, predictions, examples, log, results, runs, signal, warn };
     const references = args.runs ?? [];
     const write = (onProgress?: (done: number, total: number) => void) =>
       writeRunReport({ ...options, references, dataRoot: flags['data-root'], ...(onProgress && { onProgress }) });
@@ -75,6 +80,6 @@ export default class Report extends BaseCommand {
     for (const { file, bytes } of written.files) {
       this.print(`${path.relative(process.cwd(), file)}  ${formatFileSize(bytes)}`);
     }
-    return written;
+    return { ...written, warnings };
   }
 }

@@ -5,7 +5,7 @@ import { UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
 import { packageRoot } from '../support/package.js';
 import { nearest } from '../support/suggest.js';
-import { check, formatPath } from '../support/validate.js';
+import { check, formatFinding } from '../support/validate.js';
 import { checkYaml, parseYaml } from '../support/yaml.js';
 import type { PublishedFigures } from './experiment.js';
 import {
@@ -88,8 +88,7 @@ function rowRecipe(
   });
   const checked = check(recipeSchema, [...shared, ...chosen, row.recipe].reduce(merge, {}));
   if ('value' in checked) return checked.value;
-  const { path: where, message } = checked.finding;
-  throw new UserError(`${file}: row ${row.id}: ${formatPath(where)}: ${message}.`, `Complete the recipe in ${file}.`);
+  throw new UserError(`${file}: row ${row.id}: ${formatFinding(checked.finding)}.`, `Complete the recipe in ${file}.`);
 }
 
 type Base = z.output<typeof baseFileSchema>;

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { UserError } from '../support/errors.js';
 import { explainFileError, writeFileAtomic } from '../support/files.js';
-import { check, formatPath } from '../support/validate.js';
+import { check, formatFinding } from '../support/validate.js';
 import { type Entry, entrySchema } from './entry.js';
 
 function read(file: string): string {
@@ -21,8 +21,7 @@ function parseEntry(line: string, where: string): Entry {
   }
   const checked = check(entrySchema, content);
   if ('value' in checked) return checked.value;
-  const { path, message } = checked.finding;
-  throw new UserError(`${where}: ${formatPath(path)}: ${message}.`, 'Remove the line.');
+  throw new UserError(`${where}: ${formatFinding(checked.finding)}.`, 'Remove the line.');
 }
 
 /**

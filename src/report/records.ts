@@ -2,9 +2,11 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { KEPT_KINDS } from '../runs/kept.js';
 import { type RunRecord, readRecord } from '../runs/record.js';
+import { UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
 
-function entries(folder: string): string[] {
+/** Names in a folder, sorted; none where it is not there or is a file. @throws UserError where it cannot be read. */
+export function entries(folder: string): string[] {
   try {
     return readdirSync(folder).sort();
   } catch (error) {
@@ -36,31 +38,49 @@ export function findKeptRecords(results: string): FoundRecord[] {
   return sorted(KEPT_KINDS.flatMap((kind) => jsonFiles(path.join(results, kind))));
 }
 
+/** Told of a file that is not what it should be. */
+export type OnBroken = (error: UserError) => void;
+
 /**
  * The records of all runs, oldest first: those kept under the results, those that runs left there, and those in run
  * directories, each run once.
+ * @param onBroken Told of each file that is no record, which is then passed over; where not given, one ends the search.
  * @throws UserError that names a file which is not a record.
  */
-export function findRecords(results: string, runs: string): FoundRecord[] {
+export function findRecords(results: string, runs: string, onBroken?: OnBroken): FoundRecord[] {
   const files = entries(runs).flatMap((row) =>
     entries(path.join(runs, row))
       .map((run) => path.join(runs, row, run))
       .filter((folder) => entries(folder).includes('record.json'))
       .map((folder) => path.join(folder, 'record.json')),
   );
-  return sorted([
-    ...files,
-    ...jsonFiles(path.join(results, 'records')),
-    ...KEPT_KINDS.flatMap((kind) => jsonFiles(path.join(results, kind))),
-  ]);
+  return sorted(
+    [
+      ...files,
+      ...jsonFiles(path.join(results, 'records')),
+      ...KEPT_KINDS.flatMap((kind) => jsonFiles(path.join(results, kind))),
+    ],
+    onBroken,
+  );
+}
+
+/** Does what may find a broken file; null where it does and somebody is told. */
+export function orBroken<T>(read: () => T, onBroken?: OnBroken): T | null {
+  try {
+    return read();
+  } catch (error) {
+    if (onBroken === undefined || !(error instanceof UserError)) throw error;
+    onBroken(error);
+    return null;
+  }
 }
 
 /** Of several files of one run, the last. */
-function sorted(files: readonly string[]): FoundRecord[] {
+function sorted(files: readonly string[], onBroken?: OnBroken): FoundRecord[] {
   const byRun = new Map<string, FoundRecord>();
   for (const file of files) {
-    const record = readRecord(file);
-    byRun.set(`${record.row} ${record.run}`, { file, record });
+    const record = orBroken(() => readRecord(file), onBroken);
+    if (record !== null) byRun.set(`${record.row} ${record.run}`, { file, record });
   }
   return [...byRun.values()].sort((a, b) => a.record.startedAt.localeCompare(b.record.startedAt));
 }

@@ -4,7 +4,7 @@ import { experimentSchema } from '../experiments/schema.js';
 import { compactJson } from '../support/compact-json.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, writeFileAtomic } from '../support/files.js';
-import { check, formatPath } from '../support/validate.js';
+import { check, formatFinding } from '../support/validate.js';
 import { STAGE_NAMES } from './stage-names.js';
 
 const time = z.iso.datetime();
@@ -145,9 +145,8 @@ export type RunRecord = z.output<typeof recordSchema>;
 function explain(file: string, record: unknown): RunRecord {
   const checked = check(recordSchema, record);
   if ('value' in checked) return checked.value;
-  const { path, message } = checked.finding;
   throw new UserError(
-    `${file} is not a record that this version reads: ${formatPath(path)}: ${message}.`,
+    `${file} is not a record that this version reads: ${formatFinding(checked.finding)}.`,
     'Remove the file, or make it again by running the row again.',
   );
 }
@@ -156,7 +155,7 @@ function explain(file: string, record: unknown): RunRecord {
 export async function writeRecord(file: string, record: RunRecord): Promise<void> {
   const checked = check(recordSchema, record);
   if ('finding' in checked) {
-    throw new Error(`Invalid record: ${formatPath(checked.finding.path)}: ${checked.finding.message}.`);
+    throw new Error(`Invalid record: ${formatFinding(checked.finding)}.`);
   }
   await writeFileAtomic(file, `${compactJson(checked.value)}\n`);
 }

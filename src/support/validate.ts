@@ -15,6 +15,11 @@ export function formatPath(path: ValuePath): string {
   return path.map((key, i) => (typeof key === 'number' ? `[${key}]` : `${i === 0 ? '' : '.'}${String(key)}`)).join('');
 }
 
+/** "training.batch: expected a whole number"; of the document as a whole, only what is wrong. */
+export function formatFinding({ path, message }: Finding): string {
+  return path.length === 0 ? message : `${formatPath(path)}: ${message}`;
+}
+
 function unwrap(schema: core.$ZodType): core.$ZodType {
   return schema instanceof z.ZodOptional || schema instanceof z.ZodNullable ? unwrap(schema.unwrap()) : schema;
 }

@@ -3,7 +3,7 @@ import { isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml';
 import type { ZodType } from 'zod';
 import { UserError } from './errors.js';
 import { explainFileError } from './files.js';
-import { check, formatPath, type ValuePath } from './validate.js';
+import { check, formatFinding, type ValuePath } from './validate.js';
 
 /** A parsed YAML file that still knows its lines. */
 export interface YamlFile {
@@ -58,7 +58,9 @@ export async function readYaml(file: string): Promise<YamlFile> {
 export function checkYaml<T>(yaml: YamlFile, schema: ZodType<T>): T {
   const checked = check(schema, yaml.value);
   if ('value' in checked) return checked.value;
-  const { path, message } = checked.finding;
-  const key = path.length > 0 ? `${formatPath(path)}: ` : '';
-  throw new UserError(`${yaml.file}:${yaml.lineOf(path)}: ${key}${message}.`, 'Mend the file at that line.');
+  const { finding } = checked;
+  throw new UserError(
+    `${yaml.file}:${yaml.lineOf(finding.path)}: ${formatFinding(finding)}.`,
+    'Mend the file at that line.',
+  );
 }

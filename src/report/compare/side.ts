@@ -11,7 +11,7 @@ import { formatBytes } from '../../support/format.js';
 import { FIGURES, type Figure } from '../figures.js';
 import { accuracyOverIterations } from '../runs/accuracy.js';
 import { shownEvaluation } from '../runs/charts.js';
-import { allRuns, findRuns, type KnownRun, type RunFolders } from '../runs/find.js';
+import { type KnownRun, type RunCatalogue, readRunDirectory } from '../runs/find.js';
 import { newestOfEachSeed, recipeKey } from '../spread.js';
 import type { CurvePoint } from './band.js';
 import { type PublishedLog, parsePublishedLog } from './published-log.js';
@@ -144,9 +144,9 @@ export function sideOfLog({ train, validation }: PublishedLog, label: string): S
 }
 
 /** The newest of the runs that a reference means. */
-export function runSide(reference: string, folders: RunFolders): Side {
-  const run = findRuns([reference], folders).at(-1)!;
-  const known = allRuns(folders);
+export function runSide(reference: string, catalogue: RunCatalogue): Side {
+  const run = catalogue.find([reference]).at(-1)!;
+  const known = catalogue.all();
   const all = known.some(({ file }) => path.resolve(file) === path.resolve(run.file)) ? known : [...known, run];
   return sideOfRun(run, all);
 }
@@ -156,7 +156,7 @@ export function refreshed(side: Side): Side {
   const directory = side.run?.directory;
   if (!directory)
     throw new UserError(`${side.label} has no run directory: there is nothing to follow.`, 'Name a run under --runs.');
-  return sideOfRun(findRuns([directory], { results: '', runs: '' })[0]!, []);
+  return sideOfRun(readRunDirectory(directory), []);
 }
 
 /** True where a file holds one JSON document, a record; a log holds one a line. */
@@ -169,15 +169,15 @@ function isRecord(text: string): boolean {
   }
 }
 
-function sideOfFile(file: string, folders: RunFolders): Side {
-  if (path.basename(file) === LOG_FILE) return runSide(path.dirname(file), folders);
+function sideOfFile(file: string, catalogue: RunCatalogue): Side {
+  if (path.basename(file) === LOG_FILE) return runSide(file, catalogue);
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
     throw explainFileError(error, file, 'read');
   }
-  return isRecord(text) ? runSide(file, folders) : sideOfLog(parsePublishedLog(text, file), file);
+  return isRecord(text) ? runSide(file, catalogue) : sideOfLog(parsePublishedLog(text, file), file);
 }
 
 /**
@@ -188,7 +188,7 @@ function sideOfFile(file: string, folders: RunFolders): Side {
 export function otherSide(
   reference: string | undefined,
   run: Side,
-  folders: RunFolders,
+  catalogue: RunCatalogue,
   tables: readonly Table[] = loadTables(),
 ): Side {
   const id = reference ?? run.run!.experiment.row;
@@ -200,8 +200,8 @@ export function otherSide(
       'Name a second run, or the file of a log.',
     );
   }
-  if (existsSync(reference) && !statSync(reference).isDirectory()) return sideOfFile(reference, folders);
-  return runSide(reference, folders);
+  if (existsSync(reference) && !statSync(reference).isDirectory()) return sideOfFile(reference, catalogue);
+  return runSide(reference, catalogue);
 }
 
 /** The figures that either side has. */

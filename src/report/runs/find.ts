@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import type { Experiment } from '../../experiments/experiment.js';
+import { loadTables } from '../../experiments/load.js';
 import { experimentSchema } from '../../experiments/schema.js';
 import { inspectRun, type RunState } from '../../runs/inspect.js';
 import { LOG_FILE, type LogLine, readLog } from '../../runs/log.js';
@@ -9,8 +10,9 @@ import { type Environment, environmentSchema, type RunRecord, readRecord } from 
 import { UserError } from '../../support/errors.js';
 import { explainFileError } from '../../support/files.js';
 import { nearest } from '../../support/suggest.js';
-import { check, formatPath } from '../../support/validate.js';
+import { check, formatFinding } from '../../support/validate.js';
 import { wildcardExpression } from '../../support/wildcard.js';
+import { entries, type FoundRecord, findRecords, type OnBroken, orBroken } from '../records.js';
 
 /** All that is known of a run: from its directory, its record, or both. */
 export interface KnownRun {
@@ -37,16 +39,6 @@ export interface RunFolders {
 
 const statusSchema = z.object({ state: z.enum(['running', 'completed', 'interrupted', 'failed']) });
 
-function entries(folder: string): string[] {
-  try {
-    return readdirSync(folder).sort();
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
-    throw explainFileError(error, folder, 'read');
-  }
-}
-
 function readChecked<T>(file: string, schema: z.ZodType<T>): T {
   const next = 'Remove the run directory or mend the file.';
   let value: unknown;
@@ -58,7 +50,7 @@ function readChecked<T>(file: string, schema: z.ZodType<T>): T {
   }
   const checked = check(schema, value);
   if ('value' in checked) return checked.value;
-  throw new UserError(`${file}: ${formatPath(checked.finding.path)}: ${checked.finding.message}.`, next);
+  throw new UserError(`${file}: ${formatFinding(checked.finding)}.`, next);
 }
 
 /** "20250102-030405-…" → 2025-01-02T03:04:05.000Z. */
@@ -75,12 +67,10 @@ function stateOf(directory: string): KnownRun['state'] {
   return readChecked(file, statusSchema).state;
 }
 
+/** A run whose directory holds no record yet. @throws UserError that names a broken file. */
 function fromDirectory(directory: string): KnownRun {
-  const recordFile = path.join(directory, 'record.json');
-  const log = readLog(path.join(directory, LOG_FILE));
-  if (existsSync(recordFile)) return { ...fromRecord(recordFile), directory, log };
-  const id = path.basename(directory);
   const file = path.join(directory, 'experiment.json');
+  const id = path.basename(directory);
   return {
     id,
     experiment: readChecked(file, experimentSchema),
@@ -90,84 +80,137 @@ function fromDirectory(directory: string): KnownRun {
     record: null,
     file,
     directory,
-    log,
+    log: readLog(path.join(directory, LOG_FILE)),
   };
 }
 
-function fromRecord(file: string): KnownRun {
-  const record = readRecord(file);
+/** @param directory The run's own, with its log; null where only the record was kept. */
+function fromRecord({ file, record }: FoundRecord, directory: string | null): KnownRun {
   const { run: id, experiment, environment, exitReason: state, startedAt } = record;
-  return { id, experiment, environment, state, startedAt, record, file, directory: null, log: [] };
+  const log = directory === null ? [] : readLog(path.join(directory, LOG_FILE));
+  return { id, experiment, environment, state, startedAt, record, file, directory, log };
 }
 
+const isRunDirectory = (folder: string) => existsSync(path.join(folder, 'experiment.json'));
+
 /**
- * Every run under the run directories and every kept record, each run once, oldest first. Also those that still run.
+ * The run of a path: a run directory, its log, or the file of a record; null where the path is neither.
  * @throws UserError that names a broken file.
  */
-export function allRuns({ results, runs }: RunFolders): KnownRun[] {
-  const found = new Map<string, KnownRun>();
-  const kept = path.join(results, 'records');
-  for (const name of entries(kept).filter((name) => name.endsWith('.json'))) {
-    const run = fromRecord(path.join(kept, name));
-    found.set(`${run.experiment.row} ${run.id}`, run);
-  }
-  for (const row of entries(runs)) {
-    for (const id of entries(path.join(runs, row))) {
-      const directory = path.join(runs, row, id);
-      if (!entries(directory).includes('experiment.json')) continue;
-      const run = fromDirectory(directory);
-      found.set(`${run.experiment.row} ${run.id}`, run);
-    }
-  }
-  return [...found.values()].sort((a, b) => a.startedAt.localeCompare(b.startedAt) || a.id.localeCompare(b.id));
-}
-
-/** The run of a path: a run directory or the file of a record; null where the path is neither. */
 function runAtPath(reference: string): KnownRun | null {
   if (!existsSync(reference)) return null;
-  if (!statSync(reference).isDirectory()) return fromRecord(reference);
-  return existsSync(path.join(reference, 'experiment.json')) ? fromDirectory(path.resolve(reference)) : null;
+  const given = path.basename(reference) === LOG_FILE ? path.dirname(reference) : reference;
+  if (!statSync(given).isDirectory()) return fromRecord({ file: given, record: readRecord(given) }, null);
+  if (!isRunDirectory(given)) return null;
+  const directory = path.resolve(given);
+  const file = path.join(directory, 'record.json');
+  return existsSync(file) ? fromRecord({ file, record: readRecord(file) }, directory) : fromDirectory(directory);
 }
 
-/**
- * The runs that references mean, each once, in their order: a run directory, a record's file, a run's id or its beginning, or a
- * row's id or a pattern of them, which means all of its runs. None: all there are.
- * @throws UserError where one means nothing.
- */
-export function findRuns(references: readonly string[], folders: RunFolders): KnownRun[] {
-  // Where all are paths, no other run needs to be read.
-  const atPaths = references.map(runAtPath).filter((run) => run !== null);
-  if (references.length > 0 && atPaths.length === references.length) return unique(atPaths);
-  const known = allRuns(folders);
-  if (references.length === 0) {
-    if (known.length > 0) return known;
+/** Runs found below some folders, each read once and only where it is asked for. */
+export class RunCatalogue {
+  private found: readonly KnownRun[] | null = null;
+
+  constructor(
+    private readonly folders: RunFolders,
+    /** Told once of each broken run directory or record, which is left out. */
+    private readonly onBroken: OnBroken,
+  ) {}
+
+  /** Every run of a run directory or a kept record, each run once, oldest first. Also those that still run. */
+  all(): readonly KnownRun[] {
+    this.found ??= this.read();
+    return this.found;
+  }
+
+  private read(): KnownRun[] {
+    const { results, runs } = this.folders;
+    const known = new Map<string, KnownRun>();
+    const add = (read: () => KnownRun) => {
+      const run = orBroken(read, this.onBroken);
+      if (run !== null) known.set(keyOf(run), run);
+    };
+    for (const found of findRecords(results, runs, this.onBroken)) {
+      const { row, run } = found.record;
+      const inside = path.basename(found.file) === 'record.json';
+      const directory = inside ? path.dirname(found.file) : path.join(runs, row, run);
+      add(() => fromRecord(found, isRunDirectory(directory) ? directory : null));
+    }
+    for (const row of entries(runs)) {
+      for (const id of entries(path.join(runs, row))) {
+        const directory = path.join(runs, row, id);
+        // A record in the directory was read already, or is broken and was named.
+        if (
+          isRunDirectory(directory) &&
+          !existsSync(path.join(directory, 'record.json')) &&
+          !known.has(`${row} ${id}`)
+        ) {
+          add(() => fromDirectory(directory));
+        }
+      }
+    }
+    return [...known.values()].sort((a, b) => a.startedAt.localeCompare(b.startedAt) || a.id.localeCompare(b.id));
+  }
+
+  /**
+   * The runs that references mean, each once, in their order: a run directory, a record's file, a run's id or its beginning,
+   * or a row's id or a pattern of them, which means all of its runs. None: all there are.
+   * @throws UserError where one means nothing, or is the path of something broken.
+   */
+  find(references: readonly string[]): KnownRun[] {
+    if (references.length > 0) return unique(references.flatMap((reference) => this.matching(reference)));
+    const all = this.all();
+    if (all.length > 0) return [...all];
     throw new UserError(
-      `There are no runs under ${folders.runs} and no records under ${path.join(folders.results, 'records')}.`,
+      `There are no runs under ${this.folders.runs} and no records under ${this.folders.results}.`,
       'Make one with fcn reproduce, or say where they are with --runs and --results.',
     );
   }
-  return unique(references.flatMap((reference) => matching(reference, known, folders)));
+
+  private matching(reference: string): readonly KnownRun[] {
+    // Where it is a path, no other run needs to be read.
+    const atPath = runAtPath(reference);
+    if (atPath !== null) return [atPath];
+    const expression = wildcardExpression(reference);
+    const all = this.all();
+    const found = all.filter(({ id, experiment }) => id.startsWith(reference) || expression.test(experiment.row));
+    if (found.length > 0) return found;
+    throw this.nothingCalled(reference);
+  }
+
+  private nothingCalled(reference: string): UserError {
+    const { runs, results } = this.folders;
+    const rows = loadTables().flatMap((table) => table.rows.map(({ id }) => id));
+    if (rows.includes(reference)) {
+      return new UserError(
+        `There is no run of ${reference} under ${runs} and ${results} yet.`,
+        `Make one: fcn reproduce ${reference}.`,
+      );
+    }
+    const all = this.all();
+    const meant = nearest(reference, [...all.map(({ id }) => id), ...all.map(({ experiment }) => experiment.row)]);
+    return new UserError(
+      existsSync(reference)
+        ? `${reference} is no run directory (it holds no experiment.json), and no run under ${runs} and ${results} is called so.`
+        : `No run is called ${reference} under ${runs} and ${results}.`,
+      meant === undefined
+        ? 'Give the id of a run or a row, a run directory, or the file of a record.'
+        : `Did you mean ${meant}?`,
+    );
+  }
 }
 
-function matching(reference: string, known: readonly KnownRun[], { runs, results }: RunFolders): KnownRun[] {
-  const atPath = runAtPath(reference);
-  if (atPath !== null) return [atPath];
-  const expression = wildcardExpression(reference);
-  const found = known.filter(({ id, experiment }) => id.startsWith(reference) || expression.test(experiment.row));
-  if (found.length > 0) return found;
-  const meant = nearest(reference, [...known.map(({ id }) => id), ...known.map(({ experiment }) => experiment.row)]);
-  throw new UserError(
-    existsSync(reference)
-      ? `${reference} is no run directory (it holds no experiment.json), and no run under ${runs} and ${results} is called so.`
-      : `No run is called ${reference} under ${runs} and ${results}.`,
-    meant === undefined
-      ? 'Give the id of a run or a row, a run directory, or the file of a record.'
-      : `Did you mean ${meant}?`,
-  );
-}
+const keyOf = ({ id, experiment }: KnownRun) => `${experiment.row} ${id}`;
 
 function unique(found: readonly KnownRun[]): KnownRun[] {
-  return [...new Map(found.map((run) => [`${run.experiment.row} ${run.id}`, run])).values()];
+  return [...new Map(found.map((run) => [keyOf(run), run])).values()];
+}
+
+/** The run of a directory as it is now. @throws UserError where it is none, or broken. */
+export function readRunDirectory(directory: string): KnownRun {
+  const run = runAtPath(directory);
+  if (run === null) throw new UserError(`${directory} is no run directory: it holds no experiment.json.`);
+  return run;
 }
 
 /** The same run, with what became of it where it left no record: whether its process is still there. */

@@ -13,14 +13,14 @@ import { reasonApart } from '../table.js';
 import { accuracyOverIterations } from './accuracy.js';
 import { CHART_NAMES, type ChartName, runChart } from './charts.js';
 import { makeExamples } from './examples.js';
-import { allRuns, findRuns, type KnownRun, standing } from './find.js';
+import { type KnownRun, RunCatalogue, standing } from './find.js';
 import { formatReportPage, type ReportedRun } from './page.js';
 
 /** A page, or each chart as a file. */
 export type ReportFormat = 'html' | 'svg' | 'png';
 
 export interface ReportOptions {
-  /** As `findRuns` takes them. */
+  /** As `RunCatalogue.find` takes them. */
   readonly references: readonly string[];
   readonly results: string;
   readonly runs: string;
@@ -38,6 +38,8 @@ export interface ReportOptions {
   readonly examples: number;
   /** A published training log of the runs' row, drawn beside the curves. */
   readonly log?: string | undefined;
+  /** Told what was left out, or what the reader should know of the report. */
+  readonly warn: (text: string) => void;
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -117,14 +119,15 @@ async function examine(
  * @throws UserError where a reference means nothing, a file is broken, or nothing can be drawn or written.
  */
 export async function writeRunReport(options: ReportOptions): Promise<WrittenReport> {
-  const { references, out, format, predictions, log } = options;
-  const chosen = findRuns(references, options);
+  const { references, out, format, predictions, log, warn } = options;
+  const catalogue = new RunCatalogue(options, ({ message }) => warn(`Left out: ${message}`));
+  const chosen = catalogue.find(references);
   if (predictions !== undefined) requireOneRow(chosen, '--predictions', 'predictions');
   if (log !== undefined && new Set(chosen.map(({ experiment }) => experiment.row)).size > 1) {
     throw new UserError(`--log ${log} belongs to one row, and runs of several are chosen.`, 'Name runs of one row.');
   }
   const tables = loadTables();
-  const all = references.length === 0 ? chosen : allRuns(options);
+  const all = catalogue.all();
   const reported: ReportedRun[] = [];
   for (const run of chosen) {
     options.signal?.throwIfAborted();

@@ -9,9 +9,18 @@ import { formatComparison } from '../../../src/report/compare/format.js';
 import { otherSide, runSide, sideOfLog } from '../../../src/report/compare/side.js';
 import { againstOne, studentTwoSided, welch } from '../../../src/report/compare/significance.js';
 import { sparkline } from '../../../src/report/compare/sparkline.js';
+import { RunCatalogue } from '../../../src/report/runs/find.js';
+import { writeRecord } from '../../../src/runs/record.js';
 import { fcn } from '../../helpers/command.js';
 import { temporaryFolder } from '../../helpers/folder.js';
+import { makeRecord } from '../../helpers/record.js';
 import { evaluationOf, logLine, writeRun } from '../../helpers/runs.js';
+
+/** Of runs that are all whole; they are read when they are first asked for. */
+const catalogueOf = (folders: { runs: string; results: string }) =>
+  new RunCatalogue(folders, (error) => {
+    throw error;
+  });
 
 const ROW = 'camvid_r18-d8';
 const PUBLISHED_ROW = 'fcn_r18-d8_769x769_80k_cityscapes';
@@ -69,7 +78,8 @@ test('p is a probability, and exchanging the sides only turns t', (t) => {
       const other = welch(b, a);
       if (one === null || other === null) return t.is(one, other);
       t.true(one.p >= 0 && one.p <= 1);
-      t.is(one.t, -other.t);
+      // Of equal means one is 0, the other −0.
+      t.true(one.t === -other.t);
       near(t, one.p, other.p, 1e-12);
     }),
     { numRuns: 200 },
@@ -146,6 +156,7 @@ const lines = (count: number) => Array.from({ length: count }, (_, i) => logLine
 test('two runs: figures, classes, recipe and environment, by hand', async (t) => {
   const folder = await temporaryFolder(t);
   const folders = { runs: path.join(folder, 'runs'), results: path.join(folder, 'results') };
+  const catalogue = catalogueOf(folders);
   const one = [
     [8, 2],
     [0, 10],
@@ -158,8 +169,8 @@ test('two runs: figures, classes, recipe and environment, by hand', async (t) =>
   const changed = { ...evaluated(other, 33.3), run: 'bbb' };
   const { record } = await writeRun(folders.runs, { row: ROW, overrides: ['width=16'] }, changed, lines(40));
   t.is(record.environment.cores, 2);
-  const a = runSide('aaa', folders);
-  const { figures, classes, recipe, environment, stops, notes } = compare(a, otherSide('bbb', a, folders));
+  const a = runSide('aaa', catalogue);
+  const { figures, classes, recipe, environment, stops, notes } = compare(a, otherSide('bbb', a, catalogue));
   t.is(figures.length, 1);
   near(t, figures[0]!.difference!, 81.7 - 33.3, 1e-9);
   t.is(figures[0]!.verdict, null);
@@ -179,6 +190,7 @@ test('two runs: figures, classes, recipe and environment, by hand', async (t) =>
 test('seeds: their means are compared, and with a published figure', async (t) => {
   const folder = await temporaryFolder(t);
   const folders = { runs: path.join(folder, 'runs'), results: path.join(folder, 'results') };
+  const catalogue = catalogueOf(folders);
   for (const [i, mIoU] of [70, 71, 72].entries()) {
     const changes = {
       ...evaluated(
@@ -203,13 +215,13 @@ test('seeds: their means are compared, and with a published figure', async (t) =
     };
     await writeRun(folders.runs, { row: PUBLISHED_ROW, seed: i, overrides: ['width=32'] }, wide, []);
   }
-  const a = runSide('seed1', folders);
+  const a = runSide('seed1', catalogue);
   t.is(a.seeds.length, 3);
-  const [figure] = compare(a, otherSide('wide1', a, folders)).figures;
+  const [figure] = compare(a, otherSide('wide1', a, catalogue)).figures;
   // Means 71 and 76, deviations 1: t = −5/√(2/3), four degrees of freedom.
   near(t, figure!.significance!.t, -5 / Math.sqrt(2 / 3), 1e-9);
   near(t, figure!.significance!.degreesOfFreedom, 4, 1e-9);
-  const comparison = compare(a, otherSide(undefined, a, folders));
+  const comparison = compare(a, otherSide(undefined, a, catalogue));
   const mIoU = comparison.figures.find(({ figure }) => figure === 'mIoU')!;
   t.is(mIoU.b, 70.8);
   t.is(mIoU.verdict, 'reproduced');
@@ -217,9 +229,38 @@ test('seeds: their means are compared, and with a published figure', async (t) =
   t.regex(formatComparison(comparison), /mIoU +│ 71\.00 │ 70\.80 │ \+0\.20 │ reproduced, p = 0\.\d{3}/);
 });
 
+test('records that are kept are seeds, too: without any run directory', async (t) => {
+  const folder = await temporaryFolder(t);
+  const [runs, results] = [path.join(folder, 'runs'), path.join(folder, 'results')];
+  for (const seed of [0, 1]) {
+    const changes = {
+      ...evaluated(
+        [
+          [1, 0],
+          [0, 1],
+        ],
+        70 + seed,
+      ),
+      run: `seed${seed}`,
+    };
+    const record = makeRecord({ row: PUBLISHED_ROW, seed }, changes);
+    await writeRecord(path.join(results, 'full', `${PUBLISHED_ROW}.seed${seed}.json`), record);
+  }
+  const catalogue = catalogueOf({ runs, results });
+  const a = runSide('seed0', catalogue);
+  const { figures, notes } = compare(a, otherSide(undefined, a, catalogue));
+  t.deepEqual(
+    a.seeds.map(({ seed }) => seed),
+    [0, 1],
+  );
+  t.deepEqual(figures.find(({ figure }) => figure === 'mIoU')!.significance!.n, [2, 1]);
+  t.notRegex(notes.join(), /cannot be said/);
+});
+
 test('seeds of one recipe are one sample: nothing is said of chance', async (t) => {
   const folder = await temporaryFolder(t);
   const folders = { runs: path.join(folder, 'runs'), results: path.join(folder, 'results') };
+  const catalogue = catalogueOf(folders);
   for (const seed of [0, 1]) {
     const changes = {
       ...evaluated(
@@ -233,8 +274,8 @@ test('seeds of one recipe are one sample: nothing is said of chance', async (t) 
     };
     await writeRun(folders.runs, { row: ROW, seed }, changes, []);
   }
-  const a = runSide('seed0', folders);
-  const { figures, notes, environment } = compare(a, otherSide('seed1', a, folders));
+  const a = runSide('seed0', catalogue);
+  const { figures, notes, environment } = compare(a, otherSide('seed1', a, catalogue));
   t.is(figures[0]!.significance, null);
   t.regex(notes.join(), /Both are runs of one recipe/);
   t.deepEqual(environment, [{ path: 'seed', a: '0', b: '1' }]);
@@ -263,6 +304,7 @@ test('a run beside a published log: curves by the part of the schedule', (t) => 
 test('following a run warns once where it leaves the band, and ends with it', async (t) => {
   const folder = await temporaryFolder(t);
   const folders = { runs: path.join(folder, 'runs'), results: path.join(folder, 'results') };
+  const catalogue = catalogueOf(folders);
   const overrides = ['iterations=400'];
   const all = Array.from({ length: 400 }, (_, i) => logLine(i + 1, { loss: falling((i + 1) / 400, i) }));
   await writeRun(folders.runs, { row: ROW, overrides }, { run: 'reference' }, all);
@@ -274,8 +316,8 @@ test('following a run warns once where it leaves the band, and ends with it', as
       JSON.stringify({ state, stage: 'train', processId: process.pid }),
     );
   status('running');
-  const a = runSide(directory, folders);
-  const reference = otherSide('reference', a, folders);
+  const a = runSide(directory, catalogue);
+  const reference = otherSide('reference', a, catalogue);
   const warnings: string[] = [];
   const said: string[] = [];
   const say = (line: string) => {
@@ -302,7 +344,7 @@ test('following a run warns once where it leaves the band, and ends with it', as
     said.map((line) => line.split(':')[0]),
     ['iteration 100/400', 'iteration 200/400'],
   );
-  const none = otherSide(undefined, a, folders);
+  const none = otherSide(undefined, a, catalogue);
   await t.throwsAsync(follow({ run: a, reference: none, milliseconds: 5, signal, say, warn }), {
     name: 'UserError',
     message: /too few to follow/,
@@ -312,13 +354,14 @@ test('following a run warns once where it leaves the band, and ends with it', as
 test('a run whose process is gone is not followed for ever', async (t) => {
   const folder = await temporaryFolder(t);
   const folders = { runs: path.join(folder, 'runs'), results: path.join(folder, 'results') };
+  const catalogue = catalogueOf(folders);
   await writeRun(folders.runs, { row: ROW }, { run: 'whole' }, lines(40));
   const { directory } = await writeRun(folders.runs, { row: ROW }, { run: 'killed' }, lines(20));
   rmSync(path.join(directory, 'record.json'));
   // Larger than any process id.
   writeFileSync(path.join(directory, 'status.json'), JSON.stringify({ state: 'running', processId: 2 ** 30 }));
-  const run = runSide(directory, folders);
-  const reference = otherSide(path.join(folders.runs, ROW, 'whole'), run, folders);
+  const run = runSide(directory, catalogue);
+  const reference = otherSide(path.join(folders.runs, ROW, 'whole'), run, catalogue);
   const { signal } = new AbortController();
   const quiet = () => undefined;
   const { state, iteration } = await follow({ run, reference, milliseconds: 5, signal, say: quiet, warn: quiet });

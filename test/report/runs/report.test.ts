@@ -9,12 +9,15 @@ import { encodePalettePng } from '../../../src/data/palette.js';
 import { loadTables } from '../../../src/experiments/load.js';
 import { resolve } from '../../../src/experiments/resolve.js';
 import { makeExamples } from '../../../src/report/runs/examples.js';
-import { findRuns } from '../../../src/report/runs/find.js';
+import { RunCatalogue } from '../../../src/report/runs/find.js';
 import { type ReportOptions, writeRunReport } from '../../../src/report/runs/write.js';
+import { writeRecord } from '../../../src/runs/record.js';
+import { UserError } from '../../../src/support/errors.js';
 import { fcn } from '../../helpers/command.js';
 import { generated } from '../../helpers/datasets.js';
 import { temporaryFolder } from '../../helpers/folder.js';
 import { unbalanced } from '../../helpers/markup.js';
+import { makeRecord } from '../../helpers/record.js';
 import { evaluationOf, logLine, writeRun } from '../../helpers/runs.js';
 
 const ROW = 'camvid_r18-d8';
@@ -40,6 +43,9 @@ function optionsFor(folder: string, changes: Partial<ReportOptions> = {}): Repor
     theme: null,
     dataRoot: folder,
     examples: 2,
+    warn: (text) => {
+      throw new Error(text);
+    },
     ...changes,
   };
 }
@@ -166,17 +172,84 @@ test('runs are found by directory, record, id, row and pattern; what is not ther
   const one = await writeRun(runs, { row: ROW }, { run: '20250101-000000-aaaaaaaa' }, []);
   await writeRun(runs, { row: 'fcn_r18-d8_769x769_80k_cityscapes' }, { run: '20250102-000000-bbbbbbbb' }, []);
   const folders = { runs, results: path.join(folder, 'results') };
-  const ids = (...references: string[]) => findRuns(references, folders).map(({ id }) => id.slice(-1));
+  const catalogue = (where = folders) => new RunCatalogue(where, (error) => t.fail(error.message));
+  const ids = (...references: string[]) =>
+    catalogue()
+      .find(references)
+      .map(({ id }) => id.slice(-1));
   t.deepEqual(ids(), ['a', 'b']);
   t.deepEqual(ids(one.directory), ['a']);
   t.deepEqual(ids(path.join(one.directory, 'record.json')), ['a']);
   t.deepEqual(ids('20250102', ROW, ROW), ['b', 'a']);
   t.deepEqual(ids('fcn_*'), ['b']);
   t.throws(() => ids('camvid_r18-d9'), { name: 'UserError', message: /No run is called camvid_r18-d9/ });
-  t.throws(() => findRuns([], { runs: path.join(folder, 'none'), results: folder }), {
+  t.deepEqual(ids(path.join(one.directory, 'log.jsonl')), ['a']);
+  const none = catalogue({ runs: path.join(folder, 'none'), results: path.join(folder, 'nothing') });
+  t.throws(() => none.find([]), {
     name: 'UserError',
-    message: /There are no runs/,
+    message: /no runs under .*none and no records under .*nothing\.$/,
   });
+  const unknown = t.throws(() => ids('fcn_r50-d8_512x1024_40k_cityscapes'), { instanceOf: UserError });
+  t.regex(unknown.message, /There is no run of fcn_r50-d8_512x1024_40k_cityscapes/);
+  t.is(unknown.next, 'Make one: fcn reproduce fcn_r50-d8_512x1024_40k_cityscapes.');
+});
+
+test('kept records are runs; one that lies in a run directory, too, has its log', async (t) => {
+  const folder = await temporaryFolder(t);
+  const [runs, results] = [path.join(folder, 'runs'), path.join(folder, 'results')];
+  const kept = makeRecord({ row: ROW }, { ...EVALUATED, run: 'kept' });
+  const smoke = makeRecord({ row: ROW, profile: 'smoke' }, { ...EVALUATED, run: 'smoke' });
+  await writeRecord(path.join(results, 'local', `${ROW}.kept.json`), kept);
+  await writeRecord(path.join(results, 'smoke', `${ROW}.smoke.json`), smoke);
+  const both = await writeRun(runs, { row: ROW }, { ...EVALUATED, run: 'both' }, lines(5));
+  await writeRecord(path.join(results, 'local', `${ROW}.both.json`), both.record);
+  const found = new RunCatalogue({ runs, results }, (error) => t.fail(error.message)).all();
+  t.deepEqual(
+    found.map(({ id, log, directory }) => [id, log.length, directory !== null]),
+    [
+      ['both', 5, true],
+      ['kept', 0, false],
+      ['smoke', 0, false],
+    ],
+  );
+  const cwd = await temporaryFolder(t);
+  await writeRecord(path.join(cwd, 'results', 'smoke', `${ROW}.smoke.json`), smoke);
+  const { code, stderr } = await fcn(['report', '--out', 'report'], { cwd });
+  t.is(code, 0, stderr);
+  t.true(readFileSync(path.join(cwd, 'report', 'index.html'), 'utf8').includes(`${ROW} smoke`));
+});
+
+test('a broken run directory or record is named and left out; one that is asked for by its path is an error', async (t) => {
+  const folder = await temporaryFolder(t);
+  const [runs, results] = [path.join(folder, 'runs'), path.join(folder, 'results')];
+  await writeRun(runs, { row: ROW }, { ...EVALUATED, run: 'whole' }, lines(5));
+  const broken = await writeRun(runs, { row: ROW }, { ...EVALUATED, run: 'broken' }, lines(5));
+  writeFileSync(path.join(broken.directory, 'record.json'), '{}');
+  const damaged = await writeRun(runs, { row: ROW }, { ...EVALUATED, run: 'damaged' }, ['nonsense', ...lines(5)]);
+  const begun = await writeRun(runs, { row: ROW }, { run: 'begun' }, lines(5));
+  rmSync(path.join(begun.directory, 'record.json'));
+  writeFileSync(path.join(begun.directory, 'experiment.json'), 'null');
+  await mkdir(path.join(results, 'full'), { recursive: true });
+  writeFileSync(path.join(results, 'full', 'x.json'), '[');
+  const warnings: string[] = [];
+  const { runs: shown } = await writeRunReport(optionsFor(folder, { warn: (text) => warnings.push(text) }));
+  t.deepEqual(
+    shown.map(({ run }) => run),
+    ['whole'],
+  );
+  const named = [
+    'broken/record.json',
+    'full/x.json',
+    'damaged/log.jsonl:1',
+    'begun/experiment.json: expected a section',
+  ];
+  t.is(warnings.length, named.length);
+  for (const name of named) t.is(warnings.filter((text) => text.includes(name)).length, 1, name);
+  for (const { directory } of [broken, damaged, begun]) {
+    await t.throwsAsync(writeRunReport(optionsFor(folder, { references: [directory], warn: () => undefined })), {
+      name: 'UserError',
+    });
+  }
 });
 
 test('the best and the worst predictions are those of the highest and the lowest mIoU', async (t) => {
