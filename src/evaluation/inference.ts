@@ -25,7 +25,7 @@ export interface PredictorOptions {
 }
 
 /** 8 MB of float32 on a CPU (near its caches); 256 MB on a GPU, where a launch costs more than memory. */
-const STRIP_ELEMENTS = { cpu: 2 ** 21, gpu: 2 ** 26 } as const;
+export const STRIP_ELEMENTS = { cpu: 2 ** 21, gpu: 2 ** 26 } as const;
 
 /**
  * From an image's views to its classes, as published: logits → network input size → the image's own size (two bilinear
@@ -149,11 +149,20 @@ export class Predictor {
     }
   }
 
-  private strips([height, width]: readonly [number, number]): { from: number; to: number }[] {
-    const rows = Math.max(1, Math.floor(this.stripElements / (width * this.options.network.classes)));
-    return Array.from({ length: Math.ceil(height / rows) }, (_, i) => ({
-      from: i * rows,
-      to: Math.min((i + 1) * rows, height),
-    }));
+  private strips(size: readonly [number, number]): { from: number; to: number }[] {
+    return stripsOf(size, this.options.network.classes, this.stripElements);
   }
+}
+
+/** Rows [from, to) of an image of [height, width], strips of about so many logits each. */
+export function stripsOf(
+  [height, width]: readonly [number, number],
+  classes: number,
+  stripElements: number,
+): { from: number; to: number }[] {
+  const rows = Math.max(1, Math.floor(stripElements / (width * classes)));
+  return Array.from({ length: Math.ceil(height / rows) }, (_, i) => ({
+    from: i * rows,
+    to: Math.min((i + 1) * rows, height),
+  }));
 }

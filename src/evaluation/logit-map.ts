@@ -104,7 +104,7 @@ export class LogitMap {
 }
 
 /** [start, end) of the pieces into which `cuts` divide [from, to), in order. */
-function spans(from: number, to: number, cuts: readonly number[]): [number, number][] {
+export function spans(from: number, to: number, cuts: readonly number[]): [number, number][] {
   const inside = cuts.filter((cut) => from < cut && cut < to);
   const edges = [...new Set([from, ...inside, to])].sort((a, b) => a - b);
   return edges.slice(1).map((end, i) => [edges[i]!, end]);

@@ -8,6 +8,7 @@ import {
   type HeadSpec,
   type UnitSpec,
 } from './architecture.js';
+import { FLOAT, HALF, Ledger, outputShape, pooledShape, type Shape } from './ledger.js';
 import { isTrained, parameterSpecs } from './parameters.js';
 
 /** Bytes of live tensors in training, by what holds them. */
@@ -18,32 +19,6 @@ export interface TrainingMemory {
   readonly keptBytes: number;
   /** The largest sum at any time of a step. */
   readonly peakBytes: number;
-}
-
-type Shape = readonly [height: number, width: number, channels: number];
-
-const FLOAT = 4;
-const HALF = 2;
-
-/** Sum of live bytes, and the largest it has been. */
-class Ledger {
-  live = 0;
-  peak = 0;
-
-  take(bytes: number): void {
-    this.live += bytes;
-    this.peak = Math.max(this.peak, this.live);
-  }
-
-  drop(bytes: number): void {
-    this.live -= bytes;
-  }
-
-  /** Takes bytes for a moment. */
-  touch(bytes: number): void {
-    this.take(bytes);
-    this.drop(bytes);
-  }
 }
 
 /** What a `Value` of the tape takes: its tensor, while it is held, and its gradient. */
@@ -220,9 +195,7 @@ class StepBytes {
   }
 
   private maxPool(x: ValueBytes): ValueBytes {
-    const halve = (n: number) => Math.floor((n - 1) / 2) + 1;
-    const [height, width, channels] = x.shape;
-    const value = this.value([halve(height), halve(width), channels], null);
+    const value = this.value(pooledShape(x.shape), null);
     this.backward.push(() => {
       x.hold();
       this.ledger.take(x.bytes);
@@ -338,10 +311,4 @@ class StepBytes {
     this.ledger.take(logits.bytes);
     logits.addGradient();
   }
-}
-
-function outputShape({ geometry, kernel, outputChannels }: ConvolutionSpec, [height, width]: Shape): Shape {
-  const { stride, dilation, padding } = geometry;
-  const output = (n: number) => Math.floor((n + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1;
-  return [output(height), output(width), outputChannels];
 }
