@@ -18,3 +18,13 @@ export function benchmarkSize({
   const fitted = Math.min(width / PHOTOGRAPH, height);
   return [Math.round(fitted), Math.round(fitted * PHOTOGRAPH)];
 }
+
+/** [height, width] of that image's view at each ratio of the test scale. */
+export function testViews(
+  { imageScaleWh: [width, height] }: Pick<EvaluationRecipe, 'imageScaleWh'>,
+  ratios: readonly number[],
+): [number, number][] {
+  return ratios.map((ratio) =>
+    benchmarkSize({ imageScaleWh: [Math.floor(width * ratio), Math.floor(height * ratio)] }),
+  );
+}

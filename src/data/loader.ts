@@ -6,6 +6,7 @@ import { type Entry, readSplit } from './datasets/read-split.js';
 import { TrainingOrder } from './samples/order.js';
 import type { MadeBatch } from './samples/training.js';
 import type { SkippedSamples } from './skipped.js';
+import { largestViewsBytes } from './transforms/size.js';
 import type { EvaluationAnswer, EvaluationWorkerData } from './workers/evaluation-worker.js';
 import { WorkerPool } from './workers/pool.js';
 import { defaultWorkers, Prefetch, resultsAhead } from './workers/prefetch.js';
@@ -114,11 +115,8 @@ export interface EvaluationLoader extends AsyncIterable<EvaluationSample> {
 export async function createEvaluationLoader(options: EvaluationLoaderOptions): Promise<EvaluationLoader> {
   const { dataset, split = 'val', recipe, dataRoot, ratios, limit, start = 0, skipped } = options;
   const entries = (await readSplit(dataset, split, dataRoot)).slice(0, limit ?? undefined);
-  const [scaleWidth, scaleHeight] = recipe.imageScaleWh;
-  // Views are at most as large as the scale times their ratio; four bytes for each of three colours.
-  const bytes = ratios.reduce((sum, ratio) => sum + ratio ** 2, 0) * scaleWidth * scaleHeight * 12;
   const workers = options.workers ?? defaultWorkers();
-  const ahead = resultsAhead(workers, bytes);
+  const ahead = resultsAhead(workers, largestViewsBytes(recipe.imageScaleWh, ratios));
   const tolerant = skipped !== undefined;
   const data: EvaluationWorkerData = { dataset, imageScaleWh: recipe.imageScaleWh, ratios, tolerant };
   const pool = await WorkerPool.start<Entry, EvaluationAnswer>(

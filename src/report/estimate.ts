@@ -29,7 +29,7 @@ export function formatEstimate(
         ...stages.map(({ count, seconds }) => `${or(count, String)}: ${or(seconds, formatDuration)}`),
         or(flops, formatCount),
         or(seconds, formatDuration),
-        or(memoryBytes, formatBytes),
+        formatBytes(memoryBytes),
         diskBytes === 0 ? '–' : formatBytes(diskBytes),
       ]),
       ...(runs.length === 1
@@ -56,7 +56,7 @@ export function formatEstimate(
   const rates = Object.entries(convolutionGflops).map(
     ([precision, gflops]) => `${formatCount(Math.round(gflops * 1e9))}FLOP/s in ${precision}`,
   );
-  const large = runs.filter((run) => (run.memoryBytes ?? 0) > memoryBytes);
+  const large = memoryBytes === null ? [] : runs.filter((run) => run.memoryBytes > memoryBytes);
   const problems = new Map<string, string[]>();
   for (const { row, problem } of runs) {
     if (problem !== null) problems.set(problem, [...(problems.get(problem) ?? []), row]);
@@ -65,10 +65,11 @@ export function formatEstimate(
     table,
     'Estimates. Of each stage: iterations or images, and the time of its convolutions at the rate of a bare one,',
     `${rates.join(', ')}, measured just now on ${hardware}.`,
-    'Loading, resizes, batch norm and the update come on top. Memory: live tensors of a training step, from their shapes.',
-    'Disk: checkpoints.',
+    'Loading, resizes, batch norm and the update come on top. ',
+    'Memory: live tensors of a training step or of inference, whichever are more, from their shapes.',
+    'Disk: checkpoints, as many as are there at a time.',
     ...(large.length > 0
-      ? [`More memory than there is (${formatBytes(memoryBytes)}): ${large.map(({ row }) => row).join(', ')}.`]
+      ? [`More memory than is free (${formatBytes(memoryBytes!)}): ${large.map(({ row }) => row).join(', ')}.`]
       : []),
     ...(disk > freeBytes ? [`More disk than is free where the runs go (${formatBytes(freeBytes)}).`] : []),
     ...[...problems].map(([problem, rows]) => `Would not start: ${[...new Set(rows)].join(', ')}: ${problem}`),

@@ -1,22 +1,20 @@
-import { statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { inferenceFlops } from '../benchmark/inference-flops.js';
 import { convolutionRate } from '../benchmark/roofline.js';
-import { benchmarkSize } from '../benchmark/test-size.js';
+import { benchmarkSize, testViews } from '../benchmark/test-size.js';
 import type { Engine, EngineName } from '../engines/engine.js';
 import { startEngine } from '../engines/start.js';
 import type { Experiment, Precision } from '../experiments/experiment.js';
 import { createKernels } from '../kernels/create.js';
-import { architecture } from '../nn/architecture.js';
 import { complexity } from '../nn/complexity.js';
-import { trainingMemory } from '../nn/memory.js';
-import { isTrained, parameterSpecs } from '../nn/parameters.js';
 import { UserError } from '../support/errors.js';
-import { explainFileError } from '../support/files.js';
 import { captureEnvironment, hardwareName } from './environment.js';
 import type { PlannedRun } from './plan.js';
 import { inAvailablePrecision } from './precision.js';
 import { requireDataset, requireTrainable } from './preflight.js';
+import { availableForTensors } from './resources.js';
+import { checkpointsBytes, freeDisk } from './run-disk.js';
+import { largestStageMemory } from './stage-memory.js';
 import type { Stage } from './stage-names.js';
 
 /** What a stage would do. */
@@ -37,9 +35,9 @@ export interface RunEstimate {
   /** Null where a stage's is not known. */
   readonly flops: number | null;
   readonly seconds: number | null;
-  /** Live tensors of the largest training step; null where no stage trains. */
-  readonly memoryBytes: number | null;
-  /** Checkpoints. */
+  /** Live tensors of a training step or of inference, whichever takes more. */
+  readonly memoryBytes: number;
+  /** Checkpoints, as many as are there at a time. */
   readonly diskBytes: number;
   /** What would stop the run: a missing data set, for example; null where nothing is known. */
   readonly problem: string | null;
@@ -50,8 +48,8 @@ export interface EstimateBasis {
   readonly hardware: string;
   /** Rate of a bare 3×3 convolution just now, GFLOP/s (10^9 operations a second), in each precision of the runs. */
   readonly convolutionGflops: Readonly<Partial<Record<Precision, number>>>;
-  /** Memory of the device that holds the tensors. */
-  readonly memoryBytes: number;
+  /** Free memory where tensors are: of the GPU that computes, or main memory; null where nobody tells. */
+  readonly memoryBytes: number | null;
   /** Free disk where the run directories go. */
   readonly freeBytes: number;
 }
@@ -82,11 +80,15 @@ export async function estimateSeries(
   const precisions = new Set(planned.map(({ experiment }) => experiment.training.precision));
   const convolutionGflops: Partial<Record<Precision, number>> = {};
   for (const precision of precisions) convolutionGflops[precision] = convolutionRate(engine, kernels, precision);
-  const gpuBytes = engine.device === 'gpu' ? environment.gpus[0]?.memoryBytes : undefined;
-  const memoryBytes = gpuBytes ?? environment.memoryBytes;
+  const memoryBytes = await availableForTensors(engine);
   const runs: RunEstimate[] = [];
   for (const { experiment, problem } of planned) {
-    const estimate = await estimateRun(experiment, options, convolutionGflops[experiment.training.precision]!);
+    const estimate = await estimateRun(
+      experiment,
+      options,
+      engine.device,
+      convolutionGflops[experiment.training.precision]!,
+    );
     runs.push({ ...estimate, problem: estimate.problem ?? problem });
   }
   const freeBytes = await freeDisk(path.resolve(options.runs));
@@ -104,21 +106,10 @@ function availableRun(engine: Engine, { experiment, deviations }: PlannedRun) {
   }
 }
 
-/** Free bytes of the disk that a folder is on, or will be on. */
-export async function freeDisk(folder: string): Promise<number> {
-  try {
-    const { bavail, bsize } = await statfs(folder);
-    return bavail * bsize;
-  } catch (error) {
-    const parent = path.dirname(folder);
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && parent !== folder) return freeDisk(parent);
-    throw explainFileError(error, folder, 'read');
-  }
-}
-
 async function estimateRun(
   experiment: Experiment,
   { stages, dataRoot, keepCheckpoints }: EstimateOptions,
+  device: Engine['device'],
   convolutionGflops: number,
 ): Promise<RunEstimate> {
   const images = await validationImages(experiment, dataRoot);
@@ -134,7 +125,7 @@ async function estimateRun(
     stages: estimates,
     flops: sum(estimates.map(({ flops }) => flops)),
     seconds: sum(estimates.map(({ seconds }) => seconds)),
-    memoryBytes: stepMemory(experiment, stages),
+    memoryBytes: largestStageMemory(experiment, stages, device).tensorBytes,
     diskBytes: stages.includes('train') ? checkpointsBytes(experiment, keepCheckpoints) : 0,
     problem: await problemOf(experiment, stages, dataRoot),
   };
@@ -166,9 +157,8 @@ function stageWork(experiment: Experiment, stage: Stage, validationImages: numbe
 
 /** Of one image at all ratios, each also mirrored. */
 function multiScaleFlops(experiment: Experiment): number {
-  const [width, height] = experiment.evaluation.imageScaleWh;
-  return experiment.evaluation.ratios
-    .map((ratio) => benchmarkSize({ imageScaleWh: [Math.floor(width * ratio), Math.floor(height * ratio)] }))
+  const { evaluation } = experiment;
+  return testViews(evaluation, evaluation.ratios)
     .map((size) => 2 * inferenceFlops(experiment, size))
     .reduce((sum, flops) => sum + flops, 0);
 }
@@ -187,26 +177,6 @@ async function validationImages({ data, evaluation }: Experiment, dataRoot: stri
   );
   const images = found ?? dataset.published?.images['val'] ?? null;
   return images === null ? null : Math.min(images, evaluation.limit ?? images);
-}
-
-/** Live tensors of the largest training step, bytes; null where no stage trains. */
-export function stepMemory({ model, data, training, benchmark }: Experiment, stages: readonly Stage[]): number | null {
-  const batches = [
-    ...(stages.includes('train') ? [training.batch] : []),
-    ...(stages.includes('benchmark') ? [benchmark.trainingBatch] : []),
-  ];
-  return batches.length === 0
-    ? null
-    : trainingMemory(model, data.cropHw, Math.max(...batches), training.precision).peakBytes;
-}
-
-/** Weights with their running statistics, and the momentum of what is trained, once a checkpoint: those kept and the best. */
-export function checkpointsBytes({ model, training }: Experiment, keep: number): number {
-  const { iterations, checkpointEvery } = training;
-  const bytes = parameterSpecs(architecture(model))
-    .map(({ kind, shape }) => (isTrained(kind) ? 2 : 1) * 4 * shape.reduce((product, n) => product * n, 1))
-    .reduce((sum, each) => sum + each, 0);
-  return Math.min(Math.ceil(iterations / checkpointEvery), keep + 1) * bytes;
 }
 
 /** The first thing that would stop a run; what only shows while it runs is not known. */

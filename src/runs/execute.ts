@@ -94,7 +94,6 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
   const options = { ...asked, ...inAvailablePrecision(engine, asked) };
   const { experiment } = options;
   const environment = await captureEnvironment(engine);
-  await requireResources(options, engine, environment);
   const hash = hashExperiment(experiment);
   const identity: RunIdentity = {
     experimentHash: hash,
@@ -106,6 +105,8 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
   };
   const setup = { environment, code: codeVersion() };
   const earlier = await findRun(path.join(runs, experiment.row), identity, resume);
+  // A completed one is only shown.
+  if (earlier?.completed !== true) await requireResources(options, engine, earlier?.directory ?? null);
   const directory = earlier
     ? RunDirectory.at(earlier.directory)
     : await RunDirectory.create(runs, experiment, hash, environment, now);

@@ -1,13 +1,14 @@
 import os from 'node:os';
 import path from 'node:path';
-import { defaultWorkers, resultsAhead } from '../data/workers/prefetch.js';
 import type { Engine } from '../engines/engine.js';
+import { freeMemoryOfGpu } from '../engines/nvidia.js';
 import type { Experiment } from '../experiments/experiment.js';
 import { trainingMemory } from '../nn/memory.js';
 import { UserError } from '../support/errors.js';
 import { formatBytes } from '../support/format.js';
-import { checkpointsBytes, freeDisk, stepMemory } from './estimate.js';
-import type { Environment } from './record.js';
+import { checkpointsSize } from '../training/checkpoint-folder.js';
+import { checkpointsBytes, freeDisk, mostCheckpoints } from './run-disk.js';
+import { largestStageMemory } from './stage-memory.js';
 import type { Stage } from './stage-names.js';
 
 export interface ResourcesOptions {
@@ -25,9 +26,11 @@ export interface ResourcesOptions {
 export interface Available {
   /** Main memory that this process may still take. */
   readonly memory: number;
-  /** Memory of the GPU that computes; null where the processor does. */
-  readonly device: number | null;
+  /** Where a GPU computes: its free memory, null where nobody tells. Null where the processor computes. */
+  readonly gpu: { readonly free: number | null } | null;
   readonly disk: number;
+  /** What checkpoints of the run, which is gone on with, take already. */
+  readonly checkpoints: number;
 }
 
 /** The heap of WebAssembly, whose addresses have 32 bits. */
@@ -39,61 +42,65 @@ function availableMemory({ name }: Engine): number {
   return name === 'wasm' ? Math.min(free, WASM_HEAP) : free;
 }
 
+/** Memory that tensors may still take where they are: on the GPU that computes, or main memory; null where nobody tells. */
+export async function availableForTensors(engine: Engine): Promise<number | null> {
+  return engine.device === 'gpu' ? freeMemoryOfGpu() : availableMemory(engine);
+}
+
 /**
  * Refuses a run that cannot fit into memory or onto the disk, before it starts.
+ * @param directory The run directory that is gone on with; null of a new run.
  * @throws UserError with what it needs and what there is, unless `force`.
  */
 export async function requireResources(
   options: ResourcesOptions,
   engine: Engine,
-  { gpus }: Environment,
+  directory: string | null,
 ): Promise<void> {
   if (options.force) return;
-  const device = engine.device === 'gpu' ? (gpus[0]?.memoryBytes ?? null) : null;
+  const gpu = engine.device === 'gpu' ? { free: await freeMemoryOfGpu() } : null;
   const disk = await freeDisk(path.resolve(options.runs));
-  assertFits(options, { memory: availableMemory(engine), device, disk });
+  const checkpoints = directory === null ? 0 : await checkpointsSize(path.join(directory, 'checkpoints'));
+  assertFits(options, { memory: availableMemory(engine), gpu, disk, checkpoints });
 }
 
 /** @throws UserError where the run needs more than there is. */
-export function assertFits(
-  { experiment, stages, runs, keepCheckpoints }: ResourcesOptions,
-  available: Available,
-): void {
+export function assertFits(options: ResourcesOptions, available: Available): void {
+  assertMemory(options, available);
+  const { experiment, stages, runs, keepCheckpoints } = options;
   const { row, training } = experiment;
-  const tensors = stepMemory(experiment, stages) ?? 0;
-  const where = available.device === null ? 'memory' : 'GPU memory';
-  // Batches that are made ahead wait in main memory; so do the tensors where no GPU holds them.
-  const batches = stages.includes('train') ? batchesAhead(experiment) : 0;
-  const needed = available.device === null ? tensors + batches : tensors;
-  const free = available.device ?? available.memory;
-  if (needed > free) {
-    const ahead = needed === tensors ? '' : `, ${formatBytes(batches)} of batches made ahead`;
+  if (!stages.includes('train')) return;
+  const all = checkpointsBytes(experiment, keepCheckpoints);
+  if (all - available.checkpoints > available.disk) {
+    const there =
+      available.checkpoints === 0 ? '' : `, of which ${formatBytes(available.checkpoints)} are there already,`;
     throw new UserError(
-      `${row} needs about ${formatBytes(needed)} of ${where} (${formatBytes(tensors)} of tensors in a training step${ahead}); ` +
-        `${formatBytes(free)} are there.`,
-      `${smallerBatch(experiment, stages, free - (needed - tensors))}Free some memory, or go on with --force.`,
-    );
-  }
-  const checkpoints = stages.includes('train') ? checkpointsBytes(experiment, keepCheckpoints) : 0;
-  if (checkpoints > available.disk) {
-    throw new UserError(
-      `${row} writes about ${formatBytes(checkpoints)} of checkpoints (every ${training.checkpointEvery} iterations, ${keepCheckpoints + 1} at a time) to ` +
-        `${runs}, where ${formatBytes(available.disk)} are free.`,
+      `${row} writes about ${formatBytes(all)} of checkpoints (every ${training.checkpointEvery} iterations, ` +
+        `${mostCheckpoints(experiment, keepCheckpoints)} at a time)${there} to ${runs}, where ${formatBytes(available.disk)} are free.`,
       'Free some space, choose another folder with --runs, keep fewer (--keep 1), or go on with --force.',
     );
   }
 }
 
-/** Bytes of the training batches that workers make ahead. */
-function batchesAhead({ data, training }: Experiment): number {
-  const [height, width] = data.cropHw;
-  const bytes = training.batch * height * width * 16;
-  return bytes * resultsAhead(defaultWorkers(), bytes);
+function assertMemory({ experiment, stages }: ResourcesOptions, { memory, gpu }: Available): void {
+  const { row } = experiment;
+  const { stage, tensorBytes, of, aheadBytes } = largestStageMemory(experiment, stages, gpu === null ? 'cpu' : 'gpu');
+  // What is made ahead waits in main memory; so do the tensors where no GPU holds them.
+  const ahead = gpu === null ? aheadBytes : 0;
+  const needed = tensorBytes + ahead;
+  const free = gpu === null ? memory : gpu.free;
+  if (free === null || needed <= free) return;
+  const made = stage === 'train' ? 'batches' : 'images';
+  const beside = ahead === 0 ? '' : `, ${formatBytes(ahead)} of ${made} made ahead`;
+  throw new UserError(
+    `${row} needs about ${formatBytes(needed)} of ${gpu === null ? 'memory' : 'GPU memory'} ` +
+      `(${formatBytes(tensorBytes)} of tensors in ${of}${beside}); ${formatBytes(free)} are there.`,
+    `${stage === 'train' ? smallerBatch(experiment, free - ahead) : ''}Free some memory, or go on with --force.`,
+  );
 }
 
-/** The largest batch whose step fits; nothing where none does, or where it is not training that needs the memory. */
-function smallerBatch({ model, data, training }: Experiment, stages: readonly Stage[], free: number): string {
-  if (!stages.includes('train')) return '';
+/** The largest batch whose step fits; nothing where none does. */
+function smallerBatch({ model, data, training }: Experiment, free: number): string {
   for (let batch = training.batch - 1; batch > 0; batch--) {
     if (trainingMemory(model, data.cropHw, batch, training.precision).peakBytes <= free) {
       return `A batch of ${batch} fits: --set training.batch=${batch} (a recorded deviation). `;

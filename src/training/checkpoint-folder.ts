@@ -1,4 +1,4 @@
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { explainFileError } from '../support/files.js';
 import { type Checkpoint, checkpointFiles, openCheckpoint, readDescription } from './checkpoint.js';
@@ -35,6 +35,24 @@ export async function newestCheckpoint(
     onDamaged(`The checkpoint of iteration ${iteration} is damaged (${checkpoint}): going back to the one before it.`);
   }
   return null;
+}
+
+/** Bytes that a folder's checkpoints take, of whatever is there; 0 where there is no folder. */
+export async function checkpointsSize(directory: string): Promise<number> {
+  const own = (await names(directory)).filter((name) => OWN_NAME.test(name));
+  const sizes = await Promise.all(
+    own.map((name) =>
+      stat(path.join(directory, name)).then(
+        ({ size }) => size,
+        (error) => {
+          // Another process may have removed it meanwhile.
+          if (error.code === 'ENOENT') return 0;
+          throw explainFileError(error, path.join(directory, name), 'read');
+        },
+      ),
+    ),
+  );
+  return sizes.reduce((sum, size) => sum + size, 0);
 }
 
 /**

@@ -5,24 +5,29 @@ import { resolve } from '../../src/experiments/resolve.js';
 import { trainingMemory } from '../../src/nn/memory.js';
 import { explainOutOfMemory } from '../../src/runs/out-of-memory.js';
 import { assertFits } from '../../src/runs/resources.js';
+import { checkpointsBytes, mostCheckpoints } from '../../src/runs/run-disk.js';
+import { largestStageMemory } from '../../src/runs/stage-memory.js';
 import { UserError } from '../../src/support/errors.js';
 
 const GB = 2 ** 30;
 const ROW = 'fcn_r50-d8_512x1024_40k_cityscapes';
 const experiment = resolve({ row: ROW, profile: 'full', seed: 0, overrides: [] });
 const options = { experiment, stages: ['train', 'evaluate'] as const, runs: 'runs', keepCheckpoints: 2, force: false };
-const plenty = { memory: 1000 * GB, device: null, disk: 1000 * GB };
+const plenty = { memory: 1000 * GB, gpu: null, disk: 1000 * GB, checkpoints: 0 };
 
 test('a run that fits may start', (t) => {
   t.notThrows(() => assertFits(options, plenty));
-  t.notThrows(() => assertFits({ ...options, stages: ['evaluate'] }, { ...plenty, memory: 1, disk: 1 }));
+  t.notThrows(() => assertFits({ ...options, stages: ['evaluate'] }, { ...plenty, disk: 1 }), 'writes no checkpoints');
+  t.notThrows(() => assertFits(options, { ...plenty, gpu: { free: null } }), 'nobody tells what the GPU has');
 });
 
 test('a run whose training step does not fit is refused with numbers and the batch that would', (t) => {
   const { model, data, training } = experiment;
   const two = trainingMemory(model, data.cropHw, training.batch).peakBytes;
   const one = trainingMemory(model, data.cropHw, 1).peakBytes;
-  const error = t.throws(() => assertFits(options, { ...plenty, device: (one + two) / 2 }), { instanceOf: UserError });
+  const error = t.throws(() => assertFits(options, { ...plenty, gpu: { free: (one + two) / 2 } }), {
+    instanceOf: UserError,
+  });
   t.regex(
     error!.message,
     /^fcn_r50-d8_512x1024_40k_cityscapes needs about [\d.]+ GB of GPU memory \([\d.]+ GB of tensors/,
@@ -37,9 +42,48 @@ test('a run whose checkpoints do not fit onto the disk is refused', (t) => {
   const error = t.throws(() => assertFits(options, { ...plenty, disk: 10_000 }), { instanceOf: UserError });
   t.regex(
     error!.message,
-    /writes about [\d.]+ GB of checkpoints \(every \d+ iterations, 3 at a time\) to runs, where 0\.0 MB are free/,
+    /writes about [\d.]+ GB of checkpoints \(every \d+ iterations, 4 at a time\) to runs, where 0\.0 MB are free/,
   );
   t.regex((error as UserError).next!, /--runs.*--keep 1.*--force/);
+});
+
+test('a run that is gone on with needs disk only for what is not there yet', (t) => {
+  const all = checkpointsBytes(experiment, 2);
+  const each = all / 4;
+  const there = { ...plenty, checkpoints: 3 * each };
+  t.notThrows(() => assertFits(options, { ...there, disk: each }));
+  t.throws(() => assertFits(options, { ...there, disk: each - 1 }), {
+    message: / of which [\d.]+ .B are there already/,
+  });
+  t.throws(() => assertFits(options, { ...plenty, disk: each }), { instanceOf: UserError });
+});
+
+test('as many checkpoints are counted as are there at a time: those kept, the best, and the one being written', (t) => {
+  t.is(mostCheckpoints(experiment, 2), 4);
+  t.is(mostCheckpoints(experiment, 1), 3);
+  const { iterations } = experiment.training;
+  const once = { ...experiment, training: { ...experiment.training, checkpointEvery: iterations } };
+  t.is(mostCheckpoints(once, 2), 1);
+});
+
+test('an evaluation that does not fit is refused, too, several scales before one', (t) => {
+  const evaluation = { ...options, stages: ['evaluate'] as const };
+  const error = t.throws(() => assertFits(evaluation, { ...plenty, memory: 1000 }), { instanceOf: UserError });
+  t.regex(
+    error!.message,
+    /needs about [\d.]+ [MG]B of memory \([\d.]+ [MG]B of tensors in inference of an image, [\d.]+ MB of images made ahead\); /,
+  );
+  t.is((error as UserError).next, 'Free some memory, or go on with --force.');
+  const single = largestStageMemory(experiment, ['evaluate'], 'cpu');
+  const several = largestStageMemory(experiment, ['evaluate', 'evaluate-ms'], 'cpu');
+  t.is(several.stage, 'evaluate-ms');
+  // The view at ratio 1.75, whole: features of three times the size.
+  t.true(several.tensorBytes > 2 * single.tensorBytes && several.tensorBytes < 4 * single.tensorBytes);
+  const free = (single.tensorBytes + several.tensorBytes) / 2;
+  t.notThrows(() => assertFits(evaluation, { ...plenty, gpu: { free } }));
+  t.throws(() => assertFits({ ...options, stages: ['evaluate-ms'] }, { ...plenty, gpu: { free } }), {
+    message: /of GPU memory \([\d.]+ GB of tensors in inference of an image\)/,
+  });
 });
 
 test('out of memory is told with the largest tensors and the flag that helps; other errors stay', async (t) => {

@@ -16,3 +16,8 @@ export function keepRatioSize(size: Size, scaleWh: readonly [number, number]): S
 export function scaleByRatio(scaleWh: readonly [number, number], ratio: number): [number, number] {
   return [Math.trunc(scaleWh[0] * ratio), Math.trunc(scaleWh[1] * ratio)];
 }
+
+/** Bytes of an image's views at each ratio of a scale, at most: as large as the scale, four bytes for each of three colours. */
+export function largestViewsBytes([width, height]: readonly [number, number], ratios: readonly number[]): number {
+  return ratios.reduce((sum, ratio) => sum + ratio ** 2, 0) * width * height * 12;
+}
