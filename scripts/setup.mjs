@@ -69,15 +69,19 @@ function describe(error) {
   return `error: ${error.message}${error.next ? `\nnext: ${error.next}` : ''}`;
 }
 
-function npm(parameters, failure) {
-  // Under npm, its own program; npm is a script that only a shell finds on Windows.
+/** How npm is started: under npm, its own program; elsewhere the one in PATH, a script that only a shell finds on Windows. */
+export function npmProgram() {
   const own = process.env['npm_execpath'];
-  const [program, first] = own ? [process.execPath, [own]] : ['npm', []];
+  return own ? [process.execPath, own] : ['npm'];
+}
+
+function npm(parameters, failure) {
+  const [program, ...first] = npmProgram();
   const { status, error } = spawnSync(program, [...first, ...parameters], {
     cwd: root,
     // What the command prints is not this one's result.
     stdio: ['ignore', 2, 2],
-    shell: own === undefined && process.platform === 'win32',
+    shell: program === 'npm' && process.platform === 'win32',
   });
   if (error?.code === 'ENOENT') fail('npm is not in PATH.', 2);
   if (status !== 0) fail(failure, 1);

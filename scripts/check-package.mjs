@@ -1,0 +1,107 @@
+// Packs fcn, and uses the tarball as a stranger would: npx in an empty folder, with an empty npm cache
+// and nothing switched off.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { pack } from './pack.mjs';
+
+/** Reference data takes 3.5 of 5 MB; more than this is something that does not belong. */
+const MOST_BYTES = 8e6;
+const FOREIGN = /\.map$|^scripts\/|^dist\/test\/|^test\/|\.tgz$|(^|\/)\.npmrc$/;
+const EXPECTED = [
+  'README.md',
+  'LICENSE',
+  'CHANGELOG.md',
+  'docs/nightly.md',
+  'nightly/gates.yaml',
+  'oclif.manifest.json',
+];
+
+const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
+const TINY = [
+  '--set',
+  'width=4',
+  '--set',
+  'training.batch=2',
+  '--set',
+  'iterations=2',
+  '--set',
+  'evaluation.ratios=[1]',
+];
+
+const work = mkdtempSync(path.join(os.tmpdir(), 'fcn-package-'));
+try {
+  const folder = path.join(work, 'folder');
+  const { tarball, files } = pack(folder);
+  checkContents(tarball, files);
+  // By a name with a dot: npx takes any other path for a program.
+  const fcn = (...parameters) => npx(`./${path.basename(tarball)}`, folder, parameters);
+  fcn('--version');
+  checkScripts();
+  fcn('list');
+  fcn('table');
+  const { engines } = JSON.parse(fcn('doctor', '--json'));
+  fcn('datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128', '--data-root', 'data');
+  fcn('reproduce', ROW, '--profile', 'smoke', ...TINY, '--data-root', 'data', '--engine', 'wasm');
+  const native = engines.some(({ name, available }) => name === 'tensorflow' && available);
+  if (native) fcn('benchmark', ROW, '--profile', 'smoke', ...TINY, '--engine', 'tensorflow');
+  else say('The native engine is not installed here: the package was used with the wasm engine only.');
+  say('The package is as it should be.');
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}
+
+function checkContents(tarball, files) {
+  const { size } = statSync(tarball);
+  say(`${path.basename(tarball)}: ${files.length} files, ${(size / 1e6).toFixed(1)} MB`);
+  const foreign = files.filter((file) => FOREIGN.test(file));
+  const missing = EXPECTED.filter((file) => !files.includes(file));
+  if (foreign.length > 0) fail(`The package holds what does not belong: ${foreign.join(', ')}`);
+  if (missing.length > 0) fail(`The package lacks ${missing.join(', ')}`);
+  if (size > MOST_BYTES) fail(`The package has ${size} bytes, of at most ${MOST_BYTES}.`);
+}
+
+/** Runs fcn from the tarball; ends this process with what it wrote where it fails. */
+function npx(tarball, cwd, parameters) {
+  const started = performance.now();
+  // FCN_ settings are the developer's, and npm's are those of the `npm run` that may have started this.
+  const inherited = Object.entries(process.env).filter(
+    ([name]) => !/^(fcn_|npm_config_(ignore_scripts|cache)$)/i.test(name),
+  );
+  const { status, error, stdout, stderr } = spawnSync('npx', ['--yes', tarball, ...parameters], {
+    cwd,
+    env: {
+      ...Object.fromEntries(inherited),
+      npm_config_cache: path.join(work, 'cache'),
+      npm_config_ignore_scripts: 'false',
+    },
+    encoding: 'utf8',
+    shell: process.platform === 'win32',
+  });
+  if (error !== undefined) fail(`npx cannot be started: ${error.message}`);
+  say(`fcn ${parameters.join(' ')}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
+  if (status !== 0) fail(`It ended with ${status}:\n${stdout}${stderr}`);
+  return stdout;
+}
+
+/** What npx installed must have brought no script that runs on installation: such a script downloads, or compiles. */
+function checkScripts() {
+  const folder = path.join(work, 'cache', '_npx');
+  const installed = readdirSync(folder).map((name) => path.join(folder, name, 'node_modules', '.package-lock.json'));
+  for (const file of installed) {
+    const { packages } = JSON.parse(readFileSync(file, 'utf8'));
+    const scripted = Object.keys(packages).filter((name) => packages[name].hasInstallScript);
+    if (scripted.length > 0) fail(`These packages run a script when fcn is installed: ${scripted.join(', ')}`);
+  }
+}
+
+function say(text) {
+  process.stderr.write(`${text}\n`);
+}
+
+function fail(text) {
+  say(text);
+  rmSync(work, { recursive: true, force: true });
+  process.exit(1);
+}
