@@ -5,7 +5,16 @@ import type { Operations } from './operations.js';
 /** Kernels by the operations that this package adds to TensorFlow on CPUs (src/engines/native/operations). */
 export function ownKernels(
   operations: Operations,
-): Pick<Kernels, 'allFinite' | 'batchNorm' | 'batchNormApply' | 'batchNormGradient' | 'crossEntropy' | 'momentumStep'> {
+): Pick<
+  Kernels,
+  | 'allFinite'
+  | 'batchNorm'
+  | 'batchNormApply'
+  | 'batchNormGradient'
+  | 'crossEntropy'
+  | 'maxPoolGradient'
+  | 'momentumStep'
+> {
   const { tf } = operations.engine;
 
   function attributes(x: Tensor4D, epsilon: number, { relu, residual }: Activation) {
@@ -66,6 +75,10 @@ export function ownKernels(
     return { loss: loss!, correct: correct!, gradient: gradient as Tensor4D };
   }
 
+  function maxPoolGradient(gradient: Tensor4D, x: Tensor4D, y: Tensor4D): Tensor4D {
+    return operations.run('FcnMaxPoolGradient', [operations.typeOf(x)], [gradient, x, y]);
+  }
+
   function momentumStep<T extends Tensor>(
     parameter: T,
     gradient: T,
@@ -85,5 +98,5 @@ export function ownKernels(
     return result;
   }
 
-  return { allFinite, batchNorm, batchNormApply, batchNormGradient, crossEntropy, momentumStep };
+  return { allFinite, batchNorm, batchNormApply, batchNormGradient, crossEntropy, maxPoolGradient, momentumStep };
 }

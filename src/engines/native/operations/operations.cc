@@ -8,6 +8,7 @@
 #include "batch-norm.h"
 #include "cross-entropy.h"
 #include "finite.h"
+#include "max-pool.h"
 #include "momentum.h"
 
 namespace {
@@ -20,6 +21,7 @@ napi_value Initialise(napi_env env, napi_value exports) {
     fcn::RegisterBatchNorm();
     fcn::RegisterCrossEntropy();
     fcn::RegisterFinite();
+    fcn::RegisterMaxPool();
     fcn::RegisterMomentum();
     registered = true;
   } catch (const std::exception &error) {

@@ -1,0 +1,8 @@
+#pragma once
+
+namespace fcn {
+
+// FcnMaxPoolGradient.
+void RegisterMaxPool();
+
+}  // namespace fcn
