@@ -24,4 +24,6 @@ test('what an operation cannot take is an error that says so, and not a wrong re
   t.throws(() => kernels.crossEntropy(wide, labels([0, 1, 2, 255]), 255), { message: /same pixels/ });
   const normalisation: Normalisation = { gamma: tf.ones([2]), beta: tf.zeros([2]), epsilon: 1e-5 };
   t.throws(() => kernels.batchNorm(logits, normalisation, { relu: true }), { message: /one value a channel/ });
+  t.throws(() => kernels.maxPoolGradient(wide, logits, wide), { message: /half as high and wide/ });
+  t.throws(() => kernels.maxPoolGradient(logits, logits, wide), { message: /the last two of one shape/ });
 });
