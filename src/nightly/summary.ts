@@ -2,20 +2,11 @@ import { median } from '../benchmark/statistics.js';
 import type { Section } from '../report/document.js';
 import { plain } from '../report/document.js';
 import { writeMarkdown } from '../report/markdown.js';
+import { sparklineOf } from '../report/sparkline.js';
 import { formatBytes } from '../support/format.js';
 import type { Entry, Quantity } from './entry.js';
 import type { Gate } from './gates.js';
 import type { Judgement } from './judge.js';
-
-const BARS = '▁▂▃▄▅▆▇█';
-
-/** A line of bars, the lowest value to the highest; flat where all are the same. */
-export function sparkline(values: readonly number[]): string {
-  const [low, high] = [Math.min(...values), Math.max(...values)];
-  return values
-    .map((value) => BARS[high === low ? 3 : Math.round(((value - low) / (high - low)) * (BARS.length - 1))])
-    .join('');
-}
 
 /** A hash by its start, bytes as people count them, anything else with four digits. */
 function formatValue(value: number | string | null, quantity: Quantity): string {
@@ -83,7 +74,7 @@ function gatesSection(judgements: readonly Judgement[], nights: readonly Entry[]
           `${gate.quantity} ${formatRule(gate)}`,
           `${count('fail') > 0 ? '❌ ' : ''}${said.join(', ')}`,
           formatValue(values.at(-1) ?? null, gate.quantity),
-          values.length < 2 ? '' : sparkline(values),
+          values.length < 2 ? '' : sparklineOf(values),
         ].map(plain);
       }),
     },
@@ -111,7 +102,7 @@ function rowsSection(nights: readonly Entry[]): Section[] {
     return [
       row,
       ...SUBJECT_COLUMNS.map((quantity) => formatValue(value(night, quantity, row), quantity)),
-      past.length < 2 ? '' : sparkline(past),
+      past.length < 2 ? '' : sparklineOf(past),
     ].map(plain);
   });
   return [

@@ -4,7 +4,8 @@ import type { Entry, Measurement, Quantity } from '../../src/nightly/entry.js';
 import { type Gates, gatesSchema, loadGates } from '../../src/nightly/gates.js';
 import { judgeNight } from '../../src/nightly/judge.js';
 import { parityMeasurements, recordMeasurements } from '../../src/nightly/measurements.js';
-import { failureLine, nightSummary, sparkline } from '../../src/nightly/summary.js';
+import { failureLine, nightSummary } from '../../src/nightly/summary.js';
+import { sparklineOf } from '../../src/report/sparkline.js';
 import type { Check } from '../../src/verify/check.js';
 import { makeRecord } from '../helpers/record.js';
 
@@ -205,8 +206,8 @@ test('the summary begins with what failed, and shows the course of the nights', 
 });
 
 test('a sparkline goes from the lowest bar to the highest', (t) => {
-  t.is(sparkline([0, 1, 2, 3, 4, 5, 6, 7]), '▁▂▃▄▅▆▇█');
-  t.is(sparkline([5, 5]), '▄▄');
+  t.is(sparklineOf([0, 1, 2, 3, 4, 5, 6, 7]), '▁▂▃▄▅▆▇█');
+  t.is(sparklineOf([5, 5]), '▅▅');
 });
 
 test('gates of the package say what they are for, and wrong ones are refused', (t) => {

@@ -1,9 +1,10 @@
 import { loadTables, type Table } from '../../experiments/load.js';
+import { type Cell, makeCell } from '../cell.js';
 import type { Figure } from '../figures.js';
 import { dependsOnHardware } from '../figures.js';
+import { runApart } from '../runs/apart.js';
 import { recipeKey } from '../spread.js';
-import { reasonApart } from '../table.js';
-import { judge, type Verdict } from '../verdict.js';
+import type { Verdict } from '../verdict.js';
 import { bandAt, type CurvePoint, type Departure, departures } from './band.js';
 import { figuresOf, type Side } from './side.js';
 import { againstOne, type Significance, welch } from './significance.js';
@@ -15,10 +16,12 @@ export interface FigureComparison {
   /** a − b; null where one is missing. */
   readonly difference: number | null;
   readonly ratio: number | null;
-  /** Beside a published row's figure, where the run's compares with it. */
+  /** As the published table gives it; null beside anything else, and where the run's figure would not stand in one. */
   readonly verdict: Verdict | null;
-  /** Of memory and fps: whether both were measured on the same hardware; null for the others, or where it is not known. */
+  /** Of memory and fps: whether both were measured on the same hardware; null of mIoU, and where it is not known. */
   readonly sameHardware: boolean | null;
+  /** Whether it is of weights that were given to the run, not trained by it. */
+  readonly givenWeights: { readonly a: boolean; readonly b: boolean };
   readonly significance: Significance | null;
 }
 
@@ -71,13 +74,44 @@ function valuesOfSeeds(side: Side, figure: Figure): number[] {
   return side.seeds.flatMap(({ figures }) => figures[figure] ?? []);
 }
 
-function significanceOf(a: Side, b: Side, figure: Figure): Significance | null {
+/**
+ * @param apart Why the run's figures compare with nothing published; null where they do.
+ * @returns Null where nothing can be said of chance, or a test would say something of what does not compare.
+ */
+function significanceOf(a: Side, b: Side, figure: Figure, apart: string | null): Significance | null {
   // What the hardware decides is not decided by chance; and seeds of one recipe are one sample.
   if (dependsOnHardware(figure) || sameRecipe(a, b)) return null;
+  // Of weights that were given, no seed of the run decides anything.
+  if (a.givenWeights || b.givenWeights) return null;
   const values = valuesOfSeeds(a, figure);
   if (b.kind === 'run') return welch(values, valuesOfSeeds(b, figure));
+  if (apart !== null || otherRow(a, b)) return null;
   const published = b.figures[figure];
   return published === null ? null : againstOne(values, published);
+}
+
+/** Whether a row or a log is known to be another row's than the run's. */
+function otherRow(a: Side, b: Side): boolean {
+  return b.row !== null && b.row.id !== a.run?.experiment.row;
+}
+
+/** The cell of the published table that a run's figure would stand in; null where it would stand in none. */
+function cellOf(a: Side, b: Side, figure: Figure, apart: string | null): Cell | null {
+  const record = a.run?.record ?? null;
+  if (b.kind !== 'row' || record === null || apart !== null || otherRow(a, b)) return null;
+  return makeCell(b.row!, [record], figure, { fileOf: () => null });
+}
+
+/** Whether memory and fps of both were measured on the same hardware; null where it is not known of one. */
+function onSameHardware(a: Side, b: Side, tables: readonly Table[]): boolean | null {
+  if (a.hardware === null || b.hardware === null) return null;
+  if (b.kind === 'run') return a.hardware === b.hardware;
+  const gpu = a.run?.environment.device === 'gpu' ? a.run.environment.gpus[0]?.name : undefined;
+  if (gpu === undefined) return false;
+  // The tables tell cards apart by the names in them: a V100 is one with either size of memory.
+  const named = tables.flatMap(({ hardware }) => hardware?.name ?? []);
+  const name = named.find((one) => b.hardware!.includes(one)) ?? b.hardware;
+  return gpu.includes(name);
 }
 
 function compareFigure(
@@ -89,19 +123,17 @@ function compareFigure(
 ): FigureComparison {
   const [one, other] = [a.figures[figure], b.figures[figure]];
   const both = one !== null && other !== null;
-  const table =
-    b.kind === 'row' ? tables.find(({ rows }) => rows.some(({ id }) => id === a.run?.experiment.row)) : undefined;
-  const tolerance = dependsOnHardware(figure) ? undefined : table?.tolerance?.[figure as 'mIoU' | 'mIoUMsFlip'];
-  const known = a.hardware !== null && b.hardware !== null;
+  const given = (side: Side) => side.givenWeights && !dependsOnHardware(figure) && side.figures[figure] !== null;
   return {
     figure,
     a: one,
     b: other,
     difference: both ? one - other : null,
     ratio: both && other !== 0 ? one / other : null,
-    verdict: tolerance === undefined || apart !== null ? null : judge({ published: other, reproduced: one, tolerance }),
-    sameHardware: dependsOnHardware(figure) && known ? a.hardware === b.hardware : null,
-    significance: significanceOf(a, b, figure),
+    verdict: cellOf(a, b, figure, apart)?.verdict ?? null,
+    sameHardware: dependsOnHardware(figure) ? onSameHardware(a, b, tables) : null,
+    givenWeights: { a: given(a), b: given(b) },
+    significance: significanceOf(a, b, figure, apart),
   };
 }
 
@@ -131,11 +163,58 @@ function compareMaps(
   });
 }
 
+function chanceNotes(a: Side, b: Side, apart: string | null): string[] {
+  if (sameRecipe(a, b)) {
+    return ['Both are runs of one recipe on the same data: what differs is the seed, the machine or the version.'];
+  }
+  if (a.givenWeights || b.givenWeights) {
+    return [
+      'Whether a difference is more than chance is not said of weights that were given: no seed here decides it.',
+    ];
+  }
+  const counts = [a, b].map(({ seeds }) => seeds.length);
+  if (b.kind === 'run') {
+    return counts.some((count) => count < 2)
+      ? [
+          `Whether a difference is more than chance cannot be said: it takes two seeds on each side, and there are ${counts.join(' and ')}.`,
+        ]
+      : [];
+  }
+  // What does not compare is no matter of chance.
+  if (apart !== null || otherRow(a, b)) return [];
+  return counts[0]! < 2
+    ? ['Whether a difference is more than chance cannot be said from one seed; reproduce with --repeat.']
+    : [];
+}
+
+/** What a log leaves open. */
+function logNotes(a: Side, b: Side): string[] {
+  if (b.kind !== 'log') return [];
+  const missing = [
+    ...(b.environment === null ? ['engine and machine'] : []),
+    ...(b.hardware === null ? ['the hardware of its memory'] : []),
+  ];
+  const { row } = b;
+  const recipe =
+    row === null
+      ? 'Neither the log nor its name says of which row it is: whether it belongs to this run is not known, nor its recipe.'
+      : `The recipe of the log is that of ${row.id}, with what the log itself states of it.`;
+  return [
+    ...(row !== null && otherRow(a, b) ? [] : [recipe]),
+    ...(missing.length === 0 ? [] : [`The log does not say: ${missing.join(', ')}.`]),
+  ];
+}
+
 function notesOf(a: Side, b: Side, apart: string | null): string[] {
   const notes: string[] = [];
-  if (b.kind === 'row' && apart !== null) {
+  if (otherRow(a, b)) {
     notes.push(
-      `The run's figures compare with nothing published (${apart}): the differences say nothing of the reproduction.`,
+      `${b.kind === 'log' ? 'The log is' : 'B is'} of another row, ${b.row!.id}, than the run, ${a.run?.experiment.row}: no verdict is given.`,
+    );
+  }
+  if (b.kind !== 'run' && apart !== null) {
+    notes.push(
+      `The run's figures compare with nothing published (${apart}): the differences say nothing of the reproduction, and get neither verdict nor test.`,
     );
   }
   if (a.curve.length > 0 && b.curve.length > 0 && a.iterations !== b.iterations) {
@@ -143,25 +222,13 @@ function notesOf(a: Side, b: Side, apart: string | null): string[] {
       `The schedules differ (${a.iterations} and ${b.iterations} iterations): curves are compared by the part of the schedule that is done.`,
     );
   }
-  if (sameRecipe(a, b))
-    notes.push('Both are runs of one recipe on the same data: what differs is the seed, the machine or the version.');
-  else if (b.kind === 'run') {
-    const counts = [a, b].map(({ seeds }) => seeds.length);
-    if (counts.some((count) => count < 2)) {
-      notes.push(
-        `Whether a difference is more than chance cannot be said: it takes two seeds on each side, and there are ${counts.join(' and ')}.`,
-      );
-    }
-  } else if (a.seeds.length < 2) {
-    notes.push('Whether a difference is more than chance cannot be said from one seed; reproduce with --repeat.');
-  }
-  return notes;
+  if (a.givenWeights || b.givenWeights) notes.push('† Evaluated with weights that were given, not trained here.');
+  return [...notes, ...logNotes(a, b), ...chanceNotes(a, b, apart)];
 }
 
 /** Sets two sides beside each other. */
 export function compare(a: Side, b: Side, tables: readonly Table[] = loadTables()): Comparison {
-  const record = a.run?.record ?? null;
-  const apart = record === null ? null : reasonApart(record, tables);
+  const apart = a.run === null ? null : runApart(a.run, tables);
   const banded = a.curve.length > 0 && bandAt(b.curve, 0) !== null;
   return {
     a,

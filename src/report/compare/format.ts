@@ -1,11 +1,12 @@
 import { downsample } from '../charts/downsample.js';
-import { FIGURE_HEADINGS, formatSmallFigure } from '../figures.js';
-import { terminalTable } from '../layout.js';
+import { COMPACT_WIDTH, wrap } from '../compact.js';
+import { dependsOnHardware, FIGURE_HEADINGS, formatSmallFigure } from '../figures.js';
+import { type Lines, terminalTable } from '../layout.js';
+import { type Sample, sparkline } from '../sparkline.js';
 import type { Departure } from './band.js';
 import type { Comparison, Difference, FigureComparison } from './compare.js';
 import type { Side } from './side.js';
 import type { Significance } from './significance.js';
-import { type Sample, sparkline } from './sparkline.js';
 
 /** Classes that are listed in a terminal; --json lists all. */
 const MOST_CLASSES = 12;
@@ -13,6 +14,7 @@ const COLUMNS = 60;
 /** Points of a curve under --json. */
 const JSON_BUCKETS = 250;
 
+const table = (lines: Lines) => terminalTable(lines, COMPACT_WIDTH);
 const signed = (value: number) => `${value < 0 ? '−' : '+'}${formatSmallFigure(Math.abs(value))}`;
 
 function formatP(p: number): string {
@@ -24,12 +26,14 @@ function formatSignificance({ test, n, t, degreesOfFreedom, p }: Significance): 
   return `${name}: t = ${t.toFixed(2)}, ${degreesOfFreedom.toFixed(1)} degrees of freedom, ${formatP(p)}`;
 }
 
-function remark({ verdict, sameHardware, significance, ratio }: FigureComparison): string {
+function remark({ figure, verdict, sameHardware, significance, ratio }: FigureComparison): string {
   return [
     ...(verdict === null ? [] : [verdict]),
-    ...(sameHardware === null || ratio === null
+    ...(!dependsOnHardware(figure) || ratio === null
       ? []
-      : [`×${ratio.toFixed(2)}${sameHardware ? '' : ', other hardware'}`]),
+      : [
+          `×${ratio.toFixed(2)}${sameHardware ? '' : sameHardware === null ? ', hardware not known' : ', other hardware'}`,
+        ]),
     ...(significance === null ? [] : [formatP(significance.p)]),
   ].join(', ');
 }
@@ -38,15 +42,15 @@ function figuresTable({ figures }: Comparison): string[] {
   if (figures.length === 0) return [];
   const body = figures.map((one) => [
     FIGURE_HEADINGS[one.figure],
-    formatSmallFigure(one.a),
-    formatSmallFigure(one.b),
+    `${formatSmallFigure(one.a)}${one.givenWeights.a ? ' †' : ''}`,
+    `${formatSmallFigure(one.b)}${one.givenWeights.b ? ' †' : ''}`,
     one.difference === null ? '–' : signed(one.difference),
     remark(one),
   ]);
   const tests = figures.flatMap(({ figure, significance }) =>
-    significance === null ? [] : [`${FIGURE_HEADINGS[figure]}: ${formatSignificance(significance)}`],
+    significance === null ? [] : wrap(`${FIGURE_HEADINGS[figure]}: ${formatSignificance(significance)}`),
   );
-  return [[terminalTable({ head: ['', 'A', 'B', 'A − B', ''], body }), ...tests].join('\n')];
+  return [[table({ head: ['', 'A', 'B', 'A − B', ''], body }), ...tests].join('\n')];
 }
 
 /** The curves' lines, on one scale. */
@@ -79,7 +83,7 @@ function stopsTable({ stops }: Comparison): string[] {
     cell(b),
     a === null || b === null ? '–' : signed(a - b),
   ]);
-  return [terminalTable({ head: ['of the schedule', 'loss A', 'loss B', 'A − B'], body })];
+  return [table({ head: ['of the schedule', 'loss A', 'loss B', 'A − B'], body })];
 }
 
 /** A stretch outside of the band, in one line. */
@@ -96,7 +100,7 @@ function bandLines({ departures }: Comparison): string[] {
   return [
     [
       "A's loss leaves B's band (mean ± 3 deviations of B's lines around):",
-      ...departures.map((one) => `  ${formatDeparture(one)}`),
+      ...departures.flatMap((one) => wrap(formatDeparture(one), COMPACT_WIDTH - 2).map((line) => `  ${line}`)),
     ].join('\n'),
   ];
 }
@@ -108,24 +112,25 @@ function classTable({ classes }: Comparison): string[] {
     .map(({ name, a, b, difference }) => [name, a.toFixed(2), b.toFixed(2), signed(difference)]);
   const more = classes.length - body.length;
   const rest = more > 0 ? [`${more} classes that differ less; --json lists all.`] : [];
-  return [[terminalTable({ head: ['IoU, largest difference first', 'A', 'B', 'A − B'], body }), ...rest].join('\n')];
+  return [[table({ head: ['IoU, largest difference first', 'A', 'B', 'A − B'], body }), ...rest].join('\n')];
 }
 
 const show = (value: unknown) =>
   value === undefined ? '–' : typeof value === 'string' ? value : JSON.stringify(value);
 
-function differencesTable(title: string, differences: readonly Difference[] | null): string[] {
-  if (differences === null) return [];
+/** @param absent Why there is nothing to compare. */
+function differencesTable(title: string, differences: readonly Difference[] | null, absent: string): string[] {
+  if (differences === null) return [`${title}: ${absent}.`];
   if (differences.length === 0) return [`${title}: no difference.`];
   const body = differences.map(({ path, a, b }) => [path, show(a), show(b)]);
-  return [terminalTable({ head: [title, 'A', 'B'], body })];
+  return [table({ head: [title, 'A', 'B'], body })];
 }
 
 /** A comparison for a terminal. */
 export function formatComparison(comparison: Comparison): string {
   const { a, b, recipe, environment, notes } = comparison;
   return [
-    `A  ${a.label}\nB  ${b.label}`,
+    [...wrap(`A  ${a.label}`), ...wrap(`B  ${b.label}`)].join('\n'),
     ...figuresTable(comparison),
     ...curveLines('Loss', lossOf(a), lossOf(b)),
     ...curveLines('Learning rate', rateOf(a), rateOf(b)),
@@ -133,9 +138,13 @@ export function formatComparison(comparison: Comparison): string {
     ...stopsTable(comparison),
     ...bandLines(comparison),
     ...classTable(comparison),
-    ...differencesTable('Recipe', recipe),
-    ...differencesTable('Environment', environment),
-    ...(notes.length === 0 ? [] : [notes.join('\n')]),
+    ...differencesTable('Recipe', recipe, 'the log does not say of which row it is'),
+    ...differencesTable(
+      'Environment',
+      environment,
+      b.kind === 'row' ? 'none is published' : 'the log says nothing of it',
+    ),
+    ...(notes.length === 0 ? [] : [notes.flatMap((note) => wrap(note)).join('\n')]),
   ].join('\n\n');
 }
 

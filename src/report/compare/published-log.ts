@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { jsonLines } from '../../runs/log.js';
 import { UserError } from '../../support/errors.js';
 import { explainFileError } from '../../support/files.js';
+import { isHeader, type LogHeader, NO_HEADER, readHeader } from './log-header.js';
 
 /** A line of mode "train": means over the iterations since the one before. */
 export interface PublishedTrainLine {
@@ -30,6 +31,7 @@ export interface PublishedValidationLine {
 
 /** A training log as the published tables link it: `*.log.json`, a JSON object a line. */
 export interface PublishedLog {
+  readonly header: LogHeader;
   readonly train: readonly PublishedTrainLine[];
   readonly validation: readonly PublishedValidationLine[];
 }
@@ -52,13 +54,15 @@ function dropFrom(lines: { readonly iteration: number }[], iteration: number): v
 }
 
 /**
- * Reads the text of a published log. Lines of another kind (the environment, at the start) are passed over.
+ * Reads the text of a published log. Of a training that was resumed, the header it was begun with counts.
  * @throws UserError that names file and line of what is no JSON object, or says that the text is no such log.
  */
 export function parsePublishedLog(text: string, file: string): PublishedLog {
   const train: PublishedTrainLine[] = [];
   const validation: PublishedValidationLine[] = [];
+  let header: LogHeader = NO_HEADER;
   for (const { value } of jsonLines(text, file, parsePython)) {
+    if (header === NO_HEADER && isHeader(value)) header = readHeader(value);
     const { mode, iter } = value;
     if (typeof iter !== 'number' || !Number.isFinite(iter)) continue;
     if (mode === 'train') {
@@ -96,7 +100,7 @@ export function parsePublishedLog(text: string, file: string): PublishedLog {
       "Give a log.json as the tables link it, or a run: fcn show ROW names a row's log.",
     );
   }
-  return { train, validation };
+  return { header, train, validation };
 }
 
 /** @throws UserError where the file cannot be read or is no published log. */

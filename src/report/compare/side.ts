@@ -14,6 +14,8 @@ import { shownEvaluation } from '../runs/charts.js';
 import { type KnownRun, type RunCatalogue, readRunDirectory } from '../runs/find.js';
 import { newestOfEachSeed, recipeKey } from '../spread.js';
 import type { CurvePoint } from './band.js';
+import type { LogHeader } from './log-header.js';
+import { rowOfLog } from './log-row.js';
 import { type PublishedLog, parsePublishedLog } from './published-log.js';
 
 /** One of the two that are compared. What a kind of side does not have is empty or null. */
@@ -30,8 +32,12 @@ export interface Side {
   readonly classes: ReadonlyMap<string, number>;
   readonly recipe: ReadonlyMap<string, unknown> | null;
   readonly environment: ReadonlyMap<string, string> | null;
-  /** What memory and fps were measured on. */
+  /** What memory and fps were measured on; of a row, as its table names it; null where it is not said. */
   readonly hardware: string | null;
+  /** True where the evaluated weights were given to the run, not trained by it. */
+  readonly givenWeights: boolean;
+  /** Of a row or a log: the row; null where nothing says which. */
+  readonly row: Row | null;
   /** Records of the same recipe on the same data, the newest of each seed; the side's own among them. */
   readonly seeds: readonly RunRecord[];
   readonly run: KnownRun | null;
@@ -90,12 +96,15 @@ function sideOfRun(run: KnownRun, all: readonly KnownRun[]): Side {
     recipe: new Map(valuesOf(experiment)),
     environment: environmentOf(run),
     hardware: hardwareName(environment),
+    givenWeights: record?.weights?.source === 'given',
+    row: null,
     seeds: newestOfEachSeed(same),
     run,
   };
 }
 
-function sideOfRow({ id, recipe, published, table }: Row): Side {
+function sideOfRow(row: Row): Side {
+  const { id, recipe, published, table } = row;
   return {
     kind: 'row',
     label: `${id} as published (${table.name})`,
@@ -107,21 +116,51 @@ function sideOfRow({ id, recipe, published, table }: Row): Side {
     recipe: new Map(valuesOf(recipe)),
     environment: null,
     hardware: table.hardware?.name ?? null,
+    givenWeights: false,
+    row,
     seeds: [],
     run: null,
   };
 }
 
-/** A published log as a side. Its schedule ends at its last line, since nothing in it says more. */
-export function sideOfLog({ train, validation }: PublishedLog, label: string): Side {
-  const iterations = Math.max(train.at(-1)?.iteration ?? 0, validation.at(-1)?.iteration ?? 0);
+/** What a log's header says of its engine and machine, under the names that those of a run have. */
+function environmentOfLog({ environment, gpu, seed }: LogHeader): Map<string, string> | null {
+  const renamed = new Map([
+    ['PyTorch', 'engine'],
+    ['sys.platform', 'system'],
+  ]);
+  const said = [...environment]
+    .filter(([key]) => !key.startsWith('GPU '))
+    .map(([key, value]): [string, string] => [renamed.get(key) ?? key, key === 'PyTorch' ? `PyTorch ${value}` : value]);
+  const all = new Map([
+    ...said,
+    ...(gpu === null ? [] : ([['GPUs', `${gpu.count} × ${gpu.name}`]] as const)),
+    ...(seed === null ? [] : ([['seed', String(seed)]] as const)),
+  ]);
+  return all.size === 0 ? null : all;
+}
+
+/**
+ * A published log as a side. Its recipe is that of its row, with what the log itself states of it; its schedule ends at its last
+ * line where neither says more.
+ * @param file Tells the row, where it is called as it is published.
+ */
+export function sideOfLog(
+  { header, train, validation }: PublishedLog,
+  file: string,
+  tables: readonly Table[] = loadTables(),
+): Side {
+  const row = rowOfLog(header, file, tables);
+  const stated = header.recipe.get('training.iterations') ?? row?.recipe.training.iterations;
+  const logged = Math.max(train.at(-1)?.iteration ?? 0, validation.at(-1)?.iteration ?? 0);
+  const iterations = typeof stated === 'number' ? Math.max(stated, logged) : logged;
   const last = validation.at(-1);
   const known = (value: number | undefined) => (value === undefined || Number.isNaN(value) ? null : value);
   const mIoU = known(last?.mIoU);
   const memory = train.map(({ memoryBytes }) => memoryBytes).filter(Number.isFinite);
   return {
     kind: 'log',
-    label,
+    label: file,
     figures: {
       ...NO_FIGURES,
       mIoU: mIoU === null ? null : mIoU * 100,
@@ -135,16 +174,24 @@ export function sideOfLog({ train, validation }: PublishedLog, label: string): S
       Number.isNaN(mIoU) ? [] : [{ iteration, mIoU: mIoU * 100 }],
     ),
     classes: new Map([...(last?.perClass ?? [])].map(([name, iou]) => [name, iou * 100])),
-    recipe: null,
-    environment: null,
-    hardware: null,
+    recipe: row === null ? null : new Map([...valuesOf(row.recipe), ...header.recipe]),
+    environment: environmentOfLog(header),
+    hardware: header.gpu?.name ?? null,
+    givenWeights: false,
+    row,
     seeds: [],
     run: null,
   };
 }
 
-/** The newest of the runs that a reference means. */
+/** The newest of the runs that a reference means. @throws UserError where it means none, or a log. */
 export function runSide(reference: string, catalogue: RunCatalogue): Side {
+  if (isLog(reference)) {
+    throw new UserError(
+      `${reference} is a training log: the first of the two must be a run.`,
+      `Name the run first: fcn compare RUN ${reference}.`,
+    );
+  }
   const run = catalogue.find([reference]).at(-1)!;
   const known = catalogue.all();
   const all = known.some(({ file }) => path.resolve(file) === path.resolve(run.file)) ? known : [...known, run];
@@ -169,14 +216,32 @@ function isRecord(text: string): boolean {
   }
 }
 
-function sideOfFile(file: string, catalogue: RunCatalogue): Side {
-  if (path.basename(file) === LOG_FILE) return runSide(file, catalogue);
-  let text: string;
+/** Whether a path is the file of a log that is not in a run directory. */
+function isLog(reference: string): boolean {
+  if (path.basename(reference) === LOG_FILE || !existsSync(reference) || statSync(reference).isDirectory())
+    return false;
+  const text = readText(reference);
+  if (isRecord(text)) return false;
   try {
-    text = readFileSync(file, 'utf8');
+    parsePublishedLog(text, reference);
+    return true;
+  } catch (error) {
+    if (error instanceof UserError) return false;
+    throw error;
+  }
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
   } catch (error) {
     throw explainFileError(error, file, 'read');
   }
+}
+
+function sideOfFile(file: string, catalogue: RunCatalogue): Side {
+  if (path.basename(file) === LOG_FILE) return runSide(file, catalogue);
+  const text = readText(file);
   return isRecord(text) ? runSide(file, catalogue) : sideOfLog(parsePublishedLog(text, file), file);
 }
 

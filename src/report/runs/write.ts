@@ -1,7 +1,6 @@
 import path from 'node:path';
 import { loadDataset } from '../../data/datasets/description.js';
 import { loadTables, type Table } from '../../experiments/load.js';
-import { type Deviation, differences } from '../../experiments/resolve.js';
 import { UserError } from '../../support/errors.js';
 import { writeFileAtomic } from '../../support/files.js';
 import type { ThemeName } from '../charts/colours.js';
@@ -9,8 +8,8 @@ import { lineChart } from '../charts/line-chart.js';
 import { standaloneSvg } from '../charts/style.js';
 import type { Chart } from '../charts/svg.js';
 import { readPublishedLog } from '../compare/published-log.js';
-import { reasonApart } from '../table.js';
 import { accuracyOverIterations } from './accuracy.js';
+import { deviationsOf, runApart } from './apart.js';
 import { CHART_NAMES, type ChartName, runChart } from './charts.js';
 import { makeExamples } from './examples.js';
 import { type KnownRun, RunCatalogue, standing } from './find.js';
@@ -54,13 +53,6 @@ const MOST_TOGETHER = 6;
 /** A PNG has so many pixels for each unit of the chart. */
 const PNG_SCALE = 2;
 
-/** What deviates: as the record says, or, where there is none yet, beside the row of the package; null: the row is not there. */
-function deviationsOf({ record, experiment }: KnownRun, tables: readonly Table[]): readonly Deviation[] {
-  if (record !== null) return record.deviations;
-  const row = tables.flatMap(({ rows }) => rows).find(({ id }) => id === experiment.row);
-  return row === undefined ? [] : differences(experiment, row.recipe);
-}
-
 function together(chosen: readonly KnownRun[]): Chart | null {
   const logged = chosen.filter(({ log }) => log.length > 0);
   if (logged.length < 2 || logged.length > MOST_TOGETHER) return null;
@@ -102,7 +94,7 @@ async function examine(
   return {
     run,
     deviations: deviationsOf(run, tables),
-    apart: record === null ? null : reasonApart(record, tables),
+    apart: runApart(run, tables),
     charts,
     examples: wantsExamples
       ? await makeExamples({ experiment, dataRoot, predictions, count, skipped, ...progress })

@@ -1,16 +1,20 @@
 import { appendFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
+import { loadTables } from '../../../src/experiments/load.js';
+import type { ResolveOptions } from '../../../src/experiments/resolve.js';
 import { bandAt, type CurvePoint, departures } from '../../../src/report/compare/band.js';
 import { compare } from '../../../src/report/compare/compare.js';
 import { follow } from '../../../src/report/compare/follow.js';
 import { formatComparison } from '../../../src/report/compare/format.js';
+import { NO_HEADER } from '../../../src/report/compare/log-header.js';
 import { otherSide, runSide, sideOfLog } from '../../../src/report/compare/side.js';
 import { againstOne, studentTwoSided, welch } from '../../../src/report/compare/significance.js';
-import { sparkline } from '../../../src/report/compare/sparkline.js';
 import { RunCatalogue } from '../../../src/report/runs/find.js';
-import { writeRecord } from '../../../src/runs/record.js';
+import { sparkline } from '../../../src/report/sparkline.js';
+import { makeReport } from '../../../src/report/table.js';
+import { type RunRecord, writeRecord } from '../../../src/runs/record.js';
 import { fcn } from '../../helpers/command.js';
 import { temporaryFolder } from '../../helpers/folder.js';
 import { makeRecord } from '../../helpers/record.js';
@@ -257,6 +261,116 @@ test('records that are kept are seeds, too: without any run directory', async (t
   t.notRegex(notes.join(), /cannot be said/);
 });
 
+const V100 = { name: 'Tesla V100-SXM2-16GB', driver: '470.1', memoryBytes: 16 * 2 ** 30 };
+const ON_V100 = { ...makeRecord({ row: ROW }).environment, engine: 'tensorflow', device: 'gpu' as const, gpus: [V100] };
+/** The parts of a comparison that it takes a kept record for. */
+async function beside(t: ExecutionContext, options: ResolveOptions, changes: Partial<RunRecord>, other?: string) {
+  const folder = await temporaryFolder(t);
+  const file = path.join(folder, 'results', 'local', 'x.json');
+  await writeRecord(file, makeRecord(options, changes));
+  const catalogue = catalogueOf({ runs: path.join(folder, 'runs'), results: path.join(folder, 'results') });
+  const a = runSide(file, catalogue);
+  const comparison = compare(a, otherSide(other, a, catalogue));
+  const of = (name: string) => comparison.figures.find(({ figure }) => figure === name)!;
+  return { comparison, of, text: formatComparison(comparison) };
+}
+
+test('beside a row, verdicts and hardware are those of the table', async (t) => {
+  const row = 'fcn_r50-d8_512x1024_40k_cityscapes';
+  // Published: 5.7 GB, 4.17 fps, 72.25.
+  const figures = { memoryGB: 5.8, fps: 3, mIoU: 72.5, mIoUMsFlip: null };
+  const record = makeRecord({ row }, { figures, environment: ON_V100 });
+  const { of, text } = await beside(t, { row }, record);
+  const { cells } = makeReport(loadTables(), [record])
+    .tables.flatMap(({ rows }) => rows)
+    .find((one) => one.row === row)!;
+  for (const figure of ['memoryGB', 'fps', 'mIoU', 'mIoUMsFlip'] as const) {
+    t.is(of(figure).verdict, cells[figure].verdict, figure);
+  }
+  t.deepEqual([of('memoryGB').verdict, of('fps').verdict], ['reproduced', 'below']);
+  t.true(of('fps').sameHardware);
+  t.regex(text, /│ below, ×0\.72 +│/);
+  const elsewhere = await beside(t, { row }, { figures });
+  t.is(elsewhere.of('fps').verdict, null);
+  t.regex(elsewhere.text, /│ ×0\.72, other hardware +│/);
+  t.regex(text, /\nEnvironment: none is published\.\n/);
+});
+
+test('what compares with nothing published gets neither verdict nor test', async (t) => {
+  const folder = await temporaryFolder(t);
+  const results = path.join(folder, 'results');
+  for (const seed of [0, 1, 2]) {
+    const changes = {
+      ...evaluated(
+        [
+          [1, 0],
+          [0, 1],
+        ],
+        2 + 0.05 * seed,
+      ),
+      run: `seed${seed}`,
+    };
+    const record = makeRecord({ row: PUBLISHED_ROW, profile: 'smoke', seed }, changes);
+    await writeRecord(path.join(results, 'smoke', `${seed}.json`), record);
+  }
+  const catalogue = catalogueOf({ runs: path.join(folder, 'runs'), results });
+  const a = runSide('seed0', catalogue);
+  t.is(a.seeds.length, 3);
+  const comparison = compare(a, otherSide(undefined, a, catalogue));
+  for (const { verdict, significance } of comparison.figures) t.deepEqual([verdict, significance], [null, null]);
+  t.regex(comparison.notes.join(), /compare with nothing published \(smoke profile\).*neither verdict nor test/);
+});
+
+test('figures of weights that were given are marked, and nothing is said of chance', async (t) => {
+  const weights = { file: 'x.pth', sha256: 'ab'.repeat(32), source: 'given' as const };
+  const { text, comparison } = await beside(
+    t,
+    { row: PUBLISHED_ROW },
+    {
+      ...evaluated(
+        [
+          [1, 0],
+          [0, 1],
+        ],
+        70.5,
+      ),
+      weights,
+    },
+  );
+  t.regex(text, /│ 70\.50 † +│/);
+  t.regex(text, /† Evaluated with weights that were given, not trained here\./);
+  t.is(comparison.figures.find(({ figure }) => figure === 'mIoU')!.significance, null);
+});
+
+test('a published log: recipe of its row, environment, hardware; one of another row is said to be', async (t) => {
+  const row = 'fcn_r50-d8_512x1024_40k_cityscapes';
+  const folder = await temporaryFolder(t);
+  const file = path.join(folder, 'fcn_r50-d8_512x1024_40k_cityscapes_20200604_192608.log.json');
+  const header = { env_info: 'sys.platform: linux\nGPU 0,1: Tesla V100-SXM2-32GB\n', seed: 0 };
+  const line = { mode: 'train', iter: 50, lr: 0.01, loss: 1.5, memory: 5754, time: 0.4 };
+  writeFileSync(file, `${JSON.stringify(header)}\n${JSON.stringify(line)}\n`);
+  const figures = { memoryGB: 5.8, fps: null, mIoU: null, mIoUMsFlip: null };
+  const { comparison, of, text } = await beside(t, { row }, { figures, environment: ON_V100 }, file);
+  t.deepEqual(comparison.recipe, []);
+  t.true(comparison.environment!.some(({ path, b }) => path === 'GPUs' && b === '2 × Tesla V100-SXM2-32GB'));
+  t.true(of('memoryGB').sameHardware);
+  t.is(comparison.b.iterations, 40_000);
+  for (const printed of text.split('\n')) t.true(printed.length <= 80 || printed.includes(folder), printed);
+  const other = await beside(t, { row: PUBLISHED_ROW }, { figures }, file);
+  t.regex(other.comparison.notes[0]!, /^The log is of another row, fcn_r50-d8_512x1024_40k_cityscapes, than the run/);
+  const renamed = path.join(folder, 'log.json');
+  writeFileSync(renamed, `${JSON.stringify(line)}\n`);
+  const unknown = await beside(t, { row }, { figures }, renamed);
+  t.is(unknown.comparison.recipe, null);
+  t.regex(unknown.text, /Recipe: the log does not say of which row it is\./);
+  t.regex(unknown.text, /×1\.03, hardware not known/);
+  t.regex(unknown.text, /The log does not say: engine and machine, the hardware of its memory\./);
+  t.throws(() => runSide(renamed, catalogueOf({ runs: folder, results: folder })), {
+    name: 'UserError',
+    message: /is a training log: the first of the two must be a run/,
+  });
+});
+
 test('seeds of one recipe are one sample: nothing is said of chance', async (t) => {
   const folder = await temporaryFolder(t);
   const folders = { runs: path.join(folder, 'runs'), results: path.join(folder, 'results') };
@@ -292,7 +406,7 @@ test('a run beside a published log: curves by the part of the schedule', (t) => 
     memoryBytes: 2 ** 30,
   }));
   const validation = [{ iteration: 40_000, mIoU: 0.7225, mAcc: 0.8, aAcc: 0.95, perClass: new Map([['road', 0.97]]) }];
-  const side = sideOfLog({ train, validation }, 'log');
+  const side = sideOfLog({ header: NO_HEADER, train, validation }, 'log');
   t.is(side.iterations, 40_000);
   t.is(side.figures.mIoU, 72.25);
   t.is(side.figures.memoryGB, 1);

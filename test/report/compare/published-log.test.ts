@@ -2,7 +2,10 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
+import { loadTables } from '../../../src/experiments/load.js';
 import { fetchPublishedLog } from '../../../src/report/compare/fetch-log.js';
+import { NO_HEADER } from '../../../src/report/compare/log-header.js';
+import { rowOfLog } from '../../../src/report/compare/log-row.js';
 import { parsePublishedLog } from '../../../src/report/compare/published-log.js';
 import { fileServer } from '../../helpers/file-server.js';
 import { temporaryFolder } from '../../helpers/folder.js';
@@ -88,6 +91,59 @@ test("a validation that counts its own batches belongs to the training's last li
       [8000, 0.6],
     ],
   );
+});
+
+const CONFIG = [
+  "model = dict(\n    type='EncoderDecoder',\n    backbone=dict(\n        type='ResNetV1c',\n        depth=50,",
+  '        out_indices=(0, 1, 2, 3)),\n    decode_head=dict(\n        dropout_ratio=0.1,\n        num_classes=19))',
+  'crop_size = (512, 1024)',
+  'data = dict(\n    samples_per_gpu=2,\n    workers_per_gpu=2)',
+  "optimizer = dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=0.0005)",
+  "lr_config = dict(policy='poly', power=0.9, min_lr=0.0001, by_epoch=False)",
+  "runner = dict(type='IterBasedRunner', max_iters=40000)",
+].join('\n');
+const HEADER = JSON.stringify({
+  env_info:
+    'sys.platform: linux\nGPU 0,1,2,3: Tesla V100-SXM2-32GB\nPyTorch: 1.5.0\nPyTorch compiling details: PyTorch built with:\n  - GCC: 7.3\n',
+  seed: 7,
+  exp_name: 'fcn_r50-d8_512x1024_40k_cityscapes.py',
+  config: CONFIG,
+});
+
+test('what a log says of itself before its first iteration', (t) => {
+  const { header } = parsePublishedLog([HEADER, train(50), ENVIRONMENT, train(100)].join('\n'), 'log.json');
+  t.is(header.experimentName, 'fcn_r50-d8_512x1024_40k_cityscapes');
+  t.is(header.seed, 7);
+  t.deepEqual(header.gpu, { name: 'Tesla V100-SXM2-32GB', count: 4 });
+  t.deepEqual([...header.environment.keys()], ['sys.platform', 'GPU 0,1,2,3', 'PyTorch']);
+  t.deepEqual(Object.fromEntries(header.recipe), {
+    'model.depth': 50,
+    'model.classes': 19,
+    'data.cropHw': [512, 1024],
+    'training.iterations': 40_000,
+    'training.learningRate': 0.01,
+    'training.momentum': 0.9,
+    'training.weightDecay': 0.0005,
+    'training.power': 0.9,
+    'training.minimumLearningRate': 0.0001,
+    'training.batch': 8,
+  });
+  t.deepEqual(parsePublishedLog(train(50), 'log.json').header, NO_HEADER);
+});
+
+test('the row of a log: by its published name, by its experiment, by how the file is called', (t) => {
+  const tables = loadTables();
+  const row = (file: string, experimentName: string | null = null) =>
+    rowOfLog({ ...NO_HEADER, experimentName }, file, tables)?.id ?? null;
+  for (const { id, log } of tables.flatMap(({ rows }) => rows)) {
+    if (log === null) continue;
+    t.is(row(log), id);
+    // Whatever it was called when it was trained.
+    t.is(row(log, 'fcn_r18-d8_769x769_80k_cityscapes'), id);
+    t.is(row('renamed.json', id), id);
+  }
+  t.is(row('fcn_r50-d8_512x1024_40k_cityscapes-20990101_000000.log.json'), 'fcn_r50-d8_512x1024_40k_cityscapes');
+  t.is(row('renamed.json', 'something_else'), null);
 });
 
 test('of a training that was resumed, the later lines count', (t) => {

@@ -27,3 +27,9 @@ export function sparkline(samples: readonly Sample[], columns: number, [low, hig
     })
     .join('');
 }
+
+/** A line of blocks, one a value, from the lowest to the highest of them. */
+export function sparklineOf(values: readonly number[]): string {
+  const samples = values.map((y, i) => ({ x: (i + 1) / values.length, y }));
+  return sparkline(samples, values.length, [Math.min(...values), Math.max(...values)]);
+}
