@@ -47,7 +47,7 @@ export abstract class RunCommand extends BaseCommand {
       skipBad: flags['skip-bad'],
       tensorboard: flags.tensorboard,
       force: flags.force,
-      checkedData: new Set<string>(),
+      checkedData: new Map(),
       overrides: overridesOf(flags),
       engine,
       deterministic,

@@ -2,10 +2,10 @@ import type { DataRecipe, EvaluationRecipe } from '../experiments/experiment.js'
 import { UserError } from '../support/errors.js';
 import type { Batch, EvaluationSample } from './batch.js';
 import type { Dataset } from './datasets/dataset.js';
-import { type Entry, readSplit } from './datasets/read-split.js';
+import { type Entry, type Incomplete, readSplit } from './datasets/read-split.js';
 import { TrainingOrder } from './samples/order.js';
 import type { MadeBatch } from './samples/training.js';
-import type { SkippedSamples } from './skipped.js';
+import { NO_TOLERANCE, type SkippedSamples, type Tolerance } from './skipped.js';
 import { largestViewsBytes } from './transforms/size.js';
 import type { EvaluationAnswer, EvaluationWorkerData } from './workers/evaluation-worker.js';
 import { WorkerPool } from './workers/pool.js';
@@ -49,7 +49,8 @@ export interface TrainingLoader {
  */
 export async function createTrainingLoader(options: TrainingLoaderOptions): Promise<TrainingLoader> {
   const { dataset, split = 'train', recipe, dataRoot, seed, batch, startIteration, skipped } = options;
-  const entries = await readSplit(dataset, split, dataRoot);
+  const tolerance = skipped?.toleranceOf(split) ?? NO_TOLERANCE;
+  const entries = await readSplit(dataset, split, dataRoot, ofIncomplete(tolerance));
   if (entries.length < batch) {
     throw new UserError(
       `The split "${split}" of ${dataset.name} has ${entries.length} images, too few for a batch of ${batch}.`,
@@ -62,8 +63,7 @@ export async function createTrainingLoader(options: TrainingLoaderOptions): Prom
   const bytes = batch * height * width * 16;
   const workers = options.workers ?? defaultWorkers();
   const ahead = options.prefetch ?? resultsAhead(workers, bytes);
-  const replacements = skipped === undefined ? null : { entries, limit: skipped.limit };
-  const data: TrainingWorkerData = { dataset, recipe, seed, replacements };
+  const data: TrainingWorkerData = { dataset, recipe, seed, replacements: { entries, tolerance } };
   const pool = await WorkerPool.start<TrainingTask, MadeBatch>(
     new URL('./workers/training-worker.js', import.meta.url),
     Math.min(workers, ahead),
@@ -79,6 +79,11 @@ export async function createTrainingLoader(options: TrainingLoaderOptions): Prom
     return batch;
   };
   return { images: entries.length, next, close: () => pool.close() };
+}
+
+/** Where samples may be left out, so may those that lack a file; they are counted as they are met. */
+function ofIncomplete({ limit, known }: Tolerance): Incomplete {
+  return limit > 0 || known.length > 0 ? 'kept' : 'refused';
 }
 
 export interface EvaluationLoaderOptions {
@@ -103,6 +108,8 @@ export interface EvaluationLoader extends AsyncIterable<EvaluationSample> {
   readonly length: number;
   /** Samples from the split's start on that were read, passed over or left out so far. */
   readonly position: number;
+  /** Names of the samples of this pass that were left out so far, those that were passed over not with them. */
+  readonly leftOut: readonly string[];
   /** Ends the worker threads. */
   close(): Promise<void>;
 }
@@ -114,30 +121,34 @@ export interface EvaluationLoader extends AsyncIterable<EvaluationSample> {
  */
 export async function createEvaluationLoader(options: EvaluationLoaderOptions): Promise<EvaluationLoader> {
   const { dataset, split = 'val', recipe, dataRoot, ratios, limit, start = 0, skipped } = options;
-  const entries = (await readSplit(dataset, split, dataRoot)).slice(0, limit ?? undefined);
+  const tolerance = skipped?.toleranceOf(split) ?? NO_TOLERANCE;
+  const entries = (await readSplit(dataset, split, dataRoot, ofIncomplete(tolerance))).slice(0, limit ?? undefined);
   const workers = options.workers ?? defaultWorkers();
   const ahead = resultsAhead(workers, largestViewsBytes(recipe.imageScaleWh, ratios));
-  const tolerant = skipped !== undefined;
-  const data: EvaluationWorkerData = { dataset, imageScaleWh: recipe.imageScaleWh, ratios, tolerant };
+  const data: EvaluationWorkerData = { dataset, imageScaleWh: recipe.imageScaleWh, ratios, tolerance };
   const pool = await WorkerPool.start<Entry, EvaluationAnswer>(
     new URL('./workers/evaluation-worker.js', import.meta.url),
     Math.min(workers, ahead),
     data,
   );
   let position = start;
+  const leftOut: string[] = [];
   return {
     length: entries.length,
     get position() {
       return position;
     },
+    leftOut,
     async *[Symbol.asyncIterator]() {
       const remaining = entries.slice(start);
       const prefetch = new Prefetch((index) => pool.run(remaining[index]!), ahead, remaining.length);
       for (position = start; position < entries.length; ) {
         const answer = await prefetch.next();
         position++;
-        if ('reason' in answer) await skipped?.add({ split, ...answer });
-        else yield answer;
+        if ('reason' in answer) {
+          await skipped?.add({ split, ...answer });
+          leftOut.push(answer.name);
+        } else yield answer;
       }
     },
     close: () => pool.close(),

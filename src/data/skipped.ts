@@ -1,4 +1,4 @@
-import { appendFile, readFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
 
@@ -11,12 +11,30 @@ export interface SkippedSample {
   readonly reason: string;
 }
 
+/** Which bad samples of a split are put up with. Plain data, for worker threads. */
+export interface Tolerance {
+  /** Samples that a run may leave out, the known ones with them. */
+  readonly limit: number;
+  /** Names of those that the run has left out already. */
+  readonly known: readonly string[];
+}
+
+export const NO_TOLERANCE: Tolerance = { limit: 0, known: [] };
+
+/** Whether a bad sample may be left out, as far as it alone tells: their number is for who counts them. */
+export function tolerates({ limit, known }: Tolerance, name: string): boolean {
+  return limit > 0 || known.includes(name);
+}
+
 /**
  * The samples that a run leaves out as it goes, each counted once however often it is met. They are noted in a file, one
- * JSON object a line, so that a run that is gone on with counts on.
+ * JSON object a line, so that a run that is gone on with counts on. Those that are noted may be left out again whatever the
+ * limit is then: 0 means no further ones.
  */
 export class SkippedSamples {
   private readonly byKey = new Map<string, SkippedSample>();
+  /** Whether the file ends within a line, which the next one must not be joined to. */
+  private torn = false;
 
   private constructor(
     /** Samples that may be left out; one more ends the run. */
@@ -34,6 +52,7 @@ export class SkippedSamples {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw explainFileError(error, file, 'read');
     }
     // What follows the last line break was being written when the process ended; it is met again.
+    skipped.torn = text !== '' && !text.endsWith('\n');
     for (const line of text.split('\n').slice(0, -1)) {
       const sample = parseLine(line);
       if (sample !== null) skipped.byKey.set(keyOf(sample), sample);
@@ -42,18 +61,31 @@ export class SkippedSamples {
   }
 
   /**
-   * Counts a sample.
+   * Counts a sample. It is on the disk, not only on its way there, when this returns: no position that is past the sample
+   * outlives a power failure without it.
    * @throws UserError where it is one more than may be left out.
    */
   async add(sample: SkippedSample): Promise<void> {
     if (this.byKey.has(keyOf(sample))) return;
     if (this.byKey.size >= this.limit) throw tooMany(sample.reason, this.limit);
-    this.byKey.set(keyOf(sample), sample);
     try {
-      await appendFile(this.file, `${JSON.stringify(sample)}\n`);
+      const handle = await open(this.file, 'a');
+      try {
+        await handle.writeFile(`${this.torn ? '\n' : ''}${JSON.stringify(sample)}\n`);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
     } catch (error) {
       throw explainFileError(error, this.file, 'write');
     }
+    this.torn = false;
+    this.byKey.set(keyOf(sample), sample);
+  }
+
+  /** What may be left out of a split now. */
+  toleranceOf(split: string): Tolerance {
+    return { limit: this.limit, known: this.names(split) };
   }
 
   /** Names of a split's samples that were left out, in the order in which they were met. */

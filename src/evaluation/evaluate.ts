@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { type EvaluationSample, IGNORE_INDEX } from '../data/batch.js';
 import type { Dataset } from '../data/datasets/dataset.js';
 import { loadDataset } from '../data/datasets/description.js';
-import { createEvaluationLoader } from '../data/loader.js';
+import { createEvaluationLoader, type EvaluationLoader } from '../data/loader.js';
 import { encodePalettePng } from '../data/palette.js';
 import type { SkippedSamples } from '../data/skipped.js';
 import type { Engine } from '../engines/engine.js';
@@ -19,8 +19,6 @@ import { metrics } from './metrics.js';
 import { type Counted, readPosition, writePosition } from './position.js';
 
 interface EvaluationSettings {
-  /** Counts images that cannot be read, which are left out; where not given, such an image is an error. */
-  readonly skipped?: SkippedSamples | undefined;
   /** Folder for predicted label images: palette PNGs, named as the images. */
   readonly predictions?: string | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -28,6 +26,8 @@ interface EvaluationSettings {
 }
 
 export interface EvaluateOptions extends EvaluationSettings {
+  /** Counts images that cannot be read, which are left out; where not given, such an image is an error. */
+  readonly skipped?: SkippedSamples | undefined;
   readonly experiment: Experiment;
   readonly engine: Engine;
   readonly dataRoot: string;
@@ -58,6 +58,8 @@ export interface EvaluationResult {
   readonly images: number;
   /** Names of the images that could not be read and were left out. */
   readonly skippedImages: readonly string[];
+  /** Images that there were to evaluate: of the split, as far as the recipe's limit. */
+  readonly splitImages: number;
   readonly mIoU: number;
   readonly mAcc: number;
   readonly aAcc: number;
@@ -142,9 +144,9 @@ export interface EvaluateSamplesOptions extends EvaluationSettings {
  * @throws UserError when no pixel carries a class, or the predictions cannot be written; InterruptedError on abort.
  */
 export async function evaluateSamples(
-  samples: AsyncIterable<EvaluationSample> & { readonly length: number },
+  samples: AsyncIterable<EvaluationSample> & Pick<EvaluationLoader, 'length' | 'leftOut'>,
   predictor: Predictor,
-  { dataset, flip, predictions, skipped, signal, begun, onImage, onProgress }: EvaluateSamplesOptions,
+  { dataset, flip, predictions, signal, begun, onImage, onProgress }: EvaluateSamplesOptions,
 ): Promise<EvaluationResult> {
   const start = performance.now();
   const here = () => (performance.now() - start) / 1000;
@@ -153,6 +155,7 @@ export async function evaluateSamples(
   if (begun) confusion.restore(begun.counts);
   const first = begun?.done ?? 0;
   let done = first;
+  const skippedImages = () => [...(begun?.skippedImages ?? []), ...samples.leftOut];
   const interruption = () =>
     InterruptedError.of(signal, `Evaluation interrupted after ${done} of ${samples.length} images.`);
   if (signal?.aborted) throw interruption();
@@ -173,7 +176,8 @@ export async function evaluateSamples(
     // Signals are heard here only.
     await setImmediate();
     const ending = signal?.aborted === true;
-    await onImage?.({ done, counts: confusion.toCounts(), seconds: seconds() }, ending);
+    const counted = { done, counts: confusion.toCounts(), seconds: seconds(), skippedImages: skippedImages() };
+    await onImage?.(counted, ending);
     if (ending) throw interruption();
   }
   const { mIoU, mAcc, aAcc, iou, accuracy } = metrics(confusion);
@@ -185,7 +189,8 @@ export async function evaluateSamples(
   }
   return {
     images: done,
-    skippedImages: skipped?.names('val') ?? [],
+    skippedImages: skippedImages(),
+    splitImages: samples.length,
     mIoU,
     mAcc,
     aAcc,

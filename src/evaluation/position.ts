@@ -10,6 +10,8 @@ const schema = z.object({
   seconds: z.number(),
   /** Images of the split that were read, those left out included. */
   position: z.int().min(0),
+  /** Names of those left out. */
+  skippedImages: z.array(z.string()),
   /** Folder of the predictions, which holds those of the images so far. */
   predictions: z.string().nullable(),
 });
@@ -18,15 +20,15 @@ const schema = z.object({
 export type EvaluationPosition = z.output<typeof schema>;
 
 /** What was counted so far. */
-export type Counted = Pick<EvaluationPosition, 'done' | 'counts' | 'seconds'>;
+export type Counted = Pick<EvaluationPosition, 'done' | 'counts' | 'seconds' | 'skippedImages'>;
 
 export async function writePosition(file: string, position: EvaluationPosition): Promise<void> {
   await writeSealed(file, position);
 }
 
 /**
- * How far an evaluation was; null where nothing is noted, it is damaged, or its predictions were written elsewhere: the
- * evaluation is done from its start then, with the same result.
+ * How far an evaluation was; null where nothing is noted, it is damaged or of another version, or its predictions were written
+ * elsewhere: the evaluation is done from its start then, with the same result.
  */
 export async function readPosition(
   file: string,
@@ -37,5 +39,7 @@ export async function readPosition(
   if (content === null || content === 'damaged') return null;
   const parsed = schema.safeParse(content);
   if (!parsed.success || parsed.data.counts.length !== (classes + 1) ** 2) return null;
+  const { done, position, skippedImages } = parsed.data;
+  if (done + skippedImages.length !== position) return null;
   return parsed.data.predictions === (predictions ?? null) ? parsed.data : null;
 }

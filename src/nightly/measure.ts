@@ -156,7 +156,7 @@ async function runRows(
     mostSecondsLost: 300,
     saveRequested: () => false,
     note: say,
-    checkedData: new Set(),
+    checkedData: new Map(),
     keepGoing: true,
     onStart: ({ experiment: { row } }, i) => say(`[${i + 1}/${plan.length}] ${row}`),
   });

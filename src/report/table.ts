@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { publishedImages } from '../data/datasets/published-images.js';
 import type { Row, Table } from '../experiments/load.js';
 import { LOCAL_TABLE } from '../experiments/load.js';
 import { differences } from '../experiments/resolve.js';
@@ -69,11 +70,25 @@ export function reasonApart(record: RunRecord, tables: readonly Table[]): string
   const { evaluate, 'evaluate-ms': multiScale } = record.details;
   const skipped = new Set([...(evaluate?.skippedImages ?? []), ...(multiScale?.skippedImages ?? [])]).size;
   if (skipped > 0) reasons.push(`${skipped} validation image${skipped === 1 ? '' : 's'} skipped`);
+  const lost = [evaluate, multiScale].flatMap((evaluation) => (evaluation === null ? [] : unaccounted(evaluation)));
+  if (lost.length > 0) reasons.push(lost[0]!);
   if (reasons.length > 0) return reasons.join(', ');
   const row = tables.flatMap(({ rows }) => rows).find(({ id }) => id === record.row);
   if (row === undefined || row.table.name === LOCAL_TABLE) return 'nothing published';
   const [difference] = differences(record.experiment, row.recipe);
-  return difference === undefined ? null : `another ${difference.path} than published`;
+  if (difference !== undefined) return `another ${difference.path} than published`;
+  const published = publishedImages(row.recipe.data.dataset)['val'];
+  const other = [evaluate, multiScale].find((one) => one !== null && one.images !== (published ?? one.images));
+  return other ? `${other.images} validation images, ${published} were published` : null;
+}
+
+type Evaluation = NonNullable<RunRecord['details']['evaluate']>;
+
+/** Says that images were neither evaluated nor skipped, where that is so. */
+function unaccounted({ images, skippedImages, splitImages }: Evaluation): string[] {
+  const counted = images + skippedImages.length;
+  if (splitImages === undefined || counted === splitImages) return [];
+  return [`${counted} of ${splitImages} validation images accounted for`];
 }
 
 function tableRow(row: Row, records: readonly RunRecord[], options: CellOptions): TableRow {

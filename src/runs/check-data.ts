@@ -1,3 +1,6 @@
+import type { Dataset } from '../data/datasets/dataset.js';
+import type { Entry } from '../data/datasets/find-entries.js';
+import type { InspectedSplit, Problem } from '../data/datasets/inspect.js';
 import type { Experiment } from '../experiments/experiment.js';
 import { UserError } from '../support/errors.js';
 import { type DisplayMode, showCounted } from './display.js';
@@ -15,45 +18,107 @@ export interface CheckDataOptions {
   readonly checkData: DataCheck;
   /** Bad samples that may be left out while the run goes on. */
   readonly skipBad: number;
-  /** What the command has checked already: the runs of a series share data sets. */
-  readonly checkedData: Set<string>;
+  /** What the command has found already, null where nothing stops a run: the runs of a series share data sets. */
+  readonly checkedData: Map<string, UserError | null>;
   readonly signal: AbortSignal;
+  /** Told what is wrong and stops nothing. */
+  readonly note: (text: string) => void;
   readonly display: DisplayMode;
 }
 
 /**
- * Looks at every sample that the stages will read, so that a broken one is known now and not after hours.
+ * Looks at every sample that the stages will read, so that a broken one is known now and not after hours; also for images
+ * and labels that lack their other half. What is wrong with lists and numbers of images beside that is noted.
  * @throws UserError that names the first bad sample, where there are more than may be left out; the signal's reason on abort.
  */
 export async function checkData(options: CheckDataOptions): Promise<void> {
-  const { experiment, stages, dataRoot, checkData, skipBad, checkedData, signal, display } = options;
-  const { limit } = experiment.evaluation;
+  const { experiment, stages, checkData, checkedData } = options;
   const splits = [...new Set(stages.flatMap((stage) => SPLITS[stage]))];
-  const key = JSON.stringify([experiment.data.dataset, splits, limit]);
-  if (checkData === 'off' || splits.length === 0 || checkedData.has(key)) return;
+  if (checkData === 'off' || splits.length === 0) return;
+  const key = JSON.stringify([experiment.data.dataset, splits, experiment.evaluation.limit]);
+  if (!checkedData.has(key)) checkedData.set(key, await check(splits, options));
+  const refusal = checkedData.get(key)!;
+  if (refusal !== null) throw refusal;
+}
+
+async function check(splits: readonly string[], options: CheckDataOptions): Promise<UserError | null> {
+  const { experiment, dataRoot, checkData, skipBad, signal, note, display } = options;
   const { loadDataset } = await import('../data/datasets/description.js');
-  const { readSplit } = await import('../data/datasets/read-split.js');
+  const { inspectSplit } = await import('../data/datasets/inspect.js');
   const { checkEntries } = await import('../data/datasets/verify.js');
   const dataset = await loadDataset(experiment.data.dataset);
-  const entries = Object.fromEntries(
-    await Promise.all(
-      splits.map(async (split) => {
-        const all = await readSplit(dataset, split, dataRoot);
-        return [split, split === 'val' ? all.slice(0, limit ?? undefined) : all] as const;
-      }),
-    ),
+  const inspected: Record<string, InspectedSplit> = {};
+  for (const split of splits) inspected[split] = await inspectSplit(dataset, split, dataRoot);
+  for (const { message } of await irregularities(dataset, inspected, dataRoot)) {
+    note(`Note: ${message}`);
+  }
+
+  const { limit } = experiment.evaluation;
+  const read: Record<string, readonly Entry[]> = {};
+  const missing: Problem[] = [];
+  for (const [split, found] of Object.entries(inspected)) {
+    const end = split === 'val' && limit !== null ? limit : found.named.length;
+    // Images that no run of this recipe comes to are none of its business.
+    const beyond = new Set(found.named.slice(end).flatMap(filesOf));
+    read[split] = found.named.slice(0, end);
+    missing.push(...found.missing.filter(({ file }) => !beyond.has(file)));
+  }
+  const lacking = new Set(missing.map(({ file }) => file));
+  const whole = Object.fromEntries(
+    Object.entries(read).map(([split, named]) => [
+      split,
+      named.filter((entry) => !filesOf(entry).some((file) => lacking.has(file))),
+    ]),
   );
-  const problems = await showCounted('Check the data', 'samples', display, (onProgress) =>
-    checkEntries(entries, { dataset, fast: checkData === 'fast', size: null, signal, onProgress }),
+  const broken = await showCounted('Check the data', 'samples', display, (onProgress) =>
+    checkEntries(whole, { dataset, fast: checkData === 'fast', size: null, signal, onProgress }),
   );
-  checkedData.add(key);
-  const samples = Object.values(entries).reduce((sum, { length }) => sum + length, 0);
+  const problems = [...missing, ...broken];
+  if (problems.length === 0) return null;
+  const samples = Object.values(read).flat();
+  const found = describe(problems, samples.length);
+  if (countBad(problems, samples) > skipBad) {
+    return new UserError(
+      found,
+      `Mend the data set (fcn datasets verify ${dataset.id} names every bad file), or leave out up to N samples with --skip-bad N.`,
+    );
+  }
+  note(`${found} They are left out (--skip-bad ${skipBad}).`);
+  return null;
+}
+
+const filesOf = ({ image, label }: Entry) => [image, label];
+
+/** Samples that problems are about; a label without an image is one, too. */
+function countBad(problems: readonly Problem[], samples: readonly Entry[]): number {
+  const sampleOf = new Map(samples.flatMap(({ image, label }) => [[image, image] as const, [label, image] as const]));
+  return new Set(problems.map(({ file }) => sampleOf.get(file) ?? file)).size;
+}
+
+/** How many files cannot be used, and the first of them. */
+function describe(problems: readonly Problem[], samples: number): string {
   // A file may be wrong in more than one way.
   const files = new Set(problems.map(({ file }) => file)).size;
-  if (files <= skipBad) return;
   const first = problems[0]!.message.replace(/\.$/, '');
-  throw new UserError(
-    `${files} file${files === 1 ? '' : 's'} of ${samples} samples cannot be used: ${first}${files > 1 ? `, and ${files - 1} more` : ''}.`,
-    `Mend the data set (fcn datasets verify ${dataset.id} names every bad file), or leave out up to N samples with --skip-bad N.`,
+  const more = files > 1 ? `, and ${files - 1} more` : '';
+  return `${files} file${files === 1 ? '' : 's'} of ${samples} samples cannot be used: ${first}${more}.`;
+}
+
+/** What is wrong with the splits' lists and numbers of images, and images that are in two of them. */
+async function irregularities(
+  dataset: Dataset,
+  splits: Readonly<Record<string, InspectedSplit>>,
+  dataRoot: string,
+): Promise<Problem[]> {
+  const { countProblem, expectedImages } = await import('../data/datasets/expected.js');
+  const { sharedImages } = await import('../data/datasets/inspect.js');
+  const { datasetFolder } = await import('../data/datasets/read-split.js');
+  const { readSyntheticSettings } = await import('../data/datasets/synthetic.js');
+  const folder = datasetFolder(dataset, dataRoot);
+  const expected = expectedImages(dataset, await readSyntheticSettings(folder));
+  const counts = Object.entries(splits).flatMap(([split, { entries, missing }]) =>
+    // Those that lack a file are told of one by one.
+    countProblem(folder, split, entries.length + missing.length, expected),
   );
+  return [...Object.values(splits).flatMap(({ irregular }) => irregular), ...sharedImages(splits), ...counts];
 }

@@ -1,5 +1,6 @@
 import type { Experiment } from '../experiments/experiment.js';
 import { UserError } from '../support/errors.js';
+import { PUBLISHED } from './given-weights.js';
 import type { RunRecord } from './record.js';
 import type { Stage } from './stage-names.js';
 
@@ -11,20 +12,40 @@ export const SPLITS: Readonly<Record<Stage, readonly string[]>> = {
   benchmark: [],
 };
 
+/** What a run reads. */
+export interface InputOptions {
+  readonly stages: readonly Stage[];
+  readonly dataRoot: string;
+  /** Weights to evaluate where no stage trains: a file, or `published` for the row's own. */
+  readonly weights?: string | undefined;
+  /** Bad samples that may be left out while the run goes on. */
+  readonly skipBad: number;
+}
+
+/** The data set of a run. */
+export interface RunData {
+  /** What the record says about it. */
+  readonly described: NonNullable<RunRecord['dataset']>;
+  /** Hash of the names of its samples. */
+  readonly names: string;
+}
+
 /**
  * Finds the data set that the stages need before anything is started.
- * @returns What the record says about it; null where no stage reads data.
+ * @param skipBad Samples that may be left out: where it is not 0, one without a file may be among them.
+ * @returns null where no stage reads data.
  * @throws UserError where it is missing, or does not fit the recipe.
  */
 export async function requireDataset(
   { row, model, data }: Experiment,
   stages: readonly Stage[],
   dataRoot: string,
-): Promise<RunRecord['dataset']> {
+  skipBad = 0,
+): Promise<RunData | null> {
   const splits = [...new Set(stages.flatMap((stage) => SPLITS[stage]))];
   if (splits.length === 0) return null;
   const { loadDataset } = await import('../data/datasets/description.js');
-  const { datasetFingerprint } = await import('../data/datasets/list.js');
+  const { datasetFingerprint } = await import('../data/datasets/fingerprint.js');
   const { datasetFolder } = await import('../data/datasets/read-split.js');
   const { isSynthetic } = await import('../data/datasets/synthetic.js');
   const dataset = await loadDataset(data.dataset);
@@ -34,11 +55,9 @@ export async function requireDataset(
       `Use --set model.classes=${dataset.classes.length} or another data set.`,
     );
   }
-  return {
-    id: dataset.id,
-    fingerprint: await datasetFingerprint(dataset, splits, dataRoot),
-    synthetic: isSynthetic(datasetFolder(dataset, dataRoot)),
-  };
+  const { names, files } = await datasetFingerprint(dataset, splits, dataRoot, skipBad > 0 ? 'kept' : 'refused');
+  const synthetic = isSynthetic(datasetFolder(dataset, dataRoot));
+  return { described: { id: dataset.id, fingerprint: files, synthetic }, names };
 }
 
 /**
@@ -50,4 +69,35 @@ export async function requireTrainable({ model }: Experiment): Promise<void> {
     const { findPretrained } = await import('../training/pretrained.js');
     findPretrained(model.pretrained);
   }
+}
+
+/**
+ * Checks the weights that a run is given, without fetching any: a file is there and is a checkpoint as far as its structure
+ * tells; of published ones there is a link.
+ * @throws UserError where they cannot be used.
+ */
+export async function requireWeights({ row, weights: url }: Experiment, given: string | undefined): Promise<void> {
+  if (given === undefined) return;
+  if (given === PUBLISHED) {
+    const { publishedFile } = await import('../weights/published.js');
+    publishedFile({ row, url });
+  } else {
+    const { readCheckpoint } = await import('../weights/load.js');
+    await readCheckpoint(given);
+  }
+}
+
+/**
+ * Checks what a run needs besides an engine, as far as that is known without reading samples.
+ * @returns As `requireDataset`.
+ * @throws UserError that says what is missing.
+ */
+export async function requireInputs(
+  experiment: Experiment,
+  { stages, dataRoot, weights, skipBad }: InputOptions,
+): Promise<RunData | null> {
+  const data = await requireDataset(experiment, stages, dataRoot, skipBad);
+  if (stages.includes('train')) await requireTrainable(experiment);
+  await requireWeights(experiment, weights);
+  return data;
 }

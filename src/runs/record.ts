@@ -34,6 +34,8 @@ const evaluation = z.object({
   images: z.int().min(1),
   /** Names of the images that could not be read and were left out. */
   skippedImages: names.default([]),
+  /** Images that there were to evaluate, as far as the recipe's limit; records of earlier versions lack it. */
+  splitImages: z.int().min(1).optional(),
   seconds,
   mIoU: z.number(),
   mAcc: z.number(),

@@ -16,8 +16,8 @@ export interface StageContext {
   readonly dataRoot: string;
   /** The run directory. */
   readonly directory: string;
-  /** Counts samples that cannot be read; where not given, such a sample ends the stage. */
-  readonly skipped: SkippedSamples | undefined;
+  /** Counts samples that cannot be read; one more than may be left out ends the stage. */
+  readonly skipped: SkippedSamples;
   /** Newest checkpoints that are kept, besides the best. */
   readonly keepCheckpoints: number;
   /** Most seconds of training or evaluation that are lost where the process is killed. */

@@ -35,6 +35,8 @@ export const progressSchema = z.object({
   skippedSteps: z.int().min(0),
   /** Exponential mean of the loss over about the last hundred steps: what the best checkpoint is chosen by. */
   smoothedLoss: z.number(),
+  /** Names of the samples that could not be read, in whose place others were drawn; checkpoints of earlier versions lack it. */
+  skippedSamples: z.array(z.string()).default([]),
   peakLiveTensorBytes: z.number(),
   peakProcessBytes: z.number(),
   /** Of the last step. */

@@ -80,9 +80,10 @@ export async function appendLine(file: string, line: LogLine): Promise<void> {
 
 /**
  * Cuts off what a log says of iterations after the last one that is saved, and a line that was being written when the
- * process ended: they are written again.
+ * process ended: they are written again. A damaged line before that is taken out and `note` is told: its iterations are not
+ * done again.
  */
-export async function cutLog(file: string, lastIteration: number): Promise<void> {
+export async function cutLog(file: string, lastIteration: number, note?: (text: string) => void): Promise<void> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
@@ -91,9 +92,20 @@ export async function cutLog(file: string, lastIteration: number): Promise<void>
     throw explainFileError(error, file, 'read');
   }
   const lines = text.split('\n').slice(0, -1);
-  const after = lines.findIndex((line) => !(iterationOf(line) <= lastIteration));
-  const kept = after === -1 ? lines : lines.slice(0, after);
-  const cut = kept.map((line) => `${line}\n`).join('');
+  const after = lines.findIndex((line) => iterationOf(line) > lastIteration);
+  // With nothing saved all of it is written again.
+  const before = lastIteration === 0 ? [] : lines.slice(0, after === -1 ? lines.length : after);
+  const damaged = before.flatMap((line, i) => (Number.isNaN(iterationOf(line)) ? [i + 1] : []));
+  if (damaged.length > 0) {
+    const numbers = `line${damaged.length === 1 ? '' : 's'} ${damaged.join(', ')}`;
+    note?.(
+      `${file} is damaged in ${numbers}: taken out. What it said of iterations up to ${lastIteration}, which are done, is lost.`,
+    );
+  }
+  const cut = before
+    .filter((line) => !Number.isNaN(iterationOf(line)))
+    .map((line) => `${line}\n`)
+    .join('');
   if (cut !== text) await writeFileAtomic(file, cut);
 }
 

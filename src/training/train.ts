@@ -85,7 +85,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   await makeFolder(checkpoints);
   const found = await newestCheckpoint(checkpoints, (what) => note?.(what));
   const first = found?.iteration ?? 0;
-  await cutLog(log, first);
+  await cutLog(log, first, note);
   await options.onStart?.(first);
   const dataset = await loadDataset(data.dataset);
   const loader = await createTrainingLoader({
@@ -108,6 +108,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     seconds: (before?.seconds ?? 0) + (performance.now() - start) / 1000,
     skippedSteps: step.skipped,
     smoothedLoss: smoothedLoss!,
+    // Also one of an iteration that is done again: in this run it could not be read once.
+    skippedSamples: [...new Set([...(before?.skippedSamples ?? []), ...(skipped?.names('train') ?? [])])],
     peakLiveTensorBytes: Math.max(before?.peakLiveTensorBytes ?? 0, step.peakLiveBytes),
     peakProcessBytes: Math.max(before?.peakProcessBytes ?? 0, processMemory().peakBytes),
     result: result!,
@@ -168,14 +170,14 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       }
     }
     const { weights } = (await writer.finish()) ?? found!.files;
-    const { seconds, skippedSteps, peakLiveTensorBytes, peakProcessBytes } = progress();
+    const { seconds, skippedSteps, skippedSamples, peakLiveTensorBytes, peakProcessBytes } = progress();
     return {
       weights,
       iterations: training.iterations,
       seconds,
       finalLoss: result!.loss,
       skippedSteps,
-      skippedSamples: skipped?.names('train') ?? [],
+      skippedSamples,
       peakLiveTensorBytes,
       peakProcessBytes,
     };

@@ -2,7 +2,8 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { datasetIds, loadDataset } from '../../src/data/datasets/description.js';
-import { datasetFingerprint, listDatasets } from '../../src/data/datasets/list.js';
+import { datasetFingerprint } from '../../src/data/datasets/fingerprint.js';
+import { listDatasets } from '../../src/data/datasets/list.js';
 import { readSplit } from '../../src/data/datasets/read-split.js';
 import { decodeLabels } from '../../src/data/decode.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
@@ -173,13 +174,24 @@ test('a split is read from folders or lists, of several sources in order, each s
   t.is((await readSplit(dataset, 'val', root)).length, 4);
 });
 
-test('a fingerprint changes with the files', async (t) => {
+test('a fingerprint tells other files from other names; a file that is missing keeps the names where it may be left out', async (t) => {
   const { root, dataset } = await mine(t);
-  const before = await datasetFingerprint(dataset, ['train', 'val'], root);
-  t.regex(before, /^[0-9a-f]{64}$/);
-  t.is(await datasetFingerprint(dataset, ['train', 'val'], root), before);
+  const fingerprint = (incomplete?: 'kept') => datasetFingerprint(dataset, ['train', 'val'], root, incomplete);
+  const before = await fingerprint();
+  for (const hash of Object.values(before)) t.regex(hash, /^[0-9a-f]{64}$/);
+  t.deepEqual(await fingerprint(), before);
   await writeFile(path.join(root, 'mine/images/a.jpg'), 'longer');
-  t.not(await datasetFingerprint(dataset, ['train', 'val'], root), before);
+  const longer = await fingerprint();
+  t.is(longer.names, before.names);
+  t.not(longer.files, before.files);
+
+  await rm(path.join(root, 'mine/second/deep/d.png'));
+  await t.throwsAsync(fingerprint(), { name: 'UserError', message: /has no label/ });
+  const lacking = await fingerprint('kept');
+  t.is(lacking.names, before.names);
+  t.not(lacking.files, longer.files);
+  await rm(path.join(root, 'mine/images/deep/d.jpg'));
+  t.not((await fingerprint('kept')).names, before.names);
 });
 
 test('what is missing is named, with the path where it was expected', async (t) => {

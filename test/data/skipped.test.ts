@@ -36,6 +36,20 @@ test('a sample counts once, over its run’s end too, and one too many is an err
   t.is(error?.message, '/data/c.png: truncated: one more than the 2 bad samples that --skip-bad 2 leaves out.');
 });
 
+test('a line that a dying process cut off spoils no later one; a limit of 0 lets known samples be, and no further one', async (t) => {
+  const file = path.join(await temporaryFolder(t), 'skipped.jsonl');
+  const bad = (name: string) => ({ split: 'val', name, reason: `/data/${name}.png: truncated.` });
+  await writeFile(file, '{"split":"val","na');
+  const first = await SkippedSamples.open(file, 1);
+  t.deepEqual(first.toleranceOf('val'), { limit: 1, known: [] });
+  await first.add(bad('a'));
+  const second = await SkippedSamples.open(file, 0);
+  t.deepEqual(second.toleranceOf('val'), { limit: 0, known: ['a'] });
+  await second.add(bad('a'));
+  await t.throwsAsync(second.add(bad('b')), { instanceOf: UserError });
+  t.deepEqual(second.names('val'), ['a']);
+});
+
 test('the sample in place of a bad one is the same whatever the workers and the start', async (t) => {
   const { dataset, dataRoot } = await generated(t, 'cityscapes', 8);
   const [first] = await readSplit(dataset, 'train', dataRoot);

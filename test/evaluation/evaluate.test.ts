@@ -52,6 +52,7 @@ function sample(name: string, colours: readonly number[], label: readonly number
 function list(samples: readonly EvaluationSample[]) {
   return {
     length: samples.length,
+    leftOut: [],
     async *[Symbol.asyncIterator]() {
       yield* samples;
     },

@@ -1,9 +1,10 @@
 import test from 'ava';
 import { loadTables } from '../../src/experiments/load.js';
 import type { Figure } from '../../src/report/figures.js';
-import { makeReport } from '../../src/report/table.js';
+import { makeReport, reasonApart } from '../../src/report/table.js';
 import type { RunRecord } from '../../src/runs/record.js';
 import { makeRecord } from '../helpers/record.js';
+import { evaluationOf } from '../helpers/runs.js';
 
 const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
 const figures: RunRecord['figures'] = { memoryGB: 1.5, fps: 3, mIoU: 71.5, mIoUMsFlip: 70 };
@@ -107,4 +108,29 @@ test('runs that differ in the seed are taken together', (t) => {
   t.is(spreads.length, 1);
   t.like(spreads[0], { row: 'camvid_r18-d8', overrides: ['width=32'], seeds: [0, 1, 2] });
   t.deepEqual(spreads[0]?.figures.mIoU, { mean: 42, deviation: 2 });
+});
+
+test('an evaluation of not all images that there are, or were published, stands apart', (t) => {
+  const reason = (changes: object) => {
+    const evaluate = {
+      ...evaluationOf(
+        ['road', 'car'],
+        [
+          [3, 1],
+          [1, 3],
+        ],
+      ),
+      images: 500,
+      splitImages: 500,
+      ...changes,
+    };
+    const { details } = makeRecord({ row: ROW });
+    return reasonApart(makeRecord({ row: ROW }, { details: { ...details, evaluate } }), loadTables());
+  };
+  t.is(reason({}), null);
+  t.is(reason({ splitImages: undefined }), null, 'of an earlier version');
+  t.is(reason({ images: 499, skippedImages: ['a'] }), '1 validation image skipped');
+  t.is(reason({ images: 499 }), '499 of 500 validation images accounted for');
+  t.is(reason({ images: 499, splitImages: 499 }), '499 validation images, 500 were published');
+  t.is(reason({ images: 499, splitImages: undefined }), '499 validation images, 500 were published');
 });

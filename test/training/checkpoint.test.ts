@@ -15,6 +15,7 @@ function progress(smoothedLoss: number): TrainingProgress {
     seconds: 1,
     skippedSteps: 0,
     smoothedLoss,
+    skippedSamples: ['munich/one'],
     peakLiveTensorBytes: 100,
     peakProcessBytes: 1000,
     result,
@@ -133,4 +134,20 @@ test('a log is cut after the last iteration that is saved, and at a line that wa
   await cutLog(file, 0);
   t.is(readFileSync(file, 'utf8'), '');
   await t.notThrowsAsync(cutLog(path.join(folder, 'none'), 3));
+});
+
+test('a damaged line in the middle of a log is said and taken out, and no other with it', async (t) => {
+  const folder = await temporaryFolder(t);
+  const file = path.join(folder, 'log.jsonl');
+  const line = (iteration: number) => `{"iteration":${iteration},"loss":1}\n`;
+  writeFileSync(file, `${line(2)}{"itera\0\0\n${line(6)}[]\n${line(10)}gone\n${line(14)}`);
+  const said: string[] = [];
+  await cutLog(file, 9, (what) => said.push(what));
+  t.is(readFileSync(file, 'utf8'), line(2) + line(6));
+  t.is(said.length, 1);
+  t.true(said[0]!.startsWith(`${file} is damaged in lines 2, 4: taken out.`), said[0]);
+  t.regex(said[0]!, /iterations up to 9, which are done, is lost\.$/);
+  writeFileSync(file, `broken\n${line(2)}`);
+  await cutLog(file, 0, () => t.fail('all of it is written again'));
+  t.is(readFileSync(file, 'utf8'), '');
 });

@@ -16,6 +16,8 @@ export interface Entry {
 /** What lies in the folders of a source: the pairs, sorted by name, and what lacks its other half. */
 export interface FoundEntries {
   readonly entries: readonly Entry[];
+  /** With them, in the same order, the images that have no label and those that the list names and that do not exist. */
+  readonly named: readonly Entry[];
   /** The source's list; null where it has none. */
   readonly list: string | null;
   /** Images that the list names and that do not exist. */
@@ -109,6 +111,7 @@ export async function findEntries(dataset: Dataset, source: SplitSource, dataRoo
   const isThere = names.filter((name) => isPresent.has(name));
   return {
     entries: isThere.filter((name) => isLabelled.has(name)).map(entry),
+    named: names.map(entry),
     list,
     missingImages: names.filter((name) => !isPresent.has(name)).map((name) => entry(name).image),
     unlabelled: isThere.filter((name) => !isLabelled.has(name)).map(entry),

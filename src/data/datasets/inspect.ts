@@ -13,7 +13,12 @@ export interface Problem {
 /** The pairs of a split, and what is wrong with its folders and lists. */
 export interface InspectedSplit {
   readonly entries: readonly Entry[];
-  readonly problems: readonly Problem[];
+  /** With them, in the same order, the images that have no label and those that a list names and that do not exist. */
+  readonly named: readonly Entry[];
+  /** Images and labels that lack their other half: samples that cannot be used. */
+  readonly missing: readonly Problem[];
+  /** What is wrong with folders and lists beside that. */
+  readonly irregular: readonly Problem[];
   /** Whether all of its folders and lists were there. */
   readonly isWhole: boolean;
 }
@@ -21,27 +26,35 @@ export interface InspectedSplit {
 /** Looks at the folders and lists of a split, and opens no image. */
 export async function inspectSplit(dataset: Dataset, split: string, dataRoot: string): Promise<InspectedSplit> {
   const entries: Entry[] = [];
-  const problems: Problem[] = [];
-  const report = (file: string, message: string) => problems.push({ file, split, message });
+  const named: Entry[] = [];
+  const missing: Problem[] = [];
+  const irregular: Problem[] = [];
+  const problem = (file: string, message: string): Problem => ({ file, split, message });
   let isWhole = true;
   for (const source of dataset.splits[split] ?? []) {
     try {
       const found = await findEntries(dataset, source, dataRoot);
+      const { list } = found;
       entries.push(...found.entries);
-      for (const image of found.missingImages) report(image, `${image} does not exist, but ${found.list} names it.`);
-      for (const { image, label } of found.unlabelled) report(label, `${label} does not exist: ${image} has no label.`);
-      for (const label of found.unpairedLabels) report(label, `${label} is the label of no image.`);
-      for (const name of found.repeated) report(found.list ?? '', `${found.list} names ${name} more than once.`);
+      named.push(...found.named);
+      missing.push(
+        ...found.missingImages.map((image) => problem(image, `${image} does not exist, but ${list} names it.`)),
+        ...found.unlabelled.map(({ image, label }) =>
+          problem(label, `${label} does not exist: ${image} has no label.`),
+        ),
+        ...found.unpairedLabels.map((label) => problem(label, `${label} is the label of no image.`)),
+      );
+      irregular.push(...found.repeated.map((name) => problem(list ?? '', `${list} names ${name} more than once.`)));
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       isWhole = false;
-      report(source.list ?? source.images, error.message);
+      irregular.push(problem(source.list ?? source.images, error.message));
     }
   }
   for (const [image, times] of countBy(entries, ({ image }) => image)) {
-    if (times > 1) report(image, `${image} is in the split "${split}" ${times} times.`);
+    if (times > 1) irregular.push(problem(image, `${image} is in the split "${split}" ${times} times.`));
   }
-  return { entries, problems, isWhole };
+  return { entries, named, missing, irregular, isWhole };
 }
 
 function countBy<Item>(items: readonly Item[], key: (item: Item) => string): Map<string, number> {

@@ -1,9 +1,6 @@
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../../support/errors.js';
-import type { Dataset } from './dataset.js';
 import { datasetIds, loadDataset } from './description.js';
 import { datasetFolder, readSplit } from './read-split.js';
 import { isSynthetic, readSyntheticSettings } from './synthetic.js';
@@ -54,24 +51,4 @@ export async function listDatasets(dataRoot: string): Promise<FoundDataset[]> {
     }
   }
   return found;
-}
-
-/**
- * A hash that tells one state of a data set from another, for a run's record: over its classes and, for each split, every
- * name with the sizes in bytes of image and label. The contents are not read: that would take minutes on a large set.
- */
-export async function datasetFingerprint(
-  dataset: Dataset,
-  splits: readonly string[],
-  dataRoot: string,
-): Promise<string> {
-  const hash = createHash('sha256');
-  hash.update(JSON.stringify([dataset.classes, dataset.ignoreIndex, dataset.reduceZeroLabel]));
-  for (const split of splits) {
-    for (const { name, image, label } of await readSplit(dataset, split, dataRoot)) {
-      const [imageSize, labelSize] = (await Promise.all([stat(image), stat(label)])).map(({ size }) => size);
-      hash.update(`\n${split} ${name} ${imageSize} ${labelSize}`);
-    }
-  }
-  return hash.digest('hex');
 }

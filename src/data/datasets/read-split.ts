@@ -19,19 +19,33 @@ export function splitSources(dataset: Dataset, split: string): readonly SplitSou
   );
 }
 
-async function readSource(dataset: Dataset, dataRoot: string, source: SplitSource): Promise<readonly Entry[]> {
-  const { entries, list, missingImages, unlabelled } = await findEntries(dataset, source, dataRoot);
+const LEAVE_OUT = 'A run may leave out up to N such samples with --skip-bad N.';
+
+/**
+ * What becomes of a sample whose image or label is missing. `kept`: it is a sample like any other, which cannot be read; so the
+ * others keep their places.
+ */
+export type Incomplete = 'refused' | 'kept';
+
+async function readSource(
+  dataset: Dataset,
+  dataRoot: string,
+  source: SplitSource,
+  incomplete: Incomplete,
+): Promise<readonly Entry[]> {
+  const { entries, named, list, missingImages, unlabelled } = await findEntries(dataset, source, dataRoot);
+  if (incomplete === 'kept') return named;
   if (missingImages.length > 0) {
     throw new UserError(
       `${list} names an image that does not exist: ${missingImages[0]}${andMore(missingImages)}.`,
-      dataset.obtain,
+      `${dataset.obtain} ${LEAVE_OUT}`,
     );
   }
   if (unlabelled.length > 0) {
     const { image, label } = unlabelled[0]!;
     throw new UserError(
       `The image ${image} has no label: expected ${label}${andMore(unlabelled)}.`,
-      `Add the label or remove the image. ${dataset.obtain}`,
+      `Add the label or remove the image. ${LEAVE_OUT} ${dataset.obtain}`,
     );
   }
   return entries;
@@ -43,19 +57,29 @@ function andMore(files: readonly unknown[]): string {
 
 /**
  * The images of a split with their labels; of each source sorted by name.
- * @throws UserError for a missing data root or folder, a preparation that is not finished, an image without a label, an empty
- * split, or an unknown one.
+ * @throws UserError for a missing data root or folder, a preparation that is not finished, an image without a label (unless
+ * `incomplete` is 'kept'), an empty split, or an unknown one.
  */
-export async function readSplit(dataset: Dataset, split: string, dataRoot: string): Promise<Entry[]> {
+export async function readSplit(
+  dataset: Dataset,
+  split: string,
+  dataRoot: string,
+  incomplete: Incomplete = 'refused',
+): Promise<Entry[]> {
   await requirePrepared(datasetFolder(dataset, dataRoot));
-  return readUnfinishedSplit(dataset, split, dataRoot);
+  return readUnfinishedSplit(dataset, split, dataRoot, incomplete);
 }
 
 /** As `readSplit`, but while the data set is being prepared. */
-export async function readUnfinishedSplit(dataset: Dataset, split: string, dataRoot: string): Promise<Entry[]> {
+export async function readUnfinishedSplit(
+  dataset: Dataset,
+  split: string,
+  dataRoot: string,
+  incomplete: Incomplete = 'refused',
+): Promise<Entry[]> {
   const sources = splitSources(dataset, split);
   const entries: Entry[] = [];
-  for (const source of sources) entries.push(...(await readSource(dataset, dataRoot, source)));
+  for (const source of sources) entries.push(...(await readSource(dataset, dataRoot, source, incomplete)));
   if (entries.length === 0) {
     const { images, imageSuffix } = sources[0]!;
     throw new UserError(

@@ -5,6 +5,7 @@ import { WorkerPool } from '../workers/pool.js';
 import { defaultWorkers } from '../workers/prefetch.js';
 import type { FileProblem } from './check-entry.js';
 import type { Dataset } from './dataset.js';
+import { countProblem, expectedImages } from './expected.js';
 import { datasetFolder, type Entry, requireDatasetFolder } from './find-entries.js';
 import { type InspectedSplit, inspectSplit, type Problem, sharedImages } from './inspect.js';
 import { requirePrepared } from './prepared.js';
@@ -45,17 +46,15 @@ export async function verifyDataset(options: VerifyOptions): Promise<Verificatio
   const folder = datasetFolder(dataset, dataRoot);
   await requirePrepared(folder);
   const settings = await readSyntheticSettings(folder);
-  const expected = settings?.images ?? dataset.published?.images ?? {};
+  const expected = expectedImages(dataset, settings);
 
   const inspected: Record<string, InspectedSplit> = {};
   for (const split of Object.keys(dataset.splits)) inspected[split] = await inspectSplit(dataset, split, dataRoot);
-  const problems = Object.entries(inspected).flatMap(([split, { entries, problems, isWhole }]) => {
-    const wanted = expected[split];
+  const problems = Object.entries(inspected).flatMap(([split, found]) => {
+    const { entries, missing, irregular, isWhole } = found;
     // Where a folder is missing, so are its images: that is said already.
-    if (!isWhole || wanted === undefined || wanted === entries.length) return problems;
-    const by = settings === null ? 'published' : 'generated';
-    const message = `${folder}: the split "${split}" has ${entries.length} images, ${wanted} were ${by}.`;
-    return [...problems, { file: folder, split, message }];
+    const count = isWhole ? countProblem(folder, split, entries.length, expected) : [];
+    return [...missing, ...irregular, ...count];
   });
   problems.push(...sharedImages(inspected));
   const size = settings === null ? (dataset.published?.size ?? null) : null;
@@ -70,7 +69,7 @@ export async function verifyDataset(options: VerifyOptions): Promise<Verificatio
     splits: Object.fromEntries(
       Object.entries(inspected).map(([split, { entries }]) => [
         split,
-        { images: entries.length, expected: expected[split] ?? null },
+        { images: entries.length, expected: expected.images[split] ?? null },
       ]),
     ),
     problems,

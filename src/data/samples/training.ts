@@ -4,7 +4,7 @@ import { type Batch, IGNORE_INDEX } from '../batch.js';
 import type { Dataset } from '../datasets/dataset.js';
 import type { Entry } from '../datasets/read-split.js';
 import type { LabelMap, RgbImage } from '../image.js';
-import { badSampleReason, stopsAt, tooMany } from '../skipped.js';
+import { badSampleReason, stopsAt, type Tolerance, tolerates, tooMany } from '../skipped.js';
 import { chooseCrop } from '../transforms/crop.js';
 import { flipHorizontally } from '../transforms/flip.js';
 import { normaliseInto } from '../transforms/normalise.js';
@@ -69,8 +69,7 @@ function placeLabels(labels: LabelMap, target: Int32Array, offset: number, targe
 export interface Replacements {
   /** All samples of the split. */
   readonly entries: readonly Entry[];
-  /** Bad samples that may be met in a run. */
-  readonly limit: number;
+  readonly tolerance: Tolerance;
 }
 
 export interface BatchOptions {
@@ -110,10 +109,12 @@ class SampleReader {
         return { name: chosen.name, ...(await loadSample(chosen, dataset)) };
       } catch (error) {
         const reason = badSampleReason(error);
-        if (reason === null || !replacements) throw stopsAt(error);
+        if (reason === null || !replacements || !tolerates(replacements.tolerance, chosen.name)) throw stopsAt(error);
         this.bad.set(chosen.name, reason);
-        const { entries, limit } = replacements;
-        if (this.bad.size > limit || attempt === MOST_ATTEMPTS) throw tooMany(reason, limit);
+        const { entries, tolerance } = replacements;
+        // Those of the whole run are counted where its batches come together.
+        const most = Math.max(tolerance.limit, tolerance.known.length);
+        if (this.bad.size > most || attempt === MOST_ATTEMPTS) throw tooMany(reason, tolerance.limit);
         chosen = entries[draws.integer(position * MOST_ATTEMPTS + attempt, 0, entries.length - 1)]!;
       }
     }

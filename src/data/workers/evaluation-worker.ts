@@ -3,7 +3,7 @@ import type { EvaluationSample } from '../batch.js';
 import type { Dataset } from '../datasets/dataset.js';
 import type { Entry } from '../datasets/read-split.js';
 import { makeEvaluationSample } from '../samples/evaluation.js';
-import { badSampleReason, stopsAt } from '../skipped.js';
+import { badSampleReason, stopsAt, type Tolerance, tolerates } from '../skipped.js';
 import { serve } from './serve.js';
 
 /** What every evaluation worker is started with. */
@@ -11,21 +11,21 @@ export interface EvaluationWorkerData {
   readonly dataset: Dataset;
   readonly imageScaleWh: readonly [number, number];
   readonly ratios: readonly number[];
-  /** A sample that cannot be read is an answer, not an error. */
-  readonly tolerant: boolean;
+  /** A sample that cannot be read and may be left out is an answer, not an error. */
+  readonly tolerance: Tolerance;
 }
 
 /** A sample, or why it cannot be read. */
 export type EvaluationAnswer = EvaluationSample | { readonly name: string; readonly reason: string };
 
 serve<Entry, EvaluationAnswer>(async (entry) => {
-  const { dataset, imageScaleWh, ratios, tolerant } = workerData as EvaluationWorkerData;
+  const { dataset, imageScaleWh, ratios, tolerance } = workerData as EvaluationWorkerData;
   let sample: EvaluationSample;
   try {
     sample = await makeEvaluationSample(entry, dataset, imageScaleWh, ratios);
   } catch (error) {
     const reason = badSampleReason(error);
-    if (reason === null || !tolerant) throw stopsAt(error);
+    if (reason === null || !tolerates(tolerance, entry.name)) throw stopsAt(error);
     return { result: { name: entry.name, reason }, transfer: [] };
   }
   const buffers = [sample.label, ...sample.views.map(({ image }) => image)].map(({ buffer }) => buffer as ArrayBuffer);
