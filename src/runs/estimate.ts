@@ -11,7 +11,7 @@ import { UserError } from '../support/errors.js';
 import { captureEnvironment, hardwareName } from './environment.js';
 import type { PlannedRun } from './plan.js';
 import { inAvailablePrecision } from './precision.js';
-import { requireDataset, requireTrainable } from './preflight.js';
+import { type InputOptions, requireInputs } from './preflight.js';
 import { availableForTensors } from './resources.js';
 import { checkpointsBytes, freeDisk } from './run-disk.js';
 import { largestStageMemory } from './stage-memory.js';
@@ -54,11 +54,9 @@ export interface EstimateBasis {
   readonly freeBytes: number;
 }
 
-export interface EstimateOptions {
+export interface EstimateOptions extends InputOptions {
   readonly plan: readonly PlannedRun[];
-  readonly stages: readonly Stage[];
   readonly engine: EngineName | 'auto';
-  readonly dataRoot: string;
   /** Folder of the run directories; it need not be there. */
   readonly runs: string;
   /** Newest checkpoints that stay, besides the best. */
@@ -108,11 +106,12 @@ function availableRun(engine: Engine, { experiment, deviations }: PlannedRun) {
 
 async function estimateRun(
   experiment: Experiment,
-  { stages, dataRoot, keepCheckpoints }: EstimateOptions,
+  options: EstimateOptions,
   device: Engine['device'],
   convolutionGflops: number,
 ): Promise<RunEstimate> {
-  const images = await validationImages(experiment, dataRoot);
+  const { stages, keepCheckpoints } = options;
+  const images = await validationImages(experiment, options);
   const estimates = stages.map((stage) => {
     const { count, flops } = stageWork(experiment, stage, images);
     return { stage, count, flops, seconds: flops === null ? null : flops / (convolutionGflops * 1e9) };
@@ -127,7 +126,7 @@ async function estimateRun(
     seconds: sum(estimates.map(({ seconds }) => seconds)),
     memoryBytes: largestStageMemory(experiment, stages, device).tensorBytes,
     diskBytes: stages.includes('train') ? checkpointsBytes(experiment, keepCheckpoints) : 0,
-    problem: await problemOf(experiment, stages, dataRoot),
+    problem: await problemOf(experiment, options),
   };
 }
 
@@ -164,11 +163,14 @@ function multiScaleFlops(experiment: Experiment): number {
 }
 
 /** Images that evaluation would read: those that are there, or else as many as were published. */
-async function validationImages({ data, evaluation }: Experiment, dataRoot: string): Promise<number | null> {
+async function validationImages(
+  { data, evaluation }: Experiment,
+  { dataRoot, skipBad }: InputOptions,
+): Promise<number | null> {
   const { loadDataset } = await import('../data/datasets/description.js');
   const { readSplit } = await import('../data/datasets/read-split.js');
   const dataset = await loadDataset(data.dataset);
-  const found = await readSplit(dataset, 'val', dataRoot).then(
+  const found = await readSplit(dataset, 'val', dataRoot, skipBad > 0 ? 'kept' : 'refused').then(
     (entries) => entries.length,
     (error) => {
       if (error instanceof UserError) return null;
@@ -180,10 +182,9 @@ async function validationImages({ data, evaluation }: Experiment, dataRoot: stri
 }
 
 /** The first thing that would stop a run; what only shows while it runs is not known. */
-async function problemOf(experiment: Experiment, stages: readonly Stage[], dataRoot: string): Promise<string | null> {
+async function problemOf(experiment: Experiment, options: InputOptions): Promise<string | null> {
   try {
-    await requireDataset(experiment, stages, dataRoot);
-    if (stages.includes('train')) await requireTrainable(experiment);
+    await requireInputs(experiment, options);
     return null;
   } catch (error) {
     if (error instanceof UserError) return error.message;

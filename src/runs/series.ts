@@ -1,10 +1,12 @@
 import path from 'node:path';
+import { startEngine } from '../engines/start.js';
 import { InterruptedError } from '../support/errors.js';
 import { checkData } from './check-data.js';
 import { readStatus } from './directory.js';
 import { type ExecuteOptions, type Execution, execute } from './execute.js';
 import type { PlannedRun } from './plan.js';
-import { requireDataset, requireTrainable } from './preflight.js';
+import { inAvailablePrecision } from './precision.js';
+import { requireInputs } from './preflight.js';
 import { SeriesProgress } from './series-progress.js';
 
 export interface SeriesOptions extends Omit<ExecuteOptions, 'experiment' | 'deviations' | 'predictions'> {
@@ -75,7 +77,12 @@ async function executeOne(
   const start = performance.now();
   try {
     const completed = await completedBefore(run, options, progress);
-    const execution = await execute({ ...options, ...run, ...(completed && { resume: { run: completed } }) });
+    const execution = await execute({
+      ...options,
+      ...run,
+      inSeries: options.plan.length > 1,
+      ...(completed && { resume: { run: completed } }),
+    });
     await progress?.add(run, path.basename(execution.directory));
     return { run, state: 'completed', execution, seconds: (performance.now() - start) / 1000 };
   } catch (error) {
@@ -97,14 +104,15 @@ async function completedBefore(
 
 /** The runs that cannot be started; throws at the first of them where a failure ends the series anyway. */
 async function checkAll(options: SeriesOptions): Promise<Map<PlannedRun, FailedRun>> {
-  const { plan, stages, dataRoot, keepGoing } = options;
+  const { plan, keepGoing } = options;
   const refused = new Map<PlannedRun, FailedRun>();
   // A single run checks itself.
   if (plan.length === 1) return refused;
+  const engine = await startEngine({ engine: options.engine });
   for (const run of plan) {
     try {
-      await requireDataset(run.experiment, stages, dataRoot);
-      if (stages.includes('train')) await requireTrainable(run.experiment);
+      inAvailablePrecision(engine, run);
+      await requireInputs(run.experiment, options);
       await checkData({ ...options, experiment: run.experiment });
     } catch (error) {
       if (!keepGoing) throw error;

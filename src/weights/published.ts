@@ -66,7 +66,16 @@ export async function fetchPublished(options: FetchOptions): Promise<PublishedWe
   return withLock(`${file}.lock`, work, { ...(options.signal && { signal: options.signal }), ...onWait });
 }
 
-function publishedFile({ row, url }: FetchOptions): { url: string; name: string; hash: string } {
+/**
+ * The published file of a row's weights, by its link.
+ * @returns The link, the file's name, and with which 8 hexadecimal digits its SHA-256 begins.
+ * @throws UserError where there is no link, or its name does not tell.
+ */
+export function publishedFile({ row, url }: Pick<FetchOptions, 'row' | 'url'>): {
+  url: string;
+  name: string;
+  hash: string;
+} {
   if (url === null) {
     throw new UserError(`${row} has no published weights.`, 'Train the row, or give a file of weights.');
   }

@@ -127,6 +127,32 @@ test.serial('a dry run says what would be done and what would stop it, and write
   t.deepEqual(images, [1449, 500], 'as published, where there is no data');
 });
 
+test.serial('weights and precision of every run are checked before the first starts, and by a dry run', async (t) => {
+  const cwd = await workplace(t);
+  const fp16 = 'fcn_r101-d8_fp16_512x1024_80k_cityscapes';
+  const started = () => existsSync(path.join(cwd, 'runs'));
+  const half = await fcn(['reproduce', ROW, fp16, ...TINY, '--set', 'pretrained=null'], { cwd });
+  t.is(half.code, 2, half.stderr);
+  t.regex(
+    half.stderr,
+    new RegExp(`^error: ${fp16} is to run in fp16, but the wasm engine computes in float32 only`, 'm'),
+  );
+  t.false(started());
+
+  const published = ['--weights', 'published', '--stage', 'benchmark'];
+  const without = await fcn(['reproduce', ROW, 'camvid_r18-d8', ...TINY, ...published], { cwd });
+  t.is(without.code, 2, without.stderr);
+  t.regex(without.stderr, /^error: camvid_r18-d8 has no published weights\.$/m);
+  t.false(started());
+
+  const dry = await fcn(['reproduce', ROW, 'camvid_r18-d8', ...TINY, ...published, '--dry-run'], { cwd });
+  t.is(dry.code, 0, dry.stderr);
+  t.regex(dry.stdout, /^Would not start: camvid_r18-d8: camvid_r18-d8 has no published weights\.$/m);
+  t.notRegex(dry.stdout, new RegExp(`Would not start: ${ROW}`));
+  const file = await fcn(['reproduce', ROW, ...TINY, '--weights', 'none.pth', '--dry-run'], { cwd });
+  t.regex(file.stdout, new RegExp(`^Would not start: ${ROW}: none\\.pth does not exist\\.$`, 'm'));
+});
+
 test.serial('the disk that a dry run names is what the checkpoints take', async (t) => {
   const cwd = await workplace(t);
   const changes = ['--set', 'checkpointEvery=1', '--stage', 'train'];
