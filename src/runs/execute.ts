@@ -18,10 +18,18 @@ import { captureEnvironment } from './environment.js';
 import { figuresOf } from './figures.js';
 import { givenWeights } from './given-weights.js';
 import { inAvailablePrecision } from './precision.js';
-import { requireDataset, requireTrainable } from './preflight.js';
+import { requireInputs } from './preflight.js';
 import { type Environment, type RunRecord, readRecord, writeRecord } from './record.js';
 import { requireResources } from './resources.js';
-import { changesOf, findRun, type Resume, type RunIdentity, writeDescription } from './resumption.js';
+import {
+  changesOf,
+  findRun,
+  nextNumber,
+  type Resume,
+  type RunIdentity,
+  readDescription,
+  writeDescription,
+} from './resumption.js';
 import type { Stage } from './stage-names.js';
 import { type CompletedStage, keepStageResult, readStageResult } from './stage-results.js';
 import { runStage, STAGE_TITLES, type StageContext } from './stages.js';
@@ -41,6 +49,8 @@ export interface ExecuteOptions extends Pick<CheckDataOptions, 'checkData' | 'sk
   readonly runs: string;
   /** Folder of the kept records. */
   readonly results: string;
+  /** Whether the command executes other runs, too. */
+  readonly inSeries?: boolean;
   /** Weights to evaluate where no stage trains: a file, or `published` for the row's own. */
   readonly weights?: string | undefined;
   readonly predictions?: string | undefined;
@@ -84,8 +94,7 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
   const { stages, results, runs, resume, note, signal } = asked;
   const now = new Date();
   const records = path.join(results, 'records');
-  const dataset = await requireDataset(asked.experiment, stages, asked.dataRoot);
-  if (stages.includes('train')) await requireTrainable(asked.experiment);
+  const data = await requireInputs(asked.experiment, asked);
   await checkData(asked);
   const weights = asked.weights === undefined ? undefined : await givenWeights(asked.experiment, asked.weights, asked);
   const given = weights === undefined ? null : await describeWeights(weights, 'given');
@@ -100,11 +109,12 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
     stages: [...stages],
     engine: engine.name,
     device: engine.device,
-    dataset: dataset?.fingerprint ?? null,
+    dataset: data?.names ?? null,
     weights: given?.sha256 ?? null,
   };
-  const setup = { environment, code: codeVersion() };
-  const earlier = await findRun(path.join(runs, experiment.row), identity, resume);
+  const setup = { environment, code: codeVersion(), dataset: data?.described.fingerprint ?? null };
+  const ofRow = path.join(runs, experiment.row);
+  const earlier = await findRun(ofRow, { identity, setup }, resume, note);
   // A completed one is only shown.
   if (earlier?.completed !== true) await requireResources(options, engine, earlier?.directory ?? null);
   const directory = earlier
@@ -138,26 +148,35 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
         course: 'completed before',
       };
     }
-    const changed = earlier ? changesOf(earlier.description.setup, setup) : [];
-    const startedAt = earlier?.description.startedAt ?? now.toISOString();
-    const before = earlier?.description.continued ?? [];
-    const continued = earlier ? [...before, { at: now.toISOString(), changed }] : before;
+    // Another process may have gone on with it since it was found, or fcn runs clean have removed it.
+    const description = earlier ? await readDescription(directory.path) : null;
+    if (earlier && description === null) {
+      throw new UserError(`Run ${directory.id} was removed by another process.`, 'Run the same command again.');
+    }
+    const changed = description ? changesOf(description.setup, setup) : [];
+    const startedAt = description?.startedAt ?? now.toISOString();
+    const before = description?.continued ?? [];
+    const continued = description ? [...before, { at: now.toISOString(), changed }] : before;
     await writeDescription(directory.path, {
-      identity,
-      setup: earlier?.description.setup ?? setup,
+      identity: description?.identity ?? identity,
+      setup: description?.setup ?? setup,
       startedAt,
+      number: description?.number ?? (await nextNumber(ofRow)),
       continued,
     });
     if (earlier) {
+      const datasetToo = changed.includes('dataset')
+        ? ' Files of the data set have another size than then: what they now hold is what counts from here on.'
+        : '';
       const but =
         changed.length === 0 ? '' : ` Not as at its start: ${changed.join(', ')}; the end may differ in the last bits.`;
-      note(`Going on with run ${directory.id}.${but}`);
+      note(`Going on with run ${directory.id}.${but}${datasetToo}`);
     }
 
     const run = new Run(options, engine, directory, lock, weights);
     const record = (exitReason: RunRecord['exitReason'], error: string | null): RunRecord => ({
       ...describe(options, directory.id, hash, environment),
-      dataset,
+      dataset: data?.described ?? null,
       weights: run.trained ?? given,
       startedAt,
       endedAt: new Date().toISOString(),
@@ -187,7 +206,7 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
       throw new InterruptedError(
         message,
         exitCode,
-        `${directory.path} has the state; the same command goes on from there.`,
+        `${directory.path} has the state; the same command${asResumption(asked, directory.id)} goes on from there.`,
       );
     }
     await lock.assertHeld();
@@ -205,6 +224,12 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
   } finally {
     await lock.release();
   }
+}
+
+/** How a command is to be changed for it to go on with the run that it made. */
+function asResumption({ resume, inSeries = false }: ExecuteOptions, id: string): string {
+  if (resume !== 'never') return '';
+  return inSeries ? ' without --fresh' : ` with --resume-run ${id} in place of --fresh`;
 }
 
 /** The file of the weights that a completed run trained; null where it trained none, or they are gone. */
@@ -278,7 +303,7 @@ class Run {
     } = this.options;
     return {
       tensorboard,
-      skipped: skipBad > 0 ? await SkippedSamples.open(this.directory.file('skipped.jsonl'), skipBad) : undefined,
+      skipped: await SkippedSamples.open(this.directory.file('skipped.jsonl'), skipBad),
       experiment,
       engine: this.engine,
       dataRoot,

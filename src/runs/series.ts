@@ -108,7 +108,7 @@ async function checkAll(options: SeriesOptions): Promise<Map<PlannedRun, FailedR
   const refused = new Map<PlannedRun, FailedRun>();
   // A single run checks itself.
   if (plan.length === 1) return refused;
-  const engine = await startEngine({ engine: options.engine });
+  const engine = await startEngine(options);
   for (const run of plan) {
     try {
       inAvailablePrecision(engine, run);

@@ -78,10 +78,13 @@ test.serial(
     t.is(limited.code, 75, limited.stderr);
     t.regex(limited.stderr, /^The time limit of 3s is over/m);
     t.is(runsOf(cwd).length, 2, 'another run');
+    const [other = ''] = runsOf(cwd).filter((one) => one !== run);
+    const further = `the same command with --resume-run ${other} in place of --fresh goes on from there.`;
+    t.true(limited.stderr.includes(further), limited.stderr);
 
-    const other = await fcn([...LONG, '--resume-run', run, '--seed', '3'], { cwd });
-    t.is(other.code, 2);
-    t.regex(other.stderr, /^error: Run .* differs from what is asked for in: experimentHash\.$/m);
+    const changed = await fcn([...LONG, '--resume-run', run, '--seed', '3'], { cwd });
+    t.is(changed.code, 2);
+    t.regex(changed.stderr, /^error: Run .* differs from what is asked for in: recipe\.$/m);
   },
 );
 

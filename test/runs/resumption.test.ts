@@ -1,0 +1,122 @@
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import {
+  changesOf,
+  findRun,
+  nextNumber,
+  type Resume,
+  type RunIdentity,
+  readDescription,
+  writeDescription,
+} from '../../src/runs/resumption.js';
+import { UserError } from '../../src/support/errors.js';
+import { writeSealed } from '../../src/support/sealed.js';
+import { temporaryFolder, writeFiles } from '../helpers/folder.js';
+import { makeRecord } from '../helpers/record.js';
+
+const { environment, code } = makeRecord({ row: 'camvid_r18-d8' });
+const setup = { environment, code, dataset: 'files' };
+const identity: RunIdentity = {
+  experimentHash: 'recipe',
+  stages: ['train'],
+  engine: 'wasm',
+  device: 'cpu',
+  dataset: 'names',
+  weights: null,
+};
+const wanted = { identity, setup };
+
+interface Kind extends Partial<RunIdentity> {
+  readonly number?: number;
+  readonly completed?: boolean;
+}
+
+/** The folder of a row with runs. */
+async function runsOf(t: ExecutionContext, kinds: Readonly<Record<string, Kind>>): Promise<string> {
+  const parent = await temporaryFolder(t);
+  for (const [id, { number = 0, completed = false, ...changes }] of Object.entries(kinds)) {
+    const directory = path.join(parent, id);
+    const startedAt = '2025-01-02T03:04:05.000Z';
+    await writeDescription(directory, {
+      identity: { ...identity, ...changes },
+      setup,
+      startedAt,
+      number,
+      continued: [],
+    });
+    await writeFiles(directory, { 'status.json': JSON.stringify({ state: completed ? 'completed' : 'interrupted' }) });
+  }
+  return parent;
+}
+
+async function find(parent: string, resume: Resume) {
+  const said: string[] = [];
+  const run = await findRun(parent, wanted, resume, (text) => said.push(text));
+  return { id: run?.id ?? null, said };
+}
+
+test('the newest run of the recipe is the one that was begun last, whatever the clock said then', async (t) => {
+  const parent = await runsOf(t, {
+    '20250103-000000-aaaaaaaa': { number: 1 },
+    '20250101-000000-aaaaaaaa': { number: 2 },
+    '20250102-000000-aaaaaaaa': {},
+    '20250104-000000-bbbbbbbb': { number: 7, experimentHash: 'other' },
+  });
+  t.deepEqual(await find(parent, 'unfinished'), { id: '20250101-000000-aaaaaaaa', said: [] });
+  t.is(await nextNumber(parent), 8);
+  t.is(await nextNumber(path.join(parent, 'none')), 1);
+});
+
+test('runs of earlier versions, which have no number, are ordered by their ids', async (t) => {
+  const ids = ['20250103-000000-aaaaaaaa', '20250103-000000-aaaaaaaa-2', '20250103-000000-aaaaaaaa-10'];
+  const parent = await runsOf(t, Object.fromEntries(ids.map((id) => [id, {}])));
+  t.is((await find(parent, 'unfinished')).id, ids.at(-1)!);
+});
+
+test('a run in other circumstances is refused with --resume and said without', async (t) => {
+  const cases: readonly (readonly [Kind, RegExp, RegExp])[] = [
+    [{ engine: 'tensorflow' }, /engine \(tensorflow, now wasm\)\./, /give --engine tensorflow --resume-run 1;/],
+    [{ device: 'gpu' }, /device \(gpu, now cpu\)\./, /run where the engine has a GPU and give --resume-run 1;/],
+    [{ dataset: 'others' }, /names of the images in the data set\./, /restore the data set and give --resume-run 1;/],
+  ];
+  for (const [kind, what, next] of cases) {
+    const parent = await runsOf(t, { 1: kind });
+    const error = await t.throwsAsync<UserError>(find(parent, 'always'), { instanceOf: UserError, message: what });
+    t.true(error!.message.startsWith('Run 1 cannot be gone on with: it differs from what is asked for in: '));
+    t.regex(error!.next!, next);
+    t.regex(error!.next!, /; --fresh starts a new one\.$/);
+    const { id, said } = await find(parent, 'unfinished');
+    t.is(id, null);
+    t.is(said.length, 1);
+    t.regex(said[0]!, what);
+    await t.throwsAsync(find(parent, { run: '1' }), { instanceOf: UserError, message: what });
+  }
+});
+
+test('what was asked for otherwise, or is done, is no reason to say anything', async (t) => {
+  const parent = await runsOf(t, {
+    1: { engine: 'tensorflow', completed: true },
+    2: { engine: 'tensorflow', experimentHash: 'other' },
+    3: { device: 'gpu', weights: 'others' },
+  });
+  t.deepEqual(await find(parent, 'unfinished'), { id: null, said: [] });
+  const both = await runsOf(t, { 1: { number: 1 }, 2: { number: 2, engine: 'tensorflow' } });
+  t.deepEqual(await find(both, 'always'), { id: '1', said: [] }, 'one of the same circumstances is gone on with');
+  t.deepEqual(await find(both, 'never'), { id: null, said: [] });
+});
+
+test('other files under the same names are a change, not another run; runs of earlier versions are found, too', async (t) => {
+  t.deepEqual(changesOf(setup, setup), []);
+  t.deepEqual(changesOf(setup, { ...setup, dataset: 'mended' }), ['dataset']);
+  const { dataset, ...before } = setup;
+  t.deepEqual(changesOf(before, setup), []);
+  const parent = await temporaryFolder(t);
+  await writeSealed(path.join(parent, '1', 'run.json'), {
+    identity: { ...identity, dataset },
+    setup: before,
+    startedAt: '2025-01-02T03:04:05.000Z',
+    continued: [],
+  });
+  t.is((await find(parent, 'unfinished')).id, '1');
+  t.is((await readDescription(path.join(parent, '1')))?.number, 0);
+});
