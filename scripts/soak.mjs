@@ -106,6 +106,24 @@ function outcome(run) {
   };
 }
 
+/**
+ * What is wrong with the kept records: each completed run has one, the same as in its directory, and nothing else is there.
+ * @param runs Run directories.
+ */
+function wrongRecords(cwd, runs) {
+  const folder = path.join(cwd, 'results', 'records');
+  const expected = new Map(
+    runs.map((run) => [`${ROW}.smoke.${path.basename(run)}.json`, path.join(run, 'record.json')]),
+  );
+  const names = readdirSync(folder);
+  return [
+    ...names.filter((name) => !expected.has(name)).map((name) => `${name} should not be there`),
+    ...[...expected]
+      .filter(([name, own]) => !names.includes(name) || sha256(path.join(folder, name)) !== sha256(own))
+      .map(([name]) => `${name} is not the run's record`),
+  ];
+}
+
 /** The keys of two outcomes that are not the same. */
 function differences(a, b) {
   return Object.keys(a).filter((key) => JSON.stringify(a[key]) !== JSON.stringify(b[key]));
@@ -177,12 +195,14 @@ async function killTest(kills) {
       if (phase !== 0 && count < kills && !completed) continue;
       if (!completed) await finish(RUN, cwd);
       const run = newestRun(cwd);
-      const different = differences(expected, outcome(run));
+      known.add(run);
+      const different = [...differences(expected, outcome(run)), ...wrongRecords(cwd, [...known])];
       if (different.length > 0) failures.push({ run, different });
       runs++;
-      known.add(run);
       phase = 0;
     }
+    if (count < kills)
+      failures.push({ missed: `Only ${count} of ${kills} kills met a run: the others had ended before.` });
     return { kills: count, killed, runs, failures };
   } finally {
     if (failures.length === 0) rmSync(cwd, { recursive: true, force: true });
