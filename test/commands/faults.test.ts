@@ -132,9 +132,10 @@ test.serial('a data set that goes away in mid-run ends it with the first missing
 
 test.serial('a folder that takes no files is found before training', async (t) => {
   const { cwd } = await smallSet(t);
-  const disk = smallDisk(t, cwd, '1m');
-  if (disk === null) return t.pass();
-  spawnSync('mount', ['-o', 'remount,ro', disk]);
+  const mounted = await smallDisk(t, cwd, '1m');
+  if (mounted === null) return t.pass();
+  const disk = mounted.folder;
+  await mounted.remount('ro');
   for (const flag of ['--runs', '--results']) {
     const { code, stderr } = await fcn(['train', ROW, ...TINY, flag, path.join(disk, 'here')], { cwd });
     t.regex(
@@ -147,8 +148,9 @@ test.serial('a folder that takes no files is found before training', async (t) =
 
 test.serial('a disk that fills up at a checkpoint keeps the checkpoints before it', async (t) => {
   const { cwd } = await smallSet(t);
-  const disk = smallDisk(t, cwd, '8m');
-  if (disk === null) return t.pass();
+  const mounted = await smallDisk(t, cwd, '8m');
+  if (mounted === null) return t.pass();
+  const disk = mounted.folder;
   const runs = path.join(disk, ROW);
   const checkpoints = () => {
     const folder = existsSync(runs) ? path.join(onlyRun(runs), 'checkpoints') : '';

@@ -10,8 +10,9 @@ const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
 
 test('a disk that is full when the run starts is found before training', async (t) => {
   const folder = await temporaryFolder(t);
-  const disk = smallDisk(t, folder, '4k');
-  if (disk === null) return t.pass();
+  const mounted = await smallDisk(t, folder, '4k');
+  if (mounted === null) return t.pass();
+  const disk = mounted.folder;
   spawnSync('dd', ['if=/dev/zero', `of=${path.join(disk, 'filler')}`, 'bs=4k', 'count=1']);
   const parameters = [
     'benchmark',
@@ -30,8 +31,9 @@ test('a disk that is full when the run starts is found before training', async (
 
 test('a disk that fills while training ends the run with one line and nothing half-written', async (t) => {
   const folder = await temporaryFolder(t);
-  const disk = smallDisk(t, folder, '64k');
-  if (disk === null) return t.pass();
+  const mounted = await smallDisk(t, folder, '64k');
+  if (mounted === null) return t.pass();
+  const disk = mounted.folder;
   await fcn(['datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128'], { cwd: folder });
   const changes = ['width=4', 'training.batch=2', 'iterations=2'].flatMap((change) => ['--set', change]);
   const parameters = ['train', ROW, '--profile', 'smoke', '--engine', 'wasm', ...changes, '--runs', disk, '--force'];

@@ -6,7 +6,7 @@ import test from 'ava';
 import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { type RawDownloads, rawAde, rawVoc, writePacked } from '../helpers/raw-downloads.js';
-import { enlarge, smallDisk } from '../helpers/small-disk.js';
+import { smallDisk } from '../helpers/small-disk.js';
 
 async function downloads(folder: string, raw: RawDownloads): Promise<string> {
   const from = path.join(folder, 'downloads');
@@ -74,8 +74,9 @@ test('Ctrl-C ends it with 130, and the same command goes on where it stopped', a
 
 test('a full disk ends it with one line, and with more room it is finished', async (t) => {
   const cwd = await temporaryFolder(t);
-  const disk = smallDisk(t, cwd, '160k');
-  if (disk === null) return t.pass();
+  const mounted = await smallDisk(t, cwd, '160k');
+  if (mounted === null) return t.pass();
+  const disk = mounted.folder;
   const from = await downloads(cwd, await rawAde(40));
   const parameters = ['datasets', 'prepare', 'ade20k', '--from', from, '--data-root', disk, '--workers', '1'];
   const { code, stderr } = await fcn(parameters, { cwd });
@@ -84,7 +85,7 @@ test('a full disk ends it with one line, and with more room it is finished', asy
   const folder = path.join(disk, 'ade/ADEChallengeData2016');
   t.true(readdirSync(folder).includes('.fcn-preparing.json'));
   t.false(readdirSync(folder).includes('.fcn-prepared.json'));
-  enlarge(disk, '2m');
+  await mounted.remount('size=2m');
   const resumed = await fcn(parameters, { cwd });
   t.is(resumed.code, 0, resumed.stderr);
   t.regex(resumed.stdout, /40 train and 1 val images/);
