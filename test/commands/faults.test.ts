@@ -173,28 +173,97 @@ test.serial('a disk that fills up at a checkpoint keeps the checkpoints before i
   for (const name of before) t.true(after.includes(name), name);
 });
 
-test.serial('a clock that is set back in mid-run changes nothing', async (t) => {
-  const { cwd, runs } = await smallSet(t);
+/** The environment of a process whose clock is wrong: `milliseconds` is an expression of how far, which is asked each time. */
+async function wrongClock(cwd: string, milliseconds: string) {
   const preload = path.join(cwd, 'clock.mjs');
   await writeFile(
     preload,
     `import { existsSync } from 'node:fs';
      const Real = Date;
-     const now = () => Real.now() - (existsSync(${JSON.stringify(runs)}) ? 24 * 3600 * 1000 : 0);
+     const now = () => Real.now() + (${milliseconds});
      globalThis.Date = class extends Real {
        constructor(...values) { super(...(values.length === 0 ? [now()] : values)); }
        static now() { return now(); }
      };`,
   );
+  return { NODE_OPTIONS: `--import ${pathToFileURL(preload).href}` };
+}
+
+const DAY = 24 * 3600 * 1000;
+
+test.serial('a clock that is set back in mid-run changes nothing', async (t) => {
+  const { cwd, runs } = await smallSet(t);
   const { code, stderr } = await fcn(['train', ROW, ...TINY, ...SET('iterations=20')], {
     cwd,
-    env: { NODE_OPTIONS: `--import ${pathToFileURL(preload).href}` },
+    env: await wrongClock(cwd, `existsSync(${JSON.stringify(runs)}) ? -${DAY} : 0`),
   });
   t.is(code, 0, stderr);
   const [name = ''] = readdirSync(path.join(cwd, 'results', 'records'));
   const record = JSON.parse(readFileSync(path.join(cwd, 'results', 'records', name), 'utf8')) as RunRecord;
   t.true(record.endedAt < record.startedAt, 'the clock was set back');
   t.true(record.stages.every(({ seconds }) => seconds > 0));
+  t.true(record.details.train!.seconds > 0);
+});
+
+/** Trains in small steps until the log has six lines, then is told to end. */
+async function interruptedTraining(cwd: string, runs: string, env: NodeJS.ProcessEnv = {}) {
+  const result = await fcn(['train', ROW, ...TINY, ...STEPS], {
+    cwd,
+    env,
+    onStart: async (child) => {
+      while (child.exitCode === null && (!existsSync(runs) || logged(onlyRun(runs)).length < 6)) await sleep(10);
+      child.kill('SIGTERM');
+    },
+  });
+  return { ...result, run: onlyRun(runs) };
+}
+
+const STEPS = SET('iterations=60', 'logEvery=1', 'checkpointEvery=2');
+
+/** The iterations of a run's log. */
+function logged(run: string): number[] {
+  const file = path.join(run, 'log.jsonl');
+  const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : [];
+  return lines.map((line) => (JSON.parse(line) as { iteration: number }).iteration);
+}
+
+const ALL = Array.from({ length: 60 }, (_, i) => i + 1);
+
+test.serial('a damaged checkpoint is said, and training goes on from the one before it', async (t) => {
+  const { cwd, runs } = await smallSet(t);
+  const { code, stderr, run } = await interruptedTraining(cwd, runs);
+  t.is(code, 143, stderr);
+  const checkpoints = path.join(run, 'checkpoints');
+  const [before, newest] = readdirSync(checkpoints)
+    .flatMap((name) => /^iteration-(\d+)\.json$/.exec(name)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => a - b)
+    .slice(-2);
+  const weights = path.join(checkpoints, `iteration-${newest}.safetensors`);
+  const bytes = readFileSync(weights);
+  bytes[bytes.length >> 1]! ^= 1;
+  await writeFile(weights, bytes);
+
+  const resumed = await fcn(['train', ROW, ...TINY, ...STEPS], { cwd });
+  t.is(resumed.code, 0, resumed.stderr);
+  const said =
+    `^The checkpoint of iteration ${newest} is damaged \\(iteration-${newest}\\.safetensors is not as it was written\\): ` +
+    `going back to the one before it\\.\nTraining goes on after iteration ${before} of 60\\.$`;
+  t.regex(resumed.stderr, new RegExp(said, 'm'));
+  t.deepEqual(logged(run), ALL);
+});
+
+test.serial('a clock that jumps forward and back between runs loses no run', async (t) => {
+  const { cwd, runs } = await smallSet(t);
+  const { code, stderr, run } = await interruptedTraining(cwd, runs, await wrongClock(cwd, `${DAY}`));
+  t.is(code, 143, stderr);
+  const resumed = await fcn(['train', ROW, ...TINY, ...STEPS], { cwd, env: await wrongClock(cwd, `-${DAY}`) });
+  t.is(resumed.code, 0, resumed.stderr);
+  t.regex(resumed.stderr, new RegExp(`^Going on with run ${path.basename(run)}\\.$`, 'm'));
+  t.deepEqual(readdirSync(runs), [path.basename(run)]);
+  t.deepEqual(logged(run), ALL);
+  const record = JSON.parse(readFileSync(path.join(run, 'record.json'), 'utf8')) as RunRecord;
+  t.true(record.endedAt < record.startedAt, 'by two days');
   t.true(record.details.train!.seconds > 0);
 });
 

@@ -27,6 +27,12 @@ function logOf(cwd: string, run: string): string[] {
   return existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n') : [];
 }
 
+/** The complete checkpoints of a run. */
+function checkpointsOf(cwd: string, run: string): string[] {
+  const folder = path.join(cwd, 'runs', ROW, run, 'checkpoints');
+  return readdirSync(folder).filter((name) => /^iteration-\d+\.json$/.test(name));
+}
+
 /** Runs a command, and does something once the newest run has so many lines more in its log. */
 function onceUnderWay(
   parameters: readonly string[],
@@ -56,7 +62,11 @@ test.serial(
 
     let second: CommandResult | null = null;
     const interrupted = await onceUnderWay([...LONG, '--resume'], cwd, async (child) => {
+      const before = checkpointsOf(cwd, run);
       child.kill('SIGUSR1');
+      const newer = () => checkpointsOf(cwd, run).some((name) => !before.includes(name));
+      while (child.exitCode === null && !newer()) await sleep(20);
+      t.is(child.exitCode, null, 'it saves and goes on');
       second = await fcn(LONG, { cwd });
       child.kill('SIGINT');
     });
