@@ -42,11 +42,11 @@ export default class Report extends BaseCommand {
       helpValue: 'DIR',
     }),
     examples: Flags.integer({
-      summary: 'How many of the best and of the worst predictions.',
-      default: 3,
+      summary: 'How many of the best and of the worst predictions; 3 if not given.',
       min: 1,
       max: 50,
       helpValue: 'N',
+      dependsOn: ['predictions'],
     }),
     log: Flags.string({
       summary: "The row's published training log (log.json), drawn beside the curves.",

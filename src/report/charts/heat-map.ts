@@ -1,5 +1,5 @@
 import { HEAT_LEVELS } from './colours.js';
-import { type Chart, coordinate, text, textWidth } from './svg.js';
+import { type Chart, coordinate, line, text, textWidth } from './svg.js';
 
 export interface HeatMapOptions {
   readonly title: string;
@@ -22,6 +22,30 @@ export function rowShares(counts: readonly (readonly number[])[]): number[][] {
   });
 }
 
+/** Indices of the rows whose counts are all zero: nothing can be said of their shares. */
+function rowsOfNothing(counts: readonly (readonly number[])[]): number[] {
+  return counts.flatMap((row, i) => (row.every((count) => count === 0) ? [i] : []));
+}
+
+const KEY_CELL = 8;
+
+/** The colours of all levels, none to all, and the mark of a row of nothing where there is one. */
+function colourKey(struck: string | null): string {
+  const left = 28;
+  const right = left + KEY_CELL * (HEAT_LEVELS + 1);
+  const y = 24;
+  const cells = Array.from({ length: HEAT_LEVELS + 1 }, (_, level) => {
+    return `<rect class="h${level}" x="${left + KEY_CELL * level}" y="${y}" width="${KEY_CELL}" height="10"/>`;
+  });
+  return [
+    text(left - 5, y + 9, '0', { anchor: 'end' }),
+    ...cells,
+    `<rect class="axis" fill="none" x="${left}" y="${y}" width="${right - left}" height="10"/>`,
+    text(right + 5, y + 9, '100'),
+    ...(struck === null ? [] : [line(right + 40, y + 5, right + 60, y + 5, 'axis'), text(right + 65, y + 9, struck)]),
+  ].join('');
+}
+
 /** The level of a share; whatever is not nothing is shown. */
 function levelOf(share: number): number {
   return share === 0 ? 0 : Math.max(1, Math.round(share * HEAT_LEVELS));
@@ -40,11 +64,11 @@ export function heatMap({ title, names, counts, rowName, columnName }: HeatMapOp
   const cell = (WIDTH - left - 2) / classes;
   const numbered = cell >= 17;
   const fontSize = Math.min(11, cell * 0.62);
-  const top = 22;
+  const top = 44;
   const paths = Array.from({ length: HEAT_LEVELS + 1 }, () => [] as string[]);
   const numbers: string[] = [];
-  for (const [row, line] of shares.entries()) {
-    for (const [column, share] of line.entries()) {
+  for (const [row, cells] of shares.entries()) {
+    for (const [column, share] of cells.entries()) {
       const level = levelOf(share);
       if (level > 0) paths[level]!.push(`M${column} ${row}h1v1h-1z`);
       const percent = Math.round(share * 100);
@@ -54,6 +78,8 @@ export function heatMap({ title, names, counts, rowName, columnName }: HeatMapOp
     }
   }
   const side = coordinate(cell * classes);
+  const unlabelled = rowsOfNothing(counts);
+  const strokes = unlabelled.map((row) => `M${coordinate(left)} ${coordinate(top + (row + 0.5) * cell)}h${side}`);
   const cells = paths.map((path, level) => (path.length === 0 ? '' : `<path class="h${level}" d="${path.join('')}"/>`));
   const bottom = top + cell * classes;
   const labels = names.map((name, i) => {
@@ -67,13 +93,15 @@ export function heatMap({ title, names, counts, rowName, columnName }: HeatMapOp
   const below = bottom + (named ? longest + 24 : 18);
   return {
     title,
-    description: describe({ names, shares, rowName, columnName }),
+    description: describe({ names, shares, rowName, columnName, unlabelled }),
     width: WIDTH,
     height: Math.ceil(below + 4),
     body: [
       text(0, 14, `Percent of each ${rowName}’s pixels`, { className: 'name' }),
+      colourKey(unlabelled.length > 0 ? `no pixel of this ${rowName}` : null),
       `<g transform="translate(${coordinate(left)} ${top}) scale(${coordinate6(cell)})" shape-rendering="crispEdges">${cells.join('')}</g>`,
       `<rect class="axis" fill="none" x="${coordinate(left)}" y="${top}" width="${side}" height="${side}"/>`,
+      ...(strokes.length === 0 ? [] : [`<path class="axis" stroke-opacity="0.5" d="${strokes.join('')}"/>`]),
       ...(numbers.length === 0
         ? []
         : [`<g text-anchor="middle" style="font-size:${coordinate(fontSize)}px">${numbers.join('')}</g>`]),
@@ -124,11 +152,15 @@ function describe({
   shares,
   rowName,
   columnName,
+  unlabelled,
 }: Pick<HeatMapOptions, 'names' | 'rowName' | 'columnName'> & {
   readonly shares: readonly (readonly number[])[];
+  readonly unlabelled: readonly number[];
 }): string {
   const percent = (share: number) => `${(share * 100).toFixed(0)} %`;
-  const right = names.map((name, i) => `${name} ${percent(shares[i]![i]!)}`).join(', ');
+  const right = names
+    .map((name, i) => `${name} ${unlabelled.includes(i) ? `no ${rowName}` : percent(shares[i]![i]!)}`)
+    .join(', ');
   const wrong = mostConfused(names, shares, 5)
     .map(({ label, prediction, share }) => `${label} as ${prediction} ${percent(share)}`)
     .join(', ');

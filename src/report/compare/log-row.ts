@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { Row, Table } from '../../experiments/load.js';
 import type { LogHeader } from './log-header.js';
+import type { PublishedLog } from './published-log.js';
 
 const nameOf = (file: string) => path.posix.basename(file.replaceAll('\\', '/'));
 
@@ -21,4 +22,11 @@ export function rowOfLog({ experimentName }: LogHeader, file: string, tables: re
     rows.find(({ id }) => id === called) ??
     null
   );
+}
+
+/** Iterations of a log's schedule: as it states them, as its row has them, or up to its last line where neither is known. */
+export function scheduleOfLog({ header, train, validation }: PublishedLog, row: Row | null): number {
+  const stated = header.recipe.get('training.iterations') ?? row?.recipe.training.iterations;
+  const logged = Math.max(train.at(-1)?.iteration ?? 0, validation.at(-1)?.iteration ?? 0);
+  return typeof stated === 'number' ? Math.max(stated, logged) : logged;
 }

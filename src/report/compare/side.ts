@@ -15,7 +15,7 @@ import { type KnownRun, type RunCatalogue, readRunDirectory } from '../runs/find
 import { newestOfEachSeed, recipeKey } from '../spread.js';
 import type { CurvePoint } from './band.js';
 import type { LogHeader } from './log-header.js';
-import { rowOfLog } from './log-row.js';
+import { rowOfLog, scheduleOfLog } from './log-row.js';
 import { type PublishedLog, parsePublishedLog } from './published-log.js';
 
 /** One of the two that are compared. What a kind of side does not have is empty or null. */
@@ -145,15 +145,10 @@ function environmentOfLog({ environment, gpu, seed }: LogHeader): Map<string, st
  * line where neither says more.
  * @param file Tells the row, where it is called as it is published.
  */
-export function sideOfLog(
-  { header, train, validation }: PublishedLog,
-  file: string,
-  tables: readonly Table[] = loadTables(),
-): Side {
+export function sideOfLog(log: PublishedLog, file: string, tables: readonly Table[] = loadTables()): Side {
+  const { header, train, validation } = log;
   const row = rowOfLog(header, file, tables);
-  const stated = header.recipe.get('training.iterations') ?? row?.recipe.training.iterations;
-  const logged = Math.max(train.at(-1)?.iteration ?? 0, validation.at(-1)?.iteration ?? 0);
-  const iterations = typeof stated === 'number' ? Math.max(stated, logged) : logged;
+  const iterations = scheduleOfLog(log, row);
   const last = validation.at(-1);
   const known = (value: number | undefined) => (value === undefined || Number.isNaN(value) ? null : value);
   const mIoU = known(last?.mIoU);

@@ -15,38 +15,66 @@ export interface ChartSource {
   readonly run: KnownRun;
   /** mIoU over iterations, as far as it was measured. */
   readonly accuracy: readonly AccuracyPoint[];
-  /** Of the same row, to be drawn beside; null: none. */
-  readonly publishedLog: PublishedLog | null;
+  /** Of the same row, to be drawn beside, with the iterations of its schedule; null: none. */
+  readonly published: { readonly log: PublishedLog; readonly iterations: number } | null;
+  /** Whether the run's figures may stand beside published ones. */
+  readonly comparable: boolean;
 }
 
 const ITERATION = 'iteration';
 
-function curve(name: string, log: readonly LogLine[], value: (line: LogLine) => number) {
-  return { name, points: log.map((line) => ({ x: line.iteration, y: value(line) })) };
+/**
+ * The axis of a chart with a published curve: iterations, or, where the two schedules are not of one length, the part of them that
+ * is done.
+ */
+function axis({ run, published }: ChartSource) {
+  const { iterations } = run.experiment.training;
+  if (published === null || published.iterations === iterations) {
+    const same = (iteration: number) => iteration;
+    return { xName: ITERATION, here: same, there: same, end: iterations };
+  }
+  const part = (of: number) => (iteration: number) => (100 * iteration) / of;
+  return { xName: 'part of the schedule, %', here: part(iterations), there: part(published.iterations), end: 100 };
+}
+
+function curve(
+  name: string,
+  log: readonly LogLine[],
+  value: (line: LogLine) => number,
+  place = (iteration: number) => iteration,
+) {
+  return { name, points: log.map((line) => ({ x: place(line.iteration), y: value(line) })) };
 }
 
 /** Whether at least one of the values can be drawn. */
 const any = (log: readonly LogLine[], value: (line: LogLine) => number) =>
   log.some((line) => Number.isFinite(value(line)));
 
-function lossChart({ run: { log }, publishedLog }: ChartSource): Chart | null {
+function lossChart(source: ChartSource): Chart | null {
+  const { log } = source.run;
   if (!any(log, ({ loss }) => loss)) return null;
+  const { xName, here, there } = axis(source);
   const series = [
-    curve('total', log, ({ loss }) => loss),
-    curve('decode head', log, ({ decodeLoss }) => decodeLoss),
-    curve('auxiliary head', log, ({ auxiliaryLoss }) => auxiliaryLoss),
+    curve('total', log, ({ loss }) => loss, here),
+    curve('decode head', log, ({ decodeLoss }) => decodeLoss, here),
+    curve('auxiliary head', log, ({ auxiliaryLoss }) => auxiliaryLoss, here),
   ];
-  const published = publishedLog?.train.map(({ iteration, loss }) => ({ x: iteration, y: loss })) ?? [];
+  const published = source.published?.log.train.map(({ iteration, loss }) => ({ x: there(iteration), y: loss })) ?? [];
   if (published.length > 0) series.push({ name: 'total, published', points: published });
-  return lineChart({ title: 'Loss', xName: ITERATION, yName: 'Cross-entropy, heads weighted', series, fromZero: true });
+  return lineChart({ title: 'Loss', xName, yName: 'Cross-entropy, heads weighted', series, fromZero: true });
 }
 
-function learningRateChart({ run: { log }, publishedLog }: ChartSource): Chart | null {
+function learningRateChart(source: ChartSource): Chart | null {
+  const { log } = source.run;
   if (!any(log, ({ learningRate }) => learningRate)) return null;
-  const series = [curve('here', log, ({ learningRate }) => learningRate)];
-  const published = publishedLog?.train.map(({ iteration, learningRate }) => ({ x: iteration, y: learningRate })) ?? [];
+  const { xName, here, there } = axis(source);
+  const series = [curve('here', log, ({ learningRate }) => learningRate, here)];
+  const published = (source.published?.log.train ?? []).map((line) => ({
+    x: there(line.iteration),
+    y: line.learningRate,
+  }));
   if (published.length > 0) series.push({ name: 'published', points: published });
-  return lineChart({ title: 'Learning rate', xName: ITERATION, yName: 'Learning rate', series, fromZero: true });
+  return lineChart({ title: 'Learning rate', xName, yName: 'Learning rate', series, fromZero: true });
 }
 
 function accuracyChart({ run: { log } }: ChartSource): Chart | null {
@@ -60,19 +88,22 @@ function accuracyChart({ run: { log } }: ChartSource): Chart | null {
   });
 }
 
-function miouChart({ run, accuracy, publishedLog }: ChartSource): Chart | null {
-  const published = publishedLog?.validation.map(({ iteration, mIoU }) => ({ x: iteration, y: mIoU * 100 })) ?? [];
+function miouChart(source: ChartSource): Chart | null {
+  const { run, accuracy, comparable } = source;
   if (accuracy.length === 0) return null;
-  const figure = run.experiment.published.mIoU;
+  const { xName, here, there, end } = axis(source);
+  const published =
+    source.published?.log.validation.map(({ iteration, mIoU }) => ({ x: there(iteration), y: mIoU * 100 })) ?? [];
+  const figure = comparable ? run.experiment.published.mIoU : null;
   return lineChart({
     title: 'mIoU over iterations',
-    xName: ITERATION,
+    xName,
     yName: 'mIoU, %',
     series: [
-      { name: 'here', points: accuracy.map(({ iteration, mIoU }) => ({ x: iteration, y: mIoU * 100 })) },
+      { name: 'here', points: accuracy.map(({ iteration, mIoU }) => ({ x: here(iteration), y: mIoU * 100 })) },
       ...(published.length === 0 ? [] : [{ name: 'published log', points: published }]),
     ],
-    xDomain: [0, run.experiment.training.iterations],
+    xDomain: [0, end],
     fromZero: true,
     mark: figure === null ? undefined : { name: 'published figure', y: figure },
   });
@@ -83,12 +114,12 @@ export function shownEvaluation({ record }: KnownRun) {
   return record?.details.evaluate ?? record?.details['evaluate-ms'] ?? null;
 }
 
-function iouChart({ run }: ChartSource): Chart | null {
+function iouChart({ run, comparable }: ChartSource): Chart | null {
   const evaluation = shownEvaluation(run);
   if (evaluation === null) return null;
   const multiScale = run.record?.details.evaluate === null;
   const { published } = run.experiment;
-  const figure = multiScale ? published.mIoUMsFlip : published.mIoU;
+  const figure = !comparable ? null : multiScale ? published.mIoUMsFlip : published.mIoU;
   return barChart({
     title: 'IoU of each class',
     valueName: `IoU, %${multiScale ? ', multi-scale + flip' : ''}`,

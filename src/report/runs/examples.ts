@@ -44,6 +44,8 @@ export interface ExampleOptions {
   readonly count: number;
   /** Names of images that the evaluation left out. */
   readonly skipped: ReadonlySet<string>;
+  /** Confusion matrices that the run recorded, [label][prediction]: one of them must be that of the predictions. Empty: not known. */
+  readonly recorded: readonly (readonly (readonly number[])[])[];
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -127,9 +129,28 @@ async function makeExample({ entry, mIoU, pixelAccuracy }: Scored, dataset: Data
   };
 }
 
+/** Pixels in which two matrices differ: a pixel that is counted elsewhere is missing in one place and too many in another. */
+function pixelsApart(one: readonly (readonly number[])[], other: readonly (readonly number[])[]): number {
+  return (
+    one.flatMap((row, i) => row.map((count, k) => Math.abs(count - (other[i]?.[k] ?? 0)))).reduce((a, b) => a + b) / 2
+  );
+}
+
+/** @throws UserError where the predictions are not those that the run's figures were counted from. */
+function requireOfRun(all: ConfusionMatrix, { recorded, predictions }: ExampleOptions): void {
+  const found = all.toRows();
+  const apart = recorded.map((matrix) => pixelsApart(found, matrix));
+  if (apart.length === 0 || apart.includes(0)) return;
+  throw new UserError(
+    `The predictions in ${predictions} are not those of the run: ${Math.ceil(Math.min(...apart))} pixels or more are counted otherwise in its confusion matrix.`,
+    "Give the folder that the run's own evaluation wrote with --predictions, and the data set that it was done on.",
+  );
+}
+
 /**
  * Compares every prediction with its label, and makes the best and the worst images ready to be shown.
- * @throws UserError for a data set that is missing, or a prediction that is missing or belongs to another image.
+ * @throws UserError for a data set that is missing, a prediction that is missing or belongs to another image, or predictions of
+ * another run.
  */
 export async function makeExamples(options: ExampleOptions): Promise<Examples> {
   const { experiment, dataRoot, count, skipped, signal, onProgress } = options;
@@ -138,16 +159,20 @@ export async function makeExamples(options: ExampleOptions): Promise<Examples> {
   const evaluated = entries.slice(0, experiment.evaluation.limit ?? entries.length);
   const compared = evaluated.filter(({ name }) => !skipped.has(name));
   const scored: Scored[] = [];
+  const all = new ConfusionMatrix(dataset.classes.length, IGNORE_INDEX);
   for (const [done, entry] of compared.entries()) {
     signal?.throwIfAborted();
     const label = await readLabel(entry, dataset);
     const confusion = new ConfusionMatrix(dataset.classes.length, IGNORE_INDEX);
-    confusion.add((await readPrediction(entry, label, options, dataset.classes.length)).data, label.data);
+    const { data } = await readPrediction(entry, label, options, dataset.classes.length);
+    confusion.add(data, label.data);
+    all.add(data, label.data);
     const { mIoU, aAcc } = metrics(confusion);
     // An image without a labelled pixel says nothing.
     if (!Number.isNaN(aAcc)) scored.push({ entry, mIoU, pixelAccuracy: aAcc });
     onProgress?.(done + 1, compared.length);
   }
+  requireOfRun(all, options);
   scored.sort((a, b) => b.mIoU - a.mIoU || a.entry.name.localeCompare(b.entry.name));
   // Of few images none is among both.
   const best = scored.slice(0, Math.min(count, Math.ceil(scored.length / 2)));

@@ -6,11 +6,11 @@ import type { Chart } from '../charts/svg.js';
 import { svgElement } from '../charts/svg.js';
 import { FIGURE_HEADINGS, FIGURES } from '../figures.js';
 import { escapeHtml } from '../html.js';
-import { formatFigure } from '../layout.js';
 import { pageHead } from '../page-base.js';
 import { type ChartName, shownEvaluation } from './charts.js';
 import type { Examples } from './examples.js';
 import { examplesSection } from './examples-section.js';
+import { figureCells, figuresSection, type RunCells } from './figures-section.js';
 import type { KnownRun } from './find.js';
 import { facts, table } from './markup.js';
 import { REPORT_STYLE } from './page-style.js';
@@ -22,6 +22,8 @@ export interface ReportedRun {
   readonly deviations: readonly Deviation[];
   /** Why its figures compare with nothing published; null where they do, or where there are none yet. */
   readonly apart: string | null;
+  /** Its figures beside the published ones; null where they compare with none. */
+  readonly cells: RunCells;
   readonly charts: ReadonlyMap<ChartName, Chart>;
   /** Null where no predictions were given. */
   readonly examples: Examples | null;
@@ -50,14 +52,12 @@ function overview(reported: readonly ReportedRun[]): string {
     ],
     body: reported.map((one, i) => {
       const { run, apart } = one;
-      const { profile, seed, published } = run.experiment;
+      const { profile, seed } = run.experiment;
       return [
         { link: `#run-${i + 1}`, text: nameOf(one) },
         profile,
         { number: String(seed) },
-        ...FIGURES.map((figure) => ({
-          number: `${formatFigure(published[figure])} / ${formatFigure(run.record?.figures[figure] ?? null)}`,
-        })),
+        ...figureCells(run, one.cells),
         run.state,
         apart ?? '',
       ];
@@ -172,23 +172,13 @@ function charts({ run, charts: drawn }: ReportedRun, id: string): string {
     : `<div class="charts">\n${cards.join('\n')}\n</div>`;
 }
 
-function published({ run: { experiment, record } }: ReportedRun): string {
+function elsewhere({ run: { experiment } }: ReportedRun): string {
   const { weights, log } = experiment;
   const links = [
     ...(weights === null ? [] : [`<a href="${escapeHtml(weights)}">published weights</a>`]),
     ...(log === null ? [] : [`<a href="${escapeHtml(log)}">published training log</a>`]),
   ];
-  const figures = table({
-    name: 'Figures, published and here',
-    head: ['Figure', 'Published', 'Here'],
-    body: FIGURES.map((figure) => [
-      FIGURE_HEADINGS[figure],
-      { number: formatFigure(experiment.published[figure]) },
-      { number: formatFigure(record?.figures[figure] ?? null) },
-    ]),
-  });
-  const elsewhere = links.length === 0 ? '' : `<p class="note">Elsewhere: ${links.join(', ')}.</p>`;
-  return `${figures}${elsewhere}`;
+  return links.length === 0 ? '' : `<p class="note">Elsewhere: ${links.join(', ')}.</p>`;
 }
 
 function runSection(one: ReportedRun, index: number, open: boolean): string {
@@ -199,7 +189,7 @@ function runSection(one: ReportedRun, index: number, open: boolean): string {
 <summary>${escapeHtml(run.experiment.row)} <small>${escapeHtml(run.id)}, ${escapeHtml(profile)} profile, seed ${seed}</small></summary>
 ${runFacts(one)}
 <h3>Figures</h3>
-${published(one)}
+${figuresSection(run, one.cells, one.apart)}${elsewhere(one)}
 <h3>Charts</h3>
 ${charts(one, id)}
 ${examples === null ? '' : examplesSection(examples, classColours)}
@@ -209,8 +199,14 @@ ${recipeSection(one)}
 
 export interface ReportPage {
   readonly reported: readonly ReportedRun[];
-  /** Loss of all runs in one chart; null where fewer than two have one, or too many. */
-  readonly together: Chart | null;
+  /** Loss of all runs in one chart, or why there is none; null where fewer than two have one. */
+  readonly together: Chart | string | null;
+}
+
+function togetherSection(together: Chart | string): string {
+  return typeof together === 'string'
+    ? `<p class="note">${escapeHtml(together)}</p>`
+    : `<div class="charts">${card(together, 'together')}</div>`;
 }
 
 /** A page that holds all it shows; the only links that lead out of it are those to published files. */
@@ -228,11 +224,11 @@ ${pageHead(title, REPORT_STYLE)}
 <body>
 <header>
 <h1>${title}</h1>
-<p>Made by fcn from records and logs. In each pair the published figure comes first; a dash stands for no figure. Figures of the smoke profile, of changed recipes or of synthetic data compare with nothing published.</p>
+<p>Made by fcn from records and logs. Where a figure stands beside the published one, that comes first; a dash stands for no figure. Figures of the smoke profile, of changed recipes or of synthetic data compare with nothing published, and stand alone.</p>
 </header>
 <main>
 ${reported.length > 1 ? `<h2>Runs</h2>\n${overview(reported)}\n` : ''}${
-  together === null ? '' : `<h2>Together</h2>\n<div class="charts">${card(together, 'together')}</div>\n`
+  together === null ? '' : `<h2>Together</h2>\n${togetherSection(together)}\n`
 }${reported.map((one, i) => runSection(one, i, open)).join('\n')}
 </main>
 </body>

@@ -7,11 +7,13 @@ import type { ThemeName } from '../charts/colours.js';
 import { lineChart } from '../charts/line-chart.js';
 import { standaloneSvg } from '../charts/style.js';
 import type { Chart } from '../charts/svg.js';
+import { rowOfLog, scheduleOfLog } from '../compare/log-row.js';
 import { readPublishedLog } from '../compare/published-log.js';
 import { accuracyOverIterations } from './accuracy.js';
 import { deviationsOf, runApart } from './apart.js';
-import { CHART_NAMES, type ChartName, runChart } from './charts.js';
+import { CHART_NAMES, type ChartName, type ChartSource, runChart } from './charts.js';
 import { makeExamples } from './examples.js';
+import { runCells } from './figures-section.js';
 import { type KnownRun, RunCatalogue, standing } from './find.js';
 import { formatReportPage, type ReportedRun } from './page.js';
 
@@ -33,8 +35,8 @@ export interface ReportOptions {
   /** Folder of the predicted labels of the only run. */
   readonly predictions?: string | undefined;
   readonly dataRoot: string;
-  /** Of the best, and of the worst predictions. */
-  readonly examples: number;
+  /** Of the best, and of the worst predictions; 3 if not given. */
+  readonly examples?: number | undefined;
   /** A published training log of the runs' row, drawn beside the curves. */
   readonly log?: string | undefined;
   /** Told what was left out, or what the reader should know of the report. */
@@ -50,12 +52,18 @@ export interface WrittenReport {
 
 /** Curves of more runs in one chart could not be told apart. */
 const MOST_TOGETHER = 6;
+/** Of the best and of the worst predictions. */
+const EXAMPLES = 3;
 /** A PNG has so many pixels for each unit of the chart. */
 const PNG_SCALE = 2;
 
-function together(chosen: readonly KnownRun[]): Chart | null {
+/** The chart of all losses, or why there is none; null where there is nothing to set side by side. */
+function together(chosen: readonly KnownRun[]): Chart | string | null {
   const logged = chosen.filter(({ log }) => log.length > 0);
-  if (logged.length < 2 || logged.length > MOST_TOGETHER) return null;
+  if (logged.length < 2) return null;
+  if (logged.length > MOST_TOGETHER) {
+    return `The losses of ${logged.length} runs are not drawn in one chart: more than ${MOST_TOGETHER} curves could not be told apart. Name fewer runs to have it.`;
+  }
   const series = logged.map(({ experiment, id, log }) => ({
     name: `${experiment.row} ${id.slice(0, 15)} (seed ${experiment.seed})`,
     points: log.map(({ iteration, loss }) => ({ x: iteration, y: loss })),
@@ -75,12 +83,13 @@ async function examine(
   run: KnownRun,
   all: readonly KnownRun[],
   tables: readonly Table[],
+  published: ChartSource['published'],
   options: ReportOptions,
 ): Promise<ReportedRun> {
-  const { log, predictions, dataRoot, examples: count, signal, onProgress } = options;
+  const { predictions, dataRoot, examples: count = EXAMPLES, signal, warn, onProgress } = options;
   const { experiment, record } = run;
-  const publishedLog = log === undefined ? null : readPublishedLog(log);
-  const source = { run, accuracy: accuracyOverIterations(run, all), publishedLog };
+  const apart = runApart(run, tables);
+  const source = { run, accuracy: accuracyOverIterations(run, all), published, comparable: apart === null };
   const wanted = options.charts.length === 0 ? CHART_NAMES : options.charts;
   const charts = new Map<ChartName, Chart>();
   for (const name of wanted) {
@@ -88,22 +97,68 @@ async function examine(
     if (chart !== null) charts.set(name, chart);
   }
   const progress = { ...(signal && { signal }), ...(onProgress && { onProgress }) };
-  const wantsExamples = predictions !== undefined && options.format === 'html';
-  const dataset = wantsExamples ? await loadDataset(experiment.data.dataset) : null;
-  const skipped = new Set(record?.details.evaluate?.skippedImages ?? []);
+  const dataset = predictions === undefined ? null : await loadDataset(experiment.data.dataset);
+  const { evaluate, 'evaluate-ms': multiScale } = record?.details ?? {};
+  const evaluations = [evaluate, multiScale].filter((evaluation) => evaluation != null);
+  if (predictions !== undefined && evaluations.length === 0) {
+    warn(`${run.file} has no evaluation: whether the predictions in ${predictions} are of this run cannot be checked.`);
+  }
+  const skipped = new Set(evaluations.flatMap(({ skippedImages }) => skippedImages));
+  const recorded = evaluations.map(({ confusion }) => confusion);
+  const row = apart === null ? tables.flatMap(({ rows }) => rows).find(({ id }) => id === experiment.row) : undefined;
   return {
     run,
     deviations: deviationsOf(run, tables),
-    apart: runApart(run, tables),
+    apart,
+    cells: runCells(run, row ?? null),
     charts,
-    examples: wantsExamples
-      ? await makeExamples({ experiment, dataRoot, predictions, count, skipped, ...progress })
-      : null,
+    examples:
+      predictions === undefined
+        ? null
+        : await makeExamples({ experiment, dataRoot, predictions, count, skipped, recorded, ...progress }),
     classColours: (dataset?.classes ?? []).map((name, id) => ({
       name,
       colour: `rgb(${dataset!.palette[id]!.join(' ')})`,
     })),
   };
+}
+
+/** @throws UserError for flags that would change nothing in this format. */
+function requireMeaning({ format, theme, predictions }: ReportOptions): void {
+  if (format === 'html' && theme !== null) {
+    throw new UserError(
+      `--theme ${theme} changes nothing in a page: it follows the reader's device.`,
+      'Leave it out, or write charts with --format svg or png.',
+    );
+  }
+  if (format !== 'html' && predictions !== undefined) {
+    throw new UserError(
+      `--predictions changes nothing with --format ${format}: predictions stand in a page only.`,
+      'Leave it out, or leave out --format.',
+    );
+  }
+}
+
+/**
+ * The published log that is drawn beside the runs.
+ * @throws UserError where it is of another row than they are.
+ */
+function readLogOf(file: string, chosen: readonly KnownRun[], tables: readonly Table[], warn: ReportOptions['warn']) {
+  const rows = new Set(chosen.map(({ experiment }) => experiment.row));
+  if (rows.size > 1) {
+    throw new UserError(`--log ${file} belongs to one row, and runs of several are chosen.`, 'Name runs of one row.');
+  }
+  const log = readPublishedLog(file);
+  const row = rowOfLog(log.header, file, tables);
+  if (row === null) {
+    warn(`Neither ${file} nor its name says of which row it is: whether it belongs to ${[...rows][0]} is not known.`);
+  } else if (!rows.has(row.id)) {
+    throw new UserError(
+      `${file} is the log of ${row.id}, and the runs are of ${[...rows][0]}.`,
+      "Give the row's own log, which fcn show ROW names, or set the two beside each other with fcn compare.",
+    );
+  }
+  return { log, iterations: scheduleOfLog(log, row) };
 }
 
 /**
@@ -112,18 +167,17 @@ async function examine(
  */
 export async function writeRunReport(options: ReportOptions): Promise<WrittenReport> {
   const { references, out, format, predictions, log, warn } = options;
+  requireMeaning(options);
   const catalogue = new RunCatalogue(options, ({ message }) => warn(`Left out: ${message}`));
   const chosen = catalogue.find(references);
   if (predictions !== undefined) requireOneRow(chosen, '--predictions', 'predictions');
-  if (log !== undefined && new Set(chosen.map(({ experiment }) => experiment.row)).size > 1) {
-    throw new UserError(`--log ${log} belongs to one row, and runs of several are chosen.`, 'Name runs of one row.');
-  }
   const tables = loadTables();
+  const published = log === undefined ? null : readLogOf(log, chosen, tables, warn);
   const all = catalogue.all();
   const reported: ReportedRun[] = [];
   for (const run of chosen) {
     options.signal?.throwIfAborted();
-    reported.push(await examine(await standing(run), all, tables, options));
+    reported.push(await examine(await standing(run), all, tables, published, options));
   }
   const files = format === 'html' ? [await writePage(reported, out)] : await writeCharts(reported, options);
   return {

@@ -176,13 +176,19 @@ test('shares of a confusion matrix are of the row; a label that never occurs has
   t.regex(body, new RegExp(`<path class="h${(HEAT_LEVELS * 3) / 4}" d="M0 0h1v1h-1z"/>`));
   t.regex(body, new RegExp(`<path class="h${HEAT_LEVELS / 4}" d="M1 0h1v1h-1z"/>`));
   t.regex(body, />75<.*>25</s);
+  // A key of all levels, and the row of nothing struck out where it would look like zeros.
+  t.is(body.match(/<rect class="h\d+"/g)!.length, HEAT_LEVELS + 1);
+  t.regex(body, />no pixel of this label</);
+  t.is(body.match(/<path class="axis"/g)!.length, 2);
+  const whole = heatMap({ title: 'c', names: ['a'], counts: [[1]], rowName: 'label', columnName: 'prediction' });
+  t.notRegex(whole.body, /<path class="axis"/);
 });
 
 test('the matrix of 150 classes has few elements', (t) => {
   const names = Array.from({ length: 150 }, (_, i) => `class ${i}`);
   const counts = names.map((_, row) => names.map((_, column) => ((row * 7 + column * 13) % 10) + 1));
   const svg = svgElement(heatMap({ title: 'c', names, counts, rowName: 'label', columnName: 'prediction' }), 'c');
-  t.true(svg.match(/<[a-z]/g)!.length < 40);
+  t.true(svg.match(/<[a-z]/g)!.length < 60);
   t.true(svg.length < 450_000);
 });
 

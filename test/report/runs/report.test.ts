@@ -3,15 +3,17 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import sharp from 'sharp';
+import { IGNORE_INDEX } from '../../../src/data/batch.js';
 import { readSplit } from '../../../src/data/datasets/read-split.js';
 import { decodeLabels } from '../../../src/data/decode.js';
 import { encodePalettePng } from '../../../src/data/palette.js';
+import { ConfusionMatrix } from '../../../src/evaluation/confusion.js';
 import { loadTables } from '../../../src/experiments/load.js';
 import { resolve } from '../../../src/experiments/resolve.js';
 import { makeExamples } from '../../../src/report/runs/examples.js';
 import { RunCatalogue } from '../../../src/report/runs/find.js';
 import { type ReportOptions, writeRunReport } from '../../../src/report/runs/write.js';
-import { writeRecord } from '../../../src/runs/record.js';
+import { type RunRecord, writeRecord } from '../../../src/runs/record.js';
 import { UserError } from '../../../src/support/errors.js';
 import { fcn } from '../../helpers/command.js';
 import { generated } from '../../helpers/datasets.js';
@@ -91,6 +93,87 @@ test('only links to published files lead out of the page', async (t) => {
   t.is(page.match(/https?:/g)!.length, 2);
   // The published mean stands among the classes' bars.
   t.regex(page, /published mean 72\.25/);
+});
+
+test('figures stand beside the published ones as in the table, or alone with the reason', async (t) => {
+  const row = 'fcn_r50-d8_512x1024_40k_cityscapes';
+  const figures = { memoryGB: 0.0018, fps: 3, mIoU: 72.5, mIoUMsFlip: null };
+  const details = { ...EVALUATED.details };
+  const pageOf = async (options: Parameters<typeof writeRun>[1], changes: Partial<RunRecord> = {}) => {
+    const folder = await temporaryFolder(t);
+    await writeRun(path.join(folder, 'runs'), options, { figures, details, ...changes }, lines(20));
+    const { files } = await writeRunReport(optionsFor(folder));
+    return readFileSync(files[0]!.file, 'utf8');
+  };
+  const comparable = await pageOf({ row });
+  t.regex(
+    comparable,
+    /mIoU<\/th><td class="number">72\.25<\/td><td class="number">72\.50<\/td><td class="number">\+0\.25<\/td>/,
+  );
+  t.regex(comparable, /<td class="text">reproduced<\/td>/);
+  t.regex(
+    comparable,
+    /<td class="number">×0\.72<\/td><td class="text">none: other hardware<\/td><td class="text">Processor 9000/,
+  );
+  t.regex(comparable, /<td class="number">0\.0018<\/td>/);
+  t.regex(comparable, /Reproduced within mIoU: ±1 /);
+  t.regex(comparable, /published mean 72\.25/);
+  for (const apart of [
+    await pageOf({ row, profile: 'smoke' }),
+    await pageOf({ row, overrides: ['width=16'] }),
+    await pageOf({ row }, { exitReason: 'failed', error: 'x' }),
+  ]) {
+    t.regex(apart, /mIoU<\/th><td class="number">72\.50<\/td><td class="text"><\/td>/);
+    t.regex(apart, /They compare with nothing published: (smoke profile|width=16|the run was failed)\./);
+    t.notRegex(apart, /published mean|published figure|72\.25/);
+  }
+  const weights = { file: 'x.pth', sha256: 'ab'.repeat(32), source: 'given' as const };
+  const given = await pageOf({ row }, { weights });
+  t.regex(given, /<td class="number">72\.50 †<\/td>/);
+  t.regex(given, /† Evaluated with weights that were given, not trained here\./);
+});
+
+test('a published log is drawn over the same part of the schedule, and refused where it is of another row', async (t) => {
+  const folder = await temporaryFolder(t);
+  const row = 'fcn_r50-d8_512x1024_40k_cityscapes';
+  await writeRun(path.join(folder, 'runs'), { row, overrides: ['iterations=400'] }, EVALUATED, lines(400));
+  const line = (iter: number) => JSON.stringify({ mode: 'train', iter, lr: 0.01, loss: 1.5 });
+  const log = path.join(folder, `${row}_20200604_192608.log.json`);
+  writeFileSync(log, [line(20_000), line(40_000)].join('\n'));
+  const options = optionsFor(folder, { format: 'svg', charts: ['loss'], log });
+  const svg = readFileSync((await writeRunReport(options)).files[0]!.file, 'utf8');
+  t.regex(svg, /over part of the schedule, %\./);
+  t.regex(svg, /total, published: 1\.5 at part of the schedule, % 50, 1\.5 at part of the schedule, % 100/);
+  t.regex(svg, /total: [\d.]+ at part of the schedule, % 0\.25, [\d.]+ at part of the schedule, % 100/);
+  const other = path.join(folder, 'fcn_r101-d8_512x1024_40k_cityscapes_20200604_181852.log.json');
+  writeFileSync(other, line(50));
+  await t.throwsAsync(writeRunReport({ ...options, log: other }), {
+    name: 'UserError',
+    message:
+      /is the log of fcn_r101-d8_512x1024_40k_cityscapes, and the runs are of fcn_r50-d8_512x1024_40k_cityscapes/,
+  });
+  const renamed = path.join(folder, 'log.json');
+  writeFileSync(renamed, line(50));
+  const warnings: string[] = [];
+  await writeRunReport({ ...options, log: renamed, warn: (text) => warnings.push(text) });
+  t.regex(warnings.join(), /of which row it is/);
+});
+
+test('what would change nothing is refused, and what is left out is said', async (t) => {
+  const folder = await temporaryFolder(t);
+  for (let i = 0; i < 7; i++)
+    await writeRun(path.join(folder, 'runs'), { row: ROW, seed: i }, { run: `run${i}` }, lines(5));
+  await t.throwsAsync(writeRunReport(optionsFor(folder, { theme: 'dark' })), {
+    message: /--theme dark changes nothing/,
+  });
+  await t.throwsAsync(writeRunReport(optionsFor(folder, { format: 'svg', predictions: folder })), {
+    message: /--predictions changes nothing with --format svg/,
+  });
+  const { files } = await writeRunReport(optionsFor(folder));
+  t.regex(readFileSync(files[0]!.file, 'utf8'), /The losses of 7 runs are not drawn in one chart: more than 6 curves/);
+  const examples = await fcn(['report', '--out', 'x', '--examples', '5'], { cwd: folder });
+  t.is(examples.code, 2);
+  t.regex(examples.stderr, /--predictions/);
 });
 
 test('41 runs of 1,000 lines make a page of less than 10 MB with few elements', async (t) => {
@@ -268,7 +351,14 @@ test('the best and the worst predictions are those of the highest and the lowest
     );
   }
   const experiment = resolve({ row: ROW });
-  const options = { experiment, dataRoot: set.dataRoot, predictions, count: 1, skipped: new Set<string>() };
+  const confusion = new ConfusionMatrix(set.dataset.classes.length, IGNORE_INDEX);
+  for (const { name, label } of entries) {
+    const truth = await decodeLabels(label);
+    confusion.add((await decodeLabels(path.join(predictions, `${name}.png`))).data, truth.data);
+  }
+  const own = confusion.toRows();
+  const recorded = [own.map((row) => row.map(() => 0)), own];
+  const options = { experiment, dataRoot: set.dataRoot, predictions, count: 1, skipped: new Set<string>(), recorded };
   const { images, best, worst } = await makeExamples(options);
   t.is(images, entries.length);
   t.is(best[0]!.name, entries[0]!.name);
@@ -283,6 +373,14 @@ test('the best and the worst predictions are those of the highest and the lowest
   };
   t.is(await wrongShare(best[0]!.error), 0);
   t.true(Math.abs((await wrongShare(worst[0]!.error)) - (1 - worst[0]!.pixelAccuracy)) < 1e-9);
+  const other = own.map((row, i) =>
+    row.map((count, k) => (i !== 0 ? count : count + (k === 0 ? 3 : k === 1 ? -3 : 0))),
+  );
+  await t.throwsAsync(makeExamples({ ...options, recorded: [other] }), {
+    name: 'UserError',
+    message: /are not those of the run: 3 pixels or more are counted otherwise/,
+  });
+  t.is((await makeExamples({ ...options, recorded: [] })).images, entries.length);
   writeFileSync(
     path.join(predictions, `${entries[0]!.name}.png`),
     await encodePalettePng(new Uint8Array(4), 2, 2, set.dataset.palette),
