@@ -97,7 +97,7 @@ function outcome(run) {
     weights: sha256(`${stem}.safetensors`),
     optimizer: sha256(`${stem}.optimizer.safetensors`),
     recorded: record.weights.sha256,
-    log: log.map((line) => without(JSON.parse(line), 'secondsPerIteration', 'dataSeconds')),
+    log: log.map((line) => without(JSON.parse(line), 'secondsPerIteration', 'dataSeconds', 'processBytes')),
     train: without(train, 'seconds', 'peakProcessBytes'),
     evaluate: without(evaluate, 'seconds'),
     multiScale: without(multiScale, 'seconds'),

@@ -17,6 +17,8 @@ const NUMBERS = [
   'secondsPerIteration',
   'dataSeconds',
   'liveTensorBytes',
+  'peakLiveTensorBytes',
+  'processBytes',
 ] as const;
 
 /**

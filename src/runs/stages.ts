@@ -80,6 +80,8 @@ async function train(context: StageContext, say: Say, progress: ProgressFile): P
         'time/seconds_per_iteration': line.secondsPerIteration,
         'time/data_seconds': line.dataSeconds,
         'memory/live_tensor_bytes': line.liveTensorBytes,
+        'memory/peak_live_tensor_bytes': line.peakLiveTensorBytes,
+        'memory/process_bytes': line.processBytes,
       }),
   });
   const { iterations, skippedSamples, seconds, finalLoss } = details;

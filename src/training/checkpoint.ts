@@ -50,6 +50,8 @@ export const progressSchema = z.object({
     accuracy: sum,
     dataMilliseconds: sum,
     stepMilliseconds: sum,
+    /** The highest of any of the steps; checkpoints of earlier versions lack it. */
+    peakLiveTensorBytes: z.number().default(0),
   }),
 });
 export type TrainingProgress = z.output<typeof progressSchema>;

@@ -11,6 +11,7 @@ const EMPTY: TrainingProgress['interval'] = {
   accuracy: 0,
   dataMilliseconds: 0,
   stepMilliseconds: 0,
+  peakLiveTensorBytes: 0,
 };
 
 /** A line of log.jsonl: means over the steps since the line before. Read back, a value that was no number is NaN. */
@@ -27,7 +28,12 @@ export interface LogLine {
   readonly secondsPerIteration: number;
   /** Of these, waiting for data. */
   readonly dataSeconds: number;
+  /** Between two steps. */
   readonly liveTensorBytes: number;
+  /** The highest in any of the steps. */
+  readonly peakLiveTensorBytes: number;
+  /** Resident main memory of the process when the line was written. */
+  readonly processBytes: number;
 }
 
 /** Means of what is logged over the steps since the last line. */
@@ -37,6 +43,7 @@ export class LogInterval {
   add(
     { loss, decodeLoss, auxiliaryLoss, accuracy }: StepResult,
     milliseconds: { readonly data: number; readonly step: number },
+    peakLiveTensorBytes: number,
   ): void {
     const { sums } = this;
     this.sums = {
@@ -47,6 +54,7 @@ export class LogInterval {
       accuracy: sums.accuracy + accuracy,
       dataMilliseconds: sums.dataMilliseconds + milliseconds.data,
       stepMilliseconds: sums.stepMilliseconds + milliseconds.step,
+      peakLiveTensorBytes: Math.max(sums.peakLiveTensorBytes, peakLiveTensorBytes),
     };
   }
 
@@ -65,6 +73,7 @@ export class LogInterval {
       accuracy: sums.accuracy / steps,
       secondsPerIteration: (dataMilliseconds + stepMilliseconds) / 1000 / steps,
       dataSeconds: dataMilliseconds / 1000 / steps,
+      peakLiveTensorBytes: sums.peakLiveTensorBytes,
     };
   }
 }

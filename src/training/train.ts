@@ -104,13 +104,14 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const interval = new LogInterval(before?.interval);
   let result: StepResult | null = before?.result ?? null;
   let smoothedLoss = before?.smoothedLoss ?? null;
+  let peakLiveTensorBytes = before?.peakLiveTensorBytes ?? 0;
   const progress = (): TrainingProgress => ({
     seconds: (before?.seconds ?? 0) + (performance.now() - start) / 1000,
     skippedSteps: step.skipped,
     smoothedLoss: smoothedLoss!,
     // Also one of an iteration that is done again: in this run it could not be read once.
     skippedSamples: [...new Set([...(before?.skippedSamples ?? []), ...(skipped?.names('train') ?? [])])],
-    peakLiveTensorBytes: Math.max(before?.peakLiveTensorBytes ?? 0, step.peakLiveBytes),
+    peakLiveTensorBytes,
     peakProcessBytes: Math.max(before?.peakProcessBytes ?? 0, processMemory().peakBytes),
     result: result!,
     interval: interval.state,
@@ -141,7 +142,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       }
       const stepMilliseconds = performance.now() - running;
       const done = iteration + 1;
-      interval.add(result, { data: running - waiting, step: stepMilliseconds });
+      interval.add(result, { data: running - waiting, step: stepMilliseconds }, step.peakLiveBytes);
+      peakLiveTensorBytes = Math.max(peakLiveTensorBytes, step.peakLiveBytes);
+      step.resetPeak();
       smoothedLoss = smoothedLoss === null ? result.loss : smoothedLoss + SMOOTHING * (result.loss - smoothedLoss);
       onProgress?.({
         ...result,
@@ -152,8 +155,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const last = done === training.iterations;
       if (last || done % training.logEvery === 0) {
         const { learningRate } = result;
-        const { bytes } = liveTensors(engine);
-        const line = { iteration: done, learningRate, ...interval.take(), liveTensorBytes: bytes };
+        const memory = { liveTensorBytes: liveTensors(engine).bytes, processBytes: processMemory().residentBytes };
+        const line = { iteration: done, learningRate, ...interval.take(), ...memory };
         await appendLine(log, line);
         await onLog?.(line);
       }
@@ -170,7 +173,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       }
     }
     const { weights } = (await writer.finish()) ?? found!.files;
-    const { seconds, skippedSteps, skippedSamples, peakLiveTensorBytes, peakProcessBytes } = progress();
+    const { seconds, skippedSteps, skippedSamples, peakProcessBytes } = progress();
     return {
       weights,
       iterations: training.iterations,

@@ -39,6 +39,8 @@ export function logLine(iteration: number, changes: Record<string, unknown> = {}
     secondsPerIteration: 0.5,
     dataSeconds: 0.1,
     liveTensorBytes: 1e8 + iteration,
+    peakLiveTensorBytes: 2e8 + iteration,
+    processBytes: 4e8 + iteration,
     ...changes,
   });
 }

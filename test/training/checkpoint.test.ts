@@ -27,6 +27,7 @@ function progress(smoothedLoss: number): TrainingProgress {
       accuracy: 0,
       dataMilliseconds: 1,
       stepMilliseconds: 2,
+      peakLiveTensorBytes: 0,
     },
   };
 }

@@ -18,7 +18,9 @@ export default class ResultsVerify extends BaseCommand {
       this.print(checked.problems.join('\n'));
       process.exitCode = ExitCode.failed;
     } else {
-      this.print(`${checked.records} records under ${flags.results}: all as they should be.`);
+      this.print(
+        `${checked.records} record${checked.records === 1 ? '' : 's'} under ${flags.results}: all as they should be.`,
+      );
     }
     return checked;
   }

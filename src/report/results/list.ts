@@ -41,5 +41,8 @@ export function formatResults(records: readonly ListedRecord[]): string {
       hardware,
     ]),
   });
-  return [...(records.length === 0 ? [] : [table]), `${records.length} records: ${count.join(', ')}.`].join('\n');
+  return [
+    ...(records.length === 0 ? [] : [table]),
+    `${records.length} record${records.length === 1 ? '' : 's'}: ${count.join(', ')}.`,
+  ].join('\n');
 }

@@ -167,10 +167,15 @@ function throughputChart({ run: { log, experiment } }: ChartSource): Chart | nul
 function memoryChart({ run: { log } }: ChartSource): Chart | null {
   if (!any(log, ({ liveTensorBytes }) => liveTensorBytes)) return null;
   return lineChart({
-    title: 'Memory of tensors between steps',
+    title: 'Memory in training',
     xName: ITERATION,
     yName: 'MB (2²⁰ bytes)',
-    series: [curve('live tensors', log, ({ liveTensorBytes }) => liveTensorBytes / 2 ** 20)],
+    // Logs of earlier versions have the first alone.
+    series: [
+      curve('tensors between steps', log, ({ liveTensorBytes }) => liveTensorBytes / 2 ** 20),
+      curve('peak of tensors', log, ({ peakLiveTensorBytes }) => peakLiveTensorBytes / 2 ** 20),
+      curve('process', log, ({ processBytes }) => processBytes / 2 ** 20),
+    ],
     fromZero: true,
   });
 }
