@@ -7,7 +7,11 @@ export function formatPrepared({ dataset, directory, images, files, made, inputs
   const lines = [
     `${directory}: ${counts.join(' and ')} images${synthetic ? ' (synthetic)' : ''}, ${files} files, ` +
       `${made === 0 ? 'all there already' : `${made} made now`}.`,
-    ...inputs.map(({ name, bytes, sha256 }) => `  from ${name}  ${formatBytes(bytes)}  sha256 ${sha256.slice(0, 16)}…`),
+    ...inputs.map(({ name, bytes, sha256, hashed }) => {
+      // Of a folder no content is hashed: that would be said of the files that were made, in their own list.
+      const of = hashed === 'bytes' ? '' : ` of ${hashed}`;
+      return `  from ${name}  ${formatBytes(bytes)}  sha256${of} ${sha256.slice(0, 16)}…`;
+    }),
     `Look at it with: fcn datasets show ${dataset}, or fcn datasets browse ${dataset} --out DIR`,
   ];
   return lines.join('\n');

@@ -1,11 +1,11 @@
 import { readdirSync, statSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { appendFile, copyFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
-import { type RawDownloads, rawAde, rawVoc, writePacked } from '../helpers/raw-downloads.js';
+import { type RawDownloads, rawAde, rawCamvid, rawVoc, writePacked, writeUnpacked } from '../helpers/raw-downloads.js';
 import { smallDisk } from '../helpers/small-disk.js';
 
 async function downloads(folder: string, raw: RawDownloads): Promise<string> {
@@ -62,6 +62,10 @@ test('Ctrl-C ends it with 130, and the same command goes on where it stopped', a
   const unfinished = await fcn(['datasets', 'verify', 'ade20k', '--fast'], { cwd });
   t.is(unfinished.code, 2);
   t.regex(unfinished.stderr, /not finished .*\nnext: Run fcn datasets prepare ade20k --from/);
+  const list = await fcn(['datasets', 'list'], { cwd });
+  t.regex(list.stdout, /│ ade20k .*│ unfinished +│/);
+  t.regex(list.stdout, /✗ ade20k: .*not finished .*\n {2}Run fcn datasets prepare ade20k --from/);
+  t.notRegex(list.stdout, /broken|says more/);
   const done = readdirSync(path.join(folder, 'images/training')).length;
   const resumed = await fcn([...parameters, '--json'], { cwd });
   t.is(resumed.code, 0, resumed.stderr);
@@ -70,6 +74,42 @@ test('Ctrl-C ends it with 130, and the same command goes on where it stopped', a
   const finished = await fcn(['datasets', 'verify', 'ade20k'], { cwd });
   t.is(finished.code, 0, finished.stderr);
   t.true(done > 0 && made <= files - done, `${made} of ${files}, ${done} done`);
+});
+
+test('verify compares every file with the hash that its preparation recorded', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const from = await downloads(cwd, await rawAde());
+  await fcn(['datasets', 'prepare', 'ade20k', '--from', from], { cwd });
+  const verify = (...flags: string[]) => fcn(['datasets', 'verify', 'ade20k', ...flags], { cwd });
+  t.regex((await verify()).stdout, /✓ Nothing is wrong \(checked: .*, 7 recorded hashes\)\.\n$/);
+
+  // As valid a label map as the one that was there.
+  const folder = path.join(cwd, 'datasets/data/ade/ADEChallengeData2016');
+  const label = (n: number) => path.join(folder, `annotations/training/ADE_train_0000000${n}.png`);
+  await copyFile(label(2), label(1));
+  const changed = await verify();
+  t.is(changed.code, 1);
+  t.regex(changed.stdout, /✗ .*ADE_train_00000001\.png was changed after its preparation: its SHA-256 is not the one/);
+  t.regex(changed.stdout, /✗ 1 problem /);
+  t.is((await verify('--fast')).code, 0);
+
+  await appendFile(path.join(folder, '.fcn-prepared.sha256'), '\n');
+  t.regex((await verify()).stdout, /✗ .*\.fcn-prepared\.sha256, the hashes of all files, was changed/);
+  await rm(path.join(folder, '.fcn-prepared.sha256'));
+  const without = await verify();
+  t.is(without.code, 1);
+  t.regex(without.stdout, /✗ .*\.fcn-prepared\.sha256, the hashes of all files, does not exist/);
+});
+
+test('of a folder it is said that names and sizes are hashed, not contents', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const from = path.join(cwd, 'downloads');
+  await writeUnpacked(from, await rawCamvid());
+  const parameters = ['datasets', 'prepare', 'camvid', '--from', from];
+  const { stdout } = await fcn(parameters, { cwd });
+  t.regex(stdout, / {2}from downloads .* sha256 of paths and sizes [0-9a-f]{16}…\n/);
+  const { inputs } = JSON.parse((await fcn([...parameters, '--json'], { cwd })).stdout) as { inputs: object[] };
+  t.like(inputs[0], { name: 'downloads', hashed: 'paths and sizes' });
 });
 
 test('a full disk ends it with one line, and with more room it is finished', async (t) => {

@@ -187,6 +187,7 @@ function report(t: ExecutionContext, problems: number): string[] {
     folder: '/data/mine',
     synthetic: false,
     fast: false,
+    hashes: 20,
     splits: { train: { images: 5, expected: 5 }, val: { images: 3, expected: 4 }, test: { images: 2, expected: null } },
     problems: Array.from({ length: problems }, (_, i) => ({ file: `${i}`, split: 'train', message: `${i} is bad.` })),
   });
@@ -200,7 +201,7 @@ test('a report counts, and shows the first twenty problems', (t) => {
   t.regex(clean[1]!, /train +5 images with labels, as expected$/);
   t.regex(clean[2]!, /val +3 images with labels, 4 expected$/);
   t.regex(clean[3]!, /test +2 images with labels$/);
-  t.regex(clean.at(-1)!, /^✓ Nothing is wrong/);
+  t.regex(clean.at(-1)!, /^✓ Nothing is wrong \(checked: .*, 20 recorded hashes\)\.$/);
   const broken = report(t, 23);
   t.is(broken.filter((line) => line.startsWith('  ✗ ')).length, 20);
   t.is(broken.at(-2), '  … and 3 more; --json lists all.');

@@ -9,7 +9,8 @@ export default class DatasetsVerify extends BaseCommand {
 
   static override description =
     'Reads every file and names each that is broken. Numbers of images are compared with the published ones, or, of a ' +
-    'generated data set, with those that it was made with. Exit code 1 where something is wrong.';
+    'generated data set, with those that it was made with; files, with the hashes that fcn datasets prepare recorded. Exit ' +
+    'code 1 where something is wrong.';
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> cityscapes',
@@ -35,7 +36,7 @@ export default class DatasetsVerify extends BaseCommand {
     const { showCounted } = await import('../../runs/display.js');
     const dataset = await loadDataset(args.name);
     const options = { dataset, dataRoot: flags['data-root'], fast: flags.fast, signal };
-    const verification = await showCounted(`Verify ${dataset.name}`, 'images', this.displayMode(), (onProgress) =>
+    const verification = await showCounted(`Verify ${dataset.name}`, 'checks', this.displayMode(), (onProgress) =>
       verifyDataset({ ...options, onProgress }),
     );
     this.print(formatVerification(verification));

@@ -6,7 +6,8 @@ import { type Entry, findEntries } from './find-entries.js';
 export interface Problem {
   /** The file or folder it is about. */
   readonly file: string;
-  readonly split: string;
+  /** Null where that cannot be told. */
+  readonly split: string | null;
   readonly message: string;
 }
 

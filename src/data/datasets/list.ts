@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { UserError } from '../../support/errors.js';
 import { datasetIds, loadDataset } from './description.js';
+import { UnfinishedError } from './prepared.js';
 import { datasetFolder, readSplit } from './read-split.js';
 import { isSynthetic, readSyntheticSettings } from './synthetic.js';
 
@@ -19,8 +20,11 @@ export interface FoundDataset {
   readonly synthetic: boolean;
   /** Whether its folder is there at all. */
   readonly present: boolean;
-  /** Why it cannot be used; null where it can. */
+  /** Its preparation was begun and has not come to its end. */
+  readonly unfinished: boolean;
+  /** Why it cannot be used, and what to do; null where it can. */
   readonly problem: string | null;
+  readonly next: string | null;
 }
 
 /** Looks for every data set that the package describes. */
@@ -44,10 +48,18 @@ export async function listDatasets(dataRoot: string): Promise<FoundDataset[]> {
       const settings = await readSyntheticSettings(folder);
       for (const split of Object.keys(dataset.splits))
         images[split] = (await readSplit(dataset, split, dataRoot)).length;
-      found.push({ ...base, images, expected: settings?.images ?? base.expected, problem: null });
+      found.push({
+        ...base,
+        images,
+        expected: settings?.images ?? base.expected,
+        unfinished: false,
+        problem: null,
+        next: null,
+      });
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
-      found.push({ ...base, problem: error.message });
+      const unfinished = error instanceof UnfinishedError;
+      found.push({ ...base, unfinished, problem: error.message, next: error.next ?? null });
     }
   }
   return found;

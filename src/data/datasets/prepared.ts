@@ -17,8 +17,9 @@ export interface PreparedInput {
   /** File or folder name. */
   readonly name: string;
   readonly bytes: number;
-  /** Of an archive's bytes; of a folder, over path and size of each file that was used. */
   readonly sha256: string;
+  /** What that is of: an archive's bytes; of a folder, the path and size of each file that was used, not its content. */
+  readonly hashed: 'bytes' | 'paths and sizes';
 }
 
 /** What identifies a preparation: the same one makes the same files. */
@@ -62,15 +63,18 @@ export function readPreparing(folder: string): Promise<PreparationKey | null> {
   return readMarker<PreparationKey>(path.join(folder, PREPARING_MARKER));
 }
 
+/** A data set whose preparation has not come to its end: nothing is wrong with it but that. */
+export class UnfinishedError extends UserError {}
+
 /**
  * Refuses a folder in which a preparation has not come to its end: files may be missing.
- * @throws UserError that says how to finish it.
+ * @throws UnfinishedError that says how to finish it.
  */
 export async function requirePrepared(folder: string): Promise<void> {
   const preparing = await readPreparing(folder);
   if (preparing === null) return;
   const names = preparing.inputs.map(({ name }) => name).join(', ');
-  throw new UserError(
+  throw new UnfinishedError(
     `${path.resolve(folder)}: the preparation of this data set is not finished (see ${PREPARING_MARKER} there).`,
     `Run fcn datasets prepare ${preparing.dataset} --from … (with ${names}) again: it goes on where it stopped.`,
   );

@@ -7,6 +7,7 @@ import type { FileProblem } from './check-entry.js';
 import type { Dataset } from './dataset.js';
 import { countProblem, expectedImages } from './expected.js';
 import { datasetFolder, type Entry, requireDatasetFolder } from './find-entries.js';
+import { compareHashes, readTrustedHashes, type TrustedHashes } from './hashes.js';
 import { type InspectedSplit, inspectSplit, type Problem, sharedImages } from './inspect.js';
 import { requirePrepared } from './prepared.js';
 import { readSyntheticSettings } from './synthetic.js';
@@ -18,6 +19,7 @@ export interface VerifyOptions {
   readonly fast: boolean;
   readonly workers?: number;
   readonly signal?: AbortSignal;
+  /** Told the checks that are done: one for each image with its label, one for each file with a recorded hash. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
@@ -30,18 +32,21 @@ export interface Verification {
   readonly fast: boolean;
   /** Pairs of image and label of each split, and how many there should be; null where nothing says so. */
   readonly splits: Readonly<Record<string, { readonly images: number; readonly expected: number | null }>>;
-  /** In the order of splits and names. */
+  /** Files whose content was compared with its recorded SHA-256; null where none were recorded, or under `fast`. */
+  readonly hashes: number | null;
+  /** In the order of splits and names; then files that are not what was recorded. */
   readonly problems: readonly Problem[];
 }
 
 /**
  * Checks a data set against its description: folders, lists, pairs, numbers of images (the published ones, or those that a
- * synthetic data set was made with), sizes, and, unless `fast`, every pixel and label value.
+ * synthetic data set was made with), sizes, and, unless `fast`, every pixel and label value, and the hashes of all files where
+ * the preparation recorded them.
  * @returns Everything that is wrong with it; only complete with every file looked at.
  * @throws UserError where there is no data set to check, or one whose preparation is not finished; the signal's reason when aborted.
  */
 export async function verifyDataset(options: VerifyOptions): Promise<Verification> {
-  const { dataset, dataRoot, fast } = options;
+  const { dataset, dataRoot, fast, signal, onProgress, workers = defaultWorkers() + 1 } = options;
   await requireDatasetFolder(dataset, dataRoot);
   const folder = datasetFolder(dataset, dataRoot);
   await requirePrepared(folder);
@@ -59,13 +64,29 @@ export async function verifyDataset(options: VerifyOptions): Promise<Verificatio
   problems.push(...sharedImages(inspected));
   const size = settings === null ? (dataset.published?.size ?? null) : null;
   const entries = Object.fromEntries(Object.entries(inspected).map(([split, found]) => [split, found.entries]));
-  problems.push(...(await checkEntries(entries, { ...options, size })));
+  const { hashes, problems: hashProblems } = fast ? NO_HASHES : await readTrustedHashes(folder);
+  let images = 0;
+  const total = () => images + hashes.length;
+  const onImage = (done: number, all: number) => {
+    images = all;
+    onProgress?.(done, total());
+  };
+  problems.push(...(await checkEntries(entries, { ...options, size, onProgress: onImage })));
+  let done = images;
+  const onFile = () => onProgress?.(++done, total());
+  const changed = await compareHashes(folder, hashes, { workers, signal, onFile });
+  // A file that is broken or missing is not said to be changed as well.
+  const told = new Set(problems.map(({ file }) => path.resolve(file)));
+  for (const problem of [...hashProblems, ...changed]) {
+    if (!told.has(path.resolve(problem.file))) problems.push({ ...problem, split: null });
+  }
   return {
     dataset: dataset.id,
     name: dataset.name,
     folder: path.resolve(folder),
     synthetic: settings !== null,
     fast,
+    hashes: hashes.length === 0 ? null : hashes.length,
     splits: Object.fromEntries(
       Object.entries(inspected).map(([split, { entries }]) => [
         split,
@@ -75,6 +96,8 @@ export async function verifyDataset(options: VerifyOptions): Promise<Verificatio
     problems,
   };
 }
+
+const NO_HASHES: TrustedHashes = { hashes: [], problems: [] };
 
 export interface CheckEntriesOptions extends Omit<VerifyOptions, 'dataRoot'> {
   /** Size that every image must have; null where they differ. */

@@ -1,7 +1,7 @@
 import { IGNORE_INDEX } from '../batch.js';
 import { TRAINING_CLASSES } from '../generate/labels.js';
 import type { LabelMap } from '../image.js';
-import { LabelError } from './label-error.js';
+import { LabelError, UnknownLabelError } from './label-error.js';
 import { fillPolygon, type Point } from './polygon.js';
 
 /** Label ids of Cityscapes' names: the place in this list. */
@@ -53,7 +53,7 @@ for (const [trainingId, id] of TRAINING_CLASSES.entries()) TRAINING_IDS[id] = tr
 
 /**
  * Training ids of a map of label ids (`*_gtFine_labelIds.png`).
- * @throws LabelError for an id that Cityscapes does not have.
+ * @throws UnknownLabelError for an id that Cityscapes does not have.
  */
 export function fromLabelIds({ height, width, data }: LabelMap): LabelMap {
   const out = new Uint8Array(data.length);
@@ -61,7 +61,7 @@ export function fromLabelIds({ height, width, data }: LabelMap): LabelMap {
     const id = data[i]!;
     if (id >= NAMES.length) {
       const at = `row ${Math.floor(i / width)}, column ${i % width}`;
-      throw new LabelError(`the label id ${id} at ${at} is none of Cityscapes (0 to ${NAMES.length - 1})`);
+      throw new UnknownLabelError(`the label id ${id} at ${at} is none of Cityscapes (0 to ${NAMES.length - 1})`);
     }
     out[i] = TRAINING_IDS[id]!;
   }
@@ -119,14 +119,14 @@ function parseAnnotation(text: string): Annotation {
 function idOf(label: string): number | null {
   if (label === NOT_DRAWN || label === `${NOT_DRAWN}group`) return null;
   const id = IDS.get(label) ?? (label.endsWith('group') ? IDS.get(label.slice(0, -'group'.length)) : undefined);
-  if (id === undefined) throw new LabelError(`the label "${label}" is none of Cityscapes`);
+  if (id === undefined) throw new UnknownLabelError(`the label "${label}" is none of Cityscapes`);
   return id;
 }
 
 /**
  * Training ids drawn from an annotation (`*_gtFine_polygons.json`): later objects over earlier ones, deleted ones left out,
  * what no object covers ignored.
- * @throws LabelError for text that is no such annotation, and for a name that Cityscapes does not have.
+ * @throws LabelError for text that is no such annotation; UnknownLabelError for a name that Cityscapes does not have.
  */
 export function fromPolygons(text: string): LabelMap {
   const { imgHeight: height, imgWidth: width, objects } = parseAnnotation(text);

@@ -1,9 +1,9 @@
-import { access, readdir, readFile, rm } from 'node:fs/promises';
+import { access, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../../support/errors.js';
 import { explainFileError, writeFileAtomic } from '../../support/files.js';
+import { readHashes } from '../datasets/hashes.js';
 import {
-  PREPARED_HASHES,
   PREPARED_MARKER,
   PREPARING_MARKER,
   type PreparationKey,
@@ -24,8 +24,10 @@ export type Claim =
   /** Nothing of it. */
   | 'new';
 
-const sameKey = (a: PreparationKey, b: PreparationKey) =>
-  JSON.stringify([a.dataset, a.version, a.inputs]) === JSON.stringify([b.dataset, b.version, b.inputs]);
+/** What tells one preparation from another, whatever else is told of the inputs. */
+const keyOf = ({ dataset, version, inputs }: PreparationKey) =>
+  JSON.stringify([dataset, version, inputs.map(({ name, bytes, sha256 }) => [name, bytes, sha256])]);
+const sameKey = (a: PreparationKey, b: PreparationKey) => keyOf(a) === keyOf(b);
 
 /** Files that are not hidden; a missing folder has none. */
 async function holds(folder: string): Promise<string[]> {
@@ -53,20 +55,10 @@ async function isThere(file: string): Promise<boolean> {
   );
 }
 
-/** Files of a finished preparation. */
-async function preparedFiles(folder: string): Promise<string[]> {
-  const hashes = await readFile(path.join(folder, PREPARED_HASHES), 'utf8').catch(() => '');
-  // 64 digits and two blanks come first.
-  return hashes
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => line.slice(66));
-}
-
 /** Whether nothing of a finished preparation was removed since. */
 async function isWhole(folder: string): Promise<boolean> {
-  const files = await preparedFiles(folder);
-  for (const file of files) if (!(await isThere(path.join(folder, file)))) return false;
+  const files = await readHashes(folder);
+  for (const { target } of files) if (!(await isThere(path.join(folder, target)))) return false;
   return files.length > 0;
 }
 
@@ -76,7 +68,7 @@ async function removeOthers(folder: string, prepared: Prepared | null, { plan }:
   const journal = await Journal.open(folder);
   await journal.close();
   const made = journal.finished().flatMap(({ target, kept }) => (kept ? [] : [target]));
-  if (prepared && !prepared.inPlace) made.push(...(await preparedFiles(folder)));
+  if (prepared && !prepared.inPlace) made.push(...(await readHashes(folder)).map(({ target }) => target));
   for (const target of made) if (!targets.has(target)) await rm(path.join(folder, target), { force: true });
   await Journal.remove(folder);
 }

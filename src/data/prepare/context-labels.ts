@@ -1,5 +1,5 @@
 import type { LabelMap, Size } from '../image.js';
-import { LabelError } from './label-error.js';
+import { LabelError, UnknownLabelError } from './label-error.js';
 import { paintMask, RunLengthError, type RunLengthMask } from './run-length.js';
 
 /** Pascal Context's label maps hold 0 (nothing) and these many classes. */
@@ -19,7 +19,7 @@ const TABLE = Uint8Array.from({ length: SOURCE_CLASSES + 1 }, (_, source) => CLA
 
 /**
  * Class ids 0 to 59 of a map of the 459 classes. The 400 rarer ones become background, as the publication has it.
- * @throws LabelError for an id above 459.
+ * @throws UnknownLabelError for an id above 459.
  */
 export function fromContextMap({ height, width, data }: Size & { readonly data: Uint16Array }): LabelMap {
   const out = new Uint8Array(data.length);
@@ -27,7 +27,7 @@ export function fromContextMap({ height, width, data }: Size & { readonly data: 
     const source = data[i]!;
     if (source > SOURCE_CLASSES) {
       const at = `row ${Math.floor(i / width)}, column ${i % width}`;
-      throw new LabelError(`the label ${source} at ${at} is none of Pascal Context (0 to ${SOURCE_CLASSES})`);
+      throw new UnknownLabelError(`the label ${source} at ${at} is none of Pascal Context (0 to ${SOURCE_CLASSES})`);
     }
     out[i] = TABLE[source]!;
   }
@@ -43,13 +43,14 @@ export interface ContextRegion {
 
 /**
  * Class ids 0 to 59 of an image's regions, painted in their order, later ones over earlier ones.
- * @throws LabelError for a category that is none of the 59 (the merged file has no others), or a damaged mask.
+ * @throws UnknownLabelError for a category that is none of the 59 (the merged file has no others); LabelError for a damaged mask.
  */
 export function fromContextRegions({ height, width }: Size, regions: readonly ContextRegion[]): LabelMap {
   const map = { height, width, data: new Uint8Array(height * width) };
   for (const [index, { category, mask }] of regions.entries()) {
     const id = CLASS_OF.get(category);
-    if (id === undefined) throw new LabelError(`region ${index}: the category ${category} is none of the 59 classes`);
+    if (id === undefined)
+      throw new UnknownLabelError(`region ${index}: the category ${category} is none of the 59 classes`);
     try {
       paintMask(map, mask, id);
     } catch (error) {

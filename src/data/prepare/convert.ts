@@ -5,11 +5,12 @@ import { readIndices } from '../png/read-indices.js';
 import { encodePng } from '../png/write.js';
 import { fromLabelIds, fromPolygons } from './cityscapes-labels.js';
 import { type ContextRegion, fromContextMap, fromContextRegions } from './context-labels.js';
-import { LabelError } from './label-error.js';
-import { MatlabError } from './matlab/array.js';
+import { LabelError, UnknownLabelError } from './label-error.js';
+import { MatlabContentError, MatlabError, MatlabVersionError } from './matlab/array.js';
 import { toLabelMap } from './matlab/label-map.js';
 import { readMatlab } from './matlab/read.js';
 import type { Conversion } from './recipe.js';
+import { FETCH_AGAIN } from './source.js';
 
 /** Label of pixels that belong to no class, along the outlines of VOC's objects. */
 const VOID = 255;
@@ -19,12 +20,12 @@ const grey = (map: LabelMap) => encodePng(map.data, map, { colourType: 'grey', f
 /** The label map in an SBD file: struct GTcls, field Segmentation. */
 function fromSbd(bytes: Buffer, classes: number): LabelMap {
   const root = readMatlab(bytes).get('GTcls');
-  if (root?.kind !== 'struct') throw new LabelError('it has no struct GTcls');
+  if (root?.kind !== 'struct') throw new MatlabContentError('it has no struct GTcls');
   const { height, width, data } = toLabelMap(root.fields.get('Segmentation')?.[0], 'the field Segmentation of GTcls');
   const wrong = data.findIndex((label) => label >= classes && label !== VOID);
   if (wrong >= 0) {
     const at = `row ${Math.floor(wrong / width)}, column ${wrong % width}`;
-    throw new LabelError(`the label ${data[wrong]} at ${at} is no class (0 to ${classes - 1}, or ${VOID})`);
+    throw new UnknownLabelError(`the label ${data[wrong]} at ${at} is no class (0 to ${classes - 1}, or ${VOID})`);
   }
   return { height, width, data: Uint8Array.from(data) };
 }
@@ -57,4 +58,15 @@ export async function convert(conversion: Conversion, bytes: Buffer, palette: Pa
 /** Whether an error says that the file to be converted is at fault. */
 export function isFileAtFault(error: unknown): error is Error {
   return error instanceof LabelError || error instanceof MatlabError || error instanceof PngError;
+}
+
+/** What a user can do about a file that is at fault: only damage is mended by the same download. */
+export function remedyOf(error: Error): string {
+  if (error instanceof MatlabVersionError) {
+    return 'Open it in MATLAB and save it with -v7, or fetch the files that docs/datasets.md names, then run the same command again.';
+  }
+  if (error instanceof MatlabContentError || error instanceof UnknownLabelError) {
+    return 'It is of another release or was changed: fetch what docs/datasets.md names, then run the same command again.';
+  }
+  return FETCH_AGAIN;
 }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { UserError } from '../../support/errors.js';
 import { writeFileAtomic } from '../../support/files.js';
 import type { Dataset } from '../datasets/dataset.js';
+import { formatHashes } from '../datasets/hashes.js';
 import {
   PREPARED_HASHES,
   PREPARED_MARKER,
@@ -88,7 +89,7 @@ export class Preparation {
   /** Marks the folder as finished. */
   async finish(key: PreparationKey): Promise<PrepareResult> {
     const finished = this.context.journal.finished();
-    const hashes = finished.map(({ target, sha256 }) => `${sha256}  ${target}\n`).join('');
+    const hashes = formatHashes(finished);
     await writeFileAtomic(path.join(this.context.folder, PREPARED_HASHES), hashes);
     const { images } = this.context.inspection.plan;
     const prepared: Prepared = {
@@ -179,7 +180,7 @@ export class Preparation {
     }
     return new UserError(
       error.message,
-      `Made from ${from.join(' and ')}: replace that download by an intact one, then run the same command again.`,
+      `Made from ${from.join(' and ')}: replace that download by the published one, then run the same command again.`,
       { cause: error },
     );
   }

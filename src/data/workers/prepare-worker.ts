@@ -9,7 +9,7 @@ import { checkEntry } from '../datasets/check-entry.js';
 import type { Dataset } from '../datasets/dataset.js';
 import type { Entry } from '../datasets/read-split.js';
 import type { Size } from '../image.js';
-import { convert, isFileAtFault } from '../prepare/convert.js';
+import { convert, isFileAtFault, remedyOf } from '../prepare/convert.js';
 import type { Finished } from '../prepare/journal.js';
 import type { Conversion } from '../prepare/recipe.js';
 import { FETCH_AGAIN } from '../prepare/source.js';
@@ -65,7 +65,7 @@ async function make(task: ConvertTask): Promise<Finished> {
     made = await convert(conversion, bytes, dataset.palette);
   } catch (error) {
     if (!isFileAtFault(error)) throw error;
-    throw new UserError(`${origin}: ${error.message}.`, FETCH_AGAIN, { cause: error });
+    throw new UserError(`${origin}: ${error.message}.`, remedyOf(error), { cause: error });
   }
   const file = path.join(folder, target);
   const kept = 'file' in task.content && path.resolve(task.content.file) === path.resolve(file);

@@ -2,8 +2,9 @@ import type { FoundDataset } from '../../data/datasets/list.js';
 import { terminalTable } from '../layout.js';
 
 /** In a word or two, whether a data set can be used. */
-function stateOf({ images, expected, synthetic, present, problem }: FoundDataset): string {
+function stateOf({ images, expected, synthetic, present, unfinished, problem }: FoundDataset): string {
   if (!present) return 'not there';
+  if (unfinished) return 'unfinished';
   if (problem !== null) return 'broken';
   const isWhole = Object.entries(expected).every(([split, count]) => images[split] === count);
   return `${isWhole ? 'complete' : 'incomplete'}${synthetic ? ', synthetic' : ''}`;
@@ -31,6 +32,9 @@ export function formatDatasets(datasets: readonly FoundDataset[], dataRoot: stri
   return [
     table,
     `Images under ${dataRoot}.`,
-    ...problems.map(({ id, problem }) => `✗ ${id}: ${problem} fcn datasets verify ${id} says more.`),
+    ...problems.map(({ id, problem, next, unfinished }) => {
+      // Nothing but the preparation itself can say more of what it has not done yet.
+      return `✗ ${id}: ${problem}\n  ${unfinished ? next : `fcn datasets verify ${id} says more.`}`;
+    }),
   ].join('\n');
 }

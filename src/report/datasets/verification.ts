@@ -4,21 +4,22 @@ import type { Verification } from '../../data/datasets/verify.js';
 const SHOWN = 20;
 
 /** What a check of a data set found, as lines for a terminal. */
-export function formatVerification({ name, folder, synthetic, fast, splits, problems }: Verification): string {
+export function formatVerification({ name, folder, synthetic, fast, hashes, splits, problems }: Verification): string {
   const counts = Object.entries(splits).map(([split, { images, expected }]) => {
     const wanted = expected === null ? '' : images === expected ? ', as expected' : `, ${expected} expected`;
     return `  ${split.padEnd(8)} ${images} images with labels${wanted}`;
   });
-  const depth = fast ? 'files, pairs and headers' : 'files, pairs, every pixel and every label';
+  const compared = hashes === null ? '' : `, ${count(hashes, 'recorded hash', 'recorded hashes')}`;
+  const depth = fast ? 'files, pairs and headers' : `files, pairs, every pixel and every label${compared}`;
   return [
     `${name}${synthetic ? ' (synthetic)' : ''} in ${folder}`,
     ...counts,
     ...problems.slice(0, SHOWN).map(({ message }) => `  ✗ ${message}`),
     ...(problems.length > SHOWN ? [`  … and ${problems.length - SHOWN} more; --json lists all.`] : []),
-    `${problems.length === 0 ? '✓ Nothing is wrong' : `✗ ${count(problems.length)}`} (checked: ${depth}).`,
+    `${problems.length === 0 ? '✓ Nothing is wrong' : `✗ ${count(problems.length, 'problem', 'problems')}`} (checked: ${depth}).`,
   ].join('\n');
 }
 
-function count(problems: number): string {
-  return problems === 1 ? '1 problem' : `${problems} problems`;
+function count(number: number, one: string, many: string): string {
+  return `${number} ${number === 1 ? one : many}`;
 }

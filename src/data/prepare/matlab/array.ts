@@ -1,6 +1,16 @@
 /** A file that is no MAT-file of level 5, a damaged one, or one that holds something else than was asked for. */
 export class MatlabError extends Error {
-  override readonly name = 'MatlabError';
+  override readonly name: string = 'MatlabError';
+}
+
+/** A file of another version of the format: a whole one, which was saved anew by somebody. */
+export class MatlabVersionError extends MatlabError {
+  override readonly name = 'MatlabVersionError';
+}
+
+/** A whole file in which something else is than was asked for. */
+export class MatlabContentError extends MatlabError {
+  override readonly name = 'MatlabContentError';
 }
 
 export type NumericValues =

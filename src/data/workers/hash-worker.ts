@@ -1,0 +1,35 @@
+import path from 'node:path';
+import { workerData } from 'node:worker_threads';
+import { UserError } from '../../support/errors.js';
+import { explainFileError } from '../../support/files.js';
+import { sha256File } from '../../support/hash.js';
+import type { FileProblem } from '../datasets/check-entry.js';
+import type { RecordedHash } from '../datasets/hashes.js';
+import { serve } from './serve.js';
+
+/** What every hashing worker is started with. */
+export interface HashWorkerData {
+  /** The data set's folder. */
+  readonly folder: string;
+}
+
+/** Why a file is not what was recorded; null where it is. */
+async function compare(file: string, sha256: string): Promise<string | null> {
+  try {
+    if ((await sha256File(file)) === sha256) return null;
+    return `${file} was changed after its preparation: its SHA-256 is not the one that was recorded then.`;
+  } catch (error) {
+    const explained = explainFileError(error, file, 'read');
+    if (explained instanceof UserError) return explained.message;
+    // The disk refuses: as much a broken file as one that was changed.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    return `${file}: cannot be read (${code}).`;
+  }
+}
+
+serve<RecordedHash, FileProblem | null>(async ({ target, sha256 }) => {
+  const file = path.join((workerData as HashWorkerData).folder, target);
+  const message = await compare(file, sha256);
+  return { result: message === null ? null : { file, message }, transfer: [] };
+});
