@@ -110,6 +110,15 @@ test('the two sets of Pascal Context are the same files', async (t) => {
   t.true(whole.every((id, i) => reduced[i] === (id === 0 ? 255 : id - 1)));
 });
 
+test('every image of Pascal Context shows background, in which its two sets differ', async (t) => {
+  const { dataset, train, val } = await generate(t, 'pascal-context', { images: 4, size: { height: 64, width: 128 } });
+  for (const entry of [...train, ...val]) {
+    const { data } = (await loadSample(entry, dataset)).labels;
+    const share = data.filter((id) => id === 0).length / data.length;
+    t.true(share > 0.05 && share < 0.4, `${entry.name}: ${share}`);
+  }
+});
+
 for (const id of ['cityscapes', 'voc2012-aug']) {
   test(`${id}: the same settings give the same files, and what is missing is made again`, async (t) => {
     const options = { images: 3, size: { height: 64, width: 64 }, workers: 1 };

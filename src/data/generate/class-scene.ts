@@ -55,6 +55,8 @@ export function paintClassScene(
   index: number,
   noise: NoiseTiles,
   dice: Dice,
+  /** Whether a good part of the scene is to be of id 0, whatever surfaces `names` knows. */
+  background: boolean,
 ): Canvas {
   const { width, height } = size;
   const canvas = new Canvas(width, height, noise);
@@ -92,7 +94,8 @@ export function paintClassScene(
     ],
     brush(below, turn * 2 + 1),
   );
-  if (dice.chance(0.5)) paintUnknown(canvas, size, dice, light);
+  if (background) paintBackground(canvas, size, skyline, dice, light);
+  else if (dice.chance(0.5)) paintUnknown(canvas, size, dice, light);
   paintThings(canvas, size, things, index, dice, light);
   return canvas;
 }
@@ -103,6 +106,13 @@ function paintUnknown(canvas: Canvas, { width, height }: Size, dice: Dice, light
   const left = dice.between(0, width - side);
   const top = height * dice.between(0.3, 0.6);
   canvas.rectangle(left, top, left + side, top + side, neutralBrush(dice.integer(0, 3), light - 30));
+}
+
+/** A tall stretch of the scene, behind all things, that belongs to no class: about a seventh of the picture is seen of it. */
+function paintBackground(canvas: Canvas, { width, height }: Size, skyline: number, dice: Dice, light: number): void {
+  const wide = width * dice.between(0.25, 0.4);
+  const left = dice.between(0, width - wide);
+  canvas.rectangle(left, skyline, left + wide, height, neutralBrush(dice.integer(0, 3), light - 30));
 }
 
 /** The things whose turn it is, each in a stretch of its own, so that none hides another of its row. */

@@ -12,9 +12,6 @@ import { imitationOf } from './imitations.js';
 import { claimFolder } from './marker.js';
 import { type GenerateTask, plan } from './plan.js';
 
-/** Changed whenever the same seed would give other pictures. */
-const VERSION = 1;
-
 /** Smaller pictures do not show what is in them. */
 const SMALLEST: Readonly<Record<'streets' | 'classes', Size>> = {
   streets: { height: 32, width: 64 },
@@ -81,7 +78,7 @@ export async function generateDataset(options: GenerateOptions): Promise<Generat
   const { tasks, splits, lists } = plan(imitation, dataset, images);
   const settings: SyntheticSettings = {
     generator: 'fcn datasets generate',
-    version: VERSION,
+    version: imitation.version,
     imitates: imitation.id,
     images: splits,
     size: { height: size.height, width: size.width },

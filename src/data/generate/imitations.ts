@@ -14,6 +14,10 @@ export interface Imitation {
   readonly sizesDiffer: boolean;
   /** Label maps with or without colours; the values are the same. */
   readonly labels: 'grey' | 'palette';
+  /** Changed whenever the same seed would give other pictures. */
+  readonly version: number;
+  /** A good part of each scene is of no class that the data set tells apart: only where that is a class of its own. */
+  readonly background: boolean;
   /** Pixels along edges are ignored. */
   readonly outlines: boolean;
   /** Name of an image: its split, its number within the split, its number in the whole set, all from 0. */
@@ -37,7 +41,9 @@ const PASCAL = { scenes: 'classes', size: { height: 375, width: 500 }, sizesDiff
 const PASCAL_CONTEXT: Imitation = {
   ...PASCAL,
   id: 'pascal-context',
+  version: 2,
   labels: 'grey',
+  background: true,
   outlines: false,
   name: (_split, _within, index) => `2010_${padded(index, 6)}`,
 };
@@ -48,7 +54,9 @@ const IMITATIONS: Readonly<Record<string, Imitation>> = {
     scenes: 'classes',
     size: { height: 512, width: 683 },
     sizesDiffer: true,
+    version: 1,
     labels: 'grey',
+    background: false,
     outlines: false,
     name: (split, within) => `ADE_${split}_${padded(within, 8)}`,
   },
@@ -57,7 +65,9 @@ const IMITATIONS: Readonly<Record<string, Imitation>> = {
     scenes: 'streets',
     size: { height: 360, width: 480 },
     sizesDiffer: false,
+    version: 1,
     labels: 'grey',
+    background: false,
     outlines: false,
     name: (split, within) => `${split === 'train' ? '0001TP' : '0016E5'}_${padded(within, 6)}`,
   },
@@ -66,7 +76,9 @@ const IMITATIONS: Readonly<Record<string, Imitation>> = {
     scenes: 'streets',
     size: { height: 1024, width: 2048 },
     sizesDiffer: false,
+    version: 1,
     labels: 'grey',
+    background: false,
     outlines: false,
     name: cityscapesName,
   },
@@ -75,7 +87,9 @@ const IMITATIONS: Readonly<Record<string, Imitation>> = {
   'voc2012-aug': {
     ...PASCAL,
     id: 'voc2012-aug',
+    version: 1,
     labels: 'palette',
+    background: false,
     outlines: true,
     name: (_split, _within, index) => `2012_${padded(index, 6)}`,
   },

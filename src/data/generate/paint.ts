@@ -49,7 +49,7 @@ export function paint(
   const own = imitation.sizesDiffer ? drawSize(size, dice) : size;
   // Where raw label 0 is no class, class k is label k + 1; elsewhere label 0 is the background.
   const names = dataset.reduceZeroLabel ? ['', ...dataset.classes] : dataset.classes;
-  const { rgb, ids } = paintClassScene(own, names, index, tiles, dice);
+  const { rgb, ids } = paintClassScene(own, names, index, tiles, dice, imitation.background);
   // One pixel in a hundred of the height, as five of 500 are in VOC.
   const labels = imitation.outlines ? ignoreOutlines(ids, own, Math.max(1, Math.round(own.height / 100))) : ids;
   return { size: own, rgb, labels, labelIds: null };
