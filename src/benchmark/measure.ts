@@ -75,9 +75,11 @@ export async function measureTraining(
     step.segmentor.initialise(seed, model.pretrained !== null);
     step.resetPeak();
     const batch = randomBatch(images, sizeHw, model.classes, seed);
-    let iteration = 0;
+    const { iterations } = experiment.training;
+    let done = 0;
     const seconds = await repeat(options, async () => {
-      step.run(batch, iteration++);
+      // A recipe may have fewer iterations than are measured; there is no learning rate beyond its end.
+      step.run(batch, done++ % iterations);
     });
     return { seconds, liveTensorBytes: step.peakLiveBytes, processPeakBytes: processMemory().peakBytes, peakIsolated };
   } finally {

@@ -75,8 +75,8 @@ export default class Reproduce extends RunCommand {
     const stages = chooseStages(flags.stage, weights);
     const plan = planRuns({ rows, profile, overrides, seed, repeat });
     if (flags['dry-run']) {
-      const { engine, runs, 'data-root': dataRoot, 'skip-bad': skipBad, keep: keepCheckpoints } = flags;
-      return this.estimate({ plan, stages, weights, engine, dataRoot, skipBad, runs, keepCheckpoints });
+      const { engine, deterministic, runs, 'data-root': dataRoot, 'skip-bad': skipBad, keep: keepCheckpoints } = flags;
+      return this.estimate({ plan, stages, weights, engine, deterministic, dataRoot, skipBad, runs, keepCheckpoints });
     }
     const several = plan.length > 1;
     const outcomes = await executeSeries({

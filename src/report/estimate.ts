@@ -1,4 +1,5 @@
 import type { EstimateBasis, RunEstimate } from '../runs/estimate.js';
+import type { TimingBasis } from '../runs/network-timing.js';
 import type { Stage } from '../runs/stage-names.js';
 import { formatBytes, formatCount, formatSeconds } from '../support/format.js';
 import { terminalTable } from './layout.js';
@@ -21,7 +22,7 @@ export function formatEstimate(
     runs.map(pick).reduce((total, value) => (total === null || value === null ? null : total + value), 0);
   const disk = runs.reduce((total, { diskBytes }) => total + diskBytes, 0);
   const table = terminalTable({
-    head: ['Row', 'Seed', ...names, 'FLOPs', 'Time ≥', 'Memory', 'Disk'],
+    head: ['Row', 'Seed', ...names, 'FLOPs', 'Time ≈', 'Memory', 'Disk'],
     body: [
       ...runs.map(({ row, seed, stages, flops, seconds, memoryBytes, diskBytes }) => [
         row,
@@ -63,9 +64,10 @@ export function formatEstimate(
   }
   return [
     table,
-    'Estimates. Of each stage: iterations or images, and the time of its convolutions at the rate of a bare one,',
-    `${rates.join(', ')}, measured just now on ${hardware}.`,
-    'Loading, resizes, batch norm and the update come on top. ',
+    `Estimates: iterations or images, and about the time of the network, of each stage on ${hardware}.`,
+    ...timingOf(runs),
+    `The bare convolution ran at ${rates.join(', ')}.`,
+    'Starting up, data that is read more slowly than it is used, and checkpoints come on top.',
     'Memory: live tensors of a training step or of inference, whichever are more, from their shapes.',
     'Disk: checkpoints, as many as are there at a time.',
     ...(large.length > 0
@@ -74,4 +76,24 @@ export function formatEstimate(
     ...(disk > freeBytes ? [`More disk than is free where the runs go (${formatBytes(freeBytes)}).`] : []),
     ...[...problems].map(([problem, rows]) => `Would not start: ${[...new Set(rows)].join(', ')}: ${problem}`),
   ].join('\n');
+}
+
+/** What the times of runs rest on, in lines. */
+function timingOf(runs: readonly RunEstimate[]): string[] {
+  const of = (basis: TimingBasis) => {
+    const count = runs.filter(({ timing }) => timing.training === basis || timing.inference === basis).length;
+    return { any: count > 0, some: runs.length === 1 ? '' : ` (${count} of ${runs.length} runs)` };
+  };
+  const [reduced, share] = [of('reduced'), of('share')];
+  return [
+    'Measured just now: a training step and an image of each network.',
+    ...(reduced.any
+      ? [`Where that would take long, a smaller one, scaled by operations${reduced.some}: a rough estimate.`]
+      : []),
+    ...(share.any
+      ? [
+          `Where there was no time, other networks' mean share of the bare convolution's rate${share.some}: rougher still.`,
+        ]
+      : []),
+  ];
 }

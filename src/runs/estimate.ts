@@ -9,6 +9,7 @@ import { createKernels } from '../kernels/create.js';
 import { complexity } from '../nn/complexity.js';
 import { UserError } from '../support/errors.js';
 import { captureEnvironment, hardwareName } from './environment.js';
+import { NetworkTimer, type TimingBasis } from './network-timing.js';
 import type { PlannedRun } from './plan.js';
 import { inAvailablePrecision } from './precision.js';
 import { type InputOptions, requireInputs } from './preflight.js';
@@ -24,6 +25,7 @@ export interface StageEstimate {
   readonly count: number | null;
   /** Floating-point operations of all convolutions; null where the number of images is not known. */
   readonly flops: number | null;
+  /** About; null where the number of images is not known. */
   readonly seconds: number | null;
 }
 
@@ -35,6 +37,8 @@ export interface RunEstimate {
   /** Null where a stage's is not known. */
   readonly flops: number | null;
   readonly seconds: number | null;
+  /** What the times rest on; null where no stage trains, or none infers. */
+  readonly timing: { readonly training: TimingBasis | null; readonly inference: TimingBasis | null };
   /** Live tensors of a training step or of inference, whichever takes more. */
   readonly memoryBytes: number;
   /** Checkpoints, as many as are there at a time. */
@@ -57,6 +61,8 @@ export interface EstimateBasis {
 export interface EstimateOptions extends InputOptions {
   readonly plan: readonly PlannedRun[];
   readonly engine: EngineName | 'auto';
+  /** On GPUs, too, the same bits in every run: it is slower. */
+  readonly deterministic: boolean;
   /** Folder of the run directories; it need not be there. */
   readonly runs: string;
   /** Newest checkpoints that stay, besides the best. */
@@ -64,14 +70,14 @@ export interface EstimateOptions extends InputOptions {
 }
 
 /**
- * Estimates what runs would take on this machine, after measuring the rate of a bare convolution; nothing is written.
- * Times are operations over that rate: loading, resizes, batch norm and the update come on top.
+ * Estimates what runs would take on this machine; nothing is written. A bare convolution, and one training step and one image of
+ * each distinct network, are measured in less than a minute (`NetworkTimer`); times are operations at the rates found.
  * @throws UserError where the engine cannot be started.
  */
 export async function estimateSeries(
   options: EstimateOptions,
 ): Promise<{ basis: EstimateBasis; runs: readonly RunEstimate[] }> {
-  const engine = await startEngine({ engine: options.engine });
+  const engine = await startEngine(options);
   const environment = await captureEnvironment(engine);
   const planned = options.plan.map((run) => availableRun(engine, run));
   const kernels = createKernels(engine);
@@ -79,14 +85,15 @@ export async function estimateSeries(
   const convolutionGflops: Partial<Record<Precision, number>> = {};
   for (const precision of precisions) convolutionGflops[precision] = convolutionRate(engine, kernels, precision);
   const memoryBytes = await availableForTensors(engine);
+  const timer = new NetworkTimer({
+    engine,
+    convolutionGflops,
+    memoryBytes,
+    experiments: planned.map(({ experiment }) => experiment),
+  });
   const runs: RunEstimate[] = [];
   for (const { experiment, problem } of planned) {
-    const estimate = await estimateRun(
-      experiment,
-      options,
-      engine.device,
-      convolutionGflops[experiment.training.precision]!,
-    );
+    const estimate = await estimateRun(experiment, options, engine.device, timer);
     runs.push({ ...estimate, problem: estimate.problem ?? problem });
   }
   const freeBytes = await freeDisk(path.resolve(options.runs));
@@ -108,13 +115,28 @@ async function estimateRun(
   experiment: Experiment,
   options: EstimateOptions,
   device: Engine['device'],
-  convolutionGflops: number,
+  timer: NetworkTimer,
 ): Promise<RunEstimate> {
   const { stages, keepCheckpoints } = options;
   const images = await validationImages(experiment, options);
+  const trains = stages.some((stage) => stage === 'train' || stage === 'benchmark');
+  const infers = stages.some((stage) => stage !== 'train');
+  const training = trains ? await timer.time('training', experiment) : null;
+  const inference = infers ? await timer.time('inference', experiment) : null;
   const estimates = stages.map((stage) => {
-    const { count, flops } = stageWork(experiment, stage, images);
-    return { stage, count, flops, seconds: flops === null ? null : flops / (convolutionGflops * 1e9) };
+    const work = stageWork(experiment, stage, images);
+    const { count } = work;
+    if (count === null) return { stage, count, flops: null, seconds: null };
+    const parts = [
+      { timing: training, flops: work.trainingFlops },
+      { timing: inference, flops: work.inferenceFlops },
+    ].filter(({ flops }) => flops > 0);
+    return {
+      stage,
+      count,
+      flops: work.trainingFlops + work.inferenceFlops,
+      seconds: parts.reduce((sum, { timing, flops }) => sum + timing!.setUpSeconds + timing!.secondsPerFlop * flops, 0),
+    };
   });
   const sum = (values: readonly (number | null)[]) =>
     values.reduce((total, value) => (total === null || value === null ? null : total + value), 0);
@@ -124,32 +146,45 @@ async function estimateRun(
     stages: estimates,
     flops: sum(estimates.map(({ flops }) => flops)),
     seconds: sum(estimates.map(({ seconds }) => seconds)),
+    timing: { training: training?.basis ?? null, inference: inference?.basis ?? null },
     memoryBytes: largestStageMemory(experiment, stages, device).tensorBytes,
     diskBytes: stages.includes('train') ? checkpointsBytes(experiment, keepCheckpoints) : 0,
     problem: await problemOf(experiment, options),
   };
 }
 
-type Work = Pick<StageEstimate, 'count' | 'flops'>;
+/** What a stage does: floating-point operations of all convolutions, in training steps and in inference. */
+interface Work {
+  /** Null where the number of images is not known; nothing is counted then. */
+  readonly count: number | null;
+  readonly trainingFlops: number;
+  readonly inferenceFlops: number;
+}
 
 function stageWork(experiment: Experiment, stage: Stage, validationImages: number | null): Work {
   const { model, data, training, evaluation, benchmark } = experiment;
-  const trainingFlops = complexity(model, data.cropHw).trainingFlops;
+  const flopsOfSample = complexity(model, data.cropHw).trainingFlops;
   const ofImages = (flopsOfImage: number): Work => ({
     count: validationImages,
-    flops: validationImages === null ? null : validationImages * flopsOfImage,
+    trainingFlops: 0,
+    inferenceFlops: (validationImages ?? 0) * flopsOfImage,
   });
   switch (stage) {
-    case 'train':
-      return { count: training.iterations, flops: training.iterations * training.batch * trainingFlops };
+    case 'train': {
+      const { iterations, batch } = training;
+      return { count: iterations, trainingFlops: iterations * batch * flopsOfSample, inferenceFlops: 0 };
+    }
     case 'evaluate':
       return ofImages(inferenceFlops(experiment, benchmarkSize(evaluation)));
     case 'evaluate-ms':
       return ofImages(multiScaleFlops(experiment));
     case 'benchmark': {
       const count = benchmark.warmup + benchmark.images;
-      const ofSteps = benchmark.trainingSteps * benchmark.trainingBatch * trainingFlops;
-      return { count, flops: count * inferenceFlops(experiment, benchmarkSize(evaluation)) + ofSteps };
+      return {
+        count,
+        trainingFlops: benchmark.trainingSteps * benchmark.trainingBatch * flopsOfSample,
+        inferenceFlops: count * inferenceFlops(experiment, benchmarkSize(evaluation)),
+      };
     }
   }
 }

@@ -112,11 +112,23 @@ test.serial('weights are evaluated instead of trained, and a single run gives an
 
 test.serial('a dry run says what would be done and what would stop it, and writes nothing', async (t) => {
   const cwd = await workplace(t);
-  const parameters = ['reproduce', WITHOUT_DATA, ROW, '--profile', 'smoke', '--engine', 'wasm', '--dry-run'];
+  const parameters = [
+    'reproduce',
+    WITHOUT_DATA,
+    ROW,
+    '--profile',
+    'smoke',
+    '--engine',
+    'wasm',
+    '--set',
+    'width=4',
+    '--dry-run',
+  ];
   const { code, stdout, stderr } = await fcn(parameters, { cwd });
   t.is(code, 0, stderr);
   t.regex(stdout, new RegExp(`│ ${ROW} +│ 0 +│ 100: .* │ 1: .* │ 1: .* │ 5: `));
-  t.regex(stdout, /GFLOP\/s in fp32, measured just now on .* \(wasm\)\./);
+  t.regex(stdout, /of each stage on .* \(wasm\)\.\nMeasured just now: a training step and an image of each network/);
+  t.regex(stdout, /^The bare convolution ran at [\d.]+ [GM]FLOP\/s in fp32\.$/m);
   t.regex(stdout, new RegExp(`^Would not start: ${WITHOUT_DATA}: .*VOC2012`, 'm'));
   t.deepEqual(readdirSync(cwd), ['datasets']);
 

@@ -1,0 +1,180 @@
+import { inferenceFlops } from '../benchmark/inference-flops.js';
+import { measureInference, measureTraining } from '../benchmark/measure.js';
+import { median } from '../benchmark/statistics.js';
+import { benchmarkSize } from '../benchmark/test-size.js';
+import type { Engine } from '../engines/engine.js';
+import { inferenceMemory } from '../evaluation/memory.js';
+import type { Experiment, Precision } from '../experiments/experiment.js';
+import { complexity } from '../nn/complexity.js';
+import { trainingMemory } from '../nn/memory.js';
+
+/**
+ * What a time rests on. `measured`: a step or an image as the recipe has it; `reduced`: a smaller one, scaled by operations;
+ * `share`: other networks' mean share of the bare convolution's rate.
+ */
+export type TimingBasis = 'measured' | 'reduced' | 'share';
+
+/** How fast a network trains, or infers. */
+export interface Timing {
+  readonly secondsPerFlop: number;
+  /** Of making the network, and what the first step takes more than the others. */
+  readonly setUpSeconds: number;
+  readonly basis: TimingBasis;
+}
+
+type Kind = 'training' | 'inference';
+type Size = readonly [height: number, width: number];
+
+/** A step, or an image, that could be measured. */
+interface Candidate {
+  readonly size: Size;
+  readonly batch: number;
+  readonly flops: number;
+  readonly bytes: number;
+  readonly reduced: boolean;
+}
+
+/** Most seconds that all measurements together are to take, and a single one. */
+const ALL_SECONDS = 24;
+const ONE_SECONDS = 6;
+
+/** Of a step or an image that is short; the median counts. */
+const MOST_REPETITIONS = 7;
+
+/** Share of the bare convolution's rate that is expected before anything was measured. */
+const EXPECTED_SHARE = 0.5;
+
+/** Part of the memory that a measurement may take. */
+const MEMORY_SHARE = 0.8;
+
+export interface NetworkTimerOptions {
+  readonly engine: Engine;
+  /** Rate of a bare convolution, GFLOP/s. */
+  readonly convolutionGflops: Readonly<Partial<Record<Precision, number>>>;
+  /** Free memory where tensors are; null where nobody tells. */
+  readonly memoryBytes: number | null;
+  /** What is going to be asked for: the time is shared out among the networks in it. */
+  readonly experiments: readonly Experiment[];
+}
+
+/** Times one training step and one image of each distinct network, once, within a limit of time. */
+export class NetworkTimer {
+  private readonly known = new Map<string, Timing | null>();
+  private readonly shares: Record<Kind, { share: number; setUpSeconds: number }[]> = { training: [], inference: [] };
+  private secondsLeft = ALL_SECONDS;
+  private networksLeft: number;
+
+  constructor(private readonly options: NetworkTimerOptions) {
+    this.networksLeft = new Set(options.experiments.map((experiment) => keyOf('training', experiment))).size;
+  }
+
+  /** How fast the experiment's network trains, or infers at a single scale. */
+  async time(kind: Kind, experiment: Experiment): Promise<Timing> {
+    const key = keyOf(kind, experiment);
+    if (!this.known.has(key)) {
+      const candidate = this.choose(kind, experiment);
+      this.known.set(key, candidate === null ? null : await this.measure(kind, experiment, candidate));
+      if (kind === 'inference') this.networksLeft = Math.max(1, this.networksLeft - 1);
+    }
+    return this.known.get(key) ?? this.byShare(kind, experiment);
+  }
+
+  /** The largest step or image that fits into memory and time; null where none does. */
+  private choose(kind: Kind, experiment: Experiment): Candidate | null {
+    const { memoryBytes, engine } = this.options;
+    const rate = this.expectedRate(kind, experiment);
+    const limit = this.limit();
+    const fitting = candidatesOf(kind, experiment, engine).filter(
+      ({ bytes }) => memoryBytes === null || bytes <= MEMORY_SHARE * memoryBytes,
+    );
+    // One to warm up, and one that is timed.
+    const found = fitting.find(({ flops }) => (2 * flops) / rate <= limit);
+    // Where nothing is known yet, the smallest says more than nothing.
+    return found ?? (this.meanShare(kind) === null ? (fitting.at(-1) ?? null) : null);
+  }
+
+  private async measure(kind: Kind, experiment: Experiment, candidate: Candidate): Promise<Timing> {
+    const { engine } = this.options;
+    const { size: sizeHw, batch, flops, reduced } = candidate;
+    const expected = flops / this.expectedRate(kind, experiment);
+    const repetitions = Math.max(1, Math.min(MOST_REPETITIONS, Math.floor(this.limit() / expected) - 1));
+    const options = { engine, experiment, sizeHw, warmup: 1, repetitions };
+    const start = performance.now();
+    const { seconds } =
+      kind === 'training' ? await measureTraining({ ...options, batch }) : await measureInference(options);
+    const once = median(seconds);
+    const all = (performance.now() - start) / 1000;
+    const setUpSeconds = Math.max(0, all - (1 + repetitions) * once);
+    this.secondsLeft = Math.max(0, this.secondsLeft - all);
+    this.shares[kind].push({ share: flops / once / this.rateOf(experiment), setUpSeconds });
+    return { secondsPerFlop: once / flops, setUpSeconds, basis: reduced ? 'reduced' : 'measured' };
+  }
+
+  private byShare(kind: Kind, experiment: Experiment): Timing {
+    const share = this.meanShare(kind) ?? EXPECTED_SHARE;
+    const setUps = this.shares[kind].map(({ setUpSeconds }) => setUpSeconds);
+    return {
+      secondsPerFlop: 1 / (this.rateOf(experiment) * share),
+      setUpSeconds: setUps.reduce((sum, each) => sum + each, 0) / Math.max(1, setUps.length),
+      basis: 'share',
+    };
+  }
+
+  /** Geometric mean, as shares are ratios; null where nothing was measured. */
+  private meanShare(kind: Kind): number | null {
+    const shares = this.shares[kind];
+    if (shares.length === 0) return null;
+    return Math.exp(shares.reduce((sum, { share }) => sum + Math.log(share), 0) / shares.length);
+  }
+
+  /** Seconds that a measurement may take. */
+  private limit(): number {
+    return Math.min(ONE_SECONDS, this.secondsLeft / (2 * this.networksLeft));
+  }
+
+  /** FLOP/s that are expected of a network. */
+  private expectedRate(kind: Kind, experiment: Experiment): number {
+    return this.rateOf(experiment) * (this.meanShare(kind) ?? EXPECTED_SHARE);
+  }
+
+  /** FLOP/s of the bare convolution. */
+  private rateOf({ training }: Experiment): number {
+    return this.options.convolutionGflops[training.precision]! * 1e9;
+  }
+}
+
+/** What a time depends on; the network's starting weights are no part of it. */
+function keyOf(kind: Kind, { model, data, training, evaluation }: Experiment): string {
+  const { mode, cropHw, strideHw, imageScaleWh } = evaluation;
+  const seen = { training: [data.cropHw, training.batch], inference: [mode, cropHw, strideHw, imageScaleWh] }[kind];
+  return JSON.stringify([kind, { ...model, pretrained: null }, training.precision, seen]);
+}
+
+/** From the recipe's own to an eighth of its sides. */
+function candidatesOf(kind: Kind, experiment: Experiment, engine: Engine): Candidate[] {
+  const { model, data, training, evaluation } = experiment;
+  const factors = [1, 2, 4, 8];
+  if (kind === 'inference') {
+    return factors.map((factor) => {
+      const size = reducedSize(benchmarkSize(evaluation), factor);
+      const flops = inferenceFlops(experiment, size);
+      const options = { experiment, size, views: [size], flip: false, device: engine.device };
+      return { size, batch: 1, flops, bytes: inferenceMemory(options).peakBytes, reduced: factor > 1 };
+    });
+  }
+  const shapes = [[1, training.batch], ...factors.map((factor) => [factor, 1])] as const;
+  return shapes.map(([factor, batch]) => {
+    const size = reducedSize(data.cropHw, factor);
+    const flops = batch * complexity(model, size).trainingFlops;
+    const { peakBytes } = trainingMemory(model, size, batch, training.precision);
+    return { size, batch, flops, bytes: peakBytes, reduced: factor > 1 || batch < training.batch };
+  });
+}
+
+/** Sides of 8 k + 1 stay so, as aligned networks have them. */
+function reducedSize(size: Size, factor: number): Size {
+  const [height, width] = size.map((side) =>
+    side % 8 === 1 ? Math.round((side - 1) / factor) + 1 : Math.max(1, Math.round(side / factor)),
+  );
+  return [height!, width!];
+}

@@ -1,0 +1,50 @@
+import test from 'ava';
+import { startEngine } from '../../src/engines/start.js';
+import type { Experiment } from '../../src/experiments/experiment.js';
+import { resolve } from '../../src/experiments/resolve.js';
+import { trainingMemory } from '../../src/nn/memory.js';
+import { NetworkTimer } from '../../src/runs/network-timing.js';
+
+/** A small experiment; a rate of this many GFLOP/s says that anything takes no time, or for ever. */
+const small = (...overrides: string[]): Experiment =>
+  resolve({ row: 'fcn_r18-d8_512x1024_80k_cityscapes', profile: 'smoke', overrides: ['width=4', ...overrides] });
+const FAST = { fp32: 1e9 };
+const SLOW = { fp32: 1e-9 };
+
+async function timer(experiments: Experiment[], convolutionGflops: { fp32: number }, memoryBytes: number | null) {
+  const engine = await startEngine({ engine: 'wasm' });
+  return new NetworkTimer({ engine, convolutionGflops, memoryBytes, experiments });
+}
+
+test.serial('a network is measured once, as its recipe has it, whatever else differs', async (t) => {
+  const experiment = small();
+  const longer = small('iterations=500', 'pretrained=null');
+  const timing = await timer([experiment, longer], FAST, null);
+  const training = await timing.time('training', experiment);
+  t.is(training.basis, 'measured');
+  t.true(training.secondsPerFlop > 0 && training.setUpSeconds >= 0);
+  t.is(await timing.time('training', longer), training);
+  const inference = await timing.time('inference', experiment);
+  t.is(inference.basis, 'measured');
+  t.not(inference, training);
+});
+
+test.serial('what does not fit into memory is measured smaller', async (t) => {
+  const experiment = small('training.batch=8');
+  const { model, data } = experiment;
+  // As much as a batch of one takes, and a little more.
+  const memory = trainingMemory(model, data.cropHw, 1).peakBytes * 1.3;
+  t.is((await (await timer([experiment], FAST, memory)).time('training', experiment)).basis, 'reduced');
+});
+
+test.serial('what takes too long is scaled from the smallest', async (t) => {
+  const experiment = small();
+  t.is((await (await timer([experiment], SLOW, null)).time('training', experiment)).basis, 'reduced');
+});
+
+test.serial('what cannot be measured at all goes by an expected share of the bare rate', async (t) => {
+  const experiment = small();
+  const timing = await (await timer([experiment], { fp32: 10 }, 1)).time('inference', experiment);
+  // Half of 10 GFLOP/s.
+  t.deepEqual(timing, { secondsPerFlop: 1 / 5e9, setUpSeconds: 0, basis: 'share' });
+});
