@@ -1,13 +1,14 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { ZodType, z } from 'zod';
+import type { z } from 'zod';
 import { UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
 import { packageRoot } from '../support/package.js';
 import { nearest } from '../support/suggest.js';
-import { check, formatFinding } from '../support/validate.js';
-import { checkYaml, parseYaml } from '../support/yaml.js';
+import { check, formatFinding, formatPath } from '../support/validate.js';
+import { checkYaml, parseYaml, type YamlFile } from '../support/yaml.js';
 import type { PublishedFigures } from './experiment.js';
+import { locateFiles } from './locate.js';
 import {
   baseFileSchema,
   type PartialRecipe,
@@ -46,18 +47,21 @@ export const LOCAL_TABLE = 'Local';
 
 const BASE_FILE = 'base.yaml';
 
+/** Of what can be published. */
+const WEB_ADDRESS = /^https?:\/\//;
+
 function experimentsFolder(): string {
   return path.join(packageRoot(), 'experiments');
 }
 
-function readChecked<T>(file: string, schema: ZodType<T>): T {
+function read(file: string): YamlFile {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
     throw explainFileError(error, file, 'read');
   }
-  return checkYaml(parseYaml(text, file), schema);
+  return parseYaml(text, file);
 }
 
 /** Sections are merged key by key, anything else (arrays too) is replaced by the later one. */
@@ -87,14 +91,37 @@ function rowRecipe(
     );
   });
   const checked = check(recipeSchema, [...shared, ...chosen, row.recipe].reduce(merge, {}));
-  if ('value' in checked) return checked.value;
+  if ('value' in checked) return locateFiles(checked.value, file);
   throw new UserError(`${file}: row ${row.id}: ${formatFinding(checked.finding)}.`, `Complete the recipe in ${file}.`);
 }
 
 type Base = z.output<typeof baseFileSchema>;
 
 function readBase(): Base {
-  return readChecked(path.join(experimentsFolder(), BASE_FILE), baseFileSchema);
+  return checkYaml(read(path.join(experimentsFolder(), BASE_FILE)), baseFileSchema);
+}
+
+/**
+ * Address of a row's published weights or log: as given, or under the file's `downloads`; null where none is given.
+ * @throws UserError where it is none: a file of one's own is no published one.
+ */
+function addressOf(
+  yaml: YamlFile,
+  { rows, downloads }: TableFile,
+  index: number,
+  key: 'weights' | 'log',
+): string | null {
+  const { id, [key]: given } = rows[index]!;
+  if (given === undefined) return null;
+  const address = WEB_ADDRESS.test(given) || downloads === undefined ? given : `${downloads}/${id}/${given}`;
+  if (WEB_ADDRESS.test(address) && URL.canParse(address)) return address;
+  const where = formatPath(['rows', index, key]);
+  throw new UserError(
+    `${yaml.file}:${yaml.lineOf(['rows', index, key])}: ${where}: expected a web address, or the name of a file under the address in downloads, got ${JSON.stringify(given)}.`,
+    key === 'weights'
+      ? 'Leave it out where nothing is published; weights of your own are given to a command, with --weights FILE.'
+      : 'Leave it out where nothing is published; a log of your own is given to fcn compare.',
+  );
 }
 
 /**
@@ -103,7 +130,8 @@ function readBase(): Base {
  * @throws UserError with file and line, or file and row, where it is not as it should be.
  */
 export function loadTable(file: string, base: Base = readBase()): Table {
-  const content = readChecked(file, tableFileSchema);
+  const yaml = read(file);
+  const content = checkYaml(yaml, tableFileSchema);
   const parts = { ...base.parts, ...content.parts };
   const rows: Row[] = [];
   const table: Table = {
@@ -115,21 +143,18 @@ export function loadTable(file: string, base: Base = readBase()): Table {
     hardware: content.hardware ?? null,
     rows,
   };
-  for (const row of content.rows) {
+  for (const [index, row] of content.rows.entries()) {
     if (rows.some(({ id }) => id === row.id)) {
       throw new UserError(`${file}: row ${row.id} is there twice.`, `Remove or rename one of them in ${file}.`);
     }
-    const address = (name: string | undefined) => {
-      if (name === undefined) return null;
-      return URL.canParse(name) || content.downloads === undefined ? name : `${content.downloads}/${row.id}/${name}`;
-    };
+    const address = (key: 'weights' | 'log') => addressOf(yaml, content, index, key);
     rows.push({
       id: row.id,
       table,
       recipe: rowRecipe(file, row, [base.recipe, content.recipe], parts),
       published: { memoryGB: null, fps: null, mIoU: null, mIoUMsFlip: null, ...row.published },
-      weights: address(row.weights),
-      log: address(row.log),
+      weights: address('weights'),
+      log: address('log'),
     });
   }
   return table;

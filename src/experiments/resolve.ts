@@ -1,8 +1,11 @@
+import { UserError } from '../support/errors.js';
+import { check, formatFinding } from '../support/validate.js';
 import type { Experiment } from './experiment.js';
 import type { Row } from './load.js';
 import { applyOverrides, type RecipeValues, valuesOf } from './overrides.js';
 import { applyProfile } from './profiles.js';
 import { checkRules } from './rules.js';
+import { experimentSchema } from './schema.js';
 import { selectRow } from './select.js';
 
 /** What is changed in a row's recipe. */
@@ -40,14 +43,25 @@ function freeze<T>(value: T): T {
 
 /**
  * The experiment that a row, a profile and overrides stand for.
- * @throws UserError on a wrong override, or values that do not go together.
+ * @throws UserError on a wrong override, or values that do not go together: what is resolved can be written and read again.
  */
 export function resolveRow(row: Row, { profile = 'full', overrides = [], seed = 0 }: Changes = {}): Experiment {
   const { id, table, published, weights, log } = row;
   const recipe = applyOverrides(applyProfile(row.recipe, profile), overrides);
   checkRules(recipe, id);
+  const checked = check(experimentSchema, {
+    row: id,
+    table: table.name,
+    profile,
+    seed,
+    ...recipe,
+    published,
+    weights,
+    log,
+  });
   // Cloned, since parts are shared between rows and freezing goes all the way down.
-  return freeze(structuredClone({ row: id, table: table.name, profile, seed, ...recipe, published, weights, log }));
+  if ('value' in checked) return freeze(structuredClone(checked.value));
+  throw new UserError(`${id}: ${formatFinding(checked.finding)}.`, `Correct it in ${table.file}.`);
 }
 
 /**

@@ -45,6 +45,18 @@ const orderedRatios: Rule = ({ data: { ratioRange } }) =>
     ? `data.ratioRange is [${ratioRange.join(', ')}]: expected [lowest, highest]`
     : undefined;
 
+/** What is wrong with a ratio of a scale, whose sides are truncated to whole pixels (data/transforms/size.ts). */
+function withoutPixels(name: string, ratio: number, scaleName: string, scaleWh: readonly [number, number]) {
+  if (scaleWh.every((side) => Math.trunc(side * ratio) >= 1)) return undefined;
+  return `${name} has ${ratio}: no pixel of ${scaleName} ${scaleWh.join('×')} would be left, expected at least 1 / ${Math.min(...scaleWh)}`;
+}
+
+const trainingRatios: Rule = ({ data: { imageScaleWh, ratioRange } }) =>
+  withoutPixels('data.ratioRange', ratioRange[0], 'data.imageScaleWh', imageScaleWh);
+
+const evaluationRatios: Rule = ({ evaluation: { imageScaleWh, ratios } }) =>
+  withoutPixels('evaluation.ratios', Math.min(...ratios), 'evaluation.imageScaleWh', imageScaleWh);
+
 const learningRates: Rule = ({ training: { learningRate, minimumLearningRate } }) =>
   minimumLearningRate > learningRate
     ? `training.minimumLearningRate ${minimumLearningRate} is above training.learningRate ${learningRate}`
@@ -60,6 +72,8 @@ const RULES: readonly Rule[] = [
   contractedDilation,
   slideWindow,
   orderedRatios,
+  trainingRatios,
+  evaluationRatios,
   learningRates,
   auxiliaryDepth,
 ];

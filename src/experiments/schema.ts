@@ -46,11 +46,13 @@ const model = z.strictObject({
     .string()
     .min(1)
     .nullable()
-    .describe('Name of the published ImageNet backbone, path of a weights file, or null: from scratch.'),
+    .describe(
+      'Name of the published ImageNet backbone, path of a weights file, relative to this one, or null: from scratch.',
+    ),
 }) satisfies z.ZodType<ModelRecipe>;
 
 const data = z.strictObject({
-  dataset: z.string().min(1).describe('Id of a file in datasets/, or path of a YAML file.'),
+  dataset: z.string().min(1).describe('Id of a file in datasets/, or path of a YAML file, relative to this one.'),
   imageScaleWh: pair.describe('[width, height] that training images are fitted into, before the random ratio.'),
   ratioRange: z.tuple([positive, positive]).describe('[lowest, highest] random ratio of the scale.'),
   cropHw: pair.describe('[height, width] of the training crop.'),

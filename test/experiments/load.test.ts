@@ -2,7 +2,9 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { loadTable } from '../../src/experiments/load.js';
+import { locateFiles } from '../../src/experiments/locate.js';
 import { deviations, resolve } from '../../src/experiments/resolve.js';
+import type { Recipe } from '../../src/experiments/schema.js';
 import { UserError } from '../../src/support/errors.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
@@ -38,6 +40,25 @@ test("a table of one's own needs a file and nothing else", async (t) => {
   ]);
 });
 
+test('paths in a file are relative to it, names and addresses are what they are', async (t) => {
+  const file = await write(t, VALID.replace('dataset: mine', 'dataset: ./mine.yaml'));
+  const folder = path.dirname(file);
+  t.is(resolve({ file }).data.dataset, path.join(folder, 'mine.yaml'));
+  t.is(resolve({ file: path.relative('', file) }).data.dataset, path.join(folder, 'mine.yaml'));
+  const backbone = (pretrained: string) => resolve({ file, overrides: [`pretrained=${pretrained}`] }).model.pretrained;
+  t.is(backbone('backbone.pth'), 'backbone.pth', 'what is typed is relative to where it is typed');
+  writeFileSync(
+    file,
+    VALID.replace('{ id: mine, ', '{ id: mine, recipe: { model: { pretrained: ../backbone.pth } }, '),
+  );
+  t.is(resolve({ file }).model.pretrained, path.join(path.dirname(folder), 'backbone.pth'));
+  t.is(resolve({ file }).data.dataset, 'mine', 'the id of a data set');
+  const inside = path.join('recipes', 'mine.yaml');
+  const recipe = { ...resolve({ file }), data: { ...resolve({ file }).data, dataset: '../sets/mine.yaml' } };
+  t.is(locateFiles(recipe as unknown as Recipe, inside).data.dataset, 'sets/mine.yaml');
+  t.is(locateFiles(recipe as unknown as Recipe, path.resolve(inside)).data.dataset, 'sets/mine.yaml');
+});
+
 const BROKEN: readonly [name: string, change: (text: string) => string, message: RegExp][] = [
   [
     'a misspelt key',
@@ -65,6 +86,20 @@ const BROKEN: readonly [name: string, change: (text: string) => string, message:
   ['an incomplete recipe', (s) => s.replace('batch: 2, ', ''), /row mine: training\.batch: is missing/],
   ['an unknown part', (s) => s.replace('R-18-D8', 'R-18-D9'), /row mine: unknown part R-18-D9; did you mean R-18-D8\?/],
   ['a row twice', (s) => `${s}  - { id: mine, parts: [R-18-D8] }\n`, /row mine is there twice/],
+  [
+    'weights that are no address',
+    (s) => s.replace(/^downloads.*\n/m, ''),
+    /mine\.yaml:9: rows\[0\]\.weights: expected a web address, .*, got "mine\.pth"/,
+  ],
+  [
+    'a log of this machine',
+    (s) =>
+      s
+        .replace('https://example.org/log.json', 'file:///tmp/log.json')
+        .replace(/^downloads.*\n/m, '')
+        .replace('mine.pth', 'https://a.b/c.pth'),
+    /mine\.yaml:9: rows\[0\]\.log: expected a web address, .*, got "file:\/\/\/tmp\/log\.json"/,
+  ],
   ['a row that is a path', (s) => s.replace('id: mine', 'id: ../mine'), /mine\.yaml:10: rows\[0\]\.id: /],
 ];
 

@@ -50,6 +50,12 @@ const MISTAKES: readonly [override: string, message: RegExp, next: RegExp][] = [
   ['width=9', /the deep stem's first convolutions have half of it, so it must be even/, /--set/],
   ['evaluation.mode=slide', /evaluation\.cropHw and evaluation\.strideHw must be given/, /--set/],
   ['ratioRange=[2, 1]', /expected \[lowest, highest\]/, /--set/],
+  [
+    'evaluation.ratios=[1, 0.0001]',
+    /evaluation\.ratios has 0\.0001: no pixel of evaluation\.imageScaleWh 2048×1024/,
+    /--set/,
+  ],
+  ['ratioRange=[0.0001, 2]', /data\.ratioRange has 0\.0001: .*expected at least 1 \/ 1024/, /--set/],
   ['dilations=[1, 1, 3, 4]', /model\.dilations has 3/, /--set/],
   ['minimumLearningRate=1', /minimumLearningRate 1 is above training\.learningRate 0\.01/, /--set/],
 ];
