@@ -1,6 +1,7 @@
 import * as Flags from '@oclif/core/flags';
-import type { Entry } from '../nightly/entry.js';
-import { ExitCode } from '../support/errors.js';
+import type { MeasuredNight } from '../nightly/entry.js';
+import { NIGHT_PARTS, type NightPart } from '../nightly/parts.js';
+import { ExitCode, UserError } from '../support/errors.js';
 import { BaseCommand } from './base.js';
 import * as flags from './flags.js';
 
@@ -20,7 +21,7 @@ export default class Nightly extends BaseCommand {
   static override flags = {
     part: Flags.option({
       summary: 'Only this part; may be given several times.',
-      options: ['smoke', 'camvid', 'benchmark', 'kernels', 'parity', 'startup'] as const,
+      options: NIGHT_PARTS,
       multiple: true,
       multipleNonGreedy: true,
     })(),
@@ -33,14 +34,15 @@ export default class Nightly extends BaseCommand {
     measure: Flags.string({
       summary: 'Judge nothing: write the figures to a file, for --from.',
       helpValue: 'FILE',
-      exclusive: ['from', 'accept', 'summary'],
     }),
     from: Flags.string({
       summary: 'Measure nothing: judge the figures of these files together as one night.',
       multiple: true,
       multipleNonGreedy: true,
       helpValue: 'FILE',
-      exclusive: ['part', 'rows'],
+    }),
+    whole: Flags.boolean({
+      summary: 'With --from: the files together are a whole night; a part or a published row that none holds fails.',
     }),
     gates: Flags.string({
       summary: 'Gates to judge by, instead of those of the package.',
@@ -70,27 +72,26 @@ export default class Nightly extends BaseCommand {
   };
 
   async run(): Promise<object> {
-    const { flags } = await this.parse(Nightly);
-    const { closeNight, readMeasurements, writeMeasurements } = await import('../nightly/nightly.js');
+    const { flags, raw } = await this.parse(Nightly);
+    // What the environment sets is for all commands, and may be of no use to this one.
+    refuseIdleFlags(new Set(raw.flatMap((token) => (token.type === 'flag' ? [token.flag] : []))), flags);
+    const { closeNight, readMeasurements } = await import('../nightly/nightly.js');
+    if (flags.measure !== undefined) return this.writeMeasured(flags.measure, await this.measure(flags));
     const measured = flags.from === undefined ? await this.measure(flags) : readMeasurements(flags.from);
-    if (flags.measure !== undefined) {
-      await writeMeasurements(flags.measure, measured);
-      this.print(`${measured.measurements.length} figures in ${flags.measure}; fcn nightly --from judges them.`);
-      return measured;
-    }
-    const { night, judgements, summary, failures } = await closeNight(measured, flags);
+    const { WHOLE_NIGHT } = await import('../nightly/missing.js');
+    const asked = flags.whole ? WHOLE_NIGHT : measured.asked;
+    const { night, judgements, summary, failures } = await closeNight({ ...measured, asked }, flags);
     this.print(summary);
     if (flags.summary !== undefined) {
       const { writeFileAtomic } = await import('../support/files.js');
       await writeFileAtomic(flags.summary, `${summary}\n`);
     }
-    for (const line of failures) this.note(`failed: ${line}`);
-    if (failures.length > 0) process.exitCode = ExitCode.failed;
+    this.fail(failures);
     return { night, judgements, failures };
   }
 
-  private async measure(flags: MeasureFlags): Promise<Entry> {
-    const { measureNight, NIGHT_PARTS } = await import('../nightly/measure.js');
+  private async measure(flags: MeasureFlags): Promise<MeasuredNight> {
+    const { measureNight } = await import('../nightly/measure.js');
     return measureNight({
       parts: flags.part ?? NIGHT_PARTS,
       rows: flags.rows ?? [],
@@ -102,12 +103,53 @@ export default class Nightly extends BaseCommand {
       say: (line) => this.note(line),
     });
   }
+
+  private async writeMeasured(file: string, measured: MeasuredNight): Promise<object> {
+    const { writeMeasurements } = await import('../nightly/nightly.js');
+    await writeMeasurements(file, measured);
+    this.print(`${measured.measurements.length} figures in ${file}; fcn nightly --from judges them.`);
+    this.fail(measured.problems);
+    return measured;
+  }
+
+  private fail(lines: readonly string[]): void {
+    for (const line of lines) this.note(`failed: ${line}`);
+    if (lines.length > 0) process.exitCode = ExitCode.failed;
+  }
 }
 
 interface MeasureFlags {
-  readonly part: ('smoke' | 'camvid' | 'benchmark' | 'kernels' | 'parity' | 'startup')[] | undefined;
+  readonly part: NightPart[] | undefined;
   readonly rows: string[] | undefined;
   readonly engine: 'auto' | 'tensorflow' | 'wasm';
   readonly 'data-root': string;
   readonly work: string;
+}
+
+const OF_MEASURING = ['part', 'rows', 'work', 'engine', 'data-root'];
+const OF_JUDGING = ['gates', 'history', 'accept', 'summary', 'results', 'whole'];
+
+/** @throws UserError where a flag that was given would have no effect, or says nothing. */
+function refuseIdleFlags(
+  given: ReadonlySet<string>,
+  flags: { readonly part?: string[]; readonly accept?: string },
+): void {
+  const refuse = (flag: string, why: string) => {
+    throw new UserError(`--${flag} has no effect: ${why}.`, `Leave out --${flag}, or see fcn nightly --help.`);
+  };
+  const first = (names: readonly string[]) => names.find((name) => given.has(name));
+  if (given.has('measure')) {
+    const idle = first(['from', ...OF_JUDGING]);
+    if (idle !== undefined) refuse(idle, '--measure judges nothing, it measures and writes the figures');
+  }
+  if (given.has('from')) {
+    const idle = first(OF_MEASURING);
+    if (idle !== undefined) refuse(idle, '--from measures nothing, it judges what was measured');
+  } else if (given.has('whole')) refuse('whole', 'there is no --from');
+  if (given.has('rows') && flags.part !== undefined && !flags.part.includes('smoke')) {
+    refuse('rows', 'it chooses smoke runs, and no --part is smoke');
+  }
+  if (flags.accept !== undefined && flags.accept.trim() === '') {
+    throw new UserError('--accept gives no reason.', 'Say why later nights are to be compared with this one.');
+  }
 }

@@ -11,6 +11,8 @@ export interface Selection {
   readonly table?: string | undefined;
   /** Every published row; of a file, every row. */
   readonly all?: boolean | undefined;
+  /** Of the patterns, published rows only. */
+  readonly published?: boolean | undefined;
   /** A table's file to read instead of those of the package. */
   readonly file?: string | undefined;
 }
@@ -69,18 +71,29 @@ function unmatched(pattern: string, rows: readonly Row[], where: string): UserEr
   return new UserError(`Unknown row: ${pattern}${where}.`, meant === undefined ? all : `Did you mean ${meant}? ${all}`);
 }
 
+/** The rows of the published tables. */
+export function publishedRows(): Row[] {
+  return loadTables()
+    .flatMap(({ rows }) => rows)
+    .filter(isPublished);
+}
+
+function isPublished({ table }: Row): boolean {
+  return table.name !== LOCAL_TABLE;
+}
+
 /**
  * The rows that a selection means, each once: in the order of the patterns, and for one pattern in the order of the tables.
  * Where nothing is named, a file's only row.
  * @throws UserError that names the nearest where a pattern or the table matches nothing, or where nothing is selected.
  */
-export function selectRows({ patterns = [], table, all = false, file }: Selection): Row[] {
+export function selectRows({ patterns = [], table, all = false, published = false, file }: Selection): Row[] {
   const tables = tablesOf(file);
   const inTables = table === undefined ? tables : [findTable(tables, table)];
-  const rows = inTables.flatMap((inTable) => inTable.rows);
+  const rows = inTables.flatMap((inTable) => inTable.rows).filter((row) => !published || isPublished(row));
   if (patterns.length > 0) {
     if (all) throw new UserError('Rows are named, and all are asked for.', 'Leave out the rows or --all.');
-    const where = `${table === undefined ? '' : ` in the table ${inTables[0]!.name}`}${file === undefined ? '' : ` in ${file}`}`;
+    const where = `${published ? ' among the published ones' : ''}${table === undefined ? '' : ` in the table ${inTables[0]!.name}`}${file === undefined ? '' : ` in ${file}`}`;
     const chosen = patterns.flatMap((pattern) => {
       const expression = wildcardExpression(pattern);
       const matching = rows.filter(({ id }) => expression.test(id));
@@ -90,7 +103,7 @@ export function selectRows({ patterns = [], table, all = false, file }: Selectio
     return [...new Set(chosen)];
   }
   if (table !== undefined) return rows;
-  if (all) return file === undefined ? rows.filter((row) => row.table.name !== LOCAL_TABLE) : rows;
+  if (all) return file === undefined ? rows.filter(isPublished) : rows;
   if (file !== undefined && rows.length === 1) return rows;
   throw new UserError(
     file === undefined ? 'No row was named.' : `${file} has ${rows.length} rows and none was named.`,

@@ -45,27 +45,3 @@ export async function appendEntry(file: string, entry: Entry): Promise<void> {
   const separator = before === '' || before.endsWith('\n') ? '' : '\n';
   await writeFileAtomic(file, `${before}${separator}${JSON.stringify(entry)}\n`);
 }
-
-/**
- * One night of what several machines, or one after the other, measured of it.
- * @throws UserError where they do not belong together: figures of two commits or engines are no night.
- */
-export function joinEntries(entries: readonly Entry[]): Entry {
-  const [first, ...rest] = entries;
-  if (first === undefined)
-    throw new UserError('There are no measurements to join.', 'Give at least one file that holds some.');
-  for (const entry of rest) {
-    for (const key of ['commit', 'version', 'engine'] as const) {
-      if (entry[key] === first[key]) continue;
-      throw new UserError(
-        `Measurements of two nights: ${key} ${first[key]} and ${entry[key]}.`,
-        'Join measurements of one commit and one engine only.',
-      );
-    }
-  }
-  return {
-    ...first,
-    measurements: entries.flatMap(({ measurements }) => measurements),
-    problems: entries.flatMap(({ problems }) => problems),
-  };
-}

@@ -21,13 +21,14 @@ interface Past {
 }
 
 /**
- * The nights that later ones are compared with: since the last that was accepted, those in which no gate failed. So a
+ * The nights on an engine that later ones are compared with: since the last that was accepted, those in which no gate failed. So a
  * regression stays one however many nights it lasts.
  */
-function sound(history: readonly Entry[]): Entry[] {
+export function soundNights(history: readonly Entry[], engine: string): Entry[] {
   const accepted = history.findLastIndex((entry) => entry.accepted !== null);
   return history
     .slice(Math.max(0, accepted))
+    .filter((entry) => entry.engine === engine)
     .filter(({ accepted, failed, problems }) => accepted !== null || (failed?.length === 0 && problems.length === 0));
 }
 
@@ -85,7 +86,7 @@ function judgeMedian(gate: Gate, measured: readonly Measurement[], past: Past): 
  * @param history Oldest first.
  */
 export function judgeNight({ window, gates }: Gates, night: Entry, history: readonly Entry[]): Judgement[] {
-  const past = { past: sound(history).filter(({ engine }) => engine === night.engine), window };
+  const past = { past: soundNights(history, night.engine), window };
   return gates.flatMap((gate) => {
     const measured = night.measurements.filter(({ quantity }) => quantity === gate.quantity);
     if (measured.length === 0) {

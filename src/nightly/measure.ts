@@ -1,32 +1,36 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { compareSteps } from '../benchmark/compare-steps.js';
 import { kernelCosts } from '../benchmark/kernel-costs.js';
-import type { EngineName } from '../engines/engine.js';
+import { loadDataset } from '../data/datasets/description.js';
+import { datasetFolder } from '../data/datasets/read-split.js';
+import type { Engine, EngineName } from '../engines/engine.js';
 import { startEngine } from '../engines/start.js';
+import type { Experiment } from '../experiments/experiment.js';
 import type { Row } from '../experiments/load.js';
 import { selectRow, selectRows } from '../experiments/select.js';
 import { codeVersion } from '../runs/code-version.js';
 import type { DisplayMode } from '../runs/display.js';
 import { captureEnvironment, hardwareName } from '../runs/environment.js';
 import { planRuns } from '../runs/plan.js';
-import { requireDataset } from '../runs/preflight.js';
 import type { RunRecord } from '../runs/record.js';
 import { executeSeries } from '../runs/series.js';
 import { STAGE_NAMES, type Stage } from '../runs/stage-names.js';
 import { InterruptedError, UserError } from '../support/errors.js';
 import { verify } from '../verify/verify.js';
 import { paintDatasets } from './data.js';
-import type { Entry, Measurement } from './entry.js';
-import { benchmarkMeasurements, kernelMeasurements, parityMeasurements, recordMeasurements } from './measurements.js';
+import type { LeftOut, MeasuredNight, Measurement } from './entry.js';
+import {
+  benchmarkMeasurements,
+  halfStepMeasurements,
+  kernelMeasurements,
+  parityMeasurements,
+  recordMeasurements,
+} from './measurements.js';
+import { BENCHMARK_ROW, CAMVID_ROW, NIGHT_PARTS, type NightPart } from './parts.js';
 import { startupMeasurements } from './startup.js';
 
-/** What a night is made of. `smoke`: every row in small; `camvid`: real images, where they are at hand. */
-export const NIGHT_PARTS = ['smoke', 'camvid', 'benchmark', 'kernels', 'parity', 'startup'] as const;
-export type NightPart = (typeof NIGHT_PARTS)[number];
-
-const CAMVID_ROW = 'camvid_r18-d8';
-
-/** Of full width, at a size at which a step takes seconds on a few cores. */
-const BENCHMARK_ROW = 'fcn_r50-d8_512x1024_40k_cityscapes';
+/** A size at which a step takes seconds on a few cores. */
 const BENCHMARK_CHANGES = [
   'data.cropHw=[256, 512]',
   'evaluation.imageScaleWh=[512, 256]',
@@ -49,70 +53,119 @@ export interface NightOptions {
   readonly say: (line: string) => void;
 }
 
+/** What has been found so far. */
+interface Findings {
+  readonly measurements: Measurement[];
+  readonly problems: string[];
+  readonly leftOut: LeftOut[];
+}
+
+/** What the measurement of a part works with. */
+interface Context extends NightOptions {
+  readonly started: Engine;
+  readonly hardware: string;
+  readonly smokeRows: readonly Row[];
+  readonly found: Findings;
+}
+
 /**
- * Measures a night: nothing is judged, and a run that fails is a problem of the night and not its end.
- * @throws InterruptedError on abort; UserError where a row is unknown or the engine cannot be started.
+ * Measures a night: nothing is judged, and a run or part that fails is a problem of the night and not its end.
+ * @throws InterruptedError on abort; UserError where no published row matches or the engine cannot be started.
  */
-export async function measureNight(options: NightOptions): Promise<Entry> {
-  const { parts, signal, display, say } = options;
+export async function measureNight(options: NightOptions): Promise<MeasuredNight> {
+  const { parts, rows, signal, say } = options;
   const at = new Date().toISOString();
-  const measurements: Measurement[] = [];
-  const problems: string[] = [];
-  const engine = await startEngine({ engine: options.engine });
-  const hardware = hardwareName(await captureEnvironment(engine));
-  if (parts.includes('startup')) measurements.push(...startupMeasurements(hardware));
-  if (parts.includes('smoke')) {
-    const { rows: patterns } = options;
-    const rows = selectRows(patterns.length === 0 ? { all: true } : { patterns });
-    const dataRoot = path.join(options.work, 'data');
-    say('Painting data sets …');
-    await paintDatasets(
-      rows.map(({ recipe }) => recipe.data.dataset),
-      dataRoot,
-      signal,
-    );
-    await runRows(inSmall(rows), { ...options, dataRoot }, measurements, problems);
+  const smokeRows = selectRows(rows.length === 0 ? { all: true } : { patterns: rows, published: true });
+  const started = await startEngine({ engine: options.engine });
+  const hardware = hardwareName(await captureEnvironment(started));
+  const found: Findings = { measurements: [], problems: [], leftOut: [] };
+  for (const part of NIGHT_PARTS.filter((name) => parts.includes(name))) {
+    try {
+      await MEASURE[part]({ ...options, started, hardware, smokeRows, found });
+    } catch (error) {
+      if (error instanceof InterruptedError || signal.aborted) throw error;
+      found.problems.push(problemLine(part, error));
+      // A user's mistake is said in a line; of anything else the place is wanted.
+      if (!(error instanceof UserError)) say((error as Error).stack ?? String(error));
+    }
   }
-  if (parts.includes('camvid')) await runCamvid(options, measurements, problems);
-  if (parts.includes('benchmark')) {
-    const rows = [selectRow(BENCHMARK_ROW)];
-    const benchmark = { profile: 'full', overrides: BENCHMARK_CHANGES, stages: ['benchmark'] } as const;
-    await runRows({ rows, ...benchmark, figures: benchmarkMeasurements }, options, measurements, problems);
-  }
-  if (parts.includes('kernels')) {
-    say('Timing kernels …');
-    measurements.push(...kernelMeasurements(await kernelCosts(engine, signal), hardware));
-  }
-  if (parts.includes('parity')) {
-    const { checks, passed } = await verify({ engine: options.engine, signal, display });
-    measurements.push(...parityMeasurements(checks, hardware));
-    if (!passed && checks.length === 0) problems.push('parity: nothing was compared');
-  }
+  for (const { part, reason } of found.leftOut) say(`Left out of ${part}: ${reason}`);
   const { version, commit } = codeVersion();
   return {
     format: 1,
     at,
     version,
     commit,
-    engine: engine.name,
-    measurements,
-    problems,
+    engine: started.name,
+    ...found,
+    asked: { parts: [...parts], rows: rows.length === 0 ? null : [...rows] },
     failed: null,
     accepted: null,
   };
 }
 
-async function runCamvid(options: NightOptions, measurements: Measurement[], problems: string[]): Promise<void> {
-  const row = selectRow(CAMVID_ROW);
-  const [planned] = planRuns({ rows: [row], profile: 'smoke', overrides: [], seed: 0, repeat: 1 });
-  try {
-    await requireDataset(planned!.experiment, STAGE_NAMES, options.dataRoot);
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    options.say(`CamVid is left out: ${error.message}`);
-    return;
-  }
-  await runRows(inSmall([row]), options, measurements, problems);
+function problemLine(what: string, error: unknown): string {
+  return `${what}: ${(error instanceof Error ? error.message : String(error)).replaceAll(/\s*\n\s*/g, ' ')}`;
+}
+
+const MEASURE: Readonly<Record<NightPart, (context: Context) => Promise<void>>> = {
+  async startup({ hardware, found, say }) {
+    say('Timing the start of commands …');
+    found.measurements.push(...startupMeasurements(hardware));
+  },
+
+  async smoke(context) {
+    const { smokeRows, work, signal, say } = context;
+    const dataRoot = path.join(work, 'data');
+    say('Painting data sets …');
+    await paintDatasets(
+      smokeRows.map(({ recipe }) => recipe.data.dataset),
+      dataRoot,
+      signal,
+    );
+    await runRows(inSmall(smokeRows), { ...context, dataRoot }, (row) => row);
+  },
+
+  /** Only a data set that is not there is left out: a broken one is a problem. */
+  async camvid(context) {
+    const row = selectRow(CAMVID_ROW);
+    const dataset = await loadDataset(row.recipe.data.dataset);
+    const folder = path.resolve(datasetFolder(dataset, context.dataRoot));
+    if (existsSync(folder)) return runRows(inSmall([row]), context, () => 'camvid');
+    context.found.leftOut.push({ part: 'camvid', reason: `${dataset.name} is not there: no folder ${folder}` });
+  },
+
+  async benchmark(context) {
+    const { started, hardware, signal, found, say } = context;
+    const rows = [selectRow(BENCHMARK_ROW)];
+    const benchmark = { profile: 'full', overrides: BENCHMARK_CHANGES, stages: ['benchmark'] } as const;
+    await runRows({ rows, ...benchmark, figures: benchmarkMeasurements }, context, () => 'benchmark');
+    if (started.halfPrecision !== 'bf16') {
+      const has = started.halfPrecision ?? 'float32 only';
+      const reason = `no bfloat16 beside float32: the ${started.name} engine on this ${started.device.toUpperCase()} has ${has}`;
+      found.leftOut.push({ part: 'benchmark', quantities: ['bf16StepTime', 'bf16StepTensorBytes'], reason });
+      return;
+    }
+    say('Training steps in bfloat16 and in float32, in turn …');
+    const [full, half] = ['fp32', 'bf16'].map((precision) => benchmarkExperiment(rows, precision));
+    found.measurements.push(...halfStepMeasurements(await compareSteps(started, full!, half!, signal), hardware));
+  },
+
+  async kernels({ started, hardware, signal, found, say }) {
+    say('Timing kernels …');
+    found.measurements.push(...kernelMeasurements(await kernelCosts(started, signal), hardware));
+  },
+
+  async parity({ engine, hardware, signal, display, found }) {
+    const { checks } = await verify({ engine, signal, display });
+    if (checks.length === 0) found.problems.push('parity: nothing was compared');
+    found.measurements.push(...parityMeasurements(checks, hardware));
+  },
+};
+
+function benchmarkExperiment(rows: readonly Row[], precision: string): Experiment {
+  const overrides = [...BENCHMARK_CHANGES, `training.precision=${precision}`];
+  return planRuns({ rows, profile: 'full', overrides, seed: 0, repeat: 1 })[0]!.experiment;
 }
 
 /** How rows are run, and what is taken from their records. */
@@ -128,12 +181,11 @@ function inSmall(rows: readonly Row[]): RowRuns {
   return { rows, profile: 'smoke', overrides: [], stages: STAGE_NAMES, figures: recordMeasurements };
 }
 
-/** Runs rows and adds what they measured. */
+/** Runs rows and adds what they measured; `name` is what a problem begins with. */
 async function runRows(
   { rows, profile, overrides, stages, figures }: RowRuns,
-  { engine, dataRoot, work, signal, display, say }: NightOptions,
-  measurements: Measurement[],
-  problems: string[],
+  { engine, dataRoot, work, signal, display, say, found }: Context,
+  name: (row: string) => string,
 ): Promise<void> {
   const plan = planRuns({ rows, profile, overrides, seed: 0, repeat: 1 });
   const outcomes = await executeSeries({
@@ -151,7 +203,8 @@ async function runRows(
     skipBad: 0,
     force: false,
     tensorboard: false,
-    resume: 'unfinished',
+    // A run that an earlier night left behind is of other code.
+    resume: 'never',
     keepCheckpoints: 1,
     mostSecondsLost: 300,
     saveRequested: () => false,
@@ -159,12 +212,13 @@ async function runRows(
     checkedData: new Map(),
     keepGoing: true,
     onStart: ({ experiment: { row } }, i) => say(`[${i + 1}/${plan.length}] ${row}`),
+    onFailure: ({ run: { experiment }, error }) => say(`failed: ${problemLine(experiment.row, error)}`),
   });
   for (const outcome of outcomes) {
-    if (outcome.state === 'completed') measurements.push(...figures(outcome.execution.record));
+    if (outcome.state === 'completed') found.measurements.push(...figures(outcome.execution.record));
     else if (outcome.state === 'interrupted') throw outcome.error;
     else if (outcome.state === 'failed') {
-      problems.push(`${outcome.run.experiment.row}: ${(outcome.error as Error).message}`);
+      found.problems.push(problemLine(name(outcome.run.experiment.row), outcome.error));
     }
   }
   if (signal.aborted) throw new InterruptedError('Night interrupted.');

@@ -1,8 +1,10 @@
+import type { StepComparison } from '../benchmark/compare-steps.js';
 import type { KernelCost } from '../benchmark/kernel-costs.js';
 import { hardwareName } from '../runs/environment.js';
 import type { RunRecord } from '../runs/record.js';
 import type { Check } from '../verify/check.js';
 import type { Entry, Measurement } from './entry.js';
+import { benchmarkSubject } from './parts.js';
 
 /** Stands for a difference that is no number, or for any where none is allowed: no gate lets it through. */
 const BEYOND = 1e6;
@@ -35,15 +37,25 @@ export function recordMeasurements(record: RunRecord): Measurement[] {
 }
 
 /** What a run of the benchmark alone says: enough steps of a network of full width to tell a slower kernel from noise. */
-export function benchmarkMeasurements({ row, experimentHash, environment, details }: RunRecord): Measurement[] {
+export function benchmarkMeasurements({ experimentHash, environment, details }: RunRecord): Measurement[] {
   const { benchmark } = details;
   if (benchmark === null) return [];
-  const of = { subject: `${row} at ${benchmark.trainingSizeHw.join('x')}`, hardware: hardwareName(environment) };
+  const of = { subject: benchmarkSubject(benchmark.trainingSizeHw), hardware: hardwareName(environment) };
   return [
     { quantity: 'recipe', ...of, value: experimentHash },
     { quantity: 'benchmarkTensorBytes', ...of, value: benchmark.memory.liveTensorBytes },
     { quantity: 'benchmarkTrainingShare', ...of, value: benchmark.roofline.trainingShare },
     { quantity: 'benchmarkInferenceShare', ...of, value: benchmark.roofline.inferenceShare },
+  ];
+}
+
+/** What a training step in bfloat16 takes of one in float32. */
+export function halfStepMeasurements(steps: StepComparison, hardware: string): Measurement[] {
+  const of = { subject: benchmarkSubject(steps.sizeHw), hardware };
+  const seconds = `${steps.halfSeconds.toPrecision(3)} s and ${steps.fullSeconds.toPrecision(3)} s`;
+  return [
+    { quantity: 'bf16StepTime', ...of, value: steps.timeRatio, note: seconds },
+    { quantity: 'bf16StepTensorBytes', ...of, value: steps.tensorBytesRatio },
   ];
 }
 

@@ -1,10 +1,13 @@
 import { findKeptRecords } from '../report/records.js';
+import { UserError } from '../support/errors.js';
 import { writeFileAtomic } from '../support/files.js';
-import type { Entry } from './entry.js';
+import type { Entry, MeasuredNight } from './entry.js';
 import { loadGates } from './gates.js';
-import { appendEntry, joinEntries, readEntries, readHistory } from './history.js';
-import { type Judgement, judgeNight } from './judge.js';
+import { appendEntry, readEntries, readHistory } from './history.js';
+import { joinShards } from './join.js';
+import { type Judgement, judgeNight, soundNights } from './judge.js';
 import { recordEntry } from './measurements.js';
+import { missingFigures } from './missing.js';
 import { failureLine, nightSummary } from './summary.js';
 
 export interface JudgeOptions {
@@ -27,16 +30,24 @@ export interface JudgedNight {
   readonly failures: readonly string[];
 }
 
-/** Judges a night by what came before it, and adds it to the history. */
-export async function closeNight(measured: Entry, options: JudgeOptions): Promise<JudgedNight> {
+/**
+ * Judges a night by what came before it, and adds it to the history.
+ * @throws UserError where nothing was measured: that is no night.
+ */
+export async function closeNight(measured: MeasuredNight, options: JudgeOptions): Promise<JudgedNight> {
   const gates = await loadGates(options.gates);
+  requireFigures(measured);
   const history = readHistory(options.history);
   const kept = findKeptRecords(options.results).map(({ record }) => record);
   const smoke = kept.filter(({ profile }) => profile === 'smoke').map(recordEntry);
-  const judgements = judgeNight(gates, measured, [...smoke, ...history]);
+  const before = [...smoke, ...history];
+  const judgements = judgeNight(gates, measured, before);
+  const gated = new Set(gates.gates.map(({ quantity }) => quantity));
+  const missing = missingFigures(measured, soundNights(before, measured.engine), gated);
   const failed = judgements.filter(({ verdict }) => verdict === 'fail');
   const night: Entry = {
     ...measured,
+    problems: [...measured.problems, ...missing],
     failed: [...new Set(failed.map(({ gate }) => gate.name))],
     accepted: options.accept ?? null,
   };
@@ -50,7 +61,24 @@ export async function writeMeasurements(file: string, night: Entry): Promise<voi
   await writeFileAtomic(file, `${JSON.stringify(night)}\n`);
 }
 
-/** The night that files hold, each a part of it. */
-export function readMeasurements(files: readonly string[]): Entry {
-  return joinEntries(files.flatMap(readEntries));
+/**
+ * The night that files hold, each a part of it.
+ * @throws UserError where a file holds none, or they do not belong together.
+ */
+export function readMeasurements(files: readonly string[]): MeasuredNight {
+  const shards = files.flatMap((file) => {
+    const entries = readEntries(file);
+    if (entries.length === 0) {
+      throw new UserError(`${file} is empty.`, 'Give files that fcn nightly --measure has written.');
+    }
+    return entries.map((entry) => ({ file, entry }));
+  });
+  return joinShards(shards);
+}
+
+/** A night that failed to measure anything has problems, which are shown; one without any was asked for what is not there. */
+function requireFigures({ measurements, problems, leftOut = [] }: MeasuredNight): void {
+  if (measurements.length > 0 || problems.length > 0) return;
+  const reasons = leftOut.map(({ part, reason }) => ` ${part} is left out: ${reason}.`);
+  throw new UserError(`Nothing was measured.${reasons.join('')}`, 'Ask for parts that this machine can measure.');
 }

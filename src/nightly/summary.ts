@@ -7,6 +7,7 @@ import { formatBytes } from '../support/format.js';
 import type { Entry, Quantity } from './entry.js';
 import type { Gate } from './gates.js';
 import type { Judgement } from './judge.js';
+import { NIGHT_PARTS } from './parts.js';
 
 /** A hash by its start, bytes as people count them, anything else with four digits. */
 function formatValue(value: number | string | null, quantity: Quantity): string {
@@ -35,6 +36,26 @@ export function failureLine({ gate, subject, value, baseline, note }: Judgement)
       : `${formatValue(value, gate.quantity)}${than}`;
   const where = note === null ? '' : ` (${note})`;
   return `${gate.name}: ${gate.quantity} of ${subject}${where}: ${what}; ${formatRule(gate)}: ${gate.reason}`;
+}
+
+/** What a night that was not asked for everything was asked for. */
+function askedLines({ asked }: Entry): string[] {
+  if (asked === undefined) return [];
+  const { parts, rows } = asked;
+  const others = NIGHT_PARTS.filter((part) => !parts.includes(part));
+  return [
+    ...(others.length === 0 ? [] : [`- not asked for: ${others.join(', ')}`]),
+    ...(rows === null || !parts.includes('smoke')
+      ? []
+      : [`- smoke runs only of ${rows.map((row) => `\`${row}\``).join(', ')}`]),
+  ];
+}
+
+function leftOutLines({ leftOut = [] }: Entry): string[] {
+  return leftOut.map(({ part, quantities, reason }) => {
+    const what = quantities === undefined ? part : `${quantities.join(', ')} of ${part}`;
+    return `- left out: ${what}: ${reason}`;
+  });
 }
 
 function hardwareOf({ measurements }: Entry): string[] {
@@ -142,7 +163,9 @@ export function nightSummary(night: Entry, judgements: readonly Judgement[], his
     `## Nightly: ${verdict}`,
     [
       `- ${night.at}, fcn ${night.version}${night.commit === null ? '' : `, commit ${night.commit.slice(0, 12)}`}`,
-      `- ${hardwareOf(night).join('; ')}`,
+      ...(night.measurements.length === 0 ? [] : [`- ${hardwareOf(night).join('; ')}`]),
+      ...askedLines(night),
+      ...leftOutLines(night),
       ...(night.accepted === null ? [] : [`- accepted as baseline: ${night.accepted}`]),
     ].join('\n'),
     ...(failures.length === 0 ? [] : [['```', ...failures, '```'].join('\n')]),

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import type { Entry, Measurement, Quantity } from '../../src/nightly/entry.js';
 import { type Gates, gatesSchema, loadGates } from '../../src/nightly/gates.js';
 import { judgeNight } from '../../src/nightly/judge.js';
-import { parityMeasurements, recordMeasurements } from '../../src/nightly/measurements.js';
+import { halfStepMeasurements, parityMeasurements, recordMeasurements } from '../../src/nightly/measurements.js';
+import { benchmarkSubject } from '../../src/nightly/parts.js';
 import { failureLine, nightSummary } from '../../src/nightly/summary.js';
 import { sparklineOf } from '../../src/report/sparkline.js';
 import type { Check } from '../../src/verify/check.js';
@@ -26,6 +27,9 @@ const QUIET: Readonly<Partial<Record<Quantity, number>>> = {
   benchmarkInferenceShare: 0.9,
 };
 
+/** As measured on two cores with AVX512-BF16. */
+const STEPS = { sizeHw: [256, 512], fullSeconds: 5, halfSeconds: 2.5, timeRatio: 0.5, tensorBytesRatio: 0.7 } as const;
+
 /** Recipes and data of the rows: resolving them takes longer than everything else here. */
 const OF_RECORDS = new Map(ROWS.map((row) => [row, recordMeasurements(makeRecord({ row, profile: 'smoke' }))]));
 
@@ -45,6 +49,7 @@ function night(change: Change = (same) => same, entry: Partial<Entry> = {}): Ent
     ...parityMeasurements(checks(2e-6), HARDWARE),
     { quantity: 'kernelCost', subject: 'batchNorm', hardware: HARDWARE, value: 1.4 },
     { quantity: 'kernelCost', subject: 'add', hardware: HARDWARE, value: 1.02 },
+    ...halfStepMeasurements(STEPS, HARDWARE),
     { quantity: 'startup', subject: 'fcn table', hardware: HARDWARE, value: 6.5 },
   ];
   return {
@@ -112,6 +117,16 @@ const PLANTED: readonly [name: string, change: Change, gates: string[]][] = [
   ['a tensor that is never disposed', scaled('trainingTensorBytes', 1.05), ['training-memory']],
   ['a larger training step', scaled('benchmarkTensorBytes', 1.05, [ROWS[1]!]), ['tensor-memory']],
   ['memory that leaks outside of tensors', scaled('trainingProcessBytes', 1.5), ['process-memory']],
+  [
+    'mixed precision that gains too little',
+    scaled('bf16StepTime', 1.4, [benchmarkSubject([256, 512])]),
+    ['bf16-step-time'],
+  ],
+  [
+    'mixed precision that keeps images in float32',
+    scaled('bf16StepTensorBytes', 1.3, [benchmarkSubject([256, 512])]),
+    ['bf16-step-memory'],
+  ],
   ['figures that are worse by five points', scaled('mIoU', 0.5), ['smoke-miou', 'smoke-miou-here']],
   ['figures that are better by five points', scaled('mIoU', 1.5), ['smoke-miou', 'smoke-miou-here']],
   ['another multi-scale evaluation', scaled('mIoUMsFlip', 0.5), ['smoke-miou-ms-flip']],
