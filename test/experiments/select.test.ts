@@ -3,7 +3,7 @@ import path from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
 import { loadTables } from '../../src/experiments/load.js';
-import { findTable, type Selection, selectRow, selectRows } from '../../src/experiments/select.js';
+import { findTable, publishedRows, type Selection, selectRow, selectRows } from '../../src/experiments/select.js';
 import { UserError } from '../../src/support/errors.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
@@ -106,4 +106,16 @@ test('a pattern is never read as a regular expression', (t) => {
 
 test('findTable takes the first table of that name', (t) => {
   t.is(findTable(loadTables(), 'voc2012-aug').name, 'Pascal VOC 2012 + Aug');
+});
+
+test('patterns of published rows leave local ones out', (t) => {
+  t.true(ids({ patterns: ['*_r18*'] }).includes('camvid_r18-d8'));
+  t.false(ids({ patterns: ['*_r18*'], published: true }).includes('camvid_r18-d8'));
+  t.throws(() => ids({ patterns: ['camvid*'], published: true }), {
+    message: /^No row matches camvid\* among the published/,
+  });
+  t.deepEqual(
+    publishedRows().map(({ id }) => id),
+    ids({ all: true }),
+  );
 });
