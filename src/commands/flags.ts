@@ -68,8 +68,8 @@ export const file = Flags.string({
 
 export const precision = Flags.option({
   summary:
-    "Store and convolve images and gradients in this instead of the recipe's; of the two 16-bit floats it becomes that which " +
-    'the hardware has.',
+    "Store and convolve images and gradients in this instead of the recipe's; fp16 becomes bf16 on processors, which have " +
+    'only that.',
   env: 'FCN_PRECISION',
   options: ['fp32', 'bf16', 'fp16'] as const satisfies readonly Precision[],
 })();

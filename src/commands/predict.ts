@@ -74,6 +74,7 @@ export default class Predict extends BaseCommand {
       opacity: opacity / 100,
       engine,
       signal: this.interruptSignal(),
+      note: (text) => this.note(text),
       display: this.displayMode(),
     });
     this.print(formatPredictions({ ...predicted, failed }, out));

@@ -67,6 +67,20 @@ function withValue(section: Section, [key, ...rest]: readonly string[], value: u
   return { ...section, [key!]: rest.length === 0 ? value : withValue(section[key!] as Section, rest, value) };
 }
 
+/** A copy of a recipe with another value at a full path. */
+export function replaceValue<R extends RecipeValues>(recipe: R, path: string, value: unknown): R {
+  return withValue(recipe as unknown as Section, path.split('.'), value) as R;
+}
+
+/** A value as --set takes it, its path as short as it may be: `width=32`. */
+export function overrideText(path: string, value: unknown, recipe: RecipeValues): string {
+  const others = [...valuesOf(recipe).keys()].filter((other) => other !== path);
+  const keys = path.split('.');
+  const endings = keys.map((_, i) => keys.slice(i).join('.')).reverse();
+  const short = endings.find((ending) => !others.some((other) => other.endsWith(`.${ending}`)));
+  return `${short ?? path}=${typeof value === 'string' ? value : JSON.stringify(value)}`;
+}
+
 /**
  * Applies overrides written `path=value`, in order. The path may be shortened to any unambiguous trailing part
  * (`width` for `model.width`); the value is read as YAML.

@@ -1,9 +1,13 @@
 import { UserError } from '../support/errors.js';
-import type { Recipe } from './schema.js';
+import type { RecipeValues } from './overrides.js';
 
 /** `full`: as published. `smoke`: the same recipe in small, minutes on a laptop CPU; its figures mean nothing. */
 export const PROFILES = ['full', 'smoke'] as const;
 export type Profile = (typeof PROFILES)[number];
+
+export function isProfile(name: string): name is Profile {
+  return (PROFILES as readonly string[]).includes(name);
+}
 
 /** Shortest side of a smoke crop: at stride 8, still 8×8 positions. */
 const SMALLEST_CROP = 64;
@@ -20,7 +24,7 @@ function divide([a, b]: readonly [number, number], divisor: number): Size {
 }
 
 /** The row's recipe in small. What makes the row what it is stays: stem, strides, dilation, alignment, slide or whole. */
-function smoke(recipe: Recipe): Recipe {
+function smoke<R extends RecipeValues>(recipe: R): R {
   const shortest = Math.min(...recipe.data.cropHw);
   const divisor = [8, 4, 2, 1].find((candidate) => shortest / candidate >= SMALLEST_CROP) ?? 1;
   const { cropHw, strideHw } = recipe.evaluation;
@@ -45,13 +49,9 @@ function smoke(recipe: Recipe): Recipe {
 }
 
 /** @throws UserError on a profile that does not exist. */
-export function applyProfile(recipe: Recipe, profile: string): Recipe {
-  switch (profile) {
-    case 'full':
-      return recipe;
-    case 'smoke':
-      return smoke(recipe);
-    default:
-      throw new UserError(`Unknown profile: ${profile}.`, `The profiles are: ${PROFILES.join(', ')}.`);
+export function applyProfile<R extends RecipeValues>(recipe: R, profile: string): R {
+  if (!isProfile(profile)) {
+    throw new UserError(`Unknown profile: ${profile}.`, `The profiles are: ${PROFILES.join(', ')}.`);
   }
+  return profile === 'smoke' ? smoke(recipe) : recipe;
 }

@@ -2,8 +2,8 @@ import { UserError } from '../support/errors.js';
 import { check, formatFinding } from '../support/validate.js';
 import type { Experiment } from './experiment.js';
 import type { Row } from './load.js';
-import { applyOverrides, type RecipeValues, valuesOf } from './overrides.js';
-import { applyProfile } from './profiles.js';
+import { applyOverrides, overrideText, type RecipeValues, replaceValue, valuesOf } from './overrides.js';
+import { applyProfile, isProfile } from './profiles.js';
 import { checkRules } from './rules.js';
 import { experimentSchema } from './schema.js';
 import { selectRow } from './select.js';
@@ -87,4 +87,24 @@ export function differences(experiment: RecipeValues, published: RecipeValues): 
  */
 export function deviations(experiment: Experiment, file?: string): Deviation[] {
   return differences(experiment, selectRow(experiment.row, file).recipe);
+}
+
+/** What a run was made of. */
+export interface ChangedRun {
+  readonly profile: string;
+  readonly experiment: RecipeValues;
+  readonly deviations: readonly Deviation[];
+}
+
+/**
+ * What was changed in a recipe besides its profile, each as --set takes it (`width=32`), whoever changed it: an override, or the
+ * hardware that has another 16-bit float.
+ */
+export function changesOf({ profile, experiment, deviations }: ChangedRun): string[] {
+  const published = deviations.reduce(
+    (recipe, { path, published }) => replaceValue(recipe, path, published),
+    experiment,
+  );
+  const unchanged = isProfile(profile) ? applyProfile(published, profile) : published;
+  return differences(experiment, unchanged).map(({ path, value }) => overrideText(path, value, experiment));
 }

@@ -112,11 +112,11 @@ export type Recipe = z.output<typeof recipeSchema>;
 
 /** A resolved experiment, as it is stored in a run directory. */
 export const experimentSchema = z.strictObject({
-  ...recipeSchema.shape,
   row: z.string().min(1),
   table: z.string().min(1),
   profile: z.string().min(1),
   seed: countOrZero,
+  ...recipeSchema.shape,
   published,
   weights: z.url().nullable(),
   log: z.url().nullable(),

@@ -123,11 +123,11 @@ function otherLines(report: Report): string[][] {
   });
 }
 
-function spreadLines({ row, profile, overrides, seeds, figures }: Spread): string[] {
+function spreadLines({ row, profile, changes, seeds, figures }: Spread): string[] {
   const values = FIGURES.map((figure) => figures[figure]);
   return [
     ...wrap(
-      `${row} (${[`${profile} profile`, ...overrides].join(', ')}), n = ${seeds.length}, seeds ${seeds.join(', ')}`,
+      `${row} (${[`${profile} profile`, ...changes].join(', ')}), n = ${seeds.length}, seeds ${seeds.join(', ')}`,
     ),
     ...columns(
       [

@@ -58,10 +58,11 @@ export function formatEstimate(
     ([precision, gflops]) => `${formatCount(Math.round(gflops * 1e9))}FLOP/s in ${precision}`,
   );
   const large = memoryBytes === null ? [] : runs.filter((run) => run.memoryBytes > memoryBytes);
-  const problems = new Map<string, string[]>();
-  for (const { row, problem } of runs) {
-    if (problem !== null) problems.set(problem, [...(problems.get(problem) ?? []), row]);
-  }
+  // What is said of a row begins with its name, which stands before it anyway.
+  const problems = rowsBy(runs, ({ row, problem }) =>
+    problem?.startsWith(row) ? problem.slice(row.length).replace(/^:? /, '') : problem,
+  );
+  const replaced = rowsBy(runs, ({ replacedPrecision }) => replacedPrecision);
   return [
     table,
     `Estimates: iterations or images, and about the time of the network, of each stage on ${hardware}.`,
@@ -74,8 +75,26 @@ export function formatEstimate(
       ? [`More memory than is free (${formatBytes(memoryBytes!)}): ${large.map(({ row }) => row).join(', ')}.`]
       : []),
     ...(disk > freeBytes ? [`More disk than is free where the runs go (${formatBytes(freeBytes)}).`] : []),
-    ...[...problems].map(([problem, rows]) => `Would not start: ${[...new Set(rows)].join(', ')}: ${problem}`),
+    ...[...replaced].map(
+      ([precision, rows]) =>
+        `In the other 16-bit float, as the hardware does not have ${precision}: ${rows.join(', ')}.`,
+    ),
+    ...[...problems].map(([problem, rows]) => `Would not start: ${rows.join(', ')}: ${problem}`),
   ].join('\n');
+}
+
+/** The rows, each once, of which the same is to be said. */
+function rowsBy(
+  runs: readonly RunEstimate[],
+  said: (run: RunEstimate) => string | null | undefined,
+): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const run of runs) {
+    const text = said(run);
+    if (text === null || text === undefined) continue;
+    found.set(text, [...new Set([...(found.get(text) ?? []), run.row])]);
+  }
+  return found;
 }
 
 /** What the times of runs rest on, in lines. */

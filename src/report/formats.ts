@@ -15,9 +15,9 @@ export type TableFormat = (typeof TABLE_FORMATS)[number];
 export function spreadLines(spreads: readonly Spread[]): Lines {
   return {
     head: ['Row', 'Recipe', 'Seeds', ...FIGURES.map((name) => FIGURE_HEADINGS[name])],
-    body: spreads.map(({ row, profile, overrides, seeds, figures }) => [
+    body: spreads.map(({ row, profile, changes, seeds, figures }) => [
       row,
-      [`${profile} profile`, ...overrides].join(', '),
+      [`${profile} profile`, ...changes].join(', '),
       seeds.join(', '),
       ...FIGURES.map((name) => {
         const figure = figures[name];

@@ -68,9 +68,9 @@ function spreadSection(spreads: readonly Spread[], linkTo: LinkTo): Section {
     title: 'Over seeds: mean ± sample standard deviation',
     table: {
       head: ['Row', 'Recipe', 'n', 'Seeds', ...HEADINGS],
-      body: spreads.map(({ row, profile, overrides, runs, figures }) => [
+      body: spreads.map(({ row, profile, changes, runs, figures }) => [
         plain(row),
-        plain([`${profile} profile`, ...overrides].join(', ')),
+        plain([`${profile} profile`, ...changes].join(', ')),
         plain(String(runs.length)),
         seedPieces(runs, linkTo),
         ...FIGURES.map((figure) => {

@@ -1,4 +1,5 @@
 import { canonicalJson } from '../experiments/hash.js';
+import { changesOf } from '../experiments/resolve.js';
 import { hardwareName } from '../runs/environment.js';
 import type { RunRecord } from '../runs/record.js';
 import { dependsOnHardware, FIGURES, type Figure } from './figures.js';
@@ -21,7 +22,8 @@ export interface SpreadRun {
 export interface Spread {
   readonly row: string;
   readonly profile: string;
-  readonly overrides: readonly string[];
+  /** Besides the profile: `width=32`. */
+  readonly changes: readonly string[];
   readonly seeds: readonly number[];
   /** In the order of the seeds. */
   readonly runs: readonly SpreadRun[];
@@ -68,7 +70,7 @@ export function spreads(
     .map(newestOfEachSeed)
     .filter((runs) => runs.length > 1)
     .map((runs) => {
-      const { row, profile, overrides } = runs[0]!;
+      const { row, profile } = runs[0]!;
       const over = (figure: Figure): MeanAndDeviation | null => {
         const hardware = new Set(runs.map(({ environment }) => hardwareName(environment)));
         if (dependsOnHardware(figure) && hardware.size > 1) return null;
@@ -81,7 +83,7 @@ export function spreads(
       return {
         row,
         profile,
-        overrides,
+        changes: changesOf(runs[0]!),
         seeds: runs.map(({ seed }) => seed),
         runs: runs.map((record) => ({ run: record.run, seed: record.seed, file: fileOf(record) })),
         figures,

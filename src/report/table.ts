@@ -2,7 +2,7 @@ import path from 'node:path';
 import { publishedImages } from '../data/datasets/published-images.js';
 import type { Row, Table } from '../experiments/load.js';
 import { LOCAL_TABLE } from '../experiments/load.js';
-import { differences } from '../experiments/resolve.js';
+import { changesOf, differences } from '../experiments/resolve.js';
 import { hardwareName } from '../runs/environment.js';
 import type { RunRecord } from '../runs/record.js';
 import { packageRoot } from '../support/package.js';
@@ -65,8 +65,7 @@ export function reasonApart(record: RunRecord, tables: readonly Table[]): string
   const reasons: string[] = [];
   if (record.profile !== 'full') reasons.push(`${record.profile} profile`);
   if (record.dataset?.synthetic) reasons.push('synthetic data');
-  // An override that sets what is published anyway is no deviation.
-  if (record.deviations.length > 0) reasons.push(...record.overrides);
+  reasons.push(...changesOf(record));
   const { evaluate, 'evaluate-ms': multiScale } = record.details;
   const skipped = new Set([...(evaluate?.skippedImages ?? []), ...(multiScale?.skippedImages ?? [])]).size;
   if (skipped > 0) reasons.push(`${skipped} validation image${skipped === 1 ? '' : 's'} skipped`);

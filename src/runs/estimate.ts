@@ -43,6 +43,8 @@ export interface RunEstimate {
   readonly memoryBytes: number;
   /** Checkpoints, as many as are there at a time. */
   readonly diskBytes: number;
+  /** The precision that is asked for, where the run would be in another one; null where it would be in that. */
+  readonly replacedPrecision: Precision | null;
   /** What would stop the run: a missing data set, for example; null where nothing is known. */
   readonly problem: string | null;
 }
@@ -92,9 +94,9 @@ export async function estimateSeries(
     experiments: planned.map(({ experiment }) => experiment),
   });
   const runs: RunEstimate[] = [];
-  for (const { experiment, problem } of planned) {
+  for (const { experiment, replacedPrecision, problem } of planned) {
     const estimate = await estimateRun(experiment, options, engine.device, timer);
-    runs.push({ ...estimate, problem: estimate.problem ?? problem });
+    runs.push({ ...estimate, replacedPrecision, problem: estimate.problem ?? problem });
   }
   const freeBytes = await freeDisk(path.resolve(options.runs));
   return { basis: { hardware: hardwareName(environment), convolutionGflops, memoryBytes, freeBytes }, runs };
@@ -103,11 +105,16 @@ export async function estimateSeries(
 /** The experiment as it would be executed; one that the engine has no precision for is estimated in float32. */
 function availableRun(engine: Engine, { experiment, deviations }: PlannedRun) {
   try {
-    return { experiment: inAvailablePrecision(engine, { experiment, deviations }).experiment, problem: null };
+    const available = inAvailablePrecision(engine, { experiment, deviations });
+    return { experiment: available.experiment, replacedPrecision: available.replaced, problem: null };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     const training = { ...experiment.training, precision: 'fp32' as const };
-    return { experiment: { ...experiment, training }, problem: `${error.message} ${error.next ?? ''}`.trimEnd() };
+    return {
+      experiment: { ...experiment, training },
+      replacedPrecision: null,
+      problem: `${error.message} ${error.next ?? ''}`.trimEnd(),
+    };
   }
 }
 
@@ -116,7 +123,7 @@ async function estimateRun(
   options: EstimateOptions,
   device: Engine['device'],
   timer: NetworkTimer,
-): Promise<RunEstimate> {
+): Promise<Omit<RunEstimate, 'replacedPrecision'>> {
   const { stages, keepCheckpoints } = options;
   const images = await validationImages(experiment, options);
   const trains = stages.some((stage) => stage === 'train' || stage === 'benchmark');

@@ -17,7 +17,7 @@ import { type DisplayMode, showStages } from './display.js';
 import { captureEnvironment } from './environment.js';
 import { figuresOf } from './figures.js';
 import { givenWeights } from './given-weights.js';
-import { inAvailablePrecision } from './precision.js';
+import { inAvailablePrecision, precisionNote } from './precision.js';
 import { requireInputs } from './preflight.js';
 import { type Environment, type RunRecord, readRecord, writeRecord } from './record.js';
 import { requireResources } from './resources.js';
@@ -100,8 +100,11 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
   const given = weights === undefined ? null : await describeWeights(weights, 'given');
   await requireWritable(records);
   const engine = await startEngine(asked);
-  const options = { ...asked, ...inAvailablePrecision(engine, asked) };
-  const { experiment } = options;
+  const available = inAvailablePrecision(engine, asked);
+  const { experiment, deviations } = available;
+  const replaced = precisionNote(available);
+  if (replaced !== null) note(replaced);
+  const options = { ...asked, experiment, deviations };
   const environment = await captureEnvironment(engine);
   const hash = hashExperiment(experiment);
   const identity: RunIdentity = {

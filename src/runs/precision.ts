@@ -1,5 +1,5 @@
 import type { Engine } from '../engines/engine.js';
-import type { Experiment } from '../experiments/experiment.js';
+import type { Experiment, Precision } from '../experiments/experiment.js';
 import type { Deviation } from '../experiments/resolve.js';
 import { UserError } from '../support/errors.js';
 
@@ -8,15 +8,21 @@ interface Adapted {
   readonly deviations: readonly Deviation[];
 }
 
+export interface InPrecision extends Adapted {
+  /** The precision that was asked for, where the experiment is in another one now; null where it is in that. */
+  readonly replaced: Precision | null;
+}
+
 /**
- * The experiment in a precision that the engine has. A recipe in one 16-bit float runs in the other where the hardware has
- * only that (float16 is what GPUs have, bfloat16 what processors have), which is a deviation from the recipe.
- * @throws UserError where the engine has no 16-bit float.
+ * The experiment in a precision that the engine has. A recipe in float16 runs in bfloat16 on processors, which have only that:
+ * a deviation from the recipe, unless it says bfloat16.
+ * @throws UserError where the engine has no 16-bit float, or has float16 and bfloat16 is asked for: no published recipe does, so
+ * it was somebody's choice.
  */
-export function inAvailablePrecision(engine: Engine, { experiment, deviations }: Adapted): Adapted {
+export function inAvailablePrecision(engine: Engine, { experiment, deviations }: Adapted): InPrecision {
   const { precision } = experiment.training;
   const { halfPrecision, device } = engine;
-  if (precision === 'fp32' || precision === halfPrecision) return { experiment, deviations };
+  if (precision === 'fp32' || precision === halfPrecision) return { experiment, deviations, replaced: null };
   if (halfPrecision === null) {
     const lacking = engine.name === 'wasm' ? 'the wasm engine computes' : `this ${device.toUpperCase()} convolves`;
     throw new UserError(
@@ -24,13 +30,33 @@ export function inAvailablePrecision(engine: Engine, { experiment, deviations }:
       'Use --precision fp32 (a recorded deviation).',
     );
   }
+  if (precision === 'bf16') {
+    throw new UserError(
+      `${experiment.row} is to run in bf16, but this ${device.toUpperCase()} convolves in float16.`,
+      `Use --precision ${halfPrecision}.`,
+    );
+  }
   const known = deviations.find(({ path }) => path === 'training.precision');
-  const deviation = { path: 'training.precision', published: known?.published ?? precision, value: halfPrecision };
+  const published = known?.published ?? precision;
   return {
     experiment: Object.freeze({
       ...experiment,
       training: Object.freeze({ ...experiment.training, precision: halfPrecision }),
     }),
-    deviations: [...deviations.filter((other) => other !== known), deviation],
+    deviations: [
+      ...deviations.filter((other) => other !== known),
+      ...(published === halfPrecision ? [] : [{ path: 'training.precision', published, value: halfPrecision }]),
+    ],
+    replaced: precision,
   };
+}
+
+/** What to tell of a precision that was replaced; null where none was. */
+export function precisionNote({ experiment, deviations, replaced }: InPrecision): string | null {
+  if (replaced === null) return null;
+  const deviates = deviations.some(({ path }) => path === 'training.precision');
+  return (
+    `${experiment.row} runs in ${experiment.training.precision}, not in ${replaced}, which this hardware does not have` +
+    `${deviates ? ': a recorded deviation' : ''}.`
+  );
 }

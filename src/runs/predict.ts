@@ -14,7 +14,7 @@ import { predictionFiles } from '../prediction/write.js';
 import { requireWritable } from './directory.js';
 import { type DisplayMode, showCounted } from './display.js';
 import { givenWeights } from './given-weights.js';
-import { inAvailablePrecision } from './precision.js';
+import { inAvailablePrecision, precisionNote } from './precision.js';
 
 export interface PredictOptions {
   /** Images, and folders of images. */
@@ -33,6 +33,8 @@ export interface PredictOptions {
   readonly opacity: number;
   readonly engine: EngineName | 'auto';
   readonly signal: AbortSignal;
+  /** Says something about the work that is no progress. */
+  readonly note: (text: string) => void;
   readonly display: DisplayMode;
 }
 
@@ -66,10 +68,13 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
   );
   await requireWritable(path.resolve(out));
   const engine = await startEngine({ engine: options.engine });
-  const { experiment, deviations: found } = inAvailablePrecision(engine, {
+  const available = inAvailablePrecision(engine, {
     experiment: asked,
     deviations: deviations(asked, options.recipe.file),
   });
+  const { experiment, deviations: found } = available;
+  const replaced = precisionNote(available);
+  if (replaced !== null) options.note(replaced);
   const { model, training, evaluation: recipe, row } = experiment;
   const kernels = createKernels(engine);
   const network = await loadInferenceNetwork(engine, kernels, model, weights, training.precision);

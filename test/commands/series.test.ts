@@ -159,7 +159,7 @@ test.serial('weights and precision of every run are checked before the first sta
 
   const dry = await fcn(['reproduce', ROW, 'camvid_r18-d8', ...TINY, ...published, '--dry-run'], { cwd });
   t.is(dry.code, 0, dry.stderr);
-  t.regex(dry.stdout, /^Would not start: camvid_r18-d8: camvid_r18-d8 has no published weights\.$/m);
+  t.regex(dry.stdout, /^Would not start: camvid_r18-d8: has no published weights\.$/m);
   t.notRegex(dry.stdout, new RegExp(`Would not start: ${ROW}`));
   const file = await fcn(['reproduce', ROW, ...TINY, '--weights', 'none.pth', '--dry-run'], { cwd });
   t.regex(file.stdout, new RegExp(`^Would not start: ${ROW}: none\\.pth does not exist\\.$`, 'm'));

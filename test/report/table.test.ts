@@ -56,6 +56,22 @@ const APART: readonly [name: string, record: RunRecord, reason: string][] = [
     makeRecord({ row: ROW, overrides: ['batch=4'] }, { figures, overrides: [], deviations: [] }),
     'another training.batch than published',
   ],
+  [
+    'a figure in the 16-bit float that the hardware has',
+    makeRecord(
+      { row: ROW, overrides: ['training.precision=bf16'] },
+      { figures, overrides: ['training.precision=fp16'] },
+    ),
+    'precision=bf16',
+  ],
+  [
+    'a smoke figure of a changed recipe',
+    makeRecord(
+      { row: ROW, profile: 'smoke', overrides: ['width=4', 'evaluation.limit=8', 'data.cropHw=[64, 64]'] },
+      { figures },
+    ),
+    'smoke profile, width=4, data.cropHw=[64,64]',
+  ],
   ['a figure of a local row', makeRecord({ row: 'camvid_r18-d8' }, { figures }), 'nothing published'],
 ];
 
@@ -106,7 +122,7 @@ test('runs that differ in the seed are taken together', (t) => {
   const records = [run(0, 99), run(0, 40), run(1, 42), run(2, 44), run(3, 10, ['width=16'])];
   const { spreads } = makeReport(loadTables(), records);
   t.is(spreads.length, 1);
-  t.like(spreads[0], { row: 'camvid_r18-d8', overrides: ['width=32'], seeds: [0, 1, 2] });
+  t.like(spreads[0], { row: 'camvid_r18-d8', changes: ['width=32'], seeds: [0, 1, 2] });
   t.deepEqual(spreads[0]?.figures.mIoU, { mean: 42, deviation: 2 });
 });
 
