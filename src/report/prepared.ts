@@ -1,5 +1,5 @@
 import type { PrepareResult } from '../data/prepare/preparation.js';
-import { formatBytes } from '../support/format.js';
+import { formatFileSize } from '../support/format.js';
 
 /** What `fcn datasets prepare` prints. */
 export function formatPrepared({ dataset, directory, images, files, made, inputs, synthetic }: PrepareResult): string {
@@ -10,7 +10,7 @@ export function formatPrepared({ dataset, directory, images, files, made, inputs
     ...inputs.map(({ name, bytes, sha256, hashed }) => {
       // Of a folder no content is hashed: that would be said of the files that were made, in their own list.
       const of = hashed === 'bytes' ? '' : ` of ${hashed}`;
-      return `  from ${name}  ${formatBytes(bytes)}  sha256${of} ${sha256.slice(0, 16)}…`;
+      return `  from ${name}  ${formatFileSize(bytes)}  sha256${of} ${sha256.slice(0, 16)}…`;
     }),
     `Look at it with: fcn datasets show ${dataset}, or fcn datasets browse ${dataset} --out DIR`,
   ];

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { access, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from './errors.js';
 
@@ -34,6 +34,14 @@ export function explainFileError(error: unknown, file: string, action: 'read' | 
     default:
       return error;
   }
+}
+
+/** Whether there is anything of this path. */
+export async function isThere(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
 }
 
 /**

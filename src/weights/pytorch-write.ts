@@ -1,8 +1,8 @@
 import { writeFileAtomic } from '../support/files.js';
+import { type ZipContent, zipArchive } from '../support/zip-write.js';
 import type { JsonObject } from './metadata.js';
 import { PickleWriter } from './pickle-write.js';
 import { byteLength, valuesOf, type WritableTensor } from './writable.js';
-import { type ZipContent, zipArchive } from './zip-write.js';
 
 /** Name of the folder in the archive. PyTorch takes any. */
 const ROOT = 'archive';
@@ -26,14 +26,18 @@ export async function writePytorch(
   };
   await writeFileAtomic(
     file,
-    zipArchive(file, [
-      text('data.pkl', pickleOf(tensors, metadata)),
-      text('byteorder', 'little'),
-      ...tensors.map((tensor, index) => {
-        return { name: `${ROOT}/data/${index}`, size: byteLength(tensor), content: () => valuesOf(tensor) };
-      }),
-      text('version', VERSION),
-    ]),
+    zipArchive(
+      file,
+      [
+        text('data.pkl', pickleOf(tensors, metadata)),
+        text('byteorder', 'little'),
+        ...tensors.map((tensor, index) => {
+          return { name: `${ROOT}/data/${index}`, size: byteLength(tensor), content: () => valuesOf(tensor) };
+        }),
+        text('version', VERSION),
+      ],
+      { packing: 'aligned', otherwise: 'Write a .safetensors file instead.' },
+    ),
   );
 }
 

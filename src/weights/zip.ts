@@ -1,3 +1,12 @@
+import {
+  CENTRAL_SIGNATURE,
+  CENTRAL_SIZE,
+  END_SIGNATURE,
+  END_SIZE,
+  LOCAL_SIGNATURE,
+  LOCAL_SIZE,
+  METHOD_STORED,
+} from '../support/zip-format.js';
 import { MalformedFileError, quote } from './malformed.js';
 import type { ByteSource } from './source.js';
 
@@ -8,20 +17,13 @@ export interface ZipEntry {
   readonly size: number;
 }
 
-export const END_SIGNATURE = 0x06054b50;
-export const END_SIZE = 22;
 const LONGEST_COMMENT = 0xffff;
 const LOCATOR64_SIGNATURE = 0x07064b50;
 const LOCATOR64_SIZE = 20;
 const END64_SIGNATURE = 0x06064b50;
 const END64_SIZE = 56;
-export const CENTRAL_SIGNATURE = 0x02014b50;
-export const CENTRAL_SIZE = 46;
-export const LOCAL_SIGNATURE = 0x04034b50;
-export const LOCAL_SIZE = 30;
 const EXTRA_ZIP64 = 0x0001;
 const FLAG_ENCRYPTED = 0x0001;
-const METHOD_STORED = 0;
 /** Stands for "see the ZIP64 record". */
 const ABSENT_32 = 0xffffffff;
 /** The directory of the largest published checkpoint has 0.1 MB. */

@@ -4,6 +4,7 @@ import path from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
 import { decodeLabels, decodeRgb } from '../../src/data/decode.js';
+import { labelMatrix, writeMatlab } from '../../src/data/generate/raw/matlab.js';
 import { PngError, SIGNATURE, writeChunk } from '../../src/data/png/chunks.js';
 import { readIndices } from '../../src/data/png/read-indices.js';
 import { encodePng } from '../../src/data/png/write.js';
@@ -15,7 +16,6 @@ import { UserError } from '../../src/support/errors.js';
 import { packageRoot } from '../../src/support/package.js';
 import { parseNpy } from '../../src/verify/npy.js';
 import { temporaryFolder } from '../helpers/folder.js';
-import { labelMatrix, writeMatlab } from '../helpers/matlab.js';
 import { writeWheel } from '../helpers/wheel.js';
 
 /** Bytes that reading a file of a few kilobytes may take at most, whatever it claims. */

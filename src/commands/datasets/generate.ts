@@ -1,7 +1,8 @@
 import path from 'node:path';
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { IMITATED } from '../../data/generate/imitations.js';
+import type { GenerateOptions } from '../../data/generate/generate.js';
+import { IMITATED, imitationOf } from '../../data/generate/imitations.js';
 import { UserError } from '../../support/errors.js';
 import { BaseCommand } from '../base.js';
 import * as flags from '../flags.js';
@@ -12,16 +13,32 @@ function parseSize(text: string): { height: number; width: number } {
   return { height: Number(match[1]), width: Number(match[2]) };
 }
 
+interface Described {
+  readonly train: number;
+  readonly val: number;
+  readonly size: { readonly height: number; readonly width: number };
+  readonly sizesDiffer: boolean;
+}
+
+function describe({ train, val, size, sizesDiffer }: Described): string {
+  return `${train} training and ${val} validation images of ${sizesDiffer ? 'at most ' : ''}${size.height}x${size.width}`;
+}
+
 export default class DatasetsGenerate extends BaseCommand {
   static override summary = 'Make a synthetic data set in the folder layout and file formats of a real one.';
 
   static override description =
     'Paints scenes with all classes of the data set, with exact labels: enough to try every command without downloading ' +
-    'anything. The same settings give the same files; an interrupted run goes on where it stopped.';
+    'anything. With --raw, as the archives that are downloaded (polygons, .mat files, lists), for fcn datasets prepare. ' +
+    'The same settings give the same files; an interrupted run goes on where it stopped.';
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> cityscapes --images 16 --size 256x512',
     '<%= config.bin %> <%= command.id %> voc2012-aug --images 200 --seed 3 --data-root /data',
+    {
+      description: 'Downloads to be prepared, which gives the same labels.',
+      command: '<%= config.bin %> <%= command.id %> voc2012-aug --raw --size 128x128 --out downloads',
+    },
   ];
 
   static override args = {
@@ -40,6 +57,14 @@ export default class DatasetsGenerate extends BaseCommand {
         'Size of the images, or of the largest where those of the real data set differ; like the real ones if not given.',
       helpValue: 'HxW',
     }),
+    raw: Flags.boolean({
+      summary: 'Make the downloads that the data set is prepared from, not the data set.',
+    }),
+    out: Flags.string({
+      summary: 'Folder of the downloads; downloads/NAME under the data root if not given.',
+      dependsOn: ['raw'],
+      helpValue: 'DIR',
+    }),
     seed: flags.seed,
     'data-root': flags.dataRoot,
   };
@@ -48,30 +73,56 @@ export default class DatasetsGenerate extends BaseCommand {
     const { args, flags } = await this.parse(DatasetsGenerate);
     const signal = this.interruptSignal();
     const { loadDataset } = await import('../../data/datasets/description.js');
+    const { images } = flags;
+    const size = flags.size === undefined ? undefined : parseSize(flags.size);
+    const options = { dataset: await loadDataset(args.name), images, size, seed: flags.seed ?? 0, signal };
+    return flags.raw
+      ? this.generateRaw({ ...options, directory: this.rawFolder(args.name, flags) }, flags['data-root'])
+      : this.generate(options, flags['data-root']);
+  }
+
+  private async generate(options: Omit<GenerateOptions, 'directory'>, dataRoot: string): Promise<object> {
     const { datasetFolder } = await import('../../data/datasets/read-split.js');
     const { generateDataset } = await import('../../data/generate/generate.js');
     const { showCounted } = await import('../../runs/display.js');
-    const dataset = await loadDataset(args.name);
-    const directory = path.resolve(datasetFolder(dataset, flags['data-root']));
-    const seed = flags.seed ?? 0;
-    const options = {
-      dataset,
-      directory,
-      images: flags.images,
-      size: flags.size === undefined ? undefined : parseSize(flags.size),
-      seed,
-      signal,
-    };
+    const { dataset, seed } = options;
+    const directory = path.resolve(datasetFolder(dataset, dataRoot));
     const { size, sizesDiffer, ...result } = await showCounted(
       `Generate ${dataset.name}`,
       'images',
       this.displayMode(),
-      (onProgress) => generateDataset({ ...options, onProgress }),
+      (onProgress) => generateDataset({ ...options, directory, onProgress }),
     );
+    const written = result.written === 0 ? 'all there already' : `${result.written} written now`;
+    this.print(`${directory}: ${describe({ size, sizesDiffer, ...result })}, ${written}.`);
+    return { dataset: dataset.id, directory, raw: false, ...size, seed, ...result };
+  }
+
+  /** Where raw downloads are written. */
+  private rawFolder(name: string, { out, 'data-root': dataRoot }: { out?: string; 'data-root': string }): string {
+    return path.resolve(out ?? path.join(dataRoot, 'downloads', imitationOf(name).id));
+  }
+
+  private async generateRaw(options: GenerateOptions, dataRoot: string): Promise<object> {
+    const { generateRaw } = await import('../../data/generate/raw/generate-raw.js');
+    const { showStages } = await import('../../runs/display.js');
+    const { formatFileSize } = await import('../../support/format.js');
+    const { dataset, directory, seed } = options;
+    const mode = this.displayMode();
+    const { size, sizesDiffer, ...result } = await generateRaw({
+      ...options,
+      show: (stages) => showStages(stages, mode),
+      onWait: (pid) => this.note(`Waiting for process ${pid}, which makes the same downloads.`),
+    });
+    const { archives, written } = result;
     this.print(
-      `${directory}: ${result.train} training and ${result.val} validation images of ${sizesDiffer ? 'at most ' : ''}` +
-        `${size.height}x${size.width}, ${result.written === 0 ? 'all there already' : `${result.written} written now`}.`,
+      [
+        `${directory}: ${describe({ size, sizesDiffer, ...result })}, ` +
+          `${written === 0 ? 'all there already' : `${written} of ${archives.length} files written now`}.`,
+        ...archives.map(({ name, bytes }) => `  ${name}  ${formatFileSize(bytes)}`),
+        `Prepare them with: fcn datasets prepare ${dataset.id} --from ${directory} --data-root ${dataRoot}`,
+      ].join('\n'),
     );
-    return { dataset: args.name, directory, ...size, seed, ...result };
+    return { dataset: dataset.id, directory, raw: true, ...size, seed, ...result };
   }
 }

@@ -1,16 +1,13 @@
-import { access } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../../support/errors.js';
-import { writeFileAtomic } from '../../support/files.js';
+import { isThere, writeFileAtomic } from '../../support/files.js';
 import type { Dataset } from '../datasets/dataset.js';
 import type { SyntheticSettings } from '../datasets/synthetic.js';
 import type { Size } from '../image.js';
-import type { GenerateWorkerData } from '../workers/generate-worker.js';
-import { WorkerPool } from '../workers/pool.js';
-import { defaultWorkers } from '../workers/prefetch.js';
-import { imitationOf } from './imitations.js';
+import { type Imitation, imitationOf } from './imitations.js';
 import { claimFolder } from './marker.js';
-import { type GenerateTask, plan } from './plan.js';
+import { paintFiles } from './paint-files.js';
+import { countSplits, type PlacedImage, placeImages, planFiles } from './plan.js';
 
 /** Smaller pictures do not show what is in them. */
 const SMALLEST: Readonly<Record<'streets' | 'classes', Size>> = {
@@ -20,7 +17,7 @@ const SMALLEST: Readonly<Record<'streets' | 'classes', Size>> = {
 
 export interface GenerateOptions {
   readonly dataset: Dataset;
-  /** The data set's own folder, <data root>/<folder>. */
+  /** The data set's own folder, <data root>/<folder>; of raw downloads any. */
   readonly directory: string;
   /** Images in all: a quarter (at least one) for validation, the others for training. */
   readonly images: number;
@@ -42,30 +39,21 @@ export interface GenerateResult {
   readonly written: number;
 }
 
-async function exists(file: string): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  );
-}
-
-async function missingOf(tasks: readonly GenerateTask[], directory: string): Promise<GenerateTask[]> {
-  const missing: GenerateTask[] = [];
-  for (const task of tasks) {
-    const files = [task.image, task.label, ...(task.labelIds === null ? [] : [task.labelIds])];
-    const there = await Promise.all(files.map((file) => exists(path.join(directory, file))));
-    if (!there.every(Boolean)) missing.push(task);
-  }
-  return missing;
+/** What is to be painted, settled before anything is written. */
+export interface Commission {
+  readonly imitation: Imitation;
+  readonly size: Size;
+  readonly placed: readonly PlacedImage[];
+  /** Contents of the marker. */
+  readonly settings: SyntheticSettings;
 }
 
 /**
- * Writes a synthetic data set in a real one's folder layout and file formats. The same settings give the same files. Files that
- * are there already are left, so an interrupted run is resumed by the same call; split lists come last.
- * @throws UserError for impossible settings, a folder with other data, a full disk or a folder that cannot be written.
+ * @param generator The command, as the marker names it.
+ * @throws UserError for a data set that cannot be imitated, images that are too small or too few.
  */
-export async function generateDataset(options: GenerateOptions): Promise<GenerateResult> {
-  const { dataset, directory, images, seed, onProgress, signal } = options;
+export function commission(options: GenerateOptions, generator: string): Commission {
+  const { dataset, images, seed } = options;
   const imitation = imitationOf(dataset.id);
   const size = options.size ?? imitation.size;
   const smallest = SMALLEST[imitation.scenes];
@@ -75,37 +63,32 @@ export async function generateDataset(options: GenerateOptions): Promise<Generat
       `Give at least ${smallest.height}x${smallest.width} (height x width).`,
     );
   }
-  const { tasks, splits, lists } = plan(imitation, dataset, images);
+  const placed = placeImages(imitation, dataset, images);
   const settings: SyntheticSettings = {
-    generator: 'fcn datasets generate',
+    generator,
     version: imitation.version,
     imitates: imitation.id,
-    images: splits,
+    images: countSplits(placed),
     size: { height: size.height, width: size.width },
     seed,
   };
-  await claimFolder(directory, settings);
+  return { imitation, size, placed, settings };
+}
 
-  const missing = await missingOf(tasks, directory);
-  let done = images - missing.length;
-  onProgress?.(done, images);
-  if (missing.length > 0) {
-    const data: GenerateWorkerData = { directory, dataset, size, seed };
-    const workers = Math.min(options.workers ?? defaultWorkers() + 1, missing.length);
-    const module = new URL('../workers/generate-worker.js', import.meta.url);
-    const pool = await WorkerPool.start<GenerateTask, null>(module, workers, data);
-    try {
-      await pool.runAll(missing, workers, {
-        signal,
-        onResult: () => onProgress?.(++done, images),
-      });
-    } finally {
-      await pool.close();
-    }
-  }
+/**
+ * Writes a synthetic data set in a real one's folder layout and file formats. The same settings give the same files. Files that
+ * are there already are left, so an interrupted run is resumed by the same call; split lists come last.
+ * @throws UserError for impossible settings, a folder with other data, a full disk or a folder that cannot be written.
+ */
+export async function generateDataset(options: GenerateOptions): Promise<GenerateResult> {
+  const { directory } = options;
+  const { imitation, size, placed, settings } = commission(options, 'fcn datasets generate');
+  const { tasks, lists } = planFiles(imitation, placed);
+  await claimFolder(directory, settings, '--data-root');
+  const written = await paintFiles(tasks, { ...options, size });
   for (const [list, names] of Object.entries(lists)) {
-    if (!(await exists(path.join(directory, list)))) await writeFileAtomic(path.join(directory, list), names);
+    if (!(await isThere(path.join(directory, list)))) await writeFileAtomic(path.join(directory, list), names);
   }
-  const { train = 0, val = 0 } = splits;
-  return { train, val, size, sizesDiffer: imitation.sizesDiffer, written: missing.length };
+  const { train = 0, val = 0 } = settings.images;
+  return { train, val, size, sizesDiffer: imitation.sizesDiffer, written };
 }

@@ -6,9 +6,10 @@ import { SYNTHETIC_MARKER } from '../datasets/synthetic.js';
 
 /**
  * Marks the folder as one of synthetic data of these settings.
+ * @param flag Where the user chooses the folder.
  * @throws UserError where it holds other data.
  */
-export async function claimFolder(directory: string, settings: object): Promise<void> {
+export async function claimFolder(directory: string, settings: object, flag: string): Promise<void> {
   const marker = path.join(directory, SYNTHETIC_MARKER);
   const content = `${JSON.stringify(settings, null, 2)}\n`;
   let held: string[];
@@ -22,13 +23,13 @@ export async function claimFolder(directory: string, settings: object): Promise<
     if ((await readFile(marker, 'utf8')) === content) return;
     throw new UserError(
       `${directory} holds synthetic data made with other settings (see ${marker}).`,
-      'Use the same number of images, size and seed, remove the folder, or choose another --data-root.',
+      `Use the same number of images, size and seed, remove the folder, or choose another with ${flag}.`,
     );
   }
   if (held.length > 0) {
     throw new UserError(
       `${directory} holds data that was not generated here (${held.slice(0, 3).join(', ')}).`,
-      'Synthetic data is not mixed with other data: choose another --data-root.',
+      `Synthetic data is not mixed with other data: choose another folder with ${flag}.`,
     );
   }
   await writeFileAtomic(marker, content);

@@ -1,23 +1,41 @@
 import path from 'node:path';
 import { UserError } from '../../support/errors.js';
-import type { Dataset } from '../datasets/dataset.js';
+import type { Dataset, SplitSource } from '../datasets/dataset.js';
 import type { Imitation } from './imitations.js';
 
-/** One image to paint: its number, and its files relative to the data set's folder. */
-export interface GenerateTask {
-  readonly index: number;
-  readonly image: string;
-  readonly label: string;
-  /** Cityscapes' label ids; null in other data sets. */
-  readonly labelIds: string | null;
+/** What a painting is written as: its image, or its labels as data sets have them or as they are published. */
+export type Form =
+  | 'image'
+  | 'labels'
+  | 'cityscapes-label-ids'
+  | 'cityscapes-polygons'
+  | 'sbd-segmentation'
+  | 'context-map'
+  | 'context-regions';
+
+/** A file of a painting. */
+export interface FormedFile {
+  /** Path in the folder that is generated. The suffix of an image says whether it is a PNG or a JPEG. */
+  readonly file: string;
+  readonly form: Form;
 }
 
-export interface GeneratePlan {
-  readonly tasks: readonly GenerateTask[];
-  /** Images of each split. */
-  readonly splits: Readonly<Record<string, number>>;
-  /** Contents of the split lists by path, relative to the data set's folder. */
-  readonly lists: Readonly<Record<string, string>>;
+/** One image to paint, and the files that are made of it. */
+export interface GenerateTask {
+  /** In the whole set, from 0. */
+  readonly index: number;
+  readonly name: string;
+  readonly split: string;
+  readonly files: readonly FormedFile[];
+}
+
+/** An image of a synthetic data set: its place in the description. */
+export interface PlacedImage {
+  /** In the whole set, from 0. */
+  readonly index: number;
+  readonly name: string;
+  readonly split: string;
+  readonly source: SplitSource;
 }
 
 /** A quarter for validation, but one at least; the rest for training. */
@@ -27,15 +45,12 @@ function share(images: number): Record<string, number> {
 }
 
 /**
- * Which files the images of a synthetic data set become. The folders, suffixes and lists are those of the description; a split
- * of several sources deals its images to them in turn.
+ * Names and places of the images of a synthetic data set; a split of several sources deals its images to them in turn.
  * @throws UserError where there are too few images for each source to get one.
  */
-export function plan(imitation: Imitation, dataset: Dataset, images: number): GeneratePlan {
-  const splits = share(images);
-  const tasks: GenerateTask[] = [];
-  const lists: Record<string, string> = {};
-  for (const [split, count] of Object.entries(splits)) {
+export function placeImages(imitation: Imitation, dataset: Dataset, images: number): readonly PlacedImage[] {
+  const placed: PlacedImage[] = [];
+  for (const [split, count] of Object.entries(share(images))) {
     const sources = dataset.splits[split] ?? [];
     if (count < sources.length) {
       const least = Object.values(dataset.splits).reduce((sum, { length }) => sum + length, 0);
@@ -45,18 +60,42 @@ export function plan(imitation: Imitation, dataset: Dataset, images: number): Ge
       );
     }
     for (let within = 0; within < count; within++) {
-      const index = tasks.length;
+      const index = placed.length;
       const source = sources[within % sources.length]!;
-      const name = imitation.name(split, within, index);
-      const label = path.join(source.labels, name + source.labelSuffix);
-      tasks.push({
-        index,
-        image: path.join(source.images, name + source.imageSuffix),
-        label,
-        labelIds: imitation.id === 'cityscapes' ? label.replace('labelTrainIds', 'labelIds') : null,
-      });
-      if (source.list !== null) lists[source.list] = `${lists[source.list] ?? ''}${name}\n`;
+      placed.push({ index, name: imitation.name(split, within, index), split, source });
     }
   }
-  return { tasks, splits, lists };
+  return placed;
+}
+
+/** Images of each split. */
+export function countSplits(images: readonly PlacedImage[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { split } of images) counts[split] = (counts[split] ?? 0) + 1;
+  return counts;
+}
+
+export interface GeneratePlan {
+  readonly tasks: readonly GenerateTask[];
+  /** Contents of the split lists by path, relative to the data set's folder. */
+  readonly lists: Readonly<Record<string, string>>;
+}
+
+/** The files of a synthetic data set, in the folders, with the suffixes and lists of its description. */
+export function planFiles(imitation: Imitation, images: readonly PlacedImage[]): GeneratePlan {
+  const lists: Record<string, string> = {};
+  const tasks = images.map(({ index, name, split, source }): GenerateTask => {
+    const label = path.join(source.labels, name + source.labelSuffix);
+    const files: FormedFile[] = [
+      { file: path.join(source.images, name + source.imageSuffix), form: 'image' },
+      { file: label, form: 'labels' },
+    ];
+    // Cityscapes' own tools read these too.
+    if (imitation.id === 'cityscapes') {
+      files.push({ file: label.replace('labelTrainIds', 'labelIds'), form: 'cityscapes-label-ids' });
+    }
+    if (source.list !== null) lists[source.list] = `${lists[source.list] ?? ''}${name}\n`;
+    return { index, name, split, files };
+  });
+  return { tasks, lists };
 }

@@ -5,7 +5,7 @@ import { LabelError, UnknownLabelError } from './label-error.js';
 import { fillPolygon, type Point } from './polygon.js';
 
 /** Label ids of Cityscapes' names: the place in this list. */
-const NAMES = [
+export const LABEL_NAMES = [
   'unlabeled',
   'ego vehicle',
   'rectification border',
@@ -45,10 +45,10 @@ const NAMES = [
 /** The one name with a negative id: it is not drawn, and what is beneath it shows. */
 const NOT_DRAWN = 'license plate';
 
-const IDS: ReadonlyMap<string, number> = new Map(NAMES.map((name, id) => [name, id]));
+const IDS: ReadonlyMap<string, number> = new Map(LABEL_NAMES.map((name, id) => [name, id]));
 
 /** Training id of each label id. */
-const TRAINING_IDS = new Uint8Array(NAMES.length).fill(IGNORE_INDEX);
+const TRAINING_IDS = new Uint8Array(LABEL_NAMES.length).fill(IGNORE_INDEX);
 for (const [trainingId, id] of TRAINING_CLASSES.entries()) TRAINING_IDS[id] = trainingId;
 
 /**
@@ -59,9 +59,9 @@ export function fromLabelIds({ height, width, data }: LabelMap): LabelMap {
   const out = new Uint8Array(data.length);
   for (let i = 0; i < data.length; i++) {
     const id = data[i]!;
-    if (id >= NAMES.length) {
+    if (id >= LABEL_NAMES.length) {
       const at = `row ${Math.floor(i / width)}, column ${i % width}`;
-      throw new UnknownLabelError(`the label id ${id} at ${at} is none of Cityscapes (0 to ${NAMES.length - 1})`);
+      throw new UnknownLabelError(`the label id ${id} at ${at} is none of Cityscapes (0 to ${LABEL_NAMES.length - 1})`);
     }
     out[i] = TRAINING_IDS[id]!;
   }

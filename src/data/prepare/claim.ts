@@ -1,7 +1,7 @@
-import { access, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../../support/errors.js';
-import { explainFileError, writeFileAtomic } from '../../support/files.js';
+import { explainFileError, isThere, writeFileAtomic } from '../../support/files.js';
 import { readHashes } from '../datasets/hashes.js';
 import {
   PREPARED_MARKER,
@@ -46,13 +46,6 @@ function isInPlace({ sources, plan }: Inspection, folder: string): boolean {
     const source = sources[part];
     return source instanceof FolderSource && path.resolve(source.fileOf(file)).startsWith(inside);
   });
-}
-
-async function isThere(file: string): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  );
 }
 
 /** Whether nothing of a finished preparation was removed since. */

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
+import { packRuns, runLengths } from '../../../src/data/generate/raw/run-length.js';
 import { fromLabelIds, fromPolygons } from '../../../src/data/prepare/cityscapes-labels.js';
 import { fromContextMap, fromContextRegions } from '../../../src/data/prepare/context-labels.js';
 import { JsonArrayError, JsonArrays } from '../../../src/data/prepare/json-arrays.js';
@@ -9,7 +10,6 @@ import { LabelError } from '../../../src/data/prepare/label-error.js';
 import { fillPolygon, type Point } from '../../../src/data/prepare/polygon.js';
 import { paintMask, RunLengthError } from '../../../src/data/prepare/run-length.js';
 import { packageRoot } from '../../../src/support/package.js';
-import { packRuns, runLengths } from '../../helpers/run-length.js';
 
 interface Drawn {
   readonly width: number;

@@ -1,10 +1,10 @@
 import { inflateSync } from 'node:zlib';
 import test from 'ava';
 import fc from 'fast-check';
+import { labelMatrix, type MatlabOptions, writeMatlab } from '../../../src/data/generate/raw/matlab.js';
 import { MatlabError } from '../../../src/data/prepare/matlab/array.js';
 import { toLabelMap } from '../../../src/data/prepare/matlab/label-map.js';
 import { readMatlab } from '../../../src/data/prepare/matlab/read.js';
-import { labelMatrix, type MatlabOptions, writeMatlab } from '../../helpers/matlab.js';
 
 /** Written by SciPy 1.17, compressed: GTcls with a cell of a sparse and an empty matrix, a uint8 matrix, and a column. */
 const SBD_LIKE = Buffer.from(

@@ -7,11 +7,11 @@ import { readPrepared, readPreparing, requirePrepared } from '../../../src/data/
 import { readSplit } from '../../../src/data/datasets/read-split.js';
 import { isSynthetic } from '../../../src/data/datasets/synthetic.js';
 import { decodeLabels } from '../../../src/data/decode.js';
+import { labelMatrix, writeMatlab } from '../../../src/data/generate/raw/matlab.js';
 import { encodePng } from '../../../src/data/png/write.js';
 import { type PrepareOptions, prepareDataset } from '../../../src/data/prepare/prepare.js';
 import { InterruptedError, UserError } from '../../../src/support/errors.js';
 import { temporaryFolder, writeFiles } from '../../helpers/folder.js';
-import { labelMatrix, writeMatlab } from '../../helpers/matlab.js';
 import {
   type RawDownloads,
   rawAde,

@@ -1,4 +1,4 @@
-import type { LabelMap } from '../../src/data/image.js';
+import type { LabelMap } from '../../image.js';
 
 /** Lengths of runs of 0 and 1 in turn, beginning with 0, down the columns. */
 export function runLengths({ height, width, data }: LabelMap): number[] {

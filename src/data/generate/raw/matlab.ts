@@ -96,11 +96,11 @@ class Writer {
   }
 }
 
-/** A MAT-file of level 5. */
+/** A MAT-file of level 5, as "MAT-File Format" (The MathWorks, R2024) describes it; each variable is compressed by itself. */
 export function writeMatlab(variables: Readonly<Record<string, MatlabInput>>, options: MatlabOptions = {}): Buffer {
   const writer = new Writer(options);
   const header = Buffer.alloc(128, ' ');
-  header.write('MATLAB 5.0 MAT-file, written by a test', 'latin1');
+  header.write('MATLAB 5.0 MAT-file, written by fcn', 'latin1');
   header.fill(0, 116, 124);
   // The version as a number; the mark tells the byte order.
   if (options.bigEndian) header.write('\x01\x00MI', 124, 'latin1');
@@ -114,7 +114,7 @@ export function writeMatlab(variables: Readonly<Record<string, MatlabInput>>, op
   return Buffer.concat([header, ...elements]);
 }
 
-/** A row-major label map as a matrix. */
+/** A row-major label map, [height, width], as a matrix. */
 export function labelMatrix(
   { height, width, data }: { readonly height: number; readonly width: number; readonly data: ArrayLike<number> },
   type: 'uint8' | 'uint16' | 'float64',
