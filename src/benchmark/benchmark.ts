@@ -69,7 +69,7 @@ export interface BenchmarkResult {
  * of a bare convolution before and after. Inputs are random, weights untrained.
  *
  * Inference comes first, in a process that has not trained: memory that a large stage has freed stays resident.
- * @throws InterruptedError on abort, between images or steps.
+ * @throws InterruptedError on abort.
  */
 export async function benchmark({
   experiment,

@@ -41,7 +41,7 @@ async function timePass(engine: Engine, { kernels, bare }: TimedKernels, signal?
   for (let round = 0; round < ROUNDS; round++) {
     for (const [i, { run, bare: of }] of kernels.entries()) {
       await setImmediate();
-      if (signal?.aborted) throw new InterruptedError('Timing of kernels interrupted.');
+      if (signal?.aborted) throw InterruptedError.of(signal, 'Timing of kernels interrupted.');
       const before = secondsOf(engine, bare[of]);
       const seconds = secondsOf(engine, run);
       const after = secondsOf(engine, bare[of]);

@@ -5,6 +5,7 @@ import { Predictor } from '../evaluation/inference.js';
 import type { Experiment } from '../experiments/experiment.js';
 import { createKernels } from '../kernels/create.js';
 import { InterruptedError } from '../support/errors.js';
+import { type Pause, pauses } from '../support/pauses.js';
 import { TrainingStep } from '../training/step.js';
 import { drain } from './drain.js';
 import { randomBatch, randomView } from './inputs.js';
@@ -35,7 +36,7 @@ export interface Measurement {
 /**
  * Times single-scale inference of one image: input to the device, forward, resizes, argmax at the image's own size, classes
  * back to main memory. The image is as large as its view.
- * @throws InterruptedError on abort, between images.
+ * @throws InterruptedError on abort.
  */
 export async function measureInference(options: MeasureOptions): Promise<Measurement> {
   const { engine, experiment, sizeHw } = options;
@@ -45,8 +46,8 @@ export async function measureInference(options: MeasureOptions): Promise<Measure
   try {
     const predictor = new Predictor({ engine, kernels, network, recipe: experiment.evaluation });
     const image = { size: sizeHw, views: [randomView(sizeHw, experiment.seed)], flip: false };
-    const seconds = await repeat(options, async () => {
-      await predictor.predict(image);
+    const seconds = await repeat(options, async (pause) => {
+      await predictor.predict(image, pause);
     });
     return { seconds, processPeakBytes: processMemory().peakBytes, peakIsolated };
   } finally {
@@ -62,7 +63,7 @@ export interface TrainingMeasurement extends Measurement {
 /**
  * Times training steps on one random batch of `batch` images, from starting weights: input to the device, forward, backward,
  * update.
- * @throws InterruptedError on abort, between steps.
+ * @throws InterruptedError on abort; in the middle of a step, some of its tensors are held until the engine ends.
  */
 export async function measureTraining(
   options: MeasureOptions & { readonly batch: number },
@@ -77,9 +78,9 @@ export async function measureTraining(
     const batch = randomBatch(images, sizeHw, model.classes, seed);
     const { iterations } = experiment.training;
     let done = 0;
-    const seconds = await repeat(options, async () => {
+    const seconds = await repeat(options, async (pause) => {
       // A recipe may have fewer iterations than are measured; there is no learning rate beyond its end.
-      step.run(batch, done++ % iterations);
+      await step.run(batch, done++ % iterations, pause);
     });
     return { seconds, liveTensorBytes: step.peakLiveBytes, processPeakBytes: processMemory().peakBytes, peakIsolated };
   } finally {
@@ -89,15 +90,18 @@ export async function measureTraining(
 
 async function repeat(
   { engine, warmup, repetitions, signal, onRepetition }: MeasureOptions,
-  work: () => Promise<void>,
+  work: (pause: Pause) => Promise<void>,
 ): Promise<number[]> {
   const seconds: number[] = [];
-  for (let done = 0; done < warmup + repetitions; done++) {
+  const total = warmup + repetitions;
+  for (let done = 0; done < total; done++) {
+    const message = `Benchmark interrupted after ${done} of ${total}.`;
     // Lets signals and the progress display in.
     await setImmediate();
-    if (signal?.aborted) throw new InterruptedError(`Benchmark interrupted after ${done} of ${warmup + repetitions}.`);
+    if (signal?.aborted) throw InterruptedError.of(signal, message);
+    const pause = pauses({ signal, message });
     const start = performance.now();
-    await work();
+    await work(pause);
     drain(engine);
     seconds.push((performance.now() - start) / 1000);
     onRepetition?.(done + 1, seconds.at(-1)!);

@@ -2,6 +2,7 @@ import { Command } from '@oclif/core/command';
 import type { DisplayMode } from '../runs/display.js';
 import { parseDuration } from '../support/duration.js';
 import { ExitCode, InterruptedError } from '../support/errors.js';
+import { callAfter } from '../support/timer.js';
 import { explainError, reportError } from './report-error.js';
 
 /**
@@ -43,9 +44,18 @@ export abstract class BaseCommand extends Command {
    */
   protected interruptSignal(timeLimit?: string): AbortSignal {
     const controller = new AbortController();
+    // Signals that came while the main thread was busy are all heard in one turn: nobody has seen the first one's answer then.
+    let heard = false;
+    let sameTurn = false;
     const interrupt = (signal: 'SIGINT' | 'SIGTERM') => {
+      if (sameTurn) return;
       const code = signal === 'SIGINT' ? ExitCode.interrupted : ExitCode.terminated;
-      if (controller.signal.aborted) process.exit(code);
+      if (heard) process.exit(code);
+      heard = true;
+      sameTurn = true;
+      setImmediate(() => {
+        sameTurn = false;
+      });
       this.note('\nInterrupted: stopping at the next safe point. Press Ctrl-C again to stop at once.');
       controller.abort(new InterruptedError(`Interrupted by ${signal}.`, code));
     };
@@ -56,9 +66,7 @@ export abstract class BaseCommand extends Command {
         this.note(`\nThe time limit of ${timeLimit} is over: stopping at the next safe point.`);
         controller.abort(new InterruptedError(`The time limit of ${timeLimit} is over.`, ExitCode.tryAgain));
       };
-      // Timers take no more than 2^31 − 1 milliseconds, which is 24 days.
-      const timer = setTimeout(end, Math.min(parseDuration(timeLimit) * 1000, 2 ** 31 - 1));
-      this.stopListening.push(() => clearTimeout(timer));
+      this.stopListening.push(callAfter(parseDuration(timeLimit) * 1000, end));
     }
     return controller.signal;
   }

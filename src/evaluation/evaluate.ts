@@ -13,15 +13,18 @@ import { loadInferenceNetwork } from '../nn/load.js';
 import type { LoadReport } from '../nn/load-report.js';
 import { InterruptedError, UserError } from '../support/errors.js';
 import { writeFileAtomic } from '../support/files.js';
+import { PATIENCE, pauses } from '../support/pauses.js';
 import { ConfusionMatrix } from './confusion.js';
 import { Predictor } from './inference.js';
 import { metrics } from './metrics.js';
-import { type Counted, readPosition, writePosition } from './position.js';
+import { type Counted, type EvaluationPosition, readPosition, writePosition } from './position.js';
 
 interface EvaluationSettings {
   /** Folder for predicted label images: palette PNGs, named as the images. */
   readonly predictions?: string | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** How long an image may still take after an abort; one that takes longer is given up, and done again. */
+  readonly patienceMilliseconds?: number;
   readonly onProgress?: (progress: EvaluationProgress) => void;
 }
 
@@ -38,7 +41,7 @@ export interface EvaluateOptions extends EvaluationSettings {
   /** File in which the position is noted at least every so many seconds, and gone on from where it is there. */
   readonly position?: { readonly file: string; readonly everySeconds: number } | undefined;
   /** Called before the position is noted; where it throws, the evaluation ends. */
-  readonly beforeSave?: (() => Promise<void>) | undefined;
+  readonly beforeWrite?: (() => Promise<void>) | undefined;
   readonly saveRequested?: (() => boolean) | undefined;
   /** Told from where the evaluation goes on. */
   readonly note?: ((text: string) => void) | undefined;
@@ -91,7 +94,7 @@ export async function predictedDataset({ row, model, data }: Experiment): Promis
 /**
  * Evaluates weights on a row's validation split.
  * @throws UserError when the data or the weights are missing, broken or not those of the row, or the predictions cannot be
- * written; InterruptedError on abort, between images.
+ * written; InterruptedError on abort, once the position is noted.
  */
 export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const { experiment, engine, dataRoot, weights, multiScale, skipped, predictions, note } = options;
@@ -110,14 +113,19 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     try {
       const predictor = new Predictor({ engine, kernels, network, recipe });
       let saved = performance.now();
-      const onImage = async (counted: Counted, ending: boolean) => {
-        const due = performance.now() - saved >= everySeconds * 1000;
-        if (file === undefined || !(ending || options.saveRequested?.() === true || due)) return;
-        await options.beforeSave?.();
-        await writePosition(file, { ...counted, position: samples.position, predictions: predictions ?? null });
+      let position: EvaluationPosition | null = null;
+      const notePosition = async () => {
+        if (file === undefined || position === null) return;
+        await options.beforeWrite?.();
+        await writePosition(file, position);
         saved = performance.now();
       };
-      const settings = { ...options, dataset, flip: multiScale, begun, onImage };
+      const onImage = async (counted: Counted) => {
+        position = { ...counted, position: samples.position, predictions: predictions ?? null };
+        const due = performance.now() - saved >= everySeconds * 1000;
+        if (options.saveRequested?.() === true || due) await notePosition();
+      };
+      const settings = { ...options, dataset, flip: multiScale, begun, onImage, onInterruption: notePosition };
       const result = await evaluateSamples(samples, predictor, settings);
       return { ...result, loadReport: { ...network.report, loaded: network.report.loaded.length } };
     } finally {
@@ -135,8 +143,10 @@ export interface EvaluateSamplesOptions extends EvaluationSettings {
   readonly flip: boolean;
   /** What was counted before the first sample. */
   readonly begun?: Counted | null;
-  /** Told after each image what is counted so far, and whether the evaluation ends there, interrupted. */
-  readonly onImage?: (counted: Counted, ending: boolean) => Promise<void>;
+  /** Told after each image what is counted so far. */
+  readonly onImage?: (counted: Counted) => Promise<void>;
+  /** Called before an interruption ends the evaluation; what was last counted is what counts. */
+  readonly onInterruption?: () => Promise<void>;
 }
 
 /**
@@ -146,8 +156,10 @@ export interface EvaluateSamplesOptions extends EvaluationSettings {
 export async function evaluateSamples(
   samples: AsyncIterable<EvaluationSample> & Pick<EvaluationLoader, 'length' | 'leftOut'>,
   predictor: Predictor,
-  { dataset, flip, predictions, signal, begun, onImage, onProgress }: EvaluateSamplesOptions,
+  options: EvaluateSamplesOptions,
 ): Promise<EvaluationResult> {
+  const { dataset, flip, predictions, signal, begun, onImage, onInterruption, onProgress } = options;
+  const { patienceMilliseconds = PATIENCE } = options;
   const start = performance.now();
   const here = () => (performance.now() - start) / 1000;
   const seconds = () => (begun?.seconds ?? 0) + here();
@@ -156,11 +168,19 @@ export async function evaluateSamples(
   const first = begun?.done ?? 0;
   let done = first;
   const skippedImages = () => [...(begun?.skippedImages ?? []), ...samples.leftOut];
-  const interruption = () =>
-    InterruptedError.of(signal, `Evaluation interrupted after ${done} of ${samples.length} images.`);
-  if (signal?.aborted) throw interruption();
+  const interruption = async () => {
+    await onInterruption?.();
+    return InterruptedError.of(signal, `Evaluation interrupted after ${done} of ${samples.length} images.`);
+  };
+  const pause = pauses({ signal, message: 'Interrupted in the middle of an image.', patienceMilliseconds });
+  if (signal?.aborted) throw await interruption();
   for await (const { name, height, width, label, views } of samples) {
-    const prediction = await predictor.predict({ size: [height, width], views, flip });
+    let prediction: Uint8Array;
+    try {
+      prediction = await predictor.predict({ size: [height, width], views, flip }, pause);
+    } catch (error) {
+      throw error instanceof InterruptedError ? await interruption() : error;
+    }
     confusion.add(prediction, label);
     if (predictions !== undefined) {
       const png = await encodePalettePng(prediction, width, height, dataset.palette);
@@ -173,12 +193,10 @@ export async function evaluateSamples(
       secondsPerImage: here() / (done - first),
       mIoU: figure(metrics(confusion).mIoU),
     });
-    // Signals are heard here only.
+    // Of small images, signals are heard here only.
     await setImmediate();
-    const ending = signal?.aborted === true;
-    const counted = { done, counts: confusion.toCounts(), seconds: seconds(), skippedImages: skippedImages() };
-    await onImage?.(counted, ending);
-    if (ending) throw interruption();
+    await onImage?.({ done, counts: confusion.toCounts(), seconds: seconds(), skippedImages: skippedImages() });
+    if (signal?.aborted) throw await interruption();
   }
   const { mIoU, mAcc, aAcc, iou, accuracy } = metrics(confusion);
   if (Number.isNaN(aAcc)) {

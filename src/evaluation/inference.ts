@@ -3,6 +3,7 @@ import type { View } from '../data/batch.js';
 import type { Engine } from '../engines/engine.js';
 import type { Kernels } from '../kernels/kernels.js';
 import type { InferenceNetwork } from '../nn/network.js';
+import { noPause, type Pause } from '../support/pauses.js';
 import { LogitMap } from './logit-map.js';
 import { type RowSource, resizedRows } from './rows.js';
 import { type InferenceMode, inferenceWindows } from './windows.js';
@@ -24,6 +25,14 @@ export interface PredictorOptions {
   readonly stripElements?: number;
 }
 
+/** A view, or its mirrored image, whose logits are wanted at an image's own size, [height, width]. */
+interface ViewLogits {
+  readonly view: View;
+  readonly flip: boolean;
+  readonly size: readonly [number, number];
+  readonly pause: Pause;
+}
+
 /** 8 MB of float32 on a CPU (near its caches); 256 MB on a GPU, where a launch costs more than memory. */
 export const STRIP_ELEMENTS = { cpu: 2 ** 21, gpu: 2 ** 26 } as const;
 
@@ -41,36 +50,41 @@ export class Predictor {
     this.stripElements = options.stripElements ?? STRIP_ELEMENTS[options.engine.device];
   }
 
-  /** The class of each pixel: [height, width], row-major. */
-  async predict(image: ImageViews): Promise<Uint8Array> {
+  /**
+   * The class of each pixel: [height, width], row-major. `pause` is awaited between modules, windows, views and strips of rows;
+   * where it throws, nothing is left.
+   */
+  async predict(image: ImageViews, pause: Pause = noPause): Promise<Uint8Array> {
     const { kernels } = this.options;
     const [height, width] = image.size;
     const result = new Uint8Array(height * width);
     const only = image.views.length === 1 && !image.flip ? image.views[0] : undefined;
     if (only === undefined) {
       // The sum over views has the same argmax as their mean.
-      await this.collect(image, result, (sum) => kernels.argmax(sum));
+      await this.collect(image, result, (sum) => kernels.argmax(sum), pause);
       return result;
     }
     // One view: softmax keeps the order of the logits, so their argmax is that of the probabilities.
-    await this.withLogits(only, false, image.size, async (rows) => {
+    const view = { view: only, flip: false, size: image.size, pause };
+    await this.withLogits(view, async (rows) => {
       for (const { from, to } of this.strips(image.size)) {
         const logits = rows(from, to);
         const classes = kernels.argmax(logits);
         logits.dispose();
         result.set(await classes.data(), from * width);
         classes.dispose();
+        await pause();
       }
     });
     return result;
   }
 
   /** The class probabilities of each pixel, averaged over the views: [height, width, classes], row-major. */
-  async probabilities(image: ImageViews): Promise<Float32Array> {
+  async probabilities(image: ImageViews, pause: Pause = noPause): Promise<Float32Array> {
     const { engine, network } = this.options;
     const result = new Float32Array(image.size[0] * image.size[1] * network.classes);
     const views = image.views.length * (image.flip ? 2 : 1);
-    await this.collect(image, result, (sum) => engine.tf.div(sum, views));
+    await this.collect(image, result, (sum) => engine.tf.div(sum, views), pause);
     return result;
   }
 
@@ -79,22 +93,24 @@ export class Predictor {
     image: ImageViews,
     target: Uint8Array | Float32Array,
     finish: (sum: Tensor4D) => ReturnType<Kernels['argmax']> | Tensor4D,
+    pause: Pause,
   ): Promise<void> {
     const { engine, kernels } = this.options;
     const strips = this.strips(image.size);
     const sums: (Tensor4D | null)[] = strips.map(() => null);
     try {
       for (const view of image.views) {
-        for (const flipped of image.flip ? [false, true] : [false]) {
-          await this.withLogits(view, flipped, image.size, async (rows) => {
-            strips.forEach(({ from, to }, i) => {
+        for (const flip of image.flip ? [false, true] : [false]) {
+          await this.withLogits({ view, flip, size: image.size, pause }, async (rows) => {
+            for (const [i, { from, to }] of strips.entries()) {
               const previous = sums[i] ?? null;
               sums[i] = engine.tf.tidy(() => {
                 const probabilities = kernels.softmax(rows(from, to));
                 return previous === null ? probabilities : kernels.add(previous, probabilities);
               });
               previous?.dispose();
-            });
+              await pause();
+            }
           });
         }
       }
@@ -106,6 +122,7 @@ export class Predictor {
         target.set(await finished.data(), offset);
         offset += finished.size;
         finished.dispose();
+        await pause();
       }
     } finally {
       for (const sum of sums) sum?.dispose();
@@ -114,9 +131,7 @@ export class Predictor {
 
   /** Computes the logits of a view, or of the mirrored view, and lends `use` their rows at the image's own size, upright. */
   private async withLogits(
-    view: View,
-    flipped: boolean,
-    size: readonly [number, number],
+    { view, flip, size, pause }: ViewLogits,
     use: (rows: RowSource) => Promise<void>,
   ): Promise<void> {
     const { engine, kernels, network, recipe } = this.options;
@@ -124,11 +139,11 @@ export class Predictor {
     const windows = inferenceWindows(recipe, [view.height, view.width]);
     const images = tf.tidy(() => {
       const upright = tf.tensor4d(view.image, [1, view.height, view.width, 3]);
-      return flipped ? tf.reverse(upright, 2) : upright;
+      return flip ? tf.reverse(upright, 2) : upright;
     });
     let map: LogitMap;
     try {
-      map = LogitMap.compute(engine, kernels, network, images, windows, flipped);
+      map = await LogitMap.compute(engine, kernels, network, images, windows, { flip, pause });
     } finally {
       images.dispose();
     }

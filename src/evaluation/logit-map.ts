@@ -2,6 +2,7 @@ import type { Tensor4D } from '@tensorflow/tfjs-core';
 import type { Engine } from '../engines/engine.js';
 import type { Kernels } from '../kernels/kernels.js';
 import type { InferenceNetwork } from '../nn/network.js';
+import type { Pause } from '../support/pauses.js';
 import { type RowSource, resizedRows, rowsOf } from './rows.js';
 import type { Window } from './windows.js';
 
@@ -29,27 +30,35 @@ export class LogitMap {
    * softmax) treats left and right alike, so that this gives the probabilities that are mirrored back at the end as
    * published, but mirrors an eighth of the rows and columns.
    */
-  static compute(
+  static async compute(
     engine: Engine,
     kernels: Kernels,
     network: InferenceNetwork,
     images: Tensor4D,
     windows: readonly Window[],
-    flip: boolean,
-  ): LogitMap {
+    { flip, pause }: { readonly flip: boolean; readonly pause: Pause },
+  ): Promise<LogitMap> {
     const { tf } = engine;
-    const logits = tf.tidy(() =>
-      windows.map(({ top, left, height, width }) =>
-        tf.tidy(() => {
-          // A single window always is the whole image: no copy of it.
-          const crop = windows.length === 1 ? images : tf.slice(images, [0, top, left, 0], [1, height, width, -1]);
-          const small = network.logits(crop);
-          const upright = flip ? tf.reverse(small, 2) : small;
+    const logits: Tensor4D[] = [];
+    try {
+      for (const { top, left, height, width } of windows) {
+        // A single window always is the whole image: no copy of it.
+        const crop =
+          windows.length === 1 ? images.clone() : tf.slice(images, [0, top, left, 0], [1, height, width, -1]);
+        const small = await network.logits(crop, pause).finally(() => crop.dispose());
+        try {
           // The same number of rows in and out: each row stays as it is.
-          return kernels.resizeBilinear(upright, [upright.shape[1], width], network.alignCorners);
-        }),
-      ),
-    );
+          const resize = (x: Tensor4D) => kernels.resizeBilinear(x, [x.shape[1], width], network.alignCorners);
+          logits.push(tf.tidy(() => resize(flip ? tf.reverse(small, 2) : small)));
+        } finally {
+          small.dispose();
+        }
+        await pause();
+      }
+    } catch (error) {
+      for (const computed of logits) computed.dispose();
+      throw error;
+    }
     const parts = windows.map((seen, i) => {
       const window = flip ? { ...seen, left: images.shape[2] - seen.left - seen.width } : seen;
       const source = rowsOf(engine, logits[i]!);

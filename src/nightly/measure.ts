@@ -221,5 +221,5 @@ async function runRows(
       found.problems.push(problemLine(name(outcome.run.experiment.row), outcome.error));
     }
   }
-  if (signal.aborted) throw new InterruptedError('Night interrupted.');
+  if (signal.aborted) throw InterruptedError.of(signal, 'Night interrupted.');
 }

@@ -9,18 +9,20 @@ import { convolutionUnit } from './unit.js';
  * channel dropout → 1×1 classifier. Returns the logits [N,h,w,classes].
  * @param place tells the dropouts of the two heads apart.
  */
-export function fcnHead(pass: TrainingPass, spec: HeadSpec, input: Value, place: number): Value {
+export async function fcnHead(pass: TrainingPass, spec: HeadSpec, input: Value, place: number): Promise<Value> {
   let x = input;
   for (const unit of spec.convolutions) {
     const y = convolutionUnit(pass, unit, x);
     if (x !== input) x.rest();
     x = y;
+    await pass.pause();
   }
   if (spec.concatenation !== null) {
     const joined = concatenate(pass, input, x);
     x.rest();
     x = convolutionUnit(pass, spec.concatenation, joined);
     joined.rest();
+    await pass.pause();
   }
   if (spec.dropout > 0) {
     const dropped = channelDropout(pass, spec.dropout, x, place);

@@ -2,6 +2,7 @@ import type * as tfjs from '@tensorflow/tfjs-core';
 import type { Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
 import type { Precision } from '../experiments/experiment.js';
 import type { Kernels } from '../kernels/kernels.js';
+import { noPause, type Pause } from '../support/pauses.js';
 import { type Architecture, type BlockSpec, headConvolutions, type UnitSpec } from './architecture.js';
 import type { InferenceNetwork } from './network.js';
 import { BATCH_NORM_EPSILON } from './unit.js';
@@ -61,9 +62,20 @@ export function foldedNetwork(
   };
   /** Applies `next` to x and disposes x. */
   const replace = (x: Tensor4D, next: (x: Tensor4D) => Tensor4D): Tensor4D => {
-    const y = next(x);
-    x.dispose();
-    return y;
+    try {
+      return next(x);
+    } finally {
+      x.dispose();
+    }
+  };
+  /** Awaits a pause; disposes x where that throws. */
+  const rest = async (pause: Pause, x: Tensor4D): Promise<void> => {
+    try {
+      await pause();
+    } catch (error) {
+      x.dispose();
+      throw error;
+    }
   };
 
   function residualBlock(block: BlockSpec, x: Tensor4D): Tensor4D {
@@ -78,29 +90,37 @@ export function foldedNetwork(
     return replace(sum, kernels.relu);
   }
 
-  function features(images: Tensor4D): Tensor4D {
-    let x = apply(network.stem[0]!, images, true);
-    for (const unit of network.stem.slice(1)) x = replace(x, (input) => apply(unit, input, true));
+  /** Disposes the images. */
+  async function features(images: Tensor4D, pause: Pause): Promise<Tensor4D> {
+    let x = images;
+    for (const unit of network.stem) {
+      x = replace(x, (input) => apply(unit, input, true));
+      await rest(pause, x);
+    }
     x = replace(x, kernels.maxPool);
     for (const block of network.stages.slice(0, decodeHead.input + 1).flat()) {
-      x = replace(x, (input) => residualBlock(block, input));
+      x = replace(x, (input) => tf.tidy(() => residualBlock(block, input)));
+      await rest(pause, x);
     }
     return x;
   }
 
-  function logits(images: Tensor4D): Tensor4D {
-    const stored = kernels.cast(images, precision);
-    const input = features(stored);
-    stored.dispose();
+  async function logits(images: Tensor4D, pause: Pause = noPause): Promise<Tensor4D> {
+    const input = await features(kernels.cast(images, precision), pause);
     let x = input.clone();
-    for (const unit of decodeHead.convolutions) x = replace(x, (y) => apply(unit, y, true));
+    try {
+      for (const unit of decodeHead.convolutions) {
+        x = replace(x, (y) => apply(unit, y, true));
+        await rest(pause, x);
+      }
+      if (decodeHead.concatenation !== null) x = replace(x, (y) => kernels.concatenateChannels(input, y));
+    } finally {
+      input.dispose();
+    }
     const { concatenation } = decodeHead;
     if (concatenation !== null) {
-      x = replace(x, (y) => kernels.concatenateChannels(input, y));
-      input.dispose();
       x = replace(x, (y) => apply(concatenation, y, true));
-    } else {
-      input.dispose();
+      await rest(pause, x);
     }
     x = replace(x, (y) => apply(decodeHead.classifier, y, false));
     return replace(x, (y) => kernels.cast(y, 'fp32'));

@@ -2,6 +2,7 @@ import type * as tfjs from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Precision } from '../experiments/experiment.js';
 import type { Kernels } from '../kernels/kernels.js';
+import type { Pause } from '../support/pauses.js';
 import type { Parameters } from './parameters.js';
 import type { Tape } from './tape.js';
 
@@ -22,4 +23,6 @@ export interface TrainingPass {
    * 1/(1 − rate) otherwise. `place` tells the network's dropouts apart.
    */
   dropoutFactors(place: number, count: number, channels: number, rate: number): Float32Array;
+  /** Awaited between modules. */
+  readonly pause: Pause;
 }

@@ -7,24 +7,27 @@ import { convolutionUnit, normalisedConvolution } from './unit.js';
 /**
  * ResNet (He et al., CVPR 2016) in training mode, with dilated stages: images [N,H,W,3] → the four stages' outputs.
  */
-export function resnet(pass: TrainingPass, network: Architecture, images: Value): Value[] {
+export async function resnet(pass: TrainingPass, network: Architecture, images: Value): Promise<Value[]> {
   let x = images;
   for (const unit of network.stem) {
     const y = convolutionUnit(pass, unit, x);
     x.rest();
     x = y;
+    await pass.pause();
   }
   const pooled = maxPool(pass, x);
   x.rest();
   x = pooled;
-  return network.stages.map((blocks) => {
+  const stages: Value[] = [];
+  for (const blocks of network.stages) {
     for (const block of blocks) {
-      const y = residualBlock(pass, block, x);
+      const y = await residualBlock(pass, block, x);
       x.rest();
       x = y;
     }
-    return x;
-  });
+    stages.push(x);
+  }
+  return stages;
 }
 
 function maxPool({ kernels, tape }: TrainingPass, x: Value): Value {
@@ -39,13 +42,14 @@ function maxPool({ kernels, tape }: TrainingPass, x: Value): Value {
 }
 
 /** relu(units(x) + identity), where the identity is x or its projection. */
-function residualBlock(pass: TrainingPass, block: BlockSpec, x: Value): Value {
+async function residualBlock(pass: TrainingPass, block: BlockSpec, x: Value): Promise<Value> {
   const { kernels, tape } = pass;
   let inner = x;
   for (const unit of block.units.slice(0, -1)) {
     const y = convolutionUnit(pass, unit, inner);
     if (inner !== x) inner.rest();
     inner = y;
+    await pass.pause();
   }
   const projection = block.downsample === null ? null : normalisedConvolution(pass, block.downsample, x);
   const last = normalisedConvolution(pass, block.units.at(-1)!, inner);
@@ -70,5 +74,6 @@ function residualBlock(pass: TrainingPass, block: BlockSpec, x: Value): Value {
     else projection.backward(shared, null);
     last.backward(masked, null);
   });
+  await pass.pause();
   return value;
 }

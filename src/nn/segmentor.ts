@@ -44,11 +44,11 @@ export class Segmentor {
   }
 
   /** Both heads' logits of a batch of images [N,H,W,3], in training mode. */
-  logits(pass: TrainingPass, images: Value): { decode: Value; auxiliary: Value } {
+  async logits(pass: TrainingPass, images: Value): Promise<{ decode: Value; auxiliary: Value }> {
     const { decodeHead, auxiliaryHead } = this.architecture;
-    const stages = resnet(pass, this.architecture, images);
-    const decode = fcnHead(pass, decodeHead, stages[decodeHead.input]!, 0);
-    const auxiliary = fcnHead(pass, auxiliaryHead, stages[auxiliaryHead.input]!, 1);
+    const stages = await resnet(pass, this.architecture, images);
+    const decode = await fcnHead(pass, decodeHead, stages[decodeHead.input]!, 0);
+    const auxiliary = await fcnHead(pass, auxiliaryHead, stages[auxiliaryHead.input]!, 1);
     return { decode, auxiliary };
   }
 
@@ -56,14 +56,15 @@ export class Segmentor {
    * Forward pass with both losses, whose gradients are left on the tape: total = decode + auxiliary.
    * @param labels [N,H,W] int32.
    */
-  losses(pass: TrainingPass, images: Value, labels: Tensor3D, ignoreIndex: number): ForwardLosses {
+  async losses(pass: TrainingPass, images: Value, labels: Tensor3D, ignoreIndex: number): Promise<ForwardLosses> {
     const { decodeHead, auxiliaryHead, alignCorners } = this.architecture;
-    const { decode, auxiliary } = this.logits(pass, images);
+    const { decode, auxiliary } = await this.logits(pass, images);
     const options = { labels, ignoreIndex, alignCorners };
-    return {
-      decode: headLoss(pass, decode, decodeHead.lossWeight, options),
-      auxiliary: headLoss(pass, auxiliary, auxiliaryHead.lossWeight, options),
-    };
+    const decodeLoss = headLoss(pass, decode, decodeHead.lossWeight, options);
+    await pass.pause();
+    const auxiliaryLoss = headLoss(pass, auxiliary, auxiliaryHead.lossWeight, options);
+    await pass.pause();
+    return { decode: decodeLoss, auxiliary: auxiliaryLoss };
   }
 
   dispose(): void {

@@ -1,5 +1,6 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
 import type { Kernels } from '../kernels/kernels.js';
+import type { Pause } from '../support/pauses.js';
 
 /**
  * A tensor of the forward pass, owned by the tape. Where it is cheap to compute again (`rebuild`), it can `rest`: its
@@ -85,8 +86,11 @@ export class Tape {
     this.steps.push(step);
   }
 
-  /** Runs the backward steps, last one first, and empties the tape. */
-  backward(): void {
-    for (let step = this.steps.pop(); step !== undefined; step = this.steps.pop()) step();
+  /** Runs the backward steps, last one first, with a pause after each, and empties the tape. */
+  async backward(pause: Pause): Promise<void> {
+    for (let step = this.steps.pop(); step !== undefined; step = this.steps.pop()) {
+      step();
+      await pause();
+    }
   }
 }

@@ -7,6 +7,7 @@ import type { Predictor } from '../evaluation/inference.js';
 import { metrics } from '../evaluation/metrics.js';
 import type { EvaluationRecipe } from '../experiments/experiment.js';
 import { InterruptedError, UserError } from '../support/errors.js';
+import { type Pause, pauses } from '../support/pauses.js';
 import type { Source } from './sources.js';
 import { readTruth } from './truth.js';
 import { type PredictedClass, type PredictionFiles, presentClasses, writePrediction } from './write.js';
@@ -60,7 +61,7 @@ export interface PredictedImages {
 
 /**
  * Predicts images one after the other and writes their files. One that cannot be read is left out, and named in the result.
- * @throws UserError where a file cannot be written; InterruptedError on abort, between images.
+ * @throws UserError where a file cannot be written; InterruptedError on abort, with nothing written of the image in hand.
  */
 export async function predictImages(options: PredictImagesOptions): Promise<PredictedImages> {
   const { tasks, dataset, recipe, ratios, signal, onProgress } = options;
@@ -75,16 +76,15 @@ export async function predictImages(options: PredictImagesOptions): Promise<Pred
   try {
     let index = 0;
     for await (const loaded of loader) {
-      if (signal.aborted) {
-        throw new InterruptedError(`Prediction interrupted after ${index} of ${tasks.length} images.`);
-      }
+      const message = `Prediction interrupted after ${index} of ${tasks.length} images.`;
+      if (signal.aborted) throw InterruptedError.of(signal, message);
       const task = tasks[index]!;
       const { file } = task.source;
       if ('problem' in loaded) failed.push({ file, problem: loaded.problem });
       else {
         const truth = await readTruthOf(task, dataset, loaded.sample.image);
         if (truth instanceof UserError) failed.push({ file, problem: truth });
-        else images.push(await predictOne(task, loaded.sample, truth, all, options));
+        else images.push(await predictOne(task, loaded.sample, truth, all, options, pauses({ signal, message })));
       }
       onProgress(++index, tasks.length);
     }
@@ -114,10 +114,11 @@ async function predictOne(
   truth: Uint8Array | null,
   all: ConfusionMatrix,
   { predictor, dataset, flip, opacity }: PredictImagesOptions,
+  pause: Pause,
 ): Promise<Prediction> {
   const { height, width } = image;
   const start = performance.now();
-  const prediction = await predictor.predict({ size: [height, width], views, flip });
+  const prediction = await predictor.predict({ size: [height, width], views, flip }, pause);
   const seconds = (performance.now() - start) / 1000;
   const own = new ConfusionMatrix(dataset.classes.length);
   if (truth !== null) {

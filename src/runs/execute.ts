@@ -315,7 +315,7 @@ class Run {
       mostSecondsLost,
       signal,
       saveRequested,
-      beforeSave: () => this.lock.assertHeld(),
+      beforeWrite: () => this.lock.assertHeld(),
       note,
       predictions,
       weights: this.weights,

@@ -48,7 +48,7 @@ export interface PredictionRun extends PredictedImages {
 /**
  * Predicts images of any size with a row's network. What can be checked is, before the engine starts.
  * @throws UserError on wrong inputs, weights or ground truth, or where the outputs cannot be written or would replace an
- * input; InterruptedError on abort, between images.
+ * input; InterruptedError on abort.
  */
 export async function predict(options: PredictOptions): Promise<PredictionRun> {
   const { inputs, out, truth, multiScale, opacity, signal, display } = options;

@@ -28,7 +28,7 @@ export interface StageContext {
   /** Whether a checkpoint was asked for since the last call. */
   readonly saveRequested: () => boolean;
   /** Throws where this process must not write into the run directory any more. */
-  readonly beforeSave: () => Promise<void>;
+  readonly beforeWrite: () => Promise<void>;
   readonly note: (text: string) => void;
   /** Folder for predicted label images, if wanted. */
   readonly predictions: string | undefined;

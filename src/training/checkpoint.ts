@@ -33,6 +33,8 @@ export const progressSchema = z.object({
   seconds: z.number(),
   /** Of 16-bit training: steps that moved nothing. */
   skippedSteps: z.int().min(0),
+  /** Of these, the latest without any other between them; checkpoints of before do not have it. */
+  skippedInARow: z.int().min(0).default(0),
   /** Exponential mean of the loss over about the last hundred steps: what the best checkpoint is chosen by. */
   smoothedLoss: z.number(),
   /** Names of the samples that could not be read, in whose place others were drawn; checkpoints of earlier versions lack it. */

@@ -2,6 +2,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Batch } from '../data/batch.js';
 import type { Engine } from '../engines/engine.js';
 import { isTrained } from '../nn/parameters.js';
+import { noPause, type Pause } from '../support/pauses.js';
 import type { TrainingStep } from './step.js';
 import { type Statistics, type TracedTensor, tensorStatistics, tracedKernels } from './trace.js';
 
@@ -27,8 +28,15 @@ export function parameterStatistics({ segmentor }: TrainingStep): Record<string,
 /**
  * Does a step again on the parameters as they are, moves nothing, and looks at every result on the way. It takes the step's
  * memory once more, and far more time.
+ * @throws what `pause` throws; nothing is left of the pass then either.
  */
-export function diagnose(engine: Engine, step: TrainingStep, batch: Batch, iteration: number): Diagnosis {
+export async function diagnose(
+  engine: Engine,
+  step: TrainingStep,
+  batch: Batch,
+  iteration: number,
+  pause: Pause = noPause,
+): Promise<Diagnosis> {
   const { tf } = engine;
   const { parameters, kernels } = step.segmentor;
   const running = parameters.specs.filter(({ kind }) => !isTrained(kind));
@@ -46,9 +54,9 @@ export function diagnose(engine: Engine, step: TrainingStep, batch: Batch, itera
   // Whatever of the pass is left when the scope ends goes with it.
   tf.engine().startScope('diagnosis');
   try {
-    const { tape } = step.forward(batch, iteration, { kernels: traced, update });
+    const { tape } = await step.forward(batch, iteration, { kernels: traced, update, pause });
     noted = backward;
-    if (forward.every(({ nonFinite }) => nonFinite === 0)) tape.backward();
+    if (forward.every(({ nonFinite }) => nonFinite === 0)) await tape.backward(pause);
   } finally {
     tf.engine().endScope();
     for (const [path, tensor] of before) parameters.set(path, tensor);

@@ -3,6 +3,7 @@ import type { Batch } from '../data/batch.js';
 import type { Engine } from '../engines/engine.js';
 import { isTrained } from '../nn/parameters.js';
 import { makeFolder, writeFileAtomic } from '../support/files.js';
+import type { Pause } from '../support/pauses.js';
 import { saveCheckpoint } from './checkpoint.js';
 import { type Diagnosis, diagnose, parameterStatistics } from './diagnosis.js';
 import { NonFiniteError } from './non-finite.js';
@@ -35,23 +36,24 @@ export interface PostMortemOptions {
   readonly row: string;
   /** The run directory. */
   readonly directory: string;
+  /** Called before anything is written. */
+  readonly beforeWrite?: (() => Promise<void>) | undefined;
+  /** Awaited while the step is done again. */
+  readonly pause?: Pause | undefined;
 }
 
 /**
  * Of an error that stopped training because something was not finite: saves the network and the optimizer beside the
  * checkpoints, finds out where it began, and writes a report.
- * @returns the error with what was found; any other error as it is.
+ * @returns the error with what was found, and with why the state or the report could not be written; any other error as it is.
  */
 export async function afterNonFinite(
   error: unknown,
-  { engine, step, batch, row, directory }: PostMortemOptions,
+  { engine, step, batch, row, directory, beforeWrite, pause }: PostMortemOptions,
 ): Promise<unknown> {
   if (!(error instanceof NonFiniteError)) return error;
   const { iteration, learningRate, names, what, message } = error;
   const folder = path.join(directory, POST_MORTEM_FOLDER);
-  const file = path.join(folder, 'report.json');
-  await makeFolder(folder);
-  await saveCheckpoint(folder, iteration, { ...step, row });
   const base = {
     message,
     iteration,
@@ -60,22 +62,42 @@ export async function afterNonFinite(
     images: statisticsOf(batch.images),
     parameters: parameterStatistics(step),
   };
-  const write = (rest: Pick<PostMortem, 'diagnosis' | 'diagnosisError'>) =>
-    writeFileAtomic(file, `${JSON.stringify({ ...base, ...rest } satisfies PostMortem, null, 2)}\n`);
+  const write = async (rest: Pick<PostMortem, 'diagnosis' | 'diagnosisError'>) => {
+    await beforeWrite?.();
+    const text = `${JSON.stringify({ ...base, ...rest } satisfies PostMortem, null, 2)}\n`;
+    await writeFileAtomic(path.join(folder, 'report.json'), text);
+  };
+  const stateProblem = await problemOf(async () => {
+    await beforeWrite?.();
+    await makeFolder(folder);
+    await saveCheckpoint(folder, iteration, { ...step, row });
+  });
   // Doing the step again takes its memory again: what is known already is written first.
-  await write({ diagnosis: null, diagnosisError: 'not done' });
-  let diagnosis: Diagnosis;
+  await problemOf(() => write({ diagnosis: null, diagnosisError: 'not done' }));
+  const findings: string[] = [];
+  let diagnosis: Diagnosis | null = null;
+  let diagnosisError: string | null = null;
   try {
-    diagnosis = diagnose(engine, step, batch, iteration);
+    diagnosis = await diagnose(engine, step, batch, iteration, pause);
+    findings.push(beginning(diagnosis, base, step));
   } catch (second) {
-    await write({ diagnosis: null, diagnosisError: (second as Error).message });
-    return new NonFiniteError(what, iteration, learningRate, names, [`The state and a report are in ${folder}.`]);
+    diagnosisError = (second as Error).message;
   }
-  await write({ diagnosis, diagnosisError: null });
-  return new NonFiniteError(what, iteration, learningRate, names, [
-    beginning(diagnosis, base, step),
-    `The state and a report are in ${folder}.`,
-  ]);
+  const reportProblem = await problemOf(() => write({ diagnosis, diagnosisError }));
+  if (stateProblem !== null) findings.push(`The state could not be saved: ${stateProblem}`);
+  else if (reportProblem !== null) findings.push(`The report could not be written: ${reportProblem}`);
+  else findings.push(`The state and a report are in ${folder}.`);
+  return new NonFiniteError(what, iteration, learningRate, names, findings);
+}
+
+/** Why something could not be done, for an error that says more; null where it could. */
+async function problemOf(work: () => Promise<void>): Promise<string | null> {
+  try {
+    await work();
+    return null;
+  } catch (error) {
+    return (error as Error).message;
+  }
 }
 
 /** Where it began, in a sentence. */

@@ -21,4 +21,5 @@ export async function restoreStep(engine: Engine, step: TrainingStep, { files, p
   const { tensors } = await readCheckpoint(files.optimizer);
   for (const [path, velocity] of tensors) step.optimizer.restore(path, toEngine(engine, velocity));
   step.skipped = progress.skippedSteps;
+  step.skippedInARow = progress.skippedInARow;
 }

@@ -7,6 +7,7 @@ import type { Kernels, MomentumStep } from '../kernels/kernels.js';
 import type { TrainingPass } from '../nn/pass.js';
 import { type ForwardLosses, Segmentor } from '../nn/segmentor.js';
 import { Tape, type Value } from '../nn/tape.js';
+import { noPause, type Pause } from '../support/pauses.js';
 import { Draws, Purpose } from '../support/random.js';
 import { NonFiniteError } from './non-finite.js';
 import { MomentumOptimizer } from './optimizer.js';
@@ -43,7 +44,8 @@ export class TrainingStep {
   readonly optimizer: MomentumOptimizer;
   /** Steps of mixed precision that moved nothing, as a gradient had overflowed. */
   skipped = 0;
-  private skippedInARow = 0;
+  /** Of these, the latest without any other between them. */
+  skippedInARow = 0;
   private readonly meter: PeakMeter;
 
   constructor(
@@ -60,9 +62,10 @@ export class TrainingStep {
    * Runs iteration `iteration` (from 0). The number of tensors after a step equals the number before it, from the second step on:
    * the first one makes the velocities.
    * @throws NonFiniteError when the loss is not finite, before any parameter has moved; when the gradient of a filter is not
-   * finite, before that filter has moved; when one step after the other overflows in 16 bits.
+   * finite, before that filter has moved; when one step after the other overflows in 16 bits; what `pause` throws, which
+   * leaves the step half done: some parameters have moved, and some of its tensors are held until the engine ends.
    */
-  run(batch: Batch, iteration: number): StepResult {
+  async run(batch: Batch, iteration: number, pause: Pause = noPause): Promise<StepResult> {
     const { training } = this.experiment;
     const { kernels } = this.segmentor;
     const rate = learningRate(training, iteration);
@@ -80,10 +83,10 @@ export class TrainingStep {
       if (gradient.rank === 4 && !kernels.allFinite([gradient])) throw fail(`The gradient of ${path}`);
       this.optimizer.update(path, gradient, move);
     };
-    const { tape, images, decode, auxiliary } = this.forward(batch, iteration, { kernels, update });
+    const { tape, images, decode, auxiliary } = await this.forward(batch, iteration, { kernels, update, pause });
     const loss = decode.loss + auxiliary.loss;
     if (!Number.isFinite(loss)) throw fail(`The loss (${loss})`);
-    tape.backward();
+    await tape.backward(pause);
     images.release();
     if (gradients !== null) {
       this.moveAll(gradients, move);
@@ -106,11 +109,11 @@ export class TrainingStep {
   }
 
   /** The forward pass of a step, with its losses. The caller runs the tape backwards and releases the images. */
-  forward(
+  async forward(
     batch: Batch,
     iteration: number,
-    { kernels, update }: { readonly kernels: Kernels; readonly update: TrainingPass['update'] },
-  ): Forward {
+    { kernels, update, pause }: { readonly kernels: Kernels } & Pick<TrainingPass, 'update' | 'pause'>,
+  ): Promise<Forward> {
     const { tf } = this.engine;
     const { training, seed } = this.experiment;
     const { parameters } = this.segmentor;
@@ -125,6 +128,7 @@ export class TrainingStep {
       precision,
       lossScale: this.lossScale,
       update,
+      pause,
       dropoutFactors: (place, count, channels, dropRate) =>
         Float32Array.from({ length: count * channels }, (_, i) =>
           dropout.uniform(place * 2 ** 32 + i) < dropRate ? 0 : 1 / (1 - dropRate),
@@ -134,7 +138,7 @@ export class TrainingStep {
     const images = tape.value(kernels.cast(full, precision), null, false);
     full.dispose();
     const labels: Tensor3D = tf.tensor3d(batch.labels, [batch.count, batch.height, batch.width], 'int32');
-    const losses = this.segmentor.losses(pass, images, labels, IGNORE_INDEX);
+    const losses = await this.segmentor.losses(pass, images, labels, IGNORE_INDEX);
     labels.dispose();
     return { tape, images, ...losses };
   }

@@ -8,6 +8,7 @@ import { liveTensors, processMemory } from '../engines/memory.js';
 import type { Experiment } from '../experiments/experiment.js';
 import { InterruptedError } from '../support/errors.js';
 import { makeFolder } from '../support/files.js';
+import { PATIENCE, pauses } from '../support/pauses.js';
 import { type TrainingProgress, takeSnapshot } from './checkpoint.js';
 import { newestCheckpoint } from './checkpoint-folder.js';
 import { CheckpointWriter } from './checkpoint-writer.js';
@@ -30,10 +31,12 @@ export interface TrainOptions {
   /** Counts samples that cannot be read, in whose place others are drawn; where not given, such a sample is an error. */
   readonly skipped?: SkippedSamples | undefined;
   readonly signal?: AbortSignal;
+  /** How long a step may still take after an abort; one that takes longer is given up. */
+  readonly patienceMilliseconds?: number;
   /** Whether a checkpoint was asked for since the last call. */
   readonly saveRequested?: (() => boolean) | undefined;
-  /** Called before each checkpoint; where it throws, none is written and training ends. */
-  readonly beforeSave?: (() => Promise<void>) | undefined;
+  /** Called before anything is written into the run directory; where it throws, training ends. */
+  readonly beforeWrite?: (() => Promise<void>) | undefined;
   /** Told of damaged checkpoints, and from where training goes on. */
   readonly note?: ((text: string) => void) | undefined;
   readonly onProgress?: (progress: TrainProgress) => void;
@@ -75,10 +78,11 @@ const SMOOTHING = 0.01;
  *
  * Checkpoints are written by a thread of their own from a copy in main memory, as large as weights and momentum together.
  * @throws NonFiniteError for a loss or gradient that is not finite, after a report; UserError for bad data or a folder that
- * cannot be written; InterruptedError on abort, after saving a checkpoint.
+ * cannot be written; InterruptedError on abort, after saving a checkpoint, or in the middle of a step that would take too
+ * long: training goes on from the checkpoint before it then, as parameters may have moved already.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { experiment, engine, dataRoot, directory, skipped, signal, onProgress, onLog, note } = options;
+  const { experiment, engine, dataRoot, directory, skipped, signal, beforeWrite, onProgress, onLog, note } = options;
   const { training, data, seed, row } = experiment;
   const checkpoints = path.join(directory, 'checkpoints');
   const log = path.join(directory, 'log.jsonl');
@@ -98,7 +102,12 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     skipped,
   });
   const step = new TrainingStep(engine, experiment);
-  const writer = await CheckpointWriter.start({ keep: options.keepCheckpoints, log });
+  const writer = await CheckpointWriter.start({ keep: options.keepCheckpoints, log, beforeWrite });
+  const pause = pauses({
+    signal,
+    message: 'Interrupted in the middle of a step.',
+    patienceMilliseconds: options.patienceMilliseconds ?? PATIENCE,
+  });
   const start = performance.now();
   const before = found?.progress ?? null;
   const interval = new LogInterval(before?.interval);
@@ -108,6 +117,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const progress = (): TrainingProgress => ({
     seconds: (before?.seconds ?? 0) + (performance.now() - start) / 1000,
     skippedSteps: step.skipped,
+    skippedInARow: step.skippedInARow,
     smoothedLoss: smoothedLoss!,
     // Also one of an iteration that is done again: in this run it could not be read once.
     skippedSamples: [...new Set([...(before?.skippedSamples ?? []), ...(skipped?.names('train') ?? [])])],
@@ -117,10 +127,13 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     interval: interval.state,
   });
   let saved = performance.now();
-  const save = async (iteration: number) => {
-    await options.beforeSave?.();
-    await writer.write(() => takeSnapshot(checkpoints, iteration, { ...step, row }, progress()));
+  const snapshot = (iteration: number) => {
     saved = performance.now();
+    return takeSnapshot(checkpoints, iteration, { ...step, row }, progress());
+  };
+  const givenUp = async (iteration: number): Promise<InterruptedError> => {
+    await writer.finish();
+    return InterruptedError.of(signal, describeGivenUp(iteration, writer.newestWhole ?? first, training.iterations));
   };
   try {
     if (found !== null) {
@@ -136,9 +149,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const batch = await loader.next();
       const running = performance.now();
       try {
-        result = step.run(batch, iteration);
+        result = await step.run(batch, iteration, pause);
       } catch (error) {
-        throw await afterNonFinite(error, { engine, step, batch, row, directory });
+        if (error instanceof InterruptedError) throw await givenUp(iteration);
+        throw await afterNonFinite(error, { engine, step, batch, row, directory, beforeWrite, pause });
       }
       const stepMilliseconds = performance.now() - running;
       const done = iteration + 1;
@@ -157,16 +171,18 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         const { learningRate } = result;
         const memory = { liveTensorBytes: liveTensors(engine).bytes, processBytes: processMemory().residentBytes };
         const line = { iteration: done, learningRate, ...interval.take(), ...memory };
+        await beforeWrite?.();
         await appendLine(log, line);
         await onLog?.(line);
       }
-      // Signals, and what the other threads have to say, are heard here only.
+      // In short steps, signals, and what the other threads have to say, are heard here only.
       await setImmediate();
       const interrupted = signal?.aborted === true && !last;
       // One more step would be lost too, if it was not saved before it.
       const longAgo = performance.now() - saved + stepMilliseconds >= options.mostSecondsLost * 1000;
       const asked = options.saveRequested?.() === true;
-      if (last || interrupted || asked || longAgo || done % training.checkpointEvery === 0) await save(done);
+      const due = last || interrupted || asked || longAgo || done % training.checkpointEvery === 0;
+      await writer.afterStep(done, due, () => snapshot(done));
       if (interrupted) {
         await writer.finish();
         throw InterruptedError.of(signal, `Interrupted after iteration ${done} of ${training.iterations}.`);
@@ -189,4 +205,16 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     step.dispose();
     await loader.close();
   }
+}
+
+/** Of a step, counted from 0, that was given up where `saved` are saved. */
+function describeGivenUp(iteration: number, saved: number, iterations: number): string {
+  const from =
+    saved === 0 ? 'from the start, as nothing was saved yet' : `after iteration ${saved}, the last that was saved`;
+  const lost = iteration - saved;
+  const again = lost === 0 ? 'it is' : lost === 1 ? 'it and the one before are' : `it and the ${lost} before are`;
+  return (
+    `Interrupted in the middle of iteration ${iteration + 1} of ${iterations}, which would have taken too long to finish. ` +
+    `Training goes on ${from}: ${again} done again.`
+  );
 }

@@ -5,6 +5,7 @@ import { type DisplayMode, type ShownStage, showStages } from '../runs/display.j
 import { InterruptedError, UserError } from '../support/errors.js';
 import { formatSeconds } from '../support/format.js';
 import { matchesGlob } from '../support/glob.js';
+import { type Pause, pauses } from '../support/pauses.js';
 import type { Check, Findings } from './check.js';
 import { checkpointChecks } from './checkpoints.js';
 import type { ReferenceFolder } from './folder.js';
@@ -45,21 +46,24 @@ export interface Verification {
 
 /**
  * Compares this program on an engine with reference data of the original, case by case.
- * @throws UserError when the set is empty, damaged or holds no case of that name; InterruptedError on abort, between cases.
+ * @throws UserError when the set is empty, damaged or holds no case of that name; InterruptedError on abort.
  */
 export async function verify(options: VerifyOptions): Promise<Verification> {
   const start = performance.now();
   const set = openSet(options.oracle ?? shippedSet());
   const chosen = chooseCases(set, options.cases);
+  const { signal } = options;
+  const message = 'Verification interrupted.';
+  const pause = pauses({ signal, message });
   const engine = await startEngine({ engine: options.engine });
   const results: { name: string; findings: Findings }[] = [];
   const stages = chosen.map(
     (name): ShownStage => ({
       title: name,
       run: async (say) => {
-        if (options.signal.aborted) throw new InterruptedError('Verification interrupted.');
+        if (signal.aborted) throw InterruptedError.of(signal, message);
         const started = performance.now();
-        const findings = await checkCase(engine, set, name, say);
+        const findings = await checkCase(engine, set, name, { say, pause });
         results.push({ name, findings });
         const failed = findings.checks.filter(({ passed }) => !passed).length;
         const seconds = formatSeconds((performance.now() - started) / 1000);
@@ -97,14 +101,14 @@ function foldersOf(set: ReferenceSet, name: string): ReferenceFolder[] {
   return set.networks.filter((folder) => folder.name === name);
 }
 
-async function checkCase(
-  engine: Engine,
-  set: ReferenceSet,
-  name: string,
-  say: (progress: string) => void,
-): Promise<Findings> {
+interface Course {
+  readonly say: (progress: string) => void;
+  readonly pause: Pause;
+}
+
+async function checkCase(engine: Engine, set: ReferenceSet, name: string, course: Course): Promise<Findings> {
   const network = set.networks.find((folder) => folder.name === name);
-  return network === undefined ? checkPart(set, name as OtherPart) : checkNetwork(engine, network, say);
+  return network === undefined ? checkPart(set, name as OtherPart) : checkNetwork(engine, network, course);
 }
 
 async function checkPart({ root }: ReferenceSet, part: OtherPart): Promise<Findings> {
@@ -119,18 +123,14 @@ async function checkPart({ root }: ReferenceSet, part: OtherPart): Promise<Findi
   }
 }
 
-async function checkNetwork(
-  engine: Engine,
-  folder: ReferenceFolder,
-  say: (progress: string) => void,
-): Promise<Findings> {
+async function checkNetwork(engine: Engine, folder: ReferenceFolder, { say, pause }: Course): Promise<Findings> {
   const networkCase = NetworkCase.read(folder);
   const kernels = createKernels(engine);
   const parts = [
     { title: 'weights', run: () => weightsChecks(networkCase) },
-    { title: 'inference', run: () => inferenceChecks(engine, kernels, networkCase) },
-    { title: 'first training step', run: () => firstStepChecks(engine, kernels, networkCase) },
-    { title: 'low-rate steps', run: () => trajectoryChecks(engine, kernels, networkCase) },
+    { title: 'inference', run: () => inferenceChecks(engine, kernels, networkCase, pause) },
+    { title: 'first training step', run: () => firstStepChecks(engine, kernels, networkCase, pause) },
+    { title: 'low-rate steps', run: () => trajectoryChecks(engine, kernels, networkCase, pause) },
   ];
   const findings: Findings[] = [];
   for (const { title, run } of parts) {

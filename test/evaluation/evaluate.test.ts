@@ -31,7 +31,7 @@ async function colourPredictor(): Promise<Predictor> {
   const network: InferenceNetwork = {
     classes: 3,
     alignCorners: false,
-    logits: (images) => images.clone(),
+    logits: async (images) => images.clone(),
     dispose() {},
   };
   return new Predictor({

@@ -143,7 +143,7 @@ test.serial('none is left behind either when the network fails', async (t) => {
   const sound = fakeNetwork(engine, false);
   const network = {
     ...sound,
-    logits: (images: Parameters<typeof sound.logits>[0]) => {
+    logits: async (images: Parameters<typeof sound.logits>[0]) => {
       calls++;
       if (calls === 3) throw new Error('no memory');
       return sound.logits(images);

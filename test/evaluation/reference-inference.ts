@@ -39,7 +39,7 @@ export function fakeNetwork({ tf }: Engine, alignCorners: boolean): InferenceNet
   return {
     classes: FAKE_CLASSES,
     alignCorners,
-    logits(images: Tensor4D) {
+    async logits(images: Tensor4D) {
       const [, height, width] = images.shape;
       const logits = fakeLogits({ height, width, channels: 3, data: Float64Array.from(images.dataSync()) });
       return tf.tensor4d(Float32Array.from(logits.data), [1, logits.height, logits.width, FAKE_CLASSES]);

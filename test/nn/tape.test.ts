@@ -1,6 +1,7 @@
 import test from 'ava';
 import { createKernels } from '../../src/kernels/create.js';
 import { Tape } from '../../src/nn/tape.js';
+import { noPause } from '../../src/support/pauses.js';
 import { startTestEngine } from '../helpers/engines.js';
 
 test('a resting value is computed again when asked for, a kept one stays', async (t) => {
@@ -44,7 +45,7 @@ test('backward steps run last one first, once', async (t) => {
   const tape = new Tape(createKernels(engine));
   const order: number[] = [];
   for (const i of [1, 2, 3]) tape.push(() => order.push(i));
-  tape.backward();
-  tape.backward();
+  await tape.backward(noPause);
+  await tape.backward(noPause);
   t.deepEqual(order, [3, 2, 1]);
 });

@@ -19,15 +19,15 @@ if (oracleCaseNames().includes(CASE)) {
     const networkCase = oracleCase(CASE);
     const segmentor = await caseSegmentor(engine, createKernels(engine), networkCase);
     const batch = readBatch(networkCase);
-    const { gradients: own } = gradientsOf(engine, segmentor, batch);
+    const { gradients: own } = await gradientsOf(engine, segmentor, batch);
     const distance = (found: Gradients) => compareGradients(found, FILES, networkCase).backbone.difference;
     // One tie of the reference's own float32 lies before the stem's gradient: 1.4e-3 where it falls otherwise.
-    t.true(distance(nearestGradients(engine, segmentor, batch, { own, limit: LIMIT, distance })) <= LIMIT);
+    t.true(distance(await nearestGradients(engine, segmentor, batch, { own, limit: LIMIT, distance })) <= LIMIT);
 
     const scaled = (found: Gradients): Gradients =>
       new Map([...found].map(([path, values]) => [path, values.map((value) => value * 1.01)]));
     const wrong = (found: Gradients) => distance(scaled(found));
-    t.true(wrong(nearestGradients(engine, segmentor, batch, { own, limit: LIMIT, distance: wrong })) > 5e-3);
+    t.true(wrong(await nearestGradients(engine, segmentor, batch, { own, limit: LIMIT, distance: wrong })) > 5e-3);
     segmentor.dispose();
   });
 } else {

@@ -11,6 +11,7 @@ import type { TrainingPass } from '../../src/nn/pass.js';
 import { Segmentor } from '../../src/nn/segmentor.js';
 import { Tape } from '../../src/nn/tape.js';
 import { networkCost } from '../../src/report/modules.js';
+import { noPause } from '../../src/support/pauses.js';
 
 // Odd sizes, so that every division by a stride rounds.
 const SIZE: readonly [number, number] = [43, 61];
@@ -75,8 +76,9 @@ test('the operations shown are those that the real networks compute, for every s
       lossScale: 1,
       update: () => undefined,
       dropoutFactors: (_, count, channels) => new Float32Array(count * channels).fill(1),
+      pause: noPause,
     };
-    segmentor.logits(pass, tape.value(tf.zeros([1, ...SIZE, 3]), null, false));
+    await segmentor.logits(pass, tape.value(tf.zeros([1, ...SIZE, 3]), null, false));
     const trained = new Map(calls.splice(0).map(({ filter, flops }) => [filter.id, flops]));
     for (const { path, flopsAtCrop } of cost.convolutions) {
       t.is(trained.get(parameters.get(`${path}.weight`).id), flopsAtCrop, `${experiment.row}: ${path}`);
@@ -86,7 +88,7 @@ test('the operations shown are those that the real networks compute, for every s
     t.is(sum(trainedParameters.map(({ path }) => parameters.get(path).size)), cost.total.parameters);
 
     const network = foldedNetwork(tf, kernels, architecture, (path) => parameters.get(path).clone());
-    network.logits(tf.zeros([1, ...SIZE, 3]));
+    await network.logits(tf.zeros([1, ...SIZE, 3]));
     t.deepEqual(cost.testHw, SIZE);
     t.is(sum(calls.map(({ flops }) => flops)), cost.total.flopsAtTest, `${experiment.row}: at the test`);
     tf.engine().endScope();

@@ -14,6 +14,7 @@ function progress(smoothedLoss: number): TrainingProgress {
   return {
     seconds: 1,
     skippedSteps: 0,
+    skippedInARow: 0,
     smoothedLoss,
     skippedSamples: ['munich/one'],
     peakLiveTensorBytes: 100,

@@ -34,7 +34,10 @@ inHalf('mixed precision starts from the same loss and learns as float32 does', a
   let losses = { half: 0, full: 0 };
   for (let iteration = 0; iteration < 60; iteration++) {
     const batch = colourBatch(iteration % 4);
-    losses = { half: half.run(batch, iteration).decodeLoss, full: full.run(batch, iteration).decodeLoss };
+    losses = {
+      half: (await half.run(batch, iteration)).decodeLoss,
+      full: (await full.run(batch, iteration)).decodeLoss,
+    };
     if (iteration === 0)
       t.true(Math.abs(losses.half / losses.full - 1) < 0.02, `${losses.half} against ${losses.full}`);
   }
@@ -58,7 +61,7 @@ async function skips(
   parameters.set(CLASSIFIER, engine.tf.mul(parameters.get(CLASSIFIER), factor));
   const values = () => CHANGED.map((path) => parameters.get(path).dataSync().slice());
   const before = values();
-  const { loss } = step.run(colourBatch(0), 0);
+  const { loss } = await step.run(colourBatch(0), 0);
   t.true(Number.isFinite(loss));
   const { skipped } = step;
   t.true(skipped === 0 || skipped === 1);
@@ -86,17 +89,17 @@ inHalf(
     const sizeHw = [128, 192] as const;
     const batch = (seed: number) => colourBatch(seed, 2, ...sizeHw);
     const half = start(engine, { precision });
-    half.run(batch(0), 0);
+    await half.run(batch(0), 0);
     const { numTensors } = engine.tf.memory();
     half.resetPeak();
-    half.run(batch(1), 1);
+    await half.run(batch(1), 1);
     t.is(engine.tf.memory().numTensors, numTensors);
     const { peakLiveBytes } = half;
     half.dispose();
     const full = start(engine, { precision: 'fp32' });
-    full.run(batch(0), 0);
+    await full.run(batch(0), 0);
     full.resetPeak();
-    full.run(batch(1), 1);
+    await full.run(batch(1), 1);
     t.true(peakLiveBytes <= 0.85 * full.peakLiveBytes, `${peakLiveBytes} bytes, float32 ${full.peakLiveBytes}`);
     full.dispose();
   },

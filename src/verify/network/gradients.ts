@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Engine } from '../../engines/engine.js';
 import type { Kernels } from '../../kernels/kernels.js';
 import type { ForwardLosses } from '../../nn/segmentor.js';
+import { noPause, type Pause } from '../../support/pauses.js';
 import { Collector, type Findings, Worst } from '../check.js';
 import {
   angularDistance,
@@ -54,7 +55,12 @@ const FIRST_STEP = ['training logits', 'first losses', 'accuracies', 'gradients'
  * whole gradients, and the norms of all gradients.
  * @throws UserError when the case's files are damaged or do not belong together.
  */
-export async function firstStepChecks(engine: Engine, kernels: Kernels, networkCase: NetworkCase): Promise<Findings> {
+export async function firstStepChecks(
+  engine: Engine,
+  kernels: Kernels,
+  networkCase: NetworkCase,
+  pause: Pause = noPause,
+): Promise<Findings> {
   const { folder } = networkCase;
   const findings = new Collector(networkCase.name);
   if (!['train.json', 'train_input.npy', 'train_label.npy'].every((name) => folder.has(name))) {
@@ -63,20 +69,18 @@ export async function firstStepChecks(engine: Engine, kernels: Kernels, networkC
   }
   const expected = folder.json('train.json', trainSchema);
   const batch = readBatch(networkCase);
-  await checkTrainingLogits(engine, kernels, networkCase, batch, findings);
+  await checkTrainingLogits(engine, kernels, networkCase, batch, { findings, pause });
 
   const segmentor = await caseSegmentor(engine, kernels, networkCase);
   try {
-    const { losses, gradients: own } = gradientsOf(engine, segmentor, batch);
+    const { losses, gradients: own } = await gradientsOf(engine, segmentor, batch, pause);
     checkLosses(namedLosses(losses), expected.first_losses_f64, batch, networkCase, findings);
-    const gradients = nearestGradients(engine, segmentor, batch, {
-      own,
-      limit: TOLERANCES.backboneGradients(networkCase.model.depth, networkCase.noise).limit,
-      distance: (found) => {
-        const { backbone } = compareGradients(found, expected.gradients, networkCase);
-        return backbone.compared ? backbone.difference : 0;
-      },
-    });
+    const { limit } = TOLERANCES.backboneGradients(networkCase.model.depth, networkCase.noise);
+    const distance = (found: Gradients) => {
+      const { backbone } = compareGradients(found, expected.gradients, networkCase);
+      return backbone.compared ? backbone.difference : 0;
+    };
+    const gradients = await nearestGradients(engine, segmentor, batch, { own, limit, distance }, pause);
     checkGradients(gradients, expected.gradients, networkCase, findings);
     checkNorms(gradients, expected.grad_norms_f32, networkCase, findings);
   } finally {
@@ -90,13 +94,13 @@ async function checkTrainingLogits(
   kernels: Kernels,
   networkCase: NetworkCase,
   batch: ReferenceBatch,
-  findings: Collector,
+  { findings, pause }: { readonly findings: Collector; readonly pause: Pause },
 ): Promise<void> {
   const { folder, model, noise } = networkCase;
   const files = { decode: 'train_logits.npy', auxiliary: 'train_auxlogits.npy' } as const;
   const segmentor = await caseSegmentor(engine, kernels, networkCase);
   try {
-    const logits = trainingLogits(engine, segmentor, batch);
+    const logits = await trainingLogits(engine, segmentor, batch, pause);
     for (const head of ['decode', 'auxiliary'] as const) {
       const file = files[head];
       const quantity = `training logits, ${head}`;

@@ -7,6 +7,7 @@ import type { Kernels } from '../../kernels/kernels.js';
 import { loadInferenceNetwork } from '../../nn/load.js';
 import type { InferenceNetwork } from '../../nn/network.js';
 import { UserError } from '../../support/errors.js';
+import { noPause, type Pause } from '../../support/pauses.js';
 import { Collector, type Findings, Worst } from '../check.js';
 import { differenceOfLargest, largestDifference } from '../compare.js';
 import { TOLERANCES } from '../tolerances.js';
@@ -20,18 +21,24 @@ interface Context {
   readonly network: InferenceNetwork;
   readonly networkCase: NetworkCase;
   readonly findings: Collector;
+  readonly pause: Pause;
 }
 
 /**
  * Compares inference with the reference: logits, resized logits, predictions whole and slide at one and several scales.
  * @throws UserError when the case's files are missing or damaged.
  */
-export async function inferenceChecks(engine: Engine, kernels: Kernels, networkCase: NetworkCase): Promise<Findings> {
+export async function inferenceChecks(
+  engine: Engine,
+  kernels: Kernels,
+  networkCase: NetworkCase,
+  pause: Pause = noPause,
+): Promise<Findings> {
   const findings = new Collector(networkCase.name);
   const network = await loadInferenceNetwork(engine, kernels, networkCase.model, networkCase.weights());
   try {
-    const context = { engine, kernels, network, networkCase, findings };
-    for (const image of Object.keys(networkCase.meta.images)) checkLogits(context, image);
+    const context = { engine, kernels, network, networkCase, findings, pause };
+    for (const image of Object.keys(networkCase.meta.images)) await checkLogits(context, image);
     await checkImages(context);
   } finally {
     network.dispose();
@@ -39,7 +46,10 @@ export async function inferenceChecks(engine: Engine, kernels: Kernels, networkC
   return findings;
 }
 
-function checkLogits({ engine, kernels, network, networkCase, findings }: Context, image: string): void {
+async function checkLogits(
+  { engine, kernels, network, networkCase, findings, pause }: Context,
+  image: string,
+): Promise<void> {
   const { folder, model, noise } = networkCase;
   const tolerance = TOLERANCES.logits(model.depth, noise);
   const [input, logitsFile, resizedFile] = ['input', 'logits', 'encdec'].map((name) => `eval_${image}_${name}.npy`);
@@ -53,7 +63,7 @@ function checkLogits({ engine, kernels, network, networkCase, findings }: Contex
   }
   const { shape, data } = readNhwc(folder, input!);
   const images = engine.tf.tensor4d(data, shape);
-  const logits = network.logits(images);
+  const logits = await network.logits(images, pause);
   images.dispose();
   const compare = (name: string, file: string, actual: () => Float32Array): void => {
     if (!folder.has(file)) findings.missing(name);
@@ -130,14 +140,14 @@ interface Prediction {
 
 /** Classes may differ only where the two best are nearly equal: in no more pixels than the reference counts, and by little. */
 async function checkPrediction(
-  { networkCase, findings, network }: Context,
+  { networkCase, findings, network, pause }: Context,
   { file, quantity, predictor, views, margins }: Prediction & { readonly margins: Worst },
 ): Promise<void> {
   const { folder, meta } = networkCase;
   const margin = meta.argmax_margins[file];
   if (margin === undefined) throw new UserError(`${folder.path}: meta.json has no argmax_margins.${file}.`);
   const expected = folder.octets(`${file}_pred.npy`).data;
-  const actual = await predictor.predict(views);
+  const actual = await predictor.predict(views, pause);
   const differing: number[] = [];
   for (let i = 0; i < expected.length; i++) if (actual[i] !== expected[i]) differing.push(i);
   const worst = new Worst();
@@ -146,7 +156,7 @@ async function checkPrediction(
   findings.add(quantity, TOLERANCES.predictions(margin.below_1e_4), worst);
   margins.add(0, file);
   if (differing.length === 0) return;
-  const probabilities = await predictor.probabilities(views);
+  const probabilities = await predictor.probabilities(views, pause);
   for (const pixel of differing) {
     const at = (values: Uint8Array) => probabilities[pixel * network.classes + values[pixel]!] ?? Number.NaN;
     margins.add(at(actual) - at(expected), `${file}: pixel ${pixel}`);
@@ -154,10 +164,10 @@ async function checkPrediction(
 }
 
 async function checkProbabilities(
-  { networkCase, findings }: Context,
+  { networkCase, findings, pause }: Context,
   { file, quantity, predictor, views }: Prediction,
 ): Promise<void> {
   const expected = readNhwc(networkCase.folder, `${file}_prob.npy`).data;
-  const worst = new Worst().add(largestDifference(await predictor.probabilities(views), expected), file);
+  const worst = new Worst().add(largestDifference(await predictor.probabilities(views, pause), expected), file);
   findings.add(quantity, TOLERANCES.probabilities(networkCase.noise), worst);
 }

@@ -7,6 +7,7 @@ import type { TrainingPass } from '../../nn/pass.js';
 import { type ForwardLosses, Segmentor } from '../../nn/segmentor.js';
 import { Tape, type Value } from '../../nn/tape.js';
 import { UserError } from '../../support/errors.js';
+import { noPause, type Pause } from '../../support/pauses.js';
 import type { NetworkCase } from './case.js';
 import { type NhwcArray, readNhwc } from './layout.js';
 
@@ -41,12 +42,17 @@ export async function caseSegmentor(engine: Engine, kernels: Kernels, networkCas
   return segmentor;
 }
 
-function passOf(engine: Engine, segmentor: Segmentor, tape: Tape, update: TrainingPass['update']): TrainingPass {
+function passOf(
+  engine: Engine,
+  segmentor: Segmentor,
+  tape: Tape,
+  { update, pause }: Pick<TrainingPass, 'update' | 'pause'>,
+): TrainingPass {
   const { kernels, parameters } = segmentor;
   const dropoutFactors = () => {
     throw new Error('These networks have no dropout.');
   };
-  return { tf: engine.tf, kernels, tape, parameters, precision: 'fp32', lossScale: 1, update, dropoutFactors };
+  return { tf: engine.tf, kernels, tape, parameters, precision: 'fp32', lossScale: 1, update, pause, dropoutFactors };
 }
 
 function imagesOf(engine: Engine, tape: Tape, { data, shape }: NhwcArray): Value {
@@ -54,38 +60,42 @@ function imagesOf(engine: Engine, tape: Tape, { data, shape }: NhwcArray): Value
 }
 
 /** One forward and backward pass; `update` takes each parameter's gradient, and ownership of it. */
-export function runPass(
+export async function runPass(
   engine: Engine,
   segmentor: Segmentor,
   { images, labels }: ReferenceBatch,
   update: (path: string, gradient: Tensor) => void,
-): ForwardLosses {
+  pause: Pause = noPause,
+): Promise<ForwardLosses> {
   const tape = new Tape(segmentor.kernels);
   const [count, height, width] = images.shape;
   const input = imagesOf(engine, tape, images);
   const labelled: Tensor3D = engine.tf.tensor3d(Int32Array.from(labels), [count, height, width], 'int32');
-  const losses = segmentor.losses(passOf(engine, segmentor, tape, update), input, labelled, IGNORE_INDEX);
-  tape.backward();
+  const pass = passOf(engine, segmentor, tape, { update, pause });
+  const losses = await segmentor.losses(pass, input, labelled, IGNORE_INDEX);
+  await tape.backward(pause);
   input.release();
   labelled.dispose();
   return losses;
 }
 
 /** Both heads' logits in training mode, NHWC. Leaves the segmentor without its running statistics: dispose it. */
-export function trainingLogits(
+export async function trainingLogits(
   engine: Engine,
   segmentor: Segmentor,
   { images }: ReferenceBatch,
-): Record<'decode' | 'auxiliary', Float32Array> {
+  pause: Pause = noPause,
+): Promise<Record<'decode' | 'auxiliary', Float32Array>> {
   // The tape is never run back, so that nothing but this scope would free what it holds.
   const scope = engine.tf.engine();
   scope.startScope();
   try {
     const tape = new Tape(segmentor.kernels);
-    const pass = passOf(engine, segmentor, tape, () => {
+    const update = () => {
       throw new Error('A forward pass has no gradients.');
-    });
-    const { decode, auxiliary } = segmentor.logits(pass, imagesOf(engine, tape, images));
+    };
+    const pass = passOf(engine, segmentor, tape, { update, pause });
+    const { decode, auxiliary } = await segmentor.logits(pass, imagesOf(engine, tape, images));
     const values = (value: Value) => value.tensor().dataSync<'float32'>().slice();
     return { decode: values(decode), auxiliary: values(auxiliary) };
   } finally {

@@ -1,5 +1,7 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Engine } from '../../engines/engine.js';
 import type { ForwardLosses, Segmentor } from '../../nn/segmentor.js';
+import type { Pause } from '../../support/pauses.js';
 import { Draws, Purpose } from '../../support/random.js';
 import { hwioToOihw } from '../../weights/layout.js';
 import { type ReferenceBatch, runPass } from './pass.js';
@@ -8,18 +10,20 @@ import { type ReferenceBatch, runPass } from './pass.js';
 export type Gradients = ReadonlyMap<string, Float32Array>;
 
 /** One pass: losses, and the gradients copied off the engine. */
-export function gradientsOf(
+export async function gradientsOf(
   engine: Engine,
   segmentor: Segmentor,
   batch: ReferenceBatch,
-): { losses: ForwardLosses; gradients: Gradients } {
+  pause?: Pause,
+): Promise<{ losses: ForwardLosses; gradients: Gradients }> {
   const gradients = new Map<string, Float32Array>();
-  const losses = runPass(engine, segmentor, batch, (path, gradient) => {
+  const take = (path: string, gradient: Tensor) => {
     const values = gradient.dataSync<'float32'>();
     const shape = gradient.shape as [number, number, number, number];
     gradients.set(path, shape.length === 4 ? hwioToOihw(values, shape) : Float32Array.from(values));
     gradient.dispose();
-  });
+  };
+  const losses = await runPass(engine, segmentor, batch, take, pause);
   return { losses, gradients };
 }
 
@@ -33,19 +37,18 @@ const ATTEMPTS = 8;
  * nearest of some passes whose inputs are moved by as much as rounding moves values. A ReLU or pooling tie that merely fell
  * otherwise falls as in the reference in one of them; an error stays in all of them.
  */
-export function nearestGradients(
+export async function nearestGradients(
   engine: Engine,
   segmentor: Segmentor,
   batch: ReferenceBatch,
   { own, limit, distance }: { own: Gradients; limit: number; distance: (gradients: Gradients) => number },
-): Gradients {
+  pause?: Pause,
+): Promise<Gradients> {
   let nearest = own;
   let smallest = distance(own);
   for (let attempt = 0; attempt < ATTEMPTS && !(smallest <= limit); attempt++) {
-    const moved = gradientsOf(engine, segmentor, {
-      ...batch,
-      images: movedByRounding(batch.images, attempt),
-    }).gradients;
+    const images = movedByRounding(batch.images, attempt);
+    const { gradients: moved } = await gradientsOf(engine, segmentor, { ...batch, images }, pause);
     const found = distance(moved);
     if (!(found < smallest)) continue;
     nearest = moved;

@@ -1,6 +1,8 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import type { Engine } from '../../engines/engine.js';
 import type { Kernels } from '../../kernels/kernels.js';
+import { noPause, type Pause } from '../../support/pauses.js';
 import { MomentumOptimizer } from '../../training/optimizer.js';
 import { learningRate } from '../../training/schedule.js';
 import { Collector, type Findings, Worst } from '../check.js';
@@ -32,7 +34,12 @@ const TRAJECTORY = ['learning rates', 'losses of low-rate steps', 'parameter del
  * statistic moved, and what the running statistics became.
  * @throws UserError when the case's files are damaged or do not belong together.
  */
-export async function trajectoryChecks(engine: Engine, kernels: Kernels, networkCase: NetworkCase): Promise<Findings> {
+export async function trajectoryChecks(
+  engine: Engine,
+  kernels: Kernels,
+  networkCase: NetworkCase,
+  pause: Pause = noPause,
+): Promise<Findings> {
   const { folder, model, noise } = networkCase;
   const findings = new Collector(networkCase.name);
   if (!['train_lowlr.json', 'train_input.npy', 'train_label.npy'].every((name) => folder.has(name))) {
@@ -51,18 +58,17 @@ export async function trajectoryChecks(engine: Engine, kernels: Kernels, network
   try {
     const { momentum, weight_decay: weightDecay } = expected.optimizer;
     const losses = new Worst();
-    expected.lr.forEach((rate, i) => {
+    for (const [i, rate] of expected.lr.entries()) {
       const step = { learningRate: rate, momentum, weightDecay };
-      const actual = namedLosses(
-        runPass(engine, segmentor, batch, (path, gradient) => optimizer.update(path, gradient, step)),
-      );
+      const update = (path: string, gradient: Tensor) => optimizer.update(path, gradient, step);
+      const actual = namedLosses(await runPass(engine, segmentor, batch, update, pause));
       for (const name of LOSS_NAMES) {
         losses.add(
           relativeDifference(actual[name], expected.losses_f64[i]?.[name] ?? Number.NaN),
           `step ${i}, ${name}`,
         );
       }
-    });
+    }
     findings.add('losses of low-rate steps', TOLERANCES.trajectoryLosses(model.depth, noise), losses);
 
     const deltas = relativeNorms(expected.delta_norms_f64, (path) => {

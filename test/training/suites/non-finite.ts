@@ -13,10 +13,10 @@ import { temporaryFolder } from '../../helpers/folder.js';
 /** Tests of what happens when training stops as something is not finite, on an engine. */
 export function nonFiniteSuite(engineName: EngineName): void {
   const onEngine = withEngine(engineName);
-  const start = (engine: Engine) => {
+  const start = async (engine: Engine) => {
     const step = new TrainingStep(engine, tinyExperiment());
     step.segmentor.initialise(0, false);
-    step.run(colourBatch(0), 0);
+    await step.run(colourBatch(0), 0);
     return step;
   };
   const fill = ({ tf }: Engine, { segmentor }: TrainingStep, name: string, value: number) =>
@@ -25,7 +25,7 @@ export function nonFiniteSuite(engineName: EngineName): void {
   const fail = async (t: Parameters<typeof temporaryFolder>[0], engine: Engine, step: TrainingStep) => {
     const directory = await temporaryFolder(t);
     const batch = colourBatch(1);
-    const error = t.throws(() => step.run(batch, 1), { instanceOf: NonFiniteError })!;
+    const error = await t.throwsAsync(step.run(batch, 1), { instanceOf: NonFiniteError });
     const { numTensors } = engine.tf.memory();
     const explained = (await afterNonFinite(error, { engine, step, batch, row: 'tiny', directory })) as NonFiniteError;
     t.is(engine.tf.memory().numTensors, numTensors, 'the diagnosis leaves nothing');
@@ -39,7 +39,7 @@ export function nonFiniteSuite(engineName: EngineName): void {
   };
 
   onEngine('values too large for a layer’s variance are traced to that layer', async (t, engine) => {
-    const step = start(engine);
+    const step = await start(engine);
     fill(engine, step, 'backbone.layer2.0.conv1.weight', 3e38);
     const { message, report } = await fail(t, engine, step);
     t.regex(
@@ -56,7 +56,7 @@ export function nonFiniteSuite(engineName: EngineName): void {
   });
 
   onEngine('a gradient that overflows stops the step before its filter moves', async (t, engine) => {
-    const step = start(engine);
+    const step = await start(engine);
     // A convolution of zeros is normalised to zeros whatever γ is, and its gradient has the factor γ/√(0 + ε).
     fill(engine, step, 'decode_head.conv_cat.conv.weight', 0);
     fill(engine, step, 'decode_head.conv_cat.bn.weight', 1e36);
@@ -75,7 +75,7 @@ export function nonFiniteSuite(engineName: EngineName): void {
   });
 
   onEngine('a parameter that was broken before is named', async (t, engine) => {
-    const step = start(engine);
+    const step = await start(engine);
     fill(engine, step, 'decode_head.conv_seg.bias', Number.NaN);
     const { message } = await fail(t, engine, step);
     t.regex(message, /3 of 3 values of decode_head\.conv_seg\.bias are not finite already\./);

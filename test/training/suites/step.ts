@@ -43,10 +43,10 @@ export function stepSuite(engineName: EngineName): void {
 
   onEngine('the tensor count and the live bytes stay constant from the second step on', async (t, engine) => {
     const step = start(engine);
-    step.run(colourBatch(0), 0);
+    await step.run(colourBatch(0), 0);
     const { numTensors, numBytes } = engine.tf.memory();
     for (let iteration = 1; iteration < 4; iteration++) {
-      step.run(colourBatch(iteration), iteration);
+      await step.run(colourBatch(iteration), iteration);
       t.is(engine.tf.memory().numTensors, numTensors);
       t.is(engine.tf.memory().numBytes, numBytes);
     }
@@ -57,28 +57,29 @@ export function stepSuite(engineName: EngineName): void {
   onEngine('disposing a step leaves nothing behind', async (t, engine) => {
     const before = engine.tf.memory().numTensors;
     const step = start(engine);
-    step.run(colourBatch(0), 0);
+    await step.run(colourBatch(0), 0);
     step.dispose();
     t.is(engine.tf.memory().numTensors, before);
   });
 
   onEngine('the same seed gives the same losses, another one others', async (t, engine) => {
-    const losses = (seed: number) => {
+    const losses = async (seed: number) => {
       const step = start(engine, tinyExperiment({ seed }));
-      const values = [0, 1, 2].map((iteration) => step.run(colourBatch(iteration), iteration).loss);
+      const values: number[] = [];
+      for (const iteration of [0, 1, 2]) values.push((await step.run(colourBatch(iteration), iteration)).loss);
       step.dispose();
       return values;
     };
-    t.deepEqual(losses(1), losses(1));
-    t.notDeepEqual(losses(1), losses(2));
+    t.deepEqual(await losses(1), await losses(1));
+    t.notDeepEqual(await losses(1), await losses(2));
   });
 
   onEngine('it learns: the loss falls well under that of guessing', async (t, engine) => {
     const model = fcnRecipe(18, { width: 8, classes: 3 });
     const step = start(engine, tinyExperiment({ model, training: trainingRecipe({ learningRate: 0.05 }) }));
-    let last = step.run(colourBatch(0), 0);
+    let last = await step.run(colourBatch(0), 0);
     t.true(last.decodeLoss > 0.9, `it starts near ln 3 = 1.10: ${last.decodeLoss}`);
-    for (let iteration = 1; iteration < 60; iteration++) last = step.run(colourBatch(iteration % 4), iteration);
+    for (let iteration = 1; iteration < 60; iteration++) last = await step.run(colourBatch(iteration % 4), iteration);
     t.true(last.decodeLoss < 0.6, `decode loss after 60 steps: ${last.decodeLoss}`);
     t.true(last.accuracy > 70, `accuracy after 60 steps: ${last.accuracy}`);
     step.dispose();
@@ -91,7 +92,7 @@ export function stepSuite(engineName: EngineName): void {
     parameters.set('decode_head.conv_seg.bias', engine.tf.fill([3], Number.NaN));
     const filter = () => [...parameters.get('decode_head.conv_seg.weight').dataSync()];
     const before = filter();
-    const error = t.throws(() => step.run(colourBatch(0), 7), { instanceOf: UserError });
+    const error = await t.throwsAsync(step.run(colourBatch(0), 7), { instanceOf: UserError });
     t.regex(error!.message, /not finite .* iteration 7, learning rate 0\.009374; batch: image0, image1/);
     t.deepEqual(filter(), before);
     step.dispose();
@@ -100,7 +101,7 @@ export function stepSuite(engineName: EngineName): void {
   onEngine('a checkpoint comes back: parameters, state_dict names, counters and velocities', async (t, engine) => {
     const directory = await mkdtemp(path.join(tmpdir(), 'fcn-'));
     const step = start(engine);
-    step.run(colourBatch(0), 0);
+    await step.run(colourBatch(0), 0);
     const files = await saveCheckpoint(directory, 1, { ...step, row: 'tiny' });
     const checkpoint = await readCheckpoint(files.weights);
     t.deepEqual(checkpoint.tensors.get('backbone.stem.0.weight')!.shape, [2, 3, 3, 3]);
