@@ -75,8 +75,28 @@ export async function removeHalfWritten(folder: string, ofFile: (name: string) =
   }
 }
 
+/** Of file systems and systems that do not flush folders. */
+const NO_FOLDER_SYNC: ReadonlySet<unknown> = new Set(['EINVAL', 'ENOTSUP', 'EISDIR', 'EPERM', 'EACCES', 'EBADF']);
+
+/** Makes sure that the names in a folder are on the disk, where the system can. */
+async function syncFolder(folder: string): Promise<void> {
+  // Windows opens no folders.
+  if (process.platform === 'win32') return;
+  try {
+    const handle = await open(folder, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (!NO_FOLDER_SYNC.has((error as NodeJS.ErrnoException).code)) throw error;
+  }
+}
+
 /**
- * Writes a file so that it is either whole or not there: temporary file beside it, fsync, rename. Creates the folder.
+ * Writes a file so that it is either whole or not there: temporary file beside it, fsync, rename, fsync of the folder, so that
+ * what is removed after this is not gone before this is there. Creates the folder.
  * `content` may be an async or sync iterable of chunks, written one after the other.
  * @throws UserError when the disk is full or the folder cannot be written.
  */
@@ -98,6 +118,7 @@ export async function writeFileAtomic(
       await handle.close();
     }
     await rename(temporary, file);
+    await syncFolder(path.dirname(file));
   } catch (error) {
     // What went wrong first is what the user has to mend; where the folder cannot be written, there is nothing to remove.
     await rm(temporary, { force: true }).catch(() => {});
