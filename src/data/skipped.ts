@@ -40,11 +40,16 @@ export class SkippedSamples {
     /** Samples that may be left out; one more ends the run. */
     readonly limit: number,
     private readonly file: string,
+    private readonly beforeWrite: () => Promise<void>,
   ) {}
 
-  /** Reads what is noted in `file` already; nothing where it does not exist. */
-  static async open(file: string, limit: number): Promise<SkippedSamples> {
-    const skipped = new SkippedSamples(limit, file);
+  /** Reads what is noted in `file` already; nothing where it does not exist. `beforeWrite` may refuse that more is noted. */
+  static async open(
+    file: string,
+    limit: number,
+    beforeWrite: () => Promise<void> = async () => {},
+  ): Promise<SkippedSamples> {
+    const skipped = new SkippedSamples(limit, file, beforeWrite);
     let text = '';
     try {
       text = await readFile(file, 'utf8');
@@ -63,11 +68,12 @@ export class SkippedSamples {
   /**
    * Counts a sample. It is on the disk, not only on its way there, when this returns: no position that is past the sample
    * outlives a power failure without it.
-   * @throws UserError where it is one more than may be left out.
+   * @throws UserError where it is one more than may be left out; what `beforeWrite` throws.
    */
   async add(sample: SkippedSample): Promise<void> {
     if (this.byKey.has(keyOf(sample))) return;
     if (this.byKey.size >= this.limit) throw tooMany(sample.reason, this.limit);
+    await this.beforeWrite();
     try {
       const handle = await open(this.file, 'a');
       try {

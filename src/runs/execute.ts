@@ -6,10 +6,10 @@ import { startEngine } from '../engines/start.js';
 import type { Experiment } from '../experiments/experiment.js';
 import { hashExperiment } from '../experiments/hash.js';
 import type { Deviation } from '../experiments/resolve.js';
-import { BusyError, InterruptedError, UserError } from '../support/errors.js';
+import { InterruptedError, UserError } from '../support/errors.js';
 import { explainFileError, removeHalfWritten } from '../support/files.js';
 import { sha256File } from '../support/hash.js';
-import { Lock } from '../support/lock.js';
+import { Lock, LostLockError } from '../support/lock.js';
 import { type CheckDataOptions, checkData } from './check-data.js';
 import { codeVersion } from './code-version.js';
 import { RunDirectory, readStatus, requireWritable } from './directory.js';
@@ -88,7 +88,8 @@ export interface Execution {
  * Executes a run, or goes on with one that did not complete: checks everything that can be checked first, does the stages
  * one after the other, and writes the record, also of a run that fails or is interrupted. The record of a completed run is
  * kept under the results, too. The run directory is locked meanwhile.
- * @throws what a stage throws, after the record and the status are written; BusyError where another process has the run.
+ * @throws what a stage throws, after the record and the status are written; BusyError where another process has the run;
+ * LostLockError, with nothing written, where another one has taken it over or its directory was removed.
  */
 export async function execute(asked: ExecuteOptions): Promise<Execution> {
   const { stages, results, runs, resume, note, signal } = asked;
@@ -130,9 +131,14 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
       note(
         `Waiting for a sign of life of process ${pid}, on another machine or before a restart, that has ${directory.path}.`,
       ),
-    onTakeover: ({ pid, host }) => note(`Process ${pid} on ${host}, which had this run, is gone: taking over.`),
+    onTakeover: (holder) =>
+      note(
+        holder === null
+          ? `${directory.file('lock')} does not say whose it is, as after a power failure: taking over.`
+          : `Process ${holder.pid} on ${holder.host}, which had this run, is gone: taking over.`,
+      ),
   });
-  try {
+  return lock.during(async () => {
     if (earlier) {
       await removeHalfWritten(directory.path);
       await removeHalfWritten(directory.file('stages'));
@@ -194,15 +200,16 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
     try {
       await run.doStages();
     } catch (error) {
-      // What another process has taken over is not ours to write.
-      if (error instanceof BusyError) throw error;
+      if (error instanceof LostLockError) throw error;
       const exitReason = error instanceof InterruptedError ? 'interrupted' : 'failed';
       try {
+        await lock.assertHeld();
         await directory.writeStatus(exitReason, run.current);
         await writeRecord(directory.file('record.json'), record(exitReason, (error as Error).message));
       } catch (second) {
-        // Where the disk is full or gone, the first error says so already.
-        if (!(second instanceof UserError)) throw new AggregateError([error, second], 'A run and its record failed.');
+        // That nothing is left to go on with, or why a file could not be written; where the disk is full, the first error says so.
+        if (second instanceof LostLockError && (error instanceof InterruptedError || isOfFiles(error))) throw second;
+        if (!(second instanceof UserError || isOfFiles(second))) throw new AggregateError([error, second], 'A run and its record failed.');
       }
       if (!(error instanceof InterruptedError)) throw error;
       const { message, exitCode } = error;
@@ -224,9 +231,13 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
       record: completed,
       course: earlier ? 'continued' : 'new',
     };
-  } finally {
-    await lock.release();
-  }
+  });
+}
+
+/** Whether an error is, or explains, the system's refusal to read or write a file. */
+function isOfFiles(error: unknown): boolean {
+  const { cause = error } = error as Error;
+  return (cause as NodeJS.ErrnoException).syscall !== undefined;
 }
 
 /** How a command is to be changed for it to go on with the run that it made. */
@@ -304,9 +315,10 @@ class Run {
       predictions,
       tensorboard,
     } = this.options;
+    const beforeWrite = () => this.lock.assertHeld();
     return {
       tensorboard,
-      skipped: await SkippedSamples.open(this.directory.file('skipped.jsonl'), skipBad),
+      skipped: await SkippedSamples.open(this.directory.file('skipped.jsonl'), skipBad, beforeWrite),
       experiment,
       engine: this.engine,
       dataRoot,
@@ -315,7 +327,7 @@ class Run {
       mostSecondsLost,
       signal,
       saveRequested,
-      beforeWrite: () => this.lock.assertHeld(),
+      beforeWrite,
       note,
       predictions,
       weights: this.weights,

@@ -46,15 +46,25 @@ export class ProgressFile {
 
   private constructor(
     private readonly directory: string,
+    private readonly beforeWrite: () => Promise<void>,
     private state: Progress,
   ) {}
 
-  /** Goes on from what earlier stages have noted. */
-  static async open(directory: string, stage: Stage): Promise<ProgressFile> {
+  /** Goes on from what earlier stages have noted. `beforeWrite` may refuse that more is. */
+  static async open(directory: string, stage: Stage, beforeWrite = async () => {}): Promise<ProgressFile> {
     const before = await readProgress(directory);
     const { loss = null, mIoU = null, mIoUMsFlip = null } = before ?? {};
     const now = { processId: process.pid, host: os.hostname(), updatedAt: new Date().toISOString() };
-    return new ProgressFile(directory, { stage, done: 0, total: 0, secondsLeft: null, loss, mIoU, mIoUMsFlip, ...now });
+    return new ProgressFile(directory, beforeWrite, {
+      stage,
+      done: 0,
+      total: 0,
+      secondsLeft: null,
+      loss,
+      mIoU,
+      mIoUMsFlip,
+      ...now,
+    });
   }
 
   /** May be called at any rate; writes now and then. */
@@ -69,7 +79,7 @@ export class ProgressFile {
 
   /**
    * Writes how far it came.
-   * @throws UserError where that cannot be written.
+   * @throws UserError where that cannot be written; what `beforeWrite` throws.
    */
   async finish(): Promise<void> {
     await this.writing;
@@ -77,6 +87,7 @@ export class ProgressFile {
   }
 
   private async write(): Promise<void> {
+    await this.beforeWrite();
     const state: Progress = { ...this.state, updatedAt: new Date().toISOString() };
     await writeFileAtomic(path.join(this.directory, PROGRESS_FILE), `${JSON.stringify(state, null, 2)}\n`);
   }

@@ -68,7 +68,7 @@ async function train(context: StageContext, say: Say, progress: ProgressFile): P
       );
     },
     onStart: async (iterations) => {
-      events = await Events?.goOn(context.directory, iterations);
+      events = await Events?.goOn(context.directory, iterations, context.beforeWrite);
     },
     onLog: async (line) =>
       events?.add(line.iteration, {
@@ -115,7 +115,7 @@ async function evaluate(
     },
   });
   const { images, skippedImages, seconds, mIoU, mAcc, aAcc } = details;
-  const events = await (await eventFiles(context))?.create(context.directory);
+  const events = await (await eventFiles(context))?.create(context.directory, context.beforeWrite);
   await events?.add(context.experiment.training.iterations, {
     [`${stage}/mIoU`]: mIoU,
     [`${stage}/mAcc`]: mAcc,
@@ -151,7 +151,7 @@ async function benchmark(context: StageContext, say: Say, progress: ProgressFile
 
 /** Does one stage of a run, and notes in its directory how far it is. */
 export async function runStage(stage: Stage, context: StageContext, say: Say): Promise<StageResult> {
-  const progress = await ProgressFile.open(context.directory, stage);
+  const progress = await ProgressFile.open(context.directory, stage, context.beforeWrite);
   progress.update({});
   try {
     const result = await doStage(stage, context, say, progress);

@@ -59,16 +59,20 @@ export function frameRecord(data: Uint8Array): Buffer {
 
 /** A file of scalars that TensorBoard shows. */
 export class EventFile {
-  private constructor(readonly file: string) {}
+  private constructor(
+    readonly file: string,
+    private readonly beforeWrite: () => Promise<void>,
+  ) {}
 
   /**
-   * Begins a file in the run directory.
+   * Begins a file in the run directory. `beforeWrite` may refuse that anything is written.
    * @throws UserError where it cannot be written.
    */
-  static async create(directory: string): Promise<EventFile> {
+  static async create(directory: string, beforeWrite = async () => {}): Promise<EventFile> {
     const seconds = String(Math.floor(Date.now() / 1000)).padStart(10, '0');
     const name = `events.out.tfevents.${seconds}.${os.hostname()}.${process.pid}.${randomBytes(2).toString('hex')}`;
-    const events = new EventFile(path.join(directory, EVENTS_FOLDER, name));
+    const events = new EventFile(path.join(directory, EVENTS_FOLDER, name), beforeWrite);
+    await beforeWrite();
     try {
       await makeFolder(path.dirname(events.file));
     } catch (error) {
@@ -83,8 +87,8 @@ export class EventFile {
    * steps, which are done again, is not shown any more.
    * @throws UserError where it cannot be written.
    */
-  static async goOn(directory: string, iterations: number): Promise<EventFile> {
-    const events = await EventFile.create(directory);
+  static async goOn(directory: string, iterations: number, beforeWrite?: () => Promise<void>): Promise<EventFile> {
+    const events = await EventFile.create(directory, beforeWrite);
     const files = await readdir(path.dirname(events.file));
     if (files.length > 1) {
       // TensorBoard drops what it has read of this step and later ones.
@@ -107,6 +111,7 @@ export class EventFile {
   }
 
   private async append(...fields: readonly Buffer[]): Promise<void> {
+    await this.beforeWrite();
     const event = Buffer.concat([double(EVENT.wallTime, Date.now() / 1000), ...fields]);
     try {
       await appendFile(this.file, frameRecord(event));

@@ -1,18 +1,21 @@
 import { randomBytes } from 'node:crypto';
-import { link, open, readFile, rename, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { BusyError } from './errors.js';
-import { explainFileError, makeFolder } from './files.js';
+import { BusyError, ExitCode, UserError } from './errors.js';
 import type { HeartbeatData } from './heartbeat-worker.js';
-import { ownIdentity, type ProcessIdentity, vitality } from './process-identity.js';
+import {
+  createLockFile,
+  type Holder,
+  readLockFile,
+  removeAbandoned,
+  removeLockFile,
+  replaceHolder,
+} from './lock-file.js';
+import { ownIdentity, vitality } from './process-identity.js';
 
-/** Who holds a lock. */
-export interface Holder extends ProcessIdentity {
-  /** Of this one holding, which no other has. */
-  readonly key: string;
-}
+export type { Holder };
 
 /** Milliseconds between two signs of life; after how long without one a holder that cannot be asked counts as dead. */
 const HEARTBEAT = 10_000;
@@ -22,11 +25,24 @@ export interface LockOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told once, when another process holds the lock. */
   readonly onWait?: (pid: number) => void;
-  /** Told when the lock of a process that is gone is taken over. */
-  readonly onTakeover?: (holder: Holder) => void;
+  /** Told when the lock of a process that is gone is taken over; null where the lock file does not say whose it was. */
+  readonly onTakeover?: (holder: Holder | null) => void;
   readonly pollMilliseconds?: number;
   /** A holder on another machine counts as dead after so long without a sign of life. */
   readonly patienceMilliseconds?: number;
+}
+
+/** This process does not hold a lock any more that it had taken: what the lock protects is not its to write. */
+export class LostLockError extends UserError {
+  override readonly name = 'LostLockError';
+
+  constructor(
+    message: string,
+    next: string,
+    override readonly exitCode: number = ExitCode.tryAgain,
+  ) {
+    super(message, next);
+  }
 }
 
 /** A lock file of this process, which shows that it lives until it is released. */
@@ -37,7 +53,7 @@ export class Lock {
     private readonly file: string,
     private readonly holder: Holder,
   ) {
-    const workerData: HeartbeatData = { file, milliseconds: HEARTBEAT };
+    const workerData: HeartbeatData = { file, key: holder.key, milliseconds: HEARTBEAT };
     // Not with this process's flags: with --input-type, say, a worker does not start.
     this.heart = new Worker(new URL('./heartbeat-worker.js', import.meta.url), { workerData, execArgv: [] });
     this.heart.unref();
@@ -54,16 +70,24 @@ export class Lock {
     const { signal, onWait, onTakeover, pollMilliseconds = 500, patienceMilliseconds = PATIENCE } = options;
     const holder: Holder = { ...ownIdentity(), key: randomBytes(8).toString('hex') };
     let told = false;
+    let claimed: number | null = null;
     let seen: { readonly life: string; readonly at: number } | null = null;
     for (;;) {
       signal?.throwIfAborted();
-      if (await create(file, holder)) return new Lock(file, holder);
-      const found = await readHolder(file);
+      if (await createLockFile(file, holder)) return await Lock.taken(file, holder);
+      const found = await readLockFile(file);
       if (found === 'released') continue;
       const state = found.holder === null ? 'dead' : vitality(found.holder);
       const silent = seen !== null && seen.life === found.life && performance.now() - seen.at >= patienceMilliseconds;
       if (state === 'dead' || (state === 'unknown' && silent)) {
-        if ((await discardStale(file, found.holder)) && found.holder !== null) onTakeover?.(found.holder);
+        claimed ??= performance.now();
+        const impatient = performance.now() - claimed >= patienceMilliseconds;
+        if (await replaceHolder(file, found.holder, holder, impatient)) {
+          onTakeover?.(found.holder);
+          return await Lock.taken(file, holder);
+        }
+        // Another one is about to take it.
+        await sleep(pollMilliseconds);
         continue;
       }
       const moved = seen !== null && seen.life !== found.life;
@@ -75,21 +99,61 @@ export class Lock {
     }
   }
 
-  /** @throws BusyError where another process took the lock over, as it may where this one was stopped for long. */
+  private static async taken(file: string, holder: Holder): Promise<Lock> {
+    await removeAbandoned(file);
+    return new Lock(file, holder);
+  }
+
+  /**
+   * To be awaited before anything is written of what the lock protects.
+   * @throws LostLockError where another process took the lock over, as it may where this one was stopped for long, or where
+   * the lock or its folder was removed.
+   */
   async assertHeld(): Promise<void> {
-    const found = await readHolder(this.file);
+    const found = await readLockFile(this.file);
     if (found !== 'released' && found.holder?.key === this.holder.key) return;
-    throw new BusyError(
-      `${this.file} was taken over by another process${found === 'released' || found.holder === null ? '' : `, ${found.holder.pid} on ${found.holder.host}`}: this one showed no sign of life.`,
-      'Let the other one go on.',
+    const folder = path.dirname(this.file);
+    if (found !== 'released') {
+      const { pid, host } = found.holder ?? { pid: 'unknown', host: 'an unknown machine' };
+      throw new LostLockError(
+        `${folder} was taken over by another process, ${pid} on ${host}: this one showed no sign of life.`,
+        'Let the other one go on.',
+      );
+    }
+    if (existsSync(folder)) {
+      throw new LostLockError(
+        `${this.file} was removed while this process worked: another one may have taken ${folder} since.`,
+        'Run the same command again.',
+      );
+    }
+    throw new LostLockError(
+      `${folder} was removed while this process worked in it: nothing more is written there.`,
+      'Run the same command again to start anew.',
+      ExitCode.userError,
     );
   }
 
-  /** Gives the lock back, if it is this process's still. */
+  /**
+   * Does `work`, then gives the lock back, if it is this process's still.
+   * @throws what `work` throws, whether or not the lock could be given back after that; UserError where only that failed.
+   */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    let result: T;
+    try {
+      result = await work();
+    } catch (error) {
+      // A lock that stays is taken over: its process will be gone.
+      await this.release().catch(() => {});
+      throw error;
+    }
+    await this.release();
+    return result;
+  }
+
+  /** Gives the lock back, if it is this process's still. @throws UserError where its folder cannot be written. */
   async release(): Promise<void> {
     await this.heart.terminate();
-    const found = await readHolder(this.file);
-    if (found !== 'released' && found.holder?.key === this.holder.key) await rm(this.file, { force: true });
+    if (existsSync(path.dirname(this.file))) await removeLockFile(this.file, this.holder);
   }
 }
 
@@ -107,83 +171,5 @@ function busy(file: string, { pid, host }: Holder): BusyError {
  */
 export async function withLock<T>(file: string, work: () => Promise<T>, options: LockOptions = {}): Promise<T> {
   const lock = await Lock.take(file, true, options);
-  try {
-    return await work();
-  } finally {
-    await lock.release();
-  }
-}
-
-/** Makes the lock file with its content at once (a link to a finished file), so that nobody reads an empty one. */
-async function create(file: string, holder: Holder): Promise<boolean> {
-  const prepared = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`;
-  try {
-    await makeFolder(path.dirname(file));
-    const handle = await open(prepared, 'wx');
-    try {
-      await handle.writeFile(JSON.stringify(holder));
-    } finally {
-      await handle.close();
-    }
-    await link(prepared, file);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw explainFileError(error, file, 'write');
-  } finally {
-    await rm(prepared, { force: true });
-  }
-}
-
-interface Found {
-  /** Null where the file holds no valid content. */
-  readonly holder: Holder | null;
-  /** Changes with every sign of life. */
-  readonly life: string;
-}
-
-async function readHolder(file: string): Promise<Found | 'released'> {
-  try {
-    // Opening asks a network file system for the present state; a bare stat may be told an old one.
-    const handle = await open(file, 'r');
-    try {
-      const [text, { mtimeMs }] = [await handle.readFile('utf8'), await handle.stat()];
-      return { holder: parseHolder(text), life: `${mtimeMs} ${text}` };
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'released';
-    throw explainFileError(error, file, 'read');
-  }
-}
-
-function parseHolder(text: string): Holder | null {
-  try {
-    const { pid, host, space = null, started = null, key = '' } = (JSON.parse(text) ?? {}) as Partial<Holder>;
-    return Number.isInteger(pid) && typeof host === 'string' ? { pid: pid!, host, space, started, key } : null;
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
-}
-
-/**
- * Only one of several waiting processes wins the rename; had the lock changed hands meanwhile, it is put back.
- * @returns whether this process removed it.
- */
-async function discardStale(file: string, stale: Holder | null): Promise<boolean> {
-  const aside = `${file}.stale.${randomBytes(4).toString('hex')}`;
-  try {
-    await rename(file, aside);
-    const taken = parseHolder(await readFile(aside, 'utf8'));
-    if (taken?.pid === stale?.pid && taken?.key === stale?.key) return true;
-    await link(aside, file);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code !== 'ENOENT' && code !== 'EEXIST') throw explainFileError(error, file, 'write');
-  } finally {
-    await rm(aside, { force: true });
-  }
-  return false;
+  return lock.during(work);
 }

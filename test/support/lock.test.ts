@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import test from 'ava';
 import { execa } from 'execa';
-import { BusyError } from '../../src/support/errors.js';
-import { Lock, withLock } from '../../src/support/lock.js';
+import { BusyError, ExitCode, UserError } from '../../src/support/errors.js';
+import { Lock, LostLockError, withLock } from '../../src/support/lock.js';
 import { ownIdentity } from '../../src/support/process-identity.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
@@ -40,10 +41,13 @@ test('the lock is released when the work fails', async (t) => {
 test('a lock of a process that is gone is taken over, and so is one without content', async (t) => {
   const file = path.join(await temporaryFolder(t), 'x.lock');
   const { pid } = spawnSync(process.execPath, ['-e', '']);
-  for (const content of [JSON.stringify({ pid, host: os.hostname() }), 'nonsense']) {
+  for (const content of [JSON.stringify({ pid, host: os.hostname() }), 'nonsense', '']) {
     await writeFile(file, content);
-    t.is(await withLock(file, async () => 'done'), 'done');
+    const from: (number | undefined)[] = [];
+    t.is(await withLock(file, async () => 'done', { onTakeover: (holder) => from.push(holder?.pid) }), 'done');
+    t.deepEqual(from, [content.startsWith('{') ? pid : undefined]);
   }
+  t.deepEqual(await readdir(path.dirname(file)), []);
 });
 
 test('a lock held on another machine is respected; waiting ends when aborted', async (t) => {
@@ -72,13 +76,13 @@ test('a lock held elsewhere that shows no sign of life is taken over, one that d
   await t.throwsAsync(Lock.take(file, false, now), { instanceOf: BusyError, message: /process 1 on another-machine/ });
   clearInterval(beating);
   const gone: number[] = [];
-  const lock = await Lock.take(file, false, { ...now, onTakeover: ({ pid }) => gone.push(pid) });
+  const lock = await Lock.take(file, false, { ...now, onTakeover: (holder) => gone.push(holder!.pid) });
   t.deepEqual(gone, [1]);
   await t.throwsAsync(Lock.take(file, false, now), { instanceOf: BusyError, message: new RegExp(`${process.pid}`) });
   await lock.assertHeld();
 
   await writeFile(file, JSON.stringify(elsewhere));
-  await t.throwsAsync(lock.assertHeld(), { instanceOf: BusyError, message: /taken over by another process, 1 on/ });
+  await t.throwsAsync(lock.assertHeld(), { instanceOf: LostLockError, message: /taken over by another process, 1 on/ });
   await lock.release();
   t.is(JSON.parse(await readFile(file, 'utf8')).key, 'k', "the other one's lock stays");
 });
@@ -102,4 +106,76 @@ test('a program given on the command line can hold a lock', async (t) => {
     reject: false,
   });
   t.is(exitCode, 0, stderr);
+});
+
+test('of many that take over one lock at once, one after the other has it', async (t) => {
+  const file = path.join(await temporaryFolder(t), 'x.lock');
+  const { pid } = spawnSync(process.execPath, ['-e', '']);
+  const gone = JSON.stringify({ pid, host: os.hostname(), key: 'gone' });
+  await writeFile(file, gone);
+  // Of a process that was killed while it took the lock over.
+  await writeFile(`${file}.after-gone`, JSON.stringify({ pid, host: os.hostname(), key: 'too' }));
+  let running = 0;
+  let taken = 0;
+  const work = async () => {
+    t.is(++running, 1);
+    await new Promise((done) => setTimeout(done, 5));
+    running--;
+  };
+  const options = { pollMilliseconds: 2, onTakeover: () => taken++ };
+  await Promise.all(Array.from({ length: 8 }, () => withLock(file, work, options)));
+  t.is(taken, 1);
+  t.deepEqual(await readdir(path.dirname(file)), []);
+});
+
+test('what killed processes left beside a lock goes, once it is old', async (t) => {
+  const folder = await temporaryFolder(t);
+  const file = path.join(folder, 'x.lock');
+  const old = ['x.lock.123.0a1b2c3d', 'x.lock.after-0a1b', 'x.lock.after-0a1b.123.0a1b2c3d'];
+  const others = ['x.lock.txt', 'y.lock.123.0a1b2c3d', 'x.lock.7.0a1b2c3d'];
+  for (const name of [...old, ...others]) {
+    await writeFile(path.join(folder, name), '');
+    const hourAgo = Date.now() / 1000 - 3600;
+    if (name !== 'x.lock.7.0a1b2c3d') await utimes(path.join(folder, name), hourAgo, hourAgo);
+  }
+  await withLock(file, async () => {});
+  t.deepEqual((await readdir(folder)).sort(), others.sort());
+});
+
+test('a lock whose folder was removed, or that was, is lost; nothing is made anew', async (t) => {
+  const folder = path.join(await temporaryFolder(t), 'run');
+  const lock = await Lock.take(path.join(folder, 'lock'), false);
+  await rm(path.join(folder, 'lock'));
+  await t.throwsAsync(lock.assertHeld(), { instanceOf: LostLockError, message: /lock was removed while this process/ });
+  await rm(folder, { recursive: true });
+  const error = await t.throwsAsync(lock.assertHeld(), { instanceOf: LostLockError, message: /run was removed while/ });
+  t.is(error.exitCode, ExitCode.userError);
+  await lock.release();
+  t.false(existsSync(folder));
+});
+
+test('what fails first is thrown, whether or not the lock can be given back', async (t) => {
+  const folder = path.join(await temporaryFolder(t), 'run');
+  const failure = new UserError('Disk full.');
+  // Where there was a folder there is a file: nothing can be given back.
+  const spoil = async () => {
+    await rm(folder, { recursive: true });
+    await writeFile(folder, '');
+  };
+  await t.throwsAsync(
+    withLock(path.join(folder, 'lock'), async () => {
+      await spoil();
+      throw failure;
+    }),
+    { is: failure },
+  );
+  await rm(folder);
+  await t.throwsAsync(withLock(path.join(folder, 'lock'), spoil), {
+    instanceOf: UserError,
+    message: /a part of this path is a file/,
+  });
+  await t.throwsAsync(
+    withLock(path.join(folder, 'sub', 'lock'), async () => t.fail()),
+    { instanceOf: UserError, message: /a part of this path is a file/ },
+  );
 });

@@ -1,0 +1,168 @@
+import { randomBytes } from 'node:crypto';
+import { link, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { explainFileError, makeFolder } from './files.js';
+import { type ProcessIdentity, vitality } from './process-identity.js';
+
+/** Who holds a lock. */
+export interface Holder extends ProcessIdentity {
+  /** Of this one holding, which no other has. */
+  readonly key: string;
+}
+
+/** What a lock file says. */
+export interface Found {
+  /** Null where the file holds no valid content, as a file system may leave it after a power failure. */
+  readonly holder: Holder | null;
+  /** Changes with every sign of life. */
+  readonly life: string;
+}
+
+/** Milliseconds after which a file that is there for moments only was left by a process that was killed. */
+const ABANDONED = 60_000;
+
+/** @throws UserError where the file cannot be read. */
+export async function readLockFile(file: string): Promise<Found | 'released'> {
+  try {
+    // Opening asks a network file system for the present state; a bare stat may be told an old one.
+    const handle = await open(file, 'r');
+    try {
+      const [text, { mtimeMs }] = [await handle.readFile('utf8'), await handle.stat()];
+      return { holder: parseHolder(text), life: `${mtimeMs} ${text}` };
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'released';
+    throw explainFileError(error, file, 'read');
+  }
+}
+
+/** Who holds a lock, of the text of its file; null where that is none. */
+export function parseHolder(text: string): Holder | null {
+  try {
+    const { pid, host, space = null, started = null, key = '' } = (JSON.parse(text) ?? {}) as Partial<Holder>;
+    return Number.isInteger(pid) && typeof host === 'string' ? { pid: pid!, host, space, started, key } : null;
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
+/**
+ * Makes a lock file, with its content at once, where there is none.
+ * @returns whether it did.
+ * @throws UserError where the folder cannot be written.
+ */
+export async function createLockFile(file: string, holder: Holder): Promise<boolean> {
+  return put(file, holder, async (prepared) => {
+    try {
+      await link(prepared, file);
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+      throw error;
+    }
+  });
+}
+
+/**
+ * Puts another holder into a lock file whose holder is gone. At no moment is there none.
+ * `impatient`: a process that has been about to take it for long and cannot be asked is gone, too.
+ * @returns false where the lock has changed hands meanwhile, or another process is about to take it.
+ */
+export async function replaceHolder(
+  file: string,
+  gone: Holder | null,
+  holder: Holder,
+  impatient: boolean,
+): Promise<boolean> {
+  return whileClaimed(file, { holder: gone, claimant: holder, impatient }, () =>
+    put(file, holder, async (prepared) => {
+      await rename(prepared, file);
+      return true;
+    }),
+  );
+}
+
+/** Removes a lock file, if it is this holder's still. */
+export async function removeLockFile(file: string, holder: Holder): Promise<void> {
+  await whileClaimed(file, { holder, claimant: holder, impatient: false }, async () => {
+    await rm(file, { force: true });
+    return true;
+  });
+}
+
+/**
+ * Removes what processes that were killed left beside a lock: files that are there for moments only, by the clock of the
+ * file system, which `file`, just made, tells. What cannot be removed stays; it harms nobody.
+ */
+export async function removeAbandoned(file: string): Promise<void> {
+  const folder = path.dirname(file);
+  const beside = `${path.basename(file)}.`;
+  const isOurs = (name: string) =>
+    name.startsWith(beside) && /^(?=.)(after-\w*\.?)*(\d+\.[0-9a-f]{8})?$/.test(name.slice(beside.length));
+  try {
+    const { mtimeMs: now } = await stat(file);
+    for (const name of (await readdir(folder)).filter(isOurs)) {
+      const found = await stat(path.join(folder, name)).catch(() => null);
+      if (found !== null && now - found.mtimeMs > ABANDONED) await rm(path.join(folder, name), { force: true });
+    }
+  } catch {
+    // A folder that cannot be listed, say.
+  }
+}
+
+/**
+ * Changes a lock file while it is that of `holder`. Only who has the claim to come after a holder may, and there is one claim
+ * for each, a lock file of its own: between looking and changing nobody else changes it. A claim of a process that was killed
+ * in these moments is taken over in the same way.
+ * @returns false where it has another holder, or another process has the claim.
+ */
+async function whileClaimed(
+  file: string,
+  { holder, claimant, impatient }: { holder: Holder | null; claimant: Holder; impatient: boolean },
+  change: () => Promise<boolean>,
+): Promise<boolean> {
+  const claim = `${file}.after-${holder?.key ?? ''}`;
+  if (!(await createLockFile(claim, claimant))) {
+    const found = await readLockFile(claim);
+    if (found === 'released') return false;
+    const state = found.holder === null ? 'dead' : vitality(found.holder);
+    if (state === 'alive' || (state === 'unknown' && !impatient)) return false;
+    if (!(await replaceHolder(claim, found.holder, claimant, impatient))) return false;
+  }
+  let changed: boolean;
+  try {
+    const found = await readLockFile(file);
+    changed = found !== 'released' && found.holder?.key === holder?.key && (await change());
+  } catch (error) {
+    // What went wrong first is what has to be mended.
+    await rm(claim, { force: true }).catch(() => {});
+    throw error;
+  }
+  await rm(claim, { force: true });
+  return changed;
+}
+
+/** Writes a finished file beside a lock, which `use` moves or links to its place, so that nobody reads an empty one. */
+async function put(file: string, holder: Holder, use: (prepared: string) => Promise<boolean>): Promise<boolean> {
+  const prepared = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`;
+  try {
+    await makeFolder(path.dirname(file));
+    const handle = await open(prepared, 'wx');
+    try {
+      await handle.writeFile(JSON.stringify(holder));
+      // Or a power failure may leave an empty lock.
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    const done = await use(prepared);
+    await rm(prepared, { force: true });
+    return done;
+  } catch (error) {
+    await rm(prepared, { force: true }).catch(() => {});
+    throw explainFileError(error, file, 'write');
+  }
+}
