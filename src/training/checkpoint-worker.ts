@@ -28,6 +28,6 @@ async function flush(file: string): Promise<void> {
 serve<CheckpointTask, CheckpointFiles>(async ({ snapshot, keep, log }) => {
   await flush(log);
   const files = await writeSnapshot(snapshot);
-  await rotate(snapshot.directory, snapshot.iteration, keep);
+  await rotate(snapshot.directory, keep);
   return { result: files, transfer: [] };
 });

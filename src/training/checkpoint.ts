@@ -1,8 +1,9 @@
-import { stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { BATCH_COUNTER, type ParameterSpec } from '../nn/parameters.js';
 import type { Segmentor } from '../nn/segmentor.js';
+import { UserError } from '../support/errors.js';
 import { sha256File } from '../support/hash.js';
 import { readSealed, writeSealed } from '../support/sealed.js';
 import { type NamedWeights, saveWeights } from '../weights/save.js';
@@ -110,21 +111,27 @@ export function takeSnapshot(
 }
 
 /**
- * Writes a snapshot, each file atomically, the one with the checksums last.
+ * Writes a snapshot, each file atomically, the one with the checksums last. Where one cannot be written, none stays.
  * @throws UserError when the disk is full or the folder cannot be written.
  */
 export async function writeSnapshot(snapshot: Snapshot): Promise<CheckpointFiles> {
   const { directory, iteration, metadata, weights, optimizer, progress } = snapshot;
   const files = checkpointFiles(directory, iteration);
-  await saveWeights(files.weights, weights, metadata);
-  await saveWeights(files.optimizer, optimizer, metadata);
-  const content: z.input<typeof checkpointSchema> = {
-    iteration,
-    weights: await describeFile(files.weights),
-    optimizer: await describeFile(files.optimizer),
-    progress,
-  };
-  await writeSealed(files.state, content);
+  try {
+    await saveWeights(files.weights, weights, metadata);
+    await saveWeights(files.optimizer, optimizer, metadata);
+    const content: z.input<typeof checkpointSchema> = {
+      iteration,
+      weights: await describeFile(files.weights),
+      optimizer: await describeFile(files.optimizer),
+      progress,
+    };
+    await writeSealed(files.state, content);
+  } catch (error) {
+    // What is not complete is no checkpoint, and takes the room that the next one may need.
+    for (const file of [files.weights, files.optimizer]) await rm(file, { force: true }).catch(() => {});
+    throw error;
+  }
   return files;
 }
 
@@ -140,7 +147,10 @@ export async function saveCheckpoint(
   return writeSnapshot(takeSnapshot(directory, iteration, state));
 }
 
-/** What a checkpoint's JSON says; null where it is not there or not as it was written. The other files are not read. */
+/**
+ * What a checkpoint's JSON says; null where it is not there or not as it was written. The other files are not read.
+ * @throws UserError where it cannot be read.
+ */
 export async function readDescription(state: string): Promise<z.output<typeof checkpointSchema> | null> {
   const content = await readSealed(state);
   if (content === null || content === 'damaged') return null;
@@ -149,18 +159,30 @@ export async function readDescription(state: string): Promise<z.output<typeof ch
 }
 
 /**
- * Checks every byte of a checkpoint.
+ * Checks every byte of a checkpoint. One that cannot be read is no better than a damaged one.
  * @returns the checkpoint, or what is wrong with it.
  */
 export async function openCheckpoint(directory: string, iteration: number): Promise<Checkpoint | string> {
   const files = checkpointFiles(directory, iteration);
-  const description = await readDescription(files.state);
+  const description = await unlessUnreadable(files.state, () => readDescription(files.state));
+  if (typeof description === 'string') return description;
   if (description?.iteration !== iteration) return `${path.basename(files.state)} is not as it was written`;
   for (const name of ['weights', 'optimizer'] as const) {
-    const wrong = await differs(files[name], description[name]);
+    const wrong = await unlessUnreadable(files[name], () => differs(files[name], description[name]));
     if (wrong !== null) return wrong;
   }
   return { iteration, files, progress: description.progress };
+}
+
+/** What `read` returns; where the system refuses to read the file, that. */
+async function unlessUnreadable<T>(file: string, read: () => Promise<T>): Promise<T | string> {
+  try {
+    return await read();
+  } catch (error) {
+    const { code } = (error instanceof UserError ? error.cause : error) as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    return `${path.basename(file)} cannot be read (${code})`;
+  }
 }
 
 async function differs(file: string, expected: z.output<typeof fileSchema>): Promise<string | null> {

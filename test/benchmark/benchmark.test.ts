@@ -4,7 +4,7 @@ import type { Engine } from '../../src/engines/engine.js';
 import { startEngine } from '../../src/engines/start.js';
 import type { Experiment } from '../../src/experiments/experiment.js';
 import { resolve } from '../../src/experiments/resolve.js';
-import { InterruptedError } from '../../src/support/errors.js';
+import { ExitCode, InterruptedError } from '../../src/support/errors.js';
 
 let engine: Engine;
 
@@ -68,10 +68,11 @@ test.serial('an abort stops between images and leaves no tensor', async (t) => {
     signal: controller.signal,
     onProgress: ({ part, done }) => {
       seen.push(`${part} ${done}`);
-      if (part === 'training') controller.abort();
+      if (part === 'training') controller.abort(new InterruptedError('', ExitCode.tryAgain));
     },
   });
   const error = await t.throwsAsync(running, { instanceOf: InterruptedError });
+  t.is(error.exitCode, ExitCode.tryAgain);
   t.regex(error.message, /after 1 of 3/);
   t.is(seen.at(-1), 'training 1');
   t.is(engine.tf.memory().numTensors, before);

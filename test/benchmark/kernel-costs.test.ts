@@ -4,7 +4,7 @@ import { TimedKernels } from '../../src/benchmark/timed-kernels.js';
 import type { Engine } from '../../src/engines/engine.js';
 import { startEngine } from '../../src/engines/start.js';
 import { createKernels } from '../../src/kernels/create.js';
-import { InterruptedError } from '../../src/support/errors.js';
+import { ExitCode, InterruptedError } from '../../src/support/errors.js';
 
 let engine: Engine;
 
@@ -32,6 +32,8 @@ test.serial('costs are positive ratios, one a kernel, and no tensor is left behi
 
 test.serial('timing can be interrupted, and then leaves no tensor behind', async (t) => {
   const before = engine.tf.memory().numTensors;
-  await t.throwsAsync(kernelCosts(engine, AbortSignal.abort()), { instanceOf: InterruptedError });
+  const signal = AbortSignal.abort(new InterruptedError('', ExitCode.terminated));
+  const error = await t.throwsAsync(kernelCosts(engine, signal), { instanceOf: InterruptedError });
+  t.is(error.exitCode, ExitCode.terminated);
   t.is(engine.tf.memory().numTensors, before);
 });

@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import type { EvaluationSample } from '../../src/data/batch.js';
 import { decodeLabels, decodeRgb } from '../../src/data/decode.js';
@@ -12,7 +13,7 @@ import {
 import { Predictor } from '../../src/evaluation/inference.js';
 import { createKernels } from '../../src/kernels/create.js';
 import type { InferenceNetwork } from '../../src/nn/network.js';
-import { InterruptedError, UserError } from '../../src/support/errors.js';
+import { ExitCode, InterruptedError, UserError } from '../../src/support/errors.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
 const dataset: EvaluateSamplesOptions['dataset'] = {
@@ -110,11 +111,42 @@ test('an abort stops between images', async (t) => {
     signal: controller.signal,
     onProgress: (item) => {
       done.push(item.done);
-      if (item.done === 2) controller.abort();
+      if (item.done === 2) controller.abort(new InterruptedError('', ExitCode.terminated));
     },
   });
-  await t.throwsAsync(running, { instanceOf: InterruptedError, message: /after 2 of 3/ });
+  const error = await t.throwsAsync(running, { instanceOf: InterruptedError, message: /after 2 of 3/ });
+  t.is(error.exitCode, ExitCode.terminated);
   t.deepEqual(done, [1, 2]);
+});
+
+test('an image that takes too long after an abort is given up, and what was counted before is what counts', async (t) => {
+  const controller = new AbortController();
+  const image = sample('one', [0, 0, 0, 0], [0, 0, 0, 0]);
+  const predictor = await colourPredictor();
+  const predict = predictor.predict.bind(predictor);
+  let images = 0;
+  predictor.predict = async (views, pause) => {
+    if (++images === 2) {
+      controller.abort();
+      // Longer than the thread may be kept.
+      await sleep(250);
+      await pause?.();
+    }
+    return predict(views, pause);
+  };
+  const counted: number[] = [];
+  let noted = 0;
+  const running = evaluateSamples(list([image, image, image]), predictor, {
+    dataset,
+    flip: false,
+    signal: controller.signal,
+    patienceMilliseconds: 0,
+    onImage: async ({ done }) => void counted.push(done),
+    onInterruption: async () => void noted++,
+  });
+  await t.throwsAsync(running, { instanceOf: InterruptedError, message: /after 1 of 3/ });
+  t.deepEqual(counted, [1]);
+  t.is(noted, 1);
 });
 
 test('labels without any class are refused', async (t) => {

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { Draws, Purpose } from '../../src/support/random.js';
@@ -86,25 +86,60 @@ test('a damaged newest checkpoint is said, and the one before it is taken', asyn
   const found = await newestCheckpoint(folder, (what) => said.push(what));
   t.is(found?.iteration, 9);
   t.is(said.length, 1);
+  t.regex(said[0]!, /: going back to the one before it\. Its files are kept as .*damaged-iteration-10\.\*\.$/);
+  t.is(readdirSync(folder).filter((name) => name.startsWith('damaged-iteration-10.')).length, 3);
   t.regex(said[0]!, /^The checkpoint of iteration 10 is damaged \(iteration-10\.safetensors has 30 bytes, not \d+\)/);
   t.is(await newestCheckpoint(path.join(folder, 'none'), () => t.fail()), null);
 });
 
-test('the newest ones and the best stay; what is damaged, older or half-written goes', async (t) => {
+test('where all are damaged or cannot be read, that is said, and none is lost', async (t) => {
   const folder = await temporaryFolder(t);
-  const losses = { 1: 3, 2: 0.5, 3: 2, 4: 1.5, 5: 1.6, 9: 9 };
+  for (const iteration of [3, 4]) await writeSnapshot(snapshot(folder, iteration));
+  truncateSync(path.join(folder, 'iteration-3.json'), 30);
+  // A folder cannot be read as a file, whoever reads.
+  rmSync(path.join(folder, 'iteration-4.json'));
+  mkdirSync(path.join(folder, 'iteration-4.json'));
+  const said: string[] = [];
+  t.is(await newestCheckpoint(folder, (what) => said.push(what)), null);
+  t.is(said.length, 2);
+  t.regex(
+    said[0]!,
+    /^The checkpoint of iteration 4 is damaged \(iteration-4\.json cannot be read \(EISDIR\)\): going back/,
+  );
+  t.regex(
+    said[1]!,
+    /^The checkpoint of iteration 3 is damaged .*: no whole checkpoint is left, and training starts anew\./,
+  );
+  t.true(readdirSync(folder).every((name) => name.startsWith('damaged-iteration-')));
+  t.is(readdirSync(folder).length, 6);
+});
+
+test('weights that cannot be read are found before they are needed', async (t) => {
+  const folder = await temporaryFolder(t);
+  for (const iteration of [3, 4]) await writeSnapshot(snapshot(folder, iteration));
+  const file = path.join(folder, 'iteration-4.safetensors');
+  rmSync(file);
+  symlinkSync(file, file);
+  t.regex(String(await openCheckpoint(folder, 4)), /^iteration-4\.safetensors cannot be read \(ELOOP\)$/);
+  t.is((await newestCheckpoint(folder, () => {}))?.iteration, 3);
+});
+
+test('the newest ones and the best stay, and what was set aside; what is older or half-written goes', async (t) => {
+  const folder = await temporaryFolder(t);
+  const losses = { 1: 3, 2: 0.5, 3: 2, 4: 1.5, 5: 1.6 };
   for (const [iteration, loss] of Object.entries(losses))
     await writeSnapshot(snapshot(folder, Number(iteration), loss));
   await writeFiles(folder, {
     'iteration-6.safetensors': 'no description',
     '.iteration-7.safetensors.01234567.tmp': 'half',
     'notes.txt': 'mine',
+    'damaged-iteration-9.json': 'damaged',
   });
-  await rotate(folder, 5, 2);
+  await rotate(folder, 2);
   const expected = [2, 4, 5].flatMap((i) =>
     ['json', 'optimizer.safetensors', 'safetensors'].map((e) => `iteration-${i}.${e}`),
   );
-  t.deepEqual(readdirSync(folder).sort(), [...expected, 'notes.txt'].sort());
+  t.deepEqual(readdirSync(folder).sort(), [...expected, 'notes.txt', 'damaged-iteration-9.json'].sort());
 });
 
 test('snapshots are written in the background, one after the other, and failures come out', async (t) => {
@@ -122,6 +157,40 @@ test('snapshots are written in the background, one after the other, and failures
     { name: 'UserError' },
   );
   await writer.close();
+});
+
+test('a failure is met after the next step, and the present state is tried once', async (t) => {
+  const folder = await temporaryFolder(t);
+  const failed = path.join(folder, 'file', 'checkpoints');
+  const good = path.join(folder, 'good');
+  await writeFiles(folder, { file: '' });
+  const failing = async () => {
+    const writer = await CheckpointWriter.start({ keep: 2, log: path.join(folder, 'log.jsonl') });
+    t.teardown(() => writer.close());
+    await writer.afterStep(1, true, () => snapshot(failed, 1));
+    await t.throwsAsync(writer.finish());
+    return writer;
+  };
+  const mended = await failing();
+  await t.throwsAsync(
+    mended.afterStep(2, false, () => snapshot(good, 2)),
+    { name: 'UserError', message: /folder was expected\. Written again, the state after iteration 2 is saved\.$/ },
+  );
+  t.is(mended.newestWhole, 2);
+  t.is((await newestCheckpoint(good, () => t.fail()))?.iteration, 2);
+  const broken = await failing();
+  await t.throwsAsync(
+    broken.afterStep(2, false, () => snapshot(failed, 2)),
+    { name: 'UserError', message: /folder was expected\.$/ },
+  );
+  t.is(broken.newestWhole, null);
+});
+
+test('where a checkpoint cannot be written whole, nothing of it stays', async (t) => {
+  const folder = await temporaryFolder(t);
+  mkdirSync(path.join(folder, 'iteration-7.json'));
+  await t.throwsAsync(writeSnapshot(snapshot(folder, 7)));
+  t.deepEqual(readdirSync(folder), ['iteration-7.json']);
 });
 
 test('a log is cut after the last iteration that is saved, and at a line that was cut off', async (t) => {

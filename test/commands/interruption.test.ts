@@ -1,0 +1,123 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { rename, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+import test from 'ava';
+import { fcn } from '../helpers/command.js';
+import { temporaryFolder } from '../helpers/folder.js';
+
+const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
+const SMOKE = ['train', ROW, '--profile', 'smoke', '--engine', 'wasm'];
+const SET = (...changes: string[]) => changes.flatMap((change) => ['--set', change]);
+
+async function workplace(t: Parameters<typeof temporaryFolder>[0]): Promise<string> {
+  const cwd = await temporaryFolder(t);
+  const generated = await fcn(['datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128'], { cwd });
+  t.is(generated.code, 0, generated.stderr);
+  return cwd;
+}
+
+function fileOfRun(cwd: string, name: string): string | null {
+  const folder = path.join(cwd, 'runs', ROW);
+  const [run] = existsSync(folder) ? readdirSync(folder) : [];
+  const file = path.join(folder, run ?? '', name);
+  return existsSync(file) ? readFileSync(file, 'utf8') : null;
+}
+
+test.serial('two signals that are heard at once do not end the process before it has saved', async (t) => {
+  if (process.platform === 'win32') return t.pass();
+  const cwd = await workplace(t);
+  const changes = SET('width=4', 'training.batch=2', 'iterations=100000', 'logEvery=1');
+  const { code, stderr } = await fcn([...SMOKE, ...changes], {
+    cwd,
+    onStart: async (child) => {
+      while (child.exitCode === null && fileOfRun(cwd, 'log.jsonl') === null) await sleep(20);
+      // A process that stands still gets both when it goes on.
+      child.kill('SIGSTOP');
+      child.kill('SIGINT');
+      child.kill('SIGTERM');
+      child.kill('SIGCONT');
+    },
+  });
+  t.is(code, 130, stderr);
+  t.regex(stderr, /^error: Interrupted after iteration \d+ of 100000\.$/m);
+  t.regex(stderr, /^next: .* has the state; the same command goes on from there\.$/m);
+});
+
+test.serial('a signal is heard in the middle of a step of half a minute', async (t) => {
+  const cwd = await workplace(t);
+  const changes = SET('width=64', 'training.batch=2', 'data.cropHw=[256,512]', 'iterations=100000', 'logEvery=1');
+  const result = await fcn([...SMOKE, ...changes], {
+    cwd,
+    onStart: async (child) => {
+      while (child.exitCode === null && !fileOfRun(cwd, 'status.json')?.includes('"train"')) await sleep(20);
+      child.kill('SIGTERM');
+    },
+  });
+  t.is(result.code, 143, result.stderr);
+  // A machine on which a step takes less than eight seconds finishes it.
+  t.regex(result.stderr, /^error: Interrupted (after|in the middle of) iteration 1 of 100000/m);
+  t.is(JSON.parse(fileOfRun(cwd, 'status.json')!).state, 'interrupted');
+});
+
+test.serial('a run directory that is removed in mid-run is not made anew', async (t) => {
+  const cwd = await workplace(t);
+  const changes = SET('width=4', 'training.batch=2', 'iterations=100000', 'logEvery=1');
+  const { code, stderr } = await fcn([...SMOKE, ...changes], {
+    cwd,
+    onStart: async (child) => {
+      while (child.exitCode === null && fileOfRun(cwd, 'log.jsonl') === null) await sleep(20);
+      await rename(path.join(cwd, 'runs'), path.join(cwd, 'elsewhere'));
+    },
+  });
+  t.is(code, 2, stderr);
+  t.regex(stderr, /^error: \S+ was removed while this process worked in it: nothing more is written there\.$/m);
+  t.false(existsSync(path.join(cwd, 'runs')));
+});
+
+test.serial('a process whose lock was taken over writes nothing more', async (t) => {
+  const cwd = await workplace(t);
+  const changes = SET('width=4', 'training.batch=2', 'iterations=100000', 'logEvery=1');
+  let lines = 0;
+  const { code, stderr } = await fcn([...SMOKE, ...changes], {
+    cwd,
+    onStart: async (child) => {
+      while (child.exitCode === null && fileOfRun(cwd, 'log.jsonl') === null) await sleep(20);
+      child.kill('SIGSTOP');
+      const [run = ''] = readdirSync(path.join(cwd, 'runs', ROW));
+      const lock = JSON.stringify({ pid: 1, host: 'another-machine', key: 'other' });
+      await writeFile(path.join(cwd, 'runs', ROW, run, 'lock'), lock);
+      lines = fileOfRun(cwd, 'log.jsonl')!.split('\n').length;
+      child.kill('SIGCONT');
+    },
+  });
+  t.is(code, 75, stderr);
+  t.regex(stderr, /^error: \S+ was taken over by another process, 1 on another-machine/m);
+  // One line may have been under way.
+  t.true(fileOfRun(cwd, 'log.jsonl')!.split('\n').length <= lines + 1);
+  t.is(JSON.parse(fileOfRun(cwd, 'lock')!).key, 'other');
+  t.is(JSON.parse(fileOfRun(cwd, 'status.json')!).state, 'running', 'as the other one finds it');
+});
+
+test.serial('a request to save that comes before a command listens opens no debugger', async (t) => {
+  if (process.platform === 'win32') return t.pass();
+  const cwd = await temporaryFolder(t);
+  const preload = path.join(cwd, 'preload.mjs');
+  await writeFile(
+    preload,
+    `process.on('newListener', (name) => {
+       if (name !== 'SIGUSR1') return;
+       setImmediate(() => {
+         process.stderr.write('listening\\n');
+         process.kill(process.pid, 'SIGUSR1');
+       });
+     });`,
+  );
+  const { code, stderr } = await fcn(['--version'], {
+    cwd,
+    env: { NODE_OPTIONS: `--import ${pathToFileURL(preload).href}` },
+  });
+  t.is(code, 0);
+  t.is(stderr, 'listening\n');
+});

@@ -1,0 +1,35 @@
+import path from 'node:path';
+import test from 'ava';
+import { loadDataset } from '../../src/data/datasets/description.js';
+import { encodePng } from '../../src/data/png/write.js';
+import type { Predictor } from '../../src/evaluation/inference.js';
+import { predictImages } from '../../src/prediction/predict.js';
+import { ExitCode, InterruptedError } from '../../src/support/errors.js';
+import { temporaryFolder, writeFiles } from '../helpers/folder.js';
+
+test('a prediction ends with the code of what aborted it', async (t) => {
+  const folder = await temporaryFolder(t);
+  const size = { height: 4, width: 8 };
+  const image = await encodePng(new Uint8Array(4 * 8 * 3), size, { colourType: 'rgb', filter: 'none', level: 1 });
+  await writeFiles(folder, { 'one.png': image });
+  const out = path.join(folder, 'out');
+  const running = predictImages({
+    tasks: [
+      {
+        source: { file: path.join(folder, 'one.png'), name: 'one' },
+        truth: null,
+        outputs: { labels: path.join(out, 'labels.png'), overlay: path.join(out, 'overlay.png'), comparison: null },
+      },
+    ],
+    predictor: { predict: () => t.fail() } as unknown as Predictor,
+    dataset: await loadDataset('cityscapes'),
+    recipe: { imageScaleWh: [8, 4], mode: 'whole', cropHw: null, strideHw: null, ratios: [1], limit: null },
+    ratios: [1],
+    flip: false,
+    opacity: 0.5,
+    signal: AbortSignal.abort(new InterruptedError('', ExitCode.terminated)),
+    onProgress: () => t.fail(),
+  });
+  const error = await t.throwsAsync(running, { instanceOf: InterruptedError, message: /after 0 of 1 images/ });
+  t.is(error.exitCode, ExitCode.terminated);
+});
