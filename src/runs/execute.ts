@@ -209,7 +209,8 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
       } catch (second) {
         // That nothing is left to go on with, or why a file could not be written; where the disk is full, the first error says so.
         if (second instanceof LostLockError && (error instanceof InterruptedError || isOfFiles(error))) throw second;
-        if (!(second instanceof UserError || isOfFiles(second))) throw new AggregateError([error, second], 'A run and its record failed.');
+        if (!(second instanceof UserError || isOfFiles(second)))
+          throw new AggregateError([error, second], 'A run and its record failed.');
       }
       if (!(error instanceof InterruptedError)) throw error;
       const { message, exitCode } = error;
