@@ -39,8 +39,8 @@ async function smallSet(t: ExecutionContext) {
   };
 }
 
-/** The one run of a folder of runs. */
-const onlyRun = (runs: string) => path.join(runs, readdirSync(runs)[0]!);
+/** The one run of a folder of runs; the folder itself while there is none yet. */
+const onlyRun = (runs: string) => path.join(runs, readdirSync(runs)[0] ?? '');
 
 /** Cuts a file's end off. The header stays, so that only reading all of it shows. */
 const cut = (file: string) => truncate(file, 200);
