@@ -7,6 +7,7 @@ import { decodeLabels } from '../../src/data/decode.js';
 import { readRecord } from '../../src/runs/record.js';
 import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
+import { smallDisk } from '../helpers/small-disk.js';
 
 /** Of each data set a row, and what is downloaded. */
 const SETS: Readonly<Record<string, { readonly row: string; readonly archives: readonly string[] }>> = {
@@ -84,6 +85,29 @@ for (const [id, { row, archives }] of Object.entries(SETS)) {
     t.like(readRecord(path.join(cwd, outcome!.kept)).dataset, { id, synthetic: true });
   });
 }
+
+test('a full disk leaves no half archive, and with more room the downloads are finished', async (t) => {
+  const cwd = await temporaryFolder(t);
+  // Less than the images and the archive of them take.
+  const mounted = await smallDisk(t, cwd, '260k');
+  if (mounted === null) return t.pass();
+  const out = path.join(mounted.folder, 'downloads');
+  const parameters = ['datasets', 'generate', 'camvid', '--raw', '--images', '12', '--size', '96x128', '--out', out];
+  const full = await fcn(parameters, { cwd });
+  t.is(full.code, 2);
+  t.regex(full.stderr, /\nerror: Disk full while writing \/.*downloads.*\.\nnext: Free some space.*\n$/);
+  t.deepEqual(
+    (await readdir(out)).filter((name) => !name.startsWith('.')),
+    ['synthetic.json'],
+  );
+  const prepare = ['datasets', 'prepare', 'camvid', '--from', out];
+  const refused = await fcn(prepare, { cwd });
+  t.is(refused.code, 2);
+  t.regex(refused.stderr, /camvid\.zip \(the images and labels\) is neither packed nor unpacked/);
+  await mounted.remount('size=2m');
+  t.is((await fcn(parameters, { cwd })).code, 0);
+  t.is((await fcn(prepare, { cwd })).code, 0);
+});
 
 test('downloads are made under the data root, once, and not with other settings in the same place', async (t) => {
   const cwd = await temporaryFolder(t);

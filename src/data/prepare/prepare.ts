@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { removeHalfWritten } from '../../support/files.js';
 import { withLock } from '../../support/lock.js';
 import { loadDataset } from '../datasets/description.js';
 import type { PreparationKey } from '../datasets/prepared.js';
@@ -41,6 +42,13 @@ function summary({ inputs, plan }: Inspection): string {
   return `${inputs.map(({ name }) => name).join(', ')}: ${images.join(' and ')} images`;
 }
 
+/** Removes what a process that was killed left half-written. Nobody else writes here while the lock is held. */
+async function removeLeftovers(folder: string, { plan }: Inspection): Promise<void> {
+  const targets = [...plan.files.map(({ target }) => target), ...Object.keys(plan.lists)];
+  const folders = new Set(targets.map((target) => path.join(folder, path.posix.dirname(target))));
+  for (const one of [folder, ...folders]) await removeHalfWritten(one);
+}
+
 /**
  * Makes a data set, in the layout that its description gives, of its downloads. An interrupted preparation is resumed by the
  * same call. While it is not finished the folder holds a marker, with which nothing reads the data set; the marker of a
@@ -78,6 +86,7 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
       const { inputs, synthetic } = inspection;
       return { dataset: dataset.id, directory: folder, images, files: count, made: 0, inputs, synthetic };
     }
+    await removeLeftovers(folder, inspection);
     const workers = options.workers ?? defaultWorkers();
     const size = inspection.synthetic ? null : (dataset.published?.size ?? null);
     const data: PrepareWorkerData = { dataset, folder, size };
