@@ -1,4 +1,5 @@
 import * as Flags from '@oclif/core/flags';
+import type { Table } from '../experiments/load.js';
 import type { EstimateOptions } from '../runs/estimate.js';
 import type { Outcome } from '../runs/series.js';
 import { STAGE_NAMES } from '../runs/stage-names.js';
@@ -64,7 +65,7 @@ export default class Reproduce extends RunCommand {
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Reproduce);
-    const { selectRows } = await import('../experiments/select.js');
+    const { selectRows, tablesOf } = await import('../experiments/select.js');
     const { chooseStages, planRuns, requireOneRow, requireOneRun } = await import('../runs/plan.js');
     const { executeSeries } = await import('../runs/series.js');
     const { table, all, file, profile, weights, seed = 0, repeat = 1 } = flags;
@@ -94,7 +95,7 @@ export default class Reproduce extends RunCommand {
         this.noteError(error);
       },
     });
-    return this.report(outcomes, flags.results);
+    return this.report(outcomes, flags.results, tablesOf(file));
   }
 
   private async estimate(options: EstimateOptions): Promise<object> {
@@ -105,12 +106,12 @@ export default class Reproduce extends RunCommand {
     return { basis, runs };
   }
 
-  private async report(outcomes: readonly Outcome[], results: string): Promise<object> {
+  private async report(outcomes: readonly Outcome[], results: string, tables: readonly Table[]): Promise<object> {
     const { describeOutcome, formatSeries } = await import('../report/series.js');
     const { formatExecution } = await import('../report/execution.js');
     const [only] = outcomes;
     const single = outcomes.length === 1 && only?.state === 'completed';
-    this.print(single ? formatExecution(only.execution) : formatSeries(outcomes, results));
+    this.print(single ? formatExecution(only.execution, tables) : formatSeries(outcomes, results));
     process.exitCode = exitCodeOf(outcomes);
     return outcomes.map((outcome) => ({
       ...describeOutcome(outcome),

@@ -72,6 +72,7 @@ export abstract class RunCommand extends BaseCommand {
   ): Promise<object> {
     const { resolve, deviations } = await import('../experiments/resolve.js');
     const { execute } = await import('../runs/execute.js');
+    const { tablesOf } = await import('../experiments/select.js');
     const { formatExecution } = await import('../report/execution.js');
     const { profile, file, seed } = flags;
     const experiment = resolve({ row, file, profile, seed, overrides: overridesOf(flags) });
@@ -82,7 +83,7 @@ export abstract class RunCommand extends BaseCommand {
       stages,
       ...extra,
     });
-    this.print(formatExecution(execution));
+    this.print(formatExecution(execution, tablesOf(file)));
     return execution;
   }
 }

@@ -15,6 +15,7 @@ export default class Table extends BaseCommand {
     '<%= config.bin %> <%= command.id %>',
     "<%= config.bin %> <%= command.id %> --rows 'fcn_r50*' --sort mIoU --wide",
     '<%= config.bin %> <%= command.id %> --only-published --seeds --format csv',
+    '<%= config.bin %> <%= command.id %> --file mine.yaml --format markdown',
     {
       description: 'Write the tables of a repository again, and check in CI that they are not stale:',
       command:
@@ -48,6 +49,14 @@ export default class Table extends BaseCommand {
       summary: 'Only figures of this profile.',
       options: ['full', 'smoke'] as const,
     })(),
+    file: Flags.string({
+      summary: "The table of this experiment file and its runs instead of the package's; may be given several times.",
+      multiple: true,
+      multipleNonGreedy: true,
+      helpValue: 'FILE.yaml',
+      // What a file of fcn's says is published, is published.
+      exclusive: ['write', 'check'],
+    }),
     table: Flags.string({ summary: 'Only this published table.', helpValue: 'NAME' }),
     write: Flags.string({
       summary: 'Write to a file instead of standard output; may be given several times.',

@@ -13,13 +13,29 @@ export interface Selection {
   readonly all?: boolean | undefined;
   /** Of the patterns, published rows only. */
   readonly published?: boolean | undefined;
-  /** A table's file to read instead of those of the package. */
-  readonly file?: string | undefined;
+  /** A table's file, or several, to read instead of those of the package. */
+  readonly file?: string | readonly string[] | undefined;
 }
 
-/** The tables that a selection takes its rows from: a file's, or the package's. */
-function tablesOf(file: string | undefined): Table[] {
-  return file === undefined ? loadTables() : [loadTable(file)];
+/**
+ * The tables that rows are taken from: those of files, or the package's.
+ * @throws UserError where a file is not as it should be, or two have a row of the same name, of which records could be either's.
+ */
+export function tablesOf(file: string | readonly string[] | undefined): Table[] {
+  if (file === undefined) return loadTables();
+  const tables = [...new Set([file].flat())].map((one) => loadTable(one));
+  const owners = new Map<string, string>();
+  for (const { id, table } of tables.flatMap(({ rows }) => rows)) {
+    const owner = owners.get(id) ?? table.file;
+    owners.set(id, owner);
+    if (owner !== table.file) {
+      throw new UserError(
+        `The row ${id} is in ${owner} and in ${table.file}.`,
+        'Rename one of them, or give one file.',
+      );
+    }
+  }
+  return tables;
 }
 
 /**
@@ -93,7 +109,7 @@ export function selectRows({ patterns = [], table, all = false, published = fals
   const rows = inTables.flatMap((inTable) => inTable.rows).filter((row) => !published || isPublished(row));
   if (patterns.length > 0) {
     if (all) throw new UserError('Rows are named, and all are asked for.', 'Leave out the rows or --all.');
-    const where = `${published ? ' among the published ones' : ''}${table === undefined ? '' : ` in the table ${inTables[0]!.name}`}${file === undefined ? '' : ` in ${file}`}`;
+    const where = `${published ? ' among the published ones' : ''}${table === undefined ? '' : ` in the table ${inTables[0]!.name}`}${file === undefined ? '' : ` in ${[file].flat().join(', ')}`}`;
     const chosen = patterns.flatMap((pattern) => {
       const expression = wildcardExpression(pattern);
       const matching = rows.filter(({ id }) => expression.test(id));
@@ -106,7 +122,9 @@ export function selectRows({ patterns = [], table, all = false, published = fals
   if (all) return file === undefined ? rows.filter(isPublished) : rows;
   if (file !== undefined && rows.length === 1) return rows;
   throw new UserError(
-    file === undefined ? 'No row was named.' : `${file} has ${rows.length} rows and none was named.`,
+    file === undefined
+      ? 'No row was named.'
+      : `${[file].flat().join(', ')} has ${rows.length} rows and none was named.`,
     'Name one of the rows that fcn list shows.',
   );
 }

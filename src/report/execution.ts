@@ -1,4 +1,4 @@
-import { loadTables } from '../experiments/load.js';
+import type { Table } from '../experiments/load.js';
 import type { Execution } from '../runs/execute.js';
 import type { RunRecord } from '../runs/record.js';
 import { printable } from '../weights/malformed.js';
@@ -30,10 +30,13 @@ function loadReportLines({ weights, details }: RunRecord): string[] {
   ];
 }
 
-/** What a run found, beside what is published, and where it lies. */
-export function formatExecution({ record, directory, kept, weights }: Execution): string {
+/**
+ * What a run found, beside what is published, and where it lies.
+ * @param tables Those that the run's row was taken from.
+ */
+export function formatExecution({ record, directory, kept, weights }: Execution, tables: readonly Table[]): string {
   const { row, profile, seed, experiment, figures } = record;
-  const apart = reasonApart(record, loadTables());
+  const apart = reasonApart(record, tables);
   const measured = FIGURES.filter((figure) => figures[figure] !== null);
   const table = terminalTable({
     head: apart === null ? ['', 'published', 'here'] : ['', 'here'],

@@ -1,6 +1,5 @@
 import type { PublishedFigures } from '../experiments/experiment.js';
-import { loadTable, loadTables } from '../experiments/load.js';
-import { type Selection, selectRows } from '../experiments/select.js';
+import { type Selection, selectRows, tablesOf } from '../experiments/select.js';
 import { FIGURES } from './figures.js';
 import { formatFigure, terminalTable } from './layout.js';
 
@@ -21,9 +20,7 @@ export interface ListedRow {
  */
 export function listRows({ patterns = [], table, file }: Selection): ListedRow[] {
   const everything = patterns.length === 0 && table === undefined;
-  const rows = everything
-    ? (file === undefined ? loadTables() : [loadTable(file)]).flatMap((inTable) => inTable.rows)
-    : selectRows({ patterns, table, file });
+  const rows = everything ? tablesOf(file).flatMap((inTable) => inTable.rows) : selectRows({ patterns, table, file });
   return rows.map((row) => ({
     row: row.id,
     table: row.table.name,

@@ -29,11 +29,12 @@ function toleranceNote({ tolerance }: PublishedTable): string[] {
  */
 export function notesOf(table: PublishedTable, howToRead: string): string[] {
   const cells = cellsOf(table);
-  const { hardware } = table;
+  const { hardware, file } = table;
   const here = [...new Set(cells.flatMap((cell) => cell.hardware ?? []))];
   const run = table.rows.filter(({ cells }) => FIGURES.some((figure) => cells[figure].reproduced !== null)).length;
   const never = neverPublished(table);
   return [
+    ...(file === null ? [] : [`Published figures as ${file} gives them; fcn itself has none of them.`]),
     `${howToRead} –: not run. ${run} of ${table.rows.length} rows have a record.`,
     ...(never === null ? [] : [never]),
     ...toleranceNote(table),

@@ -1,5 +1,4 @@
-import { loadTables } from '../experiments/load.js';
-import { findTable, selectRows } from '../experiments/select.js';
+import { findTable, selectRows, tablesOf } from '../experiments/select.js';
 import { findKeptRecords, findRecords } from './records.js';
 import { type SortKey, sortRows } from './sort.js';
 import { makeReport, type Report } from './table.js';
@@ -11,6 +10,8 @@ export interface ReportOptions {
   readonly onlyKept?: boolean | undefined;
   /** Only figures of this profile. */
   readonly profile?: string | undefined;
+  /** The tables of these files, with their runs, instead of the package's. */
+  readonly file?: readonly string[] | undefined;
   /** Only this published table, by its name or its file's. */
   readonly table?: string | undefined;
   /** Only rows that one of these patterns matches. */
@@ -27,19 +28,20 @@ export interface ReportOptions {
  * @throws UserError for an unknown table or row, or a broken record.
  */
 export function reportOf(options: ReportOptions): Report {
-  const { results, runs, onlyKept, profile, table, rows: patterns = [], sort = 'published' } = options;
-  const all = loadTables();
+  const { results, runs, onlyKept, profile, file, table, rows: patterns = [], sort = 'published' } = options;
+  const all = tablesOf(file);
   const named = table === undefined ? all : [findTable(all, table)];
-  const chosen = patterns.length === 0 ? null : new Set(selectRows({ patterns, table }).map(({ id }) => id));
+  const chosen = patterns.length === 0 ? null : new Set(selectRows({ patterns, table, file }).map(({ id }) => id));
   const tables = named
     .map((one) => (chosen === null ? one : { ...one, rows: one.rows.filter(({ id }) => chosen.has(id)) }))
     .filter(({ rows }) => rows.length > 0);
   const found = onlyKept ? findKeptRecords(results) : findRecords(results, runs);
   const files = new Map(found.map(({ file, record }) => [record, file]));
+  const only = table === undefined && file === undefined ? null : new Set(named.map(({ name }) => name));
   const records = [...files.keys()].filter(
     (record) =>
       (profile === undefined || record.profile === profile) &&
-      (table === undefined || record.table === named[0]!.name) &&
+      (only === null || only.has(record.table)) &&
       (chosen === null || chosen.has(record.row)),
   );
   const report = makeReport(tables, records, {

@@ -21,7 +21,7 @@ function downloadText({ weights, log }: TableRow): Text {
 }
 
 function configText({ row, config }: TableRow, linkTo: LinkTo): Text {
-  const href = linkTo(path.join(packageRoot(), config));
+  const href = linkTo(path.resolve(packageRoot(), config));
   return [href === undefined ? { text: row } : { text: row, href }];
 }
 

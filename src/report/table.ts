@@ -18,7 +18,7 @@ export interface TableRow {
   readonly backbone: string;
   readonly crop: string;
   readonly iterations: number;
-  /** File of the row's recipe, below the package's folder. */
+  /** File of the row's recipe: below the package's folder where it is one of those, else a full path. */
   readonly config: string;
   /** Addresses of the published weights and training log; null where there are none. */
   readonly weights: string | null;
@@ -29,6 +29,8 @@ export interface TableRow {
 /** A published table with what was reproduced of it. */
 export interface PublishedTable {
   readonly table: string;
+  /** The file that a user gave with this table and its published figures; null of the package's own. */
+  readonly file: string | null;
   /** In points of mIoU; null where nothing is judged. */
   readonly tolerance: Table['tolerance'];
   /** What the published memory and fps were measured on. */
@@ -90,6 +92,11 @@ function unaccounted({ images, skippedImages, splitImages }: Evaluation): string
   return [`${counted} of ${splitImages} validation images accounted for`];
 }
 
+/** Whether a table is the package's. */
+function isOwn({ file }: Table): boolean {
+  return path.dirname(path.resolve(file)) === path.join(packageRoot(), 'experiments');
+}
+
 function tableRow(row: Row, records: readonly RunRecord[], options: CellOptions): TableRow {
   const { method, backbone, data, training } = row.recipe;
   const cell = (figure: Figure) => makeCell(row, records, figure, options);
@@ -99,7 +106,9 @@ function tableRow(row: Row, records: readonly RunRecord[], options: CellOptions)
     backbone,
     crop: data.cropHw.join('x'),
     iterations: training.iterations,
-    config: path.relative(packageRoot(), row.table.file).replaceAll(path.sep, '/'),
+    config: isOwn(row.table)
+      ? path.relative(packageRoot(), row.table.file).replaceAll(path.sep, '/')
+      : path.resolve(row.table.file),
     weights: row.weights,
     log: row.log,
     cells: { memoryGB: cell('memoryGB'), fps: cell('fps'), mIoU: cell('mIoU'), mIoUMsFlip: cell('mIoUMsFlip') },
@@ -127,11 +136,12 @@ export function makeReport(
   return {
     tables: tables
       .filter(({ name }) => name !== LOCAL_TABLE)
-      .map(({ name, tolerance, hardware, rows }) => ({
-        table: name,
-        tolerance,
-        hardware,
-        rows: rows.map((row) => tableRow(row, ofRow(row.id), { seeds, fileOf })),
+      .map((table) => ({
+        table: table.name,
+        file: isOwn(table) ? null : table.file,
+        tolerance: table.tolerance,
+        hardware: table.hardware,
+        rows: table.rows.map((row) => tableRow(row, ofRow(row.id), { seeds, fileOf })),
       })),
     otherRuns: onlyPublished
       ? []
