@@ -39,6 +39,8 @@ const RUN = [
   ...TINY,
   ...settings(['iterations=9', 'checkpointEvery=2', 'logEvery=2', 'ratios=[0.5, 1]', 'evaluation.limit=3']),
   ...settings(['benchmark.images=2', 'benchmark.warmup=0', 'trainingSteps=1', 'trainingBatch=1']),
+  // After a checkpoint of its own interval, and between two.
+  ...['--evaluate-every', '3'],
   // Evaluations note their position after every image.
   '--max-loss',
   '1ms',

@@ -74,6 +74,13 @@ export const precision = Flags.option({
   options: ['fp32', 'bf16', 'fp16'] as const satisfies readonly Precision[],
 })();
 
+export const evaluateEvery = Flags.integer({
+  summary: 'While training goes on, evaluate after every so many iterations; log.jsonl and fcn report show it.',
+  env: 'FCN_EVALUATE_EVERY',
+  min: 1,
+  helpValue: 'N',
+});
+
 /** Which experiment: a row's recipe, its profile and what is changed in it. */
 export const experiment = { profile, set, precision, seed, file };
 

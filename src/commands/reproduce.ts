@@ -60,6 +60,7 @@ export default class Reproduce extends RunCommand {
     'keep-going': Flags.boolean({ summary: 'Go on with the next run after one that failed.' }),
     'dry-run': Flags.boolean({ summary: 'Say what would be done and about what it would take, and do nothing.' }),
     ...flags.experiment,
+    'evaluate-every': flags.evaluateEvery,
     ...flags.run,
   };
 
@@ -77,7 +78,19 @@ export default class Reproduce extends RunCommand {
     const plan = planRuns({ rows, profile, overrides, seed, repeat });
     if (flags['dry-run']) {
       const { engine, deterministic, runs, 'data-root': dataRoot, 'skip-bad': skipBad, keep: keepCheckpoints } = flags;
-      return this.estimate({ plan, stages, weights, engine, deterministic, dataRoot, skipBad, runs, keepCheckpoints });
+      const evaluateEvery = flags['evaluate-every'];
+      return this.estimate({
+        plan,
+        stages,
+        evaluateEvery,
+        weights,
+        engine,
+        deterministic,
+        dataRoot,
+        skipBad,
+        runs,
+        keepCheckpoints,
+      });
     }
     const several = plan.length > 1;
     const outcomes = await executeSeries({

@@ -21,6 +21,7 @@ interface RunFlags {
   readonly results: string;
   readonly 'check-data': DataCheck;
   readonly 'skip-bad': number;
+  readonly 'evaluate-every'?: number | undefined;
   readonly tensorboard: boolean;
   readonly force: boolean;
   readonly resume: boolean;
@@ -45,6 +46,7 @@ export abstract class RunCommand extends BaseCommand {
     return {
       checkData: flags['check-data'],
       skipBad: flags['skip-bad'],
+      evaluateEvery: flags['evaluate-every'],
       tensorboard: flags.tensorboard,
       force: flags.force,
       checkedData: new Map(),

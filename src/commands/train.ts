@@ -11,7 +11,7 @@ export default class Train extends RunCommand {
     '<%= config.bin %> <%= command.id %> camvid_r18-d8 --seed 1 --set iterations=1000 --data-root DIR',
   ];
   static override args = { row: flags.row };
-  static override flags = { ...flags.experiment, ...flags.run };
+  static override flags = { ...flags.experiment, 'evaluate-every': flags.evaluateEvery, ...flags.run };
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Train);

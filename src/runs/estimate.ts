@@ -127,11 +127,11 @@ async function estimateRun(
   const { stages, keepCheckpoints } = options;
   const images = await validationImages(experiment, options);
   const trains = stages.some((stage) => stage === 'train' || stage === 'benchmark');
-  const infers = stages.some((stage) => stage !== 'train');
+  const infers = stages.some((stage) => stage !== 'train') || options.evaluateEvery !== undefined;
   const training = trains ? await timer.time('training', experiment) : null;
   const inference = infers ? await timer.time('inference', experiment) : null;
   const estimates = stages.map((stage) => {
-    const work = stageWork(experiment, stage, images);
+    const work = stageWork(experiment, stage, images, options.evaluateEvery);
     const { count } = work;
     if (count === null) return { stage, count, flops: null, seconds: null };
     const parts = [
@@ -168,7 +168,12 @@ interface Work {
   readonly inferenceFlops: number;
 }
 
-function stageWork(experiment: Experiment, stage: Stage, validationImages: number | null): Work {
+function stageWork(
+  experiment: Experiment,
+  stage: Stage,
+  validationImages: number | null,
+  evaluateEvery: number | undefined,
+): Work {
   const { model, data, training, evaluation, benchmark } = experiment;
   const flopsOfSample = complexity(model, data.cropHw).trainingFlops;
   const ofImages = (flopsOfImage: number): Work => ({
@@ -179,7 +184,12 @@ function stageWork(experiment: Experiment, stage: Stage, validationImages: numbe
   switch (stage) {
     case 'train': {
       const { iterations, batch } = training;
-      return { count: iterations, trainingFlops: iterations * batch * flopsOfSample, inferenceFlops: 0 };
+      const trainingFlops = iterations * batch * flopsOfSample;
+      if (evaluateEvery === undefined) return { count: iterations, trainingFlops, inferenceFlops: 0 };
+      // After the last iteration there is none.
+      const evaluations = Math.floor((iterations - 1) / evaluateEvery);
+      const { inferenceFlops: once } = stageWork(experiment, 'evaluate', validationImages, undefined);
+      return { count: iterations, trainingFlops, inferenceFlops: evaluations * once };
     }
     case 'evaluate':
       return ofImages(inferenceFlops(experiment, benchmarkSize(evaluation)));

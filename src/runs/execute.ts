@@ -18,7 +18,7 @@ import { captureEnvironment } from './environment.js';
 import { figuresOf } from './figures.js';
 import { givenWeights } from './given-weights.js';
 import { inAvailablePrecision, precisionNote } from './precision.js';
-import { requireInputs } from './preflight.js';
+import { readingStages, requireInputs } from './preflight.js';
 import { type Environment, type RunRecord, readRecord, writeRecord } from './record.js';
 import { requireResources } from './resources.js';
 import {
@@ -56,6 +56,8 @@ export interface ExecuteOptions extends Pick<CheckDataOptions, 'checkData' | 'sk
   readonly predictions?: string | undefined;
   /** Start although memory or disk will not do, by the estimate. */
   readonly force: boolean;
+  /** Iterations of training between two evaluations while it goes on; none where not given. */
+  readonly evaluateEvery?: number | undefined;
   /** Write TensorBoard's event files beside the log. */
   readonly tensorboard: boolean;
   /** Which run to go on with, if any. */
@@ -96,7 +98,7 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
   const now = new Date();
   const records = path.join(results, 'records');
   const data = await requireInputs(asked.experiment, asked);
-  await checkData(asked);
+  await checkData({ ...asked, stages: readingStages(asked) });
   const weights = asked.weights === undefined ? undefined : await givenWeights(asked.experiment, asked.weights, asked);
   const given = weights === undefined ? null : await describeWeights(weights, 'given');
   await requireWritable(records);
@@ -120,7 +122,9 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
   const ofRow = path.join(runs, experiment.row);
   const earlier = await findRun(ofRow, { identity, setup }, resume, note);
   // A completed one is only shown.
-  if (earlier?.completed !== true) await requireResources(options, engine, earlier?.directory ?? null);
+  if (earlier?.completed !== true) {
+    await requireResources({ ...options, stages: readingStages(options) }, engine, earlier?.directory ?? null);
+  }
   const directory = earlier
     ? RunDirectory.at(earlier.directory)
     : await RunDirectory.create(runs, experiment, hash, environment, now);
@@ -315,10 +319,12 @@ class Run {
       note,
       predictions,
       tensorboard,
+      evaluateEvery,
     } = this.options;
     const beforeWrite = () => this.lock.assertHeld();
     return {
       tensorboard,
+      evaluateEvery,
       skipped: await SkippedSamples.open(this.directory.file('skipped.jsonl'), skipBad, beforeWrite),
       experiment,
       engine: this.engine,

@@ -1,9 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
-import type { LogLine } from '../training/log.js';
+import type { LogLine, ValidationLine } from '../training/log.js';
 
-export type { LogLine };
+export type { LogLine, ValidationLine };
+
+/** What a run has logged, each by iteration. */
+export interface RunLog {
+  readonly train: readonly LogLine[];
+  /** Evaluations while training went on. */
+  readonly validation: readonly ValidationLine[];
+}
 
 /** Name of a run's log in its directory: a JSON object a line, written by training. */
 export const LOG_FILE = 'log.jsonl';
@@ -55,35 +62,48 @@ function notALog(file: string, line: number, message: string, cause?: unknown): 
   );
 }
 
+/** Drops the lines from an iteration on: the training went back to a state before them. */
+export function dropFrom(lines: { readonly iteration: number }[], iteration: number): void {
+  while (lines.length > 0 && lines.at(-1)!.iteration >= iteration) lines.pop();
+}
+
 /**
  * Reads the text of a run's log, by iteration. Of a training that went back to an earlier state, the later lines count.
  * @throws UserError that names file and line where it is damaged.
  */
-export function parseLog(text: string, file: string): LogLine[] {
-  const lines: LogLine[] = [];
+export function parseLog(text: string, file: string): RunLog {
+  const train: LogLine[] = [];
+  const validation: ValidationLine[] = [];
   for (const { line, value } of jsonLines(text, file)) {
     const { iteration } = value;
+    const validates = value['mode'] === 'val';
     // Lines of another kind say of themselves what they are.
-    if (iteration === undefined || value['loss'] === undefined) continue;
+    if (iteration === undefined || (value['loss'] === undefined && !validates)) continue;
     if (!Number.isSafeInteger(iteration) || (iteration as number) < 1) {
       throw notALog(file, line, `iteration ${JSON.stringify(iteration)} is no whole number from 1`);
     }
-    const numbers = Object.fromEntries(
-      NUMBERS.map((name) => [name, typeof value[name] === 'number' ? value[name] : Number.NaN]),
-    ) as Record<(typeof NUMBERS)[number], number>;
-    while (lines.length > 0 && lines.at(-1)!.iteration >= (iteration as number)) lines.pop();
-    lines.push({ iteration: iteration as number, ...numbers });
+    const at = iteration as number;
+    const number = (name: string) => (typeof value[name] === 'number' ? value[name] : Number.NaN);
+    dropFrom(validation, at);
+    if (validates) {
+      const figures = { mIoU: number('mIoU'), mAcc: number('mAcc'), aAcc: number('aAcc') };
+      validation.push({ mode: 'val', iteration: at, ...figures });
+      continue;
+    }
+    dropFrom(train, at);
+    const numbers = Object.fromEntries(NUMBERS.map((name) => [name, number(name)]));
+    train.push({ iteration: at, ...(numbers as Record<(typeof NUMBERS)[number], number>) });
   }
-  return lines;
+  return { train, validation };
 }
 
 /** The log of a run directory; empty where nothing was logged yet. */
-export function readLog(file: string): LogLine[] {
+export function readLog(file: string): RunLog {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { train: [], validation: [] };
     throw explainFileError(error, file, 'read');
   }
   return parseLog(text, file);

@@ -12,9 +12,19 @@ export const SPLITS: Readonly<Record<Stage, readonly string[]>> = {
   benchmark: [],
 };
 
+/** The stages by which a run's samples are read: training that is evaluated reads those of an evaluation, too. */
+export function readingStages({
+  stages,
+  evaluateEvery,
+}: Pick<InputOptions, 'stages' | 'evaluateEvery'>): readonly Stage[] {
+  return evaluateEvery === undefined || stages.includes('evaluate') ? stages : [...stages, 'evaluate'];
+}
+
 /** What a run reads. */
 export interface InputOptions {
   readonly stages: readonly Stage[];
+  /** Iterations of training between two evaluations while it goes on; none where not given. */
+  readonly evaluateEvery?: number | undefined;
   readonly dataRoot: string;
   /** Weights to evaluate where no stage trains: a file, or `published` for the row's own. */
   readonly weights?: string | undefined;
@@ -94,9 +104,19 @@ export async function requireWeights({ row, weights: url }: Experiment, given: s
  */
 export async function requireInputs(
   experiment: Experiment,
-  { stages, dataRoot, weights, skipBad }: InputOptions,
+  { stages, evaluateEvery, dataRoot, weights, skipBad }: InputOptions,
 ): Promise<RunData | null> {
+  if (evaluateEvery !== undefined && !stages.includes('train')) {
+    throw new UserError(
+      `--evaluate-every ${evaluateEvery} evaluates while training goes on, and no stage trains.`,
+      'Leave it out.',
+    );
+  }
   const data = await requireDataset(experiment, stages, dataRoot, skipBad);
+  // What the run's data set is does not depend on it: a run may be gone on with with another interval, or none.
+  if (evaluateEvery !== undefined && !stages.includes('evaluate')) {
+    await requireDataset(experiment, ['evaluate'], dataRoot, skipBad);
+  }
   if (stages.includes('train')) await requireTrainable(experiment);
   await requireWeights(experiment, weights);
   return data;

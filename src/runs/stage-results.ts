@@ -24,8 +24,11 @@ export interface CompletedStage extends StageResult {
 
 const fileOf = (directory: string, stage: Stage) => path.join(directory, 'stages', `${stage}.json`);
 
-/** Where an evaluation notes how far it is. */
-export function positionFile(directory: string, stage: Stage): string {
+/** An evaluation notes how far it is at least so often. */
+export const POSITION_SECONDS = 30;
+
+/** Where an evaluation notes how far it is: a stage, or one after an iteration of training. */
+export function positionFile(directory: string, stage: Stage | `train-${number}`): string {
   return path.join(directory, 'stages', `${stage}.position.json`);
 }
 

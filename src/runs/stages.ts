@@ -6,8 +6,9 @@ import { explainOutOfMemory } from './out-of-memory.js';
 import { ProgressFile } from './progress.js';
 import type { RunRecord } from './record.js';
 import type { Stage } from './stage-names.js';
-import { positionFile } from './stage-results.js';
+import { POSITION_SECONDS, positionFile } from './stage-results.js';
 import type { EventFile } from './tensorboard.js';
+import type { ValidationOptions } from './validation.js';
 
 /** What a stage works with. */
 export interface StageContext {
@@ -23,6 +24,8 @@ export interface StageContext {
   /** Most seconds of training or evaluation that are lost where the process is killed. */
   readonly mostSecondsLost: number;
   readonly signal: AbortSignal;
+  /** Iterations of training between two evaluations while it goes on; none where not given. */
+  readonly evaluateEvery: number | undefined;
   /** Write TensorBoard's event files, too. */
   readonly tensorboard: boolean;
   /** Whether a checkpoint was asked for since the last call. */
@@ -52,12 +55,25 @@ async function eventFiles({ tensorboard }: StageContext) {
   return tensorboard ? (await import('./tensorboard.js')).EventFile : undefined;
 }
 
+/** What evaluates while training goes on; undefined where nothing does. */
+async function validationDuring(context: StageContext, say: Say, onFigures: ValidationOptions['onFigures']) {
+  const { evaluateEvery: every } = context;
+  if (every === undefined) return undefined;
+  const { validationOf } = await import('./validation.js');
+  return validationOf(context, { every, say, onFigures });
+}
+
 async function train(context: StageContext, say: Say, progress: ProgressFile): Promise<StageResult<'train'>> {
   const { train } = await import('../training/train.js');
   const Events = await eventFiles(context);
   let events: EventFile | undefined;
+  const validation = await validationDuring(context, say, async (iteration, { mIoU, mAcc, aAcc }) => {
+    progress.update({ done: iteration, total: context.experiment.training.iterations, mIoU });
+    await events?.add(iteration, { 'evaluate/mIoU': mIoU, 'evaluate/mAcc': mAcc, 'evaluate/aAcc': aAcc });
+  });
   const { weights, ...details } = await train({
     ...context,
+    validation,
     onProgress: ({ iteration, iterations, loss, learningRate, secondsPerIteration }) => {
       const secondsLeft = (iterations - iteration) * secondsPerIteration;
       const left = formatSeconds(secondsLeft);
@@ -107,7 +123,10 @@ async function evaluate(
     ...context,
     weights: context.weights,
     multiScale,
-    position: { file: positionFile(context.directory, stage), everySeconds: Math.min(context.mostSecondsLost, 30) },
+    position: {
+      file: positionFile(context.directory, stage),
+      everySeconds: Math.min(context.mostSecondsLost, POSITION_SECONDS),
+    },
     onProgress: ({ done, total, secondsPerImage, mIoU }) => {
       const secondsLeft = secondsPerImage * (total - done);
       progress.update({ done, total, secondsLeft, [multiScale ? 'mIoUMsFlip' : 'mIoU']: mIoU });

@@ -36,6 +36,16 @@ export interface LogLine {
   readonly processBytes: number;
 }
 
+/** A line of log.jsonl: an evaluation at a single scale while training went on. Figures are fractions. */
+export interface ValidationLine {
+  readonly mode: 'val';
+  /** Steps that its weights had seen. */
+  readonly iteration: number;
+  readonly mIoU: number;
+  readonly mAcc: number;
+  readonly aAcc: number;
+}
+
 /** Means of what is logged over the steps since the last line. */
 export class LogInterval {
   constructor(private sums = EMPTY) {}
@@ -79,7 +89,7 @@ export class LogInterval {
 }
 
 /** Appends a line of JSON. @throws UserError where the file cannot be written. */
-export async function appendLine(file: string, line: LogLine): Promise<void> {
+export async function appendLine(file: string, line: LogLine | ValidationLine): Promise<void> {
   try {
     await appendFile(file, `${JSON.stringify(line)}\n`);
   } catch (error) {
@@ -116,6 +126,19 @@ export async function cutLog(file: string, lastIteration: number, note?: (text: 
     .map((line) => `${line}\n`)
     .join('');
   if (cut !== text) await writeFileAtomic(file, cut);
+}
+
+/** Whether a log has the evaluation after an iteration; false where there is no log. @throws UserError where it cannot be read. */
+export async function hasValidation(file: string, iteration: number): Promise<boolean> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw explainFileError(error, file, 'read');
+  }
+  const lines = text.split('\n').filter((line) => iterationOf(line) === iteration);
+  return lines.some((line) => (JSON.parse(line) as { mode?: unknown }).mode === 'val');
 }
 
 /** NaN of a line that is none of the log's. */

@@ -12,7 +12,7 @@ import { PATIENCE, pauses } from '../support/pauses.js';
 import { type TrainingProgress, takeSnapshot } from './checkpoint.js';
 import { newestCheckpoint } from './checkpoint-folder.js';
 import { CheckpointWriter } from './checkpoint-writer.js';
-import { appendLine, cutLog, LogInterval, type LogLine } from './log.js';
+import { appendLine, cutLog, hasValidation, LogInterval, type LogLine, type ValidationLine } from './log.js';
 import { afterNonFinite } from './post-mortem.js';
 import { loadPretrained } from './pretrained.js';
 import { restoreStep } from './restore.js';
@@ -42,8 +42,21 @@ export interface TrainOptions {
   readonly onProgress?: (progress: TrainProgress) => void;
   /** Told before the first step how many were done before. */
   readonly onStart?: ((iterations: number) => Promise<void>) | undefined;
-  /** Told each line of log.jsonl once it is written. */
+  /** None where it is not given. */
+  readonly validation?: Validation | undefined;
+  /** Told each line of log.jsonl about training once it is written. */
   readonly onLog?: ((line: LogLine) => Promise<void>) | undefined;
+}
+
+/** Evaluations while training goes on. */
+export interface Validation {
+  /** Iterations between two; after the last iteration there is none. */
+  readonly every: number;
+  /**
+   * Evaluates weights, from a checkpoint's file. It must leave no tensor behind.
+   * @throws InterruptedError on abort: it is begun again, or gone on with, when training is.
+   */
+  readonly evaluate: (weights: string, iteration: number) => Promise<Omit<ValidationLine, 'mode' | 'iteration'>>;
 }
 
 export interface TrainProgress extends StepResult {
@@ -74,7 +87,8 @@ const SMOOTHING = 0.01;
 /**
  * Trains a row from its starting weights, or from the newest whole checkpoint in the run directory, to its last iteration:
  * batches from the loader, one step each, a log line and a checkpoint at the recipe's intervals. A training that was
- * ended at any moment and gone on with has the weights and the log of one that was not, but for the times in it.
+ * ended at any moment and gone on with has the weights and the log of one that was not, but for the times and the memory of the
+ * process in it.
  *
  * Checkpoints are written by a thread of their own from a copy in main memory, as large as weights and momentum together.
  * @throws NonFiniteError for a loss or gradient that is not finite, after a report; UserError for bad data or a folder that
@@ -82,7 +96,8 @@ const SMOOTHING = 0.01;
  * long: training goes on from the checkpoint before it then, as parameters may have moved already.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { experiment, engine, dataRoot, directory, skipped, signal, beforeWrite, onProgress, onLog, note } = options;
+  const { experiment, engine, dataRoot, directory, skipped, signal, validation, beforeWrite, onProgress, onLog, note } =
+    options;
   const { training, data, seed, row } = experiment;
   const checkpoints = path.join(directory, 'checkpoints');
   const log = path.join(directory, 'log.jsonl');
@@ -135,6 +150,14 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     await writer.finish();
     return InterruptedError.of(signal, describeGivenUp(iteration, writer.newestWhole ?? first, training.iterations));
   };
+  const isDue = (done: number) =>
+    validation !== undefined && done < training.iterations && done % validation.every === 0;
+  const validate = async (weights: string, iteration: number) => {
+    const figures = await validation!.evaluate(weights, iteration);
+    await beforeWrite?.();
+    await appendLine(log, { mode: 'val', iteration, ...figures });
+    saved = performance.now();
+  };
   try {
     if (found !== null) {
       await restoreStep(engine, step, found);
@@ -144,6 +167,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       if (experiment.model.pretrained !== null)
         await loadPretrained(engine, step.segmentor, experiment.model.pretrained);
     }
+    // A training that was ended between a checkpoint and its evaluation.
+    if (found !== null && isDue(first) && !(await hasValidation(log, first)))
+      await validate(found.files.weights, first);
     for (let iteration = first; iteration < training.iterations; iteration++) {
       const waiting = performance.now();
       const batch = await loader.next();
@@ -181,12 +207,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       // One more step would be lost too, if it was not saved before it.
       const longAgo = performance.now() - saved + stepMilliseconds >= options.mostSecondsLost * 1000;
       const asked = options.saveRequested?.() === true;
-      const due = last || interrupted || asked || longAgo || done % training.checkpointEvery === 0;
+      const evaluates = isDue(done);
+      const due = last || interrupted || asked || longAgo || evaluates || done % training.checkpointEvery === 0;
       await writer.afterStep(done, due, () => snapshot(done));
       if (interrupted) {
         await writer.finish();
         throw InterruptedError.of(signal, `Interrupted after iteration ${done} of ${training.iterations}.`);
       }
+      // Of the file that was just written: where this is ended, it is done again from the same weights.
+      if (evaluates) await validate((await writer.finish())!.weights, done);
     }
     const { weights } = (await writer.finish()) ?? found!.files;
     const { seconds, skippedSteps, skippedSamples, peakProcessBytes } = progress();

@@ -11,12 +11,12 @@ test('the lines of a log, whatever their number, and cut off anywhere in the las
       const lines = Array.from({ length: count }, (_, i) => logLine(50 * (i + 1)));
       const whole = `${lines.join('\n')}\n`;
       t.deepEqual(
-        parseLog(whole, 'log.jsonl').map(({ iteration }) => iteration),
+        parseLog(whole, 'log.jsonl').train.map(({ iteration }) => iteration),
         lines.map((_, i) => 50 * (i + 1)),
       );
       const last = lines.at(-1)!;
       const broken = whole.slice(0, whole.length - 1 - last.length + (cut % last.length));
-      t.is(parseLog(broken, 'log.jsonl').length, count - 1);
+      t.is(parseLog(broken, 'log.jsonl').train.length, count - 1);
     }),
     { numRuns: 60 },
   );
@@ -24,12 +24,29 @@ test('the lines of a log, whatever their number, and cut off anywhere in the las
 
 test('of a training that went back, the later lines count; a value that was not finite is NaN', (t) => {
   const text = [logLine(10), logLine(20), logLine(30), logLine(20, { loss: null }), '{"event":"resumed"}'].join('\n');
-  const lines = parseLog(text, 'log.jsonl');
+  const { train: lines } = parseLog(text, 'log.jsonl');
   t.deepEqual(
     lines.map(({ iteration }) => iteration),
     [10, 20],
   );
   t.true(Number.isNaN(lines[1]!.loss));
+});
+
+test('evaluations while training went on are lines of their own; of a training that went back, the later ones count', (t) => {
+  const val = (iteration: number, mIoU: number) =>
+    JSON.stringify({ mode: 'val', iteration, mIoU, mAcc: 0.5, aAcc: 0.9 });
+  const text = [logLine(10), val(10, 0.1), logLine(20), val(20, 0.2), logLine(30), logLine(20), val(20, 0.3)].join(
+    '\n',
+  );
+  const { train, validation } = parseLog(text, 'log.jsonl');
+  t.deepEqual(
+    train.map(({ iteration }) => iteration),
+    [10, 20],
+  );
+  t.deepEqual(validation, [
+    { mode: 'val', iteration: 10, mIoU: 0.1, mAcc: 0.5, aAcc: 0.9 },
+    { mode: 'val', iteration: 20, mIoU: 0.3, mAcc: 0.5, aAcc: 0.9 },
+  ]);
 });
 
 test('a damaged line in the middle is named with its file and line', (t) => {
@@ -43,5 +60,5 @@ test('a damaged line in the middle is named with its file and line', (t) => {
 });
 
 test('a run that has logged nothing yet has an empty log', async (t) => {
-  t.deepEqual(readLog(path.join(await temporaryFolder(t), 'log.jsonl')), []);
+  t.deepEqual(readLog(path.join(await temporaryFolder(t), 'log.jsonl')), { train: [], validation: [] });
 });

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { jsonLines } from '../../runs/log.js';
+import { dropFrom, jsonLines } from '../../runs/log.js';
 import { UserError } from '../../support/errors.js';
 import { explainFileError } from '../../support/files.js';
 import { isHeader, type LogHeader, NO_HEADER, readHeader } from './log-header.js';
@@ -47,11 +47,6 @@ const number = (value: unknown) => (typeof value === 'number' ? value : Number.N
 
 /** Earlier versions logged fractions, later ones percent. No figure of a network that has learned anything is under 1 %. */
 const fraction = (value: unknown) => (number(value) > 1 ? number(value) / 100 : number(value));
-
-/** Drops the lines from an iteration on: the training was resumed from a state before them. */
-function dropFrom(lines: { readonly iteration: number }[], iteration: number): void {
-  while (lines.length > 0 && lines.at(-1)!.iteration >= iteration) lines.pop();
-}
 
 /**
  * Reads the text of a published log. Of a training that was resumed, the header it was begun with counts.

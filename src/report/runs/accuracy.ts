@@ -11,12 +11,12 @@ export interface AccuracyPoint {
 const CHECKPOINT = /^iteration-(\d+)\./;
 
 /**
- * What is known of a run's mIoU over its iterations: its own evaluation at the end, and evaluations of its checkpoints by
- * other runs. These are runs of the very same recipe and seed that were given weights named as checkpoints are.
+ * What is known of a run's mIoU over its iterations: its own evaluations, while it trained and at the end, and evaluations of
+ * its checkpoints by other runs. These are runs of the very same recipe and seed that were given weights named as checkpoints are.
  */
 export function accuracyOverIterations(run: KnownRun, all: readonly KnownRun[]): AccuracyPoint[] {
   const trains = run.record?.weights?.source === 'trained';
-  const points = new Map<number, number>();
+  const points = new Map(run.validation.map(({ iteration, mIoU }) => [iteration, mIoU]));
   const hash = hashExperiment(run.experiment);
   for (const { record, experiment } of trains ? all : []) {
     const iteration = CHECKPOINT.exec(record?.weights?.file ?? '')?.[1];

@@ -5,7 +5,7 @@ import type { Experiment } from '../../experiments/experiment.js';
 import { loadTables } from '../../experiments/load.js';
 import { experimentSchema } from '../../experiments/schema.js';
 import { inspectRun, type RunState } from '../../runs/inspect.js';
-import { LOG_FILE, type LogLine, readLog } from '../../runs/log.js';
+import { LOG_FILE, type LogLine, readLog, type ValidationLine } from '../../runs/log.js';
 import { type Environment, environmentSchema, type RunRecord, readRecord } from '../../runs/record.js';
 import { UserError } from '../../support/errors.js';
 import { explainFileError } from '../../support/files.js';
@@ -30,6 +30,8 @@ export interface KnownRun {
   readonly directory: string | null;
   /** Empty where there is none. */
   readonly log: readonly LogLine[];
+  /** Evaluations while training went on. */
+  readonly validation: readonly ValidationLine[];
 }
 
 export interface RunFolders {
@@ -67,6 +69,13 @@ function stateOf(directory: string): KnownRun['state'] {
   return readChecked(file, statusSchema).state;
 }
 
+/** @param directory Null: there is no log. */
+function logOf(directory: string | null): Pick<KnownRun, 'log' | 'validation'> {
+  if (directory === null) return { log: [], validation: [] };
+  const { train: log, validation } = readLog(path.join(directory, LOG_FILE));
+  return { log, validation };
+}
+
 /** A run whose directory holds no record yet. @throws UserError that names a broken file. */
 function fromDirectory(directory: string): KnownRun {
   const file = path.join(directory, 'experiment.json');
@@ -80,15 +89,14 @@ function fromDirectory(directory: string): KnownRun {
     record: null,
     file,
     directory,
-    log: readLog(path.join(directory, LOG_FILE)),
+    ...logOf(directory),
   };
 }
 
 /** @param directory The run's own, with its log; null where only the record was kept. */
 function fromRecord({ file, record }: FoundRecord, directory: string | null): KnownRun {
   const { run: id, experiment, environment, exitReason: state, startedAt } = record;
-  const log = directory === null ? [] : readLog(path.join(directory, LOG_FILE));
-  return { id, experiment, environment, state, startedAt, record, file, directory, log };
+  return { id, experiment, environment, state, startedAt, record, file, directory, ...logOf(directory) };
 }
 
 const isRunDirectory = (folder: string) => existsSync(path.join(folder, 'experiment.json'));

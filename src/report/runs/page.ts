@@ -7,6 +7,7 @@ import { svgElement } from '../charts/svg.js';
 import { FIGURE_HEADINGS, FIGURES } from '../figures.js';
 import { escapeHtml } from '../html.js';
 import { pageHead } from '../page-base.js';
+import type { AccuracyPoint } from './accuracy.js';
 import { type ChartName, shownEvaluation } from './charts.js';
 import type { Examples } from './examples.js';
 import { examplesSection } from './examples-section.js';
@@ -24,6 +25,8 @@ export interface ReportedRun {
   readonly apart: string | null;
   /** Its figures beside the published ones; null where they compare with none. */
   readonly cells: RunCells;
+  /** mIoU over iterations, as far as it was measured. */
+  readonly accuracy: readonly AccuracyPoint[];
   readonly charts: ReadonlyMap<ChartName, Chart>;
   /** Null where no predictions were given. */
   readonly examples: Examples | null;
@@ -161,9 +164,19 @@ function confusedTable(run: KnownRun): string {
   return `<details class="more"><summary>${name}</summary>${table({ name, head: ['Label', 'Predicted as', 'Of its pixels'], body })}</details>`;
 }
 
-function charts({ run, charts: drawn }: ReportedRun, id: string): string {
+/** What stands below a chart. */
+function belowChart(name: ChartName, { run, accuracy }: ReportedRun): string {
+  if (name === 'iou') return classTable(run);
+  if (name === 'confusion') return confusedTable(run);
+  return name === 'miou' && accuracy.length === 1
+    ? '<p class="note">Evaluated once only: fcn reproduce and fcn train evaluate while training goes on with --evaluate-every.</p>'
+    : '';
+}
+
+function charts(one: ReportedRun, id: string): string {
+  const { run, charts: drawn } = one;
   const cards = [...drawn].map(([name, chart]) => {
-    const below = name === 'iou' ? classTable(run) : name === 'confusion' ? confusedTable(run) : '';
+    const below = belowChart(name, one);
     const tall = name === 'iou' && (shownEvaluation(run)?.perClass.length ?? 0) > MOST_BARS;
     return card(chart, `${id}-${name}`, below, tall);
   });

@@ -89,7 +89,8 @@ async function examine(
   const { predictions, dataRoot, examples: count = EXAMPLES, signal, warn, onProgress } = options;
   const { experiment, record } = run;
   const apart = runApart(run, tables);
-  const source = { run, accuracy: accuracyOverIterations(run, all), published, comparable: apart === null };
+  const accuracy = accuracyOverIterations(run, all);
+  const source = { run, accuracy, published, comparable: apart === null };
   const wanted = options.charts.length === 0 ? CHART_NAMES : options.charts;
   const charts = new Map<ChartName, Chart>();
   for (const name of wanted) {
@@ -111,6 +112,7 @@ async function examine(
     deviations: deviationsOf(run, tables),
     apart,
     cells: runCells(run, row ?? null),
+    accuracy,
     charts,
     examples:
       predictions === undefined
