@@ -1,8 +1,9 @@
-import type { Row, Table } from '../experiments/load.js';
+import type { Row } from '../experiments/load.js';
 import { hardwareName } from '../runs/environment.js';
 import type { RunRecord } from '../runs/record.js';
 import { dependsOnHardware, type Figure } from './figures.js';
 import { meanAndDeviation, newestOfEachSeed } from './spread.js';
+import { type FigureTolerance, toleranceOf } from './tolerance.js';
 import { judge, type Verdict } from './verdict.js';
 
 /** The record of a run that measured a figure. */
@@ -11,14 +12,6 @@ export interface RecordReference {
   readonly seed: number;
   /** The record's file, as it was found; null where the record came from no file. */
   readonly file: string | null;
-}
-
-/** How far a figure may lie from the published one and count as reproduced. */
-export interface CellTolerance {
-  /** In the figure's unit. */
-  readonly value: number;
-  /** Where it comes from. */
-  readonly source: string;
 }
 
 /** A published figure and the one that was measured here. */
@@ -36,7 +29,7 @@ export interface Cell {
   /** Null where both are there and do not compare: memory and fps of other hardware than the published. */
   readonly verdict: Verdict | null;
   /** What the verdict rests on; null where nothing is judged. */
-  readonly tolerance: CellTolerance | null;
+  readonly tolerance: FigureTolerance | null;
   /** The newest run that measured it. */
   readonly run: string | null;
   /** Every run that the figure is made of; empty where `reproduced` is null. */
@@ -53,20 +46,6 @@ export interface CellOptions {
   readonly fileOf: (record: RunRecord) => string | null;
 }
 
-/** The tolerance that applies to a figure measured by these records; null where they do not compare. */
-function toleranceOf(table: Table, figure: Figure, published: number, records: readonly RunRecord[]) {
-  if (figure === 'mIoU' || figure === 'mIoUMsFlip') {
-    if (table.tolerance === null) return null;
-    return { value: table.tolerance[figure], source: table.tolerance.reason };
-  }
-  const { hardware } = table;
-  if (hardware === null) return null;
-  const same = records.every(
-    ({ environment: { device, gpus } }) => device === 'gpu' && gpus[0]?.name.includes(hardware.name),
-  );
-  return same ? { value: hardware.tolerance * published, source: hardware.reason } : null;
-}
-
 /**
  * The cell of a row's figure, from records whose figures may stand beside published ones.
  * @param records Of this row, oldest first.
@@ -81,7 +60,8 @@ export function makeCell(row: Row, records: readonly RunRecord[], figure: Figure
   }
   const used = options.seeds ? comparableWith(newest, measured, figure) : [newest];
   const { mean: reproduced, deviation } = meanAndDeviation(used.map(({ figures }) => figures[figure]!));
-  const tolerance = published === null ? null : toleranceOf(row.table, figure, published, used);
+  const environments = used.map(({ environment }) => environment);
+  const tolerance = published === null ? null : toleranceOf(row.table, figure, published, environments);
   const judged =
     published === null
       ? ('nothing published' as const)

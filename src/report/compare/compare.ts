@@ -4,6 +4,7 @@ import type { Figure } from '../figures.js';
 import { dependsOnHardware } from '../figures.js';
 import { runApart } from '../runs/apart.js';
 import { recipeKey } from '../spread.js';
+import { measuredOn } from '../tolerance.js';
 import type { Verdict } from '../verdict.js';
 import { bandAt, type CurvePoint, type Departure, departures } from './band.js';
 import { figuresOf, type Side } from './side.js';
@@ -106,12 +107,11 @@ function cellOf(a: Side, b: Side, figure: Figure, apart: string | null): Cell | 
 function onSameHardware(a: Side, b: Side, tables: readonly Table[]): boolean | null {
   if (a.hardware === null || b.hardware === null) return null;
   if (b.kind === 'run') return a.hardware === b.hardware;
-  const gpu = a.run?.environment.device === 'gpu' ? a.run.environment.gpus[0]?.name : undefined;
-  if (gpu === undefined) return false;
+  if (a.run === null) return false;
   // The tables tell cards apart by the names in them: a V100 is one with either size of memory.
   const named = tables.flatMap(({ hardware }) => hardware?.name ?? []);
   const name = named.find((one) => b.hardware!.includes(one)) ?? b.hardware;
-  return gpu.includes(name);
+  return measuredOn(name, a.run.environment);
 }
 
 function compareFigure(
