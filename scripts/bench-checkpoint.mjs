@@ -10,8 +10,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { drain } from '../dist/src/benchmark/drain.js';
 import { randomBatch } from '../dist/src/benchmark/inputs.js';
-import { secondsOf } from '../dist/src/benchmark/roofline.js';
 import { median } from '../dist/src/benchmark/statistics.js';
 import { startEngine } from '../dist/src/engines/start.js';
 import { resolve } from '../dist/src/experiments/resolve.js';
@@ -78,11 +78,16 @@ try {
   step.segmentor.initialise(0, true);
   const batch = randomBatch(images, sizeHw, experiment.model.classes, 0);
   let iteration = 0;
-  const run = () => secondsOf(engine, () => step.run(batch, iteration++));
+  const run = async () => {
+    const begun = performance.now();
+    await step.run(batch, iteration++);
+    drain(engine);
+    return (performance.now() - begun) / 1000;
+  };
   // Makes the momentum, and warms up.
-  run();
+  await run();
   for (let rep = 0; rep < reps; rep++) {
-    for (let i = 0; i < steps; i++) plain.push(run());
+    for (let i = 0; i < steps; i++) plain.push(await run());
     await setImmediate();
     const begun = performance.now();
     await writer.write(() => takeSnapshot(folder, iteration, { ...step, row }));
@@ -93,7 +98,7 @@ try {
       writes.push((performance.now() - begun) / 1000);
     });
     while (writing) {
-      during.push(run());
+      during.push(await run());
       await setImmediate();
     }
     await written;
