@@ -173,6 +173,31 @@ test.serial('a disk that fills up at a checkpoint keeps the checkpoints before i
   for (const name of before) t.true(after.includes(name), name);
 });
 
+test.serial(
+  'a disk that becomes read-only in mid-run ends the run with one line, and its lock hides nothing',
+  async (t) => {
+    const { cwd } = await smallSet(t);
+    const mounted = await smallDisk(t, cwd, '8m');
+    if (mounted === null) return t.pass();
+    const changes = SET('iterations=100000', 'logEvery=1');
+    const { code, stderr } = await fcn(['train', ROW, ...TINY, ...changes, '--runs', mounted.folder, '--force'], {
+      cwd,
+      onStart: whenLogged(path.join(mounted.folder, ROW), async () => {
+        // Refused while a file is open for writing.
+        for (let refused = true; refused; ) {
+          refused = await mounted.remount('ro').then(
+            () => false,
+            () => true,
+          );
+        }
+      }),
+    });
+    t.regex(stderr, /^error: No permission to write .* \(EROFS\)\.\nnext: Choose a folder that you can write\.$/m);
+    t.notRegex(stderr, /bug/);
+    t.is(code, 2);
+  },
+);
+
 /** The environment of a process whose clock is wrong: `milliseconds` is an expression of how far, which is asked each time. */
 async function wrongClock(cwd: string, milliseconds: string) {
   const preload = path.join(cwd, 'clock.mjs');

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Engine, EngineName } from '../../../src/engines/engine.js';
 import { ExitCode } from '../../../src/support/errors.js';
@@ -79,6 +79,22 @@ export function nonFiniteSuite(engineName: EngineName): void {
     fill(engine, step, 'decode_head.conv_seg.bias', Number.NaN);
     const { message } = await fail(t, engine, step);
     t.regex(message, /3 of 3 values of decode_head\.conv_seg\.bias are not finite already\./);
+    step.dispose();
+  });
+
+  onEngine('where the state cannot be saved, that is said beside what was not finite', async (t, engine) => {
+    const step = await start(engine);
+    fill(engine, step, 'decode_head.conv_seg.bias', Number.NaN);
+    const batch = colourBatch(1);
+    const error = await t.throwsAsync(step.run(batch, 1), { instanceOf: NonFiniteError });
+    // A file where the run directory should be.
+    const directory = path.join(await temporaryFolder(t), 'run');
+    await writeFile(directory, '');
+    const explained = (await afterNonFinite(error, { engine, step, batch, row: 'tiny', directory })) as NonFiniteError;
+    t.is(explained.exitCode, ExitCode.diverged);
+    t.regex(explained.message, /^The loss .* is not finite at iteration 1/);
+    t.regex(explained.message, /3 of 3 values of decode_head\.conv_seg\.bias are not finite already\./);
+    t.regex(explained.message, /The state could not be saved: .*run/);
     step.dispose();
   });
 }

@@ -5,8 +5,15 @@ import type { Engine, EngineName } from '../../../src/engines/engine.js';
 import { createKernels } from '../../../src/kernels/create.js';
 import { loadInferenceNetwork, loadParameters } from '../../../src/nn/load.js';
 import { UserError } from '../../../src/support/errors.js';
-import { saveCheckpoint } from '../../../src/training/checkpoint.js';
+import {
+  type Checkpoint,
+  openCheckpoint,
+  saveCheckpoint,
+  takeSnapshot,
+  writeSnapshot,
+} from '../../../src/training/checkpoint.js';
 import { MomentumOptimizer } from '../../../src/training/optimizer.js';
+import { restoreStep } from '../../../src/training/restore.js';
 import { TrainingStep } from '../../../src/training/step.js';
 import { readCheckpoint } from '../../../src/weights/load.js';
 import { withEngine } from '../../helpers/engines.js';
@@ -120,6 +127,31 @@ export function stepSuite(engineName: EngineName): void {
     const velocities = await readCheckpoint(files.optimizer);
     t.is(velocities.tensors.size, step.optimizer.state().size);
     step.dispose();
+    other.dispose();
+    await rm(directory, { recursive: true });
+  });
+
+  onEngine('a training that is gone on with counts on what it skipped', async (t, engine) => {
+    const directory = await mkdtemp(path.join(tmpdir(), 'fcn-'));
+    const step = start(engine);
+    const result = await step.run(colourBatch(0), 0);
+    const zero = { loss: 0, decodeLoss: 0, auxiliaryLoss: 0, accuracy: 0, dataMilliseconds: 0, stepMilliseconds: 0 };
+    const progress = {
+      seconds: 1,
+      skippedSteps: 25,
+      skippedInARow: 19,
+      skippedSamples: [],
+      smoothedLoss: 1,
+      peakLiveTensorBytes: 1,
+      peakProcessBytes: 1,
+      result,
+      interval: { steps: 0, peakLiveTensorBytes: 0, ...zero },
+    };
+    await writeSnapshot(takeSnapshot(directory, 1, { ...step, row: 'tiny' }, progress));
+    step.dispose();
+    const other = start(engine, tinyExperiment({ seed: 5 }));
+    await restoreStep(engine, other, (await openCheckpoint(directory, 1)) as Checkpoint);
+    t.deepEqual([other.skipped, other.skippedInARow], [25, 19]);
     other.dispose();
     await rm(directory, { recursive: true });
   });
