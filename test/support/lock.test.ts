@@ -1,11 +1,15 @@
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import test from 'ava';
 import { execa } from 'execa';
 import { BusyError, ExitCode, UserError } from '../../src/support/errors.js';
+import type { HeartbeatData } from '../../src/support/heartbeat-worker.js';
 import { Lock, LostLockError, withLock } from '../../src/support/lock.js';
 import { ownIdentity } from '../../src/support/process-identity.js';
 import { temporaryFolder } from '../helpers/folder.js';
@@ -178,4 +182,28 @@ test('what fails first is thrown, whether or not the lock can be given back', as
     withLock(path.join(folder, 'sub', 'lock'), async () => t.fail()),
     { instanceOf: UserError, message: /a part of this path is a file/ },
   );
+});
+
+test('a sign of life is given for this process’s own lock only', async (t) => {
+  const folder = await temporaryFolder(t);
+  const old = new Date(1e12);
+  const touched = async (file: string) => (await stat(file)).mtimeMs !== old.getTime();
+  const files = ['own', 'other'].map((key) => ({ key, file: path.join(folder, key) }));
+  for (const { key, file } of files) {
+    await writeFile(file, JSON.stringify({ pid: 1, host: 'somewhere', key }));
+    await utimes(file, old, old);
+  }
+  for (const { file } of files) {
+    const workerData: HeartbeatData = { file, key: 'own', milliseconds: 5 };
+    const heart = new Worker(new URL('../../src/support/heartbeat-worker.js', import.meta.url), { workerData });
+    t.teardown(() => heart.terminate());
+    await once(heart, 'online');
+  }
+  // The other one's heart, begun later, has beaten, too, once this one was seen to beat twice.
+  for (let beats = 0; beats < 2; beats++) {
+    while (!(await touched(files[0]!.file))) await sleep(5);
+    await utimes(files[0]!.file, old, old);
+    await sleep(50);
+  }
+  t.false(await touched(files[1]!.file));
 });
