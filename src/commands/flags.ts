@@ -6,12 +6,19 @@ import { DATA_CHECKS } from '../runs/check-data.js';
 
 /** Flags that several commands share. Every default can be set by the environment variable named in `env`. */
 
+const DEFAULT_DATA_ROOT = 'datasets/data';
+
 export const dataRoot = Flags.string({
   summary: 'Folder that holds the data sets.',
   env: 'FCN_DATA_ROOT',
-  default: 'datasets/data',
+  default: DEFAULT_DATA_ROOT,
   helpValue: 'DIR',
 });
+
+/** What a command that is named to the user needs besides, to find the same data sets: nothing where it would anyway. */
+export function dataRootFlag(given: string): string {
+  return given === (process.env['FCN_DATA_ROOT'] ?? DEFAULT_DATA_ROOT) ? '' : ` --data-root ${given}`;
+}
 
 export const engine = Flags.option({
   summary: 'What executes tensors; auto takes tensorflow where it is installed, else wasm.',

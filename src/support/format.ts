@@ -32,6 +32,17 @@ export function formatPercent(fraction: number): string {
   return (fraction * 100).toFixed(2);
 }
 
+/** A share of things that were counted, in percent: "<0.01" where so little is there that two decimals would deny it. */
+export function formatShare(fraction: number): string {
+  const rounded = formatPercent(fraction);
+  return fraction > 0 && rounded === '0.00' ? '<0.01' : rounded;
+}
+
+/** A number of things: "1 image", "2 images". */
+export function formatNumber(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
 /** How far a download is, for people: "12.4 MB of 188.9 MB (6 %)". */
 export function formatDownload({ bytes, total }: { readonly bytes: number; readonly total: number | null }): string {
   return total === null

@@ -26,6 +26,7 @@ test('a data set is generated, listed, verified, counted and browsed by commands
   const list = await run('list');
   t.regex(list.stdout, /│ voc2012-aug +│ 21 +│ 6 +│ 2 +│ complete, synthetic │/);
   t.regex(list.stdout, /│ ade20k +│ 150 +│ – of 20210 +│ – of 2000 +│ not there +│/);
+  t.regex(list.stdout, /\nfcn datasets prepare makes one of its downloads, generate a synthetic one\.\n$/);
   t.true(list.stdout.split('\n').every((line) => line.length <= 80 || !/[│┌└├]/.test(line)));
 
   const whole = await run('verify', 'voc2012-aug');
@@ -40,7 +41,7 @@ test('a data set is generated, listed, verified, counted and browsed by commands
 
   const browsed = await run('browse', 'voc2012-aug', '--profile', 'smoke', '--samples', '2', '--out', 'page');
   t.is(browsed.code, 0, browsed.stderr);
-  t.regex(browsed.stdout, /^page\/index\.html: 2 samples of fcn_r50-d8_512x512_20k_voc12aug, seed 0, 0\.\d MB\.\n$/);
+  t.regex(browsed.stdout, /^page\/index\.html: 2 samples of fcn_r50-d8_512x512_20k_voc12aug, seed 0, \d+ kB\.\n$/);
   t.regex(await readFile(path.join(cwd, 'page', 'index.html'), 'utf8'), /profile smoke/);
 });
 

@@ -118,7 +118,7 @@ test('downloads are made under the data root, once, and not with other settings 
   const folder = path.join(cwd, 'datasets/data/downloads/pascal-context');
   t.regex(
     first.stdout,
-    /^\/.*downloads\/pascal-context: 1 training and 1 validation images .*, 3 of 3 files written now\.\n/,
+    /^\/.*downloads\/pascal-context: 1 training and 1 validation image .*, 3 of 3 files written now\.\n/,
   );
   t.regex(first.stdout, / {2}trainval\.tar\.gz {2}\d+ kB\n/);
   t.regex(first.stdout, /\nPrepare them with: fcn datasets prepare pascal-context-59 --from \/.*\n$/);

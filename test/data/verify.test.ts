@@ -135,7 +135,7 @@ test('what is not synthetic is compared with the published numbers and size', as
   t.deepEqual(report.splits.train, { images: 3, expected: 367 });
   const [train, val, ...files] = messages(report);
   t.regex(train!, /the split "train" has 3 images, 367 were published/);
-  t.regex(val!, /the split "val" has 1 images, 101 were published/);
+  t.regex(val!, /the split "val" has 1 image, 101 were published/);
   t.is(files.length, 4);
   t.true(files.every((message) => / is 64×64 pixels, expected 480×360\.$/.test(message)));
   // A description without published facts asks for none.

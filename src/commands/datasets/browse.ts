@@ -35,7 +35,7 @@ export default class DatasetsBrowse extends BaseCommand {
     const { loadDataset } = await import('../../data/datasets/description.js');
     const { browse } = await import('../../report/datasets/browse.js');
     const { showCounted } = await import('../../runs/display.js');
-    const { formatBytes } = await import('../../support/format.js');
+    const { formatFileSize, formatNumber } = await import('../../support/format.js');
     const dataset = await loadDataset(args.name);
     const { row, file, profile, seed, samples, out } = flags;
     const overrides = overridesOf(flags);
@@ -45,8 +45,8 @@ export default class DatasetsBrowse extends BaseCommand {
       browse({ ...options, onProgress }),
     );
     this.print(
-      `${path.relative(process.cwd(), browsed.file)}: ${browsed.samples.length} samples of ${browsed.row}, ` +
-        `seed ${browsed.seed}, ${formatBytes(browsed.bytes)}.`,
+      `${path.relative(process.cwd(), browsed.file)}: ${formatNumber(browsed.samples.length, 'sample')} of ${browsed.row}, ` +
+        `seed ${browsed.seed}, ${formatFileSize(browsed.bytes)}.`,
     );
     return browsed;
   }

@@ -4,8 +4,10 @@ import * as Flags from '@oclif/core/flags';
 import type { GenerateOptions } from '../../data/generate/generate.js';
 import { IMITATED, imitationOf } from '../../data/generate/imitations.js';
 import { UserError } from '../../support/errors.js';
+import { formatNumber } from '../../support/format.js';
 import { BaseCommand } from '../base.js';
 import * as flags from '../flags.js';
+import { dataRootFlag } from '../flags.js';
 
 function parseSize(text: string): { height: number; width: number } {
   const match = /^(\d+)x(\d+)$/.exec(text);
@@ -21,7 +23,7 @@ interface Described {
 }
 
 function describe({ train, val, size, sizesDiffer }: Described): string {
-  return `${train} training and ${val} validation images of ${sizesDiffer ? 'at most ' : ''}${size.height}x${size.width}`;
+  return `${train} training and ${formatNumber(val, 'validation image')} of ${sizesDiffer ? 'at most ' : ''}${size.height}x${size.width}`;
 }
 
 export default class DatasetsGenerate extends BaseCommand {
@@ -120,7 +122,7 @@ export default class DatasetsGenerate extends BaseCommand {
         `${directory}: ${describe({ size, sizesDiffer, ...result })}, ` +
           `${written === 0 ? 'all there already' : `${written} of ${archives.length} files written now`}.`,
         ...archives.map(({ name, bytes }) => `  ${name}  ${formatFileSize(bytes)}`),
-        `Prepare them with: fcn datasets prepare ${dataset.id} --from ${directory} --data-root ${dataRoot}`,
+        `Prepare them with: fcn datasets prepare ${dataset.id} --from ${directory}${dataRootFlag(dataRoot)}`,
       ].join('\n'),
     );
     return { dataset: dataset.id, directory, raw: true, ...size, seed, ...result };

@@ -3,6 +3,7 @@ import * as Flags from '@oclif/core/flags';
 import { PREPARABLE } from '../../data/prepare/recipes/all.js';
 import { BaseCommand } from '../base.js';
 import * as flags from '../flags.js';
+import { dataRootFlag } from '../flags.js';
 
 export default class DatasetsPrepare extends BaseCommand {
   static override summary =
@@ -64,7 +65,7 @@ export default class DatasetsPrepare extends BaseCommand {
       show: (stages) => showStages(stages, mode),
       onWait: (pid) => this.note(`Waiting for process ${pid}, which prepares the same data set.`),
     });
-    this.print(formatPrepared(result));
+    this.print(formatPrepared(result, dataRootFlag(flags['data-root'])));
     return result;
   }
 }

@@ -1,3 +1,4 @@
+import { formatNumber } from '../../support/format.js';
 import type { Dataset } from './dataset.js';
 import type { Problem } from './inspect.js';
 import type { SyntheticSettings } from './synthetic.js';
@@ -26,6 +27,10 @@ export function countProblem(
   const wanted = expected[split];
   if (wanted === undefined || wanted === images) return [];
   return [
-    { file: folder, split, message: `${folder}: the split "${split}" has ${images} images, ${wanted} were ${by}.` },
+    {
+      file: folder,
+      split,
+      message: `${folder}: the split "${split}" has ${formatNumber(images, 'image')}, ${wanted} were ${by}.`,
+    },
   ];
 }

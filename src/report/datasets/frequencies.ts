@@ -1,6 +1,6 @@
 import type { ClassFrequency, Frequencies } from '../../data/datasets/frequencies.js';
 import type { Size } from '../../data/image.js';
-import { formatCount, formatPercent } from '../../support/format.js';
+import { formatCount, formatNumber, formatShare } from '../../support/format.js';
 
 export interface FrequencyLayout {
   /** Classes by their frequency or by their id. */
@@ -42,15 +42,15 @@ export function formatFrequencies(frequencies: Frequencies, { sort, columns, col
     const drawn = bar(highest === 0 ? 0 : (one.share / highest) * room);
     const [red, green, blue] = one.colour;
     const shown = colour && drawn !== '' ? `\u001b[38;2;${red};${green};${blue}m${drawn}\u001b[39m` : drawn;
-    const share = `${formatPercent(one.share)} %`.padStart('100.00 %'.length);
+    const share = `${formatShare(one.share)} %`.padStart('100.00 %'.length);
     return `${cut(one.name.trim(), width)}  ${share}  ${String(one.images).padStart(digits)}  ${shown}`.trimEnd();
   };
   const sorted = sort === 'id' ? classes : [...classes].sort((a, b) => b.pixels - a.pixels || a.id - b.id);
   const absent = classes.filter((one) => one.pixels === 0).length;
   return [
-    `${name}${synthetic ? ' (synthetic)' : ''}, ${split}: ${images} images of ${from === to ? from : `${from} to ${to}`}`,
-    `${formatCount(pixels)} pixels, of which ${formatPercent(ignored / pixels)} % are ignored` +
-      `${absent === 0 ? '' : `; ${absent} of ${classes.length} classes do not occur`}`,
+    `${name}${synthetic ? ' (synthetic)' : ''}, ${split}: ${formatNumber(images, 'image')} of ${from === to ? from : `${from} to ${to}`} (HxW)`,
+    `${formatCount(pixels)} pixels, ${ignored === 0 ? 'none ignored' : `of which ${formatShare(ignored / pixels)} % are ignored`}` +
+      `${absent === 0 ? '' : `; ${absent} of ${classes.length} classes ${absent === 1 ? 'does' : 'do'} not occur`}`,
     '',
     `${'class'.padEnd(width)}  ${'share'.padStart('100.00 %'.length)}  ${'images'.padStart(digits)}`,
     ...sorted.map(line),

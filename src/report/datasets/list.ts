@@ -1,6 +1,8 @@
 import type { FoundDataset } from '../../data/datasets/list.js';
 import { terminalTable } from '../layout.js';
 
+const HOW_TO_GET = 'fcn datasets prepare makes one of its downloads, generate a synthetic one.';
+
 /** In a word or two, whether a data set can be used. */
 function stateOf({ images, expected, synthetic, present, unfinished, problem }: FoundDataset): string {
   if (!present) return 'not there';
@@ -32,6 +34,7 @@ export function formatDatasets(datasets: readonly FoundDataset[], dataRoot: stri
   return [
     table,
     `Images under ${dataRoot}.`,
+    ...(datasets.some(({ present }) => !present) ? [HOW_TO_GET] : []),
     ...problems.map(({ id, problem, next, unfinished }) => {
       // Nothing but the preparation itself can say more of what it has not done yet.
       return `✗ ${id}: ${problem}\n  ${unfinished ? next : `fcn datasets verify ${id} says more.`}`;

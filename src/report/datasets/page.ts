@@ -1,7 +1,7 @@
 import type { Dataset } from '../../data/datasets/dataset.js';
 import type { PhotometricStep } from '../../data/transforms/photometric.js';
 import type { Experiment } from '../../experiments/experiment.js';
-import { formatPercent } from '../../support/format.js';
+import { formatNumber, formatPercent, formatShare } from '../../support/format.js';
 import { escapeHtml } from '../html.js';
 import { pageHead } from '../page-base.js';
 import { PAGE_SCRIPT } from './page-script.js';
@@ -62,11 +62,11 @@ function legend({ dataset, samples }: SamplePage): string {
   const items = present.map(({ id, count }) => {
     const colour = `rgb(${dataset.palette[id]!.join(' ')})`;
     const name = escapeHtml(dataset.classes[id]!.trim());
-    const share = `${formatPercent(count / labelled)} %`;
+    const share = escapeHtml(`${formatShare(count / labelled)} %`);
     return `<li><i style="background:${colour}"></i><span>${name}</span><b>${share}</b></li>`;
   });
   const absent = dataset.classes.length - present.length;
-  const ignored = `<li><i class="ignored"></i><span>ignored or padded</span><b>${formatPercent((all - labelled) / all)} %</b></li>`;
+  const ignored = `<li><i class="ignored"></i><span>ignored or padded</span><b>${escapeHtml(formatShare((all - labelled) / all))} %</b></li>`;
   return `<ul class="legend">
 ${[...items, ignored].join('\n')}
 </ul>
@@ -82,8 +82,8 @@ function facts({ dataset, experiment, synthetic, batch }: SamplePage): string {
     ['Data set', `${dataset.name}${synthetic ? ', synthetic' : ''}, split “train”`],
     ['Recipe', `${experiment.row}${experiment.profile === 'full' ? '' : `, profile ${experiment.profile}`}`],
     ['Seed', `${experiment.seed}, from iteration 0, batches of ${batch}${reduced}`],
-    ['Scale', `${data.imageScaleWh.join('×')}, ratio ${data.ratioRange.join('–')}`],
-    ['Crop', `${data.cropHw.join('×')}, one class less than ${percent(data.categoryMaximumRatio)}`],
+    ['Scale', `${data.imageScaleWh.join('×')} (width × height), ratio ${data.ratioRange.join('–')}`],
+    ['Crop', `${data.cropHw.join('×')} (height × width), one class less than ${percent(data.categoryMaximumRatio)}`],
     ['Flip', `${percent(data.flipProbability)} of the samples`],
   ];
   return lines.map(([term, text]) => `<div><dt>${term}</dt><dd>${escapeHtml(text)}</dd></div>`).join('\n');
@@ -92,7 +92,7 @@ function facts({ dataset, experiment, synthetic, batch }: SamplePage): string {
 /** A page that holds all it shows: samples with their labels laid over them, what was done to each, and a legend. */
 export function formatSamplePage(page: SamplePage): string {
   const { dataset, samples } = page;
-  const title = `${escapeHtml(dataset.name)}: ${samples.length} training samples`;
+  const title = `${escapeHtml(dataset.name)}: ${formatNumber(samples.length, 'training sample')}`;
   // What the script names under the pointer; "<" must not end the script.
   const classes = JSON.stringify(
     dataset.classes.map((name, id) => [name.trim(), dataset.palette[id]!.join(' ')]),

@@ -1,4 +1,5 @@
 import type { Verification } from '../../data/datasets/verify.js';
+import { formatNumber } from '../../support/format.js';
 
 /** Problems that are shown; under --json there are all. */
 const SHOWN = 20;
@@ -7,19 +8,15 @@ const SHOWN = 20;
 export function formatVerification({ name, folder, synthetic, fast, hashes, splits, problems }: Verification): string {
   const counts = Object.entries(splits).map(([split, { images, expected }]) => {
     const wanted = expected === null ? '' : images === expected ? ', as expected' : `, ${expected} expected`;
-    return `  ${split.padEnd(8)} ${images} images with labels${wanted}`;
+    return `  ${split.padEnd(8)} ${formatNumber(images, 'image with its label', 'images with labels')}${wanted}`;
   });
-  const compared = hashes === null ? '' : `, ${count(hashes, 'recorded hash', 'recorded hashes')}`;
+  const compared = hashes === null ? '' : `, ${formatNumber(hashes, 'recorded hash', 'recorded hashes')}`;
   const depth = fast ? 'files, pairs and headers' : `files, pairs, every pixel and every label${compared}`;
   return [
     `${name}${synthetic ? ' (synthetic)' : ''} in ${folder}`,
     ...counts,
     ...problems.slice(0, SHOWN).map(({ message }) => `  ✗ ${message}`),
     ...(problems.length > SHOWN ? [`  … and ${problems.length - SHOWN} more; --json lists all.`] : []),
-    `${problems.length === 0 ? '✓ Nothing is wrong' : `✗ ${count(problems.length, 'problem', 'problems')}`} (checked: ${depth}).`,
+    `${problems.length === 0 ? '✓ Nothing is wrong' : `✗ ${formatNumber(problems.length, 'problem')}`} (checked: ${depth}).`,
   ].join('\n');
-}
-
-function count(number: number, one: string, many: string): string {
-  return `${number} ${number === 1 ? one : many}`;
 }

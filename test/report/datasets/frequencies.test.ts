@@ -56,8 +56,8 @@ const MINE: Frequencies = {
 test('a chart has a bar a class, the longest as wide as there is room, and fits 80 columns', (t) => {
   const lines = formatFrequencies(MINE, { sort: 'frequency', columns: 80, colour: false }).split('\n');
   t.deepEqual(lines.slice(0, 4), [
-    'Mine (synthetic), val: 120 images of 10x20 to 30x20',
-    '48.0 k pixels, of which 25.00 % are ignored; 1 of 4 classes do not occur',
+    'Mine (synthetic), val: 120 images of 10x20 to 30x20 (HxW)',
+    '48.0 k pixels, of which 25.00 % are ignored; 1 of 4 classes does not occur',
     '',
     'class                      share  images',
   ]);
@@ -66,7 +66,7 @@ test('a chart has a bar a class, the longest as wide as there is room, and fits 
   t.is(ground, `ground                   75.00 %     120  ${'█'.repeat(38)}`);
   t.is(sky, `sky                      25.00 %     100  ${'█'.repeat(12)}▋`);
   // What is there is seen, however little it is.
-  t.is(long, 'a class of a name tha…    0.00 %       1  ▏');
+  t.is(long, 'a class of a name tha…   <0.01 %       1  ▏');
   t.is(absent, 'absent                    0.00 %       0');
 });
 
