@@ -1,6 +1,7 @@
 import type { CleanableRun } from '../runs/clean.js';
 import type { InspectedRun } from '../runs/inspect.js';
 import { formatBytes, formatPercent, formatSeconds } from '../support/format.js';
+import { withoutControls } from '../support/printable.js';
 import { terminalTable } from './layout.js';
 
 const or = <T>(value: T | null, format: (value: T) => string): string => (value === null ? '–' : format(value));
@@ -16,8 +17,8 @@ export function formatRuns(runs: readonly InspectedRun[]): string {
   return terminalTable({
     head: ['Row', 'Run', 'State', 'Stage', 'Progress', 'Left', 'Loss', 'mIoU', 'ms+flip'],
     body: runs.map((run) => [
-      run.row,
-      run.run,
+      withoutControls(run.row),
+      withoutControls(run.run),
       run.state,
       run.stage ?? '–',
       formatProgress(run),
@@ -32,7 +33,7 @@ export function formatRuns(runs: readonly InspectedRun[]): string {
 /** A run in one line, for those who watch. */
 export function formatRunLine(run: InspectedRun): string {
   return [
-    `${run.row} ${run.run}: ${run.state}`,
+    `${withoutControls(`${run.row} ${run.run}`)}: ${run.state}`,
     ...(run.stage === null ? [] : [run.stage]),
     ...(run.done === null || run.total === 0 ? [] : [formatProgress(run)]),
     ...(run.secondsLeft === null ? [] : [`${formatSeconds(run.secondsLeft)} left`]),
@@ -44,9 +45,12 @@ export function formatRunLine(run: InspectedRun): string {
 
 /** All that a run's directory tells. */
 export function formatRun(run: InspectedRun, files: readonly string[]): string {
-  const line = (name: string, value: string | null) => (value === null ? [] : [`${name.padEnd(10)} ${value}`]);
+  const line = (name: string, value: string | null) =>
+    value === null ? [] : [`${name.padEnd(10)} ${withoutControls(value)}`];
   return [
-    `${run.row}${run.profile === null ? '' : `, ${run.profile} profile`}${run.seed === null ? '' : `, seed ${run.seed}`}`,
+    withoutControls(
+      `${run.row}${run.profile === null ? '' : `, ${run.profile} profile`}${run.seed === null ? '' : `, seed ${run.seed}`}`,
+    ),
     ...line('run', run.folder),
     ...line('state', run.state),
     ...line('stage', run.stage),
@@ -68,7 +72,7 @@ export function formatLogEntry(entry: object): string {
     .map(([name, value]) => {
       if (name.endsWith('Bytes') && typeof value === 'number') return `${name.slice(0, -5)} ${formatBytes(value)}`;
       const whole = typeof value !== 'number' || Number.isInteger(value);
-      return `${name} ${whole ? String(value) : value.toPrecision(4)}`;
+      return withoutControls(`${name} ${whole ? String(value) : value.toPrecision(4)}`);
     })
     .join('  ');
 }
@@ -76,7 +80,7 @@ export function formatLogEntry(entry: object): string {
 /** What a cleaning removes, or would. */
 export function formatCleaning(runs: readonly CleanableRun[], removed: boolean): string {
   const sum = runs.reduce((total, { bytes }) => total + bytes, 0);
-  const lines = runs.map(({ run, bytes }) => `${run.folder}  ${run.state}  ${formatBytes(bytes)}`);
+  const lines = runs.map(({ run, bytes }) => `${withoutControls(run.folder)}  ${run.state}  ${formatBytes(bytes)}`);
   const count = `${runs.length} run${runs.length === 1 ? '' : 's'}, ${formatBytes(sum)}`;
   return [...lines, removed ? `Removed: ${count}.` : `Would be removed: ${count}.`].join('\n');
 }

@@ -1,16 +1,11 @@
+import { existsSync } from 'node:fs';
 import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { BusyError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
-import type { InspectedRun, RunState } from './inspect.js';
-
-/** States of runs that may be removed. Those of `interrupted` and `killed` ones can be gone on with. */
-export const CLEANABLE = [
-  'failed',
-  'interrupted',
-  'killed',
-  'unknown',
-  'completed',
-] as const satisfies readonly RunState[];
+import { Lock } from '../support/lock.js';
+import { type InspectedRun, inspectRun } from './inspect.js';
+import type { RunState } from './run-state.js';
 
 export interface CleanOptions {
   readonly states: readonly RunState[];
@@ -38,18 +33,47 @@ export async function cleanableRuns(
   return chosen;
 }
 
+export interface Removal {
+  readonly removed: readonly CleanableRun[];
+  /** Those that somebody goes on with by now, or has. */
+  readonly left: readonly { readonly run: InspectedRun; readonly reason: string }[];
+}
+
 /**
- * Removes run directories. Records that were kept under the results stay.
- * @throws UserError where one cannot be removed.
+ * Removes run directories, each while its lock is held: no process goes on with it meanwhile. Records that were kept under the
+ * results stay.
+ * @throws UserError where one cannot be removed; the signal's reason on abort.
  */
-export async function removeRuns(runs: readonly CleanableRun[]): Promise<void> {
-  for (const { run } of runs) {
+export async function removeRuns(
+  runs: readonly CleanableRun[],
+  { signal, note }: { readonly signal: AbortSignal; readonly note: (text: string) => void },
+): Promise<Removal> {
+  const removed: CleanableRun[] = [];
+  const left: { run: InspectedRun; reason: string }[] = [];
+  for (const one of runs) {
+    const { run } = one;
+    signal.throwIfAborted();
+    // Taking the lock would make the directory.
+    if (!existsSync(run.folder)) continue;
     try {
-      await rm(run.folder, { recursive: true, force: true });
+      const onWait = (pid: number) => note(`Waiting for a sign of life of process ${pid}, which has ${run.folder}.`);
+      const lock = await Lock.take(path.join(run.folder, 'lock'), false, { signal, onWait });
+      await lock.during(async () => {
+        if ((await inspectRun(run.folder)).updatedAt !== run.updatedAt) {
+          left.push({ run, reason: `${run.folder} was gone on with meanwhile.` });
+          return;
+        }
+        // First what a run is found by: one of which half is removed is nobody's to go on with.
+        await rm(path.join(run.folder, 'run.json'), { force: true });
+        await rm(run.folder, { recursive: true, force: true });
+        removed.push(one);
+      });
     } catch (error) {
-      throw explainFileError(error, run.folder, 'write');
+      if (!(error instanceof BusyError)) throw explainFileError(error, run.folder, 'write');
+      left.push({ run, reason: error.message });
     }
   }
+  return { removed, left };
 }
 
 /** Sum of the sizes of all files below a folder. Links are not followed. */

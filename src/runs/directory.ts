@@ -1,19 +1,23 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { z } from 'zod';
 import type { Experiment } from '../experiments/experiment.js';
 import { explainFileError, makeFolder, writeFileAtomic } from '../support/files.js';
+import { readJson } from '../support/read-json.js';
 import type { Environment } from './record.js';
-import type { Stage } from './stage-names.js';
+import { STAGE_NAMES, type Stage } from './stage-names.js';
+
+const statusSchema = z.object({
+  state: z.enum(['running', 'completed', 'interrupted', 'failed']),
+  /** The stage that runs or at which the run ended; null before the first and after the last. */
+  stage: z.enum(STAGE_NAMES).nullable(),
+  processId: z.int(),
+  updatedAt: z.iso.datetime(),
+});
 
 /** How far a run is: status.json of its directory. */
-export interface RunStatus {
-  readonly state: 'running' | 'completed' | 'interrupted' | 'failed';
-  /** The stage that runs or at which the run ended; null before the first and after the last. */
-  readonly stage: Stage | null;
-  readonly processId: number;
-  readonly updatedAt: string;
-}
+export type RunStatus = Readonly<z.output<typeof statusSchema>>;
 
 /** Folder of one run: runs/ROW/RUN/. Nothing in it is ever half-written. */
 export class RunDirectory {
@@ -74,15 +78,9 @@ export class RunDirectory {
   }
 }
 
-/** How far the run of a directory is; null where that is not known. */
+/** How far the run of a directory is; null where that is not known. @throws UserError where it cannot be read. */
 export async function readStatus(folder: string): Promise<RunStatus | null> {
-  const file = path.join(folder, 'status.json');
-  try {
-    return JSON.parse(await readFile(file, 'utf8')) as RunStatus;
-  } catch (error) {
-    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw explainFileError(error, file, 'read');
-  }
+  return statusSchema.safeParse(await readJson(path.join(folder, 'status.json'))).data ?? null;
 }
 
 /**

@@ -1,19 +1,15 @@
-import { type FileHandle, open, readdir, readFile, stat } from 'node:fs/promises';
-import os from 'node:os';
+import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { z } from 'zod';
 import { UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
+import { inspectLock } from '../support/lock-file.js';
+import { readJson } from '../support/read-json.js';
 import { nearest } from '../support/suggest.js';
-import type { RunStatus } from './directory.js';
-import { type Progress, readProgress } from './progress.js';
+import { readStatus } from './directory.js';
+import { readProgress } from './progress.js';
+import { type RunState, stateOf } from './run-state.js';
 import type { Stage } from './stage-names.js';
-
-/**
- * How a run stands. `killed`: its process is gone and left no word; `silent`: on another machine, nothing heard for some
- * minutes; `unknown`: nothing in its directory says.
- */
-export const RUN_STATES = ['running', 'completed', 'interrupted', 'failed', 'killed', 'silent', 'unknown'] as const;
-export type RunState = (typeof RUN_STATES)[number];
 
 /** A run as its directory tells of it. */
 export interface InspectedRun {
@@ -42,9 +38,6 @@ export interface InspectedRun {
   readonly error: string | null;
 }
 
-/** Minutes without a sign of life after which a run on another machine counts as silent. */
-const SILENT_AFTER_MINUTES = 10;
-
 async function folders(folder: string): Promise<string[]> {
   try {
     const entries = await readdir(folder, { withFileTypes: true });
@@ -58,18 +51,6 @@ async function folders(folder: string): Promise<string[]> {
   }
 }
 
-/** Content of a JSON file; null where there is none, or one that is being replaced on a shared folder. */
-async function readJson<T>(file: string): Promise<Partial<T> | null> {
-  try {
-    const content: unknown = JSON.parse(await readFile(file, 'utf8'));
-    return typeof content === 'object' && content !== null ? (content as Partial<T>) : null;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (error instanceof SyntaxError || code === 'ENOENT' || code === 'ENOTDIR') return null;
-    throw explainFileError(error, file, 'read');
-  }
-}
-
 /** All runs below a folder of run directories, oldest first. */
 export async function inspectRuns(runs: string): Promise<InspectedRun[]> {
   const found: InspectedRun[] = [];
@@ -80,33 +61,78 @@ export async function inspectRuns(runs: string): Promise<InspectedRun[]> {
   return found.sort((a, b) => a.run.localeCompare(b.run) || a.row.localeCompare(b.row));
 }
 
+const figure = z.number().nullable().catch(null);
+const experimentSchema = z.object({ profile: z.string(), seed: z.number() });
+const recordSchema = z.object({
+  error: z.string().nullable().catch(null),
+  /** Percent. */
+  figures: z.object({ mIoU: figure, mIoUMsFlip: figure }),
+});
+
 /** What a run directory, RUNS/ROW/RUN, tells. */
 export async function inspectRun(folder: string): Promise<InspectedRun> {
-  const [status, progress, experiment, record] = await Promise.all([
-    readJson<RunStatus>(path.join(folder, 'status.json')),
-    readProgress(folder),
-    readJson<{ profile: string; seed: number }>(path.join(folder, 'experiment.json')),
-    readJson<{ error: string | null; figures: { mIoU: number | null; mIoUMsFlip: number | null } }>(
-      path.join(folder, 'record.json'),
-    ),
-  ]);
-  const fraction = (percent: number | null | undefined) => (typeof percent === 'number' ? percent / 100 : null);
-  return {
+  const name = {
     row: path.basename(path.dirname(path.resolve(folder))),
     run: path.basename(path.resolve(folder)),
     folder,
+  };
+  try {
+    const found = await readRun(folder);
+    // It may have been started, or have ended, between two of its files.
+    return { ...name, ...(found.state === 'killed' ? await readRun(folder) : found) };
+  } catch (error) {
+    const reason = unreadable(error);
+    if (reason === null) throw error;
+    return { ...name, ...NOTHING, state: 'unreadable', error: reason };
+  }
+}
+
+const NOTHING = {
+  profile: null,
+  seed: null,
+  stage: null,
+  done: null,
+  total: null,
+  secondsLeft: null,
+  loss: null,
+  mIoU: null,
+  mIoUMsFlip: null,
+  host: null,
+  processId: null,
+  updatedAt: null,
+} satisfies Partial<InspectedRun>;
+
+/** Why files cannot be read; null for an error that is not about that. */
+function unreadable(error: unknown): string | null {
+  if (error instanceof UserError) return error.message;
+  const { syscall, message } = error as NodeJS.ErrnoException;
+  return syscall === undefined ? null : message;
+}
+
+async function readRun(folder: string): Promise<Omit<InspectedRun, 'row' | 'run' | 'folder'>> {
+  // The lock first: who holds it has written no end yet, and who has written one may have given it back since.
+  const lock = await inspectLock(path.join(folder, 'lock'));
+  const [status, progress, experiment, record] = await Promise.all([
+    readStatus(folder),
+    readProgress(folder),
+    readJson(path.join(folder, 'experiment.json')).then((value) => experimentSchema.safeParse(value).data),
+    readJson(path.join(folder, 'record.json')).then((value) => recordSchema.safeParse(value).data),
+  ]);
+  const fraction = (percent: number | null | undefined) => (percent == null ? null : percent / 100);
+  const state = stateOf(status, lock);
+  return {
     profile: experiment?.profile ?? null,
     seed: experiment?.seed ?? null,
-    state: stateOf(status, progress),
+    state,
     stage: status?.stage ?? null,
     done: progress?.done ?? null,
     total: progress?.total ?? null,
-    secondsLeft: status?.state === 'running' ? (progress?.secondsLeft ?? null) : null,
+    secondsLeft: state === 'running' ? (progress?.secondsLeft ?? null) : null,
     loss: progress?.loss ?? null,
-    mIoU: progress?.mIoU ?? fraction(record?.figures?.mIoU),
-    mIoUMsFlip: progress?.mIoUMsFlip ?? fraction(record?.figures?.mIoUMsFlip),
-    host: progress?.host ?? null,
-    processId: status?.processId ?? progress?.processId ?? null,
+    mIoU: progress?.mIoU ?? fraction(record?.figures.mIoU),
+    mIoUMsFlip: progress?.mIoUMsFlip ?? fraction(record?.figures.mIoUMsFlip),
+    host: lock?.holder?.host ?? progress?.host ?? null,
+    processId: lock?.holder?.pid ?? status?.processId ?? progress?.processId ?? null,
     updatedAt:
       [status?.updatedAt, progress?.updatedAt]
         .filter((time) => time !== undefined)
@@ -114,27 +140,6 @@ export async function inspectRun(folder: string): Promise<InspectedRun> {
         .at(-1) ?? null,
     error: record?.error ?? null,
   };
-}
-
-function stateOf(status: Partial<RunStatus> | null, progress: Progress | null): RunState {
-  if (status?.state === undefined) return 'unknown';
-  if (status.state !== 'running') return status.state;
-  if (progress === null || progress.host === os.hostname()) {
-    const processId = status.processId ?? progress?.processId;
-    return processId !== undefined && isAlive(processId) ? 'running' : 'killed';
-  }
-  const age = Date.now() - Date.parse(progress.updatedAt);
-  // A clock that is set back makes the age negative: that says nothing of the run.
-  return age > SILENT_AFTER_MINUTES * 60_000 ? 'silent' : 'running';
-}
-
-function isAlive(processId: number): boolean {
-  try {
-    process.kill(processId, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 /**
@@ -172,46 +177,5 @@ async function isFolder(folder: string): Promise<boolean> {
     return (await stat(folder)).isDirectory();
   } catch {
     return false;
-  }
-}
-
-/**
- * Whole lines of a run's log.jsonl from a byte on (from the end where negative), oldest first, and where the next one begins;
- * none where nothing is logged yet.
- * @throws UserError where the log cannot be read.
- */
-export async function readLog(folder: string, from: number): Promise<{ entries: object[]; next: number }> {
-  const file = path.join(folder, 'log.jsonl');
-  let handle: FileHandle;
-  try {
-    handle = await open(file);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { entries: [], next: 0 };
-    throw explainFileError(error, file, 'read');
-  }
-  try {
-    const { size } = await handle.stat();
-    const start = from < 0 ? Math.max(0, size + from) : Math.min(from, size);
-    const { buffer } = await handle.read(Buffer.alloc(size - start), 0, size - start, start);
-    const end = buffer.lastIndexOf(0x0a) + 1;
-    const whole = buffer.toString('utf8', 0, end).split('\n').slice(0, -1);
-    // In the middle of a file the first piece is the end of a line.
-    const entries = (from < 0 && start > 0 ? whole.slice(1) : whole).flatMap(parseEntry);
-    return { entries, next: start + end };
-  } catch (error) {
-    throw explainFileError(error, file, 'read');
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Nothing for a line that a dying process cut off. */
-function parseEntry(line: string): object[] {
-  try {
-    const entry: unknown = JSON.parse(line);
-    return typeof entry === 'object' && entry !== null ? [entry] : [];
-  } catch (error) {
-    if (error instanceof SyntaxError) return [];
-    throw error;
   }
 }

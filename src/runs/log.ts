@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
 import type { LogLine, ValidationLine } from '../training/log.js';
@@ -99,12 +99,52 @@ export function parseLog(text: string, file: string): RunLog {
 
 /** The log of a run directory; empty where nothing was logged yet. */
 export function readLog(file: string): RunLog {
-  let text: string;
+  return parseLog(readPiece(file, 0).bytes.toString('utf8'), file);
+}
+
+/**
+ * The objects of whole lines of a log from a byte on (from the end where negative), oldest first, and where the next one
+ * begins; none where nothing is logged yet. Damaged lines are left out.
+ * @throws UserError where the log cannot be read.
+ */
+export function readEntries(file: string, from: number): { entries: object[]; next: number } {
+  const { bytes, start } = readPiece(file, from);
+  const end = bytes.lastIndexOf('\n') + 1;
+  const whole = bytes.toString('utf8', 0, end).split('\n').slice(0, -1);
+  // In the middle of a file the first piece is the end of a line.
+  const entries = (from < 0 && start > 0 ? whole.slice(1) : whole).flatMap(parseEntry);
+  return { entries, next: start + end };
+}
+
+/** A file from a byte on (from the end where negative), and at which byte that is; nothing where there is no file. */
+function readPiece(file: string, from: number): { bytes: Buffer; start: number } {
   try {
-    text = readFileSync(file, 'utf8');
+    const descriptor = openSync(file, 'r');
+    try {
+      const { size } = fstatSync(descriptor);
+      const start = from < 0 ? Math.max(0, size + from) : Math.min(from, size);
+      const buffer = Buffer.alloc(size - start);
+      let done = 0;
+      for (let count = -1; done < buffer.length && count !== 0; done += count) {
+        count = readSync(descriptor, buffer, done, buffer.length - done, start + done);
+      }
+      return { bytes: buffer.subarray(0, done), start };
+    } finally {
+      closeSync(descriptor);
+    }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { train: [], validation: [] };
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { bytes: Buffer.alloc(0), start: 0 };
     throw explainFileError(error, file, 'read');
   }
-  return parseLog(text, file);
+}
+
+/** Nothing for a line that a dying process cut off. */
+function parseEntry(line: string): object[] {
+  try {
+    const entry: unknown = JSON.parse(line);
+    return typeof entry === 'object' && entry !== null ? [entry] : [];
+  } catch (error) {
+    if (error instanceof SyntaxError) return [];
+    throw error;
+  }
 }

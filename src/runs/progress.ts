@@ -1,42 +1,41 @@
-import { readFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { z } from 'zod';
 import { writeFileAtomic } from '../support/files.js';
-import type { Stage } from './stage-names.js';
+import { readJson } from '../support/read-json.js';
+import { STAGE_NAMES, type Stage } from './stage-names.js';
 
 export const PROGRESS_FILE = 'progress.json';
 
-/** How far a run's stage is: progress.json of its directory. */
-export interface Progress {
-  readonly stage: Stage;
-  readonly done: number;
+const maybe = z.number().nullable().catch(null);
+
+const schema = z.object({
+  stage: z.enum(STAGE_NAMES),
+  done: z.number(),
   /** Iterations of training, images of an evaluation, images and steps of a benchmark. */
-  readonly total: number;
-  readonly secondsLeft: number | null;
+  total: z.number(),
+  secondsLeft: maybe,
   /** Of the latest training step. */
-  readonly loss: number | null;
+  loss: maybe,
   /** Fractions, of the images so far. */
-  readonly mIoU: number | null;
-  readonly mIoUMsFlip: number | null;
-  readonly processId: number;
-  readonly host: string;
-  readonly updatedAt: string;
-}
+  mIoU: maybe,
+  mIoUMsFlip: maybe,
+  processId: z.int(),
+  host: z.string(),
+  updatedAt: z.iso.datetime(),
+});
+
+/** How far a run's stage is: progress.json of its directory. */
+export type Progress = Readonly<z.output<typeof schema>>;
 
 type Change = Partial<Omit<Progress, 'stage' | 'processId' | 'host' | 'updatedAt'>>;
 
 /** Milliseconds between two writings. */
 const INTERVAL = 2000;
 
-/** What was last written; null where there is nothing, or nothing that can be read. */
+/** What was last written; null where there is nothing, or nothing that this version wrote. @throws UserError where it cannot be read. */
 export async function readProgress(directory: string): Promise<Progress | null> {
-  try {
-    return JSON.parse(await readFile(path.join(directory, PROGRESS_FILE), 'utf8')) as Progress;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (error instanceof SyntaxError || code === 'ENOENT' || code === 'ENOTDIR') return null;
-    throw error;
-  }
+  return schema.safeParse(await readJson(path.join(directory, PROGRESS_FILE))).data ?? null;
 }
 
 /** Keeps progress.json up to date while a stage runs, for those who watch. */

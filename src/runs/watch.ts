@@ -1,5 +1,7 @@
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findRun, type InspectedRun, inspectRun, inspectRuns, readLog } from './inspect.js';
+import { findRun, type InspectedRun, inspectRun, inspectRuns } from './inspect.js';
+import { LOG_FILE, readEntries } from './log.js';
 
 export interface WatchOptions {
   /** Folder of the run directories. */
@@ -52,13 +54,14 @@ export async function* followLog(
   folder: string,
   { lines, follow, signal }: { readonly lines: number; readonly follow: boolean; readonly signal: AbortSignal },
 ): AsyncGenerator<object> {
-  const first = await readLog(folder, lines === 0 ? 0 : -LONGEST_LINE * lines);
+  const file = path.join(folder, LOG_FILE);
+  const first = readEntries(file, lines === 0 ? 0 : -LONGEST_LINE * lines);
   // All where 0.
   yield* first.entries.slice(-lines);
   let { next } = first;
   while (follow) {
     const { state } = await inspectRun(folder);
-    const more = await readLog(folder, next);
+    const more = readEntries(file, next);
     next = more.next;
     yield* more.entries;
     if (state !== 'running' || !(await waited(FOLLOW_SECONDS, signal))) return;

@@ -14,8 +14,18 @@ export interface Holder extends ProcessIdentity {
 export interface Found {
   /** Null where the file holds no valid content, as a file system may leave it after a power failure. */
   readonly holder: Holder | null;
+  /** When the last sign of life was given, by the holder's clock: milliseconds since 1970. */
+  readonly touchedMilliseconds: number;
   /** Changes with every sign of life. */
   readonly life: string;
+}
+
+/** How it stands with a lock that is held. */
+export interface LockState {
+  readonly holder: Holder | null;
+  readonly vitality: ReturnType<typeof vitality>;
+  /** Since the last sign of life, by this machine's clock, while the holder's may be another. */
+  readonly silentMilliseconds: number;
 }
 
 /** Milliseconds after which a file that is there for moments only was left by a process that was killed. */
@@ -28,7 +38,7 @@ export async function readLockFile(file: string): Promise<Found | 'released'> {
     const handle = await open(file, 'r');
     try {
       const [text, { mtimeMs }] = [await handle.readFile('utf8'), await handle.stat()];
-      return { holder: parseHolder(text), life: `${mtimeMs} ${text}` };
+      return { holder: parseHolder(text), touchedMilliseconds: mtimeMs, life: `${mtimeMs} ${text}` };
     } finally {
       await handle.close();
     }
@@ -36,6 +46,19 @@ export async function readLockFile(file: string): Promise<Found | 'released'> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'released';
     throw explainFileError(error, file, 'read');
   }
+}
+
+/** Looks at a lock without taking it; null where nobody holds it. @throws UserError where it cannot be read. */
+export async function inspectLock(file: string): Promise<LockState | null> {
+  const found = await readLockFile(file);
+  if (found === 'released') return null;
+  const { holder, touchedMilliseconds } = found;
+  return { holder, vitality: vitalityOf(holder), silentMilliseconds: Date.now() - touchedMilliseconds };
+}
+
+/** Whether a holder lives; one that its file does not name is dead. */
+export function vitalityOf(holder: Holder | null): ReturnType<typeof vitality> {
+  return holder === null ? 'dead' : vitality(holder);
 }
 
 /** Who holds a lock, of the text of its file; null where that is none. */
@@ -128,7 +151,7 @@ async function whileClaimed(
   if (!(await createLockFile(claim, claimant))) {
     const found = await readLockFile(claim);
     if (found === 'released') return false;
-    const state = found.holder === null ? 'dead' : vitality(found.holder);
+    const state = vitalityOf(found.holder);
     if (state === 'alive' || (state === 'unknown' && !impatient)) return false;
     if (!(await replaceHolder(claim, found.holder, claimant, impatient))) return false;
   }

@@ -12,8 +12,9 @@ import {
   removeAbandoned,
   removeLockFile,
   replaceHolder,
+  vitalityOf,
 } from './lock-file.js';
-import { ownIdentity, vitality } from './process-identity.js';
+import { ownIdentity } from './process-identity.js';
 
 export type { Holder };
 
@@ -77,7 +78,7 @@ export class Lock {
       if (await createLockFile(file, holder)) return await Lock.taken(file, holder);
       const found = await readLockFile(file);
       if (found === 'released') continue;
-      const state = found.holder === null ? 'dead' : vitality(found.holder);
+      const state = vitalityOf(found.holder);
       const silent = seen !== null && seen.life === found.life && performance.now() - seen.at >= patienceMilliseconds;
       if (state === 'dead' || (state === 'unknown' && silent)) {
         claimed ??= performance.now();

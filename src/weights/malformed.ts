@@ -1,3 +1,5 @@
+import { CONTROLS } from '../support/printable.js';
+
 /**
  * A weights file breaks its format, or asks for something that is refused. The message says what and where inside the
  * file; the reader of the whole file adds the file's name and makes it a `UserError`.
@@ -20,5 +22,5 @@ export function printable(text: string): string {
 
 /** JSON leaves C1 control characters and direction marks as they are; a terminal would obey them. */
 function escaped(text: string): string {
-  return JSON.stringify(text).replace(/[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, '\ufffd');
+  return JSON.stringify(text).replace(CONTROLS, '\ufffd');
 }

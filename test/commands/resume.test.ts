@@ -33,13 +33,13 @@ function checkpointsOf(cwd: string, run: string): string[] {
   return readdirSync(folder).filter((name) => /^iteration-\d+\.json$/.test(name));
 }
 
-/** Runs a command, and does something once the newest run has so many lines more in its log. */
+/** Runs a command, and does something once it has logged some lines. */
 function onceUnderWay(
   parameters: readonly string[],
   cwd: string,
   then: (child: ChildProcess) => void | Promise<void>,
 ): Promise<CommandResult> {
-  const lines = () => Math.max(0, ...runsOf(cwd).map((run) => logOf(cwd, run).length));
+  const lines = () => runsOf(cwd).reduce((sum, run) => sum + logOf(cwd, run).length, 0);
   const before = lines();
   return fcn(parameters, {
     cwd,
@@ -84,13 +84,17 @@ test.serial(
       'no iteration twice, none left out',
     );
 
-    const limited = await fcn([...LONG, '--fresh', '--time-limit', '15s'], { cwd });
-    t.is(limited.code, 75, limited.stderr);
-    t.regex(limited.stderr, /^The time limit of 15s is over/m);
+    const fresh = await onceUnderWay([...LONG, '--fresh'], cwd, (child) => void child.kill('SIGINT'));
+    t.is(fresh.code, 130, fresh.stderr);
     t.is(runsOf(cwd).length, 2, 'another run');
     const [other = ''] = runsOf(cwd).filter((one) => one !== run);
     const further = `the same command with --resume-run ${other} in place of --fresh goes on from there.`;
-    t.true(limited.stderr.includes(further), limited.stderr);
+    t.true(fresh.stderr.includes(further), fresh.stderr);
+
+    const limited = await fcn([...LONG, '--resume-run', other, '--time-limit', '15s'], { cwd });
+    t.is(limited.code, 75, limited.stderr);
+    t.regex(limited.stderr, /^The time limit of 15s is over/m);
+    t.is(runsOf(cwd).length, 2, 'no other run');
 
     const changed = await fcn([...LONG, '--resume-run', run, '--seed', '3'], { cwd });
     t.is(changed.code, 2);

@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { ResolveOptions } from '../../src/experiments/resolve.js';
 import { type RunRecord, writeRecord } from '../../src/runs/record.js';
+import { ownIdentity } from '../../src/support/process-identity.js';
 import { makeRecord } from './record.js';
 
 /**
@@ -70,4 +71,16 @@ export async function writeRun(
   await writeFile(path.join(directory, 'log.jsonl'), log.map((line) => `${line}\n`).join(''));
   await writeRecord(path.join(directory, 'record.json'), record);
   return { directory, record };
+}
+
+/** No system has so many processes. */
+export const NO_PROCESS = 2 ** 30;
+
+/** Makes a run directory one that a process executes: its status, and the lock it holds. */
+export async function writeRunning(directory: string, processId = process.pid): Promise<void> {
+  const status = { state: 'running', stage: 'train', processId, updatedAt: new Date().toISOString() };
+  await writeFile(path.join(directory, 'status.json'), JSON.stringify(status));
+  const started = processId === process.pid ? ownIdentity().started : null;
+  const holder = { ...ownIdentity(), pid: processId, started, key: 'one' };
+  await writeFile(path.join(directory, 'lock'), JSON.stringify(holder));
 }

@@ -1,28 +1,33 @@
-import { appendFile } from 'node:fs/promises';
-import os from 'node:os';
+import { appendFile, mkdir, rm, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { formatLogEntry, formatRun, formatRuns } from '../../src/report/runs.js';
 import { cleanableRuns, removeRuns } from '../../src/runs/clean.js';
-import { findRun, type InspectedRun, inspectRun, inspectRuns, readLog } from '../../src/runs/inspect.js';
+import { findRun, type InspectedRun, inspectRun, inspectRuns } from '../../src/runs/inspect.js';
+import { readEntries } from '../../src/runs/log.js';
 import { ProgressFile, readProgress } from '../../src/runs/progress.js';
 import { followLog, watchRuns } from '../../src/runs/watch.js';
 import { UserError } from '../../src/support/errors.js';
+import { Lock } from '../../src/support/lock.js';
+import { ownIdentity, type ProcessIdentity } from '../../src/support/process-identity.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
+import { NO_PROCESS } from '../helpers/runs.js';
 
 const MINUTE = 60_000;
-const ago = (minutes: number) => new Date(Date.now() - minutes * MINUTE).toISOString();
-/** No system has so many processes. */
-const NO_PROCESS = 2 ** 30;
+const at = (minutes: number) => new Date(Date.now() - minutes * MINUTE);
 
 interface Kind {
   readonly state?: string;
-  readonly processId?: number;
-  readonly host?: string;
+  /** Minutes since the last sign of life, of the run and of who holds its lock. */
   readonly minutes?: number;
+  /** Null where nobody holds it. */
+  readonly lock?: Partial<ProcessIdentity> | null;
 }
 
-function files({ state = 'running', processId = process.pid, host = os.hostname(), minutes = 0 }: Kind) {
-  const updatedAt = ago(minutes);
+/** The files of a run; null where there is to be none. */
+function files({ state = 'running', minutes = 0, lock = {} }: Kind): Record<string, string> {
+  const { host, pid: processId } = ownIdentity();
+  const updatedAt = at(minutes).toISOString();
   return {
     'status.json': JSON.stringify({ state, stage: 'train', processId, updatedAt }),
     'progress.json': JSON.stringify({
@@ -30,37 +35,61 @@ function files({ state = 'running', processId = process.pid, host = os.hostname(
       ...{ processId, host, updatedAt },
     }),
     'experiment.json': JSON.stringify({ profile: 'full', seed: 7 }),
+    ...(lock !== null && { lock: JSON.stringify({ ...ownIdentity(), key: 'one', ...lock }) }),
   };
+}
+
+async function writeRun(folder: string, kind: Kind): Promise<void> {
+  await writeFiles(folder, files(kind));
+  const time = at(kind.minutes ?? 0);
+  if (kind.lock !== null) await utimes(path.join(folder, 'lock'), time, time);
 }
 
 /** A folder of runs of the row "a", each with the files of a kind. */
 async function runsOf(t: ExecutionContext, kinds: Readonly<Record<string, Kind>>): Promise<string> {
   const folder = await temporaryFolder(t);
-  for (const [run, kind] of Object.entries(kinds)) await writeFiles(path.join(folder, 'a', run), files(kind));
+  for (const [run, kind] of Object.entries(kinds)) await writeRun(path.join(folder, 'a', run), kind);
   return folder;
 }
 
 const states = (runs: readonly InspectedRun[]) => Object.fromEntries(runs.map(({ run, state }) => [run, state]));
 
-test('a run is running, killed or silent by its process, its machine and its last sign of life', async (t) => {
+test('a run is running, killed or silent by who holds its lock and by the last sign of life', async (t) => {
+  const elsewhere = { host: 'other', space: null, started: null };
   const folder = await runsOf(t, {
     alive: {},
-    gone: { processId: NO_PROCESS },
-    elsewhere: { host: 'other', processId: NO_PROCESS, minutes: 2 },
-    quiet: { host: 'other', minutes: 60 },
-    'clock-set-back': { host: 'other', minutes: -600 },
-    done: { state: 'completed', processId: NO_PROCESS },
+    gone: { lock: { pid: NO_PROCESS } },
+    'number-used-again': { lock: { started: '1' } },
+    unlocked: { lock: null },
+    elsewhere: { lock: elsewhere, minutes: 2 },
+    container: { lock: { space: 'another boot' }, minutes: 2 },
+    quiet: { lock: elsewhere, minutes: 60 },
+    'clock-set-back': { lock: elsewhere, minutes: -600 },
+    done: { state: 'completed', lock: null },
+    'gone-on-with': { state: 'interrupted' },
+    interrupted: { state: 'interrupted', lock: { pid: NO_PROCESS } },
   });
   await writeFiles(path.join(folder, 'a', 'empty'), { 'experiment.json': '{"pro' });
+  // Before its first sign of progress.
+  await rm(path.join(folder, 'a', 'elsewhere', 'progress.json'));
+  // Where the system does not tell when a process was started, numbers are all there is.
+  const again = ownIdentity().started === null ? 'running' : 'killed';
   t.deepEqual(states(await inspectRuns(folder)), {
     alive: 'running',
     gone: 'killed',
+    'number-used-again': again,
+    unlocked: 'killed',
     elsewhere: 'running',
+    container: 'running',
     quiet: 'silent',
     'clock-set-back': 'running',
     done: 'completed',
+    'gone-on-with': 'running',
+    interrupted: 'interrupted',
     empty: 'unknown',
   });
+  t.is((await inspectRun(path.join(folder, 'a', 'gone'))).secondsLeft, null);
+  t.is((await inspectRun(path.join(folder, 'a', 'elsewhere'))).host, 'other');
   t.like(await inspectRun(path.join(folder, 'a', 'alive')), {
     row: 'a',
     profile: 'full',
@@ -93,13 +122,37 @@ test('a run is found by name, its beginning, its row or its directory; a wrong n
   await t.throwsAsync(findRun(path.join(folder, 'none'), undefined), { message: /There are no runs/ });
 });
 
+test('a run whose files cannot be read, or hold something else, spoils no list', async (t) => {
+  const folder = await runsOf(t, { fine: {}, folder: {}, other: { lock: null } });
+  const run = (name: string) => path.join(folder, 'a', name);
+  await rm(path.join(run('folder'), 'progress.json'));
+  await mkdir(path.join(run('folder'), 'progress.json'));
+  await writeFiles(run('other'), {
+    'progress.json': '{"done":"many","loss":{}}',
+    'status.json': '[]',
+    'experiment.json': JSON.stringify({ profile: 'full\u001b[2J', seed: 1 }),
+    'record.json': JSON.stringify({ error: 'Bad.\u001b]0;title\u0007\u202e', figures: { mIoU: 'high' } }),
+  });
+  const found = await inspectRuns(folder);
+  t.deepEqual(states(found), { fine: 'running', folder: 'unreadable', other: 'unknown' });
+  t.regex(found.find(({ run }) => run === 'folder')!.error!, /progress\.json is a folder, a file was expected\.$/);
+  const other = found.find(({ run }) => run === 'other')!;
+  t.like(other, { done: null, loss: null, mIoU: null });
+  t.true(formatRuns(found).includes('unreadable'));
+  const shown = formatRun(other, ['strange\u0085name']);
+  t.notRegex(shown.replaceAll('\n', ''), /\p{Cc}|\u202e/u);
+  t.true(shown.includes('full\\u001b[2J profile') && shown.includes('Bad.\\u001b]0;title\\u0007\\u202e'), shown);
+  t.false(formatLogEntry({ note: '\u001b[31m' }).includes('\u001b'));
+});
+
 test('cleaning takes the states that are asked for, and never a run that may be running', async (t) => {
   const folder = await runsOf(t, {
     alive: {},
-    quiet: { host: 'other', minutes: 60 },
-    failed: { state: 'failed', minutes: 0 },
-    'failed-long-ago': { state: 'failed', minutes: 3 * 24 * 60 },
-    interrupted: { state: 'interrupted' },
+    quiet: { lock: { host: 'other' }, minutes: 60 },
+    failed: { state: 'failed', lock: null },
+    'failed-long-ago': { state: 'failed', minutes: 3 * 24 * 60, lock: null },
+    interrupted: { state: 'interrupted', lock: null },
+    killed: { lock: { pid: NO_PROCESS } },
   });
   const all = await inspectRuns(folder);
   const chosen = async (...options: Parameters<typeof cleanableRuns>) =>
@@ -111,21 +164,45 @@ test('cleaning takes the states that are asked for, and never a run that may be 
     old.map(({ run, bytes }) => [run.run, bytes > 100]),
     [['failed-long-ago', true]],
   );
-  await removeRuns(old);
-  t.deepEqual(Object.keys(states(await inspectRuns(folder))).sort(), ['alive', 'failed', 'interrupted', 'quiet']);
+  const options = { signal: new AbortController().signal, note: () => t.fail() };
+  t.deepEqual(await removeRuns(old, options), { removed: old, left: [] });
+  const kept = async () => Object.keys(states(await inspectRuns(folder))).sort();
+  t.deepEqual(await kept(), ['alive', 'failed', 'interrupted', 'killed', 'quiet']);
+
+  // Of three that were chosen one is taken by a process, and one goes on and is interrupted again, before they are removed.
+  const several = await cleanableRuns(await inspectRuns(folder), {
+    states: ['failed', 'interrupted', 'killed'],
+    olderThanDays: 0,
+  });
+  const taken = await Lock.take(path.join(folder, 'a', 'failed', 'lock'), false);
+  await writeRun(path.join(folder, 'a', 'interrupted'), { state: 'interrupted', minutes: -1, lock: null });
+  const { removed, left } = await removeRuns(several, options);
+  await taken.release();
+  t.deepEqual(
+    removed.map(({ run }) => run.run),
+    ['killed'],
+  );
+  t.deepEqual(
+    left.map(({ run }) => run.run),
+    ['failed', 'interrupted'],
+  );
+  t.regex(left[0]!.reason, /failed is in use by process \d+ on/);
+  t.regex(left[1]!.reason, /interrupted was gone on with meanwhile\.$/);
+  t.deepEqual(await kept(), ['alive', 'failed', 'interrupted', 'quiet']);
 });
 
 test('a log is read in whole lines, from its end too, and followed until its run ends', async (t) => {
-  const folder = await runsOf(t, { one: { state: 'completed' } });
+  const folder = await runsOf(t, { one: { state: 'completed', lock: null } });
   const run = path.join(folder, 'a', 'one');
-  t.deepEqual(await readLog(run, -1000), { entries: [], next: 0 });
+  const log = path.join(run, 'log.jsonl');
+  t.deepEqual(readEntries(log, -1000), { entries: [], next: 0 });
   const line = (iteration: number) => `${JSON.stringify({ iteration })}\n`;
   await appendFile(path.join(run, 'log.jsonl'), `${line(1)}${line(2)}{"iter\n${line(3)}{"iteration":`);
-  const { entries, next } = await readLog(run, 0);
+  const { entries, next } = readEntries(log, 0);
   t.deepEqual(entries, [{ iteration: 1 }, { iteration: 2 }, { iteration: 3 }]);
   await appendFile(path.join(run, 'log.jsonl'), '4}\n');
-  t.deepEqual((await readLog(run, next)).entries, [{ iteration: 4 }]);
-  t.deepEqual((await readLog(run, -20)).entries, [{ iteration: 4 }]);
+  t.deepEqual(readEntries(log, next).entries, [{ iteration: 4 }]);
+  t.deepEqual(readEntries(log, -20).entries, [{ iteration: 4 }]);
 
   const signal = new AbortController().signal;
   const followed: object[] = [];
@@ -134,7 +211,7 @@ test('a log is read in whole lines, from its end too, and followed until its run
 });
 
 test('watching ends with the last run, or with the signal', async (t) => {
-  const folder = await runsOf(t, { alive: {}, done: { state: 'completed' } });
+  const folder = await runsOf(t, { alive: {}, done: { state: 'completed', lock: null } });
   const controller = new AbortController();
   const looks: string[][] = [];
   const options = { runs: folder, name: undefined, seconds: 1, signal: controller.signal };

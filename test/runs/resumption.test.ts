@@ -44,7 +44,8 @@ async function runsOf(t: ExecutionContext, kinds: Readonly<Record<string, Kind>>
       number,
       continued: [],
     });
-    await writeFiles(directory, { 'status.json': JSON.stringify({ state: completed ? 'completed' : 'interrupted' }) });
+    const status = { state: completed ? 'completed' : 'interrupted', stage: null, processId: 1, updatedAt: startedAt };
+    await writeFiles(directory, { 'status.json': JSON.stringify(status) });
   }
   return parent;
 }

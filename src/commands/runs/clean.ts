@@ -1,5 +1,5 @@
 import * as Flags from '@oclif/core/flags';
-import { CLEANABLE } from '../../runs/clean.js';
+import { CLEANABLE } from '../../runs/run-state.js';
 import { BaseCommand } from '../base.js';
 import * as flags from '../flags.js';
 
@@ -38,9 +38,15 @@ export default class RunsClean extends BaseCommand {
     const { formatCleaning } = await import('../../report/runs.js');
     const options = { states: flags.state, olderThanDays: flags['older-than'] };
     const chosen = await cleanableRuns(await inspectRuns(flags.runs), options);
-    if (flags.yes) await removeRuns(chosen);
-    this.print(formatCleaning(chosen, flags.yes));
-    if (!flags.yes && chosen.length > 0) this.note('Nothing was removed: give --yes to remove them.');
-    return { removed: flags.yes, runs: chosen.map(({ run, bytes }) => ({ ...run, bytes })) };
+    if (!flags.yes) {
+      this.print(formatCleaning(chosen, false));
+      if (chosen.length > 0) this.note('Nothing was removed: give --yes to remove them.');
+      return { removed: false, runs: chosen.map(({ run, bytes }) => ({ ...run, bytes })), left: [] };
+    }
+    const note = (text: string) => this.note(text);
+    const { removed, left } = await removeRuns(chosen, { signal: this.interruptSignal(), note });
+    this.print(formatCleaning(removed, true));
+    for (const { reason } of left) note(`Left: ${reason}`);
+    return { removed: true, runs: removed.map(({ run, bytes }) => ({ ...run, bytes })), left };
   }
 }

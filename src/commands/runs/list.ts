@@ -1,5 +1,5 @@
 import * as Flags from '@oclif/core/flags';
-import { RUN_STATES } from '../../runs/inspect.js';
+import { RUN_STATES } from '../../runs/run-state.js';
 import { BaseCommand } from '../base.js';
 import * as flags from '../flags.js';
 
@@ -7,7 +7,8 @@ export default class RunsList extends BaseCommand {
   static override summary = 'List runs: how they stand, how far they are, time left, loss, mIoU so far.';
   static override description =
     'Read from the run directories alone, which may be on a folder that other machines write. A run whose process is gone ' +
-    'without a word is "killed"; one on another machine that nothing was heard of for ten minutes "silent".';
+    'without a word is "killed"; one on another machine that nothing was heard of for ten minutes "silent"; one whose files ' +
+    'cannot be read "unreadable", and fcn runs show says why.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --state running --json --runs /shared/runs',

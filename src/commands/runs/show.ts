@@ -20,9 +20,13 @@ export default class RunsShow extends BaseCommand {
     const { args, flags } = await this.parse(RunsShow);
     const { readdir } = await import('node:fs/promises');
     const { findRun } = await import('../../runs/inspect.js');
+    const { explainFileError } = await import('../../support/files.js');
     const { formatRun } = await import('../../report/runs.js');
     const run = await findRun(flags.runs, args.run);
-    const files = (await readdir(run.folder)).sort();
+    const names = await readdir(run.folder).catch((error) => {
+      throw explainFileError(error, run.folder, 'read');
+    });
+    const files = names.sort();
     this.print(formatRun(run, files));
     return { ...run, files };
   }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { inspectRun, type RunState } from '../../runs/inspect.js';
+import { inspectRun } from '../../runs/inspect.js';
+import type { RunState } from '../../runs/run-state.js';
 import { UserError } from '../../support/errors.js';
 import { bandAt, type Departure, departures } from './band.js';
 import { formatDeparture } from './format.js';

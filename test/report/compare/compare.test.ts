@@ -18,7 +18,7 @@ import { type RunRecord, writeRecord } from '../../../src/runs/record.js';
 import { fcn } from '../../helpers/command.js';
 import { temporaryFolder } from '../../helpers/folder.js';
 import { makeRecord } from '../../helpers/record.js';
-import { evaluationOf, logLine, writeRun } from '../../helpers/runs.js';
+import { evaluationOf, logLine, NO_PROCESS, writeRun, writeRunning } from '../../helpers/runs.js';
 
 /** Of runs that are all whole; they are read when they are first asked for. */
 const catalogueOf = (folders: { runs: string; results: string }) =>
@@ -153,7 +153,13 @@ test('a sparkline has a column an equal part of the curve, on the common scale',
 const NAMES = ['road', 'sky'];
 const evaluated = (confusion: number[][], mIoU: number) => ({
   figures: { memoryGB: null, fps: null, mIoU, mIoUMsFlip: null },
-  details: { train: null, evaluate: evaluationOf(NAMES, confusion), 'evaluate-ms': null, benchmark: null },
+  details: {
+    train: null,
+    // As many images as Cityscapes has: of less there is no verdict.
+    evaluate: { ...evaluationOf(NAMES, confusion), images: 500 },
+    'evaluate-ms': null,
+    benchmark: null,
+  },
 });
 const lines = (count: number) => Array.from({ length: count }, (_, i) => logLine(i + 1));
 
@@ -424,12 +430,7 @@ test('following a run warns once where it leaves the band, and ends with it', as
   await writeRun(folders.runs, { row: ROW, overrides }, { run: 'reference' }, all);
   const { directory } = await writeRun(folders.runs, { row: ROW, overrides }, { run: 'follow' }, all.slice(0, 100));
   rmSync(path.join(directory, 'record.json'));
-  const status = (state: string) =>
-    writeFileSync(
-      path.join(directory, 'status.json'),
-      JSON.stringify({ state, stage: 'train', processId: process.pid }),
-    );
-  status('running');
+  await writeRunning(directory);
   const a = runSide(directory, catalogue);
   const reference = otherSide('reference', a, catalogue);
   const warnings: string[] = [];
@@ -440,7 +441,10 @@ test('following a run warns once where it leaves the band, and ends with it', as
     if (said.length === 1) {
       const worse = Array.from({ length: 100 }, (_, i) => logLine(101 + i, { loss: 5 }));
       appendFileSync(path.join(directory, 'log.jsonl'), `${worse.join('\n')}\n`);
-    } else status('completed');
+    } else {
+      const status = { state: 'completed', stage: null, processId: process.pid, updatedAt: new Date().toISOString() };
+      writeFileSync(path.join(directory, 'status.json'), JSON.stringify(status));
+    }
   };
   const signal = new AbortController().signal;
   const warn = (line: string) => warnings.push(line);
@@ -472,8 +476,7 @@ test('a run whose process is gone is not followed for ever', async (t) => {
   await writeRun(folders.runs, { row: ROW }, { run: 'whole' }, lines(40));
   const { directory } = await writeRun(folders.runs, { row: ROW }, { run: 'killed' }, lines(20));
   rmSync(path.join(directory, 'record.json'));
-  // Larger than any process id.
-  writeFileSync(path.join(directory, 'status.json'), JSON.stringify({ state: 'running', processId: 2 ** 30 }));
+  await writeRunning(directory, NO_PROCESS);
   const run = runSide(directory, catalogue);
   const reference = otherSide(path.join(folders.runs, ROW, 'whole'), run, catalogue);
   const { signal } = new AbortController();

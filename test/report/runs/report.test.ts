@@ -20,7 +20,7 @@ import { generated } from '../../helpers/datasets.js';
 import { temporaryFolder } from '../../helpers/folder.js';
 import { unbalanced } from '../../helpers/markup.js';
 import { makeRecord } from '../../helpers/record.js';
-import { evaluationOf, logLine, writeRun } from '../../helpers/runs.js';
+import { evaluationOf, logLine, NO_PROCESS, writeRun, writeRunning } from '../../helpers/runs.js';
 
 const ROW = 'camvid_r18-d8';
 const NAMES = ['road', 'sky', '</script><b>'];
@@ -236,15 +236,14 @@ test('a run that has no record yet is shown as far as it is', async (t) => {
   const folder = await temporaryFolder(t);
   const { directory } = await writeRun(path.join(folder, 'runs'), { row: ROW }, {}, lines(7));
   rmSync(path.join(directory, 'record.json'));
-  writeFileSync(path.join(directory, 'status.json'), JSON.stringify({ state: 'running', processId: process.pid }));
+  await writeRunning(directory);
   // A line that is being written.
   writeFileSync(path.join(directory, 'log.jsonl'), `${lines(7).join('\n')}\n{"iteration":8,"lo`);
   const { files } = await writeRunReport(optionsFor(folder, { references: [directory] }));
   const page = readFileSync(files[0]!.file, 'utf8');
   t.regex(page, /<dd>running<\/dd>/);
   t.regex(page, /<dd>7 of 4000 iterations<\/dd>/);
-  // Larger than any process id.
-  writeFileSync(path.join(directory, 'status.json'), JSON.stringify({ state: 'running', processId: 2 ** 30 }));
+  await writeRunning(directory, NO_PROCESS);
   await writeRunReport(optionsFor(folder));
   t.regex(readFileSync(files[0]!.file, 'utf8'), /<dd>killed<\/dd>/);
 });
