@@ -42,13 +42,16 @@ async function smallSet(t: ExecutionContext) {
 /** The one run of a folder of runs; the folder itself while there is none yet. */
 const onlyRun = (runs: string) => path.join(runs, readdirSync(runs)[0] ?? '');
 
+/** Whether a run has been begun in it. */
+const isBegun = (runs: string) => existsSync(runs) && readdirSync(runs).length > 0;
+
 /** Cuts a file's end off. The header stays, so that only reading all of it shows. */
 const cut = (file: string) => truncate(file, 200);
 
 /** Does something once a run's log has a line. */
 function whenLogged(runs: string, act: () => void | Promise<void>) {
   return async (child: { readonly exitCode: number | null }) => {
-    const logged = () => existsSync(runs) && existsSync(path.join(onlyRun(runs), 'log.jsonl'));
+    const logged = () => isBegun(runs) && existsSync(path.join(onlyRun(runs), 'log.jsonl'));
     while (child.exitCode === null && !logged()) await sleep(20);
     await act();
   };
@@ -153,7 +156,7 @@ test.serial('a disk that fills up at a checkpoint keeps the checkpoints before i
   const disk = mounted.folder;
   const runs = path.join(disk, ROW);
   const checkpoints = () => {
-    const folder = existsSync(runs) ? path.join(onlyRun(runs), 'checkpoints') : '';
+    const folder = isBegun(runs) ? path.join(onlyRun(runs), 'checkpoints') : '';
     return existsSync(folder) ? readdirSync(folder).filter((name) => !name.startsWith('.')) : [];
   };
   let before: string[] = [];
@@ -236,7 +239,7 @@ async function interruptedTraining(cwd: string, runs: string, env: NodeJS.Proces
     cwd,
     env,
     onStart: async (child) => {
-      while (child.exitCode === null && (!existsSync(runs) || logged(onlyRun(runs)).length < 6)) await sleep(10);
+      while (child.exitCode === null && (!isBegun(runs) || logged(onlyRun(runs)).length < 6)) await sleep(10);
       child.kill('SIGTERM');
     },
   });
