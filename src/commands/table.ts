@@ -17,9 +17,12 @@ export default class Table extends BaseCommand {
     '<%= config.bin %> <%= command.id %> --only-published --seeds --format csv',
     '<%= config.bin %> <%= command.id %> --file mine.yaml --format markdown',
     {
-      description: 'Write the tables of a repository again, and check in CI that they are not stale:',
-      command:
-        '<%= config.bin %> <%= command.id %> --write README.md --write results/README.md\n<%= config.bin %> <%= command.id %> --check',
+      description: 'Write the tables of a repository again:',
+      command: '<%= config.bin %> <%= command.id %> --write README.md --write results/README.md',
+    },
+    {
+      description: 'Check in CI that they are not stale:',
+      command: '<%= config.bin %> <%= command.id %> --check',
     },
   ];
   static override flags = {
@@ -76,7 +79,7 @@ export default class Table extends BaseCommand {
     const { reportOf } = await import('../report/report.js');
     const toFile = flags.check || flags.write !== undefined;
     const report = reportOf({ ...flags, onlyPublished: flags['only-published'], onlyKept: toFile });
-    if (flags.check) return this.check(report, flags.write, flags.format);
+    if (flags.check) return this.check(report, flags);
     if (flags.write !== undefined) return this.write(report, flags.write, flags.format);
     const { formatReport } = await import('../report/formats.js');
     this.print(await formatReport(report, flags.format ?? 'terminal', { wide: flags.wide }));
@@ -92,20 +95,24 @@ export default class Table extends BaseCommand {
     return { ...report, files };
   }
 
-  private async check(
-    report: Report,
-    asked: readonly string[] | undefined,
-    format: TableFlags['format'],
-  ): Promise<object> {
+  private async check(report: Report, { write, format, seeds, rows = [], results }: CheckFlags): Promise<object> {
     const { DOCUMENTS, formatOfFile, staleLines } = await import('../report/written.js');
-    const files = asked ?? DOCUMENTS;
+    const files = write ?? DOCUMENTS;
 
     const stale = (
       await Promise.all(files.map((file) => staleLines(report, file, format ?? formatOfFile(file))))
     ).flat();
     if (stale.length === 0) this.print(`Up to date: ${files.join(', ')}.`);
     else {
-      this.print([...stale, `next: fcn table ${files.map((file) => `--write ${file}`).join(' ')}`].join('\n'));
+      const again = [
+        'fcn table',
+        ...files.map((file) => `--write ${file}`),
+        ...(seeds ? ['--seeds'] : []),
+        ...rows.map((pattern) => `--rows '${pattern}'`),
+        ...(format === undefined ? [] : [`--format ${format}`]),
+        ...(results === DEFAULT_RESULTS ? [] : [`--results ${results}`]),
+      ];
+      this.print([...stale, `next: ${again.join(' ')}`].join('\n'));
       process.exitCode = ExitCode.failed;
     }
     return { files, stale };
@@ -115,3 +122,13 @@ export default class Table extends BaseCommand {
 interface TableFlags {
   readonly format: 'terminal' | 'markdown' | 'csv' | 'json' | 'html' | undefined;
 }
+
+interface CheckFlags extends TableFlags {
+  readonly write: readonly string[] | undefined;
+  readonly seeds: boolean;
+  readonly rows: readonly string[] | undefined;
+  readonly results: string;
+}
+
+/** That of --results. */
+const DEFAULT_RESULTS = 'results';

@@ -5,8 +5,10 @@ import { PARTS, type Part } from './sections.js';
 export interface Block {
   readonly part: Part;
   readonly content: string;
-  /** Of the content's first line, from 1. */
+  /** Of the content's first line, from 1: the line after the marker. */
   readonly line: number;
+  /** Of the last marker. */
+  readonly lastLine: number;
 }
 
 function firstLine(part: Part): string {
@@ -18,6 +20,8 @@ function lastLine(part: Part): string {
 }
 
 const MARKER = /^<!-- (end of )?fcn table: (.*) -->$/;
+/** Of a block of code, in which a marker is an example of one. */
+const FENCE = /^ {0,3}(```+|~~~+)/;
 
 interface OpenBlock {
   readonly part: Part;
@@ -32,7 +36,11 @@ export function findBlocks(text: string, file: string): Block[] {
   const blocks: Block[] = [];
   const lines = text.split('\n').map((line) => line.replace(/\r$/, ''));
   let open: OpenBlock | null = null;
+  let fence: string | null = null;
   for (const [i, line] of lines.entries()) {
+    const [, ticks] = FENCE.exec(line) ?? [];
+    if (ticks !== undefined && (fence === null || ticks.startsWith(fence))) fence = fence === null ? ticks : null;
+    if (fence !== null) continue;
     const match = MARKER.exec(line);
     if (match === null) continue;
     const [, ends, name] = match;
@@ -51,7 +59,7 @@ export function findBlocks(text: string, file: string): Block[] {
         .slice(open.at + 1, i)
         .join('\n')
         .trim();
-      blocks.push({ part, content, line: open.at + 2 });
+      blocks.push({ part, content, line: open.at + 2, lastLine: i + 1 });
       open = null;
     }
   }
@@ -68,13 +76,22 @@ function blockText(part: Part, content: string): string {
   return [firstLine(part), '', ...(content === '' ? [] : [content, '']), lastLine(part)].join('\n');
 }
 
-/** The text with the content of its blocks replaced; everything between them stays as it is. */
+/** The text with the content of its blocks replaced, in their line ends; everything between them stays as it is. */
 export function replaceBlocks(text: string, file: string, content: (part: Part) => string): string {
-  return findBlocks(text, file).reduce((replaced, { part }) => {
-    const start = replaced.indexOf(firstLine(part));
-    const end = replaced.indexOf(lastLine(part)) + lastLine(part).length;
-    return replaced.slice(0, start) + blockText(part, content(part)) + replaced.slice(end);
-  }, text);
+  const lines = text.split('\n');
+  // From the last, so that the numbers of the lines before it stay.
+  for (const { part, line, lastLine: last } of findBlocks(text, file).reverse()) {
+    const carriage = lines[line - 2]!.endsWith('\r') ? '\r' : '';
+    const block = blockText(part, content(part)).split('\n');
+    const end = lines[last - 1]!.endsWith('\r') ? '\r' : '';
+    lines.splice(
+      line - 2,
+      last - line + 2,
+      ...block.slice(0, -1).map((one) => one + carriage),
+      `${block.at(-1)}${end}`,
+    );
+  }
+  return lines.join('\n');
 }
 
 /** A file with all parts, as it is begun where there is none. */
@@ -82,7 +99,7 @@ export function newDocument(content: (part: Part) => string): string {
   return `${PARTS.map((part) => blockText(part, content(part))).join('\n\n')}\n`;
 }
 
-/** What to add to a file that has no blocks. */
-export function markersHint(): string {
-  return `Add the lines ${firstLine('published')} and ${lastLine('published')}, or name a file that is not there yet.`;
+/** What to add to a file that lacks a block. */
+export function markersHint(part: Part = 'published'): string {
+  return `Add the lines ${firstLine(part)} and ${lastLine(part)}, or name a file that is not there yet.`;
 }

@@ -1,6 +1,7 @@
 import type { Cell, RecordReference } from './cell.js';
 import type { Piece, Text } from './document.js';
 import { formatFigure } from './figures.js';
+import { hardwareMarks, marksOf } from './marks.js';
 
 /** Where a file is linked to from the document; undefined where it cannot be. */
 export type LinkTo = (file: string) => string | undefined;
@@ -36,13 +37,22 @@ export function seedPieces(runs: readonly Omit<RecordReference, 'run'>[], linkTo
   return runs.flatMap((run, i) => [...(i === 0 ? [] : [{ text: ', ' }]), recordPiece(String(run.seed), run, linkTo)]);
 }
 
-/** Published / reproduced, then difference or ratio and verdict: "72.25 / 72.61 (+0.36, reproduced)". */
-export function cellText(cell: Cell, linkTo: LinkTo): Text {
-  const { reproduced, deviation, records, verdict, givenWeights } = cell;
+/** Raised numbers for the hardware of a table's figures, where they are of more than one. */
+export function hardwareOfCells(cells: readonly Cell[]): ReadonlyMap<string, string> {
+  return hardwareMarks(cells.map(({ hardware }) => hardware));
+}
+
+/**
+ * Published / reproduced, then difference or ratio and verdict: "72.25 / 72.61 (+0.36, reproduced)", and marks.
+ * @param hardware The raised number of each hardware.
+ */
+export function cellText(cell: Cell, linkTo: LinkTo, hardware: ReadonlyMap<string, string> = new Map()): Text {
+  const { reproduced, deviation, records, verdict } = cell;
   const published = `${publishedText(cell)} / `;
   if (reproduced === null) return [{ text: `${published}–` }];
   const said = [comparison(cell), verdict].filter((word) => word !== null).join(', ');
-  const mark = givenWeights ? ' †' : '';
+  const marks = `${hardware.get(cell.hardware ?? '') ?? ''}${marksOf(cell)}`;
+  const mark = marks === '' ? '' : ` ${marks}`;
   if (records.length > 1) {
     const mean =
       deviation === null ? formatFigure(reproduced) : `${formatFigure(reproduced)} ± ${deviation.toFixed(2)}`;

@@ -38,6 +38,8 @@ export interface Cell {
   readonly hardware: string | null;
   /** True where the evaluated weights were given to the run, not trained by it. */
   readonly givenWeights: boolean;
+  /** True where a run that it is of went on under another version, on another machine or with mended data. */
+  readonly continued: boolean;
 }
 
 export interface CellOptions {
@@ -46,17 +48,33 @@ export interface CellOptions {
   readonly fileOf: (record: RunRecord) => string | null;
 }
 
+/** Whether a record's figure is of weights that were given to the run, not trained by it. */
+export function ofGivenWeights({ weights }: Pick<RunRecord, 'weights'>, figure: Figure): boolean {
+  return !dependsOnHardware(figure) && weights?.source === 'given';
+}
+
+/**
+ * The records that a figure may be taken of: those that measured it; where some trained their weights, only those, so that
+ * nothing that was merely evaluated takes the place of a training.
+ */
+function measuredBy(records: readonly RunRecord[], figure: Figure): RunRecord[] {
+  const measured = records.filter(({ figures }) => figures[figure] !== null);
+  const trained = measured.filter((record) => !ofGivenWeights(record, figure));
+  return trained.length > 0 ? trained : measured;
+}
+
 /**
  * The cell of a row's figure, from records whose figures may stand beside published ones.
  * @param records Of this row, oldest first.
  */
 export function makeCell(row: Row, records: readonly RunRecord[], figure: Figure, options: CellOptions): Cell {
   const published = row.published[figure];
-  const measured = records.filter(({ figures }) => figures[figure] !== null);
+  const measured = measuredBy(records, figure);
   const newest = measured.at(-1);
   const nothing = { published, reproduced: null, deviation: null, difference: null, ratio: null, tolerance: null };
   if (newest === undefined) {
-    return { ...nothing, verdict: 'not run', run: null, records: [], hardware: null, givenWeights: false };
+    const marks = { hardware: null, givenWeights: false, continued: false };
+    return { ...nothing, ...marks, verdict: 'not run', run: null, records: [] };
   }
   const used = options.seeds ? comparableWith(newest, measured, figure) : [newest];
   const { mean: reproduced, deviation } = meanAndDeviation(used.map(({ figures }) => figures[figure]!));
@@ -77,7 +95,8 @@ export function makeCell(row: Row, records: readonly RunRecord[], figure: Figure
     run: newest.run,
     records: used.map((record) => ({ run: record.run, seed: record.seed, file: options.fileOf(record) })),
     hardware: dependsOnHardware(figure) ? hardwareName(newest.environment) : null,
-    givenWeights: !dependsOnHardware(figure) && newest.weights?.source === 'given',
+    givenWeights: ofGivenWeights(newest, figure),
+    continued: used.some(({ continued = [] }) => continued.length > 0),
   };
 }
 

@@ -1,8 +1,11 @@
 import type { Cell } from './cell.js';
+import { hardwareOfCells } from './cell-text.js';
 import { FIGURE_HEADINGS, FIGURES } from './figures.js';
+import { markNotes } from './marks.js';
 import type { PublishedTable } from './table.js';
 
-function cellsOf({ rows }: PublishedTable): Cell[] {
+/** All cells of a table, row by row. */
+export function cellsOf({ rows }: PublishedTable): Cell[] {
   return rows.flatMap(({ cells }) => FIGURES.map((figure) => cells[figure]));
 }
 
@@ -23,14 +26,26 @@ function toleranceNote({ tolerance }: PublishedTable): string[] {
   return [`mIoU is reproduced within ${points} of the published figure (${reason}).`];
 }
 
+/** What a figure of memory or speed is judged by: only on the hardware of the published one. */
+function hardwareNote({ hardware }: PublishedTable): string[] {
+  if (hardware === null) return [];
+  const { name, tolerance, reason } = hardware;
+  return [
+    `The published memory and fps are of a ${name}. On a ${name} they are reproduced within ±${Number((100 * tolerance).toPrecision(3))} % (${reason}); other hardware gets a ratio and no verdict.`,
+  ];
+}
+
 /**
  * What has to be said below a published table: how to read it, what its verdicts rest on, what was measured on what.
  * @param howToRead How the layout sets the two figures side by side.
  */
 export function notesOf(table: PublishedTable, howToRead: string): string[] {
   const cells = cellsOf(table);
-  const { hardware, file } = table;
-  const here = [...new Set(cells.flatMap((cell) => cell.hardware ?? []))];
+  const { file } = table;
+  const marks = hardwareOfCells(cells);
+  const here = [...new Set(cells.flatMap((cell) => cell.hardware ?? []))].map((name) =>
+    [marks.get(name), name].filter((part) => part !== undefined).join(' '),
+  );
   const run = table.rows.filter(({ cells }) => FIGURES.some((figure) => cells[figure].reproduced !== null)).length;
   const never = neverPublished(table);
   return [
@@ -39,11 +54,7 @@ export function notesOf(table: PublishedTable, howToRead: string): string[] {
     ...(never === null ? [] : [never]),
     ...toleranceNote(table),
     ...(here.length === 0 ? [] : [`Memory and fps here: ${here.join('; ')}.`]),
-    ...(hardware === null
-      ? []
-      : [`The published memory and fps are of a ${hardware.name}; other hardware gets a ratio and no verdict.`]),
-    ...(cells.some(({ givenWeights }) => givenWeights)
-      ? ['† Evaluated with weights that were given, not trained here.']
-      : []),
+    ...hardwareNote(table),
+    ...markNotes(cells),
   ];
 }

@@ -32,7 +32,8 @@ export function reportOf(options: ReportOptions): Report {
   const all = tablesOf(file);
   const named = table === undefined ? all : [findTable(all, table)];
   const chosen = patterns.length === 0 ? null : new Set(selectRows({ patterns, table, file }).map(({ id }) => id));
-  const tables = named
+  // A smoke figure stands in no published table, so there is nothing to show in one.
+  const tables = (profile === 'smoke' ? [] : named)
     .map((one) => (chosen === null ? one : { ...one, rows: one.rows.filter(({ id }) => chosen.has(id)) }))
     .filter(({ rows }) => rows.length > 0);
   const found = onlyKept ? findKeptRecords(results) : findRecords(results, runs);

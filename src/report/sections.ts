@@ -1,9 +1,10 @@
 import path from 'node:path';
 import { packageRoot } from '../support/package.js';
-import { cellText, type LinkTo, recordPiece, seedPieces } from './cell-text.js';
+import { cellText, hardwareOfCells, type LinkTo, recordPiece, seedPieces } from './cell-text.js';
 import { type Piece, plain, type Section, type Text } from './document.js';
-import { FIGURE_HEADINGS, FIGURES, formatFigure, formatSmallFigure } from './figures.js';
-import { notesOf } from './notes.js';
+import { dependsOnHardware, FIGURE_HEADINGS, FIGURES, formatFigure, formatSmallFigure } from './figures.js';
+import { markNotes, marksOf } from './marks.js';
+import { cellsOf, notesOf } from './notes.js';
 import { type OtherGroup, otherGroups } from './other-groups.js';
 import type { Spread } from './spread.js';
 import type { PublishedTable, Report, TableRow } from './table.js';
@@ -27,6 +28,7 @@ function configText({ row, config }: TableRow, linkTo: LinkTo): Text {
 
 /** A published table in the original's columns. */
 export function publishedSection(table: PublishedTable, linkTo: LinkTo): Section {
+  const hardware = hardwareOfCells(cellsOf(table));
   return {
     title: table.table,
     table: {
@@ -36,7 +38,7 @@ export function publishedSection(table: PublishedTable, linkTo: LinkTo): Section
         plain(row.backbone),
         plain(row.crop),
         plain(String(row.iterations)),
-        ...FIGURES.map((figure) => cellText(row.cells[figure], linkTo)),
+        ...FIGURES.map((figure) => cellText(row.cells[figure], linkTo, hardware)),
         configText(row, linkTo),
         downloadText(row),
       ]),
@@ -55,11 +57,14 @@ function otherSection({ title, reason, hardware, runs }: OtherGroup, linkTo: Lin
         plain(String(run.seed)),
         ...FIGURES.map((figure): Text => {
           const value = run.figures[figure];
-          return value === null ? plain('–') : [recordPiece(formatSmallFigure(value), run, linkTo)];
+          if (value === null) return plain('–');
+          const marks = marksOf({ ...run, givenWeights: run.givenWeights && !dependsOnHardware(figure) });
+          const figureText = recordPiece(formatSmallFigure(value), run, linkTo);
+          return marks === '' ? [figureText] : [figureText, { text: ` ${marks}` }];
         }),
       ]),
     },
-    notes: [plain(`Compares with nothing published: ${reason}.`), plain(`Measured on ${hardware}.`)],
+    notes: [`Compares with nothing published: ${reason}.`, `Measured on ${hardware}.`, ...markNotes(runs)].map(plain),
   };
 }
 
@@ -83,16 +88,18 @@ function spreadSection(spreads: readonly Spread[], linkTo: LinkTo): Section {
   };
 }
 
-/** Parts of a report that a file may hold apart: published tables; smoke runs; other runs here, and means over seeds. */
+/** Parts of a report that a file may hold apart: published tables; smoke runs; other runs here; each with its means over seeds. */
 export const PARTS = ['published', 'smoke', 'local'] as const;
 export type Part = (typeof PARTS)[number];
 
 /** The sections of a part of a report. */
 export function sectionsOf(report: Report, part: Part, linkTo: LinkTo): Section[] {
-  if (part === 'published') return report.tables.map((table) => publishedSection(table, linkTo));
-  const others = otherGroups(report.otherRuns)
-    .filter(({ kind }) => kind === part)
-    .map((group) => otherSection(group, linkTo));
-  const spreads = report.spreads.filter(({ profile }) => (profile === 'smoke') === (part === 'smoke'));
-  return spreads.length === 0 ? others : [...others, spreadSection(spreads, linkTo)];
+  const sections =
+    part === 'published'
+      ? report.tables.map((table) => publishedSection(table, linkTo))
+      : otherGroups(report.otherRuns)
+          .filter(({ kind }) => kind === part)
+          .map((group) => otherSection(group, linkTo));
+  const spreads = report.spreads.filter(({ kind }) => kind === part);
+  return spreads.length === 0 ? sections : [...sections, spreadSection(spreads, linkTo)];
 }

@@ -20,6 +20,8 @@ export interface SpreadRun {
 
 /** Runs of one recipe that differ in the seed. */
 export interface Spread {
+  /** Whether the runs' figures stand in a published table; if not, whether they are of the smoke profile. */
+  readonly kind: 'published' | 'smoke' | 'local';
   readonly row: string;
   readonly profile: string;
   /** Besides the profile: `width=32`. */
@@ -48,9 +50,16 @@ export function newestOfEachSeed(records: readonly RunRecord[]): RunRecord[] {
   return [...new Map(records.map((record) => [record.seed, record])).values()].sort((a, b) => a.seed - b.seed);
 }
 
-/** Equal of runs of the same recipe, whatever the seed, with the same stages on the same data. */
-export function recipeKey({ experiment, dataset, stages }: RunRecord): string {
-  return canonicalJson([{ ...experiment, seed: null }, dataset?.fingerprint, stages.map(({ stage }) => stage)]);
+/** Equal of runs of the same recipe, whatever the seed, with the same stages on the same data; of given weights, the same. */
+export function recipeKey({ experiment, dataset, stages, weights }: RunRecord): string {
+  const given = weights?.source === 'given' ? weights.sha256 : null;
+  return canonicalJson([{ ...experiment, seed: null }, dataset?.fingerprint, stages.map(({ stage }) => stage), given]);
+}
+
+export interface SpreadOptions {
+  readonly fileOf?: (record: RunRecord) => string | null;
+  /** Whether a record's figures stand in a published table. */
+  readonly isPublished?: (record: RunRecord) => boolean;
 }
 
 /**
@@ -59,7 +68,7 @@ export function recipeKey({ experiment, dataset, stages }: RunRecord): string {
  */
 export function spreads(
   records: readonly RunRecord[],
-  fileOf: (record: RunRecord) => string | null = () => null,
+  { fileOf = () => null, isPublished = () => false }: SpreadOptions = {},
 ): Spread[] {
   const groups = new Map<string, RunRecord[]>();
   for (const record of records) {
@@ -80,7 +89,9 @@ export function spreads(
         return deviation === null ? null : { mean, deviation };
       };
       const figures = Object.fromEntries(FIGURES.map((figure) => [figure, over(figure)])) as Spread['figures'];
+      const apart = profile === 'smoke' ? 'smoke' : 'local';
       return {
+        kind: runs.every(isPublished) ? 'published' : apart,
         row,
         profile,
         changes: changesOf(runs[0]!),

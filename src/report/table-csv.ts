@@ -1,11 +1,17 @@
 import { stringify } from 'csv-stringify/sync';
-import { FIGURES } from './figures.js';
+import { dependsOnHardware, FIGURE_HEADINGS, FIGURES } from './figures.js';
 import { otherGroups } from './other-groups.js';
 import type { Report } from './table.js';
 
+/** The original's columns that say what a row is, then a figure, then where it is from. */
 const COLUMNS = [
   'section',
+  'Method',
+  'Backbone',
+  'Crop Size',
+  'Lr schd',
   'row',
+  'seed',
   'figure',
   'published',
   'reproduced',
@@ -20,49 +26,91 @@ const COLUMNS = [
   'hardware',
   'note',
   'records',
+  'config',
+  'model',
+  'log',
 ] as const;
 
 type Line = Partial<Record<(typeof COLUMNS)[number], string | number | null>>;
 
+/** Without the last digits, which differences of decimal fractions leave: −0.27, not −0.27000000000000046. */
+function rounded(value: number | null): number | null {
+  return value === null ? null : Number(value.toPrecision(12));
+}
+
+function noteOf(...parts: readonly (string | false)[]): string | null {
+  const said = parts.filter((part) => part !== false && part !== '');
+  return said.length === 0 ? null : said.join('; ');
+}
+
 /** A line a figure, so that a spreadsheet can filter; `section` keeps what compares with nothing apart. */
-export function reportCsv({ tables, otherRuns }: Report): string {
+export function reportCsv({ tables, otherRuns, spreads }: Report): string {
   const published = tables.flatMap(({ table, rows }) =>
-    rows.flatMap(({ row, cells }) =>
+    rows.flatMap(({ row, method, backbone, crop, iterations, config, weights, log, cells }) =>
       FIGURES.map((figure): Line => {
-        const { tolerance, records, ...cell } = cells[figure];
+        const { records, tolerance, ...cell } = cells[figure];
         return {
           section: table,
+          Method: method,
+          Backbone: backbone,
+          'Crop Size': crop,
+          'Lr schd': iterations,
           row,
-          figure,
-          ...cell,
-          run: undefined,
-          givenWeights: undefined,
+          seed: records.map(({ seed }) => seed).join(' '),
+          figure: FIGURE_HEADINGS[figure],
+          published: cell.published,
+          reproduced: rounded(cell.reproduced),
+          deviation: rounded(cell.deviation),
           n: records.length,
-          tolerance: tolerance?.value ?? null,
+          difference: rounded(cell.difference),
+          ratio: rounded(cell.ratio),
+          verdict: cell.verdict,
+          tolerance: rounded(tolerance?.value ?? null),
           'tolerance from': tolerance?.source ?? null,
           profile: records.length === 0 ? null : 'full',
-          note: cell.givenWeights ? 'given weights' : null,
+          hardware: cell.hardware,
+          note: noteOf(cell.givenWeights && 'given weights', cell.continued && 'continued'),
           records: records.map(({ run, file }) => file ?? run).join(' '),
-        } as Line;
+          config,
+          model: weights,
+          log,
+        };
       }),
     ),
   );
   const others = otherGroups(otherRuns).flatMap(({ title, reason, runs }) =>
-    runs.flatMap(({ row, run, file, profile, figures, hardware }) =>
+    runs.flatMap(({ row, run, seed, file, profile, figures, hardware, givenWeights, continued }) =>
       FIGURES.map(
         (figure): Line => ({
           section: title,
           row,
-          figure,
-          reproduced: figures[figure],
+          seed,
+          figure: FIGURE_HEADINGS[figure],
+          reproduced: rounded(figures[figure]),
           n: figures[figure] === null ? 0 : 1,
           profile,
           hardware,
-          note: reason,
+          note: noteOf(reason, givenWeights && !dependsOnHardware(figure) && 'given weights', continued && 'continued'),
           records: figures[figure] === null ? null : (file ?? run),
         }),
       ),
     ),
   );
-  return stringify([...published, ...others], { header: true, columns: [...COLUMNS] }).trimEnd();
+  const overSeeds = spreads.flatMap(({ row, profile, changes, seeds, runs, figures }) =>
+    FIGURES.map(
+      (figure): Line => ({
+        section: 'Over seeds',
+        row,
+        seed: seeds.join(' '),
+        figure: FIGURE_HEADINGS[figure],
+        reproduced: rounded(figures[figure]?.mean ?? null),
+        deviation: rounded(figures[figure]?.deviation ?? null),
+        n: figures[figure] === null ? 0 : runs.length,
+        profile,
+        note: noteOf(changes.join(', ')),
+        records: runs.map(({ run, file }) => file ?? run).join(' '),
+      }),
+    ),
+  );
+  return stringify([...published, ...others, ...overSeeds], { header: true, columns: [...COLUMNS] }).trimEnd();
 }

@@ -1,14 +1,14 @@
 import type { Section, Text } from './document.js';
 import { escapeHtml } from './html.js';
+import { PAGE_BASE, pageHead } from './page-base.js';
 
-const STYLE = `
-:root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; }
+const STYLE = `${PAGE_BASE}
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap; }
-th, td { border-bottom: 1px solid color-mix(in srgb, currentColor 25%, transparent); padding: .3rem .7rem; text-align: left; }
-th { position: sticky; top: 0; background: Canvas; }
-tbody tr:hover { background: color-mix(in srgb, currentColor 7%, transparent); }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap; font-size: 0.9375rem; }
+th, td { border-bottom: 1px solid var(--line); padding: .3rem .7rem; text-align: left; }
+th { color: var(--soft); font-weight: 500; }
+tbody tr:hover { background: var(--card); }
+a { color: var(--accent); }
 li { max-width: 60rem; }
 `;
 
@@ -37,12 +37,7 @@ export function tablePage(sections: readonly Section[], title: string): string {
   return [
     '<!doctype html>',
     '<html lang="en">',
-    '<head>',
-    '<meta charset="utf-8">',
-    '<meta name="viewport" content="width=device-width, initial-scale=1">',
-    `<title>${escapeHtml(title)}</title>`,
-    `<style>${STYLE}</style>`,
-    '</head>',
+    pageHead(escapeHtml(title), STYLE),
     '<body>',
     `<h1>${escapeHtml(title)}</h1>`,
     ...sections.map(sectionHtml),

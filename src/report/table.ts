@@ -47,6 +47,9 @@ export interface OtherRun {
   readonly profile: string;
   readonly seed: number;
   readonly figures: RunRecord['figures'];
+  /** Of mIoU and mIoU(ms+flip): whether the weights were given, not trained by the run. */
+  readonly givenWeights: boolean;
+  readonly continued: boolean;
   /** Why it does not stand in a published table. */
   readonly reason: string;
   readonly hardware: string;
@@ -132,7 +135,8 @@ export function makeReport(
   const completed = records.filter(({ exitReason }) => exitReason === 'completed');
   const reasons = new Map(completed.map((record) => [record, reasonApart(record, tables)]));
   const others = completed.filter((record) => reasons.get(record) !== null);
-  const ofRow = (id: string) => completed.filter((record) => record.row === id && reasons.get(record) === null);
+  const isPublished = (record: RunRecord) => reasons.get(record) === null;
+  const ofRow = (id: string) => completed.filter((record) => record.row === id && isPublished(record));
   return {
     tables: tables
       .filter(({ name }) => name !== LOCAL_TABLE)
@@ -146,11 +150,12 @@ export function makeReport(
     otherRuns: onlyPublished
       ? []
       : others.map((record) => {
-          const { row, run, profile, seed, figures, environment } = record;
+          const { row, run, profile, seed, figures, environment, weights, continued = [] } = record;
           const reason = reasons.get(record)!;
           const hardware = hardwareName(environment);
-          return { row, run, file: fileOf(record), profile, seed, figures, reason, hardware };
+          const marks = { givenWeights: weights?.source === 'given', continued: continued.length > 0 };
+          return { row, run, file: fileOf(record), profile, seed, figures, ...marks, reason, hardware };
         }),
-    spreads: spreads(onlyPublished ? completed.filter((record) => reasons.get(record) === null) : completed, fileOf),
+    spreads: spreads(onlyPublished ? completed.filter(isPublished) : completed, { fileOf, isPublished }),
   };
 }

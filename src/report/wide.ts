@@ -1,33 +1,30 @@
+import { NOTHING_TO_SHOW } from './compact.js';
 import type { Section, Text } from './document.js';
 import { terminalTable } from './layout.js';
-
-/** Most records that are numbered; of more, their folders are named. */
-const MOST_NUMBERED = 12;
+import { References } from './references.js';
 
 function isRecord(href: string | undefined): href is string {
   return href !== undefined && !URL.canParse(href);
 }
 
-/** A section with borders, as wide as it gets. Records are numbered below it. */
-function wideSection({ title, table: { head, body }, notes }: Section): string {
-  const files = [...new Set(body.flat(2).flatMap(({ href }) => (isRecord(href) ? href : [])))];
-  const numbered = files.length <= MOST_NUMBERED;
+/** A section with borders, as wide as it gets. */
+function wideSection({ title, table: { head, body }, notes }: Section, references: References): string {
   const words = (text: Text) =>
-    text.map(({ text, href }) => (numbered && isRecord(href) ? `${text} [${files.indexOf(href) + 1}]` : text)).join('');
-  const folders = [...new Set(files.map((file) => file.replace(/[\\/][^\\/]*$/, '')))];
+    text.map((piece) => (isRecord(piece.href) ? `${piece.text} ${references.of(piece.href)}` : piece.text)).join('');
   return [
     title,
     '',
     terminalTable({ head, body: body.map((cells) => cells.map(words)) }),
     '',
     ...notes.map(words),
-    ...(numbered
-      ? files.map((file, i) => `[${i + 1}] ${file}`)
-      : [`Records: ${folders.join(', ')} (fcn results list).`]),
   ].join('\n');
 }
 
-/** Sections for a terminal that is wide enough. */
+/** Sections for a terminal that is wide enough. The records of all figures are numbered, and listed at the end. */
 export function wideReport(sections: readonly Section[]): string {
-  return sections.map(wideSection).join('\n\n');
+  if (sections.length === 0) return NOTHING_TO_SHOW;
+  const references = new References();
+  const shown = sections.map((section) => wideSection(section, references));
+  const records = references.lines();
+  return [...shown, ...(records.length === 0 ? [] : [records.join('\n')])].join('\n\n');
 }

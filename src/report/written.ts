@@ -7,11 +7,15 @@ import { type Section, wordsOf } from './document.js';
 import { formatReport, type TableFormat } from './formats.js';
 import { linksFrom } from './links.js';
 import { parseMarkdown, writeMarkdown } from './markdown.js';
-import { type Part, sectionsOf } from './sections.js';
+import { PARTS, type Part, sectionsOf } from './sections.js';
 import type { Report } from './table.js';
 
-/** The documents of a repository that hold tables. */
-export const DOCUMENTS = ['README.md', path.join('results', 'README.md')] as const;
+/** The documents of a repository that hold tables, and the parts that each must have. */
+const DOCUMENT_PARTS: Readonly<Record<string, readonly Part[]>> = {
+  'README.md': ['published'],
+  [path.join('results', 'README.md')]: PARTS,
+};
+export const DOCUMENTS = Object.keys(DOCUMENT_PARTS);
 
 const FORMATS: Readonly<Record<string, TableFormat>> = {
   '.md': 'markdown',
@@ -46,9 +50,15 @@ function partFor(report: Report, file: string): (part: Part) => string {
 
 /**
  * What a file should hold: of a markdown file only its blocks are replaced.
- * @throws UserError where a markdown file is there that has no blocks.
+ * @throws UserError where a markdown file is there that has no blocks, or that another format would replace.
  */
 async function expectedText(report: Report, file: string, format: TableFormat): Promise<string> {
+  if (format !== 'markdown' && existsSync(file) && FORMATS[path.extname(file).toLowerCase()] === 'markdown') {
+    throw new UserError(
+      `${file} is markdown, and --format ${format} would replace all that is written in it.`,
+      'Leave --format out, or name another file.',
+    );
+  }
   if (format !== 'markdown')
     return `${await formatReport(report, format, { folder: path.dirname(file), wide: true })}\n`;
   const content = partFor(report, file);
@@ -69,7 +79,12 @@ export async function writeReport(report: Report, file: string, format: TableFor
  * @throws UserError where the file is not there, or holds no tables.
  */
 export async function staleLines(report: Report, file: string, format: TableFormat): Promise<string[]> {
+  if (!existsSync(file)) {
+    throw new UserError(`${file} does not exist.`, `Write it first: fcn table --write ${file}.`);
+  }
   const found = read(file);
+  const missing = format === 'markdown' ? missingParts(found, file) : [];
+  if (missing.length > 0) return missing;
   if (found === (await expectedText(report, file, format))) return [];
   if (format !== 'markdown') return [`${file} is not what the records give.`];
   const linkTo = linksFrom(path.dirname(file));
@@ -82,10 +97,19 @@ export async function staleLines(report: Report, file: string, format: TableForm
   return (differences.length > 0 ? differences : ['lines around the tables differ']).map((what) => `${file}: ${what}`);
 }
 
+/** Parts that a document of a repository must have, and has not. */
+function missingParts(text: string, file: string): string[] {
+  const there = findBlocks(text, file).map(({ part }) => part);
+  return (DOCUMENT_PARTS[path.normalize(file)] ?? [])
+    .filter((part) => !there.includes(part))
+    .map((part) => `${file}: the part ${part} is not there. ${markersHint(part)}`);
+}
+
 /** The first cells of each section that differ, in words. */
 function compareSections(found: readonly Section[], expected: readonly Section[]): string[] {
   if (found.length !== expected.length) {
-    return [`${found.length} tables, and the records give ${expected.length}`];
+    const titles = (sections: readonly Section[]) => sections.map(({ title }) => title).join(', ') || 'none';
+    return [`the tables ${titles(found)}, and the records give ${titles(expected)}`];
   }
   return expected.flatMap((section, i) => {
     const { title, table, notes } = found[i]!;

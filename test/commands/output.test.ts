@@ -1,8 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import { writeRecord } from '../../src/runs/record.js';
 import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
+import { makeRecord } from '../helpers/record.js';
 
 /** Help names the version of Node and the system. */
 function withoutVersions(text: string): string {
@@ -53,10 +55,37 @@ test('a table is written to a file on request, and checked against the records',
   t.regex(stale.stdout, /^next: fcn table --write tables\/all\.md$/m);
 });
 
-test('a table fits 80 columns', async (t) => {
-  const { stdout } = await fcn(['table'], { cwd: await temporaryFolder(t) });
+test('a table fits 80 columns, with records of every kind', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const figures = { memoryGB: 5.43, fps: 0.5, mIoU: 72.6, mIoUMsFlip: 71.2 };
+  const rows = ['fcn_r101-d8_fp16_512x1024_80k_cityscapes', 'fcn_r101-d8_480x480_40k_pascal_context_59'];
+  const records = rows.flatMap((row) => [
+    makeRecord({ row }, { figures }),
+    makeRecord({ row, profile: 'smoke' }, { run: '20250102-030405-11111111', figures }),
+  ]);
+  for (const record of records) {
+    await writeRecord(
+      path.join(cwd, 'results', 'records', `${record.row}.${record.profile}.${record.run}.json`),
+      record,
+    );
+  }
+  const { stdout } = await fcn(['table'], { cwd });
   t.deepEqual(
     stdout.split('\n').filter((line) => line.length > 80),
     [],
   );
+  t.is(stdout.match(/^\[\d+\] /gm)?.length, 4, 'every record is listed');
+});
+
+test('a repository’s page without one of its parts is stale', async (t) => {
+  const cwd = await temporaryFolder(t);
+  await fcn(['table', '--write', 'results/README.md'], { cwd });
+  writeFileSync(
+    path.join(cwd, 'results', 'README.md'),
+    '<!-- fcn table: local -->\n<!-- end of fcn table: local -->\n',
+  );
+  const { code, stdout } = await fcn(['table', '--check', '--write', 'results/README.md'], { cwd });
+  t.is(code, 1);
+  t.regex(stdout, /^results\/README\.md: the part published is not there/m);
+  t.regex(stdout, /^results\/README\.md: the part smoke is not there/m);
 });

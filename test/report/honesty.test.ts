@@ -32,12 +32,15 @@ const record = fc
     seed: fc.integer({ min: 0, max: 3 }),
     synthetic: fc.boolean(),
     exitReason: fc.constantFrom('completed' as const, 'completed' as const, 'failed' as const),
+    given: fc.boolean(),
     figures: fc.record({ memoryGB: figure, fps: figure, mIoU: figure, mIoUMsFlip: figure }),
   })
-  .map(({ row, profile, overrides, run, seed, synthetic, exitReason, figures }): RunRecord => {
+  .map(({ row, profile, overrides, run, seed, synthetic, exitReason, given, figures }): RunRecord => {
     const base = template(row, profile, overrides);
     const dataset = { ...base.dataset!, synthetic };
-    return { ...base, run, seed, figures, dataset, exitReason, error: exitReason === 'failed' ? 'Disk full.' : null };
+    const weights = { ...base.weights!, source: given ? ('given' as const) : ('trained' as const) };
+    const error = exitReason === 'failed' ? 'Disk full.' : null;
+    return { ...base, run, seed, figures, dataset, exitReason, weights, error };
   });
 const records = fc.uniqueArray(record, { maxLength: 8, selector: ({ row, run }) => `${row} ${run}` });
 
@@ -60,6 +63,7 @@ test('no cell without a record is ever filled, and none shows another figure tha
               t.is(source.profile, 'full');
               t.false(source.dataset!.synthetic);
               t.deepEqual(source.deviations, []);
+              t.is(source.weights!.source === 'given' && x >= 2, cell.givenWeights);
             }
             const values = sources.map(({ figures }) => figures[name]!);
             const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -70,6 +74,7 @@ test('no cell without a record is ever filled, and none shows another figure tha
             // And the same of what a reader sees: a dash or a figure that links to its record.
             const shown = sections[i]!.table.body[y]![4 + x]!;
             const [here] = wordsOf(shown).split(' / ').slice(1);
+            t.is(wordsOf(shown).endsWith('†'), cell.givenWeights);
             const links = shown.flatMap(({ href }) => href ?? []);
             t.is(here === '–', cell.reproduced === null);
             t.deepEqual(
@@ -82,6 +87,26 @@ test('no cell without a record is ever filled, and none shows another figure tha
     }),
     { numRuns: 100 },
   );
+});
+
+/** What a layout shows of the figures of a report, as texts. */
+const LAYOUTS = ['terminal', 'html', 'csv', 'json'] as const;
+
+test('no layout shows a figure beside published ones that no record holds', async (t) => {
+  // Figures that no table has and no rounding gives.
+  const odd = { memoryGB: 11.37, fps: 22.46, mIoU: 33.59, mIoUMsFlip: 44.73 };
+  const all = [
+    makeRecord({ row: ROWS[0]!, profile: 'smoke' }, { run: 'a', figures: odd }),
+    makeRecord({ row: ROWS[1]! }, { run: 'b', figures: odd, exitReason: 'failed', error: 'Disk full.' }),
+    makeRecord({ row: ROWS[2]!, overrides: ['width=32'] }, { run: 'c', figures: odd }),
+  ];
+  const report = makeReport(tables, all, { onlyPublished: true });
+  for (const format of LAYOUTS) {
+    for (const wide of format === 'terminal' ? [false, true] : [false]) {
+      const text = await formatReport(report, format, { wide });
+      for (const value of Object.values(odd)) t.false(text.includes(String(value)), `${format}: ${value}`);
+    }
+  }
 });
 
 test('16 figures of memory, 11 of fps and one of ms+flip were never published, and are said to be', (t) => {

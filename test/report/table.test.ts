@@ -27,6 +27,7 @@ test('a figure of the published recipe stands beside the published one, with its
     records: [{ run: '20250102-030405-01234567', seed: 0, file: null }],
     hardware: null,
     givenWeights: false,
+    continued: false,
   });
   t.true(Math.abs(difference! - 0.39) < 1e-9 && Math.abs(ratio! - 71.5 / 71.11) < 1e-12);
   t.is(cell(records, 'mIoUMsFlip').verdict, 'below');
@@ -114,6 +115,30 @@ test('a figure of given weights is marked, speed is not', (t) => {
   const records = [makeRecord({ row: ROW }, { figures, weights })];
   t.true(cell(records, 'mIoU').givenWeights);
   t.false(cell(records, 'fps').givenWeights);
+});
+
+test('a training stands in a cell before what was merely evaluated, however new that is', (t) => {
+  const weights = { file: 'mine.pth', sha256: 'cd'.repeat(32), source: 'given' } as const;
+  const nothing = { memoryGB: null, fps: null, mIoU: null, mIoUMsFlip: null };
+  const trained = makeRecord({ row: ROW }, { run: 'trained', figures });
+  const evaluated = makeRecord({ row: ROW }, { run: 'given', figures: { ...nothing, mIoU: 80 }, weights });
+  t.like(cell([trained, evaluated], 'mIoU'), { run: 'trained', givenWeights: false });
+  t.like(cell([evaluated], 'mIoU'), { run: 'given', reproduced: 80, givenWeights: true });
+});
+
+test('a run that went on under changed circumstances is marked', (t) => {
+  const continued = [{ at: '2025-01-02T03:04:05.000Z', changed: ['code version'] }];
+  t.true(cell([makeRecord({ row: ROW }, { figures, continued })], 'mIoU').continued);
+  t.false(cell([makeRecord({ row: ROW }, { figures, continued: [] })], 'mIoU').continued);
+});
+
+test('means over seeds stand with the runs that they are of', (t) => {
+  const run = (seed: number, overrides: string[] = [], profile?: string) =>
+    makeRecord({ row: ROW, seed, overrides, ...(profile && { profile }) }, { run: `${seed}${overrides}`, figures });
+  const of = (records: RunRecord[]) => makeReport(loadTables(), records).spreads.map(({ kind }) => kind);
+  t.deepEqual(of([run(0), run(1)]), ['published']);
+  t.deepEqual(of([run(0, ['width=32']), run(1, ['width=32'])]), ['local']);
+  t.deepEqual(of([run(0, [], 'smoke'), run(1, [], 'smoke')]), ['smoke']);
 });
 
 test('runs that differ in the seed are taken together', (t) => {

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { loadTables } from '../../src/experiments/load.js';
+import { notesOf } from '../../src/report/notes.js';
 import { makeReport } from '../../src/report/table.js';
 import { measuredOn, toleranceOf } from '../../src/report/tolerance.js';
 import type { RunRecord } from '../../src/runs/record.js';
@@ -52,4 +53,18 @@ test('a cell measured on the published hardware gets a verdict', (t) => {
   t.is(far.memoryGB.verdict, 'above');
   t.is(far.fps.verdict, 'below');
   t.like(cells(1.7, 14.65, cpu), { memoryGB: { verdict: null, tolerance: null }, fps: { verdict: null } });
+});
+
+test('the notes say what memory and fps are judged by, and which machine each is of', (t) => {
+  const figures = { memoryGB: 5, fps: 1, mIoU: 72, mIoUMsFlip: 73 };
+  const { tables } = makeReport(
+    [table],
+    [
+      makeRecord({ row: ROW }, { figures, environment: withGpu('NVIDIA H100') }),
+      makeRecord({ row: 'fcn_r50-d8_512x1024_40k_cityscapes' }, { figures }),
+    ],
+  );
+  const notes = notesOf(tables[0]!, '').join('\n');
+  t.regex(notes, /On a V100 they are reproduced within ±10 % \(chosen here: .*\); other hardware gets a ratio/);
+  t.regex(notes, /Memory and fps here: ¹ Processor 9000, 2 cores \(wasm\); ² NVIDIA H100/);
 });

@@ -60,7 +60,7 @@ test('a markdown file without markers is left alone', async (t) => {
 test('a file of another format is written whole, and its name says which', async (t) => {
   const folder = await temporaryFolder(t);
   for (const [name, start] of [
-    ['all.csv', 'section,row,figure,'],
+    ['all.csv', 'section,Method,Backbone,Crop Size,Lr schd,row,'],
     ['all.json', '{'],
     ['all.html', '<!doctype html>'],
   ] as const) {
@@ -71,6 +71,21 @@ test('a file of another format is written whole, and its name says which', async
     t.is((await staleLines(report(68), file, formatOfFile(file))).length, 1);
   }
   t.throws(() => formatOfFile('all.txt'), { instanceOf: UserError });
+});
+
+test('prose is never replaced by another format', async (t) => {
+  const file = path.join(await temporaryFolder(t), 'README.md');
+  writeFileSync(file, AROUND);
+  await t.throwsAsync(writeReport(report(67), file, 'csv'), { instanceOf: UserError, message: /is markdown/ });
+  t.is(readFileSync(file, 'utf8'), AROUND);
+});
+
+test('tables that are not there, or are too many, are named', async (t) => {
+  const file = path.join(await temporaryFolder(t), 'README.md');
+  writeFileSync(file, AROUND);
+  const [stale] = await staleLines(report(67), file, 'markdown');
+  t.regex(stale!, /the tables none, and the records give Pascal VOC 2012 \+ Aug$/);
+  await t.throwsAsync(staleLines(report(67), `${file}.md`, 'markdown'), { message: /does not exist/ });
 });
 
 const BEGIN = '<!-- fcn table: smoke -->';
@@ -87,6 +102,22 @@ for (const [name, text, message] of [
     t.throws(() => findBlocks(text, 'f.md'), { instanceOf: UserError, message });
   });
 }
+
+test('a marker in a block of code is an example of one', (t) => {
+  const text = `\`\`\`\n${BEGIN}\n\`\`\`\n\n${BEGIN}\n${END}\n`;
+  t.deepEqual(findBlocks(text, 'f.md'), [{ part: 'smoke', content: '', line: 6, lastLine: 6 }]);
+  t.is(
+    replaceBlocks(text, 'f.md', () => 'new'),
+    `\`\`\`\n${BEGIN}\n\`\`\`\n\n${BEGIN}\n\nnew\n\n${END}\n`,
+  );
+});
+
+test('a file with lines that end as on Windows keeps them', (t) => {
+  t.is(
+    replaceBlocks(`a\r\n${BEGIN}\r\n${END}\r\n`, 'f.md', () => 'one\ntwo'),
+    `a\r\n${BEGIN}\r\n\r\none\r\ntwo\r\n\r\n${END}\r\n`,
+  );
+});
 
 test('only blocks are replaced, and what stands between them stays to the byte', (t) => {
   const text = `one\r\n${BEGIN}\nold\n${END}\n\n\ntwo  \n`;

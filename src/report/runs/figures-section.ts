@@ -4,6 +4,7 @@ import { type Cell, makeCell } from '../cell.js';
 import { cellText, comparison, publishedText } from '../cell-text.js';
 import { dependsOnHardware, FIGURE_HEADINGS, FIGURES, type Figure, formatSmallFigure } from '../figures.js';
 import { escapeHtml } from '../html.js';
+import { markNotes, marksOf } from '../marks.js';
 import type { KnownRun } from './find.js';
 import { type CellContent, table } from './markup.js';
 
@@ -17,14 +18,16 @@ export function runCells({ record }: KnownRun, row: Row | null): RunCells {
   return { memoryGB: cell('memoryGB'), fps: cell('fps'), mIoU: cell('mIoU'), mIoUMsFlip: cell('mIoUMsFlip') };
 }
 
-/** What marks a figure of weights that were given to the run. */
-function mark({ record }: KnownRun, figure: Figure): string {
-  return record?.weights?.source === 'given' && !dependsOnHardware(figure) ? ' †' : '';
+/** What the marks of a run's figures are made from. */
+function marked({ record }: KnownRun, figure?: Figure) {
+  const given = record?.weights?.source === 'given' && (figure === undefined || !dependsOnHardware(figure));
+  return { givenWeights: given, continued: (record?.continued ?? []).length > 0 };
 }
 
 function here(run: KnownRun, figure: Figure): string {
   const value = run.record?.figures[figure] ?? null;
-  return `${formatSmallFigure(value)}${value === null ? '' : mark(run, figure)}`;
+  const marks = marksOf(marked(run, figure));
+  return `${formatSmallFigure(value)}${value === null || marks === '' ? '' : ` ${marks}`}`;
 }
 
 /** A run's figures for a table of many runs: beside the published ones, or alone where they compare with none. */
@@ -46,10 +49,9 @@ export function figureCells(run: KnownRun, cells: RunCells): CellContent[] {
 export function figuresSection(run: KnownRun, cells: RunCells, apart: string | null): string {
   const hardware = (figure: Figure) =>
     dependsOnHardware(figure) && run.record?.figures[figure] != null ? hardwareName(run.environment) : '';
-  const given =
-    run.record?.weights?.source === 'given'
-      ? '<p class="note">† Evaluated with weights that were given, not trained here.</p>'
-      : '';
+  const marks = markNotes([marked(run)])
+    .map((note) => `<p class="note">${escapeHtml(note)}</p>`)
+    .join('');
   if (cells === null) {
     const shown = table({
       name: 'Figures',
@@ -57,7 +59,7 @@ export function figuresSection(run: KnownRun, cells: RunCells, apart: string | n
       body: FIGURES.map((figure) => [FIGURE_HEADINGS[figure], { number: here(run, figure) }, hardware(figure)]),
     });
     const why = apart === null ? '' : `<p class="note">They compare with nothing published: ${escapeHtml(apart)}.</p>`;
-    return `${shown}${why}${given}`;
+    return `${shown}${why}${marks}`;
   }
   const tolerances = new Set(
     FIGURES.flatMap((figure) => {
@@ -80,5 +82,5 @@ export function figuresSection(run: KnownRun, cells: RunCells, apart: string | n
   });
   const within =
     tolerances.size === 0 ? '' : `<p class="note">Reproduced within ${[...tolerances].map(escapeHtml).join('; ')}.</p>`;
-  return `${shown}${within}${given}`;
+  return `${shown}${within}${marks}`;
 }
