@@ -1,3 +1,11 @@
+/** Counts of pixels of which either the label or the prediction is no class. */
+export interface OutsideCounts {
+  /** [classes]: predicted as class k, where the label is no class and not ignored. */
+  readonly labels: readonly number[];
+  /** [classes]: labelled as class k, where the prediction is no class. */
+  readonly predictions: readonly number[];
+}
+
 /**
  * Exact counts of labelled against predicted classes, over any number of images.
  *
@@ -15,6 +23,24 @@ export class ConfusionMatrix {
     readonly ignoreIndex = 255,
   ) {
     this.counts = new Float64Array((classes + 1) ** 2);
+  }
+
+  /**
+   * The matrix of counts as {@link toRows} and {@link outside} give them. Pixels of which neither is a class are not among
+   * them; no figure depends on those.
+   * @param rows [classes][classes], label by prediction.
+   * @throws Error where the counts are not classes × classes, and classes outside.
+   */
+  static fromRows(rows: readonly (readonly number[])[], outside: OutsideCounts | null): ConfusionMatrix {
+    const { length: classes } = rows;
+    const none = new Array<number>(classes).fill(0);
+    const { labels, predictions } = outside ?? { labels: none, predictions: none };
+    if ([...rows, labels, predictions].some(({ length }) => length !== classes)) {
+      throw new Error(`Counts that are not of ${classes} classes.`);
+    }
+    const matrix = new ConfusionMatrix(classes);
+    matrix.restore([...rows.flatMap((row, label) => [...row, predictions[label]!]), ...labels, 0]);
+    return matrix;
   }
 
   /**
@@ -72,6 +98,14 @@ export class ConfusionMatrix {
     return Array.from({ length: this.classes }, (_, label) =>
       Array.from({ length: this.classes }, (_, prediction) => this.count(label, prediction)),
     );
+  }
+
+  /** What {@link toRows} leaves out and the areas contain; null where that is nothing. */
+  outside(): OutsideCounts | null {
+    const { classes } = this;
+    const labels = Array.from({ length: classes }, (_, k) => this.count(classes, k));
+    const predictions = Array.from({ length: classes }, (_, k) => this.count(k, classes));
+    return [...labels, ...predictions].some((count) => count > 0) ? { labels, predictions } : null;
   }
 
   private sums(count: (k: number, other: number) => number): number[] {

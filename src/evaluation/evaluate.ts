@@ -14,7 +14,7 @@ import type { LoadReport } from '../nn/load-report.js';
 import { InterruptedError, UserError } from '../support/errors.js';
 import { writeFileAtomic } from '../support/files.js';
 import { PATIENCE, pauses } from '../support/pauses.js';
-import { ConfusionMatrix } from './confusion.js';
+import { ConfusionMatrix, type OutsideCounts } from './confusion.js';
 import { Predictor } from './inference.js';
 import { metrics } from './metrics.js';
 import { type Counted, type EvaluationPosition, readPosition, writePosition } from './position.js';
@@ -70,6 +70,8 @@ export interface EvaluationResult {
   readonly perClass: { name: string; iou: number | null; accuracy: number | null }[];
   /** Pixels, [label][prediction]. */
   readonly confusion: number[][];
+  /** What the matrix leaves out and the classes' areas contain; absent where that is nothing. */
+  readonly outside?: OutsideCounts;
   readonly seconds: number;
 }
 
@@ -199,6 +201,7 @@ export async function evaluateSamples(
     if (signal?.aborted) throw await interruption();
   }
   const { mIoU, mAcc, aAcc, iou, accuracy } = metrics(confusion);
+  const outside = confusion.outside();
   if (Number.isNaN(aAcc)) {
     throw new UserError(
       `No pixel of the ${done} validation images of ${dataset.name} carries a class: there is nothing to measure.`,
@@ -214,6 +217,7 @@ export async function evaluateSamples(
     aAcc,
     perClass: dataset.classes.map((name, k) => ({ name, iou: figure(iou[k]!), accuracy: figure(accuracy[k]!) })),
     confusion: confusion.toRows(),
+    ...(outside !== null && { outside }),
     seconds: seconds(),
   };
 }

@@ -17,6 +17,8 @@ const sizeHw = z.tuple([z.int(), z.int()]).readonly();
 const names = z.array(z.string()).readonly();
 const shape = z.array(z.int().min(0)).readonly();
 
+const counts = z.array(z.int().min(0)).readonly();
+
 const train = z.object({
   iterations: z.int().min(1),
   seconds,
@@ -41,7 +43,10 @@ const evaluation = z.object({
   mAcc: z.number(),
   aAcc: z.number(),
   perClass: z.array(z.object({ name: z.string(), iou: z.number().nullable(), accuracy: z.number().nullable() })),
+  /** Pixels, [label][prediction]. */
   confusion: z.array(z.array(z.int())),
+  /** [classes] each: pixels predicted as a class whose label is none, and the other way round; absent where there are none. */
+  outside: z.strictObject({ labels: counts, predictions: counts }).optional(),
   /** How the weights fitted the network, with shapes as in files; records of earlier versions lack it. */
   loadReport: z
     .object({

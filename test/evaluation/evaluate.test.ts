@@ -91,6 +91,15 @@ test('figures of known predictions', async (t) => {
   );
 });
 
+test('labels outside the classes are counted beside the matrix, and nothing is said where there are none', async (t) => {
+  const result = async (label: readonly number[]) =>
+    evaluateSamples(list([sample('one', [0, 0, 1, 1], label)]), await colourPredictor(), { dataset, flip: false });
+  const { outside, perClass } = await result([0, 7, 7, 1]);
+  t.deepEqual(outside, { labels: [1, 1, 0], predictions: [0, 0, 0] });
+  t.is(perClass[0]!.iou, 1 / 2);
+  t.false('outside' in (await result([0, 0, 1, 255])));
+});
+
 test('predictions are palette images of class ids, named as the images', async (t) => {
   const predictions = path.join(await temporaryFolder(t), 'predictions');
   const samples = list([sample('town/one', [0, 1, 2, 1], [0, 1, 2, 1])]);

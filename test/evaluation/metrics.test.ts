@@ -53,3 +53,16 @@ test('counts stay exact where float32 and int32 would not', (t) => {
 test('maps of different sizes are refused', (t) => {
   t.throws(() => new ConfusionMatrix(2).add([0], [0, 1]), { message: /1 pixels for a label of 2 pixels/ });
 });
+
+test('a matrix of the counts of another, those outside the classes too, has the same figures', (t) => {
+  const confusion = new ConfusionMatrix(3);
+  confusion.add([0, 1, 1, 0, 2, 9, 9], [0, 1, 0, 7, 7, 1, 7]);
+  const outside = confusion.outside();
+  t.deepEqual(outside, { labels: [1, 0, 1], predictions: [0, 1, 0] });
+  t.deepEqual(metrics(ConfusionMatrix.fromRows(confusion.toRows(), outside)), metrics(confusion));
+  const without = ConfusionMatrix.fromRows(confusion.toRows(), null);
+  t.is(without.outside(), null);
+  t.notDeepEqual(metrics(without), metrics(confusion));
+  t.throws(() => ConfusionMatrix.fromRows([[1, 2], [3]], null), { message: /not of 2 classes/ });
+  t.throws(() => ConfusionMatrix.fromRows([[1]], { labels: [], predictions: [0] }), { message: /not of 1 classes/ });
+});
