@@ -1,51 +1,38 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import * as fc from 'fast-check';
+import type { Engine } from '../../src/engines/engine.js';
+import { hashExperiment } from '../../src/experiments/hash.js';
+import { loadTables } from '../../src/experiments/load.js';
 import { checkResults } from '../../src/report/results/check.js';
 import { keepRecords } from '../../src/report/results/keep.js';
+import { recordProblems } from '../../src/report/results/problems.js';
+import { figuresOf } from '../../src/runs/figures.js';
+import { inAvailablePrecision } from '../../src/runs/precision.js';
 import { type RunRecord, readRecord, writeRecord } from '../../src/runs/record.js';
 import { UserError } from '../../src/support/errors.js';
+import { packageRoot } from '../../src/support/package.js';
 import { fcn } from '../helpers/command.js';
+import { makeCompleteRecord, makeEvaluation } from '../helpers/complete-record.js';
 import { temporaryFolder } from '../helpers/folder.js';
-import { makeRecord } from '../helpers/record.js';
 
+const TABLES = loadTables();
 const ROW = 'fcn_r50-d8_512x512_20k_voc12aug';
 
-/** An evaluation whose figures follow from its matrix: 3 of 4 and 1 of 2 pixels. */
-const EVALUATION: NonNullable<RunRecord['details']['evaluate']> = {
-  images: 1449,
-  skippedImages: [],
-  seconds: 1,
-  mIoU: (3 / 4 + 1 / 2) / 2,
-  mAcc: (3 / 4 + 1) / 2,
-  aAcc: 4 / 5,
-  perClass: [
-    { name: 'one', iou: 3 / 4, accuracy: 3 / 4 },
-    { name: 'two', iou: 1 / 2, accuracy: 1 },
-    { name: 'three', iou: null, accuracy: null },
-  ],
-  confusion: [
-    [3, 1, 0],
-    [0, 1, 0],
-    [0, 0, 0],
-  ],
-};
-
-function evaluated(run: string, options: Parameters<typeof makeRecord>[0]): RunRecord {
-  return makeRecord(options, {
-    run,
-    stages: [{ stage: 'evaluate', startedAt: '2025-01-02T03:04:06.000Z', seconds: 1 }],
-    figures: { memoryGB: null, fps: null, mIoU: 100 * EVALUATION.mIoU, mIoUMsFlip: null },
-    details: { train: null, evaluate: EVALUATION, 'evaluate-ms': null, benchmark: null },
-  });
-}
+/** Images of the validation split of its data set, as published. */
+const IMAGES = 1449;
 
 test('records are kept by kind, listed, found whole, and end in the table of their kind', async (t) => {
+  const mIoU = makeCompleteRecord({ row: ROW }, 'full', IMAGES).figures.mIoU!.toFixed(2);
   const cwd = await temporaryFolder(t);
   const inbox = path.join(cwd, 'results', 'records');
-  await writeRecord(path.join(inbox, 'a.json'), evaluated('full', { row: ROW }));
-  await writeRecord(path.join(inbox, 'b.json'), evaluated('small', { row: ROW, profile: 'smoke' }));
-  await writeRecord(path.join(inbox, 'c.json'), evaluated('narrow', { row: ROW, overrides: ['width=32'] }));
+  await writeRecord(path.join(inbox, 'a.json'), makeCompleteRecord({ row: ROW }, 'full', IMAGES));
+  await writeRecord(path.join(inbox, 'b.json'), makeCompleteRecord({ row: ROW, profile: 'smoke' }, 'small', 8));
+  await writeRecord(
+    path.join(inbox, 'c.json'),
+    makeCompleteRecord({ row: ROW, overrides: ['width=32'] }, 'narrow', IMAGES),
+  );
   const added = await fcn(['results', 'add', path.join('results', 'records')], { cwd });
   t.is(added.code, 0, added.stderr);
   for (const [kind, run] of [
@@ -67,42 +54,310 @@ test('records are kept by kind, listed, found whole, and end in the table of the
   await fcn(['table', '--write', 'results/README.md'], { cwd });
   const written = readFileSync(path.join(cwd, 'results', 'README.md'), 'utf8');
   const [published, smoke, local] = written.split('<!-- end of fcn table');
-  t.true(published!.includes(`[62.50](full/${ROW}.full.json)`));
-  t.true(smoke!.includes(`[62.50](smoke/${ROW}.small.json)`));
-  t.true(local!.includes(`[62.50](local/${ROW}.narrow.json)`));
+  t.true(published!.includes(`[${mIoU}](full/${ROW}.full.json)`));
+  t.true(smoke!.includes(`[${mIoU}](smoke/${ROW}.small.json)`));
+  t.true(local!.includes(`[${mIoU}](local/${ROW}.narrow.json)`));
   t.is((await fcn(['table', '--check', '--write', 'results/README.md'], { cwd })).code, 0);
 });
 
+type Evaluation = NonNullable<RunRecord['details']['evaluate']>;
+
+/** Changes both evaluations. */
+function inBoth(record: RunRecord, change: (evaluation: Evaluation) => void): void {
+  change(record.details.evaluate!);
+  change(record.details['evaluate-ms']!);
+}
+
 const TAMPERED: readonly [string, (record: RunRecord) => void, RegExp][] = [
-  ['a figure', (record) => (record.figures.mIoU = 70), /figures\.mIoU is 70, and the stages give 62\.5/],
-  ['an mIoU', (record) => (record.details.evaluate!.mIoU = 0.7), /its classes' mean is 0\.625/],
+  ['a figure', (record) => (record.figures.mIoU = 70), /figures\.mIoU is 70, and the stages give/],
+  ['a figure that was left out', (record) => (record.figures.fps = null), /figures\.fps is null, and the stages give/],
+  [
+    'an mIoU',
+    ({ details, figures }) => {
+      details.evaluate!.mIoU = 0.7;
+      figures.mIoU = 70;
+    },
+    /details\.evaluate: mIoU is 0\.7, and the confusion matrix gives/,
+  ],
+  ['an mAcc', ({ details }) => (details.evaluate!.mAcc = 0.99), /mAcc is 0\.99, and the confusion matrix gives/],
+  ['an aAcc', ({ details }) => (details['evaluate-ms']!.aAcc = 0.99), /evaluate-ms: aAcc is 0\.99, and the confusion/],
   [
     'a class',
-    (record) => (record.details.evaluate!.perClass[0]!.iou = 0.9),
-    /the IoU of one is not that of the confusion/,
+    ({ details }) => (details.evaluate!.perClass[0]!.iou = 0.9),
+    /the IoU of class 0 is 0\.9, and the confusion/,
   ],
+  [
+    "a class's accuracy",
+    ({ details }) => (details.evaluate!.perClass[0]!.accuracy = null),
+    /the accuracy of class 0 is null, and the confusion matrix gives 0\.625/,
+  ],
+  [
+    'all figures of an evaluation, halved,',
+    ({ details: { evaluate }, figures }) => {
+      evaluate!.mIoU /= 2;
+      figures.mIoU = 100 * evaluate!.mIoU;
+      for (const figures of evaluate!.perClass) if (figures.iou !== null) figures.iou /= 2;
+    },
+    /details\.evaluate: mIoU is .*\n.*the IoU of class 0/,
+  ],
+  [
+    'classes of IoU 0, left out of a mean,',
+    ({ details: { evaluate }, figures }) => {
+      for (const figures of evaluate!.perClass) if (figures.iou === 0) figures.iou = null;
+      const ious = evaluate!.perClass.flatMap(({ iou }) => iou ?? []);
+      evaluate!.mIoU = ious.reduce((sum, iou) => sum + iou, 0) / ious.length;
+      figures.mIoU = 100 * evaluate!.mIoU;
+    },
+    /the IoU of class 19 is null, and the confusion matrix gives 0/,
+  ],
+  [
+    'a count of the matrix',
+    ({ details }) => (details.evaluate!.confusion[0]![0]! += 100_000),
+    /details\.evaluate: mIoU is .*confusion matrix/,
+  ],
+  ['a matrix', ({ details }) => (details.evaluate!.confusion = [[1]]), /confusion is not 21 × 21 counts of pixels/],
+  ['a matrix without counts', ({ details }) => (details.evaluate!.confusion = []), /confusion is not 21 × 21 counts/],
+  ['a negative count', ({ details }) => (details.evaluate!.confusion[0]![5] = -1), /confusion is not 21 × 21 counts/],
+  [
+    'a matrix with all its figures',
+    ({ details, figures }) => {
+      const { confusion } = details.evaluate!;
+      confusion[0]![0]! += 100_000;
+      details.evaluate = makeEvaluation(confusion, IMAGES);
+      figures.mIoU = 100 * details.evaluate.mIoU;
+    },
+    /class 0 is labelled on 101000 pixels in details\.evaluate, 1000 in details\.evaluate-ms/,
+  ],
+  [
+    'labels outside the classes',
+    ({ details }) =>
+      (details.evaluate!.outside = { labels: [7, ...Array(20).fill(0)], predictions: Array(21).fill(0) }),
+    /the IoU of class 0 is/,
+  ],
+  [
+    'classes that are missing',
+    ({ details }) => details.evaluate!.perClass.pop(),
+    /perClass has 20 classes, the recipe 21/,
+  ],
+  [
+    'fps',
+    ({ details, figures }) => {
+      details.benchmark!.fps = 999;
+      figures.fps = 999;
+    },
+    /details\.benchmark\.fps is 999, and its secondsPerImage give 14\.28/,
+  ],
+  ['images', ({ details }) => (details.evaluate!.images = 500), /500 images and 0 skipped ones, of 1449/],
+  [
+    'images of one evaluation',
+    ({ details }) => {
+      details.evaluate!.images = 500;
+      delete details.evaluate!.splitImages;
+    },
+    /details\.evaluate is of 500 images, details\.evaluate-ms of 1449/,
+  ],
+  [
+    'images beyond those published',
+    (record) =>
+      inBoth(record, (evaluation) => {
+        evaluation.images = 5000;
+        delete evaluation.splitImages;
+      }),
+    /5000 images, and 1449 were published/,
+  ],
+  ['stages', (record) => (record.stages = []), /no stage was done\n.*details\.train is of a stage that was not done/],
+  ['details', (record) => (record.details.train = null), /the stage train has no details/],
+  [
+    'iterations',
+    ({ details }) => (details.train!.iterations = 80_000),
+    /train\.iterations is 80000, and the recipe says 20000/,
+  ],
+  ['images timed', ({ details }) => (details.benchmark!.images = 1), /benchmark\.images is 1, and the recipe says/],
+  ['weights', (record) => (record.weights = null), /the stage train makes or needs weights, and there are none/],
+  ['their source', (record) => (record.weights!.source = 'given'), /said to be given, and the stages say trained/],
+  ['a data set', (record) => (record.dataset = null), /the stage train needs a data set, and there is none/],
   ['a recipe', (record) => (record.experiment.training.batch = 4), /experimentHash is not that of the experiment/],
   ['a published figure', (record) => (record.experiment.published.mIoU = 62), /experimentHash is not/],
+  ['a seed', (record) => (record.seed = 1), /seed is 1, and 0 in the experiment/],
   ['an end', (record) => (record.exitReason = 'failed'), /the run was failed/],
+  ['an error', (record) => (record.error = 'boo'), /the run completed, and error is "boo"/],
+  [
+    'a deviation that is none',
+    (record) => record.deviations.push({ path: 'training.batch', published: 8, value: 16 }),
+    /training\.batch is said to deviate, and is as in the published recipe/,
+  ],
 ];
 
-for (const [name, change, problem] of TAMPERED) {
-  test(`${name} that was changed is found, and such a record is not kept`, async (t) => {
-    const results = await temporaryFolder(t);
-    const file = path.join(results, 'full', `${ROW}.full.json`);
-    await writeRecord(file, evaluated('full', { row: ROW }));
-    const record = readRecord(file);
+/** Of a record of a changed recipe. */
+const TAMPERED_CHANGES: readonly [string, (record: RunRecord) => void, RegExp][] = [
+  [
+    'what a deviation says was published',
+    (record) => (record.deviations[0]!.published = 48),
+    /the deviation of model\.width says that 48 was published, not 64/,
+  ],
+  [
+    'the value of a deviation',
+    (record) => (record.deviations[0]!.value = 64),
+    /the deviation of model\.width says 64, and the experiment 32/,
+  ],
+  [
+    'deviations',
+    (record) => (record.deviations = []),
+    /model\.width differs from the published recipe and is no deviation/,
+  ],
+  ['overrides', (record) => (record.overrides = []), /model\.width is 32, and the profile and the overrides give 64/],
+  ['an override', (record) => (record.overrides = ['widht=32']), /the overrides make no experiment: --set widht/],
+  ['a repeated deviation', (record) => record.deviations.push(record.deviations[0]!), /model\.width is twice among/],
+];
+
+for (const [name, change, problem] of TAMPERED_CHANGES) {
+  test(`${name}, where a recipe was changed, is found`, (t) => {
+    const record = makeCompleteRecord({ row: ROW, overrides: ['width=32'] }, 'narrow', IMAGES);
+    t.deepEqual(recordProblems(record, TABLES), []);
     change(record);
-    writeFileSync(file, JSON.stringify(record));
-    t.regex(checkResults(results).problems.join('\n'), problem);
-    await t.throwsAsync(keepRecords([file], path.join(results, 'elsewhere')), { instanceOf: UserError });
-    t.false(existsSync(path.join(results, 'elsewhere')));
+    t.regex(recordProblems(record, TABLES).join('\n'), problem);
   });
 }
 
+test('a recipe in float16 may have run in the bfloat16 of processors, and in nothing else', (t) => {
+  const row = 'fcn_r101-d8_fp16_512x1024_80k_cityscapes';
+  const asked = makeCompleteRecord({ row, overrides: [] }, 'fp16', 500);
+  const replaced = { halfPrecision: 'bf16', device: 'cpu', name: 'tensorflow' } as Engine;
+  const { experiment, deviations } = inAvailablePrecision(replaced, asked);
+  const record: RunRecord = {
+    ...asked,
+    experiment: structuredClone(experiment) as RunRecord['experiment'],
+    experimentHash: hashExperiment(experiment),
+    deviations: [...deviations],
+  };
+  t.deepEqual(recordProblems(record, TABLES), []);
+  const onGpu: RunRecord = { ...record, environment: { ...record.environment, device: 'gpu' } };
+  t.regex(recordProblems(onGpu, TABLES).join(), /precision is "bf16", and the profile and the overrides give "fp16"/);
+});
+
+test('a record of a row that no package has is held against itself', (t) => {
+  const record = makeCompleteRecord({ row: ROW, overrides: ['width=32'] }, 'own', IMAGES);
+  t.deepEqual(recordProblems(record, []), []);
+  record.deviations[0]!.value = 16;
+  t.regex(recordProblems(record, []).join(), /the deviation of model\.width says 16, and the experiment 32/);
+});
+
+test('labels outside the classes are in the record, and its figures follow from them', (t) => {
+  const record = makeCompleteRecord({ row: ROW }, 'outside', IMAGES);
+  const labels = Array.from({ length: 21 }, (_, k) => k);
+  const outside = { labels, predictions: Array(21).fill(0) };
+  for (const stage of ['evaluate', 'evaluate-ms'] as const) {
+    record.details[stage] = makeEvaluation(record.details[stage]!.confusion, IMAGES, outside);
+  }
+  record.figures = figuresOf(record.details);
+  t.deepEqual(recordProblems(record, TABLES), []);
+  delete record.details.evaluate!.outside;
+  t.regex(recordProblems(record, TABLES).join('\n'), /details\.evaluate: mIoU is/);
+});
+
+test('the kept records of the repository are as they should be', (t) => {
+  t.deepEqual(checkResults(path.join(packageRoot(), 'results')).problems, []);
+});
+
+/** Figures of stages that follow from nothing else in a record: what was measured, or is of the system alone. */
+const MEASURED =
+  /seconds$|SecondsPerStep$|finalLoss$|peak|Peak|deviceBytes$|roofline|loadReport|train\.skippedSteps$|startedAt$/;
+
+/** Paths of all figures of the stages that follow from others. */
+function figurePaths(value: unknown, path: readonly string[] = []): string[][] {
+  if (typeof value === 'object' && value !== null) {
+    return Object.entries(value).flatMap(([key, inner]) => figurePaths(inner, [...path, key]));
+  }
+  const isFigure = typeof value === 'number' || (value === null && /^(iou|accuracy)$/.test(path.at(-1)!));
+  return isFigure && !MEASURED.test(path.join('.')) ? [[...path]] : [];
+}
+
+/** Whole numbers where the figure is one, so that a record stays one that can be read. */
+function otherThan(value: number | null): fc.Arbitrary<number | null> {
+  const some: fc.Arbitrary<number | null> =
+    value !== null && Number.isInteger(value)
+      ? fc.oneof(fc.integer({ min: 1, max: 2 ** 31 }), fc.constantFrom(value + 1, Math.abs(value - 1)))
+      : fc.oneof(fc.double({ min: 1e-9, max: 1e9, noNaN: true }), fc.constant((value ?? 0) * (1 + 2 ** -52)));
+  return some.filter((other) => other !== value);
+}
+
+test('any single figure of the stages that is changed is found', (t) => {
+  const whole = makeCompleteRecord({ row: ROW }, 'full', IMAGES);
+  t.deepEqual(recordProblems(whole, TABLES), []);
+  const paths = figurePaths(whole.details);
+  t.true(paths.length > 2 * 21 * 21);
+  const at = (path: readonly string[]) =>
+    path.reduce<unknown>((value, key) => (value as Record<string, unknown>)[key], whole.details) as number | null;
+  // Most figures are counts of the matrices; those that are not are tried as often.
+  const isCount = (path: readonly string[]) => path.includes('confusion');
+  const anyPath = fc.oneof(
+    fc.constantFrom(...paths.filter(isCount)),
+    fc.constantFrom(...paths.filter((path) => !isCount(path))),
+  );
+  const anyChange = anyPath.chain((path) => fc.tuple(fc.constant(path), otherThan(at(path))));
+  fc.assert(
+    fc.property(anyChange, ([path, value]) => {
+      const record = structuredClone(whole);
+      const holder = path
+        .slice(0, -1)
+        .reduce<unknown>((inner, key) => (inner as Record<string, unknown>)[key], record.details);
+      (holder as Record<string, unknown>)[path.at(-1)!] = value;
+      return recordProblems(record, TABLES).length > 0;
+    }),
+    { numRuns: 500 },
+  );
+  t.pass();
+});
+
+test('a folder of results that is not there is a mistake, and named', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const { code, stdout, stderr } = await fcn(['results', 'verify', '--results', 'typo'], { cwd });
+  t.is(code, 2);
+  t.is(stdout, '');
+  t.regex(stderr, /typo does not exist: there are no kept records to check/);
+  writeFileSync(path.join(cwd, 'file'), '');
+  t.throws(() => checkResults(path.join(cwd, 'file')), { instanceOf: UserError, message: /is a file, a folder/ });
+});
+
+for (const [name, change, problem] of TAMPERED) {
+  test(`${name} that was changed is found`, (t) => {
+    const record = makeCompleteRecord({ row: ROW }, 'full', IMAGES);
+    t.deepEqual(recordProblems(record, TABLES), []);
+    change(record);
+    t.regex(recordProblems(record, TABLES).join('\n'), problem);
+  });
+}
+
+test('a record that was changed is found where it lies, and is not kept', async (t) => {
+  const results = await temporaryFolder(t);
+  const file = path.join(results, 'full', `${ROW}.full.json`);
+  await writeRecord(file, makeCompleteRecord({ row: ROW }, 'full', IMAGES));
+  t.deepEqual(checkResults(results).problems, []);
+  const record = readRecord(file);
+  record.details.evaluate!.confusion = [[1]];
+  writeFileSync(file, JSON.stringify(record));
+  t.deepEqual(checkResults(results).problems, [`${file}: details.evaluate: confusion is not 21 × 21 counts of pixels`]);
+  await t.throwsAsync(keepRecords([file], path.join(results, 'elsewhere')), { instanceOf: UserError });
+  t.false(existsSync(path.join(results, 'elsewhere')));
+});
+
+test('an evaluation is of no more images than the limit of its recipe', (t) => {
+  const record = makeCompleteRecord({ row: ROW, profile: 'smoke' }, 'small', 8);
+  record.dataset!.synthetic = true;
+  t.deepEqual(recordProblems(record, TABLES), []);
+  inBoth(record, (evaluation) => {
+    evaluation.images = 500;
+    evaluation.splitImages = 500;
+  });
+  t.regex(recordProblems(record, TABLES).join('\n'), /500 images, and the recipe's limit is 8/);
+});
+
 test('a record in the wrong folder or under another name is found, with exit code 1', async (t) => {
   const cwd = await temporaryFolder(t);
-  await writeRecord(path.join(cwd, 'results', 'full', 'mine.json'), evaluated('small', { row: ROW, profile: 'smoke' }));
+  await writeRecord(
+    path.join(cwd, 'results', 'full', 'mine.json'),
+    makeCompleteRecord({ row: ROW, profile: 'smoke' }, 'small', 8),
+  );
   const { code, stdout } = await fcn(['results', 'verify'], { cwd });
   t.is(code, 1);
   t.regex(stdout, /mine\.json: expected the name .*small\.json\n.*mine\.json: belongs to results.smoke\n/);

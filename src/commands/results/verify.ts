@@ -5,8 +5,9 @@ import * as flags from '../flags.js';
 export default class ResultsVerify extends BaseCommand {
   static override summary = 'Check the kept records.';
   static override description =
-    'That every file is a whole record, that its figures are those of its stages and its confusion matrices, that its recipe ' +
-    'has the hash it says and the deviations it says, and that it lies where its kind belongs. Exits with 1 where one is not so.';
+    'That every file is a whole record of a completed run; that its figures, and those of every class, are exactly what its ' +
+    'confusion matrices and times give; that its stages did what its recipe says; that its recipe has the hash, the overrides ' +
+    'and the deviations that it says; and that it lies where its kind belongs. Exits with 1 where one is not so.';
   static override examples = ['<%= config.bin %> <%= command.id %>'];
   static override flags = { results: flags.results };
 

@@ -1,8 +1,10 @@
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import { loadTables } from '../../experiments/load.js';
 import { KEPT_KINDS } from '../../runs/kept.js';
 import { readRecord } from '../../runs/record.js';
 import { UserError } from '../../support/errors.js';
+import { explainFileError } from '../../support/files.js';
 import { jsonFiles } from '../records.js';
 import { keptName, kindOf } from './keep.js';
 import { recordProblems } from './problems.js';
@@ -13,8 +15,30 @@ export interface ResultsCheck {
   readonly problems: readonly string[];
 }
 
-/** Checks every kept record: that it is one, is whole and unchanged, lies where its kind belongs, and is there once. */
+/** @throws UserError where a folder is none: no record of a mistyped one is as it should be. */
+function requireFolder(folder: string): void {
+  try {
+    if (statSync(folder).isDirectory()) return;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw explainFileError(error, folder, 'read');
+    throw new UserError(
+      `${folder} does not exist: there are no kept records to check.`,
+      'Give the folder of the results with --results DIR; fcn results add makes one.',
+      { cause: error },
+    );
+  }
+  throw new UserError(
+    `${folder} is a file, a folder was expected.`,
+    'Give the folder of the results with --results DIR.',
+  );
+}
+
+/**
+ * Checks every kept record: that it is one, is whole and unchanged, lies where its kind belongs, and is there once.
+ * @throws UserError where the folder of the results is not there.
+ */
 export function checkResults(results: string): ResultsCheck {
+  requireFolder(results);
   const tables = loadTables();
   const problems: string[] = [];
   const runs = new Map<string, string>();

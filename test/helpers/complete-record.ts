@@ -1,0 +1,88 @@
+import { benchmarkSize } from '../../src/benchmark/test-size.js';
+import { ConfusionMatrix, type OutsideCounts } from '../../src/evaluation/confusion.js';
+import { metrics } from '../../src/evaluation/metrics.js';
+import type { ResolveOptions } from '../../src/experiments/resolve.js';
+import { figuresOf } from '../../src/runs/figures.js';
+import type { RunRecord } from '../../src/runs/record.js';
+import { STAGE_NAMES } from '../../src/runs/stage-names.js';
+import { makeRecord } from './record.js';
+
+type Evaluation = NonNullable<RunRecord['details']['evaluate']>;
+
+/** Pixels labelled as each of the first classes; the others occur nowhere, in labels and predictions. */
+const LABELLED = 1000;
+
+/**
+ * Counts [classes][classes] of which the last class occurs nowhere and the one before it is predicted only. `right`: pixels
+ * of each class that are predicted as it.
+ */
+function makeCounts(classes: number, right: number): number[][] {
+  return Array.from({ length: classes }, (_, label) =>
+    Array.from({ length: classes }, (_, prediction) => {
+      if (label >= classes - 2) return 0;
+      if (prediction === label) return right;
+      return prediction === (label + 1) % (classes - 1) ? LABELLED - right : 0;
+    }),
+  );
+}
+
+/** The evaluation that these counts give. */
+export function makeEvaluation(rows: number[][], images: number, outside: OutsideCounts | null = null): Evaluation {
+  const { iou, accuracy, ...means } = metrics(ConfusionMatrix.fromRows(rows, outside));
+  const figure = (value: number) => (Number.isNaN(value) ? null : value);
+  return {
+    images,
+    skippedImages: [],
+    splitImages: images,
+    seconds: 1,
+    ...means,
+    perClass: rows.map((_, k) => ({ name: `class ${k}`, iou: figure(iou[k]!), accuracy: figure(accuracy[k]!) })),
+    confusion: rows,
+    ...(outside !== null && { outside }),
+  };
+}
+
+/** A record of a run that did all stages of this experiment on `images` images, in which everything goes together. */
+export function makeCompleteRecord(options: ResolveOptions, run: string, images: number): RunRecord {
+  const record = makeRecord(options, { run });
+  const { model, training, evaluation, data, benchmark } = record.experiment;
+  const details: RunRecord['details'] = {
+    train: {
+      iterations: training.iterations,
+      seconds: 10,
+      finalLoss: 0.5,
+      skippedSteps: 0,
+      skippedSamples: [],
+      peakLiveTensorBytes: 3 * 2 ** 30,
+      peakProcessBytes: 5 * 2 ** 30,
+    },
+    evaluate: makeEvaluation(makeCounts(model.classes, 625), images),
+    'evaluate-ms': makeEvaluation(makeCounts(model.classes, 650), images),
+    benchmark: {
+      fps: 1 / 0.07,
+      secondsPerImage: 0.07,
+      images: benchmark.images,
+      warmup: benchmark.warmup,
+      sizeHw: benchmarkSize(evaluation),
+      inferenceProcessPeakBytes: 2 ** 30,
+      trainingBatch: benchmark.trainingBatch,
+      trainingSizeHw: data.cropHw,
+      trainingSteps: benchmark.trainingSteps,
+      trainingSecondsPerStep: 0.25,
+      memory: { liveTensorBytes: 3 * 2 ** 30, processPeakBytes: 4 * 2 ** 30, deviceBytes: null },
+      processPeaksIsolated: true,
+      roofline: {
+        convolutionGflopsBefore: 480,
+        convolutionGflopsAfter: 490,
+        trainingShare: 0.5,
+        inferenceShare: 0.6,
+      },
+    },
+  };
+  return {
+    ...record,
+    stages: STAGE_NAMES.map((stage) => ({ stage, startedAt: record.startedAt, seconds: 12 })),
+    figures: figuresOf(details),
+    details,
+  };
+}
