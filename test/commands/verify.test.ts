@@ -58,23 +58,36 @@ test.serial('a wrong reference fails with exit code 1, and its line again at the
   t.regex(stdout, /1 of \d+ checks fail/);
 });
 
-test.serial('NaN in the weights fails every quantity of the network, and --json says so', async (t) => {
+/** Sets all values of a safetensors file of float32. */
+const setAll = (value: number) => (content: Buffer) => {
+  const values = Number(content.readBigUInt64LE(0)) + 8;
+  for (let at = values; at < content.length; at += 4) content.writeFloatLE(value, at);
+  return content;
+};
+
+test.serial('weights that hold NaN are refused', async (t) => {
   const { cwd, folder } = await copyCase(t);
-  await change(folder, 'model.safetensors', (content) => {
-    // The last value of the file belongs to the auxiliary head or the decode head: all values become NaN.
-    const header = Number(content.readBigUInt64LE(0)) + 8;
-    for (let at = header; at < content.length; at += 4) content.writeFloatLE(Number.NaN, at);
-    return content;
-  });
+  await change(folder, 'model.safetensors', setAll(Number.NaN));
+  const { code, stderr } = await verify(cwd, '--oracle', 'set');
+  t.is(code, 2);
+  t.regex(stderr, /model\.safetensors/);
+});
+
+test.serial('what overflows fails every quantity of the network, and --json says so', async (t) => {
+  const { cwd, folder } = await copyCase(t);
+  await change(folder, 'model.safetensors', setAll(3e38));
   const { code, stdout } = await verify(cwd, '--oracle', 'set', '--json');
   t.is(code, 1);
   const { passed, checks } = JSON.parse(stdout) as Verification;
   t.false(passed);
-  for (const quantity of ['logits a', 'first losses', 'gradients, backbone', 'losses of low-rate steps']) {
-    const check = checks.find((found) => found.quantity === quantity)!;
-    t.false(check.passed, quantity);
-    t.is(check.difference, null as unknown as number, 'JSON has no infinity');
-  }
+  const ofNetwork = ['logits a', 'first losses', 'gradients, backbone', 'losses of low-rate steps'].map(
+    (quantity) => checks.find((found) => found.quantity === quantity)!,
+  );
+  for (const { passed, quantity } of ofNetwork) t.false(passed, quantity);
+  t.true(
+    ofNetwork.some(({ difference }) => difference === null),
+    'JSON has no infinity',
+  );
 });
 
 test.serial('another momentum than the reference’s is noticed in the deltas', async (t) => {
