@@ -1,6 +1,8 @@
 import * as Flags from '@oclif/core/flags';
+import type { TableFormat } from '../report/formats.js';
 import type { Report } from '../report/table.js';
 import { ExitCode } from '../support/errors.js';
+import { shellWords } from '../support/shell-words.js';
 import { BaseCommand } from './base.js';
 import * as flags from './flags.js';
 
@@ -68,7 +70,8 @@ export default class Table extends BaseCommand {
       helpValue: 'FILE',
     }),
     check: Flags.boolean({
-      summary: 'Write nothing; exit with 1 where --write, or README.md and results/README.md, would change a file.',
+      summary:
+        'Write nothing; exit with 1 where --write, or README.md and results/README.md, would change a file, or a part is missing.',
     }),
     results: flags.results,
     runs: flags.runs,
@@ -79,56 +82,40 @@ export default class Table extends BaseCommand {
     const { reportOf } = await import('../report/report.js');
     const toFile = flags.check || flags.write !== undefined;
     const report = reportOf({ ...flags, onlyPublished: flags['only-published'], onlyKept: toFile });
-    if (flags.check) return this.check(report, flags);
+    if (flags.check) return this.check(report, flags.write, flags.format);
     if (flags.write !== undefined) return this.write(report, flags.write, flags.format);
     const { formatReport } = await import('../report/formats.js');
     this.print(await formatReport(report, flags.format ?? 'terminal', { wide: flags.wide }));
     return report;
   }
 
-  private async write(report: Report, files: readonly string[], format: TableFlags['format']): Promise<object> {
+  private async write(report: Report, files: readonly string[], asked: TableFormat | undefined): Promise<object> {
     const { formatOfFile, writeReport } = await import('../report/written.js');
+    // Of all of them, before the first is written.
+    for (const file of files) formatOfFile(file, asked);
     for (const file of files) {
-      await writeReport(report, file, format ?? formatOfFile(file));
+      await writeReport(report, file, asked);
       this.note(`Wrote ${file}.`);
     }
     return { ...report, files };
   }
 
-  private async check(report: Report, { write, format, seeds, rows = [], results }: CheckFlags): Promise<object> {
-    const { DOCUMENTS, formatOfFile, staleLines } = await import('../report/written.js');
-    const files = write ?? DOCUMENTS;
-
-    const stale = (
-      await Promise.all(files.map((file) => staleLines(report, file, format ?? formatOfFile(file))))
-    ).flat();
+  private async check(
+    report: Report,
+    asked: readonly string[] | undefined,
+    format: TableFormat | undefined,
+  ): Promise<object> {
+    const { checkFiles, DOCUMENTS } = await import('../report/written.js');
+    const files = asked ?? DOCUMENTS;
+    const stale = await checkFiles(report, files, format);
     if (stale.length === 0) this.print(`Up to date: ${files.join(', ')}.`);
     else {
-      const again = [
-        'fcn table',
-        ...files.map((file) => `--write ${file}`),
-        ...(seeds ? ['--seeds'] : []),
-        ...rows.map((pattern) => `--rows '${pattern}'`),
-        ...(format === undefined ? [] : [`--format ${format}`]),
-        ...(results === DEFAULT_RESULTS ? [] : [`--results ${results}`]),
-      ];
-      this.print([...stale, `next: ${again.join(' ')}`].join('\n'));
+      // As it was typed, so that the same rows, seeds and records are written.
+      const typed = this.argv.filter((word) => word !== '--check' && word !== '--json');
+      const named = asked === undefined ? files.flatMap((file) => ['--write', file]) : [];
+      this.print([...stale, `next: ${shellWords(['fcn', 'table', ...named, ...typed])}`].join('\n'));
       process.exitCode = ExitCode.failed;
     }
     return { files, stale };
   }
 }
-
-interface TableFlags {
-  readonly format: 'terminal' | 'markdown' | 'csv' | 'json' | 'html' | undefined;
-}
-
-interface CheckFlags extends TableFlags {
-  readonly write: readonly string[] | undefined;
-  readonly seeds: boolean;
-  readonly rows: readonly string[] | undefined;
-  readonly results: string;
-}
-
-/** That of --results. */
-const DEFAULT_RESULTS = 'results';

@@ -5,10 +5,13 @@ import { PARTS, type Part } from './sections.js';
 export interface Block {
   readonly part: Part;
   readonly content: string;
-  /** Of the content's first line, from 1: the line after the marker. */
+  /** Of the content's first line, from 1. */
   readonly line: number;
-  /** Of the last marker. */
-  readonly lastLine: number;
+  /** Offsets of the first character of its first line, and behind the last of its last, without the line's end. */
+  readonly start: number;
+  readonly end: number;
+  /** As its first line ends. */
+  readonly lineEnd: string;
 }
 
 function firstLine(part: Part): string {
@@ -20,8 +23,41 @@ function lastLine(part: Part): string {
 }
 
 const MARKER = /^<!-- (end of )?fcn table: (.*) -->$/;
-/** Of a block of code, in which a marker is an example of one. */
-const FENCE = /^ {0,3}(```+|~~~+)/;
+
+/** The line that begins or ends code; within it, a marker is an example. */
+const FENCE = /^ {0,3}(`{3,}|~{3,})(.*)$/;
+
+interface Line {
+  /** Without its end. */
+  readonly text: string;
+  readonly start: number;
+  readonly lineEnd: string;
+  /** Whether it is a line of fenced code. */
+  readonly code: boolean;
+}
+
+function linesOf(text: string): Line[] {
+  let start = 0;
+  let fence: string | null = null;
+  return text.split('\n').map((raw) => {
+    const crlf = raw.endsWith('\r');
+    const line = crlf ? raw.slice(0, -1) : raw;
+    const [, mark, rest] = FENCE.exec(line) ?? [];
+    let code = fence !== null;
+    if (mark !== undefined && rest !== undefined) {
+      if (fence === null) {
+        // Backquotes after backquotes are code within a line.
+        code = !(mark.startsWith('`') && rest.includes('`'));
+        if (code) fence = mark;
+      } else if (mark.startsWith(fence) && rest.trim() === '') {
+        fence = null;
+      }
+    }
+    const described = { text: line, start, lineEnd: crlf ? '\r\n' : '\n', code };
+    start += raw.length + 1;
+    return described;
+  });
+}
 
 interface OpenBlock {
   readonly part: Part;
@@ -29,19 +65,15 @@ interface OpenBlock {
 }
 
 /**
- * Finds the blocks of a file.
+ * Finds the blocks of a file. What stands in fenced code is none.
  * @throws UserError that names file and line where a marker has no partner, names no part, or stands twice.
  */
 export function findBlocks(text: string, file: string): Block[] {
   const blocks: Block[] = [];
-  const lines = text.split('\n').map((line) => line.replace(/\r$/, ''));
+  const lines = linesOf(text);
   let open: OpenBlock | null = null;
-  let fence: string | null = null;
-  for (const [i, line] of lines.entries()) {
-    const [, ticks] = FENCE.exec(line) ?? [];
-    if (ticks !== undefined && (fence === null || ticks.startsWith(fence))) fence = fence === null ? ticks : null;
-    if (fence !== null) continue;
-    const match = MARKER.exec(line);
+  for (const [i, { text: line, start, code }] of lines.entries()) {
+    const match = code ? null : MARKER.exec(line);
     if (match === null) continue;
     const [, ends, name] = match;
     const fail = (message: string): never => {
@@ -55,11 +87,16 @@ export function findBlocks(text: string, file: string): Block[] {
       open = { part, at: i };
     } else {
       if (open === null || open.part !== part) return fail('the end of a block that did not begin');
-      const content = lines
-        .slice(open.at + 1, i)
-        .join('\n')
-        .trim();
-      blocks.push({ part, content, line: open.at + 2, lastLine: i + 1 });
+      const inside = lines.slice(open.at + 1, i).map((inner) => inner.text);
+      const first = lines[open.at]!;
+      blocks.push({
+        part,
+        content: inside.join('\n').trim(),
+        line: open.at + 2,
+        start: first.start,
+        end: start + line.length,
+        lineEnd: first.lineEnd,
+      });
       open = null;
     }
   }
@@ -76,22 +113,14 @@ function blockText(part: Part, content: string): string {
   return [firstLine(part), '', ...(content === '' ? [] : [content, '']), lastLine(part)].join('\n');
 }
 
-/** The text with the content of its blocks replaced, in their line ends; everything between them stays as it is. */
+/** The text with the content of its blocks replaced, in the line ends that they have; what is between them stays as it is. */
 export function replaceBlocks(text: string, file: string, content: (part: Part) => string): string {
-  const lines = text.split('\n');
-  // From the last, so that the numbers of the lines before it stay.
-  for (const { part, line, lastLine: last } of findBlocks(text, file).reverse()) {
-    const carriage = lines[line - 2]!.endsWith('\r') ? '\r' : '';
-    const block = blockText(part, content(part)).split('\n');
-    const end = lines[last - 1]!.endsWith('\r') ? '\r' : '';
-    lines.splice(
-      line - 2,
-      last - line + 2,
-      ...block.slice(0, -1).map((one) => one + carriage),
-      `${block.at(-1)}${end}`,
-    );
-  }
-  return lines.join('\n');
+  const blocks = findBlocks(text, file);
+  const pieces = blocks.map(({ part, start, lineEnd }, i) => [
+    text.slice(blocks[i - 1]?.end ?? 0, start),
+    blockText(part, content(part)).replaceAll('\n', lineEnd),
+  ]);
+  return [...pieces.flat(), text.slice(blocks.at(-1)?.end ?? 0)].join('');
 }
 
 /** A file with all parts, as it is begun where there is none. */

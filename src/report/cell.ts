@@ -48,6 +48,11 @@ export interface CellOptions {
   readonly fileOf: (record: RunRecord) => string | null;
 }
 
+/** Whether a run went on where something was another than at its start: what is gone on with as it was gives the same figures. */
+export function wentOnChanged({ continued = [] }: Pick<RunRecord, 'continued'>): boolean {
+  return continued.some(({ changed }) => changed.length > 0);
+}
+
 /** Whether a record's figure is of weights that were given to the run, not trained by it. */
 export function ofGivenWeights({ weights }: Pick<RunRecord, 'weights'>, figure: Figure): boolean {
   return !dependsOnHardware(figure) && weights?.source === 'given';
@@ -96,7 +101,7 @@ export function makeCell(row: Row, records: readonly RunRecord[], figure: Figure
     records: used.map((record) => ({ run: record.run, seed: record.seed, file: options.fileOf(record) })),
     hardware: dependsOnHardware(figure) ? hardwareName(newest.environment) : null,
     givenWeights: ofGivenWeights(newest, figure),
-    continued: used.some(({ continued = [] }) => continued.length > 0),
+    continued: used.some(wentOnChanged),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { LinkTo } from './cell-text.js';
-import { compactReport } from './compact.js';
+import { compactReport, NOTHING_TO_SHOW } from './compact.js';
 import { FIGURE_HEADINGS, FIGURES, formatFigure } from './figures.js';
 import type { Lines } from './layout.js';
 import { linksFrom, pathsAsFound } from './links.js';
@@ -48,7 +48,7 @@ export async function formatReport(
       return wideReport(sections(pathsAsFound));
     }
     case 'markdown':
-      return writeMarkdown(sections(linksFrom(folder)));
+      return writeMarkdown(sections(linksFrom(folder))) || NOTHING_TO_SHOW;
     case 'html': {
       const { tablePage } = await import('./table-page.js');
       return tablePage(sections(linksFrom(folder)), 'FCN: published and reproduced figures');

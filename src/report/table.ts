@@ -6,7 +6,7 @@ import { changesOf, differences } from '../experiments/resolve.js';
 import { hardwareName } from '../runs/environment.js';
 import type { RunRecord } from '../runs/record.js';
 import { packageRoot } from '../support/package.js';
-import { type Cell, type CellOptions, makeCell } from './cell.js';
+import { type Cell, type CellOptions, makeCell, wentOnChanged } from './cell.js';
 import type { Figure } from './figures.js';
 import { type Spread, spreads } from './spread.js';
 
@@ -150,10 +150,10 @@ export function makeReport(
     otherRuns: onlyPublished
       ? []
       : others.map((record) => {
-          const { row, run, profile, seed, figures, environment, weights, continued = [] } = record;
+          const { row, run, profile, seed, figures, environment, weights } = record;
           const reason = reasons.get(record)!;
           const hardware = hardwareName(environment);
-          const marks = { givenWeights: weights?.source === 'given', continued: continued.length > 0 };
+          const marks = { givenWeights: weights?.source === 'given', continued: wentOnChanged(record) };
           return { row, run, file: fileOf(record), profile, seed, figures, ...marks, reason, hardware };
         }),
     spreads: spreads(onlyPublished ? completed.filter(isPublished) : completed, { fileOf, isPublished }),

@@ -129,7 +129,8 @@ test('a training stands in a cell before what was merely evaluated, however new 
 test('a run that went on under changed circumstances is marked', (t) => {
   const continued = [{ at: '2025-01-02T03:04:05.000Z', changed: ['code version'] }];
   t.true(cell([makeRecord({ row: ROW }, { figures, continued })], 'mIoU').continued);
-  t.false(cell([makeRecord({ row: ROW }, { figures, continued: [] })], 'mIoU').continued);
+  const unchanged = [{ at: '2025-01-02T03:04:05.000Z', changed: [] }];
+  t.false(cell([makeRecord({ row: ROW }, { figures, continued: unchanged })], 'mIoU').continued);
 });
 
 test('means over seeds stand with the runs that they are of', (t) => {

@@ -4,7 +4,7 @@ import test from 'ava';
 import { loadTables } from '../../src/experiments/load.js';
 import { findBlocks, replaceBlocks } from '../../src/report/blocks.js';
 import { makeReport, type Report } from '../../src/report/table.js';
-import { formatOfFile, staleLines, writeReport } from '../../src/report/written.js';
+import { checkFiles, formatOfFile, writeReport } from '../../src/report/written.js';
 import { UserError } from '../../src/support/errors.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { makeRecord } from '../helpers/record.js';
@@ -22,16 +22,16 @@ const AROUND = '# Mine\n\n<!-- fcn table: published -->\n<!-- end of fcn table: 
 test('a markdown file is written between its markers, again without a change, and is stale when a record is', async (t) => {
   const file = path.join(await temporaryFolder(t), 'README.md');
   writeFileSync(file, AROUND);
-  t.not((await staleLines(report(67), file, 'markdown')).length, 0);
+  t.not((await checkFiles(report(67), [file])).length, 0);
   await writeReport(report(67), file, 'markdown');
   const written = readFileSync(file, 'utf8');
   t.true(written.startsWith('# Mine\n\n<!-- fcn table: published -->\n\n### Pascal VOC'));
   t.true(written.endsWith('<!-- end of fcn table: published -->\n\nThe end.\n'));
-  t.deepEqual(await staleLines(report(67), file, 'markdown'), []);
+  t.deepEqual(await checkFiles(report(67), [file]), []);
   await writeReport(report(67), file, 'markdown');
   t.is(readFileSync(file, 'utf8'), written);
 
-  const [stale, ...more] = await staleLines(report(68.5), file, 'markdown');
+  const [stale, ...more] = await checkFiles(report(68.5), [file]);
   t.regex(
     stale!,
     /README\.md: Pascal VOC 2012 \+ Aug, FCN R-50-D8 512x512 20000, mIoU: 67\.08 \/ 67\.00 \(−0\.08, reproduced\), and the records give 67\.08 \/ 68\.50 \(\+1\.42, above\)$/,
@@ -43,7 +43,7 @@ test('a figure that was put in by hand is found', async (t) => {
   const file = path.join(await temporaryFolder(t), 'README.md');
   await writeReport(report(null), file, 'markdown');
   writeFileSync(file, readFileSync(file, 'utf8').replace('67.08 / –', '67.08 / 67.20'));
-  const [stale] = await staleLines(report(null), file, 'markdown');
+  const [stale] = await checkFiles(report(null), [file]);
   t.regex(stale!, /mIoU: 67\.08 \/ 67\.20, and the records give 67\.08 \/ –$/);
 });
 
@@ -65,27 +65,51 @@ test('a file of another format is written whole, and its name says which', async
     ['all.html', '<!doctype html>'],
   ] as const) {
     const file = path.join(folder, name);
-    await writeReport(report(67), file, formatOfFile(file));
+    await writeReport(report(67), file);
     t.true(readFileSync(file, 'utf8').startsWith(start));
-    t.deepEqual(await staleLines(report(67), file, formatOfFile(file)), []);
-    t.is((await staleLines(report(68), file, formatOfFile(file))).length, 1);
+    t.deepEqual(await checkFiles(report(67), [file]), []);
+    t.is((await checkFiles(report(68), [file])).length, 1);
   }
   t.throws(() => formatOfFile('all.txt'), { instanceOf: UserError });
 });
 
-test('prose is never replaced by another format', async (t) => {
-  const file = path.join(await temporaryFolder(t), 'README.md');
-  writeFileSync(file, AROUND);
-  await t.throwsAsync(writeReport(report(67), file, 'csv'), { instanceOf: UserError, message: /is markdown/ });
-  t.is(readFileSync(file, 'utf8'), AROUND);
+test('no other format replaces a document, whatever its name is', async (t) => {
+  const folder = await temporaryFolder(t);
+  const marked = path.join(folder, 'page.html');
+  writeFileSync(marked, AROUND);
+  for (const [file, asked] of [
+    [path.join(folder, 'README.md'), 'csv'],
+    [path.join(folder, 'Notes.MD'), 'html'],
+    [marked, undefined],
+  ] as const) {
+    t.throws(() => formatOfFile(file, asked), { instanceOf: UserError, message: /is a markdown document: as / });
+  }
+  await t.throwsAsync(writeReport(report(67), marked), { instanceOf: UserError });
+  t.is(readFileSync(marked, 'utf8'), AROUND);
+  t.is(formatOfFile(marked, 'markdown'), 'markdown');
 });
 
-test('tables that are not there, or are too many, are named', async (t) => {
-  const file = path.join(await temporaryFolder(t), 'README.md');
-  writeFileSync(file, AROUND);
-  const [stale] = await staleLines(report(67), file, 'markdown');
-  t.regex(stale!, /the tables none, and the records give Pascal VOC 2012 \+ Aug$/);
-  await t.throwsAsync(staleLines(report(67), `${file}.md`, 'markdown'), { message: /does not exist/ });
+test('what a check misses is named: a file, a part, a table', async (t) => {
+  const folder = await temporaryFolder(t);
+  const file = path.join(folder, 'README.md');
+  await t.throwsAsync(checkFiles(report(67), [file]), { instanceOf: UserError, message: /README\.md does not exist/ });
+  writeFileSync(file, '<!-- fcn table: local -->\n\n<!-- end of fcn table: local -->\n');
+  const [part, ...more] = await checkFiles(report(67), [file]);
+  t.regex(part!, /README\.md: the part published is not there\. Add the lines <!-- fcn table: published --> and /);
+  t.deepEqual(more, []);
+  const other = path.join(folder, 'tables.md');
+  await writeReport(report(67), other);
+  t.deepEqual(await checkFiles(report(67), [file, other]), [], 'it stands in the other file');
+
+  const all = makeReport(loadTables(), []);
+  await writeReport(all, other);
+  const text = readFileSync(other, 'utf8');
+  writeFileSync(other, text.slice(0, text.indexOf('### ADE20K')) + text.slice(text.indexOf('### Pascal VOC')));
+  const [missing, ...rest] = await checkFiles(all, [other]);
+  t.regex(missing!, /the table ADE20K is missing$/);
+  t.deepEqual(rest, []);
+  const [surplus] = await checkFiles({ ...all, tables: all.tables.slice(0, 1) }, [other]);
+  t.regex(surplus!, /the table Pascal VOC 2012 \+ Aug is none that the records give$/);
 });
 
 const BEGIN = '<!-- fcn table: smoke -->';
@@ -103,20 +127,23 @@ for (const [name, text, message] of [
   });
 }
 
-test('a marker in a block of code is an example of one', (t) => {
-  const text = `\`\`\`\n${BEGIN}\n\`\`\`\n\n${BEGIN}\n${END}\n`;
-  t.deepEqual(findBlocks(text, 'f.md'), [{ part: 'smoke', content: '', line: 6, lastLine: 6 }]);
+test('markers within code are examples, and stay', (t) => {
+  const fenced = ['````md', '```', BEGIN, END, '```', '````', '~~~', BEGIN, '```', '~~~ x', '~~~~', ''].join('\n');
+  t.deepEqual(findBlocks(fenced, 'f.md'), []);
   t.is(
-    replaceBlocks(text, 'f.md', () => 'new'),
-    `\`\`\`\n${BEGIN}\n\`\`\`\n\n${BEGIN}\n\nnew\n\n${END}\n`,
+    replaceBlocks(`${fenced}${BEGIN}\n${END}\n`, 'f.md', () => 'new'),
+    `${fenced}${BEGIN}\n\nnew\n\n${END}\n`,
   );
+  t.is(findBlocks(`\`\`\`no fence\`\`\`\n${BEGIN}\n${END}`, 'f.md').length, 1);
 });
 
-test('a file with lines that end as on Windows keeps them', (t) => {
-  t.is(
-    replaceBlocks(`a\r\n${BEGIN}\r\n${END}\r\n`, 'f.md', () => 'one\ntwo'),
-    `a\r\n${BEGIN}\r\n\r\none\r\ntwo\r\n\r\n${END}\r\n`,
-  );
+test('a file keeps the line ends that it has', async (t) => {
+  const file = path.join(await temporaryFolder(t), 'README.md');
+  writeFileSync(file, AROUND.replaceAll('\n', '\r\n'));
+  await writeReport(report(67), file);
+  t.deepEqual(readFileSync(file, 'utf8').match(/(?<!\r)\n/g), null);
+  t.deepEqual(await checkFiles(report(67), [file]), []);
+  t.regex((await checkFiles(report(69), [file])).join(), /67\.00 .*and the records give 67\.08 \/ 69\.00/);
 });
 
 test('only blocks are replaced, and what stands between them stays to the byte', (t) => {

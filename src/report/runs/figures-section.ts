@@ -1,6 +1,6 @@
 import type { Row } from '../../experiments/load.js';
 import { hardwareName } from '../../runs/environment.js';
-import { type Cell, makeCell } from '../cell.js';
+import { type Cell, makeCell, wentOnChanged } from '../cell.js';
 import { cellText, comparison, publishedText } from '../cell-text.js';
 import { dependsOnHardware, FIGURE_HEADINGS, FIGURES, type Figure, formatSmallFigure } from '../figures.js';
 import { escapeHtml } from '../html.js';
@@ -21,7 +21,7 @@ export function runCells({ record }: KnownRun, row: Row | null): RunCells {
 /** What the marks of a run's figures are made from. */
 function marked({ record }: KnownRun, figure?: Figure) {
   const given = record?.weights?.source === 'given' && (figure === undefined || !dependsOnHardware(figure));
-  return { givenWeights: given, continued: (record?.continued ?? []).length > 0 };
+  return { givenWeights: given, continued: record !== null && wentOnChanged(record) };
 }
 
 function here(run: KnownRun, figure: Figure): string {

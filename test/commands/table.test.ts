@@ -1,0 +1,69 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { writeRecord } from '../../src/runs/record.js';
+import { fcn } from '../helpers/command.js';
+import { temporaryFolder } from '../helpers/folder.js';
+import { makeRecord } from '../helpers/record.js';
+
+const ROW = 'fcn_r50-d8_512x512_20k_voc12aug';
+
+test('a check says how to write what it checked, as it was typed', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const flags = ['--rows', 'fcn_r50*voc*', '--seeds', '--results', 'kept here', '--only-published'];
+  const files = ['--write', 'one.md', '--write', 'two.md'];
+  await fcn(['table', ...files, ...flags], { cwd });
+  t.is((await fcn(['table', '--check', ...files, ...flags], { cwd })).stdout, 'Up to date: one.md, two.md.\n');
+  const record = makeRecord({ row: ROW }, { figures: { memoryGB: null, fps: null, mIoU: 67, mIoUMsFlip: null } });
+  await writeRecord(path.join(cwd, 'kept here', 'full', 'record.json'), record);
+  const { code, stdout } = await fcn(['table', ...files, '--check', ...flags], { cwd });
+  t.is(code, 1);
+  t.regex(stdout, /^one\.md: Pascal VOC 2012 \+ Aug, FCN R-50-D8 512x512 20000, mIoU: 67\.08 \/ –, and the records/m);
+  t.regex(
+    stdout,
+    /^next: fcn table --write one\.md --write two\.md --rows 'fcn_r50\*voc\*' --seeds --results 'kept here' --only-published$/m,
+  );
+  const names = await fcn(['table', '--check'], { cwd });
+  t.is(names.code, 2);
+  t.regex(names.stderr, /README\.md does not exist\.\nnext: Write it first: fcn table --write README\.md\.\n/);
+});
+
+test('the documents of a repository are named where none are given', async (t) => {
+  const cwd = await temporaryFolder(t);
+  mkdirSync(path.join(cwd, 'results'));
+  for (const file of ['README.md', 'results/README.md']) {
+    writeFileSync(path.join(cwd, file), '<!-- fcn table: published -->\n<!-- end of fcn table: published -->\n');
+  }
+  const { stdout } = await fcn(['table', '--check', '--sort', 'mIoU'], { cwd });
+  t.regex(stdout, /^next: fcn table --write README\.md --write results.README\.md --sort mIoU$/m);
+});
+
+test('no format replaces a document, and none of several files is written then', async (t) => {
+  const cwd = await temporaryFolder(t);
+  writeFileSync(path.join(cwd, 'README.md'), '# Mine\n');
+  const { code, stderr } = await fcn(['table', '--write', 'all.csv', '--write', 'README.md', '--format', 'csv'], {
+    cwd,
+  });
+  t.is(code, 2);
+  t.regex(
+    stderr,
+    /README\.md is a markdown document: as csv, the tables would replace all that stands in it\.\nnext: /,
+  );
+  t.is(readFileSync(path.join(cwd, 'README.md'), 'utf8'), '# Mine\n');
+  t.throws(() => readFileSync(path.join(cwd, 'all.csv')), { code: 'ENOENT' });
+});
+
+test('where there is nothing to show, that is said', async (t) => {
+  const cwd = await temporaryFolder(t);
+  for (const chosen of [
+    ['--table', 'Local'],
+    ['--rows', 'camvid*', '--wide'],
+    ['--rows', 'camvid*', '--format', 'markdown'],
+  ]) {
+    const { code, stdout } = await fcn(['table', ...chosen], { cwd });
+    t.is(code, 0);
+    t.is(stdout, 'No published table has the rows asked for, and no record is of them.\n');
+  }
+  const { stdout } = await fcn(['table', '--table', 'Local', '--json'], { cwd });
+  t.deepEqual(JSON.parse(stdout), { tables: [], otherRuns: [], spreads: [] });
+});
