@@ -20,7 +20,8 @@ import { temporaryFolder } from '../helpers/folder.js';
 const TABLES = loadTables();
 const ROW = 'fcn_r50-d8_512x512_20k_voc12aug';
 
-/** Images of the validation split of its data set, as published. */
+const DATASET = 'voc2012-aug';
+/** Images of the validation split of that data set, as published. */
 const IMAGES = 1449;
 
 test('records are kept by kind, listed, found whole, and end in the table of their kind', async (t) => {
@@ -84,12 +85,12 @@ const TAMPERED: readonly [string, (record: RunRecord) => void, RegExp][] = [
   [
     'a class',
     ({ details }) => (details.evaluate!.perClass[0]!.iou = 0.9),
-    /the IoU of class 0 is 0\.9, and the confusion/,
+    /the IoU of background is 0\.9, and the confusion/,
   ],
   [
     "a class's accuracy",
     ({ details }) => (details.evaluate!.perClass[0]!.accuracy = null),
-    /the accuracy of class 0 is null, and the confusion matrix gives 0\.625/,
+    /the accuracy of background is null, and the confusion matrix gives 0\.625/,
   ],
   [
     'all figures of an evaluation, halved,',
@@ -98,7 +99,7 @@ const TAMPERED: readonly [string, (record: RunRecord) => void, RegExp][] = [
       figures.mIoU = 100 * evaluate!.mIoU;
       for (const figures of evaluate!.perClass) if (figures.iou !== null) figures.iou /= 2;
     },
-    /details\.evaluate: mIoU is .*\n.*the IoU of class 0/,
+    /details\.evaluate: mIoU is .*\n.*the IoU of background/,
   ],
   [
     'classes of IoU 0, left out of a mean,',
@@ -108,7 +109,7 @@ const TAMPERED: readonly [string, (record: RunRecord) => void, RegExp][] = [
       evaluate!.mIoU = ious.reduce((sum, iou) => sum + iou, 0) / ious.length;
       figures.mIoU = 100 * evaluate!.mIoU;
     },
-    /the IoU of class 19 is null, and the confusion matrix gives 0/,
+    /the IoU of train is null, and the confusion matrix gives 0/,
   ],
   [
     'a count of the matrix',
@@ -123,16 +124,24 @@ const TAMPERED: readonly [string, (record: RunRecord) => void, RegExp][] = [
     ({ details, figures }) => {
       const { confusion } = details.evaluate!;
       confusion[0]![0]! += 100_000;
-      details.evaluate = makeEvaluation(confusion, IMAGES);
+      details.evaluate = makeEvaluation(DATASET, confusion, IMAGES);
       figures.mIoU = 100 * details.evaluate.mIoU;
     },
-    /class 0 is labelled on 101000 pixels in details\.evaluate, 1000 in details\.evaluate-ms/,
+    /background is labelled on 101000 pixels in details\.evaluate, 1000 in details\.evaluate-ms/,
   ],
   [
     'labels outside the classes',
     ({ details }) =>
       (details.evaluate!.outside = { labels: [7, ...Array(20).fill(0)], predictions: Array(21).fill(0) }),
-    /the IoU of class 0 is/,
+    /the IoU of background is/,
+  ],
+  [
+    'the names of two classes',
+    ({ details: { evaluate } }) => {
+      const [first, second] = evaluate!.perClass;
+      [first!.name, second!.name] = [second!.name, first!.name];
+    },
+    /class 0 is aeroplane, and background in the data set/,
   ],
   [
     'classes that are missing',
@@ -247,7 +256,7 @@ test('labels outside the classes are in the record, and its figures follow from 
   const labels = Array.from({ length: 21 }, (_, k) => k);
   const outside = { labels, predictions: Array(21).fill(0) };
   for (const stage of ['evaluate', 'evaluate-ms'] as const) {
-    record.details[stage] = makeEvaluation(record.details[stage]!.confusion, IMAGES, outside);
+    record.details[stage] = makeEvaluation(DATASET, record.details[stage]!.confusion, IMAGES, outside);
   }
   record.figures = figuresOf(record.details);
   t.deepEqual(recordProblems(record, TABLES), []);

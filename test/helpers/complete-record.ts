@@ -1,4 +1,5 @@
 import { benchmarkSize } from '../../src/benchmark/test-size.js';
+import { describedDataset } from '../../src/data/datasets/described.js';
 import { ConfusionMatrix, type OutsideCounts } from '../../src/evaluation/confusion.js';
 import { metrics } from '../../src/evaluation/metrics.js';
 import type { ResolveOptions } from '../../src/experiments/resolve.js';
@@ -26,8 +27,14 @@ function makeCounts(classes: number, right: number): number[][] {
   );
 }
 
-/** The evaluation that these counts give. */
-export function makeEvaluation(rows: number[][], images: number, outside: OutsideCounts | null = null): Evaluation {
+/** The evaluation on a data set of the package's that these counts give. */
+export function makeEvaluation(
+  dataset: string,
+  rows: number[][],
+  images: number,
+  outside: OutsideCounts | null = null,
+): Evaluation {
+  const { classes } = describedDataset(dataset)!;
   const { iou, accuracy, ...means } = metrics(ConfusionMatrix.fromRows(rows, outside));
   const figure = (value: number) => (Number.isNaN(value) ? null : value);
   return {
@@ -36,7 +43,7 @@ export function makeEvaluation(rows: number[][], images: number, outside: Outsid
     splitImages: images,
     seconds: 1,
     ...means,
-    perClass: rows.map((_, k) => ({ name: `class ${k}`, iou: figure(iou[k]!), accuracy: figure(accuracy[k]!) })),
+    perClass: classes.map((name, k) => ({ name, iou: figure(iou[k]!), accuracy: figure(accuracy[k]!) })),
     confusion: rows,
     ...(outside !== null && { outside }),
   };
@@ -56,8 +63,8 @@ export function makeCompleteRecord(options: ResolveOptions, run: string, images:
       peakLiveTensorBytes: 3 * 2 ** 30,
       peakProcessBytes: 5 * 2 ** 30,
     },
-    evaluate: makeEvaluation(makeCounts(model.classes, 625), images),
-    'evaluate-ms': makeEvaluation(makeCounts(model.classes, 650), images),
+    evaluate: makeEvaluation(data.dataset, makeCounts(model.classes, 625), images),
+    'evaluate-ms': makeEvaluation(data.dataset, makeCounts(model.classes, 650), images),
     benchmark: {
       fps: 1 / 0.07,
       secondsPerImage: 0.07,

@@ -1,3 +1,4 @@
+import { describedDataset } from '../../data/datasets/described.js';
 import { publishedImages } from '../../data/datasets/published-images.js';
 import { ConfusionMatrix } from '../../evaluation/confusion.js';
 import { metrics } from '../../evaluation/metrics.js';
@@ -24,6 +25,13 @@ function matrixOf({ confusion, outside, perClass }: Evaluation, classes: number)
   }
   if (perClass.length !== classes) return `perClass has ${perClass.length} classes, the recipe ${classes}`;
   return ConfusionMatrix.fromRows(confusion, outside ?? null);
+}
+
+/** Whether the classes are those of the data set, in their order, where the package describes it. */
+function classProblems({ perClass }: Evaluation, { experiment }: RunRecord): string[] {
+  const { classes } = describedDataset(experiment.data.dataset) ?? {};
+  const wrong = perClass.findIndex(({ name }, k) => name !== (classes?.[k] ?? name));
+  return wrong < 0 ? [] : [`class ${wrong} is ${perClass[wrong]!.name}, and ${classes![wrong]} in the data set`];
 }
 
 /**
@@ -100,7 +108,7 @@ export function evaluationProblems(record: RunRecord): string[] {
     const matrix = matrixOf(evaluation, experiment.model.classes);
     const found = typeof matrix === 'string' ? [matrix] : figureProblems(evaluation, matrix);
     if (typeof matrix !== 'string') matrices.push(matrix);
-    found.push(...imageProblems(evaluation, record));
+    found.push(...classProblems(evaluation, record), ...imageProblems(evaluation, record));
     problems.push(...found.map((problem) => `details.${stage}: ${problem}`));
   }
   const { evaluate, 'evaluate-ms': multiScale } = details;
