@@ -222,7 +222,7 @@ async function constantTest(iterations) {
     const { train } = await import('../dist/src/training/train.js');
     const { processMemory } = await import('../dist/src/engines/memory.js');
     const engine = await startEngine({ engine: flags.engine });
-    const overrides = ['width=4', 'training.batch=2', `iterations=${iterations}`, 'cropHw=[32, 32]'];
+    const overrides = ['width=4', 'training.batch=2', `iterations=${iterations}`, 'data.cropHw=[32, 32]'];
     const experiment = resolve({ row: ROW, profile: 'smoke', overrides });
     const samples = [];
     await train({

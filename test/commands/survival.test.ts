@@ -4,19 +4,32 @@ import path from 'node:path';
 import test from 'ava';
 import { packageRoot } from '../../src/support/package.js';
 
-// About four times each: while it trains, writes a checkpoint, evaluates at one scale and at several, is measured, writes its record.
-const KILLS = 25;
-
-test('runs that are killed at random moments end as one that never was, to the bit', async (t) => {
-  t.timeout(500_000);
+/** What scripts/soak.mjs prints. */
+async function soak<Report>(...parameters: string[]): Promise<Report> {
   const script = path.join(packageRoot(), 'scripts', 'soak.mjs');
-  const child = spawn(process.execPath, [script, String(KILLS), '--json'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const flags = ['--expose-gc', script, '--json', ...parameters];
+  const child = spawn(process.execPath, flags, { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text;
   });
   await once(child, 'close');
-  const { kills, failures } = JSON.parse(output) as { kills: number; failures: object[] };
+  return JSON.parse(output) as Report;
+}
+
+// About four times each: while it trains, writes a checkpoint, evaluates at one scale and at several, is measured, writes its record.
+const KILLS = 25;
+
+test.serial('runs that are killed at random moments end as one that never was, to the bit', async (t) => {
+  t.timeout(500_000);
+  const { kills, failures } = await soak<{ kills: number; failures: object[] }>(String(KILLS));
   t.deepEqual(failures, []);
   t.is(kills, KILLS);
+});
+
+test.serial('training keeps the number and the bytes of its tensors, and its memory', async (t) => {
+  const report = await soak<{ constant: boolean; samples: object[]; failures: string[] }>('--constant', '300');
+  t.deepEqual(report.failures, []);
+  t.true(report.constant);
+  t.is(report.samples.length, 3);
 });
