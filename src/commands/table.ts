@@ -85,7 +85,9 @@ export default class Table extends BaseCommand {
     if (flags.check) return this.check(report, flags.write, flags.format);
     if (flags.write !== undefined) return this.write(report, flags.write, flags.format);
     const { formatReport } = await import('../report/formats.js');
-    this.print(await formatReport(report, flags.format ?? 'terminal', { wide: flags.wide }));
+    const { TERMINAL_WIDTH } = await import('../report/wrap.js');
+    const width = Math.min(process.stdout.columns ?? TERMINAL_WIDTH, TERMINAL_WIDTH);
+    this.print(await formatReport(report, flags.format ?? 'terminal', { wide: flags.wide, width }));
     return report;
   }
 

@@ -1,16 +1,15 @@
 import type { Cell } from './cell.js';
 import { comparison, hardwareOfCells, publishedText, signed } from './cell-text.js';
-import { dependsOnHardware, FIGURES, formatFigure, formatSmallFigure } from './figures.js';
+import { type ColumnLine, fitColumns } from './columns.js';
+import { dependsOnHardware, FIGURES, type Figure, formatFigure, formatSmallFigure } from './figures.js';
 import { markNotes, marksOf } from './marks.js';
 import { cellsOf, notesOf } from './notes.js';
 import { otherGroups } from './other-groups.js';
 import { References } from './references.js';
 import type { Spread } from './spread.js';
-import type { PublishedTable, Report } from './table.js';
+import type { OtherRun, PublishedTable, Report } from './table.js';
 import type { Verdict } from './verdict.js';
-
-/** The layout for a terminal of 80 columns: what is published on one line, what was measured here on those below it. */
-export const COMPACT_WIDTH = 80;
+import { TERMINAL_WIDTH, wrap } from './wrap.js';
 
 /** Stands behind a figure; '' where the figure alone says it. */
 const MARKS: Readonly<Record<Verdict, string>> = {
@@ -21,141 +20,159 @@ const MARKS: Readonly<Record<Verdict, string>> = {
   'not run': '',
 };
 
-/** Lines of columns: words to the left, figures to the right; without bars, which would take 25 columns. */
-function columns(lines: readonly (readonly string[])[], wordColumns: number, between = '  '): string[] {
-  const widths = lines[0]!.map((_, i) => Math.max(...lines.map((cells) => cells[i]!.length)));
-  return lines.map((cells) =>
-    cells
-      .map((cell, i) => (i < wordColumns ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
-      .join(between)
-      .trimEnd(),
-  );
-}
-
-/** Breaks a text between words so that no line is longer than the terminal. */
-export function wrap(text: string, width: number = COMPACT_WIDTH): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    const longer = line === '' ? word : `${line} ${word}`;
-    if (longer.length <= width || line === '') {
-      line = longer;
-      continue;
-    }
-    lines.push(line);
-    line = `  ${word}`;
-  }
-  return [...lines, line];
-}
-
 const COLUMN_HEADS = ['Mem', 'fps', 'mIoU', 'ms+flip'];
+/** What a narrow terminal can do without, the first of them first. */
+const SPARE = ['Lr schd', 'Crop', 'Method', 'Mem', 'fps'];
 
-/** Numbers of the records of some cells: "[1] [2]". */
-function numbersOf(cells: readonly Cell[], references: References): string {
-  const files = cells.flatMap(({ records }) => records.flatMap(({ file }) => file ?? []));
-  return [...new Set(files.map((file) => references.of(file)))].join(' ');
+/** What the parts of a report are laid out with. */
+interface Layout {
+  readonly width: number;
+  readonly references: References;
+  /** Heads of columns that did not fit. */
+  readonly leftOut: Set<string>;
 }
 
-function publishedLines(table: PublishedTable, references: References): string[] {
-  const cells = cellsOf(table);
-  const hardware = hardwareOfCells(cells);
+function fit(lines: readonly ColumnLine[], words: number, { width, leftOut }: Layout): string[] {
+  const fitted = fitColumns(lines, { words, width, spare: SPARE });
+  for (const head of fitted.leftOut) leftOut.add(head);
+  return fitted.lines;
+}
+
+/** Numbers of the records of some cells: "[1]", "[2]". */
+function numbersOf(cells: readonly Cell[], references: References): string[] {
+  const files = cells.flatMap(({ records }) => records.flatMap(({ file }) => file ?? []));
+  return [...new Set(files.map((file) => references.of(file)))];
+}
+
+/** Figures with room for marks behind them, so that their digits stay below each other. */
+class FigureColumn {
+  private readonly room: number;
+
+  constructor(marks: readonly string[]) {
+    this.room = Math.max(1, ...marks.map(({ length }) => length));
+  }
+
+  figure(text: string, marks = ''): string {
+    return `${text}${marks.padEnd(this.room)}`;
+  }
+
+  /** Above the digits; a name that is longer than they are reaches into the room of the marks. */
+  head(name: string): string {
+    const spare = '72.25'.length + this.room - name.length;
+    return `${name}${' '.repeat(Math.min(Math.max(spare, 0), this.room))}`;
+  }
+}
+
+function publishedLines(table: PublishedTable, layout: Layout): string[] {
+  const { width, references } = layout;
+  const hardware = hardwareOfCells(cellsOf(table));
   const mark = (cell: Cell) =>
     cell.reproduced === null
       ? ''
       : `${cell.verdict === null ? '' : MARKS[cell.verdict]}${hardware.get(cell.hardware ?? '') ?? ''}${marksOf(cell)}`;
-  const markWidth = Math.max(1, ...cells.map((cell) => mark(cell).length));
-  // Marks stand behind the figures, which stay below each other.
-  const marked = (text: string, marks = '') => `${text}${marks.padEnd(markWidth)}`;
-  const body = table.rows.flatMap(({ method, backbone, crop, iterations, cells: ofRow }) => {
-    const inOrder = FIGURES.map((figure) => ofRow[figure]);
-    const published = [
-      method,
-      backbone,
-      crop,
-      String(iterations),
-      ...inOrder.map((cell) => marked(publishedText(cell))),
+  const columns = FIGURES.map((figure) => new FigureColumn(table.rows.map(({ cells }) => mark(cells[figure]))));
+  const body = table.rows.flatMap(({ method, backbone, crop, iterations, cells }): ColumnLine[] => {
+    const inOrder = FIGURES.map((figure) => cells[figure]);
+    const line = (words: readonly string[], text: (cell: Cell) => string, marks: (cell: Cell) => string = () => '') => [
+      ...words,
+      ...inOrder.map((cell, i) => columns[i]!.figure(text(cell), marks(cell))),
     ];
+    const published = line([method, backbone, crop, String(iterations)], publishedText);
     if (inOrder.every(({ reproduced }) => reproduced === null)) return [published];
-    const figures = inOrder.map((cell) =>
-      cell.reproduced === null ? '–'.padEnd(1 + markWidth) : marked(formatFigure(cell.reproduced), mark(cell)),
-    );
-    const here = ['', `  here ${numbersOf(inOrder, references)}`, '', '', ...figures];
-    const compared = ['', '  compared', '', '', ...inOrder.map((cell) => marked(comparison(cell) ?? ''))];
-    const deviations = inOrder.map(({ deviation }) => (deviation === null ? '' : marked(`±${deviation.toFixed(2)}`)));
     const runs = Math.max(...inOrder.map(({ records }) => records.length));
-    const spread = runs > 1 ? [['', `  ${runs} seeds`, '', '', ...deviations]] : [];
-    return [published, here, ...spread, compared];
+    const deviation = (cell: Cell) => (cell.deviation === null ? '' : `±${cell.deviation.toFixed(2)}`);
+    const numbers = numbersOf(inOrder, references);
+    const only = numbers.length === 1 ? ` ${numbers[0]}` : '';
+    // Several would make a column too wide.
+    const several = numbers.length > 1 ? wrap(`records ${numbers.join(' ')}`, width - 16) : [];
+    return [
+      published,
+      line(['', `  here${only}`, '', ''], ({ reproduced }) => formatFigure(reproduced), mark),
+      ...(runs > 1 ? [line(['', `  ${runs} seeds`, '', ''], deviation)] : []),
+      line(['', '  compared', '', ''], (cell) => comparison(cell) ?? ''),
+      ...several.map((text) => ['', { rest: `  ${text}` }]),
+    ];
   });
-  const legend = cells.some(({ reproduced }) => reproduced !== null)
+  const heads = ['Method', 'Backbone', 'Crop', 'Lr schd', ...COLUMN_HEADS.map((name, i) => columns[i]!.head(name))];
+  const legend = cellsOf(table).some(({ reproduced }) => reproduced !== null)
     ? ['= reproduced, ↑ above, ↓ below, * nothing published; no mark: other hardware.']
     : [];
+  const notes = [...legend, ...notesOf(table, 'Published; below it what was measured here.')];
   return [
-    table.table,
+    ...wrap(table.table, width),
     '',
-    ...columns([['Method', 'Backbone', 'Crop', 'Lr schd', ...COLUMN_HEADS.map((name) => marked(name))], ...body], 4),
+    ...fit([heads, ...body], 4, layout),
     '',
-    ...[...legend, ...notesOf(table, 'Published; below it what was measured here.')].flatMap((note) => wrap(note)),
+    ...notes.flatMap((note) => wrap(note, width)),
   ];
 }
 
-function otherLines(report: Report, references: References): string[][] {
+function otherFigure(run: OtherRun, figure: Figure): string {
+  const value = run.figures[figure];
+  if (value === null) return formatSmallFigure(value);
+  const givenWeights = run.givenWeights && !dependsOnHardware(figure);
+  return `${formatSmallFigure(value)}${marksOf({ ...run, givenWeights })}`;
+}
+
+/** A line a run; in a narrow terminal, a row's name has a line of its own. */
+function runLines(runs: readonly OtherRun[], layout: Layout): string[] {
+  const { width, references } = layout;
+  const heads = ['Seed', ...COLUMN_HEADS, ''];
+  const lines = runs.map((run) => ({
+    row: run.row,
+    cells: [
+      String(run.seed),
+      ...FIGURES.map((figure) => otherFigure(run, figure)),
+      run.file === null ? '' : references.of(run.file),
+    ],
+  }));
+  const onOne = [['Row', ...heads], ...lines.map(({ row, cells }) => [row, ...cells])];
+  const fitted = fitColumns(onOne, { words: 1, width, spare: [] }).lines;
+  if (fitted.every((line) => line.length <= width)) return fitted;
+  const onTwo = lines.flatMap(({ row, cells }) => [...wrap(row, width).map((rest) => [{ rest }]), ['', ...cells]]);
+  return fit([['', ...heads], ...onTwo], 1, layout);
+}
+
+function otherLines(report: Report, layout: Layout): string[][] {
   return otherGroups(report.otherRuns).map(({ title, reason, hardware, runs }) => {
-    const body = runs.map(({ row, seed, figures, file, ...run }) => [
-      row,
-      String(seed),
-      ...FIGURES.map((figure) => {
-        const givenWeights = run.givenWeights && !dependsOnHardware(figure);
-        return `${formatSmallFigure(figures[figure])}${figures[figure] === null ? '' : marksOf({ ...run, givenWeights })}`;
-      }),
-      file === null ? '' : references.of(file),
-    ]);
-    return [
-      title,
-      '',
-      // One space: a long row, its figures and a number of two digits are 79 columns.
-      ...columns([['Row', 'Seed', ...COLUMN_HEADS, ''], ...body], 1, ' '),
-      '',
-      ...wrap(`Compares with nothing published: ${reason}.`),
-      ...wrap(`Measured on ${hardware}.`),
-      ...markNotes(runs).flatMap((note) => wrap(note)),
-    ];
+    const notes = [`Compares with nothing published: ${reason}.`, `Measured on ${hardware}.`, ...markNotes(runs)];
+    return [title, '', ...runLines(runs, layout), '', ...notes.flatMap((note) => wrap(note, layout.width))];
   });
 }
 
-function spreadLines({ row, profile, changes, runs, figures }: Spread, references: References): string[] {
+function spreadLines({ row, profile, changes, runs, figures }: Spread, layout: Layout): string[] {
   const values = FIGURES.map((figure) => figures[figure]);
-  const seeds = runs.map(({ seed, file }) => (file === null ? String(seed) : `${seed} ${references.of(file)}`));
+  const seeds = runs.map(({ seed, file }) => (file === null ? String(seed) : `${seed} ${layout.references.of(file)}`));
+  const recipe = [`${profile} profile`, ...changes].join(', ');
+  const lines = [
+    ['', ...COLUMN_HEADS],
+    ['  mean', ...values.map((value) => formatSmallFigure(value?.mean ?? null))],
+    ['  deviation', ...values.map((value) => (value === null ? '–' : signed(value.deviation).replace(/^[+−]/, '±')))],
+  ];
   return [
-    ...wrap(
-      `${row} (${[`${profile} profile`, ...changes].join(', ')}), n = ${seeds.length}, seeds ${seeds.join(', ')}`,
-    ),
-    ...columns(
-      [
-        ['', ...COLUMN_HEADS],
-        ['  mean', ...values.map((value) => formatSmallFigure(value?.mean ?? null))],
-        [
-          '  deviation',
-          ...values.map((value) => (value === null ? '–' : signed(value.deviation).replace(/^[+−]/, '±'))),
-        ],
-      ],
-      1,
-    ),
+    ...wrap(`${row} (${recipe}), n = ${seeds.length}, seeds ${seeds.join(', ')}`, layout.width),
+    ...fit(lines, 1, layout),
   ];
 }
 
-/** A report for 80 columns. The records of all figures are numbered, and listed at the end. */
-export function compactReport(report: Report): string {
-  const references = new References();
-  const parts = [...report.tables.map((table) => publishedLines(table, references)), ...otherLines(report, references)];
+/**
+ * A report for a terminal: what is published on one line, what was measured here on those below it. The records of all figures
+ * are numbered, and listed at the end.
+ * @param width Most characters of a line; in a terminal of fewer than 40 columns, lines may be longer than it.
+ */
+export function compactReport(report: Report, width: number = TERMINAL_WIDTH): string {
+  const layout: Layout = { width, references: new References(), leftOut: new Set() };
+  const parts = [...report.tables.map((table) => publishedLines(table, layout)), ...otherLines(report, layout)];
   if (report.spreads.length > 0) {
-    const lines = report.spreads.flatMap((spread) => spreadLines(spread, references));
-    parts.push(['Over seeds: mean, sample standard deviation', '', ...lines]);
+    const lines = report.spreads.flatMap((spread) => spreadLines(spread, layout));
+    parts.push([...wrap('Over seeds: mean, sample standard deviation', width), '', ...lines]);
   }
   if (parts.length === 0) return NOTHING_TO_SHOW;
-  const records = references.lines();
-  if (records.length > 0) parts.push(records);
-  if (parts.flat().some((line) => line.length > COMPACT_WIDTH)) {
-    parts.push([`Some lines are longer than ${COMPACT_WIDTH} columns: --wide has all columns, with borders.`]);
+  const records = layout.references.lines();
+  if (records.length > 0) parts.push(records.flatMap((line) => wrap(line, width)));
+  if (layout.leftOut.size > 0) {
+    const heads = SPARE.filter((head) => layout.leftOut.has(head)).join(', ');
+    parts.push(wrap(`Left out to fit ${width} columns: ${heads}. --wide has all columns.`, width));
   }
   return parts.map((lines) => lines.join('\n')).join('\n\n');
 }

@@ -30,6 +30,8 @@ export function spreadLines(spreads: readonly Spread[]): Lines {
 export interface FormatOptions {
   /** Of the terminal: every column with borders, instead of what fits into 80. */
   readonly wide?: boolean;
+  /** Of the terminal: most characters of a line, where it is not wide; 80 where not given. */
+  readonly width?: number;
   /** The folder of the document, from which links go out; the working folder where not given. */
   readonly folder?: string;
 }
@@ -38,12 +40,12 @@ export interface FormatOptions {
 export async function formatReport(
   report: Report,
   format: TableFormat,
-  { wide = false, folder = '.' }: FormatOptions = {},
+  { wide = false, width, folder = '.' }: FormatOptions = {},
 ): Promise<string> {
   const sections = (linkTo: LinkTo) => PARTS.flatMap((part) => sectionsOf(report, part, linkTo));
   switch (format) {
     case 'terminal': {
-      if (!wide) return compactReport(report);
+      if (!wide) return compactReport(report, width);
       const { wideReport } = await import('./wide.js');
       return wideReport(sections(pathsAsFound));
     }

@@ -1,8 +1,8 @@
 import { downsample } from '../charts/downsample.js';
-import { COMPACT_WIDTH, wrap } from '../compact.js';
 import { dependsOnHardware, FIGURE_HEADINGS, formatSmallFigure } from '../figures.js';
 import { type Lines, terminalTable } from '../layout.js';
 import { type Sample, sparkline } from '../sparkline.js';
+import { TERMINAL_WIDTH, wrap } from '../wrap.js';
 import type { Departure } from './band.js';
 import type { Comparison, Difference, FigureComparison } from './compare.js';
 import type { Side } from './side.js';
@@ -14,7 +14,7 @@ const COLUMNS = 60;
 /** Points of a curve under --json. */
 const JSON_BUCKETS = 250;
 
-const table = (lines: Lines) => terminalTable(lines, COMPACT_WIDTH);
+const table = (lines: Lines) => terminalTable(lines, TERMINAL_WIDTH);
 const signed = (value: number) => `${value < 0 ? '−' : '+'}${formatSmallFigure(Math.abs(value))}`;
 
 function formatP(p: number): string {
@@ -100,7 +100,7 @@ function bandLines({ departures }: Comparison): string[] {
   return [
     [
       "A's loss leaves B's band (mean ± 3 deviations of B's lines around):",
-      ...departures.flatMap((one) => wrap(formatDeparture(one), COMPACT_WIDTH - 2).map((line) => `  ${line}`)),
+      ...departures.flatMap((one) => wrap(formatDeparture(one), TERMINAL_WIDTH - 2).map((line) => `  ${line}`)),
     ].join('\n'),
   ];
 }
