@@ -2,10 +2,9 @@ import type { Engine } from '../engines/engine.js';
 import { deviceMemory } from '../engines/memory.js';
 import type { Experiment } from '../experiments/experiment.js';
 import { createKernels } from '../kernels/create.js';
-import { complexity } from '../nn/complexity.js';
-import { inferenceFlops } from './inference-flops.js';
 import { measureInference, measureTraining } from './measure.js';
 import { convolutionRate } from './roofline.js';
+import { rooflineShares } from './shares.js';
 import { median } from './statistics.js';
 import { benchmarkSize } from './test-size.js';
 
@@ -77,7 +76,7 @@ export async function benchmark({
   signal,
   onProgress,
 }: BenchmarkOptions): Promise<BenchmarkResult> {
-  const { model, evaluation, data, training, benchmark: recipe } = experiment;
+  const { evaluation, data, training, benchmark: recipe } = experiment;
   const kernels = createKernels(engine);
   const sizeHw = benchmarkSize(evaluation);
   const common = { engine, experiment, ...(signal && { signal }) };
@@ -107,31 +106,27 @@ export async function benchmark({
 
   const secondsPerImage = inference.seconds.reduce((sum, seconds) => sum + seconds, 0) / inference.seconds.length;
   const trainingSecondsPerStep = median(steps.seconds);
-  const convolutionGflops = (convolutionGflopsBefore + convolutionGflopsAfter) / 2;
-  const share = (flops: number, seconds: number) => flops / seconds / 1e9 / convolutionGflops;
-  const trainingFlops = complexity(model, data.cropHw).trainingFlops * recipe.trainingBatch;
-  return {
-    fps: 1 / secondsPerImage,
-    secondsPerImage,
-    images: recipe.images,
-    warmup: recipe.warmup,
+  const roofline = { convolutionGflopsBefore, convolutionGflopsAfter };
+  const rates = {
     sizeHw,
-    inferenceProcessPeakBytes: inference.processPeakBytes,
+    secondsPerImage,
     trainingBatch: recipe.trainingBatch,
     trainingSizeHw: data.cropHw,
-    trainingSteps: recipe.trainingSteps,
     trainingSecondsPerStep,
+  };
+  return {
+    ...rates,
+    fps: 1 / secondsPerImage,
+    images: recipe.images,
+    warmup: recipe.warmup,
+    inferenceProcessPeakBytes: inference.processPeakBytes,
+    trainingSteps: recipe.trainingSteps,
     memory: {
       liveTensorBytes: steps.liveTensorBytes,
       processPeakBytes: steps.processPeakBytes,
       deviceBytes,
     },
     processPeaksIsolated: inference.peakIsolated && steps.peakIsolated,
-    roofline: {
-      convolutionGflopsBefore,
-      convolutionGflopsAfter,
-      trainingShare: share(trainingFlops, trainingSecondsPerStep),
-      inferenceShare: share(inferenceFlops(experiment, sizeHw), secondsPerImage),
-    },
+    roofline: { ...roofline, ...rooflineShares(experiment, { ...rates, roofline }) },
   };
 }

@@ -1,3 +1,4 @@
+import { rooflineShares } from '../../src/benchmark/shares.js';
 import { benchmarkSize } from '../../src/benchmark/test-size.js';
 import { describedDataset } from '../../src/data/datasets/described.js';
 import { ConfusionMatrix, type OutsideCounts } from '../../src/evaluation/confusion.js';
@@ -46,6 +47,7 @@ export function makeEvaluation(
     perClass: classes.map((name, k) => ({ name, iou: figure(iou[k]!), accuracy: figure(accuracy[k]!) })),
     confusion: rows,
     ...(outside !== null && { outside }),
+    loadReport: { loaded: 100, missing: [], unexpected: [], wrongShape: [] },
   };
 }
 
@@ -53,6 +55,14 @@ export function makeEvaluation(
 export function makeCompleteRecord(options: ResolveOptions, run: string, images: number): RunRecord {
   const record = makeRecord(options, { run });
   const { model, training, evaluation, data, benchmark } = record.experiment;
+  const rates = {
+    sizeHw: benchmarkSize(evaluation),
+    secondsPerImage: 0.07,
+    trainingBatch: benchmark.trainingBatch,
+    trainingSizeHw: data.cropHw,
+    trainingSecondsPerStep: 0.25,
+    roofline: { convolutionGflopsBefore: 480, convolutionGflopsAfter: 490 },
+  };
   const details: RunRecord['details'] = {
     train: {
       iterations: training.iterations,
@@ -66,24 +76,15 @@ export function makeCompleteRecord(options: ResolveOptions, run: string, images:
     evaluate: makeEvaluation(data.dataset, makeCounts(model.classes, 625), images),
     'evaluate-ms': makeEvaluation(data.dataset, makeCounts(model.classes, 650), images),
     benchmark: {
-      fps: 1 / 0.07,
-      secondsPerImage: 0.07,
+      ...rates,
+      fps: 1 / rates.secondsPerImage,
       images: benchmark.images,
       warmup: benchmark.warmup,
-      sizeHw: benchmarkSize(evaluation),
       inferenceProcessPeakBytes: 2 ** 30,
-      trainingBatch: benchmark.trainingBatch,
-      trainingSizeHw: data.cropHw,
       trainingSteps: benchmark.trainingSteps,
-      trainingSecondsPerStep: 0.25,
       memory: { liveTensorBytes: 3 * 2 ** 30, processPeakBytes: 4 * 2 ** 30, deviceBytes: null },
       processPeaksIsolated: true,
-      roofline: {
-        convolutionGflopsBefore: 480,
-        convolutionGflopsAfter: 490,
-        trainingShare: 0.5,
-        inferenceShare: 0.6,
-      },
+      roofline: { ...rates.roofline, ...rooflineShares(record.experiment, rates) },
     },
   };
   return {

@@ -2,6 +2,7 @@ import { describedDataset } from '../../data/datasets/described.js';
 import { publishedImages } from '../../data/datasets/published-images.js';
 import { ConfusionMatrix } from '../../evaluation/confusion.js';
 import { metrics } from '../../evaluation/metrics.js';
+import { canonicalJson } from '../../experiments/hash.js';
 import type { RunRecord } from '../../runs/record.js';
 
 const EVALUATIONS = ['evaluate', 'evaluate-ms'] as const;
@@ -94,6 +95,12 @@ function differingLabels(one: Evaluation, other: Evaluation, matrices: readonly 
       ];
 }
 
+/** Both evaluations are of the same weights, which fit the network in the same way. */
+function differingWeights({ loadReport: one }: Evaluation, { loadReport: other }: Evaluation): string[] {
+  if (one === undefined || other === undefined || canonicalJson(one) === canonicalJson(other)) return [];
+  return ['details.evaluate and details.evaluate-ms say differently how the weights fitted the network'];
+}
+
 /**
  * What is wrong with the evaluations of a record: figures that their confusion matrices do not give, images that there were
  * not, labels that differ between the two. Empty where nothing is.
@@ -112,6 +119,8 @@ export function evaluationProblems(record: RunRecord): string[] {
     problems.push(...found.map((problem) => `details.${stage}: ${problem}`));
   }
   const { evaluate, 'evaluate-ms': multiScale } = details;
-  if (evaluate !== null && multiScale !== null) problems.push(...differingLabels(evaluate, multiScale, matrices));
+  if (evaluate !== null && multiScale !== null) {
+    problems.push(...differingLabels(evaluate, multiScale, matrices), ...differingWeights(evaluate, multiScale));
+  }
   return problems;
 }

@@ -1,9 +1,13 @@
+import path from 'node:path';
+import { rooflineShares } from '../../benchmark/shares.js';
 import { benchmarkSize } from '../../benchmark/test-size.js';
+import { hashExperiment } from '../../experiments/hash.js';
 import type { RunRecord } from '../../runs/record.js';
 import { STAGE_NAMES } from '../../runs/stage-names.js';
+import { UserError } from '../../support/errors.js';
 
 /** Whether stages have details, and only they; whether there is what they need. */
-function presenceProblems({ stages, details, weights, dataset }: RunRecord): string[] {
+function presenceProblems({ stages, details, weights, dataset, experiment }: RunRecord): string[] {
   const problems: string[] = [];
   const done = stages.map(({ stage }) => stage);
   if (done.length === 0) problems.push('no stage was done');
@@ -18,6 +22,9 @@ function presenceProblems({ stages, details, weights, dataset }: RunRecord): str
   }
   const reads = done.find((stage) => stage !== 'benchmark');
   if (reads !== undefined && dataset === null) problems.push(`the stage ${reads} needs a data set, and there is none`);
+  // A data set of one's own has the name of the file that describes it.
+  const id = path.basename(experiment.data.dataset).replace(/\.ya?ml$/, '');
+  if (dataset !== null && dataset.id !== id) problems.push(`the data set is ${dataset.id}, and the recipe's ${id}`);
   if (reads !== undefined && weights === null) {
     problems.push(`the stage ${reads} makes or needs weights, and there are none`);
   }
@@ -53,16 +60,50 @@ function amountProblems({ details: { train, benchmark }, experiment }: RunRecord
 /** A second more is put up with: the clock that says when a run starts and ends may be set meanwhile. */
 const CLOCK_SECONDS = 1;
 
-/** Whether the times of a record go together. */
-function timeProblems({ details: { train, benchmark }, stages, startedAt, endedAt }: RunRecord): string[] {
-  const problems: string[] = [];
-  // The benchmark computes the one from the other: the same bits.
-  if (benchmark !== null && benchmark.fps !== 1 / benchmark.secondsPerImage) {
-    const { fps, secondsPerImage } = benchmark;
-    problems.push(`details.benchmark.fps is ${fps}, and its secondsPerImage give ${1 / secondsPerImage}`);
+/** Whether fps is that of the seconds: the same division makes it again, with the same bits. */
+function fpsProblems({ details: { benchmark } }: RunRecord): string[] {
+  if (benchmark === null) return [];
+  const { fps, secondsPerImage } = benchmark;
+  return fps === 1 / secondsPerImage
+    ? []
+    : [`details.benchmark.fps is ${fps}, and its secondsPerImage give ${1 / secondsPerImage}`];
+}
+
+/** Whether the shares of a bare convolution's rate are those of the seconds, by the same function. */
+function shareProblems({ details: { benchmark }, experiment }: RunRecord): string[] {
+  if (benchmark === null) return [];
+  const { roofline } = benchmark;
+  let shares: ReturnType<typeof rooflineShares>;
+  try {
+    shares = rooflineShares(experiment, benchmark);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return [`the recipe makes no network: ${error.message}`];
   }
-  if (train !== null && train.skippedSteps > train.iterations) {
-    problems.push(`details.train.skippedSteps is ${train.skippedSteps}, of ${train.iterations} iterations`);
+  return (['trainingShare', 'inferenceShare'] as const)
+    .filter((name) => roofline[name] !== shares[name])
+    .map((name) => `details.benchmark.roofline.${name} is ${roofline[name]}, and the seconds give ${shares[name]}`);
+}
+
+/** Whether steps were skipped that can have been: only gradients of 16 bits overflow. */
+function skippedProblems({ details: { train }, experiment }: RunRecord): string[] {
+  if (train === null) return [];
+  const { skippedSteps, iterations } = train;
+  const most = experiment.training.precision === 'fp32' ? 0 : iterations;
+  return skippedSteps > most
+    ? [`details.train.skippedSteps is ${skippedSteps}, of ${iterations} iterations in ${experiment.training.precision}`]
+    : [];
+}
+
+/** Whether the times of a record go together. */
+function timeProblems({ details, stages, startedAt, endedAt, continued }: RunRecord): string[] {
+  const problems: string[] = [];
+  for (const { stage, seconds } of continued === undefined ? stages : []) {
+    const detail = details[stage];
+    // What a stage did before it was gone on with is not in its own time.
+    if (detail !== null && 'seconds' in detail && detail.seconds > seconds) {
+      problems.push(`details.${stage}.seconds is ${detail.seconds}, and the stage took ${seconds}`);
+    }
   }
   const ofStages = stages.reduce((total, { seconds }) => total + seconds, 0);
   if ((Date.parse(endedAt) - Date.parse(startedAt)) / 1000 < ofStages - CLOCK_SECONDS) {
@@ -73,8 +114,13 @@ function timeProblems({ details: { train, benchmark }, stages, startedAt, endedA
 
 /**
  * What is wrong with what a record says of its stages: details without a stage or the other way round, weights or data that
- * are missing, other amounts than the recipe's, times that do not go together. Empty where nothing is.
+ * are missing or others, other amounts than the recipe's, rates and times that do not go together. Empty where nothing is.
  */
 export function stageProblems(record: RunRecord): string[] {
-  return [...presenceProblems(record), ...amountProblems(record), ...timeProblems(record)];
+  const problems = [presenceProblems, amountProblems, fpsProblems, skippedProblems, timeProblems].flatMap((find) =>
+    find(record),
+  );
+  // Operations are counted of a recipe that is the run's: one that was changed may be of any size.
+  const ofTheRun = hashExperiment(record.experiment) === record.experimentHash && amountProblems(record).length === 0;
+  return ofTheRun ? [...problems, ...shareProblems(record)] : problems;
 }
