@@ -1,13 +1,15 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { loadTables } from '../../src/experiments/load.js';
+import type { Cell } from '../../src/report/cell.js';
 import { wordsOf } from '../../src/report/document.js';
 import { FIGURES } from '../../src/report/figures.js';
 import { formatReport } from '../../src/report/formats.js';
 import { parseMarkdown } from '../../src/report/markdown.js';
-import { makeReport } from '../../src/report/table.js';
+import { makeReport, type Report } from '../../src/report/table.js';
 import type { RunRecord } from '../../src/runs/record.js';
 import { makeRecord } from '../helpers/record.js';
+import { htmlTables, parseCsv } from '../helpers/table-formats.js';
 
 const tables = loadTables();
 const published = tables.filter(({ tolerance }) => tolerance !== null);
@@ -89,24 +91,83 @@ test('no cell without a record is ever filled, and none shows another figure tha
   );
 });
 
-/** What a layout shows of the figures of a report, as texts. */
-const LAYOUTS = ['terminal', 'html', 'csv', 'json'] as const;
+/** What a cell must say, in any format. */
+interface Said {
+  readonly empty: boolean;
+  readonly given: boolean;
+  readonly records: readonly string[];
+}
 
-test('no layout shows a figure beside published ones that no record holds', async (t) => {
-  // Figures that no table has and no rounding gives.
-  const odd = { memoryGB: 11.37, fps: 22.46, mIoU: 33.59, mIoUMsFlip: 44.73 };
-  const all = [
-    makeRecord({ row: ROWS[0]!, profile: 'smoke' }, { run: 'a', figures: odd }),
-    makeRecord({ row: ROWS[1]! }, { run: 'b', figures: odd, exitReason: 'failed', error: 'Disk full.' }),
-    makeRecord({ row: ROWS[2]!, overrides: ['width=32'] }, { run: 'c', figures: odd }),
-  ];
-  const report = makeReport(tables, all, { onlyPublished: true });
-  for (const format of LAYOUTS) {
-    for (const wide of format === 'terminal' ? [false, true] : [false]) {
-      const text = await formatReport(report, format, { wide });
-      for (const value of Object.values(odd)) t.false(text.includes(String(value)), `${format}: ${value}`);
-    }
-  }
+const said = ({ reproduced, givenWeights, records }: Cell): Said => ({
+  empty: reproduced === null,
+  given: givenWeights,
+  records: records.map(({ file }) => file!),
+});
+
+/** What the words of a cell with both figures say. */
+const saidBy = (words: string, links: readonly string[]): Said => ({
+  empty: words.endsWith('/ –'),
+  given: words.includes('†'),
+  records: links,
+});
+
+test('no cell without a record is filled in any format, and given weights are marked in each', async (t) => {
+  const fileOf = ({ row, run }: RunRecord) => `results/full/${row}.${run}.json`;
+  await fc.assert(
+    fc.asyncProperty(records, fc.boolean(), async (all, seeds) => {
+      const report = makeReport(tables, all, { seeds, fileOf });
+      const rows = report.tables.flatMap((table) => table.rows);
+      const expected = rows.map(({ cells }) => FIGURES.map((figure) => said(cells[figure])));
+
+      const json = JSON.parse(await formatReport(report, 'json')) as Report;
+      const inJson = json.tables.flatMap((table) => table.rows);
+      t.deepEqual(
+        inJson.map(({ cells }) => FIGURES.map((figure) => said(cells[figure]))),
+        expected,
+      );
+
+      const [heads, ...lines] = parseCsv(await formatReport(report, 'csv'));
+      const column = (line: readonly string[], name: string) => line[heads!.indexOf(name)]!;
+      const names = new Set(report.tables.map(({ table }) => table));
+      const inCsv = lines.filter((line) => names.has(column(line, 'section')));
+      t.deepEqual(
+        inCsv.map((line) => ({
+          empty: column(line, 'reproduced') === '' && column(line, 'verdict') === 'not run',
+          given: column(line, 'note').includes('given weights'),
+          records: column(line, 'records').split(' ').filter(Boolean),
+        })),
+        expected.flat(),
+      );
+
+      const pages = htmlTables(await formatReport(report, 'html')).slice(0, report.tables.length);
+      t.deepEqual(
+        pages.flat().map((cells) => cells.slice(4, 8).map(({ words, links }) => saidBy(words, links))),
+        expected,
+      );
+
+      const wide = (await formatReport(report, 'terminal', { wide: true })).split('\n');
+      const listed = new Map(
+        wide.flatMap((line) => [...line.matchAll(/^(\[\d+\]) (\S+)$/g)].map(([, n, name]) => [n, name])),
+      );
+      const numbersIn = (words: string) =>
+        (words.match(/\[\d+\]/g) ?? []).map((number) => `results/full/${listed.get(number)}.json`);
+      const inWide = wide.filter((line) => /^│ FCN/.test(line)).map((line) => line.split('│').slice(5, 9));
+      t.deepEqual(
+        inWide.map((cells) => cells.map((words) => saidBy(words.trim(), numbersIn(words)))),
+        expected,
+      );
+
+      const compact = (await formatReport(report, 'terminal')).split('\n');
+      const here = compact.filter((line) => /^ +here\b/.test(line)).map((line) => line.match(/(–|\d+\.\d\d)\S*/g)!);
+      t.deepEqual(
+        here.map((figures) => figures.map((figure) => ({ empty: figure === '–', given: figure.includes('†') }))),
+        expected
+          .filter((cells) => cells.some(({ empty }) => !empty))
+          .map((cells) => cells.map(({ empty, given }) => ({ empty, given }))),
+      );
+    }),
+    { numRuns: 40 },
+  );
 });
 
 test('16 figures of memory, 11 of fps and one of ms+flip were never published, and are said to be', (t) => {
