@@ -1,31 +1,12 @@
 import type { LinkTo } from './cell-text.js';
 import { compactReport, NOTHING_TO_SHOW } from './compact.js';
-import { FIGURE_HEADINGS, FIGURES, formatFigure } from './figures.js';
-import type { Lines } from './layout.js';
 import { linksFrom, pathsAsFound } from './links.js';
 import { writeMarkdown } from './markdown.js';
 import { PARTS, sectionsOf } from './sections.js';
-import type { Spread } from './spread.js';
 import type { Report } from './table.js';
 
 export const TABLE_FORMATS = ['terminal', 'markdown', 'csv', 'json', 'html'] as const;
 export type TableFormat = (typeof TABLE_FORMATS)[number];
-
-/** Means over seeds, a line a recipe. */
-export function spreadLines(spreads: readonly Spread[]): Lines {
-  return {
-    head: ['Row', 'Recipe', 'Seeds', ...FIGURES.map((name) => FIGURE_HEADINGS[name])],
-    body: spreads.map(({ row, profile, changes, seeds, figures }) => [
-      row,
-      [`${profile} profile`, ...changes].join(', '),
-      seeds.join(', '),
-      ...FIGURES.map((name) => {
-        const figure = figures[name];
-        return figure === null ? '–' : `${formatFigure(figure.mean)} ± ${formatFigure(figure.deviation)}`;
-      }),
-    ]),
-  };
-}
 
 export interface FormatOptions {
   /** Of the terminal: every column with borders, instead of what fits into 80. */

@@ -84,8 +84,3 @@ function sorted(files: readonly string[], onBroken?: OnBroken): FoundRecord[] {
   }
   return [...byRun.values()].sort((a, b) => a.record.startedAt.localeCompare(b.record.startedAt));
 }
-
-/** The records of {@link findRecords} without their files. */
-export function collectRecords(results: string, runs: string): RunRecord[] {
-  return findRecords(results, runs).map(({ record }) => record);
-}

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { packageRoot } from '../support/package.js';
 import { cellText, hardwareOfCells, type LinkTo, recordPiece, seedPieces } from './cell-text.js';
-import { type Piece, plain, type Section, type Text } from './document.js';
+import { type DocumentTable, type Piece, plain, type Section, type Text } from './document.js';
 import { dependsOnHardware, FIGURE_HEADINGS, FIGURES, formatFigure, formatSmallFigure } from './figures.js';
 import { markNotes, marksOf } from './marks.js';
 import { cellsOf, notesOf } from './notes.js';
@@ -68,23 +68,20 @@ function otherSection({ title, reason, hardware, runs }: OtherGroup, linkTo: Lin
   };
 }
 
-function spreadSection(spreads: readonly Spread[], linkTo: LinkTo): Section {
+/** Means over seeds, a line a recipe. */
+export function spreadTable(spreads: readonly Spread[], linkTo: LinkTo): DocumentTable {
   return {
-    title: 'Over seeds: mean ± sample standard deviation',
-    table: {
-      head: ['Row', 'Recipe', 'n', 'Seeds', ...HEADINGS],
-      body: spreads.map(({ row, profile, changes, runs, figures }) => [
-        plain(row),
-        plain([`${profile} profile`, ...changes].join(', ')),
-        plain(String(runs.length)),
-        seedPieces(runs, linkTo),
-        ...FIGURES.map((figure) => {
-          const value = figures[figure];
-          return plain(value === null ? '–' : `${formatSmallFigure(value.mean)} ± ${formatFigure(value.deviation)}`);
-        }),
-      ]),
-    },
-    notes: [],
+    head: ['Row', 'Recipe', 'n', 'Seeds', ...HEADINGS],
+    body: spreads.map(({ row, profile, changes, runs, figures }) => [
+      plain(row),
+      plain([`${profile} profile`, ...changes].join(', ')),
+      plain(String(runs.length)),
+      seedPieces(runs, linkTo),
+      ...FIGURES.map((figure) => {
+        const value = figures[figure];
+        return plain(value === null ? '–' : `${formatSmallFigure(value.mean)} ± ${formatFigure(value.deviation)}`);
+      }),
+    ]),
   };
 }
 
@@ -101,5 +98,7 @@ export function sectionsOf(report: Report, part: Part, linkTo: LinkTo): Section[
           .filter(({ kind }) => kind === part)
           .map((group) => otherSection(group, linkTo));
   const spreads = report.spreads.filter(({ kind }) => kind === part);
-  return spreads.length === 0 ? sections : [...sections, spreadSection(spreads, linkTo)];
+  if (spreads.length === 0) return sections;
+  const title = 'Over seeds: mean ± sample standard deviation';
+  return [...sections, { title, table: spreadTable(spreads, linkTo), notes: [] }];
 }

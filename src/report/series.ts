@@ -1,8 +1,9 @@
 import type { Outcome } from '../runs/series.js';
 import { formatSeconds } from '../support/format.js';
+import { wordsOf } from './document.js';
 import { FIGURES } from './figures.js';
-import { spreadLines } from './formats.js';
 import { formatFigure, terminalTable } from './layout.js';
+import { spreadTable } from './sections.js';
 import { spreads } from './spread.js';
 
 /** A run of a series as --json prints it; a run that did not complete has its error besides. */
@@ -38,11 +39,11 @@ export function formatSeries(outcomes: readonly Outcome[], results: string): str
   const counts = (['completed', 'failed', 'interrupted', 'not run'] as const)
     .filter((state) => count(state) > 0)
     .map((state) => `${count(state)} ${state}`);
+  const { head, body } = spreadTable(overSeeds, () => undefined);
+  const means = terminalTable({ head, body: body.map((cells) => cells.map(wordsOf)) });
   return [
     table,
-    ...(overSeeds.length > 0
-      ? [`Mean ± sample standard deviation over seeds\n${terminalTable(spreadLines(overSeeds))}`]
-      : []),
+    ...(overSeeds.length > 0 ? [`Mean ± sample standard deviation over seeds\n${means}`] : []),
     `${outcomes.length} runs: ${counts.join(', ')}.`,
     ...(completed.length > 0
       ? [`Records are in ${results}/records; fcn table sets them beside the published figures.`]

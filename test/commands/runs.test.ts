@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
-import { collectRecords } from '../../src/report/records.js';
+import { findRecords } from '../../src/report/records.js';
 import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
@@ -22,7 +22,7 @@ test.serial('a row goes through every stage into the table, and stays out of the
   }
   t.regex(stdout, /Compares with nothing published: smoke profile, synthetic data, width=4/);
 
-  const [record] = collectRecords(path.join(cwd, 'results'), path.join(cwd, 'none'));
+  const record = findRecords(path.join(cwd, 'results'), path.join(cwd, 'none'))[0]?.record;
   t.like(record, { row: ROW, profile: 'smoke', seed: 5, exitReason: 'completed', error: null });
   t.deepEqual(
     record?.stages.map(({ stage }) => stage),

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { collectRecords } from '../../src/report/records.js';
+import { findRecords } from '../../src/report/records.js';
 import { writeRecord } from '../../src/runs/record.js';
 import { UserError } from '../../src/support/errors.js';
 import { temporaryFolder } from '../helpers/folder.js';
@@ -21,19 +21,19 @@ test('records of the results and of run directories, each run once, oldest first
   mkdirSync(path.join(runs, ROW, 'unfinished'));
   writeFileSync(path.join(runs, 'note.txt'), 'a file among the folders');
   t.deepEqual(
-    collectRecords(results, runs).map(({ run }) => run),
+    findRecords(results, runs).map(({ record }) => record.run),
     ['old', 'recent'],
   );
 });
 
 test('no folders, no records', async (t) => {
   const folder = await temporaryFolder(t);
-  t.deepEqual(collectRecords(path.join(folder, 'results'), path.join(folder, 'runs')), []);
+  t.deepEqual(findRecords(path.join(folder, 'results'), path.join(folder, 'runs')), []);
 });
 
 test('a broken record is named', async (t) => {
   const folder = await temporaryFolder(t);
   mkdirSync(path.join(folder, 'records'));
   writeFileSync(path.join(folder, 'records', 'broken.json'), '{}');
-  t.throws(() => collectRecords(folder, folder), { instanceOf: UserError, message: /broken\.json is not a record/ });
+  t.throws(() => findRecords(folder, folder), { instanceOf: UserError, message: /broken\.json is not a record/ });
 });

@@ -7,7 +7,7 @@ import { LOG_FILE } from '../../runs/log.js';
 import type { RunRecord } from '../../runs/record.js';
 import { UserError } from '../../support/errors.js';
 import { explainFileError } from '../../support/files.js';
-import { formatBytes } from '../../support/format.js';
+import { environmentEntries } from '../environment.js';
 import { FIGURES, type Figure } from '../figures.js';
 import { accuracyOverIterations } from '../runs/accuracy.js';
 import { shownEvaluation } from '../runs/charts.js';
@@ -53,15 +53,8 @@ function curveOf(run: KnownRun): CurvePoint[] {
 }
 
 function environmentOf({ environment, record, experiment }: KnownRun): Map<string, string> {
-  const { engine, device, versions, node, system, processor, cores, memoryBytes, gpus } = environment;
   return new Map([
-    ['engine', `${engine}, ${device}`],
-    ...Object.entries(versions),
-    ['Node', node],
-    ['system', system],
-    ['processor', `${processor}, ${cores} cores`],
-    ['memory', formatBytes(memoryBytes)],
-    ['GPUs', gpus.length === 0 ? 'none' : gpus.map(({ name, driver }) => `${name} (driver ${driver})`).join(', ')],
+    ...environmentEntries(environment),
     ['seed', String(experiment.seed)],
     ...(record === null
       ? []

@@ -1,5 +1,5 @@
 import { valuesOf } from '../../experiments/overrides.js';
-import { formatBytes } from '../../support/format.js';
+import { environmentEntries } from '../environment.js';
 import { table } from './markup.js';
 import type { ReportedRun } from './page.js';
 
@@ -7,7 +7,6 @@ const show = (value: unknown) => (value === undefined ? '–' : JSON.stringify(v
 
 /** Deviations from the published recipe, the whole recipe, and what the run ran on. */
 export function recipeSection({ run, deviations }: Pick<ReportedRun, 'run' | 'deviations'>): string {
-  const { environment } = run;
   const changed = new Set(deviations.map(({ path }) => path));
   const deviating =
     deviations.length === 0
@@ -26,16 +25,7 @@ export function recipeSection({ run, deviations }: Pick<ReportedRun, 'run' | 'de
     name: 'Environment',
     head: ['What', 'Which'],
     body: [
-      ['engine', `${environment.engine}, ${environment.device}`],
-      ...Object.entries(environment.versions),
-      ['Node', environment.node],
-      ['system', environment.system],
-      ['processor', `${environment.processor}, ${environment.cores} cores`],
-      ['memory', formatBytes(environment.memoryBytes)],
-      ...environment.gpus.map(({ name, driver, memoryBytes }) => [
-        'GPU',
-        `${name}, driver ${driver}${memoryBytes === null ? '' : `, ${formatBytes(memoryBytes)}`}`,
-      ]),
+      ...environmentEntries(run.environment),
       ...(run.record
         ? [['fcn', `${run.record.code.version}${run.record.code.commit ? `, commit ${run.record.code.commit}` : ''}`]]
         : []),
