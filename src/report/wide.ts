@@ -15,8 +15,7 @@ function wideSection({ title, table: { head, body }, notes }: Section, reference
     title,
     '',
     terminalTable({ head, body: body.map((cells) => cells.map(words)) }),
-    '',
-    ...notes.map(words),
+    ...(notes.length === 0 ? [] : ['', ...notes.map(words)]),
   ].join('\n');
 }
 
