@@ -276,7 +276,8 @@ test.serial('a damaged checkpoint is said, and training goes on from the one bef
   t.is(resumed.code, 0, resumed.stderr);
   const said =
     `^The checkpoint of iteration ${newest} is damaged \\(iteration-${newest}\\.safetensors is not as it was written\\): ` +
-    `going back to the one before it\\.\nTraining goes on after iteration ${before} of 60\\.$`;
+    `going back to the one before it\\. Its files are kept as .*damaged-iteration-${newest}\\.\\*\\.\n` +
+    `Training goes on after iteration ${before} of 60\\.$`;
   t.regex(resumed.stderr, new RegExp(said, 'm'));
   t.deepEqual(logged(run), ALL);
 });

@@ -42,15 +42,6 @@ napi_value SetAllocator(napi_env env, napi_callback_info info) {
 #endif
 }
 
-// trimAllocator(): gives free memory back to the operating system. True where some was given back.
-napi_value TrimAllocator(napi_env env, napi_callback_info) {
-#if defined(__GLIBC__)
-  return MakeBoolean(env, malloc_trim(0) == 1);
-#else
-  return MakeBoolean(env, false);
-#endif
-}
-
 // captureStandardError(): from now on, standard error goes to a temporary file. False where that cannot be had.
 napi_value CaptureStandardError(napi_env env, napi_callback_info) {
   if (captured != nullptr) return MakeBoolean(env, false);
@@ -89,7 +80,6 @@ napi_value ReleaseStandardError(napi_env env, napi_callback_info) {
 napi_value Initialise(napi_env env, napi_value exports) {
   const napi_property_descriptor functions[] = {
       {"setAllocator", nullptr, SetAllocator, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"trimAllocator", nullptr, TrimAllocator, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"captureStandardError", nullptr, CaptureStandardError, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"releaseStandardError", nullptr, ReleaseStandardError, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };

@@ -2,8 +2,6 @@
 export interface HostAddon {
   /** glibc's mallopt(parameter, value). @returns false where there is none, or it refuses. */
   setAllocator(parameter: number, value: number): boolean;
-  /** Gives free memory back to the operating system. @returns whether some was. */
-  trimAllocator(): boolean;
   /** Holds standard error back until `releaseStandardError`. @returns false where that cannot be had. */
   captureStandardError(): boolean;
   /** Puts standard error back. @returns what was written meanwhile. */
