@@ -76,7 +76,7 @@ export default class Report extends BaseCommand {
     const written =
       predictions === undefined
         ? await write()
-        : await showCounted('Compare predictions with labels', 'images', this.displayMode(), write);
+        : await showCounted('Compare predictions with labels', 'image', this.displayMode(), write);
     for (const { file, bytes } of written.files) {
       this.print(`${path.relative(process.cwd(), file)}  ${formatFileSize(bytes)}`);
     }

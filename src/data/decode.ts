@@ -1,6 +1,7 @@
 import { open, readFile } from 'node:fs/promises';
 import { UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
+import { endSentence } from '../support/format.js';
 import type { LabelMap, RgbImage, Size } from './image.js';
 import { HEADER_BYTES, PngError } from './png/chunks.js';
 import { readIndices, readIndicesSize } from './png/read-indices.js';
@@ -56,8 +57,8 @@ async function readMetadata(input: Sharp) {
 }
 
 function undecodable(file: string, error: unknown): UserError {
-  const reason = (error as Error).message.split('\n', 1)[0];
-  return new UserError(`${file}: the image cannot be decoded: ${reason}.`, NEXT_IMAGE, { cause: error });
+  const reason = (error as Error).message.split('\n', 1)[0]!;
+  return new UserError(`${file}: the image cannot be decoded: ${endSentence(reason)}`, NEXT_IMAGE, { cause: error });
 }
 
 /** libpng reads no further than the last pixel; a PNG that ends before its end chunk is refused nevertheless. */
@@ -104,9 +105,9 @@ export async function decodeAnyRgb(file: string): Promise<RgbImage> {
     return toRgb(await raw.toBuffer({ resolveWithObject: true }));
   } catch (error) {
     if (error instanceof UserError) throw error;
-    const reason = (error as Error).message.split('\n', 1)[0];
+    const reason = (error as Error).message.split('\n', 1)[0]!;
     throw new UserError(
-      `${file}: the image cannot be decoded: ${reason}.`,
+      `${file}: the image cannot be decoded: ${endSentence(reason)}`,
       'Replace the file with an intact JPEG, PNG, WebP, TIFF, AVIF or GIF image.',
       { cause: error },
     );
@@ -168,7 +169,7 @@ function explained<Result>(file: string, read: () => Result): Result {
   } catch (error) {
     if (!(error instanceof PngError)) throw error;
     throw new UserError(
-      `${file}: the label map cannot be decoded: ${error.message}.`,
+      `${file}: the label map cannot be decoded: ${endSentence(error.message)}`,
       'Replace the file with an intact 8-bit grey or palette PNG of class ids.',
       { cause: error },
     );

@@ -1,5 +1,6 @@
 import type { DataRecipe, EvaluationRecipe } from '../experiments/experiment.js';
 import { UserError } from '../support/errors.js';
+import { formatNumber } from '../support/format.js';
 import type { Batch, EvaluationSample } from './batch.js';
 import type { Dataset } from './datasets/dataset.js';
 import { type Entry, type Incomplete, readSplit } from './datasets/read-split.js';
@@ -53,7 +54,7 @@ export async function createTrainingLoader(options: TrainingLoaderOptions): Prom
   const entries = await readSplit(dataset, split, dataRoot, ofIncomplete(tolerance));
   if (entries.length < batch) {
     throw new UserError(
-      `The split "${split}" of ${dataset.name} has ${entries.length} images, too few for a batch of ${batch}.`,
+      `The split "${split}" of ${dataset.name} has ${formatNumber(entries.length, 'image')}, too few for a batch of ${batch}.`,
       'Use a smaller batch or a larger data set.',
     );
   }

@@ -13,6 +13,7 @@ import { loadInferenceNetwork } from '../nn/load.js';
 import type { LoadReport } from '../nn/load-report.js';
 import { InterruptedError, UserError } from '../support/errors.js';
 import { writeFileAtomic } from '../support/files.js';
+import { formatNumber } from '../support/format.js';
 import { PATIENCE, pauses } from '../support/pauses.js';
 import { ConfusionMatrix, type OutsideCounts } from './confusion.js';
 import { Predictor } from './inference.js';
@@ -172,7 +173,10 @@ export async function evaluateSamples(
   const skippedImages = () => [...(begun?.skippedImages ?? []), ...samples.leftOut];
   const interruption = async () => {
     await onInterruption?.();
-    return InterruptedError.of(signal, `Evaluation interrupted after ${done} of ${samples.length} images.`);
+    return InterruptedError.of(
+      signal,
+      `Evaluation interrupted after ${done} of ${formatNumber(samples.length, 'image')}.`,
+    );
   };
   const pause = pauses({ signal, message: 'Interrupted in the middle of an image.', patienceMilliseconds });
   if (signal?.aborted) throw await interruption();

@@ -4,7 +4,7 @@ import type { z } from 'zod';
 import { UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
 import { packageRoot } from '../support/package.js';
-import { nearest } from '../support/suggest.js';
+import { alternatives, nearestAll } from '../support/suggest.js';
 import { check, formatFinding, formatPath } from '../support/validate.js';
 import { checkYaml, parseYaml, type YamlFile } from '../support/yaml.js';
 import type { PublishedFigures } from './experiment.js';
@@ -84,15 +84,15 @@ function rowRecipe(
   const chosen = (row.parts ?? []).map((name) => {
     const part = parts[name];
     if (part !== undefined) return part;
-    const meant = nearest(name, Object.keys(parts));
+    const meant = nearestAll(name, Object.keys(parts));
     throw new UserError(
-      `${file}: row ${row.id}: unknown part ${name}; ${meant === undefined ? `there are: ${Object.keys(parts).join(', ')}` : `did you mean ${meant}?`}`,
+      `${file}: row ${row.id}: unknown part ${name}; ${meant.length === 0 ? `there are: ${Object.keys(parts).join(', ')}.` : `did you mean ${alternatives(meant)}?`}`,
       `Correct the row's parts in ${file}.`,
     );
   });
   const checked = check(recipeSchema, [...shared, ...chosen, row.recipe].reduce(merge, {}));
   if ('value' in checked) return locateFiles(checked.value, file);
-  throw new UserError(`${file}: row ${row.id}: ${formatFinding(checked.finding)}.`, `Complete the recipe in ${file}.`);
+  throw new UserError(`${file}: row ${row.id}: ${formatFinding(checked.finding)}`, `Complete the recipe in ${file}.`);
 }
 
 type Base = z.output<typeof baseFileSchema>;

@@ -1,8 +1,9 @@
 import { parse, YAMLError } from 'yaml';
 import { UserError } from '../support/errors.js';
-import { nearest } from '../support/suggest.js';
+import { endSentence } from '../support/format.js';
 import { check } from '../support/validate.js';
 import type { Experiment } from './experiment.js';
+import { fullPath, shortPath } from './paths.js';
 import { type Recipe, recipeSchema } from './schema.js';
 
 type Section = { [key: string]: unknown };
@@ -31,27 +32,6 @@ export function valuesOf(recipe: RecipeValues): Map<string, unknown> {
   return leaves(Object.fromEntries(SECTIONS.map((section) => [section, recipe[section]])));
 }
 
-/** The full path that a typed one means: itself, or the only one that ends in it. */
-function fullPath(typed: string, paths: readonly string[]): string {
-  if (paths.includes(typed)) return typed;
-  const endings = paths.filter((path) => path.endsWith(`.${typed}`));
-  if (endings.length === 1) return endings[0]!;
-  if (endings.length > 1) {
-    throw new UserError(`--set ${typed}: ambiguous.`, `Say which: ${endings.join(', ')}.`);
-  }
-  const inside = paths.filter((path) => path.startsWith(`${typed}.`) || path.includes(`.${typed}.`));
-  if (inside.length > 0) {
-    throw new UserError(`--set ${typed}: a section, not a value.`, `Set one of its values: ${inside.join(', ')}.`);
-  }
-  // Both whole paths and their last parts, so that a short typing error is near to a short name.
-  const names = [...paths, ...paths.map((path) => path.slice(path.lastIndexOf('.') + 1))];
-  const meant = nearest(typed, names);
-  throw new UserError(
-    `--set ${typed}: the recipe has no such value.`,
-    meant === undefined ? `Its values are: ${paths.join(', ')}.` : `Did you mean ${meant}?`,
-  );
-}
-
 function parseValue(path: string, text: string): unknown {
   try {
     return parse(text);
@@ -74,11 +54,8 @@ export function replaceValue<R extends RecipeValues>(recipe: R, path: string, va
 
 /** A value as --set takes it, its path as short as it may be: `width=32`. */
 export function overrideText(path: string, value: unknown, recipe: RecipeValues): string {
-  const others = [...valuesOf(recipe).keys()].filter((other) => other !== path);
-  const keys = path.split('.');
-  const endings = keys.map((_, i) => keys.slice(i).join('.')).reverse();
-  const short = endings.find((ending) => !others.some((other) => other.endsWith(`.${ending}`)));
-  return `${short ?? path}=${typeof value === 'string' ? value : JSON.stringify(value)}`;
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return `${shortPath(path, [...valuesOf(recipe).keys()])}=${text}`;
 }
 
 /**
@@ -98,7 +75,7 @@ export function applyOverrides(recipe: Recipe, overrides: readonly string[]): Re
     const changed = check(recipeSchema, withValue(current, keys, value));
     if ('value' in changed) return changed.value;
     throw new UserError(
-      `--set ${path}: ${changed.finding.message}.`,
+      `--set ${path}: ${endSentence(changed.finding.message)}`,
       `It is ${JSON.stringify(valuesOf(current).get(path))} in the recipe.`,
     );
   }, recipe);

@@ -61,7 +61,7 @@ export function resolveRow(row: Row, { profile = 'full', overrides = [], seed = 
   });
   // Cloned, since parts are shared between rows and freezing goes all the way down.
   if ('value' in checked) return freeze(structuredClone(checked.value));
-  throw new UserError(`${id}: ${formatFinding(checked.finding)}.`, `Correct it in ${table.file}.`);
+  throw new UserError(`${id}: ${formatFinding(checked.finding)}`, `Correct it in ${table.file}.`);
 }
 
 /**

@@ -21,7 +21,7 @@ function parseEntry(line: string, where: string): Entry {
   }
   const checked = check(entrySchema, content);
   if ('value' in checked) return checked.value;
-  throw new UserError(`${where}: ${formatFinding(checked.finding)}.`, 'Remove the line.');
+  throw new UserError(`${where}: ${formatFinding(checked.finding)}`, 'Remove the line.');
 }
 
 /**

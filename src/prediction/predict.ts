@@ -7,6 +7,7 @@ import type { Predictor } from '../evaluation/inference.js';
 import { metrics } from '../evaluation/metrics.js';
 import type { EvaluationRecipe } from '../experiments/experiment.js';
 import { InterruptedError, UserError } from '../support/errors.js';
+import { formatNumber } from '../support/format.js';
 import { type Pause, pauses } from '../support/pauses.js';
 import type { Source } from './sources.js';
 import { readTruth } from './truth.js';
@@ -76,7 +77,7 @@ export async function predictImages(options: PredictImagesOptions): Promise<Pred
   try {
     let index = 0;
     for await (const loaded of loader) {
-      const message = `Prediction interrupted after ${index} of ${tasks.length} images.`;
+      const message = `Prediction interrupted after ${index} of ${formatNumber(tasks.length, 'image')}.`;
       if (signal.aborted) throw InterruptedError.of(signal, message);
       const task = tasks[index]!;
       const { file } = task.source;

@@ -5,6 +5,7 @@ import { describeHardware, type Hardware } from '../engines/hardware.js';
 import { missingForTensorflow } from '../engines/prerequisites.js';
 import { type EngineStatus, engineStatus } from '../engines/status.js';
 import { cacheDirectory } from '../support/cache.js';
+import { formatNumber } from '../support/format.js';
 import { packageVersion } from '../support/package.js';
 
 /** What a machine offers to this package. */
@@ -84,7 +85,7 @@ function formatEngine({ name, available, halfPrecision, reason, versions }: Engi
 }
 
 function formatDataset({ id, images, synthetic, present, problem }: FoundDataset, width: number): string {
-  const splits = Object.entries(images).map(([split, count]) => `${split} ${count} images`);
+  const splits = Object.entries(images).map(([split, count]) => `${split} ${formatNumber(count, 'image')}`);
   const found = `${splits.join(', ')}${synthetic ? ' (synthetic)' : ''}`;
   return `  ${problem === null ? '✓' : '✗'} ${id.padEnd(width)} ${problem === null ? found : present ? problem : 'not there'}`;
 }

@@ -39,9 +39,3 @@ export function terminalTable({ head, body }: Lines, width?: number): string {
   table.push(...body.map((cells) => [...cells]));
   return table.toString();
 }
-
-/** A table in GitHub's markdown. */
-export function markdownTable({ head, body }: Lines): string {
-  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...body.map(line)].join('\n');
-}

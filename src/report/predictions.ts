@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { formatShare, type PredictedClass } from '../prediction/write.js';
 import type { PredictionRun } from '../runs/predict.js';
-import { formatPercent, formatSeconds } from '../support/format.js';
+import { formatNumber, formatPercent, formatSeconds } from '../support/format.js';
 
 /** Classes that a line names; the others are counted. */
 const NAMED = 5;
@@ -19,7 +19,7 @@ export function formatPredictions({ images, failed, mIoU }: PredictionRun, out: 
     `  ${formatClasses(classes)}`,
     `  ${outputs.labels}, ${[outputs.overlay, ...(outputs.comparison === null ? [] : [outputs.comparison])].map((name) => path.basename(name)).join(', ')}`,
   ]);
-  const count = `${images.length} image${images.length === 1 ? '' : 's'} predicted in ${out}`;
+  const count = `${formatNumber(images.length, 'image')} predicted in ${out}`;
   const left = failed.length === 0 ? '' : `, ${failed.length} left out`;
   return [...lines, `${count}${left}${mIoU === null ? '' : `, mIoU of all ${formatPercent(mIoU)}`}.`].join('\n');
 }

@@ -1,5 +1,5 @@
 import type { PrepareResult } from '../data/prepare/preparation.js';
-import { formatFileSize } from '../support/format.js';
+import { formatFileSize, formatNumber } from '../support/format.js';
 
 /** What `fcn datasets prepare` prints. */
 export function formatPrepared(
@@ -9,12 +9,12 @@ export function formatPrepared(
 ): string {
   const counts = Object.entries(images).map(([split, count]) => `${count} ${split}`);
   const lines = [
-    `${directory}: ${counts.join(' and ')} images${synthetic ? ' (synthetic)' : ''}, ${files} files, ` +
+    `${directory}: ${counts.join(' and ')} images${synthetic ? ' (synthetic)' : ''}, ${formatNumber(files, 'file')}, ` +
       `${made === 0 ? 'all there already' : `${made} made now`}.`,
-    ...inputs.map(({ name, bytes, sha256, hashed }) => {
+    ...inputs.map(({ name, what, bytes, sha256, hashed }) => {
       // Of a folder no content is hashed: that would be said of the files that were made, in their own list.
       const of = hashed === 'bytes' ? '' : ` of ${hashed}`;
-      return `  from ${name}  ${formatFileSize(bytes)}  sha256${of} ${sha256.slice(0, 16)}…`;
+      return `  from ${name}${what === undefined ? '' : ` (${what})`}  ${formatFileSize(bytes)}  sha256${of} ${sha256.slice(0, 16)}…`;
     }),
     `Look at it with: fcn datasets show ${dataset}${rootFlag}, or fcn datasets browse ${dataset} --out DIR${rootFlag}`,
   ];

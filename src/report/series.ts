@@ -1,5 +1,5 @@
 import type { Outcome } from '../runs/series.js';
-import { formatSeconds } from '../support/format.js';
+import { formatNumber, formatSeconds } from '../support/format.js';
 import { wordsOf } from './document.js';
 import { FIGURES } from './figures.js';
 import { formatFigure, terminalTable } from './layout.js';
@@ -44,7 +44,7 @@ export function formatSeries(outcomes: readonly Outcome[], results: string): str
   return [
     table,
     ...(overSeeds.length > 0 ? [`Mean ± sample standard deviation over seeds\n${means}`] : []),
-    `${outcomes.length} runs: ${counts.join(', ')}.`,
+    `${formatNumber(outcomes.length, 'run')}: ${counts.join(', ')}.`,
     ...(completed.length > 0
       ? [`Records are in ${results}/records; fcn table sets them beside the published figures.`]
       : []),

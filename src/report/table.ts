@@ -5,6 +5,7 @@ import { LOCAL_TABLE } from '../experiments/load.js';
 import { changesOf, differences } from '../experiments/resolve.js';
 import { hardwareName } from '../runs/environment.js';
 import type { RunRecord } from '../runs/record.js';
+import { formatNumber } from '../support/format.js';
 import { packageRoot } from '../support/package.js';
 import { type Cell, type CellOptions, makeCell, wentOnChanged } from './cell.js';
 import type { Figure } from './figures.js';
@@ -73,7 +74,7 @@ export function reasonApart(record: RunRecord, tables: readonly Table[]): string
   reasons.push(...changesOf(record));
   const { evaluate, 'evaluate-ms': multiScale } = record.details;
   const skipped = new Set([...(evaluate?.skippedImages ?? []), ...(multiScale?.skippedImages ?? [])]).size;
-  if (skipped > 0) reasons.push(`${skipped} validation image${skipped === 1 ? '' : 's'} skipped`);
+  if (skipped > 0) reasons.push(`${formatNumber(skipped, 'validation image')} skipped`);
   const lost = [evaluate, multiScale].flatMap((evaluation) => (evaluation === null ? [] : unaccounted(evaluation)));
   if (lost.length > 0) reasons.push(lost[0]!);
   if (reasons.length > 0) return reasons.join(', ');
@@ -83,7 +84,7 @@ export function reasonApart(record: RunRecord, tables: readonly Table[]): string
   if (difference !== undefined) return `another ${difference.path} than published`;
   const published = publishedImages(row.recipe.data.dataset)['val'];
   const other = [evaluate, multiScale].find((one) => one !== null && one.images !== (published ?? one.images));
-  return other ? `${other.images} validation images, ${published} were published` : null;
+  return other ? `${formatNumber(other.images, 'validation image')}, ${published} were published` : null;
 }
 
 type Evaluation = NonNullable<RunRecord['details']['evaluate']>;

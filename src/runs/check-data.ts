@@ -70,7 +70,7 @@ async function check(splits: readonly string[], options: CheckDataOptions): Prom
       named.filter((entry) => !filesOf(entry).some((file) => lacking.has(file))),
     ]),
   );
-  const broken = await showCounted('Check the data', 'samples', display, (onProgress) =>
+  const broken = await showCounted('Check the data', 'sample', display, (onProgress) =>
     checkEntries(whole, { dataset, fast: checkData === 'fast', size: null, signal, onProgress }),
   );
   const problems = [...missing, ...broken];

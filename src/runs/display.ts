@@ -1,3 +1,5 @@
+import { formatNumber } from '../support/format.js';
+
 /** A stage of a run, as it is shown. */
 export interface ShownStage {
   readonly title: string;
@@ -61,7 +63,10 @@ export async function showStages(stages: readonly ShownStage[], mode: DisplayMod
   }
 }
 
-/** Does work that goes on in equal steps, one stage of its own, and shows how many of them are done. */
+/**
+ * Does work that goes on in equal steps, one stage of its own, and shows how many of them are done.
+ * @param unit What a step is, in the singular.
+ */
 export async function showCounted<Result>(
   title: string,
   unit: string,
@@ -73,10 +78,10 @@ export async function showCounted<Result>(
     let count = 0;
     const onProgress = (done: number, total: number) => {
       count = total;
-      say(`${done} of ${total} ${unit}`);
+      say(`${done} of ${formatNumber(total, unit)}`);
     };
     results.push(await work(onProgress));
-    return `${count} ${unit}`;
+    return formatNumber(count, unit);
   };
   await showStages([{ title, run }], mode);
   return results[0]!;

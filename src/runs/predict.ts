@@ -82,7 +82,7 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
     const predictor = new Predictor({ engine, kernels, network, recipe });
     const ratios = multiScale ? recipe.ratios : [1];
     const settings = { tasks, predictor, dataset, recipe, ratios, flip: multiScale, opacity, signal };
-    const predicted = await showCounted(`Predict with ${row}`, 'images', display, (onProgress) =>
+    const predicted = await showCounted(`Predict with ${row}`, 'image', display, (onProgress) =>
       predictImages({ ...settings, onProgress }),
     );
     return { row, weights, deviations: found, ...predicted };

@@ -153,7 +153,7 @@ function explain(file: string, record: unknown): RunRecord {
   const checked = check(recordSchema, record);
   if ('value' in checked) return checked.value;
   throw new UserError(
-    `${file} is not a record that this version reads: ${formatFinding(checked.finding)}.`,
+    `${file} is not a record that this version reads: ${formatFinding(checked.finding)}`,
     'Remove the file, or make it again by running the row again.',
   );
 }
@@ -162,7 +162,7 @@ function explain(file: string, record: unknown): RunRecord {
 export async function writeRecord(file: string, record: RunRecord): Promise<void> {
   const checked = check(recordSchema, record);
   if ('finding' in checked) {
-    throw new Error(`Invalid record: ${formatFinding(checked.finding)}.`);
+    throw new Error(`Invalid record: ${formatFinding(checked.finding)}`);
   }
   await writeFileAtomic(file, `${compactJson(checked.value)}\n`);
 }

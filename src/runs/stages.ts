@@ -1,7 +1,7 @@
 import type { SkippedSamples } from '../data/skipped.js';
 import type { Engine } from '../engines/engine.js';
 import type { Experiment } from '../experiments/experiment.js';
-import { formatBytes, formatPercent, formatSeconds } from '../support/format.js';
+import { formatBytes, formatNumber, formatPercent, formatSeconds } from '../support/format.js';
 import { explainOutOfMemory } from './out-of-memory.js';
 import { ProgressFile } from './progress.js';
 import type { RunRecord } from './record.js';
@@ -105,7 +105,7 @@ async function train(context: StageContext, say: Say, progress: ProgressFile): P
     details,
     weights,
     summary:
-      `${iterations} iterations in ${formatSeconds(seconds)}, loss ${finalLoss.toFixed(4)}` +
+      `${formatNumber(iterations, 'iteration')} in ${formatSeconds(seconds)}, loss ${finalLoss.toFixed(4)}` +
       (skippedSamples.length === 0 ? '' : `; unreadable samples replaced: ${skippedSamples.length}`),
   };
 }
@@ -144,7 +144,7 @@ async function evaluate(
     details,
     summary:
       `mIoU ${formatPercent(mIoU)}, mAcc ${formatPercent(mAcc)}, aAcc ${formatPercent(aAcc)} ` +
-      `on ${images} images in ${formatSeconds(seconds)}` +
+      `on ${formatNumber(images, 'image')} in ${formatSeconds(seconds)}` +
       (skippedImages.length === 0 ? '' : `; unreadable images left out: ${skippedImages.length}`),
   };
 }

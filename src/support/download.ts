@@ -1,6 +1,7 @@
 import { open, readFile, rm, stat } from 'node:fs/promises';
 import { UserError } from './errors.js';
 import { explainFileError, writeFileAtomic } from './files.js';
+import { endSentence } from './format.js';
 
 /** What a request is answered with: the standard's `fetch`, or a test's. */
 export type Fetcher = (url: string, init: RequestInit) => Promise<Response>;
@@ -176,7 +177,7 @@ function refused({ url, otherwise }: DownloadOptions, { status, statusText }: Re
 
 function brokenConnection({ url, part }: DownloadOptions, error: Error): UserError {
   return new UserError(
-    `The connection to ${new URL(url).host} broke off: ${error.message}.`,
+    `The connection to ${new URL(url).host} broke off: ${endSentence(error.message)}`,
     `What has arrived is kept in ${part}: run the same command again to go on.`,
     { cause: error },
   );

@@ -27,6 +27,11 @@ export function formatCount(count: number): string {
   return `${power === 0 ? String(count) : scaled.toPrecision(3)}${prefixes[power]}`;
 }
 
+/** A text with a full stop, unless it ends a sentence already. */
+export function endSentence(text: string): string {
+  return /[.?!…]$/.test(text) ? text : `${text}.`;
+}
+
 /** A fraction in percent with two decimals, without the sign: 0.7225 → "72.25". */
 export function formatPercent(fraction: number): string {
   return (fraction * 100).toFixed(2);

@@ -18,17 +18,84 @@ export function editDistance(from: string, to: string): number {
   return previous[to.length]!;
 }
 
-/** The candidate nearest to a mistyped word; undefined when none is near: more than 2 edits and a third of the word. */
-export function nearest(word: string, candidates: Iterable<string>): string | undefined {
-  const typed = word.toLowerCase();
-  let best: string | undefined;
-  let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;
-  for (const candidate of candidates) {
-    const distance = editDistance(typed, candidate.toLowerCase());
-    if (distance < bestDistance) {
-      best = candidate;
-      bestDistance = distance;
-    }
-  }
-  return best;
+/** Without capitals and separators: "decode_head" and "decodeHead" are one name. */
+function plain(name: string): string {
+  return name.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
+}
+
+/** The words of a name in camelCase, snake_case or kebab-case, in small letters. */
+function wordsOf(name: string): string[] {
+  const spaced = name.replaceAll(/([a-z0-9])([A-Z])/g, '$1 $2').replaceAll(/([A-Z])([A-Z][a-z])/g, '$1 $2');
+  return spaced
+    .toLowerCase()
+    .split(/[^a-z0-9]+/)
+    .filter((word) => word !== '');
+}
+
+/** Whether the letters of one text are in the other in that order, beginning with its first: "aux" and "auxiliary". */
+function isShortened(short: string, long: string): boolean {
+  if (short[0] !== long[0]) return false;
+  let at = 0;
+  for (const letter of long) if (letter === short[at]) at++;
+  return at === short.length;
+}
+
+/** Of a word of three or four letters one may be wrong, of five two: with two, "seed" would be "stem". */
+const LETTERS_A_SLIP = 2.5;
+
+/** Shorter texts are in too many names by chance. */
+const SHORTEST_PART = 3;
+
+/**
+ * How far a name is from a typed one, by the way in which it may have been meant; undefined where it was hardly meant.
+ *
+ * 0: the same but for capitals and separators. 1: its initials (lr, learningRate). 2 to 3: slips, as its length allows.
+ * 3: it begins so. 4: one of its words, or it is one of the words typed. 5: a word begins so. 6: it has that in it. 7: letters left out.
+ */
+export function remoteness(typed: string, name: string): number | undefined {
+  const [from, to] = [plain(typed), plain(name)];
+  if (from === '') return undefined;
+  if (from === to) return 0;
+  const words = wordsOf(name);
+  if (words.length > 1 && from === words.map(([initial]) => initial).join('')) return 1;
+  const slips = from.length < SHORTEST_PART ? 0 : Math.max(1, Math.floor(from.length / LETTERS_A_SLIP));
+  const distance = editDistance(from, to);
+  if (distance <= slips) return 2 + distance / (slips + 1);
+  if (to.startsWith(from)) return 3;
+  if (from.length < SHORTEST_PART) return undefined;
+  if (words.includes(from) || (to.length >= SHORTEST_PART && wordsOf(typed).includes(to))) return 4;
+  if (words.some((word) => word.startsWith(from))) return 5;
+  if (to.includes(from)) return 6;
+  return isShortened(from, to) ? 7 : undefined;
+}
+
+/** Most names that are suggested. */
+const MOST_NAMES = 3;
+
+/** The least remote names, equally near ones all, at most three; none where all are out of reach (undefined). */
+export function leastRemote(names: Iterable<string>, remotenessOf: (name: string) => number | undefined): string[] {
+  const near = [...new Set(names)].flatMap((name) => {
+    const far = remotenessOf(name);
+    return far === undefined ? [] : [{ name, far }];
+  });
+  const least = Math.min(...near.map(({ far }) => far));
+  return near
+    .filter(({ far }) => far === least)
+    .slice(0, MOST_NAMES)
+    .map(({ name }) => name);
+}
+
+/** The names that a typed one may have meant, equally near ones all, at most three; none where none is near. */
+export function nearestAll(typed: string, names: Iterable<string>): string[] {
+  return leastRemote(names, (name) => remoteness(typed, name));
+}
+
+/** The name that a typed one most likely meant; undefined where none is near. */
+export function nearest(typed: string, names: Iterable<string>): string | undefined {
+  return nearestAll(typed, names)[0];
+}
+
+/** "a", "a or b", "a, b or c". */
+export function alternatives(names: readonly string[]): string {
+  return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
 }

@@ -1,5 +1,6 @@
 import { type core, z } from 'zod';
-import { nearest } from './suggest.js';
+import { endSentence } from './format.js';
+import { alternatives, nearestAll } from './suggest.js';
 
 /** Where a value lies inside a document: keys and indices from the top. */
 export type ValuePath = readonly PropertyKey[];
@@ -15,9 +16,9 @@ export function formatPath(path: ValuePath): string {
   return path.map((key, i) => (typeof key === 'number' ? `[${key}]` : `${i === 0 ? '' : '.'}${String(key)}`)).join('');
 }
 
-/** "training.batch: expected a whole number"; of the document as a whole, only what is wrong. */
+/** "training.batch: expected a whole number.", a whole sentence; of the document as a whole, only what is wrong. */
 export function formatFinding({ path, message }: Finding): string {
-  return path.length === 0 ? message : `${formatPath(path)}: ${message}`;
+  return endSentence(path.length === 0 ? message : `${formatPath(path)}: ${message}`);
 }
 
 function unwrap(schema: core.$ZodType): core.$ZodType {
@@ -57,13 +58,24 @@ const KINDS: Readonly<Record<string, string>> = {
   record: 'a section',
 };
 
+/** Bounds of a number and of the length of a list or text, which zod writes as signs. */
+const BOUNDS: Readonly<Record<string, { readonly be: string; readonly have: string }>> = {
+  '>=': { be: 'of at least', have: 'with at least' },
+  '>': { be: 'above', have: 'with more than' },
+  '<=': { be: 'of at most', have: 'with at most' },
+  '<': { be: 'below', have: 'with less than' },
+};
+
 /** "Invalid input: expected int, received string" → "expected a whole number". */
 function sentence(message: string): string {
   const body = message.replace(/^(Invalid input|Invalid option|Too small|Too big): /, '').replace(/, received .*$/, '');
   const worded = body.replace(/^expected (\w+)/, (whole, kind: string) =>
     kind in KINDS ? `expected ${KINDS[kind]}` : whole,
   );
-  return worded.charAt(0).toLowerCase() + worded.slice(1).replace(' to be ', ' ');
+  return (worded.charAt(0).toLowerCase() + worded.slice(1))
+    .replace(/ to (be|have) ([<>]=?)/, (_, verb: 'be' | 'have', sign: string) => ` ${BOUNDS[sign]![verb]} `)
+    .replace(/\b1 (item|character)s\b/, '1 $1')
+    .replace(' to be ', ' ');
 }
 
 function explain(schema: core.$ZodType, value: unknown, issue: core.$ZodIssue): Finding {
@@ -72,13 +84,16 @@ function explain(schema: core.$ZodType, value: unknown, issue: core.$ZodIssue): 
     const inner = schemaAt(schema, issue.path);
     const object = inner === undefined ? undefined : unwrap(inner);
     const known = object instanceof z.ZodObject ? Object.keys(object.shape) : [];
-    const meant = nearest(key, known);
-    const hint = meant === undefined ? `known keys: ${known.join(', ')}` : `did you mean ${meant}?`;
+    const meant = nearestAll(key, known);
+    const hint = meant.length === 0 ? `known keys: ${known.join(', ')}` : `did you mean ${alternatives(meant)}?`;
     return { path: [...issue.path, key], message: `unknown key; ${hint}` };
   }
   const found = valueAt(value, issue.path);
   if (found === undefined) return { path: issue.path, message: 'is missing' };
-  return { path: issue.path, message: `${sentence(issue.message)}, got ${JSON.stringify(found)}` };
+  return {
+    path: issue.path,
+    message: `${sentence(issue.message)}, got ${typeof found === 'number' ? found : JSON.stringify(found)}`,
+  };
 }
 
 /** Checks a value; returns it typed, or the first thing that is wrong with it. */

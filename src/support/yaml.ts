@@ -60,7 +60,7 @@ export function checkYaml<T>(yaml: YamlFile, schema: ZodType<T>): T {
   if ('value' in checked) return checked.value;
   const { finding } = checked;
   throw new UserError(
-    `${yaml.file}:${yaml.lineOf(finding.path)}: ${formatFinding(finding)}.`,
+    `${yaml.file}:${yaml.lineOf(finding.path)}: ${formatFinding(finding)}`,
     'Mend the file at that line.',
   );
 }

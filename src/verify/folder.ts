@@ -5,7 +5,7 @@ import { gunzipSync } from 'node:zlib';
 import type { z } from 'zod';
 import { UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
-import { check, formatPath } from '../support/validate.js';
+import { check, formatFinding } from '../support/validate.js';
 import { type NpyArray, parseNpy } from './npy.js';
 
 /** What a set's own files should hash to: path below the set, "/" between folders → SHA-256 of the uncompressed content. */
@@ -107,8 +107,7 @@ export class ReferenceFolder {
     }
     const found = check(schema, value);
     if ('value' in found) return found.value;
-    const where = formatPath(found.finding.path);
-    throw new UserError(`${file}: ${where === '' ? '' : `${where} `}${found.finding.message}.`);
+    throw new UserError(`${file}: ${formatFinding(found.finding)}`);
   }
 
   /** A float32 .npy file. @throws UserError when it is another type or damaged. */

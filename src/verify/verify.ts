@@ -4,8 +4,8 @@ import { createKernels } from '../kernels/create.js';
 import { type DisplayMode, type ShownStage, showStages } from '../runs/display.js';
 import { InterruptedError, UserError } from '../support/errors.js';
 import { formatSeconds } from '../support/format.js';
-import { matchesGlob } from '../support/glob.js';
 import { type Pause, pauses } from '../support/pauses.js';
+import { wildcardExpression } from '../support/wildcard.js';
 import type { Check, Findings } from './check.js';
 import { checkpointChecks } from './checkpoints.js';
 import type { ReferenceFolder } from './folder.js';
@@ -89,7 +89,7 @@ export async function verify(options: VerifyOptions): Promise<Verification> {
 
 function chooseCases(set: ReferenceSet, pattern: string | undefined): string[] {
   const names = caseNames(set);
-  const chosen = names.filter((name) => pattern === undefined || matchesGlob(name, pattern));
+  const chosen = pattern === undefined ? names : names.filter((name) => wildcardExpression(pattern).test(name));
   if (chosen.length > 0) return chosen;
   throw new UserError(
     names.length === 0 ? `${set.root.path} holds no case.` : `No case of ${set.root.path} is named ${pattern}.`,

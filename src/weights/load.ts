@@ -1,4 +1,5 @@
 import { UserError } from '../support/errors.js';
+import { endSentence } from '../support/format.js';
 import { MalformedFileError, quote } from './malformed.js';
 import { type JsonObject, jsonOf, metadataOf } from './metadata.js';
 import { isPickledTensor, type PytorchContent, pytorchFormat, readPytorch } from './pytorch.js';
@@ -46,7 +47,7 @@ export function readCheckpointFrom(source: ByteSource): Checkpoint {
   } catch (error) {
     if (!(error instanceof MalformedFileError)) throw error;
     throw new UserError(
-      `Cannot read weights from ${source.file}: ${error.message}.`,
+      `Cannot read weights from ${source.file}: ${endSentence(error.message)}`,
       'Use another copy of the file, or another file; do not open this one with a reader that runs what it holds.',
       { cause: error },
     );

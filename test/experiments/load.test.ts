@@ -66,6 +66,21 @@ const BROKEN: readonly [name: string, change: (text: string) => string, message:
     /mine\.yaml:4: recipe\.model\.clases: unknown key; did you mean classes\?/,
   ],
   [
+    'an abbreviated key',
+    (s) => s.replace('batch: 2', 'batch: 2, lr: 0.1'),
+    /mine\.yaml:6: recipe\.training\.lr: unknown key; did you mean learningRate\?$/,
+  ],
+  [
+    'a key that is near to nothing',
+    (s) => s.replace('table: Mine', 'table: Mine\nfoo: 1'),
+    /mine\.yaml:2: foo: unknown key; known keys: table, .*rows\.$/,
+  ],
+  [
+    'an empty list',
+    (s) => s.replace('evaluation: { ', 'evaluation: { ratios: [], '),
+    /mine\.yaml:7: recipe\.evaluation\.ratios: expected a list with at least 1 item, got \[\]\.$/,
+  ],
+  [
     'an unknown key',
     (s) => s.replace('table: Mine', 'table: Mine\nqwertz: 1'),
     /mine\.yaml:2: qwertz: unknown key; known keys: table, /,

@@ -30,6 +30,6 @@ test('a prediction ends with the code of what aborted it', async (t) => {
     signal: AbortSignal.abort(new InterruptedError('', ExitCode.terminated)),
     onProgress: () => t.fail(),
   });
-  const error = await t.throwsAsync(running, { instanceOf: InterruptedError, message: /after 0 of 1 images/ });
+  const error = await t.throwsAsync(running, { instanceOf: InterruptedError, message: /after 0 of 1 image/ });
   t.is(error.exitCode, ExitCode.terminated);
 });

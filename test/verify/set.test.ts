@@ -105,7 +105,7 @@ test('a file that is not what the list of hashes says, or not in it, is refused'
 });
 
 for (const [key, value, message] of [
-  ['num_classes', 'many', /meta\.json: num_classes expected a number, got "many"/],
+  ['num_classes', 'many', /meta\.json: num_classes: expected a number, got "many"/],
   ['aux_num_classes', 5, /aux_num_classes 5 is not num_classes/],
   ['dropout', 0.1, /meta\.json: dropout/],
   ['ignore_label', 0, /meta\.json: ignore_label/],

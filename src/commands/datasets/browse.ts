@@ -41,7 +41,7 @@ export default class DatasetsBrowse extends BaseCommand {
     const overrides = overridesOf(flags);
     const recipe = { row, file, profile, seed, overrides };
     const options = { dataset, recipe, dataRoot: flags['data-root'], samples, out, signal };
-    const browsed = await showCounted(`Make samples of ${dataset.name}`, 'samples', this.displayMode(), (onProgress) =>
+    const browsed = await showCounted(`Make samples of ${dataset.name}`, 'sample', this.displayMode(), (onProgress) =>
       browse({ ...options, onProgress }),
     );
     this.print(

@@ -91,7 +91,7 @@ export default class DatasetsGenerate extends BaseCommand {
     const directory = path.resolve(datasetFolder(dataset, dataRoot));
     const { size, sizesDiffer, ...result } = await showCounted(
       `Generate ${dataset.name}`,
-      'images',
+      'image',
       this.displayMode(),
       (onProgress) => generateDataset({ ...options, directory, onProgress }),
     );

@@ -34,7 +34,7 @@ export default class DatasetsShow extends BaseCommand {
     const { showCounted } = await import('../../runs/display.js');
     const dataset = await loadDataset(args.name);
     const options = { dataset, split: flags.split, dataRoot: flags['data-root'], signal };
-    const frequencies = await showCounted(`Count ${dataset.name}`, 'images', this.displayMode(), (onProgress) =>
+    const frequencies = await showCounted(`Count ${dataset.name}`, 'image', this.displayMode(), (onProgress) =>
       classFrequencies({ ...options, onProgress }),
     );
     const { stdout } = process;

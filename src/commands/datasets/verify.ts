@@ -36,7 +36,7 @@ export default class DatasetsVerify extends BaseCommand {
     const { showCounted } = await import('../../runs/display.js');
     const dataset = await loadDataset(args.name);
     const options = { dataset, dataRoot: flags['data-root'], fast: flags.fast, signal };
-    const verification = await showCounted(`Verify ${dataset.name}`, 'checks', this.displayMode(), (onProgress) =>
+    const verification = await showCounted(`Verify ${dataset.name}`, 'check', this.displayMode(), (onProgress) =>
       verifyDataset({ ...options, onProgress }),
     );
     this.print(formatVerification(verification));

@@ -16,6 +16,8 @@ export const PREPARING_MARKER = '.fcn-preparing.json';
 export interface PreparedInput {
   /** File or folder name. */
   readonly name: string;
+  /** What is in it: "the images". Several may be one folder. Absent where an earlier version wrote it. */
+  readonly what?: string;
   readonly bytes: number;
   readonly sha256: string;
   /** What that is of: an archive's bytes; of a folder, the path and size of each file that was used, not its content. */
@@ -73,7 +75,7 @@ export class UnfinishedError extends UserError {}
 export async function requirePrepared(folder: string): Promise<void> {
   const preparing = await readPreparing(folder);
   if (preparing === null) return;
-  const names = preparing.inputs.map(({ name }) => name).join(', ');
+  const names = [...new Set(preparing.inputs.map(({ name }) => name))].join(', ');
   throw new UnfinishedError(
     `${path.resolve(folder)}: the preparation of this data set is not finished (see ${PREPARING_MARKER} there).`,
     `Run fcn datasets prepare ${preparing.dataset} --from … (with ${names}) again: it goes on where it stopped.`,

@@ -80,7 +80,7 @@ export async function claim(
   const preparing = await readPreparing(folder);
   if (prepared && !preparing && !again) {
     if (!sameKey(prepared, key)) {
-      const names = prepared.inputs.map(({ name }) => name).join(', ');
+      const names = [...new Set(prepared.inputs.map(({ name }) => name))].join(', ');
       throw new UserError(
         `${folder} was prepared from other downloads (${names}; see ${PREPARED_MARKER} there).`,
         'Give --again to prepare it anew from these, or choose another --data-root.',

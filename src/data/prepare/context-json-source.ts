@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { UserError } from '../../support/errors.js';
 import { explainFileError } from '../../support/files.js';
+import { endSentence } from '../../support/format.js';
 import type { ContextRegion } from './context-labels.js';
 import { JsonArrayError, JsonArrays } from './json-arrays.js';
 import { LabelError } from './label-error.js';
@@ -74,7 +75,7 @@ export class ContextJsonSource implements Source {
     } catch (error) {
       if (!(error instanceof JsonArrayError || error instanceof LabelError))
         throw explainFileError(error, this.location, 'read');
-      throw new UserError(`${this.location} is damaged: ${error.message}.`, FETCH_AGAIN, { cause: error });
+      throw new UserError(`${this.location} is damaged: ${endSentence(error.message)}`, FETCH_AGAIN, { cause: error });
     }
     const names = (phase: string) =>
       [...this.images.values()]

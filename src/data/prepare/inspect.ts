@@ -29,17 +29,17 @@ export interface InspectOptions {
 }
 
 /** What an input is known by: an archive by its bytes, a folder by the paths and sizes of the files that are used. */
-function describe({ location, inventory }: FoundPart, used: readonly PlannedFile[]): PreparedInput {
+function describe(what: string, { location, inventory }: FoundPart, used: readonly PlannedFile[]): PreparedInput {
   const name = path.basename(location);
   if (inventory.sha256 !== null) {
-    return { name, bytes: inventory.bytes, sha256: inventory.sha256, hashed: 'bytes' };
+    return { name, what, bytes: inventory.bytes, sha256: inventory.sha256, hashed: 'bytes' };
   }
   const hash = createHash('sha256');
   const sizes = used.map((file) => [file.path, inventory.files.get(file.path) ?? 0] as const);
   for (const [file, size] of sizes.sort(([a], [b]) => (a < b ? -1 : 1))) hash.update(`${file} ${size}\n`);
   for (const [file, text] of inventory.lists) hash.update(`${file} ${text}\n`);
   const bytes = sizes.reduce((sum, [, size]) => sum + size, 0);
-  return { name, bytes, sha256: hash.digest('hex'), hashed: 'paths and sizes' };
+  return { name, what, bytes, sha256: hash.digest('hex'), hashed: 'paths and sizes' };
 }
 
 /** The marker of synthetic data of this recipe's kind, in a download or beside it; null where there is none. */
@@ -110,6 +110,7 @@ export async function inspect({ recipe, dataset, from, signal, onProgress }: Ins
     sources: found.map(({ source }) => source),
     inputs: parts.map((part, index) =>
       describe(
+        recipe.parts[index]!.what,
         part,
         plan.files.filter((file) => file.part === index),
       ),

@@ -3,6 +3,7 @@ import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../../support/errors.js';
 import { writeFileAtomic } from '../../support/files.js';
+import { formatNumber } from '../../support/format.js';
 import type { Dataset } from '../datasets/dataset.js';
 import { formatHashes } from '../datasets/hashes.js';
 import {
@@ -65,7 +66,9 @@ export class Preparation {
       say(`${++done} of ${files.length} files`);
     });
     await this.writeLists();
-    return before === 0 ? `${files.length} files` : `${files.length} files, ${before} of them there already`;
+    return before === 0
+      ? `${formatNumber(files.length, 'file')}`
+      : `${formatNumber(files.length, 'file')}, ${before} of them there already`;
   }
 
   /** Reads every image and label as training will. */

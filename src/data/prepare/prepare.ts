@@ -39,7 +39,7 @@ const AHEAD = 2;
 
 function summary({ inputs, plan }: Inspection): string {
   const images = Object.entries(plan.images).map(([split, count]) => `${count} ${split}`);
-  return `${inputs.map(({ name }) => name).join(', ')}: ${images.join(' and ')} images`;
+  return `${[...new Set(inputs.map(({ name }) => name))].join(', ')}: ${images.join(' and ')} images`;
 }
 
 /** Removes what a process that was killed left half-written. Nobody else writes here while the lock is held. */

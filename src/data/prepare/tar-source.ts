@@ -6,6 +6,7 @@ import { createGunzip } from 'node:zlib';
 import type { Entry, Extract } from 'tar-stream';
 import { UserError } from '../../support/errors.js';
 import { explainFileError } from '../../support/files.js';
+import { endSentence } from '../../support/format.js';
 import {
   addFile,
   checkMemberPath,
@@ -118,8 +119,12 @@ export class TarSource implements Source {
   /** The system's errors have a call; zlib's and tar-stream's do not. */
   private explain(error: unknown): unknown {
     if ((error as NodeJS.ErrnoException).syscall !== undefined) return explainFileError(error, this.location, 'read');
-    return new UserError(`${this.location}: the archive is damaged: ${(error as Error).message}.`, FETCH_AGAIN, {
-      cause: error,
-    });
+    return new UserError(
+      `${this.location}: the archive is damaged: ${endSentence((error as Error).message)}`,
+      FETCH_AGAIN,
+      {
+        cause: error,
+      },
+    );
   }
 }

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import type { Entry, ZipFile } from 'yauzl';
 import { UserError } from '../../support/errors.js';
 import { explainFileError } from '../../support/files.js';
+import { endSentence } from '../../support/format.js';
 import { hashStream } from './hash-stream.js';
 import {
   addFile,
@@ -108,8 +109,12 @@ export class ZipSource implements Source {
   private explain(error: unknown, member?: string): unknown {
     if ((error as NodeJS.ErrnoException).syscall !== undefined) return explainFileError(error, this.location, 'read');
     const where = member === undefined ? this.location : `${this.location}: ${member}`;
-    return new UserError(`${where}: the zip archive is damaged: ${(error as Error).message}.`, FETCH_AGAIN, {
-      cause: error,
-    });
+    return new UserError(
+      `${where}: the zip archive is damaged: ${endSentence((error as Error).message)}`,
+      FETCH_AGAIN,
+      {
+        cause: error,
+      },
+    );
   }
 }

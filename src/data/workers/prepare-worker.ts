@@ -5,6 +5,7 @@ import { workerData } from 'node:worker_threads';
 import { crc32 } from '../../support/crc32.js';
 import { UserError } from '../../support/errors.js';
 import { explainFileError, writeFileAtomic } from '../../support/files.js';
+import { endSentence } from '../../support/format.js';
 import { checkEntry } from '../datasets/check-entry.js';
 import type { Dataset } from '../datasets/dataset.js';
 import type { Entry } from '../datasets/read-split.js';
@@ -65,7 +66,7 @@ async function make(task: ConvertTask): Promise<Finished> {
     made = await convert(conversion, bytes, dataset.palette);
   } catch (error) {
     if (!isFileAtFault(error)) throw error;
-    throw new UserError(`${origin}: ${error.message}.`, remedyOf(error), { cause: error });
+    throw new UserError(`${origin}: ${endSentence(error.message)}`, remedyOf(error), { cause: error });
   }
   const file = path.join(folder, target);
   const kept = 'file' in task.content && path.resolve(task.content.file) === path.resolve(file);

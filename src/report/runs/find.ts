@@ -53,7 +53,7 @@ function readChecked<T>(file: string, schema: z.ZodType<T>): T {
   }
   const checked = check(schema, value);
   if ('value' in checked) return checked.value;
-  throw new UserError(`${file}: ${formatFinding(checked.finding)}.`, next);
+  throw new UserError(`${file}: ${formatFinding(checked.finding)}`, next);
 }
 
 /** "20250102-030405-…" → 2025-01-02T03:04:05.000Z. */

@@ -1,6 +1,6 @@
 import type { Deviation } from '../../experiments/resolve.js';
 import { hardwareName } from '../../runs/environment.js';
-import { formatBytes, formatPercent, formatSeconds } from '../../support/format.js';
+import { formatBytes, formatNumber, formatPercent, formatSeconds } from '../../support/format.js';
 import { mostConfused } from '../charts/heat-map.js';
 import type { Chart } from '../charts/svg.js';
 import { svgElement } from '../charts/svg.js';
@@ -89,7 +89,7 @@ function runFacts({ run, apart }: ReportedRun): string {
     [
       'Trained',
       train
-        ? `${train.iterations} iterations in ${formatSeconds(train.seconds)}`
+        ? `${formatNumber(train.iterations, 'iteration')} in ${formatSeconds(train.seconds)}`
         : last
           ? `${last.iteration} of ${experiment.training.iterations} iterations`
           : null,
@@ -98,7 +98,7 @@ function runFacts({ run, apart }: ReportedRun): string {
     [
       'Evaluated',
       evaluate
-        ? `mIoU ${formatPercent(evaluate.mIoU)}, mAcc ${formatPercent(evaluate.mAcc)}, aAcc ${formatPercent(evaluate.aAcc)} on ${evaluate.images} images`
+        ? `mIoU ${formatPercent(evaluate.mIoU)}, mAcc ${formatPercent(evaluate.mAcc)}, aAcc ${formatPercent(evaluate.aAcc)} on ${formatNumber(evaluate.images, 'image')}`
         : null,
     ],
     [

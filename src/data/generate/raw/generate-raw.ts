@@ -1,6 +1,7 @@
 import { rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { explainFileError, isThere, removeHalfWritten, writeFileAtomic } from '../../../support/files.js';
+import { formatNumber } from '../../../support/format.js';
 import { withLock } from '../../../support/lock.js';
 import type { Size } from '../../image.js';
 import type { PrepareStage } from '../../prepare/prepare.js';
@@ -95,7 +96,7 @@ export async function generateRaw(options: GenerateRawOptions): Promise<Generate
         run: async (say) => {
           const onProgress = (done: number, total: number) => say(`${done} of ${total} images`);
           await paintFiles(tasks, { ...options, size, onProgress });
-          return `${tasks.length} images`;
+          return formatNumber(tasks.length, 'image');
         },
       },
       {
