@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { datasetIds, loadDataset } from '../../src/data/datasets/description.js';
@@ -6,6 +6,7 @@ import { datasetFingerprint } from '../../src/data/datasets/fingerprint.js';
 import { listDatasets } from '../../src/data/datasets/list.js';
 import { readSplit } from '../../src/data/datasets/read-split.js';
 import { decodeLabels } from '../../src/data/decode.js';
+import { readFacts } from '../helpers/facts.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
 import { sharedPath } from '../helpers/shared.js';
 
@@ -69,23 +70,14 @@ test('the data sets of the published tables, and CamVid, are described', async (
 
 for (const [id, key] of Object.entries(PUBLISHED_SETS)) {
   test(`${id}: classes, colours, folders and lists are the published ones`, async (t) => {
-    const facts = sharedPath('facts', 'datasets.json');
-    const table = sharedPath('facts', 'rows.json');
-    if (!facts || !table) {
-      t.log('Skipped: no reference beside the checkout.');
-      t.pass();
-      return;
-    }
-    const reference = (JSON.parse(await readFile(facts, 'utf8')) as Record<string, ReferenceDataset>)[key]!;
+    const reference = readFacts<Record<string, ReferenceDataset>>('datasets')[key]!;
     const dataset = await loadDataset(id);
     t.deepEqual(dataset.classes, reference.classes);
     t.deepEqual(dataset.palette as unknown, reference.palette);
     t.is(dataset.reduceZeroLabel, reference.reduceZeroLabel);
     t.is(dataset.ignoreIndex, reference.ignoreIndex);
 
-    const rows = (JSON.parse(await readFile(table, 'utf8')) as ReferenceRow[]).filter(
-      ({ table }) => table === dataset.name,
-    );
+    const rows = readFacts<ReferenceRow[]>('rows').filter(({ table }) => table === dataset.name);
     t.true(rows.length > 0);
     for (const { train, test } of rows) {
       t.is(dataset.folder, train.dataRoot.replace(/^data\//, '').replace(/\/$/, ''));

@@ -7,6 +7,7 @@ import { LOCAL_TABLE, loadTables, type Row } from '../../src/experiments/load.js
 import { resolveRow } from '../../src/experiments/resolve.js';
 import { selectRows } from '../../src/experiments/select.js';
 import { architecture } from '../../src/nn/architecture.js';
+import { readFacts } from '../helpers/facts.js';
 import { ReadTracker } from '../helpers/read-tracker.js';
 import { sharedPath } from '../helpers/shared.js';
 
@@ -184,17 +185,17 @@ async function compareDataset(t: ExecutionContext, fact: Fact, { data }: Experim
   }
 }
 
-function readFacts(t: ExecutionContext): Fact[] | null {
-  const file = sharedPath('facts', 'rows.json');
-  if (file !== null) return JSON.parse(readFileSync(file, 'utf8')) as Fact[];
-  t.log('Skipped: the reference facts are not beside the checkout.');
+test('the facts that are kept are those of the reference', (t) => {
+  for (const name of ['rows', 'datasets'] as const) {
+    const file = sharedPath('facts', `${name}.json`);
+    if (file === null) t.log('Skipped: the reference facts are not beside the checkout.');
+    else t.deepEqual(readFacts<unknown>(name), JSON.parse(readFileSync(file, 'utf8')));
+  }
   t.pass();
-  return null;
-}
+});
 
 test('the tables and their rows are the published ones, in their order', (t) => {
-  const facts = readFacts(t);
-  if (facts === null) return;
+  const facts = readFacts<Fact[]>('rows');
   const rows: readonly Row[] = selectRows({ all: true });
   t.is(rows.length, 41);
   t.deepEqual(
@@ -204,8 +205,7 @@ test('the tables and their rows are the published ones, in their order', (t) => 
 });
 
 test('every row resolves to the published recipe, and nothing of it is left uncompared', async (t) => {
-  const facts = readFacts(t);
-  if (facts === null) return;
+  const facts = readFacts<Fact[]>('rows');
   const rows = new Map(selectRows({ all: true }).map((row) => [row.id, row]));
   for (const plain of facts) {
     const fact = new ReadTracker(plain);
