@@ -246,7 +246,9 @@ async function interruptedTraining(cwd: string, runs: string, env: NodeJS.Proces
   return { ...result, run: onlyRun(runs) };
 }
 
-const STEPS = SET('iterations=60', 'logEvery=1', 'checkpointEvery=2');
+/** So many that the end does not come before the signal on a busy machine. */
+const ITERATIONS = 200;
+const STEPS = SET(`iterations=${ITERATIONS}`, 'logEvery=1', 'checkpointEvery=2');
 
 /** The iterations of a run's log. */
 function logged(run: string): number[] {
@@ -255,7 +257,7 @@ function logged(run: string): number[] {
   return lines.map((line) => (JSON.parse(line) as { iteration: number }).iteration);
 }
 
-const ALL = Array.from({ length: 60 }, (_, i) => i + 1);
+const ALL = Array.from({ length: ITERATIONS }, (_, i) => i + 1);
 
 test.serial('a damaged checkpoint is said, and training goes on from the one before it', async (t) => {
   const { cwd, runs } = await smallSet(t);
@@ -277,7 +279,7 @@ test.serial('a damaged checkpoint is said, and training goes on from the one bef
   const said =
     `^The checkpoint of iteration ${newest} is damaged \\(iteration-${newest}\\.safetensors is not as it was written\\): ` +
     `going back to the one before it\\. Its files are kept as .*damaged-iteration-${newest}\\.\\*\\.\n` +
-    `Training goes on after iteration ${before} of 60\\.$`;
+    `Training goes on after iteration ${before} of ${ITERATIONS}\\.$`;
   t.regex(resumed.stderr, new RegExp(said, 'm'));
   t.deepEqual(logged(run), ALL);
 });

@@ -106,7 +106,8 @@ test.serial(
   'a series that was interrupted does not run again what has completed; a run that has is only shown',
   async (t) => {
     const cwd = await workplace(t);
-    const short = ['reproduce', ROW, ...TINY, '--set', 'iterations=2', '--stage', 'train'];
+    // So many that the second run does not end before it is killed on a busy machine.
+    const short = ['reproduce', ROW, ...TINY, '--set', 'iterations=60', '--stage', 'train'];
     const series = [...short, '--repeat', '2'];
     const interrupted = await fcn(series, {
       cwd,

@@ -76,9 +76,17 @@ test('a lock held elsewhere that shows no sign of life is taken over, one that d
   const elsewhere = { pid: 1, host: 'another-machine', space: null, started: null, key: 'k' };
   await writeFile(file, JSON.stringify(elsewhere));
   const now = { pollMilliseconds: 5, patienceMilliseconds: 100 };
-  const beating = setInterval(() => void utimes(file, new Date(), Math.random() * 1e9), 10);
-  await t.throwsAsync(Lock.take(file, false, now), { instanceOf: BusyError, message: /process 1 on another-machine/ });
+  let beaten = Promise.resolve();
+  const beating = setInterval(() => {
+    beaten = beaten.then(() => utimes(file, new Date(), Math.random() * 1e9));
+  }, 10);
+  // Patient enough for a beat that a busy machine delays.
+  await t.throwsAsync(Lock.take(file, false, { ...now, patienceMilliseconds: 60_000 }), {
+    instanceOf: BusyError,
+    message: /process 1 on another-machine/,
+  });
   clearInterval(beating);
+  await beaten;
   const gone: number[] = [];
   const lock = await Lock.take(file, false, { ...now, onTakeover: (holder) => gone.push(holder!.pid) });
   t.deepEqual(gone, [1]);
