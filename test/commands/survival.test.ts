@@ -7,8 +7,7 @@ import { packageRoot } from '../../src/support/package.js';
 /** What scripts/soak.mjs prints. */
 async function soak<Report>(...parameters: string[]): Promise<Report> {
   const script = path.join(packageRoot(), 'scripts', 'soak.mjs');
-  const flags = ['--expose-gc', script, '--json', ...parameters];
-  const child = spawn(process.execPath, flags, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [script, '--json', ...parameters], { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text;
@@ -27,7 +26,7 @@ test.serial('runs that are killed at random moments end as one that never was, t
   t.is(kills, KILLS);
 });
 
-// Its memory needs more iterations to come to rest: node --expose-gc scripts/soak.mjs --constant 3000.
+// Its memory needs more iterations to come to rest: node scripts/soak.mjs --constant 3000.
 test.serial('training keeps the number and the bytes of its tensors', async (t) => {
   const { constant, samples } = await soak<{ constant: boolean; samples: object[] }>('--constant', '300');
   t.true(constant);

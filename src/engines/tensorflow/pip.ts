@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../../support/errors.js';
 import { makeFolder } from '../../support/files.js';
+import { endSentence } from '../../support/format.js';
 import { runTool } from '../tool.js';
 import { EngineUnavailableError } from '../unavailable.js';
 
@@ -77,12 +78,12 @@ function explainPipFailure(download: PipDownload, output: string): Error {
   if (NO_CONNECTION.test(output)) {
     return new EngineUnavailableError(
       'network',
-      `pip cannot fetch ${wanted}: ${last}`,
+      `pip cannot fetch ${wanted}: ${endSentence(last)}`,
       'Run fcn engines install again with a connection, give a wheel or an installed TensorFlow with --from, or use --engine wasm.',
     );
   }
   return new UserError(
-    `pip cannot fetch ${wanted} for ${download.platformTags[0]}: ${last}`,
+    `pip cannot fetch ${wanted} for ${download.platformTags[0]}: ${endSentence(last)}`,
     'Name another release with --tensorflow, or give a wheel or an installed TensorFlow with --from.',
   );
 }
