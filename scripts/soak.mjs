@@ -3,7 +3,7 @@
 // watches memory. Needs the built package.
 //
 //   node scripts/soak.mjs [KILLS=200] [--engine wasm] [--seed 0] [--json]
-//   node scripts/soak.mjs --constant [ITERATIONS=3000] [--engine wasm] [--json]
+//   node scripts/soak.mjs --constant [ITERATIONS=3000] [--width 64] [--engine wasm] [--json]
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, watch } from 'node:fs';
@@ -26,6 +26,7 @@ const { values: flags, positionals } = parseArgs({
     engine: { type: 'string', default: 'wasm' },
     seed: { type: 'string', default: '0' },
     constant: { type: 'boolean', default: false },
+    width: { type: 'string', default: '64' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -212,6 +213,8 @@ async function killTest(kills) {
   }
 }
 
+const CHECKPOINT_EVERY = 50;
+
 /**
  * V8's room for young objects grows to its largest, 32 MB, whenever enough of them have lived on: here it has that size from the
  * start, so that what else grows is seen. `gc` makes the garbage of a moment not count.
@@ -231,10 +234,15 @@ async function constantTest(iterations) {
     const { train } = await import('../dist/src/training/train.js');
     const { processMemory } = await import('../dist/src/engines/memory.js');
     const engine = await startEngine({ engine: flags.engine });
-    const overrides = ['width=4', 'training.batch=2', `iterations=${iterations}`, 'data.cropHw=[32, 32]'];
+    const overrides = [
+      `width=${flags.width}`,
+      'training.batch=2',
+      `iterations=${iterations}`,
+      'data.cropHw=[32, 32]',
+      `training.checkpointEvery=${CHECKPOINT_EVERY}`,
+    ];
     const experiment = resolve({ row: ROW, profile: 'smoke', overrides });
     const samples = [];
-    const interval = Math.max(10, Math.floor(iterations / 30));
     await train({
       experiment,
       engine,
@@ -243,8 +251,12 @@ async function constantTest(iterations) {
       keepCheckpoints: 2,
       mostSecondsLost: 300,
       onProgress: ({ iteration }) => {
-        if (iteration < 100 || iteration % interval !== 0) return;
-        globalThis.gc();
+        if (iteration < 100) return;
+        // Shortly before a checkpoint: while one is written, there are two of the parameters. What is freed is given back to the
+        // system in a thread, while the next step is run.
+        const left = CHECKPOINT_EVERY - (iteration % CHECKPOINT_EVERY);
+        if (left === 2) globalThis.gc();
+        if (left !== 1) return;
         const { numTensors, numBytes } = engine.tf.memory();
         samples.push({ iteration, numTensors, numBytes, residentBytes: processMemory().residentBytes });
         if (!flags.json) say(JSON.stringify(samples.at(-1)));

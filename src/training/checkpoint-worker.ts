@@ -1,7 +1,8 @@
 import { open } from 'node:fs/promises';
 import { serve } from '../data/workers/serve.js';
 import { explainFileError } from '../support/files.js';
-import { type CheckpointFiles, type Snapshot, writeSnapshot } from './checkpoint.js';
+import { release } from '../support/release.js';
+import { type CheckpointFiles, type Snapshot, snapshotBuffers, writeSnapshot } from './checkpoint.js';
 import { rotate } from './checkpoint-folder.js';
 
 export interface CheckpointTask {
@@ -26,8 +27,13 @@ async function flush(file: string): Promise<void> {
 }
 
 serve<CheckpointTask, CheckpointFiles>(async ({ snapshot, keep, log }) => {
-  await flush(log);
-  const files = await writeSnapshot(snapshot);
-  await rotate(snapshot.directory, keep);
-  return { result: files, transfer: [] };
+  try {
+    await flush(log);
+    const files = await writeSnapshot(snapshot);
+    await rotate(snapshot.directory, keep);
+    return { result: files, transfer: [] };
+  } finally {
+    // Before the next one is taken.
+    release(snapshotBuffers(snapshot));
+  }
 });

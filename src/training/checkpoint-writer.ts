@@ -1,6 +1,6 @@
 import { WorkerPool } from '../data/workers/pool.js';
 import { UserError } from '../support/errors.js';
-import type { CheckpointFiles, Snapshot } from './checkpoint.js';
+import { type CheckpointFiles, type Snapshot, snapshotBuffers } from './checkpoint.js';
 import type { CheckpointTask } from './checkpoint-worker.js';
 
 export interface CheckpointWriterSettings extends Omit<CheckpointTask, 'snapshot'> {
@@ -39,11 +39,8 @@ export class CheckpointWriter {
     await this.settings.beforeWrite?.();
     const { keep, log } = this.settings;
     const snapshot = take();
-    const buffers = [...snapshot.weights, ...snapshot.optimizer].map(
-      ({ data }) => (data as Float32Array | BigInt64Array).buffer as ArrayBuffer,
-    );
     const { iteration } = snapshot;
-    this.writing = this.pool.run({ keep, log, snapshot }, buffers);
+    this.writing = this.pool.run({ keep, log, snapshot }, snapshotBuffers(snapshot));
     // An error is thrown where the end is waited for, or after the next step.
     this.writing.then(
       () => {

@@ -89,6 +89,11 @@ export function checkpointFiles(directory: string, iteration: number): Checkpoin
   return { weights: `${stem}.safetensors`, optimizer: `${stem}.optimizer.safetensors`, state: `${stem}.json` };
 }
 
+/** The memory of a snapshot's values. */
+export function snapshotBuffers({ weights, optimizer }: Snapshot): ArrayBuffer[] {
+  return [...weights, ...optimizer].map(({ data }) => (data as Float32Array | BigInt64Array).buffer as ArrayBuffer);
+}
+
 /** Copies the network and the optimizer after `iteration` steps into main memory; steps may go on after that. */
 export function takeSnapshot(
   directory: string,

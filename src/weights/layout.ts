@@ -17,9 +17,12 @@ export function oihwToHwio(values: Float32Array, [outputs, inputs, height, width
   return result;
 }
 
-/** HWIO values of shape [H,W,I,O] → OIHW values of shape [O,I,H,W]. */
-export function hwioToOihw(values: Float32Array, [height, width, inputs, outputs]: Shape4D): Float32Array {
-  const result = new Float32Array(values.length);
+/** HWIO values of shape [H,W,I,O] → OIHW values of shape [O,I,H,W], in `result`, an array of as many. */
+export function hwioToOihw(
+  values: Float32Array,
+  [height, width, inputs, outputs]: Shape4D,
+  result: Float32Array = new Float32Array(values.length),
+): Float32Array {
   const area = height * width;
   let source = 0;
   for (let tap = 0; tap < area; tap++) {

@@ -1,6 +1,8 @@
+import { release } from '../support/release.js';
 import type { StoredDtype } from './dtype.js';
 import { hwioToOihw, oihwShape } from './layout.js';
 import { writeSafetensors } from './safetensors.js';
+import { elementCount } from './tensor.js';
 import type { WritableTensor } from './writable.js';
 
 /** Values of one parameter, running statistic or optimizer buffer. */
@@ -28,10 +30,22 @@ export async function saveWeights(
   tensors: Iterable<NamedWeights>,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  await writeSafetensors(file, Array.from(tensors, published), metadata);
+  const weights = [...tensors];
+  // One tensor is written after the other: one array serves for all that are not written as they are.
+  const largest = Math.max(0, ...weights.map(({ layout, shape }) => (layout ? elementCount(shape) : 0)));
+  const scratch = new Float32Array(largest);
+  try {
+    await writeSafetensors(
+      file,
+      weights.map((one) => published(one, scratch)),
+      metadata,
+    );
+  } finally {
+    release([scratch.buffer]);
+  }
 }
 
-function published({ name, dtype, shape, layout, data }: NamedWeights): WritableTensor {
+function published({ name, dtype, shape, layout, data }: NamedWeights, scratch: Float32Array): WritableTensor {
   const fetch = async () => (typeof data === 'function' ? await data() : data);
   if (!layout) return { name, dtype, shape, bytes: async () => bytesOf(await fetch()) };
   if (shape.length !== 4 || dtype !== 'float32') throw new Error(`${name} is no float32 convolution weight.`);
@@ -39,7 +53,7 @@ function published({ name, dtype, shape, layout, data }: NamedWeights): Writable
   const bytes = async () => {
     const values = await fetch();
     if (!(values instanceof Float32Array)) throw new Error(`${name} is not given as a Float32Array.`);
-    return bytesOf(hwioToOihw(values, hwio));
+    return bytesOf(hwioToOihw(values, hwio, scratch.subarray(0, values.length)));
   };
   return { name, dtype, shape: oihwShape(hwio), bytes };
 }

@@ -6,7 +6,10 @@ export interface WritableTensor {
   readonly name: string;
   readonly dtype: StoredDtype;
   readonly shape: readonly number[];
-  /** The values, row-major, little-endian; asked for when their turn comes, so that one tensor is in memory at a time. */
+  /**
+   * The values, row-major, little-endian; asked for when their turn comes, so that one tensor is in memory at a time. Valid until
+   * the next one's are asked for.
+   */
   bytes(): Uint8Array | Promise<Uint8Array>;
 }
 

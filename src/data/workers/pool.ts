@@ -23,6 +23,12 @@ interface Thread<Task, Result> {
  */
 const TASKS_A_WORKER = 2;
 
+/**
+ * Room for young objects of a worker, in MB. Pixels lie outside of it; by default each worker's would grow to 48 MB over some
+ * hundred tasks.
+ */
+const YOUNG_OBJECTS_MB = 4;
+
 function toError(answer: Exclude<Answer<unknown>, { kind: 'result' }>): Error {
   if (answer.kind === 'problem') return new UserError(answer.message, answer.next);
   const error = new Error(answer.message);
@@ -44,7 +50,8 @@ export class WorkerPool<Task, Result> {
     // sharp's libraries must have been loaded by the main thread, or they are unloaded with the first worker that ends.
     await import('sharp');
     const pool = new WorkerPool<Task, Result>();
-    for (let i = 0; i < size; i++) pool.addThread(new Worker(module, { workerData }));
+    const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_OBJECTS_MB };
+    for (let i = 0; i < size; i++) pool.addThread(new Worker(module, { workerData, resourceLimits }));
     return pool;
   }
 
