@@ -32,6 +32,11 @@ export const deterministic = Flags.boolean({
   env: 'FCN_DETERMINISTIC',
 });
 
+export const wide = Flags.boolean({
+  summary: 'In a terminal: all columns, with borders, instead of what fits into 80.',
+  env: 'FCN_WIDE',
+});
+
 export const runs = Flags.string({
   summary: 'Folder of the run directories.',
   env: 'FCN_RUNS',

@@ -6,16 +6,17 @@ export default class List extends BaseCommand {
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --table Cityscapes --json',
-    "<%= config.bin %> <%= command.id %> 'fcn_r50*769*'",
+    "<%= config.bin %> <%= command.id %> 'fcn_r50*769*' --wide",
   ];
   static override args = { rows: flags.rows };
-  static override flags = { table: flags.table, file: flags.file };
+  static override flags = { table: flags.table, file: flags.file, wide: flags.wide };
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(List);
     const { listRows, formatRows } = await import('../report/list.js');
+    const { outputWidth } = await import('../report/wrap.js');
     const rows = listRows({ ...flags, patterns: args.rows });
-    this.print(formatRows(rows));
+    this.print(formatRows(rows, flags.wide ? undefined : outputWidth()));
     return { rows };
   }
 }

@@ -114,17 +114,19 @@ export default class Reproduce extends RunCommand {
   private async estimate(options: EstimateOptions): Promise<object> {
     const { estimateSeries } = await import('../runs/estimate.js');
     const { formatEstimate } = await import('../report/estimate.js');
+    const { outputWidth } = await import('../report/wrap.js');
     const { basis, runs } = await estimateSeries(options);
-    this.print(formatEstimate(basis, runs));
+    this.print(formatEstimate(basis, runs, outputWidth()));
     return { basis, runs };
   }
 
   private async report(outcomes: readonly Outcome[], results: string, tables: readonly Table[]): Promise<object> {
     const { describeOutcome, formatSeries } = await import('../report/series.js');
     const { formatExecution } = await import('../report/execution.js');
+    const { outputWidth } = await import('../report/wrap.js');
     const [only] = outcomes;
     const single = outcomes.length === 1 && only?.state === 'completed';
-    this.print(single ? formatExecution(only.execution, tables) : formatSeries(outcomes, results));
+    this.print(single ? formatExecution(only.execution, tables) : formatSeries(outcomes, results, outputWidth()));
     process.exitCode = exitCodeOf(outcomes);
     return outcomes.map((outcome) => ({
       ...describeOutcome(outcome),

@@ -32,10 +32,7 @@ export default class Table extends BaseCommand {
       summary: "How to lay the tables out; of a file, by default what its name's ending says.",
       options: ['terminal', 'markdown', 'csv', 'json', 'html'] as const,
     })(),
-    wide: Flags.boolean({
-      summary: 'In a terminal: all columns, with borders, instead of what fits into 80.',
-      env: 'FCN_WIDE',
-    }),
+    wide: flags.wide,
     'only-published': Flags.boolean({ summary: 'Leave out smoke and local runs.' }),
     seeds: Flags.boolean({
       summary: 'Mean ± sample standard deviation over all seeds, with their number, instead of the newest run.',
@@ -85,9 +82,8 @@ export default class Table extends BaseCommand {
     if (flags.check) return this.check(report, flags.write, flags.format);
     if (flags.write !== undefined) return this.write(report, flags.write, flags.format);
     const { formatReport } = await import('../report/formats.js');
-    const { TERMINAL_WIDTH } = await import('../report/wrap.js');
-    const width = Math.min(process.stdout.columns ?? TERMINAL_WIDTH, TERMINAL_WIDTH);
-    this.print(await formatReport(report, flags.format ?? 'terminal', { wide: flags.wide, width }));
+    const { outputWidth } = await import('../report/wrap.js');
+    this.print(await formatReport(report, flags.format ?? 'terminal', { wide: flags.wide, width: outputWidth() }));
     return report;
   }
 

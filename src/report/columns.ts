@@ -17,6 +17,11 @@ export interface FittedColumns {
   readonly leftOut: readonly string[];
 }
 
+/** What is said below columns of which some were left out. */
+export function leftOutNote(heads: readonly string[], width: number): string {
+  return `Left out to fit ${width} columns: ${heads.join(', ')}. --wide has all columns.`;
+}
+
 const measured = (cell: ColumnCell | undefined) => (typeof cell === 'string' ? cell.length : 0);
 
 function join(lines: readonly ColumnLine[], words: readonly boolean[], between: number): string[] {

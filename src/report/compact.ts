@@ -1,7 +1,8 @@
 import type { Cell } from './cell.js';
 import { comparison, hardwareOfCells, publishedText, signed } from './cell-text.js';
-import { type ColumnLine, fitColumns } from './columns.js';
-import { dependsOnHardware, FIGURES, type Figure, formatFigure, formatSmallFigure } from './figures.js';
+import { type ColumnLine, fitColumns, leftOutNote } from './columns.js';
+import { entryLines } from './entries.js';
+import { dependsOnHardware, FIGURE_COLUMNS, FIGURES, type Figure, formatFigure, formatSmallFigure } from './figures.js';
 import { markNotes, marksOf } from './marks.js';
 import { cellsOf, notesOf } from './notes.js';
 import { otherGroups } from './other-groups.js';
@@ -20,7 +21,6 @@ const MARKS: Readonly<Record<Verdict, string>> = {
   'not run': '',
 };
 
-const COLUMN_HEADS = ['Mem', 'fps', 'mIoU', 'ms+flip'];
 /** What a narrow terminal can do without, the first of them first. */
 const SPARE = ['Lr schd', 'Crop', 'Method', 'Mem', 'fps'];
 
@@ -93,7 +93,7 @@ function publishedLines(table: PublishedTable, layout: Layout): string[] {
       ...several.map((text) => ['', { rest: `  ${text}` }]),
     ];
   });
-  const heads = ['Method', 'Backbone', 'Crop', 'Lr schd', ...COLUMN_HEADS.map((name, i) => columns[i]!.head(name))];
+  const heads = ['Method', 'Backbone', 'Crop', 'Lr schd', ...FIGURE_COLUMNS.map((name, i) => columns[i]!.head(name))];
   const legend = cellsOf(table).some(({ reproduced }) => reproduced !== null)
     ? ['= reproduced, ↑ above, ↓ below, * nothing published; no mark: other hardware.']
     : [];
@@ -114,23 +114,20 @@ function otherFigure(run: OtherRun, figure: Figure): string {
   return `${formatSmallFigure(value)}${marksOf({ ...run, givenWeights })}`;
 }
 
-/** A line a run; in a narrow terminal, a row's name has a line of its own. */
-function runLines(runs: readonly OtherRun[], layout: Layout): string[] {
-  const { width, references } = layout;
-  const heads = ['Seed', ...COLUMN_HEADS, ''];
-  const lines = runs.map((run) => ({
-    row: run.row,
-    cells: [
-      String(run.seed),
-      ...FIGURES.map((figure) => otherFigure(run, figure)),
-      run.file === null ? '' : references.of(run.file),
+function runLines(runs: readonly OtherRun[], { width, references, leftOut }: Layout): string[] {
+  const entries = runs.map((run) => ({
+    name: run.row,
+    lines: [
+      [
+        String(run.seed),
+        ...FIGURES.map((figure) => otherFigure(run, figure)),
+        run.file === null ? '' : references.of(run.file),
+      ],
     ],
   }));
-  const onOne = [['Row', ...heads], ...lines.map(({ row, cells }) => [row, ...cells])];
-  const fitted = fitColumns(onOne, { words: 1, width, spare: [] }).lines;
-  if (fitted.every((line) => line.length <= width)) return fitted;
-  const onTwo = lines.flatMap(({ row, cells }) => [...wrap(row, width).map((rest) => [{ rest }]), ['', ...cells]]);
-  return fit([['', ...heads], ...onTwo], 1, layout);
+  const fitted = entryLines(['Row', 'Seed', ...FIGURE_COLUMNS, ''], entries, { width, spare: SPARE });
+  for (const head of fitted.leftOut) leftOut.add(head);
+  return fitted.lines;
 }
 
 function otherLines(report: Report, layout: Layout): string[][] {
@@ -145,7 +142,7 @@ function spreadLines({ row, profile, changes, runs, figures }: Spread, layout: L
   const seeds = runs.map(({ seed, file }) => (file === null ? String(seed) : `${seed} ${layout.references.of(file)}`));
   const recipe = [`${profile} profile`, ...changes].join(', ');
   const lines = [
-    ['', ...COLUMN_HEADS],
+    ['', ...FIGURE_COLUMNS],
     ['  mean', ...values.map((value) => formatSmallFigure(value?.mean ?? null))],
     ['  deviation', ...values.map((value) => (value === null ? '–' : signed(value.deviation).replace(/^[+−]/, '±')))],
   ];
@@ -153,6 +150,16 @@ function spreadLines({ row, profile, changes, runs, figures }: Spread, layout: L
     ...wrap(`${row} (${recipe}), n = ${seeds.length}, seeds ${seeds.join(', ')}`, layout.width),
     ...fit(lines, 1, layout),
   ];
+}
+
+function spreadsLines(spreads: readonly Spread[], layout: Layout): string[] {
+  const title = wrap('Over seeds: mean, sample standard deviation', layout.width);
+  return [...title, '', ...spreads.flatMap((spread) => spreadLines(spread, layout))];
+}
+
+/** What the seed alone changes, in lines. The runs' records are not numbered. */
+export function spreadSection(spreads: readonly Spread[], width: number): string[] {
+  return spreadsLines(spreads, { width, references: new References(), leftOut: new Set() });
 }
 
 /**
@@ -163,16 +170,13 @@ function spreadLines({ row, profile, changes, runs, figures }: Spread, layout: L
 export function compactReport(report: Report, width: number = TERMINAL_WIDTH): string {
   const layout: Layout = { width, references: new References(), leftOut: new Set() };
   const parts = [...report.tables.map((table) => publishedLines(table, layout)), ...otherLines(report, layout)];
-  if (report.spreads.length > 0) {
-    const lines = report.spreads.flatMap((spread) => spreadLines(spread, layout));
-    parts.push([...wrap('Over seeds: mean, sample standard deviation', width), '', ...lines]);
-  }
+  if (report.spreads.length > 0) parts.push(spreadsLines(report.spreads, layout));
   if (parts.length === 0) return NOTHING_TO_SHOW;
   const records = layout.references.lines();
   if (records.length > 0) parts.push(records.flatMap((line) => wrap(line, width)));
   if (layout.leftOut.size > 0) {
-    const heads = SPARE.filter((head) => layout.leftOut.has(head)).join(', ');
-    parts.push(wrap(`Left out to fit ${width} columns: ${heads}. --wide has all columns.`, width));
+    const heads = SPARE.filter((head) => layout.leftOut.has(head));
+    parts.push(wrap(leftOutNote(heads, width), width));
   }
   return parts.map((lines) => lines.join('\n')).join('\n\n');
 }

@@ -2,7 +2,8 @@ import type { EstimateBasis, RunEstimate } from '../runs/estimate.js';
 import type { TimingBasis } from '../runs/network-timing.js';
 import type { Stage } from '../runs/stage-names.js';
 import { formatBytes, formatCount, formatSeconds } from '../support/format.js';
-import { terminalTable } from './layout.js';
+import { type Entry, entryLines } from './entries.js';
+import { wrap } from './wrap.js';
 
 const or = <T>(value: T | null, format: (value: T) => string): string => (value === null ? '–' : format(value));
 
@@ -12,48 +13,57 @@ function formatDuration(seconds: number): string {
   return seconds < 2 * day ? formatSeconds(seconds) : `${(seconds / day).toFixed(1)} days`;
 }
 
-/** What runs would take: a line a run, then the sum, what it rests on, and what would stop them. */
+/** What a run would take, below the heads of `estimateLines`: counts of its stages, then times and all the rest. */
+function entryOf({ row, seed, stages, flops, seconds, memoryBytes, diskBytes }: RunEstimate): Entry {
+  return {
+    name: `${row}, seed ${seed}`,
+    lines: [
+      ['count', ...stages.map(({ count }) => or(count, String)), '', '', '', ''],
+      [
+        'time ≈',
+        ...stages.map(({ seconds }) => or(seconds, formatDuration)),
+        or(seconds, formatDuration),
+        or(flops, formatCount),
+        formatBytes(memoryBytes),
+        formatDisk(diskBytes),
+      ],
+    ],
+  };
+}
+
+const formatDisk = (bytes: number) => (bytes === 0 ? '–' : formatBytes(bytes));
+
+/** The runs, and, where there are several, their sum. */
+function estimateLines(runs: readonly RunEstimate[], disk: number, width: number): string[] {
+  const stages: readonly Stage[] = runs[0]!.stages.map(({ stage }) => stage);
+  const sum = (pick: (run: RunEstimate) => number | null) =>
+    runs.map(pick).reduce((total, value) => (total === null || value === null ? null : total + value), 0);
+  const seconds = or(
+    sum((run) => run.seconds),
+    formatDuration,
+  );
+  const flops = or(
+    sum((run) => run.flops),
+    formatCount,
+  );
+  const total = {
+    name: `All ${runs.length} runs`,
+    lines: [['time ≈', ...stages.map(() => ''), seconds, flops, '', formatDisk(disk)]],
+  };
+  const entries = [...runs.map(entryOf), ...(runs.length === 1 ? [] : [total])];
+  return entryLines(['Run', '', ...stages, 'all', 'FLOPs', 'Memory', 'Disk'], entries, { words: 1, width }).lines;
+}
+
+/**
+ * What runs would take, their sum, what it rests on, and what would stop them.
+ * @param width Most characters of a line.
+ */
 export function formatEstimate(
   { hardware, convolutionGflops, memoryBytes, freeBytes }: EstimateBasis,
   runs: readonly RunEstimate[],
+  width: number,
 ): string {
-  const names: readonly Stage[] = runs[0]!.stages.map(({ stage }) => stage);
-  const sum = (pick: (run: RunEstimate) => number | null) =>
-    runs.map(pick).reduce((total, value) => (total === null || value === null ? null : total + value), 0);
   const disk = runs.reduce((total, { diskBytes }) => total + diskBytes, 0);
-  const table = terminalTable({
-    head: ['Row', 'Seed', ...names, 'FLOPs', 'Time ≈', 'Memory', 'Disk'],
-    body: [
-      ...runs.map(({ row, seed, stages, flops, seconds, memoryBytes, diskBytes }) => [
-        row,
-        String(seed),
-        ...stages.map(({ count, seconds }) => `${or(count, String)}: ${or(seconds, formatDuration)}`),
-        or(flops, formatCount),
-        or(seconds, formatDuration),
-        formatBytes(memoryBytes),
-        diskBytes === 0 ? '–' : formatBytes(diskBytes),
-      ]),
-      ...(runs.length === 1
-        ? []
-        : [
-            [
-              'total',
-              '',
-              ...names.map(() => ''),
-              or(
-                sum(({ flops }) => flops),
-                formatCount,
-              ),
-              or(
-                sum(({ seconds }) => seconds),
-                formatDuration,
-              ),
-              '',
-              disk === 0 ? '–' : formatBytes(disk),
-            ],
-          ]),
-    ],
-  });
   const rates = Object.entries(convolutionGflops).map(
     ([precision, gflops]) => `${formatCount(Math.round(gflops * 1e9))}FLOP/s in ${precision}`,
   );
@@ -63,8 +73,7 @@ export function formatEstimate(
     problem?.startsWith(row) ? problem.slice(row.length).replace(/^:? /, '') : problem,
   );
   const replaced = rowsBy(runs, ({ replacedPrecision }) => replacedPrecision);
-  return [
-    table,
+  const notes = [
     `Estimates: iterations or images, and about the time of the network, of each stage on ${hardware}.`,
     ...timingOf(runs),
     `The bare convolution ran at ${rates.join(', ')}.`,
@@ -80,7 +89,8 @@ export function formatEstimate(
         `In the other 16-bit float, as the hardware does not have ${precision}: ${rows.join(', ')}.`,
     ),
     ...[...problems].map(([problem, rows]) => `Would not start: ${rows.join(', ')}: ${problem}`),
-  ].join('\n');
+  ];
+  return [...estimateLines(runs, disk, width), '', ...notes.flatMap((note) => wrap(note, width))].join('\n');
 }
 
 /** The rows, each once, of which the same is to be said. */

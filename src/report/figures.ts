@@ -12,6 +12,9 @@ export const FIGURE_HEADINGS: Readonly<Record<Figure, string>> = {
   mIoUMsFlip: 'mIoU(ms+flip)',
 };
 
+/** Short heads of columns, in the order of `FIGURES`. */
+export const FIGURE_COLUMNS = ['Mem', 'fps', 'mIoU', 'ms+flip'] as const;
+
 /** Whether a figure says as much about the hardware as about the code. */
 export function dependsOnHardware(figure: Figure): boolean {
   return figure === 'memoryGB' || figure === 'fps';

@@ -1,7 +1,10 @@
 import type { PublishedFigures } from '../experiments/experiment.js';
 import { type Selection, selectRows, tablesOf } from '../experiments/select.js';
-import { FIGURES } from './figures.js';
-import { formatFigure, terminalTable } from './layout.js';
+import { formatNumber } from '../support/format.js';
+import { fitColumns, leftOutNote } from './columns.js';
+import { FIGURE_COLUMNS, FIGURES, formatFigure } from './figures.js';
+import { type Lines, terminalTable } from './layout.js';
+import { wrap } from './wrap.js';
 
 /** A row as fcn list shows it. */
 export interface ListedRow {
@@ -32,25 +35,43 @@ export function listRows({ patterns = [], table, file }: Selection): ListedRow[]
   }));
 }
 
-/** The rows of each table under its name. */
-export function formatRows(rows: readonly ListedRow[]): string {
-  const tables = [...new Set(rows.map(({ table }) => table))];
-  return tables
-    .map((name) => {
-      const inTable = rows.filter(({ table }) => table === name);
-      const lines = {
-        head: ['Row', 'Method', 'Backbone', 'Crop', 'Iterations', 'Mem (GB)', 'fps', 'mIoU', 'ms+flip'],
-        body: inTable.map(({ row, method, backbone, crop, iterations, published }) => [
-          row,
-          method,
-          backbone,
-          crop,
-          String(iterations),
-          // In the order of the headings.
-          ...FIGURES.map((figure) => formatFigure(published[figure])),
-        ]),
-      };
-      return `${name}: ${inTable.length} ${inTable.length === 1 ? 'row' : 'rows'}\n${terminalTable(lines)}`;
-    })
-    .join('\n\n');
+const WORDS = ['Row', 'Method', 'Backbone', 'Crop', 'Iterations'];
+/** What a narrow terminal can do without, as the row's name says it. */
+const SPARE = ['Iterations', 'Crop', 'Method', 'Backbone'];
+
+function linesOf(rows: readonly ListedRow[]): Lines {
+  return {
+    head: [...WORDS, ...FIGURE_COLUMNS],
+    body: rows.map(({ row, method, backbone, crop, iterations, published }) => [
+      row,
+      method,
+      backbone,
+      crop,
+      String(iterations),
+      ...FIGURES.map((figure) => formatFigure(published[figure])),
+    ]),
+  };
+}
+
+/**
+ * The rows of each table under its name, a line a row.
+ * @param width Most characters of a line; where it is not given, all columns are shown, with borders.
+ */
+export function formatRows(rows: readonly ListedRow[], width?: number): string {
+  const leftOut = new Set<string>();
+  const format = (lines: Lines): string => {
+    if (width === undefined) return terminalTable(lines);
+    const fitted = fitColumns([lines.head, ...lines.body], { words: WORDS.length, width, spare: SPARE });
+    for (const head of fitted.leftOut) leftOut.add(head);
+    return fitted.lines.join('\n');
+  };
+  const parts = [...new Set(rows.map(({ table }) => table))].map((name) => {
+    const inTable = rows.filter(({ table }) => table === name);
+    return `${name}: ${formatNumber(inTable.length, 'row')}\n${format(linesOf(inTable))}`;
+  });
+  if (width !== undefined && leftOut.size > 0) {
+    const heads = WORDS.filter((head) => leftOut.has(head));
+    parts.push(wrap(leftOutNote(heads, width), width).join('\n'));
+  }
+  return parts.join('\n\n');
 }

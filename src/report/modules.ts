@@ -94,7 +94,7 @@ function sumOf(convolutions: readonly ConvolutionCost[]): NetworkCost['total'] {
   };
 }
 
-/** A line a module, and their sum. */
+/** A line a module, and their sum; what the columns are of, before them. */
 export function formatNetworkCost({ cropHw, testHw, windows, modules, total }: NetworkCost): string {
   const line = (name: string, { parameters, flopsAtCrop, flopsAtTest }: Omit<ModuleCost, 'module'>) => [
     name,
@@ -103,8 +103,9 @@ export function formatNetworkCost({ cropHw, testHw, windows, modules, total }: N
     flopsAtTest === null ? '–' : formatCount(flopsAtTest),
   ];
   const inWindows = windows === 1 ? '' : ` in ${windows} windows`;
-  return terminalTable({
-    head: ['Module', 'Parameters', `FLOPs at ${cropHw.join('×')}`, `FLOPs at ${testHw.join('×')}${inWindows}`],
+  const table = terminalTable({
+    head: ['Module', 'Parameters', 'FLOPs at the crop', 'FLOPs at the test size'],
     body: [...modules.map((cost) => line(cost.module, cost)), line('total', total)],
   });
+  return `one image forward: the crop is ${cropHw.join('×')}, the test size ${testHw.join('×')}${inWindows}\n${table}`;
 }

@@ -2,7 +2,7 @@ import type { CleanableRun } from '../runs/clean.js';
 import type { InspectedRun } from '../runs/inspect.js';
 import { formatBytes, formatPercent, formatSeconds } from '../support/format.js';
 import { withoutControls } from '../support/printable.js';
-import { terminalTable } from './layout.js';
+import { entryLines } from './entries.js';
 
 const or = <T>(value: T | null, format: (value: T) => string): string => (value === null ? '–' : format(value));
 
@@ -12,22 +12,27 @@ function formatProgress({ done, total }: InspectedRun): string {
   return `${done}/${total} (${Math.floor((100 * done) / total)} %)`;
 }
 
-/** A line a run. */
-export function formatRuns(runs: readonly InspectedRun[]): string {
-  return terminalTable({
-    head: ['Row', 'Run', 'State', 'Stage', 'Progress', 'Left', 'Loss', 'mIoU', 'ms+flip'],
-    body: runs.map((run) => [
-      withoutControls(run.row),
-      withoutControls(run.run),
-      run.state,
-      run.stage ?? '–',
-      formatProgress(run),
-      or(run.secondsLeft, formatSeconds),
-      or(run.loss, (loss) => loss.toFixed(4)),
-      or(run.mIoU, formatPercent),
-      or(run.mIoUMsFlip, formatPercent),
-    ]),
-  });
+/**
+ * How runs stand: what each is, and its figures, on one line or, where that is too narrow, below each other.
+ * @param width Most characters of a line.
+ */
+export function formatRuns(runs: readonly InspectedRun[], width: number): string {
+  const entries = runs.map((run) => ({
+    name: withoutControls(`${run.row} ${run.run}`),
+    lines: [
+      [
+        run.state,
+        run.stage ?? '–',
+        formatProgress(run),
+        or(run.secondsLeft, formatSeconds),
+        or(run.loss, (loss) => loss.toFixed(4)),
+        or(run.mIoU, formatPercent),
+        or(run.mIoUMsFlip, formatPercent),
+      ],
+    ],
+  }));
+  const heads = ['Run', 'State', 'Stage', 'Progress', 'Left', 'Loss', 'mIoU', 'ms+flip'];
+  return entryLines(heads, entries, { words: 2, width }).lines.join('\n');
 }
 
 /** A run in one line, for those who watch. */

@@ -53,10 +53,7 @@ export function formatDescription({ experiment, hash, deviations, network }: Des
   const body = values.map(([path, value]) => `${path.padEnd(width)}  ${JSON.stringify(value)}`);
   return [
     heading,
-    list(
-      'parameters, and operations of one image forward; the auxiliary head is for training only',
-      formatNetworkCost(network).split('\n'),
-    ),
+    list('parameters and operations; the auxiliary head is for training only', formatNetworkCost(network).split('\n')),
     list('recipe (any value can be changed with --set)', body),
     list('deviations from the published recipe', differences.length === 0 ? ['none'] : differences),
   ].join('\n\n');

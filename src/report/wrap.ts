@@ -1,6 +1,11 @@
 /** Columns of a terminal that says nothing else, and the most that lines of text take. */
 export const TERMINAL_WIDTH = 80;
 
+/** Most characters of a line on standard output: those of the terminal, where it has fewer than `TERMINAL_WIDTH`. */
+export function outputWidth(): number {
+  return Math.min(process.stdout.columns ?? TERMINAL_WIDTH, TERMINAL_WIDTH);
+}
+
 /** A word in pieces that are no longer than a line. */
 function pieces(word: string, width: number): string[] {
   return Array.from({ length: Math.ceil(word.length / width) }, (_, i) => word.slice(i * width, (i + 1) * width));

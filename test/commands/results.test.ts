@@ -50,7 +50,10 @@ test('records are kept by kind, listed, found whole, and end in the table of the
   const verified = await fcn(['results', 'verify'], { cwd });
   t.is(verified.stdout, '3 records under results: all as they should be.\n');
   t.is(verified.code, 0);
-  t.regex((await fcn(['results', 'list'], { cwd })).stdout, /^3 records: 1 full, 1 smoke, 1 local\.$/m);
+  const { stdout: list } = await fcn(['results', 'list'], { cwd });
+  t.regex(list, /^3 records: 1 full, 1 smoke, 1 local\.$/m);
+  t.regex(list, /^smoke, measured on /m);
+  t.true(list.split('\n').every((line) => line.length <= 80));
 
   await fcn(['table', '--write', 'results/README.md'], { cwd });
   const written = readFileSync(path.join(cwd, 'results', 'README.md'), 'utf8');

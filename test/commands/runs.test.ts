@@ -122,7 +122,8 @@ test.serial(
       [1, 2],
     );
     const listed = await fcn(['runs', 'list'], { cwd });
-    t.regex(listed.stdout, /completed/);
+    t.regex(listed.stdout, new RegExp(`^${ROW} ${run!['run']}\n +completed .* [\\d.]+ `, 'm'));
+    t.true(listed.stdout.split('\n').every((line) => line.length <= 80));
     const watched = await fcn(['runs', 'watch', ROW], { cwd });
     t.regex(watched.stdout, new RegExp(`^${ROW} ${run!['run']}: completed.*, loss [\\d.]+, mIoU [\\d.]+\n$`));
 

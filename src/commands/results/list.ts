@@ -12,8 +12,9 @@ export default class ResultsList extends BaseCommand {
   async run(): Promise<object> {
     const { flags } = await this.parse(ResultsList);
     const { formatResults, listResults } = await import('../../report/results/list.js');
+    const { outputWidth } = await import('../../report/wrap.js');
     const records = listResults(flags.results);
-    this.print(formatResults(records));
+    this.print(formatResults(records, outputWidth()));
     return { records };
   }
 }

@@ -27,9 +27,10 @@ export default class RunsList extends BaseCommand {
     const { flags } = await this.parse(RunsList);
     const { inspectRuns } = await import('../../runs/inspect.js');
     const { formatRuns } = await import('../../report/runs.js');
+    const { outputWidth } = await import('../../report/wrap.js');
     const all = await inspectRuns(flags.runs);
     const runs = all.filter(({ state }) => flags.state?.includes(state) ?? true);
-    if (runs.length > 0) this.print(formatRuns(runs));
+    if (runs.length > 0) this.print(formatRuns(runs, outputWidth()));
     else this.note(`No ${flags.state === undefined ? 'runs' : `runs (${flags.state.join(', ')})`} in ${flags.runs}.`);
     return runs;
   }

@@ -26,13 +26,14 @@ export default class RunsWatch extends BaseCommand {
     const { args, flags } = await this.parse(RunsWatch);
     const { watchRuns } = await import('../../runs/watch.js');
     const { formatRunLine, formatRuns } = await import('../../report/runs.js');
+    const { outputWidth } = await import('../../report/wrap.js');
     const live = !this.jsonEnabled() && process.stdout.isTTY === true;
     const said = new Map<string, string>();
     let drawnLines = 0;
     const options = { runs: flags.runs, name: args.run, seconds: flags.interval, signal: this.interruptSignal() };
     const last = await watchRuns(options, (runs) => {
       if (live) {
-        const text = formatRuns(runs);
+        const text = formatRuns(runs, outputWidth());
         // Up to the first line of what was drawn before, and away with it.
         const back = drawnLines === 0 ? '' : `\x1b[${drawnLines}A\x1b[J`;
         process.stdout.write(`${back}${text}\n`);

@@ -2,9 +2,11 @@ import path from 'node:path';
 import { hardwareName } from '../../runs/environment.js';
 import { KEPT_KINDS, type KeptKind } from '../../runs/kept.js';
 import type { RunRecord } from '../../runs/record.js';
-import { FIGURES, formatSmallFigure } from '../figures.js';
-import { terminalTable } from '../layout.js';
+import { formatNumber } from '../../support/format.js';
+import { entryLines } from '../entries.js';
+import { FIGURE_COLUMNS, FIGURES, formatSmallFigure } from '../figures.js';
 import { findKeptRecords } from '../records.js';
+import { wrap } from '../wrap.js';
 
 /** A kept record in short. */
 export interface ListedRecord {
@@ -28,21 +30,22 @@ export function listResults(results: string): ListedRecord[] {
   return KEPT_KINDS.flatMap((kind) => found.filter((record) => record.kind === kind));
 }
 
-export function formatResults(records: readonly ListedRecord[]): string {
-  const count = KEPT_KINDS.map((kind) => `${records.filter((record) => record.kind === kind).length} ${kind}`);
-  const table = terminalTable({
-    head: ['Kind', 'Row', 'Run', 'Seed', 'Mem', 'fps', 'mIoU', 'ms+flip', 'Hardware'],
-    body: records.map(({ kind, row, run, seed, figures, hardware }) => [
-      kind,
-      row,
-      run,
-      String(seed),
-      ...FIGURES.map((figure) => formatSmallFigure(figures[figure])),
-      hardware,
-    ]),
+/**
+ * The records of each kind, and of each hardware, under what they are of.
+ * @param width Most characters of a line.
+ */
+export function formatResults(records: readonly ListedRecord[], width: number): string {
+  const titleOf = ({ kind, hardware }: ListedRecord) => `${kind}, measured on ${hardware}`;
+  const parts = [...new Set(records.map(titleOf))].map((title) => {
+    const entries = records
+      .filter((record) => titleOf(record) === title)
+      .map(({ row, run, seed, figures }) => ({
+        name: row,
+        lines: [[run, String(seed), ...FIGURES.map((figure) => formatSmallFigure(figures[figure]))]],
+      }));
+    const { lines } = entryLines(['Row', 'Run', 'Seed', ...FIGURE_COLUMNS], entries, { words: 1, width });
+    return [...wrap(title, width), ...lines].join('\n');
   });
-  return [
-    ...(records.length === 0 ? [] : [table]),
-    `${records.length} record${records.length === 1 ? '' : 's'}: ${count.join(', ')}.`,
-  ].join('\n');
+  const count = KEPT_KINDS.map((kind) => `${records.filter((record) => record.kind === kind).length} ${kind}`);
+  return [...parts, `${formatNumber(records.length, 'record')}: ${count.join(', ')}.`].join('\n\n');
 }
