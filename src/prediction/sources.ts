@@ -63,12 +63,22 @@ export async function findSources(inputs: readonly string[], out: string): Promi
   return found;
 }
 
-/** @throws UserError where an output would be written over a file that is read. */
+/** @throws UserError where an output would be written over a file that is read, or over another output. */
 export async function requireApart(outputs: readonly string[], inputs: readonly string[]): Promise<void> {
   const resolved = async (file: string) => realpath(file).catch(() => path.resolve(file));
   const read = new Set(await Promise.all(inputs.map(resolved)));
+  const written = new Set<string>();
   for (const output of outputs) {
-    if (!read.has(await resolved(output))) continue;
-    throw new UserError(`${output} is an input, and would be written over.`, 'Choose another folder with --out.');
+    const file = await resolved(output);
+    if (read.has(file)) {
+      throw new UserError(`${output} is an input, and would be written over.`, 'Choose another folder with --out.');
+    }
+    if (written.has(file)) {
+      throw new UserError(
+        `${output} would be written twice: an image's overlay would have the name of another one's labels.`,
+        'Rename one, or predict them apart, with different --out.',
+      );
+    }
+    written.add(file);
   }
 }

@@ -100,12 +100,13 @@ async function train(context: StageContext, say: Say, progress: ProgressFile): P
         'memory/process_bytes': line.processBytes,
       }),
   });
-  const { iterations, skippedSamples, seconds, finalLoss } = details;
+  const { iterations, skippedSamples, skippedSteps, seconds, finalLoss } = details;
   return {
     details,
     weights,
     summary:
       `${formatNumber(iterations, 'iteration')} in ${formatSeconds(seconds)}, loss ${finalLoss.toFixed(4)}` +
+      (skippedSteps === 0 ? '' : `; ${formatNumber(skippedSteps, 'step')} skipped, as gradients overflowed`) +
       (skippedSamples.length === 0 ? '' : `; unreadable samples replaced: ${skippedSamples.length}`),
   };
 }

@@ -158,7 +158,9 @@ test.serial('nothing that is read is written over, and mistakes end before anyth
   mkdirSync(path.join(cwd, 'empty'));
   mkdirSync(path.join(cwd, 'twice'));
   for (const name of ['b.png', 'b.jpg']) copyFileSync(path.join(cwd, 'a.png'), path.join(cwd, 'twice', name));
+  copyFileSync(path.join(cwd, 'a.png'), path.join(cwd, 'a.overlay.png'));
   for (const [parameters, message] of [
+    [['a.png', 'a.overlay.png'], /^error: predictions\/a\.overlay\.png would be written twice: /m],
     [['a.png', '--out', '.'], /^error: a\.png is an input, and would be written over\.$/m],
     [['empty'], /^error: empty: no image in this folder or below it\.$/m],
     [['none.png'], /^error: none\.png does not exist\.$/m],

@@ -69,13 +69,19 @@ function overview(reported: readonly ReportedRun[]): string {
 }
 
 function skipped({ record }: KnownRun): string | null {
+  const steps = record?.details.train?.skippedSteps ?? 0;
   const samples = record?.details.train?.skippedSamples.length ?? 0;
   const images = Math.max(
     record?.details.evaluate?.skippedImages.length ?? 0,
     record?.details['evaluate-ms']?.skippedImages.length ?? 0,
   );
-  if (samples + images === 0) return null;
-  return `${samples} training samples and ${images} validation images could not be read`;
+  const said = [
+    ...(samples + images === 0
+      ? []
+      : [`${samples} training samples and ${images} validation images could not be read`]),
+    ...(steps === 0 ? [] : [`gradients of ${formatNumber(steps, 'step')} overflowed`]),
+  ];
+  return said.length === 0 ? null : said.join('; ');
 }
 
 function runFacts({ run, apart }: ReportedRun): string {
