@@ -2,8 +2,9 @@ import { open } from 'node:fs/promises';
 import { serve } from '../data/workers/serve.js';
 import { explainFileError } from '../support/files.js';
 import { release } from '../support/release.js';
-import { type CheckpointFiles, type Snapshot, snapshotBuffers, writeSnapshot } from './checkpoint.js';
+import { type CheckpointFiles, writeSnapshot } from './checkpoint.js';
 import { rotate } from './checkpoint-folder.js';
+import type { Snapshot } from './snapshot.js';
 
 export interface CheckpointTask {
   readonly snapshot: Snapshot;
@@ -34,6 +35,6 @@ serve<CheckpointTask, CheckpointFiles>(async ({ snapshot, keep, log }) => {
     return { result: files, transfer: [] };
   } finally {
     // Before the next one is taken.
-    release(snapshotBuffers(snapshot));
+    release([snapshot.memory]);
   }
 });

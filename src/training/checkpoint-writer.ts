@@ -1,7 +1,8 @@
 import { WorkerPool } from '../data/workers/pool.js';
 import { UserError } from '../support/errors.js';
-import { type CheckpointFiles, type Snapshot, snapshotBuffers } from './checkpoint.js';
+import type { CheckpointFiles } from './checkpoint.js';
 import type { CheckpointTask } from './checkpoint-worker.js';
+import type { Snapshot } from './snapshot.js';
 
 export interface CheckpointWriterSettings extends Omit<CheckpointTask, 'snapshot'> {
   /** Called before each checkpoint; where it throws, none is written. */
@@ -31,7 +32,7 @@ export class CheckpointWriter {
 
   /**
    * Begins to write what `take` returns, which is asked for once the one before is written, so that no two snapshots are in
-   * memory. Its arrays are handed over.
+   * memory. Its memory is handed over.
    * @throws UserError with which the one before failed.
    */
   async write(take: () => Snapshot): Promise<void> {
@@ -40,7 +41,7 @@ export class CheckpointWriter {
     const { keep, log } = this.settings;
     const snapshot = take();
     const { iteration } = snapshot;
-    this.writing = this.pool.run({ keep, log, snapshot }, snapshotBuffers(snapshot));
+    this.writing = this.pool.run({ keep, log, snapshot }, [snapshot.memory]);
     // An error is thrown where the end is waited for, or after the next step.
     this.writing.then(
       () => {

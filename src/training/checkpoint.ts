@@ -1,13 +1,13 @@
 import { rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { BATCH_COUNTER, type ParameterSpec } from '../nn/parameters.js';
 import type { Segmentor } from '../nn/segmentor.js';
 import { UserError } from '../support/errors.js';
 import { sha256File } from '../support/hash.js';
 import { readSealed, writeSealed } from '../support/sealed.js';
-import { type NamedWeights, saveWeights } from '../weights/save.js';
+import { saveWeights } from '../weights/save.js';
 import type { MomentumOptimizer } from './optimizer.js';
+import { type Snapshot, takeSnapshot } from './snapshot.js';
 
 /** Where one checkpoint's files are. */
 export interface CheckpointFiles {
@@ -74,45 +74,9 @@ export interface Checkpoint {
   readonly progress: TrainingProgress | null;
 }
 
-/** A checkpoint's values in main memory: nothing of it changes while it is written. */
-export interface Snapshot {
-  readonly directory: string;
-  readonly iteration: number;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly weights: readonly NamedWeights[];
-  readonly optimizer: readonly NamedWeights[];
-  readonly progress: TrainingProgress | null;
-}
-
 export function checkpointFiles(directory: string, iteration: number): CheckpointFiles {
   const stem = path.join(directory, `iteration-${iteration}`);
   return { weights: `${stem}.safetensors`, optimizer: `${stem}.optimizer.safetensors`, state: `${stem}.json` };
-}
-
-/** The memory of a snapshot's values. */
-export function snapshotBuffers({ weights, optimizer }: Snapshot): ArrayBuffer[] {
-  return [...weights, ...optimizer].map(({ data }) => (data as Float32Array | BigInt64Array).buffer as ArrayBuffer);
-}
-
-/** Copies the network and the optimizer after `iteration` steps into main memory; steps may go on after that. */
-export function takeSnapshot(
-  directory: string,
-  iteration: number,
-  { segmentor, optimizer, row }: { segmentor: Segmentor; optimizer: MomentumOptimizer; row: string },
-  progress: TrainingProgress | null = null,
-): Snapshot {
-  const { specs } = segmentor.parameters;
-  const velocities = optimizer.state();
-  return {
-    directory,
-    iteration,
-    metadata: { format: 'pt', row, iteration: String(iteration) },
-    weights: stateDict(segmentor, iteration),
-    optimizer: specs
-      .filter((spec) => velocities.has(spec.path))
-      .map((spec) => entry(spec, velocities.get(spec.path)!.dataSync<'float32'>())),
-    progress,
-  };
 }
 
 /**
@@ -204,20 +168,4 @@ async function differs(file: string, expected: z.output<typeof fileSchema>): Pro
 
 async function describeFile(file: string): Promise<z.input<typeof fileSchema>> {
   return { file: path.basename(file), bytes: (await stat(file)).size, sha256: await sha256File(file) };
-}
-
-/** Copies the values: the engine's own array may be its memory, which the next step writes into. */
-function entry(spec: ParameterSpec, values: Float32Array): NamedWeights {
-  const layout = spec.kind === 'filter' ? ({ layout: 'hwio' } as const) : {};
-  return { name: spec.path, dtype: 'float32', shape: spec.shape, ...layout, data: values.slice() };
-}
-
-/** Every entry of the published state_dict, in its order: each running variance is followed by the batch counter. */
-function stateDict({ parameters }: Segmentor, iteration: number): NamedWeights[] {
-  return parameters.specs.flatMap((spec) => {
-    const values = entry(spec, parameters.get(spec.path).dataSync<'float32'>());
-    if (spec.kind !== 'runningVariance') return [values];
-    const name = spec.path.replace(/[^.]+$/, BATCH_COUNTER);
-    return [values, { name, dtype: 'int64', shape: [], data: BigInt64Array.of(BigInt(iteration)) }];
-  });
 }

@@ -9,13 +9,14 @@ import type { Experiment } from '../experiments/experiment.js';
 import { InterruptedError } from '../support/errors.js';
 import { makeFolder } from '../support/files.js';
 import { PATIENCE, pauses } from '../support/pauses.js';
-import { type TrainingProgress, takeSnapshot } from './checkpoint.js';
+import type { TrainingProgress } from './checkpoint.js';
 import { newestCheckpoint } from './checkpoint-folder.js';
 import { CheckpointWriter } from './checkpoint-writer.js';
 import { appendLine, cutLog, hasValidation, LogInterval, type LogLine, type ValidationLine } from './log.js';
 import { afterNonFinite } from './post-mortem.js';
 import { loadPretrained } from './pretrained.js';
 import { restoreStep } from './restore.js';
+import { takeSnapshot } from './snapshot.js';
 import { type StepResult, TrainingStep } from './step.js';
 
 export interface TrainOptions {

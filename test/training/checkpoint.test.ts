@@ -2,10 +2,11 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, truncateSync
 import path from 'node:path';
 import test from 'ava';
 import { Draws, Purpose } from '../../src/support/random.js';
-import { openCheckpoint, type Snapshot, type TrainingProgress, writeSnapshot } from '../../src/training/checkpoint.js';
+import { openCheckpoint, type TrainingProgress, writeSnapshot } from '../../src/training/checkpoint.js';
 import { newestCheckpoint, rotate } from '../../src/training/checkpoint-folder.js';
 import { CheckpointWriter } from '../../src/training/checkpoint-writer.js';
 import { cutLog } from '../../src/training/log.js';
+import type { Snapshot } from '../../src/training/snapshot.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
 
 const result = { loss: 1.5, decodeLoss: 1, auxiliaryLoss: 0.5, accuracy: 40, learningRate: 0.01 };
@@ -41,7 +42,8 @@ function snapshot(directory: string, iteration: number, smoothedLoss = 1): Snaps
     iteration,
     metadata: { format: 'pt' },
     weights: [{ ...tensor, data: values }],
-    optimizer: [{ ...tensor, data: values.slice() }],
+    optimizer: [{ ...tensor, data: values }],
+    memory: values.buffer,
     progress: progress(smoothedLoss),
   };
 }
