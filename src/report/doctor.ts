@@ -57,12 +57,20 @@ export function formatDoctor(report: DoctorReport): string {
     `engine     ${report.engine ?? 'none that can be used'} (${report.chosenBy})`,
     ...report.engines.flatMap(formatEngine),
     ...report.missing.map((line) => `             ${line}`),
+    ...(hasIdleGpu(report)
+      ? ['             A GPU is there: fcn engines install --gpu gets the build that computes on it.']
+      : []),
     '',
     `data sets  in ${report.dataRoot}`,
     ...report.datasets.map((dataset) =>
       formatDataset(dataset, Math.max(...report.datasets.map(({ id }) => id.length))),
     ),
   ].join('\n');
+}
+
+/** A GPU that the native engine, as it is installed, does not compute on. */
+function hasIdleGpu({ hardware, engines }: DoctorReport): boolean {
+  return hardware.gpus.length > 0 && engines.find(({ name }) => name === 'tensorflow')?.halfPrecision !== 'fp16';
 }
 
 function formatGpu({ name, driver, memoryBytes }: Hardware['gpus'][number]): string {
