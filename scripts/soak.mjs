@@ -15,6 +15,7 @@ import { parseArgs } from 'node:util';
 
 const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
 const root = fileURLToPath(new URL('..', import.meta.url));
+const { median } = await import('../dist/src/benchmark/statistics.js');
 const { Draws, Purpose } = await import('../dist/src/support/random.js');
 
 /** Where runs are killed, in the order in which a run comes by. */
@@ -216,18 +217,17 @@ async function killTest(kills) {
 const CHECKPOINT_EVERY = 50;
 
 /**
- * V8's room for young objects grows to its largest, 32 MB, whenever enough of them have lived on: here it has that size from the
- * start, so that what else grows is seen. `gc` makes the garbage of a moment not count.
+ * So that what grows is seen, not what is kept for later: V8's room for young objects, which grows to 32 MB when it likes, has
+ * that size from the start, and `gc` makes the garbage of a moment not count; glibc gives large blocks back when they are freed.
+ * By itself it does that with ever larger ones only, up to 32 MB, and then keeps what was freed, up to twice as much.
  */
 const STEADY = ['--min-semi-space-size=16', '--expose-gc'];
-
-/** The stretches between two checkpoints that later ones are compared with. */
-const FIRST = 10;
+const STEADY_ALLOCATOR = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '131072' };
 
 /**
- * Trains for long on small input: the tensors must stay what they are, and after a hundred iterations the memory, too. From
- * checkpoint to checkpoint its peak is measured: none may be 2 % above the highest of the first ten. What is resident between
- * two steps tells less: it depends on how much free memory the C library happened to give back.
+ * Trains for long on small input: the tensors must stay what they are, and after a hundred iterations the memory, too. Its peak
+ * is measured from checkpoint to checkpoint: the median of the last ten may be 2 % above that of the first ten. Single ones may
+ * be higher: the garbage of workers.
  */
 async function constantTest(iterations) {
   const cwd = mkdtempSync(path.join(os.tmpdir(), 'fcn-soak-'));
@@ -258,19 +258,21 @@ async function constantTest(iterations) {
       onProgress: ({ iteration }) => {
         // Before it is written: the stretch has the whole of the checkpoint before.
         if (iteration % CHECKPOINT_EVERY !== CHECKPOINT_EVERY - 1) return;
+        const { peakBytes } = processMemory();
+        globalThis.gc();
+        // What is freed is given back to the system by another thread.
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
         if (iteration > 100) {
           const { numTensors, numBytes } = engine.tf.memory();
-          samples.push({ iteration, numTensors, numBytes, ...processMemory() });
+          samples.push({ iteration, numTensors, numBytes, residentBytes: processMemory().residentBytes, peakBytes });
           if (!flags.json) say(JSON.stringify(samples.at(-1)));
         }
-        globalThis.gc();
         measured = resetPeakMemory();
       },
     });
     const [first] = samples;
     const peaks = samples.map(({ peakBytes }) => peakBytes);
-    const later = peaks.slice(FIRST);
-    const growth = measured && later.length > 0 ? Math.max(...later) / Math.max(...peaks.slice(0, FIRST)) - 1 : null;
+    const growth = measured ? median(peaks.slice(-10)) / median(peaks.slice(0, 10)) - 1 : null;
     const constant = samples.every((s) => s.numTensors === first.numTensors && s.numBytes === first.numBytes);
     const failures = [
       ...(constant ? [] : ['The number or the bytes of the tensors changed.']),
@@ -285,7 +287,10 @@ async function constantTest(iterations) {
 
 const count = Number(positionals[0] ?? (flags.constant ? 3000 : 200));
 if (flags.constant && globalThis.gc === undefined) {
-  const { status } = spawnSync(process.execPath, [...STEADY, ...process.argv.slice(1)], { stdio: 'inherit' });
+  const { status } = spawnSync(process.execPath, [...STEADY, ...process.argv.slice(1)], {
+    stdio: 'inherit',
+    env: { ...STEADY_ALLOCATOR, ...process.env },
+  });
   process.exit(status ?? 1);
 }
 const report = flags.constant ? await constantTest(count) : await killTest(count);
