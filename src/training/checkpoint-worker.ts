@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { serve } from '../data/workers/serve.js';
+import { release } from '../support/block.js';
 import { explainFileError } from '../support/files.js';
-import { release } from '../support/release.js';
 import { type CheckpointFiles, writeSnapshot } from './checkpoint.js';
 import { rotate } from './checkpoint-folder.js';
 import type { Snapshot } from './snapshot.js';

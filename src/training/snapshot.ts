@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { BATCH_COUNTER, type ParameterSpec } from '../nn/parameters.js';
 import type { Segmentor } from '../nn/segmentor.js';
+import { allocateBlock } from '../support/block.js';
 import { bytesPerElement } from '../weights/dtype.js';
 import type { NamedWeights } from '../weights/save.js';
 import { elementCount } from '../weights/tensor.js';
@@ -68,7 +69,7 @@ function stateDict({ parameters }: Segmentor, iteration: number): Entry[] {
 const ALIGNMENT = 8;
 
 /**
- * Copies all values into one block. Allocators give a large one back to the system when it is freed, and keep many small ones.
+ * Copies all values into one block, which goes back to the system whole when it is freed.
  */
 function copyTogether(entries: readonly Entry[]): { readonly memory: ArrayBuffer; readonly copies: NamedWeights[] } {
   let bytes = 0;
@@ -77,7 +78,7 @@ function copyTogether(entries: readonly Entry[]): { readonly memory: ArrayBuffer
     bytes += Math.ceil((elementCount(shape) * bytesPerElement[dtype]) / ALIGNMENT) * ALIGNMENT;
     return offset;
   });
-  const memory = new ArrayBuffer(bytes);
+  const memory = allocateBlock(bytes);
   const copies = entries.map(({ read, ...named }, i) => {
     const values = read();
     const ofType = values instanceof Float32Array ? Float32Array : BigInt64Array;

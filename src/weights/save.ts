@@ -1,4 +1,4 @@
-import { release } from '../support/release.js';
+import { allocateBlock, release } from '../support/block.js';
 import type { StoredDtype } from './dtype.js';
 import { hwioToOihw, oihwShape } from './layout.js';
 import { writeSafetensors } from './safetensors.js';
@@ -33,7 +33,8 @@ export async function saveWeights(
   const weights = [...tensors];
   // One tensor is written after the other: one array serves for all that are not written as they are.
   const largest = Math.max(0, ...weights.map(({ layout, shape }) => (layout ? elementCount(shape) : 0)));
-  const scratch = new Float32Array(largest);
+  const memory = allocateBlock(largest * Float32Array.BYTES_PER_ELEMENT);
+  const scratch = new Float32Array(memory);
   try {
     await writeSafetensors(
       file,
@@ -41,7 +42,7 @@ export async function saveWeights(
       metadata,
     );
   } finally {
-    release([scratch.buffer]);
+    release([memory]);
   }
 }
 

@@ -1,6 +1,14 @@
 import { MessageChannel } from 'node:worker_threads';
 
 /**
+ * Memory in pages of its own, zeros, as a buffer that can shrink is given. Others come from the C library's heap, which keeps
+ * what is freed below something that is still used: blocks of many megabytes that come and go leave it ever more scattered.
+ */
+export function allocateBlock(bytes: number): ArrayBuffer {
+  return new ArrayBuffer(bytes, { maxByteLength: bytes });
+}
+
+/**
  * Frees the memory of buffers in the next turn of the event loop. Garbage collection, which objects bring on rather than their
  * memory, may leave them for long. They have no bytes afterwards.
  */
