@@ -2,6 +2,7 @@ import path from 'node:path';
 import type * as tfjs from '@tensorflow/tfjs-core';
 import type { Engine } from '../engine.js';
 import { npmPackageFolder, npmPackageVersion, packageRequire } from '../npm.js';
+import { replaceSliceKernel } from './slice.js';
 
 export const WASM_PACKAGE = '@tensorflow/tfjs-backend-wasm';
 
@@ -16,6 +17,7 @@ export async function startWasm(): Promise<Engine> {
   const wasm = require(WASM_PACKAGE) as WasmModule;
   wasm.setWasmPaths(path.join(npmPackageFolder(WASM_PACKAGE), 'dist', path.sep));
   if (!(await tf.setBackend('wasm'))) throw new Error('TensorFlow.js did not take the WebAssembly backend.');
+  replaceSliceKernel(tf);
   return {
     name: 'wasm',
     tf,
