@@ -8,6 +8,7 @@ import { readJson } from '../support/read-json.js';
 import { nearest } from '../support/suggest.js';
 import { readStatus } from './directory.js';
 import { readProgress } from './progress.js';
+import { readDescription } from './resumption.js';
 import { type RunState, stateOf } from './run-state.js';
 import type { Stage } from './stage-names.js';
 
@@ -16,6 +17,8 @@ export interface InspectedRun {
   readonly row: string;
   readonly run: string;
   readonly folder: string;
+  /** Runs of a row are numbered as they are begun; null where the run does not tell. */
+  readonly number: number | null;
   readonly profile: string | null;
   readonly seed: number | null;
   readonly state: RunState;
@@ -88,6 +91,7 @@ export async function inspectRun(folder: string): Promise<InspectedRun> {
 }
 
 const NOTHING = {
+  number: null,
   profile: null,
   seed: null,
   stage: null,
@@ -112,7 +116,8 @@ function unreadable(error: unknown): string | null {
 async function readRun(folder: string): Promise<Omit<InspectedRun, 'row' | 'run' | 'folder'>> {
   // The lock first: who holds it has written no end yet, and who has written one may have given it back since.
   const lock = await inspectLock(path.join(folder, 'lock'));
-  const [status, progress, experiment, record] = await Promise.all([
+  const [description, status, progress, experiment, record] = await Promise.all([
+    readDescription(folder),
     readStatus(folder),
     readProgress(folder),
     readJson(path.join(folder, 'experiment.json')).then((value) => experimentSchema.safeParse(value).data),
@@ -121,6 +126,7 @@ async function readRun(folder: string): Promise<Omit<InspectedRun, 'row' | 'run'
   const fraction = (percent: number | null | undefined) => (percent == null ? null : percent / 100);
   const state = stateOf(status, lock);
   return {
+    number: description?.number ?? null,
     profile: experiment?.profile ?? null,
     seed: experiment?.seed ?? null,
     state,
@@ -153,8 +159,9 @@ export async function findRun(runs: string, name: string | undefined): Promise<I
   if (all.length === 0)
     throw new UserError(`There are no runs in ${runs}.`, 'Set --runs, or run a row: fcn reproduce.');
   if (name === undefined) return all.at(-1)!;
-  const ofRow = all.findLast(({ row }) => row === name);
-  if (ofRow !== undefined) return ofRow;
+  // By their numbers, as clocks may be set back, and for the rest in the order of their names.
+  const ofRow = all.filter(({ row }) => row === name).sort((a, b) => (a.number ?? 0) - (b.number ?? 0));
+  if (ofRow.length > 0) return ofRow.at(-1)!;
   const exact = all.filter(({ run }) => run === name);
   const matching = exact.length > 0 ? exact : all.filter(({ run }) => run.startsWith(name));
   if (matching.length === 1) return matching[0]!;
