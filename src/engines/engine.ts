@@ -6,7 +6,7 @@ export type EngineName = (typeof ENGINE_NAMES)[number];
 /** A started engine: what executes tensors. One a process. */
 export interface Engine {
   readonly name: EngineName;
-  /** TensorFlow.js's core, set to this engine's backend. */
+  /** TensorFlow.js's core, set to this engine's backend. What `dataSync` and `data` give belongs to the caller alone. */
   readonly tf: typeof tfjs;
   /** The native backend for direct calls of TensorFlow operations; null on engines without native code. */
   readonly native: NativeBackend | null;

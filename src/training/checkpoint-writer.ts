@@ -35,11 +35,11 @@ export class CheckpointWriter {
    * memory. Its memory is handed over.
    * @throws UserError with which the one before failed.
    */
-  async write(take: () => Snapshot): Promise<void> {
+  async write(take: () => Promise<Snapshot>): Promise<void> {
     await this.finish();
     await this.settings.beforeWrite?.();
     const { keep, log } = this.settings;
-    const snapshot = take();
+    const snapshot = await take();
     const { iteration } = snapshot;
     this.writing = this.pool.run({ keep, log, snapshot }, [snapshot.memory]);
     // An error is thrown where the end is waited for, or after the next step.
@@ -57,7 +57,7 @@ export class CheckpointWriter {
    * After each step: begins to write a snapshot where one is `due`.
    * @throws the error with which the one before failed, however long the next is off; the present state is tried once first.
    */
-  async afterStep(iteration: number, due: boolean, take: () => Snapshot): Promise<void> {
+  async afterStep(iteration: number, due: boolean, take: () => Promise<Snapshot>): Promise<void> {
     if (due) await this.settle();
     const { failure } = this;
     if (failure === null) return due ? this.write(take) : undefined;

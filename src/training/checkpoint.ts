@@ -113,7 +113,7 @@ export async function saveCheckpoint(
   iteration: number,
   state: { segmentor: Segmentor; optimizer: MomentumOptimizer; row: string },
 ): Promise<CheckpointFiles> {
-  return writeSnapshot(takeSnapshot(directory, iteration, state));
+  return writeSnapshot(await takeSnapshot(directory, iteration, state));
 }
 
 /**

@@ -1,7 +1,8 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { BATCH_COUNTER, type ParameterSpec } from '../nn/parameters.js';
 import type { Segmentor } from '../nn/segmentor.js';
-import { allocateBlock } from '../support/block.js';
+import { allocateBlock, release } from '../support/block.js';
 import { bytesPerElement } from '../weights/dtype.js';
 import type { NamedWeights } from '../weights/save.js';
 import { elementCount } from '../weights/tensor.js';
@@ -20,19 +21,19 @@ export interface Snapshot {
   readonly progress: TrainingProgress | null;
 }
 
-/** Copies the network and the optimizer after `iteration` steps into main memory; steps may go on after that. */
-export function takeSnapshot(
+/** Copies the network and the optimizer after `iteration` steps into main memory; steps may go on once that is done. */
+export async function takeSnapshot(
   directory: string,
   iteration: number,
   { segmentor, optimizer, row }: { segmentor: Segmentor; optimizer: MomentumOptimizer; row: string },
   progress: TrainingProgress | null = null,
-): Snapshot {
+): Promise<Snapshot> {
   const velocities = optimizer.state();
   const weights = stateDict(segmentor, iteration);
   const momentum = segmentor.parameters.specs
     .filter((spec) => velocities.has(spec.path))
     .map((spec) => entry(spec, velocities.get(spec.path)!));
-  const { memory, copies } = copyTogether([...weights, ...momentum]);
+  const { memory, copies } = await copyTogether([...weights, ...momentum]);
   return {
     directory,
     iteration,
@@ -44,7 +45,7 @@ export function takeSnapshot(
   };
 }
 
-/** What is to be copied: `read` gives the engine's own array, which may be its memory that the next step writes into. */
+/** What is to be copied: `read` gives an array that nobody else has. */
 interface Entry extends Omit<NamedWeights, 'data'> {
   readonly dtype: 'float32' | 'int64';
   readonly read: () => Float32Array | BigInt64Array;
@@ -68,10 +69,16 @@ function stateDict({ parameters }: Segmentor, iteration: number): Entry[] {
 /** Of the elements of any dtype. */
 const ALIGNMENT = 8;
 
+/** Bytes of arrays that may be there at a time, besides a larger one. */
+const MOST_UNRELEASED = 2 ** 24;
+
 /**
- * Copies all values into one block, which goes back to the system whole when it is freed.
+ * Copies all values into one block, which goes back to the system whole when it is freed. The arrays that the engine gives are freed
+ * while that goes on: left to garbage collection, they would lie in the middle of the C library's heap for many steps.
  */
-function copyTogether(entries: readonly Entry[]): { readonly memory: ArrayBuffer; readonly copies: NamedWeights[] } {
+async function copyTogether(
+  entries: readonly Entry[],
+): Promise<{ readonly memory: ArrayBuffer; readonly copies: NamedWeights[] }> {
   let bytes = 0;
   const offsets = entries.map(({ shape, dtype }) => {
     const offset = bytes;
@@ -79,13 +86,22 @@ function copyTogether(entries: readonly Entry[]): { readonly memory: ArrayBuffer
     return offset;
   });
   const memory = allocateBlock(bytes);
-  const copies = entries.map(({ read, ...named }, i) => {
+  const copies: NamedWeights[] = [];
+  const arrays: ArrayBuffer[] = [];
+  let unreleased = 0;
+  for (const [i, { read, ...named }] of entries.entries()) {
     const values = read();
     const ofType = values instanceof Float32Array ? Float32Array : BigInt64Array;
     new Uint8Array(memory, offsets[i], values.byteLength).set(
       new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
     );
-    return { ...named, data: new ofType(memory, offsets[i], values.length) };
-  });
+    copies.push({ ...named, data: new ofType(memory, offsets[i], values.length) });
+    arrays.push(values.buffer as ArrayBuffer);
+    unreleased += values.byteLength;
+    if (unreleased < MOST_UNRELEASED && i < entries.length - 1) continue;
+    release(arrays.splice(0));
+    unreleased = 0;
+    await setImmediate();
+  }
   return { memory, copies };
 }

@@ -28,6 +28,17 @@ test.serial('TensorFlow computes', async (t) => {
   tf.dispose([x, y, z]);
   t.deepEqual(liveTensors(engine), before);
 
+  const values = Float32Array.of(1, 2, 3);
+  const held = tf.tensor1d(values);
+  for (const when of ['before an operation has taken them over', 'after']) {
+    const read = held.dataSync();
+    t.not(read.buffer, values.buffer, when);
+    read.fill(0);
+    t.deepEqual([...held.dataSync()], [1, 2, 3], when);
+    tf.dispose(tf.neg(held));
+  }
+  held.dispose();
+
   const require = createRequire(path.join(packageRoot(), 'package.json'));
   t.is(require('@tensorflow/tfjs-core'), tf, 'one core');
   t.is(await startEngine(), engine, 'auto takes what runs');

@@ -148,14 +148,14 @@ test('snapshots are written in the background, one after the other, and failures
   const folder = await temporaryFolder(t);
   const writer = await CheckpointWriter.start({ keep: 2, log: path.join(folder, 'log.jsonl') });
   const directory = path.join(folder, 'checkpoints');
-  for (const iteration of [1, 2, 3]) await writer.write(() => snapshot(directory, iteration, 1 / iteration));
+  for (const iteration of [1, 2, 3]) await writer.write(async () => snapshot(directory, iteration, 1 / iteration));
   t.is((await writer.finish())?.state, path.join(directory, 'iteration-3.json'));
   t.is((await newestCheckpoint(directory, () => t.fail()))?.iteration, 3);
   await writeFiles(folder, { file: '' });
-  await writer.write(() => snapshot(path.join(folder, 'file', 'checkpoints'), 4));
+  await writer.write(async () => snapshot(path.join(folder, 'file', 'checkpoints'), 4));
   await t.throwsAsync(writer.finish(), { name: 'UserError', message: /is a file, a folder was expected/ });
   await t.throwsAsync(
-    writer.write(() => snapshot(directory, 5)),
+    writer.write(async () => snapshot(directory, 5)),
     { name: 'UserError' },
   );
   await writer.close();
@@ -169,20 +169,20 @@ test('a failure is met after the next step, and the present state is tried once'
   const failing = async () => {
     const writer = await CheckpointWriter.start({ keep: 2, log: path.join(folder, 'log.jsonl') });
     t.teardown(() => writer.close());
-    await writer.afterStep(1, true, () => snapshot(failed, 1));
+    await writer.afterStep(1, true, async () => snapshot(failed, 1));
     await t.throwsAsync(writer.finish());
     return writer;
   };
   const mended = await failing();
   await t.throwsAsync(
-    mended.afterStep(2, false, () => snapshot(good, 2)),
+    mended.afterStep(2, false, async () => snapshot(good, 2)),
     { name: 'UserError', message: /folder was expected\. Written again, the state after iteration 2 is saved\.$/ },
   );
   t.is(mended.newestWhole, 2);
   t.is((await newestCheckpoint(good, () => t.fail()))?.iteration, 2);
   const broken = await failing();
   await t.throwsAsync(
-    broken.afterStep(2, false, () => snapshot(failed, 2)),
+    broken.afterStep(2, false, async () => snapshot(failed, 2)),
     { name: 'UserError', message: /folder was expected\.$/ },
   );
   t.is(broken.newestWhole, null);

@@ -1,14 +1,20 @@
 import type { HostAddon } from './host.js';
 
-/** glibc's mallopt parameters (malloc.h). */
-const M_ARENA_MAX = -8;
+/** Of glibc: the variable that sets it when a process starts, the parameter of mallopt (malloc.h), and its value here. */
+const SETTINGS = [
+  // By default every thread of TensorFlow's pool gets an arena of its own, each with free memory that the others cannot use.
+  { variable: 'MALLOC_ARENA_MAX', parameter: -8, value: 1 },
+  // Blocks up to this size come from the heap, whose free end goes back to the system beyond the other. By default both grow
+  // whenever a larger block is freed, at any time, and the process with them; these are the largest, and a small, one.
+  { variable: 'MALLOC_MMAP_THRESHOLD_', parameter: -3, value: 32 * 2 ** 20 },
+  { variable: 'MALLOC_TRIM_THRESHOLD_', parameter: -1, value: 8 * 2 ** 20 },
+] as const;
 
 /**
  * Sets glibc's allocator for what is loaded from now on. Its environment variables (MALLOC_*) are read only when a process
  * starts; those that the user has set stay in force. Elsewhere this does nothing.
- *
- * One arena: by default every thread of TensorFlow's pool gets its own, each with free memory that the others cannot use.
  */
 export function tuneAllocator(host: HostAddon, environment: NodeJS.ProcessEnv = process.env): void {
-  if (environment['MALLOC_ARENA_MAX'] === undefined) host.setAllocator(M_ARENA_MAX, 1);
+  for (const { variable, parameter, value } of SETTINGS)
+    if (environment[variable] === undefined) host.setAllocator(parameter, value);
 }

@@ -13,6 +13,8 @@ interface OutputMetadata {
 
 interface TensorEntry {
   readonly shape: readonly number[];
+  /** Where TensorFlow has not taken them over yet. */
+  readonly values: tfjs.backend_util.BackendValues | null;
   dtype: number;
 }
 
@@ -30,6 +32,7 @@ interface NodeBackend extends tfjs.KernelBackend {
     dtype: tfjs.DataType,
     refCount: number,
   ): void;
+  readSync(dataId: object): tfjs.backend_util.BackendValues;
   disposeData(dataId: object, force?: boolean): boolean;
 }
 
@@ -76,6 +79,12 @@ export function backendWithHalf(
     override move(...data: Parameters<NodeBackend['move']>): void {
       super.move(...data);
       this.liveBytes += bytesOf(this.tensorMap.get(data[0])!);
+    }
+
+    /** tfjs-node's gives its own array away where TensorFlow has not taken the values over. */
+    override readSync(dataId: object): tfjs.backend_util.BackendValues {
+      const values = super.readSync(dataId);
+      return values === this.tensorMap.get(dataId)?.values ? values.slice() : values;
     }
 
     override disposeData(dataId: object, force?: boolean): boolean {

@@ -142,7 +142,7 @@ export function stepSuite(engineName: EngineName): void {
       result,
       interval: { steps: 0, peakLiveTensorBytes: 0, ...zero },
     };
-    await writeSnapshot(takeSnapshot(directory, 1, { ...step, row: 'tiny' }, progress));
+    await writeSnapshot(await takeSnapshot(directory, 1, { ...step, row: 'tiny' }, progress));
     step.dispose();
     const other = start(engine, tinyExperiment({ seed: 5 }));
     await restoreStep(engine, other, (await openCheckpoint(directory, 1)) as Checkpoint);
