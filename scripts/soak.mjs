@@ -220,12 +220,14 @@ const CHECKPOINT_EVERY = 50;
 /** Iterations before anything is compared. */
 const SETTLED = 100;
 
-/** What the median of the last ten samples may be above that of the first ten. */
+/** What the median of the last third of the samples may be above that of the first. */
 const MOST_GROWTH = 0.02;
-const SAMPLES = 10;
+/** In a third, at least. */
+const FEWEST_SAMPLES = 10;
 
 function growthOf(values) {
-  return median(values.slice(-SAMPLES)) / median(values.slice(0, SAMPLES)) - 1;
+  const third = Math.floor(values.length / 3);
+  return median(values.slice(-third)) / median(values.slice(0, third)) - 1;
 }
 
 /**
@@ -265,6 +267,8 @@ async function constantTest(iterations) {
         if (iteration % CHECKPOINT_EVERY !== CHECKPOINT_EVERY - 1) return;
         const { peakBytes } = processMemory();
         collectGarbage();
+        // Another thread gives back what it freed.
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
         if (iteration > SETTLED) {
           const { numTensors, numBytes } = engine.tf.memory();
           samples.push({ iteration, numTensors, numBytes, ...processMemory(), peakBytes });
@@ -299,7 +303,7 @@ function garbageCollector() {
 }
 
 const count = Number(positionals[0] ?? (flags.constant ? 3000 : 200));
-const fewest = flags.constant ? SETTLED + 2 * SAMPLES * CHECKPOINT_EVERY : 1;
+const fewest = flags.constant ? SETTLED + 3 * FEWEST_SAMPLES * CHECKPOINT_EVERY : 1;
 if (!(count >= fewest)) {
   say(`${positionals[0]}: expected a number of at least ${fewest}.`);
   process.exit(2);
