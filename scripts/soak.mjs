@@ -225,7 +225,9 @@ const MOST_GROWTH = 0.02;
 /** In a third, at least. */
 const FEWEST_SAMPLES = 10;
 
+/** Null where there are too few values. */
 function growthOf(values) {
+  if (values.length < 3 * FEWEST_SAMPLES) return null;
   const third = Math.floor(values.length / 3);
   return median(values.slice(-third)) / median(values.slice(0, third)) - 1;
 }
@@ -303,11 +305,13 @@ function garbageCollector() {
 }
 
 const count = Number(positionals[0] ?? (flags.constant ? 3000 : 200));
-const fewest = flags.constant ? SETTLED + 3 * FEWEST_SAMPLES * CHECKPOINT_EVERY : 1;
+const fewest = flags.constant ? SETTLED + CHECKPOINT_EVERY : 1;
 if (!(count >= fewest)) {
   say(`${positionals[0]}: expected a number of at least ${fewest}.`);
   process.exit(2);
 }
+const enough = SETTLED + 3 * FEWEST_SAMPLES * CHECKPOINT_EVERY;
+if (flags.constant && count < enough && !flags.json) say(`Memory is compared from ${enough} iterations on only.`);
 const report = flags.constant ? await constantTest(count) : await killTest(count);
 process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
 process.exitCode = report.failures.length === 0 ? 0 : 1;
