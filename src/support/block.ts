@@ -1,8 +1,8 @@
 import { MessageChannel } from 'node:worker_threads';
 
 /**
- * Memory in pages of its own, zeros, as a buffer that can shrink is given. Others come from the C library's heap, which keeps
- * what is freed below something that is still used: blocks of many megabytes that come and go leave it ever more scattered.
+ * Zeroed memory in pages of its own: V8 gives that to buffers which could shrink. Others come from the C library's heap, which
+ * keeps what is freed below something that is still used: blocks of many megabytes that come and go leave it ever more scattered.
  */
 export function allocateBlock(bytes: number): ArrayBuffer {
   return new ArrayBuffer(bytes, { maxByteLength: bytes });

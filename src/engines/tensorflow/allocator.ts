@@ -4,9 +4,10 @@ import type { HostAddon } from './host.js';
 const SETTINGS = [
   // By default every thread of TensorFlow's pool gets an arena of its own, each with free memory that the others cannot use.
   { variable: 'MALLOC_ARENA_MAX', parameter: -8, value: 1 },
-  // Blocks up to this size come from the heap, whose free end goes back to the system beyond the other. By default both grow
-  // whenever a larger block is freed, at any time, and the process with them; these are the largest, and a small, one.
+  // Smaller blocks come from the heap. By default both limits rise whenever a larger block is freed, at any time in a run, and
+  // the process's memory with them. This is the highest that glibc takes: lower ones slow the steps.
   { variable: 'MALLOC_MMAP_THRESHOLD_', parameter: -3, value: 32 * 2 ** 20 },
+  // What is free at the heap's end goes back to the system where it is more.
   { variable: 'MALLOC_TRIM_THRESHOLD_', parameter: -1, value: 8 * 2 ** 20 },
 ] as const;
 
