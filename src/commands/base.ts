@@ -5,6 +5,9 @@ import { ExitCode, InterruptedError } from '../support/errors.js';
 import { callAfter } from '../support/timer.js';
 import { explainError, reportError } from './report-error.js';
 
+/** A signal that comes this soon after the first was sent together with it. */
+const SEEN_AFTER_MILLISECONDS = 250;
+
 /**
  * What every command is built on. `run()` returns a JSON-able object: what `--json` prints.
  * Results go to standard output, everything said along the way to standard error.
@@ -44,18 +47,18 @@ export abstract class BaseCommand extends Command {
    */
   protected interruptSignal(timeLimit?: string): AbortSignal {
     const controller = new AbortController();
-    // Signals that came while the main thread was busy are all heard in one turn: nobody has seen the first one's answer then.
+    // Signals that came while the main thread was busy are heard one right after the other: nobody has seen the first one's
+    // answer then.
     let heard = false;
-    let sameTurn = false;
+    let answerIsSeen = false;
     const interrupt = (signal: 'SIGINT' | 'SIGTERM') => {
-      if (sameTurn) return;
+      if (heard && !answerIsSeen) return;
       const code = signal === 'SIGINT' ? ExitCode.interrupted : ExitCode.terminated;
       if (heard) process.exit(code);
       heard = true;
-      sameTurn = true;
-      setImmediate(() => {
-        sameTurn = false;
-      });
+      setTimeout(() => {
+        answerIsSeen = true;
+      }, SEEN_AFTER_MILLISECONDS).unref();
       this.note('\nInterrupted: stopping at the next safe point. Press Ctrl-C again to stop at once.');
       controller.abort(new InterruptedError(`Interrupted by ${signal}.`, code));
     };
