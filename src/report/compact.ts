@@ -133,7 +133,8 @@ function runLines(runs: readonly OtherRun[], { width, references, leftOut }: Lay
 function otherLines(report: Report, layout: Layout): string[][] {
   return otherGroups(report.otherRuns).map(({ title, reason, hardware, runs }) => {
     const notes = [`Compares with nothing published: ${reason}.`, `Measured on ${hardware}.`, ...markNotes(runs)];
-    return [title, '', ...runLines(runs, layout), '', ...notes.flatMap((note) => wrap(note, layout.width))];
+    const { width } = layout;
+    return [...wrap(title, width), '', ...runLines(runs, layout), '', ...notes.flatMap((note) => wrap(note, width))];
   });
 }
 

@@ -78,11 +78,11 @@ export function reportCsv({ tables, otherRuns, spreads }: Report): string {
       }),
     ),
   );
-  const others = otherGroups(otherRuns).flatMap(({ title, reason, runs }) =>
+  const others = otherGroups(otherRuns).flatMap(({ label, reason, runs }) =>
     runs.flatMap(({ row, run, seed, file, profile, figures, hardware, givenWeights, continued }) =>
       FIGURES.map(
         (figure): Line => ({
-          section: title,
+          section: label,
           row,
           seed,
           figure: FIGURE_HEADINGS[figure],
