@@ -1,19 +1,15 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { SkippedSamples } from '../data/skipped.js';
-import type { Engine, EngineName } from '../engines/engine.js';
+import type { EngineName } from '../engines/engine.js';
 import { startEngine } from '../engines/start.js';
-import type { Experiment } from '../experiments/experiment.js';
 import { hashExperiment } from '../experiments/hash.js';
 import type { Deviation } from '../experiments/resolve.js';
 import { InterruptedError, UserError } from '../support/errors.js';
-import { explainFileError, removeHalfWritten } from '../support/files.js';
-import { sha256File } from '../support/hash.js';
+import { removeHalfWritten } from '../support/files.js';
 import { Lock, LostLockError } from '../support/lock.js';
 import { type CheckDataOptions, checkData } from './check-data.js';
 import { codeVersion } from './code-version.js';
 import { RunDirectory, readStatus, requireWritable } from './directory.js';
-import { type DisplayMode, showStages } from './display.js';
 import { captureEnvironment } from './environment.js';
 import { figuresOf } from './figures.js';
 import { givenWeights } from './given-weights.js';
@@ -31,20 +27,17 @@ import {
   writeDescription,
 } from './resumption.js';
 import type { Stage } from './stage-names.js';
-import { type CompletedStage, keepStageResult, readStageResult } from './stage-results.js';
-import { runStage, STAGE_TITLES, type StageContext } from './stages.js';
+import { readStageResult } from './stage-results.js';
+import { type StageOptions, StageRunner } from './stage-runner.js';
+import { describeWeights } from './weights-used.js';
 
-export interface ExecuteOptions extends Pick<CheckDataOptions, 'checkData' | 'skipBad' | 'checkedData'> {
-  readonly experiment: Experiment;
+export interface ExecuteOptions extends StageOptions, Pick<CheckDataOptions, 'checkData' | 'checkedData'> {
   /** `path=value`, as the user gave them; the experiment has them applied. */
   readonly overrides: readonly string[];
   readonly deviations: readonly Deviation[];
-  /** In the order they are done. */
-  readonly stages: readonly Stage[];
   readonly engine: EngineName | 'auto';
   /** On GPUs, too, the same bits in every run. */
   readonly deterministic: boolean;
-  readonly dataRoot: string;
   /** Folder of the run directories. */
   readonly runs: string;
   /** Folder of the kept records. */
@@ -53,25 +46,10 @@ export interface ExecuteOptions extends Pick<CheckDataOptions, 'checkData' | 'sk
   readonly inSeries?: boolean;
   /** Weights to evaluate where no stage trains: a file, or `published` for the row's own. */
   readonly weights?: string | undefined;
-  readonly predictions?: string | undefined;
   /** Start although memory or disk will not do, by the estimate. */
   readonly force: boolean;
-  /** Iterations of training between two evaluations while it goes on; none where not given. */
-  readonly evaluateEvery?: number | undefined;
-  /** Write TensorBoard's event files beside the log. */
-  readonly tensorboard: boolean;
   /** Which run to go on with, if any. */
   readonly resume: Resume;
-  /** Newest checkpoints that are kept, besides the best. */
-  readonly keepCheckpoints: number;
-  /** Most seconds of training or evaluation that are lost where the process is killed. */
-  readonly mostSecondsLost: number;
-  readonly signal: AbortSignal;
-  /** Whether a checkpoint was asked for since the last call. */
-  readonly saveRequested: () => boolean;
-  /** Says something about the run that is no progress of a stage: what was damaged, what is gone on with. */
-  readonly note: (text: string) => void;
-  readonly display: DisplayMode;
 }
 
 export interface Execution {
@@ -186,7 +164,7 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
       note(`Going on with run ${directory.id}.${but}${datasetToo}`);
     }
 
-    const run = new Run(options, engine, directory, lock, weights);
+    const run = new StageRunner(options, engine, directory, lock, weights);
     const record = (exitReason: RunRecord['exitReason'], error: string | null): RunRecord => ({
       ...describe(options, directory.id, hash, environment),
       dataset: data?.described ?? null,
@@ -255,109 +233,6 @@ function asResumption({ resume, inSeries = false }: ExecuteOptions, id: string):
 async function trainedWeights(directory: RunDirectory, stages: readonly Stage[]): Promise<string | null> {
   if (!stages.includes('train')) return null;
   return (await readStageResult(directory.path, 'train', () => {}))?.weights ?? null;
-}
-
-/** The stages of a run while it is executed, and what they have found so far. */
-class Run {
-  readonly details: RunRecord['details'] = { train: null, evaluate: null, 'evaluate-ms': null, benchmark: null };
-  readonly completed: RunRecord['stages'] = [];
-  /** The weights that a stage has trained. */
-  trained: RunRecord['weights'] = null;
-  /** The stage that runs. */
-  current: Stage | null = null;
-
-  constructor(
-    private readonly options: ExecuteOptions,
-    private readonly engine: Engine,
-    private readonly directory: RunDirectory,
-    private readonly lock: Lock,
-    /** The file to evaluate: given, or trained meanwhile. */
-    public weights: string | undefined,
-  ) {}
-
-  async doStages(): Promise<void> {
-    const { stages, display } = this.options;
-    const shown = stages.map((stage) => ({
-      title: STAGE_TITLES[stage],
-      run: (say: (progress: string) => void) => this.doStage(stage, say),
-    }));
-    await showStages(shown, display);
-  }
-
-  private async doStage(stage: Stage, say: (progress: string) => void): Promise<string> {
-    const { signal, note } = this.options;
-    const earlier = await readStageResult(this.directory.path, stage, note);
-    if (earlier !== null) {
-      await this.take(stage, earlier);
-      return `${earlier.summary} (done before)`;
-    }
-    signal.throwIfAborted();
-    this.current = stage;
-    await this.lock.assertHeld();
-    await this.directory.writeStatus('running', stage);
-    const startedAt = new Date();
-    // The clock may be set meanwhile.
-    const start = performance.now();
-    const result = await runStage(stage, await this.context(), say);
-    const seconds = (performance.now() - start) / 1000;
-    const completed = { ...result, startedAt: startedAt.toISOString(), seconds };
-    await this.lock.assertHeld();
-    await keepStageResult(this.directory.path, stage, completed);
-    await this.take(stage, completed);
-    return result.summary;
-  }
-
-  private async context(): Promise<StageContext> {
-    const {
-      experiment,
-      dataRoot,
-      skipBad,
-      keepCheckpoints,
-      mostSecondsLost,
-      signal,
-      saveRequested,
-      note,
-      predictions,
-      tensorboard,
-      evaluateEvery,
-    } = this.options;
-    const beforeWrite = () => this.lock.assertHeld();
-    return {
-      tensorboard,
-      evaluateEvery,
-      skipped: await SkippedSamples.open(this.directory.file('skipped.jsonl'), skipBad, beforeWrite),
-      experiment,
-      engine: this.engine,
-      dataRoot,
-      directory: this.directory.path,
-      keepCheckpoints,
-      mostSecondsLost,
-      signal,
-      saveRequested,
-      beforeWrite,
-      note,
-      predictions,
-      weights: this.weights,
-    };
-  }
-
-  private async take(stage: Stage, { details, weights, startedAt, seconds }: CompletedStage): Promise<void> {
-    Object.assign(this.details, { [stage]: details });
-    if (weights !== undefined) {
-      this.weights = weights;
-      this.trained = await describeWeights(weights, 'trained');
-    }
-    this.completed.push({ stage, startedAt, seconds });
-  }
-}
-
-/** A record names a weights file by its hash; where it lies on a machine says nothing elsewhere. */
-async function describeWeights(file: string, source: 'trained' | 'given'): Promise<NonNullable<RunRecord['weights']>> {
-  try {
-    return { file: path.basename(file), sha256: await sha256File(file), source };
-  } catch (error) {
-    throw explainFileError(error, file, 'read');
-  }
 }
 
 function describe(

@@ -25,7 +25,7 @@ export interface StageContext {
   readonly mostSecondsLost: number;
   readonly signal: AbortSignal;
   /** Iterations of training between two evaluations while it goes on; none where not given. */
-  readonly evaluateEvery: number | undefined;
+  readonly evaluateEvery?: number | undefined;
   /** Write TensorBoard's event files, too. */
   readonly tensorboard: boolean;
   /** Whether a checkpoint was asked for since the last call. */
@@ -34,7 +34,7 @@ export interface StageContext {
   readonly beforeWrite: () => Promise<void>;
   readonly note: (text: string) => void;
   /** Folder for predicted label images, if wanted. */
-  readonly predictions: string | undefined;
+  readonly predictions?: string | undefined;
   /** Weights to evaluate: given, or of this run's training. */
   readonly weights: string | undefined;
 }

@@ -1,0 +1,104 @@
+import { SkippedSamples } from '../data/skipped.js';
+import type { Engine } from '../engines/engine.js';
+import type { Lock } from '../support/lock.js';
+import type { RunDirectory } from './directory.js';
+import { type DisplayMode, showStages } from './display.js';
+import type { RunRecord } from './record.js';
+import type { Stage } from './stage-names.js';
+import { type CompletedStage, keepStageResult, readStageResult } from './stage-results.js';
+import { runStage, STAGE_TITLES, type StageContext } from './stages.js';
+import { describeWeights } from './weights-used.js';
+
+/** What stages need of how a run is executed. */
+export interface StageOptions
+  extends Pick<
+    StageContext,
+    | 'experiment'
+    | 'dataRoot'
+    | 'keepCheckpoints'
+    | 'mostSecondsLost'
+    | 'signal'
+    | 'evaluateEvery'
+    | 'tensorboard'
+    | 'saveRequested'
+    | 'note'
+    | 'predictions'
+  > {
+  /** In the order they are done. */
+  readonly stages: readonly Stage[];
+  /** Samples that may be left out where they cannot be read. */
+  readonly skipBad: number;
+  readonly display: DisplayMode;
+}
+
+/** The stages of a run while it is executed, and what they have found so far. */
+export class StageRunner {
+  readonly details: RunRecord['details'] = { train: null, evaluate: null, 'evaluate-ms': null, benchmark: null };
+  readonly completed: RunRecord['stages'] = [];
+  /** The weights that a stage has trained. */
+  trained: RunRecord['weights'] = null;
+  /** The stage that runs. */
+  current: Stage | null = null;
+
+  constructor(
+    private readonly options: StageOptions,
+    private readonly engine: Engine,
+    private readonly directory: RunDirectory,
+    private readonly lock: Lock,
+    /** The file to evaluate: given, or trained meanwhile. */
+    public weights: string | undefined,
+  ) {}
+
+  async doStages(): Promise<void> {
+    const { stages, display } = this.options;
+    const shown = stages.map((stage) => ({
+      title: STAGE_TITLES[stage],
+      run: (say: (progress: string) => void) => this.doStage(stage, say),
+    }));
+    await showStages(shown, display);
+  }
+
+  private async doStage(stage: Stage, say: (progress: string) => void): Promise<string> {
+    const { signal, note } = this.options;
+    const earlier = await readStageResult(this.directory.path, stage, note);
+    if (earlier !== null) {
+      await this.take(stage, earlier);
+      return `${earlier.summary} (done before)`;
+    }
+    signal.throwIfAborted();
+    this.current = stage;
+    await this.lock.assertHeld();
+    await this.directory.writeStatus('running', stage);
+    const startedAt = new Date();
+    // The clock may be set meanwhile.
+    const start = performance.now();
+    const result = await runStage(stage, await this.context(), say);
+    const seconds = (performance.now() - start) / 1000;
+    const completed = { ...result, startedAt: startedAt.toISOString(), seconds };
+    await this.lock.assertHeld();
+    await keepStageResult(this.directory.path, stage, completed);
+    await this.take(stage, completed);
+    return result.summary;
+  }
+
+  private async context(): Promise<StageContext> {
+    const beforeWrite = () => this.lock.assertHeld();
+    return {
+      ...this.options,
+      engine: this.engine,
+      directory: this.directory.path,
+      weights: this.weights,
+      skipped: await SkippedSamples.open(this.directory.file('skipped.jsonl'), this.options.skipBad, beforeWrite),
+      beforeWrite,
+    };
+  }
+
+  private async take(stage: Stage, { details, weights, startedAt, seconds }: CompletedStage): Promise<void> {
+    Object.assign(this.details, { [stage]: details });
+    if (weights !== undefined) {
+      this.weights = weights;
+      this.trained = await describeWeights(weights, 'trained');
+    }
+    this.completed.push({ stage, startedAt, seconds });
+  }
+}
