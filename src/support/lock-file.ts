@@ -28,7 +28,7 @@ export interface LockState {
   readonly silentMilliseconds: number;
 }
 
-/** Milliseconds after which a file that is there for moments only was left by a process that was killed. */
+/** Milliseconds after which a file that is there for moments only was left, though it does not say by which process. */
 const ABANDONED = 60_000;
 
 /** @throws UserError where the file cannot be read. */
@@ -117,10 +117,11 @@ export async function removeLockFile(file: string, holder: Holder): Promise<void
 }
 
 /**
- * Removes what processes that were killed left beside a lock: files that are there for moments only, by the clock of the
- * file system, which `file`, just made, tells. What cannot be removed stays; it harms nobody.
+ * Removes what processes that were killed left beside a lock that was just made: files that are there for moments only, of
+ * processes that are known to be gone, or old by the clock of the file system, which the lock tells. Claims after earlier
+ * holders count no more. What cannot be removed stays; it harms nobody.
  */
-export async function removeAbandoned(file: string): Promise<void> {
+export async function removeAbandoned(file: string, own: Holder): Promise<void> {
   const folder = path.dirname(file);
   const beside = `${path.basename(file)}.`;
   const isOurs = (name: string) =>
@@ -128,8 +129,14 @@ export async function removeAbandoned(file: string): Promise<void> {
   try {
     const { mtimeMs: now } = await stat(file);
     for (const name of (await readdir(folder)).filter(isOurs)) {
-      const found = await stat(path.join(folder, name)).catch(() => null);
-      if (found !== null && now - found.mtimeMs > ABANDONED) await rm(path.join(folder, name), { force: true });
+      const other = path.join(folder, name);
+      const found = await readLockFile(other);
+      if (found === 'released') continue;
+      const isOld = now - found.touchedMilliseconds > ABANDONED;
+      const isGone = found.holder !== null && vitality(found.holder) === 'dead';
+      // Whoever takes this very lock over needs the claim that was left there.
+      const isAfterOwn = name.startsWith(`${beside}after-${own.key}`);
+      if (isOld || (isGone && !isAfterOwn)) await rm(other, { force: true });
     }
   } catch {
     // A folder that cannot be listed, say.

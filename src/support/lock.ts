@@ -101,7 +101,7 @@ export class Lock {
   }
 
   private static async taken(file: string, holder: Holder): Promise<Lock> {
-    await removeAbandoned(file);
+    await removeAbandoned(file, holder);
     return new Lock(file, holder);
   }
 

@@ -154,6 +154,19 @@ test('what killed processes left beside a lock goes, once it is old', async (t) 
   t.deepEqual((await readdir(folder)).sort(), others.sort());
 });
 
+test('what processes that are known to be gone left beside a lock goes at once', async (t) => {
+  const folder = await temporaryFolder(t);
+  const file = path.join(folder, 'x.lock');
+  const { pid } = spawnSync(process.execPath, ['-e', '']);
+  const write = (name: string, holder: object) => writeFile(path.join(folder, name), JSON.stringify(holder));
+  await write('x.lock.after-0a1b', { pid, host: os.hostname(), key: '1' });
+  await write('x.lock.after-0a1b.123.0a1b2c3d', { pid, host: os.hostname(), key: '2' });
+  await write('x.lock.after-2c3d', { ...ownIdentity(), key: '3' });
+  await write('x.lock.after-4e5f', { pid, host: 'another-machine', key: '4' });
+  await withLock(file, async () => {});
+  t.deepEqual((await readdir(folder)).sort(), ['x.lock.after-2c3d', 'x.lock.after-4e5f']);
+});
+
 test('a lock whose folder was removed, or that was, is lost; nothing is made anew', async (t) => {
   const folder = path.join(await temporaryFolder(t), 'run');
   const lock = await Lock.take(path.join(folder, 'lock'), false);
