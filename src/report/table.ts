@@ -72,7 +72,9 @@ export function reasonApart(record: RunRecord, tables: readonly Table[]): string
   if (record.profile !== 'full') reasons.push(`${record.profile} profile`);
   if (record.dataset?.synthetic) reasons.push('synthetic data');
   reasons.push(...changesOf(record));
-  const { evaluate, 'evaluate-ms': multiScale } = record.details;
+  const { train, evaluate, 'evaluate-ms': multiScale } = record.details;
+  const replaced = train?.skippedSamples.length ?? 0;
+  if (replaced > 0) reasons.push(`${formatNumber(replaced, 'training image')} skipped`);
   const skipped = new Set([...(evaluate?.skippedImages ?? []), ...(multiScale?.skippedImages ?? [])]).size;
   if (skipped > 0) reasons.push(`${formatNumber(skipped, 'validation image')} skipped`);
   const lost = [evaluate, multiScale].flatMap((evaluation) => (evaluation === null ? [] : unaccounted(evaluation)));

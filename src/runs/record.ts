@@ -31,8 +31,19 @@ const train = z.object({
   peakProcessBytes: bytes,
 });
 
+interface ClassTables {
+  readonly perClass: readonly unknown[];
+  readonly confusion: readonly (readonly number[])[];
+  readonly outside?: { readonly labels: readonly number[]; readonly predictions: readonly number[] } | undefined;
+}
+
+function areOfSameClasses({ perClass, confusion, outside }: ClassTables): boolean {
+  const lists = [confusion, ...confusion, ...(outside === undefined ? [] : [outside.labels, outside.predictions])];
+  return perClass.length > 0 && lists.every(({ length }) => length === perClass.length);
+}
+
 /** Figures are fractions; null for a class that is neither labelled nor predicted. */
-const evaluation = z.object({
+const evaluationFields = z.object({
   images: z.int().min(1),
   /** Names of the images that could not be read and were left out. */
   skippedImages: names.default([]),
@@ -56,6 +67,11 @@ const evaluation = z.object({
       wrongShape: z.array(z.object({ path: z.string(), expected: shape, found: shape })).readonly(),
     })
     .optional(),
+});
+
+const evaluation = evaluationFields.refine(areOfSameClasses, {
+  path: ['confusion'],
+  message: 'expected counts of the classes in perClass',
 });
 
 const benchmark = z.object({
@@ -100,10 +116,13 @@ export const environmentSchema = z.strictObject({
 });
 export type Environment = z.output<typeof environmentSchema>;
 
+/** A part of file names, as the row is: neither leads to another folder. */
+const runName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'expected letters, digits, ".", "_" and "-"');
+
 export const recordSchema = z.strictObject({
   /** Version of this format. */
   format: z.literal(1),
-  run: z.string().min(1),
+  run: runName,
   row: z.string().min(1),
   table: z.string().min(1),
   profile: z.string().min(1),

@@ -176,3 +176,18 @@ test('an evaluation of not all images that there are, or were published, stands 
   t.is(reason({ images: 499, splitImages: 499 }), '499 validation images, 500 were published');
   t.is(reason({ images: 499, splitImages: undefined }), '499 validation images, 500 were published');
 });
+
+test('figures of a training that had to do without some images stand apart', (t) => {
+  const { details } = makeRecord({ row: ROW });
+  const train = {
+    iterations: 40000,
+    seconds: 1,
+    finalLoss: 0.1,
+    skippedSteps: 0,
+    skippedSamples: ['a', 'b'],
+    peakLiveTensorBytes: 1,
+    peakProcessBytes: 1,
+  };
+  const record = makeRecord({ row: ROW }, { details: { ...details, train } });
+  t.is(reasonApart(record, loadTables()), '2 training images skipped');
+});

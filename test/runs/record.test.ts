@@ -5,8 +5,24 @@ import { type RunRecord, readRecord, writeRecord } from '../../src/runs/record.j
 import { UserError } from '../../src/support/errors.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { makeRecord } from '../helpers/record.js';
+import { evaluationOf } from '../helpers/runs.js';
 
 const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
+
+function withExperiment(changes: object): object {
+  const record = makeRecord({ row: ROW });
+  return { ...record, experiment: { ...record.experiment, ...changes } };
+}
+
+function withEvaluation(changes: object): object {
+  const record = makeRecord({ row: ROW });
+  const matrix = [
+    [5, 1],
+    [2, 4],
+  ];
+  const evaluate = { ...evaluationOf(['road', 'sky'], matrix), ...changes };
+  return { ...record, details: { ...record.details, evaluate } };
+}
 
 test('a record is read as it was written', async (t) => {
   const file = path.join(await temporaryFolder(t), 'deep', 'record.json');
@@ -38,6 +54,11 @@ test('a broken record is named with what is wrong in it', async (t) => {
     ],
     [JSON.stringify({ ...makeRecord({ row: ROW }), extra: 1 }), /extra: unknown key/],
     [JSON.stringify({ ...makeRecord({ row: ROW }), seed: undefined }), /seed: is missing/],
+    // A part of file names.
+    [JSON.stringify({ ...makeRecord({ row: ROW }), run: '../../elsewhere' }), /run: expected letters, digits/],
+    [JSON.stringify(withExperiment({ row: '../elsewhere' })), /experiment\.row: expected letters, digits/],
+    [JSON.stringify(withEvaluation({ confusion: [[1]] })), /evaluate\.confusion: expected counts of the classes/],
+    [JSON.stringify(withEvaluation({ perClass: [] })), /evaluate\.confusion: expected counts of the classes/],
   ];
   for (const [content, message] of cases) {
     writeFileSync(file, content);

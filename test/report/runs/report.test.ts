@@ -59,12 +59,12 @@ test('the page of a run is one file that needs no other, with all texts escaped'
   await writeRun(
     path.join(folder, 'runs'),
     { row: ROW, overrides: ['width=16'] },
-    { ...EVALUATED, run: 'a&b<c' },
+    { ...EVALUATED, run: 'one', weights: { file: 'a&b<c', sha256: 'ab'.repeat(32), source: 'trained' } },
     lines(30),
   );
   const { files, runs } = await writeRunReport(optionsFor(folder));
   t.deepEqual(runs, [
-    { row: ROW, run: 'a&b<c', charts: ['loss', 'lr', 'accuracy', 'miou', 'iou', 'confusion', 'throughput', 'memory'] },
+    { row: ROW, run: 'one', charts: ['loss', 'lr', 'accuracy', 'miou', 'iou', 'confusion', 'throughput', 'memory'] },
   ]);
   const page = readFileSync(files[0]!.file, 'utf8');
   t.is(Buffer.byteLength(page), files[0]!.bytes);
