@@ -2,6 +2,8 @@ import { Command } from '@oclif/core/command';
 import type { DisplayMode } from '../runs/display.js';
 import { parseDuration } from '../support/duration.js';
 import { ExitCode, InterruptedError } from '../support/errors.js';
+import { explainFileError } from '../support/files.js';
+import { printable } from '../support/printable.js';
 import { callAfter } from '../support/timer.js';
 import { explainError, reportError } from './report-error.js';
 
@@ -19,14 +21,20 @@ export abstract class BaseCommand extends Command {
 
   abstract override run(): Promise<object>;
 
-  /** Writes a result to standard output; nothing under --json. */
-  protected print(text: string): void {
-    if (!this.jsonEnabled()) process.stdout.write(`${text}\n`);
+  protected override async init(): Promise<void> {
+    await super.init();
+    // Before oclif's own, which throws where nobody catches.
+    process.stdout.prependListener('error', reportUnwritten);
+  }
+
+  /** Writes a result to standard output, without what a terminal would obey; nothing under --json. `coloured`: keeps colours. */
+  protected print(text: string, options: { readonly coloured?: boolean } = {}): void {
+    if (!this.jsonEnabled()) process.stdout.write(`${printable(text, options)}\n`);
   }
 
   /** Says something about the work to standard error; nothing under --json. */
   protected note(text: string): void {
-    if (!this.jsonEnabled()) process.stderr.write(`${text}\n`);
+    if (!this.jsonEnabled()) process.stderr.write(`${printable(text)}\n`);
   }
 
   /** How progress is shown: redrawn in place in a terminal, else as lines; nothing under --json. */
@@ -98,10 +106,18 @@ export abstract class BaseCommand extends Command {
   protected override async catch(error: Error): Promise<void> {
     // A command that fails before it parses its flags is no mistake of its author, which oclif would warn about.
     this.parsed = true;
-    reportError(explainError(error, { flags: Object.keys(this.ctor.flags), command: this.id }), this.jsonEnabled());
+    const flags = Object.keys({ ...this.ctor.baseFlags, ...this.ctor.flags, help: null, json: null });
+    reportError(explainError(error, { flags, command: this.id }), this.jsonEnabled());
   }
 
   protected override async finally(): Promise<void> {
     for (const stop of this.stopListening) stop();
   }
+}
+
+/** Ends the process where a result could not be written; who closed a pipe has read enough. */
+function reportUnwritten(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') return;
+  reportError(explainError(explainFileError(error, 'standard output', 'write')), false);
+  process.exit();
 }

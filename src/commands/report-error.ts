@@ -1,4 +1,5 @@
 import { ExitCode, InterruptedError, UserError } from '../support/errors.js';
+import { printable } from '../support/printable.js';
 import { nearest } from '../support/suggest.js';
 
 /** An error as the user is told about it. `stack` is there only where the error is a bug of this program. */
@@ -63,6 +64,6 @@ export function reportError(report: ErrorReport, asJson: boolean): void {
     process.stdout.write(`${JSON.stringify({ error: report }, null, 2)}\n`);
     return;
   }
-  process.stderr.write(`${report.stack ?? `error: ${report.message}`}\n`);
-  if (report.next !== null) process.stderr.write(`next: ${report.next}\n`);
+  process.stderr.write(`${printable(report.stack ?? `error: ${report.message}`)}\n`);
+  if (report.next !== null) process.stderr.write(`next: ${printable(report.next)}\n`);
 }

@@ -42,7 +42,7 @@ export default class Verify extends BaseCommand {
     // NO_COLOR: https://no-color.org.
     const coloured = process.stdout.isTTY && !process.env['NO_COLOR'];
     const colour = (text: string, good: boolean) => `\u001b[${good ? 32 : 31}m${text}\u001b[39m`;
-    this.print(formatVerification(found, coloured ? colour : (text) => text));
+    this.print(formatVerification(found, coloured ? colour : (text) => text), { coloured });
     if (!found.passed) process.exitCode = ExitCode.failed;
     return found;
   }

@@ -18,6 +18,7 @@ import { PATIENCE, pauses } from '../support/pauses.js';
 import { ConfusionMatrix, type OutsideCounts } from './confusion.js';
 import { Predictor } from './inference.js';
 import { metrics } from './metrics.js';
+import { NonFiniteLogitsError } from './non-finite-logits.js';
 import { type Counted, type EvaluationPosition, readPosition, writePosition } from './position.js';
 
 interface EvaluationSettings {
@@ -154,7 +155,8 @@ export interface EvaluateSamplesOptions extends EvaluationSettings {
 
 /**
  * Predicts each sample and compares it with its label.
- * @throws UserError when no pixel carries a class, or the predictions cannot be written; InterruptedError on abort.
+ * @throws UserError when no pixel carries a class, or the predictions cannot be written; NonFiniteLogitsError that names the
+ * image; InterruptedError on abort.
  */
 export async function evaluateSamples(
   samples: AsyncIterable<EvaluationSample> & Pick<EvaluationLoader, 'length' | 'leftOut'>,
@@ -185,7 +187,8 @@ export async function evaluateSamples(
     try {
       prediction = await predictor.predict({ size: [height, width], views, flip }, pause);
     } catch (error) {
-      throw error instanceof InterruptedError ? await interruption() : error;
+      if (error instanceof InterruptedError) throw await interruption();
+      throw error instanceof NonFiniteLogitsError ? new NonFiniteLogitsError(name) : error;
     }
     confusion.add(prediction, label);
     if (predictions !== undefined) {

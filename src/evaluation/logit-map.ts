@@ -3,6 +3,7 @@ import type { Engine } from '../engines/engine.js';
 import type { Kernels } from '../kernels/kernels.js';
 import type { InferenceNetwork } from '../nn/network.js';
 import type { Pause } from '../support/pauses.js';
+import { requireFinite } from './non-finite-logits.js';
 import { type RowSource, resizedRows, rowsOf } from './rows.js';
 import type { Window } from './windows.js';
 
@@ -29,6 +30,7 @@ export class LogitMap {
    * `flip` says that the images are a mirrored view: the logits are mirrored back. What follows (resizes, mean over windows,
    * softmax) treats left and right alike, so that this gives the probabilities that are mirrored back at the end as
    * published, but mirrors an eighth of the rows and columns.
+   * @throws NonFiniteLogitsError
    */
   static async compute(
     engine: Engine,
@@ -47,6 +49,7 @@ export class LogitMap {
           windows.length === 1 ? images.clone() : tf.slice(images, [0, top, left, 0], [1, height, width, -1]);
         const small = await network.logits(crop, pause).finally(() => crop.dispose());
         try {
+          await requireFinite(engine, small);
           // The same number of rows in and out: each row stays as it is.
           const resize = (x: Tensor4D) => kernels.resizeBilinear(x, [x.shape[1], width], network.alignCorners);
           logits.push(tf.tidy(() => resize(flip ? tf.reverse(small, 2) : small)));

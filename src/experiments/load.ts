@@ -82,8 +82,7 @@ function rowRecipe(
   parts: Readonly<Record<string, PartialRecipe>>,
 ): Recipe {
   const chosen = (row.parts ?? []).map((name) => {
-    const part = parts[name];
-    if (part !== undefined) return part;
+    if (Object.hasOwn(parts, name)) return parts[name];
     const meant = nearestAll(name, Object.keys(parts));
     throw new UserError(
       `${file}: row ${row.id}: unknown part ${name}; ${meant.length === 0 ? `there are: ${Object.keys(parts).join(', ')}.` : `did you mean ${alternatives(meant)}?`}`,

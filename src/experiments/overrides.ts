@@ -1,4 +1,4 @@
-import { parse, YAMLError } from 'yaml';
+import { parseDocument, YAMLError, YAMLWarning } from 'yaml';
 import { UserError } from '../support/errors.js';
 import { endSentence } from '../support/format.js';
 import { check } from '../support/validate.js';
@@ -33,10 +33,14 @@ export function valuesOf(recipe: RecipeValues): Map<string, unknown> {
 }
 
 function parseValue(path: string, text: string): unknown {
+  const document = parseDocument(text, { prettyErrors: false });
   try {
-    return parse(text);
+    // A tag that is not known, say, is a warning only.
+    for (const problem of [...document.errors, ...document.warnings]) throw problem;
+    return document.toJS();
   } catch (error) {
-    if (!(error instanceof YAMLError)) throw error;
+    // Of the library for an alias, which can stand for nothing here.
+    if (!(error instanceof YAMLError || error instanceof YAMLWarning || error instanceof ReferenceError)) throw error;
     throw new UserError(`--set ${path}=${text}: not a value: ${error.message.split('\n')[0]}`, 'Write it as in YAML.', {
       cause: error,
     });

@@ -14,13 +14,13 @@ export interface Source {
 /** Names of images, formats that cannot be decoded among them: those are reported, not passed over. */
 const IMAGE_NAME = /\.(jpe?g|jpe|jfif|png|webp|tiff?|gif|avif|bmp|hei[cf]|jp2)$/i;
 
-/** Whether a path leads to a folder. @throws UserError where it leads nowhere. */
+/** Whether a path leads to a folder, not a file. @throws UserError where it leads to neither. */
 export async function isFolder(file: string): Promise<boolean> {
-  try {
-    return (await stat(file)).isDirectory();
-  } catch (error) {
+  const found = await stat(file).catch((error: unknown) => {
     throw explainFileError(error, file, 'read');
-  }
+  });
+  if (found.isDirectory() || found.isFile()) return found.isDirectory();
+  throw new UserError(`${file} is neither a file nor a folder.`, 'Give an image, or a folder of images.');
 }
 
 const withoutExtension = (name: string) => name.replace(/\.[^./]*$/, '');

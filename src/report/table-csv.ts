@@ -112,5 +112,11 @@ export function reportCsv({ tables, otherRuns, spreads }: Report): string {
       }),
     ),
   );
-  return stringify([...published, ...others, ...overSeeds], { header: true, columns: [...COLUMNS] }).trimEnd();
+  const lines = [...published, ...others, ...overSeeds];
+  return stringify(lines, { header: true, columns: [...COLUMNS], cast: { string: asText } }).trimEnd();
+}
+
+/** A text as spreadsheets show it, where they would take it for a formula. */
+function asText(text: string): string {
+  return /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
 }

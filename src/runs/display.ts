@@ -1,4 +1,5 @@
 import { formatNumber } from '../support/format.js';
+import { printable } from '../support/printable.js';
 
 /** A stage of a run, as it is shown. */
 export interface ShownStage {
@@ -30,9 +31,9 @@ async function showLive(stages: readonly ShownStage[]): Promise<void> {
     title,
     task: async (_: unknown, task: { title: string }) => {
       const say = atMostEvery(INTERVAL.live, (progress) => {
-        task.title = `${title}: ${progress}`;
+        task.title = printable(`${title}: ${progress}`);
       });
-      task.title = `${title}: ${await run(say)}`;
+      task.title = printable(`${title}: ${await run(say)}`);
     },
   }));
   // Standard output is for results: listr2's "standard output" is ours for progress, standard error.
@@ -44,7 +45,7 @@ async function showLive(stages: readonly ShownStage[]): Promise<void> {
 }
 
 async function showPlain(stages: readonly ShownStage[]): Promise<void> {
-  const write = (line: string) => process.stderr.write(`${line}\n`);
+  const write = (line: string) => process.stderr.write(`${printable(line)}\n`);
   for (const { title, run } of stages) {
     write(`> ${title}`);
     write(`  ${await run(atMostEvery(INTERVAL.plain, (progress) => write(`  ${progress}`)))}`);

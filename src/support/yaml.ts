@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml';
+import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml';
 import type { ZodType } from 'zod';
 import { UserError } from './errors.js';
 import { explainFileError } from './files.js';
@@ -20,13 +20,14 @@ export interface YamlFile {
 export function parseYaml(text: string, file: string): YamlFile {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const [error] = document.errors;
+  // A tag that is not known, say, is a warning only.
+  const [error] = [...document.errors, ...document.warnings];
   if (error) {
     throw new UserError(`${file}:${lines.linePos(error.pos[0]).line}: ${error.message}`, 'Mend the YAML at that line.');
   }
   return {
     file,
-    value: document.toJS(),
+    value: toValue(document, file),
     lineOf(path) {
       for (let length = path.length; length > 0; length--) {
         const parent = length === 1 ? document.contents : document.getIn(path.slice(0, length - 1), true);
@@ -38,6 +39,23 @@ export function parseYaml(text: string, file: string): YamlFile {
       return 1;
     },
   };
+}
+
+/** @throws UserError where aliases stand for too much, or for what they are in. */
+function toValue(document: Document.Parsed, file: string): unknown {
+  try {
+    const value: unknown = document.toJS();
+    JSON.stringify(value);
+    return value;
+  } catch (error) {
+    // Of the library for too many aliases, of JavaScript for a circle.
+    if (!(error instanceof ReferenceError || error instanceof TypeError)) throw error;
+    throw new UserError(
+      `${file}: its aliases (*NAME) stand for too much, or for what they are in.`,
+      'Write the values in their places.',
+      { cause: error },
+    );
+  }
 }
 
 /** Reads a YAML file; see {@link parseYaml}. */

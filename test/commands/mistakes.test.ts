@@ -42,6 +42,41 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     error: /^error: Nonexistent flag: --tabel/,
     next: /^next: Did you mean --table\?/,
   },
+  'an unknown flag that every command has': {
+    parameters: ['list', '--jsn'],
+    error: /^error: Nonexistent flag: --jsn/,
+    next: /^next: Did you mean --json\?/,
+  },
+  'an override that is an alias': {
+    parameters: ['show', ROW, '--set', 'width=*x'],
+    error: /^error: --set model\.width=\*x: not a value: Unresolved alias/,
+    next: /YAML/,
+  },
+  'an override with an unknown tag': {
+    parameters: ['show', ROW, '--set', 'width=!!foo 4'],
+    error: /^error: --set model\.width=!!foo 4: not a value: Unresolved tag/,
+    next: /YAML/,
+  },
+  'aliases that stand for too much': {
+    parameters: ['show', 'mine', '--file', 'aliases.yaml'],
+    error: /^error: aliases\.yaml: its aliases \(\*NAME\) stand for too much/,
+    next: /in their places/,
+  },
+  'an alias of what it is in': {
+    parameters: ['show', 'mine', '--file', 'circle.yaml'],
+    error: /^error: circle\.yaml: its aliases \(\*NAME\) stand for too much, or for what they are in/,
+    next: /in their places/,
+  },
+  'synthetic images of more pixels than memory holds': {
+    parameters: ['datasets', 'generate', 'cityscapes', '--size', '99999x99999'],
+    error: /^error: --size 99999x99999: 9999800001 pixels, at most \d+ are painted\.$/,
+    next: /smaller/,
+  },
+  'a control character, which is shown and not obeyed': {
+    parameters: ['show', 'fcn\u001b[31m\u009b2J\u202erow'],
+    error: /^error: Unknown row: fcn\\u001b\[31m\\u009b2J\\u202erow\.$/,
+    next: /fcn list/,
+  },
   'an unknown flag value': {
     parameters: ['train', ROW, '--engine', 'tensorflw'],
     error: /^error: Expected --engine=tensorflw to be one of: auto, tensorflow, wasm\.$/,
@@ -121,6 +156,9 @@ async function workplace(t: Parameters<typeof temporaryFolder>[0]): Promise<stri
   const folder = await temporaryFolder(t);
   writeFileSync(path.join(folder, 'file'), '');
   writeFileSync(path.join(folder, 'malformed.yaml'), 'table: Mine\nrows:\n  - { id: mine ]\n');
+  const levels = Array.from({ length: 9 }, (_, i) => `a${i + 1}: &a${i + 1} [${Array(9).fill(`*a${i}`).join(', ')}]`);
+  writeFileSync(path.join(folder, 'aliases.yaml'), ['a0: &a0 [x]', ...levels, ''].join('\n'));
+  writeFileSync(path.join(folder, 'circle.yaml'), 'table: &all { inner: *all }\n');
   writeFileSync(path.join(folder, 'misspelt.yaml'), 'table: Mine\nrowz: []\n');
   mkdirSync(path.join(folder, 'empty-cache'));
   mkdirSync(path.join(folder, 'broken-runs', ROW, 'run'), { recursive: true });

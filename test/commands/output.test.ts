@@ -1,10 +1,14 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { openSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { writeRecord } from '../../src/runs/record.js';
+import { packageRoot } from '../../src/support/package.js';
 import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { makeRecord } from '../helpers/record.js';
+
+const NEXT_DISK = 'next: Free some space or choose another folder, then run the same command again.\n';
 
 /** Help names the version of Node and the system. */
 function withoutVersions(text: string): string {
@@ -28,6 +32,20 @@ for (const parameters of [
     t.snapshot(withoutVersions(stdout));
   });
 }
+
+test('a result that cannot be written is an error, not a crash', async (t) => {
+  if (process.platform !== 'linux') return t.pass();
+  const cwd = await temporaryFolder(t);
+  for (const parameters of [['list'], ['list', '--json'], ['show', 'nothing', '--json']]) {
+    const { status, stderr } = spawnSync(process.execPath, [path.join(packageRoot(), 'bin', 'run.js'), ...parameters], {
+      cwd,
+      encoding: 'utf8',
+      stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'],
+    });
+    t.is(stderr, `error: Disk full while writing standard output.\n${NEXT_DISK}`);
+    t.is(status, 2);
+  }
+});
 
 test('every command and topic of the help has a summary', async (t) => {
   const { stdout } = await fcn(['--help'], { cwd: await temporaryFolder(t) });

@@ -8,6 +8,7 @@ import { type Verification, verifyDataset } from '../../src/data/datasets/verify
 import { decodeLabels } from '../../src/data/decode.js';
 import { encodePng } from '../../src/data/png/write.js';
 import { formatVerification } from '../../src/report/datasets/verification.js';
+import { UserError } from '../../src/support/errors.js';
 import { type GeneratedDataset, generated } from '../helpers/datasets.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
@@ -116,6 +117,20 @@ test('lists: a missing one, an unknown name, a name twice, an image of two split
   t.is(missing, `${list('aug')} does not exist.`);
 });
 
+test('a name in a list that leads elsewhere is refused, whether or not bad samples may be left out', async (t) => {
+  const set = await generated(t, 'voc2012-aug', 8);
+  const list = path.join(set.directory, 'ImageSets', 'Segmentation', 'val.txt');
+  for (const name of ['../JPEGImages/2007_000001', '/etc/passwd', './2007_000001', 'a/../2007_000001', '..']) {
+    await writeFile(list, `\n${name}\n`);
+    for (const incomplete of ['refused', 'kept'] as const) {
+      await t.throwsAsync(readSplit(set.dataset, 'val', set.dataRoot, incomplete), {
+        instanceOf: UserError,
+        message: `${list}:2: ${name} is not the name of an image below the folder of images.`,
+      });
+    }
+  }
+});
+
 test('a folder that is missing is one problem, and the rest is checked all the same', async (t) => {
   const set = await generated(t, 'cityscapes', 4, 64);
   await rm(path.join(set.directory, 'gtFine', 'train'), { recursive: true });
@@ -157,6 +172,14 @@ test('files may be links', async (t) => {
   t.regex(messages(await verify(set))[0]!, /0016E5_000001\.png does not exist/);
 });
 
+test('a link to a folder that it is in leads nowhere', async (t) => {
+  const set = await generated(t, 'camvid', 4);
+  const entries = await readSplit(set.dataset, 'train', set.dataRoot);
+  for (const name of ['loop', 'loop2', 'loop3']) await symlink('..', path.join(set.directory, 'images', name));
+  t.deepEqual(await readSplit(set.dataset, 'train', set.dataRoot), entries);
+  t.deepEqual((await verify(set)).problems, []);
+});
+
 test('a preparation that is not finished is not verified, whatever is there already', async (t) => {
   const set = await generated(t, 'camvid', 4);
   const marker = { dataset: 'camvid', version: 1, inputs: [{ name: 'camvid.zip', bytes: 1, sha256: '' }] };
@@ -165,6 +188,16 @@ test('a preparation that is not finished is not verified, whatever is there alre
     await t.throwsAsync(verify(set, fast), {
       name: 'UserError',
       message: /preparation of this data set is not finished/,
+    });
+  }
+});
+
+test('a split that the data set does not have is an error, also with the name of something every object has', async (t) => {
+  const { dataset, dataRoot } = await generated(t, 'camvid', 4);
+  for (const split of ['test', 'constructor', '__proto__']) {
+    await t.throwsAsync(readSplit(dataset, split, dataRoot), {
+      instanceOf: UserError,
+      message: `CamVid has no split "${split}". Known: train, val.`,
     });
   }
 });

@@ -3,6 +3,7 @@ import type { View } from '../../src/data/batch.js';
 import type { Engine } from '../../src/engines/engine.js';
 import { startEngine } from '../../src/engines/start.js';
 import { type ImageViews, Predictor } from '../../src/evaluation/inference.js';
+import { NonFiniteLogitsError } from '../../src/evaluation/non-finite-logits.js';
 import type { InferenceMode } from '../../src/evaluation/windows.js';
 import { createKernels } from '../../src/kernels/create.js';
 import type { Kernels } from '../../src/kernels/kernels.js';
@@ -120,6 +121,28 @@ test('with both directions seen, a mirrored image gives the mirrored prediction'
   }, 0);
   // The sums are added in another order, so that near ties may fall otherwise.
   t.true(differing <= 2, `${differing} pixels differ`);
+});
+
+test('logits that are not finite have no largest class', async (t) => {
+  const { tf } = engine;
+  const sound = fakeNetwork(engine, false);
+  for (const value of [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN]) {
+    const network = {
+      ...sound,
+      logits: async (images: Parameters<typeof sound.logits>[0]) => {
+        const logits = await sound.logits(images);
+        const values = await logits.data();
+        logits.dispose();
+        values[5] = value;
+        return tf.tensor4d(values, logits.shape);
+      },
+    };
+    const subject = new Predictor({ engine, kernels, network, recipe: WHOLE });
+    await t.throwsAsync(subject.predict({ size: [48, 64], views: [view(48, 64)], flip: false }), {
+      instanceOf: NonFiniteLogitsError,
+      message: /logits are not finite/,
+    });
+  }
 });
 
 // Serial: tests that run beside them would change the count.

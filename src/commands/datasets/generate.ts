@@ -9,10 +9,20 @@ import { BaseCommand } from '../base.js';
 import * as flags from '../flags.js';
 import { dataRootFlag } from '../flags.js';
 
+/** As many as an image of 8192 x 16384 has: some ten bytes of memory each. */
+const MOST_PIXELS = 2 ** 27;
+
 function parseSize(text: string): { height: number; width: number } {
   const match = /^(\d+)x(\d+)$/.exec(text);
   if (!match) throw new UserError(`--size ${text}: expected HEIGHTxWIDTH in pixels.`, 'For instance --size 1024x2048.');
-  return { height: Number(match[1]), width: Number(match[2]) };
+  const [height, width] = [Number(match[1]), Number(match[2])];
+  if (height * width > MOST_PIXELS) {
+    throw new UserError(
+      `--size ${text}: ${height * width} pixels, at most ${MOST_PIXELS} are painted.`,
+      'Give a smaller size.',
+    );
+  }
+  return { height, width };
 }
 
 interface Described {

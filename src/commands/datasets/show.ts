@@ -39,7 +39,9 @@ export default class DatasetsShow extends BaseCommand {
     );
     const { stdout } = process;
     const colour = stdout.isTTY && stdout.hasColors(2 ** 24);
-    this.print(formatFrequencies(frequencies, { sort: flags.sort, columns: stdout.columns ?? 80, colour }));
+    this.print(formatFrequencies(frequencies, { sort: flags.sort, columns: stdout.columns ?? 80, colour }), {
+      coloured: colour,
+    });
     return frequencies;
   }
 }

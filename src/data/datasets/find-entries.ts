@@ -63,7 +63,15 @@ async function requireFolder(dataset: Dataset, folder: string, what: string): Pr
   );
 }
 
-/** Names in a split list, one a line, sorted. */
+/** Whether a name in a list leads into the folder that it is a name in, as files found there are called. */
+function isBelow(name: string): boolean {
+  return !path.isAbsolute(name) && path.posix.normalize(name) === name && !name.startsWith('..');
+}
+
+/**
+ * Names in a split list, one a line, sorted.
+ * @throws UserError where the list cannot be read, or a name leads elsewhere.
+ */
 async function readList(file: string): Promise<string[]> {
   let text: string;
   try {
@@ -71,11 +79,15 @@ async function readList(file: string): Promise<string[]> {
   } catch (error) {
     throw explainFileError(error, file, 'read');
   }
-  return text
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '')
-    .sort((a, b) => (a < b ? -1 : 1));
+  const lines = text.split('\n').map((line) => line.trim());
+  const wrong = lines.findIndex((line) => line !== '' && !isBelow(line));
+  if (wrong !== -1) {
+    throw new UserError(
+      `${file}:${wrong + 1}: ${lines[wrong]} is not the name of an image below the folder of images.`,
+      'Write paths below it, with forward slashes and without "." and "..".',
+    );
+  }
+  return lines.filter((line) => line !== '').sort((a, b) => (a < b ? -1 : 1));
 }
 
 /** Names of the files of a folder that end in a suffix, without it. */

@@ -11,8 +11,7 @@ export { datasetFolder, type Entry };
  * @throws UserError for a split that the data set does not have.
  */
 export function splitSources(dataset: Dataset, split: string): readonly SplitSource[] {
-  const sources = dataset.splits[split];
-  if (sources) return sources;
+  if (Object.hasOwn(dataset.splits, split)) return dataset.splits[split]!;
   throw new UserError(
     `${dataset.name} has no split "${split}". Known: ${Object.keys(dataset.splits).join(', ')}.`,
     'Give one of these.',

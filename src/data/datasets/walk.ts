@@ -1,5 +1,5 @@
 import type { Dirent, Stats } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { explainFileError } from '../../support/files.js';
 
@@ -23,21 +23,26 @@ async function follow(link: string): Promise<Stats | null> {
 }
 
 /**
- * Files of a folder and its subfolders, links followed, hidden ones and links to nothing left out: paths relative to it with
- * forward slashes, sorted by character code.
+ * Files of a folder and its subfolders, links followed, hidden ones, links to nothing and links to a folder that they are in
+ * left out: paths relative to it with forward slashes, sorted by character code.
  * @throws UserError for a folder that cannot be read.
  */
 export async function listFiles(folder: string): Promise<string[]> {
   const found: string[] = [];
-  const visit = async (relative: string): Promise<void> => {
+  /** `above`: the real paths of the folder and those that it was reached through. */
+  const visit = async (relative: string, above: readonly string[]): Promise<void> => {
     for (const entry of await readFolder(path.join(folder, relative))) {
       if (entry.name.startsWith('.')) continue;
       const inner = relative === '' ? entry.name : `${relative}/${entry.name}`;
-      const kind = entry.isSymbolicLink() ? await follow(path.join(folder, inner)) : entry;
-      if (kind?.isDirectory()) await visit(inner);
-      else if (kind?.isFile()) found.push(inner);
+      const full = path.join(folder, inner);
+      const isLink = entry.isSymbolicLink();
+      const kind = isLink ? await follow(full) : entry;
+      if (kind?.isFile()) found.push(inner);
+      if (!kind?.isDirectory()) continue;
+      const real = isLink ? await realpath(full) : path.join(above.at(-1)!, entry.name);
+      if (!above.includes(real)) await visit(inner, [...above, real]);
     }
   };
-  await visit('');
+  await visit('', [await realpath(folder).catch(() => folder)]);
   return found.sort((a, b) => (a < b ? -1 : 1));
 }

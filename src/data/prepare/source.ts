@@ -50,12 +50,17 @@ export const FETCH_AGAIN = 'Fetch it again (it may be truncated), then run the s
 export function checkMemberPath(member: string, archive: string): string {
   const parts = member.split('/').filter((part) => part !== '.' && part !== '');
   if (path.posix.isAbsolute(member) || /^[A-Za-z]:|\\/.test(member) || parts.includes('..')) {
-    throw new UserError(
-      `${archive}: its member ${JSON.stringify(member)} leads out of the archive.`,
-      'That is no archive as published: fetch it from its source.',
-    );
+    throw refusePath(member, archive);
   }
   return parts.join('/');
+}
+
+/** A path that leads elsewhere. */
+export function refusePath(member: string, archive: string): UserError {
+  return new UserError(
+    `${archive}: its member ${JSON.stringify(member)} leads out of the archive.`,
+    'That is no archive as published: fetch it from its source.',
+  );
 }
 
 /** A link where a file is needed. */

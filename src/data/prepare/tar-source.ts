@@ -24,6 +24,9 @@ import {
 const FILE_TYPES: readonly string[] = ['file', 'contiguous-file'];
 const LINK_TYPES: readonly string[] = ['link', 'symlink'];
 
+/** Bytes between two members, a long name's, say, that are gathered in memory; what is on its way is counted with them. */
+const LARGEST_HEADER = 16 * 2 ** 20;
+
 async function bytesOf(entry: Entry): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of entry) chunks.push(chunk as Buffer);
@@ -80,10 +83,21 @@ export class TarSource implements Source {
         done(null, chunk);
       },
     });
+    let passed = 0;
+    let end = 0;
+    tar.on('entry', ({ size = 0 }, entry) => {
+      end = (entry as typeof entry & { readonly offset: number }).offset + size;
+    });
+    const guard = new Transform({
+      transform(chunk: Buffer, _encoding, done: TransformCallback) {
+        passed += chunk.length;
+        done(passed - end > LARGEST_HEADER ? new Error('a header is too large') : null, chunk);
+      },
+    });
     const stream = createReadStream(this.location, { highWaterMark: 1 << 20 });
     const gunzip = /\.(tgz|gz)$/i.test(this.location) ? [createGunzip()] : [];
     // The end of the reading is looked at below: a failure of any part ends the archive with it.
-    const pumping = pipeline([stream, meter, ...gunzip, tar]).then(
+    const pumping = pipeline([stream, meter, ...gunzip, guard, tar]).then(
       () => null,
       (error: unknown) => ({ error }),
     );

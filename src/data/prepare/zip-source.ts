@@ -14,6 +14,7 @@ import {
   type ReadOptions,
   type Role,
   refuseLink,
+  refusePath,
   refuseSize,
   type Source,
 } from './source.js';
@@ -108,6 +109,10 @@ export class ZipSource implements Source {
   /** The system's errors have a call; yauzl's and zlib's do not. */
   private explain(error: unknown, member?: string): unknown {
     if ((error as NodeJS.ErrnoException).syscall !== undefined) return explainFileError(error, this.location, 'read');
+    // yauzl looks at the names itself.
+    const elsewhere = /^(?:invalid relative path|absolute path|invalid characters in fileName): (.*)$/s;
+    const [, name] = elsewhere.exec((error as Error).message) ?? [];
+    if (name !== undefined) return refusePath(name, this.location);
     const where = member === undefined ? this.location : `${this.location}: ${member}`;
     return new UserError(
       `${where}: the zip archive is damaged: ${endSentence((error as Error).message)}`,
