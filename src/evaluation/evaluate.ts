@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { type EvaluationSample, IGNORE_INDEX } from '../data/batch.js';
 import type { Dataset } from '../data/datasets/dataset.js';
 import { loadDataset } from '../data/datasets/description.js';
+import { listFiles } from '../data/datasets/walk.js';
 import { createEvaluationLoader, type EvaluationLoader } from '../data/loader.js';
 import { encodePalettePng } from '../data/palette.js';
 import type { SkippedSamples } from '../data/skipped.js';
@@ -12,8 +13,9 @@ import { createKernels } from '../kernels/create.js';
 import { loadInferenceNetwork } from '../nn/load.js';
 import type { LoadReport } from '../nn/load-report.js';
 import { InterruptedError, UserError } from '../support/errors.js';
-import { writeFileAtomic } from '../support/files.js';
+import { isThere, writeFileAtomic } from '../support/files.js';
 import { formatNumber } from '../support/format.js';
+import { sha256File } from '../support/hash.js';
 import { PATIENCE, pauses } from '../support/pauses.js';
 import { ConfusionMatrix, type OutsideCounts } from './confusion.js';
 import { Predictor } from './inference.js';
@@ -109,7 +111,10 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   try {
     const ratios = multiScale ? recipe.ratios : [1];
     const { file, everySeconds = 0 } = options.position ?? {};
-    const begun = file === undefined ? null : await readPosition(file, dataset.classes.length, predictions);
+    const folder = predictions === undefined ? null : path.resolve(predictions);
+    const of = { weights: file === undefined ? '' : await sha256File(weights), predictions: folder };
+    const noted = file === undefined ? null : await readPosition(file, dataset.classes.length, of);
+    const begun = noted !== null && (folder === null || (await holdsImages(folder, noted.done))) ? noted : null;
     const { limit } = recipe;
     const start = begun?.position ?? 0;
     const samples = await createEvaluationLoader({ dataset, recipe, dataRoot, ratios, limit, start, skipped });
@@ -125,7 +130,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
         saved = performance.now();
       };
       const onImage = async (counted: Counted) => {
-        position = { ...counted, position: samples.position, predictions: predictions ?? null };
+        position = { ...counted, ...of, position: samples.position };
         const due = performance.now() - saved >= everySeconds * 1000;
         if (options.saveRequested?.() === true || due) await notePosition();
       };
@@ -138,6 +143,12 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   } finally {
     network.dispose();
   }
+}
+
+/** Whether a folder of predictions holds as many as were made: it may have been removed. */
+async function holdsImages(folder: string, images: number): Promise<boolean> {
+  if (!(await isThere(folder))) return images === 0;
+  return (await listFiles(folder)).filter((name) => name.endsWith('.png')).length >= images;
 }
 
 const figure = (value: number) => (Number.isNaN(value) ? null : value);

@@ -12,7 +12,9 @@ const schema = z.object({
   position: z.int().min(0),
   /** Names of those left out. */
   skippedImages: z.array(z.string()),
-  /** Folder of the predictions, which holds those of the images so far. */
+  /** SHA-256 of the weights. */
+  weights: z.string(),
+  /** Folder of the predictions, which holds those of the images so far; absolute. */
   predictions: z.string().nullable(),
 });
 
@@ -27,13 +29,13 @@ export async function writePosition(file: string, position: EvaluationPosition):
 }
 
 /**
- * How far an evaluation was; null where nothing is noted, it is damaged or of another version, or its predictions were written
- * elsewhere: the evaluation is done from its start then, with the same result.
+ * How far an evaluation was; null where nothing is noted, it is damaged or of another version, of other weights, or its
+ * predictions were written elsewhere: the evaluation is done from its start then, with the same result.
  */
 export async function readPosition(
   file: string,
   classes: number,
-  predictions: string | undefined,
+  { weights, predictions }: Pick<EvaluationPosition, 'weights' | 'predictions'>,
 ): Promise<EvaluationPosition | null> {
   const content = await readSealed(file);
   if (content === null || content === 'damaged') return null;
@@ -41,5 +43,5 @@ export async function readPosition(
   if (!parsed.success || parsed.data.counts.length !== (classes + 1) ** 2) return null;
   const { done, position, skippedImages } = parsed.data;
   if (done + skippedImages.length !== position) return null;
-  return parsed.data.predictions === (predictions ?? null) ? parsed.data : null;
+  return parsed.data.weights === weights && parsed.data.predictions === predictions ? parsed.data : null;
 }

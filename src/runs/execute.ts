@@ -164,11 +164,11 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
       note(`Going on with run ${directory.id}.${but}${datasetToo}`);
     }
 
-    const run = new StageRunner(options, engine, directory, lock, weights);
+    const run = new StageRunner(options, engine, directory, lock, weights, given);
     const record = (exitReason: RunRecord['exitReason'], error: string | null): RunRecord => ({
       ...describe(options, directory.id, hash, environment),
       dataset: data?.described ?? null,
-      weights: run.trained ?? given,
+      weights: run.used,
       startedAt,
       endedAt: new Date().toISOString(),
       ...(continued.length > 0 && { continued }),
@@ -232,7 +232,7 @@ function asResumption({ resume, inSeries = false }: ExecuteOptions, id: string):
 /** The file of the weights that a completed run trained; null where it trained none, or they are gone. */
 async function trainedWeights(directory: RunDirectory, stages: readonly Stage[]): Promise<string | null> {
   if (!stages.includes('train')) return null;
-  return (await readStageResult(directory.path, 'train', () => {}))?.weights ?? null;
+  return (await readStageResult(directory.path, 'train', null, () => {}))?.weights ?? null;
 }
 
 function describe(

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
+import { isThere } from '../support/files.js';
 import { sha256File } from '../support/hash.js';
 import { readSealed, writeSealed } from '../support/sealed.js';
 import { recordSchema } from './record.js';
@@ -14,12 +15,30 @@ const schema = z.object({
   details: z.unknown(),
   /** Of training: the final weights, as a path below the run directory. */
   weights: z.object({ file: z.string(), sha256: z.string() }).nullable(),
+  /** Of an evaluation: SHA-256 of the weights. */
+  evaluated: z.string().nullable(),
+  /** Of an evaluation: the folder that it wrote predictions to, if any. */
+  predictions: z.string().nullable(),
 });
 
 /** A stage that a run has completed. */
 export interface CompletedStage extends StageResult {
   readonly startedAt: string;
   readonly seconds: number;
+}
+
+/** What an evaluation is of: with other weights, or where predictions are wanted elsewhere, it is another one. */
+export interface Evaluated {
+  /** SHA-256. */
+  readonly weights: string;
+  readonly predictions: string | undefined;
+}
+
+/** A result's part that says what was evaluated; nothing of a stage that evaluates nothing. */
+function evaluatedBy(stage: Stage, of: Evaluated | null) {
+  if (stage !== 'evaluate' && stage !== 'evaluate-ms') return { evaluated: null, predictions: null };
+  const { weights = null, predictions } = of ?? {};
+  return { evaluated: weights, predictions: predictions === undefined ? null : path.resolve(predictions) };
 }
 
 const fileOf = (directory: string, stage: Stage) => path.join(directory, 'stages', `${stage}.json`);
@@ -37,6 +56,7 @@ export async function keepStageResult(
   directory: string,
   stage: Stage,
   { weights, startedAt, seconds, summary, details }: CompletedStage,
+  of: Evaluated | null,
 ): Promise<void> {
   await writeSealed(fileOf(directory, stage), {
     startedAt,
@@ -45,22 +65,24 @@ export async function keepStageResult(
     details,
     weights:
       weights === undefined ? null : { file: path.relative(directory, weights), sha256: await sha256File(weights) },
+    ...evaluatedBy(stage, of),
   });
   await rm(positionFile(directory, stage), { force: true });
 }
 
 /**
- * What a stage of a run found; null where it has not completed, or where what it left is damaged or of another version of
- * this program: it is to be done again then, and `onDamaged` is told why.
+ * What a stage of a run found; null where it has not completed, or where what it left is damaged, of another version of
+ * this program, or an evaluation of something else than `of`: it is to be done again then, and `note` is told why.
  */
 export async function readStageResult(
   directory: string,
   stage: Stage,
-  onDamaged: (what: string) => void,
+  of: Evaluated | null,
+  note: (what: string) => void,
 ): Promise<CompletedStage | null> {
   const file = fileOf(directory, stage);
   const again = (what: string) => {
-    onDamaged(`${what}: the stage is done again.`);
+    note(`${what}: the stage is done again.`);
     return null;
   };
   const content = await readSealed(file);
@@ -69,7 +91,13 @@ export async function readStageResult(
   const parsed = schema.safeParse(content);
   const details = recordSchema.shape.details.shape[stage].safeParse(parsed.data?.details);
   if (!parsed.success || !details.success || details.data === null) return again(`${file} is of another version`);
-  const { weights, ...rest } = parsed.data;
+  const { weights, evaluated, predictions, ...rest } = parsed.data;
+  const wanted = evaluatedBy(stage, of);
+  if (evaluated !== wanted.evaluated) return again(`${file} is of other weights`);
+  const { predictions: folder } = wanted;
+  if (folder !== null && (predictions !== folder || !(await isThere(folder)))) {
+    return again(`The predictions are not in ${folder}`);
+  }
   const result = { ...rest, details: details.data };
   if (weights === null) return result;
   const trained = path.join(directory, weights.file);

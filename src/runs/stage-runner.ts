@@ -35,8 +35,6 @@ export interface StageOptions
 export class StageRunner {
   readonly details: RunRecord['details'] = { train: null, evaluate: null, 'evaluate-ms': null, benchmark: null };
   readonly completed: RunRecord['stages'] = [];
-  /** The weights that a stage has trained. */
-  trained: RunRecord['weights'] = null;
   /** The stage that runs. */
   current: Stage | null = null;
 
@@ -47,6 +45,8 @@ export class StageRunner {
     private readonly lock: Lock,
     /** The file to evaluate: given, or trained meanwhile. */
     public weights: string | undefined,
+    /** What the record says of it. */
+    public used: RunRecord['weights'],
   ) {}
 
   async doStages(): Promise<void> {
@@ -59,8 +59,9 @@ export class StageRunner {
   }
 
   private async doStage(stage: Stage, say: (progress: string) => void): Promise<string> {
-    const { signal, note } = this.options;
-    const earlier = await readStageResult(this.directory.path, stage, note);
+    const { signal, note, predictions } = this.options;
+    const of = this.used === null ? null : { weights: this.used.sha256, predictions };
+    const earlier = await readStageResult(this.directory.path, stage, of, note);
     if (earlier !== null) {
       await this.take(stage, earlier);
       return `${earlier.summary} (done before)`;
@@ -76,7 +77,7 @@ export class StageRunner {
     const seconds = (performance.now() - start) / 1000;
     const completed = { ...result, startedAt: startedAt.toISOString(), seconds };
     await this.lock.assertHeld();
-    await keepStageResult(this.directory.path, stage, completed);
+    await keepStageResult(this.directory.path, stage, completed, of);
     await this.take(stage, completed);
     return result.summary;
   }
@@ -97,7 +98,7 @@ export class StageRunner {
     Object.assign(this.details, { [stage]: details });
     if (weights !== undefined) {
       this.weights = weights;
-      this.trained = await describeWeights(weights, 'trained');
+      this.used = await describeWeights(weights, 'trained');
     }
     this.completed.push({ stage, startedAt, seconds });
   }
