@@ -20,7 +20,8 @@ import { requireResources } from './resources.js';
 import {
   changesOf,
   findRun,
-  nextNumber,
+  hasRecord,
+  highestNumber,
   type Resume,
   type RunIdentity,
   readDescription,
@@ -127,7 +128,7 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
       await removeHalfWritten(records, (name) => name === path.basename(kept));
     }
     // Another process may have completed it since it was found.
-    if (earlier && (await readStatus(directory.path))?.state === 'completed') {
+    if (earlier && (await readStatus(directory.path))?.state === 'completed' && (await hasRecord(directory.path))) {
       const record = readRecord(directory.file('record.json'));
       note(`Run ${directory.id} has completed before: nothing is done. --fresh starts a new one.`);
       if (!existsSync(kept)) await writeRecord(kept, record);
@@ -152,7 +153,7 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
       identity: description?.identity ?? identity,
       setup: description?.setup ?? setup,
       startedAt,
-      number: description?.number ?? (await nextNumber(ofRow)),
+      number: description?.number ?? (await highestNumber(ofRow)) + 1,
       continued,
     });
     if (earlier) {

@@ -1,8 +1,7 @@
-import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../support/errors.js';
-import { explainFileError } from '../support/files.js';
+import { foldersIn, isFolder } from '../support/files.js';
 import { inspectLock } from '../support/lock-file.js';
 import { readJson } from '../support/read-json.js';
 import { nearest } from '../support/suggest.js';
@@ -41,24 +40,11 @@ export interface InspectedRun {
   readonly error: string | null;
 }
 
-async function folders(folder: string): Promise<string[]> {
-  try {
-    const entries = await readdir(folder, { withFileTypes: true });
-    return entries
-      .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
-      .map(({ name }) => name)
-      .sort();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw explainFileError(error, folder, 'read');
-  }
-}
-
 /** All runs below a folder of run directories, oldest first. */
 export async function inspectRuns(runs: string): Promise<InspectedRun[]> {
   const found: InspectedRun[] = [];
-  for (const row of await folders(runs)) {
-    for (const run of await folders(path.join(runs, row))) found.push(await inspectRun(path.join(runs, row, run)));
+  for (const row of await foldersIn(runs)) {
+    for (const run of await foldersIn(path.join(runs, row))) found.push(await inspectRun(path.join(runs, row, run)));
   }
   // A run's name begins with the time of its start.
   return found.sort((a, b) => a.run.localeCompare(b.run) || a.row.localeCompare(b.row));
@@ -177,12 +163,4 @@ export async function findRun(runs: string, name: string | undefined): Promise<I
     `There is no run "${name}" in ${runs}.`,
     `${meant === undefined ? '' : `Did you mean ${meant}? `}See fcn runs list.`,
   );
-}
-
-async function isFolder(folder: string): Promise<boolean> {
-  try {
-    return (await stat(folder)).isDirectory();
-  } catch {
-    return false;
-  }
 }

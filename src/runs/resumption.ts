@@ -1,8 +1,7 @@
-import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../support/errors.js';
-import { explainFileError } from '../support/files.js';
+import { foldersIn, isThere } from '../support/files.js';
 import { readSealed, writeSealed } from '../support/sealed.js';
 import { readStatus } from './directory.js';
 import { environmentSchema } from './record.js';
@@ -10,9 +9,10 @@ import { STAGE_NAMES } from './stage-names.js';
 
 /**
  * Which run to go on with. `unfinished`: the newest of the recipe, where it has not completed; `always`: that one, and
- * where it has completed nothing is done; `never`: a new one; or a run by its id.
+ * where it has completed nothing is done; `never`: a new one; `after`: as `unfinished`, but nothing is done where it has
+ * completed and its number is above that; or a run by its id.
  */
-export type Resume = 'unfinished' | 'always' | 'never' | { readonly run: string };
+export type Resume = 'unfinished' | 'always' | 'never' | { readonly after: number } | { readonly run: string };
 
 /** What runs must have in common for one to be gone on with as the other. */
 const identitySchema = z.object({
@@ -120,15 +120,20 @@ function describeDifferences(names: readonly (keyof RunIdentity)[], before: RunI
 async function open(directory: string): Promise<EarlierRun | null> {
   const description = await readDescription(directory);
   if (description === null) return null;
-  const completed = (await readStatus(directory))?.state === 'completed';
+  // Where its record is lost, its stages tell what it found.
+  const completed = (await readStatus(directory))?.state === 'completed' && (await hasRecord(directory));
   return { id: path.basename(directory), directory, description, completed };
+}
+
+export function hasRecord(directory: string): Promise<boolean> {
+  return isThere(path.join(directory, 'record.json'));
 }
 
 /**
  * The run to go on with; null where a new one is to be made. `note` is told of one that was begun, but in other
- * circumstances: with other images, or on another engine or device.
+ * circumstances (with other images, or on another engine or device), and of one that does not tell what it is any more.
  * @throws UserError where a run was asked for that is not there or is another one; also where `always` would begin anew
- * although there is a run of the recipe in other circumstances.
+ * although there is such a run of the recipe.
  */
 export async function findRun(
   parent: string,
@@ -137,17 +142,26 @@ export async function findRun(
   note: (text: string) => void,
 ): Promise<EarlierRun | null> {
   if (resume === 'never') return null;
-  if (typeof resume === 'object') return findById(parent, wanted, resume.run);
+  if (typeof resume === 'object' && 'run' in resume) return findById(parent, wanted, resume.run);
+  const serves = ({ completed, description: { number } }: EarlierRun) =>
+    !completed || resume === 'always' || (typeof resume === 'object' && number > resume.after);
   let elsewhere: { readonly run: EarlierRun; readonly names: readonly (keyof RunIdentity)[] } | null = null;
-  for (const run of await earlierRuns(parent)) {
+  for (const run of await earlierRuns(parent, note)) {
     const names = identityDifferences(run.description, wanted);
     if (names.length === 0) {
-      if (!run.completed || resume === 'always') return run;
+      if (serves(run)) return run;
       break;
     }
     if (names.every((name) => CIRCUMSTANCES.includes(name))) elsewhere ??= { run, names };
   }
-  if (elsewhere === null) return null;
+  if (elsewhere === null) {
+    const lost = await undescribedRun(parent, wanted);
+    if (lost === null) return null;
+    const what = `${lost}, of the same recipe, has no sound run.json that tells what it is`;
+    if (resume === 'always') throw new UserError(`Run ${what}.`, 'Leave out --resume to start a new one.');
+    note(`A new run begins: ${what}.`);
+    return null;
+  }
   const { run, names } = elsewhere;
   const { identity } = run.description;
   const what = `differs from what is asked for in: ${describeDifferences(names, identity, wanted.identity)}`;
@@ -184,19 +198,41 @@ async function findById(parent: string, wanted: WantedRun, id: string): Promise<
   );
 }
 
-/** The number of a new run of a row. */
-export async function nextNumber(parent: string): Promise<number> {
-  return Math.max(0, ...(await earlierRuns(parent)).map(({ description }) => description.number)) + 1;
+/** The highest number of the runs of a row; 0 where there are none. */
+export async function highestNumber(parent: string): Promise<number> {
+  return Math.max(0, ...(await earlierRuns(parent, () => {})).map(({ description }) => description.number));
 }
 
-/** The runs of a row that could be gone on with, newest first. */
-async function earlierRuns(parent: string): Promise<EarlierRun[]> {
+/** The runs of a row that could be gone on with, newest first. `note` is told of those that cannot be read. */
+async function earlierRuns(parent: string, note: (text: string) => void): Promise<EarlierRun[]> {
   const found: EarlierRun[] = [];
-  for (const id of await runIds(parent)) {
-    const run = await open(path.join(parent, id));
-    if (run !== null) found.push(run);
+  for (const id of await foldersIn(parent)) {
+    try {
+      const run = await open(path.join(parent, id));
+      if (run !== null) found.push(run);
+    } catch (error) {
+      // Of somebody else in a shared folder, say.
+      if (!(error instanceof UserError)) throw error;
+      note(`Run ${id} is passed over. ${error.message}`);
+    }
   }
   return found.sort((a, b) => b.description.number - a.description.number || newestFirst(a.id, b.id));
+}
+
+/** A run of the recipe that has checkpoints and did not complete, but does not tell what it is; null where there is none. */
+async function undescribedRun(parent: string, { identity }: WantedRun): Promise<string | null> {
+  const ofRecipe = new RegExp(`^\\d+-\\d+-${identity.experimentHash.slice(0, 8)}(-\\d+)?$`);
+  for (const id of (await foldersIn(parent)).filter((name) => ofRecipe.test(name)).sort(newestFirst)) {
+    const directory = path.join(parent, id);
+    if (!(await isThere(path.join(directory, 'checkpoints')))) continue;
+    try {
+      if ((await readStatus(directory))?.state === 'completed') continue;
+      if ((await readDescription(directory)) === null) return id;
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+    }
+  }
+  return null;
 }
 
 /** Of runs with the same number. Ids begin with the time; those of one second are numbered from the second on. */
@@ -204,13 +240,4 @@ function newestFirst(a: string, b: string): number {
   const number = (id: string) => Number(/^\d+-\d+-[0-9a-f]+-(\d+)$/.exec(id)?.[1] ?? 1);
   const time = (id: string) => id.slice(0, 15);
   return time(a) === time(b) ? number(b) - number(a) : time(a) < time(b) ? 1 : -1;
-}
-
-async function runIds(parent: string): Promise<string[]> {
-  try {
-    return await readdir(parent);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw explainFileError(error, parent, 'read');
-  }
 }

@@ -1,13 +1,11 @@
-import path from 'node:path';
 import { startEngine } from '../engines/start.js';
 import { InterruptedError } from '../support/errors.js';
 import { checkData } from './check-data.js';
-import { readStatus } from './directory.js';
 import { type ExecuteOptions, type Execution, execute } from './execute.js';
 import type { PlannedRun } from './plan.js';
 import { inAvailablePrecision } from './precision.js';
 import { requireInputs } from './preflight.js';
-import { SeriesProgress } from './series-progress.js';
+import { SeriesStart } from './series-start.js';
 
 export interface SeriesOptions extends Omit<ExecuteOptions, 'experiment' | 'deviations' | 'predictions'> {
   readonly plan: readonly PlannedRun[];
@@ -44,7 +42,7 @@ export interface FailedRun {
 export async function executeSeries(options: SeriesOptions): Promise<Outcome[]> {
   const { plan, keepGoing, signal, onStart, onFailure } = options;
   const refused = await checkAll(options);
-  const progress = plan.length > 1 ? await openProgress(options) : null;
+  const begun = plan.length > 1 ? await begin(options) : null;
   const outcomes: Outcome[] = [];
   let ended = false;
   for (const [index, run] of plan.entries()) {
@@ -53,53 +51,40 @@ export async function executeSeries(options: SeriesOptions): Promise<Outcome[]> 
       continue;
     }
     onStart?.(run, index);
-    const outcome = refused.get(run) ?? (await executeOne(run, options, progress));
+    const outcome = refused.get(run) ?? (await executeOne(run, options, begun));
     outcomes.push(outcome);
     if (outcome.state === 'completed') continue;
     onFailure?.(outcome);
     ended = !keepGoing || outcome.state === 'interrupted' || signal.aborted;
   }
-  if (outcomes.every(({ state }) => state === 'completed')) await progress?.end();
+  if (outcomes.every(({ state }) => state === 'completed')) await begun?.end();
   return outcomes;
 }
 
 /** Series of the same runs are one where what is done with each run is the same. */
-async function openProgress(options: SeriesOptions): Promise<SeriesProgress> {
+async function begin(options: SeriesOptions): Promise<SeriesStart> {
   const { runs, plan, stages, engine, weights = null, resume } = options;
-  return SeriesProgress.open(runs, plan, { stages, engine, weights }, resume === 'never');
+  return SeriesStart.open(runs, plan, { stages, engine, weights }, resume === 'never');
 }
 
 async function executeOne(
   run: PlannedRun,
   options: SeriesOptions,
-  progress: SeriesProgress | null,
+  begun: SeriesStart | null,
 ): Promise<CompletedRun | FailedRun> {
   const start = performance.now();
   try {
-    const completed = await completedBefore(run, options, progress);
+    const ofSeries = begun !== null && options.resume === 'unfinished';
     const execution = await execute({
       ...options,
       ...run,
-      inSeries: options.plan.length > 1,
-      ...(completed && { resume: { run: completed } }),
+      inSeries: begun !== null,
+      resume: ofSeries ? { after: begun.numberBefore(run) } : options.resume,
     });
-    await progress?.add(run, path.basename(execution.directory));
     return { run, state: 'completed', execution, seconds: (performance.now() - start) / 1000 };
   } catch (error) {
     return { run, state: error instanceof InterruptedError ? 'interrupted' : 'failed', error };
   }
-}
-
-/** The id of the run of a series that was interrupted, where it completed and is still there. */
-async function completedBefore(
-  run: PlannedRun,
-  { runs }: SeriesOptions,
-  progress: SeriesProgress | null,
-): Promise<string | undefined> {
-  const id = progress?.runOf(run);
-  if (id === undefined) return undefined;
-  const status = await readStatus(path.join(runs, run.experiment.row, id));
-  return status?.state === 'completed' ? id : undefined;
 }
 
 /** The runs that cannot be started; throws at the first of them where a failure ends the series anyway. */

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Dirent } from 'node:fs';
 import { access, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from './errors.js';
@@ -42,6 +43,36 @@ export async function isThere(file: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+/** Whether a path leads to a folder, through links or not. */
+export async function isFolder(file: string): Promise<boolean> {
+  return stat(file).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+}
+
+/**
+ * Names of the folders in a folder, links to folders among them, hidden ones left out, sorted; none where it does not exist.
+ * @throws UserError where it cannot be read.
+ */
+export async function foldersIn(folder: string): Promise<string[]> {
+  let entries: Dirent[];
+  try {
+    entries = await readdir(folder, { withFileTypes: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw explainFileError(error, folder, 'read');
+  }
+  const names: string[] = [];
+  for (const entry of entries) {
+    if (entry.name.startsWith('.')) continue;
+    if (entry.isDirectory() || (entry.isSymbolicLink() && (await isFolder(path.join(folder, entry.name))))) {
+      names.push(entry.name);
+    }
+  }
+  return names.sort();
 }
 
 /**

@@ -1,9 +1,10 @@
+import { mkdir, rm, symlink, truncate } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import {
   changesOf,
   findRun,
-  nextNumber,
+  highestNumber,
   type Resume,
   type RunIdentity,
   readDescription,
@@ -45,7 +46,7 @@ async function runsOf(t: ExecutionContext, kinds: Readonly<Record<string, Kind>>
       continued: [],
     });
     const status = { state: completed ? 'completed' : 'interrupted', stage: null, processId: 1, updatedAt: startedAt };
-    await writeFiles(directory, { 'status.json': JSON.stringify(status) });
+    await writeFiles(directory, { 'status.json': JSON.stringify(status), ...(completed && { 'record.json': '{}' }) });
   }
   return parent;
 }
@@ -64,8 +65,8 @@ test('the newest run of the recipe is the one that was begun last, whatever the 
     '20250104-000000-bbbbbbbb': { number: 7, experimentHash: 'other' },
   });
   t.deepEqual(await find(parent, 'unfinished'), { id: '20250101-000000-aaaaaaaa', said: [] });
-  t.is(await nextNumber(parent), 8);
-  t.is(await nextNumber(path.join(parent, 'none')), 1);
+  t.is(await highestNumber(parent), 7);
+  t.is(await highestNumber(path.join(parent, 'none')), 0);
 });
 
 test('runs of earlier versions, which have no number, are ordered by their ids', async (t) => {
@@ -120,4 +121,55 @@ test('other files under the same names are a change, not another run; runs of ea
   });
   t.is((await find(parent, 'unfinished')).id, '1');
   t.is((await readDescription(path.join(parent, '1')))?.number, 0);
+});
+
+test('of a series, a run that completed since it began is enough', async (t) => {
+  const parent = await runsOf(t, { 1: { number: 4, completed: true }, 2: { number: 5, completed: true } });
+  t.is((await find(parent, { after: 4 })).id, '2');
+  t.is((await find(parent, { after: 5 })).id, null);
+  const unfinished = await runsOf(t, { 1: { number: 4 } });
+  t.is((await find(unfinished, { after: 5 })).id, '1', 'one that did not complete is gone on with in any case');
+});
+
+test('what is no run is passed over, and so is one that cannot be read', async (t) => {
+  const parent = await runsOf(t, { 1: { number: 1 }, 2: { number: 2 } });
+  await writeFiles(parent, { '.DS_Store': 'x', 'nohup.out': 'x', '.hidden/run.json': 'x' });
+  t.deepEqual(await find(parent, 'unfinished'), { id: '2', said: [] });
+  const linked = await temporaryFolder(t);
+  await symlink(path.join(parent, '1'), path.join(linked, 'elsewhere'));
+  t.is((await find(linked, 'unfinished')).id, 'elsewhere');
+  // A folder in the place of the file cannot be read by anybody.
+  await rm(path.join(parent, '2', 'run.json'));
+  await mkdir(path.join(parent, '2', 'run.json'));
+  const { id, said } = await find(parent, 'unfinished');
+  t.is(id, '1');
+  t.is(said.length, 1);
+  t.regex(said[0]!, /^Run 2 is passed over\. .*run\.json is a folder/);
+});
+
+test('a run of the recipe that does not tell what it is any more is said, and refused with --resume', async (t) => {
+  const name = '20250102-030405-recipe12';
+  const described = { identity: { ...identity, experimentHash: 'recipe12rest' }, setup };
+  for (const lose of [(file: string) => rm(file), (file: string) => truncate(file, 20)]) {
+    const parent = await runsOf(t, { [name]: { experimentHash: 'recipe12rest' } });
+    await mkdir(path.join(parent, name, 'checkpoints'));
+    const said: string[] = [];
+    t.is((await findRun(parent, described, 'always', () => {}))?.id, name);
+    await lose(path.join(parent, name, 'run.json'));
+    t.is(await findRun(parent, described, 'unfinished', (text) => said.push(text)), null);
+    const what = `${name}, of the same recipe, has no sound run.json that tells what it is.`;
+    t.deepEqual(said, [`A new run begins: ${what}`]);
+    await t.throwsAsync(
+      findRun(parent, described, 'always', () => {}),
+      { instanceOf: UserError, message: `Run ${what}` },
+    );
+    t.is(await findRun(parent, wanted, 'always', () => {}), null, 'another recipe');
+  }
+});
+
+test('a run that completed but has lost its record is gone on with: its stages tell it', async (t) => {
+  const parent = await runsOf(t, { 1: { completed: true } });
+  t.is((await find(parent, 'unfinished')).id, null);
+  await rm(path.join(parent, '1', 'record.json'));
+  t.is((await find(parent, 'unfinished')).id, '1');
 });

@@ -1,7 +1,7 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../../support/errors.js';
-import { explainFileError } from '../../support/files.js';
+import { explainFileError, isFolder } from '../../support/files.js';
 import type { Dataset, SplitSource } from './dataset.js';
 import { listFiles } from './walk.js';
 
@@ -28,14 +28,6 @@ export interface FoundEntries {
   readonly unpairedLabels: readonly string[];
   /** Names that the list holds more than once. */
   readonly repeated: readonly string[];
-}
-
-async function isFolder(folder: string): Promise<boolean> {
-  try {
-    return (await stat(folder)).isDirectory();
-  } catch {
-    return false;
-  }
 }
 
 /** The data set's folder under the data root. */
