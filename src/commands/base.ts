@@ -18,13 +18,24 @@ export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true;
 
   private readonly stopListening: (() => void)[] = [];
+  private readonly unread = new AbortController();
 
   abstract override run(): Promise<object>;
 
   protected override async init(): Promise<void> {
     await super.init();
     // Before oclif's own, which throws where nobody catches.
-    process.stdout.prependListener('error', reportUnwritten);
+    process.stdout.prependListener('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') this.unread.abort();
+      else reportUnwritten(error);
+    });
+    // Work goes on where nobody reads how far it is, or that cannot be written.
+    process.stderr.on('error', () => {});
+  }
+
+  /** A signal that is aborted when nobody reads standard output any more, as after `| head`. */
+  protected get outputClosed(): AbortSignal {
+    return this.unread.signal;
   }
 
   /** Writes a result to standard output, without what a terminal would obey; nothing under --json. `coloured`: keeps colours. */
@@ -82,6 +93,12 @@ export abstract class BaseCommand extends Command {
     return controller.signal;
   }
 
+  /** Ends what looks on while others work, with the exit code of the signal that did, if one did. */
+  protected endLooking(signal: AbortSignal): void {
+    const reason: unknown = signal.reason;
+    if (reason instanceof InterruptedError) process.exitCode = reason.exitCode;
+  }
+
   /** Tells whether SIGUSR1 came since the last call: a request to save and go on. Windows has no such signal. */
   protected saveRequests(): () => boolean {
     let requested = false;
@@ -115,9 +132,8 @@ export abstract class BaseCommand extends Command {
   }
 }
 
-/** Ends the process where a result could not be written; who closed a pipe has read enough. */
+/** Ends the process where a result could not be written. */
 function reportUnwritten(error: NodeJS.ErrnoException): void {
-  if (error.code === 'EPIPE') return;
   reportError(explainError(explainFileError(error, 'standard output', 'write')), false);
   process.exit();
 }

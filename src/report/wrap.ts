@@ -3,7 +3,8 @@ export const TERMINAL_WIDTH = 80;
 
 /** Most characters of a line on standard output: those of the terminal, where it has fewer than `TERMINAL_WIDTH`. */
 export function outputWidth(): number {
-  return Math.min(process.stdout.columns ?? TERMINAL_WIDTH, TERMINAL_WIDTH);
+  // A terminal without a size says 0.
+  return Math.min(process.stdout.columns || TERMINAL_WIDTH, TERMINAL_WIDTH);
 }
 
 /** A word in pieces that are no longer than a line. */

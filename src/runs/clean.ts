@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { readdir, rm, stat } from 'node:fs/promises';
+import { lstat, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { BusyError } from '../support/errors.js';
+import { BusyError, UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
 import { Lock } from '../support/lock.js';
 import { type InspectedRun, inspectRun } from './inspect.js';
@@ -18,17 +18,31 @@ export interface CleanableRun {
   readonly bytes: number;
 }
 
-/** The runs that a cleaning would remove, with what they take. A running or silent one never is among them. */
+/**
+ * The runs that a cleaning would remove, with what they take. A running or silent one never is among them, nor one that cannot
+ * be read or is a link to a folder elsewhere, of which `note` is told.
+ */
 export async function cleanableRuns(
   runs: readonly InspectedRun[],
   { states, olderThanDays }: CleanOptions,
+  note: (text: string) => void,
 ): Promise<CleanableRun[]> {
   const before = Date.now() - olderThanDays * 24 * 3600 * 1000;
   const chosen: CleanableRun[] = [];
   for (const run of runs) {
     if (run.state === 'running' || run.state === 'silent' || !states.includes(run.state)) continue;
-    const seen = run.updatedAt === null ? (await stat(run.folder)).mtimeMs : Date.parse(run.updatedAt);
-    if (seen <= before) chosen.push({ run, bytes: await bytesBelow(run.folder) });
+    try {
+      if ((await lstat(run.folder)).isSymbolicLink()) {
+        note(`Left: ${run.folder} is a link: remove it, and what it leads to, yourself.`);
+        continue;
+      }
+      const seen = run.updatedAt === null ? (await stat(run.folder)).mtimeMs : Date.parse(run.updatedAt);
+      if (seen <= before) chosen.push({ run, bytes: await bytesBelow(run.folder) });
+    } catch (error) {
+      const explained = explainFileError(error, (error as NodeJS.ErrnoException).path ?? run.folder, 'read');
+      if (!(explained instanceof UserError)) throw error;
+      note(`Left: ${explained.message}`);
+    }
   }
   return chosen;
 }

@@ -99,17 +99,17 @@ export async function appendLine(file: string, line: LogLine | ValidationLine): 
 
 /**
  * Cuts off what a log says of iterations after the last one that is saved, and a line that was being written when the
- * process ended: they are written again. A damaged line before that is taken out and `note` is told: its iterations are not
- * done again.
+ * process ended: they are written again. A damaged line before that is taken out. `note` is told of what is lost: its iterations
+ * are not done again.
+ * @param logEvery Iterations between two lines of training.
  */
-export async function cutLog(file: string, lastIteration: number, note?: (text: string) => void): Promise<void> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw explainFileError(error, file, 'read');
-  }
+export async function cutLog(
+  file: string,
+  lastIteration: number,
+  logEvery: number,
+  note?: (text: string) => void,
+): Promise<void> {
+  const text = await readLog(file);
   const lines = text.split('\n').slice(0, -1);
   const after = lines.findIndex((line) => iterationOf(line) > lastIteration);
   // With nothing saved all of it is written again.
@@ -121,22 +121,28 @@ export async function cutLog(file: string, lastIteration: number, note?: (text: 
       `${file} is damaged in ${numbers}: taken out. What it said of iterations up to ${lastIteration}, which are done, is lost.`,
     );
   }
-  const cut = before
-    .filter((line) => !Number.isNaN(iterationOf(line)))
-    .map((line) => `${line}\n`)
-    .join('');
+  const sound = before.filter((line) => !Number.isNaN(iterationOf(line)));
+  const [found = 0, expected] = [sound.map(iterationOf).at(-1), lastIteration - (lastIteration % logEvery)];
+  if (damaged.length === 0 && found < expected) {
+    note?.(`${file} ends at iteration ${found}: what it said of those up to ${expected}, which are done, is lost.`);
+  }
+  const cut = sound.map((line) => `${line}\n`).join('');
   if (cut !== text) await writeFileAtomic(file, cut);
+}
+
+/** A log's text; empty where there is none. @throws UserError where it cannot be read. */
+async function readLog(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw explainFileError(error, file, 'read');
+  }
 }
 
 /** Whether a log has the evaluation after an iteration; false where there is no log. @throws UserError where it cannot be read. */
 export async function hasValidation(file: string, iteration: number): Promise<boolean> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw explainFileError(error, file, 'read');
-  }
+  const text = await readLog(file);
   const lines = text.split('\n').filter((line) => iterationOf(line) === iteration);
   return lines.some((line) => (JSON.parse(line) as { mode?: unknown }).mode === 'val');
 }

@@ -105,7 +105,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   await makeFolder(checkpoints);
   const found = await newestCheckpoint(checkpoints, (what) => note?.(what));
   const first = found?.iteration ?? 0;
-  await cutLog(log, first, note);
+  await cutLog(log, first, training.logEvery, note);
   await options.onStart?.(first);
   const dataset = await loadDataset(data.dataset);
   const loader = await createTrainingLoader({

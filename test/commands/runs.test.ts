@@ -91,6 +91,53 @@ test.serial('an interrupted run saves its state and ends with 130', async (t) =>
   t.deepEqual(readdirSync(path.join(cwd, 'results', 'records')), [], 'only completed runs are kept');
 });
 
+test.serial('a run whose progress nobody reads goes on, and who looks on ends when nobody reads that', async (t) => {
+  const cwd = await temporaryFolder(t);
+  await fcn(['datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128'], { cwd });
+  const endless = ['train', ROW, ...TINY, '--set', 'iterations=100000', '--set', 'logEvery=1'];
+  const { code } = await fcn(endless, {
+    cwd,
+    onStart: async (child) => {
+      const runs = path.join(cwd, 'runs', ROW);
+      const lines = () => {
+        const [run = ''] = existsSync(runs) ? readdirSync(runs) : [];
+        const log = path.join(runs, run, 'log.jsonl');
+        return existsSync(log) ? readFileSync(log, 'utf8').split('\n').length : 0;
+      };
+      const untilLines = async (count: number) => {
+        while (child.exitCode === null && lines() < count) await sleep(50);
+      };
+      await untilLines(1);
+      child.stderr?.destroy();
+      // Progress is said every five seconds.
+      const seen = performance.now();
+      while (child.exitCode === null && performance.now() - seen < 11_000) await sleep(100);
+      await untilLines(lines() + 2);
+      t.is(child.exitCode, null, 'it goes on');
+      for (const command of [
+        ['logs', ROW, '--follow', '--lines', '1'],
+        ['watch', '--interval', '1'],
+      ]) {
+        const closed = await fcn(['runs', ...command], {
+          cwd,
+          onStart: (looking) => looking.stdout?.once('data', () => looking.stdout?.destroy()),
+        });
+        t.is(closed.code, 0, closed.stderr);
+        t.is(closed.stderr, '');
+      }
+      if (process.platform !== 'win32') {
+        const looked = await fcn(['runs', 'watch', ROW], {
+          cwd,
+          onStart: (looking) => looking.stdout?.once('data', () => looking.kill('SIGTERM')),
+        });
+        t.is(looked.code, 143, looked.stderr);
+      }
+      child.kill('SIGINT');
+    },
+  });
+  t.is(code, 130);
+});
+
 test.serial(
   'runs are listed, shown, watched, read and cleaned up; TensorBoard’s files are written on request',
   async (t) => {

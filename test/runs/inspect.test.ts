@@ -1,8 +1,8 @@
-import { appendFile, mkdir, rm, utimes } from 'node:fs/promises';
+import { appendFile, mkdir, rm, symlink, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { formatLogEntry, formatRun, formatRuns } from '../../src/report/runs.js';
-import { cleanableRuns, removeRuns } from '../../src/runs/clean.js';
+import { type CleanOptions, cleanableRuns, removeRuns } from '../../src/runs/clean.js';
 import { findRun, type InspectedRun, inspectRun, inspectRuns } from '../../src/runs/inspect.js';
 import { readEntries } from '../../src/runs/log.js';
 import { ProgressFile, readProgress } from '../../src/runs/progress.js';
@@ -174,11 +174,13 @@ test('cleaning takes the states that are asked for, and never a run that may be 
     killed: { lock: { pid: NO_PROCESS } },
   });
   const all = await inspectRuns(folder);
-  const chosen = async (...options: Parameters<typeof cleanableRuns>) =>
-    (await cleanableRuns(...options)).map(({ run }) => run.run);
+  const cleanable = (runs: readonly InspectedRun[], wanted: CleanOptions) =>
+    cleanableRuns(runs, wanted, () => t.fail());
+  const chosen = async (runs: readonly InspectedRun[], wanted: CleanOptions) =>
+    (await cleanable(runs, wanted)).map(({ run }) => run.run);
   t.deepEqual(await chosen(all, { states: ['failed'], olderThanDays: 0 }), ['failed', 'failed-long-ago']);
   t.deepEqual(await chosen(all, { states: ['running', 'silent'], olderThanDays: 0 }), []);
-  const old = await cleanableRuns(all, { states: ['failed'], olderThanDays: 2 });
+  const old = await cleanable(all, { states: ['failed'], olderThanDays: 2 });
   t.deepEqual(
     old.map(({ run, bytes }) => [run.run, bytes > 100]),
     [['failed-long-ago', true]],
@@ -189,7 +191,7 @@ test('cleaning takes the states that are asked for, and never a run that may be 
   t.deepEqual(await kept(), ['alive', 'failed', 'interrupted', 'killed', 'quiet']);
 
   // Of three that were chosen one is taken by a process, and one goes on and is interrupted again, before they are removed.
-  const several = await cleanableRuns(await inspectRuns(folder), {
+  const several = await cleanable(await inspectRuns(folder), {
     states: ['failed', 'interrupted', 'killed'],
     olderThanDays: 0,
   });
@@ -208,6 +210,29 @@ test('cleaning takes the states that are asked for, and never a run that may be 
   t.regex(left[0]!.reason, /failed is in use by process \d+ on/);
   t.regex(left[1]!.reason, /interrupted was gone on with meanwhile\.$/);
   t.deepEqual(await kept(), ['alive', 'failed', 'interrupted', 'quiet']);
+});
+
+test('runs behind links are found, and not removed; one that is gone or cannot be read prevents no other', async (t) => {
+  const folder = await runsOf(t, { failed: { state: 'failed', lock: null }, gone: { state: 'failed', lock: null } });
+  const elsewhere = await runsOf(t, { moved: { state: 'failed', lock: null } });
+  await symlink(path.join(elsewhere, 'a', 'moved'), path.join(folder, 'a', 'moved'));
+  await symlink(path.join(elsewhere, 'a'), path.join(folder, 'linked-row'));
+  await writeFiles(folder, { 'a/notes.txt': 'x' });
+  const all = await inspectRuns(folder);
+  t.deepEqual(
+    all.map(({ row, run }) => `${row}/${run}`),
+    ['a/failed', 'a/gone', 'a/moved', 'linked-row/moved'],
+  );
+  await rm(path.join(folder, 'a', 'gone'), { recursive: true });
+  const left: string[] = [];
+  const chosen = await cleanableRuns(all, { states: ['failed'], olderThanDays: 0 }, (text) => left.push(text));
+  t.deepEqual(
+    chosen.map(({ run: { row, run } }) => `${row}/${run}`),
+    ['a/failed', 'linked-row/moved'],
+  );
+  t.is(left.length, 2);
+  t.regex(left[0]!, /^Left: .*gone does not exist\.$/);
+  t.regex(left[1]!, /^Left: .*moved is a link: remove it, and what it leads to, yourself\.$/);
 });
 
 test('a log is read in whole lines, from its end too, and followed until its run ends', async (t) => {

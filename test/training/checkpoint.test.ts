@@ -1,4 +1,13 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { Draws, Purpose } from '../../src/support/random.js';
@@ -200,13 +209,18 @@ test('a log is cut after the last iteration that is saved, and at a line that wa
   const file = path.join(folder, 'log.jsonl');
   const line = (iteration: number) => `{"iteration":${iteration},"loss":1}\n`;
   writeFileSync(file, `${line(2)}${line(4)}${line(6)}{"iteration":8,"lo`);
-  await cutLog(file, 8);
+  const said: string[] = [];
+  await cutLog(file, 8, 2, (what) => said.push(what));
+  t.deepEqual(said, [`${file} ends at iteration 6: what it said of those up to 8, which are done, is lost.`]);
   t.is(readFileSync(file, 'utf8'), line(2) + line(4) + line(6));
-  await cutLog(file, 5);
+  await cutLog(file, 5, 2, () => t.fail('all of it is there'));
   t.is(readFileSync(file, 'utf8'), line(2) + line(4));
-  await cutLog(file, 0);
+  await cutLog(file, 0, 2, () => t.fail('all of it is written again'));
   t.is(readFileSync(file, 'utf8'), '');
-  await t.notThrowsAsync(cutLog(path.join(folder, 'none'), 3));
+  const none = path.join(folder, 'none');
+  await cutLog(none, 3, 2, (what) => said.push(what));
+  t.is(said[1], `${none} ends at iteration 0: what it said of those up to 2, which are done, is lost.`);
+  t.false(existsSync(none));
 });
 
 test('a damaged line in the middle of a log is said and taken out, and no other with it', async (t) => {
@@ -215,12 +229,12 @@ test('a damaged line in the middle of a log is said and taken out, and no other 
   const line = (iteration: number) => `{"iteration":${iteration},"loss":1}\n`;
   writeFileSync(file, `${line(2)}{"itera\0\0\n${line(6)}[]\n${line(10)}gone\n${line(14)}`);
   const said: string[] = [];
-  await cutLog(file, 9, (what) => said.push(what));
+  await cutLog(file, 9, 2, (what) => said.push(what));
   t.is(readFileSync(file, 'utf8'), line(2) + line(6));
   t.is(said.length, 1);
   t.true(said[0]!.startsWith(`${file} is damaged in lines 2, 4: taken out.`), said[0]);
   t.regex(said[0]!, /iterations up to 9, which are done, is lost\.$/);
   writeFileSync(file, `broken\n${line(2)}`);
-  await cutLog(file, 0, () => t.fail('all of it is written again'));
+  await cutLog(file, 0, 2, () => t.fail('all of it is written again'));
   t.is(readFileSync(file, 'utf8'), '');
 });

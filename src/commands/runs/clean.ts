@@ -37,13 +37,13 @@ export default class RunsClean extends BaseCommand {
     const { cleanableRuns, removeRuns } = await import('../../runs/clean.js');
     const { formatCleaning } = await import('../../report/runs.js');
     const options = { states: flags.state, olderThanDays: flags['older-than'] };
-    const chosen = await cleanableRuns(await inspectRuns(flags.runs), options);
+    const note = (text: string) => this.note(text);
+    const chosen = await cleanableRuns(await inspectRuns(flags.runs), options, note);
     if (!flags.yes) {
       this.print(formatCleaning(chosen, false));
       if (chosen.length > 0) this.note('Nothing was removed: give --yes to remove them.');
       return { removed: false, runs: chosen.map(({ run, bytes }) => ({ ...run, bytes })), left: [] };
     }
-    const note = (text: string) => this.note(text);
     const { removed, left } = await removeRuns(chosen, { signal: this.interruptSignal(), note });
     this.print(formatCleaning(removed, true));
     for (const { reason } of left) note(`Left: ${reason}`);

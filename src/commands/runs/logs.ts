@@ -35,13 +35,14 @@ export default class RunsLogs extends BaseCommand {
     const { followLog } = await import('../../runs/watch.js');
     const { formatLogEntry } = await import('../../report/runs.js');
     const run = await findRun(flags.runs, args.run);
-    const signal = this.interruptSignal();
+    const signal = AbortSignal.any([this.interruptSignal(), this.outputClosed]);
     const entries: object[] = [];
     for await (const entry of followLog(run.folder, { lines: flags.lines, follow: flags.follow, signal })) {
       entries.push(entry);
       this.print(formatLogEntry(entry));
     }
     if (entries.length === 0) this.note(`Nothing is logged yet in ${run.folder}.`);
+    this.endLooking(signal);
     return entries;
   }
 }

@@ -18,7 +18,13 @@ export default class RunsWatch extends BaseCommand {
     }),
   };
   static override flags = {
-    interval: Flags.integer({ summary: 'Seconds between two looks.', default: 2, min: 1, helpValue: 'SECONDS' }),
+    interval: Flags.integer({
+      summary: 'Seconds between two looks.',
+      default: 2,
+      min: 1,
+      max: 86_400,
+      helpValue: 'SECONDS',
+    }),
     runs: flags.runs,
   };
 
@@ -30,7 +36,8 @@ export default class RunsWatch extends BaseCommand {
     const live = !this.jsonEnabled() && process.stdout.isTTY === true;
     const said = new Map<string, string>();
     let drawnLines = 0;
-    const options = { runs: flags.runs, name: args.run, seconds: flags.interval, signal: this.interruptSignal() };
+    const signal = AbortSignal.any([this.interruptSignal(), this.outputClosed]);
+    const options = { runs: flags.runs, name: args.run, seconds: flags.interval, signal };
     const last = await watchRuns(options, (runs) => {
       if (live) {
         const text = formatRuns(runs, outputWidth());
@@ -47,6 +54,7 @@ export default class RunsWatch extends BaseCommand {
       }
     });
     if (last.length === 0) this.note(`Nothing runs in ${flags.runs}.`);
+    this.endLooking(signal);
     return last;
   }
 }

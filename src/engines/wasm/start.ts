@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type * as tfjs from '@tensorflow/tfjs-core';
+import { UserError } from '../../support/errors.js';
 import type { Engine } from '../engine.js';
 import { npmPackageFolder, npmPackageVersion, packageRequire } from '../npm.js';
 import { replaceSliceKernel } from './slice.js';
@@ -10,13 +11,21 @@ interface WasmModule {
   setWasmPaths(folder: string): void;
 }
 
-/** Starts the WebAssembly backend: no native code; in Node it runs on one thread. */
+/**
+ * Starts the WebAssembly backend: no native code; in Node it runs on one thread.
+ * @throws UserError where it cannot be started.
+ */
 export async function startWasm(): Promise<Engine> {
   const require = packageRequire();
   const tf = require('@tensorflow/tfjs-core') as typeof tfjs;
   const wasm = require(WASM_PACKAGE) as WasmModule;
   wasm.setWasmPaths(path.join(npmPackageFolder(WASM_PACKAGE), 'dist', path.sep));
-  if (!(await tf.setBackend('wasm'))) throw new Error('TensorFlow.js did not take the WebAssembly backend.');
+  if (!(await tf.setBackend('wasm'))) {
+    throw new UserError(
+      'The WebAssembly engine could not be started; TensorFlow.js says why above. Mostly its memory could not be had.',
+      'Allow the process a larger address space (ulimit -v): WebAssembly reserves some 10 GB of it, of which it uses little.',
+    );
+  }
   replaceSliceKernel(tf);
   return {
     name: 'wasm',
