@@ -26,14 +26,17 @@ function toTensor({ tf }: Engine, tensor: StoredTensor, values: Float32Array): T
 
 /**
  * A parameter of a checkpoint, on the engine.
- * @throws UserError where one of its values is not a finite float32: whatever is computed with it means nothing.
+ * @throws UserError where one of its values is not a finite float32, or is a negative variance: whatever is computed with it
+ * means nothing.
  */
 function parameterOf(engine: Engine, file: string, tensor: StoredTensor): Tensor {
   const values = tensor.toFloat32();
-  const at = values.findIndex((value) => !Number.isFinite(value));
+  const isVariance = tensor.name.endsWith('.running_var');
+  const at = values.findIndex((value) => !Number.isFinite(value) || (isVariance && value < 0));
   if (at !== -1) {
+    const must = isVariance ? 'a variance must be finite and not negative' : 'every weight must be a finite number';
     throw new UserError(
-      `${file}: ${tensor.name} holds ${values[at]} (value ${at + 1} of ${values.length}); every weight must be a finite number.`,
+      `${file}: ${tensor.name} holds ${values[at]} (value ${at + 1} of ${values.length}); ${must}.`,
       'Use weights of a training that did not diverge, or another copy of the file.',
     );
   }

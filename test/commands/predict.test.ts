@@ -69,6 +69,29 @@ test.serial('weights that are not finite are refused with the first parameter of
   t.deepEqual(readdirSync(path.join(cwd, 'results', 'records')), [], 'no record is kept');
 });
 
+test.serial('a variance that is negative is refused, and logits that overflow end an evaluation with 3', async (t) => {
+  const { tf } = await startEngine({ engine: 'wasm' });
+  const negative = await prepared(t, ({ parameters }) => {
+    parameters.set('backbone.layer3.1.bn2.running_var', tf.fill([16], -1));
+  });
+  const evaluate = ({ cwd, weights }: typeof negative) =>
+    fcn(['evaluate', ROW, ...RECIPE, '--weights', weights], { cwd });
+  const refused = await evaluate(negative);
+  t.regex(refused.stderr, /bn2\.running_var holds -1 \(value 1 of 16\); a variance must be finite and not negative\.$/m);
+  t.is(refused.code, 2);
+  const overflowing = await prepared(t, ({ parameters }) => {
+    parameters.set('decode_head.conv_seg.bias', tf.fill([19], 3e38));
+    const { shape } = parameters.get('decode_head.conv_seg.weight');
+    parameters.set('decode_head.conv_seg.weight', tf.fill(shape, 3e38));
+  });
+  const ended = await evaluate(overflowing);
+  t.regex(ended.stderr, /^error: The network's logits of \S+ are not finite: .*\.\nnext: Use weights of a training/m);
+  t.is(ended.code, 3);
+  const predicted = await fcn(['predict', overflowing.validation, ...overflowing.predict], { cwd: overflowing.cwd });
+  t.regex(predicted.stderr, /logits are not finite/);
+  t.is(predicted.code, 3, predicted.stderr);
+});
+
 test.serial('predictions of validation images are those of an evaluation, bit for bit', async (t) => {
   const { cwd, weights, validation, truth, predict } = await prepared(t);
   for (const [ms, flag] of [
