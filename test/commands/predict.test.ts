@@ -77,7 +77,10 @@ test.serial('a variance that is negative is refused, and logits that overflow en
   const evaluate = ({ cwd, weights }: typeof negative) =>
     fcn(['evaluate', ROW, ...RECIPE, '--weights', weights], { cwd });
   const refused = await evaluate(negative);
-  t.regex(refused.stderr, /bn2\.running_var holds -1 \(value 1 of 16\); a variance must be finite and not negative\.$/m);
+  t.regex(
+    refused.stderr,
+    /bn2\.running_var holds -1 \(value 1 of 16\); a variance must be finite and not negative\.$/m,
+  );
   t.is(refused.code, 2);
   const overflowing = await prepared(t, ({ parameters }) => {
     parameters.set('decode_head.conv_seg.bias', tf.fill([19], 3e38));
