@@ -96,6 +96,17 @@ test('a damaged or truncated file is an error of its own kind, or read without h
     }),
     { numRuns: 2000 },
   );
+  // The class of a matrix of 1.5, which becomes one of int64, and of int8.
+  for (const arrayClass of [14, 8]) {
+    const bytes = Buffer.from(whole);
+    const at = bytes.lastIndexOf(Buffer.of(6, 0, 0, 0, 8, 0, 0, 0)) + 8;
+    t.is(bytes[at], 6);
+    bytes[at] = arrayClass;
+    t.throws(() => readMatlab(bytes), {
+      instanceOf: MatlabError,
+      message: 'damaged (1.5 in a class of whole numbers)',
+    });
+  }
   t.throws(() => readMatlab(whole.subarray(0, 200)), { instanceOf: MatlabError, message: 'truncated' });
 });
 

@@ -36,7 +36,7 @@ export function isNumeric(arrayClass: number): boolean {
   return arrayClass in CLASSES;
 }
 
-/** @throws MatlabError unless the element holds that many numbers. */
+/** @throws MatlabError unless the element holds that many numbers, which the class has. */
 export function readNumbers(
   { type, data }: Element,
   arrayClass: number,
@@ -52,9 +52,14 @@ export function readNumbers(
   const values = new Values(count);
   const view = viewOf(data);
   const big = values instanceof BigInt64Array || values instanceof BigUint64Array;
+  const rounds = values instanceof Float32Array || values instanceof Float64Array;
   for (let i = 0; i < count; i++) {
     const value = number.read(view, i * number.bytes, little);
-    values[i] = big ? BigInt(value) : Number(value);
+    const isWhole = typeof value === 'bigint' || Number.isInteger(value);
+    if (!rounds && !isWhole) throw new MatlabError(`damaged (${value} in a class of whole numbers)`);
+    const converted = big ? BigInt(value) : Number(value);
+    values[i] = converted;
+    if (!rounds && values[i] !== converted) throw new MatlabError(`damaged (${value} does not fit into its class)`);
   }
   return values;
 }
