@@ -3,7 +3,7 @@ import type { DisplayMode } from '../runs/display.js';
 import { parseDuration } from '../support/duration.js';
 import { ExitCode, InterruptedError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
-import { printable } from '../support/printable.js';
+import { printable, printableJson } from '../support/printable.js';
 import { callAfter } from '../support/timer.js';
 import { explainError, reportError } from './report-error.js';
 
@@ -41,6 +41,11 @@ export abstract class BaseCommand extends Command {
   /** Writes a result to standard output, without what a terminal would obey; nothing under --json. `coloured`: keeps colours. */
   protected print(text: string, options: { readonly coloured?: boolean } = {}): void {
     if (!this.jsonEnabled()) process.stdout.write(`${printable(text, options)}\n`);
+  }
+
+  /** What --json prints. */
+  protected override logJson(json: unknown): void {
+    process.stdout.write(`${printableJson(json)}\n`);
   }
 
   /** Says something about the work to standard error; nothing under --json. */

@@ -1,5 +1,5 @@
 import { ExitCode, InterruptedError, UserError } from '../support/errors.js';
-import { printable } from '../support/printable.js';
+import { printable, printableJson } from '../support/printable.js';
 import { nearest } from '../support/suggest.js';
 
 /** An error as the user is told about it. `stack` is there only where the error is a bug of this program. */
@@ -61,7 +61,7 @@ function explainCommandLineError(error: CommandLineError, flags: readonly string
 export function reportError(report: ErrorReport, asJson: boolean): void {
   process.exitCode = report.code;
   if (asJson) {
-    process.stdout.write(`${JSON.stringify({ error: report }, null, 2)}\n`);
+    process.stdout.write(`${printableJson({ error: report })}\n`);
     return;
   }
   process.stderr.write(`${printable(report.stack ?? `error: ${report.message}`)}\n`);

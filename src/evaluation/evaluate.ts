@@ -3,7 +3,6 @@ import { setImmediate } from 'node:timers/promises';
 import { type EvaluationSample, IGNORE_INDEX } from '../data/batch.js';
 import type { Dataset } from '../data/datasets/dataset.js';
 import { loadDataset } from '../data/datasets/description.js';
-import { listFiles } from '../data/datasets/walk.js';
 import { createEvaluationLoader, type EvaluationLoader } from '../data/loader.js';
 import { encodePalettePng } from '../data/palette.js';
 import type { SkippedSamples } from '../data/skipped.js';
@@ -13,7 +12,7 @@ import { createKernels } from '../kernels/create.js';
 import { loadInferenceNetwork } from '../nn/load.js';
 import type { LoadReport } from '../nn/load-report.js';
 import { InterruptedError, UserError } from '../support/errors.js';
-import { isThere, writeFileAtomic } from '../support/files.js';
+import { writeFileAtomic } from '../support/files.js';
 import { formatNumber } from '../support/format.js';
 import { sha256File } from '../support/hash.js';
 import { PATIENCE, pauses } from '../support/pauses.js';
@@ -22,6 +21,7 @@ import { Predictor } from './inference.js';
 import { metrics } from './metrics.js';
 import { NonFiniteLogitsError } from './non-finite-logits.js';
 import { type Counted, type EvaluationPosition, readPosition, writePosition } from './position.js';
+import { holdsPredictions } from './predictions.js';
 
 interface EvaluationSettings {
   /** Folder for predicted label images: palette PNGs, named as the images. */
@@ -114,7 +114,9 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     const folder = predictions === undefined ? null : path.resolve(predictions);
     const of = { weights: file === undefined ? '' : await sha256File(weights), predictions: folder };
     const noted = file === undefined ? null : await readPosition(file, dataset.classes.length, of);
-    const begun = noted !== null && (folder === null || (await holdsImages(folder, noted.done))) ? noted : null;
+    const isLost = noted !== null && noted.done > 0 && folder !== null && !(await holdsPredictions(folder));
+    if (isLost) note?.(`The evaluation begins anew: its predictions are not in ${folder} any more.`);
+    const begun = isLost ? null : noted;
     const { limit } = recipe;
     const start = begun?.position ?? 0;
     const samples = await createEvaluationLoader({ dataset, recipe, dataRoot, ratios, limit, start, skipped });
@@ -143,12 +145,6 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   } finally {
     network.dispose();
   }
-}
-
-/** Whether a folder of predictions holds as many as were made: it may have been removed. */
-async function holdsImages(folder: string, images: number): Promise<boolean> {
-  if (!(await isThere(folder))) return images === 0;
-  return (await listFiles(folder)).filter((name) => name.endsWith('.png')).length >= images;
 }
 
 const figure = (value: number) => (Number.isNaN(value) ? null : value);

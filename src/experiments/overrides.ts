@@ -1,7 +1,8 @@
-import { parseDocument, YAMLError, YAMLWarning } from 'yaml';
+import { parseDocument } from 'yaml';
 import { UserError } from '../support/errors.js';
 import { endSentence } from '../support/format.js';
 import { check } from '../support/validate.js';
+import { documentValue } from '../support/yaml.js';
 import type { Experiment } from './experiment.js';
 import { fullPath, shortPath } from './paths.js';
 import { type Recipe, recipeSchema } from './schema.js';
@@ -34,17 +35,11 @@ export function valuesOf(recipe: RecipeValues): Map<string, unknown> {
 
 function parseValue(path: string, text: string): unknown {
   const document = parseDocument(text, { prettyErrors: false });
-  try {
-    // A tag that is not known, say, is a warning only.
-    for (const problem of [...document.errors, ...document.warnings]) throw problem;
-    return document.toJS();
-  } catch (error) {
-    // Of the library for an alias, which can stand for nothing here.
-    if (!(error instanceof YAMLError || error instanceof YAMLWarning || error instanceof ReferenceError)) throw error;
-    throw new UserError(`--set ${path}=${text}: not a value: ${error.message.split('\n')[0]}`, 'Write it as in YAML.', {
-      cause: error,
-    });
-  }
+  // A tag that is not known, say, is a warning only.
+  const [error] = [...document.errors, ...document.warnings];
+  const said = error === undefined ? documentValue(document) : { problem: error.message };
+  if ('value' in said) return said.value;
+  throw new UserError(`--set ${path}=${text}: not a value: ${said.problem}`, 'Write it as in YAML.', { cause: error });
 }
 
 function withValue(section: Section, [key, ...rest]: readonly string[], value: unknown): Section {

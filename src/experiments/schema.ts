@@ -110,12 +110,12 @@ export const recipeSchema = z.strictObject({
 });
 export type Recipe = z.output<typeof recipeSchema>;
 
-/** A part of the names of files and folders, so it leads nowhere else. */
-const rowName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'expected letters, digits, ".", "_" and "-"');
+/** What names of files and folders are made of leads nowhere else. */
+export const namePart = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'expected letters, digits, ".", "_" and "-"');
 
 /** A resolved experiment, as it is stored in a run directory. */
 export const experimentSchema = z.strictObject({
-  row: rowName,
+  row: namePart,
   table: z.string().min(1),
   profile: z.string().min(1),
   seed: countOrZero,
@@ -175,7 +175,7 @@ export const tableFileSchema = z.strictObject({
   rows: z
     .array(
       z.strictObject({
-        id: rowName.describe('Name of the row in commands, folders and records.'),
+        id: namePart.describe('Name of the row in commands, folders and records.'),
         parts: z.array(z.string()).optional().describe('Names of parts, of this file or of base.yaml, in order.'),
         recipe: partialRecipe.optional().describe("The row's own values."),
         published: published.partial().optional().describe('Figures as published.'),

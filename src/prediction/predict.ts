@@ -5,6 +5,7 @@ import type { PredictionSample } from '../data/workers/prediction-worker.js';
 import { ConfusionMatrix } from '../evaluation/confusion.js';
 import type { Predictor } from '../evaluation/inference.js';
 import { metrics } from '../evaluation/metrics.js';
+import { NonFiniteLogitsError } from '../evaluation/non-finite-logits.js';
 import type { EvaluationRecipe } from '../experiments/experiment.js';
 import { InterruptedError, UserError } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
@@ -62,7 +63,8 @@ export interface PredictedImages {
 
 /**
  * Predicts images one after the other and writes their files. One that cannot be read is left out, and named in the result.
- * @throws UserError where a file cannot be written; InterruptedError on abort, with nothing written of the image in hand.
+ * @throws UserError where a file cannot be written; NonFiniteLogitsError that names the image; InterruptedError on abort, with
+ * nothing written of the image in hand.
  */
 export async function predictImages(options: PredictImagesOptions): Promise<PredictedImages> {
   const { tasks, dataset, recipe, ratios, signal, onProgress } = options;
@@ -119,7 +121,9 @@ async function predictOne(
 ): Promise<Prediction> {
   const { height, width } = image;
   const start = performance.now();
-  const prediction = await predictor.predict({ size: [height, width], views, flip }, pause);
+  const prediction = await predictor.predict({ size: [height, width], views, flip }, pause).catch((error: unknown) => {
+    throw error instanceof NonFiniteLogitsError ? new NonFiniteLogitsError(source.file) : error;
+  });
   const seconds = (performance.now() - start) / 1000;
   const own = new ConfusionMatrix(dataset.classes.length);
   if (truth !== null) {

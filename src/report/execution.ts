@@ -1,7 +1,7 @@
 import type { Table } from '../experiments/load.js';
 import type { Execution } from '../runs/execute.js';
 import type { RunRecord } from '../runs/record.js';
-import { printable } from '../weights/malformed.js';
+import { withoutControls } from '../support/printable.js';
 import { FIGURE_HEADINGS, FIGURES } from './figures.js';
 import { formatFigure, terminalTable } from './layout.js';
 import { reasonApart } from './table.js';
@@ -23,7 +23,7 @@ function loadReportLines({ weights, details }: RunRecord): string[] {
     `         ${loaded} of ${loaded + missing.length + wrongShape.length} parameters are in it and fit`,
     ...line('missing', missing),
     ...line('of another shape', shapes),
-    ...line('unexpected', unexpected.map(printable)),
+    ...line('unexpected', unexpected.map(withoutControls)),
     ...(missing.length + wrongShape.length > 0
       ? ['         the auxiliary head, which only training uses, was left out']
       : []),

@@ -1,10 +1,10 @@
 import { UserError } from '../support/errors.js';
 import { formatBytes, formatCount } from '../support/format.js';
+import { withoutControls } from '../support/printable.js';
 import { wildcardExpression } from '../support/wildcard.js';
 import type { Conversion } from '../weights/convert-checkpoint.js';
 import type { StoredDtype } from '../weights/dtype.js';
 import { type Checkpoint, readCheckpoint } from '../weights/load.js';
-import { printable } from '../weights/malformed.js';
 import type { JsonObject, JsonValue } from '../weights/metadata.js';
 import { byteLength } from '../weights/writable.js';
 import { terminalTable } from './layout.js';
@@ -44,7 +44,7 @@ export async function describeWeights(file: string, keys = '*'): Promise<Weights
   if (chosen.length === 0) {
     throw new UserError(
       `${file}: no tensor's name matches ${keys}.`,
-      `Its names are like ${printable([...tensors.keys()][0]!)}; fcn weights show without --keys lists them all.`,
+      `Its names are like ${withoutControls([...tensors.keys()][0]!)}; fcn weights show without --keys lists them all.`,
     );
   }
   const described = chosen.map((tensor) => {
@@ -85,7 +85,7 @@ export function formatWeights(description: WeightsDescription): string {
     terminalTable({
       head: ['Name', 'Shape', 'Type', 'Bytes'],
       body: tensors.map(({ name, shape, dtype, bytes }) => [
-        printable(name),
+        withoutControls(name),
         shape.length === 0 ? 'scalar' : shape.join('×'),
         dtype,
         String(bytes),
@@ -112,7 +112,7 @@ function metadataLines(metadata: JsonObject): string[] {
     ...lines.map(([key, value]) => {
       const text = typeof value === 'string' ? value : JSON.stringify(value);
       const shortened = text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE)}…` : text;
-      return `  ${printable(key)}: ${printable(shortened).replaceAll('\\"', '"')}`;
+      return `  ${withoutControls(key)}: ${withoutControls(shortened)}`;
     }),
   ];
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { experimentSchema } from '../experiments/schema.js';
+import { experimentSchema, namePart } from '../experiments/schema.js';
 import { compactJson } from '../support/compact-json.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, writeFileAtomic } from '../support/files.js';
@@ -116,14 +116,11 @@ export const environmentSchema = z.strictObject({
 });
 export type Environment = z.output<typeof environmentSchema>;
 
-/** A part of file names, as the row is: neither leads to another folder. */
-const runName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'expected letters, digits, ".", "_" and "-"');
-
 export const recordSchema = z.strictObject({
   /** Version of this format. */
   format: z.literal(1),
-  run: runName,
-  row: z.string().min(1),
+  run: namePart,
+  row: namePart,
   table: z.string().min(1),
   profile: z.string().min(1),
   seed: z.int().min(0),

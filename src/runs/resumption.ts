@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { z } from 'zod';
+import { namePart } from '../experiments/schema.js';
 import { UserError } from '../support/errors.js';
 import { foldersIn, isThere } from '../support/files.js';
 import { readSealed, writeSealed } from '../support/sealed.js';
@@ -9,10 +10,15 @@ import { STAGE_NAMES } from './stage-names.js';
 
 /**
  * Which run to go on with. `unfinished`: the newest of the recipe, where it has not completed; `always`: that one, and
- * where it has completed nothing is done; `never`: a new one; `after`: as `unfinished`, but nothing is done where it has
- * completed and its number is above that; or a run by its id.
+ * where it has completed nothing is done; `never`: a new one; `except`: as `always`, but of runs that have completed only
+ * another one than these; or a run by its id.
  */
-export type Resume = 'unfinished' | 'always' | 'never' | { readonly after: number } | { readonly run: string };
+export type Resume =
+  | 'unfinished'
+  | 'always'
+  | 'never'
+  | { readonly except: readonly string[] }
+  | { readonly run: string };
 
 /** What runs must have in common for one to be gone on with as the other. */
 const identitySchema = z.object({
@@ -143,19 +149,22 @@ export async function findRun(
 ): Promise<EarlierRun | null> {
   if (resume === 'never') return null;
   if (typeof resume === 'object' && 'run' in resume) return findById(parent, wanted, resume.run);
-  const serves = ({ completed, description: { number } }: EarlierRun) =>
-    !completed || resume === 'always' || (typeof resume === 'object' && number > resume.after);
+  const serves = ({ completed, id }: EarlierRun) =>
+    !completed || resume === 'always' || (typeof resume === 'object' && !resume.except.includes(id));
   let elsewhere: { readonly run: EarlierRun; readonly names: readonly (keyof RunIdentity)[] } | null = null;
+  let isKnown = false;
   for (const run of await earlierRuns(parent, note)) {
     const names = identityDifferences(run.description, wanted);
     if (names.length === 0) {
       if (serves(run)) return run;
+      isKnown = true;
       break;
     }
     if (names.every((name) => CIRCUMSTANCES.includes(name))) elsewhere ??= { run, names };
   }
   if (elsewhere === null) {
-    const lost = await undescribedRun(parent, wanted);
+    // One that completed was begun in its place.
+    const lost = isKnown ? null : await undescribedTraining(parent, wanted);
     if (lost === null) return null;
     const what = `${lost}, of the same recipe, has no sound run.json that tells what it is`;
     if (resume === 'always') throw new UserError(`Run ${what}.`, 'Leave out --resume to start a new one.');
@@ -168,7 +177,10 @@ export async function findRun(
   if (resume === 'always') {
     throw new UserError(`Run ${run.id} cannot be gone on with: it ${what}.`, howToGoOn(run, names));
   }
-  if (!run.completed) note(`A new run begins: ${run.id}, which has not completed, ${what}. ${howToGoOn(run, names)}`);
+  if (!run.completed || (typeof resume === 'object' && serves(run)))
+    note(
+      `A new run begins: ${run.id}, ${run.completed ? '' : 'which has not completed, '}${what}. ${howToGoOn(run, names)}`,
+    );
   return null;
 }
 
@@ -183,7 +195,7 @@ function howToGoOn({ id, description }: EarlierRun, names: readonly (keyof RunId
 }
 
 async function findById(parent: string, wanted: WantedRun, id: string): Promise<EarlierRun> {
-  const run = await open(path.join(parent, id));
+  const run = isName(id) ? await open(path.join(parent, id)) : null;
   if (run === null) {
     throw new UserError(
       `There is no run ${id} in ${parent} that could be gone on with.`,
@@ -198,6 +210,11 @@ async function findById(parent: string, wanted: WantedRun, id: string): Promise<
   );
 }
 
+/** Ids of the runs of a row that have completed. */
+export async function completedRuns(parent: string): Promise<string[]> {
+  return (await earlierRuns(parent, () => {})).filter(({ completed }) => completed).map(({ id }) => id);
+}
+
 /** The highest number of the runs of a row; 0 where there are none. */
 export async function highestNumber(parent: string): Promise<number> {
   return Math.max(0, ...(await earlierRuns(parent, () => {})).map(({ description }) => description.number));
@@ -209,7 +226,9 @@ async function earlierRuns(parent: string, note: (text: string) => void): Promis
   for (const id of await foldersIn(parent)) {
     try {
       const run = await open(path.join(parent, id));
-      if (run !== null) found.push(run);
+      if (run === null) continue;
+      if (isName(id)) found.push(run);
+      else note(`Run ${id} is passed over: with that name it has no record.`);
     } catch (error) {
       // Of somebody else in a shared folder, say.
       if (!(error instanceof UserError)) throw error;
@@ -219,8 +238,15 @@ async function earlierRuns(parent: string, note: (text: string) => void): Promis
   return found.sort((a, b) => b.description.number - a.description.number || newestFirst(a.id, b.id));
 }
 
-/** A run of the recipe that has checkpoints and did not complete, but does not tell what it is; null where there is none. */
-async function undescribedRun(parent: string, { identity }: WantedRun): Promise<string | null> {
+/** Whether a folder is called as a record can name its run. */
+const isName = (id: string) => namePart.safeParse(id).success;
+
+/**
+ * A training of the recipe that has checkpoints and did not complete, but does not tell what it is; null where there is none, or
+ * no training is wanted.
+ */
+async function undescribedTraining(parent: string, { identity }: WantedRun): Promise<string | null> {
+  if (!identity.stages.includes('train')) return null;
   const ofRecipe = new RegExp(`^\\d+-\\d+-${identity.experimentHash.slice(0, 8)}(-\\d+)?$`);
   for (const id of (await foldersIn(parent)).filter((name) => ofRecipe.test(name)).sort(newestFirst)) {
     const directory = path.join(parent, id);

@@ -3,23 +3,25 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { canonicalJson, hashExperiment } from '../experiments/hash.js';
+import { explainFileError } from '../support/files.js';
+import { withLock } from '../support/lock.js';
 import { readSealed, writeSealed } from '../support/sealed.js';
 import type { PlannedRun } from './plan.js';
-import { highestNumber } from './resumption.js';
+import { completedRuns } from './resumption.js';
 
 const schema = z.object({
-  /** The highest number of the runs that there were of each row. */
-  numbers: z.record(z.string(), z.int().min(0)),
+  /** Ids of the runs that had completed, by row. */
+  completed: z.array(z.tuple([z.string(), z.array(z.string())])),
 });
 
 /**
- * Where a series began, kept beside the run directories until all of it has completed: a run of it that completed, with a
- * higher number than any that was there, is not run again where the series was interrupted.
+ * Where a series began, kept beside the run directories until all of it has completed: what completed since is not run again
+ * where the series was interrupted.
  */
 export class SeriesStart {
   private constructor(
     private readonly file: string,
-    private readonly numbers: Readonly<Record<string, number>>,
+    private readonly completed: ReadonlyMap<string, readonly string[]>,
   ) {}
 
   /**
@@ -34,22 +36,30 @@ export class SeriesStart {
       .digest('hex')
       .slice(0, 16);
     const file = path.join(runs, `.series-${key}.json`);
-    const before = anew ? null : await readSealed(file);
-    const known = schema.safeParse(before).data;
-    if (known !== undefined) return new SeriesStart(file, known.numbers);
-    const numbers: Record<string, number> = {};
-    for (const { experiment } of plan) numbers[experiment.row] ??= await highestNumber(path.join(runs, experiment.row));
-    await writeSealed(file, { numbers });
-    return new SeriesStart(file, numbers);
+    // Of two processes that begin the same series at once, the second must not count what the first has completed.
+    return withLock(`${file}.lock`, async () => {
+      const known = schema.safeParse(anew ? null : await readSealed(file)).data;
+      if (known !== undefined) return new SeriesStart(file, new Map(known.completed));
+      const completed = new Map<string, readonly string[]>();
+      for (const row of new Set(plan.map(({ experiment }) => experiment.row))) {
+        completed.set(row, await completedRuns(path.join(runs, row)));
+      }
+      await writeSealed(file, { completed: [...completed] });
+      return new SeriesStart(file, completed);
+    });
   }
 
-  /** The highest number of the runs of a row that there were. */
-  numberBefore({ experiment }: PlannedRun): number {
-    return this.numbers[experiment.row]!;
+  /** Ids of the runs of a row that had completed before. */
+  completedBefore({ experiment }: PlannedRun): readonly string[] {
+    return this.completed.get(experiment.row) ?? [];
   }
 
-  /** Forgets the series: all of it has completed. What cannot be removed makes it begin where it began, the next time. */
+  /** Forgets the series: all of it has completed. @throws UserError where its file cannot be removed. */
   async end(): Promise<void> {
-    await rm(this.file, { force: true });
+    try {
+      await rm(this.file, { force: true });
+    } catch (error) {
+      throw explainFileError(error, this.file, 'write');
+    }
   }
 }

@@ -1,5 +1,5 @@
 import { startEngine } from '../engines/start.js';
-import { InterruptedError } from '../support/errors.js';
+import { InterruptedError, type UserError } from '../support/errors.js';
 import { checkData } from './check-data.js';
 import { type ExecuteOptions, type Execution, execute } from './execute.js';
 import type { PlannedRun } from './plan.js';
@@ -40,7 +40,7 @@ export interface FailedRun {
  * @throws UserError where one of the runs cannot be started, unless `keepGoing`.
  */
 export async function executeSeries(options: SeriesOptions): Promise<Outcome[]> {
-  const { plan, keepGoing, signal, onStart, onFailure } = options;
+  const { plan, keepGoing, signal, note, onStart, onFailure } = options;
   const refused = await checkAll(options);
   const begun = plan.length > 1 ? await begin(options) : null;
   const outcomes: Outcome[] = [];
@@ -57,7 +57,11 @@ export async function executeSeries(options: SeriesOptions): Promise<Outcome[]> 
     onFailure?.(outcome);
     ended = !keepGoing || outcome.state === 'interrupted' || signal.aborted;
   }
-  if (outcomes.every(({ state }) => state === 'completed')) await begun?.end();
+  if (outcomes.every(({ state }) => state === 'completed')) {
+    await begun?.end().catch((error: UserError) => {
+      note(`${error.message} The same series would only be shown: --fresh runs it again.`);
+    });
+  }
   return outcomes;
 }
 
@@ -79,7 +83,7 @@ async function executeOne(
       ...options,
       ...run,
       inSeries: begun !== null,
-      resume: ofSeries ? { after: begun.numberBefore(run) } : options.resume,
+      resume: ofSeries ? { except: begun.completedBefore(run) } : options.resume,
     });
     return { run, state: 'completed', execution, seconds: (performance.now() - start) / 1000 };
   } catch (error) {

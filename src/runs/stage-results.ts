@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { isThere } from '../support/files.js';
+import { holdsPredictions } from '../evaluation/predictions.js';
 import { sha256File } from '../support/hash.js';
 import { readSealed, writeSealed } from '../support/sealed.js';
 import { recordSchema } from './record.js';
@@ -16,9 +16,9 @@ const schema = z.object({
   /** Of training: the final weights, as a path below the run directory. */
   weights: z.object({ file: z.string(), sha256: z.string() }).nullable(),
   /** Of an evaluation: SHA-256 of the weights. */
-  evaluated: z.string().nullable(),
+  evaluated: z.string().nullable().default(null),
   /** Of an evaluation: the folder that it wrote predictions to, if any. */
-  predictions: z.string().nullable(),
+  predictions: z.string().nullable().default(null),
 });
 
 /** A stage that a run has completed. */
@@ -95,7 +95,7 @@ export async function readStageResult(
   const wanted = evaluatedBy(stage, of);
   if (evaluated !== wanted.evaluated) return again(`${file} is of other weights`);
   const { predictions: folder } = wanted;
-  if (folder !== null && (predictions !== folder || !(await isThere(folder)))) {
+  if (folder !== null && (predictions !== folder || !(await holdsPredictions(folder)))) {
     return again(`The predictions are not in ${folder}`);
   }
   const result = { ...rest, details: details.data };

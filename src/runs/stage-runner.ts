@@ -83,14 +83,25 @@ export class StageRunner {
   }
 
   private async context(): Promise<StageContext> {
+    const { experiment, dataRoot, keepCheckpoints, mostSecondsLost, skipBad } = this.options;
+    const { signal, saveRequested, note, predictions, tensorboard, evaluateEvery } = this.options;
     const beforeWrite = () => this.lock.assertHeld();
     return {
-      ...this.options,
+      experiment,
       engine: this.engine,
+      dataRoot,
       directory: this.directory.path,
-      weights: this.weights,
-      skipped: await SkippedSamples.open(this.directory.file('skipped.jsonl'), this.options.skipBad, beforeWrite),
+      skipped: await SkippedSamples.open(this.directory.file('skipped.jsonl'), skipBad, beforeWrite),
+      keepCheckpoints,
+      mostSecondsLost,
+      signal,
+      saveRequested,
       beforeWrite,
+      note,
+      predictions,
+      tensorboard,
+      evaluateEvery,
+      weights: this.weights,
     };
   }
 

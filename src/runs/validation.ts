@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { evaluate } from '../evaluation/evaluate.js';
+import { NonFiniteLogitsError } from '../evaluation/non-finite-logits.js';
 import { formatPercent, formatSeconds } from '../support/format.js';
 import type { Validation } from '../training/train.js';
 import { POSITION_SECONDS, positionFile } from './stage-results.js';
@@ -23,7 +24,7 @@ export function validationOf(context: StageContext, { every, say, onFigures }: V
     evaluate: async (weights, iteration) => {
       // Of this iteration alone: the next one's weights are others.
       const file = positionFile(directory, `train-${iteration}`);
-      const { mIoU, mAcc, aAcc } = await evaluate({
+      const evaluated = await evaluate({
         experiment,
         engine,
         dataRoot,
@@ -40,7 +41,14 @@ export function validationOf(context: StageContext, { every, say, onFigures }: V
           const left = formatSeconds(secondsPerImage * (total - done));
           say(`evaluation after iteration ${iteration}: image ${done}/${total}${soFar}, ${left} left`);
         },
+      }).catch((error: unknown) => {
+        // Running statistics of the first iterations may not fit yet; training itself is sound, or says so.
+        if (!(error instanceof NonFiniteLogitsError)) throw error;
+        note(`No evaluation after iteration ${iteration}: ${error.message}`);
+        return null;
       });
+      if (evaluated === null) return null;
+      const { mIoU, mAcc, aAcc } = evaluated;
       await onFigures(iteration, { mIoU, mAcc, aAcc });
       await rm(file, { force: true });
       return { mIoU, mAcc, aAcc };

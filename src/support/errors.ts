@@ -1,6 +1,6 @@
 /**
- * Exit codes of every command; `failed`: a check was done, and what it looked at is not as it should be; `diverged`: a loss or
- * gradient was not finite, which the same command would only meet again; `tryAgain`: the same command can go on later
+ * Exit codes of every command; `failed`: a check was done, and what it looked at is not as it should be; `diverged`: a loss,
+ * gradient or logit was not finite, which the same command would only meet again; `tryAgain`: the same command can go on later
  * (EX_TEMPFAIL of sysexits.h); after a signal, 128 and its number.
  */
 export const ExitCode = {

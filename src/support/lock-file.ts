@@ -126,20 +126,23 @@ export async function removeAbandoned(file: string, own: Holder): Promise<void> 
   const beside = `${path.basename(file)}.`;
   const isOurs = (name: string) =>
     name.startsWith(beside) && /^(?=.)(after-\w*\.?)*(\d+\.[0-9a-f]{8})?$/.test(name.slice(beside.length));
+  const removeIfAbandoned = async (name: string, now: number) => {
+    const other = path.join(folder, name);
+    const found = await readLockFile(other);
+    if (found === 'released') return;
+    const isOld = now - found.touchedMilliseconds > ABANDONED;
+    const isGone = found.holder !== null && vitality(found.holder) === 'dead';
+    // Whoever takes this very lock over needs the claim that was left there.
+    const isAfterOwn = name.startsWith(`${beside}after-${own.key}`);
+    if (isOld || (isGone && !isAfterOwn)) await rm(other, { force: true });
+  };
   try {
     const { mtimeMs: now } = await stat(file);
-    for (const name of (await readdir(folder)).filter(isOurs)) {
-      const other = path.join(folder, name);
-      const found = await readLockFile(other);
-      if (found === 'released') continue;
-      const isOld = now - found.touchedMilliseconds > ABANDONED;
-      const isGone = found.holder !== null && vitality(found.holder) === 'dead';
-      // Whoever takes this very lock over needs the claim that was left there.
-      const isAfterOwn = name.startsWith(`${beside}after-${own.key}`);
-      if (isOld || (isGone && !isAfterOwn)) await rm(other, { force: true });
-    }
+    const names = (await readdir(folder)).filter(isOurs);
+    // Somebody else's cannot be read, say, or the folder cannot be listed.
+    await Promise.allSettled(names.map((name) => removeIfAbandoned(name, now)));
   } catch {
-    // A folder that cannot be listed, say.
+    return;
   }
 }
 

@@ -1,11 +1,16 @@
 /** What a terminal would obey and not show: control characters (C0, DEL, C1), line and paragraph separators, marks of direction. */
-export const CONTROLS = /[\p{Cc}\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
+const CONTROLS = /[\p{Cc}\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
 const escaped = (control: string) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
 /** A text of somebody else, made safe to print in a line: what a terminal would obey becomes `\u001b` and the like. */
 export function withoutControls(text: string): string {
   return text.replace(CONTROLS, escaped);
+}
+
+/** A value as JSON over several lines that is safe to print: within its texts the same escapes mean the same. */
+export function printableJson(value: unknown): string {
+  return printable(JSON.stringify(value, null, 2));
 }
 
 /** Colours of letters, as this program draws them. */

@@ -25,9 +25,11 @@ export function parseYaml(text: string, file: string): YamlFile {
   if (error) {
     throw new UserError(`${file}:${lines.linePos(error.pos[0]).line}: ${error.message}`, 'Mend the YAML at that line.');
   }
+  const said = documentValue(document);
+  if ('problem' in said) throw new UserError(`${file}: ${said.problem}.`, 'Write the values in the places of aliases.');
   return {
     file,
-    value: toValue(document, file),
+    value: said.value,
     lineOf(path) {
       for (let length = path.length; length > 0; length--) {
         const parent = length === 1 ? document.contents : document.getIn(path.slice(0, length - 1), true);
@@ -41,20 +43,25 @@ export function parseYaml(text: string, file: string): YamlFile {
   };
 }
 
-/** @throws UserError where aliases stand for too much, or for what they are in. */
-function toValue(document: Document.Parsed, file: string): unknown {
+/**
+ * What a document without errors says; or, as a text, why it says nothing: an alias that stands for nothing, for too much, or
+ * for what it is in.
+ */
+export function documentValue(document: Document.Parsed): { readonly value: unknown } | { readonly problem: string } {
+  let value: unknown;
   try {
-    const value: unknown = document.toJS();
-    JSON.stringify(value);
-    return value;
+    value = document.toJS();
   } catch (error) {
-    // Of the library for too many aliases, of JavaScript for a circle.
-    if (!(error instanceof ReferenceError || error instanceof TypeError)) throw error;
-    throw new UserError(
-      `${file}: its aliases (*NAME) stand for too much, or for what they are in.`,
-      'Write the values in their places.',
-      { cause: error },
-    );
+    // The library's, for aliases.
+    if (error instanceof ReferenceError) return { problem: error.message };
+    throw error;
+  }
+  try {
+    JSON.stringify(value);
+    return { value };
+  } catch (error) {
+    if (error instanceof TypeError) return { problem: 'an alias stands for what it is in' };
+    throw error;
   }
 }
 

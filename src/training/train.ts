@@ -54,10 +54,10 @@ export interface Validation {
   /** Iterations between two; after the last iteration there is none. */
   readonly every: number;
   /**
-   * Evaluates weights, from a checkpoint's file. It must leave no tensor behind.
+   * Evaluates weights, from a checkpoint's file; null where they give no figures. It must leave no tensor behind.
    * @throws InterruptedError on abort: it is begun again, or gone on with, when training is.
    */
-  readonly evaluate: (weights: string, iteration: number) => Promise<Omit<ValidationLine, 'mode' | 'iteration'>>;
+  readonly evaluate: (weights: string, iteration: number) => Promise<Omit<ValidationLine, 'mode' | 'iteration'> | null>;
 }
 
 export interface TrainProgress extends StepResult {
@@ -155,8 +155,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     validation !== undefined && done < training.iterations && done % validation.every === 0;
   const validate = async (weights: string, iteration: number) => {
     const figures = await validation!.evaluate(weights, iteration);
-    await beforeWrite?.();
-    await appendLine(log, { mode: 'val', iteration, ...figures });
+    if (figures !== null) {
+      await beforeWrite?.();
+      await appendLine(log, { mode: 'val', iteration, ...figures });
+    }
     saved = performance.now();
   };
   try {

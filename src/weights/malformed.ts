@@ -1,4 +1,4 @@
-import { CONTROLS } from '../support/printable.js';
+import { withoutControls } from '../support/printable.js';
 
 /**
  * A weights file breaks its format, or asks for something that is refused. The message says what and where inside the
@@ -12,15 +12,6 @@ const LONGEST_QUOTE = 120;
 
 /** Text out of an untrusted file, made safe to print: quoted, escaped, shortened. */
 export function quote(text: string): string {
-  return escaped(text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}…` : text);
-}
-
-/** The same, whole and without quotes: for a name in a table. */
-export function printable(text: string): string {
-  return escaped(text).slice(1, -1);
-}
-
-/** JSON leaves C1 control characters and direction marks as they are; a terminal would obey them. */
-function escaped(text: string): string {
-  return JSON.stringify(text).replace(CONTROLS, '\ufffd');
+  // JSON leaves C1 control characters and direction marks as they are; a terminal would obey them.
+  return withoutControls(JSON.stringify(text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}…` : text));
 }

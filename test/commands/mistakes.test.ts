@@ -52,6 +52,11 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     error: /^error: --set model\.width=\*x: not a value: Unresolved alias/,
     next: /YAML/,
   },
+  'an override that is in itself': {
+    parameters: ['show', ROW, '--set', 'width=&a [*a]'],
+    error: /^error: --set model\.width=&a \[\*a\]: not a value: an alias stands for what it is in$/,
+    next: /YAML/,
+  },
   'an override with an unknown tag': {
     parameters: ['show', ROW, '--set', 'width=!!foo 4'],
     error: /^error: --set model\.width=!!foo 4: not a value: Unresolved tag/,
@@ -59,13 +64,13 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
   },
   'aliases that stand for too much': {
     parameters: ['show', 'mine', '--file', 'aliases.yaml'],
-    error: /^error: aliases\.yaml: its aliases \(\*NAME\) stand for too much/,
-    next: /in their places/,
+    error: /^error: aliases\.yaml: Excessive alias count/,
+    next: /in the places of aliases/,
   },
   'an alias of what it is in': {
     parameters: ['show', 'mine', '--file', 'circle.yaml'],
-    error: /^error: circle\.yaml: its aliases \(\*NAME\) stand for too much, or for what they are in/,
-    next: /in their places/,
+    error: /^error: circle\.yaml: an alias stands for what it is in\.$/,
+    next: /in the places of aliases/,
   },
   'synthetic images of more pixels than memory holds': {
     parameters: ['datasets', 'generate', 'cityscapes', '--size', '99999x99999'],

@@ -91,7 +91,7 @@ test.serial('a variance that is negative is refused, and logits that overflow en
   t.regex(ended.stderr, /^error: The network's logits of \S+ are not finite: .*\.\nnext: Use weights of a training/m);
   t.is(ended.code, 3);
   const predicted = await fcn(['predict', overflowing.validation, ...overflowing.predict], { cwd: overflowing.cwd });
-  t.regex(predicted.stderr, /logits are not finite/);
+  t.regex(predicted.stderr, /^error: The network's logits of \S+leftImg8bit\.png are not finite/m);
   t.is(predicted.code, 3, predicted.stderr);
 });
 

@@ -125,10 +125,16 @@ test('other files under the same names are a change, not another run; runs of ea
 
 test('of a series, a run that completed since it began is enough', async (t) => {
   const parent = await runsOf(t, { 1: { number: 4, completed: true }, 2: { number: 5, completed: true } });
-  t.is((await find(parent, { after: 4 })).id, '2');
-  t.is((await find(parent, { after: 5 })).id, null);
+  t.is((await find(parent, { except: ['1'] })).id, '2');
+  t.is((await find(parent, { except: ['1', '2'] })).id, null);
   const unfinished = await runsOf(t, { 1: { number: 4 } });
-  t.is((await find(unfinished, { after: 5 })).id, '1', 'one that did not complete is gone on with in any case');
+  t.is((await find(unfinished, { except: ['1'] })).id, '1', 'one that did not complete is gone on with in any case');
+  const elsewhere = await runsOf(t, { 1: { completed: true, engine: 'tensorflow' } });
+  t.deepEqual((await find(elsewhere, { except: ['1'] })).said, []);
+  t.regex(
+    (await find(elsewhere, { except: [] })).said[0]!,
+    /^A new run begins: 1, differs .*engine \(tensorflow, now wasm\)/,
+  );
 });
 
 test('what is no run is passed over, and so is one that cannot be read', async (t) => {
@@ -172,4 +178,28 @@ test('a run that completed but has lost its record is gone on with: its stages t
   t.is((await find(parent, 'unfinished')).id, null);
   await rm(path.join(parent, '1', 'record.json'));
   t.is((await find(parent, 'unfinished')).id, '1');
+});
+
+test('a folder that is called as no record can name it is no run to go on with', async (t) => {
+  const parent = await runsOf(t, { '1 (copy)': {} });
+  t.deepEqual(await find(parent, 'unfinished'), {
+    id: null,
+    said: ['Run 1 (copy) is passed over: with that name it has no record.'],
+  });
+  await t.throwsAsync(find(parent, { run: '1 (copy)' }), {
+    instanceOf: UserError,
+    message: /There is no run 1 \(copy\)/,
+  });
+});
+
+test('what has no training is begun anew beside a training that does not tell what it is', async (t) => {
+  const name = '20250102-030405-recipe12';
+  const parent = await runsOf(t, { [name]: {} });
+  await mkdir(path.join(parent, name, 'checkpoints'));
+  await rm(path.join(parent, name, 'run.json'));
+  const evaluation = {
+    identity: { ...identity, experimentHash: 'recipe12rest', stages: ['evaluate' as const] },
+    setup,
+  };
+  t.is(await findRun(parent, evaluation, 'always', () => t.fail()), null);
 });

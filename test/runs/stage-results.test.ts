@@ -1,8 +1,8 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { type Evaluated, keepStageResult, readStageResult } from '../../src/runs/stage-results.js';
-import { temporaryFolder } from '../helpers/folder.js';
+import { temporaryFolder, writeFiles } from '../helpers/folder.js';
 import { evaluationOf } from '../helpers/runs.js';
 
 const WEIGHTS = 'ab'.repeat(32);
@@ -37,7 +37,7 @@ test('an evaluation is done again where its predictions are wanted elsewhere, or
   const read = (predictions: string | undefined) =>
     readStageResult(folder, 'evaluate-ms', { weights: WEIGHTS, predictions }, (what) => notes.push(what));
   const predictions = path.join(folder, 'predictions');
-  await mkdir(predictions);
+  await writeFiles(predictions, { 'ulm/a.png': '' });
   await keepStageResult(folder, 'evaluate-ms', RESULT, { weights: WEIGHTS, predictions });
   t.deepEqual(await read(predictions), RESULT);
   t.deepEqual(await read(path.relative(process.cwd(), predictions)), RESULT);

@@ -57,7 +57,8 @@ async function requireFolder(dataset: Dataset, folder: string, what: string): Pr
 
 /** Whether a name in a list leads into the folder that it is a name in, as files found there are called. */
 function isBelow(name: string): boolean {
-  return !path.isAbsolute(name) && path.posix.normalize(name) === name && !name.startsWith('..');
+  if (path.posix.isAbsolute(name) || /^[A-Za-z]:|\\/.test(name)) return false;
+  return path.posix.normalize(name) === name && name !== '..' && !name.startsWith('../');
 }
 
 /**

@@ -85,8 +85,12 @@ export class TarSource implements Source {
     });
     let passed = 0;
     let end = 0;
-    tar.on('entry', ({ size = 0 }, entry) => {
-      end = (entry as typeof entry & { readonly offset: number }).offset + size;
+    tar.on('entry', ({ type, size = 0 }, entry) => {
+      // An extended header may claim anything.
+      if (!Number.isSafeInteger(size) || size < 0) tar.destroy(new Error(`a member claims ${size} bytes`));
+      // A directory has no content, whatever it claims.
+      const { offset } = entry as typeof entry & { readonly offset: number };
+      end = offset + (type === 'directory' ? 0 : size);
     });
     const guard = new Transform({
       transform(chunk: Buffer, _encoding, done: TransformCallback) {

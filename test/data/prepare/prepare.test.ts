@@ -521,16 +521,28 @@ test('a changed byte in a zip archive is found', async (t) => {
   });
 });
 
-/** A tar archive that begins with a name of so many bytes, as GNU tar writes one that does not fit into a header. */
-function longName(bytes: number): Buffer {
+/** A header of a tar archive, as GNU tar writes it. */
+function tarHeader(name: string, type: string, bytes: number): Buffer {
   const header = Buffer.alloc(512);
-  header.write('././@LongLink', 0);
+  header.write(name, 0);
   header.write(bytes.toString(8).padStart(11, '0'), 124);
-  header.write('        L', 148);
+  header.write(`        ${type}`, 148);
   header.write('ustar  ', 257);
   const sum = header.reduce((total, byte) => total + byte, 0);
   header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
-  return Buffer.concat([header, Buffer.alloc(bytes, 'a')]);
+  return header;
+}
+
+/** A name of so many bytes, as GNU tar writes one that does not fit into a header. */
+function longName(bytes: number): Buffer {
+  return Buffer.concat([tarHeader('././@LongLink', 'L', bytes), Buffer.alloc(bytes, 'a')]);
+}
+
+/** An extended header that gives the next member a size. */
+function sizeHeader(size: string): Buffer {
+  const record = ` size=${size}\n`;
+  const text = `${record.length + String(record.length + 2).length}${record}`;
+  return Buffer.concat([tarHeader('pax', 'x', text.length), Buffer.concat([Buffer.from(text)], 512)]);
 }
 
 test('archives that lead elsewhere, hold links or files twice are refused, and write nothing outside', async (t) => {
@@ -547,6 +559,22 @@ test('archives that lead elsewhere, hold links or files twice are refused, and w
     [tar, asTar({ '/etc/images/training/a.jpg': file }), /leads out of the archive/],
     [tar, asTar({ [image]: { link: '/etc/passwd' } }), /is a link, a file was expected/],
     [tar, () => writeFile(tar, longName(64 * 2 ** 20)), /damaged: a header is too large/],
+    [
+      tar,
+      () => writeFile(tar, Buffer.concat([tarHeader('a/', '5', 2 ** 32), longName(64 * 2 ** 20)])),
+      /damaged: a header is too large/,
+    ],
+    [
+      tar,
+      () => writeFile(tar, Buffer.concat([sizeHeader('99999999999'), tarHeader('a/', '5', 0), longName(64 * 2 ** 20)])),
+      /damaged: a header is too large/,
+    ],
+    ...['a', 'a/'].map((name, i): (typeof cases)[number] => [
+      tar,
+      () =>
+        writeFile(tar, Buffer.concat([sizeHeader('x'), tarHeader(name, i === 0 ? '0' : '5', 0), Buffer.alloc(1024)])),
+      /damaged: a member claims NaN bytes/,
+    ]),
     [zipped, asZip(new Map([[`../${image}`, { content: file }]])), /leads out of the archive/],
     [zipped, asZip(new Map([['/images/training/a.jpg', { content: file }]])), /leads out of the archive/],
     [zipped, asZip(new Map([[image, { content: '/etc/passwd', mode: 0o120777 }]])), /is a link/],
