@@ -177,10 +177,10 @@ export async function findRun(
   if (resume === 'always') {
     throw new UserError(`Run ${run.id} cannot be gone on with: it ${what}.`, howToGoOn(run, names));
   }
-  if (!run.completed || (typeof resume === 'object' && serves(run)))
-    note(
-      `A new run begins: ${run.id}, ${run.completed ? '' : 'which has not completed, '}${what}. ${howToGoOn(run, names)}`,
-    );
+  if (!run.completed || (typeof resume === 'object' && serves(run))) {
+    const unfinished = run.completed ? '' : 'which has not completed, ';
+    note(`A new run begins: ${run.id}, ${unfinished}${what}. ${howToGoOn(run, names)}`);
+  }
   return null;
 }
 
