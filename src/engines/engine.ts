@@ -15,8 +15,25 @@ export interface Engine {
   readonly deterministic: boolean;
   /** The 16-bit floats that its hardware convolves at full rate; null where it has none. */
   readonly halfPrecision: 'fp16' | 'bf16' | null;
+  /** The most memory that it can address, however much there is; null if it has no limit of its own. */
+  readonly addressableBytes: number | null;
+  /**
+   * Runs `work` on this engine's twin that knows shapes only: the same code makes and releases the same tensors, without
+   * memory for their values and without computing any. So it tells what memory and operations work takes. Nothing else may
+   * compute meanwhile.
+   */
+  withShapes<R>(work: (twin: ShapesEngine) => Promise<R>): Promise<R>;
   /** Library versions, by name ("TensorFlow", "TensorFlow.js", …). */
   readonly versions: Readonly<Record<string, string>>;
+}
+
+/** An engine that knows shapes only. What is read from it is 0, and finite. */
+export interface ShapesEngine extends Engine {
+  /**
+   * Bytes that the engine must be able to address for what was done with it so far: the tensors, those inside kernels included,
+   * and what the kernels keep beside them; null if it has no limit of its own.
+   */
+  addressedBytes(): number | null;
 }
 
 /** The part of the native backend that the native kernels call. */

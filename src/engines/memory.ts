@@ -9,6 +9,14 @@ export interface ProcessMemory {
   readonly peakBytes: number;
 }
 
+/** What tensors take at most while something is computed. */
+export interface PeakMemory {
+  /** The largest sum of bytes of live tensors. */
+  readonly peakBytes: number;
+  /** What the engine must be able to address for it (`ShapesEngine.addressedBytes`). */
+  readonly addressedBytes: number | null;
+}
+
 /** Main memory of this process, native libraries included. */
 export function processMemory(): ProcessMemory {
   const status = readStatus();

@@ -95,7 +95,7 @@ export async function estimateSeries(
   });
   const runs: RunEstimate[] = [];
   for (const { experiment, replacedPrecision, problem } of planned) {
-    const estimate = await estimateRun(experiment, options, engine.device, timer);
+    const estimate = await estimateRun(experiment, options, engine, timer);
     runs.push({ ...estimate, replacedPrecision, problem: estimate.problem ?? problem });
   }
   const freeBytes = await freeDisk(path.resolve(options.runs));
@@ -121,7 +121,7 @@ function availableRun(engine: Engine, { experiment, deviations }: PlannedRun) {
 async function estimateRun(
   experiment: Experiment,
   options: EstimateOptions,
-  device: Engine['device'],
+  engine: Engine,
   timer: NetworkTimer,
 ): Promise<Omit<RunEstimate, 'replacedPrecision'>> {
   const { stages, keepCheckpoints } = options;
@@ -154,7 +154,7 @@ async function estimateRun(
     flops: sum(estimates.map(({ flops }) => flops)),
     seconds: sum(estimates.map(({ seconds }) => seconds)),
     timing: { training: training?.basis ?? null, inference: inference?.basis ?? null },
-    memoryBytes: largestStageMemory(experiment, stages, device).tensorBytes,
+    memoryBytes: (await largestStageMemory(experiment, stages, engine)).peakBytes,
     diskBytes: stages.includes('train') ? checkpointsBytes(experiment, keepCheckpoints) : 0,
     problem: await problemOf(experiment, options),
   };

@@ -3,10 +3,11 @@ import { measureInference, measureTraining } from '../benchmark/measure.js';
 import { median } from '../benchmark/statistics.js';
 import { benchmarkSize } from '../benchmark/test-size.js';
 import type { Engine } from '../engines/engine.js';
+import type { PeakMemory } from '../engines/memory.js';
 import { inferenceMemory } from '../evaluation/memory.js';
 import type { Experiment, Precision } from '../experiments/experiment.js';
 import { complexity } from '../nn/complexity.js';
-import { trainingMemory } from '../nn/memory.js';
+import { trainingMemory } from '../training/memory.js';
 
 /**
  * What a time rests on. `measured`: a step or an image as the recipe has it; `reduced`: a smaller one, scaled by operations;
@@ -72,7 +73,7 @@ export class NetworkTimer {
   async time(kind: Kind, experiment: Experiment): Promise<Timing> {
     const key = keyOf(kind, experiment);
     if (!this.known.has(key)) {
-      const candidate = this.choose(kind, experiment);
+      const candidate = await this.choose(kind, experiment);
       this.known.set(key, candidate === null ? null : await this.measure(kind, experiment, candidate));
       if (kind === 'inference') this.networksLeft = Math.max(1, this.networksLeft - 1);
     }
@@ -80,11 +81,11 @@ export class NetworkTimer {
   }
 
   /** The largest step or image that fits into memory and time; null where none does. */
-  private choose(kind: Kind, experiment: Experiment): Candidate | null {
+  private async choose(kind: Kind, experiment: Experiment): Promise<Candidate | null> {
     const { memoryBytes, engine } = this.options;
     const rate = this.expectedRate(kind, experiment);
     const limit = this.limit();
-    const fitting = candidatesOf(kind, experiment, engine).filter(
+    const fitting = (await candidatesOf(kind, experiment, engine)).filter(
       ({ bytes }) => memoryBytes === null || bytes <= MEMORY_SHARE * memoryBytes,
     );
     // One to warm up, and one that is timed.
@@ -151,24 +152,28 @@ function keyOf(kind: Kind, { model, data, training, evaluation }: Experiment): s
 }
 
 /** From the recipe's own to an eighth of its sides. */
-function candidatesOf(kind: Kind, experiment: Experiment, engine: Engine): Candidate[] {
+async function candidatesOf(kind: Kind, experiment: Experiment, engine: Engine): Promise<Candidate[]> {
   const { model, data, training, evaluation } = experiment;
   const factors = [1, 2, 4, 8];
+  const candidates: Candidate[] = [];
+  const add = (candidate: Omit<Candidate, 'bytes'>, { peakBytes, addressedBytes }: PeakMemory) =>
+    candidates.push({ ...candidate, bytes: addressedBytes ?? peakBytes });
   if (kind === 'inference') {
-    return factors.map((factor) => {
+    for (const factor of factors) {
       const size = reducedSize(benchmarkSize(evaluation), factor);
       const flops = inferenceFlops(experiment, size);
-      const options = { experiment, size, views: [size], flip: false, device: engine.device };
-      return { size, batch: 1, flops, bytes: inferenceMemory(options).peakBytes, reduced: factor > 1 };
-    });
+      const memory = await inferenceMemory(engine, { experiment, size, views: [size], flip: false });
+      add({ size, batch: 1, flops, reduced: factor > 1 }, memory);
+    }
+    return candidates;
   }
-  const shapes = [[1, training.batch], ...factors.map((factor) => [factor, 1])] as const;
-  return shapes.map(([factor, batch]) => {
+  for (const [factor, batch] of [[1, training.batch], ...factors.map((factor) => [factor, 1])] as [number, number][]) {
     const size = reducedSize(data.cropHw, factor);
     const flops = batch * complexity(model, size).trainingFlops;
-    const { peakBytes } = trainingMemory(model, size, batch, training.precision);
-    return { size, batch, flops, bytes: peakBytes, reduced: factor > 1 || batch < training.batch };
-  });
+    const memory = await trainingMemory(engine, experiment, size, batch);
+    add({ size, batch, flops, reduced: factor > 1 || batch < training.batch }, memory);
+  }
+  return candidates;
 }
 
 /** Sides of 8 k + 1 stay so, as aligned networks have them. */

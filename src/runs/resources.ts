@@ -1,14 +1,15 @@
 import os from 'node:os';
 import path from 'node:path';
 import type { Engine } from '../engines/engine.js';
+import type { PeakMemory } from '../engines/memory.js';
 import { freeMemoryOfGpu } from '../engines/nvidia.js';
 import type { Experiment } from '../experiments/experiment.js';
-import { trainingMemory } from '../nn/memory.js';
 import { UserError } from '../support/errors.js';
 import { formatBytes } from '../support/format.js';
 import { checkpointsSize } from '../training/checkpoint-folder.js';
+import { trainingMemory } from '../training/memory.js';
 import { checkpointsBytes, freeDisk, mostCheckpoints } from './run-disk.js';
-import { largestStageMemory } from './stage-memory.js';
+import { largestStageMemory, type StageMemory } from './stage-memory.js';
 import type { Stage } from './stage-names.js';
 
 export interface ResourcesOptions {
@@ -33,18 +34,15 @@ export interface Available {
   readonly checkpoints: number;
 }
 
-/** The heap of WebAssembly, whose addresses have 32 bits. */
-const WASM_HEAP = 2 ** 32;
-
-/** Main memory that an engine's tensors may still take; a container's limit included where Node tells it. */
-function availableMemory({ name }: Engine): number {
-  const free = process.availableMemory?.() ?? os.freemem();
-  return name === 'wasm' ? Math.min(free, WASM_HEAP) : free;
+/** Main memory that this process may still take; a container's limit included where Node tells it. */
+function availableMemory(): number {
+  return process.availableMemory?.() ?? os.freemem();
 }
 
 /** Memory that tensors may still take where they are: on the GPU that computes, or main memory; null where nobody tells. */
 export async function availableForTensors(engine: Engine): Promise<number | null> {
-  return engine.device === 'gpu' ? freeMemoryOfGpu() : availableMemory(engine);
+  if (engine.device === 'gpu') return freeMemoryOfGpu();
+  return Math.min(availableMemory(), engine.addressableBytes ?? Number.POSITIVE_INFINITY);
 }
 
 /**
@@ -61,12 +59,12 @@ export async function requireResources(
   const gpu = engine.device === 'gpu' ? { free: await freeMemoryOfGpu() } : null;
   const disk = await freeDisk(path.resolve(options.runs));
   const checkpoints = directory === null ? 0 : await checkpointsSize(path.join(directory, 'checkpoints'));
-  assertFits(options, { memory: availableMemory(engine), gpu, disk, checkpoints });
+  await assertFits(options, engine, { memory: availableMemory(), gpu, disk, checkpoints });
 }
 
-/** @throws UserError where the run needs more than there is. */
-export function assertFits(options: ResourcesOptions, available: Available): void {
-  assertMemory(options, available);
+/** @throws UserError if the run needs more than there is. */
+export async function assertFits(options: ResourcesOptions, engine: Engine, available: Available): Promise<void> {
+  await assertMemory(options, engine, available);
   const { experiment, stages, runs, keepCheckpoints } = options;
   const { row, training } = experiment;
   if (!stages.includes('train')) return;
@@ -82,29 +80,55 @@ export function assertFits(options: ResourcesOptions, available: Available): voi
   }
 }
 
-function assertMemory({ experiment, stages }: ResourcesOptions, { memory, gpu }: Available): void {
+async function assertMemory(
+  { experiment, stages }: ResourcesOptions,
+  engine: Engine,
+  { memory, gpu }: Available,
+): Promise<void> {
   const { row } = experiment;
-  const { stage, tensorBytes, of, aheadBytes } = largestStageMemory(experiment, stages, gpu === null ? 'cpu' : 'gpu');
+  const largest = await largestStageMemory(experiment, stages, engine);
+  const { stage, peakBytes, addressedBytes, of } = largest;
+  const tensors = `${formatBytes(peakBytes)} of tensors in ${of}`;
+  const { addressableBytes } = engine;
+  if (addressedBytes !== null && addressableBytes !== null && addressedBytes > addressableBytes) {
+    const fits = (peak: PeakMemory) => peak.addressedBytes! <= addressableBytes;
+    throw new UserError(
+      `${row} needs about ${formatBytes(addressedBytes)} on the ${engine.name} engine (${tensors}, and what its kernels ` +
+        `keep beside them), which can address ${formatBytes(addressableBytes)}.`,
+      `${await smallerBatch(largest, experiment, engine, fits)}Use the native engine (fcn engines install), or run it ` +
+        'anyway with --force.',
+    );
+  }
   // What is made ahead waits in main memory; so do the tensors where no GPU holds them.
-  const ahead = gpu === null ? aheadBytes : 0;
-  const needed = tensorBytes + ahead;
+  const aheadBytes = gpu === null ? largest.aheadBytes : 0;
+  const tensorBytes = addressedBytes ?? peakBytes;
   const free = gpu === null ? memory : gpu.free;
-  if (free === null || needed <= free) return;
+  if (free === null || tensorBytes + aheadBytes <= free) return;
   const made = stage === 'train' ? 'batches' : 'images';
-  const beside = ahead === 0 ? '' : `, ${formatBytes(ahead)} of ${made} made ahead`;
+  const beside = aheadBytes === 0 ? '' : `, ${formatBytes(aheadBytes)} of ${made} made ahead`;
+  const fits = (peak: PeakMemory) => (peak.addressedBytes ?? peak.peakBytes) <= free - aheadBytes;
   throw new UserError(
-    `${row} needs about ${formatBytes(needed)} of ${gpu === null ? 'memory' : 'GPU memory'} ` +
-      `(${formatBytes(tensorBytes)} of tensors in ${of}${beside}); ${formatBytes(free)} are there.`,
-    `${stage === 'train' ? smallerBatch(experiment, free - ahead) : ''}Free some memory, or go on with --force.`,
+    `${row} needs about ${formatBytes(tensorBytes + aheadBytes)} of ${gpu === null ? 'memory' : 'GPU memory'} ` +
+      `(${tensors}${beside}); ${formatBytes(free)} are there.`,
+    `${await smallerBatch(largest, experiment, engine, fits)}Free some memory, or go on with --force.`,
   );
 }
 
-/** The largest batch whose step fits; nothing where none does. */
-function smallerBatch({ model, data, training }: Experiment, free: number): string {
-  for (let batch = training.batch - 1; batch > 0; batch--) {
-    if (trainingMemory(model, data.cropHw, batch, training.precision).peakBytes <= free) {
-      return `A batch of ${batch} fits: --set training.batch=${batch} (a recorded deviation). `;
-    }
+/** The largest batch whose step fits; nothing if none does, or if it is not the training that does not fit. */
+async function smallerBatch(
+  { stage }: StageMemory,
+  experiment: Experiment,
+  engine: Engine,
+  fits: (peak: PeakMemory) => boolean,
+): Promise<string> {
+  if (stage !== 'train') return '';
+  const { data, training } = experiment;
+  // A step takes more the larger its batch is, so that bisection finds the largest that fits.
+  let [fitting, tooLarge] = [0, training.batch];
+  while (tooLarge - fitting > 1) {
+    const batch = Math.floor((fitting + tooLarge) / 2);
+    if (fits(await trainingMemory(engine, experiment, data.cropHw, batch))) fitting = batch;
+    else tooLarge = batch;
   }
-  return '';
+  return fitting === 0 ? '' : `A batch of ${fitting} fits: --set training.batch=${fitting} (a recorded deviation). `;
 }

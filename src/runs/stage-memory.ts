@@ -2,16 +2,15 @@ import { benchmarkSize, testViews } from '../benchmark/test-size.js';
 import { largestViewsBytes } from '../data/transforms/size.js';
 import { defaultWorkers, resultsAhead } from '../data/workers/prefetch.js';
 import type { Engine } from '../engines/engine.js';
+import type { PeakMemory } from '../engines/memory.js';
 import { inferenceMemory } from '../evaluation/memory.js';
 import type { Experiment } from '../experiments/experiment.js';
-import { trainingMemory } from '../nn/memory.js';
+import { trainingMemory } from '../training/memory.js';
 import type { Stage } from './stage-names.js';
 
 /** What a stage holds in memory at its peak, by shapes and sizes alone. */
-export interface StageMemory {
+export interface StageMemory extends PeakMemory {
   readonly stage: Stage;
-  /** Live tensors, where tensors are: the GPU's memory, or main memory. */
-  readonly tensorBytes: number;
   /** What the tensors are of. */
   readonly of: 'a training step' | 'inference of an image';
   /** In main memory: batches or images that worker threads make ahead. */
@@ -19,45 +18,75 @@ export interface StageMemory {
 }
 
 /** The stage that holds most, tensors and what is made ahead together; on a GPU tensors alone. */
-export function largestStageMemory(
+export async function largestStageMemory(
   experiment: Experiment,
   stages: readonly Stage[],
-  device: Engine['device'],
-): StageMemory {
-  const total = ({ tensorBytes, aheadBytes }: StageMemory) => tensorBytes + (device === 'cpu' ? aheadBytes : 0);
-  return stages
-    .flatMap((stage) => memoryOf(experiment, stage, device))
-    .reduce((largest, each) => (total(each) > total(largest) ? each : largest));
+  engine: Engine,
+): Promise<StageMemory> {
+  const total = ({ peakBytes, aheadBytes }: StageMemory) => peakBytes + (engine.device === 'cpu' ? aheadBytes : 0);
+  const all: StageMemory[] = [];
+  // One after the other: an engine has one twin at a time.
+  for (const stage of stages) all.push(...(await memoryOf(experiment, stage, engine)));
+  return all.reduce((largest, each) => (total(each) > total(largest) ? each : largest));
 }
 
-function memoryOf(experiment: Experiment, stage: Stage, device: Engine['device']): StageMemory[] {
+async function memoryOf(experiment: Experiment, stage: Stage, engine: Engine): Promise<StageMemory[]> {
   const { training, benchmark, evaluation } = experiment;
   switch (stage) {
     case 'train':
-      return [{ ...stepMemory(experiment, stage, training.batch), aheadBytes: batchesAhead(experiment) }];
+      return [
+        { ...(await stepMemory(experiment, stage, training.batch, engine)), aheadBytes: batchesAhead(experiment) },
+      ];
     case 'benchmark':
       return [
-        stepMemory(experiment, stage, benchmark.trainingBatch),
-        { ...imageMemory(experiment, stage, device), aheadBytes: 0 },
+        await stepMemory(experiment, stage, benchmark.trainingBatch, engine),
+        await imageMemory(experiment, stage, engine),
       ];
     case 'evaluate':
-      return [{ ...imageMemory(experiment, stage, device), aheadBytes: viewsAhead(evaluation, [1]) }];
+      return [{ ...(await imageMemory(experiment, stage, engine)), aheadBytes: viewsAhead(evaluation, [1]) }];
     case 'evaluate-ms':
-      return [{ ...imageMemory(experiment, stage, device), aheadBytes: viewsAhead(evaluation, evaluation.ratios) }];
+      return [
+        { ...(await imageMemory(experiment, stage, engine)), aheadBytes: viewsAhead(evaluation, evaluation.ratios) },
+      ];
   }
 }
 
-function stepMemory({ model, data, training }: Experiment, stage: Stage, batch: number): StageMemory {
-  const { peakBytes } = trainingMemory(model, data.cropHw, batch, training.precision);
-  return { stage, tensorBytes: peakBytes, of: 'a training step', aheadBytes: 0 };
+/** What was found out already: rows share networks, and runs of a series their row. */
+const known = new Map<string, PeakMemory>();
+
+async function once(key: readonly unknown[], find: () => Promise<PeakMemory>): Promise<PeakMemory> {
+  const name = JSON.stringify(key);
+  const peak = known.get(name) ?? (await find());
+  known.set(name, peak);
+  return peak;
 }
 
-function imageMemory(experiment: Experiment, stage: Stage, device: Engine['device']): StageMemory {
-  const { evaluation } = experiment;
+async function stepMemory(experiment: Experiment, stage: Stage, batch: number, engine: Engine): Promise<StageMemory> {
+  const { model, data, training } = experiment;
+  const key = [engine.name, { ...model, pretrained: null }, data.cropHw, batch, training.precision];
+  const peak = await once(key, () => trainingMemory(engine, experiment, data.cropHw, batch));
+  return { ...peak, stage, of: 'a training step', aheadBytes: 0 };
+}
+
+async function imageMemory(experiment: Experiment, stage: Stage, engine: Engine): Promise<StageMemory> {
+  const { model, training, evaluation } = experiment;
   const flip = stage === 'evaluate-ms';
   const views = testViews(evaluation, flip ? evaluation.ratios : [1]);
-  const { peakBytes } = inferenceMemory({ experiment, size: benchmarkSize(evaluation), views, flip, device });
-  return { stage, tensorBytes: peakBytes, of: 'inference of an image', aheadBytes: 0 };
+  const { mode, cropHw, strideHw } = evaluation;
+  const size = benchmarkSize(evaluation);
+  const key = [
+    engine.name,
+    { ...model, pretrained: null },
+    mode,
+    cropHw,
+    strideHw,
+    size,
+    views,
+    flip,
+    training.precision,
+  ];
+  const peak = await once(key, () => inferenceMemory(engine, { experiment, size, views, flip }));
+  return { ...peak, stage, of: 'inference of an image', aheadBytes: 0 };
 }
 
 /** Bytes of the training batches that workers make ahead. */

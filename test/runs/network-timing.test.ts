@@ -2,8 +2,8 @@ import test from 'ava';
 import { startEngine } from '../../src/engines/start.js';
 import type { Experiment } from '../../src/experiments/experiment.js';
 import { resolve } from '../../src/experiments/resolve.js';
-import { trainingMemory } from '../../src/nn/memory.js';
 import { NetworkTimer } from '../../src/runs/network-timing.js';
+import { trainingMemory } from '../../src/training/memory.js';
 
 /** A small experiment; a rate of this many GFLOP/s says that anything takes no time, or for ever. */
 const small = (...overrides: string[]): Experiment =>
@@ -31,9 +31,10 @@ test.serial('a network is measured once, as its recipe has it, whatever else dif
 
 test.serial('what does not fit into memory is measured smaller', async (t) => {
   const experiment = small('training.batch=8');
-  const { model, data } = experiment;
+  const engine = await startEngine({ engine: 'wasm' });
   // As much as a batch of one takes, and a little more.
-  const memory = trainingMemory(model, data.cropHw, 1).peakBytes * 1.3;
+  const { addressedBytes } = await trainingMemory(engine, experiment, experiment.data.cropHw, 1);
+  const memory = addressedBytes! * 1.3;
   t.is((await (await timer([experiment], FAST, memory)).time('training', experiment)).basis, 'reduced');
 });
 

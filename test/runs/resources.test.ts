@@ -1,61 +1,72 @@
 import test from 'ava';
-import type { Engine } from '../../src/engines/engine.js';
 import { startEngine } from '../../src/engines/start.js';
 import { resolve } from '../../src/experiments/resolve.js';
-import { trainingMemory } from '../../src/nn/memory.js';
 import { explainOutOfMemory } from '../../src/runs/out-of-memory.js';
 import { assertFits } from '../../src/runs/resources.js';
 import { checkpointsBytes, mostCheckpoints } from '../../src/runs/run-disk.js';
 import { largestStageMemory } from '../../src/runs/stage-memory.js';
 import { UserError } from '../../src/support/errors.js';
+import { trainingMemory } from '../../src/training/memory.js';
 
 const GB = 2 ** 30;
-const ROW = 'fcn_r50-d8_512x1024_40k_cityscapes';
-const experiment = resolve({ row: ROW, profile: 'full', seed: 0, overrides: [] });
+const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
+const experiment = resolve({ row: ROW, profile: 'full', seed: 0, overrides: ['width=16'] });
 const options = { experiment, stages: ['train', 'evaluate'] as const, runs: 'runs', keepCheckpoints: 2, force: false };
 const plenty = { memory: 1000 * GB, gpu: null, disk: 1000 * GB, checkpoints: 0 };
 
-test('a run that fits may start', (t) => {
-  t.notThrows(() => assertFits(options, plenty));
-  t.notThrows(() => assertFits({ ...options, stages: ['evaluate'] }, { ...plenty, disk: 1 }), 'writes no checkpoints');
-  t.notThrows(() => assertFits(options, { ...plenty, gpu: { free: null } }), 'nobody tells what the GPU has');
+test('a run that fits may start', async (t) => {
+  const engine = await startEngine({ engine: 'wasm' });
+  await t.notThrowsAsync(assertFits(options, engine, plenty));
+  await t.notThrowsAsync(
+    assertFits({ ...options, stages: ['evaluate'] }, engine, { ...plenty, disk: 1 }),
+    'writes no checkpoints',
+  );
+  await t.notThrowsAsync(
+    assertFits(options, engine, { ...plenty, gpu: { free: null } }),
+    'nobody tells what the GPU has',
+  );
 });
 
-test('a run whose training step does not fit is refused with numbers and the batch that would', (t) => {
-  const { model, data, training } = experiment;
-  const two = trainingMemory(model, data.cropHw, training.batch).peakBytes;
-  const one = trainingMemory(model, data.cropHw, 1).peakBytes;
-  const error = t.throws(() => assertFits(options, { ...plenty, gpu: { free: (one + two) / 2 } }), {
+test('a run whose training step does not fit is refused with numbers and the batch that would', async (t) => {
+  const engine = await startEngine({ engine: 'wasm' });
+  const { data, training } = experiment;
+  const { peakBytes: all } = await trainingMemory(engine, experiment, data.cropHw, training.batch);
+  const { peakBytes: one } = await trainingMemory(engine, experiment, data.cropHw, 1);
+  const error = await t.throwsAsync(assertFits(options, engine, { ...plenty, gpu: { free: (one + all) / 2 } }), {
     instanceOf: UserError,
   });
   t.regex(
     error!.message,
-    /^fcn_r50-d8_512x1024_40k_cityscapes needs about [\d.]+ GB of GPU memory \([\d.]+ GB of tensors/,
+    /^fcn_r18-d8_512x1024_80k_cityscapes needs about [\d.]+ GB of GPU memory \([\d.]+ GB of tensors/,
   );
   t.regex((error as UserError).next!, /^A batch of \d+ fits: --set training\.batch=\d+ .*--force\.$/);
-  const none = t.throws(() => assertFits(options, { ...plenty, memory: 1000 }), { instanceOf: UserError });
+  const none = await t.throwsAsync(assertFits(options, engine, { ...plenty, memory: 1000 }), { instanceOf: UserError });
   t.regex(none!.message, /of memory .* batches made ahead\); 0\.0 MB are there/);
   t.regex((none as UserError).next!, /^Free some memory/);
 });
 
-test('a run whose checkpoints do not fit onto the disk is refused', (t) => {
-  const error = t.throws(() => assertFits(options, { ...plenty, disk: 10_000 }), { instanceOf: UserError });
+test('a run whose checkpoints do not fit onto the disk is refused', async (t) => {
+  const engine = await startEngine({ engine: 'wasm' });
+  const error = await t.throwsAsync(assertFits(options, engine, { ...plenty, disk: 10_000 }), {
+    instanceOf: UserError,
+  });
   t.regex(
     error!.message,
-    /writes about [\d.]+ GB of checkpoints \(every \d+ iterations, 4 at a time\) to runs, where 0\.0 MB are free/,
+    /writes about [\d.]+ MB of checkpoints \(every \d+ iterations, 4 at a time\) to runs, where 0\.0 MB are free/,
   );
   t.regex((error as UserError).next!, /--runs.*--keep 1.*--force/);
 });
 
-test('a run that is gone on with needs disk only for what is not there yet', (t) => {
+test('a run that is gone on with needs disk only for what is not there yet', async (t) => {
+  const engine = await startEngine({ engine: 'wasm' });
   const all = checkpointsBytes(experiment, 2);
   const each = all / 4;
   const there = { ...plenty, checkpoints: 3 * each };
-  t.notThrows(() => assertFits(options, { ...there, disk: each }));
-  t.throws(() => assertFits(options, { ...there, disk: each - 1 }), {
+  await t.notThrowsAsync(assertFits(options, engine, { ...there, disk: each }));
+  await t.throwsAsync(assertFits(options, engine, { ...there, disk: each - 1 }), {
     message: / of which [\d.]+ .B are there already/,
   });
-  t.throws(() => assertFits(options, { ...plenty, disk: each }), { instanceOf: UserError });
+  await t.throwsAsync(assertFits(options, engine, { ...plenty, disk: each }), { instanceOf: UserError });
 });
 
 test('as many checkpoints are counted as are there at a time: those kept, the best, and the one being written', (t) => {
@@ -66,30 +77,50 @@ test('as many checkpoints are counted as are there at a time: those kept, the be
   t.is(mostCheckpoints(once, 2), 1);
 });
 
-test('an evaluation that does not fit is refused, too, several scales before one', (t) => {
-  const evaluation = { ...options, stages: ['evaluate'] as const };
-  const error = t.throws(() => assertFits(evaluation, { ...plenty, memory: 1000 }), { instanceOf: UserError });
+test('an evaluation that does not fit is refused, too, several scales before one', async (t) => {
+  const engine = await startEngine({ engine: 'wasm' });
+  const wide = resolve({ row: 'fcn_r50-d8_512x1024_40k_cityscapes', overrides: ['width=32'] });
+  const evaluation = { ...options, experiment: wide, stages: ['evaluate'] as const };
+  const error = await t.throwsAsync(assertFits(evaluation, engine, { ...plenty, memory: 1000 }), {
+    instanceOf: UserError,
+  });
   t.regex(
     error!.message,
     /needs about [\d.]+ [MG]B of memory \([\d.]+ [MG]B of tensors in inference of an image, [\d.]+ MB of images made ahead\); /,
   );
   t.is((error as UserError).next, 'Free some memory, or go on with --force.');
-  const single = largestStageMemory(experiment, ['evaluate'], 'cpu');
-  const several = largestStageMemory(experiment, ['evaluate', 'evaluate-ms'], 'cpu');
+  const single = await largestStageMemory(wide, ['evaluate'], engine);
+  const several = await largestStageMemory(wide, ['evaluate', 'evaluate-ms'], engine);
   t.is(several.stage, 'evaluate-ms');
   // The view at ratio 1.75, whole: features of three times the size.
-  t.true(several.tensorBytes > 2 * single.tensorBytes && several.tensorBytes < 4 * single.tensorBytes);
-  const free = (single.tensorBytes + several.tensorBytes) / 2;
-  t.notThrows(() => assertFits(evaluation, { ...plenty, gpu: { free } }));
-  t.throws(() => assertFits({ ...options, stages: ['evaluate-ms'] }, { ...plenty, gpu: { free } }), {
-    message: /of GPU memory \([\d.]+ GB of tensors in inference of an image\)/,
+  t.true(several.peakBytes > 2 * single.peakBytes && several.peakBytes < 4 * single.peakBytes);
+  const free = (single.peakBytes + several.peakBytes) / 2;
+  await t.notThrowsAsync(assertFits(evaluation, engine, { ...plenty, gpu: { free } }));
+  await t.throwsAsync(assertFits({ ...evaluation, stages: ['evaluate-ms'] }, engine, { ...plenty, gpu: { free } }), {
+    message: /of GPU memory \([\d.]+ [MG]B of tensors in inference of an image\)/,
   });
 });
 
+test('what WebAssembly cannot address is refused on that engine, however much memory there is', async (t) => {
+  const engine = await startEngine({ engine: 'wasm' });
+  const full = resolve({ row: ROW });
+  const error = await t.throwsAsync(assertFits({ ...options, experiment: full }, engine, plenty), {
+    instanceOf: UserError,
+  });
+  t.regex(
+    error!.message,
+    /needs about [\d.]+ GB on the wasm engine \([\d.]+ GB of tensors in a training step, .*can address 4\.00 GB\.$/,
+  );
+  t.regex((error as UserError).next!, /^A batch of 6 fits: .*fcn engines install.*--force\.$/);
+  const six = { ...full, training: { ...full.training, batch: 6 } };
+  await t.notThrowsAsync(assertFits({ ...options, experiment: six }, engine, plenty));
+});
+
 test('out of memory is told with the largest tensors and the flag that helps; other errors stay', async (t) => {
-  const engine: Engine = await startEngine({ engine: 'wasm' });
+  const engine = await startEngine({ engine: 'wasm' });
+  const full = resolve({ row: 'fcn_r50-d8_512x1024_40k_cityscapes' });
   const oom = new Error('OOM when allocating tensor with shape[8,64,256,512]\n\t [[Conv2D]]');
-  const explained = explainOutOfMemory(oom, 'train', engine, experiment) as UserError;
+  const explained = explainOutOfMemory(oom, 'train', engine, full) as UserError;
   t.true(explained instanceof UserError);
   t.regex(
     explained.message,
@@ -98,7 +129,7 @@ test('out of memory is told with the largest tensors and the flag that helps; ot
   // Of layer4, an eighth of the size: 8 · 64 · 128 · 2048 channels · 4 bytes = 0.5 GB each.
   t.regex(explained.message, /largest of a pass at 512×1024, batch 8: (\S.* [\d.]+ [MG]B(, )?){3}\.$/);
   t.regex(explained.next!, /--set training\.batch=4/);
-  t.regex((explainOutOfMemory(oom, 'evaluate', engine, experiment) as UserError).next!, /evaluation\.imageScaleWh/);
+  t.regex((explainOutOfMemory(oom, 'evaluate', engine, full) as UserError).next!, /evaluation\.imageScaleWh/);
   // What the WebAssembly engine says when its heap is full; it holds next to nothing here.
   const aborted = new Error('Aborted(). Build with -sASSERTIONS for more info.');
   t.is(explainOutOfMemory(aborted, 'train', engine, experiment), aborted);

@@ -2,22 +2,20 @@ import path from 'node:path';
 import util from 'node:util';
 import type * as tfjs from '@tensorflow/tfjs-core';
 import { UserError } from '../../support/errors.js';
-import type { Engine, NativeBinding } from '../engine.js';
+import type { Engine } from '../engine.js';
 import { convolvesBfloat16 } from '../hardware.js';
 import { npmPackageVersion, packageRequire } from '../npm.js';
+import { withTwinBackend } from '../twin.js';
 import { addonFolder, BINDING_FILE, HOST_FILE, OPERATIONS_FILE } from './addon.js';
 import { tuneAllocator } from './allocator.js';
 import { backendWithHalf, type NodeBackendClass } from './backend.js';
 import { prepareEnvironment } from './environment.js';
 import { type HostAddon, withoutBanner } from './host.js';
 import { NODE_PACKAGE } from './location.js';
+import { shapesBinding, type TensorBinding } from './shapes.js';
 
 interface BackendModule {
   readonly NodeJSKernelBackend: NodeBackendClass;
-}
-
-interface FullBinding extends NativeBinding {
-  isUsingGpuDevice(): boolean;
 }
 
 /**
@@ -35,7 +33,7 @@ export async function startTensorflow(folder: string, deterministic: boolean): P
   const addons = path.join(folder, addonFolder());
   const host = load<HostAddon>(require, path.join(addons, HOST_FILE));
   tuneAllocator(host);
-  const loadBinding = () => load<FullBinding>(require, path.join(addons, BINDING_FILE));
+  const loadBinding = () => load<TensorBinding>(require, path.join(addons, BINDING_FILE));
   const binding = userWantsLog ? loadBinding() : withoutBanner(host, loadBinding);
   load(require, path.join(addons, OPERATIONS_FILE));
 
@@ -51,11 +49,20 @@ export async function startTensorflow(folder: string, deterministic: boolean): P
 
   const device = binding.isUsingGpuDevice() ? 'gpu' : 'cpu';
   const cpuPrecision = convolvesBfloat16() ? 'bf16' : null;
-  return {
+  const engine: Engine = {
     name: 'tensorflow',
     tf,
     native,
     device,
+    addressableBytes: null,
+    withShapes: (work) => {
+      const twin = backendWithHalf(NodeJSKernelBackend, shapesBinding(binding), NODE_PACKAGE);
+      return withTwinBackend(
+        tf,
+        () => twin,
+        () => work({ ...engine, native: twin, addressedBytes: () => null }),
+      );
+    },
     deterministic: device === 'cpu' || deterministicOnGpus,
     halfPrecision: device === 'gpu' ? 'fp16' : cpuPrecision,
     versions: {
@@ -64,6 +71,7 @@ export async function startTensorflow(folder: string, deterministic: boolean): P
       'tfjs-node': npmPackageVersion(NODE_PACKAGE),
     },
   };
+  return engine;
 }
 
 function load<T>(require: NodeJS.Require, file: string): T {

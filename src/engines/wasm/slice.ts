@@ -59,7 +59,8 @@ export function replaceSliceKernel(tf: typeof tfjs): void {
         }
         for (let i = 0; i < counts[axis]!; i++) copy(axis + 1, from + i * strides[axis]! * bytes);
       };
-      if (length > 0) copy(0, source);
+      // There is none to copy in where only shapes are known (shapes.ts).
+      if (length > 0 && heap.length > 0) copy(0, source);
       return output;
     },
   });

@@ -3,11 +3,15 @@ import type * as tfjs from '@tensorflow/tfjs-core';
 import { UserError } from '../../support/errors.js';
 import type { Engine } from '../engine.js';
 import { npmPackageFolder, npmPackageVersion, packageRequire } from '../npm.js';
+import { withTwinBackend } from '../twin.js';
+import { heapNeeded, WASM_HEAP_LIMIT } from './heap.js';
+import { HeapUse, shapesBackend, type WasmBackendClass } from './shapes.js';
 import { replaceSliceKernel } from './slice.js';
 
 export const WASM_PACKAGE = '@tensorflow/tfjs-backend-wasm';
 
 interface WasmModule {
+  readonly BackendWasm: WasmBackendClass;
   setWasmPaths(folder: string): void;
 }
 
@@ -27,13 +31,22 @@ export async function startWasm(): Promise<Engine> {
     );
   }
   replaceSliceKernel(tf);
-  return {
+  const engine: Engine = {
     name: 'wasm',
     tf,
     native: null,
     device: 'cpu',
+    addressableBytes: WASM_HEAP_LIMIT,
+    withShapes: (work) => {
+      const heap = new HeapUse();
+      const makeBackend = () => shapesBackend(wasm.BackendWasm, tf, heap);
+      return withTwinBackend(tf, makeBackend, () =>
+        work({ ...engine, addressedBytes: () => heapNeeded(heap.peakBytes) }),
+      );
+    },
     deterministic: true,
     halfPrecision: null,
     versions: { 'TensorFlow.js': tf.version_core, 'tfjs-backend-wasm': npmPackageVersion(WASM_PACKAGE) },
   };
+  return engine;
 }

@@ -16,16 +16,6 @@ function isSliced(kernelSize: number, channels: number, size: number): boolean {
   return kernelSize > 1 && channels > size && channels % size === 0;
 }
 
-/** Slices of the input's channels in which processors compute a convolution; 1: it is not sliced. */
-export function forwardSlices(kernelSize: number, inputChannels: number): number {
-  return isSliced(kernelSize, inputChannels, SLICE_CHANNELS.forward) ? inputChannels / SLICE_CHANNELS.forward : 1;
-}
-
-/** Whether processors compute a filter's gradient in slices, which are then joined. */
-export function filterGradientIsSliced(kernelSize: number, inputChannels: number): boolean {
-  return isSliced(kernelSize, inputChannels, SLICE_CHANNELS.filterGradient);
-}
-
 /** Conv2D and its gradients by TensorFlow's own operations, dilated ones included. */
 export function convolutionKernels(
   operations: Operations,

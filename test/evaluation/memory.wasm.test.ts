@@ -1,0 +1,3 @@
+import { testInferenceMemory } from './suites/memory.js';
+
+testInferenceMemory('wasm');

@@ -1,0 +1,3 @@
+import { testTrainingMemory } from './suites/memory.js';
+
+testTrainingMemory('tensorflow');

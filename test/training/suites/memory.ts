@@ -1,0 +1,56 @@
+import type { ExecutionContext } from 'ava';
+import { measureTraining } from '../../../src/benchmark/measure.js';
+import type { Engine, EngineName } from '../../../src/engines/engine.js';
+import { liveTensors } from '../../../src/engines/memory.js';
+import type { Precision } from '../../../src/experiments/experiment.js';
+import { resolve } from '../../../src/experiments/resolve.js';
+import { trainingMemory } from '../../../src/training/memory.js';
+import { withEngine } from '../../helpers/engines.js';
+
+/** Rows of every structure, narrow and small, and one of which the parameters are most of the memory. */
+const CASES: readonly { row: string; width: number; sizeHw: readonly [number, number] }[] = [
+  { row: 'fcn_r18-d8_512x1024_80k_cityscapes', width: 16, sizeHw: [64, 128] },
+  { row: 'fcn_r18-d8_512x1024_80k_cityscapes', width: 64, sizeHw: [64, 64] },
+  { row: 'fcn_r18b-d8_769x769_80k_cityscapes', width: 16, sizeHw: [65, 65] },
+  { row: 'fcn_r50-d8_512x1024_40k_cityscapes', width: 16, sizeHw: [64, 64] },
+  { row: 'fcn_d6_r50-d16_512x1024_40k_cityscapes', width: 16, sizeHw: [64, 128] },
+  { row: 'fcn_d6_r101-d16_512x1024_40k_cityscapes', width: 8, sizeHw: [64, 64] },
+  { row: 'fcn_r101-d8_512x512_80k_ade20k', width: 8, sizeHw: [64, 64] },
+];
+
+const IMAGES = 2;
+
+function compare(precision: Precision, { row, width, sizeHw }: (typeof CASES)[number]) {
+  return async (t: ExecutionContext, engine: Engine): Promise<void> => {
+    const overrides = [`width=${width}`, 'pretrained=null', `training.precision=${precision}`];
+    const experiment = resolve({ row, overrides });
+    const before = liveTensors(engine);
+    const { peakBytes, addressedBytes } = await trainingMemory(engine, experiment, sizeHw, IMAGES);
+    t.deepEqual(liveTensors(engine), before, 'nothing is left');
+    const options = { engine, experiment, sizeHw, batch: IMAGES, warmup: 1, repetitions: 1 };
+    const { liveTensorBytes } = await measureTraining(options);
+    t.is(peakBytes, liveTensorBytes);
+    t.is(addressedBytes === null, engine.name !== 'wasm');
+    t.true(addressedBytes === null || addressedBytes > peakBytes);
+  };
+}
+
+/** The real step, and what the estimate says of it. */
+export function testTrainingMemory(name: EngineName): void {
+  const onEngine = withEngine(name);
+  for (const each of CASES) {
+    const what = `${each.row} at width ${each.width}`;
+    onEngine(`${name}: the memory of training ${what} is what was estimated`, compare('fp32', each));
+  }
+  if (name === 'wasm') return;
+  for (const each of CASES) {
+    onEngine(
+      `${name}: the memory of training ${each.row} at width ${each.width} in 16 bits is what was estimated`,
+      async (t, engine) => {
+        if (engine.halfPrecision !== null) return compare(engine.halfPrecision, each)(t, engine);
+        t.log('Skipped: this machine has no 16-bit convolutions.');
+        t.pass();
+      },
+    );
+  }
+}
