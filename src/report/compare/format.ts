@@ -157,7 +157,7 @@ export function formatComparison(comparison: Comparison): string {
   ].join('\n\n');
 }
 
-function describeSide({ kind, label, figures, iterations, curve, accuracy, seeds }: Side): object {
+function describeSide({ kind, label, figures, iterations, curve, accuracy, classes, seeds }: Side): object {
   const kept = downsample(
     curve.map(({ iteration, loss }, index) => ({ x: iteration, y: loss, index })),
     JSON_BUCKETS,
@@ -171,6 +171,7 @@ function describeSide({ kind, label, figures, iterations, curve, accuracy, seeds
     seeds: seeds.map(({ seed }) => seed),
     curve: curve.filter(({ iteration }) => points.has(iteration)),
     accuracy,
+    classes: Object.fromEntries(classes),
   };
 }
 

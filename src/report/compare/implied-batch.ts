@@ -2,9 +2,11 @@ import type { PublishedLog, PublishedTrainLine } from './published-log.js';
 
 /** What a log says of an epoch's length, whatever its recipe says. */
 export interface EpochLength {
-  /** Epochs that were begun, from 1, and the iteration of the line that says so. */
+  /** Epochs that were begun, from 1, and the iteration of the line that says so; of a resumed training, both since then. */
   readonly epochs: number;
   readonly iterations: number;
+  /** Whether epochs and iterations are differences between lines of a training that was resumed. */
+  readonly resumed: boolean;
   /** Iterations of an epoch: no fewer and no more. */
   readonly least: number;
   readonly most: number;
@@ -51,22 +53,30 @@ export function epochLength({ train, reading }: PublishedLog): EpochLength | nul
   if (reading.epochs !== null) {
     const { iterationsPerEpoch, most } = reading.epochs;
     const last = train.at(-1)!;
-    return { epochs: last.epoch!, iterations: last.iteration, least: iterationsPerEpoch, most };
+    const first = train[0]!.epoch === 0 ? 0 : 1;
+    return {
+      epochs: last.epoch! + 1 - first,
+      iterations: last.iteration,
+      resumed: false,
+      least: iterationsPerEpoch,
+      most,
+    };
   }
   const longest = stretches(train).reduce<PublishedTrainLine[] | null>(
     (most, lines) => (most === null || epochsIn(lines) > epochsIn(most) ? lines : most),
     null,
   );
-  if (longest === null || epochsIn(longest) + 1 < FEWEST_EPOCHS) return null;
+  if (longest === null) return null;
   const [first, last] = [longest[0]!, longest.at(-1)!];
-  const spacing = (longest[1]?.iteration ?? first.iteration) - first.iteration;
+  const spacing = longest[1] === undefined ? first.iteration : longest[1].iteration - first.iteration;
   const resumed = first.iteration > 2 * spacing;
-  if (resumed) {
-    const [epochs, iterations] = [epochsIn(longest), last.iteration - first.iteration];
-    return { epochs, iterations, least: iterations / (epochs + 1), most: iterations / (epochs - 1) };
-  }
   // Some count epochs from 0.
   const shift = first.epoch === 0 ? 1 : 0;
+  if ((resumed ? epochsIn(longest) : last.epoch! + shift) < FEWEST_EPOCHS) return null;
+  if (resumed) {
+    const [epochs, iterations] = [epochsIn(longest), last.iteration - first.iteration];
+    return { epochs, iterations, resumed, least: iterations / (epochs + 1), most: iterations / (epochs - 1) };
+  }
   const bounds = ({ iteration, epoch }: PublishedTrainLine): [number, number] => {
     const [done, number] = [iteration - 1, epoch! + shift];
     return [done / number, number === 1 ? Number.POSITIVE_INFINITY : done / (number - 1)];
@@ -76,7 +86,7 @@ export function epochLength({ train, reading }: PublishedLog): EpochLength | nul
   const most = all.reduce((fewest, [, high]) => Math.min(fewest, high), Number.POSITIVE_INFINITY);
   // Where the lines contradict each other, the last one alone says the most.
   const [low, high] = least <= most ? [least, most] : bounds(last);
-  return { epochs: last.epoch! + shift, iterations: last.iteration, least: low, most: high };
+  return { epochs: last.epoch! + shift, iterations: last.iteration, resumed, least: low, most: high };
 }
 
 /**
@@ -88,7 +98,7 @@ export function impliedBatch({ least, most }: EpochLength, images: number): Impl
   const estimate = (2 * images) / (least + most);
   const above = images / (most + 1);
   const below = least > 1 ? images / (least - 1) : Number.POSITIVE_INFINITY;
-  const nearest = Math.max(1, Math.round(estimate));
-  const fits = nearest > above && nearest < below;
-  return { images, batch: fits ? nearest : null, estimate, above, below };
+  const [first, last] = [Math.floor(above) + 1, Math.ceil(below) - 1];
+  const batch = first > last ? null : Math.min(Math.max(Math.round(estimate), first), last);
+  return { images, batch, estimate, above, below };
 }

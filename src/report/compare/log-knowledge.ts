@@ -75,13 +75,16 @@ function batchDifference(epoch: EpochLength | null, implied: ImpliedBatch | null
   const { batch } = row.recipe.training;
   if (fits(implied, batch)) return [];
   const perEpoch = (epoch.least + epoch.most) / 2;
+  const counted = epoch.resumed
+    ? `resumed, it counts ${epoch.epochs} epochs in ${epoch.iterations} iterations`
+    : `it is in epoch ${epoch.epochs} after ${epoch.iterations} iterations`;
   return [
     {
       what: 'training.batch',
       row: batch,
       log: implied.batch ?? Number(implied.estimate.toFixed(1)),
       because:
-        `it is in epoch ${epoch.epochs} after ${epoch.iterations} iterations, and the data set has ${implied.images} images; ` +
+        `${counted}, and the data set has ${implied.images} images; ` +
         `at ${batch} images a step it would have had about ${Math.round(perEpoch * batch)}`,
     },
   ];
@@ -106,7 +109,11 @@ function validationDifference({ reading, header }: PublishedLog, row: Row): LogD
 
 function scheduleDifference(log: PublishedLog, lastIteration: number, row: Row): LogDifference[] {
   const { iterations } = row.recipe.training;
-  if (log.header.recipe.has('training.iterations') || lastIteration === iterations) return [];
+  if (log.header.recipe.has('training.iterations')) return [];
+  // An evaluation may have been logged in place of the last line.
+  const [before, last] = log.train.slice(-2);
+  const spacing = last === undefined ? 0 : last.iteration - before!.iteration;
+  if (lastIteration <= iterations && lastIteration + spacing >= iterations) return [];
   const what = 'training.iterations';
   return [{ what, row: iterations, log: lastIteration, because: `its last line is of iteration ${lastIteration}` }];
 }
@@ -135,7 +142,7 @@ function classDifference({ validation, header }: PublishedLog, row: Row): LogDif
   const listed = header.classes ?? validation.at(-1)?.perClass.size ?? 0;
   const { classes } = row.recipe.model;
   if (listed === 0 || listed === classes) return [];
-  const because = header.classes === null ? 'its last evaluation has so many' : 'its header lists so many';
+  const because = header.classes === null ? 'its last evaluation names so many' : 'its header lists so many';
   return [{ what: 'model.classes', row: classes, log: listed, because }];
 }
 

@@ -29,6 +29,8 @@ export type LogEntry =
       readonly line: number;
       /** As it stands: an iteration of the training or of its epoch, or the number of validation images or batches. */
       readonly iteration: number | null;
+      /** Whether it stands there as `iter`, which in an evaluation may be a number of images; not as `step`. */
+      readonly isIter: boolean;
       readonly epoch: number | null;
       readonly training: RawTraining | null;
       readonly figures: RawFigures | null;
@@ -98,7 +100,8 @@ export function readEntry(value: Values, line: number): LogEntry {
   // Lines of the 1.x generation have no mode; their `step` is the iteration.
   const at = mode === undefined ? (step ?? iter) : (iter ?? step);
   const iteration = Number.isSafeInteger(at) && (at as number) >= 0 ? (at as number) : null;
-  const common = { line, iteration, epoch: Number.isSafeInteger(epoch) ? (epoch as number) : null };
+  const isIter = at === iter;
+  const common = { line, iteration, isIter, epoch: Number.isSafeInteger(epoch) ? (epoch as number) : null };
   const ofValidation = mode === 'val' || mode === 'test';
   if (figures !== null) {
     // Only a line of the training has a learning rate and a loss; the loss of validation images may stand beside figures, too.
@@ -108,7 +111,8 @@ export function readEntry(value: Values, line: number): LogEntry {
   if (training === null) return { kind: 'unplaced', line, reason: 'neither a loss nor figures of an evaluation' };
   if (ofValidation) return { kind: 'unused', line, reason: 'loss on validation images, no part of the curve' };
   if (iteration === null) {
-    const said = at === undefined ? 'without an iteration' : `of iteration ${JSON.stringify(at)}, no whole number`;
+    const said =
+      at === undefined ? 'without an iteration' : `of iteration ${JSON.stringify(at).slice(0, 40)}, no whole number`;
     return { kind: 'unplaced', line, reason: `a loss ${said}` };
   }
   return { kind: 'train', ...common, training, figures: null };

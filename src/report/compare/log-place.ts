@@ -47,10 +47,11 @@ export interface Placement {
 class Groups {
   private readonly found = new Map<string, number[]>();
 
-  add(reason: string, ...lines: readonly number[]): void {
-    const there = this.found.get(reason) ?? [];
-    there.push(...lines);
-    this.found.set(reason, there);
+  add(reason: string, lines: readonly number[]): void {
+    const there = this.found.get(reason);
+    if (there === undefined) this.found.set(reason, [...lines]);
+    // No spread: a log may have more lines than a call takes arguments.
+    else for (const line of lines) there.push(line);
   }
 
   list(): LineGroup[] {
@@ -72,8 +73,9 @@ function mostFrequent(values: readonly number[]): number | null {
 
 /** Iterations between two lines of the training. */
 function spacingOf(lines: readonly PlacedEntry[]): number | null {
-  const steps = lines.slice(1).map(({ iteration }, i) => iteration! - lines[i]!.iteration!);
-  return mostFrequent(steps.filter((step) => step > 0)) ?? lines[0]?.iteration ?? null;
+  const said = lines.flatMap(({ iteration }) => iteration ?? []);
+  const steps = said.slice(1).map((iteration, i) => iteration - said[i]!);
+  return mostFrequent(steps.filter((step) => step > 0)) ?? said[0] ?? null;
 }
 
 /**
@@ -114,16 +116,19 @@ function sayIterations(evaluations: readonly PlacedEntry[]): boolean {
  * Places the lines of a log in its training.
  *
  * A line of the training that goes back, with what follows it, replaces what had been logged from there on: a checkpoint was
- * resumed. One that goes back alone is out of order. An evaluation belongs to the iteration that it says where that lies between the training's
- * lines around it, and else to the last line of the training.
+ * resumed. One that goes back alone is out of order. An evaluation belongs to the iteration that it says, where that lies between the
+ * lines of the training around it, and else to the last line of the training.
  */
 export function place(entries: readonly LogEntry[]): Placement {
   const placed = entries.filter((entry): entry is PlacedEntry => entry.kind !== 'header' && !isUnplaced(entry));
   const training = placed.filter(({ kind }) => kind === 'train');
   const evaluated = placed.filter(({ kind }) => kind !== 'train');
   const epochs = epochsOf(training, evaluated);
-  const spacing = spacingOf(training);
   const iterations = epochs === null && sayIterations(evaluated);
+  // Where every line of the training was logged with an evaluation, these alone say how far they are apart.
+  const spacing = spacingOf(training) ?? (iterations ? spacingOf(evaluated) : null);
+  // Some count epochs from 0.
+  const firstEpoch = training.some(({ epoch }) => epoch === 0) ? 0 : 1;
   const single = evaluated.length === 1;
 
   const train: PlacedTraining[] = [];
@@ -133,7 +138,7 @@ export function place(entries: readonly LogEntry[]): Placement {
   const unused = new Groups();
 
   const globalOf = ({ iteration, epoch }: PlacedEntry): number | null =>
-    epochs === null ? iteration : epoch === null ? null : (epoch - 1) * epochs.iterationsPerEpoch + iteration!;
+    epochs === null ? iteration : epoch === null ? null : (epoch - firstEpoch) * epochs.iterationsPerEpoch + iteration!;
 
   const add = (entry: PlacedEntry, iteration: number) => {
     const last = train.at(-1)?.iteration ?? Number.NEGATIVE_INFINITY;
@@ -146,20 +151,19 @@ export function place(entries: readonly LogEntry[]): Placement {
         iteration === last
           ? 'iterations that were logged again in the next line'
           : `the training went back to iteration ${iteration} in line ${entry.line}`;
-      replaced.add(reason, ...lines);
+      replaced.add(reason, lines);
     }
     train.push({ line: entry.line, iteration, epoch: entry.epoch, ...entry.training! });
   };
 
-  /** The next line of the training after an entry, unless the training begins anew before it. */
-  const following = (index: number): PlacedEntry | null => {
-    for (let i = index + 1; i < entries.length; i++) {
-      const entry = entries[i]!;
-      if (entry.kind === 'header') return null;
-      if (entry.kind === 'train') return entry;
-    }
-    return null;
-  };
+  /** The next line of the training after each entry, unless the training begins anew before it. */
+  const following: (PlacedEntry | null)[] = [];
+  for (let i = entries.length - 1, next: PlacedEntry | null = null; i >= 0; i--) {
+    following[i] = next;
+    const entry = entries[i]!;
+    if (entry.kind === 'header') next = null;
+    else if (entry.kind === 'train') next = entry;
+  }
 
   /** Where training values that were logged with an evaluation belong; null where no iteration is free. */
   const freeIteration = (entry: PlacedEntry, next: number | null): number | null => {
@@ -178,14 +182,14 @@ export function place(entries: readonly LogEntry[]): Placement {
     const after = next === null ? null : globalOf(next);
     if (last === undefined) {
       if (said !== null && (after === null || said < after)) return said;
-      return after === null ? null : Math.max(0, after - spacing!);
+      return after === null ? null : Math.max(0, after - (spacing ?? 0));
     }
     if (epochs !== null) {
       // After the last line that was logged of an epoch come iterations that were not.
       const ends = last.epoch !== null && (next === null || (next.epoch ?? 0) > last.epoch);
-      return ends ? last.epoch! * epochs.iterationsPerEpoch : last.iteration;
+      return ends ? (last.epoch! + 1 - firstEpoch) * epochs.iterationsPerEpoch : last.iteration;
     }
-    const limit = last.iteration + spacing!;
+    const limit = last.iteration + (spacing ?? 0);
     const fits =
       iterations &&
       said !== null &&
@@ -198,44 +202,47 @@ export function place(entries: readonly LogEntry[]): Placement {
     return fits ? said : last.iteration;
   };
 
+  /** Whether what an evaluation says can be no iteration of where it stands. */
+  const isCount = ({ iteration: said, isIter }: PlacedEntry, iteration: number) =>
+    epochs === null && isIter && said !== null && said > 0 && (said < iteration || said > iteration + (spacing ?? 0));
+
   for (const [index, entry] of entries.entries()) {
     if (entry.kind === 'header') continue;
     if (isUnplaced(entry)) {
-      (entry.kind === 'unused' ? unused : dropped).add(entry.reason, entry.line);
+      (entry.kind === 'unused' ? unused : dropped).add(entry.reason, [entry.line]);
       continue;
     }
-    const next = following(index);
+    const next = following[index]!;
     const nextIteration = next === null ? null : globalOf(next);
     if (entry.kind === 'train') {
       const iteration = globalOf(entry);
       const last = train.at(-1)?.iteration ?? null;
       const resumes = entries[index - 1]?.kind === 'header';
-      if (iteration === null) dropped.add('a loss without an epoch, in a log by epoch', entry.line);
+      if (iteration === null) dropped.add('a loss without an epoch, in a log by epoch', [entry.line]);
       else if (!resumes && last !== null && iteration < last && nextIteration !== null && nextIteration > last) {
-        dropped.add('an iteration out of order, between two others', entry.line);
+        dropped.add('an iteration out of order, between two others', [entry.line]);
       } else add(entry, iteration);
       continue;
     }
     if (entry.kind === 'mixed') {
       const iteration = freeIteration(entry, nextIteration);
       if (iteration === null) {
-        dropped.add('a loss within the line of an evaluation, with no iteration left for it', entry.line);
+        dropped.add('a loss within the line of an evaluation, with no iteration left for it', [entry.line]);
       } else add(entry, iteration);
     }
     const iteration = evaluationIteration(entry, next);
     if (iteration === null) {
-      dropped.add('an evaluation without an iteration', entry.line);
+      dropped.add('an evaluation without an iteration', [entry.line]);
       continue;
     }
     const lines: number[] = [];
     while (evaluations.length > 0 && evaluations.at(-1)!.iteration >= iteration) lines.push(evaluations.pop()!.line);
-    if (lines.length > 0) replaced.add('evaluations that were done again at the same iteration', ...lines.reverse());
-    const isCount = entry.iteration !== null && entry.iteration !== iteration && epochs === null;
+    if (lines.length > 0) replaced.add('evaluations that were done again at the same iteration', lines.reverse());
     evaluations.push({
       line: entry.line,
       iteration,
       figures: entry.figures!,
-      counted: isCount ? entry.iteration : null,
+      counted: isCount(entry, iteration) ? entry.iteration : null,
     });
   }
   return {

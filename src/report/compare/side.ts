@@ -159,7 +159,7 @@ export function sideOfLog(log: PublishedLog, file: string, tables: readonly Tabl
     figures: {
       ...NO_FIGURES,
       mIoU: mIoU === null ? null : mIoU * 100,
-      memoryGB: memory.length === 0 ? null : Math.max(...memory) / 2 ** 30,
+      memoryGB: memory.length === 0 ? null : memory.reduce((most, bytes) => Math.max(most, bytes)) / 2 ** 30,
     },
     iterations,
     curve: (reading.noCurve === null ? train : [])
@@ -198,8 +198,9 @@ export function runSide(reference: string, catalogue: RunCatalogue): Side {
 
 /** Whether a path is a file that is neither a record nor in a run directory: what reads it as a log says where it is none. */
 function mayBeLog(reference: string): boolean {
-  if (path.basename(reference) === LOG_FILE || !existsSync(reference) || statSync(reference).isDirectory())
-    return false;
+  if (path.basename(reference) === LOG_FILE) return false;
+  if (!existsSync(reference)) return /\.(json|log)(\.gz)?$/.test(reference);
+  if (statSync(reference).isDirectory()) return false;
   try {
     return !isRecord(readLogText(reference));
   } catch (error) {
