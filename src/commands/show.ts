@@ -15,7 +15,7 @@ export default class Show extends BaseCommand {
   static override flags = {
     ...flags.experiment,
     log: Flags.string({
-      summary: 'Show what the log of a training says besides its curve, and where it is not of the recipe.',
+      summary: 'Also show what a training log says besides its curve, and where it differs from the recipe.',
       helpValue: 'FILE',
     }),
   };

@@ -66,8 +66,8 @@ export function readingNotesOf({ reading, train }: PublishedLog): string[] {
 
 const show = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
 
-const formatDifference = ({ what, row, log, because }: LogDifference) =>
-  withoutControls(`${what}: ${show(log)}, and ${show(row)} in the row: ${because}.`);
+const formatDifference = ({ what, expected, where, log, because }: LogDifference) =>
+  withoutControls(`${what}: ${show(log)}, and ${show(expected)} ${where}: ${because}.`);
 
 /** Where a log is not of its row's recipe, in lines for a terminal; none where it is. */
 export function differenceLines({ row, differences }: LogKnowledge): string[] {

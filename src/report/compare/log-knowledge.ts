@@ -6,12 +6,13 @@ import { type EpochLength, epochLength, type ImpliedBatch, impliedBatch } from '
 import { scheduleOfLog } from './log-row.js';
 import type { PublishedLog } from './published-log.js';
 
-/** Something in which a log is not of its row's recipe. */
+/** Something in which a log is not of its row's recipe, or not of one piece. */
 export interface LogDifference {
   /** A path of the recipe, or what else is compared. */
   readonly what: string;
-  /** As the row has it. */
-  readonly row: unknown;
+  /** As it is there: "in the row", "here" (the seed), "in the first header" (of a training that was resumed). */
+  readonly expected: unknown;
+  readonly where: 'in the row' | 'here' | 'in the first header';
   /** As the log has it, or as its lines come to. */
   readonly log: unknown;
   /** What in the log says so: a sentence without its full stop. */
@@ -66,7 +67,7 @@ function statedDifferences({ header }: PublishedLog, row: Row, implied: ImpliedB
         : contradicted
           ? `${stated}, which its epochs contradict: not all of them may have been used`
           : stated;
-    return [{ what, row: published.get(what), log, because }];
+    return [{ what, expected: published.get(what), where: 'in the row', log, because }];
   });
 }
 
@@ -81,7 +82,8 @@ function batchDifference(epoch: EpochLength | null, implied: ImpliedBatch | null
   return [
     {
       what: 'training.batch',
-      row: batch,
+      expected: batch,
+      where: 'in the row',
       log: implied.batch ?? Number(implied.estimate.toFixed(1)),
       because:
         `${counted}, and the data set has ${implied.images} images; ` +
@@ -100,7 +102,8 @@ function validationDifference({ reading, header }: PublishedLog, row: Row): LogD
   return [
     {
       what: 'validation images',
-      row: images,
+      expected: images,
+      where: 'in the row',
       log: counted,
       because: `its evaluations count ${counted} images or batches`,
     },
@@ -115,10 +118,11 @@ function scheduleDifference(log: PublishedLog, lastIteration: number, row: Row):
   const spacing = last === undefined ? 0 : last.iteration - before!.iteration;
   if (lastIteration <= iterations && lastIteration + spacing >= iterations) return [];
   const what = 'training.iterations';
-  return [{ what, row: iterations, log: lastIteration, because: `its last line is of iteration ${lastIteration}` }];
+  const because = `its last line is of iteration ${lastIteration}`;
+  return [{ what, expected: iterations, where: 'in the row', log: lastIteration, because }];
 }
 
-/** Where the learning rate is farthest from the recipe's, with its own batch and schedule. */
+/** The learning rate of the first line, beside that of the recipe at its iteration. */
 function rateDifference({ train, header }: PublishedLog, row: Row): LogDifference[] {
   // What the config states is named already.
   if (header.recipe.has('training.learningRate')) return [];
@@ -130,7 +134,8 @@ function rateDifference({ train, header }: PublishedLog, row: Row): LogDifferenc
   return [
     {
       what: 'training.learningRate',
-      row: Number(expected.toPrecision(4)),
+      expected: Number(expected.toPrecision(4)),
+      where: 'in the row',
       log: first.learningRate,
       because: `its first line, of iteration ${first.iteration}, has it; the row's is that of its schedule there`,
     },
@@ -143,7 +148,7 @@ function classDifference({ validation, header }: PublishedLog, row: Row): LogDif
   const { classes } = row.recipe.model;
   if (listed === 0 || listed === classes) return [];
   const because = header.classes === null ? 'its last evaluation names so many' : 'its header lists so many';
-  return [{ what: 'model.classes', row: classes, log: listed, because }];
+  return [{ what: 'model.classes', expected: classes, where: 'in the row', log: listed, because }];
 }
 
 /** A training that was begun with one thing and resumed with another. */
@@ -160,7 +165,10 @@ function restartDifferences({ header, restarts }: PublishedLog): LogDifference[]
       )
       .filter((value) => value !== null && value !== said[what]);
     if (later.length === 0 || said[what] === null) return [];
-    return [{ what: `${what} when resumed`, row: said[what], log: later[0], because: 'a later header says so' }];
+    const because = 'a later header says so';
+    return [
+      { what: `${what} when resumed`, expected: said[what], where: 'in the first header', log: later[0], because },
+    ];
   });
 }
 
@@ -186,7 +194,8 @@ export function logKnowledge(log: PublishedLog, row: Row | null, seed = 0): LogK
         : [
             {
               what: 'GPUs',
-              row: gpus,
+              expected: gpus,
+              where: 'in the row' as const,
               log: header.gpu.count,
               because: `its header lists ${header.gpu.count} × ${header.gpu.name}`,
             },
@@ -198,7 +207,9 @@ export function logKnowledge(log: PublishedLog, row: Row | null, seed = 0): LogK
       ...validationDifference(log, row),
       ...(header.seed === null || header.seed === seed
         ? []
-        : [{ what: 'seed', row: seed, log: header.seed, because: 'its header states it' }]),
+        : [
+            { what: 'seed', expected: seed, where: 'here' as const, log: header.seed, because: 'its header states it' },
+          ]),
     );
   }
   differences.push(...restartDifferences(log));

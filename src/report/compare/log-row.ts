@@ -36,5 +36,5 @@ export function scheduleOfLog(
   const stated = header.recipe.get('training.iterations') ?? byEpoch;
   const expected = stated ?? (epochs === null ? row?.recipe.training.iterations : undefined);
   const logged = Math.max(train.at(-1)?.iteration ?? 0, validation.at(-1)?.iteration ?? 0);
-  return typeof expected === 'number' ? Math.max(expected, logged) : logged;
+  return Math.max(typeof expected === 'number' ? expected : 1, logged);
 }

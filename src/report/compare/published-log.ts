@@ -135,7 +135,7 @@ const saysMore = ({ experimentName, seed, environment, recipe }: LogHeader) =>
 
 /** A run's own log has other keys, and is read with its run. */
 function nextOf(text: string): string {
-  return /^\s*\{[^\n]*"iteration":[^\n]*"learningRate":/m.test(text)
+  return /^\s*\{[^\n]*"iteration":[^\n]*"learningRate":/m.test(text.slice(0, 4096))
     ? "It looks like a run's own log: name the run's directory."
     : "Give a log.json as the tables link it, or a run: fcn show ROW names a row's log.";
 }

@@ -47,7 +47,7 @@ test('the batch that the epochs come to: 257 epochs in 40,000 iterations are 32 
   t.is(implied!.batch, 32);
   t.is(implied!.images, IMAGES);
   t.deepEqual(
-    differences.map(({ what, row, log }) => [what, row, log]),
+    differences.map(({ what, expected, log }) => [what, expected, log]),
     [['training.batch', 16, 32]],
   );
   const { because } = differences[0]!;
@@ -84,7 +84,7 @@ test('GPUs, seed, what the config states, classes and validation images, where t
   const changed = text.replace(JSON.stringify(CONFIG), JSON.stringify(config));
   const { differences } = known(`${changed}\n${JSON.stringify(evaluation)}`);
   t.deepEqual(
-    differences.map(({ what, row, log }) => [what, row, log]),
+    differences.map(({ what, expected, log }) => [what, expected, log]),
     [
       ['training.batch', 16, 32],
       ['GPUs', 4, 8],
