@@ -48,11 +48,15 @@ export function readingNotes(reading: LogReading, nonFinite: readonly number[]):
           `The log counts iterations within each epoch: they are placed with ${epochs.iterationsPerEpoch} iterations an epoch` +
             `${other === 0 ? '' : `, the last that is logged; an epoch may have up to ${other} more`}.`,
         ]),
-    ...(unitInferred.length === 0
-      ? []
-      : [
-          `No figure of ${formatLines(unitInferred)} is above 1, and other evaluations are in percent: whether fractions or percent is told by their decimals, and by mIoU beside aAcc.`,
-        ]),
+    ...(['fraction', 'percent'] as const).flatMap((unit) => {
+      const lines = unitInferred.filter((one) => one.unit === unit).map(({ line }) => line);
+      const read = unit === 'fraction' ? 'fractions' : 'percent';
+      return lines.length === 0
+        ? []
+        : [
+            `No figure of ${formatLines(lines)} is above 1, and other evaluations are in percent: read as ${read}, by decimals and by mIoU beside aAcc.`,
+          ];
+    }),
   ];
 }
 

@@ -4,7 +4,7 @@ import { type LogHeader, NO_HEADER } from './log-header.js';
 import { type LogEntry, readEntry } from './log-lines.js';
 import { type Epochs, type LineGroup, place } from './log-place.js';
 import { readLogText, requireJsonLines } from './log-text.js';
-import { unitsOf } from './log-unit.js';
+import { type Unit, unitsOf } from './log-unit.js';
 
 /** A line of the training: means over the iterations since the one before. */
 export interface PublishedTrainLine {
@@ -50,9 +50,9 @@ export interface LogReading {
   /** Null where iterations are counted through the whole training. */
   readonly epochs: Epochs | null;
   /** What the figures of evaluations were given in; "mixed": some lines so and some so. Null without evaluations. */
-  readonly unit: 'fraction' | 'percent' | 'mixed' | null;
-  /** Lines whose unit their own largest value does not tell. */
-  readonly unitInferred: readonly number[];
+  readonly unit: Unit | 'mixed' | null;
+  /** Lines whose unit their own largest value does not tell, and what it is taken for. */
+  readonly unitInferred: readonly { readonly line: number; readonly unit: Unit }[];
   /** What evaluations say as `iter` where that is no iteration: validation images or batches; empty where none does. */
   readonly validationCounts: readonly number[];
 }
@@ -188,7 +188,7 @@ export function parsePublishedLog(text: string, file: string): PublishedLog {
           : null,
       epochs,
       unit: kinds.size > 1 ? 'mixed' : unit,
-      unitInferred: inferred.map((i) => evaluations[i]!.line),
+      unitInferred: inferred.map((i) => ({ line: evaluations[i]!.line, unit: units[i]! })),
       validationCounts: [...new Set(evaluations.flatMap(({ counted }) => counted ?? []))],
     },
   };

@@ -222,7 +222,14 @@ test('the unit is that of the whole line', (t) => {
     [0.0611, 0.41, 0.0002, 0.4025],
   );
   t.is(mixed.reading.unit, 'mixed');
-  t.deepEqual(mixed.reading.unitInferred, [2, 4, 6]);
+  t.deepEqual(
+    mixed.reading.unitInferred.map(({ line, unit }) => [line, unit]),
+    [
+      [2, 'fraction'],
+      [4, 'fraction'],
+      [6, 'percent'],
+    ],
+  );
 });
 
 test('lines that cannot be placed are counted by reason; more than one in a hundred, and no curve is drawn', (t) => {
