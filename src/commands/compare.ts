@@ -16,11 +16,13 @@ export default class Compare extends BaseCommand {
   ];
   static override args = {
     a: Args.string({
-      description: 'A run: its directory, its record, its id; or a row: its newest run.',
+      description:
+        'A run: its directory, its record, its id; or a row: its newest run, or beside a log the row itself where it has none.',
       required: true,
     }),
     b: Args.string({
-      description: "A run, a row, a log.json, or published: the row's own log, fetched. The run's row if not given.",
+      description:
+        "A run, a row, a log.json or scalars.json, or published: the row's own log, fetched. The run's row if not given.",
     }),
   };
   static override flags = {
@@ -40,13 +42,13 @@ export default class Compare extends BaseCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Compare);
     const signal = this.interruptSignal();
-    const { runSide, otherSide } = await import('../report/compare/side.js');
-    const { publishedSide, PUBLISHED_LOG } = await import('../report/compare/published-side.js');
+    const { firstSide, otherSide, PUBLISHED_LOG } = await import('../report/compare/side.js');
+    const { publishedSide } = await import('../report/compare/published-side.js');
     const { compare } = await import('../report/compare/compare.js');
     const { describeComparison, formatComparison } = await import('../report/compare/format.js');
     const { RunCatalogue } = await import('../report/runs/find.js');
     const catalogue = new RunCatalogue(flags, ({ message }) => this.note(`Left out: ${message}`));
-    const a = runSide(args.a, catalogue);
+    const a = firstSide(args.a, args.b, catalogue);
     const b =
       args.b === PUBLISHED_LOG ? await publishedSide(a, signal, this.displayMode()) : otherSide(args.b, a, catalogue);
     if (!flags.follow) {

@@ -1,3 +1,4 @@
+import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from './base.js';
 import * as flags from './flags.js';
 import { overridesOf } from './flags.js';
@@ -8,17 +9,30 @@ export default class Show extends BaseCommand {
   static override examples = [
     '<%= config.bin %> <%= command.id %> fcn_r50-d8_512x1024_40k_cityscapes',
     '<%= config.bin %> <%= command.id %> camvid_r18-d8 --set width=32 --json',
+    '<%= config.bin %> <%= command.id %> fcn_r50-d8_512x1024_40k_cityscapes --log fcn_….log.json',
   ];
   static override args = { row: flags.row };
-  static override flags = flags.experiment;
+  static override flags = {
+    ...flags.experiment,
+    log: Flags.string({
+      summary: 'Also show what a training log says besides its curve, and where it differs from the recipe.',
+      helpValue: 'FILE',
+    }),
+  };
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Show);
-    const { describeExperiment, formatDescription } = await import('../report/show.js');
-    const { profile, file, seed } = flags;
+    const { describeExperiment, describeLog, formatDescription, formatLog } = await import('../report/show.js');
+    const { profile, file, seed, log } = flags;
     const overrides = overridesOf(flags);
-    const description = describeExperiment({ row: args.row, file, profile, seed, overrides });
-    this.print(formatDescription(description));
-    return description;
+    const options = { row: args.row, file, profile, seed, overrides };
+    const description = describeExperiment(options);
+    if (log === undefined) {
+      this.print(formatDescription(description));
+      return description;
+    }
+    const shown = describeLog(log, options);
+    this.print(`${formatDescription(description)}\n\n${formatLog(shown)}`);
+    return { ...description, log: shown };
   }
 }

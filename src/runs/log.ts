@@ -32,17 +32,16 @@ const NUMBERS = [
  * The objects of a text of JSON lines. Its last line may be incomplete: it is being written, or its writer was killed.
  * @throws UserError that names file and line of any other that is no JSON object.
  */
-export function* jsonLines(
+function* jsonLines(
   text: string,
   file: string,
-  parse: (line: string) => unknown = JSON.parse,
 ): Generator<{ readonly line: number; readonly value: Readonly<Record<string, unknown>> }> {
   const lines = text.split('\n');
   for (const [i, content] of lines.entries()) {
     if (content.trim() === '') continue;
     let value: unknown;
     try {
-      value = parse(content);
+      value = JSON.parse(content);
     } catch (error) {
       if (i === lines.length - 1) return;
       throw notALog(file, i + 1, (error as Error).message, error);
@@ -63,7 +62,7 @@ function notALog(file: string, line: number, message: string, cause?: unknown): 
 }
 
 /** Drops the lines from an iteration on: the training went back to a state before them. */
-export function dropFrom(lines: { readonly iteration: number }[], iteration: number): void {
+function dropFrom(lines: { readonly iteration: number }[], iteration: number): void {
   while (lines.length > 0 && lines.at(-1)!.iteration >= iteration) lines.pop();
 }
 

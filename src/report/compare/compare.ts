@@ -7,7 +7,8 @@ import { recipeKey } from '../spread.js';
 import { measuredOn } from '../tolerance.js';
 import type { Verdict } from '../verdict.js';
 import { bandAt, type CurvePoint, type Departure, departures } from './band.js';
-import { figuresOf, type Side } from './side.js';
+import { type LogKnowledge, logKnowledge } from './log-knowledge.js';
+import { figuresOf, rowIdOf, type Side } from './side.js';
 import { againstOne, type Significance, welch } from './significance.js';
 
 export interface FigureComparison {
@@ -56,6 +57,8 @@ export interface Comparison {
   /** Null where one of the two has none. */
   readonly recipe: readonly Difference[] | null;
   readonly environment: readonly Difference[] | null;
+  /** What B says besides its curve, where it is a log; else null. */
+  readonly log: LogKnowledge | null;
   /** What has to be known to read this. */
   readonly notes: readonly string[];
 }
@@ -93,7 +96,7 @@ function significanceOf(a: Side, b: Side, figure: Figure, apart: string | null):
 
 /** Whether a row or a log is known to be another row's than the run's. */
 function otherRow(a: Side, b: Side): boolean {
-  return b.row !== null && b.row.id !== a.run?.experiment.row;
+  return b.row !== null && b.row.id !== rowIdOf(a);
 }
 
 /** The cell of the published table that a run's figure would stand in; null where it would stand in none. */
@@ -180,8 +183,8 @@ function chanceNotes(a: Side, b: Side, apart: string | null): string[] {
         ]
       : [];
   }
-  // What does not compare is no matter of chance.
-  if (apart !== null || otherRow(a, b)) return [];
+  // What does not compare is no matter of chance, nor is what two publications say.
+  if (a.kind !== 'run' || apart !== null || otherRow(a, b)) return [];
   return counts[0]! < 2
     ? ['Whether a difference is more than chance cannot be said from one seed; reproduce with --repeat.']
     : [];
@@ -197,7 +200,7 @@ function logNotes(a: Side, b: Side): string[] {
   const { row } = b;
   const recipe =
     row === null
-      ? 'Neither the log nor its name says of which row it is: whether it belongs to this run is not known, nor its recipe.'
+      ? `Neither the log nor its name says of which row it is: whether it belongs to ${rowIdOf(a)} is not known, nor its recipe.`
       : `The recipe of the log is that of ${row.id}, with what the log itself states of it.`;
   return [
     ...(row !== null && otherRow(a, b) ? [] : [recipe]),
@@ -209,7 +212,7 @@ function notesOf(a: Side, b: Side, apart: string | null): string[] {
   const notes: string[] = [];
   if (otherRow(a, b)) {
     notes.push(
-      `${b.kind === 'log' ? 'The log is' : 'B is'} of another row, ${b.row!.id}, than the run, ${a.run?.experiment.row}: no verdict is given.`,
+      `${b.kind === 'log' ? 'The log is' : 'B is'} of another row, ${b.row!.id}, than ${a.run === null ? `A, ${rowIdOf(a)}` : `the run, ${rowIdOf(a)}`}: no verdict is given.`,
     );
   }
   if (b.kind !== 'run' && apart !== null) {
@@ -224,6 +227,16 @@ function notesOf(a: Side, b: Side, apart: string | null): string[] {
   }
   if (a.givenWeights || b.givenWeights) notes.push('† Evaluated with weights that were given, not trained here.');
   return [...notes, ...logNotes(a, b), ...chanceNotes(a, b, apart)];
+}
+
+/**
+ * What a log says, beside the recipe of its row, or of A's where nothing says whose it is. The seed is the run's.
+ * @returns Null where B is no log.
+ */
+function knowledgeOf(a: Side, { log, row }: Side, tables: readonly Table[]): LogKnowledge | null {
+  if (log === null) return null;
+  const assumed = tables.flatMap(({ rows }) => rows).find(({ id }) => id === rowIdOf(a)) ?? null;
+  return logKnowledge(log, row ?? assumed, a.run?.experiment.seed);
 }
 
 /** Sets two sides beside each other. */
@@ -242,6 +255,7 @@ export function compare(a: Side, b: Side, tables: readonly Table[] = loadTables(
     departures: banded ? departures(a.curve, b.curve) : null,
     recipe: compareMaps(a.recipe, b.recipe),
     environment: compareMaps(a.environment, b.environment),
+    log: knowledgeOf(a, b, tables),
     notes: notesOf(a, b, apart),
   };
 }

@@ -32,6 +32,13 @@ export interface Followed {
  * @throws UserError where there is nothing to follow or to compare with; the signal's reason on abort.
  */
 export async function follow({ run, reference, milliseconds, signal, say, warn }: FollowOptions): Promise<Followed> {
+  const noCurve = reference.log?.reading.noCurve ?? null;
+  if (noCurve !== null) {
+    throw new UserError(
+      `${reference.label} has no curve to follow: ${noCurve}.`,
+      'Name a log that is whole, or a run.',
+    );
+  }
   if (bandAt(reference.curve, 0) === null) {
     throw new UserError(
       `${reference.label} has ${reference.curve.length} lines of loss: too few to follow.`,

@@ -5,6 +5,7 @@ import { type Sample, sparkline } from '../sparkline.js';
 import { TERMINAL_WIDTH, wrap } from '../wrap.js';
 import type { Departure } from './band.js';
 import type { Comparison, Difference, FigureComparison } from './compare.js';
+import { differenceLines, readingNotes } from './log-format.js';
 import type { Side } from './side.js';
 import type { Significance } from './significance.js';
 
@@ -126,6 +127,13 @@ function differencesTable(title: string, differences: readonly Difference[] | nu
   return [table({ head: [title, 'A', 'B'], body })];
 }
 
+/** Where a log is not of its row's recipe, and how it was read. */
+function logLines({ log }: Comparison): string[] {
+  if (log === null) return [];
+  const notes = readingNotes(log.reading, log.nonFinite).flatMap((note) => wrap(note));
+  return [differenceLines(log), notes].filter((lines) => lines.length > 0).map((lines) => lines.join('\n'));
+}
+
 /** A comparison for a terminal. */
 export function formatComparison(comparison: Comparison): string {
   const { a, b, recipe, environment, notes } = comparison;
@@ -142,13 +150,14 @@ export function formatComparison(comparison: Comparison): string {
     ...differencesTable(
       'Environment',
       environment,
-      b.kind === 'row' ? 'none is published' : 'the log says nothing of it',
+      [a.kind, b.kind].includes('row') ? 'none is published' : 'the log says nothing of it',
     ),
+    ...logLines(comparison),
     ...(notes.length === 0 ? [] : [notes.flatMap((note) => wrap(note)).join('\n')]),
   ].join('\n\n');
 }
 
-function describeSide({ kind, label, figures, iterations, curve, accuracy, seeds }: Side): object {
+function describeSide({ kind, label, figures, iterations, curve, accuracy, classes, seeds }: Side): object {
   const kept = downsample(
     curve.map(({ iteration, loss }, index) => ({ x: iteration, y: loss, index })),
     JSON_BUCKETS,
@@ -162,6 +171,7 @@ function describeSide({ kind, label, figures, iterations, curve, accuracy, seeds
     seeds: seeds.map(({ seed }) => seed),
     curve: curve.filter(({ iteration }) => points.has(iteration)),
     accuracy,
+    classes: Object.fromEntries(classes),
   };
 }
 

@@ -9,6 +9,14 @@ export interface LogHeader {
   readonly gpu: { readonly name: string; readonly count: number } | null;
   /** Values of the recipe that the config in the log states, by their paths in an experiment; empty where it has none. */
   readonly recipe: ReadonlyMap<string, unknown>;
+  /** Epochs of the schedule, where the config states it in epochs; else null. */
+  readonly epochs: number | null;
+  /** Images of a step on one GPU, as the config states; null where it does not. */
+  readonly imagesPerGpu: number | null;
+  /** Type of the data set as the config names it; null where it does not. */
+  readonly dataset: string | null;
+  /** Number of classes that the header lists; null where it lists none. */
+  readonly classes: number | null;
 }
 
 /** Of a log that says nothing of itself. */
@@ -18,6 +26,10 @@ export const NO_HEADER: LogHeader = {
   environment: new Map(),
   gpu: null,
   recipe: new Map(),
+  epochs: null,
+  imagesPerGpu: null,
+  dataset: null,
+  classes: null,
 };
 
 /** Of so much no reader makes use: pages of compiler flags. */
@@ -57,6 +69,23 @@ const STATED: Readonly<Record<string, readonly RegExp[]>> = {
   'training.minimumLearningRate': [/^lr_config = dict\([^)]*\bmin_lr=([\d.e-]+)/m],
 };
 
+const SCHEDULED_EPOCHS = [/^total_epochs = (\d+)/m, /^(?:runner|train_cfg) = dict\([^)]*\bmax_epochs=(\d+)/m];
+const IMAGES_PER_GPU = /^data = dict\([^)]*?\bsamples_per_gpu=(\d+)/ms;
+const DATASET = /^dataset_type = ['"](\w+)['"]/m;
+/** What a distributed training states; of others it always is one GPU, as it also was in early distributed ones. */
+const GPU_IDS = /^gpu_ids = range\(0, (\d+)\)/m;
+
+function numberIn(config: string, patterns: readonly RegExp[]): number | null {
+  const found = patterns.map((pattern) => pattern.exec(config)?.[1]).find((text) => text !== undefined);
+  return found === undefined ? null : Number(found);
+}
+
+/** GPUs that were used: as the config states, where it states several; else those that the machine had. */
+function usedGpus(config: string, visible: LogHeader['gpu']): LogHeader['gpu'] {
+  const stated = numberIn(config, [GPU_IDS]) ?? 1;
+  return visible !== null && stated > 1 ? { ...visible, count: stated } : visible;
+}
+
 function readRecipe(config: string, gpus: number | null): Map<string, unknown> {
   const stated = new Map<string, unknown>();
   for (const [path, patterns] of Object.entries(STATED)) {
@@ -65,15 +94,19 @@ function readRecipe(config: string, gpus: number | null): Map<string, unknown> {
     if (numbers.length > 0 && numbers.every(Number.isFinite))
       stated.set(path, numbers.length === 1 ? numbers[0] : numbers);
   }
-  const images = Number(/^data = dict\([^)]*?\bsamples_per_gpu=(\d+)/ms.exec(config)?.[1]);
-  if (gpus !== null && Number.isFinite(images)) stated.set('training.batch', images * gpus);
+  const images = numberIn(config, [IMAGES_PER_GPU]);
+  if (gpus !== null && images !== null) stated.set('training.batch', images * gpus);
   return stated;
 }
 
-/** Whether an object of a log is its header. */
+/** What only a header has. */
+const HEADER_KEYS = ['env_info', 'exp_name', 'config', 'seed', 'mmseg_version', 'hook_msgs', 'CLASSES', 'PALETTE'];
+
+/** Whether an object of a log is its header: it says something of the training, and nothing of an iteration. */
 export function isHeader(value: Readonly<Record<string, unknown>>): boolean {
   return (
-    value['mode'] === undefined && ['env_info', 'exp_name', 'config'].some((key) => typeof value[key] === 'string')
+    ['mode', 'iter', 'step', 'loss'].every((key) => value[key] === undefined) &&
+    HEADER_KEYS.some((key) => value[key] !== undefined)
   );
 }
 
@@ -82,12 +115,18 @@ export function readHeader(value: Readonly<Record<string, unknown>>): LogHeader 
   const text = (key: string) => (typeof value[key] === 'string' ? value[key] : null);
   const seed = value['seed'];
   const environment = readEnvironment(text('env_info') ?? '');
-  const gpu = readGpu(environment);
+  const config = text('config') ?? '';
+  const gpu = usedGpus(config, readGpu(environment));
+  const classes = value['CLASSES'];
   return {
     experimentName: text('exp_name')?.replace(/\.py$/, '') ?? null,
     seed: typeof seed === 'number' ? seed : null,
     environment,
     gpu,
-    recipe: readRecipe(text('config') ?? '', gpu?.count ?? null),
+    recipe: readRecipe(config, gpu?.count ?? null),
+    epochs: numberIn(config, SCHEDULED_EPOCHS),
+    imagesPerGpu: numberIn(config, [IMAGES_PER_GPU]),
+    dataset: DATASET.exec(config)?.[1] ?? null,
+    classes: Array.isArray(classes) ? classes.length : null,
   };
 }

@@ -24,9 +24,17 @@ export function rowOfLog({ experimentName }: LogHeader, file: string, tables: re
   );
 }
 
-/** Iterations of a log's schedule: as it states them, as its row has them, or up to its last line where neither is known. */
-export function scheduleOfLog({ header, train, validation }: PublishedLog, row: Row | null): number {
-  const stated = header.recipe.get('training.iterations') ?? row?.recipe.training.iterations;
+/**
+ * Iterations of a log's schedule: as it states them, as its row has them, or up to its last line where neither is known. One by
+ * epoch is not its row's, whose schedule is in iterations.
+ */
+export function scheduleOfLog(
+  { header, train, validation, reading: { epochs } }: PublishedLog,
+  row: Row | null,
+): number {
+  const byEpoch = epochs === null || header.epochs === null ? undefined : header.epochs * epochs.iterationsPerEpoch;
+  const stated = header.recipe.get('training.iterations') ?? byEpoch;
+  const expected = stated ?? (epochs === null ? row?.recipe.training.iterations : undefined);
   const logged = Math.max(train.at(-1)?.iteration ?? 0, validation.at(-1)?.iteration ?? 0);
-  return typeof stated === 'number' ? Math.max(stated, logged) : logged;
+  return Math.max(typeof expected === 'number' ? expected : 1, logged);
 }

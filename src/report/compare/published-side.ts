@@ -3,15 +3,13 @@ import { formatDownload } from '../../support/format.js';
 import { fetchPublishedLog } from './fetch-log.js';
 import { type Side, sideOfLog } from './side.js';
 
-/** The word for the row's published training log; `./published` is a file of that name. */
-export const PUBLISHED_LOG = 'published';
-
 /**
- * The published log of a run's row, fetched where it is not in the cache yet.
+ * The published log of the row of a run, or of a row itself, fetched where it is not in the cache yet.
  * @throws UserError where the row has none or it cannot be fetched; the signal's reason on abort.
  */
-export async function publishedSide({ run }: Side, signal: AbortSignal, display: DisplayMode): Promise<Side> {
-  const { row, log: url } = run!.experiment;
+export async function publishedSide({ run, row: own }: Side, signal: AbortSignal, display: DisplayMode): Promise<Side> {
+  const row = run?.experiment.row ?? own!.id;
+  const url = run === null ? own!.log : run.experiment.log;
   let side: Side | undefined;
   const title = 'Fetch the published log';
   const fetch = async (say: (progress: string) => void) => {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { loadTables, type Row, type Table } from '../../experiments/load.js';
 import { valuesOf } from '../../experiments/overrides.js';
@@ -6,7 +6,6 @@ import { hardwareName } from '../../runs/environment.js';
 import { LOG_FILE } from '../../runs/log.js';
 import type { RunRecord } from '../../runs/record.js';
 import { UserError } from '../../support/errors.js';
-import { explainFileError } from '../../support/files.js';
 import { environmentEntries } from '../environment.js';
 import { FIGURES, type Figure } from '../figures.js';
 import { accuracyOverIterations } from '../runs/accuracy.js';
@@ -16,7 +15,8 @@ import { newestOfEachSeed, recipeKey } from '../spread.js';
 import type { CurvePoint } from './band.js';
 import type { LogHeader } from './log-header.js';
 import { rowOfLog, scheduleOfLog } from './log-row.js';
-import { type PublishedLog, parsePublishedLog } from './published-log.js';
+import { readLogText } from './log-text.js';
+import { type PublishedLog, parsePublishedLog, readPublishedLog } from './published-log.js';
 
 /** One of the two that are compared. What a kind of side does not have is empty or null. */
 export interface Side {
@@ -41,7 +41,12 @@ export interface Side {
   /** Records of the same recipe on the same data, the newest of each seed; the side's own among them. */
   readonly seeds: readonly RunRecord[];
   readonly run: KnownRun | null;
+  /** Of a log: all that was read. */
+  readonly log: PublishedLog | null;
 }
+
+/** The word for the row's published training log; `./published` is a file of that name. */
+export const PUBLISHED_LOG = 'published';
 
 const NO_FIGURES: Side['figures'] = { memoryGB: null, fps: null, mIoU: null, mIoUMsFlip: null };
 
@@ -93,6 +98,7 @@ function sideOfRun(run: KnownRun, all: readonly KnownRun[]): Side {
     row: null,
     seeds: newestOfEachSeed(same),
     run,
+    log: null,
   };
 }
 
@@ -113,6 +119,7 @@ function sideOfRow(row: Row): Side {
     row,
     seeds: [],
     run: null,
+    log: null,
   };
 }
 
@@ -135,11 +142,11 @@ function environmentOfLog({ environment, gpu, seed }: LogHeader): Map<string, st
 
 /**
  * A published log as a side. Its recipe is that of its row, with what the log itself states of it; its schedule ends at its last
- * line where neither says more.
+ * line where neither says more. It has no curve where too many of its lines could not be placed.
  * @param file Tells the row, where it is called as it is published.
  */
 export function sideOfLog(log: PublishedLog, file: string, tables: readonly Table[] = loadTables()): Side {
-  const { header, train, validation } = log;
+  const { header, train, validation, reading } = log;
   const row = rowOfLog(header, file, tables);
   const iterations = scheduleOfLog(log, row);
   const last = validation.at(-1);
@@ -152,16 +159,18 @@ export function sideOfLog(log: PublishedLog, file: string, tables: readonly Tabl
     figures: {
       ...NO_FIGURES,
       mIoU: mIoU === null ? null : mIoU * 100,
-      memoryGB: memory.length === 0 ? null : Math.max(...memory) / 2 ** 30,
+      memoryGB: memory.length === 0 ? null : memory.reduce((most, bytes) => Math.max(most, bytes)) / 2 ** 30,
     },
     iterations,
-    curve: train
+    curve: (reading.noCurve === null ? train : [])
       .filter(({ loss }) => Number.isFinite(loss))
       .map(({ iteration, loss, learningRate }) => ({ iteration, share: iteration / iterations, loss, learningRate })),
-    accuracy: validation.flatMap(({ iteration, mIoU }) =>
+    accuracy: (reading.noCurve === null ? validation : []).flatMap(({ iteration, mIoU }) =>
       Number.isNaN(mIoU) ? [] : [{ iteration, mIoU: mIoU * 100 }],
     ),
-    classes: new Map([...(last?.perClass ?? [])].map(([name, iou]) => [name, iou * 100])),
+    classes: new Map(
+      [...(last?.perClass ?? [])].flatMap(([name, iou]) => (Number.isNaN(iou) ? [] : [[name, iou * 100]])),
+    ),
     recipe: row === null ? null : new Map([...valuesOf(row.recipe), ...header.recipe]),
     environment: environmentOfLog(header),
     hardware: header.gpu?.name ?? null,
@@ -169,6 +178,7 @@ export function sideOfLog(log: PublishedLog, file: string, tables: readonly Tabl
     row,
     seeds: [],
     run: null,
+    log,
   };
 }
 
@@ -184,6 +194,38 @@ export function runSide(reference: string, catalogue: RunCatalogue): Side {
   const known = catalogue.all();
   const all = known.some(({ file }) => path.resolve(file) === path.resolve(run.file)) ? known : [...known, run];
   return sideOfRun(run, all);
+}
+
+/** Whether a path is a file that is neither a record nor in a run directory: what reads it as a log says where it is none. */
+function mayBeLog(reference: string): boolean {
+  if (path.basename(reference) === LOG_FILE) return false;
+  if (!existsSync(reference)) return /\.(json|log)(\.gz)?$/.test(reference);
+  if (statSync(reference).isDirectory()) return false;
+  try {
+    return !isRecord(readLogText(reference));
+  } catch (error) {
+    if (error instanceof UserError) return true;
+    throw error;
+  }
+}
+
+/**
+ * What the first of two means: a run, or, beside a log, a row of which there is no run: then as it is published.
+ * @param other What it is compared with, as it was given.
+ * @throws UserError where it means neither, or a log.
+ */
+export function firstSide(
+  reference: string,
+  other: string | undefined,
+  catalogue: RunCatalogue,
+  tables: readonly Table[] = loadTables(),
+): Side {
+  const row = tables.flatMap(({ rows }) => rows).find(({ id }) => id === reference);
+  const ofLog = other !== undefined && (other === PUBLISHED_LOG || mayBeLog(other));
+  const hasRun = () => catalogue.all().some(({ experiment }) => experiment.row === reference);
+  return row !== undefined && ofLog && !existsSync(reference) && !hasRun()
+    ? sideOfRow(row)
+    : runSide(reference, catalogue);
 }
 
 /** The same run, as far as it is now. */
@@ -206,12 +248,9 @@ function isRecord(text: string): boolean {
 
 /** Whether a path is the file of a log that is not in a run directory. */
 function isLog(reference: string): boolean {
-  if (path.basename(reference) === LOG_FILE || !existsSync(reference) || statSync(reference).isDirectory())
-    return false;
-  const text = readText(reference);
-  if (isRecord(text)) return false;
+  if (!mayBeLog(reference)) return false;
   try {
-    parsePublishedLog(text, reference);
+    readPublishedLog(reference);
     return true;
   } catch (error) {
     if (error instanceof UserError) return false;
@@ -219,17 +258,14 @@ function isLog(reference: string): boolean {
   }
 }
 
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw explainFileError(error, file, 'read');
-  }
+/** The row that a side is of; null of a log that does not say. */
+export function rowIdOf({ run, row }: Side): string | null {
+  return run?.experiment.row ?? row?.id ?? null;
 }
 
 function sideOfFile(file: string, catalogue: RunCatalogue): Side {
   if (path.basename(file) === LOG_FILE) return runSide(file, catalogue);
-  const text = readText(file);
+  const text = readLogText(file);
   return isRecord(text) ? runSide(file, catalogue) : sideOfLog(parsePublishedLog(text, file), file);
 }
 
@@ -244,7 +280,7 @@ export function otherSide(
   catalogue: RunCatalogue,
   tables: readonly Table[] = loadTables(),
 ): Side {
-  const id = reference ?? run.run!.experiment.row;
+  const id = reference ?? rowIdOf(run)!;
   const row = tables.flatMap(({ rows }) => rows).find((candidate) => candidate.id === id);
   if (row !== undefined) return sideOfRow(row);
   if (reference === undefined) {

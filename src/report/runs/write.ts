@@ -7,6 +7,7 @@ import type { ThemeName } from '../charts/colours.js';
 import { lineChart } from '../charts/line-chart.js';
 import { standaloneSvg } from '../charts/style.js';
 import type { Chart } from '../charts/svg.js';
+import { readingNotesOf } from '../compare/log-format.js';
 import { rowOfLog, scheduleOfLog } from '../compare/log-row.js';
 import { readPublishedLog } from '../compare/published-log.js';
 import { accuracyOverIterations } from './accuracy.js';
@@ -142,7 +143,7 @@ function requireMeaning({ format, theme, predictions }: ReportOptions): void {
 }
 
 /**
- * The published log that is drawn beside the runs.
+ * The published log that is drawn beside the runs; null where too many of its lines could not be placed, which is warned of.
  * @throws UserError where it is of another row than they are.
  */
 function readLogOf(file: string, chosen: readonly KnownRun[], tables: readonly Table[], warn: ReportOptions['warn']) {
@@ -160,6 +161,8 @@ function readLogOf(file: string, chosen: readonly KnownRun[], tables: readonly T
       "Give the row's own log, which fcn show ROW names, or set the two beside each other with fcn compare.",
     );
   }
+  for (const note of readingNotesOf(log)) warn(`${file}: ${note}`);
+  if (log.reading.noCurve !== null) return null;
   return { log, iterations: scheduleOfLog(log, row) };
 }
 

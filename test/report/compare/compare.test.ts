@@ -8,7 +8,7 @@ import { bandAt, type CurvePoint, departures } from '../../../src/report/compare
 import { compare } from '../../../src/report/compare/compare.js';
 import { follow } from '../../../src/report/compare/follow.js';
 import { formatComparison } from '../../../src/report/compare/format.js';
-import { NO_HEADER } from '../../../src/report/compare/log-header.js';
+import { parsePublishedLog } from '../../../src/report/compare/published-log.js';
 import { otherSide, runSide, sideOfLog } from '../../../src/report/compare/side.js';
 import { againstOne, studentTwoSided, welch } from '../../../src/report/compare/significance.js';
 import { RunCatalogue } from '../../../src/report/runs/find.js';
@@ -403,16 +403,15 @@ test('seeds of one recipe are one sample: nothing is said of chance', async (t) 
 
 test('a run beside a published log: curves by the part of the schedule', (t) => {
   const train = Array.from({ length: 800 }, (_, i) => ({
-    iteration: 50 * (i + 1),
-    learningRate: 0.01,
+    mode: 'train',
+    iter: 50 * (i + 1),
+    lr: 0.01,
     loss: falling((i + 1) / 800, i),
-    decodeLoss: 1,
-    auxiliaryLoss: 0.4,
-    secondsPerIteration: 0.4,
-    memoryBytes: 2 ** 30,
+    memory: 1024,
   }));
-  const validation = [{ iteration: 40_000, mIoU: 0.7225, mAcc: 0.8, aAcc: 0.95, perClass: new Map([['road', 0.97]]) }];
-  const side = sideOfLog({ header: NO_HEADER, train, validation }, 'log');
+  const validation = { mode: 'val', iter: 40_000, mIoU: 0.7225, mAcc: 0.8, aAcc: 0.95, 'IoU.road': 0.97 };
+  const text = [...train, validation].map((line) => JSON.stringify(line)).join('\n');
+  const side = sideOfLog(parsePublishedLog(text, 'log'), 'log');
   t.is(side.iterations, 40_000);
   t.is(side.figures.mIoU, 72.25);
   t.is(side.figures.memoryGB, 1);

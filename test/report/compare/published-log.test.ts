@@ -54,6 +54,7 @@ test('the values of a line, in our units', (t) => {
   const [line] = parsePublishedLog(train(50), 'log.json').train;
   t.deepEqual(line, {
     iteration: 50,
+    epoch: 1,
     learningRate: 0.00999,
     loss: 1.5,
     decodeLoss: 1.1,

@@ -157,6 +157,12 @@ test('a published log is drawn over the same part of the schedule, and refused w
   const warnings: string[] = [];
   await writeRunReport({ ...options, log: renamed, warn: (text) => warnings.push(text) });
   t.regex(warnings.join(), /of which row it is/);
+  // Of a log that has lost lines, no curve is drawn.
+  writeFileSync(log, [line(20_000), '{"unknown": 1}', line(40_000)].join('\n'));
+  const told: string[] = [];
+  const without = await writeRunReport({ ...options, warn: (text) => told.push(text) });
+  t.notRegex(readFileSync(without.files[0]!.file, 'utf8'), /published/);
+  t.regex(told.join(), /No curve of the log is drawn: 1 of 3 lines could not be placed/);
 });
 
 test('what would change nothing is refused, and what is left out is said', async (t) => {
