@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { evaluate } from '../evaluation/evaluate.js';
 import { NonFiniteLogitsError } from '../evaluation/non-finite-logits.js';
 import { formatPercent, formatSeconds } from '../support/format.js';
-import type { Validation } from '../training/train.js';
+import type { Validation } from '../training/session.js';
 import { POSITION_SECONDS, positionFile } from './stage-results.js';
 import type { StageContext } from './stages.js';
 

@@ -8,7 +8,8 @@ import { startEngine } from '../../src/engines/start.js';
 import { resolve } from '../../src/experiments/resolve.js';
 import { ExitCode, InterruptedError } from '../../src/support/errors.js';
 import { sha256File } from '../../src/support/hash.js';
-import { type TrainOptions, train } from '../../src/training/train.js';
+import type { TrainOptions } from '../../src/training/session.js';
+import { train } from '../../src/training/train.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
 /** Steps of some tenths of a second, so that the event loop is let in in their middle. */

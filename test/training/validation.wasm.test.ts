@@ -6,7 +6,8 @@ import { evaluate } from '../../src/evaluation/evaluate.js';
 import { resolve } from '../../src/experiments/resolve.js';
 import { InterruptedError } from '../../src/support/errors.js';
 import { sha256File } from '../../src/support/hash.js';
-import { train, type Validation } from '../../src/training/train.js';
+import type { Validation } from '../../src/training/session.js';
+import { train } from '../../src/training/train.js';
 import { generated } from '../helpers/datasets.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
