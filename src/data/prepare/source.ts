@@ -32,6 +32,8 @@ export interface ReadOptions {
 export interface Source {
   /** Path of the archive or folder. */
   readonly location: string;
+  /** Whether it holds a file of this role; what comes after the first is not read. */
+  has(role: (path: string) => Role, options?: ReadOptions): Promise<boolean>;
   /** Reads through all of it. */
   inspect(role: (path: string) => Role, options?: ReadOptions): Promise<Inventory>;
   /** The wanted files, in the order in which they lie there. */
