@@ -11,9 +11,8 @@ const OF_SPLIT = /^images\.(.+)$/;
 /** A deviation in words: "labels of trainval.tar.gz instead of trainval_merged.json". */
 export function formatDeviation({ path, published, value }: DataDeviation): string {
   const split = OF_SPLIT.exec(path)?.[1];
-  return split === undefined
-    ? `${path} of ${value} instead of ${published}`
-    : `${value} ${split} images instead of ${published}`;
+  if (split === undefined) return `${path} of ${value} instead of ${published}`;
+  return `${value} ${split} image${value === 1 ? '' : 's'} instead of ${published}`;
 }
 
 /** How the numbers of images of splits differ from others; splits of which nothing says how many they have are left out. */

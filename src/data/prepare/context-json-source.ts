@@ -90,11 +90,20 @@ export class ContextJsonSource implements Source {
         yield chunk as Buffer;
       }
     };
+    let enough = false;
     const consume = async (source: AsyncIterable<unknown>): Promise<void> => {
-      for await (const piece of source) if (!take(piece as Buffer)) return;
+      for await (const piece of source) {
+        enough = !take(piece as Buffer);
+        if (enough) return;
+      }
     };
-    if (!this.gzipped) await consume(raw());
-    else await pipeline(raw(), createGunzip(), consume);
+    if (!this.gzipped) return consume(raw());
+    try {
+      await pipeline(raw(), createGunzip(), consume);
+    } catch (error) {
+      // A pipeline that is left early ends with an error of its own.
+      if (!enough) throw error;
+    }
   }
 
   async inspect(_role: (path: string) => Role, { signal, onBytes }: ReadOptions = {}): Promise<Inventory> {

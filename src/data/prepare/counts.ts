@@ -1,7 +1,13 @@
 import { UserError } from '../../support/errors.js';
-import type { Dataset, PublishedCounts } from '../datasets/dataset.js';
+import { formatNumber } from '../../support/format.js';
+import type { Dataset, Evidence, PublishedCounts } from '../datasets/dataset.js';
 import { SYNTHETIC_MARKER } from '../datasets/synthetic.js';
 import type { FoundPart } from './recipe.js';
+
+/** How many images the downloads should hold, and who says so: the program itself, of what it generated. */
+export interface ExpectedCounts extends Omit<PublishedCounts, 'evidence'> {
+  readonly evidence: Evidence | 'generated';
+}
 
 const NOTHING: PublishedCounts = { images: {}, evidence: 'unconfirmed', readIn: null };
 
@@ -31,50 +37,52 @@ export function expectedCounts(
   dataset: Dataset,
   parts: readonly FoundPart[],
   generated: Readonly<Record<string, unknown>> | null,
-): PublishedCounts {
+): ExpectedCounts {
   if (generated === null) return publishedCounts(dataset, parts);
   const surplus = surplusOf(dataset, parts.flatMap(({ download }) => download.otherSource ?? [])[0]);
   const images: Record<string, number> = {};
   for (const [split, count] of Object.entries(generated)) {
     if (typeof count === 'number') images[split] = count + (surplus[split] ?? 0);
   }
-  return { images, evidence: 'primary', readIn: `their ${SYNTHETIC_MARKER}` };
+  return { images, evidence: 'generated', readIn: null };
 }
 
 /**
  * Compares the numbers of images with the expected ones.
- * @param accept Go on where they differ, if nobody has seen the expected ones.
+ * @param accept Go on where they differ, if nobody has confirmed the expected ones.
  * @returns What was accepted, in words.
  * @throws UserError where a split has not as many images as it should.
  */
 export function checkCounts(
   name: string,
   images: Readonly<Record<string, number>>,
-  { images: expected, evidence, readIn }: PublishedCounts,
+  { images: expected, evidence, readIn }: ExpectedCounts,
   accept: boolean,
 ): string[] {
   const wrong = Object.entries(images).flatMap(([split, count]) => {
     const should = expected[split];
-    return should === undefined || should === count ? [] : [{ split, count, should }];
+    if (should === undefined || should === count) return [];
+    return [`${formatNumber(count, 'image')} of the split ${split}, expected ${should}`];
   });
   if (wrong.length === 0) return [];
-  const counts = wrong
-    .map(({ split, count, should }) => `${count} images of the split ${split}, expected ${should}`)
-    .join('; ');
-  const found = `${name}: the downloads hold ${counts}`;
-  const source = readIn === null ? '' : ` (${readIn})`;
+  const found = `${name}: the downloads hold ${wrong.join('; ')}`;
+  if (evidence === 'generated') {
+    throw new UserError(
+      `${found} as their ${SYNTHETIC_MARKER} says.`,
+      'A download is not whole, or an earlier version generated it: generate them again in an empty folder.',
+    );
+  }
+  const source = readIn === null ? '' : ` Read in: ${readIn}.`;
   if (evidence !== 'unconfirmed') {
     throw new UserError(
-      `${found}${source}.`,
+      `${found}.${source}`,
       'A download is not whole or of another release: fetch it again, then run the same command again.',
     );
   }
-  const doubt = `${found}${source}. Nobody has confirmed the expected number of such a download`;
-  if (!accept) {
-    throw new UserError(
-      `${doubt}.`,
-      'If yours is whole, give --accept-counts to go on with it; records of runs on it then say how many images there are.',
-    );
-  }
-  return [`${doubt}: accepted.`];
+  const doubt = `${found}.${source} Nobody has confirmed the expected numbers of such a download.`;
+  if (accept) return [doubt];
+  throw new UserError(
+    doubt,
+    'If yours is whole, add --accept-counts to go on with it; records of runs on it then say how many images there are.',
+  );
 }
