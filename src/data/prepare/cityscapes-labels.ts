@@ -4,7 +4,7 @@ import type { LabelMap } from '../image.js';
 import { LabelError, UnknownLabelError } from './label-error.js';
 import { FEWEST_CORNERS, fillPolygon, LARGEST_COORDINATE, type Point } from './polygon.js';
 
-/** Label ids of Cityscapes' names: the place in this list. */
+/** Label ids of Cityscapes' names: the place in this list. From mcordts/cityscapesScripts, helpers/labels.py. */
 export const LABEL_NAMES = [
   'unlabeled',
   'ego vehicle',
@@ -84,7 +84,7 @@ const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
 const isPoint = (value: unknown): value is Point =>
   Array.isArray(value) && value.length === 2 && value.every((part) => Number.isFinite(part));
 
-/** Larger images are none of Cityscapes, and would only take memory. */
+/** A limit of this program's own: eight times Cityscapes' 2,048 columns. Larger images would only take memory. */
 const LARGEST = 2 ** 14;
 
 function parseAnnotation(text: string): Annotation {

@@ -21,7 +21,7 @@ const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null;
 const isCount = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 0;
 
-/** Sides of VOC's images are at most 500 pixels. */
+/** A limit of this program's own, far above the 500 pixels of VOC's images, which nothing here depends on. */
 const LARGEST_SIDE = 2 ** 13;
 const isSide = (value: unknown): value is number => isCount(value) && value > 0 && value <= LARGEST_SIDE;
 

@@ -74,9 +74,10 @@ export function checkCounts(
   }
   const source = readIn === null ? '' : ` Read in: ${readIn}.`;
   if (evidence !== 'unconfirmed') {
+    const confirmed = accept ? ' --accept-counts is for numbers that nobody has confirmed.' : '';
     throw new UserError(
       `${found}.${source}`,
-      'A download is not whole or of another release: fetch it again, then run the same command again.',
+      `A download is not whole or of another release: fetch it again, then run the same command again.${confirmed}`,
     );
   }
   const doubt = `${found}.${source} Nobody has confirmed the expected numbers of such a download.`;

@@ -40,7 +40,10 @@ export interface Source {
   read(wanted: ReadonlySet<string>, options?: ReadOptions): AsyncIterable<Member>;
 }
 
-/** No image or label map is nearly as large; a file that claims more is damaged or meant to fill the memory. */
+/**
+ * A limit of this program's own: no image or label map is nearly as large. A file that claims more is damaged or meant to fill the
+ * memory.
+ */
 export const LARGEST_MEMBER = 2 ** 28;
 
 export const FETCH_AGAIN = 'Fetch it again (it may be truncated), then run the same command again.';

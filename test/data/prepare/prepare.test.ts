@@ -164,6 +164,20 @@ test('a finished data set is left alone, and what was removed of it is made agai
   await assertPrepared(t, voc);
 });
 
+test('what an earlier version drew otherwise is prepared anew only where that is asked for', async (t) => {
+  const set = await setUp(t, await rawCityscapes());
+  await set.prepare();
+  const marker = path.join(set.folder, '.fcn-prepared.json');
+  // One of the labels is drawn of polygons.
+  const { version, ...rest } = JSON.parse(await readFile(marker, 'utf8')) as { version: number };
+  t.is(version, 2);
+  await writeFile(marker, JSON.stringify({ ...rest, version: 1 }));
+  const refused = await t.throwsAsync<UserError>(set.prepare(), { message: /from these downloads by another version/ });
+  t.regex(refused?.next ?? '', /--again/);
+  t.true((await set.prepare({ again: true })).made > 0);
+  await assertPrepared(t, set);
+});
+
 test('an unpacked download that lies where it is used is prepared there', async (t) => {
   const raw = await rawCityscapes();
   const { dataRoot, folder, prepare } = await setUp(t, raw, async (_, { archives }) => {

@@ -58,7 +58,7 @@ export const cityscapes: Recipe = {
     for (const split of ['train', 'val']) {
       if (count(split) === 0) throw missing(pictures!.location, `no image of leftImg8bit/${split}`, 'is in it');
     }
-    // Version 1 drew polygons as Pillow 9.4 does.
+    // Version 1 drew polygons otherwise: maps of ids give the same files as then.
     const version = [...labelled.keys()].every((name) => labelIds.has(name)) ? 1 : 2;
     return { version, files, lists: {}, images: { train: count('train'), val: count('val') } };
   },
