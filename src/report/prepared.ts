@@ -1,9 +1,10 @@
+import { formatDeviation } from '../data/datasets/deviations.js';
 import type { PrepareResult } from '../data/prepare/preparation.js';
 import { formatFileSize, formatNumber } from '../support/format.js';
 
 /** What `fcn datasets prepare` prints. */
 export function formatPrepared(
-  { dataset, directory, images, files, made, inputs, synthetic }: PrepareResult,
+  { dataset, directory, images, files, made, inputs, synthetic, deviations }: PrepareResult,
   /** Flags that the commands it names need to find the data set. */
   rootFlag: string,
 ): string {
@@ -16,6 +17,11 @@ export function formatPrepared(
       const of = hashed === 'bytes' ? '' : ` of ${hashed}`;
       return `  from ${name}${what === undefined ? '' : ` (${what})`}  ${formatFileSize(bytes)}  sha256${of} ${sha256.slice(0, 16)}…`;
     }),
+    ...(deviations.length === 0
+      ? []
+      : [
+          `Not as published: ${deviations.map(formatDeviation).join('; ')}. Figures on it compare with nothing published.`,
+        ]),
     `Look at it with: fcn datasets show ${dataset}${rootFlag}, or fcn datasets browse ${dataset} --out DIR${rootFlag}`,
   ];
   return lines.join('\n');

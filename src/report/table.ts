@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { formatDeviation } from '../data/datasets/deviations.js';
 import { publishedImages } from '../data/datasets/published-images.js';
 import type { Row, Table } from '../experiments/load.js';
 import { LOCAL_TABLE } from '../experiments/load.js';
@@ -71,6 +72,7 @@ export function reasonApart(record: RunRecord, tables: readonly Table[]): string
   const reasons: string[] = [];
   if (record.profile !== 'full') reasons.push(`${record.profile} profile`);
   if (record.dataset?.synthetic) reasons.push('synthetic data');
+  reasons.push(...(record.dataset?.deviations ?? []).map(formatDeviation));
   reasons.push(...changesOf(record));
   const { train, evaluate, 'evaluate-ms': multiScale } = record.details;
   const replaced = train?.skippedSamples.length ?? 0;

@@ -113,12 +113,41 @@ async function irregularities(
   const { countProblem, expectedImages } = await import('../data/datasets/expected.js');
   const { sharedImages } = await import('../data/datasets/inspect.js');
   const { datasetFolder } = await import('../data/datasets/read-split.js');
-  const { readSyntheticSettings } = await import('../data/datasets/synthetic.js');
   const folder = datasetFolder(dataset, dataRoot);
-  const expected = expectedImages(dataset, await readSyntheticSettings(folder));
+  const expected = await expectedImages(dataset, folder);
   const counts = Object.entries(splits).flatMap(([split, { entries, missing }]) =>
     // Those that lack a file are told of one by one.
     countProblem(folder, split, entries.length + missing.length, expected),
   );
-  return [...Object.values(splits).flatMap(({ irregular }) => irregular), ...sharedImages(splits), ...counts];
+  return [
+    ...Object.values(splits).flatMap(({ irregular }) => irregular),
+    ...sharedImages(splits),
+    ...counts,
+    ...(await unlikePublished(dataset, folder, splits)),
+  ];
+}
+
+/** In what a prepared data set differs from the published one. Of any other, its numbers of images are said to be wrong. */
+async function unlikePublished(
+  dataset: Dataset,
+  folder: string,
+  splits: Readonly<Record<string, InspectedSplit>>,
+): Promise<Problem[]> {
+  const { dataDeviations, formatDeviation } = await import('../data/datasets/deviations.js');
+  const { readPrepared } = await import('../data/datasets/prepared.js');
+  const { isSynthetic } = await import('../data/datasets/synthetic.js');
+  const prepared = await readPrepared(folder);
+  if (prepared === null) return [];
+  const images = Object.fromEntries(Object.entries(splits).map(([split, { named }]) => [split, named.length]));
+  const known = {
+    images,
+    published: dataset.published?.images ?? {},
+    prepared: prepared.deviations ?? [],
+    synthetic: isSynthetic(folder),
+  };
+  return dataDeviations(known).map((deviation) => ({
+    file: folder,
+    split: null,
+    message: `${folder}: ${formatDeviation(deviation)}: figures on it compare with nothing published.`,
+  }));
 }

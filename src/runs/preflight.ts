@@ -55,7 +55,10 @@ export async function requireDataset(
   const splits = [...new Set(stages.flatMap((stage) => SPLITS[stage]))];
   if (splits.length === 0) return null;
   const { loadDataset } = await import('../data/datasets/description.js');
+  const { dataDeviations } = await import('../data/datasets/deviations.js');
   const { datasetFingerprint } = await import('../data/datasets/fingerprint.js');
+  const { readPrepared } = await import('../data/datasets/prepared.js');
+  const { publishedImages } = await import('../data/datasets/published-images.js');
   const { datasetFolder } = await import('../data/datasets/read-split.js');
   const { isSynthetic } = await import('../data/datasets/synthetic.js');
   const dataset = await loadDataset(data.dataset);
@@ -65,9 +68,14 @@ export async function requireDataset(
       `Use --set model.classes=${dataset.classes.length} or another data set.`,
     );
   }
-  const { names, files } = await datasetFingerprint(dataset, splits, dataRoot, skipBad > 0 ? 'kept' : 'refused');
-  const synthetic = isSynthetic(datasetFolder(dataset, dataRoot));
-  return { described: { id: dataset.id, fingerprint: files, synthetic }, names };
+  const incomplete = skipBad > 0 ? 'kept' : 'refused';
+  const { names, files, images } = await datasetFingerprint(dataset, splits, dataRoot, incomplete);
+  const folder = datasetFolder(dataset, dataRoot);
+  const synthetic = isSynthetic(folder);
+  const prepared = (await readPrepared(folder))?.deviations ?? [];
+  const deviations = dataDeviations({ images, published: publishedImages(data.dataset), prepared, synthetic });
+  const described = { id: dataset.id, fingerprint: files, synthetic, ...(deviations.length > 0 && { deviations }) };
+  return { described, names };
 }
 
 /**

@@ -19,6 +19,12 @@ const shape = z.array(z.int().min(0)).readonly();
 
 const counts = z.array(z.int().min(0)).readonly();
 
+const dataDeviation = z.strictObject({
+  path: z.string(),
+  published: z.union([z.string(), z.number()]),
+  value: z.union([z.string(), z.number()]),
+});
+
 const train = z.object({
   iterations: z.int().min(1),
   seconds,
@@ -130,8 +136,18 @@ export const recordSchema = z.strictObject({
   overrides: z.array(z.string()),
   /** What differs from the published recipe, by profile and by overrides. */
   deviations: z.array(z.strictObject({ path: z.string(), published: z.unknown(), value: z.unknown() })),
-  /** Null where no stage read data. `synthetic`: painted by this program, not photographed. */
-  dataset: z.strictObject({ id: z.string(), fingerprint: sha256, synthetic: z.boolean() }).nullable(),
+  /**
+   * Null where no stage read data. `synthetic`: painted by this program, not photographed. `deviations`: in what it differs from
+   * the data set that the published figures are of, as far as splits were read; absent where in nothing.
+   */
+  dataset: z
+    .strictObject({
+      id: z.string(),
+      fingerprint: sha256,
+      synthetic: z.boolean(),
+      deviations: z.array(dataDeviation).readonly().optional(),
+    })
+    .nullable(),
   /** The weights that the figures belong to: of this run's training, or given to it. */
   weights: z.strictObject({ file: z.string(), sha256, source: z.enum(['trained', 'given']) }).nullable(),
   code: z.strictObject({ version: z.string(), commit: z.string().nullable() }),

@@ -86,6 +86,35 @@ for (const [id, { row, archives }] of Object.entries(SETS)) {
   });
 }
 
+test('made of the label maps, Pascal Context is not as published, and every record on it says so', async (t) => {
+  const cwd = await temporaryFolder(t);
+  await fcn(['datasets', 'generate', 'pascal-context', '--raw', '--images', '4', '--size', '64x64', '--out', 'raw'], {
+    cwd,
+  });
+  const from = ['raw/VOCtrainval_03-May-2010.tar', 'raw/trainval.tar.gz'].flatMap((file) => ['--from', file]);
+  const prepared = await fcn(['datasets', 'prepare', 'pascal-context-59', ...from], { cwd });
+  t.is(prepared.code, 0, prepared.stderr);
+  // As the published label maps, they have two and one more than the merged file.
+  t.regex(prepared.stdout, /: 5 train and 2 val images \(synthetic\)/);
+  const other = 'labels of trainval.tar.gz instead of trainval_merged.json';
+  t.true(prepared.stdout.includes(`\nNot as published: ${other}. Figures on it compare with nothing published.\n`));
+  const verified = await fcn(['datasets', 'verify', 'pascal-context'], { cwd });
+  t.is(verified.code, 0, verified.stdout);
+  t.true(verified.stdout.includes(`\n  Not as published: ${other}.\n`));
+
+  const row = 'fcn_r101-d8_480x480_40k_pascal_context_59';
+  const changes = ['width=4', 'iterations=1', 'training.batch=2'].flatMap((change) => ['--set', change]);
+  const tiny = ['--profile', 'smoke', '--engine', 'wasm', ...changes, '--stage', 'train'];
+  const run = await fcn(['reproduce', row, ...tiny], { cwd });
+  t.is(run.code, 0, run.stderr);
+  t.true(run.stderr.includes(`Note: datasets/data/VOCdevkit/VOC2010: ${other}: figures on it compare with nothing`));
+  t.regex(run.stdout, /Compares with nothing published: .*, labels of trainval\.tar\.gz instead of /);
+  const [record] = await readdir(path.join(cwd, 'results/records'));
+  t.deepEqual(readRecord(path.join(cwd, 'results/records', record!)).dataset?.deviations, [
+    { path: 'labels', published: 'trainval_merged.json', value: 'trainval.tar.gz' },
+  ]);
+});
+
 test('a full disk leaves no half archive, and with more room the downloads are finished', async (t) => {
   const cwd = await temporaryFolder(t);
   // Less than the images and the archive of them take.

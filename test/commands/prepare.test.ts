@@ -5,6 +5,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { labelMatrix, writeMatlab } from '../../src/data/generate/raw/matlab.js';
+import { encodeJpeg } from '../../src/data/jpeg.js';
 import { encodePng } from '../../src/data/png/write.js';
 import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
@@ -230,6 +231,43 @@ test('verify compares every file with the hash that its preparation recorded', a
   const without = await verify();
   t.is(without.code, 1);
   t.regex(without.stdout, /✗ .*\.fcn-prepared\.sha256, the hashes of all files, does not exist/);
+});
+
+test('other numbers than anybody has confirmed are a warning, which --accept-counts goes on from', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const raw = await rawCamvid();
+  const members = raw.archives['camvid.zip']!;
+  const size = { height: 360, width: 480 };
+  for (const member of Object.keys(members)) {
+    const pixels = new Uint8Array(size.height * size.width * 3).fill(member.length);
+    members[member] = member.endsWith('.jpg')
+      ? await encodeJpeg({ ...size, data: pixels }, 50)
+      : await encodePng(new Uint8Array(size.height * size.width), size, {
+          colourType: 'grey',
+          filter: 'none',
+          level: 1,
+        });
+  }
+  const from = await downloads(cwd, raw);
+  await rm(path.join(from, 'synthetic.json'));
+  const prepare = (...flags: string[]) => fcn(['datasets', 'prepare', 'camvid', '--from', from, ...flags], { cwd });
+  const refused = await prepare();
+  t.is(refused.code, 2);
+  const both =
+    /hold 2 images of the split train, expected 367; 1 image of the split val, expected 101\. Read in: .*\. Nobody/;
+  t.regex(refused.stderr, both);
+  t.regex(refused.stderr, /\nnext: .* --accept-counts /);
+  t.false(existsSync(path.join(cwd, 'datasets/data/camvid')));
+
+  const accepted = await prepare('--accept-counts');
+  t.is(accepted.code, 0, accepted.stderr);
+  t.regex(accepted.stderr, /\nWarning: CamVid: the downloads hold 2 images/);
+  t.regex(accepted.stderr, both);
+  t.regex(accepted.stdout, /\nNot as published: 2 train images instead of 367; 1 val image instead of 101\. /);
+  const verified = await fcn(['datasets', 'verify', 'camvid'], { cwd });
+  t.is(verified.code, 0, verified.stdout);
+  t.regex(verified.stdout, /\n {2}Not as published: 1 val image instead of 101\.\n/);
+  t.regex((await fcn(['datasets', 'list'], { cwd })).stdout, /│ camvid .*│ 2 +│ 1 +│ complete +│/);
 });
 
 test('of a folder it is said that names and sizes are hashed, not contents', async (t) => {

@@ -390,6 +390,19 @@ test('an evaluation is of no more images than the limit of its recipe', (t) => {
   t.regex(recordProblems(record, TABLES).join('\n'), /500 images, and the recipe's limit is 8/);
 });
 
+test('a data set that says how many images it has more than the published one may have them evaluated', (t) => {
+  const row = 'fcn_r101-d8_480x480_40k_pascal_context';
+  const record = makeCompleteRecord({ row }, 'full', 5105);
+  t.regex(recordProblems(record, TABLES).join('\n'), /5105 images, and 5104 were published/);
+  record.dataset!.deviations = [{ path: 'images.val', published: 5104, value: 5105 }];
+  t.deepEqual(recordProblems(record, TABLES), []);
+  inBoth(record, (evaluation) => {
+    evaluation.images = 5106;
+    evaluation.splitImages = 5106;
+  });
+  t.regex(recordProblems(record, TABLES).join('\n'), /5106 images, and 5105 were there, as its data set says/);
+});
+
 test('a record in the wrong folder or under another name is found, with exit code 1', async (t) => {
   const cwd = await temporaryFolder(t);
   await writeRecord(

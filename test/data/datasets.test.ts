@@ -64,8 +64,24 @@ test('the data sets of the published tables, and CamVid, are described', async (
   t.deepEqual(camvid.palette[8], [64, 0, 128]);
   const voc = await loadDataset('voc2012-aug');
   // 1,464 + 9,118
-  t.deepEqual(voc.published, { images: { train: 10582, val: 1449 }, size: null });
+  t.like(voc.published, { images: { train: 10582, val: 1449 }, size: null });
   t.deepEqual((await loadDataset('cityscapes')).published?.size, { height: 1024, width: 2048 });
+});
+
+test('every number of images says where it was read, and belongs to one source', async (t) => {
+  for (const id of await datasetIds()) {
+    const { published } = await loadDataset(id);
+    for (const { images, evidence, readIn } of [published!, ...Object.values(published!.otherSources)]) {
+      t.deepEqual(Object.keys(images), ['train', 'val'], id);
+      t.is(evidence === 'unconfirmed', id === 'camvid', id);
+      t.truthy(readIn, id);
+    }
+  }
+  const context = (await loadDataset('pascal-context')).published!;
+  // What the original's converter takes, and so what the published figures are of.
+  t.deepEqual(context.images, { train: 4996, val: 5104 });
+  t.deepEqual(context.otherSources['label-maps']?.images, { train: 4998, val: 5105 });
+  t.deepEqual((await loadDataset('pascal-context-59')).published?.images, context.images);
 });
 
 for (const [id, key] of Object.entries(PUBLISHED_SETS)) {
@@ -170,7 +186,8 @@ test('a fingerprint tells other files from other names; a file that is missing k
   const { root, dataset } = await mine(t);
   const fingerprint = (incomplete?: 'kept') => datasetFingerprint(dataset, ['train', 'val'], root, incomplete);
   const before = await fingerprint();
-  for (const hash of Object.values(before)) t.regex(hash, /^[0-9a-f]{64}$/);
+  for (const hash of [before.names, before.files]) t.regex(hash, /^[0-9a-f]{64}$/);
+  t.deepEqual(before.images, { train: 4, val: 4 });
   t.deepEqual(await fingerprint(), before);
   await writeFile(path.join(root, 'mine/images/a.jpg'), 'longer');
   const longer = await fingerprint();

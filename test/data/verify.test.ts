@@ -221,6 +221,7 @@ function report(t: ExecutionContext, problems: number): string[] {
     synthetic: false,
     fast: false,
     hashes: 20,
+    deviations: [],
     splits: { train: { images: 5, expected: 5 }, val: { images: 3, expected: 4 }, test: { images: 2, expected: null } },
     problems: Array.from({ length: problems }, (_, i) => ({ file: `${i}`, split: 'train', message: `${i} is bad.` })),
   });

@@ -24,6 +24,8 @@ export interface RawDownloads {
   /** Expected text of each list. */
   readonly lists: Record<string, string>;
   readonly images: Record<string, number>;
+  /** Images as `synthetic.json` tells them, where that is of another source. */
+  readonly marked?: Record<string, number>;
 }
 
 const SIZE = { height: 6, width: 9 };
@@ -148,12 +150,15 @@ export async function rawVoc(): Promise<RawDownloads> {
 /** Source ids of some classes, and the classes. */
 const CONTEXT = { sources: [0, 2, 9, 18, 415, 458], classes: [0, 1, 2, 3, 51, 59] };
 
-/** Four images, of which the last has no label. `merged`: the labels as the one JSON file. */
+/**
+ * Images 1 to 3 with labels, and 4 without. `merged`: the labels as the one JSON file; else as label maps, which 5 to 7 have, too:
+ * as the published ones, two more for training and one more for validation.
+ */
 export async function rawContext(merged: boolean): Promise<RawDownloads> {
   const top = 'VOCdevkit/VOC2010';
   const voc: Record<string, Uint8Array | string> = {
-    [`${top}/ImageSets/Main/train.txt`]: lines([name(1), name(3)]),
-    [`${top}/ImageSets/Main/val.txt`]: lines([name(2), name(4)]),
+    [`${top}/ImageSets/Main/train.txt`]: lines([name(1), name(3), name(5), name(6)]),
+    [`${top}/ImageSets/Main/val.txt`]: lines([name(2), name(4), name(7)]),
     // Another list of VOC's: a name and whether the class is there.
     [`${top}/ImageSets/Main/cat_train.txt`]: `${name(1)} -1\n`,
   };
@@ -164,9 +169,9 @@ export async function rawContext(merged: boolean): Promise<RawDownloads> {
     annos_segmentation: [],
     categories: [{ category_id: 2, name: 'aeroplane' }],
   };
-  for (let i = 1; i <= 4; i++) {
+  for (let i = 1; i <= 7; i++) {
     voc[`${top}/JPEGImages/${name(i)}.jpg`] = await jpeg(i);
-    if (i === 4) continue;
+    if (i === 4 || (merged && i > 4)) continue;
     const which = labels(i, (value) => value % CONTEXT.sources.length);
     expected[`SegmentationClassContext/${name(i)}.png`] = {
       ...SIZE,
@@ -197,10 +202,11 @@ export async function rawContext(merged: boolean): Promise<RawDownloads> {
     },
     labels: expected,
     lists: {
-      'ImageSets/SegmentationContext/train.txt': lines([name(1), name(3)]),
-      'ImageSets/SegmentationContext/val.txt': lines([name(2)]),
+      'ImageSets/SegmentationContext/train.txt': lines([1, 3, ...(merged ? [] : [5, 6])].map(name)),
+      'ImageSets/SegmentationContext/val.txt': lines([2, ...(merged ? [] : [7])].map(name)),
     },
-    images: { train: 2, val: 1 },
+    images: merged ? { train: 2, val: 1 } : { train: 4, val: 2 },
+    marked: { train: 2, val: 1 },
   };
 }
 
@@ -262,12 +268,12 @@ export async function writeTar(
 }
 
 /** What `synthetic.json` of small downloads says: they are no published ones, and have these many images. */
-function marker({ dataset, images }: RawDownloads): string {
+function marker({ dataset, images, marked = images }: RawDownloads): string {
   const settings: SyntheticSettings = {
     generator: 'a test',
     version: 1,
     imitates: dataset,
-    images,
+    images: marked,
     size: SIZE,
     seed: 0,
   };

@@ -177,6 +177,20 @@ test('an evaluation of not all images that there are, or were published, stands 
   t.is(reason({ images: 499, splitImages: undefined }), '499 validation images, 500 were published');
 });
 
+test('figures on a data set that is not the published one stand apart, by what differs', (t) => {
+  const dataset = { id: 'cityscapes', fingerprint: 'ab'.repeat(32), synthetic: false };
+  const reason = (deviations: NonNullable<NonNullable<RunRecord['dataset']>['deviations']>) =>
+    reasonApart(makeRecord({ row: ROW }, { dataset: { ...dataset, deviations } }), loadTables());
+  t.is(reason([]), null);
+  t.is(
+    reason([
+      { path: 'labels', published: 'a.json', value: 'b.tar' },
+      { path: 'images.train', published: 2975, value: 1 },
+    ]),
+    'labels of b.tar instead of a.json, 1 train image instead of 2975',
+  );
+});
+
 test('figures of a training that had to do without some images stand apart', (t) => {
   const { details } = makeRecord({ row: ROW });
   const train = {

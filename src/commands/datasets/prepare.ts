@@ -10,7 +10,7 @@ export default class DatasetsPrepare extends BaseCommand {
     'Make a data set of its downloads: unpack, convert the labels, write the lists, check everything.';
 
   static override description =
-    'Reads the archives as they were downloaded (zip, tar, tgz), or what was unpacked of them, and writes images, label ' +
+    'Reads the archives as they were downloaded (zip, tar, tgz, of any name), or what was unpacked of them, and writes images, label ' +
     'maps of training ids and split lists in the layout that training reads. All files are checked, and the hashes of ' +
     'the downloads and of every file are kept. An interrupted run goes on where it stopped; until it is finished, no ' +
     'command reads the data set. docs/datasets.md tells which files to download.';
@@ -39,6 +39,9 @@ export default class DatasetsPrepare extends BaseCommand {
     }),
     'data-root': flags.dataRoot,
     again: Flags.boolean({ summary: 'Prepare anew what is finished, or was begun from other downloads.' }),
+    'accept-counts': Flags.boolean({
+      summary: 'Go on with other numbers of images than expected, where nobody has confirmed the expected ones.',
+    }),
     workers: Flags.integer({
       summary: 'Worker threads; one less than there are cores, at most 8, if not given.',
       env: 'FCN_WORKERS',
@@ -60,9 +63,11 @@ export default class DatasetsPrepare extends BaseCommand {
       from: flags.from,
       dataRoot: flags['data-root'],
       again: flags.again,
+      acceptCounts: flags['accept-counts'],
       workers: flags.workers,
       signal,
       show: (stages) => showStages(stages, mode),
+      onWarning: (message) => this.note(message),
       onWait: (pid) => this.note(`Waiting for process ${pid}, which prepares the same data set.`),
     });
     this.print(formatPrepared(result, dataRootFlag(flags['data-root'])));

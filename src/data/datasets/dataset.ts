@@ -14,12 +14,28 @@ export interface SplitSource {
   readonly list: string | null;
 }
 
-/** What is known of a data set from its publication. */
-export interface PublishedFacts {
+/**
+ * Who has seen a number: a primary source (the publication, its authors, or the lists in the download itself), two reports that do
+ * not depend on each other, or neither.
+ */
+export const EVIDENCE = ['primary', 'reports', 'unconfirmed'] as const;
+export type Evidence = (typeof EVIDENCE)[number];
+
+/** How many images a download holds, and how that is known. */
+export interface PublishedCounts {
   /** Images of each split. */
   readonly images: Readonly<Record<string, number>>;
+  readonly evidence: Evidence;
+  /** Where the numbers were read; null where the description does not say. */
+  readonly readIn: string | null;
+}
+
+/** What is known of a data set from its publication. The numbers are those of the data that the published figures are of. */
+export interface PublishedFacts extends PublishedCounts {
   /** Size of every image; null where they differ. */
   readonly size: Size | null;
+  /** Of other downloads that the data set can be made of, by the name that its preparation gives them. */
+  readonly otherSources: Readonly<Record<string, PublishedCounts>>;
 }
 
 /** A data set as its YAML file describes it. */

@@ -1,17 +1,24 @@
 import { formatNumber } from '../../support/format.js';
 import type { Dataset } from './dataset.js';
 import type { Problem } from './inspect.js';
-import type { SyntheticSettings } from './synthetic.js';
+import { readPrepared } from './prepared.js';
+import { readSyntheticSettings } from './synthetic.js';
 
 /** How many images the splits of a data set should have. */
 export interface ExpectedImages {
-  readonly by: 'published' | 'generated';
+  readonly by: 'published' | 'generated' | 'prepared';
   /** Splits of which nothing says so are left out. */
   readonly images: Readonly<Record<string, number>>;
 }
 
-/** The published numbers; of a data set that was painted by this program, those it was made with. */
-export function expectedImages(dataset: Dataset, settings: SyntheticSettings | null): ExpectedImages {
+/**
+ * How many images the data set in a folder should have: those it was prepared with, which were compared with the numbers of its
+ * downloads then; where it was not prepared by this program, those it was generated with; else the published numbers.
+ */
+export async function expectedImages(dataset: Dataset, folder: string): Promise<ExpectedImages> {
+  const prepared = await readPrepared(folder);
+  if (prepared !== null) return { by: 'prepared', images: prepared.images };
+  const settings = await readSyntheticSettings(folder);
   return settings === null
     ? { by: 'published', images: dataset.published?.images ?? {} }
     : { by: 'generated', images: settings.images };

@@ -12,24 +12,32 @@ export interface Fingerprint {
   readonly files: string;
 }
 
+/** A fingerprint, and the number of samples of each split. */
+export interface CountedFingerprint extends Fingerprint {
+  readonly images: Readonly<Record<string, number>>;
+}
+
 /** @throws UserError as `readSplit`. */
 export async function datasetFingerprint(
   dataset: Dataset,
   splits: readonly string[],
   dataRoot: string,
   incomplete: Incomplete = 'refused',
-): Promise<Fingerprint> {
+): Promise<CountedFingerprint> {
   const head = JSON.stringify([dataset.classes, dataset.ignoreIndex, dataset.reduceZeroLabel]);
   const names = createHash('sha256').update(head);
   const files = createHash('sha256').update(head);
+  const images: Record<string, number> = {};
   for (const split of splits) {
-    for (const { name, image, label } of await readSplit(dataset, split, dataRoot, incomplete)) {
+    const entries = await readSplit(dataset, split, dataRoot, incomplete);
+    images[split] = entries.length;
+    for (const { name, image, label } of entries) {
       const [imageSize, labelSize] = await Promise.all([sizeOf(image), sizeOf(label)]);
       names.update(`\n${split} ${name}`);
       files.update(`\n${split} ${name} ${imageSize} ${labelSize}`);
     }
   }
-  return { names: names.digest('hex'), files: files.digest('hex') };
+  return { names: names.digest('hex'), files: files.digest('hex'), images };
 }
 
 /** Bytes of a file; 'missing' where it is not there. */

@@ -2,9 +2,10 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { UserError } from '../../support/errors.js';
 import { datasetIds, loadDataset } from './description.js';
+import { expectedImages } from './expected.js';
 import { UnfinishedError } from './prepared.js';
 import { datasetFolder, readSplit } from './read-split.js';
-import { isSynthetic, readSyntheticSettings } from './synthetic.js';
+import { isSynthetic } from './synthetic.js';
 
 /** A described data set and what of it lies under a data root. */
 export interface FoundDataset {
@@ -15,7 +16,7 @@ export interface FoundDataset {
   readonly classes: number;
   /** Images of each split; empty where the data set is not there or not whole. */
   readonly images: Readonly<Record<string, number>>;
-  /** Images of each split that were published, or generated; empty where nothing says so. */
+  /** Images of each split that were prepared, generated or published; empty where nothing says so. */
   readonly expected: Readonly<Record<string, number>>;
   readonly synthetic: boolean;
   /** Whether its folder is there at all. */
@@ -45,13 +46,13 @@ export async function listDatasets(dataRoot: string): Promise<FoundDataset[]> {
     };
     try {
       const images: Record<string, number> = {};
-      const settings = await readSyntheticSettings(folder);
+      const expected = await expectedImages(dataset, folder);
       for (const split of Object.keys(dataset.splits))
         images[split] = (await readSplit(dataset, split, dataRoot)).length;
       found.push({
         ...base,
         images,
-        expected: settings?.images ?? base.expected,
+        expected: expected.images,
         unfinished: false,
         problem: null,
         next: null,

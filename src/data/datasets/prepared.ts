@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../../support/errors.js';
 import { explainFileError } from '../../support/files.js';
+import type { DataDeviation } from './deviations.js';
 
 /** File in a data set's folder that says that it was prepared whole, and from which downloads. */
 export const PREPARED_MARKER = '.fcn-prepared.json';
@@ -36,6 +37,8 @@ export interface PreparationKey {
 export interface Prepared extends PreparationKey {
   /** Images of each split. */
   readonly images: Readonly<Record<string, number>>;
+  /** In what the data set differs from the published one. Absent where an earlier version wrote it. */
+  readonly deviations?: readonly DataDeviation[];
   readonly files: number;
   /** Some of the files were there before, as parts of an unpacked download. */
   readonly inPlace: boolean;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Dataset } from './dataset.js';
+import { type Dataset, EVIDENCE, type PublishedCounts } from './dataset.js';
 
 const byte = z.int().min(0).max(255);
 
@@ -21,10 +21,16 @@ const source = z.strictObject({
 
 const positive = z.int().min(1);
 
-const published = z.strictObject({
+const counts = z.strictObject({
   images: z.record(z.string(), positive),
+  evidence: z.enum(EVIDENCE).optional(),
+  readIn: z.string().min(1).optional(),
+});
+
+const published = counts.extend({
   // [height, width]
   size: z.tuple([positive, positive]).optional(),
+  otherSources: z.record(z.string(), counts).optional(),
 });
 
 /** What a file in datasets/ looks like. The id is the file's name. */
@@ -55,14 +61,21 @@ export const datasetSchema = z
       }
       seen.add(name);
     }
-    for (const split of Object.keys(value.published?.images ?? {})) {
-      if (split in value.splits) continue;
-      const known = Object.keys(value.splits).join(', ');
-      context.addIssue({
-        code: 'custom',
-        path: ['published', 'images', split],
-        message: `no such split; known: ${known}`,
-      });
+    const others = Object.entries(value.published?.otherSources ?? {});
+    const counted = [
+      { path: ['published'], images: value.published?.images ?? {} },
+      ...others.map(([source, { images }]) => ({ path: ['published', 'otherSources', source], images })),
+    ];
+    for (const { path, images } of counted) {
+      for (const split of Object.keys(images)) {
+        if (split in value.splits) continue;
+        const known = Object.keys(value.splits).join(', ');
+        context.addIssue({
+          code: 'custom',
+          path: [...path, 'images', split],
+          message: `no such split; known: ${known}`,
+        });
+      }
     }
     const last = value.classes.length - (value.reduceZeroLabel ? 0 : 1);
     if (value.ignoreIndex <= last) {
@@ -73,6 +86,10 @@ export const datasetSchema = z
       });
     }
   });
+
+function toCounts({ images, evidence = 'unconfirmed', readIn }: z.infer<typeof counts>): PublishedCounts {
+  return { images, evidence, readIn: readIn ?? null };
+}
 
 /** The checked file as the rest of the program uses it. */
 export function toDataset(id: string, value: z.infer<typeof datasetSchema>): Dataset {
@@ -85,8 +102,11 @@ export function toDataset(id: string, value: z.infer<typeof datasetSchema>): Dat
     palette: classes.map(({ colour }) => colour),
     published: published
       ? {
-          images: published.images,
+          ...toCounts(published),
           size: height === undefined || width === undefined ? null : { height, width },
+          otherSources: Object.fromEntries(
+            Object.entries(published.otherSources ?? {}).map(([source, others]) => [source, toCounts(others)]),
+          ),
         }
       : null,
     splits: Object.fromEntries(

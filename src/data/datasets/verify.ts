@@ -5,11 +5,12 @@ import { WorkerPool } from '../workers/pool.js';
 import { defaultWorkers } from '../workers/prefetch.js';
 import type { FileProblem } from './check-entry.js';
 import type { Dataset } from './dataset.js';
+import { type DataDeviation, dataDeviations } from './deviations.js';
 import { countProblem, expectedImages } from './expected.js';
 import { datasetFolder, type Entry, requireDatasetFolder } from './find-entries.js';
 import { compareHashes, readTrustedHashes, type TrustedHashes } from './hashes.js';
 import { type InspectedSplit, inspectSplit, type Problem, sharedImages } from './inspect.js';
-import { requirePrepared } from './prepared.js';
+import { readPrepared, requirePrepared } from './prepared.js';
 import { readSyntheticSettings } from './synthetic.js';
 
 export interface VerifyOptions {
@@ -34,6 +35,8 @@ export interface Verification {
   readonly splits: Readonly<Record<string, { readonly images: number; readonly expected: number | null }>>;
   /** Files whose content was compared with its recorded SHA-256; null where none were recorded, or under `fast`. */
   readonly hashes: number | null;
+  /** In what it differs from the data set that the published figures are of: no fault, but no figure on it compares with them. */
+  readonly deviations: readonly DataDeviation[];
   /** In the order of splits and names; then files that are not what was recorded. */
   readonly problems: readonly Problem[];
 }
@@ -51,7 +54,7 @@ export async function verifyDataset(options: VerifyOptions): Promise<Verificatio
   const folder = datasetFolder(dataset, dataRoot);
   await requirePrepared(folder);
   const settings = await readSyntheticSettings(folder);
-  const expected = expectedImages(dataset, settings);
+  const expected = await expectedImages(dataset, folder);
 
   const inspected: Record<string, InspectedSplit> = {};
   for (const split of Object.keys(dataset.splits)) inspected[split] = await inspectSplit(dataset, split, dataRoot);
@@ -87,6 +90,7 @@ export async function verifyDataset(options: VerifyOptions): Promise<Verificatio
     synthetic: settings !== null,
     fast,
     hashes: hashes.length === 0 ? null : hashes.length,
+    deviations: await deviationsOf(dataset, folder, inspected, settings !== null),
     splits: Object.fromEntries(
       Object.entries(inspected).map(([split, { entries }]) => [
         split,
@@ -95,6 +99,20 @@ export async function verifyDataset(options: VerifyOptions): Promise<Verificatio
     ),
     problems,
   };
+}
+
+/** In what a prepared data set differs from the published one. Of any other, wrong numbers of images are problems. */
+async function deviationsOf(
+  { published }: Dataset,
+  folder: string,
+  splits: Readonly<Record<string, InspectedSplit>>,
+  synthetic: boolean,
+): Promise<DataDeviation[]> {
+  const prepared = await readPrepared(folder);
+  if (prepared === null) return [];
+  const images = Object.fromEntries(Object.entries(splits).map(([split, { entries }]) => [split, entries.length]));
+  const recorded = prepared.deviations ?? [];
+  return dataDeviations({ images, published: published?.images ?? {}, prepared: recorded, synthetic });
 }
 
 const NO_HASHES: TrustedHashes = { hashes: [], problems: [] };

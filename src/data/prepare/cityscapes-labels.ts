@@ -2,9 +2,9 @@ import { IGNORE_INDEX } from '../batch.js';
 import { TRAINING_CLASSES } from '../generate/labels.js';
 import type { LabelMap } from '../image.js';
 import { LabelError, UnknownLabelError } from './label-error.js';
-import { fillPolygon, type Point } from './polygon.js';
+import { FEWEST_CORNERS, fillPolygon, LARGEST_COORDINATE, type Point } from './polygon.js';
 
-/** Label ids of Cityscapes' names: the place in this list. */
+/** Label ids of Cityscapes' names: the place in this list. From mcordts/cityscapesScripts, helpers/labels.py. */
 export const LABEL_NAMES = [
   'unlabeled',
   'ego vehicle',
@@ -84,7 +84,7 @@ const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
 const isPoint = (value: unknown): value is Point =>
   Array.isArray(value) && value.length === 2 && value.every((part) => Number.isFinite(part));
 
-/** Larger images are none of Cityscapes, and would only take memory. */
+/** A limit of this program's own: eight times Cityscapes' 2,048 columns. Larger images would only take memory. */
 const LARGEST = 2 ** 14;
 
 function parseAnnotation(text: string): Annotation {
@@ -123,18 +123,31 @@ function idOf(label: string): number | null {
   return id;
 }
 
+/** @throws UnknownLabelError for a polygon that cannot be drawn, as Cityscapes' own tools end with it. */
+function requireDrawable(polygon: readonly Point[], object: string): void {
+  if (polygon.length < FEWEST_CORNERS) {
+    const points = polygon.length === 1 ? '1 point' : `${polygon.length} points`;
+    throw new UnknownLabelError(`${object}: the polygon has ${points}, expected at least ${FEWEST_CORNERS}`);
+  }
+  const outside = polygon.flat().find((part) => Math.abs(part) > LARGEST_COORDINATE);
+  if (outside !== undefined) throw new UnknownLabelError(`${object}: the coordinate ${outside} is no pixel`);
+}
+
 /**
  * Training ids drawn from an annotation (`*_gtFine_polygons.json`): later objects over earlier ones, deleted ones left out,
  * what no object covers ignored.
- * @throws LabelError for text that is no such annotation; UnknownLabelError for a name that Cityscapes does not have.
+ * @throws LabelError for text that is no such annotation; UnknownLabelError for a name that Cityscapes does not have, or a
+ * polygon of fewer than two points.
  */
 export function fromPolygons(text: string): LabelMap {
   const { imgHeight: height, imgWidth: width, objects } = parseAnnotation(text);
   const image = { height, width, data: new Uint8Array(height * width).fill(IGNORE_INDEX) };
-  for (const { label, polygon, deleted } of objects) {
+  for (const [index, { label, polygon, deleted }] of objects.entries()) {
     if (deleted) continue;
     const id = idOf(label);
-    if (id !== null) fillPolygon(image, polygon, TRAINING_IDS[id]!);
+    if (id === null) continue;
+    requireDrawable(polygon, `objects[${index}] (${label})`);
+    fillPolygon(image, polygon, TRAINING_IDS[id]!);
   }
   return image;
 }

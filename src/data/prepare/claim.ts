@@ -79,6 +79,12 @@ export async function claim(
   const prepared = await readPrepared(folder);
   const preparing = await readPreparing(folder);
   if (prepared && !preparing && !again) {
+    if (sameKey({ ...prepared, version: key.version }, key) && prepared.version !== key.version) {
+      throw new UserError(
+        `${folder} was prepared from these downloads by another version of fcn, which made other files of them.`,
+        'Give --again to prepare it anew, or choose another --data-root.',
+      );
+    }
     if (!sameKey(prepared, key)) {
       const names = [...new Set(prepared.inputs.map(({ name }) => name))].join(', ');
       throw new UserError(

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
 import { UserError } from '../../support/errors.js';
 import { explainFileError } from '../../support/files.js';
 import { endSentence } from '../../support/format.js';
@@ -19,7 +21,7 @@ const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null;
 const isCount = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 0;
 
-/** Sides of VOC's images are at most 500 pixels. */
+/** A limit of this program's own, far above the 500 pixels of VOC's images, which nothing here depends on. */
 const LARGEST_SIDE = 2 ** 13;
 const isSide = (value: unknown): value is number => isCount(value) && value > 0 && value <= LARGEST_SIDE;
 
@@ -54,7 +56,55 @@ export class ContextJsonSource implements Source {
   private readonly images = new Map<string, ContextImage>();
   private readonly regions = new Map<string, ContextRegion[]>();
 
-  constructor(readonly location: string) {}
+  constructor(
+    readonly location: string,
+    private readonly gzipped = false,
+  ) {}
+
+  /** Whether its first image has a split, or the first thing of interest is a region: other JSON files have images, too. */
+  async has(_role: (path: string) => Role, { signal }: ReadOptions = {}): Promise<boolean> {
+    const first: { is?: boolean } = {};
+    const arrays = new JsonArrays((key, value) => {
+      if (key === 'annos_segmentation') first.is ??= true;
+      if (key === 'images') first.is ??= isRecord(value) && typeof value['phase'] === 'string';
+    });
+    try {
+      await this.pieces((piece) => {
+        signal?.throwIfAborted();
+        arrays.push(piece);
+        return first.is === undefined;
+      });
+    } catch (error) {
+      if (!(error instanceof JsonArrayError)) throw explainFileError(error, this.location, 'read');
+      return false;
+    }
+    return first.is ?? false;
+  }
+
+  /** Gives the text, unpacked, in pieces until `take` says that it wants no more; `tap` gets the file's own bytes. */
+  private async pieces(take: (piece: Buffer) => boolean, tap?: (bytes: Buffer) => void): Promise<void> {
+    const file = createReadStream(this.location, { highWaterMark: 1 << 20 });
+    const raw = async function* (): AsyncGenerator<Buffer> {
+      for await (const chunk of file) {
+        tap?.(chunk as Buffer);
+        yield chunk as Buffer;
+      }
+    };
+    let enough = false;
+    const consume = async (source: AsyncIterable<unknown>): Promise<void> => {
+      for await (const piece of source) {
+        enough = !take(piece as Buffer);
+        if (enough) return;
+      }
+    };
+    if (!this.gzipped) return consume(raw());
+    try {
+      await pipeline(raw(), createGunzip(), consume);
+    } catch (error) {
+      // A pipeline that is left early ends with an error of its own.
+      if (!enough) throw error;
+    }
+  }
 
   async inspect(_role: (path: string) => Role, { signal, onBytes }: ReadOptions = {}): Promise<Inventory> {
     this.images.clear();
@@ -62,20 +112,24 @@ export class ContextJsonSource implements Source {
     const hash = createHash('sha256');
     let bytes = 0;
     const arrays = new JsonArrays((key, value) => this.add(key, value));
+    const tap = (chunk: Buffer) => {
+      hash.update(chunk);
+      bytes += chunk.length;
+      onBytes?.(chunk.length);
+    };
     try {
-      for await (const chunk of createReadStream(this.location, { highWaterMark: 1 << 20 })) {
+      await this.pieces((piece) => {
         signal?.throwIfAborted();
-        const piece = chunk as Buffer;
-        hash.update(piece);
         arrays.push(piece);
-        bytes += piece.length;
-        onBytes?.(piece.length);
-      }
+        return true;
+      }, tap);
       arrays.end();
     } catch (error) {
-      if (!(error instanceof JsonArrayError || error instanceof LabelError))
+      const packing = (error as NodeJS.ErrnoException).code?.startsWith('Z_') === true;
+      if (!(error instanceof JsonArrayError || error instanceof LabelError || packing))
         throw explainFileError(error, this.location, 'read');
-      throw new UserError(`${this.location} is damaged: ${endSentence(error.message)}`, FETCH_AGAIN, { cause: error });
+      const { message } = error as Error;
+      throw new UserError(`${this.location} is damaged: ${endSentence(message)}`, FETCH_AGAIN, { cause: error });
     }
     const names = (phase: string) =>
       [...this.images.values()]

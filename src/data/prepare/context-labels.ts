@@ -2,10 +2,13 @@ import type { LabelMap, Size } from '../image.js';
 import { LabelError, UnknownLabelError } from './label-error.js';
 import { paintMask, RunLengthError, type RunLengthMask } from './run-length.js';
 
-/** Pascal Context's label maps hold 0 (nothing) and these many classes. */
+/** Pascal Context's label maps hold 0 (nothing) and these many classes: the list on the project's page. */
 export const SOURCE_CLASSES = 459;
 
-/** The source ids of background and the 59 classes, in the order of their ids here, 0 to 59. */
+/**
+ * The source ids of background and the 59 classes, in the order of their ids here, 0 to 59. From the original's converter
+ * (open-mmlab/mmsegmentation, tools/convert_datasets/pascal_context.py), which asserts that the merged file has no others.
+ */
 export const KEPT: readonly number[] = [
   0, 2, 9, 18, 19, 22, 23, 25, 31, 33, 34, 44, 45, 46, 59, 65, 68, 72, 80, 85, 98, 104, 105, 113, 115, 144, 158, 159,
   162, 187, 189, 207, 220, 232, 258, 259, 260, 284, 295, 296, 308, 324, 326, 347, 349, 354, 355, 360, 366, 368, 397,

@@ -12,7 +12,7 @@ import { readMatlab } from './matlab/read.js';
 import type { Conversion } from './recipe.js';
 import { FETCH_AGAIN } from './source.js';
 
-/** Label of pixels that belong to no class, along the outlines of VOC's objects. */
+/** Label of pixels that belong to no class, along the outlines of VOC's objects: VOC 2012's development kit, "Segmentation". */
 const VOID = 255;
 
 const grey = (map: LabelMap) => encodePng(map.data, map, { colourType: 'grey', filter: 'none', level: 6 });

@@ -5,6 +5,7 @@ import { explainFileError } from '../../support/files.js';
 import type { Dataset } from '../datasets/dataset.js';
 import { listFiles } from '../datasets/walk.js';
 import { ContextJsonSource } from './context-json-source.js';
+import { type FileKind, fileKind } from './file-kind.js';
 import { FolderSource } from './folder-source.js';
 import type { Download, Part } from './recipe.js';
 import type { Source } from './source.js';
@@ -17,72 +18,171 @@ export interface FoundSource {
   readonly download: Download;
 }
 
-/** What lies where a user said: files by their full paths, folders with all that is below them. */
-interface Given {
-  readonly files: readonly string[];
-  readonly folders: readonly FolderSource[];
-}
+/** Files of data sets, in folders of them: none of them is an archive, and there are tens of thousands. */
+const NO_ARCHIVE = /\.(png|jpe?g|bmp|tiff?|mat|txt|xml|csv|md|html?|pdf|npy|log|m|py)$/i;
 
-async function look(from: readonly string[]): Promise<Given> {
-  const files: string[] = [];
-  const folders: FolderSource[] = [];
-  for (const given of from) {
-    const location = path.resolve(given);
+/** What lies where a user said: files by their full paths, folders with all that is below them. */
+class Given {
+  private readonly kinds = new Map<string, Promise<FileKind>>();
+  private readonly answers = new Map<string, Promise<boolean>>();
+  /** What cannot be read, and why, by file: said where a download is missing. */
+  readonly unread = new Map<string, string>();
+
+  private constructor(
+    /** Files that the user named. */
+    readonly named: readonly string[],
+    /** Files below folders that the user named. */
+    readonly below: readonly string[],
+    readonly folders: readonly FolderSource[],
+    private readonly signal: AbortSignal | undefined,
+  ) {}
+
+  static async look(from: readonly string[], signal: AbortSignal | undefined): Promise<Given> {
+    const named = new Set<string>();
+    const files = new Set<string>();
+    const folders: FolderSource[] = [];
+    for (const given of from) {
+      const location = path.resolve(given);
+      try {
+        if ((await stat(location)).isDirectory()) {
+          const below = await listFiles(location);
+          folders.push(new FolderSource(location, below));
+          for (const file of below) files.add(path.join(location, file));
+        } else named.add(location);
+      } catch (error) {
+        throw explainFileError(error, location, 'read');
+      }
+    }
+    return new Given(
+      [...named],
+      [...files].filter((file) => !named.has(file)),
+      folders,
+      signal,
+    );
+  }
+
+  get all(): readonly string[] {
+    return [...this.named, ...this.below];
+  }
+
+  kindOf(file: string): Promise<FileKind> {
+    const known = this.kinds.get(file) ?? fileKind(file);
+    this.kinds.set(file, known);
+    return known;
+  }
+
+  /** A file as a download of this kind; what it is decides how it is read, or its name where that cannot be told. */
+  async open(file: string, download: Download): Promise<Source> {
+    const { kind, gzipped } = await this.kindOf(file);
+    if (download.kind === 'context-json') return new ContextJsonSource(file, gzipped);
+    if (kind === 'zip' || (kind !== 'tar' && /\.zip$/i.test(file))) return new ZipSource(file);
+    return new TarSource(file, gzipped || (kind !== 'tar' && /gz$/i.test(file)));
+  }
+
+  /** Whether a file is of a kind that the download can be of. */
+  private async mayBe(file: string, { kind: wanted }: Download): Promise<boolean> {
+    const { kind, unread } = await this.kindOf(file);
+    if (unread !== null) this.unread.set(file, `is compressed with ${unread}, which is not read`);
+    return wanted === 'context-json' ? kind === 'json' : kind === 'zip' || kind === 'tar';
+  }
+
+  /** Whether a file holds something of what the download is to hold. */
+  holds(file: string, download: Download): Promise<boolean> {
+    const key = `${download.file}\n${file}`;
+    const answer = this.answers.get(key) ?? this.ask(file, download);
+    this.answers.set(key, answer);
+    return answer;
+  }
+
+  private async ask(file: string, download: Download): Promise<boolean> {
+    if (!(await this.mayBe(file, download))) return false;
     try {
-      if ((await stat(location)).isDirectory()) {
-        const below = await listFiles(location);
-        folders.push(new FolderSource(location, below));
-        files.push(...below.map((file) => path.join(location, file)));
-      } else files.push(location);
+      return await (await this.open(file, download)).has(download.role, { signal: this.signal });
     } catch (error) {
-      throw explainFileError(error, location, 'read');
+      if (!(error instanceof UserError)) throw error;
+      this.unread.set(file, error.message);
+      return false;
     }
   }
-  return { files: [...new Set(files)], folders };
 }
 
-function open(file: string, download: Download): Source {
-  if (download.kind === 'context-json') return new ContextJsonSource(file);
-  return /\.zip$/i.test(file) ? new ZipSource(file) : new TarSource(file);
-}
-
-/** A download as it was published, or unpacked; where both are there the archive, which can be checked. */
-function find(download: Download, { files, folders }: Given): Source | null {
-  const archives = files.filter((file) => download.name.test(path.basename(file)));
-  if (archives.length > 1) {
+/**
+ * The one of several files that holds what a download is to hold; null where none does.
+ * @throws UserError where several do.
+ */
+async function theOne(files: readonly string[], download: Download, given: Given): Promise<string | null> {
+  const holding: string[] = [];
+  for (const file of files) if (await given.holds(file, download)) holding.push(file);
+  if (holding.length > 1) {
     throw new UserError(
-      `Two files could be ${download.file}: ${archives[0]} and ${archives[1]}.`,
+      `Two files could be ${download.file}: ${holding[0]} and ${holding[1]}.`,
       'Name the right one with --from instead of their folder.',
     );
   }
-  const [archive] = archives;
-  if (archive !== undefined) return open(archive, download);
-  return folders.find((folder) => folder.has(download.role)) ?? null;
+  return holding[0] ?? null;
+}
+
+/**
+ * A download by what is in it: first among the files that have its name, then the other files that the user named, then what is
+ * unpacked in a folder, then the other files below folders. Packed downloads come before unpacked ones as far as their names
+ * say what they are, since they can be checked.
+ */
+async function find(download: Download, given: Given): Promise<Source | null> {
+  const { all, named, below, folders } = given;
+  const hasName = (file: string) => download.name.test(path.basename(file));
+  const byName = all.filter(hasName);
+  const own = await theOne(byName, download, given);
+  if (own !== null) return given.open(own, download);
+  const other = await theOne(
+    named.filter((file) => !hasName(file)),
+    download,
+    given,
+  );
+  if (other !== null) return given.open(other, download);
+  if (download.kind === 'archive') {
+    for (const folder of folders) if (await folder.has(download.role)) return folder;
+  }
+  const hidden = await theOne(
+    below.filter((file) => !hasName(file) && !NO_ARCHIVE.test(file)),
+    download,
+    given,
+  );
+  if (hidden !== null) return given.open(hidden, download);
+  // The one that has the name is read for what is wrong with it.
+  return byName.length === 1 ? given.open(byName[0]!, download) : null;
+}
+
+async function findFirst(downloads: readonly Download[], given: Given): Promise<FoundSource | null> {
+  for (const download of downloads) {
+    const source = await find(download, given);
+    if (source !== null) return { download, source };
+  }
+  return null;
 }
 
 /**
  * The downloads that a data set's parts are made of, in the order of the parts, below what a user named: files and folders.
- * @throws UserError that names all that is missing, or what cannot be told apart.
+ * @throws UserError that names all that is missing, or what cannot be told apart; the signal's reason when aborted.
  */
 export async function findSources(
   from: readonly string[],
   parts: readonly Part[],
   dataset: Dataset,
+  signal?: AbortSignal,
 ): Promise<FoundSource[]> {
-  const given = await look(from);
+  const given = await Given.look(from, signal);
   const found: FoundSource[] = [];
   const absent: string[] = [];
   for (const { what, downloads } of parts) {
-    const hit = downloads
-      .map((download) => ({ download, source: find(download, given) }))
-      .find((candidate): candidate is FoundSource => candidate.source !== null);
+    const hit = await findFirst(downloads, given);
     if (hit) found.push(hit);
     else absent.push(`${downloads.map(({ file }) => file).join(' or ')} (${what})`);
   }
   if (absent.length > 0) {
+    const unread = [...given.unread].map(([file, why]) => (why.includes(file) ? ` ${why}` : ` ${file} ${why}.`));
     throw new UserError(
       `${dataset.name}: ${absent.join(' and ')} ${absent.length > 1 ? 'are' : 'is'} neither packed nor unpacked in ` +
-        `${from.map((given) => path.resolve(given)).join(', ')}.`,
+        `${from.map((one) => path.resolve(one)).join(', ')}.${unread.slice(0, 3).join('')}`,
       `Name the file or its folder with --from, which may be given several times. ${dataset.obtain}`,
     );
   }

@@ -21,7 +21,7 @@ export class FolderSource implements Source {
   }
 
   /** Whether it has a file of this role. */
-  has(role: (path: string) => Role): boolean {
+  async has(role: (path: string) => Role): Promise<boolean> {
     return this.below.some((file) => role(this.pathOf(file)) === 'file');
   }
 

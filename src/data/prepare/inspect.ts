@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { UserError } from '../../support/errors.js';
 import type { Dataset } from '../datasets/dataset.js';
+import { countDeviations, type DataDeviation } from '../datasets/deviations.js';
 import type { PreparedInput } from '../datasets/prepared.js';
 import { SYNTHETIC_MARKER } from '../datasets/synthetic.js';
+import { checkCounts, expectedCounts } from './counts.js';
 import { type FoundSource, findSources } from './find-sources.js';
 import { FolderSource } from './folder-source.js';
 import type { FoundPart, Plan, PlannedFile, Recipe } from './recipe.js';
@@ -17,12 +18,18 @@ export interface Inspection {
   readonly plan: Plan;
   /** The downloads imitate the published ones. */
   readonly synthetic: boolean;
+  /** In what the data set will differ from the one that the published figures are of. */
+  readonly deviations: readonly DataDeviation[];
+  /** Numbers of images that are not as expected, and were accepted. */
+  readonly warnings: readonly string[];
 }
 
 export interface InspectOptions {
   readonly recipe: Recipe;
   readonly dataset: Dataset;
   readonly from: readonly string[];
+  /** Go on with other numbers of images than expected, where nobody has seen the expected ones. */
+  readonly acceptCounts: boolean;
   readonly signal?: AbortSignal | undefined;
   /** Told the bytes that were read, and those there are. */
   readonly onProgress: (done: number, total: number) => void;
@@ -68,29 +75,37 @@ function imagesOf(marker: string, recipe: Recipe): Readonly<Record<string, unkno
   }
 }
 
-/** @throws UserError where a split has not as many images as it should. */
-function checkCounts(
+/** What differs from the published data set: a part that is made of another download, and numbers of images. */
+function deviationsOf(
   dataset: Dataset,
   { images }: Plan,
-  expected: Readonly<Record<string, unknown>>,
-  from: string,
-): void {
-  for (const [split, count] of Object.entries(images)) {
-    const should = expected[split];
-    if (should === undefined || should === count) continue;
-    throw new UserError(
-      `${dataset.name}: the downloads hold ${count} images of the split ${split}, expected ${should}${from}.`,
-      'A download is not whole or of another release: fetch it again, then run the same command again.',
-    );
-  }
+  recipe: Recipe,
+  parts: readonly FoundPart[],
+): DataDeviation[] {
+  const sources = parts.flatMap(({ download, location }, index): DataDeviation[] => {
+    const [published] = recipe.parts[index]!.downloads;
+    if (download.otherSource === undefined) return [];
+    // A folder or a file of another name says less than the published name.
+    const name = path.basename(location);
+    const value = name === download.file ? name : `${download.file} (${name})`;
+    return [{ path: 'labels', published: published!.file, value }];
+  });
+  return [...sources, ...countDeviations(images, dataset.published?.images ?? {})];
 }
 
 /**
  * Finds the downloads, reads through all of them, and plans what is made of them.
  * @throws UserError where something is missing, damaged, or not as published.
  */
-export async function inspect({ recipe, dataset, from, signal, onProgress }: InspectOptions): Promise<Inspection> {
-  const found = await findSources(from, recipe.parts, dataset);
+export async function inspect({
+  recipe,
+  dataset,
+  from,
+  acceptCounts,
+  signal,
+  onProgress,
+}: InspectOptions): Promise<Inspection> {
+  const found = await findSources(from, recipe.parts, dataset, signal);
   const total = await totalBytes(found);
   let done = 0;
   const parts: FoundPart[] = [];
@@ -100,12 +115,13 @@ export async function inspect({ recipe, dataset, from, signal, onProgress }: Ins
       done += bytes;
       if (total > 0) onProgress(Math.min(done, total), total);
     };
-    parts.push({ location: source.location, inventory: await source.inspect(role, { signal, onBytes }) });
+    parts.push({ download, location: source.location, inventory: await source.inspect(role, { signal, onBytes }) });
   }
   const plan = recipe.plan(parts);
   const marker = await findSynthetic(recipe, parts);
-  if (marker === null) checkCounts(dataset, plan, dataset.published?.images ?? {}, '');
-  else checkCounts(dataset, plan, imagesOf(marker, recipe) ?? {}, ` as their ${SYNTHETIC_MARKER} says`);
+  const expected = expectedCounts(dataset, parts, marker === null ? null : imagesOf(marker, recipe));
+  const warnings = checkCounts(dataset.name, plan.images, expected, acceptCounts);
+  const deviations = deviationsOf(dataset, plan, recipe, parts);
   return {
     sources: found.map(({ source }) => source),
     inputs: parts.map((part, index) =>
@@ -117,6 +133,9 @@ export async function inspect({ recipe, dataset, from, signal, onProgress }: Ins
     ),
     plan: marker === null ? plan : { ...plan, lists: { ...plan.lists, [SYNTHETIC_MARKER]: marker } },
     synthetic: marker !== null,
+    // What was painted has as many images as were asked for.
+    deviations: marker === null ? deviations : deviations.filter(({ path }) => path === 'labels'),
+    warnings,
   };
 }
 

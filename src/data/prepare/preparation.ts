@@ -5,6 +5,7 @@ import { UserError } from '../../support/errors.js';
 import { writeFileAtomic } from '../../support/files.js';
 import { formatNumber } from '../../support/format.js';
 import type { Dataset } from '../datasets/dataset.js';
+import type { DataDeviation } from '../datasets/deviations.js';
 import { formatHashes } from '../datasets/hashes.js';
 import {
   PREPARED_HASHES,
@@ -32,6 +33,10 @@ export interface PrepareResult {
   readonly made: number;
   readonly inputs: readonly PreparedInput[];
   readonly synthetic: boolean;
+  /** In what the data set differs from the one that the published figures are of. */
+  readonly deviations: readonly DataDeviation[];
+  /** What was doubtful and was accepted. */
+  readonly warnings: readonly string[];
 }
 
 /** What a preparation works with. */
@@ -94,10 +99,12 @@ export class Preparation {
     const finished = this.context.journal.finished();
     const hashes = formatHashes(finished);
     await writeFileAtomic(path.join(this.context.folder, PREPARED_HASHES), hashes);
-    const { images } = this.context.inspection.plan;
+    const { plan, synthetic, deviations, warnings } = this.context.inspection;
+    const { images } = plan;
     const prepared: Prepared = {
       ...key,
       images,
+      deviations,
       files: finished.length,
       inPlace: finished.some(({ kept }) => kept),
       sha256: createHash('sha256').update(hashes).digest('hex'),
@@ -113,7 +120,9 @@ export class Preparation {
       files: finished.length,
       made: this.made,
       inputs: key.inputs,
-      synthetic: this.context.inspection.synthetic,
+      synthetic,
+      deviations,
+      warnings,
     };
   }
 

@@ -26,10 +26,14 @@ export interface PrepareOptions {
   readonly dataRoot: string;
   /** Prepare anew what is finished, or begun from other downloads. */
   readonly again: boolean;
+  /** Go on with other numbers of images than expected, where nobody has confirmed the expected ones. */
+  readonly acceptCounts?: boolean;
   readonly workers?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Runs the stages one after the other. */
   readonly show: (stages: readonly PrepareStage[]) => Promise<void>;
+  /** Told what is doubtful and was accepted. */
+  readonly onWarning?: (message: string) => void;
   /** Told when another process prepares the same folder, which is waited for. */
   readonly onWait?: (pid: number) => void;
 }
@@ -56,7 +60,7 @@ async function removeLeftovers(folder: string, { plan }: Inspection): Promise<vo
  * @throws UserError for a download that is missing, damaged or not as published, a folder with other data, a full disk.
  */
 export async function prepareDataset(options: PrepareOptions): Promise<PrepareResult> {
-  const { dataRoot, from, again, signal, show, onWait } = options;
+  const { dataRoot, from, again, acceptCounts = false, signal, show, onWait, onWarning } = options;
   const recipe = recipeOf(options.dataset);
   const dataset = await loadDataset(recipe.dataset);
   const folder = path.resolve(datasetFolder(dataset, dataRoot));
@@ -68,13 +72,14 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
       title: 'Downloads',
       run: async (say) => {
         const onProgress = (done: number, total: number) => say(percent(done, total));
-        inspected.inspection = await inspect({ recipe, dataset, from, signal, onProgress });
+        inspected.inspection = await inspect({ recipe, dataset, from, acceptCounts, signal, onProgress });
         return summary(inspected.inspection);
       },
     },
   ]);
   const inspection = inspected.inspection!;
-  const key: PreparationKey = { dataset: recipe.dataset, version: recipe.version, inputs: inspection.inputs };
+  for (const warning of inspection.warnings) onWarning?.(`Warning: ${warning}`);
+  const key: PreparationKey = { dataset: recipe.dataset, version: inspection.plan.version, inputs: inspection.inputs };
 
   const lock = path.join(folder, '.fcn-preparing.lock');
   const lockOptions = { ...(signal ? { signal } : {}), ...(onWait ? { onWait } : {}) };
@@ -83,8 +88,9 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
     if (state === 'finished') {
       const { images, files, lists } = inspection.plan;
       const count = files.length + Object.keys(lists).length;
-      const { inputs, synthetic } = inspection;
-      return { dataset: dataset.id, directory: folder, images, files: count, made: 0, inputs, synthetic };
+      const { inputs, synthetic, deviations, warnings } = inspection;
+      const found = { inputs, synthetic, deviations, warnings };
+      return { dataset: dataset.id, directory: folder, images, files: count, made: 0, ...found };
     }
     await removeLeftovers(folder, inspection);
     const workers = options.workers ?? defaultWorkers();

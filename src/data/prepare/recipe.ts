@@ -14,11 +14,16 @@ export type Conversion =
 export interface Download {
   /** Name of the published file, as messages give it. */
   readonly file: string;
-  /** Names that the file may have here. */
+  /** Names by which the file is looked for first; what is in it decides. */
   readonly name: RegExp;
   readonly kind: 'archive' | 'context-json';
   /** What each path in it is, packed or not. */
   readonly role: (path: string) => Role;
+  /**
+   * Where the published figures are of another download of the same part: the name under which the data set's description has the
+   * numbers of images of this one.
+   */
+  readonly otherSource?: string;
 }
 
 /** A part of a data set, and the downloads that hold it: the first that is found is taken. */
@@ -40,6 +45,8 @@ export interface PlannedFile {
 
 /** All that a preparation writes. */
 export interface Plan {
+  /** Changed whenever the same files would be made otherwise of the same downloads. */
+  readonly version: number;
   readonly files: readonly PlannedFile[];
   /** Contents of lists, by path in the data set's folder. */
   readonly lists: Readonly<Record<string, string>>;
@@ -49,6 +56,7 @@ export interface Plan {
 
 /** What was found of a part. */
 export interface FoundPart {
+  readonly download: Download;
   /** Path of the archive or folder. */
   readonly location: string;
   readonly inventory: Inventory;
@@ -58,8 +66,6 @@ export interface FoundPart {
 export interface Recipe {
   /** The data set's id; two that share their files share the recipe. */
   readonly dataset: string;
-  /** Changed whenever the same downloads would give other files. */
-  readonly version: number;
   readonly parts: readonly Part[];
   /**
    * What is to be written, of the parts in the same order.

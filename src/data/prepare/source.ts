@@ -32,13 +32,18 @@ export interface ReadOptions {
 export interface Source {
   /** Path of the archive or folder. */
   readonly location: string;
+  /** Whether it holds a file of this role; what comes after the first is not read. */
+  has(role: (path: string) => Role, options?: ReadOptions): Promise<boolean>;
   /** Reads through all of it. */
   inspect(role: (path: string) => Role, options?: ReadOptions): Promise<Inventory>;
   /** The wanted files, in the order in which they lie there. */
   read(wanted: ReadonlySet<string>, options?: ReadOptions): AsyncIterable<Member>;
 }
 
-/** No image or label map is nearly as large; a file that claims more is damaged or meant to fill the memory. */
+/**
+ * A limit of this program's own: no image or label map is nearly as large. A file that claims more is damaged or meant to fill the
+ * memory.
+ */
 export const LARGEST_MEMBER = 2 ** 28;
 
 export const FETCH_AGAIN = 'Fetch it again (it may be truncated), then run the same command again.';

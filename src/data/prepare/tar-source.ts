@@ -35,7 +35,18 @@ async function bytesOf(entry: Entry): Promise<Buffer> {
 
 /** A tar archive, compressed with gzip or not. It has no directory: each reading goes through all of it. */
 export class TarSource implements Source {
-  constructor(readonly location: string) {}
+  constructor(
+    readonly location: string,
+    private readonly gzipped: boolean,
+  ) {}
+
+  async has(role: (path: string) => Role, options: ReadOptions = {}): Promise<boolean> {
+    for await (const { path, entry } of this.entries(options)) {
+      entry.resume();
+      if (role(path) === 'file') return true;
+    }
+    return false;
+  }
 
   async inspect(role: (path: string) => Role, options: ReadOptions = {}): Promise<Inventory> {
     const files = new Map<string, number>();
@@ -99,7 +110,7 @@ export class TarSource implements Source {
       },
     });
     const stream = createReadStream(this.location, { highWaterMark: 1 << 20 });
-    const gunzip = /\.(tgz|gz)$/i.test(this.location) ? [createGunzip()] : [];
+    const gunzip = this.gzipped ? [createGunzip()] : [];
     // The end of the reading is looked at below: a failure of any part ends the archive with it.
     const pumping = pipeline([stream, meter, ...gunzip, guard, tar]).then(
       () => null,

@@ -26,6 +26,19 @@ const isLink = (entry: Entry) => ((entry.externalFileAttributes >>> 16) & 0xf000
 export class ZipSource implements Source {
   constructor(readonly location: string) {}
 
+  async has(role: (path: string) => Role, options: ReadOptions = {}): Promise<boolean> {
+    const zip = await this.open();
+    try {
+      for await (const entry of this.entries(zip, options)) {
+        if (!entry.fileName.endsWith('/') && role(checkMemberPath(entry.fileName, this.location)) === 'file')
+          return true;
+      }
+      return false;
+    } finally {
+      zip.close();
+    }
+  }
+
   async inspect(role: (path: string) => Role, options: ReadOptions = {}): Promise<Inventory> {
     const files = new Map<string, number>();
     const lists = new Map<string, string>();

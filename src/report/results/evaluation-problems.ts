@@ -72,8 +72,12 @@ function imageProblems(
   if (limit !== null && accounted > limit) return [`${accounted} images, and the recipe's limit is ${limit}`];
   // Fewer is a data set of one's own making, whose figures stand apart; what was painted has as many as were asked for.
   const published = dataset?.synthetic === false ? publishedImages(experiment.data.dataset)['val'] : undefined;
-  if (published !== undefined && accounted > published) {
-    return [`${accounted} images, and ${published} were published`];
+  const said = dataset?.deviations?.find(({ path }) => path === 'images.val')?.value;
+  const most = typeof said === 'number' ? said : published;
+  if (most !== undefined && accounted > most) {
+    return [
+      `${accounted} images, and ${most} were ${most === published ? 'published' : 'there, as its data set says'}`,
+    ];
   }
   return [];
 }

@@ -1,3 +1,4 @@
+import { formatDeviation } from '../../data/datasets/deviations.js';
 import type { Deviation } from '../../experiments/resolve.js';
 import { hardwareName } from '../../runs/environment.js';
 import { formatBytes, formatNumber, formatPercent, formatSeconds } from '../../support/format.js';
@@ -128,7 +129,12 @@ function runFacts({ run, apart }: ReportedRun): string {
     [
       'Data',
       record?.dataset
-        ? `${record.dataset.id}${record.dataset.synthetic ? ', synthetic' : ''}, fingerprint ${record.dataset.fingerprint.slice(0, 12)}…`
+        ? [
+            record.dataset.id,
+            ...(record.dataset.synthetic ? ['synthetic'] : []),
+            ...(record.dataset.deviations ?? []).map(formatDeviation),
+            `fingerprint ${record.dataset.fingerprint.slice(0, 12)}…`,
+          ].join(', ')
         : experiment.data.dataset,
     ],
     ['Left out', skipped(run)],

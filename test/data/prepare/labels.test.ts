@@ -20,11 +20,12 @@ interface Drawn {
 }
 
 test('polygons are filled as Pillow fills them, pixel for pixel', async (t) => {
-  // Drawn with Pillow 9.4's ImageDraw.polygon(points, fill=1): random corners, crossing edges, parts outside the image, and
-  // crossings at exact halves.
+  // Drawn with Pillow 12.3.0's ImageDraw.polygon(points, fill=1): convex, concave and crossing edges, thin and level ones, points
+  // given twice, fractions, closed polygons, parts and all of it outside the image, and coordinates up to half a billion. Half
+  // of the later ones are those that Pillow 9.5 draws otherwise.
   const file = path.join(packageRoot(), 'test', 'data', 'prepare', 'polygons.json');
   const cases = JSON.parse(await readFile(file, 'utf8')) as Drawn[];
-  t.is(cases.length, 63);
+  t.is(cases.length, 139);
   for (const { width, height, points, rows } of cases) {
     const image = { width, height, data: new Uint8Array(width * height) };
     fillPolygon(image, points, 1);
@@ -37,8 +38,14 @@ test('polygons are filled as Pillow fills them, pixel for pixel', async (t) => {
 
 test('a polygon of no area is its outline, and one outside the image is nothing', (t) => {
   const image = { width: 4, height: 2, data: new Uint8Array(8) };
-  fillPolygon(image, [[1, 1]], 5);
-  fillPolygon(image, [], 6);
+  fillPolygon(
+    image,
+    [
+      [1, 1],
+      [1, 1],
+    ],
+    5,
+  );
   fillPolygon(
     image,
     [
@@ -86,6 +93,26 @@ test('polygons of Cityscapes: later over earlier, groups as their class, deleted
   t.deepEqual([height, width], [3, 4]);
   t.deepEqual([...data], [0, 13, 13, 0, 0, 13, 13, 0, 11, 0, 0, 255]);
   t.deepEqual([...fromPolygons(annotation([])).data], new Array(12).fill(255));
+});
+
+test('a polygon that Pillow does not draw is refused by name, unless its object is not drawn at all', (t) => {
+  const refused: [object, RegExp][] = [
+    [{ label: 'sky', polygon: [[2, 1]] }, /^objects\[1\] \(sky\): the polygon has 1 point, expected at least 2$/],
+    [{ label: 'cargroup', polygon: [] }, /^objects\[1\] \(cargroup\): the polygon has 0 points/],
+    [
+      { label: 'car', polygon: square(0, 0, 2 ** 31, 1) },
+      /^objects\[1\] \(car\): the coordinate 2147483648 is no pixel$/,
+    ],
+  ];
+  const road = { label: 'road', polygon: square(0, 0, 3, 2) };
+  for (const [object, message] of refused) {
+    t.throws(() => fromPolygons(annotation([road, object])), { instanceOf: LabelError, message });
+    t.deepEqual([...fromPolygons(annotation([road, { ...object, deleted: 1 }])).data], new Array(12).fill(0));
+    t.deepEqual(
+      [...fromPolygons(annotation([road, { ...object, label: 'license plate' }])).data],
+      new Array(12).fill(0),
+    );
+  }
 });
 
 test('an annotation that is none is refused, with what is wrong in it', (t) => {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { access, readdir, readFile, rm, stat, truncate, unlink, writeFile } from 'node:fs/promises';
+import { access, copyFile, readdir, readFile, rename, rm, stat, truncate, unlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import { loadDataset } from '../../../src/data/datasets/description.js';
 import { readPrepared, readPreparing, requirePrepared } from '../../../src/data/datasets/prepared.js';
@@ -161,6 +162,20 @@ test('a finished data set is left alone, and what was removed of it is made agai
   await unlink(label);
   await voc.prepare();
   await assertPrepared(t, voc);
+});
+
+test('what an earlier version drew otherwise is prepared anew only where that is asked for', async (t) => {
+  const set = await setUp(t, await rawCityscapes());
+  await set.prepare();
+  const marker = path.join(set.folder, '.fcn-prepared.json');
+  // One of the labels is drawn of polygons.
+  const { version, ...rest } = JSON.parse(await readFile(marker, 'utf8')) as { version: number };
+  t.is(version, 2);
+  await writeFile(marker, JSON.stringify({ ...rest, version: 1 }));
+  const refused = await t.throwsAsync<UserError>(set.prepare(), { message: /from these downloads by another version/ });
+  t.regex(refused?.next ?? '', /--again/);
+  t.true((await set.prepare({ again: true })).made > 0);
+  await assertPrepared(t, set);
 });
 
 test('an unpacked download that lies where it is used is prepared there', async (t) => {
@@ -485,8 +500,91 @@ test('the numbers of images are those that were published, or that the marker of
   });
   for (const other of ['', '{"imitates": "camvid", "images": {}}']) {
     await writeFile(marker, other);
-    await t.throwsAsync(set.prepare(), { message: /hold 4 images of the split train, expected 10582\./ });
+    await t.throwsAsync(set.prepare(), {
+      message:
+        /hold 4 images of the split train, expected 10582; 1 image of the split val, expected 1449\. Read in: .*DeepLab/,
+    });
   }
+  await t.throwsAsync(access(set.folder));
+});
+
+test('archives of any name and packing are known by what is in them', async (t) => {
+  /** Names that say nothing, or something else. */
+  const cases: [() => Promise<RawDownloads>, Readonly<Record<string, string>>][] = [
+    [rawCityscapes, { 'leftImg8bit_trainvaltest.zip': 'download', 'gtFine_trainvaltest.zip': 'leftImg8bit.tar' }],
+    [rawVoc, { [VOC]: 'benchmark.tar', 'benchmark.tgz': 'VOCtrainval-2012.zip' }],
+    [() => rawContext(false), { 'VOCtrainval_03-May-2010.tar': 'a.bin', 'trainval.tar.gz': 'trainval.zip' }],
+    [() => rawContext(true), { 'trainval_merged.json': 'trainval.tar.gz' }],
+    [() => rawAde(), { 'ADEChallengeData2016.zip': 'scenes (3).zip.part' }],
+    [rawCamvid, { 'camvid.zip': 'x' }],
+  ];
+  for (const [make, names] of cases) {
+    const set = await setUp(t, await make());
+    for (const [name, other] of Object.entries(names)) {
+      await rename(path.join(set.from, name), path.join(set.from, `moved ${other}`));
+    }
+    for (const other of Object.values(names)) {
+      await rename(path.join(set.from, `moved ${other}`), path.join(set.from, other));
+    }
+    await set.prepare();
+    await assertPrepared(t, set);
+    // Each named by itself, in any order.
+    const files = (await readdir(set.from)).filter((file) => file !== 'synthetic.json');
+    const named = files.reverse().map((file) => path.join(set.from, file));
+    t.is((await set.prepare({ from: named })).made, 0);
+  }
+});
+
+test('among archives that look alike the one that holds the data set is taken; a name comes before others', async (t) => {
+  const raw = await rawCityscapes();
+  const set = await setUp(t, raw);
+  const extra = { 'leftImg8bit/train_extra/x/x_000000_000000_leftImg8bit.png': Buffer.from('x') };
+  const packed = (members: object) =>
+    zip(new Map(Object.entries(members).map(([member, content]) => [member, { content: content as Buffer }])));
+  await writeFile(path.join(set.from, 'leftImg8bit_trainextra.zip'), packed(extra));
+  await writeFile(path.join(set.from, 'copy.zip'), packed(raw.archives['leftImg8bit_trainvaltest.zip']!));
+  await writeFile(path.join(set.from, 'notes.tar.gz'), 'no archive');
+  const { inputs } = await set.prepare();
+  t.deepEqual(
+    inputs.map(({ name }) => name),
+    ['leftImg8bit_trainvaltest.zip', 'gtFine_trainvaltest.zip'],
+  );
+  await assertPrepared(t, set);
+});
+
+test('one archive may hold several parts, and a packed JSON file is read', async (t) => {
+  const cityscapes = await rawCityscapes();
+  const all = Object.assign({}, ...Object.values(cityscapes.archives)) as Record<string, Uint8Array>;
+  const one = await setUp(t, { ...cityscapes, archives: { 'everything.tgz': all } });
+  t.deepEqual(
+    (await one.prepare()).inputs.map(({ name }) => name),
+    ['everything.tgz', 'everything.tgz'],
+  );
+  await assertPrepared(t, one);
+  const context = await setUp(t, await rawContext(true));
+  const json = path.join(context.from, 'trainval_merged.json');
+  await writeFile(path.join(context.from, 'context.json.gz'), gzipSync(await readFile(json)));
+  await unlink(json);
+  await context.prepare();
+  await assertPrepared(t, context);
+});
+
+test('an archive that is not read, or is damaged, is said where something is missing', async (t) => {
+  const set = await setUp(t, await rawAde());
+  const file = path.join(set.from, 'ADEChallengeData2016.zip');
+  await rename(file, path.join(set.from, 'a.zip'));
+  const packed = path.join(set.from, 'ade.tar.xz');
+  await writeFile(packed, Buffer.from('\xfd7zXZ\0 and so on', 'latin1'));
+  await t.throwsAsync(set.prepare({ from: [packed] }), {
+    instanceOf: UserError,
+    message: /neither packed nor unpacked in .*\. \/.*ade\.tar\.xz is compressed with xz, which is not read\.$/,
+  });
+  const torn = path.join(set.from, 'a.zip');
+  await truncate(torn, 100);
+  await t.throwsAsync(set.prepare({ from: [torn] }), {
+    instanceOf: UserError,
+    message: /neither packed nor unpacked in .*a\.zip: the zip archive is damaged/,
+  });
   await t.throwsAsync(access(set.folder));
 });
 
@@ -600,8 +698,11 @@ test('archives that lead elsewhere, hold links or files twice are refused, and w
 
 test('downloads that cannot be told apart, or are none, are named', async (t) => {
   const { from, prepare } = await setUp(t, await rawAde());
-  await writeFile(path.join(from, 'ADEChallengeData2016 (1).zip'), '');
+  const copy = path.join(from, 'ADEChallengeData2016 (1).zip');
+  await copyFile(path.join(from, 'ADEChallengeData2016.zip'), copy);
   await t.throwsAsync(prepare(), { message: /Two files could be ADEChallengeData2016\.zip: .* and .*/ });
+  await writeFile(copy, '');
+  t.is((await prepare()).images['train'], 2);
   const absent = path.join(from, 'absent');
   await t.throwsAsync(prepare({ from: [absent] }), { message: new RegExp(`${absent} does not exist`) });
   await t.throwsAsync(prepare({ dataset: 'kitti' }), { message: /No preparation is known for "kitti"/ });

@@ -3,14 +3,16 @@ import path from 'node:path';
 import { explainFileError, isThere, removeHalfWritten, writeFileAtomic } from '../../../support/files.js';
 import { formatNumber } from '../../../support/format.js';
 import { withLock } from '../../../support/lock.js';
+import { loadDataset } from '../../datasets/description.js';
 import type { Size } from '../../image.js';
+import { surplusOf } from '../../prepare/counts.js';
 import type { PrepareStage } from '../../prepare/prepare.js';
-import { commission, type GenerateOptions } from '../generate.js';
+import { type Commission, commission, type GenerateOptions } from '../generate.js';
 import { claimFolder } from '../marker.js';
 import { paintFiles } from '../paint-files.js';
-import type { GenerateTask } from '../plan.js';
+import { countSplits, type GenerateTask } from '../plan.js';
 import { type ArchiveMember, fileMember, packed, textMember } from './archives.js';
-import { layoutOf } from './layouts.js';
+import { layoutOf, type RawImage } from './layouts.js';
 
 export interface GenerateRawOptions extends Omit<GenerateOptions, 'onProgress'> {
   /** Runs the stages one after the other. */
@@ -63,6 +65,21 @@ async function membersOf(
   return members;
 }
 
+/** The images of the data set, and those that another source has in excess: as many as the published one has. */
+async function rawImages({ imitation, placed }: Commission, otherSource: string | undefined): Promise<RawImage[]> {
+  const images: RawImage[] = placed.map((image) => ({ ...image, spare: false }));
+  const dataset = await loadDataset(imitation.id);
+  const counts = countSplits(placed);
+  for (const [split, surplus] of Object.entries(surplusOf(dataset, otherSource))) {
+    for (let i = 0; i < surplus; i++) {
+      const index = images.length;
+      const name = imitation.name(split, (counts[split] ?? 0) + i, index);
+      images.push({ index, name, split, source: dataset.splits[split]![0]!, spare: true });
+    }
+  }
+  return images;
+}
+
 /**
  * Writes the downloads of a data set as they are published, of the scenes of a synthetic one: what is prepared of them has the
  * labels that `generateDataset` writes with the same settings. Each archive holds a marker that says that it is synthetic. The
@@ -72,10 +89,12 @@ async function membersOf(
  */
 export async function generateRaw(options: GenerateRawOptions): Promise<GenerateRawResult> {
   const { directory, signal, show, onWait } = options;
-  const { imitation, size, placed, settings } = commission(options, 'fcn datasets generate --raw');
+  const commissioned = commission(options, 'fcn datasets generate --raw');
+  const { imitation, size, settings } = commissioned;
   await claimFolder(directory, settings, '--out');
   const layout = layoutOf(imitation.id);
-  const texts = layout.textsOf(placed, `${JSON.stringify(settings, null, 2)}\n`);
+  const images = await rawImages(commissioned, layout.otherSource);
+  const texts = layout.textsOf(images, `${JSON.stringify(settings, null, 2)}\n`);
   const names = Object.keys(texts);
   const lock = path.join(directory, '.fcn-generating.lock');
   const make = async (): Promise<number> => {
@@ -83,9 +102,10 @@ export async function generateRaw(options: GenerateRawOptions): Promise<Generate
     const there = await Promise.all(names.map((name) => isThere(path.join(directory, name))));
     const missing = names.filter((_, i) => !there[i]);
     if (missing.length === 0) return 0;
-    const tasks = placed.map(({ index, name, split, source }): StagedTask => {
+    const tasks = images.map((image): StagedTask => {
+      const { index, name, split } = image;
       const members = layout
-        .filesOf({ index, name, split, source })
+        .filesOf(image)
         .filter(({ archive }) => missing.includes(archive))
         .map((file) => ({ ...file, file: path.join(STAGING, file.archive, file.member) }));
       return { index, name, split, members, files: members.map(({ file, form }) => ({ file, form })) };

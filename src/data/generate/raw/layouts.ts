@@ -9,17 +9,25 @@ export interface RawFile {
   readonly form: Form;
 }
 
+/** An image of raw downloads. */
+export interface RawImage extends PlacedImage {
+  /** It is none of the data set's: another source than the one that the published figures are of has it in excess. */
+  readonly spare: boolean;
+}
+
 /** How a data set is published: archives, what is in them of each image, and what besides. */
 export interface RawLayout {
-  readonly filesOf: (image: PlacedImage) => readonly RawFile[];
+  /** The source that has more images than the published figures are of, as the data set's description names it. */
+  readonly otherSource?: string;
+  readonly filesOf: (image: RawImage) => readonly RawFile[];
   /** Texts by archive and member. `marker` says in each archive that it is synthetic, wherever it is moved. */
   readonly textsOf: (
-    images: readonly PlacedImage[],
+    images: readonly RawImage[],
     marker: string,
   ) => Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
-const namesOf = (images: readonly PlacedImage[], ...splits: readonly string[]) =>
+const namesOf = (images: readonly RawImage[], ...splits: readonly string[]) =>
   listOf(images.filter(({ split }) => splits.includes(split)).map(({ name }) => name));
 
 const cityscapes: RawLayout = {
@@ -98,12 +106,13 @@ const voc2012Aug: RawLayout = {
 
 const VOC_2010 = { archive: 'VOCtrainval_03-May-2010.tar', top: 'VOCdevkit/VOC2010' } as const;
 
-/** The labels in both ways in which they are published: a map each, and merged in one file. */
+/** The labels in both ways in which they are published: a map each, and merged in one file, which lacks some images. */
 const pascalContext: RawLayout = {
-  filesOf: ({ name }) => [
+  otherSource: 'label-maps',
+  filesOf: ({ name, spare }) => [
     { archive: VOC_2010.archive, member: `${VOC_2010.top}/JPEGImages/${name}.jpg`, form: 'image' },
     { archive: 'trainval.tar.gz', member: `trainval/${name}.mat`, form: 'context-map' },
-    { archive: 'trainval_merged.json', member: `${name}.json`, form: 'context-regions' },
+    ...(spare ? [] : [{ archive: 'trainval_merged.json', member: `${name}.json`, form: 'context-regions' } as const]),
   ],
   textsOf: (images, marker) => ({
     [VOC_2010.archive]: {

@@ -8,7 +8,6 @@ const POLYGONS = /(?:^|\/)gtFine\/((?:train|val)\/[\w-]+\/[\w-]+)_gtFine_polygon
 /** Cityscapes: images as they are; training ids from the maps of label ids, or where there are none from the polygons. */
 export const cityscapes: Recipe = {
   dataset: 'cityscapes',
-  version: 1,
   parts: [
     {
       what: 'the images',
@@ -59,6 +58,8 @@ export const cityscapes: Recipe = {
     for (const split of ['train', 'val']) {
       if (count(split) === 0) throw missing(pictures!.location, `no image of leftImg8bit/${split}`, 'is in it');
     }
-    return { files, lists: {}, images: { train: count('train'), val: count('val') } };
+    // Version 1 drew polygons otherwise: maps of ids give the same files as then.
+    const version = [...labelled.keys()].every((name) => labelIds.has(name)) ? 1 : 2;
+    return { version, files, lists: {}, images: { train: count('train'), val: count('val') } };
   },
 };

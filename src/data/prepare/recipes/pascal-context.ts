@@ -8,12 +8,11 @@ const REGIONS = new RegExp(String.raw`^regions/${NAME}\.json$`);
 
 /**
  * Pascal Context, for both of its data sets: the images of VOC 2010 that have labels; the labels as PNGs of class ids 0 to
- * 59, from the merged JSON file or the label maps of 459 classes; the lists of the JSON file, or else VOC 2010's own train
- * and val lists as far as there are label maps.
+ * 59, from the merged JSON file, which the published figures are of, or the label maps of 459 classes; the lists of the JSON
+ * file, or else VOC 2010's own train and val lists as far as there are label maps.
  */
 export const pascalContext: Recipe = {
   dataset: 'pascal-context',
-  version: 1,
   parts: [
     {
       what: 'the images of VOC 2010',
@@ -40,6 +39,7 @@ export const pascalContext: Recipe = {
           name: /^trainval.*\.(zip|tar|tgz|tar\.gz)$/i,
           kind: 'archive',
           role: (path) => (MAP.test(path) ? 'file' : null),
+          otherSource: 'label-maps',
         },
       ],
     },
@@ -64,6 +64,7 @@ export const pascalContext: Recipe = {
       rest: (name: string) => Omit<PlannedFile, 'part' | 'path'>,
     ) => names.map((name): PlannedFile => ({ part, path: from.get(name)!, ...rest(name) }));
     return {
+      version: 1,
       files: [
         ...used(0, images, (name) => ({ conversion: 'copy', target: `JPEGImages/${name}.jpg` })),
         ...used(1, labelled, (name) => ({

@@ -16,7 +16,6 @@ function plain({ dataset, file, name, splits }: PlainOptions): Recipe {
   const label = new RegExp(String.raw`(?:^|/)annotations/((?:${folders})/[\w-]+)\.png$`);
   return {
     dataset,
-    version: 1,
     parts: [
       {
         what: 'the images and labels',
@@ -39,6 +38,7 @@ function plain({ dataset, file, name, splits }: PlainOptions): Recipe {
         return [split, count] as const;
       });
       return {
+        version: 1,
         files: [
           ...[...images].map(([key, path]) => copy(path, imageOf(key))),
           ...[...labels].map(([key, path]) => copy(path, labelOf(key))),

@@ -34,7 +34,6 @@ function requireLabels(voc: FoundPart, names: readonly string[], list: string): 
  */
 export const voc2012Aug: Recipe = {
   dataset: 'voc2012-aug',
-  version: 1,
   parts: [
     {
       what: 'the images and labels of VOC 2012',
@@ -73,6 +72,7 @@ export const voc2012Aug: Recipe = {
     requireAll(aug, sbdLabels, sbd!, (name) => `dataset/cls/${name}.mat`, 'is not in it, but its lists name it');
     requireAll(aug, images, voc!, (name) => `JPEGImages/${name}.jpg`, 'is not in it, but the lists of SBD name it');
     return {
+      version: 1,
       files: [
         ...copies(0, images, 'JPEGImages', '.jpg'),
         ...copies(0, filesBy(voc!, LABEL), 'SegmentationClass', '.png'),
