@@ -133,7 +133,15 @@ export const recordSchema = z.strictObject({
   /** Null where no stage read data. `synthetic`: painted by this program, not photographed. */
   dataset: z.strictObject({ id: z.string(), fingerprint: sha256, synthetic: z.boolean() }).nullable(),
   /** The weights that the figures belong to: of this run's training, or given to it. */
-  weights: z.strictObject({ file: z.string(), sha256, source: z.enum(['trained', 'given']) }).nullable(),
+  weights: z
+    .strictObject({
+      file: z.string(),
+      sha256,
+      source: z.enum(['trained', 'given']),
+      /** Which of the file's dictionaries of tensors was asked for; absent where none was. */
+      key: z.string().optional(),
+    })
+    .nullable(),
   code: z.strictObject({ version: z.string(), commit: z.string().nullable() }),
   environment: environmentSchema,
   startedAt: time,

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { UserError } from '../support/errors.js';
 import { type Checkpoint, readCheckpoint } from './load.js';
-import { textsOf } from './metadata.js';
+import { type NotRead, textsOf } from './metadata.js';
 import { writePytorch } from './pytorch-write.js';
 import { METADATA_KEY, writeSafetensors } from './safetensors.js';
 import { byteLength } from './writable.js';
@@ -11,6 +11,8 @@ export interface ConvertOptions {
   readonly input: string;
   /** `.pth` (or `.pt`) or `.safetensors`. */
   readonly output: string;
+  /** Which dictionary of tensors of a `.pth`; the only one where not given. */
+  readonly key?: string | undefined;
   /** Only to `.pth`: the state_dict alone, as for a backbone, instead of beside metadata. */
   readonly bare?: boolean;
   /** Replaces a file that is there. */
@@ -27,6 +29,8 @@ export interface Conversion {
   readonly bytes: number;
   /** Whether the input held the state of an optimizer, which the output does not. */
   readonly optimizerLeftOut: boolean;
+  /** What else the input held that is not read, and so the output does not. */
+  readonly notRead: readonly NotRead[];
 }
 
 /** What safetensors' metadata says under `format`: the framework whose names and layout the tensors have. */
@@ -39,11 +43,11 @@ const FORMATS: Readonly<Record<string, Conversion['outputFormat']>> = {
 };
 
 /**
- * Writes the weights of a file in the format that the other file's name asks for: the same names (without `module.`),
+ * Writes the weights of a file in the format that the other file's name asks for: the same names (without the prefixes of wrappers),
  * order, element types, shapes and values, with the metadata. One tensor at a time is in memory.
  * @throws UserError where the input cannot be read, the output's extension is unknown, or it is there already.
  */
-export async function convertCheckpoint({ input, output, bare, force }: ConvertOptions): Promise<Conversion> {
+export async function convertCheckpoint({ input, output, key, bare, force }: ConvertOptions): Promise<Conversion> {
   const outputFormat = FORMATS[path.extname(output).toLowerCase()];
   if (outputFormat === undefined) {
     throw new UserError(
@@ -60,7 +64,7 @@ export async function convertCheckpoint({ input, output, bare, force }: ConvertO
   if (!force && existsSync(output)) {
     throw new UserError(`${output} is there already.`, 'Choose another name, or give --force to replace it.');
   }
-  const { format, metadata, tensors, optimizer } = await readCheckpoint(input);
+  const { format, metadata, notRead, tensors, optimizer } = await readCheckpoint(input, key);
   const values = [...tensors.values()];
   if (outputFormat === 'safetensors') {
     if (tensors.has(METADATA_KEY)) {
@@ -82,5 +86,6 @@ export async function convertCheckpoint({ input, output, bare, force }: ConvertO
     tensors: values.length,
     bytes: values.reduce((sum, tensor) => sum + byteLength(tensor), 0),
     optimizerLeftOut: optimizer,
+    notRead,
   };
 }

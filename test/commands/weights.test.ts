@@ -84,7 +84,9 @@ test('show: a table of tensors, totals and metadata; --keys and --json', async (
   t.deepEqual(JSON.parse(json.stdout), {
     file: 'given.pth',
     format: 'pytorch-zip',
+    key: 'state_dict',
     metadata: { row: 'mine', iteration: '10' },
+    notRead: [],
     optimizer: false,
     tensors: [{ name: 'decode_head.conv_seg.bias', shape: [19], dtype: 'float32', elements: 19, bytes: 76 }],
     totals: { tensors: 1, elements: 19, bytes: 76 },
