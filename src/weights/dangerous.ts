@@ -87,7 +87,7 @@ const FUNCTIONS = list(`
   execl execle execlp execlpe execv execve execvp execvpe run_module run_path runpy runstring import_module load_module
   exec_module load_source load_compiled load_dynamic load_library urlopen urlretrieve download_url
   load_state_dict_from_url load_url getattr setattr delattr open fdopen open_code rmtree unlink read_pickle
-  from_pretrained hub_download snapshot_download memmap open_memmap DataSource genfromtxt
+  from_pretrained hf_hub_download snapshot_download memmap open_memmap DataSource genfromtxt
 `);
 
 /** Functions that read or write files, as libraries call them: `load_model`, `read_csv`, `savez`, `imread`. */
@@ -105,7 +105,8 @@ export function isDangerous(module: string, name: string): boolean {
   const names = name.split('.');
   if (PACKAGES.has(modules[0]!) || MODULES.has(module)) return true;
   if (beginnings([...modules, ...names]).some((beginning) => PARTS.has(beginning))) return true;
-  const imported = [...modules.slice(1), ...names].map((part) => part.replace(/^_+(?=[a-z]+$)/, ''));
+  // `import os as _os`
+  const imported = names.map((part) => part.replace(/^_+(?=[a-z]+$)/, ''));
   if ([...modules.slice(1), ...names, ...imported].some((part) => ANYWHERE.has(part))) return true;
   if (names.some((part) => /^__\w+__$/.test(part) && !HARMLESS_UNDERSCORES.has(part))) return true;
   const last = names.at(-1)!;

@@ -125,10 +125,12 @@ function isOption(name: string): boolean {
 }
 
 function unreadableEntry(name: string, entry: UnreadableTensor | InertObject): MalformedFileError {
+  const notRun = entry instanceof InertObject ? ', and nothing of it was run' : '';
   return new MalformedFileError(
-    `entry ${quote(name)} of its state_dict is ${describeValue(entry)}, which is not read, and nothing of it was run`,
-    'Where it is a file of your own, save it with plain tensors in its place: in Python, TENSOR.dense(), .dequantize() or ' +
-      '.float(), then torch.save. Otherwise use another file; do not open this one with a reader that runs what it holds.',
+    `entry ${quote(name)} of its state_dict is ${describeValue(entry)}: it is not read${notRun}`,
+    'Where it is a file of your own, save its state_dict again in Python with plain tensors alone: TENSOR.to_dense() or ' +
+      '.dequantize(), torch.as_tensor(ARRAY), or without the entry. Otherwise use another file; do not open this one with a ' +
+      'reader that runs what it holds.',
   );
 }
 

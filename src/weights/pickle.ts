@@ -204,7 +204,10 @@ class PickleReader {
 
   private reduce(): void {
     const [target, args] = this.popMany(2);
-    if (target instanceof InertObject) return this.make(target);
+    if (target instanceof InertObject) {
+      this.make(target);
+      return;
+    }
     if (!(target instanceof PickleGlobal) || !Array.isArray(args)) throw this.malformed('a call of no function');
     // One long list in the memo may be an argument of every call.
     for (const arg of args) this.charge(Array.isArray(arg) ? arg.length + 1 : 1);
