@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { UserError } from '../support/errors.js';
+import { formatBytes } from '../support/format.js';
 import { type Checkpoint, readCheckpoint } from './load.js';
 import { type NotRead, textsOf } from './metadata.js';
 import { writePytorch } from './pytorch-write.js';
@@ -35,6 +36,9 @@ export interface Conversion {
 
 /** What safetensors' metadata says under `format`: the framework whose names and layout the tensors have. */
 const FRAMEWORK = 'pt';
+
+/** The header is read up to 2 MiB, names and shapes of the tensors included. */
+const MOST_METADATA = 2 ** 20;
 
 const FORMATS: Readonly<Record<string, Conversion['outputFormat']>> = {
   '.pth': 'pytorch-zip',
@@ -73,7 +77,15 @@ export async function convertCheckpoint({ input, output, key, bare, force }: Con
         'Write a .pth.',
       );
     }
-    await writeSafetensors(output, values, { format: FRAMEWORK, ...textsOf(metadata) });
+    const texts = { format: FRAMEWORK, ...textsOf(metadata) };
+    const bytes = Buffer.byteLength(JSON.stringify(texts));
+    if (bytes > MOST_METADATA) {
+      throw new UserError(
+        `${input} has ${formatBytes(bytes)} of metadata, more than the ${formatBytes(MOST_METADATA)} that a safetensors header has room for.`,
+        'Write a .pth.',
+      );
+    }
+    await writeSafetensors(output, values, texts);
   } else {
     const { format: _framework, ...beside } = metadata;
     await writePytorch(output, values, bare ? null : beside);

@@ -124,7 +124,7 @@ function foreignModel(source: ByteSource): MalformedFileError | null {
   const isSavedModel = fields !== null && fields[0] === 1 && fields.slice(1).every((field) => field === 2);
   if (isSavedModel && fields.length > 1)
     return new MalformedFileError('it is a TensorFlow SavedModel', FROM_TENSORFLOW);
-  if (isTensorflowTable(source) || /\.(ckpt|data-\d{5}-of-\d{5})$/.test(name)) {
+  if (isTensorflowTable(source) || /\.data-\d{5}-of-\d{5}$/.test(name)) {
     return new MalformedFileError('it is part of a TensorFlow checkpoint', FROM_TENSORFLOW);
   }
   return null;

@@ -2,7 +2,7 @@ import { UserError } from '../support/errors.js';
 import { endSentence } from '../support/format.js';
 import { foreignFile, foreignText } from './foreign.js';
 import { MalformedFileError, quote } from './malformed.js';
-import { type JsonObject, metadataOf, type NotRead, readMetadata } from './metadata.js';
+import { type JsonObject, keyText, metadataOf, type NotRead, readMetadata } from './metadata.js';
 import { InertObject } from './pickle.js';
 import { withoutPrefixes } from './prefixes.js';
 import { type PytorchContent, pytorchFormat, readPytorch } from './pytorch.js';
@@ -105,7 +105,7 @@ function fromPytorch(file: string, content: PytorchContent, asked: string | unde
   for (const [name, entry] of entries) {
     if (typeof name !== 'string') {
       if (isTensor(entry)) throw new MalformedFileError('its state_dict has a name that is not a text');
-      beside.push([String(name), entry]);
+      beside.push([`${isWhole ? '' : `${key}.`}${keyText(name)}`, entry]);
     } else if (entry instanceof PickledTensor) {
       tensors.set(name, content.tensor(name, entry));
     } else if (entry instanceof UnreadableTensor || (entry instanceof InertObject && !(isWhole && isOption(name)))) {
@@ -142,7 +142,7 @@ function entriesBeside(value: unknown, key: string, entries: ReadonlyMap<unknown
       part instanceof Map ? part : Array.isArray(part) ? part.entries() : [];
     for (const [name, inner] of children) {
       if (inner === entries) continue;
-      const own = path + (typeof name === 'string' || typeof name === 'number' ? String(name) : '?');
+      const own = path + keyText(name);
       if (inner instanceof Map && key.startsWith(`${own}.`)) visit(inner, `${own}.`);
       else beside.push([own, inner]);
     }

@@ -160,7 +160,8 @@ export function metadataOf(texts: Readonly<Record<string, string>>): JsonObject 
   return isRecord(others) ? { ...rest, ...(jsonOf(others) as JsonObject) } : texts;
 }
 
-function keyText(key: unknown): string {
+/** A key of a dictionary, as a text. */
+export function keyText(key: unknown): string {
   return typeof key === 'string' || typeof key === 'number' || typeof key === 'boolean' ? String(key) : describe(key);
 }
 

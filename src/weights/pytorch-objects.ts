@@ -149,9 +149,9 @@ function orderedDictionary([pairs = []]: readonly unknown[]): unknown {
   return new Map(pairs as [unknown, unknown][]);
 }
 
-/** `Counter(counts)`; a `defaultdict(factory)` gets its items later. */
+/** `Counter(counts)`, not copied: a file may ask for many; a `defaultdict(factory)` gets its items later. */
 function counter([counts]: readonly unknown[]): unknown {
-  return counts instanceof Map ? new Map(counts) : new Map();
+  return counts instanceof Map ? counts : new Map();
 }
 
 function itemsOf([items = []]: readonly unknown[]): unknown[] {

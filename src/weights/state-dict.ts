@@ -74,7 +74,10 @@ export function isDictionaryOfTensors(value: unknown): value is ReadonlyMap<unkn
  * @throws UserError where there are several; MalformedFileError where there is none, or none under `key`.
  */
 export function findStateDict(file: string, value: unknown, key: string | undefined): StateDict {
-  const found = dictionariesOfTensors(value);
+  const dictionaries = dictionariesOfTensors(value);
+  // A generator's state or a score beside weights makes no weights of its dictionary.
+  const pure = dictionaries.filter(({ entries }) => isDictionaryOfTensors(entries));
+  const found = pure.length > 0 ? pure : dictionaries;
   if (key !== undefined) return chosen(value, key, found);
   const usual = found.filter((candidate) => isUsual(candidate.key));
   const [only, ...others] = usual.length > 0 ? usual : found;
