@@ -157,12 +157,15 @@ function separated(beside: readonly [string, unknown][]): Pick<Checkpoint, 'meta
   return { ...readMetadata(others), optimizer: others.length < beside.length };
 }
 
+const MOST_OPTIMIZERS = 100;
+
 /** Whether an entry is the state of an optimizer, or of several, as `state_dict()` of one gives it. */
 function isOptimizer(key: string, value: unknown): boolean {
   if (key === 'optimizer') return true;
-  const states =
-    value instanceof Map && !value.has('param_groups') ? [...value.values()] : Array.isArray(value) ? value : [value];
-  return states.length > 0 && states.every((state) => state instanceof Map && state.has('param_groups'));
+  const isState = (state: unknown) => state instanceof Map && state.has('param_groups');
+  if (isState(value)) return true;
+  const states = value instanceof Map && value.size <= MOST_OPTIMIZERS ? [...value.values()] : value;
+  return Array.isArray(states) && states.length > 0 && states.length <= MOST_OPTIMIZERS && states.every(isState);
 }
 
 function assertTensorsFit(source: ByteSource, tensors: ReadonlyMap<string, StoredTensor>): void {

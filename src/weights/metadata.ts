@@ -23,25 +23,38 @@ export interface NotRead {
 /** Metadata is more than is kept of any. */
 class TooBigError extends MalformedFileError {}
 
+interface Size {
+  values: number;
+  characters: number;
+}
+
+const isTooBig = ({ values, characters }: Size) => values > MOST_VALUES || characters > MOST_CHARACTERS;
+
+/** Entries that may be passed over as too big: a file may name one of them many times. */
+const MOST_TOO_BIG = 25;
+
 /**
  * Metadata out of an untrusted file, as JSON: keys, large integers and numbers that are not finite become text, tensors, bytes
  * and PyTorch's own objects are described in a few words. Objects of classes that are not known and dictionaries of tensors are
  * left out, in a list a text stands for them, and `onNotRead` is told.
+ * @param size What was converted before, which counts; it is changed to what is there then.
  * @throws MalformedFileError when it is nested in itself, or too deep or too big for metadata.
  */
-export function jsonOf(value: unknown, onNotRead: (found: NotRead) => void = () => {}): JsonValue {
-  let values = 0;
-  let characters = 0;
+export function jsonOf(
+  value: unknown,
+  onNotRead: (found: NotRead) => void = () => {},
+  size: Size = { values: 0, characters: 0 },
+): JsonValue {
   const charge = (text: string): string => {
-    characters += text.length;
+    size.characters += text.length;
     return text;
   };
   const keys: string[] = [];
   const count = (): void => {
-    values++;
+    size.values++;
     const limits = `its metadata has more than ${MOST_VALUES} values, ${MOST_CHARACTERS} characters or ${DEEPEST} levels`;
     if (keys.length > DEEPEST) throw new MalformedFileError(limits);
-    if (values > MOST_VALUES || characters > MOST_CHARACTERS) throw new TooBigError(limits);
+    if (isTooBig(size)) throw new TooBigError(limits);
   };
   const convert = (part: unknown): JsonValue => {
     count();
@@ -86,47 +99,52 @@ export function jsonOf(value: unknown, onNotRead: (found: NotRead) => void = () 
 const NOT_READ = 'not read';
 
 /**
- * Metadata of a pickle, as JSON, and what of it is not read: objects of classes that are not known, and entries that are more
- * than metadata needs.
+ * Metadata of a pickle, as JSON, and what of it is not read: objects of classes that are not known, and entries for which
+ * metadata has no room.
  * @throws MalformedFileError where an entry is nested in itself, too deep, or names its parts so often that it is too big.
  */
-export function readMetadata(entries: Iterable<readonly [key: string, value: unknown]>): {
+export function readMetadata(entries: readonly (readonly [key: string, value: unknown])[]): {
   metadata: JsonObject;
   notRead: NotRead[];
 } {
   const metadata: [string, JsonValue][] = [];
   const notRead: NotRead[] = [];
+  let kept: Size = { values: 0, characters: 0 };
+  let passedOver = 0;
   for (const [key, value] of entries) {
+    const size = { ...kept };
     const inside: NotRead[] = [];
     try {
-      const json = jsonOf(new Map([[key, value]]), (found) => inside.push(found)) as JsonObject;
-      metadata.push(...Object.entries(json));
-      notRead.push(...inside);
+      const json = jsonOf(new Map([[key, value]]), (found) => inside.push(found), size) as JsonObject;
+      for (const entry of Object.entries(json)) metadata.push(entry);
+      for (const found of inside) notRead.push(found);
+      kept = size;
     } catch (error) {
-      if (!(error instanceof TooBigError) || !isBigItself(value)) throw error;
-      notRead.push({ path: key, what: `more than ${MOST_VALUES} values or ${MOST_CHARACTERS} characters` });
+      if (!(error instanceof TooBigError)) throw error;
+      passedOver++;
+      if (passedOver > MOST_TOO_BIG || (passedOver === 1 && !isTooBig(sizeOfParts(entries)))) throw error;
+      notRead.push({ path: key, what: 'more than metadata has room for' });
     }
   }
   return { metadata: Object.fromEntries(metadata), notRead };
 }
 
-/** Whether a value is as big as it is without naming any of its parts twice. */
-function isBigItself(value: unknown): boolean {
+/** The size of a value whose parts are counted once each, however often it names them. */
+function sizeOfParts(value: unknown): Size {
   const seen = new Set<unknown>();
-  let values = 0;
-  let characters = 0;
+  const size = { values: 0, characters: 0 };
   const left = [value];
   while (left.length > 0) {
     const part = left.pop();
-    values++;
+    size.values++;
     if (typeof part !== 'string' && (typeof part !== 'object' || part === null)) continue;
     if (seen.has(part)) continue;
     seen.add(part);
-    if (typeof part === 'string') characters += part.length;
+    if (typeof part === 'string') size.characters += part.length;
     const parts = part instanceof Map ? [...part].flat() : Array.isArray(part) || part instanceof Set ? part : [];
     for (const item of parts) left.push(item);
   }
-  return values > MOST_VALUES || characters > MOST_CHARACTERS;
+  return size;
 }
 
 /** An object as JSON.parse makes it, not an instance of a class. */

@@ -150,6 +150,23 @@ test('a history of many numbers is more than metadata, and no reason to refuse',
   );
 });
 
+test('several histories are read as far as metadata has room; one under many names is refused', (t) => {
+  const list = pickle('](', 'K\x07'.repeat(60_000), 'e');
+  const histories = ['a', 'b', 'c'].map((name): [string, Uint8Array] => [name, list]);
+  const { metadata, notRead } = open(pth(dictionary([['state_dict', weights()], ...histories]), storages));
+  t.deepEqual(Object.keys(metadata), ['a']);
+  t.deepEqual(notRead, [
+    { path: 'b', what: 'more than metadata has room for' },
+    { path: 'c', what: 'more than metadata has room for' },
+  ]);
+  const names = Array.from({ length: 50 }, (_, i): [string, Uint8Array] => [`k${i}`, pickle('h\x09')]);
+  const again = dictionary([['state_dict', weights()], ['a', pickle(list, 'q\x09')], ...names]);
+  t.throws(() => open(pth(again, storages)), {
+    instanceOf: UserError,
+    message: /metadata has more than 100000 values/,
+  });
+});
+
 test('many names for one dictionary of tensors are counted once, and refused', (t) => {
   const many = pickle(
     dictionaryValue(Array.from({ length: 5_000 }, (_, i) => [`${i}`, pickle(tensor('0', 6, [6], [1]))])),
