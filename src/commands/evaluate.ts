@@ -19,6 +19,7 @@ export default class Evaluate extends RunCommand {
       required: true,
       helpValue: 'FILE|published',
     }),
+    key: flags.weightsKey,
     ms: Flags.boolean({ summary: 'Multi-scale + flip instead of single scale.' }),
     predictions: Flags.string({
       summary: "Write predicted labels, in the data set's palette, here.",
@@ -31,6 +32,10 @@ export default class Evaluate extends RunCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Evaluate);
     const { weights, predictions } = flags;
-    return this.runRow(args.row, flags, [flags.ms ? 'evaluate-ms' : 'evaluate'], { weights, predictions });
+    return this.runRow(args.row, flags, [flags.ms ? 'evaluate-ms' : 'evaluate'], {
+      weights,
+      weightsKey: flags.key,
+      predictions,
+    });
   }
 }

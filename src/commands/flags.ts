@@ -184,6 +184,13 @@ export const run = {
   'time-limit': timeLimit,
 };
 
+/** Which of a file's dictionaries of tensors the weights are. */
+export const weightsKey = Flags.string({
+  summary:
+    'Where a .pth holds several dictionaries of tensors: the key of the one to take, as ema or checkpoint.model.',
+  helpValue: 'KEY',
+});
+
 export const table = Flags.string({
   summary: "Only rows of this table; its name or its file's name, as voc2012-aug.",
   helpValue: 'NAME',

@@ -31,6 +31,7 @@ export default class Predict extends BaseCommand {
       required: true,
       helpValue: 'FILE|published',
     }),
+    key: flags.weightsKey,
     out: Flags.string({
       summary: 'Folder to write to.',
       env: 'FCN_PREDICTIONS',
@@ -67,6 +68,7 @@ export default class Predict extends BaseCommand {
       inputs: args.images,
       recipe: { row, file, profile, seed, overrides: overridesOf(flags) },
       weights,
+      weightsKey: flags.key,
       out,
       truth,
       multiScale: flags['ms-flip'],

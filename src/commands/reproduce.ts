@@ -52,6 +52,7 @@ export default class Reproduce extends RunCommand {
       helpValue: 'FILE|published',
       exclusive: ['repeat'],
     }),
+    key: { ...flags.weightsKey, dependsOn: ['weights'] },
     repeat: Flags.integer({
       summary: 'Run each row so many times, with seeds from --seed on.',
       min: 1,
@@ -84,6 +85,7 @@ export default class Reproduce extends RunCommand {
         stages,
         evaluateEvery,
         weights,
+        weightsKey: flags.key,
         engine,
         deterministic,
         dataRoot,
@@ -98,6 +100,7 @@ export default class Reproduce extends RunCommand {
       plan,
       stages,
       weights,
+      weightsKey: flags.key,
       keepGoing: flags['keep-going'],
       onStart: ({ experiment }, index) => {
         if (several) this.note(`[${index + 1}/${plan.length}] ${experiment.row}, seed ${experiment.seed}`);

@@ -16,6 +16,7 @@ import { writeFileAtomic } from '../support/files.js';
 import { formatNumber } from '../support/format.js';
 import { sha256File } from '../support/hash.js';
 import { PATIENCE, pauses } from '../support/pauses.js';
+import { weightsIdentity } from '../weights/identity.js';
 import { ConfusionMatrix, type OutsideCounts } from './confusion.js';
 import { Predictor } from './inference.js';
 import { metrics } from './metrics.js';
@@ -40,6 +41,8 @@ export interface EvaluateOptions extends EvaluationSettings {
   readonly dataRoot: string;
   /** File of the weights. */
   readonly weights: string;
+  /** Which of the file's dictionaries of tensors they are; the only one where not given. */
+  readonly weightsKey?: string | undefined;
   /** All of the recipe's ratios, each also mirrored; otherwise ratio 1 alone. */
   readonly multiScale: boolean;
   /** File in which the position is noted at least every so many seconds, and gone on from where it is there. */
@@ -103,16 +106,19 @@ export async function predictedDataset({ row, model, data }: Experiment): Promis
  * written; InterruptedError on abort, once the position is noted.
  */
 export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
-  const { experiment, engine, dataRoot, weights, multiScale, skipped, predictions, note } = options;
+  const { experiment, engine, dataRoot, weights, weightsKey, multiScale, skipped, predictions, note } = options;
   const { model, training, evaluation: recipe } = experiment;
   const dataset = await predictedDataset(experiment);
   const kernels = createKernels(engine);
-  const network = await loadInferenceNetwork(engine, kernels, model, weights, training.precision);
+  const network = await loadInferenceNetwork(engine, kernels, model, weights, training.precision, weightsKey);
   try {
     const ratios = multiScale ? recipe.ratios : [1];
     const { file, everySeconds = 0 } = options.position ?? {};
     const folder = predictions === undefined ? null : path.resolve(predictions);
-    const of = { weights: file === undefined ? '' : await sha256File(weights), predictions: folder };
+    const of = {
+      weights: file === undefined ? '' : weightsIdentity(await sha256File(weights), weightsKey),
+      predictions: folder,
+    };
     const noted = file === undefined ? null : await readPosition(file, dataset.classes.length, of);
     const isLost = noted !== null && noted.done > 0 && folder !== null && !(await holdsPredictions(folder));
     if (isLost) note?.(`The evaluation begins anew: its predictions are not in ${folder} any more.`);

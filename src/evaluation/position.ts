@@ -12,7 +12,7 @@ const schema = z.object({
   position: z.int().min(0),
   /** Names of those left out. */
   skippedImages: z.array(z.string()),
-  /** SHA-256 of the weights. */
+  /** The weights, as `weightsIdentity` gives it. */
   weights: z.string(),
   /** Folder of the predictions, which holds those of the images so far; absolute. */
   predictions: z.string().nullable(),

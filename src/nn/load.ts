@@ -3,6 +3,7 @@ import type { Engine } from '../engines/engine.js';
 import type { ModelRecipe, Precision } from '../experiments/experiment.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { UserError } from '../support/errors.js';
+import { firstInexact } from '../weights/convert.js';
 import { hwioShape, oihwToHwio } from '../weights/layout.js';
 import { readCheckpoint } from '../weights/load.js';
 import type { StoredTensor } from '../weights/tensor.js';
@@ -26,11 +27,19 @@ function toTensor({ tf }: Engine, tensor: StoredTensor, values: Float32Array): T
 
 /**
  * A parameter of a checkpoint, on the engine.
- * @throws UserError where one of its values is not a finite float32, or is a negative variance: whatever is computed with it
- * means nothing.
+ * @throws UserError where one of its values is not a finite float32, is an integer that float32 does not hold, or is a negative
+ * variance: whatever is computed with it means nothing.
  */
 function parameterOf(engine: Engine, file: string, tensor: StoredTensor): Tensor {
   const values = tensor.toFloat32();
+  const inexact = firstInexact(tensor);
+  if (inexact !== null) {
+    throw new UserError(
+      `${file}: ${tensor.name} holds the integer ${inexact.value} (value ${inexact.index + 1} of ${values.length}), which ` +
+        'float32, in which networks compute, does not hold exactly.',
+      'Use weights of a floating-point type.',
+    );
+  }
   const isVariance = tensor.name.endsWith('.running_var');
   const at = values.findIndex((value) => !Number.isFinite(value) || (isVariance && value < 0));
   if (at !== -1) {
@@ -46,6 +55,7 @@ function parameterOf(engine: Engine, file: string, tensor: StoredTensor): Tensor
 /**
  * Reads weights into a network for inference: batch norm folded, one parameter at a time. The auxiliary head is not needed;
  * the report is of the whole network.
+ * @param key Which of the file's dictionaries of tensors; the only one where not given.
  * @throws UserError when the file cannot be read, does not fit the recipe, or holds what is not finite.
  */
 export async function loadInferenceNetwork(
@@ -54,9 +64,10 @@ export async function loadInferenceNetwork(
   recipe: ModelRecipe,
   file: string,
   precision: Precision = 'fp32',
+  key?: string,
 ): Promise<InferenceNetwork & { readonly report: LoadReport }> {
   const network = architecture(recipe);
-  const { tensors } = await readCheckpoint(file);
+  const { tensors } = await readCheckpoint(file, key);
   const report = matchCheckpoint(parameterSpecs(network), tensors);
   assertComplete(file, report, isAuxiliary);
   const source = (path: string) => parameterOf(engine, file, tensors.get(path)!);

@@ -2,6 +2,7 @@ import { canonicalJson } from '../experiments/hash.js';
 import { changesOf } from '../experiments/resolve.js';
 import { hardwareName } from '../runs/environment.js';
 import type { RunRecord } from '../runs/record.js';
+import { weightsIdentity } from '../weights/identity.js';
 import { dependsOnHardware, FIGURES, type Figure } from './figures.js';
 
 /** Mean and sample standard deviation of a figure over runs. */
@@ -52,7 +53,7 @@ export function newestOfEachSeed(records: readonly RunRecord[]): RunRecord[] {
 
 /** Equal of runs of the same recipe, whatever the seed, with the same stages on the same data; of given weights, the same. */
 export function recipeKey({ experiment, dataset, stages, weights }: RunRecord): string {
-  const given = weights?.source === 'given' ? weights.sha256 : null;
+  const given = weights?.source === 'given' ? weightsIdentity(weights.sha256, weights.key) : null;
   return canonicalJson([{ ...experiment, seed: null }, dataset?.fingerprint, stages.map(({ stage }) => stage), given]);
 }
 

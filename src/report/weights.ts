@@ -5,7 +5,7 @@ import { wildcardExpression } from '../support/wildcard.js';
 import type { Conversion } from '../weights/convert-checkpoint.js';
 import type { StoredDtype } from '../weights/dtype.js';
 import { type Checkpoint, readCheckpoint } from '../weights/load.js';
-import type { JsonObject, JsonValue } from '../weights/metadata.js';
+import type { JsonObject, JsonValue, NotRead } from '../weights/metadata.js';
 import { byteLength } from '../weights/writable.js';
 import { terminalTable } from './layout.js';
 
@@ -22,7 +22,11 @@ export interface DescribedTensor {
 export interface WeightsDescription {
   readonly file: string;
   readonly format: Checkpoint['format'];
+  /** Under which key of a PyTorch file the tensors stand; null where they are its own entries. */
+  readonly key: string | null;
   readonly metadata: JsonObject;
+  /** What stands beside the tensors and is not read, an optimizer apart. */
+  readonly notRead: readonly NotRead[];
   /** Whether the state of an optimizer lies beside the weights. */
   readonly optimizer: boolean;
   /** Those that were asked for, in the file's order. */
@@ -34,11 +38,15 @@ export interface WeightsDescription {
 }
 
 /**
+ * @param key Which dictionary of tensors of a `.pth`; the only one where not given.
  * @param keys Only tensors whose names match: `*` stands for any text, `?` for one character, `{a,b}` for one of these.
  * @throws UserError where the file cannot be read or no name matches.
  */
-export async function describeWeights(file: string, keys = '*'): Promise<WeightsDescription> {
-  const { format, metadata, optimizer, tensors } = await readCheckpoint(file);
+export async function describeWeights(
+  file: string,
+  { key: asked, keys = '*' }: { readonly key?: string | undefined; readonly keys?: string | undefined } = {},
+): Promise<WeightsDescription> {
+  const { format, key, metadata, notRead, optimizer, tensors } = await readCheckpoint(file, asked);
   const pattern = wildcardExpression(keys);
   const chosen = [...tensors.values()].filter(({ name }) => pattern.test(name));
   if (chosen.length === 0) {
@@ -55,7 +63,9 @@ export async function describeWeights(file: string, keys = '*'): Promise<Weights
   return {
     file,
     format,
+    key,
     metadata,
+    notRead,
     optimizer,
     tensors: described,
     totals: {
@@ -77,7 +87,7 @@ const FORMAT_NAMES: Readonly<Record<Checkpoint['format'], string>> = {
 const LONGEST_VALUE = 160;
 
 export function formatWeights(description: WeightsDescription): string {
-  const { file, format, metadata, optimizer, tensors, totals, tensorsInFile } = description;
+  const { file, format, key, metadata, notRead, optimizer, tensors, totals, tensorsInFile } = description;
   const { tensors: count, elements, bytes } = totals;
   const all = count === tensorsInFile ? '' : ` of ${tensorsInFile}`;
   const dtypes = [...new Set(tensors.map(({ dtype }) => dtype))].join(', ');
@@ -94,10 +104,12 @@ export function formatWeights(description: WeightsDescription): string {
     '',
     `file       ${file}`,
     `format     ${FORMAT_NAMES[format]}`,
+    ...(key === null || key === 'state_dict' ? [] : [`key        ${withoutControls(key)}`]),
     `tensors    ${count}${all}, ${formatCount(elements)} elements, ${bytes} bytes (${formatBytes(bytes)})`,
     `types      ${dtypes}`,
     `optimizer  ${optimizer ? 'its state is there too; it is not read' : 'none'}`,
     ...metadataLines(metadata),
+    ...notReadLines(notRead),
   ].join('\n');
 }
 
@@ -117,11 +129,35 @@ function metadataLines(metadata: JsonObject): string[] {
   ];
 }
 
+/** Objects of one file that are listed in full. */
+const MOST_NOT_READ = 20;
+
+function notReadLines(notRead: readonly NotRead[]): string[] {
+  if (notRead.length === 0) return [];
+  const more = notRead.length - MOST_NOT_READ;
+  return [
+    'not read',
+    ...notRead.slice(0, MOST_NOT_READ).map(({ path, what }) => `  ${withoutControls(path)}: ${withoutControls(what)}`),
+    ...(more > 0 ? [`  and ${more} more`] : []),
+  ];
+}
+
 function isObject(value: JsonValue): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-export function formatConversion({ input, output, tensors, bytes, optimizerLeftOut }: Conversion): string {
+export function formatConversion(conversion: Conversion): string {
+  const { input, output, tensors, bytes, optimizerLeftOut, notRead } = conversion;
   const left = optimizerLeftOut ? " The optimizer's state was left out." : '';
-  return `${output}: ${tensors} tensors, ${formatBytes(bytes)}, as in ${input}.${left}`;
+  const others = notRead.length === 0 ? '' : ` Not read, and left out: ${withoutControls(namesOf(notRead))}.`;
+  return `${output}: ${tensors} tensors, ${formatBytes(bytes)}, as in ${input}.${left}${others}`;
+}
+
+/** Entries that a conversion names. */
+const MOST_NAMED = 3;
+
+function namesOf(notRead: readonly NotRead[]): string {
+  const more = notRead.length - MOST_NAMED;
+  const names = notRead.slice(0, MOST_NAMED).map(({ path }) => path);
+  return names.join(', ') + (more > 0 ? ` and ${more} more` : '');
 }

@@ -7,6 +7,7 @@ import type { Deviation } from '../experiments/resolve.js';
 import { InterruptedError, UserError } from '../support/errors.js';
 import { removeHalfWritten } from '../support/files.js';
 import { Lock, LostLockError } from '../support/lock.js';
+import { weightsIdentity } from '../weights/identity.js';
 import { type CheckDataOptions, checkData } from './check-data.js';
 import { codeVersion } from './code-version.js';
 import { RunDirectory, readStatus, requireWritable } from './directory.js';
@@ -47,6 +48,8 @@ export interface ExecuteOptions extends StageOptions, Pick<CheckDataOptions, 'ch
   readonly inSeries?: boolean;
   /** Weights to evaluate where no stage trains: a file, or `published` for the row's own. */
   readonly weights?: string | undefined;
+  /** Which of the file's dictionaries of tensors they are; the only one where not given. */
+  readonly weightsKey?: string | undefined;
   /** Start although memory or disk will not do, by the estimate. */
   readonly force: boolean;
   /** Which run to go on with, if any. */
@@ -79,7 +82,7 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
   const data = await requireInputs(asked.experiment, asked);
   await checkData({ ...asked, stages: readingStages(asked) });
   const weights = asked.weights === undefined ? undefined : await givenWeights(asked.experiment, asked.weights, asked);
-  const given = weights === undefined ? null : await describeWeights(weights, 'given');
+  const given = weights === undefined ? null : await describeWeights(weights, 'given', asked.weightsKey);
   await requireWritable(records);
   const engine = await startEngine(asked);
   const available = inAvailablePrecision(engine, asked);
@@ -95,7 +98,7 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
     engine: engine.name,
     device: engine.device,
     dataset: data?.names ?? null,
-    weights: given?.sha256 ?? null,
+    weights: given === null ? null : weightsIdentity(given.sha256, given.key),
   };
   const setup = { environment, code: codeVersion(), dataset: data?.described.fingerprint ?? null };
   const ofRow = path.join(runs, experiment.row);

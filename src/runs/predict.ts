@@ -22,6 +22,8 @@ export interface PredictOptions {
   readonly recipe: ResolveOptions;
   /** A file, or `published` for the row's own. */
   readonly weights: string;
+  /** Which of the file's dictionaries of tensors they are; the only one where not given. */
+  readonly weightsKey?: string | undefined;
   readonly out: string;
   /** Ground truth: a label map, or a folder of them. */
   readonly truth?: string | undefined;
@@ -77,7 +79,7 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
   if (replaced !== null) options.note(replaced);
   const { model, training, evaluation: recipe, row } = experiment;
   const kernels = createKernels(engine);
-  const network = await loadInferenceNetwork(engine, kernels, model, weights, training.precision);
+  const network = await loadInferenceNetwork(engine, kernels, model, weights, training.precision, options.weightsKey);
   try {
     const predictor = new Predictor({ engine, kernels, network, recipe });
     const ratios = multiScale ? recipe.ratios : [1];

@@ -28,6 +28,8 @@ export interface InputOptions {
   readonly dataRoot: string;
   /** Weights to evaluate where no stage trains: a file, or `published` for the row's own. */
   readonly weights?: string | undefined;
+  /** Which of the file's dictionaries of tensors they are; the only one where not given. */
+  readonly weightsKey?: string | undefined;
   /** Bad samples that may be left out while the run goes on. */
   readonly skipBad: number;
 }
@@ -94,14 +96,18 @@ export async function requireTrainable({ model }: Experiment): Promise<void> {
  * tells; of published ones there is a link.
  * @throws UserError where they cannot be used.
  */
-export async function requireWeights({ row, weights: url }: Experiment, given: string | undefined): Promise<void> {
+export async function requireWeights(
+  { row, weights: url }: Experiment,
+  given: string | undefined,
+  key?: string,
+): Promise<void> {
   if (given === undefined) return;
   if (given === PUBLISHED) {
     const { publishedFile } = await import('../weights/published.js');
     publishedFile({ row, url });
   } else {
     const { readCheckpoint } = await import('../weights/load.js');
-    await readCheckpoint(given);
+    await readCheckpoint(given, key);
   }
 }
 
@@ -112,7 +118,7 @@ export async function requireWeights({ row, weights: url }: Experiment, given: s
  */
 export async function requireInputs(
   experiment: Experiment,
-  { stages, evaluateEvery, dataRoot, weights, skipBad }: InputOptions,
+  { stages, evaluateEvery, dataRoot, weights, weightsKey, skipBad }: InputOptions,
 ): Promise<RunData | null> {
   if (evaluateEvery !== undefined && !stages.includes('train')) {
     throw new UserError(
@@ -126,6 +132,6 @@ export async function requireInputs(
     await requireDataset(experiment, ['evaluate'], dataRoot, skipBad);
   }
   if (stages.includes('train')) await requireTrainable(experiment);
-  await requireWeights(experiment, weights);
+  await requireWeights(experiment, weights, weightsKey);
   return data;
 }

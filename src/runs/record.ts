@@ -149,7 +149,15 @@ export const recordSchema = z.strictObject({
     })
     .nullable(),
   /** The weights that the figures belong to: of this run's training, or given to it. */
-  weights: z.strictObject({ file: z.string(), sha256, source: z.enum(['trained', 'given']) }).nullable(),
+  weights: z
+    .strictObject({
+      file: z.string(),
+      sha256,
+      source: z.enum(['trained', 'given']),
+      /** Which of the file's dictionaries of tensors was asked for; absent where none was. */
+      key: z.string().optional(),
+    })
+    .nullable(),
   code: z.strictObject({ version: z.string(), commit: z.string().nullable() }),
   environment: environmentSchema,
   startedAt: time,

@@ -28,7 +28,7 @@ const identitySchema = z.object({
   device: z.string(),
   /** Hash of the names of the data set's samples, which their order hangs on; null where no stage reads one. */
   dataset: z.string().nullable(),
-  /** SHA-256 of the weights that were given; null where there are none. */
+  /** The weights that were given, as `weightsIdentity` gives it; null where there are none. */
   weights: z.string().nullable(),
 });
 export type RunIdentity = z.output<typeof identitySchema>;

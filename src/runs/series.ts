@@ -67,8 +67,9 @@ export async function executeSeries(options: SeriesOptions): Promise<Outcome[]> 
 
 /** Series of the same runs are one where what is done with each run is the same. */
 async function begin(options: SeriesOptions): Promise<SeriesStart> {
-  const { runs, plan, stages, engine, weights = null, resume } = options;
-  return SeriesStart.open(runs, plan, { stages, engine, weights }, resume === 'never');
+  const { runs, plan, stages, engine, weights = null, weightsKey, resume } = options;
+  const settings = { stages, engine, weights, ...(weightsKey !== undefined && { weightsKey }) };
+  return SeriesStart.open(runs, plan, settings, resume === 'never');
 }
 
 async function executeOne(

@@ -15,7 +15,7 @@ const schema = z.object({
   details: z.unknown(),
   /** Of training: the final weights, as a path below the run directory. */
   weights: z.object({ file: z.string(), sha256: z.string() }).nullable(),
-  /** Of an evaluation: SHA-256 of the weights. */
+  /** Of an evaluation: the weights, as `weightsIdentity` gives it. */
   evaluated: z.string().nullable().default(null),
   /** Of an evaluation: the folder that it wrote predictions to, if any. */
   predictions: z.string().nullable().default(null),
@@ -29,7 +29,7 @@ export interface CompletedStage extends StageResult {
 
 /** What an evaluation is of: with other weights, or where predictions are wanted elsewhere, it is another one. */
 export interface Evaluated {
-  /** SHA-256. */
+  /** As `weightsIdentity` gives it. */
   readonly weights: string;
   readonly predictions: string | undefined;
 }

@@ -1,6 +1,7 @@
 import { SkippedSamples } from '../data/skipped.js';
 import type { Engine } from '../engines/engine.js';
 import type { Lock } from '../support/lock.js';
+import { weightsIdentity } from '../weights/identity.js';
 import type { RunDirectory } from './directory.js';
 import { type DisplayMode, showStages } from './display.js';
 import type { RunRecord } from './record.js';
@@ -60,7 +61,7 @@ export class StageRunner {
 
   private async doStage(stage: Stage, say: (progress: string) => void): Promise<string> {
     const { signal, note, predictions } = this.options;
-    const of = this.used === null ? null : { weights: this.used.sha256, predictions };
+    const of = this.used === null ? null : { weights: weightsIdentity(this.used.sha256, this.used.key), predictions };
     const earlier = await readStageResult(this.directory.path, stage, of, note);
     if (earlier !== null) {
       await this.take(stage, earlier);
@@ -102,6 +103,7 @@ export class StageRunner {
       tensorboard,
       evaluateEvery,
       weights: this.weights,
+      weightsKey: this.used?.key,
     };
   }
 

@@ -37,6 +37,8 @@ export interface StageContext {
   readonly predictions?: string | undefined;
   /** Weights to evaluate: given, or of this run's training. */
   readonly weights: string | undefined;
+  /** Which of the file's dictionaries of tensors they are; the only one where not given. */
+  readonly weightsKey: string | undefined;
 }
 
 type Details = RunRecord['details'];

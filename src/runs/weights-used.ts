@@ -7,9 +7,10 @@ import type { RunRecord } from './record.js';
 export async function describeWeights(
   file: string,
   source: 'trained' | 'given',
+  key?: string,
 ): Promise<NonNullable<RunRecord['weights']>> {
   try {
-    return { file: path.basename(file), sha256: await sha256File(file), source };
+    return { file: path.basename(file), sha256: await sha256File(file), source, ...(key !== undefined && { key }) };
   } catch (error) {
     throw explainFileError(error, file, 'read');
   }

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { UserError } from '../support/errors.js';
+import { formatBytes } from '../support/format.js';
 import { type Checkpoint, readCheckpoint } from './load.js';
-import { textsOf } from './metadata.js';
+import { type NotRead, textsOf } from './metadata.js';
 import { writePytorch } from './pytorch-write.js';
 import { METADATA_KEY, writeSafetensors } from './safetensors.js';
 import { byteLength } from './writable.js';
@@ -11,6 +12,8 @@ export interface ConvertOptions {
   readonly input: string;
   /** `.pth` (or `.pt`) or `.safetensors`. */
   readonly output: string;
+  /** Which dictionary of tensors of a `.pth`; the only one where not given. */
+  readonly key?: string | undefined;
   /** Only to `.pth`: the state_dict alone, as for a backbone, instead of beside metadata. */
   readonly bare?: boolean;
   /** Replaces a file that is there. */
@@ -27,10 +30,15 @@ export interface Conversion {
   readonly bytes: number;
   /** Whether the input held the state of an optimizer, which the output does not. */
   readonly optimizerLeftOut: boolean;
+  /** What else the input held that is not read, and so the output does not. */
+  readonly notRead: readonly NotRead[];
 }
 
 /** What safetensors' metadata says under `format`: the framework whose names and layout the tensors have. */
 const FRAMEWORK = 'pt';
+
+/** The header is read up to 2 MiB, names and shapes of the tensors included. */
+const MOST_METADATA = 2 ** 20;
 
 const FORMATS: Readonly<Record<string, Conversion['outputFormat']>> = {
   '.pth': 'pytorch-zip',
@@ -39,11 +47,11 @@ const FORMATS: Readonly<Record<string, Conversion['outputFormat']>> = {
 };
 
 /**
- * Writes the weights of a file in the format that the other file's name asks for: the same names (without `module.`),
+ * Writes the weights of a file in the format that the other file's name asks for: the same names (without the prefixes of wrappers),
  * order, element types, shapes and values, with the metadata. One tensor at a time is in memory.
  * @throws UserError where the input cannot be read, the output's extension is unknown, or it is there already.
  */
-export async function convertCheckpoint({ input, output, bare, force }: ConvertOptions): Promise<Conversion> {
+export async function convertCheckpoint({ input, output, key, bare, force }: ConvertOptions): Promise<Conversion> {
   const outputFormat = FORMATS[path.extname(output).toLowerCase()];
   if (outputFormat === undefined) {
     throw new UserError(
@@ -60,7 +68,7 @@ export async function convertCheckpoint({ input, output, bare, force }: ConvertO
   if (!force && existsSync(output)) {
     throw new UserError(`${output} is there already.`, 'Choose another name, or give --force to replace it.');
   }
-  const { format, metadata, tensors, optimizer } = await readCheckpoint(input);
+  const { format, metadata, notRead, tensors, optimizer } = await readCheckpoint(input, key);
   const values = [...tensors.values()];
   if (outputFormat === 'safetensors') {
     if (tensors.has(METADATA_KEY)) {
@@ -69,7 +77,15 @@ export async function convertCheckpoint({ input, output, bare, force }: ConvertO
         'Write a .pth.',
       );
     }
-    await writeSafetensors(output, values, { format: FRAMEWORK, ...textsOf(metadata) });
+    const texts = { format: FRAMEWORK, ...textsOf(metadata) };
+    const bytes = Buffer.byteLength(JSON.stringify(texts));
+    if (bytes > MOST_METADATA) {
+      throw new UserError(
+        `${input} has ${formatBytes(bytes)} of metadata, more than the ${formatBytes(MOST_METADATA)} that a safetensors header has room for.`,
+        'Write a .pth.',
+      );
+    }
+    await writeSafetensors(output, values, texts);
   } else {
     const { format: _framework, ...beside } = metadata;
     await writePytorch(output, values, bare ? null : beside);
@@ -82,5 +98,6 @@ export async function convertCheckpoint({ input, output, bare, force }: ConvertO
     tensors: values.length,
     bytes: values.reduce((sum, tensor) => sum + byteLength(tensor), 0),
     optimizerLeftOut: optimizer,
+    notRead,
   };
 }

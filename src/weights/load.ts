@@ -1,25 +1,32 @@
 import { UserError } from '../support/errors.js';
 import { endSentence } from '../support/format.js';
+import { foreignFile, foreignText } from './foreign.js';
 import { MalformedFileError, quote } from './malformed.js';
-import { type JsonObject, jsonOf, metadataOf } from './metadata.js';
-import { isPickledTensor, type PytorchContent, pytorchFormat, readPytorch } from './pytorch.js';
+import { type JsonObject, keyText, metadataOf, type NotRead, readMetadata } from './metadata.js';
+import { InertObject } from './pickle.js';
+import { withoutPrefixes } from './prefixes.js';
+import { type PytorchContent, pytorchFormat, readPytorch } from './pytorch.js';
+import { PickledTensor, UnreadableTensor } from './pytorch-objects.js';
 import { looksLikeSafetensors, readSafetensors } from './safetensors.js';
 import { type ByteSource, FileSource } from './source.js';
+import { describeValue, findStateDict, isTensor, WHOLE_FILE } from './state-dict.js';
 import type { StoredTensor } from './tensor.js';
 
 /** The weights in a file, by their published names, in the file's order. */
 export interface Checkpoint {
   readonly file: string;
   readonly format: 'safetensors' | PytorchContent['format'];
-  /** safetensors: `__metadata__`. PyTorch: everything beside `state_dict` and `optimizer`, as JSON. */
+  /** Under which keys of a PyTorch file, with dots between them, the tensors stand; null where they are the file's own entries. */
+  readonly key: string | null;
+  /** safetensors: `__metadata__`. PyTorch: the plain data beside the tensors, as JSON. */
   readonly metadata: JsonObject;
+  /** What stands beside the tensors and is not read, an optimizer apart. */
+  readonly notRead: readonly NotRead[];
   /** Whether the state of an optimizer lies beside the weights. It is never read. */
   readonly optimizer: boolean;
   /** Nothing is read until a tensor's values are asked for; the file must still be there then. Convolutions are OIHW. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
 }
-
-const DATA_PARALLEL_PREFIX = 'module.';
 
 /**
  * Reading all tensors may take this many times the file's size: tensors may share a storage, an expanded one repeats it
@@ -29,66 +36,136 @@ const MOST_SHARING = 4;
 const SHARING_ALLOWANCE = 2 ** 20;
 
 /**
- * Opens a `.pth` (either container, bare or wrapped state_dict) or safetensors file, told apart by their content, and
- * checks all of its structure. Executes nothing, reads no values. A `module.` that begins every name is dropped.
- * @throws UserError naming the file and what is wrong with it.
+ * Opens a `.pth` (either container; the state_dict may stand alone or under a key) or safetensors file, told apart by their
+ * content, and checks all of its structure. Executes nothing, reads no values. `module.`, `_orig_mod.` and `model.` are dropped
+ * where every name begins so.
+ * @param key Which dictionary of tensors of a PyTorch file, keys with dots between them; absent: the only one.
+ * @throws UserError naming the file and what is wrong with it, or the dictionaries that there are to choose from.
  */
-export async function readCheckpoint(file: string): Promise<Checkpoint> {
+export async function readCheckpoint(file: string, key?: string): Promise<Checkpoint> {
   const source = new FileSource(file);
-  return source.keepOpen(() => readCheckpointFrom(source));
+  return source.keepOpen(() => readCheckpointFrom(source, key));
 }
 
 /** The same, from bytes that need not be a file. */
-export function readCheckpointFrom(source: ByteSource): Checkpoint {
+export function readCheckpointFrom(source: ByteSource, key?: string): Checkpoint {
   try {
-    const checkpoint = open(source);
+    const checkpoint = open(source, key);
     assertTensorsFit(source, checkpoint.tensors);
-    return { ...checkpoint, tensors: withoutPrefix(checkpoint.tensors) };
+    return { ...checkpoint, tensors: withoutPrefixes(checkpoint.tensors) };
   } catch (error) {
     if (!(error instanceof MalformedFileError)) throw error;
     throw new UserError(
       `Cannot read weights from ${source.file}: ${endSentence(error.message)}`,
-      'Use another copy of the file, or another file; do not open this one with a reader that runs what it holds.',
+      error.next ??
+        'Use another copy of the file, or another file; do not open this one with a reader that runs what it holds.',
       { cause: error },
     );
   }
 }
 
-function open(source: ByteSource): Checkpoint {
-  if (source.size === 0) throw new MalformedFileError('it is empty');
-  const { file } = source;
+function open(source: ByteSource, key: string | undefined): Checkpoint {
+  if (source.size === 0) throw new MalformedFileError('it is empty', 'Download or write the file again.');
   const format = pytorchFormat(source);
+  if (format === 'pytorch-zip') return fromPytorch(source.file, readPytorch(source, format), key);
+  // A text may look like a safetensors header.
+  const text = foreignText(source);
+  if (text !== null) throw text;
   // The length that a safetensors file begins with may look like a pickle's start.
-  if (format !== 'pytorch-zip' && looksLikeSafetensors(source)) {
-    const { metadata, tensors } = readSafetensors(source);
-    return { file, format: 'safetensors', metadata: metadataOf(metadata), optimizer: false, tensors };
-  }
-  if (format) return fromPytorch(file, readPytorch(source, format));
-  throw new MalformedFileError('it is neither a PyTorch checkpoint (.pth) nor a safetensors file');
+  if (looksLikeSafetensors(source)) return fromSafetensors(source, key);
+  if (format) return fromPytorch(source.file, readPytorch(source, format), key);
+  throw (
+    foreignFile(source) ?? new MalformedFileError('it is neither a PyTorch checkpoint (.pth) nor a safetensors file')
+  );
 }
 
-function fromPytorch(file: string, content: PytorchContent): Checkpoint {
-  const { value } = content;
-  if (!(value instanceof Map)) throw new MalformedFileError('it does not hold a dictionary');
-  const wrapped = value.get('state_dict');
-  const state: Map<unknown, unknown> = wrapped instanceof Map ? wrapped : value;
-  const tensors = new Map<string, StoredTensor>();
-  for (const [name, pickled] of state) {
-    if (typeof name !== 'string') throw new MalformedFileError('its state_dict has a name that is not a text');
-    if (!isPickledTensor(pickled)) {
-      throw new MalformedFileError(`entry ${quote(name)} of its state_dict is not a tensor`);
-    }
-    tensors.set(name, content.tensor(name, pickled));
+function fromSafetensors(source: ByteSource, key: string | undefined): Checkpoint {
+  if (key !== undefined) {
+    throw new MalformedFileError('it is a safetensors file, whose tensors stand under no key', 'Leave out --key.');
   }
-  if (tensors.size === 0) throw new MalformedFileError('its state_dict is empty');
-  const beside = state === value ? [] : [...value].filter(([key]) => key !== 'state_dict' && key !== 'optimizer');
+  const { metadata, tensors } = readSafetensors(source);
+  if (tensors.size === 0) throw new MalformedFileError('it holds no tensors');
   return {
-    file,
-    format: content.format,
-    metadata: jsonOf(new Map(beside)) as JsonObject,
-    optimizer: value.has('optimizer'),
+    file: source.file,
+    format: 'safetensors',
+    key: null,
+    metadata: metadataOf(metadata),
+    notRead: [],
+    optimizer: false,
     tensors,
   };
+}
+
+function fromPytorch(file: string, content: PytorchContent, asked: string | undefined): Checkpoint {
+  const { value, format } = content;
+  const { key, entries } = findStateDict(file, value, asked);
+  const isWhole = key === WHOLE_FILE;
+  const tensors = new Map<string, StoredTensor>();
+  const beside: [string, unknown][] = [];
+  for (const [name, entry] of entries) {
+    if (typeof name !== 'string') {
+      if (isTensor(entry)) throw new MalformedFileError('its state_dict has a name that is not a text');
+      beside.push([`${isWhole ? '' : `${key}.`}${keyText(name)}`, entry]);
+    } else if (entry instanceof PickledTensor) {
+      tensors.set(name, content.tensor(name, entry));
+    } else if (entry instanceof UnreadableTensor || (entry instanceof InertObject && !(isWhole && isOption(name)))) {
+      throw unreadableEntry(name, entry);
+    } else {
+      beside.push([isWhole ? name : `${key}.${name}`, entry]);
+    }
+  }
+  if (!isWhole) beside.unshift(...entriesBeside(value, key, entries));
+  const { metadata, notRead, optimizer } = separated(beside);
+  return { file, format, key: isWhole ? null : key, metadata, notRead, optimizer, tensors };
+}
+
+/** Whether an entry beside tensors is called as no parameter is. */
+function isOption(name: string): boolean {
+  return !name.includes('.') && !/^(weight|bias|running_mean|running_var)$/.test(name);
+}
+
+function unreadableEntry(name: string, entry: UnreadableTensor | InertObject): MalformedFileError {
+  const notRun = entry instanceof InertObject ? ', and nothing of it was run' : '';
+  return new MalformedFileError(
+    `entry ${quote(name)} of its state_dict is ${describeValue(entry)}: it is not read${notRun}`,
+    'Where it is a file of your own, save its state_dict again in Python with plain tensors alone: TENSOR.to_dense() or ' +
+      '.dequantize(), torch.as_tensor(ARRAY), or without the entry. Otherwise use another file; do not open this one with a ' +
+      'reader that runs what it holds.',
+  );
+}
+
+/** What a file holds beside the dictionary of tensors under a key; of one that is nested deeper, beside each that holds it. */
+function entriesBeside(value: unknown, key: string, entries: ReadonlyMap<unknown, unknown>): [string, unknown][] {
+  const beside: [string, unknown][] = [];
+  const visit = (part: unknown, path: string): void => {
+    const children: Iterable<readonly [unknown, unknown]> =
+      part instanceof Map ? part : Array.isArray(part) ? part.entries() : [];
+    for (const [name, inner] of children) {
+      if (inner === entries) continue;
+      const own = path + keyText(name);
+      if (inner instanceof Map && key.startsWith(`${own}.`)) visit(inner, `${own}.`);
+      else beside.push([own, inner]);
+    }
+  };
+  visit(value, '');
+  return beside;
+}
+
+/** Plain data, what is not read, and whether there is an optimizer. */
+function separated(beside: readonly [string, unknown][]): Pick<Checkpoint, 'metadata' | 'notRead' | 'optimizer'> {
+  const others = beside.filter(([key, value]) => !isOptimizer(key, value));
+  return { ...readMetadata(others), optimizer: others.length < beside.length };
+}
+
+const MOST_OPTIMIZERS = 100;
+
+/** Whether an entry is the state of an optimizer, or of several, as `state_dict()` of one gives it. */
+function isOptimizer(key: string, value: unknown): boolean {
+  if (key === 'optimizer') return true;
+  const isState = (state: unknown) => state instanceof Map && state.has('param_groups');
+  if (isState(value)) return true;
+  const states = value instanceof Map && value.size <= MOST_OPTIMIZERS ? [...value.values()] : value;
+  return Array.isArray(states) && states.length > 0 && states.length <= MOST_OPTIMIZERS && states.every(isState);
 }
 
 function assertTensorsFit(source: ByteSource, tensors: ReadonlyMap<string, StoredTensor>): void {
@@ -101,13 +178,4 @@ function assertTensorsFit(source: ByteSource, tensors: ReadonlyMap<string, Store
         `the largest of them ${quote(largest.name)} of shape [${largest.shape}]`,
     );
   }
-}
-
-function withoutPrefix(tensors: ReadonlyMap<string, StoredTensor>): ReadonlyMap<string, StoredTensor> {
-  if (![...tensors.keys()].every((name) => name.startsWith(DATA_PARALLEL_PREFIX))) return tensors;
-  const renamed = [...tensors.values()].map((tensor) => {
-    const name = tensor.name.slice(DATA_PARALLEL_PREFIX.length);
-    return [name, { ...tensor, name }] as const;
-  });
-  return new Map(renamed);
 }

@@ -1,11 +1,34 @@
 import { withoutControls } from '../support/printable.js';
 
 /**
- * A weights file breaks its format, or asks for something that is refused. The message says what and where inside the
- * file; the reader of the whole file adds the file's name and makes it a `UserError`.
+ * A weights file breaks its format, is something else, or asks for something that is refused. The message says what and where
+ * inside the file; the reader of the whole file adds the file's name and makes it a `UserError`.
  */
 export class MalformedFileError extends Error {
-  override readonly name = 'MalformedFileError';
+  override readonly name: string = 'MalformedFileError';
+
+  constructor(
+    message: string,
+    /** What the user can do; absent where nothing helps but another file. */
+    readonly next?: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+
+  /** The same, with its place in the file. */
+  at(place: string): MalformedFileError {
+    return new MalformedFileError(`${this.message} (${place})`, this.next, { cause: this });
+  }
+}
+
+/** A weights file asks for what only an attack would need. */
+export class HostileFileError extends MalformedFileError {
+  override readonly name = 'HostileFileError';
+
+  override at(place: string): HostileFileError {
+    return new HostileFileError(`${this.message} (${place})`, this.next, { cause: this });
+  }
 }
 
 const LONGEST_QUOTE = 120;

@@ -1,4 +1,4 @@
-import { type StoredDtype, storageNames } from './dtype.js';
+import { bytesPerElement, type StoredDtype, storageNames } from './dtype.js';
 import type { JsonValue } from './metadata.js';
 import { contiguousStrides, elementCount } from './tensor.js';
 
@@ -48,20 +48,26 @@ export class PickleWriter {
     }
   }
 
-  /** `_rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks)`. */
+  /**
+   * `_rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks)`; for types that have no storage of their own
+   * `_rebuild_tensor_v3(…, dtype)`, on a storage that counts bytes.
+   */
   tensor({ dtype, shape, key }: TensorDescription): void {
-    this.code('ctorch._utils\n_rebuild_tensor_v2\n(('); // GLOBAL MARK MARK
+    const storageName = (storageNames as Partial<Record<StoredDtype, string>>)[dtype];
+    const isTyped = storageName !== undefined;
+    this.code(`ctorch._utils\n_rebuild_tensor_${isTyped ? 'v2' : 'v3'}\n((`); // GLOBAL MARK MARK
     this.text('storage');
-    this.code(`ctorch\n${storageNames[dtype]}\n`);
+    this.code(isTyped ? `ctorch\n${storageName}\n` : 'ctorch.storage\nUntypedStorage\n');
     this.text(key);
     this.text('cpu');
-    this.number(elementCount(shape));
+    this.number(elementCount(shape) * (isTyped ? 1 : bytesPerElement[dtype]));
     this.code('tQ'); // TUPLE BINPERSID
     this.number(0);
     this.tuple(shape);
     this.tuple(contiguousStrides(shape));
     this.code('\x89'); // NEWFALSE
     this.emptyOrderedDictionary();
+    if (!isTyped) this.code(`ctorch\n${dtype}\n`);
     this.code('tR'); // TUPLE REDUCE
   }
 

@@ -1,4 +1,5 @@
-import { MalformedFileError, quote } from './malformed.js';
+import { isUtf8 } from 'node:buffer';
+import { HostileFileError, MalformedFileError, quote } from './malformed.js';
 
 /** What a pickle may name. It is never Python's: only what the reader's owner put on its list. */
 export class PickleGlobal {
@@ -9,26 +10,37 @@ export class PickleGlobal {
   ) {}
 }
 
+/**
+ * What stands for a class, a function or an object that the reader does not know: its name. It is never looked up, called or
+ * built; whatever a pickle gives to it (arguments, attributes, items) is dropped.
+ */
+export class InertObject {
+  /** @param name `module.name` of the class or function, as the file says it. */
+  constructor(readonly name: string) {}
+}
+
 export interface PickleHost {
-  /** What the pickle means by `module.name`. @throws MalformedFileError unless it is on the list. */
-  global(module: string, name: string): PickleGlobal;
+  /** What the pickle means by `module.name`. @throws MalformedFileError where the name alone is reason to refuse the file. */
+  global(module: string, name: string): PickleGlobal | InertObject;
   /** What the pickle means by a persistent id. @throws MalformedFileError for one that means nothing. */
   persistent(id: unknown): unknown;
 }
 
 /**
- * Bounds of one pickle. ResNet-101's, optimizer included, has 0.3 MB and about 33,000 operations. An operation takes at
- * least one byte of the file and makes at most one object, so that these two bound the memory (50 MB) and the time.
+ * Bounds of one pickle. ResNet-101's, optimizer included, has 0.3 MB and about 33,000 operations; mmengine's message hub adds
+ * 0.2 MB for every 1,000 iterations. An operation takes at least one byte of the file and makes at most one object, so that
+ * the operations bound the memory of objects (50 MB) and the time; numbers alone, as of a history, are smaller and may be more.
  */
-const MOST_BYTES = 16 * 2 ** 20;
+export const MOST_BYTES = 256 * 2 ** 20;
 const MOST_OPERATIONS = 250_000;
+const MOST_NUMBERS = 2_000_000;
 const LONGEST_GLOBAL = 256;
 
 const HIGHEST_PROTOCOL = 5;
 
 /**
  * Reads one Python pickle (protocols 2 to 5, the opcodes that data needs) and executes nothing: a global is what `host`
- * says, calls go to the host's functions only, opcodes that make instances of classes are refused.
+ * says, calls go to the host's functions only, and what is made of any other class is an `InertObject`.
  *
  * Dictionaries become Maps, lists and tuples arrays, sets Sets, integers beyond ±2^53 bigints. The result may hold itself
  * and may be nested without limit: who walks it must bound the walk.
@@ -63,21 +75,24 @@ class PickleReader {
     [0x68, (r) => r.recall(r.unsigned(1))], // BINGET
     [0x6a, (r) => r.recall(r.unsigned(4))], // LONG_BINGET
 
-    [0x4e, (r) => r.push(null)], // NONE
-    [0x88, (r) => r.push(true)], // NEWTRUE
-    [0x89, (r) => r.push(false)], // NEWFALSE
-    [0x4a, (r) => r.push(r.view.getInt32(r.take(4), true))], // BININT
-    [0x4b, (r) => r.push(r.unsigned(1))], // BININT1
-    [0x4d, (r) => r.push(r.unsigned(2))], // BININT2
+    [0x4e, (r) => r.number(null)], // NONE
+    [0x88, (r) => r.number(true)], // NEWTRUE
+    [0x89, (r) => r.number(false)], // NEWFALSE
+    [0x4a, (r) => r.number(r.view.getInt32(r.take(4), true))], // BININT
+    [0x4b, (r) => r.number(r.unsigned(1))], // BININT1
+    [0x4d, (r) => r.number(r.unsigned(2))], // BININT2
     [0x8a, (r) => r.push(r.long(r.unsigned(1)))], // LONG1
-    [0x47, (r) => r.push(r.view.getFloat64(r.take(8), false))], // BINFLOAT
+    [0x47, (r) => r.number(r.view.getFloat64(r.take(8), false))], // BINFLOAT
 
-    [0x55, (r) => r.push(r.text(r.unsigned(1)))], // SHORT_BINSTRING
-    [0x54, (r) => r.push(r.text(r.unsigned(4)))], // BINSTRING
+    [0x55, (r) => r.push(r.byteText(r.unsigned(1)))], // SHORT_BINSTRING
+    [0x54, (r) => r.push(r.byteText(r.unsigned(4)))], // BINSTRING
     [0x8c, (r) => r.push(r.text(r.unsigned(1)))], // SHORT_BINUNICODE
     [0x58, (r) => r.push(r.text(r.unsigned(4)))], // BINUNICODE
+    [0x8d, (r) => r.push(r.text(r.unsigned(8)))], // BINUNICODE8
     [0x43, (r) => r.push(r.slice(r.unsigned(1)))], // SHORT_BINBYTES
     [0x42, (r) => r.push(r.slice(r.unsigned(4)))], // BINBYTES
+    [0x8e, (r) => r.push(r.slice(r.unsigned(8)))], // BINBYTES8
+    [0x96, (r) => r.push(r.slice(r.unsigned(8)))], // BYTEARRAY8
 
     [0x29, (r) => r.push([])], // EMPTY_TUPLE
     [0x85, (r) => r.push(r.popMany(1))], // TUPLE1
@@ -100,6 +115,10 @@ class PickleReader {
     [0x63, (r) => r.global(r.line(), r.line())], // GLOBAL
     [0x93, (r) => r.stackGlobal()], // STACK_GLOBAL
     [0x52, (r) => r.reduce()], // REDUCE
+    [0x81, (r) => r.make(r.popMany(2)[0])], // NEWOBJ
+    [0x92, (r) => r.make(r.popMany(3)[0])], // NEWOBJ_EX
+    [0x6f, (r) => r.make(r.popToMark()[0])], // OBJ
+    [0x69, (r) => r.instance(r.line(), r.line())], // INST
     [0x62, (r) => r.build()], // BUILD
     [0x51, (r) => r.persistent(r.pop())], // BINPERSID
   ]);
@@ -112,6 +131,7 @@ class PickleReader {
   private readonly marks: number[] = [];
   private readonly memo = new Map<number, unknown>();
   private operations = 0;
+  private numbers = 0;
   /** Where the operation that is done began. */
   private operation = 0;
 
@@ -138,6 +158,14 @@ class PickleReader {
   private charge(operations: number): void {
     this.operations += operations;
     if (this.operations > MOST_OPERATIONS) throw this.malformed(`more than ${MOST_OPERATIONS} operations`);
+  }
+
+  /** A value that takes little memory: its operation counts as a number instead. */
+  private number(value: number | boolean | null): void {
+    this.operations--;
+    this.numbers++;
+    if (this.numbers > MOST_NUMBERS) throw this.malformed(`more than ${MOST_NUMBERS} numbers`);
+    this.push(value);
   }
 
   private execute(opcode: number): void {
@@ -170,14 +198,16 @@ class PickleReader {
       return ask();
     } catch (error) {
       if (!(error instanceof MalformedFileError)) throw error;
-      throw new MalformedFileError(`${error.message} (byte ${this.fileOffset + this.operation} of the file)`, {
-        cause: error,
-      });
+      throw error.at(`byte ${this.fileOffset + this.operation} of the file`);
     }
   }
 
   private reduce(): void {
     const [target, args] = this.popMany(2);
+    if (target instanceof InertObject) {
+      this.make(target);
+      return;
+    }
     if (!(target instanceof PickleGlobal) || !Array.isArray(args)) throw this.malformed('a call of no function');
     // One long list in the memo may be an argument of every call.
     for (const arg of args) this.charge(Array.isArray(arg) ? arg.length + 1 : 1);
@@ -186,14 +216,28 @@ class PickleReader {
     this.push(this.located(() => call(args)));
   }
 
-  /** Attributes of a dictionary (`_metadata` of a state_dict) are dropped; nothing else has any. */
+  /** An object of a class that is not known, of which nothing is built. */
+  private make(target: unknown): void {
+    if (!(target instanceof InertObject)) throw this.malformed('an object of no class');
+    this.push(new InertObject(target.name));
+  }
+
+  private instance(module: string, name: string): void {
+    this.popToMark();
+    this.make(this.located(() => this.host.global(module, name)));
+  }
+
+  /** Attributes of a dictionary (`_metadata` of a state_dict) and of inert objects are dropped; nothing else has any. */
   private build(): void {
     this.pop();
-    if (!(this.top() instanceof Map)) throw this.malformed('attributes set on something that is not a dictionary');
+    const target = this.top();
+    if (target instanceof Map || target instanceof InertObject) return;
+    throw this.malformed('attributes set on something that is not a dictionary');
   }
 
   private append(items: readonly unknown[]): void {
     const list = this.top();
+    if (list instanceof InertObject) return;
     if (!Array.isArray(list)) throw this.malformed('an append to something that is not a list');
     for (const item of items) list.push(item);
   }
@@ -205,12 +249,14 @@ class PickleReader {
 
   private setItems(items: readonly unknown[]): void {
     const dictionary = this.top();
+    if (dictionary instanceof InertObject) return;
     if (!(dictionary instanceof Map) || items.length % 2) throw this.malformed('items that do not fit a dictionary');
     for (let i = 0; i < items.length; i += 2) dictionary.set(items[i], items[i + 1]);
   }
 
   private addItems(items: readonly unknown[]): void {
     const set = this.top();
+    if (set instanceof InertObject) return;
     if (!(set instanceof Set)) throw this.malformed('items added to something that is not a set');
     for (const item of items) set.add(item);
   }
@@ -265,9 +311,10 @@ class PickleReader {
     return offset;
   }
 
-  private unsigned(length: 1 | 2 | 4): number {
+  private unsigned(length: 1 | 2 | 4 | 8): number {
     const offset = this.take(length);
     if (length === 1) return this.bytes[offset]!;
+    if (length === 8) return Number(this.view.getBigUint64(offset, true));
     return length === 2 ? this.view.getUint16(offset, true) : this.view.getUint32(offset, true);
   }
 
@@ -284,6 +331,12 @@ class PickleReader {
     } catch {
       throw this.malformed('a text that is not UTF-8');
     }
+  }
+
+  /** Python 2's texts, which may as well be bytes. */
+  private byteText(length: number): string | Uint8Array {
+    const bytes = this.slice(length);
+    return isUtf8(bytes) ? this.utf8.decode(bytes) : bytes;
   }
 
   private line(): string {
@@ -311,9 +364,9 @@ class PickleReader {
   }
 }
 
-/** The refusal of a global that is not on a reader's list. */
-export function refusedGlobal(module: string, name: string): MalformedFileError {
-  return new MalformedFileError(
+/** The refusal of a global that no checkpoint needs. */
+export function refusedGlobal(module: string, name: string): HostileFileError {
+  return new HostileFileError(
     `its pickle names ${quote(`${module}.${name}`)}, which is not among the constructors of tensors and plain data, ` +
       'and nothing of it was run',
   );

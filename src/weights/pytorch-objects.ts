@@ -1,24 +1,36 @@
-import { bytesPerElement, type StoredDtype, storageNames } from './dtype.js';
+import { canNegate } from './convert.js';
+import { isDangerous } from './dangerous.js';
+import { bytesPerElement, isStoredDtype, type StoredDtype, storageNames, unreadableStorages } from './dtype.js';
 import { MalformedFileError, quote } from './malformed.js';
-import { PickleGlobal, type PickleHost, refusedGlobal } from './pickle.js';
+import { InertObject, PickleGlobal, type PickleHost, refusedGlobal } from './pickle.js';
 import { elementCount, isCount, type View } from './tensor.js';
 
 /** A storage that a pickle names. The container says where its bytes are. */
 export interface StorageReference {
   readonly key: string;
-  readonly dtype: StoredDtype;
+  /** What its elements are called; `bytes` where the tensors on it say what they are. */
+  readonly dtype: string;
   readonly elements: number;
+  readonly bytesPerElement: number;
 }
 
 /** A tensor as a pickle describes it. */
 export class PickledTensor {
   constructor(
     readonly storage: StorageReference,
+    readonly dtype: StoredDtype,
     readonly view: View,
+    /** PyTorch's "negative" bit: the values are minus those in the storage. */
+    readonly isNegative = false,
   ) {}
 }
 
-/** A PyTorch object that only metadata may hold (a device, a dtype): its text. */
+/** A tensor of a kind that is not read: what it is, with its article. */
+export class UnreadableTensor {
+  constructor(readonly what: string) {}
+}
+
+/** An object that only metadata may hold (a device, a dtype, bytes): its text. */
 export class PickledText {
   constructor(readonly text: string) {}
 }
@@ -26,38 +38,124 @@ export class PickledText {
 class StorageType extends PickleGlobal {
   constructor(
     name: string,
-    readonly dtype: StoredDtype,
+    readonly dtype: string,
+    readonly bytesPerElement: number,
   ) {
     super(name);
   }
 }
 
-/** `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, backward_hooks[, metadata])`; v1 ends at stride. */
-function rebuildTensor([storage, offset, shape, strides]: readonly unknown[]): PickledTensor {
-  if (!isStorageReference(storage))
+/** The element type of storages whose tensors say their own. */
+const UNTYPED = 'bytes';
+
+class Dtype extends PickleGlobal {
+  constructor(readonly dtype: string) {
+    super(`torch.${dtype}`);
+  }
+}
+
+type Rebuilt = PickledTensor | UnreadableTensor;
+
+/**
+ * `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, backward_hooks[, metadata])`; v1 ends at stride. The type
+ * is the storage's.
+ */
+function rebuildTensor([storage, offset, shape, strides, , , metadata]: readonly unknown[]): Rebuilt {
+  const dtype = storage instanceof Reference ? storage.dtype : '';
+  return tensorOn(storage, dtype === UNTYPED ? 'uint8' : dtype, { offset, shape, strides }, metadata);
+}
+
+/** `_rebuild_tensor_v3(storage, offset, size, stride, requires_grad, backward_hooks, dtype[, metadata])`: on an untyped storage. */
+function rebuildTypedTensor([storage, offset, shape, strides, , , dtype, metadata]: readonly unknown[]): Rebuilt {
+  if (dtype instanceof InertObject) return new UnreadableTensor(`a tensor of ${quote(dtype.name)}`);
+  if (!(dtype instanceof Dtype)) throw new MalformedFileError('a tensor has no valid element type');
+  return tensorOn(storage, dtype.dtype, { offset, shape, strides }, metadata);
+}
+
+function tensorOn(
+  storage: unknown,
+  dtype: string,
+  { offset, shape, strides }: { readonly offset: unknown; readonly shape: unknown; readonly strides: unknown },
+  metadata: unknown,
+): Rebuilt {
+  if (storage instanceof InertObject) return new UnreadableTensor(`a tensor on ${quote(storage.name)}`);
+  if (!(storage instanceof Reference))
     throw new MalformedFileError('a tensor is built on something that is not a storage');
   const valid = isCount(offset) && Array.isArray(shape) && Array.isArray(strides) && shape.length === strides.length;
   if (!valid) {
     throw new MalformedFileError(`a tensor on storage ${quote(storage.key)} has no valid offset, shape and strides`);
   }
   elementCount(shape);
-  return new PickledTensor(storage, { offset, shape: [...shape], strides: [...strides] });
+  if (!isStoredDtype(dtype)) return new UnreadableTensor(`a tensor of torch.${dtype}`);
+  const bits = bitsOf(metadata);
+  if (bits === null) return new UnreadableTensor('a tensor with properties that are not known');
+  if (bits.conj) return new UnreadableTensor('a tensor with the "conjugate" bit');
+  if (bits.neg && !canNegate(dtype)) return new UnreadableTensor(`a tensor of torch.${dtype} with the "negative" bit`);
+  return new PickledTensor(storage, dtype, { offset, shape: [...shape], strides: [...strides] }, bits.neg);
 }
 
-/** `_rebuild_parameter(data, requires_grad, backward_hooks)`: the tensor itself. */
-function rebuildParameter([data]: readonly unknown[]): PickledTensor {
-  if (!(data instanceof PickledTensor))
-    throw new MalformedFileError('a parameter is made of something that is no tensor');
-  return data;
+/** The bits that PyTorch keeps beside a tensor's values; null where it keeps something else. */
+function bitsOf(metadata: unknown): { readonly conj: boolean; readonly neg: boolean } | null {
+  if (metadata === undefined || metadata === null) return { conj: false, neg: false };
+  if (!(metadata instanceof Map)) return null;
+  const known = [...metadata].every(([key, set]) => (key === 'conj' || key === 'neg') && typeof set === 'boolean');
+  return known ? { conj: metadata.get('conj') === true, neg: metadata.get('neg') === true } : null;
 }
 
-function orderedDictionary([pairs = []]: readonly unknown[]): Map<unknown, unknown> {
+function isRebuilt(value: unknown): value is Rebuilt {
+  return value instanceof PickledTensor || value instanceof UnreadableTensor;
+}
+
+/** `_rebuild_parameter(data, requires_grad, backward_hooks)` and `_rebuild_parameter_with_state(…, state)`: the tensor itself. */
+function rebuildParameter([data]: readonly unknown[]): Rebuilt {
+  if (isRebuilt(data)) return data;
+  if (data instanceof InertObject) return new UnreadableTensor(`a parameter made of ${quote(data.name)}`);
+  throw new MalformedFileError('a parameter is made of something that is no tensor');
+}
+
+/** Classes of tensors whose values are those that are stored, whatever attributes they have. */
+const PLAIN_CLASSES: ReadonlySet<string> = new Set([
+  'torch.Tensor',
+  'torch._tensor.Tensor',
+  'torch.nn.Parameter',
+  'torch.nn.parameter.Parameter',
+  'torch.nn.Buffer',
+  'torch.nn.parameter.Buffer',
+]);
+
+/** `_rebuild_from_type_v2(function, class, args, state)`: a tensor of another class, or with attributes, which are dropped. */
+function rebuildFromType([rebuild, type, args]: readonly unknown[]): Rebuilt {
+  if (type instanceof InertObject && !PLAIN_CLASSES.has(type.name)) {
+    return new UnreadableTensor(`a tensor of the class ${quote(type.name)}`);
+  }
+  if (rebuild instanceof InertObject) return new UnreadableTensor(`a tensor that ${quote(rebuild.name)} makes`);
+  const isRebuild = rebuild instanceof PickleGlobal && rebuild.name.startsWith('torch._utils._rebuild_');
+  if (!isRebuild || !rebuild.call || !Array.isArray(args)) {
+    throw new MalformedFileError('a tensor with attributes is made of something that is no tensor');
+  }
+  return rebuildParameter([rebuild.call(args)]);
+}
+
+/** `_rebuild_device_tensor_from_cpu_tensor(data, dtype, device, requires_grad)`: the tensor, where it keeps its type. */
+function rebuildDeviceTensor([data, dtype]: readonly unknown[]): Rebuilt {
+  const same = data instanceof PickledTensor && dtype instanceof Dtype && dtype.dtype === data.dtype;
+  return same ? data : new UnreadableTensor('a tensor that changes its type when it is loaded');
+}
+
+function orderedDictionary([pairs = []]: readonly unknown[]): unknown {
+  if (pairs instanceof InertObject) return new InertObject('collections.OrderedDict');
   const valid = Array.isArray(pairs) && pairs.every((pair) => Array.isArray(pair) && pair.length === 2);
   if (!valid) throw new MalformedFileError('an OrderedDict is made of something that is not a list of pairs');
   return new Map(pairs as [unknown, unknown][]);
 }
 
+/** `Counter(counts)`, not copied: a file may ask for many; a `defaultdict(factory)` gets its items later. */
+function counter([counts]: readonly unknown[]): unknown {
+  return counts instanceof Map ? counts : new Map();
+}
+
 function itemsOf([items = []]: readonly unknown[]): unknown[] {
+  if (items instanceof InertObject) return [items];
   if (!Array.isArray(items)) throw new MalformedFileError('a set or a size is made of something that is not a list');
   return items;
 }
@@ -70,50 +168,89 @@ function deviceText([type, index]: readonly unknown[]): PickledText {
   return new PickledText(isCount(index) ? `${type}:${index}` : type);
 }
 
-/** Everything that a checkpoint's pickle may name. Sets are `__builtin__` in protocol 2, whatever the Python version. */
-const allowed: ReadonlyMap<string, PickleGlobal> = new Map(
+/** `encode(text, 'latin1')`, `bytes()`, `bytearray(text, 'latin-1')` or `bytearray(bytes)`: how protocol 2 writes bytes. */
+function bytesText([content = '']: readonly unknown[]): PickledText {
+  if (content instanceof PickledText) return content;
+  const length = typeof content === 'string' || content instanceof Uint8Array ? content.length : null;
+  return new PickledText(length === null ? 'bytes' : `${length} bytes`);
+}
+
+function complexText([real, imaginary]: readonly unknown[]): PickledText {
+  if (typeof real !== 'number' || typeof imaginary !== 'number') return new PickledText('complex number');
+  return new PickledText(`${real}${imaginary < 0 || Object.is(imaginary, -0) ? '-' : '+'}${Math.abs(imaginary)}j`);
+}
+
+const unreadable = (what: string) => () => new UnreadableTensor(what);
+
+/** Everything of a checkpoint's pickle that is read. Sets are `__builtin__` in protocol 2, whatever the Python version. */
+const known: ReadonlyMap<string, PickleGlobal> = new Map(
   [
     new PickleGlobal('collections.OrderedDict', orderedDictionary),
+    new PickleGlobal('collections.Counter', counter),
+    new PickleGlobal('collections.defaultdict', counter),
     new PickleGlobal('torch._utils._rebuild_tensor', rebuildTensor),
     new PickleGlobal('torch._utils._rebuild_tensor_v2', rebuildTensor),
+    new PickleGlobal('torch._utils._rebuild_tensor_v3', rebuildTypedTensor),
     new PickleGlobal('torch._utils._rebuild_parameter', rebuildParameter),
+    new PickleGlobal('torch._utils._rebuild_parameter_with_state', rebuildParameter),
+    new PickleGlobal('torch._tensor._rebuild_from_type_v2', rebuildFromType),
+    new PickleGlobal('torch._utils._rebuild_device_tensor_from_cpu_tensor', rebuildDeviceTensor),
+    ...[
+      ['_rebuild_device_tensor_from_numpy', 'a tensor that is stored as a NumPy array'],
+      ['_rebuild_xla_tensor', 'a tensor that is stored as a NumPy array'],
+      ['_rebuild_meta_tensor_no_storage', 'a tensor on the device "meta", which has no values'],
+      ['_rebuild_sparse_tensor', 'a sparse tensor'],
+      ['_rebuild_sparse_csr_tensor', 'a sparse tensor'],
+      ['_rebuild_qtensor', 'a quantized tensor'],
+      ['_rebuild_nested_tensor', 'a nested tensor'],
+      ['_rebuild_wrapper_subclass', 'a tensor that wraps others'],
+    ].map(([name, what]) => new PickleGlobal(`torch._utils.${name!}`, unreadable(what!))),
     new PickleGlobal('torch.Size', itemsOf),
     new PickleGlobal('torch.device', deviceText),
-    new PickleGlobal('__builtin__.set', asSet),
-    new PickleGlobal('__builtin__.frozenset', asSet),
-    new PickleGlobal('builtins.set', asSet),
-    new PickleGlobal('builtins.frozenset', asSet),
-    ...Object.keys(bytesPerElement).map((dtype) => new PickleGlobal(`torch.${dtype}`)),
-    ...Object.entries(storageNames).map(([dtype, name]) => new StorageType(`torch.${name}`, dtype as StoredDtype)),
-  ].map((known) => [known.name, known]),
+    new PickleGlobal('_codecs.encode', bytesText),
+    ...['__builtin__', 'builtins'].flatMap((module) => [
+      new PickleGlobal(`${module}.set`, asSet),
+      new PickleGlobal(`${module}.frozenset`, asSet),
+      new PickleGlobal(`${module}.bytes`, bytesText),
+      new PickleGlobal(`${module}.bytearray`, bytesText),
+      new PickleGlobal(`${module}.complex`, complexText),
+    ]),
+    ...Object.keys(bytesPerElement).map((dtype) => new Dtype(dtype)),
+    ...Object.entries(storageNames).map(([dtype, name]) => {
+      return new StorageType(`torch.${name}`, dtype, bytesPerElement[dtype as StoredDtype]);
+    }),
+    ...Object.entries(unreadableStorages).map(([name, { bytes, dtype }]) => {
+      return new StorageType(`torch.${name}`, dtype, bytes);
+    }),
+    ...['torch', 'torch.storage'].map((module) => new StorageType(`${module}.UntypedStorage`, UNTYPED, 1)),
+  ].map((global) => [global.name, global]),
 );
-
-function isStorageReference(value: unknown): value is StorageReference {
-  return value instanceof Reference;
-}
 
 class Reference implements StorageReference {
   constructor(
     readonly key: string,
-    readonly dtype: StoredDtype,
+    readonly dtype: string,
     readonly elements: number,
+    readonly bytesPerElement: number,
   ) {}
 }
 
-/** What a checkpoint's pickle may name, and the storages that it has named so far. */
+/** What a checkpoint's pickle names, and the storages that it has named so far. */
 export class PytorchHost implements PickleHost {
   /** By key. */
   readonly storages = new Map<string, StorageReference>();
 
-  global(module: string, name: string): PickleGlobal {
-    const known = allowed.get(`${module}.${name}`);
-    if (!known) throw refusedGlobal(module, name);
-    return known;
+  global(module: string, name: string): PickleGlobal | InertObject {
+    return known.get(`${module}.${name}`) ?? inertGlobal(module, name);
   }
 
-  /** `('storage', type, key, location, elements[, view])`. The location (a device) is of no interest. */
-  persistent(id: unknown): StorageReference {
+  /**
+   * `('storage', type, key, location, elements[, view])`; the location (a device) is of no interest. In the older container
+   * `('module', class, file, source)`, too: the class, with its source code, of a part of a pickled model.
+   */
+  persistent(id: unknown): StorageReference | InertObject {
     const [tag, type, key, location, elements, view = null] = Array.isArray(id) ? id : [];
+    if (tag === 'module' && type instanceof InertObject) return type;
     if (
       tag !== 'storage' ||
       !(type instanceof StorageType) ||
@@ -125,15 +262,21 @@ export class PytorchHost implements PickleHost {
     if (view !== null)
       throw new MalformedFileError(`storage ${quote(key)} is part of another one (PyTorch before 0.4)`);
     if (!isCount(elements)) throw new MalformedFileError(`storage ${quote(key)} has no valid number of elements`);
-    const known = this.storages.get(key);
-    if (!known) {
-      const reference = new Reference(key, type.dtype, elements);
+    const earlier = this.storages.get(key);
+    if (!earlier) {
+      const reference = new Reference(key, type.dtype, elements, type.bytesPerElement);
       this.storages.set(key, reference);
       return reference;
     }
-    if (known.dtype !== type.dtype || known.elements !== elements) {
+    if (earlier.dtype !== type.dtype || earlier.elements !== elements) {
       throw new MalformedFileError(`storage ${quote(key)} is described in two different ways`);
     }
-    return known;
+    return earlier;
   }
+}
+
+/** A name that is not read. @throws MalformedFileError where it has no place in a checkpoint. */
+export function inertGlobal(module: string, name: string): InertObject {
+  if (isDangerous(module, name)) throw refusedGlobal(module, name);
+  return new InertObject(`${module}.${name}`);
 }

@@ -1,7 +1,8 @@
 import { bytesPerElement } from './dtype.js';
-import { MalformedFileError, quote } from './malformed.js';
-import { type PickleHost, readPickle, refusedGlobal } from './pickle.js';
-import { PickledTensor, PytorchHost, type StorageReference } from './pytorch-objects.js';
+import { foreignArchive } from './foreign.js';
+import { HostileFileError, MalformedFileError, quote } from './malformed.js';
+import { MOST_BYTES, type PickleHost, readPickle } from './pickle.js';
+import { inertGlobal, type PickledTensor, PytorchHost, type StorageReference } from './pytorch-objects.js';
 import type { ByteSource } from './source.js';
 import { type StoredTensor, tensorOf } from './tensor.js';
 import { readZipDirectory } from './zip.js';
@@ -38,21 +39,21 @@ export function readPytorch(source: ByteSource, format: PytorchContent['format']
   return {
     format,
     value,
-    tensor: (name, { storage, view }) => {
-      const stored = {
-        source,
-        byteOffset: offsets.get(storage.key)!,
-        dtype: storage.dtype,
-        elements: storage.elements,
-      };
-      return tensorOf(name, stored, view);
+    tensor: (name, { storage, dtype, view, isNegative }) => {
+      // An untyped storage may have bytes to spare.
+      const elements = Math.floor((storage.elements * storage.bytesPerElement) / bytesPerElement[dtype]);
+      const stored = { source, byteOffset: offsets.get(storage.key)!, dtype, elements };
+      return tensorOf(name, stored, view, isNegative);
     },
   };
 }
 
 /** Since PyTorch 1.6: a zip archive with `<name>/data.pkl` and a file for every storage, `<name>/data/<key>`. */
 function readZip(source: ByteSource, host: PytorchHost): { value: unknown; offsets: StorageOffsets } {
-  const entries = readZipDirectory(source);
+  const entries = readZipDirectory(source, (names) => {
+    const foreign = foreignArchive(source.file, names);
+    if (foreign !== null) throw foreign;
+  });
   const pickles = [...entries.keys()].filter((name) => /^[^/]+\/data\.pkl$/.test(name));
   if (pickles.length !== 1) {
     throw new MalformedFileError(`its zip archive has ${pickles.length} entries <name>/data.pkl, 1 was expected`);
@@ -64,6 +65,8 @@ function readZip(source: ByteSource, host: PytorchHost): { value: unknown; offse
   if (order && textOf(source, order) !== 'little') throw new MalformedFileError('its values are not little-endian');
 
   const pickle = entry('data.pkl')!;
+  if (pickle.size > MOST_BYTES)
+    throw new MalformedFileError(`its pickle has ${pickle.size} bytes, at most ${MOST_BYTES} are read`);
   const { value } = readPickle(source.read(pickle.offset, pickle.size), 0, host, pickle.offset);
   const offsets = new Map<string, number>();
   for (const storage of host.storages.values()) {
@@ -80,7 +83,7 @@ function textOf(source: ByteSource, entry: { offset: number; size: number }): st
 }
 
 function assertStorageSize(storage: StorageReference, bytes: number): void {
-  const expected = storage.elements * bytesPerElement[storage.dtype];
+  const expected = storage.elements * storage.bytesPerElement;
   if (bytes !== expected) {
     throw new MalformedFileError(
       `storage ${quote(storage.key)} has ${bytes} bytes, ${expected} were expected (${storage.elements} × ${storage.dtype})`,
@@ -95,9 +98,7 @@ const LEGACY_HEAD = 16 * 2 ** 20;
 
 /** The pickles around the main one hold plain data only. */
 const plainData: PickleHost = {
-  global(module, name) {
-    throw refusedGlobal(module, name);
-  },
+  global: inertGlobal,
   persistent() {
     throw new MalformedFileError('its pickle refers to a storage where none belongs');
   },
@@ -115,8 +116,12 @@ function readLegacy(source: ByteSource, host: PytorchHost): { value: unknown; of
     position = end;
     return value;
   };
-  if (next(plainData) !== LEGACY_MAGIC) {
-    throw new MalformedFileError("it is a pickle, but does not begin with PyTorch's magic number");
+  if (!beginsWithMagic(() => next(plainData))) {
+    throw new MalformedFileError(
+      "it is a pickle, but does not begin with PyTorch's magic number: torch.save did not write it",
+      'Where it is a file of your own, write its arrays as tensors, with torch.save or safetensors; pickled NumPy arrays, as in ' +
+        ".pkl files of detectron2, are not read. Do not open somebody else's with a reader that runs what it holds.",
+    );
   }
   if (next(plainData) !== LEGACY_PROTOCOL) throw new MalformedFileError('it has an unknown protocol version');
   const machine = next(plainData);
@@ -127,6 +132,16 @@ function readLegacy(source: ByteSource, host: PytorchHost): { value: unknown; of
   const keys = next(plainData);
   if (!Array.isArray(keys)) throw new MalformedFileError('it has no list of storages');
   return { value, offsets: locateStorages(source, position, keys, host) };
+}
+
+function beginsWithMagic(first: () => unknown): boolean {
+  try {
+    return first() === LEGACY_MAGIC;
+  } catch (error) {
+    // Arrays in a pickle of somebody else need not fit what is read here.
+    if (error instanceof HostileFileError || !(error instanceof MalformedFileError)) throw error;
+    return false;
+  }
 }
 
 function locateStorages(
@@ -143,7 +158,7 @@ function locateStorages(
       throw new MalformedFileError('its list of storages does not fit its tensors');
     const count = source.read(position, 8);
     const elements = Number(new DataView(count.buffer, count.byteOffset, 8).getBigInt64(0, true));
-    const size = elements * bytesPerElement[storage.dtype];
+    const size = elements * storage.bytesPerElement;
     assertStorageSize(storage, size);
     position += 8;
     if (!(position + size <= source.size)) {
@@ -154,9 +169,4 @@ function locateStorages(
   }
   if (offsets.size !== host.storages.size) throw new MalformedFileError('its list of storages misses some');
   return offsets;
-}
-
-/** Whether a pickled value is a tensor. */
-export function isPickledTensor(value: unknown): value is PickledTensor {
-  return value instanceof PickledTensor;
 }

@@ -14,10 +14,18 @@ const dtypeCodes = {
   float32: 'F32',
   float16: 'F16',
   bfloat16: 'BF16',
+  float8_e4m3fn: 'F8_E4M3',
+  float8_e4m3fnuz: 'F8_E4M3FNUZ',
+  float8_e5m2: 'F8_E5M2',
+  float8_e5m2fnuz: 'F8_E5M2FNUZ',
+  float8_e8m0fnu: 'F8_E8M0',
   int64: 'I64',
   int32: 'I32',
   int16: 'I16',
   int8: 'I8',
+  uint64: 'U64',
+  uint32: 'U32',
+  uint16: 'U16',
   uint8: 'U8',
   bool: 'BOOL',
 } as const satisfies Record<StoredDtype, string>;
@@ -67,7 +75,7 @@ function readHeader(source: ByteSource): { header: Record<string, unknown>; data
   try {
     header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(source.read(LENGTH_SIZE, length)));
   } catch (error) {
-    throw new MalformedFileError('its header is not valid JSON in UTF-8', { cause: error });
+    throw new MalformedFileError('its header is not valid JSON in UTF-8', undefined, { cause: error });
   }
   if (!isRecord(header)) throw new MalformedFileError('its header is not a JSON object');
   return { header, dataOffset: LENGTH_SIZE + length };
@@ -83,7 +91,10 @@ function describedTensor(name: string, description: unknown) {
   if (/\p{Surrogate}/u.test(name)) throw wrong('a name that is not Unicode');
   if (!isRecord(description)) throw wrong('no description');
   const dtype = dtypesByCode.get(description['dtype']);
-  if (!dtype) throw wrong(`an unknown dtype (known are ${[...dtypesByCode.keys()].join(', ')})`);
+  if (!dtype)
+    throw wrong(
+      `an unknown dtype${typeof description['dtype'] === 'string' ? `, ${quote(description['dtype'])}` : ''} (known are ${[...dtypesByCode.keys()].join(', ')})`,
+    );
   const shape = description['shape'];
   if (!Array.isArray(shape) || !shape.every(isCount)) throw wrong('no valid shape');
   const [begin, end] = Array.isArray(description['data_offsets']) ? description['data_offsets'] : [];

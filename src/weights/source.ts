@@ -1,6 +1,8 @@
-import { closeSync, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readdirSync, readSync, type Stats, statSync } from 'node:fs';
+import path from 'node:path';
 import { UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
+import { withoutControls } from '../support/printable.js';
 import { MalformedFileError } from './malformed.js';
 
 /** Bytes that can be read by range, so that a big file is never held whole. */
@@ -53,7 +55,12 @@ export class FileSource implements ByteSource {
   constructor(readonly file: string) {
     const status = statusOf(file);
     // Opening a pipe would wait for its writer.
-    if (!status.isFile()) throw new UserError(`${file} is not a regular file, a weights file was expected.`);
+    if (!status.isFile()) {
+      throw new UserError(
+        `${file} is not a regular file, a weights file was expected.`,
+        status.isDirectory() ? adviceOnFolder(file) : undefined,
+      );
+    }
     this.size = status.size;
     this.identity = identityOf(status);
   }
@@ -108,6 +115,21 @@ export class FileSource implements ByteSource {
       'Run the same command again once the file is complete.',
     );
   }
+}
+
+/** What to give instead of a folder, by what is in it. */
+function adviceOnFolder(folder: string): string {
+  let names: string[];
+  try {
+    names = readdirSync(folder).sort();
+  } catch (error) {
+    throw explainFileError(error, folder, 'read');
+  }
+  const weights = names.find((name) => /\.(pth|pt|ckpt|bin|safetensors)$/i.test(name));
+  if (weights !== undefined) return `Give a file in it, as ${withoutControls(path.join(folder, weights))}.`;
+  if (names.includes('saved_model.pb')) return 'It is a TensorFlow SavedModel; give weights as .pth or safetensors.';
+  if (names.includes('data.pkl')) return 'It is an unpacked .pth file; give the file that it was unpacked from.';
+  return 'Give a file of weights, .pth or safetensors.';
 }
 
 function statusOf(file: string): Stats {

@@ -1,4 +1,4 @@
-import { float32FromBytes } from './convert.js';
+import { float32FromBytes, negated } from './convert.js';
 import { bytesPerElement, type StoredDtype } from './dtype.js';
 import { MalformedFileError, quote } from './malformed.js';
 import type { ByteSource } from './source.js';
@@ -87,7 +87,7 @@ function extentOf(name: string, view: View, storageElements: number): number {
 }
 
 /** A view of a storage as a tensor. @throws MalformedFileError naming it when the view reaches beyond the storage. */
-export function tensorOf(name: string, storage: Storage, view: View): StoredTensor {
+export function tensorOf(name: string, storage: Storage, view: View, isNegative = false): StoredTensor {
   const elements = elementCount(view.shape);
   const extent = extentOf(name, view, storage.elements);
   const size = bytesPerElement[storage.dtype];
@@ -97,7 +97,8 @@ export function tensorOf(name: string, storage: Storage, view: View): StoredTens
     // The offset of a tensor without elements means nothing and may lie anywhere.
     if (elements === 0) return new Uint8Array();
     const span = storage.source.read(storage.byteOffset + view.offset * size, extent * size);
-    return contiguous ? span : gather(span, size, view, elements);
+    const values = contiguous ? span : gather(span, size, view, elements);
+    return isNegative ? negated(values, storage.dtype) : values;
   };
   return {
     name,

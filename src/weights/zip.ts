@@ -33,13 +33,18 @@ const LARGEST_DIRECTORY = 16 * 2 ** 20;
  * Walks the directory of a zip archive whose entries are stored, as `torch.save` writes them (APPNOTE 6.3.10, sections
  * 4.3 to 4.5, with ZIP64). No entry's content is read. The directory alone is believed: local headers may leave sizes
  * out. Checksums are not compared, since PyTorch can be told not to compute them.
+ * @param inspect Told the names of all entries before any is looked at; it throws where they show another kind of archive.
  * @throws MalformedFileError when an entry is compressed, encrypted, outside the file, named twice or by a path that
  *   leaves the archive.
  */
-export function readZipDirectory(source: ByteSource): Map<string, ZipEntry> {
+export function readZipDirectory(
+  source: ByteSource,
+  inspect: (names: readonly string[]) => void = () => {},
+): Map<string, ZipEntry> {
   const { offset, size, count } = findDirectory(source);
   if (size > LARGEST_DIRECTORY) throw new MalformedFileError(`its zip directory claims ${size} bytes`);
   const directory = source.read(offset, size);
+  inspect(entryNames(directory, count));
   const entries = new Map<string, ZipEntry>();
   let position = 0;
   for (let i = 0; i < count; i++) {
@@ -51,6 +56,24 @@ export function readZipDirectory(source: ByteSource): Map<string, ZipEntry> {
   if (position !== size)
     throw new MalformedFileError(`its zip directory holds more than the ${count} entries it counts`);
   return entries;
+}
+
+/** The names in a directory, as far as it is sound. */
+function entryNames(directory: Uint8Array, count: number): string[] {
+  const view = viewOf(directory);
+  const names: string[] = [];
+  let at = 0;
+  while (names.length < count && at + CENTRAL_SIZE <= directory.length) {
+    if (view.getUint32(at, true) !== CENTRAL_SIGNATURE) break;
+    const [name, extra, comment] = [28, 30, 32].map((field) => view.getUint16(at + field, true)) as [
+      number,
+      number,
+      number,
+    ];
+    names.push(Buffer.from(directory.subarray(at + CENTRAL_SIZE, at + CENTRAL_SIZE + name)).toString('utf8'));
+    at += CENTRAL_SIZE + name + extra + comment;
+  }
+  return names;
 }
 
 interface CentralHeader {

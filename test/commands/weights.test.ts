@@ -7,11 +7,15 @@ import test, { type ExecutionContext } from 'ava';
 import { resolve } from '../../src/experiments/resolve.js';
 import { architecture } from '../../src/nn/architecture.js';
 import { parameterSpecs } from '../../src/nn/parameters.js';
+import type { RunRecord } from '../../src/runs/record.js';
 import { Draws, Purpose } from '../../src/support/random.js';
 import { convertCheckpoint } from '../../src/weights/convert-checkpoint.js';
+import { readCheckpoint } from '../../src/weights/load.js';
+import { PickleWriter } from '../../src/weights/pickle-write.js';
 import { type NamedWeights, saveWeights } from '../../src/weights/save.js';
 import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
+import { type ZipPart, zip } from '../weights/builders.js';
 
 /** A table with one row whose published weights are the given link. */
 function tableFile(link: string): string {
@@ -84,7 +88,9 @@ test('show: a table of tensors, totals and metadata; --keys and --json', async (
   t.deepEqual(JSON.parse(json.stdout), {
     file: 'given.pth',
     format: 'pytorch-zip',
+    key: 'state_dict',
     metadata: { row: 'mine', iteration: '10' },
+    notRead: [],
     optimizer: false,
     tensors: [{ name: 'decode_head.conv_seg.bias', shape: [19], dtype: 'float32', elements: 19, bytes: 76 }],
     totals: { tensors: 1, elements: 19, bytes: 76 },
@@ -94,6 +100,73 @@ test('show: a table of tensors, totals and metadata; --keys and --json', async (
   const none = await fcn(['weights', 'show', 'given.pth', '--keys', 'head.*'], { cwd });
   t.is(none.code, 2);
   t.regex(none.stderr, /^error: given\.pth: no tensor's name matches head\.\*\.\nnext: /);
+});
+
+/** A .pth with the weights under `model` and, the same but for one bias, under `ema.module`. */
+async function twoDictionaries(input: string, output: string): Promise<void> {
+  const { tensors } = await readCheckpoint(input);
+  const writer = new PickleWriter();
+  const parts: ZipPart[] = [];
+  const stateDict = (shift: number) => () => {
+    const entries = [...tensors.values()].map(({ name, shape, toFloat32 }) => {
+      const values = Float32Array.from(toFloat32());
+      if (name === 'decode_head.conv_seg.bias') values[0]! += shift;
+      const key = String(parts.push({ name: `x/data/${parts.length}`, data: new Uint8Array(values.buffer) }) - 1);
+      return [`module.${name}`, () => writer.tensor({ dtype: 'float32', shape, key })] as const;
+    });
+    writer.orderedDictionary(entries);
+  };
+  writer.dictionary([
+    ['model', stateDict(0)],
+    ['ema', () => writer.dictionary([['module', stateDict(1000)]])],
+    ['epoch', () => writer.value(3)],
+  ]);
+  writeFileSync(output, zip([{ name: 'x/data.pkl', data: writer.finish() }, ...parts]));
+}
+
+test('--key chooses one of several dictionaries of tensors: show, convert, evaluate', async (t) => {
+  const { cwd, env } = await workplace(t);
+  await twoDictionaries(path.join(cwd, 'trained.safetensors'), path.join(cwd, 'two.pth'));
+  const none = await fcn(['weights', 'show', 'two.pth'], { cwd });
+  t.is(none.code, 2);
+  t.is(
+    none.stderr,
+    'error: two.pth holds 2 dictionaries of tensors: "model" (135 tensors), "ema.module" (135 tensors).\n' +
+      'next: Choose one with --key, for instance --key model; fcn weights convert with --key writes it into a file of its own.\n',
+  );
+  const shown = await fcn(['weights', 'show', 'two.pth', '--key', 'ema.module', '--keys', '*.conv_seg.bias'], { cwd });
+  t.is(shown.code, 0, shown.stderr);
+  t.regex(shown.stdout, /^key {8}ema\.module$/m);
+  t.regex(shown.stdout, /^metadata\n {2}epoch: 3\nnot read\n {2}model: a dictionary of 135 tensors$/m);
+  const converted = await fcn(['weights', 'convert', 'two.pth', 'ema.safetensors', '--key', 'ema.module'], { cwd });
+  t.regex(converted.stdout, /^ema\.safetensors: 135 tensors, .* Not read, and left out: model\.\n$/);
+  const { tensors } = await readCheckpoint(path.join(cwd, 'ema.safetensors'));
+  t.true(tensors.get('decode_head.conv_seg.bias')!.toFloat32()[0]! > 900);
+
+  await fcn(['datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128'], { cwd });
+  const command = ['--file', 'mine.yaml', '--engine', 'wasm', '--weights', 'two.pth', '--json'];
+  const evaluate = (...more: string[]) => fcn(['evaluate', ...command, ...more], { cwd, env });
+  const unchosen = await evaluate();
+  t.is(unchosen.code, 2);
+  t.regex(JSON.parse(unchosen.stdout).error.message, /holds 2 dictionaries/);
+  // The bias of the first class makes every pixel one of it; the other weights give other figures, in a run of their own.
+  const [model, ema] = [await evaluate('--key', 'model'), await evaluate('--key', 'ema.module')].map(({ stdout }) =>
+    JSON.parse(stdout),
+  );
+  t.is(model.record.weights.key, 'model');
+  t.is(ema.record.weights.key, 'ema.module');
+  t.is(model.record.weights.sha256, ema.record.weights.sha256);
+  t.not(model.directory, ema.directory);
+  const predictedClasses = ({ record }: { record: RunRecord }) =>
+    record.details.evaluate!.confusion.reduce((sum, row) => sum.map((count, i) => count + row[i]!));
+  t.deepEqual(predictedClasses(ema).slice(1), Array(18).fill(0));
+  t.notDeepEqual(predictedClasses(model), predictedClasses(ema));
+  const again = JSON.parse((await evaluate('--key', 'ema.module', '--resume')).stdout);
+  t.is(again.directory, ema.directory);
+
+  const without = await fcn(['reproduce', '--file', 'mine.yaml', '--key', 'model'], { cwd, env });
+  t.is(without.code, 2);
+  t.regex(without.stderr, /--weights/);
 });
 
 test('convert: says what it wrote, and does not replace a file unasked', async (t) => {

@@ -31,6 +31,11 @@ const entries: [string, Uint8Array][] = [
     ),
   ],
 ];
+/** Objects of unknown classes, which are passed over. */
+const inert: [string, Uint8Array] = [
+  'args',
+  pickle('cargparse\nNamespace\n)\x81}', text('a'), '(ix.y\nZ\ns', text('b'), '(cx.y\nZ\nK\x01osb'),
+];
 const storages = { '0': values, '1': Float32Array.of(7, 8) };
 const legacy = pickle(
   ...['\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.M\xe9\x03.}', text('little_endian'), '\x88s.'],
@@ -47,6 +52,7 @@ const call = pickle('cposix\nsystem\n', text('touch /tmp/pwned-fuzz'), '\x85R');
 const seeds: Record<string, { readonly original: Uint8Array; readonly valid: boolean }> = {
   zip: { original: pth(dictionary(entries), storages), valid: true },
   zip64: { original: pth(dictionary(entries), storages, true), valid: true },
+  'a zip with objects': { original: pth(dictionary([inert, ...entries]), storages), valid: true },
   legacy: { original: legacy, valid: true },
   safetensors: { original: pickle(uint(8, header.length), header, new Uint8Array(32)), valid: true },
   'a hostile zip': { original: pth(dictionary([...entries, ['hook', call]]), storages), valid: false },

@@ -116,7 +116,7 @@ const refused: [string, Uint8Array, RegExp][] = [
   ['empty', new Uint8Array(), /it is empty/],
   ['not a dictionary', pth(pickle('K\x01.')), /does not hold a dictionary/],
   ['no tensors', pth(dictionary([['state_dict', pickle('}')]])), /state_dict is empty/],
-  ['an entry that is no tensor', one(int(3)), /entry "w" of its state_dict is not a tensor/],
+  ['an entry that is no tensor', one(int(3)), /no dictionary of tensors: "w" is a number/],
   ['a name that is no text', pth(pickle('}K\x01', tensor('0', 6, [6], [1]), 's.'), { '0': values }), /not a text/],
   ['a negative offset', one(tensor('0', 6, [1], [1], -1)), /no valid offset/],
   ['a negative size', one(tensor('0', 6, [-1], [1])), /whole numbers/],

@@ -1,13 +1,14 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../base.js';
+import * as flags from '../flags.js';
 
 export default class WeightsConvert extends BaseCommand {
   static override summary = 'Convert weights between .pth and safetensors, with the same names and values.';
   static override description =
     "The output's extension says what it becomes: .pth, as torch.load(weights_only=True) reads it, or .safetensors. " +
-    'Names, order, element types, shapes (convolutions are OIHW in both) and values stay; "module." before every name goes, ' +
-    "and so does an optimizer's state.";
+    'Names, order, element types, shapes (convolutions are OIHW in both) and values stay; "module.", "_orig_mod." and "model." before every ' +
+    "name go, and so does an optimizer's state.";
   static override examples = [
     '<%= config.bin %> <%= command.id %> PUBLISHED.pth WEIGHTS.safetensors',
     '<%= config.bin %> <%= command.id %> runs/ROW/RUN/checkpoints/iteration-40000.safetensors WEIGHTS.pth',
@@ -17,6 +18,7 @@ export default class WeightsConvert extends BaseCommand {
     output: Args.string({ description: 'File to write: NAME.pth or NAME.safetensors.', required: true }),
   };
   static override flags = {
+    key: flags.weightsKey,
     bare: Flags.boolean({ summary: 'Write the state_dict alone into a .pth file, without metadata around it.' }),
     force: Flags.boolean({ summary: 'Replace the output where it is there already.' }),
   };

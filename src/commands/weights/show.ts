@@ -1,18 +1,20 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../base.js';
+import * as flags from '../flags.js';
 
 export default class WeightsShow extends BaseCommand {
   static override summary = 'Show what a file of weights holds: names, shapes, element types, metadata.';
   static override description =
     'Reads .pth (both containers of PyTorch) and safetensors, and runs nothing of what the file holds: ' +
-    'a file that asks for anything but tensors and plain data is refused.';
+    'objects beside the tensors are listed as "not read", and a file that names what runs programs is refused.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> FILE.pth',
     "<%= config.bin %> <%= command.id %> FILE.safetensors --keys 'decode_head.*' --json",
   ];
   static override args = { file: Args.string({ description: 'File of weights.', required: true }) };
   static override flags = {
+    key: flags.weightsKey,
     keys: Flags.string({
       summary: "Only tensors whose names match, as 'decode_head.*' or '*.{weight,bias}'.",
       helpValue: 'PATTERN',
@@ -22,7 +24,7 @@ export default class WeightsShow extends BaseCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(WeightsShow);
     const { describeWeights, formatWeights } = await import('../../report/weights.js');
-    const description = await describeWeights(args.file, flags.keys);
+    const description = await describeWeights(args.file, flags);
     this.print(formatWeights(description));
     return description;
   }

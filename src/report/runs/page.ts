@@ -123,7 +123,7 @@ function runFacts({ run, apart }: ReportedRun): string {
     [
       'Weights',
       record?.weights
-        ? `${record.weights.file} (${record.weights.source}), SHA-256 ${record.weights.sha256.slice(0, 12)}…`
+        ? `${record.weights.file}${record.weights.key === undefined ? '' : `, ${record.weights.key}`} (${record.weights.source}), SHA-256 ${record.weights.sha256.slice(0, 12)}…`
         : null,
     ],
     [

@@ -1,0 +1,217 @@
+import path from 'node:path';
+import { MalformedFileError, quote } from './malformed.js';
+import type { ByteSource } from './source.js';
+
+/** Files that are often given where weights are wanted. Each is told by its content, and called what it is. */
+
+/** Bytes at the beginning of a file that are looked at. */
+const HEAD = 4096;
+
+/** Kinds of files by the bytes that they begin with, or have at an offset. */
+const SIGNATURES: readonly (readonly [bytes: string, what: string, next: string, offset?: number])[] = [
+  [
+    '\x89HDF\r\n\x1a\n',
+    'it is an HDF5 file, as Keras writes its weights',
+    'Load it with Keras, and write the arrays under the names of the network as safetensors.',
+  ],
+  ['\x1f\x8b', 'it is a gzip archive', 'Unpack it first, with gunzip or tar -xzf, and give the file that was in it.'],
+  ['BZh', 'it is a bzip2 archive', 'Unpack it first, with bunzip2 or tar -xjf, and give the file that was in it.'],
+  ['\xfd7zXZ\0', 'it is an xz archive', 'Unpack it first, with unxz or tar -xJf, and give the file that was in it.'],
+  ['\x28\xb5\x2f\xfd', 'it is a Zstandard archive', 'Unpack it first, with unzstd, and give the file that was in it.'],
+  ['7z\xbc\xaf\x27\x1c', 'it is a 7-Zip archive', 'Unpack it first, and give the file that was in it.'],
+  ['Rar!', 'it is a RAR archive', 'Unpack it first, and give the file that was in it.'],
+  [
+    'ustar',
+    'it is a tar archive',
+    'Unpack it first, with tar -xf, and give the file that was in it. (One that PyTorch before 0.1.12 wrote is to be loaded ' +
+      'and saved again with a newer PyTorch.)',
+    257,
+  ],
+  ['\x93NUMPY', 'it is a NumPy array (.npy)', 'Write the arrays of the network under their names as safetensors.'],
+  ['GGUF', 'it is a GGUF file, of a language model', 'Give the weights of the network, as .pth or safetensors.'],
+  ['TFL3', 'it is a TensorFlow Lite model', 'Give the weights of the network, as .pth or safetensors.', 4],
+  ['\x89PNG', 'it is a PNG image', 'Give a file of weights, .pth or safetensors.'],
+  ['\xff\xd8\xff', 'it is a JPEG image', 'Give a file of weights, .pth or safetensors.'],
+  ['%PDF', 'it is a PDF document', 'Give a file of weights, .pth or safetensors.'],
+];
+
+const DOWNLOAD_AGAIN =
+  'Download the file itself: from the address that ends in its name ("raw" or "download", not the page about it), logged in ' +
+  'where that is needed.';
+const FROM_TENSORFLOW = 'Load it with TensorFlow, and write the arrays under the names of the network as safetensors.';
+
+/** A text that is something else than weights; null where it is no text, or tells nothing. */
+export function foreignText(source: ByteSource): MalformedFileError | null {
+  const text = textOf(headOf(source));
+  return text === null ? null : textKind(text, source.size);
+}
+
+/** A file that is something else than weights that are read here, as its bytes tell; null where they tell nothing. */
+export function foreignFile(source: ByteSource): MalformedFileError | null {
+  const head = headOf(source);
+  for (const [bytes, what, next, offset = 0] of SIGNATURES) {
+    if (latin1(head.subarray(offset, offset + bytes.length)) === bytes) return new MalformedFileError(what, next);
+  }
+  if (head.every((byte) => byte === 0)) {
+    return new MalformedFileError(
+      'it begins with zeros alone, as a download leaves it that was interrupted',
+      'Download the file again.',
+    );
+  }
+  return foreignModel(source);
+}
+
+function headOf(source: ByteSource): Uint8Array {
+  return source.read(0, Math.min(source.size, HEAD));
+}
+
+function textKind(text: string, size: number): MalformedFileError | null {
+  const is = (what: string, next: string) => new MalformedFileError(`it is ${what}`, next);
+  if (/^version https?:\/\/\S+\/spec\/v\d/.test(text)) {
+    const bytes = /^size (\d+)/m.exec(text)?.[1];
+    return is(
+      `a Git LFS pointer (${size} bytes), not the file itself${bytes === undefined ? '' : ` (${bytes} bytes)`}`,
+      'Run git lfs pull in its repository, or download the file itself from the page of the repository.',
+    );
+  }
+  if (/^(\.git|\/annex)\/?(annex\/)?objects\//.test(text)) {
+    return is('a git-annex pointer, not the file itself', 'Run git annex get on it in its repository.');
+  }
+  if (/^outs:\s*\n\s*- /.test(text)) {
+    return is('a pointer of DVC, not the file itself', 'Run dvc pull on it in its repository.');
+  }
+  if (/^(<\?xml[^>]*>\s*)?(<!--[\s\S]*?-->\s*)*<(!doctype\s+html|html|head|body|title|script|meta)\b/i.test(text)) {
+    const title = /<title[^>]*>\s*([^<]*?)\s*<\/title>/i.exec(text)?.[1];
+    return is(
+      `a web page (HTML)${title ? ` with the title ${quote(title)}` : ''}, not a file of weights`,
+      DOWNLOAD_AGAIN,
+    );
+  }
+  if (/^<(\?xml\b|[A-Za-z][\w:-]*[\s>/])/.test(text)) {
+    const [code, message] = ['Code', 'Message'].map((tag) => {
+      return new RegExp(`<${tag}>\\s*([^<]*?)\\s*</${tag}>`, 'i').exec(text)?.[1];
+    });
+    const says = [code, message].filter((part) => part).map((part) => quote(part!));
+    return is(
+      `an XML text, as a server answers where it does not give the file${says.length ? `: ${says.join(', ')}` : ''}`,
+      DOWNLOAD_AGAIN,
+    );
+  }
+  if (/^\{\s*("|\})|^\[\s*[\]{["\d-]/.test(text)) {
+    if (/"weight_map"\s*:/.test(text)) {
+      return is(
+        'the index of weights that lie in several files',
+        'Load them with the library that wrote them, and save all tensors in one file.',
+      );
+    }
+    return is('a JSON text, as a server answers where it does not give the file', DOWNLOAD_AGAIN);
+  }
+  return null;
+}
+
+/** Models of other frameworks, which begin with nothing of their own. */
+function foreignModel(source: ByteSource): MalformedFileError | null {
+  const name = path.basename(source.file);
+  const fields = protobufFields(source);
+  // ModelProto of onnx.proto: ir_version is 1, graph 7, opset_import 8.
+  if (fields !== null && fields[0] === 1 && fields.includes(7) && fields.every((field) => ONNX_FIELDS.has(field))) {
+    return new MalformedFileError(
+      'it is an ONNX model',
+      'Give the PyTorch weights that it was exported from, or write its initializers under the names of the network as safetensors.',
+    );
+  }
+  // saved_model.proto: the version is 1, each graph 2.
+  const isSavedModel = fields !== null && fields[0] === 1 && fields.slice(1).every((field) => field === 2);
+  if (isSavedModel && fields.length > 1)
+    return new MalformedFileError('it is a TensorFlow SavedModel', FROM_TENSORFLOW);
+  if (isTensorflowTable(source) || /\.data-\d{5}-of-\d{5}$/.test(name)) {
+    return new MalformedFileError('it is part of a TensorFlow checkpoint', FROM_TENSORFLOW);
+  }
+  return null;
+}
+
+const ONNX_FIELDS: ReadonlySet<number> = new Set([1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26]);
+const MOST_FIELDS = 10_000;
+
+/** Numbers of the fields of a protobuf message that the whole file is, in their order; null where it is none. */
+function protobufFields(source: ByteSource): number[] | null {
+  const fields: number[] = [];
+  let at = 0;
+  const varint = (): number | null => {
+    let value = 0;
+    for (let i = 0; i < 9 && at < source.size; i++) {
+      const byte = source.read(at++, 1)[0]!;
+      value += (byte & 0x7f) * 2 ** (7 * i);
+      if (byte < 0x80) return value;
+    }
+    return null;
+  };
+  while (at < source.size) {
+    const tag = varint();
+    const wireType = tag === null ? -1 : tag % 8;
+    const value = wireType === 0 || wireType === 2 ? varint() : null;
+    if (tag === null || value === null || tag < 8 || fields.length === MOST_FIELDS) return null;
+    fields.push(Math.floor(tag / 8));
+    if (wireType === 2) at += value;
+    if (at > source.size) return null;
+  }
+  return fields.length === 0 ? null : fields;
+}
+
+/** The last bytes of the tables (of LevelDB) that TensorFlow keeps indices and old checkpoints in. */
+const TABLE_END = '\x57\xfb\x80\x8b\x24\x75\x47\xdb';
+
+function isTensorflowTable(source: ByteSource): boolean {
+  if (source.size < TABLE_END.length) return false;
+  return latin1(source.read(source.size - TABLE_END.length, TABLE_END.length)) === TABLE_END;
+}
+
+/** A zip archive that is not what `torch.save` writes, as its names tell; null where they do not tell. */
+export function foreignArchive(file: string, names: readonly string[]): MalformedFileError | null {
+  const has = (pattern: RegExp) => names.some((name) => pattern.test(name));
+  const is = (what: string, next: string) => new MalformedFileError(`it is ${what}`, next);
+  const own = path.basename(file);
+  if (has(/^[^/]+\/code\//) && has(/^[^/]+\/(constants|bytecode|data)\.pkl$/)) {
+    return is(
+      'a TorchScript module (torch.jit.save), not a state_dict',
+      `Where it is a file of your own, save its state_dict in Python: torch.save(torch.jit.load(${quote(own)}).state_dict(), "weights.pth").`,
+    );
+  }
+  if (
+    has(/(^|\/)serialized_exported_program\.json$|(^|\/)archive_format$|(^|\/)models\/[^/]+\.json$|\/aotinductor\//)
+  ) {
+    return is(
+      'a program of torch.export (.pt2), not a state_dict',
+      `Where it is a file of your own, save its state_dict in Python: torch.save(dict(torch.export.load(${quote(own)}).state_dict), "weights.pth").`,
+    );
+  }
+  if (has(/(^|\/)\.data\/(extern_modules|python_version)$/)) {
+    return is('an archive of torch.package, not a state_dict', 'Save the state_dict of the module in it alone.');
+  }
+  if (has(/(^|\/)model\.weights\.h5$/)) {
+    return is(
+      'a Keras model (.keras)',
+      'Load it with Keras, and write the arrays under the names of the network as safetensors.',
+    );
+  }
+  if (has(/(^|\/)saved_model\.pb$/)) return is('a zip archive with a TensorFlow SavedModel', FROM_TENSORFLOW);
+  if (has(/(^|\/)data\.pkl$/)) return null;
+  if (names.length > 0 && names.every((name) => name.endsWith('.npy'))) {
+    return is('an archive of NumPy arrays (.npz)', 'Write the arrays under the names of the network as safetensors.');
+  }
+  const inside = names.find((name) => /\.(pth|pt|ckpt|bin|pkl|safetensors)(\.tar)?$/i.test(name));
+  if (inside === undefined) return null;
+  return is(`a zip archive with ${quote(inside)} in it`, 'Unpack it first, and give the file that was in it.');
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+}
+
+/** The text that bytes are the beginning of, without a byte-order mark and leading blanks; null where they are none. */
+function textOf(head: Uint8Array): string | null {
+  const encoding =
+    head[0] === 0xff && head[1] === 0xfe ? 'utf-16le' : head[0] === 0xfe && head[1] === 0xff ? 'utf-16be' : 'utf-8';
+  const text = new TextDecoder(encoding).decode(head).trimStart();
+  return text.includes('\0') ? null : text;
+}
