@@ -13,7 +13,7 @@ function formatClasses(classes: readonly PredictedClass[]): string {
 }
 
 /** What was predicted: two lines an image, and the figures of all together. */
-export function formatPredictions({ images, failed, mIoU }: PredictionRun, out: string): string {
+export function formatPredictions({ images, failed, mIoU, coverage }: PredictionRun, out: string): string {
   const lines = images.flatMap(({ file, size, outputs, classes, seconds, mIoU }) => [
     `${file}: ${size.width}×${size.height}, ${formatSeconds(seconds)}${mIoU === null ? '' : `, mIoU ${formatPercent(mIoU)}`}`,
     `  ${formatClasses(classes)}`,
@@ -21,5 +21,9 @@ export function formatPredictions({ images, failed, mIoU }: PredictionRun, out: 
   ]);
   const count = `${formatNumber(images.length, 'image')} predicted in ${out}`;
   const left = failed.length === 0 ? '' : `, ${failed.length} left out`;
-  return [...lines, `${count}${left}${mIoU === null ? '' : `, mIoU of all ${formatPercent(mIoU)}`}.`].join('\n');
+  return [
+    ...lines,
+    `${count}${left}${mIoU === null ? '' : `, mIoU of all ${formatPercent(mIoU)}`}.`,
+    ...(coverage === null ? [] : [`${coverage}.`]),
+  ].join('\n');
 }

@@ -222,7 +222,10 @@ function report(t: ExecutionContext, problems: number): string[] {
     fast: false,
     hashes: 20,
     splits: { train: { images: 5, expected: 5 }, val: { images: 3, expected: 4 }, test: { images: 2, expected: null } },
-    problems: Array.from({ length: problems }, (_, i) => ({ file: `${i}`, split: 'train', message: `${i} is bad.` })),
+    problems: Array.from({ length: problems }, (_, i) => ({
+      ...{ file: `/data/mine/${i}.png`, split: 'train', kind: 'label file' as const, message: `${i} is bad.` },
+    })),
+    warnings: [],
   });
   t.log(text);
   return text.split('\n');

@@ -1,6 +1,6 @@
 import { formatNumber } from '../../support/format.js';
 import type { Dataset } from './dataset.js';
-import type { Problem } from './inspect.js';
+import type { Problem } from './problem.js';
 import type { SyntheticSettings } from './synthetic.js';
 
 /** How many images the splits of a data set should have. */
@@ -30,6 +30,7 @@ export function countProblem(
     {
       file: folder,
       split,
+      kind: 'number of images',
       message: `${folder}: the split "${split}" has ${formatNumber(images, 'image')}, ${wanted} were ${by}.`,
     },
   ];
