@@ -42,6 +42,10 @@ export default class Predict extends BaseCommand {
         "Compare with this ground truth: a label map, or a folder of them, named as the images or as the data set's labels.",
       helpValue: 'FILE|FOLDER',
     }),
+    'label-ids': Flags.boolean({
+      summary:
+        "Write label maps alone, as Cityscapes' label ids, so that its server takes the folder; only of rows of Cityscapes.",
+    }),
     'ms-flip': Flags.boolean({ summary: "At all of the recipe's scales, each also flipped, instead of at one." }),
     slide: Flags.boolean({
       summary:
@@ -69,6 +73,7 @@ export default class Predict extends BaseCommand {
       weights,
       out,
       truth,
+      labelIds: flags['label-ids'],
       multiScale: flags['ms-flip'],
       slide,
       opacity: opacity / 100,

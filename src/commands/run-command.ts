@@ -70,7 +70,7 @@ export abstract class RunCommand extends BaseCommand {
     row: string | undefined,
     flags: RunFlags,
     stages: readonly Stage[],
-    extra: { readonly weights?: string; readonly predictions?: string | undefined } = {},
+    extra: { readonly weights?: string; readonly predictions?: string | undefined; readonly labelIds?: boolean } = {},
   ): Promise<object> {
     const { resolve, deviations } = await import('../experiments/resolve.js');
     const { execute } = await import('../runs/execute.js');

@@ -4,7 +4,6 @@ import { type EvaluationSample, IGNORE_INDEX } from '../data/batch.js';
 import type { Dataset } from '../data/datasets/dataset.js';
 import { loadDataset } from '../data/datasets/description.js';
 import { createEvaluationLoader, type EvaluationLoader } from '../data/loader.js';
-import { encodePalettePng } from '../data/palette.js';
 import type { SkippedSamples } from '../data/skipped.js';
 import type { Engine } from '../engines/engine.js';
 import type { Experiment } from '../experiments/experiment.js';
@@ -18,14 +17,17 @@ import { sha256File } from '../support/hash.js';
 import { PATIENCE, pauses } from '../support/pauses.js';
 import { ConfusionMatrix, type OutsideCounts } from './confusion.js';
 import { Predictor } from './inference.js';
+import { encodePrediction } from './label-ids.js';
 import { metrics } from './metrics.js';
 import { NonFiniteLogitsError } from './non-finite-logits.js';
 import { type Counted, type EvaluationPosition, readPosition, writePosition } from './position.js';
 import { holdsPredictions } from './predictions.js';
 
 interface EvaluationSettings {
-  /** Folder for predicted label images: palette PNGs, named as the images. */
+  /** Folder for predicted label images, named as the images: palette PNGs. */
   readonly predictions?: string | undefined;
+  /** Write predictions as Cityscapes' label ids instead: see `requireLabelIds`. */
+  readonly labelIds?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /** How long an image may still take after an abort; one that takes longer is given up, and done again. */
   readonly patienceMilliseconds?: number;
@@ -103,7 +105,7 @@ export async function predictedDataset({ row, model, data }: Experiment): Promis
  * written; InterruptedError on abort, once the position is noted.
  */
 export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
-  const { experiment, engine, dataRoot, weights, multiScale, skipped, predictions, note } = options;
+  const { experiment, engine, dataRoot, weights, multiScale, skipped, predictions, labelIds = false, note } = options;
   const { model, training, evaluation: recipe } = experiment;
   const dataset = await predictedDataset(experiment);
   const kernels = createKernels(engine);
@@ -112,7 +114,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     const ratios = multiScale ? recipe.ratios : [1];
     const { file, everySeconds = 0 } = options.position ?? {};
     const folder = predictions === undefined ? null : path.resolve(predictions);
-    const of = { weights: file === undefined ? '' : await sha256File(weights), predictions: folder };
+    const of = { weights: file === undefined ? '' : await sha256File(weights), predictions: folder, labelIds };
     const noted = file === undefined ? null : await readPosition(file, dataset.classes.length, of);
     const isLost = noted !== null && noted.done > 0 && folder !== null && !(await holdsPredictions(folder));
     if (isLost) note?.(`The evaluation begins anew: its predictions are not in ${folder} any more.`);
@@ -170,7 +172,7 @@ export async function evaluateSamples(
   predictor: Predictor,
   options: EvaluateSamplesOptions,
 ): Promise<EvaluationResult> {
-  const { dataset, flip, predictions, signal, begun, onImage, onInterruption, onProgress } = options;
+  const { dataset, flip, predictions, labelIds = false, signal, begun, onImage, onInterruption, onProgress } = options;
   const { patienceMilliseconds = PATIENCE } = options;
   const start = performance.now();
   const here = () => (performance.now() - start) / 1000;
@@ -199,7 +201,7 @@ export async function evaluateSamples(
     }
     confusion.add(prediction, label);
     if (predictions !== undefined) {
-      const png = await encodePalettePng(prediction, width, height, dataset.palette);
+      const png = await encodePrediction(prediction, width, height, dataset, labelIds);
       await writeFileAtomic(path.join(predictions, `${name}.png`), png);
     }
     done++;

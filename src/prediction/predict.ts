@@ -51,6 +51,8 @@ export interface PredictImagesOptions {
   readonly flip: boolean;
   /** Of the colours over the image, 0 to 1. */
   readonly opacity: number;
+  /** Write label maps as Cityscapes' label ids. */
+  readonly labelIds?: boolean;
   readonly signal: AbortSignal;
   readonly onProgress: (done: number, total: number) => void;
 }
@@ -119,7 +121,7 @@ async function predictOne(
   { image, views }: PredictionSample,
   truth: Uint8Array | null,
   all: ConfusionMatrix,
-  { predictor, dataset, flip, opacity }: PredictImagesOptions,
+  { predictor, dataset, flip, opacity, labelIds = false }: PredictImagesOptions,
   pause: Pause,
 ): Promise<Prediction> {
   const { height, width } = image;
@@ -133,7 +135,7 @@ async function predictOne(
     own.add(prediction, truth);
     all.add(prediction, truth);
   }
-  await writePrediction(outputs, { image, prediction, truth }, dataset, opacity);
+  await writePrediction(outputs, { image, prediction, truth }, dataset, { opacity, labelIds });
   const classes = presentClasses(prediction, dataset.classes);
   return { file: source.file, size: { height, width }, outputs, classes, seconds, mIoU: figure(own) };
 }
@@ -142,9 +144,7 @@ function coverage(confusion: ConfusionMatrix, { classes }: Dataset): string | nu
   const { mIoU, iou, accuracy } = metrics(confusion);
   const known = (value: number) => (Number.isNaN(value) ? null : value);
   if (known(mIoU) === null) return null;
-  return describeCoverage(
-    classes.map((name, id) => ({ name, iou: known(iou[id]!), accuracy: known(accuracy[id]!) })),
-  );
+  return describeCoverage(classes.map((name, id) => ({ name, iou: known(iou[id]!), accuracy: known(accuracy[id]!) })));
 }
 
 function figure(confusion: ConfusionMatrix): number | null {

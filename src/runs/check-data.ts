@@ -59,10 +59,7 @@ async function check(splits: readonly string[], options: CheckDataOptions): Prom
   const noteAll = (problems: readonly Problem[]) => {
     for (const message of summariseProblems(problems, folder)) note(`Note: ${message}`);
   };
-  noteAll([
-    ...(await irregularities(dataset, inspected, dataRoot)),
-    ...(await spareLabels(dataset, splits, dataRoot)),
-  ]);
+  noteAll([...(await irregularities(dataset, inspected, dataRoot)), ...(await spareLabels(dataset, splits, dataRoot))]);
 
   const { limit } = experiment.evaluation;
   const read: Record<string, readonly Entry[]> = {};

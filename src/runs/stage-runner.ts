@@ -23,6 +23,7 @@ export interface StageOptions
     | 'saveRequested'
     | 'note'
     | 'predictions'
+    | 'labelIds'
   > {
   /** In the order they are done. */
   readonly stages: readonly Stage[];
@@ -59,8 +60,8 @@ export class StageRunner {
   }
 
   private async doStage(stage: Stage, say: (progress: string) => void): Promise<string> {
-    const { signal, note, predictions } = this.options;
-    const of = this.used === null ? null : { weights: this.used.sha256, predictions };
+    const { signal, note, predictions, labelIds = false } = this.options;
+    const of = this.used === null ? null : { weights: this.used.sha256, predictions, labelIds };
     const earlier = await readStageResult(this.directory.path, stage, of, note);
     if (earlier !== null) {
       await this.take(stage, earlier);
@@ -84,7 +85,7 @@ export class StageRunner {
 
   private async context(): Promise<StageContext> {
     const { experiment, dataRoot, keepCheckpoints, mostSecondsLost, skipBad } = this.options;
-    const { signal, saveRequested, note, predictions, tensorboard, evaluateEvery } = this.options;
+    const { signal, saveRequested, note, predictions, labelIds, tensorboard, evaluateEvery } = this.options;
     const beforeWrite = () => this.lock.assertHeld();
     return {
       experiment,
@@ -99,6 +100,7 @@ export class StageRunner {
       beforeWrite,
       note,
       predictions,
+      labelIds,
       tensorboard,
       evaluateEvery,
       weights: this.weights,

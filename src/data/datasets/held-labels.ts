@@ -13,7 +13,8 @@ export interface HeldLabels {
 /** The different values of a label map, ascending. */
 export function valuesOf({ data }: LabelMap): number[] {
   const occurs = new Uint8Array(256);
-  for (const value of data) occurs[value] = 1;
+  // An iterator would take twenty times as long.
+  for (let i = 0; i < data.length; i++) occurs[data[i]!] = 1;
   return Array.from(occurs.keys()).filter((value) => occurs[value] === 1);
 }
 
@@ -27,13 +28,19 @@ export function heldOf(values: readonly number[], dataset: Dataset): HeldLabels 
 export class LabelInventory {
   private readonly ids = new Set<number>();
   private readonly values = new Set<number>();
-  /** Whether any label could be read. */
-  isKnown = false;
+  private read = 0;
+  private unread = 0;
 
   constructor(private readonly dataset: Dataset) {}
 
-  add({ ids, values }: HeldLabels): void {
-    this.isKnown = true;
+  /** @param held Null: the label cannot be read. */
+  add(held: HeldLabels | null): void {
+    if (held === null) {
+      this.unread++;
+      return;
+    }
+    const { ids, values } = held;
+    this.read++;
     for (const id of ids) this.ids.add(id);
     for (const value of values) this.values.add(value);
   }
@@ -46,8 +53,9 @@ export class LabelInventory {
   /** What is remarkable about what all labels of a split hold: classes that no label holds, and what may be why. */
   warnings(split: string, folder: string): Problem[] {
     const absent = this.absent();
-    if (!this.isKnown || absent.length === 0) return [];
-    const message = `${occurNowhere(absent.map((id) => this.dataset.classes[id]!))} of ${split}.`;
+    if (this.read === 0 || absent.length === 0) return [];
+    const some = this.unread === 0 ? '' : ' that can be read';
+    const message = `${occurNowhere(absent.map((id) => this.dataset.classes[id]!))} of ${split}${some}.`;
     return [message, ...this.advice(split, absent)].map((text) => ({
       ...{ file: folder, split, kind: 'absent class' as const, message: text },
     }));

@@ -19,7 +19,9 @@ async function describeFolder(folder: string): Promise<string> {
   const sorted = [...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
   const named = sorted
     .slice(0, MOST_SUFFIXES)
-    .map(([suffix, count]) => (suffix === '' ? `${formatNumber(count, 'file')} without a suffix` : `${count} *${suffix}`));
+    .map(([suffix, count]) =>
+      suffix === '' ? `${formatNumber(count, 'file')} without a suffix` : `${count} *${suffix}`,
+    );
   const others = sorted.slice(MOST_SUFFIXES).reduce((sum, [, count]) => sum + count, 0);
   if (others > 0) named.push(formatNumber(others, 'other file'));
   const all = named.length === 1 ? named[0] : `${named.slice(0, -1).join(', ')} and ${named.at(-1)}`;

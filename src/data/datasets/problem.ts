@@ -56,6 +56,8 @@ export function summariseProblems(problems: readonly FileProblem[], folder: stri
       const name = path.relative(path.resolve(folder), path.resolve(file));
       return detail === undefined ? name : `${name} (${detail})`;
     });
-    return [`${same.length} ${PROBLEM_KINDS[kind]}, such as ${examples.slice(0, -1).join(', ')} and ${examples.at(-1)}.`];
+    return [
+      `${same.length} ${PROBLEM_KINDS[kind]}, such as ${examples.slice(0, -1).join(', ')} and ${examples.at(-1)}.`,
+    ];
   });
 }

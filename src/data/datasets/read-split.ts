@@ -18,7 +18,8 @@ export function splitSources(dataset: Dataset, split: string): readonly SplitSou
   );
 }
 
-const NEXT_SUFFIX = 'Mend folders and suffixes in the description of the data set (upper case counts), or add the files.';
+const NEXT_SUFFIX =
+  'Mend folders and suffixes in the description of the data set (upper case counts), or add the files.';
 
 const LEAVE_OUT = 'A run may leave out up to N such samples with --skip-bad N.';
 

@@ -152,9 +152,9 @@ export async function checkEntries(
   try {
     await pool.runAll(tasks(), 2 * workers, {
       signal,
-      onResult: ({ problems, held }, { entry }) => {
+      onResult: ({ problems, held }, { entry, lookAtLabels }) => {
         found.set(entry, problems);
-        if (held !== null) inventories[splitOf.get(entry)!]?.add(held);
+        if (lookAtLabels || !fast) inventories[splitOf.get(entry)!]?.add(held);
         onProgress?.(found.size, total);
       },
     });

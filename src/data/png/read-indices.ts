@@ -8,14 +8,15 @@ interface Header extends Size {
   readonly isInterlaced: boolean;
 }
 
-const KINDS: Readonly<Record<number, { readonly name: string; readonly channels: 1 | 2 | 3 | 4; readonly depths: readonly number[] }>> =
-  {
-    [COLOUR_TYPE.grey]: { name: 'grey', channels: 1, depths: [1, 2, 4, 8] },
-    [COLOUR_TYPE.rgb]: { name: 'RGB', channels: 3, depths: [8] },
-    [COLOUR_TYPE.palette]: { name: 'palette', channels: 1, depths: [1, 2, 4, 8] },
-    [COLOUR_TYPE.greyAlpha]: { name: 'grey and alpha', channels: 2, depths: [8] },
-    [COLOUR_TYPE.rgba]: { name: 'RGBA', channels: 4, depths: [8] },
-  };
+const KINDS: Readonly<
+  Record<number, { readonly name: string; readonly channels: 1 | 2 | 3 | 4; readonly depths: readonly number[] }>
+> = {
+  [COLOUR_TYPE.grey]: { name: 'grey', channels: 1, depths: [1, 2, 4, 8] },
+  [COLOUR_TYPE.rgb]: { name: 'RGB', channels: 3, depths: [8] },
+  [COLOUR_TYPE.palette]: { name: 'palette', channels: 1, depths: [1, 2, 4, 8] },
+  [COLOUR_TYPE.greyAlpha]: { name: 'grey and alpha', channels: 2, depths: [8] },
+  [COLOUR_TYPE.rgba]: { name: 'RGBA', channels: 4, depths: [8] },
+};
 
 function parseHeader(data: Buffer): Header {
   if (data.length !== 13) throw new PngError('damaged header');
@@ -125,7 +126,8 @@ function place(rows: Uint8Array, first: number, pass: Pass, header: Header, samp
     }
     for (let x = 0; x < pass.width; x++, to += pass.stepX * channels) {
       if (bitDepth === 8) {
-        for (let channel = 0; channel < channels; channel++) samples[to + channel] = rows[row + x * channels + channel]!;
+        for (let channel = 0; channel < channels; channel++)
+          samples[to + channel] = rows[row + x * channels + channel]!;
         continue;
       }
       const bit = x * bitDepth;
