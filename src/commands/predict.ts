@@ -11,7 +11,7 @@ export default class Predict extends BaseCommand {
   static override description =
     'Writes for each image, under its own name and below its own subfolders: NAME.png, the class ids in the palette of the data ' +
     'set; NAME.overlay.png, the colours over the image with a legend of the classes in it and their shares; with --truth ' +
-    'NAME.comparison.png, image, ground truth, prediction and errors side by side. An image of any size is fitted into the ' +
+    'NAME.comparison.png, image, ground truth, prediction and errors side by side. With --label-ids, NAME.png alone. An image of any size is fitted into the ' +
     "row's test scale and predicted at its own. One that cannot be read is named at the end, after the others.";
   static override examples = [
     '<%= config.bin %> <%= command.id %> street.jpg --row fcn_r50-d8_512x1024_40k_cityscapes --weights published',

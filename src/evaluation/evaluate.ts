@@ -124,6 +124,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     const samples = await createEvaluationLoader({ dataset, recipe, dataRoot, ratios, limit, start, skipped });
     if (begun !== null) note?.(`The evaluation goes on after image ${start} of ${samples.length}.`);
     try {
+      if (folder !== null) requireDistinct(samples.names, folder);
       const predictor = new Predictor({ engine, kernels, network, recipe });
       let saved = performance.now();
       let position: EvaluationPosition | null = null;
@@ -146,6 +147,20 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     }
   } finally {
     network.dispose();
+  }
+}
+
+/** @throws UserError where two images would have the same file of predictions. */
+function requireDistinct(names: readonly string[], folder: string): void {
+  const seen = new Set<string>();
+  for (const name of names) {
+    if (seen.has(name)) {
+      throw new UserError(
+        `The predictions of two images would both be written to ${path.join(folder, `${name}.png`)}.`,
+        'Rename one of the images: the sources of a split may not have two of the same name if predictions are written.',
+      );
+    }
+    seen.add(name);
   }
 }
 

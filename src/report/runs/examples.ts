@@ -72,14 +72,14 @@ async function readPrediction(entry: Entry, label: LabelMap, { predictions }: Ex
   if (width !== label.width || height !== label.height) {
     throw new UserError(
       `${file} is ${width}×${height} pixels, but the label ${entry.label} is ${label.width}×${label.height}.`,
-      'Give the folder that fcn evaluate --predictions wrote for this data set.',
+      'Give the folder that fcn evaluate --predictions wrote for this data set, without --label-ids.',
     );
   }
   const wrong = data.findIndex((id) => id >= classes);
   if (wrong < 0) return prediction;
   throw new UserError(
     `${file}: ${data[wrong]} at column ${wrong % width}, row ${Math.floor(wrong / width)} is no class: expected 0 to ${classes - 1}.`,
-    'Give the folder that fcn evaluate --predictions wrote for this data set.',
+    'Give the folder that fcn evaluate --predictions wrote for this data set, without --label-ids.',
   );
 }
 
