@@ -25,17 +25,22 @@ export default class Evaluate extends RunCommand {
       summary: "Write predicted labels, in the data set's palette, here.",
       helpValue: 'DIR',
     }),
+    'label-ids': Flags.boolean({
+      summary: "Write them as Cityscapes' label ids, for its server, instead; only of rows of Cityscapes.",
+      dependsOn: ['predictions'],
+    }),
     ...flags.experiment,
     ...flags.run,
   };
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Evaluate);
-    const { weights, predictions } = flags;
+    const { weights, predictions, 'label-ids': labelIds } = flags;
     return this.runRow(args.row, flags, [flags.ms ? 'evaluate-ms' : 'evaluate'], {
       weights,
       weightsKey: flags.key,
       predictions,
+      labelIds,
     });
   }
 }

@@ -11,7 +11,7 @@ export default class Predict extends BaseCommand {
   static override description =
     'Writes for each image, under its own name and below its own subfolders: NAME.png, the class ids in the palette of the data ' +
     'set; NAME.overlay.png, the colours over the image with a legend of the classes in it and their shares; with --truth ' +
-    'NAME.comparison.png, image, ground truth, prediction and errors side by side. An image of any size is fitted into the ' +
+    'NAME.comparison.png, image, ground truth, prediction and errors side by side. With --label-ids, NAME.png alone. An image of any size is fitted into the ' +
     "row's test scale and predicted at its own. One that cannot be read is named at the end, after the others.";
   static override examples = [
     '<%= config.bin %> <%= command.id %> street.jpg --row fcn_r50-d8_512x1024_40k_cityscapes --weights published',
@@ -43,6 +43,10 @@ export default class Predict extends BaseCommand {
         "Compare with this ground truth: a label map, or a folder of them, named as the images or as the data set's labels.",
       helpValue: 'FILE|FOLDER',
     }),
+    'label-ids': Flags.boolean({
+      summary:
+        "Write label maps alone, as Cityscapes' label ids, so that its server takes the folder; only of rows of Cityscapes.",
+    }),
     'ms-flip': Flags.boolean({ summary: "At all of the recipe's scales, each also flipped, instead of at one." }),
     slide: Flags.boolean({
       summary:
@@ -71,6 +75,7 @@ export default class Predict extends BaseCommand {
       weightsKey: flags.key,
       out,
       truth,
+      labelIds: flags['label-ids'],
       multiScale: flags['ms-flip'],
       slide,
       opacity: opacity / 100,

@@ -74,6 +74,7 @@ export abstract class RunCommand extends BaseCommand {
       readonly weights?: string;
       readonly weightsKey?: string | undefined;
       readonly predictions?: string | undefined;
+      readonly labelIds?: boolean;
     } = {},
   ): Promise<object> {
     const { resolve, deviations } = await import('../experiments/resolve.js');

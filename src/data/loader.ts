@@ -107,6 +107,8 @@ export interface EvaluationLoaderOptions {
 export interface EvaluationLoader extends AsyncIterable<EvaluationSample> {
   /** Samples in one pass, those that are passed over or will be left out included. */
   readonly length: number;
+  /** Of those, in their order; two sources of a split may have the same ones. */
+  readonly names: readonly string[];
   /** Samples from the split's start on that were read, passed over or left out so far. */
   readonly position: number;
   /** Names of the samples of this pass that were left out so far, those that were passed over not with them. */
@@ -136,6 +138,7 @@ export async function createEvaluationLoader(options: EvaluationLoaderOptions): 
   const leftOut: string[] = [];
   return {
     length: entries.length,
+    names: entries.map(({ name }) => name),
     get position() {
       return position;
     },

@@ -4,7 +4,6 @@ import { type EvaluationSample, IGNORE_INDEX } from '../data/batch.js';
 import type { Dataset } from '../data/datasets/dataset.js';
 import { loadDataset } from '../data/datasets/description.js';
 import { createEvaluationLoader, type EvaluationLoader } from '../data/loader.js';
-import { encodePalettePng } from '../data/palette.js';
 import type { SkippedSamples } from '../data/skipped.js';
 import type { Engine } from '../engines/engine.js';
 import type { Experiment } from '../experiments/experiment.js';
@@ -19,14 +18,17 @@ import { PATIENCE, pauses } from '../support/pauses.js';
 import { weightsIdentity } from '../weights/identity.js';
 import { ConfusionMatrix, type OutsideCounts } from './confusion.js';
 import { Predictor } from './inference.js';
+import { encodePrediction } from './label-ids.js';
 import { metrics } from './metrics.js';
 import { NonFiniteLogitsError } from './non-finite-logits.js';
 import { type Counted, type EvaluationPosition, readPosition, writePosition } from './position.js';
 import { holdsPredictions } from './predictions.js';
 
 interface EvaluationSettings {
-  /** Folder for predicted label images: palette PNGs, named as the images. */
+  /** Folder for predicted label images, named as the images: palette PNGs. */
   readonly predictions?: string | undefined;
+  /** Write predictions as Cityscapes' label ids instead: see `requireLabelIds`. */
+  readonly labelIds?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /** How long an image may still take after an abort; one that takes longer is given up, and done again. */
   readonly patienceMilliseconds?: number;
@@ -107,6 +109,7 @@ export async function predictedDataset({ row, model, data }: Experiment): Promis
  */
 export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const { experiment, engine, dataRoot, weights, weightsKey, multiScale, skipped, predictions, note } = options;
+  const { labelIds = false } = options;
   const { model, training, evaluation: recipe } = experiment;
   const dataset = await predictedDataset(experiment);
   const kernels = createKernels(engine);
@@ -118,6 +121,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     const of = {
       weights: file === undefined ? '' : weightsIdentity(await sha256File(weights), weightsKey),
       predictions: folder,
+      labelIds,
     };
     const noted = file === undefined ? null : await readPosition(file, dataset.classes.length, of);
     const isLost = noted !== null && noted.done > 0 && folder !== null && !(await holdsPredictions(folder));
@@ -128,6 +132,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     const samples = await createEvaluationLoader({ dataset, recipe, dataRoot, ratios, limit, start, skipped });
     if (begun !== null) note?.(`The evaluation goes on after image ${start} of ${samples.length}.`);
     try {
+      if (folder !== null) requireDistinct(samples.names, folder);
       const predictor = new Predictor({ engine, kernels, network, recipe });
       let saved = performance.now();
       let position: EvaluationPosition | null = null;
@@ -150,6 +155,20 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     }
   } finally {
     network.dispose();
+  }
+}
+
+/** @throws UserError where two images would have the same file of predictions. */
+function requireDistinct(names: readonly string[], folder: string): void {
+  const seen = new Set<string>();
+  for (const name of names) {
+    if (seen.has(name)) {
+      throw new UserError(
+        `The predictions of two images would both be written to ${path.join(folder, `${name}.png`)}.`,
+        'Rename one of the images: the sources of a split may not have two of the same name if predictions are written.',
+      );
+    }
+    seen.add(name);
   }
 }
 
@@ -176,7 +195,7 @@ export async function evaluateSamples(
   predictor: Predictor,
   options: EvaluateSamplesOptions,
 ): Promise<EvaluationResult> {
-  const { dataset, flip, predictions, signal, begun, onImage, onInterruption, onProgress } = options;
+  const { dataset, flip, predictions, labelIds = false, signal, begun, onImage, onInterruption, onProgress } = options;
   const { patienceMilliseconds = PATIENCE } = options;
   const start = performance.now();
   const here = () => (performance.now() - start) / 1000;
@@ -205,7 +224,7 @@ export async function evaluateSamples(
     }
     confusion.add(prediction, label);
     if (predictions !== undefined) {
-      const png = await encodePalettePng(prediction, width, height, dataset.palette);
+      const png = await encodePrediction(prediction, width, height, dataset, labelIds);
       await writeFileAtomic(path.join(predictions, `${name}.png`), png);
     }
     done++;

@@ -16,6 +16,8 @@ const schema = z.object({
   weights: z.string(),
   /** Folder of the predictions, which holds those of the images so far; absolute. */
   predictions: z.string().nullable(),
+  /** Whether those are Cityscapes' label ids. */
+  labelIds: z.boolean().default(false),
 });
 
 /** How far an evaluation is. */
@@ -30,12 +32,12 @@ export async function writePosition(file: string, position: EvaluationPosition):
 
 /**
  * How far an evaluation was; null where nothing is noted, it is damaged or of another version, of other weights, or its
- * predictions were written elsewhere: the evaluation is done from its start then, with the same result.
+ * predictions were written elsewhere or otherwise: the evaluation is done from its start then, with the same result.
  */
 export async function readPosition(
   file: string,
   classes: number,
-  { weights, predictions }: Pick<EvaluationPosition, 'weights' | 'predictions'>,
+  of: Pick<EvaluationPosition, 'weights' | 'predictions' | 'labelIds'>,
 ): Promise<EvaluationPosition | null> {
   const content = await readSealed(file);
   if (content === null || content === 'damaged') return null;
@@ -43,5 +45,6 @@ export async function readPosition(
   if (!parsed.success || parsed.data.counts.length !== (classes + 1) ** 2) return null;
   const { done, position, skippedImages } = parsed.data;
   if (done + skippedImages.length !== position) return null;
-  return parsed.data.weights === weights && parsed.data.predictions === predictions ? parsed.data : null;
+  const keys = ['weights', 'predictions', 'labelIds'] as const;
+  return keys.every((key) => parsed.data[key] === of[key]) ? parsed.data : null;
 }

@@ -3,6 +3,7 @@ import type { Size } from '../data/image.js';
 import { createImageLoader } from '../data/image-loader.js';
 import type { PredictionSample } from '../data/workers/prediction-worker.js';
 import { ConfusionMatrix } from '../evaluation/confusion.js';
+import { describeCoverage } from '../evaluation/coverage.js';
 import type { Predictor } from '../evaluation/inference.js';
 import { metrics } from '../evaluation/metrics.js';
 import { NonFiniteLogitsError } from '../evaluation/non-finite-logits.js';
@@ -50,6 +51,8 @@ export interface PredictImagesOptions {
   readonly flip: boolean;
   /** Of the colours over the image, 0 to 1. */
   readonly opacity: number;
+  /** Write label maps as Cityscapes' label ids. */
+  readonly labelIds?: boolean;
   readonly signal: AbortSignal;
   readonly onProgress: (done: number, total: number) => void;
 }
@@ -59,6 +62,8 @@ export interface PredictedImages {
   readonly failed: readonly FailedImage[];
   /** Of all images together, their pixels in one matrix, as a fraction; null where nothing was compared. */
   readonly mIoU: number | null;
+  /** Over which classes that is, where the ground truth does not hold all of them; null otherwise. */
+  readonly coverage: string | null;
 }
 
 /**
@@ -94,7 +99,7 @@ export async function predictImages(options: PredictImagesOptions): Promise<Pred
   } finally {
     await loader.close();
   }
-  return { images, failed, mIoU: figure(all) };
+  return { images, failed, mIoU: figure(all), coverage: coverage(all, dataset) };
 }
 
 async function readTruthOf(
@@ -116,7 +121,7 @@ async function predictOne(
   { image, views }: PredictionSample,
   truth: Uint8Array | null,
   all: ConfusionMatrix,
-  { predictor, dataset, flip, opacity }: PredictImagesOptions,
+  { predictor, dataset, flip, opacity, labelIds = false }: PredictImagesOptions,
   pause: Pause,
 ): Promise<Prediction> {
   const { height, width } = image;
@@ -130,9 +135,16 @@ async function predictOne(
     own.add(prediction, truth);
     all.add(prediction, truth);
   }
-  await writePrediction(outputs, { image, prediction, truth }, dataset, opacity);
+  await writePrediction(outputs, { image, prediction, truth }, dataset, { opacity, labelIds });
   const classes = presentClasses(prediction, dataset.classes);
   return { file: source.file, size: { height, width }, outputs, classes, seconds, mIoU: figure(own) };
+}
+
+function coverage(confusion: ConfusionMatrix, { classes }: Dataset): string | null {
+  const { mIoU, iou, accuracy } = metrics(confusion);
+  const known = (value: number) => (Number.isNaN(value) ? null : value);
+  if (known(mIoU) === null) return null;
+  return describeCoverage(classes.map((name, id) => ({ name, iou: known(iou[id]!), accuracy: known(accuracy[id]!) })));
 }
 
 function figure(confusion: ConfusionMatrix): number | null {

@@ -1,9 +1,8 @@
 import path from 'node:path';
 import type { Dataset } from '../data/datasets/dataset.js';
 import { listFiles } from '../data/datasets/walk.js';
-import { decodeLabels } from '../data/decode.js';
 import type { Size } from '../data/image.js';
-import { toTrainingIds } from '../data/samples/load.js';
+import { readLabels } from '../data/samples/load.js';
 import { UserError } from '../support/errors.js';
 import { isFolder, type Source } from './sources.js';
 
@@ -46,13 +45,12 @@ export async function findTruths(truth: string, sources: readonly Source[], data
  * @throws UserError naming the file where it cannot be decoded, holds a wrong value, or is not as large as its image.
  */
 export async function readTruth(file: string, dataset: Dataset, image: Size): Promise<Uint8Array> {
-  const labels = await decodeLabels(file);
+  const labels = await readLabels(file, dataset);
   if (labels.width !== image.width || labels.height !== image.height) {
     throw new UserError(
       `${file} is ${labels.width}×${labels.height} pixels, but its image is ${image.width}×${image.height}.`,
       'An image and its ground truth must be of the same size.',
     );
   }
-  toTrainingIds(labels, dataset, file);
   return labels.data;
 }

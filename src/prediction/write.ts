@@ -1,8 +1,8 @@
 import path from 'node:path';
 import type { Dataset } from '../data/datasets/dataset.js';
 import type { RgbImage } from '../data/image.js';
-import { encodePalettePng } from '../data/palette.js';
 import { ConfusionMatrix } from '../evaluation/confusion.js';
+import { encodePrediction } from '../evaluation/label-ids.js';
 import { metrics } from '../evaluation/metrics.js';
 import { writeFileAtomic } from '../support/files.js';
 import { formatPercent } from '../support/format.js';
@@ -13,18 +13,23 @@ import { drawSheet, type LegendEntry } from './sheet.js';
 export interface PredictionFiles {
   /** Palette PNG of class ids, as `fcn evaluate --predictions` writes it. */
   readonly labels: string;
-  /** The image under its classes' colours, with a legend. */
-  readonly overlay: string;
-  /** Image, ground truth, prediction and errors side by side; null without a ground truth. */
+  /** The image under its classes' colours, with a legend; null where label maps alone are wanted. */
+  readonly overlay: string | null;
+  /** Image, ground truth, prediction and errors side by side; null without a ground truth or an overlay. */
   readonly comparison: string | null;
 }
 
-export function predictionFiles(out: string, name: string, hasTruth: boolean): PredictionFiles {
+/** The server of Cityscapes takes one PNG an image: of label ids, nothing else is written beside them. */
+export function predictionFiles(
+  out: string,
+  name: string,
+  { truth, labelIds }: { readonly truth: boolean; readonly labelIds: boolean },
+): PredictionFiles {
   const stem = path.join(out, name);
   return {
     labels: `${stem}.png`,
-    overlay: `${stem}.overlay.png`,
-    comparison: hasTruth ? `${stem}.comparison.png` : null,
+    overlay: labelIds ? null : `${stem}.overlay.png`,
+    comparison: truth && !labelIds ? `${stem}.comparison.png` : null,
   };
 }
 
@@ -60,10 +65,11 @@ export async function writePrediction(
   files: PredictionFiles,
   { image, prediction, truth }: Predicted,
   { classes, palette }: Pick<Dataset, 'classes' | 'palette'>,
-  opacity: number,
+  { opacity, labelIds }: { readonly opacity: number; readonly labelIds: boolean },
 ): Promise<void> {
   const { height, width } = image;
-  await writeFileAtomic(files.labels, await encodePalettePng(prediction, width, height, palette));
+  await writeFileAtomic(files.labels, await encodePrediction(prediction, width, height, { palette }, labelIds));
+  if (files.overlay === null) return;
   const blended = overlay(image, prediction, palette, opacity);
   const legend = presentClasses(prediction, classes).map(({ id, name, share }) => ({
     colour: palette[id]!,

@@ -1,3 +1,4 @@
+import { describeCoverage } from '../evaluation/coverage.js';
 import type { Table } from '../experiments/load.js';
 import type { Execution } from '../runs/execute.js';
 import type { RunRecord } from '../runs/record.js';
@@ -30,6 +31,12 @@ function loadReportLines({ weights, details }: RunRecord): string[] {
   ];
 }
 
+/** Over which classes a run's mIoU is, where not over all; null where it is, or nothing was evaluated. */
+export function coverageOf({ details }: RunRecord): string | null {
+  const evaluated = details.evaluate ?? details['evaluate-ms'];
+  return evaluated === null ? null : describeCoverage(evaluated.perClass);
+}
+
 /**
  * What a run found, beside what is published, and where it lies.
  * @param tables Those that the run's row was taken from.
@@ -46,9 +53,11 @@ export function formatExecution({ record, directory, kept, weights }: Execution,
       formatFigure(figures[figure]),
     ]),
   });
+  const coverage = coverageOf(record);
   return [
     `${row}, ${profile} profile, seed ${seed}`,
     ...(measured.length === 0 ? [] : [table]),
+    ...(coverage === null ? [] : [`${coverage}.`]),
     ...(apart === null ? [] : [`Compares with nothing published: ${apart}.`]),
     `run      ${directory}`,
     ...(weights === null ? [] : [`weights  ${weights}`]),

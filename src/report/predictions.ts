@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { formatShare, type PredictedClass } from '../prediction/write.js';
+import { formatShare, type PredictedClass, type PredictionFiles } from '../prediction/write.js';
 import type { PredictionRun } from '../runs/predict.js';
 import { formatNumber, formatPercent, formatSeconds } from '../support/format.js';
 
@@ -12,14 +12,22 @@ function formatClasses(classes: readonly PredictedClass[]): string {
   return [...named, ...(more > 0 ? [`${more} more`] : [])].join(', ');
 }
 
+/** Names of the pictures that lie beside a label map. */
+const beside = ({ overlay, comparison }: PredictionFiles) =>
+  [overlay, comparison].flatMap((file) => (file === null ? [] : [path.basename(file)]));
+
 /** What was predicted: two lines an image, and the figures of all together. */
-export function formatPredictions({ images, failed, mIoU }: PredictionRun, out: string): string {
+export function formatPredictions({ images, failed, mIoU, coverage }: PredictionRun, out: string): string {
   const lines = images.flatMap(({ file, size, outputs, classes, seconds, mIoU }) => [
     `${file}: ${size.width}×${size.height}, ${formatSeconds(seconds)}${mIoU === null ? '' : `, mIoU ${formatPercent(mIoU)}`}`,
     `  ${formatClasses(classes)}`,
-    `  ${outputs.labels}, ${[outputs.overlay, ...(outputs.comparison === null ? [] : [outputs.comparison])].map((name) => path.basename(name)).join(', ')}`,
+    `  ${[outputs.labels, ...beside(outputs)].join(', ')}`,
   ]);
   const count = `${formatNumber(images.length, 'image')} predicted in ${out}`;
   const left = failed.length === 0 ? '' : `, ${failed.length} left out`;
-  return [...lines, `${count}${left}${mIoU === null ? '' : `, mIoU of all ${formatPercent(mIoU)}`}.`].join('\n');
+  return [
+    ...lines,
+    `${count}${left}${mIoU === null ? '' : `, mIoU of all ${formatPercent(mIoU)}`}.`,
+    ...(coverage === null ? [] : [`${coverage}.`]),
+  ].join('\n');
 }

@@ -2,6 +2,7 @@ import type { Outcome } from '../runs/series.js';
 import { formatNumber, formatSeconds } from '../support/format.js';
 import { spreadSection } from './compact.js';
 import { entryLines } from './entries.js';
+import { coverageOf } from './execution.js';
 import { FIGURE_COLUMNS, FIGURES, formatSmallFigure } from './figures.js';
 import { spreads } from './spread.js';
 import { wrap } from './wrap.js';
@@ -35,6 +36,11 @@ export function formatSeries(outcomes: readonly Outcome[], results: string, widt
   });
   const { lines } = entryLines(['Row', 'Seed', ...FIGURE_COLUMNS, 'Time', 'Run'], entries, { width });
   const overSeeds = spreads(completed.map(({ execution }) => execution.record));
+  const coverages = completed.flatMap(({ run, execution }) => {
+    const coverage = coverageOf(execution.record);
+    const { row, seed } = run.experiment;
+    return coverage === null ? [] : wrap(`${row}, seed ${seed}: ${coverage}.`, width);
+  });
   const count = (state: Outcome['state']) => outcomes.filter((outcome) => outcome.state === state).length;
   const counts = (['completed', 'failed', 'interrupted', 'not run'] as const)
     .filter((state) => count(state) > 0)
@@ -42,6 +48,7 @@ export function formatSeries(outcomes: readonly Outcome[], results: string, widt
   return [
     ...lines,
     '',
+    ...(coverages.length > 0 ? [...coverages, ''] : []),
     ...(overSeeds.length > 0 ? [...spreadSection(overSeeds, width), ''] : []),
     `${formatNumber(outcomes.length, 'run')}: ${counts.join(', ')}.`,
     ...(completed.length > 0

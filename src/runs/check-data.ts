@@ -1,6 +1,7 @@
 import type { Dataset } from '../data/datasets/dataset.js';
 import type { Entry } from '../data/datasets/find-entries.js';
-import type { InspectedSplit, Problem } from '../data/datasets/inspect.js';
+import type { InspectedSplit } from '../data/datasets/inspect.js';
+import type { Problem } from '../data/datasets/problem.js';
 import type { Experiment } from '../experiments/experiment.js';
 import { UserError } from '../support/errors.js';
 import { type DisplayMode, showCounted } from './display.js';
@@ -28,7 +29,8 @@ export interface CheckDataOptions {
 
 /**
  * Looks at every sample that the stages will read, so that a broken one is known now and not after hours; also for images
- * and labels that lack their other half. What is wrong with lists and numbers of images beside that is noted.
+ * that lack their label. What is wrong with lists and numbers of images beside that is noted, as are labels of no image and,
+ * before a training, classes that no label holds.
  * @throws UserError that names the first bad sample, where there are more than may be left out; the signal's reason on abort.
  */
 export async function checkData(options: CheckDataOptions): Promise<void> {
@@ -45,13 +47,19 @@ async function check(splits: readonly string[], options: CheckDataOptions): Prom
   const { experiment, dataRoot, checkData, skipBad, signal, note, display } = options;
   const { loadDataset } = await import('../data/datasets/description.js');
   const { inspectSplit } = await import('../data/datasets/inspect.js');
+  const { LabelInventory } = await import('../data/datasets/held-labels.js');
+  const { summariseProblems } = await import('../data/datasets/problem.js');
+  const { datasetFolder } = await import('../data/datasets/read-split.js');
+  const { spareLabels } = await import('../data/datasets/spare-labels.js');
   const { checkEntries } = await import('../data/datasets/verify.js');
   const dataset = await loadDataset(experiment.data.dataset);
   const inspected: Record<string, InspectedSplit> = {};
   for (const split of splits) inspected[split] = await inspectSplit(dataset, split, dataRoot);
-  for (const { message } of await irregularities(dataset, inspected, dataRoot)) {
-    note(`Note: ${message}`);
-  }
+  const folder = datasetFolder(dataset, dataRoot);
+  const noteAll = (problems: readonly Problem[]) => {
+    for (const message of summariseProblems(problems, folder)) note(`Note: ${message}`);
+  };
+  noteAll([...(await irregularities(dataset, inspected, dataRoot)), ...(await spareLabels(dataset, splits, dataRoot))]);
 
   const { limit } = experiment.evaluation;
   const read: Record<string, readonly Entry[]> = {};
@@ -70,9 +78,15 @@ async function check(splits: readonly string[], options: CheckDataOptions): Prom
       named.filter((entry) => !filesOf(entry).some((file) => lacking.has(file))),
     ]),
   );
-  const broken = await showCounted('Check the data', 'sample', display, (onProgress) =>
-    checkEntries(whole, { dataset, fast: checkData === 'fast', size: null, signal, onProgress }),
+  // A class that is missing in validation alone is told by the evaluation.
+  const inventories = Object.fromEntries(
+    splits.filter((split) => split === 'train').map((split) => [split, new LabelInventory(dataset)]),
   );
+  const fast = checkData === 'fast';
+  const broken = await showCounted('Check the data', 'sample', display, (onProgress) =>
+    checkEntries(whole, { dataset, fast, size: null, inventories, signal, onProgress }),
+  );
+  for (const [split, inventory] of Object.entries(inventories)) noteAll(inventory.warnings(split, folder));
   const problems = [...missing, ...broken];
   if (problems.length === 0) return null;
   const samples = Object.values(read).flat();
@@ -89,7 +103,7 @@ async function check(splits: readonly string[], options: CheckDataOptions): Prom
 
 const filesOf = ({ image, label }: Entry) => [image, label];
 
-/** Samples that problems are about; a label without an image is one, too. */
+/** Samples that problems are about. */
 function countBad(problems: readonly Problem[], samples: readonly Entry[]): number {
   const sampleOf = new Map(samples.flatMap(({ image, label }) => [[image, image] as const, [label, image] as const]));
   return new Set(problems.map(({ file }) => sampleOf.get(file) ?? file)).size;
@@ -148,6 +162,7 @@ async function unlikePublished(
   return dataDeviations(known).map((deviation) => ({
     file: folder,
     split: null,
+    kind: 'deviation' as const,
     message: `${folder}: ${formatDeviation(deviation)}: figures on it compare with nothing published.`,
   }));
 }

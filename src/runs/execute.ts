@@ -79,6 +79,11 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
   const { stages, results, runs, resume, note, signal } = asked;
   const now = new Date();
   const records = path.join(results, 'records');
+  if (asked.labelIds === true) {
+    const { loadDataset } = await import('../data/datasets/description.js');
+    const { requireLabelIds } = await import('../evaluation/label-ids.js');
+    requireLabelIds(await loadDataset(asked.experiment.data.dataset));
+  }
   const data = await requireInputs(asked.experiment, asked);
   await checkData({ ...asked, stages: readingStages(asked) });
   const weights = asked.weights === undefined ? undefined : await givenWeights(asked.experiment, asked.weights, asked);

@@ -3,6 +3,7 @@ import type { EngineName } from '../engines/engine.js';
 import { startEngine } from '../engines/start.js';
 import { predictedDataset } from '../evaluation/evaluate.js';
 import { Predictor } from '../evaluation/inference.js';
+import { requireLabelIds } from '../evaluation/label-ids.js';
 import { type Deviation, deviations, type ResolveOptions, resolve } from '../experiments/resolve.js';
 import { createKernels } from '../kernels/create.js';
 import { loadInferenceNetwork } from '../nn/load.js';
@@ -27,6 +28,8 @@ export interface PredictOptions {
   readonly out: string;
   /** Ground truth: a label map, or a folder of them. */
   readonly truth?: string | undefined;
+  /** Write label maps alone, as Cityscapes' label ids. */
+  readonly labelIds: boolean;
   /** All of the recipe's ratios, each also mirrored; otherwise ratio 1 alone. */
   readonly multiScale: boolean;
   /** Infer in windows also where the recipe takes the whole image. */
@@ -53,19 +56,20 @@ export interface PredictionRun extends PredictedImages {
  * input; InterruptedError on abort.
  */
 export async function predict(options: PredictOptions): Promise<PredictionRun> {
-  const { inputs, out, truth, multiScale, opacity, signal, display } = options;
+  const { inputs, out, truth, labelIds, multiScale, opacity, signal, display } = options;
   const asked = resolveMode(options);
   const dataset = await predictedDataset(asked);
+  if (labelIds) requireLabelIds(dataset);
   const sources = await findSources(inputs, out);
   const truths = truth === undefined ? null : await findTruths(truth, sources, dataset);
   const tasks: PredictionTask[] = sources.map((source, i) => ({
     source,
     truth: truths?.[i] ?? null,
-    outputs: predictionFiles(out, source.name, truths !== null),
+    outputs: predictionFiles(out, source.name, { truth: truths !== null, labelIds }),
   }));
   const weights = await givenWeights(asked, options.weights, options);
   await requireApart(
-    tasks.flatMap(({ outputs }) => [outputs.labels, outputs.overlay, outputs.comparison ?? []].flat()),
+    tasks.flatMap(({ outputs }) => [outputs.labels, outputs.overlay ?? [], outputs.comparison ?? []].flat()),
     [...sources.map(({ file }) => file), ...(truths ?? []), weights],
   );
   await requireWritable(path.resolve(out));
@@ -83,7 +87,7 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
   try {
     const predictor = new Predictor({ engine, kernels, network, recipe });
     const ratios = multiScale ? recipe.ratios : [1];
-    const settings = { tasks, predictor, dataset, recipe, ratios, flip: multiScale, opacity, signal };
+    const settings = { tasks, predictor, dataset, recipe, ratios, flip: multiScale, opacity, labelIds, signal };
     const predicted = await showCounted(`Predict with ${row}`, 'image', display, (onProgress) =>
       predictImages({ ...settings, onProgress }),
     );

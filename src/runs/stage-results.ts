@@ -19,6 +19,8 @@ const schema = z.object({
   evaluated: z.string().nullable().default(null),
   /** Of an evaluation: the folder that it wrote predictions to, if any. */
   predictions: z.string().nullable().default(null),
+  /** Whether those are Cityscapes' label ids. */
+  labelIds: z.boolean().default(false),
 });
 
 /** A stage that a run has completed. */
@@ -32,13 +34,15 @@ export interface Evaluated {
   /** As `weightsIdentity` gives it. */
   readonly weights: string;
   readonly predictions: string | undefined;
+  /** Whether predictions are Cityscapes' label ids. */
+  readonly labelIds?: boolean;
 }
 
 /** A result's part that says what was evaluated; nothing of a stage that evaluates nothing. */
 function evaluatedBy(stage: Stage, of: Evaluated | null) {
-  if (stage !== 'evaluate' && stage !== 'evaluate-ms') return { evaluated: null, predictions: null };
-  const { weights = null, predictions } = of ?? {};
-  return { evaluated: weights, predictions: predictions === undefined ? null : path.resolve(predictions) };
+  if (stage !== 'evaluate' && stage !== 'evaluate-ms') return { evaluated: null, predictions: null, labelIds: false };
+  const { weights = null, predictions, labelIds = false } = of ?? {};
+  return { evaluated: weights, predictions: predictions === undefined ? null : path.resolve(predictions), labelIds };
 }
 
 const fileOf = (directory: string, stage: Stage) => path.join(directory, 'stages', `${stage}.json`);
@@ -91,13 +95,14 @@ export async function readStageResult(
   const parsed = schema.safeParse(content);
   const details = recordSchema.shape.details.shape[stage].safeParse(parsed.data?.details);
   if (!parsed.success || !details.success || details.data === null) return again(`${file} is of another version`);
-  const { weights, evaluated, predictions, ...rest } = parsed.data;
+  const { weights, evaluated, predictions, labelIds, ...rest } = parsed.data;
   const wanted = evaluatedBy(stage, of);
   if (evaluated !== wanted.evaluated) return again(`${file} is of other weights`);
   const { predictions: folder } = wanted;
   if (folder !== null && (predictions !== folder || !(await holdsPredictions(folder)))) {
     return again(`The predictions are not in ${folder}`);
   }
+  if (folder !== null && labelIds !== wanted.labelIds) return again(`The predictions in ${folder} are of another kind`);
   const result = { ...rest, details: details.data };
   if (weights === null) return result;
   const trained = path.join(directory, weights.file);

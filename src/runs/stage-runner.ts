@@ -24,6 +24,7 @@ export interface StageOptions
     | 'saveRequested'
     | 'note'
     | 'predictions'
+    | 'labelIds'
   > {
   /** In the order they are done. */
   readonly stages: readonly Stage[];
@@ -60,8 +61,9 @@ export class StageRunner {
   }
 
   private async doStage(stage: Stage, say: (progress: string) => void): Promise<string> {
-    const { signal, note, predictions } = this.options;
-    const of = this.used === null ? null : { weights: weightsIdentity(this.used.sha256, this.used.key), predictions };
+    const { signal, note, predictions, labelIds = false } = this.options;
+    const weights = this.used === null ? null : weightsIdentity(this.used.sha256, this.used.key);
+    const of = weights === null ? null : { weights, predictions, labelIds };
     const earlier = await readStageResult(this.directory.path, stage, of, note);
     if (earlier !== null) {
       await this.take(stage, earlier);
@@ -85,7 +87,7 @@ export class StageRunner {
 
   private async context(): Promise<StageContext> {
     const { experiment, dataRoot, keepCheckpoints, mostSecondsLost, skipBad } = this.options;
-    const { signal, saveRequested, note, predictions, tensorboard, evaluateEvery } = this.options;
+    const { signal, saveRequested, note, predictions, labelIds, tensorboard, evaluateEvery } = this.options;
     const beforeWrite = () => this.lock.assertHeld();
     return {
       experiment,
@@ -100,6 +102,7 @@ export class StageRunner {
       beforeWrite,
       note,
       predictions,
+      labelIds,
       tensorboard,
       evaluateEvery,
       weights: this.weights,

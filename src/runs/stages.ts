@@ -35,6 +35,8 @@ export interface StageContext {
   readonly note: (text: string) => void;
   /** Folder for predicted label images, if wanted. */
   readonly predictions?: string | undefined;
+  /** Write these as Cityscapes' label ids. */
+  readonly labelIds?: boolean | undefined;
   /** Weights to evaluate: given, or of this run's training. */
   readonly weights: string | undefined;
   /** Which of the file's dictionaries of tensors they are; the only one where not given. */

@@ -3,6 +3,7 @@ import path from 'node:path';
 import test from 'ava';
 import sharp from 'sharp';
 import { decodeAnyRgb, decodeLabels, decodeRgb } from '../../src/data/decode.js';
+import { TRAINING_CLASSES } from '../../src/data/generate/labels.js';
 import { startEngine } from '../../src/engines/start.js';
 import { resolve } from '../../src/experiments/resolve.js';
 import { createKernels } from '../../src/kernels/create.js';
@@ -134,6 +135,52 @@ test.serial('predictions of validation images are those of an evaluation, bit fo
   }
 });
 
+test.serial(
+  'label ids of Cityscapes are what an evaluation predicts, alone in their folder, and of no other data set',
+  async (t) => {
+    const { cwd, weights, validation, truth, predict } = await prepared(t);
+    const evaluate = (...parameters: string[]) =>
+      fcn(['evaluate', ROW, ...RECIPE, '--weights', weights, ...parameters], { cwd });
+    const plain = await evaluate('--predictions', 'palette');
+    t.is(plain.code, 0, plain.stderr);
+    const evaluated = await evaluate('--predictions', 'server', '--label-ids');
+    t.is(evaluated.code, 0, evaluated.stderr);
+    t.regex(evaluated.stdout, /^mIoU over \d+ of 19 classes: .* occur in no label/m);
+    const predicted = await fcn(['predict', validation, ...predict, '--truth', truth, '--label-ids', '--out', 'ids'], {
+      cwd,
+    });
+    t.is(predicted.code, 0, predicted.stderr);
+    const files = (folder: string) =>
+      readdirSync(path.join(cwd, folder), { recursive: true, encoding: 'utf8' }).filter((name) =>
+        name.endsWith('.png'),
+      );
+    t.is(files('server').length, 1);
+    t.deepEqual(
+      files('ids'),
+      files('server').map((name) => name.replace('.png', '_leftImg8bit.png')),
+    );
+    for (const name of files('server')) {
+      const [ids, trainingIds] = await Promise.all(
+        ['server', 'palette'].map(async (folder) => (await decodeLabels(path.join(cwd, folder, name))).data),
+      );
+      const ofIds = await decodeLabels(path.join(cwd, 'ids', name.replace('.png', '_leftImg8bit.png')));
+      t.deepEqual(ofIds.data, ids);
+      t.deepEqual(
+        [...ids!],
+        [...trainingIds!].map((id) => TRAINING_CLASSES[id]),
+      );
+    }
+    const lone = await evaluate('--label-ids');
+    t.is(lone.code, 2);
+    t.regex(lone.stderr, /--predictions/);
+    const other = await fcn(['predict', validation, '--row', 'camvid_r18-d8', '--weights', weights, '--label-ids'], {
+      cwd,
+    });
+    t.is(other.code, 2);
+    t.regex(other.stderr, /^error: --label-ids writes the label ids of Cityscapes, and the classes of CamVid are not/m);
+  },
+);
+
 test.serial('images of any size and format; those that cannot be read are named, and the others done', async (t) => {
   const { cwd, predict } = await prepared(t);
   const folder = path.join(cwd, 'images');
@@ -200,9 +247,12 @@ test.serial('nothing that is read is written over, and mistakes end before anyth
     t.is(stdout, '');
   }
   t.true(readFileSync(path.join(cwd, 'a.png')).equals(content));
-  const { code, stderr } = await fcn(['predict', 'a.png', ...predict, '--truth', 'a.png', '--out', 'out'], { cwd });
+  await sharp({ create: { width: 20, height: 20, channels: 3, background: { r: 1, g: 2, b: 3 } } })
+    .png()
+    .toFile(path.join(cwd, 'truth.png'));
+  const { code, stderr } = await fcn(['predict', 'a.png', ...predict, '--truth', 'truth.png', '--out', 'out'], { cwd });
   t.is(code, 2);
-  t.regex(stderr, /a\.png: the label map cannot be decoded: 8-bit RGB/);
+  t.regex(stderr, /truth\.png: the colour 1, 2, 3 at column 0, row 0 is no class of Cityscapes/);
 });
 
 test('JPEG and PNG are decoded as for training, whatever else can be read', async (t) => {

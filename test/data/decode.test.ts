@@ -82,7 +82,6 @@ test('truncated and damaged images are errors that name the file', async (t) => 
     'text.jpg': Buffer.from('no image'),
     'empty.png': Buffer.alloc(0),
     'other.jpg': await raw.clone().webp().toBuffer(),
-    'cmyk.jpg': await raw.clone().toColourspace('cmyk').jpeg().toBuffer(),
   };
   for (const [name, bytes] of Object.entries(broken)) {
     const file = path.join(folder, name);
@@ -193,9 +192,12 @@ test('label maps of another kind, truncated or damaged, are errors that name the
     ['almost.png', good.subarray(0, -4), /truncated/],
     ['damaged.png', damaged, /damaged pixel data/],
     ['text.png', Buffer.from('no image'), /not a PNG/],
-    ['rgb.png', await raw.clone().png().toBuffer(), /8-bit RGB, expected 8-bit grey or a palette/],
-    ['deep.png', handMade(1, 1, 16, 0, [[0, 1, 2]]), /16-bit grey/],
-    ['interlaced.png', handMade(1, 1, 8, 0, [[0, 1]], 1), /interlaced/],
+    ['rgb.png', await raw.clone().png().toBuffer(), /an image of colours, expected grey values or a palette/],
+    ['deep.png', handMade(1, 1, 16, 0, [[0, 1, 2]]), /16-bit grey, expected at most 8 bits/],
+    ['deep-alpha.png', handMade(1, 1, 16, 4, [[0, 1, 2, 3, 4]]), /16-bit grey and alpha/],
+    ['interlaced.png', handMade(1, 1, 8, 0, [[0, 1]], 2), /unknown interlacing/],
+    ['short-interlaced.png', handMade(2, 2, 8, 0, [[0, 1]], 1), /too little pixel data/],
+    ['transparent.png', handMade(2, 1, 8, 4, [[0, 1, 255, 1, 254]]), /the pixel at column 1, row 0 is not opaque/],
     ['short.png', handMade(4, 4, 8, 0, [[0, 1, 1, 1, 1]]), /too little pixel data/],
     ['long.png', handMade(1, 1, 8, 0, [[0, 1, 1, 1, 1]]), /damaged pixel data/],
   ];

@@ -2,7 +2,9 @@ import { appendFile, cp, readFile, rm, symlink, truncate, writeFile } from 'node
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Dataset } from '../../src/data/datasets/dataset.js';
+import { loadDataset } from '../../src/data/datasets/description.js';
 import { PREPARING_MARKER } from '../../src/data/datasets/prepared.js';
+import type { Problem } from '../../src/data/datasets/problem.js';
 import { readSplit } from '../../src/data/datasets/read-split.js';
 import { type Verification, verifyDataset } from '../../src/data/datasets/verify.js';
 import { decodeLabels } from '../../src/data/decode.js';
@@ -10,7 +12,7 @@ import { encodePng } from '../../src/data/png/write.js';
 import { formatVerification } from '../../src/report/datasets/verification.js';
 import { UserError } from '../../src/support/errors.js';
 import { type GeneratedDataset, generated } from '../helpers/datasets.js';
-import { temporaryFolder } from '../helpers/folder.js';
+import { temporaryFolder, writeFiles } from '../helpers/folder.js';
 
 function verify({ dataset, dataRoot }: GeneratedDataset, fast = false): Promise<Verification> {
   return verifyDataset({ dataset, dataRoot, fast, workers: 1 });
@@ -57,7 +59,6 @@ test('every broken file is named, in the order of splits and names', async (t) =
   const report = await verify(set);
   const expected = [
     [train[3]!.label, /does not exist: .*ADE_train_00000004\.jpg has no label/],
-    [train[5]!.label, /is the label of no image/],
     [set.directory, /the split "train" has 4 images, 6 were generated/],
     [train[0]!.image, /the image cannot be decoded/],
     [train[1]!.label, /label value 151 at column 5, row 0 is no class of ADE20K: expected 1 to 150 \(or 0: no class\)/],
@@ -75,8 +76,10 @@ test('every broken file is named, in the order of splits and names', async (t) =
   }
   t.deepEqual(
     report.problems.map(({ split }) => split),
-    [...Array(7).fill('train'), 'val'],
+    [...Array(6).fill('train'), 'val'],
   );
+  t.is(report.warnings[0]!.file, train[5]!.label);
+  t.is(report.warnings[0]!.message, `${train[5]!.label} is the label of no image.`);
 });
 
 test('fast looks at headers: sizes and kinds of files, not at their pixels', async (t) => {
@@ -213,32 +216,189 @@ test('no data set and an abort are errors', async (t) => {
   await t.throwsAsync(verify(set), { name: 'UserError', message: /synthetic\.json does not say/ });
 });
 
-function report(t: ExecutionContext, problems: number): string[] {
-  const text = formatVerification({
-    dataset: 'mine',
-    name: 'Mine',
-    folder: '/data/mine',
-    synthetic: false,
-    fast: false,
-    hashes: 20,
-    deviations: [],
-    splits: { train: { images: 5, expected: 5 }, val: { images: 3, expected: 4 }, test: { images: 2, expected: null } },
-    problems: Array.from({ length: problems }, (_, i) => ({ file: `${i}`, split: 'train', message: `${i} is bad.` })),
+interface Layout {
+  /** Content of the description from its splits on. */
+  readonly splits: string;
+  readonly files: readonly string[];
+  readonly lines?: string;
+  /** Values of every label map. */
+  readonly values?: readonly number[];
+}
+
+/** A data set of two classes whose files are images and labels of 4×1 pixels, alike. */
+async function verifyLayout(t: ExecutionContext, { splits, files, lines = '', values = [0, 1, 1, 0] }: Layout) {
+  const root = await temporaryFolder(t);
+  const size = { height: 1, width: values.length };
+  const png = await encodePng(Uint8Array.from(values), size, { colourType: 'grey', filter: 'none', level: 1 });
+  await writeFiles(root, {
+    'own.yaml': `name: Own\nfolder: own\nignoreIndex: 255\nreduceZeroLabel: false\nobtain: "-"\n${lines}splits:\n${splits}
+classes: [{ name: field, colour: [0, 0, 0] }, { name: hedge, colour: [0, 9, 0] }]\n`,
+    ...Object.fromEntries(files.map((file) => [`own/${file}`, file.endsWith('.txt') ? '' : png])),
   });
-  t.log(text);
+  const dataset = await loadDataset(path.join(root, 'own.yaml'));
+  const report = await verifyDataset({ dataset, dataRoot: root, fast: false, workers: 1 });
+  const own = path.join(root, 'own');
+  const told = (found: readonly { readonly message: string }[]) =>
+    found.map(({ message }) => message.replaceAll(`${own}${path.sep}`, ''));
+  return { own, report, problems: told(report.problems), warnings: told(report.warnings) };
+}
+
+const source = (images: string, labels: string, suffix = '.png', list = '') =>
+  `{ images: ${images}, labels: ${labels}, imageSuffix: ${suffix}, labelSuffix: .png${list} }`;
+
+test('a folder of labels may be shared: by splits, by sources of one split, with and without lists, and from above', async (t) => {
+  const shared = await verifyLayout(t, {
+    splits: `  train: [${source('train', 'all')}]\n  val: [${source('val', 'all')}]`,
+    files: ['train/a.png', 'val/b.png', 'all/a.png', 'all/b.png'],
+  });
+  t.deepEqual([shared.problems, shared.warnings], [[], []]);
+  const bySuffix = await verifyLayout(t, {
+    splits: `  train: [${source('images', 'all')}, ${source('images', 'all', '.PNG')}]`,
+    files: ['images/a.png', 'images/b.PNG', 'all/a.png', 'all/b.png'],
+  });
+  t.deepEqual([bySuffix.problems, bySuffix.warnings], [[], []]);
+  const nested = await verifyLayout(t, {
+    splits: `  train: [${source('train', 'all')}]\n  val: [${source('val', 'all/val')}]`,
+    files: ['train/a.png', 'val/b.png', 'all/a.png', 'all/val/b.png'],
+  });
+  t.deepEqual([nested.problems, nested.warnings], [[], []]);
+  // An image that a list does not name still has its label.
+  const listed = await verifyLayout(t, {
+    splits: `  train: [${source('train', 'all')}]\n  val: [${source('val', 'all', '.png', ', list: val.txt')}]`,
+    files: ['train/a.png', 'val/b.png', 'all/a.png', 'all/b.png', 'val.txt'],
+  });
+  t.deepEqual(listed.problems, [`The split "val": val.txt names no image.`]);
+  t.deepEqual(listed.warnings, []);
+});
+
+test('a label that no image has is a warning, once, and names an image of another suffix', async (t) => {
+  const { problems, warnings } = await verifyLayout(t, {
+    splits: `  train: [${source('train', 'all')}]\n  val: [${source('val', 'all')}]`,
+    files: ['train/a.png', 'train/c.PNG', 'val/b.png', 'all/a.png', 'all/b.png', 'all/c.png', 'all/d.png'],
+  });
+  t.deepEqual(problems, []);
+  t.deepEqual(warnings, [
+    'all/c.png is the label of no image: train/c.PNG does not end in .png.',
+    'all/d.png is the label of no image.',
+  ]);
+});
+
+test('a split without images is a problem that names what is there instead', async (t) => {
+  const none = async (splits: string, ...files: string[]) => {
+    const { problems } = await verifyLayout(t, { splits, files });
+    return problems.at(-1);
+  };
+  const upper = ['images/a.PNG', 'images/b.PNG', 'images/note.txt', 'labels/a.png', 'labels/b.png'];
+  t.regex(
+    (await none(`  train: [${source('images', 'labels')}]`, ...upper))!,
+    /^The split "train": no image \*\.png in images; the folder holds 2 \*\.PNG and 1 \*\.txt, such as a\.PNG\.$/,
+  );
+  t.regex(
+    (await none(`  train: [${source('images', 'labels', '_left.png')}]`, 'images/a.png', 'labels/a.png'))!,
+    /no image \*_left\.png in images; the folder holds 1 \*\.png, such as a\.png\.$/,
+  );
+  t.regex(
+    (await none(`  train: [${source('images', 'labels')}]`, 'images/a.png', 'labels/a.PNG'))!,
+    /no image has a label in labels, as NAME\.png; the folder holds 1 \*\.PNG, such as a\.PNG\.$/,
+  );
+  t.regex(
+    (await none(`  train: [${source('images', 'labels')}]`, 'images/.hidden', 'labels/a.png'))!,
+    /no image \*\.png in images; the folder is empty\.$/,
+  );
+  // One of two, and one source of two.
+  t.regex(
+    (await none(
+      `  train: [${source('images', 'labels')}]\n  val: [${source('val', 'labels', '.jpg')}]`,
+      ...['images/a.png', 'labels/a.png', 'val/b.png'],
+    ))!,
+    /^The split "val": no image \*\.jpg in val; the folder holds 1 \*\.png, such as b\.png\.$/,
+  );
+  t.regex(
+    (await none(
+      `  train: [${source('images', 'labels')}, ${source('images', 'labels', '.jpeg')}]`,
+      'images/a.png',
+      'labels/a.png',
+    ))!,
+    /^The split "train": no image \*\.jpeg in images; the folder holds 1 \*\.png, such as a\.png\.$/,
+  );
+});
+
+test('classes that no training label holds are a warning, and masks of 0 and 255 get advice', async (t) => {
+  const layout = { splits: `  train: [${source('images', 'labels')}]`, files: ['images/a.png', 'labels/a.png'] };
+  const advised = async (values: readonly number[], lines = '') =>
+    (await verifyLayout(t, { ...layout, values, lines })).warnings;
+  t.deepEqual(await advised([0, 1, 255]), []);
+  t.deepEqual(await advised([0, 255, 0]), [
+    'hedge occurs in no label of train.',
+    'The labels of train hold only 0 and 255, and 255 is ignored: if it stands for hedge, write "labels: { 255: 1 }" in the description of the data set.',
+  ]);
+  t.deepEqual(await advised([0, 255, 0], 'labels: { 255: 1 }\n'), []);
+  t.deepEqual(await advised([0, 0]), ['hedge occurs in no label of train.']);
+  t.is((await advised([255, 255]))[0], 'field and hedge occur in no label of train.');
+  const changed = async (values: readonly number[], change: Partial<Dataset>) => {
+    const { own } = await verifyLayout(t, { ...layout, values });
+    const dataRoot = path.dirname(own);
+    const dataset = { ...(await loadDataset(path.join(dataRoot, 'own.yaml'))), ...change };
+    const { problems, warnings } = await verifyDataset({ dataset, dataRoot, fast: false, workers: 1 });
+    return [problems.map(({ detail }) => detail), warnings.map(({ message }) => message)];
+  };
+  // Labels of two classes of which the first is taken for none.
+  t.deepEqual(await changed([0, 1], { reduceZeroLabel: true }), [
+    [],
+    [
+      'hedge occurs in no label of train.',
+      'The labels of train hold 0, which reduceZeroLabel ignores, and no 2: if 0 stands for field, write "reduceZeroLabel: false" in the description of the data set.',
+    ],
+  ]);
+  // Where 255 is no class either, the label is wrong, and the advice is the same.
+  t.deepEqual(await changed([0, 255], { ignoreIndex: 100 }), [
+    ['value 255'],
+    [
+      'hedge occurs in no label of train.',
+      'The labels of train hold only 0 and 255, and 255 is no class: if it stands for hedge, write "labels: { 255: 1 }" in the description of the data set.',
+    ],
+  ]);
+});
+
+function report(problems: number, kind: Problem['kind'] = 'label value'): string[] {
+  const text = formatVerification({
+    ...{
+      dataset: 'mine',
+      name: 'Mine',
+      folder: '/data/mine',
+      synthetic: false,
+      fast: false,
+      hashes: 20,
+      deviations: [],
+    },
+    splits: { train: { images: 5, expected: 5 }, val: { images: 3, expected: 4 }, test: { images: 2, expected: null } },
+    problems: Array.from({ length: problems }, (_, i) => ({
+      ...{
+        file: `/data/mine/labels/${i}.png`,
+        split: 'train',
+        kind,
+        message: `${i} is bad.`,
+        detail: `value ${i + 7}`,
+      },
+    })),
+    warnings: [],
+  });
   return text.split('\n');
 }
 
-test('a report counts, and shows the first twenty problems', (t) => {
-  const clean = report(t, 0);
+test('a report counts, and tells many problems of one kind in one line', (t) => {
+  const clean = report(0);
   t.is(clean[0], 'Mine in /data/mine');
   t.regex(clean[1]!, /train +5 images with labels, as expected$/);
   t.regex(clean[2]!, /val +3 images with labels, 4 expected$/);
   t.regex(clean[3]!, /test +2 images with labels$/);
   t.regex(clean.at(-1)!, /^✓ Nothing is wrong \(checked: .*, 20 recorded hashes\)\.$/);
-  const broken = report(t, 23);
-  t.is(broken.filter((line) => line.startsWith('  ✗ ')).length, 20);
-  t.is(broken.at(-2), '  … and 3 more; --json lists all.');
-  t.regex(broken.at(-1)!, /^✗ 23 problems /);
-  t.regex(report(t, 1).at(-1)!, /^✗ 1 problem /);
+  const broken = report(20);
+  t.deepEqual(broken.slice(4, -1), [
+    '  ✗ 20 label maps hold what is no class, such as labels/0.png (value 7), labels/1.png (value 8) and labels/2.png (value 9).',
+    '  --json names every file.',
+  ]);
+  t.regex(broken.at(-1)!, /^✗ 20 problems /);
+  t.deepEqual(report(3).slice(4, -1), ['  ✗ 0 is bad.', '  ✗ 1 is bad.', '  ✗ 2 is bad.']);
+  t.regex(report(1).at(-1)!, /^✗ 1 problem /);
 });

@@ -2,15 +2,20 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
+import sharp from 'sharp';
 import type { EvaluationSample } from '../../src/data/batch.js';
+import { loadDataset } from '../../src/data/datasets/description.js';
 import { decodeLabels, decodeRgb } from '../../src/data/decode.js';
+import { readIndices } from '../../src/data/png/read-indices.js';
 import { startEngine } from '../../src/engines/start.js';
+import { describeCoverage } from '../../src/evaluation/coverage.js';
 import {
   type EvaluateSamplesOptions,
   type EvaluationProgress,
   evaluateSamples,
 } from '../../src/evaluation/evaluate.js';
 import { Predictor } from '../../src/evaluation/inference.js';
+import { encodePrediction, requireLabelIds } from '../../src/evaluation/label-ids.js';
 import { createKernels } from '../../src/kernels/create.js';
 import type { InferenceNetwork } from '../../src/nn/network.js';
 import { ExitCode, InterruptedError, UserError } from '../../src/support/errors.js';
@@ -108,6 +113,41 @@ test('predictions are palette images of class ids, named as the images', async (
   t.deepEqual(await readdir(path.dirname(file)), ['one.png']);
   t.deepEqual([...(await decodeLabels(file)).data], [0, 1, 2, 1]);
   t.deepEqual([...(await decodeRgb(file)).data.subarray(0, 6)], [200, 0, 0, 0, 200, 0]);
+});
+
+test('predictions of Cityscapes may be written as its label ids, grey', async (t) => {
+  const cityscapes = await loadDataset('cityscapes');
+  requireLabelIds(cityscapes);
+  const ids = Uint8Array.from({ length: 19 }, (_, trainingId) => trainingId);
+  const png = await encodePrediction(ids, 19, 1, cityscapes, true);
+  t.deepEqual([...readIndices(png).data], [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]);
+  t.false((await sharp(png).metadata()).isPalette);
+
+  const predictions = await temporaryFolder(t);
+  const name = 'ulm/ulm_000001_000019';
+  const three = { ...dataset, classes: cityscapes.classes.slice(0, 3) };
+  await evaluateSamples(list([sample(name, [0, 1, 2, 1], [0, 1, 2, 1])]), await colourPredictor(), {
+    ...{ dataset: three, flip: false, predictions, labelIds: true },
+  });
+  t.deepEqual([...(await decodeLabels(path.join(predictions, `${name}.png`))).data], [7, 8, 11, 8]);
+  for (const other of [three, await loadDataset('camvid')]) {
+    t.throws(() => requireLabelIds(other), { instanceOf: UserError, message: /are not those of Cityscapes\.$/ });
+  }
+});
+
+test('a figure over some of the classes only is told as that', (t) => {
+  const class_ = (name: string, iou: number | null, accuracy: number | null) => ({ name, iou, accuracy });
+  const sea = class_('sea', 0.5, 0.5);
+  t.is(describeCoverage([sea]), null);
+  t.is(describeCoverage([sea, class_('ice', null, null)]), 'mIoU over 1 of 2 classes: ice occurs in no label');
+  t.is(
+    describeCoverage([sea, class_('ice', 0, null)]),
+    'mIoU over 2 of 2 classes: ice occurs in no label, but is predicted and counts as 0',
+  );
+  t.is(
+    describeCoverage([sea, ...['a', 'b', 'c', 'd'].map((name, i) => class_(name, i === 2 ? 0 : null, null))]),
+    'mIoU over 2 of 5 classes: a, b, c and 1 more class occur in no label; 1 of them is predicted and counts as 0',
+  );
 });
 
 test('an abort stops between images', async (t) => {

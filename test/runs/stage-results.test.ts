@@ -34,8 +34,8 @@ test('an evaluation that was completed is done again for other weights only', as
 test('an evaluation is done again where its predictions are wanted elsewhere, or are gone', async (t) => {
   const folder = await temporaryFolder(t);
   const notes: string[] = [];
-  const read = (predictions: string | undefined) =>
-    readStageResult(folder, 'evaluate-ms', { weights: WEIGHTS, predictions }, (what) => notes.push(what));
+  const read = (predictions: string | undefined, labelIds = false) =>
+    readStageResult(folder, 'evaluate-ms', { weights: WEIGHTS, predictions, labelIds }, (what) => notes.push(what));
   const predictions = path.join(folder, 'predictions');
   await writeFiles(predictions, { 'ulm/a.png': '' });
   await keepStageResult(folder, 'evaluate-ms', RESULT, { weights: WEIGHTS, predictions });
@@ -43,6 +43,8 @@ test('an evaluation is done again where its predictions are wanted elsewhere, or
   t.deepEqual(await read(path.relative(process.cwd(), predictions)), RESULT);
   t.deepEqual(await read(undefined), RESULT, 'none are wanted');
   t.is(await read(path.join(folder, 'elsewhere')), null);
+  t.is(await read(predictions, true), null);
+  t.regex(notes.at(-1)!, /^The predictions in .*predictions are of another kind: the stage is done again\.$/);
   await rm(predictions, { recursive: true });
   t.is(await read(predictions), null);
   t.regex(notes.at(-1)!, /^The predictions are not in .*predictions: the stage is done again\.$/);

@@ -10,7 +10,7 @@ export default class DatasetsVerify extends BaseCommand {
   static override description =
     'Reads every file and names each that is broken. Numbers of images are compared with the published ones, or, of a ' +
     'generated data set, with those that it was made with; files, with the hashes that fcn datasets prepare recorded. Exit ' +
-    'code 1 where something is wrong.';
+    'code 1 if something is wrong; labels of no image and classes that no training label holds are warnings.';
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> cityscapes',

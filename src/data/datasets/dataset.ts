@@ -52,6 +52,13 @@ export interface Dataset {
   readonly ignoreIndex: number;
   /** Raw label 0 is no class: 0 is ignored, k becomes class k − 1. */
   readonly reduceZeroLabel: boolean;
+  /**
+   * Raw label values that stand for other ones: a pixel of a key is read as if it held the value. That comes first, and each value
+   * is replaced once; what the result stands for, `ignoreIndex` and `reduceZeroLabel` say. Colours are not concerned.
+   */
+  readonly labels?: Readonly<Record<string, number>>;
+  /** Colours of pixels without a label, where label maps hold colours. */
+  readonly ignoreColours?: Palette;
   /** What `fcn datasets verify` compares a data set with; null where nothing was published. */
   readonly published: PublishedFacts | null;
   /** The samples of a split are those of its sources, in order. */
@@ -63,12 +70,30 @@ export interface Dataset {
 /** What `labelTable` holds for a raw value that stands for nothing. */
 export const INVALID_LABEL = -1;
 
+/** What decides how labels are read. */
+export type Labelling = Pick<Dataset, 'classes' | 'ignoreIndex' | 'reduceZeroLabel' | 'labels'>;
+
+/** The raw value of class 0. */
+export const firstLabel = ({ reduceZeroLabel }: Pick<Dataset, 'reduceZeroLabel'>): number => (reduceZeroLabel ? 1 : 0);
+
 /** Training id of each raw label value: a class, `IGNORE_INDEX`, or `INVALID_LABEL`. */
-export function labelTable({ classes, ignoreIndex, reduceZeroLabel }: Dataset): Int16Array {
+export function labelTable(dataset: Labelling): Int16Array {
+  const { classes, ignoreIndex, reduceZeroLabel, labels } = dataset;
   const table = new Int16Array(256).fill(INVALID_LABEL);
-  const first = reduceZeroLabel ? 1 : 0;
+  const first = firstLabel(dataset);
   for (let id = 0; id < classes.length; id++) table[first + id] = id;
   if (reduceZeroLabel) table[0] = IGNORE_INDEX;
   table[ignoreIndex] = IGNORE_INDEX;
+  // Of the table as it was: 1 may become 2, and 2 become 1.
+  const plain = Int16Array.from(table);
+  for (const [from, to] of Object.entries(labels ?? {})) table[Number(from)] = plain[to]!;
   return table;
+}
+
+/** Raw values that a description replaces by other ones, in their order: [from, to]. */
+export function replacedLabels({ labels }: Pick<Dataset, 'labels'>): readonly (readonly [from: number, to: number])[] {
+  return Object.entries(labels ?? {})
+    .map(([from, to]) => [Number(from), to] as const)
+    .filter(([from, to]) => from !== to)
+    .sort(([a], [b]) => a - b);
 }

@@ -1,7 +1,7 @@
 import { formatNumber } from '../../support/format.js';
 import type { Dataset } from './dataset.js';
-import type { Problem } from './inspect.js';
 import { readPrepared } from './prepared.js';
+import type { Problem } from './problem.js';
 import { readSyntheticSettings } from './synthetic.js';
 
 /** How many images the splits of a data set should have. */
@@ -37,6 +37,7 @@ export function countProblem(
     {
       file: folder,
       split,
+      kind: 'number of images',
       message: `${folder}: the split "${split}" has ${formatNumber(images, 'image')}, ${wanted} were ${by}.`,
     },
   ];

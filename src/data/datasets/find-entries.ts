@@ -13,19 +13,19 @@ export interface Entry {
   readonly label: string;
 }
 
-/** What lies in the folders of a source: the pairs, sorted by name, and what lacks its other half. */
+/** What lies in the folders of a source: the pairs, sorted by name, and images that lack their label. */
 export interface FoundEntries {
   readonly entries: readonly Entry[];
   /** With them, in the same order, the images that have no label and those that the list names and that do not exist. */
   readonly named: readonly Entry[];
+  /** The source's folders. */
+  readonly folders: { readonly images: string; readonly labels: string };
   /** The source's list; null where it has none. */
   readonly list: string | null;
   /** Images that the list names and that do not exist. */
   readonly missingImages: readonly string[];
   /** Images that should have a label, and where it was expected. */
   readonly unlabelled: readonly Entry[];
-  /** Labels without an image; none where there is a list, since other splits share the folder then. */
-  readonly unpairedLabels: readonly string[];
   /** Names that the list holds more than once. */
   readonly repeated: readonly string[];
 }
@@ -65,7 +65,7 @@ function isBelow(name: string): boolean {
  * Names in a split list, one a line, sorted.
  * @throws UserError where the list cannot be read, or a name leads elsewhere.
  */
-async function readList(file: string): Promise<string[]> {
+export async function readList(file: string): Promise<string[]> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
@@ -117,10 +117,10 @@ export async function findEntries(dataset: Dataset, source: SplitSource, dataRoo
   return {
     entries: isThere.filter((name) => isLabelled.has(name)).map(entry),
     named: names.map(entry),
+    folders: { images, labels },
     list,
     missingImages: names.filter((name) => !isPresent.has(name)).map((name) => entry(name).image),
     unlabelled: isThere.filter((name) => !isLabelled.has(name)).map(entry),
-    unpairedLabels: listed ? [] : labelled.filter((name) => !isPresent.has(name)).map((name) => entry(name).label),
     // Sorted, so that the same names stand side by side.
     repeated: [...new Set(names.filter((name, i) => name === names[i - 1]))],
   };

@@ -4,8 +4,8 @@ import path from 'node:path';
 import { explainFileError } from '../../support/files.js';
 import type { HashWorkerData } from '../workers/hash-worker.js';
 import { WorkerPool } from '../workers/pool.js';
-import type { FileProblem } from './check-entry.js';
 import { PREPARED_HASHES, readPrepared } from './prepared.js';
+import type { FileProblem } from './problem.js';
 
 /** A file of a prepared data set, and what its content was. */
 export interface RecordedHash {
@@ -60,13 +60,14 @@ export async function readTrustedHashes(folder: string): Promise<TrustedHashes> 
   const file = path.join(folder, PREPARED_HASHES);
   const text = await readText(folder);
   if (text === null) {
-    return { hashes: [], problems: [{ file, message: `${file}, the hashes of all files, does not exist.` }] };
+    const message = `${file}, the hashes of all files, does not exist.`;
+    return { hashes: [], problems: [{ file, kind: 'changed file', message }] };
   }
   if (createHash('sha256').update(text).digest('hex') === prepared.sha256) {
     return { hashes: parse(text), problems: [] };
   }
   const message = `${file}, the hashes of all files, was changed after the preparation.`;
-  return { hashes: [], problems: [{ file, message }] };
+  return { hashes: [], problems: [{ file, kind: 'changed file', message }] };
 }
 
 export interface CompareOptions {

@@ -1,22 +1,15 @@
 import { UserError } from '../../support/errors.js';
 import type { Dataset } from './dataset.js';
 import { type Entry, findEntries } from './find-entries.js';
-
-/** What is wrong with a data set. */
-export interface Problem {
-  /** The file or folder it is about. */
-  readonly file: string;
-  /** Null where that cannot be told. */
-  readonly split: string | null;
-  readonly message: string;
-}
+import { explainNothing } from './nothing-found.js';
+import type { Problem } from './problem.js';
 
 /** The pairs of a split, and what is wrong with its folders and lists. */
 export interface InspectedSplit {
   readonly entries: readonly Entry[];
   /** With them, in the same order, the images that have no label and those that a list names and that do not exist. */
   readonly named: readonly Entry[];
-  /** Images and labels that lack their other half: samples that cannot be used. */
+  /** Images that do not exist or lack their label: samples that cannot be used. */
   readonly missing: readonly Problem[];
   /** What is wrong with folders and lists beside that. */
   readonly irregular: readonly Problem[];
@@ -30,7 +23,10 @@ export async function inspectSplit(dataset: Dataset, split: string, dataRoot: st
   const named: Entry[] = [];
   const missing: Problem[] = [];
   const irregular: Problem[] = [];
-  const problem = (file: string, message: string): Problem => ({ file, split, message });
+  const problem = (kind: Problem['kind'], file: string, message: string, detail?: string): Problem => ({
+    ...{ file, split, kind, message },
+    ...(detail !== undefined && { detail }),
+  });
   let isWhole = true;
   for (const source of dataset.splits[split] ?? []) {
     try {
@@ -39,21 +35,32 @@ export async function inspectSplit(dataset: Dataset, split: string, dataRoot: st
       entries.push(...found.entries);
       named.push(...found.named);
       missing.push(
-        ...found.missingImages.map((image) => problem(image, `${image} does not exist, but ${list} names it.`)),
-        ...found.unlabelled.map(({ image, label }) =>
-          problem(label, `${label} does not exist: ${image} has no label.`),
+        ...found.missingImages.map((image) =>
+          problem('missing image', image, `${image} does not exist, but ${list} names it.`),
         ),
-        ...found.unpairedLabels.map((label) => problem(label, `${label} is the label of no image.`)),
+        ...found.unlabelled.map(({ image, label }) =>
+          problem('missing label', label, `${label} does not exist: ${image} has no label.`),
+        ),
       );
-      irregular.push(...found.repeated.map((name) => problem(list ?? '', `${list} names ${name} more than once.`)));
+      const nothing = await explainNothing(source, found);
+      if (nothing !== null) {
+        const message = `The split "${split}": ${nothing}`;
+        irregular.push(problem('no image', found.folders.images, message));
+      }
+      irregular.push(
+        ...found.repeated.map((name) =>
+          problem('repeated name', list ?? '', `${list} names ${name} more than once.`, name),
+        ),
+      );
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       isWhole = false;
-      irregular.push(problem(source.list ?? source.images, error.message));
+      irregular.push(problem('folder', source.list ?? source.images, error.message));
     }
   }
   for (const [image, times] of countBy(entries, ({ image }) => image)) {
-    if (times > 1) irregular.push(problem(image, `${image} is in the split "${split}" ${times} times.`));
+    if (times <= 1) continue;
+    irregular.push(problem('repeated image', image, `${image} is in the split "${split}" ${times} times.`));
   }
   return { entries, named, missing, irregular, isWhole };
 }
@@ -73,7 +80,8 @@ export function sharedImages(splits: Readonly<Record<string, InspectedSplit>>): 
       const other = first.get(image);
       if (other === undefined) first.set(image, split);
       else if (other !== split) {
-        problems.push({ file: image, split, message: `${image} is in the split "${other}" and in "${split}".` });
+        const message = `${image} is in the split "${other}" and in "${split}".`;
+        problems.push({ file: image, split, kind: 'shared image', message });
       }
     }
   }

@@ -1,7 +1,7 @@
-import path from 'node:path';
 import { UserError } from '../../support/errors.js';
 import type { Dataset, SplitSource } from './dataset.js';
 import { datasetFolder, type Entry, findEntries } from './find-entries.js';
+import { explainNothing } from './nothing-found.js';
 import { requirePrepared } from './prepared.js';
 
 export { datasetFolder, type Entry };
@@ -18,6 +18,9 @@ export function splitSources(dataset: Dataset, split: string): readonly SplitSou
   );
 }
 
+const NEXT_SUFFIX =
+  'Mend folders and suffixes in the description of the data set (upper case counts), or add the files.';
+
 const LEAVE_OUT = 'A run may leave out up to N such samples with --skip-bad N.';
 
 /**
@@ -32,8 +35,12 @@ async function readSource(
   source: SplitSource,
   incomplete: Incomplete,
 ): Promise<readonly Entry[]> {
-  const { entries, named, list, missingImages, unlabelled } = await findEntries(dataset, source, dataRoot);
+  const found = await findEntries(dataset, source, dataRoot);
+  const { entries, named, list, missingImages, unlabelled } = found;
   if (incomplete === 'kept') return named;
+  // Of many files that are missing because they are called otherwise, this says more.
+  const nothing = named.length > 0 ? await explainNothing(source, found) : null;
+  if (nothing !== null) throw new UserError(`${dataset.name}: ${nothing}`, `${NEXT_SUFFIX} ${dataset.obtain}`);
   if (missingImages.length > 0) {
     throw new UserError(
       `${list} names an image that does not exist: ${missingImages[0]}${andMore(missingImages)}.`,
@@ -80,11 +87,9 @@ export async function readUnfinishedSplit(
   const entries: Entry[] = [];
   for (const source of sources) entries.push(...(await readSource(dataset, dataRoot, source, incomplete)));
   if (entries.length === 0) {
-    const { images, imageSuffix } = sources[0]!;
-    throw new UserError(
-      `${dataset.name}: no image *${imageSuffix} in ${path.resolve(datasetFolder(dataset, dataRoot), images)}.`,
-      dataset.obtain,
-    );
+    const [source] = sources as [SplitSource];
+    const nothing = await explainNothing(source, await findEntries(dataset, source, dataRoot));
+    throw new UserError(`${dataset.name}: ${nothing}`, `${NEXT_SUFFIX} ${dataset.obtain}`);
   }
   return entries;
 }

@@ -3,6 +3,9 @@ import { type Dataset, EVIDENCE, type PublishedCounts } from './dataset.js';
 
 const byte = z.int().min(0).max(255);
 
+/** Red, green, blue. */
+const colour = z.tuple([byte, byte, byte]);
+
 /** A folder or file inside the data set's folder: relative, and not out of it. */
 const inside = z
   .string()
@@ -40,12 +43,14 @@ export const datasetSchema = z
     folder: inside,
     ignoreIndex: byte,
     reduceZeroLabel: z.boolean(),
+    labels: z.record(z.string(), byte).optional(),
+    ignoreColours: z.array(colour).min(1).optional(),
     obtain: z.string().min(1),
     published: published.optional(),
     splits: z.record(z.string(), z.array(source).min(1)),
     // 255 is kept for pixels without a label.
     classes: z
-      .array(z.strictObject({ name: z.string().min(1), colour: z.tuple([byte, byte, byte]) }))
+      .array(z.strictObject({ name: z.string().min(1), colour }))
       .min(1)
       .max(255),
   })
@@ -85,6 +90,21 @@ export const datasetSchema = z
         message: `expected a value that is no label: labels are 0 to ${last}`,
       });
     }
+    for (const [from, to] of Object.entries(value.labels ?? {})) {
+      const path = ['labels', from];
+      if (!/^[0-9]{1,3}$/.test(from) || Number(from) > 255) {
+        context.addIssue({ code: 'custom', path, message: 'expected a label value, 0 to 255, before the colon' });
+      } else if (to > last && to !== value.ignoreIndex) {
+        const message = `expected a value that means something: 0 to ${last}, or ${value.ignoreIndex} (ignored)`;
+        context.addIssue({ code: 'custom', path, message });
+      }
+    }
+    for (const [index, ignored] of (value.ignoreColours ?? []).entries()) {
+      const same = value.classes.find(({ colour }) => String(colour) === String(ignored));
+      if (same === undefined) continue;
+      const message = `expected a colour of no class: it is that of "${same.name}"`;
+      context.addIssue({ code: 'custom', path: ['ignoreColours', index], message });
+    }
   });
 
 function toCounts({ images, evidence = 'unconfirmed', readIn }: z.infer<typeof counts>): PublishedCounts {
@@ -93,10 +113,12 @@ function toCounts({ images, evidence = 'unconfirmed', readIn }: z.infer<typeof c
 
 /** The checked file as the rest of the program uses it. */
 export function toDataset(id: string, value: z.infer<typeof datasetSchema>): Dataset {
-  const { classes, published, splits, ...rest } = value;
+  const { classes, published, splits, labels, ignoreColours, ...rest } = value;
   const [height, width] = published?.size ?? [];
   return {
     ...rest,
+    ...(labels && { labels }),
+    ...(ignoreColours && { ignoreColours }),
     id,
     classes: classes.map(({ name }) => name),
     palette: classes.map(({ colour }) => colour),

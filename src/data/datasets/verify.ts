@@ -1,16 +1,19 @@
 import path from 'node:path';
 import type { Size } from '../image.js';
-import type { CheckWorkerData } from '../workers/check-worker.js';
+import type { CheckTask, CheckWorkerData } from '../workers/check-worker.js';
 import { WorkerPool } from '../workers/pool.js';
 import { defaultWorkers } from '../workers/prefetch.js';
-import type { FileProblem } from './check-entry.js';
+import type { CheckedEntry } from './check-entry.js';
 import type { Dataset } from './dataset.js';
 import { type DataDeviation, dataDeviations } from './deviations.js';
 import { countProblem, expectedImages } from './expected.js';
 import { datasetFolder, type Entry, requireDatasetFolder } from './find-entries.js';
 import { compareHashes, readTrustedHashes, type TrustedHashes } from './hashes.js';
-import { type InspectedSplit, inspectSplit, type Problem, sharedImages } from './inspect.js';
+import { LabelInventory } from './held-labels.js';
+import { type InspectedSplit, inspectSplit, sharedImages } from './inspect.js';
 import { readPrepared, requirePrepared } from './prepared.js';
+import type { Problem } from './problem.js';
+import { spareLabels } from './spare-labels.js';
 import { readSyntheticSettings } from './synthetic.js';
 
 export interface VerifyOptions {
@@ -39,6 +42,13 @@ export interface Verification {
   readonly deviations: readonly DataDeviation[];
   /** In the order of splits and names; then files that are not what was recorded. */
   readonly problems: readonly Problem[];
+  /** What stops nothing, and is often a mistake: labels of no image, and, unless `fast`, classes that no training label holds. */
+  readonly warnings: readonly Problem[];
+}
+
+/** The split whose labels must hold every class: that of training; of a data set without one, its first. */
+export function trainingSplit({ splits }: Pick<Dataset, 'splits'>): string {
+  return Object.hasOwn(splits, 'train') ? 'train' : Object.keys(splits)[0]!;
 }
 
 /**
@@ -74,7 +84,9 @@ export async function verifyDataset(options: VerifyOptions): Promise<Verificatio
     images = all;
     onProgress?.(done, total());
   };
-  problems.push(...(await checkEntries(entries, { ...options, size, onProgress: onImage })));
+  const training = trainingSplit(dataset);
+  const inventories = fast ? {} : { [training]: new LabelInventory(dataset) };
+  problems.push(...(await checkEntries(entries, { ...options, size, inventories, onProgress: onImage })));
   let done = images;
   const onFile = () => onProgress?.(++done, total());
   const changed = await compareHashes(folder, hashes, { workers, signal, onFile });
@@ -98,6 +110,10 @@ export async function verifyDataset(options: VerifyOptions): Promise<Verificatio
       ]),
     ),
     problems,
+    warnings: [
+      ...(await spareLabels(dataset, Object.keys(dataset.splits), dataRoot)),
+      ...(inventories[training]?.warnings(training, folder) ?? []),
+    ],
   };
 }
 
@@ -120,6 +136,11 @@ const NO_HASHES: TrustedHashes = { hashes: [], problems: [] };
 export interface CheckEntriesOptions extends Omit<VerifyOptions, 'dataRoot'> {
   /** Size that every image must have; null where they differ. */
   readonly size: Size | null;
+  /**
+   * What labels of a split hold is added to its inventory. Where `fast`, labels are read until every class has occurred, and what
+   * is wrong with their values is not told.
+   */
+  readonly inventories?: Readonly<Record<string, LabelInventory>>;
 }
 
 /**
@@ -129,22 +150,29 @@ export interface CheckEntriesOptions extends Omit<VerifyOptions, 'dataRoot'> {
  */
 export async function checkEntries(
   splits: Readonly<Record<string, readonly Entry[]>>,
-  { dataset, fast, size, workers = defaultWorkers() + 1, signal, onProgress }: CheckEntriesOptions,
+  options: CheckEntriesOptions,
 ): Promise<Problem[]> {
+  const { dataset, fast, size, inventories = {}, workers = defaultWorkers() + 1, signal, onProgress } = options;
   const data: CheckWorkerData = { dataset, options: { fast, size } };
   const splitOf = new Map<Entry, string>();
   for (const [split, entries] of Object.entries(splits)) for (const entry of entries) splitOf.set(entry, split);
   const total = splitOf.size;
   onProgress?.(0, total);
   if (total === 0) return [];
-  const found = new Map<Entry, readonly FileProblem[]>();
+  const found = new Map<Entry, CheckedEntry['problems']>();
+  function* tasks(): Generator<CheckTask> {
+    for (const [entry, split] of splitOf) {
+      yield { entry, lookAtLabels: inventories[split] !== undefined && inventories[split].absent().length > 0 };
+    }
+  }
   const module = new URL('../workers/check-worker.js', import.meta.url);
-  const pool = await WorkerPool.start<Entry, FileProblem[]>(module, Math.min(workers, total), data);
+  const pool = await WorkerPool.start<CheckTask, CheckedEntry>(module, Math.min(workers, total), data);
   try {
-    await pool.runAll(splitOf.keys(), 2 * workers, {
+    await pool.runAll(tasks(), 2 * workers, {
       signal,
-      onResult: (problems, entry) => {
+      onResult: ({ problems, held }, { entry, lookAtLabels }) => {
         found.set(entry, problems);
+        if (lookAtLabels || !fast) inventories[splitOf.get(entry)!]?.add(held);
         onProgress?.(found.size, total);
       },
     });

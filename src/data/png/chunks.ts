@@ -7,7 +7,7 @@ export const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 
 /** Length of the signature and of the chunk IHDR, which comes first: 12 bytes around 13 of data. */
 export const HEADER_BYTES = SIGNATURE.length + 12 + 13;
 
-export const COLOUR_TYPE = { grey: 0, rgb: 2, palette: 3 } as const;
+export const COLOUR_TYPE = { grey: 0, rgb: 2, palette: 3, greyAlpha: 4, rgba: 6 } as const;
 
 /** A file that is no PNG, a damaged one, or one of a kind that is not read here. */
 export class PngError extends Error {

@@ -1,30 +1,37 @@
 import { inflateSync } from 'node:zlib';
-import type { LabelMap, Size } from '../image.js';
+import type { LabelMap, RgbImage, Size } from '../image.js';
 import { COLOUR_TYPE, HEADER_BYTES, PngError, readChunks } from './chunks.js';
 
-interface Header {
-  readonly width: number;
-  readonly height: number;
+interface Header extends Size {
   readonly bitDepth: number;
+  readonly channels: 1 | 2 | 3 | 4;
+  readonly isInterlaced: boolean;
 }
+
+const KINDS: Readonly<
+  Record<number, { readonly name: string; readonly channels: 1 | 2 | 3 | 4; readonly depths: readonly number[] }>
+> = {
+  [COLOUR_TYPE.grey]: { name: 'grey', channels: 1, depths: [1, 2, 4, 8] },
+  [COLOUR_TYPE.rgb]: { name: 'RGB', channels: 3, depths: [8] },
+  [COLOUR_TYPE.palette]: { name: 'palette', channels: 1, depths: [1, 2, 4, 8] },
+  [COLOUR_TYPE.greyAlpha]: { name: 'grey and alpha', channels: 2, depths: [8] },
+  [COLOUR_TYPE.rgba]: { name: 'RGBA', channels: 4, depths: [8] },
+};
 
 function parseHeader(data: Buffer): Header {
   if (data.length !== 13) throw new PngError('damaged header');
   const width = data.readUInt32BE(0);
   const height = data.readUInt32BE(4);
   const bitDepth = data[8]!;
-  const colourType = data[9]!;
+  const kind = KINDS[data[9]!];
   const interlace = data[12]!;
   if (width === 0 || height === 0) throw new PngError('an empty image');
   if (width * height > MOST_PIXELS) throw new PngError(`${width}×${height} pixels, more than any label map has`);
-  const palette = colourType === COLOUR_TYPE.palette && [1, 2, 4, 8].includes(bitDepth);
-  const grey = colourType === COLOUR_TYPE.grey && bitDepth === 8;
-  if (!palette && !grey) {
-    const kind = ['grey', '', 'RGB', 'palette', 'grey and alpha', '', 'RGBA'][colourType] || 'unknown colour type';
-    throw new PngError(`${bitDepth}-bit ${kind}, expected 8-bit grey or a palette`);
+  if (!kind?.depths.includes(bitDepth)) {
+    throw new PngError(`${bitDepth}-bit ${kind?.name ?? 'unknown colour type'}, expected at most 8 bits a channel`);
   }
-  if (interlace !== 0) throw new PngError('interlaced, expected a PNG without interlacing');
-  return { width, height, bitDepth };
+  if (interlace > 1) throw new PngError('unknown interlacing');
+  return { width, height, bitDepth, channels: kind.channels, isInterlaced: interlace === 1 };
 }
 
 /** As many as sharp takes of an image: 16383². */
@@ -42,30 +49,34 @@ function paeth(a: number, b: number, c: number): number {
   return toAbove <= toDiagonal ? b : c;
 }
 
-/** Undoes the filters of rows of one byte a pixel (or less), each led by its filter's number: in place. */
-function unfilter(rows: Uint8Array, height: number, rowBytes: number): void {
+/**
+ * Undoes the filters of rows, each led by its filter's number, from `first` on: in place.
+ * @param step Bytes of a pixel, at least one.
+ */
+function unfilter(rows: Uint8Array, first: number, height: number, rowBytes: number, step: number): void {
   const stride = rowBytes + 1;
   for (let y = 0; y < height; y++) {
-    const start = y * stride + 1;
+    const start = first + y * stride + 1;
     const end = start + rowBytes;
+    const second = Math.min(start + step, end);
     // Outside the image every neighbour is 0.
     const above = (i: number) => (y === 0 ? 0 : rows[i - stride]!);
     switch (rows[start - 1]) {
       case 0:
         break;
       case 1:
-        for (let i = start + 1; i < end; i++) rows[i] = rows[i]! + rows[i - 1]!;
+        for (let i = second; i < end; i++) rows[i] = rows[i]! + rows[i - step]!;
         break;
       case 2:
         if (y > 0) for (let i = start; i < end; i++) rows[i] = rows[i]! + rows[i - stride]!;
         break;
       case 3:
-        rows[start] = rows[start]! + (above(start) >> 1);
-        for (let i = start + 1; i < end; i++) rows[i] = rows[i]! + ((rows[i - 1]! + above(i)) >> 1);
+        for (let i = start; i < second; i++) rows[i] = rows[i]! + (above(i) >> 1);
+        for (let i = second; i < end; i++) rows[i] = rows[i]! + ((rows[i - step]! + above(i)) >> 1);
         break;
       case 4:
-        rows[start] = rows[start]! + above(start);
-        for (let i = start + 1; i < end; i++) rows[i] = rows[i]! + paeth(rows[i - 1]!, above(i), above(i - 1));
+        for (let i = start; i < second; i++) rows[i] = rows[i]! + above(i);
+        for (let i = second; i < end; i++) rows[i] = rows[i]! + paeth(rows[i - step]!, above(i), above(i - step));
         break;
       default:
         throw new PngError('damaged pixel data (unknown filter)');
@@ -73,22 +84,63 @@ function unfilter(rows: Uint8Array, height: number, rowBytes: number): void {
   }
 }
 
-/**
- * Size of a label PNG, of which the first `HEADER_BYTES` are enough.
- * @throws PngError where these are no header, or that of neither 8-bit grey nor a palette image.
- */
-export function readIndicesSize(bytes: Buffer): Size {
-  const { value: first } = readChunks(bytes.subarray(0, HEADER_BYTES)).next();
-  if (first?.type !== 'IHDR') throw new PngError('no header');
-  const { height, width } = parseHeader(first.data);
-  return { height, width };
+/** Pixels of an image that are stored together: those at `left`, `left + stepX`, … of every `stepY`-th row from `top` on. */
+interface Pass extends Size {
+  readonly left: number;
+  readonly top: number;
+  readonly stepX: number;
+  readonly stepY: number;
 }
 
-/**
- * The raw values of a label PNG: grey values, or palette *indices*, whatever the palette's colours are.
- * @throws PngError where it is damaged or truncated, or neither 8-bit grey nor a palette image.
- */
-export function readIndices(bytes: Buffer): LabelMap {
+/** Adam7: left, top, and the steps to the right and down of each pass (PNG specification, 8.2). */
+const ADAM7 = [
+  [0, 0, 8, 8],
+  [4, 0, 8, 8],
+  [0, 4, 4, 8],
+  [2, 0, 4, 4],
+  [0, 2, 2, 4],
+  [1, 0, 2, 2],
+  [0, 1, 1, 2],
+] as const;
+
+function passesOf({ height, width, isInterlaced }: Header): Pass[] {
+  if (!isInterlaced) return [{ left: 0, top: 0, stepX: 1, stepY: 1, height, width }];
+  return ADAM7.map(([left, top, stepX, stepY]) => ({
+    ...{ left, top, stepX, stepY },
+    height: Math.ceil(Math.max(0, height - top) / stepY),
+    width: Math.ceil(Math.max(0, width - left) / stepX),
+  })).filter((pass) => pass.height > 0 && pass.width > 0);
+}
+
+/** Copies the pixels of a pass from its rows, which begin at `first`, to their places in samples: [height, width, channels]. */
+function place(rows: Uint8Array, first: number, pass: Pass, header: Header, samples: Uint8Array): void {
+  const { width, bitDepth, channels } = header;
+  const stride = rowBytesOf(pass, header) + 1;
+  const mask = (1 << bitDepth) - 1;
+  for (let y = 0; y < pass.height; y++) {
+    const row = first + y * stride + 1;
+    let to = ((pass.top + y * pass.stepY) * width + pass.left) * channels;
+    if (bitDepth === 8 && pass.stepX === 1) {
+      samples.set(rows.subarray(row, row + pass.width * channels), to);
+      continue;
+    }
+    for (let x = 0; x < pass.width; x++, to += pass.stepX * channels) {
+      if (bitDepth === 8) {
+        for (let channel = 0; channel < channels; channel++)
+          samples[to + channel] = rows[row + x * channels + channel]!;
+        continue;
+      }
+      const bit = x * bitDepth;
+      // The leftmost pixel is in the highest bits.
+      samples[to] = (rows[row + (bit >> 3)]! >> (8 - bitDepth - (bit & 7))) & mask;
+    }
+  }
+}
+
+const rowBytesOf = ({ width }: Size, { bitDepth, channels }: Header) => Math.ceil((width * bitDepth * channels) / 8);
+
+/** What a PNG stores of each pixel, [height, width, channels]. */
+function readSamples(bytes: Buffer): { readonly header: Header; readonly samples: Uint8Array } {
   let header: Header | undefined;
   const compressed: Buffer[] = [];
   for (const { type, data } of readChunks(bytes)) {
@@ -96,9 +148,10 @@ export function readIndices(bytes: Buffer): LabelMap {
     else if (type === 'IDAT') compressed.push(data);
   }
   if (!header) throw new PngError('no header');
-  const { width, height, bitDepth } = header;
-  const rowBytes = Math.ceil((width * bitDepth) / 8);
-  const expected = height * (rowBytes + 1);
+  const { height, width, channels } = header;
+  const passes = passesOf(header);
+  const bytesOf = (pass: Pass) => pass.height * (rowBytesOf(pass, header) + 1);
+  const expected = passes.reduce((sum, pass) => sum + bytesOf(pass), 0);
   const present = compressed.reduce((sum, { length }) => sum + length, 0);
   if (expected > present * LARGEST_EXPANSION) throw new PngError('too little pixel data');
   let rows: Buffer;
@@ -108,24 +161,80 @@ export function readIndices(bytes: Buffer): LabelMap {
     throw new PngError(`damaged pixel data (${(error as Error).message})`, { cause: error });
   }
   if (rows.length !== expected) throw new PngError('too little pixel data');
-  unfilter(rows, height, rowBytes);
-
-  const values = new Uint8Array(height * width);
-  if (bitDepth === 8) {
-    for (let y = 0; y < height; y++) {
-      const start = y * (rowBytes + 1) + 1;
-      values.set(rows.subarray(start, start + width), y * width);
-    }
-  } else {
-    const mask = (1 << bitDepth) - 1;
-    for (let y = 0, out = 0; y < height; y++) {
-      const start = y * (rowBytes + 1) + 1;
-      for (let x = 0; x < width; x++) {
-        const bit = x * bitDepth;
-        // The leftmost pixel is in the highest bits.
-        values[out++] = (rows[start + (bit >> 3)]! >> (8 - bitDepth - (bit & 7))) & mask;
-      }
-    }
+  const samples = new Uint8Array(height * width * channels);
+  let first = 0;
+  for (const pass of passes) {
+    // Pixels of less than a byte have whole bytes as neighbours.
+    unfilter(rows, first, pass.height, rowBytesOf(pass, header), channels);
+    place(rows, first, pass, header, samples);
+    first += bytesOf(pass);
   }
-  return { height, width, data: values };
+  return { header, samples };
+}
+
+/** What a label PNG holds: a value for each pixel, or a colour. */
+export type LabelImage =
+  | { readonly kind: 'values'; readonly labels: LabelMap }
+  | { readonly kind: 'colours'; readonly image: RgbImage };
+
+/**
+ * Size of a label PNG, of which the first `HEADER_BYTES` are enough.
+ * @throws PngError where these are no header, or that of an image that is no label map.
+ */
+export function readLabelImageSize(bytes: Buffer): Size {
+  const { height, width } = readHeader(bytes);
+  return { height, width };
+}
+
+/**
+ * Whether a label PNG holds colours instead of values; its first `HEADER_BYTES` are enough.
+ * @throws PngError as `readLabelImageSize`.
+ */
+export function holdsColours(bytes: Buffer): boolean {
+  return readHeader(bytes).channels > 2;
+}
+
+function readHeader(bytes: Buffer): Header {
+  const { value: first } = readChunks(bytes.subarray(0, HEADER_BYTES)).next();
+  if (first?.type !== 'IHDR') throw new PngError('no header');
+  return parseHeader(first.data);
+}
+
+/** Pixels without their last channel, alpha. @throws PngError where that says that a pixel is not opaque. */
+function withoutAlpha(samples: Uint8Array, channels: 2 | 4, width: number): Uint8Array {
+  const kept = channels - 1;
+  const opaque = new Uint8Array((samples.length / channels) * kept);
+  for (let pixel = 0; pixel * channels < samples.length; pixel++) {
+    const from = pixel * channels;
+    if (samples[from + kept] !== 255) {
+      const at = `column ${pixel % width}, row ${Math.floor(pixel / width)}`;
+      throw new PngError(`the pixel at ${at} is not opaque: what it stands for is not told`);
+    }
+    for (let channel = 0; channel < kept; channel++) opaque[pixel * kept + channel] = samples[from + channel]!;
+  }
+  return opaque;
+}
+
+/**
+ * What a label PNG holds: grey values as they are stored (of 1, 2, 4 or 8 bits), palette *indices*, whatever the palette's colours
+ * are, or the colours of an RGB image. Alpha must be opaque everywhere.
+ * @throws PngError where it is damaged or truncated, or has 16 bits a channel.
+ */
+export function readLabelImage(bytes: Buffer): LabelImage {
+  const { header, samples } = readSamples(bytes);
+  const { height, width, channels } = header;
+  const data = channels === 2 || channels === 4 ? withoutAlpha(samples, channels, width) : samples;
+  return channels > 2
+    ? { kind: 'colours', image: { height, width, data } }
+    : { kind: 'values', labels: { height, width, data } };
+}
+
+/**
+ * The raw values of a label PNG: grey values, or palette *indices*, as `readLabelImage`.
+ * @throws PngError also where it holds colours.
+ */
+export function readIndices(bytes: Buffer): LabelMap {
+  const read = readLabelImage(bytes);
+  if (read.kind === 'colours') throw new PngError('an image of colours, expected grey values or a palette');
+  return read.labels;
 }

@@ -9,7 +9,7 @@ const compress = promisify(deflate);
 export type RowFilter = 'none' | 'sub';
 
 export interface PngOptions {
-  readonly colourType: keyof typeof COLOUR_TYPE;
+  readonly colourType: 'grey' | 'rgb' | 'palette';
   readonly filter: RowFilter;
   /** zlib's level, 1 (fast) to 9 (small). */
   readonly level: number;

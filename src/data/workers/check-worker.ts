@@ -1,5 +1,5 @@
 import { workerData } from 'node:worker_threads';
-import { type CheckOptions, checkEntry, type FileProblem } from '../datasets/check-entry.js';
+import { type CheckedEntry, type CheckOptions, checkEntry } from '../datasets/check-entry.js';
 import type { Dataset } from '../datasets/dataset.js';
 import type { Entry } from '../datasets/find-entries.js';
 import { serve } from './serve.js';
@@ -10,7 +10,13 @@ export interface CheckWorkerData {
   readonly options: CheckOptions;
 }
 
-serve<Entry, FileProblem[]>(async (entry) => {
+export interface CheckTask {
+  readonly entry: Entry;
+  /** See `CheckOptions`. */
+  readonly lookAtLabels: boolean;
+}
+
+serve<CheckTask, CheckedEntry>(async ({ entry, lookAtLabels }) => {
   const { dataset, options } = workerData as CheckWorkerData;
-  return { result: await checkEntry(entry, dataset, options), transfer: [] };
+  return { result: await checkEntry(entry, dataset, { ...options, lookAtLabels }), transfer: [] };
 });

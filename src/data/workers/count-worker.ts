@@ -1,9 +1,8 @@
 import { workerData } from 'node:worker_threads';
 import type { Dataset } from '../datasets/dataset.js';
 import type { Entry } from '../datasets/find-entries.js';
-import { decodeLabels } from '../decode.js';
 import type { Size } from '../image.js';
-import { toTrainingIds } from '../samples/load.js';
+import { readLabels } from '../samples/load.js';
 import { serve } from './serve.js';
 
 /** What every counting worker is started with. */
@@ -18,8 +17,7 @@ export interface LabelCounts extends Size {
 
 serve<Entry, LabelCounts>(async ({ label }) => {
   const { dataset } = workerData as CountWorkerData;
-  const labels = await decodeLabels(label);
-  toTrainingIds(labels, dataset, label);
+  const labels = await readLabels(label, dataset);
   const counts = new Uint32Array(256);
   for (const id of labels.data) counts[id]!++;
   const { height, width } = labels;

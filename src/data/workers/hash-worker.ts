@@ -3,8 +3,8 @@ import { workerData } from 'node:worker_threads';
 import { UserError } from '../../support/errors.js';
 import { explainFileError } from '../../support/files.js';
 import { sha256File } from '../../support/hash.js';
-import type { FileProblem } from '../datasets/check-entry.js';
 import type { RecordedHash } from '../datasets/hashes.js';
+import type { FileProblem } from '../datasets/problem.js';
 import { serve } from './serve.js';
 
 /** What every hashing worker is started with. */
@@ -31,5 +31,5 @@ async function compare(file: string, sha256: string): Promise<string | null> {
 serve<RecordedHash, FileProblem | null>(async ({ target, sha256 }) => {
   const file = path.join((workerData as HashWorkerData).folder, target);
   const message = await compare(file, sha256);
-  return { result: message === null ? null : { file, message }, transfer: [] };
+  return { result: message === null ? null : { file, kind: 'changed file', message }, transfer: [] };
 });

@@ -76,7 +76,9 @@ async function make(task: ConvertTask): Promise<Finished> {
 
 /** Looks at all of an image and its label, as `fcn datasets verify` does. */
 async function check({ entry }: CheckTask): Promise<void> {
-  const [problem] = await checkEntry(entry, dataset, { fast: false, size });
+  const {
+    problems: [problem],
+  } = await checkEntry(entry, dataset, { fast: false, size });
   if (problem) throw new UserError(problem.message);
 }
 

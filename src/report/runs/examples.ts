@@ -7,7 +7,7 @@ import { decodeLabels, decodeRgb } from '../../data/decode.js';
 import type { LabelMap, RgbImage } from '../../data/image.js';
 import { encodeJpeg } from '../../data/jpeg.js';
 import { encodePalettePng, type Palette } from '../../data/palette.js';
-import { toTrainingIds } from '../../data/samples/load.js';
+import { readLabels } from '../../data/samples/load.js';
 import { ConfusionMatrix } from '../../evaluation/confusion.js';
 import { metrics } from '../../evaluation/metrics.js';
 import type { Experiment } from '../../experiments/experiment.js';
@@ -72,21 +72,15 @@ async function readPrediction(entry: Entry, label: LabelMap, { predictions }: Ex
   if (width !== label.width || height !== label.height) {
     throw new UserError(
       `${file} is ${width}×${height} pixels, but the label ${entry.label} is ${label.width}×${label.height}.`,
-      'Give the folder that fcn evaluate --predictions wrote for this data set.',
+      'Give the folder that fcn evaluate --predictions wrote for this data set, without --label-ids.',
     );
   }
   const wrong = data.findIndex((id) => id >= classes);
   if (wrong < 0) return prediction;
   throw new UserError(
     `${file}: ${data[wrong]} at column ${wrong % width}, row ${Math.floor(wrong / width)} is no class: expected 0 to ${classes - 1}.`,
-    'Give the folder that fcn evaluate --predictions wrote for this data set.',
+    'Give the folder that fcn evaluate --predictions wrote for this data set, without --label-ids.',
   );
-}
-
-async function readLabel(entry: Entry, dataset: Dataset): Promise<LabelMap> {
-  const label = await decodeLabels(entry.label);
-  toTrainingIds(label, dataset, entry.label);
-  return label;
 }
 
 /** Every k-th pixel, so that ids stay ids. */
@@ -109,7 +103,7 @@ async function shrinkImage(image: RgbImage, { width, height }: { width: number; 
 }
 
 async function makeExample({ entry, mIoU, pixelAccuracy }: Scored, dataset: Dataset, options: ExampleOptions) {
-  const label = await readLabel(entry, dataset);
+  const label = await readLabels(entry.label, dataset);
   const prediction = await readPrediction(entry, label, options, dataset.classes.length);
   const factor = Math.min(1, LARGEST_SIDE / Math.max(label.width, label.height));
   const size = { width: Math.round(label.width * factor), height: Math.round(label.height * factor) };
@@ -162,7 +156,7 @@ export async function makeExamples(options: ExampleOptions): Promise<Examples> {
   const all = new ConfusionMatrix(dataset.classes.length, IGNORE_INDEX);
   for (const [done, entry] of compared.entries()) {
     signal?.throwIfAborted();
-    const label = await readLabel(entry, dataset);
+    const label = await readLabels(entry.label, dataset);
     const confusion = new ConfusionMatrix(dataset.classes.length, IGNORE_INDEX);
     const { data } = await readPrediction(entry, label, options, dataset.classes.length);
     confusion.add(data, label.data);
