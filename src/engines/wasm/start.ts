@@ -3,6 +3,7 @@ import type * as tfjs from '@tensorflow/tfjs-core';
 import { UserError } from '../../support/errors.js';
 import type { Engine } from '../engine.js';
 import { npmPackageFolder, npmPackageVersion, packageRequire } from '../npm.js';
+import { guardAllocations } from './allocation.js';
 import { replaceSliceKernel } from './slice.js';
 
 export const WASM_PACKAGE = '@tensorflow/tfjs-backend-wasm';
@@ -27,6 +28,7 @@ export async function startWasm(): Promise<Engine> {
     );
   }
   replaceSliceKernel(tf);
+  guardAllocations(tf);
   return {
     name: 'wasm',
     tf,
