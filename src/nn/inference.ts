@@ -88,10 +88,10 @@ export function foldedNetwork(
       inner = replace(inner, (image) => apply(unit, image, i + 2 < block.units.length));
     });
     const identity = block.downsample === null ? input : apply(block.downsample, input, false);
-    const output = guard.sum(block.path, inner, identity);
+    const sum = guard.sum(block.path, inner, identity);
     inner.x.dispose();
     if (identity !== input) identity.x.dispose();
-    return output;
+    return replace(sum, (image) => guard.relu(image));
   }
 
   /** Disposes the images. */

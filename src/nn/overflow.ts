@@ -86,14 +86,18 @@ export class OverflowGuard {
   }
 
   /**
-   * ReLU of the sum of two images: the end of a residual block.
+   * The sum of two images, at the end of a residual block.
    * @throws NonFiniteOutputError that names the block.
    */
   sum(path: string, a: Bounded, b: Bounded): Bounded {
     const bound = this.proved(() => a.bound + b.bound, [a, b]);
     const x = this.kernels.add(a.x, b.x);
-    if (bound === null) return this.looked(path, x, true);
-    return { x: this.activated(x), nonNegative: true, bound, measured: false };
+    if (bound === null) return this.looked(path, x, false);
+    return { x, nonNegative: false, bound, measured: false };
+  }
+
+  relu(input: Bounded): Bounded {
+    return { x: this.kernels.relu(input.x), nonNegative: true, bound: input.bound, measured: false };
   }
 
   /** Max pool: each window's largest value is one of the input's. */
@@ -127,15 +131,11 @@ export class OverflowGuard {
       x.dispose();
       throw new NonFiniteOutputError(`The output of ${path}`);
     }
-    const y = relu ? this.activated(x) : x;
-    return { x: y, nonNegative: relu, bound: Number.POSITIVE_INFINITY, measured: false };
-  }
-
-  /** Takes ownership of `x`. */
-  private activated(x: Tensor4D): Tensor4D {
-    const y = this.kernels.relu(x);
+    const bounded = { x, nonNegative: false, bound: Number.POSITIVE_INFINITY, measured: false };
+    if (!relu) return bounded;
+    const activated = this.relu(bounded);
     x.dispose();
-    return y;
+    return activated;
   }
 }
 
