@@ -106,6 +106,10 @@ export class TimedKernels {
         kernels.allFinite([x]);
         return [];
       },
+      largestMagnitude: () => {
+        kernels.largestMagnitude(x);
+        return [];
+      },
       // It owns what it is given.
       momentumStep: () => {
         const { parameter, velocity } = moving;

@@ -16,14 +16,8 @@ import {
 import { checkBuild } from './tensorflow/check.js';
 import { downloadFolder, type InstallOptions, type Job, report } from './tensorflow/job.js';
 import { obtainLibrary } from './tensorflow/library.js';
-import { buildName, installRoot, NODE_PACKAGE, parseBuildName, useBuild } from './tensorflow/location.js';
-import {
-  describeFile,
-  type InstallManifest,
-  inspectInstall,
-  refreshManifest,
-  writeManifest,
-} from './tensorflow/manifest.js';
+import { buildName, currentBuild, installRoot, NODE_PACKAGE, parseBuildName, useBuild } from './tensorflow/location.js';
+import { describeFile, type InstallManifest, inspectInstall, writeManifest } from './tensorflow/manifest.js';
 import { nvidiaLibraryFolders } from './tensorflow/nvidia-runtime.js';
 import {
   checkCLibrary,
@@ -60,6 +54,9 @@ export async function installTensorflow(options: InstallOptions = {}): Promise<I
   const build = buildName(version, variant);
   const folder = path.join(root, build);
   const job: Job = { options, variant, source, given, version, root, folder };
+  // Before the lock, for which the cache must be written to: there may be nothing to do.
+  const inUse = options.force !== true && (await currentBuild(root)) === folder ? await findComplete(job) : null;
+  if (inUse !== null) return { installed: false, folder, manifest: inUse };
 
   return withLock(
     path.join(root, 'install.lock'),
@@ -107,14 +104,8 @@ function chooseVersion(wanted: string | undefined, given: GivenSource | null): s
 
 /** The build's manifest where it is whole, with the addons of this package, and was made from the same source. */
 async function findComplete(job: Job): Promise<InstallManifest | null> {
-  const state = await inspectInstall(job.folder, addonRecipe());
-  if (state.kind === 'absent') return null;
-  const { manifest } = state;
-  if (manifest === null || !isSameSource(job.given, manifest)) return null;
-  if (state.kind === 'complete') return manifest;
-  const refreshed = await refreshManifest(job.folder, manifest, job.options.signal);
-  if (refreshed) await writeManifest(job.folder, refreshed);
-  return refreshed;
+  const state = await inspectInstall(job.folder, addonRecipe(), job.options.signal);
+  return state.kind === 'complete' && isSameSource(job.given, state.manifest) ? state.manifest : null;
 }
 
 function isSameSource(given: GivenSource | null, manifest: InstallManifest): boolean {

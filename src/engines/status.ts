@@ -26,7 +26,7 @@ export type TensorflowState =
   | { readonly kind: 'absent' }
   | { readonly kind: 'unusable'; readonly folder: string; readonly reason: string };
 
-/** Whether the native engine can be started, from what lies in the cache folder; nothing is loaded. */
+/** Whether the native engine can be started, from what lies in the cache folder (`inspectInstall`); nothing is loaded. */
 export async function tensorflowState(): Promise<TensorflowState> {
   const folder = await currentBuild();
   if (folder === null) return { kind: 'absent' };

@@ -10,6 +10,7 @@ import type { Experiment } from '../experiments/experiment.js';
 import { createKernels } from '../kernels/create.js';
 import { loadInferenceNetwork } from '../nn/load.js';
 import type { LoadReport } from '../nn/load-report.js';
+import { NonFiniteOutputError } from '../nn/non-finite-output.js';
 import { InterruptedError, UserError } from '../support/errors.js';
 import { writeFileAtomic } from '../support/files.js';
 import { formatNumber } from '../support/format.js';
@@ -20,7 +21,6 @@ import { ConfusionMatrix, type OutsideCounts } from './confusion.js';
 import { Predictor } from './inference.js';
 import { encodePrediction } from './label-ids.js';
 import { metrics } from './metrics.js';
-import { NonFiniteLogitsError } from './non-finite-logits.js';
 import { type Counted, type EvaluationPosition, readPosition, writePosition } from './position.js';
 import { holdsPredictions } from './predictions.js';
 
@@ -187,7 +187,7 @@ export interface EvaluateSamplesOptions extends EvaluationSettings {
 
 /**
  * Predicts each sample and compares it with its label.
- * @throws UserError when no pixel carries a class, or the predictions cannot be written; NonFiniteLogitsError that names the
+ * @throws UserError when no pixel carries a class, or the predictions cannot be written; NonFiniteOutputError that names the
  * image; InterruptedError on abort.
  */
 export async function evaluateSamples(
@@ -220,7 +220,7 @@ export async function evaluateSamples(
       prediction = await predictor.predict({ size: [height, width], views, flip }, pause);
     } catch (error) {
       if (error instanceof InterruptedError) throw await interruption();
-      throw error instanceof NonFiniteLogitsError ? new NonFiniteLogitsError(name) : error;
+      throw error instanceof NonFiniteOutputError ? error.of(name) : error;
     }
     confusion.add(prediction, label);
     if (predictions !== undefined) {

@@ -53,7 +53,7 @@ export class Predictor {
   /**
    * The class of each pixel: [height, width], row-major. `pause` is awaited between modules, windows, views and strips of rows;
    * where it throws, nothing is left.
-   * @throws NonFiniteLogitsError
+   * @throws NonFiniteOutputError
    */
   async predict(image: ImageViews, pause: Pause = noPause): Promise<Uint8Array> {
     const { kernels } = this.options;

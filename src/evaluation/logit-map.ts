@@ -30,7 +30,7 @@ export class LogitMap {
    * `flip` says that the images are a mirrored view: the logits are mirrored back. What follows (resizes, mean over windows,
    * softmax) treats left and right alike, so that this gives the probabilities that are mirrored back at the end as
    * published, but mirrors an eighth of the rows and columns.
-   * @throws NonFiniteLogitsError
+   * @throws NonFiniteOutputError
    */
   static async compute(
     engine: Engine,

@@ -51,6 +51,8 @@ export interface Kernels {
   cast<T extends Tensor>(x: T, precision: Precision): T;
   /** Whether every value of every tensor is finite. */
   allFinite(tensors: readonly Tensor[]): boolean;
+  /** The largest magnitude of values that are not NaN. Where `nonNegative` says that none is below 0, half of the work is spared. */
+  largestMagnitude(x: Tensor, nonNegative?: boolean): number;
 
   /** [N,H,W,I] ∗ [kh,kw,I,O] → [N,H′,W′,O] with H′ = ⌊(H + 2·padding − dilation·(kh − 1) − 1)/stride⌋ + 1. */
   convolution(x: Tensor4D, filter: Tensor4D, geometry: ConvolutionGeometry): Tensor4D;
@@ -159,6 +161,7 @@ export type PointwiseKernels = Pick<
   Kernels,
   | 'cast'
   | 'allFinite'
+  | 'largestMagnitude'
   | 'relu'
   | 'reluGradient'
   | 'add'

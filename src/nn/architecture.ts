@@ -19,6 +19,8 @@ export interface UnitSpec extends ConvolutionSpec {
 
 /** A residual block: units in order (the last one without ReLU), and the projection of its input where shapes differ. */
 export interface BlockSpec {
+  /** "backbone.layer1.0". */
+  readonly path: string;
   readonly units: readonly UnitSpec[];
   readonly downsample: UnitSpec | null;
 }
@@ -99,7 +101,7 @@ function stage(recipe: ModelRecipe, index: number, inputChannels: number): Block
       first && (stride !== 1 || input !== outputChannels)
         ? unit(`${path}.downsample.0`, `${path}.downsample.1`, [input, outputChannels], 1, { stride })
         : null;
-    return { units, downsample };
+    return { path, units, downsample };
   });
 }
 

@@ -3,15 +3,16 @@ import type { Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
 import type { Precision } from '../experiments/experiment.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { noPause, type Pause } from '../support/pauses.js';
-import { type Architecture, type BlockSpec, headConvolutions, type UnitSpec } from './architecture.js';
+import {
+  type Architecture,
+  type BlockSpec,
+  type ConvolutionSpec,
+  headConvolutions,
+  type UnitSpec,
+} from './architecture.js';
 import type { InferenceNetwork } from './network.js';
+import { type Bounded, type FoldedConvolution, inferenceConvolution, OverflowGuard } from './overflow.js';
 import { BATCH_NORM_EPSILON } from './unit.js';
-
-/** A filter (HWIO) and a bias, with batch norm folded in. */
-interface Folded {
-  readonly filter: Tensor4D;
-  readonly bias: Tensor1D;
-}
 
 /** Gives the value of a parameter, by its path, as a tensor that the caller owns. Filters are HWIO. */
 export type ParameterSource = (path: string) => tfjs.Tensor;
@@ -20,7 +21,9 @@ export type ParameterSource = (path: string) => tfjs.Tensor;
  * The network for inference: batch norm folded into the convolutions,
  * w′ = w·γ/√(variance + ε), b′ = β − mean·γ/√(variance + ε); the auxiliary head left out.
  * Every parameter is read once; the network owns what it makes of it, and where one cannot be read, nothing is left. In a 16-bit precision filters and images are stored in
- * it; the images that go in and the logits that come out are float32.
+ * it; the images that go in, which must be finite, and the logits that come out are float32. What overflows on the way ends a
+ * pass (`OverflowGuard`).
+ * @throws NonFiniteOutputError where a weight overflows when batch norm is folded into it; what `source` throws.
  */
 export function foldedNetwork(
   tf: typeof tfjs,
@@ -30,16 +33,15 @@ export function foldedNetwork(
   precision: Precision = 'fp32',
 ): InferenceNetwork {
   const { decodeHead } = network;
-  const folded = new Map<string, Folded>();
+  const folded = new Map<string, FoldedConvolution>();
   const blocks = network.stages.flat();
   const units: UnitSpec[] = [
     ...network.stem,
     ...blocks.flatMap((block) => [...block.units, ...(block.downsample ? [block.downsample] : [])]),
     ...headConvolutions(decodeHead).filter((spec): spec is UnitSpec => 'normPath' in spec),
   ];
-  const keep = (path: string, { filter, bias }: Folded) => {
-    folded.set(path, { filter: kernels.cast(filter, precision), bias });
-    filter.dispose();
+  const keep = ({ path, geometry }: ConvolutionSpec, parameters: Folded) => {
+    folded.set(path, inferenceConvolution(tf, kernels, { path, geometry, ...parameters }, precision));
   };
   const dispose = () => {
     for (const { filter, bias } of folded.values()) {
@@ -48,28 +50,30 @@ export function foldedNetwork(
     }
   };
   try {
-    for (const unit of units) keep(unit.path, fold(tf, unit, source));
+    for (const unit of units) keep(unit, fold(tf, unit, source));
     const { path } = decodeHead.classifier;
-    keep(path, { filter: source(`${path}.weight`) as Tensor4D, bias: source(`${path}.bias`) as Tensor1D });
+    keep(decodeHead.classifier, {
+      filter: source(`${path}.weight`) as Tensor4D,
+      bias: source(`${path}.bias`) as Tensor1D,
+    });
   } catch (error) {
     dispose();
     throw error;
   }
 
-  const apply = (spec: { path: string; geometry: UnitSpec['geometry'] }, x: Tensor4D, relu: boolean): Tensor4D => {
-    const { filter, bias } = folded.get(spec.path)!;
-    return kernels.convolutionBias(x, filter, bias, spec.geometry, relu);
-  };
-  /** Applies `next` to x and disposes x. */
-  const replace = (x: Tensor4D, next: (x: Tensor4D) => Tensor4D): Tensor4D => {
+  const guard = new OverflowGuard(kernels, precision);
+  const apply = (spec: ConvolutionSpec, input: Bounded, relu: boolean): Bounded =>
+    guard.convolution(folded.get(spec.path)!, input, relu);
+  /** Applies `next` to an image and disposes that. */
+  const replace = (image: Bounded, next: (image: Bounded) => Bounded): Bounded => {
     try {
-      return next(x);
+      return next(image);
     } finally {
-      x.dispose();
+      image.x.dispose();
     }
   };
-  /** Awaits a pause; disposes x where that throws. */
-  const rest = async (pause: Pause, x: Tensor4D): Promise<void> => {
+  /** Awaits a pause; disposes an image where that throws. */
+  const rest = async (pause: Pause, { x }: Bounded): Promise<void> => {
     try {
       await pause();
     } catch (error) {
@@ -78,52 +82,56 @@ export function foldedNetwork(
     }
   };
 
-  function residualBlock(block: BlockSpec, x: Tensor4D): Tensor4D {
-    let inner = apply(block.units[0]!, x, true);
+  function residualBlock(block: BlockSpec, input: Bounded): Bounded {
+    let inner = apply(block.units[0]!, input, true);
     block.units.slice(1).forEach((unit, i) => {
-      inner = replace(inner, (input) => apply(unit, input, i + 2 < block.units.length));
+      inner = replace(inner, (image) => apply(unit, image, i + 2 < block.units.length));
     });
-    const identity = block.downsample === null ? x : apply(block.downsample, x, false);
-    const sum = kernels.add(inner, identity);
-    inner.dispose();
-    if (identity !== x) identity.dispose();
-    return replace(sum, kernels.relu);
+    const identity = block.downsample === null ? input : apply(block.downsample, input, false);
+    const sum = guard.sum(block.path, inner, identity);
+    inner.x.dispose();
+    if (identity !== input) identity.x.dispose();
+    return replace(sum, (image) => guard.relu(image));
   }
 
   /** Disposes the images. */
-  async function features(images: Tensor4D, pause: Pause): Promise<Tensor4D> {
-    let x = images;
+  async function features(images: Tensor4D, pause: Pause): Promise<Bounded> {
+    let image = guard.images(images);
     for (const unit of network.stem) {
-      x = replace(x, (input) => apply(unit, input, true));
-      await rest(pause, x);
+      image = replace(image, (input) => apply(unit, input, true));
+      await rest(pause, image);
     }
-    x = replace(x, kernels.maxPool);
+    image = replace(image, (input) => guard.maxPool(input));
     for (const block of network.stages.slice(0, decodeHead.input + 1).flat()) {
-      x = replace(x, (input) => tf.tidy(() => residualBlock(block, input)));
-      await rest(pause, x);
+      image = replace(image, (input) => tf.tidy(() => residualBlock(block, input)));
+      await rest(pause, image);
     }
-    return x;
+    return image;
   }
 
   async function logits(images: Tensor4D, pause: Pause = noPause): Promise<Tensor4D> {
     const input = await features(kernels.cast(images, precision), pause);
-    let x = input.clone();
+    let image: Bounded = { ...input, x: input.x.clone() };
     try {
       for (const unit of decodeHead.convolutions) {
-        x = replace(x, (y) => apply(unit, y, true));
-        await rest(pause, x);
+        image = replace(image, (x) => apply(unit, x, true));
+        await rest(pause, image);
       }
-      if (decodeHead.concatenation !== null) x = replace(x, (y) => kernels.concatenateChannels(input, y));
+      if (decodeHead.concatenation !== null) image = replace(image, (x) => guard.concatenation(input, x));
     } finally {
-      input.dispose();
+      input.x.dispose();
     }
     const { concatenation } = decodeHead;
     if (concatenation !== null) {
-      x = replace(x, (y) => apply(concatenation, y, true));
-      await rest(pause, x);
+      image = replace(image, (x) => apply(concatenation, x, true));
+      await rest(pause, image);
     }
-    x = replace(x, (y) => apply(decodeHead.classifier, y, false));
-    return replace(x, (y) => kernels.cast(y, 'fp32'));
+    const { x } = replace(image, (input) => apply(decodeHead.classifier, input, false));
+    try {
+      return kernels.cast(x, 'fp32');
+    } finally {
+      x.dispose();
+    }
   }
 
   return {
@@ -133,6 +141,9 @@ export function foldedNetwork(
     dispose,
   };
 }
+
+/** A convolution's filter (HWIO) and bias, with batch norm folded in. */
+type Folded = Pick<FoldedConvolution, 'filter' | 'bias'>;
 
 function fold(tf: typeof tfjs, unit: UnitSpec, source: ParameterSource): Folded {
   return tf.tidy(() => {

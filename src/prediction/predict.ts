@@ -6,8 +6,8 @@ import { ConfusionMatrix } from '../evaluation/confusion.js';
 import { describeCoverage } from '../evaluation/coverage.js';
 import type { Predictor } from '../evaluation/inference.js';
 import { metrics } from '../evaluation/metrics.js';
-import { NonFiniteLogitsError } from '../evaluation/non-finite-logits.js';
 import type { EvaluationRecipe } from '../experiments/experiment.js';
+import { NonFiniteOutputError } from '../nn/non-finite-output.js';
 import { InterruptedError, UserError } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
 import { type Pause, pauses } from '../support/pauses.js';
@@ -68,7 +68,7 @@ export interface PredictedImages {
 
 /**
  * Predicts images one after the other and writes their files. One that cannot be read is left out, and named in the result.
- * @throws UserError where a file cannot be written; NonFiniteLogitsError that names the image; InterruptedError on abort, with
+ * @throws UserError where a file cannot be written; NonFiniteOutputError that names the image; InterruptedError on abort, with
  * nothing written of the image in hand.
  */
 export async function predictImages(options: PredictImagesOptions): Promise<PredictedImages> {
@@ -127,7 +127,7 @@ async function predictOne(
   const { height, width } = image;
   const start = performance.now();
   const prediction = await predictor.predict({ size: [height, width], views, flip }, pause).catch((error: unknown) => {
-    throw error instanceof NonFiniteLogitsError ? new NonFiniteLogitsError(source.file) : error;
+    throw error instanceof NonFiniteOutputError ? error.of(source.file) : error;
   });
   const seconds = (performance.now() - start) / 1000;
   const own = new ConfusionMatrix(dataset.classes.length);

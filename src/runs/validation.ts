@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { evaluate } from '../evaluation/evaluate.js';
-import { NonFiniteLogitsError } from '../evaluation/non-finite-logits.js';
+import { NonFiniteOutputError } from '../nn/non-finite-output.js';
 import { formatPercent, formatSeconds } from '../support/format.js';
 import type { Validation } from '../training/session.js';
 import { POSITION_SECONDS, positionFile } from './stage-results.js';
@@ -43,7 +43,7 @@ export function validationOf(context: StageContext, { every, say, onFigures }: V
         },
       }).catch((error: unknown) => {
         // Running statistics of the first iterations may not fit yet; training itself is sound, or says so.
-        if (!(error instanceof NonFiniteLogitsError)) throw error;
+        if (!(error instanceof NonFiniteOutputError)) throw error;
         note(`No evaluation after iteration ${iteration}: ${error.message}`);
         return null;
       });

@@ -1,4 +1,4 @@
-import { rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import {
@@ -10,7 +10,9 @@ import {
   refreshManifest,
   writeManifest,
 } from '../../src/engines/tensorflow/manifest.js';
+import { setEnvironment } from '../helpers/fake-tools.js';
 import { temporaryFolder } from '../helpers/folder.js';
+import { smallDisk } from '../helpers/small-disk.js';
 
 async function fakeBuild(folder: string): Promise<InstallManifest> {
   await writeFile(path.join(folder, 'a.so'), 'library');
@@ -31,6 +33,10 @@ async function fakeBuild(folder: string): Promise<InstallManifest> {
   return manifest;
 }
 
+async function recorded(folder: string): Promise<unknown> {
+  return JSON.parse(await readFile(manifestFile(folder, 'r'), 'utf8'));
+}
+
 test('a whole build is complete, an empty folder is none', async (t) => {
   const folder = await temporaryFolder(t);
   t.deepEqual(await inspectInstall(folder, 'r'), { kind: 'absent' });
@@ -39,22 +45,71 @@ test('a whole build is complete, an empty folder is none', async (t) => {
   t.deepEqual(await inspectInstall(folder, 'r'), { kind: 'complete', manifest });
 });
 
-test('a file that is missing, cut off or touched makes a build damaged', async (t) => {
+test('a file that is missing, cut off or has other bytes makes a build damaged', async (t) => {
   const folder = await temporaryFolder(t);
   const manifest = await fakeBuild(folder);
   const file = path.join(folder, 'a.so');
 
-  await utimes(file, 1, 1);
-  const touched = await inspectInstall(folder, 'r');
-  t.like(touched, { kind: 'damaged', reason: `${file} was changed since it was installed` });
-  const refreshed = await refreshManifest(folder, manifest);
-  t.is(refreshed?.files[0]?.modified, 1000, 'the same bytes: only the time is brought up to date');
-
   await writeFile(file, 'Library');
+  await utimes(file, 1, 1);
+  t.like(await inspectInstall(folder, 'r'), {
+    kind: 'damaged',
+    reason: `${file} was changed since it was installed`,
+  });
   t.is(await refreshManifest(folder, manifest), null, 'other bytes of the same length');
+  t.deepEqual(await recorded(folder), manifest, 'what was installed stays recorded');
 
   await writeFile(file, 'lib');
   t.like(await inspectInstall(folder, 'r'), { kind: 'damaged', reason: `${file} has 3 bytes, 7 expected` });
+  await rm(file);
+  t.like(await inspectInstall(folder, 'r'), { kind: 'damaged', reason: `${file} is missing` });
+});
+
+test('a copy whose times were rounded, or are quite others, is whole; its bytes are looked at once', async (t) => {
+  const folder = await temporaryFolder(t);
+  const manifest = await fakeBuild(folder);
+  const file = path.join(folder, 'a.so');
+  const whole = Math.floor(manifest.files[0]!.modified / 1000);
+  // Whole seconds, the two of zip archives, the beginning of time, the future.
+  for (const seconds of [whole, whole - (whole % 2) + 2, 0, 4e9]) {
+    await utimes(file, seconds, seconds);
+    const files = [{ ...manifest.files[0]!, modified: seconds * 1000 }];
+    t.deepEqual(await inspectInstall(folder, 'r'), { kind: 'complete', manifest: { ...manifest, files } });
+    t.deepEqual(await recorded(folder), { ...manifest, files }, 'the new time is noted');
+  }
+  await writeFile(file, 'Library');
+  await utimes(file, 4e9, 4e9);
+  t.like(await inspectInstall(folder, 'r'), { kind: 'complete' }, 'of the time noted: it is not read');
+  await utimes(file, 4e9, 4e9 + 1);
+  t.like(await inspectInstall(folder, 'r'), { kind: 'damaged' });
+});
+
+test.serial('a copy that cannot be written to is used as it is; its bytes are looked at once, too', async (t) => {
+  const parent = await temporaryFolder(t);
+  const temporary = path.join(parent, 'temporary');
+  await mkdir(temporary);
+  setEnvironment(t, { TMPDIR: temporary });
+  const disk = await smallDisk(t, parent, '1m');
+  if (disk === null) return t.pass();
+  const manifest = await fakeBuild(disk.folder);
+  const file = path.join(disk.folder, 'a.so');
+  await utimes(file, 1, 1);
+  await disk.remount('ro');
+  const files = [{ ...manifest.files[0]!, modified: 1000 }];
+  t.deepEqual(await inspectInstall(disk.folder, 'r'), { kind: 'complete', manifest: { ...manifest, files } });
+  t.deepEqual(await recorded(disk.folder), manifest);
+  const [note] = await readdir(temporary);
+  t.like(JSON.parse(await readFile(path.join(temporary, note!), 'utf8')), { files: [{ modified: 1000 }] });
+
+  await disk.remount('rw');
+  await writeFile(file, 'Library');
+  await utimes(file, 1, 1);
+  await disk.remount('ro');
+  t.like(await inspectInstall(disk.folder, 'r'), { kind: 'complete' }, 'of the time noted: it is not read');
+  await disk.remount('rw');
+  await utimes(file, 2, 2);
+  await disk.remount('ro');
+  t.like(await inspectInstall(disk.folder, 'r'), { kind: 'damaged' });
 });
 
 test('a manifest that cannot be read makes a build damaged', async (t) => {

@@ -3,10 +3,10 @@ import type { View } from '../../src/data/batch.js';
 import type { Engine } from '../../src/engines/engine.js';
 import { startEngine } from '../../src/engines/start.js';
 import { type ImageViews, Predictor } from '../../src/evaluation/inference.js';
-import { NonFiniteLogitsError } from '../../src/evaluation/non-finite-logits.js';
 import type { InferenceMode } from '../../src/evaluation/windows.js';
 import { createKernels } from '../../src/kernels/create.js';
 import type { Kernels } from '../../src/kernels/kernels.js';
+import { NonFiniteOutputError } from '../../src/nn/non-finite-output.js';
 import { Draws, Purpose } from '../../src/support/random.js';
 import { assertClose } from '../helpers/numeric.js';
 import { FAKE_CLASSES, fakeNetwork, referenceProbabilities } from './reference-inference.js';
@@ -139,8 +139,8 @@ test('logits that are not finite have no largest class', async (t) => {
     };
     const subject = new Predictor({ engine, kernels, network, recipe: WHOLE });
     await t.throwsAsync(subject.predict({ size: [48, 64], views: [view(48, 64)], flip: false }), {
-      instanceOf: NonFiniteLogitsError,
-      message: /logits are not finite/,
+      instanceOf: NonFiniteOutputError,
+      message: /logits is not finite/,
     });
   }
 });

@@ -1,5 +1,8 @@
+import { createHash } from 'node:crypto';
 import { readdir, readFile, stat } from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
+import { UserError } from '../../support/errors.js';
 import { explainFileError, writeFileAtomic } from '../../support/files.js';
 import { sha256File } from '../../support/hash.js';
 import { recipeName } from './addon.js';
@@ -17,7 +20,7 @@ export interface InstalledFile {
   readonly path: string;
   readonly bytes: number;
   readonly sha256: string;
-  /** Time of last change, whole milliseconds since 1970: with the size, a quick sign that the file is still the same. */
+  /** Time of last change, whole milliseconds since 1970: where it and the size are the same, the file is not read. */
   readonly modified: number;
 }
 
@@ -60,18 +63,73 @@ export async function describeFile(folder: string, file: string, signal?: AbortS
 
 /**
  * Whether a build with the addons of a recipe is whole, from its manifest and the sizes and times of its files; nothing is
- * read or loaded.
+ * loaded. Copies of a cache (layers of containers, archives) often have other times: where only those differ, the recorded
+ * hashes decide, once: the new times are noted.
  */
-export async function inspectInstall(folder: string, recipe: string): Promise<InstallState> {
+export async function inspectInstall(folder: string, recipe: string, signal?: AbortSignal): Promise<InstallState> {
   const file = manifestFile(folder, recipe);
-  const manifest = await readManifest(file);
-  if (manifest === 'absent') return { kind: 'absent' };
-  if (manifest === 'unreadable') return { kind: 'damaged', reason: `${file} is not a manifest`, manifest: null };
-  for (const file of manifest.files) {
-    const reason = await changeOf(folder, file);
-    if (reason) return { kind: 'damaged', reason, manifest };
+  const recorded = await readManifest(file);
+  if (recorded === 'absent') return { kind: 'absent' };
+  if (recorded === 'unreadable') return { kind: 'damaged', reason: `${file} is not a manifest`, manifest: null };
+
+  let manifest = recorded;
+  let changes = await changesOf(folder, manifest);
+  if (changes.reason === null && changes.touched.length > 0) {
+    manifest = await readNote(file, recorded);
+    changes = await changesOf(folder, manifest);
   }
-  return { kind: 'complete', manifest };
+  if (changes.reason !== null) return { kind: 'damaged', reason: changes.reason, manifest };
+  if (changes.touched.length === 0) return { kind: 'complete', manifest };
+
+  const now = new Map<string, InstalledFile>();
+  for (const installed of changes.touched) {
+    const absolute = path.resolve(folder, installed.path);
+    const found = await describeFile(folder, installed.path, signal).catch((error: unknown) => {
+      throw explainFileError(error, absolute, 'read');
+    });
+    if (found.sha256 !== installed.sha256) {
+      return { kind: 'damaged', reason: `${absolute} was changed since it was installed`, manifest };
+    }
+    now.set(installed.path, found);
+  }
+  const whole = { ...manifest, files: manifest.files.map((installed) => now.get(installed.path) ?? installed) };
+  await noteWhole(folder, recorded, whole);
+  return { kind: 'complete', manifest: whole };
+}
+
+/** Manifests with the times of a cache that cannot be written to, by the manifest's path: what this process has found out. */
+const notes = new Map<string, InstallManifest>();
+
+/** Where such a manifest is noted for other processes of this user, as long as the system keeps temporary files. */
+function noteFile(file: string): string {
+  const name = createHash('sha256').update(path.resolve(file)).digest('hex').slice(0, 16);
+  return path.join(os.tmpdir(), `fcn-engine-${process.getuid?.() ?? 'user'}-${name}.json`);
+}
+
+/** A manifest with the times that were noted for it: nothing else of a note is believed. The manifest itself where there is none. */
+async function readNote(file: string, recorded: InstallManifest): Promise<InstallManifest> {
+  const noted = notes.get(file) ?? (await readManifest(noteFile(file)).catch(() => 'unreadable' as const));
+  if (typeof noted === 'string' || noted.installedAt !== recorded.installedAt) return recorded;
+  const files = recorded.files.map((installed) => {
+    const same = noted.files.find(({ path, sha256 }) => path === installed.path && sha256 === installed.sha256);
+    return same === undefined ? installed : { ...installed, modified: same.modified };
+  });
+  return { ...recorded, files };
+}
+
+/** Puts a manifest in the place of the one that it was made from, unless an installation has written another one meanwhile. */
+async function noteWhole(folder: string, from: InstallManifest, whole: InstallManifest): Promise<void> {
+  const file = manifestFile(folder, whole.recipe);
+  if (JSON.stringify(await readManifest(file)) !== JSON.stringify(from)) return;
+  try {
+    await writeManifest(folder, whole);
+  } catch (error) {
+    // No permission, a read-only file system, a full disk: the build is whole all the same.
+    if (!(error instanceof UserError)) throw error;
+    notes.set(file, whole);
+    // Where not even this can be written, every process hashes the files.
+    await writeFileAtomic(noteFile(file), JSON.stringify(whole)).catch(() => {});
+  }
 }
 
 /**
@@ -130,15 +188,25 @@ async function readManifest(file: string): Promise<InstallManifest | 'absent' | 
   }
 }
 
-async function changeOf(folder: string, file: InstalledFile): Promise<string | null> {
-  const absolute = path.resolve(folder, file.path);
-  try {
-    const { size, mtimeMs } = await stat(absolute);
-    if (size !== file.bytes) return `${absolute} has ${size} bytes, ${file.bytes} expected`;
-    if (Math.trunc(mtimeMs) !== file.modified) return `${absolute} was changed since it was installed`;
-    return null;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return `${absolute} is missing`;
-    throw explainFileError(error, absolute, 'read');
+interface Changes {
+  /** What is wrong with the first file that cannot be the one that was installed; null where all may be. */
+  readonly reason: string | null;
+  /** Files of the right size with another time. */
+  readonly touched: readonly InstalledFile[];
+}
+
+async function changesOf(folder: string, { files }: InstallManifest): Promise<Changes> {
+  const touched: InstalledFile[] = [];
+  for (const file of files) {
+    const absolute = path.resolve(folder, file.path);
+    try {
+      const { size, mtimeMs } = await stat(absolute);
+      if (size !== file.bytes) return { reason: `${absolute} has ${size} bytes, ${file.bytes} expected`, touched };
+      if (Math.trunc(mtimeMs) !== file.modified) touched.push(file);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { reason: `${absolute} is missing`, touched };
+      throw explainFileError(error, absolute, 'read');
+    }
   }
+  return { reason: null, touched };
 }

@@ -4,6 +4,7 @@ import { UserError } from '../../support/errors.js';
 import type { Engine } from '../engine.js';
 import { npmPackageFolder, npmPackageVersion, packageRequire } from '../npm.js';
 import { withTwinBackend } from '../twin.js';
+import { guardAllocations } from './allocation.js';
 import { heapNeeded, WASM_HEAP_LIMIT } from './heap.js';
 import { HeapUse, shapesBackend, type WasmBackendClass } from './shapes.js';
 import { replaceSliceKernel } from './slice.js';
@@ -31,6 +32,7 @@ export async function startWasm(): Promise<Engine> {
     );
   }
   replaceSliceKernel(tf);
+  guardAllocations(tf);
   const engine: Engine = {
     name: 'wasm',
     tf,

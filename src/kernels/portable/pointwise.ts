@@ -30,10 +30,19 @@ export function pointwiseKernels(tf: TensorFlow): PointwiseKernels {
     return { parameter: release(tf.sub<T>(parameter, change), parameter, change), velocity: next };
   }
 
+  function largestMagnitude(x: Tensor, nonNegative = false): number {
+    return tf.tidy(() => {
+      const largest = tf.max(x).dataSync()[0]!;
+      // No map of magnitudes is made.
+      return nonNegative ? largest : Math.max(largest, -tf.min(x).dataSync()[0]!);
+    });
+  }
+
   return {
     cast,
     // A value that is not finite times 0 is NaN, and so is a sum with it.
     allFinite: (tensors) => tensors.every((x) => tf.tidy(() => tf.sum(tf.mul(x, 0)).dataSync()[0] === 0)),
+    largestMagnitude,
     relu: (x) => tf.relu(x),
     reluGradient: (gradient, y) => tf.tidy(() => tf.mul(gradient, tf.step(y))),
     add: (a, b) => tf.add(a, b),

@@ -15,6 +15,25 @@ export function pointwiseKernels(operations: Operations): PointwiseKernels {
     });
   }
 
+  function largestMagnitude(x: Tensor, nonNegative = false): number {
+    const attributes = [
+      operations.typeOf(x),
+      operations.type('Tidx', 'int32'),
+      operations.attribute('keep_dims', false),
+    ];
+    const reduced = (name: 'Max' | 'Min'): number =>
+      operations.withIntegers([x.shape.map((_, axis) => axis)], (axes) => {
+        const stored = operations.run<Tensor>(name, attributes, [x, axes!]);
+        const full = operations.cast(stored, 'fp32');
+        const value = full.dataSync()[0]!;
+        stored.dispose();
+        full.dispose();
+        return value;
+      });
+    // No map of magnitudes is made.
+    return nonNegative ? reduced('Max') : Math.max(reduced('Max'), -reduced('Min'));
+  }
+
   function momentumStep<T extends Tensor>(
     parameter: T,
     gradient: T,
@@ -67,6 +86,7 @@ export function pointwiseKernels(operations: Operations): PointwiseKernels {
   return {
     cast: (x, precision) => operations.cast(x, precision),
     allFinite,
+    largestMagnitude,
     relu: (x) => operations.run('Relu', typeOf(x), [x]),
     reluGradient: (gradient, y) => operations.run('ReluGrad', typeOf(y), [gradient, y]),
     add: (a, b) => operations.run('AddV2', typeOf(a), [a, b]),

@@ -1,3 +1,4 @@
+import type { Tensor4D } from '@tensorflow/tfjs-core';
 import type { RgbImage } from '../../data/image.js';
 import { makeView } from '../../data/samples/evaluation.js';
 import type { Engine } from '../../engines/engine.js';
@@ -6,6 +7,7 @@ import type { InferenceMode } from '../../evaluation/windows.js';
 import type { Kernels } from '../../kernels/kernels.js';
 import { loadInferenceNetwork } from '../../nn/load.js';
 import type { InferenceNetwork } from '../../nn/network.js';
+import { NonFiniteOutputError } from '../../nn/non-finite-output.js';
 import { UserError } from '../../support/errors.js';
 import { noPause, type Pause } from '../../support/pauses.js';
 import { Collector, type Findings, Worst } from '../check.js';
@@ -18,10 +20,24 @@ import { readNhwc } from './layout.js';
 interface Context {
   readonly engine: Engine;
   readonly kernels: Kernels;
-  readonly network: InferenceNetwork;
+  /** Or why there is none: its weights overflow. */
+  readonly network: InferenceNetwork | NonFiniteOutputError;
   readonly networkCase: NetworkCase;
   readonly findings: Collector;
   readonly pause: Pause;
+}
+
+/** What is computed, or the overflow that ended it: a difference from the reference like any other. */
+async function orOverflow<T>(work: Promise<T>): Promise<T | NonFiniteOutputError> {
+  return work.catch((error: unknown) => {
+    if (error instanceof NonFiniteOutputError) return error;
+    throw error;
+  });
+}
+
+/** Notes an overflow as the worst difference there is. */
+function overflowed({ message }: NonFiniteOutputError, file: string): Worst {
+  return new Worst().add(Number.POSITIVE_INFINITY, `${file}: ${message}`);
 }
 
 /**
@@ -35,13 +51,13 @@ export async function inferenceChecks(
   pause: Pause = noPause,
 ): Promise<Findings> {
   const findings = new Collector(networkCase.name);
-  const network = await loadInferenceNetwork(engine, kernels, networkCase.model, networkCase.weights());
+  const network = await orOverflow(loadInferenceNetwork(engine, kernels, networkCase.model, networkCase.weights()));
   try {
     const context = { engine, kernels, network, networkCase, findings, pause };
     for (const image of Object.keys(networkCase.meta.images)) await checkLogits(context, image);
     await checkImages(context);
   } finally {
-    network.dispose();
+    if (!(network instanceof NonFiniteOutputError)) network.dispose();
   }
   return findings;
 }
@@ -63,21 +79,24 @@ async function checkLogits(
   }
   const { shape, data } = readNhwc(folder, input!);
   const images = engine.tf.tensor4d(data, shape);
-  const logits = await network.logits(images, pause);
+  const logits = network instanceof NonFiniteOutputError ? network : await orOverflow(network.logits(images, pause));
   images.dispose();
-  const compare = (name: string, file: string, actual: () => Float32Array): void => {
+  const compare = (name: string, file: string, actual: (logits: Tensor4D) => Float32Array): void => {
     if (!folder.has(file)) findings.missing(name);
-    else
-      findings.add(name, tolerance, new Worst().add(differenceOfLargest(actual(), readNhwc(folder, file).data), file));
+    else if (logits instanceof NonFiniteOutputError) findings.add(name, tolerance, overflowed(logits, file));
+    else {
+      const difference = differenceOfLargest(actual(logits), readNhwc(folder, file).data);
+      findings.add(name, tolerance, new Worst().add(difference, file));
+    }
   };
-  compare(logitsName, logitsFile!, () => logits.dataSync<'float32'>());
-  compare(resizedName, resizedFile!, () => {
-    const resized = kernels.resizeBilinear(logits, [shape[1], shape[2]], network.alignCorners);
+  compare(logitsName, logitsFile!, (computed) => computed.dataSync<'float32'>());
+  compare(resizedName, resizedFile!, (computed) => {
+    const resized = kernels.resizeBilinear(computed, [shape[1], shape[2]], networkCase.model.alignCorners);
     const values = resized.dataSync<'float32'>();
     resized.dispose();
     return values;
   });
-  logits.dispose();
+  if (!(logits instanceof NonFiniteOutputError)) logits.dispose();
 }
 
 async function checkImages(context: Context): Promise<void> {
@@ -98,7 +117,12 @@ async function checkImages(context: Context): Promise<void> {
           continue;
         }
         const views = viewsOf(networkCase, name, image, multiScale, sizes);
-        const predictor = new Predictor({ ...context, recipe: modeOf(networkCase, mode) });
+        const { network } = context;
+        if (network instanceof NonFiniteOutputError) {
+          findings.add(quantity, TOLERANCES.predictions(0), overflowed(network, file));
+          continue;
+        }
+        const predictor = new Predictor({ ...context, network, recipe: modeOf(networkCase, mode) });
         if (has('pred')) await checkPrediction(context, { file, quantity, predictor, views, margins });
         if (has('prob'))
           await checkProbabilities(context, { file, quantity: `probabilities ${view}`, predictor, views });
@@ -140,14 +164,18 @@ interface Prediction {
 
 /** Classes may differ only where the two best are nearly equal: in no more pixels than the reference counts, and by little. */
 async function checkPrediction(
-  { networkCase, findings, network, pause }: Context,
+  { networkCase, findings, pause }: Context,
   { file, quantity, predictor, views, margins }: Prediction & { readonly margins: Worst },
 ): Promise<void> {
   const { folder, meta } = networkCase;
   const margin = meta.argmax_margins[file];
   if (margin === undefined) throw new UserError(`${folder.path}: meta.json has no argmax_margins.${file}.`);
   const expected = folder.octets(`${file}_pred.npy`).data;
-  const actual = await predictor.predict(views, pause);
+  const actual = await orOverflow(predictor.predict(views, pause));
+  if (actual instanceof NonFiniteOutputError) {
+    findings.add(quantity, TOLERANCES.predictions(margin.below_1e_4), overflowed(actual, file));
+    return;
+  }
   const differing: number[] = [];
   for (let i = 0; i < expected.length; i++) if (actual[i] !== expected[i]) differing.push(i);
   const worst = new Worst();
@@ -158,7 +186,7 @@ async function checkPrediction(
   if (differing.length === 0) return;
   const probabilities = await predictor.probabilities(views, pause);
   for (const pixel of differing) {
-    const at = (values: Uint8Array) => probabilities[pixel * network.classes + values[pixel]!] ?? Number.NaN;
+    const at = (values: Uint8Array) => probabilities[pixel * networkCase.model.classes + values[pixel]!] ?? Number.NaN;
     margins.add(at(actual) - at(expected), `${file}: pixel ${pixel}`);
   }
 }
@@ -168,6 +196,10 @@ async function checkProbabilities(
   { file, quantity, predictor, views }: Prediction,
 ): Promise<void> {
   const expected = readNhwc(networkCase.folder, `${file}_prob.npy`).data;
-  const worst = new Worst().add(largestDifference(await predictor.probabilities(views, pause), expected), file);
+  const actual = await orOverflow(predictor.probabilities(views, pause));
+  const worst =
+    actual instanceof NonFiniteOutputError
+      ? overflowed(actual, file)
+      : new Worst().add(largestDifference(actual, expected), file);
   findings.add(quantity, TOLERANCES.probabilities(networkCase.noise), worst);
 }

@@ -177,6 +177,14 @@ export function halfTests({ name, tf, kernels }: Subject, precision: Exclude<Pre
     tf.dispose([x, stored, read]);
   });
 
+  test(`${name}, ${precision}: the largest magnitude`, (t) => {
+    const x = tf.tensor2d([1, -3.5, 2, 0.25], [2, 2]);
+    const stored = kernels.cast(x, precision);
+    t.is(kernels.largestMagnitude(stored), 3.5);
+    t.is(kernels.largestMagnitude(stored, true), 2);
+    tf.dispose([x, stored]);
+  });
+
   test(`${name}, ${precision}: an overflow is seen`, (t) => {
     const all = (last: number): boolean => storedFinite(kernels, tf.tensor1d([1, 2, last]), precision);
     t.true(all(3));

@@ -67,6 +67,28 @@ export function pointwiseTests(subject: Subject): void {
     t.is(tf.memory().numTensors, before);
   });
 
+  test(`${subject.name}: the largest magnitude, on either side of 0`, (t) => {
+    const { tf, kernels } = subject;
+    const before = tf.memory().numTensors;
+    const largest = (values: ArrayLike<number>, shape: readonly number[], nonNegative?: boolean) => {
+      const x = tf.tensor(Float32Array.from(values), [...shape]);
+      const result = kernels.largestMagnitude(x, nonNegative);
+      x.dispose();
+      return result;
+    };
+    const values = normals(9, COUNT);
+    t.is(
+      largest(values, SHAPE),
+      values.reduce((most, value) => Math.max(most, Math.abs(value)), 0),
+    );
+    t.is(largest([1, -4, 2], [3]), 4);
+    t.is(largest([-1, -2, -0.5, -0.25], [2, 2]), 2);
+    t.is(largest([0.5, 3, 0, 2], [1, 2, 1, 2], true), 3);
+    t.is(largest([0, 0], [2]), 0);
+    t.is(largest([1, Number.NEGATIVE_INFINITY], [2]), Number.POSITIVE_INFINITY);
+    t.is(tf.memory().numTensors, before);
+  });
+
   test(`${subject.name}: channels are scaled for each image`, (t) => {
     const x = normals(5, COUNT);
     const factors = Float32Array.from([1.25, 0, 1.25, 1.25, 0, 1.25, 0, 0, 1.25, 1.25, 1.25, 1.25]);
