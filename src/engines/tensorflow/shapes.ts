@@ -178,13 +178,22 @@ const withChannels =
 /** The operations that the networks, their training and their inference are made of, by TensorFlow's names and this package's. */
 const OPERATIONS: Readonly<Record<string, Operation>> = {
   ...Object.fromEntries(
-    ['Relu', 'Rsqrt', 'Softmax', 'Log', 'ZerosLike', 'BiasAdd', 'ReverseV2', 'ReluGrad', 'FcnBatchNormApply'].map(
-      (name) => [name, likeFirst],
-    ),
+    [
+      'Relu',
+      'Abs',
+      'Rsqrt',
+      'Softmax',
+      'Log',
+      'ZerosLike',
+      'BiasAdd',
+      'ReverseV2',
+      'ReluGrad',
+      'FcnBatchNormApply',
+    ].map((name) => [name, likeFirst]),
   ),
   ...Object.fromEntries(['Add', 'AddV2', 'Sub', 'Mul', 'Div', 'RealDiv', 'Maximum'].map((name) => [name, pointwise])),
   ...Object.fromEntries(['Equal', 'NotEqual', 'LogicalAnd'].map((name) => [name, comparison])),
-  ...Object.fromEntries(['Sum', 'Max', 'Mean'].map((name) => [name, reduction])),
+  ...Object.fromEntries(['Sum', 'Max', 'Min', 'Mean'].map((name) => [name, reduction])),
   Cast: (call) => [call.output(call.shape(0), call.attribute<number>('DstT'))],
   // TensorFlow.js names float32 here for tensors of 16 bits, too; the values stay as they are stored.
   Reshape: (call) => [call.output(call.values(1), call.input(0).dtype)],
