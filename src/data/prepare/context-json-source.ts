@@ -47,6 +47,12 @@ function toRegion(value: Readonly<Record<string, unknown>>): ContextRegion {
   throw new LabelError(`an entry of "annos_segmentation" is none: ${JSON.stringify(value).slice(0, 120)}`);
 }
 
+/** Whether an error says that the text or its packing is at fault; zlib's have a code of their own. */
+const isDamage = (error: unknown): error is Error =>
+  error instanceof JsonArrayError ||
+  error instanceof LabelError ||
+  (error as NodeJS.ErrnoException).code?.startsWith('Z_') === true;
+
 /**
  * The merged annotations of Pascal Context as one JSON file (`trainval_merged.json`): "images" with their split ("phase"),
  * "annos_segmentation" with a category and a run-length mask each. It is read as if it were a folder of
@@ -75,7 +81,7 @@ export class ContextJsonSource implements Source {
         return first.is === undefined;
       });
     } catch (error) {
-      if (!(error instanceof JsonArrayError)) throw explainFileError(error, this.location, 'read');
+      if (!isDamage(error)) throw explainFileError(error, this.location, 'read');
       return false;
     }
     return first.is ?? false;
@@ -125,11 +131,8 @@ export class ContextJsonSource implements Source {
       }, tap);
       arrays.end();
     } catch (error) {
-      const packing = (error as NodeJS.ErrnoException).code?.startsWith('Z_') === true;
-      if (!(error instanceof JsonArrayError || error instanceof LabelError || packing))
-        throw explainFileError(error, this.location, 'read');
-      const { message } = error as Error;
-      throw new UserError(`${this.location} is damaged: ${endSentence(message)}`, FETCH_AGAIN, { cause: error });
+      if (!isDamage(error)) throw explainFileError(error, this.location, 'read');
+      throw new UserError(`${this.location} is damaged: ${endSentence(error.message)}`, FETCH_AGAIN, { cause: error });
     }
     const names = (phase: string) =>
       [...this.images.values()]

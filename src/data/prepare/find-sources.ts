@@ -83,6 +83,7 @@ class Given {
   private async mayBe(file: string, { kind: wanted }: Download): Promise<boolean> {
     const { kind, unread } = await this.kindOf(file);
     if (unread !== null) this.unread.set(file, `is compressed with ${unread}, which is not read`);
+    else if (kind === 'other' && this.named.includes(file)) this.unread.set(file, 'is neither a zip nor a tar archive');
     return wanted === 'context-json' ? kind === 'json' : kind === 'zip' || kind === 'tar';
   }
 

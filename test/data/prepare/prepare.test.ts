@@ -579,6 +579,11 @@ test('an archive that is not read, or is damaged, is said where something is mis
     instanceOf: UserError,
     message: /neither packed nor unpacked in .*\. \/.*ade\.tar\.xz is compressed with xz, which is not read\.$/,
   });
+  const page = path.join(set.from, 'ade.zip.html');
+  await writeFile(page, '<html>');
+  await t.throwsAsync(set.prepare({ from: [page] }), {
+    message: /ade\.zip\.html is neither a zip nor a tar archive\.$/,
+  });
   const torn = path.join(set.from, 'a.zip');
   await truncate(torn, 100);
   await t.throwsAsync(set.prepare({ from: [torn] }), {
