@@ -44,7 +44,7 @@ export async function findSources(inputs: readonly string[], out: string): Promi
     if (files.length === 0) {
       throw new UserError(
         `${input}: no image in this folder or below it.`,
-        'Give a folder of JPEG, PNG, WebP, TIFF, AVIF or GIF images, or an image.',
+        'Give a folder of JPEG, PNG, BMP, WebP, TIFF, AVIF or GIF images, or an image.',
       );
     }
     found.push(...files.map((file) => ({ file: path.join(input, file), name: withoutExtension(file) })));

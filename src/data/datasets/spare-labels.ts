@@ -1,5 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
+import { UserError } from '../../support/errors.js';
 import { isFolder } from '../../support/files.js';
 import type { Dataset, SplitSource } from './dataset.js';
 import { datasetFolder, readList } from './find-entries.js';
@@ -27,6 +28,11 @@ class Listings {
 const withSuffix = (files: readonly string[], suffix: string) =>
   files.filter((file) => file.endsWith(suffix)).map((file) => file.slice(0, -suffix.length));
 
+function noneOfUnreadable(error: unknown): string[] {
+  if (error instanceof UserError) return [];
+  throw error;
+}
+
 /** The folders of a source; null where one of them does not exist. */
 async function foldersOf(root: string, source: SplitSource): Promise<Folders | null> {
   const images = path.join(root, source.images);
@@ -48,8 +54,8 @@ export async function spareLabels(dataset: Dataset, splits: readonly string[], d
     const folders = await foldersOf(root, source);
     if (folders === null) continue;
     const names = withSuffix(await listings.of(folders.images), source.imageSuffix);
-    // What a list names and is not there is told as that.
-    const listed = source.list === null ? [] : await readList(path.join(root, source.list)).catch(() => []);
+    // What a list names and is not there is told as that, and so is a list that cannot be read.
+    const listed = source.list === null ? [] : await readList(path.join(root, source.list)).catch(noneOfUnreadable);
     for (const name of [...names, ...listed]) claimed.add(path.join(folders.realLabels, name + source.labelSuffix));
   }
   const spare = new Map<string, Problem>();

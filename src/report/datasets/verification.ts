@@ -15,8 +15,11 @@ export function formatVerification(verification: Verification): string {
   const wrong = summariseProblems(problems, folder);
   const also = summariseProblems(warnings, folder);
   const isShortened = wrong.length + also.length < problems.length + warnings.length;
-  const verdict = problems.length === 0 ? '✓ Nothing is wrong' : `✗ ${formatNumber(problems.length, 'problem')}`;
-  const noted = warnings.length === 0 ? '' : `; ${formatNumber(warnings.length, 'warning')}`;
+  const noted = formatNumber(warnings.length, 'warning');
+  const verdict =
+    problems.length === 0
+      ? `✓ Nothing is wrong${warnings.length === 0 ? '' : `; ${noted}`}`
+      : `✗ ${formatNumber(problems.length, 'problem')}${warnings.length === 0 ? '' : ` and ${noted}`}`;
   return [
     `${name}${synthetic ? ' (synthetic)' : ''} in ${folder}`,
     ...counts,
@@ -24,6 +27,6 @@ export function formatVerification(verification: Verification): string {
     ...wrong.map((message) => `  ✗ ${message}`),
     ...also.map((message) => `  ! ${message}`),
     ...(isShortened ? ['  --json names every file.'] : []),
-    `${verdict}${noted} (checked: ${depth}).`,
+    `${verdict} (checked: ${depth}).`,
   ].join('\n');
 }
