@@ -28,7 +28,13 @@ export function importsOf(file) {
     path.posix.join(path.posix.dirname(file), specifier).replace(/\.(c?)js$/, (_, c) => `.${c}ts`);
   const names = (clause) =>
     [...clause.replace(/[{}]/g, ',').split(',')]
-      .map((name) => name.trim().replace(/^type\s+/, '').split(/\s+as\s+/)[0].trim())
+      .map((name) =>
+        name
+          .trim()
+          .replace(/^type\s+/, '')
+          .split(/\s+as\s+/)[0]
+          .trim(),
+      )
       .filter((name) => name !== '');
   return [
     ...[...text.matchAll(IMPORT)].map(([, type, clause, specifier]) => ({
@@ -68,8 +74,20 @@ export function cycles(graph) {
   return found;
 }
 
-const FUNCTION = /^(\s*)(?:export\s+)?(?:default\s+)?(?:(?:public|private|protected|static|override|readonly|async)\s+)*(?:function\*?\s+)?([A-Za-z_$][\w$]*)\s*(?:<[^(]*>)?\(|^(\s*)(?:export\s+)?const\s+([A-Za-z_$][\w$]*)\s*(?::[^=]*)?=\s*(?:async\s*)?(?:<[^(]*>)?\(/;
-const STATEMENT = new Set(['if', 'for', 'while', 'switch', 'return', 'catch', 'await', 'throw', 'super', 'constructor']);
+const FUNCTION =
+  /^(\s*)(?:export\s+)?(?:default\s+)?(?:(?:public|private|protected|static|override|readonly|async)\s+)*(?:function\*?\s+)?([A-Za-z_$][\w$]*)\s*(?:<[^(]*>)?\(|^(\s*)(?:export\s+)?const\s+([A-Za-z_$][\w$]*)\s*(?::[^=]*)?=\s*(?:async\s*)?(?:<[^(]*>)?\(/;
+const STATEMENT = new Set([
+  'if',
+  'for',
+  'while',
+  'switch',
+  'return',
+  'catch',
+  'await',
+  'throw',
+  'super',
+  'constructor',
+]);
 
 /** Functions, methods and named closures with their lines. Relies on the formatter: a body ends at the indent where it began. */
 export function functionsOf(file) {
@@ -81,7 +99,8 @@ export function functionsOf(file) {
     const name = match[2] ?? match[4];
     if (STATEMENT.has(name)) return [];
     // The line that opens the body: this one, or the one that closes the parameters at the same indent.
-    const opens = (text) => text.endsWith('{') && (text === line || text.startsWith(`${indent})`) || text.startsWith(`${indent}}`));
+    const opens = (text) =>
+      text.endsWith('{') && (text === line || text.startsWith(`${indent})`) || text.startsWith(`${indent}}`));
     let open = start;
     while (open < lines.length && !opens(lines[open])) {
       if (open > start && !lines[open].startsWith(`${indent} `) && !lines[open].startsWith(`${indent})`)) return [];
@@ -130,8 +149,11 @@ export function statistics(folder = 'src') {
     imports: [...imports.values()].reduce((sum, list) => sum + list.length, 0),
     cycles: cycles(graph),
     exportedFunctions: exported.length,
-    exportedFunctionsOfOneImporter: exported.filter(({ file, name }) => importers.get(`${file} ${name}`)?.size === 1).length,
-    namesWithTwoMeanings: [...names].filter(([, where]) => where.length > 1).map(([name, where]) => ({ name, files: where })),
+    exportedFunctionsOfOneImporter: exported.filter(({ file, name }) => importers.get(`${file} ${name}`)?.size === 1)
+      .length,
+    namesWithTwoMeanings: [...names]
+      .filter(([, where]) => where.length > 1)
+      .map(([name, where]) => ({ name, files: where })),
     longFunctions: functions.filter((each) => each.lines > LONG_FUNCTION),
     longestFunction: functions[0],
   };
@@ -144,8 +166,12 @@ if (process.argv[1] === import.meta.filename) {
     console.log(JSON.stringify(figures, null, 2));
   } else {
     for (const [name, value] of Object.entries(figures)) {
-      if (!Array.isArray(value)) console.log(`${name}: ${typeof value === 'object' ? Object.values(value).join(' ') : value}`);
-      else console.log(`${name}: ${value.length}${value.map((each) => `\n  ${Array.isArray(each) ? each.join(' ') : Object.values(each).join(' ')}`).join('')}`);
+      if (!Array.isArray(value))
+        console.log(`${name}: ${typeof value === 'object' ? Object.values(value).join(' ') : value}`);
+      else
+        console.log(
+          `${name}: ${value.length}${value.map((each) => `\n  ${Array.isArray(each) ? each.join(' ') : Object.values(each).join(' ')}`).join('')}`,
+        );
     }
   }
 }
