@@ -17,6 +17,23 @@ export interface PeakMemory {
   readonly addressedBytes: number | null;
 }
 
+/** Pixels of the largest images that a twin goes through as they are: 4096×4096. */
+const MOST_PIXELS = 2 ** 24;
+
+/**
+ * What images of [height, width] take, found out by `find` at their size; of images that no machine would take, at a whole fraction
+ * of their sides, as what they take grows with their area.
+ */
+export async function peakOfSize(
+  [height, width]: readonly [number, number],
+  find: (divisor: number) => Promise<PeakMemory>,
+): Promise<PeakMemory> {
+  const divisor = Math.max(1, Math.ceil(Math.sqrt((height * width) / MOST_PIXELS)));
+  const { peakBytes, addressedBytes } = await find(divisor);
+  const area = divisor ** 2;
+  return { peakBytes: area * peakBytes, addressedBytes: addressedBytes === null ? null : area * addressedBytes };
+}
+
 /** Main memory of this process, native libraries included. */
 export function processMemory(): ProcessMemory {
   const status = readStatus();

@@ -18,6 +18,19 @@ export function withTwinBackend<R>(
   return result;
 }
 
+/**
+ * TensorFlow.js's core for a twin: tensors of images and labels are made of their shapes alone, so that no arrays as large as
+ * theirs are needed.
+ */
+export function shapesCore(tf: typeof tfjs): typeof tfjs {
+  const filled = (shape: number[], dtype: 'float32' | 'int32' = 'float32') => tf.fill(shape, 0, dtype);
+  const made = {
+    tensor3d: (_values: unknown, shape: number[], dtype?: 'float32' | 'int32') => filled(shape, dtype),
+    tensor4d: (_values: unknown, shape: number[], dtype?: 'float32' | 'int32') => filled(shape, dtype),
+  };
+  return { ...tf, ...(made as Pick<typeof tfjs, 'tensor3d' | 'tensor4d'>) };
+}
+
 async function alone<R>(tf: typeof tfjs, makeBackend: () => tfjs.KernelBackend, work: () => Promise<R>): Promise<R> {
   const present = tf.getBackend();
   const twin = `${present}-shapes`;

@@ -1,5 +1,5 @@
 import type { Engine } from '../engines/engine.js';
-import type { PeakMemory } from '../engines/memory.js';
+import { type PeakMemory, peakOfSize } from '../engines/memory.js';
 import type { Experiment } from '../experiments/experiment.js';
 import { TrainingStep } from './step.js';
 
@@ -18,26 +18,21 @@ export function trainingMemory(
   sizeHw: readonly [number, number],
   images: number,
 ): Promise<PeakMemory> {
-  const [height, width] = sizeHw;
-  const pixels = images * height * width;
-  const batch = {
-    count: images,
-    height,
-    width,
-    images: new Float32Array(3 * pixels),
-    labels: new Int32Array(pixels),
-    names: [],
-  };
-  return engine.withShapes(async (twin) => {
-    const step = new TrainingStep(twin, experiment);
-    try {
-      const { parameters } = step.segmentor;
-      for (const { path, shape } of parameters.specs) parameters.set(path, twin.tf.fill([...shape], 0));
-      step.resetPeak();
-      for (let i = 0; i < STEPS; i++) await step.run(batch, 0);
-      return { peakBytes: step.peakLiveBytes, addressedBytes: twin.addressedBytes() };
-    } finally {
-      step.dispose();
-    }
-  });
+  return peakOfSize(sizeHw, (divisor) =>
+    engine.withShapes(async (twin) => {
+      const [height, width] = sizeHw.map((side) => Math.ceil(side / divisor)) as [number, number];
+      // The twin looks at the shapes only.
+      const batch = { count: images, height, width, images: new Float32Array(), labels: new Int32Array(), names: [] };
+      const step = new TrainingStep(twin, experiment);
+      try {
+        const { parameters } = step.segmentor;
+        for (const { path, shape } of parameters.specs) parameters.set(path, twin.tf.fill([...shape], 0));
+        step.resetPeak();
+        for (let i = 0; i < STEPS; i++) await step.run(batch, 0);
+        return { peakBytes: step.peakLiveBytes, addressedBytes: twin.addressedBytes() };
+      } finally {
+        step.dispose();
+      }
+    }),
+  );
 }

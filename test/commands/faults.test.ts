@@ -302,7 +302,10 @@ test.serial('a run that cannot fit is refused with numbers before it starts', as
   const { cwd, runs } = await smallSet(t);
   const huge = [...TINY, ...SET('data.cropHw=[65536,65536]', 'data.imageScaleWh=[65536,65536]')];
   const { code, stderr } = await fcn(['train', ROW, ...huge], { cwd });
-  t.regex(stderr, /^error: \S+ needs about [\d.]+ GB of memory \(.*\); [\d.]+ [MG]B are there\.\nnext: .*--force\.$/m);
+  t.regex(
+    stderr,
+    /^error: \S+ needs about [\d.]+ GB on the wasm engine \(.*\), which can address 4\.00 GB\.\nnext: .*--force\.$/m,
+  );
   t.is(code, 2);
   t.false(existsSync(runs));
 });

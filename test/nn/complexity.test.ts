@@ -49,20 +49,12 @@ for (const row of STRUCTURES) {
     const engine = await startEngine({ engine: 'wasm' });
     const experiment = resolve({ row, overrides: ['pretrained=null'] });
     const [height, width] = experiment.data.cropHw;
-    const pixels = height * width;
     await engine.withShapes(async (twin) => {
       const step = new TrainingStep(twin, experiment);
       const { parameters, kernels } = step.segmentor;
       for (const { path, shape } of parameters.specs) parameters.set(path, twin.tf.fill([...shape], 0));
       const { counted, flops } = counting(kernels);
-      const batch = {
-        count: 1,
-        height,
-        width,
-        images: new Float32Array(3 * pixels),
-        labels: new Int32Array(pixels),
-        names: [],
-      };
+      const batch = { count: 1, height, width, images: new Float32Array(), labels: new Int32Array(), names: [] };
       let trained = 0;
       const update = (_path: string, gradient: { readonly size: number; dispose(): void }) => {
         trained += gradient.size;

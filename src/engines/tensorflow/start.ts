@@ -5,7 +5,7 @@ import { UserError } from '../../support/errors.js';
 import type { Engine } from '../engine.js';
 import { convolvesBfloat16 } from '../hardware.js';
 import { npmPackageVersion, packageRequire } from '../npm.js';
-import { withTwinBackend } from '../twin.js';
+import { shapesCore, withTwinBackend } from '../twin.js';
 import { addonFolder, BINDING_FILE, HOST_FILE, OPERATIONS_FILE } from './addon.js';
 import { tuneAllocator } from './allocator.js';
 import { backendWithHalf, type NodeBackendClass } from './backend.js';
@@ -60,7 +60,7 @@ export async function startTensorflow(folder: string, deterministic: boolean): P
       return withTwinBackend(
         tf,
         () => twin,
-        () => work({ ...engine, native: twin, addressedBytes: () => null }),
+        () => work({ ...engine, tf: shapesCore(tf), native: twin, addressedBytes: () => null }),
       );
     },
     deterministic: device === 'cpu' || deterministicOnGpus,

@@ -3,7 +3,7 @@ import type * as tfjs from '@tensorflow/tfjs-core';
 import { UserError } from '../../support/errors.js';
 import type { Engine } from '../engine.js';
 import { npmPackageFolder, npmPackageVersion, packageRequire } from '../npm.js';
-import { withTwinBackend } from '../twin.js';
+import { shapesCore, withTwinBackend } from '../twin.js';
 import { guardAllocations } from './allocation.js';
 import { heapNeeded, WASM_HEAP_LIMIT } from './heap.js';
 import { HeapUse, shapesBackend, type WasmBackendClass } from './shapes.js';
@@ -43,7 +43,7 @@ export async function startWasm(): Promise<Engine> {
       const heap = new HeapUse();
       const makeBackend = () => shapesBackend(wasm.BackendWasm, tf, heap);
       return withTwinBackend(tf, makeBackend, () =>
-        work({ ...engine, addressedBytes: () => heapNeeded(heap.peakBytes) }),
+        work({ ...engine, tf: shapesCore(tf), addressedBytes: () => heapNeeded(heap.peakBytes) }),
       );
     },
     deterministic: true,
