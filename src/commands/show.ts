@@ -22,7 +22,7 @@ export default class Show extends BaseCommand {
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Show);
-    const { describeExperiment, describeLog, formatDescription, formatLog } = await import('../report/show.js');
+    const { describeExperiment, formatDescription } = await import('../report/show.js');
     const { profile, file, seed, log } = flags;
     const overrides = overridesOf(flags);
     const options = { row: args.row, file, profile, seed, overrides };
@@ -31,6 +31,7 @@ export default class Show extends BaseCommand {
       this.print(formatDescription(description));
       return description;
     }
+    const { describeLog, formatLog } = await import('../report/compare/log-shown.js');
     const shown = describeLog(log, options);
     this.print(`${formatDescription(description)}\n\n${formatLog(shown)}`);
     return { ...description, log: shown };

@@ -2,11 +2,6 @@ import type { Experiment } from '../experiments/experiment.js';
 import { hashExperiment } from '../experiments/hash.js';
 import { valuesOf } from '../experiments/overrides.js';
 import { type Deviation, deviations, type ResolveOptions, resolve } from '../experiments/resolve.js';
-import { selectRow } from '../experiments/select.js';
-import { formatKnowledge } from './compare/log-format.js';
-import { type LogKnowledge, logKnowledge } from './compare/log-knowledge.js';
-import { readPublishedLog } from './compare/published-log.js';
-import { sideOfLog } from './compare/side.js';
 import { formatFigure } from './layout.js';
 import { formatNetworkCost, type NetworkCost, networkCost } from './modules.js';
 import { wrap } from './wrap.js';
@@ -28,39 +23,6 @@ export function describeExperiment(options: ResolveOptions): Description {
     deviations: deviations(experiment, options.file),
     network: networkCost(experiment),
   };
-}
-
-/** What a log says, beside a row's recipe. */
-export interface ShownLog extends LogKnowledge {
-  readonly file: string;
-  /** The row that the log says it is of; null where it does not say. */
-  readonly ofRow: string | null;
-  /** Of the last evaluation, percent, and most of one GPU, GB; null where they were not logged. */
-  readonly figures: { readonly mIoU: number | null; readonly memoryGB: number | null };
-}
-
-/**
- * What the log of a training says, beside the recipe of a row.
- * @throws UserError where the row or the file is wrong.
- */
-export function describeLog(file: string, options: ResolveOptions): ShownLog {
-  const row = selectRow(options.row, options.file);
-  const log = readPublishedLog(file);
-  const side = sideOfLog(log, file);
-  const { mIoU, memoryGB } = side.figures;
-  return { file, ofRow: side.row?.id ?? null, figures: { mIoU, memoryGB }, ...logKnowledge(log, row, options.seed) };
-}
-
-/** The same for a terminal. */
-export function formatLog(log: ShownLog): string {
-  const { file, ofRow, row } = log;
-  const whose =
-    ofRow === null
-      ? [`Neither ${file} nor its name says of which row it is: it is taken for a log of ${row}.`]
-      : ofRow === row
-        ? []
-        : [`${file} is the log of another row, ${ofRow}: it is set beside ${row} all the same.`];
-  return [...whose.map((text) => wrap(text).join('\n')), formatKnowledge(log, log.figures)].join('\n\n');
 }
 
 function list(title: string, lines: readonly string[]): string {

@@ -5,9 +5,10 @@ import { weightsIdentity } from '../weights/identity.js';
 import type { RunDirectory } from './directory.js';
 import { type DisplayMode, showStages } from './display.js';
 import type { RunRecord } from './record.js';
+import type { StageContext } from './stage-context.js';
 import type { Stage } from './stage-names.js';
 import { type CompletedStage, keepStageResult, readStageResult } from './stage-results.js';
-import { runStage, STAGE_TITLES, type StageContext } from './stages.js';
+import { runStage, STAGE_TITLES } from './stages.js';
 import { describeWeights } from './weights-used.js';
 
 /** What stages need of how a run is executed. */

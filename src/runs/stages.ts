@@ -1,47 +1,12 @@
-import type { SkippedSamples } from '../data/skipped.js';
-import type { Engine } from '../engines/engine.js';
-import type { Experiment } from '../experiments/experiment.js';
 import { formatBytes, formatNumber, formatPercent, formatSeconds } from '../support/format.js';
 import { explainOutOfMemory } from './out-of-memory.js';
 import { ProgressFile } from './progress.js';
 import type { RunRecord } from './record.js';
+import type { StageContext } from './stage-context.js';
 import type { Stage } from './stage-names.js';
 import { POSITION_SECONDS, positionFile } from './stage-results.js';
 import type { EventFile } from './tensorboard.js';
 import type { ValidationOptions } from './validation.js';
-
-/** What a stage works with. */
-export interface StageContext {
-  readonly experiment: Experiment;
-  readonly engine: Engine;
-  readonly dataRoot: string;
-  /** The run directory. */
-  readonly directory: string;
-  /** Counts samples that cannot be read; one more than may be left out ends the stage. */
-  readonly skipped: SkippedSamples;
-  /** Newest checkpoints that are kept, besides the best. */
-  readonly keepCheckpoints: number;
-  /** Most seconds of training or evaluation that are lost where the process is killed. */
-  readonly mostSecondsLost: number;
-  readonly signal: AbortSignal;
-  /** Iterations of training between two evaluations while it goes on; none where not given. */
-  readonly evaluateEvery?: number | undefined;
-  /** Write TensorBoard's event files, too. */
-  readonly tensorboard: boolean;
-  /** Whether a checkpoint was asked for since the last call. */
-  readonly saveRequested: () => boolean;
-  /** Throws where this process must not write into the run directory any more. */
-  readonly beforeWrite: () => Promise<void>;
-  readonly note: (text: string) => void;
-  /** Folder for predicted label images, if wanted. */
-  readonly predictions?: string | undefined;
-  /** Write these as Cityscapes' label ids. */
-  readonly labelIds?: boolean | undefined;
-  /** Weights to evaluate: given, or of this run's training. */
-  readonly weights: string | undefined;
-  /** Which of the file's dictionaries of tensors they are; the only one where not given. */
-  readonly weightsKey: string | undefined;
-}
 
 type Details = RunRecord['details'];
 

@@ -3,8 +3,8 @@ import { evaluate } from '../evaluation/evaluate.js';
 import { NonFiniteOutputError } from '../nn/non-finite-output.js';
 import { formatPercent, formatSeconds } from '../support/format.js';
 import type { Validation } from '../training/session.js';
+import type { StageContext } from './stage-context.js';
 import { POSITION_SECONDS, positionFile } from './stage-results.js';
-import type { StageContext } from './stages.js';
 
 export interface ValidationOptions {
   readonly every: number;

@@ -2,10 +2,15 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { explainFileError } from '../../support/files.js';
-import type { HashWorkerData } from '../workers/hash-worker.js';
 import { WorkerPool } from '../workers/pool.js';
 import { PREPARED_HASHES, readPrepared } from './prepared.js';
 import type { FileProblem } from './problem.js';
+
+/** What every hashing worker is started with. */
+export interface HashWorkerData {
+  /** The data set's folder. */
+  readonly folder: string;
+}
 
 /** A file of a prepared data set, and what its content was. */
 export interface RecordedHash {

@@ -3,15 +3,9 @@ import { workerData } from 'node:worker_threads';
 import { UserError } from '../../support/errors.js';
 import { explainFileError } from '../../support/files.js';
 import { sha256File } from '../../support/hash.js';
-import type { RecordedHash } from '../datasets/hashes.js';
+import type { HashWorkerData, RecordedHash } from '../datasets/hashes.js';
 import type { FileProblem } from '../datasets/problem.js';
 import { serve } from './serve.js';
-
-/** What every hashing worker is started with. */
-export interface HashWorkerData {
-  /** The data set's folder. */
-  readonly folder: string;
-}
 
 /** Why a file is not what was recorded; null where it is. */
 async function compare(file: string, sha256: string): Promise<string | null> {

@@ -13,6 +13,7 @@ import { shownEvaluation } from '../runs/charts.js';
 import { type KnownRun, type RunCatalogue, readRunDirectory } from '../runs/find.js';
 import { newestOfEachSeed, recipeKey } from '../spread.js';
 import type { CurvePoint } from './band.js';
+import { loggedFigures } from './log-figures.js';
 import type { LogHeader } from './log-header.js';
 import { rowOfLog, scheduleOfLog } from './log-row.js';
 import { readLogText } from './log-text.js';
@@ -150,17 +151,10 @@ export function sideOfLog(log: PublishedLog, file: string, tables: readonly Tabl
   const row = rowOfLog(header, file, tables);
   const iterations = scheduleOfLog(log, row);
   const last = validation.at(-1);
-  const known = (value: number | undefined) => (value === undefined || Number.isNaN(value) ? null : value);
-  const mIoU = known(last?.mIoU);
-  const memory = train.map(({ memoryBytes }) => memoryBytes).filter(Number.isFinite);
   return {
     kind: 'log',
     label: file,
-    figures: {
-      ...NO_FIGURES,
-      mIoU: mIoU === null ? null : mIoU * 100,
-      memoryGB: memory.length === 0 ? null : memory.reduce((most, bytes) => Math.max(most, bytes)) / 2 ** 30,
-    },
+    figures: { ...NO_FIGURES, ...loggedFigures(log) },
     iterations,
     curve: (reading.noCurve === null ? train : [])
       .filter(({ loss }) => Number.isFinite(loss))
