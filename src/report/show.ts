@@ -4,7 +4,6 @@ import { valuesOf } from '../experiments/overrides.js';
 import { type Deviation, deviations, type ResolveOptions, resolve } from '../experiments/resolve.js';
 import { formatFigure } from './layout.js';
 import { formatNetworkCost, type NetworkCost, networkCost } from './modules.js';
-import { wrap } from './wrap.js';
 
 /** Everything that a row, a profile and overrides stand for. */
 export interface Description {

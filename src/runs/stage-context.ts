@@ -1,6 +1,8 @@
 import type { SkippedSamples } from '../data/skipped.js';
 import type { Engine } from '../engines/engine.js';
 import type { Experiment } from '../experiments/experiment.js';
+import type { RunRecord } from './record.js';
+import type { Stage } from './stage-names.js';
 
 /** What a stage works with. */
 export interface StageContext {
@@ -33,4 +35,14 @@ export interface StageContext {
   readonly weights: string | undefined;
   /** Which of the file's dictionaries of tensors they are; the only one where not given. */
   readonly weightsKey: string | undefined;
+}
+
+type Details = RunRecord['details'];
+
+/** What a stage hands back: its part of the record, and what came out of it in one line. */
+export interface StageResult<Name extends Stage = Stage> {
+  readonly details: NonNullable<Details[Name]>;
+  readonly summary: string;
+  /** Of training: the file of the final weights. */
+  readonly weights?: string;
 }

@@ -5,8 +5,8 @@ import { holdsPredictions } from '../evaluation/predictions.js';
 import { sha256File } from '../support/hash.js';
 import { readSealed, writeSealed } from '../support/sealed.js';
 import { recordSchema } from './record.js';
+import type { StageResult } from './stage-context.js';
 import type { Stage } from './stage-names.js';
-import type { StageResult } from './stages.js';
 
 const schema = z.object({
   startedAt: z.iso.datetime(),

@@ -1,22 +1,11 @@
 import { formatBytes, formatNumber, formatPercent, formatSeconds } from '../support/format.js';
 import { explainOutOfMemory } from './out-of-memory.js';
 import { ProgressFile } from './progress.js';
-import type { RunRecord } from './record.js';
-import type { StageContext } from './stage-context.js';
+import type { StageContext, StageResult } from './stage-context.js';
 import type { Stage } from './stage-names.js';
 import { POSITION_SECONDS, positionFile } from './stage-results.js';
 import type { EventFile } from './tensorboard.js';
 import type { ValidationOptions } from './validation.js';
-
-type Details = RunRecord['details'];
-
-/** What a stage hands back: its part of the record, and what came out of it in one line. */
-export interface StageResult<Name extends Stage = Stage> {
-  readonly details: NonNullable<Details[Name]>;
-  readonly summary: string;
-  /** Of training: the file of the final weights. */
-  readonly weights?: string;
-}
 
 type Say = (progress: string) => void;
 
