@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 // Until a command listens, too: else this signal, which asks to save, would open Node's debugger.
 if (process.platform !== 'win32') process.on('SIGUSR1', () => {});
 
-const compiled = new URL('../dist/src/commands/main.js', import.meta.url);
+const compiled = new URL('../dist/src/cli/main.js', import.meta.url);
 if (existsSync(compiled)) {
   const { main } = await import(compiled.href);
   await main(process.argv.slice(2));

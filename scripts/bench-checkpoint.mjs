@@ -10,14 +10,12 @@ import os from 'node:os';
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { drain } from '../dist/src/benchmark/drain.js';
-import { randomBatch } from '../dist/src/benchmark/inputs.js';
-import { median } from '../dist/src/benchmark/statistics.js';
 import { startEngine } from '../dist/src/engines/start.js';
-import { resolve } from '../dist/src/experiments/resolve.js';
+import { drain, median, randomBatch } from '../dist/src/measurement/roofline.js';
+import { resolve } from '../dist/src/recipe/resolve.js';
+import { takeSnapshot } from '../dist/src/training/checkpoint.js';
 import { checkpointsSize } from '../dist/src/training/checkpoint-folder.js';
 import { CheckpointWriter } from '../dist/src/training/checkpoint-writer.js';
-import { takeSnapshot } from '../dist/src/training/snapshot.js';
 import { TrainingStep } from '../dist/src/training/step.js';
 
 const ROWS = {

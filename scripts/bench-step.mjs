@@ -5,13 +5,12 @@
 // Prints one JSON line: seconds (each, min, median), peak resident memory and largest sum of live tensors in MB (2^20 bytes),
 // rate of a bare convolution before and after in GFLOP/s, and the share of it that the network's convolutions reach.
 import { parseArgs } from 'node:util';
-import { measureInference, measureTraining } from '../dist/src/benchmark/measure.js';
-import { convolutionRate } from '../dist/src/benchmark/roofline.js';
-import { median } from '../dist/src/benchmark/statistics.js';
 import { startEngine } from '../dist/src/engines/start.js';
-import { resolve } from '../dist/src/experiments/resolve.js';
 import { createKernels } from '../dist/src/kernels/create.js';
-import { complexity } from '../dist/src/nn/complexity.js';
+import { measureInference, measureTraining } from '../dist/src/measurement/measure.js';
+import { convolutionRate, median } from '../dist/src/measurement/roofline.js';
+import { complexity } from '../dist/src/network/complexity.js';
+import { resolve } from '../dist/src/recipe/resolve.js';
 
 const ROWS = {
   18: 'fcn_r18-d8_512x1024_80k_cityscapes',

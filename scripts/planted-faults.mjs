@@ -150,7 +150,7 @@ function copyPackage(folder) {
 
 /** Makes the smoke profile of the copy shorter. */
 function shortenSmoke(folder) {
-  const file = path.join(folder, 'dist', 'src', 'experiments', 'profiles.js');
+  const file = path.join(folder, 'dist', 'src', 'recipe', 'profiles.js');
   const shorter = [
     ['iterations: 100', 'iterations: 20'],
     ['limit: 8', 'limit: 1'],

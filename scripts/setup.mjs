@@ -56,7 +56,7 @@ export async function setUpEngine() {
       },
     });
   } catch (error) {
-    const { EngineUnavailableError } = await load('unavailable.js');
+    const { EngineUnavailableError } = await load('engine.js');
     if (error instanceof EngineUnavailableError) {
       say(`No native engine: ${error.message} Going on with the wasm engine.`);
     } else {

@@ -17,7 +17,7 @@ import { runInNewContext } from 'node:vm';
 
 const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
 const root = fileURLToPath(new URL('..', import.meta.url));
-const { median } = await import('../dist/src/benchmark/statistics.js');
+const { median } = await import('../dist/src/measurement/roofline.js');
 const { Draws, Purpose } = await import('../dist/src/support/random.js');
 
 /** Where runs are killed, in the order in which a run comes by. */
@@ -243,7 +243,7 @@ async function constantTest(iterations) {
   try {
     await finish(['datasets', 'generate', 'cityscapes', '--images', '12', '--size', '64x128'], cwd);
     const { startEngine } = await import('../dist/src/engines/start.js');
-    const { resolve } = await import('../dist/src/experiments/resolve.js');
+    const { resolve } = await import('../dist/src/recipe/resolve.js');
     const { train } = await import('../dist/src/training/train.js');
     const { processMemory, resetPeakMemory } = await import('../dist/src/engines/memory.js');
     const engine = await startEngine({ engine: flags.engine });

@@ -1,5 +1,5 @@
-import * as flags from './flags.js';
-import { RunCommand } from './run-command.js';
+import * as flags from '../cli/flags.js';
+import { RunCommand } from '../cli/run-command.js';
 
 export default class Benchmark extends RunCommand {
   static override summary = 'Measure the speed and memory of a row on this machine.';

@@ -1,7 +1,7 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { BaseCommand } from './base.js';
-import * as flags from './flags.js';
+import { BaseCommand } from '../cli/base.js';
+import * as flags from '../cli/flags.js';
 
 export default class Compare extends BaseCommand {
   static override summary = 'Set a run beside another one, its published row or a published training log.';
@@ -42,11 +42,11 @@ export default class Compare extends BaseCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Compare);
     const signal = this.interruptSignal();
-    const { firstSide, otherSide, PUBLISHED_LOG } = await import('../report/compare/side.js');
-    const { publishedSide } = await import('../report/compare/published-side.js');
-    const { compare } = await import('../report/compare/compare.js');
-    const { describeComparison, formatComparison } = await import('../report/compare/format.js');
-    const { RunCatalogue } = await import('../report/runs/find.js');
+    const { firstSide, otherSide, PUBLISHED_LOG } = await import('../pages/compare/side.js');
+    const { publishedSide } = await import('../pages/compare/published-side.js');
+    const { compare } = await import('../pages/compare/compare.js');
+    const { describeComparison, formatComparison } = await import('../pages/compare/format.js');
+    const { RunCatalogue } = await import('../pages/runs/find.js');
     const catalogue = new RunCatalogue(flags, ({ message }) => this.note(`Left out: ${message}`));
     const a = firstSide(args.a, args.b, catalogue);
     const b =
@@ -56,7 +56,7 @@ export default class Compare extends BaseCommand {
       this.print(formatComparison(comparison));
       return describeComparison(comparison);
     }
-    const { follow } = await import('../report/compare/follow.js');
+    const { follow } = await import('../pages/compare/format.js');
     const followed = await follow({
       run: a,
       reference: b,

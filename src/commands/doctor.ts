@@ -1,5 +1,5 @@
-import { BaseCommand } from './base.js';
-import * as flags from './flags.js';
+import { BaseCommand } from '../cli/base.js';
+import * as flags from '../cli/flags.js';
 
 export default class Doctor extends BaseCommand {
   static override summary = 'Show what this machine offers: engines, hardware, data sets.';
@@ -11,7 +11,7 @@ export default class Doctor extends BaseCommand {
 
   async run(): Promise<object> {
     const { flags } = await this.parse(Doctor);
-    const { examine, formatDoctor } = await import('../report/doctor.js');
+    const { examine, formatDoctor } = await import('../runs/doctor.js');
     const report = await examine({ engine: flags.engine, dataRoot: flags['data-root'] });
     this.print(formatDoctor(report));
     return report;

@@ -1,6 +1,6 @@
 import * as Flags from '@oclif/core/flags';
-import * as flags from './flags.js';
-import { RunCommand } from './run-command.js';
+import * as flags from '../cli/flags.js';
+import { RunCommand } from '../cli/run-command.js';
 
 export default class Evaluate extends RunCommand {
   static override summary = "Evaluate weights on a row's validation images.";

@@ -1,5 +1,5 @@
-import { BaseCommand } from './base.js';
-import * as flags from './flags.js';
+import { BaseCommand } from '../cli/base.js';
+import * as flags from '../cli/flags.js';
 
 export default class List extends BaseCommand {
   static override summary = 'List the rows that can be reproduced, with their published figures.';
@@ -13,8 +13,8 @@ export default class List extends BaseCommand {
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(List);
-    const { listRows, formatRows } = await import('../report/list.js');
-    const { outputWidth } = await import('../report/wrap.js');
+    const { listRows, formatRows } = await import('../tables/rows.js');
+    const { outputWidth } = await import('../terminal/layout.js');
     const rows = listRows({ ...flags, patterns: args.rows });
     this.print(formatRows(rows, flags.wide ? undefined : outputWidth()));
     return { rows };

@@ -1,9 +1,8 @@
 import * as Flags from '@oclif/core/flags';
-import type { MeasuredNight } from '../nightly/entry.js';
-import { NIGHT_PARTS, type NightPart } from '../nightly/parts.js';
+import { BaseCommand } from '../cli/base.js';
+import * as flags from '../cli/flags.js';
+import { type MeasuredNight, NIGHT_PARTS, type NightPart } from '../nightly/history.js';
 import { ExitCode, UserError } from '../support/errors.js';
-import { BaseCommand } from './base.js';
-import * as flags from './flags.js';
 
 export default class Nightly extends BaseCommand {
   static override summary = 'Measure what may have become worse, and judge it by gates.';
@@ -78,7 +77,7 @@ export default class Nightly extends BaseCommand {
     const { closeNight, readMeasurements } = await import('../nightly/nightly.js');
     if (flags.measure !== undefined) return this.writeMeasured(flags.measure, await this.measure(flags));
     const measured = flags.from === undefined ? await this.measure(flags) : readMeasurements(flags.from);
-    const { WHOLE_NIGHT } = await import('../nightly/missing.js');
+    const { WHOLE_NIGHT } = await import('../nightly/measurements.js');
     const asked = flags.whole ? WHOLE_NIGHT : measured.asked;
     const { night, judgements, summary, failures } = await closeNight({ ...measured, asked }, flags);
     this.print(summary);

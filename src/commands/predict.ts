@@ -1,10 +1,10 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
+import { BaseCommand } from '../cli/base.js';
+import * as flags from '../cli/flags.js';
+import { overridesOf } from '../cli/flags.js';
+import { explainError } from '../cli/report-error.js';
 import { ExitCode } from '../support/errors.js';
-import { BaseCommand } from './base.js';
-import * as flags from './flags.js';
-import { overridesOf } from './flags.js';
-import { explainError } from './report-error.js';
 
 export default class Predict extends BaseCommand {
   static override summary = "Predict the classes of images with a row's network.";
@@ -66,7 +66,7 @@ export default class Predict extends BaseCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Predict);
     const { predict } = await import('../runs/predict.js');
-    const { formatPredictions } = await import('../report/predictions.js');
+    const { formatPredictions } = await import('../runs/predict.js');
     const { row, file, profile, seed, weights, out, truth, slide, opacity, engine } = flags;
     const { failed, ...predicted } = await predict({
       inputs: args.images,

@@ -1,8 +1,8 @@
 import path from 'node:path';
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { BaseCommand } from './base.js';
-import * as flags from './flags.js';
+import { BaseCommand } from '../cli/base.js';
+import * as flags from '../cli/flags.js';
 
 export default class Report extends BaseCommand {
   static override summary = 'Write a page of runs: curves, classes, confusion, predictions, recipe and environment.';
@@ -60,8 +60,8 @@ export default class Report extends BaseCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Report);
     const signal = this.interruptSignal();
-    const { writeRunReport } = await import('../report/runs/write.js');
-    const { showCounted } = await import('../runs/display.js');
+    const { writeRunReport } = await import('../pages/runs/write.js');
+    const { showCounted } = await import('../terminal/display.js');
     const { formatFileSize } = await import('../support/format.js');
     const { out, format, chart = [], theme = null, predictions, examples, log, results, runs } = flags;
     const warnings: string[] = [];

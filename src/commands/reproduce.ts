@@ -1,13 +1,13 @@
 import * as Flags from '@oclif/core/flags';
-import type { Table } from '../experiments/load.js';
+import * as flags from '../cli/flags.js';
+import { overridesOf } from '../cli/flags.js';
+import { explainError } from '../cli/report-error.js';
+import { RunCommand } from '../cli/run-command.js';
+import type { Table } from '../recipe/tables.js';
+import { STAGE_NAMES } from '../records/record.js';
 import type { EstimateOptions } from '../runs/estimate.js';
 import type { Outcome } from '../runs/series.js';
-import { STAGE_NAMES } from '../runs/stage-names.js';
 import { ExitCode } from '../support/errors.js';
-import * as flags from './flags.js';
-import { overridesOf } from './flags.js';
-import { explainError } from './report-error.js';
-import { RunCommand } from './run-command.js';
 
 export default class Reproduce extends RunCommand {
   static override summary = 'Reproduce rows: train, evaluate, evaluate multi-scale + flip, benchmark.';
@@ -67,7 +67,7 @@ export default class Reproduce extends RunCommand {
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Reproduce);
-    const { selectRows, tablesOf } = await import('../experiments/select.js');
+    const { selectRows, tablesOf } = await import('../recipe/select.js');
     const { chooseStages, planRuns, requireOneRow, requireOneRun } = await import('../runs/plan.js');
     const { executeSeries } = await import('../runs/series.js');
     const { table, all, file, profile, weights, seed = 0, repeat = 1 } = flags;
@@ -116,17 +116,17 @@ export default class Reproduce extends RunCommand {
 
   private async estimate(options: EstimateOptions): Promise<object> {
     const { estimateSeries } = await import('../runs/estimate.js');
-    const { formatEstimate } = await import('../report/estimate.js');
-    const { outputWidth } = await import('../report/wrap.js');
+    const { formatEstimate } = await import('../runs/estimate.js');
+    const { outputWidth } = await import('../terminal/layout.js');
     const { basis, runs } = await estimateSeries(options);
     this.print(formatEstimate(basis, runs, outputWidth()));
     return { basis, runs };
   }
 
   private async report(outcomes: readonly Outcome[], results: string, tables: readonly Table[]): Promise<object> {
-    const { describeOutcome, formatSeries } = await import('../report/series.js');
-    const { formatExecution } = await import('../report/execution.js');
-    const { outputWidth } = await import('../report/wrap.js');
+    const { describeOutcome, formatSeries } = await import('../tables/series.js');
+    const { formatExecution } = await import('../runs/execution.js');
+    const { outputWidth } = await import('../terminal/layout.js');
     const [only] = outcomes;
     const single = outcomes.length === 1 && only?.state === 'completed';
     this.print(single ? formatExecution(only.execution, tables) : formatSeries(outcomes, results, outputWidth()));

@@ -1,5 +1,5 @@
 import * as Flags from '@oclif/core/flags';
-import { BaseCommand } from './base.js';
+import { BaseCommand } from '../cli/base.js';
 
 export default class Schema extends BaseCommand {
   static override summary = 'Print the JSON Schema of experiment files, by which editors check and complete them.';
@@ -16,7 +16,7 @@ export default class Schema extends BaseCommand {
 
   async run(): Promise<object> {
     const { flags } = await this.parse(Schema);
-    const { experimentJsonSchema } = await import('../experiments/json-schema.js');
+    const { experimentJsonSchema } = await import('../recipe/schema.js');
     const schema = experimentJsonSchema(flags.of);
     this.print(JSON.stringify(schema, null, 2));
     return schema;

@@ -1,7 +1,7 @@
 import * as Flags from '@oclif/core/flags';
-import { BaseCommand } from './base.js';
-import * as flags from './flags.js';
-import { overridesOf } from './flags.js';
+import { BaseCommand } from '../cli/base.js';
+import * as flags from '../cli/flags.js';
+import { overridesOf } from '../cli/flags.js';
 
 export default class Show extends BaseCommand {
   static override summary =
@@ -22,7 +22,7 @@ export default class Show extends BaseCommand {
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Show);
-    const { describeExperiment, formatDescription } = await import('../report/show.js');
+    const { describeExperiment, formatDescription } = await import('../tables/rows.js');
     const { profile, file, seed, log } = flags;
     const overrides = overridesOf(flags);
     const options = { row: args.row, file, profile, seed, overrides };
@@ -31,7 +31,7 @@ export default class Show extends BaseCommand {
       this.print(formatDescription(description));
       return description;
     }
-    const { describeLog, formatLog } = await import('../report/compare/log-shown.js');
+    const { describeLog, formatLog } = await import('../training-logs/shown.js');
     const shown = describeLog(log, options);
     this.print(`${formatDescription(description)}\n\n${formatLog(shown)}`);
     return { ...description, log: shown };

@@ -1,10 +1,10 @@
 import * as Flags from '@oclif/core/flags';
-import type { TableFormat } from '../report/formats.js';
-import type { Report } from '../report/table.js';
+import { BaseCommand } from '../cli/base.js';
+import * as flags from '../cli/flags.js';
 import { ExitCode } from '../support/errors.js';
-import { shellWords } from '../support/shell-words.js';
-import { BaseCommand } from './base.js';
-import * as flags from './flags.js';
+import { shellWords } from '../support/format.js';
+import type { TableFormat } from '../tables/report.js';
+import type { Report } from '../tables/table.js';
 
 export default class Table extends BaseCommand {
   static override summary = 'Show the published tables with the reproduced figures beside the published ones.';
@@ -76,19 +76,19 @@ export default class Table extends BaseCommand {
 
   async run(): Promise<object> {
     const { flags } = await this.parse(Table);
-    const { reportOf } = await import('../report/report.js');
+    const { reportOf } = await import('../tables/report.js');
     const toFile = flags.check || flags.write !== undefined;
     const report = reportOf({ ...flags, onlyPublished: flags['only-published'], onlyKept: toFile });
     if (flags.check) return this.check(report, flags.write, flags.format);
     if (flags.write !== undefined) return this.write(report, flags.write, flags.format);
-    const { formatReport } = await import('../report/formats.js');
-    const { outputWidth } = await import('../report/wrap.js');
+    const { formatReport } = await import('../tables/report.js');
+    const { outputWidth } = await import('../terminal/layout.js');
     this.print(await formatReport(report, flags.format ?? 'terminal', { wide: flags.wide, width: outputWidth() }));
     return report;
   }
 
   private async write(report: Report, files: readonly string[], asked: TableFormat | undefined): Promise<object> {
-    const { formatOfFile, writeReport } = await import('../report/written.js');
+    const { formatOfFile, writeReport } = await import('../tables/written.js');
     // Of all of them, before the first is written.
     for (const file of files) formatOfFile(file, asked);
     for (const file of files) {
@@ -103,7 +103,7 @@ export default class Table extends BaseCommand {
     asked: readonly string[] | undefined,
     format: TableFormat | undefined,
   ): Promise<object> {
-    const { checkFiles, DOCUMENTS } = await import('../report/written.js');
+    const { checkFiles, DOCUMENTS } = await import('../tables/written.js');
     const files = asked ?? DOCUMENTS;
     const stale = await checkFiles(report, files, format);
     if (stale.length === 0) this.print(`Up to date: ${files.join(', ')}.`);

@@ -1,5 +1,5 @@
-import * as flags from './flags.js';
-import { RunCommand } from './run-command.js';
+import * as flags from '../cli/flags.js';
+import { RunCommand } from '../cli/run-command.js';
 
 export default class Train extends RunCommand {
   static override summary = 'Train a row, and nothing else.';

@@ -1,7 +1,7 @@
 import * as Flags from '@oclif/core/flags';
+import { BaseCommand } from '../cli/base.js';
+import * as flags from '../cli/flags.js';
 import { ExitCode } from '../support/errors.js';
-import { BaseCommand } from './base.js';
-import * as flags from './flags.js';
 
 export default class Verify extends BaseCommand {
   static override summary = 'Prove that this engine computes what the original implementation computes.';
@@ -29,8 +29,8 @@ export default class Verify extends BaseCommand {
 
   async run(): Promise<object> {
     const { flags } = await this.parse(Verify);
-    const { verify } = await import('../verify/verify.js');
-    const { formatVerification } = await import('../verify/format.js');
+    const { verify } = await import('../parity/verify.js');
+    const { formatVerification } = await import('../parity/verify.js');
     const live = process.stdout.isTTY && process.stderr.isTTY ? 'live' : 'plain';
     const found = await verify({
       engine: flags.engine,

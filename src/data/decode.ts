@@ -4,8 +4,14 @@ import { explainFileError } from '../support/files.js';
 import { endSentence } from '../support/format.js';
 import { BMP_HEADER_BYTES, BmpError, decodeBmp, isBmp, readBmpSize } from './bmp.js';
 import type { LabelMap, RgbImage, Size } from './image.js';
-import { HEADER_BYTES, PngError } from './png/chunks.js';
-import { type LabelImage, readIndices, readLabelImage, readLabelImageSize } from './png/read-indices.js';
+import {
+  HEADER_BYTES,
+  type LabelImage,
+  PngError,
+  readIndices,
+  readLabelImage,
+  readLabelImageSize,
+} from './png-read.js';
 
 async function readBytes(file: string): Promise<Buffer> {
   try {
@@ -205,4 +211,12 @@ function explained<Result>(file: string, read: () => Result): Result {
       { cause: error },
     );
   }
+}
+
+/** An RGB image as a JPEG of full colour resolution. Runs in workers and in the main thread. */
+export async function encodeJpeg({ data, height, width }: RgbImage, quality: number): Promise<Buffer> {
+  const { default: sharp } = await import('sharp');
+  return sharp(data, { raw: { width, height, channels: 3 } })
+    .jpeg({ quality, chromaSubsampling: '4:4:4' })
+    .toBuffer();
 }

@@ -1,16 +1,16 @@
-import type { DataRecipe, EvaluationRecipe } from '../experiments/experiment.js';
+import type { DataRecipe, EvaluationRecipe } from '../recipe/experiment.js';
 import { UserError } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
 import type { Batch, EvaluationSample } from './batch.js';
-import type { Dataset } from './datasets/dataset.js';
-import { type Entry, type Incomplete, readSplit } from './datasets/read-split.js';
-import { TrainingOrder } from './samples/order.js';
-import type { MadeBatch } from './samples/training.js';
+import type { Dataset } from './dataset.js';
+import { TrainingOrder } from './samples.js';
 import { NO_TOLERANCE, type SkippedSamples, type Tolerance } from './skipped.js';
-import { largestViewsBytes } from './transforms/size.js';
+import { type Entry, type Incomplete, readSplit } from './split.js';
+import type { MadeBatch } from './training-samples.js';
+import { largestViewsBytes } from './transforms/resize.js';
 import type { EvaluationAnswer, EvaluationWorkerData } from './workers/evaluation-worker.js';
-import { WorkerPool } from './workers/pool.js';
-import { defaultWorkers, Prefetch, resultsAhead } from './workers/prefetch.js';
+import { defaultWorkers, Prefetch, resultsAhead, WorkerPool } from './workers/pool.js';
+import type { PredictionSample, PredictionWorkerData } from './workers/prediction-worker.js';
 import type { TrainingTask, TrainingWorkerData } from './workers/training-worker.js';
 
 export interface TrainingLoaderOptions {
@@ -154,6 +154,47 @@ export async function createEvaluationLoader(options: EvaluationLoaderOptions): 
           leftOut.push(answer.name);
         } else yield answer;
       }
+    },
+    close: () => pool.close(),
+  };
+}
+
+/** An image that was read, or why it was not. */
+export type LoadedImage = { readonly sample: PredictionSample } | { readonly problem: UserError };
+
+export interface ImageLoader extends AsyncIterable<LoadedImage> {
+  /** Ends the worker threads. */
+  close(): Promise<void>;
+}
+
+/** Starts worker threads that read images without labels and make their views, ahead of the reader and in the files' order. */
+export async function createImageLoader(
+  files: readonly string[],
+  { imageScaleWh }: Pick<EvaluationRecipe, 'imageScaleWh'>,
+  ratios: readonly number[],
+): Promise<ImageLoader> {
+  const workers = defaultWorkers();
+  // Views are at most as large as the scale times their ratio; four bytes for each of three colours.
+  const bytes = ratios.reduce((sum, ratio) => sum + ratio ** 2, 0) * imageScaleWh[0] * imageScaleWh[1] * 12;
+  const ahead = resultsAhead(workers, bytes);
+  const data: PredictionWorkerData = { imageScaleWh, ratios };
+  const pool = await WorkerPool.start<string, PredictionSample>(
+    new URL('./workers/prediction-worker.js', import.meta.url),
+    Math.min(workers, ahead, files.length),
+    data,
+  );
+  const load = (index: number): Promise<LoadedImage> =>
+    pool.run(files[index]!).then(
+      (sample) => ({ sample }),
+      (error: unknown) => {
+        if (error instanceof UserError) return { problem: error };
+        throw error;
+      },
+    );
+  return {
+    async *[Symbol.asyncIterator]() {
+      const prefetch = new Prefetch(load, ahead, files.length);
+      for (let read = 0; read < files.length; read++) yield await prefetch.next();
     },
     close: () => pool.close(),
   };

@@ -1,4 +1,5 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
+import { UserError } from '../support/errors.js';
 
 export const ENGINE_NAMES = ['tensorflow', 'wasm'] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
@@ -69,4 +70,19 @@ export interface NativeBinding {
   readonly TF_ATTR_BOOL: number;
   readonly TF_ATTR_TYPE: number;
   readonly TF_Version: string;
+}
+
+/** What this machine lacks for the native engine. */
+export type MissingPart = 'platform' | 'python' | 'pip' | 'compiler' | 'network';
+
+/** The native engine cannot be had on this machine as it is; the wasm engine can. */
+export class EngineUnavailableError extends UserError {
+  constructor(
+    readonly missing: MissingPart,
+    message: string,
+    next = 'The wasm engine needs nothing: --engine wasm.',
+    options?: ErrorOptions,
+  ) {
+    super(message, next, options);
+  }
 }

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { UserError } from '../support/errors.js';
 import { explainFileError, makeFolder } from '../support/files.js';
 import { withLock } from '../support/lock.js';
-import { npmPackageVersion } from './npm.js';
+import { nvidiaLibraryFolders } from './nvidia.js';
 import { tensorflowState } from './status.js';
 import {
   addonFiles,
@@ -13,12 +13,17 @@ import {
   compilerVersion,
   findCompiler,
 } from './tensorflow/addon.js';
-import { checkBuild } from './tensorflow/check.js';
-import { downloadFolder, type InstallOptions, type Job, report } from './tensorflow/job.js';
-import { obtainLibrary } from './tensorflow/library.js';
+import {
+  downloadFolder,
+  type GivenSource,
+  type InstallOptions,
+  type Job,
+  readGivenSource,
+  report,
+} from './tensorflow/job.js';
+import { checkBuild, obtainLibrary } from './tensorflow/library.js';
 import { buildName, currentBuild, installRoot, NODE_PACKAGE, parseBuildName, useBuild } from './tensorflow/location.js';
 import { describeFile, type InstallManifest, inspectInstall, writeManifest } from './tensorflow/manifest.js';
-import { nvidiaLibraryFolders } from './tensorflow/nvidia-runtime.js';
 import {
   checkCLibrary,
   checkVersion,
@@ -27,7 +32,7 @@ import {
   type Variant,
   wheelSource,
 } from './tensorflow/release.js';
-import { type GivenSource, readGivenSource } from './tensorflow/source.js';
+import { npmPackageVersion } from './tool.js';
 
 export type { InstallOptions, InstallProgress } from './tensorflow/job.js';
 

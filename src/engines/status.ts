@@ -1,10 +1,12 @@
-import type { EngineName } from './engine.js';
+import { type EngineName, EngineUnavailableError } from './engine.js';
 import { convolvesBfloat16 } from './hardware.js';
-import { npmPackageFolder, npmPackageVersion } from './npm.js';
 import { listGpus } from './nvidia.js';
-import { addonRecipe } from './tensorflow/addon.js';
+import { addonRecipe, findCompiler } from './tensorflow/addon.js';
+import { findPython } from './tensorflow/fetch.js';
 import { currentBuild, installCommand, NODE_PACKAGE } from './tensorflow/location.js';
 import { type InstallManifest, inspectInstall } from './tensorflow/manifest.js';
+import { wheelSource } from './tensorflow/release.js';
+import { npmPackageFolder, npmPackageVersion } from './tool.js';
 import { WASM_PACKAGE } from './wasm/start.js';
 
 export interface EngineStatus {
@@ -101,4 +103,19 @@ function wasmStatus(isDefault: boolean): EngineStatus {
     versions: { 'tfjs-backend-wasm': npmPackageVersion(WASM_PACKAGE) },
     path: npmPackageFolder(WASM_PACKAGE),
   };
+}
+
+/** What this machine lacks to install the native engine, one sentence each; empty where nothing is. Runs the tools to see. */
+export async function missingForTensorflow(): Promise<string[]> {
+  const checks = [async () => wheelSource('cpu'), findPython, findCompiler];
+  const missing: string[] = [];
+  for (const check of checks) {
+    try {
+      await check();
+    } catch (error) {
+      if (!(error instanceof EngineUnavailableError)) throw error;
+      missing.push(error.message);
+    }
+  }
+  return missing;
 }

@@ -1,3 +1,5 @@
+import { occurNowhere } from '../data/held-labels.js';
+
 /** Counts of pixels of which either the label or the prediction is no class. */
 export interface OutsideCounts {
   /** [classes]: predicted as class k, where the label is no class and not ignored. */
@@ -115,4 +117,72 @@ export class ConfusionMatrix {
       return sum;
     });
   }
+}
+
+/** Figures of a confusion matrix, as fractions (0–1). NaN where nothing defines them. */
+export interface Metrics {
+  /** Mean intersection over union of the classes that were labelled or predicted. */
+  readonly mIoU: number;
+  /** Mean accuracy (recall) of the classes that were labelled. */
+  readonly mAcc: number;
+  /** Accuracy over all pixels that carry a class. */
+  readonly aAcc: number;
+  /** For each class: NaN where it was neither labelled nor predicted; 0 where it was only predicted. */
+  readonly iou: readonly number[];
+  /** For each class: NaN where it was not labelled. */
+  readonly accuracy: readonly number[];
+}
+
+/**
+ * Metrics of a confusion matrix. Areas were summed over all images before anything is divided, so an image weighs by its
+ * pixels; means leave out the classes without a figure.
+ */
+export function metrics(confusion: ConfusionMatrix): Metrics {
+  const intersections = confusion.intersections();
+  const labels = confusion.labelAreas();
+  const predictions = confusion.predictionAreas();
+  // 0/0 is NaN: a class that occurs nowhere.
+  const iou = intersections.map((intersection, k) => intersection / (labels[k]! + predictions[k]! - intersection));
+  const accuracy = intersections.map((intersection, k) => intersection / labels[k]!);
+  return {
+    mIoU: meanOfFigures(iou),
+    mAcc: meanOfFigures(accuracy),
+    aAcc: sum(intersections) / sum(labels),
+    iou,
+    accuracy,
+  };
+}
+
+function meanOfFigures(values: readonly number[]): number {
+  const figures = values.filter((value) => !Number.isNaN(value));
+  return sum(figures) / figures.length;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+/** A class's figures, null where nothing defines them: IoU where it is neither labelled nor predicted, accuracy where not labelled. */
+interface ClassFigures {
+  readonly name: string;
+  readonly iou: number | null;
+  readonly accuracy: number | null;
+}
+
+/**
+ * Over which classes a mean was taken, where not all of them are labelled: "mIoU over 1 of 2 classes: coin occurs in no label".
+ * A class that is not labelled counts as 0 where it is predicted, and else not at all. Null where every class is labelled.
+ */
+export function describeCoverage(classes: readonly ClassFigures[]): string | null {
+  const unlabelled = classes.filter(({ accuracy }) => accuracy === null);
+  if (unlabelled.length === 0) return null;
+  const counted = classes.filter(({ iou }) => iou !== null).length;
+  const predicted = unlabelled.filter(({ iou }) => iou !== null).length;
+  const asZero =
+    predicted === 0
+      ? ''
+      : unlabelled.length === 1
+        ? ', but is predicted and counts as 0'
+        : `; ${predicted} of them ${predicted === 1 ? 'is' : 'are'} predicted and ${predicted === 1 ? 'counts' : 'count'} as 0`;
+  return `mIoU over ${counted} of ${classes.length} classes: ${occurNowhere(unlabelled.map(({ name }) => name))}${asZero}`;
 }

@@ -1,28 +1,25 @@
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { type EvaluationSample, IGNORE_INDEX } from '../data/batch.js';
-import type { Dataset } from '../data/datasets/dataset.js';
-import { loadDataset } from '../data/datasets/description.js';
+import type { Dataset } from '../data/dataset.js';
+import { loadDataset } from '../data/description.js';
 import { createEvaluationLoader, type EvaluationLoader } from '../data/loader.js';
 import type { SkippedSamples } from '../data/skipped.js';
 import type { Engine } from '../engines/engine.js';
-import type { Experiment } from '../experiments/experiment.js';
 import { createKernels } from '../kernels/create.js';
-import { loadInferenceNetwork } from '../nn/load.js';
-import type { LoadReport } from '../nn/load-report.js';
-import { NonFiniteOutputError } from '../nn/non-finite-output.js';
+import { type LoadReport, loadInferenceNetwork } from '../network/load.js';
+import { NonFiniteOutputError } from '../network/overflow.js';
+import type { Experiment } from '../recipe/experiment.js';
 import { InterruptedError, UserError } from '../support/errors.js';
 import { writeFileAtomic } from '../support/files.js';
 import { formatNumber } from '../support/format.js';
 import { sha256File } from '../support/hash.js';
 import { PATIENCE, pauses } from '../support/pauses.js';
-import { weightsIdentity } from '../weights/identity.js';
-import { ConfusionMatrix, type OutsideCounts } from './confusion.js';
+import { weightsIdentity } from '../weights/load.js';
+import { ConfusionMatrix, metrics, type OutsideCounts } from './confusion.js';
 import { Predictor } from './inference.js';
 import { encodePrediction } from './label-ids.js';
-import { metrics } from './metrics.js';
-import { type Counted, type EvaluationPosition, readPosition, writePosition } from './position.js';
-import { holdsPredictions } from './predictions.js';
+import { type Counted, type EvaluationPosition, holdsPredictions, readPosition, writePosition } from './position.js';
 
 interface EvaluationSettings {
   /** Folder for predicted label images, named as the images: palette PNGs. */

@@ -2,11 +2,10 @@ import type { Tensor4D } from '@tensorflow/tfjs-core';
 import type { View } from '../data/batch.js';
 import type { Engine } from '../engines/engine.js';
 import type { Kernels } from '../kernels/kernels.js';
-import type { InferenceNetwork } from '../nn/network.js';
+import type { InferenceNetwork } from '../network/inference.js';
 import { noPause, type Pause } from '../support/pauses.js';
 import { LogitMap } from './logit-map.js';
-import { type RowSource, resizedRows } from './rows.js';
-import { type InferenceMode, inferenceWindows } from './windows.js';
+import { type InferenceMode, inferenceWindows, type RowSource, resizedRows } from './rows.js';
 
 /** How an image is seen: its views, and whether each is also taken mirrored. */
 export interface ImageViews {

@@ -1,8 +1,7 @@
-import type { Dataset } from '../data/datasets/dataset.js';
-import { TRAINING_CLASSES } from '../data/generate/labels.js';
-import { encodePalettePng } from '../data/palette.js';
-import { encodePng } from '../data/png/write.js';
-import { LABEL_NAMES } from '../data/prepare/cityscapes-labels.js';
+import type { Dataset } from '../data/dataset.js';
+import { encodePalettePng, encodePng } from '../data/palette.js';
+import { TRAINING_CLASSES } from '../datasets/generate/imitations.js';
+import { LABEL_NAMES } from '../datasets/prepare/cityscapes-labels.js';
 import { UserError } from '../support/errors.js';
 
 const CLASS_NAMES = TRAINING_CLASSES.map((id) => LABEL_NAMES[id]);

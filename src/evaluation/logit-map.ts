@@ -1,11 +1,10 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
 import type { Engine } from '../engines/engine.js';
 import type { Kernels } from '../kernels/kernels.js';
-import type { InferenceNetwork } from '../nn/network.js';
+import type { InferenceNetwork } from '../network/inference.js';
 import type { Pause } from '../support/pauses.js';
 import { requireFinite } from './non-finite-logits.js';
-import { type RowSource, resizedRows, rowsOf } from './rows.js';
-import type { Window } from './windows.js';
+import { type RowSource, resizedRows, rowsOf, type Window } from './rows.js';
 
 /**
  * The logits of one view at the network's input size, [1, H, W, classes], computed a few rows at a time.

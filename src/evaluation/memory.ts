@@ -1,10 +1,10 @@
 import type { Engine, ShapesEngine } from '../engines/engine.js';
 import { type PeakMemory, peakOfSize } from '../engines/memory.js';
-import type { Experiment } from '../experiments/experiment.js';
 import { createKernels, PeakMeter } from '../kernels/create.js';
-import { architecture } from '../nn/architecture.js';
-import { foldedNetwork } from '../nn/inference.js';
-import { parameterSpecs } from '../nn/parameters.js';
+import { architecture } from '../network/architecture.js';
+import { foldedNetwork } from '../network/inference.js';
+import { parameterSpecs } from '../network/parameters.js';
+import type { Experiment } from '../recipe/experiment.js';
 import { Predictor } from './inference.js';
 
 type Size = readonly [height: number, width: number];

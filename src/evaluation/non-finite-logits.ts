@@ -1,6 +1,6 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
 import type { Engine } from '../engines/engine.js';
-import { NonFiniteOutputError } from '../nn/non-finite-output.js';
+import { NonFiniteOutputError } from '../network/overflow.js';
 
 /**
  * What logits may be multiplied with before they leave float32. Resizes take differences of two and averages over windows sums of

@@ -1,5 +1,7 @@
 import { z } from 'zod';
-import { readSealed, writeSealed } from '../support/sealed.js';
+import { listFiles } from '../data/split.js';
+import { isThere } from '../support/files.js';
+import { readSealed, writeSealed } from '../support/json.js';
 
 const schema = z.object({
   /** Images counted. */
@@ -47,4 +49,9 @@ export async function readPosition(
   if (done + skippedImages.length !== position) return null;
   const keys = ['weights', 'predictions', 'labelIds'] as const;
   return keys.every((key) => parsed.data[key] === of[key]) ? parsed.data : null;
+}
+
+/** Whether predictions are in a folder still: it may have been removed since they were written. */
+export async function holdsPredictions(folder: string): Promise<boolean> {
+  return (await isThere(folder)) && (await listFiles(folder)).some((name) => name.endsWith('.png'));
 }

@@ -1,5 +1,5 @@
 import type { Tensor, Tensor1D, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
-import type { Precision } from '../experiments/experiment.js';
+import type { Precision } from '../recipe/experiment.js';
 
 /** Symmetric padding, the same stride and dilation in both axes, as the published models use them. */
 export interface ConvolutionGeometry {

@@ -1,25 +1,32 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { compareSteps } from '../benchmark/compare-steps.js';
-import { kernelCosts } from '../benchmark/kernel-costs.js';
-import { loadDataset } from '../data/datasets/description.js';
-import { datasetFolder } from '../data/datasets/read-split.js';
+import { loadDataset } from '../data/description.js';
+import type { Size } from '../data/image.js';
+import { datasetFolder } from '../data/split.js';
+import { generateDataset } from '../datasets/generate/generate.js';
 import type { Engine, EngineName } from '../engines/engine.js';
 import { startEngine } from '../engines/start.js';
-import type { Experiment } from '../experiments/experiment.js';
-import type { Row } from '../experiments/load.js';
-import { selectRow, selectRows } from '../experiments/select.js';
-import { codeVersion } from '../runs/code-version.js';
-import type { DisplayMode } from '../runs/display.js';
-import { captureEnvironment, hardwareName } from '../runs/environment.js';
+import { kernelCosts } from '../measurement/kernel-costs.js';
+import { compareSteps } from '../measurement/measure.js';
+import { verify } from '../parity/verify.js';
+import type { Experiment } from '../recipe/experiment.js';
+import { selectRow, selectRows } from '../recipe/select.js';
+import type { Row } from '../recipe/tables.js';
+import { captureEnvironment, codeVersion, hardwareName } from '../records/environment.js';
+import { type RunRecord, STAGE_NAMES, type Stage } from '../records/record.js';
 import { planRuns } from '../runs/plan.js';
-import type { RunRecord } from '../runs/record.js';
 import { executeSeries } from '../runs/series.js';
-import { STAGE_NAMES, type Stage } from '../runs/stage-names.js';
 import { InterruptedError, UserError } from '../support/errors.js';
-import { verify } from '../verify/verify.js';
-import { paintDatasets } from './data.js';
-import type { LeftOut, MeasuredNight, Measurement } from './entry.js';
+import type { DisplayMode } from '../terminal/display.js';
+import {
+  BENCHMARK_ROW,
+  CAMVID_ROW,
+  type LeftOut,
+  type MeasuredNight,
+  type Measurement,
+  NIGHT_PARTS,
+  type NightPart,
+} from './history.js';
 import {
   benchmarkMeasurements,
   halfStepMeasurements,
@@ -27,7 +34,6 @@ import {
   parityMeasurements,
   recordMeasurements,
 } from './measurements.js';
-import { BENCHMARK_ROW, CAMVID_ROW, NIGHT_PARTS, type NightPart } from './parts.js';
 import { startupMeasurements } from './startup.js';
 
 /** A size at which a step takes seconds on a few cores. */
@@ -222,4 +228,19 @@ async function runRows(
     }
   }
   if (signal.aborted) throw InterruptedError.of(signal, 'Night interrupted.');
+}
+
+/** As many validation images as a smoke run looks at: 8 of 32. */
+const IMAGES = 32;
+/** An eighth of the real ones, as the smoke profile divides scales and crops. */
+const SIZES: Readonly<Record<string, Size>> = { cityscapes: { height: 128, width: 256 } };
+const OTHER_SIZE: Size = { height: 96, width: 128 };
+
+/** Paints the data sets that smoke runs read; the same every night. Those that are there already are left. */
+export async function paintDatasets(ids: readonly string[], dataRoot: string, signal: AbortSignal): Promise<void> {
+  for (const id of new Set(ids)) {
+    const dataset = await loadDataset(id);
+    const directory = path.resolve(datasetFolder(dataset, dataRoot));
+    await generateDataset({ dataset, directory, images: IMAGES, size: SIZES[id] ?? OTHER_SIZE, seed: 0, signal });
+  }
 }

@@ -1,13 +1,9 @@
-import { findKeptRecords } from '../report/records.js';
+import { findKeptRecords } from '../records/find.js';
 import { UserError } from '../support/errors.js';
 import { writeFileAtomic } from '../support/files.js';
-import type { Entry, MeasuredNight } from './entry.js';
-import { loadGates } from './gates.js';
-import { appendEntry, readEntries, readHistory } from './history.js';
-import { joinShards } from './join.js';
-import { type Judgement, judgeNight, soundNights } from './judge.js';
-import { recordEntry } from './measurements.js';
-import { missingFigures } from './missing.js';
+import { type Judgement, judgeNight, loadGates, soundNights } from './gates.js';
+import { appendEntry, type Entry, joinShards, type MeasuredNight, readEntries, readHistory } from './history.js';
+import { missingFigures, recordEntry } from './measurements.js';
 import { failureLine, nightSummary } from './summary.js';
 
 export interface JudgeOptions {

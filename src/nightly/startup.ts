@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { packageRoot } from '../support/package.js';
-import type { Measurement } from './entry.js';
+import type { Measurement } from './history.js';
 
 /** Commands that everybody waits for; each does its whole work. */
 const COMMANDS: readonly (readonly string[])[] = [['--version'], ['--help'], ['list'], ['table']];

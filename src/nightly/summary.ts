@@ -1,13 +1,10 @@
-import { median } from '../benchmark/statistics.js';
-import type { Section } from '../report/document.js';
-import { plain } from '../report/document.js';
-import { writeMarkdown } from '../report/markdown.js';
-import { sparklineOf } from '../report/sparkline.js';
+import { median } from '../measurement/roofline.js';
 import { formatBytes } from '../support/format.js';
-import type { Entry, Quantity } from './entry.js';
-import type { Gate } from './gates.js';
-import type { Judgement } from './judge.js';
-import { NIGHT_PARTS } from './parts.js';
+import { plain, type Section } from '../tables/document.js';
+import { writeMarkdown } from '../tables/markdown.js';
+import { sparklineOf } from '../terminal/sparkline.js';
+import type { Gate, Judgement } from './gates.js';
+import { type Entry, NIGHT_PARTS, type Quantity } from './history.js';
 
 /** A hash by its start, bytes as people count them, anything else with four digits. */
 function formatValue(value: number | string | null, quantity: Quantity): string {

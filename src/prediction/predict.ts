@@ -1,18 +1,15 @@
-import type { Dataset } from '../data/datasets/dataset.js';
+import type { Dataset } from '../data/dataset.js';
 import type { Size } from '../data/image.js';
-import { createImageLoader } from '../data/image-loader.js';
+import { createImageLoader } from '../data/loader.js';
 import type { PredictionSample } from '../data/workers/prediction-worker.js';
-import { ConfusionMatrix } from '../evaluation/confusion.js';
-import { describeCoverage } from '../evaluation/coverage.js';
+import { ConfusionMatrix, describeCoverage, metrics } from '../evaluation/confusion.js';
 import type { Predictor } from '../evaluation/inference.js';
-import { metrics } from '../evaluation/metrics.js';
-import type { EvaluationRecipe } from '../experiments/experiment.js';
-import { NonFiniteOutputError } from '../nn/non-finite-output.js';
+import { NonFiniteOutputError } from '../network/overflow.js';
+import type { EvaluationRecipe, Experiment } from '../recipe/experiment.js';
 import { InterruptedError, UserError } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
 import { type Pause, pauses } from '../support/pauses.js';
-import type { Source } from './sources.js';
-import { readTruth } from './truth.js';
+import { readTruth, type Source } from './sources.js';
 import { type PredictedClass, type PredictionFiles, presentClasses, writePrediction } from './write.js';
 
 /** An image's prediction. */
@@ -150,4 +147,18 @@ function coverage(confusion: ConfusionMatrix, { classes }: Dataset): string | nu
 function figure(confusion: ConfusionMatrix): number | null {
   const { mIoU } = metrics(confusion);
   return Number.isNaN(mIoU) ? null : mIoU;
+}
+
+/**
+ * Overrides that make a recipe infer in windows: those of the recipe where it does already; otherwise windows of the training
+ * crop, two thirds of it apart, as in the published rows that slide (769 and 513, 480 and 320).
+ */
+export function slideOverrides({ evaluation, data }: Pick<Experiment, 'evaluation' | 'data'>): string[] {
+  if (evaluation.mode === 'slide') return [];
+  const stride = data.cropHw.map((side) => Math.max(1, Math.round((side * 2) / 3)));
+  return [
+    'evaluation.mode=slide',
+    `evaluation.cropHw=${JSON.stringify(data.cropHw)}`,
+    `evaluation.strideHw=${JSON.stringify(stride)}`,
+  ];
 }

@@ -1,13 +1,11 @@
 import path from 'node:path';
-import type { Dataset } from '../data/datasets/dataset.js';
+import type { Dataset } from '../data/dataset.js';
 import type { RgbImage } from '../data/image.js';
-import { ConfusionMatrix } from '../evaluation/confusion.js';
+import { ConfusionMatrix, metrics } from '../evaluation/confusion.js';
 import { encodePrediction } from '../evaluation/label-ids.js';
-import { metrics } from '../evaluation/metrics.js';
 import { writeFileAtomic } from '../support/files.js';
 import { formatPercent } from '../support/format.js';
-import { errorMap, overlay } from './blend.js';
-import { drawSheet, type LegendEntry } from './sheet.js';
+import { drawSheet, errorMap, type LegendEntry, overlay } from './overlay.js';
 
 /** The files of an image's prediction. */
 export interface PredictionFiles {

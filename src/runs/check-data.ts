@@ -1,12 +1,12 @@
-import type { Dataset } from '../data/datasets/dataset.js';
-import type { Entry } from '../data/datasets/find-entries.js';
-import type { InspectedSplit } from '../data/datasets/inspect.js';
-import type { Problem } from '../data/datasets/problem.js';
-import type { Experiment } from '../experiments/experiment.js';
+import type { Dataset } from '../data/dataset.js';
+import type { Problem } from '../data/problem.js';
+import type { Entry } from '../data/split.js';
+import type { InspectedSplit } from '../datasets/inspect.js';
+import type { Experiment } from '../recipe/experiment.js';
+import type { Stage } from '../records/record.js';
 import { UserError } from '../support/errors.js';
-import { type DisplayMode, showCounted } from './display.js';
+import { type DisplayMode, showCounted } from '../terminal/display.js';
 import { SPLITS } from './preflight.js';
-import type { Stage } from './stage-names.js';
 
 /** `fast`: files are there, begin as they should and have the size of their pair; `full`: every pixel is read. */
 export const DATA_CHECKS = ['fast', 'full', 'off'] as const;
@@ -45,13 +45,13 @@ export async function checkData(options: CheckDataOptions): Promise<void> {
 
 async function check(splits: readonly string[], options: CheckDataOptions): Promise<UserError | null> {
   const { experiment, dataRoot, checkData, skipBad, signal, note, display } = options;
-  const { loadDataset } = await import('../data/datasets/description.js');
-  const { inspectSplit } = await import('../data/datasets/inspect.js');
-  const { LabelInventory } = await import('../data/datasets/held-labels.js');
-  const { summariseProblems } = await import('../data/datasets/problem.js');
-  const { datasetFolder } = await import('../data/datasets/read-split.js');
-  const { spareLabels } = await import('../data/datasets/spare-labels.js');
-  const { checkEntries } = await import('../data/datasets/verify.js');
+  const { loadDataset } = await import('../data/description.js');
+  const { inspectSplit } = await import('../datasets/inspect.js');
+  const { LabelInventory } = await import('../data/held-labels.js');
+  const { summariseProblems } = await import('../data/problem.js');
+  const { datasetFolder } = await import('../data/split.js');
+  const { spareLabels } = await import('../datasets/spare-labels.js');
+  const { checkEntries } = await import('../datasets/verify.js');
   const dataset = await loadDataset(experiment.data.dataset);
   const inspected: Record<string, InspectedSplit> = {};
   for (const split of splits) inspected[split] = await inspectSplit(dataset, split, dataRoot);
@@ -124,9 +124,9 @@ async function irregularities(
   splits: Readonly<Record<string, InspectedSplit>>,
   dataRoot: string,
 ): Promise<Problem[]> {
-  const { countProblem, expectedImages } = await import('../data/datasets/expected.js');
-  const { sharedImages } = await import('../data/datasets/inspect.js');
-  const { datasetFolder } = await import('../data/datasets/read-split.js');
+  const { countProblem, expectedImages } = await import('../datasets/inspect.js');
+  const { sharedImages } = await import('../datasets/inspect.js');
+  const { datasetFolder } = await import('../data/split.js');
   const folder = datasetFolder(dataset, dataRoot);
   const expected = await expectedImages(dataset, folder);
   const counts = Object.entries(splits).flatMap(([split, { entries, missing }]) =>
@@ -147,9 +147,9 @@ async function unlikePublished(
   folder: string,
   splits: Readonly<Record<string, InspectedSplit>>,
 ): Promise<Problem[]> {
-  const { dataDeviations, formatDeviation } = await import('../data/datasets/deviations.js');
-  const { readPrepared } = await import('../data/datasets/prepared.js');
-  const { isSynthetic } = await import('../data/datasets/synthetic.js');
+  const { dataDeviations, formatDeviation } = await import('../data/deviations.js');
+  const { readPrepared } = await import('../data/markers.js');
+  const { isSynthetic } = await import('../data/markers.js');
   const prepared = await readPrepared(folder);
   if (prepared === null) return [];
   const images = Object.fromEntries(Object.entries(splits).map(([split, { named }]) => [split, named.length]));

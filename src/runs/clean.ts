@@ -4,8 +4,8 @@ import path from 'node:path';
 import { BusyError, UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
 import { Lock } from '../support/lock.js';
+import type { RunState } from './directory.js';
 import { type InspectedRun, inspectRun } from './inspect.js';
-import type { RunState } from './run-state.js';
 
 export interface CleanOptions {
   readonly states: readonly RunState[];

@@ -2,21 +2,18 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { EngineName } from '../engines/engine.js';
 import { startEngine } from '../engines/start.js';
-import { hashExperiment } from '../experiments/hash.js';
-import type { Deviation } from '../experiments/resolve.js';
+import { type Deviation, hashExperiment } from '../recipe/resolve.js';
+import { captureEnvironment, codeVersion } from '../records/environment.js';
+import { figuresOf } from '../records/figures.js';
+import { type Environment, type RunRecord, readRecord, type Stage, writeRecord } from '../records/record.js';
 import { InterruptedError, UserError } from '../support/errors.js';
 import { removeHalfWritten } from '../support/files.js';
 import { Lock, LostLockError } from '../support/lock.js';
-import { weightsIdentity } from '../weights/identity.js';
+import { weightsIdentity } from '../weights/load.js';
 import { type CheckDataOptions, checkData } from './check-data.js';
-import { codeVersion } from './code-version.js';
 import { RunDirectory, readStatus, requireWritable } from './directory.js';
-import { captureEnvironment } from './environment.js';
-import { figuresOf } from './figures.js';
-import { givenWeights } from './given-weights.js';
 import { inAvailablePrecision, precisionNote } from './precision.js';
 import { readingStages, requireInputs } from './preflight.js';
-import { type Environment, type RunRecord, readRecord, writeRecord } from './record.js';
 import { requireResources } from './resources.js';
 import {
   changesOf,
@@ -28,10 +25,9 @@ import {
   readDescription,
   writeDescription,
 } from './resumption.js';
-import type { Stage } from './stage-names.js';
 import { readStageResult } from './stage-results.js';
 import { type StageOptions, StageRunner } from './stage-runner.js';
-import { describeWeights } from './weights-used.js';
+import { describeWeights, givenWeights } from './weights.js';
 
 export interface ExecuteOptions extends StageOptions, Pick<CheckDataOptions, 'checkData' | 'checkedData'> {
   /** `path=value`, as the user gave them; the experiment has them applied. */
@@ -80,7 +76,7 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
   const now = new Date();
   const records = path.join(results, 'records');
   if (asked.labelIds === true) {
-    const { loadDataset } = await import('../data/datasets/description.js');
+    const { loadDataset } = await import('../data/description.js');
     const { requireLabelIds } = await import('../evaluation/label-ids.js');
     requireLabelIds(await loadDataset(asked.experiment.data.dataset));
   }

@@ -1,15 +1,14 @@
 import path from 'node:path';
 import { z } from 'zod';
+import type { Stage } from '../records/record.js';
 import { UserError } from '../support/errors.js';
 import { foldersIn, isFolder } from '../support/files.js';
+import { readJson } from '../support/json.js';
 import { inspectLock } from '../support/lock-file.js';
-import { readJson } from '../support/read-json.js';
 import { nearest } from '../support/suggest.js';
-import { readStatus } from './directory.js';
+import { type RunState, readStatus, stateOf } from './directory.js';
 import { readProgress } from './progress.js';
 import { readDescription } from './resumption.js';
-import { type RunState, stateOf } from './run-state.js';
-import type { Stage } from './stage-names.js';
 
 /** A run as its directory tells of it. */
 export interface InspectedRun {

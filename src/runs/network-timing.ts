@@ -1,12 +1,11 @@
-import { inferenceFlops } from '../benchmark/inference-flops.js';
-import { measureInference, measureTraining } from '../benchmark/measure.js';
-import { median } from '../benchmark/statistics.js';
-import { benchmarkSize } from '../benchmark/test-size.js';
 import type { Engine } from '../engines/engine.js';
 import type { PeakMemory } from '../engines/memory.js';
 import { inferenceMemory } from '../evaluation/memory.js';
-import type { Experiment, Precision } from '../experiments/experiment.js';
-import { complexity } from '../nn/complexity.js';
+import { measureInference, measureTraining } from '../measurement/measure.js';
+import { median } from '../measurement/roofline.js';
+import { benchmarkSize, inferenceFlops } from '../measurement/test-size.js';
+import { complexity } from '../network/complexity.js';
+import type { Experiment, Precision } from '../recipe/experiment.js';
 import { trainingMemory } from '../training/memory.js';
 
 /**

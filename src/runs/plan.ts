@@ -1,9 +1,9 @@
-import type { Experiment } from '../experiments/experiment.js';
-import type { Row } from '../experiments/load.js';
-import { type Deviation, differences, resolveRow } from '../experiments/resolve.js';
+import type { Experiment } from '../recipe/experiment.js';
+import { type Deviation, differences, resolveRow } from '../recipe/resolve.js';
+import type { Row } from '../recipe/tables.js';
+import { STAGE_NAMES, type Stage } from '../records/record.js';
 import { UserError } from '../support/errors.js';
-import { PUBLISHED } from './given-weights.js';
-import { STAGE_NAMES, type Stage } from './stage-names.js';
+import { PUBLISHED } from './weights.js';
 
 /** One run of a series: a row with a seed. */
 export interface PlannedRun {

@@ -1,6 +1,6 @@
 import type { Engine } from '../engines/engine.js';
-import type { Experiment, Precision } from '../experiments/experiment.js';
-import type { Deviation } from '../experiments/resolve.js';
+import type { Experiment, Precision } from '../recipe/experiment.js';
+import type { Deviation } from '../recipe/resolve.js';
 import { UserError } from '../support/errors.js';
 
 interface Adapted {

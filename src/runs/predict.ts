@@ -4,18 +4,17 @@ import { startEngine } from '../engines/start.js';
 import { predictedDataset } from '../evaluation/evaluate.js';
 import { Predictor } from '../evaluation/inference.js';
 import { requireLabelIds } from '../evaluation/label-ids.js';
-import { type Deviation, deviations, type ResolveOptions, resolve } from '../experiments/resolve.js';
 import { createKernels } from '../kernels/create.js';
-import { loadInferenceNetwork } from '../nn/load.js';
-import { slideOverrides } from '../prediction/mode.js';
-import { type PredictedImages, type PredictionTask, predictImages } from '../prediction/predict.js';
-import { findSources, requireApart } from '../prediction/sources.js';
-import { findTruths } from '../prediction/truth.js';
-import { predictionFiles } from '../prediction/write.js';
+import { loadInferenceNetwork } from '../network/load.js';
+import { type PredictedImages, type PredictionTask, predictImages, slideOverrides } from '../prediction/predict.js';
+import { findSources, findTruths, requireApart } from '../prediction/sources.js';
+import { formatShare, type PredictedClass, type PredictionFiles, predictionFiles } from '../prediction/write.js';
+import { type Deviation, deviations, type ResolveOptions, resolve } from '../recipe/resolve.js';
+import { formatNumber, formatPercent, formatSeconds } from '../support/format.js';
+import { type DisplayMode, showCounted } from '../terminal/display.js';
 import { requireWritable } from './directory.js';
-import { type DisplayMode, showCounted } from './display.js';
-import { givenWeights } from './given-weights.js';
 import { inAvailablePrecision, precisionNote } from './precision.js';
+import { givenWeights } from './weights.js';
 
 export interface PredictOptions {
   /** Images, and folders of images. */
@@ -102,4 +101,33 @@ function resolveMode({ recipe, slide }: PredictOptions) {
   const experiment = resolve(recipe);
   if (!slide) return experiment;
   return resolve({ ...recipe, overrides: [...(recipe.overrides ?? []), ...slideOverrides(experiment)] });
+}
+
+/** Classes that a line names; the others are counted. */
+const NAMED = 5;
+
+function formatClasses(classes: readonly PredictedClass[]): string {
+  const named = classes.slice(0, NAMED).map(({ name, share }) => `${name} ${formatShare(share)}`);
+  const more = classes.length - named.length;
+  return [...named, ...(more > 0 ? [`${more} more`] : [])].join(', ');
+}
+
+/** Names of the pictures that lie beside a label map. */
+const beside = ({ overlay, comparison }: PredictionFiles) =>
+  [overlay, comparison].flatMap((file) => (file === null ? [] : [path.basename(file)]));
+
+/** What was predicted: two lines an image, and the figures of all together. */
+export function formatPredictions({ images, failed, mIoU, coverage }: PredictionRun, out: string): string {
+  const lines = images.flatMap(({ file, size, outputs, classes, seconds, mIoU }) => [
+    `${file}: ${size.width}×${size.height}, ${formatSeconds(seconds)}${mIoU === null ? '' : `, mIoU ${formatPercent(mIoU)}`}`,
+    `  ${formatClasses(classes)}`,
+    `  ${[outputs.labels, ...beside(outputs)].join(', ')}`,
+  ]);
+  const count = `${formatNumber(images.length, 'image')} predicted in ${out}`;
+  const left = failed.length === 0 ? '' : `, ${failed.length} left out`;
+  return [
+    ...lines,
+    `${count}${left}${mIoU === null ? '' : `, mIoU of all ${formatPercent(mIoU)}`}.`,
+    ...(coverage === null ? [] : [`${coverage}.`]),
+  ].join('\n');
 }

@@ -1,8 +1,7 @@
-import type { Experiment } from '../experiments/experiment.js';
+import type { Experiment } from '../recipe/experiment.js';
+import type { RunRecord, Stage } from '../records/record.js';
 import { UserError } from '../support/errors.js';
-import { PUBLISHED } from './given-weights.js';
-import type { RunRecord } from './record.js';
-import type { Stage } from './stage-names.js';
+import { PUBLISHED } from './weights.js';
 
 /** Splits of the data set that each stage reads. */
 export const SPLITS: Readonly<Record<Stage, readonly string[]>> = {
@@ -56,13 +55,13 @@ export async function requireDataset(
 ): Promise<RunData | null> {
   const splits = [...new Set(stages.flatMap((stage) => SPLITS[stage]))];
   if (splits.length === 0) return null;
-  const { loadDataset } = await import('../data/datasets/description.js');
-  const { dataDeviations } = await import('../data/datasets/deviations.js');
-  const { datasetFingerprint } = await import('../data/datasets/fingerprint.js');
-  const { readPrepared } = await import('../data/datasets/prepared.js');
-  const { publishedImages } = await import('../data/datasets/published-images.js');
-  const { datasetFolder } = await import('../data/datasets/read-split.js');
-  const { isSynthetic } = await import('../data/datasets/synthetic.js');
+  const { loadDataset } = await import('../data/description.js');
+  const { dataDeviations } = await import('../data/deviations.js');
+  const { datasetFingerprint } = await import('../data/fingerprint.js');
+  const { readPrepared } = await import('../data/markers.js');
+  const { publishedImages } = await import('../data/description.js');
+  const { datasetFolder } = await import('../data/split.js');
+  const { isSynthetic } = await import('../data/markers.js');
   const dataset = await loadDataset(data.dataset);
   if (dataset.classes.length !== model.classes) {
     throw new UserError(

@@ -1,9 +1,9 @@
 import os from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
+import { STAGE_NAMES, type Stage } from '../records/record.js';
 import { writeFileAtomic } from '../support/files.js';
-import { readJson } from '../support/read-json.js';
-import { STAGE_NAMES, type Stage } from './stage-names.js';
+import { readJson } from '../support/json.js';
 
 export const PROGRESS_FILE = 'progress.json';
 

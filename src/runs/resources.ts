@@ -1,16 +1,49 @@
+import { statfs } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { Engine } from '../engines/engine.js';
-import type { PeakMemory } from '../engines/memory.js';
+import { liveTensors, type PeakMemory } from '../engines/memory.js';
 import { freeMemoryOfGpu } from '../engines/nvidia.js';
-import type { Experiment } from '../experiments/experiment.js';
+import { benchmarkSize } from '../measurement/test-size.js';
+import { architecture } from '../network/architecture.js';
+import { largestTensors } from '../network/complexity.js';
+import { isTrained, parameterSpecs } from '../network/parameters.js';
+import type { Experiment } from '../recipe/experiment.js';
+import type { Stage } from '../records/record.js';
 import { UserError } from '../support/errors.js';
+import { explainFileError } from '../support/files.js';
 import { formatBytes } from '../support/format.js';
 import { checkpointsSize } from '../training/checkpoint-folder.js';
 import { trainingMemory } from '../training/memory.js';
-import { checkpointsBytes, freeDisk, mostCheckpoints } from './run-disk.js';
 import { largestStageMemory, type StageMemory } from './stage-memory.js';
-import type { Stage } from './stage-names.js';
+
+/** Free bytes of the disk that a folder is on, or will be on. */
+export async function freeDisk(folder: string): Promise<number> {
+  try {
+    const { bavail, bsize } = await statfs(folder);
+    return bavail * bsize;
+  } catch (error) {
+    const parent = path.dirname(folder);
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && parent !== folder) return freeDisk(parent);
+    throw explainFileError(error, folder, 'read');
+  }
+}
+
+/**
+ * Checkpoints that are there at a time, at most: the newest ones that stay, the best, and the one that is written before an older
+ * one goes.
+ */
+export function mostCheckpoints({ training: { iterations, checkpointEvery } }: Experiment, keep: number): number {
+  return Math.min(Math.ceil(iterations / checkpointEvery), keep + 2);
+}
+
+/** Bytes of as many: weights with their running statistics, and the momentum of what is trained. */
+export function checkpointsBytes(experiment: Experiment, keep: number): number {
+  const bytes = parameterSpecs(architecture(experiment.model))
+    .map(({ kind, shape }) => (isTrained(kind) ? 2 : 1) * 4 * shape.reduce((product, n) => product * n, 1))
+    .reduce((sum, each) => sum + each, 0);
+  return mostCheckpoints(experiment, keep) * bytes;
+}
 
 export interface ResourcesOptions {
   readonly experiment: Experiment;
@@ -131,4 +164,61 @@ async function smallerBatch(
     else tooLarge = batch;
   }
   return fitting === 0 ? '' : `A batch of ${fitting} fits: --set training.batch=${fitting} (a recorded deviation). `;
+}
+
+/** What TensorFlow, CUDA and JavaScript say when memory cannot be had. */
+const OUT_OF_MEMORY =
+  /OOM when allocating|RESOURCE_EXHAUSTED|ResourceExhausted|bad_alloc|Array buffer allocation failed|CUDA_ERROR_OUT_OF_MEMORY|out of memory/i;
+
+/**
+ * The WebAssembly engine aborts without a reason when its heap, 4 GB at most, is full. Holding this much, that is the reason.
+ */
+const HELD_BY_FULL_HEAP = 2 ** 30;
+
+function isOutOfMemory({ message }: Error, engine: Engine): boolean {
+  if (OUT_OF_MEMORY.test(message)) return true;
+  return engine.name === 'wasm' && /^Aborted\(/.test(message) && liveTensors(engine).bytes >= HELD_BY_FULL_HEAP;
+}
+
+/** Of the largest tensors, so many are named. */
+const MOST_NAMED = 3;
+
+/**
+ * An error of a stage as the user is told about it: running out of memory is told with what takes it and what would help; any
+ * other error stays as it is.
+ */
+export function explainOutOfMemory(error: unknown, stage: Stage, engine: Engine, experiment: Experiment): unknown {
+  if (!(error instanceof Error) || error instanceof UserError || !isOutOfMemory(error, engine)) return error;
+  const { model, data, training, evaluation, benchmark } = experiment;
+  const trains = stage === 'train';
+  const size = trains ? data.cropHw : (evaluation.cropHw ?? benchmarkSize(evaluation));
+  const batch = trains ? training.batch : stage === 'benchmark' ? benchmark.trainingBatch : 1;
+  const largest = largestTensors(model, size, batch, MOST_NAMED).map(
+    ({ name, bytes }) => `${name} ${formatBytes(bytes)}`,
+  );
+  const { bytes, count } = liveTensors(engine);
+  const reason = error.message.split('\n', 1)[0]!.slice(0, 200);
+  return new UserError(
+    `Out of memory in the stage "${stage}" (${reason}): ${count} tensors hold ${formatBytes(bytes)}; the largest of a pass ` +
+      `at ${size.join('×')}, batch ${batch}: ${largest.join(', ')}.`,
+    helpFor(stage, experiment),
+    { cause: error },
+  );
+}
+
+/** The flag that would help most. */
+function helpFor(stage: Stage, { training, evaluation, benchmark }: Experiment): string {
+  const smaller = (key: string, batch: number) => `--set ${key}=${Math.max(1, Math.floor(batch / 2))}`;
+  const other = 'or use a machine with more memory';
+  if (stage === 'train' && training.batch > 1) {
+    return `Use ${smaller('training.batch', training.batch)} (a recorded deviation), ${other}.`;
+  }
+  if (stage === 'train') return `Use a smaller crop (--set data.cropHw=…, a recorded deviation), ${other}.`;
+  if (stage === 'benchmark' && benchmark.trainingBatch > 1) {
+    return `Use ${smaller('benchmark.trainingBatch', benchmark.trainingBatch)} (a recorded deviation), ${other}.`;
+  }
+  if (evaluation.mode === 'whole') {
+    return `Use smaller images (--set evaluation.imageScaleWh=…, a recorded deviation), ${other}.`;
+  }
+  return `Close other programs, ${other}.`;
 }

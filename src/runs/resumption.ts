@@ -1,12 +1,11 @@
 import path from 'node:path';
 import { z } from 'zod';
-import { namePart } from '../experiments/schema.js';
+import { namePart } from '../recipe/schema.js';
+import { environmentSchema, STAGE_NAMES } from '../records/record.js';
 import { UserError } from '../support/errors.js';
 import { foldersIn, isThere } from '../support/files.js';
-import { readSealed, writeSealed } from '../support/sealed.js';
+import { readSealed, writeSealed } from '../support/json.js';
 import { readStatus } from './directory.js';
-import { environmentSchema } from './record.js';
-import { STAGE_NAMES } from './stage-names.js';
 
 /**
  * Which run to go on with. `unfinished`: the newest of the recipe, where it has not completed; `always`: that one, and

@@ -1,8 +1,7 @@
 import type { SkippedSamples } from '../data/skipped.js';
 import type { Engine } from '../engines/engine.js';
-import type { Experiment } from '../experiments/experiment.js';
-import type { RunRecord } from './record.js';
-import type { Stage } from './stage-names.js';
+import type { Experiment } from '../recipe/experiment.js';
+import type { RunRecord, Stage } from '../records/record.js';
 
 /** What a stage works with. */
 export interface StageContext {

@@ -1,12 +1,12 @@
-import { benchmarkSize, testViews } from '../benchmark/test-size.js';
-import { largestViewsBytes } from '../data/transforms/size.js';
-import { defaultWorkers, resultsAhead } from '../data/workers/prefetch.js';
+import { largestViewsBytes } from '../data/transforms/resize.js';
+import { defaultWorkers, resultsAhead } from '../data/workers/pool.js';
 import type { Engine } from '../engines/engine.js';
 import type { PeakMemory } from '../engines/memory.js';
 import { inferenceMemory } from '../evaluation/memory.js';
-import type { Experiment } from '../experiments/experiment.js';
+import { benchmarkSize, testViews } from '../measurement/test-size.js';
+import type { Experiment } from '../recipe/experiment.js';
+import type { Stage } from '../records/record.js';
 import { trainingMemory } from '../training/memory.js';
-import type { Stage } from './stage-names.js';
 
 /** What a stage holds in memory at its peak, by shapes and sizes alone. */
 export interface StageMemory extends PeakMemory {

@@ -1,12 +1,11 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { holdsPredictions } from '../evaluation/predictions.js';
+import { holdsPredictions } from '../evaluation/position.js';
+import { recordSchema, type Stage } from '../records/record.js';
 import { sha256File } from '../support/hash.js';
-import { readSealed, writeSealed } from '../support/sealed.js';
-import { recordSchema } from './record.js';
+import { readSealed, writeSealed } from '../support/json.js';
 import type { StageResult } from './stage-context.js';
-import type { Stage } from './stage-names.js';
 
 const schema = z.object({
   startedAt: z.iso.datetime(),

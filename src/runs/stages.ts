@@ -1,8 +1,8 @@
+import type { Stage } from '../records/record.js';
 import { formatBytes, formatNumber, formatPercent, formatSeconds } from '../support/format.js';
-import { explainOutOfMemory } from './out-of-memory.js';
 import { ProgressFile } from './progress.js';
+import { explainOutOfMemory } from './resources.js';
 import type { StageContext, StageResult } from './stage-context.js';
-import type { Stage } from './stage-names.js';
 import { POSITION_SECONDS, positionFile } from './stage-results.js';
 import type { EventFile } from './tensorboard.js';
 import type { ValidationOptions } from './validation.js';
@@ -109,7 +109,7 @@ async function evaluate(
 }
 
 async function benchmark(context: StageContext, say: Say, progress: ProgressFile): Promise<StageResult<'benchmark'>> {
-  const { benchmark } = await import('../benchmark/benchmark.js');
+  const { benchmark } = await import('../measurement/benchmark.js');
   const details = await benchmark({
     ...context,
     onProgress: ({ part, done, total }) => {

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { evaluate } from '../evaluation/evaluate.js';
-import { NonFiniteOutputError } from '../nn/non-finite-output.js';
+import { NonFiniteOutputError } from '../network/overflow.js';
 import { formatPercent, formatSeconds } from '../support/format.js';
 import type { Validation } from '../training/session.js';
 import type { StageContext } from './stage-context.js';

@@ -1,3 +1,5 @@
+import { UserError } from './errors.js';
+
 /** Time for people: "0.35 s", "42 s", "12 min 05 s", "3 h 02 min". */
 export function formatSeconds(seconds: number): string {
   if (seconds < 10) return `${seconds.toFixed(2)} s`;
@@ -53,4 +55,54 @@ export function formatDownload({ bytes, total }: { readonly bytes: number; reado
   return total === null
     ? formatBytes(bytes)
     : `${formatBytes(bytes)} of ${formatBytes(total)} (${Math.floor((bytes / total) * 100)} %)`;
+}
+
+const SECONDS = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 } as const;
+type Unit = keyof typeof SECONDS;
+
+/**
+ * A time as "90s", "5m", "3h50m" or "500ms", in seconds.
+ * @throws UserError for anything else.
+ */
+export function parseDuration(text: string): number {
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)];
+  if (parts.length === 0 || parts.map(([part]) => part).join('') !== text) {
+    throw new UserError(`"${text}" is no time.`, 'Write it as 90s, 5m or 3h50m.');
+  }
+  return parts.reduce((sum, [, count, unit]) => sum + Number(count) * SECONDS[unit as Unit], 0);
+}
+
+/** What a terminal would obey and not show: control characters (C0, DEL, C1), line and paragraph separators, marks of direction. */
+const CONTROLS = /[\p{Cc}\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
+
+const escaped = (control: string) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`;
+
+/** A text of somebody else, made safe to print in a line: what a terminal would obey becomes `\u001b` and the like. */
+export function withoutControls(text: string): string {
+  return text.replace(CONTROLS, escaped);
+}
+
+/** A value as JSON over several lines that is safe to print: within its texts the same escapes mean the same. */
+export function printableJson(value: unknown): string {
+  return printable(JSON.stringify(value, null, 2));
+}
+
+/** Colours of letters, as this program draws them. */
+const COLOURS = new RegExp(String.raw`(${'\u001b'}\[(?:3[129]|38;2;\d{1,3};\d{1,3};\d{1,3})m)`);
+
+/** Lines, made safe to print in the same way; `coloured`: those with colours in them, which stay. */
+export function printable(lines: string, { coloured = false }: { readonly coloured?: boolean } = {}): string {
+  const parts = coloured ? lines.split(COLOURS) : [lines];
+  const safe = (text: string) =>
+    text.replace(CONTROLS, (control) => (/[\n\t]/.test(control) ? control : escaped(control)));
+  // Every other part is a colour.
+  return parts.map((part, i) => (i % 2 === 0 ? safe(part) : part)).join('');
+}
+
+/** Words that a POSIX shell takes as they are. */
+const PLAIN = /^[\w@%+=:,./-]+$/;
+
+/** Words as a line to type into a POSIX shell, each quoted where it has to be. */
+export function shellWords(words: readonly string[]): string {
+  return words.map((word) => (PLAIN.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(' ');
 }

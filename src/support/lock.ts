@@ -8,13 +8,13 @@ import type { HeartbeatData } from './heartbeat-worker.js';
 import {
   createLockFile,
   type Holder,
+  ownIdentity,
   readLockFile,
   removeAbandoned,
   removeLockFile,
   replaceHolder,
   vitalityOf,
 } from './lock-file.js';
-import { ownIdentity } from './process-identity.js';
 
 export type { Holder };
 

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import envPaths from 'env-paths';
 
 /** Folder of this package: the nearest one above this module that holds a package.json. */
 export function packageRoot(): string {
@@ -17,4 +18,13 @@ export function packageRoot(): string {
 export function packageVersion(): string {
   const text = readFileSync(path.join(packageRoot(), 'package.json'), 'utf8');
   return (JSON.parse(text) as { version: string }).version;
+}
+
+/**
+ * The folder for what is fetched or built once and shared by all projects of this user: FCN_CACHE_DIR, else the
+ * platform's cache folder (XDG_CACHE_HOME or ~/.cache on Linux). It need not exist.
+ */
+export function cacheDirectory(environment: NodeJS.ProcessEnv = process.env): string {
+  const chosen = environment['FCN_CACHE_DIR'];
+  return chosen ? path.resolve(chosen) : envPaths('fcn', { suffix: '' }).cache;
 }

@@ -1,3 +1,5 @@
+import { UserError } from './errors.js';
+
 /** Number of insertions, deletions, substitutions and swaps of neighbours that turn one word into the other. */
 export function editDistance(from: string, to: string): number {
   // Three rows of the optimal string alignment matrix; `row[j]` is the distance of the prefixes of length i and j.
@@ -98,4 +100,28 @@ export function nearest(typed: string, names: Iterable<string>): string | undefi
 /** "a", "a or b", "a, b or c". */
 export function alternatives(names: readonly string[]): string {
   return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
+}
+
+/**
+ * The regular expression of a pattern with `*` (any text), `?` (any character) and `{a,b}` (one of these), for whole names.
+ * @throws UserError where a brace is not closed.
+ */
+export function wildcardExpression(pattern: string): RegExp {
+  let depth = 0;
+  const source = [...pattern].map((character) => {
+    if (character === '*') return '.*';
+    if (character === '?') return '.';
+    if (character === '{') {
+      depth++;
+      return '(?:';
+    }
+    if (character === '}' && depth > 0) {
+      depth--;
+      return ')';
+    }
+    if (character === ',' && depth > 0) return '|';
+    return character.replaceAll(/[.+^$()|[\]\\{}]/g, '\\$&');
+  });
+  if (depth > 0) throw new UserError(`${pattern}: a "{" is not closed.`, 'Write alternatives as in {this,that}*.');
+  return new RegExp(`^${source.join('')}$`, 's');
 }

@@ -1,8 +1,7 @@
 import { WorkerPool } from '../data/workers/pool.js';
 import { UserError } from '../support/errors.js';
-import type { CheckpointFiles } from './checkpoint.js';
+import type { CheckpointFiles, Snapshot } from './checkpoint.js';
 import type { CheckpointTask } from './checkpoint-worker.js';
-import type { Snapshot } from './snapshot.js';
 
 export interface CheckpointWriterSettings extends Omit<CheckpointTask, 'snapshot'> {
   /** Called before each checkpoint; where it throws, none is written. */

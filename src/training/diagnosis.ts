@@ -1,10 +1,11 @@
+import type * as tfjs from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Batch } from '../data/batch.js';
 import type { Engine } from '../engines/engine.js';
-import { isTrained } from '../nn/parameters.js';
+import type { Kernels } from '../kernels/kernels.js';
+import { isTrained, type Parameters } from '../network/parameters.js';
 import { noPause, type Pause } from '../support/pauses.js';
 import type { TrainingStep } from './step.js';
-import { type Statistics, type TracedTensor, tensorStatistics, tracedKernels } from './trace.js';
 
 /** What the step computes when it is done again, in the order in which it does. */
 export interface Diagnosis {
@@ -66,4 +67,91 @@ export async function diagnose(
     return found === undefined ? null : { ...found, direction };
   };
   return { began: first('forward', forward) ?? first('backward', backward), forward, backward, gradients };
+}
+
+/** Values of a tensor in brief. Minimum, maximum and mean are those of the finite ones; null where there are none. */
+export interface Statistics {
+  readonly minimum: number | null;
+  readonly maximum: number | null;
+  readonly mean: number | null;
+  readonly nonFinite: number;
+  readonly count: number;
+}
+
+/** A result of one operation of a step. */
+export interface TracedTensor extends Statistics {
+  /** The kernel's name; of several results also which. */
+  readonly operation: string;
+  /** Path of the first parameter that it uses, or else that was used last: the layer that this belongs to, or comes after. */
+  readonly layer: string | null;
+  readonly shape: readonly number[];
+}
+
+export function statisticsOf(values: ArrayLike<number>): Statistics {
+  let minimum = Number.POSITIVE_INFINITY;
+  let maximum = Number.NEGATIVE_INFINITY;
+  let sum = 0;
+  let finite = 0;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    if (!Number.isFinite(value)) continue;
+    finite++;
+    sum += value;
+    if (value < minimum) minimum = value;
+    if (value > maximum) maximum = value;
+  }
+  const none = finite === 0;
+  return {
+    minimum: none ? null : minimum,
+    maximum: none ? null : maximum,
+    mean: none ? null : sum / finite,
+    nonFinite: values.length - finite,
+    count: values.length,
+  };
+}
+
+/** Statistics of a tensor, in whatever precision it is stored. */
+export function tensorStatistics(kernels: Kernels, tensor: Tensor): Statistics {
+  const full = kernels.cast(tensor, 'fp32');
+  const values = full.dataSync();
+  full.dispose();
+  return statisticsOf(values);
+}
+
+/** The tensors among a kernel's inputs or results: themselves, or one level deep in an object; with their names there. */
+function tensorsIn(tf: typeof tfjs, value: unknown): [name: string, tensor: Tensor][] {
+  if (value instanceof tf.Tensor) return [['', value]];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, inner]): [string, Tensor][] =>
+    inner instanceof tf.Tensor ? [[name, inner]] : [],
+  );
+}
+
+/** The same kernels, of which each result is noted with its statistics. Slow: every value is read back. */
+export function tracedKernels(
+  tf: typeof tfjs,
+  kernels: Kernels,
+  parameters: Parameters,
+  note: (traced: TracedTensor) => void,
+): Kernels {
+  const pathOf = new Map(parameters.specs.map(({ path }) => [parameters.get(path).id, path]));
+  let layer: string | null = null;
+  const traced = Object.entries<(...inputs: never[]) => unknown>({ ...kernels }).map(([operation, kernel]) => [
+    operation,
+    (...inputs: never[]) => {
+      const paths = inputs.flatMap((input) => tensorsIn(tf, input)).map(([, tensor]) => pathOf.get(tensor.id));
+      layer = paths.find((path) => path !== undefined) ?? layer;
+      const result = kernel(...inputs);
+      for (const [name, tensor] of tensorsIn(tf, result)) {
+        note({
+          operation: name === '' ? operation : `${operation}.${name}`,
+          layer,
+          shape: tensor.shape,
+          ...tensorStatistics(kernels, tensor),
+        });
+      }
+      return result;
+    },
+  ]);
+  return Object.fromEntries(traced) as Kernels;
 }

@@ -1,6 +1,6 @@
 import type { Engine } from '../engines/engine.js';
 import { type PeakMemory, peakOfSize } from '../engines/memory.js';
-import type { Experiment } from '../experiments/experiment.js';
+import type { Experiment } from '../recipe/experiment.js';
 import { TrainingStep } from './step.js';
 
 /** Steps after which each tensor that lives on is there: the first one makes the velocities. */

@@ -1,7 +1,8 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Kernels, MomentumStep } from '../kernels/kernels.js';
-import type { Parameters } from '../nn/parameters.js';
+import type { Parameters } from '../network/parameters.js';
+import type { TrainingRecipe } from '../recipe/experiment.js';
 
 /**
  * SGD with momentum and weight decay as PyTorch's `torch.optim.SGD` (no dampening, no Nesterov), one group: decay applies
@@ -40,4 +41,13 @@ export class MomentumOptimizer {
     for (const velocity of this.velocities.values()) velocity.dispose();
     this.velocities.clear();
   }
+}
+
+/** Polynomial decay: (base − min)·(1 − i/max)^power + min, with iteration i from 0. */
+export function learningRate(
+  recipe: Pick<TrainingRecipe, 'learningRate' | 'minimumLearningRate' | 'power' | 'iterations'>,
+  iteration: number,
+): number {
+  const { learningRate: base, minimumLearningRate: minimum, power, iterations } = recipe;
+  return (base - minimum) * (1 - iteration / iterations) ** power + minimum;
 }

@@ -1,14 +1,13 @@
 import path from 'node:path';
 import type { Batch } from '../data/batch.js';
 import type { Engine } from '../engines/engine.js';
-import { isTrained } from '../nn/parameters.js';
+import { isTrained } from '../network/parameters.js';
 import { makeFolder, writeFileAtomic } from '../support/files.js';
 import type { Pause } from '../support/pauses.js';
 import { saveCheckpoint } from './checkpoint.js';
-import { type Diagnosis, diagnose, parameterStatistics } from './diagnosis.js';
+import { type Diagnosis, diagnose, parameterStatistics, type Statistics, statisticsOf } from './diagnosis.js';
 import { NonFiniteError } from './non-finite.js';
 import type { TrainingStep } from './step.js';
-import { type Statistics, statisticsOf } from './trace.js';
 
 /** Folder in the run directory for what is left of a training that was not finite. */
 export const POST_MORTEM_FOLDER = 'non-finite';

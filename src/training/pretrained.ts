@@ -1,10 +1,13 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Engine } from '../engines/engine.js';
-import { loadBackbone } from '../nn/load.js';
-import type { Segmentor } from '../nn/segmentor.js';
-import { cacheDirectory } from '../support/cache.js';
+import { loadBackbone, loadParameters, toEngine } from '../network/load.js';
+import type { Segmentor } from '../network/segmentor.js';
 import { UserError } from '../support/errors.js';
+import { cacheDirectory } from '../support/package.js';
+import { readCheckpoint } from '../weights/load.js';
+import type { Checkpoint } from './checkpoint.js';
+import type { TrainingStep } from './step.js';
 
 /** The published recipes name their ImageNet backbones as SOURCE://NAME; NAME is the file's name in the cache. */
 const PUBLISHED_NAME = /^[a-z-]+:\/\/(\w+)$/;
@@ -33,4 +36,23 @@ export function findPretrained(pretrained: string): string {
     );
   }
   return file;
+}
+
+/**
+ * Puts a training step where a checkpoint was taken: every parameter, running statistic and velocity.
+ * @throws UserError where the checkpoint is not of this network.
+ */
+export async function restoreStep(engine: Engine, step: TrainingStep, { files, progress }: Checkpoint): Promise<void> {
+  const { missing, wrongShape } = await loadParameters(engine, step.segmentor, files.weights);
+  const wrong = missing[0] ?? wrongShape[0]?.path;
+  if (wrong !== undefined || progress === null) {
+    throw new UserError(
+      `${files.state} is no checkpoint of this recipe${wrong === undefined ? '' : ` (${wrong} does not fit)`}.`,
+      'Start anew with --fresh.',
+    );
+  }
+  const { tensors } = await readCheckpoint(files.optimizer);
+  for (const [path, velocity] of tensors) step.optimizer.restore(path, toEngine(engine, velocity));
+  step.skipped = progress.skippedSteps;
+  step.skippedInARow = progress.skippedInARow;
 }

@@ -1,22 +1,20 @@
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { loadDataset } from '../data/datasets/description.js';
+import { loadDataset } from '../data/description.js';
 import { createTrainingLoader, type TrainingLoader } from '../data/loader.js';
 import type { SkippedSamples } from '../data/skipped.js';
 import type { Engine } from '../engines/engine.js';
 import { liveTensors, processMemory } from '../engines/memory.js';
-import type { Experiment } from '../experiments/experiment.js';
+import type { Experiment } from '../recipe/experiment.js';
 import { InterruptedError } from '../support/errors.js';
 import { makeFolder } from '../support/files.js';
 import { PATIENCE, type Pause, pauses } from '../support/pauses.js';
-import type { Checkpoint, TrainingProgress } from './checkpoint.js';
+import { type Checkpoint, type TrainingProgress, takeSnapshot } from './checkpoint.js';
 import { newestCheckpoint } from './checkpoint-folder.js';
 import { CheckpointWriter } from './checkpoint-writer.js';
 import { appendLine, cutLog, hasValidation, LogInterval, type LogLine, type ValidationLine } from './log.js';
 import { afterNonFinite } from './post-mortem.js';
-import { loadPretrained } from './pretrained.js';
-import { restoreStep } from './restore.js';
-import { takeSnapshot } from './snapshot.js';
+import { loadPretrained, restoreStep } from './pretrained.js';
 import { type StepResult, TrainingStep } from './step.js';
 
 export interface TrainOptions {

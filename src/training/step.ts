@@ -1,17 +1,15 @@
 import type { Tensor, Tensor3D } from '@tensorflow/tfjs-core';
 import { type Batch, IGNORE_INDEX } from '../data/batch.js';
 import type { Engine } from '../engines/engine.js';
-import type { Experiment } from '../experiments/experiment.js';
 import { createKernels, PeakMeter } from '../kernels/create.js';
 import type { Kernels, MomentumStep } from '../kernels/kernels.js';
-import type { TrainingPass } from '../nn/pass.js';
-import { type ForwardLosses, Segmentor } from '../nn/segmentor.js';
-import { Tape, type Value } from '../nn/tape.js';
+import { type ForwardLosses, Segmentor } from '../network/segmentor.js';
+import { Tape, type TrainingPass, type Value } from '../network/tape.js';
+import type { Experiment } from '../recipe/experiment.js';
 import { noPause, type Pause } from '../support/pauses.js';
 import { Draws, Purpose } from '../support/random.js';
 import { NonFiniteError } from './non-finite.js';
-import { MomentumOptimizer } from './optimizer.js';
-import { learningRate } from './schedule.js';
+import { learningRate, MomentumOptimizer } from './optimizer.js';
 
 export interface StepResult {
   /** decode + auxiliary. */

@@ -4,9 +4,9 @@ import { UserError } from '../support/errors.js';
 import { formatBytes } from '../support/format.js';
 import { type Checkpoint, readCheckpoint } from './load.js';
 import { type NotRead, textsOf } from './metadata.js';
-import { writePytorch } from './pytorch-write.js';
+import { writePytorch } from './pickle-write.js';
 import { METADATA_KEY, writeSafetensors } from './safetensors.js';
-import { byteLength } from './writable.js';
+import { byteLength } from './tensor.js';
 
 export interface ConvertOptions {
   readonly input: string;

@@ -4,13 +4,17 @@ import { foreignFile, foreignText } from './foreign.js';
 import { MalformedFileError, quote } from './malformed.js';
 import { type JsonObject, keyText, metadataOf, type NotRead, readMetadata } from './metadata.js';
 import { InertObject } from './pickle.js';
-import { withoutPrefixes } from './prefixes.js';
 import { type PytorchContent, pytorchFormat, readPytorch } from './pytorch.js';
 import { PickledTensor, UnreadableTensor } from './pytorch-objects.js';
 import { looksLikeSafetensors, readSafetensors } from './safetensors.js';
 import { type ByteSource, FileSource } from './source.js';
-import { describeValue, findStateDict, isTensor, WHOLE_FILE } from './state-dict.js';
+import { describeValue, findStateDict, isTensor, WHOLE_FILE, withoutPrefixes } from './state-dict.js';
 import type { StoredTensor } from './tensor.js';
+
+/** What says that two evaluations are of the same weights: the file's SHA-256, and the key where one was asked for. */
+export function weightsIdentity(sha256: string, key: string | undefined): string {
+  return key === undefined ? sha256 : `${sha256} ${key}`;
+}
 
 /** The weights in a file, by their published names, in the file's order. */
 export interface Checkpoint {

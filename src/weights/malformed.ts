@@ -1,4 +1,4 @@
-import { withoutControls } from '../support/printable.js';
+import { withoutControls } from '../support/format.js';
 
 /**
  * A weights file breaks its format, is something else, or asks for something that is refused. The message says what and where

@@ -1,12 +1,12 @@
 import { createReadStream } from 'node:fs';
 import { rename, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { cacheDirectory } from '../support/cache.js';
 import { type DownloadProgress, discardPart, download, type Fetcher } from '../support/download.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, writeFileAtomic } from '../support/files.js';
 import { sha256File } from '../support/hash.js';
 import { withLock } from '../support/lock.js';
+import { cacheDirectory } from '../support/package.js';
 
 export interface FetchOptions {
   /** The row whose weights they are, for messages. */

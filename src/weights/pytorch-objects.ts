@@ -1,6 +1,12 @@
-import { canNegate } from './convert.js';
+import {
+  bytesPerElement,
+  canNegate,
+  isStoredDtype,
+  type StoredDtype,
+  storageNames,
+  unreadableStorages,
+} from './convert.js';
 import { isDangerous } from './dangerous.js';
-import { bytesPerElement, isStoredDtype, type StoredDtype, storageNames, unreadableStorages } from './dtype.js';
 import { MalformedFileError, quote } from './malformed.js';
 import { InertObject, PickleGlobal, type PickleHost, refusedGlobal } from './pickle.js';
 import { elementCount, isCount, type View } from './tensor.js';

@@ -1,4 +1,4 @@
-import { bytesPerElement } from './dtype.js';
+import { bytesPerElement } from './convert.js';
 import { foreignArchive } from './foreign.js';
 import { HostileFileError, MalformedFileError, quote } from './malformed.js';
 import { MOST_BYTES, type PickleHost, readPickle } from './pickle.js';

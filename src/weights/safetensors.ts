@@ -1,9 +1,17 @@
 import { writeFileAtomic } from '../support/files.js';
-import { bytesPerElement, type StoredDtype } from './dtype.js';
+import { bytesPerElement, type StoredDtype } from './convert.js';
 import { MalformedFileError, quote } from './malformed.js';
 import type { ByteSource } from './source.js';
-import { contiguousStrides, elementCount, isCount, type StoredTensor, tensorOf } from './tensor.js';
-import { byteLength, valuesOf, type WritableTensor } from './writable.js';
+import {
+  byteLength,
+  contiguousStrides,
+  elementCount,
+  isCount,
+  type StoredTensor,
+  tensorOf,
+  valuesOf,
+  type WritableTensor,
+} from './tensor.js';
 
 /**
  * safetensors (https://github.com/huggingface/safetensors): an uint64 length, a JSON header of that length (name → dtype,

@@ -1,9 +1,8 @@
-import { allocateBlock, release } from '../support/block.js';
-import type { StoredDtype } from './dtype.js';
+import { allocateBlock, release } from '../support/yaml.js';
+import type { StoredDtype } from './convert.js';
 import { hwioToOihw, oihwShape } from './layout.js';
 import { writeSafetensors } from './safetensors.js';
-import { elementCount } from './tensor.js';
-import type { WritableTensor } from './writable.js';
+import { elementCount, type WritableTensor } from './tensor.js';
 
 /** Values of one parameter, running statistic or optimizer buffer. */
 export interface NamedWeights {

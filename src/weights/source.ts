@@ -2,7 +2,7 @@ import { closeSync, fstatSync, openSync, readdirSync, readSync, type Stats, stat
 import path from 'node:path';
 import { UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
-import { withoutControls } from '../support/printable.js';
+import { withoutControls } from '../support/format.js';
 import { MalformedFileError } from './malformed.js';
 
 /** Bytes that can be read by range, so that a big file is never held whole. */

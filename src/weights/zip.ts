@@ -6,7 +6,7 @@ import {
   LOCAL_SIGNATURE,
   LOCAL_SIZE,
   METHOD_STORED,
-} from '../support/zip-format.js';
+} from '../support/zip-write.js';
 import { MalformedFileError, quote } from './malformed.js';
 import type { ByteSource } from './source.js';
 

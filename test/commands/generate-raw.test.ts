@@ -1,10 +1,10 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import { loadDataset } from '../../src/data/datasets/description.js';
-import { datasetFolder } from '../../src/data/datasets/read-split.js';
 import { decodeLabels } from '../../src/data/decode.js';
-import { readRecord } from '../../src/runs/record.js';
+import { loadDataset } from '../../src/data/description.js';
+import { datasetFolder } from '../../src/data/split.js';
+import { readRecord } from '../../src/records/record.js';
 import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { smallDisk } from '../helpers/small-disk.js';

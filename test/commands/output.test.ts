@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { openSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { writeRecord } from '../../src/runs/record.js';
+import { writeRecord } from '../../src/records/record.js';
 import { packageRoot } from '../../src/support/package.js';
 import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';

@@ -1,11 +1,10 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { hashExperiment } from '../../src/experiments/hash.js';
-import { differences, resolveRow } from '../../src/experiments/resolve.js';
-import { selectRows } from '../../src/experiments/select.js';
-import type { DoctorReport } from '../../src/report/doctor.js';
-import { type RunRecord, readRecord } from '../../src/runs/record.js';
+import { differences, hashExperiment, resolveRow } from '../../src/recipe/resolve.js';
+import { selectRows } from '../../src/recipe/select.js';
+import { type RunRecord, readRecord } from '../../src/records/record.js';
+import type { DoctorReport } from '../../src/runs/doctor.js';
 import { type CommandResult, fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
 

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { writeRecord } from '../../src/runs/record.js';
+import { writeRecord } from '../../src/records/record.js';
 import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { makeRecord } from '../helpers/record.js';

@@ -3,8 +3,8 @@ import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
-import { shippedSet } from '../../src/verify/set.js';
-import type { Verification } from '../../src/verify/verify.js';
+import { shippedSet } from '../../src/parity/reference-set.js';
+import type { Verification } from '../../src/parity/verify.js';
 import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
 

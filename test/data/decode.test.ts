@@ -5,9 +5,8 @@ import { deflateSync } from 'node:zlib';
 import test from 'ava';
 import sharp, { type Sharp } from 'sharp';
 import { decodeLabels, decodeRgb } from '../../src/data/decode.js';
-import { encodePalettePng } from '../../src/data/palette.js';
-import { SIGNATURE, writeChunk } from '../../src/data/png/chunks.js';
-import { encodePng } from '../../src/data/png/write.js';
+import { encodePalettePng, encodePng } from '../../src/data/palette.js';
+import { SIGNATURE, writeChunk } from '../../src/data/png-read.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { sharedPath } from '../helpers/shared.js';
 

@@ -3,14 +3,14 @@ import path from 'node:path';
 import { deflateSync } from 'node:zlib';
 import test from 'ava';
 import sharp, { type Sharp } from 'sharp';
-import type { Dataset } from '../../src/data/datasets/dataset.js';
-import { loadDataset } from '../../src/data/datasets/description.js';
-import { datasetFingerprint } from '../../src/data/datasets/fingerprint.js';
+import type { Dataset } from '../../src/data/dataset.js';
 import { decodeLabels } from '../../src/data/decode.js';
-import { COLOUR_TYPE, SIGNATURE, writeChunk } from '../../src/data/png/chunks.js';
-import { encodePng } from '../../src/data/png/write.js';
-import { readLabels } from '../../src/data/samples/load.js';
-import { readTruth } from '../../src/prediction/truth.js';
+import { loadDataset } from '../../src/data/description.js';
+import { datasetFingerprint } from '../../src/data/fingerprint.js';
+import { encodePng } from '../../src/data/palette.js';
+import { COLOUR_TYPE, SIGNATURE, writeChunk } from '../../src/data/png-read.js';
+import { readLabels } from '../../src/data/samples.js';
+import { readTruth } from '../../src/prediction/sources.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
 
 const DESCRIPTION = `name: Fields

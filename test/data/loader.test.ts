@@ -2,15 +2,15 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import type { Batch, EvaluationSample } from '../../src/data/batch.js';
-import { loadDataset } from '../../src/data/datasets/description.js';
-import { readSplit } from '../../src/data/datasets/read-split.js';
-import { generateDataset } from '../../src/data/generate/generate.js';
+import { loadDataset } from '../../src/data/description.js';
 import { createEvaluationLoader, createTrainingLoader, type TrainingLoaderOptions } from '../../src/data/loader.js';
-import { encodePng } from '../../src/data/png/write.js';
-import { makeEvaluationSample } from '../../src/data/samples/evaluation.js';
-import { makeBatch } from '../../src/data/samples/training.js';
-import { Prefetch, resultsAhead } from '../../src/data/workers/prefetch.js';
-import type { DataRecipe, EvaluationRecipe } from '../../src/experiments/experiment.js';
+import { encodePng } from '../../src/data/palette.js';
+import { makeEvaluationSample } from '../../src/data/samples.js';
+import { readSplit } from '../../src/data/split.js';
+import { makeBatch } from '../../src/data/training-samples.js';
+import { Prefetch, resultsAhead } from '../../src/data/workers/pool.js';
+import { generateDataset } from '../../src/datasets/generate/generate.js';
+import type { DataRecipe, EvaluationRecipe } from '../../src/recipe/experiment.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
 const RECIPE: DataRecipe = {

@@ -1,11 +1,10 @@
 import test from 'ava';
-import type { Dataset } from '../../src/data/datasets/dataset.js';
+import type { Dataset } from '../../src/data/dataset.js';
 import type { LabelMap } from '../../src/data/image.js';
-import { toTrainingIds } from '../../src/data/samples/load.js';
-import { TrainingOrder } from '../../src/data/samples/order.js';
-import { drawAugmentation } from '../../src/data/samples/training.js';
-import type { DataRecipe } from '../../src/experiments/experiment.js';
-import { transformChecks } from '../../src/verify/transforms/checks.js';
+import { TrainingOrder, toTrainingIds } from '../../src/data/samples.js';
+import { drawAugmentation } from '../../src/data/training-samples.js';
+import { transformChecks } from '../../src/parity/transforms/checks.js';
+import type { DataRecipe } from '../../src/recipe/experiment.js';
 import { assertFindings, oraclePart } from '../helpers/oracle.js';
 
 const RECIPE: DataRecipe = {

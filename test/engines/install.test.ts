@@ -1,12 +1,12 @@
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { EngineUnavailableError } from '../../src/engines/engine.js';
 import { type InstallOptions, installTensorflow } from '../../src/engines/install.js';
 import { addonFiles, addonFolder, addonRecipe } from '../../src/engines/tensorflow/addon.js';
 import { currentBuild } from '../../src/engines/tensorflow/location.js';
 import { inspectInstall, manifestFile, writeManifest } from '../../src/engines/tensorflow/manifest.js';
 import { platformName, wheelSource } from '../../src/engines/tensorflow/release.js';
-import { EngineUnavailableError } from '../../src/engines/unavailable.js';
 import { UserError } from '../../src/support/errors.js';
 import { sha256File } from '../../src/support/hash.js';
 import { canFakeTools, FAKE_VERSION, type FakeTools, fakeTools, setEnvironment } from '../helpers/fake-tools.js';

@@ -4,11 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import sharp from 'sharp';
 import type { EvaluationSample } from '../../src/data/batch.js';
-import { loadDataset } from '../../src/data/datasets/description.js';
 import { decodeLabels, decodeRgb } from '../../src/data/decode.js';
-import { readIndices } from '../../src/data/png/read-indices.js';
+import { loadDataset } from '../../src/data/description.js';
+import { readIndices } from '../../src/data/png-read.js';
 import { startEngine } from '../../src/engines/start.js';
-import { describeCoverage } from '../../src/evaluation/coverage.js';
+import { describeCoverage } from '../../src/evaluation/confusion.js';
 import {
   type EvaluateSamplesOptions,
   type EvaluationProgress,
@@ -17,7 +17,7 @@ import {
 import { Predictor } from '../../src/evaluation/inference.js';
 import { encodePrediction, requireLabelIds } from '../../src/evaluation/label-ids.js';
 import { createKernels } from '../../src/kernels/create.js';
-import type { InferenceNetwork } from '../../src/nn/network.js';
+import type { InferenceNetwork } from '../../src/network/inference.js';
 import { ExitCode, InterruptedError, UserError } from '../../src/support/errors.js';
 import { temporaryFolder } from '../helpers/folder.js';
 

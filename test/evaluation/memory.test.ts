@@ -1,11 +1,11 @@
 import test from 'ava';
-import { randomNetwork } from '../../src/benchmark/random-network.js';
-import { makeView } from '../../src/data/samples/evaluation.js';
+import { makeView } from '../../src/data/samples.js';
 import { liveTensors } from '../../src/engines/memory.js';
 import { startEngine } from '../../src/engines/start.js';
 import { Predictor } from '../../src/evaluation/inference.js';
-import { resolve } from '../../src/experiments/resolve.js';
 import { createKernels } from '../../src/kernels/create.js';
+import { randomNetwork } from '../../src/measurement/measure.js';
+import { resolve } from '../../src/recipe/resolve.js';
 
 test('multi-scale + flip in windows holds the sum of probabilities, and no map of logits as large as a view', async (t) => {
   t.timeout(60_000);

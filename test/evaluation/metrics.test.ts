@@ -1,7 +1,6 @@
 import test from 'ava';
-import { ConfusionMatrix } from '../../src/evaluation/confusion.js';
-import { metrics } from '../../src/evaluation/metrics.js';
-import { metricsChecks } from '../../src/verify/metrics.js';
+import { ConfusionMatrix, metrics } from '../../src/evaluation/confusion.js';
+import { metricsChecks } from '../../src/parity/metrics.js';
 import { assertFindings, oraclePart } from '../helpers/oracle.js';
 
 const reference = oraclePart('metrics');

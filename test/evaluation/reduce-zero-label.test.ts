@@ -1,12 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import { loadDataset } from '../../src/data/datasets/description.js';
-import { encodePng } from '../../src/data/png/write.js';
-import { makeEvaluationSample } from '../../src/data/samples/evaluation.js';
-import { loadSample } from '../../src/data/samples/load.js';
-import { ConfusionMatrix } from '../../src/evaluation/confusion.js';
-import { metrics } from '../../src/evaluation/metrics.js';
+import { loadDataset } from '../../src/data/description.js';
+import { encodePng } from '../../src/data/palette.js';
+import { loadSample, makeEvaluationSample } from '../../src/data/samples.js';
+import { ConfusionMatrix, metrics } from '../../src/evaluation/confusion.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
 const SIZE = { height: 2, width: 4 };

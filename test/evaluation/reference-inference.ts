@@ -1,8 +1,8 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
 import type { View } from '../../src/data/batch.js';
 import type { Engine } from '../../src/engines/engine.js';
-import type { InferenceMode, Window } from '../../src/evaluation/windows.js';
-import type { InferenceNetwork } from '../../src/nn/network.js';
+import type { InferenceMode, Window } from '../../src/evaluation/rows.js';
+import type { InferenceNetwork } from '../../src/network/inference.js';
 
 /** A map of values in float64, [height, width, channels], row-major. */
 export interface Field {

@@ -1,12 +1,11 @@
-import { rooflineShares } from '../../src/benchmark/shares.js';
-import { benchmarkSize } from '../../src/benchmark/test-size.js';
-import { describedDataset } from '../../src/data/datasets/described.js';
-import { ConfusionMatrix, type OutsideCounts } from '../../src/evaluation/confusion.js';
-import { metrics } from '../../src/evaluation/metrics.js';
-import type { ResolveOptions } from '../../src/experiments/resolve.js';
-import { figuresOf } from '../../src/runs/figures.js';
-import type { RunRecord } from '../../src/runs/record.js';
-import { STAGE_NAMES } from '../../src/runs/stage-names.js';
+import { describedDataset } from '../../src/data/description.js';
+import { ConfusionMatrix, metrics, type OutsideCounts } from '../../src/evaluation/confusion.js';
+import { rooflineShares } from '../../src/measurement/benchmark.js';
+import { benchmarkSize } from '../../src/measurement/test-size.js';
+import type { ResolveOptions } from '../../src/recipe/resolve.js';
+import { figuresOf } from '../../src/records/figures.js';
+import type { RunRecord } from '../../src/records/record.js';
+import { STAGE_NAMES } from '../../src/records/record.js';
 import { makeRecord } from './record.js';
 
 type Evaluation = NonNullable<RunRecord['details']['evaluate']>;

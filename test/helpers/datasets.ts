@@ -1,8 +1,8 @@
 import type { ExecutionContext } from 'ava';
-import type { Dataset } from '../../src/data/datasets/dataset.js';
-import { loadDataset } from '../../src/data/datasets/description.js';
-import { datasetFolder } from '../../src/data/datasets/read-split.js';
-import { generateDataset } from '../../src/data/generate/generate.js';
+import type { Dataset } from '../../src/data/dataset.js';
+import { loadDataset } from '../../src/data/description.js';
+import { datasetFolder } from '../../src/data/split.js';
+import { generateDataset } from '../../src/datasets/generate/generate.js';
 import { temporaryFolder } from './folder.js';
 
 export interface GeneratedDataset {

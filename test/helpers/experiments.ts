@@ -1,5 +1,5 @@
 import type { Batch } from '../../src/data/batch.js';
-import type { Experiment } from '../../src/experiments/experiment.js';
+import type { Experiment } from '../../src/recipe/experiment.js';
 import { Draws, Purpose } from '../../src/support/random.js';
 import { fcnRecipe, trainingRecipe } from './recipes.js';
 

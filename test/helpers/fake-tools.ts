@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { npmPackageFolder } from '../../src/engines/npm.js';
+import { npmPackageFolder } from '../../src/engines/tool.js';
 
 /** The release that the fake addon says it is. */
 export const FAKE_VERSION = '9.9.9';

@@ -1,4 +1,4 @@
-import type { MeasuredNight } from '../../src/nightly/entry.js';
+import type { MeasuredNight } from '../../src/nightly/history.js';
 
 /** A night of one figure, in which nothing failed. */
 export function makeNight(changes: Partial<MeasuredNight> = {}): MeasuredNight {

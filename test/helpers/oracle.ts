@@ -1,8 +1,8 @@
 import { readdirSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
-import { describeCheck, type Findings } from '../../src/verify/check.js';
-import { ReferenceFolder } from '../../src/verify/folder.js';
-import { NetworkCase } from '../../src/verify/network/case.js';
+import { describeCheck, type Findings } from '../../src/parity/check.js';
+import { ReferenceFolder } from '../../src/parity/folder.js';
+import { NetworkCase } from '../../src/parity/network/case.js';
 import { sharedPath } from './shared.js';
 
 /** The names of the reference networks; empty where the reference data is absent. */

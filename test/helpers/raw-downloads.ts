@@ -4,12 +4,12 @@ import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { pack } from 'tar-stream';
-import type { SyntheticSettings } from '../../src/data/datasets/synthetic.js';
-import { labelMatrix, writeMatlab } from '../../src/data/generate/raw/matlab.js';
-import { packRuns, runLengths } from '../../src/data/generate/raw/run-length.js';
+import { encodeJpeg } from '../../src/data/decode.js';
 import type { LabelMap } from '../../src/data/image.js';
-import { encodeJpeg } from '../../src/data/jpeg.js';
-import { encodePng } from '../../src/data/png/write.js';
+import type { SyntheticSettings } from '../../src/data/markers.js';
+import { encodePng } from '../../src/data/palette.js';
+import { packRuns, runLengths } from '../../src/datasets/generate/raw/labels.js';
+import { labelMatrix, writeMatlab } from '../../src/datasets/generate/raw/matlab.js';
 import { zip } from './zip.js';
 
 /** A data set as it is downloaded, small, and what is to come out of it. */

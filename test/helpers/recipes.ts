@@ -1,4 +1,4 @@
-import type { Experiment, ModelRecipe } from '../../src/experiments/experiment.js';
+import type { Experiment, ModelRecipe } from '../../src/recipe/experiment.js';
 
 /** The published FCN-D8 model of a depth for 19 classes, with changes. */
 export function fcnRecipe(depth: ModelRecipe['depth'], changes: Partial<ModelRecipe> = {}): ModelRecipe {

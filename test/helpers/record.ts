@@ -1,6 +1,5 @@
-import { hashExperiment } from '../../src/experiments/hash.js';
-import { deviations, type ResolveOptions, resolve } from '../../src/experiments/resolve.js';
-import type { RunRecord } from '../../src/runs/record.js';
+import { deviations, hashExperiment, type ResolveOptions, resolve } from '../../src/recipe/resolve.js';
+import type { RunRecord } from '../../src/records/record.js';
 
 const NO_DETAILS: RunRecord['details'] = { train: null, evaluate: null, 'evaluate-ms': null, benchmark: null };
 

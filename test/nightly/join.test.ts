@@ -1,6 +1,6 @@
 import test from 'ava';
-import type { Measurement } from '../../src/nightly/entry.js';
-import { joinShards } from '../../src/nightly/join.js';
+import type { Measurement } from '../../src/nightly/history.js';
+import { joinShards } from '../../src/nightly/history.js';
 import { UserError } from '../../src/support/errors.js';
 import { makeNight } from '../helpers/night.js';
 

@@ -1,13 +1,12 @@
 import test from 'ava';
 import fc from 'fast-check';
-import type { Entry, Measurement, Quantity } from '../../src/nightly/entry.js';
-import { type Gates, gatesSchema, loadGates } from '../../src/nightly/gates.js';
-import { judgeNight } from '../../src/nightly/judge.js';
+import { type Gates, gatesSchema, judgeNight, loadGates } from '../../src/nightly/gates.js';
+import type { Entry, Measurement, Quantity } from '../../src/nightly/history.js';
+import { benchmarkSubject } from '../../src/nightly/history.js';
 import { halfStepMeasurements, parityMeasurements, recordMeasurements } from '../../src/nightly/measurements.js';
-import { benchmarkSubject } from '../../src/nightly/parts.js';
 import { failureLine, nightSummary } from '../../src/nightly/summary.js';
-import { sparklineOf } from '../../src/report/sparkline.js';
-import type { Check } from '../../src/verify/check.js';
+import type { Check } from '../../src/parity/check.js';
+import { sparklineOf } from '../../src/terminal/sparkline.js';
 import { makeRecord } from '../helpers/record.js';
 
 const ROWS = ['fcn_r18-d8_512x1024_80k_cityscapes', 'fcn_r50-d8_512x512_20k_voc12aug', 'camvid_r18-d8'];

@@ -1,7 +1,7 @@
 import test from 'ava';
-import type { Measurement, Quantity } from '../../src/nightly/entry.js';
-import { missingFigures, WHOLE_NIGHT } from '../../src/nightly/missing.js';
-import { BENCHMARK_ROW, benchmarkSubject, CAMVID_ROW, partOf } from '../../src/nightly/parts.js';
+import type { Measurement, Quantity } from '../../src/nightly/history.js';
+import { BENCHMARK_ROW, benchmarkSubject, CAMVID_ROW, partOf } from '../../src/nightly/history.js';
+import { missingFigures, WHOLE_NIGHT } from '../../src/nightly/measurements.js';
 import { makeNight } from '../helpers/night.js';
 
 const figure = (quantity: Quantity, subject: string): Measurement => ({

@@ -1,12 +1,18 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { publishedRows } from '../../src/experiments/select.js';
-import { appendEntry, readEntries, readHistory } from '../../src/nightly/history.js';
-import { BENCHMARK_ROW, CAMVID_ROW, NIGHT_PARTS } from '../../src/nightly/parts.js';
+import {
+  appendEntry,
+  BENCHMARK_ROW,
+  CAMVID_ROW,
+  NIGHT_PARTS,
+  readEntries,
+  readHistory,
+} from '../../src/nightly/history.js';
 import { startupMeasurements } from '../../src/nightly/startup.js';
+import { publishedRows } from '../../src/recipe/select.js';
 import { packageRoot } from '../../src/support/package.js';
-import { wildcardExpression } from '../../src/support/wildcard.js';
+import { wildcardExpression } from '../../src/support/suggest.js';
 import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { makeNight } from '../helpers/night.js';

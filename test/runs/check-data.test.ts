@@ -1,10 +1,10 @@
 import { copyFile, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { readSplit } from '../../src/data/datasets/read-split.js';
 import { decodeLabels } from '../../src/data/decode.js';
-import { encodePng } from '../../src/data/png/write.js';
-import { resolve } from '../../src/experiments/resolve.js';
+import { encodePng } from '../../src/data/palette.js';
+import { readSplit } from '../../src/data/split.js';
+import { resolve } from '../../src/recipe/resolve.js';
 import { type CheckDataOptions, checkData } from '../../src/runs/check-data.js';
 import { UserError } from '../../src/support/errors.js';
 import { generated } from '../helpers/datasets.js';

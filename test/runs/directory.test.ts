@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { resolve } from '../../src/experiments/resolve.js';
+import { resolve } from '../../src/recipe/resolve.js';
 import { RunDirectory, requireWritable } from '../../src/runs/directory.js';
 import { UserError } from '../../src/support/errors.js';
 import { temporaryFolder } from '../helpers/folder.js';

@@ -1,10 +1,10 @@
 import { existsSync, readdirSync, readFileSync, rmSync, truncateSync } from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { readSplit } from '../../src/data/datasets/read-split.js';
-import { loadTables } from '../../src/experiments/load.js';
-import { deviations, resolve } from '../../src/experiments/resolve.js';
-import { reasonApart } from '../../src/report/table.js';
+import { readSplit } from '../../src/data/split.js';
+import { deviations, resolve } from '../../src/recipe/resolve.js';
+import { loadTables } from '../../src/recipe/tables.js';
+import { reasonApart } from '../../src/records/comparability.js';
 import { type ExecuteOptions, execute } from '../../src/runs/execute.js';
 import { InterruptedError, UserError } from '../../src/support/errors.js';
 import { generated } from '../helpers/datasets.js';

@@ -1,16 +1,16 @@
 import { appendFile, mkdir, rm, symlink, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { formatLogEntry, formatRun, formatRuns } from '../../src/report/runs.js';
 import { type CleanOptions, cleanableRuns, removeRuns } from '../../src/runs/clean.js';
 import { findRun, type InspectedRun, inspectRun, inspectRuns } from '../../src/runs/inspect.js';
+import { formatLogEntry, formatRun, formatRuns } from '../../src/runs/list.js';
 import { readEntries } from '../../src/runs/log.js';
 import { ProgressFile, readProgress } from '../../src/runs/progress.js';
 import { writeDescription } from '../../src/runs/resumption.js';
 import { followLog, watchRuns } from '../../src/runs/watch.js';
 import { UserError } from '../../src/support/errors.js';
 import { Lock } from '../../src/support/lock.js';
-import { ownIdentity, type ProcessIdentity } from '../../src/support/process-identity.js';
+import { ownIdentity, type ProcessIdentity } from '../../src/support/lock-file.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
 import { makeRecord } from '../helpers/record.js';
 import { NO_PROCESS } from '../helpers/runs.js';

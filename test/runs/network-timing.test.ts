@@ -1,7 +1,7 @@
 import test from 'ava';
 import { startEngine } from '../../src/engines/start.js';
-import type { Experiment } from '../../src/experiments/experiment.js';
-import { resolve } from '../../src/experiments/resolve.js';
+import type { Experiment } from '../../src/recipe/experiment.js';
+import { resolve } from '../../src/recipe/resolve.js';
 import { NetworkTimer } from '../../src/runs/network-timing.js';
 import { trainingMemory } from '../../src/training/memory.js';
 

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { selectRows } from '../../src/experiments/select.js';
+import { selectRows } from '../../src/recipe/select.js';
 import { chooseStages, planRuns, requireOneRow } from '../../src/runs/plan.js';
 import { UserError } from '../../src/support/errors.js';
 

@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { Engine } from '../../src/engines/engine.js';
-import { selectRow } from '../../src/experiments/select.js';
+import { selectRow } from '../../src/recipe/select.js';
 import { planRuns } from '../../src/runs/plan.js';
 import { inAvailablePrecision, precisionNote } from '../../src/runs/precision.js';
 import { UserError } from '../../src/support/errors.js';

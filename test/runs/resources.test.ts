@@ -1,9 +1,7 @@
 import test from 'ava';
 import { startEngine } from '../../src/engines/start.js';
-import { resolve } from '../../src/experiments/resolve.js';
-import { explainOutOfMemory } from '../../src/runs/out-of-memory.js';
-import { assertFits } from '../../src/runs/resources.js';
-import { checkpointsBytes, mostCheckpoints } from '../../src/runs/run-disk.js';
+import { resolve } from '../../src/recipe/resolve.js';
+import { assertFits, checkpointsBytes, explainOutOfMemory, mostCheckpoints } from '../../src/runs/resources.js';
 import { largestStageMemory } from '../../src/runs/stage-memory.js';
 import { UserError } from '../../src/support/errors.js';
 import { trainingMemory } from '../../src/training/memory.js';

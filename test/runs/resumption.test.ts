@@ -11,7 +11,7 @@ import {
   writeDescription,
 } from '../../src/runs/resumption.js';
 import { UserError } from '../../src/support/errors.js';
-import { writeSealed } from '../../src/support/sealed.js';
+import { writeSealed } from '../../src/support/json.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
 import { makeRecord } from '../helpers/record.js';
 

@@ -1,10 +1,10 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import { selectRows } from '../../src/experiments/select.js';
+import { selectRows } from '../../src/recipe/select.js';
 import { planRuns } from '../../src/runs/plan.js';
 import { writeDescription } from '../../src/runs/resumption.js';
-import { SeriesStart } from '../../src/runs/series-start.js';
+import { SeriesStart } from '../../src/runs/series.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
 import { makeRecord } from '../helpers/record.js';
 

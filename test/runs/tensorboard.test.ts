@@ -3,7 +3,7 @@ import path from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
 import { EventFile, frameRecord } from '../../src/runs/tensorboard.js';
-import { crc32c } from '../../src/support/crc32.js';
+import { crc32c } from '../../src/support/zip-write.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
 /** CRC-32C bit by bit, as its definition reads. */

@@ -1,6 +1,6 @@
 import test from 'ava';
-import { parseDuration } from '../../src/support/duration.js';
 import { UserError } from '../../src/support/errors.js';
+import { parseDuration } from '../../src/support/format.js';
 
 test('times are read as people write them', (t) => {
   t.is(parseDuration('90s'), 90);

@@ -11,7 +11,7 @@ import { execa } from 'execa';
 import { BusyError, ExitCode, UserError } from '../../src/support/errors.js';
 import type { HeartbeatData } from '../../src/support/heartbeat-worker.js';
 import { Lock, LostLockError, withLock } from '../../src/support/lock.js';
-import { ownIdentity } from '../../src/support/process-identity.js';
+import { ownIdentity } from '../../src/support/lock-file.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
 test('work under one lock is done one after the other, and the lock is gone in the end', async (t) => {

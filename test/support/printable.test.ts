@@ -1,5 +1,5 @@
 import test from 'ava';
-import { printable, printableJson, withoutControls } from '../../src/support/printable.js';
+import { printable, printableJson, withoutControls } from '../../src/support/format.js';
 
 test('what a terminal would obey is shown; lines stay lines', (t) => {
   t.is(withoutControls('a\u001b[31mb\nc'), 'a\\u001b[31mb\\u000ac');

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { callAfter, type StartTimer } from '../../src/support/timer.js';
+import { callAfter, type StartTimer } from '../../src/support/pauses.js';
 
 const DAY = 24 * 3600 * 1000;
 

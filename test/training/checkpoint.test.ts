@@ -11,11 +11,11 @@ import {
 import path from 'node:path';
 import test from 'ava';
 import { Draws, Purpose } from '../../src/support/random.js';
+import type { Snapshot } from '../../src/training/checkpoint.js';
 import { openCheckpoint, type TrainingProgress, writeSnapshot } from '../../src/training/checkpoint.js';
 import { newestCheckpoint, rotate } from '../../src/training/checkpoint-folder.js';
 import { CheckpointWriter } from '../../src/training/checkpoint-writer.js';
 import { cutLog } from '../../src/training/log.js';
-import type { Snapshot } from '../../src/training/snapshot.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
 
 const result = { loss: 1.5, decodeLoss: 1, auxiliaryLoss: 0.5, accuracy: 40, learningRate: 0.01 };

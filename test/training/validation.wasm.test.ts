@@ -3,7 +3,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { startEngine } from '../../src/engines/start.js';
 import { evaluate } from '../../src/evaluation/evaluate.js';
-import { resolve } from '../../src/experiments/resolve.js';
+import { resolve } from '../../src/recipe/resolve.js';
 import { InterruptedError } from '../../src/support/errors.js';
 import { sha256File } from '../../src/support/hash.js';
 import type { Validation } from '../../src/training/session.js';

@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { UserError } from '../../src/support/errors.js';
 import { convertCheckpoint } from '../../src/weights/convert-checkpoint.js';
 import { type Checkpoint, readCheckpoint } from '../../src/weights/load.js';
-import { writePytorch } from '../../src/weights/pytorch-write.js';
+import { writePytorch } from '../../src/weights/pickle-write.js';
 import { saveWeights } from '../../src/weights/save.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { sharedPath } from '../helpers/shared.js';

@@ -2,7 +2,7 @@ import path from 'node:path';
 import test from 'ava';
 import { convertCheckpoint } from '../../src/weights/convert-checkpoint.js';
 import { readCheckpoint } from '../../src/weights/load.js';
-import { writePytorch } from '../../src/weights/pytorch-write.js';
+import { writePytorch } from '../../src/weights/pickle-write.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
 const MB = 2 ** 20;

@@ -1,11 +1,11 @@
 import path from 'node:path';
 import test from 'ava';
 import { UserError } from '../../src/support/errors.js';
+import type { StoredDtype } from '../../src/weights/convert.js';
 import { firstInexact, float32FromBytes, negated } from '../../src/weights/convert.js';
 import { convertCheckpoint } from '../../src/weights/convert-checkpoint.js';
-import type { StoredDtype } from '../../src/weights/dtype.js';
 import { readCheckpoint, readCheckpointFrom } from '../../src/weights/load.js';
-import { writePytorch } from '../../src/weights/pytorch-write.js';
+import { writePytorch } from '../../src/weights/pickle-write.js';
 import { MemorySource } from '../../src/weights/source.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { dictionary, int, pickle, pth, tensor, text } from './builders.js';

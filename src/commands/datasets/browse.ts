@@ -1,8 +1,8 @@
 import path from 'node:path';
 import * as Flags from '@oclif/core/flags';
-import { BaseCommand } from '../base.js';
-import * as flags from '../flags.js';
-import { overridesOf } from '../flags.js';
+import { BaseCommand } from '../../cli/base.js';
+import * as flags from '../../cli/flags.js';
+import { overridesOf } from '../../cli/flags.js';
 
 export default class DatasetsBrowse extends BaseCommand {
   static override summary = 'Write a page of training samples with their labels: what the network really sees.';
@@ -32,9 +32,9 @@ export default class DatasetsBrowse extends BaseCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(DatasetsBrowse);
     const signal = this.interruptSignal();
-    const { loadDataset } = await import('../../data/datasets/description.js');
-    const { browse } = await import('../../report/datasets/browse.js');
-    const { showCounted } = await import('../../runs/display.js');
+    const { loadDataset } = await import('../../data/description.js');
+    const { browse } = await import('../../pages/browse/browse.js');
+    const { showCounted } = await import('../../terminal/display.js');
     const { formatFileSize, formatNumber } = await import('../../support/format.js');
     const dataset = await loadDataset(args.name);
     const { row, file, profile, seed, samples, out } = flags;

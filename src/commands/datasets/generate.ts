@@ -1,13 +1,13 @@
 import path from 'node:path';
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import type { GenerateOptions } from '../../data/generate/generate.js';
-import { IMITATED, imitationOf } from '../../data/generate/imitations.js';
+import { BaseCommand } from '../../cli/base.js';
+import * as flags from '../../cli/flags.js';
+import { dataRootFlag } from '../../cli/flags.js';
+import type { GenerateOptions } from '../../datasets/generate/generate.js';
+import { IMITATED, imitationOf } from '../../datasets/generate/imitations.js';
 import { UserError } from '../../support/errors.js';
 import { formatNumber } from '../../support/format.js';
-import { BaseCommand } from '../base.js';
-import * as flags from '../flags.js';
-import { dataRootFlag } from '../flags.js';
 
 /** As many as an image of 8192 x 16384 has: some ten bytes of memory each. */
 const MOST_PIXELS = 2 ** 27;
@@ -84,7 +84,7 @@ export default class DatasetsGenerate extends BaseCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(DatasetsGenerate);
     const signal = this.interruptSignal();
-    const { loadDataset } = await import('../../data/datasets/description.js');
+    const { loadDataset } = await import('../../data/description.js');
     const { images } = flags;
     const size = flags.size === undefined ? undefined : parseSize(flags.size);
     const options = { dataset: await loadDataset(args.name), images, size, seed: flags.seed ?? 0, signal };
@@ -94,9 +94,9 @@ export default class DatasetsGenerate extends BaseCommand {
   }
 
   private async generate(options: Omit<GenerateOptions, 'directory'>, dataRoot: string): Promise<object> {
-    const { datasetFolder } = await import('../../data/datasets/read-split.js');
-    const { generateDataset } = await import('../../data/generate/generate.js');
-    const { showCounted } = await import('../../runs/display.js');
+    const { datasetFolder } = await import('../../data/split.js');
+    const { generateDataset } = await import('../../datasets/generate/generate.js');
+    const { showCounted } = await import('../../terminal/display.js');
     const { dataset, seed } = options;
     const directory = path.resolve(datasetFolder(dataset, dataRoot));
     const { size, sizesDiffer, ...result } = await showCounted(
@@ -116,8 +116,8 @@ export default class DatasetsGenerate extends BaseCommand {
   }
 
   private async generateRaw(options: GenerateOptions, dataRoot: string): Promise<object> {
-    const { generateRaw } = await import('../../data/generate/raw/generate-raw.js');
-    const { showStages } = await import('../../runs/display.js');
+    const { generateRaw } = await import('../../datasets/generate/raw/generate-raw.js');
+    const { showStages } = await import('../../terminal/display.js');
     const { formatFileSize } = await import('../../support/format.js');
     const { dataset, directory, seed } = options;
     const mode = this.displayMode();

@@ -1,6 +1,6 @@
 import path from 'node:path';
-import { BaseCommand } from '../base.js';
-import * as flags from '../flags.js';
+import { BaseCommand } from '../../cli/base.js';
+import * as flags from '../../cli/flags.js';
 
 export default class DatasetsList extends BaseCommand {
   static override summary = 'List the data sets and which of them are there.';
@@ -17,8 +17,8 @@ export default class DatasetsList extends BaseCommand {
 
   async run(): Promise<object> {
     const { flags } = await this.parse(DatasetsList);
-    const { listDatasets } = await import('../../data/datasets/list.js');
-    const { formatDatasets } = await import('../../report/datasets/list.js');
+    const { listDatasets } = await import('../../datasets/list.js');
+    const { formatDatasets } = await import('../../datasets/list.js');
     const dataRoot = path.resolve(flags['data-root']);
     const datasets = await listDatasets(dataRoot);
     this.print(formatDatasets(datasets, dataRoot));

@@ -1,9 +1,9 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { PREPARABLE } from '../../data/prepare/recipes/all.js';
-import { BaseCommand } from '../base.js';
-import * as flags from '../flags.js';
-import { dataRootFlag } from '../flags.js';
+import { BaseCommand } from '../../cli/base.js';
+import * as flags from '../../cli/flags.js';
+import { dataRootFlag } from '../../cli/flags.js';
+import { PREPARABLE } from '../../datasets/prepare/recipes/plain.js';
 
 export default class DatasetsPrepare extends BaseCommand {
   static override summary =
@@ -54,9 +54,9 @@ export default class DatasetsPrepare extends BaseCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(DatasetsPrepare);
     const signal = this.interruptSignal();
-    const { prepareDataset } = await import('../../data/prepare/prepare.js');
-    const { formatPrepared } = await import('../../report/prepared.js');
-    const { showStages } = await import('../../runs/display.js');
+    const { prepareDataset } = await import('../../datasets/prepare/prepare.js');
+    const { formatPrepared } = await import('../../datasets/prepare/prepare.js');
+    const { showStages } = await import('../../terminal/display.js');
     const mode = this.displayMode();
     const result = await prepareDataset({
       dataset: args.name,

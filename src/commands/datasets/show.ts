@@ -1,6 +1,6 @@
 import * as Flags from '@oclif/core/flags';
-import { BaseCommand } from '../base.js';
-import * as flags from '../flags.js';
+import { BaseCommand } from '../../cli/base.js';
+import * as flags from '../../cli/flags.js';
 
 export default class DatasetsShow extends BaseCommand {
   static override summary = 'Show how often each class occurs in a data set, with a bar chart.';
@@ -28,10 +28,10 @@ export default class DatasetsShow extends BaseCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(DatasetsShow);
     const signal = this.interruptSignal();
-    const { loadDataset } = await import('../../data/datasets/description.js');
-    const { classFrequencies } = await import('../../data/datasets/frequencies.js');
-    const { formatFrequencies } = await import('../../report/datasets/frequencies.js');
-    const { showCounted } = await import('../../runs/display.js');
+    const { loadDataset } = await import('../../data/description.js');
+    const { classFrequencies } = await import('../../datasets/frequencies.js');
+    const { formatFrequencies } = await import('../../datasets/frequencies.js');
+    const { showCounted } = await import('../../terminal/display.js');
     const dataset = await loadDataset(args.name);
     const options = { dataset, split: flags.split, dataRoot: flags['data-root'], signal };
     const frequencies = await showCounted(`Count ${dataset.name}`, 'image', this.displayMode(), (onProgress) =>

@@ -1,7 +1,7 @@
 import * as Flags from '@oclif/core/flags';
+import { BaseCommand } from '../../cli/base.js';
+import * as flags from '../../cli/flags.js';
 import { ExitCode } from '../../support/errors.js';
-import { BaseCommand } from '../base.js';
-import * as flags from '../flags.js';
 
 export default class DatasetsVerify extends BaseCommand {
   static override summary =
@@ -30,10 +30,10 @@ export default class DatasetsVerify extends BaseCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(DatasetsVerify);
     const signal = this.interruptSignal();
-    const { loadDataset } = await import('../../data/datasets/description.js');
-    const { verifyDataset } = await import('../../data/datasets/verify.js');
-    const { formatVerification } = await import('../../report/datasets/verification.js');
-    const { showCounted } = await import('../../runs/display.js');
+    const { loadDataset } = await import('../../data/description.js');
+    const { verifyDataset } = await import('../../datasets/verify.js');
+    const { formatVerification } = await import('../../datasets/verify.js');
+    const { showCounted } = await import('../../terminal/display.js');
     const dataset = await loadDataset(args.name);
     const options = { dataset, dataRoot: flags['data-root'], fast: flags.fast, signal };
     const verification = await showCounted(`Verify ${dataset.name}`, 'check', this.displayMode(), (onProgress) =>

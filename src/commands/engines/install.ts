@@ -1,5 +1,5 @@
 import * as Flags from '@oclif/core/flags';
-import { BaseCommand } from '../base.js';
+import { BaseCommand } from '../../cli/base.js';
 
 export default class EnginesInstall extends BaseCommand {
   static override summary = "Set the native engine up: TensorFlow's library, and the addon compiled against it.";

@@ -1,4 +1,4 @@
-import { BaseCommand } from '../base.js';
+import { BaseCommand } from '../../cli/base.js';
 
 export default class EnginesList extends BaseCommand {
   static override summary = 'List the engines: which are available, and which is used by default.';

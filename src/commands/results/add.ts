@@ -1,6 +1,6 @@
 import * as Args from '@oclif/core/args';
-import { BaseCommand } from '../base.js';
-import * as flags from '../flags.js';
+import { BaseCommand } from '../../cli/base.js';
+import * as flags from '../../cli/flags.js';
 
 export default class ResultsAdd extends BaseCommand {
   static override summary = 'Keep the records of runs.';
@@ -22,7 +22,7 @@ export default class ResultsAdd extends BaseCommand {
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(ResultsAdd);
-    const { keepRecords } = await import('../../report/results/keep.js');
+    const { keepRecords } = await import('../../records/keep.js');
     const kept = await keepRecords(args.records, flags.results);
     const lines = kept.map(({ file, added }) => (added ? `kept ${file}` : `there already ${file}`));
     this.print(lines.join('\n'));

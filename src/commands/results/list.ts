@@ -1,5 +1,5 @@
-import { BaseCommand } from '../base.js';
-import * as flags from '../flags.js';
+import { BaseCommand } from '../../cli/base.js';
+import * as flags from '../../cli/flags.js';
 
 export default class ResultsList extends BaseCommand {
   static override summary = 'List the kept records, by kind.';
@@ -11,8 +11,8 @@ export default class ResultsList extends BaseCommand {
 
   async run(): Promise<object> {
     const { flags } = await this.parse(ResultsList);
-    const { formatResults, listResults } = await import('../../report/results/list.js');
-    const { outputWidth } = await import('../../report/wrap.js');
+    const { formatResults, listResults } = await import('../../records/keep.js');
+    const { outputWidth } = await import('../../terminal/layout.js');
     const records = listResults(flags.results);
     this.print(formatResults(records, outputWidth()));
     return { records };

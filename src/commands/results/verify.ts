@@ -1,6 +1,6 @@
+import { BaseCommand } from '../../cli/base.js';
+import * as flags from '../../cli/flags.js';
 import { ExitCode } from '../../support/errors.js';
-import { BaseCommand } from '../base.js';
-import * as flags from '../flags.js';
 
 export default class ResultsVerify extends BaseCommand {
   static override summary = 'Check the kept records.';
@@ -13,7 +13,7 @@ export default class ResultsVerify extends BaseCommand {
 
   async run(): Promise<object> {
     const { flags } = await this.parse(ResultsVerify);
-    const { checkResults } = await import('../../report/results/check.js');
+    const { checkResults } = await import('../../records/audit.js');
     const checked = checkResults(flags.results);
     if (checked.problems.length > 0) {
       this.print(checked.problems.join('\n'));

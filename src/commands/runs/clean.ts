@@ -1,7 +1,7 @@
 import * as Flags from '@oclif/core/flags';
-import { CLEANABLE } from '../../runs/run-state.js';
-import { BaseCommand } from '../base.js';
-import * as flags from '../flags.js';
+import { BaseCommand } from '../../cli/base.js';
+import * as flags from '../../cli/flags.js';
+import { CLEANABLE } from '../../runs/directory.js';
 
 export default class RunsClean extends BaseCommand {
   static override summary =
@@ -35,7 +35,7 @@ export default class RunsClean extends BaseCommand {
     const { flags } = await this.parse(RunsClean);
     const { inspectRuns } = await import('../../runs/inspect.js');
     const { cleanableRuns, removeRuns } = await import('../../runs/clean.js');
-    const { formatCleaning } = await import('../../report/runs.js');
+    const { formatCleaning } = await import('../../runs/list.js');
     const options = { states: flags.state, olderThanDays: flags['older-than'] };
     const note = (text: string) => this.note(text);
     const chosen = await cleanableRuns(await inspectRuns(flags.runs), options, note);

@@ -1,7 +1,7 @@
 import * as Flags from '@oclif/core/flags';
-import { RUN_STATES } from '../../runs/run-state.js';
-import { BaseCommand } from '../base.js';
-import * as flags from '../flags.js';
+import { BaseCommand } from '../../cli/base.js';
+import * as flags from '../../cli/flags.js';
+import { RUN_STATES } from '../../runs/directory.js';
 
 export default class RunsList extends BaseCommand {
   static override summary = 'List runs: how they stand, how far they are, time left, loss, mIoU so far.';
@@ -26,8 +26,8 @@ export default class RunsList extends BaseCommand {
   async run(): Promise<object> {
     const { flags } = await this.parse(RunsList);
     const { inspectRuns } = await import('../../runs/inspect.js');
-    const { formatRuns } = await import('../../report/runs.js');
-    const { outputWidth } = await import('../../report/wrap.js');
+    const { formatRuns } = await import('../../runs/list.js');
+    const { outputWidth } = await import('../../terminal/layout.js');
     const all = await inspectRuns(flags.runs);
     const runs = all.filter(({ state }) => flags.state?.includes(state) ?? true);
     if (runs.length > 0) this.print(formatRuns(runs, outputWidth()));

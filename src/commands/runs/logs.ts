@@ -1,7 +1,7 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { BaseCommand } from '../base.js';
-import * as flags from '../flags.js';
+import { BaseCommand } from '../../cli/base.js';
+import * as flags from '../../cli/flags.js';
 
 export default class RunsLogs extends BaseCommand {
   static override summary = "Print the last lines of a run's log, and go on as they come.";
@@ -33,7 +33,7 @@ export default class RunsLogs extends BaseCommand {
     const { args, flags } = await this.parse(RunsLogs);
     const { findRun } = await import('../../runs/inspect.js');
     const { followLog } = await import('../../runs/watch.js');
-    const { formatLogEntry } = await import('../../report/runs.js');
+    const { formatLogEntry } = await import('../../runs/list.js');
     const run = await findRun(flags.runs, args.run);
     const signal = AbortSignal.any([this.interruptSignal(), this.outputClosed]);
     const entries: object[] = [];

@@ -1,6 +1,6 @@
 import * as Args from '@oclif/core/args';
-import { BaseCommand } from '../base.js';
-import * as flags from '../flags.js';
+import { BaseCommand } from '../../cli/base.js';
+import * as flags from '../../cli/flags.js';
 
 export default class RunsShow extends BaseCommand {
   static override summary = 'Show a run: how it stands, how far it is, what it ended with, its files.';
@@ -21,7 +21,7 @@ export default class RunsShow extends BaseCommand {
     const { readdir } = await import('node:fs/promises');
     const { findRun } = await import('../../runs/inspect.js');
     const { explainFileError } = await import('../../support/files.js');
-    const { formatRun } = await import('../../report/runs.js');
+    const { formatRun } = await import('../../runs/list.js');
     const run = await findRun(flags.runs, args.run);
     const names = await readdir(run.folder).catch((error) => {
       throw explainFileError(error, run.folder, 'read');

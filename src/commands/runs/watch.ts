@@ -1,7 +1,7 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { BaseCommand } from '../base.js';
-import * as flags from '../flags.js';
+import { BaseCommand } from '../../cli/base.js';
+import * as flags from '../../cli/flags.js';
 
 export default class RunsWatch extends BaseCommand {
   static override summary = 'Watch runs until none runs any more.';
@@ -31,8 +31,8 @@ export default class RunsWatch extends BaseCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(RunsWatch);
     const { watchRuns } = await import('../../runs/watch.js');
-    const { formatRunLine, formatRuns } = await import('../../report/runs.js');
-    const { outputWidth } = await import('../../report/wrap.js');
+    const { formatRunLine, formatRuns } = await import('../../runs/list.js');
+    const { outputWidth } = await import('../../terminal/layout.js');
     const live = !this.jsonEnabled() && process.stdout.isTTY === true;
     const said = new Map<string, string>();
     let drawnLines = 0;

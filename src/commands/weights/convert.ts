@@ -1,7 +1,7 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { BaseCommand } from '../base.js';
-import * as flags from '../flags.js';
+import { BaseCommand } from '../../cli/base.js';
+import * as flags from '../../cli/flags.js';
 
 export default class WeightsConvert extends BaseCommand {
   static override summary = 'Convert weights between .pth and safetensors, with the same names and values.';
@@ -26,7 +26,7 @@ export default class WeightsConvert extends BaseCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(WeightsConvert);
     const { convertCheckpoint } = await import('../../weights/convert-checkpoint.js');
-    const { formatConversion } = await import('../../report/weights.js');
+    const { formatConversion } = await import('../../weights/show.js');
     const conversion = await convertCheckpoint({ ...args, ...flags });
     this.print(formatConversion(conversion));
     return conversion;

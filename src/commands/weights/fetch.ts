@@ -1,6 +1,6 @@
 import * as Flags from '@oclif/core/flags';
-import { BaseCommand } from '../base.js';
-import * as flags from '../flags.js';
+import { BaseCommand } from '../../cli/base.js';
+import * as flags from '../../cli/flags.js';
 
 /** Seconds between two lines of progress. */
 const PROGRESS_EVERY = 2;
@@ -23,7 +23,7 @@ export default class WeightsFetch extends BaseCommand {
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(WeightsFetch);
-    const { selectRow } = await import('../../experiments/select.js');
+    const { selectRow } = await import('../../recipe/select.js');
     const { fetchPublished } = await import('../../weights/published.js');
     const { formatBytes, formatDownload } = await import('../../support/format.js');
     const { id, weights } = selectRow(args.row, flags.file);

@@ -1,7 +1,7 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { BaseCommand } from '../base.js';
-import * as flags from '../flags.js';
+import { BaseCommand } from '../../cli/base.js';
+import * as flags from '../../cli/flags.js';
 
 export default class WeightsShow extends BaseCommand {
   static override summary = 'Show what a file of weights holds: names, shapes, element types, metadata.';
@@ -23,7 +23,7 @@ export default class WeightsShow extends BaseCommand {
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(WeightsShow);
-    const { describeWeights, formatWeights } = await import('../../report/weights.js');
+    const { describeWeights, formatWeights } = await import('../../weights/show.js');
     const description = await describeWeights(args.file, flags);
     this.print(formatWeights(description));
     return description;

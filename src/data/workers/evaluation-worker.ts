@@ -1,9 +1,9 @@
 import { workerData } from 'node:worker_threads';
 import type { EvaluationSample } from '../batch.js';
-import type { Dataset } from '../datasets/dataset.js';
-import type { Entry } from '../datasets/read-split.js';
-import { makeEvaluationSample } from '../samples/evaluation.js';
+import type { Dataset } from '../dataset.js';
+import { makeEvaluationSample } from '../samples.js';
 import { badSampleReason, stopsAt, type Tolerance, tolerates } from '../skipped.js';
+import type { Entry } from '../split.js';
 import { serve } from './serve.js';
 
 /** What every evaluation worker is started with. */

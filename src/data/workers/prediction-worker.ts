@@ -2,7 +2,7 @@ import { workerData } from 'node:worker_threads';
 import type { View } from '../batch.js';
 import { decodeAnyRgb } from '../decode.js';
 import type { RgbImage } from '../image.js';
-import { makeView } from '../samples/evaluation.js';
+import { makeView } from '../samples.js';
 import { serve } from './serve.js';
 
 /** What every predicting worker is started with. */

@@ -1,6 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import { UserError } from '../../support/errors.js';
-import type { Answer } from './messages.js';
+import type { Answer } from './pool.js';
 
 /** A task's result, and the buffers in it that are handed over instead of copied. */
 export interface Outcome<Result> {

@@ -1,6 +1,6 @@
 import { workerData } from 'node:worker_threads';
-import type { Entry } from '../datasets/read-split.js';
-import { type BatchOptions, type MadeBatch, makeBatch } from '../samples/training.js';
+import type { Entry } from '../split.js';
+import { type BatchOptions, type MadeBatch, makeBatch } from '../training-samples.js';
 import { serve } from './serve.js';
 
 /** What every training worker is started with. */

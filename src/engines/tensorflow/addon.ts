@@ -4,9 +4,8 @@ import { rename } from 'node:fs/promises';
 import path from 'node:path';
 import { makeFolder } from '../../support/files.js';
 import { packageRoot } from '../../support/package.js';
-import { npmPackageFolder } from '../npm.js';
-import { runTool } from '../tool.js';
-import { EngineUnavailableError } from '../unavailable.js';
+import { EngineUnavailableError } from '../engine.js';
+import { npmPackageFolder, runTool } from '../tool.js';
 import { NODE_PACKAGE } from './location.js';
 
 export const BINDING_FILE = 'tfjs_binding.node';

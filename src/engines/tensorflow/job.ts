@@ -1,6 +1,56 @@
+import { readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { UserError } from '../../support/errors.js';
 import type { Variant, WheelSource } from './release.js';
-import type { GivenSource } from './source.js';
+
+/** Where TensorFlow's library is taken from when the user names it: a wheel file, or an installed package's folder. */
+export type GivenSource =
+  | { readonly kind: 'wheel'; readonly file: string; readonly version: string | null }
+  | { readonly kind: 'package'; readonly folder: string; readonly version: string | null };
+
+/**
+ * Reads what --from names: a wheel, or a folder that holds TensorFlow's library (site-packages/tensorflow, or
+ * site-packages itself).
+ * @throws UserError when it is neither.
+ */
+export async function readGivenSource(given: string, wheel: WheelSource): Promise<GivenSource> {
+  const absolute = path.resolve(given);
+  const found = await stat(absolute).catch(() => null);
+  if (!found) throw new UserError(`--from: ${given} does not exist.`);
+  if (found.isFile()) {
+    const name = path.basename(absolute);
+    const match = /^tensorflow(?:_cpu)?-(\d+\.\d+\.\d+)-.*\.whl$/.exec(name);
+    if (!match)
+      throw new UserError(`--from: ${given} is no TensorFlow wheel (tensorflow-…whl or tensorflow_cpu-…whl).`);
+    return { kind: 'wheel', file: absolute, version: match[1]! };
+  }
+  for (const folder of [absolute, path.join(absolute, 'tensorflow')]) {
+    if (await isPackage(folder, wheel)) {
+      const real = await realpath(folder);
+      return { kind: 'package', folder: real, version: await packageVersionBeside(real) };
+    }
+  }
+  throw new UserError(
+    `--from: ${given} holds no TensorFlow: expected ${wheel.libraries.join(', ')} and include/tensorflow/c/c_api.h.`,
+    'Give the folder that python3 -c "import tensorflow; print(tensorflow.__path__[0])" prints.',
+  );
+}
+
+async function isPackage(folder: string, wheel: WheelSource): Promise<boolean> {
+  const needed = [...wheel.libraries, path.join('include', 'tensorflow', 'c', 'c_api.h')];
+  const present = await Promise.all(needed.map((name) => stat(path.join(folder, name)).catch(() => null)));
+  return present.every((file) => file?.isFile());
+}
+
+/** The release, from the name of the metadata folder that pip puts beside the package; null where there is none. */
+async function packageVersionBeside(folder: string): Promise<string | null> {
+  const names = await readdir(path.dirname(folder));
+  for (const name of names.sort()) {
+    const match = /^tensorflow(?:_cpu)?-(\d+\.\d+\.\d+)\.dist-info$/.exec(name);
+    if (match) return match[1]!;
+  }
+  return null;
+}
 
 export interface InstallOptions {
   /** TensorFlow release, "2.21.0"; the default is the release that is tested. */

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { cacheDirectory } from '../../support/cache.js';
 import { explainFileError, writeFileAtomic } from '../../support/files.js';
-import { npmPackageVersion } from '../npm.js';
+import { cacheDirectory } from '../../support/package.js';
+import { npmPackageVersion } from '../tool.js';
 import { DEFAULT_TENSORFLOW_VERSION, platformName, type Variant } from './release.js';
 
 /** The npm package that holds the addon's source and the JavaScript half of the backend. */

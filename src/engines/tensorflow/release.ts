@@ -1,5 +1,5 @@
 import { UserError } from '../../support/errors.js';
-import { EngineUnavailableError } from '../unavailable.js';
+import { EngineUnavailableError } from '../engine.js';
 
 /** The TensorFlow that is installed when none is asked for. */
 export const DEFAULT_TENSORFLOW_VERSION = '2.21.0';

@@ -4,13 +4,11 @@ import type * as tfjs from '@tensorflow/tfjs-core';
 import { UserError } from '../../support/errors.js';
 import type { Engine } from '../engine.js';
 import { convolvesBfloat16 } from '../hardware.js';
-import { npmPackageVersion, packageRequire } from '../npm.js';
+import { npmPackageVersion, packageRequire } from '../tool.js';
 import { shapesCore, withTwinBackend } from '../twin.js';
 import { addonFolder, BINDING_FILE, HOST_FILE, OPERATIONS_FILE } from './addon.js';
-import { tuneAllocator } from './allocator.js';
 import { backendWithHalf, type NodeBackendClass } from './backend.js';
-import { prepareEnvironment } from './environment.js';
-import { type HostAddon, withoutBanner } from './host.js';
+import { type HostAddon, prepareEnvironment, tuneAllocator, withoutBanner } from './environment.js';
 import { NODE_PACKAGE } from './location.js';
 import { shapesBinding, type TensorBinding } from './shapes.js';
 

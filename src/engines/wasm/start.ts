@@ -2,10 +2,9 @@ import path from 'node:path';
 import type * as tfjs from '@tensorflow/tfjs-core';
 import { UserError } from '../../support/errors.js';
 import type { Engine } from '../engine.js';
-import { npmPackageFolder, npmPackageVersion, packageRequire } from '../npm.js';
+import { npmPackageFolder, npmPackageVersion, packageRequire } from '../tool.js';
 import { shapesCore, withTwinBackend } from '../twin.js';
-import { guardAllocations } from './allocation.js';
-import { heapNeeded, WASM_HEAP_LIMIT } from './heap.js';
+import { guardAllocations, heapNeeded, WASM_HEAP_LIMIT } from './allocation.js';
 import { HeapUse, shapesBackend, type WasmBackendClass } from './shapes.js';
 import { replaceSliceKernel } from './slice.js';
 

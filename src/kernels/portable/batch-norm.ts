@@ -1,6 +1,6 @@
 import type { Tensor1D, Tensor2D, Tensor4D } from '@tensorflow/tfjs-core';
 import type { Activation, BatchNormStatistics, Kernels, Normalisation } from '../kernels.js';
-import type { TensorFlow } from './tensorflow.js';
+import type { TensorFlow } from './window.js';
 
 /** Batch norm over N, H and W. The mean is always subtracted first: (x·scale + shift) would cancel where |mean| ≫ σ. */
 export function batchNormKernels(tf: TensorFlow): Pick<Kernels, 'batchNorm' | 'batchNormApply' | 'batchNormGradient'> {

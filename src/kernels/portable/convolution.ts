@@ -1,7 +1,6 @@
 import type { Tensor1D, Tensor2D, Tensor4D } from '@tensorflow/tfjs-core';
 import type { ConvolutionGeometry, Kernels } from '../kernels.js';
-import type { TensorFlow } from './tensorflow.js';
-import { frame, phase } from './window.js';
+import { frame, phase, type TensorFlow } from './window.js';
 
 type Shape4D = readonly [number, number, number, number];
 type ExplicitPadding = [[number, number], [number, number], [number, number], [number, number]];

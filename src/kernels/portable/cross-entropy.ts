@@ -1,6 +1,6 @@
 import type { Scalar, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
 import type { Kernels } from '../kernels.js';
-import type { TensorFlow } from './tensorflow.js';
+import type { TensorFlow } from './window.js';
 
 /** Cross-entropy with an ignored label. Labels other than it are expected in [0, classes); readers of data check that. */
 export function crossEntropyKernels(tf: TensorFlow): Pick<Kernels, 'crossEntropy'> {

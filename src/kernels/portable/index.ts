@@ -5,7 +5,7 @@ import { crossEntropyKernels } from './cross-entropy.js';
 import { maxPoolKernels } from './max-pool.js';
 import { pointwiseKernels } from './pointwise.js';
 import { resizeKernels } from './resize.js';
-import type { TensorFlow } from './tensorflow.js';
+import type { TensorFlow } from './window.js';
 
 /**
  * Kernels composed of stock TensorFlow.js operations, for backends without native code. Only operations that the

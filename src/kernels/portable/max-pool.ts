@@ -1,7 +1,6 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
 import type { Kernels } from '../kernels.js';
-import type { TensorFlow } from './tensorflow.js';
-import { frame, interleave, phase } from './window.js';
+import { frame, interleave, phase, type TensorFlow } from './window.js';
 
 const WINDOW = 3;
 const STRIDE = 2;

@@ -1,7 +1,7 @@
 import type { Tensor, Tensor3D } from '@tensorflow/tfjs-core';
-import type { Precision } from '../../experiments/experiment.js';
+import type { Precision } from '../../recipe/experiment.js';
 import type { MomentumStep, PointwiseKernels } from '../kernels.js';
-import type { TensorFlow } from './tensorflow.js';
+import type { TensorFlow } from './window.js';
 
 /** ReLU, addition, channels joined, cut and scaled, the SGD update, softmax and argmax. */
 export function pointwiseKernels(tf: TensorFlow): PointwiseKernels {

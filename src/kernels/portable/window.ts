@@ -1,5 +1,5 @@
+import type * as tfjs from '@tensorflow/tfjs-core';
 import type { Tensor4D } from '@tensorflow/tfjs-core';
-import type { TensorFlow } from './tensorflow.js';
 
 /** Where an image lies in a frame along one axis: `before` pixels of padding (negative: cropped), `size` pixels in all. */
 export interface Span {
@@ -53,3 +53,6 @@ export function interleave(tf: TensorFlow, phases: readonly Tensor4D[], stride: 
     return tf.reshape(joined, [images, stride * height, stride * width, channels]) as Tensor4D;
   });
 }
+
+/** TensorFlow.js's core. It is passed to the kernels rather than imported, so that only an engine loads it. */
+export type TensorFlow = typeof tfjs;

@@ -5,8 +5,7 @@ import { crossEntropyKernels } from './cross-entropy.js';
 import { fusedBatchNormKernels } from './fused-batch-norm.js';
 import { Operations } from './operations.js';
 import { ownKernels } from './own.js';
-import { pointwiseKernels } from './pointwise.js';
-import { maxPoolKernels, resizeKernels } from './pool-resize.js';
+import { maxPoolKernels, pointwiseKernels, resizeKernels } from './pointwise.js';
 
 export interface TensorflowKernelsOptions {
   /** Called after every operation, before its inputs can be released. */

@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Engine, NativeBackend, OperationAttribute } from '../../engines/engine.js';
 import { HALF_TYPES } from '../../engines/tensorflow/backend.js';
-import type { Precision } from '../../experiments/experiment.js';
+import type { Precision } from '../../recipe/experiment.js';
 
 type AttributeValue = number | boolean | string | readonly number[];
 

@@ -1,10 +1,10 @@
-import { randomNetwork } from '../../../src/benchmark/random-network.js';
 import type { EngineName } from '../../../src/engines/engine.js';
 import { liveTensors } from '../../../src/engines/memory.js';
 import { Predictor } from '../../../src/evaluation/inference.js';
 import { inferenceMemory } from '../../../src/evaluation/memory.js';
-import { resolve } from '../../../src/experiments/resolve.js';
 import { createKernels, PeakMeter } from '../../../src/kernels/create.js';
+import { randomNetwork } from '../../../src/measurement/measure.js';
+import { resolve } from '../../../src/recipe/resolve.js';
 import { withEngine } from '../../helpers/engines.js';
 
 type Size = readonly [number, number];

@@ -1,7 +1,7 @@
 import type { Tensor, Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
 import test from 'ava';
-import type { Precision } from '../../../src/experiments/experiment.js';
 import type { Kernels } from '../../../src/kernels/kernels.js';
+import type { Precision } from '../../../src/recipe/experiment.js';
 import { assertClose, normals } from '../../helpers/numeric.js';
 import * as reference from '../../helpers/reference.js';
 import type { Subject } from './subject.js';

@@ -1,9 +1,9 @@
 import type { ExecutionContext } from 'ava';
-import { measureTraining } from '../../../src/benchmark/measure.js';
 import type { Engine, EngineName } from '../../../src/engines/engine.js';
 import { liveTensors } from '../../../src/engines/memory.js';
-import type { Precision } from '../../../src/experiments/experiment.js';
-import { resolve } from '../../../src/experiments/resolve.js';
+import { measureTraining } from '../../../src/measurement/measure.js';
+import type { Precision } from '../../../src/recipe/experiment.js';
+import { resolve } from '../../../src/recipe/resolve.js';
 import { trainingMemory } from '../../../src/training/memory.js';
 import { withEngine } from '../../helpers/engines.js';
 

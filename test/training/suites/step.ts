@@ -3,12 +3,17 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Engine, EngineName } from '../../../src/engines/engine.js';
 import { createKernels } from '../../../src/kernels/create.js';
-import { loadInferenceNetwork, loadParameters } from '../../../src/nn/load.js';
+import { loadInferenceNetwork, loadParameters } from '../../../src/network/load.js';
 import { UserError } from '../../../src/support/errors.js';
-import { type Checkpoint, openCheckpoint, saveCheckpoint, writeSnapshot } from '../../../src/training/checkpoint.js';
+import {
+  type Checkpoint,
+  openCheckpoint,
+  saveCheckpoint,
+  takeSnapshot,
+  writeSnapshot,
+} from '../../../src/training/checkpoint.js';
 import { MomentumOptimizer } from '../../../src/training/optimizer.js';
-import { restoreStep } from '../../../src/training/restore.js';
-import { takeSnapshot } from '../../../src/training/snapshot.js';
+import { restoreStep } from '../../../src/training/pretrained.js';
 import { TrainingStep } from '../../../src/training/step.js';
 import { readCheckpoint } from '../../../src/weights/load.js';
 import { withEngine } from '../../helpers/engines.js';

@@ -1,0 +1,286 @@
+import { inflateSync } from 'node:zlib';
+import { crc32 } from '../support/zip-write.js';
+import type { LabelMap, RgbImage, Size } from './image.js';
+
+/** PNG's container: a signature, then chunks of length, type, data and CRC (PNG specification, third edition, chapter 5). */
+
+export const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+
+/** Length of the signature and of the chunk IHDR, which comes first: 12 bytes around 13 of data. */
+export const HEADER_BYTES = SIGNATURE.length + 12 + 13;
+
+export const COLOUR_TYPE = { grey: 0, rgb: 2, palette: 3, greyAlpha: 4, rgba: 6 } as const;
+
+/** A file that is no PNG, a damaged one, or one of a kind that is not read here. */
+export class PngError extends Error {
+  override readonly name = 'PngError';
+}
+
+export interface Chunk {
+  readonly type: string;
+  readonly data: Buffer;
+}
+
+/**
+ * The chunks of a PNG up to IEND; what follows it is not looked at.
+ * @throws PngError where the signature is missing or the file ends early.
+ */
+export function* readChunks(bytes: Buffer): Generator<Chunk, undefined> {
+  if (!bytes.subarray(0, SIGNATURE.length).equals(SIGNATURE)) throw new PngError('not a PNG');
+  for (let at = SIGNATURE.length; ; ) {
+    if (at + 12 > bytes.length) throw new PngError('truncated');
+    const length = bytes.readUInt32BE(at);
+    const type = bytes.toString('latin1', at + 4, at + 8);
+    if (at + 12 + length > bytes.length) throw new PngError('truncated');
+    yield { type, data: bytes.subarray(at + 8, at + 8 + length) };
+    if (type === 'IEND') return undefined;
+    at += 12 + length;
+  }
+}
+
+/** One chunk, ready to be written. */
+export function writeChunk(type: string, data: Uint8Array): Buffer {
+  const chunk = Buffer.allocUnsafe(data.length + 12);
+  chunk.writeUInt32BE(data.length, 0);
+  chunk.write(type, 4, 'latin1');
+  chunk.set(data, 8);
+  chunk.writeUInt32BE(crc32(chunk.subarray(4, data.length + 8)), data.length + 8);
+  return chunk;
+}
+
+interface Header extends Size {
+  readonly bitDepth: number;
+  readonly channels: 1 | 2 | 3 | 4;
+  readonly isInterlaced: boolean;
+}
+
+const KINDS: Readonly<
+  Record<number, { readonly name: string; readonly channels: 1 | 2 | 3 | 4; readonly depths: readonly number[] }>
+> = {
+  [COLOUR_TYPE.grey]: { name: 'grey', channels: 1, depths: [1, 2, 4, 8] },
+  [COLOUR_TYPE.rgb]: { name: 'RGB', channels: 3, depths: [8] },
+  [COLOUR_TYPE.palette]: { name: 'palette', channels: 1, depths: [1, 2, 4, 8] },
+  [COLOUR_TYPE.greyAlpha]: { name: 'grey and alpha', channels: 2, depths: [8] },
+  [COLOUR_TYPE.rgba]: { name: 'RGBA', channels: 4, depths: [8] },
+};
+
+function parseHeader(data: Buffer): Header {
+  if (data.length !== 13) throw new PngError('damaged header');
+  const width = data.readUInt32BE(0);
+  const height = data.readUInt32BE(4);
+  const bitDepth = data[8]!;
+  const kind = KINDS[data[9]!];
+  const interlace = data[12]!;
+  if (width === 0 || height === 0) throw new PngError('an empty image');
+  if (width * height > MOST_PIXELS) throw new PngError(`${width}×${height} pixels, more than any label map has`);
+  if (!kind?.depths.includes(bitDepth)) {
+    throw new PngError(`${bitDepth}-bit ${kind?.name ?? 'unknown colour type'}, expected at most 8 bits a channel`);
+  }
+  if (interlace > 1) throw new PngError('unknown interlacing');
+  return { width, height, bitDepth, channels: kind.channels, isInterlaced: interlace === 1 };
+}
+
+/** As many as sharp takes of an image: 16383². */
+const MOST_PIXELS = 0x3fff ** 2;
+
+/** Deflate makes at most 258 bytes of two bits (RFC 1951): what a header claims beyond that is not there. */
+const LARGEST_EXPANSION = 1032;
+
+/** PNG's predictor of the pixel from left (a), above (b) and above left (c). */
+function paeth(a: number, b: number, c: number): number {
+  const toLeft = Math.abs(b - c);
+  const toAbove = Math.abs(a - c);
+  const toDiagonal = Math.abs(a + b - 2 * c);
+  if (toLeft <= toAbove && toLeft <= toDiagonal) return a;
+  return toAbove <= toDiagonal ? b : c;
+}
+
+/**
+ * Undoes the filters of rows, each led by its filter's number, from `first` on: in place.
+ * @param step Bytes of a pixel, at least one.
+ */
+function unfilter(rows: Uint8Array, first: number, height: number, rowBytes: number, step: number): void {
+  const stride = rowBytes + 1;
+  for (let y = 0; y < height; y++) {
+    const start = first + y * stride + 1;
+    const end = start + rowBytes;
+    const second = Math.min(start + step, end);
+    // Outside the image every neighbour is 0.
+    const above = (i: number) => (y === 0 ? 0 : rows[i - stride]!);
+    switch (rows[start - 1]) {
+      case 0:
+        break;
+      case 1:
+        for (let i = second; i < end; i++) rows[i] = rows[i]! + rows[i - step]!;
+        break;
+      case 2:
+        if (y > 0) for (let i = start; i < end; i++) rows[i] = rows[i]! + rows[i - stride]!;
+        break;
+      case 3:
+        for (let i = start; i < second; i++) rows[i] = rows[i]! + (above(i) >> 1);
+        for (let i = second; i < end; i++) rows[i] = rows[i]! + ((rows[i - step]! + above(i)) >> 1);
+        break;
+      case 4:
+        for (let i = start; i < second; i++) rows[i] = rows[i]! + above(i);
+        for (let i = second; i < end; i++) rows[i] = rows[i]! + paeth(rows[i - step]!, above(i), above(i - step));
+        break;
+      default:
+        throw new PngError('damaged pixel data (unknown filter)');
+    }
+  }
+}
+
+/** Pixels of an image that are stored together: those at `left`, `left + stepX`, … of every `stepY`-th row from `top` on. */
+interface Pass extends Size {
+  readonly left: number;
+  readonly top: number;
+  readonly stepX: number;
+  readonly stepY: number;
+}
+
+/** Adam7: left, top, and the steps to the right and down of each pass (PNG specification, 8.2). */
+const ADAM7 = [
+  [0, 0, 8, 8],
+  [4, 0, 8, 8],
+  [0, 4, 4, 8],
+  [2, 0, 4, 4],
+  [0, 2, 2, 4],
+  [1, 0, 2, 2],
+  [0, 1, 1, 2],
+] as const;
+
+function passesOf({ height, width, isInterlaced }: Header): Pass[] {
+  if (!isInterlaced) return [{ left: 0, top: 0, stepX: 1, stepY: 1, height, width }];
+  return ADAM7.map(([left, top, stepX, stepY]) => ({
+    ...{ left, top, stepX, stepY },
+    height: Math.ceil(Math.max(0, height - top) / stepY),
+    width: Math.ceil(Math.max(0, width - left) / stepX),
+  })).filter((pass) => pass.height > 0 && pass.width > 0);
+}
+
+/** Copies the pixels of a pass from its rows, which begin at `first`, to their places in samples: [height, width, channels]. */
+function place(rows: Uint8Array, first: number, pass: Pass, header: Header, samples: Uint8Array): void {
+  const { width, bitDepth, channels } = header;
+  const stride = rowBytesOf(pass, header) + 1;
+  const mask = (1 << bitDepth) - 1;
+  for (let y = 0; y < pass.height; y++) {
+    const row = first + y * stride + 1;
+    let to = ((pass.top + y * pass.stepY) * width + pass.left) * channels;
+    if (bitDepth === 8 && pass.stepX === 1) {
+      samples.set(rows.subarray(row, row + pass.width * channels), to);
+      continue;
+    }
+    for (let x = 0; x < pass.width; x++, to += pass.stepX * channels) {
+      if (bitDepth === 8) {
+        for (let channel = 0; channel < channels; channel++)
+          samples[to + channel] = rows[row + x * channels + channel]!;
+        continue;
+      }
+      const bit = x * bitDepth;
+      // The leftmost pixel is in the highest bits.
+      samples[to] = (rows[row + (bit >> 3)]! >> (8 - bitDepth - (bit & 7))) & mask;
+    }
+  }
+}
+
+const rowBytesOf = ({ width }: Size, { bitDepth, channels }: Header) => Math.ceil((width * bitDepth * channels) / 8);
+
+/** What a PNG stores of each pixel, [height, width, channels]. */
+function readSamples(bytes: Buffer): { readonly header: Header; readonly samples: Uint8Array } {
+  let header: Header | undefined;
+  const compressed: Buffer[] = [];
+  for (const { type, data } of readChunks(bytes)) {
+    if (type === 'IHDR') header = parseHeader(data);
+    else if (type === 'IDAT') compressed.push(data);
+  }
+  if (!header) throw new PngError('no header');
+  const { height, width, channels } = header;
+  const passes = passesOf(header);
+  const bytesOf = (pass: Pass) => pass.height * (rowBytesOf(pass, header) + 1);
+  const expected = passes.reduce((sum, pass) => sum + bytesOf(pass), 0);
+  const present = compressed.reduce((sum, { length }) => sum + length, 0);
+  if (expected > present * LARGEST_EXPANSION) throw new PngError('too little pixel data');
+  let rows: Buffer;
+  try {
+    rows = inflateSync(Buffer.concat(compressed), { maxOutputLength: expected });
+  } catch (error) {
+    throw new PngError(`damaged pixel data (${(error as Error).message})`, { cause: error });
+  }
+  if (rows.length !== expected) throw new PngError('too little pixel data');
+  const samples = new Uint8Array(height * width * channels);
+  let first = 0;
+  for (const pass of passes) {
+    // Pixels of less than a byte have whole bytes as neighbours.
+    unfilter(rows, first, pass.height, rowBytesOf(pass, header), channels);
+    place(rows, first, pass, header, samples);
+    first += bytesOf(pass);
+  }
+  return { header, samples };
+}
+
+/** What a label PNG holds: a value for each pixel, or a colour. */
+export type LabelImage =
+  | { readonly kind: 'values'; readonly labels: LabelMap }
+  | { readonly kind: 'colours'; readonly image: RgbImage };
+
+/**
+ * Size of a label PNG, of which the first `HEADER_BYTES` are enough.
+ * @throws PngError where these are no header, or that of an image that is no label map.
+ */
+export function readLabelImageSize(bytes: Buffer): Size {
+  const { height, width } = readHeader(bytes);
+  return { height, width };
+}
+
+/**
+ * Whether a label PNG holds colours instead of values; its first `HEADER_BYTES` are enough.
+ * @throws PngError as `readLabelImageSize`.
+ */
+export function holdsColours(bytes: Buffer): boolean {
+  return readHeader(bytes).channels > 2;
+}
+
+function readHeader(bytes: Buffer): Header {
+  const { value: first } = readChunks(bytes.subarray(0, HEADER_BYTES)).next();
+  if (first?.type !== 'IHDR') throw new PngError('no header');
+  return parseHeader(first.data);
+}
+
+/** Pixels without their last channel, alpha. @throws PngError where that says that a pixel is not opaque. */
+function withoutAlpha(samples: Uint8Array, channels: 2 | 4, width: number): Uint8Array {
+  const kept = channels - 1;
+  const opaque = new Uint8Array((samples.length / channels) * kept);
+  for (let pixel = 0; pixel * channels < samples.length; pixel++) {
+    const from = pixel * channels;
+    if (samples[from + kept] !== 255) {
+      const at = `column ${pixel % width}, row ${Math.floor(pixel / width)}`;
+      throw new PngError(`the pixel at ${at} is not opaque: what it stands for is not told`);
+    }
+    for (let channel = 0; channel < kept; channel++) opaque[pixel * kept + channel] = samples[from + channel]!;
+  }
+  return opaque;
+}
+
+/**
+ * What a label PNG holds: grey values as they are stored (of 1, 2, 4 or 8 bits), palette *indices*, whatever the palette's colours
+ * are, or the colours of an RGB image. Alpha must be opaque everywhere.
+ * @throws PngError where it is damaged or truncated, or has 16 bits a channel.
+ */
+export function readLabelImage(bytes: Buffer): LabelImage {
+  const { header, samples } = readSamples(bytes);
+  const { height, width, channels } = header;
+  const data = channels === 2 || channels === 4 ? withoutAlpha(samples, channels, width) : samples;
+  return channels > 2
+    ? { kind: 'colours', image: { height, width, data } }
+    : { kind: 'values', labels: { height, width, data } };
+}
+
+/**
+ * The raw values of a label PNG: grey values, or palette *indices*, as `readLabelImage`.
+ * @throws PngError also where it holds colours.
+ */
+export function readIndices(bytes: Buffer): LabelMap {
+  const read = readLabelImage(bytes);
+  if (read.kind === 'colours') throw new PngError('an image of colours, expected grey values or a palette');
+  return read.labels;
+}

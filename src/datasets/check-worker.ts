@@ -1,0 +1,22 @@
+import { workerData } from 'node:worker_threads';
+import type { Dataset } from '../data/dataset.js';
+import type { Entry } from '../data/split.js';
+import { serve } from '../data/workers/serve.js';
+import { type CheckedEntry, type CheckOptions, checkEntry } from './check-entry.js';
+
+/** What every checking worker is started with. */
+export interface CheckWorkerData {
+  readonly dataset: Dataset;
+  readonly options: CheckOptions;
+}
+
+export interface CheckTask {
+  readonly entry: Entry;
+  /** See `CheckOptions`. */
+  readonly lookAtLabels: boolean;
+}
+
+serve<CheckTask, CheckedEntry>(async ({ entry, lookAtLabels }) => {
+  const { dataset, options } = workerData as CheckWorkerData;
+  return { result: await checkEntry(entry, dataset, { ...options, lookAtLabels }), transfer: [] };
+});

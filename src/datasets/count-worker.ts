@@ -1,0 +1,25 @@
+import { workerData } from 'node:worker_threads';
+import type { Dataset } from '../data/dataset.js';
+import type { Size } from '../data/image.js';
+import { readLabels } from '../data/samples.js';
+import type { Entry } from '../data/split.js';
+import { serve } from '../data/workers/serve.js';
+
+/** What every counting worker is started with. */
+export interface CountWorkerData {
+  readonly dataset: Dataset;
+}
+
+/** Size of a label map, and how many of its pixels have each training id: [256]. */
+export interface LabelCounts extends Size {
+  readonly counts: Uint32Array;
+}
+
+serve<Entry, LabelCounts>(async ({ label }) => {
+  const { dataset } = workerData as CountWorkerData;
+  const labels = await readLabels(label, dataset);
+  const counts = new Uint32Array(256);
+  for (const id of labels.data) counts[id]!++;
+  const { height, width } = labels;
+  return { result: { height, width, counts }, transfer: [counts.buffer as ArrayBuffer] };
+});

@@ -1,0 +1,222 @@
+import { IGNORE_INDEX } from '../../data/batch.js';
+import type { Size } from '../../data/image.js';
+import { type NoiseTiles, TILE_SIDE } from './noise.js';
+
+export type Colour = readonly [red: number, green: number, blue: number];
+/** A point in pixels: column, row. Pixel (x, y) covers [x, x + 1) × [y, y + 1). */
+export type Point = readonly [x: number, y: number];
+
+/** A regular grid of cells in a second colour, as windows are on a front or bars in a fence. */
+export interface Grid {
+  readonly colour: Colour;
+  /** Is the column within a cell, for every column of the canvas. */
+  readonly columns: Uint8Array;
+  /** Height in the pattern's own units of a pixel at a column: base[x] + row · slope[x]. */
+  readonly base: Float32Array;
+  readonly slope: Float32Array;
+  /** Cells repeat every `period` units of height and take the first `filled` of them. */
+  readonly period: number;
+  readonly filled: number;
+}
+
+/** How a shape is filled. */
+export interface Brush {
+  /** Label id. */
+  readonly id: number;
+  readonly colour: Colour;
+  /** Levels that fine and coarse noise add or take at most, about. */
+  readonly fine?: number;
+  readonly coarse?: number;
+  /** Levels added from the canvas's top to its bottom. */
+  readonly gradient?: number;
+  /** Where coarse noise is above `level` (−64 … 63), another colour. */
+  readonly speckle?: { readonly colour: Colour; readonly level: number };
+  readonly grid?: Grid;
+}
+
+/** An RGB picture, and the label id of each pixel, painted together: what is painted last is in front. */
+export class Canvas {
+  /** [height, width, 3] */
+  readonly rgb: Uint8ClampedArray;
+  /** [height, width] */
+  readonly ids: Uint8Array;
+
+  constructor(
+    readonly width: number,
+    readonly height: number,
+    private readonly noise: NoiseTiles,
+  ) {
+    this.rgb = new Uint8ClampedArray(width * height * 3);
+    this.ids = new Uint8Array(width * height);
+  }
+
+  rectangle(left: number, top: number, right: number, bottom: number, brush: Brush): void {
+    const last = Math.min(Math.round(bottom), this.height);
+    for (let y = Math.max(Math.round(top), 0); y < last; y++) this.span(y, left, right, brush);
+  }
+
+  ellipse(centreX: number, centreY: number, radiusX: number, radiusY: number, brush: Brush): void {
+    const last = Math.min(Math.ceil(centreY + radiusY), this.height);
+    for (let y = Math.max(Math.floor(centreY - radiusY), 0); y < last; y++) {
+      const height = (y + 0.5 - centreY) / radiusY;
+      if (Math.abs(height) >= 1) continue;
+      const half = radiusX * Math.sqrt(1 - height * height);
+      this.span(y, centreX - half, centreX + half, brush);
+    }
+  }
+
+  /** A convex polygon. */
+  polygon(points: readonly Point[], brush: Brush): void {
+    const rows = points.map(([, y]) => y);
+    const last = Math.min(Math.ceil(Math.max(...rows)), this.height);
+    for (let y = Math.max(Math.floor(Math.min(...rows)), 0); y < last; y++) {
+      const middle = y + 0.5;
+      let left = Number.POSITIVE_INFINITY;
+      let right = Number.NEGATIVE_INFINITY;
+      for (let i = 0; i < points.length; i++) {
+        const [x0, y0] = points[i]!;
+        const [x1, y1] = points[(i + 1) % points.length]!;
+        if (y0 > middle === y1 > middle) continue;
+        const x = x0 + ((middle - y0) * (x1 - x0)) / (y1 - y0);
+        left = Math.min(left, x);
+        right = Math.max(right, x);
+      }
+      if (left < right) this.span(y, left, right, brush);
+    }
+  }
+
+  /** A straight bar of a width, between two points. */
+  line([x0, y0]: Point, [x1, y1]: Point, thickness: number, brush: Brush): void {
+    const length = Math.hypot(x1 - x0, y1 - y0) || 1;
+    // At least one pixel thick, so that thin parts do not vanish from small pictures.
+    const half = Math.max(thickness, 1) / 2;
+    const acrossX = (-(y1 - y0) / length) * half;
+    const acrossY = ((x1 - x0) / length) * half;
+    const corners: Point[] = [
+      [x0 + acrossX, y0 + acrossY],
+      [x1 + acrossX, y1 + acrossY],
+      [x1 - acrossX, y1 - acrossY],
+      [x0 - acrossX, y0 - acrossY],
+    ];
+    this.polygon(corners, brush);
+  }
+
+  /** Fills the pixels of a row whose middle is between two columns. */
+  private span(y: number, from: number, to: number, brush: Brush): void {
+    const start = Math.max(Math.ceil(from - 0.5), 0);
+    const end = Math.min(Math.ceil(to - 0.5), this.width);
+    if (start >= end) return;
+    const { rgb, width } = this;
+    const { fine, coarse } = this.noise;
+    const { id, speckle, grid } = brush;
+    const fineWeight = (brush.fine ?? 0) / 64;
+    const coarseWeight = (brush.coarse ?? 0) / 64;
+    const shade = ((brush.gradient ?? 0) * y) / this.height;
+    const tileRow = (y % TILE_SIDE) * TILE_SIDE;
+    // Blobs are as large in proportion whatever the size of the picture is.
+    const blobScale = 512 / this.height;
+    const blobRow = (Math.floor(y * blobScale) % TILE_SIDE) * TILE_SIDE;
+    this.ids.fill(id, y * width + start, y * width + end);
+    for (let x = start, at = (y * width + start) * 3; x < end; x++, at += 3) {
+      const blob = coarse[blobRow + (Math.floor(x * blobScale) & (TILE_SIDE - 1))]!;
+      let { colour } = brush;
+      if (grid && grid.columns[x] === 1) {
+        const height = grid.base[x]! + y * grid.slope[x]!;
+        if (height - Math.floor(height / grid.period) * grid.period < grid.filled) colour = grid.colour;
+      } else if (speckle && blob > speckle.level) colour = speckle.colour;
+      const light = shade + fine[tileRow + (x & (TILE_SIDE - 1))]! * fineWeight + blob * coarseWeight;
+      rgb[at] = colour[0] + light;
+      rgb[at + 1] = colour[1] + light;
+      rgb[at + 2] = colour[2] + light;
+    }
+  }
+}
+
+/** The rectangle that a thing fills, in pixels: it stands on `bottom`. */
+export interface Stand {
+  readonly left: number;
+  readonly bottom: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+type PaintShape = (canvas: Canvas, stand: Stand, brush: Brush) => void;
+
+const box: PaintShape = (canvas, { left, bottom, width, height }, brush) => {
+  canvas.rectangle(left, bottom - height, left + width, bottom, brush);
+};
+
+const ball: PaintShape = (canvas, { left, bottom, width, height }, brush) => {
+  canvas.ellipse(left + width / 2, bottom - height / 2, width / 2, height / 2, brush);
+};
+
+const gable: PaintShape = (canvas, { left, bottom, width, height }, brush) => {
+  const eaves = bottom - height * 0.55;
+  const right = left + width;
+  canvas.polygon(
+    [
+      [left, bottom],
+      [left, eaves],
+      [left + width / 2, bottom - height],
+      [right, eaves],
+      [right, bottom],
+    ],
+    brush,
+  );
+};
+
+const table: PaintShape = (canvas, { left, bottom, width, height }, brush) => {
+  canvas.rectangle(left, bottom - height, left + width, bottom - height * 0.55, brush);
+  const leg = Math.max(width * 0.16, 1);
+  canvas.rectangle(left, bottom - height * 0.6, left + leg, bottom, brush);
+  canvas.rectangle(left + width - leg, bottom - height * 0.6, left + width, bottom, brush);
+};
+
+const figure: PaintShape = (canvas, { left, bottom, width, height }, brush) => {
+  const middle = left + width / 2;
+  canvas.ellipse(middle, bottom - height * 0.84, width * 0.26, height * 0.16, brush);
+  canvas.polygon(
+    [
+      [left + width * 0.12, bottom - height * 0.7],
+      [left + width * 0.88, bottom - height * 0.7],
+      [left + width * 0.72, bottom],
+      [left + width * 0.28, bottom],
+    ],
+    brush,
+  );
+};
+
+const tree: PaintShape = (canvas, { left, bottom, width, height }, brush) => {
+  const middle = left + width / 2;
+  const trunk = Math.max(width * 0.1, 1);
+  canvas.rectangle(middle - trunk, bottom - height * 0.5, middle + trunk, bottom, brush);
+  canvas.ellipse(middle, bottom - height * 0.66, width / 2, height * 0.34, brush);
+};
+
+const SHAPES: readonly PaintShape[] = [box, ball, gable, table, figure, tree];
+
+/** Paints a thing in the outline of its class. */
+export function paintThing(canvas: Canvas, stand: Stand, brush: Brush): void {
+  // Coprime to the number of textures: thirty classes in a row share neither outline and texture.
+  SHAPES[brush.id % SHAPES.length]!(canvas, stand, brush);
+}
+
+/**
+ * Label ids, [height, width], with the pixels on both sides of every edge ignored, as VOC's annotators left them.
+ * @param reach Pixels from the edge on each side.
+ */
+export function ignoreOutlines(ids: Uint8Array, { height, width }: Size, reach: number): Uint8Array {
+  const outlined = ids.slice();
+  for (let y = 0; y < height; y++) {
+    const above = Math.max(y - reach, 0) * width;
+    const below = Math.min(y + reach, height - 1) * width;
+    for (let x = 0; x < width; x++) {
+      const id = ids[y * width + x];
+      const left = y * width + Math.max(x - reach, 0);
+      const right = y * width + Math.min(x + reach, width - 1);
+      const isInside = ids[above + x] === id && ids[below + x] === id && ids[left] === id && ids[right] === id;
+      if (!isInside) outlined[y * width + x] = IGNORE_INDEX;
+    }
+  }
+  return outlined;
+}

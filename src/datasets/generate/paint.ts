@@ -1,0 +1,105 @@
+import type { Dataset } from '../../data/dataset.js';
+import { encodeJpeg } from '../../data/decode.js';
+import type { Size } from '../../data/image.js';
+import { encodePalettePng, encodePng, type Palette } from '../../data/palette.js';
+import { Draws, Purpose } from '../../support/random.js';
+import { ignoreOutlines } from './canvas.js';
+import { paintClassScene } from './class-scene.js';
+import { type Imitation, toTrainingIds } from './imitations.js';
+import { Dice, type NoiseTiles } from './noise.js';
+import type { Form, FormedFile, GenerateTask } from './plan.js';
+import { contextMapOf, contextRegionsOf, sbdFileOf } from './raw/labels.js';
+import { polygonsOf } from './raw/polygons.js';
+import { paintScene } from './scene.js';
+
+/** A synthetic image and what its label file holds. */
+export interface Painting {
+  readonly size: Size;
+  /** [height, width, 3] */
+  readonly rgb: Uint8ClampedArray;
+  /** [height, width], raw values as the data set's label files have them. */
+  readonly labels: Uint8Array;
+  /** [height, width], Cityscapes' label ids, of which the labels are made; null in other data sets. */
+  readonly labelIds: Uint8Array | null;
+}
+
+/** No side is shorter than this, however the sizes differ. */
+const SHORTEST_SIDE = 32;
+
+/** A size at most as large as the given one: half of them turned by a quarter, one side shortened by up to a third. */
+function drawSize({ height, width }: Size, dice: Dice): Size {
+  const [first, second] = dice.chance(0.5) ? [height, width] : [width, height];
+  const shorten = (side: number) => Math.max(SHORTEST_SIDE, Math.round(side * dice.between(0.67, 1)));
+  return dice.chance(0.5) ? { height: first, width: shorten(second) } : { height: shorten(first), width: second };
+}
+
+/** Paints image number `index` of a seed: the same every time. */
+export function paint(
+  imitation: Imitation,
+  dataset: Dataset,
+  size: Size,
+  seed: number,
+  index: number,
+  tiles: NoiseTiles,
+): Painting {
+  if (imitation.scenes === 'streets') {
+    const { rgb, ids } = paintScene(size, seed, index, tiles);
+    if (imitation.id === 'camvid') return { size, rgb, labels: toTrainingIds(ids, 'camvid'), labelIds: null };
+    return { size, rgb, labels: toTrainingIds(ids), labelIds: ids };
+  }
+  // Iteration 0 is the noise tiles'.
+  const dice = new Dice(new Draws(seed, Purpose.generate, index + 1));
+  const own = imitation.sizesDiffer ? drawSize(size, dice) : size;
+  // Where raw label 0 is no class, class k is label k + 1; elsewhere label 0 is the background.
+  const names = dataset.reduceZeroLabel ? ['', ...dataset.classes] : dataset.classes;
+  const { rgb, ids } = paintClassScene(own, names, index, tiles, dice, imitation.background);
+  // One pixel in a hundred of the height, as five of 500 are in VOC.
+  const labels = imitation.outlines ? ignoreOutlines(ids, own, Math.max(1, Math.round(own.height / 100))) : ids;
+  return { size: own, rgb, labels, labelIds: null };
+}
+
+/** Hardly to be told from the original, and less than half its size. */
+const JPEG_QUALITY = 92;
+
+/** A painting, and what its files say besides. */
+export interface Painted {
+  readonly painting: Painting;
+  readonly task: GenerateTask;
+  readonly imitation: Imitation;
+  readonly palette: Palette;
+}
+
+function encodeImage({ size, rgb }: Painting, file: string): Promise<Buffer> {
+  return file.endsWith('.png')
+    ? encodePng(rgb, size, { colourType: 'rgb', filter: 'sub', level: 1 })
+    : encodeJpeg({ ...size, data: new Uint8Array(rgb.buffer) }, JPEG_QUALITY);
+}
+
+/** Cityscapes' label ids, which only its paintings have. */
+function requireIds({ labelIds }: Painting, form: Form): Uint8Array {
+  if (labelIds === null) throw new Error(`A painting without label ids cannot be written as ${form}.`);
+  return labelIds;
+}
+
+/** The bytes of one file of a painting. */
+export async function encode({ painting, task, imitation, palette }: Painted, formed: FormedFile): Promise<Uint8Array> {
+  const { size, labels } = painting;
+  const grey = (ids: Uint8Array) => encodePng(ids, size, { colourType: 'grey', filter: 'none', level: 1 });
+  const map = { ...size, data: labels };
+  switch (formed.form) {
+    case 'image':
+      return encodeImage(painting, formed.file);
+    case 'labels':
+      return imitation.labels === 'grey' ? grey(labels) : encodePalettePng(labels, size.width, size.height, palette);
+    case 'cityscapes-label-ids':
+      return grey(requireIds(painting, formed.form));
+    case 'cityscapes-polygons':
+      return Buffer.from(polygonsOf({ ...size, data: requireIds(painting, formed.form) }));
+    case 'sbd-segmentation':
+      return sbdFileOf(map, palette.length);
+    case 'context-map':
+      return contextMapOf(map, task.index);
+    case 'context-regions':
+      return Buffer.from(JSON.stringify(contextRegionsOf(map, task)));
+  }
+}

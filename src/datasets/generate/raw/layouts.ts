@@ -1,0 +1,143 @@
+import { SYNTHETIC_MARKER } from '../../../data/markers.js';
+import { listOf } from '../../prepare/recipe.js';
+import type { Form, PlacedImage } from '../plan.js';
+
+/** A file of an image in an archive. */
+export interface RawFile {
+  readonly archive: string;
+  readonly member: string;
+  readonly form: Form;
+}
+
+/** An image of raw downloads. */
+export interface RawImage extends PlacedImage {
+  /** It is none of the data set's: another source than the one that the published figures are of has it in excess. */
+  readonly spare: boolean;
+}
+
+/** How a data set is published: archives, what is in them of each image, and what besides. */
+export interface RawLayout {
+  /** The source that has more images than the published figures are of, as the data set's description names it. */
+  readonly otherSource?: string;
+  readonly filesOf: (image: RawImage) => readonly RawFile[];
+  /** Texts by archive and member. `marker` says in each archive that it is synthetic, wherever it is moved. */
+  readonly textsOf: (
+    images: readonly RawImage[],
+    marker: string,
+  ) => Readonly<Record<string, Readonly<Record<string, string>>>>;
+}
+
+const namesOf = (images: readonly RawImage[], ...splits: readonly string[]) =>
+  listOf(images.filter(({ split }) => splits.includes(split)).map(({ name }) => name));
+
+const cityscapes: RawLayout = {
+  filesOf: ({ name, source }) => {
+    const label = `${source.labels}/${name}${source.labelSuffix}`;
+    return [
+      {
+        archive: 'leftImg8bit_trainvaltest.zip',
+        member: `${source.images}/${name}${source.imageSuffix}`,
+        form: 'image',
+      },
+      {
+        archive: 'gtFine_trainvaltest.zip',
+        member: label.replace('labelTrainIds', 'labelIds'),
+        form: 'cityscapes-label-ids',
+      },
+      {
+        archive: 'gtFine_trainvaltest.zip',
+        member: label.replace('labelTrainIds.png', 'polygons.json'),
+        form: 'cityscapes-polygons',
+      },
+    ];
+  },
+  textsOf: (_images, marker) => ({
+    'leftImg8bit_trainvaltest.zip': { [SYNTHETIC_MARKER]: marker },
+    'gtFine_trainvaltest.zip': { [SYNTHETIC_MARKER]: marker },
+  }),
+};
+
+/** One archive of images/ and annotations/, as the data set is used. */
+function plain(archive: string, top: string): RawLayout {
+  return {
+    filesOf: ({ name, source }) => [
+      { archive, member: `${top}/${source.images}/${name}${source.imageSuffix}`, form: 'image' },
+      { archive, member: `${top}/${source.labels}/${name}${source.labelSuffix}`, form: 'labels' },
+    ],
+    textsOf: (_images, marker) => ({ [archive]: { [`${top}/${SYNTHETIC_MARKER}`]: marker } }),
+  };
+}
+
+const VOC_2012 = { archive: 'VOCtrainval_11-May-2012.tar', top: 'VOCdevkit/VOC2012' } as const;
+const SBD = { archive: 'benchmark.tgz', top: 'benchmark_RELEASE' } as const;
+
+/** VOC labels its own train and val images; SBD all of them, in lists of its own, as it labels most of VOC's, too. */
+const voc2012Aug: RawLayout = {
+  filesOf: ({ name, source }) => [
+    { archive: VOC_2012.archive, member: `${VOC_2012.top}/JPEGImages/${name}.jpg`, form: 'image' },
+    ...(source.labels === 'SegmentationClass'
+      ? [
+          {
+            archive: VOC_2012.archive,
+            member: `${VOC_2012.top}/SegmentationClass/${name}.png`,
+            form: 'labels',
+          } as const,
+        ]
+      : []),
+    { archive: SBD.archive, member: `${SBD.top}/dataset/cls/${name}.mat`, form: 'sbd-segmentation' },
+  ],
+  textsOf: (images, marker) => {
+    const own = images.filter(({ source }) => source.labels === 'SegmentationClass');
+    return {
+      [VOC_2012.archive]: {
+        [`${VOC_2012.top}/${SYNTHETIC_MARKER}`]: marker,
+        [`${VOC_2012.top}/ImageSets/Segmentation/train.txt`]: namesOf(own, 'train'),
+        [`${VOC_2012.top}/ImageSets/Segmentation/trainval.txt`]: namesOf(own, 'train', 'val'),
+        [`${VOC_2012.top}/ImageSets/Segmentation/val.txt`]: namesOf(own, 'val'),
+      },
+      [SBD.archive]: {
+        [`${SBD.top}/${SYNTHETIC_MARKER}`]: marker,
+        [`${SBD.top}/dataset/train.txt`]: namesOf(images, 'train'),
+        [`${SBD.top}/dataset/val.txt`]: namesOf(images, 'val'),
+      },
+    };
+  },
+};
+
+const VOC_2010 = { archive: 'VOCtrainval_03-May-2010.tar', top: 'VOCdevkit/VOC2010' } as const;
+
+/** The labels in both ways in which they are published: a map each, and merged in one file, which lacks some images. */
+const pascalContext: RawLayout = {
+  otherSource: 'label-maps',
+  filesOf: ({ name, spare }) => [
+    { archive: VOC_2010.archive, member: `${VOC_2010.top}/JPEGImages/${name}.jpg`, form: 'image' },
+    { archive: 'trainval.tar.gz', member: `trainval/${name}.mat`, form: 'context-map' },
+    ...(spare ? [] : [{ archive: 'trainval_merged.json', member: `${name}.json`, form: 'context-regions' } as const]),
+  ],
+  textsOf: (images, marker) => ({
+    [VOC_2010.archive]: {
+      [`${VOC_2010.top}/${SYNTHETIC_MARKER}`]: marker,
+      [`${VOC_2010.top}/ImageSets/Main/train.txt`]: namesOf(images, 'train'),
+      [`${VOC_2010.top}/ImageSets/Main/trainval.txt`]: namesOf(images, 'train', 'val'),
+      [`${VOC_2010.top}/ImageSets/Main/val.txt`]: namesOf(images, 'val'),
+    },
+    'trainval.tar.gz': { [`trainval/${SYNTHETIC_MARKER}`]: marker },
+    'trainval_merged.json': {},
+  }),
+};
+
+/** By the id of the imitation. */
+const LAYOUTS: Readonly<Record<string, RawLayout>> = {
+  ade20k: plain('ADEChallengeData2016.zip', 'ADEChallengeData2016'),
+  camvid: plain('camvid.zip', 'camvid'),
+  cityscapes,
+  'pascal-context': pascalContext,
+  'voc2012-aug': voc2012Aug,
+};
+
+/** How what an imitation imitates is published. */
+export function layoutOf(imitation: string): RawLayout {
+  const layout = LAYOUTS[imitation];
+  if (!layout) throw new Error(`No layout of raw downloads for ${imitation}.`);
+  return layout;
+}

@@ -1,0 +1,111 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { PREPARED_HASHES, readPrepared } from '../data/markers.js';
+import type { FileProblem } from '../data/problem.js';
+import { WorkerPool } from '../data/workers/pool.js';
+import { explainFileError } from '../support/files.js';
+
+/** What every hashing worker is started with. */
+export interface HashWorkerData {
+  /** The data set's folder. */
+  readonly folder: string;
+}
+
+/** A file of a prepared data set, and what its content was. */
+export interface RecordedHash {
+  /** Path in the data set's folder, with forward slashes. */
+  readonly target: string;
+  readonly sha256: string;
+}
+
+/** The text of a list of hashes, as `sha256sum --check` reads it. */
+export function formatHashes(hashes: readonly RecordedHash[]): string {
+  return hashes.map(({ target, sha256 }) => `${sha256}  ${target}\n`).join('');
+}
+
+/** 64 digits, two blanks and a path a line. */
+const LINE = /^([0-9a-f]{64}) {2}(.+)$/;
+
+async function readText(folder: string): Promise<string | null> {
+  const file = path.join(folder, PREPARED_HASHES);
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw explainFileError(error, file, 'read');
+  }
+}
+
+function parse(text: string): RecordedHash[] {
+  return text.split('\n').flatMap((line) => {
+    const [, sha256, target] = LINE.exec(line) ?? [];
+    return sha256 === undefined || target === undefined ? [] : [{ target, sha256 }];
+  });
+}
+
+/** The hashes of all files of a finished preparation; none where there is no list of them. */
+export async function readHashes(folder: string): Promise<RecordedHash[]> {
+  return parse((await readText(folder)) ?? '');
+}
+
+/** The recorded hashes that can be compared with, and what is wrong with the list of them. */
+export interface TrustedHashes {
+  readonly hashes: readonly RecordedHash[];
+  readonly problems: readonly FileProblem[];
+}
+
+/**
+ * As `readHashes`, but only where the list is the one that the preparation wrote.
+ * @throws UserError where the preparation's own marker is damaged.
+ */
+export async function readTrustedHashes(folder: string): Promise<TrustedHashes> {
+  const prepared = await readPrepared(folder);
+  if (prepared === null) return { hashes: [], problems: [] };
+  const file = path.join(folder, PREPARED_HASHES);
+  const text = await readText(folder);
+  if (text === null) {
+    const message = `${file}, the hashes of all files, does not exist.`;
+    return { hashes: [], problems: [{ file, kind: 'changed file', message }] };
+  }
+  if (createHash('sha256').update(text).digest('hex') === prepared.sha256) {
+    return { hashes: parse(text), problems: [] };
+  }
+  const message = `${file}, the hashes of all files, was changed after the preparation.`;
+  return { hashes: [], problems: [{ file, kind: 'changed file', message }] };
+}
+
+export interface CompareOptions {
+  readonly workers: number;
+  readonly signal?: AbortSignal | undefined;
+  readonly onFile: () => void;
+}
+
+/**
+ * Reads files whole and compares their SHA-256 with the recorded ones.
+ * @returns What differs, is missing or cannot be read, in the order of the hashes.
+ * @throws the signal's reason when aborted.
+ */
+export async function compareHashes(
+  folder: string,
+  hashes: readonly RecordedHash[],
+  { workers, signal, onFile }: CompareOptions,
+): Promise<FileProblem[]> {
+  if (hashes.length === 0) return [];
+  const data: HashWorkerData = { folder };
+  const found = new Map<RecordedHash, FileProblem>();
+  const module = new URL('./hash-worker.js', import.meta.url);
+  const pool = await WorkerPool.start<RecordedHash, FileProblem | null>(module, Math.min(workers, hashes.length), data);
+  try {
+    await pool.runAll(hashes, 2 * workers, {
+      signal,
+      onResult: (problem, hash) => {
+        if (problem) found.set(hash, problem);
+        onFile();
+      },
+    });
+  } finally {
+    await pool.close();
+  }
+  return hashes.flatMap((hash) => found.get(hash) ?? []);
+}

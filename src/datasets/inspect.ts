@@ -1,0 +1,129 @@
+import type { Dataset } from '../data/dataset.js';
+import { readPrepared, readSyntheticSettings } from '../data/markers.js';
+import type { Problem } from '../data/problem.js';
+import { type Entry, explainNothing, findEntries } from '../data/split.js';
+import { UserError } from '../support/errors.js';
+import { formatNumber } from '../support/format.js';
+
+/** The pairs of a split, and what is wrong with its folders and lists. */
+export interface InspectedSplit {
+  readonly entries: readonly Entry[];
+  /** With them, in the same order, the images that have no label and those that a list names and that do not exist. */
+  readonly named: readonly Entry[];
+  /** Images that do not exist or lack their label: samples that cannot be used. */
+  readonly missing: readonly Problem[];
+  /** What is wrong with folders and lists beside that. */
+  readonly irregular: readonly Problem[];
+  /** Whether all of its folders and lists were there. */
+  readonly isWhole: boolean;
+}
+
+/** Looks at the folders and lists of a split, and opens no image. */
+export async function inspectSplit(dataset: Dataset, split: string, dataRoot: string): Promise<InspectedSplit> {
+  const entries: Entry[] = [];
+  const named: Entry[] = [];
+  const missing: Problem[] = [];
+  const irregular: Problem[] = [];
+  const problem = (kind: Problem['kind'], file: string, message: string, detail?: string): Problem => ({
+    ...{ file, split, kind, message },
+    ...(detail !== undefined && { detail }),
+  });
+  let isWhole = true;
+  for (const source of dataset.splits[split] ?? []) {
+    try {
+      const found = await findEntries(dataset, source, dataRoot);
+      const { list } = found;
+      entries.push(...found.entries);
+      named.push(...found.named);
+      missing.push(
+        ...found.missingImages.map((image) =>
+          problem('missing image', image, `${image} does not exist, but ${list} names it.`),
+        ),
+        ...found.unlabelled.map(({ image, label }) =>
+          problem('missing label', label, `${label} does not exist: ${image} has no label.`),
+        ),
+      );
+      const nothing = await explainNothing(source, found);
+      if (nothing !== null) {
+        const message = `The split "${split}": ${nothing}`;
+        irregular.push(problem('no image', found.folders.images, message));
+      }
+      irregular.push(
+        ...found.repeated.map((name) =>
+          problem('repeated name', list ?? '', `${list} names ${name} more than once.`, name),
+        ),
+      );
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      isWhole = false;
+      irregular.push(problem('folder', source.list ?? source.images, error.message));
+    }
+  }
+  for (const [image, times] of countBy(entries, ({ image }) => image)) {
+    if (times <= 1) continue;
+    irregular.push(problem('repeated image', image, `${image} is in the split "${split}" ${times} times.`));
+  }
+  return { entries, named, missing, irregular, isWhole };
+}
+
+function countBy<Item>(items: readonly Item[], key: (item: Item) => string): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const item of items) counts.set(key(item), (counts.get(key(item)) ?? 0) + 1);
+  return counts;
+}
+
+/** Images that are in more than one split: what is measured on one would be known from the other. */
+export function sharedImages(splits: Readonly<Record<string, InspectedSplit>>): Problem[] {
+  const first = new Map<string, string>();
+  const problems: Problem[] = [];
+  for (const [split, { entries }] of Object.entries(splits)) {
+    for (const { image } of entries) {
+      const other = first.get(image);
+      if (other === undefined) first.set(image, split);
+      else if (other !== split) {
+        const message = `${image} is in the split "${other}" and in "${split}".`;
+        problems.push({ file: image, split, kind: 'shared image', message });
+      }
+    }
+  }
+  return problems;
+}
+
+/** How many images the splits of a data set should have. */
+export interface ExpectedImages {
+  readonly by: 'published' | 'generated' | 'prepared';
+  /** Splits of which nothing says so are left out. */
+  readonly images: Readonly<Record<string, number>>;
+}
+
+/**
+ * How many images the data set in a folder should have: those it was prepared with, which were compared with the numbers of its
+ * downloads then; where it was not prepared by this program, those it was generated with; else the published numbers.
+ */
+export async function expectedImages(dataset: Dataset, folder: string): Promise<ExpectedImages> {
+  const prepared = await readPrepared(folder);
+  if (prepared !== null) return { by: 'prepared', images: prepared.images };
+  const settings = await readSyntheticSettings(folder);
+  return settings === null
+    ? { by: 'published', images: dataset.published?.images ?? {} }
+    : { by: 'generated', images: settings.images };
+}
+
+/** Nothing where a split has as many images as it should. */
+export function countProblem(
+  folder: string,
+  split: string,
+  images: number,
+  { by, images: expected }: ExpectedImages,
+): Problem[] {
+  const wanted = expected[split];
+  if (wanted === undefined || wanted === images) return [];
+  return [
+    {
+      file: folder,
+      split,
+      kind: 'number of images',
+      message: `${folder}: the split "${split}" has ${formatNumber(images, 'image')}, ${wanted} were ${by}.`,
+    },
+  ];
+}

@@ -1,0 +1,127 @@
+import { type FileHandle, open, readFile, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { explainFileError } from '../../support/files.js';
+
+/** File in a data set's folder that grows by a line with each finished file. */
+const JOURNAL = '.fcn-preparing.jsonl';
+
+/** A finished file of a data set. */
+export interface Finished {
+  /** Path in the data set's folder, with forward slashes. */
+  readonly target: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  /** It was there before, as a part of the download, and is not ours to remove. */
+  readonly kept: boolean;
+}
+
+function parse(line: string): Finished | null {
+  try {
+    return JSON.parse(line) as Finished;
+  } catch {
+    // The last line of a process that was killed while it wrote it: that file is done again.
+    return null;
+  }
+}
+
+/** What is finished of a preparation, so that an interrupted one goes on where it stopped. */
+export class Journal {
+  private constructor(
+    private readonly file: string,
+    private readonly handle: FileHandle,
+    private readonly entries: Map<string, Finished>,
+  ) {}
+
+  /** Opens the journal of a folder, or begins one. Entries count whose file is there with the size it had. */
+  static async open(folder: string): Promise<Journal> {
+    const file = path.join(folder, JOURNAL);
+    const entries = new Map<string, Finished>();
+    try {
+      const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return '';
+        throw error;
+      });
+      for (const line of text.split('\n')) {
+        const entry = line === '' ? null : parse(line);
+        if (!entry) continue;
+        const found = await stat(path.join(folder, entry.target)).catch(() => null);
+        if (found?.size === entry.bytes) entries.set(entry.target, entry);
+        else entries.delete(entry.target);
+      }
+      const handle = await open(file, 'a');
+      // Ends a line that a killed process did not.
+      if (text !== '' && !text.endsWith('\n')) await handle.appendFile('\n');
+      return new Journal(file, handle, entries);
+    } catch (error) {
+      throw explainFileError(error, file, 'write');
+    }
+  }
+
+  has(target: string): boolean {
+    return this.entries.has(target);
+  }
+
+  /** All that is finished, sorted by path. */
+  finished(): Finished[] {
+    return [...this.entries.values()].sort((a, b) => (a.target < b.target ? -1 : 1));
+  }
+
+  async add(entry: Finished): Promise<void> {
+    try {
+      await this.handle.appendFile(`${JSON.stringify(entry)}\n`);
+    } catch (error) {
+      throw explainFileError(error, this.file, 'write');
+    }
+    this.entries.set(entry.target, entry);
+  }
+
+  /** Takes back that a file is finished. */
+  async drop(target: string): Promise<void> {
+    const entry = this.entries.get(target);
+    if (!entry) return;
+    // No file has this size, so the line undoes the earlier one.
+    await this.add({ ...entry, bytes: -1 });
+    this.entries.delete(target);
+  }
+
+  async close(): Promise<void> {
+    await this.handle.close();
+  }
+
+  /** Removes the journal of a folder. */
+  static async remove(folder: string): Promise<void> {
+    await rm(path.join(folder, JOURNAL), { force: true });
+  }
+}
+
+/**
+ * Works tasks off, at most `ahead` at a time. After a failure or an end of the tasks by an error no more are begun, and those
+ * that are under way are waited for, so that nothing is cut off in the middle.
+ * @throws What the first task failed with, or what the tasks ended with.
+ */
+export async function inFlight<Task>(
+  tasks: AsyncIterable<Task> | Iterable<Task>,
+  ahead: number,
+  work: (task: Task) => Promise<void>,
+): Promise<void> {
+  const pending = new Set<Promise<void>>();
+  let failure: { readonly error: unknown } | null = null;
+  const begin = (task: Task): void => {
+    const one: Promise<void> = work(task)
+      .catch((error: unknown) => {
+        failure ??= { error };
+      })
+      .finally(() => pending.delete(one));
+    pending.add(one);
+  };
+  try {
+    for await (const task of tasks) {
+      if (failure) break;
+      begin(task);
+      if (pending.size >= ahead) await Promise.race(pending);
+    }
+  } finally {
+    await Promise.all(pending);
+  }
+  if (failure) throw (failure as { readonly error: unknown }).error;
+}

@@ -1,0 +1,154 @@
+import type { Engine } from '../engines/engine.js';
+import { deviceMemory } from '../engines/memory.js';
+import { createKernels } from '../kernels/create.js';
+import { complexity } from '../network/complexity.js';
+import type { Experiment } from '../recipe/experiment.js';
+import { measureInference, measureTraining } from './measure.js';
+import { convolutionRate, median } from './roofline.js';
+import { benchmarkSize, inferenceFlops } from './test-size.js';
+
+export interface BenchmarkOptions {
+  readonly experiment: Experiment;
+  readonly engine: Engine;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: BenchmarkProgress) => void;
+}
+
+export interface BenchmarkProgress {
+  readonly part: 'inference' | 'training';
+  /** Images or steps done, and of how many, the untimed ones included. */
+  readonly done: number;
+  readonly total: number;
+  /** Of the last one. */
+  readonly seconds: number;
+}
+
+/** Speed and memory of a row on this machine. Sizes are [height, width], memory is in bytes. */
+export interface BenchmarkResult {
+  /** Images a second: 1/secondsPerImage. */
+  readonly fps: number;
+  /** Mean of single-scale inference at batch 1: forward and post-processing to the argmax at the image's own size. */
+  readonly secondsPerImage: number;
+  /** Images timed, and those before them. */
+  readonly images: number;
+  readonly warmup: number;
+  readonly sizeHw: readonly [number, number];
+  readonly inferenceProcessPeakBytes: number;
+  /** What the memory and the seconds of a training step are of. */
+  readonly trainingBatch: number;
+  readonly trainingSizeHw: readonly [number, number];
+  readonly trainingSteps: number;
+  /** Median of the steps after the first one, which also sets things up. */
+  readonly trainingSecondsPerStep: number;
+  /** In training. */
+  readonly memory: {
+    /** Largest sum of live tensor bytes: what compares with an allocator's maximum. */
+    readonly liveTensorBytes: number;
+    /** Highest resident memory of the process, its libraries included. */
+    readonly processPeakBytes: number;
+    /** What the process holds on the GPU after training: its allocator gives nothing back, so this is its peak. */
+    readonly deviceBytes: number | null;
+  };
+  /** False where the system cannot set a process's peak back: both process peaks then are of everything so far. */
+  readonly processPeaksIsolated: boolean;
+  readonly roofline: {
+    /** Rate of a bare 3×3 convolution, GFLOP/s. */
+    readonly convolutionGflopsBefore: number;
+    readonly convolutionGflopsAfter: number;
+    /** Rate of the convolutions of a training step, over the mean of the two. */
+    readonly trainingShare: number;
+    /** The same of inference. */
+    readonly inferenceShare: number;
+  };
+}
+
+/**
+ * Measures a row's fps by the published protocol, then the memory and seconds of its training step; beside them the rate
+ * of a bare convolution before and after. Inputs are random, weights untrained.
+ *
+ * Inference comes first, in a process that has not trained: memory that a large stage has freed stays resident.
+ * @throws InterruptedError on abort.
+ */
+export async function benchmark({
+  experiment,
+  engine,
+  signal,
+  onProgress,
+}: BenchmarkOptions): Promise<BenchmarkResult> {
+  const { evaluation, data, training, benchmark: recipe } = experiment;
+  const kernels = createKernels(engine);
+  const sizeHw = benchmarkSize(evaluation);
+  const common = { engine, experiment, ...(signal && { signal }) };
+  const report = (part: BenchmarkProgress['part'], total: number) => (done: number, seconds: number) =>
+    onProgress?.({ part, done, total, seconds });
+
+  const convolutionGflopsBefore = convolutionRate(engine, kernels, training.precision);
+  const inference = await measureInference({
+    ...common,
+    sizeHw,
+    warmup: recipe.warmup,
+    repetitions: recipe.images,
+    onRepetition: report('inference', recipe.warmup + recipe.images),
+  });
+  // A single step has to be its own warm-up.
+  const trainingWarmup = recipe.trainingSteps > 1 ? 1 : 0;
+  const steps = await measureTraining({
+    ...common,
+    sizeHw: data.cropHw,
+    batch: recipe.trainingBatch,
+    warmup: trainingWarmup,
+    repetitions: recipe.trainingSteps - trainingWarmup,
+    onRepetition: report('training', recipe.trainingSteps),
+  });
+  const deviceBytes = engine.device === 'gpu' ? await deviceMemory() : null;
+  const convolutionGflopsAfter = convolutionRate(engine, kernels, training.precision);
+
+  const secondsPerImage = inference.seconds.reduce((sum, seconds) => sum + seconds, 0) / inference.seconds.length;
+  const trainingSecondsPerStep = median(steps.seconds);
+  const roofline = { convolutionGflopsBefore, convolutionGflopsAfter };
+  const rates = {
+    sizeHw,
+    secondsPerImage,
+    trainingBatch: recipe.trainingBatch,
+    trainingSizeHw: data.cropHw,
+    trainingSecondsPerStep,
+  };
+  return {
+    ...rates,
+    fps: 1 / secondsPerImage,
+    images: recipe.images,
+    warmup: recipe.warmup,
+    inferenceProcessPeakBytes: inference.processPeakBytes,
+    trainingSteps: recipe.trainingSteps,
+    memory: {
+      liveTensorBytes: steps.liveTensorBytes,
+      processPeakBytes: steps.processPeakBytes,
+      deviceBytes,
+    },
+    processPeaksIsolated: inference.peakIsolated && steps.peakIsolated,
+    roofline: { ...roofline, ...rooflineShares(experiment, { ...rates, roofline }) },
+  };
+}
+
+/** What the shares are made from. */
+export interface MeasuredRates
+  extends Pick<
+    BenchmarkResult,
+    'sizeHw' | 'secondsPerImage' | 'trainingSizeHw' | 'trainingBatch' | 'trainingSecondsPerStep'
+  > {
+  readonly roofline: Pick<BenchmarkResult['roofline'], 'convolutionGflopsBefore' | 'convolutionGflopsAfter'>;
+}
+
+/** The rates of the convolutions of a training step and of inference, over that of a bare convolution: its mean before and after. */
+export function rooflineShares(
+  experiment: Pick<Experiment, 'model' | 'evaluation'>,
+  { sizeHw, secondsPerImage, trainingSizeHw, trainingBatch, trainingSecondsPerStep, roofline }: MeasuredRates,
+): Pick<BenchmarkResult['roofline'], 'trainingShare' | 'inferenceShare'> {
+  const convolutionGflops = (roofline.convolutionGflopsBefore + roofline.convolutionGflopsAfter) / 2;
+  const share = (flops: number, seconds: number) => flops / seconds / 1e9 / convolutionGflops;
+  const trainingFlops = complexity(experiment.model, trainingSizeHw).trainingFlops * trainingBatch;
+  return {
+    trainingShare: share(trainingFlops, trainingSecondsPerStep),
+    inferenceShare: share(inferenceFlops(experiment, sizeHw), secondsPerImage),
+  };
+}

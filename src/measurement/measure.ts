@@ -1,0 +1,173 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Engine } from '../engines/engine.js';
+import { processMemory, resetPeakMemory } from '../engines/memory.js';
+import { Predictor } from '../evaluation/inference.js';
+import { createKernels } from '../kernels/create.js';
+import type { Kernels } from '../kernels/kernels.js';
+import { foldedNetwork, type InferenceNetwork } from '../network/inference.js';
+import { Segmentor } from '../network/segmentor.js';
+import type { Experiment } from '../recipe/experiment.js';
+import { InterruptedError } from '../support/errors.js';
+import { type Pause, pauses } from '../support/pauses.js';
+import { TrainingStep } from '../training/step.js';
+import { drain, median, randomBatch, randomView } from './roofline.js';
+
+/** The recipe's network for inference with its starting weights: speed does not depend on what a network has learnt. */
+export function randomNetwork(
+  engine: Engine,
+  kernels: Kernels,
+  { model, training, seed }: Pick<Experiment, 'model' | 'training' | 'seed'>,
+): InferenceNetwork {
+  const segmentor = new Segmentor(engine.tf, kernels, model);
+  // As if pretrained: otherwise each block's last gamma is 0, and half of the network would compute with zeros.
+  segmentor.initialise(seed, true);
+  const { architecture, parameters } = segmentor;
+  const source = (path: string) => engine.tf.clone(parameters.get(path));
+  const network = foldedNetwork(engine.tf, kernels, architecture, source, training.precision);
+  segmentor.dispose();
+  return network;
+}
+
+export interface MeasureOptions {
+  readonly engine: Engine;
+  readonly experiment: Experiment;
+  /** [height, width] of the input images. */
+  readonly sizeHw: readonly [number, number];
+  /** Repetitions that are not timed, and those that are. */
+  readonly warmup: number;
+  readonly repetitions: number;
+  readonly signal?: AbortSignal;
+  /** Called after every repetition, the warm-up's included. */
+  readonly onRepetition?: (done: number, seconds: number) => void;
+}
+
+export interface Measurement {
+  /** Of each timed repetition. */
+  readonly seconds: readonly number[];
+  /** Highest resident memory of the process while it ran: see `peakIsolated`. */
+  readonly processPeakBytes: number;
+  /** Whether that peak is this measurement's own; otherwise the system gives only that of the process since its start. */
+  readonly peakIsolated: boolean;
+}
+
+/**
+ * Times single-scale inference of one image: input to the device, forward, resizes, argmax at the image's own size, classes
+ * back to main memory. The image is as large as its view.
+ * @throws InterruptedError on abort.
+ */
+export async function measureInference(options: MeasureOptions): Promise<Measurement> {
+  const { engine, experiment, sizeHw } = options;
+  const peakIsolated = resetPeakMemory();
+  const kernels = createKernels(engine);
+  const network = randomNetwork(engine, kernels, experiment);
+  try {
+    const predictor = new Predictor({ engine, kernels, network, recipe: experiment.evaluation });
+    const image = { size: sizeHw, views: [randomView(sizeHw, experiment.seed)], flip: false };
+    const seconds = await repeat(options, async (pause) => {
+      await predictor.predict(image, pause);
+    });
+    return { seconds, processPeakBytes: processMemory().peakBytes, peakIsolated };
+  } finally {
+    network.dispose();
+  }
+}
+
+export interface TrainingMeasurement extends Measurement {
+  /** Largest sum of live tensor bytes, parameters and momentum included. */
+  readonly liveTensorBytes: number;
+}
+
+/**
+ * Times training steps on one random batch of `batch` images, from starting weights: input to the device, forward, backward,
+ * update.
+ * @throws InterruptedError on abort; in the middle of a step, some of its tensors are held until the engine ends.
+ */
+export async function measureTraining(
+  options: MeasureOptions & { readonly batch: number },
+): Promise<TrainingMeasurement> {
+  const { engine, experiment, sizeHw, batch: images } = options;
+  const { model, seed } = experiment;
+  const peakIsolated = resetPeakMemory();
+  const step = new TrainingStep(engine, experiment);
+  try {
+    step.segmentor.initialise(seed, model.pretrained !== null);
+    step.resetPeak();
+    const batch = randomBatch(images, sizeHw, model.classes, seed);
+    const { iterations } = experiment.training;
+    let done = 0;
+    const seconds = await repeat(options, async (pause) => {
+      // A recipe may have fewer iterations than are measured; there is no learning rate beyond its end.
+      await step.run(batch, done++ % iterations, pause);
+    });
+    return { seconds, liveTensorBytes: step.peakLiveBytes, processPeakBytes: processMemory().peakBytes, peakIsolated };
+  } finally {
+    step.dispose();
+  }
+}
+
+async function repeat(
+  { engine, warmup, repetitions, signal, onRepetition }: MeasureOptions,
+  work: (pause: Pause) => Promise<void>,
+): Promise<number[]> {
+  const seconds: number[] = [];
+  const total = warmup + repetitions;
+  for (let done = 0; done < total; done++) {
+    const message = `Benchmark interrupted after ${done} of ${total}.`;
+    // Lets signals and the progress display in.
+    await setImmediate();
+    if (signal?.aborted) throw InterruptedError.of(signal, message);
+    const pause = pauses({ signal, message });
+    const start = performance.now();
+    await work(pause);
+    drain(engine);
+    seconds.push((performance.now() - start) / 1000);
+    onRepetition?.(done + 1, seconds.at(-1)!);
+  }
+  return seconds.slice(warmup);
+}
+
+/** A training step in 16-bit floats beside the same in float32. */
+export interface StepComparison {
+  /** [height, width] of the crops; images in a step are the recipe's `benchmark.trainingBatch`. */
+  readonly sizeHw: readonly [number, number];
+  /** Of the least disturbed steps. */
+  readonly fullSeconds: number;
+  readonly halfSeconds: number;
+  /** Time over that of the float32 step: the median over the turns. */
+  readonly timeRatio: number;
+  /** Largest sum of live tensor bytes over that of the float32 step. */
+  readonly tensorBytesRatio: number;
+}
+
+const TURNS = 3;
+const STEPS = { warmup: 1, repetitions: 2 };
+
+/**
+ * Times steps of two experiments that differ in their precision, in turn: a machine that becomes slower meanwhile slows both.
+ * @param full In float32.
+ * @param half In a 16-bit float that the engine has.
+ * @throws InterruptedError on abort, between steps.
+ */
+export async function compareSteps(
+  engine: Engine,
+  full: Experiment,
+  half: Experiment,
+  signal?: AbortSignal,
+): Promise<StepComparison> {
+  const sizeHw = full.data.cropHw;
+  const measure = async (experiment: Experiment) => {
+    const { trainingBatch: batch } = experiment.benchmark;
+    const options = { engine, experiment, sizeHw, batch, ...STEPS };
+    const { seconds, liveTensorBytes } = await measureTraining(signal === undefined ? options : { ...options, signal });
+    return { seconds: Math.min(...seconds), bytes: liveTensorBytes };
+  };
+  const turns = [];
+  while (turns.length < TURNS) turns.push({ full: await measure(full), half: await measure(half) });
+  return {
+    sizeHw,
+    fullSeconds: Math.min(...turns.map((turn) => turn.full.seconds)),
+    halfSeconds: Math.min(...turns.map((turn) => turn.half.seconds)),
+    timeRatio: median(turns.map((turn) => turn.half.seconds / turn.full.seconds)),
+    tensorBytesRatio: turns[0]!.half.bytes / turns[0]!.full.bytes,
+  };
+}

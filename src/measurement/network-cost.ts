@@ -1,0 +1,111 @@
+import { inferenceWindows } from '../evaluation/rows.js';
+import { allConvolutions, architecture } from '../network/architecture.js';
+import { convolutionFlops, convolutionParameters } from '../network/complexity.js';
+import type { Experiment } from '../recipe/experiment.js';
+import { formatCount } from '../support/format.js';
+import { terminalTable } from '../terminal/layout.js';
+import { benchmarkSize } from './test-size.js';
+
+/** Size and cost of one convolution with what belongs to it. Sizes are [height, width]. */
+export interface ConvolutionCost {
+  /** Stem of its published state_dict keys. */
+  readonly path: string;
+  readonly kernel: number;
+  readonly inputChannels: number;
+  readonly outputChannels: number;
+  readonly stride: number;
+  readonly dilation: number;
+  /** Trained: the filter, and the bias or the batch norm's gamma and beta. */
+  readonly parameters: number;
+  /** Floating-point operations of one image's forward pass at the training crop: 2 · multiply-accumulates. */
+  readonly flopsAtCrop: number;
+  /** The same at the test size, over all windows; null in the auxiliary head, which only training uses. */
+  readonly flopsAtTest: number | null;
+}
+
+/** The same of a part of the network. */
+export interface ModuleCost extends Pick<ConvolutionCost, 'parameters' | 'flopsAtCrop' | 'flopsAtTest'> {
+  /** "stem", "layer1" to "layer4", "decode_head" or "auxiliary_head". */
+  readonly module: string;
+}
+
+/** Where a network's parameters and operations are. */
+export interface NetworkCost {
+  readonly cropHw: readonly [number, number];
+  /** Of the image that inference is counted on: `benchmarkSize`. */
+  readonly testHw: readonly [number, number];
+  /** Windows that cover it; 1 for whole inference. */
+  readonly windows: number;
+  readonly modules: readonly ModuleCost[];
+  readonly total: Omit<ModuleCost, 'module' | 'flopsAtTest'> & { readonly flopsAtTest: number };
+  readonly convolutions: readonly ConvolutionCost[];
+}
+
+/** "backbone.layer1.0.conv1" → "layer1"; the stem's convolutions have names of their own. */
+function moduleOf(path: string): string {
+  const [first, second] = path.split('.') as [string, string];
+  if (first !== 'backbone') return first;
+  return second.startsWith('layer') ? second : 'stem';
+}
+
+/** Parameters and operations of an experiment's network, by convolution and by module. */
+export function networkCost({ model, data, evaluation }: Experiment): NetworkCost {
+  const network = architecture(model);
+  const testHw = benchmarkSize(evaluation);
+  const windows = inferenceWindows(evaluation, testHw);
+  const parameters = convolutionParameters(network);
+  const atCrop = convolutionFlops(network, data.cropHw);
+  const atWindows = windows.map(({ height, width }) => convolutionFlops(network, [height, width]));
+  const convolutions = allConvolutions(network).map(({ path, kernel, inputChannels, outputChannels, geometry }) => ({
+    path,
+    kernel,
+    inputChannels,
+    outputChannels,
+    stride: geometry.stride,
+    dilation: geometry.dilation,
+    parameters: parameters.get(path)!,
+    flopsAtCrop: atCrop.get(path)!,
+    flopsAtTest: path.startsWith('auxiliary_head.')
+      ? null
+      : atWindows.reduce((sum, flops) => sum + flops.get(path)!, 0),
+  }));
+  const names = [...new Set(convolutions.map(({ path }) => moduleOf(path)))];
+  return {
+    cropHw: data.cropHw,
+    testHw,
+    windows: windows.length,
+    modules: names.map((module) => {
+      const own = convolutions.filter(({ path }) => moduleOf(path) === module);
+      const { parameters, flopsAtCrop, flopsAtTest } = sumOf(own);
+      return { module, parameters, flopsAtCrop, flopsAtTest: own[0]!.flopsAtTest === null ? null : flopsAtTest };
+    }),
+    total: sumOf(convolutions),
+    convolutions,
+  };
+}
+
+function sumOf(convolutions: readonly ConvolutionCost[]): NetworkCost['total'] {
+  const sum = (pick: (cost: ConvolutionCost) => number | null) =>
+    convolutions.reduce((total, cost) => total + (pick(cost) ?? 0), 0);
+  return {
+    parameters: sum((cost) => cost.parameters),
+    flopsAtCrop: sum((cost) => cost.flopsAtCrop),
+    flopsAtTest: sum((cost) => cost.flopsAtTest),
+  };
+}
+
+/** A line a module, and their sum; what the columns are of, before them. */
+export function formatNetworkCost({ cropHw, testHw, windows, modules, total }: NetworkCost): string {
+  const line = (name: string, { parameters, flopsAtCrop, flopsAtTest }: Omit<ModuleCost, 'module'>) => [
+    name,
+    formatCount(parameters),
+    formatCount(flopsAtCrop),
+    flopsAtTest === null ? '–' : formatCount(flopsAtTest),
+  ];
+  const inWindows = windows === 1 ? '' : ` in ${windows} windows`;
+  const table = terminalTable({
+    head: ['Module', 'Parameters', 'FLOPs at the crop', 'FLOPs at the test size'],
+    body: [...modules.map((cost) => line(cost.module, cost)), line('total', total)],
+  });
+  return `one image forward: the crop is ${cropHw.join('×')}, the test size ${testHw.join('×')}${inWindows}\n${table}`;
+}

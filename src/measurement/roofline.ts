@@ -1,0 +1,110 @@
+import type { Batch, View } from '../data/batch.js';
+import type { Engine } from '../engines/engine.js';
+import type { Kernels } from '../kernels/kernels.js';
+import type { Precision } from '../recipe/experiment.js';
+import { Draws, Purpose } from '../support/random.js';
+
+/** The middle value; the mean of the middle two of an even number. @throws Error when there are none. */
+export function median(values: readonly number[]): number {
+  if (values.length === 0) throw new Error('The median of no values.');
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/**
+ * Waits until the device has done everything that was asked of it. A GPU's operations run in order, so the result of one
+ * that is asked for last is there when all are done; on a CPU operations are done when they return.
+ */
+export function drain(engine: Engine): void {
+  const { tf } = engine;
+  tf.tidy(() => tf.add(tf.scalar(0), 1).dataSync());
+}
+
+/** Drawn values are repeated after this many: a prime, so that rows of an image differ. */
+const PERIOD = 65_521;
+
+/** Standard normal values, as normalised pixels roughly are, repeated every 65,521. `stream` tells inputs apart. */
+export function normalValues(length: number, seed: number, stream: number): Float32Array {
+  const values = new Float32Array(length);
+  new Draws(seed, Purpose.benchmark, stream).fillNormal(values.subarray(0, PERIOD), 1);
+  repeatValues(values);
+  return values;
+}
+
+/** A view of random pixels at ratio 1. */
+export function randomView([height, width]: readonly [number, number], seed: number): View {
+  return { ratio: 1, height, width, image: normalValues(height * width * 3, seed, 0) };
+}
+
+/** A training batch of random pixels and random labels of all classes. */
+export function randomBatch(
+  count: number,
+  [height, width]: readonly [number, number],
+  classes: number,
+  seed: number,
+): Batch {
+  const draws = new Draws(seed, Purpose.benchmark, 2);
+  const labels = new Int32Array(count * height * width);
+  for (let i = 0; i < Math.min(labels.length, PERIOD); i++) labels[i] = draws.integer(i, 0, classes - 1);
+  repeatValues(labels);
+  return {
+    count,
+    height,
+    width,
+    images: normalValues(count * height * width * 3, seed, 1),
+    labels,
+    names: Array.from({ length: count }, (_, i) => `random ${i}`),
+  };
+}
+
+/** Fills what lies after the first period with what lies before it. */
+function repeatValues(values: Float32Array | Int32Array): void {
+  for (let filled = PERIOD; filled < values.length; filled *= 2) values.copyWithin(filled, 0, filled);
+}
+
+/** The bare convolution whose rate stands for the engine's speed: 3×3, stride 1, padding 1, batch 1. */
+export interface RooflineConvolution {
+  /** Of input and output. */
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** That of the last stage of a published network; where there is no native code, small enough to take milliseconds. */
+export function rooflineConvolution(engine: Engine): RooflineConvolution {
+  return engine.native === null ? { channels: 128, height: 32, width: 64 } : { channels: 512, height: 64, width: 128 };
+}
+
+const REPETITIONS = 4;
+
+/**
+ * Rate of the bare convolution in GFLOP/s (a multiply-accumulate counts 2): the best of a few after a warm-up.
+ * What a network reaches is compared with this, measured just before and after, because a machine's speed drifts.
+ */
+export function convolutionRate(engine: Engine, kernels: Kernels, precision: Precision = 'fp32'): number {
+  const { tf } = engine;
+  const { channels, height, width } = rooflineConvolution(engine);
+  const stored = (values: Float32Array, shape: [number, number, number, number]) => {
+    const full = tf.tensor4d(values, shape);
+    const result = kernels.cast(full, precision);
+    full.dispose();
+    return result;
+  };
+  const x = stored(normalValues(height * width * channels, 0, 3), [1, height, width, channels]);
+  const filter = stored(normalValues(9 * channels * channels, 0, 4), [3, 3, channels, channels]);
+  const seconds = Array.from({ length: 1 + REPETITIONS }, () =>
+    secondsOf(engine, () => kernels.convolution(x, filter, { stride: 1, dilation: 1, padding: 1 }).dispose()),
+  );
+  x.dispose();
+  filter.dispose();
+  return (2 * height * width * channels * channels * 9) / Math.min(...seconds.slice(1)) / 1e9;
+}
+
+/** Seconds of `work`, until the device is done with it. */
+export function secondsOf(engine: Engine, work: () => void): number {
+  const start = performance.now();
+  work();
+  drain(engine);
+  return (performance.now() - start) / 1000;
+}

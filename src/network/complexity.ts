@@ -1,0 +1,116 @@
+import type { ModelRecipe } from '../recipe/experiment.js';
+import {
+  type Architecture,
+  allConvolutions,
+  architecture,
+  type ConvolutionSpec,
+  type HeadSpec,
+  type UnitSpec,
+} from './architecture.js';
+import { isTrained, parameterSpecs } from './parameters.js';
+
+export interface Complexity {
+  /** Trained parameters: filters, biases, gammas and betas of both heads and the backbone. */
+  readonly parameters: number;
+  /** Of one image's forward pass with the decode head: 2 · multiply-accumulates of all convolutions. */
+  readonly flops: number;
+  /** The same with the auxiliary head, as in training. */
+  readonly trainingForwardFlops: number;
+  /** Forward, input gradients and filter gradients of one image; the first convolution has no input gradient. */
+  readonly trainingFlops: number;
+}
+
+type Size = readonly [height: number, width: number];
+
+/** Floating-point operations and parameters of a recipe's network on one image of size [height, width]. */
+export function complexity(recipe: ModelRecipe, size: Size): Complexity {
+  const network = architecture(recipe);
+  const flops = convolutionFlops(network, size);
+  const sum = (specs: readonly ConvolutionSpec[]) => specs.reduce((total, spec) => total + flops.get(spec.path)!, 0);
+  const all = allConvolutions(network);
+  const training = sum(all);
+  return {
+    parameters: [...convolutionParameters(network).values()].reduce((total, count) => total + count, 0),
+    flops: sum(all.filter((spec) => !spec.path.startsWith('auxiliary_head.'))),
+    trainingForwardFlops: training,
+    trainingFlops: 3 * training - flops.get(network.stem[0]!.path)!,
+  };
+}
+
+/** Trained parameters of every convolution by path: its filter, and its bias or its batch norm's gamma and beta. */
+export function convolutionParameters(network: Architecture): Map<string, number> {
+  const sizes = new Map(
+    parameterSpecs(network)
+      .filter(({ kind }) => isTrained(kind))
+      .map(({ path, shape }) => [path, shape.reduce((product, n) => product * n, 1)]),
+  );
+  return new Map(
+    allConvolutions(network).map((spec) => {
+      const stems = 'normPath' in spec ? [spec.path, (spec as UnitSpec).normPath] : [spec.path];
+      const count = stems.reduce(
+        (sum, stem) => sum + (sizes.get(`${stem}.weight`) ?? 0) + (sizes.get(`${stem}.bias`) ?? 0),
+        0,
+      );
+      return [spec.path, count];
+    }),
+  );
+}
+
+/** Forward operations of every convolution, by path. */
+export function convolutionFlops(network: Architecture, size: Size): Map<string, number> {
+  const flops = new Map<string, number>();
+  const visit = (spec: ConvolutionSpec, [height, width]: Size): Size => {
+    const { stride, dilation, padding } = spec.geometry;
+    const output = (n: number) => Math.floor((n + 2 * padding - dilation * (spec.kernel - 1) - 1) / stride) + 1;
+    const result: Size = [output(height), output(width)];
+    flops.set(spec.path, 2 * result[0] * result[1] * spec.inputChannels * spec.outputChannels * spec.kernel ** 2);
+    return result;
+  };
+  const visitHead = (head: HeadSpec, input: Size): void => {
+    for (const spec of [...head.convolutions, ...(head.concatenation ? [head.concatenation] : []), head.classifier]) {
+      visit(spec, input);
+    }
+  };
+
+  let current = network.stem.reduce((at, spec) => visit(spec, at), size);
+  const halve = (n: number) => Math.floor((n - 1) / 2) + 1;
+  current = [halve(current[0]), halve(current[1])];
+  const stageSizes = network.stages.map((blocks) => {
+    for (const block of blocks) {
+      if (block.downsample !== null) visit(block.downsample, current);
+      current = block.units.reduce((at, spec) => visit(spec, at), current);
+    }
+    return current;
+  });
+  for (const head of [network.decodeHead, network.auxiliaryHead]) visitHead(head, stageSizes[head.input]!);
+  return flops;
+}
+
+export interface LargeTensor {
+  /** Path of the convolution that computes it, or what else it is. */
+  readonly name: string;
+  readonly bytes: number;
+}
+
+const FLOAT = 4;
+
+/** The largest results of a forward pass in float32, largest first: of convolutions, and the logits at the images' size. */
+export function largestTensors(
+  recipe: ModelRecipe,
+  size: readonly [height: number, width: number],
+  batch: number,
+  most: number,
+): LargeTensor[] {
+  const network = architecture(recipe);
+  const flops = convolutionFlops(network, size);
+  const outputs = allConvolutions(network).map(({ path, inputChannels, kernel }) => ({
+    name: path,
+    // Two operations for each weight of a filter and each value of the output.
+    bytes: (FLOAT * batch * flops.get(path)!) / (2 * inputChannels * kernel ** 2),
+  }));
+  const logits = {
+    name: "logits at the images' size",
+    bytes: FLOAT * batch * size[0] * size[1] * network.decodeHead.classifier.outputChannels,
+  };
+  return [...outputs, logits].sort((a, b) => b.bytes - a.bytes).slice(0, most);
+}

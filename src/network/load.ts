@@ -1,0 +1,167 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import type { Engine } from '../engines/engine.js';
+import type { Kernels } from '../kernels/kernels.js';
+import type { ModelRecipe, Precision } from '../recipe/experiment.js';
+import { UserError } from '../support/errors.js';
+import { firstInexact } from '../weights/convert.js';
+import { hwioShape, oihwShape, oihwToHwio } from '../weights/layout.js';
+import { type Checkpoint, readCheckpoint } from '../weights/load.js';
+import { quote } from '../weights/malformed.js';
+import type { StoredTensor } from '../weights/tensor.js';
+import { architecture } from './architecture.js';
+import { foldedNetwork, type InferenceNetwork } from './inference.js';
+import { BATCH_COUNTER, type ParameterSpec, parameterSpecs } from './parameters.js';
+import type { Segmentor } from './segmentor.js';
+
+/** A stored parameter, or momentum buffer of one, on the engine, in the network's layout: filters HWIO. The caller owns it. */
+export function toEngine(engine: Engine, tensor: StoredTensor): Tensor {
+  return toTensor(engine, tensor, tensor.toFloat32());
+}
+
+function toTensor({ tf }: Engine, tensor: StoredTensor, values: Float32Array): Tensor {
+  if (tensor.shape.length !== 4) return tf.tensor(values, [...tensor.shape], 'float32');
+  const oihw = tensor.shape as readonly [number, number, number, number];
+  return tf.tensor(oihwToHwio(values, oihw), hwioShape(oihw), 'float32');
+}
+
+/**
+ * A parameter of a checkpoint, on the engine.
+ * @throws UserError where one of its values is not a finite float32, is an integer that float32 does not hold, or is a negative
+ * variance: whatever is computed with it means nothing.
+ */
+function parameterOf(engine: Engine, file: string, tensor: StoredTensor): Tensor {
+  const values = tensor.toFloat32();
+  const inexact = firstInexact(tensor);
+  if (inexact !== null) {
+    throw new UserError(
+      `${file}: ${tensor.name} holds the integer ${inexact.value} (value ${inexact.index + 1} of ${values.length}), which ` +
+        'float32, in which networks compute, does not hold exactly.',
+      'Use weights of a floating-point type.',
+    );
+  }
+  const isVariance = tensor.name.endsWith('.running_var');
+  const at = values.findIndex((value) => !Number.isFinite(value) || (isVariance && value < 0));
+  if (at !== -1) {
+    const must = isVariance ? 'a variance must be finite and not negative' : 'every weight must be a finite number';
+    throw new UserError(
+      `${file}: ${tensor.name} holds ${values[at]} (value ${at + 1} of ${values.length}); ${must}.`,
+      'Use weights of a training that did not diverge, or another copy of the file.',
+    );
+  }
+  return toTensor(engine, tensor, values);
+}
+
+/**
+ * Reads weights into a network for inference: batch norm folded, one parameter at a time. The auxiliary head is not needed;
+ * the report is of the whole network.
+ * @param key Which of the file's dictionaries of tensors; the only one where not given.
+ * @throws UserError when the file cannot be read, does not fit the recipe, or holds what is not finite.
+ */
+export async function loadInferenceNetwork(
+  engine: Engine,
+  kernels: Kernels,
+  recipe: ModelRecipe,
+  file: string,
+  precision: Precision = 'fp32',
+  key?: string,
+): Promise<InferenceNetwork & { readonly report: LoadReport }> {
+  const network = architecture(recipe);
+  const { tensors } = await readCheckpoint(file, key);
+  const report = matchCheckpoint(parameterSpecs(network), tensors);
+  assertComplete(file, report, isAuxiliary);
+  const source = (path: string) => parameterOf(engine, file, tensors.get(path)!);
+  return { ...foldedNetwork(engine.tf, kernels, network, source, precision), report };
+}
+
+/**
+ * Loads a checkpoint into a network in training, every parameter by name.
+ * @throws UserError when a parameter is missing, of another shape, or not finite. A mismatch of the auxiliary head is reported and it
+ * keeps the values it has.
+ */
+export async function loadParameters(engine: Engine, segmentor: Segmentor, file: string): Promise<LoadReport> {
+  const { tensors } = await readCheckpoint(file);
+  const report = matchCheckpoint(segmentor.parameters.specs, tensors);
+  assertComplete(file, report, isAuxiliary);
+  for (const path of report.loaded) segmentor.parameters.set(path, parameterOf(engine, file, tensors.get(path)!));
+  return report;
+}
+
+/**
+ * Loads a pretrained classification backbone, whose names lack the "backbone." prefix; its classifier is left out.
+ * @throws UserError when a backbone parameter is missing, of another shape, or not finite.
+ */
+export async function loadBackbone(engine: Engine, segmentor: Segmentor, file: string): Promise<void> {
+  const prefix = 'backbone.';
+  const { tensors } = await readCheckpoint(file);
+  const stored = new Map(
+    [...tensors].map(([path, tensor]) => [path.startsWith(prefix) ? path : `${prefix}${path}`, tensor]),
+  );
+  const specs = segmentor.parameters.specs.filter((spec) => spec.path.startsWith(prefix));
+  assertComplete(file, matchCheckpoint(specs, stored), () => false);
+  for (const { path } of specs) segmentor.parameters.set(path, parameterOf(engine, file, stored.get(path)!));
+}
+
+/** How a checkpoint fits a network, by state_dict key. Shapes are as in files: filters OIHW. */
+export interface LoadReport {
+  readonly loaded: readonly string[];
+  /** In the network, not in the file. */
+  readonly missing: readonly string[];
+  /** In the file, not in the network; counters of training steps apart, which nothing depends on. */
+  readonly unexpected: readonly string[];
+  /** In both, with another shape. */
+  readonly wrongShape: readonly { path: string; expected: readonly number[]; found: readonly number[] }[];
+}
+
+/** A parameter's shape as in files. */
+function storedShape({ shape }: ParameterSpec): readonly number[] {
+  return shape.length === 4 ? oihwShape(shape as readonly [number, number, number, number]) : shape;
+}
+
+/** Compares a checkpoint's tensors with a network's parameters, by name and shape; reads no values. */
+export function matchCheckpoint(specs: readonly ParameterSpec[], tensors: Checkpoint['tensors']): LoadReport {
+  const known = new Set(specs.map((spec) => spec.path));
+  const loaded: string[] = [];
+  const missing: string[] = [];
+  const wrongShape: LoadReport['wrongShape'][number][] = [];
+  for (const spec of specs) {
+    const { path } = spec;
+    const expected = storedShape(spec);
+    const found = tensors.get(path)?.shape;
+    if (found === undefined) missing.push(path);
+    else if (found.join() === expected.join()) loaded.push(path);
+    else wrongShape.push({ path, expected, found });
+  }
+  const unexpected = [...tensors.keys()].filter((path) => !known.has(path) && !path.endsWith(`.${BATCH_COUNTER}`));
+  return { loaded, missing, unexpected, wrongShape };
+}
+
+/**
+ * @throws UserError when the file lacks a parameter or has one of another shape, `optional` ones apart. It says what else
+ * does not fit, too: names that are in the file only show which ones were expected there.
+ */
+export function assertComplete(file: string, report: LoadReport, optional: (path: string) => boolean): void {
+  const [wrong, ...otherShapes] = report.wrongShape.filter(({ path }) => !optional(path));
+  const [missing, ...otherMissing] = report.missing.filter((path) => !optional(path));
+  const [unexpected, ...otherUnexpected] = report.unexpected;
+  const count = (others: readonly unknown[]) => String(others.length + 1);
+  if (wrong !== undefined) {
+    const more = otherShapes.length === 0 ? '' : `; ${otherShapes.length} more have another shape, too`;
+    throw new UserError(
+      `${file}: ${wrong.path} has shape [${wrong.found}], the network needs [${wrong.expected}] (filters: output, input channels, height, width)${more}.`,
+      'Use the weights of the same row, or give the overrides that they were trained with (for instance --set width=…).',
+    );
+  }
+  if (missing !== undefined) {
+    const more =
+      unexpected === undefined
+        ? ''
+        : `; it has ${count(otherUnexpected)} that the network has not, the first of them ${quote(unexpected)}`;
+    throw new UserError(
+      `${file} lacks ${count(otherMissing)} of the network's parameters, the first of them ${missing}${more}.`,
+      'Use the weights of the same row; fcn weights show lists what a file holds.',
+    );
+  }
+}
+
+/** The auxiliary head is used in training only: weights without it, or with another one, do for everything else. */
+export const isAuxiliary = (path: string) => path.startsWith('auxiliary_head.');

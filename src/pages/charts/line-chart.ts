@@ -1,0 +1,139 @@
+import { downsample, linearScale, type Point, type Scale } from './scale.js';
+import { type Chart, coordinate, line, text, textWidth } from './svg.js';
+
+export interface Series {
+  readonly name: string;
+  /** Ordered by x. */
+  readonly points: readonly Point[];
+}
+
+export interface LineChartOptions {
+  readonly title: string;
+  readonly xName: string;
+  /** Name and unit of y, above its axis. */
+  readonly yName: string;
+  readonly series: readonly Series[];
+  /** First and last value of x that the axis shows at least. */
+  readonly xDomain?: readonly [number, number];
+  /** The axis of y begins at 0. */
+  readonly fromZero?: boolean;
+  /** A value to compare with, drawn across. */
+  readonly mark?: { readonly name: string; readonly y: number } | undefined;
+}
+
+const WIDTH = 360;
+const HEIGHT = 250;
+/** A curve is drawn with at most two points a column of about two pixels. */
+const COLUMNS = 160;
+const LEGEND_LINE = 17;
+
+/** Smallest and largest of values; these are not spread over arguments, of which there can be too many. */
+function extent(values: Iterable<number>): [number, number] {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (const value of values) {
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  return [low, high];
+}
+
+/** A number for a description: four digits. */
+const short = (value: number) => String(Number(value.toPrecision(4)));
+
+function describe({ xName, yName, mark }: LineChartOptions, series: readonly Series[]): string {
+  const curves = series.map(({ name, points }) => {
+    const first = points[0]!;
+    const last = points.at(-1)!;
+    const [low, high] = extent(points.map(({ y }) => y));
+    return (
+      `${name}: ${short(first.y)} at ${xName} ${short(first.x)}, ${short(last.y)} at ${xName} ${short(last.x)}, ` +
+      `lowest ${short(low)}, highest ${short(high)}.`
+    );
+  });
+  return [`${yName} over ${xName}.`, ...curves, ...(mark ? [`${mark.name}: ${short(mark.y)}.`] : [])].join(' ');
+}
+
+function path(points: readonly Point[], x: Scale, y: Scale): string {
+  return points.map((point) => `${coordinate(x.at(point.x))} ${coordinate(y.at(point.y))}`).join('L');
+}
+
+/** Where each entry of the legend stands: entries go on in the next line where they do not fit. */
+function placeLegend(names: readonly string[]): { readonly x: number; readonly line: number }[] {
+  let x = 0;
+  let row = 0;
+  return names.map((name) => {
+    const width = 26 + textWidth(name) + 12;
+    if (x > 0 && x + width > WIDTH) {
+      x = 0;
+      row++;
+    }
+    const place = { x, line: row };
+    x += width;
+    return place;
+  });
+}
+
+/** Curves over a common axis. Points that are not finite are left out; a curve of one point is a dot. */
+export function lineChart(options: LineChartOptions): Chart {
+  const { title, xName, yName, xDomain = [], fromZero = false, mark } = options;
+  const series = options.series
+    .map(({ name, points }) => ({
+      name,
+      points: points.filter(({ x, y }) => Number.isFinite(x) && Number.isFinite(y)),
+    }))
+    .filter(({ points }) => points.length > 0);
+  const all = series.flatMap(({ points }) => points);
+  if (all.length === 0) throw new RangeError(`No point of "${title}" can be drawn.`);
+  const [low, high] = extent([...all.map(({ y }) => y), ...(mark ? [mark.y] : []), ...(fromZero ? [0] : [])]);
+  const names = [...series.map(({ name }) => name), ...(mark ? [mark.name] : [])];
+  const legend = placeLegend(names);
+  const legendLines = names.length > 1 ? legend.at(-1)!.line + 1 : 0;
+  const top = 22 + legendLines * LEGEND_LINE + 6;
+  const bottom = HEIGHT + legendLines * LEGEND_LINE - 34;
+  const y = linearScale({ domain: [low, high], range: [bottom, top], count: 5, nice: true });
+  const left = Math.max(...y.ticks.map((tick) => textWidth(y.format(tick)))) + 8;
+  const across = extent([...all.map((point) => point.x), ...xDomain]);
+  const xScale = (right: number) => linearScale({ domain: across, range: [left + 4, right], count: 6, nice: false });
+  // Room for the half of the last tick's text that may stand beyond the end.
+  const marks = xScale(WIDTH);
+  const x = xScale(WIDTH - Math.max(8, textWidth(marks.format(marks.ticks.at(-1)!)) / 2));
+  const parts = [text(0, 14, yName, { className: 'name' })];
+  if (names.length > 1) {
+    names.forEach((name, i) => {
+      const place = legend[i]!;
+      const height = 22 + place.line * LEGEND_LINE + 10;
+      const className = i < series.length ? `curve s${i % 6}` : 'mark';
+      parts.push(line(place.x, height - 4, place.x + 20, height - 4, className), text(place.x + 26, height, name));
+    });
+  }
+  for (const tick of y.ticks) {
+    parts.push(line(left, y.at(tick), WIDTH, y.at(tick), 'grid'));
+    parts.push(text(left - 6, y.at(tick) + 4, y.format(tick), { anchor: 'end' }));
+  }
+  for (const tick of x.ticks) {
+    parts.push(line(x.at(tick), bottom, x.at(tick), bottom + 4, 'axis'));
+    parts.push(text(x.at(tick), bottom + 17, x.format(tick), { anchor: 'middle' }));
+  }
+  parts.push(line(left, bottom, WIDTH, bottom, 'axis'));
+  parts.push(text((left + WIDTH) / 2, bottom + 31, xName, { anchor: 'middle' }));
+  if (mark) parts.push(line(left, y.at(mark.y), WIDTH, y.at(mark.y), 'mark'));
+  series.forEach(({ points }, i) => {
+    const drawn = downsample(points, COLUMNS);
+    if (drawn.length > 1) parts.push(`<path class="curve s${i % 6}" d="M${path(drawn, x, y)}"/>`);
+    // A handful of points are marked one by one.
+    if (drawn.length <= 12) {
+      for (const point of drawn) {
+        const at = `cx="${coordinate(x.at(point.x))}" cy="${coordinate(y.at(point.y))}"`;
+        parts.push(`<circle class="f${i % 6}" ${at} r="3"/>`);
+      }
+    }
+  });
+  return {
+    title,
+    description: describe(options, series),
+    width: WIDTH,
+    height: HEIGHT + legendLines * LEGEND_LINE,
+    body: parts.join(''),
+  };
+}

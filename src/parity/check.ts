@@ -1,0 +1,146 @@
+import type { Tolerance } from './tolerances.js';
+
+/** One quantity compared with the reference, over all values of it in a case. */
+export interface Check {
+  readonly case: string;
+  readonly quantity: string;
+  readonly tolerance: number;
+  readonly unit: Tolerance['unit'];
+  /** The worst difference found. Not finite where a value was no number, had the wrong shape, or nothing was compared. */
+  readonly difference: number;
+  /** Where it was found: a file, parameter, step or pixel. */
+  readonly at: string;
+  readonly passed: boolean;
+  /** Why the tolerance is what it is. */
+  readonly reason: string;
+}
+
+/** What became of a case: its checks, and which quantities its folder has no reference for. */
+export interface Findings {
+  readonly checks: readonly Check[];
+  readonly absent: readonly string[];
+}
+
+/** Collects the checks of one case. */
+export class Collector implements Findings {
+  readonly checks: Check[] = [];
+  readonly absent: string[] = [];
+
+  constructor(private readonly name: string) {}
+
+  add(quantity: string, { limit, unit, reason }: Tolerance, worst: Worst): void {
+    const { difference, at } = worst;
+    const passed = Number.isFinite(difference) && difference <= limit;
+    this.checks.push({ case: this.name, quantity, tolerance: limit, unit, difference, at, passed, reason });
+  }
+
+  /** Notes that the set has no reference for a quantity. */
+  missing(quantity: string): void {
+    this.absent.push(quantity);
+  }
+}
+
+/** The worst of several differences. One that is no number is worse than any, and so is none at all. */
+export class Worst {
+  private worst = Number.NEGATIVE_INFINITY;
+  private place = 'nothing to compare';
+
+  /** The worst so far; `Infinity` where nothing was compared. */
+  get difference(): number {
+    return this.compared ? this.worst : Number.POSITIVE_INFINITY;
+  }
+
+  get at(): string {
+    return this.place;
+  }
+
+  /** Whether anything was compared. */
+  get compared(): boolean {
+    return this.worst !== Number.NEGATIVE_INFINITY;
+  }
+
+  add(difference: number, at: string): this {
+    const size = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : Math.abs(difference);
+    if (size > this.worst) {
+      this.worst = size;
+      this.place = at;
+    }
+    return this;
+  }
+}
+
+/** A check as one line. */
+export function describeCheck({ case: name, quantity, difference, tolerance, unit, at }: Check): string {
+  return `${name}: ${quantity}: worst ${difference} (at ${at}), at most ${tolerance} ${unit} allowed`;
+}
+
+/** Measures of how far an array is from its reference. All give NaN or Infinity where a value or the length is wrong. */
+
+type Values = ArrayLike<number>;
+
+/** Largest |actual − expected|. */
+export function largestDifference(actual: Values, expected: Values): number {
+  if (actual.length !== expected.length) return Number.POSITIVE_INFINITY;
+  let largest = 0;
+  for (let i = 0; i < expected.length; i++) {
+    const distance = Math.abs(actual[i]! - expected[i]!);
+    // NaN compares false with everything: it must not pass as equal.
+    if (!(distance <= largest)) largest = distance;
+    if (Number.isNaN(largest)) return largest;
+  }
+  return largest;
+}
+
+/** Mean |actual − expected|. */
+export function meanDifference(actual: Values, expected: Values): number {
+  if (actual.length !== expected.length) return Number.POSITIVE_INFINITY;
+  let sum = 0;
+  for (let i = 0; i < expected.length; i++) sum += Math.abs(actual[i]! - expected[i]!);
+  return sum / expected.length;
+}
+
+/** Largest difference as a part of the largest expected magnitude: for sums of products, whose small results carry the
+ * rounding of the large ones. */
+export function differenceOfLargest(actual: Values, expected: Values): number {
+  let largest = 0;
+  for (let i = 0; i < expected.length; i++) largest = Math.max(largest, Math.abs(expected[i]!));
+  return share(largestDifference(actual, expected), largest);
+}
+
+/** |actual − expected| as a part of |expected|. */
+export function relativeDifference(actual: number, expected: number): number {
+  return share(Math.abs(actual - expected), Math.abs(expected));
+}
+
+/** Euclidean norm, in float64. */
+export function norm(values: Values): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i]! ** 2;
+  return Math.sqrt(sum);
+}
+
+/** ‖actual − expected‖ / ‖expected‖. */
+export function relativeDistance(actual: Values, expected: Values): number {
+  if (actual.length !== expected.length) return Number.POSITIVE_INFINITY;
+  let sum = 0;
+  for (let i = 0; i < expected.length; i++) sum += (actual[i]! - expected[i]!) ** 2;
+  return share(Math.sqrt(sum), norm(expected));
+}
+
+/** 1 − the cosine of the angle between two arrays. */
+export function angularDistance(actual: Values, expected: Values): number {
+  if (actual.length !== expected.length) return Number.POSITIVE_INFINITY;
+  let product = 0;
+  for (let i = 0; i < expected.length; i++) product += actual[i]! * expected[i]!;
+  return 1 - product / (norm(actual) * norm(expected));
+}
+
+/** The value that `portion` of the values lie below (0.5: the median). NaN where a value is NaN or there is none. */
+export function quantile(values: readonly number[], portion: number): number {
+  if (values.length === 0 || values.some(Number.isNaN)) return Number.NaN;
+  return [...values].sort((a, b) => a - b)[Math.floor(portion * (values.length - 1))]!;
+}
+
+function share(part: number, whole: number): number {
+  return part === 0 ? 0 : part / whole;
+}

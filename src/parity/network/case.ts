@@ -1,0 +1,163 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { z } from 'zod';
+import { IGNORE_INDEX } from '../../data/batch.js';
+import type { HeadRecipe, ModelRecipe } from '../../recipe/experiment.js';
+import { UserError } from '../../support/errors.js';
+import type { ReferenceFolder } from '../folder.js';
+import type { Noise } from '../tolerances.js';
+
+const count = z.int().min(1);
+const pair = z.tuple([count, count]).readonly();
+const four = z.tuple([count, count, count, count]).readonly();
+const head = z.object({
+  channels: count,
+  num_convs: z.int().min(0),
+  concat_input: z.boolean(),
+  dilation: count,
+});
+const amount = z.number().min(0);
+const amounts = z.record(z.string(), amount);
+
+/** What a case says of itself, in `meta.json`. Pairs are [width, height] where named `_wh`, [height, width] where `_hw`. */
+export const caseSchema = z.object({
+  width: z.object({ base_channels: count, stem_channels: count.optional() }),
+  backbone: z.object({
+    depth: z.union([z.literal(18), z.literal(50), z.literal(101)]),
+    deep_stem: z.boolean(),
+    strides: four,
+    dilations: four,
+    contract_dilation: z.boolean(),
+  }),
+  decode_head: head,
+  auxiliary_head: head,
+  num_classes: count,
+  aux_num_classes: count.optional(),
+  align_corners: z.boolean(),
+  loss_weights: z.object({ decode: amount, aux: amount }),
+  ignore_label: z.literal(IGNORE_INDEX),
+  dropout: z.literal(0),
+  test: z.object({
+    img_scale_wh: pair,
+    slide_crop_hw: pair,
+    slide_stride_hw: pair,
+    ratios: z.array(z.number().positive()).min(1),
+    flip: z.literal('horizontal'),
+  }),
+  images: z.record(
+    z.string().regex(/^\w+$/),
+    z.object({
+      image: z.string(),
+      size_hw: pair,
+      test_size_hw: pair,
+      ms: z.array(z.object({ size_hw: pair, flip: z.boolean() })),
+    }),
+  ),
+  argmax_margins: z.record(z.string(), z.object({ pixels: count, below_1e_4: z.int().min(0) })),
+  /** Of each image `eval_<image>_encdec`, and quantities of the training. */
+  noise: z
+    .object({
+      first_loss_relative: amount.optional(),
+      gradients_relative_l2: amounts.optional(),
+      gradient_norms_relative: amounts.optional(),
+      lowlr_loss_relative: z.array(amount).optional(),
+      lowlr_delta_norms_relative: amounts.optional(),
+    })
+    .catchall(z.unknown())
+    .optional(),
+});
+
+export type CaseMeta = z.infer<typeof caseSchema>;
+
+/** Published base channels, at which a recipe counts its heads' channels. */
+const PUBLISHED_WIDTH = 64;
+
+/** One network of the reference: its recipe, its weights, and the folder of its inputs and outputs. */
+export class NetworkCase {
+  readonly name: string;
+  readonly model: ModelRecipe;
+  readonly noise: Noise;
+
+  private constructor(
+    readonly folder: ReferenceFolder,
+    readonly meta: CaseMeta,
+  ) {
+    this.name = folder.name;
+    this.model = modelOf(meta);
+    this.noise = noiseOf(meta);
+  }
+
+  /** @throws UserError when `meta.json` is missing, or describes a network that is none of the published kinds. */
+  static read(folder: ReferenceFolder): NetworkCase {
+    const meta = folder.json('meta.json', caseSchema);
+    const file = path.join(folder.path, 'meta.json');
+    const { base_channels: base, stem_channels: stem = base } = meta.width;
+    if (stem !== base) throw new UserError(`${file}: width.stem_channels ${stem} is not base_channels ${base}.`);
+    const { num_classes: classes, aux_num_classes: auxiliary = classes } = meta;
+    if (auxiliary !== classes) {
+      throw new UserError(
+        `${file}: aux_num_classes ${auxiliary} is not num_classes ${classes}: no row has such heads.`,
+      );
+    }
+    return new NetworkCase(folder, meta);
+  }
+
+  /** The file of the weights. @throws UserError when there is none. */
+  weights(): string {
+    const name = ['model.safetensors', 'model.pth'].find((name) => existsSync(path.join(this.folder.path, name)));
+    if (name === undefined) throw new UserError(`${this.folder.path} holds neither model.safetensors nor model.pth.`);
+    return this.folder.file(name);
+  }
+}
+
+function modelOf(meta: CaseMeta): ModelRecipe {
+  const { backbone, loss_weights: weights } = meta;
+  const width = meta.width.base_channels;
+  const headOf = (recipe: CaseMeta['decode_head'], input: number, lossWeight: number): HeadRecipe => ({
+    input,
+    channels: (recipe.channels * PUBLISHED_WIDTH) / width,
+    convolutions: recipe.num_convs,
+    concatenateInput: recipe.concat_input,
+    dilation: recipe.dilation,
+    dropout: 0,
+    lossWeight,
+  });
+  return {
+    depth: backbone.depth,
+    stem: backbone.deep_stem ? 'deep' : '7x7',
+    width,
+    strides: backbone.strides,
+    dilations: backbone.dilations,
+    contractDilation: backbone.contract_dilation,
+    classes: meta.num_classes,
+    alignCorners: meta.align_corners,
+    decodeHead: headOf(meta.decode_head, 3, weights.decode),
+    auxiliaryHead: headOf(meta.auxiliary_head, 2, weights.aux),
+    pretrained: null,
+  };
+}
+
+const logitsNoise = z.object({ max_abs: amount, max_abs_over_max: amount });
+
+function noiseOf({ noise = {} }: CaseMeta): Noise {
+  const logits = Object.values(noise).flatMap((value) => logitsNoise.safeParse(value).data ?? []);
+  const gradients = Object.entries(noise.gradients_relative_l2 ?? {});
+  const worst = (values: readonly number[]) => Math.max(0, ...values);
+  const distances = (head: boolean) => gradients.filter(([name]) => isHead(name) === head).map(([, value]) => value);
+  return {
+    logits: worst(logits.map(({ max_abs_over_max: relative }) => relative)),
+    logitsAbsolute: worst(logits.map(({ max_abs: absolute }) => absolute)),
+    firstLoss: noise.first_loss_relative ?? 0,
+    headGradient: worst(distances(true)),
+    backboneGradient: worst(distances(false)),
+    gradientNormMedian: noise.gradient_norms_relative?.['median'] ?? 0,
+    trajectoryLoss: worst(noise.lowlr_loss_relative ?? []),
+    deltaMedian: noise.lowlr_delta_norms_relative?.['median'] ?? 0,
+    delta95: noise.lowlr_delta_norms_relative?.['p95'] ?? 0,
+  };
+}
+
+/** Whether a parameter is of a head: few ReLUs lie between it and the loss. */
+export function isHead(parameter: string): boolean {
+  return !parameter.startsWith('backbone.');
+}

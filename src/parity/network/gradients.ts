@@ -1,0 +1,204 @@
+import { z } from 'zod';
+import type { Engine } from '../../engines/engine.js';
+import type { Kernels } from '../../kernels/kernels.js';
+import type { ForwardLosses } from '../../network/segmentor.js';
+import { noPause, type Pause } from '../../support/pauses.js';
+import {
+  angularDistance,
+  Collector,
+  differenceOfLargest,
+  type Findings,
+  norm,
+  quantile,
+  relativeDifference,
+  relativeDistance,
+  Worst,
+} from '../check.js';
+import { TOLERANCES } from '../tolerances.js';
+import { isHead, type NetworkCase } from './case.js';
+import { readNhwc } from './layout.js';
+import { caseSegmentor, type ReferenceBatch, readBatch, trainingLogits } from './pass.js';
+import { type Gradients, gradientsOf, nearestGradients } from './ties.js';
+
+/** Losses and accuracies as the original logs them; the auxiliary loss has its weight in it. */
+export const lossesSchema = z.object({
+  loss: z.number(),
+  'decode.loss_seg': z.number(),
+  'aux.loss_seg': z.number(),
+  'decode.acc_seg': z.number(),
+  'aux.acc_seg': z.number(),
+});
+
+const trainSchema = z.object({
+  first_losses_f64: lossesSchema,
+  /** Parameter → file of its whole gradient. */
+  gradients: z.record(z.string(), z.string()),
+  grad_norms_f32: z.record(z.string(), z.number()),
+});
+
+export const LOSS_NAMES = ['loss', 'decode.loss_seg', 'aux.loss_seg'] as const;
+
+/** Losses of a pass under the original's names. */
+export function namedLosses({ decode, auxiliary }: ForwardLosses): z.infer<typeof lossesSchema> {
+  return {
+    loss: decode.loss + auxiliary.loss,
+    'decode.loss_seg': decode.loss,
+    'aux.loss_seg': auxiliary.loss,
+    'decode.acc_seg': decode.accuracy,
+    'aux.acc_seg': auxiliary.accuracy,
+  };
+}
+
+/** The quantities of a first training step, as they are called where a set has no reference for them. */
+const FIRST_STEP = ['training logits', 'first losses', 'accuracies', 'gradients', 'gradient norms'];
+
+/**
+ * Compares one forward and backward pass in training mode with the reference: both heads' logits, losses, accuracies,
+ * whole gradients, and the norms of all gradients.
+ * @throws UserError when the case's files are damaged or do not belong together.
+ */
+export async function firstStepChecks(
+  engine: Engine,
+  kernels: Kernels,
+  networkCase: NetworkCase,
+  pause: Pause = noPause,
+): Promise<Findings> {
+  const { folder } = networkCase;
+  const findings = new Collector(networkCase.name);
+  if (!['train.json', 'train_input.npy', 'train_label.npy'].every((name) => folder.has(name))) {
+    FIRST_STEP.forEach((quantity) => void findings.missing(quantity));
+    return findings;
+  }
+  const expected = folder.json('train.json', trainSchema);
+  const batch = readBatch(networkCase);
+  await checkTrainingLogits(engine, kernels, networkCase, batch, { findings, pause });
+
+  const segmentor = await caseSegmentor(engine, kernels, networkCase);
+  try {
+    const { losses, gradients: own } = await gradientsOf(engine, segmentor, batch, pause);
+    checkLosses(namedLosses(losses), expected.first_losses_f64, batch, networkCase, findings);
+    const { limit } = TOLERANCES.backboneGradients(networkCase.model.depth, networkCase.noise);
+    const distance = (found: Gradients) => {
+      const { backbone } = compareGradients(found, expected.gradients, networkCase);
+      return backbone.compared ? backbone.difference : 0;
+    };
+    const gradients = await nearestGradients(engine, segmentor, batch, { own, limit, distance }, pause);
+    checkGradients(gradients, expected.gradients, networkCase, findings);
+    checkNorms(gradients, expected.grad_norms_f32, networkCase, findings);
+  } finally {
+    segmentor.dispose();
+  }
+  return findings;
+}
+
+async function checkTrainingLogits(
+  engine: Engine,
+  kernels: Kernels,
+  networkCase: NetworkCase,
+  batch: ReferenceBatch,
+  { findings, pause }: { readonly findings: Collector; readonly pause: Pause },
+): Promise<void> {
+  const { folder, model, noise } = networkCase;
+  const files = { decode: 'train_logits.npy', auxiliary: 'train_auxlogits.npy' } as const;
+  const segmentor = await caseSegmentor(engine, kernels, networkCase);
+  try {
+    const logits = await trainingLogits(engine, segmentor, batch, pause);
+    for (const head of ['decode', 'auxiliary'] as const) {
+      const file = files[head];
+      const quantity = `training logits, ${head}`;
+      if (!folder.has(file)) {
+        findings.missing(quantity);
+        continue;
+      }
+      const worst = new Worst().add(differenceOfLargest(logits[head], readNhwc(folder, file).data), file);
+      findings.add(quantity, TOLERANCES.trainingLogits(model.depth, noise), worst);
+    }
+  } finally {
+    segmentor.dispose();
+  }
+}
+
+type Losses = z.infer<typeof lossesSchema>;
+
+function checkLosses(
+  actual: Losses,
+  expected: Losses,
+  batch: ReferenceBatch,
+  { model, noise }: NetworkCase,
+  findings: Collector,
+): void {
+  const losses = new Worst();
+  for (const name of LOSS_NAMES) losses.add(relativeDifference(actual[name], expected[name]), name);
+  findings.add('first losses', TOLERANCES.firstLosses(model.depth, noise), losses);
+  const accuracies = new Worst();
+  const pixels = batch.labels.length;
+  for (const name of ['decode.acc_seg', 'aux.acc_seg'] as const) {
+    // From per cent; the reference's per cents are rounded to float32.
+    accuracies.add(Math.round(((actual[name] - expected[name]) * pixels) / 100), name);
+  }
+  findings.add('accuracies', TOLERANCES.accuracies(pixels), accuracies);
+}
+
+/** Worst distances of the whole gradients that the set has. */
+export function compareGradients(
+  gradients: Gradients,
+  files: Readonly<Record<string, string>>,
+  { folder }: NetworkCase,
+): { heads: Worst; backbone: Worst; angle: Worst } {
+  const worst = { heads: new Worst(), backbone: new Worst(), angle: new Worst() };
+  for (const [path, file] of Object.entries(files)) {
+    if (!folder.has(file)) continue;
+    const expected = folder.floats(file).data;
+    // No values where the network has no such parameter: as far off as can be.
+    const actual = gradients.get(path) ?? new Float32Array();
+    worst[isHead(path) ? 'heads' : 'backbone'].add(relativeDistance(actual, expected), path);
+    if (!isHead(path)) worst.angle.add(angularDistance(actual, expected), path);
+  }
+  return worst;
+}
+
+function checkGradients(
+  gradients: Gradients,
+  files: Readonly<Record<string, string>>,
+  networkCase: NetworkCase,
+  findings: Collector,
+): void {
+  const { folder, model, noise } = networkCase;
+  for (const [path, file] of Object.entries(files)) if (!folder.has(file)) findings.missing(`gradient of ${path}`);
+  const { heads, backbone, angle } = compareGradients(gradients, files, networkCase);
+  const { headGradients, backboneGradients, backboneAngle } = TOLERANCES;
+  if (heads.compared) findings.add('gradients, heads', headGradients(model.depth, noise), heads);
+  if (!backbone.compared) return;
+  findings.add('gradients, backbone', backboneGradients(model.depth, noise), backbone);
+  findings.add('gradients, backbone, angle', backboneAngle, angle);
+}
+
+function checkNorms(
+  gradients: Gradients,
+  expected: Readonly<Record<string, number>>,
+  { model, noise }: NetworkCase,
+  findings: Collector,
+): void {
+  const classifiers = new Worst();
+  const others: number[] = [];
+  // Of the parameters on either side: one without a counterpart has the norm NaN there.
+  for (const path of new Set([...gradients.keys(), ...Object.keys(expected)])) {
+    const values = gradients.get(path);
+    const difference = relativeDifference(
+      values === undefined ? Number.NaN : norm(values),
+      expected[path] ?? Number.NaN,
+    );
+    if (isClassifier(path)) classifiers.add(difference, path);
+    else others.push(difference);
+  }
+  const { headGradients, gradientNorms, gradientNormMedian } = TOLERANCES;
+  findings.add('gradient norms, classifiers', headGradients(model.depth, noise), classifiers);
+  const quantiles = (portion: number) => new Worst().add(quantile(others, portion), `${others.length} norms`);
+  findings.add('gradient norms, 95 %', gradientNorms(model.depth, noise), quantiles(0.95));
+  findings.add('gradient norms, median', gradientNormMedian(noise), quantiles(0.5));
+}
+
+/** Whether a parameter is of a head's last convolution: no ReLU lies between it and the loss. */
+function isClassifier(path: string): boolean {
+  return path.includes('.conv_seg.');
+}

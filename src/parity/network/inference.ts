@@ -1,0 +1,203 @@
+import type { Tensor4D } from '@tensorflow/tfjs-core';
+import type { RgbImage } from '../../data/image.js';
+import { makeView } from '../../data/samples.js';
+import type { Engine } from '../../engines/engine.js';
+import { type ImageViews, Predictor } from '../../evaluation/inference.js';
+import type { InferenceMode } from '../../evaluation/rows.js';
+import type { Kernels } from '../../kernels/kernels.js';
+import type { InferenceNetwork } from '../../network/inference.js';
+import { loadInferenceNetwork } from '../../network/load.js';
+import { NonFiniteOutputError } from '../../network/overflow.js';
+import { UserError } from '../../support/errors.js';
+import { noPause, type Pause } from '../../support/pauses.js';
+import { Collector, differenceOfLargest, type Findings, largestDifference, Worst } from '../check.js';
+import { TOLERANCES } from '../tolerances.js';
+import type { NetworkCase } from './case.js';
+import { caseImage, readNhwc } from './layout.js';
+
+interface Context {
+  readonly engine: Engine;
+  readonly kernels: Kernels;
+  /** Or why there is none: its weights overflow. */
+  readonly network: InferenceNetwork | NonFiniteOutputError;
+  readonly networkCase: NetworkCase;
+  readonly findings: Collector;
+  readonly pause: Pause;
+}
+
+/** What is computed, or the overflow that ended it: a difference from the reference like any other. */
+async function orOverflow<T>(work: Promise<T>): Promise<T | NonFiniteOutputError> {
+  return work.catch((error: unknown) => {
+    if (error instanceof NonFiniteOutputError) return error;
+    throw error;
+  });
+}
+
+/** Notes an overflow as the worst difference there is. */
+function overflowed({ message }: NonFiniteOutputError, file: string): Worst {
+  return new Worst().add(Number.POSITIVE_INFINITY, `${file}: ${message}`);
+}
+
+/**
+ * Compares inference with the reference: logits, resized logits, predictions whole and slide at one and several scales.
+ * @throws UserError when the case's files are missing or damaged.
+ */
+export async function inferenceChecks(
+  engine: Engine,
+  kernels: Kernels,
+  networkCase: NetworkCase,
+  pause: Pause = noPause,
+): Promise<Findings> {
+  const findings = new Collector(networkCase.name);
+  const network = await orOverflow(loadInferenceNetwork(engine, kernels, networkCase.model, networkCase.weights()));
+  try {
+    const context = { engine, kernels, network, networkCase, findings, pause };
+    for (const image of Object.keys(networkCase.meta.images)) await checkLogits(context, image);
+    await checkImages(context);
+  } finally {
+    if (!(network instanceof NonFiniteOutputError)) network.dispose();
+  }
+  return findings;
+}
+
+async function checkLogits(
+  { engine, kernels, network, networkCase, findings, pause }: Context,
+  image: string,
+): Promise<void> {
+  const { folder, model, noise } = networkCase;
+  const tolerance = TOLERANCES.logits(model.depth, noise);
+  const [input, logitsFile, resizedFile] = ['input', 'logits', 'encdec'].map((name) => `eval_${image}_${name}.npy`);
+  const logitsName = `logits ${image}`;
+  const resizedName = `resized logits ${image}`;
+  if (!folder.has(input!)) {
+    // Sets give one image's logits; of an image without any, they promise none.
+    const promised = [logitsFile!, resizedFile!].filter((file) => folder.has(file));
+    for (const file of promised) findings.missing(file);
+    return;
+  }
+  const { shape, data } = readNhwc(folder, input!);
+  const images = engine.tf.tensor4d(data, shape);
+  const logits = network instanceof NonFiniteOutputError ? network : await orOverflow(network.logits(images, pause));
+  images.dispose();
+  const compare = (name: string, file: string, actual: (logits: Tensor4D) => Float32Array): void => {
+    if (!folder.has(file)) findings.missing(name);
+    else if (logits instanceof NonFiniteOutputError) findings.add(name, tolerance, overflowed(logits, file));
+    else {
+      const difference = differenceOfLargest(actual(logits), readNhwc(folder, file).data);
+      findings.add(name, tolerance, new Worst().add(difference, file));
+    }
+  };
+  compare(logitsName, logitsFile!, (computed) => computed.dataSync<'float32'>());
+  compare(resizedName, resizedFile!, (computed) => {
+    const resized = kernels.resizeBilinear(computed, [shape[1], shape[2]], networkCase.model.alignCorners);
+    const values = resized.dataSync<'float32'>();
+    resized.dispose();
+    return values;
+  });
+  if (!(logits instanceof NonFiniteOutputError)) logits.dispose();
+}
+
+async function checkImages(context: Context): Promise<void> {
+  const { networkCase, findings } = context;
+  const { images } = networkCase.meta;
+  const sizes = new Worst();
+  const margins = new Worst();
+  for (const name of Object.keys(images)) {
+    const image = await caseImage(networkCase, name);
+    for (const multiScale of [false, true]) {
+      for (const mode of ['whole', 'slide'] as const) {
+        const file = `${multiScale ? 'ms_' : ''}${mode}_${name}`;
+        const view = `${multiScale ? 'ms+flip ' : ''}${mode} ${name}`;
+        const quantity = `predictions ${view}`;
+        const has = (suffix: string) => networkCase.folder.has(`${file}_${suffix}.npy`);
+        if (image === null || !(has('pred') || has('prob'))) {
+          findings.missing(quantity);
+          continue;
+        }
+        const views = viewsOf(networkCase, name, image, multiScale, sizes);
+        const { network } = context;
+        if (network instanceof NonFiniteOutputError) {
+          findings.add(quantity, TOLERANCES.predictions(0), overflowed(network, file));
+          continue;
+        }
+        const predictor = new Predictor({ ...context, network, recipe: modeOf(networkCase, mode) });
+        if (has('pred')) await checkPrediction(context, { file, quantity, predictor, views, margins });
+        if (has('prob'))
+          await checkProbabilities(context, { file, quantity: `probabilities ${view}`, predictor, views });
+      }
+    }
+  }
+  if (sizes.compared) findings.add('sizes of views', TOLERANCES.viewSizes, sizes);
+  if (margins.compared) findings.add('margin where classes differ', TOLERANCES.predictionMargin, margins);
+}
+
+/** The image resized for each ratio, as the test pipeline does; their sizes are compared with the case's. */
+function viewsOf({ meta }: NetworkCase, name: string, image: RgbImage, multiScale: boolean, sizes: Worst): ImageViews {
+  const { img_scale_wh: scale, ratios } = meta.test;
+  const { ms, test_size_hw: single } = meta.images[name]!;
+  const views = (multiScale ? ratios : [1]).map((ratio) => makeView(image, scale, ratio));
+  // The reference lists each view twice: plain and flipped.
+  const expected = multiScale ? ms.filter(({ flip }) => !flip).map(({ size_hw: size }) => size) : [single];
+  sizes.add(
+    largestDifference(
+      views.flatMap(({ height, width }) => [height, width]),
+      expected.flat(),
+    ),
+    `image ${name}`,
+  );
+  return { size: [image.height, image.width], views, flip: multiScale };
+}
+
+function modeOf({ meta }: NetworkCase, mode: 'whole' | 'slide'): InferenceMode {
+  if (mode === 'whole') return { mode, cropHw: null, strideHw: null };
+  return { mode, cropHw: meta.test.slide_crop_hw, strideHw: meta.test.slide_stride_hw };
+}
+
+interface Prediction {
+  readonly file: string;
+  readonly quantity: string;
+  readonly predictor: Predictor;
+  readonly views: ImageViews;
+}
+
+/** Classes may differ only where the two best are nearly equal: in no more pixels than the reference counts, and by little. */
+async function checkPrediction(
+  { networkCase, findings, pause }: Context,
+  { file, quantity, predictor, views, margins }: Prediction & { readonly margins: Worst },
+): Promise<void> {
+  const { folder, meta } = networkCase;
+  const margin = meta.argmax_margins[file];
+  if (margin === undefined) throw new UserError(`${folder.path}: meta.json has no argmax_margins.${file}.`);
+  const expected = folder.octets(`${file}_pred.npy`).data;
+  const actual = await orOverflow(predictor.predict(views, pause));
+  if (actual instanceof NonFiniteOutputError) {
+    findings.add(quantity, TOLERANCES.predictions(margin.below_1e_4), overflowed(actual, file));
+    return;
+  }
+  const differing: number[] = [];
+  for (let i = 0; i < expected.length; i++) if (actual[i] !== expected[i]) differing.push(i);
+  const worst = new Worst();
+  if (actual.length !== expected.length || expected.length === 0) worst.add(Number.POSITIVE_INFINITY, `${file}: size`);
+  else worst.add(differing.length, differing.length === 0 ? file : `${file}: first at pixel ${differing[0]}`);
+  findings.add(quantity, TOLERANCES.predictions(margin.below_1e_4), worst);
+  margins.add(0, file);
+  if (differing.length === 0) return;
+  const probabilities = await predictor.probabilities(views, pause);
+  for (const pixel of differing) {
+    const at = (values: Uint8Array) => probabilities[pixel * networkCase.model.classes + values[pixel]!] ?? Number.NaN;
+    margins.add(at(actual) - at(expected), `${file}: pixel ${pixel}`);
+  }
+}
+
+async function checkProbabilities(
+  { networkCase, findings, pause }: Context,
+  { file, quantity, predictor, views }: Prediction,
+): Promise<void> {
+  const expected = readNhwc(networkCase.folder, `${file}_prob.npy`).data;
+  const actual = await orOverflow(predictor.probabilities(views, pause));
+  const worst =
+    actual instanceof NonFiniteOutputError
+      ? overflowed(actual, file)
+      : new Worst().add(largestDifference(actual, expected), file);
+  findings.add(quantity, TOLERANCES.probabilities(networkCase.noise), worst);
+}

@@ -1,0 +1,206 @@
+import type { Engine, EngineName } from '../engines/engine.js';
+import { startEngine } from '../engines/start.js';
+import { createKernels } from '../kernels/create.js';
+import { InterruptedError, UserError } from '../support/errors.js';
+import { formatSeconds } from '../support/format.js';
+import { type Pause, pauses } from '../support/pauses.js';
+import { wildcardExpression } from '../support/suggest.js';
+import { type DisplayMode, type ShownStage, showStages } from '../terminal/display.js';
+import { terminalTable } from '../terminal/layout.js';
+import type { Check, Findings } from './check.js';
+import { checkpointChecks } from './checkpoints.js';
+import type { ReferenceFolder } from './folder.js';
+import { metricsChecks } from './metrics.js';
+import { NetworkCase } from './network/case.js';
+import { firstStepChecks } from './network/gradients.js';
+import { inferenceChecks } from './network/inference.js';
+import { weightsChecks } from './network/layout.js';
+import { trajectoryChecks } from './network/trajectory.js';
+import { caseNames, type OtherPart, openSet, type ReferenceSet, shippedSet } from './reference-set.js';
+import { transformChecks } from './transforms/checks.js';
+
+export interface VerifyOptions {
+  readonly engine: EngineName | 'auto';
+  /** Folder of a set of reference data; absent: the one that is part of the package. */
+  readonly oracle?: string | undefined;
+  /** Only the cases whose name matches: `*` and `?`. */
+  readonly cases?: string | undefined;
+  readonly signal: AbortSignal;
+  readonly display: DisplayMode;
+}
+
+/** What a verification found. */
+export interface Verification {
+  readonly passed: boolean;
+  readonly engine: EngineName;
+  readonly device: Engine['device'];
+  readonly versions: Engine['versions'];
+  /** Folder of the reference data. */
+  readonly set: string;
+  readonly checks: readonly Check[];
+  /** Quantities for which the set has no reference. */
+  readonly absent: readonly { readonly case: string; readonly quantity: string }[];
+  /** Files of the set that no check reads. */
+  readonly unread: readonly string[];
+  readonly seconds: number;
+}
+
+/**
+ * Compares this program on an engine with reference data of the original, case by case.
+ * @throws UserError when the set is empty, damaged or holds no case of that name; InterruptedError on abort.
+ */
+export async function verify(options: VerifyOptions): Promise<Verification> {
+  const start = performance.now();
+  const set = openSet(options.oracle ?? shippedSet());
+  const chosen = chooseCases(set, options.cases);
+  const { signal } = options;
+  const message = 'Verification interrupted.';
+  const pause = pauses({ signal, message });
+  const engine = await startEngine({ engine: options.engine });
+  const results: { name: string; findings: Findings }[] = [];
+  const stages = chosen.map(
+    (name): ShownStage => ({
+      title: name,
+      run: async (say) => {
+        if (signal.aborted) throw InterruptedError.of(signal, message);
+        const started = performance.now();
+        const findings = await checkCase(engine, set, name, { say, pause });
+        results.push({ name, findings });
+        const failed = findings.checks.filter(({ passed }) => !passed).length;
+        const seconds = formatSeconds((performance.now() - started) / 1000);
+        return `${findings.checks.length} checks, ${failed === 0 ? 'all pass' : `${failed} FAIL`}, ${seconds}`;
+      },
+    }),
+  );
+  await showStages(stages, options.display);
+  const checks = results.flatMap(({ findings }) => findings.checks);
+  return {
+    // A set without anything to compare proves nothing.
+    passed: checks.length > 0 && checks.every(({ passed }) => passed),
+    engine: engine.name,
+    device: engine.device,
+    versions: engine.versions,
+    set: set.root.path,
+    checks,
+    absent: results.flatMap(({ name, findings }) => findings.absent.map((quantity) => ({ case: name, quantity }))),
+    unread: chosen.flatMap((name) => foldersOf(set, name)).flatMap((folder) => folder.unread()),
+    seconds: (performance.now() - start) / 1000,
+  };
+}
+
+function chooseCases(set: ReferenceSet, pattern: string | undefined): string[] {
+  const names = caseNames(set);
+  const chosen = pattern === undefined ? names : names.filter((name) => wildcardExpression(pattern).test(name));
+  if (chosen.length > 0) return chosen;
+  throw new UserError(
+    names.length === 0 ? `${set.root.path} holds no case.` : `No case of ${set.root.path} is named ${pattern}.`,
+    names.length === 0 ? undefined : `The cases are: ${names.join(', ')}.`,
+  );
+}
+
+function foldersOf(set: ReferenceSet, name: string): ReferenceFolder[] {
+  return set.networks.filter((folder) => folder.name === name);
+}
+
+interface Course {
+  readonly say: (progress: string) => void;
+  readonly pause: Pause;
+}
+
+async function checkCase(engine: Engine, set: ReferenceSet, name: string, course: Course): Promise<Findings> {
+  const network = set.networks.find((folder) => folder.name === name);
+  return network === undefined ? checkPart(set, name as OtherPart) : checkNetwork(engine, network, course);
+}
+
+async function checkPart({ root }: ReferenceSet, part: OtherPart): Promise<Findings> {
+  const folder = root.folder(part);
+  switch (part) {
+    case 'pipeline':
+      return transformChecks(folder);
+    case 'metrics':
+      return metricsChecks(folder);
+    case 'checkpoints':
+      return checkpointChecks(folder);
+  }
+}
+
+async function checkNetwork(engine: Engine, folder: ReferenceFolder, { say, pause }: Course): Promise<Findings> {
+  const networkCase = NetworkCase.read(folder);
+  const kernels = createKernels(engine);
+  const parts = [
+    { title: 'weights', run: () => weightsChecks(networkCase) },
+    { title: 'inference', run: () => inferenceChecks(engine, kernels, networkCase, pause) },
+    { title: 'first training step', run: () => firstStepChecks(engine, kernels, networkCase, pause) },
+    { title: 'low-rate steps', run: () => trajectoryChecks(engine, kernels, networkCase, pause) },
+  ];
+  const findings: Findings[] = [];
+  for (const { title, run } of parts) {
+    say(title);
+    findings.push(await run());
+  }
+  return {
+    checks: findings.flatMap(({ checks }) => checks),
+    absent: findings.flatMap(({ absent }) => absent),
+  };
+}
+
+/** Marks a text as good or bad; without colours, leaves it. */
+export type Paint = (text: string, good: boolean) => string;
+
+/** A difference or a tolerance: counts as they are, anything else with two digits. */
+function formatAmount(value: number, unit: Check['unit']): string {
+  if (!Number.isFinite(value)) return 'no number';
+  if (unit === 'pixels') return `${value} px`;
+  if (unit === 'files') return String(value);
+  if (unit === 'levels') return `${Number(value.toPrecision(2))} lv`;
+  return value === 0 ? '0' : value.toExponential(1).replace('.0e', 'e');
+}
+
+function verdict(passed: boolean): string {
+  return passed ? 'pass' : 'FAIL';
+}
+
+/** "r18 and r50: resized logits a". */
+function absentLines(absent: Verification['absent']): string[] {
+  const cases = new Map<string, string[]>();
+  for (const { case: name, quantity } of absent) cases.set(quantity, [...(cases.get(quantity) ?? []), name]);
+  return [...cases].map(([quantity, names]) => `  ${quantity}: ${names.join(', ')}`);
+}
+
+/** The table of a verification, what could not be compared, and the failures once more. */
+export function formatVerification(found: Verification, paint: Paint): string {
+  const { checks, absent, unread, engine, device, versions, set, seconds, passed } = found;
+  const table = terminalTable({
+    head: ['Case', 'Quantity', 'Tolerance', 'Worst', 'Verdict'],
+    body: checks.map((check) => [
+      check.case,
+      check.quantity,
+      formatAmount(check.tolerance, check.unit),
+      formatAmount(check.difference, check.unit),
+      paint(verdict(check.passed), check.passed),
+    ]),
+  });
+  const failures = checks.filter((check) => !check.passed);
+  const libraries = Object.entries(versions).map(([library, version]) => `${library} ${version}`);
+  return [
+    table,
+    'px: pixels; lv: levels of 255; other figures are relative or absolute (--json says which, and why).',
+    ...(absent.length === 0 ? [] : ['', 'Not in this set:', ...absentLines(absent)]),
+    ...(unread.length === 0 ? [] : ['', 'Files that no check reads:', ...unread.map((file) => `  ${file}`)]),
+    ...(failures.length === 0 ? [] : ['', paint('Failures:', false), ...failures.flatMap(failureLines)]),
+    '',
+    `${engine} engine on ${device}: ${libraries.join(', ')}`,
+    `reference ${set}`,
+    paint(
+      passed
+        ? `All ${checks.length} checks pass, in ${formatSeconds(seconds)}.`
+        : `${failures.length} of ${checks.length} checks fail, in ${formatSeconds(seconds)}.`,
+      passed,
+    ),
+  ].join('\n');
+}
+
+function failureLines({ case: name, quantity, difference, tolerance, unit, at, reason }: Check): string[] {
+  const measured = `${formatAmount(difference, unit)}, at most ${formatAmount(tolerance, unit)}`;
+  return [`  ${name}, ${quantity}: ${measured}`, `    worst at ${at}; ${reason}`];
+}

@@ -1,0 +1,142 @@
+import { UserError } from '../support/errors.js';
+import { nearest, wildcardExpression } from '../support/suggest.js';
+import { LOCAL_TABLE, loadTable, loadTables, type Row, type Table } from './tables.js';
+
+/** Which rows are meant: those that a pattern, where there are any, and the table, where one is named, both allow. */
+export interface Selection {
+  /** Ids of rows, or patterns with `*` (any text), `?` (any character) and `{a,b}` (one of these). */
+  readonly patterns?: readonly string[];
+  /** A table's name, or its file's name without the ending; capitals do not matter. */
+  readonly table?: string | undefined;
+  /** Every published row; of a file, every row. */
+  readonly all?: boolean | undefined;
+  /** Of the patterns, published rows only. */
+  readonly published?: boolean | undefined;
+  /** A table's file, or several, to read instead of those of the package. */
+  readonly file?: string | readonly string[] | undefined;
+}
+
+/**
+ * The tables that rows are taken from: those of files, or the package's.
+ * @throws UserError where a file is not as it should be, or two have a row of the same name, of which records could be either's.
+ */
+export function tablesOf(file: string | readonly string[] | undefined): Table[] {
+  if (file === undefined) return loadTables();
+  const tables = [...new Set([file].flat())].map((one) => loadTable(one));
+  const owners = new Map<string, string>();
+  for (const { id, table } of tables.flatMap(({ rows }) => rows)) {
+    const owner = owners.get(id) ?? table.file;
+    owners.set(id, owner);
+    if (owner !== table.file) {
+      throw new UserError(
+        `The row ${id} is in ${owner} and in ${table.file}.`,
+        'Rename one of them, or give one file.',
+      );
+    }
+  }
+  return tables;
+}
+
+/**
+ * Finds a table by name or id.
+ * @throws UserError that names the nearest where there is none.
+ */
+export function findTable(tables: readonly Table[], typed: string): Table {
+  const wanted = typed.toLowerCase();
+  const found = tables.find(({ name, id }) => name.toLowerCase() === wanted || id.toLowerCase() === wanted);
+  if (found !== undefined) return found;
+  const meant = nearest(
+    typed,
+    tables.flatMap(({ name, id }) => [name, id]),
+  );
+  throw new UserError(
+    `Unknown table: ${typed}.`,
+    meant === undefined ? `The tables are: ${tables.map(({ name }) => name).join(', ')}.` : `Did you mean ${meant}?`,
+  );
+}
+
+const WILDCARD = /[*?{]/;
+
+/** Rows that hold the most of a pattern's literal pieces; at most three. */
+function similar(pattern: string, rows: readonly Row[]): string[] {
+  const pieces = pattern.split(/[*?{},]+/).filter((piece) => piece !== '');
+  const scored = rows
+    .map(({ id }) => ({ id, score: pieces.filter((piece) => id.includes(piece)).length }))
+    .filter(({ score }) => score > 0);
+  const best = Math.max(0, ...scored.map(({ score }) => score));
+  return scored
+    .filter(({ score }) => score === best)
+    .slice(0, 3)
+    .map(({ id }) => id);
+}
+
+function unmatched(pattern: string, rows: readonly Row[], where: string): UserError {
+  const all = 'fcn list shows all rows.';
+  if (WILDCARD.test(pattern)) {
+    const near = similar(pattern, rows);
+    return new UserError(
+      `No row matches ${pattern}${where}.`,
+      near.length === 0 ? all : `Rows like it: ${near.join(', ')}. ${all}`,
+    );
+  }
+  const meant = nearest(
+    pattern,
+    rows.map(({ id }) => id),
+  );
+  return new UserError(`Unknown row: ${pattern}${where}.`, meant === undefined ? all : `Did you mean ${meant}? ${all}`);
+}
+
+/** The rows of the published tables. */
+export function publishedRows(): Row[] {
+  return loadTables()
+    .flatMap(({ rows }) => rows)
+    .filter(isPublished);
+}
+
+function isPublished({ table }: Row): boolean {
+  return table.name !== LOCAL_TABLE;
+}
+
+/**
+ * The rows that a selection means, each once: in the order of the patterns, and for one pattern in the order of the tables.
+ * Where nothing is named, a file's only row.
+ * @throws UserError that names the nearest where a pattern or the table matches nothing, or where nothing is selected.
+ */
+export function selectRows({ patterns = [], table, all = false, published = false, file }: Selection): Row[] {
+  const tables = tablesOf(file);
+  const inTables = table === undefined ? tables : [findTable(tables, table)];
+  const rows = inTables.flatMap((inTable) => inTable.rows).filter((row) => !published || isPublished(row));
+  if (patterns.length > 0) {
+    if (all) throw new UserError('Rows are named, and all are asked for.', 'Leave out the rows or --all.');
+    const where = `${published ? ' among the published ones' : ''}${table === undefined ? '' : ` in the table ${inTables[0]!.name}`}${file === undefined ? '' : ` in ${[file].flat().join(', ')}`}`;
+    const chosen = patterns.flatMap((pattern) => {
+      const expression = wildcardExpression(pattern);
+      const matching = rows.filter(({ id }) => expression.test(id));
+      if (matching.length === 0) throw unmatched(pattern, rows, where);
+      return matching;
+    });
+    return [...new Set(chosen)];
+  }
+  if (table !== undefined) return rows;
+  if (all) return file === undefined ? rows.filter(isPublished) : rows;
+  if (file !== undefined && rows.length === 1) return rows;
+  throw new UserError(
+    file === undefined
+      ? 'No row was named.'
+      : `${[file].flat().join(', ')} has ${rows.length} rows and none was named.`,
+    'Name one of the rows that fcn list shows.',
+  );
+}
+
+/**
+ * The one row that an id or a pattern means; without either, a file's only row.
+ * @throws UserError where it means none or several.
+ */
+export function selectRow(pattern: string | undefined, file?: string): Row {
+  const rows = selectRows({ patterns: pattern === undefined ? [] : [pattern], file });
+  if (rows.length === 1) return rows[0]!;
+  throw new UserError(
+    `${pattern} matches ${rows.length} rows, and one is wanted.`,
+    `Name one of: ${rows.map(({ id }) => id).join(', ')}.`,
+  );
+}

@@ -1,0 +1,203 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import type { z } from 'zod';
+import { UserError } from '../support/errors.js';
+import { explainFileError } from '../support/files.js';
+import { packageRoot } from '../support/package.js';
+import { alternatives, nearestAll } from '../support/suggest.js';
+import { check, checkYaml, formatFinding, formatPath, parseYaml, type YamlFile } from '../support/yaml.js';
+import type { PublishedFigures } from './experiment.js';
+import {
+  baseFileSchema,
+  type PartialRecipe,
+  type Recipe,
+  recipeSchema,
+  type TableFile,
+  tableFileSchema,
+} from './schema.js';
+
+/** A line of a results table with its recipe as published. */
+export interface Row {
+  readonly id: string;
+  readonly table: Table;
+  readonly recipe: Recipe;
+  readonly published: PublishedFigures;
+  readonly weights: string | null;
+  readonly log: string | null;
+}
+
+export interface Table {
+  readonly name: string;
+  /** The file's name without its ending: what can be typed for the name. */
+  readonly id: string;
+  readonly file: string;
+  /** Place among the published tables; those without one come after. */
+  readonly position: number;
+  /** In points of mIoU; null where the table publishes no figures. */
+  readonly tolerance: { readonly mIoU: number; readonly mIoUMsFlip: number; readonly reason: string } | null;
+  /** What the published memory and fps were measured on; null where the table does not say. `tolerance` is a share. */
+  readonly hardware: { readonly name: string; readonly tolerance: number; readonly reason: string } | null;
+  readonly rows: readonly Row[];
+}
+
+/** Name of the table of rows that no publication has figures for. It comes last. */
+export const LOCAL_TABLE = 'Local';
+
+const BASE_FILE = 'base.yaml';
+
+/** Of what can be published. */
+const WEB_ADDRESS = /^https?:\/\//;
+
+function experimentsFolder(): string {
+  return path.join(packageRoot(), 'experiments');
+}
+
+function read(file: string): YamlFile {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw explainFileError(error, file, 'read');
+  }
+  return parseYaml(text, file);
+}
+
+/** Sections are merged key by key, anything else (arrays too) is replaced by the later one. */
+function merge(earlier: unknown, later: unknown): unknown {
+  const isSection = (value: unknown): value is Record<string, unknown> =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (later === undefined) return earlier;
+  if (!isSection(earlier) || !isSection(later)) return later;
+  const merged: Record<string, unknown> = { ...earlier };
+  for (const [key, value] of Object.entries(later)) merged[key] = merge(merged[key], value);
+  return merged;
+}
+
+function rowRecipe(
+  file: string,
+  row: TableFile['rows'][number],
+  shared: readonly (PartialRecipe | undefined)[],
+  parts: Readonly<Record<string, PartialRecipe>>,
+): Recipe {
+  const chosen = (row.parts ?? []).map((name) => {
+    if (Object.hasOwn(parts, name)) return parts[name];
+    const meant = nearestAll(name, Object.keys(parts));
+    throw new UserError(
+      `${file}: row ${row.id}: unknown part ${name}; ${meant.length === 0 ? `there are: ${Object.keys(parts).join(', ')}.` : `did you mean ${alternatives(meant)}?`}`,
+      `Correct the row's parts in ${file}.`,
+    );
+  });
+  const checked = check(recipeSchema, [...shared, ...chosen, row.recipe].reduce(merge, {}));
+  if ('value' in checked) return locateFiles(checked.value, file);
+  throw new UserError(`${file}: row ${row.id}: ${formatFinding(checked.finding)}`, `Complete the recipe in ${file}.`);
+}
+
+type Base = z.output<typeof baseFileSchema>;
+
+function readBase(): Base {
+  return checkYaml(read(path.join(experimentsFolder(), BASE_FILE)), baseFileSchema);
+}
+
+/**
+ * Address of a row's published weights or log: as given, or under the file's `downloads`; null where none is given.
+ * @throws UserError where it is none: a file of one's own is no published one.
+ */
+function addressOf(
+  yaml: YamlFile,
+  { rows, downloads }: TableFile,
+  index: number,
+  key: 'weights' | 'log',
+): string | null {
+  const { id, [key]: given } = rows[index]!;
+  if (given === undefined) return null;
+  const address = WEB_ADDRESS.test(given) || downloads === undefined ? given : `${downloads}/${id}/${given}`;
+  if (WEB_ADDRESS.test(address) && URL.canParse(address)) return address;
+  const where = formatPath(['rows', index, key]);
+  throw new UserError(
+    `${yaml.file}:${yaml.lineOf(['rows', index, key])}: ${where}: expected a web address, or the name of a file under the address in downloads, got ${JSON.stringify(given)}.`,
+    key === 'weights'
+      ? 'Leave it out where nothing is published; weights of your own are given to a command, with --weights FILE.'
+      : 'Leave it out where nothing is published; a log of your own is given to fcn compare.',
+  );
+}
+
+/**
+ * Reads a table's file.
+ * @param base What the recipes of all tables share.
+ * @throws UserError with file and line, or file and row, where it is not as it should be.
+ */
+export function loadTable(file: string, base: Base = readBase()): Table {
+  const yaml = read(file);
+  const content = checkYaml(yaml, tableFileSchema);
+  const parts = { ...base.parts, ...content.parts };
+  const rows: Row[] = [];
+  const table: Table = {
+    name: content.table,
+    id: path.basename(file).replace(/\.ya?ml$/, ''),
+    file,
+    position: content.position ?? Number.POSITIVE_INFINITY,
+    tolerance: content.tolerance === undefined ? null : { reason: path.basename(file), ...content.tolerance },
+    hardware: content.hardware ?? null,
+    rows,
+  };
+  for (const [index, row] of content.rows.entries()) {
+    if (rows.some(({ id }) => id === row.id)) {
+      throw new UserError(`${file}: row ${row.id} is there twice.`, `Remove or rename one of them in ${file}.`);
+    }
+    const address = (key: 'weights' | 'log') => addressOf(yaml, content, index, key);
+    rows.push({
+      id: row.id,
+      table,
+      recipe: rowRecipe(file, row, [base.recipe, content.recipe], parts),
+      published: { memoryGB: null, fps: null, mIoU: null, mIoUMsFlip: null, ...row.published },
+      weights: address('weights'),
+      log: address('log'),
+    });
+  }
+  return table;
+}
+
+/** The tables of the package by position, then by file name; local rows last. */
+export function loadTables(): Table[] {
+  const folder = experimentsFolder();
+  const files = readdirSync(folder)
+    .filter((name) => name.endsWith('.yaml') && name !== BASE_FILE)
+    .sort();
+  const base = readBase();
+  const tables = files.map((name) => loadTable(path.join(folder, name), base));
+  // Two tables without a position, whose difference is no number, stay as they are: sorted by name.
+  const published = tables.filter(({ name }) => name !== LOCAL_TABLE).sort((a, b) => a.position - b.position || 0);
+  return [...published, ...tables.filter(({ name }) => name === LOCAL_TABLE)];
+}
+
+/** What tells the path of a data set's description from the id of one of the package's. */
+const DATASET_FILE = /\.ya?ml$/;
+/** What tells the name of a published backbone from the path of a file. */
+const PUBLISHED_BACKBONE = /^[a-z-]+:\/\//;
+
+/**
+ * A path that a file names, which is relative to that file's folder: as a path of the working folder where it lies inside, so
+ * that a project's recipes are the same wherever the project is, and absolute elsewhere.
+ */
+function locate(named: string, file: string): string {
+  const absolute = path.resolve(path.dirname(file), named);
+  const relative = path.relative('', absolute);
+  const isInside = !path.isAbsolute(relative) && relative.split(path.sep)[0] !== '..';
+  return isInside ? relative.replaceAll(path.sep, '/') : absolute;
+}
+
+/**
+ * The recipe of an experiment file with the paths in it, of a data set's description and of a pretrained backbone, as they are
+ * found from the working folder. Names and ids stay.
+ */
+export function locateFiles({ data, model, ...rest }: Recipe, file: string): Recipe {
+  const { pretrained } = model;
+  return {
+    ...rest,
+    data: DATASET_FILE.test(data.dataset) ? { ...data, dataset: locate(data.dataset, file) } : data,
+    model:
+      pretrained === null || PUBLISHED_BACKBONE.test(pretrained)
+        ? model
+        : { ...model, pretrained: locate(pretrained, file) },
+  };
+}

@@ -1,0 +1,42 @@
+import { publishedImages } from '../data/description.js';
+import { formatDeviation } from '../data/deviations.js';
+import { changesOf, differences } from '../recipe/resolve.js';
+import { LOCAL_TABLE, type Table } from '../recipe/tables.js';
+import { formatNumber } from '../support/format.js';
+import type { RunRecord } from './record.js';
+
+/**
+ * Why a record's figures must not stand beside published ones; null where they may.
+ * @param tables With the recipes as they are published: a record's own word is not enough.
+ */
+export function reasonApart(record: RunRecord, tables: readonly Table[]): string | null {
+  const reasons: string[] = [];
+  if (record.profile !== 'full') reasons.push(`${record.profile} profile`);
+  if (record.dataset?.synthetic) reasons.push('synthetic data');
+  reasons.push(...(record.dataset?.deviations ?? []).map(formatDeviation));
+  reasons.push(...changesOf(record));
+  const { train, evaluate, 'evaluate-ms': multiScale } = record.details;
+  const replaced = train?.skippedSamples.length ?? 0;
+  if (replaced > 0) reasons.push(`${formatNumber(replaced, 'training image')} skipped`);
+  const skipped = new Set([...(evaluate?.skippedImages ?? []), ...(multiScale?.skippedImages ?? [])]).size;
+  if (skipped > 0) reasons.push(`${formatNumber(skipped, 'validation image')} skipped`);
+  const lost = [evaluate, multiScale].flatMap((evaluation) => (evaluation === null ? [] : unaccounted(evaluation)));
+  if (lost.length > 0) reasons.push(lost[0]!);
+  if (reasons.length > 0) return reasons.join(', ');
+  const row = tables.flatMap(({ rows }) => rows).find(({ id }) => id === record.row);
+  if (row === undefined || row.table.name === LOCAL_TABLE) return 'nothing published';
+  const [difference] = differences(record.experiment, row.recipe);
+  if (difference !== undefined) return `another ${difference.path} than published`;
+  const published = publishedImages(row.recipe.data.dataset)['val'];
+  const other = [evaluate, multiScale].find((one) => one !== null && one.images !== (published ?? one.images));
+  return other ? `${formatNumber(other.images, 'validation image')}, ${published} were published` : null;
+}
+
+type Evaluation = NonNullable<RunRecord['details']['evaluate']>;
+
+/** Says that images were neither evaluated nor skipped, where that is so. */
+function unaccounted({ images, skippedImages, splitImages }: Evaluation): string[] {
+  const counted = images + skippedImages.length;
+  if (splitImages === undefined || counted === splitImages) return [];
+  return [`${counted} of ${splitImages} validation images accounted for`];
+}

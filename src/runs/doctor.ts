@@ -1,0 +1,101 @@
+import path from 'node:path';
+import { type FoundDataset, listDatasets } from '../datasets/list.js';
+import type { EngineName } from '../engines/engine.js';
+import { describeHardware, type Hardware } from '../engines/hardware.js';
+import { type EngineStatus, engineStatus, missingForTensorflow } from '../engines/status.js';
+import { formatNumber } from '../support/format.js';
+import { cacheDirectory, packageVersion } from '../support/package.js';
+
+/** What a machine offers to this package. */
+export interface DoctorReport {
+  readonly version: string;
+  /** The engine that commands would use with these settings; null where it is not available. */
+  readonly engine: EngineName | null;
+  readonly chosenBy: string;
+  readonly engines: readonly EngineStatus[];
+  /** What the native engine lacks to be installed; empty where it is available. */
+  readonly missing: readonly string[];
+  readonly hardware: Hardware;
+  readonly cacheDirectory: string;
+  readonly dataRoot: string;
+  readonly datasets: readonly FoundDataset[];
+}
+
+export async function examine(settings: {
+  readonly engine: EngineName | 'auto';
+  readonly dataRoot: string;
+}): Promise<DoctorReport> {
+  const dataRoot = path.resolve(settings.dataRoot);
+  const [engines, hardware, datasets] = await Promise.all([engineStatus(), describeHardware(), listDatasets(dataRoot)]);
+  const isAuto = settings.engine === 'auto';
+  const chosen = engines.find((engine) => (isAuto ? engine.isDefault : engine.name === settings.engine));
+  const native = engines.find(({ name }) => name === 'tensorflow');
+  return {
+    version: packageVersion(),
+    engine: chosen?.available ? chosen.name : null,
+    chosenBy: isAuto ? 'auto: tensorflow where it is installed, else wasm' : '--engine or FCN_ENGINE',
+    engines,
+    missing: native?.available ? [] : await missingForTensorflow(),
+    hardware,
+    cacheDirectory: cacheDirectory(),
+    dataRoot,
+    datasets,
+  };
+}
+
+/** The report as lines for a terminal. */
+export function formatDoctor(report: DoctorReport): string {
+  const { hardware } = report;
+  return [
+    `fcn ${report.version} on Node ${hardware.node}, ${hardware.system}`,
+    `processor  ${hardware.processor}, ${hardware.cores} cores, ${gibibytes(hardware.memoryBytes)}`,
+    ...(hardware.gpus.length === 0 ? ['gpu        none that nvidia-smi knows'] : hardware.gpus.map(formatGpu)),
+    `cache      ${report.cacheDirectory}`,
+    '',
+    `engine     ${report.engine ?? 'none that can be used'} (${report.chosenBy})`,
+    ...report.engines.flatMap(formatEngine),
+    ...report.missing.map((line) => `             ${line}`),
+    ...(hasIdleGpu(report)
+      ? ['             A GPU is there: fcn engines install --gpu gets the build that computes on it.']
+      : []),
+    '',
+    `data sets  in ${report.dataRoot}`,
+    ...report.datasets.map((dataset) =>
+      formatDataset(dataset, Math.max(...report.datasets.map(({ id }) => id.length))),
+    ),
+  ].join('\n');
+}
+
+/** A GPU that the native engine, as it is installed, does not compute on. */
+function hasIdleGpu({ hardware, engines }: DoctorReport): boolean {
+  return hardware.gpus.length > 0 && engines.find(({ name }) => name === 'tensorflow')?.halfPrecision !== 'fp16';
+}
+
+function formatGpu({ name, driver, memoryBytes }: Hardware['gpus'][number]): string {
+  return `gpu        ${name}${memoryBytes === null ? '' : `, ${gibibytes(memoryBytes)}`}, driver ${driver}`;
+}
+
+const HALF_NAMES = { fp16: 'float16', bf16: 'bfloat16' } as const;
+
+function formatEngine({ name, available, halfPrecision, reason, versions }: EngineStatus): string[] {
+  const libraries = Object.entries(versions).map(([library, version]) => `${library} ${version}`);
+  const precision =
+    halfPrecision === null
+      ? 'float32 only'
+      : `mixed precision in ${HALF_NAMES[halfPrecision]} (--precision ${halfPrecision})`;
+  return [
+    `  ${available ? '✓' : '✗'} ${name.padEnd(10)} ${reason}`,
+    `             ${libraries.join(', ')}`,
+    ...(available ? [`             ${precision}`] : []),
+  ];
+}
+
+function formatDataset({ id, images, synthetic, present, problem }: FoundDataset, width: number): string {
+  const splits = Object.entries(images).map(([split, count]) => `${split} ${formatNumber(count, 'image')}`);
+  const found = `${splits.join(', ')}${synthetic ? ' (synthetic)' : ''}`;
+  return `  ${problem === null ? '✓' : '✗'} ${id.padEnd(width)} ${problem === null ? found : present ? problem : 'not there'}`;
+}
+
+function gibibytes(bytes: number): string {
+  return `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+}

@@ -1,0 +1,90 @@
+import { formatBytes, formatPercent, formatSeconds, withoutControls } from '../support/format.js';
+import { entryLines } from '../terminal/layout.js';
+import type { CleanableRun } from './clean.js';
+import type { InspectedRun } from './inspect.js';
+
+const or = <T>(value: T | null, format: (value: T) => string): string => (value === null ? '–' : format(value));
+
+/** "1200/40000 (3 %)" of the stage. */
+function formatProgress({ done, total }: InspectedRun): string {
+  if (done === null || total === null || total === 0) return '–';
+  return `${done}/${total} (${Math.floor((100 * done) / total)} %)`;
+}
+
+/**
+ * How runs stand: what each is, and its figures, on one line or, where that is too narrow, below each other.
+ * @param width Most characters of a line.
+ */
+export function formatRuns(runs: readonly InspectedRun[], width: number): string {
+  const entries = runs.map((run) => ({
+    name: withoutControls(`${run.row} ${run.run}`),
+    lines: [
+      [
+        run.state,
+        run.stage ?? '–',
+        formatProgress(run),
+        or(run.secondsLeft, formatSeconds),
+        or(run.loss, (loss) => loss.toFixed(4)),
+        or(run.mIoU, formatPercent),
+        or(run.mIoUMsFlip, formatPercent),
+      ],
+    ],
+  }));
+  const heads = ['Run', 'State', 'Stage', 'Progress', 'Left', 'Loss', 'mIoU', 'ms+flip'];
+  return entryLines(heads, entries, { words: 2, width }).lines.join('\n');
+}
+
+/** A run in one line, for those who watch. */
+export function formatRunLine(run: InspectedRun): string {
+  return [
+    `${withoutControls(`${run.row} ${run.run}`)}: ${run.state}`,
+    ...(run.stage === null ? [] : [run.stage]),
+    ...(run.done === null || run.total === 0 ? [] : [formatProgress(run)]),
+    ...(run.secondsLeft === null ? [] : [`${formatSeconds(run.secondsLeft)} left`]),
+    ...(run.loss === null ? [] : [`loss ${run.loss.toFixed(4)}`]),
+    ...(run.mIoU === null ? [] : [`mIoU ${formatPercent(run.mIoU)}`]),
+    ...(run.mIoUMsFlip === null ? [] : [`ms+flip ${formatPercent(run.mIoUMsFlip)}`]),
+  ].join(', ');
+}
+
+/** All that a run's directory tells. */
+export function formatRun(run: InspectedRun, files: readonly string[]): string {
+  const line = (name: string, value: string | null) =>
+    value === null ? [] : [`${name.padEnd(10)} ${withoutControls(value)}`];
+  return [
+    withoutControls(
+      `${run.row}${run.profile === null ? '' : `, ${run.profile} profile`}${run.seed === null ? '' : `, seed ${run.seed}`}`,
+    ),
+    ...line('run', run.folder),
+    ...line('state', run.state),
+    ...line('stage', run.stage),
+    ...line('progress', run.done === null ? null : formatProgress(run)),
+    ...line('left', run.secondsLeft === null ? null : formatSeconds(run.secondsLeft)),
+    ...line('loss', run.loss === null ? null : run.loss.toFixed(4)),
+    ...line('mIoU', run.mIoU === null ? null : formatPercent(run.mIoU)),
+    ...line('ms+flip', run.mIoUMsFlip === null ? null : formatPercent(run.mIoUMsFlip)),
+    ...line('process', run.processId === null ? null : `${run.processId}${run.host === null ? '' : ` on ${run.host}`}`),
+    ...line('updated', run.updatedAt),
+    ...line('error', run.error),
+    ...line('files', files.join(', ')),
+  ].join('\n');
+}
+
+/** A line of log.jsonl for people: numbers shortened. */
+export function formatLogEntry(entry: object): string {
+  return Object.entries(entry)
+    .map(([name, value]) => {
+      if (name.endsWith('Bytes') && typeof value === 'number') return `${name.slice(0, -5)} ${formatBytes(value)}`;
+      const whole = typeof value !== 'number' || Number.isInteger(value);
+      return withoutControls(`${name} ${whole ? String(value) : value.toPrecision(4)}`);
+    })
+    .join('  ');
+}
+
+/** What a cleaning removes, or would. */
+export function formatCleaning(runs: readonly CleanableRun[], removed: boolean): string {
+  const sum = runs.reduce((total, { bytes }) => total + bytes, 0);
+  const lines = runs.map(({ run, bytes }) => `${withoutControls(run.folder)}  ${run.state}  ${formatBytes(bytes)}`);
+  const count = `${runs.length} run${runs.length === 1 ? '' : 's'}, ${formatBytes(sum)}`;
+  return [...lines, removed ? `Removed: ${count}.` : `Would be removed: ${count}.`].join('\n');
+}

@@ -1,0 +1,122 @@
+import { stringify } from 'csv-stringify/sync';
+import { dependsOnHardware, FIGURE_HEADINGS, FIGURES } from '../records/figures.js';
+import { otherGroups } from './other-runs.js';
+import type { Report } from './table.js';
+
+/** The original's columns that say what a row is, then a figure, then where it is from. */
+const COLUMNS = [
+  'section',
+  'Method',
+  'Backbone',
+  'Crop Size',
+  'Lr schd',
+  'row',
+  'seed',
+  'figure',
+  'published',
+  'reproduced',
+  'deviation',
+  'n',
+  'difference',
+  'ratio',
+  'verdict',
+  'tolerance',
+  'tolerance from',
+  'profile',
+  'hardware',
+  'note',
+  'records',
+  'config',
+  'model',
+  'log',
+] as const;
+
+type Line = Partial<Record<(typeof COLUMNS)[number], string | number | null>>;
+
+/** Without the last digits, which differences of decimal fractions leave: −0.27, not −0.27000000000000046. */
+function rounded(value: number | null): number | null {
+  return value === null ? null : Number(value.toPrecision(12));
+}
+
+function noteOf(...parts: readonly (string | false)[]): string | null {
+  const said = parts.filter((part) => part !== false && part !== '');
+  return said.length === 0 ? null : said.join('; ');
+}
+
+/** A line a figure, so that a spreadsheet can filter; `section` keeps what compares with nothing apart. */
+export function reportCsv({ tables, otherRuns, spreads }: Report): string {
+  const published = tables.flatMap(({ table, rows }) =>
+    rows.flatMap(({ row, method, backbone, crop, iterations, config, weights, log, cells }) =>
+      FIGURES.map((figure): Line => {
+        const { records, tolerance, ...cell } = cells[figure];
+        return {
+          section: table,
+          Method: method,
+          Backbone: backbone,
+          'Crop Size': crop,
+          'Lr schd': iterations,
+          row,
+          seed: records.map(({ seed }) => seed).join(' '),
+          figure: FIGURE_HEADINGS[figure],
+          published: cell.published,
+          reproduced: rounded(cell.reproduced),
+          deviation: rounded(cell.deviation),
+          n: records.length,
+          difference: rounded(cell.difference),
+          ratio: rounded(cell.ratio),
+          verdict: cell.verdict,
+          tolerance: rounded(tolerance?.value ?? null),
+          'tolerance from': tolerance?.source ?? null,
+          profile: records.length === 0 ? null : 'full',
+          hardware: cell.hardware,
+          note: noteOf(cell.givenWeights && 'given weights', cell.continued && 'continued'),
+          records: records.map(({ run, file }) => file ?? run).join(' '),
+          config,
+          model: weights,
+          log,
+        };
+      }),
+    ),
+  );
+  const others = otherGroups(otherRuns).flatMap(({ label, reason, runs }) =>
+    runs.flatMap(({ row, run, seed, file, profile, figures, hardware, givenWeights, continued }) =>
+      FIGURES.map(
+        (figure): Line => ({
+          section: label,
+          row,
+          seed,
+          figure: FIGURE_HEADINGS[figure],
+          reproduced: rounded(figures[figure]),
+          n: figures[figure] === null ? 0 : 1,
+          profile,
+          hardware,
+          note: noteOf(reason, givenWeights && !dependsOnHardware(figure) && 'given weights', continued && 'continued'),
+          records: figures[figure] === null ? null : (file ?? run),
+        }),
+      ),
+    ),
+  );
+  const overSeeds = spreads.flatMap(({ row, profile, changes, seeds, runs, figures }) =>
+    FIGURES.map(
+      (figure): Line => ({
+        section: 'Over seeds',
+        row,
+        seed: seeds.join(' '),
+        figure: FIGURE_HEADINGS[figure],
+        reproduced: rounded(figures[figure]?.mean ?? null),
+        deviation: rounded(figures[figure]?.deviation ?? null),
+        n: figures[figure] === null ? 0 : runs.length,
+        profile,
+        note: noteOf(changes.join(', ')),
+        records: runs.map(({ run, file }) => file ?? run).join(' '),
+      }),
+    ),
+  );
+  const lines = [...published, ...others, ...overSeeds];
+  return stringify(lines, { header: true, columns: [...COLUMNS], cast: { string: asText } }).trimEnd();
+}
+
+/** A text as spreadsheets show it, where they would take it for a formula. */
+function asText(text: string): string {
+  return /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+}

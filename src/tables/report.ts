@@ -1,0 +1,102 @@
+import { findTable, selectRows, tablesOf } from '../recipe/select.js';
+import { findKeptRecords, findRecords } from '../records/find.js';
+import type { LinkTo } from './cell.js';
+import { linksFrom, pathsAsFound } from './links.js';
+import { writeMarkdown } from './markdown.js';
+import { type SortKey, sortRows } from './rows.js';
+import { PARTS, sectionsOf } from './sections.js';
+import { makeReport, type Report } from './table.js';
+import { compactReport, NOTHING_TO_SHOW } from './terminal.js';
+
+export interface ReportOptions {
+  readonly results: string;
+  readonly runs: string;
+  /** Only records that are kept in the folders of their kinds: what a document may cite. */
+  readonly onlyKept?: boolean | undefined;
+  /** Only figures of this profile. */
+  readonly profile?: string | undefined;
+  /** The tables of these files, with their runs, instead of the package's. */
+  readonly file?: readonly string[] | undefined;
+  /** Only this published table, by its name or its file's. */
+  readonly table?: string | undefined;
+  /** Only rows that one of these patterns matches. */
+  readonly rows?: readonly string[] | undefined;
+  /** Leave out what compares with nothing published. */
+  readonly onlyPublished?: boolean | undefined;
+  /** Means over seeds instead of the newest runs. */
+  readonly seeds?: boolean | undefined;
+  readonly sort?: SortKey | undefined;
+}
+
+/**
+ * Reads the tables and the records and sets them side by side.
+ * @throws UserError for an unknown table or row, or a broken record.
+ */
+export function reportOf(options: ReportOptions): Report {
+  const { results, runs, onlyKept, profile, file, table, rows: patterns = [], sort = 'published' } = options;
+  const all = tablesOf(file);
+  const named = table === undefined ? all : [findTable(all, table)];
+  const chosen = patterns.length === 0 ? null : new Set(selectRows({ patterns, table, file }).map(({ id }) => id));
+  // A smoke figure stands in no published table, so there is nothing to show in one.
+  const tables = (profile === 'smoke' ? [] : named)
+    .map((one) => (chosen === null ? one : { ...one, rows: one.rows.filter(({ id }) => chosen.has(id)) }))
+    .filter(({ rows }) => rows.length > 0);
+  const found = onlyKept ? findKeptRecords(results) : findRecords(results, runs);
+  const files = new Map(found.map(({ file, record }) => [record, file]));
+  const only = table === undefined && file === undefined ? null : new Set(named.map(({ name }) => name));
+  const records = [...files.keys()].filter(
+    (record) =>
+      (profile === undefined || record.profile === profile) &&
+      (only === null || only.has(record.table)) &&
+      (chosen === null || chosen.has(record.row)),
+  );
+  const report = makeReport(tables, records, {
+    seeds: options.seeds ?? false,
+    onlyPublished: options.onlyPublished ?? false,
+    fileOf: (record) => files.get(record) ?? null,
+  });
+  return {
+    ...report,
+    tables: report.tables.map((published) => ({ ...published, rows: sortRows(published.rows, sort) })),
+  };
+}
+
+export const TABLE_FORMATS = ['terminal', 'markdown', 'csv', 'json', 'html'] as const;
+export type TableFormat = (typeof TABLE_FORMATS)[number];
+
+export interface FormatOptions {
+  /** Of the terminal: every column with borders, instead of what fits into 80. */
+  readonly wide?: boolean;
+  /** Of the terminal: most characters of a line, where it is not wide; 80 where not given. */
+  readonly width?: number;
+  /** The folder of the document, from which links go out; the working folder where not given. */
+  readonly folder?: string;
+}
+
+/** Writes a report out. Libraries are loaded by the format that needs them, so that a table in a terminal is there at once. */
+export async function formatReport(
+  report: Report,
+  format: TableFormat,
+  { wide = false, width, folder = '.' }: FormatOptions = {},
+): Promise<string> {
+  const sections = (linkTo: LinkTo) => PARTS.flatMap((part) => sectionsOf(report, part, linkTo));
+  switch (format) {
+    case 'terminal': {
+      if (!wide) return compactReport(report, width);
+      const { wideReport } = await import('./terminal.js');
+      return wideReport(sections(pathsAsFound));
+    }
+    case 'markdown':
+      return writeMarkdown(sections(linksFrom(folder))) || NOTHING_TO_SHOW;
+    case 'html': {
+      const { tablePage } = await import('./html.js');
+      return tablePage(sections(linksFrom(folder)), 'FCN: published and reproduced figures');
+    }
+    case 'csv': {
+      const { reportCsv } = await import('./csv.js');
+      return reportCsv(report);
+    }
+    case 'json':
+      return JSON.stringify(report, null, 2);
+  }
+}

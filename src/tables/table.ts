@@ -1,0 +1,124 @@
+import path from 'node:path';
+import { LOCAL_TABLE, type Row, type Table } from '../recipe/tables.js';
+import { reasonApart } from '../records/comparability.js';
+import { hardwareName } from '../records/environment.js';
+import type { Figure } from '../records/figures.js';
+import type { RunRecord } from '../records/record.js';
+import { type Spread, spreads } from '../records/spread.js';
+import { packageRoot } from '../support/package.js';
+import { type Cell, type CellOptions, makeCell, wentOnChanged } from './cell.js';
+
+export interface TableRow {
+  readonly row: string;
+  readonly method: string;
+  readonly backbone: string;
+  readonly crop: string;
+  readonly iterations: number;
+  /** File of the row's recipe: below the package's folder where it is one of those, else a full path. */
+  readonly config: string;
+  /** Addresses of the published weights and training log; null where there are none. */
+  readonly weights: string | null;
+  readonly log: string | null;
+  readonly cells: Readonly<Record<Figure, Cell>>;
+}
+
+/** A published table with what was reproduced of it. */
+export interface PublishedTable {
+  readonly table: string;
+  /** The file that a user gave with this table and its published figures; null of the package's own. */
+  readonly file: string | null;
+  /** In points of mIoU; null where nothing is judged. */
+  readonly tolerance: Table['tolerance'];
+  /** What the published memory and fps were measured on. */
+  readonly hardware: Table['hardware'];
+  readonly rows: readonly TableRow[];
+}
+
+/** A run whose figures compare with nothing published: of the smoke profile, with deviations, or of a local row. */
+export interface OtherRun {
+  readonly row: string;
+  readonly run: string;
+  /** The record's file; null where the record came from none. */
+  readonly file: string | null;
+  readonly profile: string;
+  readonly seed: number;
+  readonly figures: RunRecord['figures'];
+  /** Of mIoU and mIoU(ms+flip): whether the weights were given, not trained by the run. */
+  readonly givenWeights: boolean;
+  readonly continued: boolean;
+  /** Why it does not stand in a published table. */
+  readonly reason: string;
+  readonly hardware: string;
+}
+
+export interface Report {
+  readonly tables: readonly PublishedTable[];
+  readonly otherRuns: readonly OtherRun[];
+  /** Runs that differ in the seed only, taken together. */
+  readonly spreads: readonly Spread[];
+}
+
+/** Whether a table is the package's. */
+function isOwn({ file }: Table): boolean {
+  return path.dirname(path.resolve(file)) === path.join(packageRoot(), 'experiments');
+}
+
+function tableRow(row: Row, records: readonly RunRecord[], options: CellOptions): TableRow {
+  const { method, backbone, data, training } = row.recipe;
+  const cell = (figure: Figure) => makeCell(row, records, figure, options);
+  return {
+    row: row.id,
+    method,
+    backbone,
+    crop: data.cropHw.join('x'),
+    iterations: training.iterations,
+    config: isOwn(row.table)
+      ? path.relative(packageRoot(), row.table.file).replaceAll(path.sep, '/')
+      : path.resolve(row.table.file),
+    weights: row.weights,
+    log: row.log,
+    cells: { memoryGB: cell('memoryGB'), fps: cell('fps'), mIoU: cell('mIoU'), mIoUMsFlip: cell('mIoUMsFlip') },
+  };
+}
+
+export interface MakeReportOptions extends Partial<CellOptions> {
+  /** Leave out what compares with nothing published. */
+  readonly onlyPublished?: boolean;
+}
+
+/**
+ * Makes the tables from records alone.
+ * @param records Oldest first.
+ */
+export function makeReport(
+  tables: readonly Table[],
+  records: readonly RunRecord[],
+  { seeds = false, onlyPublished = false, fileOf = () => null }: MakeReportOptions = {},
+): Report {
+  const completed = records.filter(({ exitReason }) => exitReason === 'completed');
+  const reasons = new Map(completed.map((record) => [record, reasonApart(record, tables)]));
+  const others = completed.filter((record) => reasons.get(record) !== null);
+  const isPublished = (record: RunRecord) => reasons.get(record) === null;
+  const ofRow = (id: string) => completed.filter((record) => record.row === id && isPublished(record));
+  return {
+    tables: tables
+      .filter(({ name }) => name !== LOCAL_TABLE)
+      .map((table) => ({
+        table: table.name,
+        file: isOwn(table) ? null : table.file,
+        tolerance: table.tolerance,
+        hardware: table.hardware,
+        rows: table.rows.map((row) => tableRow(row, ofRow(row.id), { seeds, fileOf })),
+      })),
+    otherRuns: onlyPublished
+      ? []
+      : others.map((record) => {
+          const { row, run, profile, seed, figures, environment, weights } = record;
+          const reason = reasons.get(record)!;
+          const hardware = hardwareName(environment);
+          const marks = { givenWeights: weights?.source === 'given', continued: wentOnChanged(record) };
+          return { row, run, file: fileOf(record), profile, seed, figures, ...marks, reason, hardware };
+        }),
+    spreads: spreads(onlyPublished ? completed.filter(isPublished) : completed, { fileOf, isPublished }),
+  };
+}

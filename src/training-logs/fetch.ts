@@ -1,0 +1,65 @@
+import { rename } from 'node:fs/promises';
+import path from 'node:path';
+import { type DownloadProgress, discardPart, download, type Fetcher } from '../support/download.js';
+import { UserError } from '../support/errors.js';
+import { explainFileError, makeFolder } from '../support/files.js';
+import { withLock } from '../support/lock.js';
+import { cacheDirectory } from '../support/package.js';
+import { type PublishedLog, readPublishedLog } from './read.js';
+
+export interface FetchLogOptions {
+  readonly row: string;
+  /** The row's link; null where there is none. */
+  readonly url: string | null;
+  /** Folder of what is kept; the project's cache folder if not given. */
+  readonly cache?: string;
+  readonly fetcher?: Fetcher;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: (progress: DownloadProgress) => void;
+}
+
+export interface FetchedLog {
+  /** In the cache. */
+  readonly file: string;
+  readonly log: PublishedLog;
+}
+
+/**
+ * The published training log of a row, from the cache or the network. No checksum is published of it: what arrives is kept
+ * only if it reads as a log.
+ * @throws UserError where the row has none, or the network does not give it; the signal's reason on abort.
+ */
+export async function fetchPublishedLog(options: FetchLogOptions): Promise<FetchedLog> {
+  const { row, url, cache = cacheDirectory(), signal } = options;
+  if (url === null) throw new UserError(`${row} has no published training log.`, 'Name a run or the file of a log.');
+  const file = path.join(cache, 'logs', path.posix.basename(new URL(url).pathname));
+  await makeFolder(path.dirname(file));
+  const work = async (): Promise<FetchedLog> => {
+    const cached = readIfThere(file);
+    if (cached !== null) return { file, log: cached };
+    const part = `${file}.part`;
+    await download({ ...options, url, part, otherwise: 'download it elsewhere and name the file' });
+    let log: PublishedLog;
+    try {
+      log = readPublishedLog(part);
+    } catch (error) {
+      await discardPart(part);
+      throw error;
+    }
+    await rename(part, file).catch((error) => {
+      throw explainFileError(error, file, 'write');
+    });
+    await discardPart(part);
+    return { file, log };
+  };
+  return withLock(`${file}.lock`, work, signal ? { signal } : {});
+}
+
+function readIfThere(file: string): PublishedLog | null {
+  try {
+    return readPublishedLog(file);
+  } catch (error) {
+    if (((error as Error).cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') return null;
+    throw error;
+  }
+}

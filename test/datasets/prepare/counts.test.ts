@@ -1,0 +1,76 @@
+import test from 'ava';
+import type { Dataset } from '../../../src/data/dataset.js';
+import { loadDataset } from '../../../src/data/description.js';
+import { checkCounts, expectedCounts } from '../../../src/datasets/prepare/counts.js';
+import type { Download, FoundPart } from '../../../src/datasets/prepare/recipe.js';
+import { recipeOf } from '../../../src/datasets/prepare/recipes/plain.js';
+import { UserError } from '../../../src/support/errors.js';
+
+/** Parts as they are found, made of the downloads of these names. */
+function parts(id: string, files: readonly string[]): FoundPart[] {
+  const downloads = recipeOf(id).parts.flatMap((part): readonly Download[] => part.downloads);
+  return files.map((file) => ({
+    download: downloads.find((download) => download.file === file)!,
+    location: `/downloads/${file}`,
+    inventory: { files: new Map(), lists: new Map(), bytes: 0, sha256: null },
+  }));
+}
+
+const VOC = 'VOCtrainval_03-May-2010.tar';
+const MERGED = parts('pascal-context', [VOC, 'trainval_merged.json']);
+const MAPS = parts('pascal-context', [VOC, 'trainval.tar.gz']);
+
+const check = (
+  dataset: Dataset,
+  of: readonly FoundPart[],
+  [train, val]: readonly [number, number],
+  { accept = false, generated = null as Record<string, unknown> | null } = {},
+) => checkCounts(dataset.name, { train, val }, expectedCounts(dataset, of, generated), accept);
+
+test('of Pascal Context each source has numbers of its own', async (t) => {
+  const dataset = await loadDataset('pascal-context');
+  t.deepEqual(check(dataset, MERGED, [4996, 5104]), []);
+  t.deepEqual(check(dataset, MAPS, [4998, 5105]), []);
+  for (const accept of [false, true]) {
+    const swapped = t.throws<UserError>(() => check(dataset, MERGED, [4998, 5105], { accept }), {
+      instanceOf: UserError,
+    });
+    t.regex(
+      swapped?.message ?? '',
+      /hold 4998 images of the split train, expected 4996; 5105 images of the split val, expected 5104\. Read in: /,
+    );
+    t.regex(swapped?.next ?? '', /fetch it again/);
+    t.throws(() => check(dataset, MAPS, [4996, 5104], { accept }), {
+      message: /hold 4996 images of the split train, expected 4998; 5104 .* expected 5105\./,
+    });
+    t.throws(() => check(dataset, MAPS, [4998, 5098], { accept }), { message: /hold 5098 .* val, expected 5105\./ });
+  }
+});
+
+test('downloads that were generated differ from each other as the published ones do', async (t) => {
+  const dataset = await loadDataset('pascal-context');
+  const generated = { train: 30, val: 10 };
+  t.deepEqual(check(dataset, MERGED, [30, 10], { generated }), []);
+  t.deepEqual(check(dataset, MAPS, [32, 11], { generated }), []);
+  const error = t.throws<UserError>(() => check(dataset, MAPS, [30, 10], { generated, accept: true }), {
+    message: /hold 30 images of the split train, expected 32; .* as their synthetic\.json says\.$/,
+  });
+  t.regex(error?.next ?? '', /generate them again/);
+});
+
+test('a number that nobody has confirmed is a warning that names both, and is accepted where that is asked for', async (t) => {
+  const dataset = await loadDataset('camvid');
+  const of = parts('camvid', ['camvid.zip']);
+  t.deepEqual(check(dataset, of, [367, 101]), []);
+  const refused = t.throws<UserError>(() => check(dataset, of, [367, 233]), { instanceOf: UserError });
+  t.regex(refused?.message ?? '', /hold 233 images of the split val, expected 101\. .*Nobody has confirmed/);
+  t.regex(refused?.next ?? '', /--accept-counts/);
+  const [warning, ...more] = check(dataset, of, [367, 233], { accept: true });
+  t.is(warning, refused?.message);
+  t.deepEqual(more, []);
+});
+
+test('where nothing says how many images there should be, any number will do', async (t) => {
+  const dataset = { ...(await loadDataset('camvid')), published: null };
+  t.deepEqual(check(dataset, parts('camvid', ['camvid.zip']), [3, 1]), []);
+});

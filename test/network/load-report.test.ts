@@ -1,0 +1,69 @@
+import test from 'ava';
+import { architecture } from '../../src/network/architecture.js';
+import { assertComplete, isAuxiliary, matchCheckpoint } from '../../src/network/load.js';
+import { parameterSpecs } from '../../src/network/parameters.js';
+import { UserError } from '../../src/support/errors.js';
+import { oihwShape } from '../../src/weights/layout.js';
+import type { Checkpoint } from '../../src/weights/load.js';
+import type { StoredTensor } from '../../src/weights/tensor.js';
+import { fcnRecipe } from '../helpers/recipes.js';
+
+const specs = parameterSpecs(architecture(fcnRecipe(18, { width: 8, classes: 3 })));
+
+/** A checkpoint that has exactly the network's parameters, after `change`; its values are never asked for. */
+function checkpoint(change: (shapes: Map<string, readonly number[]>) => void): Checkpoint['tensors'] {
+  const shapes = new Map(
+    specs.map(({ path, shape }) => {
+      return [path, shape.length === 4 ? oihwShape(shape as readonly [number, number, number, number]) : shape];
+    }),
+  );
+  change(shapes);
+  return new Map([...shapes].map(([name, shape]) => [name, { name, shape } as StoredTensor]));
+}
+
+test('what fits, what is missing, what is of another shape, what is unknown', (t) => {
+  const tensors = checkpoint((shapes) => {
+    shapes.delete('auxiliary_head.conv_seg.bias');
+    shapes.set('auxiliary_head.conv_seg.weight', [60, 8, 1, 1]);
+    shapes.set('backbone.fc.weight', [1000, 64]);
+    shapes.set('backbone.bn1.num_batches_tracked', []);
+  });
+  const report = matchCheckpoint(specs, tensors);
+  t.is(report.loaded.length, specs.length - 2);
+  t.deepEqual(
+    { ...report, loaded: null },
+    {
+      loaded: null,
+      missing: ['auxiliary_head.conv_seg.bias'],
+      unexpected: ['backbone.fc.weight'],
+      wrongShape: [{ path: 'auxiliary_head.conv_seg.weight', expected: [3, 8, 1, 1], found: [60, 8, 1, 1] }],
+    },
+  );
+  t.notThrows(() => assertComplete('weights.pth', report, isAuxiliary));
+  t.throws(() => assertComplete('weights.pth', report, () => false), { instanceOf: UserError });
+});
+
+test('weights of another network are refused in one line that says what differs', (t) => {
+  const refusal = (change: Parameters<typeof checkpoint>[0]) => {
+    const report = matchCheckpoint(specs, checkpoint(change));
+    return t.throws(() => assertComplete('weights.pth', report, isAuxiliary), { instanceOf: UserError })!.message;
+  };
+  t.is(
+    refusal((shapes) => {
+      shapes.set('decode_head.conv_seg.weight', [19, 16, 1, 1]);
+      shapes.set('decode_head.conv_seg.bias', [19]);
+    }),
+    'weights.pth: decode_head.conv_seg.weight has shape [19,16,1,1], the network needs [3,16,1,1] ' +
+      '(filters: output, input channels, height, width); 1 more have another shape, too.',
+  );
+  t.is(
+    refusal((shapes) => {
+      for (const path of [...shapes.keys()].filter((name) => name.startsWith('decode_head.'))) {
+        shapes.set(path.replace('decode_head', 'head\u001b[2J'), shapes.get(path)!);
+        shapes.delete(path);
+      }
+    }).replaceAll(/\d+ (of|that)/g, 'N $1'),
+    "weights.pth lacks N of the network's parameters, the first of them decode_head.conv_seg.weight; " +
+      'it has N that the network has not, the first of them "head\\u001b[2J.conv_seg.weight".',
+  );
+});

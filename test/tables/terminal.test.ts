@@ -1,0 +1,104 @@
+import test from 'ava';
+import { loadTables } from '../../src/recipe/tables.js';
+import { makeReport, type Report } from '../../src/tables/table.js';
+import { compactReport } from '../../src/tables/terminal.js';
+import { fitColumns, wrap } from '../../src/terminal/layout.js';
+import { makeRecord } from '../helpers/record.js';
+
+const CARDS = ['NVIDIA H100 80GB HBM3', 'Tesla V100-SXM2-32GB', 'NVIDIA GeForce RTX 4090'];
+const SEEDS = 3;
+
+/** Every published row, in full and in small, with three seeds, on three cards, with marks of every kind. */
+function fullReport(seeds: boolean): Report {
+  const tables = loadTables();
+  const records = tables
+    .filter(({ tolerance }) => tolerance !== null)
+    .flatMap(({ rows }) => rows)
+    .flatMap(({ id: row }) => ['full', 'smoke'].map((profile) => makeRecord({ row, profile })))
+    .flatMap((record) => Array.from({ length: SEEDS }, (_, seed) => ({ ...record, seed })))
+    .map((record, i) => ({
+      ...record,
+      experiment: { ...record.experiment, seed: record.seed },
+      run: `20261126-${String(i).padStart(6, '0')}-01234567`,
+      environment: {
+        ...record.environment,
+        device: 'gpu' as const,
+        gpus: [{ name: CARDS[i % 3]!, driver: '550.54', memoryBytes: 2 ** 35 }],
+      },
+      weights: { ...record.weights!, source: i % 5 === 0 ? ('given' as const) : ('trained' as const) },
+      continued: i % 4 === 0 ? [{ at: record.startedAt, changed: ['code'] }] : [],
+      figures: { memoryGB: 11.37, fps: 122.46 + i, mIoU: 70 + (i % 7), mIoUMsFlip: 71 + (i % 5) },
+    }));
+  return makeReport(tables, records, {
+    seeds,
+    fileOf: ({ row, run, profile }) => `results/${profile}/${row}.${run}.json`,
+  });
+}
+
+for (const seeds of [false, true]) {
+  test(`lines are as wide as the terminal, ${seeds ? 'with means over seeds' : 'of the newest runs'}`, (t) => {
+    const report = fullReport(seeds);
+    for (const width of [40, 47, 60, 80]) {
+      const text = compactReport(report, width);
+      const long = text.split('\n').filter((line) => line.length > width);
+      t.deepEqual(long, [], `${width} columns`);
+      const leftOut = /\n\nLeft out to fit \d+ columns: .*\. --wide has all columns\.$/.test(
+        text.replaceAll('\n  ', ' '),
+      );
+      t.is(leftOut, width < 72, `${width} columns`);
+    }
+  });
+}
+
+test('every figure has the number of its record, which is listed once', (t) => {
+  const report = fullReport(true);
+  const lines = compactReport(report).split('\n');
+  const listed = lines.flatMap((line) => /^\[(\d+)\] \S+$/.exec(line)?.[1] ?? []);
+  t.deepEqual(
+    listed.map(Number),
+    listed.map((_, i) => i + 1),
+  );
+  const files = new Set(
+    [
+      ...report.tables
+        .flatMap(({ rows }) => rows.flatMap(({ cells }) => Object.values(cells)))
+        .flatMap(({ records }) => records),
+      ...report.otherRuns,
+      ...report.spreads.flatMap(({ runs }) => runs),
+    ].map(({ file }) => file),
+  );
+  t.is(listed.length, files.size);
+  const shown = new Set(
+    lines.filter((line) => !/^\[\d+\] \S+$/.test(line)).flatMap((line) => line.match(/\[\d+\]/g) ?? []),
+  );
+  t.deepEqual([...shown].sort(), listed.map((number) => `[${number}]`).sort());
+});
+
+test('columns move together before any is left out, and words may take the rest of a line', (t) => {
+  const lines = [
+    ['Name', 'Size', 'mIoU'],
+    ['one', '8', '72.25'],
+    ['', { rest: 'as long as it is' }],
+  ];
+  const layout = { words: 1, spare: ['Size'] };
+  t.deepEqual(fitColumns(lines, { ...layout, width: 80 }), {
+    lines: ['Name  Size   mIoU', 'one      8  72.25', '      as long as it is'],
+    leftOut: [],
+  });
+  t.deepEqual(fitColumns(lines.slice(0, 2), { ...layout, width: 15 }), {
+    lines: ['Name Size  mIoU', 'one     8 72.25'],
+    leftOut: [],
+  });
+  t.deepEqual(fitColumns(lines.slice(0, 2), { ...layout, width: 14 }), {
+    lines: ['Name  mIoU', 'one  72.25'],
+    leftOut: ['Size'],
+  });
+  t.deepEqual(fitColumns(lines.slice(0, 2), { ...layout, width: 5 }).leftOut, ['Size'], 'nothing else may go');
+});
+
+test('text is broken between words, and within one that is longer than a line', (t) => {
+  t.deepEqual(wrap('a line of words', 9), ['a line of', '  words']);
+  t.deepEqual(wrap('a 123456789 b', 6), ['a', '  1234', '  5678', '  9 b']);
+  t.deepEqual(wrap('123456789', 6), ['1234', '  5678', '  9']);
+  t.deepEqual(wrap('', 6), ['']);
+});

@@ -1,0 +1,47 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { entryLines } from '../../src/terminal/layout.js';
+
+test('names and figures stand on one line where they fit', (t) => {
+  const entries = [
+    { name: 'camvid_r18-d8', lines: [['7', '28.81']] },
+    { name: 'fcn', lines: [['12', '–']] },
+  ];
+  const { lines, leftOut } = entryLines(['Row', 'Seed', 'mIoU'], entries, { width: 80 });
+  t.deepEqual(lines, ['Row            Seed   mIoU', 'camvid_r18-d8     7  28.81', 'fcn              12      –']);
+  t.deepEqual(leftOut, []);
+});
+
+test('where they do not, names stand above them, and spare columns go', (t) => {
+  const entries = [{ name: 'camvid_r18-d8', lines: [['done', '7', '28.81']] }];
+  const layout = { words: 1, width: 18, spare: ['Seed'] };
+  const { lines, leftOut } = entryLines(['Row', 'State', 'Seed', 'mIoU'], entries, layout);
+  t.deepEqual(lines, [' State Seed  mIoU', 'camvid_r18-d8', ' done     7 28.81']);
+  t.deepEqual(leftOut, []);
+  const narrow = entryLines(['Row', 'State', 'Seed', 'mIoU'], entries, { ...layout, width: 14 });
+  t.deepEqual(narrow.lines, [' State  mIoU', 'camvid_r18-d8', ' done  28.81']);
+  t.deepEqual(narrow.leftOut, ['Seed']);
+});
+
+test('no line is longer than the width where columns of eight characters fit', (t) => {
+  const cell = fc.stringMatching(/^[0-9a-z.]{1,8}$/);
+  const entry = fc.record({
+    name: fc.stringMatching(/^[a-z0-9_-]{1,90}$/),
+    lines: fc.array(fc.tuple(cell, cell, cell), { minLength: 1, maxLength: 3 }),
+  });
+  fc.assert(
+    fc.property(
+      fc.array(entry, { minLength: 1, maxLength: 5 }),
+      fc.integer({ min: 30, max: 120 }),
+      (entries, width) => {
+        const { lines } = entryLines(['Name', 'a', 'b', 'c'], entries, { width });
+        t.true(lines.every((line) => line.length <= width));
+        const text = lines.join('\n').replaceAll(/\n {2}/g, '');
+        for (const { name, lines: said } of entries) {
+          t.true(text.includes(name));
+          for (const cells of said) for (const one of cells) t.true(lines.join(' ').includes(one));
+        }
+      },
+    ),
+  );
+});
