@@ -1,6 +1,7 @@
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base.js';
 import * as flags from '../cli/flags.js';
+import type { EngineName } from '../engines/engine.js';
 import { type MeasuredNight, NIGHT_PARTS, type NightPart } from '../nightly/history.js';
 import { ExitCode, UserError } from '../support/errors.js';
 
@@ -120,7 +121,7 @@ export default class Nightly extends BaseCommand {
 interface MeasureFlags {
   readonly part: NightPart[] | undefined;
   readonly rows: string[] | undefined;
-  readonly engine: 'auto' | 'tensorflow' | 'wasm';
+  readonly engine: EngineName | 'auto';
   readonly 'data-root': string;
   readonly work: string;
 }

@@ -16,6 +16,10 @@ export interface Engine {
   readonly deterministic: boolean;
   /** The 16-bit floats that its hardware convolves at full rate; null where it has none. */
   readonly halfPrecision: 'fp16' | 'bf16' | null;
+  /** Whether an error of what it computes says that memory could not be had. */
+  isOutOfMemory(error: Error): boolean;
+  /** Whether its convolutions are native code, some ten times as fast as what runs everywhere. */
+  readonly isNative: boolean;
   /** The most memory that it can address, however much there is; null if it has no limit of its own. */
   readonly addressableBytes: number | null;
   /**

@@ -76,6 +76,15 @@ export function liveTensors(engine: Engine): { readonly bytes: number; readonly 
   return { bytes: engine.native?.liveBytes ?? numBytes, count: numTensors };
 }
 
+/** What TensorFlow, CUDA and JavaScript say when memory cannot be had. */
+const OUT_OF_MEMORY =
+  /OOM when allocating|RESOURCE_EXHAUSTED|ResourceExhausted|bad_alloc|Array buffer allocation failed|CUDA_ERROR_OUT_OF_MEMORY|out of memory/i;
+
+/** Whether an error's message says that memory could not be had. */
+export function saysOutOfMemory({ message }: Error): boolean {
+  return OUT_OF_MEMORY.test(message);
+}
+
 /** VmHWM and VmRSS of proc_pid_status(5); null where there is no such file. */
 function readStatus(): ProcessMemory | null {
   if (process.platform !== 'linux') return null;

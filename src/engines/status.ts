@@ -23,6 +23,14 @@ export interface EngineStatus {
   readonly path: string | null;
 }
 
+/** What `auto` takes, in words. */
+export const AUTO_ORDER = 'tensorflow where it is installed, else wasm';
+
+/** The one with native code. */
+export function nativeEngine(engines: readonly EngineStatus[]): EngineStatus {
+  return engines.find(({ name }) => name === 'tensorflow')!;
+}
+
 export type TensorflowState =
   | { readonly kind: 'ready'; readonly folder: string; readonly manifest: InstallManifest }
   | { readonly kind: 'absent' }

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { type FoundDataset, listDatasets } from '../datasets/list.js';
 import type { EngineName } from '../engines/engine.js';
 import { describeHardware, type Hardware } from '../engines/hardware.js';
-import { type EngineStatus, engineStatus, missingForTensorflow } from '../engines/status.js';
+import { AUTO_ORDER, type EngineStatus, engineStatus, missingForTensorflow, nativeEngine } from '../engines/status.js';
 import { formatNumber } from '../support/format.js';
 import { cacheDirectory, packageVersion } from '../support/package.js';
 
@@ -29,13 +29,12 @@ export async function examine(settings: {
   const [engines, hardware, datasets] = await Promise.all([engineStatus(), describeHardware(), listDatasets(dataRoot)]);
   const isAuto = settings.engine === 'auto';
   const chosen = engines.find((engine) => (isAuto ? engine.isDefault : engine.name === settings.engine));
-  const native = engines.find(({ name }) => name === 'tensorflow');
   return {
     version: packageVersion(),
     engine: chosen?.available ? chosen.name : null,
-    chosenBy: isAuto ? 'auto: tensorflow where it is installed, else wasm' : '--engine or FCN_ENGINE',
+    chosenBy: isAuto ? `auto: ${AUTO_ORDER}` : '--engine or FCN_ENGINE',
     engines,
-    missing: native?.available ? [] : await missingForTensorflow(),
+    missing: nativeEngine(engines).available ? [] : await missingForTensorflow(),
     hardware,
     cacheDirectory: cacheDirectory(),
     dataRoot,
@@ -68,7 +67,7 @@ export function formatDoctor(report: DoctorReport): string {
 
 /** A GPU that the native engine, as it is installed, does not compute on. */
 function hasIdleGpu({ hardware, engines }: DoctorReport): boolean {
-  return hardware.gpus.length > 0 && engines.find(({ name }) => name === 'tensorflow')?.halfPrecision !== 'fp16';
+  return hardware.gpus.length > 0 && nativeEngine(engines).halfPrecision !== 'fp16';
 }
 
 function formatGpu({ name, driver, memoryBytes }: Hardware['gpus'][number]): string {

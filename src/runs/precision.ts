@@ -24,9 +24,8 @@ export function inAvailablePrecision(engine: Engine, { experiment, deviations }:
   const { halfPrecision, device } = engine;
   if (precision === 'fp32' || precision === halfPrecision) return { experiment, deviations, replaced: null };
   if (halfPrecision === null) {
-    const lacking = engine.name === 'wasm' ? 'the wasm engine computes' : `this ${device.toUpperCase()} convolves`;
     throw new UserError(
-      `${experiment.row} is to run in ${precision}, but ${lacking} in float32 only.`,
+      `${experiment.row} is to run in ${precision}, but the ${engine.name} engine convolves in float32 only on this ${device.toUpperCase()}.`,
       'Use --precision fp32 (a recorded deviation).',
     );
   }

@@ -166,20 +166,6 @@ async function smallerBatch(
   return fitting === 0 ? '' : `A batch of ${fitting} fits: --set training.batch=${fitting} (a recorded deviation). `;
 }
 
-/** What TensorFlow, CUDA and JavaScript say when memory cannot be had. */
-const OUT_OF_MEMORY =
-  /OOM when allocating|RESOURCE_EXHAUSTED|ResourceExhausted|bad_alloc|Array buffer allocation failed|CUDA_ERROR_OUT_OF_MEMORY|out of memory/i;
-
-/**
- * The WebAssembly engine aborts without a reason when its heap, 4 GB at most, is full. Holding this much, that is the reason.
- */
-const HELD_BY_FULL_HEAP = 2 ** 30;
-
-function isOutOfMemory({ message }: Error, engine: Engine): boolean {
-  if (OUT_OF_MEMORY.test(message)) return true;
-  return engine.name === 'wasm' && /^Aborted\(/.test(message) && liveTensors(engine).bytes >= HELD_BY_FULL_HEAP;
-}
-
 /** Of the largest tensors, so many are named. */
 const MOST_NAMED = 3;
 
@@ -188,7 +174,7 @@ const MOST_NAMED = 3;
  * other error stays as it is.
  */
 export function explainOutOfMemory(error: unknown, stage: Stage, engine: Engine, experiment: Experiment): unknown {
-  if (!(error instanceof Error) || error instanceof UserError || !isOutOfMemory(error, engine)) return error;
+  if (!(error instanceof Error) || error instanceof UserError || !engine.isOutOfMemory(error)) return error;
   const { model, data, training, evaluation, benchmark } = experiment;
   const trains = stage === 'train';
   const size = trains ? data.cropHw : (evaluation.cropHw ?? benchmarkSize(evaluation));

@@ -4,6 +4,7 @@ import type * as tfjs from '@tensorflow/tfjs-core';
 import { UserError } from '../../support/errors.js';
 import type { Engine } from '../engine.js';
 import { convolvesBfloat16 } from '../hardware.js';
+import { saysOutOfMemory } from '../memory.js';
 import { npmPackageVersion, packageRequire } from '../tool.js';
 import { shapesCore, withTwinBackend } from '../twin.js';
 import { addonFolder, BINDING_FILE, HOST_FILE, OPERATIONS_FILE } from './addon.js';
@@ -52,6 +53,8 @@ export async function startTensorflow(folder: string, deterministic: boolean): P
     tf,
     native,
     device,
+    isNative: true,
+    isOutOfMemory: saysOutOfMemory,
     addressableBytes: null,
     withShapes: (work) => {
       const twin = backendWithHalf(NodeJSKernelBackend, shapesBinding(binding), NODE_PACKAGE);

@@ -2,11 +2,15 @@ import path from 'node:path';
 import type * as tfjs from '@tensorflow/tfjs-core';
 import { UserError } from '../../support/errors.js';
 import type { Engine } from '../engine.js';
+import { saysOutOfMemory } from '../memory.js';
 import { npmPackageFolder, npmPackageVersion, packageRequire } from '../tool.js';
 import { shapesCore, withTwinBackend } from '../twin.js';
 import { guardAllocations, heapNeeded, WASM_HEAP_LIMIT } from './allocation.js';
 import { HeapUse, shapesBackend, type WasmBackendClass } from './shapes.js';
 import { replaceSliceKernel } from './slice.js';
+
+/** A module that aborts without a reason while tensors hold this much of its heap, 4 GiB at most, has filled it. */
+const HELD_BY_FULL_HEAP = 2 ** 30;
 
 export const WASM_PACKAGE = '@tensorflow/tfjs-backend-wasm';
 
@@ -37,6 +41,9 @@ export async function startWasm(): Promise<Engine> {
     tf,
     native: null,
     device: 'cpu',
+    isNative: false,
+    isOutOfMemory: (error) =>
+      saysOutOfMemory(error) || (/^Aborted\(/.test(error.message) && tf.memory().numBytes >= HELD_BY_FULL_HEAP),
     addressableBytes: WASM_HEAP_LIMIT,
     withShapes: (work) => {
       const heap = new HeapUse();

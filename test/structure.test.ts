@@ -1,0 +1,88 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+
+interface Import {
+  readonly file: string;
+  readonly names: readonly string[];
+}
+
+interface Statistics {
+  sourceFiles(folder: string): string[];
+  importsOf(file: string): Import[];
+  cycles(graph: ReadonlyMap<string, readonly string[]>): string[][];
+}
+
+const ROOT = new URL('../../', import.meta.url);
+const { sourceFiles, importsOf, cycles } = (await import(new URL('scripts/statistics.mjs', ROOT).href)) as Statistics;
+
+/** The folders of src from the bottom up, as docs/architecture.md has them: a file imports from its own folder and from those before it. */
+const ORDER = /^ {4}src\/(\w[\w-]*)\/ /gm;
+const order = [...readFileSync(new URL('docs/architecture.md', ROOT), 'utf8').matchAll(ORDER)].map(([, name]) => name!);
+
+const files = sourceFiles('src');
+const folderOf = (file: string) => file.split('/')[1]!;
+
+/** The imports of a file that lead to a folder above its own. */
+function upward(file: string, imports: readonly Import[]): string[] {
+  return imports
+    .filter(({ file: target }) => order.indexOf(folderOf(target)) > order.indexOf(folderOf(file)))
+    .map(({ file: target }) => `${file} imports ${target}`);
+}
+
+test('docs/architecture.md names every folder of src, from the bottom up', (t) => {
+  t.deepEqual([...order].sort(), [...new Set(files.map(folderOf))].sort());
+});
+
+test('no file imports one of a folder above its own', (t) => {
+  t.deepEqual(
+    files.flatMap((file) => upward(file, importsOf(file))),
+    [],
+  );
+  // What would be told.
+  t.deepEqual(upward('src/support/hash.ts', [{ file: 'src/runs/plan.ts', names: [] }]), [
+    'src/support/hash.ts imports src/runs/plan.ts',
+  ]);
+});
+
+test('no files import each other in a circle, types included', (t) => {
+  const graph = new Map(files.map((file) => [file, [...new Set(importsOf(file).map((one) => one.file))]]));
+  t.deepEqual(cycles(graph), []);
+  const planted = new Map([
+    ['a', ['b']],
+    ['b', ['c']],
+    ['c', ['a']],
+    ['d', ['a']],
+  ]);
+  t.deepEqual(cycles(planted), [['a', 'b', 'c']]);
+});
+
+test('every import leads to a file', (t) => {
+  const known = new Set(files);
+  const lost = files.flatMap((file) =>
+    importsOf(file)
+      .filter((one) => !known.has(one.file))
+      .map((one) => one.file),
+  );
+  t.deepEqual(lost, []);
+});
+
+test('only engines/, kernels/ and what names them for people know which engine is on', (t) => {
+  const knows = (text: string) => /\.native\b|(?:===|!==|case) '(?:wasm|tensorflow)'/.test(text);
+  const telling = files.filter(
+    (file) => !['engines', 'kernels'].includes(folderOf(file)) && knows(readFileSync(new URL(file, ROOT), 'utf8')),
+  );
+  t.deepEqual(
+    telling.map((file) => path.posix.basename(file)),
+    [],
+  );
+  t.true(knows("if (engine.name === 'wasm')"));
+});
+
+test('only commands and cli/ import oclif', (t) => {
+  const found = files.filter(
+    (file) =>
+      !['commands', 'cli'].includes(folderOf(file)) && /'@oclif\//.test(readFileSync(new URL(file, ROOT), 'utf8')),
+  );
+  t.deepEqual(found, []);
+});
