@@ -1,56 +1,18 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import type { EngineName } from '../engines/engine.js';
-import { startEngine } from '../engines/start.js';
-import { type Deviation, hashExperiment } from '../recipe/resolve.js';
-import { captureEnvironment, codeVersion } from '../records/environment.js';
+import { codeVersion } from '../records/environment.js';
 import { figuresOf } from '../records/figures.js';
-import { type Environment, type RunRecord, readRecord, type Stage, writeRecord } from '../records/record.js';
+import { type RunRecord, readRecord, type Stage, writeRecord } from '../records/record.js';
 import { InterruptedError, UserError } from '../support/errors.js';
 import { removeHalfWritten } from '../support/files.js';
 import { Lock, LostLockError } from '../support/lock.js';
-import { weightsIdentity } from '../weights/load.js';
-import { type CheckDataOptions, checkData } from './check-data.js';
-import { RunDirectory, readStatus, requireWritable } from './directory.js';
-import { inAvailablePrecision, precisionNote } from './precision.js';
-import { readingStages, requireInputs } from './preflight.js';
+import { RunDirectory, readStatus } from './directory.js';
+import { readingStages } from './preflight.js';
+import { type ExecuteOptions, type PreparedRun, prepareRun, recordsFolder } from './prepare-run.js';
 import { requireResources } from './resources.js';
-import {
-  changesOf,
-  findRun,
-  hasRecord,
-  highestNumber,
-  type Resume,
-  type RunIdentity,
-  readDescription,
-  writeDescription,
-} from './resumption.js';
+import { changesOf, findRun, hasRecord, highestNumber, readDescription, writeDescription } from './resumption.js';
 import { readStageResult } from './stage-results.js';
-import { type StageOptions, StageRunner } from './stage-runner.js';
-import { describeWeights, givenWeights } from './weights.js';
-
-export interface ExecuteOptions extends StageOptions, Pick<CheckDataOptions, 'checkData' | 'checkedData'> {
-  /** `path=value`, as the user gave them; the experiment has them applied. */
-  readonly overrides: readonly string[];
-  readonly deviations: readonly Deviation[];
-  readonly engine: EngineName | 'auto';
-  /** On GPUs, too, the same bits in every run. */
-  readonly deterministic: boolean;
-  /** Folder of the run directories. */
-  readonly runs: string;
-  /** Folder of the kept records. */
-  readonly results: string;
-  /** Whether the command executes other runs, too. */
-  readonly inSeries?: boolean;
-  /** Weights to evaluate where no stage trains: a file, or `published` for the row's own. */
-  readonly weights?: string | undefined;
-  /** Which of the file's dictionaries of tensors they are; the only one where not given. */
-  readonly weightsKey?: string | undefined;
-  /** Start although memory or disk will not do, by the estimate. */
-  readonly force: boolean;
-  /** Which run to go on with, if any. */
-  readonly resume: Resume;
-}
+import { StageRunner } from './stage-runner.js';
 
 export interface Execution {
   /** The run directory. */
@@ -72,46 +34,53 @@ export interface Execution {
  * LostLockError, with nothing written, where another one has taken it over or its directory was removed.
  */
 export async function execute(asked: ExecuteOptions): Promise<Execution> {
-  const { stages, results, runs, resume, note, signal } = asked;
-  const now = new Date();
-  const records = path.join(results, 'records');
-  if (asked.labelIds === true) {
-    const { loadDataset } = await import('../data/description.js');
-    const { requireLabelIds } = await import('../evaluation/label-ids.js');
-    requireLabelIds(await loadDataset(asked.experiment.data.dataset));
-  }
-  const data = await requireInputs(asked.experiment, asked);
-  await checkData({ ...asked, stages: readingStages(asked) });
-  const weights = asked.weights === undefined ? undefined : await givenWeights(asked.experiment, asked.weights, asked);
-  const given = weights === undefined ? null : await describeWeights(weights, 'given', asked.weightsKey);
-  await requireWritable(records);
-  const engine = await startEngine(asked);
-  const available = inAvailablePrecision(engine, asked);
-  const { experiment, deviations } = available;
-  const replaced = precisionNote(available);
-  if (replaced !== null) note(replaced);
-  const options = { ...asked, experiment, deviations };
-  const environment = await captureEnvironment(engine);
-  const hash = hashExperiment(experiment);
-  const identity: RunIdentity = {
-    experimentHash: hash,
-    stages: [...stages],
-    engine: engine.name,
-    device: engine.device,
-    dataset: data?.names ?? null,
-    weights: given === null ? null : weightsIdentity(given.sha256, given.key),
-  };
-  const setup = { environment, code: codeVersion(), dataset: data?.described.fingerprint ?? null };
-  const ofRow = path.join(runs, experiment.row);
-  const earlier = await findRun(ofRow, { identity, setup }, resume, note);
+  const prepared = await prepareRun(asked);
+  const taken = await takeDirectory(prepared);
+  return taken.lock.during(async () => {
+    if (taken.isResumed) await removeWhatIsHalfWritten(taken);
+    const before = await completedBefore(taken, asked);
+    if (before !== null) return before;
+    const begun = await begin(taken, prepared);
+    const { options, engine, weights, given } = prepared;
+    const stages = new StageRunner(options, engine, taken.directory, taken.lock, weights, given);
+    try {
+      await stages.doStages();
+    } catch (error) {
+      throw await noteTheEnd(error, taken, makeRecord(prepared, taken, begun, stages), stages.current, asked);
+    }
+    return complete(taken, makeRecord(prepared, taken, begun, stages), stages);
+  });
+}
+
+/** A run directory that is locked for this process. */
+interface TakenDirectory {
+  readonly directory: RunDirectory;
+  /** The record's file under the results. */
+  readonly kept: string;
+  readonly lock: Lock;
+  /** Whether an earlier process has begun the run. */
+  readonly isResumed: boolean;
+}
+
+/** Finds the run to resume, or makes a new directory, and locks it. */
+async function takeDirectory({
+  options,
+  engine,
+  identity,
+  setup,
+  experimentHash,
+  environment,
+  startedAt,
+}: PreparedRun): Promise<TakenDirectory> {
+  const { experiment, runs, resume, note, signal } = options;
+  const earlier = await findRun(path.join(runs, experiment.row), { identity, setup }, resume, note);
   // A completed one is only shown.
   if (earlier?.completed !== true) {
     await requireResources({ ...options, stages: readingStages(options) }, engine, earlier?.directory ?? null);
   }
   const directory = earlier
     ? RunDirectory.at(earlier.directory)
-    : await RunDirectory.create(runs, experiment, hash, environment, now);
-  const kept = path.join(records, `${experiment.row}.${experiment.profile}.${directory.id}.json`);
+    : await RunDirectory.create(runs, experiment, experimentHash, environment, startedAt);
   const lock = await Lock.take(directory.file('lock'), false, {
     signal,
     onWait: (pid) =>
@@ -125,101 +94,135 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
           : `Process ${holder.pid} on ${holder.host}, which had this run, is gone: taking over.`,
       ),
   });
-  return lock.during(async () => {
-    if (earlier) {
-      await removeHalfWritten(directory.path);
-      await removeHalfWritten(directory.file('stages'));
-      await removeHalfWritten(records, (name) => name === path.basename(kept));
-    }
-    // Another process may have completed it since it was found.
-    if (earlier && (await readStatus(directory.path))?.state === 'completed' && (await hasRecord(directory.path))) {
-      const record = readRecord(directory.file('record.json'));
-      note(`Run ${directory.id} has completed before: nothing is done. --fresh starts a new one.`);
-      if (!existsSync(kept)) await writeRecord(kept, record);
-      return {
-        directory: directory.path,
-        kept,
-        weights: await trainedWeights(directory, stages),
-        record,
-        course: 'completed before',
-      };
-    }
-    // Another process may have gone on with it since it was found, or fcn runs clean have removed it.
-    const description = earlier ? await readDescription(directory.path) : null;
-    if (earlier && description === null) {
-      throw new UserError(`Run ${directory.id} was removed by another process.`, 'Run the same command again.');
-    }
-    const changed = description ? changesOf(description.setup, setup) : [];
-    const startedAt = description?.startedAt ?? now.toISOString();
-    const before = description?.continued ?? [];
-    const continued = description ? [...before, { at: now.toISOString(), changed }] : before;
-    await writeDescription(directory.path, {
-      identity: description?.identity ?? identity,
-      setup: description?.setup ?? setup,
-      startedAt,
-      number: description?.number ?? (await highestNumber(ofRow)) + 1,
-      continued,
-    });
-    if (earlier) {
-      const datasetToo = changed.includes('dataset')
-        ? ' Files of the data set have another size than then: what they now hold is what counts from here on.'
-        : '';
-      const but =
-        changed.length === 0 ? '' : ` Not as at its start: ${changed.join(', ')}; the end may differ in the last bits.`;
-      note(`Going on with run ${directory.id}.${but}${datasetToo}`);
-    }
+  const name = `${experiment.row}.${experiment.profile}.${directory.id}.json`;
+  return { directory, kept: path.join(recordsFolder(options), name), lock, isResumed: earlier !== null };
+}
 
-    const run = new StageRunner(options, engine, directory, lock, weights, given);
-    const record = (exitReason: RunRecord['exitReason'], error: string | null): RunRecord => ({
-      ...describe(options, directory.id, hash, environment),
-      dataset: data?.described ?? null,
-      weights: run.used,
-      startedAt,
-      endedAt: new Date().toISOString(),
-      ...(continued.length > 0 && { continued }),
-      exitReason,
-      error,
-      stages: run.completed,
-      figures: figuresOf(run.details),
-      details: run.details,
-    });
+async function removeWhatIsHalfWritten({ directory, kept }: TakenDirectory): Promise<void> {
+  await removeHalfWritten(directory.path);
+  await removeHalfWritten(directory.file('stages'));
+  await removeHalfWritten(path.dirname(kept), (name) => name === path.basename(kept));
+}
 
-    try {
-      await run.doStages();
-    } catch (error) {
-      if (error instanceof LostLockError) throw error;
-      const exitReason = error instanceof InterruptedError ? 'interrupted' : 'failed';
-      try {
-        await lock.assertHeld();
-        await directory.writeStatus(exitReason, run.current);
-        await writeRecord(directory.file('record.json'), record(exitReason, (error as Error).message));
-      } catch (second) {
-        // That nothing is left to go on with, or why a file could not be written; where the disk is full, the first error says so.
-        if (second instanceof LostLockError && (error instanceof InterruptedError || isOfFiles(error))) throw second;
-        if (!(second instanceof UserError || isOfFiles(second)))
-          throw new AggregateError([error, second], 'A run and its record failed.');
-      }
-      if (!(error instanceof InterruptedError)) throw error;
-      const { message, exitCode } = error;
-      throw new InterruptedError(
-        message,
-        exitCode,
-        `${directory.path} has the state; the same command${asResumption(asked, directory.id)} goes on from there.`,
-      );
-    }
-    await lock.assertHeld();
-    const completed = record('completed', null);
-    await writeRecord(directory.file('record.json'), completed);
-    await writeRecord(kept, completed);
-    await directory.writeStatus('completed', null);
-    return {
-      directory: directory.path,
-      kept,
-      weights: run.weights ?? null,
-      record: completed,
-      course: earlier ? 'continued' : 'new',
-    };
+/** What a run found that has completed before, maybe by another process since it was looked for; null if it has not. */
+async function completedBefore(
+  { directory, kept, isResumed }: TakenDirectory,
+  { stages, note }: ExecuteOptions,
+): Promise<Execution | null> {
+  if (!isResumed) return null;
+  if ((await readStatus(directory.path))?.state !== 'completed' || !(await hasRecord(directory.path))) return null;
+  const record = readRecord(directory.file('record.json'));
+  note(`Run ${directory.id} has completed before: nothing is done. --fresh starts a new one.`);
+  if (!existsSync(kept)) await writeRecord(kept, record);
+  const weights = await trainedWeights(directory, stages);
+  return { directory: directory.path, kept, weights, record, course: 'completed before' };
+}
+
+/** When a run was started, and resumed since. */
+type Begun = Pick<RunRecord, 'startedAt' | 'continued'>;
+
+/** Notes in the run directory what the run is, and that it is begun or resumed. */
+async function begin({ directory, isResumed }: TakenDirectory, prepared: PreparedRun): Promise<Begun> {
+  const { options, identity, setup } = prepared;
+  const startedAt = prepared.startedAt.toISOString();
+  const ofRow = path.dirname(directory.path);
+  if (!isResumed) {
+    const number = (await highestNumber(ofRow)) + 1;
+    await writeDescription(directory.path, { identity, setup, startedAt, number, continued: [] });
+    return { startedAt };
+  }
+  // Another process may have gone on with it since it was found, or fcn runs clean have removed it.
+  const description = await readDescription(directory.path);
+  if (description === null) {
+    throw new UserError(`Run ${directory.id} was removed by another process.`, 'Run the same command again.');
+  }
+  const changed = changesOf(description.setup, setup);
+  const continued = [...description.continued, { at: startedAt, changed }];
+  await writeDescription(directory.path, { ...description, continued });
+  const datasetToo = changed.includes('dataset')
+    ? ' Files of the data set have another size than then: what they now hold is what counts from here on.'
+    : '';
+  const but =
+    changed.length === 0 ? '' : ` Not as at its start: ${changed.join(', ')}; the end may differ in the last bits.`;
+  options.note(`Going on with run ${directory.id}.${but}${datasetToo}`);
+  return { startedAt: description.startedAt, continued };
+}
+
+type Ending = (exitReason: RunRecord['exitReason'], error: string | null) => RunRecord;
+
+function makeRecord(prepared: PreparedRun, { directory }: TakenDirectory, begun: Begun, stages: StageRunner): Ending {
+  const { options, experimentHash, environment, dataset } = prepared;
+  const { experiment, overrides, deviations } = options;
+  const { row, table, profile, seed } = experiment;
+  return (exitReason, error) => ({
+    format: 1,
+    run: directory.id,
+    row,
+    table,
+    profile,
+    seed,
+    // The schema's type is mutable; a record is written and read, never changed.
+    experiment: structuredClone(experiment) as RunRecord['experiment'],
+    experimentHash,
+    overrides: [...overrides],
+    deviations: deviations.map((deviation) => ({ ...deviation })),
+    code: codeVersion(),
+    environment,
+    dataset,
+    weights: stages.used,
+    startedAt: begun.startedAt,
+    endedAt: new Date().toISOString(),
+    ...(begun.continued && { continued: begun.continued }),
+    exitReason,
+    error,
+    stages: stages.completed,
+    figures: figuresOf(stages.details),
+    details: stages.details,
   });
+}
+
+/**
+ * Writes status and record of a run that a stage has ended.
+ * @returns what to throw: the stage's error, or why nothing could be written.
+ */
+async function noteTheEnd(
+  error: unknown,
+  { directory, lock }: TakenDirectory,
+  record: Ending,
+  stage: Stage | null,
+  asked: ExecuteOptions,
+): Promise<unknown> {
+  if (error instanceof LostLockError) return error;
+  const exitReason = error instanceof InterruptedError ? 'interrupted' : 'failed';
+  try {
+    await lock.assertHeld();
+    await directory.writeStatus(exitReason, stage);
+    await writeRecord(directory.file('record.json'), record(exitReason, (error as Error).message));
+  } catch (second) {
+    // That nothing is left to go on with, or why a file could not be written; if the disk is full, the first error says so.
+    if (second instanceof LostLockError && (error instanceof InterruptedError || isOfFiles(error))) return second;
+    if (!(second instanceof UserError || isOfFiles(second))) {
+      return new AggregateError([error, second], 'A run and its record failed.');
+    }
+  }
+  if (!(error instanceof InterruptedError)) return error;
+  const { message, exitCode } = error;
+  const again = `the same command${asResumption(asked, directory.id)} goes on from there`;
+  return new InterruptedError(message, exitCode, `${directory.path} has the state; ${again}.`);
+}
+
+async function complete(
+  { directory, kept, lock, isResumed }: TakenDirectory,
+  record: Ending,
+  { weights }: StageRunner,
+): Promise<Execution> {
+  await lock.assertHeld();
+  const completed = record('completed', null);
+  await writeRecord(directory.file('record.json'), completed);
+  await writeRecord(kept, completed);
+  await directory.writeStatus('completed', null);
+  const course = isResumed ? 'continued' : 'new';
+  return { directory: directory.path, kept, weights: weights ?? null, record: completed, course };
 }
 
 /** Whether an error is, or explains, the system's refusal to read or write a file. */
@@ -238,28 +241,4 @@ function asResumption({ resume, inSeries = false }: ExecuteOptions, id: string):
 async function trainedWeights(directory: RunDirectory, stages: readonly Stage[]): Promise<string | null> {
   if (!stages.includes('train')) return null;
   return (await readStageResult(directory.path, 'train', null, () => {}))?.weights ?? null;
-}
-
-function describe(
-  { experiment, overrides, deviations }: ExecuteOptions,
-  run: string,
-  experimentHash: string,
-  environment: Environment,
-) {
-  const { row, table, profile, seed } = experiment;
-  return {
-    format: 1 as const,
-    run,
-    row,
-    table,
-    profile,
-    seed,
-    // The schema's type is mutable; a record is written and read, never changed.
-    experiment: structuredClone(experiment) as RunRecord['experiment'],
-    experimentHash,
-    overrides: [...overrides],
-    deviations: deviations.map((deviation) => ({ ...deviation })),
-    code: codeVersion(),
-    environment,
-  };
 }

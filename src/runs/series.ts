@@ -9,10 +9,11 @@ import { explainFileError } from '../support/files.js';
 import { readSealed, writeSealed } from '../support/json.js';
 import { withLock } from '../support/lock.js';
 import { checkData } from './check-data.js';
-import { type ExecuteOptions, type Execution, execute } from './execute.js';
+import { type Execution, execute } from './execute.js';
 import type { PlannedRun } from './plan.js';
 import { inAvailablePrecision } from './precision.js';
 import { requireInputs } from './preflight.js';
+import type { ExecuteOptions } from './prepare-run.js';
 import { completedRuns } from './resumption.js';
 
 export interface SeriesOptions extends Omit<ExecuteOptions, 'experiment' | 'deviations' | 'predictions'> {

@@ -53,5 +53,8 @@ test('what the hardware lacks, and nothing stands for, is refused', (t) => {
     instanceOf: UserError,
     message: `${FP16_ROW} is to run in bf16, but this GPU convolves in float16.`,
   });
-  t.throws(() => on(null, FP16_ROW), { instanceOf: UserError, message: /the tensorflow engine convolves in float32 only on this CPU\./ });
+  t.throws(() => on(null, FP16_ROW), {
+    instanceOf: UserError,
+    message: /the tensorflow engine convolves in float32 only on this CPU\./,
+  });
 });
