@@ -1,18 +1,8 @@
 import { z } from 'zod';
-import type {
-  BenchmarkRecipe,
-  DataRecipe,
-  EvaluationRecipe,
-  Experiment,
-  HeadRecipe,
-  ModelRecipe,
-  PublishedFigures,
-  TrainingRecipe,
-} from './experiment.js';
 
 /** Schemas of the recipe and of the files in experiments/. Every object is strict: an unknown key is an error. */
 
-/** What editors show of a key comes from its description here; the types' own comments are in experiment.ts. */
+/** What editors show of a key comes from its description here; the types (experiment.ts) are made of these schemas. */
 
 const count = z.int().min(1);
 const countOrZero = z.int().min(0);
@@ -29,7 +19,7 @@ const head = z.strictObject({
   dilation: count.describe('Of the convolutions; not of the one after the concatenation.'),
   dropout: z.number().min(0).lt(1).describe('Share of channels dropped in training.'),
   lossWeight: z.number().min(0).describe('Weight in the total loss.'),
-}) satisfies z.ZodType<HeadRecipe>;
+});
 
 const model = z.strictObject({
   depth: z.literal([18, 50, 101]).describe('Layers of the ResNet.'),
@@ -49,7 +39,7 @@ const model = z.strictObject({
     .describe(
       'Name of the published ImageNet backbone, path of a weights file, relative to this one, or null: from scratch.',
     ),
-}) satisfies z.ZodType<ModelRecipe>;
+});
 
 const data = z.strictObject({
   dataset: z.string().min(1).describe('Id of a file in datasets/, or path of a YAML file, relative to this one.'),
@@ -58,7 +48,7 @@ const data = z.strictObject({
   cropHw: pair.describe('[height, width] of the training crop.'),
   categoryMaximumRatio: fraction.describe('A crop of which one class takes more is drawn again, up to ten times.'),
   flipProbability: fraction.describe('Of mirroring a training image.'),
-}) satisfies z.ZodType<DataRecipe>;
+});
 
 const training = z.strictObject({
   iterations: count.describe('Steps of the optimizer.'),
@@ -72,7 +62,7 @@ const training = z.strictObject({
   lossScale: positive.describe('Static factor of the loss in 16-bit training; without effect in fp32.'),
   checkpointEvery: count.describe('Iterations between checkpoints.'),
   logEvery: count.describe('Iterations between lines of the log.'),
-}) satisfies z.ZodType<TrainingRecipe>;
+});
 
 const evaluation = z.strictObject({
   imageScaleWh: pair.describe('[width, height] that images are fitted into.'),
@@ -81,14 +71,14 @@ const evaluation = z.strictObject({
   strideHw: pair.nullable().describe('[height, width] between windows; null where whole.'),
   ratios: z.array(positive).min(1).describe('Of the scale, in multi-scale evaluation.'),
   limit: count.nullable().describe('First images of the validation split only; null: all.'),
-}) satisfies z.ZodType<EvaluationRecipe>;
+});
 
 const benchmark = z.strictObject({
   warmup: countOrZero.describe('Images that are not timed.'),
   images: count.describe('Images that are timed.'),
   trainingSteps: count.describe('Steps of the memory measurement.'),
   trainingBatch: count.describe('Images of such a step: what one GPU held when the published memory was measured.'),
-}) satisfies z.ZodType<BenchmarkRecipe>;
+});
 
 const publishedFigure = z.number().positive().nullable();
 const published = z.strictObject({
@@ -96,7 +86,7 @@ const published = z.strictObject({
   fps: publishedFigure.describe('Images a second.'),
   mIoU: publishedFigure.describe('Single scale, percent.'),
   mIoUMsFlip: publishedFigure.describe('Multi-scale and mirrored, percent.'),
-}) satisfies z.ZodType<PublishedFigures>;
+});
 
 /** The part of an experiment that a table's file, a profile and overrides can set. */
 export const recipeSchema = z.strictObject({
@@ -115,15 +105,15 @@ export const namePart = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'expect
 
 /** A resolved experiment, as it is stored in a run directory. */
 export const experimentSchema = z.strictObject({
-  row: namePart,
-  table: z.string().min(1),
+  row: namePart.describe('Id of the row: the published config name.'),
+  table: z.string().min(1).describe('Name of the table, as published; "Local" for rows without published figures.'),
   profile: z.string().min(1),
   seed: countOrZero,
   ...recipeSchema.shape,
   published,
   weights: z.url().nullable(),
   log: z.url().nullable(),
-}) satisfies z.ZodType<Experiment>;
+});
 
 const partialRecipe = z
   .strictObject({
