@@ -106,7 +106,9 @@ export function functionsOf(file) {
       if (open > start && !lines[open].startsWith(`${indent} `) && !lines[open].startsWith(`${indent})`)) return [];
       open++;
     }
-    const end = lines.findIndex((text, at) => at > open && (text === `${indent}}` || text === `${indent}};`));
+    const end = lines.findIndex(
+      (text, at) => at > open && [`${indent}}`, `${indent}};`, `${indent}},`, `${indent}});`].includes(text),
+    );
     return end < 0 ? [] : [{ file, name, lines: end - start + 1 }];
   });
 }

@@ -31,114 +31,135 @@ export function foldedNetwork(
   source: ParameterSource,
   precision: Precision = 'fp32',
 ): InferenceNetwork {
-  const { decodeHead } = network;
-  const folded = new Map<string, FoldedConvolution>();
-  const blocks = network.stages.flat();
-  const units: UnitSpec[] = [
-    ...network.stem,
-    ...blocks.flatMap((block) => [...block.units, ...(block.downsample ? [block.downsample] : [])]),
-    ...headConvolutions(decodeHead).filter((spec): spec is UnitSpec => 'normPath' in spec),
-  ];
-  const keep = ({ path, geometry }: ConvolutionSpec, parameters: Folded) => {
-    folded.set(path, inferenceConvolution(tf, kernels, { path, geometry, ...parameters }, precision));
-  };
-  const dispose = () => {
-    for (const { filter, bias } of folded.values()) {
+  return new FoldedNetwork(tf, kernels, network, source, precision);
+}
+
+class FoldedNetwork implements InferenceNetwork {
+  readonly classes: number;
+  readonly alignCorners: boolean;
+  private readonly folded = new Map<string, FoldedConvolution>();
+  private readonly guard: OverflowGuard;
+
+  constructor(
+    private readonly tf: typeof tfjs,
+    private readonly kernels: Kernels,
+    private readonly network: Architecture,
+    source: ParameterSource,
+    private readonly precision: Precision,
+  ) {
+    this.classes = network.classes;
+    this.alignCorners = network.alignCorners;
+    this.guard = new OverflowGuard(kernels, precision);
+    try {
+      this.foldAll(source);
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
+  }
+
+  async logits(images: Tensor4D, pause: Pause = noPause): Promise<Tensor4D> {
+    const { concatenation, convolutions, classifier } = this.network.decodeHead;
+    const input = await this.features(this.kernels.cast(images, this.precision), pause);
+    let image: Bounded = { ...input, x: input.x.clone() };
+    try {
+      for (const unit of convolutions) {
+        image = replace(image, (x) => this.apply(unit, x, true));
+        await rest(pause, image);
+      }
+      if (concatenation !== null) image = replace(image, (x) => this.guard.concatenation(input, x));
+    } finally {
+      input.x.dispose();
+    }
+    if (concatenation !== null) {
+      image = replace(image, (x) => this.apply(concatenation, x, true));
+      await rest(pause, image);
+    }
+    const { x } = replace(image, (input) => this.apply(classifier, input, false));
+    try {
+      return this.kernels.cast(x, 'fp32');
+    } finally {
+      x.dispose();
+    }
+  }
+
+  dispose(): void {
+    for (const { filter, bias } of this.folded.values()) {
       filter.dispose();
       bias.dispose();
     }
-  };
-  try {
-    for (const unit of units) keep(unit, fold(tf, unit, source));
-    const { path } = decodeHead.classifier;
-    keep(decodeHead.classifier, {
-      filter: source(`${path}.weight`) as Tensor4D,
-      bias: source(`${path}.bias`) as Tensor1D,
-    });
-  } catch (error) {
-    dispose();
-    throw error;
   }
 
-  const guard = new OverflowGuard(kernels, precision);
-  const apply = (spec: ConvolutionSpec, input: Bounded, relu: boolean): Bounded =>
-    guard.convolution(folded.get(spec.path)!, input, relu);
-  /** Applies `next` to an image and disposes that. */
-  const replace = (image: Bounded, next: (image: Bounded) => Bounded): Bounded => {
-    try {
-      return next(image);
-    } finally {
-      image.x.dispose();
-    }
-  };
-  /** Awaits a pause; disposes an image where that throws. */
-  const rest = async (pause: Pause, { x }: Bounded): Promise<void> => {
-    try {
-      await pause();
-    } catch (error) {
-      x.dispose();
-      throw error;
-    }
-  };
+  private foldAll(source: ParameterSource): void {
+    const { tf, network } = this;
+    const { decodeHead } = network;
+    const blocks = network.stages.flat();
+    const units: UnitSpec[] = [
+      ...network.stem,
+      ...blocks.flatMap((block) => [...block.units, ...(block.downsample ? [block.downsample] : [])]),
+      ...headConvolutions(decodeHead).filter((spec): spec is UnitSpec => 'normPath' in spec),
+    ];
+    for (const unit of units) this.keep(unit, fold(tf, unit, source));
+    const { path } = decodeHead.classifier;
+    const filter = source(`${path}.weight`) as Tensor4D;
+    this.keep(decodeHead.classifier, { filter, bias: source(`${path}.bias`) as Tensor1D });
+  }
 
-  function residualBlock(block: BlockSpec, input: Bounded): Bounded {
-    let inner = apply(block.units[0]!, input, true);
+  private keep({ path, geometry }: ConvolutionSpec, parameters: Folded): void {
+    const convolution = { path, geometry, ...parameters };
+    this.folded.set(path, inferenceConvolution(this.tf, this.kernels, convolution, this.precision));
+  }
+
+  private apply(spec: ConvolutionSpec, input: Bounded, relu: boolean): Bounded {
+    return this.guard.convolution(this.folded.get(spec.path)!, input, relu);
+  }
+
+  private residualBlock(block: BlockSpec, input: Bounded): Bounded {
+    let inner = this.apply(block.units[0]!, input, true);
     block.units.slice(1).forEach((unit, i) => {
-      inner = replace(inner, (image) => apply(unit, image, i + 2 < block.units.length));
+      inner = replace(inner, (image) => this.apply(unit, image, i + 2 < block.units.length));
     });
-    const identity = block.downsample === null ? input : apply(block.downsample, input, false);
-    const sum = guard.sum(block.path, inner, identity);
+    const identity = block.downsample === null ? input : this.apply(block.downsample, input, false);
+    const sum = this.guard.sum(block.path, inner, identity);
     inner.x.dispose();
     if (identity !== input) identity.x.dispose();
-    return replace(sum, (image) => guard.relu(image));
+    return replace(sum, (image) => this.guard.relu(image));
   }
 
   /** Disposes the images. */
-  async function features(images: Tensor4D, pause: Pause): Promise<Bounded> {
+  private async features(images: Tensor4D, pause: Pause): Promise<Bounded> {
+    const { tf, guard, network } = this;
     let image = guard.images(images);
     for (const unit of network.stem) {
-      image = replace(image, (input) => apply(unit, input, true));
+      image = replace(image, (input) => this.apply(unit, input, true));
       await rest(pause, image);
     }
     image = replace(image, (input) => guard.maxPool(input));
-    for (const block of network.stages.slice(0, decodeHead.input + 1).flat()) {
-      image = replace(image, (input) => tf.tidy(() => residualBlock(block, input)));
+    for (const block of network.stages.slice(0, network.decodeHead.input + 1).flat()) {
+      image = replace(image, (input) => tf.tidy(() => this.residualBlock(block, input)));
       await rest(pause, image);
     }
     return image;
   }
+}
 
-  async function logits(images: Tensor4D, pause: Pause = noPause): Promise<Tensor4D> {
-    const input = await features(kernels.cast(images, precision), pause);
-    let image: Bounded = { ...input, x: input.x.clone() };
-    try {
-      for (const unit of decodeHead.convolutions) {
-        image = replace(image, (x) => apply(unit, x, true));
-        await rest(pause, image);
-      }
-      if (decodeHead.concatenation !== null) image = replace(image, (x) => guard.concatenation(input, x));
-    } finally {
-      input.x.dispose();
-    }
-    const { concatenation } = decodeHead;
-    if (concatenation !== null) {
-      image = replace(image, (x) => apply(concatenation, x, true));
-      await rest(pause, image);
-    }
-    const { x } = replace(image, (input) => apply(decodeHead.classifier, input, false));
-    try {
-      return kernels.cast(x, 'fp32');
-    } finally {
-      x.dispose();
-    }
+/** Applies `next` to an image and disposes that. */
+function replace(image: Bounded, next: (image: Bounded) => Bounded): Bounded {
+  try {
+    return next(image);
+  } finally {
+    image.x.dispose();
   }
+}
 
-  return {
-    classes: network.classes,
-    alignCorners: network.alignCorners,
-    logits,
-    dispose,
-  };
+/** Awaits a pause; disposes an image if that throws. */
+async function rest(pause: Pause, { x }: Bounded): Promise<void> {
+  try {
+    await pause();
+  } catch (error) {
+    x.dispose();
+    throw error;
+  }
 }
 
 /** A convolution's filter (HWIO) and bias, with batch norm folded in. */

@@ -86,25 +86,13 @@ export class StageRunner {
   }
 
   private async context(): Promise<StageContext> {
-    const { experiment, dataRoot, keepCheckpoints, mostSecondsLost, skipBad } = this.options;
-    const { signal, saveRequested, note, predictions, labelIds, tensorboard, evaluateEvery } = this.options;
     const beforeWrite = () => this.lock.assertHeld();
     return {
-      experiment,
+      ...this.options,
       engine: this.engine,
-      dataRoot,
       directory: this.directory.path,
-      skipped: await SkippedSamples.open(this.directory.file('skipped.jsonl'), skipBad, beforeWrite),
-      keepCheckpoints,
-      mostSecondsLost,
-      signal,
-      saveRequested,
+      skipped: await SkippedSamples.open(this.directory.file('skipped.jsonl'), this.options.skipBad, beforeWrite),
       beforeWrite,
-      note,
-      predictions,
-      labelIds,
-      tensorboard,
-      evaluateEvery,
       weights: this.weights,
       weightsKey: this.used?.key,
     };
