@@ -4,6 +4,8 @@
 export interface Piece {
   readonly text: string;
   readonly href?: string;
+  /** A shorter name of the link, for a layout in which the text can stand with the link's target. */
+  readonly short?: string;
 }
 
 /** What stands in a cell or in a line. */
@@ -25,9 +27,4 @@ export interface Section {
 /** A text without links. */
 export function plain(text: string): Text {
   return [{ text }];
-}
-
-/** The words of a text, its links left out. */
-export function wordsOf(text: Text): string {
-  return text.map((piece) => piece.text).join('');
 }

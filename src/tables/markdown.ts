@@ -1,4 +1,3 @@
-import { UserError } from '../support/errors.js';
 import type { DocumentTable, Piece, Section, Text } from './document.js';
 
 /** What markdown reads as more than itself, in GitHub's dialect. */
@@ -12,13 +11,54 @@ function escapeWords(words: string): string {
     .replaceAll(/(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])/g, '\\_');
 }
 
-/** What would make a list of a line, or an image of a link behind it, is said with a backslash, too. */
+/** Escapes also what would turn a link behind it into an image. */
 function escapePlain(words: string): string {
   return escapeWords(words).replaceAll('!', '\\!');
 }
 
+function percentEncoded(character: string): string {
+  return [...new TextEncoder().encode(character)]
+    .map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`)
+    .join('');
+}
+
 function escapeHref(href: string): string {
-  return href.replaceAll(/[\s()<>|\\`]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: a link's target must not hold any.
+  return href === '' ? '<>' : href.replaceAll(/[\s()<>|\\`\x00-\x1f\x7f]/gu, percentEncoded);
+}
+
+type Link = Piece & { readonly href: string };
+
+/** The targets of a text's links, each under a short label, so that a line of a table stays short in the file itself. */
+class Definitions {
+  private readonly labels = new Map<string, string>();
+  private readonly counts = new Map<string, number>();
+
+  /** @param figure Begins the labels of links that are not named by a word: figures and seeds, which link to records. */
+  constructor(private readonly figure: string) {}
+
+  /** The label of a link: the first letter of its name, and a number. Links with the same target and name share one. */
+  of({ text, href, short }: Link): string {
+    const prefix = /^[a-z]/i.exec(short ?? text)?.[0].toLowerCase() ?? this.figure;
+    const title = short === undefined ? '' : ` "${escapeWords(text).trim().replaceAll('"', '\\"')}"`;
+    const key = `${prefix} ${escapeHref(href)}${title}`;
+    const known = this.labels.get(key);
+    if (known !== undefined) return known;
+    const number = (this.counts.get(prefix) ?? 0) + 1;
+    this.counts.set(prefix, number);
+    const label = `${prefix}${number}`;
+    this.labels.set(key, label);
+    return label;
+  }
+
+  /** `[m1]: https://…`, a line for each. */
+  lines(): string[] {
+    return [...this.labels].map(([key, label]) => `[${label}]:${key.slice(key.indexOf(' '))}`);
+  }
+}
+
+function isLink(piece: Piece): piece is Link {
+  return piece.href !== undefined;
 }
 
 /** Neighbours without a link as one piece: what an underscore means depends on what stands beside it. */
@@ -26,126 +66,63 @@ function joined(text: Text): Text {
   const pieces: Piece[] = [];
   for (const piece of text) {
     const last = pieces.at(-1);
-    if (last === undefined || last.href !== undefined || piece.href !== undefined) pieces.push(piece);
+    if (last === undefined || isLink(last) || isLink(piece)) pieces.push(piece);
     else pieces[pieces.length - 1] = { text: last.text + piece.text };
   }
   return pieces;
 }
 
-function writeText(text: Text): string {
-  const written = joined(text)
-    .map(({ text: words, href }) =>
-      href === undefined ? escapePlain(words) : `[${escapePlain(words)}](${escapeHref(href)})`,
-    )
-    .join('')
-    .trim();
-  return written.replace(/^([-+]|\d+[.)])(?=\s|$)/, (marker) => `${marker.slice(0, -1)}\\${marker.slice(-1)}`);
-}
+/** Sections as markdown in GitHub's dialect, with the targets of all links below them. */
+class Writer {
+  private readonly definitions: Definitions;
 
-function writeTable({ head, body }: DocumentTable): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  return [
-    line(head.map((name) => writeText([{ text: name }]))),
-    line(head.map(() => '---')),
-    ...body.map((cells) => line(cells.map(writeText))),
-  ].join('\n');
-}
-
-function writeSection({ title, table, notes }: Section): string {
-  const parts = [`### ${writeText([{ text: title }])}`.trim(), writeTable(table)];
-  if (notes.length > 0) parts.push(notes.map((note) => `- ${writeText(note)}`.trim()).join('\n'));
-  return parts.join('\n\n');
-}
-
-/** Sections as markdown in GitHub's dialect, which {@link parseMarkdown} reads again. */
-export function writeMarkdown(sections: readonly Section[]): string {
-  return sections.map(writeSection).join('\n\n');
-}
-
-/** One piece: a link, or as much plain text as there is before one. */
-const PIECE = /\[((?:\\.|[^\\[\]])*)\]\(([^\s()<>]*)\)|((?:\\.|[^\\[])+)/gy;
-
-function unescapeWords(words: string): string {
-  return words.replaceAll(/\\([!-/:-@[-`{-~])/g, '$1');
-}
-
-function parseText(written: string, fail: (message: string) => never): Text {
-  const pieces: Piece[] = [];
-  let end = 0;
-  for (const match of written.matchAll(PIECE)) {
-    end = match.index + match[0].length;
-    const [, label, href, words] = match;
-    if (words !== undefined) pieces.push({ text: unescapeWords(words) });
-    else pieces.push({ text: unescapeWords(label!), href: href! });
+  constructor(figureLabel: string) {
+    this.definitions = new Definitions(figureLabel);
   }
-  if (end !== written.length) fail(`expected text or a link, got: ${written.slice(end)}`);
-  return pieces;
-}
 
-/** The cells of a line, split at the bars that no backslash stands before. */
-function cellsOf(line: string, fail: (message: string) => never): string[] {
-  const match = /^\|((?:\\.|[^\\])*)\|$/.exec(line);
-  if (match === null) fail('expected a line of a table that ends with "|"');
-  const cells: string[] = [];
-  let cell = '';
-  for (const [token] of match![1]!.matchAll(/\\.|[^\\]/g)) {
-    if (token === '|') {
-      cells.push(cell.trim());
-      cell = '';
-    } else {
-      cell += token;
-    }
+  private text(text: Text): string {
+    const written = joined(text)
+      .map((piece) =>
+        isLink(piece)
+          ? `[${escapePlain(piece.short ?? piece.text)}][${this.definitions.of(piece)}]`
+          : escapePlain(piece.text),
+      )
+      .join('')
+      .trim();
+    // What would begin a list within the line.
+    return written.replace(/^([-+]|\d+[.)])(?=\s|$)/, (marker) => `${marker.slice(0, -1)}\\${marker.slice(-1)}`);
   }
-  return [...cells, cell.trim()];
+
+  private table({ head, body }: DocumentTable): string {
+    const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+    return [
+      line(head.map((name) => this.text([{ text: name }]))),
+      line(head.map(() => '---')),
+      ...body.map((cells) => line(cells.map((cell) => this.text(cell)))),
+    ].join('\n');
+  }
+
+  private section({ title, table, notes }: Section): string {
+    const parts = [`### ${this.text([{ text: title }])}`.trim(), this.table(table)];
+    if (notes.length > 0) parts.push(notes.map((note) => `- ${this.text(note)}`.trim()).join('\n'));
+    return parts.join('\n\n');
+  }
+
+  write(sections: readonly Section[]): string {
+    const written = sections.map((section) => this.section(section));
+    const definitions = this.definitions.lines();
+    return [...written, ...(definitions.length === 0 ? [] : [definitions.join('\n')])].join('\n\n');
+  }
 }
 
 /**
- * Reads what {@link writeMarkdown} writes.
- * @param file What errors name.
- * @throws UserError that names file and line where it is something else.
+ * Sections as markdown in GitHub's dialect. Links are written by reference, `[model][m1]`, and their targets stand below the last
+ * section.
+ * @param figureLabel Begins the labels of figures and seeds. Labels hold for a whole file: parts of one need different ones.
  */
-export function parseMarkdown(markdown: string, file: string, firstLine = 1): Section[] {
-  const sections: { title: string; table: { head: string[]; body: Text[][] }; notes: Text[] }[] = [];
-  let state: 'outside' | 'title' | 'head' | 'body' | 'notes' = 'outside';
-  for (const [i, raw] of markdown.split('\n').entries()) {
-    const line = raw.trim();
-    const fail = (message: string): never => {
-      throw new UserError(
-        `${file}:${firstLine + i}: ${message}.`,
-        `Write the tables again: fcn table --write ${file}.`,
-      );
-    };
-    const words = (text: string) =>
-      parseText(text, fail)
-        .map((piece) => piece.text)
-        .join('');
-    const current = sections.at(-1);
-    if (line === '') continue;
-    if (line === '###' || line.startsWith('### ')) {
-      if (state === 'title' || state === 'head') fail('expected a table, got a heading');
-      sections.push({ title: words(line.slice(3).trim()), table: { head: [], body: [] }, notes: [] });
-      state = 'title';
-    } else if (current === undefined) {
-      fail('expected a heading that begins with "###"');
-    } else if (line.startsWith('|') && state !== 'notes') {
-      const cells = cellsOf(line, fail);
-      if (state === 'title') {
-        current.table.head = cells.map(words);
-        state = 'head';
-      } else if (cells.length !== current.table.head.length) {
-        fail(`expected ${current.table.head.length} cells, got ${cells.length}`);
-      } else if (state === 'head') {
-        if (!cells.every((cell) => cell === '---')) fail('expected the line below the heads, of "---"');
-        state = 'body';
-      } else {
-        current.table.body.push(cells.map((cell) => parseText(cell, fail)));
-      }
-    } else if ((line === '-' || line.startsWith('- ')) && (state === 'body' || state === 'notes')) {
-      current.notes.push(parseText(line.slice(1).trim(), fail));
-      state = 'notes';
-    } else {
-      fail('expected a heading, a table or a note that begins with "-"');
-    }
-  }
-  return sections;
+export function writeMarkdown(sections: readonly Section[], figureLabel = 'r'): string {
+  return new Writer(figureLabel).write(sections);
 }
+
+/** A line that says where a link leads: `[m1]: https://…`. Its label is the first group, the target the second. */
+export const DEFINITION = /^ {0,3}\[([^\]]+)\]:\s*(\S.*)$/;

@@ -23,7 +23,7 @@ function downloadText({ weights, log }: TableRow): Text {
 
 function configText({ row, config }: TableRow, linkTo: LinkTo): Text {
   const href = linkTo(path.resolve(packageRoot(), config));
-  return [href === undefined ? { text: row } : { text: row, href }];
+  return [href === undefined ? { text: row } : { text: row, href, short: 'config' }];
 }
 
 /** A published table in the original's columns. */
@@ -107,7 +107,7 @@ export function sectionsOf(report: Report, part: Part, linkTo: LinkTo): Section[
 export interface Block {
   readonly part: Part;
   readonly content: string;
-  /** Of the content's first line, from 1. */
+  /** Number of the content's first line, from 1. */
   readonly line: number;
   /** Offsets of the first character of its first line, and behind the last of its last, without the line's end. */
   readonly start: number;
@@ -190,11 +190,12 @@ export function findBlocks(text: string, file: string): Block[] {
     } else {
       if (open === null || open.part !== part) return fail('the end of a block that did not begin');
       const inside = lines.slice(open.at + 1, i).map((inner) => inner.text);
+      const blank = inside.findIndex((inner) => inner.trim() !== '');
       const first = lines[open.at]!;
       blocks.push({
         part,
         content: inside.join('\n').trim(),
-        line: open.at + 2,
+        line: open.at + 2 + Math.max(blank, 0),
         start: first.start,
         end: start + line.length,
         lineEnd: first.lineEnd,
@@ -209,6 +210,14 @@ export function findBlocks(text: string, file: string): Block[] {
     );
   }
   return blocks;
+}
+
+/** The lines of a file around its blocks, without fenced code, with their numbers from 1. */
+export function linesAround(text: string, file: string): { readonly text: string; readonly number: number }[] {
+  const blocks = findBlocks(text, file);
+  return linesOf(text)
+    .map((line, i) => ({ ...line, number: i + 1 }))
+    .filter(({ start, code }) => !code && !blocks.some((block) => start >= block.start && start < block.end));
 }
 
 function blockText(part: Part, content: string): string {

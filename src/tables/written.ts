@@ -3,11 +3,20 @@ import path from 'node:path';
 import { UserError } from '../support/errors.js';
 import { explainFileError, writeFileAtomic } from '../support/files.js';
 import { shellWords } from '../support/format.js';
-import { type Section, wordsOf } from './document.js';
 import { linksFrom } from './links.js';
-import { parseMarkdown, writeMarkdown } from './markdown.js';
+import { DEFINITION, writeMarkdown } from './markdown.js';
 import { formatReport, type TableFormat } from './report.js';
-import { findBlocks, markersHint, newDocument, PARTS, type Part, replaceBlocks, sectionsOf } from './sections.js';
+import {
+  findBlocks,
+  linesAround,
+  markersHint,
+  newDocument,
+  PARTS,
+  type Part,
+  replaceBlocks,
+  sectionsOf,
+} from './sections.js';
+import { staleInBlock } from './stale.js';
 import type { Report } from './table.js';
 
 /** The documents of a repository that hold tables, and the parts that each must have. */
@@ -62,12 +71,30 @@ function read(file: string): string {
 /** A part of a report as it stands in a file. */
 function partFor(report: Report, file: string): (part: Part) => string {
   const linkTo = linksFrom(path.dirname(file));
-  return (part) => writeMarkdown(sectionsOf(report, part, linkTo));
+  // Parts stand in one file, so each has labels of its own.
+  return (part) => writeMarkdown(sectionsOf(report, part, linkTo), part === 'published' ? 'r' : part);
+}
+
+/**
+ * Refuses to write where a label of ours has another target in the text around the blocks: the first one of a file counts.
+ * @throws UserError that names file, line and label.
+ */
+function checkLabels(text: string, file: string, written: string): void {
+  const ours = new Set(written.split('\n').flatMap((line) => DEFINITION.exec(line)?.[1]?.toLowerCase() ?? []));
+  for (const { text: line, number } of linesAround(text, file)) {
+    const label = DEFINITION.exec(line)?.[1]?.toLowerCase();
+    if (label !== undefined && ours.has(label)) {
+      throw new UserError(
+        `${file}:${number}: the label [${label}] is one of those that the tables' links have.`,
+        'Give the link another label.',
+      );
+    }
+  }
 }
 
 /**
  * What a file should hold: of a markdown file only its blocks are replaced.
- * @throws UserError where a markdown file is there that has no blocks.
+ * @throws UserError where a markdown file is there that has no blocks, or uses a label of ours for another link.
  */
 async function expectedText(report: Report, file: string, format: TableFormat): Promise<string> {
   if (format !== 'markdown')
@@ -75,7 +102,9 @@ async function expectedText(report: Report, file: string, format: TableFormat): 
   const content = partFor(report, file);
   if (!existsSync(file)) return newDocument(content);
   const text = read(file);
-  if (findBlocks(text, file).length === 0) throw new UserError(`${file} has no place for tables.`, markersHint());
+  const blocks = findBlocks(text, file);
+  if (blocks.length === 0) throw new UserError(`${file} has no place for tables.`, markersHint());
+  checkLabels(text, file, blocks.map(({ part }) => content(part)).join('\n'));
   return replaceBlocks(text, file, content);
 }
 
@@ -100,13 +129,10 @@ async function staleLines(report: Report, file: string, format: TableFormat): Pr
   const found = read(file);
   if (found === (await expectedText(report, file, format))) return [];
   if (format !== 'markdown') return [`${file} is not what the records give.`];
-  const linkTo = linksFrom(path.dirname(file));
-  const differences = findBlocks(found, file).flatMap(({ part, content, line }) => {
-    const expected = sectionsOf(report, part, linkTo);
-    if (content === writeMarkdown(expected)) return [];
-    const cells = compareSections(parseMarkdown(content, file, line), expected);
-    return cells.length > 0 ? cells : [`${part}: links or layout differ`];
-  });
+  const expected = partFor(report, file);
+  const differences = findBlocks(found, file).flatMap(({ part, content, line }) =>
+    staleInBlock(content, expected(part), line),
+  );
   return (differences.length > 0 ? differences : ['lines around the tables differ']).map((what) => `${file}: ${what}`);
 }
 
@@ -134,44 +160,4 @@ export async function checkFiles(report: Report, files: readonly string[], asked
   const stale = await Promise.all(formats.map(({ file, format }) => staleLines(report, file, format)));
   const documents = formats.filter(({ format }) => format === 'markdown').map(({ file }) => file);
   return [...stale.flat(), ...missingParts(report, documents)];
-}
-
-/** Those of some titles that others lack, each as often as it is lacking. */
-function lacking(titles: readonly string[], others: readonly string[]): string[] {
-  const rest = [...others];
-  return titles.filter((title) => {
-    const at = rest.indexOf(title);
-    if (at >= 0) rest.splice(at, 1);
-    return at < 0;
-  });
-}
-
-/** Which tables one has and the other has not; where they have the same, the cells that differ, in words. */
-function compareSections(found: readonly Section[], expected: readonly Section[]): string[] {
-  const there = found.map(({ title }) => title);
-  const wanted = expected.map(({ title }) => title);
-  const missing = lacking(wanted, there).map((title) => `the table ${title} is missing`);
-  const surplus = lacking(there, wanted).map((title) => `the table ${title} is none that the records give`);
-  if (missing.length + surplus.length > 0) return [...missing, ...surplus];
-  if (there.join('\n') !== wanted.join('\n')) return [`the tables are in another order than ${wanted.join(', ')}`];
-  return expected.flatMap((section, i) => {
-    const { title, table, notes } = found[i]!;
-    if (table.body.length !== section.table.body.length) {
-      return [`${title}: ${table.body.length} rows, and the records give ${section.table.body.length}`];
-    }
-    const cells = section.table.body.flatMap((cells, y) =>
-      cells.flatMap((cell, x) => {
-        const there = wordsOf(table.body[y]?.[x] ?? []);
-        const wanted = wordsOf(cell);
-        if (there === wanted) return [];
-        const row = cells.slice(0, 4).map(wordsOf).join(' ');
-        return [`${title}, ${row}, ${section.table.head[x]}: ${there}, and the records give ${wanted}`];
-      }),
-    );
-    const heads = table.head.join() === section.table.head.join() ? [] : [`${title}: other columns`];
-    const lines = section.notes.flatMap((note, n) =>
-      wordsOf(note) === wordsOf(notes[n] ?? []) ? [] : [`${title}: the note "${wordsOf(note)}" is not there`],
-    );
-    return [...heads, ...cells, ...lines];
-  });
 }

@@ -58,9 +58,14 @@ test('records are kept by kind, listed, found whole, and end in the table of the
   await fcn(['table', '--write', 'results/README.md'], { cwd });
   const written = readFileSync(path.join(cwd, 'results', 'README.md'), 'utf8');
   const [published, smoke, local] = written.split('<!-- end of fcn table');
-  t.true(published!.includes(`[${mIoU}](full/${ROW}.full.json)`));
-  t.true(smoke!.includes(`[${mIoU}](smoke/${ROW}.small.json)`));
-  t.true(local!.includes(`[${mIoU}](local/${ROW}.narrow.json)`));
+  for (const [part, label, file] of [
+    [published, 'r1', `full/${ROW}.full.json`],
+    [smoke, 'smoke1', `smoke/${ROW}.small.json`],
+    [local, 'local1', `local/${ROW}.narrow.json`],
+  ] as const) {
+    t.true(part!.includes(`[${mIoU}][${label}]`));
+    t.true(part!.includes(`\n[${label}]: ${file}\n`));
+  }
   t.is((await fcn(['table', '--check', '--write', 'results/README.md'], { cwd })).code, 0);
 });
 

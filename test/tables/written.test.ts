@@ -47,6 +47,51 @@ test('a figure that was put in by hand is found', async (t) => {
   t.regex(stale!, /mIoU: 67\.08 \/ 67\.20, and the records give 67\.08 \/ –$/);
 });
 
+test('what else is stale is named: a link, a note, a line by hand', async (t) => {
+  const file = path.join(await temporaryFolder(t), 'README.md');
+  await writeReport(report(67), file, 'markdown');
+  const written = readFileSync(file, 'utf8');
+  for (const [name, changed, stale] of [
+    [
+      'the target of a link',
+      written.replace(/^\[m1\]: .*$/m, '[m1]: https://elsewhere.example/a.pth'),
+      /20000, download: \[model\]\(https:\/\/elsewhere\.example\/a\.pth\), .*, and the records give \[model\]\(https:.*\.pth\)/,
+    ],
+    [
+      'a target that is gone',
+      written.replace(/^\[r1\]: .*\n/m, ''),
+      /20000, mIoU: .*\[67\.00\]\(r1\).*, and the records give .*\[67\.00\]\(.*record\.json\)/,
+    ],
+    ['a note', written.replace(/^- none: never.*$/m, '- mine'), /: the note "none: never published .*" is not there$/],
+    ['a column', written.replace(' | download |', ' | downloads |'), /: other columns$/],
+    ['a cell too few', written.replace('| FCN | R-50-D8 |', '| FCN |'), /: 9 cells, and the records give 10$/],
+    ['a row too many', written.replace(/^(\| FCN .*\n)/m, '$1$1'), /: 5 rows, and the records give 4$/],
+    ['a line by hand', written.replace(/^### .*$/m, '$&\nmine'), /: line 4: "mine", and the records give ""$/],
+    [
+      'a link that no cell has',
+      written.replace('[m2]:', '[m99]: a\n[m2]:'),
+      /: line \d+: "\[m99\]: a", and the records/,
+    ],
+  ] as const) {
+    t.not(changed, written, name);
+    writeFileSync(file, changed);
+    const [first] = await checkFiles(report(67), [file]);
+    t.regex(first!, stale, name);
+  }
+});
+
+test('links of other text keep their labels, and none of ours takes one of them', async (t) => {
+  const file = path.join(await temporaryFolder(t), 'README.md');
+  writeFileSync(file, `[m1]\n\n[M1]: mine.html\n\n${AROUND}`);
+  await t.throwsAsync(writeReport(report(67), file), {
+    instanceOf: UserError,
+    message: /README\.md:3: the label \[m1\] is one of those/,
+  });
+  writeFileSync(file, `[mine]: mine.html\n\n\`\`\`\n[m1]: example\n\`\`\`\n\n${AROUND}`);
+  await writeReport(report(67), file);
+  t.deepEqual(await checkFiles(report(67), [file]), []);
+});
+
 test('a markdown file without markers is left alone', async (t) => {
   const file = path.join(await temporaryFolder(t), 'README.md');
   writeFileSync(file, '# Mine\n');
