@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { serve } from '../data/workers/serve.js';
+import { release } from '../support/block.js';
 import { explainFileError } from '../support/files.js';
-import { release } from '../support/yaml.js';
 import { type CheckpointFiles, type Snapshot, writeSnapshot } from './checkpoint.js';
 import { rotate } from './checkpoint-folder.js';
 

@@ -1,4 +1,4 @@
-import { allocateBlock, release } from '../support/yaml.js';
+import { allocateBlock, release } from '../support/block.js';
 import type { StoredDtype } from './convert.js';
 import { hwioToOihw, oihwShape } from './layout.js';
 import { writeSafetensors } from './safetensors.js';

@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import test from 'ava';
 import { describeHardware } from '../../src/engines/hardware.js';
 import { processMemory, resetPeakMemory } from '../../src/engines/memory.js';
-import { release } from '../../src/support/yaml.js';
+import { release } from '../../src/support/block.js';
 
 const BYTES = 200 * 2 ** 20;
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { processMemory } from '../../src/engines/memory.js';
-import { allocateBlock, release } from '../../src/support/yaml.js';
+import { allocateBlock, release } from '../../src/support/block.js';
 
 test.serial('released buffers have no bytes, and take no memory, however many there were', async (t) => {
   const bytes = 2 ** 24;

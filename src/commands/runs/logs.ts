@@ -6,7 +6,7 @@ import * as flags from '../../cli/flags.js';
 export default class RunsLogs extends BaseCommand {
   static override summary = "Print the last lines of a run's log, and go on as they come.";
   static override description =
-    'The lines of log.jsonl, made readable; --json prints an array of them as they are. docs/logs.md says what they hold.';
+    'The lines of log.jsonl, made readable; --json prints an array of them as they are. docs/runs.md says what they hold.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> camvid_r18-d8 --lines 0 --json',
