@@ -11,20 +11,13 @@ import { removeHalfWritten } from '../support/files.js';
 import { Lock, LostLockError } from '../support/lock.js';
 import { weightsIdentity } from '../weights/load.js';
 import { type CheckDataOptions, checkData } from './check-data.js';
-import { RunDirectory, readStatus, requireWritable } from './directory.js';
+import { RunDirectory, requireWritable } from './directory.js';
 import { inAvailablePrecision, precisionNote } from './precision.js';
 import { readingStages, requireInputs } from './preflight.js';
 import { requireResources } from './resources.js';
-import {
-  changesOf,
-  findRun,
-  hasRecord,
-  highestNumber,
-  type Resume,
-  type RunIdentity,
-  readDescription,
-  writeDescription,
-} from './resumption.js';
+import { changesOf, findRun, highestNumber, type Resume } from './resumption.js';
+import { type RunIdentity, readDescription, writeDescription } from './run-description.js';
+import { RunReader } from './run-reader.js';
 import { readStageResult } from './stage-results.js';
 import { type StageOptions, StageRunner } from './stage-runner.js';
 import { describeWeights, givenWeights } from './weights.js';
@@ -132,7 +125,7 @@ export async function execute(asked: ExecuteOptions): Promise<Execution> {
       await removeHalfWritten(records, (name) => name === path.basename(kept));
     }
     // Another process may have completed it since it was found.
-    if (earlier && (await readStatus(directory.path))?.state === 'completed' && (await hasRecord(directory.path))) {
+    if (earlier && (await new RunReader(directory.path).isCompleted())) {
       const record = readRecord(directory.file('record.json'));
       note(`Run ${directory.id} has completed before: nothing is done. --fresh starts a new one.`);
       if (!existsSync(kept)) await writeRecord(kept, record);
