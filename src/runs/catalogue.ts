@@ -7,13 +7,13 @@ import type { RunState } from './directory.js';
 import type { RunLog } from './log.js';
 import {
   compareStarts,
-  meaningOf,
   type NamedRun,
   nameOfReference,
   newestRun,
   type RunPlaces,
   requireSome,
   runAtPath,
+  runsCalled,
 } from './run-names.js';
 import { RECORD_FILE, RunReader, runsBelow } from './run-reader.js';
 
@@ -93,7 +93,9 @@ export class RunCatalogue {
     const add = async (read: () => Promise<KnownRun>) => {
       try {
         const run = await read();
-        known.set(keyOf(run), run);
+        // Of a run directory that was copied, the one that is called as the run counts.
+        const isCopy = run.directory !== null && path.basename(run.directory) !== run.id;
+        if (!isCopy || !known.has(keyOf(run))) known.set(keyOf(run), run);
       } catch (error) {
         if (!(error instanceof UserError)) throw error;
         this.onBroken(error);
@@ -133,15 +135,19 @@ export class RunCatalogue {
   }
 
   private async matching(reference: string): Promise<readonly [KnownRun, ...KnownRun[]]> {
-    // Where it is a path, no other run needs to be read.
-    const there = runAtPath(reference);
-    if (there === null) {
-      const name = nameOfReference(reference, this.folders.runs);
-      return meaningOf(name, await this.all(), this.folders).runs;
-    }
+    const name = nameOfReference(reference, this.folders.runs);
+    // Where it is a path, or ROW/RUN of a directory, no other run needs to be read.
+    const there = runAtPath(reference) ?? directoryNamed(name, this.folders.runs);
+    if (there === null) return runsCalled(name, await this.all(), this.folders);
     if ('directory' in there) return [await readRun(there.directory)];
     return [await this.ofKept({ file: there.record, record: readRecord(there.record) })];
   }
+}
+
+/** The run directory of ROW/RUN; null where there is none. */
+function directoryNamed(name: string, runs: string): { readonly directory: string } | null {
+  const directory = path.join(runs, name);
+  return /^[^/]+\/[^/]+$/.test(name) && new RunReader(directory).isRun() ? { directory } : null;
 }
 
 const keyOf = ({ row, id }: Pick<KnownRun, 'row' | 'id'>) => `${row} ${id}`;

@@ -31,7 +31,7 @@ const describePlaces = ({ runs, results }: RunPlaces) => (results === null ? run
 const MOST_LISTED = 5;
 
 /** "ROW/RUN, ROW/RUN, …" */
-export function listRuns(runs: readonly Pick<NamedRun, 'row' | 'id'>[]): string {
+function listRuns(runs: readonly Pick<NamedRun, 'row' | 'id'>[]): string {
   const names = runs.slice(0, MOST_LISTED).map(({ row, id }) => `${row}/${id}`);
   return [...names, ...(runs.length > MOST_LISTED ? ['…'] : [])].join(', ');
 }
@@ -65,12 +65,6 @@ export function newestRun<T extends NamedRun>(runs: readonly [T, ...T[]]): T {
   return candidates.sort(compareStarts).at(-1)!;
 }
 
-/** What a name means: a run, or those of a row or a pattern. */
-interface Meaning<T> {
-  readonly runs: readonly [T, ...T[]];
-  readonly isGroup: boolean;
-}
-
 /** The rows and ids of a run: those that its record names, and those that its folders are called. */
 function spellings({ row, id, directory }: NamedRun): { row: string; id: string }[] {
   if (directory === null) return [{ row, id }];
@@ -84,29 +78,32 @@ function spellings({ row, id, directory }: NamedRun): { row: string; id: string 
 const hasSome = <T>(values: readonly T[]): values is readonly [T, ...T[]] => values.length > 0;
 
 /**
- * What a name means among runs: a row; a pattern of rows, of runs' names or of ROW/RUN; a run as RUN, as ROW/RUN or as ROW.RUN, as
- * kept records are called; or the beginning of its name that no other run has, also as ROW/BEGINNING.
+ * The runs that a name means: of a row or of a pattern of rows, of RUN or of ROW/RUN all; else one, as RUN, as ROW/RUN, as
+ * ROW.RUN, as kept records are called, or as the beginning of a name that no other run has.
  * @throws UserError where it means no run, or the beginning of several.
  */
-export function meaningOf<T extends NamedRun>(name: string, runs: readonly T[], places: RunPlaces): Meaning<T> {
+export function runsCalled<T extends NamedRun>(
+  name: string,
+  runs: readonly T[],
+  places: RunPlaces,
+): readonly [T, ...T[]] {
   // Of an empty variable in a script, say: it is the beginning of every name.
   if (name === '') throw new UserError('The name of a run is empty.', 'See fcn runs list.');
   const which = (is: (spelling: { row: string; id: string }) => boolean) =>
     runs.filter((run) => spellings(run).some(is));
-  const isPattern = /[*?{]/.test(name);
-  const expression = isPattern ? wildcardExpression(name) : null;
+  const expression = /[*?{]/.test(name) ? wildcardExpression(name) : null;
   const group =
     expression === null
       ? which(({ row }) => row === name)
       : which(({ row, id }) => [row, id, `${row}/${id}`].some((text) => expression.test(text)));
-  if (hasSome(group)) return { runs: group, isGroup: true };
+  if (hasSome(group)) return group;
   const exact = which(({ row, id }) => [id, `${row}/${id}`, `${row}.${id}`].includes(name));
   const found = exact.length > 0 ? exact : which(({ row, id }) => [id, `${row}/${id}`].some((t) => t.startsWith(name)));
   if (!hasSome(found)) throw nothingCalled(name, runs, places);
-  if (found.length === 1) return { runs: found, isGroup: false };
+  if (found.length === 1) return found;
   throw new UserError(
     `"${name}" could be ${found.length} runs: ${listRuns(found)}.`,
-    'Give more of the name, or ROW/RUN; a pattern such as 2025* means all of them.',
+    'Give more of the name, or ROW/RUN.',
   );
 }
 
@@ -125,16 +122,23 @@ function nothingCalled(name: string, runs: readonly NamedRun[], places: RunPlace
   if (rows.includes(name)) {
     return new UserError(`There is no run of ${name} under ${where} yet.`, `Make one: fcn reproduce ${name}.`);
   }
-  const names = runs.flatMap(({ row, id }) => (name.includes('/') ? [`${row}/${id}`] : [id, row]));
-  const meant = nearestAll(name, names);
   return new UserError(
     existsSync(name)
       ? `${name} is no run directory (it holds no experiment.json), and no run under ${where} is called so.`
       : `No run is called ${name} under ${where}.`,
-    meant.length === 0
-      ? 'Give a run as fcn runs list names it, a row, a run directory, or the file of a record.'
-      : `Did you mean ${alternatives(meant)}?`,
+    suggestion(name, runs),
   );
+}
+
+function suggestion(name: string, runs: readonly NamedRun[]): string {
+  const names = runs.flatMap(({ row, id }) => (name.includes('/') ? [`${row}/${id}`] : [id, row]));
+  const meant = nearestAll(name, names);
+  if (meant.length > 0) return `Did you mean ${alternatives(meant)}?`;
+  const [row = ''] = name.split('/');
+  const ofRow = runs.filter((run) => run.row === row).sort(compareNewestFirst);
+  return ofRow.length > 0
+    ? `The runs of ${row} are: ${listRuns(ofRow)}.`
+    : 'Give a run as fcn runs list names it, a row, a run directory, or the file of a record.';
 }
 
 /**
@@ -142,6 +146,8 @@ function nothingCalled(name: string, runs: readonly NamedRun[], places: RunPlace
  * null where it is no such path.
  */
 export function runAtPath(reference: string): { readonly directory: string } | { readonly record: string } | null {
+  // Else it would be a file of the working folder.
+  if (reference === '') return null;
   const inside = [RECORD_FILE, LOG_FILE].includes(path.basename(reference));
   const folder = inside ? path.dirname(reference) : reference;
   if (new RunReader(folder).isRun()) return { directory: folder };
@@ -190,18 +196,19 @@ function directoryAtPath(reference: string, runs: string): RunReader | null {
 }
 
 /**
- * The run directory that a reference means: a path of it, or a name as `meaningOf` takes it, of a row or a pattern the newest run;
+ * The run directory that a reference means: a path of it, or a name as `runsCalled` takes it, of a row or a pattern the newest run;
  * the newest of all where none is given.
  * @throws UserError where there is none, or several.
  */
 export async function findRunDirectory(runs: string, reference: string | undefined): Promise<RunReader> {
   const places = { runs, results: null };
-  if (reference === undefined)
+  if (reference === undefined) {
     return new RunReader(newestRun(requireSome(await directoriesBelow(runs), places)).directory);
+  }
   const atPath = directoryAtPath(reference, runs);
   if (atPath !== null) return atPath;
-  const meaning = meaningOf(nameOfReference(reference, runs), await directoriesBelow(runs), places);
-  return new RunReader(newestRun(meaning.runs).directory);
+  const called = runsCalled(nameOfReference(reference, runs), await directoriesBelow(runs), places);
+  return new RunReader(newestRun(called).directory);
 }
 
 /**
@@ -213,8 +220,8 @@ export async function findRunDirectories(runs: string, references: readonly stri
   const found = references.flatMap((reference) => {
     const atPath = directoryAtPath(reference, runs);
     if (atPath !== null) return [atPath];
-    const meaning = meaningOf(nameOfReference(reference, runs), all, { runs, results: null });
-    return meaning.runs.map(({ directory }) => new RunReader(directory));
+    const called = runsCalled(nameOfReference(reference, runs), all, { runs, results: null });
+    return called.map(({ directory }) => new RunReader(directory));
   });
   return [...new Map(found.map((reader) => [path.resolve(reader.folder), reader])).values()];
 }
@@ -238,8 +245,8 @@ export async function findRunOfRow(parent: string, reference: string): Promise<R
   const [first = ''] = name.split('/');
   const isRow = first !== '' && !first.startsWith('.') && existsSync(path.join(runs, first, '.'));
   if (first !== row && isRow) throw elsewhere(`${reference} is of the row ${first}`);
-  const meaning = meaningOf(name, await directoriesBelow(runs, row), { runs: parent, results: null });
-  return new RunReader(newestRun(meaning.runs).directory);
+  const called = runsCalled(name, await directoriesBelow(runs, row), { runs: parent, results: null });
+  return new RunReader(newestRun(called).directory);
 }
 
 function isSameFolder(one: string, other: string): boolean {

@@ -200,7 +200,6 @@ function memoryChart({ run: { log } }: ChartSource): Chart | null {
     title: 'Memory in training',
     xName: ITERATION,
     yName: 'MB (2²⁰ bytes)',
-    // Logs of earlier versions have the first alone.
     series: [
       curve('tensors between steps', log, ({ liveTensorBytes }) => liveTensorBytes / 2 ** 20),
       curve('peak of tensors', log, ({ peakLiveTensorBytes }) => peakLiveTensorBytes / 2 ** 20),

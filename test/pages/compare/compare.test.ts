@@ -13,10 +13,10 @@ import {
   studentTwoSided,
   welch,
 } from '../../../src/pages/compare/significance.js';
-import { RunCatalogue } from '../../../src/runs/catalogue.js';
 import type { ResolveOptions } from '../../../src/recipe/resolve.js';
 import { loadTables } from '../../../src/recipe/tables.js';
 import { type RunRecord, writeRecord } from '../../../src/records/record.js';
+import { RunCatalogue } from '../../../src/runs/catalogue.js';
 import { makeReport } from '../../../src/tables/table.js';
 import { sparkline } from '../../../src/terminal/sparkline.js';
 import { parsePublishedLog } from '../../../src/training-logs/read.js';
