@@ -15,6 +15,14 @@ export const dataRoot = Flags.string({
   helpValue: 'DIR',
 });
 
+/** What a command that takes a run says of its argument. */
+export const RUN_FORMS =
+  "A run: ROW/RUN, RUN, the beginning of its name, its directory or its record; or a row: the row's newest run";
+
+/** What one that takes several says. */
+export const SEVERAL_RUNS_FORMS =
+  'Runs: ROW/RUN, RUN, the beginning of a name, a directory or a record; or rows and patterns: all their runs';
+
 /** What a command that is named to the user needs besides, to find the same data sets: nothing where it would anyway. */
 export function dataRootFlag(given: string): string {
   return given === (process.env['FCN_DATA_ROOT'] ?? DEFAULT_DATA_ROOT) ? '' : ` --data-root ${given}`;
@@ -135,7 +143,7 @@ export const resume = Flags.boolean({
 });
 
 export const resumeRun = Flags.string({
-  summary: "Go on with this run: the name of its directory in the row's.",
+  summary: 'Resume this run: ROW/RUN, RUN, the beginning of its name, its directory or its record.',
   helpValue: 'RUN',
   exclusive: ['fresh'],
 });

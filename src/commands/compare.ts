@@ -16,8 +16,7 @@ export default class Compare extends BaseCommand {
   ];
   static override args = {
     a: Args.string({
-      description:
-        'A run: its directory, its record, its id; or a row: its newest run, or beside a log the row itself where it has none.',
+      description: `${flags.RUN_FORMS}; beside a log, a row that has no run is the row itself.`,
       required: true,
     }),
     b: Args.string({
@@ -46,11 +45,13 @@ export default class Compare extends BaseCommand {
     const { publishedSide } = await import('../pages/compare/published-side.js');
     const { compare } = await import('../pages/compare/compare.js');
     const { describeComparison, formatComparison } = await import('../pages/compare/format.js');
-    const { RunCatalogue } = await import('../pages/runs/find.js');
+    const { RunCatalogue } = await import('../runs/catalogue.js');
     const catalogue = new RunCatalogue(flags, ({ message }) => this.note(`Left out: ${message}`));
-    const a = firstSide(args.a, args.b, catalogue);
+    const a = await firstSide(args.a, args.b, catalogue);
     const b =
-      args.b === PUBLISHED_LOG ? await publishedSide(a, signal, this.displayMode()) : otherSide(args.b, a, catalogue);
+      args.b === PUBLISHED_LOG
+        ? await publishedSide(a, signal, this.displayMode())
+        : await otherSide(args.b, a, catalogue);
     if (!flags.follow) {
       const comparison = compare(a, b);
       this.print(formatComparison(comparison));

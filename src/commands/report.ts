@@ -16,7 +16,7 @@ export default class Report extends BaseCommand {
   ];
   static override args = {
     runs: Args.string({
-      description: 'Run directories, files of records, ids of runs, or rows: all their runs. All runs if not given.',
+      description: `${flags.SEVERAL_RUNS_FORMS}. All runs if left out.`,
       multiple: true,
     }),
   };

@@ -99,7 +99,7 @@ function differingLabels(one: Evaluation, other: Evaluation, matrices: readonly 
 
 /** Both evaluations are of the same weights, which fit the network in the same way. */
 function differingWeights({ loadReport: one }: Evaluation, { loadReport: other }: Evaluation): string[] {
-  if (one === undefined || other === undefined || canonicalJson(one) === canonicalJson(other)) return [];
+  if (canonicalJson(one) === canonicalJson(other)) return [];
   return ['details.evaluate and details.evaluate-ms say differently how the weights fitted the network'];
 }
 

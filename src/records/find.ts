@@ -12,7 +12,7 @@ export const KEPT_KINDS = ['full', 'smoke', 'local'] as const;
 export type KeptKind = (typeof KEPT_KINDS)[number];
 
 /** Names in a folder, sorted; none where it is not there or is a file. @throws UserError where it cannot be read. */
-export function entries(folder: string): string[] {
+function entries(folder: string): string[] {
   try {
     return readdirSync(folder).sort();
   } catch (error) {
@@ -47,6 +47,16 @@ export function findKeptRecords(results: string): FoundRecord[] {
 /** Told of a file that is not what it should be. */
 export type OnBroken = (error: UserError) => void;
 
+/** The records of runs that are under the results, oldest first: those that are kept, and those that runs left there. */
+export function findKeptAndLeft(results: string, onBroken?: OnBroken): FoundRecord[] {
+  return sorted(filesUnder(results), onBroken);
+}
+
+/** The later ones count, where several are of one run. */
+function filesUnder(results: string): string[] {
+  return ['records', ...KEPT_KINDS].flatMap((folder) => jsonFiles(path.join(results, folder)));
+}
+
 /**
  * The records of all runs, oldest first: those kept under the results, those that runs left there, and those in run
  * directories, each run once.
@@ -60,18 +70,11 @@ export function findRecords(results: string, runs: string, onBroken?: OnBroken):
       .filter((folder) => entries(folder).includes('record.json'))
       .map((folder) => path.join(folder, 'record.json')),
   );
-  return sorted(
-    [
-      ...files,
-      ...jsonFiles(path.join(results, 'records')),
-      ...KEPT_KINDS.flatMap((kind) => jsonFiles(path.join(results, kind))),
-    ],
-    onBroken,
-  );
+  return sorted([...files, ...filesUnder(results)], onBroken);
 }
 
 /** Does what may find a broken file; null where it does and somebody is told. */
-export function orBroken<T>(read: () => T, onBroken?: OnBroken): T | null {
+function orBroken<T>(read: () => T, onBroken?: OnBroken): T | null {
   try {
     return read();
   } catch (error) {

@@ -33,9 +33,9 @@ const train = z.object({
   seconds,
   finalLoss: z.number(),
   /** Of 16-bit training: steps that moved nothing, as a gradient had overflowed. */
-  skippedSteps: z.int().min(0).default(0),
+  skippedSteps: z.int().min(0),
   /** Names of the samples that could not be read, in whose place others were drawn. */
-  skippedSamples: names.default([]),
+  skippedSamples: names,
   peakLiveTensorBytes: bytes,
   peakProcessBytes: bytes,
 });
@@ -55,8 +55,8 @@ function areOfSameClasses({ perClass, confusion, outside }: ClassTables): boolea
 const evaluationFields = z.object({
   images: z.int().min(1),
   /** Names of the images that could not be read and were left out. */
-  skippedImages: names.default([]),
-  /** Images that there were to evaluate, as far as the recipe's limit; records of earlier versions lack it. */
+  skippedImages: names,
+  /** Images that there were to evaluate, as far as the recipe's limit; not in every kept record. */
   splitImages: z.int().min(1).optional(),
   seconds,
   mIoU: z.number(),
@@ -67,15 +67,13 @@ const evaluationFields = z.object({
   confusion: z.array(z.array(z.int())),
   /** [classes] each: pixels predicted as a class whose label is none, and the other way round; absent where there are none. */
   outside: z.strictObject({ labels: counts, predictions: counts }).optional(),
-  /** How the weights fitted the network, with shapes as in files; records of earlier versions lack it. */
-  loadReport: z
-    .object({
-      loaded: z.int().min(0),
-      missing: names,
-      unexpected: names,
-      wrongShape: z.array(z.object({ path: z.string(), expected: shape, found: shape })).readonly(),
-    })
-    .optional(),
+  /** How the weights fitted the network, with shapes as in files. */
+  loadReport: z.object({
+    loaded: z.int().min(0),
+    missing: names,
+    unexpected: names,
+    wrongShape: z.array(z.object({ path: z.string(), expected: shape, found: shape })).readonly(),
+  }),
 });
 
 const evaluation = evaluationFields.refine(areOfSameClasses, {
@@ -112,7 +110,7 @@ const benchmark = z.object({
 export const environmentSchema = z.strictObject({
   engine: z.string(),
   device: z.enum(['cpu', 'gpu']),
-  /** Whether every run gives the same bits: on a GPU, whether that was asked for; records of earlier versions lack it. */
+  /** Whether every run gives the same bits: on a GPU, whether that was asked for; not in every kept record. */
   deterministic: z.boolean().optional(),
   /** Library versions by name. */
   versions: z.record(z.string(), z.string()),

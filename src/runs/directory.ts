@@ -124,16 +124,17 @@ export const CLEANABLE = [
 const SILENT_AFTER_MINUTES = 10;
 
 /**
- * How a run stands by what its status says and whether somebody holds its lock.
+ * How a run stands by what was last written of it and whether somebody holds its lock.
+ * @param written Null where nothing says.
  * @param lock Null where nobody holds it.
  */
-export function stateOf(status: Pick<RunStatus, 'state'> | null, lock: LockState | null): RunState {
-  if (status?.state === 'completed') return 'completed';
+export function stateOf(written: RunStatus['state'] | null, lock: LockState | null): RunState {
+  if (written === 'completed') return 'completed';
   const held = lock === null ? 'killed' : ofHolder(lock);
   // Somebody goes on with it, and has not said so yet.
   if (held === 'running') return 'running';
-  if (status === null) return 'unknown';
-  return status.state === 'running' ? held : status.state;
+  if (written === null) return 'unknown';
+  return written === 'running' ? held : written;
 }
 
 function ofHolder({ vitality, silentMilliseconds }: LockState): 'running' | 'killed' | 'silent' {

@@ -6,11 +6,13 @@ import { type RunRecord, readRecord, type Stage, writeRecord } from '../records/
 import { InterruptedError, UserError } from '../support/errors.js';
 import { removeHalfWritten } from '../support/files.js';
 import { Lock, LostLockError } from '../support/lock.js';
-import { RunDirectory, readStatus } from './directory.js';
+import { RunDirectory } from './directory.js';
 import { readingStages } from './preflight.js';
 import { type ExecuteOptions, type PreparedRun, prepareRun, recordsFolder } from './prepare-run.js';
 import { requireResources } from './resources.js';
-import { changesOf, findRun, hasRecord, highestNumber, readDescription, writeDescription } from './resumption.js';
+import { changesOf, findRun, highestNumber } from './resumption.js';
+import { readDescription, writeDescription } from './run-description.js';
+import { RunReader } from './run-reader.js';
 import { readStageResult } from './stage-results.js';
 import { StageRunner } from './stage-runner.js';
 
@@ -109,8 +111,7 @@ async function completedBefore(
   { directory, kept, isResumed }: TakenDirectory,
   { stages, note }: ExecuteOptions,
 ): Promise<Execution | null> {
-  if (!isResumed) return null;
-  if ((await readStatus(directory.path))?.state !== 'completed' || !(await hasRecord(directory.path))) return null;
+  if (!isResumed || !(await new RunReader(directory.path).isCompleted())) return null;
   const record = readRecord(directory.file('record.json'));
   note(`Run ${directory.id} has completed before: nothing is done. --fresh starts a new one.`);
   if (!existsSync(kept)) await writeRecord(kept, record);

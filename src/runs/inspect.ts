@@ -1,14 +1,6 @@
-import path from 'node:path';
-import { z } from 'zod';
 import type { Stage } from '../records/record.js';
-import { UserError } from '../support/errors.js';
-import { foldersIn, isFolder } from '../support/files.js';
-import { readJson } from '../support/json.js';
-import { inspectLock } from '../support/lock-file.js';
-import { nearest } from '../support/suggest.js';
-import { type RunState, readStatus, stateOf } from './directory.js';
-import { readProgress } from './progress.js';
-import { readDescription } from './resumption.js';
+import type { RunState } from './directory.js';
+import { RunReader, runsBelow, whyUnreadable } from './run-reader.js';
 
 /** A run as its directory tells of it. */
 export interface InspectedRun {
@@ -42,34 +34,19 @@ export interface InspectedRun {
 /** All runs below a folder of run directories, oldest first. */
 export async function inspectRuns(runs: string): Promise<InspectedRun[]> {
   const found: InspectedRun[] = [];
-  for (const row of await foldersIn(runs)) {
-    for (const run of await foldersIn(path.join(runs, row))) found.push(await inspectRun(path.join(runs, row, run)));
-  }
+  for (const { folder } of await runsBelow(runs)) found.push(await inspectRun(folder));
   // A run's name begins with the time of its start.
   return found.sort((a, b) => a.run.localeCompare(b.run) || a.row.localeCompare(b.row));
 }
 
-const figure = z.number().nullable().catch(null);
-const experimentSchema = z.object({ profile: z.string(), seed: z.number() });
-const recordSchema = z.object({
-  error: z.string().nullable().catch(null),
-  /** Percent. */
-  figures: z.object({ mIoU: figure, mIoUMsFlip: figure }),
-});
-
 /** What a run directory, RUNS/ROW/RUN, tells. */
 export async function inspectRun(folder: string): Promise<InspectedRun> {
-  const name = {
-    row: path.basename(path.dirname(path.resolve(folder))),
-    run: path.basename(path.resolve(folder)),
-    folder,
-  };
+  const reader = new RunReader(folder);
+  const name = { row: reader.row, run: reader.id, folder };
   try {
-    const found = await readRun(folder);
-    // It may have been started, or have ended, between two of its files.
-    return { ...name, ...(found.state === 'killed' ? await readRun(folder) : found) };
+    return { ...name, ...(await inspect(reader)) };
   } catch (error) {
-    const reason = unreadable(error);
+    const reason = whyUnreadable(error);
     if (reason === null) throw error;
     return { ...name, ...NOTHING, state: 'unreadable', error: reason };
   }
@@ -91,25 +68,16 @@ const NOTHING = {
   updatedAt: null,
 } satisfies Partial<InspectedRun>;
 
-/** Why files cannot be read; null for an error that is not about that. */
-function unreadable(error: unknown): string | null {
-  if (error instanceof UserError) return error.message;
-  const { syscall, message } = error as NodeJS.ErrnoException;
-  return syscall === undefined ? null : message;
-}
-
-async function readRun(folder: string): Promise<Omit<InspectedRun, 'row' | 'run' | 'folder'>> {
-  // The lock first: who holds it has written no end yet, and who has written one may have given it back since.
-  const lock = await inspectLock(path.join(folder, 'lock'));
-  const [description, status, progress, experiment, record] = await Promise.all([
-    readDescription(folder),
-    readStatus(folder),
-    readProgress(folder),
-    readJson(path.join(folder, 'experiment.json')).then((value) => experimentSchema.safeParse(value).data),
-    readJson(path.join(folder, 'record.json')).then((value) => recordSchema.safeParse(value).data),
+async function inspect(reader: RunReader): Promise<Omit<InspectedRun, 'row' | 'run' | 'folder'>> {
+  // How it stands first: what is read after that is at least as new.
+  const { state, status, lock } = await reader.state();
+  const [description, progress, experiment, record] = await Promise.all([
+    reader.description(),
+    reader.progress(),
+    reader.briefExperiment(),
+    reader.briefRecord(),
   ]);
   const fraction = (percent: number | null | undefined) => (percent == null ? null : percent / 100);
-  const state = stateOf(status, lock);
   return {
     number: description?.number ?? null,
     profile: experiment?.profile ?? null,
@@ -131,35 +99,4 @@ async function readRun(folder: string): Promise<Omit<InspectedRun, 'row' | 'run'
         .at(-1) ?? null,
     error: record?.error ?? null,
   };
-}
-
-/**
- * The run that a name means: a run directory; a run's name or the beginning of it; a row, of which the newest run; where no
- * name is given, the newest of all.
- * @throws UserError where there is none, or several.
- */
-export async function findRun(runs: string, name: string | undefined): Promise<InspectedRun> {
-  if (name?.includes('/') && (await isFolder(name))) return inspectRun(name);
-  const all = await inspectRuns(runs);
-  if (all.length === 0)
-    throw new UserError(`There are no runs in ${runs}.`, 'Set --runs, or run a row: fcn reproduce.');
-  if (name === undefined) return all.at(-1)!;
-  // By their numbers, as clocks may be set back, and for the rest in the order of their names.
-  const ofRow = all.filter(({ row }) => row === name).sort((a, b) => (a.number ?? 0) - (b.number ?? 0));
-  if (ofRow.length > 0) return ofRow.at(-1)!;
-  const exact = all.filter(({ run }) => run === name);
-  const matching = exact.length > 0 ? exact : all.filter(({ run }) => run.startsWith(name));
-  if (matching.length === 1) return matching[0]!;
-  if (matching.length > 1) {
-    const list = matching.map(({ row, run }) => `${row}/${run}`).slice(0, 5);
-    throw new UserError(
-      `"${name}" could be ${matching.length} runs: ${list.join(', ')}${matching.length > list.length ? ', …' : ''}.`,
-      'Give more of the name, or the directory.',
-    );
-  }
-  const meant = nearest(name, [...new Set(all.flatMap(({ row, run }) => [row, run]))]);
-  throw new UserError(
-    `There is no run "${name}" in ${runs}.`,
-    `${meant === undefined ? '' : `Did you mean ${meant}? `}See fcn runs list.`,
-  );
 }

@@ -1,7 +1,11 @@
 import { formatBytes, formatPercent, formatSeconds, withoutControls } from '../support/format.js';
 import { entryLines } from '../terminal/layout.js';
 import type { CleanableRun } from './clean.js';
+import type { RunState } from './directory.js';
 import type { InspectedRun } from './inspect.js';
+
+/** Most runs that are listed as left. */
+const MOST_LEFT = 5;
 
 const or = <T>(value: T | null, format: (value: T) => string): string => (value === null ? '–' : format(value));
 
@@ -17,7 +21,7 @@ function formatProgress({ done, total }: InspectedRun): string {
  */
 export function formatRuns(runs: readonly InspectedRun[], width: number): string {
   const entries = runs.map((run) => ({
-    name: withoutControls(`${run.row} ${run.run}`),
+    name: withoutControls(`${run.row}/${run.run}`),
     lines: [
       [
         run.state,
@@ -37,7 +41,7 @@ export function formatRuns(runs: readonly InspectedRun[], width: number): string
 /** A run in one line, for those who watch. */
 export function formatRunLine(run: InspectedRun): string {
   return [
-    `${withoutControls(`${run.row} ${run.run}`)}: ${run.state}`,
+    `${withoutControls(`${run.row}/${run.run}`)}: ${run.state}`,
     ...(run.stage === null ? [] : [run.stage]),
     ...(run.done === null || run.total === 0 ? [] : [formatProgress(run)]),
     ...(run.secondsLeft === null ? [] : [`${formatSeconds(run.secondsLeft)} left`]),
@@ -79,6 +83,13 @@ export function formatLogEntry(entry: object): string {
       return withoutControls(`${name} ${whole ? String(value) : value.toPrecision(4)}`);
     })
     .join('  ');
+}
+
+/** The runs that were named to a cleaning but are in none of the states that it removes. */
+export function formatLeft(runs: readonly InspectedRun[], states: readonly RunState[]): string {
+  const shown = runs.slice(0, MOST_LEFT).map(({ row, run, state }) => withoutControls(`${row}/${run} (${state})`));
+  const more = runs.length > shown.length ? ` and ${runs.length - shown.length} more` : '';
+  return `Left, as --state asks for ${states.join(', ')}: ${shown.join(', ')}${more}.`;
 }
 
 /** What a cleaning removes, or would. */

@@ -9,7 +9,8 @@ import { type CheckDataOptions, checkData } from './check-data.js';
 import { requireWritable } from './directory.js';
 import { inAvailablePrecision, precisionNote } from './precision.js';
 import { readingStages, requireInputs } from './preflight.js';
-import type { Resume, RunIdentity, RunSetup } from './resumption.js';
+import type { Resume } from './resumption.js';
+import type { RunIdentity, RunSetup } from './run-description.js';
 import type { StageOptions } from './stage-runner.js';
 import { describeWeights, givenWeights } from './weights.js';
 

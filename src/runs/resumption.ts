@@ -1,16 +1,15 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { z } from 'zod';
 import { namePart } from '../recipe/schema.js';
-import { environmentSchema, STAGE_NAMES } from '../records/record.js';
 import { UserError } from '../support/errors.js';
-import { foldersIn, isThere } from '../support/files.js';
-import { readSealed, writeSealed } from '../support/json.js';
-import { readStatus } from './directory.js';
+import type { RunDescription, RunIdentity, RunSetup } from './run-description.js';
+import { compareNewestFirst, findRunOfRow } from './run-names.js';
+import { type RunReader, runsBelow } from './run-reader.js';
 
 /**
  * Which run to go on with. `unfinished`: the newest of the recipe, where it has not completed; `always`: that one, and
  * where it has completed nothing is done; `never`: a new one; `except`: as `always`, but of runs that have completed only
- * another one than these; or a run by its id.
+ * another one than these; or a run as `findRunOfRow` takes it.
  */
 export type Resume =
   | 'unfinished'
@@ -18,54 +17,6 @@ export type Resume =
   | 'never'
   | { readonly except: readonly string[] }
   | { readonly run: string };
-
-/** What runs must have in common for one to be gone on with as the other. */
-const identitySchema = z.object({
-  experimentHash: z.string(),
-  stages: z.array(z.enum(STAGE_NAMES)),
-  engine: z.string(),
-  device: z.string(),
-  /** Hash of the names of the data set's samples, which their order hangs on; null where no stage reads one. */
-  dataset: z.string().nullable(),
-  /** The weights that were given, as `weightsIdentity` gives it; null where there are none. */
-  weights: z.string().nullable(),
-});
-export type RunIdentity = z.output<typeof identitySchema>;
-
-const setupSchema = z.object({
-  environment: environmentSchema,
-  code: z.object({ version: z.string(), commit: z.string().nullable() }),
-  /**
-   * Fingerprint of the data set's files, by their sizes; null where no stage reads one. Runs of earlier versions lack it: it was
-   * in the place of the names' hash.
-   */
-  dataset: z.string().nullable().optional(),
-});
-/** What a run may be gone on with in another state of; its end may then differ in the last bits. */
-export type RunSetup = z.output<typeof setupSchema>;
-
-const descriptionSchema = z.object({
-  identity: identitySchema,
-  setup: setupSchema,
-  startedAt: z.iso.datetime(),
-  /** One more than that of any run of the row that was there: clocks may be set back. Runs of earlier versions lack it. */
-  number: z.int().min(0).default(0),
-  continued: z.array(z.object({ at: z.iso.datetime(), changed: z.array(z.string()) })),
-});
-/** run.json: what a run is, for going on with it. */
-export type RunDescription = z.output<typeof descriptionSchema>;
-
-const fileOf = (directory: string) => path.join(directory, 'run.json');
-
-export async function writeDescription(directory: string, description: RunDescription): Promise<void> {
-  await writeSealed(fileOf(directory), description);
-}
-
-/** What the run of a directory is; null where that is not there or not as it was written. */
-export async function readDescription(directory: string): Promise<RunDescription | null> {
-  const content = await readSealed(fileOf(directory));
-  return content === null || content === 'damaged' ? null : (descriptionSchema.safeParse(content).data ?? null);
-}
 
 /** A run that was begun before. */
 export interface EarlierRun {
@@ -83,12 +34,8 @@ function differences(a: object, b: object): string[] {
 
 /** What of versions, hardware and the data set's files is another one than when a run was started. */
 export function changesOf(before: RunSetup, now: RunSetup): string[] {
-  const dataset = (setup: RunSetup) => ({ dataset: setup.dataset });
-  return [
-    ...differences(before.environment, now.environment),
-    ...differences({ code: before.code }, { code: now.code }),
-    ...(before.dataset === undefined ? [] : differences(dataset(before), dataset(now))),
-  ];
+  const { environment, ...others } = before;
+  return [...differences(environment, now.environment), ...differences(others, now)];
 }
 
 /** A run that is to be made or gone on with. */
@@ -97,10 +44,8 @@ export interface WantedRun {
   readonly setup: RunSetup;
 }
 
-function identityDifferences(earlier: RunDescription, { identity, setup }: WantedRun): (keyof RunIdentity)[] {
-  // Earlier versions held the files' fingerprint in the place of the names' hash.
-  const dataset = earlier.setup.dataset === undefined ? (setup.dataset ?? null) : identity.dataset;
-  return differences(earlier.identity, { ...identity, dataset }) as (keyof RunIdentity)[];
+function identityDifferences(earlier: RunDescription, { identity }: WantedRun): (keyof RunIdentity)[] {
+  return differences(earlier.identity, identity) as (keyof RunIdentity)[];
 }
 
 /** What a run may differ in from another of the same recipe, without the user having asked for anything else. */
@@ -122,16 +67,10 @@ function describeDifferences(names: readonly (keyof RunIdentity)[], before: RunI
   return names.map((name) => `${WORDS[name]}${detail(name)}`).join(', ');
 }
 
-async function open(directory: string): Promise<EarlierRun | null> {
-  const description = await readDescription(directory);
+async function open(reader: RunReader): Promise<EarlierRun | null> {
+  const description = await reader.description();
   if (description === null) return null;
-  // Where its record is lost, its stages tell what it found.
-  const completed = (await readStatus(directory))?.state === 'completed' && (await hasRecord(directory));
-  return { id: path.basename(directory), directory, description, completed };
-}
-
-export function hasRecord(directory: string): Promise<boolean> {
-  return isThere(path.join(directory, 'record.json'));
+  return { id: reader.id, directory: reader.folder, description, completed: await reader.isCompleted() };
 }
 
 /**
@@ -147,7 +86,7 @@ export async function findRun(
   note: (text: string) => void,
 ): Promise<EarlierRun | null> {
   if (resume === 'never') return null;
-  if (typeof resume === 'object' && 'run' in resume) return findById(parent, wanted, resume.run);
+  if (typeof resume === 'object' && 'run' in resume) return findNamed(parent, wanted, resume.run);
   const serves = ({ completed, id }: EarlierRun) =>
     !completed || resume === 'always' || (typeof resume === 'object' && !resume.except.includes(id));
   let elsewhere: { readonly run: EarlierRun; readonly names: readonly (keyof RunIdentity)[] } | null = null;
@@ -193,8 +132,10 @@ function howToGoOn({ id, description }: EarlierRun, names: readonly (keyof RunId
   return `To go on with it, ${again.join(' and ')}; --fresh starts a new one.`;
 }
 
-async function findById(parent: string, wanted: WantedRun, id: string): Promise<EarlierRun> {
-  const run = isName(id) ? await open(path.join(parent, id)) : null;
+async function findNamed(parent: string, wanted: WantedRun, reference: string): Promise<EarlierRun> {
+  const reader = await findRunOfRow(parent, reference);
+  const { id } = reader;
+  const run = isName(id) ? await open(reader) : null;
   if (run === null) {
     throw new UserError(
       `There is no run ${id} in ${parent} that could be gone on with.`,
@@ -222,9 +163,10 @@ export async function highestNumber(parent: string): Promise<number> {
 /** The runs of a row that could be gone on with, newest first. `note` is told of those that cannot be read. */
 async function earlierRuns(parent: string, note: (text: string) => void): Promise<EarlierRun[]> {
   const found: EarlierRun[] = [];
-  for (const id of await foldersIn(parent)) {
+  for (const reader of await readersIn(parent)) {
+    const { id } = reader;
     try {
-      const run = await open(path.join(parent, id));
+      const run = await open(reader);
       if (run === null) continue;
       if (isName(id)) found.push(run);
       else note(`Run ${id} is passed over: with that name it has no record.`);
@@ -234,8 +176,12 @@ async function earlierRuns(parent: string, note: (text: string) => void): Promis
       note(`Run ${id} is passed over. ${error.message}`);
     }
   }
-  return found.sort((a, b) => b.description.number - a.description.number || newestFirst(a.id, b.id));
+  return found.sort((a, b) => compareNewestFirst(numbered(a), numbered(b)));
 }
+
+const readersIn = (parent: string) => runsBelow(path.dirname(parent), path.basename(parent));
+
+const numbered = ({ id, description: { number } }: EarlierRun) => ({ id, number });
 
 /** Whether a folder is called as a record can name its run. */
 const isName = (id: string) => namePart.safeParse(id).success;
@@ -247,22 +193,16 @@ const isName = (id: string) => namePart.safeParse(id).success;
 async function undescribedTraining(parent: string, { identity }: WantedRun): Promise<string | null> {
   if (!identity.stages.includes('train')) return null;
   const ofRecipe = new RegExp(`^\\d+-\\d+-${identity.experimentHash.slice(0, 8)}(-\\d+)?$`);
-  for (const id of (await foldersIn(parent)).filter((name) => ofRecipe.test(name)).sort(newestFirst)) {
-    const directory = path.join(parent, id);
-    if (!(await isThere(path.join(directory, 'checkpoints')))) continue;
+  const found = (await readersIn(parent)).filter(({ id }) => ofRecipe.test(id));
+  const unnumbered = ({ id }: RunReader) => ({ id, number: 0 });
+  for (const reader of found.sort((a, b) => compareNewestFirst(unnumbered(a), unnumbered(b)))) {
+    if (!existsSync(reader.file('checkpoints'))) continue;
     try {
-      if ((await readStatus(directory))?.state === 'completed') continue;
-      if ((await readDescription(directory)) === null) return id;
+      if ((await reader.status())?.state === 'completed') continue;
+      if ((await reader.description()) === null) return reader.id;
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
     }
   }
   return null;
-}
-
-/** Of runs with the same number. Ids begin with the time; those of one second are numbered from the second on. */
-function newestFirst(a: string, b: string): number {
-  const number = (id: string) => Number(/^\d+-\d+-[0-9a-f]+-(\d+)$/.exec(id)?.[1] ?? 1);
-  const time = (id: string) => id.slice(0, 15);
-  return time(a) === time(b) ? number(b) - number(a) : time(a) < time(b) ? 1 : -1;
 }

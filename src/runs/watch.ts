@@ -1,12 +1,13 @@
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findRun, type InspectedRun, inspectRun, inspectRuns } from './inspect.js';
+import { type InspectedRun, inspectRun, inspectRuns } from './inspect.js';
 import { LOG_FILE, readEntries } from './log.js';
+import { findRunDirectory } from './run-names.js';
+import { RunReader } from './run-reader.js';
 
 export interface WatchOptions {
   /** Folder of the run directories. */
   readonly runs: string;
-  /** Which run, as `findRun` takes it; all that run where not given. */
+  /** Which run, as `findRunDirectory` takes it; all that run where not given. */
   readonly name: string | undefined;
   readonly seconds: number;
   readonly signal: AbortSignal;
@@ -32,7 +33,7 @@ export async function watchRuns(
   { runs, name, seconds, signal }: WatchOptions,
   onLook: (runs: readonly InspectedRun[]) => void,
 ): Promise<readonly InspectedRun[]> {
-  const one = name === undefined ? null : await findRun(runs, name);
+  const one = name === undefined ? null : await findRunDirectory(runs, name);
   const watched = new Set<string>();
   for (;;) {
     const all = one === null ? await inspectRuns(runs) : [await inspectRun(one.folder)];
@@ -54,7 +55,7 @@ export async function* followLog(
   folder: string,
   { lines, follow, signal }: { readonly lines: number; readonly follow: boolean; readonly signal: AbortSignal },
 ): AsyncGenerator<object> {
-  const file = path.join(folder, LOG_FILE);
+  const file = new RunReader(folder).file(LOG_FILE);
   const first = readEntries(file, lines === 0 ? 0 : -LONGEST_LINE * lines);
   // All where 0.
   yield* first.entries.slice(-lines);

@@ -109,7 +109,7 @@ export async function cutLog(
   logEvery: number,
   note?: (text: string) => void,
 ): Promise<void> {
-  const text = await readLog(file);
+  const text = await logText(file);
   const lines = text.split('\n').slice(0, -1);
   const after = lines.findIndex((line) => iterationOf(line) > lastIteration);
   // With nothing saved all of it is written again.
@@ -131,7 +131,7 @@ export async function cutLog(
 }
 
 /** A log's text; empty where there is none. @throws UserError where it cannot be read. */
-async function readLog(file: string): Promise<string> {
+async function logText(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
@@ -142,7 +142,7 @@ async function readLog(file: string): Promise<string> {
 
 /** Whether a log has the evaluation after an iteration; false where there is no log. @throws UserError where it cannot be read. */
 export async function hasValidation(file: string, iteration: number): Promise<boolean> {
-  const text = await readLog(file);
+  const text = await logText(file);
   const lines = text.split('\n').filter((line) => iterationOf(line) === iteration);
   return lines.some((line) => (JSON.parse(line) as { mode?: unknown }).mode === 'val');
 }

@@ -91,12 +91,12 @@ test.serial(
     const further = `the same command with --resume-run ${other} in place of --fresh goes on from there.`;
     t.true(fresh.stderr.includes(further), fresh.stderr);
 
-    const limited = await fcn([...LONG, '--resume-run', other, '--time-limit', '15s'], { cwd });
+    const limited = await fcn([...LONG, '--resume-run', path.join('runs', ROW, other), '--time-limit', '15s'], { cwd });
     t.is(limited.code, 75, limited.stderr);
     t.regex(limited.stderr, /^The time limit of 15s is over/m);
     t.is(runsOf(cwd).length, 2, 'no other run');
 
-    const changed = await fcn([...LONG, '--resume-run', run, '--seed', '3'], { cwd });
+    const changed = await fcn([...LONG, '--resume-run', `${ROW}/${run}`, '--seed', '3'], { cwd });
     t.is(changed.code, 2);
     t.regex(changed.stderr, /^error: Run .* differs from what is asked for in: recipe\.$/m);
   },

@@ -5,6 +5,7 @@ import test from 'ava';
 import { findRecords } from '../../src/records/find.js';
 import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
+import { logLine, writeRun } from '../helpers/runs.js';
 
 const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
 const TINY = ['--profile', 'smoke', '--engine', 'wasm', '--set', 'width=4', '--set', 'training.batch=2'];
@@ -169,10 +170,10 @@ test.serial(
       [1, 2],
     );
     const listed = await fcn(['runs', 'list'], { cwd });
-    t.regex(listed.stdout, new RegExp(`^${ROW} ${run!['run']}\n +completed .* [\\d.]+ `, 'm'));
+    t.regex(listed.stdout, new RegExp(`^${ROW}/${run!['run']}\n +completed .* [\\d.]+ `, 'm'));
     t.true(listed.stdout.split('\n').every((line) => line.length <= 80));
     const watched = await fcn(['runs', 'watch', ROW], { cwd });
-    t.regex(watched.stdout, new RegExp(`^${ROW} ${run!['run']}: completed.*, loss [\\d.]+, mIoU [\\d.]+\n$`));
+    t.regex(watched.stdout, new RegExp(`^${ROW}/${run!['run']}: completed.*, loss [\\d.]+, mIoU [\\d.]+\n$`));
 
     const dry = await fcn(['runs', 'clean', '--state', 'completed'], { cwd });
     t.regex(dry.stdout, /Would be removed: 1 run, /);
@@ -183,3 +184,62 @@ test.serial(
     t.is(readdirSync(path.join(cwd, 'results', 'records')).length, 1, 'the kept record stays');
   },
 );
+
+test.serial('every command that takes a run takes every form in which another prints it', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const run = '20250101-000000-aaaaaaaa';
+  const changes = { run, exitReason: 'failed' as const, error: 'Full.' };
+  const { directory } = await writeRun(path.join(cwd, 'runs'), { row: ROW }, changes, [logLine(7)]);
+  await writeRun(path.join(cwd, 'runs'), { row: 'camvid_r18-d8' }, { run: '20250102-000000-bbbbbbbb' }, [logLine(1)]);
+  const forms = [
+    ...[`${ROW}/${run}`, run, '20250101', ROW, path.join('runs', ROW, run), path.join('runs', ROW, run, 'record.json')],
+    directory,
+  ];
+  const json = async (...parameters: string[]) => {
+    const { code, stdout } = await fcn([...parameters, '--json'], { cwd });
+    t.is(code, 0, `${parameters.join(' ')}: ${stdout}`);
+    return JSON.parse(stdout) as unknown;
+  };
+  const shown = forms.map(async (form) => t.like(await json('runs', 'show', form), { row: ROW, run }, form));
+  const others = forms.slice(0, -1).map(async (form, i) => {
+    // Each of these three sees two of the forms, so that there are not four times as many processes.
+    if (i % 3 === 0) t.like((await json('runs', 'logs', form)) as unknown[], [{ iteration: 7 }], form);
+    if (i % 3 === 1) t.like((await json('runs', 'watch', form)) as unknown[], [{ row: ROW, run }], form);
+    if (i % 3 === 2) {
+      const label = `${ROW} ${run} (full, seed 0, failed)`;
+      t.like(await json('compare', form, forms[4]!), { a: { label }, b: { label } }, form);
+    }
+  });
+  await Promise.all([...shown, ...others]);
+  const reported = await json('report', ...forms, '--out', 'report');
+  t.like(reported, { runs: [{ row: ROW, run }] });
+  const cleanable = (await json('runs', 'clean', ...forms)) as { runs: { run: string }[] };
+  t.deepEqual(
+    cleanable.runs.map((one) => one.run),
+    [run],
+  );
+});
+
+test.serial('runs clean removes the runs that are named to it, and says which do not stand so', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const [runs, row] = [path.join(cwd, 'runs'), 'camvid_r18-d8'];
+  for (const [i, exitReason] of (['failed', 'failed', 'interrupted', 'completed'] as const).entries()) {
+    await writeRun(runs, { row }, { run: `2025010${i}-x`, exitReason, error: null }, []);
+  }
+  const left = () => readdirSync(path.join(runs, row));
+  const named = ['runs', 'clean', '20250100', '20250102', `${row}/20250103-x`, '--yes'];
+  const removed = await fcn(named, { cwd });
+  t.is(removed.code, 0, removed.stderr);
+  const others = `${row}/20250102-x (interrupted), ${row}/20250103-x (completed)`;
+  t.is(removed.stderr, `Left, as --state asks for failed: ${others}.\n`);
+  t.deepEqual(left(), ['20250101-x', '20250102-x', '20250103-x']);
+  // Nothing is removed by the beginning of several names, or by an empty variable in a script: it is not the working folder.
+  const refuse = (reference: string, where: string) =>
+    fcn(['runs', 'clean', reference, '--yes', '--state', 'completed', '--runs', runs], { cwd: where });
+  const refused = [refuse('2025', cwd), refuse('', path.join(runs, row, '20250103-x')), refuse('.', cwd)];
+  for (const { code, stderr } of await Promise.all(refused)) t.is(code, 2, stderr);
+  t.is(left().length, 3);
+  const ofRow = await fcn(['runs', 'clean', row, '--state', 'failed', '--state', 'interrupted', '--yes'], { cwd });
+  t.is(ofRow.code, 0, ofRow.stderr);
+  t.deepEqual(left(), ['20250103-x']);
+});

@@ -21,6 +21,7 @@ export function evaluationOf(names: readonly string[], confusion: number[][]) {
   return {
     images: 500,
     skippedImages: [],
+    loadReport: { loaded: 100, missing: [], unexpected: [], wrongShape: [] },
     seconds: 2,
     mIoU: sum(perClass.map(({ iou }) => iou)) / names.length,
     mAcc: sum(perClass.map(({ accuracy }) => accuracy)) / names.length,

@@ -9,11 +9,11 @@ import { encodePalettePng } from '../../src/data/palette.js';
 import { readSplit } from '../../src/data/split.js';
 import { ConfusionMatrix } from '../../src/evaluation/confusion.js';
 import { makeExamples } from '../../src/pages/runs/examples.js';
-import { RunCatalogue } from '../../src/pages/runs/find.js';
 import { type ReportOptions, writeRunReport } from '../../src/pages/runs/write.js';
 import { resolve } from '../../src/recipe/resolve.js';
 import { loadTables } from '../../src/recipe/tables.js';
 import { type RunRecord, writeRecord } from '../../src/records/record.js';
+import { RunCatalogue } from '../../src/runs/catalogue.js';
 import { UserError } from '../../src/support/errors.js';
 import { fcn } from '../helpers/command.js';
 import { generated } from '../helpers/datasets.js';
@@ -261,25 +261,22 @@ test('runs are found by directory, record, id, row and pattern; what is not ther
   await writeRun(runs, { row: 'fcn_r18-d8_769x769_80k_cityscapes' }, { run: '20250102-000000-bbbbbbbb' }, []);
   const folders = { runs, results: path.join(folder, 'results') };
   const catalogue = (where = folders) => new RunCatalogue(where, (error) => t.fail(error.message));
-  const ids = (...references: string[]) =>
-    catalogue()
-      .find(references)
-      .map(({ id }) => id.slice(-1));
-  t.deepEqual(ids(), ['a', 'b']);
-  t.deepEqual(ids(one.directory), ['a']);
-  t.deepEqual(ids(path.join(one.directory, 'record.json')), ['a']);
-  t.deepEqual(ids('20250102', ROW, ROW), ['b', 'a']);
-  t.deepEqual(ids('fcn_*'), ['b']);
-  t.throws(() => ids('camvid_r18-d9'), { name: 'UserError', message: /No run is called camvid_r18-d9/ });
-  t.deepEqual(ids(path.join(one.directory, 'log.jsonl')), ['a']);
+  const ids = async (...references: string[]) => (await catalogue().find(references)).map(({ id }) => id.slice(-1));
+  t.deepEqual(await ids(), ['a', 'b']);
+  t.deepEqual(await ids(one.directory), ['a']);
+  t.deepEqual(await ids(path.join(one.directory, 'record.json')), ['a']);
+  t.deepEqual(await ids('20250102', ROW, ROW), ['b', 'a']);
+  t.deepEqual(await ids('fcn_*'), ['b']);
+  await t.throwsAsync(ids('camvid_r18-d9'), { name: 'UserError', message: /No run is called camvid_r18-d9/ });
+  t.deepEqual(await ids(path.join(one.directory, 'log.jsonl')), ['a']);
   const none = catalogue({ runs: path.join(folder, 'none'), results: path.join(folder, 'nothing') });
-  t.throws(() => none.find([]), {
+  await t.throwsAsync(none.find([]), {
     name: 'UserError',
     message: /no runs under .*none and no records under .*nothing\.$/,
   });
-  const unknown = t.throws(() => ids('fcn_r50-d8_512x1024_40k_cityscapes'), { instanceOf: UserError });
-  t.regex(unknown.message, /There is no run of fcn_r50-d8_512x1024_40k_cityscapes/);
-  t.is(unknown.next, 'Make one: fcn reproduce fcn_r50-d8_512x1024_40k_cityscapes.');
+  const unknown = await t.throwsAsync<UserError>(ids('fcn_r50-d8_512x1024_40k_cityscapes'), { instanceOf: UserError });
+  t.regex(unknown!.message, /There is no run of fcn_r50-d8_512x1024_40k_cityscapes/);
+  t.is(unknown!.next, 'Make one: fcn reproduce fcn_r50-d8_512x1024_40k_cityscapes.');
 });
 
 test('kept records are runs; one that lies in a run directory, too, has its log', async (t) => {
@@ -291,7 +288,7 @@ test('kept records are runs; one that lies in a run directory, too, has its log'
   await writeRecord(path.join(results, 'smoke', `${ROW}.smoke.json`), smoke);
   const both = await writeRun(runs, { row: ROW }, { ...EVALUATED, run: 'both' }, lines(5));
   await writeRecord(path.join(results, 'local', `${ROW}.both.json`), both.record);
-  const found = new RunCatalogue({ runs, results }, (error) => t.fail(error.message)).all();
+  const found = await new RunCatalogue({ runs, results }, (error) => t.fail(error.message)).all();
   t.deepEqual(
     found.map(({ id, log, directory }) => [id, log.length, directory !== null]),
     [

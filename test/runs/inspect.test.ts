@@ -2,17 +2,14 @@ import { appendFile, mkdir, rm, symlink, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type CleanOptions, cleanableRuns, removeRuns } from '../../src/runs/clean.js';
-import { findRun, type InspectedRun, inspectRun, inspectRuns } from '../../src/runs/inspect.js';
+import { type InspectedRun, inspectRun, inspectRuns } from '../../src/runs/inspect.js';
 import { formatLogEntry, formatRun, formatRuns } from '../../src/runs/list.js';
 import { readEntries } from '../../src/runs/log.js';
 import { ProgressFile, readProgress } from '../../src/runs/progress.js';
-import { writeDescription } from '../../src/runs/resumption.js';
 import { followLog, watchRuns } from '../../src/runs/watch.js';
-import { UserError } from '../../src/support/errors.js';
 import { Lock } from '../../src/support/lock.js';
 import { ownIdentity, type ProcessIdentity } from '../../src/support/lock-file.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
-import { makeRecord } from '../helpers/record.js';
 import { NO_PROCESS } from '../helpers/runs.js';
 
 const MINUTE = 60_000;
@@ -105,40 +102,6 @@ test('a run is running, killed or silent by who holds its lock and by the last s
   });
   t.is((await inspectRun(path.join(folder, 'a', 'done'))).secondsLeft, null);
   t.deepEqual(await inspectRuns(path.join(folder, 'nowhere')), []);
-});
-
-test('a run is found by name, its beginning, its row or its directory; a wrong name is answered', async (t) => {
-  const folder = await runsOf(t, { '20250101-a': {}, '20250102-b': {}, '20250102-c': {} });
-  await writeFiles(path.join(folder, 'b', '20250103-d'), files({}));
-  const name = async (text?: string) => (await findRun(folder, text)).run;
-  t.is(await name(), '20250103-d');
-  t.is(await name('a'), '20250102-c');
-  t.is(await name('20250101'), '20250101-a');
-  t.is(await name(path.join(folder, 'a', '20250102-b')), '20250102-b');
-  await t.throwsAsync(name('20250102'), {
-    instanceOf: UserError,
-    message: /could be 2 runs: a\/20250102-b, a\/20250102-c/,
-  });
-  const error = await t.throwsAsync<UserError>(name('20250101-e'), { instanceOf: UserError });
-  t.regex(error!.next!, /Did you mean 20250101-a/);
-  await t.throwsAsync(findRun(path.join(folder, 'none'), undefined), { message: /There are no runs/ });
-});
-
-test('the newest run of a row is the one that was begun last, whatever the clock said then', async (t) => {
-  const folder = await runsOf(t, { '20250101-a': {}, '20250102-b': {}, '20250103-c': {} });
-  const { environment, code } = makeRecord({ row: 'camvid_r18-d8' });
-  const identity = { experimentHash: '', stages: [], engine: 'wasm', device: 'cpu', dataset: null, weights: null };
-  for (const [run, number] of [['20250101-a', 3] as const, ['20250102-b', 2] as const]) {
-    const description = {
-      identity,
-      setup: { environment, code },
-      startedAt: new Date().toISOString(),
-      number,
-      continued: [],
-    };
-    await writeDescription(path.join(folder, 'a', run), description);
-  }
-  t.is((await findRun(folder, 'a')).run, '20250101-a');
 });
 
 test('a run whose files cannot be read, or hold something else, spoils no list', async (t) => {

@@ -3,7 +3,7 @@ import path from 'node:path';
 import test from 'ava';
 import { selectRows } from '../../src/recipe/select.js';
 import { planRuns } from '../../src/runs/plan.js';
-import { writeDescription } from '../../src/runs/resumption.js';
+import { writeDescription } from '../../src/runs/run-description.js';
 import { SeriesStart } from '../../src/runs/series.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
 import { makeRecord } from '../helpers/record.js';

@@ -1,3 +1,4 @@
+import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../../cli/base.js';
 import * as flags from '../../cli/flags.js';
@@ -12,7 +13,14 @@ export default class RunsClean extends BaseCommand {
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --state failed --state killed --older-than 7 --yes',
+    '<%= config.bin %> <%= command.id %> camvid_r18-d8/20250102-030405-01234567 --state interrupted --yes',
   ];
+  static override args = {
+    runs: Args.string({
+      description: `Only these. ${flags.SEVERAL_RUNS_FORMS}. All runs if left out.`,
+      multiple: true,
+    }),
+  };
   static override flags = {
     state: Flags.option({
       summary: 'Runs that stand so; may be given several times.',
@@ -32,13 +40,21 @@ export default class RunsClean extends BaseCommand {
   };
 
   async run(): Promise<object> {
-    const { flags } = await this.parse(RunsClean);
-    const { inspectRuns } = await import('../../runs/inspect.js');
+    const { args, flags } = await this.parse(RunsClean);
+    const { inspectRun, inspectRuns } = await import('../../runs/inspect.js');
+    const { findRunDirectories } = await import('../../runs/run-names.js');
     const { cleanableRuns, removeRuns } = await import('../../runs/clean.js');
-    const { formatCleaning } = await import('../../runs/list.js');
+    const { formatCleaning, formatLeft } = await import('../../runs/list.js');
     const options = { states: flags.state, olderThanDays: flags['older-than'] };
     const note = (text: string) => this.note(text);
-    const chosen = await cleanableRuns(await inspectRuns(flags.runs), options, note);
+    const runs =
+      args.runs === undefined
+        ? await inspectRuns(flags.runs)
+        : await Promise.all((await findRunDirectories(flags.runs, args.runs)).map(({ folder }) => inspectRun(folder)));
+    const otherwise =
+      args.runs === undefined ? [] : runs.filter(({ state }) => !options.states.some((one) => one === state));
+    if (otherwise.length > 0) note(formatLeft(otherwise, options.states));
+    const chosen = await cleanableRuns(runs, options, note);
     if (!flags.yes) {
       this.print(formatCleaning(chosen, false));
       if (chosen.length > 0) this.note('Nothing was removed: give --yes to remove them.');

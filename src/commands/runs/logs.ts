@@ -14,7 +14,7 @@ export default class RunsLogs extends BaseCommand {
   ];
   static override args = {
     run: Args.string({
-      description: "A run's name or the beginning of it, its directory, or a row; the newest run if left out.",
+      description: `${flags.RUN_FORMS}; the newest run if left out.`,
     }),
   };
   static override flags = {
@@ -31,17 +31,17 @@ export default class RunsLogs extends BaseCommand {
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(RunsLogs);
-    const { findRun } = await import('../../runs/inspect.js');
+    const { findRunDirectory } = await import('../../runs/run-names.js');
     const { followLog } = await import('../../runs/watch.js');
     const { formatLogEntry } = await import('../../runs/list.js');
-    const run = await findRun(flags.runs, args.run);
+    const { folder } = await findRunDirectory(flags.runs, args.run);
     const signal = AbortSignal.any([this.interruptSignal(), this.outputClosed]);
     const entries: object[] = [];
-    for await (const entry of followLog(run.folder, { lines: flags.lines, follow: flags.follow, signal })) {
+    for await (const entry of followLog(folder, { lines: flags.lines, follow: flags.follow, signal })) {
       entries.push(entry);
       this.print(formatLogEntry(entry));
     }
-    if (entries.length === 0) this.note(`Nothing is logged yet in ${run.folder}.`);
+    if (entries.length === 0) this.note(`Nothing is logged yet in ${folder}.`);
     this.endLooking(signal);
     return entries;
   }

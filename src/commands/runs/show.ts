@@ -11,7 +11,7 @@ export default class RunsShow extends BaseCommand {
   ];
   static override args = {
     run: Args.string({
-      description: "A run's name or the beginning of it, its directory, or a row; the newest run if left out.",
+      description: `${flags.RUN_FORMS}; the newest run if left out.`,
     }),
   };
   static override flags = { runs: flags.runs };
@@ -19,10 +19,11 @@ export default class RunsShow extends BaseCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(RunsShow);
     const { readdir } = await import('node:fs/promises');
-    const { findRun } = await import('../../runs/inspect.js');
+    const { findRunDirectory } = await import('../../runs/run-names.js');
+    const { inspectRun } = await import('../../runs/inspect.js');
     const { explainFileError } = await import('../../support/files.js');
     const { formatRun } = await import('../../runs/list.js');
-    const run = await findRun(flags.runs, args.run);
+    const run = await inspectRun((await findRunDirectory(flags.runs, args.run)).folder);
     const names = await readdir(run.folder).catch((error) => {
       throw explainFileError(error, run.folder, 'read');
     });

@@ -14,7 +14,7 @@ export default class RunsWatch extends BaseCommand {
   ];
   static override args = {
     run: Args.string({
-      description: "A run's name or the beginning of it, its directory, or a row; all running ones if left out.",
+      description: `${flags.RUN_FORMS}; all running ones if left out.`,
     }),
   };
   static override flags = {

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dependsOnHardware, FIGURE_HEADINGS, formatSmallFigure } from '../../records/figures.js';
 import type { RunState } from '../../runs/directory.js';
-import { inspectRun } from '../../runs/inspect.js';
 import { UserError } from '../../support/errors.js';
 import { type Lines, TERMINAL_WIDTH, terminalTable, wrap } from '../../terminal/layout.js';
 import { type Sample, sparkline } from '../../terminal/sparkline.js';
@@ -224,9 +223,9 @@ export async function follow({ run, reference, milliseconds, signal, say, warn }
   let warned = 0;
   let iteration = -1;
   for (;;) {
-    // Before the log: what a run logs last is not missed.
-    const state = run.run?.directory ? (await inspectRun(run.run.directory)).state : 'unknown';
-    const side = refreshed(run);
+    // It reads the state before the log: what a run logs last is not missed.
+    const side = await refreshed(run);
+    const { state } = side.run!;
     const found = departures(side.curve, reference.curve);
     const last = side.curve.at(-1);
     if (last !== undefined && last.iteration !== iteration) {

@@ -6,6 +6,7 @@ import { environmentEntries, hardwareName } from '../../records/environment.js';
 import { FIGURES, type Figure } from '../../records/figures.js';
 import type { RunRecord } from '../../records/record.js';
 import { newestOfEachSeed, recipeKey } from '../../records/spread.js';
+import { type KnownRun, type RunCatalogue, readRun } from '../../runs/catalogue.js';
 import { LOG_FILE } from '../../runs/log.js';
 import { UserError } from '../../support/errors.js';
 import { loggedFigures, rowOfLog, scheduleOfLog } from '../../training-logs/knowledge.js';
@@ -13,7 +14,6 @@ import type { LogHeader } from '../../training-logs/lines.js';
 import { type PublishedLog, parsePublishedLog, readPublishedLog } from '../../training-logs/read.js';
 import { readLogText } from '../../training-logs/text.js';
 import { accuracyOverIterations, shownEvaluation } from '../runs/charts.js';
-import { type KnownRun, type RunCatalogue, readRunDirectory } from '../runs/find.js';
 import type { CurvePoint } from './significance.js';
 
 /** One of the two that are compared. What a kind of side does not have is empty or null. */
@@ -173,16 +173,16 @@ export function sideOfLog(log: PublishedLog, file: string, tables: readonly Tabl
   };
 }
 
-/** The newest of the runs that a reference means. @throws UserError where it means none, or a log. */
-export function runSide(reference: string, catalogue: RunCatalogue): Side {
+/** The run that a reference means, as `RunCatalogue.findOne` takes it. @throws UserError where it means none, or a log. */
+export async function runSide(reference: string, catalogue: RunCatalogue): Promise<Side> {
   if (isLog(reference)) {
     throw new UserError(
       `${reference} is a training log: the first of the two must be a run.`,
       `Name the run first: fcn compare RUN ${reference}.`,
     );
   }
-  const run = catalogue.find([reference]).at(-1)!;
-  const known = catalogue.all();
+  const run = await catalogue.findOne(reference);
+  const known = await catalogue.all();
   const all = known.some(({ file }) => path.resolve(file) === path.resolve(run.file)) ? known : [...known, run];
   return sideOfRun(run, all);
 }
@@ -205,26 +205,26 @@ function mayBeLog(reference: string): boolean {
  * @param other What it is compared with, as it was given.
  * @throws UserError where it means neither, or a log.
  */
-export function firstSide(
+export async function firstSide(
   reference: string,
   other: string | undefined,
   catalogue: RunCatalogue,
   tables: readonly Table[] = loadTables(),
-): Side {
+): Promise<Side> {
   const row = tables.flatMap(({ rows }) => rows).find(({ id }) => id === reference);
   const ofLog = other !== undefined && (other === PUBLISHED_LOG || mayBeLog(other));
-  const hasRun = () => catalogue.all().some(({ experiment }) => experiment.row === reference);
-  return row !== undefined && ofLog && !existsSync(reference) && !hasRun()
+  const hasRun = async () => (await catalogue.all()).some(({ row: id }) => id === reference);
+  return row !== undefined && ofLog && !existsSync(reference) && !(await hasRun())
     ? sideOfRow(row)
     : runSide(reference, catalogue);
 }
 
 /** The same run, as far as it is now. */
-export function refreshed(side: Side): Side {
+export async function refreshed(side: Side): Promise<Side> {
   const directory = side.run?.directory;
   if (!directory)
     throw new UserError(`${side.label} has no run directory: there is nothing to follow.`, 'Name a run under --runs.');
-  return sideOfRun(readRunDirectory(directory), []);
+  return sideOfRun(await readRun(directory), []);
 }
 
 /** True where a file holds one JSON document, a record; a log holds one a line. */
@@ -254,23 +254,23 @@ export function rowIdOf({ run, row }: Side): string | null {
   return run?.experiment.row ?? row?.id ?? null;
 }
 
-function sideOfFile(file: string, catalogue: RunCatalogue): Side {
+async function sideOfFile(file: string, catalogue: RunCatalogue): Promise<Side> {
   if (path.basename(file) === LOG_FILE) return runSide(file, catalogue);
   const text = readLogText(file);
   return isRecord(text) ? runSide(file, catalogue) : sideOfLog(parsePublishedLog(text, file), file);
 }
 
 /**
- * What the other side is: a published row by its id, a run directory, a record, a run by its id, or the file of a published log.
+ * What the other side is: a published row by its id, a run, or the file of a published log.
  * Where nothing is named, the row of the run.
  * @throws UserError where it means nothing.
  */
-export function otherSide(
+export async function otherSide(
   reference: string | undefined,
   run: Side,
   catalogue: RunCatalogue,
   tables: readonly Table[] = loadTables(),
-): Side {
+): Promise<Side> {
   const id = reference ?? rowIdOf(run)!;
   const row = tables.flatMap(({ rows }) => rows).find((candidate) => candidate.id === id);
   if (row !== undefined) return sideOfRow(row);

@@ -1,11 +1,11 @@
 import { hashExperiment } from '../../recipe/resolve.js';
+import type { KnownRun } from '../../runs/catalogue.js';
 import type { LogLine } from '../../runs/log.js';
 import type { PublishedLog } from '../../training-logs/read.js';
 import { barChart } from '../charts/bar-chart.js';
 import { heatMap } from '../charts/heat-map.js';
 import { lineChart } from '../charts/line-chart.js';
 import type { Chart } from '../charts/svg.js';
-import type { KnownRun } from './find.js';
 
 /** mIoU (a fraction, single scale) of the weights after an iteration. */
 export interface AccuracyPoint {
@@ -200,7 +200,6 @@ function memoryChart({ run: { log } }: ChartSource): Chart | null {
     title: 'Memory in training',
     xName: ITERATION,
     yName: 'MB (2²⁰ bytes)',
-    // Logs of earlier versions have the first alone.
     series: [
       curve('tensors between steps', log, ({ liveTensorBytes }) => liveTensorBytes / 2 ** 20),
       curve('peak of tensors', log, ({ peakLiveTensorBytes }) => peakLiveTensorBytes / 2 ** 20),

@@ -3,6 +3,7 @@ import { LOCAL_TABLE, type Row, type Table } from '../../recipe/tables.js';
 import { reasonApart } from '../../records/comparability.js';
 import { hardwareName } from '../../records/environment.js';
 import { dependsOnHardware, FIGURE_HEADINGS, FIGURES, type Figure, formatSmallFigure } from '../../records/figures.js';
+import type { KnownRun } from '../../runs/catalogue.js';
 import {
   type Cell,
   cellText,
@@ -14,7 +15,6 @@ import {
   wentOnChanged,
 } from '../../tables/cell.js';
 import { escapeHtml } from '../../tables/html.js';
-import type { KnownRun } from './find.js';
 import { type CellContent, table } from './markup.js';
 
 /** A run's figures as its published table would show them; null where they compare with nothing published. */

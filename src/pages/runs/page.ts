@@ -3,6 +3,7 @@ import { valuesOf } from '../../recipe/overrides.js';
 import type { Deviation } from '../../recipe/resolve.js';
 import { environmentEntries, hardwareName } from '../../records/environment.js';
 import { FIGURE_HEADINGS, FIGURES } from '../../records/figures.js';
+import type { KnownRun } from '../../runs/catalogue.js';
 import { formatBytes, formatNumber, formatPercent, formatSeconds } from '../../support/format.js';
 import { escapeHtml, pageHead } from '../../tables/html.js';
 import { mostConfused } from '../charts/heat-map.js';
@@ -10,7 +11,6 @@ import { type Chart, svgElement } from '../charts/svg.js';
 import { type AccuracyPoint, type ChartName, shownEvaluation } from './charts.js';
 import { type Examples, examplesSection } from './examples.js';
 import { figureCells, figuresSection, type RunCells } from './figures.js';
-import type { KnownRun } from './find.js';
 import { facts, REPORT_STYLE, table } from './markup.js';
 
 /** A run with all that the page shows of it. */
@@ -87,7 +87,8 @@ function runFacts({ run, apart }: ReportedRun): string {
   return facts([
     ['Row', `${experiment.row} (${experiment.table}): ${experiment.method}, ${experiment.backbone}`],
     ['Started', startedAt.slice(0, 16).replace('T', ' ')],
-    ['State', `${state}${record?.error ? `: ${record.error}` : ''}`],
+    // Of one that is resumed, the record tells its last end.
+    ['State', `${state}${record?.error && record.exitReason === state ? `: ${record.error}` : ''}`],
     [
       'Trained',
       train

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { loadDataset } from '../../data/description.js';
 import { loadTables, type Table } from '../../recipe/tables.js';
+import { type KnownRun, RunCatalogue } from '../../runs/catalogue.js';
 import { UserError } from '../../support/errors.js';
 import { writeFileAtomic } from '../../support/files.js';
 import { readingNotesOf } from '../../training-logs/format.js';
@@ -11,7 +12,6 @@ import { type Chart, standaloneSvg, type ThemeName } from '../charts/svg.js';
 import { accuracyOverIterations, CHART_NAMES, type ChartName, type ChartSource, runChart } from './charts.js';
 import { makeExamples } from './examples.js';
 import { deviationsOf, runApart, runCells } from './figures.js';
-import { type KnownRun, RunCatalogue, standing } from './find.js';
 import { formatReportPage, type ReportedRun } from './page.js';
 
 /** A page, or each chart as a file. */
@@ -170,15 +170,15 @@ export async function writeRunReport(options: ReportOptions): Promise<WrittenRep
   const { references, out, format, predictions, log, warn } = options;
   requireMeaning(options);
   const catalogue = new RunCatalogue(options, ({ message }) => warn(`Left out: ${message}`));
-  const chosen = catalogue.find(references);
+  const chosen = await catalogue.find(references);
   if (predictions !== undefined) requireOneRow(chosen, '--predictions', 'predictions');
   const tables = loadTables();
   const published = log === undefined ? null : readLogOf(log, chosen, tables, warn);
-  const all = catalogue.all();
+  const all = await catalogue.all();
   const reported: ReportedRun[] = [];
   for (const run of chosen) {
     options.signal?.throwIfAborted();
-    reported.push(await examine(await standing(run), all, tables, published, options));
+    reported.push(await examine(run, all, tables, published, options));
   }
   const files = format === 'html' ? [await writePage(reported, out)] : await writeCharts(reported, options);
   return {

@@ -13,10 +13,10 @@ import {
   studentTwoSided,
   welch,
 } from '../../../src/pages/compare/significance.js';
-import { RunCatalogue } from '../../../src/pages/runs/find.js';
 import type { ResolveOptions } from '../../../src/recipe/resolve.js';
 import { loadTables } from '../../../src/recipe/tables.js';
 import { type RunRecord, writeRecord } from '../../../src/records/record.js';
+import { RunCatalogue } from '../../../src/runs/catalogue.js';
 import { makeReport } from '../../../src/tables/table.js';
 import { sparkline } from '../../../src/terminal/sparkline.js';
 import { parsePublishedLog } from '../../../src/training-logs/read.js';
@@ -184,8 +184,8 @@ test('two runs: figures, classes, recipe and environment, by hand', async (t) =>
   const changed = { ...evaluated(other, 33.3), run: 'bbb' };
   const { record } = await writeRun(folders.runs, { row: ROW, overrides: ['width=16'] }, changed, lines(40));
   t.is(record.environment.cores, 2);
-  const a = runSide('aaa', catalogue);
-  const { figures, classes, recipe, environment, stops, notes } = compare(a, otherSide('bbb', a, catalogue));
+  const a = await runSide('aaa', catalogue);
+  const { figures, classes, recipe, environment, stops, notes } = compare(a, await otherSide('bbb', a, catalogue));
   t.is(figures.length, 1);
   near(t, figures[0]!.difference!, 81.7 - 33.3, 1e-9);
   t.is(figures[0]!.verdict, null);
@@ -230,13 +230,13 @@ test('seeds: their means are compared, and with a published figure', async (t) =
     };
     await writeRun(folders.runs, { row: PUBLISHED_ROW, seed: i, overrides: ['width=32'] }, wide, []);
   }
-  const a = runSide('seed1', catalogue);
+  const a = await runSide('seed1', catalogue);
   t.is(a.seeds.length, 3);
-  const [figure] = compare(a, otherSide('wide1', a, catalogue)).figures;
+  const [figure] = compare(a, await otherSide('wide1', a, catalogue)).figures;
   // Means 71 and 76, deviations 1: t = −5/√(2/3), four degrees of freedom.
   near(t, figure!.significance!.t, -5 / Math.sqrt(2 / 3), 1e-9);
   near(t, figure!.significance!.degreesOfFreedom, 4, 1e-9);
-  const comparison = compare(a, otherSide(undefined, a, catalogue));
+  const comparison = compare(a, await otherSide(undefined, a, catalogue));
   const mIoU = comparison.figures.find(({ figure }) => figure === 'mIoU')!;
   t.is(mIoU.b, 70.8);
   t.is(mIoU.verdict, 'reproduced');
@@ -262,8 +262,8 @@ test('records that are kept are seeds, too: without any run directory', async (t
     await writeRecord(path.join(results, 'full', `${PUBLISHED_ROW}.seed${seed}.json`), record);
   }
   const catalogue = catalogueOf({ runs, results });
-  const a = runSide('seed0', catalogue);
-  const { figures, notes } = compare(a, otherSide(undefined, a, catalogue));
+  const a = await runSide('seed0', catalogue);
+  const { figures, notes } = compare(a, await otherSide(undefined, a, catalogue));
   t.deepEqual(
     a.seeds.map(({ seed }) => seed),
     [0, 1],
@@ -280,8 +280,8 @@ async function beside(t: ExecutionContext, options: ResolveOptions, changes: Par
   const file = path.join(folder, 'results', 'local', 'x.json');
   await writeRecord(file, makeRecord(options, changes));
   const catalogue = catalogueOf({ runs: path.join(folder, 'runs'), results: path.join(folder, 'results') });
-  const a = runSide(file, catalogue);
-  const comparison = compare(a, otherSide(other, a, catalogue));
+  const a = await runSide(file, catalogue);
+  const comparison = compare(a, await otherSide(other, a, catalogue));
   const of = (name: string) => comparison.figures.find(({ figure }) => figure === name)!;
   return { comparison, of, text: formatComparison(comparison) };
 }
@@ -325,9 +325,9 @@ test('what compares with nothing published gets neither verdict nor test', async
     await writeRecord(path.join(results, 'smoke', `${seed}.json`), record);
   }
   const catalogue = catalogueOf({ runs: path.join(folder, 'runs'), results });
-  const a = runSide('seed0', catalogue);
+  const a = await runSide('seed0', catalogue);
   t.is(a.seeds.length, 3);
-  const comparison = compare(a, otherSide(undefined, a, catalogue));
+  const comparison = compare(a, await otherSide(undefined, a, catalogue));
   for (const { verdict, significance } of comparison.figures) t.deepEqual([verdict, significance], [null, null]);
   t.regex(comparison.notes.join(), /compare with nothing published \(smoke profile\).*neither verdict nor test/);
 });
@@ -376,7 +376,7 @@ test('a published log: recipe of its row, environment, hardware; one of another 
   t.regex(unknown.text, /Recipe: the log does not say of which row it is\./);
   t.regex(unknown.text, /×1\.03, hardware not known/);
   t.regex(unknown.text, /The log does not say: engine and machine, the hardware of its memory\./);
-  t.throws(() => runSide(renamed, catalogueOf({ runs: folder, results: folder })), {
+  await t.throwsAsync(runSide(renamed, catalogueOf({ runs: folder, results: folder })), {
     name: 'UserError',
     message: /is a training log: the first of the two must be a run/,
   });
@@ -399,8 +399,8 @@ test('seeds of one recipe are one sample: nothing is said of chance', async (t) 
     };
     await writeRun(folders.runs, { row: ROW, seed }, changes, []);
   }
-  const a = runSide('seed0', catalogue);
-  const { figures, notes, environment } = compare(a, otherSide('seed1', a, catalogue));
+  const a = await runSide('seed0', catalogue);
+  const { figures, notes, environment } = compare(a, await otherSide('seed1', a, catalogue));
   t.is(figures[0]!.significance, null);
   t.regex(notes.join(), /Both are runs of one recipe/);
   t.deepEqual(environment, [{ path: 'seed', a: '0', b: '1' }]);
@@ -435,8 +435,8 @@ test('following a run warns once where it leaves the band, and ends with it', as
   const { directory } = await writeRun(folders.runs, { row: ROW, overrides }, { run: 'follow' }, all.slice(0, 100));
   rmSync(path.join(directory, 'record.json'));
   await writeRunning(directory);
-  const a = runSide(directory, catalogue);
-  const reference = otherSide('reference', a, catalogue);
+  const a = await runSide(directory, catalogue);
+  const reference = await otherSide('reference', a, catalogue);
   const warnings: string[] = [];
   const said: string[] = [];
   const say = (line: string) => {
@@ -466,7 +466,7 @@ test('following a run warns once where it leaves the band, and ends with it', as
     said.map((line) => line.split(':')[0]),
     ['iteration 100/400', 'iteration 200/400'],
   );
-  const none = otherSide(undefined, a, catalogue);
+  const none = await otherSide(undefined, a, catalogue);
   await t.throwsAsync(follow({ run: a, reference: none, milliseconds: 5, signal, say, warn }), {
     name: 'UserError',
     message: /too few to follow/,
@@ -481,8 +481,8 @@ test('a run whose process is gone is not followed for ever', async (t) => {
   const { directory } = await writeRun(folders.runs, { row: ROW }, { run: 'killed' }, lines(20));
   rmSync(path.join(directory, 'record.json'));
   await writeRunning(directory, NO_PROCESS);
-  const run = runSide(directory, catalogue);
-  const reference = otherSide(path.join(folders.runs, ROW, 'whole'), run, catalogue);
+  const run = await runSide(directory, catalogue);
+  const reference = await otherSide(path.join(folders.runs, ROW, 'whole'), run, catalogue);
   const { signal } = new AbortController();
   const quiet = () => undefined;
   const { state, iteration } = await follow({ run, reference, milliseconds: 5, signal, say: quiet, warn: quiet });
