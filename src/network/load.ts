@@ -70,7 +70,7 @@ export async function loadInferenceNetwork(
   const report = matchCheckpoint(parameterSpecs(network), tensors);
   assertComplete(file, report, isAuxiliary);
   const source = (path: string) => parameterOf(engine, file, tensors.get(path)!);
-  return { ...foldedNetwork(engine.tf, kernels, network, source, precision), report };
+  return Object.assign(foldedNetwork(engine.tf, kernels, network, source, precision), { report });
 }
 
 /**
