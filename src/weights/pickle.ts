@@ -7,6 +7,8 @@ export class PickleGlobal {
     readonly name: string,
     /** What REDUCE gives; absent where the global is only ever named (a storage type). */
     readonly call?: (args: readonly unknown[]) => unknown,
+    /** Why the file is refused where the global stands anywhere but in front of its arguments, as a clause; null: it is not. */
+    readonly dangerUncalled: string | null = null,
   ) {}
 }
 
@@ -15,8 +17,15 @@ export class PickleGlobal {
  * built; whatever a pickle gives to it (arguments, attributes, items) is dropped.
  */
 export class InertObject {
-  /** @param name `module.name` of the class or function, as the file says it. */
-  constructor(readonly name: string) {}
+  /** @param path The name in the module of the class or function, with dots, as the file says it. */
+  constructor(
+    readonly module: string,
+    readonly path: string,
+  ) {}
+
+  get name(): string {
+    return `${this.module}.${this.path}`;
+  }
 }
 
 export interface PickleHost {
@@ -203,7 +212,9 @@ class PickleReader {
   }
 
   private reduce(): void {
-    const [target, args] = this.popMany(2);
+    const args = this.pop();
+    this.need(1);
+    const target = this.stack.pop();
     if (target instanceof InertObject) {
       this.make(target);
       return;
@@ -219,7 +230,7 @@ class PickleReader {
   /** An object of a class that is not known, of which nothing is built. */
   private make(target: unknown): void {
     if (!(target instanceof InertObject)) throw this.malformed('an object of no class');
-    this.push(new InertObject(target.name));
+    this.push(new InertObject(target.module, target.path));
   }
 
   private instance(module: string, name: string): void {
@@ -271,19 +282,30 @@ class PickleReader {
   }
 
   private pop(): unknown {
-    this.need(1);
-    return this.stack.pop();
+    return this.popMany(1)[0];
   }
 
   private popMany(count: number): unknown[] {
     this.need(count);
-    return this.stack.splice(this.stack.length - count, count);
+    return this.taken(this.stack.splice(this.stack.length - count, count));
   }
 
   private popToMark(): unknown[] {
     const height = this.marks.pop();
     if (height === undefined) throw this.malformed('an end without a mark');
-    return this.stack.splice(height);
+    return this.taken(this.stack.splice(height));
+  }
+
+  /** Values off the stack that are not called. */
+  private taken(values: unknown[]): unknown[] {
+    for (const value of values) {
+      if (!(value instanceof PickleGlobal) || value.dangerUncalled === null) continue;
+      const { name, dangerUncalled } = value;
+      this.located(() => {
+        throw refusedGlobal(name, dangerUncalled);
+      });
+    }
+    return values;
   }
 
   /** Nothing may be taken from below the innermost mark. */
@@ -364,10 +386,12 @@ class PickleReader {
   }
 }
 
-/** The refusal of a global that no checkpoint needs. */
-export function refusedGlobal(module: string, name: string): HostileFileError {
+/**
+ * The refusal of a global that no checkpoint needs.
+ * @param danger What is wrong with it, as a clause: "runs programs".
+ */
+export function refusedGlobal(name: string, danger: string): HostileFileError {
   return new HostileFileError(
-    `its pickle names ${quote(`${module}.${name}`)}, which is not among the constructors of tensors and plain data, ` +
-      'and nothing of it was run',
+    `its pickle names ${quote(name)}, which ${danger}: the file may be made to do harm; nothing of it was run`,
   );
 }
