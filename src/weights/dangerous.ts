@@ -30,17 +30,17 @@ function byName(names: Readonly<Partial<Record<Kind, string>>>): ReadonlyMap<str
 /** Modules and packages with everything in them, by the first part of a name. */
 const PACKAGES = byName({
   system: `
-    os posix nt posixpath ntpath genericpath _osx_support _aix_support msvcrt winreg _winreg win32api win32com winsound
+    os posix nt posixpath ntpath genericpath _osx_support _aix_support getpass spwd nis _overlapped msvcrt winreg _winreg win32api win32com winsound
   `,
   programs: `
     subprocess _posixsubprocess _winapi commands popen2 pty tty multiprocessing concurrent pexpect ptyprocess plumbum invoke sh
-    sarge delegator psutil git dulwich
+    sarge delegator psutil git dulwich docker
   `,
   code: `
     importlib _imp imp _frozen_importlib _frozen_importlib_external zipimport runpy pkgutil pkg_resources ctypes _ctypes cffi
     _cffi_backend py_compile compileall zipapp modulefinder pyximport Cython distutils setuptools pip ensurepip venv idlelib
     lib2to3 pdb bdb cProfile pstats timeit doctest unittest numexpr asteval simpleeval IPython ipykernel rlcompleter _pyrepl
-    tkinter Tkinter turtledemo _xxsubinterpreters _xxinterpchannels _xxinterpqueues _interpreters _interpchannels
+    tkinter Tkinter turtle turtledemo _xxsubinterpreters _xxinterpchannels _xxinterpqueues _interpreters _interpchannels
     _interpqueues interpreters _testcapi _testinternalcapi _testlimitedcapi _testmultiphase _testbuffer _testclinic jinja2 mako
   `,
   pickles: 'pickle _pickle cPickle pickletools marshal shelve dill cloudpickle joblib jsonpickle yaml',
@@ -77,16 +77,16 @@ const PARTS = byName({
     torch._C.parse_ir numpy.f2py numpy.distutils numpy.testing numpy.ctypeslib pandas.core.computation
     typing._eval_type typing.get_type_hints typing.evaluate_forward_ref typing.ForwardRef._evaluate
     typing.ForwardRef.evaluate typing_extensions.get_type_hints typing_extensions.evaluate_forward_ref annotationlib
-    dataclasses.make_dataclass sympy.sympify sympy.core.sympify sympy.parsing sympy.parse_expr sympy.lambdify
+    dataclasses.make_dataclass weakref.finalize torch.utils.hipify sympy.sympify sympy.core.sympify sympy.parsing sympy.parse_expr sympy.lambdify
     sympy.utilities.lambdify sympy.utilities.autowrap test.support django.core.management scipy.weave
   `,
-  pickles: 'torch.load torch.serialization.load torch.storage._load_from_bytes',
+  pickles: 'torch.load torch.serialization.load torch.storage._load_from_bytes torch.utils.show_pickle',
   files: `
     torch.utils.tensorboard torch.utils.file_baton torch._C.PyTorchFileReader torch._C.PyTorchFileWriter torchvision.io
     numpy.lib.npyio numpy.lib._npyio_impl numpy.lib.format numpy.lib._format_impl numpy.lib._datasource numpy.core.memmap
     numpy._core.memmap pandas.io scipy.io skimage.io logging.FileHandler logging.basicConfig mmengine.fileio mmcv.fileio
   `,
-  networks: 'torch.hub torch.utils.model_zoo torch.distributed.rpc torchvision.datasets',
+  networks: 'wandb.init torch.hub torch.utils.model_zoo torch.distributed.rpc torchvision.datasets',
   python: `
     operator.attrgetter operator.itemgetter operator.methodcaller _operator.attrgetter _operator.itemgetter
     _operator.methodcaller types.CodeType types.FunctionType types.LambdaType types.MethodType types.BuiltinFunctionType
@@ -202,8 +202,13 @@ const HARMLESS_UNDERSCORES = list(`
  * What is wrong with `module.name`, which a pickle names, as a clause: "runs programs"; null where it may stand beside weights.
  */
 export function dangerOf(module: string, name: string): string | null {
-  const kind = kindOf(module, name);
+  const kind = kindOf(withoutBlanks(module), withoutBlanks(name));
   return kind === null ? null : KINDS[kind];
+}
+
+/** Python would not find a name with a blank or a line's end in it; whoever wrote it may still have meant the one without. */
+function withoutBlanks(name: string): string {
+  return name.replace(/\s/g, '');
 }
 
 function kindOf(module: string, name: string): Kind | null {

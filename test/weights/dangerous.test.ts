@@ -70,3 +70,8 @@ for (const [name, danger] of [
 ] as const) {
   test(`says what is wrong with ${name}`, (t) => t.is(dangerOf(...split(name)), danger));
 }
+
+test('blanks in a name hide nothing', (t) => {
+  t.truthy(dangerOf('os\r', 'system\r'));
+  t.truthy(dangerOf('subprocess ', 'run'));
+});
