@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { bytesPerElement } from './convert.js';
 import { foreignArchive } from './foreign.js';
 import { HostileFileError, MalformedFileError, quote } from './malformed.js';
@@ -19,12 +20,16 @@ type StorageOffsets = ReadonlyMap<string, number>;
 
 const ZIP_START = [0x50, 0x4b, 0x03, 0x04];
 const PICKLE_START = 0x80;
+/** The magic number of the older container, as protocols 0 and 1 write it. */
+const MAGIC_AS_TEXT = 'L119547037146038801333356L\n.';
 
 /** The container that a file's first bytes announce. */
 export function pytorchFormat(source: ByteSource): PytorchContent['format'] | null {
   const start = source.read(0, Math.min(source.size, ZIP_START.length));
   if (ZIP_START.every((byte, i) => start[i] === byte)) return 'pytorch-zip';
-  return start[0] === PICKLE_START ? 'pytorch-legacy' : null;
+  if (start[0] === PICKLE_START) return 'pytorch-legacy';
+  const beginning = source.read(0, Math.min(source.size, MAGIC_AS_TEXT.length));
+  return Buffer.from(beginning).toString('latin1') === MAGIC_AS_TEXT ? 'pytorch-legacy' : null;
 }
 
 /**
