@@ -532,5 +532,6 @@ function exactly(value: bigint): number | bigint {
 export function refusedGlobal(name: string, danger: string): HostileFileError {
   return new HostileFileError(
     `its pickle names ${quote(name)}, which ${danger}: the file may be made to do harm; nothing of it was run`,
+    name,
   );
 }

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { bytesPerElement } from './convert.js';
-import { foreignArchive } from './foreign.js';
+import { foreignArchive, plainPickle } from './foreign.js';
 import { HostileFileError, MalformedFileError, quote } from './malformed.js';
 import { MOST_BYTES, type PickleHost, readPickle } from './pickle.js';
 import { inertGlobal, type PickledTensor, PytorchHost, type StorageReference } from './pytorch-objects.js';
@@ -139,10 +139,14 @@ function readLegacy(source: ByteSource, host: PytorchHost): { value: unknown; of
   return { value, offsets: locateStorages(source, position, keys, host) };
 }
 
+/** What pickle.dump, as opposed to torch.save, writes for every storage. */
+const PLAIN_TENSOR = 'torch.storage._load_from_bytes';
+
 function beginsWithMagic(first: () => unknown): boolean {
   try {
     return first() === LEGACY_MAGIC;
   } catch (error) {
+    if (error instanceof HostileFileError && error.global === PLAIN_TENSOR) throw plainPickle();
     // Arrays in a pickle of somebody else need not fit what is read here.
     if (error instanceof HostileFileError || !(error instanceof MalformedFileError)) throw error;
     return false;
