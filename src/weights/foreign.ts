@@ -1,5 +1,7 @@
 import path from 'node:path';
+import { dangerOf } from './dangerous.js';
 import { MalformedFileError, quote } from './malformed.js';
+import { refusedGlobal } from './pickle.js';
 import type { ByteSource } from './source.js';
 
 /** Files that are often given where weights are wanted. Each is told by its content, and called what it is. */
@@ -69,7 +71,10 @@ export function foreignFile(source: ByteSource): MalformedFileError | null {
       'Load it with the library that wrote it, and write the arrays under the names of the network as safetensors.',
     );
   }
-  if (isTextPickle(latin1(head))) return new MalformedFileError('it is a pickle of protocol 0', FROM_PICKLE);
+  const text = latin1(head);
+  if (isTextPickle(text)) {
+    return refusedName(text) ?? new MalformedFileError('it is a pickle of protocol 0', FROM_PICKLE);
+  }
   if (head.every((byte) => byte === 0)) {
     return new MalformedFileError(
       'it begins with zeros alone, as a download leaves it that was interrupted',
@@ -92,6 +97,15 @@ function hasUserBlock(source: ByteSource): boolean {
 /** A pickle of protocol 0, or 1, begins with no sign of its own, but with a container, or a class, and a line of the memo. */
 function isTextPickle(head: string): boolean {
   return /^(\((dp?|lp?)\d*\n|[\]}]q.|c[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n|ccopy_reg\n)/s.test(head);
+}
+
+/** The refusal of a name in the beginning of a pickle of protocol 0; null where all are harmless. */
+function refusedName(head: string): MalformedFileError | null {
+  for (const [, module, name] of head.matchAll(/[ci]([A-Za-z_][\w.]*)\n([A-Za-z_][\w.]*)\n/g)) {
+    const danger = dangerOf(module!, name!);
+    if (danger !== null) return refusedGlobal(`${module}.${name}`, danger);
+  }
+  return null;
 }
 
 /** The refusal of a pickle that pickle.dump wrote of tensors: each of them is a file of torch.save within. */

@@ -100,6 +100,8 @@ const files: [file: string, bytes: Uint8Array, message: RegExp, next: RegExp][] 
     /a pickle, but does not begin with PyTorch's magic number: torch\.save did not write it/,
     /detectron2/,
   ],
+  ['a.pkl', plain("cposix\nsystem\n(S'id'\ntR."), /names "posix\.system", which runs programs/, /do not open this one/],
+  ['a.pkl', plain('(lp0\nccode\ninteract\n)Ra.'), /names "code\.interact", which loads or runs code/, /do not open/],
   ['a.pkl', pickle('\x80\x03cos\nsystem\n.'), /names "os\.system"/, /do not open this one/],
   ...[
     '404: Not Found',
