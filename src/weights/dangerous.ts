@@ -30,7 +30,8 @@ function byName(names: Readonly<Partial<Record<Kind, string>>>): ReadonlyMap<str
 /** Modules and packages with everything in them, by the first part of a name. */
 const PACKAGES = byName({
   system: `
-    os posix nt posixpath ntpath genericpath _osx_support _aix_support getpass spwd nis _overlapped msvcrt winreg _winreg win32api win32com winsound
+    os posix nt posixpath ntpath genericpath _osx_support _aix_support getpass spwd nis _overlapped
+    msvcrt winreg _winreg win32api win32com winsound
   `,
   programs: `
     subprocess _posixsubprocess _winapi commands popen2 pty tty multiprocessing concurrent pexpect ptyprocess plumbum invoke sh

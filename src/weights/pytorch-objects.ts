@@ -191,8 +191,8 @@ const unreadable = (what: string) => () => new UnreadableTensor(what);
 const LONGEST_PATH = 256;
 
 /**
- * `getattr(target, name)`, as Python before 3.4's protocols (PyTorch's default, 2, among them) write the name of a nested class,
- * and all of them a method. Nothing is looked up: it is the name of what would be, and is judged as one that the file names.
+ * `getattr(target, name)`: so protocols below 4, PyTorch's default among them, write the name of a nested class, and all protocols
+ * write a method. Nothing is looked up: it is the name of what would be, and is judged as one that the file names.
  */
 function attribute([target, name]: readonly unknown[]): InertObject {
   if (typeof name !== 'string') {
