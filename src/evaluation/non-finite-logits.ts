@@ -14,5 +14,11 @@ export async function requireFinite({ tf }: Engine, logits: Tensor4D): Promise<v
   const sum = tf.tidy(() => tf.sum(tf.mul(tf.mul(logits, ROOM), 0)));
   const [value] = await sum.data();
   sum.dispose();
-  if (value !== 0) throw new NonFiniteOutputError('The sum of several logits');
+  if (value === 0) return;
+  const areFinite = (await logits.data()).every(Number.isFinite);
+  throw new NonFiniteOutputError(
+    'The logits',
+    null,
+    areFinite ? 'are beyond what sums and averages can hold' : 'are not all finite',
+  );
 }

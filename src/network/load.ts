@@ -3,7 +3,7 @@ import type { Engine } from '../engines/engine.js';
 import type { Kernels } from '../kernels/kernels.js';
 import type { ModelRecipe, Precision } from '../recipe/experiment.js';
 import { UserError } from '../support/errors.js';
-import { firstInexact } from '../weights/convert.js';
+import { firstInexact, storedValue } from '../weights/convert.js';
 import { hwioShape, oihwShape, oihwToHwio } from '../weights/layout.js';
 import { type Checkpoint, readCheckpoint } from '../weights/load.js';
 import { quote } from '../weights/malformed.js';
@@ -24,12 +24,16 @@ function toTensor({ tf }: Engine, tensor: StoredTensor, values: Float32Array): T
   return tf.tensor(oihwToHwio(values, oihw), hwioShape(oihw), 'float32');
 }
 
+function parameterOf(engine: Engine, file: string, tensor: StoredTensor): Tensor {
+  return toTensor(engine, tensor, usableValues(file, tensor));
+}
+
 /**
- * A parameter of a checkpoint, on the engine.
+ * A parameter of a checkpoint as float32.
  * @throws UserError where one of its values is not a finite float32, is an integer that float32 does not hold, or is a negative
  * variance: whatever is computed with it means nothing.
  */
-function parameterOf(engine: Engine, file: string, tensor: StoredTensor): Tensor {
+export function usableValues(file: string, tensor: StoredTensor): Float32Array {
   const values = tensor.toFloat32();
   const inexact = firstInexact(tensor);
   if (inexact !== null) {
@@ -42,13 +46,21 @@ function parameterOf(engine: Engine, file: string, tensor: StoredTensor): Tensor
   const isVariance = tensor.name.endsWith('.running_var');
   const at = values.findIndex((value) => !Number.isFinite(value) || (isVariance && value < 0));
   if (at !== -1) {
+    const stored = storedValue(tensor, at);
+    const place = `(value ${at + 1} of ${values.length})`;
+    if (Number.isFinite(stored) && !Number.isFinite(values[at])) {
+      throw new UserError(
+        `${file}: ${tensor.name} holds ${stored} ${place}, which is beyond float32, in which networks compute (at most about 3.4e+38).`,
+        'Use weights whose values float32 holds.',
+      );
+    }
     const must = isVariance ? 'a variance must be finite and not negative' : 'every weight must be a finite number';
     throw new UserError(
-      `${file}: ${tensor.name} holds ${values[at]} (value ${at + 1} of ${values.length}); ${must}.`,
+      `${file}: ${tensor.name} holds ${values[at]} ${place}; ${must}.`,
       'Use weights of a training that did not diverge, or another copy of the file.',
     );
   }
-  return toTensor(engine, tensor, values);
+  return values;
 }
 
 /**
@@ -156,11 +168,32 @@ export function assertComplete(file: string, report: LoadReport, optional: (path
       unexpected === undefined
         ? ''
         : `; it has ${count(otherUnexpected)} that the network has not, the first of them ${quote(unexpected)}`;
+    const prefix = commonPrefix([missing, ...otherMissing], report.unexpected);
+    if (prefix !== null) {
+      throw new UserError(
+        `${file} lacks ${count(otherMissing)} of the network's parameters: its names have ${quote(prefix)} before them, as ${quote(prefix + missing)}.`,
+        'Save the weights again without it, in Python: torch.save({name.removeprefix(' +
+          `${quote(prefix)}): tensor for name, tensor in STATE_DICT.items()}, "weights.pth").`,
+      );
+    }
     throw new UserError(
       `${file} lacks ${count(otherMissing)} of the network's parameters, the first of them ${missing}${more}.`,
       'Use the weights of the same row; fcn weights show lists what a file holds.',
     );
   }
+}
+
+/** What stands before most of the names that are missing, in the file; null where there is no such prefix. */
+function commonPrefix(missing: readonly string[], unexpected: readonly string[]): string | null {
+  const names = new Set(unexpected);
+  for (const name of missing) {
+    const found = unexpected.find((other) => other.endsWith(`.${name}`));
+    if (found === undefined) continue;
+    const prefix = found.slice(0, -name.length);
+    const fitting = missing.filter((other) => names.has(prefix + other)).length;
+    return 2 * fitting > missing.length ? prefix : null;
+  }
+  return null;
 }
 
 /** The auxiliary head is used in training only: weights without it, or with another one, do for everything else. */

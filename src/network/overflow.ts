@@ -10,22 +10,24 @@ export class NonFiniteOutputError extends UserError {
   override readonly exitCode = ExitCode.diverged;
 
   /**
-   * @param what The first of what is computed that is not finite: "The output of backbone.conv1".
+   * @param what The first of what is computed that is not finite, or too large: "The output of backbone.conv1".
    * @param image The image's name; null where it is not known, or it is so of any.
    */
   constructor(
     private readonly what: string,
     image: string | null = null,
+    /** What is wrong with it. */
+    private readonly fault = 'is not finite',
   ) {
     super(
-      `${what} is not finite${image === null ? '' : ` for ${image}`}: the weights are, but what is computed with them overflows.`,
+      `${what} ${fault}${image === null ? '' : ` for ${image}`}: the weights are finite, but what is computed with them overflows.`,
       'Use weights of a training that did not diverge, or train with a lower learning rate (--set learningRate=…).',
     );
   }
 
   /** The same of a named image. */
   of(image: string): NonFiniteOutputError {
-    return new NonFiniteOutputError(this.what, image);
+    return new NonFiniteOutputError(this.what, image, this.fault);
   }
 }
 

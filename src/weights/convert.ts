@@ -132,6 +132,14 @@ export function firstInexact({
   return null;
 }
 
+/** A value as stored: of float64 what it is before it is rounded to float32. */
+export function storedValue(
+  { dtype, bytes }: { readonly dtype: StoredDtype; bytes(): Uint8Array },
+  index: number,
+): number | bigint {
+  return dtype === 'float64' ? elementsOf(bytes(), dtype)[index]! : float32FromBytes(bytes(), dtype)[index]!;
+}
+
 /** How PyTorch's "negative" bit, which says that a tensor is minus what is stored, is applied to a type; absent where it cannot be. */
 const negations: Readonly<Partial<Record<StoredDtype, 'sign bit' | 'complement'>>> = {
   float64: 'sign bit',

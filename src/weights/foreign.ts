@@ -1,5 +1,7 @@
 import path from 'node:path';
+import { dangerOf } from './dangerous.js';
 import { MalformedFileError, quote } from './malformed.js';
+import { refusedGlobal } from './pickle.js';
 import type { ByteSource } from './source.js';
 
 /** Files that are often given where weights are wanted. Each is told by its content, and called what it is. */
@@ -30,6 +32,14 @@ const SIGNATURES: readonly (readonly [bytes: string, what: string, next: string,
   ['\x93NUMPY', 'it is a NumPy array (.npy)', 'Write the arrays of the network under their names as safetensors.'],
   ['GGUF', 'it is a GGUF file, of a language model', 'Give the weights of the network, as .pth or safetensors.'],
   ['TFL3', 'it is a TensorFlow Lite model', 'Give the weights of the network, as .pth or safetensors.', 4],
+  [
+    'MATLAB 5.0 MAT-file',
+    'it is a MAT-file, of MATLAB',
+    'Load it with scipy.io.loadmat, and write the arrays under the names of the network as safetensors.',
+  ],
+  ['\x7fELF', 'it is a program or a library (ELF)', 'Give a file of weights, .pth or safetensors.'],
+  ['ftrt', 'it is a TensorRT engine', 'Give the PyTorch weights that it was built from.'],
+  ['PK\x05\x06', 'it is an empty zip archive', 'Write or download the file again.'],
   ['\x89PNG', 'it is a PNG image', 'Give a file of weights, .pth or safetensors.'],
   ['\xff\xd8\xff', 'it is a JPEG image', 'Give a file of weights, .pth or safetensors.'],
   ['%PDF', 'it is a PDF document', 'Give a file of weights, .pth or safetensors.'],
@@ -38,6 +48,9 @@ const SIGNATURES: readonly (readonly [bytes: string, what: string, next: string,
 const DOWNLOAD_AGAIN =
   'Download the file itself: from the address that ends in its name ("raw" or "download", not the page about it), logged in ' +
   'where that is needed.';
+const FROM_PICKLE =
+  'Where it is a file of your own, save the state_dict in Python with torch.save(MODEL.state_dict(), "weights.pth") instead of ' +
+  "pickle.dump. Do not open somebody else's with a reader that runs what it holds.";
 const FROM_TENSORFLOW = 'Load it with TensorFlow, and write the arrays under the names of the network as safetensors.';
 
 /** A text that is something else than weights; null where it is no text, or tells nothing. */
@@ -52,6 +65,16 @@ export function foreignFile(source: ByteSource): MalformedFileError | null {
   for (const [bytes, what, next, offset = 0] of SIGNATURES) {
     if (latin1(head.subarray(offset, offset + bytes.length)) === bytes) return new MalformedFileError(what, next);
   }
+  if (hasUserBlock(source)) {
+    return new MalformedFileError(
+      'it is an HDF5 file with a user block before it',
+      'Load it with the library that wrote it, and write the arrays under the names of the network as safetensors.',
+    );
+  }
+  const text = latin1(head);
+  if (isTextPickle(text)) {
+    return refusedName(text) ?? new MalformedFileError('it is a pickle of protocol 0', FROM_PICKLE);
+  }
   if (head.every((byte) => byte === 0)) {
     return new MalformedFileError(
       'it begins with zeros alone, as a download leaves it that was interrupted',
@@ -59,6 +82,38 @@ export function foreignFile(source: ByteSource): MalformedFileError | null {
     );
   }
   return foreignModel(source);
+}
+
+const HDF5 = '\x89HDF\r\n\x1a\n';
+
+/** HDF5 may begin at 512 bytes, or at any power of two after that. */
+function hasUserBlock(source: ByteSource): boolean {
+  for (let start = 512; start + HDF5.length <= Math.min(source.size, 2 ** 24); start *= 2) {
+    if (latin1(source.read(start, HDF5.length)) === HDF5) return true;
+  }
+  return false;
+}
+
+/** A pickle of protocol 0, or 1, begins with no sign of its own, but with a container, or a class, and a line of the memo. */
+function isTextPickle(head: string): boolean {
+  return /^(\((dp?|lp?)\d*\n|[\]}]q.|c[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n|ccopy_reg\n)/s.test(head);
+}
+
+/** The refusal of a name in the beginning of a pickle of protocol 0; null where all are harmless. */
+function refusedName(head: string): MalformedFileError | null {
+  for (const [, module, name] of head.matchAll(/[ci]([A-Za-z_][\w.]*)\n([A-Za-z_][\w.]*)\n/g)) {
+    const danger = dangerOf(module!, name!);
+    if (danger !== null) return refusedGlobal(`${module}.${name}`, danger);
+  }
+  return null;
+}
+
+/** The refusal of a pickle that pickle.dump wrote of tensors: each of them is a file of torch.save within. */
+export function plainPickle(): MalformedFileError {
+  return new MalformedFileError(
+    'it is a pickle of tensors that pickle.dump wrote, whose reading runs other pickles in it; nothing of it was run',
+    FROM_PICKLE,
+  );
 }
 
 function headOf(source: ByteSource): Uint8Array {
@@ -74,7 +129,7 @@ function textKind(text: string, size: number): MalformedFileError | null {
       'Run git lfs pull in its repository, or download the file itself from the page of the repository.',
     );
   }
-  if (/^(\.git|\/annex)\/?(annex\/)?objects\//.test(text)) {
+  if (size <= LONGEST_ANSWER && /^(\S*\/)?\.git\/(modules\/\S+\/)?annex\/objects\/|^\/annex\/objects\//.test(text)) {
     return is('a git-annex pointer, not the file itself', 'Run git annex get on it in its repository.');
   }
   if (/^outs:\s*\n\s*- /.test(text)) {
@@ -106,8 +161,33 @@ function textKind(text: string, size: number): MalformedFileError | null {
     }
     return is('a JSON text, as a server answers where it does not give the file', DOWNLOAD_AGAIN);
   }
+  const answer = answerOf(text, size);
+  if (answer !== null)
+    return is(`a text, as a server answers where it does not give the file: ${quote(answer)}`, DOWNLOAD_AGAIN);
+  if (size <= LONGEST_ANSWER && PATH.test(text)) {
+    return is(
+      `the text of a link to ${quote(text.trim())}, not the file itself`,
+      'Give the file that it leads to, or check the repository out again with links (git config core.symlinks true).',
+    );
+  }
   return null;
 }
+
+/** Bytes of a pointer, or of a server's answer in a few words. */
+const LONGEST_ANSWER = 1024;
+
+/** What servers answer in plain words where they do not give a file. */
+const ANSWER =
+  /^(error|http\/\d|[45]\d\d\b|bad request|unauthori[sz]ed|forbidden|not found|page not found|file not found|no such|entry not found|repository not found|revision not found|access (to .* )?(is )?(denied|restricted)|permission denied|authentication|authorization|invalid|please (log|sign|accept)|you (need|must|are not|do not|don't)|login required|rate limit|too many requests|api rate limit|quota|service unavailable|internal server error|bad gateway|gateway time-?out|moved permanently|found\.? redirecting|redirecting|temporarily|sorry|expired|request (has )?expired|the (requested|specified|resource|page|file)|cannot (get|find)|signature|missing)/i;
+
+/** The first line of a short text, if it is an answer of a server in plain words; null where it is not. */
+function answerOf(text: string, size: number): string | null {
+  const line = text.split(/\r?\n/, 1)[0]!.trim();
+  return size <= LONGEST_ANSWER && ANSWER.test(line) ? line : null;
+}
+
+/** A path and nothing else, as a link that was checked out as a text is. */
+const PATH = /^\.{1,2}\/[^\s]+\s*$/;
 
 /** Models of other frameworks, which begin with nothing of their own. */
 function foreignModel(source: ByteSource): MalformedFileError | null {
@@ -124,10 +204,36 @@ function foreignModel(source: ByteSource): MalformedFileError | null {
   const isSavedModel = fields !== null && fields[0] === 1 && fields.slice(1).every((field) => field === 2);
   if (isSavedModel && fields.length > 1)
     return new MalformedFileError('it is a TensorFlow SavedModel', FROM_TENSORFLOW);
+  // GraphDef of graph.proto: nodes are 1, versions 4, the library of functions 2.
+  const isGraph = fields !== null && fields.length > 1 && fields[0] === 1 && fields.every((field) => field <= 5);
+  if (isGraph && firstFieldHolds(source, GRAPH_NODE)) {
+    return new MalformedFileError('it is a frozen graph of TensorFlow (.pb)', FROM_TENSORFLOW);
+  }
+  // NetParameter of caffe.proto: the name is 1, layers 100 (or 2, of old).
+  if (fields !== null && fields[0] === 1 && fields.includes(100)) {
+    return new MalformedFileError(
+      'it is a Caffe model',
+      'Load it with Caffe, and write the blobs under the names of the network as safetensors.',
+    );
+  }
+  // Model.proto of Core ML: specificationVersion is 1, description 2, the kind of model 200 and more.
+  if (fields !== null && fields[0] === 1 && fields.some((field) => field >= 200 && field < 4000)) {
+    return new MalformedFileError('it is a Core ML model', 'Give the PyTorch weights that it was converted from.');
+  }
   if (isTensorflowTable(source) || /\.data-\d{5}-of-\d{5}$/.test(name)) {
     return new MalformedFileError('it is part of a TensorFlow checkpoint', FROM_TENSORFLOW);
   }
   return null;
+}
+
+/** NodeDef begins with its name, field 1, a text. */
+const GRAPH_NODE = 0x0a;
+
+/** Whether the first field of a protobuf message holds a message that begins with a byte. */
+function firstFieldHolds(source: ByteSource, byte: number): boolean {
+  const head = source.read(0, Math.min(source.size, 12));
+  const contents = head.findIndex((each, at) => at > 0 && each < 0x80) + 1;
+  return head[0] === 0x0a && contents > 1 && head[contents] === byte;
 }
 
 const ONNX_FIELDS: ReadonlySet<number> = new Set([1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26]);

@@ -8,7 +8,15 @@ import { type PytorchContent, pytorchFormat, readPytorch } from './pytorch.js';
 import { PickledTensor, UnreadableTensor } from './pytorch-objects.js';
 import { looksLikeSafetensors, readSafetensors } from './safetensors.js';
 import { type ByteSource, FileSource } from './source.js';
-import { describeValue, findStateDict, isTensor, WHOLE_FILE, withoutPrefixes } from './state-dict.js';
+import {
+  describeValue,
+  dictionaryOf,
+  findStateDict,
+  isOptimizerState,
+  isTensor,
+  WHOLE_FILE,
+  withoutPrefixes,
+} from './state-dict.js';
 import type { StoredTensor } from './tensor.js';
 
 /** What says that two evaluations are of the same weights: the file's SHA-256, and the key where one was asked for. */
@@ -130,13 +138,30 @@ function isOption(name: string): boolean {
 
 function unreadableEntry(name: string, entry: UnreadableTensor | InertObject): MalformedFileError {
   const notRun = entry instanceof InertObject ? ', and nothing of it was run' : '';
+  const what = describeValue(entry);
+  const plain = PLAIN.find(([pattern]) => pattern.test(what))?.[1];
   return new MalformedFileError(
-    `entry ${quote(name)} of its state_dict is ${describeValue(entry)}: it is not read${notRun}`,
-    'Where it is a file of your own, save its state_dict again in Python with plain tensors alone: TENSOR.to_dense() or ' +
-      '.dequantize(), torch.as_tensor(ARRAY), or without the entry. Otherwise use another file; do not open this one with a ' +
-      'reader that runs what it holds.',
+    `entry ${quote(name)} of its state_dict is ${what}: it is not read${notRun}`,
+    `Where it is a file of your own, save its state_dict again in Python ${plain === undefined ? '' : `with ${plain} in its place, or `}` +
+      'without the entry. Otherwise use another file; do not open this one with a reader that runs what it holds.',
   );
 }
+
+/** What makes a plain tensor of a value that is not read, by what it is. */
+const PLAIN: readonly (readonly [what: RegExp, python: string])[] = [
+  [/^a NumPy array/, 'torch.as_tensor(ARRAY)'],
+  [/^a sparse tensor/, 'TENSOR.to_dense()'],
+  [/^a quantized tensor|torch\.qu?int/, 'TENSOR.dequantize()'],
+  [/torch\.complex|"conjugate"/, 'torch.view_as_real(TENSOR.resolve_conj())'],
+  [/torch\.(bits|u?int[1-7]\b|float4)/, 'TENSOR.view(torch.uint8)'],
+  [/"negative" bit/, 'TENSOR.resolve_neg()'],
+  [
+    /^a tensor of the class|wraps others/,
+    'the plain tensor that it stands for, such as TENSOR.as_subclass(torch.Tensor),',
+  ],
+  [/stored as a NumPy array|changes its type/, 'TENSOR.cpu()'],
+  [/^a nested tensor/, 'TENSOR.to_padded_tensor(0)'],
+];
 
 /** What a file holds beside the dictionary of tensors under a key; of one that is nested deeper, beside each that holds it. */
 function entriesBeside(value: unknown, key: string, entries: ReadonlyMap<unknown, unknown>): [string, unknown][] {
@@ -145,9 +170,10 @@ function entriesBeside(value: unknown, key: string, entries: ReadonlyMap<unknown
     const children: Iterable<readonly [unknown, unknown]> =
       part instanceof Map ? part : Array.isArray(part) ? part.entries() : [];
     for (const [name, inner] of children) {
-      if (inner === entries) continue;
+      if (dictionaryOf(inner) === entries) continue;
       const own = path + keyText(name);
-      if (inner instanceof Map && key.startsWith(`${own}.`)) visit(inner, `${own}.`);
+      const holdsMore = inner instanceof Map || Array.isArray(inner);
+      if (holdsMore && key.startsWith(`${own}.`)) visit(inner, `${own}.`);
       else beside.push([own, inner]);
     }
   };
@@ -165,11 +191,12 @@ const MOST_OPTIMIZERS = 100;
 
 /** Whether an entry is the state of an optimizer, or of several, as `state_dict()` of one gives it. */
 function isOptimizer(key: string, value: unknown): boolean {
-  if (key === 'optimizer') return true;
-  const isState = (state: unknown) => state instanceof Map && state.has('param_groups');
-  if (isState(value)) return true;
+  if (key === 'optimizer' && value instanceof Map && value.size > 0) return true;
+  if (isOptimizerState(value)) return true;
   const states = value instanceof Map && value.size <= MOST_OPTIMIZERS ? [...value.values()] : value;
-  return Array.isArray(states) && states.length > 0 && states.length <= MOST_OPTIMIZERS && states.every(isState);
+  return (
+    Array.isArray(states) && states.length > 0 && states.length <= MOST_OPTIMIZERS && states.every(isOptimizerState)
+  );
 }
 
 function assertTensorsFit(source: ByteSource, tensors: ReadonlyMap<string, StoredTensor>): void {

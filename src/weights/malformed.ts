@@ -26,8 +26,17 @@ export class MalformedFileError extends Error {
 export class HostileFileError extends MalformedFileError {
   override readonly name = 'HostileFileError';
 
+  constructor(
+    message: string,
+    /** What the file names that is reason to refuse it, `module.name`; null where it is no name. */
+    readonly global: string | null = null,
+    options?: ErrorOptions,
+  ) {
+    super(message, undefined, options);
+  }
+
   override at(place: string): HostileFileError {
-    return new HostileFileError(`${this.message} (${place})`, this.next, { cause: this });
+    return new HostileFileError(`${this.message} (${place})`, this.global, { cause: this });
   }
 }
 

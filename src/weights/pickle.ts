@@ -1,4 +1,4 @@
-import { isUtf8 } from 'node:buffer';
+import { Buffer, isUtf8 } from 'node:buffer';
 import { HostileFileError, MalformedFileError, quote } from './malformed.js';
 
 /** What a pickle may name. It is never Python's: only what the reader's owner put on its list. */
@@ -7,6 +7,8 @@ export class PickleGlobal {
     readonly name: string,
     /** What REDUCE gives; absent where the global is only ever named (a storage type). */
     readonly call?: (args: readonly unknown[]) => unknown,
+    /** Why the file is refused where the global stands anywhere but in front of its arguments, as a clause; null: it is not. */
+    readonly dangerUncalled: string | null = null,
   ) {}
 }
 
@@ -15,8 +17,15 @@ export class PickleGlobal {
  * built; whatever a pickle gives to it (arguments, attributes, items) is dropped.
  */
 export class InertObject {
-  /** @param name `module.name` of the class or function, as the file says it. */
-  constructor(readonly name: string) {}
+  /** @param path The name in the module of the class or function, with dots, as the file says it. */
+  constructor(
+    readonly module: string,
+    readonly path: string,
+  ) {}
+
+  get name(): string {
+    return `${this.module}.${this.path}`;
+  }
 }
 
 export interface PickleHost {
@@ -27,19 +36,37 @@ export interface PickleHost {
 }
 
 /**
- * Bounds of one pickle. ResNet-101's, optimizer included, has 0.3 MB and about 33,000 operations; mmengine's message hub adds
- * 0.2 MB for every 1,000 iterations. An operation takes at least one byte of the file and makes at most one object, so that
- * the operations bound the memory of objects (50 MB) and the time; numbers alone, as of a history, are smaller and may be more.
+ * Bounds of one pickle. ResNet-101's, optimizer included, has 0.3 MB; a history beside the weights may add several. What a few
+ * bytes of the file ask for in memory bounds it, and with it the time: about `COST` bytes for every value, at least 8 for every
+ * operation. Numbers alone, as of a history, may be more.
  */
 export const MOST_BYTES = 256 * 2 ** 20;
-const MOST_OPERATIONS = 250_000;
+const MOST_MEMORY = 128 * 2 ** 20;
 const MOST_NUMBERS = 2_000_000;
+
+/** What values take in memory, in bytes, and room for one more entry. */
+const COST = {
+  operation: 8,
+  dictionary: 200,
+  list: 56,
+  bytes: 160,
+  text: 40,
+  object: 80,
+  entry: 48,
+  memo: 48,
+} as const;
+
+const LONGEST_INTEGER = 4096;
+const WITHOUT_THE_REST =
+  'Where it is a file of your own, save the state_dict alone in Python, without what stands beside it: ' +
+  'torch.save(MODEL.state_dict(), "weights.pth"). Otherwise use another file; do not open this one with a reader that runs what ' +
+  'it holds.';
 const LONGEST_GLOBAL = 256;
 
 const HIGHEST_PROTOCOL = 5;
 
 /**
- * Reads one Python pickle (protocols 2 to 5, the opcodes that data needs) and executes nothing: a global is what `host`
+ * Reads one Python pickle (all protocols, the opcodes that data needs) and executes nothing: a global is what `host`
  * says, calls go to the host's functions only, and what is made of any other class is an `InertObject`.
  *
  * Dictionaries become Maps, lists and tuples arrays, sets Sets, integers beyond ±2^53 bigints. The result may hold itself
@@ -58,6 +85,8 @@ export function readPickle(
 }
 
 const STOP = 0x2e;
+/** Where texts end that have no length before them. */
+const LONGEST_LINE = 2 ** 20;
 
 class PickleReader {
   /** By opcode, with the names of Python's `pickletools`. */
@@ -69,6 +98,8 @@ class PickleReader {
     [0x31, (r) => r.popToMark()], // POP_MARK
     [0x32, (r) => r.push(r.top())], // DUP
 
+    [0x70, (r) => r.remember(r.index())], // PUT
+    [0x67, (r) => r.recall(r.index())], // GET
     [0x71, (r) => r.remember(r.unsigned(1))], // BINPUT
     [0x72, (r) => r.remember(r.unsigned(4))], // LONG_BINPUT
     [0x94, (r) => r.remember(r.memo.size)], // MEMOIZE
@@ -82,8 +113,14 @@ class PickleReader {
     [0x4b, (r) => r.number(r.unsigned(1))], // BININT1
     [0x4d, (r) => r.number(r.unsigned(2))], // BININT2
     [0x8a, (r) => r.push(r.long(r.unsigned(1)))], // LONG1
+    [0x8b, (r) => r.push(r.long(r.unsigned(4)))], // LONG4
+    [0x49, (r) => r.integerLine()], // INT
+    [0x4c, (r) => r.push(r.longLine())], // LONG
+    [0x46, (r) => r.number(r.floatLine())], // FLOAT
     [0x47, (r) => r.number(r.view.getFloat64(r.take(8), false))], // BINFLOAT
 
+    [0x53, (r) => r.push(r.quotedLine())], // STRING
+    [0x56, (r) => r.push(r.unicodeLine())], // UNICODE
     [0x55, (r) => r.push(r.byteText(r.unsigned(1)))], // SHORT_BINSTRING
     [0x54, (r) => r.push(r.byteText(r.unsigned(4)))], // BINSTRING
     [0x8c, (r) => r.push(r.text(r.unsigned(1)))], // SHORT_BINUNICODE
@@ -94,22 +131,22 @@ class PickleReader {
     [0x8e, (r) => r.push(r.slice(r.unsigned(8)))], // BINBYTES8
     [0x96, (r) => r.push(r.slice(r.unsigned(8)))], // BYTEARRAY8
 
-    [0x29, (r) => r.push([])], // EMPTY_TUPLE
-    [0x85, (r) => r.push(r.popMany(1))], // TUPLE1
-    [0x86, (r) => r.push(r.popMany(2))], // TUPLE2
-    [0x87, (r) => r.push(r.popMany(3))], // TUPLE3
-    [0x74, (r) => r.push(r.popToMark())], // TUPLE
-    [0x5d, (r) => r.push([])], // EMPTY_LIST
-    [0x6c, (r) => r.push(r.popToMark())], // LIST
+    [0x29, (r) => r.list([])], // EMPTY_TUPLE
+    [0x85, (r) => r.list(r.popMany(1))], // TUPLE1
+    [0x86, (r) => r.list(r.popMany(2))], // TUPLE2
+    [0x87, (r) => r.list(r.popMany(3))], // TUPLE3
+    [0x74, (r) => r.list(r.popToMark())], // TUPLE
+    [0x5d, (r) => r.list([])], // EMPTY_LIST
+    [0x6c, (r) => r.list(r.popToMark())], // LIST
     [0x61, (r) => r.append(r.popMany(1))], // APPEND
     [0x65, (r) => r.append(r.popToMark())], // APPENDS
 
-    [0x7d, (r) => r.push(new Map())], // EMPTY_DICT
+    [0x7d, (r) => r.emptyDictionary()], // EMPTY_DICT
     [0x64, (r) => r.dictionary(r.popToMark())], // DICT
     [0x73, (r) => r.setItems(r.popMany(2))], // SETITEM
     [0x75, (r) => r.setItems(r.popToMark())], // SETITEMS
-    [0x8f, (r) => r.push(new Set())], // EMPTY_SET
-    [0x91, (r) => r.push(new Set(r.popToMark()))], // FROZENSET
+    [0x8f, (r) => r.set([])], // EMPTY_SET
+    [0x91, (r) => r.set(r.popToMark())], // FROZENSET
     [0x90, (r) => r.addItems(r.popToMark())], // ADDITEMS
 
     [0x63, (r) => r.global(r.line(), r.line())], // GLOBAL
@@ -121,6 +158,7 @@ class PickleReader {
     [0x69, (r) => r.instance(r.line(), r.line())], // INST
     [0x62, (r) => r.build()], // BUILD
     [0x51, (r) => r.persistent(r.pop())], // BINPERSID
+    [0x50, (r) => r.persistentLine()], // PERSID
   ]);
 
   private readonly view: DataView;
@@ -130,7 +168,8 @@ class PickleReader {
   /** Stack heights at the open marks. */
   private readonly marks: number[] = [];
   private readonly memo = new Map<number, unknown>();
-  private operations = 0;
+  /** What was made so far takes about this many bytes of memory. */
+  private memory = 0;
   private numbers = 0;
   /** Where the operation that is done began. */
   private operation = 0;
@@ -147,7 +186,7 @@ class PickleReader {
 
   run(): { value: unknown; end: number } {
     for (;;) {
-      this.charge(1);
+      this.charge(COST.operation);
       this.operation = this.position;
       const opcode = this.unsigned(1);
       if (opcode === STOP) return { value: this.pop(), end: this.position };
@@ -155,16 +194,18 @@ class PickleReader {
     }
   }
 
-  private charge(operations: number): void {
-    this.operations += operations;
-    if (this.operations > MOST_OPERATIONS) throw this.malformed(`more than ${MOST_OPERATIONS} operations`);
+  private charge(bytes: number): void {
+    this.memory += bytes;
+    if (this.memory > MOST_MEMORY) {
+      throw this.malformed(`more than fits ${MOST_MEMORY / 2 ** 20} MiB of memory`, WITHOUT_THE_REST);
+    }
   }
 
-  /** A value that takes little memory: its operation counts as a number instead. */
+  /** A value that takes little memory and may be one of many. */
   private number(value: number | boolean | null): void {
-    this.operations--;
+    this.memory -= COST.operation;
     this.numbers++;
-    if (this.numbers > MOST_NUMBERS) throw this.malformed(`more than ${MOST_NUMBERS} numbers`);
+    if (this.numbers > MOST_NUMBERS) throw this.malformed(`more than ${MOST_NUMBERS} numbers`, WITHOUT_THE_REST);
     this.push(value);
   }
 
@@ -185,11 +226,21 @@ class PickleReader {
   }
 
   private global(module: string, name: string): void {
+    this.charge(COST.object);
     this.push(this.located(() => this.host.global(module, name)));
   }
 
   private persistent(id: unknown): void {
+    this.charge(COST.object);
     this.push(this.located(() => this.host.persistent(id)));
+  }
+
+  /** Protocol 0 writes the id of a storage as a text, which PyTorch itself cannot read again. */
+  private persistentLine(): void {
+    throw this.malformed(
+      'the name of a storage as protocol 0 writes it, from which no storage can be found',
+      'Save the file again in Python without pickle_protocol=0: torch.save(MODEL.state_dict(), "weights.pth").',
+    );
   }
 
   /** What the host refuses, with the place of it. */
@@ -203,14 +254,16 @@ class PickleReader {
   }
 
   private reduce(): void {
-    const [target, args] = this.popMany(2);
+    const args = this.pop();
+    this.need(1);
+    const target = this.stack.pop();
     if (target instanceof InertObject) {
       this.make(target);
       return;
     }
     if (!(target instanceof PickleGlobal) || !Array.isArray(args)) throw this.malformed('a call of no function');
     // One long list in the memo may be an argument of every call.
-    for (const arg of args) this.charge(Array.isArray(arg) ? arg.length + 1 : 1);
+    for (const arg of args) this.charge(COST.object + (Array.isArray(arg) ? arg.length * COST.entry : 0));
     const { call } = target;
     if (!call) throw this.malformed(`a call of ${target.name}, which may only be named`);
     this.push(this.located(() => call(args)));
@@ -219,7 +272,8 @@ class PickleReader {
   /** An object of a class that is not known, of which nothing is built. */
   private make(target: unknown): void {
     if (!(target instanceof InertObject)) throw this.malformed('an object of no class');
-    this.push(new InertObject(target.name));
+    this.charge(COST.object);
+    this.push(new InertObject(target.module, target.path));
   }
 
   private instance(module: string, name: string): void {
@@ -239,11 +293,12 @@ class PickleReader {
     const list = this.top();
     if (list instanceof InertObject) return;
     if (!Array.isArray(list)) throw this.malformed('an append to something that is not a list');
+    this.charge(items.length * COST.operation);
     for (const item of items) list.push(item);
   }
 
   private dictionary(items: readonly unknown[]): void {
-    this.push(new Map());
+    this.emptyDictionary();
     this.setItems(items);
   }
 
@@ -251,6 +306,7 @@ class PickleReader {
     const dictionary = this.top();
     if (dictionary instanceof InertObject) return;
     if (!(dictionary instanceof Map) || items.length % 2) throw this.malformed('items that do not fit a dictionary');
+    this.charge((items.length / 2) * COST.entry);
     for (let i = 0; i < items.length; i += 2) dictionary.set(items[i], items[i + 1]);
   }
 
@@ -258,7 +314,23 @@ class PickleReader {
     const set = this.top();
     if (set instanceof InertObject) return;
     if (!(set instanceof Set)) throw this.malformed('items added to something that is not a set');
+    this.charge(items.length * COST.entry);
     for (const item of items) set.add(item);
+  }
+
+  private emptyDictionary(): void {
+    this.charge(COST.dictionary);
+    this.push(new Map());
+  }
+
+  private list(items: unknown[]): void {
+    this.charge(COST.list + items.length * COST.operation);
+    this.push(items);
+  }
+
+  private set(items: unknown[]): void {
+    this.charge(COST.dictionary + items.length * COST.entry);
+    this.push(new Set(items));
   }
 
   private push(value: unknown): void {
@@ -271,19 +343,30 @@ class PickleReader {
   }
 
   private pop(): unknown {
-    this.need(1);
-    return this.stack.pop();
+    return this.popMany(1)[0];
   }
 
   private popMany(count: number): unknown[] {
     this.need(count);
-    return this.stack.splice(this.stack.length - count, count);
+    return this.taken(this.stack.splice(this.stack.length - count, count));
   }
 
   private popToMark(): unknown[] {
     const height = this.marks.pop();
     if (height === undefined) throw this.malformed('an end without a mark');
-    return this.stack.splice(height);
+    return this.taken(this.stack.splice(height));
+  }
+
+  /** Values off the stack that are not called. */
+  private taken(values: unknown[]): unknown[] {
+    for (const value of values) {
+      if (!(value instanceof PickleGlobal) || value.dangerUncalled === null) continue;
+      const { name, dangerUncalled } = value;
+      this.located(() => {
+        throw refusedGlobal(name, dangerUncalled);
+      });
+    }
+    return values;
   }
 
   /** Nothing may be taken from below the innermost mark. */
@@ -292,6 +375,7 @@ class PickleReader {
   }
 
   private remember(index: number): void {
+    this.charge(COST.memo);
     this.memo.set(index, this.top());
   }
 
@@ -321,11 +405,13 @@ class PickleReader {
   /** A copy, so that a few bytes do not keep the whole file in memory. */
   private slice(length: number): Uint8Array {
     const offset = this.take(length);
+    this.charge(COST.bytes + length);
     return Uint8Array.from(this.bytes.subarray(offset, offset + length));
   }
 
   private text(length: number): string {
     const offset = this.take(length);
+    this.charge(COST.text + length);
     try {
       return this.utf8.decode(this.bytes.subarray(offset, offset + length));
     } catch {
@@ -339,35 +425,113 @@ class PickleReader {
     return isUtf8(bytes) ? this.utf8.decode(bytes) : bytes;
   }
 
-  private line(): string {
-    const length = this.bytes.subarray(this.position, this.position + LONGEST_GLOBAL).indexOf(0x0a);
+  private line(longest = LONGEST_GLOBAL): string {
+    const length = this.bytes.subarray(this.position, Math.min(this.end, this.position + longest)).indexOf(0x0a);
     if (length < 0) {
-      this.take(LONGEST_GLOBAL);
-      throw this.malformed(`a name of more than ${LONGEST_GLOBAL} bytes`);
+      this.take(longest);
+      throw this.malformed(`a ${longest === LONGEST_GLOBAL ? 'name' : 'line'} of more than ${longest} bytes`);
     }
     const line = this.text(length);
     this.take(1);
     return line;
   }
 
-  /** Two's complement, little-endian, any length. */
-  private long(length: number): number | bigint {
-    const offset = this.take(length);
-    let value = 0n;
-    for (let i = length - 1; i >= 0; i--) value = (value << 8n) | BigInt(this.bytes[offset + i]!);
-    const signed = BigInt.asIntN(length * 8, value);
-    return signed >= Number.MIN_SAFE_INTEGER && signed <= Number.MAX_SAFE_INTEGER ? Number(signed) : signed;
+  /** An index of the memo in decimal digits. */
+  private index(): number {
+    const line = this.line();
+    if (!/^\d{1,10}$/.test(line)) throw this.malformed('a memo without a number');
+    return Number(line);
   }
 
-  private malformed(what: string): MalformedFileError {
-    return new MalformedFileError(`its pickle holds ${what} (byte ${this.fileOffset + this.operation} of the file)`);
+  /** INT: a truth value as 00 or 01, or a number. */
+  private integerLine(): void {
+    const start = this.position;
+    const line = this.line(LONGEST_INTEGER);
+    if (line === '00' || line === '01') {
+      this.number(line === '01');
+    } else {
+      this.position = start;
+      this.push(this.longLine());
+    }
+  }
+
+  /** Decimal digits, for LONG with an L after them. */
+  private longLine(): number | bigint {
+    const digits = this.line(LONGEST_INTEGER).replace(/L$/, '');
+    if (!/^-?\d+$/.test(digits)) throw this.malformed('an integer that is not made of digits');
+    return exactly(BigInt(digits));
+  }
+
+  /** As `repr` of Python writes it. */
+  private floatLine(): number {
+    const line = this.line();
+    const special = { nan: Number.NaN, inf: Number.POSITIVE_INFINITY, '-inf': Number.NEGATIVE_INFINITY }[line];
+    if (special !== undefined) return special;
+    if (!/^-?\d+(\.\d*)?(e[+-]?\d+)?$/.test(line)) throw this.malformed('a number that is not written as one');
+    return Number(line);
+  }
+
+  /** Python 2's text in quotes, with escapes for what is not ASCII. */
+  private quotedLine(): string | Uint8Array {
+    const [, , content] = /^(["'])(.*)\1$/s.exec(this.line(LONGEST_LINE)) ?? [];
+    if (content === undefined) throw this.malformed('a text without quotes');
+    const escapes: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t' };
+    const characters = content.replace(/\\(x[\da-fA-F]{2}|.)/gs, (_, code: string) =>
+      code.length === 3 ? String.fromCharCode(Number.parseInt(code.slice(1), 16)) : (escapes[code] ?? code),
+    );
+    const bytes = Uint8Array.from(Buffer.from(characters, 'latin1'));
+    return isUtf8(bytes) ? this.utf8.decode(bytes) : bytes;
+  }
+
+  /** ISO 8859-1, with escapes for all other characters, for line ends and for backslashes. */
+  private unicodeLine(): string {
+    const start = this.position;
+    const length = this.bytes.subarray(start, Math.min(this.end, start + LONGEST_LINE)).indexOf(0x0a);
+    if (length < 0) {
+      this.take(LONGEST_LINE);
+      throw this.malformed(`a line of more than ${LONGEST_LINE} bytes`);
+    }
+    this.take(length + 1);
+    this.charge(COST.text + 2 * length);
+    const raw = Buffer.from(this.bytes.subarray(start, start + length)).toString('latin1');
+    return raw.replace(
+      /\\u([\da-fA-F]{4})|\\U(00(?:0[\da-fA-F]|10)[\da-fA-F]{4})/g,
+      (_, short?: string, long?: string) => String.fromCodePoint(Number.parseInt(short ?? long!, 16)),
+    );
+  }
+
+  /** Two's complement, little-endian. */
+  private long(length: number): number | bigint {
+    if (length > LONGEST_INTEGER)
+      throw this.malformed(`an integer of ${length} bytes, at most ${LONGEST_INTEGER} are read`);
+    const offset = this.take(length);
+    this.charge(COST.text + length);
+    const digits = Buffer.from(this.bytes.subarray(offset, offset + length))
+      .reverse()
+      .toString('hex');
+    return exactly(BigInt.asIntN(length * 8, digits === '' ? 0n : BigInt(`0x${digits}`)));
+  }
+
+  private malformed(what: string, next?: string): MalformedFileError {
+    return new MalformedFileError(
+      `its pickle holds ${what} (byte ${this.fileOffset + this.operation} of the file)`,
+      next,
+    );
   }
 }
 
-/** The refusal of a global that no checkpoint needs. */
-export function refusedGlobal(module: string, name: string): HostileFileError {
+/** An integer as a number where a double holds it exactly. */
+function exactly(value: bigint): number | bigint {
+  return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;
+}
+
+/**
+ * The refusal of a global that no checkpoint needs.
+ * @param danger What is wrong with it, as a clause: "runs programs".
+ */
+export function refusedGlobal(name: string, danger: string): HostileFileError {
   return new HostileFileError(
-    `its pickle names ${quote(`${module}.${name}`)}, which is not among the constructors of tensors and plain data, ` +
-      'and nothing of it was run',
+    `its pickle names ${quote(name)}, which ${danger}: the file may be made to do harm; nothing of it was run`,
+    name,
   );
 }

@@ -6,8 +6,8 @@ import {
   storageNames,
   unreadableStorages,
 } from './convert.js';
-import { isDangerous } from './dangerous.js';
-import { MalformedFileError, quote } from './malformed.js';
+import { dangerOf } from './dangerous.js';
+import { HostileFileError, MalformedFileError, quote } from './malformed.js';
 import { InertObject, PickleGlobal, type PickleHost, refusedGlobal } from './pickle.js';
 import { elementCount, isCount, type View } from './tensor.js';
 
@@ -149,7 +149,7 @@ function rebuildDeviceTensor([data, dtype]: readonly unknown[]): Rebuilt {
 }
 
 function orderedDictionary([pairs = []]: readonly unknown[]): unknown {
-  if (pairs instanceof InertObject) return new InertObject('collections.OrderedDict');
+  if (pairs instanceof InertObject) return new InertObject('collections', 'OrderedDict');
   const valid = Array.isArray(pairs) && pairs.every((pair) => Array.isArray(pair) && pair.length === 2);
   if (!valid) throw new MalformedFileError('an OrderedDict is made of something that is not a list of pairs');
   return new Map(pairs as [unknown, unknown][]);
@@ -188,6 +188,43 @@ function complexText([real, imaginary]: readonly unknown[]): PickledText {
 
 const unreadable = (what: string) => () => new UnreadableTensor(what);
 
+const LONGEST_PATH = 256;
+
+/**
+ * `getattr(target, name)`: so protocols below 4, PyTorch's default among them, write the name of a nested class, and all protocols
+ * write a method. Nothing is looked up: it is the name of what would be, and is judged as one that the file names.
+ */
+function attribute([target, name]: readonly unknown[]): InertObject {
+  if (typeof name !== 'string') {
+    throw new HostileFileError('its pickle asks for an attribute whose name is not a text, and nothing of it was run');
+  }
+  const { module, path } = ownerOf(target);
+  if (path.length + name.length > LONGEST_PATH) {
+    throw new MalformedFileError(`its pickle has a name of more than ${LONGEST_PATH} characters`);
+  }
+  return inertGlobal(module, `${path}.${name}`);
+}
+
+/** The name of the class whose attributes a value has. */
+function ownerOf(value: unknown): { readonly module: string; readonly path: string } {
+  if (value instanceof InertObject) return value;
+  if (value instanceof PickleGlobal) {
+    const dot = value.name.lastIndexOf('.');
+    return { module: value.name.slice(0, dot), path: value.name.slice(dot + 1) };
+  }
+  if (isRebuilt(value)) return { module: 'torch', path: 'Tensor' };
+  return { module: 'builtins', path: builtinOf(value) };
+}
+
+function builtinOf(value: unknown): string {
+  if (value instanceof Map) return 'dict';
+  if (Array.isArray(value)) return 'list';
+  if (value instanceof Set) return 'set';
+  if (typeof value === 'string') return 'str';
+  if (typeof value === 'bigint') return 'int';
+  return typeof value === 'number' ? 'float' : 'object';
+}
+
 /** Everything of a checkpoint's pickle that is read. Sets are `__builtin__` in protocol 2, whatever the Python version. */
 const known: ReadonlyMap<string, PickleGlobal> = new Map(
   [
@@ -220,6 +257,8 @@ const known: ReadonlyMap<string, PickleGlobal> = new Map(
       new PickleGlobal(`${module}.bytes`, bytesText),
       new PickleGlobal(`${module}.bytearray`, bytesText),
       new PickleGlobal(`${module}.complex`, complexText),
+      // Given away instead of called, it could ask for anything later.
+      new PickleGlobal(`${module}.getattr`, attribute, dangerOf(module, 'getattr')),
     ]),
     ...Object.keys(bytesPerElement).map((dtype) => new Dtype(dtype)),
     ...Object.entries(storageNames).map(([dtype, name]) => {
@@ -283,6 +322,7 @@ export class PytorchHost implements PickleHost {
 
 /** A name that is not read. @throws MalformedFileError where it has no place in a checkpoint. */
 export function inertGlobal(module: string, name: string): InertObject {
-  if (isDangerous(module, name)) throw refusedGlobal(module, name);
-  return new InertObject(`${module}.${name}`);
+  const danger = dangerOf(module, name);
+  if (danger !== null) throw refusedGlobal(`${module}.${name}`, danger);
+  return new InertObject(module, name);
 }

@@ -1,5 +1,6 @@
+import { Buffer } from 'node:buffer';
 import { bytesPerElement } from './convert.js';
-import { foreignArchive } from './foreign.js';
+import { foreignArchive, plainPickle } from './foreign.js';
 import { HostileFileError, MalformedFileError, quote } from './malformed.js';
 import { MOST_BYTES, type PickleHost, readPickle } from './pickle.js';
 import { inertGlobal, type PickledTensor, PytorchHost, type StorageReference } from './pytorch-objects.js';
@@ -19,12 +20,16 @@ type StorageOffsets = ReadonlyMap<string, number>;
 
 const ZIP_START = [0x50, 0x4b, 0x03, 0x04];
 const PICKLE_START = 0x80;
+/** The magic number of the older container, as protocols 0 and 1 write it. */
+const MAGIC_AS_TEXT = 'L119547037146038801333356L\n.';
 
 /** The container that a file's first bytes announce. */
 export function pytorchFormat(source: ByteSource): PytorchContent['format'] | null {
   const start = source.read(0, Math.min(source.size, ZIP_START.length));
   if (ZIP_START.every((byte, i) => start[i] === byte)) return 'pytorch-zip';
-  return start[0] === PICKLE_START ? 'pytorch-legacy' : null;
+  if (start[0] === PICKLE_START) return 'pytorch-legacy';
+  const beginning = source.read(0, Math.min(source.size, MAGIC_AS_TEXT.length));
+  return Buffer.from(beginning).toString('latin1') === MAGIC_AS_TEXT ? 'pytorch-legacy' : null;
 }
 
 /**
@@ -134,10 +139,14 @@ function readLegacy(source: ByteSource, host: PytorchHost): { value: unknown; of
   return { value, offsets: locateStorages(source, position, keys, host) };
 }
 
+/** What pickle.dump, as opposed to torch.save, writes for every storage. */
+const PLAIN_TENSOR = 'torch.storage._load_from_bytes';
+
 function beginsWithMagic(first: () => unknown): boolean {
   try {
     return first() === LEGACY_MAGIC;
   } catch (error) {
+    if (error instanceof HostileFileError && error.global === PLAIN_TENSOR) throw plainPickle();
     // Arrays in a pickle of somebody else need not fit what is read here.
     if (error instanceof HostileFileError || !(error instanceof MalformedFileError)) throw error;
     return false;

@@ -64,8 +64,27 @@ const USUAL_KEYS: ReadonlySet<string> = new Set([
 /** Stands for the dictionary that the whole file is. */
 export const WHOLE_FILE = '.';
 
-/** Optimizers, schedulers and generators of random numbers have tensors, too, which are no weights. */
-const NO_WEIGHTS = /optim|sched|(^|_)(scaler|rng|random|amp|loops|callbacks)(_|$)/i;
+/** What has tensors, too, which are hardly weights: optimizers, schedulers, generators of random numbers and the like. */
+const NO_WEIGHTS: ReadonlySet<string> = new Set(
+  (
+    'optim optims optimizer optimizers optimiser optimisers opt opts sched scheds scheduler schedulers scaler scalers rng rngs ' +
+    'random amp loops callbacks'
+  ).split(' '),
+);
+
+/** Words after those: `optimizer_state_dict`, `rng_state_cuda`, `optimizer_G`, `scheduler_1`. */
+const AFTER = /^(states?|dicts?|statedicts?|cuda|gpu|cpu|torch|numpy|python|\w|\d+)$/;
+
+/** Whether a key says that what stands under it is no weights: `lr_scheduler` does, `random_init_net` does not. */
+function saysNoWeights(key: string): boolean {
+  const words = key
+    .replace(/([a-z\d])([A-Z])/g, '$1_$2')
+    .toLowerCase()
+    .split(/[^a-z\d]+/);
+  while (words.length > 1 && AFTER.test(words.at(-1)!)) words.pop();
+  return NO_WEIGHTS.has(words.at(-1)!);
+}
+
 const DEEPEST = 4;
 /** Entries of a dictionary, and names of dictionaries, in a message. */
 const MOST_NAMED = 6;
@@ -75,7 +94,12 @@ export interface StateDict {
   /** Its keys, from the outermost on, with dots between them; `WHOLE_FILE` for the file's own dictionary. */
   readonly key: string;
   readonly entries: ReadonlyMap<unknown, unknown>;
+  /** How likely these are the weights that are meant: of several, only those of the lowest rank are. */
+  readonly rank: Rank;
 }
+
+/** 0: under keys that say nothing else; 1: in a list within the file; 2: under a key that says that it is no weights. */
+type Rank = 0 | 1 | 2;
 
 export function isTensor(value: unknown): value is PickledTensor | UnreadableTensor {
   return value instanceof PickledTensor || value instanceof UnreadableTensor;
@@ -93,6 +117,25 @@ function tensorCount(dictionary: ReadonlyMap<unknown, unknown>): number {
   return count;
 }
 
+const pairs = new WeakMap<object, ReadonlyMap<unknown, unknown> | null>();
+
+/**
+ * A dictionary, or the one that a list of names and tensors, in pairs, stands for (`list(MODEL.named_parameters())`); null for
+ * anything else. The same value gives the same dictionary.
+ */
+export function dictionaryOf(value: unknown): ReadonlyMap<unknown, unknown> | null {
+  if (value instanceof Map) return value;
+  if (!Array.isArray(value) || value.length === 0) return null;
+  const known = pairs.get(value);
+  if (known !== undefined) return known;
+  const isPair = (item: unknown) =>
+    Array.isArray(item) && item.length === 2 && typeof item[0] === 'string' && isTensor(item[1]);
+  const made = value.every(isPair) ? new Map(value as [unknown, unknown][]) : null;
+  const dictionary = made !== null && made.size === value.length ? made : null;
+  pairs.set(value, dictionary);
+  return dictionary;
+}
+
 /** Whether most of what a dictionary holds is tensors: it is weights, or the like, rather than metadata. */
 export function isDictionaryOfTensors(value: unknown): value is ReadonlyMap<unknown, unknown> {
   return value instanceof Map && 2 * tensorCount(value) > value.size;
@@ -104,10 +147,12 @@ export function isDictionaryOfTensors(value: unknown): value is ReadonlyMap<unkn
  * @throws UserError where there are several; MalformedFileError where there is none, or none under `key`.
  */
 export function findStateDict(file: string, value: unknown, key: string | undefined): StateDict {
-  const dictionaries = dictionariesOfTensors(value);
+  const all = dictionariesOfTensors(value);
+  const likely = all.filter(({ rank }) => rank < 2);
+  const dictionaries = likely.length > 0 ? likely : all;
   // A generator's state or a score beside weights makes no weights of its dictionary.
   const pure = dictionaries.filter(({ entries }) => isDictionaryOfTensors(entries));
-  const found = pure.length > 0 ? pure : dictionaries;
+  const found = likeliest(pure.length > 0 ? pure : dictionaries);
   if (key !== undefined) return chosen(value, key, found);
   const usual = found.filter((candidate) => isUsual(candidate.key));
   const [only, ...others] = usual.length > 0 ? usual : found;
@@ -120,47 +165,62 @@ export function findStateDict(file: string, value: unknown, key: string | undefi
   );
 }
 
+function likeliest(found: readonly StateDict[]): StateDict[] {
+  const rank = Math.min(...found.map((each) => each.rank));
+  return found.filter((each) => each.rank === rank);
+}
+
 function isUsual(key: string): boolean {
   return USUAL_KEYS.has(key.split('.')[0]!);
 }
 
-/** Every dictionary that has tensors, but for those within another one, unless that is the file's own. */
+/** Every dictionary that has tensors, but for those within another one, unless that is the file's own, and for optimizers' states. */
 function dictionariesOfTensors(value: unknown): StateDict[] {
   const found: StateDict[] = [];
   const seen = new Set<unknown>();
-  const visit = (part: unknown, keys: readonly string[]): void => {
+  const visit = (part: unknown, keys: readonly string[], rank: Rank): void => {
     if (seen.has(part)) return;
     seen.add(part);
-    if (part instanceof Map) {
-      const hasTensors = tensorCount(part) > 0;
-      if (hasTensors) found.push({ key: keys.join('.') || WHOLE_FILE, entries: part });
-      if (hasTensors && keys.length > 0) return;
+    const dictionary = dictionaryOf(part);
+    if (dictionary !== null) {
+      if (isOptimizerState(dictionary)) return;
+      const hasTensors = tensorCount(dictionary) > 0;
+      if (hasTensors) found.push({ key: keys.join('.') || WHOLE_FILE, entries: dictionary, rank });
+      if (hasTensors && (keys.length > 0 || dictionary !== part)) return;
     }
-    if (keys.length < DEEPEST) {
-      for (const [key, inner] of childrenOf(part, keys.length)) visit(inner, [...keys, key]);
+    if (keys.length === DEEPEST) return;
+    const inList = Array.isArray(part) && keys.length > 0;
+    for (const [key, inner] of childrenOf(part)) {
+      const own = saysNoWeights(key) ? 2 : inList ? 1 : 0;
+      visit(inner, [...keys, key], Math.max(rank, own) as Rank);
     }
   };
-  visit(value, []);
+  visit(value, [], 0);
   return found;
 }
 
-/** What a dictionary, or the list that a whole file may be, holds under names. */
-function childrenOf(part: unknown, depth: number): (readonly [string, unknown])[] {
-  if (Array.isArray(part) && depth === 0) return part.map((inner, index) => [String(index), inner] as const);
-  if (!(part instanceof Map)) return [];
-  return [...part].filter((entry): entry is [string, unknown] => {
-    const [key, inner] = entry;
-    return typeof key === 'string' && !NO_WEIGHTS.test(key) && inner instanceof Map;
-  });
+/** Whether a dictionary is what `state_dict()` of an optimizer gives. */
+export function isOptimizerState(value: unknown): boolean {
+  return value instanceof Map && value.has('param_groups');
+}
+
+/** The dictionaries and lists that a dictionary or a list holds, by name or place. */
+function* childrenOf(part: unknown): Iterable<readonly [string, unknown]> {
+  if (!(part instanceof Map) && !Array.isArray(part)) return;
+  for (const [key, inner] of part.entries()) {
+    const isName = typeof key === 'string' || typeof key === 'number';
+    if (isName && (inner instanceof Map || Array.isArray(inner))) yield [String(key), inner];
+  }
 }
 
 function chosen(value: unknown, key: string, found: readonly StateDict[]): StateDict {
-  const entries = key === WHOLE_FILE ? value : valueUnder(value, key);
-  if (entries instanceof Map && tensorCount(entries) > 0) return { key, entries };
-  const what = entries === undefined ? 'nothing' : describeValue(entries);
+  const asked = key === WHOLE_FILE ? value : valueUnder(value, key);
+  const entries = dictionaryOf(asked);
+  if (entries !== null && tensorCount(entries) > 0) return { key, entries, rank: 0 };
+  const what = asked === undefined ? 'nothing' : describeValue(asked);
   throw new MalformedFileError(
     `it has ${what} under ${quote(key)}, where a dictionary of tensors was expected`,
-    found.length === 0 ? undefined : `Choose one of its dictionaries of tensors: ${listed(found)}.`,
+    found.length === 0 ? adviceOn(asked) : `Choose one of its dictionaries of tensors: ${listed(found)}.`,
   );
 }
 
@@ -172,12 +232,20 @@ function valueUnder(value: unknown, key: string): unknown {
     return rest === undefined ? value[Number(index)] : valueUnder(value[Number(index)], rest);
   }
   if (!(value instanceof Map)) return undefined;
-  if (value.has(key)) return value.get(key);
+  const own = ownKey(value, key);
+  if (own !== undefined) return value.get(own);
   for (let dot = key.indexOf('.'); dot !== -1; dot = key.indexOf('.', dot + 1)) {
-    const found = valueUnder(value.get(key.slice(0, dot)), key.slice(dot + 1));
+    const found = valueUnder(value.get(ownKey(value, key.slice(0, dot))), key.slice(dot + 1));
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+/** The key of a dictionary that a text stands for: itself, or the number that it writes. */
+function ownKey(dictionary: ReadonlyMap<unknown, unknown>, key: string): unknown {
+  if (dictionary.has(key)) return key;
+  const number = Number(key);
+  return String(number) === key && dictionary.has(number) ? number : undefined;
 }
 
 function listed(found: readonly StateDict[]): string {
@@ -189,46 +257,88 @@ function listed(found: readonly StateDict[]): string {
 }
 
 function withoutTensors(value: unknown): MalformedFileError {
-  const wholeModel =
-    'Where it is a file of your own, save the state_dict alone in Python: torch.save(MODEL.state_dict(), "weights.pth"). Do not ' +
-    "open somebody else's with a reader that runs what it holds.";
-  if (value instanceof InertObject) {
+  if (value instanceof InertObject && !isNumpyArray(value)) {
     return new MalformedFileError(
       `it holds ${describeValue(value)}, as torch.save of a whole model writes it, not a state_dict`,
-      wholeModel,
+      SAVE_STATE_DICT,
     );
   }
   if (!(value instanceof Map)) {
-    return new MalformedFileError(`it holds ${describeValue(value)}; it does not hold a dictionary of tensors`);
+    return new MalformedFileError(
+      `it holds ${describeValue(value)}; it does not hold a dictionary of tensors`,
+      adviceOn(value),
+    );
   }
   const wrapped = value.get('state_dict');
   if (value.size === 0 || (wrapped instanceof Map && wrapped.size === 0)) {
-    return new MalformedFileError('its state_dict is empty');
+    return new MalformedFileError('its state_dict is empty', SAVE_STATE_DICT);
+  }
+  if (numpyCount(value) > 0) {
+    return new MalformedFileError(`it holds ${describeValue(value)}, not of tensors`, SAVE_ARRAYS);
   }
   const entries = [...value].slice(0, MOST_NAMED);
-  const named = entries.map(
-    ([key, inner]) => `${typeof key === 'string' ? quote(key) : '?'} is ${describeValue(inner)}`,
-  );
+  const named = entries.map(([key, inner]) => `${describeKey(key)} is ${describeValue(inner)}`);
   const more = value.size > entries.length ? ` and ${value.size - entries.length} more` : '';
-  const isModel = [...value.values()].some((inner) => inner instanceof InertObject);
   return new MalformedFileError(
     `it holds no dictionary of tensors: ${named.join(', ')}${more}`,
-    isModel ? wholeModel : undefined,
+    [...value.values()].map(adviceOn).find((advice) => advice !== undefined),
   );
+}
+
+const SAVE_STATE_DICT =
+  'Where it is a file of your own, save the state_dict alone in Python: torch.save(MODEL.state_dict(), "weights.pth"). Do not ' +
+  "open somebody else's with a reader that runs what it holds.";
+const SAVE_ARRAYS =
+  'Where it is a file of your own, save the arrays as tensors in Python: torch.save({name: torch.as_tensor(array) for name, array ' +
+  'in ARRAYS.items()}, "weights.pth"). Do not open somebody else\'s with a reader that runs what it holds.';
+
+/** What to do about a value that stands where a dictionary of tensors was expected. */
+function adviceOn(value: unknown): string | undefined {
+  if (isNumpyArray(value) || (value instanceof Map && numpyCount(value) > 0)) return SAVE_ARRAYS;
+  const isTensorList = Array.isArray(value) && value.length > 0 && value.every(isTensor);
+  const needsNames = value instanceof InertObject || isTensorList || isTensor(value) || isOptimizerState(value);
+  return needsNames ? SAVE_STATE_DICT : undefined;
+}
+
+function describeKey(key: unknown): string {
+  return typeof key === 'string' ? quote(key) : `the entry of ${describeValue(key)}`;
+}
+
+/** What makes an array of NumPy, by the versions of NumPy and of pickles. */
+const NUMPY_ARRAY =
+  /^numpy\.((_?core\.)?(multiarray\._reconstruct|numeric\._frombuffer)|ndarray|ma\.(core\.)?_mareconstruct)$/;
+
+function isNumpyArray(value: unknown): boolean {
+  return value instanceof InertObject && NUMPY_ARRAY.test(value.name);
+}
+
+/** Arrays of NumPy in a dictionary itself. */
+function numpyCount(dictionary: ReadonlyMap<unknown, unknown>): number {
+  let count = 0;
+  for (const value of dictionary.values()) if (isNumpyArray(value)) count++;
+  return count;
 }
 
 /** What a pickled value is, in a few words, with an article. */
 export function describeValue(value: unknown): string {
   if (value === null) return 'nothing (None)';
-  if (value instanceof InertObject) return `an object of ${quote(value.name)}`;
+  if (value instanceof InertObject) {
+    return isNumpyArray(value) ? `a NumPy array (${quote(value.name)})` : `an object of ${quote(value.name)}`;
+  }
   if (value instanceof UnreadableTensor) return value.what;
   if (value instanceof PickledTensor) return 'a tensor';
   if (value instanceof PickledText) return quote(value.text);
   if (value instanceof Map) {
     const count = tensorCount(value);
-    return count > 0 ? `a dictionary of ${formatNumber(count, 'tensor')}` : 'a dictionary without tensors';
+    if (count > 0) return `a dictionary of ${formatNumber(count, 'tensor')}`;
+    if (isOptimizerState(value)) return "an optimizer's state";
+    const arrays = numpyCount(value);
+    return arrays > 0 ? `a dictionary of ${formatNumber(arrays, 'NumPy array')}` : 'a dictionary without tensors';
   }
-  if (Array.isArray(value)) return 'a list';
+  if (Array.isArray(value)) {
+    const what = value.length > 0 && value.every(isTensor) ? 'tensor' : 'value';
+    return value.length === 0 ? 'an empty list' : `a list of ${formatNumber(value.length, what)}`;
+  }
   if (value instanceof Set) return 'a set';
   if (value instanceof Uint8Array) return 'bytes';
   if (typeof value === 'string') return 'a text';

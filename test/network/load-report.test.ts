@@ -1,11 +1,12 @@
 import test from 'ava';
 import { architecture } from '../../src/network/architecture.js';
-import { assertComplete, isAuxiliary, matchCheckpoint } from '../../src/network/load.js';
+import { assertComplete, isAuxiliary, matchCheckpoint, usableValues } from '../../src/network/load.js';
 import { parameterSpecs } from '../../src/network/parameters.js';
 import { UserError } from '../../src/support/errors.js';
 import { oihwShape } from '../../src/weights/layout.js';
 import type { Checkpoint } from '../../src/weights/load.js';
-import type { StoredTensor } from '../../src/weights/tensor.js';
+import { MemorySource } from '../../src/weights/source.js';
+import { type StoredTensor, tensorOf } from '../../src/weights/tensor.js';
 import { fcnRecipe } from '../helpers/recipes.js';
 
 const specs = parameterSpecs(architecture(fcnRecipe(18, { width: 8, classes: 3 })));
@@ -66,4 +67,39 @@ test('weights of another network are refused in one line that says what differs'
     "weights.pth lacks N of the network's parameters, the first of them decode_head.conv_seg.weight; " +
       'it has N that the network has not, the first of them "head\\u001b[2J.conv_seg.weight".',
   );
+});
+
+for (const [prefix, others] of [
+  ['net.', {}],
+  ['segmentor.core.', { 'loss.weight': [3] }],
+] as const) {
+  test(`a prefix of all names that the network has is named: ${prefix}`, (t) => {
+    const report = matchCheckpoint(
+      specs,
+      checkpoint((shapes) => {
+        for (const [name, shape] of [...shapes]) {
+          shapes.delete(name);
+          shapes.set(prefix + name, shape);
+        }
+        for (const [name, shape] of Object.entries(others)) shapes.set(name, shape);
+      }),
+    );
+    const error = t.throws(() => assertComplete('weights.pth', report, isAuxiliary), { instanceOf: UserError });
+    t.regex(
+      error.message,
+      /lacks \d+ of the network's parameters: its names have ".*" before them, as ".*backbone\.stem\.0\.weight"\.$/,
+    );
+    t.true(error.next!.includes(`name.removeprefix("${prefix}")`), error.next);
+  });
+}
+
+test('a float64 beyond float32 is named as it stands in the file', (t) => {
+  const refusal = (value: number) => {
+    const source = new MemorySource('w.pth', new Uint8Array(Float64Array.of(1, value).buffer));
+    const storage = { source, byteOffset: 0, dtype: 'float64', elements: 2 } as const;
+    const tensor = tensorOf('a.weight', storage, { offset: 0, shape: [2], strides: [1] });
+    return t.throws(() => usableValues('w.pth', tensor), { instanceOf: UserError })!.message;
+  };
+  t.regex(refusal(-2.5e300), /a\.weight holds -2\.5e\+300 \(value 2 of 2\), which is beyond float32/);
+  t.regex(refusal(Number.NEGATIVE_INFINITY), /holds -Infinity \(value 2 of 2\); every weight must be a finite number/);
 });

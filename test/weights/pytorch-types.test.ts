@@ -145,9 +145,20 @@ const refused: [string, Uint8Array, ArrayBufferView, RegExp][] = [
     /a tensor of the class "mine\.Scaled"/,
   ],
 ];
+/** What makes a plain tensor of it, where something does. */
+const advice: Readonly<Record<string, RegExp>> = {
+  'the "negative" bit of a bool': /with TENSOR\.resolve_neg\(\) in its place/,
+  'complex numbers': /with torch\.view_as_real\(TENSOR\.resolve_conj\(\)\) in its place/,
+  'a type that is not known': /with TENSOR\.view\(torch\.uint8\) in its place/,
+  quantized: /with TENSOR\.dequantize\(\) in its place/,
+  sparse: /with TENSOR\.to_dense\(\) in its place/,
+  'of another class': /TENSOR\.as_subclass\(torch\.Tensor\)/,
+  'without values': /save its state_dict again in Python without the entry/,
+};
 for (const [name, value, data, message] of refused) {
   test(`in a state_dict refused by name, beside it no reason to refuse: ${name}`, (t) => {
-    t.throws(() => read(value, data), { instanceOf: UserError, message });
+    const error = t.throws(() => read(value, data), { instanceOf: UserError, message });
+    t.regex(error.next!, advice[name] ?? /without the entry/);
     const entries: [string, Uint8Array][] = [
       ['state_dict', pickle('}', text('a'), tensor('1', 1, [1], [1]), 's')],
       ['extra', value],

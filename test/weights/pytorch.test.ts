@@ -41,6 +41,32 @@ test('an OrderedDict may be given its pairs, as Python 2 did', (t) => {
   t.deepEqual([...open(pth(pairs, { '0': values })).tensors.keys()], ['w']);
 });
 
+/** A dictionary of one tensor on storage 0 as protocol 1 writes it. */
+const protocol1 = () =>
+  pickle(
+    ...['}q\x00', text('w'), 'ctorch._utils\n_rebuild_tensor_v2\n((', text('storage'), 'ctorch\nFloatStorage\n'],
+    ...[text('0'), text('cpu'), 'K\x06tQK\x00(K\x06t(K\x01tI00\nccollections\nOrderedDict\n(tRtRs.'],
+  );
+
+test('files of pickle protocol 1 are read in both containers', (t) => {
+  const zip = open(pth(protocol1(), { '0': values }));
+  t.deepEqual([...zip.tensors.get('w')!.toFloat32()], [...values]);
+  const legacy = pickle(
+    'L119547037146038801333356L\n.M\xe9\x03.}',
+    ...[text('little_endian'), 'I01\ns.', protocol1(), '](', text('0'), 'e.'],
+    ...[uint(8, 6), new Uint8Array(values.buffer)],
+  );
+  const found = open(legacy);
+  t.is(found.format, 'pytorch-legacy');
+  t.deepEqual([...found.tensors.get('w')!.toFloat32()], [...values]);
+});
+
+test('protocol 0 is refused with what to do', (t) => {
+  const file = pth(pickle("(dp0\nVw\nctorch._utils\n_rebuild_tensor_v2\n(P('storage', '0')\n"), { '0': values });
+  const error = t.throws(() => open(file), { instanceOf: UserError, message: /as protocol 0 writes it/ });
+  t.regex(error.next!, /without pickle_protocol=0/);
+});
+
 test('metadata becomes JSON', (t) => {
   const meta = pickle(
     ...[
@@ -60,7 +86,7 @@ test('metadata becomes JSON', (t) => {
     dictionary([
       ['meta', meta],
       ['state_dict', dictionaryValue([['w', tensor('0', 6, [6], [1])]])],
-      ['optimizer', text('left out')],
+      ['optimizer', pickle('}', text('left'), text('out'), 's')],
     ]),
     { '0': values },
   );
@@ -184,7 +210,7 @@ const refused: [string, Uint8Array, RegExp][] = [
     zip([{ name: 'x/data.pkl', data: pickle('}.'), claimed: 2 ** 53 }], true),
     /claims 9007199254740992 bytes/,
   ],
-  ['only a directory', zip([]), /neither/],
+  ['only a directory', zip([]), /an empty zip archive/],
   ['another pickle', pickle('\x80\x02}.'), /magic number/],
 ];
 for (const [name, bytes, message] of refused) {

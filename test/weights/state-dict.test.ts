@@ -168,3 +168,141 @@ test('prefixes of wrappers go where all names have them, in any order', (t) => {
     message: /stand under no key/,
   });
 });
+
+for (const key of [
+  'optimal_net',
+  'optimized_weights',
+  'schedule_free_net',
+  'amp_net',
+  'random_init_segmentor',
+  'rescheduled',
+  'callbacks_ema_net',
+]) {
+  test(`words within a key do not hide weights: ${key}`, (t) => {
+    const found = open([
+      [key, weights('a', 'b')],
+      ['rng_state_cuda', weights('x')],
+      ['lossScaler', weights('y')],
+      ['lr_scheduler_0', weights('z')],
+    ]);
+    t.deepEqual([found.key, [...found.tensors.keys()]], [key, ['a', 'b']]);
+  });
+}
+
+test('what a key calls no weights is read where nothing else has tensors, an optimizer apart', (t) => {
+  t.is(open([['ema_optimizer', weights('a')]]).key, 'ema_optimizer');
+  const error = t.throws(() => open([['trained', optimizer()]]), { instanceOf: UserError });
+  t.regex(error.message, /no dictionary of tensors: "trained" is an optimizer's state\.$/);
+  t.regex(error.next!, /MODEL\.state_dict\(\)/);
+  const both = t.throws(
+    () =>
+      open([
+        ['amp_net', weights('a')],
+        ['random_net', weights('b')],
+      ]),
+    { instanceOf: UserError },
+  );
+  t.regex(both.message, /"amp_net" \(1 tensor\), "random_net" \(1 tensor\)/);
+});
+
+test('an optimizer that holds nothing is none', (t) => {
+  const found = open([
+    ['module', weights('a')],
+    ['optimizer', pickle('N')],
+  ]);
+  t.deepEqual([found.optimizer, found.metadata], [false, { optimizer: null }]);
+  t.false(
+    open([
+      ['module', weights('a')],
+      ['optimizer', pickle('}')],
+    ]).optimizer,
+  );
+});
+
+test('dictionaries in a list are found by their place, where no other is there', (t) => {
+  const list = (...items: Uint8Array[]) => pickle('](', ...items, 'e');
+  const several = (): [string, Uint8Array][] => [
+    ['folds', list(weights('a'), weights('b', 'c'))],
+    ['epoch', int(4)],
+  ];
+  const error = t.throws(() => open(several()), { instanceOf: UserError });
+  t.regex(error.message, /2 dictionaries of tensors: "folds\.0" \(1 tensor\), "folds\.1" \(2 tensors\)/);
+  t.regex(error.next!, /--key folds\.0;/);
+  const second = open(several(), 'folds.1');
+  t.deepEqual([...second.tensors.keys()], ['b', 'c']);
+  t.deepEqual(second.metadata, { epoch: 4 });
+  t.deepEqual(second.notRead, [{ path: 'folds.0', what: 'a dictionary of 1 tensor' }]);
+  const only = open([['state_dict', pickle(weights('a'), '\x85')]]);
+  t.deepEqual([only.key, only.notRead], ['state_dict.0', []]);
+  t.is(
+    open([
+      ['net_a', weights('a')],
+      ['losses', list(weights('loss'), weights('loss'))],
+    ]).key,
+    'net_a',
+  );
+  t.is(open([['nets', list(list(weights('a')))]]).key, 'nets.0.0');
+  const wrong = t.throws(() => open([['nets', list(one(), one())]]), { instanceOf: UserError });
+  t.regex(wrong.message, /"nets" is a list of 2 tensors/);
+  t.regex(wrong.next!, /MODEL\.state_dict\(\)/);
+});
+
+test('pairs of names and tensors are a dictionary', (t) => {
+  const pair = (name: string) => pickle(text(name), one(), '\x86');
+  const pairs = () => pickle('](', pair('a.weight'), pair('a.bias'), 'e');
+  const found = open([
+    ['state_dict', pairs()],
+    ['epoch', int(1)],
+  ]);
+  t.deepEqual(
+    [found.key, [...found.tensors.keys()], found.metadata],
+    ['state_dict', ['a.weight', 'a.bias'], { epoch: 1 }],
+  );
+  t.deepEqual(found.notRead, []);
+  const file = pth(pickle('\x80\x02', pairs(), '.'), storages);
+  const whole = readCheckpointFrom(new MemorySource('pairs.pth', file));
+  t.deepEqual([whole.key, whole.tensors.size], [null, 2]);
+  t.throws(() => open([['state_dict', pickle('](', pair('a'), pair('a'), 'e')]]), {
+    instanceOf: UserError,
+    message: /is a list of 2 values/,
+  });
+});
+
+test('keys that are numbers lead to weights, too', (t) => {
+  const file = pth(pickle('\x80\x02}(', int(0), weights('a'), int(1), int(9), 'u.'), storages);
+  const found = readCheckpointFrom(new MemorySource('fold.pth', file));
+  t.deepEqual([found.key, [...found.tensors.keys()], found.metadata], ['0', ['a'], { 1: 9 }]);
+  t.is(readCheckpointFrom(new MemorySource('fold.pth', file), '0').tensors.size, 1);
+});
+
+for (const [name, make] of [
+  ['NumPy', 'cnumpy.core.multiarray\n_reconstruct\n)R'],
+  ['NumPy 2', 'cnumpy._core.multiarray\n_reconstruct\n)R'],
+  ['NumPy, with protocol 5,', 'cnumpy._core.numeric\n_frombuffer\n)R'],
+] as const) {
+  test(`arrays of ${name} are called so, with how to save them as tensors`, (t) => {
+    const arrays = dict([
+      ['a', pickle(make)],
+      ['b', pickle(make)],
+    ]);
+    const under = t.throws(() => open([['state_dict', arrays]]), { instanceOf: UserError });
+    t.regex(under.message, /"state_dict" is a dictionary of 2 NumPy arrays\.$/);
+    const bare = t.throws(() => open([['a', pickle(make)]]), { instanceOf: UserError });
+    t.regex(bare.message, /it holds a dictionary of 1 NumPy array, not of tensors\.$/);
+    const mixed = t.throws(
+      () =>
+        open([
+          [
+            'state_dict',
+            dict([
+              ['a', one()],
+              ['b.c', pickle(make)],
+            ]),
+          ],
+        ]),
+      { instanceOf: UserError },
+    );
+    t.regex(mixed.message, /entry "b\.c" of its state_dict is a NumPy array/);
+    for (const { next } of [under, bare, mixed]) t.regex(next!, /torch\.as_tensor\((array|ARRAY)\)/);
+  });
+}

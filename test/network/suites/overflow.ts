@@ -144,7 +144,7 @@ export function overflowSuite(engineName: EngineName, precisions: readonly Preci
         const error = await t.throwsAsync(logitsOf(engine, kernels, depth, changes, precision), {
           instanceOf: NonFiniteOutputError,
         });
-        t.is(error.message, `${what} is not finite: the weights are, but what is computed with them overflows.`);
+        t.is(error.message, `${what} is not finite: the weights are finite, but what is computed with them overflows.`);
         t.is(error.exitCode, 3);
         t.regex(error.of('a.png').message, / is not finite for a\.png: /);
         t.is(engine.tf.memory().numTensors, before, 'tensors');
