@@ -8,6 +8,7 @@ import { loadTables } from '../../../src/recipe/tables.js';
 import { epochLength, impliedBatch } from '../../../src/training-logs/implied-batch.js';
 import { logKnowledge } from '../../../src/training-logs/knowledge.js';
 import { parsePublishedLog } from '../../../src/training-logs/read.js';
+import { describeLog, formatLog } from '../../../src/training-logs/shown.js';
 import { fcn } from '../../helpers/command.js';
 import { temporaryFolder } from '../../helpers/folder.js';
 
@@ -162,4 +163,28 @@ test('fcn compare of a row and a log, and fcn show --log, name what the log impl
   t.regex(shown.stdout, /\n {2}epochs +257 in 40000 iterations, 156 iterations each\n {2}batch +32 images a step/);
   t.is(packed.code, 2);
   t.regex(packed.stderr, /log\.gz is compressed \(gzip\)/);
+});
+
+test('fcn show --log judges the log of another row by that row, and one that does not say by the row beside it', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const beside = 'fcn_r50-d8_512x1024_40k_cityscapes';
+  writeFileSync(path.join(cwd, 'own.json'), logOf(Math.ceil(IMAGES / 16)));
+  writeFileSync(path.join(cwd, 'nameless.json'), logOf(Math.ceil(IMAGES / 16), { seed: 0, exp_name: 'mine.py' }));
+  const shown = (file: string) => {
+    const log = describeLog(path.join(cwd, file), { row: beside });
+    return { ...log, text: formatLog(log).replaceAll(/\n +/g, ' ').replaceAll('\n', ' ') };
+  };
+  const own = shown('own.json');
+  t.deepEqual(
+    [own.row, own.ofRow, own.besideRow, own.implied!.batch, own.implied!.images],
+    [ROW, ROW, beside, 16, IMAGES],
+  );
+  t.deepEqual(own.differences, []);
+  t.regex(
+    own.text,
+    /is the log of another row, fcn_r101-d8_480x480_40k_pascal_context, and is judged by that row, not by fcn_r50/,
+  );
+  const nameless = shown('nameless.json');
+  t.deepEqual([nameless.row, nameless.ofRow, nameless.implied!.images], [beside, null, 2975]);
+  t.regex(nameless.text, /says which row it is of: it is taken for a log of fcn_r50/);
 });
