@@ -28,13 +28,14 @@ function formatGroups(what: string, groups: readonly LineGroup[]): string[] {
 
 /** What a reader of the curve has to know about how the log was read: a sentence each. */
 export function readingNotes(reading: LogReading, nonFinite: readonly number[]): string[] {
-  const { dropped, replaced, unused, cutOff, noCurve, epochs, unitInferred } = reading;
+  const { dropped, replaced, unused, unreadFigures, cutOff, noCurve, epochs, unitInferred } = reading;
   const other = epochs === null ? 0 : epochs.most - epochs.iterationsPerEpoch;
   return [
     ...(noCurve === null ? [] : [`No curve of the log is drawn: ${noCurve}.`]),
     ...formatGroups('Lines that could not be placed', dropped),
     ...formatGroups('Lines that later ones replace', replaced),
     ...formatGroups('Lines that are not used', unused),
+    ...formatGroups('Figures of evaluations that are left out', unreadFigures),
     ...(nonFinite.length === 0
       ? []
       : [
@@ -114,6 +115,11 @@ function formatUnit({ unit }: LogReading): string {
   }
 }
 
+function formatMeanIoU(mIoU: number | null, { unreadFigures }: LogReading): string {
+  if (mIoU !== null) return `${mIoU.toFixed(2)} in the last evaluation`;
+  return unreadFigures.length === 0 ? 'not logged' : 'the last evaluation has none that can be used (see below)';
+}
+
 /**
  * What a log says besides its curve, for a terminal.
  * @param figures Of the last evaluation: mIoU in percent; and memory in GB.
@@ -143,7 +149,7 @@ export function formatKnowledge(
           ],
         ] as [string, string][])),
     ['memory', figures.memoryGB === null ? 'not logged' : `${formatSmallFigure(figures.memoryGB)} GB`],
-    ['mIoU', figures.mIoU === null ? 'not logged' : `${figures.mIoU.toFixed(2)} in the last evaluation`],
+    ['mIoU', formatMeanIoU(figures.mIoU, reading)],
     ...Object.entries(statedRecipe).map(([path, value]): [string, string] => [
       path,
       `${show(value)}, as its config states`,

@@ -131,7 +131,13 @@ export function readHeader(value: Readonly<Record<string, unknown>>): LogHeader 
   };
 }
 
-/** The figures of an evaluation as its line has them: fractions or percent. NaN where a value was not finite. */
+/** A figure that cannot be used: the key that it stands under, and what is wrong with it. */
+export interface UnreadFigure {
+  readonly key: string;
+  readonly why: string;
+}
+
+/** The figures of an evaluation as its line has them: fractions or percent. NaN where a value is no finite number. */
 export interface RawFigures {
   readonly mIoU: number;
   readonly mAcc: number;
@@ -139,6 +145,10 @@ export interface RawFigures {
   readonly perClass: ReadonlyMap<string, number>;
   /** All figures of the line that are finite, those that nobody asks for, too: they tell the unit. */
   readonly all: readonly number[];
+  /** Whether the figures have a percent sign, which tells the unit whatever their size. */
+  readonly percentSigns: boolean;
+  /** Figures that are no finite numbers; IoU of a class that is NaN is none of them: no pixel was of the class. */
+  readonly unread: readonly UnreadFigure[];
 }
 
 /** What the line of a training says; NaN where it says nothing. */
@@ -173,27 +183,81 @@ export type PlacedEntry = Extract<LogEntry, { readonly kind: 'train' | 'mixed' |
 
 type Values = Readonly<Record<string, unknown>>;
 
-const number = (value: unknown) => (typeof value === 'number' ? value : Number.NaN);
+const DECIMAL = String.raw`[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?`;
+const NUMBER_TEXT = new RegExp(`^\\s*${DECIMAL}\\s*$`, 'i');
+const PERCENT_TEXT = new RegExp(`^\\s*(${DECIMAL})\\s*%\\s*$`, 'i');
+/** As Python and NumPy write what is not finite, and how a reader of JSON is left with it: null. */
+const NOT_FINITE = /^\s*[+-]?(?:nan|inf|infinity|none|null)\s*$/i;
+
+/** A number, or a text that is one, which some loggers write; else NaN. */
+function number(value: unknown): number {
+  if (typeof value === 'number') return value;
+  return typeof value === 'string' && NUMBER_TEXT.test(value) ? Number(value) : Number.NaN;
+}
+
+/** A figure of an evaluation, which may have a percent sign. */
+function figureOf(value: unknown): { readonly value: number; readonly isPercent: boolean } {
+  const percent = typeof value === 'string' ? PERCENT_TEXT.exec(value)?.[1] : undefined;
+  return percent === undefined
+    ? { value: number(value), isPercent: false }
+    : { value: Number(percent), isPercent: true };
+}
+
+function whyUnread(value: unknown): string {
+  if (value === null || typeof value === 'number' || (typeof value === 'string' && NOT_FINITE.test(value)))
+    return 'is no finite number';
+  return `is ${JSON.stringify(value).slice(0, 40)}, no number`;
+}
 
 /** Of `mIoU` and the like, and of the classes by name; the 1.x generation may put the mode before them. */
 const MEAN_FIGURE = /^(?:(?:val|test)\/)?([am](?:IoU|Acc|Dice|Fscore|Precision|Recall))$/;
 const CLASS_FIGURE = /^(?:(?:val|test)\/)?(IoU|Acc|Dice|Fscore|Precision|Recall)\.(.*)$/s;
 
+const NO_FIGURES = {
+  mIoU: Number.NaN,
+  mAcc: Number.NaN,
+  aAcc: Number.NaN,
+  perClass: new Map<string, number>(),
+  all: [],
+  percentSigns: false,
+};
+
 function figuresOf(value: Values): RawFigures | null {
   const means = new Map<string, number>();
   const perClass = new Map<string, number>();
-  const all: number[] = [];
-  for (const [key, figure] of Object.entries(value)) {
+  const unread: UnreadFigure[] = [];
+  const signed: number[] = [];
+  const plain: number[] = [];
+  for (const [key, given] of Object.entries(value)) {
     const mean = MEAN_FIGURE.exec(key)?.[1];
     const [, kind, name] = CLASS_FIGURE.exec(key) ?? [];
     if (mean === undefined && kind === undefined) continue;
-    if (mean !== undefined) means.set(mean, number(figure));
-    else if (kind === 'IoU') perClass.set(name!, number(figure));
-    if (Number.isFinite(figure)) all.push(figure as number);
+    const { value: figure, isPercent } = figureOf(given);
+    if (mean !== undefined) means.set(mean, figure);
+    else if (kind === 'IoU') perClass.set(name!, figure);
+    if (Number.isFinite(figure)) (isPercent ? signed : plain).push(figure);
+    else {
+      const why = whyUnread(given);
+      if (mean !== undefined || why !== 'is no finite number') unread.push({ key, why });
+    }
   }
   if (means.size === 0 && perClass.size === 0) return null;
   const mean = (name: string) => means.get(name) ?? Number.NaN;
-  return { mIoU: mean('mIoU'), mAcc: mean('mAcc'), aAcc: mean('aAcc'), perClass, all };
+  const all = [...signed, ...plain];
+  // Of a line that has both, the unit of those without a sign is not known.
+  if (signed.length > 0 && plain.length > 0) {
+    unread.push({ key: 'figures', why: 'are partly with a percent sign and partly without' });
+    return { ...NO_FIGURES, unread };
+  }
+  return {
+    mIoU: mean('mIoU'),
+    mAcc: mean('mAcc'),
+    aAcc: mean('aAcc'),
+    perClass,
+    all,
+    percentSigns: signed.length > 0,
+    unread,
+  };
 }
 
 /** A key of the line, with or without the mode before it. */
@@ -230,9 +294,10 @@ export function readEntry(value: Values, line: number): LogEntry {
   const training = trainingOf(value);
   // Lines of the 1.x generation have no mode; their `step` is the iteration.
   const at = mode === undefined ? (step ?? iter) : (iter ?? step);
-  const iteration = Number.isSafeInteger(at) && (at as number) >= 0 ? (at as number) : null;
+  const counted = number(at);
+  const iteration = Number.isSafeInteger(counted) && counted >= 0 ? counted : null;
   const isIter = at === iter;
-  const common = { line, iteration, isIter, epoch: Number.isSafeInteger(epoch) ? (epoch as number) : null };
+  const common = { line, iteration, isIter, epoch: Number.isSafeInteger(number(epoch)) ? number(epoch) : null };
   const ofValidation = mode === 'val' || mode === 'test';
   if (figures !== null) {
     // Only a line of the training has a learning rate and a loss; the loss of validation images may stand beside figures, too.
