@@ -3,6 +3,7 @@ import { formatNumber, formatSeconds, withoutControls } from '../support/format.
 import { TERMINAL_WIDTH, wrap } from '../terminal/layout.js';
 import type { EpochLength, ImpliedBatch } from './implied-batch.js';
 import type { LogDifference, LogKnowledge } from './knowledge.js';
+import { formatGpus } from './lines.js';
 import type { LineGroup } from './place.js';
 import type { LogReading, PublishedLog } from './read.js';
 
@@ -134,7 +135,7 @@ export function formatKnowledge(
   const entries: [string, string][] = [
     ['experiment', said(experimentName)],
     ['seed', said(seed)],
-    ['GPUs', gpu === null ? 'not said' : withoutControls(`${gpu.count} × ${gpu.name}`)],
+    ['GPUs', gpu === null ? 'not said' : withoutControls(formatGpus(gpu))],
     ['data set', said(dataset)],
     ['lines', `${trainingLines} of the training, ${formatNumber(evaluations, 'evaluation')}${formatUnit(reading)}`],
     ['iterations', `the last line is of ${lastIteration}, of ${iterations}`],

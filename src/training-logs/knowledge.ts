@@ -4,7 +4,7 @@ import { valuesOf } from '../recipe/overrides.js';
 import type { Row, Table } from '../recipe/tables.js';
 import { learningRate as rateAt } from '../training/optimizer.js';
 import { type EpochLength, epochLength, type ImpliedBatch, impliedBatch } from './implied-batch.js';
-import type { LogHeader } from './lines.js';
+import { formatGpus, type LoggedGpus, type LogHeader } from './lines.js';
 import type { PublishedLog } from './read.js';
 
 const nameOf = (file: string) => path.posix.basename(file.replaceAll('\\', '/'));
@@ -77,7 +77,7 @@ export interface LogKnowledge {
   readonly row: string | null;
   readonly experimentName: string | null;
   readonly seed: number | null;
-  readonly gpu: { readonly name: string; readonly count: number } | null;
+  readonly gpu: LoggedGpus | null;
   readonly dataset: string | null;
   /** Of the whole schedule, stated or up to the last line. */
   readonly iterations: number;
@@ -249,7 +249,7 @@ export function logKnowledge(log: PublishedLog, row: Row | null, seed = 0): LogK
               expected: gpus,
               where: 'in the row' as const,
               log: header.gpu.count,
-              because: `its header lists ${header.gpu.count} × ${header.gpu.name}`,
+              because: `its header states ${formatGpus(header.gpu)}`,
             },
           ]),
       ...statedDifferences(log, row, implied),

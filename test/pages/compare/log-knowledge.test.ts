@@ -7,6 +7,7 @@ import { sideOfLog } from '../../../src/pages/compare/side.js';
 import { loadTables } from '../../../src/recipe/tables.js';
 import { epochLength, impliedBatch } from '../../../src/training-logs/implied-batch.js';
 import { logKnowledge } from '../../../src/training-logs/knowledge.js';
+import { formatGpus } from '../../../src/training-logs/lines.js';
 import { parsePublishedLog } from '../../../src/training-logs/read.js';
 import { describeLog, formatLog } from '../../../src/training-logs/shown.js';
 import { fcn } from '../../helpers/command.js';
@@ -187,4 +188,20 @@ test('fcn show --log judges the log of another row by that row, and one that doe
   const nameless = shown('nameless.json');
   t.deepEqual([nameless.row, nameless.ofRow, nameless.implied!.images], [beside, null, 2975]);
   t.regex(nameless.text, /says which row it is of: it is taken for a log of fcn_r50/);
+});
+
+test('GPUs are those that the config states, also where no line of the header names them; each model is named', (t) => {
+  const shown = (environment: string | undefined, ids: string) => {
+    const first = { env_info: environment, exp_name: `${ROW}.py`, config: `${CONFIG}\ngpu_ids = ${ids}\n` };
+    const { header: found } = parsePublishedLog(logOf(20_000, first), 'log.json');
+    return [found.gpu && formatGpus(found.gpu), found.recipe.get('training.batch')];
+  };
+  t.deepEqual(shown(undefined, 'range(0, 6)'), ['6, of a model that the log does not state', 24]);
+  t.deepEqual(shown('sys.platform: linux', '[0, 1, 5]'), ['3, of a model that the log does not state', 12]);
+  t.deepEqual(shown('sys.platform: linux', 'range(0, 1)'), [null, undefined]);
+  t.deepEqual(shown('sys.platform: linux<br>GPU 0,1: Card<br/>GCC: 9', 'range(0, 1)'), ['2 × Card', 8]);
+  t.deepEqual(shown('GPU 0-2: Card\r\nGPU 3: Card', '[0]'), ['4 × Card', 16]);
+  t.deepEqual(shown('GPU 0, 1: Old Card\nGPU 2: New Card', 'range(0, 3)'), ['2 × Old Card and 1 × New Card', 12]);
+  const some = shown('GPU 0,1: Old Card\nGPU 2: New Card', 'range(0, 2)');
+  t.deepEqual(some, ['2, where the header lists 2 × Old Card and 1 × New Card', 8]);
 });
