@@ -7,7 +7,7 @@ import { explainFileError } from '../../support/files.js';
 import { ContextJsonSource } from './context-json.js';
 import { type FileKind, fileKind } from './file-kind.js';
 import type { Download, Part } from './recipe.js';
-import type { Inventory, Member, ReadOptions, Role, Source } from './source.js';
+import { FETCH_AGAIN, type Inventory, type Member, type ReadOptions, type Role, type Source } from './source.js';
 import { TarSource } from './tar-source.js';
 import { ZipSource } from './zip-source.js';
 
@@ -70,20 +70,27 @@ class Given {
     return known;
   }
 
-  /** A file as a download of this kind; what it is decides how it is read, or its name where that cannot be told. */
+  /**
+   * A file as a download of this kind; what it is decides how it is read, or its name where that cannot be told.
+   * @throws UserError where it is something that no download is.
+   */
   async open(file: string, download: Download): Promise<Source> {
-    const { kind, gzipped } = await this.kindOf(file);
-    if (download.kind === 'context-json') return new ContextJsonSource(file, gzipped);
-    if (kind === 'zip' || (kind !== 'tar' && /\.zip$/i.test(file))) return new ZipSource(file);
-    return new TarSource(file, gzipped || (kind !== 'tar' && /gz$/i.test(file)));
+    const { kind, gzipped, instead } = await this.kindOf(file);
+    if (instead !== null) throw new UserError(`${file} ${instead.is}.`, instead.next);
+    const isJson = download.kind === 'context-json';
+    if (isJson && (kind === 'json' || kind === 'other')) return new ContextJsonSource(file, { gzipped });
+    if (kind === 'json') throw new UserError(`${file} is a JSON text, not an archive.`, FETCH_AGAIN);
+    const isZip = kind === 'zip' || (kind !== 'tar' && /\.zip$/i.test(file));
+    const archive = isZip ? new ZipSource(file) : new TarSource(file, gzipped || (kind !== 'tar' && /gz$/i.test(file)));
+    return isJson ? new ContextJsonSource(file, archive) : archive;
   }
 
   /** Whether a file is of a kind that the download can be of. */
   private async mayBe(file: string, { kind: wanted }: Download): Promise<boolean> {
-    const { kind, unread } = await this.kindOf(file);
-    if (unread !== null) this.unread.set(file, `is compressed with ${unread}, which is not read`);
+    const { kind, instead } = await this.kindOf(file);
+    if (instead !== null) this.unread.set(file, instead.is);
     else if (kind === 'other' && this.named.includes(file)) this.unread.set(file, 'is neither a zip nor a tar archive');
-    return wanted === 'context-json' ? kind === 'json' : kind === 'zip' || kind === 'tar';
+    return kind === 'zip' || kind === 'tar' || (kind === 'json' && wanted === 'context-json');
   }
 
   /** Whether a file holds something of what the download is to hold. */

@@ -28,6 +28,20 @@ export interface ReadOptions {
   readonly onBytes?: (bytes: number) => void;
 }
 
+/** A member of an archive, in pieces: of any size, since it is not gathered in memory. */
+export interface MemberStream {
+  readonly path: string;
+  /** They may be left before their end, and must be before the next member is asked for. */
+  readonly pieces: AsyncIterable<Buffer>;
+}
+
+/** An archive whose members can be read piece by piece. */
+export interface Archive {
+  readonly location: string;
+  /** The members that are wanted, in the order in which they lie there. */
+  streams(wanted: (path: string) => boolean, options?: ReadOptions): AsyncIterable<MemberStream>;
+}
+
 /** A download, packed or not. Reading fails with a UserError that names it where it is damaged. */
 export interface Source {
   /** Path of the archive or folder. */
