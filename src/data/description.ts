@@ -114,8 +114,8 @@ export const datasetSchema = z
     }
   });
 
-function toCounts({ images, evidence = 'unconfirmed', readIn }: z.infer<typeof counts>): PublishedCounts {
-  return { images, evidence, readIn: readIn ?? null };
+function toCounts({ images, evidence, readIn }: z.infer<typeof counts>): PublishedCounts {
+  return { images, evidence: evidence ?? null, readIn: readIn ?? null };
 }
 
 /** The checked file as the rest of the program uses it. */

@@ -150,11 +150,19 @@ test('what is not synthetic is compared with the published numbers and size', as
   const report = await verify(set, true);
   t.false(report.synthetic);
   t.deepEqual(report.splits.train, { images: 3, expected: 367 });
-  const [train, val, ...files] = messages(report);
-  t.regex(train!, /the split "train" has 3 images, 367 were published/);
-  t.regex(val!, /the split "val" has 1 image, 101 were published/);
+  const files = messages(report);
+  const [train, val] = report.warnings.map(({ message }) => message);
+  t.regex(train!, /the split "train" has 3 images, 367 are expected, but nobody has confirmed that number/);
+  t.regex(val!, /the split "val" has 1 image, 101 are expected, but nobody has confirmed that number/);
   t.is(files.length, 4);
   t.true(files.every((message) => / is 64×64 pixels, expected 480×360\.$/.test(message)));
+  // Numbers that somebody has confirmed are a matter of right and wrong, as are those that a description states as its own.
+  for (const evidence of ['primary', null] as const) {
+    const confirmed: Dataset = { ...set.dataset, published: { ...set.dataset.published!, evidence } };
+    const { problems, warnings } = await verify({ ...set, dataset: confirmed }, true);
+    t.regex(problems[0]!.message, /the split "train" has 3 images, 367 were published\.$/);
+    t.deepEqual(warnings, []);
+  }
   // A description without published facts asks for none.
   const own: Dataset = { ...set.dataset, published: null };
   t.deepEqual((await verify({ ...set, dataset: own })).problems, []);
@@ -370,6 +378,7 @@ function report(problems: number, kind: Problem['kind'] = 'label value'): string
       hashes: 20,
       deviations: [],
     },
+    expectedBy: 'published',
     splits: { train: { images: 5, expected: 5 }, val: { images: 3, expected: 4 }, test: { images: 2, expected: null } },
     problems: Array.from({ length: problems }, (_, i) => ({
       ...{
@@ -388,7 +397,7 @@ function report(problems: number, kind: Problem['kind'] = 'label value'): string
 test('a report counts, and tells many problems of one kind in one line', (t) => {
   const clean = report(0);
   t.is(clean[0], 'Mine in /data/mine');
-  t.regex(clean[1]!, /train +5 images with labels, as expected$/);
+  t.regex(clean[1]!, /train +5 images with labels, as published$/);
   t.regex(clean[2]!, /val +3 images with labels, 4 expected$/);
   t.regex(clean[3]!, /test +2 images with labels$/);
   t.regex(clean.at(-1)!, /^✓ Nothing is wrong \(checked: .*, 20 recorded hashes\)\.$/);

@@ -6,6 +6,7 @@ import { countDeviations, type DataDeviation } from '../../data/deviations.js';
 import { type PreparedInput, SYNTHETIC_MARKER } from '../../data/markers.js';
 import { checkCounts, expectedCounts } from './counts.js';
 import { FolderSource, type FoundSource, findSources } from './find-sources.js';
+import { isKnownPreparation } from './preparation-key.js';
 import type { FoundPart, Plan, PlannedFile, Recipe } from './recipe.js';
 import type { Role, Source } from './source.js';
 
@@ -28,6 +29,8 @@ export interface InspectOptions {
   readonly from: readonly string[];
   /** Go on with other numbers of images than expected, where nobody has seen the expected ones. */
   readonly acceptCounts: boolean;
+  /** The data set's own: what was accepted there of the same downloads is not asked again. */
+  readonly folder: string;
   readonly signal?: AbortSignal | undefined;
   /** Told the bytes that were read, and those there are. */
   readonly onProgress: (done: number, total: number) => void;
@@ -100,6 +103,7 @@ export async function inspect({
   dataset,
   from,
   acceptCounts,
+  folder,
   signal,
   onProgress,
 }: InspectOptions): Promise<Inspection> {
@@ -118,17 +122,20 @@ export async function inspect({
   const plan = recipe.plan(parts);
   const marker = await findSynthetic(recipe, parts);
   const expected = expectedCounts(dataset, parts, marker === null ? null : imagesOf(marker, recipe));
-  const warnings = checkCounts(dataset.name, plan.images, expected, acceptCounts);
+  const inputs = parts.map((part, index) =>
+    describe(
+      recipe.parts[index]!.what,
+      part,
+      plan.files.filter((file) => file.part === index),
+    ),
+  );
+  const key = { dataset: recipe.dataset, version: plan.version, inputs };
+  const accept = acceptCounts || (await isKnownPreparation(folder, key));
+  const warnings = checkCounts(dataset.name, plan.images, expected, accept);
   const deviations = deviationsOf(dataset, plan, recipe, parts);
   return {
     sources: found.map(({ source }) => source),
-    inputs: parts.map((part, index) =>
-      describe(
-        recipe.parts[index]!.what,
-        part,
-        plan.files.filter((file) => file.part === index),
-      ),
-    ),
+    inputs,
     plan: marker === null ? plan : { ...plan, lists: { ...plan.lists, [SYNTHETIC_MARKER]: marker } },
     synthetic: marker !== null,
     // What was painted has as many images as were asked for.

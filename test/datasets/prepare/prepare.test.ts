@@ -497,13 +497,12 @@ test('the numbers of images are those that were published, or that the marker of
   const marker = path.join(set.from, 'synthetic.json');
   await writeFile(marker, JSON.stringify({ imitates: 'voc2012-aug', images: { train: 5, val: 1 } }));
   await t.throwsAsync(set.prepare(), {
-    message: /hold 4 images of the split train, expected 5 as their synthetic\.json/,
+    message: /hold 4 train images \(5 expected\); their synthetic\.json/,
   });
   for (const other of ['', '{"imitates": "camvid", "images": {}}']) {
     await writeFile(marker, other);
     await t.throwsAsync(set.prepare(), {
-      message:
-        /hold 4 images of the split train, expected 10582; 1 image of the split val, expected 1449\. Read in: .*DeepLab/,
+      message: /hold 4 train images \(10582 expected\) and 1 val image \(1449 expected\)\. Read in: .*DeepLab/,
     });
   }
   await t.throwsAsync(access(set.folder));
