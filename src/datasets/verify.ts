@@ -100,13 +100,19 @@ export async function verifyDataset(options: VerifyOptions): Promise<Verificatio
   const training = trainingSplit(dataset);
   const inventories = fast ? {} : { [training]: new LabelInventory(dataset) };
   problems.push(...(await checkEntries(entries, { ...options, size, inventories, onProgress: onImage })));
+  // Of files that two splits share, once.
+  const known = new Set<string>();
+  const distinct = problems.filter(({ kind, file, message }) => {
+    const key = `${kind}\n${file}\n${message}`;
+    return !known.has(key) && known.add(key);
+  });
   let done = images;
   const onFile = () => onProgress?.(++done, total());
   const changed = await compareHashes(folder, hashes, { workers, signal, onFile });
   // A file that is broken or missing is not said to be changed as well.
-  const told = new Set(problems.map(({ file }) => path.resolve(file)));
+  const told = new Set(distinct.map(({ file }) => path.resolve(file)));
   for (const problem of [...hashProblems, ...changed]) {
-    if (!told.has(path.resolve(problem.file))) problems.push({ ...problem, split: null });
+    if (!told.has(path.resolve(problem.file))) distinct.push({ ...problem, split: null });
   }
   return {
     dataset: dataset.id,
@@ -123,7 +129,7 @@ export async function verifyDataset(options: VerifyOptions): Promise<Verificatio
         { images: entries.length, expected: expected.images[split] ?? null },
       ]),
     ),
-    problems,
+    problems: distinct,
     warnings: [
       ...(expected.isUnconfirmed ? counts : []),
       ...(await spareLabels(dataset, Object.keys(dataset.splits), dataRoot)),

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { publishedImages } from '../data/description.js';
 import { valuesOf } from '../recipe/overrides.js';
 import type { Row, Table } from '../recipe/tables.js';
+import { withoutNoise } from '../support/format.js';
 import { learningRate as rateAt } from '../training/optimizer.js';
 import { type EpochLength, epochLength, type ImpliedBatch, impliedBatch } from './implied-batch.js';
 import { formatGpus, type LoggedGpus, type LogHeader } from './lines.js';
@@ -53,7 +54,7 @@ export function loggedFigures({ train, validation }: PublishedLog): LoggedFigure
   const mIoU = validation.at(-1)?.mIoU ?? Number.NaN;
   const memory = train.map(({ memoryBytes }) => memoryBytes).filter(Number.isFinite);
   return {
-    mIoU: Number.isNaN(mIoU) ? null : mIoU * 100,
+    mIoU: Number.isNaN(mIoU) ? null : withoutNoise(mIoU * 100),
     memoryGB: memory.length === 0 ? null : memory.reduce((most, bytes) => Math.max(most, bytes)) / 2 ** 30,
   };
 }

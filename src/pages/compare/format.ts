@@ -3,6 +3,7 @@ import { dependsOnHardware, FIGURE_HEADINGS, formatSmallFigure } from '../../rec
 import type { RunState } from '../../runs/directory.js';
 import { inspectRun } from '../../runs/inspect.js';
 import { UserError } from '../../support/errors.js';
+import { withoutNoise } from '../../support/format.js';
 import { type Lines, TERMINAL_WIDTH, terminalTable, wrap } from '../../terminal/layout.js';
 import { type Sample, sparkline } from '../../terminal/sparkline.js';
 import { differenceLines, readingNotes } from '../../training-logs/format.js';
@@ -179,7 +180,8 @@ function describeSide({ kind, label, figures, iterations, curve, accuracy, class
 
 /** A comparison as --json prints it. */
 export function describeComparison(comparison: Comparison): object {
-  return { ...comparison, a: describeSide(comparison.a), b: describeSide(comparison.b) };
+  const described = { ...comparison, a: describeSide(comparison.a), b: describeSide(comparison.b) };
+  return JSON.parse(JSON.stringify(described, (_, value) => (typeof value === 'number' ? withoutNoise(value) : value)));
 }
 
 export interface FollowOptions {
