@@ -6,6 +6,7 @@ import { UserError } from '../../support/errors.js';
 import { explainFileError } from '../../support/files.js';
 import { ContextJsonSource } from './context-json.js';
 import { type FileKind, fileKind } from './file-kind.js';
+import { JoinedSource } from './joined-source.js';
 import type { Download, Part } from './recipe.js';
 import { FETCH_AGAIN, type Inventory, type Member, type ReadOptions, type Role, type Source } from './source.js';
 import { TarSource } from './tar-source.js';
@@ -130,6 +131,28 @@ async function theOne(files: readonly string[], download: Download, given: Given
 }
 
 /**
+ * The archives that hold a download together, a half each; null where one of them holds all of it, or where more or fewer hold a
+ * half: then which ones are meant cannot be told.
+ */
+async function findHalves(download: Download, given: Given): Promise<Source | null> {
+  const { halves = [] } = download;
+  const files = given.all.filter((file) => !NO_ARCHIVE.test(file));
+  const holding: string[][] = [];
+  for (const [i, role] of halves.entries()) {
+    const half: Download = { ...download, file: `${download.file}, part ${i + 1}`, role };
+    const held: string[] = [];
+    for (const file of files) if (await given.holds(file, half)) held.push(file);
+    holding.push(held);
+  }
+  const chosen = holding.map(([file, ...others]) => (others.length === 0 ? file : undefined));
+  const distinct = new Set(chosen);
+  if (halves.length === 0 || distinct.has(undefined) || distinct.size < halves.length) return null;
+  const sources: Source[] = [];
+  for (const file of distinct) sources.push(await given.open(file!, download));
+  return new JoinedSource(sources);
+}
+
+/**
  * A download by what is in it: first among the files that have its name, then the other files that the user named, then what is
  * unpacked in a folder, then the other files below folders. Packed downloads come before unpacked ones as far as their names
  * say what they are, since they can be checked.
@@ -138,6 +161,8 @@ async function find(download: Download, given: Given): Promise<Source | null> {
   const { all, named, below, folders } = given;
   const hasName = (file: string) => download.name.test(path.basename(file));
   const byName = all.filter(hasName);
+  const halves = await findHalves(download, given);
+  if (halves !== null) return halves;
   const own = await theOne(byName, download, given);
   if (own !== null) return given.open(own, download);
   const other = await theOne(

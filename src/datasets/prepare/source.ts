@@ -11,8 +11,16 @@ export interface Inventory {
   /** Text of each list, by its path. */
   readonly lists: ReadonlyMap<string, string>;
   readonly bytes: number;
-  /** Of an archive's bytes; null for a folder. */
+  /** Of an archive's bytes; null for a folder, and where several archives hold it together. */
   readonly sha256: string | null;
+  /** The archives that hold it together; absent where one does. */
+  readonly archives?: readonly HashedArchive[];
+}
+
+export interface HashedArchive {
+  readonly location: string;
+  readonly bytes: number;
+  readonly sha256: string;
 }
 
 /** A file of a download: its bytes, or where it lies by itself. */

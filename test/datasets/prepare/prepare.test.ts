@@ -600,6 +600,27 @@ test('the merged JSON file is read from within an archive, before label maps tha
   });
 });
 
+test('images in one archive and labels in another are one download', async (t) => {
+  const raw = await rawCamvid();
+  const members = Object.entries(raw.archives['camvid.zip']!);
+  const half = (folder: string) => Object.fromEntries(members.filter(([member]) => member.includes(`${folder}/`)));
+  const archives = { 'pictures.zip': half('images'), 'camvid labels.tgz': half('annotations') };
+  const set = await setUp(t, { ...raw, archives });
+  const { inputs } = await set.prepare();
+  t.deepEqual(
+    inputs.map(({ name, hashed }) => [name, hashed]),
+    [
+      ['pictures.zip', 'bytes'],
+      ['camvid labels.tgz', 'bytes'],
+    ],
+  );
+  await assertPrepared(t, set);
+  t.is((await set.prepare()).made, 0);
+  // Which of two archives of labels is meant cannot be told.
+  const other = await setUp(t, { ...raw, archives: { ...archives, 'more.zip': half('annotations') } });
+  await t.throwsAsync(other.prepare(), { instanceOf: UserError });
+});
+
 test('what lies under the name of a download and is none is called what it is', async (t) => {
   const cases: [string | Uint8Array, RegExp][] = [
     ['', /is empty\.$/],
