@@ -46,7 +46,14 @@ function explainCommandLineError(error: CommandLineError, flags: readonly string
     .split('\n')
     .map((line) => line.trim().replaceAll(/\s{2,}/g, ': '))
     .filter((line) => line !== '')
-    .join(' ');
+    .join(' ')
+    .replace(/^The following errors? occurred: /, '')
+    .replace(
+      /All of the following must be provided when using (--[\w-]+): ([^.]*)/,
+      (_, flag: string, needed: string) => {
+        return `${flag} also needs ${needed.split(', ').join(' and ')}`;
+      },
+    );
   const typed = Array.isArray(error.flags) ? error.flags[0] : undefined;
   const meant = typed?.startsWith('--') ? nearest(typed.slice(2), flags) : undefined;
   const help = `See fcn ${command === undefined ? '' : `${command.replaceAll(':', ' ')} `}--help.`;

@@ -113,3 +113,10 @@ export function occurNowhere(classes: readonly string[]): string {
       : `${classes.slice(0, -1).join(', ')} and ${classes.at(-1)}`;
   return `${names} occur in no label`;
 }
+
+/** How many of a data set's classes do not occur: "1 of the 4 classes does not occur". */
+export function countAbsent(absent: number, classes: number): string {
+  if (classes === 1) return 'the only class does not occur';
+  if (absent === classes) return `none of the ${classes} classes occurs`;
+  return `${absent} of the ${classes} classes ${absent === 1 ? 'does' : 'do'} not occur`;
+}

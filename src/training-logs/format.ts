@@ -71,8 +71,13 @@ export function readingNotesOf({ reading, train }: PublishedLog): string[] {
 
 const show = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
 
-const formatDifference = ({ what, expected, where, log, because }: LogDifference) =>
-  withoutControls(`${what}: ${show(log)}, and ${show(expected)} ${where}: ${because}.`);
+function formatDifference({ what, expected, where, log, because }: LogDifference): string {
+  if (where === 'in the first header') {
+    return withoutControls(`${what}: ${show(log)} in a later header, ${show(expected)} in the first.`);
+  }
+  const rowOr = where === 'here' ? 'expected' : where;
+  return withoutControls(`${what}: ${show(log)} in the log, ${show(expected)} ${rowOr}: ${because}.`);
+}
 
 /** Where a log is not of its row's recipe, in lines for a terminal; none where it is. */
 export function differenceLines({ row, differences }: LogKnowledge): string[] {
@@ -91,8 +96,8 @@ function formatEpoch({ epochs, iterations, least, most }: EpochLength): string {
 function formatBatch({ batch, images, estimate, above, below }: ImpliedBatch): string {
   if (batch === null) return `about ${estimate.toFixed(1)} images a step, no whole number, with ${images} images`;
   const [first, last] = [Math.floor(above) + 1, Math.ceil(below) - 1];
-  const range = first < last ? `, or any of ${first} to ${last}` : '';
-  return `${batch} images a step${range}, with the ${images} images of the data set`;
+  const range = first === last ? batch : last === first + 1 ? `${first} or ${last}` : `${first} to ${last}`;
+  return `${range} ${range === 1 ? 'image' : 'images'} a step, with the ${images} images of the data set`;
 }
 
 /** Why no batch is implied. */
@@ -112,7 +117,7 @@ function formatUnit({ unit }: LogReading): string {
     case 'percent':
       return ', figures in percent';
     case 'mixed':
-      return ', figures in fractions here and in percent there';
+      return ', some figures in fractions, others in percent';
   }
 }
 

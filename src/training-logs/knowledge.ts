@@ -2,7 +2,7 @@ import path from 'node:path';
 import { publishedImages } from '../data/description.js';
 import { valuesOf } from '../recipe/overrides.js';
 import type { Row, Table } from '../recipe/tables.js';
-import { withoutNoise } from '../support/format.js';
+import { formatNumber, withoutNoise } from '../support/format.js';
 import { learningRate as rateAt } from '../training/optimizer.js';
 import { type EpochLength, epochLength, type ImpliedBatch, impliedBatch } from './implied-batch.js';
 import { formatGpus, type LoggedGpus, type LogHeader } from './lines.js';
@@ -112,13 +112,15 @@ function statedDifferences({ header }: PublishedLog, row: Row, implied: ImpliedB
   const published = valuesOf(row.recipe);
   return [...header.recipe].flatMap(([what, log]) => {
     if (same(published.get(what), log)) return [];
-    const stated = `its config states ${header.imagesPerGpu} images a GPU, and there were ${header.gpu?.count} GPUs`;
+    const gpus = header.gpu?.count ?? 0;
+    const images = formatNumber(header.imagesPerGpu ?? 0, 'image');
+    const stated = `its config states ${images} a GPU, and it had ${formatNumber(gpus, 'GPU')}`;
     const contradicted = implied !== null && !fits(implied, log as number);
     const because =
       what !== 'training.batch'
         ? 'its config states it'
         : contradicted
-          ? `${stated}, which its epochs contradict: not all of them may have been used`
+          ? `${stated}, which its epochs contradict${gpus > 1 ? ': not all of them may have been used' : ''}`
           : stated;
     return [{ what, expected: published.get(what), where: 'in the row', log, because }];
   });
@@ -261,7 +263,13 @@ export function logKnowledge(log: PublishedLog, row: Row | null, seed = 0): LogK
       ...(header.seed === null || header.seed === seed
         ? []
         : [
-            { what: 'seed', expected: seed, where: 'here' as const, log: header.seed, because: 'its header states it' },
+            {
+              what: 'seed',
+              expected: seed,
+              where: 'here' as const,
+              log: header.seed,
+              because: "the log's header states it",
+            },
           ]),
     );
   }

@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { publishedImages } from '../../../src/data/description.js';
-import { follow } from '../../../src/pages/compare/format.js';
+import { compare } from '../../../src/pages/compare/compare.js';
+import { describeComparison, follow } from '../../../src/pages/compare/format.js';
 import { sideOfLog } from '../../../src/pages/compare/side.js';
 import { loadTables } from '../../../src/recipe/tables.js';
 import { epochLength, impliedBatch } from '../../../src/training-logs/implied-batch.js';
@@ -151,7 +152,7 @@ test('fcn compare of a row and a log, and fcn show --log, name what the log impl
   t.is(text.code, 0, text.stderr);
   t.regex(
     text.stdout,
-    /\nThe log differs from the recipe of fcn_r101[^\n]*\n {2}training\.batch: 32, and 16 in the row/,
+    /\nThe log differs from the recipe of fcn_r101[^\n]*\n {2}training\.batch: 32 in the log, 16 in the row/,
   );
   for (const line of text.stdout.split('\n')) t.true(line.length <= 80, line);
   t.is(json.code, 0, json.stderr);
@@ -204,4 +205,24 @@ test('GPUs are those that the config states, also where no line of the header na
   t.deepEqual(shown('GPU 0, 1: Old Card\nGPU 2: New Card', 'range(0, 3)'), ['2 × Old Card and 1 × New Card', 12]);
   const some = shown('GPU 0,1: Old Card\nGPU 2: New Card', 'range(0, 2)');
   t.deepEqual(some, ['2, where the header lists 2 × Old Card and 1 × New Card', 8]);
+});
+
+test('what a log implies and where it differs is said in plain sentences', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const shown = (text: string) => {
+    writeFileSync(path.join(cwd, 'log.json'), text);
+    return formatLog(describeLog(path.join(cwd, 'log.json'), { row: ROW })).replaceAll(/\n +/g, ' ');
+  };
+  const resumed = shown([logOf(156, header('0,1,2,3', 3)), JSON.stringify(header('0,1', 5))].join('\n'));
+  t.regex(resumed, / seed: 3 in the log, 0 expected: the log's header states it\./);
+  t.regex(resumed, / seed when resumed: 5 in a later header, 3 in the first\./);
+  t.regex(resumed, / batch +32 images a step, with the 4996 images of the data set/);
+  t.regex(shown(logOf(312, header('0', 0), 35_000)), / batch +16 or 17 images a step, with/);
+});
+
+test('--json has figures without the noise of binary fractions', (t) => {
+  const side = sideOfLog(parsePublishedLog(logOf(156), 'log.json'), 'log.json');
+  const figures = (mIoU: number) => ({ ...side, figures: { ...side.figures, mIoU } });
+  const described = JSON.stringify(describeComparison(compare(figures(61.2), figures(60.3))));
+  t.regex(described, /"difference":0\.9,/);
 });
