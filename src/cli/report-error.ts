@@ -41,12 +41,21 @@ export function explainError(
 
 function explainCommandLineError(error: CommandLineError, flags: readonly string[], command?: string): ErrorReport {
   // oclif's messages go over several lines and end with advice of its own.
-  const message = error.message
+  const [first = '', ...others] = error.message
     .replace(/\nSee more help with --help$/, '')
     .split('\n')
     .map((line) => line.trim().replaceAll(/\s{2,}/g, ': '))
     .filter((line) => line !== '')
-    .join(' ');
+    .map((line) =>
+      line.replace(
+        /^All of the following must be provided when using (--[\w-]+): (.*)$/,
+        (_, flag: string, needed: string) => {
+          return `${flag} also needs ${needed.split(', ').join(' and ')}`;
+        },
+      ),
+    );
+  // Of several mistakes a line each, below a title.
+  const message = /^The following errors? occurred:$/.test(first) ? others.join('; ') : [first, ...others].join(' ');
   const typed = Array.isArray(error.flags) ? error.flags[0] : undefined;
   const meant = typed?.startsWith('--') ? nearest(typed.slice(2), flags) : undefined;
   const help = `See fcn ${command === undefined ? '' : `${command.replaceAll(':', ' ')} `}--help.`;

@@ -25,7 +25,8 @@ export type Evidence = (typeof EVIDENCE)[number];
 export interface PublishedCounts {
   /** Images of each split. */
   readonly images: Readonly<Record<string, number>>;
-  readonly evidence: Evidence;
+  /** Null where the description does not say: then it states its own numbers. */
+  readonly evidence: Evidence | null;
   /** Where the numbers were read; null where the description does not say. */
   readonly readIn: string | null;
 }

@@ -100,7 +100,8 @@ export const datasetSchema = z
     for (const [from, to] of Object.entries(value.labels ?? {})) {
       const path = ['labels', from];
       if (!/^[0-9]{1,3}$/.test(from) || Number(from) > 255) {
-        context.addIssue({ code: 'custom', path, message: 'expected a label value, 0 to 255, before the colon' });
+        const message = 'expected a label value, 0 to 255, before the colon';
+        context.addIssue({ code: 'custom', path, message, params: { got: from } });
       } else if (to > last && to !== value.ignoreIndex) {
         const message = `expected a value that means something: 0 to ${last}, or ${value.ignoreIndex} (ignored)`;
         context.addIssue({ code: 'custom', path, message });
@@ -114,8 +115,8 @@ export const datasetSchema = z
     }
   });
 
-function toCounts({ images, evidence = 'unconfirmed', readIn }: z.infer<typeof counts>): PublishedCounts {
-  return { images, evidence, readIn: readIn ?? null };
+function toCounts({ images, evidence, readIn }: z.infer<typeof counts>): PublishedCounts {
+  return { images, evidence: evidence ?? null, readIn: readIn ?? null };
 }
 
 /** The checked file as the rest of the program uses it. */

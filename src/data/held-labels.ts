@@ -53,19 +53,34 @@ export class LabelInventory {
   /** What is remarkable about what all labels of a split hold: classes that no label holds, and what may be why. */
   warnings(split: string, folder: string): Problem[] {
     const absent = this.absent();
-    if (this.read === 0 || absent.length === 0) return [];
+    const of = (text: string): Problem => ({ file: folder, split, kind: 'absent class', message: text });
+    if (this.read > 0 && absent.length === 0) return this.adviceOnOneClass(split).map(of);
+    if (this.read === 0) return [];
     const some = this.unread === 0 ? '' : ' that can be read';
     const message = `${occurNowhere(absent.map((id) => this.dataset.classes[id]!))} of ${split}${some}.`;
-    return [message, ...this.advice(split, absent)].map((text) => ({
-      ...{ file: folder, split, kind: 'absent class' as const, message: text },
-    }));
+    return [message, ...this.advice(split, absent)].map(of);
+  }
+
+  /** Whether labels hold no value but 0 and 255, as masks do, and what 255 stands for is not said. */
+  private isMask(): boolean {
+    const only = [...this.values].every((value) => value === 0 || value === 255);
+    return only && this.values.has(255) && this.dataset.labels?.[255] === undefined;
+  }
+
+  private adviceOnOneClass(split: string): string[] {
+    const { classes, ignoreIndex } = this.dataset;
+    if (classes.length !== 1 || ignoreIndex !== 255 || !this.isMask()) return [];
+    const name = classes[0]!;
+    return [
+      `The labels of ${split} hold only 0 and 255: 0 is ${name}, the only class, and 255 is ignored, so that every answer is right. ` +
+        `If 255 stands for ${name}, describe two classes, background and ${name}, and write "labels: { 255: 1 }".`,
+    ];
   }
 
   private advice(split: string, absent: readonly number[]): string[] {
-    const { classes, ignoreIndex, reduceZeroLabel, labels } = this.dataset;
+    const { classes, ignoreIndex, reduceZeroLabel } = this.dataset;
     const first = firstLabel(this.dataset);
-    const isMask = [...this.values].every((value) => value === 0 || value === 255);
-    if (isMask && this.values.has(255) && labels?.[255] === undefined) {
+    if (this.isMask()) {
       const held = this.values.has(0) ? '0 and 255' : '255';
       const meaning = ignoreIndex === 255 ? 'is ignored' : 'is no class';
       const id = absent.at(-1)!;
@@ -97,4 +112,11 @@ export function occurNowhere(classes: readonly string[]): string {
       ? `${classes.slice(0, MOST_NAMES).join(', ')} and ${more} more class${more === 1 ? '' : 'es'}`
       : `${classes.slice(0, -1).join(', ')} and ${classes.at(-1)}`;
   return `${names} occur in no label`;
+}
+
+/** How many of a data set's classes do not occur: "1 of the 4 classes does not occur". */
+export function countAbsent(absent: number, classes: number): string {
+  if (classes === 1) return 'the only class does not occur';
+  if (absent === classes) return `none of the ${classes} classes occurs`;
+  return `${absent} of the ${classes} classes ${absent === 1 ? 'does' : 'do'} not occur`;
 }

@@ -49,6 +49,7 @@ export function writeChunk(type: string, data: Uint8Array): Buffer {
 }
 
 interface Header extends Size {
+  readonly colourType: number;
   readonly bitDepth: number;
   readonly channels: 1 | 2 | 3 | 4;
   readonly isInterlaced: boolean;
@@ -77,7 +78,7 @@ function parseHeader(data: Buffer): Header {
     throw new PngError(`${bitDepth}-bit ${kind?.name ?? 'unknown colour type'}, expected at most 8 bits a channel`);
   }
   if (interlace > 1) throw new PngError('unknown interlacing');
-  return { width, height, bitDepth, channels: kind.channels, isInterlaced: interlace === 1 };
+  return { width, height, colourType: data[9]!, bitDepth, channels: kind.channels, isInterlaced: interlace === 1 };
 }
 
 /** As many as sharp takes of an image: 16383². */
@@ -186,12 +187,19 @@ function place(rows: Uint8Array, first: number, pass: Pass, header: Header, samp
 const rowBytesOf = ({ width }: Size, { bitDepth, channels }: Header) => Math.ceil((width * bitDepth * channels) / 8);
 
 /** What a PNG stores of each pixel, [height, width, channels]. */
-function readSamples(bytes: Buffer): { readonly header: Header; readonly samples: Uint8Array } {
+function readSamples(bytes: Buffer): {
+  readonly header: Header;
+  readonly samples: Uint8Array;
+  /** The chunk tRNS; null where there is none. */
+  readonly transparency: Buffer | null;
+} {
   let header: Header | undefined;
+  let transparency: Buffer | null = null;
   const compressed: Buffer[] = [];
   for (const { type, data } of readChunks(bytes)) {
     if (type === 'IHDR') header = parseHeader(data);
     else if (type === 'IDAT') compressed.push(data);
+    else if (type === 'tRNS') transparency = data;
   }
   if (!header) throw new PngError('no header');
   const { height, width, channels } = header;
@@ -215,7 +223,7 @@ function readSamples(bytes: Buffer): { readonly header: Header; readonly samples
     place(rows, first, pass, header, samples);
     first += bytesOf(pass);
   }
-  return { header, samples };
+  return { header, samples, transparency };
 }
 
 /** What a label PNG holds: a value for each pixel, or a colour. */
@@ -246,6 +254,25 @@ function readHeader(bytes: Buffer): Header {
   return parseHeader(first.data);
 }
 
+function notOpaque(pixel: number, width: number): PngError {
+  const at = `column ${pixel % width}, row ${Math.floor(pixel / width)}`;
+  return new PngError(`the pixel at ${at} is transparent, and nothing says what that means: make every pixel opaque`);
+}
+
+/**
+ * The chunk tRNS makes one grey value or colour transparent. Of a palette it makes entries so, as a part of their colours, of which
+ * nothing is read.
+ * @throws PngError where a pixel is of that value or colour.
+ */
+function requireOpaque(samples: Uint8Array, { colourType, channels, bitDepth, width }: Header, chunk: Buffer): void {
+  if (colourType === COLOUR_TYPE.palette || chunk.length < 2 * channels) return;
+  const mask = (1 << bitDepth) - 1;
+  const clear = Array.from({ length: channels }, (_, channel) => chunk.readUInt16BE(2 * channel) & mask);
+  for (let from = 0; from < samples.length; from += channels) {
+    if (clear.every((value, channel) => samples[from + channel] === value)) throw notOpaque(from / channels, width);
+  }
+}
+
 /** Pixels without their last channel, alpha. @throws PngError where that says that a pixel is not opaque. */
 function withoutAlpha(samples: Uint8Array, channels: 2 | 4, width: number): Uint8Array {
   const kept = channels - 1;
@@ -253,8 +280,7 @@ function withoutAlpha(samples: Uint8Array, channels: 2 | 4, width: number): Uint
   for (let pixel = 0; pixel * channels < samples.length; pixel++) {
     const from = pixel * channels;
     if (samples[from + kept] !== 255) {
-      const at = `column ${pixel % width}, row ${Math.floor(pixel / width)}`;
-      throw new PngError(`the pixel at ${at} is not opaque: what it stands for is not told`);
+      throw notOpaque(pixel, width);
     }
     for (let channel = 0; channel < kept; channel++) opaque[pixel * kept + channel] = samples[from + channel]!;
   }
@@ -263,12 +289,13 @@ function withoutAlpha(samples: Uint8Array, channels: 2 | 4, width: number): Uint
 
 /**
  * What a label PNG holds: grey values as they are stored (of 1, 2, 4 or 8 bits), palette *indices*, whatever the palette's colours
- * are, or the colours of an RGB image. Alpha must be opaque everywhere.
+ * are, or the colours of an RGB image. Every pixel must be opaque; of a palette, whose colours are not looked at, opacity is not either.
  * @throws PngError where it is damaged or truncated, or has 16 bits a channel.
  */
 export function readLabelImage(bytes: Buffer): LabelImage {
-  const { header, samples } = readSamples(bytes);
+  const { header, samples, transparency } = readSamples(bytes);
   const { height, width, channels } = header;
+  if (transparency !== null && (channels === 1 || channels === 3)) requireOpaque(samples, header, transparency);
   const data = channels === 2 || channels === 4 ? withoutAlpha(samples, channels, width) : samples;
   return channels > 2
     ? { kind: 'colours', image: { height, width, data } }

@@ -169,9 +169,27 @@ export async function readList(file: string): Promise<string[]> {
   return lines.filter((line) => line !== '').sort((a, b) => (a < b ? -1 : 1));
 }
 
-/** Names of the files of a folder that end in a suffix, without it. */
-function namesOf(files: readonly string[], suffix: string): string[] {
-  return files.filter((file) => file.endsWith(suffix)).map((file) => file.slice(0, -suffix.length));
+/** Where the images of a source lie, or its labels, and how their names end. */
+export interface NamedFiles {
+  readonly folder: string;
+  readonly suffix: string;
+}
+
+/**
+ * Names of the images of a source, or of its labels, without their suffix.
+ *
+ * Images and labels may lie in one folder, or one kind in a folder below the other's. A file that is of the other kind by its
+ * folder and suffix is left out: of "a.png" and "a_label.png" in one folder, with these suffixes, only the first is an image.
+ * @param files All files below the folder.
+ */
+export function namesOf(files: readonly string[], { folder, suffix }: NamedFiles, other: NamedFiles): string[] {
+  const below = path.relative(folder, other.folder).replaceAll(path.sep, '/');
+  const isNarrower = other.suffix !== suffix && other.suffix.endsWith(suffix);
+  const isOther = (file: string) => {
+    if (below === '') return isNarrower && file.endsWith(other.suffix);
+    return !below.startsWith('..') && file.startsWith(`${below}/`) && file.endsWith(other.suffix);
+  };
+  return files.filter((file) => file.endsWith(suffix) && !isOther(file)).map((file) => file.slice(0, -suffix.length));
 }
 
 /**
@@ -189,8 +207,10 @@ export async function findEntries(dataset: Dataset, source: SplitSource, dataRoo
   const list = source.list === null ? null : path.join(root, source.list);
   const listed = list === null ? null : await readList(list);
 
-  const present = namesOf(await listFiles(images), imageSuffix);
-  const labelled = namesOf(await listFiles(labels), labelSuffix);
+  const ofImages = { folder: images, suffix: imageSuffix };
+  const ofLabels = { folder: labels, suffix: labelSuffix };
+  const present = namesOf(await listFiles(images), ofImages, ofLabels);
+  const labelled = namesOf(await listFiles(labels), ofLabels, ofImages);
   const isPresent = new Set(present);
   const isLabelled = new Set(labelled);
   const names = listed ?? present;

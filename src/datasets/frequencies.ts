@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { IGNORE_INDEX } from '../data/batch.js';
 import type { Dataset } from '../data/dataset.js';
+import { countAbsent } from '../data/held-labels.js';
 import type { Size } from '../data/image.js';
 import { isSynthetic } from '../data/markers.js';
 import { datasetFolder, type Entry, readSplit } from '../data/split.js';
@@ -150,7 +151,7 @@ export function formatFrequencies(frequencies: Frequencies, { sort, columns, col
   return [
     `${name}${synthetic ? ' (synthetic)' : ''}, ${split}: ${formatNumber(images, 'image')} of ${from === to ? from : `${from} to ${to}`} (HxW)`,
     `${formatCount(pixels)} pixels, ${ignored === 0 ? 'none ignored' : `of which ${formatShare(ignored / pixels)} % are ignored`}` +
-      `${absent === 0 ? '' : `; ${absent} of ${classes.length} classes ${absent === 1 ? 'does' : 'do'} not occur`}`,
+      `${absent === 0 ? '' : `; ${countAbsent(absent, classes.length)}`}`,
     '',
     `${'class'.padEnd(width)}  ${'share'.padStart('100.00 %'.length)}  ${'images'.padStart(digits)}`,
     ...sorted.map(line),

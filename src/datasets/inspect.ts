@@ -92,6 +92,8 @@ export function sharedImages(splits: Readonly<Record<string, InspectedSplit>>): 
 /** How many images the splits of a data set should have. */
 export interface ExpectedImages {
   readonly by: 'published' | 'generated' | 'prepared';
+  /** Nobody has confirmed the published numbers of such a download: another number is no fault. */
+  readonly isUnconfirmed: boolean;
   /** Splits of which nothing says so are left out. */
   readonly images: Readonly<Record<string, number>>;
 }
@@ -102,11 +104,11 @@ export interface ExpectedImages {
  */
 export async function expectedImages(dataset: Dataset, folder: string): Promise<ExpectedImages> {
   const prepared = await readPrepared(folder);
-  if (prepared !== null) return { by: 'prepared', images: prepared.images };
+  if (prepared !== null) return { by: 'prepared', isUnconfirmed: false, images: prepared.images };
   const settings = await readSyntheticSettings(folder);
-  return settings === null
-    ? { by: 'published', images: dataset.published?.images ?? {} }
-    : { by: 'generated', images: settings.images };
+  if (settings !== null) return { by: 'generated', isUnconfirmed: false, images: settings.images };
+  const { images = {}, evidence } = dataset.published ?? {};
+  return { by: 'published', isUnconfirmed: evidence === 'unconfirmed', images };
 }
 
 /** Nothing where a split has as many images as it should. */
@@ -114,16 +116,19 @@ export function countProblem(
   folder: string,
   split: string,
   images: number,
-  { by, images: expected }: ExpectedImages,
+  { by, isUnconfirmed, images: expected }: ExpectedImages,
 ): Problem[] {
   const wanted = expected[split];
   if (wanted === undefined || wanted === images) return [];
+  const should = isUnconfirmed
+    ? `${wanted} are expected, but nobody has confirmed that number`
+    : `${wanted} were ${by}`;
   return [
     {
       file: folder,
       split,
       kind: 'number of images',
-      message: `${folder}: the split "${split}" has ${formatNumber(images, 'image')}, ${wanted} were ${by}.`,
+      message: `${folder}: the split "${split}" has ${formatNumber(images, 'image')}, ${should}.`,
     },
   ];
 }

@@ -18,6 +18,8 @@ export interface FoundDataset {
   readonly images: Readonly<Record<string, number>>;
   /** Images of each split that were prepared, generated or published; empty where nothing says so. */
   readonly expected: Readonly<Record<string, number>>;
+  /** Nobody has confirmed the expected numbers. */
+  readonly isUnconfirmed: boolean;
   readonly synthetic: boolean;
   /** Whether its folder is there at all. */
   readonly present: boolean;
@@ -41,6 +43,7 @@ export async function listDatasets(dataRoot: string): Promise<FoundDataset[]> {
       classes: dataset.classes.length,
       images: {},
       expected: dataset.published?.images ?? {},
+      isUnconfirmed: dataset.published?.evidence === 'unconfirmed',
       synthetic: isSynthetic(folder),
       present: existsSync(folder),
     };
@@ -53,6 +56,7 @@ export async function listDatasets(dataRoot: string): Promise<FoundDataset[]> {
         ...base,
         images,
         expected: expected.images,
+        isUnconfirmed: expected.isUnconfirmed,
         unfinished: false,
         problem: null,
         next: null,
@@ -69,12 +73,12 @@ export async function listDatasets(dataRoot: string): Promise<FoundDataset[]> {
 const HOW_TO_GET = 'fcn datasets prepare makes one of its downloads, generate a synthetic one.';
 
 /** In a word or two, whether a data set can be used. */
-function stateOf({ images, expected, synthetic, present, unfinished, problem }: FoundDataset): string {
+function stateOf({ images, expected, isUnconfirmed, synthetic, present, unfinished, problem }: FoundDataset): string {
   if (!present) return 'not there';
   if (unfinished) return 'unfinished';
   if (problem !== null) return 'broken';
   const isWhole = Object.entries(expected).every(([split, count]) => images[split] === count);
-  return `${isWhole ? 'complete' : 'incomplete'}${synthetic ? ', synthetic' : ''}`;
+  return `${isWhole ? 'complete' : isUnconfirmed ? 'other counts' : 'incomplete'}${synthetic ? ', synthetic' : ''}`;
 }
 
 function formatSplit({ images, expected }: FoundDataset, split: string): string {

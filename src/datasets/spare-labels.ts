@@ -2,7 +2,7 @@ import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import type { Dataset, SplitSource } from '../data/dataset.js';
 import type { Problem } from '../data/problem.js';
-import { datasetFolder, listFiles, readList } from '../data/split.js';
+import { datasetFolder, listFiles, namesOf, readList } from '../data/split.js';
 import { UserError } from '../support/errors.js';
 import { isFolder } from '../support/files.js';
 
@@ -24,9 +24,6 @@ class Listings {
   }
 }
 
-const withSuffix = (files: readonly string[], suffix: string) =>
-  files.filter((file) => file.endsWith(suffix)).map((file) => file.slice(0, -suffix.length));
-
 function noneOfUnreadable(error: unknown): string[] {
   if (error instanceof UserError) return [];
   throw error;
@@ -40,6 +37,11 @@ async function foldersOf(root: string, source: SplitSource): Promise<Folders | n
   return { images, labels, realLabels: await realpath(labels) };
 }
 
+const filesOf = ({ images, labels }: Folders, { imageSuffix, labelSuffix }: SplitSource) => ({
+  ofImages: { folder: images, suffix: imageSuffix },
+  ofLabels: { folder: labels, suffix: labelSuffix },
+});
+
 /**
  * Labels in the folders of splits that no image of any split belongs to: sources may share folders, those of one split and those
  * of two. None of folders whose sources all have a list, which need not name every image. A spare label is no sample, and stops
@@ -52,7 +54,8 @@ export async function spareLabels(dataset: Dataset, splits: readonly string[], d
   for (const source of Object.values(dataset.splits).flat()) {
     const folders = await foldersOf(root, source);
     if (folders === null) continue;
-    const names = withSuffix(await listings.of(folders.images), source.imageSuffix);
+    const { ofImages, ofLabels } = filesOf(folders, source);
+    const names = namesOf(await listings.of(folders.images), ofImages, ofLabels);
     // What a list names and is not there is told as that, and so is a list that cannot be read.
     const listed = source.list === null ? [] : await readList(path.join(root, source.list)).catch(noneOfUnreadable);
     for (const name of [...names, ...listed]) claimed.add(path.join(folders.realLabels, name + source.labelSuffix));
@@ -64,7 +67,8 @@ export async function spareLabels(dataset: Dataset, splits: readonly string[], d
       if (folders === null) continue;
       const { imageSuffix, labelSuffix } = source;
       const images = await listings.of(folders.images);
-      for (const name of withSuffix(await listings.of(folders.labels), labelSuffix)) {
+      const { ofImages, ofLabels } = filesOf(folders, source);
+      for (const name of namesOf(await listings.of(folders.labels), ofLabels, ofImages)) {
         const real = path.join(folders.realLabels, name + labelSuffix);
         if (claimed.has(real) || spare.has(real)) continue;
         const label = path.join(folders.labels, name + labelSuffix);

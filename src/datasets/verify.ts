@@ -11,7 +11,14 @@ import { formatNumber } from '../support/format.js';
 import type { CheckedEntry } from './check-entry.js';
 import type { CheckTask, CheckWorkerData } from './check-worker.js';
 import { compareHashes, readTrustedHashes, type TrustedHashes } from './hashes.js';
-import { countProblem, expectedImages, type InspectedSplit, inspectSplit, sharedImages } from './inspect.js';
+import {
+  countProblem,
+  type ExpectedImages,
+  expectedImages,
+  type InspectedSplit,
+  inspectSplit,
+  sharedImages,
+} from './inspect.js';
 import { spareLabels } from './spare-labels.js';
 
 export interface VerifyOptions {
@@ -34,13 +41,18 @@ export interface Verification {
   readonly fast: boolean;
   /** Pairs of image and label of each split, and how many there should be; null where nothing says so. */
   readonly splits: Readonly<Record<string, { readonly images: number; readonly expected: number | null }>>;
+  /** Where the expected numbers come from. */
+  readonly expectedBy: ExpectedImages['by'];
   /** Files whose content was compared with its recorded SHA-256; null where none were recorded, or under `fast`. */
   readonly hashes: number | null;
   /** In what it differs from the data set that the published figures are of: no fault, but no figure on it compares with them. */
   readonly deviations: readonly DataDeviation[];
   /** In the order of splits and names; then files that are not what was recorded. */
   readonly problems: readonly Problem[];
-  /** What stops nothing, and is often a mistake: labels of no image, and, unless `fast`, classes that no training label holds. */
+  /**
+   * What stops nothing, and is often a mistake: numbers of images that differ from unconfirmed ones, labels of no image, and,
+   * unless `fast`, classes that no training label holds.
+   */
   readonly warnings: readonly Problem[];
 }
 
@@ -66,12 +78,15 @@ export async function verifyDataset(options: VerifyOptions): Promise<Verificatio
 
   const inspected: Record<string, InspectedSplit> = {};
   for (const split of Object.keys(dataset.splits)) inspected[split] = await inspectSplit(dataset, split, dataRoot);
-  const problems = Object.entries(inspected).flatMap(([split, found]) => {
-    const { entries, missing, irregular, isWhole } = found;
-    // Where a folder is missing, so are its images: that is said already.
-    const count = isWhole ? countProblem(folder, split, entries.length, expected) : [];
-    return [...missing, ...irregular, ...count];
-  });
+  // Where a folder is missing, so are its images: that is said already.
+  const counts = Object.entries(inspected).flatMap(([split, { entries, isWhole }]) =>
+    isWhole ? countProblem(folder, split, entries.length, expected) : [],
+  );
+  const problems = Object.entries(inspected).flatMap(([split, { missing, irregular }]) => [
+    ...missing,
+    ...irregular,
+    ...(expected.isUnconfirmed ? [] : counts.filter((count) => count.split === split)),
+  ]);
   problems.push(...sharedImages(inspected));
   const size = settings === null ? (dataset.published?.size ?? null) : null;
   const entries = Object.fromEntries(Object.entries(inspected).map(([split, found]) => [split, found.entries]));
@@ -85,13 +100,19 @@ export async function verifyDataset(options: VerifyOptions): Promise<Verificatio
   const training = trainingSplit(dataset);
   const inventories = fast ? {} : { [training]: new LabelInventory(dataset) };
   problems.push(...(await checkEntries(entries, { ...options, size, inventories, onProgress: onImage })));
+  // Of files that two splits share, once.
+  const known = new Set<string>();
+  const distinct = problems.filter(({ kind, file, message }) => {
+    const key = `${kind}\n${file}\n${message}`;
+    return !known.has(key) && known.add(key);
+  });
   let done = images;
   const onFile = () => onProgress?.(++done, total());
   const changed = await compareHashes(folder, hashes, { workers, signal, onFile });
   // A file that is broken or missing is not said to be changed as well.
-  const told = new Set(problems.map(({ file }) => path.resolve(file)));
+  const told = new Set(distinct.map(({ file }) => path.resolve(file)));
   for (const problem of [...hashProblems, ...changed]) {
-    if (!told.has(path.resolve(problem.file))) problems.push({ ...problem, split: null });
+    if (!told.has(path.resolve(problem.file))) distinct.push({ ...problem, split: null });
   }
   return {
     dataset: dataset.id,
@@ -101,14 +122,16 @@ export async function verifyDataset(options: VerifyOptions): Promise<Verificatio
     fast,
     hashes: hashes.length === 0 ? null : hashes.length,
     deviations: await deviationsOf(dataset, folder, inspected, settings !== null),
+    expectedBy: expected.by,
     splits: Object.fromEntries(
       Object.entries(inspected).map(([split, { entries }]) => [
         split,
         { images: entries.length, expected: expected.images[split] ?? null },
       ]),
     ),
-    problems,
+    problems: distinct,
     warnings: [
+      ...(expected.isUnconfirmed ? counts : []),
       ...(await spareLabels(dataset, Object.keys(dataset.splits), dataRoot)),
       ...(inventories[training]?.warnings(training, folder) ?? []),
     ],
@@ -183,9 +206,9 @@ export async function checkEntries(
 
 /** What a check of a data set found, as lines for a terminal; under --json every problem is told by itself. */
 export function formatVerification(verification: Verification): string {
-  const { name, folder, synthetic, fast, hashes, splits, deviations, problems, warnings } = verification;
+  const { name, folder, synthetic, fast, hashes, splits, expectedBy, deviations, problems, warnings } = verification;
   const counts = Object.entries(splits).map(([split, { images, expected }]) => {
-    const wanted = expected === null ? '' : images === expected ? ', as expected' : `, ${expected} expected`;
+    const wanted = expected === null ? '' : images === expected ? `, as ${expectedBy}` : `, ${expected} expected`;
     return `  ${split.padEnd(8)} ${formatNumber(images, 'image with its label', 'images with labels')}${wanted}`;
   });
   const compared = hashes === null ? '' : `, ${formatNumber(hashes, 'recorded hash', 'recorded hashes')}`;

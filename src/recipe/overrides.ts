@@ -33,7 +33,7 @@ export function valuesOf(recipe: RecipeValues): Map<string, unknown> {
 }
 
 function parseValue(path: string, text: string): unknown {
-  const document = parseDocument(text, { prettyErrors: false });
+  const document = parseDocument(text, { prettyErrors: false, logLevel: 'error' });
   // A tag that is not known, say, is a warning only.
   const [error] = [...document.errors, ...document.warnings];
   const said = error === undefined ? documentValue(document) : { problem: error.message };

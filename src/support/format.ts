@@ -106,3 +106,8 @@ const PLAIN = /^[\w@%+=:,./-]+$/;
 export function shellWords(words: readonly string[]): string {
   return words.map((word) => (PLAIN.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(' ');
 }
+
+/** Without the last digits, which differences of decimal fractions leave: −0.27, not −0.27000000000000046. */
+export function withoutNoise(value: number): number {
+  return Number.isInteger(value) ? value : Number(value.toPrecision(12));
+}

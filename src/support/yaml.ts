@@ -94,10 +94,10 @@ function explain(schema: core.$ZodType, value: unknown, issue: core.$ZodIssue): 
   }
   const found = valueAt(value, issue.path);
   if (found === undefined) return { path: issue.path, message: 'is missing' };
-  return {
-    path: issue.path,
-    message: `${sentence(issue.message)}, got ${typeof found === 'number' ? found : JSON.stringify(found)}`,
-  };
+  // A check may say itself what it got: where the key is wrong, it is not the value.
+  const got = issue.code === 'custom' ? issue.params?.['got'] : undefined;
+  const shown = got ?? (typeof found === 'number' ? found : JSON.stringify(found));
+  return { path: issue.path, message: `${sentence(issue.message)}, got ${shown}` };
 }
 
 /** Checks a value; returns it typed, or the first thing that is wrong with it. */
@@ -124,7 +124,8 @@ export interface YamlFile {
  */
 export function parseYaml(text: string, file: string): YamlFile {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  // What the library would print itself is an error here, or is found by the schema: a list as a key, say.
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' });
   // A tag that is not known, say, is a warning only.
   const [error] = [...document.errors, ...document.warnings];
   if (error) {

@@ -1,5 +1,6 @@
 import { stringify } from 'csv-stringify/sync';
 import { dependsOnHardware, FIGURE_HEADINGS, FIGURES } from '../records/figures.js';
+import { withoutNoise } from '../support/format.js';
 import { otherGroups } from './other-runs.js';
 import type { Report } from './table.js';
 
@@ -33,10 +34,7 @@ const COLUMNS = [
 
 type Line = Partial<Record<(typeof COLUMNS)[number], string | number | null>>;
 
-/** Without the last digits, which differences of decimal fractions leave: −0.27, not −0.27000000000000046. */
-function rounded(value: number | null): number | null {
-  return value === null ? null : Number(value.toPrecision(12));
-}
+const rounded = (value: number | null) => (value === null ? null : withoutNoise(value));
 
 function noteOf(...parts: readonly (string | false)[]): string | null {
   const said = parts.filter((part) => part !== false && part !== '');

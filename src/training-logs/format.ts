@@ -3,6 +3,7 @@ import { formatNumber, formatSeconds, withoutControls } from '../support/format.
 import { TERMINAL_WIDTH, wrap } from '../terminal/layout.js';
 import type { EpochLength, ImpliedBatch } from './implied-batch.js';
 import type { LogDifference, LogKnowledge } from './knowledge.js';
+import { formatGpus } from './lines.js';
 import type { LineGroup } from './place.js';
 import type { LogReading, PublishedLog } from './read.js';
 
@@ -28,13 +29,14 @@ function formatGroups(what: string, groups: readonly LineGroup[]): string[] {
 
 /** What a reader of the curve has to know about how the log was read: a sentence each. */
 export function readingNotes(reading: LogReading, nonFinite: readonly number[]): string[] {
-  const { dropped, replaced, unused, cutOff, noCurve, epochs, unitInferred } = reading;
+  const { dropped, replaced, unused, unreadFigures, cutOff, noCurve, epochs, unitInferred } = reading;
   const other = epochs === null ? 0 : epochs.most - epochs.iterationsPerEpoch;
   return [
     ...(noCurve === null ? [] : [`No curve of the log is drawn: ${noCurve}.`]),
     ...formatGroups('Lines that could not be placed', dropped),
     ...formatGroups('Lines that later ones replace', replaced),
     ...formatGroups('Lines that are not used', unused),
+    ...formatGroups('Figures of evaluations that are left out', unreadFigures),
     ...(nonFinite.length === 0
       ? []
       : [
@@ -69,8 +71,13 @@ export function readingNotesOf({ reading, train }: PublishedLog): string[] {
 
 const show = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
 
-const formatDifference = ({ what, expected, where, log, because }: LogDifference) =>
-  withoutControls(`${what}: ${show(log)}, and ${show(expected)} ${where}: ${because}.`);
+function formatDifference({ what, expected, where, log, because }: LogDifference): string {
+  if (where === 'in the first header') {
+    return withoutControls(`${what}: ${show(log)} in a later header, ${show(expected)} in the first.`);
+  }
+  const rowOr = where === 'here' ? 'expected' : where;
+  return withoutControls(`${what}: ${show(log)} in the log, ${show(expected)} ${rowOr}: ${because}.`);
+}
 
 /** Where a log is not of its row's recipe, in lines for a terminal; none where it is. */
 export function differenceLines({ row, differences }: LogKnowledge): string[] {
@@ -89,8 +96,8 @@ function formatEpoch({ epochs, iterations, least, most }: EpochLength): string {
 function formatBatch({ batch, images, estimate, above, below }: ImpliedBatch): string {
   if (batch === null) return `about ${estimate.toFixed(1)} images a step, no whole number, with ${images} images`;
   const [first, last] = [Math.floor(above) + 1, Math.ceil(below) - 1];
-  const range = first < last ? `, or any of ${first} to ${last}` : '';
-  return `${batch} images a step${range}, with the ${images} images of the data set`;
+  const range = first === last ? batch : last === first + 1 ? `${first} or ${last}` : `${first} to ${last}`;
+  return `${range} ${range === 1 ? 'image' : 'images'} a step, with the ${images} images of the data set`;
 }
 
 /** Why no batch is implied. */
@@ -110,8 +117,13 @@ function formatUnit({ unit }: LogReading): string {
     case 'percent':
       return ', figures in percent';
     case 'mixed':
-      return ', figures in fractions here and in percent there';
+      return ', some figures in fractions, others in percent';
   }
+}
+
+function formatMeanIoU(mIoU: number | null, { unreadFigures }: LogReading): string {
+  if (mIoU !== null) return `${mIoU.toFixed(2)} in the last evaluation`;
+  return unreadFigures.length === 0 ? 'not logged' : 'the last evaluation has none that can be used (see below)';
 }
 
 /**
@@ -128,7 +140,7 @@ export function formatKnowledge(
   const entries: [string, string][] = [
     ['experiment', said(experimentName)],
     ['seed', said(seed)],
-    ['GPUs', gpu === null ? 'not said' : withoutControls(`${gpu.count} × ${gpu.name}`)],
+    ['GPUs', gpu === null ? 'not said' : withoutControls(formatGpus(gpu))],
     ['data set', said(dataset)],
     ['lines', `${trainingLines} of the training, ${formatNumber(evaluations, 'evaluation')}${formatUnit(reading)}`],
     ['iterations', `the last line is of ${lastIteration}, of ${iterations}`],
@@ -143,7 +155,7 @@ export function formatKnowledge(
           ],
         ] as [string, string][])),
     ['memory', figures.memoryGB === null ? 'not logged' : `${formatSmallFigure(figures.memoryGB)} GB`],
-    ['mIoU', figures.mIoU === null ? 'not logged' : `${figures.mIoU.toFixed(2)} in the last evaluation`],
+    ['mIoU', formatMeanIoU(figures.mIoU, reading)],
     ...Object.entries(statedRecipe).map(([path, value]): [string, string] => [
       path,
       `${show(value)}, as its config states`,

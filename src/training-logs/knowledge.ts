@@ -2,9 +2,10 @@ import path from 'node:path';
 import { publishedImages } from '../data/description.js';
 import { valuesOf } from '../recipe/overrides.js';
 import type { Row, Table } from '../recipe/tables.js';
+import { formatNumber, withoutNoise } from '../support/format.js';
 import { learningRate as rateAt } from '../training/optimizer.js';
 import { type EpochLength, epochLength, type ImpliedBatch, impliedBatch } from './implied-batch.js';
-import type { LogHeader } from './lines.js';
+import { formatGpus, type LoggedGpus, type LogHeader } from './lines.js';
 import type { PublishedLog } from './read.js';
 
 const nameOf = (file: string) => path.posix.basename(file.replaceAll('\\', '/'));
@@ -53,7 +54,7 @@ export function loggedFigures({ train, validation }: PublishedLog): LoggedFigure
   const mIoU = validation.at(-1)?.mIoU ?? Number.NaN;
   const memory = train.map(({ memoryBytes }) => memoryBytes).filter(Number.isFinite);
   return {
-    mIoU: Number.isNaN(mIoU) ? null : mIoU * 100,
+    mIoU: Number.isNaN(mIoU) ? null : withoutNoise(mIoU * 100),
     memoryGB: memory.length === 0 ? null : memory.reduce((most, bytes) => Math.max(most, bytes)) / 2 ** 30,
   };
 }
@@ -77,7 +78,7 @@ export interface LogKnowledge {
   readonly row: string | null;
   readonly experimentName: string | null;
   readonly seed: number | null;
-  readonly gpu: { readonly name: string; readonly count: number } | null;
+  readonly gpu: LoggedGpus | null;
   readonly dataset: string | null;
   /** Of the whole schedule, stated or up to the last line. */
   readonly iterations: number;
@@ -111,13 +112,15 @@ function statedDifferences({ header }: PublishedLog, row: Row, implied: ImpliedB
   const published = valuesOf(row.recipe);
   return [...header.recipe].flatMap(([what, log]) => {
     if (same(published.get(what), log)) return [];
-    const stated = `its config states ${header.imagesPerGpu} images a GPU, and there were ${header.gpu?.count} GPUs`;
+    const gpus = header.gpu?.count ?? 0;
+    const images = formatNumber(header.imagesPerGpu ?? 0, 'image');
+    const stated = `its config states ${images} a GPU, and it had ${formatNumber(gpus, 'GPU')}`;
     const contradicted = implied !== null && !fits(implied, log as number);
     const because =
       what !== 'training.batch'
         ? 'its config states it'
         : contradicted
-          ? `${stated}, which its epochs contradict: not all of them may have been used`
+          ? `${stated}, which its epochs contradict${gpus > 1 ? ': not all of them may have been used' : ''}`
           : stated;
     return [{ what, expected: published.get(what), where: 'in the row', log, because }];
   });
@@ -249,7 +252,7 @@ export function logKnowledge(log: PublishedLog, row: Row | null, seed = 0): LogK
               expected: gpus,
               where: 'in the row' as const,
               log: header.gpu.count,
-              because: `its header lists ${header.gpu.count} × ${header.gpu.name}`,
+              because: `its header states ${formatGpus(header.gpu)}`,
             },
           ]),
       ...statedDifferences(log, row, implied),
@@ -260,7 +263,13 @@ export function logKnowledge(log: PublishedLog, row: Row | null, seed = 0): LogK
       ...(header.seed === null || header.seed === seed
         ? []
         : [
-            { what: 'seed', expected: seed, where: 'here' as const, log: header.seed, because: 'its header states it' },
+            {
+              what: 'seed',
+              expected: seed,
+              where: 'here' as const,
+              log: header.seed,
+              because: "the log's header states it",
+            },
           ]),
     );
   }

@@ -1,3 +1,22 @@
+/** GPUs of a training. */
+export interface LoggedGpus {
+  /** Of all models that the header lists; null where it lists none. */
+  readonly name: string | null;
+  /** Those that were used. */
+  readonly count: number;
+  /** Those that the header lists, a model each. */
+  readonly models: readonly { readonly name: string; readonly count: number }[];
+}
+
+/** "4 × Tesla V100", or each of several models, or how many of them were used. */
+export function formatGpus({ count, models }: LoggedGpus): string {
+  const [model, ...others] = models;
+  if (model === undefined) return `${count}, of a model that the log does not state`;
+  if (others.length === 0) return `${count} × ${model.name}`;
+  const list = models.map((one) => `${one.count} × ${one.name}`).join(' and ');
+  return models.reduce((sum, one) => sum + one.count, 0) === count ? list : `${count}, where the header lists ${list}`;
+}
+
 /** What a published log says of itself, in its line before the first iteration. */
 export interface LogHeader {
   /** Name of the config file that was trained, without its ending; null where it is not said. */
@@ -6,7 +25,7 @@ export interface LogHeader {
   /** Engine, libraries and machine by name; empty where nothing is said. */
   readonly environment: ReadonlyMap<string, string>;
   /** Of the GPUs that were used; null where it is not said. */
-  readonly gpu: { readonly name: string; readonly count: number } | null;
+  readonly gpu: LoggedGpus | null;
   /** Values of the recipe that the config in the log states, by their paths in an experiment; empty where it has none. */
   readonly recipe: ReadonlyMap<string, unknown>;
   /** Epochs of the schedule, where the config states it in epochs; else null. */
@@ -37,20 +56,37 @@ const PASSED_OVER = new Set(['PyTorch compiling details', 'CUDA_HOME']);
 
 /** "NAME: VALUE" a line, of which indented ones go on with the one before. */
 function readEnvironment(text: string): Map<string, string> {
-  const lines = text.split('\n').flatMap((line): [string, string][] => {
+  // Some loggers write it as HTML.
+  const lines = text.split(/\r\n?|\n|<br *\/?>/i).flatMap((line): [string, string][] => {
     const match = /^(\S[^:]*): *(\S.*?)\s*$/.exec(line);
     return match === null || PASSED_OVER.has(match[1]!) ? [] : [[match[1]!, match[2]!]];
   });
   return new Map(lines);
 }
 
-/** "GPU 0,1,2,3: Tesla V100-SXM2-32GB" → that name, four times. */
-function readGpu(environment: ReadonlyMap<string, string>): LogHeader['gpu'] {
-  const gpus = [...environment].flatMap(([key, name]) => {
-    const devices = /^GPU ([\d,]+)$/.exec(key)?.[1];
-    return devices === undefined ? [] : [{ name, count: devices.split(',').length }];
-  });
-  return gpus[0] === undefined ? null : { name: gpus[0].name, count: gpus.reduce((sum, { count }) => sum + count, 0) };
+/** How many devices "0,1,2,3", "0-3" or "0" are. */
+function countDevices(devices: string): number {
+  return devices
+    .split(/[\s,]+/)
+    .filter((one) => one !== '')
+    .map((one) => one.split('-').map(Number))
+    .reduce((sum, [first, last = first]) => sum + last! - first! + 1, 0);
+}
+
+/** "GPU 0,1,2,3: Tesla V100-SXM2-32GB" → that name, four times; null where no line names a GPU. */
+function readGpus(environment: ReadonlyMap<string, string>): LoggedGpus | null {
+  const models = new Map<string, number>();
+  for (const [key, name] of environment) {
+    const devices = /^GPUs? (\d[\d\s,-]*)$/.exec(key)?.[1];
+    const count = devices === undefined ? 0 : countDevices(devices);
+    if (count > 0) models.set(name, (models.get(name) ?? 0) + count);
+  }
+  if (models.size === 0) return null;
+  return {
+    name: [...models.keys()].join(' and '),
+    count: [...models.values()].reduce((sum, count) => sum + count, 0),
+    models: [...models].map(([name, count]) => ({ name, count })),
+  };
 }
 
 /**
@@ -73,7 +109,7 @@ const SCHEDULED_EPOCHS = [/^total_epochs = (\d+)/m, /^(?:runner|train_cfg) = dic
 const IMAGES_PER_GPU = /^data = dict\([^)]*?\bsamples_per_gpu=(\d+)/ms;
 const DATASET = /^dataset_type = ['"](\w+)['"]/m;
 /** What a distributed training states; of others it always is one GPU, as it also was in early distributed ones. */
-const GPU_IDS = /^gpu_ids = range\(0, (\d+)\)/m;
+const GPU_IDS = /^gpu_ids = (?:range\((?:0, *)?(\d+)\)|[[(]([\d, ]+)[\])])/m;
 
 function numberIn(config: string, patterns: readonly RegExp[]): number | null {
   const found = patterns.map((pattern) => pattern.exec(config)?.[1]).find((text) => text !== undefined);
@@ -81,9 +117,10 @@ function numberIn(config: string, patterns: readonly RegExp[]): number | null {
 }
 
 /** GPUs that were used: as the config states, where it states several; else those that the machine had. */
-function usedGpus(config: string, visible: LogHeader['gpu']): LogHeader['gpu'] {
-  const stated = numberIn(config, [GPU_IDS]) ?? 1;
-  return visible !== null && stated > 1 ? { ...visible, count: stated } : visible;
+function usedGpus(config: string, visible: LoggedGpus | null): LoggedGpus | null {
+  const [, range, list] = GPU_IDS.exec(config) ?? [];
+  const stated = list === undefined ? Number(range ?? 1) : countDevices(list);
+  return stated > 1 ? { ...(visible ?? { name: null, models: [] }), count: stated } : visible;
 }
 
 function readRecipe(config: string, gpus: number | null): Map<string, unknown> {
@@ -116,7 +153,7 @@ export function readHeader(value: Readonly<Record<string, unknown>>): LogHeader 
   const seed = value['seed'];
   const environment = readEnvironment(text('env_info') ?? '');
   const config = text('config') ?? '';
-  const gpu = usedGpus(config, readGpu(environment));
+  const gpu = usedGpus(config, readGpus(environment));
   const classes = value['CLASSES'];
   return {
     experimentName: text('exp_name')?.replace(/\.py$/, '') ?? null,
@@ -131,7 +168,13 @@ export function readHeader(value: Readonly<Record<string, unknown>>): LogHeader 
   };
 }
 
-/** The figures of an evaluation as its line has them: fractions or percent. NaN where a value was not finite. */
+/** A figure that cannot be used: the key that it stands under, and what is wrong with it. */
+export interface UnreadFigure {
+  readonly key: string;
+  readonly why: string;
+}
+
+/** The figures of an evaluation as its line has them: fractions or percent. NaN where a value is no finite number. */
 export interface RawFigures {
   readonly mIoU: number;
   readonly mAcc: number;
@@ -139,6 +182,10 @@ export interface RawFigures {
   readonly perClass: ReadonlyMap<string, number>;
   /** All figures of the line that are finite, those that nobody asks for, too: they tell the unit. */
   readonly all: readonly number[];
+  /** Whether the figures have a percent sign, which tells the unit whatever their size. */
+  readonly percentSigns: boolean;
+  /** Figures that are no finite numbers; IoU of a class that is NaN is none of them: no pixel was of the class. */
+  readonly unread: readonly UnreadFigure[];
 }
 
 /** What the line of a training says; NaN where it says nothing. */
@@ -173,27 +220,81 @@ export type PlacedEntry = Extract<LogEntry, { readonly kind: 'train' | 'mixed' |
 
 type Values = Readonly<Record<string, unknown>>;
 
-const number = (value: unknown) => (typeof value === 'number' ? value : Number.NaN);
+const DECIMAL = String.raw`[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?`;
+const NUMBER_TEXT = new RegExp(`^\\s*${DECIMAL}\\s*$`, 'i');
+const PERCENT_TEXT = new RegExp(`^\\s*(${DECIMAL})\\s*%\\s*$`, 'i');
+/** As Python and NumPy write what is not finite, and how a reader of JSON is left with it: null. */
+const NOT_FINITE = /^\s*[+-]?(?:nan|inf|infinity|none|null)\s*$/i;
+
+/** A number, or a text that is one, which some loggers write; else NaN. */
+function number(value: unknown): number {
+  if (typeof value === 'number') return value;
+  return typeof value === 'string' && NUMBER_TEXT.test(value) ? Number(value) : Number.NaN;
+}
+
+/** A figure of an evaluation, which may have a percent sign. */
+function figureOf(value: unknown): { readonly value: number; readonly isPercent: boolean } {
+  const percent = typeof value === 'string' ? PERCENT_TEXT.exec(value)?.[1] : undefined;
+  return percent === undefined
+    ? { value: number(value), isPercent: false }
+    : { value: Number(percent), isPercent: true };
+}
+
+function whyUnread(value: unknown): string {
+  if (value === null || typeof value === 'number' || (typeof value === 'string' && NOT_FINITE.test(value)))
+    return 'is no finite number';
+  return `is ${JSON.stringify(value).slice(0, 40)}, no number`;
+}
 
 /** Of `mIoU` and the like, and of the classes by name; the 1.x generation may put the mode before them. */
 const MEAN_FIGURE = /^(?:(?:val|test)\/)?([am](?:IoU|Acc|Dice|Fscore|Precision|Recall))$/;
 const CLASS_FIGURE = /^(?:(?:val|test)\/)?(IoU|Acc|Dice|Fscore|Precision|Recall)\.(.*)$/s;
 
+const NO_FIGURES = {
+  mIoU: Number.NaN,
+  mAcc: Number.NaN,
+  aAcc: Number.NaN,
+  perClass: new Map<string, number>(),
+  all: [],
+  percentSigns: false,
+};
+
 function figuresOf(value: Values): RawFigures | null {
   const means = new Map<string, number>();
   const perClass = new Map<string, number>();
-  const all: number[] = [];
-  for (const [key, figure] of Object.entries(value)) {
+  const unread: UnreadFigure[] = [];
+  const signed: number[] = [];
+  const plain: number[] = [];
+  for (const [key, given] of Object.entries(value)) {
     const mean = MEAN_FIGURE.exec(key)?.[1];
     const [, kind, name] = CLASS_FIGURE.exec(key) ?? [];
     if (mean === undefined && kind === undefined) continue;
-    if (mean !== undefined) means.set(mean, number(figure));
-    else if (kind === 'IoU') perClass.set(name!, number(figure));
-    if (Number.isFinite(figure)) all.push(figure as number);
+    const { value: figure, isPercent } = figureOf(given);
+    if (mean !== undefined) means.set(mean, figure);
+    else if (kind === 'IoU') perClass.set(name!, figure);
+    if (Number.isFinite(figure)) (isPercent ? signed : plain).push(figure);
+    else {
+      const why = whyUnread(given);
+      if (mean !== undefined || why !== 'is no finite number') unread.push({ key, why });
+    }
   }
   if (means.size === 0 && perClass.size === 0) return null;
   const mean = (name: string) => means.get(name) ?? Number.NaN;
-  return { mIoU: mean('mIoU'), mAcc: mean('mAcc'), aAcc: mean('aAcc'), perClass, all };
+  const all = [...signed, ...plain];
+  // Of a line that has both, the unit of those without a sign is not known.
+  if (signed.length > 0 && plain.length > 0) {
+    unread.push({ key: 'figures', why: 'are partly with a percent sign and partly without' });
+    return { ...NO_FIGURES, unread };
+  }
+  return {
+    mIoU: mean('mIoU'),
+    mAcc: mean('mAcc'),
+    aAcc: mean('aAcc'),
+    perClass,
+    all,
+    percentSigns: signed.length > 0,
+    unread,
+  };
 }
 
 /** A key of the line, with or without the mode before it. */
@@ -230,9 +331,10 @@ export function readEntry(value: Values, line: number): LogEntry {
   const training = trainingOf(value);
   // Lines of the 1.x generation have no mode; their `step` is the iteration.
   const at = mode === undefined ? (step ?? iter) : (iter ?? step);
-  const iteration = Number.isSafeInteger(at) && (at as number) >= 0 ? (at as number) : null;
+  const counted = number(at);
+  const iteration = Number.isSafeInteger(counted) && counted >= 0 ? counted : null;
   const isIter = at === iter;
-  const common = { line, iteration, isIter, epoch: Number.isSafeInteger(epoch) ? (epoch as number) : null };
+  const common = { line, iteration, isIter, epoch: Number.isSafeInteger(number(epoch)) ? number(epoch) : null };
   const ofValidation = mode === 'val' || mode === 'test';
   if (figures !== null) {
     // Only a line of the training has a learning rate and a loss; the loss of validation images may stand beside figures, too.

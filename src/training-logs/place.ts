@@ -44,7 +44,7 @@ export interface Placement {
 }
 
 /** Lines by reason, in the order in which the reasons came up. */
-class Groups {
+export class LineGroups {
   private readonly found = new Map<string, number[]>();
 
   add(reason: string, lines: readonly number[]): void {
@@ -133,9 +133,9 @@ export function place(entries: readonly LogEntry[]): Placement {
 
   const train: PlacedTraining[] = [];
   const evaluations: PlacedEvaluation[] = [];
-  const dropped = new Groups();
-  const replaced = new Groups();
-  const unused = new Groups();
+  const dropped = new LineGroups();
+  const replaced = new LineGroups();
+  const unused = new LineGroups();
 
   const globalOf = ({ iteration, epoch }: PlacedEntry): number | null =>
     epochs === null ? iteration : epoch === null ? null : (epoch - firstEpoch) * epochs.iterationsPerEpoch + iteration!;

@@ -1,7 +1,7 @@
 import { UserError } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
 import { type LogEntry, type LogHeader, NO_HEADER, type RawFigures, readEntry } from './lines.js';
-import { type Epochs, type LineGroup, place } from './place.js';
+import { type Epochs, type LineGroup, LineGroups, place } from './place.js';
 import { readLogText, requireJsonLines } from './text.js';
 
 /** What the figures of an evaluation's line are given in. */
@@ -21,6 +21,7 @@ function decimals(value: number): number {
   return Math.max(0, after.length - Number(exponent));
 }
 
+const saysPercent = (figures: RawFigures) => figures.percentSigns || largest(figures) > ONE;
 const fine = ({ all }: RawFigures) => all.some((value) => decimals(value) > PERCENT_DECIMALS);
 
 /**
@@ -34,11 +35,11 @@ const fine = ({ all }: RawFigures) => all.some((value) => decimals(value) > PERC
  * @returns `inferred`: indices of the lines that took more than their own largest value.
  */
 export function unitsOf(evaluations: readonly RawFigures[]): { units: Unit[]; inferred: number[] } {
-  const percent = evaluations.filter((figures) => largest(figures) > ONE);
+  const percent = evaluations.filter(saysPercent);
   const rounded = percent.length > 0 && !percent.some(fine);
   const inferred: number[] = [];
   const units = evaluations.map((figures, i): Unit => {
-    if (largest(figures) > ONE) return 'percent';
+    if (saysPercent(figures)) return 'percent';
     if (percent.length === 0 || figures.all.length === 0 || largest(figures) <= 0) return 'fraction';
     inferred.push(i);
     if (rounded && fine(figures)) return 'fraction';
@@ -84,6 +85,8 @@ export interface LogReading {
   readonly replaced: readonly LineGroup[];
   /** Lines that are understood and belong to no curve. */
   readonly unused: readonly LineGroup[];
+  /** Lines of evaluations with figures that are no finite numbers, by figure and what is wrong with it. */
+  readonly unreadFigures: readonly LineGroup[];
   /** The last line, where it was cut off in the middle; else null. */
   readonly cutOff: number | null;
   /** Why no curve is drawn; null where one may be. */
@@ -198,8 +201,12 @@ export function parsePublishedLog(text: string, file: string): PublishedLog {
   const headers = entries.flatMap((entry) => (entry.kind === 'header' ? [entry.header] : []));
   const header = headers.find(saysMore) ?? NO_HEADER;
   const { units, inferred } = unitsOf(evaluations.map(({ figures }) => figures));
-  const kinds = new Set(units);
+  // Of an evaluation without a figure there is no unit.
+  const kinds = new Set(units.filter((_, i) => evaluations[i]!.figures.all.length > 0));
   const [unit = null] = kinds;
+  const unread = new LineGroups();
+  for (const { line, figures } of evaluations)
+    for (const { key, why } of figures.unread) unread.add(`${key} ${why}`, [line]);
   const lost = countOf(dropped);
   // Of those that say something of the training.
   const judged = lines - headers.length - (cutOff === null ? 0 : 1);
@@ -222,6 +229,7 @@ export function parsePublishedLog(text: string, file: string): PublishedLog {
       dropped,
       replaced,
       unused,
+      unreadFigures: unread.list(),
       cutOff,
       noCurve:
         lost > MOST_DROPPED * judged

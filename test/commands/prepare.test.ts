@@ -42,7 +42,10 @@ test('a broken download is one line that names it and one that says what to do',
   const { code, stderr, stdout } = await fcn(['datasets', 'prepare', 'voc2012-aug', '--from', from], { cwd });
   t.is(code, 2);
   t.is(stdout, '');
-  t.regex(stderr, /^> Downloads\nerror: \/.*benchmark\.tgz: the archive is damaged: .*\.\nnext: Fetch it again .*\n$/);
+  t.regex(
+    stderr,
+    /^> Downloads\nerror: \/.*benchmark\.tgz is a web page, not the download\.\nnext: Open it in a browser .*\n$/,
+  );
 });
 
 /** A change to downloads of a data set, and what the command must say. */
@@ -253,19 +256,23 @@ test('other numbers than anybody has confirmed are a warning, which --accept-cou
   const prepare = (...flags: string[]) => fcn(['datasets', 'prepare', 'camvid', '--from', from, ...flags], { cwd });
   const refused = await prepare();
   t.is(refused.code, 2);
-  const both =
-    /hold 2 images of the split train, expected 367; 1 image of the split val, expected 101\. Read in: .*\. Nobody/;
+  const both = /hold 2 train images \(367 expected\) and 1 val image \(101 expected\)\. Read in: .*\. Nobody/;
   t.regex(refused.stderr, both);
   t.regex(refused.stderr, /\nnext: .* --accept-counts /);
   t.false(existsSync(path.join(cwd, 'datasets/data/camvid')));
 
   const accepted = await prepare('--accept-counts');
   t.is(accepted.code, 0, accepted.stderr);
-  t.regex(accepted.stderr, /\nWarning: CamVid: the downloads hold 2 images/);
+  t.regex(accepted.stderr, /\nWarning: CamVid: the downloads hold 2 train images/);
   t.regex(accepted.stderr, both);
   t.regex(accepted.stdout, /\nNot as published: 2 train images instead of 367; 1 val image instead of 101\. /);
+  // What was accepted of these downloads is not asked again.
+  const again = await prepare();
+  t.is(again.code, 0, again.stderr);
+  t.regex(again.stdout, / all there already\./);
   const verified = await fcn(['datasets', 'verify', 'camvid'], { cwd });
   t.is(verified.code, 0, verified.stdout);
+  t.regex(verified.stdout, / images with labels, as prepared\n/);
   t.regex(verified.stdout, /\n {2}Not as published: 1 val image instead of 101\.\n/);
   t.regex((await fcn(['datasets', 'list'], { cwd })).stdout, /│ camvid .*│ 2 +│ 1 +│ complete +│/);
 });

@@ -6,7 +6,7 @@ import test from 'ava';
 import sharp, { type Sharp } from 'sharp';
 import { decodeLabels, decodeRgb } from '../../src/data/decode.js';
 import { encodePalettePng, encodePng } from '../../src/data/palette.js';
-import { SIGNATURE, writeChunk } from '../../src/data/png-read.js';
+import { readLabelImage, SIGNATURE, writeChunk } from '../../src/data/png-read.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { sharedPath } from '../helpers/shared.js';
 
@@ -131,6 +131,7 @@ function handMade(
   colourType: number,
   rows: number[][],
   interlace = 0,
+  transparency: Uint8Array | null = null,
 ) {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
@@ -143,11 +144,39 @@ function handMade(
       Uint8Array.from({ length: 48 }, (_, i) => i),
     ),
   ];
+  if (transparency !== null) parts.push(writeChunk('tRNS', transparency));
   // Two IDAT chunks: a stream may be split anywhere.
   const pixels = deflateSync(Buffer.from(rows.flat()));
   parts.push(writeChunk('IDAT', pixels.subarray(0, 3)), writeChunk('IDAT', pixels.subarray(3)));
   return Buffer.concat([SIGNATURE, ...parts, writeChunk('IEND', new Uint8Array(0))]);
 }
+
+test('a grey value or colour that the chunk tRNS makes transparent is refused where a pixel has it, a palette is not', (t) => {
+  const grey = (value: number) => () =>
+    readLabelImage(handMade(2, 1, 2, 0, [[0, 0b01_10_00_00]], 0, Uint8Array.of(0, value)));
+  t.notThrows(grey(3));
+  t.throws(grey(2), { message: /^the pixel at column 1, row 0 is transparent/ });
+  const rgb = (blue: number) => () =>
+    readLabelImage(
+      handMade(
+        1,
+        2,
+        8,
+        2,
+        [
+          [0, 7, 8, 9],
+          [0, 1, 2, 3],
+        ],
+        0,
+        Uint8Array.of(0, 1, 0, 2, 0, blue),
+      ),
+    );
+  t.notThrows(rgb(4));
+  t.throws(rgb(3), { message: /^the pixel at column 0, row 1 is transparent/ });
+  // Its colours are not looked at, and so is their opacity.
+  const palette = readLabelImage(handMade(1, 1, 8, 3, [[0, 0]], 0, Uint8Array.of(0)));
+  t.is(palette.kind, 'values');
+});
 
 test('packed palette indices and every row filter are undone', async (t) => {
   const file = path.join(await temporaryFolder(t), 'label.png');
@@ -196,7 +225,7 @@ test('label maps of another kind, truncated or damaged, are errors that name the
     ['deep-alpha.png', handMade(1, 1, 16, 4, [[0, 1, 2, 3, 4]]), /16-bit grey and alpha/],
     ['interlaced.png', handMade(1, 1, 8, 0, [[0, 1]], 2), /unknown interlacing/],
     ['short-interlaced.png', handMade(2, 2, 8, 0, [[0, 1]], 1), /too little pixel data/],
-    ['transparent.png', handMade(2, 1, 8, 4, [[0, 1, 255, 1, 254]]), /the pixel at column 1, row 0 is not opaque/],
+    ['transparent.png', handMade(2, 1, 8, 4, [[0, 1, 255, 1, 254]]), /the pixel at column 1, row 0 is transparent/],
     ['short.png', handMade(4, 4, 8, 0, [[0, 1, 1, 1, 1]]), /too little pixel data/],
     ['long.png', handMade(1, 1, 8, 0, [[0, 1, 1, 1, 1]]), /damaged pixel data/],
   ];

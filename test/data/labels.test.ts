@@ -86,8 +86,12 @@ test('mistakes in the keys of labels and colours are errors with file and line',
       'labels: { 255: 3 }',
       /fields\.yaml:5: labels\.255: expected a value that means something: 0 to 2, or 255 \(ignored\)/,
     ],
-    ['labels: { 256: 1 }', /fields\.yaml:5: labels\.256: expected a label value, 0 to 255, before the colon/],
-    ['labels: { -1: 1 }', /fields\.yaml:5: labels\.-1: expected a label value/],
+    [
+      'labels: { 256: 1 }',
+      /fields\.yaml:5: labels\.256: expected a label value, 0 to 255, before the colon, got 256\.$/,
+    ],
+    ['labels: { -1: 1 }', /fields\.yaml:5: labels\.-1: expected a label value, .* got -1\.$/],
+    ['labels: { [3, 4]: 1 }', /fields\.yaml:\d+: labels\.\[ 3, 4 \]: expected a label value, .* got \[ 3, 4 \]\.$/],
     ['labels: { crop: 1 }', /fields\.yaml:5: labels\.crop: expected a label value/],
     ['labels: { 9: crop }', /fields\.yaml:5: labels\.9: expected a number, got "crop"/],
     ['labels: { 9: 300 }', /fields\.yaml:5: labels\.9: expected a number of at most 255/],
@@ -130,7 +134,7 @@ test('a label map of colours is read by the palette, exactly', async (t) => {
   const shifted = { ...dataset, reduceZeroLabel: true, labels: { 0: 2 } };
   t.deepEqual([...(await readLabels(opaque.file, shifted)).data], [0, 1, 2, 255, 1, 1]);
   const half = await readColours(dataset, folder, image.clone().ensureAlpha(0.5));
-  await t.throwsAsync(half.labels, { name: 'UserError', message: /the pixel at column 0, row 0 is not opaque/ });
+  await t.throwsAsync(half.labels, { name: 'UserError', message: /the pixel at column 0, row 0 is transparent/ });
 });
 
 test('a colour that is no class is an error with file, colour and pixel; so are two classes of one colour', async (t) => {

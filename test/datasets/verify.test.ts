@@ -150,11 +150,19 @@ test('what is not synthetic is compared with the published numbers and size', as
   const report = await verify(set, true);
   t.false(report.synthetic);
   t.deepEqual(report.splits.train, { images: 3, expected: 367 });
-  const [train, val, ...files] = messages(report);
-  t.regex(train!, /the split "train" has 3 images, 367 were published/);
-  t.regex(val!, /the split "val" has 1 image, 101 were published/);
+  const files = messages(report);
+  const [train, val] = report.warnings.map(({ message }) => message);
+  t.regex(train!, /the split "train" has 3 images, 367 are expected, but nobody has confirmed that number/);
+  t.regex(val!, /the split "val" has 1 image, 101 are expected, but nobody has confirmed that number/);
   t.is(files.length, 4);
   t.true(files.every((message) => / is 64×64 pixels, expected 480×360\.$/.test(message)));
+  // Numbers that somebody has confirmed are a matter of right and wrong, as are those that a description states as its own.
+  for (const evidence of ['primary', null] as const) {
+    const confirmed: Dataset = { ...set.dataset, published: { ...set.dataset.published!, evidence } };
+    const { problems, warnings } = await verify({ ...set, dataset: confirmed }, true);
+    t.regex(problems[0]!.message, /the split "train" has 3 images, 367 were published\.$/);
+    t.deepEqual(warnings, []);
+  }
   // A description without published facts asks for none.
   const own: Dataset = { ...set.dataset, published: null };
   t.deepEqual((await verify({ ...set, dataset: own })).problems, []);
@@ -341,6 +349,12 @@ test('classes that no training label holds are a warning, and masks of 0 and 255
     const { problems, warnings } = await verifyDataset({ dataset, dataRoot, fast: false, workers: 1 });
     return [problems.map(({ detail }) => detail), warnings.map(({ message }) => message)];
   };
+  // Of one class every answer is right.
+  const [, alone] = await changed([0, 255], { classes: ['coin'] });
+  t.is(alone!.length, 1);
+  t.regex(String(alone![0]), /hold only 0 and 255: 0 is coin, the only class, .* write "labels: \{ 255: 1 \}"\.$/);
+  t.deepEqual((await changed([0, 255], { classes: ['coin'], labels: { 255: 0 } }))[1], []);
+  t.deepEqual((await changed([0, 0], { classes: ['coin'] }))[1], []);
   // Labels of two classes of which the first is taken for none.
   t.deepEqual(await changed([0, 1], { reduceZeroLabel: true }), [
     [],
@@ -370,6 +384,7 @@ function report(problems: number, kind: Problem['kind'] = 'label value'): string
       hashes: 20,
       deviations: [],
     },
+    expectedBy: 'published',
     splits: { train: { images: 5, expected: 5 }, val: { images: 3, expected: 4 }, test: { images: 2, expected: null } },
     problems: Array.from({ length: problems }, (_, i) => ({
       ...{
@@ -388,7 +403,7 @@ function report(problems: number, kind: Problem['kind'] = 'label value'): string
 test('a report counts, and tells many problems of one kind in one line', (t) => {
   const clean = report(0);
   t.is(clean[0], 'Mine in /data/mine');
-  t.regex(clean[1]!, /train +5 images with labels, as expected$/);
+  t.regex(clean[1]!, /train +5 images with labels, as published$/);
   t.regex(clean[2]!, /val +3 images with labels, 4 expected$/);
   t.regex(clean[3]!, /test +2 images with labels$/);
   t.regex(clean.at(-1)!, /^✓ Nothing is wrong \(checked: .*, 20 recorded hashes\)\.$/);
@@ -400,4 +415,31 @@ test('a report counts, and tells many problems of one kind in one line', (t) => 
   t.regex(broken.at(-1)!, /^✗ 20 problems /);
   t.deepEqual(report(3).slice(4, -1), ['  ✗ 0 is bad.', '  ✗ 1 is bad.', '  ✗ 2 is bad.']);
   t.regex(report(1).at(-1)!, /^✗ 1 problem /);
+});
+
+test('images and labels of one folder, or of one below the other, are told apart by folder and suffix', async (t) => {
+  const pair = (images: string, labels: string, imageSuffix: string, labelSuffix: string) =>
+    `  train: [{ images: ${images}, labels: ${labels}, imageSuffix: ${imageSuffix}, labelSuffix: ${labelSuffix} }]`;
+  const cases: [string, string[]][] = [
+    [pair('all', 'all', '.png', '_mask.png'), ['all/a.png', 'all/a_mask.png', 'all/b.png', 'all/b_mask.png']],
+    [pair('all', 'all', '_photo.png', '.png'), ['all/a.png', 'all/a_photo.png', 'all/b.png', 'all/b_photo.png']],
+    [pair('all', 'all/masks', '.png', '.png'), ['all/a.png', 'all/masks/a.png', 'all/b.png', 'all/masks/b.png']],
+    [pair('all/photos', 'all', '.png', '.png'), ['all/a.png', 'all/photos/a.png', 'all/b.png', 'all/photos/b.png']],
+  ];
+  for (const [splits, files] of cases) {
+    const { report, problems, warnings } = await verifyLayout(t, { splits, files });
+    t.deepEqual([report.splits['train']!.images, problems, warnings], [2, [], []], splits);
+  }
+});
+
+test('what is wrong with files that two splits share is told once', async (t) => {
+  const { problems } = await verifyLayout(t, {
+    splits: `  train: [${source('images', 'labels')}]\n  val: [${source('images', 'labels')}]`,
+    files: ['images/a.png', 'images/b.png', 'images/c.png', 'labels/a.png', 'labels/b.png'],
+    values: [0, 1, 9],
+  });
+  const of = (pattern: RegExp) => problems.filter((message) => pattern.test(message)).length;
+  t.is(of(/label value 9/), 2);
+  t.is(of(/labels\/c\.png does not exist/), 1);
+  t.is(of(/is in the split "train" and in "val"/), 2);
 });

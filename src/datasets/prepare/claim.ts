@@ -14,6 +14,7 @@ import { readHashes } from '../hashes.js';
 import { FolderSource } from './find-sources.js';
 import type { Inspection } from './inspect.js';
 import { Journal } from './journal.js';
+import { sameKey } from './preparation-key.js';
 
 /** What a data set's folder holds when a preparation begins. */
 export type Claim =
@@ -23,11 +24,6 @@ export type Claim =
   | 'resumed'
   /** Nothing of it. */
   | 'new';
-
-/** What tells one preparation from another, whatever else is told of the inputs. */
-const keyOf = ({ dataset, version, inputs }: PreparationKey) =>
-  JSON.stringify([dataset, version, inputs.map(({ name, bytes, sha256 }) => [name, bytes, sha256])]);
-const sameKey = (a: PreparationKey, b: PreparationKey) => keyOf(a) === keyOf(b);
 
 /** Files that are not hidden; a missing folder has none. */
 async function holds(folder: string): Promise<string[]> {

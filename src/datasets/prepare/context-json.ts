@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
@@ -7,7 +6,16 @@ import { explainFileError } from '../../support/files.js';
 import { endSentence } from '../../support/format.js';
 import type { ContextRegion } from './context-labels.js';
 import { LabelError } from './label-error.js';
-import { FETCH_AGAIN, type Inventory, type Member, type ReadOptions, type Role, type Source } from './source.js';
+import {
+  type Archive,
+  FETCH_AGAIN,
+  type Inventory,
+  type Member,
+  type ReadOptions,
+  type Role,
+  type Source,
+} from './source.js';
+import { hashStream } from './zip-source.js';
 
 interface ContextImage {
   readonly name: string;
@@ -52,87 +60,134 @@ const isDamage = (error: unknown): error is Error =>
   error instanceof LabelError ||
   (error as NodeJS.ErrnoException).code?.startsWith('Z_') === true;
 
+/** Members of an archive that may be the file: what is in them decides. */
+const JSON_MEMBER = /\.json(?:\.gz)?$/i;
+
+/** Tells of a JSON text, piece by piece, whether it is the merged annotations: other JSON files have images, too. */
+class Probe {
+  /** Whether the first image has a split, or the first thing of interest is a region; undefined until then. */
+  is: boolean | undefined;
+  private readonly arrays = new JsonArrays((key, value) => {
+    if (key === 'annos_segmentation') this.is ??= true;
+    if (key === 'images') this.is ??= isRecord(value) && typeof value['phase'] === 'string';
+  });
+
+  push(piece: Buffer): void {
+    this.arrays.push(piece);
+  }
+}
+
 /**
- * The merged annotations of Pascal Context as one JSON file (`trainval_merged.json`): "images" with their split ("phase"),
- * "annos_segmentation" with a category and a run-length mask each. It is read as if it were a folder of
+ * Gives a text, unpacked, in pieces until `take` says that it wants no more.
+ * @param raw Its bytes as they are stored.
+ */
+async function readPieces(
+  raw: AsyncIterable<Buffer>,
+  gzipped: boolean,
+  take: (piece: Buffer) => boolean,
+): Promise<void> {
+  let enough = false;
+  const consume = async (source: AsyncIterable<unknown>): Promise<void> => {
+    for await (const piece of source) {
+      enough = !take(piece as Buffer);
+      if (enough) return;
+    }
+  };
+  if (!gzipped) return consume(raw);
+  try {
+    await pipeline(raw, createGunzip(), consume);
+  } catch (error) {
+    // A pipeline that is left early ends with an error of its own.
+    if (!enough) throw error;
+  }
+}
+
+/**
+ * The merged annotations of Pascal Context as one JSON file (`trainval_merged.json`), by itself or in an archive: "images" with
+ * their split ("phase"), "annos_segmentation" with a category and a run-length mask each. It is read as if it were a folder of
  * `regions/<image>.json`, `train.txt` and `val.txt`.
  */
 export class ContextJsonSource implements Source {
   private readonly images = new Map<string, ContextImage>();
   private readonly regions = new Map<string, ContextRegion[]>();
+  /** Path of the file in the archive; null until it was looked for, and of a file by itself. */
+  private member: string | null = null;
 
+  /** @param packing Whether the file is compressed with gzip, or the archive at that location that holds it. */
   constructor(
     readonly location: string,
-    private readonly gzipped = false,
+    private readonly packing: { readonly gzipped: boolean } | Archive,
   ) {}
 
-  /** Whether its first image has a split, or the first thing of interest is a region: other JSON files have images, too. */
   async has(_role: (path: string) => Role, { signal }: ReadOptions = {}): Promise<boolean> {
-    const first: { is?: boolean } = {};
-    const arrays = new JsonArrays((key, value) => {
-      if (key === 'annos_segmentation') first.is ??= true;
-      if (key === 'images') first.is ??= isRecord(value) && typeof value['phase'] === 'string';
-    });
-    try {
-      await this.pieces((piece) => {
-        signal?.throwIfAborted();
-        arrays.push(piece);
-        return first.is === undefined;
-      });
-    } catch (error) {
-      if (!isDamage(error)) throw explainFileError(error, this.location, 'read');
-      return false;
+    for await (const { path, raw, gzipped } of this.candidates(signal)) {
+      const probe = new Probe();
+      try {
+        await readPieces(raw, gzipped, (piece) => {
+          signal?.throwIfAborted();
+          probe.push(piece);
+          return probe.is === undefined;
+        });
+      } catch (error) {
+        if (!isDamage(error)) throw this.explain(error);
+      }
+      if (probe.is !== true) continue;
+      this.member = path;
+      return true;
     }
-    return first.is ?? false;
+    return false;
   }
 
-  /** Gives the text, unpacked, in pieces until `take` says that it wants no more; `tap` gets the file's own bytes. */
-  private async pieces(take: (piece: Buffer) => boolean, tap?: (bytes: Buffer) => void): Promise<void> {
-    const file = createReadStream(this.location, { highWaterMark: 1 << 20 });
-    const raw = async function* (): AsyncGenerator<Buffer> {
-      for await (const chunk of file) {
-        tap?.(chunk as Buffer);
-        yield chunk as Buffer;
-      }
-    };
-    let enough = false;
-    const consume = async (source: AsyncIterable<unknown>): Promise<void> => {
-      for await (const piece of source) {
-        enough = !take(piece as Buffer);
-        if (enough) return;
-      }
-    };
-    if (!this.gzipped) return consume(raw());
-    try {
-      await pipeline(raw(), createGunzip(), consume);
-    } catch (error) {
-      // A pipeline that is left early ends with an error of its own.
-      if (!enough) throw error;
+  /** The file itself, or the members of the archive that may be it; those that come after the one that was found are left out. */
+  private async *candidates(
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<{ path: string | null; raw: AsyncIterable<Buffer>; gzipped: boolean }> {
+    // A tar archive says, too, whether it is compressed.
+    if (!('streams' in this.packing)) {
+      const raw: AsyncIterable<Buffer> = createReadStream(this.location, { highWaterMark: 1 << 20 });
+      yield { path: null, raw, gzipped: this.packing.gzipped };
+      return;
+    }
+    const wanted = (path: string) => (this.member === null ? JSON_MEMBER.test(path) : path === this.member);
+    for await (const { path, pieces } of this.packing.streams(wanted, { signal })) {
+      yield { path, raw: pieces, gzipped: /gz$/i.test(path) };
     }
   }
 
-  async inspect(_role: (path: string) => Role, { signal, onBytes }: ReadOptions = {}): Promise<Inventory> {
+  private explain(error: unknown): unknown {
+    return error instanceof UserError ? error : explainFileError(error, this.location, 'read');
+  }
+
+  async inspect(role: (path: string) => Role, { signal, onBytes }: ReadOptions = {}): Promise<Inventory> {
     this.images.clear();
     this.regions.clear();
-    const hash = createHash('sha256');
+    const isPacked = 'streams' in this.packing;
+    if (isPacked && this.member === null && !(await this.has(role, { signal }))) {
+      throw new UserError(`${this.location} holds no merged annotations of Pascal Context.`, FETCH_AGAIN);
+    }
     let bytes = 0;
     const arrays = new JsonArrays((key, value) => this.add(key, value));
-    const tap = (chunk: Buffer) => {
-      hash.update(chunk);
-      bytes += chunk.length;
-      onBytes?.(chunk.length);
-    };
     try {
-      await this.pieces((piece) => {
-        signal?.throwIfAborted();
-        arrays.push(piece);
-        return true;
-      }, tap);
+      for await (const { raw, gzipped } of this.candidates(signal)) {
+        await readPieces(raw, gzipped, (piece) => {
+          signal?.throwIfAborted();
+          arrays.push(piece);
+          return true;
+        });
+        break;
+      }
       arrays.end();
     } catch (error) {
-      if (!isDamage(error)) throw explainFileError(error, this.location, 'read');
-      throw new UserError(`${this.location} is damaged: ${endSentence(error.message)}`, FETCH_AGAIN, { cause: error });
+      if (!isDamage(error)) throw this.explain(error);
+      const where = this.member === null ? this.location : `${this.location}: its member ${this.member}`;
+      throw new UserError(`${where} is damaged: ${endSentence(error.message)}`, FETCH_AGAIN, { cause: error });
     }
+    // Of the file as it is stored, not of the text.
+    const count = (read: number) => {
+      bytes += read;
+      onBytes?.(read);
+    };
+    const sha256 = await hashStream(this.location, { signal, onBytes: count });
     const names = (phase: string) =>
       [...this.images.values()]
         .filter((image) => image.phase === phase)
@@ -140,7 +195,7 @@ export class ContextJsonSource implements Source {
         .sort();
     const lists = new Map(['train', 'val'].map((phase) => [`${phase}.txt`, names(phase).join('\n')]));
     const files = new Map([...this.images.values()].map(({ name }) => [`regions/${name}.json`, 0]));
-    return { files, lists, bytes, sha256: hash.digest('hex') };
+    return { files, lists, bytes, sha256 };
   }
 
   async *read(wanted: ReadonlySet<string>, { signal }: ReadOptions = {}): AsyncIterable<Member> {

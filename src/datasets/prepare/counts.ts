@@ -6,7 +6,7 @@ import type { FoundPart } from './recipe.js';
 
 /** How many images the downloads should hold, and who says so: the program itself, of what it generated. */
 export interface ExpectedCounts extends Omit<PublishedCounts, 'evidence'> {
-  readonly evidence: Evidence | 'generated';
+  readonly evidence: Evidence | 'generated' | null;
 }
 
 const NOTHING: PublishedCounts = { images: {}, evidence: 'unconfirmed', readIn: null };
@@ -62,18 +62,18 @@ export function checkCounts(
   const wrong = Object.entries(images).flatMap(([split, count]) => {
     const should = expected[split];
     if (should === undefined || should === count) return [];
-    return [`${formatNumber(count, 'image')} of the split ${split}, expected ${should}`];
+    return [`${formatNumber(count, `${split} image`)} (${should} expected)`];
   });
   if (wrong.length === 0) return [];
-  const found = `${name}: the downloads hold ${wrong.join('; ')}`;
+  const found = `${name}: the downloads hold ${wrong.join(' and ')}`;
   if (evidence === 'generated') {
     throw new UserError(
-      `${found} as their ${SYNTHETIC_MARKER} says.`,
+      `${found}; their ${SYNTHETIC_MARKER} states the expected numbers.`,
       'A download is not whole, or an earlier version generated it: generate them again in an empty folder.',
     );
   }
   const source = readIn === null ? '' : ` Read in: ${readIn}.`;
-  if (evidence !== 'unconfirmed') {
+  if (evidence !== 'unconfirmed' && evidence !== null) {
     const confirmed = accept ? ' --accept-counts is for numbers that nobody has confirmed.' : '';
     throw new UserError(
       `${found}.${source}`,

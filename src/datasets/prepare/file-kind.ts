@@ -7,8 +7,15 @@ export interface FileKind {
   readonly kind: 'zip' | 'tar' | 'json' | 'other';
   /** Whether that is compressed with gzip. */
   readonly gzipped: boolean;
-  /** Name of a kind of archive that is not read; null of any other file. */
-  readonly unread: string | null;
+  /** What it is that no download is, and what to do about it; null of a file that may be one, or is not known. */
+  readonly instead: Instead | null;
+}
+
+/** A file that is often taken for a download. */
+export interface Instead {
+  /** "is empty" */
+  readonly is: string;
+  readonly next: string;
 }
 
 /** Bytes that are looked at: gzip gives a tar header's 512 of far fewer, and of a name in its own header. */
@@ -23,7 +30,42 @@ const UNREAD: Readonly<Record<string, string>> = {
   '7z\xbc\xaf\x27\x1c': '7z',
   'Rar!\x1a\x07': 'RAR',
   '\x1f\x9d': 'compress',
+  '\x5d\0\0': 'lzma',
 };
+
+const AGAIN = 'Download it again, then run the same command again.';
+
+/** Beginnings of texts that came in place of a download. */
+const TEXTS: readonly (Instead & { readonly begins: RegExp })[] = [
+  {
+    begins: /^\s*<(?:!doctype|html|head|body|\?xml|!--)/i,
+    is: 'is a web page, not the download',
+    next: 'Open it in a browser to see what the server asks for (often a login or a consent), then download the file again.',
+  },
+  {
+    begins: /^version https:\/\/git-lfs/,
+    is: 'is a Git LFS pointer, not the file itself',
+    next: 'Fetch the file with git lfs pull.',
+  },
+];
+
+/** What a file is that is none of the kinds that are read. */
+function insteadOf(bytes: Buffer): Instead | null {
+  if (bytes.length === 0) return { is: 'is empty', next: AGAIN };
+  const start = bytes.toString('latin1', 0, 8);
+  const packed = Object.entries(UNREAD).find(([mark]) => start.startsWith(mark))?.[1];
+  if (packed !== undefined) {
+    return {
+      is: `is compressed with ${packed}, which is not read`,
+      next: 'Unpack it, then name what was in it with --from.',
+    };
+  }
+  // An archive may begin with zeros only where it holds nothing.
+  if (bytes.every((byte) => byte === 0))
+    return { is: 'begins with zeros, as a download that was not finished', next: AGAIN };
+  const text = bytes.toString('utf8', 0, BLOCK).replace(/^\uFEFF/, '');
+  return TEXTS.find(({ begins }) => begins.test(text)) ?? null;
+}
 
 /** Whether a block is a tar header: its sum, with blanks in place of itself, is the one that it says. */
 function isTarHeader(block: Buffer): boolean {
@@ -69,7 +111,6 @@ export async function fileKind(file: string): Promise<FileKind> {
     throw explainFileError(error, file, 'read');
   }
   const gzipped = bytes[0] === 0x1f && bytes[1] === 0x8b;
-  const start = bytes.toString('latin1', 0, 8);
-  const [, unread = null] = Object.entries(UNREAD).find(([mark]) => start.startsWith(mark)) ?? [];
-  return { kind: kindOfBytes(gzipped ? gunzipStart(bytes) : bytes), gzipped, unread };
+  const kind = kindOfBytes(gzipped ? gunzipStart(bytes) : bytes);
+  return { kind, gzipped, instead: kind === 'other' && !gzipped ? insteadOf(bytes) : null };
 }

@@ -6,8 +6,9 @@ import { UserError } from '../../support/errors.js';
 import { explainFileError } from '../../support/files.js';
 import { ContextJsonSource } from './context-json.js';
 import { type FileKind, fileKind } from './file-kind.js';
+import { JoinedSource } from './joined-source.js';
 import type { Download, Part } from './recipe.js';
-import type { Inventory, Member, ReadOptions, Role, Source } from './source.js';
+import { FETCH_AGAIN, type Inventory, type Member, type ReadOptions, type Role, type Source } from './source.js';
 import { TarSource } from './tar-source.js';
 import { ZipSource } from './zip-source.js';
 
@@ -70,20 +71,27 @@ class Given {
     return known;
   }
 
-  /** A file as a download of this kind; what it is decides how it is read, or its name where that cannot be told. */
+  /**
+   * A file as a download of this kind; what it is decides how it is read, or its name where that cannot be told.
+   * @throws UserError where it is something that no download is.
+   */
   async open(file: string, download: Download): Promise<Source> {
-    const { kind, gzipped } = await this.kindOf(file);
-    if (download.kind === 'context-json') return new ContextJsonSource(file, gzipped);
-    if (kind === 'zip' || (kind !== 'tar' && /\.zip$/i.test(file))) return new ZipSource(file);
-    return new TarSource(file, gzipped || (kind !== 'tar' && /gz$/i.test(file)));
+    const { kind, gzipped, instead } = await this.kindOf(file);
+    if (instead !== null) throw new UserError(`${file} ${instead.is}.`, instead.next);
+    const isJson = download.kind === 'context-json';
+    if (isJson && (kind === 'json' || kind === 'other')) return new ContextJsonSource(file, { gzipped });
+    if (kind === 'json') throw new UserError(`${file} is a JSON text, not an archive.`, FETCH_AGAIN);
+    const isZip = kind === 'zip' || (kind !== 'tar' && /\.zip$/i.test(file));
+    const archive = isZip ? new ZipSource(file) : new TarSource(file, gzipped || (kind !== 'tar' && /gz$/i.test(file)));
+    return isJson ? new ContextJsonSource(file, archive) : archive;
   }
 
   /** Whether a file is of a kind that the download can be of. */
   private async mayBe(file: string, { kind: wanted }: Download): Promise<boolean> {
-    const { kind, unread } = await this.kindOf(file);
-    if (unread !== null) this.unread.set(file, `is compressed with ${unread}, which is not read`);
+    const { kind, instead } = await this.kindOf(file);
+    if (instead !== null) this.unread.set(file, instead.is);
     else if (kind === 'other' && this.named.includes(file)) this.unread.set(file, 'is neither a zip nor a tar archive');
-    return wanted === 'context-json' ? kind === 'json' : kind === 'zip' || kind === 'tar';
+    return kind === 'zip' || kind === 'tar' || (kind === 'json' && wanted === 'context-json');
   }
 
   /** Whether a file holds something of what the download is to hold. */
@@ -123,6 +131,28 @@ async function theOne(files: readonly string[], download: Download, given: Given
 }
 
 /**
+ * The archives that hold a download together, a half each; null where one of them holds all of it, or where more or fewer hold a
+ * half: then which ones are meant cannot be told.
+ */
+async function findHalves(download: Download, given: Given): Promise<Source | null> {
+  const { halves = [] } = download;
+  const files = given.all.filter((file) => !NO_ARCHIVE.test(file));
+  const holding: string[][] = [];
+  for (const [i, role] of halves.entries()) {
+    const half: Download = { ...download, file: `${download.file}, part ${i + 1}`, role };
+    const held: string[] = [];
+    for (const file of files) if (await given.holds(file, half)) held.push(file);
+    holding.push(held);
+  }
+  const chosen = holding.map(([file, ...others]) => (others.length === 0 ? file : undefined));
+  const distinct = new Set(chosen);
+  if (halves.length === 0 || distinct.has(undefined) || distinct.size < halves.length) return null;
+  const sources: Source[] = [];
+  for (const file of distinct) sources.push(await given.open(file!, download));
+  return new JoinedSource(sources);
+}
+
+/**
  * A download by what is in it: first among the files that have its name, then the other files that the user named, then what is
  * unpacked in a folder, then the other files below folders. Packed downloads come before unpacked ones as far as their names
  * say what they are, since they can be checked.
@@ -131,6 +161,8 @@ async function find(download: Download, given: Given): Promise<Source | null> {
   const { all, named, below, folders } = given;
   const hasName = (file: string) => download.name.test(path.basename(file));
   const byName = all.filter(hasName);
+  const halves = await findHalves(download, given);
+  if (halves !== null) return halves;
   const own = await theOne(byName, download, given);
   if (own !== null) return given.open(own, download);
   const other = await theOne(

@@ -6,6 +6,8 @@ import { countDeviations, type DataDeviation } from '../../data/deviations.js';
 import { type PreparedInput, SYNTHETIC_MARKER } from '../../data/markers.js';
 import { checkCounts, expectedCounts } from './counts.js';
 import { FolderSource, type FoundSource, findSources } from './find-sources.js';
+import { JoinedSource } from './joined-source.js';
+import { isKnownPreparation } from './preparation-key.js';
 import type { FoundPart, Plan, PlannedFile, Recipe } from './recipe.js';
 import type { Role, Source } from './source.js';
 
@@ -28,31 +30,42 @@ export interface InspectOptions {
   readonly from: readonly string[];
   /** Go on with other numbers of images than expected, where nobody has seen the expected ones. */
   readonly acceptCounts: boolean;
+  /** The data set's own: what was accepted there of the same downloads is not asked again. */
+  readonly folder: string;
   readonly signal?: AbortSignal | undefined;
   /** Told the bytes that were read, and those there are. */
   readonly onProgress: (done: number, total: number) => void;
 }
 
 /** What an input is known by: an archive by its bytes, a folder by the paths and sizes of the files that are used. */
-function describe(what: string, { location, inventory }: FoundPart, used: readonly PlannedFile[]): PreparedInput {
+function describe(what: string, { location, inventory }: FoundPart, used: readonly PlannedFile[]): PreparedInput[] {
+  const { archives } = inventory;
+  if (archives !== undefined) {
+    return archives.map((one) => ({
+      ...{ name: path.basename(one.location), what, bytes: one.bytes, sha256: one.sha256, hashed: 'bytes' },
+    }));
+  }
   const name = path.basename(location);
   if (inventory.sha256 !== null) {
-    return { name, what, bytes: inventory.bytes, sha256: inventory.sha256, hashed: 'bytes' };
+    return [{ name, what, bytes: inventory.bytes, sha256: inventory.sha256, hashed: 'bytes' }];
   }
   const hash = createHash('sha256');
   const sizes = used.map((file) => [file.path, inventory.files.get(file.path) ?? 0] as const);
   for (const [file, size] of sizes.sort(([a], [b]) => (a < b ? -1 : 1))) hash.update(`${file} ${size}\n`);
   for (const [file, text] of inventory.lists) hash.update(`${file} ${text}\n`);
   const bytes = sizes.reduce((sum, [, size]) => sum + size, 0);
-  return { name, what, bytes, sha256: hash.digest('hex'), hashed: 'paths and sizes' };
+  return [{ name, what, bytes, sha256: hash.digest('hex'), hashed: 'paths and sizes' }];
 }
 
 /** The marker of synthetic data of this recipe's kind, in a download or beside it; null where there is none. */
 async function findSynthetic(recipe: Recipe, parts: readonly FoundPart[]): Promise<string | null> {
   for (const { location, inventory } of parts) {
-    const beside = path.join(path.dirname(location), SYNTHETIC_MARKER);
+    const archives = inventory.sha256 === null ? (inventory.archives ?? []) : [{ location }];
     const texts = [...inventory.lists].filter(([file]) => isMarker(file)).map(([, text]) => text);
-    if (inventory.sha256 !== null) texts.push(await readFile(beside, 'utf8').catch(() => ''));
+    for (const archive of archives) {
+      const beside = path.join(path.dirname(archive.location), SYNTHETIC_MARKER);
+      texts.push(await readFile(beside, 'utf8').catch(() => ''));
+    }
     const marker = texts.find((text) => imagesOf(text, recipe) !== null);
     if (marker !== undefined) return marker;
   }
@@ -100,6 +113,7 @@ export async function inspect({
   dataset,
   from,
   acceptCounts,
+  folder,
   signal,
   onProgress,
 }: InspectOptions): Promise<Inspection> {
@@ -118,17 +132,20 @@ export async function inspect({
   const plan = recipe.plan(parts);
   const marker = await findSynthetic(recipe, parts);
   const expected = expectedCounts(dataset, parts, marker === null ? null : imagesOf(marker, recipe));
-  const warnings = checkCounts(dataset.name, plan.images, expected, acceptCounts);
+  const inputs = parts.flatMap((part, index) =>
+    describe(
+      recipe.parts[index]!.what,
+      part,
+      plan.files.filter((file) => file.part === index),
+    ),
+  );
+  const key = { dataset: recipe.dataset, version: plan.version, inputs };
+  const accept = acceptCounts || (await isKnownPreparation(folder, key));
+  const warnings = checkCounts(dataset.name, plan.images, expected, accept);
   const deviations = deviationsOf(dataset, plan, recipe, parts);
   return {
     sources: found.map(({ source }) => source),
-    inputs: parts.map((part, index) =>
-      describe(
-        recipe.parts[index]!.what,
-        part,
-        plan.files.filter((file) => file.part === index),
-      ),
-    ),
+    inputs,
     plan: marker === null ? plan : { ...plan, lists: { ...plan.lists, [SYNTHETIC_MARKER]: marker } },
     synthetic: marker !== null,
     // What was painted has as many images as were asked for.
@@ -141,7 +158,8 @@ export async function inspect({
 async function totalBytes(found: readonly FoundSource[]): Promise<number> {
   let total = 0;
   for (const { source } of found) {
-    if (!(source instanceof FolderSource)) total += (await stat(source.location)).size;
+    for (const one of source instanceof JoinedSource ? source.sources : [source])
+      if (!(one instanceof FolderSource)) total += (await stat(one.location)).size;
   }
   return total;
 }

@@ -73,7 +73,7 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
       title: 'Downloads',
       run: async (say) => {
         const onProgress = (done: number, total: number) => say(percent(done, total));
-        inspected.inspection = await inspect({ recipe, dataset, from, acceptCounts, signal, onProgress });
+        inspected.inspection = await inspect({ recipe, dataset, from, acceptCounts, folder, signal, onProgress });
         return summary(inspected.inspection);
       },
     },

@@ -19,6 +19,8 @@ export interface Download {
   readonly kind: 'archive' | 'context-json';
   /** What each path in it is, packed or not. */
   readonly role: (path: string) => Role;
+  /** What two archives may hold that hold it together, a role each. */
+  readonly halves?: readonly ((path: string) => Role)[];
   /**
    * Where the published figures are of another download of the same part: the name under which the data set's description has the
    * numbers of images of this one.

@@ -11,8 +11,16 @@ export interface Inventory {
   /** Text of each list, by its path. */
   readonly lists: ReadonlyMap<string, string>;
   readonly bytes: number;
-  /** Of an archive's bytes; null for a folder. */
+  /** Of an archive's bytes; null for a folder, and where several archives hold it together. */
   readonly sha256: string | null;
+  /** The archives that hold it together; absent where one does. */
+  readonly archives?: readonly HashedArchive[];
+}
+
+export interface HashedArchive {
+  readonly location: string;
+  readonly bytes: number;
+  readonly sha256: string;
 }
 
 /** A file of a download: its bytes, or where it lies by itself. */
@@ -26,6 +34,20 @@ export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told the bytes of the download that were read since the last time. */
   readonly onBytes?: (bytes: number) => void;
+}
+
+/** A member of an archive, in pieces: of any size, since it is not gathered in memory. */
+export interface MemberStream {
+  readonly path: string;
+  /** They may be left before their end, and must be before the next member is asked for. */
+  readonly pieces: AsyncIterable<Buffer>;
+}
+
+/** An archive whose members can be read piece by piece. */
+export interface Archive {
+  readonly location: string;
+  /** The members that are wanted, in the order in which they lie there. */
+  streams(wanted: (path: string) => boolean, options?: ReadOptions): AsyncIterable<MemberStream>;
 }
 
 /** A download, packed or not. Reading fails with a UserError that names it where it is damaged. */

@@ -8,12 +8,14 @@ import { UserError } from '../../support/errors.js';
 import { explainFileError } from '../../support/files.js';
 import { endSentence } from '../../support/format.js';
 import {
+  type Archive,
   addFile,
   checkMemberPath,
   FETCH_AGAIN,
   type Inventory,
   LARGEST_MEMBER,
   type Member,
+  type MemberStream,
   type ReadOptions,
   type Role,
   refuseLink,
@@ -34,7 +36,7 @@ async function bytesOf(entry: Entry): Promise<Buffer> {
 }
 
 /** A tar archive, compressed with gzip or not. It has no directory: each reading goes through all of it. */
-export class TarSource implements Source {
+export class TarSource implements Source, Archive {
   constructor(
     readonly location: string,
     private readonly gzipped: boolean,
@@ -60,6 +62,7 @@ export class TarSource implements Source {
     for await (const { path, entry } of this.entries(options, tap)) {
       const wanted = role(path);
       if (wanted !== null && LINK_TYPES.includes(entry.header.type ?? 'file')) throw refuseLink(path, this.location);
+      if (wanted !== null) this.checkSize(path, entry);
       if (wanted === 'file') addFile(files, path, entry.header.size ?? 0, this.location);
       if (wanted === 'list') lists.set(path, (await bytesOf(entry)).toString('utf8'));
       else entry.resume();
@@ -74,10 +77,35 @@ export class TarSource implements Source {
         entry.resume();
         continue;
       }
+      this.checkSize(path, entry);
       yield { path, crc32: null, bytes: await bytesOf(entry) };
       // What follows the last wanted member need not be read.
       if (--left === 0) return;
     }
+  }
+
+  async *streams(wanted: (path: string) => boolean, options: ReadOptions = {}): AsyncGenerator<MemberStream> {
+    for await (const { path, entry } of this.entries(options)) {
+      if (!wanted(path) || LINK_TYPES.includes(entry.header.type ?? 'file')) {
+        entry.resume();
+        continue;
+      }
+      const chunks = entry[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+      const next = async (): Promise<IteratorResult<Buffer>> => {
+        try {
+          return await chunks.next();
+        } catch (error) {
+          throw this.explain(error);
+        }
+      };
+      // Without a way to end it early: that would end the archive as well.
+      yield { path, pieces: { [Symbol.asyncIterator]: () => ({ next }) } };
+      while (!(await next()).done);
+    }
+  }
+
+  private checkSize(path: string, { header: { size = 0 } }: Entry): void {
+    if (size > LARGEST_MEMBER) throw refuseSize(path, this.location, size);
   }
 
   /** Files and links. Each entry must be read or resumed before the next is asked for. */
@@ -120,14 +148,13 @@ export class TarSource implements Source {
     try {
       for await (const entry of tar) {
         signal?.throwIfAborted();
-        const { name, type = 'file', size = 0 } = entry.header;
+        const { name, type = 'file' } = entry.header;
         const isFile = FILE_TYPES.includes(type ?? 'file');
         if (!isFile && !LINK_TYPES.includes(type ?? 'file')) {
           entry.resume();
           continue;
         }
         const path = checkMemberPath(name, this.location);
-        if (size > LARGEST_MEMBER) throw refuseSize(path, this.location, size);
         yield { path, entry };
       }
       ended = true;

@@ -6,12 +6,14 @@ import { UserError } from '../../support/errors.js';
 import { explainFileError } from '../../support/files.js';
 import { endSentence } from '../../support/format.js';
 import {
+  type Archive,
   addFile,
   checkMemberPath,
   FETCH_AGAIN,
   type Inventory,
   LARGEST_MEMBER,
   type Member,
+  type MemberStream,
   type ReadOptions,
   type Role,
   refuseLink,
@@ -24,7 +26,7 @@ import {
 const isLink = (entry: Entry) => ((entry.externalFileAttributes >>> 16) & 0xf000) === 0xa000;
 
 /** A zip archive. */
-export class ZipSource implements Source {
+export class ZipSource implements Source, Archive {
   constructor(readonly location: string) {}
 
   async has(role: (path: string) => Role, options: ReadOptions = {}): Promise<boolean> {
@@ -68,6 +70,27 @@ export class ZipSource implements Source {
       }
     } finally {
       zip.close();
+    }
+  }
+
+  async *streams(wanted: (path: string) => boolean, options: ReadOptions = {}): AsyncGenerator<MemberStream> {
+    const zip = await this.open();
+    try {
+      for await (const entry of this.entries(zip, options)) {
+        const path = checkMemberPath(entry.fileName, this.location);
+        if (entry.fileName.endsWith('/') || isLink(entry) || !wanted(path)) continue;
+        yield { path, pieces: this.piecesOf(zip, entry, path) };
+      }
+    } finally {
+      zip.close();
+    }
+  }
+
+  private async *piecesOf(zip: ZipFile, entry: Entry, path: string): AsyncGenerator<Buffer> {
+    try {
+      for await (const chunk of await zip.openReadStreamPromise(entry)) yield chunk as Buffer;
+    } catch (error) {
+      throw this.explain(error, path);
     }
   }
 

@@ -1,4 +1,5 @@
 import type { Dataset } from '../../data/dataset.js';
+import { countAbsent } from '../../data/held-labels.js';
 import type { PhotometricStep } from '../../data/transforms/photometric.js';
 import type { Experiment } from '../../recipe/experiment.js';
 import { formatNumber, formatPercent, formatShare } from '../../support/format.js';
@@ -68,7 +69,7 @@ function legend({ dataset, samples }: SamplePage): string {
 ${[...items, ignored].join('\n')}
 </ul>
 <p class="note">Shares of the labelled pixels of these samples; ignored or padded pixels have no colour, their share is of all${
-    absent === 0 ? '' : `. ${absent} of ${dataset.classes.length} classes do not occur in these samples`
+    absent === 0 ? '' : `; ${countAbsent(absent, dataset.classes.length)} in these samples`
   }.</p>`;
 }
 

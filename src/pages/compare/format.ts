@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { dependsOnHardware, FIGURE_HEADINGS, formatSmallFigure } from '../../records/figures.js';
 import type { RunState } from '../../runs/directory.js';
 import { UserError } from '../../support/errors.js';
+import { withoutNoise } from '../../support/format.js';
 import { type Lines, TERMINAL_WIDTH, terminalTable, wrap } from '../../terminal/layout.js';
 import { type Sample, sparkline } from '../../terminal/sparkline.js';
 import { differenceLines, readingNotes } from '../../training-logs/format.js';
@@ -178,7 +179,8 @@ function describeSide({ kind, label, figures, iterations, curve, accuracy, class
 
 /** A comparison as --json prints it. */
 export function describeComparison(comparison: Comparison): object {
-  return { ...comparison, a: describeSide(comparison.a), b: describeSide(comparison.b) };
+  const described = { ...comparison, a: describeSide(comparison.a), b: describeSide(comparison.b) };
+  return JSON.parse(JSON.stringify(described, (_, value) => (typeof value === 'number' ? withoutNoise(value) : value)));
 }
 
 export interface FollowOptions {

@@ -10,7 +10,7 @@ import { type KnownRun, type RunCatalogue, readRun } from '../../runs/catalogue.
 import { LOG_FILE } from '../../runs/log.js';
 import { UserError } from '../../support/errors.js';
 import { loggedFigures, rowOfLog, scheduleOfLog } from '../../training-logs/knowledge.js';
-import type { LogHeader } from '../../training-logs/lines.js';
+import { formatGpus, type LogHeader } from '../../training-logs/lines.js';
 import { type PublishedLog, parsePublishedLog, readPublishedLog } from '../../training-logs/read.js';
 import { readLogText } from '../../training-logs/text.js';
 import { accuracyOverIterations, shownEvaluation } from '../runs/charts.js';
@@ -132,7 +132,7 @@ function environmentOfLog({ environment, gpu, seed }: LogHeader): Map<string, st
     .map(([key, value]): [string, string] => [renamed.get(key) ?? key, key === 'PyTorch' ? `PyTorch ${value}` : value]);
   const all = new Map([
     ...said,
-    ...(gpu === null ? [] : ([['GPUs', `${gpu.count} × ${gpu.name}`]] as const)),
+    ...(gpu === null ? [] : ([['GPUs', formatGpus(gpu)]] as const)),
     ...(seed === null ? [] : ([['seed', String(seed)]] as const)),
   ]);
   return all.size === 0 ? null : all;

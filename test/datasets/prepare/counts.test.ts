@@ -37,13 +37,15 @@ test('of Pascal Context each source has numbers of its own', async (t) => {
     });
     t.regex(
       swapped?.message ?? '',
-      /hold 4998 images of the split train, expected 4996; 5105 images of the split val, expected 5104\. Read in: /,
+      /hold 4998 train images \(4996 expected\) and 5105 val images \(5104 expected\)\. Read in: /,
     );
     t.regex(swapped?.next ?? '', /fetch it again/);
     t.throws(() => check(dataset, MAPS, [4996, 5104], { accept }), {
-      message: /hold 4996 images of the split train, expected 4998; 5104 .* expected 5105\./,
+      message: /hold 4996 train images \(4998 expected\) and 5104 val images \(5105 expected\)\./,
     });
-    t.throws(() => check(dataset, MAPS, [4998, 5098], { accept }), { message: /hold 5098 .* val, expected 5105\./ });
+    t.throws(() => check(dataset, MAPS, [4998, 5098], { accept }), {
+      message: /hold 5098 val images \(5105 expected\)\./,
+    });
   }
 });
 
@@ -53,7 +55,7 @@ test('downloads that were generated differ from each other as the published ones
   t.deepEqual(check(dataset, MERGED, [30, 10], { generated }), []);
   t.deepEqual(check(dataset, MAPS, [32, 11], { generated }), []);
   const error = t.throws<UserError>(() => check(dataset, MAPS, [30, 10], { generated, accept: true }), {
-    message: /hold 30 images of the split train, expected 32; .* as their synthetic\.json says\.$/,
+    message: /hold 30 train images \(32 expected\) and .*; their synthetic\.json states the expected numbers\.$/,
   });
   t.regex(error?.next ?? '', /generate them again/);
 });
@@ -63,7 +65,7 @@ test('a number that nobody has confirmed is a warning that names both, and is ac
   const of = parts('camvid', ['camvid.zip']);
   t.deepEqual(check(dataset, of, [367, 101]), []);
   const refused = t.throws<UserError>(() => check(dataset, of, [367, 233]), { instanceOf: UserError });
-  t.regex(refused?.message ?? '', /hold 233 images of the split val, expected 101\. .*Nobody has confirmed/);
+  t.regex(refused?.message ?? '', /hold 233 val images \(101 expected\)\. .*Nobody has confirmed/);
   t.regex(refused?.next ?? '', /--accept-counts/);
   const [warning, ...more] = check(dataset, of, [367, 233], { accept: true });
   t.is(warning, refused?.message);

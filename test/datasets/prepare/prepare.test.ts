@@ -25,6 +25,8 @@ import {
 } from '../../helpers/raw-downloads.js';
 import { zip } from '../../helpers/zip.js';
 
+const VOC_2010 = 'VOCtrainval_03-May-2010.tar';
+
 interface Prepared {
   readonly raw: RawDownloads;
   /** Where the downloads are. */
@@ -495,13 +497,12 @@ test('the numbers of images are those that were published, or that the marker of
   const marker = path.join(set.from, 'synthetic.json');
   await writeFile(marker, JSON.stringify({ imitates: 'voc2012-aug', images: { train: 5, val: 1 } }));
   await t.throwsAsync(set.prepare(), {
-    message: /hold 4 images of the split train, expected 5 as their synthetic\.json/,
+    message: /hold 4 train images \(5 expected\); their synthetic\.json/,
   });
   for (const other of ['', '{"imitates": "camvid", "images": {}}']) {
     await writeFile(marker, other);
     await t.throwsAsync(set.prepare(), {
-      message:
-        /hold 4 images of the split train, expected 10582; 1 image of the split val, expected 1449\. Read in: .*DeepLab/,
+      message: /hold 4 train images \(10582 expected\) and 1 val image \(1449 expected\)\. Read in: .*DeepLab/,
     });
   }
   await t.throwsAsync(access(set.folder));
@@ -568,6 +569,79 @@ test('one archive may hold several parts, and a packed JSON file is read', async
   await assertPrepared(t, context);
 });
 
+test('the merged JSON file is read from within an archive, before label maps that lie beside it', async (t) => {
+  const merged = await rawContext(true);
+  const maps = (await rawContext(false)).archives['trainval.tar.gz']!;
+  const json = Buffer.from(merged.archives['trainval_merged.json']!['']!);
+  const decoys = { 'a/instances.json': '{"images": [{"id": 1}]}', 'a/._list.json': '}}', 'a/notes.txt': 'no JSON' };
+  const images = { [VOC_2010]: merged.archives[VOC_2010]! };
+  const archives: Record<string, Record<string, Uint8Array | string>> = {
+    'annotations.zip': { ...decoys, 'a/merged.json': json },
+    'trainval_merged.tar': { ...decoys, 'trainval_merged.json': json },
+    'labels.tar.gz': { ...decoys, 'packed.JSON.gz': gzipSync(json) },
+  };
+  for (const [name, members] of Object.entries(archives)) {
+    const set = await setUp(t, { ...merged, archives: { ...images, [name]: members, 'trainval.tar.gz': maps } });
+    t.deepEqual(
+      (await set.prepare()).inputs.map((input) => input.name),
+      [VOC_2010, name],
+    );
+    await assertPrepared(t, set);
+  }
+  const torn = { ...images, 'torn.zip': { 'merged.json': json.subarray(0, -9) } };
+  await t.throwsAsync((await setUp(t, { ...merged, archives: torn })).prepare(), {
+    instanceOf: UserError,
+    message: /torn\.zip: its member merged\.json is damaged: it ends early\.$/,
+  });
+  const bare = await setUp(t, { ...merged, archives: { ...images, 'trainval_merged.zip': decoys } });
+  await t.throwsAsync(bare.prepare(), {
+    instanceOf: UserError,
+    message: /trainval_merged\.zip holds no merged annotations of Pascal Context\.$/,
+  });
+});
+
+test('images in one archive and labels in another are one download', async (t) => {
+  const raw = await rawCamvid();
+  const members = Object.entries(raw.archives['camvid.zip']!);
+  const half = (folder: string) => Object.fromEntries(members.filter(([member]) => member.includes(`${folder}/`)));
+  const archives = { 'pictures.zip': half('images'), 'camvid labels.tgz': half('annotations') };
+  const set = await setUp(t, { ...raw, archives });
+  const { inputs } = await set.prepare();
+  t.deepEqual(
+    inputs.map(({ name, hashed }) => [name, hashed]),
+    [
+      ['pictures.zip', 'bytes'],
+      ['camvid labels.tgz', 'bytes'],
+    ],
+  );
+  await assertPrepared(t, set);
+  t.is((await set.prepare()).made, 0);
+  // Which of two archives of labels is meant cannot be told.
+  const other = await setUp(t, { ...raw, archives: { ...archives, 'more.zip': half('annotations') } });
+  await t.throwsAsync(other.prepare(), { instanceOf: UserError });
+});
+
+test('what lies under the name of a download and is none is called what it is', async (t) => {
+  const cases: [string | Uint8Array, RegExp][] = [
+    ['', /is empty\.$/],
+    [' \n<!DOCTYPE html><title>Sign in</title>', /is a web page, not the download\.$/],
+    ['version https://git-lfs.github.com/spec/v1\n', /is a Git LFS pointer, not the file itself\.$/],
+    [Buffer.alloc(2000), /begins with zeros, as a download that was not finished\.$/],
+    [Buffer.from('\xfd7zXZ\0 and so on', 'latin1'), /is compressed with xz, which is not read\.$/],
+    [Buffer.from('BZh91AY', 'latin1'), /is compressed with bzip2, which is not read\.$/],
+    ['{"error": "quota"}', /is a JSON text, not an archive\.$/],
+  ];
+  const camvid = await setUp(t, { ...(await rawCamvid()), archives: {} });
+  const archive = path.join(camvid.from, 'camvid.zip');
+  for (const [content, message] of cases) {
+    await writeFile(archive, content);
+    await t.throwsAsync(camvid.prepare(), { instanceOf: UserError, message });
+  }
+  const context = await setUp(t, await rawContext(true));
+  await writeFile(path.join(context.from, 'trainval_merged.json'), '<html>');
+  await t.throwsAsync(context.prepare(), { message: /trainval_merged\.json is a web page, not the download\.$/ });
+});
+
 test('an archive that is not read, or is damaged, is said where something is missing', async (t) => {
   const set = await setUp(t, await rawAde());
   const file = path.join(set.from, 'ADEChallengeData2016.zip');
@@ -581,7 +655,7 @@ test('an archive that is not read, or is damaged, is said where something is mis
   const page = path.join(set.from, 'ade.zip.html');
   await writeFile(page, '<html>');
   await t.throwsAsync(set.prepare({ from: [page] }), {
-    message: /ade\.zip\.html is neither a zip nor a tar archive\.$/,
+    message: /ade\.zip\.html is a web page, not the download\.$/,
   });
   const torn = path.join(set.from, 'a.zip');
   await truncate(torn, 100);

@@ -2,12 +2,15 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { publishedImages } from '../../../src/data/description.js';
-import { follow } from '../../../src/pages/compare/format.js';
+import { compare } from '../../../src/pages/compare/compare.js';
+import { describeComparison, follow } from '../../../src/pages/compare/format.js';
 import { sideOfLog } from '../../../src/pages/compare/side.js';
 import { loadTables } from '../../../src/recipe/tables.js';
 import { epochLength, impliedBatch } from '../../../src/training-logs/implied-batch.js';
 import { logKnowledge } from '../../../src/training-logs/knowledge.js';
+import { formatGpus } from '../../../src/training-logs/lines.js';
 import { parsePublishedLog } from '../../../src/training-logs/read.js';
+import { describeLog, formatLog } from '../../../src/training-logs/shown.js';
 import { fcn } from '../../helpers/command.js';
 import { temporaryFolder } from '../../helpers/folder.js';
 
@@ -149,7 +152,7 @@ test('fcn compare of a row and a log, and fcn show --log, name what the log impl
   t.is(text.code, 0, text.stderr);
   t.regex(
     text.stdout,
-    /\nThe log differs from the recipe of fcn_r101[^\n]*\n {2}training\.batch: 32, and 16 in the row/,
+    /\nThe log differs from the recipe of fcn_r101[^\n]*\n {2}training\.batch: 32 in the log, 16 in the row/,
   );
   for (const line of text.stdout.split('\n')) t.true(line.length <= 80, line);
   t.is(json.code, 0, json.stderr);
@@ -162,4 +165,64 @@ test('fcn compare of a row and a log, and fcn show --log, name what the log impl
   t.regex(shown.stdout, /\n {2}epochs +257 in 40000 iterations, 156 iterations each\n {2}batch +32 images a step/);
   t.is(packed.code, 2);
   t.regex(packed.stderr, /log\.gz is compressed \(gzip\)/);
+});
+
+test('fcn show --log judges the log of another row by that row, and one that does not say by the row beside it', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const beside = 'fcn_r50-d8_512x1024_40k_cityscapes';
+  writeFileSync(path.join(cwd, 'own.json'), logOf(Math.ceil(IMAGES / 16)));
+  writeFileSync(path.join(cwd, 'nameless.json'), logOf(Math.ceil(IMAGES / 16), { seed: 0, exp_name: 'mine.py' }));
+  const shown = (file: string) => {
+    const log = describeLog(path.join(cwd, file), { row: beside });
+    return { ...log, text: formatLog(log).replaceAll(/\n +/g, ' ').replaceAll('\n', ' ') };
+  };
+  const own = shown('own.json');
+  t.deepEqual(
+    [own.row, own.ofRow, own.besideRow, own.implied!.batch, own.implied!.images],
+    [ROW, ROW, beside, 16, IMAGES],
+  );
+  t.deepEqual(own.differences, []);
+  t.regex(
+    own.text,
+    /is the log of another row, fcn_r101-d8_480x480_40k_pascal_context, and is judged by that row, not by fcn_r50/,
+  );
+  const nameless = shown('nameless.json');
+  t.deepEqual([nameless.row, nameless.ofRow, nameless.implied!.images], [beside, null, 2975]);
+  t.regex(nameless.text, /says which row it is of: it is taken for a log of fcn_r50/);
+});
+
+test('GPUs are those that the config states, also where no line of the header names them; each model is named', (t) => {
+  const shown = (environment: string | undefined, ids: string) => {
+    const first = { env_info: environment, exp_name: `${ROW}.py`, config: `${CONFIG}\ngpu_ids = ${ids}\n` };
+    const { header: found } = parsePublishedLog(logOf(20_000, first), 'log.json');
+    return [found.gpu && formatGpus(found.gpu), found.recipe.get('training.batch')];
+  };
+  t.deepEqual(shown(undefined, 'range(0, 6)'), ['6, of a model that the log does not state', 24]);
+  t.deepEqual(shown('sys.platform: linux', '[0, 1, 5]'), ['3, of a model that the log does not state', 12]);
+  t.deepEqual(shown('sys.platform: linux', 'range(0, 1)'), [null, undefined]);
+  t.deepEqual(shown('sys.platform: linux<br>GPU 0,1: Card<br/>GCC: 9', 'range(0, 1)'), ['2 × Card', 8]);
+  t.deepEqual(shown('GPU 0-2: Card\r\nGPU 3: Card', '[0]'), ['4 × Card', 16]);
+  t.deepEqual(shown('GPU 0, 1: Old Card\nGPU 2: New Card', 'range(0, 3)'), ['2 × Old Card and 1 × New Card', 12]);
+  const some = shown('GPU 0,1: Old Card\nGPU 2: New Card', 'range(0, 2)');
+  t.deepEqual(some, ['2, where the header lists 2 × Old Card and 1 × New Card', 8]);
+});
+
+test('what a log implies and where it differs is said in plain sentences', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const shown = (text: string) => {
+    writeFileSync(path.join(cwd, 'log.json'), text);
+    return formatLog(describeLog(path.join(cwd, 'log.json'), { row: ROW })).replaceAll(/\n +/g, ' ');
+  };
+  const resumed = shown([logOf(156, header('0,1,2,3', 3)), JSON.stringify(header('0,1', 5))].join('\n'));
+  t.regex(resumed, / seed: 3 in the log, 0 expected: the log's header states it\./);
+  t.regex(resumed, / seed when resumed: 5 in a later header, 3 in the first\./);
+  t.regex(resumed, / batch +32 images a step, with the 4996 images of the data set/);
+  t.regex(shown(logOf(312, header('0', 0), 35_000)), / batch +16 or 17 images a step, with/);
+});
+
+test('--json has figures without the noise of binary fractions', (t) => {
+  const side = sideOfLog(parsePublishedLog(logOf(156), 'log.json'), 'log.json');
+  const figures = (mIoU: number) => ({ ...side, figures: { ...side.figures, mIoU } });
+  const described = JSON.stringify(describeComparison(compare(figures(61.2), figures(60.3))));
+  t.regex(described, /"difference":0\.9,/);
 });

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import { readingNotes } from '../../../src/training-logs/format.js';
 import { type PublishedLog, parsePublishedLog, readPublishedLog } from '../../../src/training-logs/read.js';
 import { readLogText } from '../../../src/training-logs/text.js';
 import { temporaryFolder } from '../../helpers/folder.js';
@@ -279,4 +280,43 @@ test('encodings, line ends and blank lines; what is no text of JSON lines is cal
   const own = '{"iteration": 1, "learningRate": 0.01, "loss": 2}\n';
   const { next } = t.throws(() => parsePublishedLog(own, file), { name: 'UserError' }) as Error & { next?: string };
   t.regex(next!, /a run's own log/);
+});
+
+test('figures that are texts are read, and those that are no finite numbers are named with their lines', (t) => {
+  const trained = Array.from({ length: 8 }, (_, i) => ({ mode: 'train', iter: 10 * (i + 1), lr: 0.01, loss: '0.25' }));
+  const logOf = (figures: object, ...others: object[]) => {
+    const evaluations = [figures, ...others].map((one) => ({ mode: 'val', iter: '80', ...one }));
+    return parsePublishedLog([...trained, ...evaluations].map((one) => JSON.stringify(one)).join('\n'), 'log.json');
+  };
+  const of = (figures: object) => {
+    const { validation, reading } = logOf(figures);
+    const { mIoU, aAcc } = validation[0]!;
+    const named = reading.unreadFigures.map(({ reason, lines }) => `${reason}: ${lines.join()}`);
+    return { mIoU, aAcc, unit: reading.unit, named };
+  };
+  t.true(logOf({ mIoU: 1 }).train.every(({ loss }) => loss === 0.25));
+  t.deepEqual(of({ mIoU: '43.75', aAcc: ' 8.75e1' }), { mIoU: 0.4375, aAcc: 0.875, unit: 'percent', named: [] });
+  t.deepEqual(of({ mIoU: '0.50%', aAcc: '0.75 %' }), { mIoU: 0.005, aAcc: 0.0075, unit: 'percent', named: [] });
+  t.deepEqual(of({ mIoU: '.5', aAcc: 0.75 }), { mIoU: 0.5, aAcc: 0.75, unit: 'fraction', named: [] });
+  // A class that does not occur has no IoU.
+  t.deepEqual(of({ mIoU: 0.5, aAcc: 0.75, 'IoU.sky': null, 'IoU.car': 'nan' }).named, []);
+  for (const lost of [null, 'NaN', '-inf', 'None']) {
+    const found = of({ mIoU: lost, aAcc: 0.75 });
+    t.deepEqual([found.mIoU, found.aAcc], [Number.NaN, 0.75]);
+    t.deepEqual(found.named, ['mIoU is no finite number: 9']);
+  }
+  t.deepEqual(of({ mIoU: '43,75', aAcc: [1], 'IoU.sky': 'high' }).named, [
+    'mIoU is "43,75", no number: 9',
+    'aAcc is [1], no number: 9',
+    'IoU.sky is "high", no number: 9',
+  ]);
+  const both = of({ mIoU: '43.75%', aAcc: 0.875 });
+  t.deepEqual([both.mIoU, both.aAcc, both.unit], [Number.NaN, Number.NaN, null]);
+  t.deepEqual(both.named, ['figures are partly with a percent sign and partly without: 9']);
+  const { reading } = logOf({ mIoU: null });
+  t.true(
+    readingNotes(reading, []).includes(
+      'Figures of evaluations that are left out: mIoU is no finite number (1 line: line 9).',
+    ),
+  );
 });

@@ -115,7 +115,8 @@ test('what a log says of itself before its first iteration', (t) => {
   const { header } = parsePublishedLog([HEADER, train(50), ENVIRONMENT, train(100)].join('\n'), 'log.json');
   t.is(header.experimentName, 'fcn_r50-d8_512x1024_40k_cityscapes');
   t.is(header.seed, 7);
-  t.deepEqual(header.gpu, { name: 'Tesla V100-SXM2-32GB', count: 4 });
+  const model = { name: 'Tesla V100-SXM2-32GB', count: 4 };
+  t.deepEqual(header.gpu, { ...model, models: [model] });
   t.deepEqual([...header.environment.keys()], ['sys.platform', 'GPU 0,1,2,3', 'PyTorch']);
   t.deepEqual(Object.fromEntries(header.recipe), {
     'model.depth': 50,

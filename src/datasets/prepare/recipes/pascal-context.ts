@@ -30,7 +30,7 @@ export const pascalContext: Recipe = {
       downloads: [
         {
           file: 'trainval_merged.json',
-          name: /^trainval_merged.*\.json$/i,
+          name: /^trainval_merged.*\.(json|json\.gz|zip|tar|tgz|tar\.gz)$/i,
           kind: 'context-json',
           role: () => null,
         },

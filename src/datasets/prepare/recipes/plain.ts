@@ -24,7 +24,13 @@ function plain({ dataset, file, name, splits }: PlainOptions): Recipe {
       {
         what: 'the images and labels',
         downloads: [
-          { file, name, kind: 'archive', role: (path) => (image.test(path) || label.test(path) ? 'file' : null) },
+          {
+            file,
+            name,
+            kind: 'archive',
+            role: (path) => (image.test(path) || label.test(path) ? 'file' : null),
+            halves: [image, label].map((half) => (path: string) => (half.test(path) ? 'file' : null)),
+          },
         ],
       },
     ],
