@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { ExitCode, InterruptedError, UserError } from '../support/errors.js';
 import { printable, printableJson } from '../support/format.js';
 import { nearest } from '../support/suggest.js';
@@ -40,8 +41,8 @@ export function explainError(
 }
 
 function explainCommandLineError(error: CommandLineError, flags: readonly string[], command?: string): ErrorReport {
-  // oclif's messages go over several lines and end with advice of its own.
-  const [first = '', ...others] = error.message
+  // oclif's messages go over several lines, have colours in a terminal, and end with advice of its own.
+  const [first = '', ...others] = stripVTControlCharacters(error.message)
     .replace(/\nSee more help with --help$/, '')
     .split('\n')
     .map((line) => line.trim().replaceAll(/\s{2,}/g, ': '))

@@ -51,7 +51,15 @@ export async function preferredEngine(): Promise<EngineName> {
 }
 
 async function start(name: EngineName, deterministic: boolean): Promise<Engine> {
-  if (name === 'wasm') return (await import('./wasm/start.js')).startWasm();
+  switch (name) {
+    case 'wasm':
+      return (await import('./wasm/start.js')).startWasm();
+    case 'tensorflow':
+      return startInstalled(deterministic);
+  }
+}
+
+async function startInstalled(deterministic: boolean): Promise<Engine> {
   const state = await tensorflowState();
   switch (state.kind) {
     case 'ready':

@@ -320,7 +320,9 @@ export function formatEstimate(
     'Memory: live tensors of a training step or of inference, whichever are more, from their shapes.',
     'Disk: checkpoints, as many as are there at a time.',
     ...(large.length > 0
-      ? [`More memory than is free (${formatBytes(memoryBytes!)}): ${large.map(({ row }) => row).join(', ')}.`]
+      ? [
+          `More memory than tensors can take here (${formatBytes(memoryBytes!)}): ${large.map(({ row }) => row).join(', ')}.`,
+        ]
       : []),
     ...(disk > freeBytes ? [`More disk than is free where the runs go (${formatBytes(freeBytes)}).`] : []),
     ...[...replaced].map(

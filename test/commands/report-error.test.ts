@@ -35,3 +35,10 @@ test('a flag that needs another one is said in one short sentence', (t) => {
   const { message } = explainError(Object.assign(new Error(text), { oclif: { exit: 2 } }));
   t.is(message, '--label-ids also needs --predictions and --out.');
 });
+
+test("oclif's colours, which it adds in a terminal, are not shown as escapes", (t) => {
+  const text =
+    'The following error occurred:\n  \u001b[2mMissing required flag out\u001b[22m\nSee more help with --help';
+  const { message } = explainError(Object.assign(new Error(text), { oclif: { exit: 2 } }));
+  t.is(message, 'Missing required flag out.');
+});
