@@ -9,7 +9,7 @@ import { encodePng } from '../../src/data/palette.js';
 import type { RunRecord } from '../../src/records/record.js';
 import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
-import { smallDisk } from '../helpers/small-disk.js';
+import { smallDisk, withSmallDisk } from '../helpers/small-disk.js';
 
 const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
 const SET = (...changes: string[]) => changes.flatMap((change) => ['--set', change]);
@@ -133,10 +133,9 @@ test.serial('a data set that goes away in mid-run ends it with the first missing
   });
 });
 
-test.serial('a folder that takes no files is found before training', async (t) => {
+withSmallDisk('a folder that takes no files is found before training', async (t) => {
   const { cwd } = await smallSet(t);
   const mounted = await smallDisk(t, cwd, '1m');
-  if (mounted === null) return t.pass();
   const disk = mounted.folder;
   await mounted.remount('ro');
   for (const flag of ['--runs', '--results']) {
@@ -149,10 +148,9 @@ test.serial('a folder that takes no files is found before training', async (t) =
   }
 });
 
-test.serial('a disk that fills up at a checkpoint keeps the checkpoints before it', async (t) => {
+withSmallDisk('a disk that fills up at a checkpoint keeps the checkpoints before it', async (t) => {
   const { cwd } = await smallSet(t);
   const mounted = await smallDisk(t, cwd, '8m');
-  if (mounted === null) return t.pass();
   const disk = mounted.folder;
   const runs = path.join(disk, ROW);
   const checkpoints = () => {
@@ -176,12 +174,11 @@ test.serial('a disk that fills up at a checkpoint keeps the checkpoints before i
   for (const name of before) t.true(after.includes(name), name);
 });
 
-test.serial(
+withSmallDisk(
   'a disk that becomes read-only in mid-run ends the run with one line, and its lock hides nothing',
   async (t) => {
     const { cwd } = await smallSet(t);
     const mounted = await smallDisk(t, cwd, '8m');
-    if (mounted === null) return t.pass();
     const changes = SET('iterations=100000', 'logEvery=1');
     const { code, stderr } = await fcn(['train', ROW, ...TINY, ...changes, '--runs', mounted.folder, '--force'], {
       cwd,

@@ -11,6 +11,9 @@ const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
 const SMOKE = ['train', ROW, '--profile', 'smoke', '--engine', 'wasm'];
 const SET = (...changes: string[]) => changes.flatMap((change) => ['--set', change]);
 
+/** Windows has no signals. */
+const withSignals = process.platform === 'win32' ? test.serial.skip : test.serial;
+
 async function workplace(t: Parameters<typeof temporaryFolder>[0]): Promise<string> {
   const cwd = await temporaryFolder(t);
   const generated = await fcn(['datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128'], { cwd });
@@ -25,8 +28,7 @@ function fileOfRun(cwd: string, name: string): string | null {
   return existsSync(file) ? readFileSync(file, 'utf8') : null;
 }
 
-test.serial('two signals that are heard at once do not end the process before it has saved', async (t) => {
-  if (process.platform === 'win32') return t.pass();
+withSignals('two signals that are heard at once do not end the process before it has saved', async (t) => {
   const cwd = await workplace(t);
   const changes = SET('width=4', 'training.batch=2', 'iterations=100000', 'logEvery=1');
   const { code, stderr } = await fcn([...SMOKE, ...changes], {
@@ -62,8 +64,7 @@ test.serial('a signal is heard in the middle of a step of half a minute', async 
   t.is(JSON.parse(fileOfRun(cwd, 'status.json')!).state, 'interrupted');
 });
 
-test.serial('a second signal, once the first is answered, ends the process at once', async (t) => {
-  if (process.platform === 'win32') return t.pass();
+withSignals('a second signal, once the first is answered, ends the process at once', async (t) => {
   const cwd = await workplace(t);
   const changes = SET('width=64', 'training.batch=2', 'data.cropHw=[256,512]', 'iterations=100000', 'logEvery=1');
   const { code, stderr } = await fcn([...SMOKE, ...changes], {
@@ -123,8 +124,7 @@ test.serial('a process whose lock was taken over writes nothing more', async (t)
   t.is(JSON.parse(fileOfRun(cwd, 'status.json')!).state, 'running', 'as the other one finds it');
 });
 
-test.serial('a request to save that comes before a command listens opens no debugger', async (t) => {
-  if (process.platform === 'win32') return t.pass();
+withSignals('a request to save that comes before a command listens opens no debugger', async (t) => {
   const cwd = await temporaryFolder(t);
   const preload = path.join(cwd, 'preload.mjs');
   await writeFile(

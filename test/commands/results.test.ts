@@ -1,7 +1,6 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import * as fc from 'fast-check';
 import type { Engine } from '../../src/engines/engine.js';
 import { hashExperiment } from '../../src/recipe/resolve.js';
 import { loadTables } from '../../src/recipe/tables.js';
@@ -15,6 +14,7 @@ import { UserError } from '../../src/support/errors.js';
 import { packageRoot } from '../../src/support/package.js';
 import { fcn } from '../helpers/command.js';
 import { makeCompleteRecord, makeEvaluation } from '../helpers/complete-record.js';
+import fc from '../helpers/properties.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
 const TABLES = loadTables();

@@ -1,7 +1,7 @@
 import { access, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import fc from 'fast-check';
+import fc from '../helpers/properties.js';
 import { decodeLabels } from '../../src/data/decode.js';
 import { loadDataset } from '../../src/data/description.js';
 import { isSynthetic } from '../../src/data/markers.js';

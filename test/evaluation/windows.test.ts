@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import fc from '../helpers/properties.js';
 import { inferenceWindows, slideWindows } from '../../src/evaluation/rows.js';
 
 test('the published slide settings', (t) => {

@@ -1,17 +1,11 @@
-import test from 'ava';
 import { tensorflowKernels } from '../../src/kernels/tensorflow/index.js';
 import { NonFiniteOutputError } from '../../src/network/overflow.js';
-import { startTestEngine } from '../helpers/engines.js';
+import { withEngine } from '../helpers/engines.js';
 import { logitsOf, overflowSuite } from './suites/overflow.js';
 
 overflowSuite('tensorflow', ['fp32', 'bf16']);
 
-test.serial('in float16, which ends at 65,504, every convolution and sum is looked at', async (t) => {
-  const engine = await startTestEngine('tensorflow');
-  if (engine === null) {
-    t.log('Skipped: the tensorflow engine is not installed.');
-    return t.pass();
-  }
+withEngine('tensorflow')('in float16, which ends at 65,504, every convolution and sum is looked at', async (t, engine) => {
   // As on GPUs, the only hardware that convolves float16 at full rate.
   const kernels = tensorflowKernels(engine, { stock: true });
   let looked = 0;

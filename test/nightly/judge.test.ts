@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import fc from '../helpers/properties.js';
 import { type Gates, gatesSchema, judgeNight, loadGates } from '../../src/nightly/gates.js';
 import type { Entry, Measurement, Quantity } from '../../src/nightly/history.js';
 import { benchmarkSubject } from '../../src/nightly/history.js';

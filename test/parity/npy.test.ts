@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import fc from '../helpers/properties.js';
 import { parseNpy } from '../../src/parity/folder.js';
 import { UserError } from '../../src/support/errors.js';
 

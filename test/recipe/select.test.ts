@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import fc from 'fast-check';
+import fc from '../helpers/properties.js';
 import { findTable, publishedRows, type Selection, selectRow, selectRows } from '../../src/recipe/select.js';
 import { loadTables } from '../../src/recipe/tables.js';
 import { UserError } from '../../src/support/errors.js';

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import test from 'ava';
-import fc from 'fast-check';
+import fc from '../helpers/properties.js';
 import { parseLog, readLog } from '../../src/runs/log.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { logLine } from '../helpers/runs.js';

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import fc from 'fast-check';
+import fc from '../helpers/properties.js';
 import { EventFile, frameRecord } from '../../src/runs/tensorboard.js';
 import { crc32c } from '../../src/support/zip-write.js';
 import { temporaryFolder } from '../helpers/folder.js';

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import fc from 'fast-check';
+import fc from '../helpers/properties.js';
 import { decodeLabels, decodeRgb } from '../../src/data/decode.js';
 import { encodePng } from '../../src/data/palette.js';
 import { PngError, readIndices, SIGNATURE, writeChunk } from '../../src/data/png-read.js';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import fc from '../helpers/properties.js';
 import { compactJson } from '../../src/support/hash.js';
 
 test('compact JSON reads back as JSON does', (t) => {

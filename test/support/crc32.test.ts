@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import fc from '../helpers/properties.js';
 import { crc32 } from '../../src/support/zip-write.js';
 
 /** The definition, bit by bit (ISO 3309, reflected). */

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import test from 'ava';
-import fc from 'fast-check';
+import fc from '../helpers/properties.js';
 import { shellWords } from '../../src/support/format.js';
 
 test('words that need no quotes have none', (t) => {

@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import fc from '../helpers/properties.js';
 import { UserError } from '../../src/support/errors.js';
 import { wildcardExpression } from '../../src/support/suggest.js';
 

@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import fc from '../helpers/properties.js';
 import { loadTables } from '../../src/recipe/tables.js';
 import { FIGURES } from '../../src/records/figures.js';
 import type { RunRecord } from '../../src/records/record.js';

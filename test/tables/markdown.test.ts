@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import fc from '../helpers/properties.js';
 import { UserError } from '../../src/support/errors.js';
 import type { Piece, Section } from '../../src/tables/document.js';
 import { parseMarkdown, writeMarkdown } from '../../src/tables/markdown.js';

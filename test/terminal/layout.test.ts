@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import fc from '../helpers/properties.js';
 import { entryLines } from '../../src/terminal/layout.js';
 
 test('names and figures stand on one line where they fit', (t) => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import fc from 'fast-check';
+import fc from '../helpers/properties.js';
 import { UserError } from '../../src/support/errors.js';
 import { bytesPerElement, type StoredDtype } from '../../src/weights/convert.js';
 import { readCheckpoint, readCheckpointFrom } from '../../src/weights/load.js';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import fc from 'fast-check';
+import fc from '../../helpers/properties.js';
 import { packRuns, runLengths } from '../../../src/datasets/generate/raw/labels.js';
 import { fromLabelIds, fromPolygons } from '../../../src/datasets/prepare/cityscapes-labels.js';
 import { JsonArrayError, JsonArrays } from '../../../src/datasets/prepare/context-json.js';

@@ -1,6 +1,6 @@
 import { inflateSync } from 'node:zlib';
 import test from 'ava';
-import fc from 'fast-check';
+import fc from '../../helpers/properties.js';
 import { labelMatrix, type MatlabOptions, writeMatlab } from '../../../src/datasets/generate/raw/matlab.js';
 import { MatlabError } from '../../../src/datasets/prepare/matlab/elements.js';
 import { readMatlab, toLabelMap } from '../../../src/datasets/prepare/matlab/read.js';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import fc from '../../helpers/properties.js';
 import { barChart } from '../../../src/pages/charts/bar-chart.js';
 import { heatMap, mostConfused, rowShares } from '../../../src/pages/charts/heat-map.js';
 import { lineChart } from '../../../src/pages/charts/line-chart.js';

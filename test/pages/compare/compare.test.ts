@@ -1,7 +1,7 @@
 import { appendFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import fc from 'fast-check';
+import fc from '../../helpers/properties.js';
 import { compare } from '../../../src/pages/compare/compare.js';
 import { follow, formatComparison } from '../../../src/pages/compare/format.js';
 import { otherSide, runSide, sideOfLog } from '../../../src/pages/compare/side.js';

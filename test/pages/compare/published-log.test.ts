@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import fc from 'fast-check';
+import fc from '../../helpers/properties.js';
 import { loadTables } from '../../../src/recipe/tables.js';
 import { fetchPublishedLog } from '../../../src/training-logs/fetch.js';
 import { rowOfLog } from '../../../src/training-logs/knowledge.js';

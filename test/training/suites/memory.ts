@@ -5,7 +5,7 @@ import { measureTraining } from '../../../src/measurement/measure.js';
 import type { Precision } from '../../../src/recipe/experiment.js';
 import { resolve } from '../../../src/recipe/resolve.js';
 import { trainingMemory } from '../../../src/training/memory.js';
-import { withEngine } from '../../helpers/engines.js';
+import { halfPrecision, withEngine } from '../../helpers/engines.js';
 
 /** Rows of every structure, narrow and small, and one of which the parameters are most of the memory. */
 const CASES: readonly { row: string; width: number; sizeHw: readonly [number, number] }[] = [
@@ -43,14 +43,11 @@ export function testTrainingMemory(name: EngineName): void {
     onEngine(`${name}: the memory of training ${what} is what was estimated`, compare('fp32', each));
   }
   if (name === 'wasm') return;
+  const inHalf = withEngine(name, halfPrecision !== null);
   for (const each of CASES) {
-    onEngine(
+    inHalf(
       `${name}: the memory of training ${each.row} at width ${each.width} in 16 bits is what was estimated`,
-      async (t, engine) => {
-        if (engine.halfPrecision !== null) return compare(engine.halfPrecision, each)(t, engine);
-        t.log('Skipped: this machine has no 16-bit convolutions.');
-        t.pass();
-      },
+      async (t, engine) => compare(engine.halfPrecision!, each)(t, engine),
     );
   }
 }
