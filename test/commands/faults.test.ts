@@ -8,7 +8,7 @@ import test, { type ExecutionContext } from 'ava';
 import { encodePng } from '../../src/data/palette.js';
 import type { RunRecord } from '../../src/records/record.js';
 import { fcn } from '../helpers/command.js';
-import { temporaryFolder } from '../helpers/folder.js';
+import { cityscapesFolder } from '../helpers/datasets.js';
 import { smallDisk, withSmallDisk } from '../helpers/small-disk.js';
 
 const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
@@ -17,11 +17,7 @@ const TINY = ['--profile', 'smoke', '--engine', 'wasm', ...SET('width=4', 'train
 
 /** A folder with a small data set, and the paths of its first training and validation samples. */
 async function smallSet(t: ExecutionContext) {
-  const cwd = await temporaryFolder(t);
-  const { code, stderr } = await fcn(['datasets', 'generate', 'cityscapes', '--images', '8', '--size', '64x128'], {
-    cwd,
-  });
-  t.is(code, 0, stderr);
+  const cwd = await cityscapesFolder(t, 8);
   const root = path.join(cwd, 'datasets/data/cityscapes');
   const find = (...folder: string[]) => {
     const [first] = readdirSync(path.join(root, ...folder), { recursive: true, encoding: 'utf8' })
@@ -244,7 +240,7 @@ async function interruptedTraining(cwd: string, runs: string, env: NodeJS.Proces
 }
 
 /** So many that the end does not come before the signal on a busy machine. */
-const ITERATIONS = 200;
+const ITERATIONS = 40;
 const STEPS = SET(`iterations=${ITERATIONS}`, 'logEvery=1', 'checkpointEvery=2');
 
 /** The iterations of a run's log. */

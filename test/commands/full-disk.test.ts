@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { fcn } from '../helpers/command.js';
+import { cityscapesFolder } from '../helpers/datasets.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { smallDisk, withSmallDisk } from '../helpers/small-disk.js';
 
@@ -28,10 +29,9 @@ withSmallDisk('a disk that is full when the run starts is found before training'
 });
 
 withSmallDisk('a disk that fills while training ends the run with one line and nothing half-written', async (t) => {
-  const folder = await temporaryFolder(t);
+  const folder = await cityscapesFolder(t);
   const mounted = await smallDisk(t, folder, '64k');
   const disk = mounted.folder;
-  await fcn(['datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128'], { cwd: folder });
   const changes = ['width=4', 'training.batch=2', 'iterations=2'].flatMap((change) => ['--set', change]);
   const parameters = ['train', ROW, '--profile', 'smoke', '--engine', 'wasm', ...changes, '--runs', disk, '--force'];
   const { code, stderr } = await fcn(parameters, { cwd: folder });

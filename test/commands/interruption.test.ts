@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import test from 'ava';
 import { fcn } from '../helpers/command.js';
+import { cityscapesFolder } from '../helpers/datasets.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
 const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
@@ -14,13 +15,6 @@ const SET = (...changes: string[]) => changes.flatMap((change) => ['--set', chan
 /** Windows has no signals. */
 const withSignals = process.platform === 'win32' ? test.serial.skip : test.serial;
 
-async function workplace(t: Parameters<typeof temporaryFolder>[0]): Promise<string> {
-  const cwd = await temporaryFolder(t);
-  const generated = await fcn(['datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128'], { cwd });
-  t.is(generated.code, 0, generated.stderr);
-  return cwd;
-}
-
 function fileOfRun(cwd: string, name: string): string | null {
   const folder = path.join(cwd, 'runs', ROW);
   const [run] = existsSync(folder) ? readdirSync(folder) : [];
@@ -29,7 +23,7 @@ function fileOfRun(cwd: string, name: string): string | null {
 }
 
 withSignals('two signals that are heard at once do not end the process before it has saved', async (t) => {
-  const cwd = await workplace(t);
+  const cwd = await cityscapesFolder(t);
   const changes = SET('width=4', 'training.batch=2', 'iterations=100000', 'logEvery=1');
   const { code, stderr } = await fcn([...SMOKE, ...changes], {
     cwd,
@@ -49,7 +43,7 @@ withSignals('two signals that are heard at once do not end the process before it
 });
 
 test.serial('a signal is heard in the middle of a step of half a minute', async (t) => {
-  const cwd = await workplace(t);
+  const cwd = await cityscapesFolder(t);
   const changes = SET('width=64', 'training.batch=2', 'data.cropHw=[256,512]', 'iterations=100000', 'logEvery=1');
   const result = await fcn([...SMOKE, ...changes], {
     cwd,
@@ -65,7 +59,7 @@ test.serial('a signal is heard in the middle of a step of half a minute', async 
 });
 
 withSignals('a second signal, once the first is answered, ends the process at once', async (t) => {
-  const cwd = await workplace(t);
+  const cwd = await cityscapesFolder(t);
   const changes = SET('width=64', 'training.batch=2', 'data.cropHw=[256,512]', 'iterations=100000', 'logEvery=1');
   const { code, stderr } = await fcn([...SMOKE, ...changes], {
     cwd,
@@ -86,7 +80,7 @@ withSignals('a second signal, once the first is answered, ends the process at on
 });
 
 test.serial('a run directory that is removed in mid-run is not made anew', async (t) => {
-  const cwd = await workplace(t);
+  const cwd = await cityscapesFolder(t);
   const changes = SET('width=4', 'training.batch=2', 'iterations=100000', 'logEvery=1');
   const { code, stderr } = await fcn([...SMOKE, ...changes], {
     cwd,
@@ -101,7 +95,7 @@ test.serial('a run directory that is removed in mid-run is not made anew', async
 });
 
 test.serial('a process whose lock was taken over writes nothing more', async (t) => {
-  const cwd = await workplace(t);
+  const cwd = await cityscapesFolder(t);
   const changes = SET('width=4', 'training.batch=2', 'iterations=100000', 'logEvery=1');
   let lines = 0;
   const { code, stderr } = await fcn([...SMOKE, ...changes], {

@@ -14,8 +14,8 @@ import { UserError } from '../../src/support/errors.js';
 import { packageRoot } from '../../src/support/package.js';
 import { fcn } from '../helpers/command.js';
 import { makeCompleteRecord, makeEvaluation } from '../helpers/complete-record.js';
-import fc from '../helpers/properties.js';
 import { temporaryFolder } from '../helpers/folder.js';
+import fc from '../helpers/properties.js';
 
 const TABLES = loadTables();
 const ROW = 'fcn_r50-d8_512x512_20k_voc12aug';

@@ -23,7 +23,7 @@ test('every published row goes through every stage by the real command', async (
     rows.map(({ id }) => `${id} ${id === HALF_ROW ? 'failed' : 'completed'}`),
   );
   const refused = outcomes.find(({ row }) => row === HALF_ROW);
-  t.regex(refused!.error!.message, /is to run in fp16, but the wasm engine computes in float32 only/);
+  t.regex(refused!.error!.message, /is to run in fp16, but the wasm engine convolves in float32 only/);
   const inFloat32 = await reproduce(cwd, [HALF_ROW, '--precision', 'fp32']);
   t.is(inFloat32.code, 0, inFloat32.stderr);
   const completed = [
@@ -36,19 +36,21 @@ test('every published row goes through every stage by the real command', async (
 
 const inHalf = halfPrecision === null ? test.skip : test;
 
-inHalf('the row in mixed precision runs in the 16-bit float that the hardware has, which is a recorded deviation', async (t) => {
-  const cwd = await temporaryFolder(t);
-  await generateDatasets(t, cwd, ['cityscapes']);
-  const { code, stdout, stderr } = await reproduce(cwd, [HALF_ROW], 'tensorflow');
-  t.is(code, 0, stderr);
-  const [outcome] = JSON.parse(stdout) as Outcome[];
-  const record = readRecord(path.join(cwd, outcome!.kept));
-  t.is(record.experiment.training.precision, halfPrecision!);
-  t.is(record.experiment.training.lossScale, 512);
-  t.deepEqual(
-    record.deviations.filter((deviation) => deviation.path === 'training.precision'),
-    halfPrecision === 'fp16' ? [] : [{ path: 'training.precision', published: 'fp16', value: halfPrecision }],
-  );
-  checkResult(t, record);
-});
-
+inHalf(
+  'the row in mixed precision runs in the 16-bit float that the hardware has, which is a recorded deviation',
+  async (t) => {
+    const cwd = await temporaryFolder(t);
+    await generateDatasets(t, cwd, ['cityscapes']);
+    const { code, stdout, stderr } = await reproduce(cwd, [HALF_ROW], 'tensorflow');
+    t.is(code, 0, stderr);
+    const [outcome] = JSON.parse(stdout) as Outcome[];
+    const record = readRecord(path.join(cwd, outcome!.kept));
+    t.is(record.experiment.training.precision, halfPrecision!);
+    t.is(record.experiment.training.lossScale, 512);
+    t.deepEqual(
+      record.deviations.filter((deviation) => deviation.path === 'training.precision'),
+      halfPrecision === 'fp16' ? [] : [{ path: 'training.precision', published: 'fp16', value: halfPrecision }],
+    );
+    checkResult(t, record);
+  },
+);

@@ -8,7 +8,8 @@ import { testOnEngine } from './suites/all.js';
 await testOnEngine('tensorflow', 'native kernels on TensorFlow', (engine) => tensorflowKernels(engine));
 
 /** The package's own operations are for processors. */
-const onProcessor = hasEngine('tensorflow') && (await startTestEngine('tensorflow')).device === 'cpu' ? test : test.skip;
+const onProcessor =
+  hasEngine('tensorflow') && (await startTestEngine('tensorflow')).device === 'cpu' ? test : test.skip;
 
 onProcessor('what an operation cannot take is an error that says so, and not a wrong result', async (t) => {
   const engine = await startTestEngine('tensorflow');

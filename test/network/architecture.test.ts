@@ -20,7 +20,9 @@ function keysOf(recipe: ModelRecipe): string[] {
 }
 
 function keptKeys(name: string): string[] {
-  return readFileSync(factsFile('state-dict-keys', `${name}.txt`), 'utf8').trim().split('\n');
+  return readFileSync(factsFile('state-dict-keys', `${name}.txt`), 'utf8')
+    .trim()
+    .split('\n');
 }
 
 const keyFiles: Record<string, ModelRecipe> = {
@@ -37,7 +39,11 @@ for (const [name, recipe] of Object.entries(keyFiles)) {
     t.deepEqual(keysOf(recipe), keptKeys(name));
   });
 
-  withShared('facts', 'state-dict-keys', `${name}.txt`)(`${name}: the keys that are kept are the published ones`, (t, file) => {
+  withShared(
+    'facts',
+    'state-dict-keys',
+    `${name}.txt`,
+  )(`${name}: the keys that are kept are the published ones`, (t, file) => {
     const published = readFileSync(file, 'utf8').trim().split('\n');
     t.deepEqual(
       keptKeys(name),

@@ -1,5 +1,4 @@
 import test from 'ava';
-import fc from '../helpers/properties.js';
 import { loadTables } from '../../src/recipe/tables.js';
 import { FIGURES } from '../../src/records/figures.js';
 import type { RunRecord } from '../../src/records/record.js';
@@ -8,6 +7,7 @@ import { wordsOf } from '../../src/tables/document.js';
 import { parseMarkdown } from '../../src/tables/markdown.js';
 import { formatReport } from '../../src/tables/report.js';
 import { makeReport, type Report } from '../../src/tables/table.js';
+import fc from '../helpers/properties.js';
 import { makeRecord } from '../helpers/record.js';
 import { htmlTables, parseCsv } from '../helpers/table-formats.js';
 

@@ -1,8 +1,8 @@
 import test from 'ava';
-import fc from '../helpers/properties.js';
 import { UserError } from '../../src/support/errors.js';
 import type { Piece, Section } from '../../src/tables/document.js';
 import { parseMarkdown, writeMarkdown } from '../../src/tables/markdown.js';
+import fc from '../helpers/properties.js';
 
 const words = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 12 }),

@@ -23,7 +23,10 @@ export function inferenceSuite(engineName: EngineName, set: TestSet): void {
       const compared = networkCase(set, name);
       const findings = await inferenceChecks(engine, createKernels(engine), compared);
       assertFindings(t, findings, absentOf(set, name));
-      t.true(findings.checks.length >= (set === FULL_SET ? 11 : 7), 'logits, predictions, their margin, sizes of views');
+      t.true(
+        findings.checks.length >= (set === FULL_SET ? 11 : 7),
+        'logits, predictions, their margin, sizes of views',
+      );
       t.is(engine.tf.memory().numTensors, before, 'tensors');
       if (set === FULL_SET && name === 'r18') assertFindings(t, await weightsChecks(compared));
     });

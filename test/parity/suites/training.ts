@@ -24,10 +24,13 @@ export function trainingSuite(engineName: EngineName, set: TestSet): void {
       t.is(engine.tf.memory().numTensors, before, 'tensors');
     });
 
-    withEngine(engineName)(`${name}: five steps at a low rate, and running statistics (${where})`, async (t, engine) => {
-      const before = engine.tf.memory().numTensors;
-      assertFindings(t, await trajectoryChecks(engine, createKernels(engine), networkCase(set, name)));
-      t.is(engine.tf.memory().numTensors, before, 'tensors');
-    });
+    withEngine(engineName)(
+      `${name}: five steps at a low rate, and running statistics (${where})`,
+      async (t, engine) => {
+        const before = engine.tf.memory().numTensors;
+        assertFindings(t, await trajectoryChecks(engine, createKernels(engine), networkCase(set, name)));
+        t.is(engine.tf.memory().numTensors, before, 'tensors');
+      },
+    );
   }
 }
