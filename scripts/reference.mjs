@@ -1,12 +1,13 @@
 // Makes reference/, the reference arrays that come with the package, from a bigger set of reference data (a folder with
-// cases/, pipeline/, metrics/ and checkpoints/). Images and labels of the set are left out: `fcn verify` takes its images
-// from the normalised inputs. The same set gives the same files but for gzip's version; SHA256SUMS is of what is inside.
+// cases/, pipeline/, metrics/ and checkpoints/). Its images are kept as arrays of levels, from which `fcn verify` makes the
+// normalised inputs. The same set gives the same files but for gzip's version; SHA256SUMS is of what is inside.
 //
 //   node scripts/reference.mjs DIR
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { decodeLabels, decodeRgb } from '../dist/src/data/decode.js';
 import { readCheckpoint } from '../dist/src/weights/load.js';
 import { saveWeights } from '../dist/src/weights/save.js';
 import { root } from './setup.mjs';
@@ -18,22 +19,50 @@ const ALWAYS = /^eval_a_logits\.npy$/;
 
 /** Every structural variant once: both stems, both blocks, dilated stages and heads, aligned corners, many classes. */
 const CASES = ['r18', 'r18b', 'r50b', 'd6_r50_769', 'ade_r50'];
-/** Of a case, beside the weights. Resized logits (a megabyte) are covered by predictions and losses. */
+/** Of a case, beside its weights and image a. Resized logits (a megabyte) are covered by predictions and losses. */
 const CASE_FILES = [
   /^meta\.json$/,
   /^train(_lowlr)?\.json$/,
   /^train_(input|label|logits|auxlogits)\.npy$/,
-  /^eval_a_(input|logits)\.npy$/,
+  /^eval_a_logits\.npy$/,
   /^(ms_)?(whole|slide)_a_pred\.npy$/,
   /^grad_.*\.npy$/,
 ];
-/** Of the other parts: what needs no image. */
+/** As large as one in two other cases of the same kind of block. */
+const LEFT_OUT = new Set(['cases/r50b/grad_backbone.layer4.1.conv2.weight.npy']);
+/** Of the other parts. */
 const OTHER_FILES = {
   pipeline: [/^rescale_sizes\.json$/],
   'pipeline/hsv': [/\.npy$/],
-  'pipeline/normalize': [/^cases\.json$/, /^ramp_0_255\.npy$/],
   metrics: [/^metrics\.json$/, /^(small5|sizes|absent|absent_nan0|rzl_edge|out_of_range|label_map)_.*\.npy$/],
   checkpoints: [/^(views|cuda_tag)_(zip|legacy)\.(json|pth)$/],
+};
+/** The source images of the transforms: wider than high, with odd sides, higher than wide. */
+const SOURCES = ['a', 'b', 'c'];
+/** Of each transform's list of cases, those that have one of these files: each kind once, in small. */
+const TRANSFORM_CASES = {
+  // Halved exactly, odd sides, far below the scale, kept, enlarged; each direction of the image.
+  'resize/cases.json': [
+    'a_192x48_0.5_img.npy',
+    'a_97x49_0.51733_img.npy',
+    'a_192x48_1.0_img.npy',
+    'b_52x52_0.51733_img.npy',
+    'b_52x52_1.0_img.npy',
+    'c_52x52_0.75_img.npy',
+    'c_52x52_1.13371_img.npy',
+  ],
+  // In two corners and the middle, and where the image is less high than the crop.
+  'crop/cases.json': ['a_32x32_0_0_img.npy', 'a_24x40_24_24_img.npy', 'a_100x30_0_11_img.npy', 'b_33x49_16_16_img.npy'],
+  // The box is the first, the second, the third, the eighth, and the eleventh, which is taken unchecked.
+  'crop/cat_cases.json': ['cat_0_img.npy', 'cat_3_img.npy', 'cat_4_img.npy', 'cat_5_img.npy', 'cat_9_img.npy'],
+  'flip/cases.json': ['b_horizontal_img.npy'],
+  // All four operations, contrast last; among the training samples are chains with contrast first.
+  'photo/cases.json': ['00_out.npy'],
+  'normalize/cases.json': ['ramp_0_255.npy'],
+  'pad/cases.json': ['b_img.npy'],
+  // One of each table: HSV in columns of both kinds, flips, zero-label reduction, an image smaller than the crop.
+  'full/cases.json': ['city_0_img.npy', 'city769_0_img.npy', 'ade_1_img.npy', 'voc_0_img.npy', 'pc_2_img.npy'],
+  'msflip/cases.json': ['00.npy', '01.npy', '02.npy', '03.npy', '04.npy', '05.npy'],
 };
 
 const [source] = process.argv.slice(2);
@@ -58,7 +87,7 @@ function keep(name, content, compressed) {
 
 function copyFolder(name, patterns) {
   for (const file of readdirSync(path.join(source, name)).sort()) {
-    if (!patterns.some((pattern) => pattern.test(file))) continue;
+    if (!patterns.some((pattern) => pattern.test(file)) || LEFT_OUT.has(`${name}/${file}`)) continue;
     const content = readFileSync(path.join(source, name, file));
     // Checkpoints are read by their path: as they are.
     const compressed = file.endsWith('.pth') ? null : gzipSync(content, { level: 9 });
@@ -67,7 +96,52 @@ function copyFolder(name, patterns) {
   }
 }
 
+function keepCompressed(name, content) {
+  keep(name, content, gzipSync(content, { level: 9 }));
+}
+
+/** Bytes of a shape as a .npy file, version 1.0: its header fills a multiple of 64 bytes. */
+function npy(data, shape) {
+  const header = `{'descr': '|u1', 'fortran_order': False, 'shape': (${shape.join(', ')}), }`;
+  const padded = `${header.padEnd(Math.ceil((header.length + 11) / 64) * 64 - 11)}\n`;
+  const length = Buffer.alloc(2);
+  length.writeUInt16LE(padded.length);
+  return Buffer.concat([Buffer.from('\x93NUMPY\x01\x00', 'latin1'), length, Buffer.from(padded, 'latin1'), data]);
+}
+
+async function keepImage(name) {
+  const { data, height, width } = await decodeRgb(path.join(source, `${name}.png`));
+  keepCompressed(`${name}.npy`, npy(data, [height, width, 3]));
+}
+
+async function keepLabels(name) {
+  const { data, height, width } = await decodeLabels(path.join(source, `${name}.png`));
+  keepCompressed(`${name}.npy`, npy(data, [height, width]));
+}
+
+/** The files that a case names, at any depth. */
+function arraysOf(value) {
+  if (typeof value === 'string') return value.endsWith('.npy') ? [value] : [];
+  return value === null || typeof value !== 'object' ? [] : Object.values(value).flatMap(arraysOf);
+}
+
+/** A transform's list with the chosen cases alone, and all that these name. */
+function keepTransform(list, chosen) {
+  const file = path.join('pipeline', list);
+  const all = JSON.parse(readFileSync(path.join(source, file), 'utf8'));
+  const cases = (Array.isArray(all) ? all : all.cases).filter((entry) =>
+    arraysOf(entry).some((name) => chosen.includes(name)),
+  );
+  if (cases.length !== chosen.length) throw new Error(`${file}: ${cases.length} cases of ${chosen.join(', ')}`);
+  keepCompressed(file, Buffer.from(JSON.stringify(Array.isArray(all) ? cases : { ...all, cases }, null, 1)));
+  for (const name of new Set(cases.flatMap(arraysOf))) {
+    const array = path.join(path.dirname(file), name);
+    keepCompressed(array, readFileSync(path.join(source, array)));
+  }
+}
+
 for (const name of CASES) {
+  await keepImage(`cases/${name}/img_a`);
   copyFolder(`cases/${name}`, CASE_FILES);
   const { tensors } = await readCheckpoint(path.join(source, 'cases', name, 'model.pth'));
   const file = path.join(target, 'cases', name, 'model.safetensors');
@@ -80,6 +154,11 @@ for (const name of CASES) {
   keep(`cases/${name}/model.safetensors`, readFileSync(file), null);
 }
 for (const [name, patterns] of Object.entries(OTHER_FILES)) copyFolder(name, patterns);
+for (const letter of SOURCES) {
+  await keepImage(`pipeline/in_${letter}`);
+  await keepLabels(`pipeline/in_${letter}_label`);
+}
+for (const [list, chosen] of Object.entries(TRANSFORM_CASES)) keepTransform(list, chosen);
 
 const list = `${sums.sort((a, b) => (a.slice(66) < b.slice(66) ? -1 : 1)).join('\n')}\n`;
 writeFileSync(path.join(target, 'SHA256SUMS'), list);

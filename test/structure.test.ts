@@ -86,3 +86,19 @@ test('only commands and cli/ import oclif', (t) => {
   );
   t.deepEqual(found, []);
 });
+
+test('no test depends on chance, and none that did not run passes', (t) => {
+  const wrong = [
+    { what: 'Math.random()', pattern: /\bMath\.random\b/ },
+    { what: 'cases of another seed in each run: import test/helpers/properties.ts', pattern: /from 'fast-check'/ },
+    { what: 'returns without an assertion: declare it with test.skip', pattern: /return t\.pass\(\)|\bt\.log\(/ },
+  ];
+  const [own, properties] = ['test/structure.test.ts', 'test/helpers/properties.ts'];
+  const found = sourceFiles('test')
+    .filter((file) => file !== own && file !== properties)
+    .flatMap((file) => {
+      const text = readFileSync(new URL(file, ROOT), 'utf8');
+      return wrong.filter(({ pattern }) => pattern.test(text)).map(({ what }) => `${file}: ${what}`);
+    });
+  t.deepEqual(found, []);
+});

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import type { z } from 'zod';
+import type { LabelMap, RgbImage } from '../data/image.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
 import { check, formatFinding } from '../support/yaml.js';
@@ -214,4 +215,15 @@ function parseHashes(text: string, file: string): Hashes {
       return [[name, hash]];
     }),
   );
+}
+
+/** An RGB image or a table of pixels: [height, width, 3] or [count, 3]. */
+export function rgbOf(folder: ReferenceFolder, file: string): RgbImage {
+  const { shape, data } = folder.octets(file);
+  return shape.length === 3 ? { height: shape[0]!, width: shape[1]!, data } : { height: 1, width: shape[0]!, data };
+}
+
+export function labelsOf(folder: ReferenceFolder, file: string): LabelMap {
+  const { shape, data } = folder.octets(file);
+  return { height: shape[0]!, width: shape[1]!, data };
 }

@@ -8,8 +8,8 @@ import test, { type ExecutionContext } from 'ava';
 import { encodePng } from '../../src/data/palette.js';
 import type { RunRecord } from '../../src/records/record.js';
 import { fcn } from '../helpers/command.js';
-import { temporaryFolder } from '../helpers/folder.js';
-import { smallDisk } from '../helpers/small-disk.js';
+import { cityscapesFolder } from '../helpers/datasets.js';
+import { smallDisk, withSmallDisk } from '../helpers/small-disk.js';
 
 const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
 const SET = (...changes: string[]) => changes.flatMap((change) => ['--set', change]);
@@ -17,11 +17,7 @@ const TINY = ['--profile', 'smoke', '--engine', 'wasm', ...SET('width=4', 'train
 
 /** A folder with a small data set, and the paths of its first training and validation samples. */
 async function smallSet(t: ExecutionContext) {
-  const cwd = await temporaryFolder(t);
-  const { code, stderr } = await fcn(['datasets', 'generate', 'cityscapes', '--images', '8', '--size', '64x128'], {
-    cwd,
-  });
-  t.is(code, 0, stderr);
+  const cwd = await cityscapesFolder(t, 8);
   const root = path.join(cwd, 'datasets/data/cityscapes');
   const find = (...folder: string[]) => {
     const [first] = readdirSync(path.join(root, ...folder), { recursive: true, encoding: 'utf8' })
@@ -133,10 +129,9 @@ test.serial('a data set that goes away in mid-run ends it with the first missing
   });
 });
 
-test.serial('a folder that takes no files is found before training', async (t) => {
+withSmallDisk('a folder that takes no files is found before training', async (t) => {
   const { cwd } = await smallSet(t);
   const mounted = await smallDisk(t, cwd, '1m');
-  if (mounted === null) return t.pass();
   const disk = mounted.folder;
   await mounted.remount('ro');
   for (const flag of ['--runs', '--results']) {
@@ -149,10 +144,9 @@ test.serial('a folder that takes no files is found before training', async (t) =
   }
 });
 
-test.serial('a disk that fills up at a checkpoint keeps the checkpoints before it', async (t) => {
+withSmallDisk('a disk that fills up at a checkpoint keeps the checkpoints before it', async (t) => {
   const { cwd } = await smallSet(t);
   const mounted = await smallDisk(t, cwd, '8m');
-  if (mounted === null) return t.pass();
   const disk = mounted.folder;
   const runs = path.join(disk, ROW);
   const checkpoints = () => {
@@ -176,12 +170,11 @@ test.serial('a disk that fills up at a checkpoint keeps the checkpoints before i
   for (const name of before) t.true(after.includes(name), name);
 });
 
-test.serial(
+withSmallDisk(
   'a disk that becomes read-only in mid-run ends the run with one line, and its lock hides nothing',
   async (t) => {
     const { cwd } = await smallSet(t);
     const mounted = await smallDisk(t, cwd, '8m');
-    if (mounted === null) return t.pass();
     const changes = SET('iterations=100000', 'logEvery=1');
     const { code, stderr } = await fcn(['train', ROW, ...TINY, ...changes, '--runs', mounted.folder, '--force'], {
       cwd,
@@ -247,7 +240,7 @@ async function interruptedTraining(cwd: string, runs: string, env: NodeJS.Proces
 }
 
 /** So many that the end does not come before the signal on a busy machine. */
-const ITERATIONS = 200;
+const ITERATIONS = 40;
 const STEPS = SET(`iterations=${ITERATIONS}`, 'logEvery=1', 'checkpointEvery=2');
 
 /** The iterations of a run's log. */

@@ -5,18 +5,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import test from 'ava';
 import { fcn } from '../helpers/command.js';
+import { cityscapesFolder } from '../helpers/datasets.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
 const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
 const SMOKE = ['train', ROW, '--profile', 'smoke', '--engine', 'wasm'];
 const SET = (...changes: string[]) => changes.flatMap((change) => ['--set', change]);
 
-async function workplace(t: Parameters<typeof temporaryFolder>[0]): Promise<string> {
-  const cwd = await temporaryFolder(t);
-  const generated = await fcn(['datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128'], { cwd });
-  t.is(generated.code, 0, generated.stderr);
-  return cwd;
-}
+/** Windows has no signals. */
+const withSignals = process.platform === 'win32' ? test.serial.skip : test.serial;
 
 function fileOfRun(cwd: string, name: string): string | null {
   const folder = path.join(cwd, 'runs', ROW);
@@ -25,9 +22,8 @@ function fileOfRun(cwd: string, name: string): string | null {
   return existsSync(file) ? readFileSync(file, 'utf8') : null;
 }
 
-test.serial('two signals that are heard at once do not end the process before it has saved', async (t) => {
-  if (process.platform === 'win32') return t.pass();
-  const cwd = await workplace(t);
+withSignals('two signals that are heard at once do not end the process before it has saved', async (t) => {
+  const cwd = await cityscapesFolder(t);
   const changes = SET('width=4', 'training.batch=2', 'iterations=100000', 'logEvery=1');
   const { code, stderr } = await fcn([...SMOKE, ...changes], {
     cwd,
@@ -47,7 +43,7 @@ test.serial('two signals that are heard at once do not end the process before it
 });
 
 test.serial('a signal is heard in the middle of a step of half a minute', async (t) => {
-  const cwd = await workplace(t);
+  const cwd = await cityscapesFolder(t);
   const changes = SET('width=64', 'training.batch=2', 'data.cropHw=[256,512]', 'iterations=100000', 'logEvery=1');
   const result = await fcn([...SMOKE, ...changes], {
     cwd,
@@ -62,9 +58,8 @@ test.serial('a signal is heard in the middle of a step of half a minute', async 
   t.is(JSON.parse(fileOfRun(cwd, 'status.json')!).state, 'interrupted');
 });
 
-test.serial('a second signal, once the first is answered, ends the process at once', async (t) => {
-  if (process.platform === 'win32') return t.pass();
-  const cwd = await workplace(t);
+withSignals('a second signal, once the first is answered, ends the process at once', async (t) => {
+  const cwd = await cityscapesFolder(t);
   const changes = SET('width=64', 'training.batch=2', 'data.cropHw=[256,512]', 'iterations=100000', 'logEvery=1');
   const { code, stderr } = await fcn([...SMOKE, ...changes], {
     cwd,
@@ -85,7 +80,7 @@ test.serial('a second signal, once the first is answered, ends the process at on
 });
 
 test.serial('a run directory that is removed in mid-run is not made anew', async (t) => {
-  const cwd = await workplace(t);
+  const cwd = await cityscapesFolder(t);
   const changes = SET('width=4', 'training.batch=2', 'iterations=100000', 'logEvery=1');
   const { code, stderr } = await fcn([...SMOKE, ...changes], {
     cwd,
@@ -100,7 +95,7 @@ test.serial('a run directory that is removed in mid-run is not made anew', async
 });
 
 test.serial('a process whose lock was taken over writes nothing more', async (t) => {
-  const cwd = await workplace(t);
+  const cwd = await cityscapesFolder(t);
   const changes = SET('width=4', 'training.batch=2', 'iterations=100000', 'logEvery=1');
   let lines = 0;
   const { code, stderr } = await fcn([...SMOKE, ...changes], {
@@ -123,8 +118,7 @@ test.serial('a process whose lock was taken over writes nothing more', async (t)
   t.is(JSON.parse(fileOfRun(cwd, 'status.json')!).state, 'running', 'as the other one finds it');
 });
 
-test.serial('a request to save that comes before a command listens opens no debugger', async (t) => {
-  if (process.platform === 'win32') return t.pass();
+withSignals('a request to save that comes before a command listens opens no debugger', async (t) => {
   const cwd = await temporaryFolder(t);
   const preload = path.join(cwd, 'preload.mjs');
   await writeFile(

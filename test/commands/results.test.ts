@@ -1,7 +1,6 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import * as fc from 'fast-check';
 import type { Engine } from '../../src/engines/engine.js';
 import { hashExperiment } from '../../src/recipe/resolve.js';
 import { loadTables } from '../../src/recipe/tables.js';
@@ -16,6 +15,7 @@ import { packageRoot } from '../../src/support/package.js';
 import { fcn } from '../helpers/command.js';
 import { makeCompleteRecord, makeEvaluation } from '../helpers/complete-record.js';
 import { temporaryFolder } from '../helpers/folder.js';
+import fc from '../helpers/properties.js';
 
 const TABLES = loadTables();
 const ROW = 'fcn_r50-d8_512x512_20k_voc12aug';

@@ -2,20 +2,13 @@ import type { ChildProcess } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { type CommandResult, fcn } from '../helpers/command.js';
-import { temporaryFolder } from '../helpers/folder.js';
+import { cityscapesFolder } from '../helpers/datasets.js';
 
 const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
 const TINY = ['--profile', 'smoke', '--engine', 'wasm', '--set', 'width=4', '--set', 'training.batch=2'];
 const LONG = ['train', ROW, ...TINY, '--set', 'iterations=100000', '--set', 'logEvery=1'];
-
-async function workplace(t: ExecutionContext): Promise<string> {
-  const cwd = await temporaryFolder(t);
-  const generated = await fcn(['datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128'], { cwd });
-  t.is(generated.code, 0, generated.stderr);
-  return cwd;
-}
 
 const runsOf = (cwd: string) => {
   const folder = path.join(cwd, 'runs', ROW);
@@ -53,7 +46,7 @@ function onceUnderWay(
 test.serial(
   'a run is ended by a signal or its time, gone on with by its command, and written by one process',
   async (t) => {
-    const cwd = await workplace(t);
+    const cwd = await cityscapesFolder(t);
     const terminated = await onceUnderWay(LONG, cwd, (child) => void child.kill('SIGTERM'));
     t.is(terminated.code, 143, terminated.stderr);
     t.regex(terminated.stderr, /^next: .* has the state; the same command goes on from there\.$/m);
@@ -91,9 +84,9 @@ test.serial(
     const further = `the same command with --resume-run ${other} in place of --fresh goes on from there.`;
     t.true(fresh.stderr.includes(further), fresh.stderr);
 
-    const limited = await fcn([...LONG, '--resume-run', path.join('runs', ROW, other), '--time-limit', '15s'], { cwd });
+    const limited = await fcn([...LONG, '--resume-run', path.join('runs', ROW, other), '--time-limit', '5s'], { cwd });
     t.is(limited.code, 75, limited.stderr);
-    t.regex(limited.stderr, /^The time limit of 15s is over/m);
+    t.regex(limited.stderr, /^The time limit of 5s is over/m);
     t.is(runsOf(cwd).length, 2, 'no other run');
 
     const changed = await fcn([...LONG, '--resume-run', `${ROW}/${run}`, '--seed', '3'], { cwd });
@@ -105,9 +98,9 @@ test.serial(
 test.serial(
   'a series that was interrupted does not run again what has completed; a run that has is only shown',
   async (t) => {
-    const cwd = await workplace(t);
+    const cwd = await cityscapesFolder(t);
     // So many that the second run does not end before it is killed on a busy machine.
-    const short = ['reproduce', ROW, ...TINY, '--set', 'iterations=60', '--stage', 'train'];
+    const short = ['reproduce', ROW, ...TINY, '--set', 'iterations=30', '--stage', 'train'];
     const series = [...short, '--repeat', '2'];
     const isCompleted = (run: string) => {
       const status = path.join(cwd, 'runs', ROW, run, 'status.json');

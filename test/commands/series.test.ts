@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { fcn } from '../helpers/command.js';
-import { temporaryFolder } from '../helpers/folder.js';
+import { cityscapesFolder } from '../helpers/datasets.js';
 
 const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
 const WITHOUT_DATA = 'fcn_r50-d8_512x512_20k_voc12aug';
@@ -19,14 +19,6 @@ const CHANGES = [
 ];
 const TINY = ['--profile', 'smoke', '--engine', 'wasm', ...CHANGES.flatMap((change) => ['--set', change])];
 
-/** A folder with a few synthetic images of Cityscapes, and of no other data set. */
-async function workplace(t: ExecutionContext): Promise<string> {
-  const cwd = await temporaryFolder(t);
-  const generated = await fcn(['datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128'], { cwd });
-  t.is(generated.code, 0, generated.stderr);
-  return cwd;
-}
-
 interface Entry {
   row: string;
   seed: number;
@@ -37,7 +29,7 @@ interface Entry {
 }
 
 test.serial('seeds are repeated, with one summary and what the seed changes', async (t) => {
-  const cwd = await workplace(t);
+  const cwd = await cityscapesFolder(t);
   const { code, stdout, stderr } = await fcn(
     ['reproduce', ROW, ...TINY, '--seed', '7', '--repeat', '2', '--stage', 'evaluate', '--stage', 'train'],
     { cwd },
@@ -57,7 +49,7 @@ test.serial('seeds are repeated, with one summary and what the seed changes', as
 test.serial(
   'a run that cannot start is said before any starts, and with --keep-going only after the others',
   async (t) => {
-    const cwd = await workplace(t);
+    const cwd = await cityscapesFolder(t);
     const rows = [WITHOUT_DATA, ROW];
     const refused = await fcn(['reproduce', ...rows, ...TINY], { cwd });
     t.is(refused.code, 2);
@@ -83,7 +75,7 @@ test.serial(
 );
 
 test.serial('after a run that failed the rest is not run', async (t) => {
-  const cwd = await workplace(t);
+  const cwd = await cityscapesFolder(t);
   // A learning rate at which the loss is soon no number: only the run itself finds that.
   const breaking = ['--set', 'learningRate=1e30', '--set', 'iterations=20', '--stage', 'train', '--repeat', '2'];
   const { code, stdout, stderr } = await fcn(['reproduce', ROW, ...TINY, ...breaking], { cwd });
@@ -94,7 +86,7 @@ test.serial('after a run that failed the rest is not run', async (t) => {
 });
 
 test.serial('weights are evaluated instead of trained, and a single run gives an array, too', async (t) => {
-  const cwd = await workplace(t);
+  const cwd = await cityscapesFolder(t);
   const trained = await fcn(['reproduce', ROW, ...TINY, '--stage', 'train', '--json'], { cwd });
   t.is(trained.code, 0, trained.stderr);
   const [run] = JSON.parse(trained.stdout) as Entry[];
@@ -112,7 +104,7 @@ test.serial('weights are evaluated instead of trained, and a single run gives an
 });
 
 test.serial('a dry run says what would be done and what would stop it, and writes nothing', async (t) => {
-  const cwd = await workplace(t);
+  const cwd = await cityscapesFolder(t);
   const parameters = [
     'reproduce',
     WITHOUT_DATA,
@@ -147,7 +139,7 @@ test.serial('a dry run says what would be done and what would stop it, and write
 });
 
 test.serial('weights and precision of every run are checked before the first starts, and by a dry run', async (t) => {
-  const cwd = await workplace(t);
+  const cwd = await cityscapesFolder(t);
   const fp16 = 'fcn_r101-d8_fp16_512x1024_80k_cityscapes';
   const started = () => existsSync(path.join(cwd, 'runs'));
   const half = await fcn(['reproduce', ROW, fp16, ...TINY, '--set', 'pretrained=null'], { cwd });
@@ -173,7 +165,7 @@ test.serial('weights and precision of every run are checked before the first sta
 });
 
 test.serial('the disk that a dry run names is what the checkpoints take', async (t) => {
-  const cwd = await workplace(t);
+  const cwd = await cityscapesFolder(t);
   const changes = ['--set', 'checkpointEvery=1', '--stage', 'train'];
   const estimated = await fcn(['reproduce', ROW, ...TINY, ...changes, '--dry-run', '--json'], { cwd });
   const { runs } = JSON.parse(estimated.stdout) as { runs: { diskBytes: number }[] };

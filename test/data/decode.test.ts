@@ -8,7 +8,7 @@ import { decodeLabels, decodeRgb } from '../../src/data/decode.js';
 import { encodePalettePng, encodePng } from '../../src/data/palette.js';
 import { readLabelImage, SIGNATURE, writeChunk } from '../../src/data/png-read.js';
 import { temporaryFolder } from '../helpers/folder.js';
-import { sharedPath } from '../helpers/shared.js';
+import { withShared } from '../helpers/shared.js';
 
 /** A gradient with some texture, [height, width, 3]. */
 function picture(height: number, width: number): Uint8Array {
@@ -19,13 +19,9 @@ const SIZE = { height: 31, width: 45 };
 const PIXELS = picture(31, 45);
 const raw = sharp(PIXELS, { raw: { ...SIZE, channels: 3 } });
 
-test('a JPEG of a real scene decodes to the pixels that OpenCV gives', async (t) => {
-  const file = sharedPath('camvid', 'images', 'train', '0001TP_007890.jpg');
-  if (!file) {
-    t.log('Skipped: no CamVid beside the checkout.');
-    t.pass();
-    return;
-  }
+const withScene = withShared('camvid', 'images', 'train', '0001TP_007890.jpg');
+
+withScene('a JPEG of a real scene decodes to the pixels that OpenCV gives', async (t, file) => {
   const { height, width, data } = await decodeRgb(file);
   t.deepEqual([height, width], [360, 480]);
   // cv2.imread of OpenCV 5.0.0, reversed to RGB.

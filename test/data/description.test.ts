@@ -8,7 +8,7 @@ import { readSplit } from '../../src/data/split.js';
 import { listDatasets } from '../../src/datasets/list.js';
 import { readFacts } from '../helpers/facts.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
-import { sharedPath } from '../helpers/shared.js';
+import { withShared } from '../helpers/shared.js';
 
 const DESCRIPTION = `name: Mine
 folder: mine
@@ -234,13 +234,8 @@ test('what is missing is named, with the path where it was expected', async (t) 
   await t.throwsAsync(reading('val'), { name: 'UserError', message: /no image \*\.jpg in / });
 });
 
-test('CamVid has the published numbers of images and label values', async (t) => {
-  const root = sharedPath();
-  if (!root || !sharedPath('camvid')) {
-    t.log('Skipped: no CamVid beside the checkout.');
-    t.pass();
-    return;
-  }
+withShared('camvid')('CamVid has the published numbers of images and label values', async (t, camvid) => {
+  const root = path.dirname(camvid);
   const found = await listDatasets(root);
   t.deepEqual(found.find(({ id }) => id === 'camvid')?.images, { train: 367, val: 101 });
   t.regex(found.find(({ id }) => id === 'cityscapes')?.problem ?? '', /does not exist/);

@@ -5,7 +5,7 @@ import { TrainingOrder, toTrainingIds } from '../../src/data/samples.js';
 import { drawAugmentation } from '../../src/data/training-samples.js';
 import { transformChecks } from '../../src/parity/transforms/checks.js';
 import type { DataRecipe } from '../../src/recipe/experiment.js';
-import { assertFindings, oraclePart } from '../helpers/oracle.js';
+import { assertFindings, FULL_SET, PACKAGE_SET, partOf } from '../helpers/reference-set.js';
 
 const RECIPE: DataRecipe = {
   dataset: 'any',
@@ -31,23 +31,23 @@ function describe(classes: number, reduceZeroLabel: boolean): Dataset {
   };
 }
 
-const reference = oraclePart('pipeline');
-if (reference !== null) {
-  test('whole training pipelines give the samples of the original', async (t) => {
-    const findings = await transformChecks(reference, ['training samples']);
+for (const set of [PACKAGE_SET, FULL_SET]) {
+  set.test(`whole training pipelines give the samples of the original (${set.title})`, async (t) => {
+    const findings = await transformChecks(partOf(set, 'pipeline'), ['training samples']);
     assertFindings(t, findings);
     // As exact as without HSV: the reference's own vector columns are known.
     for (const { difference, quantity } of findings.checks) t.true(difference <= 1e-6, quantity);
   });
 
-  test('test views at every ratio are those of the original', async (t) =>
-    assertFindings(t, await transformChecks(reference, ['test views'])));
-
-  test('the unusable reference of zero-label reduction counts as absent', async (t) => {
-    const { checks, absent } = await transformChecks(reference, ['zero label']);
-    t.deepEqual([checks, absent], [[], ['zero-label reduction']]);
-  });
+  set.test(`test views are those of the original (${set.title})`, async (t) =>
+    assertFindings(t, await transformChecks(partOf(set, 'pipeline'), ['test views'])),
+  );
 }
+
+FULL_SET.test('the unusable reference of zero-label reduction counts as absent', async (t) => {
+  const { checks, absent } = await transformChecks(partOf(FULL_SET, 'pipeline'), ['zero label']);
+  t.deepEqual([checks, absent], [[], ['zero-label reduction']]);
+});
 
 test('zero-label reduction shifts the classes and ignores 0 and 255', (t) => {
   const data = Uint8Array.from([0, 1, 2, 149, 150, 255]);

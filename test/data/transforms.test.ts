@@ -4,7 +4,7 @@ import { chooseCrop } from '../../src/data/transforms/crop.js';
 import { resizeBilinear, resizeNearest } from '../../src/data/transforms/resize.js';
 import { type TransformName, transformChecks } from '../../src/parity/transforms/checks.js';
 import { integers } from '../helpers/numeric.js';
-import { assertFindings, oraclePart } from '../helpers/oracle.js';
+import { assertFindings, FULL_SET, PACKAGE_SET, partOf } from '../helpers/reference-set.js';
 
 const PROMISES: Partial<Record<TransformName, string>> = {
   sizes: 'keep-ratio sizes are those of the original',
@@ -18,16 +18,16 @@ const PROMISES: Partial<Record<TransformName, string>> = {
   pad: 'padding is at the bottom and the right, 0 after normalising, 255 in labels',
 };
 
-const reference = oraclePart('pipeline');
-for (const [name, promise] of Object.entries(PROMISES)) {
-  if (reference === null) break;
-  test(promise, async (t) => assertFindings(t, await transformChecks(reference, [name as TransformName])));
-}
+for (const set of [PACKAGE_SET, FULL_SET]) {
+  for (const [name, promise] of Object.entries(PROMISES)) {
+    set.test(`${promise} (${set.title})`, async (t) =>
+      assertFindings(t, await transformChecks(partOf(set, 'pipeline'), [name as TransformName])),
+    );
+  }
 
-if (reference !== null) {
   // The tolerance for HSV is for other builds of OpenCV: the reference's own columns are known.
-  test('photometric distortion differs in no value', async (t) => {
-    const { checks } = await transformChecks(reference, ['photometric']);
+  set.test(`photometric distortion differs in no value (${set.title})`, async (t) => {
+    const { checks } = await transformChecks(partOf(set, 'pipeline'), ['photometric']);
     for (const { quantity, difference } of checks) t.is(difference, 0, quantity);
   });
 }

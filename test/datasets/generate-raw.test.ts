@@ -1,7 +1,6 @@
 import { access, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import fc from 'fast-check';
 import { decodeLabels } from '../../src/data/decode.js';
 import { loadDataset } from '../../src/data/description.js';
 import { isSynthetic } from '../../src/data/markers.js';
@@ -12,6 +11,7 @@ import { fromLabelIds, fromPolygons } from '../../src/datasets/prepare/cityscape
 import { type PrepareOptions, prepareDataset } from '../../src/datasets/prepare/prepare.js';
 import { ZipSource } from '../../src/datasets/prepare/zip-source.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
+import fc from '../helpers/properties.js';
 
 const show: PrepareOptions['show'] = async (stages) => {
   for (const { run } of stages) await run(() => undefined);

@@ -205,12 +205,10 @@ serial('what --from cannot be is said', async (t) => {
   await refused(path.join(folder, 'x.zip'), /is no TensorFlow wheel/);
 });
 
-serial('the CUDA build takes NVIDIA’s libraries along', async (t) => {
-  if (platformName() !== 'linux-x64') {
-    t.log(`there is no CUDA build for ${platformName()}: skipped`);
-    t.pass();
-    return;
-  }
+/** There is no CUDA build for other platforms. */
+const serialCuda = platformName() === 'linux-x64' ? serial : test.serial.skip;
+
+serialCuda('the CUDA build takes NVIDIA’s libraries along', async (t) => {
   const { tools, folder, install } = await prepare(t);
   const wheel = path.join(folder, `tensorflow-${FAKE_VERSION}-cp311-cp311-any.whl`);
   await writeWheel(

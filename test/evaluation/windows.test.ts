@@ -1,6 +1,6 @@
 import test from 'ava';
-import fc from 'fast-check';
 import { inferenceWindows, slideWindows } from '../../src/evaluation/rows.js';
+import fc from '../helpers/properties.js';
 
 test('the published slide settings', (t) => {
   const cityscapes = slideWindows([1024, 2048], [769, 769], [513, 513]);

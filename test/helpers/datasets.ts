@@ -1,3 +1,4 @@
+import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import type { Dataset } from '../../src/data/dataset.js';
 import { loadDataset } from '../../src/data/description.js';
@@ -19,4 +20,13 @@ export async function generated(t: ExecutionContext, id: string, images = 8, sid
   const directory = datasetFolder(dataset, dataRoot);
   await generateDataset({ dataset, directory, images, size: { height: side, width: side }, seed: 0, workers: 1 });
   return { dataset, dataRoot, directory };
+}
+
+/** A working folder with a few synthetic images of Cityscapes, 64×128, under its default data root: what `fcn datasets generate` makes. */
+export async function cityscapesFolder(t: ExecutionContext, images = 4): Promise<string> {
+  const cwd = await temporaryFolder(t);
+  const dataset = await loadDataset('cityscapes');
+  const directory = datasetFolder(dataset, path.join(cwd, 'datasets', 'data'));
+  await generateDataset({ dataset, directory, images, size: { height: 64, width: 128 }, seed: 0, workers: 1 });
+  return cwd;
 }

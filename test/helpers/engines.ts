@@ -1,28 +1,29 @@
 import test, { type ExecutionContext } from 'ava';
 import type { Engine, EngineName } from '../../src/engines/engine.js';
 import { startEngine } from '../../src/engines/start.js';
-import { engineStatus } from '../../src/engines/status.js';
+import { engineStatus, nativeEngine } from '../../src/engines/status.js';
 
-/** The engines that can be started on this machine; wasm always is among them. */
-export async function availableEngines(): Promise<EngineName[]> {
-  return (await engineStatus()).filter((status) => status.available).map((status) => status.name);
+const statuses = await engineStatus();
+
+/** Whether an engine can be started on this machine; wasm always can. */
+export function hasEngine(name: EngineName): boolean {
+  return statuses.some((status) => status.name === name && status.available);
 }
+
+/** The 16-bit float that the native engine convolves here; null where it has none, or is not installed. */
+export const halfPrecision = hasEngine('tensorflow') ? nativeEngine(statuses).halfPrecision : null;
 
 /**
- * Starts an engine for a test; null where it is not installed: log that and pass. One engine a process: a test file that
- * needs both starts the other in a process of its own.
+ * Starts an engine that is there (`hasEngine`). One engine a process: a test file that needs both starts the other in a process of
+ * its own.
  */
-export async function startTestEngine(name: EngineName): Promise<Engine | null> {
-  return (await availableEngines()).includes(name) ? startEngine({ engine: name }) : null;
+export function startTestEngine(name: EngineName): Promise<Engine> {
+  return startEngine({ engine: name });
 }
 
-/** Gives what declares tests on an engine, one after the other. Where it is not installed, each says so and passes. */
-export function withEngine(name: EngineName) {
+/** Gives what declares tests on an engine, one after the other. Where it is not installed, or not `possible`, they are skipped. */
+export function withEngine(name: EngineName, possible = true) {
+  const declare = hasEngine(name) && possible ? test.serial : test.serial.skip;
   return (title: string, body: (t: ExecutionContext, engine: Engine) => Promise<void>): void =>
-    test.serial(title, async (t) => {
-      const engine = await startTestEngine(name);
-      if (engine !== null) return body(t, engine);
-      t.log(`Skipped: the ${name} engine is not installed; run fcn engines install.`);
-      t.pass();
-    });
+    declare(title, async (t) => body(t, await startTestEngine(name)));
 }

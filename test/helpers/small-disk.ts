@@ -1,8 +1,9 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { ExecutionContext } from 'ava';
+import test, { type ExecutionContext } from 'ava';
 
 /** A file system of a few kilobytes in memory. */
 export interface SmallDisk {
@@ -59,23 +60,38 @@ async function mountInNamespace(folder: string, size: string): Promise<Mount | n
   };
 }
 
-/**
- * Such a file system, unmounted when the test ends; null, and said, where this user has no way to mount one. In continuous
- * integration that is an error: nothing would be tested.
- */
-export async function smallDisk(t: ExecutionContext, parent: string, size: string): Promise<SmallDisk | null> {
+async function mountAnyhow(folder: string, size: string): Promise<Mount | null> {
+  for (const prefix of PREFIXES) {
+    const mount = mountDirectly(prefix, folder, size);
+    if (mount !== null) return mount;
+  }
+  return mountInNamespace(folder, size);
+}
+
+/** Whether this user has a way to mount one, tried once. In continuous integration, none is an error: nothing would be tested. */
+async function canMount(): Promise<boolean> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'fcn-mount-'));
+  const mount = await mountAnyhow(folder, '4k');
+  mount?.unmount();
+  rmdirSync(folder);
+  if (mount === null && process.env['CI'] === 'true') {
+    throw new Error(
+      'This user may not mount a tmpfs: neither by mount, nor by sudo -n mount, nor in a name space by unshare -Urm. ' +
+        'Allow one of them: tests of full disks need it.',
+    );
+  }
+  return mount !== null;
+}
+
+/** Declares tests that need a small disk, one after the other; skipped where this user cannot mount one. */
+export const withSmallDisk = (await canMount()) ? test.serial : test.serial.skip;
+
+/** Such a file system, unmounted when the test ends. */
+export async function smallDisk(t: ExecutionContext, parent: string, size: string): Promise<SmallDisk> {
   const folder = path.join(parent, 'disk');
   mkdirSync(folder);
-  let disk: Mount | null = null;
-  for (const prefix of PREFIXES) disk ??= mountDirectly(prefix, folder, size);
-  disk ??= await mountInNamespace(folder, size);
-  if (disk === null) {
-    const message =
-      'This user may not mount a tmpfs: neither by mount, nor by sudo -n mount, nor in a name space by unshare -Urm.';
-    if (process.env['CI'] === 'true') throw new Error(`${message} Allow one of them: tests of full disks need it.`);
-    t.log(`Skipped: ${message}`);
-    return null;
-  }
+  const disk = await mountAnyhow(folder, size);
+  if (disk === null) throw new Error(`No file system could be mounted at ${folder}.`);
   t.teardown(disk.unmount);
   return disk;
 }

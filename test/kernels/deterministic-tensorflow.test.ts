@@ -1,10 +1,10 @@
 import { startEngine } from '../../src/engines/start.js';
 import { tensorflowKernels } from '../../src/kernels/tensorflow/index.js';
-import { availableEngines } from '../helpers/engines.js';
+import { hasEngine } from '../helpers/engines.js';
 import { testOnEngine } from './suites/all.js';
 
 // The engine that the tests get: its library is loaded with the settings of --deterministic.
-if ((await availableEngines()).includes('tensorflow')) {
+if (hasEngine('tensorflow')) {
   await startEngine({ engine: 'tensorflow', deterministic: true });
 }
 

@@ -5,8 +5,9 @@ import { complexity, convolutionFlops } from '../../src/network/complexity.js';
 import { BATCH_COUNTER, parameterSpecs } from '../../src/network/parameters.js';
 import type { ModelRecipe } from '../../src/recipe/experiment.js';
 import { UserError } from '../../src/support/errors.js';
+import { factsFile } from '../helpers/facts.js';
 import { fcnRecipe } from '../helpers/recipes.js';
-import { sharedPath } from '../helpers/shared.js';
+import { withShared } from '../helpers/shared.js';
 
 /** The published keys with their shapes, as "key<TAB>OIHW shape". */
 function keysOf(recipe: ModelRecipe): string[] {
@@ -16,6 +17,12 @@ function keysOf(recipe: ModelRecipe): string[] {
     const counter = `${path.replace(/[^.]+$/, BATCH_COUNTER)}\tscalar`;
     return kind === 'runningVariance' ? [line, counter] : [line];
   });
+}
+
+function keptKeys(name: string): string[] {
+  return readFileSync(factsFile('state-dict-keys', `${name}.txt`), 'utf8')
+    .trim()
+    .split('\n');
 }
 
 const keyFiles: Record<string, ModelRecipe> = {
@@ -29,15 +36,17 @@ const keyFiles: Record<string, ModelRecipe> = {
 
 for (const [name, recipe] of Object.entries(keyFiles)) {
   test(`${name}: parameters have the published names, order and shapes`, (t) => {
-    const file = sharedPath('facts', 'state-dict-keys', `${name}.txt`);
-    if (file === null) {
-      t.log('skipped: the reference data is not beside the checkout');
-      t.pass();
-      return;
-    }
+    t.deepEqual(keysOf(recipe), keptKeys(name));
+  });
+
+  withShared(
+    'facts',
+    'state-dict-keys',
+    `${name}.txt`,
+  )(`${name}: the keys that are kept are the published ones`, (t, file) => {
     const published = readFileSync(file, 'utf8').trim().split('\n');
     t.deepEqual(
-      keysOf(recipe),
+      keptKeys(name),
       published.map((line) => line.split('\t').slice(0, 2).join('\t')),
     );
   });

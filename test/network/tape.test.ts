@@ -5,7 +5,7 @@ import { noPause } from '../../src/support/pauses.js';
 import { startTestEngine } from '../helpers/engines.js';
 
 test('a resting value is computed again when asked for, a kept one stays', async (t) => {
-  const { tf, ...rest } = (await startTestEngine('wasm'))!;
+  const { tf, ...rest } = await startTestEngine('wasm');
   const tape = new Tape(createKernels({ tf, ...rest }));
   let rebuilt = 0;
   const make = () => tf.fill([1, 1, 1, 2], 3) as ReturnType<typeof tf.zeros<import('@tensorflow/tfjs-core').Rank.R4>>;
@@ -27,7 +27,7 @@ test('a resting value is computed again when asked for, a kept one stays', async
 });
 
 test('gradients that meet are added, and the summands released', async (t) => {
-  const { tf, ...rest } = (await startTestEngine('wasm'))!;
+  const { tf, ...rest } = await startTestEngine('wasm');
   const tape = new Tape(createKernels({ tf, ...rest }));
   const value = tape.value(tf.zeros([1, 1, 1, 2]));
   t.throws(() => value.takeGradient(), { message: /No gradient/ });
@@ -41,7 +41,7 @@ test('gradients that meet are added, and the summands released', async (t) => {
 });
 
 test('backward steps run last one first, once', async (t) => {
-  const engine = (await startTestEngine('wasm'))!;
+  const engine = await startTestEngine('wasm');
   const tape = new Tape(createKernels(engine));
   const order: number[] = [];
   for (const i of [1, 2, 3]) tape.push(() => order.push(i));

@@ -1,5 +1,4 @@
 import test from 'ava';
-import fc from 'fast-check';
 import { type Gates, gatesSchema, judgeNight, loadGates } from '../../src/nightly/gates.js';
 import type { Entry, Measurement, Quantity } from '../../src/nightly/history.js';
 import { benchmarkSubject } from '../../src/nightly/history.js';
@@ -7,6 +6,7 @@ import { halfStepMeasurements, parityMeasurements, recordMeasurements } from '..
 import { failureLine, nightSummary } from '../../src/nightly/summary.js';
 import type { Check } from '../../src/parity/check.js';
 import { sparklineOf } from '../../src/terminal/sparkline.js';
+import fc from '../helpers/properties.js';
 import { makeRecord } from '../helpers/record.js';
 
 const ROWS = ['fcn_r18-d8_512x1024_80k_cityscapes', 'fcn_r50-d8_512x512_20k_voc12aug', 'camvid_r18-d8'];

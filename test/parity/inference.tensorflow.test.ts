@@ -1,3 +1,4 @@
+import { PACKAGE_SET } from '../helpers/reference-set.js';
 import { inferenceSuite } from './suites/inference.js';
 
-inferenceSuite('tensorflow');
+inferenceSuite('tensorflow', PACKAGE_SET);

@@ -1,7 +1,7 @@
 import test from 'ava';
-import fc from 'fast-check';
 import { parseNpy } from '../../src/parity/folder.js';
 import { UserError } from '../../src/support/errors.js';
+import fc from '../helpers/properties.js';
 
 /** A .npy file of a header's text and bytes of values. */
 function npy(header: string, body: Uint8Array, version = 1): Uint8Array {

@@ -3,9 +3,9 @@ import { compareGradients } from '../../src/parity/network/gradients.js';
 import { caseSegmentor, readBatch } from '../../src/parity/network/pass.js';
 import { type Gradients, gradientsOf, nearestGradients } from '../../src/parity/network/ties.js';
 import { withEngine } from '../helpers/engines.js';
-import { oracleCase, oracleCaseNames } from '../helpers/oracle.js';
+import { FULL_SET, networkCase } from '../helpers/reference-set.js';
 
-const onEngine = withEngine('tensorflow');
+const onEngine = withEngine('tensorflow', FULL_SET.folder !== null);
 const CASE = 'd6_r50';
 const LIMIT = 1e-3;
 
@@ -14,25 +14,18 @@ const FILES = {
   'backbone.layer4.1.conv2.weight': 'grad_backbone.layer4.1.conv2.weight.npy',
 };
 
-if (oracleCaseNames().includes(CASE)) {
-  onEngine('a tie that rounding decides otherwise is settled, an error is not', async (t, engine) => {
-    const networkCase = oracleCase(CASE);
-    const segmentor = await caseSegmentor(engine, createKernels(engine), networkCase);
-    const batch = readBatch(networkCase);
-    const { gradients: own } = await gradientsOf(engine, segmentor, batch);
-    const distance = (found: Gradients) => compareGradients(found, FILES, networkCase).backbone.difference;
-    // One tie of the reference's own float32 lies before the stem's gradient: 1.4e-3 where it falls otherwise.
-    t.true(distance(await nearestGradients(engine, segmentor, batch, { own, limit: LIMIT, distance })) <= LIMIT);
+onEngine('a tie that rounding decides otherwise is settled, an error is not', async (t, engine) => {
+  const compared = networkCase(FULL_SET, CASE);
+  const segmentor = await caseSegmentor(engine, createKernels(engine), compared);
+  const batch = readBatch(compared);
+  const { gradients: own } = await gradientsOf(engine, segmentor, batch);
+  const distance = (found: Gradients) => compareGradients(found, FILES, compared).backbone.difference;
+  // One tie of the reference's own float32 lies before the stem's gradient: 1.4e-3 where it falls otherwise.
+  t.true(distance(await nearestGradients(engine, segmentor, batch, { own, limit: LIMIT, distance })) <= LIMIT);
 
-    const scaled = (found: Gradients): Gradients =>
-      new Map([...found].map(([path, values]) => [path, values.map((value) => value * 1.01)]));
-    const wrong = (found: Gradients) => distance(scaled(found));
-    t.true(wrong(await nearestGradients(engine, segmentor, batch, { own, limit: LIMIT, distance: wrong })) > 5e-3);
-    segmentor.dispose();
-  });
-} else {
-  onEngine('ties', async (t) => {
-    t.log('Skipped: the reference data is not beside the checkout.');
-    t.pass();
-  });
-}
+  const scaled = (found: Gradients): Gradients =>
+    new Map([...found].map(([path, values]) => [path, values.map((value) => value * 1.01)]));
+  const wrong = (found: Gradients) => distance(scaled(found));
+  t.true(wrong(await nearestGradients(engine, segmentor, batch, { own, limit: LIMIT, distance: wrong })) > 5e-3);
+  segmentor.dispose();
+});

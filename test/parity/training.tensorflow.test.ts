@@ -1,4 +1,4 @@
-import { oracleCaseNames } from '../helpers/oracle.js';
+import { PACKAGE_SET } from '../helpers/reference-set.js';
 import { trainingSuite } from './suites/training.js';
 
-trainingSuite('tensorflow', oracleCaseNames());
+trainingSuite('tensorflow', PACKAGE_SET);

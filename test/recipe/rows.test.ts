@@ -8,7 +8,7 @@ import { selectRows } from '../../src/recipe/select.js';
 import { LOCAL_TABLE, loadTables, type Row } from '../../src/recipe/tables.js';
 import { readFacts } from '../helpers/facts.js';
 import { ReadTracker } from '../helpers/read-tracker.js';
-import { sharedPath } from '../helpers/shared.js';
+import { withShared } from '../helpers/shared.js';
 
 /** A row as the reference facts give it. */
 interface Fact {
@@ -184,14 +184,11 @@ async function compareDataset(t: ExecutionContext, fact: Fact, { data }: Experim
   }
 }
 
-test('the facts that are kept are those of the reference', (t) => {
-  for (const name of ['rows', 'datasets'] as const) {
-    const file = sharedPath('facts', `${name}.json`);
-    if (file === null) t.log('Skipped: the reference facts are not beside the checkout.');
-    else t.deepEqual(readFacts<unknown>(name), JSON.parse(readFileSync(file, 'utf8')));
-  }
-  t.pass();
-});
+for (const name of ['rows', 'datasets'] as const) {
+  withShared('facts', `${name}.json`)(`the facts of ${name} that are kept are those of the reference`, (t, file) => {
+    t.deepEqual(readFacts<unknown>(name), JSON.parse(readFileSync(file, 'utf8')));
+  });
+}
 
 test('the tables and their rows are the published ones, in their order', (t) => {
   const facts = readFacts<Fact[]>('rows');

@@ -1,11 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import fc from 'fast-check';
 import { findTable, publishedRows, type Selection, selectRow, selectRows } from '../../src/recipe/select.js';
 import { loadTables } from '../../src/recipe/tables.js';
 import { UserError } from '../../src/support/errors.js';
 import { temporaryFolder } from '../helpers/folder.js';
+import fc from '../helpers/properties.js';
 
 const ids = (selection: Selection) => selectRows(selection).map(({ id }) => id);
 const everything = loadTables().flatMap(({ rows }) => rows.map(({ id }) => id));

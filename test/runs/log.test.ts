@@ -1,8 +1,8 @@
 import path from 'node:path';
 import test from 'ava';
-import fc from 'fast-check';
 import { parseLog, readLog } from '../../src/runs/log.js';
 import { temporaryFolder } from '../helpers/folder.js';
+import fc from '../helpers/properties.js';
 import { logLine } from '../helpers/runs.js';
 
 test('the lines of a log, whatever their number, and cut off anywhere in the last one', (t) => {

@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import fc from 'fast-check';
 import { decodeLabels, decodeRgb } from '../../src/data/decode.js';
 import { encodePng } from '../../src/data/palette.js';
 import { PngError, readIndices, SIGNATURE, writeChunk } from '../../src/data/png-read.js';
@@ -15,6 +14,7 @@ import { parseNpy } from '../../src/parity/folder.js';
 import { UserError } from '../../src/support/errors.js';
 import { packageRoot } from '../../src/support/package.js';
 import { temporaryFolder } from '../helpers/folder.js';
+import fc from '../helpers/properties.js';
 import { writeWheel } from '../helpers/wheel.js';
 
 /** Bytes that reading a file of a few kilobytes may take at most, whatever it claims. */

@@ -1,6 +1,6 @@
 import test from 'ava';
-import fc from 'fast-check';
 import { compactJson } from '../../src/support/hash.js';
+import fc from '../helpers/properties.js';
 
 test('compact JSON reads back as JSON does', (t) => {
   fc.assert(

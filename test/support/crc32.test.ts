@@ -1,6 +1,6 @@
 import test from 'ava';
-import fc from 'fast-check';
 import { crc32 } from '../../src/support/zip-write.js';
+import fc from '../helpers/properties.js';
 
 /** The definition, bit by bit (ISO 3309, reflected). */
 function bitwise(bytes: Uint8Array): number {

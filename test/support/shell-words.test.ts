@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import test from 'ava';
-import fc from 'fast-check';
 import { shellWords } from '../../src/support/format.js';
+import fc from '../helpers/properties.js';
 
 test('words that need no quotes have none', (t) => {
   t.is(

@@ -1,7 +1,7 @@
 import test from 'ava';
-import fc from 'fast-check';
 import { UserError } from '../../src/support/errors.js';
 import { wildcardExpression } from '../../src/support/suggest.js';
+import fc from '../helpers/properties.js';
 
 const matches = (name: string, pattern: string) => wildcardExpression(pattern).test(name);
 

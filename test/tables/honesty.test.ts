@@ -1,11 +1,11 @@
 import test from 'ava';
-import fc from 'fast-check';
 import { loadTables } from '../../src/recipe/tables.js';
 import { FIGURES } from '../../src/records/figures.js';
 import type { RunRecord } from '../../src/records/record.js';
 import type { Cell } from '../../src/tables/cell.js';
 import { formatReport } from '../../src/tables/report.js';
 import { makeReport, type Report } from '../../src/tables/table.js';
+import fc from '../helpers/properties.js';
 import { makeRecord } from '../helpers/record.js';
 import { htmlTables, markdownTables, parseCsv } from '../helpers/table-formats.js';
 

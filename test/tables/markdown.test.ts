@@ -1,7 +1,7 @@
 import test from 'ava';
-import fc from 'fast-check';
 import type { Piece, Section } from '../../src/tables/document.js';
 import { writeMarkdown } from '../../src/tables/markdown.js';
+import fc from '../helpers/properties.js';
 import { markdownTables } from '../helpers/table-formats.js';
 
 const words = fc.oneof(

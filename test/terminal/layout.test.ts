@@ -1,6 +1,6 @@
 import test from 'ava';
-import fc from 'fast-check';
 import { entryLines } from '../../src/terminal/layout.js';
+import fc from '../helpers/properties.js';
 
 test('names and figures stand on one line where they fit', (t) => {
   const entries = [

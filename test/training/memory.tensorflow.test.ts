@@ -1,3 +1,3 @@
-import { testTrainingMemory } from './suites/memory.js';
+import { SOME, testTrainingMemory } from './suites/memory.js';
 
-testTrainingMemory('tensorflow');
+testTrainingMemory('tensorflow', SOME);

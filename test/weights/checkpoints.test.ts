@@ -1,28 +1,42 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import test from 'ava';
 import { checkpointChecks } from '../../src/parity/checkpoints.js';
 import { UserError } from '../../src/support/errors.js';
-import { readCheckpoint } from '../../src/weights/load.js';
-import { assertFindings, oraclePart } from '../helpers/oracle.js';
-import { sharedPath } from '../helpers/shared.js';
+import { readCheckpoint, readCheckpointFrom } from '../../src/weights/load.js';
+import { FileSource } from '../../src/weights/source.js';
+import { assertFindings, FULL_SET, PACKAGE_SET, partOf } from '../helpers/reference-set.js';
+import { withShared } from '../helpers/shared.js';
 
-const reference = oraclePart('checkpoints');
-if (reference !== null) {
-  const names = reference.list().files.filter((name) => name.endsWith('.json'));
-  const findings = checkpointChecks(reference);
+/** Every flavour of checkpoint, in both containers but where it has one only. */
+const FLAVOURS = [
+  ...['bare', 'cuda_tag', 'metadata', 'published', 'views', 'with_optimizer'].flatMap((name) => [
+    `${name}_legacy`,
+    `${name}_zip`,
+  ]),
+  ...['half_zip', 'module_prefix_zip', 'params_legacy'],
+];
 
-  test('the reference checkpoints are there', (t) => t.is(names.length, 15));
-
-  for (const name of names.map((file) => file.replace('.json', ''))) {
-    test(`reads ${name}.pth`, async (t) => {
-      const { checks } = await findings;
+for (const { set, names } of [
+  { set: PACKAGE_SET, names: FLAVOURS.filter((name) => /^(cuda_tag|views)_/.test(name)) },
+  { set: FULL_SET, names: FLAVOURS },
+]) {
+  for (const name of names) {
+    set.test(`reads ${name}.pth (${set.title})`, async (t) => {
+      const { checks } = await checkpointChecks(partOf(set, 'checkpoints'));
       const own = checks.filter(({ quantity }) => quantity === name || quantity.startsWith(`${name}, `));
       t.is(own.length, 2, 'facts and sums');
       assertFindings(t, { checks: own, absent: [] });
     });
   }
+
+  set.test(`no checkpoint is left out (${set.title})`, (t) => {
+    const { files } = partOf(set, 'checkpoints').list();
+    t.deepEqual(
+      files.filter((name) => name.endsWith('.pth')),
+      names.map((name) => `${name}.pth`).sort(),
+    );
+  });
 }
 
 const reasons: Record<string, RegExp> = {
@@ -43,20 +57,19 @@ const reasons: Record<string, RegExp> = {
   'garbage.pth': /neither a PyTorch checkpoint \(\.pth\) nor a safetensors file/,
 };
 
-test('every hostile file is refused by name and reason, and none is run', async (t) => {
-  const hostile = sharedPath('oracle', 'checkpoints', 'malicious');
-  if (!hostile) {
-    t.log('skipped: the reference data is not beside this checkout');
-    return t.pass();
-  }
+const withHostile = withShared('oracle', 'checkpoints', 'malicious');
+
+withHostile('every hostile file is refused by name and reason, and none is run', async (t, hostile) => {
   const expected = JSON.parse(readFileSync(path.join(hostile, 'expected.json'), 'utf8')) as Record<string, unknown>;
   t.deepEqual(Object.keys(expected).sort(), Object.keys(reasons).sort());
   const traces = () => readdirSync(os.tmpdir()).filter((entry) => entry.startsWith('pwned-'));
   const before = traces();
   for (const [name, reason] of Object.entries(reasons)) {
     const file = path.join(hostile, name);
-    const { arrayBuffers } = process.memoryUsage();
     const error = await t.throwsAsync(readCheckpoint(file), { instanceOf: UserError, message: reason }, name);
+    // Nothing else runs meanwhile, and what is collected only makes this smaller.
+    const { arrayBuffers } = process.memoryUsage();
+    t.throws(() => readCheckpointFrom(new FileSource(file)), { instanceOf: UserError }, name);
     t.true(process.memoryUsage().arrayBuffers - arrayBuffers < 2 ** 20, name);
     t.true(error?.message.includes(file), name);
     t.false(error?.message.includes('\n'), name);

@@ -9,7 +9,7 @@ import { type Checkpoint, readCheckpoint } from '../../src/weights/load.js';
 import { writePytorch } from '../../src/weights/pickle-write.js';
 import { saveWeights } from '../../src/weights/save.js';
 import { temporaryFolder } from '../helpers/folder.js';
-import { sharedPath } from '../helpers/shared.js';
+import { FULL_SET, PACKAGE_SET, partOf, type TestSet } from '../helpers/reference-set.js';
 
 /** Everything of a checkpoint but where it lies. */
 function contentOf({ tensors, metadata }: Checkpoint) {
@@ -19,20 +19,17 @@ function contentOf({ tensors, metadata }: Checkpoint) {
   return { tensors: values, metadata: { ...metadata } };
 }
 
-const folder = sharedPath('oracle', 'checkpoints');
-const names = folder ? readdirSync(folder).filter((name) => name.endsWith('.pth')) : [];
+const of = (set: TestSet) => (set.folder === null ? [] : partOf(set, 'checkpoints').list().files);
+const files = [PACKAGE_SET, FULL_SET].flatMap((set) =>
+  of(set)
+    .filter((name) => name.endsWith('.pth'))
+    .map((name) => ({ set, name })),
+);
+if (FULL_SET.folder === null) FULL_SET.test('all its checkpoints to safetensors and back', (t) => t.fail());
 
-test('the reference checkpoints are there', (t) => {
-  if (folder) t.is(names.length, 15);
-  else {
-    t.log('skipped: the reference data is not beside this checkout');
-    t.pass();
-  }
-});
-
-for (const name of names) {
-  test(`${name} to safetensors and back: nothing is lost but an optimizer`, async (t) => {
-    const input = path.join(folder!, name);
+for (const { set, name } of files) {
+  test(`${name} to safetensors and back: nothing is lost but an optimizer (${set.title})`, async (t) => {
+    const input = partOf(set, 'checkpoints').file(name);
     const work = await temporaryFolder(t);
     const original = await readCheckpoint(input);
     const middle = path.join(work, 'weights.safetensors');

@@ -158,8 +158,7 @@ for (const [name, { original, valid }] of Object.entries(seeds)) {
         if (total !== null) loaded++;
         t.true((total ?? 0) <= mostBytes(source), describe());
       } catch (error) {
-        t.log(describe());
-        throw error;
+        throw new Error(describe(), { cause: error });
       }
       // Garbage counts until it is collected, and a collection only makes these smaller.
       const end = process.memoryUsage();
@@ -167,7 +166,6 @@ for (const [name, { original, valid }] of Object.entries(seeds)) {
       t.true(end.arrayBuffers - start.arrayBuffers <= 4 * mostBytes(source), describe());
       t.true(end.heapUsed - start.heapUsed <= MOST_HEAP, describe());
     }
-    t.log(`${loaded} of ${count} loaded`);
     if (valid) t.true(loaded > 0);
     t.true(loaded < count);
     t.deepEqual(traces(), before, 'nothing was run');

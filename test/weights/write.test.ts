@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import fc from 'fast-check';
 import { UserError } from '../../src/support/errors.js';
 import { bytesPerElement, type StoredDtype } from '../../src/weights/convert.js';
 import { readCheckpoint, readCheckpointFrom } from '../../src/weights/load.js';
@@ -12,6 +11,7 @@ import { MemorySource } from '../../src/weights/source.js';
 import type { WritableTensor } from '../../src/weights/tensor.js';
 import { readZipDirectory } from '../../src/weights/zip.js';
 import { temporaryFolder } from '../helpers/folder.js';
+import fc from '../helpers/properties.js';
 import { dictionary, int, pickle, tensor, text } from './builders.js';
 
 const weights: WritableTensor = {

@@ -1,6 +1,7 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
 import type { RgbImage } from '../../data/image.js';
 import { makeView } from '../../data/samples.js';
+import { normalise } from '../../data/transforms/normalise.js';
 import type { Engine } from '../../engines/engine.js';
 import { type ImageViews, Predictor } from '../../evaluation/inference.js';
 import type { InferenceMode } from '../../evaluation/rows.js';
@@ -13,7 +14,7 @@ import { noPause, type Pause } from '../../support/pauses.js';
 import { Collector, differenceOfLargest, type Findings, largestDifference, Worst } from '../check.js';
 import { TOLERANCES } from '../tolerances.js';
 import type { NetworkCase } from './case.js';
-import { caseImage, readNhwc } from './layout.js';
+import { caseImage, type NhwcArray, readNhwc } from './layout.js';
 
 interface Context {
   readonly engine: Engine;
@@ -69,13 +70,14 @@ async function checkLogits(
   const [input, logitsFile, resizedFile] = ['input', 'logits', 'encdec'].map((name) => `eval_${image}_${name}.npy`);
   const logitsName = `logits ${image}`;
   const resizedName = `resized logits ${image}`;
-  if (!folder.has(input!)) {
+  const given = await inputOf(networkCase, image, input!);
+  if (given === null) {
     // Sets give one image's logits; of an image without any, they promise none.
     const promised = [logitsFile!, resizedFile!].filter((file) => folder.has(file));
     for (const file of promised) findings.missing(file);
     return;
   }
-  const { shape, data } = readNhwc(folder, input!);
+  const { shape, data } = given;
   const images = engine.tf.tensor4d(data, shape);
   const logits = network instanceof NonFiniteOutputError ? network : await orOverflow(network.logits(images, pause));
   images.dispose();
@@ -95,6 +97,13 @@ async function checkLogits(
     return values;
   });
   if (!(logits instanceof NonFiniteOutputError)) logits.dispose();
+}
+
+/** What the network is given for the logits of an image, normalised at its own size: a file, or made from the image's levels. */
+async function inputOf(networkCase: NetworkCase, name: string, file: string): Promise<NhwcArray | null> {
+  if (networkCase.folder.has(file)) return readNhwc(networkCase.folder, file);
+  const image = await caseImage(networkCase, name);
+  return image && { shape: [1, image.height, image.width, 3], data: normalise(image) };
 }
 
 async function checkImages(context: Context): Promise<void> {

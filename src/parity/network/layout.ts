@@ -5,7 +5,7 @@ import { MEAN_RGB, STD_RGB } from '../../data/transforms/normalise.js';
 import { UserError } from '../../support/errors.js';
 import { readCheckpoint } from '../../weights/load.js';
 import { Collector, type Findings, largestDifference, Worst } from '../check.js';
-import type { ReferenceFolder } from '../folder.js';
+import { type ReferenceFolder, rgbOf } from '../folder.js';
 import { TOLERANCES } from '../tolerances.js';
 import type { NetworkCase } from './case.js';
 
@@ -13,17 +13,19 @@ import type { NetworkCase } from './case.js';
 const ROUNDING = 1e-3;
 
 /**
- * An image of a case: its file, or else what it was before it was normalised into `eval_<image>_input`. Null where the set
- * has neither.
+ * An image of a case: its PNG file, or an array of its levels, or else what it was before it was normalised into
+ * `eval_<image>_input`. Null where the set has none of them.
  * @throws UserError when it is not of the size that the case says, or the input is no normalised image.
  */
 export async function caseImage(networkCase: NetworkCase, name: string): Promise<RgbImage | null> {
   const { folder, meta } = networkCase;
   const { image: file, size_hw: size } = meta.images[name]!;
   const input = `eval_${name}_input.npy`;
+  const levels = file.replace(/\.[^.]+$/, '.npy');
   let image: RgbImage;
   let from: string;
   if (folder.has(file)) [image, from] = [await decodeRgb(folder.file(file)), file];
+  else if (folder.has(levels)) [image, from] = [rgbOf(folder, levels), levels];
   else if (folder.has(input)) [image, from] = [denormalised(networkCase, input), input];
   else return null;
   if (image.height !== size[0] || image.width !== size[1]) {

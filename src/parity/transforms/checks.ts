@@ -58,7 +58,7 @@ export async function transformChecks(
   for (const name of names) {
     const { folder: below, file, sources, run }: Part = TRANSFORMS[name];
     const folder = below === null ? top : top.folder(below);
-    const hasSources = top.list().files.some((entry) => /^in_.*\.png$/.test(entry));
+    const hasSources = top.list().files.some((entry) => /^in_.*\.(png|npy)$/.test(entry));
     if (!folder.has(file) || (sources && !hasSources)) findings.missing(name);
     else await run(reference, folder, findings);
   }

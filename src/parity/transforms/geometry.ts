@@ -6,36 +6,32 @@ import { chooseCrop, flipHorizontally } from '../../data/transforms/crop.js';
 import { distort, hsvToRgb, type PhotometricStep, rgbToHsv } from '../../data/transforms/photometric.js';
 import { keepRatioSize, resizeBilinear, resizeNearest, scaleByRatio } from '../../data/transforms/resize.js';
 import { type Collector, largestDifference, meanDifference, Worst } from '../check.js';
-import type { ReferenceFolder } from '../folder.js';
+import { labelsOf, type ReferenceFolder, rgbOf } from '../folder.js';
 import { TOLERANCES } from '../tolerances.js';
 
-/** The reference of the data transforms: its folder, and its source images, which cases name by a letter. */
+/**
+ * The reference of the data transforms: its folder, and its source images, which cases name by a letter. Each is a PNG or an
+ * array of bytes, and has labels beside it.
+ */
 export class TransformReference {
   constructor(readonly top: ReferenceFolder) {}
 
-  /** Whether the source images are there. */
-  has(...letters: string[]): boolean {
-    return letters.every((letter) => this.top.has(`in_${letter}.png`) && this.top.has(`in_${letter}_label.png`));
+  /** Whether a source image and its labels are there. */
+  has(letter: string): boolean {
+    return [`in_${letter}`, `in_${letter}_label`].every((name) =>
+      ['png', 'npy'].some((type) => this.top.has(`${name}.${type}`)),
+    );
   }
 
-  image(letter: string): Promise<RgbImage> {
-    return decodeRgb(this.top.file(`in_${letter}.png`));
+  async image(letter: string): Promise<RgbImage> {
+    const name = `in_${letter}`;
+    return this.top.has(`${name}.npy`) ? rgbOf(this.top, `${name}.npy`) : decodeRgb(this.top.file(`${name}.png`));
   }
 
-  labels(letter: string): Promise<LabelMap> {
-    return decodeLabels(this.top.file(`in_${letter}_label.png`));
+  async labels(letter: string): Promise<LabelMap> {
+    const name = `in_${letter}_label`;
+    return this.top.has(`${name}.npy`) ? labelsOf(this.top, `${name}.npy`) : decodeLabels(this.top.file(`${name}.png`));
   }
-}
-
-/** An RGB image or a table of pixels: [height, width, 3] or [count, 3]. */
-export function rgbOf(folder: ReferenceFolder, file: string): RgbImage {
-  const { shape, data } = folder.octets(file);
-  return shape.length === 3 ? { height: shape[0]!, width: shape[1]!, data } : { height: 1, width: shape[0]!, data };
-}
-
-export function labelsOf(folder: ReferenceFolder, file: string): LabelMap {
-  const { shape, data } = folder.octets(file);
-  return { height: shape[0]!, width: shape[1]!, data };
 }
 
 const side = z.int().min(0);

@@ -8,9 +8,9 @@ import { normalise, normaliseInto } from '../../data/transforms/normalise.js';
 import type { DataRecipe } from '../../recipe/experiment.js';
 import { UserError } from '../../support/errors.js';
 import { type Collector, largestDifference, Worst } from '../check.js';
-import type { ReferenceFolder } from '../folder.js';
+import { labelsOf, type ReferenceFolder } from '../folder.js';
 import { TOLERANCES } from '../tolerances.js';
-import { labelsOf, photometricStep, type TransformReference, usesHsv } from './geometry.js';
+import { photometricStep, type TransformReference, usesHsv } from './geometry.js';
 
 const side = z.int().min(1);
 const pair = z.tuple([side, side]).readonly();

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import fc from 'fast-check';
 import { packRuns, runLengths } from '../../../src/datasets/generate/raw/labels.js';
 import { fromLabelIds, fromPolygons } from '../../../src/datasets/prepare/cityscapes-labels.js';
 import { JsonArrayError, JsonArrays } from '../../../src/datasets/prepare/context-json.js';
@@ -14,6 +13,7 @@ import {
 import { LabelError } from '../../../src/datasets/prepare/label-error.js';
 import { fillPolygon, type Point } from '../../../src/datasets/prepare/polygon.js';
 import { packageRoot } from '../../../src/support/package.js';
+import fc from '../../helpers/properties.js';
 
 interface Drawn {
   readonly width: number;

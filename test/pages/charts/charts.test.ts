@@ -1,5 +1,4 @@
 import test from 'ava';
-import fc from 'fast-check';
 import { barChart } from '../../../src/pages/charts/bar-chart.js';
 import { heatMap, mostConfused, rowShares } from '../../../src/pages/charts/heat-map.js';
 import { lineChart } from '../../../src/pages/charts/line-chart.js';
@@ -14,6 +13,7 @@ import {
   textColourOn,
 } from '../../../src/pages/charts/svg.js';
 import { unbalanced } from '../../helpers/markup.js';
+import fc from '../../helpers/properties.js';
 
 test('steps of ticks are 1, 2 or 5 times a power of ten', (t) => {
   t.is(tickStep(10, 5), 2);

@@ -1,7 +1,6 @@
 import { appendFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import fc from 'fast-check';
 import { compare } from '../../../src/pages/compare/compare.js';
 import { follow, formatComparison } from '../../../src/pages/compare/format.js';
 import { otherSide, runSide, sideOfLog } from '../../../src/pages/compare/side.js';
@@ -22,6 +21,7 @@ import { sparkline } from '../../../src/terminal/sparkline.js';
 import { parsePublishedLog } from '../../../src/training-logs/read.js';
 import { fcn } from '../../helpers/command.js';
 import { temporaryFolder } from '../../helpers/folder.js';
+import fc from '../../helpers/properties.js';
 import { makeRecord } from '../../helpers/record.js';
 import { evaluationOf, logLine, NO_PROCESS, writeRun, writeRunning } from '../../helpers/runs.js';
 

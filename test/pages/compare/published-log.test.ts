@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import fc from 'fast-check';
 import { loadTables } from '../../../src/recipe/tables.js';
 import { fetchPublishedLog } from '../../../src/training-logs/fetch.js';
 import { rowOfLog } from '../../../src/training-logs/knowledge.js';
@@ -9,6 +8,7 @@ import { NO_HEADER } from '../../../src/training-logs/lines.js';
 import { parsePublishedLog } from '../../../src/training-logs/read.js';
 import { fileServer } from '../../helpers/file-server.js';
 import { temporaryFolder } from '../../helpers/folder.js';
+import fc from '../../helpers/properties.js';
 
 const ENVIRONMENT = '{"env_info": "sys.platform: linux\\nNaN: Infinity", "seed": 0}';
 const train = (iter: number, loss: number | string = 1.5) =>

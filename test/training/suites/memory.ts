@@ -5,13 +5,18 @@ import { measureTraining } from '../../../src/measurement/measure.js';
 import type { Precision } from '../../../src/recipe/experiment.js';
 import { resolve } from '../../../src/recipe/resolve.js';
 import { trainingMemory } from '../../../src/training/memory.js';
-import { withEngine } from '../../helpers/engines.js';
+import { halfPrecision, withEngine } from '../../helpers/engines.js';
 
-/** Rows of every structure, narrow and small, and one of which the parameters are most of the memory. */
-const CASES: readonly { row: string; width: number; sizeHw: readonly [number, number] }[] = [
+/** Rows of both kinds of block and stem, narrow and small, and one of which the parameters are most of the memory. */
+export const SOME: readonly { row: string; width: number; sizeHw: readonly [number, number] }[] = [
   { row: 'fcn_r18-d8_512x1024_80k_cityscapes', width: 16, sizeHw: [64, 128] },
   { row: 'fcn_r18-d8_512x1024_80k_cityscapes', width: 64, sizeHw: [64, 64] },
   { row: 'fcn_r18b-d8_769x769_80k_cityscapes', width: 16, sizeHw: [65, 65] },
+  { row: 'fcn_d6_r50-d16_512x1024_40k_cityscapes', width: 8, sizeHw: [64, 64] },
+];
+
+/** The others of every structure. */
+export const OTHERS: typeof SOME = [
   { row: 'fcn_r50-d8_512x1024_40k_cityscapes', width: 16, sizeHw: [64, 64] },
   { row: 'fcn_d6_r50-d16_512x1024_40k_cityscapes', width: 16, sizeHw: [64, 128] },
   { row: 'fcn_d6_r101-d16_512x1024_40k_cityscapes', width: 8, sizeHw: [64, 64] },
@@ -20,7 +25,7 @@ const CASES: readonly { row: string; width: number; sizeHw: readonly [number, nu
 
 const IMAGES = 2;
 
-function compare(precision: Precision, { row, width, sizeHw }: (typeof CASES)[number]) {
+function compare(precision: Precision, { row, width, sizeHw }: (typeof SOME)[number]) {
   return async (t: ExecutionContext, engine: Engine): Promise<void> => {
     const overrides = [`width=${width}`, 'pretrained=null', `training.precision=${precision}`];
     const experiment = resolve({ row, overrides });
@@ -36,21 +41,18 @@ function compare(precision: Precision, { row, width, sizeHw }: (typeof CASES)[nu
 }
 
 /** The real step, and what the estimate says of it. */
-export function testTrainingMemory(name: EngineName): void {
+export function testTrainingMemory(name: EngineName, cases: typeof SOME): void {
   const onEngine = withEngine(name);
-  for (const each of CASES) {
+  for (const each of cases) {
     const what = `${each.row} at width ${each.width}`;
     onEngine(`${name}: the memory of training ${what} is what was estimated`, compare('fp32', each));
   }
   if (name === 'wasm') return;
-  for (const each of CASES) {
-    onEngine(
+  const inHalf = withEngine(name, halfPrecision !== null);
+  for (const each of cases) {
+    inHalf(
       `${name}: the memory of training ${each.row} at width ${each.width} in 16 bits is what was estimated`,
-      async (t, engine) => {
-        if (engine.halfPrecision !== null) return compare(engine.halfPrecision, each)(t, engine);
-        t.log('Skipped: this machine has no 16-bit convolutions.');
-        t.pass();
-      },
+      async (t, engine) => compare(engine.halfPrecision!, each)(t, engine),
     );
   }
 }

@@ -1,0 +1,3 @@
+import { OTHERS, testTrainingMemory } from './suites/memory.js';
+
+testTrainingMemory('wasm', OTHERS);
