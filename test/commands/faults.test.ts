@@ -1,57 +1,30 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { rename, truncate, writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { encodePng } from '../../src/data/palette.js';
 import type { RunRecord } from '../../src/records/record.js';
 import { fcn } from '../helpers/command.js';
-import { cityscapesFolder } from '../helpers/datasets.js';
 import { smallDisk, withSmallDisk } from '../helpers/small-disk.js';
-
-const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
-const SET = (...changes: string[]) => changes.flatMap((change) => ['--set', change]);
-const TINY = ['--profile', 'smoke', '--engine', 'wasm', ...SET('width=4', 'training.batch=2')];
-
-/** A folder with a small data set, and the paths of its first training and validation samples. */
-async function smallSet(t: ExecutionContext) {
-  const cwd = await cityscapesFolder(t, 8);
-  const root = path.join(cwd, 'datasets/data/cityscapes');
-  const find = (...folder: string[]) => {
-    const [first] = readdirSync(path.join(root, ...folder), { recursive: true, encoding: 'utf8' })
-      .filter((name) => /(leftImg8bit|labelTrainIds)\.png$/.test(name))
-      .sort();
-    return path.join(root, ...folder, first!);
-  };
-  return {
-    cwd,
-    root,
-    image: find('leftImg8bit', 'train'),
-    label: find('gtFine', 'train'),
-    validationImage: find('leftImg8bit', 'val'),
-    runs: path.join(cwd, 'runs', ROW),
-  };
-}
-
-/** The one run of a folder of runs; the folder itself while there is none yet. */
-const onlyRun = (runs: string) => path.join(runs, readdirSync(runs)[0] ?? '');
-
-/** Whether a run has been begun in it. */
-const isBegun = (runs: string) => existsSync(runs) && readdirSync(runs).length > 0;
-
-/** Cuts a file's end off. The header stays, so that only reading all of it shows. */
-const cut = (file: string) => truncate(file, 200);
-
-/** Does something once a run's log has a line. */
-function whenLogged(runs: string, act: () => void | Promise<void>) {
-  return async (child: { readonly exitCode: number | null }) => {
-    const logged = () => isBegun(runs) && existsSync(path.join(onlyRun(runs), 'log.jsonl'));
-    while (child.exitCode === null && !logged()) await sleep(20);
-    await act();
-  };
-}
+import {
+  ALL,
+  cut,
+  DAY,
+  ITERATIONS,
+  interruptedTraining,
+  isBegun,
+  logged,
+  onlyRun,
+  ROW,
+  SET,
+  STEPS,
+  smallSet,
+  TINY,
+  whenLogged,
+  wrongClock,
+} from '../helpers/small-runs.js';
 
 test.serial('a label of another size than its image is found before training', async (t) => {
   const { cwd, label, runs } = await smallSet(t);
@@ -170,48 +143,6 @@ withSmallDisk('a disk that fills up at a checkpoint keeps the checkpoints before
   for (const name of before) t.true(after.includes(name), name);
 });
 
-withSmallDisk(
-  'a disk that becomes read-only in mid-run ends the run with one line, and its lock hides nothing',
-  async (t) => {
-    const { cwd } = await smallSet(t);
-    const mounted = await smallDisk(t, cwd, '8m');
-    const changes = SET('iterations=100000', 'logEvery=1');
-    const { code, stderr } = await fcn(['train', ROW, ...TINY, ...changes, '--runs', mounted.folder, '--force'], {
-      cwd,
-      onStart: whenLogged(path.join(mounted.folder, ROW), async () => {
-        // Refused while a file is open for writing.
-        for (let refused = true; refused; ) {
-          refused = await mounted.remount('ro').then(
-            () => false,
-            () => true,
-          );
-        }
-      }),
-    });
-    t.regex(stderr, /^error: No permission to write .* \(EROFS\)\.\nnext: Choose a folder that you can write\.$/m);
-    t.notRegex(stderr, /bug/);
-    t.is(code, 2);
-  },
-);
-
-/** The environment of a process whose clock is wrong: `milliseconds` is an expression of how far, which is asked each time. */
-async function wrongClock(cwd: string, milliseconds: string) {
-  const preload = path.join(cwd, 'clock.mjs');
-  await writeFile(
-    preload,
-    `import { existsSync } from 'node:fs';
-     const Real = Date;
-     const now = () => Real.now() + (${milliseconds});
-     globalThis.Date = class extends Real {
-       constructor(...values) { super(...(values.length === 0 ? [now()] : values)); }
-       static now() { return now(); }
-     };`,
-  );
-  return { NODE_OPTIONS: `--import ${pathToFileURL(preload).href}` };
-}
-
-const DAY = 24 * 3600 * 1000;
-
 test.serial('a clock that is set back in mid-run changes nothing', async (t) => {
   const { cwd, runs } = await smallSet(t);
   const { code, stderr } = await fcn(['train', ROW, ...TINY, ...SET('iterations=20')], {
@@ -225,32 +156,6 @@ test.serial('a clock that is set back in mid-run changes nothing', async (t) => 
   t.true(record.stages.every(({ seconds }) => seconds > 0));
   t.true(record.details.train!.seconds > 0);
 });
-
-/** Trains in small steps until the log has six lines, then is told to end. */
-async function interruptedTraining(cwd: string, runs: string, env: NodeJS.ProcessEnv = {}) {
-  const result = await fcn(['train', ROW, ...TINY, ...STEPS], {
-    cwd,
-    env,
-    onStart: async (child) => {
-      while (child.exitCode === null && (!isBegun(runs) || logged(onlyRun(runs)).length < 6)) await sleep(10);
-      child.kill('SIGTERM');
-    },
-  });
-  return { ...result, run: onlyRun(runs) };
-}
-
-/** So many that the end does not come before the signal on a busy machine. */
-const ITERATIONS = 40;
-const STEPS = SET(`iterations=${ITERATIONS}`, 'logEvery=1', 'checkpointEvery=2');
-
-/** The iterations of a run's log. */
-function logged(run: string): number[] {
-  const file = path.join(run, 'log.jsonl');
-  const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : [];
-  return lines.map((line) => (JSON.parse(line) as { iteration: number }).iteration);
-}
-
-const ALL = Array.from({ length: ITERATIONS }, (_, i) => i + 1);
 
 test.serial('a damaged checkpoint is said, and training goes on from the one before it', async (t) => {
   const { cwd, runs } = await smallSet(t);
@@ -275,20 +180,6 @@ test.serial('a damaged checkpoint is said, and training goes on from the one bef
     `Training goes on after iteration ${before} of ${ITERATIONS}\\.$`;
   t.regex(resumed.stderr, new RegExp(said, 'm'));
   t.deepEqual(logged(run), ALL);
-});
-
-test.serial('a clock that jumps forward and back between runs loses no run', async (t) => {
-  const { cwd, runs } = await smallSet(t);
-  const { code, stderr, run } = await interruptedTraining(cwd, runs, await wrongClock(cwd, `${DAY}`));
-  t.is(code, 143, stderr);
-  const resumed = await fcn(['train', ROW, ...TINY, ...STEPS], { cwd, env: await wrongClock(cwd, `-${DAY}`) });
-  t.is(resumed.code, 0, resumed.stderr);
-  t.regex(resumed.stderr, new RegExp(`^Going on with run ${path.basename(run)}\\.$`, 'm'));
-  t.deepEqual(readdirSync(runs), [path.basename(run)]);
-  t.deepEqual(logged(run), ALL);
-  const record = JSON.parse(readFileSync(path.join(run, 'record.json'), 'utf8')) as RunRecord;
-  t.true(record.endedAt < record.startedAt, 'by two days');
-  t.true(record.details.train!.seconds > 0);
 });
 
 test.serial('a run that cannot fit is refused with numbers before it starts', async (t) => {

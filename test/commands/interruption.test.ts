@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,20 +7,10 @@ import test from 'ava';
 import { fcn } from '../helpers/command.js';
 import { cityscapesFolder } from '../helpers/datasets.js';
 import { temporaryFolder } from '../helpers/folder.js';
-
-const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
-const SMOKE = ['train', ROW, '--profile', 'smoke', '--engine', 'wasm'];
-const SET = (...changes: string[]) => changes.flatMap((change) => ['--set', change]);
+import { fileOfRun, ROW, SET, SMOKE } from '../helpers/smoke-run.js';
 
 /** Windows has no signals. */
 const withSignals = process.platform === 'win32' ? test.serial.skip : test.serial;
-
-function fileOfRun(cwd: string, name: string): string | null {
-  const folder = path.join(cwd, 'runs', ROW);
-  const [run] = existsSync(folder) ? readdirSync(folder) : [];
-  const file = path.join(folder, run ?? '', name);
-  return existsSync(file) ? readFileSync(file, 'utf8') : null;
-}
 
 withSignals('two signals that are heard at once do not end the process before it has saved', async (t) => {
   const cwd = await cityscapesFolder(t);
@@ -40,22 +30,6 @@ withSignals('two signals that are heard at once do not end the process before it
   t.true(code === 130 || code === 143, `${code}: ${stderr}`);
   t.regex(stderr, /^error: Interrupted after iteration \d+ of 100000\.$/m);
   t.regex(stderr, /^next: .* has the state; the same command goes on from there\.$/m);
-});
-
-test.serial('a signal is heard in the middle of a step of half a minute', async (t) => {
-  const cwd = await cityscapesFolder(t);
-  const changes = SET('width=64', 'training.batch=2', 'data.cropHw=[256,512]', 'iterations=100000', 'logEvery=1');
-  const result = await fcn([...SMOKE, ...changes], {
-    cwd,
-    onStart: async (child) => {
-      while (child.exitCode === null && !fileOfRun(cwd, 'status.json')?.includes('"train"')) await sleep(20);
-      child.kill('SIGTERM');
-    },
-  });
-  t.is(result.code, 143, result.stderr);
-  // A machine on which a step takes less than eight seconds finishes it.
-  t.regex(result.stderr, /^error: Interrupted (after|in the middle of) iteration 1 of 100000/m);
-  t.is(JSON.parse(fileOfRun(cwd, 'status.json')!).state, 'interrupted');
 });
 
 withSignals('a second signal, once the first is answered, ends the process at once', async (t) => {

@@ -114,14 +114,15 @@ for (const engineName of ['wasm', 'tensorflow'] as const) {
         `^error: The output of backbone\\.layer3\\.1\\.conv2 is not finite for \\S*${image}: the weights are`,
         'm',
       );
-    for (const more of [[], ['--ms']]) {
+    // What differs between engines does not depend on the scales.
+    for (const more of engineName === 'wasm' ? [[], ['--ms']] : [[]]) {
       const evaluated = await fcn(['evaluate', ROW, ...SIZE, '--engine', engineName, '--weights', weights, ...more], {
         cwd,
       });
       t.regex(evaluated.stderr, message('dornbach_000000_000019'));
       t.is(evaluated.code, 3);
     }
-    for (const more of [[], ['--ms-flip', '--slide']]) {
+    for (const more of engineName === 'wasm' ? [[], ['--ms-flip', '--slide']] : [['--ms-flip', '--slide']]) {
       const predicted = await fcn(['predict', validation, ...SIZE, ...given, '--engine', engineName, ...more], {
         cwd,
       });
