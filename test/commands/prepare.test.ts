@@ -72,9 +72,11 @@ test('killed at any moment it is gone on with, and verify accepts nothing but th
     const { code: verdict, stdout, stderr } = await verify('killed');
     const message = `killed ${i + 1} times, ended with ${code}: ${stdout}${stderr}`;
     // A busy machine may hear of the files only after the end.
+    // A kill may come when the folder is made and nothing is noted in it yet: then verify finds no image there.
+    const isEmpty = existsSync(folder) && readdirSync(folder).length === 0;
     if (code === 0) t.is(verdict, 0, message);
-    else t.true(verdict === 2 || existsSync(path.join(folder, '.fcn-prepared.json')), message);
-    t.not(verdict, 1, message);
+    else if (isEmpty) t.is(verdict, 1, message);
+    else t.true(verdict === 2 || (verdict === 0 && existsSync(path.join(folder, '.fcn-prepared.json'))), message);
     if (verdict === 0) await rm(folder, { recursive: true });
   }
   t.is((await prepare('whole')).code, 0);
