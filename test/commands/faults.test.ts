@@ -145,7 +145,7 @@ withSmallDisk('a disk that fills up at a checkpoint keeps the checkpoints before
 
 test.serial('a clock that is set back in mid-run changes nothing', async (t) => {
   const { cwd, runs } = await smallSet(t);
-  const { code, stderr } = await fcn(['train', ROW, ...TINY, ...SET('iterations=20')], {
+  const { code, stderr } = await fcn(['train', ROW, ...TINY, ...SET('iterations=4')], {
     cwd,
     env: await wrongClock(cwd, `existsSync(${JSON.stringify(runs)}) ? -${DAY} : 0`),
   });

@@ -4,16 +4,17 @@ import test from 'ava';
 import { readRecord } from '../../src/records/record.js';
 import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
+import { long } from '../helpers/long.js';
 import { compareDownloads } from '../helpers/raw-sets.js';
 import { smallDisk, withSmallDisk } from '../helpers/small-disk.js';
 
-// Zips, and tar archives with a large JSON file or .mat files; the others by npm run test:long.
-for (const id of ['cityscapes', 'pascal-context-59', 'voc2012-aug']) {
+// Zips, and tar archives with .mat files; the others by npm run test:long.
+for (const id of ['cityscapes', 'voc2012-aug']) {
   test(`${id}: generated downloads are prepared and verified, with the labels of the generated set`, (t) =>
     compareDownloads(t, id, false));
 }
 
-test('made of the label maps, Pascal Context is not as published, and every record on it says so', async (t) => {
+long('made of the label maps, Pascal Context is not as published, and every record on it says so', async (t) => {
   const cwd = await temporaryFolder(t);
   await fcn(['datasets', 'generate', 'pascal-context', '--raw', '--images', '4', '--size', '64x64', '--out', 'raw'], {
     cwd,

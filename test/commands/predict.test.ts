@@ -14,6 +14,7 @@ import { fcn } from '../helpers/command.js';
 import { cityscapesFolder } from '../helpers/datasets.js';
 import { hasEngine } from '../helpers/engines.js';
 import { temporaryFolder } from '../helpers/folder.js';
+import { long } from '../helpers/long.js';
 
 const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
 const SIZE = ['--profile', 'smoke', '--set', 'width=4', '--set', 'ratios=[0.5, 1]'];
@@ -99,8 +100,9 @@ test.serial('a variance that is negative is refused, and logits that overflow en
 });
 
 for (const engineName of ['wasm', 'tensorflow'] as const) {
-  const serial = hasEngine(engineName) ? test.serial : test.serial.skip;
-  serial(`what overflows inside the network ends an evaluation and a prediction with 3 (${engineName})`, async (t) => {
+  // Without the command on both engines: test/network/suites/overflow.ts.
+  const declare: typeof long = engineName === 'wasm' ? test.serial : hasEngine(engineName) ? long : test.serial.skip;
+  declare(`what overflows inside the network ends an evaluation and a prediction with 3 (${engineName})`, async (t) => {
     const { tf } = await startEngine({ engine: 'wasm' });
     // The overflow is hidden: −∞ and NaN before a ReLU, and the identity beside them goes on.
     const { cwd, weights, validation, given } = await prepared(t, ({ parameters }) => {
@@ -172,7 +174,7 @@ test.serial('predictions of validation images are those of an evaluation, bit fo
   }
 });
 
-test.serial(
+long(
   'label ids of Cityscapes are what an evaluation predicts, alone in their folder, and of no other data set',
   async (t) => {
     const { cwd, weights, validation, truth, predict } = await prepared(t);

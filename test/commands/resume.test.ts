@@ -99,8 +99,7 @@ test.serial(
   'a series that was interrupted does not run again what has completed; a run that has is only shown',
   async (t) => {
     const cwd = await cityscapesFolder(t);
-    // So many that the second run does not end before it is killed on a busy machine.
-    const short = ['reproduce', ROW, ...TINY, '--set', 'iterations=30', '--stage', 'train'];
+    const short = ['reproduce', ROW, ...TINY, '--set', 'iterations=10', '--stage', 'train'];
     const series = [...short, '--repeat', '2'];
     const isCompleted = (run: string) => {
       const status = path.join(cwd, 'runs', ROW, run, 'status.json');

@@ -1,8 +1,8 @@
 import test from 'ava';
 import { soak } from '../helpers/soak.js';
 
-// While it trains, while it writes a checkpoint, while it evaluates: the first phases of a run.
-const KILLS = 3;
+// While it trains, and while it writes a checkpoint: the first phases of a run.
+const KILLS = 2;
 
 test('runs that are killed end as one that never was, to the bit', async (t) => {
   const { kills, failures } = await soak<{ kills: number; failures: object[] }>(String(KILLS));

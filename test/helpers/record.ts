@@ -1,11 +1,23 @@
-import { deviations, hashExperiment, type ResolveOptions, resolve } from '../../src/recipe/resolve.js';
+import { differences, hashExperiment, type ResolveOptions, resolveRow } from '../../src/recipe/resolve.js';
+import { selectRow } from '../../src/recipe/select.js';
+import { loadTables, type Row } from '../../src/recipe/tables.js';
 import type { RunRecord } from '../../src/records/record.js';
 
 const NO_DETAILS: RunRecord['details'] = { train: null, evaluate: null, 'evaluate-ms': null, benchmark: null };
 
+let rows: ReadonlyMap<string, Row> | null = null;
+
+/** A row of the package's tables, which are read once, or of a file. */
+function rowOf({ row, file }: ResolveOptions): Row {
+  rows ??= new Map(loadTables().flatMap((table) => table.rows.map((one) => [one.id, one])));
+  const known = file === undefined ? rows.get(row ?? '') : undefined;
+  return known ?? selectRow(row, file);
+}
+
 /** A valid record of a run of this experiment, as it would be without any stage; `changes` replace whole fields. */
 export function makeRecord(options: ResolveOptions, changes: Partial<RunRecord> = {}): RunRecord {
-  const experiment = resolve(options);
+  const found = rowOf(options);
+  const experiment = resolveRow(found, options);
   const { row, table, profile, seed } = experiment;
   return {
     format: 1,
@@ -17,7 +29,7 @@ export function makeRecord(options: ResolveOptions, changes: Partial<RunRecord> 
     experiment: structuredClone(experiment) as RunRecord['experiment'],
     experimentHash: hashExperiment(experiment),
     overrides: [...(options.overrides ?? [])],
-    deviations: deviations(experiment, options.file),
+    deviations: differences(experiment, found.recipe),
     dataset: { id: experiment.data.dataset, fingerprint: 'ab'.repeat(32), synthetic: false },
     weights: { file: 'iteration-100.safetensors', sha256: 'cd'.repeat(32), source: 'trained' },
     code: { version: '0.1.0', commit: null },

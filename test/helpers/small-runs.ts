@@ -81,7 +81,7 @@ export async function interruptedTraining(cwd: string, runs: string, env: NodeJS
 }
 
 /** So many that the end does not come before the signal on a busy machine. */
-export const ITERATIONS = 40;
+export const ITERATIONS = 30;
 export const STEPS = SET(`iterations=${ITERATIONS}`, 'logEvery=1', 'checkpointEvery=2');
 
 /** The iterations of a run's log. */

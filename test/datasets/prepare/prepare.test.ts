@@ -12,6 +12,7 @@ import { labelMatrix, writeMatlab } from '../../../src/datasets/generate/raw/mat
 import { type PrepareOptions, prepareDataset } from '../../../src/datasets/prepare/prepare.js';
 import { InterruptedError, UserError } from '../../../src/support/errors.js';
 import { temporaryFolder, writeFiles } from '../../helpers/folder.js';
+import { long } from '../../helpers/long.js';
 import {
   type RawDownloads,
   rawAde,
@@ -471,25 +472,33 @@ const FAULTS: readonly Fault[] = [
   },
 ];
 
-for (const { title, make, change, message, next } of FAULTS) {
-  test(`${title} is named, nothing is accepted, and the right download makes it good`, async (t) => {
-    const raw = await make();
-    await change(raw);
-    for (const write of [writePacked, writeUnpacked]) {
-      const set = await setUp(t, raw, write);
-      const error = await t.throwsAsync<UserError>(set.prepare(), { instanceOf: UserError });
-      // Unpacked, the file is named by its own path; the archive's name is none of it.
-      if (write === writePacked) t.regex(error?.message ?? '', message);
-      t.regex(error?.next ?? '', write === writePacked ? next : /./);
-      const dataset = await loadDataset(raw.dataset);
-      await t.throwsAsync(readSplit(dataset, 'train', set.dataRoot), { instanceOf: UserError });
-      t.is(await readPrepared(set.folder), null);
-      await rm(set.from, { recursive: true });
-      await write(set.from, await make());
-      await set.prepare();
-      await assertPrepared(t, { ...set, raw: await make() });
-    }
-  });
+async function assertNamed(
+  t: ExecutionContext,
+  { make, change, message, next }: Fault,
+  packed: boolean,
+): Promise<void> {
+  const raw = await make();
+  await change(raw);
+  const write = packed ? writePacked : writeUnpacked;
+  const set = await setUp(t, raw, write);
+  const error = await t.throwsAsync<UserError>(set.prepare(), { instanceOf: UserError });
+  // Unpacked, the file is named by its own path; the archive's name is none of it.
+  if (packed) t.regex(error?.message ?? '', message);
+  t.regex(error?.next ?? '', packed ? next : /./);
+  const dataset = await loadDataset(raw.dataset);
+  await t.throwsAsync(readSplit(dataset, 'train', set.dataRoot), { instanceOf: UserError });
+  t.is(await readPrepared(set.folder), null);
+  await rm(set.from, { recursive: true });
+  await write(set.from, await make());
+  await set.prepare();
+  await assertPrepared(t, { ...set, raw: await make() });
+}
+
+for (const [i, fault] of FAULTS.entries()) {
+  const promise = `${fault.title} is named, nothing is accepted, and the right download makes it good`;
+  test(promise, (t) => assertNamed(t, fault, true));
+  const declare: typeof long = i === 0 ? test : long;
+  declare(`unpacked: ${promise}`, (t) => assertNamed(t, fault, false));
 }
 
 test('the numbers of images are those that were published, or that the marker of synthetic downloads says', async (t) => {

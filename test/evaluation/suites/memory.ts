@@ -19,7 +19,7 @@ interface Case {
 
 const SLIDE = ['evaluation.cropHw=[97, 97]', 'evaluation.strideHw=[65, 65]'];
 /** Whole and slide, one view and several, both alignments, both heads; where the network, the maps and the weights are the peak. */
-const CASES: readonly Case[] = [
+export const CASES: readonly Case[] = [
   {
     row: 'fcn_r50-d8_512x1024_40k_cityscapes',
     overrides: ['width=8'],
@@ -68,9 +68,9 @@ const CASES: readonly Case[] = [
 const STRIP_ELEMENTS = 2 ** 15;
 
 /** The real predictor, and what the estimate says of it. */
-export function testInferenceMemory(name: EngineName): void {
+export function testInferenceMemory(name: EngineName, chosen: typeof CASES): void {
   const onEngine = withEngine(name);
-  for (const { row, overrides, size, views, flip } of CASES) {
+  for (const { row, overrides, size, views, flip } of chosen) {
     const seen = `${views.map((view) => view.join('×')).join(', ')}${flip ? ', flipped' : ''}, ${overrides[0]}`;
     onEngine(`${name}: the memory of predicting with ${row} is what was estimated: ${seen}`, async (t, engine) => {
       const experiment = resolve({ row, overrides: [...overrides, 'pretrained=null'] });

@@ -1,0 +1,6 @@
+import { CASES, testInferenceMemory } from './suites/memory.js';
+
+testInferenceMemory(
+  'tensorflow',
+  CASES.filter((_, i) => i !== 2 && i !== 4),
+);
