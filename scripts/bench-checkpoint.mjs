@@ -10,7 +10,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { startEngine } from '../dist/src/engines/start.js';
+import { startEngine } from '../dist/src/engines/selection.js';
 import { drain, median, randomBatch } from '../dist/src/measurement/roofline.js';
 import { resolve } from '../dist/src/recipe/resolve.js';
 import { takeSnapshot } from '../dist/src/training/checkpoint.js';

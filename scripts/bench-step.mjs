@@ -5,7 +5,7 @@
 // Prints one JSON line: seconds (each, min, median), peak resident memory and largest sum of live tensors in MB (2^20 bytes),
 // rate of a bare convolution before and after in GFLOP/s, and the share of it that the network's convolutions reach.
 import { parseArgs } from 'node:util';
-import { startEngine } from '../dist/src/engines/start.js';
+import { startEngine } from '../dist/src/engines/selection.js';
 import { createKernels } from '../dist/src/kernels/create.js';
 import { measureInference, measureTraining } from '../dist/src/measurement/measure.js';
 import { convolutionRate, median } from '../dist/src/measurement/roofline.js';

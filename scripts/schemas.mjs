@@ -1,7 +1,7 @@
 // Writes the JSON Schemas in experiments/, which editors use. Run after each compilation.
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { experimentJsonSchema } from '../dist/src/recipe/schema.js';
+import { experimentJsonSchema } from '../dist/src/recipe/experiment.js';
 import { writeFileAtomic } from '../dist/src/support/files.js';
 
 const folder = path.join(path.dirname(path.dirname(fileURLToPath(import.meta.url))), 'experiments');

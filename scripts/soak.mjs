@@ -242,7 +242,7 @@ async function constantTest(iterations) {
   const cwd = mkdtempSync(path.join(os.tmpdir(), 'fcn-soak-'));
   try {
     await finish(['datasets', 'generate', 'cityscapes', '--images', '12', '--size', '64x128'], cwd);
-    const { startEngine } = await import('../dist/src/engines/start.js');
+    const { startEngine } = await import('../dist/src/engines/selection.js');
     const { resolve } = await import('../dist/src/recipe/resolve.js');
     const { train } = await import('../dist/src/training/train.js');
     const { processMemory, resetPeakMemory } = await import('../dist/src/engines/memory.js');

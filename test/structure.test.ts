@@ -13,7 +13,7 @@ interface Statistics {
   cycles(graph: ReadonlyMap<string, readonly string[]>): string[][];
 }
 
-const ROOT = new URL('../../', import.meta.url);
+const ROOT = new URL('../..', import.meta.url);
 const { sourceFiles, importsOf, cycles } = (await import(new URL('scripts/statistics.mjs', ROOT).href)) as Statistics;
 
 /** The folders of src from the bottom up, as docs/architecture.md has them: a file imports from its own folder and from those before it. */

@@ -142,7 +142,7 @@ export const resume = Flags.boolean({
   exclusive: ['fresh', 'resume-run'],
 });
 
-export const resumeRun = Flags.string({
+const resumeRun = Flags.string({
   summary: 'Resume this run: ROW/RUN, RUN, the beginning of its name, its directory or its record.',
   helpValue: 'RUN',
   exclusive: ['fresh'],
@@ -160,7 +160,7 @@ export const keep = Flags.integer({
   helpValue: 'N',
 });
 
-export const maxLoss = Flags.string({
+const maxLoss = Flags.string({
   summary: 'Save at least so often, besides the iterations of the recipe: the most work that a crash costs.',
   env: 'FCN_MAX_LOSS',
   default: '5m',

@@ -2,7 +2,7 @@ import { Config } from '@oclif/core/config';
 import { run } from '@oclif/core/run';
 import { settings } from '@oclif/core/settings';
 import { packageRoot } from '../support/package.js';
-import { explainError, reportError } from './report-error.js';
+import { explainError, reportError } from './base.js';
 
 /** Runs the command line, e.g. `['list', '--json']`. Never rejects: errors are printed and set the process's exit code. */
 export async function main(argv: string[]): Promise<void> {

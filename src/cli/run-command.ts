@@ -80,7 +80,7 @@ export abstract class RunCommand extends BaseCommand {
     const { resolve, deviations } = await import('../recipe/resolve.js');
     const { execute } = await import('../runs/execute.js');
     const { tablesOf } = await import('../recipe/select.js');
-    const { formatExecution } = await import('../runs/execution.js');
+    const { formatExecution } = await import('../tables/series.js');
     const { profile, file, seed } = flags;
     const experiment = resolve({ row, file, profile, seed, overrides: overridesOf(flags) });
     const execution = await execute({

@@ -42,7 +42,7 @@ export default class Compare extends BaseCommand {
     const { args, flags } = await this.parse(Compare);
     const signal = this.interruptSignal();
     const { firstSide, otherSide, PUBLISHED_LOG } = await import('../pages/compare/side.js');
-    const { publishedSide } = await import('../pages/compare/published-side.js');
+    const { publishedSide } = await import('../pages/compare/side.js');
     const { compare } = await import('../pages/compare/compare.js');
     const { describeComparison, formatComparison } = await import('../pages/compare/format.js');
     const { RunCatalogue } = await import('../runs/catalogue.js');

@@ -1,9 +1,8 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { BaseCommand } from '../cli/base.js';
+import { BaseCommand, explainError } from '../cli/base.js';
 import * as flags from '../cli/flags.js';
 import { overridesOf } from '../cli/flags.js';
-import { explainError } from '../cli/report-error.js';
 import { ExitCode } from '../support/errors.js';
 
 export default class Predict extends BaseCommand {

@@ -1,7 +1,7 @@
 import * as Flags from '@oclif/core/flags';
+import { explainError } from '../cli/base.js';
 import * as flags from '../cli/flags.js';
 import { overridesOf } from '../cli/flags.js';
-import { explainError } from '../cli/report-error.js';
 import { RunCommand } from '../cli/run-command.js';
 import type { Table } from '../recipe/tables.js';
 import { STAGE_NAMES } from '../records/record.js';
@@ -125,7 +125,7 @@ export default class Reproduce extends RunCommand {
 
   private async report(outcomes: readonly Outcome[], results: string, tables: readonly Table[]): Promise<object> {
     const { describeOutcome, formatSeries } = await import('../tables/series.js');
-    const { formatExecution } = await import('../runs/execution.js');
+    const { formatExecution } = await import('../tables/series.js');
     const { outputWidth } = await import('../terminal/layout.js');
     const [only] = outcomes;
     const single = outcomes.length === 1 && only?.state === 'completed';

@@ -16,7 +16,7 @@ export default class Schema extends BaseCommand {
 
   async run(): Promise<object> {
     const { flags } = await this.parse(Schema);
-    const { experimentJsonSchema } = await import('../recipe/schema.js');
+    const { experimentJsonSchema } = await import('../recipe/experiment.js');
     const schema = experimentJsonSchema(flags.of);
     this.print(JSON.stringify(schema, null, 2));
     return schema;

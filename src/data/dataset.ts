@@ -1,5 +1,4 @@
-import { IGNORE_INDEX } from './batch.js';
-import type { Size } from './image.js';
+import { IGNORE_INDEX, type Size } from './image.js';
 import type { Palette } from './palette.js';
 
 /** A folder of images and the folder of their labels; both are searched with all their subfolders. */
@@ -32,7 +31,7 @@ export interface PublishedCounts {
 }
 
 /** What is known of a data set from its publication. The numbers are those of the data that the published figures are of. */
-export interface PublishedFacts extends PublishedCounts {
+interface PublishedFacts extends PublishedCounts {
   /** Size of every image; null where they differ. */
   readonly size: Size | null;
   /** Of other downloads that the data set can be made of, by the name that its preparation gives them. */
@@ -72,7 +71,7 @@ export interface Dataset {
 export const INVALID_LABEL = -1;
 
 /** What decides how labels are read. */
-export type Labelling = Pick<Dataset, 'classes' | 'ignoreIndex' | 'reduceZeroLabel' | 'labels'>;
+type Labelling = Pick<Dataset, 'classes' | 'ignoreIndex' | 'reduceZeroLabel' | 'labels'>;
 
 /** The raw value of class 0. */
 export const firstLabel = ({ reduceZeroLabel }: Pick<Dataset, 'reduceZeroLabel'>): number => (reduceZeroLabel ? 1 : 0);

@@ -44,7 +44,7 @@ const published = counts.extend({
 });
 
 /** What a file in datasets/ looks like. The id is the file's name. */
-export const datasetSchema = z
+const datasetSchema = z
   .strictObject({
     name: z.string().min(1),
     folder: inside,
@@ -120,7 +120,7 @@ function toCounts({ images, evidence, readIn }: z.infer<typeof counts>): Publish
 }
 
 /** The checked file as the rest of the program uses it. */
-export function toDataset(id: string, value: z.infer<typeof datasetSchema>): Dataset {
+function toDataset(id: string, value: z.infer<typeof datasetSchema>): Dataset {
   const { classes, published, splits, labels, ignoreColours, ...rest } = value;
   const [height, width] = published?.size ?? [];
   return {
@@ -177,12 +177,11 @@ export async function loadDataset(idOrFile: string): Promise<Dataset> {
     file = path.join(packageRoot(), 'datasets', `${idOrFile}.yaml`);
   }
   const yaml = await readYaml(file);
-  const { datasetSchema, toDataset } = await import('./description.js');
   return toDataset(path.basename(file).replace(EXTENSION, ''), checkYaml(yaml, datasetSchema));
 }
 
 /** What the package says about a data set. */
-export interface DescribedDataset {
+interface DescribedDataset {
   /** Names of the classes, in their order. */
   readonly classes: readonly string[];
   /** Images of each split, as published; empty where nothing says so. */

@@ -17,7 +17,7 @@ export interface Fingerprint {
 }
 
 /** A fingerprint, and the number of samples of each split. */
-export interface CountedFingerprint extends Fingerprint {
+interface CountedFingerprint extends Fingerprint {
   readonly images: Readonly<Record<string, number>>;
 }
 

@@ -1,10 +1,10 @@
 import type { DataRecipe, EvaluationRecipe } from '../recipe/experiment.js';
 import { UserError } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
-import type { Batch, EvaluationSample } from './batch.js';
 import type { Dataset } from './dataset.js';
+import type { Batch, EvaluationSample } from './image.js';
+import { NO_TOLERANCE, type SkippedSamples, type Tolerance } from './problem.js';
 import { TrainingOrder } from './samples.js';
-import { NO_TOLERANCE, type SkippedSamples, type Tolerance } from './skipped.js';
 import { type Entry, type Incomplete, readSplit } from './split.js';
 import type { MadeBatch } from './training-samples.js';
 import { largestViewsBytes } from './transforms/resize.js';
@@ -87,7 +87,7 @@ function ofIncomplete({ limit, known }: Tolerance): Incomplete {
   return limit > 0 || known.length > 0 ? 'kept' : 'refused';
 }
 
-export interface EvaluationLoaderOptions {
+interface EvaluationLoaderOptions {
   readonly dataset: Dataset;
   /** "val" where not given. */
   readonly split?: string;
@@ -160,9 +160,9 @@ export async function createEvaluationLoader(options: EvaluationLoaderOptions): 
 }
 
 /** An image that was read, or why it was not. */
-export type LoadedImage = { readonly sample: PredictionSample } | { readonly problem: UserError };
+type LoadedImage = { readonly sample: PredictionSample } | { readonly problem: UserError };
 
-export interface ImageLoader extends AsyncIterable<LoadedImage> {
+interface ImageLoader extends AsyncIterable<LoadedImage> {
   /** Ends the worker threads. */
   close(): Promise<void>;
 }

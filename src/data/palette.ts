@@ -34,9 +34,9 @@ export function encodePalettePng(
 const compress = promisify(deflate);
 
 /** What is done to a row before compression: nothing (labels), or the difference to the pixel on the left (images). */
-export type RowFilter = 'none' | 'sub';
+type RowFilter = 'none' | 'sub';
 
-export interface PngOptions {
+interface PngOptions {
   readonly colourType: 'grey' | 'rgb' | 'palette';
   readonly filter: RowFilter;
   /** zlib's level, 1 (fast) to 9 (small). */

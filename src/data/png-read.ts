@@ -16,7 +16,7 @@ export class PngError extends Error {
   override readonly name = 'PngError';
 }
 
-export interface Chunk {
+interface Chunk {
   readonly type: string;
   readonly data: Buffer;
 }
@@ -25,7 +25,7 @@ export interface Chunk {
  * The chunks of a PNG up to IEND; what follows it is not looked at.
  * @throws PngError where the signature is missing or the file ends early.
  */
-export function* readChunks(bytes: Buffer): Generator<Chunk, undefined> {
+function* readChunks(bytes: Buffer): Generator<Chunk, undefined> {
   if (!bytes.subarray(0, SIGNATURE.length).equals(SIGNATURE)) throw new PngError('not a PNG');
   for (let at = SIGNATURE.length; ; ) {
     if (at + 12 > bytes.length) throw new PngError('truncated');

@@ -1,10 +1,9 @@
 import { UserError } from '../support/errors.js';
 import { Draws, Purpose } from '../support/random.js';
-import { type EvaluationSample, IGNORE_INDEX, type View } from './batch.js';
 import { type Dataset, firstLabel, INVALID_LABEL, labelTable, replacedLabels } from './dataset.js';
 import { decodeLabelImage, decodeRgb } from './decode.js';
 import { valuesOf } from './held-labels.js';
-import type { LabelMap, RgbImage } from './image.js';
+import { type EvaluationSample, IGNORE_INDEX, type LabelMap, type RgbImage, type View } from './image.js';
 import type { Entry } from './split.js';
 import { normalise } from './transforms/normalise.js';
 import { keepRatioSize, resizeBilinear, scaleByRatio } from './transforms/resize.js';
@@ -62,7 +61,7 @@ const colourKey = (red: number, green: number, blue: number) => (red << 16) | (g
  * Training ids of a label map that is given as colours: those of the classes, and those that are ignored.
  * @throws LabelValueError naming file, colour and pixel of a colour that is no class; UserError where two classes share one.
  */
-export function fromColours({ height, width, data }: RgbImage, dataset: Dataset, file: string): LabelMap {
+function fromColours({ height, width, data }: RgbImage, dataset: Dataset, file: string): LabelMap {
   const { classes, palette, ignoreColours = [] } = dataset;
   const idOf = new Map<number, number>();
   for (const [id, colour] of palette.entries()) {

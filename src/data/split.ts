@@ -100,7 +100,7 @@ export interface Entry {
 }
 
 /** What lies in the folders of a source: the pairs, sorted by name, and images that lack their label. */
-export interface FoundEntries {
+interface FoundEntries {
   readonly entries: readonly Entry[];
   /** With them, in the same order, the images that have no label and those that the list names and that do not exist. */
   readonly named: readonly Entry[];
@@ -170,7 +170,7 @@ export async function readList(file: string): Promise<string[]> {
 }
 
 /** Where the images of a source lie, or its labels, and how their names end. */
-export interface NamedFiles {
+interface NamedFiles {
   readonly folder: string;
   readonly suffix: string;
 }
@@ -236,7 +236,7 @@ export async function findEntries(dataset: Dataset, source: SplitSource, dataRoo
  * The sources of a split.
  * @throws UserError for a split that the data set does not have.
  */
-export function splitSources(dataset: Dataset, split: string): readonly SplitSource[] {
+function splitSources(dataset: Dataset, split: string): readonly SplitSource[] {
   if (Object.hasOwn(dataset.splits, split)) return dataset.splits[split]!;
   throw new UserError(
     `${dataset.name} has no split "${split}". Known: ${Object.keys(dataset.splits).join(', ')}.`,

@@ -1,10 +1,9 @@
 import type { DataRecipe } from '../recipe/experiment.js';
 import { Draws, Purpose } from '../support/random.js';
-import { type Batch, IGNORE_INDEX } from './batch.js';
 import type { Dataset } from './dataset.js';
-import type { LabelMap, RgbImage } from './image.js';
+import { type Batch, IGNORE_INDEX, type LabelMap, type RgbImage } from './image.js';
+import { badSampleReason, stopsAt, type Tolerance, tolerates, tooMany } from './problem.js';
 import { loadSample } from './samples.js';
-import { badSampleReason, stopsAt, type Tolerance, tolerates, tooMany } from './skipped.js';
 import type { Entry } from './split.js';
 import { chooseCrop, flipHorizontally } from './transforms/crop.js';
 import { normaliseInto } from './transforms/normalise.js';
@@ -15,7 +14,7 @@ import { keepRatioSize, resizeBilinear, scaleByRatio } from './transforms/resize
 const CROP_DRAWS_A_SAMPLE = 32;
 
 /** The random choices of one training sample. */
-export interface Augmentation {
+interface Augmentation {
   readonly ratio: number;
   /** Uniform integer in [0, margin] of the crop's n-th draw: rows, then columns, of each attempt. */
   readonly cropDraw: (draw: number, margin: number) => number;
@@ -64,7 +63,7 @@ function placeLabels(labels: LabelMap, target: Int32Array, offset: number, targe
 }
 
 /** What stands in for samples that cannot be read. */
-export interface Replacements {
+interface Replacements {
   /** All samples of the split. */
   readonly entries: readonly Entry[];
   readonly tolerance: Tolerance;

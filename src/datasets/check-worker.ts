@@ -1,8 +1,8 @@
 import { workerData } from 'node:worker_threads';
 import type { Dataset } from '../data/dataset.js';
 import type { Entry } from '../data/split.js';
-import { serve } from '../data/workers/serve.js';
-import { type CheckedEntry, type CheckOptions, checkEntry } from './check-entry.js';
+import { serve } from '../data/workers/pool.js';
+import { type CheckedEntry, type CheckOptions, checkEntry } from './check.js';
 
 /** What every checking worker is started with. */
 export interface CheckWorkerData {

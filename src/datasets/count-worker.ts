@@ -3,7 +3,7 @@ import type { Dataset } from '../data/dataset.js';
 import type { Size } from '../data/image.js';
 import { readLabels } from '../data/samples.js';
 import type { Entry } from '../data/split.js';
-import { serve } from '../data/workers/serve.js';
+import { serve } from '../data/workers/pool.js';
 
 /** What every counting worker is started with. */
 export interface CountWorkerData {

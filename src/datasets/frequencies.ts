@@ -1,15 +1,14 @@
 import path from 'node:path';
-import { IGNORE_INDEX } from '../data/batch.js';
 import type { Dataset } from '../data/dataset.js';
 import { countAbsent } from '../data/held-labels.js';
-import type { Size } from '../data/image.js';
+import { IGNORE_INDEX, type Size } from '../data/image.js';
 import { isSynthetic } from '../data/markers.js';
 import { datasetFolder, type Entry, readSplit } from '../data/split.js';
 import { defaultWorkers, WorkerPool } from '../data/workers/pool.js';
 import { formatCount, formatNumber, formatShare } from '../support/format.js';
 import type { CountWorkerData, LabelCounts } from './count-worker.js';
 
-export interface FrequencyOptions {
+interface FrequencyOptions {
   readonly dataset: Dataset;
   readonly split: string;
   readonly dataRoot: string;
@@ -19,7 +18,7 @@ export interface FrequencyOptions {
 }
 
 /** How often a class occurs. */
-export interface ClassFrequency {
+interface ClassFrequency {
   /** Training id. */
   readonly id: number;
   readonly name: string;
@@ -103,7 +102,7 @@ export async function classFrequencies(options: FrequencyOptions): Promise<Frequ
   };
 }
 
-export interface FrequencyLayout {
+interface FrequencyLayout {
   /** Classes by their frequency or by their id. */
   readonly sort: 'frequency' | 'id';
   /** Columns of the terminal. */

@@ -1,10 +1,9 @@
 import path from 'node:path';
 import { workerData } from 'node:worker_threads';
 import type { FileProblem } from '../data/problem.js';
-import { serve } from '../data/workers/serve.js';
+import { serve } from '../data/workers/pool.js';
 import { UserError } from '../support/errors.js';
-import { explainFileError } from '../support/files.js';
-import { sha256File } from '../support/hash.js';
+import { explainFileError, sha256File } from '../support/files.js';
 import type { HashWorkerData, RecordedHash } from './hashes.js';
 
 /** Why a file is not what was recorded; null where it is. */

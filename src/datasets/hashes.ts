@@ -75,7 +75,7 @@ export async function readTrustedHashes(folder: string): Promise<TrustedHashes> 
   return { hashes: [], problems: [{ file, kind: 'changed file', message }] };
 }
 
-export interface CompareOptions {
+interface CompareOptions {
   readonly workers: number;
   readonly signal?: AbortSignal | undefined;
   readonly onFile: () => void;

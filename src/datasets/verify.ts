@@ -1,14 +1,20 @@
 import path from 'node:path';
 import type { Dataset } from '../data/dataset.js';
-import { type DataDeviation, dataDeviations, formatDeviation } from '../data/deviations.js';
 import { LabelInventory } from '../data/held-labels.js';
 import type { Size } from '../data/image.js';
-import { readPrepared, readSyntheticSettings, requirePrepared } from '../data/markers.js';
+import {
+  type DataDeviation,
+  dataDeviations,
+  formatDeviation,
+  readPrepared,
+  readSyntheticSettings,
+  requirePrepared,
+} from '../data/markers.js';
 import { type Problem, summariseProblems } from '../data/problem.js';
 import { datasetFolder, type Entry, requireDatasetFolder } from '../data/split.js';
 import { defaultWorkers, WorkerPool } from '../data/workers/pool.js';
 import { formatNumber } from '../support/format.js';
-import type { CheckedEntry } from './check-entry.js';
+import { type CheckedEntry, spareLabels } from './check.js';
 import type { CheckTask, CheckWorkerData } from './check-worker.js';
 import { compareHashes, readTrustedHashes, type TrustedHashes } from './hashes.js';
 import {
@@ -19,7 +25,6 @@ import {
   inspectSplit,
   sharedImages,
 } from './inspect.js';
-import { spareLabels } from './spare-labels.js';
 
 export interface VerifyOptions {
   readonly dataset: Dataset;
@@ -57,7 +62,7 @@ export interface Verification {
 }
 
 /** The split whose labels must hold every class: that of training; of a data set without one, its first. */
-export function trainingSplit({ splits }: Pick<Dataset, 'splits'>): string {
+function trainingSplit({ splits }: Pick<Dataset, 'splits'>): string {
   return Object.hasOwn(splits, 'train') ? 'train' : Object.keys(splits)[0]!;
 }
 
@@ -154,7 +159,7 @@ async function deviationsOf(
 
 const NO_HASHES: TrustedHashes = { hashes: [], problems: [] };
 
-export interface CheckEntriesOptions extends Omit<VerifyOptions, 'dataRoot'> {
+interface CheckEntriesOptions extends Omit<VerifyOptions, 'dataRoot'> {
   /** Size that every image must have; null where they differ. */
   readonly size: Size | null;
   /**

@@ -77,7 +77,7 @@ export interface NativeBinding {
 }
 
 /** What this machine lacks for the native engine. */
-export type MissingPart = 'platform' | 'python' | 'pip' | 'compiler' | 'network';
+type MissingPart = 'platform' | 'python' | 'pip' | 'compiler' | 'network';
 
 /** The native engine cannot be had on this machine as it is; the wasm engine can. */
 export class EngineUnavailableError extends UserError {

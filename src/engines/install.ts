@@ -3,8 +3,8 @@ import path from 'node:path';
 import { UserError } from '../support/errors.js';
 import { explainFileError, makeFolder } from '../support/files.js';
 import { withLock } from '../support/lock.js';
-import { nvidiaLibraryFolders } from './nvidia.js';
-import { tensorflowState } from './status.js';
+import { nvidiaLibraryFolders } from './hardware.js';
+import { tensorflowState } from './selection.js';
 import {
   addonFiles,
   addonFolder,
@@ -22,13 +22,18 @@ import {
   report,
 } from './tensorflow/job.js';
 import { checkBuild, obtainLibrary } from './tensorflow/library.js';
-import { buildName, currentBuild, installRoot, NODE_PACKAGE, parseBuildName, useBuild } from './tensorflow/location.js';
 import { describeFile, type InstallManifest, inspectInstall, writeManifest } from './tensorflow/manifest.js';
 import {
+  buildName,
   checkCLibrary,
   checkVersion,
+  currentBuild,
   DEFAULT_TENSORFLOW_VERSION,
+  installRoot,
+  NODE_PACKAGE,
+  parseBuildName,
   platformName,
+  useBuild,
   type Variant,
   wheelSource,
 } from './tensorflow/release.js';
@@ -36,7 +41,7 @@ import { npmPackageVersion } from './tool.js';
 
 export type { InstallOptions, InstallProgress } from './tensorflow/job.js';
 
-export interface InstallResult {
+interface InstallResult {
   /** False where the build was there already. */
   readonly installed: boolean;
   readonly folder: string;

@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Engine } from './engine.js';
-import { gpuMemoryOfProcess } from './nvidia.js';
+import { gpuMemoryOfProcess } from './hardware.js';
 
-export interface ProcessMemory {
+interface ProcessMemory {
   /** Resident memory now. */
   readonly residentBytes: number;
   /** Highest resident memory since the process started, or since `resetPeakMemory` last returned true. */

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { packageRoot } from '../support/package.js';
 
-export interface ToolResult {
+interface ToolResult {
   readonly outcome: 'success' | 'failure' | 'absent';
   readonly stdout: string;
   readonly stderr: string;

@@ -1,25 +1,24 @@
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { type EvaluationSample, IGNORE_INDEX } from '../data/batch.js';
 import type { Dataset } from '../data/dataset.js';
 import { loadDataset } from '../data/description.js';
+import { type EvaluationSample, IGNORE_INDEX } from '../data/image.js';
 import { createEvaluationLoader, type EvaluationLoader } from '../data/loader.js';
-import type { SkippedSamples } from '../data/skipped.js';
+import type { SkippedSamples } from '../data/problem.js';
 import type { Engine } from '../engines/engine.js';
 import { createKernels } from '../kernels/create.js';
 import { type LoadReport, loadInferenceNetwork } from '../network/load.js';
 import { NonFiniteOutputError } from '../network/overflow.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { InterruptedError, UserError } from '../support/errors.js';
-import { writeFileAtomic } from '../support/files.js';
+import { sha256File, writeFileAtomic } from '../support/files.js';
 import { formatNumber } from '../support/format.js';
-import { sha256File } from '../support/hash.js';
 import { PATIENCE, pauses } from '../support/pauses.js';
 import { weightsIdentity } from '../weights/load.js';
 import { ConfusionMatrix, metrics, type OutsideCounts } from './confusion.js';
 import { Predictor } from './inference.js';
-import { encodePrediction } from './label-ids.js';
 import { type Counted, type EvaluationPosition, holdsPredictions, readPosition, writePosition } from './position.js';
+import { encodePrediction } from './rows.js';
 
 interface EvaluationSettings {
   /** Folder for predicted label images, named as the images: palette PNGs. */
@@ -63,7 +62,7 @@ export interface EvaluationProgress {
 }
 
 /** Figures are fractions (0–1). */
-export interface EvaluationResult {
+interface EvaluationResult {
   readonly images: number;
   /** Names of the images that could not be read and were left out. */
   readonly skippedImages: readonly string[];

@@ -1,8 +1,13 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
-import type { View } from '../data/batch.js';
-import type { Engine } from '../engines/engine.js';
+import type { View } from '../data/image.js';
+import type { Engine, ShapesEngine } from '../engines/engine.js';
+import { type PeakMemory, peakOfSize } from '../engines/memory.js';
+import { createKernels, PeakMeter } from '../kernels/create.js';
 import type { Kernels } from '../kernels/kernels.js';
-import type { InferenceNetwork } from '../network/inference.js';
+import { architecture } from '../network/architecture.js';
+import { foldedNetwork, type InferenceNetwork } from '../network/inference.js';
+import { parameterSpecs } from '../network/parameters.js';
+import type { Experiment } from '../recipe/experiment.js';
 import { noPause, type Pause } from '../support/pauses.js';
 import { LogitMap } from './logit-map.js';
 import { type InferenceMode, inferenceWindows, type RowSource, resizedRows } from './rows.js';
@@ -15,7 +20,7 @@ export interface ImageViews {
   readonly flip: boolean;
 }
 
-export interface PredictorOptions {
+interface PredictorOptions {
   readonly engine: Engine;
   readonly kernels: Kernels;
   readonly network: InferenceNetwork;
@@ -170,7 +175,7 @@ export class Predictor {
 }
 
 /** Rows [from, to) of an image of [height, width], strips of about so many logits each. */
-export function stripsOf(
+function stripsOf(
   [height, width]: readonly [number, number],
   classes: number,
   stripElements: number,
@@ -180,4 +185,65 @@ export function stripsOf(
     from: i * rows,
     to: Math.min((i + 1) * rows, height),
   }));
+}
+
+type Size = readonly [height: number, width: number];
+
+interface InferenceMemoryOptions {
+  readonly experiment: Pick<Experiment, 'model' | 'training' | 'evaluation'>;
+  /** The image's own size. */
+  readonly size: Size;
+  /** Of each view, before it is mirrored. */
+  readonly views: readonly Size[];
+  readonly flip: boolean;
+  /** As of the predictor. */
+  readonly stripElements?: number;
+}
+
+/**
+ * What the tensors of predicting one image take, the folded weights included, without computing it: the predictor itself
+ * runs on the engine's twin that knows shapes only.
+ */
+export function inferenceMemory(engine: Engine, options: InferenceMemoryOptions): Promise<PeakMemory> {
+  const largest = [options.size, ...options.views].reduce((most, size) => (area(size) > area(most) ? size : most));
+  return peakOfSize(largest, (divisor) => engine.withShapes((twin) => predictedOn(twin, options, divisor)));
+}
+
+function area([height, width]: Size): number {
+  return height * width;
+}
+
+async function predictedOn(
+  twin: ShapesEngine,
+  { experiment, size, views, flip, stripElements }: InferenceMemoryOptions,
+  divisor: number,
+): Promise<PeakMemory> {
+  const { model, training, evaluation: recipe } = experiment;
+  const smaller = (sides: Size) => sides.map((side) => Math.ceil(side / divisor)) as [number, number];
+  const meter = new PeakMeter(twin);
+  const kernels = createKernels(twin, meter);
+  const described = architecture(model);
+  const specs = parameterSpecs(described);
+  const shapes = new Map(specs.map(({ path, shape }) => [path, shape]));
+  const source = (path: string) => twin.tf.fill([...shapes.get(path)!], 0);
+  const network = foldedNetwork(twin.tf, kernels, described, source, training.precision);
+  try {
+    meter.reset();
+    const predictor = new Predictor({
+      engine: twin,
+      kernels,
+      network,
+      recipe,
+      ...(stripElements && { stripElements }),
+    });
+    await predictor.predict({
+      size: smaller(size),
+      flip,
+      // The twin looks at the shapes only.
+      views: views.map(smaller).map(([height, width], ratio) => ({ ratio, height, width, image: new Float32Array() })),
+    });
+    return { peakBytes: meter.bytes, addressedBytes: twin.addressedBytes() };
+  } finally {
+    network.dispose();
+  }
 }

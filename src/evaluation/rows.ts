@@ -1,9 +1,14 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
+import type { Dataset } from '../data/dataset.js';
+import { encodePalettePng, encodePng } from '../data/palette.js';
+import { TRAINING_CLASSES } from '../datasets/generate/imitations.js';
+import { LABEL_NAMES } from '../datasets/prepare/labels.js';
 import type { Engine } from '../engines/engine.js';
 import type { EvaluationRecipe } from '../recipe/experiment.js';
+import { UserError } from '../support/errors.js';
 
 /** For output rows `from` … `to` − 1 of a bilinear resize: the two input rows of each and the second one's weight. */
-export interface RowInterpolation {
+interface RowInterpolation {
   readonly low: Int32Array;
   readonly high: Int32Array;
   /** output = low + (high − low)·weight. */
@@ -14,7 +19,7 @@ export interface RowInterpolation {
  * Where the rows [from, to) of a resize from `inputSize` to `outputSize` rows come from.
  * Aligned: source = d·(in − 1)/(out − 1); otherwise source = max((d + 0.5)·in/out − 0.5, 0), clipped at the far edge.
  */
-export function rowInterpolation(
+function rowInterpolation(
   inputSize: number,
   outputSize: number,
   alignCorners: boolean,
@@ -147,4 +152,35 @@ function slideSpans(size: number, crop: number, stride: number): [number, number
     const start = Math.max(end - crop, 0);
     return [start, end - start];
   });
+}
+
+const CLASS_NAMES = TRAINING_CLASSES.map((id) => LABEL_NAMES[id]);
+
+/**
+ * Cityscapes' server takes label ids, not training ids.
+ * @throws UserError where the classes of a data set are not the 19 of Cityscapes, in their order.
+ */
+export function requireLabelIds({ name, classes }: Pick<Dataset, 'name' | 'classes'>): void {
+  const isCityscapes = classes.length === CLASS_NAMES.length && classes.every((one, id) => one === CLASS_NAMES[id]);
+  if (isCityscapes) return;
+  throw new UserError(
+    `--label-ids writes the label ids of Cityscapes, and the classes of ${name} are not those of Cityscapes.`,
+    'Leave it out, or give a row of Cityscapes.',
+  );
+}
+
+/**
+ * The PNG of a prediction, [height, width] of training ids: in the classes' colours, or a grey one of Cityscapes' label ids.
+ * Of the latter, the data set must be Cityscapes.
+ */
+export async function encodePrediction(
+  prediction: Uint8Array,
+  width: number,
+  height: number,
+  { palette }: Pick<Dataset, 'palette'>,
+  labelIds: boolean,
+): Promise<Buffer> {
+  if (!labelIds) return encodePalettePng(prediction, width, height, palette);
+  const ids = prediction.map((trainingId) => TRAINING_CLASSES[trainingId]!);
+  return encodePng(ids, { height, width }, { colourType: 'grey', filter: 'none', level: 6 });
 }

@@ -4,10 +4,10 @@ import { createKernels } from '../kernels/create.js';
 import { complexity } from '../network/complexity.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { measureInference, measureTraining } from './measure.js';
+import { benchmarkSize, inferenceFlops } from './network-cost.js';
 import { convolutionRate, median } from './roofline.js';
-import { benchmarkSize, inferenceFlops } from './test-size.js';
 
-export interface BenchmarkOptions {
+interface BenchmarkOptions {
   readonly experiment: Experiment;
   readonly engine: Engine;
   readonly signal?: AbortSignal;
@@ -24,7 +24,7 @@ export interface BenchmarkProgress {
 }
 
 /** Speed and memory of a row on this machine. Sizes are [height, width], memory is in bytes. */
-export interface BenchmarkResult {
+interface BenchmarkResult {
   /** Images a second: 1/secondsPerImage. */
   readonly fps: number;
   /** Mean of single-scale inference at batch 1: forward and post-processing to the argmax at the image's own size. */
@@ -131,7 +131,7 @@ export async function benchmark({
 }
 
 /** What the shares are made from. */
-export interface MeasuredRates
+interface MeasuredRates
   extends Pick<
     BenchmarkResult,
     'sizeHw' | 'secondsPerImage' | 'trainingSizeHw' | 'trainingBatch' | 'trainingSecondsPerStep'

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Tensor, Tensor1D, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
-import { IGNORE_INDEX } from '../data/batch.js';
+import { IGNORE_INDEX } from '../data/image.js';
 import type { Engine } from '../engines/engine.js';
 import { createKernels } from '../kernels/create.js';
 import type { ConvolutionGeometry, Kernels } from '../kernels/kernels.js';
@@ -72,9 +72,9 @@ async function timePass(
  * What kernels are compared with: TensorFlow.js's own 3×3 convolution, which arithmetic bounds, and eight of its own additions of
  * two maps, which main memory bounds.
  */
-export type BareWork = 'convolution' | 'addition';
+type BareWork = 'convolution' | 'addition';
 
-export interface TimedKernel {
+interface TimedKernel {
   /** Name in the kernels' interface, and the case where there are several. */
   readonly kernel: string;
   readonly bare: BareWork;

@@ -28,7 +28,7 @@ export function randomNetwork(
   return network;
 }
 
-export interface MeasureOptions {
+interface MeasureOptions {
   readonly engine: Engine;
   readonly experiment: Experiment;
   /** [height, width] of the input images. */
@@ -72,7 +72,7 @@ export async function measureInference(options: MeasureOptions): Promise<Measure
   }
 }
 
-export interface TrainingMeasurement extends Measurement {
+interface TrainingMeasurement extends Measurement {
   /** Largest sum of live tensor bytes, parameters and momentum included. */
   readonly liveTensorBytes: number;
 }

@@ -1,13 +1,12 @@
 import { inferenceWindows } from '../evaluation/rows.js';
 import { allConvolutions, architecture } from '../network/architecture.js';
-import { convolutionFlops, convolutionParameters } from '../network/complexity.js';
-import type { Experiment } from '../recipe/experiment.js';
+import { complexity, convolutionFlops, convolutionParameters } from '../network/complexity.js';
+import type { EvaluationRecipe, Experiment } from '../recipe/experiment.js';
 import { formatCount } from '../support/format.js';
 import { terminalTable } from '../terminal/layout.js';
-import { benchmarkSize } from './test-size.js';
 
 /** Size and cost of one convolution with what belongs to it. Sizes are [height, width]. */
-export interface ConvolutionCost {
+interface ConvolutionCost {
   /** Stem of its published state_dict keys. */
   readonly path: string;
   readonly kernel: number;
@@ -24,7 +23,7 @@ export interface ConvolutionCost {
 }
 
 /** The same of a part of the network. */
-export interface ModuleCost extends Pick<ConvolutionCost, 'parameters' | 'flopsAtCrop' | 'flopsAtTest'> {
+interface ModuleCost extends Pick<ConvolutionCost, 'parameters' | 'flopsAtCrop' | 'flopsAtTest'> {
   /** "stem", "layer1" to "layer4", "decode_head" or "auxiliary_head". */
   readonly module: string;
 }
@@ -108,4 +107,43 @@ export function formatNetworkCost({ cropHw, testHw, windows, modules, total }: N
     body: [...modules.map((cost) => line(cost.module, cost)), line('total', total)],
   });
   return `one image forward: the crop is ${cropHw.join('×')}, the test size ${testHw.join('×')}${inWindows}\n${table}`;
+}
+
+const PHOTOGRAPH = 4 / 3;
+const CITYSCAPES = 2;
+
+/**
+ * [height, width] of the image that speed is measured on: one that the test scale's keep-ratio resize would give.
+ *
+ * A scale between 4:3 and 2:1 is the shape of the data set's own images (Cityscapes 2048×1024, CamVid 480×360) and is taken
+ * whole. Others are boxes that images of any shape are fitted into (ADE20K 2048×512, Pascal Context 520×520); there the image is
+ * a 4:3 photograph.
+ */
+export function benchmarkSize({
+  imageScaleWh: [width, height],
+}: Pick<EvaluationRecipe, 'imageScaleWh'>): [number, number] {
+  const shape = width / height;
+  if (shape >= PHOTOGRAPH && shape <= CITYSCAPES) return [height, width];
+  const fitted = Math.min(width / PHOTOGRAPH, height);
+  return [Math.round(fitted), Math.round(fitted * PHOTOGRAPH)];
+}
+
+/** [height, width] of that image's view at each ratio of the test scale. */
+export function testViews(
+  { imageScaleWh: [width, height] }: Pick<EvaluationRecipe, 'imageScaleWh'>,
+  ratios: readonly number[],
+): [number, number][] {
+  return ratios.map((ratio) =>
+    benchmarkSize({ imageScaleWh: [Math.floor(width * ratio), Math.floor(height * ratio)] }),
+  );
+}
+
+/** Floating-point operations of the network on one image of size [height, width], over all windows of the row's inference. */
+export function inferenceFlops(
+  { model, evaluation }: Pick<Experiment, 'model' | 'evaluation'>,
+  size: readonly [number, number],
+): number {
+  return inferenceWindows(evaluation, size)
+    .map(({ height, width }) => complexity(model, [height, width]).flops)
+    .reduce((sum, flops) => sum + flops, 0);
 }

@@ -1,4 +1,4 @@
-import type { Batch, View } from '../data/batch.js';
+import type { Batch, View } from '../data/image.js';
 import type { Engine } from '../engines/engine.js';
 import type { Kernels } from '../kernels/kernels.js';
 import type { Precision } from '../recipe/experiment.js';
@@ -64,7 +64,7 @@ function repeatValues(values: Float32Array | Int32Array): void {
 }
 
 /** The bare convolution whose rate stands for the engine's speed: 3×3, stride 1, padding 1, batch 1. */
-export interface RooflineConvolution {
+interface RooflineConvolution {
   /** Of input and output. */
   readonly channels: number;
   readonly height: number;
@@ -72,7 +72,7 @@ export interface RooflineConvolution {
 }
 
 /** That of the last stage of a published network; where there is no native code, small enough to take milliseconds. */
-export function rooflineConvolution(engine: Engine): RooflineConvolution {
+function rooflineConvolution(engine: Engine): RooflineConvolution {
   return engine.isNative ? { channels: 512, height: 64, width: 128 } : { channels: 128, height: 32, width: 64 };
 }
 

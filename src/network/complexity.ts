@@ -9,7 +9,7 @@ import {
 } from './architecture.js';
 import { isTrained, parameterSpecs } from './parameters.js';
 
-export interface Complexity {
+interface Complexity {
   /** Trained parameters: filters, biases, gammas and betas of both heads and the backbone. */
   readonly parameters: number;
   /** Of one image's forward pass with the decode head: 2 · multiply-accumulates of all convolutions. */
@@ -86,7 +86,7 @@ export function convolutionFlops(network: Architecture, size: Size): Map<string,
   return flops;
 }
 
-export interface LargeTensor {
+interface LargeTensor {
   /** Path of the convolution that computes it, or what else it is. */
   readonly name: string;
   readonly bytes: number;

@@ -11,10 +11,10 @@ import {
   type UnitSpec,
 } from './architecture.js';
 import { type Bounded, type FoldedConvolution, inferenceConvolution, OverflowGuard } from './overflow.js';
-import { BATCH_NORM_EPSILON } from './unit.js';
+import { BATCH_NORM_EPSILON } from './resnet.js';
 
 /** Gives the value of a parameter, by its path, as a tensor that the caller owns. Filters are HWIO. */
-export type ParameterSource = (path: string) => tfjs.Tensor;
+type ParameterSource = (path: string) => tfjs.Tensor;
 
 /**
  * The network for inference: batch norm folded into the convolutions,

@@ -9,7 +9,7 @@ import {
 } from './architecture.js';
 
 /** What a parameter is, which decides how it starts and whether the optimizer moves it. */
-export type ParameterKind = 'filter' | 'bias' | 'gamma' | 'beta' | 'runningMean' | 'runningVariance';
+type ParameterKind = 'filter' | 'bias' | 'gamma' | 'beta' | 'runningMean' | 'runningVariance';
 
 export interface ParameterSpec {
   /** Published state_dict key. */

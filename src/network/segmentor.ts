@@ -4,16 +4,15 @@ import type { Kernels } from '../kernels/kernels.js';
 import type { ModelRecipe } from '../recipe/experiment.js';
 import { type Architecture, architecture, type HeadSpec } from './architecture.js';
 import { initialValue, Parameters, parameterSpecs } from './parameters.js';
-import { resnet } from './resnet.js';
+import { convolutionUnit, resnet } from './resnet.js';
 import type { TrainingPass, Value } from './tape.js';
-import { convolutionUnit } from './unit.js';
 
 /**
  * FCN head (Long et al., CVPR 2015) in training mode: convolutions → [concatenation with the input → convolution] →
  * channel dropout → 1×1 classifier. Returns the logits [N,h,w,classes].
  * @param place tells the dropouts of the two heads apart.
  */
-export async function fcnHead(pass: TrainingPass, spec: HeadSpec, input: Value, place: number): Promise<Value> {
+async function fcnHead(pass: TrainingPass, spec: HeadSpec, input: Value, place: number): Promise<Value> {
   let x = input;
   for (const unit of spec.convolutions) {
     const y = convolutionUnit(pass, unit, x);
@@ -92,7 +91,7 @@ function classifier({ tf, kernels, tape, parameters, update }: TrainingPass, spe
   return value;
 }
 
-export interface HeadLoss {
+interface HeadLoss {
   /** Mean over all pixels, ignored ones counting as 0, times the head's weight. */
   readonly loss: number;
   /** Percent of all pixels, ignored ones in the denominator. */
@@ -104,7 +103,7 @@ export interface HeadLoss {
  * nothing of the full size outlives this call.
  * @param labels [N,H,W] int32.
  */
-export function headLoss(
+function headLoss(
   { tf, kernels, precision, lossScale }: TrainingPass,
   logits: Value,
   weight: number,

@@ -44,7 +44,7 @@ export const gatesSchema = z.strictObject({
 export type Gates = z.output<typeof gatesSchema>;
 
 /** The gates of the package. */
-export function shippedGates(): string {
+function shippedGates(): string {
   return path.join(packageRoot(), 'nightly', 'gates.yaml');
 }
 

@@ -56,7 +56,7 @@ export const QUANTITIES = [
 ] as const;
 export type Quantity = (typeof QUANTITIES)[number];
 
-export const measurementSchema = z.strictObject({
+const measurementSchema = z.strictObject({
   quantity: z.enum(QUANTITIES),
   /** What it is of: a row, a case of reference data, a command. */
   subject: z.string().min(1),
@@ -85,7 +85,7 @@ const leftOutSchema = z.strictObject({
 export type LeftOut = z.output<typeof leftOutSchema>;
 
 /** One night, a line of the history. */
-export const entrySchema = z.strictObject({
+const entrySchema = z.strictObject({
   format: z.literal(1),
   at: z.iso.datetime(),
   version: z.string(),
@@ -150,7 +150,7 @@ export async function appendEntry(file: string, entry: Entry): Promise<void> {
 }
 
 /** A part of a night and the file that it was read from. */
-export interface Shard {
+interface Shard {
   readonly file: string;
   readonly entry: Entry;
 }

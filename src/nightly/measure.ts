@@ -5,7 +5,7 @@ import type { Size } from '../data/image.js';
 import { datasetFolder } from '../data/split.js';
 import { generateDataset } from '../datasets/generate/generate.js';
 import type { Engine, EngineName } from '../engines/engine.js';
-import { startEngine } from '../engines/start.js';
+import { startEngine } from '../engines/selection.js';
 import { kernelCosts } from '../measurement/kernel-costs.js';
 import { compareSteps } from '../measurement/measure.js';
 import { verify } from '../parity/verify.js';
@@ -33,8 +33,8 @@ import {
   kernelMeasurements,
   parityMeasurements,
   recordMeasurements,
+  startupMeasurements,
 } from './measurements.js';
-import { startupMeasurements } from './startup.js';
 
 /** A size at which a step takes seconds on a few cores. */
 const BENCHMARK_CHANGES = [
@@ -45,7 +45,7 @@ const BENCHMARK_CHANGES = [
   'benchmark.trainingSteps=6',
 ];
 
-export interface NightOptions {
+interface NightOptions {
   readonly parts: readonly NightPart[];
   /** Of the smoke runs; all published rows where empty. */
   readonly rows: readonly string[];
@@ -237,7 +237,7 @@ const SIZES: Readonly<Record<string, Size>> = { cityscapes: { height: 128, width
 const OTHER_SIZE: Size = { height: 96, width: 128 };
 
 /** Paints the data sets that smoke runs read; the same every night. Those that are there already are left. */
-export async function paintDatasets(ids: readonly string[], dataRoot: string, signal: AbortSignal): Promise<void> {
+async function paintDatasets(ids: readonly string[], dataRoot: string, signal: AbortSignal): Promise<void> {
   for (const id of new Set(ids)) {
     const dataset = await loadDataset(id);
     const directory = path.resolve(datasetFolder(dataset, dataRoot));

@@ -6,7 +6,7 @@ import { UserError } from '../support/errors.js';
 import { type Checkpoint, readCheckpoint } from '../weights/load.js';
 import type { StoredTensor } from '../weights/tensor.js';
 import { Collector, type Findings, Worst } from './check.js';
-import type { ReferenceFolder } from './folder.js';
+import type { ReferenceFolder } from './reference-set.js';
 import { TOLERANCES } from './tolerances.js';
 
 const tensorSchema = z.object({

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ConfusionMatrix, type Metrics, metrics } from '../evaluation/confusion.js';
 import { UserError } from '../support/errors.js';
 import { Collector, type Findings, largestDifference, Worst } from './check.js';
-import type { ReferenceFolder } from './folder.js';
+import type { ReferenceFolder } from './reference-set.js';
 import { TOLERANCES } from './tolerances.js';
 
 const areas = z.array(z.number());

@@ -9,8 +9,8 @@ import type { EvaluationRecipe, Experiment } from '../recipe/experiment.js';
 import { InterruptedError, UserError } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
 import { type Pause, pauses } from '../support/pauses.js';
+import { type PredictedClass, type PredictionFiles, presentClasses, writePrediction } from './output.js';
 import { readTruth, type Source } from './sources.js';
-import { type PredictedClass, type PredictionFiles, presentClasses, writePrediction } from './write.js';
 
 /** An image's prediction. */
 export interface Prediction {
@@ -27,7 +27,7 @@ export interface Prediction {
 }
 
 /** A file that could not be read. */
-export interface FailedImage {
+interface FailedImage {
   readonly file: string;
   readonly problem: UserError;
 }
@@ -39,7 +39,7 @@ export interface PredictionTask {
   readonly outputs: PredictionFiles;
 }
 
-export interface PredictImagesOptions {
+interface PredictImagesOptions {
   readonly tasks: readonly PredictionTask[];
   readonly predictor: Predictor;
   readonly dataset: Dataset;

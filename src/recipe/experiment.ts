@@ -1,5 +1,200 @@
-import type { z } from 'zod';
-import type { experimentSchema } from './schema.js';
+import { z } from 'zod';
+
+/** Schemas of the recipe and of the files in experiments/. Every object is strict: an unknown key is an error. */
+
+/** What editors show of a key comes from its description here; the types (experiment.ts) are made of these schemas. */
+
+const count = z.int().min(1);
+const countOrZero = z.int().min(0);
+const positive = z.number().positive();
+const fraction = z.number().min(0).max(1);
+const pair = z.tuple([count, count]);
+const perStage = z.tuple([count, count, count, count]);
+
+const head = z.strictObject({
+  input: z.int().min(0).max(3).describe('Stage of the ResNet, 0 to 3, whose output is the input.'),
+  channels: count.describe('Channels at width 64.'),
+  convolutions: count.describe('3×3 convolutions before the classifier.'),
+  concatenateInput: z.boolean().describe('Whether a further convolution sees input and output together.'),
+  dilation: count.describe('Of the convolutions; not of the one after the concatenation.'),
+  dropout: z.number().min(0).lt(1).describe('Share of channels dropped in training.'),
+  lossWeight: z.number().min(0).describe('Weight in the total loss.'),
+});
+
+const model = z.strictObject({
+  depth: z.literal([18, 50, 101]).describe('Layers of the ResNet.'),
+  stem: z.enum(['deep', '7x7']).describe('deep: three 3×3 convolutions; 7x7: one 7×7 convolution.'),
+  width: count.describe('Base channels, 64 as published; scales stem, stages and heads.'),
+  strides: perStage.describe('Of the first block of each stage.'),
+  dilations: perStage.describe('Of the blocks of each stage.'),
+  contractDilation: z.boolean().describe('Whether the first block of a dilated stage has half the dilation.'),
+  classes: z.int().min(2).max(255).describe('As many as the data set has.'),
+  alignCorners: z.boolean().describe('How logits are resized: corner to corner, or pixel centre to pixel centre.'),
+  decodeHead: head,
+  auxiliaryHead: head,
+  pretrained: z
+    .string()
+    .min(1)
+    .nullable()
+    .describe(
+      'Name of the published ImageNet backbone, path of a weights file, relative to this one, or null: from scratch.',
+    ),
+});
+
+const data = z.strictObject({
+  dataset: z.string().min(1).describe('Id of a file in datasets/, or path of a YAML file, relative to this one.'),
+  imageScaleWh: pair.describe('[width, height] that training images are fitted into, before the random ratio.'),
+  ratioRange: z.tuple([positive, positive]).describe('[lowest, highest] random ratio of the scale.'),
+  cropHw: pair.describe('[height, width] of the training crop.'),
+  categoryMaximumRatio: fraction.describe('A crop of which one class takes more is drawn again, up to ten times.'),
+  flipProbability: fraction.describe('Of mirroring a training image.'),
+});
+
+const training = z.strictObject({
+  iterations: count.describe('Steps of the optimizer.'),
+  batch: count.describe('Images of one step, over all devices.'),
+  learningRate: positive.describe('At the start; it falls polynomially.'),
+  minimumLearningRate: z.number().min(0).describe('At the end.'),
+  power: positive.describe('Of the polynomial.'),
+  momentum: z.number().min(0).lt(1),
+  weightDecay: z.number().min(0).describe('Of every parameter, batch norm and biases too.'),
+  precision: z.enum(['fp32', 'fp16', 'bf16']).describe('Of the convolutions.'),
+  lossScale: positive.describe('Static factor of the loss in 16-bit training; without effect in fp32.'),
+  checkpointEvery: count.describe('Iterations between checkpoints.'),
+  logEvery: count.describe('Iterations between lines of the log.'),
+});
+
+const evaluation = z.strictObject({
+  imageScaleWh: pair.describe('[width, height] that images are fitted into.'),
+  mode: z.enum(['whole', 'slide']).describe('whole: the image at once; slide: windows that overlap.'),
+  cropHw: pair.nullable().describe('[height, width] of a window; null where whole.'),
+  strideHw: pair.nullable().describe('[height, width] between windows; null where whole.'),
+  ratios: z.array(positive).min(1).describe('Of the scale, in multi-scale evaluation.'),
+  limit: count.nullable().describe('First images of the validation split only; null: all.'),
+});
+
+const benchmark = z.strictObject({
+  warmup: countOrZero.describe('Images that are not timed.'),
+  images: count.describe('Images that are timed.'),
+  trainingSteps: count.describe('Steps of the memory measurement.'),
+  trainingBatch: count.describe('Images of such a step: what one GPU held when the published memory was measured.'),
+});
+
+const publishedFigure = z.number().positive().nullable();
+const published = z.strictObject({
+  memoryGB: publishedFigure.describe('Training memory of one GPU, GB of 2^30 bytes.'),
+  fps: publishedFigure.describe('Images a second.'),
+  mIoU: publishedFigure.describe('Single scale, percent.'),
+  mIoUMsFlip: publishedFigure.describe('Multi-scale and mirrored, percent.'),
+});
+
+/** The part of an experiment that a table's file, a profile and overrides can set. */
+export const recipeSchema = z.strictObject({
+  method: z.string().min(1).describe('As the table shows it.'),
+  backbone: z.string().min(1).describe('As the table shows it.'),
+  model,
+  data,
+  training,
+  evaluation,
+  benchmark,
+});
+export type Recipe = z.output<typeof recipeSchema>;
+
+/** What names of files and folders are made of leads nowhere else. */
+export const namePart = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'expected letters, digits, ".", "_" and "-"');
+
+/** A resolved experiment, as it is stored in a run directory. */
+export const experimentSchema = z.strictObject({
+  row: namePart.describe('Id of the row: the published config name.'),
+  table: z.string().min(1).describe('Name of the table, as published; "Local" for rows without published figures.'),
+  profile: z.string().min(1),
+  seed: countOrZero,
+  ...recipeSchema.shape,
+  published,
+  weights: z.url().nullable(),
+  log: z.url().nullable(),
+});
+
+const partialRecipe = z
+  .strictObject({
+    ...recipeSchema.partial().shape,
+    model: z
+      .strictObject({
+        ...model.partial().shape,
+        decodeHead: head.partial().optional().describe('The head that predicts.'),
+        auxiliaryHead: head.partial().optional().describe('A head that only training uses.'),
+      })
+      .optional(),
+    data: data.partial().optional(),
+    training: training.partial().optional(),
+    evaluation: evaluation.partial().optional(),
+    benchmark: benchmark.partial().optional(),
+  })
+  // Written once in the JSON Schema, where it stands in several places.
+  .meta({ id: 'recipe' });
+export type PartialRecipe = z.output<typeof partialRecipe>;
+
+const parts = z.record(z.string(), partialRecipe).describe('Pieces of a recipe that rows pick by name.');
+
+/** experiments/base.yaml: what the recipes of all tables share. */
+export const baseFileSchema = z.strictObject({ recipe: partialRecipe, parts });
+
+/** One table: its shared recipe, then a line a row. A row's recipe is base, table, parts in order, and its own, merged. */
+export const tableFileSchema = z.strictObject({
+  table: z.string().min(1).describe('Name of the table; "Local" for rows without published figures.'),
+  position: count.optional().describe('Place among the published tables.'),
+  tolerance: z
+    .strictObject({
+      mIoU: positive,
+      mIoUMsFlip: positive,
+      reason: z.string().min(1).optional().describe('Where the tolerance comes from.'),
+    })
+    .optional()
+    .describe('How far a figure may lie from the published one and still count as reproduced, in points of mIoU.'),
+  hardware: z
+    .strictObject({
+      name: z.string().min(1).describe("A part of the GPU's name, as the driver gives it."),
+      tolerance: positive.describe('How far memory and fps may lie from the published ones, as a share of them.'),
+      reason: z.string().min(1).describe('Where the tolerance comes from.'),
+    })
+    .optional()
+    .describe('What the published memory and fps were measured on: on the same, they get a verdict.'),
+  downloads: z.url().optional().describe('Address under which weights and log of a row lie, as ADDRESS/ROW/FILE.'),
+  recipe: partialRecipe.optional().describe('What the recipes of all rows share.'),
+  parts: parts.optional(),
+  rows: z
+    .array(
+      z.strictObject({
+        id: namePart.describe('Name of the row in commands, folders and records.'),
+        parts: z.array(z.string()).optional().describe('Names of parts, of this file or of base.yaml, in order.'),
+        recipe: partialRecipe.optional().describe("The row's own values."),
+        published: published.partial().optional().describe('Figures as published.'),
+        weights: z.string().optional().describe('Published weights: an address, or a file under downloads.'),
+        log: z.string().optional().describe('Published training log: an address, or a file under downloads.'),
+      }),
+    )
+    .min(1),
+});
+export type TableFile = z.output<typeof tableFileSchema>;
+
+/** Kinds of experiment files. `table`: one's own and the package's tables; `base`: what the package's tables share. */
+export const EXPERIMENT_FILES = ['table', 'base'] as const;
+type ExperimentFile = (typeof EXPERIMENT_FILES)[number];
+
+/** JSON Schema (draft 7, which editors' YAML services know best) of an experiment file. */
+export function experimentJsonSchema(kind: ExperimentFile): object {
+  const title = kind === 'table' ? 'fcn: a table of experiments' : 'fcn: what all tables share';
+  const { $schema, ...schema } = z.toJSONSchema(kind === 'table' ? tableFileSchema : baseFileSchema, {
+    target: 'draft-7',
+    io: 'input',
+    override: ({ jsonSchema }) => {
+      // What zod says of every whole number, and of every key of a map: nothing that helps to write a file.
+      if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+      delete jsonSchema.propertyNames;
+    },
+  });
+  return { $schema, title, ...schema };
+}
 
 /** What is read and never changed, to its last part. */
 type DeepReadonly<T> = T extends object ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> } : T;
@@ -14,7 +209,6 @@ export type HeadRecipe = ModelRecipe['decodeHead'];
 export type DataRecipe = Experiment['data'];
 export type TrainingRecipe = Experiment['training'];
 export type EvaluationRecipe = Experiment['evaluation'];
-export type BenchmarkRecipe = Experiment['benchmark'];
 /** As the table prints them: memory in GB (2^30 bytes), fps in images a second, mIoU in percent; null if it shows none. */
 export type PublishedFigures = Experiment['published'];
 /** What images and their gradients are stored and convolved in; parameters and statistics always are float32. */

@@ -3,8 +3,7 @@ import { UserError } from '../support/errors.js';
 import { endSentence } from '../support/format.js';
 import { alternatives, leastRemote, remoteness } from '../support/suggest.js';
 import { check, documentValue } from '../support/yaml.js';
-import type { Experiment } from './experiment.js';
-import { type Recipe, recipeSchema } from './schema.js';
+import { type Experiment, type Recipe, recipeSchema } from './experiment.js';
 
 type Section = { [key: string]: unknown };
 
@@ -98,7 +97,7 @@ function ending(path: string, keys: number): string {
 }
 
 /** The shortest trailing part of a path that no other has, as it may be typed. */
-export function shortPath(path: string, paths: readonly string[]): string {
+function shortPath(path: string, paths: readonly string[]): string {
   const others = paths.filter((other) => other !== path);
   const lengths = path.split('.').map((_, i) => i + 1);
   const short = lengths.find((keys) => !others.some((other) => ending(other, keys) === ending(path, keys)));
@@ -149,7 +148,7 @@ function suggestion(typed: string, paths: readonly string[]): string {
  * The full path that a typed one means: itself, or the only one that ends in it.
  * @throws UserError that names the nearest where there is none, or those where there are several.
  */
-export function fullPath(typed: string, paths: readonly string[]): string {
+function fullPath(typed: string, paths: readonly string[]): string {
   if (paths.includes(typed)) return typed;
   const endings = paths.filter((path) => path.endsWith(`.${typed}`));
   if (endings.length === 1) return endings[0]!;

@@ -1,9 +1,9 @@
 import { UserError } from '../support/errors.js';
+import type { Recipe } from './experiment.js';
 import type { RecipeValues } from './overrides.js';
-import type { Recipe } from './schema.js';
 
 /** `full`: as published. `smoke`: the same recipe in small, minutes on a laptop CPU; its figures mean nothing. */
-export const PROFILES = ['full', 'smoke'] as const;
+const PROFILES = ['full', 'smoke'] as const;
 export type Profile = (typeof PROFILES)[number];
 
 export function isProfile(name: string): name is Profile {

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import { UserError } from '../support/errors.js';
 import { check, formatFinding } from '../support/yaml.js';
-import type { Experiment } from './experiment.js';
+import { type Experiment, experimentSchema } from './experiment.js';
 import { applyOverrides, overrideText, type RecipeValues, replaceValue, valuesOf } from './overrides.js';
 import { applyProfile, checkRules, isProfile } from './profiles.js';
-import { experimentSchema } from './schema.js';
 import { selectRow } from './select.js';
 import type { Row } from './tables.js';
 
@@ -90,7 +89,7 @@ export function deviations(experiment: Experiment, file?: string): Deviation[] {
 }
 
 /** What a run was made of. */
-export interface ChangedRun {
+interface ChangedRun {
   readonly profile: string;
   readonly experiment: RecipeValues;
   readonly deviations: readonly Deviation[];

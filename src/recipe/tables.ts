@@ -6,15 +6,15 @@ import { explainFileError } from '../support/files.js';
 import { packageRoot } from '../support/package.js';
 import { alternatives, nearestAll } from '../support/suggest.js';
 import { check, checkYaml, formatFinding, formatPath, parseYaml, type YamlFile } from '../support/yaml.js';
-import type { PublishedFigures } from './experiment.js';
 import {
   baseFileSchema,
   type PartialRecipe,
+  type PublishedFigures,
   type Recipe,
   recipeSchema,
   type TableFile,
   tableFileSchema,
-} from './schema.js';
+} from './experiment.js';
 
 /** A line of a results table with its recipe as published. */
 export interface Row {

@@ -3,12 +3,11 @@ import path from 'node:path';
 import { loadTables } from '../recipe/tables.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
-import { jsonFiles, KEPT_KINDS } from './find.js';
-import { keptName, kindOf } from './keep.js';
+import { jsonFiles, KEPT_KINDS, keptName, kindOf } from './folder.js';
 import { recordProblems } from './problems.js';
 import { readRecord } from './record.js';
 
-export interface ResultsCheck {
+interface ResultsCheck {
   readonly records: number;
   /** "FILE: what is wrong". */
   readonly problems: readonly string[];

@@ -1,5 +1,5 @@
 import { publishedImages } from '../data/description.js';
-import { formatDeviation } from '../data/deviations.js';
+import { formatDeviation } from '../data/markers.js';
 import { changesOf, differences } from '../recipe/resolve.js';
 import { LOCAL_TABLE, type Table } from '../recipe/tables.js';
 import { formatNumber } from '../support/format.js';

@@ -29,7 +29,7 @@ export function hardwareName({ device, gpus, processor, cores, engine }: Environ
   return `${where} (${engine})`;
 }
 
-export interface CodeVersion {
+interface CodeVersion {
   readonly version: string;
   /** Git commit of the checkout; null where the code is not in one. */
   readonly commit: string | null;

@@ -1,4 +1,7 @@
 import type { PublishedFigures } from '../recipe/experiment.js';
+import { canonicalJson, changesOf } from '../recipe/resolve.js';
+import { weightsIdentity } from '../weights/load.js';
+import { hardwareName } from './environment.js';
 import type { RunRecord } from './record.js';
 
 /** The figures of a table's row, in the order of its columns. */
@@ -43,4 +46,102 @@ export function figuresOf({
     mIoU: evaluate === null ? null : evaluate.mIoU * 100,
     mIoUMsFlip: multiScale === null ? null : multiScale.mIoU * 100,
   };
+}
+
+/** Mean and sample standard deviation of a figure over runs. */
+interface MeanAndDeviation {
+  readonly mean: number;
+  readonly deviation: number;
+}
+
+/** A run that a mean is taken over. */
+interface SpreadRun {
+  readonly run: string;
+  readonly seed: number;
+  /** The record's file; null where the record came from none. */
+  readonly file: string | null;
+}
+
+/** Runs of one recipe that differ in the seed. */
+export interface Spread {
+  /** Whether the runs' figures stand in a published table; if not, whether they are of the smoke profile. */
+  readonly kind: 'published' | 'smoke' | 'local';
+  readonly row: string;
+  readonly profile: string;
+  /** Besides the profile: `width=32`. */
+  readonly changes: readonly string[];
+  readonly seeds: readonly number[];
+  /** In the order of the seeds. */
+  readonly runs: readonly SpreadRun[];
+  /** Null where fewer than two of the runs measured it; of memory and fps also where their hardware differs. */
+  readonly figures: Readonly<Record<Figure, MeanAndDeviation | null>>;
+}
+
+/** @returns The deviation is null of a single value. @throws Error when there are no values. */
+export function meanAndDeviation(values: readonly number[]): {
+  readonly mean: number;
+  readonly deviation: number | null;
+} {
+  const count = values.length;
+  if (count === 0) throw new Error('The mean of no values.');
+  const mean = values.reduce((sum, value) => sum + value, 0) / count;
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return { mean, deviation: count < 2 ? null : Math.sqrt(squares / (count - 1)) };
+}
+
+/** @param records Oldest first. @returns In the order of the seeds. */
+export function newestOfEachSeed(records: readonly RunRecord[]): RunRecord[] {
+  return [...new Map(records.map((record) => [record.seed, record])).values()].sort((a, b) => a.seed - b.seed);
+}
+
+/** Equal of runs of the same recipe, whatever the seed, with the same stages on the same data; of given weights, the same. */
+export function recipeKey({ experiment, dataset, stages, weights }: RunRecord): string {
+  const given = weights?.source === 'given' ? weightsIdentity(weights.sha256, weights.key) : null;
+  return canonicalJson([{ ...experiment, seed: null }, dataset?.fingerprint, stages.map(({ stage }) => stage), given]);
+}
+
+interface SpreadOptions {
+  readonly fileOf?: (record: RunRecord) => string | null;
+  /** Whether a record's figures stand in a published table. */
+  readonly isPublished?: (record: RunRecord) => boolean;
+}
+
+/**
+ * What the seed alone changes: runs of the same recipe on the same data, the newest of each seed.
+ * @param records Oldest first.
+ */
+export function spreads(
+  records: readonly RunRecord[],
+  { fileOf = () => null, isPublished = () => false }: SpreadOptions = {},
+): Spread[] {
+  const groups = new Map<string, RunRecord[]>();
+  for (const record of records) {
+    const key = recipeKey(record);
+    groups.set(key, [...(groups.get(key) ?? []), record]);
+  }
+  return [...groups.values()]
+    .map(newestOfEachSeed)
+    .filter((runs) => runs.length > 1)
+    .map((runs) => {
+      const { row, profile } = runs[0]!;
+      const over = (figure: Figure): MeanAndDeviation | null => {
+        const hardware = new Set(runs.map(({ environment }) => hardwareName(environment)));
+        if (dependsOnHardware(figure) && hardware.size > 1) return null;
+        const values = runs.flatMap(({ figures }) => figures[figure] ?? []);
+        if (values.length === 0) return null;
+        const { mean, deviation } = meanAndDeviation(values);
+        return deviation === null ? null : { mean, deviation };
+      };
+      const figures = Object.fromEntries(FIGURES.map((figure) => [figure, over(figure)])) as Spread['figures'];
+      const apart = profile === 'smoke' ? 'smoke' : 'local';
+      return {
+        kind: runs.every(isPublished) ? 'published' : apart,
+        row,
+        profile,
+        changes: changesOf(runs[0]!),
+        seeds: runs.map(({ seed }) => seed),
+        runs: runs.map((record) => ({ run: record.run, seed: record.seed, file: fileOf(record) })),
+        figures,
+      };
+    });
 }

@@ -36,7 +36,7 @@ export function toleranceOf(
 /** What a reproduced figure says about the published one. */
 export type Verdict = 'reproduced' | 'above' | 'below' | 'nothing published' | 'not run';
 
-export interface VerdictOptions {
+interface VerdictOptions {
   readonly published: number | null;
   readonly reproduced: number | null;
   /** How far the two may lie apart and count as the same, in their unit. */

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { Experiment } from '../recipe/experiment.js';
-import { type FoundRecord, findKeptAndLeft, type OnBroken } from '../records/find.js';
+import { type FoundRecord, findKeptAndLeft, type OnBroken } from '../records/folder.js';
 import { type Environment, type RunRecord, readRecord } from '../records/record.js';
 import { UserError } from '../support/errors.js';
 import type { RunState } from './directory.js';
@@ -67,7 +67,7 @@ function ofRecord({ file, record }: FoundRecord): KnownRun {
   return { row, id, experiment, environment, state, startedAt, record, file, ...nothing };
 }
 
-export interface RunFolders extends RunPlaces {
+interface RunFolders extends RunPlaces {
   readonly results: string;
 }
 

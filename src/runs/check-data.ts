@@ -50,7 +50,7 @@ async function check(splits: readonly string[], options: CheckDataOptions): Prom
   const { LabelInventory } = await import('../data/held-labels.js');
   const { summariseProblems } = await import('../data/problem.js');
   const { datasetFolder } = await import('../data/split.js');
-  const { spareLabels } = await import('../datasets/spare-labels.js');
+  const { spareLabels } = await import('../datasets/check.js');
   const { checkEntries } = await import('../datasets/verify.js');
   const dataset = await loadDataset(experiment.data.dataset);
   const inspected: Record<string, InspectedSplit> = {};
@@ -147,7 +147,7 @@ async function unlikePublished(
   folder: string,
   splits: Readonly<Record<string, InspectedSplit>>,
 ): Promise<Problem[]> {
-  const { dataDeviations, formatDeviation } = await import('../data/deviations.js');
+  const { dataDeviations, formatDeviation } = await import('../data/markers.js');
   const { readPrepared } = await import('../data/markers.js');
   const { isSynthetic } = await import('../data/markers.js');
   const prepared = await readPrepared(folder);

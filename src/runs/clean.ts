@@ -47,7 +47,7 @@ export async function cleanableRuns(
   return chosen;
 }
 
-export interface Removal {
+interface Removal {
   readonly removed: readonly CleanableRun[];
   /** Those that somebody goes on with by now, or has. */
   readonly left: readonly { readonly run: InspectedRun; readonly reason: string }[];

@@ -2,7 +2,13 @@ import path from 'node:path';
 import { type FoundDataset, listDatasets } from '../datasets/list.js';
 import type { EngineName } from '../engines/engine.js';
 import { describeHardware, type Hardware } from '../engines/hardware.js';
-import { AUTO_ORDER, type EngineStatus, engineStatus, missingForTensorflow, nativeEngine } from '../engines/status.js';
+import {
+  AUTO_ORDER,
+  type EngineStatus,
+  engineStatus,
+  missingForTensorflow,
+  nativeEngine,
+} from '../engines/selection.js';
 import { formatNumber } from '../support/format.js';
 import { cacheDirectory, packageVersion } from '../support/package.js';
 

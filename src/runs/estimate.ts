@@ -1,9 +1,9 @@
 import path from 'node:path';
 import type { Engine, EngineName } from '../engines/engine.js';
-import { startEngine } from '../engines/start.js';
+import { startEngine } from '../engines/selection.js';
 import { createKernels } from '../kernels/create.js';
+import { benchmarkSize, inferenceFlops, testViews } from '../measurement/network-cost.js';
 import { convolutionRate } from '../measurement/roofline.js';
-import { benchmarkSize, inferenceFlops, testViews } from '../measurement/test-size.js';
 import { complexity } from '../network/complexity.js';
 import type { Experiment, Precision } from '../recipe/experiment.js';
 import { captureEnvironment, hardwareName } from '../records/environment.js';
@@ -19,7 +19,7 @@ import { availableForTensors, checkpointsBytes, freeDisk } from './resources.js'
 import { largestStageMemory } from './stage-memory.js';
 
 /** What a stage would do. */
-export interface StageEstimate {
+interface StageEstimate {
   readonly stage: Stage;
   /** Iterations of training, images of evaluation and benchmark; null where the number of images is not known. */
   readonly count: number | null;
@@ -30,7 +30,7 @@ export interface StageEstimate {
 }
 
 /** What a run would do and take. */
-export interface RunEstimate {
+interface RunEstimate {
   readonly row: string;
   readonly seed: number;
   readonly stages: readonly StageEstimate[];
@@ -50,7 +50,7 @@ export interface RunEstimate {
 }
 
 /** What all estimates rest on. */
-export interface EstimateBasis {
+interface EstimateBasis {
   readonly hardware: string;
   /** Rate of a bare 3×3 convolution just now, GFLOP/s (10^9 operations a second), in each precision of the runs. */
   readonly convolutionGflops: Readonly<Partial<Record<Precision, number>>>;

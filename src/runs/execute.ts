@@ -6,12 +6,11 @@ import { type RunRecord, readRecord, type Stage, writeRecord } from '../records/
 import { InterruptedError, UserError } from '../support/errors.js';
 import { removeHalfWritten } from '../support/files.js';
 import { Lock, LostLockError } from '../support/lock.js';
-import { RunDirectory } from './directory.js';
+import { RunDirectory, readDescription, writeDescription } from './directory.js';
 import { readingStages } from './preflight.js';
 import { type ExecuteOptions, type PreparedRun, prepareRun, recordsFolder } from './prepare-run.js';
 import { requireResources } from './resources.js';
 import { changesOf, findRun, highestNumber } from './resumption.js';
-import { readDescription, writeDescription } from './run-description.js';
 import { RunReader } from './run-reader.js';
 import { readStageResult } from './stage-results.js';
 import { StageRunner } from './stage-runner.js';

@@ -1,12 +1,12 @@
 import type { Engine } from '../engines/engine.js';
 import type { PeakMemory } from '../engines/memory.js';
-import { inferenceMemory } from '../evaluation/memory.js';
+import { inferenceMemory } from '../evaluation/inference.js';
 import { measureInference, measureTraining } from '../measurement/measure.js';
+import { benchmarkSize, inferenceFlops } from '../measurement/network-cost.js';
 import { median } from '../measurement/roofline.js';
-import { benchmarkSize, inferenceFlops } from '../measurement/test-size.js';
 import { complexity } from '../network/complexity.js';
 import type { Experiment, Precision } from '../recipe/experiment.js';
-import { trainingMemory } from '../training/memory.js';
+import { trainingMemory } from '../training/step.js';
 
 /**
  * What a time rests on. `measured`: a step or an image as the recipe has it; `reduced`: a smaller one, scaled by operations;
@@ -47,7 +47,7 @@ const EXPECTED_SHARE = 0.5;
 /** Part of the memory that a measurement may take. */
 const MEMORY_SHARE = 0.8;
 
-export interface NetworkTimerOptions {
+interface NetworkTimerOptions {
   readonly engine: Engine;
   /** Rate of a bare convolution, GFLOP/s. */
   readonly convolutionGflops: Readonly<Partial<Record<Precision, number>>>;

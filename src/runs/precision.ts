@@ -8,7 +8,7 @@ interface Adapted {
   readonly deviations: readonly Deviation[];
 }
 
-export interface InPrecision extends Adapted {
+interface InPrecision extends Adapted {
   /** The precision that was asked for, where the experiment is in another one now; null where it is in that. */
   readonly replaced: Precision | null;
 }

@@ -1,22 +1,22 @@
 import path from 'node:path';
 import type { EngineName } from '../engines/engine.js';
-import { startEngine } from '../engines/start.js';
+import { startEngine } from '../engines/selection.js';
 import { predictedDataset } from '../evaluation/evaluate.js';
 import { Predictor } from '../evaluation/inference.js';
-import { requireLabelIds } from '../evaluation/label-ids.js';
+import { requireLabelIds } from '../evaluation/rows.js';
 import { createKernels } from '../kernels/create.js';
 import { loadInferenceNetwork } from '../network/load.js';
+import { formatShare, type PredictedClass, type PredictionFiles, predictionFiles } from '../prediction/output.js';
 import { type PredictedImages, type PredictionTask, predictImages, slideOverrides } from '../prediction/predict.js';
 import { findSources, findTruths, requireApart } from '../prediction/sources.js';
-import { formatShare, type PredictedClass, type PredictionFiles, predictionFiles } from '../prediction/write.js';
 import { type Deviation, deviations, type ResolveOptions, resolve } from '../recipe/resolve.js';
 import { formatNumber, formatPercent, formatSeconds } from '../support/format.js';
 import { type DisplayMode, showCounted } from '../terminal/display.js';
 import { requireWritable } from './directory.js';
+import { givenWeights } from './plan.js';
 import { inAvailablePrecision, precisionNote } from './precision.js';
-import { givenWeights } from './weights.js';
 
-export interface PredictOptions {
+interface PredictOptions {
   /** Images, and folders of images. */
   readonly inputs: readonly string[];
   readonly recipe: ResolveOptions;
@@ -42,7 +42,7 @@ export interface PredictOptions {
   readonly display: DisplayMode;
 }
 
-export interface PredictionRun extends PredictedImages {
+interface PredictionRun extends PredictedImages {
   readonly row: string;
   /** File of the weights. */
   readonly weights: string;

@@ -1,7 +1,7 @@
 import type { Experiment } from '../recipe/experiment.js';
 import type { RunRecord, Stage } from '../records/record.js';
 import { UserError } from '../support/errors.js';
-import { PUBLISHED } from './weights.js';
+import { PUBLISHED } from './plan.js';
 
 /** Splits of the data set that each stage reads. */
 export const SPLITS: Readonly<Record<Stage, readonly string[]>> = {
@@ -34,7 +34,7 @@ export interface InputOptions {
 }
 
 /** The data set of a run. */
-export interface RunData {
+interface RunData {
   /** What the record says about it. */
   readonly described: NonNullable<RunRecord['dataset']>;
   /** Hash of the names of its samples. */
@@ -47,7 +47,7 @@ export interface RunData {
  * @returns null where no stage reads data.
  * @throws UserError where it is missing, or does not fit the recipe.
  */
-export async function requireDataset(
+async function requireDataset(
   { row, model, data }: Experiment,
   stages: readonly Stage[],
   dataRoot: string,
@@ -56,7 +56,7 @@ export async function requireDataset(
   const splits = [...new Set(stages.flatMap((stage) => SPLITS[stage]))];
   if (splits.length === 0) return null;
   const { loadDataset } = await import('../data/description.js');
-  const { dataDeviations } = await import('../data/deviations.js');
+  const { dataDeviations } = await import('../data/markers.js');
   const { datasetFingerprint } = await import('../data/fingerprint.js');
   const { readPrepared } = await import('../data/markers.js');
   const { publishedImages } = await import('../data/description.js');
@@ -83,7 +83,7 @@ export async function requireDataset(
  * Checks what training needs besides data, before anything is started.
  * @throws UserError where its pretrained backbone is missing.
  */
-export async function requireTrainable({ model }: Experiment): Promise<void> {
+async function requireTrainable({ model }: Experiment): Promise<void> {
   if (model.pretrained !== null) {
     const { findPretrained } = await import('../training/pretrained.js');
     findPretrained(model.pretrained);
@@ -95,7 +95,7 @@ export async function requireTrainable({ model }: Experiment): Promise<void> {
  * tells; of published ones there is a link.
  * @throws UserError where they cannot be used.
  */
-export async function requireWeights(
+async function requireWeights(
   { row, weights: url }: Experiment,
   given: string | undefined,
   key?: string,

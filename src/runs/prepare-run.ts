@@ -1,18 +1,17 @@
 import path from 'node:path';
 import type { Engine, EngineName } from '../engines/engine.js';
-import { startEngine } from '../engines/start.js';
+import { startEngine } from '../engines/selection.js';
 import { type Deviation, hashExperiment } from '../recipe/resolve.js';
 import { captureEnvironment, codeVersion } from '../records/environment.js';
 import type { Environment, RunRecord } from '../records/record.js';
 import { weightsIdentity } from '../weights/load.js';
 import { type CheckDataOptions, checkData } from './check-data.js';
-import { requireWritable } from './directory.js';
+import { type RunIdentity, type RunSetup, requireWritable } from './directory.js';
+import { describeWeights, givenWeights } from './plan.js';
 import { inAvailablePrecision, precisionNote } from './precision.js';
 import { readingStages, requireInputs } from './preflight.js';
 import type { Resume } from './resumption.js';
-import type { RunIdentity, RunSetup } from './run-description.js';
 import type { StageOptions } from './stage-runner.js';
-import { describeWeights, givenWeights } from './weights.js';
 
 export interface ExecuteOptions extends StageOptions, Pick<CheckDataOptions, 'checkData' | 'checkedData'> {
   /** `path=value`, as the user gave them; the experiment has them applied. */
@@ -104,6 +103,6 @@ export async function prepareRun(asked: ExecuteOptions): Promise<PreparedRun> {
 async function requireLabelIdsIfAsked({ labelIds, experiment }: ExecuteOptions): Promise<void> {
   if (labelIds !== true) return;
   const { loadDataset } = await import('../data/description.js');
-  const { requireLabelIds } = await import('../evaluation/label-ids.js');
+  const { requireLabelIds } = await import('../evaluation/rows.js');
   requireLabelIds(await loadDataset(experiment.data.dataset));
 }

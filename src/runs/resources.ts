@@ -2,9 +2,9 @@ import { statfs } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { Engine } from '../engines/engine.js';
+import { freeMemoryOfGpu } from '../engines/hardware.js';
 import { liveTensors, type PeakMemory } from '../engines/memory.js';
-import { freeMemoryOfGpu } from '../engines/nvidia.js';
-import { benchmarkSize } from '../measurement/test-size.js';
+import { benchmarkSize } from '../measurement/network-cost.js';
 import { architecture } from '../network/architecture.js';
 import { largestTensors } from '../network/complexity.js';
 import { isTrained, parameterSpecs } from '../network/parameters.js';
@@ -14,7 +14,7 @@ import { UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
 import { formatBytes } from '../support/format.js';
 import { checkpointsSize } from '../training/checkpoint-folder.js';
-import { trainingMemory } from '../training/memory.js';
+import { trainingMemory } from '../training/step.js';
 import { largestStageMemory, type StageMemory } from './stage-memory.js';
 
 /** Free bytes of the disk that a folder is on, or will be on. */
@@ -45,7 +45,7 @@ export function checkpointsBytes(experiment: Experiment, keep: number): number {
   return mostCheckpoints(experiment, keep) * bytes;
 }
 
-export interface ResourcesOptions {
+interface ResourcesOptions {
   readonly experiment: Experiment;
   readonly stages: readonly Stage[];
   /** Folder of the run directories; it need not be there. */
@@ -57,7 +57,7 @@ export interface ResourcesOptions {
 }
 
 /** What is there, bytes. */
-export interface Available {
+interface Available {
   /** Main memory that this process may still take. */
   readonly memory: number;
   /** Where a GPU computes: its free memory, null where nobody tells. Null where the processor computes. */

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { namePart } from '../recipe/schema.js';
+import { namePart } from '../recipe/experiment.js';
 import { UserError } from '../support/errors.js';
-import type { RunDescription, RunIdentity, RunSetup } from './run-description.js';
+import type { RunDescription, RunIdentity, RunSetup } from './directory.js';
 import { compareNewestFirst, findRunOfRow } from './run-names.js';
 import { type RunReader, runsBelow } from './run-reader.js';
 
@@ -19,7 +19,7 @@ export type Resume =
   | { readonly run: string };
 
 /** A run that was begun before. */
-export interface EarlierRun {
+interface EarlierRun {
   readonly id: string;
   readonly directory: string;
   readonly description: RunDescription;
@@ -39,7 +39,7 @@ export function changesOf(before: RunSetup, now: RunSetup): string[] {
 }
 
 /** A run that is to be made or gone on with. */
-export interface WantedRun {
+interface WantedRun {
   readonly identity: RunIdentity;
   readonly setup: RunSetup;
 }

@@ -1,18 +1,22 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
-import type { Experiment } from '../recipe/experiment.js';
-import { experimentSchema } from '../recipe/schema.js';
+import { type Experiment, experimentSchema } from '../recipe/experiment.js';
 import { type Environment, environmentSchema, type RunRecord, readRecord, recordSchema } from '../records/record.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, foldersIn } from '../support/files.js';
 import { readJson } from '../support/json.js';
 import { inspectLock, type LockState } from '../support/lock-file.js';
 import { check, formatFinding } from '../support/yaml.js';
-import { type RunState, type RunStatus, readStatus, stateOf } from './directory.js';
-import { LOG_FILE, type RunLog, readLog } from './log.js';
-import { type Progress, readProgress } from './progress.js';
-import { type RunDescription, readDescription } from './run-description.js';
+import {
+  type RunDescription,
+  type RunState,
+  type RunStatus,
+  readDescription,
+  readStatus,
+  stateOf,
+} from './directory.js';
+import { LOG_FILE, type Progress, type RunLog, readLog, readProgress } from './log.js';
 
 /** The record of a run, in its directory. */
 export const RECORD_FILE = 'record.json';
@@ -21,7 +25,7 @@ export const RECORD_FILE = 'record.json';
 const FIRST_FILES = ['experiment.json', 'run.json'];
 
 /** The state of a run, and what tells it. */
-export interface ObservedState {
+interface ObservedState {
   readonly state: RunState;
   /** Null where it is not there, or damaged. */
   readonly status: RunStatus | null;

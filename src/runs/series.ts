@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { startEngine } from '../engines/start.js';
+import { startEngine } from '../engines/selection.js';
 import { canonicalJson, hashExperiment } from '../recipe/resolve.js';
 import { InterruptedError, type UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
@@ -16,7 +16,7 @@ import { requireInputs } from './preflight.js';
 import type { ExecuteOptions } from './prepare-run.js';
 import { completedRuns } from './resumption.js';
 
-export interface SeriesOptions extends Omit<ExecuteOptions, 'experiment' | 'deviations' | 'predictions'> {
+interface SeriesOptions extends Omit<ExecuteOptions, 'experiment' | 'deviations' | 'predictions'> {
   readonly plan: readonly PlannedRun[];
   /** Go on with the next run after one that failed. An interruption always ends the series. */
   readonly keepGoing: boolean;
@@ -29,14 +29,14 @@ export interface SeriesOptions extends Omit<ExecuteOptions, 'experiment' | 'devi
 /** How a run of a series ended. */
 export type Outcome = CompletedRun | FailedRun | { readonly run: PlannedRun; readonly state: 'not run' };
 
-export interface CompletedRun {
+interface CompletedRun {
   readonly run: PlannedRun;
   readonly state: 'completed';
   readonly execution: Execution;
   readonly seconds: number;
 }
 
-export interface FailedRun {
+interface FailedRun {
   readonly run: PlannedRun;
   readonly state: 'failed' | 'interrupted';
   readonly error: unknown;

@@ -2,11 +2,11 @@ import { largestViewsBytes } from '../data/transforms/resize.js';
 import { defaultWorkers, resultsAhead } from '../data/workers/pool.js';
 import type { Engine } from '../engines/engine.js';
 import type { PeakMemory } from '../engines/memory.js';
-import { inferenceMemory } from '../evaluation/memory.js';
-import { benchmarkSize, testViews } from '../measurement/test-size.js';
+import { inferenceMemory } from '../evaluation/inference.js';
+import { benchmarkSize, testViews } from '../measurement/network-cost.js';
 import type { Experiment } from '../recipe/experiment.js';
 import type { Stage } from '../records/record.js';
-import { trainingMemory } from '../training/memory.js';
+import { trainingMemory } from '../training/step.js';
 
 /** What a stage holds in memory at its peak, by shapes and sizes alone. */
 export interface StageMemory extends PeakMemory {

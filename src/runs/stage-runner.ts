@@ -1,14 +1,13 @@
-import { SkippedSamples } from '../data/skipped.js';
+import { SkippedSamples } from '../data/problem.js';
 import type { Engine } from '../engines/engine.js';
 import type { RunRecord, Stage } from '../records/record.js';
 import type { Lock } from '../support/lock.js';
 import { type DisplayMode, showStages } from '../terminal/display.js';
 import { weightsIdentity } from '../weights/load.js';
 import type { RunDirectory } from './directory.js';
-import type { StageContext } from './stage-context.js';
-import { type CompletedStage, keepStageResult, readStageResult } from './stage-results.js';
+import { describeWeights } from './plan.js';
+import { type CompletedStage, keepStageResult, readStageResult, type StageContext } from './stage-results.js';
 import { runStage, STAGE_TITLES } from './stages.js';
-import { describeWeights } from './weights.js';
 
 /** What stages need of how a run is executed. */
 export interface StageOptions

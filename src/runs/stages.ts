@@ -1,9 +1,8 @@
 import type { Stage } from '../records/record.js';
 import { formatBytes, formatNumber, formatPercent, formatSeconds } from '../support/format.js';
-import { ProgressFile } from './progress.js';
+import { ProgressFile } from './log.js';
 import { explainOutOfMemory } from './resources.js';
-import type { StageContext, StageResult } from './stage-context.js';
-import { POSITION_SECONDS, positionFile } from './stage-results.js';
+import { POSITION_SECONDS, positionFile, type StageContext, type StageResult } from './stage-results.js';
 import type { EventFile } from './tensorboard.js';
 import type { ValidationOptions } from './validation.js';
 

@@ -6,7 +6,7 @@ import { explainFileError, makeFolder } from '../support/files.js';
 import { crc32c } from '../support/zip-write.js';
 
 /** Folder of the event files in the run directory. */
-export const EVENTS_FOLDER = 'tensorboard';
+const EVENTS_FOLDER = 'tensorboard';
 
 /** Fields of the messages in tensorflow/core/util/event.proto and framework/summary.proto. */
 const EVENT = { wallTime: 1, step: 2, fileVersion: 3, summary: 5, sessionLog: 7 } as const;

@@ -3,8 +3,7 @@ import { evaluate } from '../evaluation/evaluate.js';
 import { NonFiniteOutputError } from '../network/overflow.js';
 import { formatPercent, formatSeconds } from '../support/format.js';
 import type { Validation } from '../training/session.js';
-import type { StageContext } from './stage-context.js';
-import { POSITION_SECONDS, positionFile } from './stage-results.js';
+import { POSITION_SECONDS, positionFile, type StageContext } from './stage-results.js';
 
 export interface ValidationOptions {
   readonly every: number;

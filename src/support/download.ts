@@ -13,7 +13,7 @@ export interface DownloadProgress {
   readonly total: number | null;
 }
 
-export interface DownloadOptions {
+interface DownloadOptions {
   /** https only, redirects included. */
   readonly url: string;
   /** Where the bytes go. What an earlier attempt left there is gone on with, if the file has not changed since. */

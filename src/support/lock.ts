@@ -22,7 +22,7 @@ export type { Holder };
 const HEARTBEAT = 10_000;
 const PATIENCE = 60_000;
 
-export interface LockOptions {
+interface LockOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told once, when another process holds the lock. */
   readonly onWait?: (pid: number) => void;

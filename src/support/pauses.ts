@@ -14,7 +14,7 @@ export const noPause: Pause = async () => {};
 /** Milliseconds of work between two pauses. */
 const INTERVAL = 200;
 
-export interface PauseOptions {
+interface PauseOptions {
   readonly signal?: AbortSignal | undefined;
   /** Of the InterruptedError. */
   readonly message: string;

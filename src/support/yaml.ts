@@ -7,10 +7,10 @@ import { endSentence } from './format.js';
 import { alternatives, nearestAll } from './suggest.js';
 
 /** Where a value lies inside a document: keys and indices from the top. */
-export type ValuePath = readonly PropertyKey[];
+type ValuePath = readonly PropertyKey[];
 
 /** What is wrong with a value, and where. */
-export interface Finding {
+interface Finding {
   readonly path: ValuePath;
   readonly message: string;
 }
@@ -30,7 +30,7 @@ function unwrap(schema: core.$ZodType): core.$ZodType {
 }
 
 /** The schema of the value at a path; undefined where the schema knows no such value. */
-export function schemaAt(schema: core.$ZodType, path: ValuePath): core.$ZodType | undefined {
+function schemaAt(schema: core.$ZodType, path: ValuePath): core.$ZodType | undefined {
   if (path.length === 0) return schema;
   const [key, ...rest] = path;
   const inner = unwrap(schema);

@@ -9,7 +9,7 @@ export interface ZipContent {
   content(): Uint8Array | Promise<Uint8Array>;
 }
 
-export interface ZipOptions {
+interface ZipOptions {
   /** Stored, each content at a multiple of 64, so that it can be mapped into memory; or deflated, one after the other. */
   readonly packing: 'aligned' | 'deflated';
   /** What to do where the archive would become too large. */
@@ -147,7 +147,7 @@ export const CENTRAL_SIZE = 46;
 export const LOCAL_SIGNATURE = 0x04034b50;
 export const LOCAL_SIZE = 30;
 export const METHOD_STORED = 0;
-export const METHOD_DEFLATED = 8;
+const METHOD_DEFLATED = 8;
 
 /** Polynomials, lowest power in the highest bit: of ISO 3309, and Castagnoli's. */
 const POLYNOMIAL = { iso: 0xedb88320, castagnoli: 0x82f63b78 } as const;

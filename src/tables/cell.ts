@@ -1,10 +1,47 @@
+import path from 'node:path';
 import type { Row } from '../recipe/tables.js';
 import { hardwareName } from '../records/environment.js';
-import { dependsOnHardware, type Figure, formatFigure } from '../records/figures.js';
+import {
+  dependsOnHardware,
+  type Figure,
+  formatFigure,
+  meanAndDeviation,
+  newestOfEachSeed,
+} from '../records/figures.js';
 import type { RunRecord } from '../records/record.js';
-import { meanAndDeviation, newestOfEachSeed } from '../records/spread.js';
 import { type FigureTolerance, judge, toleranceOf, type Verdict } from '../records/verdict.js';
-import type { Piece, Text } from './document.js';
+import { packageRoot } from '../support/package.js';
+
+/** A document of tables as data, which every layout is made from. */
+
+/** A piece of text; with `href`, a link. */
+export interface Piece {
+  readonly text: string;
+  readonly href?: string;
+  /** A shorter name of the link, for a layout in which the text can stand with the link's target. */
+  readonly short?: string;
+}
+
+/** What stands in a cell or in a line. */
+export type Text = readonly Piece[];
+
+export interface DocumentTable {
+  readonly head: readonly string[];
+  /** As many cells a row as the head has. */
+  readonly body: readonly (readonly Text[])[];
+}
+
+export interface Section {
+  readonly title: string;
+  readonly table: DocumentTable;
+  /** Lines below the table. */
+  readonly notes: readonly Text[];
+}
+
+/** A text without links. */
+export function plain(text: string): Text {
+  return [{ text }];
+}
 
 type Marked = Pick<Cell, 'givenWeights' | 'continued'>;
 
@@ -33,14 +70,14 @@ const DIGITS = '⁰¹²³⁴⁵⁶⁷⁸⁹';
  * @param names Of each figure, null where it does not depend on hardware.
  * @returns Empty where all figures are of one.
  */
-export function hardwareMarks(names: readonly (string | null)[]): ReadonlyMap<string, string> {
+function hardwareMarks(names: readonly (string | null)[]): ReadonlyMap<string, string> {
   const distinct = [...new Set(names.flatMap((name) => name ?? []))];
   if (distinct.length < 2) return new Map();
   return new Map(distinct.map((name, i) => [name, [...String(i + 1)].map((digit) => DIGITS[Number(digit)]).join('')]));
 }
 
 /** The record of a run that measured a figure. */
-export interface RecordReference {
+interface RecordReference {
   readonly run: string;
   readonly seed: number;
   /** The record's file, as it was found; null where the record came from no file. */
@@ -87,7 +124,7 @@ export function wentOnChanged({ continued = [] }: Pick<RunRecord, 'continued'>):
 }
 
 /** Whether a record's figure is of weights that were given to the run, not trained by it. */
-export function ofGivenWeights({ weights }: Pick<RunRecord, 'weights'>, figure: Figure): boolean {
+function ofGivenWeights({ weights }: Pick<RunRecord, 'weights'>, figure: Figure): boolean {
   return !dependsOnHardware(figure) && weights?.source === 'given';
 }
 
@@ -153,7 +190,7 @@ function comparableWith(newest: RunRecord, measured: readonly RunRecord[], figur
 export type LinkTo = (file: string) => string | undefined;
 
 /** What stands for a figure that was never published. */
-export const NEVER_PUBLISHED = 'none';
+const NEVER_PUBLISHED = 'none';
 
 export function publishedText({ published }: Pick<Cell, 'published'>): string {
   return published === null ? NEVER_PUBLISHED : formatFigure(published);
@@ -214,4 +251,54 @@ export function cellText(cell: Cell, linkTo: LinkTo, hardware: ReadonlyMap<strin
     recordPiece(formatFigure(reproduced), records[0]!, linkTo),
     ...(after === '' ? [] : [{ text: after }]),
   ];
+}
+
+function isBelow(folder: string, file: string): boolean {
+  const relative = path.relative(folder, file);
+  return relative !== '' && !relative.startsWith('..') && !path.isAbsolute(relative);
+}
+
+/**
+ * Links from a document in a folder, relative to it, so that they work wherever the repository is looked at. Files of the
+ * package are linked to only from documents of the package: elsewhere nobody has them in the same place.
+ */
+export function linksFrom(folder: string): LinkTo {
+  const from = path.resolve(folder);
+  const root = packageRoot();
+  const inPackage = from === root || isBelow(root, from);
+  return (file) => {
+    const target = path.resolve(file);
+    const ofPackage = ['experiments', 'datasets'].some((name) => isBelow(path.join(root, name), target));
+    if (ofPackage && !inPackage) return undefined;
+    return path.relative(from, target).split(path.sep).map(encodeURIComponent).join('/');
+  };
+}
+
+/** What a terminal shows of a record: its path as it was found; files of the package are not named. */
+export const pathsAsFound: LinkTo = (file) =>
+  isBelow(packageRoot(), file) && path.isAbsolute(file) ? undefined : file;
+
+/** Numbers of the records that figures come from, in the order of their first use, for layouts that cannot link. */
+export class References {
+  private readonly numbers = new Map<string, number>();
+
+  /** "[3]". */
+  of(file: string): string {
+    const number = this.numbers.get(file) ?? this.numbers.size + 1;
+    this.numbers.set(file, number);
+    return `[${number}]`;
+  }
+
+  /** The numbered files below their folders and without their ending, so that no line is long; of a run, its directory. */
+  lines(): string[] {
+    const folders = new Map<string, string[]>();
+    for (const [file, number] of this.numbers) {
+      const inRun = path.basename(file) === 'record.json';
+      const folder = path.dirname(inRun ? path.dirname(path.dirname(file)) : file);
+      const head = inRun ? `Records (record.json) of the runs in ${folder}:` : `Records in ${folder} (*.json):`;
+      const name = path.relative(folder, inRun ? path.dirname(file) : file.replace(/\.json$/, ''));
+      folders.set(head, [...(folders.get(head) ?? []), `[${number}] ${name}`]);
+    }
+    return [...folders].flatMap(([head, files]) => [head, ...files]);
+  }
 }

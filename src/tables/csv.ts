@@ -1,7 +1,7 @@
 import { stringify } from 'csv-stringify/sync';
 import { dependsOnHardware, FIGURE_HEADINGS, FIGURES } from '../records/figures.js';
 import { withoutNoise } from '../support/format.js';
-import { otherGroups } from './other-runs.js';
+import { otherGroups } from './notes.js';
 import type { Report } from './table.js';
 
 /** The original's columns that say what a row is, then a figure, then where it is from. */

@@ -1,4 +1,4 @@
-import type { Section, Text } from './document.js';
+import type { Section, Text } from './cell.js';
 
 const ENTITIES: Readonly<Record<string, string>> = {
   '&': '&amp;',

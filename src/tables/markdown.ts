@@ -1,4 +1,4 @@
-import type { DocumentTable, Piece, Section, Text } from './document.js';
+import type { DocumentTable, Piece, Section, Text } from './cell.js';
 
 /** What markdown reads as more than itself, in GitHub's dialect. */
 const SPECIAL = /[\\|[\]<>*`~&#]/g;

@@ -1,7 +1,6 @@
 import { findTable, selectRows, tablesOf } from '../recipe/select.js';
-import { findKeptRecords, findRecords } from '../records/find.js';
-import type { LinkTo } from './cell.js';
-import { linksFrom, pathsAsFound } from './links.js';
+import { findKeptRecords, findRecords } from '../records/folder.js';
+import { type LinkTo, linksFrom, pathsAsFound } from './cell.js';
 import { writeMarkdown } from './markdown.js';
 import { type SortKey, sortRows } from './rows.js';
 import { PARTS, sectionsOf } from './sections.js';
@@ -64,7 +63,7 @@ export function reportOf(options: ReportOptions): Report {
 export const TABLE_FORMATS = ['terminal', 'markdown', 'csv', 'json', 'html'] as const;
 export type TableFormat = (typeof TABLE_FORMATS)[number];
 
-export interface FormatOptions {
+interface FormatOptions {
   /** Of the terminal: every column with borders, instead of what fits into 80. */
   readonly wide?: boolean;
   /** Of the terminal: most characters of a line, where it is not wide; 80 where not given. */

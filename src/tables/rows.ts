@@ -9,7 +9,7 @@ import { fitColumns, type Lines, leftOutNote, terminalTable, wrap } from '../ter
 import type { TableRow } from './table.js';
 
 /** A row as fcn list shows it. */
-export interface ListedRow {
+interface ListedRow {
   readonly row: string;
   readonly table: string;
   readonly method: string;
@@ -79,7 +79,7 @@ export function formatRows(rows: readonly ListedRow[], width?: number): string {
 }
 
 /** Everything that a row, a profile and overrides stand for. */
-export interface Description {
+interface Description {
   readonly experiment: Experiment;
   readonly hash: string;
   readonly deviations: readonly Deviation[];
@@ -133,17 +133,7 @@ export function formatDescription({ experiment, hash, deviations, network }: Des
 }
 
 /** What the rows of a table can be ordered by; `published`: as they were published. */
-export const SORT_KEYS = [
-  'published',
-  'row',
-  'backbone',
-  'memory',
-  'fps',
-  'mIoU',
-  'ms+flip',
-  'here',
-  'difference',
-] as const;
+const SORT_KEYS = ['published', 'row', 'backbone', 'memory', 'fps', 'mIoU', 'ms+flip', 'here', 'difference'] as const;
 export type SortKey = (typeof SORT_KEYS)[number];
 
 /** The smaller the earlier; null comes last. */

@@ -1,12 +1,29 @@
 import path from 'node:path';
-import { dependsOnHardware, FIGURE_HEADINGS, FIGURES, formatFigure, formatSmallFigure } from '../records/figures.js';
-import type { Spread } from '../records/spread.js';
+import {
+  dependsOnHardware,
+  FIGURE_HEADINGS,
+  FIGURES,
+  formatFigure,
+  formatSmallFigure,
+  type Spread,
+} from '../records/figures.js';
 import { UserError } from '../support/errors.js';
 import { packageRoot } from '../support/package.js';
-import { cellText, hardwareOfCells, type LinkTo, markNotes, marksOf, recordPiece, seedPieces } from './cell.js';
-import { type DocumentTable, type Piece, plain, type Section, type Text } from './document.js';
-import { cellsOf, notesOf } from './notes.js';
-import { type OtherGroup, otherGroups } from './other-runs.js';
+import {
+  cellText,
+  type DocumentTable,
+  hardwareOfCells,
+  type LinkTo,
+  markNotes,
+  marksOf,
+  type Piece,
+  plain,
+  recordPiece,
+  type Section,
+  seedPieces,
+  type Text,
+} from './cell.js';
+import { cellsOf, notesOf, type OtherGroup, otherGroups } from './notes.js';
 import type { PublishedTable, Report, TableRow } from './table.js';
 
 const HEADINGS = FIGURES.map((figure) => FIGURE_HEADINGS[figure]);
@@ -27,7 +44,7 @@ function configText({ row, config }: TableRow, linkTo: LinkTo): Text {
 }
 
 /** A published table in the original's columns. */
-export function publishedSection(table: PublishedTable, linkTo: LinkTo): Section {
+function publishedSection(table: PublishedTable, linkTo: LinkTo): Section {
   const hardware = hardwareOfCells(cellsOf(table));
   return {
     title: table.table,
@@ -69,7 +86,7 @@ function otherSection({ title, reason, hardware, runs }: OtherGroup, linkTo: Lin
 }
 
 /** Means over seeds, a line a recipe. */
-export function spreadTable(spreads: readonly Spread[], linkTo: LinkTo): DocumentTable {
+function spreadTable(spreads: readonly Spread[], linkTo: LinkTo): DocumentTable {
   return {
     head: ['Row', 'Recipe', 'n', 'Seeds', ...HEADINGS],
     body: spreads.map(({ row, profile, changes, runs, figures }) => [
@@ -104,7 +121,7 @@ export function sectionsOf(report: Report, part: Part, linkTo: LinkTo): Section[
 }
 
 /** A block of a markdown file that is written by the program; its first and last line say which part of the report. */
-export interface Block {
+interface Block {
   readonly part: Part;
   readonly content: string;
   /** Number of the content's first line, from 1. */

@@ -2,9 +2,8 @@ import path from 'node:path';
 import { LOCAL_TABLE, type Row, type Table } from '../recipe/tables.js';
 import { reasonApart } from '../records/comparability.js';
 import { hardwareName } from '../records/environment.js';
-import type { Figure } from '../records/figures.js';
+import { type Figure, type Spread, spreads } from '../records/figures.js';
 import type { RunRecord } from '../records/record.js';
-import { type Spread, spreads } from '../records/spread.js';
 import { packageRoot } from '../support/package.js';
 import { type Cell, type CellOptions, makeCell, wentOnChanged } from './cell.js';
 
@@ -81,7 +80,7 @@ function tableRow(row: Row, records: readonly RunRecord[], options: CellOptions)
   };
 }
 
-export interface MakeReportOptions extends Partial<CellOptions> {
+interface MakeReportOptions extends Partial<CellOptions> {
   /** Leave out what compares with nothing published. */
   readonly onlyPublished?: boolean;
 }

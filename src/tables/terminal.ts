@@ -5,8 +5,8 @@ import {
   type Figure,
   formatFigure,
   formatSmallFigure,
+  type Spread,
 } from '../records/figures.js';
-import type { Spread } from '../records/spread.js';
 import type { Verdict } from '../records/verdict.js';
 import {
   type ColumnLine,
@@ -17,11 +17,19 @@ import {
   terminalTable,
   wrap,
 } from '../terminal/layout.js';
-import { type Cell, comparison, hardwareOfCells, markNotes, marksOf, publishedText, signed } from './cell.js';
-import type { Section, Text } from './document.js';
-import { References } from './links.js';
-import { cellsOf, notesOf } from './notes.js';
-import { otherGroups } from './other-runs.js';
+import {
+  type Cell,
+  comparison,
+  hardwareOfCells,
+  markNotes,
+  marksOf,
+  publishedText,
+  References,
+  type Section,
+  signed,
+  type Text,
+} from './cell.js';
+import { cellsOf, notesOf, otherGroups } from './notes.js';
 import type { OtherRun, PublishedTable, Report } from './table.js';
 
 /** Stands behind a figure; '' where the figure alone says it. */

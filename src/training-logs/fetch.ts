@@ -7,7 +7,7 @@ import { withLock } from '../support/lock.js';
 import { cacheDirectory } from '../support/package.js';
 import { type PublishedLog, readPublishedLog } from './read.js';
 
-export interface FetchLogOptions {
+interface FetchLogOptions {
   readonly row: string;
   /** The row's link; null where there is none. */
   readonly url: string | null;
@@ -18,7 +18,7 @@ export interface FetchLogOptions {
   readonly onProgress?: (progress: DownloadProgress) => void;
 }
 
-export interface FetchedLog {
+interface FetchedLog {
   /** In the cache. */
   readonly file: string;
   readonly log: PublishedLog;

@@ -3,7 +3,7 @@ import { publishedImages } from '../data/description.js';
 import { valuesOf } from '../recipe/overrides.js';
 import type { Row, Table } from '../recipe/tables.js';
 import { formatNumber, withoutNoise } from '../support/format.js';
-import { learningRate as rateAt } from '../training/optimizer.js';
+import { learningRate as rateAt } from '../training/step.js';
 import { type EpochLength, epochLength, type ImpliedBatch, impliedBatch } from './implied-batch.js';
 import { formatGpus, type LoggedGpus, type LogHeader } from './lines.js';
 import type { PublishedLog } from './read.js';

@@ -169,7 +169,7 @@ export function readHeader(value: Readonly<Record<string, unknown>>): LogHeader 
 }
 
 /** A figure that cannot be used: the key that it stands under, and what is wrong with it. */
-export interface UnreadFigure {
+interface UnreadFigure {
   readonly key: string;
   readonly why: string;
 }

@@ -1,13 +1,13 @@
 import type { LogEntry, PlacedEntry, RawFigures, RawTraining } from './lines.js';
 
-export interface PlacedTraining extends RawTraining {
+interface PlacedTraining extends RawTraining {
   readonly line: number;
   /** Of the whole training, from 1. */
   readonly iteration: number;
   readonly epoch: number | null;
 }
 
-export interface PlacedEvaluation {
+interface PlacedEvaluation {
   readonly line: number;
   readonly iteration: number;
   readonly figures: RawFigures;
@@ -29,7 +29,7 @@ export interface Epochs {
   readonly most: number;
 }
 
-export interface Placement {
+interface Placement {
   readonly train: readonly PlacedTraining[];
   /** By iteration, at most one of each. */
   readonly evaluations: readonly PlacedEvaluation[];

@@ -34,7 +34,7 @@ const fine = ({ all }: RawFigures) => all.some((value) => decimals(value) > PERC
  * class right. Otherwise such a line is in percent as the others are.
  * @returns `inferred`: indices of the lines that took more than their own largest value.
  */
-export function unitsOf(evaluations: readonly RawFigures[]): { units: Unit[]; inferred: number[] } {
+function unitsOf(evaluations: readonly RawFigures[]): { units: Unit[]; inferred: number[] } {
   const percent = evaluations.filter(saysPercent);
   const rounded = percent.length > 0 && !percent.some(fine);
   const inferred: number[] = [];
@@ -66,7 +66,7 @@ export interface PublishedTrainLine {
 }
 
 /** A line of an evaluation; figures are fractions (0–1), NaN where they were not logged. */
-export interface PublishedValidationLine {
+interface PublishedValidationLine {
   readonly iteration: number;
   readonly mIoU: number;
   readonly mAcc: number;

@@ -7,7 +7,7 @@ import { type LoggedFigures, type LogKnowledge, loggedFigures, logKnowledge, row
 import { readPublishedLog } from './read.js';
 
 /** What a log says, and where it differs from the recipe of its row. */
-export interface ShownLog extends LogKnowledge {
+interface ShownLog extends LogKnowledge {
   readonly file: string;
   /** The row that was named; `row` is the one that the log is judged by. */
   readonly besideRow: string;

@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import { serve } from '../data/workers/serve.js';
+import { serve } from '../data/workers/pool.js';
 import { release } from '../support/block.js';
 import { explainFileError } from '../support/files.js';
 import { type CheckpointFiles, type Snapshot, writeSnapshot } from './checkpoint.js';

@@ -3,7 +3,7 @@ import { UserError } from '../support/errors.js';
 import type { CheckpointFiles, Snapshot } from './checkpoint.js';
 import type { CheckpointTask } from './checkpoint-worker.js';
 
-export interface CheckpointWriterSettings extends Omit<CheckpointTask, 'snapshot'> {
+interface CheckpointWriterSettings extends Omit<CheckpointTask, 'snapshot'> {
   /** Called before each checkpoint; where it throws, none is written. */
   readonly beforeWrite?: (() => Promise<void>) | undefined;
 }

@@ -7,12 +7,12 @@ import { BATCH_COUNTER, type ParameterSpec } from '../network/parameters.js';
 import type { Segmentor } from '../network/segmentor.js';
 import { allocateBlock, release } from '../support/block.js';
 import { UserError } from '../support/errors.js';
-import { sha256File } from '../support/hash.js';
+import { sha256File } from '../support/files.js';
 import { readSealed, writeSealed } from '../support/json.js';
 import { bytesPerElement } from '../weights/convert.js';
 import { type NamedWeights, saveWeights } from '../weights/save.js';
 import { elementCount } from '../weights/tensor.js';
-import type { MomentumOptimizer } from './optimizer.js';
+import type { MomentumOptimizer } from './step.js';
 
 /** Where one checkpoint's files are. */
 export interface CheckpointFiles {
@@ -34,7 +34,7 @@ const result = z.object({
 });
 
 /** What training counts from step to step, besides the tensors. */
-export const progressSchema = z.object({
+const progressSchema = z.object({
   /** Wall-clock seconds so far. */
   seconds: z.number(),
   /** Of 16-bit training: steps that moved nothing. */

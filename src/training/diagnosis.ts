@@ -1,6 +1,6 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import type { Batch } from '../data/batch.js';
+import type { Batch } from '../data/image.js';
 import type { Engine } from '../engines/engine.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { isTrained, type Parameters } from '../network/parameters.js';
@@ -79,7 +79,7 @@ export interface Statistics {
 }
 
 /** A result of one operation of a step. */
-export interface TracedTensor extends Statistics {
+interface TracedTensor extends Statistics {
   /** The kernel's name; of several results also which. */
   readonly operation: string;
   /** Path of the first parameter that it uses, or else that was used last: the layer that this belongs to, or comes after. */
@@ -111,7 +111,7 @@ export function statisticsOf(values: ArrayLike<number>): Statistics {
 }
 
 /** Statistics of a tensor, in whatever precision it is stored. */
-export function tensorStatistics(kernels: Kernels, tensor: Tensor): Statistics {
+function tensorStatistics(kernels: Kernels, tensor: Tensor): Statistics {
   const full = kernels.cast(tensor, 'fp32');
   const values = full.dataSync();
   full.dispose();
@@ -128,7 +128,7 @@ function tensorsIn(tf: typeof tfjs, value: unknown): [name: string, tensor: Tens
 }
 
 /** The same kernels, of which each result is noted with its statistics. Slow: every value is read back. */
-export function tracedKernels(
+function tracedKernels(
   tf: typeof tfjs,
   kernels: Kernels,
   parameters: Parameters,

@@ -1,16 +1,15 @@
 import path from 'node:path';
-import type { Batch } from '../data/batch.js';
+import type { Batch } from '../data/image.js';
 import type { Engine } from '../engines/engine.js';
 import { isTrained } from '../network/parameters.js';
 import { makeFolder, writeFileAtomic } from '../support/files.js';
 import type { Pause } from '../support/pauses.js';
 import { saveCheckpoint } from './checkpoint.js';
 import { type Diagnosis, diagnose, parameterStatistics, type Statistics, statisticsOf } from './diagnosis.js';
-import { NonFiniteError } from './non-finite.js';
-import type { TrainingStep } from './step.js';
+import { NonFiniteError, type TrainingStep } from './step.js';
 
 /** Folder in the run directory for what is left of a training that was not finite. */
-export const POST_MORTEM_FOLDER = 'non-finite';
+const POST_MORTEM_FOLDER = 'non-finite';
 
 /** report.json of that folder. */
 export interface PostMortem {
@@ -28,7 +27,7 @@ export interface PostMortem {
   readonly diagnosisError: string | null;
 }
 
-export interface PostMortemOptions {
+interface PostMortemOptions {
   readonly engine: Engine;
   readonly step: TrainingStep;
   readonly batch: Batch;

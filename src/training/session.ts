@@ -2,7 +2,7 @@ import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { loadDataset } from '../data/description.js';
 import { createTrainingLoader, type TrainingLoader } from '../data/loader.js';
-import type { SkippedSamples } from '../data/skipped.js';
+import type { SkippedSamples } from '../data/problem.js';
 import type { Engine } from '../engines/engine.js';
 import { liveTensors, processMemory } from '../engines/memory.js';
 import type { Experiment } from '../recipe/experiment.js';
@@ -58,7 +58,7 @@ export interface Validation {
   readonly evaluate: (weights: string, iteration: number) => Promise<Omit<ValidationLine, 'mode' | 'iteration'> | null>;
 }
 
-export interface TrainProgress extends StepResult {
+interface TrainProgress extends StepResult {
   /** Steps done so far, from 1. */
   readonly iteration: number;
   readonly iterations: number;

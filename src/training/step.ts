@@ -1,15 +1,91 @@
+import type * as tfjs from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor3D } from '@tensorflow/tfjs-core';
-import { type Batch, IGNORE_INDEX } from '../data/batch.js';
+import { type Batch, IGNORE_INDEX } from '../data/image.js';
 import type { Engine } from '../engines/engine.js';
+import { type PeakMemory, peakOfSize } from '../engines/memory.js';
 import { createKernels, PeakMeter } from '../kernels/create.js';
 import type { Kernels, MomentumStep } from '../kernels/kernels.js';
+import type { Parameters } from '../network/parameters.js';
 import { type ForwardLosses, Segmentor } from '../network/segmentor.js';
 import { Tape, type TrainingPass, type Value } from '../network/tape.js';
-import type { Experiment } from '../recipe/experiment.js';
+import type { Experiment, TrainingRecipe } from '../recipe/experiment.js';
+import { ExitCode, UserError } from '../support/errors.js';
 import { noPause, type Pause } from '../support/pauses.js';
 import { Draws, Purpose } from '../support/random.js';
-import { NonFiniteError } from './non-finite.js';
-import { learningRate, MomentumOptimizer } from './optimizer.js';
+
+/** A loss or a gradient that is not finite: training cannot go on. Exit code 3. */
+export class NonFiniteError extends UserError {
+  override readonly name = 'NonFiniteError';
+  override readonly exitCode = ExitCode.diverged;
+
+  constructor(
+    /** What is not finite: "The loss", "The gradient of …". */
+    readonly what: string,
+    /** From 0. */
+    readonly iteration: number,
+    readonly learningRate: number,
+    /** Names of the batch's samples. */
+    readonly names: readonly string[],
+    /** Further findings, each a sentence. */
+    findings: readonly string[] = [],
+  ) {
+    super(
+      [
+        `${what} is not finite at iteration ${iteration}, learning rate ${learningRate.toPrecision(4)}; batch: ${names.join(', ')}.`,
+        ...findings,
+      ].join(' '),
+      'Look at these samples, or start again with a lower learning rate (--set learningRate=…).',
+    );
+  }
+}
+
+/**
+ * SGD with momentum and weight decay as PyTorch's `torch.optim.SGD` (no dampening, no Nesterov), one group: decay applies
+ * to batch norm and biases too. Each parameter moves as soon as its gradient is complete. Owns the velocities.
+ */
+export class MomentumOptimizer {
+  private readonly velocities = new Map<string, Tensor>();
+
+  constructor(
+    private readonly tf: typeof tfjs,
+    private readonly kernels: Kernels,
+    private readonly parameters: Parameters,
+  ) {}
+
+  /** Moves one parameter; takes ownership of the gradient. */
+  update(path: string, gradient: Tensor, step: MomentumStep): void {
+    const parameter = this.parameters.get(path);
+    const velocity = this.velocities.get(path) ?? this.tf.zerosLike(parameter);
+    const next = this.kernels.momentumStep(parameter, gradient, velocity, step);
+    this.parameters.replace(path, next.parameter);
+    this.velocities.set(path, next.velocity);
+  }
+
+  /** The velocities by parameter path; the optimizer keeps owning them. */
+  state(): ReadonlyMap<string, Tensor> {
+    return this.velocities;
+  }
+
+  /** Sets a parameter's velocity, disposing the one before; takes ownership. */
+  restore(path: string, velocity: Tensor): void {
+    this.velocities.get(path)?.dispose();
+    this.velocities.set(path, velocity);
+  }
+
+  dispose(): void {
+    for (const velocity of this.velocities.values()) velocity.dispose();
+    this.velocities.clear();
+  }
+}
+
+/** Polynomial decay: (base − min)·(1 − i/max)^power + min, with iteration i from 0. */
+export function learningRate(
+  recipe: Pick<TrainingRecipe, 'learningRate' | 'minimumLearningRate' | 'power' | 'iterations'>,
+  iteration: number,
+): number {
+  const { learningRate: base, minimumLearningRate: minimum, power, iterations } = recipe;
+  return (base - minimum) * (1 - iteration / iterations) ** power + minimum;
+}
 
 export interface StepResult {
   /** decode + auxiliary. */
@@ -165,4 +241,38 @@ export class TrainingStep {
     this.segmentor.dispose();
     this.optimizer.dispose();
   }
+}
+
+/** Steps after which each tensor that lives on is there: the first one makes the velocities. */
+const STEPS = 2;
+
+/**
+ * What the tensors of a training step take, without computing it: the step itself runs on the engine's twin that knows
+ * shapes only.
+ * @param sizeHw [height, width] of the training crop.
+ * @param images of a batch.
+ */
+export function trainingMemory(
+  engine: Engine,
+  experiment: Experiment,
+  sizeHw: readonly [number, number],
+  images: number,
+): Promise<PeakMemory> {
+  return peakOfSize(sizeHw, (divisor) =>
+    engine.withShapes(async (twin) => {
+      const [height, width] = sizeHw.map((side) => Math.ceil(side / divisor)) as [number, number];
+      // The twin looks at the shapes only.
+      const batch = { count: images, height, width, images: new Float32Array(), labels: new Int32Array(), names: [] };
+      const step = new TrainingStep(twin, experiment);
+      try {
+        const { parameters } = step.segmentor;
+        for (const { path, shape } of parameters.specs) parameters.set(path, twin.tf.fill([...shape], 0));
+        step.resetPeak();
+        for (let i = 0; i < STEPS; i++) await step.run(batch, 0);
+        return { peakBytes: step.peakLiveBytes, addressedBytes: twin.addressedBytes() };
+      } finally {
+        step.dispose();
+      }
+    }),
+  );
 }

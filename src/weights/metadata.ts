@@ -40,7 +40,7 @@ const MOST_TOO_BIG = 25;
  * @param size What was converted before, which counts; it is changed to what is there then.
  * @throws MalformedFileError when it is nested in itself, or too deep or too big for metadata.
  */
-export function jsonOf(
+function jsonOf(
   value: unknown,
   onNotRead: (found: NotRead) => void = () => {},
   size: Size = { values: 0, characters: 0 },

@@ -7,7 +7,7 @@ import { MalformedFileError } from './malformed.js';
  * operation. Numbers alone, as of a history, may be more.
  */
 export const MOST_BYTES = 256 * 2 ** 20;
-export const MOST_MEMORY = 128 * 2 ** 20;
+const MOST_MEMORY = 128 * 2 ** 20;
 export const MOST_NUMBERS = 2_000_000;
 
 /** What values take in memory, in bytes, and room for one more entry. */

@@ -5,7 +5,7 @@ import type { JsonObject, JsonValue } from './metadata.js';
 import { byteLength, contiguousStrides, elementCount, valuesOf, type WritableTensor } from './tensor.js';
 
 /** A tensor as it stands in a pickle: contiguous, on a storage of its own. */
-export interface TensorDescription {
+interface TensorDescription {
   readonly dtype: StoredDtype;
   readonly shape: readonly number[];
   /** Key of the storage. */

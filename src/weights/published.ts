@@ -3,12 +3,11 @@ import { rename, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type DownloadProgress, discardPart, download, type Fetcher } from '../support/download.js';
 import { UserError } from '../support/errors.js';
-import { explainFileError, writeFileAtomic } from '../support/files.js';
-import { sha256File } from '../support/hash.js';
+import { explainFileError, sha256File, writeFileAtomic } from '../support/files.js';
 import { withLock } from '../support/lock.js';
 import { cacheDirectory } from '../support/package.js';
 
-export interface FetchOptions {
+interface FetchOptions {
   /** The row whose weights they are, for messages. */
   readonly row: string;
   /** Link to the published file; null where there is none. Its name ends in 8 hexadecimal digits: its SHA-256 begins so. */
@@ -24,7 +23,7 @@ export interface FetchOptions {
   readonly onWait?: () => void;
 }
 
-export interface PublishedWeights {
+interface PublishedWeights {
   readonly row: string;
   readonly url: string;
   /** In the cache. */

@@ -3,12 +3,12 @@ import { formatBytes, formatCount, withoutControls } from '../support/format.js'
 import { wildcardExpression } from '../support/suggest.js';
 import { terminalTable } from '../terminal/layout.js';
 import type { StoredDtype } from './convert.js';
-import type { Conversion } from './convert-checkpoint.js';
 import { type Checkpoint, readCheckpoint } from './load.js';
 import type { JsonObject, JsonValue, NotRead } from './metadata.js';
+import type { Conversion } from './save.js';
 import { byteLength } from './tensor.js';
 
-export interface DescribedTensor {
+interface DescribedTensor {
   readonly name: string;
   /** As in the file: convolution weights are OIHW. */
   readonly shape: readonly number[];
@@ -18,7 +18,7 @@ export interface DescribedTensor {
 }
 
 /** What a file of weights holds. */
-export interface WeightsDescription {
+interface WeightsDescription {
   readonly file: string;
   readonly format: Checkpoint['format'];
   /** Under which key of a PyTorch file the tensors stand; null where they are its own entries. */

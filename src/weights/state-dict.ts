@@ -90,7 +90,7 @@ const DEEPEST = 4;
 const MOST_NAMED = 6;
 
 /** A dictionary of tensors, and where in the file it stands. */
-export interface StateDict {
+interface StateDict {
   /** Its keys, from the outermost on, with dots between them; `WHOLE_FILE` for the file's own dictionary. */
   readonly key: string;
   readonly entries: ReadonlyMap<unknown, unknown>;

@@ -11,7 +11,7 @@ import { MalformedFileError, quote } from './malformed.js';
 import type { ByteSource } from './source.js';
 
 /** Where a stored (uncompressed) entry's bytes lie in the archive. */
-export interface ZipEntry {
+interface ZipEntry {
   readonly name: string;
   readonly offset: number;
   readonly size: number;

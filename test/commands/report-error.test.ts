@@ -1,5 +1,5 @@
 import test from 'ava';
-import { explainError } from '../../src/cli/report-error.js';
+import { explainError } from '../../src/cli/base.js';
 import { InterruptedError, UserError } from '../../src/support/errors.js';
 
 test("a user's mistake has no stack and code 2", (t) => {

@@ -6,7 +6,7 @@ import { hashExperiment } from '../../src/recipe/resolve.js';
 import { loadTables } from '../../src/recipe/tables.js';
 import { checkResults } from '../../src/records/audit.js';
 import { figuresOf } from '../../src/records/figures.js';
-import { keepRecords } from '../../src/records/keep.js';
+import { keepRecords } from '../../src/records/folder.js';
 import { recordProblems } from '../../src/records/problems.js';
 import { type RunRecord, readRecord, writeRecord } from '../../src/records/record.js';
 import { inAvailablePrecision } from '../../src/runs/precision.js';

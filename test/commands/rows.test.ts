@@ -1,9 +1,9 @@
 import test from 'ava';
-import { startEngine } from '../../src/engines/start.js';
-import { inferenceMemory } from '../../src/evaluation/memory.js';
+import { startEngine } from '../../src/engines/selection.js';
+import { inferenceMemory } from '../../src/evaluation/inference.js';
 import { resolveRow } from '../../src/recipe/resolve.js';
 import { selectRows } from '../../src/recipe/select.js';
-import { trainingMemory } from '../../src/training/memory.js';
+import { trainingMemory } from '../../src/training/step.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { checkOutcome, generateDatasets, HALF_ROW, type Outcome, reproduce } from '../helpers/rows.js';
 

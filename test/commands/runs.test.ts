@@ -3,7 +3,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import test from 'ava';
-import { findRecords } from '../../src/records/find.js';
+import { findRecords } from '../../src/records/folder.js';
 import { fcn } from '../helpers/command.js';
 import { cityscapesFolder } from '../helpers/datasets.js';
 import { temporaryFolder } from '../helpers/folder.js';

@@ -1,8 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import type { Batch, EvaluationSample } from '../../src/data/batch.js';
 import { loadDataset } from '../../src/data/description.js';
+import type { Batch, EvaluationSample } from '../../src/data/image.js';
 import { createEvaluationLoader, createTrainingLoader, type TrainingLoaderOptions } from '../../src/data/loader.js';
 import { encodePng } from '../../src/data/palette.js';
 import { makeEvaluationSample } from '../../src/data/samples.js';

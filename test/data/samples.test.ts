@@ -3,7 +3,7 @@ import type { Dataset } from '../../src/data/dataset.js';
 import type { LabelMap } from '../../src/data/image.js';
 import { TrainingOrder, toTrainingIds } from '../../src/data/samples.js';
 import { drawAugmentation } from '../../src/data/training-samples.js';
-import { transformChecks } from '../../src/parity/transforms/checks.js';
+import { transformChecks } from '../../src/parity/verify.js';
 import type { DataRecipe } from '../../src/recipe/experiment.js';
 import { assertFindings, FULL_SET, PACKAGE_SET, partOf } from '../helpers/reference-set.js';
 

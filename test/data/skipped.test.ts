@@ -1,9 +1,9 @@
 import { readFile, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import type { Batch } from '../../src/data/batch.js';
+import type { Batch } from '../../src/data/image.js';
 import { createEvaluationLoader, createTrainingLoader } from '../../src/data/loader.js';
-import { SkippedSamples } from '../../src/data/skipped.js';
+import { SkippedSamples } from '../../src/data/problem.js';
 import { readSplit } from '../../src/data/split.js';
 import { UserError } from '../../src/support/errors.js';
 import { generated } from '../helpers/datasets.js';

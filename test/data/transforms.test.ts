@@ -2,7 +2,7 @@ import test from 'ava';
 import type { LabelMap, RgbImage } from '../../src/data/image.js';
 import { chooseCrop } from '../../src/data/transforms/crop.js';
 import { resizeBilinear, resizeNearest } from '../../src/data/transforms/resize.js';
-import { type TransformName, transformChecks } from '../../src/parity/transforms/checks.js';
+import { type TransformName, transformChecks } from '../../src/parity/verify.js';
 import { integers } from '../helpers/numeric.js';
 import { assertFindings, FULL_SET, PACKAGE_SET, partOf } from '../helpers/reference-set.js';
 

@@ -6,10 +6,10 @@ import { loadDataset } from '../../src/data/description.js';
 import { isSynthetic } from '../../src/data/markers.js';
 import { datasetFolder } from '../../src/data/split.js';
 import { type GenerateRawOptions, generateRaw } from '../../src/datasets/generate/raw/generate-raw.js';
-import { polygonsOf } from '../../src/datasets/generate/raw/polygons.js';
-import { fromLabelIds, fromPolygons } from '../../src/datasets/prepare/cityscapes-labels.js';
+import { polygonsOf } from '../../src/datasets/generate/raw/labels.js';
+import { ZipSource } from '../../src/datasets/prepare/archives.js';
+import { fromLabelIds, fromPolygons } from '../../src/datasets/prepare/labels.js';
 import { type PrepareOptions, prepareDataset } from '../../src/datasets/prepare/prepare.js';
-import { ZipSource } from '../../src/datasets/prepare/zip-source.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
 import fc from '../helpers/properties.js';
 

@@ -1,6 +1,6 @@
 import type { Tensor, Tensor4D } from '@tensorflow/tfjs-core';
 import test from 'ava';
-import { startEngine } from '../../src/engines/start.js';
+import { startEngine } from '../../src/engines/selection.js';
 import { WasmMemoryError } from '../../src/engines/wasm/allocation.js';
 import { portableKernels } from '../../src/kernels/portable/index.js';
 

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { freeMemory, parseRows, sumOfProcess } from '../../src/engines/nvidia.js';
+import { freeMemory, parseRows, sumOfProcess } from '../../src/engines/hardware.js';
 
 test('cells that nvidia-smi does not know are absent', (t) => {
   t.deepEqual(parseRows('NVIDIA H100 80GB HBM3, 570.86, 81559\nOther, [N/A], [Not Supported]\n\n'), [

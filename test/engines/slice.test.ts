@@ -1,6 +1,6 @@
 import type { DataType } from '@tensorflow/tfjs-core';
 import test from 'ava';
-import { startEngine } from '../../src/engines/start.js';
+import { startEngine } from '../../src/engines/selection.js';
 import { Draws, Purpose } from '../../src/support/random.js';
 
 /** The elements of a slice of [0, 1, 2, …] in the given shape, each by its own index. */

@@ -1,11 +1,10 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import { preferredEngine, startEngine } from '../../src/engines/start.js';
-import { engineStatus } from '../../src/engines/status.js';
+import { engineStatus, preferredEngine, startEngine } from '../../src/engines/selection.js';
 import { addonRecipe } from '../../src/engines/tensorflow/addon.js';
-import { installRoot, useBuild } from '../../src/engines/tensorflow/location.js';
 import { manifestFile } from '../../src/engines/tensorflow/manifest.js';
+import { installRoot, useBuild } from '../../src/engines/tensorflow/release.js';
 import { UserError } from '../../src/support/errors.js';
 import { setEnvironment } from '../helpers/fake-tools.js';
 import { temporaryFolder } from '../helpers/folder.js';

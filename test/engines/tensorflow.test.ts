@@ -3,8 +3,7 @@ import path from 'node:path';
 import test from 'ava';
 import { execa } from 'execa';
 import { liveTensors } from '../../src/engines/memory.js';
-import { startEngine } from '../../src/engines/start.js';
-import { tensorflowState } from '../../src/engines/status.js';
+import { startEngine, tensorflowState } from '../../src/engines/selection.js';
 import { packageRoot } from '../../src/support/package.js';
 import { hasEngine, startTestEngine } from '../helpers/engines.js';
 

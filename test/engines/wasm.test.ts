@@ -2,7 +2,7 @@ import process from 'node:process';
 import test from 'ava';
 import type { EngineName } from '../../src/engines/engine.js';
 import { liveTensors } from '../../src/engines/memory.js';
-import { startEngine } from '../../src/engines/start.js';
+import { startEngine } from '../../src/engines/selection.js';
 import { UserError } from '../../src/support/errors.js';
 
 test.serial('an unknown engine is refused', async (t) => {

@@ -3,11 +3,11 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import sharp from 'sharp';
-import type { EvaluationSample } from '../../src/data/batch.js';
 import { decodeLabels, decodeRgb } from '../../src/data/decode.js';
 import { loadDataset } from '../../src/data/description.js';
+import type { EvaluationSample } from '../../src/data/image.js';
 import { readIndices } from '../../src/data/png-read.js';
-import { startEngine } from '../../src/engines/start.js';
+import { startEngine } from '../../src/engines/selection.js';
 import { describeCoverage } from '../../src/evaluation/confusion.js';
 import {
   type EvaluateSamplesOptions,
@@ -15,7 +15,7 @@ import {
   evaluateSamples,
 } from '../../src/evaluation/evaluate.js';
 import { Predictor } from '../../src/evaluation/inference.js';
-import { encodePrediction, requireLabelIds } from '../../src/evaluation/label-ids.js';
+import { encodePrediction, requireLabelIds } from '../../src/evaluation/rows.js';
 import { createKernels } from '../../src/kernels/create.js';
 import type { InferenceNetwork } from '../../src/network/inference.js';
 import { ExitCode, InterruptedError, UserError } from '../../src/support/errors.js';

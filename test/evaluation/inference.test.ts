@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
-import type { View } from '../../src/data/batch.js';
+import type { View } from '../../src/data/image.js';
 import type { Engine } from '../../src/engines/engine.js';
-import { startEngine } from '../../src/engines/start.js';
+import { startEngine } from '../../src/engines/selection.js';
 import { type ImageViews, Predictor } from '../../src/evaluation/inference.js';
 import type { InferenceMode } from '../../src/evaluation/rows.js';
 import { createKernels } from '../../src/kernels/create.js';

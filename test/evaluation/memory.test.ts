@@ -1,7 +1,7 @@
 import test from 'ava';
 import { makeView } from '../../src/data/samples.js';
 import { liveTensors } from '../../src/engines/memory.js';
-import { startEngine } from '../../src/engines/start.js';
+import { startEngine } from '../../src/engines/selection.js';
 import { Predictor } from '../../src/evaluation/inference.js';
 import { createKernels } from '../../src/kernels/create.js';
 import { randomNetwork } from '../../src/measurement/measure.js';

@@ -1,5 +1,5 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
-import type { View } from '../../src/data/batch.js';
+import type { View } from '../../src/data/image.js';
 import type { Engine } from '../../src/engines/engine.js';
 import type { InferenceMode, Window } from '../../src/evaluation/rows.js';
 import type { InferenceNetwork } from '../../src/network/inference.js';

@@ -1,7 +1,7 @@
 import { describedDataset } from '../../src/data/description.js';
 import { ConfusionMatrix, metrics, type OutsideCounts } from '../../src/evaluation/confusion.js';
 import { rooflineShares } from '../../src/measurement/benchmark.js';
-import { benchmarkSize } from '../../src/measurement/test-size.js';
+import { benchmarkSize } from '../../src/measurement/network-cost.js';
 import type { ResolveOptions } from '../../src/recipe/resolve.js';
 import { figuresOf } from '../../src/records/figures.js';
 import type { RunRecord } from '../../src/records/record.js';

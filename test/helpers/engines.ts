@@ -1,7 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import type { Engine, EngineName } from '../../src/engines/engine.js';
-import { startEngine } from '../../src/engines/start.js';
-import { engineStatus, nativeEngine } from '../../src/engines/status.js';
+import { engineStatus, nativeEngine, startEngine } from '../../src/engines/selection.js';
 
 const statuses = await engineStatus();
 

@@ -1,4 +1,4 @@
-import type { Batch } from '../../src/data/batch.js';
+import type { Batch } from '../../src/data/image.js';
 import type { Experiment } from '../../src/recipe/experiment.js';
 import { Draws, Purpose } from '../../src/support/random.js';
 import { fcnRecipe, trainingRecipe } from './recipes.js';

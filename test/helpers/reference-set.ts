@@ -1,8 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { describeCheck, type Findings } from '../../src/parity/check.js';
-import { ReferenceFolder } from '../../src/parity/folder.js';
 import { NetworkCase } from '../../src/parity/network/case.js';
-import { type OtherPart, openSet, shippedSet } from '../../src/parity/reference-set.js';
+import { type OtherPart, openSet, ReferenceFolder, shippedSet } from '../../src/parity/reference-set.js';
 import { sharedPath } from './shared.js';
 
 /** A set of reference data, and what declares tests that compare with it. */

@@ -1,4 +1,4 @@
-import { startEngine } from '../../src/engines/start.js';
+import { startEngine } from '../../src/engines/selection.js';
 import { tensorflowKernels } from '../../src/kernels/tensorflow/index.js';
 import { hasEngine } from '../helpers/engines.js';
 import { testOnEngine } from './suites/all.js';

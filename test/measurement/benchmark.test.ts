@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { Engine } from '../../src/engines/engine.js';
-import { startEngine } from '../../src/engines/start.js';
+import { startEngine } from '../../src/engines/selection.js';
 import { type BenchmarkProgress, benchmark } from '../../src/measurement/benchmark.js';
 import type { Experiment } from '../../src/recipe/experiment.js';
 import { resolve } from '../../src/recipe/resolve.js';

@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { Engine } from '../../src/engines/engine.js';
-import { startEngine } from '../../src/engines/start.js';
+import { startEngine } from '../../src/engines/selection.js';
 import { createKernels } from '../../src/kernels/create.js';
 import { kernelCosts, TimedKernels } from '../../src/measurement/kernel-costs.js';
 import { ExitCode, InterruptedError } from '../../src/support/errors.js';

@@ -1,6 +1,6 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
 import test from 'ava';
-import { startEngine } from '../../src/engines/start.js';
+import { startEngine } from '../../src/engines/selection.js';
 import { createKernels } from '../../src/kernels/create.js';
 import type { Kernels } from '../../src/kernels/kernels.js';
 import { networkCost } from '../../src/measurement/network-cost.js';

@@ -1,6 +1,6 @@
 import test from 'ava';
+import { benchmarkSize } from '../../src/measurement/network-cost.js';
 import { median } from '../../src/measurement/roofline.js';
-import { benchmarkSize } from '../../src/measurement/test-size.js';
 
 test('speed is measured at the size of a test image', (t) => {
   t.deepEqual(benchmarkSize({ imageScaleWh: [2048, 1024] }), [1024, 2048], 'Cityscapes');

@@ -1,6 +1,6 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
 import test from 'ava';
-import { startEngine } from '../../src/engines/start.js';
+import { startEngine } from '../../src/engines/selection.js';
 import type { Kernels } from '../../src/kernels/kernels.js';
 import { complexity } from '../../src/network/complexity.js';
 import { resolve } from '../../src/recipe/resolve.js';

@@ -3,10 +3,9 @@ import { architecture } from '../../src/network/architecture.js';
 import { assertComplete, isAuxiliary, matchCheckpoint, usableValues } from '../../src/network/load.js';
 import { parameterSpecs } from '../../src/network/parameters.js';
 import { UserError } from '../../src/support/errors.js';
-import { oihwShape } from '../../src/weights/layout.js';
 import type { Checkpoint } from '../../src/weights/load.js';
 import { MemorySource } from '../../src/weights/source.js';
-import { type StoredTensor, tensorOf } from '../../src/weights/tensor.js';
+import { oihwShape, type StoredTensor, tensorOf } from '../../src/weights/tensor.js';
 import { fcnRecipe } from '../helpers/recipes.js';
 
 const specs = parameterSpecs(architecture(fcnRecipe(18, { width: 8, classes: 3 })));

@@ -3,9 +3,9 @@ import { type Gates, gatesSchema, judgeNight, loadGates } from '../../src/nightl
 import type { Entry, Measurement, Quantity } from '../../src/nightly/history.js';
 import { benchmarkSubject } from '../../src/nightly/history.js';
 import { halfStepMeasurements, parityMeasurements, recordMeasurements } from '../../src/nightly/measurements.js';
-import { failureLine, nightSummary } from '../../src/nightly/summary.js';
+import { failureLine, nightSummary } from '../../src/nightly/nightly.js';
 import type { Check } from '../../src/parity/check.js';
-import { sparklineOf } from '../../src/terminal/sparkline.js';
+import { sparklineOf } from '../../src/terminal/layout.js';
 import fc from '../helpers/properties.js';
 import { makeRecord } from '../helpers/record.js';
 

@@ -9,7 +9,7 @@ import {
   readEntries,
   readHistory,
 } from '../../src/nightly/history.js';
-import { startupMeasurements } from '../../src/nightly/startup.js';
+import { startupMeasurements } from '../../src/nightly/measurements.js';
 import { publishedRows } from '../../src/recipe/select.js';
 import { packageRoot } from '../../src/support/package.js';
 import { wildcardExpression } from '../../src/support/suggest.js';

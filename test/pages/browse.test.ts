@@ -8,7 +8,7 @@ import { readSplit } from '../../src/data/split.js';
 import { makeBatch } from '../../src/data/training-samples.js';
 import { denormalise, normalise } from '../../src/data/transforms/normalise.js';
 import { browse } from '../../src/pages/browse/browse.js';
-import { firstSamples } from '../../src/pages/browse/samples.js';
+import { firstSamples } from '../../src/pages/browse/page.js';
 import { resolve } from '../../src/recipe/resolve.js';
 import { generated } from '../helpers/datasets.js';
 import { temporaryFolder } from '../helpers/folder.js';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { parseNpy } from '../../src/parity/folder.js';
+import { parseNpy } from '../../src/parity/reference-set.js';
 import { UserError } from '../../src/support/errors.js';
 import fc from '../helpers/properties.js';
 

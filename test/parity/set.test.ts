@@ -6,10 +6,8 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import test from 'ava';
 import { z } from 'zod';
 import { normalise } from '../../src/data/transforms/normalise.js';
-import { HASHES_FILE, ReferenceFolder } from '../../src/parity/folder.js';
-import { NetworkCase } from '../../src/parity/network/case.js';
-import { caseImage } from '../../src/parity/network/layout.js';
-import { caseNames, openSet, shippedSet } from '../../src/parity/reference-set.js';
+import { caseImage, NetworkCase } from '../../src/parity/network/case.js';
+import { caseNames, HASHES_FILE, openSet, ReferenceFolder, shippedSet } from '../../src/parity/reference-set.js';
 import { UserError } from '../../src/support/errors.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
 

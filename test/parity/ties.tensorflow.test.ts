@@ -1,7 +1,12 @@
 import { createKernels } from '../../src/kernels/create.js';
-import { compareGradients } from '../../src/parity/network/gradients.js';
-import { caseSegmentor, readBatch } from '../../src/parity/network/pass.js';
-import { type Gradients, gradientsOf, nearestGradients } from '../../src/parity/network/ties.js';
+import {
+  caseSegmentor,
+  type Gradients,
+  gradientsOf,
+  nearestGradients,
+  readBatch,
+} from '../../src/parity/network/pass.js';
+import { compareGradients } from '../../src/parity/network/training.js';
 import { withEngine } from '../helpers/engines.js';
 import { FULL_SET, networkCase } from '../helpers/reference-set.js';
 

@@ -1,7 +1,6 @@
 import test from 'ava';
 import sharp from 'sharp';
-import { drawSheet, errorMap, layOut, overlay } from '../../src/prediction/overlay.js';
-import { formatShare, presentClasses } from '../../src/prediction/write.js';
+import { drawSheet, errorMap, formatShare, layOut, overlay, presentClasses } from '../../src/prediction/output.js';
 
 const PALETTE = [
   [255, 0, 0],

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { EXPERIMENT_FILES, experimentJsonSchema } from '../../src/recipe/schema.js';
+import { EXPERIMENT_FILES, experimentJsonSchema } from '../../src/recipe/experiment.js';
 import { packageRoot } from '../../src/support/package.js';
 
 const folder = path.join(packageRoot(), 'experiments');

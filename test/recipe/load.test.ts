@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import type { Recipe } from '../../src/recipe/experiment.js';
 import { deviations, resolve } from '../../src/recipe/resolve.js';
-import type { Recipe } from '../../src/recipe/schema.js';
 import { loadTable, locateFiles } from '../../src/recipe/tables.js';
 import { UserError } from '../../src/support/errors.js';
 import { temporaryFolder } from '../helpers/folder.js';

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { findRecords } from '../../src/records/find.js';
+import { findRecords } from '../../src/records/folder.js';
 import { writeRecord } from '../../src/records/record.js';
 import { UserError } from '../../src/support/errors.js';
 import { temporaryFolder } from '../helpers/folder.js';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { EngineStatus } from '../../src/engines/status.js';
+import type { EngineStatus } from '../../src/engines/selection.js';
 import { type DoctorReport, formatDoctor } from '../../src/runs/doctor.js';
 
 const GPU = { name: 'NVIDIA A100', driver: '580.1', memoryBytes: 80 * 2 ** 30 };

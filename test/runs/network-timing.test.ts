@@ -1,9 +1,9 @@
 import test from 'ava';
-import { startEngine } from '../../src/engines/start.js';
+import { startEngine } from '../../src/engines/selection.js';
 import type { Experiment } from '../../src/recipe/experiment.js';
 import { resolve } from '../../src/recipe/resolve.js';
 import { NetworkTimer } from '../../src/runs/network-timing.js';
-import { trainingMemory } from '../../src/training/memory.js';
+import { trainingMemory } from '../../src/training/step.js';
 
 /** A small experiment; a rate of this many GFLOP/s says that anything takes no time, or for ever. */
 const small = (...overrides: string[]): Experiment =>

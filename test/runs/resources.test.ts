@@ -1,10 +1,10 @@
 import test from 'ava';
-import { startEngine } from '../../src/engines/start.js';
+import { startEngine } from '../../src/engines/selection.js';
 import { resolve } from '../../src/recipe/resolve.js';
 import { assertFits, checkpointsBytes, explainOutOfMemory, mostCheckpoints } from '../../src/runs/resources.js';
 import { largestStageMemory } from '../../src/runs/stage-memory.js';
 import { UserError } from '../../src/support/errors.js';
-import { trainingMemory } from '../../src/training/memory.js';
+import { trainingMemory } from '../../src/training/step.js';
 
 const GB = 2 ** 30;
 const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';

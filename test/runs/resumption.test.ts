@@ -1,8 +1,8 @@
 import { mkdir, rm, symlink, truncate } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { type RunIdentity, writeDescription } from '../../src/runs/directory.js';
 import { changesOf, findRun, highestNumber, type Resume } from '../../src/runs/resumption.js';
-import { type RunIdentity, writeDescription } from '../../src/runs/run-description.js';
 import { UserError } from '../../src/support/errors.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
 import { makeRecord } from '../helpers/record.js';

@@ -3,7 +3,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { writeRecord } from '../../src/records/record.js';
 import { RunCatalogue } from '../../src/runs/catalogue.js';
-import { writeDescription } from '../../src/runs/run-description.js';
+import { writeDescription } from '../../src/runs/directory.js';
 import {
   findRunDirectories,
   findRunDirectory,

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { compactJson } from '../../src/support/hash.js';
+import { compactJson } from '../../src/support/files.js';
 import fc from '../helpers/properties.js';
 
 test('compact JSON reads back as JSON does', (t) => {

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { otherGroups } from '../../src/tables/other-runs.js';
+import { otherGroups } from '../../src/tables/notes.js';
 import type { OtherRun } from '../../src/tables/table.js';
 
 const FIGURES = { memoryGB: null, fps: null, mIoU: 40, mIoUMsFlip: null };

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { learningRate } from '../../src/training/optimizer.js';
+import { learningRate } from '../../src/training/step.js';
 import { trainingRecipe } from '../helpers/recipes.js';
 
 test('poly schedule: base at 0, (base − min)(1 − i/max)^0.9 + min in between, above min at the last step', (t) => {

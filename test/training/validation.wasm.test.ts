@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { startEngine } from '../../src/engines/start.js';
+import { startEngine } from '../../src/engines/selection.js';
 import { evaluate } from '../../src/evaluation/evaluate.js';
 import { resolve } from '../../src/recipe/resolve.js';
 import { InterruptedError } from '../../src/support/errors.js';
-import { sha256File } from '../../src/support/hash.js';
+import { sha256File } from '../../src/support/files.js';
 import type { Validation } from '../../src/training/session.js';
 import { train } from '../../src/training/train.js';
 import { generated } from '../helpers/datasets.js';

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { float32FromBytes } from '../../src/weights/convert.js';
-import { hwioShape, hwioToOihw, oihwShape, oihwToHwio } from '../../src/weights/layout.js';
+import { hwioShape, hwioToOihw, oihwShape, oihwToHwio } from '../../src/weights/tensor.js';
 
 test('float16 in all its kinds', (t) => {
   const cases: [number, number][] = [

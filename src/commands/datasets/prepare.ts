@@ -3,7 +3,7 @@ import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../../cli/base.js';
 import * as flags from '../../cli/flags.js';
 import { dataRootFlag } from '../../cli/flags.js';
-import { PREPARABLE } from '../../datasets/prepare/recipes/plain.js';
+import { PREPARABLE } from '../../datasets/prepare/recipes.js';
 
 export default class DatasetsPrepare extends BaseCommand {
   static override summary =

@@ -6,7 +6,7 @@ export default class EnginesList extends BaseCommand {
 
   async run(): Promise<object> {
     await this.parse(EnginesList);
-    const { engineStatus } = await import('../../engines/status.js');
+    const { engineStatus } = await import('../../engines/selection.js');
     const engines = await engineStatus();
     for (const engine of engines) {
       const state = engine.available ? (engine.isDefault ? 'available, default' : 'available') : 'not available';

@@ -22,7 +22,7 @@ export default class ResultsAdd extends BaseCommand {
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(ResultsAdd);
-    const { keepRecords } = await import('../../records/keep.js');
+    const { keepRecords } = await import('../../records/folder.js');
     const kept = await keepRecords(args.records, flags.results);
     const lines = kept.map(({ file, added }) => (added ? `kept ${file}` : `there already ${file}`));
     this.print(lines.join('\n'));

@@ -11,7 +11,7 @@ export default class ResultsList extends BaseCommand {
 
   async run(): Promise<object> {
     const { flags } = await this.parse(ResultsList);
-    const { formatResults, listResults } = await import('../../records/keep.js');
+    const { formatResults, listResults } = await import('../../records/folder.js');
     const { outputWidth } = await import('../../terminal/layout.js');
     const records = listResults(flags.results);
     this.print(formatResults(records, outputWidth()));

@@ -32,7 +32,7 @@ export default class RunsLogs extends BaseCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(RunsLogs);
     const { findRunDirectory } = await import('../../runs/run-names.js');
-    const { followLog } = await import('../../runs/watch.js');
+    const { followLog } = await import('../../runs/inspect.js');
     const { formatLogEntry } = await import('../../runs/list.js');
     const { folder } = await findRunDirectory(flags.runs, args.run);
     const signal = AbortSignal.any([this.interruptSignal(), this.outputClosed]);

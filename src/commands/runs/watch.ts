@@ -30,7 +30,7 @@ export default class RunsWatch extends BaseCommand {
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(RunsWatch);
-    const { watchRuns } = await import('../../runs/watch.js');
+    const { watchRuns } = await import('../../runs/inspect.js');
     const { formatRunLine, formatRuns } = await import('../../runs/list.js');
     const { outputWidth } = await import('../../terminal/layout.js');
     const live = !this.jsonEnabled() && process.stdout.isTTY === true;

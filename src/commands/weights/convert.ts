@@ -25,7 +25,7 @@ export default class WeightsConvert extends BaseCommand {
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(WeightsConvert);
-    const { convertCheckpoint } = await import('../../weights/convert-checkpoint.js');
+    const { convertCheckpoint } = await import('../../weights/save.js');
     const { formatConversion } = await import('../../weights/show.js');
     const conversion = await convertCheckpoint({ ...args, ...flags });
     this.print(formatConversion(conversion));

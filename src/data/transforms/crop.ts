@@ -5,7 +5,7 @@ import { resizeNearest } from './resize.js';
 const CHECKED_BOXES = 10;
 
 /** True where the labels hold more than one class and the largest covers less than `maximumRatio` of the labelled pixels. */
-export function isVaried(labels: LabelMap, maximumRatio: number, ignoreIndex: number): boolean {
+function isVaried(labels: LabelMap, maximumRatio: number, ignoreIndex: number): boolean {
   const counts = new Uint32Array(256);
   for (const value of labels.data) counts[value]!++;
   counts[ignoreIndex] = 0;
@@ -22,7 +22,7 @@ export function isVaried(labels: LabelMap, maximumRatio: number, ignoreIndex: nu
 }
 
 /** The crop's box at an offset: an image smaller than the crop stays smaller. */
-export function cropBox(size: Size, cropHw: readonly [number, number], top: number, left: number): Box {
+function cropBox(size: Size, cropHw: readonly [number, number], top: number, left: number): Box {
   return {
     top,
     left,

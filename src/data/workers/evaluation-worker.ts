@@ -1,10 +1,10 @@
 import { workerData } from 'node:worker_threads';
-import type { EvaluationSample } from '../batch.js';
 import type { Dataset } from '../dataset.js';
+import type { EvaluationSample } from '../image.js';
+import { badSampleReason, stopsAt, type Tolerance, tolerates } from '../problem.js';
 import { makeEvaluationSample } from '../samples.js';
-import { badSampleReason, stopsAt, type Tolerance, tolerates } from '../skipped.js';
 import type { Entry } from '../split.js';
-import { serve } from './serve.js';
+import { serve } from './pool.js';
 
 /** What every evaluation worker is started with. */
 export interface EvaluationWorkerData {

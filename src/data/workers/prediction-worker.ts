@@ -1,9 +1,8 @@
 import { workerData } from 'node:worker_threads';
-import type { View } from '../batch.js';
 import { decodeAnyRgb } from '../decode.js';
-import type { RgbImage } from '../image.js';
+import type { RgbImage, View } from '../image.js';
 import { makeView } from '../samples.js';
-import { serve } from './serve.js';
+import { serve } from './pool.js';
 
 /** What every predicting worker is started with. */
 export interface PredictionWorkerData {

@@ -1,7 +1,7 @@
 import { workerData } from 'node:worker_threads';
 import type { Entry } from '../split.js';
 import { type BatchOptions, type MadeBatch, makeBatch } from '../training-samples.js';
-import { serve } from './serve.js';
+import { serve } from './pool.js';
 
 /** What every training worker is started with. */
 export type TrainingWorkerData = BatchOptions;

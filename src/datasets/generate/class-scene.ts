@@ -1,7 +1,6 @@
 import type { Size } from '../../data/image.js';
 import { flatGrid } from './camera.js';
-import { type Brush, Canvas, type Colour, type Point, paintThing } from './canvas.js';
-import type { Dice, NoiseTiles } from './noise.js';
+import { type Brush, Canvas, type Colour, type Dice, type NoiseTiles, type Point, paintThing } from './canvas.js';
 
 /** Classes, by name, that fill a part of the picture; every other is a thing that stands in it. */
 const ABOVE = { outdoors: ['sky'], indoors: ['ceiling'] } as const;
@@ -171,7 +170,7 @@ const CELLS: readonly (readonly [number, number])[] = [
  * @param period Pixels after which a pattern repeats.
  * @param light Levels added to all colours: the light of the scene.
  */
-export function brushOf(id: number, width: number, at: Point, period: number, light: number): Brush {
+function brushOf(id: number, width: number, at: Point, period: number, light: number): Brush {
   const hue = id * HUE_STEP;
   const saturation = SATURATIONS[id % 3]!;
   const lightness = LIGHTNESSES[Math.floor(id / 3) % 3]!;
@@ -192,7 +191,7 @@ const GREYS: readonly Colour[] = [
 ];
 
 /** What is no class, or the background: greys. */
-export function neutralBrush(tone: number, light: number): Brush {
+function neutralBrush(tone: number, light: number): Brush {
   const [red, green, blue] = GREYS[tone % GREYS.length]!;
   return { id: 0, colour: [red + light, green + light, blue + light], fine: 5, coarse: 14, gradient: 24 };
 }

@@ -2,10 +2,10 @@ import path from 'node:path';
 import { workerData } from 'node:worker_threads';
 import type { Dataset } from '../../data/dataset.js';
 import type { Size } from '../../data/image.js';
-import { serve } from '../../data/workers/serve.js';
+import { serve } from '../../data/workers/pool.js';
 import { writeFileAtomic } from '../../support/files.js';
+import { makeNoiseTiles, type NoiseTiles } from './canvas.js';
 import { imitationOf } from './imitations.js';
-import { makeNoiseTiles, type NoiseTiles } from './noise.js';
 import { encode, paint } from './paint.js';
 import type { GenerateTask } from './plan.js';
 

@@ -29,7 +29,7 @@ export interface GenerateOptions {
   readonly workers?: number;
 }
 
-export interface GenerateResult {
+interface GenerateResult {
   readonly train: number;
   readonly val: number;
   readonly size: Size;
@@ -93,7 +93,7 @@ export async function generateDataset(options: GenerateOptions): Promise<Generat
   return { train, val, size, sizesDiffer: imitation.sizesDiffer, written };
 }
 
-export interface PaintOptions {
+interface PaintOptions {
   readonly dataset: Dataset;
   /** Folder of the tasks' files. */
   readonly directory: string;

@@ -1,5 +1,4 @@
-import { IGNORE_INDEX } from '../../data/batch.js';
-import type { Size } from '../../data/image.js';
+import { IGNORE_INDEX, type Size } from '../../data/image.js';
 import { UserError } from '../../support/errors.js';
 import { nearest } from '../../support/suggest.js';
 

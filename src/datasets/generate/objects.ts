@@ -1,10 +1,9 @@
 import { type Camera, flatGrid } from './camera.js';
-import type { Brush, Canvas, Colour } from './canvas.js';
+import type { Brush, Canvas, Colour, Dice } from './canvas.js';
 import { LabelId } from './imitations.js';
-import type { Dice } from './noise.js';
 
 /** Something that stands on the ground, facing the camera. */
-export interface Standing {
+interface Standing {
   /** Lateral position of its middle and distance, in metres. */
   readonly x: number;
   readonly z: number;

@@ -3,13 +3,11 @@ import { encodeJpeg } from '../../data/decode.js';
 import type { Size } from '../../data/image.js';
 import { encodePalettePng, encodePng, type Palette } from '../../data/palette.js';
 import { Draws, Purpose } from '../../support/random.js';
-import { ignoreOutlines } from './canvas.js';
+import { Dice, ignoreOutlines, type NoiseTiles } from './canvas.js';
 import { paintClassScene } from './class-scene.js';
 import { type Imitation, toTrainingIds } from './imitations.js';
-import { Dice, type NoiseTiles } from './noise.js';
 import type { Form, FormedFile, GenerateTask } from './plan.js';
-import { contextMapOf, contextRegionsOf, sbdFileOf } from './raw/labels.js';
-import { polygonsOf } from './raw/polygons.js';
+import { contextMapOf, contextRegionsOf, polygonsOf, sbdFileOf } from './raw/labels.js';
 import { paintScene } from './scene.js';
 
 /** A synthetic image and what its label file holds. */
@@ -62,7 +60,7 @@ export function paint(
 const JPEG_QUALITY = 92;
 
 /** A painting, and what its files say besides. */
-export interface Painted {
+interface Painted {
   readonly painting: Painting;
   readonly task: GenerateTask;
   readonly imitation: Imitation;

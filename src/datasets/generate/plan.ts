@@ -78,7 +78,7 @@ export function countSplits(images: readonly PlacedImage[]): Record<string, numb
   return counts;
 }
 
-export interface GeneratePlan {
+interface GeneratePlan {
   readonly tasks: readonly GenerateTask[];
   /** Contents of the split lists by path, relative to the data set's folder. */
   readonly lists: Readonly<Record<string, string>>;

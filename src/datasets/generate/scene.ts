@@ -1,9 +1,8 @@
 import type { Size } from '../../data/image.js';
 import { Draws, Purpose } from '../../support/random.js';
 import { Camera, lighten } from './camera.js';
-import { type Brush, Canvas, type Colour } from './canvas.js';
+import { type Brush, Canvas, type Colour, Dice, type NoiseTiles } from './canvas.js';
 import { LabelId } from './imitations.js';
-import { Dice, type NoiseTiles } from './noise.js';
 import {
   type PaintObject,
   paintBicycle,

@@ -13,8 +13,7 @@ import { explainFileError, isThere, writeFileAtomic } from '../../support/files.
 import { readHashes } from '../hashes.js';
 import { FolderSource } from './find-sources.js';
 import type { Inspection } from './inspect.js';
-import { Journal } from './journal.js';
-import { sameKey } from './preparation-key.js';
+import { Journal, sameKey } from './journal.js';
 
 /** What a data set's folder holds when a preparation begins. */
 export type Claim =

@@ -4,8 +4,8 @@ import { createGunzip } from 'node:zlib';
 import { UserError } from '../../support/errors.js';
 import { explainFileError } from '../../support/files.js';
 import { endSentence } from '../../support/format.js';
-import type { ContextRegion } from './context-labels.js';
-import { LabelError } from './label-error.js';
+import { hashStream } from './archives.js';
+import { type ContextRegion, LabelError } from './labels.js';
 import {
   type Archive,
   FETCH_AGAIN,
@@ -15,7 +15,6 @@ import {
   type Role,
   type Source,
 } from './source.js';
-import { hashStream } from './zip-source.js';
 
 interface ContextImage {
   readonly name: string;

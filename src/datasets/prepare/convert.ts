@@ -1,11 +1,16 @@
 import type { LabelMap, Size } from '../../data/image.js';
 import { encodePalettePng, encodePng, type Palette } from '../../data/palette.js';
 import { PngError, readIndices } from '../../data/png-read.js';
-import { fromLabelIds, fromPolygons } from './cityscapes-labels.js';
-import { type ContextRegion, fromContextMap, fromContextRegions } from './context-labels.js';
-import { LabelError, UnknownLabelError } from './label-error.js';
-import { MatlabContentError, MatlabError, MatlabVersionError } from './matlab/elements.js';
-import { readMatlab, toLabelMap } from './matlab/read.js';
+import {
+  type ContextRegion,
+  fromContextMap,
+  fromContextRegions,
+  fromLabelIds,
+  fromPolygons,
+  LabelError,
+  UnknownLabelError,
+} from './labels.js';
+import { MatlabContentError, MatlabError, MatlabVersionError, readMatlab, toLabelMap } from './matlab.js';
 import type { Conversion } from './recipe.js';
 import { FETCH_AGAIN } from './source.js';
 

@@ -5,7 +5,7 @@ import { formatNumber } from '../../support/format.js';
 import type { FoundPart } from './recipe.js';
 
 /** How many images the downloads should hold, and who says so: the program itself, of what it generated. */
-export interface ExpectedCounts extends Omit<PublishedCounts, 'evidence'> {
+interface ExpectedCounts extends Omit<PublishedCounts, 'evidence'> {
   readonly evidence: Evidence | 'generated' | null;
 }
 

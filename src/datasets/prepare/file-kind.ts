@@ -12,7 +12,7 @@ export interface FileKind {
 }
 
 /** A file that is often taken for a download. */
-export interface Instead {
+interface Instead {
   /** "is empty" */
   readonly is: string;
   readonly next: string;

@@ -4,13 +4,19 @@ import type { Dataset } from '../../data/dataset.js';
 import { listFiles } from '../../data/split.js';
 import { UserError } from '../../support/errors.js';
 import { explainFileError } from '../../support/files.js';
+import { TarSource, ZipSource } from './archives.js';
 import { ContextJsonSource } from './context-json.js';
 import { type FileKind, fileKind } from './file-kind.js';
-import { JoinedSource } from './joined-source.js';
 import type { Download, Part } from './recipe.js';
-import { FETCH_AGAIN, type Inventory, type Member, type ReadOptions, type Role, type Source } from './source.js';
-import { TarSource } from './tar-source.js';
-import { ZipSource } from './zip-source.js';
+import {
+  FETCH_AGAIN,
+  type Inventory,
+  JoinedSource,
+  type Member,
+  type ReadOptions,
+  type Role,
+  type Source,
+} from './source.js';
 
 /** A download that was found, and what it is. */
 export interface FoundSource {

@@ -2,14 +2,12 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Dataset } from '../../data/dataset.js';
-import { countDeviations, type DataDeviation } from '../../data/deviations.js';
-import { type PreparedInput, SYNTHETIC_MARKER } from '../../data/markers.js';
+import { countDeviations, type DataDeviation, type PreparedInput, SYNTHETIC_MARKER } from '../../data/markers.js';
 import { checkCounts, expectedCounts } from './counts.js';
 import { FolderSource, type FoundSource, findSources } from './find-sources.js';
-import { JoinedSource } from './joined-source.js';
-import { isKnownPreparation } from './preparation-key.js';
+import { isKnownPreparation } from './journal.js';
 import type { FoundPart, Plan, PlannedFile, Recipe } from './recipe.js';
-import type { Role, Source } from './source.js';
+import { JoinedSource, type Role, type Source } from './source.js';
 
 /** All that is known before anything is written. */
 export interface Inspection {
@@ -24,7 +22,7 @@ export interface Inspection {
   readonly warnings: readonly string[];
 }
 
-export interface InspectOptions {
+interface InspectOptions {
   readonly recipe: Recipe;
   readonly dataset: Dataset;
   readonly from: readonly string[];

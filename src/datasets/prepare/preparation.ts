@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Dataset } from '../../data/dataset.js';
-import type { DataDeviation } from '../../data/deviations.js';
 import {
+  type DataDeviation,
   PREPARED_HASHES,
   PREPARED_MARKER,
   PREPARING_MARKER,
@@ -39,7 +39,7 @@ export interface PrepareResult {
 }
 
 /** What a preparation works with. */
-export interface PreparationContext {
+interface PreparationContext {
   readonly dataset: Dataset;
   readonly dataRoot: string;
   /** The data set's own. */

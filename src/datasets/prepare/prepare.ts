@@ -1,7 +1,6 @@
 import path from 'node:path';
 import { loadDataset } from '../../data/description.js';
-import { formatDeviation } from '../../data/deviations.js';
-import type { PreparationKey } from '../../data/markers.js';
+import { formatDeviation, type PreparationKey } from '../../data/markers.js';
 import { datasetFolder } from '../../data/split.js';
 import { defaultWorkers, WorkerPool } from '../../data/workers/pool.js';
 import { removeHalfWritten } from '../../support/files.js';
@@ -12,7 +11,7 @@ import { type Inspection, inspect } from './inspect.js';
 import { type Finished, Journal } from './journal.js';
 import { Preparation, type PrepareResult } from './preparation.js';
 import type { PrepareTask, PrepareWorkerData } from './prepare-worker.js';
-import { recipeOf } from './recipes/plain.js';
+import { recipeOf } from './recipes.js';
 
 /** A step of a preparation, to be shown while it runs; resolves to what came out of it. */
 export interface PrepareStage {

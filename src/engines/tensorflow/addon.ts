@@ -6,7 +6,7 @@ import { makeFolder } from '../../support/files.js';
 import { packageRoot } from '../../support/package.js';
 import { EngineUnavailableError } from '../engine.js';
 import { npmPackageFolder, runTool } from '../tool.js';
-import { NODE_PACKAGE } from './location.js';
+import { NODE_PACKAGE } from './release.js';
 
 export const BINDING_FILE = 'tfjs_binding.node';
 export const HOST_FILE = 'host.node';
@@ -105,7 +105,7 @@ export async function compilerVersion(compiler: string): Promise<string> {
   return stdout.split('\n', 1)[0]!.trim();
 }
 
-export interface AddonBuild {
+interface AddonBuild {
   readonly compiler: string;
   /** Where the addons go. */
   readonly folder: string;

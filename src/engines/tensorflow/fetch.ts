@@ -1,11 +1,10 @@
 import { readdir, rm, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../../support/errors.js';
-import { makeFolder } from '../../support/files.js';
+import { makeFolder, sha256File } from '../../support/files.js';
 import { endSentence } from '../../support/format.js';
-import { sha256File } from '../../support/hash.js';
 import { EngineUnavailableError } from '../engine.js';
-import { nvidiaRequirements } from '../nvidia.js';
+import { nvidiaRequirements } from '../hardware.js';
 import { runTool } from '../tool.js';
 import { downloadFolder, type Job, report } from './job.js';
 import { KNOWN_WHEELS, type Variant } from './release.js';
@@ -124,7 +123,7 @@ export async function findPython(): Promise<string> {
   throw new EngineUnavailableError('pip', `No pip to fetch TensorFlow with: ${found} -m pip does not run.`, next);
 }
 
-export interface PipDownload {
+interface PipDownload {
   readonly python: string;
   /** As pip takes them: "tensorflow-cpu==2.21.0". */
   readonly requirements: readonly string[];
@@ -139,7 +138,7 @@ export interface PipDownload {
  * @returns paths of all wheels in the folder.
  * @throws EngineUnavailableError when the index cannot be reached; UserError when there is no such release.
  */
-export async function pipDownload(download: PipDownload): Promise<string[]> {
+async function pipDownload(download: PipDownload): Promise<string[]> {
   const temporary = path.join(download.folder, 'tmp');
   await makeFolder(temporary);
   const result = await runTool(

@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../../support/errors.js';
 import { EngineUnavailableError } from '../engine.js';
-import { isNvidiaRuntime } from '../nvidia.js';
+import { isNvidiaRuntime } from '../hardware.js';
 import { addonFiles, addonFolder, BINDING_FILE, HOST_FILE, OPERATIONS_FILE } from './addon.js';
 import { prepareEnvironment } from './environment.js';
 import { checkHash, checkSpace, fetchNvidia, fetchWheel, nvidiaWheels } from './fetch.js';

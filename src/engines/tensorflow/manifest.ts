@@ -3,8 +3,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { UserError } from '../../support/errors.js';
-import { explainFileError, writeFileAtomic } from '../../support/files.js';
-import { sha256File } from '../../support/hash.js';
+import { explainFileError, sha256File, writeFileAtomic } from '../../support/files.js';
 import { recipeName } from './addon.js';
 import type { Variant } from './release.js';
 
@@ -16,7 +15,7 @@ export function manifestFile(folder: string, recipe: string): string {
 }
 
 /** One file of a build: an absolute path where it was left in another package, else relative to the build's folder. */
-export interface InstalledFile {
+interface InstalledFile {
   readonly path: string;
   readonly bytes: number;
   readonly sha256: string;
@@ -45,7 +44,7 @@ export interface InstallManifest {
   readonly installedAt: string;
 }
 
-export type InstallState =
+type InstallState =
   | { readonly kind: 'complete'; readonly manifest: InstallManifest }
   | { readonly kind: 'absent' }
   | { readonly kind: 'damaged'; readonly reason: string; readonly manifest: InstallManifest | null };

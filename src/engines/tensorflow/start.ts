@@ -10,7 +10,7 @@ import { shapesCore, withTwinBackend } from '../twin.js';
 import { addonFolder, BINDING_FILE, HOST_FILE, OPERATIONS_FILE } from './addon.js';
 import { backendWithHalf, type NodeBackendClass } from './backend.js';
 import { type HostAddon, prepareEnvironment, tuneAllocator, withoutBanner } from './environment.js';
-import { NODE_PACKAGE } from './location.js';
+import { NODE_PACKAGE } from './release.js';
 import { shapesBinding, type TensorBinding } from './shapes.js';
 
 interface BackendModule {

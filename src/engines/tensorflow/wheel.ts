@@ -8,7 +8,7 @@ import type { Entry, ZipFile } from 'yauzl';
 import { UserError } from '../../support/errors.js';
 import { explainFileError, makeFolder } from '../../support/files.js';
 
-export interface UnpackOptions {
+interface UnpackOptions {
   /** Which members to unpack; they keep their paths. */
   readonly select: (member: string) => boolean;
   readonly signal?: AbortSignal;

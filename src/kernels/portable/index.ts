@@ -1,11 +1,8 @@
 import type { Kernels } from '../kernels.js';
-import { batchNormKernels } from './batch-norm.js';
 import { convolutionKernels } from './convolution.js';
-import { crossEntropyKernels } from './cross-entropy.js';
-import { maxPoolKernels } from './max-pool.js';
-import { pointwiseKernels } from './pointwise.js';
+import { batchNormKernels, crossEntropyKernels, pointwiseKernels } from './pointwise.js';
 import { resizeKernels } from './resize.js';
-import type { TensorFlow } from './window.js';
+import { maxPoolKernels, type TensorFlow } from './window.js';
 
 /**
  * Kernels composed of stock TensorFlow.js operations, for backends without native code. Only operations that the

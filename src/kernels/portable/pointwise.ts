@@ -1,6 +1,13 @@
-import type { Tensor, Tensor3D } from '@tensorflow/tfjs-core';
+import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
 import type { Precision } from '../../recipe/experiment.js';
-import type { MomentumStep, PointwiseKernels } from '../kernels.js';
+import type {
+  Activation,
+  BatchNormStatistics,
+  Kernels,
+  MomentumStep,
+  Normalisation,
+  PointwiseKernels,
+} from '../kernels.js';
 import type { TensorFlow } from './window.js';
 
 /** ReLU, addition, channels joined, cut and scaled, the SGD update, softmax and argmax. */
@@ -53,4 +60,120 @@ export function pointwiseKernels(tf: TensorFlow): PointwiseKernels {
     argmax: (x) => tf.argMax<Tensor3D>(x, 3),
     softmax: (x) => tf.softmax(x),
   };
+}
+
+/** Cross-entropy with an ignored label. Labels other than it are expected in [0, classes); readers of data check that. */
+export function crossEntropyKernels(tf: TensorFlow): Pick<Kernels, 'crossEntropy'> {
+  /**
+   * With p = softmax(z): the loss is log Σ exp z − z_label, where log Σ exp z = max z − log max p (the largest p is
+   * exp 0 / Σ exp(z − max z)). So no exponentials but softmax's are needed, and no logarithm of a p that underflowed.
+   * The gradient of the loss is p − onehot(label).
+   */
+  function crossEntropy(logits: Tensor4D, labels: Tensor3D, ignoreIndex: number) {
+    const [images, height, width, classes] = logits.shape;
+    const pixels = images * height * width;
+    return tf.tidy(() => {
+      const counted = tf.notEqual<Tensor3D>(labels, tf.scalar(ignoreIndex, 'int32'));
+      const mask = tf.cast(counted, 'float32');
+      // Ignored labels may lie outside the classes, where what one-hot does depends on the backend.
+      const safeLabels = tf.mul(labels, tf.cast(counted, 'int32'));
+      // Made as int32 and cast, as the WebAssembly backend writes integers into a float32 one-hot.
+      const oneHot = tf.tidy(() => tf.cast(tf.oneHot(safeLabels, classes), 'float32')) as Tensor4D;
+      const probabilities = tf.softmax(logits);
+
+      const loss = tf.tidy(() => {
+        const labelled = tf.sum(tf.mul(logits, oneHot), 3);
+        const largest = tf.sub(tf.max(logits, 3), labelled);
+        const losses = tf.mul(tf.sub(largest, tf.log(tf.max(probabilities, 3))), mask);
+        // Row by row: a float32 sum of as many as a batch's pixels would lose digits.
+        return tf.mean(tf.mean(losses, 2)) as Scalar;
+      });
+      const difference: Tensor4D = tf.sub(probabilities, oneHot);
+      oneHot.dispose();
+      probabilities.dispose();
+      const weights = tf.reshape(tf.div(mask, pixels), [images, height, width, 1]);
+      const gradient = tf.mul<Tensor4D>(difference, weights);
+
+      const hits = tf.logicalAnd(tf.equal(tf.argMax(logits, 3), labels), counted);
+      const correct: Scalar = tf.sum(tf.cast(hits, 'int32'));
+      return { loss, correct, gradient };
+    });
+  }
+
+  return { crossEntropy };
+}
+
+/** Batch norm over N, H and W. The mean is always subtracted first: (x·scale + shift) would cancel where |mean| ≫ σ. */
+export function batchNormKernels(tf: TensorFlow): Pick<Kernels, 'batchNorm' | 'batchNormApply' | 'batchNormGradient'> {
+  /** Means over N, H and W, in two steps: float32 sums of as many as a whole batch's pixels would lose digits. */
+  function channelMean(x: Tensor4D): Tensor1D {
+    const [images, height, width, channels] = x.shape;
+    return tf.tidy(() => {
+      const rows = tf.reshape(x, [images * height, width * channels]) as Tensor2D;
+      const columnMeans = tf.reshape(tf.mean(rows, 0), [width, channels]) as Tensor2D;
+      return tf.mean(columnMeans, 0) as Tensor1D;
+    });
+  }
+
+  function batchNorm(x: Tensor4D, normalisation: Normalisation, activation: Activation) {
+    const mean = channelMean(x);
+    const variance = tf.tidy(() => channelMean(tf.squaredDifference(x, mean)));
+    const statistics = { mean, variance };
+    return { y: batchNormApply(x, normalisation, statistics, activation), statistics };
+  }
+
+  function batchNormApply(
+    x: Tensor4D,
+    { gamma, beta, epsilon }: Normalisation,
+    { mean, variance }: BatchNormStatistics,
+    { relu, residual }: Activation,
+  ): Tensor4D {
+    return tf.tidy(() => {
+      const scale = tf.mul(gamma, tf.rsqrt(tf.add(variance, epsilon)));
+      const scaled: Tensor4D = tf.tidy(() => tf.mul(tf.sub(x, mean), scale));
+      const normalised: Tensor4D = tf.add(scaled, beta);
+      scaled.dispose();
+      const sum: Tensor4D = residual === undefined ? normalised : tf.add(normalised, residual);
+      return relu ? tf.relu(sum) : sum;
+    });
+  }
+
+  /**
+   * With c = x − μ, r = 1/√(σ² + ε), M values in a channel and y = γ·r·c + β:
+   *
+   *   ∂L/∂β = Σ g,  ∂L/∂γ = r·Σ g·c.
+   *
+   * x reaches y directly (factor γr), through μ (every y moves by −γr/M; the variance does not, as Σ c = 0) and through
+   * σ² (∂σ²/∂x = 2c/M, ∂r/∂σ² = −r³/2, so every y moves by −γ·r³·c·c_x/M). Summed over the channel:
+   *
+   *   ∂L/∂x = γ·r·(g − mean(g) − c·r²·mean(g·c)).
+   */
+  function batchNormGradient(
+    outputGradient: Tensor4D,
+    x: Tensor4D,
+    { gamma, epsilon }: Normalisation,
+    { mean, variance }: BatchNormStatistics,
+    y: Tensor4D | null,
+  ) {
+    const count = x.shape[0] * x.shape[1] * x.shape[2];
+    return tf.tidy(() => {
+      const gradient: Tensor4D = y === null ? outputGradient : tf.tidy(() => tf.mul(outputGradient, tf.step(y)));
+      const inverseDeviation: Tensor1D = tf.rsqrt(tf.add(variance, epsilon));
+      const centred: Tensor4D = tf.sub(x, mean);
+      const gradientMean = channelMean(gradient);
+      const productMean = tf.tidy(() => channelMean(tf.mul(gradient, centred)));
+      const slope = tf.mul(tf.square(inverseDeviation), productMean);
+      const correction = tf.tidy(() => tf.add(tf.mul(centred, slope), gradientMean));
+      centred.dispose();
+      const corrected: Tensor4D = tf.sub(gradient, correction);
+      correction.dispose();
+      return {
+        x: tf.mul<Tensor4D>(corrected, tf.mul(gamma, inverseDeviation)),
+        gamma: tf.mul<Tensor1D>(tf.mul(productMean, count), inverseDeviation),
+        beta: tf.mul<Tensor1D>(gradientMean, count),
+      };
+    });
+  }
+
+  return { batchNorm, batchNormApply, batchNormGradient };
 }

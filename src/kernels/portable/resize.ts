@@ -51,7 +51,7 @@ export function resizeKernels(tf: TensorFlow): Pick<Kernels, 'resizeBilinear' | 
  * output's gradient is the input's. Column d holds the weights of the two input pixels around the source of output
  * pixel d (`Kernels.resizeBilinear` says where that is). Sources are computed in float64.
  */
-export function transposedInterpolation(inputSize: number, outputSize: number, alignCorners: boolean): Float32Array {
+function transposedInterpolation(inputSize: number, outputSize: number, alignCorners: boolean): Float32Array {
   const matrix = new Float64Array(inputSize * outputSize);
   const alignedScale = outputSize > 1 ? (inputSize - 1) / (outputSize - 1) : 0;
   for (let d = 0; d < outputSize; d++) {

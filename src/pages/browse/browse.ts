@@ -8,10 +8,9 @@ import { type ResolveOptions, resolve } from '../../recipe/resolve.js';
 import { loadTables } from '../../recipe/tables.js';
 import { UserError } from '../../support/errors.js';
 import { writeFileAtomic } from '../../support/files.js';
-import { formatSamplePage } from './page.js';
-import { firstSamples } from './samples.js';
+import { firstSamples, formatSamplePage } from './page.js';
 
-export interface BrowseOptions {
+interface BrowseOptions {
   readonly dataset: Dataset;
   /** Which recipe makes the samples; without a row and a file, that of the first row of the data set. */
   readonly recipe: ResolveOptions;
@@ -23,7 +22,7 @@ export interface BrowseOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-export interface BrowsedSamples {
+interface BrowsedSamples {
   readonly dataset: string;
   readonly row: string;
   readonly profile: string;

@@ -1,6 +1,6 @@
 import { type Chart, coordinate, HEAT_LEVELS, line, text, textWidth } from './svg.js';
 
-export interface HeatMapOptions {
+interface HeatMapOptions {
   readonly title: string;
   readonly names: readonly string[];
   /** Counts, [row][column]; each row is shown in parts of its sum. */
@@ -118,7 +118,7 @@ function coordinate6(value: number): string {
   return String(Number(value.toFixed(6)));
 }
 
-export interface Confused {
+interface Confused {
   readonly label: string;
   readonly prediction: string;
   /** Of the label's pixels, 0 to 1. */

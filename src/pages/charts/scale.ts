@@ -8,7 +8,7 @@ export interface Scale {
   readonly format: (value: number) => string;
 }
 
-export interface ScaleOptions {
+interface ScaleOptions {
   /** Smallest and largest value that must be on the scale. */
   readonly domain: readonly [number, number];
   /** Places of the domain's ends. */

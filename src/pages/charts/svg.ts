@@ -1,7 +1,7 @@
 import { escapeHtml } from '../../tables/html.js';
 
 /** Colours are hexadecimal, "#rrggbb". */
-export interface ChartColours {
+interface ChartColours {
   readonly paper: string;
   readonly ink: string;
   /** Of axes' texts. */

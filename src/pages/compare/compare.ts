@@ -1,6 +1,5 @@
 import { loadTables, type Table } from '../../recipe/tables.js';
-import { dependsOnHardware, type Figure } from '../../records/figures.js';
-import { recipeKey } from '../../records/spread.js';
+import { dependsOnHardware, type Figure, recipeKey } from '../../records/figures.js';
 import { measuredOn, type Verdict } from '../../records/verdict.js';
 import { type Cell, makeCell } from '../../tables/cell.js';
 import { type LogKnowledge, logKnowledge } from '../../training-logs/knowledge.js';
@@ -33,7 +32,7 @@ export interface FigureComparison {
 }
 
 /** Both curves at a part of the schedule: means around it. */
-export interface CurveStop {
+interface CurveStop {
   readonly share: number;
   readonly a: number | null;
   readonly b: number | null;

@@ -3,8 +3,7 @@ import { dependsOnHardware, FIGURE_HEADINGS, formatSmallFigure } from '../../rec
 import type { RunState } from '../../runs/directory.js';
 import { UserError } from '../../support/errors.js';
 import { withoutNoise } from '../../support/format.js';
-import { type Lines, TERMINAL_WIDTH, terminalTable, wrap } from '../../terminal/layout.js';
-import { type Sample, sparkline } from '../../terminal/sparkline.js';
+import { type Lines, type Sample, sparkline, TERMINAL_WIDTH, terminalTable, wrap } from '../../terminal/layout.js';
 import { differenceLines, readingNotes } from '../../training-logs/format.js';
 import { downsample } from '../charts/scale.js';
 import type { Comparison, Difference, FigureComparison } from './compare.js';
@@ -90,7 +89,7 @@ function stopsTable({ stops }: Comparison): string[] {
 }
 
 /** A stretch outside of the band, in one line. */
-export function formatDeparture({ side, from, to, worst }: Departure): string {
+function formatDeparture({ side, from, to, worst }: Departure): string {
   return (
     `iterations ${from} to ${to}: loss ${side} the band, at worst ${worst.loss.toFixed(4)} at ${worst.iteration}, ` +
     `where ${worst.low.toFixed(4)} to ${worst.high.toFixed(4)} is expected`
@@ -183,7 +182,7 @@ export function describeComparison(comparison: Comparison): object {
   return JSON.parse(JSON.stringify(described, (_, value) => (typeof value === 'number' ? withoutNoise(value) : value)));
 }
 
-export interface FollowOptions {
+interface FollowOptions {
   /** The run; it may have ended already. */
   readonly run: Side;
   /** What its curve is compared with. */
@@ -196,7 +195,7 @@ export interface FollowOptions {
   readonly warn: (line: string) => void;
 }
 
-export interface Followed {
+interface Followed {
   readonly state: Exclude<RunState, 'running'>;
   /** The last iteration that was logged. */
   readonly iteration: number;

@@ -3,12 +3,14 @@ import path from 'node:path';
 import { valuesOf } from '../../recipe/overrides.js';
 import { loadTables, type Row, type Table } from '../../recipe/tables.js';
 import { environmentEntries, hardwareName } from '../../records/environment.js';
-import { FIGURES, type Figure } from '../../records/figures.js';
+import { FIGURES, type Figure, newestOfEachSeed, recipeKey } from '../../records/figures.js';
 import type { RunRecord } from '../../records/record.js';
-import { newestOfEachSeed, recipeKey } from '../../records/spread.js';
 import { type KnownRun, type RunCatalogue, readRun } from '../../runs/catalogue.js';
 import { LOG_FILE } from '../../runs/log.js';
 import { UserError } from '../../support/errors.js';
+import { formatDownload } from '../../support/format.js';
+import { type DisplayMode, showStages } from '../../terminal/display.js';
+import { fetchPublishedLog } from '../../training-logs/fetch.js';
 import { loggedFigures, rowOfLog, scheduleOfLog } from '../../training-logs/knowledge.js';
 import { formatGpus, type LogHeader } from '../../training-logs/lines.js';
 import { type PublishedLog, parsePublishedLog, readPublishedLog } from '../../training-logs/read.js';
@@ -287,4 +289,27 @@ export async function otherSide(
 /** The figures that either side has. */
 export function figuresOf(a: Side, b: Side): Figure[] {
   return FIGURES.filter((figure) => a.figures[figure] !== null || b.figures[figure] !== null);
+}
+
+/**
+ * The published log of the row of a run, or of a row itself, fetched where it is not in the cache yet.
+ * @throws UserError where the row has none or it cannot be fetched; the signal's reason on abort.
+ */
+export async function publishedSide({ run, row: own }: Side, signal: AbortSignal, display: DisplayMode): Promise<Side> {
+  const row = run?.experiment.row ?? own!.id;
+  const url = run === null ? own!.log : run.experiment.log;
+  let side: Side | undefined;
+  const title = 'Fetch the published log';
+  const fetch = async (say: (progress: string) => void) => {
+    const { file, log } = await fetchPublishedLog({
+      row,
+      url,
+      signal,
+      onProgress: (progress) => say(formatDownload(progress)),
+    });
+    side = sideOfLog(log, file);
+    return file;
+  };
+  await showStages([{ title, run: fetch }], display);
+  return side!;
 }

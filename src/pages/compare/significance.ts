@@ -1,4 +1,4 @@
-import { meanAndDeviation } from '../../records/spread.js';
+import { meanAndDeviation } from '../../records/figures.js';
 
 /** A two-sided test of whether two means differ by more than chance. */
 export interface Significance {
@@ -108,7 +108,7 @@ export interface CurvePoint {
 }
 
 /** Where a curve is expected. */
-export interface Band {
+interface Band {
   readonly low: number;
   readonly middle: number;
   readonly high: number;

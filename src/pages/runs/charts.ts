@@ -2,9 +2,8 @@ import { hashExperiment } from '../../recipe/resolve.js';
 import type { KnownRun } from '../../runs/catalogue.js';
 import type { LogLine } from '../../runs/log.js';
 import type { PublishedLog } from '../../training-logs/read.js';
-import { barChart } from '../charts/bar-chart.js';
 import { heatMap } from '../charts/heat-map.js';
-import { lineChart } from '../charts/line-chart.js';
+import { barChart, lineChart } from '../charts/plots.js';
 import type { Chart } from '../charts/svg.js';
 
 /** mIoU (a fraction, single scale) of the weights after an iteration. */

@@ -1,9 +1,8 @@
 import path from 'node:path';
-import { IGNORE_INDEX } from '../../data/batch.js';
 import type { Dataset } from '../../data/dataset.js';
 import { decodeLabels, decodeRgb, encodeJpeg } from '../../data/decode.js';
 import { loadDataset } from '../../data/description.js';
-import type { LabelMap, RgbImage } from '../../data/image.js';
+import { IGNORE_INDEX, type LabelMap, type RgbImage } from '../../data/image.js';
 import { encodePalettePng, type Palette } from '../../data/palette.js';
 import { readLabels } from '../../data/samples.js';
 import { type Entry, readSplit } from '../../data/split.js';
@@ -14,7 +13,7 @@ import { formatPercent } from '../../support/format.js';
 import { escapeHtml } from '../../tables/html.js';
 
 /** An image of the validation split with its label, what was predicted, and where the two differ; made small. */
-export interface Example {
+interface Example {
   readonly name: string;
   /** Mean IoU of the classes of this image alone, a fraction. */
   readonly mIoU: number;
@@ -35,7 +34,7 @@ export interface Examples {
   readonly worst: readonly Example[];
 }
 
-export interface ExampleOptions {
+interface ExampleOptions {
   readonly experiment: Experiment;
   readonly dataRoot: string;
   /** Folder that an evaluation wrote its predictions to. */

@@ -4,7 +4,7 @@ import { chartStyle } from '../charts/svg.js';
 /** A cell of a table: a text, a number (right-aligned), or a link to a place in the page or a published file. */
 export type CellContent = string | { readonly number: string } | { readonly link: string; readonly text: string };
 
-export interface TableContent {
+interface TableContent {
   /** What the table is, for readers who do not see it. */
   readonly name: string;
   readonly head: readonly string[];

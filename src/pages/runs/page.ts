@@ -1,4 +1,4 @@
-import { formatDeviation } from '../../data/deviations.js';
+import { formatDeviation } from '../../data/markers.js';
 import { valuesOf } from '../../recipe/overrides.js';
 import type { Deviation } from '../../recipe/resolve.js';
 import { environmentEntries, hardwareName } from '../../records/environment.js';
@@ -218,7 +218,7 @@ ${recipeSection(one)}
 </details>`;
 }
 
-export interface ReportPage {
+interface ReportPage {
   readonly reported: readonly ReportedRun[];
   /** Loss of all runs in one chart, or why there is none; null where fewer than two have one. */
   readonly together: Chart | string | null;
@@ -260,7 +260,7 @@ ${reported.length > 1 ? `<h2>Runs</h2>\n${overview(reported)}\n` : ''}${
 const show = (value: unknown) => (value === undefined ? '–' : JSON.stringify(value));
 
 /** Deviations from the published recipe, the whole recipe, and what the run ran on. */
-export function recipeSection({ run, deviations }: Pick<ReportedRun, 'run' | 'deviations'>): string {
+function recipeSection({ run, deviations }: Pick<ReportedRun, 'run' | 'deviations'>): string {
   const changed = new Set(deviations.map(({ path }) => path));
   const deviating =
     deviations.length === 0

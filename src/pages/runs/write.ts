@@ -7,7 +7,7 @@ import { writeFileAtomic } from '../../support/files.js';
 import { readingNotesOf } from '../../training-logs/format.js';
 import { rowOfLog, scheduleOfLog } from '../../training-logs/knowledge.js';
 import { readPublishedLog } from '../../training-logs/read.js';
-import { lineChart } from '../charts/line-chart.js';
+import { lineChart } from '../charts/plots.js';
 import { type Chart, standaloneSvg, type ThemeName } from '../charts/svg.js';
 import { accuracyOverIterations, CHART_NAMES, type ChartName, type ChartSource, runChart } from './charts.js';
 import { makeExamples } from './examples.js';
@@ -15,7 +15,7 @@ import { deviationsOf, runApart, runCells } from './figures.js';
 import { formatReportPage, type ReportedRun } from './page.js';
 
 /** A page, or each chart as a file. */
-export type ReportFormat = 'html' | 'svg' | 'png';
+type ReportFormat = 'html' | 'svg' | 'png';
 
 export interface ReportOptions {
   /** As `RunCatalogue.find` takes them. */
@@ -42,7 +42,7 @@ export interface ReportOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-export interface WrittenReport {
+interface WrittenReport {
   readonly runs: readonly { readonly row: string; readonly run: string; readonly charts: readonly ChartName[] }[];
   readonly files: readonly { readonly file: string; readonly bytes: number }[];
 }

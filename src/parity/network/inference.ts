@@ -13,8 +13,7 @@ import { UserError } from '../../support/errors.js';
 import { noPause, type Pause } from '../../support/pauses.js';
 import { Collector, differenceOfLargest, type Findings, largestDifference, Worst } from '../check.js';
 import { TOLERANCES } from '../tolerances.js';
-import type { NetworkCase } from './case.js';
-import { caseImage, type NhwcArray, readNhwc } from './layout.js';
+import { caseImage, type NetworkCase, type NhwcArray, readNhwc } from './case.js';
 
 interface Context {
   readonly engine: Engine;

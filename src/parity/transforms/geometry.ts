@@ -1,12 +1,11 @@
 import { z } from 'zod';
-import { IGNORE_INDEX } from '../../data/batch.js';
 import { decodeLabels, decodeRgb } from '../../data/decode.js';
-import type { LabelMap, RgbImage } from '../../data/image.js';
+import { IGNORE_INDEX, type LabelMap, type RgbImage } from '../../data/image.js';
 import { chooseCrop, flipHorizontally } from '../../data/transforms/crop.js';
 import { distort, hsvToRgb, type PhotometricStep, rgbToHsv } from '../../data/transforms/photometric.js';
 import { keepRatioSize, resizeBilinear, resizeNearest, scaleByRatio } from '../../data/transforms/resize.js';
 import { type Collector, largestDifference, meanDifference, Worst } from '../check.js';
-import { labelsOf, type ReferenceFolder, rgbOf } from '../folder.js';
+import { labelsOf, type ReferenceFolder, rgbOf } from '../reference-set.js';
 import { TOLERANCES } from '../tolerances.js';
 
 /**

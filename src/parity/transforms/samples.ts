@@ -1,14 +1,13 @@
 import { z } from 'zod';
-import { IGNORE_INDEX } from '../../data/batch.js';
 import type { Dataset } from '../../data/dataset.js';
-import type { LabelMap, RgbImage } from '../../data/image.js';
+import { IGNORE_INDEX, type LabelMap, type RgbImage } from '../../data/image.js';
 import { makeView, toTrainingIds } from '../../data/samples.js';
 import { augment } from '../../data/training-samples.js';
 import { normalise, normaliseInto } from '../../data/transforms/normalise.js';
 import type { DataRecipe } from '../../recipe/experiment.js';
 import { UserError } from '../../support/errors.js';
 import { type Collector, largestDifference, Worst } from '../check.js';
-import { labelsOf, type ReferenceFolder } from '../folder.js';
+import { labelsOf, type ReferenceFolder } from '../reference-set.js';
 import { TOLERANCES } from '../tolerances.js';
 import { photometricStep, type TransformReference, usesHsv } from './geometry.js';
 

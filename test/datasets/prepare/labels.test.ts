@@ -2,15 +2,16 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { packRuns, runLengths } from '../../../src/datasets/generate/raw/labels.js';
-import { fromLabelIds, fromPolygons } from '../../../src/datasets/prepare/cityscapes-labels.js';
 import { JsonArrayError, JsonArrays } from '../../../src/datasets/prepare/context-json.js';
 import {
   fromContextMap,
   fromContextRegions,
+  fromLabelIds,
+  fromPolygons,
+  LabelError,
   paintMask,
   RunLengthError,
-} from '../../../src/datasets/prepare/context-labels.js';
-import { LabelError } from '../../../src/datasets/prepare/label-error.js';
+} from '../../../src/datasets/prepare/labels.js';
 import { fillPolygon, type Point } from '../../../src/datasets/prepare/polygon.js';
 import { packageRoot } from '../../../src/support/package.js';
 import fc from '../../helpers/properties.js';

@@ -1,8 +1,7 @@
 import { inflateSync } from 'node:zlib';
 import test from 'ava';
 import { labelMatrix, type MatlabOptions, writeMatlab } from '../../../src/datasets/generate/raw/matlab.js';
-import { MatlabError } from '../../../src/datasets/prepare/matlab/elements.js';
-import { readMatlab, toLabelMap } from '../../../src/datasets/prepare/matlab/read.js';
+import { MatlabError, readMatlab, toLabelMap } from '../../../src/datasets/prepare/matlab.js';
 import fc from '../../helpers/properties.js';
 
 /** Written by SciPy 1.17, compressed: GTcls with a cell of a sparse and an empty matrix, a uint8 matrix, and a column. */

@@ -1,7 +1,6 @@
 import type { EngineName } from '../../../src/engines/engine.js';
 import { liveTensors } from '../../../src/engines/memory.js';
-import { Predictor } from '../../../src/evaluation/inference.js';
-import { inferenceMemory } from '../../../src/evaluation/memory.js';
+import { inferenceMemory, Predictor } from '../../../src/evaluation/inference.js';
 import { createKernels, PeakMeter } from '../../../src/kernels/create.js';
 import { randomNetwork } from '../../../src/measurement/measure.js';
 import { resolve } from '../../../src/recipe/resolve.js';

@@ -1,7 +1,6 @@
 import test from 'ava';
-import { barChart } from '../../../src/pages/charts/bar-chart.js';
 import { heatMap, mostConfused, rowShares } from '../../../src/pages/charts/heat-map.js';
-import { lineChart } from '../../../src/pages/charts/line-chart.js';
+import { barChart, lineChart } from '../../../src/pages/charts/plots.js';
 import { downsample, linearScale, tickStep } from '../../../src/pages/charts/scale.js';
 import {
   CHART_COLOURS,

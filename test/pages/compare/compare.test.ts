@@ -17,7 +17,7 @@ import { loadTables } from '../../../src/recipe/tables.js';
 import { type RunRecord, writeRecord } from '../../../src/records/record.js';
 import { RunCatalogue } from '../../../src/runs/catalogue.js';
 import { makeReport } from '../../../src/tables/table.js';
-import { sparkline } from '../../../src/terminal/sparkline.js';
+import { sparkline } from '../../../src/terminal/layout.js';
 import { parsePublishedLog } from '../../../src/training-logs/read.js';
 import { fcn } from '../../helpers/command.js';
 import { temporaryFolder } from '../../helpers/folder.js';

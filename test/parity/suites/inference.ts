@@ -1,7 +1,7 @@
 import type { EngineName } from '../../../src/engines/engine.js';
 import { createKernels } from '../../../src/kernels/create.js';
+import { weightsChecks } from '../../../src/parity/network/case.js';
 import { inferenceChecks } from '../../../src/parity/network/inference.js';
-import { weightsChecks } from '../../../src/parity/network/layout.js';
 import { withEngine } from '../../helpers/engines.js';
 import { assertFindings, FULL_SET, networkCase, networkNames, type TestSet } from '../../helpers/reference-set.js';
 

@@ -1,7 +1,6 @@
 import type { EngineName } from '../../../src/engines/engine.js';
 import { createKernels } from '../../../src/kernels/create.js';
-import { firstStepChecks } from '../../../src/parity/network/gradients.js';
-import { trajectoryChecks } from '../../../src/parity/network/trajectory.js';
+import { firstStepChecks, trajectoryChecks } from '../../../src/parity/network/training.js';
 import { withEngine } from '../../helpers/engines.js';
 import { assertFindings, FULL_SET, networkCase, networkNames, type TestSet } from '../../helpers/reference-set.js';
 

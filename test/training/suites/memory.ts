@@ -4,7 +4,7 @@ import { liveTensors } from '../../../src/engines/memory.js';
 import { measureTraining } from '../../../src/measurement/measure.js';
 import type { Precision } from '../../../src/recipe/experiment.js';
 import { resolve } from '../../../src/recipe/resolve.js';
-import { trainingMemory } from '../../../src/training/memory.js';
+import { trainingMemory } from '../../../src/training/step.js';
 import { halfPrecision, withEngine } from '../../helpers/engines.js';
 
 /** Rows of both kinds of block, narrow and small. */

@@ -12,9 +12,8 @@ import {
   takeSnapshot,
   writeSnapshot,
 } from '../../../src/training/checkpoint.js';
-import { MomentumOptimizer } from '../../../src/training/optimizer.js';
 import { restoreStep } from '../../../src/training/pretrained.js';
-import { TrainingStep } from '../../../src/training/step.js';
+import { MomentumOptimizer, TrainingStep } from '../../../src/training/step.js';
 import { readCheckpoint } from '../../../src/weights/load.js';
 import { withEngine } from '../../helpers/engines.js';
 import { colourBatch, tinyExperiment } from '../../helpers/experiments.js';

@@ -9,8 +9,7 @@ import { surplusOf } from '../../prepare/counts.js';
 import type { PrepareStage } from '../../prepare/prepare.js';
 import { type Commission, commission, type GenerateOptions, paintFiles } from '../generate.js';
 import { claimFolder, countSplits, type GenerateTask } from '../plan.js';
-import { type ArchiveMember, fileMember, packed, textMember } from './archives.js';
-import { layoutOf, type RawImage } from './layouts.js';
+import { type ArchiveMember, fileMember, layoutOf, packed, type RawImage, textMember } from './layouts.js';
 
 export interface GenerateRawOptions extends Omit<GenerateOptions, 'onProgress'> {
   /** Runs the stages one after the other. */
@@ -19,12 +18,12 @@ export interface GenerateRawOptions extends Omit<GenerateOptions, 'onProgress'> 
   readonly onWait?: (pid: number) => void;
 }
 
-export interface RawArchive {
+interface RawArchive {
   readonly name: string;
   readonly bytes: number;
 }
 
-export interface GenerateRawResult {
+interface GenerateRawResult {
   readonly train: number;
   readonly val: number;
   readonly size: Size;

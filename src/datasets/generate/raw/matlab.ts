@@ -1,7 +1,7 @@
 import { deflateSync } from 'node:zlib';
 
 /** What a MAT-file of level 5 is written of. Arrays are column-major. */
-export type MatlabInput =
+type MatlabInput =
   | { readonly numbers: ArrayLike<number>; readonly type: keyof typeof NUMBERS; readonly dimensions: readonly number[] }
   | { readonly text: string }
   | { readonly cells: readonly MatlabInput[]; readonly dimensions: readonly number[] }
