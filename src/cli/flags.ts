@@ -6,7 +6,7 @@ import { DATA_CHECKS } from '../runs/check-data.js';
 
 /** Flags that several commands share. Every default can be set by the environment variable named in `env`. */
 
-const DEFAULT_DATA_ROOT = 'datasets/data';
+const DEFAULT_DATA_ROOT = 'data';
 
 export const dataRoot = Flags.string({
   summary: 'Folder that holds the data sets.',

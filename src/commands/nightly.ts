@@ -9,7 +9,7 @@ export default class Nightly extends BaseCommand {
   static override summary = 'Measure what may have become worse, and judge it by gates.';
   static override description =
     'Runs every published row in small on painted data, CamVid where it is at hand, a benchmark, each kernel, the parity with the original (fcn verify), ' +
-    'and the start of commands; compares the figures with those of earlier nights by the gates of nightly/gates.yaml; adds them ' +
+    'and the start of commands; compares the figures with those of earlier nights by the gates of experiments/nightly/gates.yaml; adds them ' +
     'to the history; and exits with 1 and the offending lines where a gate fails. Works the same on a laptop and in CI; ' +
     'docs/nightly.md shows it sharded over machines.';
   static override examples = [

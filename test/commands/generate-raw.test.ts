@@ -35,7 +35,7 @@ long('made of the label maps, Pascal Context is not as published, and every reco
   const tiny = ['--profile', 'smoke', '--engine', 'wasm', ...changes, '--stage', 'train'];
   const run = await fcn(['reproduce', row, ...tiny], { cwd });
   t.is(run.code, 0, run.stderr);
-  t.true(run.stderr.includes(`Note: datasets/data/VOCdevkit/VOC2010: ${other}: figures on it compare with nothing`));
+  t.true(run.stderr.includes(`Note: data/VOCdevkit/VOC2010: ${other}: figures on it compare with nothing`));
   t.regex(run.stdout, /Compares with nothing published: .*, labels of trainval\.tar\.gz instead of /);
   const [record] = await readdir(path.join(cwd, 'results/records'));
   t.deepEqual(readRecord(path.join(cwd, 'results/records', record!)).dataset?.deviations, [
@@ -71,7 +71,7 @@ test('downloads are made under the data root, once, and not with other settings 
     fcn(['datasets', 'generate', 'pascal-context-59', '--size', '64x64', ...parameters], { cwd });
   const first = await generate('--raw', '--images', '2');
   t.is(first.code, 0, first.stderr);
-  const folder = path.join(cwd, 'datasets/data/downloads/pascal-context');
+  const folder = path.join(cwd, 'data/downloads/pascal-context');
   t.regex(
     first.stdout,
     /^\/.*downloads\/pascal-context: 1 training and 1 validation image .*, 3 of 3 files written now\.\n/,

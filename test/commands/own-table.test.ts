@@ -22,7 +22,7 @@ test("a table of one's own compares with the figures that it gives, and is never
   const generated = await fcn(['datasets', 'generate', 'camvid', '--images', '4', '--size', '64x96'], { cwd });
   t.is(generated.code, 0, generated.stderr);
   // Figures of painted images compare with nothing: these stand for real ones.
-  rmSync(path.join(cwd, 'datasets', 'data', 'camvid', 'synthetic.json'));
+  rmSync(path.join(cwd, 'data', 'camvid', 'synthetic.json'));
   mkdirSync(path.join(cwd, 'sets'));
   mkdirSync(path.join(cwd, 'tables'));
   copyFileSync(path.join(packageRoot(), 'datasets', 'camvid.yaml'), path.join(cwd, 'sets', 'mine.yaml'));

@@ -45,8 +45,8 @@ async function prepared(t: Parameters<typeof temporaryFolder>[0], change: (segme
   const optimizer = new MomentumOptimizer(engine.tf, kernels, segmentor.parameters);
   const { weights } = await saveCheckpoint(cwd, 0, { segmentor, optimizer, row: ROW });
   segmentor.dispose();
-  const validation = path.join(cwd, 'datasets', 'data', 'cityscapes', 'leftImg8bit', 'val');
-  const truth = path.join(cwd, 'datasets', 'data', 'cityscapes', 'gtFine', 'val');
+  const validation = path.join(cwd, 'data', 'cityscapes', 'leftImg8bit', 'val');
+  const truth = path.join(cwd, 'data', 'cityscapes', 'gtFine', 'val');
   const given = ['--row', ROW, '--weights', weights];
   return { cwd, weights, validation, truth, given, predict: [...RECIPE, ...given] };
 }

@@ -95,7 +95,7 @@ test('killed at any moment it is gone on with, and verify accepts nothing but th
 test('Ctrl-C ends it with 130, and the same command goes on where it stopped', async (t) => {
   const cwd = await temporaryFolder(t);
   const from = await downloads(cwd, await rawAde(250));
-  const folder = path.join(cwd, 'datasets/data/ade/ADEChallengeData2016');
+  const folder = path.join(cwd, 'data/ade/ADEChallengeData2016');
   const journal = path.join(folder, '.fcn-preparing.jsonl');
   const parameters = ['datasets', 'prepare', 'ade20k', '--from', from, '--workers', '1'];
   const { code, stderr } = await fcn(parameters, {
@@ -135,7 +135,7 @@ test('verify compares every file with the hash that its preparation recorded', a
   t.regex((await verify()).stdout, /✓ Nothing is wrong; 1 warning \(checked: .*, 7 recorded hashes\)\.\n$/);
 
   // As valid a label map as the one that was there.
-  const folder = path.join(cwd, 'datasets/data/ade/ADEChallengeData2016');
+  const folder = path.join(cwd, 'data/ade/ADEChallengeData2016');
   const label = (n: number) => path.join(folder, `annotations/training/ADE_train_0000000${n}.png`);
   await copyFile(label(2), label(1));
   const changed = await verify();
@@ -175,7 +175,7 @@ test('other numbers than anybody has confirmed are a warning, which --accept-cou
   const both = /hold 2 train images \(367 expected\) and 1 val image \(101 expected\)\. Read in: .*\. Nobody/;
   t.regex(refused.stderr, both);
   t.regex(refused.stderr, /\nnext: .* --accept-counts /);
-  t.false(existsSync(path.join(cwd, 'datasets/data/camvid')));
+  t.false(existsSync(path.join(cwd, 'data/camvid')));
 
   const accepted = await prepare('--accept-counts');
   t.is(accepted.code, 0, accepted.stderr);

@@ -21,7 +21,7 @@ export default class DatasetsPrepare extends BaseCommand {
     '<%= config.bin %> <%= command.id %> pascal-context --from ~/Downloads --data-root /data',
     {
       description: 'Unpacked where it is used: only what is missing is written.',
-      command: '<%= config.bin %> <%= command.id %> cityscapes --from datasets/data/cityscapes',
+      command: '<%= config.bin %> <%= command.id %> cityscapes --from data/cityscapes',
     },
   ];
 
