@@ -3,7 +3,7 @@ import { describedDataset, publishedImages } from '../data/description.js';
 import { ConfusionMatrix, metrics } from '../evaluation/confusion.js';
 import { rooflineShares } from '../measurement/benchmark.js';
 import { benchmarkSize } from '../measurement/network-cost.js';
-import { valuesOf } from '../recipe/overrides.js';
+import { recipeValues } from '../recipe/overrides.js';
 import { canonicalJson, type Deviation, differences, hashExperiment, resolveRow } from '../recipe/resolve.js';
 import type { Row, Table } from '../recipe/tables.js';
 import { UserError } from '../support/errors.js';
@@ -276,7 +276,7 @@ function deviationProblems({ experiment, deviations }: RunRecord, expected: read
 
 /** Whether each deviation is of a value of the experiment, once, and says that value. */
 function valueProblems({ experiment, deviations }: Pick<RunRecord, 'experiment' | 'deviations'>): string[] {
-  const values = valuesOf(experiment);
+  const values = recipeValues(experiment);
   return deviations.flatMap(({ path, value }, i) => {
     if (deviations.findIndex((other) => other.path === path) !== i) return [`${path} is twice among the deviations`];
     const own = values.get(path);
@@ -294,15 +294,15 @@ function overrideProblems({ experiment, profile, overrides, seed, environment }:
     if (!(error instanceof UserError)) throw error;
     return [`the profile and the overrides make no experiment: ${error.message}`];
   }
-  const differing = [...valuesOf(experiment)].find(([path, value]) => {
+  const differing = [...recipeValues(experiment)].find(([path, value]) => {
     // Processors, which have no float16, run such a recipe in bfloat16.
     const replaced = path === 'training.precision' && value === 'bf16' && environment.device === 'cpu';
-    const expected = valuesOf(asked).get(path);
+    const expected = recipeValues(asked).get(path);
     return canonicalJson(value) !== canonicalJson(expected) && !(replaced && expected === 'fp16');
   });
   if (differing === undefined) return [];
   const [path, value] = differing;
-  return [`${path} is ${text(value)}, and the profile and the overrides give ${text(valuesOf(asked).get(path))}`];
+  return [`${path} is ${text(value)}, and the profile and the overrides give ${text(recipeValues(asked).get(path))}`];
 }
 
 /**

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { publishedImages } from '../data/description.js';
-import { valuesOf } from '../recipe/overrides.js';
+import { recipeValues } from '../recipe/overrides.js';
 import type { Row, Table } from '../recipe/tables.js';
 import { formatNumber, withoutNoise } from '../support/format.js';
 import { learningRate as rateAt } from '../training/step.js';
@@ -109,7 +109,7 @@ const RATE_TOLERANCE = 0.01;
 
 /** What the log's config states otherwise than the row. */
 function statedDifferences({ header }: PublishedLog, row: Row, implied: ImpliedBatch | null): LogDifference[] {
-  const published = valuesOf(row.recipe);
+  const published = recipeValues(row.recipe);
   return [...header.recipe].flatMap(([what, log]) => {
     if (same(published.get(what), log)) return [];
     const gpus = header.gpu?.count ?? 0;

@@ -21,7 +21,7 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     error: /^error: Unknown row: fcn_r18-d8_512x1024_80k_cityscape\.$/,
     next: new RegExp(`^next: Did you mean ${ROW}\\?`),
   },
-  'no row': { parameters: ['show'], error: /^error: No row was named\.$/, next: /fcn list/ },
+  'no row': { parameters: ['show'], error: /^error: No row was given\.$/, next: /fcn list/ },
   'an unknown command': {
     parameters: ['reprodcue', ROW],
     error: /^error: Unknown command: reprodcue/,

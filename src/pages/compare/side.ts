@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { valuesOf } from '../../recipe/overrides.js';
+import { recipeValues } from '../../recipe/overrides.js';
 import { loadTables, type Row, type Table } from '../../recipe/tables.js';
 import { environmentEntries, hardwareName } from '../../records/environment.js';
 import { FIGURES, type Figure, newestOfEachSeed, recipeKey } from '../../records/figures.js';
@@ -91,7 +91,7 @@ function sideOfRun(run: KnownRun, all: readonly KnownRun[]): Side {
     curve: curveOf(run),
     accuracy: accuracyOverIterations(run, all).map(({ iteration, mIoU }) => ({ iteration, mIoU: mIoU * 100 })),
     classes: new Map(evaluation?.perClass.flatMap(({ name, iou }) => (iou === null ? [] : [[name, iou * 100]]))),
-    recipe: new Map(valuesOf(experiment)),
+    recipe: new Map(recipeValues(experiment)),
     environment: environmentOf(run),
     hardware: hardwareName(environment),
     givenWeights: record?.weights?.source === 'given',
@@ -112,7 +112,7 @@ function sideOfRow(row: Row): Side {
     curve: [],
     accuracy: [],
     classes: new Map(),
-    recipe: new Map(valuesOf(recipe)),
+    recipe: new Map(recipeValues(recipe)),
     environment: null,
     hardware: table.hardware?.name ?? null,
     givenWeights: false,
@@ -164,7 +164,7 @@ export function sideOfLog(log: PublishedLog, file: string, tables: readonly Tabl
     classes: new Map(
       [...(last?.perClass ?? [])].flatMap(([name, iou]) => (Number.isNaN(iou) ? [] : [[name, iou * 100]])),
     ),
-    recipe: row === null ? null : new Map([...valuesOf(row.recipe), ...header.recipe]),
+    recipe: row === null ? null : new Map([...recipeValues(row.recipe), ...header.recipe]),
     environment: environmentOfLog(header),
     hardware: header.gpu?.name ?? null,
     givenWeights: false,
