@@ -1,53 +1,34 @@
 import { promisify } from 'node:util';
 import { deflate, constants as zlib } from 'node:zlib';
-import type { Size } from './image.js';
-import { COLOUR_TYPE, SIGNATURE, writeChunk } from './png-read.js';
-
-/** RGB colours, one a class id. */
-export type Palette = readonly (readonly [red: number, green: number, blue: number])[];
-
-/**
- * An 8-bit palette PNG of a label map, [height, width]: viewers show the palette's colours, label readers the ids.
- * Ids without a colour of their own (the ignore index) are shown black.
- */
-export function encodePalettePng(
-  labels: Uint8Array,
-  width: number,
-  height: number,
-  palette: Palette,
-  /** Ids without a colour of their own are transparent instead of black: the map can be laid over its image. */
-  { transparent = false }: { readonly transparent?: boolean } = {},
-): Promise<Buffer> {
-  if (labels.length !== width * height) {
-    throw new RangeError(`A label map of ${width}×${height} has ${width * height} values, got ${labels.length}.`);
-  }
-  // A palette must hold every index that occurs, so it always has the 256 entries an 8-bit one can have.
-  const full = Array.from({ length: 256 }, (_, id) => palette[id] ?? ([0, 0, 0] as const));
-  const opacity = Uint8Array.from({ length: 256 }, (_, id) => (id < palette.length ? 255 : 0));
-  return encodePng(
-    labels,
-    { height, width },
-    { colourType: 'palette', filter: 'none', level: 6, palette: full, ...(transparent ? { opacity } : {}) },
-  );
-}
+import { crc32 } from '../support/zip-write.js';
+import type { Palette, Size } from './image.js';
+import { COLOUR_TYPE, SIGNATURE } from './png-read.js';
 
 const compress = promisify(deflate);
 
-/** What is done to a row before compression: nothing (labels), or the difference to the pixel on the left (images). */
-type RowFilter = 'none' | 'sub';
+/** One chunk of a PNG: length, type, data and CRC. */
+export function writeChunk(type: string, data: Uint8Array): Buffer {
+  const chunk = Buffer.allocUnsafe(data.length + 12);
+  chunk.writeUInt32BE(data.length, 0);
+  chunk.write(type, 4, 'latin1');
+  chunk.set(data, 8);
+  chunk.writeUInt32BE(crc32(chunk.subarray(4, data.length + 8)), data.length + 8);
+  return chunk;
+}
 
 interface PngOptions {
   readonly colourType: 'grey' | 'rgb' | 'palette';
-  readonly filter: RowFilter;
+  /** How a row is prepared for compression: not at all (labels), or as differences to the pixel on the left (images). */
+  readonly filter: 'none' | 'sub';
   /** zlib's level, 1 (fast) to 9 (small). */
   readonly level: number;
-  /** Colours of the palette, RGB; only where the colour type is palette. */
-  readonly palette?: readonly (readonly [number, number, number])[];
+  /** The colours of a palette image. */
+  readonly palette?: Palette;
   /** Opacity of the palette's colours, 0 to 255, in their order. */
   readonly opacity?: Uint8Array;
 }
 
-/** An 8-bit PNG of `data`, [height, width, channels] with 3 channels for RGB and else 1. */
+/** An 8-bit PNG of `data`, [height, width, channels]: three channels for RGB, otherwise one. */
 export async function encodePng(
   data: Uint8Array | Uint8ClampedArray,
   { height, width }: Size,
@@ -61,7 +42,6 @@ export async function encodePng(
     const to = y * (rowBytes + 1) + 1;
     rows[to - 1] = filter === 'sub' ? 1 : 0;
     rows.set(data.subarray(from, from + rowBytes), to);
-    // Right to left, so that the neighbour is still unfiltered.
     if (filter === 'sub')
       for (let i = rowBytes - 1; i >= channels; i--) rows[to + i] = data[from + i]! - data[from + i - channels]!;
   }
@@ -80,4 +60,29 @@ export async function encodePng(
     writeChunk('IDAT', pixels),
     writeChunk('IEND', new Uint8Array(0)),
   ]);
+}
+
+/**
+ * An 8-bit palette PNG of a label map, [height, width]. Viewers show the palette's colours, label readers read the ids.
+ * Ids without a colour, such as the ignore index, are black.
+ */
+export function encodePalettePng(
+  labels: Uint8Array,
+  width: number,
+  height: number,
+  palette: Palette,
+  /** Makes ids without a colour transparent, so that the map can be laid over its image. */
+  { transparent = false }: { readonly transparent?: boolean } = {},
+): Promise<Buffer> {
+  if (labels.length !== width * height) {
+    throw new RangeError(`A label map of ${width}×${height} has ${width * height} values, got ${labels.length}.`);
+  }
+  // A palette must have a colour for every index that occurs, so it always has all 256.
+  const full = Array.from({ length: 256 }, (_, id) => palette[id] ?? ([0, 0, 0] as const));
+  const opacity = Uint8Array.from({ length: 256 }, (_, id) => (id < palette.length ? 255 : 0));
+  return encodePng(
+    labels,
+    { height, width },
+    { colourType: 'palette', filter: 'none', level: 6, palette: full, ...(transparent && { opacity }) },
+  );
 }

@@ -1,15 +1,15 @@
 import type { Dataset } from '../data/dataset.js';
 import { readPrepared, readSyntheticSettings } from '../data/markers.js';
 import type { Problem } from '../data/problem.js';
-import { type Entry, explainNothing, findEntries } from '../data/split.js';
+import { explainNothing, findEntries, type SplitEntry } from '../data/split.js';
 import { UserError } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
 
 /** The pairs of a split, and what is wrong with its folders and lists. */
 export interface InspectedSplit {
-  readonly entries: readonly Entry[];
+  readonly entries: readonly SplitEntry[];
   /** With them, in the same order, the images that have no label and those that a list names and that do not exist. */
-  readonly named: readonly Entry[];
+  readonly named: readonly SplitEntry[];
   /** Images that do not exist or lack their label: samples that cannot be used. */
   readonly missing: readonly Problem[];
   /** What is wrong with folders and lists beside that. */
@@ -20,8 +20,8 @@ export interface InspectedSplit {
 
 /** Looks at the folders and lists of a split, and opens no image. */
 export async function inspectSplit(dataset: Dataset, split: string, dataRoot: string): Promise<InspectedSplit> {
-  const entries: Entry[] = [];
-  const named: Entry[] = [];
+  const entries: SplitEntry[] = [];
+  const named: SplitEntry[] = [];
   const missing: Problem[] = [];
   const irregular: Problem[] = [];
   const problem = (kind: Problem['kind'], file: string, message: string, detail?: string): Problem => ({

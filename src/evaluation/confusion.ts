@@ -1,4 +1,4 @@
-import { occurNowhere } from '../data/held-labels.js';
+import { describeAbsentClasses } from '../data/label-inventory.js';
 
 /** Counts of pixels of which either the label or the prediction is no class. */
 export interface OutsideCounts {
@@ -184,5 +184,5 @@ export function describeCoverage(classes: readonly ClassFigures[]): string | nul
       : unlabelled.length === 1
         ? ', but is predicted and counts as 0'
         : `; ${predicted} of them ${predicted === 1 ? 'is' : 'are'} predicted and ${predicted === 1 ? 'counts' : 'count'} as 0`;
-  return `mIoU over ${counted} of ${classes.length} classes: ${occurNowhere(unlabelled.map(({ name }) => name))}${asZero}`;
+  return `mIoU over ${counted} of ${classes.length} classes: ${describeAbsentClasses(unlabelled.map(({ name }) => name))}${asZero}`;
 }

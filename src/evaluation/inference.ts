@@ -1,5 +1,5 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
-import type { View } from '../data/image.js';
+import type { ImageView } from '../data/image.js';
 import type { Engine, ShapesEngine } from '../engines/engine.js';
 import { type PeakMemory, peakOfSize } from '../engines/memory.js';
 import { createKernels, PeakMeter } from '../kernels/create.js';
@@ -16,7 +16,7 @@ import { type InferenceMode, inferenceWindows, type RowSource, resizedRows } fro
 export interface ImageViews {
   /** The image's own [height, width]: that of the result. */
   readonly size: readonly [number, number];
-  readonly views: readonly View[];
+  readonly views: readonly ImageView[];
   readonly flip: boolean;
 }
 
@@ -31,7 +31,7 @@ interface PredictorOptions {
 
 /** A view, or its mirrored image, whose logits are wanted at an image's own size, [height, width]. */
 interface ViewLogits {
-  readonly view: View;
+  readonly view: ImageView;
   readonly flip: boolean;
   readonly size: readonly [number, number];
   readonly pause: Pause;

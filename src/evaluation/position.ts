@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { listFiles } from '../data/split.js';
+import { listFiles } from '../data/files.js';
 import { isThere } from '../support/files.js';
 import { readSealed, writeSealed } from '../support/json.js';
 

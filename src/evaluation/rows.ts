@@ -1,6 +1,6 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
 import type { Dataset } from '../data/dataset.js';
-import { encodePalettePng, encodePng } from '../data/palette.js';
+import { encodePalettePng, encodePng } from '../data/png-write.js';
 import { TRAINING_CLASSES } from '../datasets/generate/imitations.js';
 import { LABEL_NAMES } from '../datasets/prepare/labels.js';
 import type { Engine } from '../engines/engine.js';

@@ -1,4 +1,4 @@
-import type { Batch, View } from '../data/image.js';
+import type { Batch, ImageView } from '../data/image.js';
 import type { Engine } from '../engines/engine.js';
 import type { Kernels } from '../kernels/kernels.js';
 import type { Precision } from '../recipe/experiment.js';
@@ -33,7 +33,7 @@ export function normalValues(length: number, seed: number, stream: number): Floa
 }
 
 /** A view of random pixels at ratio 1. */
-export function randomView([height, width]: readonly [number, number], seed: number): View {
+export function randomView([height, width]: readonly [number, number], seed: number): ImageView {
   return { ratio: 1, height, width, image: normalValues(height * width * 3, seed, 0) };
 }
 

@@ -1,6 +1,6 @@
 import type { Dataset } from '../data/dataset.js';
 import type { Problem } from '../data/problem.js';
-import type { Entry } from '../data/split.js';
+import type { SplitEntry } from '../data/split.js';
 import type { InspectedSplit } from '../datasets/inspect.js';
 import type { Experiment } from '../recipe/experiment.js';
 import type { Stage } from '../records/record.js';
@@ -47,7 +47,7 @@ async function check(splits: readonly string[], options: CheckDataOptions): Prom
   const { experiment, dataRoot, checkData, skipBad, signal, note, display } = options;
   const { loadDataset } = await import('../data/description.js');
   const { inspectSplit } = await import('../datasets/inspect.js');
-  const { LabelInventory } = await import('../data/held-labels.js');
+  const { LabelInventory } = await import('../data/label-inventory.js');
   const { summariseProblems } = await import('../data/problem.js');
   const { datasetFolder } = await import('../data/split.js');
   const { spareLabels } = await import('../datasets/check.js');
@@ -62,7 +62,7 @@ async function check(splits: readonly string[], options: CheckDataOptions): Prom
   noteAll([...(await irregularities(dataset, inspected, dataRoot)), ...(await spareLabels(dataset, splits, dataRoot))]);
 
   const { limit } = experiment.evaluation;
-  const read: Record<string, readonly Entry[]> = {};
+  const read: Record<string, readonly SplitEntry[]> = {};
   const missing: Problem[] = [];
   for (const [split, found] of Object.entries(inspected)) {
     const end = split === 'val' && limit !== null ? limit : found.named.length;
@@ -101,10 +101,10 @@ async function check(splits: readonly string[], options: CheckDataOptions): Prom
   return null;
 }
 
-const filesOf = ({ image, label }: Entry) => [image, label];
+const filesOf = ({ image, label }: SplitEntry) => [image, label];
 
 /** Samples that problems are about. */
-function countBad(problems: readonly Problem[], samples: readonly Entry[]): number {
+function countBad(problems: readonly Problem[], samples: readonly SplitEntry[]): number {
   const sampleOf = new Map(samples.flatMap(({ image, label }) => [[image, image] as const, [label, image] as const]));
   return new Set(problems.map(({ file }) => sampleOf.get(file) ?? file)).size;
 }
@@ -156,7 +156,7 @@ async function unlikePublished(
   const known = {
     images,
     published: dataset.published?.images ?? {},
-    prepared: prepared.deviations ?? [],
+    prepared: prepared.deviations,
     synthetic: isSynthetic(folder),
   };
   return dataDeviations(known).map((deviation) => ({

@@ -4,7 +4,7 @@ import { rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
-import { encodePng } from '../../src/data/palette.js';
+import { encodePng } from '../../src/data/png-write.js';
 import type { RunRecord } from '../../src/records/record.js';
 import { fcn } from '../helpers/command.js';
 import { smallDisk, withSmallDisk } from '../helpers/small-disk.js';

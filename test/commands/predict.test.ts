@@ -273,8 +273,8 @@ test.serial('nothing that is read is written over, and mistakes end before anyth
   copyFileSync(path.join(cwd, 'a.png'), path.join(cwd, 'a.overlay.png'));
   for (const [parameters, message] of [
     [['a.png', 'a.overlay.png'], /^error: predictions\/a\.overlay\.png would be written twice: /m],
-    [['a.png', '--out', '.'], /^error: a\.png is an input, and would be written over\.$/m],
-    [['empty'], /^error: empty: no image in this folder or below it\.$/m],
+    [['a.png', '--out', '.'], /^error: a\.png is an input and would be overwritten\.$/m],
+    [['empty'], /^error: empty: no image in this folder or its subfolders\.$/m],
     [['none.png'], /^error: none\.png does not exist\.$/m],
     [['twice'], /^error: twice\/b\.jpg and twice\/b\.png would both be written to predictions\/b\.png\.$/m],
     [['a.png', '--truth', 'empty'], /^error: a\.png has no ground truth in empty: expected a\.png\.$/m],

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { encodeJpeg } from '../../src/data/decode.js';
-import { encodePng } from '../../src/data/palette.js';
+import { encodePng } from '../../src/data/png-write.js';
 import { fcn } from '../helpers/command.js';
 import { downloads, FAULTS, testFault } from '../helpers/download-faults.js';
 import { temporaryFolder } from '../helpers/folder.js';

@@ -5,7 +5,7 @@ import type { Dataset } from '../../src/data/dataset.js';
 import { decodeLabels } from '../../src/data/decode.js';
 import { loadDataset } from '../../src/data/description.js';
 import { PREPARING_MARKER } from '../../src/data/markers.js';
-import { encodePng } from '../../src/data/palette.js';
+import { encodePng } from '../../src/data/png-write.js';
 import type { Problem } from '../../src/data/problem.js';
 import { readSplit } from '../../src/data/split.js';
 import { formatVerification, type Verification, verifyDataset } from '../../src/datasets/verify.js';
@@ -409,7 +409,7 @@ test('a report counts, and tells many problems of one kind in one line', (t) => 
   t.regex(clean.at(-1)!, /^✓ Nothing is wrong \(checked: .*, 20 recorded hashes\)\.$/);
   const broken = report(20);
   t.deepEqual(broken.slice(4, -1), [
-    '  ✗ 20 label maps hold what is no class, such as labels/0.png (value 7), labels/1.png (value 8) and labels/2.png (value 9).',
+    '  ✗ 20 label maps hold values that are no class, such as labels/0.png (value 7), labels/1.png (value 8) and labels/2.png (value 9).',
     '  --json names every file.',
   ]);
   t.regex(broken.at(-1)!, /^✗ 20 problems /);

@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
-import type { View } from '../../src/data/image.js';
+import type { ImageView } from '../../src/data/image.js';
 import type { Engine } from '../../src/engines/engine.js';
 import { startEngine } from '../../src/engines/selection.js';
 import { type ImageViews, Predictor } from '../../src/evaluation/inference.js';
@@ -22,7 +22,7 @@ test.before(async () => {
   kernels = createKernels(engine);
 });
 
-function view(height: number, width: number, ratio = 1): View {
+function view(height: number, width: number, ratio = 1): ImageView {
   const image = new Float32Array(height * width * 3);
   new Draws(7, Purpose.benchmark, height * 1000 + width).fillNormal(image, 1);
   return { ratio, height, width, image };

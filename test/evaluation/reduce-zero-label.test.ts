@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { loadDataset } from '../../src/data/description.js';
-import { encodePng } from '../../src/data/palette.js';
+import { encodePng } from '../../src/data/png-write.js';
 import { loadSample, makeEvaluationSample } from '../../src/data/samples.js';
 import { ConfusionMatrix, metrics } from '../../src/evaluation/confusion.js';
 import { temporaryFolder } from '../helpers/folder.js';

@@ -1,5 +1,5 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
-import type { View } from '../../src/data/image.js';
+import type { ImageView } from '../../src/data/image.js';
 import type { Engine } from '../../src/engines/engine.js';
 import type { InferenceMode, Window } from '../../src/evaluation/rows.js';
 import type { InferenceNetwork } from '../../src/network/inference.js';
@@ -144,7 +144,7 @@ function softmax(field: Field): Field {
 
 export interface ReferenceOptions {
   readonly size: readonly [number, number];
-  readonly views: readonly View[];
+  readonly views: readonly ImageView[];
   readonly flip: boolean;
   readonly mode: InferenceMode;
   readonly alignCorners: boolean;

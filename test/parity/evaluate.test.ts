@@ -2,7 +2,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import sharp from 'sharp';
-import { encodePng } from '../../src/data/palette.js';
+import { encodePng } from '../../src/data/png-write.js';
 import { startEngine } from '../../src/engines/selection.js';
 import { ConfusionMatrix } from '../../src/evaluation/confusion.js';
 import { type EvaluateOptions, evaluate } from '../../src/evaluation/evaluate.js';

@@ -1,10 +1,10 @@
 import type { Box, LabelMap, Size } from '../image.js';
 import { resizeNearest } from './resize.js';
 
-/** Boxes that are tried for their categories; the one after the last of them is taken unchecked. */
+/** Boxes whose labels are checked; the next one is taken unchecked. */
 const CHECKED_BOXES = 10;
 
-/** True where the labels hold more than one class and the largest covers less than `maximumRatio` of the labelled pixels. */
+/** Whether the labels hold several classes and the largest covers less than `maximumRatio` of the labelled pixels. */
 function isVaried(labels: LabelMap, maximumRatio: number, ignoreIndex: number): boolean {
   const counts = new Uint32Array(256);
   for (const value of labels.data) counts[value]!++;
@@ -32,12 +32,11 @@ function cropBox(size: Size, cropHw: readonly [number, number], top: number, lef
 }
 
 /**
- * Chooses where to crop an image resized to `size`, by its labels, which are still at their own size: up to ten boxes
- * are drawn until one is varied enough, the eleventh is taken as it is. A `maximumRatio` of 1 takes the first.
- *
- * `draw(axisDraw, margin)` returns a uniform integer in [0, margin]; `axisDraw` counts the draws: rows, then columns.
- *
- * @returns the box and the resized labels in it.
+ * Chooses where to crop an image resized to `size`. Draws up to ten boxes until the labels in one are varied enough, and otherwise
+ * takes the eleventh unchecked. A `maximumRatio` of 1 takes the first.
+ * @param labels In their own size, not yet resized.
+ * @param draw Returns a uniform integer in [0, margin]; `axisDraw` counts the draws: rows, then columns.
+ * @returns The box and the resized labels in it.
  */
 export function chooseCrop(
   labels: LabelMap,

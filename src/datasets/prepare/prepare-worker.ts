@@ -4,7 +4,7 @@ import path from 'node:path';
 import { workerData } from 'node:worker_threads';
 import type { Dataset } from '../../data/dataset.js';
 import type { Size } from '../../data/image.js';
-import type { Entry } from '../../data/split.js';
+import type { SplitEntry } from '../../data/split.js';
 import { serve } from '../../data/workers/pool.js';
 import { UserError } from '../../support/errors.js';
 import { explainFileError, writeFileAtomic } from '../../support/files.js';
@@ -39,7 +39,7 @@ export interface ConvertTask {
 /** A finished image and its label, to be looked at. */
 export interface CheckTask {
   readonly kind: 'check';
-  readonly entry: Entry;
+  readonly entry: SplitEntry;
 }
 
 export type PrepareTask = ConvertTask | CheckTask;

@@ -1,9 +1,9 @@
 import type { Dataset } from '../../data/dataset.js';
 import { encodeJpeg } from '../../data/decode.js';
-import { countAbsent } from '../../data/held-labels.js';
 import { IGNORE_INDEX } from '../../data/image.js';
+import { countAbsentClasses } from '../../data/label-inventory.js';
 import { createTrainingLoader } from '../../data/loader.js';
-import { encodePalettePng } from '../../data/palette.js';
+import { encodePalettePng } from '../../data/png-write.js';
 import { readSplit } from '../../data/split.js';
 import { drawAugmentation } from '../../data/training-samples.js';
 import { denormalise } from '../../data/transforms/normalise.js';
@@ -157,7 +157,7 @@ function legend({ dataset, samples }: SamplePage): string {
 ${[...items, ignored].join('\n')}
 </ul>
 <p class="note">Shares of the labelled pixels of these samples; ignored or padded pixels have no colour, their share is of all${
-    absent === 0 ? '' : `; ${countAbsent(absent, dataset.classes.length)} in these samples`
+    absent === 0 ? '' : `; ${countAbsentClasses(absent, dataset.classes.length)} in these samples`
   }.</p>`;
 }
 

@@ -1,5 +1,5 @@
 import { formatDeviation } from '../../data/markers.js';
-import { valuesOf } from '../../recipe/overrides.js';
+import { recipeValues } from '../../recipe/overrides.js';
 import type { Deviation } from '../../recipe/resolve.js';
 import { environmentEntries, hardwareName } from '../../records/environment.js';
 import { FIGURE_HEADINGS, FIGURES } from '../../records/figures.js';
@@ -273,7 +273,10 @@ function recipeSection({ run, deviations }: Pick<ReportedRun, 'run' | 'deviation
   const all = table({
     name: 'The whole recipe',
     head: ['Value', 'Here'],
-    body: [...valuesOf(run.experiment)].map(([path, value]) => [changed.has(path) ? `${path} *` : path, show(value)]),
+    body: [...recipeValues(run.experiment)].map(([path, value]) => [
+      changed.has(path) ? `${path} *` : path,
+      show(value),
+    ]),
   });
   const machine = table({
     name: 'Environment',

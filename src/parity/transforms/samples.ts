@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Dataset } from '../../data/dataset.js';
 import { IGNORE_INDEX, type LabelMap, type RgbImage } from '../../data/image.js';
-import { makeView, toTrainingIds } from '../../data/samples.js';
+import { convertToTrainingIds, makeView } from '../../data/samples.js';
 import { augment } from '../../data/training-samples.js';
 import { normalise, normaliseInto } from '../../data/transforms/normalise.js';
 import type { DataRecipe } from '../../recipe/experiment.js';
@@ -120,7 +120,7 @@ export async function checkTrainingSamples(
       flipProbability: Number(flip),
     };
     const labels = await reference.labels(src);
-    if (find('LoadAnnotations')?.reduce_zero_label) toTrainingIds(labels, ZERO_LABEL, src);
+    if (find('LoadAnnotations')?.reduce_zero_label) convertToTrainingIds(labels, ZERO_LABEL, src);
     const draws = tried_offsets_yx.flat();
     const cropDraw = (draw: number) => draws[draw] ?? 0;
     const choices = { ratio, cropDraw, flip, photometric: photo.steps };
@@ -198,6 +198,6 @@ export function checkZeroLabel(folder: ReferenceFolder, findings: Collector): vo
     return;
   }
   const labels: LabelMap = { height: 1, width: values.length, data: Uint8Array.from(values) };
-  toTrainingIds(labels, ZERO_LABEL, 'reduce_zero_label.json');
+  convertToTrainingIds(labels, ZERO_LABEL, 'reduce_zero_label.json');
   findings.add(quantity, TOLERANCES.exactLevels, new Worst().add(largestDifference(labels.data, out), 'values'));
 }

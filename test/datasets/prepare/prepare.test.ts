@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { decodeLabels } from '../../../src/data/decode.js';
 import { loadDataset } from '../../../src/data/description.js';
 import { isSynthetic, readPrepared, readPreparing, requirePrepared } from '../../../src/data/markers.js';
-import { encodePng } from '../../../src/data/palette.js';
+import { encodePng } from '../../../src/data/png-write.js';
 import { readSplit } from '../../../src/data/split.js';
 import { labelMatrix, writeMatlab } from '../../../src/datasets/generate/raw/matlab.js';
 import { type PrepareOptions, prepareDataset } from '../../../src/datasets/prepare/prepare.js';
