@@ -142,10 +142,7 @@ export function parseHeader(bytes: Buffer): BmpHeader {
   };
 }
 
-/**
- * Size of a bitmap. Its first `BMP_HEADER_BYTES` are enough.
- * @throws BmpError like `parseHeader`.
- */
+/** Size of a bitmap. Its first `BMP_HEADER_BYTES` are enough. @throws BmpError like `parseHeader`. */
 export function readBmpSize(bytes: Buffer): Size {
   const { height, width } = parseHeader(bytes);
   return { height, width };

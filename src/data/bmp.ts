@@ -29,20 +29,22 @@ function channelReader(mask: number): (pixel: number) => number {
 /** Writes the colour of the pixel at `x` of the row that starts at `row` to `rgb`, at `to`. */
 type WritePixel = (row: number, x: number, rgb: Uint8Array, to: number) => void;
 
+function paletteWriter(indices: Uint8Array, bits: 1 | 4 | 8, palette: Uint8Array): WritePixel {
+  return (row, x, rgb, to) => {
+    const bit = x * bits;
+    // The leftmost pixel is in the highest bits.
+    const index = (indices[row + (bit >> 3)]! >> (8 - bits - (bit & 7))) & ((1 << bits) - 1);
+    for (let channel = 0; channel < 3; channel++) rgb[to + channel] = palette[3 * index + channel]!;
+  };
+}
+
 function pixelWriter(bytes: Buffer, header: BmpHeader): WritePixel {
   const { bits, masks } = header;
   switch (bits) {
     case 1:
     case 4:
-    case 8: {
-      const palette = readPalette(bytes, header);
-      return (row, x, rgb, to) => {
-        const bit = x * bits;
-        // The leftmost pixel is in the highest bits.
-        const index = (bytes[row + (bit >> 3)]! >> (8 - bits - (bit & 7))) & ((1 << bits) - 1);
-        for (let channel = 0; channel < 3; channel++) rgb[to + channel] = palette[3 * index + channel]!;
-      };
-    }
+    case 8:
+      return paletteWriter(bytes, bits, readPalette(bytes, header));
     case 15:
     case 16: {
       const [redShift, greenShift, greenMask] = bits === 15 ? [7, 2, 0xf8] : [8, 3, 0xfc];
@@ -67,18 +69,27 @@ function pixelWriter(bytes: Buffer, header: BmpHeader): WritePixel {
   }
 }
 
-/** Uncompressed rows. Each one, the last too, is padded to a multiple of four bytes. */
-function readRows(bytes: Buffer, header: BmpHeader): Uint8Array {
-  const { height, width, offset, isTopDown, bits } = header;
-  const rowBytes = Math.ceil((width * (bits === 15 ? 16 : bits)) / 32) * 4;
-  requireBytes(bytes, offset + rowBytes * height);
-  const write = pixelWriter(bytes, header);
+/** RGB, [height, width, 3], of rows that start at `offset` and are `rowBytes` long. */
+function toRgb(
+  { height, width, isTopDown }: BmpHeader,
+  offset: number,
+  rowBytes: number,
+  write: WritePixel,
+): Uint8Array {
   const rgb = new Uint8Array(height * width * 3);
   for (let y = 0; y < height; y++) {
     const row = offset + (isTopDown ? y : height - 1 - y) * rowBytes;
     for (let x = 0; x < width; x++) write(row, x, rgb, (y * width + x) * 3);
   }
   return rgb;
+}
+
+/** Uncompressed rows. Each one, the last too, is padded to a multiple of four bytes. */
+function readRows(bytes: Buffer, header: BmpHeader): Uint8Array {
+  const { height, width, offset, bits } = header;
+  const rowBytes = Math.ceil((width * (bits === 15 ? 16 : bits)) / 32) * 4;
+  requireBytes(bytes, offset + rowBytes * height);
+  return toRgb(header, offset, rowBytes, pixelWriter(bytes, header));
 }
 
 /** The bytes of run-length codes, one after the other. */
@@ -180,22 +191,14 @@ function readRle8(codes: Codes, canvas: RunCanvas, height: number, width: number
 }
 
 function readRuns(bytes: Buffer, header: BmpHeader): Uint8Array {
-  const { height, width, offset, isTopDown, compression } = header;
+  const { height, width, offset, compression } = header;
   if (height * width > bytes.length * MAX_PIXELS_PER_BYTE) throw new BmpError('too little pixel data');
   const palette = readPalette(bytes, header);
   const canvas = new RunCanvas(height, width);
   const codes = new Codes(bytes, offset);
   if (compression === COMPRESSION.rle4) readRle4(codes, canvas, width);
   else readRle8(codes, canvas, height, width);
-  const rgb = new Uint8Array(height * width * 3);
-  for (let y = 0; y < height; y++) {
-    const row = (isTopDown ? y : height - 1 - y) * width;
-    for (let x = 0; x < width; x++) {
-      const from = 3 * canvas.indices[row + x]!;
-      for (let channel = 0; channel < 3; channel++) rgb[3 * (y * width + x) + channel] = palette[from + channel]!;
-    }
-  }
-  return rgb;
+  return toRgb(header, 0, width, paletteWriter(canvas.indices, 8, palette));
 }
 
 /**

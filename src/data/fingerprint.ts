@@ -7,26 +7,23 @@ import { holdsColours, PNG_HEADER_BYTES, PngError } from './png-read.js';
 import { badSampleReason } from './problem.js';
 import { type Incomplete, readSplit } from './split.js';
 
-/** Two hashes (SHA-256, hexadecimal) of the state of a data set. */
-export interface Fingerprint {
+/** The state of a data set: two hashes (SHA-256, hexadecimal) and its size. */
+interface Fingerprint {
   /** Of its classes, of the meaning of label values (and colours, if label maps hold them), and of the samples' names in order. */
   readonly names: string;
   /** The same with the sizes in bytes of image and label. Reading the contents would take minutes on a large set. */
   readonly files: string;
-}
-
-/** A fingerprint, and the number of samples of each split. */
-interface CountedFingerprint extends Fingerprint {
+  /** Number of samples of each split. */
   readonly images: Readonly<Record<string, number>>;
 }
 
-/** @throws UserError as `readSplit`. */
+/** @throws UserError like `readSplit`. */
 export async function datasetFingerprint(
   dataset: Dataset,
   splits: readonly string[],
   dataRoot: string,
   incomplete: Incomplete = 'refused',
-): Promise<CountedFingerprint> {
+): Promise<Fingerprint> {
   const replaced = replacedLabels(dataset);
   const head = JSON.stringify([
     dataset.classes,

@@ -1,3 +1,4 @@
+import { formatNumber, listNames } from '../support/format.js';
 import { type Dataset, firstLabel, INVALID_LABEL, labelTable } from './dataset.js';
 import type { LabelMap } from './image.js';
 import type { Problem } from './problem.js';
@@ -106,13 +107,9 @@ const MOST_NAMES = 3;
 
 /** "coin occurs in no label", "a, b, c and 4 more classes occur in no label". */
 export function describeAbsentClasses(names: readonly string[]): string {
-  if (names.length === 1) return `${names[0]} occurs in no label`;
-  const more = names.length - MOST_NAMES;
-  const listed =
-    more > 0
-      ? `${names.slice(0, MOST_NAMES).join(', ')} and ${more} more class${more === 1 ? '' : 'es'}`
-      : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
-  return `${listed} occur in no label`;
+  const more = formatNumber(names.length - MOST_NAMES, 'more class', 'more classes');
+  const listed = names.length > MOST_NAMES ? [...names.slice(0, MOST_NAMES), more] : names;
+  return `${listNames(listed)} ${names.length === 1 ? 'occurs' : 'occur'} in no label`;
 }
 
 /** "1 of the 4 classes does not occur". */

@@ -16,9 +16,6 @@ import type { TrainingTask } from './workers/training-worker.js';
 const workerModule = (name: 'training' | 'evaluation' | 'prediction') =>
   new URL(`./workers/${name}-worker.js`, import.meta.url);
 
-const TRAINING_SPLIT = 'train';
-const VALIDATION_SPLIT = 'val';
-
 export interface TrainingLoaderOptions {
   readonly dataset: Dataset;
   readonly recipe: DataRecipe;
@@ -54,33 +51,30 @@ export interface TrainingLoader {
  */
 export async function createTrainingLoader(options: TrainingLoaderOptions): Promise<TrainingLoader> {
   const { dataset, recipe, dataRoot, seed, batch, startIteration, skipped } = options;
-  const tolerance = skipped?.toleranceOf(TRAINING_SPLIT) ?? NO_TOLERANCE;
-  const entries = await readSplit(dataset, TRAINING_SPLIT, dataRoot, incompleteSamples(tolerance));
+  const split = 'train';
+  const tolerance = skipped?.toleranceOf(split) ?? NO_TOLERANCE;
+  const entries = await readSplit(dataset, split, dataRoot, incompleteSamples(tolerance));
   if (entries.length < batch) {
     throw new UserError(
-      `The split "${TRAINING_SPLIT}" of ${dataset.name} has ${formatNumber(entries.length, 'image')}, too few for a batch of ${batch}.`,
+      `The split "${split}" of ${dataset.name} has ${formatNumber(entries.length, 'image')}, too few for a batch of ${batch}.`,
       'Use a smaller batch or a larger data set.',
     );
   }
   const order = new TrainingOrder(seed, entries.length, batch);
   const [height, width] = recipe.cropHw;
-  // Four bytes for each of three colours and for the label.
-  const bytes = batch * height * width * 16;
   const workers = options.workers ?? defaultWorkers();
-  const ahead = options.prefetch ?? resultsAhead(workers, bytes);
+  // Four bytes for each of three colours and for the label.
+  const ahead = options.prefetch ?? resultsAhead(workers, batch * height * width * 16);
   const data: BatchOptions = { dataset, recipe, seed, replacements: { entries, tolerance } };
-  const pool = await WorkerPool.start<TrainingTask, MadeBatch>(
-    workerModule('training'),
-    Math.min(workers, ahead),
-    data,
-  );
+  const size = Math.min(workers, ahead);
+  const pool = await WorkerPool.start<TrainingTask, MadeBatch>(workerModule('training'), size, data);
   const prefetch = new Prefetch((index) => {
     const iteration = startIteration + index;
     return pool.run({ iteration, entries: Array.from(order.at(iteration), (number) => entries[number]!) });
   }, ahead);
   const next = async () => {
     const { batch, bad } = await prefetch.next();
-    for (const sample of bad) await skipped?.add({ split: TRAINING_SPLIT, ...sample });
+    for (const sample of bad) await skipped?.add({ split, ...sample });
     return batch;
   };
   return { images: entries.length, next, close: () => pool.close() };
@@ -126,19 +120,17 @@ export interface EvaluationLoader extends AsyncIterable<EvaluationSample> {
  */
 export async function createEvaluationLoader(options: EvaluationLoaderOptions): Promise<EvaluationLoader> {
   const { dataset, recipe, dataRoot, ratios, limit, start = 0, skipped } = options;
-  const tolerance = skipped?.toleranceOf(VALIDATION_SPLIT) ?? NO_TOLERANCE;
-  const entries = (await readSplit(dataset, VALIDATION_SPLIT, dataRoot, incompleteSamples(tolerance))).slice(
+  const split = 'val';
+  const tolerance = skipped?.toleranceOf(split) ?? NO_TOLERANCE;
+  const entries = (await readSplit(dataset, split, dataRoot, incompleteSamples(tolerance))).slice(
     0,
     limit ?? undefined,
   );
   const workers = options.workers ?? defaultWorkers();
   const ahead = resultsAhead(workers, largestViewsBytes(recipe.imageScaleWh, ratios));
   const data: EvaluationWorkerData = { dataset, imageScaleWh: recipe.imageScaleWh, ratios, tolerance };
-  const pool = await WorkerPool.start<SplitEntry, EvaluationAnswer>(
-    workerModule('evaluation'),
-    Math.min(workers, ahead),
-    data,
-  );
+  const size = Math.min(workers, ahead);
+  const pool = await WorkerPool.start<SplitEntry, EvaluationAnswer>(workerModule('evaluation'), size, data);
   let position = start;
   const leftOut: string[] = [];
   return {
@@ -155,7 +147,7 @@ export async function createEvaluationLoader(options: EvaluationLoaderOptions): 
         const answer = await prefetch.next();
         position++;
         if ('reason' in answer) {
-          await skipped?.add({ split: VALIDATION_SPLIT, ...answer });
+          await skipped?.add({ split, ...answer });
           leftOut.push(answer.name);
         } else yield answer;
       }

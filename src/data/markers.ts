@@ -70,13 +70,13 @@ export interface SyntheticSettings {
   readonly seed: number;
 }
 
-/** Whether this program painted the data set in a folder: figures on it say nothing about the real one. */
+/** Whether this program generated the data set in a folder: figures on it say nothing about the real one. */
 export function isSynthetic(folder: string): boolean {
   return existsSync(path.join(folder, SYNTHETIC_MARKER));
 }
 
 /**
- * The settings with which the data set in a folder was painted; null if it is not synthetic.
+ * The settings with which the data set in a folder was generated; null if it is not synthetic.
  * @throws UserError if the file is damaged.
  */
 export async function readSyntheticSettings(folder: string): Promise<SyntheticSettings | null> {

@@ -44,9 +44,12 @@ interface Header extends Size {
   readonly isInterlaced: boolean;
 }
 
-const KINDS: Readonly<
-  Record<number, { readonly name: string; readonly channels: 1 | 2 | 3 | 4; readonly depths: readonly number[] }>
-> = {
+interface Kind extends Pick<Header, 'channels'> {
+  readonly name: string;
+  readonly depths: readonly number[];
+}
+
+const KINDS: Readonly<Record<number, Kind>> = {
   [COLOUR_TYPE.grey]: { name: 'grey', channels: 1, depths: [1, 2, 4, 8] },
   [COLOUR_TYPE.rgb]: { name: 'RGB', channels: 3, depths: [8] },
   [COLOUR_TYPE.palette]: { name: 'palette', channels: 1, depths: [1, 2, 4, 8] },

@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
+import { listNames } from '../support/format.js';
 import { readTextIfPresent } from './files.js';
 
 /** What can be wrong with a data set. Each phrase continues a number: "4 images have no label". */
@@ -61,9 +62,7 @@ export function summariseProblems(problems: readonly FileProblem[], folder: stri
       const name = path.relative(path.resolve(folder), path.resolve(file));
       return detail === undefined ? name : `${name} (${detail})`;
     });
-    return [
-      `${same.length} ${PROBLEM_KINDS[kind]}, such as ${examples.slice(0, -1).join(', ')} and ${examples.at(-1)}.`,
-    ];
+    return [`${same.length} ${PROBLEM_KINDS[kind]}, such as ${listNames(examples)}.`];
   });
 }
 

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { UserError } from '../support/errors.js';
 import { isFolder } from '../support/files.js';
-import { formatNumber } from '../support/format.js';
+import { formatNumber, listNames } from '../support/format.js';
 import type { Dataset, SplitSource } from './dataset.js';
 import { listFiles, readBytes } from './files.js';
 import { requirePrepared } from './markers.js';
@@ -26,9 +26,8 @@ async function describeFolder(folder: string): Promise<string> {
     );
   const others = sorted.slice(MOST_SUFFIXES).reduce((sum, [, count]) => sum + count, 0);
   if (others > 0) named.push(formatNumber(others, 'other file'));
-  const all = named.length === 1 ? named[0] : `${named.slice(0, -1).join(', ')} and ${named.at(-1)}`;
   const example = files.find((file) => path.posix.extname(file) === sorted[0]![0])!;
-  return `the folder holds ${all}, such as ${example}`;
+  return `the folder holds ${listNames(named)}, such as ${example}`;
 }
 
 /** Why a source has no image with its label, and what it has instead: a sentence. Null if it has one. */
@@ -146,10 +145,7 @@ export function namesOf(files: readonly string[], { folder, suffix }: NamedFiles
   return files.filter((file) => file.endsWith(suffix) && !isOther(file)).map((file) => file.slice(0, -suffix.length));
 }
 
-/**
- * Looks for the images and labels of a source.
- * @throws UserError if a folder or the list does not exist.
- */
+/** Looks for the images and labels of a source. @throws UserError if a folder or the list does not exist. */
 export async function findEntries(dataset: Dataset, source: SplitSource, dataRoot: string): Promise<FoundEntries> {
   await requireDatasetFolder(dataset, dataRoot);
   const root = datasetFolder(dataset, dataRoot);

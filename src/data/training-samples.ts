@@ -44,7 +44,7 @@ export function augment(
   { ratio, cropDraw, flip, photometric }: Augmentation,
 ): { image: RgbImage; labels: LabelMap } {
   const size = keepRatioSize(sample.image, scaleByRatio(recipe.imageScaleWh, ratio));
-  const rule = { cropHw: recipe.cropHw, maximumRatio: recipe.categoryMaximumRatio, ignoreIndex: IGNORE_INDEX };
+  const rule = { cropHw: recipe.cropHw, maximumRatio: recipe.categoryMaximumRatio };
   const { box, labels } = chooseCrop(sample.labels, size, rule, cropDraw);
   const image = resizeBilinear(sample.image, size, box);
   if (flip) {
@@ -87,34 +87,30 @@ export interface MadeBatch {
 const MOST_ATTEMPTS = 1000;
 
 /**
- * Reads the samples of an iteration. One that cannot be read is replaced by one drawn from the whole split, which depends only on
- * seed, iteration, position, and on which files are bad.
+ * Reads the sample at `position` in the batch of an iteration. If it cannot be read, it is noted in `bad` and replaced by one drawn
+ * from the whole split, which depends only on seed, iteration, position, and on which files are bad.
  */
-class SampleReader {
-  readonly bad = new Map<string, string>();
-
-  constructor(
-    private readonly options: BatchOptions,
-    private readonly iteration: number,
-  ) {}
-
-  async read(entry: SplitEntry, position: number) {
-    const { dataset, seed, replacements } = this.options;
-    const draws = new Draws(seed, Purpose.replacement, this.iteration);
-    for (let chosen = entry, attempt = 0; ; attempt++) {
-      try {
-        return { name: chosen.name, ...(await loadSample(chosen, dataset)) };
-      } catch (error) {
-        const reason = badSampleReason(error);
-        if (reason === null || !replacements || !tolerates(replacements.tolerance, chosen.name))
-          throw badSampleError(error);
-        this.bad.set(chosen.name, reason);
-        const { entries, tolerance } = replacements;
-        // `SkippedSamples` counts those of the whole run, in the main thread.
-        const most = Math.max(tolerance.limit, tolerance.known.length);
-        if (this.bad.size > most || attempt === MOST_ATTEMPTS) throw tooManyBad(reason, tolerance.limit);
-        chosen = entries[draws.integer(position * MOST_ATTEMPTS + attempt, 0, entries.length - 1)]!;
-      }
+async function readSample(
+  entry: SplitEntry,
+  { dataset, seed, replacements }: BatchOptions,
+  iteration: number,
+  position: number,
+  bad: Map<string, string>,
+) {
+  const draws = new Draws(seed, Purpose.replacement, iteration);
+  for (let chosen = entry, attempt = 0; ; attempt++) {
+    try {
+      return { name: chosen.name, ...(await loadSample(chosen, dataset)) };
+    } catch (error) {
+      const reason = badSampleReason(error);
+      if (reason === null || !replacements || !tolerates(replacements.tolerance, chosen.name))
+        throw badSampleError(error);
+      bad.set(chosen.name, reason);
+      const { entries, tolerance } = replacements;
+      // `SkippedSamples` counts those of the whole run, in the main thread.
+      const most = Math.max(tolerance.limit, tolerance.known.length);
+      if (bad.size > most || attempt === MOST_ATTEMPTS) throw tooManyBad(reason, tolerance.limit);
+      chosen = entries[draws.integer(position * MOST_ATTEMPTS + attempt, 0, entries.length - 1)]!;
     }
   }
 }
@@ -126,14 +122,14 @@ export async function makeBatch(
   iteration: number,
 ): Promise<MadeBatch> {
   const { recipe, seed } = options;
-  const reader = new SampleReader(options, iteration);
+  const bad = new Map<string, string>();
   const names: string[] = [];
   const [height, width] = recipe.cropHw;
   const pixels = height * width;
   const images = new Float32Array(entries.length * pixels * 3);
   const labels = new Int32Array(entries.length * pixels).fill(IGNORE_INDEX);
   for (const [position, entry] of entries.entries()) {
-    const { name, ...loaded } = await reader.read(entry, position);
+    const { name, ...loaded } = await readSample(entry, options, iteration, position, bad);
     names.push(name);
     const sample = augment(loaded, recipe, drawAugmentation(recipe, seed, iteration, position));
     normaliseInto(sample.image, images, position * pixels * 3, width);
@@ -141,6 +137,6 @@ export async function makeBatch(
   }
   return {
     batch: { count: entries.length, height, width, images, labels, names },
-    bad: Array.from(reader.bad, ([name, reason]) => ({ name, reason })),
+    bad: Array.from(bad, ([name, reason]) => ({ name, reason })),
   };
 }

@@ -110,9 +110,7 @@ function sheetSvg(layout: SheetLayout, panels: readonly Panel[], entries: readon
   const baseline = Math.round(fontSize * 0.9);
   const titles = panels.map(({ title }, i) => {
     const { left, top } = layout.panels[i]!;
-    return title === null
-      ? ''
-      : `<text x="${left + fontSize / 2}" y="${top - fontSize / 2}">${escapeText(title)}</text>`;
+    return title && `<text x="${left + fontSize / 2}" y="${top - fontSize / 2}">${escapeText(title)}</text>`;
   });
   const legend = entries.map(({ colour, text }, i) => {
     const { left, top } = layout.entries[i]!;
@@ -175,7 +173,6 @@ export function predictionFiles(
   };
 }
 
-/** A predicted class. */
 export interface PredictedClass {
   readonly id: number;
   readonly name: string;

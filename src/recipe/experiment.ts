@@ -214,3 +214,10 @@ export type EvaluationRecipe = Experiment['evaluation'];
 export type PublishedFigures = Experiment['published'];
 /** Of images and their gradients, in memory and in convolutions. Parameters and statistics are always float32. */
 export type Precision = TrainingRecipe['precision'];
+
+export type Section = Readonly<Record<string, unknown>>;
+
+/** Whether a value of a file is a section of keys, not a list or a single value. */
+export function isSection(value: unknown): value is Section {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -3,13 +3,7 @@ import { UserError } from '../support/errors.js';
 import { endSentence } from '../support/format.js';
 import { alternatives, leastRemote, remoteness } from '../support/suggest.js';
 import { check, documentValue } from '../support/yaml.js';
-import { type Experiment, type Recipe, recipeSchema } from './experiment.js';
-
-type Section = { [key: string]: unknown };
-
-function isSection(value: unknown): value is Section {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
+import { type Experiment, isSection, type Recipe, recipeSchema, type Section } from './experiment.js';
 
 const SECTIONS = ['model', 'data', 'training', 'evaluation', 'benchmark'] as const;
 
@@ -37,9 +31,7 @@ function parseValue(path: string, text: string): unknown {
   const [error] = [...document.errors, ...document.warnings];
   const parsed = error === undefined ? documentValue(document) : { problem: error.message };
   if ('value' in parsed) return parsed.value;
-  throw new UserError(`--set ${path}=${text}: not a value: ${parsed.problem}`, 'Write it as in YAML.', {
-    cause: error,
-  });
+  throw new UserError(`--set ${path}=${text}: not a value: ${parsed.problem}`, 'Write it as in YAML.');
 }
 
 function withValue(section: Section, [key, ...rest]: readonly string[], value: unknown): Section {

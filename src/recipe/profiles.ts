@@ -90,42 +90,32 @@ const slideWindow: Rule = ({ evaluation: { mode, cropHw, strideHw } }) => {
   return undefined;
 };
 
-const orderedRatios: Rule = ({ data: { ratioRange } }) =>
-  ratioRange[0] > ratioRange[1]
-    ? `data.ratioRange is [${ratioRange.join(', ')}]: expected [lowest, highest]`
-    : undefined;
-
 /** A ratio must leave pixels of a scale, whose sides are truncated to whole pixels (`scaleByRatio`). */
 function withoutPixels(name: string, ratio: number, scaleName: string, scaleWh: readonly [number, number]) {
   if (scaleWh.every((side) => Math.trunc(side * ratio) >= 1)) return undefined;
   return `${name} has ${ratio}: no pixel of ${scaleName} ${scaleWh.join('×')} would be left, expected at least 1 / ${Math.min(...scaleWh)}`;
 }
 
-const trainingRatios: Rule = ({ data: { imageScaleWh, ratioRange } }) =>
-  withoutPixels('data.ratioRange', ratioRange[0], 'data.imageScaleWh', imageScaleWh);
-
-const evaluationRatios: Rule = ({ evaluation: { imageScaleWh, ratios } }) =>
-  withoutPixels('evaluation.ratios', Math.min(...ratios), 'evaluation.imageScaleWh', imageScaleWh);
-
-const learningRates: Rule = ({ training: { learningRate, minimumLearningRate } }) =>
-  minimumLearningRate > learningRate
-    ? `training.minimumLearningRate ${minimumLearningRate} is above training.learningRate ${learningRate}`
-    : undefined;
-
-const auxiliaryDepth: Rule = ({ model }) =>
-  model.auxiliaryHead.input > model.decodeHead.input
-    ? `model.auxiliaryHead.input ${model.auxiliaryHead.input} comes after model.decodeHead.input ${model.decodeHead.input}`
-    : undefined;
-
 const RULES: readonly Rule[] = [
   wholeChannels,
   contractedDilation,
   slideWindow,
-  orderedRatios,
-  trainingRatios,
-  evaluationRatios,
-  learningRates,
-  auxiliaryDepth,
+  ({ data: { ratioRange } }) =>
+    ratioRange[0] > ratioRange[1]
+      ? `data.ratioRange is [${ratioRange.join(', ')}]: expected [lowest, highest]`
+      : undefined,
+  ({ data: { imageScaleWh, ratioRange } }) =>
+    withoutPixels('data.ratioRange', ratioRange[0], 'data.imageScaleWh', imageScaleWh),
+  ({ evaluation: { imageScaleWh, ratios } }) =>
+    withoutPixels('evaluation.ratios', Math.min(...ratios), 'evaluation.imageScaleWh', imageScaleWh),
+  ({ training: { learningRate, minimumLearningRate } }) =>
+    minimumLearningRate > learningRate
+      ? `training.minimumLearningRate ${minimumLearningRate} is above training.learningRate ${learningRate}`
+      : undefined,
+  ({ model: { auxiliaryHead, decodeHead } }) =>
+    auxiliaryHead.input > decodeHead.input
+      ? `model.auxiliaryHead.input ${auxiliaryHead.input} comes after model.decodeHead.input ${decodeHead.input}`
+      : undefined,
 ];
 
 /** @throws UserError for the first rule that the recipe breaks. */

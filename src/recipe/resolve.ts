@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { UserError } from '../support/errors.js';
 import { check, formatFinding } from '../support/yaml.js';
-import { type Experiment, experimentSchema } from './experiment.js';
+import { type Experiment, experimentSchema, isSection } from './experiment.js';
 import { applyOverrides, overrideText, type RecipeSections, recipeValues, replaceValue } from './overrides.js';
 import { applyProfile, checkRules, isProfile } from './profiles.js';
 import { selectRow } from './select.js';
@@ -99,9 +99,7 @@ export function recipeChanges({ profile, experiment, deviations }: ChangedRun): 
 /** JSON with sorted keys, so that equal data has equal text. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_, inner: unknown) =>
-    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
+    isSection(inner) ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1))) : inner,
   );
 }
 

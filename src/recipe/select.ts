@@ -37,10 +37,7 @@ export function tablesOf(file: string | readonly string[] | undefined): Table[] 
   return tables;
 }
 
-/**
- * Finds a table by name or id.
- * @throws UserError that names the most similar one if there is none.
- */
+/** Finds a table by name or id. @throws UserError that names the most similar one if there is none. */
 export function findTable(tables: readonly Table[], typed: string): Table {
   const wanted = typed.toLowerCase();
   const found = tables.find(({ name, id }) => name.toLowerCase() === wanted || id.toLowerCase() === wanted);
@@ -86,13 +83,6 @@ function noMatch(pattern: string, rows: readonly Row[], where: string): UserErro
   return new UserError(`Unknown row: ${pattern}${where}.`, meant === undefined ? all : `Did you mean ${meant}? ${all}`);
 }
 
-/** The rows of the published tables. */
-export function publishedRows(): Row[] {
-  return loadTables()
-    .flatMap(({ rows }) => rows)
-    .filter(isPublished);
-}
-
 function isPublished({ table }: Row): boolean {
   return table.name !== LOCAL_TABLE;
 }
@@ -102,16 +92,13 @@ function isPublished({ table }: Row): boolean {
  * @throws UserError that names similar ones if a pattern or the table matches nothing, or if nothing is selected.
  */
 export function selectRows({ patterns = [], table, all = false, published = false, file }: Selection): Row[] {
-  const tables = tablesOf(file);
-  const inTables = table === undefined ? tables : [findTable(tables, table)];
-  const rows = inTables.flatMap((inTable) => inTable.rows).filter((row) => !published || isPublished(row));
+  const tables = table === undefined ? tablesOf(file) : [findTable(tablesOf(file), table)];
+  const rows = tables.flatMap((one) => one.rows).filter((row) => !published || isPublished(row));
+  const files = [file ?? []].flat().join(', ');
   if (patterns.length > 0) {
     if (all) throw new UserError('Rows cannot be combined with --all.', 'Leave out the rows or --all.');
-    const where = [
-      ...(published ? [' among the published ones'] : []),
-      ...(table === undefined ? [] : [` in the table ${inTables[0]!.name}`]),
-      ...(file === undefined ? [] : [` in ${[file].flat().join(', ')}`]),
-    ].join('');
+    const inTable = table === undefined ? '' : ` in the table ${tables[0]!.name}`;
+    const where = `${published ? ' among the published ones' : ''}${inTable}${file === undefined ? '' : ` in ${files}`}`;
     const chosen = patterns.flatMap((pattern) => {
       const expression = wildcardExpression(pattern);
       const matching = rows.filter(({ id }) => expression.test(id));
@@ -124,9 +111,7 @@ export function selectRows({ patterns = [], table, all = false, published = fals
   if (all) return file === undefined ? rows.filter(isPublished) : rows;
   if (file !== undefined && rows.length === 1) return rows;
   throw new UserError(
-    file === undefined
-      ? 'No row was given.'
-      : `${[file].flat().join(', ')} has ${rows.length} rows and none was given.`,
+    file === undefined ? 'No row was given.' : `${files} has ${rows.length} rows and none was given.`,
     'Give one of the rows that fcn list shows.',
   );
 }

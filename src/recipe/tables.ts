@@ -8,6 +8,7 @@ import { alternatives, nearestAll } from '../support/suggest.js';
 import { check, checkYaml, formatFinding, formatPath, parseYaml, type YamlFile } from '../support/yaml.js';
 import {
   baseFileSchema,
+  isSection,
   type PartialRecipe,
   type PublishedFigures,
   type Recipe,
@@ -47,9 +48,7 @@ const BASE_FILE = 'base.yaml';
 
 const WEB_ADDRESS = /^https?:\/\//;
 
-function experimentsFolder(): string {
-  return path.join(packageRoot(), 'experiments');
-}
+const experimentsFolder = () => path.join(packageRoot(), 'experiments');
 
 function readYamlSync(file: string): YamlFile {
   let text: string;
@@ -63,8 +62,6 @@ function readYamlSync(file: string): YamlFile {
 
 /** Merges sections key by key. Of anything else, arrays included, the later one counts. */
 function merge(earlier: unknown, later: unknown): unknown {
-  const isSection = (value: unknown): value is Record<string, unknown> =>
-    typeof value === 'object' && value !== null && !Array.isArray(value);
   if (later === undefined) return earlier;
   if (!isSection(earlier) || !isSection(later)) return later;
   const merged: Record<string, unknown> = { ...earlier };
@@ -93,9 +90,7 @@ function rowRecipe(
 
 type Base = z.output<typeof baseFileSchema>;
 
-function readBase(): Base {
-  return checkYaml(readYamlSync(path.join(experimentsFolder(), BASE_FILE)), baseFileSchema);
-}
+const readBase = (): Base => checkYaml(readYamlSync(path.join(experimentsFolder(), BASE_FILE)), baseFileSchema);
 
 /**
  * Address of a row's published weights or log: as given, or under the file's `downloads`; null if none is given.

@@ -50,6 +50,11 @@ export function formatNumber(count: number, one: string, many = `${one}s`): stri
   return `${count} ${count === 1 ? one : many}`;
 }
 
+/** "a", "a and b", "a, b and c". */
+export function listNames(names: readonly string[]): string {
+  return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
+}
+
 /** How far a download is, for people: "12.4 MB of 188.9 MB (6 %)". */
 export function formatDownload({ bytes, total }: { readonly bytes: number; readonly total: number | null }): string {
   return total === null

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { decodeLabels, decodeRgb } from '../../data/decode.js';
-import { IGNORE_INDEX, type LabelMap, type RgbImage } from '../../data/image.js';
+import type { LabelMap, RgbImage } from '../../data/image.js';
 import { chooseCrop, flipHorizontally } from '../../data/transforms/crop.js';
 import { distort, hsvToRgb, type PhotometricStep, rgbToHsv } from '../../data/transforms/photometric.js';
 import { keepRatioSize, resizeBilinear, resizeNearest, scaleByRatio } from '../../data/transforms/resize.js';
@@ -79,7 +79,7 @@ export async function checkCrop(reference: TransformReference, folder: Reference
   for (const { src, img, seg, crop_hw, offset_yx, out_hw } of folder.json('cases.json', cropSchema)) {
     const image = await reference.image(src);
     const source = await reference.labels(src);
-    const rule = { cropHw: crop_hw, maximumRatio: 1, ignoreIndex: IGNORE_INDEX };
+    const rule = { cropHw: crop_hw, maximumRatio: 1 };
     const { box, labels } = chooseCrop(source, source, rule, (draw) => offset_yx[draw]!);
     worst.add(largestDifference([box.top, box.left, box.height, box.width], [...offset_yx, ...out_hw]), `${img}: box`);
     worst.add(largestDifference(labels.data, labelsOf(folder, seg).data), seg);
@@ -106,7 +106,7 @@ export async function checkCategoryRule(reference: TransformReference, folder: R
     const source = labelsOf(folder, seg_in);
     const offsets = rest.tried_offsets_yx.flat();
     let draws = 0;
-    const rule = { cropHw: rest.crop_hw, maximumRatio: rest.cat_max_ratio, ignoreIndex: IGNORE_INDEX };
+    const rule = { cropHw: rest.crop_hw, maximumRatio: rest.cat_max_ratio };
     const { box, labels } = chooseCrop(source, source, rule, (draw) => {
       draws++;
       // Beyond the boxes that the original tried: its first corner.
