@@ -215,9 +215,9 @@ export type PublishedFigures = Experiment['published'];
 /** Of images and their gradients, in memory and in convolutions. Parameters and statistics are always float32. */
 export type Precision = TrainingRecipe['precision'];
 
-export type Section = Readonly<Record<string, unknown>>;
+export type RecipeSection = Readonly<Record<string, unknown>>;
 
 /** Whether a value of a file is a section of keys, not a list or a single value. */
-export function isSection(value: unknown): value is Section {
+export function isSection(value: unknown): value is RecipeSection {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

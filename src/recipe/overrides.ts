@@ -3,7 +3,7 @@ import { UserError } from '../support/errors.js';
 import { endSentence } from '../support/format.js';
 import { alternatives, leastRemote, remoteness } from '../support/suggest.js';
 import { check, documentValue } from '../support/yaml.js';
-import { type Experiment, isSection, type Recipe, recipeSchema, type Section } from './experiment.js';
+import { type Experiment, isSection, type Recipe, type RecipeSection, recipeSchema } from './experiment.js';
 
 const SECTIONS = ['model', 'data', 'training', 'evaluation', 'benchmark'] as const;
 
@@ -34,13 +34,13 @@ function parseValue(path: string, text: string): unknown {
   throw new UserError(`--set ${path}=${text}: not a value: ${parsed.problem}`, 'Write it as in YAML.');
 }
 
-function withValue(section: Section, [key, ...rest]: readonly string[], value: unknown): Section {
-  return { ...section, [key!]: rest.length === 0 ? value : withValue(section[key!] as Section, rest, value) };
+function withValue(section: RecipeSection, [key, ...rest]: readonly string[], value: unknown): RecipeSection {
+  return { ...section, [key!]: rest.length === 0 ? value : withValue(section[key!] as RecipeSection, rest, value) };
 }
 
 /** A copy of a recipe with a new value at a full path. */
 export function replaceValue<R extends RecipeSections>(recipe: R, path: string, value: unknown): R {
-  return withValue(recipe as unknown as Section, path.split('.'), value) as R;
+  return withValue(recipe as unknown as RecipeSection, path.split('.'), value) as R;
 }
 
 /** An override as --set takes it, with the shortest unambiguous path: `width=32`. */
