@@ -15,8 +15,6 @@ interface LineChartOptions {
   readonly series: readonly Series[];
   /** The axis shows at least these values of x. */
   readonly xDomain?: readonly [number, number];
-  /** The y axis shows 0. */
-  readonly fromZero?: boolean;
   /** A horizontal line at a value to compare with. */
   readonly mark?: { readonly name: string; readonly y: number } | undefined;
 }
@@ -73,9 +71,9 @@ function placeLegend(names: readonly string[]): { readonly x: number; readonly l
   });
 }
 
-/** Curves over a common axis. Points that are not finite are left out. A curve of one point is a dot. */
+/** Curves over common axes; y shows 0. Points that are not finite and empty curves are left out. A curve of one point is a dot. */
 export function lineChart(options: LineChartOptions): Chart {
-  const { title, xName, yName, xDomain = [], fromZero = false, mark } = options;
+  const { title, xName, yName, xDomain = [], mark } = options;
   const series = options.series
     .map(({ name, points }) => ({
       name,
@@ -84,7 +82,7 @@ export function lineChart(options: LineChartOptions): Chart {
     .filter(({ points }) => points.length > 0);
   const all = series.flatMap(({ points }) => points);
   if (all.length === 0) throw new RangeError(`No point of "${title}" can be drawn.`);
-  const [low, high] = extent([...all.map(({ y }) => y), ...(mark ? [mark.y] : []), ...(fromZero ? [0] : [])]);
+  const [low, high] = extent([...all.map(({ y }) => y), ...(mark ? [mark.y] : []), 0]);
   const names = [...series.map(({ name }) => name), ...(mark ? [mark.name] : [])];
   const legend = placeLegend(names);
   const legendLines = names.length > 1 ? legend.at(-1)!.line + 1 : 0;

@@ -58,28 +58,17 @@ function axis({ run, published }: ChartSource) {
   return { xName: 'part of the schedule, %', ofRun, ofPublished, end: 100 };
 }
 
-function curve(
+function curve<Line extends { readonly iteration: number }>(
   name: string,
-  log: readonly LogLine[],
-  value: (line: LogLine) => number,
+  lines: readonly Line[] = [],
+  value: (line: Line) => number,
   x = (iteration: number) => iteration,
-) {
-  return { name, points: log.map((line) => ({ x: x(line.iteration), y: value(line) })) };
+): Series {
+  return { name, points: lines.map((line) => ({ x: x(line.iteration), y: value(line) })) };
 }
 
 const anyFinite = (log: readonly LogLine[], value: (line: LogLine) => number) =>
   log.some((line) => Number.isFinite(value(line)));
-
-/** A curve of the published log; empty if there is none. */
-function publishedCurve(
-  name: string,
-  { published }: ChartSource,
-  value: (line: PublishedLog['train'][number]) => number,
-  x: (iteration: number) => number,
-): Series[] {
-  const points = (published?.log.train ?? []).map((line) => ({ x: x(line.iteration), y: value(line) }));
-  return points.length === 0 ? [] : [{ name, points }];
-}
 
 function lossChart(source: ChartSource): Chart | null {
   const { log } = source.run;
@@ -89,9 +78,9 @@ function lossChart(source: ChartSource): Chart | null {
     curve('total', log, ({ loss }) => loss, ofRun),
     curve('decode head', log, ({ decodeLoss }) => decodeLoss, ofRun),
     curve('auxiliary head', log, ({ auxiliaryLoss }) => auxiliaryLoss, ofRun),
-    ...publishedCurve('total, published', source, ({ loss }) => loss, ofPublished),
+    curve('total, published', source.published?.log.train, ({ loss }) => loss, ofPublished),
   ];
-  return lineChart({ title: 'Loss', xName, yName: 'Cross-entropy, heads weighted', series, fromZero: true });
+  return lineChart({ title: 'Loss', xName, yName: 'Cross-entropy, heads weighted', series });
 }
 
 function learningRateChart(source: ChartSource): Chart | null {
@@ -100,9 +89,9 @@ function learningRateChart(source: ChartSource): Chart | null {
   const { xName, ofRun, ofPublished } = axis(source);
   const series = [
     curve('here', log, ({ learningRate }) => learningRate, ofRun),
-    ...publishedCurve('published', source, ({ learningRate }) => learningRate, ofPublished),
+    curve('published', source.published?.log.train, ({ learningRate }) => learningRate, ofPublished),
   ];
-  return lineChart({ title: 'Learning rate', xName, yName: 'Learning rate', series, fromZero: true });
+  return lineChart({ title: 'Learning rate', xName, yName: 'Learning rate', series });
 }
 
 function accuracyChart({ run: { log } }: ChartSource): Chart | null {
@@ -112,7 +101,6 @@ function accuracyChart({ run: { log } }: ChartSource): Chart | null {
     xName: ITERATION,
     yName: 'Pixels right in the batches, %',
     series: [curve('decode head', log, ({ accuracy }) => accuracy)],
-    fromZero: true,
   });
 }
 
@@ -120,19 +108,16 @@ function miouChart(source: ChartSource): Chart | null {
   const { run, accuracy, comparable } = source;
   if (accuracy.length === 0) return null;
   const { xName, ofRun, ofPublished, end } = axis(source);
-  const published =
-    source.published?.log.validation.map(({ iteration, mIoU }) => ({ x: ofPublished(iteration), y: mIoU * 100 })) ?? [];
   const figure = comparable ? run.experiment.published.mIoU : null;
   return lineChart({
     title: 'mIoU over iterations',
     xName,
     yName: 'mIoU, %',
     series: [
-      { name: 'here', points: accuracy.map(({ iteration, mIoU }) => ({ x: ofRun(iteration), y: mIoU * 100 })) },
-      ...(published.length === 0 ? [] : [{ name: 'published log', points: published }]),
+      curve('here', accuracy, ({ mIoU }) => mIoU * 100, ofRun),
+      curve('published log', source.published?.log.validation, ({ mIoU }) => mIoU * 100, ofPublished),
     ],
     xDomain: [0, end],
-    fromZero: true,
     mark: figure === null ? undefined : { name: 'published figure', y: figure },
   });
 }
@@ -188,7 +173,6 @@ function throughputChart({ run: { log, experiment } }: ChartSource): Chart | nul
     xName: ITERATION,
     yName: 'Images a second',
     series,
-    fromZero: true,
   });
 }
 
@@ -203,7 +187,6 @@ function memoryChart({ run: { log } }: ChartSource): Chart | null {
       curve('peak of tensors', log, ({ peakLiveTensorBytes }) => peakLiveTensorBytes / 2 ** 20),
       curve('process', log, ({ processBytes }) => processBytes / 2 ** 20),
     ],
-    fromZero: true,
   });
 }
 

@@ -57,7 +57,7 @@ function commonLossChart(chosen: readonly KnownRun[]): Chart | string | null {
     name: `${experiment.row} ${id.slice(0, 15)} (seed ${experiment.seed})`,
     points: log.map(({ iteration, loss }) => ({ x: iteration, y: loss })),
   }));
-  return lineChart({ title: 'Loss of all runs', xName: 'iteration', yName: 'Loss', series, fromZero: true });
+  return lineChart({ title: 'Loss of all runs', xName: 'iteration', yName: 'Loss', series });
 }
 
 /** @throws UserError if they are not the predictions that the run's figures were counted from. */
