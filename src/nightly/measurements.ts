@@ -24,22 +24,18 @@ import {
 const TIMED_COMMANDS = ['--version', '--help', 'list', 'table'];
 const REPETITIONS = 9;
 
-const CPU_TIME_REPORTER = fileURLToPath(new URL('./report-cpu-time.cjs', import.meta.url));
+const CPU_TIMER = fileURLToPath(new URL('./report-cpu-time.cjs', import.meta.url));
 
 /** Seconds of processor time of a Node process in `folder`. Other processes hardly affect it, unlike wall time. */
 function cpuSecondsOf(parameters: readonly string[], folder: string): number {
   // The user's settings could make the commands read other folders.
   const environment = Object.entries(process.env).filter(([name]) => !/^(FCN_|NODE_OPTIONS$)/.test(name));
-  const { status, error, stderr, output } = spawnSync(
-    process.execPath,
-    ['--require', CPU_TIME_REPORTER, ...parameters],
-    {
-      cwd: folder,
-      env: Object.fromEntries(environment),
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-      encoding: 'utf8',
-    },
-  );
+  const { status, error, stderr, output } = spawnSync(process.execPath, ['--require', CPU_TIMER, ...parameters], {
+    cwd: folder,
+    env: Object.fromEntries(environment),
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    encoding: 'utf8',
+  });
   const seconds = Number(output?.[3]);
   if (error === undefined && status === 0 && seconds > 0) return seconds;
   throw new Error(`node ${parameters.join(' ')} ended with ${status}: ${error?.message ?? stderr}`);
@@ -120,14 +116,12 @@ export function kernelMeasurements(costs: readonly KernelCost[], hardware: strin
 }
 
 /** Stands for a difference that is not finite, or for any difference if none is allowed. It fails every gate. */
-const BEYOND_TOLERANCE = 1e6;
+const TOO_LARGE = 1e6;
 
 /** The difference that a check found, divided by its tolerance. */
 function toleranceUsed({ difference, tolerance }: Check): number {
   if (difference === 0) return 0;
-  return Number.isFinite(difference) && tolerance > 0
-    ? Math.min(difference / tolerance, BEYOND_TOLERANCE)
-    : BEYOND_TOLERANCE;
+  return Number.isFinite(difference) && tolerance > 0 ? Math.min(difference / tolerance, TOO_LARGE) : TOO_LARGE;
 }
 
 /** For each case of a verification, the check that uses the most of its tolerance. */
