@@ -2,9 +2,10 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { publishedImages } from '../../../src/data/description.js';
+import { follow } from '../../../src/pages/compare/band.js';
 import { compare } from '../../../src/pages/compare/compare.js';
-import { describeComparison, follow } from '../../../src/pages/compare/format.js';
-import { sideOfLog } from '../../../src/pages/compare/side.js';
+import { describeComparison } from '../../../src/pages/compare/format.js';
+import { inputOfLog } from '../../../src/pages/compare/input.js';
 import { loadTables } from '../../../src/recipe/tables.js';
 import { epochLength, impliedBatch } from '../../../src/training-logs/implied-batch.js';
 import { logKnowledge } from '../../../src/training-logs/knowledge.js';
@@ -126,10 +127,10 @@ test('without a config, the schedule is told by the last line, and the learning 
 
 test('a log without a curve is not followed, and the reason is said', async (t) => {
   const broken = `${logOf(156)}\n${'{"unknown": 1}\n'.repeat(9)}`;
-  const side = sideOfLog(parsePublishedLog(broken, 'log.json'), 'log.json');
+  const input = inputOfLog(parsePublishedLog(broken, 'log.json'), 'log.json');
   const quiet = () => undefined;
   const { signal } = new AbortController();
-  await t.throwsAsync(follow({ run: side, reference: side, milliseconds: 1, signal, say: quiet, warn: quiet }), {
+  await t.throwsAsync(follow({ run: input, reference: input, milliseconds: 1, signal, say: quiet, warn: quiet }), {
     name: 'UserError',
     message: /log\.json has no curve to follow: 9 of 809 lines could not be placed/,
   });
@@ -221,8 +222,8 @@ test('what a log implies and where it differs is said in plain sentences', async
 });
 
 test('--json has figures without the noise of binary fractions', (t) => {
-  const side = sideOfLog(parsePublishedLog(logOf(156), 'log.json'), 'log.json');
-  const figures = (mIoU: number) => ({ ...side, figures: { ...side.figures, mIoU } });
+  const input = inputOfLog(parsePublishedLog(logOf(156), 'log.json'), 'log.json');
+  const figures = (mIoU: number) => ({ ...input, figures: { ...input.figures, mIoU } });
   const described = JSON.stringify(describeComparison(compare(figures(61.2), figures(60.3))));
   t.regex(described, /"difference":0\.9,/);
 });
