@@ -9,9 +9,9 @@ import { type PublishedLog, readPublishedLog } from './read.js';
 
 interface FetchLogOptions {
   readonly row: string;
-  /** The row's link; null where there is none. */
+  /** The row's link; null if it has none. */
   readonly url: string | null;
-  /** Folder of what is kept; the project's cache folder if not given. */
+  /** Default: the project's cache folder. */
   readonly cache?: string;
   readonly fetcher?: Fetcher;
   readonly signal?: AbortSignal | undefined;
@@ -25,9 +25,9 @@ interface FetchedLog {
 }
 
 /**
- * The published training log of a row, from the cache or the network. No checksum is published of it: what arrives is kept
- * only if it reads as a log.
- * @throws UserError where the row has none, or the network does not give it; the signal's reason on abort.
+ * The published training log of a row, from the cache or the network. No checksum of it is published: a download is kept only if
+ * it reads as a log.
+ * @throws UserError if the row has none or it cannot be downloaded; the signal's reason on abort.
  */
 export async function fetchPublishedLog(options: FetchLogOptions): Promise<FetchedLog> {
   const { row, url, cache = cacheDirectory(), signal } = options;

@@ -2,7 +2,7 @@ import { loadTables, type Table } from '../../recipe/tables.js';
 import { dependsOnHardware, type Figure, recipeKey } from '../../records/figures.js';
 import { measuredOn, type Verdict } from '../../records/verdict.js';
 import { type Cell, makeCell } from '../../tables/cell.js';
-import { type LogKnowledge, logKnowledge } from '../../training-logs/knowledge.js';
+import { type LogSummary, summarizeLog } from '../../training-logs/summary.js';
 import { runApart } from '../runs/figures.js';
 import { figuresOf, rowIdOf, type Side } from './side.js';
 import {
@@ -62,7 +62,7 @@ export interface Comparison {
   readonly recipe: readonly Difference[] | null;
   readonly environment: readonly Difference[] | null;
   /** What B says besides its curve, where it is a log; else null. */
-  readonly log: LogKnowledge | null;
+  readonly log: LogSummary | null;
   /** What has to be known to read this. */
   readonly notes: readonly string[];
 }
@@ -237,10 +237,10 @@ function notesOf(a: Side, b: Side, apart: string | null): string[] {
  * What a log says, beside the recipe of its row, or of A's where nothing says whose it is. The seed is the run's.
  * @returns Null where B is no log.
  */
-function knowledgeOf(a: Side, { log, row }: Side, tables: readonly Table[]): LogKnowledge | null {
+function logSummaryOf(a: Side, { log, row }: Side, tables: readonly Table[]): LogSummary | null {
   if (log === null) return null;
   const assumed = tables.flatMap(({ rows }) => rows).find(({ id }) => id === rowIdOf(a)) ?? null;
-  return logKnowledge(log, row ?? assumed, a.run?.experiment.seed);
+  return summarizeLog(log, row ?? assumed, a.run?.experiment.seed);
 }
 
 /** Sets two sides beside each other. */
@@ -259,7 +259,7 @@ export function compare(a: Side, b: Side, tables: readonly Table[] = loadTables(
     departures: banded ? departures(a.curve, b.curve) : null,
     recipe: compareMaps(a.recipe, b.recipe),
     environment: compareMaps(a.environment, b.environment),
-    log: knowledgeOf(a, b, tables),
+    log: logSummaryOf(a, b, tables),
     notes: notesOf(a, b, apart),
   };
 }
