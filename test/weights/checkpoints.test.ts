@@ -52,7 +52,7 @@ const reasons: Record<string, RegExp> = {
   'bomb_stored.pth': /"archive\/data\/1" claims 10737418240 bytes/,
   'bomb_deflated.pth': /"archive\/data\/1" is compressed/,
   'legacy_wrong_magic.pth': /magic number/,
-  'short_storage.pth': /storage "0" has 40 bytes, 48 were expected/,
+  'short_storage.pth': /storage "0" has 40 bytes; 48 were expected/,
   'shape_beyond_storage.pth': /reaches beyond its storage/,
   'garbage.pth': /neither a PyTorch checkpoint \(\.pth\) nor a safetensors file/,
 };
