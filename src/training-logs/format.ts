@@ -31,35 +31,35 @@ function formatGroups(what: string, groups: readonly LineGroup[]): string[] {
 /** What a reader of the curve should know about how the log was read: a sentence each. */
 export function readingNotes(reading: LogReading, nonFinite: readonly number[]): string[] {
   const { dropped, replaced, unused, unreadFigures, cutOff, noCurve, epochs, unitInferred } = reading;
-  const unlogged = epochs === null ? 0 : epochs.most - epochs.iterationsPerEpoch;
-  return [
+  const notes = [
     ...(noCurve === null ? [] : [`No curve of the log is drawn: ${noCurve}.`]),
     ...formatGroups('Lines that could not be placed', dropped),
     ...formatGroups('Lines that later lines replace', replaced),
     ...formatGroups('Lines that are not used', unused),
     ...formatGroups('Figures of evaluations that are left out', unreadFigures),
-    ...(nonFinite.length === 0
-      ? []
-      : [
-          `The loss is not finite in ${formatNumber(nonFinite.length, 'line')}, first at iteration ${nonFinite[0]}: the curve leaves them out.`,
-        ]),
-    ...(cutOff === null ? [] : [`The last line, ${cutOff}, is cut off, and left out.`]),
-    ...(epochs === null
-      ? []
-      : [
-          `The log counts iterations within each epoch: an epoch is taken to have ${epochs.iterationsPerEpoch} iterations` +
-            `${unlogged === 0 ? '' : `, the last one logged; it may have up to ${unlogged} more`}.`,
-        ]),
-    ...(['fraction', 'percent'] as const).flatMap((unit) => {
-      const lines = unitInferred.filter((one) => one.unit === unit).map(({ line }) => line);
-      const read = unit === 'fraction' ? 'fractions' : 'percent';
-      return lines.length === 0
-        ? []
-        : [
-            `No figure of ${formatLines(lines)} is above 1, but other evaluations are in percent: decimals and the ratio of mIoU to aAcc suggest ${read}.`,
-          ];
-    }),
   ];
+  if (nonFinite.length > 0) {
+    const lines = formatNumber(nonFinite.length, 'line');
+    notes.push(`The loss is not finite in ${lines}, first at iteration ${nonFinite[0]}: the curve leaves them out.`);
+  }
+  if (cutOff !== null) notes.push(`The last line, ${cutOff}, is cut off, and left out.`);
+  if (epochs !== null) {
+    const { iterationsPerEpoch, most } = epochs;
+    const unlogged = most - iterationsPerEpoch;
+    const atMost = unlogged === 0 ? '' : `, the last one logged; it may have up to ${unlogged} more`;
+    notes.push(
+      `The log counts iterations within each epoch: an epoch is taken to have ${iterationsPerEpoch} iterations${atMost}.`,
+    );
+  }
+  for (const unit of ['fraction', 'percent'] as const) {
+    const lines = unitInferred.filter((one) => one.unit === unit).map(({ line }) => line);
+    if (lines.length === 0) continue;
+    notes.push(
+      `No figure of ${formatLines(lines)} is above 1, but other evaluations are in percent: ` +
+        `decimals and the ratio of mIoU to aAcc suggest ${unit === 'fraction' ? 'fractions' : 'percent'}.`,
+    );
+  }
+  return notes;
 }
 
 export function readingNotesOf(log: PublishedLog): string[] {

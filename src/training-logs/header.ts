@@ -37,19 +37,6 @@ export interface LogHeader {
   readonly classes: number | null;
 }
 
-/** The header of a log without one. */
-export const NO_HEADER: LogHeader = {
-  experimentName: null,
-  seed: null,
-  environment: new Map(),
-  gpu: null,
-  recipe: new Map(),
-  epochs: null,
-  imagesPerGpu: null,
-  dataset: null,
-  classes: null,
-};
-
 /** Pages of compiler flags, which nobody reads. */
 const SKIPPED = new Set(['PyTorch compiling details', 'CUDA_HOME']);
 
@@ -162,3 +149,6 @@ export function readHeader(value: Readonly<Record<string, unknown>>): LogHeader 
     classes: Array.isArray(classes) ? classes.length : null,
   };
 }
+
+/** The header of a log without one. */
+export const NO_HEADER = readHeader({});

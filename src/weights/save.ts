@@ -1,14 +1,9 @@
 import { allocateBlock, release } from '../support/block.js';
-import type { StoredDtype } from './dtypes.js';
 import { writeSafetensors } from './safetensors.js';
 import { elementCount, hwioToOihw, oihwShape, type WritableTensor } from './tensor.js';
 
-/** Values of a parameter, a running statistic or a buffer of the optimizer. */
-export interface NamedWeights {
-  /** The published name: the state_dict key. */
-  readonly name: string;
-  readonly dtype: StoredDtype;
-  readonly shape: readonly number[];
+/** A parameter, a running statistic or a buffer of the optimizer, under its published name, the state_dict key. */
+export interface NamedWeights extends Pick<WritableTensor, 'name' | 'dtype' | 'shape'> {
   /** `hwio`: a float32 convolution weight as on the engine, whose shape and values are written as OIHW. Absent: written as is. */
   readonly layout?: 'hwio';
   /** Row-major. A function is called when the tensor is written, so that one tensor at a time is copied from the engine. */

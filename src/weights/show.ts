@@ -2,19 +2,11 @@ import { UserError } from '../support/errors.js';
 import { formatBytes, formatCount, withoutControls } from '../support/format.js';
 import { wildcardExpression } from '../support/suggest.js';
 import { terminalTable } from '../terminal/layout.js';
-import type { StoredDtype } from './dtypes.js';
 import { type Checkpoint, readCheckpoint } from './load.js';
 import { isPlainObject, type JsonObject, type JsonValue, type NotRead } from './metadata.js';
-import { byteLength } from './tensor.js';
+import { byteLength, type StoredTensor } from './tensor.js';
 
-interface DescribedTensor {
-  readonly name: string;
-  /** As in the file: convolution weights are OIHW. */
-  readonly shape: readonly number[];
-  readonly dtype: StoredDtype;
-  readonly elements: number;
-  readonly bytes: number;
-}
+type DescribedTensor = Pick<StoredTensor, 'name' | 'shape' | 'dtype' | 'elements'> & { readonly bytes: number };
 
 /** What a file of weights holds. */
 interface WeightsDescription extends Omit<Checkpoint, 'tensors'> {
@@ -32,9 +24,9 @@ interface WeightsDescription extends Omit<Checkpoint, 'tensors'> {
  */
 export async function describeWeights(
   file: string,
-  { key: givenKey, keys = '*' }: { readonly key?: string | undefined; readonly keys?: string | undefined } = {},
+  { key, keys = '*' }: { readonly key?: string | undefined; readonly keys?: string | undefined } = {},
 ): Promise<WeightsDescription> {
-  const { format, key, metadata, notRead, optimizer, tensors } = await readCheckpoint(file, givenKey);
+  const { tensors, ...rest } = await readCheckpoint(file, key);
   const pattern = wildcardExpression(keys);
   const chosen = [...tensors.values()].filter(({ name }) => pattern.test(name));
   if (chosen.length === 0) {
@@ -48,21 +40,12 @@ export async function describeWeights(
     return { name, shape, dtype, elements, bytes: byteLength(tensor) };
   });
   const sum = (pick: (tensor: DescribedTensor) => number) => described.reduce((total, each) => total + pick(each), 0);
-  return {
-    file,
-    format,
-    key,
-    metadata,
-    notRead,
-    optimizer,
-    tensors: described,
-    totals: {
-      tensors: described.length,
-      elements: sum(({ elements }) => elements),
-      bytes: sum(({ bytes }) => bytes),
-    },
-    tensorsInFile: tensors.size,
+  const totals = {
+    tensors: described.length,
+    elements: sum(({ elements }) => elements),
+    bytes: sum(({ bytes }) => bytes),
   };
+  return { ...rest, tensors: described, totals, tensorsInFile: tensors.size };
 }
 
 const FORMAT_NAMES: Readonly<Record<Checkpoint['format'], string>> = {

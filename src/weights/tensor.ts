@@ -2,18 +2,26 @@ import { bytesPerElement, float32FromBytes, negated, type StoredDtype } from './
 import { MalformedFileError, quote } from './malformed.js';
 import type { ByteSource } from './source.js';
 
-/** A tensor in a file. Its values are read when they are asked for. */
-export interface StoredTensor {
+/** A tensor that can be written. */
+export interface WritableTensor {
   readonly name: string;
   readonly dtype: StoredDtype;
-  /** Axis order as in the file: convolution weights are OIHW. `[]` for a scalar. */
+  /** `[]` for a scalar. */
   readonly shape: readonly number[];
+  /**
+   * The values, row-major, little-endian. The writer asks for one tensor at a time, so that only one is in memory, and uses the
+   * bytes before it asks for the next.
+   */
+  bytes(): Uint8Array | Promise<Uint8Array>;
+}
+
+/** A tensor in a file. Its values are read when they are asked for, and must not be changed. Convolution weights are OIHW. */
+export interface StoredTensor extends WritableTensor {
   readonly elements: number;
   /** The bytes that `bytes()` reads or returns, whichever are more: a view may skip elements. */
   readonly costInBytes: number;
-  /** The values in row-major order, little-endian, in the stored element type. They must not be changed. */
   bytes(): Uint8Array;
-  /** The values in row-major order as float32, see `float32FromBytes`. They must not be changed. */
+  /** The values in row-major order as float32: see `float32FromBytes`. */
   toFloat32(): Float32Array;
 }
 
@@ -126,18 +134,6 @@ function gather(span: Uint8Array, size: number, view: View, elements: number): U
     }
   }
   return result;
-}
-
-/** A tensor to write; a `StoredTensor` is one. */
-export interface WritableTensor {
-  readonly name: string;
-  readonly dtype: StoredDtype;
-  readonly shape: readonly number[];
-  /**
-   * The values, row-major, little-endian. The writer asks for one tensor at a time, so that only one is in memory, and uses the
-   * bytes before it asks for the next.
-   */
-  bytes(): Uint8Array | Promise<Uint8Array>;
 }
 
 /** Bytes of a tensor's values. */

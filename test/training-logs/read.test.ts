@@ -136,10 +136,10 @@ test('a training that goes back replaces its lines, by number; one line that goe
 });
 
 /** Epochs whose iterations begin again, with an evaluation after each. */
-const byEpoch = (epochs: number, logged: readonly number[], said: number) =>
+const byEpoch = (epochs: number, logged: readonly number[], given: number) =>
   Array.from({ length: epochs }, (_, i) => [
     ...logged.map((iter) => train(iter, { epoch: i + 1 })),
-    evaluation(said, (i + 1) / 10, { epoch: i + 1 }),
+    evaluation(given, (i + 1) / 10, { epoch: i + 1 }),
   ]).flat();
 
 test('a log that counts by epoch: the epochs before are added', (t) => {
@@ -153,10 +153,10 @@ test('a log that counts by epoch: the epochs before are added', (t) => {
   t.deepEqual(log.reading.epochs, { iterationsPerEpoch: 120, most: 159 });
   // The end of an epoch, as it is logged, or as the evaluation's line has it.
   t.deepEqual(parse(byEpoch(2, [40, 80, 93], 500)).reading.epochs, { iterationsPerEpoch: 93, most: 93 });
-  const said = parse(byEpoch(2, [40, 80], 93));
-  t.deepEqual(said.reading.epochs, { iterationsPerEpoch: 93, most: 93 });
-  t.deepEqual(iterations(said), [40, 80, 133, 173]);
-  t.deepEqual(evaluated(said), [
+  const given = parse(byEpoch(2, [40, 80], 93));
+  t.deepEqual(given.reading.epochs, { iterationsPerEpoch: 93, most: 93 });
+  t.deepEqual(iterations(given), [40, 80, 133, 173]);
+  t.deepEqual(evaluated(given), [
     [93, 0.1],
     [186, 0.2],
   ]);

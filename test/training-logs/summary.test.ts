@@ -207,7 +207,7 @@ test('GPUs are those that the config states, also if no line of the header names
   t.deepEqual(some, ['2, and the header lists 2 × Old Card and 1 × New Card', 8]);
 });
 
-test('what a log implies and how it differs is said in plain sentences', async (t) => {
+test('the text says what a log implies and how it differs', async (t) => {
   const cwd = await temporaryFolder(t);
   const shown = (text: string) => {
     writeFileSync(path.join(cwd, 'log.json'), text);

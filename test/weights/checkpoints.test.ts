@@ -8,7 +8,7 @@ import { FileSource } from '../../src/weights/source.js';
 import { assertFindings, FULL_SET, PACKAGE_SET, partOf } from '../helpers/reference-set.js';
 import { withShared } from '../helpers/shared.js';
 
-/** Every flavour of checkpoint, in both containers but where it has one only. */
+/** Every kind of checkpoint, in each container that it has. */
 const FLAVOURS = [
   ...['bare', 'cuda_tag', 'metadata', 'published', 'views', 'with_optimizer'].flatMap((name) => [
     `${name}_legacy`,

@@ -11,7 +11,7 @@ import { saveWeights } from '../../src/weights/save.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { FULL_SET, PACKAGE_SET, partOf, type TestSet } from '../helpers/reference-set.js';
 
-/** Everything of a checkpoint but where it lies. */
+/** Everything in a checkpoint except its file. */
 function contentOf({ tensors, metadata }: Checkpoint) {
   const values = [...tensors.values()].map(({ name, dtype, shape, bytes }) => {
     return { name, dtype, shape, values: Buffer.from(bytes()).toString('hex') };

@@ -7,7 +7,7 @@ import { fetchPublished } from '../../src/weights/published.js';
 import { fileServer } from '../helpers/file-server.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
-const CONTENT = Buffer.from('These stand for the weights.'.repeat(1000));
+const CONTENT = Buffer.from('Instead of weights.'.repeat(1000));
 const SHA256 = createHash('sha256').update(CONTENT).digest('hex');
 const NAME = `fcn_r18_20200604-${SHA256.slice(0, 8)}.pth`;
 

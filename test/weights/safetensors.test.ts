@@ -134,7 +134,7 @@ const refused: [string, Uint8Array, RegExp][] = [
   ['a gap', file({ w: { ...w, data_offsets: [4, 12] } }, new Uint8Array(12)), /gap at byte 0/],
   ['values cut off', file({ w }, new Uint8Array(7)), /take 8 bytes, but 7 follow/],
   ['values left over', file({ w }, new Uint8Array(9)), /take 8 bytes, but 9 follow/],
-  ['metadata that is no text', file({ w, __metadata__: { a: 1 } }, eight), /__metadata__ is not a list of texts/],
+  ['metadata that is not a text', file({ w, __metadata__: { a: 1 } }, eight), /__metadata__ is not a list of texts/],
 ];
 for (const [name, bytes, message] of refused) {
   test(`refused: ${name}`, (t) => {
