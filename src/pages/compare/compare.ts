@@ -2,7 +2,7 @@ import { loadTables, type Table } from '../../recipe/tables.js';
 import { dependsOnHardware, FIGURES, type Figure, recipeKey } from '../../records/figures.js';
 import { measuredOn, type Verdict } from '../../records/verdict.js';
 import { type Cell, makeCell } from '../../tables/cell.js';
-import { type LogKnowledge, logKnowledge } from '../../training-logs/knowledge.js';
+import { type LogSummary, summarizeLog } from '../../training-logs/summary.js';
 import { findRow, reasonNotComparable } from '../runs/figures.js';
 import { bandAt, type Departure, departures } from './band.js';
 import { type ComparisonInput, type CurvePoint, rowIdOf } from './input.js';
@@ -55,7 +55,7 @@ export interface Comparison {
   readonly recipe: readonly Difference[] | null;
   readonly environment: readonly Difference[] | null;
   /** What b says besides its curve; null if it is not a log. */
-  readonly log: LogKnowledge | null;
+  readonly log: LogSummary | null;
   /** What the reader has to know. */
   readonly notes: readonly string[];
 }
@@ -222,8 +222,8 @@ function notesOf(pair: Pair): string[] {
 }
 
 /** Compares a log with the recipe of its row, or of a's row if the log does not say. The expected seed is that of a. */
-function knowledgeOf({ a, b: { log, row }, tables }: Pair): LogKnowledge | null {
-  return log === null ? null : logKnowledge(log, row ?? findRow(rowIdOf(a), tables), a.run?.experiment.seed);
+function logSummaryOf({ a, b: { log, row }, tables }: Pair): LogSummary | null {
+  return log === null ? null : summarizeLog(log, row ?? findRow(rowIdOf(a), tables), a.run?.experiment.seed);
 }
 
 export function compare(a: ComparisonInput, b: ComparisonInput): Comparison {
@@ -243,7 +243,7 @@ export function compare(a: ComparisonInput, b: ComparisonInput): Comparison {
     departures: curves && bandAt(b.curve, 0) !== null ? departures(a.curve, b.curve) : null,
     recipe: compareMaps(a.recipe, b.recipe),
     environment: compareMaps(a.environment, b.environment),
-    log: knowledgeOf(pair),
+    log: logSummaryOf(pair),
     notes: notesOf(pair),
   };
 }

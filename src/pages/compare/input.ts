@@ -5,9 +5,9 @@ import { type Figure, newestOfEachSeed, recipeKey } from '../../records/figures.
 import type { RunRecord } from '../../records/record.js';
 import { type KnownRun, readRun } from '../../runs/catalogue.js';
 import { UserError } from '../../support/errors.js';
-import { loggedFigures, rowOfLog, scheduleOfLog } from '../../training-logs/knowledge.js';
-import { formatGpus, type LogHeader } from '../../training-logs/lines.js';
+import { formatGpus, type LogHeader } from '../../training-logs/header.js';
 import type { PublishedLog } from '../../training-logs/read.js';
+import { loggedFigures, rowOfLog, scheduleOfLog } from '../../training-logs/summary.js';
 import { accuracyOverIterations, shownEvaluation } from '../runs/charts.js';
 
 export interface CurvePoint {
