@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { Experiment } from '../recipe/experiment.js';
-import { type FoundRecord, findKeptAndLeft, type OnBroken } from '../records/folder.js';
+import { type FoundRecord, findResultRecords, type OnBroken } from '../records/folder.js';
 import { type Environment, type RunRecord, readRecord } from '../records/record.js';
 import { UserError } from '../support/errors.js';
 import type { RunState } from './directory.js';
@@ -26,16 +26,16 @@ export interface KnownRun extends NamedRun {
   readonly record: RunRecord | null;
   /** The file that the record was read from; of a run without one, its experiment.json. */
   readonly file: string;
-  /** Empty where there is none. */
+  /** Empty if there is none. */
   readonly log: RunLog['train'];
-  /** Evaluations while training went on. */
+  /** Evaluations during training. */
   readonly validation: RunLog['validation'];
 }
 
 /**
  * The run of a directory as it is now.
  * @param kept Its record, where it was read from a file elsewhere.
- * @throws UserError where it is none, or broken.
+ * @throws UserError if it is none, or broken.
  */
 export async function readRun(folder: string, kept?: FoundRecord): Promise<KnownRun> {
   const reader = new RunReader(folder);
@@ -104,7 +104,7 @@ export class RunCatalogue {
     for (const reader of await runsBelow(runs)) {
       if (reader.isRun() || reader.hasRecord()) await add(() => readRun(reader.folder));
     }
-    for (const found of findKeptAndLeft(results, this.onBroken)) await add(() => this.ofKept(found, known));
+    for (const found of findResultRecords(results, this.onBroken)) await add(() => this.ofKept(found, known));
     return [...known.values()].sort(compareStarts);
   }
 
@@ -120,7 +120,7 @@ export class RunCatalogue {
   /**
    * The runs that references mean, each once, in their order: a run directory, a record's file, a run or the beginning of its
    * name, or a row or a pattern, which means all of its runs. None: all there are.
-   * @throws UserError where one means nothing or the beginning of several, or is the path of something broken.
+   * @throws UserError if one means nothing or the beginning of several, or is the path of something broken.
    */
   async find(references: readonly string[]): Promise<KnownRun[]> {
     if (references.length === 0) return [...requireSome(await this.all(), this.folders)];
@@ -144,7 +144,7 @@ export class RunCatalogue {
   }
 }
 
-/** The run directory of ROW/RUN; null where there is none. */
+/** The run directory of ROW/RUN; null if there is none. */
 function directoryNamed(name: string, runs: string): { readonly directory: string } | null {
   const directory = path.join(runs, name);
   return /^[^/]+\/[^/]+$/.test(name) && new RunReader(directory).isRun() ? { directory } : null;

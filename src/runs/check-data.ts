@@ -17,9 +17,9 @@ export interface CheckDataOptions {
   readonly stages: readonly Stage[];
   readonly dataRoot: string;
   readonly checkData: DataCheck;
-  /** Bad samples that may be left out while the run goes on. */
+  /** Bad samples that may be left out without ending the run. */
   readonly skipBad: number;
-  /** What the command has found already, null where nothing stops a run: the runs of a series share data sets. */
+  /** What the command has found already, null if nothing stops a run: the runs of a series share data sets. */
   readonly checkedData: Map<string, UserError | null>;
   readonly signal: AbortSignal;
   /** Told what is wrong and stops nothing. */

@@ -56,7 +56,7 @@ interface Removal {
 /**
  * Removes run directories, each while its lock is held: no process goes on with it meanwhile. Records that were kept under the
  * results stay.
- * @throws UserError where one cannot be removed; the signal's reason on abort.
+ * @throws UserError if one cannot be removed; the signal's reason on abort.
  */
 export async function removeRuns(
   runs: readonly CleanableRun[],

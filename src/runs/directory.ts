@@ -29,7 +29,7 @@ export class RunDirectory {
 
   /**
    * Makes the directory with experiment.json and environment.json.
-   * @throws UserError where the folder cannot be written.
+   * @throws UserError if the folder cannot be written.
    */
   static async create(
     runs: string,
@@ -78,14 +78,14 @@ export class RunDirectory {
   }
 }
 
-/** How far the run of a directory is; null where that is not known. @throws UserError where it cannot be read. */
+/** How far the run of a directory is; null if that is not known. @throws UserError if it cannot be read. */
 export async function readStatus(folder: string): Promise<RunStatus | null> {
   return statusSchema.safeParse(await readJson(path.join(folder, 'status.json'))).data ?? null;
 }
 
 /**
  * Makes sure that files can be written in a folder, so that a long run does not end at its last step.
- * @throws UserError where they cannot.
+ * @throws UserError if they cannot.
  */
 export async function requireWritable(folder: string): Promise<void> {
   const probe = path.join(folder, `.probe-${randomBytes(4).toString('hex')}`);
@@ -125,8 +125,8 @@ const SILENT_AFTER_MINUTES = 10;
 
 /**
  * How a run stands by what was last written of it and whether somebody holds its lock.
- * @param written Null where nothing says.
- * @param lock Null where nobody holds it.
+ * @param written Null if nothing says.
+ * @param lock Null if nobody holds it.
  */
 export function stateOf(written: RunStatus['state'] | null, lock: LockState | null): RunState {
   if (written === 'completed') return 'completed';
@@ -149,9 +149,9 @@ const identitySchema = z.object({
   stages: z.array(z.enum(STAGE_NAMES)),
   engine: z.string(),
   device: z.string(),
-  /** Hash of the names of the data set's samples, which their order hangs on; null where no stage reads one. */
+  /** Hash of the names of the data set's samples, which their order hangs on; null if no stage reads one. */
   dataset: z.string().nullable(),
-  /** The weights that were given, as `weightsIdentity` gives it; null where there are none. */
+  /** The weights that were given, as `weightsIdentity` gives it; null if there are none. */
   weights: z.string().nullable(),
 });
 export type RunIdentity = z.output<typeof identitySchema>;
@@ -159,7 +159,7 @@ export type RunIdentity = z.output<typeof identitySchema>;
 const setupSchema = z.object({
   environment: environmentSchema,
   code: z.object({ version: z.string(), commit: z.string().nullable() }),
-  /** Fingerprint of the data set's files, by their sizes; null where no stage reads one. */
+  /** Fingerprint of the data set's files, by their sizes; null if no stage reads one. */
   dataset: z.string().nullable(),
 });
 /** What may differ when a run is resumed; its end may then differ in the last bits. */
@@ -182,7 +182,7 @@ export async function writeDescription(directory: string, description: RunDescri
   await writeSealed(fileOf(directory), description);
 }
 
-/** What the run of a directory is; null where that is not there or not as it was written. */
+/** What the run of a directory is; null if that is not there or not as it was written. */
 export async function readDescription(directory: string): Promise<RunDescription | null> {
   const content = await readSealed(fileOf(directory));
   return content === null || content === 'damaged' ? null : (descriptionSchema.safeParse(content).data ?? null);

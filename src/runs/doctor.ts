@@ -15,11 +15,11 @@ import { cacheDirectory, packageVersion } from '../support/package.js';
 /** What a machine offers to this package. */
 export interface DoctorReport {
   readonly version: string;
-  /** The engine that commands would use with these settings; null where it is not available. */
+  /** The engine that commands would use with these settings; null if it is not available. */
   readonly engine: EngineName | null;
   readonly chosenBy: string;
   readonly engines: readonly EngineStatus[];
-  /** What the native engine lacks to be installed; empty where it is available. */
+  /** What the native engine lacks to be installed; empty if it is available. */
   readonly missing: readonly string[];
   readonly hardware: Hardware;
   readonly cacheDirectory: string;

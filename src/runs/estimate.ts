@@ -21,11 +21,11 @@ import { largestStageMemory } from './stage-memory.js';
 /** What a stage would do. */
 interface StageEstimate {
   readonly stage: Stage;
-  /** Iterations of training, images of evaluation and benchmark; null where the number of images is not known. */
+  /** Iterations of training, images of evaluation and benchmark; null if the number of images is not known. */
   readonly count: number | null;
-  /** Floating-point operations of all convolutions; null where the number of images is not known. */
+  /** Floating-point operations of all convolutions; null if the number of images is not known. */
   readonly flops: number | null;
-  /** About; null where the number of images is not known. */
+  /** About; null if the number of images is not known. */
   readonly seconds: number | null;
 }
 
@@ -34,18 +34,18 @@ interface RunEstimate {
   readonly row: string;
   readonly seed: number;
   readonly stages: readonly StageEstimate[];
-  /** Null where a stage's is not known. */
+  /** Null if a stage's is not known. */
   readonly flops: number | null;
   readonly seconds: number | null;
-  /** What the times rest on; null where no stage trains, or none infers. */
+  /** What the times rest on; null if no stage trains, or none infers. */
   readonly timing: { readonly training: TimingBasis | null; readonly inference: TimingBasis | null };
   /** Live tensors of a training step or of inference, whichever takes more. */
   readonly memoryBytes: number;
   /** Checkpoints, as many as are there at a time. */
   readonly diskBytes: number;
-  /** The precision that is asked for, where the run would be in another one; null where it would be in that. */
+  /** The precision that is asked for, where the run would be in another one; null if it would be in that. */
   readonly replacedPrecision: Precision | null;
-  /** What would stop the run: a missing data set, for example; null where nothing is known. */
+  /** What would stop the run: a missing data set, for example; null if nothing is known. */
   readonly problem: string | null;
 }
 
@@ -54,7 +54,7 @@ interface EstimateBasis {
   readonly hardware: string;
   /** Rate of a bare 3×3 convolution just now, GFLOP/s (10^9 operations a second), in each precision of the runs. */
   readonly convolutionGflops: Readonly<Partial<Record<Precision, number>>>;
-  /** Free memory where tensors are: of the GPU that computes, or main memory; null where nobody tells. */
+  /** Free memory where tensors are: of the GPU that computes, or main memory; null if unknown. */
   readonly memoryBytes: number | null;
   /** Free disk where the run directories go. */
   readonly freeBytes: number;
@@ -67,14 +67,14 @@ export interface EstimateOptions extends InputOptions {
   readonly deterministic: boolean;
   /** Folder of the run directories; it need not be there. */
   readonly runs: string;
-  /** Newest checkpoints that stay, besides the best. */
+  /** Newest checkpoints to keep, besides the best. */
   readonly keepCheckpoints: number;
 }
 
 /**
  * Estimates what runs would take on this machine; nothing is written. A bare convolution, and one training step and one image of
  * each distinct network, are measured in less than a minute (`NetworkTimer`); times are operations at the rates found.
- * @throws UserError where the engine cannot be started.
+ * @throws UserError if the engine cannot be started.
  */
 export async function estimateSeries(
   options: EstimateOptions,
@@ -162,7 +162,7 @@ async function estimateRun(
 
 /** What a stage does: floating-point operations of all convolutions, in training steps and in inference. */
 interface Work {
-  /** Null where the number of images is not known; nothing is counted then. */
+  /** Null if the number of images is not known; nothing is counted then. */
   readonly count: number | null;
   readonly trainingFlops: number;
   readonly inferenceFlops: number;
@@ -295,7 +295,7 @@ function estimateLines(runs: readonly RunEstimate[], disk: number, width: number
 
 /**
  * What runs would take, their sum, what it rests on, and what would stop them.
- * @param width Most characters of a line.
+ * @param width Maximum characters in a line.
  */
 export function formatEstimate(
   { hardware, convolutionGflops, memoryBytes, freeBytes }: EstimateBasis,

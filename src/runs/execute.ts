@@ -20,7 +20,7 @@ export interface Execution {
   readonly directory: string;
   /** The record's file under the results. */
   readonly kept: string;
-  /** The file of the weights that were trained or evaluated; null where there were none. */
+  /** The file of the weights that were trained or evaluated; null if there were none. */
   readonly weights: string | null;
   readonly record: RunRecord;
   /** `completed before`: nothing was done. */
@@ -31,7 +31,7 @@ export interface Execution {
  * Executes a run, or goes on with one that did not complete: checks everything that can be checked first, does the stages
  * one after the other, and writes the record, also of a run that fails or is interrupted. The record of a completed run is
  * kept under the results, too. The run directory is locked meanwhile.
- * @throws what a stage throws, after the record and the status are written; BusyError where another process has the run;
+ * @throws what a stage throws, after the record and the status are written; BusyError if another process has the run;
  * LostLockError, with nothing written, where another one has taken it over or its directory was removed.
  */
 export async function execute(asked: ExecuteOptions): Promise<Execution> {
@@ -237,7 +237,7 @@ function asResumption({ resume, inSeries = false }: ExecuteOptions, id: string):
   return inSeries ? ' without --fresh' : ` with --resume-run ${id} in place of --fresh`;
 }
 
-/** The file of the weights that a completed run trained; null where it trained none, or they are gone. */
+/** The file of the weights that a completed run trained; null if it trained none, or they are gone. */
 async function trainedWeights(directory: RunDirectory, stages: readonly Stage[]): Promise<string | null> {
   if (!stages.includes('train')) return null;
   return (await readStageResult(directory.path, 'train', null, () => {}))?.weights ?? null;

@@ -10,7 +10,7 @@ export interface InspectedRun {
   readonly row: string;
   readonly run: string;
   readonly folder: string;
-  /** Runs of a row are numbered as they are begun; null where the run does not tell. */
+  /** Runs of a row are numbered as they are begun; null if the run does not tell. */
   readonly number: number | null;
   readonly profile: string | null;
   readonly seed: number | null;
@@ -127,7 +127,7 @@ async function waited(seconds: number, signal: AbortSignal): Promise<boolean> {
 /**
  * Looks at runs again and again until none of them runs, or the signal is aborted.
  * @returns how they stand then.
- * @throws UserError where there is no such run.
+ * @throws UserError if there is no such run.
  */
 export async function watchRuns(
   { runs, name, seconds, signal }: WatchOptions,

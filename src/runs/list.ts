@@ -17,7 +17,7 @@ function formatProgress({ done, total }: InspectedRun): string {
 
 /**
  * How runs stand: what each is, and its figures, on one line or, where that is too narrow, below each other.
- * @param width Most characters of a line.
+ * @param width Maximum characters in a line.
  */
 export function formatRuns(runs: readonly InspectedRun[], width: number): string {
   const entries = runs.map((run) => ({

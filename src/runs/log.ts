@@ -36,7 +36,7 @@ type Change = Partial<Omit<Progress, 'stage' | 'processId' | 'host' | 'updatedAt
 /** Milliseconds between two writings. */
 const INTERVAL = 2000;
 
-/** What was last written; null where there is nothing, or nothing that this version wrote. @throws UserError where it cannot be read. */
+/** What was last written; null if there is nothing, or nothing that this version wrote. @throws UserError if it cannot be read. */
 export async function readProgress(directory: string): Promise<Progress | null> {
   return schema.safeParse(await readJson(path.join(directory, PROGRESS_FILE))).data ?? null;
 }
@@ -81,7 +81,7 @@ export class ProgressFile {
 
   /**
    * Writes how far it came.
-   * @throws UserError where that cannot be written; what `beforeWrite` throws.
+   * @throws UserError if that cannot be written; what `beforeWrite` throws.
    */
   async finish(): Promise<void> {
     await this.writing;
@@ -100,7 +100,7 @@ export type { LogLine, ValidationLine };
 /** What a run has logged, each by iteration. */
 export interface RunLog {
   readonly train: readonly LogLine[];
-  /** Evaluations while training went on. */
+  /** Evaluations during training. */
   readonly validation: readonly ValidationLine[];
 }
 
@@ -188,15 +188,15 @@ export function parseLog(text: string, file: string): RunLog {
   return { train, validation };
 }
 
-/** The log of a run directory; empty where nothing was logged yet. */
+/** The log of a run directory; empty if nothing was logged yet. */
 export function readLog(file: string): RunLog {
   return parseLog(readPiece(file, 0).bytes.toString('utf8'), file);
 }
 
 /**
  * The objects of whole lines of a log from a byte on (from the end where negative), oldest first, and where the next one
- * begins; none where nothing is logged yet. Damaged lines are left out.
- * @throws UserError where the log cannot be read.
+ * begins; none if nothing is logged yet. Damaged lines are left out.
+ * @throws UserError if the log cannot be read.
  */
 export function readEntries(file: string, from: number): { entries: object[]; next: number } {
   const { bytes, start } = readPiece(file, from);

@@ -51,7 +51,7 @@ interface NetworkTimerOptions {
   readonly engine: Engine;
   /** Rate of a bare convolution, GFLOP/s. */
   readonly convolutionGflops: Readonly<Partial<Record<Precision, number>>>;
-  /** Free memory where tensors are; null where nobody tells. */
+  /** Free memory where tensors are; null if unknown. */
   readonly memoryBytes: number | null;
   /** What is going to be asked for: the time is shared out among the networks in it. */
   readonly experiments: readonly Experiment[];
@@ -79,7 +79,7 @@ export class NetworkTimer {
     return this.known.get(key) ?? this.byShare(kind, experiment);
   }
 
-  /** The largest step or image that fits into memory and time; null where none does. */
+  /** The largest step or image that fits into memory and time; null if none does. */
   private async choose(kind: Kind, experiment: Experiment): Promise<Candidate | null> {
     const { memoryBytes, engine } = this.options;
     const rate = this.expectedRate(kind, experiment);
@@ -120,7 +120,7 @@ export class NetworkTimer {
     };
   }
 
-  /** Geometric mean, as shares are ratios; null where nothing was measured. */
+  /** Geometric mean, as shares are ratios; null if nothing was measured. */
   private meanShare(kind: Kind): number | null {
     const shares = this.shares[kind];
     if (shares.length === 0) return null;

@@ -14,7 +14,7 @@ export const PUBLISHED = 'published';
 /**
  * The file of the weights that a run was given: the file itself, or the row's published one, fetched where it is not in
  * the cache yet.
- * @throws UserError where the row has none or they cannot be fetched; the signal's reason on abort.
+ * @throws UserError if the row has none or they cannot be fetched; the signal's reason on abort.
  */
 export async function givenWeights(
   { row, weights: url }: Experiment,
@@ -80,7 +80,7 @@ const LARGEST_SEED = 2 ** 32 - 1;
 
 /**
  * The runs that rows and seeds stand for, row by row.
- * @throws UserError where an override does not fit one of the rows, or there are not as many seeds.
+ * @throws UserError if an override does not fit one of the rows, or there are not as many seeds.
  */
 export function planRuns({ rows, profile, overrides, seed, repeat }: PlanOptions): PlannedRun[] {
   if (seed + repeat - 1 > LARGEST_SEED) {
@@ -97,7 +97,7 @@ export function planRuns({ rows, profile, overrides, seed, repeat }: PlanOptions
   );
 }
 
-/** @throws UserError where one file of weights would be evaluated as several rows. */
+/** @throws UserError if one file of weights would be evaluated as several rows. */
 export function requireOneRow(rows: readonly Row[], weights: string | undefined): void {
   if (weights === undefined || weights === PUBLISHED || rows.length === 1) return;
   throw new UserError(
@@ -106,7 +106,7 @@ export function requireOneRow(rows: readonly Row[], weights: string | undefined)
   );
 }
 
-/** @throws UserError where one run would be gone on with as several. */
+/** @throws UserError if one run would be gone on with as several. */
 export function requireOneRun(count: number, run: string | undefined): void {
   if (run === undefined || count === 1) return;
   throw new UserError(
@@ -117,7 +117,7 @@ export function requireOneRun(count: number, run: string | undefined): void {
 
 /**
  * The stages to do, in their order: those that were asked for; otherwise all, without training where weights are given.
- * @throws UserError where they do not go together.
+ * @throws UserError if they do not go together.
  */
 export function chooseStages(asked: readonly Stage[] | undefined, weights: string | undefined): Stage[] {
   const wanted = asked ?? (weights === undefined ? STAGE_NAMES : STAGE_NAMES.filter((stage) => stage !== 'train'));

@@ -9,14 +9,14 @@ interface Adapted {
 }
 
 interface InPrecision extends Adapted {
-  /** The precision that was asked for, where the experiment is in another one now; null where it is in that. */
+  /** The precision that was asked for, where the experiment is in another one now; null if it is in that. */
   readonly replaced: Precision | null;
 }
 
 /**
  * The experiment in a precision that the engine has. A recipe in float16 runs in bfloat16 on processors, which have only that:
  * a deviation from the recipe, unless it says bfloat16.
- * @throws UserError where the engine has no 16-bit float, or has float16 and bfloat16 is asked for: no published recipe does, so
+ * @throws UserError if the engine has no 16-bit float, or has float16 and bfloat16 is asked for: no published recipe does, so
  * it was somebody's choice.
  */
 export function inAvailablePrecision(engine: Engine, { experiment, deviations }: Adapted): InPrecision {
@@ -50,7 +50,7 @@ export function inAvailablePrecision(engine: Engine, { experiment, deviations }:
   };
 }
 
-/** What to tell of a precision that was replaced; null where none was. */
+/** What to tell of a precision that was replaced; null if none was. */
 export function precisionNote({ experiment, deviations, replaced }: InPrecision): string | null {
   if (replaced === null) return null;
   const deviates = deviations.some(({ path }) => path === 'training.precision');

@@ -22,7 +22,7 @@ interface PredictOptions {
   readonly recipe: ResolveOptions;
   /** A file, or `published` for the row's own. */
   readonly weights: string;
-  /** Which of the file's dictionaries of tensors they are; the only one where not given. */
+  /** Which dictionary of tensors in the file; default: the only one. */
   readonly weightsKey?: string | undefined;
   readonly out: string;
   /** Ground truth: a label map, or a folder of them. */

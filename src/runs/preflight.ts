@@ -22,14 +22,14 @@ export function readingStages({
 /** What a run reads. */
 export interface InputOptions {
   readonly stages: readonly Stage[];
-  /** Iterations of training between two evaluations while it goes on; none where not given. */
+  /** Training iterations between two evaluations; default: no evaluation during training. */
   readonly evaluateEvery?: number | undefined;
   readonly dataRoot: string;
-  /** Weights to evaluate where no stage trains: a file, or `published` for the row's own. */
+  /** Weights to evaluate if no stage trains: a file, or `published` for the row's own. */
   readonly weights?: string | undefined;
-  /** Which of the file's dictionaries of tensors they are; the only one where not given. */
+  /** Which dictionary of tensors in the file; default: the only one. */
   readonly weightsKey?: string | undefined;
-  /** Bad samples that may be left out while the run goes on. */
+  /** Bad samples that may be left out without ending the run. */
   readonly skipBad: number;
 }
 
@@ -44,8 +44,8 @@ interface RunData {
 /**
  * Finds the data set that the stages need before anything is started.
  * @param skipBad Samples that may be left out: where it is not 0, one without a file may be among them.
- * @returns null where no stage reads data.
- * @throws UserError where it is missing, or does not fit the recipe.
+ * @returns null if no stage reads data.
+ * @throws UserError if it is missing, or does not fit the recipe.
  */
 async function requireDataset(
   { row, model, data }: Experiment,
@@ -81,7 +81,7 @@ async function requireDataset(
 
 /**
  * Checks what training needs besides data, before anything is started.
- * @throws UserError where its pretrained backbone is missing.
+ * @throws UserError if its pretrained backbone is missing.
  */
 async function requireTrainable({ model }: Experiment): Promise<void> {
   if (model.pretrained !== null) {
@@ -93,7 +93,7 @@ async function requireTrainable({ model }: Experiment): Promise<void> {
 /**
  * Checks the weights that a run is given, without fetching any: a file is there and is a checkpoint as far as its structure
  * tells; of published ones there is a link.
- * @throws UserError where they cannot be used.
+ * @throws UserError if they cannot be used.
  */
 async function requireWeights(
   { row, weights: url }: Experiment,

@@ -26,9 +26,9 @@ export interface ExecuteOptions extends StageOptions, Pick<CheckDataOptions, 'ch
   readonly results: string;
   /** Whether the command executes other runs, too. */
   readonly inSeries?: boolean;
-  /** Weights to evaluate where no stage trains: a file, or `published` for the row's own. */
+  /** Weights to evaluate if no stage trains: a file, or `published` for the row's own. */
   readonly weights?: string | undefined;
-  /** Which of the file's dictionaries of tensors they are; the only one where not given. */
+  /** Which dictionary of tensors in the file; default: the only one. */
   readonly weightsKey?: string | undefined;
   /** Start although memory or disk will not do, by the estimate. */
   readonly force: boolean;

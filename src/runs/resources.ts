@@ -50,7 +50,7 @@ interface ResourcesOptions {
   readonly stages: readonly Stage[];
   /** Folder of the run directories; it need not be there. */
   readonly runs: string;
-  /** Newest checkpoints that stay, besides the best. */
+  /** Newest checkpoints to keep, besides the best. */
   readonly keepCheckpoints: number;
   /** Go on although it does not fit. */
   readonly force: boolean;
@@ -60,7 +60,7 @@ interface ResourcesOptions {
 interface Available {
   /** Main memory that this process may still take. */
   readonly memory: number;
-  /** Where a GPU computes: its free memory, null where nobody tells. Null where the processor computes. */
+  /** Where a GPU computes: its free memory, null if unknown. Null if the processor computes. */
   readonly gpu: { readonly free: number | null } | null;
   readonly disk: number;
   /** What checkpoints of the run, which is gone on with, take already. */
@@ -72,7 +72,7 @@ function availableMemory(): number {
   return process.availableMemory?.() ?? os.freemem();
 }
 
-/** Memory that tensors may still take where they are: on the GPU that computes, or main memory; null where nobody tells. */
+/** Memory that tensors may still take where they are: on the GPU that computes, or main memory; null if unknown. */
 export async function availableForTensors(engine: Engine): Promise<number | null> {
   if (engine.device === 'gpu') return freeMemoryOfGpu();
   return Math.min(availableMemory(), engine.addressableBytes ?? Number.POSITIVE_INFINITY);

@@ -74,9 +74,9 @@ async function open(reader: RunReader): Promise<EarlierRun | null> {
 }
 
 /**
- * The run to go on with; null where a new one is to be made. `note` is told of one that was begun, but in other
+ * The run to go on with; null if a new one is to be made. `note` is told of one that was begun, but in other
  * circumstances (with other images, or on another engine or device), and of one that does not tell what it is any more.
- * @throws UserError where a run was asked for that is not there or is another one; also where `always` would begin anew
+ * @throws UserError if a run was asked for that is not there or is another one; also where `always` would begin anew
  * although there is such a run of the recipe.
  */
 export async function findRun(
@@ -187,7 +187,7 @@ const numbered = ({ id, description: { number } }: EarlierRun) => ({ id, number 
 const isName = (id: string) => namePart.safeParse(id).success;
 
 /**
- * A training of the recipe that has checkpoints and did not complete, but does not tell what it is; null where there is none, or
+ * A training of the recipe that has checkpoints and did not complete, but does not tell what it is; null if there is none, or
  * no training is wanted.
  */
 async function undescribedTraining(parent: string, { identity }: WantedRun): Promise<string | null> {

@@ -11,7 +11,7 @@ import { RECORD_FILE, RunReader, runsBelow, whyUnreadable } from './run-reader.j
 export interface NamedRun {
   readonly row: string;
   readonly id: string;
-  /** Null where only its record was kept. */
+  /** Null if only its record was kept. */
   readonly directory: string | null;
   /** ISO 8601. */
   readonly startedAt: string;
@@ -19,7 +19,7 @@ export interface NamedRun {
   readonly number: number;
 }
 
-/** Where runs are looked for; `results` is null where kept records do not count. */
+/** Where runs are looked for; `results` is null if kept records do not count. */
 export interface RunPlaces {
   readonly runs: string;
   readonly results: string | null;
@@ -80,7 +80,7 @@ const hasSome = <T>(values: readonly T[]): values is readonly [T, ...T[]] => val
 /**
  * The runs that a name means: of a row or of a pattern of rows, of RUN or of ROW/RUN all; else one, as RUN, as ROW/RUN, as
  * ROW.RUN, as kept records are called, or as the beginning of a name that no other run has.
- * @throws UserError where it means no run, or the beginning of several.
+ * @throws UserError if it means no run, or the beginning of several.
  */
 export function runsCalled<T extends NamedRun>(
   name: string,
@@ -107,7 +107,7 @@ export function runsCalled<T extends NamedRun>(
   );
 }
 
-/** @throws UserError where there are no runs at all. */
+/** @throws UserError if there are no runs at all. */
 export function requireSome<T>(runs: readonly T[], { runs: folder, results }: RunPlaces): readonly [T, ...T[]] {
   if (hasSome(runs)) return runs;
   throw new UserError(
@@ -143,7 +143,7 @@ function suggestion(name: string, runs: readonly NamedRun[]): string {
 
 /**
  * What a reference leads to as a path: a run directory, which may be given by its record or its log too, or the file of a record;
- * null where it is no such path.
+ * null if it is no such path.
  */
 export function runAtPath(reference: string): { readonly directory: string } | { readonly record: string } | null {
   // Else it would be a file of the working folder.
@@ -181,7 +181,7 @@ async function directoriesBelow(runs: string, row?: string): Promise<DirectoryRu
   return Promise.all((await runsBelow(runs, row)).map(nameRun));
 }
 
-/** The run directory that a reference leads to as a path; null where it is a name. @throws UserError where that run has none. */
+/** The run directory that a reference leads to as a path; null if it is a name. @throws UserError if that run has none. */
 function directoryAtPath(reference: string, runs: string): RunReader | null {
   const there = runAtPath(reference);
   if (there === null) return null;
@@ -198,7 +198,7 @@ function directoryAtPath(reference: string, runs: string): RunReader | null {
 /**
  * The run directory that a reference means: a path of it, or a name as `runsCalled` takes it, of a row or a pattern the newest run;
  * the newest of all where none is given.
- * @throws UserError where there is none, or several.
+ * @throws UserError if there is none, or several.
  */
 export async function findRunDirectory(runs: string, reference: string | undefined): Promise<RunReader> {
   const places = { runs, results: null };
@@ -213,7 +213,7 @@ export async function findRunDirectory(runs: string, reference: string | undefin
 
 /**
  * The run directories that references mean, each once: as `findRunDirectory` takes them, but of a row or a pattern all its runs.
- * @throws UserError where one means none, or the beginning of several.
+ * @throws UserError if one means none, or the beginning of several.
  */
 export async function findRunDirectories(runs: string, references: readonly string[]): Promise<RunReader[]> {
   const all = await directoriesBelow(runs);
@@ -229,7 +229,7 @@ export async function findRunDirectories(runs: string, references: readonly stri
 /**
  * The run directory of a row that a reference means, as `findRunDirectory` takes it.
  * @param parent Folder of the row's runs, RUNS/ROW.
- * @throws UserError where it means none, several, or a run of another row or folder.
+ * @throws UserError if it means none, several, or a run of another row or folder.
  */
 export async function findRunOfRow(parent: string, reference: string): Promise<RunReader> {
   const [runs, row] = [path.dirname(parent), path.basename(parent)];

@@ -27,9 +27,9 @@ const FIRST_FILES = ['experiment.json', 'run.json'];
 /** The state of a run, and what tells it. */
 interface ObservedState {
   readonly state: RunState;
-  /** Null where it is not there, or damaged. */
+  /** Null if it is not there, or damaged. */
   readonly status: RunStatus | null;
-  /** Null where nobody holds it. */
+  /** Null if nobody holds it. */
   readonly lock: LockState | null;
 }
 
@@ -66,17 +66,17 @@ export class RunReader {
     return path.join(this.folder, name);
   }
 
-  /** run.json; null where it is not there or not as it was written. */
+  /** run.json; null if it is not there or not as it was written. */
   description(): Promise<RunDescription | null> {
     return readDescription(this.folder);
   }
 
-  /** status.json; null where it is not there or damaged. */
+  /** status.json; null if it is not there or damaged. */
   status(): Promise<RunStatus | null> {
     return readStatus(this.folder);
   }
 
-  /** progress.json; null where it is not there or damaged. */
+  /** progress.json; null if it is not there or damaged. */
   progress(): Promise<Progress | null> {
     return readProgress(this.folder);
   }
@@ -95,22 +95,22 @@ export class RunReader {
     return existsSync(this.file(RECORD_FILE));
   }
 
-  /** Null where there is none. @throws UserError that names the file where it is damaged. */
+  /** Null if there is none. @throws UserError that names the file where it is damaged. */
   record(): RunRecord | null {
     return this.hasRecord() ? readRecord(this.file(RECORD_FILE)) : null;
   }
 
-  /** Empty where nothing was logged. @throws UserError that names file and line where it is damaged. */
+  /** Empty if nothing was logged. @throws UserError that names file and line where it is damaged. */
   log(): RunLog {
     return readLog(this.file(LOG_FILE));
   }
 
-  /** Profile and seed alone; null where the experiment is not there or damaged. */
+  /** Profile and seed alone; null if the experiment is not there or damaged. */
   async briefExperiment(): Promise<z.output<typeof briefExperimentSchema> | null> {
     return briefExperimentSchema.safeParse(await readJson(this.file('experiment.json'))).data ?? null;
   }
 
-  /** How the run ended, and its mIoU; null where there is no record, or one that is damaged. */
+  /** How the run ended, and its mIoU; null if there is no record, or one that is damaged. */
   async briefRecord(): Promise<z.output<typeof briefRecordSchema> | null> {
     return briefRecordSchema.safeParse(await readJson(this.file(RECORD_FILE))).data ?? null;
   }

@@ -46,7 +46,7 @@ interface FailedRun {
  * Executes runs one after the other. What can be checked of all of them is checked first, so that the last one's missing
  * data set is said now and not after days.
  * @returns How each ended, in order; after the first that failed (unless `keepGoing`) or was interrupted, the rest is not run.
- * @throws UserError where one of the runs cannot be started, unless `keepGoing`.
+ * @throws UserError if one of the runs cannot be started, unless `keepGoing`.
  */
 export async function executeSeries(options: SeriesOptions): Promise<Outcome[]> {
   const { plan, keepGoing, signal, note, onStart, onFailure } = options;
@@ -139,7 +139,7 @@ export class SeriesStart {
   /**
    * Begins a series, or goes on with one.
    * @param settings What makes two series of the same runs different ones.
-   * @throws UserError where the folder cannot be written.
+   * @throws UserError if the folder cannot be written.
    */
   static async open(runs: string, plan: readonly PlannedRun[], settings: unknown, anew: boolean): Promise<SeriesStart> {
     const hashes = plan.map(({ experiment }) => hashExperiment(experiment));
@@ -166,7 +166,7 @@ export class SeriesStart {
     return this.completed.get(experiment.row) ?? [];
   }
 
-  /** Forgets the series: all of it has completed. @throws UserError where its file cannot be removed. */
+  /** Forgets the series: all of it has completed. @throws UserError if its file cannot be removed. */
   async end(): Promise<void> {
     try {
       await rm(this.file, { force: true });

@@ -18,12 +18,12 @@ export interface StageContext {
   readonly directory: string;
   /** Counts samples that cannot be read; one more than may be left out ends the stage. */
   readonly skipped: SkippedSamples;
-  /** Newest checkpoints that are kept, besides the best. */
+  /** Newest checkpoints to keep, besides the best. */
   readonly keepCheckpoints: number;
   /** Most seconds of training or evaluation that are lost where the process is killed. */
   readonly mostSecondsLost: number;
   readonly signal: AbortSignal;
-  /** Iterations of training between two evaluations while it goes on; none where not given. */
+  /** Training iterations between two evaluations; default: no evaluation during training. */
   readonly evaluateEvery?: number | undefined;
   /** Write TensorBoard's event files, too. */
   readonly tensorboard: boolean;
@@ -38,7 +38,7 @@ export interface StageContext {
   readonly labelIds?: boolean | undefined;
   /** Weights to evaluate: given, or of this run's training. */
   readonly weights: string | undefined;
-  /** Which of the file's dictionaries of tensors they are; the only one where not given. */
+  /** Which dictionary of tensors in the file; default: the only one. */
   readonly weightsKey: string | undefined;
 }
 
@@ -119,7 +119,7 @@ export async function keepStageResult(
 }
 
 /**
- * What a stage of a run found; null where it has not completed, or where what it left is damaged, of another version of
+ * What a stage of a run found; null if it has not completed, or where what it left is damaged, of another version of
  * this program, or an evaluation of something else than `of`: it is to be done again then, and `note` is told why.
  */
 export async function readStageResult(

@@ -12,7 +12,7 @@ async function eventFiles({ tensorboard }: StageContext) {
   return tensorboard ? (await import('./tensorboard.js')).EventFile : undefined;
 }
 
-/** What evaluates while training goes on; undefined where nothing does. */
+/** What evaluates while training goes on; undefined if nothing does. */
 async function validationDuring(context: StageContext, say: Say, onFigures: ValidationOptions['onFigures']) {
   const { evaluateEvery: every } = context;
   if (every === undefined) return undefined;

@@ -66,7 +66,7 @@ export class EventFile {
 
   /**
    * Begins a file in the run directory. `beforeWrite` may refuse that anything is written.
-   * @throws UserError where it cannot be written.
+   * @throws UserError if it cannot be written.
    */
   static async create(directory: string, beforeWrite = async () => {}): Promise<EventFile> {
     const seconds = String(Math.floor(Date.now() / 1000)).padStart(10, '0');
@@ -85,7 +85,7 @@ export class EventFile {
   /**
    * Begins a file of training that has done `iterations` steps. Where there are files of before, what they hold of later
    * steps, which are done again, is not shown any more.
-   * @throws UserError where it cannot be written.
+   * @throws UserError if it cannot be written.
    */
   static async goOn(directory: string, iterations: number, beforeWrite?: () => Promise<void>): Promise<EventFile> {
     const events = await EventFile.create(directory, beforeWrite);
@@ -100,7 +100,7 @@ export class EventFile {
 
   /**
    * Adds scalars of a step; what is not finite is left out.
-   * @throws UserError where they cannot be written.
+   * @throws UserError if they cannot be written.
    */
   async add(step: number, scalars: Readonly<Record<string, number>>): Promise<void> {
     const values = Object.entries(scalars)

@@ -67,8 +67,8 @@ const DIGITS = '⁰¹²³⁴⁵⁶⁷⁸⁹';
 
 /**
  * A raised number for each hardware, in the order of their first use, so that a figure can say which it is of.
- * @param names Of each figure, null where it does not depend on hardware.
- * @returns Empty where all figures are of one.
+ * @param names Of each figure, null if it does not depend on hardware.
+ * @returns Empty if all figures are of one.
  */
 function hardwareMarks(names: readonly (string | null)[]): ReadonlyMap<string, string> {
   const distinct = [...new Set(names.flatMap((name) => name ?? []))];
@@ -80,29 +80,29 @@ function hardwareMarks(names: readonly (string | null)[]): ReadonlyMap<string, s
 interface RecordReference {
   readonly run: string;
   readonly seed: number;
-  /** The record's file, as it was found; null where the record came from no file. */
+  /** The record's file, as it was found; null if the record came from no file. */
   readonly file: string | null;
 }
 
 /** A published figure and the one that was measured here. */
 export interface Cell {
-  /** Null where it was never published. */
+  /** Null if it was never published. */
   readonly published: number | null;
-  /** Of the newest run that measured it; over seeds, their mean. Null where no record has it. */
+  /** Of the newest run that measured it; over seeds, their mean. Null if no record has it. */
   readonly reproduced: number | null;
-  /** Sample standard deviation over seeds; null where there are fewer than two. */
+  /** Sample standard deviation over seeds; null if there are fewer than two. */
   readonly deviation: number | null;
-  /** Reproduced less published; null where one of them is missing. */
+  /** Reproduced less published; null if one of them is missing. */
   readonly difference: number | null;
   /** Reproduced over published. */
   readonly ratio: number | null;
-  /** Null where both are there and do not compare: memory and fps of other hardware than the published. */
+  /** Null if both are there and do not compare: memory and fps of other hardware than the published. */
   readonly verdict: Verdict | null;
-  /** What the verdict rests on; null where nothing is judged. */
+  /** What the verdict rests on; null if nothing is judged. */
   readonly tolerance: FigureTolerance | null;
   /** The newest run that measured it. */
   readonly run: string | null;
-  /** Every run that the figure is made of; empty where `reproduced` is null. */
+  /** Every run that the figure is made of; empty if `reproduced` is null. */
   readonly records: readonly RecordReference[];
   /** Of memory and fps. */
   readonly hardware: string | null;
@@ -186,7 +186,7 @@ function comparableWith(newest: RunRecord, measured: readonly RunRecord[], figur
   return newestOfEachSeed(alike);
 }
 
-/** Where a file is linked to from the document; undefined where it cannot be. */
+/** Where a file is linked to from the document; undefined if it cannot be. */
 export type LinkTo = (file: string) => string | undefined;
 
 /** What stands for a figure that was never published. */

@@ -66,7 +66,7 @@ export type TableFormat = (typeof TABLE_FORMATS)[number];
 interface FormatOptions {
   /** Of the terminal: every column with borders, instead of what fits into 80. */
   readonly wide?: boolean;
-  /** Of the terminal: most characters of a line, where it is not wide; 80 where not given. */
+  /** Of the terminal: maximum characters in a line, where it is not wide; 80 where not given. */
   readonly width?: number;
   /** The folder of the document, from which links go out; the working folder where not given. */
   readonly folder?: string;

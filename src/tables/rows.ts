@@ -21,7 +21,7 @@ interface ListedRow {
 
 /**
  * The rows of a selection; where it names nothing, all of the package or of the file, local ones too.
- * @throws UserError where there is no such row or table.
+ * @throws UserError if there is no such row or table.
  */
 export function listRows({ patterns = [], table, file }: Selection): ListedRow[] {
   const everything = patterns.length === 0 && table === undefined;
@@ -57,7 +57,7 @@ function linesOf(rows: readonly ListedRow[]): Lines {
 
 /**
  * The rows of each table under its name, a line a row.
- * @param width Most characters of a line; where it is not given, all columns are shown, with borders.
+ * @param width Maximum characters in a line; where it is not given, all columns are shown, with borders.
  */
 export function formatRows(rows: readonly ListedRow[], width?: number): string {
   const leftOut = new Set<string>();
@@ -86,7 +86,7 @@ interface Description {
   readonly network: NetworkCost;
 }
 
-/** @throws UserError where the row, the file or an override is wrong. */
+/** @throws UserError if the row, the file or an override is wrong. */
 export function describeExperiment(options: ResolveOptions): Description {
   const experiment = resolve(options);
   return {

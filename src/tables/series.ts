@@ -1,6 +1,6 @@
 import { describeCoverage } from '../evaluation/confusion.js';
 import type { Table } from '../recipe/tables.js';
-import { reasonApart } from '../records/comparability.js';
+import { whyNotComparable } from '../records/comparability.js';
 import {
   FIGURE_COLUMNS,
   FIGURE_HEADINGS,
@@ -40,7 +40,7 @@ function loadReportLines({ weights, details }: RunRecord): string[] {
   ];
 }
 
-/** Over which classes a run's mIoU is, where not over all; null where it is, or nothing was evaluated. */
+/** Over which classes a run's mIoU is, where not over all; null if it is, or nothing was evaluated. */
 function coverageOf({ details }: RunRecord): string | null {
   const evaluated = details.evaluate ?? details['evaluate-ms'];
   return evaluated === null ? null : describeCoverage(evaluated.perClass);
@@ -52,7 +52,7 @@ function coverageOf({ details }: RunRecord): string | null {
  */
 export function formatExecution({ record, directory, kept, weights }: Execution, tables: readonly Table[]): string {
   const { row, profile, seed, experiment, figures } = record;
-  const apart = reasonApart(record, tables);
+  const apart = whyNotComparable(record, tables);
   const measured = FIGURES.filter((figure) => figures[figure] !== null);
   const table = terminalTable({
     head: apart === null ? ['', 'published', 'here'] : ['', 'here'],
@@ -94,7 +94,7 @@ function cells(outcome: Outcome): string[] {
 
 /**
  * How each run ended, and its figures; what the seed alone changes, where a row ran with several; where the records are.
- * @param width Most characters of a line.
+ * @param width Maximum characters in a line.
  */
 export function formatSeries(outcomes: readonly Outcome[], results: string, width: number): string {
   const completed = outcomes.filter((outcome) => outcome.state === 'completed');

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { LOCAL_TABLE, type Row, type Table } from '../recipe/tables.js';
-import { reasonApart } from '../records/comparability.js';
+import { whyNotComparable } from '../records/comparability.js';
 import { hardwareName } from '../records/environment.js';
 import { type Figure, type Spread, spreads } from '../records/figures.js';
 import type { RunRecord } from '../records/record.js';
@@ -15,7 +15,7 @@ export interface TableRow {
   readonly iterations: number;
   /** File of the row's recipe: below the package's folder where it is one of those, else a full path. */
   readonly config: string;
-  /** Addresses of the published weights and training log; null where there are none. */
+  /** Addresses of the published weights and training log; null if there are none. */
   readonly weights: string | null;
   readonly log: string | null;
   readonly cells: Readonly<Record<Figure, Cell>>;
@@ -26,7 +26,7 @@ export interface PublishedTable {
   readonly table: string;
   /** The file that a user gave with this table and its published figures; null of the package's own. */
   readonly file: string | null;
-  /** In points of mIoU; null where nothing is judged. */
+  /** In points of mIoU; null if nothing is judged. */
   readonly tolerance: Table['tolerance'];
   /** What the published memory and fps were measured on. */
   readonly hardware: Table['hardware'];
@@ -37,7 +37,7 @@ export interface PublishedTable {
 export interface OtherRun {
   readonly row: string;
   readonly run: string;
-  /** The record's file; null where the record came from none. */
+  /** The record's file; null if the record came from none. */
   readonly file: string | null;
   readonly profile: string;
   readonly seed: number;
@@ -95,7 +95,7 @@ export function makeReport(
   { seeds = false, onlyPublished = false, fileOf = () => null }: MakeReportOptions = {},
 ): Report {
   const completed = records.filter(({ exitReason }) => exitReason === 'completed');
-  const reasons = new Map(completed.map((record) => [record, reasonApart(record, tables)]));
+  const reasons = new Map(completed.map((record) => [record, whyNotComparable(record, tables)]));
   const others = completed.filter((record) => reasons.get(record) !== null);
   const isPublished = (record: RunRecord) => reasons.get(record) === null;
   const ofRow = (id: string) => completed.filter((record) => record.row === id && isPublished(record));

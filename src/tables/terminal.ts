@@ -186,7 +186,7 @@ export function spreadSection(spreads: readonly Spread[], width: number): string
 /**
  * A report for a terminal: what is published on one line, what was measured here on those below it. The records of all figures
  * are numbered, and listed at the end.
- * @param width Most characters of a line; in a terminal of fewer than 40 columns, lines may be longer than it.
+ * @param width Maximum characters in a line; in a terminal of fewer than 40 columns, lines may be longer than it.
  */
 export function compactReport(report: Report, width: number = TERMINAL_WIDTH): string {
   const layout: Layout = { width, references: new References(), leftOut: new Set() };

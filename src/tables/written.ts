@@ -135,7 +135,7 @@ function staleTables(blocks: Blocks): string[] {
  * Compares the lines of a block with those that belong there, and names what is stale: the table, row and column of a cell, a
  * note, a missing table; where it is none of these (the target of a link that no cell has, a line by hand), the first line that differs.
  * @param firstLine Number of the block's first line in its file.
- * @returns A line for each; empty where the two are the same.
+ * @returns A line for each; empty if the two are the same.
  */
 function staleInBlock(found: string, expected: string, firstLine: number): string[] {
   if (found === expected) return [];
@@ -171,7 +171,7 @@ function isDocument(file: string): boolean {
 
 /**
  * The format to write a file in: what was asked for, or else what its name's ending says.
- * @throws UserError where the name says none, or another format would replace the whole of a document.
+ * @throws UserError if the name says none, or another format would replace the whole of a document.
  */
 export function formatOfFile(file: string, asked?: TableFormat): TableFormat {
   const format = asked ?? FORMATS[path.extname(file).toLowerCase()];
@@ -224,7 +224,7 @@ function checkLabels(text: string, file: string, written: string): void {
 
 /**
  * What a file should hold: of a markdown file only its blocks are replaced.
- * @throws UserError where a markdown file is there that has no blocks, or uses a label of ours for another link.
+ * @throws UserError if a markdown file is there that has no blocks, or uses a label of ours for another link.
  */
 async function expectedText(report: Report, file: string, format: TableFormat): Promise<string> {
   if (format !== 'markdown')
@@ -249,8 +249,8 @@ export async function writeReport(report: Report, file: string, asked?: TableFor
 
 /**
  * Compares a file with what the report would write into it.
- * @returns What is stale, a line each; empty where nothing is.
- * @throws UserError where the file is not there, or holds no tables.
+ * @returns What is stale, a line each; empty if nothing is.
+ * @throws UserError if the file is not there, or holds no tables.
  */
 async function staleLines(report: Report, file: string, format: TableFormat): Promise<string[]> {
   if (!existsSync(file)) {
@@ -282,8 +282,8 @@ function missingParts(report: Report, documents: readonly string[]): string[] {
 /**
  * Compares files with what the report would write into them.
  * @param asked The format of all of them, where their names do not say.
- * @returns What is stale or missing, a line each; empty where all is as it should be.
- * @throws UserError where a file is not there, holds no tables, or is a document and another format is asked for.
+ * @returns What is stale or missing, a line each; empty if all is as it should be.
+ * @throws UserError if a file is not there, holds no tables, or is a document and another format is asked for.
  */
 export async function checkFiles(report: Report, files: readonly string[], asked?: TableFormat): Promise<string[]> {
   const formats = files.map((file) => ({ file, format: formatOfFile(file, asked) }));

@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import { readSplit } from '../../src/data/split.js';
 import { deviations, resolve } from '../../src/recipe/resolve.js';
 import { loadTables } from '../../src/recipe/tables.js';
-import { reasonApart } from '../../src/records/comparability.js';
+import { whyNotComparable } from '../../src/records/comparability.js';
 import { execute } from '../../src/runs/execute.js';
 import type { ExecuteOptions } from '../../src/runs/prepare-run.js';
 import { InterruptedError, UserError } from '../../src/support/errors.js';
@@ -76,7 +76,7 @@ test.serial(
     t.is(course, 'continued');
     t.like(record.details.evaluate, { images: 5, skippedImages: [val[0]!.name], splitImages: 6 });
     t.deepEqual(record.details.train?.skippedSamples, [train[0]!.name]);
-    t.regex(reasonApart(record, loadTables())!, /1 validation image skipped/);
+    t.regex(whyNotComparable(record, loadTables())!, /1 validation image skipped/);
 
     truncateSync(val[1]!.image, 200);
     const error = await t.throwsAsync<UserError>(run({ resume: 'never' }), { instanceOf: UserError });

@@ -1,6 +1,6 @@
 import { type Deviation, differences } from '../../recipe/resolve.js';
 import { LOCAL_TABLE, type Row, type Table } from '../../recipe/tables.js';
-import { reasonApart } from '../../records/comparability.js';
+import { whyNotComparable } from '../../records/comparability.js';
 import { hardwareName } from '../../records/environment.js';
 import { dependsOnHardware, FIGURE_HEADINGS, FIGURES, type Figure, formatSmallFigure } from '../../records/figures.js';
 import type { KnownRun } from '../../runs/catalogue.js';
@@ -112,7 +112,7 @@ export function runApart(run: KnownRun, tables: readonly Table[]): string | null
     const changed = deviationsOf(run, tables).map(({ path, value }) => `${path}=${JSON.stringify(value)}`);
     return changed.length === 0 ? null : changed.join(', ');
   }
-  const apart = reasonApart(record, tables);
+  const apart = whyNotComparable(record, tables);
   if (apart !== null) return apart;
   return record.exitReason === 'completed' ? null : `the run was ${record.exitReason}`;
 }
