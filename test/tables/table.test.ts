@@ -127,7 +127,7 @@ test('a training stands in a cell before what was merely evaluated, however new 
   t.like(cell([evaluated], 'mIoU'), { run: 'given', reproduced: 80, givenWeights: true });
 });
 
-test('a run that went on under changed circumstances is marked', (t) => {
+test('a run that was resumed with changes is marked', (t) => {
   const continued = [{ at: '2025-01-02T03:04:05.000Z', changed: ['code version'] }];
   t.true(cell([makeRecord({ row: ROW }, { figures, continued })], 'mIoU').continued);
   const unchanged = [{ at: '2025-01-02T03:04:05.000Z', changed: [] }];

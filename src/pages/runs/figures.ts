@@ -12,7 +12,7 @@ import {
   markNotes,
   marksOf,
   publishedText,
-  wentOnChanged,
+  resumedWithChanges,
 } from '../../tables/cell.js';
 import { escapeHtml } from '../../tables/html.js';
 import { type CellContent, table } from './markup.js';
@@ -30,7 +30,7 @@ export function runCells({ record }: KnownRun, row: Row | null): RunCells {
 /** What the marks of a run's figures are made from. */
 function marked({ record }: KnownRun, figure?: Figure) {
   const given = record?.weights?.source === 'given' && (figure === undefined || !dependsOnHardware(figure));
-  return { givenWeights: given, continued: record !== null && wentOnChanged(record) };
+  return { givenWeights: given, continued: record !== null && resumedWithChanges(record) };
 }
 
 function here(run: KnownRun, figure: Figure): string {
