@@ -5,11 +5,13 @@ import type { RunRecord } from './record.js';
 
 type Evaluation = NonNullable<RunRecord['details']['evaluate']>;
 
-export const text = (value: unknown) => JSON.stringify(value) ?? 'nothing';
+export const jsonText = (value: unknown) => JSON.stringify(value) ?? 'nothing';
 
 /** A problem if a value is not the expected one; `source` says where that is from: "the stages give". */
 export function mismatch(name: string, found: unknown, source: string, expected: unknown): string[] {
-  return text(found) === text(expected) ? [] : [`${name} is ${text(found)}, but ${source} ${text(expected)}`];
+  return jsonText(found) === jsonText(expected)
+    ? []
+    : [`${name} is ${jsonText(found)}, but ${source} ${jsonText(expected)}`];
 }
 
 /** Whether there is one non-negative whole number for each class. */

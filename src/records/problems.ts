@@ -5,7 +5,7 @@ import { valuesOf } from '../recipe/overrides.js';
 import { canonicalJson, type Deviation, differences, hashExperiment, resolveRow } from '../recipe/resolve.js';
 import type { Row, Table } from '../recipe/tables.js';
 import { UserError } from '../support/errors.js';
-import { evaluationProblems, mismatch, text } from './evaluation-problems.js';
+import { evaluationProblems, jsonText, mismatch } from './evaluation-problems.js';
 import { FIGURES, figuresOf } from './figures.js';
 import { type RunRecord, STAGE_NAMES } from './record.js';
 
@@ -125,7 +125,7 @@ function deviationProblems(record: RunRecord, expected: readonly Deviation[]): s
       problems.push(`${path} differs from the published recipe, but is not among the deviations`);
     } else if (canonicalJson(recorded.published) !== canonicalJson(published)) {
       problems.push(
-        `the deviation of ${path} says that ${text(recorded.published)} was published, not ${text(published)}`,
+        `the deviation of ${path} says that ${jsonText(recorded.published)} was published, not ${jsonText(published)}`,
       );
     }
   }
@@ -144,7 +144,7 @@ function deviationValueProblems({ experiment, deviations }: RunRecord): string[]
     if (deviations.findIndex((other) => other.path === path) !== i) return [`${path} is twice among the deviations`];
     const own = values.get(path);
     if (canonicalJson(own ?? null) === canonicalJson(value ?? null) && values.has(path)) return [];
-    return [`the deviation of ${path} says ${text(value)}, but the experiment says ${text(own)}`];
+    return [`the deviation of ${path} says ${jsonText(value)}, but the experiment says ${jsonText(own)}`];
   });
 }
 
@@ -163,7 +163,7 @@ function overrideProblems({ experiment, profile, overrides, seed, environment }:
     if (canonicalJson(value) === canonicalJson(expected.get(path)) || (isReplaced && expected.get(path) === 'fp16')) {
       continue;
     }
-    return [`${path} is ${text(value)}, but the profile and the overrides give ${text(expected.get(path))}`];
+    return [`${path} is ${jsonText(value)}, but the profile and the overrides give ${jsonText(expected.get(path))}`];
   }
   return [];
 }

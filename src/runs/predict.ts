@@ -27,17 +27,16 @@ interface PredictOptions {
   readonly out: string;
   /** Ground truth: a label map, or a folder of them. */
   readonly truth?: string | undefined;
-  /** Write label maps alone, as Cityscapes' label ids. */
+  /** Write only label maps, as Cityscapes' label ids. */
   readonly labelIds: boolean;
-  /** All of the recipe's ratios, each also mirrored; otherwise ratio 1 alone. */
+  /** Use all ratios of the recipe, each also flipped; otherwise only ratio 1. */
   readonly multiScale: boolean;
-  /** Infer in windows also where the recipe takes the whole image. */
+  /** Infer in windows even if the recipe infers on whole images. */
   readonly slide: boolean;
-  /** Of the colours over the image, 0 to 1. */
+  /** Opacity of the colours over the image, 0 to 1. */
   readonly opacity: number;
   readonly engine: EngineName | 'auto';
   readonly signal: AbortSignal;
-  /** Says something about the work that is no progress. */
   readonly note: (text: string) => void;
   readonly display: DisplayMode;
 }
@@ -50,9 +49,9 @@ interface PredictionRun extends PredictedImages {
 }
 
 /**
- * Predicts images of any size with a row's network. What can be checked is, before the engine starts.
- * @throws UserError on wrong inputs, weights or ground truth, or where the outputs cannot be written or would replace an
- * input; InterruptedError on abort.
+ * Predicts images of any size with a row's network. Checks everything possible before the engine starts.
+ * @throws UserError for wrong inputs, weights or ground truth, or outputs that cannot be written or would replace an input;
+ * InterruptedError on abort.
  */
 export async function predict(options: PredictOptions): Promise<PredictionRun> {
   const { inputs, out, truth, labelIds, multiScale, opacity, signal, display } = options;
@@ -96,14 +95,14 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
   }
 }
 
-/** The experiment, in windows where that is asked for. */
+/** The experiment, with inference in windows if requested. */
 function resolveMode({ recipe, slide }: PredictOptions) {
   const experiment = resolve(recipe);
   if (!slide) return experiment;
   return resolve({ ...recipe, overrides: [...(recipe.overrides ?? []), ...slideOverrides(experiment)] });
 }
 
-/** Classes that a line names; the others are counted. */
+/** Maximum number of classes that a line names; the others are counted. */
 const NAMED = 5;
 
 function formatClasses(classes: readonly PredictedClass[]): string {
@@ -112,16 +111,16 @@ function formatClasses(classes: readonly PredictedClass[]): string {
   return [...named, ...(more > 0 ? [`${more} more`] : [])].join(', ');
 }
 
-/** Names of the pictures that lie beside a label map. */
-const beside = ({ overlay, comparison }: PredictionFiles) =>
+/** File names of the pictures in a label map's folder. */
+const pictureNames = ({ overlay, comparison }: PredictionFiles) =>
   [overlay, comparison].flatMap((file) => (file === null ? [] : [path.basename(file)]));
 
-/** What was predicted: two lines an image, and the figures of all together. */
+/** What was predicted: three lines per image, then the figures of all images. */
 export function formatPredictions({ images, failed, mIoU, coverage }: PredictionRun, out: string): string {
   const lines = images.flatMap(({ file, size, outputs, classes, seconds, mIoU }) => [
     `${file}: ${size.width}×${size.height}, ${formatSeconds(seconds)}${mIoU === null ? '' : `, mIoU ${formatPercent(mIoU)}`}`,
     `  ${formatClasses(classes)}`,
-    `  ${[outputs.labels, ...beside(outputs)].join(', ')}`,
+    `  ${[outputs.labels, ...pictureNames(outputs)].join(', ')}`,
   ]);
   const count = `${formatNumber(images.length, 'image')} predicted in ${out}`;
   const left = failed.length === 0 ? '' : `, ${failed.length} left out`;

@@ -8,16 +8,15 @@ import type { Experiment } from '../recipe/experiment.js';
 import type { Stage } from '../records/record.js';
 import { trainingMemory } from '../training/step.js';
 
-/** What a stage holds in memory at its peak, by shapes and sizes alone. */
+/** A stage's peak memory, computed from shapes. */
 export interface StageMemory extends PeakMemory {
   readonly stage: Stage;
-  /** What the tensors are of. */
   readonly of: 'a training step' | 'inference of an image';
-  /** In main memory: batches or images that worker threads make ahead. */
+  /** Batches or images that worker threads make ahead, in main memory. */
   readonly aheadBytes: number;
 }
 
-/** The stage that holds most, tensors and what is made ahead together; on a GPU tensors alone. */
+/** The stage with the largest peak: tensors and what is made ahead; on a GPU, only tensors. */
 export async function largestStageMemory(
   experiment: Experiment,
   stages: readonly Stage[],
@@ -25,7 +24,7 @@ export async function largestStageMemory(
 ): Promise<StageMemory> {
   const total = ({ peakBytes, aheadBytes }: StageMemory) => peakBytes + (engine.device === 'cpu' ? aheadBytes : 0);
   const all: StageMemory[] = [];
-  // One after the other: an engine has one twin at a time.
+  // One after the other, because an engine has one twin at a time.
   for (const stage of stages) all.push(...(await memoryOf(experiment, stage, engine)));
   return all.reduce((largest, each) => (total(each) > total(largest) ? each : largest));
 }
@@ -51,7 +50,7 @@ async function memoryOf(experiment: Experiment, stage: Stage, engine: Engine): P
   }
 }
 
-/** What was found out already: rows share networks, and runs of a series their row. */
+/** Earlier results: rows share networks, and runs of a series their row. */
 const known = new Map<string, PeakMemory>();
 
 async function once(key: readonly unknown[], find: () => Promise<PeakMemory>): Promise<PeakMemory> {
@@ -74,17 +73,8 @@ async function imageMemory(experiment: Experiment, stage: Stage, engine: Engine)
   const views = testViews(evaluation, flip ? evaluation.ratios : [1]);
   const { mode, cropHw, strideHw } = evaluation;
   const size = benchmarkSize(evaluation);
-  const key = [
-    engine.name,
-    { ...model, pretrained: null },
-    mode,
-    cropHw,
-    strideHw,
-    size,
-    views,
-    flip,
-    training.precision,
-  ];
+  const network = { ...model, pretrained: null };
+  const key = [engine.name, network, mode, cropHw, strideHw, size, views, flip, training.precision];
   const peak = await once(key, () => inferenceMemory(engine, { experiment, size, views, flip }));
   return { ...peak, stage, of: 'inference of an image', aheadBytes: 0 };
 }
@@ -96,11 +86,9 @@ function batchesAhead({ data, training }: Experiment): number {
   return bytes * resultsAhead(defaultWorkers(), bytes);
 }
 
-/** Bytes of the views of the image that is predicted, and of those that workers make ahead. */
+/** Bytes of the views of the current image, and of those that workers make ahead. */
 function viewsAhead({ imageScaleWh, ...rest }: Experiment['evaluation'], ratios: readonly number[]): number {
-  const bytes = testViews({ imageScaleWh }, ratios)
-    .map(([height, width]) => height * width * 12)
-    .reduce((sum, each) => sum + each, 0);
+  const bytes = testViews({ imageScaleWh }, ratios).reduce((sum, [height, width]) => sum + height * width * 12, 0);
   const images = 1 + resultsAhead(defaultWorkers(), largestViewsBytes(imageScaleWh, ratios));
   return bytes * Math.min(images, rest.limit ?? images);
 }

@@ -75,7 +75,7 @@ function publishedLines(table: PublishedTable, layout: Layout): string[] {
       ? ''
       : `${cell.verdict === null ? '' : MARKS[cell.verdict]}${hardware.get(cell.hardware ?? '') ?? ''}${marksOf(cell)}`;
   const columns = FIGURES.map((figure) => new FigureColumn(table.rows.map(({ cells }) => mark(cells[figure]))));
-  // Words below a row stand under its second column, with two blanks before and after the first.
+  // Lines below a row begin in its second column; columns are two blanks apart, and two more precede the text.
   const below = (text: string) => WORDS.map((_, i) => (i === 1 ? `  ${text}` : ''));
   const indent = 4 + Math.max(WORDS[0].length, ...table.rows.map(({ method }) => method.length));
   const body = table.rows.flatMap(({ method, backbone, crop, iterations, cells }): ColumnLine[] => {

@@ -45,10 +45,7 @@ test('no format replaces a document, and none of several files is written then',
     cwd,
   });
   t.is(code, 2);
-  t.regex(
-    stderr,
-    /README\.md is a markdown document: as csv, the tables would replace its whole content\.\nnext: /,
-  );
+  t.regex(stderr, /README\.md is a markdown document: as csv, the tables would replace its whole content\.\nnext: /);
   t.is(readFileSync(path.join(cwd, 'README.md'), 'utf8'), '# Mine\n');
   t.throws(() => readFileSync(path.join(cwd, 'all.csv')), { code: 'ENOENT' });
 });
