@@ -102,15 +102,6 @@ export function keptName({ row, run }: Pick<RunRecord, 'row' | 'run'>): string {
   return `${row}.${run}.json`;
 }
 
-interface Kept {
-  readonly kind: KeptKind;
-  readonly file: string;
-  readonly row: string;
-  readonly seed: number;
-  /** False if the same record was kept already. */
-  readonly added: boolean;
-}
-
 /** The record files of a path: a record, a run directory, or a folder of records. */
 function recordFiles(given: string): string[] {
   try {
@@ -128,9 +119,10 @@ function recordFiles(given: string): string[] {
 
 /**
  * Copies records into the folders of their kinds under the results. All are checked before the first is written.
+ * @returns The kept records; `added` is false if the same record was kept already.
  * @throws UserError if one has problems, or a different record of the same run is kept already.
  */
-export async function keepRecords(given: readonly string[], results: string): Promise<Kept[]> {
+export async function keepRecords(given: readonly string[], results: string) {
   const tables = loadTables();
   const planned = given.flatMap(recordFiles).map((source) => {
     const record = readRecord(source);
@@ -150,20 +142,11 @@ export async function keepRecords(given: readonly string[], results: string): Pr
   return planned.map(({ kind, file, record: { row, seed }, added }) => ({ kind, file, row, seed, added }));
 }
 
-interface ListedRecord {
-  readonly kind: KeptKind;
-  readonly file: string;
-  readonly row: string;
-  readonly run: string;
-  readonly seed: number;
-  readonly figures: RunRecord['figures'];
-  readonly hardware: string;
-  readonly commit: string | null;
-}
+type ListedRecord = ReturnType<typeof listResults>[number];
 
 /** The kept records, by kind, then oldest first. */
-export function listResults(results: string): ListedRecord[] {
-  const found = findKeptRecords(results).map(({ file, record }): ListedRecord => {
+export function listResults(results: string) {
+  const found = findKeptRecords(results).map(({ file, record }) => {
     const { row, run, seed, figures, environment, code } = record;
     const kind = path.basename(path.dirname(file)) as KeptKind;
     return { kind, file, row, run, seed, figures, hardware: hardwareName(environment), commit: code.commit };

@@ -39,17 +39,6 @@ const train = z.object({
   peakProcessBytes: bytes,
 });
 
-interface ClassTables {
-  readonly perClass: readonly unknown[];
-  readonly confusion: readonly (readonly number[])[];
-  readonly outside?: { readonly labels: readonly number[]; readonly predictions: readonly number[] } | undefined;
-}
-
-function areOfSameClasses({ perClass, confusion, outside }: ClassTables): boolean {
-  const lists = [confusion, ...confusion, ...(outside === undefined ? [] : [outside.labels, outside.predictions])];
-  return perClass.length > 0 && lists.every(({ length }) => length === perClass.length);
-}
-
 /** Figures are fractions; null for a class that is neither labelled nor predicted. */
 const evaluationFields = z.object({
   images: z.int().min(1),
@@ -75,6 +64,11 @@ const evaluationFields = z.object({
   }),
 });
 
+function areOfSameClasses({ perClass, confusion, outside }: z.output<typeof evaluationFields>): boolean {
+  const lists = [confusion, ...confusion, ...(outside === undefined ? [] : [outside.labels, outside.predictions])];
+  return perClass.length > 0 && lists.every(({ length }) => length === perClass.length);
+}
+
 const evaluation = evaluationFields.refine(areOfSameClasses, {
   path: ['confusion'],
   message: 'expected counts of the classes in perClass',
@@ -91,11 +85,7 @@ const benchmark = z.object({
   trainingSizeHw: sizeHw,
   trainingSteps: z.int().min(1),
   trainingSecondsPerStep: seconds,
-  memory: z.object({
-    liveTensorBytes: bytes,
-    processPeakBytes: bytes,
-    deviceBytes: bytes.nullable(),
-  }),
+  memory: z.object({ liveTensorBytes: bytes, processPeakBytes: bytes, deviceBytes: bytes.nullable() }),
   processPeaksIsolated: z.boolean(),
   roofline: z.object({
     convolutionGflopsBefore: rate,

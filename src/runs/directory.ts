@@ -107,13 +107,7 @@ export const RUN_STATES = [
 export type RunState = (typeof RUN_STATES)[number];
 
 /** States of runs that may be removed; `interrupted` and `killed` ones can also be resumed. */
-export const CLEANABLE = [
-  'failed',
-  'interrupted',
-  'killed',
-  'unknown',
-  'completed',
-] as const satisfies readonly RunState[];
+export const CLEANABLE: readonly RunState[] = ['failed', 'interrupted', 'killed', 'unknown', 'completed'];
 
 /** A process that cannot be checked is silent after so many minutes without a sign of life. */
 const SILENT_AFTER_MINUTES = 10;

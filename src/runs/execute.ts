@@ -41,16 +41,16 @@ export async function execute(requested: ExecuteOptions): Promise<Execution> {
     if (taken.isResumed) await removeHalfWrittenFiles(taken);
     const before = await completedBefore(taken, requested);
     if (before !== null) return before;
-    const begun = await begin(taken, prepared);
+    const times = await begin(taken, prepared);
     const { options, engine, weights, given } = prepared;
     const stages = new StageRunner(options, engine, taken.directory, taken.lock, weights, given);
     try {
       await stages.doStages();
     } catch (error) {
-      const record = makeRecord(prepared, taken, begun, stages);
+      const record = makeRecord(prepared, taken, times, stages);
       throw await recordFailure(error, taken, record, stages.current, requested);
     }
-    return complete(taken, makeRecord(prepared, taken, begun, stages), stages);
+    return complete(taken, makeRecord(prepared, taken, times, stages), stages);
   });
 }
 
@@ -119,10 +119,10 @@ async function completedBefore(
 }
 
 /** When a run was started and resumed. */
-type Begun = Pick<RunRecord, 'startedAt' | 'continued'>;
+type RunTimes = Pick<RunRecord, 'startedAt' | 'continued'>;
 
 /** Writes run.json, or adds to it that the run is resumed. */
-async function begin({ directory, isResumed }: TakenDirectory, prepared: PreparedRun): Promise<Begun> {
+async function begin({ directory, isResumed }: TakenDirectory, prepared: PreparedRun): Promise<RunTimes> {
   const { options, identity, setup } = prepared;
   const startedAt = prepared.startedAt.toISOString();
   const ofRow = path.dirname(directory.path);
@@ -150,7 +150,12 @@ async function begin({ directory, isResumed }: TakenDirectory, prepared: Prepare
 
 type Ending = (exitReason: RunRecord['exitReason'], error: string | null) => RunRecord;
 
-function makeRecord(prepared: PreparedRun, { directory }: TakenDirectory, begun: Begun, stages: StageRunner): Ending {
+function makeRecord(
+  prepared: PreparedRun,
+  { directory }: TakenDirectory,
+  times: RunTimes,
+  stages: StageRunner,
+): Ending {
   const { options, experimentHash, environment, dataset } = prepared;
   const { experiment, overrides, deviations } = options;
   const { row, table, profile, seed } = experiment;
@@ -170,9 +175,9 @@ function makeRecord(prepared: PreparedRun, { directory }: TakenDirectory, begun:
     environment,
     dataset,
     weights: stages.used,
-    startedAt: begun.startedAt,
+    startedAt: times.startedAt,
     endedAt: new Date().toISOString(),
-    ...(begun.continued && { continued: begun.continued }),
+    ...(times.continued && { continued: times.continued }),
     exitReason,
     error,
     stages: stages.completed,

@@ -118,8 +118,8 @@ export function requireOneRun(count: number, run: string | undefined): void {
  * The stages to do, in order: the requested ones; by default all, without training if weights are given.
  * @throws UserError if they do not fit together.
  */
-export function chooseStages(asked: readonly Stage[] | undefined, weights: string | undefined): Stage[] {
-  const wanted = asked ?? (weights === undefined ? STAGE_NAMES : STAGE_NAMES.filter((stage) => stage !== 'train'));
+export function chooseStages(requested: readonly Stage[] | undefined, weights: string | undefined): Stage[] {
+  const wanted = requested ?? (weights === undefined ? STAGE_NAMES : STAGE_NAMES.filter((stage) => stage !== 'train'));
   const stages = STAGE_NAMES.filter((stage) => wanted.includes(stage));
   if (weights !== undefined && stages.includes('train')) {
     throw new UserError(

@@ -55,8 +55,8 @@ interface PredictionRun extends PredictedImages {
  */
 export async function predict(options: PredictOptions): Promise<PredictionRun> {
   const { inputs, out, truth, labelIds, multiScale, opacity, signal, display } = options;
-  const asked = resolveMode(options);
-  const dataset = await predictedDataset(asked);
+  const requested = resolveMode(options);
+  const dataset = await predictedDataset(requested);
   if (labelIds) requireLabelIds(dataset);
   const sources = await findSources(inputs, out);
   const truths = truth === undefined ? null : await findTruths(truth, sources, dataset);
@@ -65,7 +65,7 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
     truth: truths?.[i] ?? null,
     outputs: predictionFiles(out, source.name, { truth: truths !== null, labelIds }),
   }));
-  const weights = await givenWeights(asked, options.weights, options);
+  const weights = await givenWeights(requested, options.weights, options);
   await requireApart(
     tasks.flatMap(({ outputs }) => [outputs.labels, outputs.overlay ?? [], outputs.comparison ?? []].flat()),
     [...sources.map(({ file }) => file), ...(truths ?? []), weights],
@@ -73,8 +73,8 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
   await requireWritable(path.resolve(out));
   const engine = await startEngine({ engine: options.engine });
   const available = inAvailablePrecision(engine, {
-    experiment: asked,
-    deviations: deviations(asked, options.recipe.file),
+    experiment: requested,
+    deviations: deviations(requested, options.recipe.file),
   });
   const { experiment, deviations: found } = available;
   const replaced = precisionNote(available);

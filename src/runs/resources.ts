@@ -135,11 +135,11 @@ async function assertMemory(
   const free = gpu === null ? memory : gpu.free;
   if (free === null || tensorBytes + aheadBytes <= free) return;
   const made = stage === 'train' ? 'batches' : 'images';
-  const beside = aheadBytes === 0 ? '' : `, ${formatBytes(aheadBytes)} of ${made} made ahead`;
+  const ahead = aheadBytes === 0 ? '' : `, ${formatBytes(aheadBytes)} of ${made} made ahead`;
   const fits = (peak: PeakMemory) => (peak.addressedBytes ?? peak.peakBytes) <= free - aheadBytes;
   throw new UserError(
     `${row} needs about ${formatBytes(tensorBytes + aheadBytes)} of ${gpu === null ? 'memory' : 'GPU memory'} ` +
-      `(${tensors}${beside}), but ${formatBytes(free)} are free.`,
+      `(${tensors}${ahead}), but ${formatBytes(free)} are free.`,
     `${await smallerBatch(largest, experiment, engine, fits)}Free some memory, or start anyway with --force.`,
   );
 }

@@ -20,6 +20,7 @@ export type Resume =
 
 interface EarlierRun {
   readonly id: string;
+  readonly number: number;
   readonly directory: string;
   readonly description: RunDescription;
   readonly completed: boolean;
@@ -69,7 +70,8 @@ function describeDifferences(names: readonly (keyof RunIdentity)[], before: RunI
 async function readEarlier(reader: RunReader): Promise<EarlierRun | null> {
   const description = await reader.description();
   if (description === null) return null;
-  return { id: reader.id, directory: reader.folder, description, completed: await reader.isCompleted() };
+  const { id, folder: directory } = reader;
+  return { id, number: description.number, directory, description, completed: await reader.isCompleted() };
 }
 
 /**
@@ -155,7 +157,7 @@ export async function completedRuns(parent: string): Promise<string[]> {
 
 /** The highest number of the runs of a row; 0 if there are none. */
 export async function highestNumber(parent: string): Promise<number> {
-  return Math.max(0, ...(await earlierRuns(parent, () => {})).map(({ description }) => description.number));
+  return Math.max(0, ...(await earlierRuns(parent, () => {})).map(({ number }) => number));
 }
 
 /** The runs of a row that can be resumed, newest first. Notes those that cannot be read. */
@@ -174,12 +176,10 @@ async function earlierRuns(parent: string, note: (text: string) => void): Promis
       note(`Run ${id} is skipped. ${error.message}`);
     }
   }
-  return found.sort((a, b) => compareNewestFirst(numbered(a), numbered(b)));
+  return found.sort(compareNewestFirst);
 }
 
 const readersIn = (parent: string) => runsBelow(path.dirname(parent), path.basename(parent));
-
-const numbered = ({ id, description: { number } }: EarlierRun) => ({ id, number });
 
 /** Whether a record may name its run like the folder. */
 const isName = (id: string) => namePart.safeParse(id).success;

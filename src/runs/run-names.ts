@@ -87,16 +87,17 @@ export function runsNamed<T extends NamedRun>(
 ): readonly [T, ...T[]] {
   // An empty variable in a script, for example, would be the beginning of every name.
   if (name === '') throw new UserError('The name of a run is empty.', 'See fcn runs list.');
-  const where = (matches: (name: { row: string; id: string }) => boolean) =>
+  const runsWhere = (matches: (name: { row: string; id: string }) => boolean) =>
     runs.filter((run) => namesOf(run).some(matches));
   const expression = /[*?{]/.test(name) ? wildcardExpression(name) : null;
   const group =
     expression === null
-      ? where(({ row }) => row === name)
-      : where(({ row, id }) => [row, id, `${row}/${id}`].some((text) => expression.test(text)));
+      ? runsWhere(({ row }) => row === name)
+      : runsWhere(({ row, id }) => [row, id, `${row}/${id}`].some((text) => expression.test(text)));
   if (isFilled(group)) return group;
-  const exact = where(({ row, id }) => [id, `${row}/${id}`, `${row}.${id}`].includes(name));
-  const found = exact.length > 0 ? exact : where(({ row, id }) => [id, `${row}/${id}`].some((t) => t.startsWith(name)));
+  const exact = runsWhere(({ row, id }) => [id, `${row}/${id}`, `${row}.${id}`].includes(name));
+  const found =
+    exact.length > 0 ? exact : runsWhere(({ row, id }) => [id, `${row}/${id}`].some((t) => t.startsWith(name)));
   if (!isFilled(found)) throw noRunNamed(name, runs, places);
   if (found.length === 1) return found;
   throw new UserError(

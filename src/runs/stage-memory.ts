@@ -30,24 +30,10 @@ export async function largestStageMemory(
 }
 
 async function memoryOf(experiment: Experiment, stage: Stage, engine: Engine): Promise<StageMemory[]> {
-  const { training, benchmark, evaluation } = experiment;
-  switch (stage) {
-    case 'train':
-      return [
-        { ...(await stepMemory(experiment, stage, training.batch, engine)), aheadBytes: batchesAhead(experiment) },
-      ];
-    case 'benchmark':
-      return [
-        await stepMemory(experiment, stage, benchmark.trainingBatch, engine),
-        await imageMemory(experiment, stage, engine),
-      ];
-    case 'evaluate':
-      return [{ ...(await imageMemory(experiment, stage, engine)), aheadBytes: viewsAhead(evaluation, [1]) }];
-    case 'evaluate-ms':
-      return [
-        { ...(await imageMemory(experiment, stage, engine)), aheadBytes: viewsAhead(evaluation, evaluation.ratios) },
-      ];
-  }
+  if (stage === 'train') return [await stepMemory(experiment, stage, experiment.training.batch, engine)];
+  const image = await imageMemory(experiment, stage, engine);
+  if (stage !== 'benchmark') return [image];
+  return [await stepMemory(experiment, stage, experiment.benchmark.trainingBatch, engine), image];
 }
 
 /** Earlier results: rows share networks, and runs of a series their row. */
@@ -64,19 +50,22 @@ async function stepMemory(experiment: Experiment, stage: Stage, batch: number, e
   const { model, data, training } = experiment;
   const key = [engine.name, { ...model, pretrained: null }, data.cropHw, batch, training.precision];
   const peak = await once(key, () => trainingMemory(engine, experiment, data.cropHw, batch));
-  return { ...peak, stage, of: 'a training step', aheadBytes: 0 };
+  const aheadBytes = stage === 'train' ? batchesAhead(experiment) : 0;
+  return { ...peak, stage, of: 'a training step', aheadBytes };
 }
 
 async function imageMemory(experiment: Experiment, stage: Stage, engine: Engine): Promise<StageMemory> {
   const { model, training, evaluation } = experiment;
   const flip = stage === 'evaluate-ms';
-  const views = testViews(evaluation, flip ? evaluation.ratios : [1]);
+  const ratios = flip ? evaluation.ratios : [1];
+  const views = testViews(evaluation, ratios);
   const { mode, cropHw, strideHw } = evaluation;
   const size = benchmarkSize(evaluation);
   const network = { ...model, pretrained: null };
   const key = [engine.name, network, mode, cropHw, strideHw, size, views, flip, training.precision];
   const peak = await once(key, () => inferenceMemory(engine, { experiment, size, views, flip }));
-  return { ...peak, stage, of: 'inference of an image', aheadBytes: 0 };
+  const aheadBytes = stage === 'benchmark' ? 0 : viewsAhead(evaluation, ratios);
+  return { ...peak, stage, of: 'inference of an image', aheadBytes };
 }
 
 /** Bytes of the training batches that workers make ahead. */

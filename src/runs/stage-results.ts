@@ -59,11 +59,11 @@ const schema = z.object({
   /** The final weights, from training, relative to the run directory. */
   weights: z.object({ file: z.string(), sha256: z.string() }).nullable(),
   /** `weightsIdentity` of evaluated weights. */
-  evaluated: z.string().nullable().default(null),
+  evaluated: z.string().nullable(),
   /** Folder of predictions, from an evaluation. */
-  predictions: z.string().nullable().default(null),
+  predictions: z.string().nullable(),
   /** Whether the predictions are Cityscapes' label ids. */
-  labelIds: z.boolean().default(false),
+  labelIds: z.boolean(),
 });
 
 export interface CompletedStage extends StageResult {

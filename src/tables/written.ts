@@ -35,8 +35,8 @@ function isDocument(file: string): boolean {
  * The format to write a file in: the requested one, or else that of its ending.
  * @throws UserError if the ending is unknown, or the format would replace a whole document.
  */
-export function formatOfFile(file: string, asked?: TableFormat): TableFormat {
-  const format = asked ?? FORMATS[path.extname(file).toLowerCase()];
+export function formatOfFile(file: string, requested?: TableFormat): TableFormat {
+  const format = requested ?? FORMATS[path.extname(file).toLowerCase()];
   if (format === undefined) {
     throw new UserError(
       `${file} has no known ending; expected one of ${Object.keys(FORMATS).join(', ')}.`,
@@ -102,11 +102,11 @@ async function expectedText(report: Report, file: string, format: TableFormat): 
 
 /**
  * Writes a report into a file; in an existing markdown file, between its markers.
- * @param asked The format; default: that of the file's ending.
+ * @param requested The format; default: that of the file's ending.
  * @throws UserError as `formatOfFile`, or if a markdown file has no blocks.
  */
-export async function writeReport(report: Report, file: string, asked?: TableFormat): Promise<void> {
-  await writeFileAtomic(file, await expectedText(report, file, formatOfFile(file, asked)));
+export async function writeReport(report: Report, file: string, requested?: TableFormat): Promise<void> {
+  await writeFileAtomic(file, await expectedText(report, file, formatOfFile(file, requested)));
 }
 
 /**
@@ -143,12 +143,12 @@ function missingParts(report: Report, documents: readonly string[]): string[] {
 
 /**
  * Compares files with what the report would write into them.
- * @param asked The format of all files; default: those of their endings.
+ * @param requested The format of all files; default: those of their endings.
  * @returns A line for each stale or missing item.
  * @throws UserError if a file does not exist, has no tables, or is a document but another format is requested.
  */
-export async function checkFiles(report: Report, files: readonly string[], asked?: TableFormat): Promise<string[]> {
-  const formats = files.map((file) => ({ file, format: formatOfFile(file, asked) }));
+export async function checkFiles(report: Report, files: readonly string[], requested?: TableFormat): Promise<string[]> {
+  const formats = files.map((file) => ({ file, format: formatOfFile(file, requested) }));
   const stale = await Promise.all(formats.map(({ file, format }) => staleLines(report, file, format)));
   const documents = formats.filter(({ format }) => format === 'markdown').map(({ file }) => file);
   return [...stale.flat(), ...missingParts(report, documents)];
