@@ -186,8 +186,8 @@ function stageWork(
       if (evaluateEvery === undefined) return { count: iterations, trainingFlops, inferenceFlops: 0 };
       // The stage `evaluate` follows the last iteration.
       const evaluations = Math.floor((iterations - 1) / evaluateEvery);
-      const evaluation = stageWork(experiment, 'evaluate', validationImages, undefined);
-      return { count: iterations, trainingFlops, inferenceFlops: evaluations * evaluation.inferenceFlops };
+      const each = stageWork(experiment, 'evaluate', validationImages, undefined);
+      return { count: iterations, trainingFlops, inferenceFlops: evaluations * each.inferenceFlops };
     }
     case 'evaluate':
       return ofImages(inferenceFlops(experiment, benchmarkSize(evaluation)));
