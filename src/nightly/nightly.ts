@@ -3,7 +3,7 @@ import { findKeptRecords } from '../records/folder.js';
 import { UserError } from '../support/errors.js';
 import { writeFileAtomic } from '../support/files.js';
 import { formatBytes } from '../support/format.js';
-import { plain, type Section } from '../tables/cell.js';
+import { plain, type Section } from '../tables/document.js';
 import { writeMarkdown } from '../tables/markdown.js';
 import { sparklineOf } from '../terminal/layout.js';
 import { type Gate, type Judgement, judgeNight, loadGates, soundNights } from './gates.js';

@@ -1,6 +1,6 @@
 import { type Deviation, differences } from '../../recipe/resolve.js';
 import { LOCAL_TABLE, type Row, type Table } from '../../recipe/tables.js';
-import { reasonApart } from '../../records/comparability.js';
+import { whyNotComparable } from '../../records/comparability.js';
 import { hardwareName } from '../../records/environment.js';
 import { dependsOnHardware, FIGURE_HEADINGS, FIGURES, type Figure, formatSmallFigure } from '../../records/figures.js';
 import type { KnownRun } from '../../runs/catalogue.js';
@@ -12,7 +12,7 @@ import {
   markNotes,
   marksOf,
   publishedText,
-  wentOnChanged,
+  resumedWithChanges,
 } from '../../tables/cell.js';
 import { escapeHtml } from '../../tables/html.js';
 import { type CellContent, htmlTable } from '../markup.js';
@@ -30,7 +30,7 @@ export function runCells({ record }: KnownRun, row: Row | null): RunCells {
 /** What decides which marks a run's figures get. */
 function markedBy({ record }: KnownRun, figure?: Figure) {
   const given = record?.weights?.source === 'given' && (figure === undefined || !dependsOnHardware(figure));
-  return { givenWeights: given, continued: record !== null && wentOnChanged(record) };
+  return { givenWeights: given, continued: record !== null && resumedWithChanges(record) };
 }
 
 function formatRunFigure(run: KnownRun, figure: Figure): string {
@@ -122,5 +122,5 @@ export function reasonNotComparable(run: KnownRun, tables: readonly Table[]): st
     return changed.length === 0 ? null : changed.join(', ');
   }
   const completed = record.exitReason === 'completed';
-  return reasonApart(record, tables) ?? (completed ? null : `the run was ${record.exitReason}`);
+  return whyNotComparable(record, tables) ?? (completed ? null : `the run was ${record.exitReason}`);
 }
