@@ -1,7 +1,7 @@
 import path from 'node:path';
 import test from 'ava';
 import { encodePng } from '../../src/data/palette.js';
-import { labelMatrix, writeMatlab } from '../../src/datasets/generate/raw/matlab.js';
+import { labelMatrix, writeMatlab } from '../../src/datasets/generate/raw/matlab-write.js';
 import { fcn } from './command.js';
 import { temporaryFolder } from './folder.js';
 import { type RawDownloads, rawAde, rawVoc, writePacked } from './raw-downloads.js';
@@ -69,7 +69,7 @@ export const FAULTS: readonly Fault[] = [
     title: 'a label map with an unknown id',
     ...ofSbd(sbdFile(6, 9, 21)),
     stderr:
-      /\nerror: \/.*2008_000004\.mat: the label 21 at row 0, column 0 is no class.*\nnext: It is of another release/,
+      /\nerror: \/.*2008_000004\.mat: the label 21 at row 0, column 0 is not a class.*\nnext: It is from another release/,
   },
   {
     title: 'an image with an unknown id in its label',

@@ -9,7 +9,7 @@ import type { LabelMap } from '../../src/data/image.js';
 import type { SyntheticSettings } from '../../src/data/markers.js';
 import { encodePng } from '../../src/data/palette.js';
 import { packRuns, runLengths } from '../../src/datasets/generate/raw/labels.js';
-import { labelMatrix, writeMatlab } from '../../src/datasets/generate/raw/matlab.js';
+import { labelMatrix, writeMatlab } from '../../src/datasets/generate/raw/matlab-write.js';
 import { zip } from './zip.js';
 
 /** A data set as it is downloaded, small, and what is to come out of it. */

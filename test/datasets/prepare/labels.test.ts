@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { packRuns, runLengths } from '../../../src/datasets/generate/raw/labels.js';
-import { JsonArrayError, JsonArrays } from '../../../src/datasets/prepare/context-json.js';
+import { JsonArrayError, JsonArrays } from '../../../src/datasets/prepare/json-arrays.js';
 import {
   fromContextMap,
   fromContextRegions,
@@ -12,14 +12,14 @@ import {
   paintMask,
   RunLengthError,
 } from '../../../src/datasets/prepare/labels.js';
-import { fillPolygon, type Point } from '../../../src/datasets/prepare/polygon.js';
+import { type Corner, fillPolygon } from '../../../src/datasets/prepare/polygon.js';
 import { packageRoot } from '../../../src/support/package.js';
 import fc from '../../helpers/properties.js';
 
 interface Drawn {
   readonly width: number;
   readonly height: number;
-  readonly points: readonly Point[];
+  readonly points: readonly Corner[];
   /** Of each row the pixels as bits, in hexadecimal. */
   readonly rows: string;
 }
@@ -75,7 +75,7 @@ test('label ids of Cityscapes become training ids', (t) => {
   t.throws(() => fromLabelIds(unknown), { instanceOf: LabelError, message: /label id 34 at row 1, column 1/ });
 });
 
-const square = (left: number, top: number, right: number, bottom: number): Point[] => [
+const square = (left: number, top: number, right: number, bottom: number): Corner[] => [
   [left, top],
   [right, top],
   [right, bottom],
@@ -106,7 +106,7 @@ test('a polygon that Pillow does not draw is refused by name, unless its object 
     [{ label: 'cargroup', polygon: [] }, /^objects\[1\] \(cargroup\): the polygon has 0 points/],
     [
       { label: 'car', polygon: square(0, 0, 2 ** 31, 1) },
-      /^objects\[1\] \(car\): the coordinate 2147483648 is no pixel$/,
+      /^objects\[1\] \(car\): the coordinate 2147483648 is not a pixel$/,
     ],
   ];
   const road = { label: 'road', polygon: square(0, 0, 3, 2) };
@@ -122,13 +122,13 @@ test('a polygon that Pillow does not draw is refused by name, unless its object 
 
 test('an annotation that is none is refused, with what is wrong in it', (t) => {
   const cases: [string, RegExp][] = [
-    ['{"imgHeight": 3', /no JSON/],
+    ['{"imgHeight": 3', /not JSON/],
     ['[]', /imgHeight and imgWidth/],
-    ['{"imgHeight": 3, "imgWidth": 1e9, "objects": []}', /no size/],
+    ['{"imgHeight": 3, "imgWidth": 1e9, "objects": []}', /not the size/],
     ['{"imgHeight": 3, "imgWidth": 4}', /no list of objects/],
     [annotation([{ polygon: [] }]), /objects\[0\] has no label/],
-    [annotation([{ label: 'road', polygon: [[1, null]] }]), /objects\[0\] \(road\): .*no list of points/],
-    [annotation([{ label: 'raod', polygon: [] }]), /"raod" is none of Cityscapes/],
+    [annotation([{ label: 'road', polygon: [[1, null]] }]), /objects\[0\] \(road\): .*not a list of points/],
+    [annotation([{ label: 'raod', polygon: [] }]), /"raod" is not in Cityscapes/],
   ];
   for (const [text, message] of cases) t.throws(() => fromPolygons(text), { instanceOf: LabelError, message });
 });
@@ -149,7 +149,7 @@ test('regions of Pascal Context are painted in their order', (t) => {
   const { data } = fromContextRegions(size, [region(2, [1, 1, 1, 0, 0, 0]), region(458, [0, 0, 1, 0, 0, 1])]);
   t.deepEqual([...data], [1, 1, 59, 0, 0, 59]);
   t.throws(() => fromContextRegions(size, [region(1, [1, 1, 1, 1, 1, 1])]), {
-    message: /category 1 is none of the 59/,
+    message: /category 1 is not one of the 59/,
   });
   const torn = { category: 2, mask: { size: [2, 3] as const, counts: [1, 2] } };
   t.throws(() => fromContextRegions(size, [torn]), {

@@ -1,7 +1,7 @@
 import { inflateSync } from 'node:zlib';
 import test from 'ava';
-import { labelMatrix, type MatlabOptions, writeMatlab } from '../../../src/datasets/generate/raw/matlab.js';
-import { MatlabError, readMatlab, toLabelMap } from '../../../src/datasets/prepare/matlab.js';
+import { labelMatrix, type MatlabOptions, writeMatlab } from '../../../src/datasets/generate/raw/matlab-write.js';
+import { MatlabError, readMatlab, toLabelMap } from '../../../src/datasets/prepare/matlab-read.js';
 import fc from '../../helpers/properties.js';
 
 /** Written by SciPy 1.17, compressed: GTcls with a cell of a sparse and an empty matrix, a uint8 matrix, and a column. */
@@ -121,15 +121,15 @@ test('other versions are told apart', (t) => {
   later.writeUInt16LE(0x0300, 124);
   t.throws(() => readMatlab(later), { instanceOf: MatlabError, message: /version 0x300/ });
   t.throws(() => readMatlab(Buffer.from('\x89HDF\r\n\x1a\n and more', 'latin1')), { message: /an HDF5 file/ });
-  t.throws(() => readMatlab(Buffer.from('<html>not found</html>'.padEnd(200))), { message: /no MAT-file/ });
-  t.throws(() => readMatlab(Buffer.alloc(0)), { message: /no MAT-file, or truncated/ });
+  t.throws(() => readMatlab(Buffer.from('<html>not found</html>'.padEnd(200))), { message: /not a MAT-file/ });
+  t.throws(() => readMatlab(Buffer.alloc(0)), { message: /not a MAT-file, or truncated/ });
 });
 
 test('what is no label map is refused', (t) => {
   const map = (data: number[], type: 'float64' | 'uint16' = 'float64') =>
     readMatlab(writeMatlab({ m: labelMatrix({ height: 1, width: data.length, data }, type) })).get('m');
-  t.throws(() => toLabelMap(map([1, 2.5]), 'm'), { message: 'm holds 2.5 at row 0, column 1, which is no label' });
+  t.throws(() => toLabelMap(map([1, 2.5]), 'm'), { message: 'm holds 2.5 at row 0, column 1, which is not a label' });
   t.throws(() => toLabelMap(map([-1]), 'm'), { message: /holds -1/ });
-  t.throws(() => toLabelMap(undefined, 'm'), { message: 'm is not there' });
-  t.throws(() => toLabelMap({ kind: 'text', dimensions: [1, 1], text: 'a' }, 'm'), { message: /no numeric matrix/ });
+  t.throws(() => toLabelMap(undefined, 'm'), { message: 'm is missing' });
+  t.throws(() => toLabelMap({ kind: 'text', dimensions: [1, 1], text: 'a' }, 'm'), { message: /not a numeric matrix/ });
 });

@@ -8,7 +8,7 @@ import { loadDataset } from '../../../src/data/description.js';
 import { isSynthetic, readPrepared, readPreparing, requirePrepared } from '../../../src/data/markers.js';
 import { encodePng } from '../../../src/data/palette.js';
 import { readSplit } from '../../../src/data/split.js';
-import { labelMatrix, writeMatlab } from '../../../src/datasets/generate/raw/matlab.js';
+import { labelMatrix, writeMatlab } from '../../../src/datasets/generate/raw/matlab-write.js';
 import { type PrepareOptions, prepareDataset } from '../../../src/datasets/prepare/prepare.js';
 import { InterruptedError, UserError } from '../../../src/support/errors.js';
 import { temporaryFolder, writeFiles } from '../../helpers/folder.js';
@@ -292,7 +292,7 @@ interface Fault {
 }
 
 const FETCH = /etch it again/;
-const RELEASE = /another release or was changed: fetch what docs\/datasets\.md names/;
+const RELEASE = /from another release or was changed: fetch what docs\/datasets\.md names/;
 const VOC = 'VOCtrainval_11-May-2012.tar';
 const SBD_4 = 'benchmark_RELEASE/dataset/cls/2008_000004.mat';
 const map = (value: number) => ({ height: 6, width: 9, data: new Uint16Array(54).fill(value) });
@@ -362,7 +362,7 @@ const FAULTS: readonly Fault[] = [
     change: ({ archives }) => {
       archives['benchmark.tgz']![SBD_4] = sbd(21);
     },
-    message: /2008_000004\.mat: the label 21 at row 0, column 0 is no class \(0 to 20, or 255\)/,
+    message: /2008_000004\.mat: the label 21 at row 0, column 0 is not a class \(0 to 20, or 255\)/,
     next: RELEASE,
   },
   {
@@ -396,7 +396,7 @@ const FAULTS: readonly Fault[] = [
       const file = 'gtFine/train/bochum/bochum_000000_000019_gtFine_polygons.json';
       archives['gtFine_trainvaltest.zip']![file] = JSON.stringify(annotation);
     },
-    message: /bochum_000000_000019_gtFine_polygons\.json: the label "moon" is none of Cityscapes/,
+    message: /bochum_000000_000019_gtFine_polygons\.json: the label "moon" is not in Cityscapes/,
     next: RELEASE,
   },
   {
@@ -415,7 +415,7 @@ const FAULTS: readonly Fault[] = [
       const file = writeMatlab({ LabelMap: labelMatrix(map(460), 'uint16') });
       archives['trainval.tar.gz']!['trainval/2008_000003.mat'] = file;
     },
-    message: /trainval\.tar\.gz: trainval\/2008_000003\.mat: the label 460 .* none of Pascal Context \(0 to 459\)/,
+    message: /trainval\.tar\.gz: trainval\/2008_000003\.mat: the label 460 .* not in Pascal Context \(0 to 459\)/,
     next: RELEASE,
   },
   {
@@ -425,7 +425,8 @@ const FAULTS: readonly Fault[] = [
       const json = archives['trainval_merged.json']!;
       json[''] = (json[''] as string).replace('"category_id":9', '"category_id":10');
     },
-    message: /trainval_merged\.json: regions\/2008_000001\.json: region 1: the category 10 is none of the 59 classes/,
+    message:
+      /trainval_merged\.json: regions\/2008_000001\.json: region 1: the category 10 is not one of the 59 classes/,
     next: RELEASE,
   },
   {
@@ -635,7 +636,7 @@ test('what lies under the name of a download and is none is called what it is', 
     ['', /is empty\.$/],
     [' \n<!DOCTYPE html><title>Sign in</title>', /is a web page, not the download\.$/],
     ['version https://git-lfs.github.com/spec/v1\n', /is a Git LFS pointer, not the file itself\.$/],
-    [Buffer.alloc(2000), /begins with zeros, as a download that was not finished\.$/],
+    [Buffer.alloc(2000), /begins with zeros, like a download that was not finished\.$/],
     [Buffer.from('\xfd7zXZ\0 and so on', 'latin1'), /is compressed with xz, which is not read\.$/],
     [Buffer.from('BZh91AY', 'latin1'), /is compressed with bzip2, which is not read\.$/],
     ['{"error": "quota"}', /is a JSON text, not an archive\.$/],
