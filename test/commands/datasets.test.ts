@@ -25,8 +25,11 @@ test('a data set is generated, listed, verified, counted and browsed by commands
   );
   const list = await run('list');
   t.regex(list.stdout, /│ voc2012-aug +│ 21 +│ 6 +│ 2 +│ complete, synthetic │/);
-  t.regex(list.stdout, /│ ade20k +│ 150 +│ – of 20210 +│ – of 2000 +│ not there +│/);
-  t.regex(list.stdout, /\nfcn datasets prepare makes one of its downloads, generate a synthetic one\.\n$/);
+  t.regex(list.stdout, /│ ade20k +│ 150 +│ – of 20210 +│ – of 2000 +│ missing +│/);
+  t.regex(
+    list.stdout,
+    /\nfcn datasets prepare makes one from its downloads, fcn datasets generate makes a synthetic one\.\n$/,
+  );
   t.true(list.stdout.split('\n').every((line) => line.length <= 80 || !/[│┌└├]/.test(line)));
 
   const whole = await run('verify', 'voc2012-aug');

@@ -56,7 +56,7 @@ test('a chart has a bar a class, the longest as wide as there is room, and fits 
   const lines = formatFrequencies(MINE, { sort: 'frequency', columns: 80, colour: false }).split('\n');
   t.deepEqual(lines.slice(0, 4), [
     'Mine (synthetic), val: 120 images of 10x20 to 30x20 (HxW)',
-    '48.0 k pixels, of which 25.00 % are ignored; 1 of the 4 classes does not occur',
+    '48.0 k pixels, 25.00 % of them ignored; 1 of the 4 classes does not occur',
     '',
     'class                      share  images',
   ]);
@@ -82,6 +82,6 @@ test('a chart is in the order of ids on request, narrow where the terminal is, c
 test('a split of ignored pixels only has no shares', (t) => {
   const classes = MINE.classes.map((one) => ({ ...one, pixels: 0, share: 0, images: 0 }));
   const text = formatFrequencies({ ...MINE, classes, ignored: 48000 }, { sort: 'id', columns: 80, colour: false });
-  t.regex(text, /100\.00 % are ignored; none of the 4 classes occurs/);
+  t.regex(text, /100\.00 % of them ignored; none of the 4 classes occurs/);
   t.notRegex(text, /NaN|▏|█/);
 });

@@ -8,16 +8,16 @@ import { PREPARING_MARKER } from '../../src/data/markers.js';
 import { encodePng } from '../../src/data/palette.js';
 import type { Problem } from '../../src/data/problem.js';
 import { readSplit } from '../../src/data/split.js';
-import { formatVerification, type Verification, verifyDataset } from '../../src/datasets/verify.js';
+import { type DatasetVerification, formatDatasetVerification, verifyDataset } from '../../src/datasets/verify.js';
 import { UserError } from '../../src/support/errors.js';
 import { type GeneratedDataset, generated } from '../helpers/datasets.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
 
-function verify({ dataset, dataRoot }: GeneratedDataset, fast = false): Promise<Verification> {
+function verify({ dataset, dataRoot }: GeneratedDataset, fast = false): Promise<DatasetVerification> {
   return verifyDataset({ dataset, dataRoot, fast, workers: 1 });
 }
 
-const messages = ({ problems }: Verification) => problems.map(({ message }) => message);
+const messages = ({ problems }: DatasetVerification) => problems.map(({ message }) => message);
 
 /** Writes a label map again with one pixel changed, or of another size. */
 async function rewriteLabels(file: string, change: { value?: number; height?: number }): Promise<void> {
@@ -374,7 +374,7 @@ test('classes that no training label holds are a warning, and masks of 0 and 255
 });
 
 function report(problems: number, kind: Problem['kind'] = 'label value'): string[] {
-  const text = formatVerification({
+  const text = formatDatasetVerification({
     ...{
       dataset: 'mine',
       name: 'Mine',
