@@ -20,7 +20,7 @@ interface Drawn {
   readonly width: number;
   readonly height: number;
   readonly points: readonly Corner[];
-  /** Of each row the pixels as bits, in hexadecimal. */
+  /** The pixels of each row as bits, in hexadecimal. */
   readonly rows: string;
 }
 
@@ -120,7 +120,7 @@ test('a polygon that Pillow does not draw is refused by name, unless its object 
   }
 });
 
-test('an annotation that is none is refused, with what is wrong in it', (t) => {
+test('text that is not an annotation is refused, and the error says what is wrong', (t) => {
   const cases: [string, RegExp][] = [
     ['{"imgHeight": 3', /not JSON/],
     ['[]', /imgHeight and imgWidth/],
@@ -166,7 +166,7 @@ const masks = fc
       .map((data) => ({ height, width, data })),
   );
 
-test('run-length masks come back, packed or not', (t) => {
+test('run-length masks are read as they were written, packed or not', (t) => {
   fc.assert(
     fc.property(masks, fc.boolean(), (mask, packed) => {
       const runs = runLengths(mask);
@@ -203,7 +203,7 @@ test('damaged run lengths are refused', (t) => {
   );
 });
 
-/** What is found in a text that is given in pieces of some length. */
+/** The objects found in a text that is read in pieces of this length. */
 function collect(text: string, piece: number): [string, unknown][] {
   const found: [string, unknown][] = [];
   const arrays = new JsonArrays((key, value) => found.push([key, value]));
@@ -213,7 +213,7 @@ function collect(text: string, piece: number): [string, unknown][] {
   return found;
 }
 
-test('objects of the arrays of a large JSON file are found, however it is cut into pieces', (t) => {
+test('the objects in the arrays of a large JSON file are found, whatever the pieces in which it is read', (t) => {
   const objects = fc.array(
     fc.record({ id: fc.nat(), text: fc.string({ unit: 'grapheme' }), list: fc.array(fc.nat()) }),
   );
@@ -231,7 +231,7 @@ test('objects of the arrays of a large JSON file are found, however it is cut in
   ]);
 });
 
-test('a JSON file that ends early or is none is refused', (t) => {
+test('a file that ends early or is not JSON is refused', (t) => {
   for (const text of ['{"images": [{"a": 1}', '{"images": [', '', '<html></html>', '{"a": [{"b": x}]}', '{"a": 1}}']) {
     t.throws(() => collect(text, 7), { instanceOf: JsonArrayError }, text);
   }

@@ -23,7 +23,7 @@ const MIXED = inflateSync(
   ),
 );
 
-test('a file of another writer, with everything that SBD has in it', (t) => {
+test('a file by another writer, with all that a file of SBD holds, is read', (t) => {
   const variables = readMatlab(SBD_LIKE);
   const root = variables.get('GTcls');
   if (root?.kind !== 'struct') return t.fail();
@@ -36,7 +36,7 @@ test('a file of another writer, with everything that SBD has in it', (t) => {
   t.deepEqual(boundaries.cells[0], { kind: 'unread', type: 'sparse' });
 });
 
-test('a file of another writer, of many types', (t) => {
+test('a file by another writer, with many types, is read', (t) => {
   const variables = readMatlab(MIXED);
   const map = toLabelMap(variables.get('LabelMap'), 'LabelMap');
   t.deepEqual([...map.data], [0, 459, 2, 420, 9, 400]);
@@ -61,7 +61,7 @@ const labelMaps = fc
       .map((data) => ({ height, width, data })),
   );
 
-test('label maps come back whatever the byte order, the packing and the type', (t) => {
+test('label maps are read as they were written, for every byte order, packing and type', (t) => {
   fc.assert(
     fc.property(labelMaps, variants, fc.constantFrom('uint8', 'uint16', 'float64'), (map, options, type) => {
       const file = writeMatlab({ other: { text: 'text' }, S: { struct: { a: labelMatrix(map, type) } } }, options);
@@ -108,7 +108,7 @@ test('a damaged or truncated file is an error of its own kind, or read without h
   t.throws(() => readMatlab(whole.subarray(0, 200)), { instanceOf: MatlabError, message: 'truncated' });
 });
 
-test('other versions are told apart', (t) => {
+test('other versions are refused, each with its name', (t) => {
   const level4 = Buffer.concat([
     Buffer.from('AAAAAAEAAAADAAAAAAAAAAIAAAB4AAAAAAAAAAAAAAAAAAAA8D8AAAAAAAAAQA==', 'base64'),
     Buffer.alloc(128),
@@ -125,7 +125,7 @@ test('other versions are told apart', (t) => {
   t.throws(() => readMatlab(Buffer.alloc(0)), { message: /not a MAT-file, or truncated/ });
 });
 
-test('what is no label map is refused', (t) => {
+test('an array that is not a label map is refused', (t) => {
   const map = (data: number[], type: 'float64' | 'uint16' = 'float64') =>
     readMatlab(writeMatlab({ m: labelMatrix({ height: 1, width: data.length, data }, type) })).get('m');
   t.throws(() => toLabelMap(map([1, 2.5]), 'm'), { message: 'm holds 2.5 at row 0, column 1, which is not a label' });
