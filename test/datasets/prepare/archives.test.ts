@@ -24,6 +24,17 @@ test('truncated archives are reported before anything is written', async (t) => 
   }
 });
 
+test('a tar archive that ends within a list is reported as damaged', async (t) => {
+  const set = await setUp(t, await rawVoc());
+  const file = path.join(set.from, 'VOCtrainval_11-May-2012.tar');
+  // The first member is a list: its header, and five bytes.
+  await truncate(file, 512 + 5);
+  await t.throwsAsync(set.prepare(), {
+    instanceOf: UserError,
+    message: /VOCtrainval_11-May-2012\.tar: the archive is damaged: Unexpected end/,
+  });
+});
+
 test('a changed byte in a zip archive is found', async (t) => {
   const set = await setUp(t, await rawCityscapes());
   const file = path.join(set.from, 'leftImg8bit_trainvaltest.zip');
@@ -75,6 +86,11 @@ test('archives with paths that lead elsewhere, links or repeated files are refus
     [tar, asTar({ [`../../${image}`]: file }), /leads out of the archive/],
     [tar, asTar({ '/etc/images/training/a.jpg': file }), /leads out of the archive/],
     [tar, asTar({ [image]: { link: '/etc/passwd' } }), /is a link, a file was expected/],
+    [
+      tar,
+      () => writeFile(tar, tarHeader(image, '0', 2 ** 29)),
+      /claims 536870912 bytes; no image or label map is that large/,
+    ],
     [tar, () => writeFile(tar, longName(64 * 2 ** 20)), /damaged: a header is too large/],
     [
       tar,
