@@ -48,7 +48,7 @@ export function halfTests({ name, tf, kernels }: Subject, precision: Exclude<Pre
       for (const kind of ['stored', 'full'] as const) {
         for (const [key, tensor] of Object.entries(actual[kind] ?? {})) {
           const read = kind === 'stored' ? kernels.cast(tensor, 'fp32') : tf.clone(tensor);
-          // Rounded once, or where it is the sum of slices twice. Processors sum float16 in float16.
+          // Rounded once, or twice if it is a sum of slices. CPUs sum float16 in float16.
           const tolerance = { ofLargest: precision === 'bf16' ? 2 * unit : 16 * unit };
           assertClose(t, read.dataSync(), expected[kind]![key]!.dataSync(), tolerance, key);
           read.dispose();
