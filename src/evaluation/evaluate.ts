@@ -216,7 +216,7 @@ export async function evaluateSamples(
       prediction = await predictor.predict({ size: [height, width], views, flip }, pause);
     } catch (error) {
       if (error instanceof InterruptedError) throw await interruption();
-      throw error instanceof NonFiniteOutputError ? error.of(name) : error;
+      throw error instanceof NonFiniteOutputError ? error.forImage(name) : error;
     }
     confusion.add(prediction, label);
     if (predictions !== undefined) {

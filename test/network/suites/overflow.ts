@@ -86,13 +86,13 @@ const PLACES: readonly {
     title: 'a weight that batch norm is folded into',
     depth: 18,
     changes: { 'backbone.layer1.1.bn2.weight': all(3e38), 'backbone.layer1.1.bn2.running_var': all(1e-6) },
-    what: 'The filter of backbone.layer1.1.conv2, with what inference folds into it,',
+    what: 'The filter of backbone.layer1.1.conv2, with batch norm folded in,',
   },
   {
     title: 'a bias that batch norm is folded into',
     depth: 18,
     changes: { 'backbone.layer1.0.bn1.running_mean': all(3e38), 'backbone.layer1.0.bn1.running_var': all(0) },
-    what: 'The bias of backbone.layer1.0.conv1, with what inference folds into it,',
+    what: 'The bias of backbone.layer1.0.conv1, with batch norm folded in,',
   },
 ];
 
@@ -144,9 +144,9 @@ export function overflowSuite(engineName: EngineName, precisions: readonly Preci
         const error = await t.throwsAsync(logitsOf(engine, kernels, depth, changes, precision), {
           instanceOf: NonFiniteOutputError,
         });
-        t.is(error.message, `${what} is not finite: the weights are finite, but what is computed with them overflows.`);
+        t.is(error.message, `${what} is not finite: the weights are finite, but computing with them overflows.`);
         t.is(error.exitCode, 3);
-        t.regex(error.of('a.png').message, / is not finite for a\.png: /);
+        t.regex(error.forImage('a.png').message, / is not finite for a\.png: /);
         t.is(engine.tf.memory().numTensors, before, 'tensors');
       }
     });
