@@ -1,4 +1,4 @@
-import { inferenceWindows } from '../evaluation/rows.js';
+import { inferenceWindows } from '../evaluation/windows.js';
 import { allConvolutions, architecture } from '../network/architecture.js';
 import { complexity, convolutionFlops, convolutionParameters } from '../network/complexity.js';
 import type { EvaluationRecipe, Experiment } from '../recipe/experiment.js';

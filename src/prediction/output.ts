@@ -3,7 +3,7 @@ import type { Dataset } from '../data/dataset.js';
 import { IGNORE_INDEX, type RgbImage, type Size } from '../data/image.js';
 import type { Palette } from '../data/palette.js';
 import { ConfusionMatrix, metrics } from '../evaluation/confusion.js';
-import { encodePrediction } from '../evaluation/rows.js';
+import { encodePrediction } from '../evaluation/prediction-png.js';
 import { writeFileAtomic } from '../support/files.js';
 import { formatPercent } from '../support/format.js';
 

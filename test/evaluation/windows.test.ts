@@ -1,5 +1,5 @@
 import test from 'ava';
-import { inferenceWindows, slideWindows } from '../../src/evaluation/rows.js';
+import { inferenceWindows, slideWindows } from '../../src/evaluation/windows.js';
 import fc from '../helpers/properties.js';
 
 test('the published slide settings', (t) => {

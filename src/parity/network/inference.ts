@@ -4,7 +4,7 @@ import { makeView } from '../../data/samples.js';
 import { normalise } from '../../data/transforms/normalise.js';
 import type { Engine } from '../../engines/engine.js';
 import { type ImageViews, Predictor } from '../../evaluation/inference.js';
-import type { InferenceMode } from '../../evaluation/rows.js';
+import type { InferenceMode } from '../../evaluation/windows.js';
 import type { Kernels } from '../../kernels/kernels.js';
 import type { InferenceNetwork } from '../../network/inference.js';
 import { loadInferenceNetwork } from '../../network/load.js';
