@@ -18,14 +18,14 @@ import { caseImage, type NetworkCase, type NhwcArray, readNhwc } from './case.js
 interface Context {
   readonly engine: Engine;
   readonly kernels: Kernels;
-  /** Or why there is none: its weights overflow. */
+  /** Or the overflow of its weights. */
   readonly network: InferenceNetwork | NonFiniteOutputError;
   readonly networkCase: NetworkCase;
   readonly findings: Collector;
   readonly pause: Pause;
 }
 
-/** What is computed, or the overflow that ended it: a difference from the reference like any other. */
+/** The result of `work`, or the overflow that ended it: a difference from the reference like any other. */
 async function orOverflow<T>(work: Promise<T>): Promise<T | NonFiniteOutputError> {
   return work.catch((error: unknown) => {
     if (error instanceof NonFiniteOutputError) return error;
@@ -33,14 +33,14 @@ async function orOverflow<T>(work: Promise<T>): Promise<T | NonFiniteOutputError
   });
 }
 
-/** Notes an overflow as the worst difference there is. */
+/** An overflow as a difference: the worst possible. */
 function overflowed({ message }: NonFiniteOutputError, file: string): Worst {
   return new Worst().add(Number.POSITIVE_INFINITY, `${file}: ${message}`);
 }
 
 /**
  * Compares inference with the reference: logits, resized logits, predictions whole and slide at one and several scales.
- * @throws UserError when the case's files are missing or damaged.
+ * @throws UserError if the case's files are missing or damaged.
  */
 export async function inferenceChecks(
   engine: Engine,
@@ -69,15 +69,15 @@ async function checkLogits(
   const [input, logitsFile, resizedFile] = ['input', 'logits', 'encdec'].map((name) => `eval_${image}_${name}.npy`);
   const logitsName = `logits ${image}`;
   const resizedName = `resized logits ${image}`;
-  // Sets give one image's logits; of an image without any, they promise none.
-  const promised = [logitsFile!, resizedFile!].filter((file) => folder.has(file));
-  if (promised.length === 0 && !folder.has(input!)) return;
-  const given = await inputOf(networkCase, image, input!);
-  if (given === null) {
-    for (const file of promised) findings.missing(file);
+  // A set has the logits of one image; for another image they are not missing.
+  const given = [logitsFile!, resizedFile!].filter((file) => folder.has(file));
+  if (given.length === 0 && !folder.has(input!)) return;
+  const inputArray = await inputOf(networkCase, image, input!);
+  if (inputArray === null) {
+    for (const file of given) findings.missing(file);
     return;
   }
-  const { shape, data } = given;
+  const { shape, data } = inputArray;
   const images = engine.tf.tensor4d(data, shape);
   const logits = network instanceof NonFiniteOutputError ? network : await orOverflow(network.logits(images, pause));
   images.dispose();
@@ -99,7 +99,7 @@ async function checkLogits(
   if (!(logits instanceof NonFiniteOutputError)) logits.dispose();
 }
 
-/** What the network is given for the logits of an image, normalised at its own size: a file, or made from the image's levels. */
+/** The network's input for the logits of an image, normalised at its own size: from a file, or from the image's levels. */
 async function inputOf(networkCase: NetworkCase, name: string, file: string): Promise<NhwcArray | null> {
   if (networkCase.folder.has(file)) return readNhwc(networkCase.folder, file);
   const image = await caseImage(networkCase, name);
@@ -140,7 +140,7 @@ async function checkImages(context: Context): Promise<void> {
   if (margins.compared) findings.add('margin where classes differ', TOLERANCES.predictionMargin, margins);
 }
 
-/** The image resized for each ratio, as the test pipeline does; their sizes are compared with the case's. */
+/** The image's views at each ratio, as in the test pipeline; adds the differences from the case's sizes to `sizes`. */
 function viewsOf({ meta }: NetworkCase, name: string, image: RgbImage, multiScale: boolean, sizes: Worst): ImageViews {
   const { img_scale_wh: scale, ratios } = meta.test;
   const { ms, test_size_hw: single } = meta.images[name]!;
@@ -169,7 +169,7 @@ interface Prediction {
   readonly views: ImageViews;
 }
 
-/** Classes may differ only where the two best are nearly equal: in no more pixels than the reference counts, and by little. */
+/** Classes may differ only if the two best are nearly equal: in no more pixels than the reference counts, and by little. */
 async function checkPrediction(
   { networkCase, findings, pause }: Context,
   { file, quantity, predictor, views, margins }: Prediction & { readonly margins: Worst },
