@@ -5,7 +5,7 @@ import { type PeakMemory, peakOfSize } from '../engines/memory.js';
 import { createKernels, PeakMeter } from '../kernels/create.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { architecture } from '../network/architecture.js';
-import { foldedNetwork, type InferenceNetwork } from '../network/inference.js';
+import { FoldedNetwork, type InferenceNetwork } from '../network/inference.js';
 import { parameterSpecs } from '../network/parameters.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { noPause, type Pause } from '../support/pauses.js';
@@ -219,7 +219,7 @@ async function predictedOn(
   const specs = parameterSpecs(described);
   const shapes = new Map(specs.map(({ path, shape }) => [path, shape]));
   const source = (path: string) => twin.tf.fill([...shapes.get(path)!], 0);
-  const network = foldedNetwork(twin.tf, kernels, described, source, training.precision);
+  const network = new FoldedNetwork(twin.tf, kernels, described, source, training.precision);
   try {
     meter.reset();
     const predictor = new Predictor({ engine: twin, kernels, network, recipe, stripElements });

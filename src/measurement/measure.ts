@@ -4,7 +4,7 @@ import { processMemory, resetPeakMemory } from '../engines/memory.js';
 import { Predictor } from '../evaluation/inference.js';
 import { createKernels } from '../kernels/create.js';
 import type { Kernels } from '../kernels/kernels.js';
-import { foldedNetwork, type InferenceNetwork } from '../network/inference.js';
+import { FoldedNetwork, type InferenceNetwork } from '../network/inference.js';
 import { Segmentor } from '../network/segmentor.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { InterruptedError } from '../support/errors.js';
@@ -23,7 +23,7 @@ export function randomNetwork(
   segmentor.initialise(seed, true);
   const { architecture, parameters } = segmentor;
   const source = (path: string) => engine.tf.clone(parameters.get(path));
-  const network = foldedNetwork(engine.tf, kernels, architecture, source, training.precision);
+  const network = new FoldedNetwork(engine.tf, kernels, architecture, source, training.precision);
   segmentor.dispose();
   return network;
 }

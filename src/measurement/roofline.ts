@@ -63,28 +63,16 @@ function repeatValues(values: Float32Array | Int32Array): void {
   for (let filled = PERIOD; filled < values.length; filled *= 2) values.copyWithin(filled, 0, filled);
 }
 
-/** The bare convolution whose rate measures the engine's speed: 3×3, stride 1, padding 1, batch 1. */
-interface RooflineConvolution {
-  /** Of input and output. */
-  readonly channels: number;
-  readonly height: number;
-  readonly width: number;
-}
-
-/** As in the last stage of a published network; without native code, small enough to take milliseconds. */
-function rooflineConvolution(engine: Engine): RooflineConvolution {
-  return engine.isNative ? { channels: 512, height: 64, width: 128 } : { channels: 128, height: 32, width: 64 };
-}
-
 const REPETITIONS = 4;
 
 /**
- * Rate of the bare convolution in GFLOP/s (a multiply-accumulate counts 2): the best of a few after a warm-up. A network's rate
- * is compared with it; measure it just before and after, because a machine's speed drifts.
+ * Rate of a bare convolution (3×3, stride 1, padding 1, batch 1) in GFLOP/s (a multiply-accumulate counts 2): the best of a few
+ * after a warm-up. A network's rate is compared with it; measure it just before and after, because a machine's speed drifts.
  */
 export function convolutionRate(engine: Engine, kernels: Kernels, precision: Precision = 'fp32'): number {
   const { tf } = engine;
-  const { channels, height, width } = rooflineConvolution(engine);
+  // As in the last stage of a published network; without native code, small enough to take milliseconds.
+  const [channels, height, width] = engine.isNative ? ([512, 64, 128] as const) : ([128, 32, 64] as const);
   const stored = (values: Float32Array, shape: [number, number, number, number]) => {
     const full = tf.tensor4d(values, shape);
     return thenDispose(kernels.cast(full, precision), full);

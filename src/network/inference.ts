@@ -26,17 +26,7 @@ type ParameterSource = (path: string) => tfjs.Tensor;
  * float32. An overflow ends a pass (`OverflowGuard`).
  * @throws NonFiniteOutputError if a weight overflows when batch norm is folded into it; what `source` throws.
  */
-export function foldedNetwork(
-  tf: typeof tfjs,
-  kernels: Kernels,
-  network: Architecture,
-  source: ParameterSource,
-  precision: Precision = 'fp32',
-): InferenceNetwork {
-  return new FoldedNetwork(tf, kernels, network, source, precision);
-}
-
-class FoldedNetwork implements InferenceNetwork {
+export class FoldedNetwork implements InferenceNetwork {
   readonly classes: number;
   readonly alignCorners: boolean;
   private readonly folded = new Map<string, FoldedConvolution>();
@@ -47,7 +37,7 @@ class FoldedNetwork implements InferenceNetwork {
     private readonly kernels: Kernels,
     private readonly network: Architecture,
     source: ParameterSource,
-    private readonly precision: Precision,
+    private readonly precision: Precision = 'fp32',
   ) {
     this.classes = network.classes;
     this.alignCorners = network.alignCorners;

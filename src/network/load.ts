@@ -8,7 +8,7 @@ import { type Checkpoint, readCheckpoint } from '../weights/load.js';
 import { quote } from '../weights/malformed.js';
 import { hwioShape, oihwShape, oihwToHwio, type StoredTensor } from '../weights/tensor.js';
 import { architecture } from './architecture.js';
-import { foldedNetwork, type InferenceNetwork } from './inference.js';
+import { FoldedNetwork, type InferenceNetwork } from './inference.js';
 import { BATCH_COUNTER, type ParameterSpec, parameterSpecs } from './parameters.js';
 import type { Segmentor } from './segmentor.js';
 
@@ -77,7 +77,7 @@ export async function loadInferenceNetwork(
   const report = matchCheckpoint(parameterSpecs(network), tensors);
   assertComplete(file, report, isAuxiliary);
   const source = (path: string) => parameterOf(engine, file, tensors.get(path)!);
-  return Object.assign(foldedNetwork(engine.tf, kernels, network, source, precision), { report });
+  return Object.assign(new FoldedNetwork(engine.tf, kernels, network, source, precision), { report });
 }
 
 /**

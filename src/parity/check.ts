@@ -41,29 +41,15 @@ export class Collector implements Findings {
 
 /** The worst of several differences. NaN is worse than any number, and so is no comparison at all. */
 export class Worst {
-  private worst = Number.NEGATIVE_INFINITY;
-  private place = 'nothing to compare';
-
-  /** The worst so far; `Infinity` if nothing was compared. */
-  get difference(): number {
-    return this.compared ? this.worst : Number.POSITIVE_INFINITY;
-  }
-
-  get at(): string {
-    return this.place;
-  }
-
   /** Whether anything was compared. */
-  get compared(): boolean {
-    return this.worst !== Number.NEGATIVE_INFINITY;
-  }
+  compared = false;
+  /** The worst so far; `Infinity` if nothing was compared. */
+  difference = Number.POSITIVE_INFINITY;
+  at = 'nothing to compare';
 
   add(difference: number, at: string): this {
     const size = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : Math.abs(difference);
-    if (size > this.worst) {
-      this.worst = size;
-      this.place = at;
-    }
+    if (!this.compared || size > this.difference) Object.assign(this, { compared: true, difference: size, at });
     return this;
   }
 }

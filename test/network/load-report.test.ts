@@ -99,6 +99,9 @@ test('a float64 beyond float32 is named as it stands in the file', (t) => {
     const tensor = tensorOf('a.weight', storage, { offset: 0, shape: [2], strides: [1] });
     return t.throws(() => usableValues('w.pth', tensor), { instanceOf: UserError })!.message;
   };
-  t.regex(refusal(-2.5e300), /a\.weight holds -2\.5e\+300 \(value 2 of 2\), but networks compute in float32, which ends at/);
+  t.regex(
+    refusal(-2.5e300),
+    /a\.weight holds -2\.5e\+300 \(value 2 of 2\), but networks compute in float32, which ends at/,
+  );
   t.regex(refusal(Number.NEGATIVE_INFINITY), /holds -Infinity \(value 2 of 2\); every weight must be a finite number/);
 });

@@ -5,7 +5,7 @@ import { normalise } from '../../data/transforms/normalise.js';
 import type { Engine } from '../../engines/engine.js';
 import { type ImageViews, Predictor } from '../../evaluation/inference.js';
 import type { InferenceMode } from '../../evaluation/windows.js';
-import type { Kernels } from '../../kernels/kernels.js';
+import { type Kernels, thenDispose } from '../../kernels/kernels.js';
 import type { InferenceNetwork } from '../../network/inference.js';
 import { loadInferenceNetwork } from '../../network/load.js';
 import { NonFiniteOutputError } from '../../network/overflow.js';
@@ -33,9 +33,10 @@ async function orOverflow<T>(work: Promise<T>): Promise<T | NonFiniteOutputError
   });
 }
 
-/** An overflow as a difference: the worst possible. */
-function overflowed({ message }: NonFiniteOutputError, file: string): Worst {
-  return new Worst().add(Number.POSITIVE_INFINITY, `${file}: ${message}`);
+/** The difference of a result from the reference in `file`; an overflow is the worst possible. */
+function differenceOf<T>(actual: T | NonFiniteOutputError, file: string, measure: (actual: T) => number): Worst {
+  if (!(actual instanceof NonFiniteOutputError)) return new Worst().add(measure(actual), file);
+  return new Worst().add(Number.POSITIVE_INFINITY, `${file}: ${actual.message}`);
 }
 
 /**
@@ -67,8 +68,6 @@ async function checkLogits(
   const { folder, model, noise } = networkCase;
   const tolerance = TOLERANCES.logits(model.depth, noise);
   const [input, logitsFile, resizedFile] = ['input', 'logits', 'encdec'].map((name) => `eval_${image}_${name}.npy`);
-  const logitsName = `logits ${image}`;
-  const resizedName = `resized logits ${image}`;
   // A set has the logits of one image; for another image they are not missing.
   const given = [logitsFile!, resizedFile!].filter((file) => folder.has(file));
   if (given.length === 0 && !folder.has(input!)) return;
@@ -81,20 +80,15 @@ async function checkLogits(
   const images = engine.tf.tensor4d(data, shape);
   const logits = network instanceof NonFiniteOutputError ? network : await orOverflow(network.logits(images, pause));
   images.dispose();
-  const compare = (name: string, file: string, actual: (logits: Tensor4D) => Float32Array): void => {
+  const compare = (name: string, file: string, valuesOf: (logits: Tensor4D) => Float32Array): void => {
+    const measure = (computed: Tensor4D) => differenceOfLargest(valuesOf(computed), readNhwc(folder, file).data);
     if (!folder.has(file)) findings.missing(name);
-    else if (logits instanceof NonFiniteOutputError) findings.add(name, tolerance, overflowed(logits, file));
-    else {
-      const difference = differenceOfLargest(actual(logits), readNhwc(folder, file).data);
-      findings.add(name, tolerance, new Worst().add(difference, file));
-    }
+    else findings.add(name, tolerance, differenceOf(logits, file, measure));
   };
-  compare(logitsName, logitsFile!, (computed) => computed.dataSync<'float32'>());
-  compare(resizedName, resizedFile!, (computed) => {
-    const resized = kernels.resizeBilinear(computed, [shape[1], shape[2]], networkCase.model.alignCorners);
-    const values = resized.dataSync<'float32'>();
-    resized.dispose();
-    return values;
+  compare(`logits ${image}`, logitsFile!, (computed) => computed.dataSync<'float32'>());
+  compare(`resized logits ${image}`, resizedFile!, (computed) => {
+    const resized = kernels.resizeBilinear(computed, [shape[1], shape[2]], model.alignCorners);
+    return thenDispose(resized.dataSync<'float32'>(), resized);
   });
   if (!(logits instanceof NonFiniteOutputError)) logits.dispose();
 }
@@ -126,7 +120,11 @@ async function checkImages(context: Context): Promise<void> {
         const views = viewsOf(networkCase, name, image, multiScale, sizes);
         const { network } = context;
         if (network instanceof NonFiniteOutputError) {
-          findings.add(quantity, TOLERANCES.predictions(0), overflowed(network, file));
+          findings.add(
+            quantity,
+            TOLERANCES.predictions(0),
+            differenceOf(network, file, () => 0),
+          );
           continue;
         }
         const predictor = new Predictor({ ...context, network, recipe: modeOf(networkCase, mode) });
@@ -180,7 +178,11 @@ async function checkPrediction(
   const expected = folder.octets(`${file}_pred.npy`).data;
   const actual = await orOverflow(predictor.predict(views, pause));
   if (actual instanceof NonFiniteOutputError) {
-    findings.add(quantity, TOLERANCES.predictions(margin.below_1e_4), overflowed(actual, file));
+    findings.add(
+      quantity,
+      TOLERANCES.predictions(margin.below_1e_4),
+      differenceOf(actual, file, () => 0),
+    );
     return;
   }
   const differing: number[] = [];
@@ -204,9 +206,6 @@ async function checkProbabilities(
 ): Promise<void> {
   const expected = readNhwc(networkCase.folder, `${file}_prob.npy`).data;
   const actual = await orOverflow(predictor.probabilities(views, pause));
-  const worst =
-    actual instanceof NonFiniteOutputError
-      ? overflowed(actual, file)
-      : new Worst().add(largestDifference(actual, expected), file);
+  const worst = differenceOf(actual, file, (values) => largestDifference(values, expected));
   findings.add(quantity, TOLERANCES.probabilities(networkCase.noise), worst);
 }

@@ -23,7 +23,6 @@ import {
   type Gradients,
   gradientsOf,
   nearestGradients,
-  type ReferenceBatch,
   readBatch,
   runPass,
   trainingLogits,
@@ -76,13 +75,18 @@ export async function firstStepChecks(
   if (!hasReference(networkCase, 'train.json', FIRST_STEP, findings)) return findings;
   const expected = networkCase.folder.json('train.json', trainSchema);
   const batch = readBatch(networkCase);
-  await checkTrainingLogits(engine, kernels, networkCase, batch, { findings, pause });
-
+  const { model, noise } = networkCase;
+  const forward = await caseSegmentor(engine, kernels, networkCase);
+  try {
+    checkTrainingLogits(await trainingLogits(engine, forward, batch, pause), networkCase, findings);
+  } finally {
+    forward.dispose();
+  }
   const segmentor = await caseSegmentor(engine, kernels, networkCase);
   try {
     const { losses, gradients: own } = await gradientsOf(engine, segmentor, batch, pause);
-    checkLosses(namedLosses(losses), expected.first_losses_f64, batch, networkCase, findings);
-    const { limit } = TOLERANCES.backboneGradients(networkCase.model.depth, networkCase.noise);
+    checkLosses(namedLosses(losses), expected.first_losses_f64, batch.labels.length, networkCase, findings);
+    const { limit } = TOLERANCES.backboneGradients(model.depth, noise);
     const distance = (found: Gradients) => {
       const { backbone } = compareGradients(found, expected.gradients, networkCase);
       return backbone.compared ? backbone.difference : 0;
@@ -108,30 +112,21 @@ function hasReference(
   return isThere;
 }
 
-async function checkTrainingLogits(
-  engine: Engine,
-  kernels: Kernels,
-  networkCase: NetworkCase,
-  batch: ReferenceBatch,
-  { findings, pause }: { readonly findings: Collector; readonly pause: Pause },
-): Promise<void> {
-  const { folder, model, noise } = networkCase;
+function checkTrainingLogits(
+  logits: Record<'decode' | 'auxiliary', Float32Array>,
+  { folder, model, noise }: NetworkCase,
+  findings: Collector,
+): void {
   const files = { decode: 'train_logits.npy', auxiliary: 'train_auxlogits.npy' } as const;
-  const segmentor = await caseSegmentor(engine, kernels, networkCase);
-  try {
-    const logits = await trainingLogits(engine, segmentor, batch, pause);
-    for (const head of ['decode', 'auxiliary'] as const) {
-      const file = files[head];
-      const quantity = `training logits, ${head}`;
-      if (!folder.has(file)) {
-        findings.missing(quantity);
-        continue;
-      }
-      const worst = new Worst().add(differenceOfLargest(logits[head], readNhwc(folder, file).data), file);
-      findings.add(quantity, TOLERANCES.trainingLogits(model.depth, noise), worst);
+  for (const head of ['decode', 'auxiliary'] as const) {
+    const file = files[head];
+    const quantity = `training logits, ${head}`;
+    if (!folder.has(file)) {
+      findings.missing(quantity);
+      continue;
     }
-  } finally {
-    segmentor.dispose();
+    const worst = new Worst().add(differenceOfLargest(logits[head], readNhwc(folder, file).data), file);
+    findings.add(quantity, TOLERANCES.trainingLogits(model.depth, noise), worst);
   }
 }
 
@@ -140,7 +135,7 @@ type Losses = z.infer<typeof lossesSchema>;
 function checkLosses(
   actual: Losses,
   expected: Losses,
-  batch: ReferenceBatch,
+  pixels: number,
   { model, noise }: NetworkCase,
   findings: Collector,
 ): void {
@@ -148,7 +143,6 @@ function checkLosses(
   for (const name of LOSS_NAMES) losses.add(relativeDifference(actual[name], expected[name]), name);
   findings.add('first losses', TOLERANCES.firstLosses(model.depth, noise), losses);
   const accuracies = new Worst();
-  const pixels = batch.labels.length;
   for (const name of ['decode.acc_seg', 'aux.acc_seg'] as const) {
     // From percent to pixels; the reference's percentages are rounded to float32.
     accuracies.add(Math.round(((actual[name] - expected[name]) * pixels) / 100), name);

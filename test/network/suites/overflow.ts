@@ -2,7 +2,7 @@ import type { Tensor4D } from '@tensorflow/tfjs-core';
 import type { Engine, EngineName } from '../../../src/engines/engine.js';
 import { createKernels } from '../../../src/kernels/create.js';
 import type { Kernels } from '../../../src/kernels/kernels.js';
-import { foldedNetwork } from '../../../src/network/inference.js';
+import { FoldedNetwork } from '../../../src/network/inference.js';
 import { NonFiniteOutputError } from '../../../src/network/overflow.js';
 import { Segmentor } from '../../../src/network/segmentor.js';
 import type { Precision } from '../../../src/recipe/experiment.js';
@@ -116,7 +116,7 @@ export async function logitsOf(
   new Draws(5, Purpose.benchmark, 0).fillNormal(pixels, 1);
   try {
     const source = (path: string) => tf.clone(parameters.get(path));
-    const network = foldedNetwork(tf, kernels, architecture, source, precision);
+    const network = new FoldedNetwork(tf, kernels, architecture, source, precision);
     const images: Tensor4D = tf.tensor4d(pixels, [1, 33, 41, 3]);
     try {
       const logits = await network.logits(images);
