@@ -205,7 +205,7 @@ export class TrainingSession {
     await options.onLog?.(line);
   }
 
-  /** Lets in signals and messages of other threads, which short steps do not; an abort that comes later counts after the next step. */
+  /** Lets in signals and messages of other threads, as short steps do not. A later abort counts after the next step. */
   async checkForAbort(): Promise<void> {
     await setImmediate();
     this.isInterrupted = this.options.signal?.aborted === true && !this.isComplete;
@@ -240,7 +240,7 @@ export class TrainingSession {
     throw InterruptedError.of(this.options.signal, message);
   }
 
-  /** Evaluates the checkpoint just written, if an evaluation is due. If that is interrupted, it starts again with the same weights. */
+  /** Evaluates the checkpoint just written, if an evaluation is due. An interrupted one starts again with the same weights. */
   async validate(): Promise<void> {
     if (this.evaluationIsDue) await this.evaluate((await this.writer.finish())!.weights);
   }

@@ -30,7 +30,7 @@ const sizes = fc.record({
   part: fc.tuple(fc.double({ min: 0.1, max: 1, noNaN: true }), fc.double({ min: 0.1, max: 1, noNaN: true })),
 });
 
-test('windows cover every pixel, stay inside and have the crop size where it fits', (t) => {
+test('windows cover every pixel, stay inside and have the crop size if it fits', (t) => {
   fc.assert(
     fc.property(sizes, ({ size, crop, part }) => {
       const stride = [Math.ceil(crop[0] * part[0]), Math.ceil(crop[1] * part[1])] as const;

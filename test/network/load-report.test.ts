@@ -92,7 +92,7 @@ for (const [prefix, others] of [
   });
 }
 
-test('a float64 beyond float32 is named as it stands in the file', (t) => {
+test('a float64 beyond float32 is reported with its value in the file', (t) => {
   const refusal = (value: number) => {
     const source = new MemorySource('w.pth', new Uint8Array(Float64Array.of(1, value).buffer));
     const storage = { source, byteOffset: 0, dtype: 'float64', elements: 2 } as const;

@@ -4,7 +4,7 @@ import type { Operations } from './operations.js';
 
 /**
  * Cross-entropy with an ignored label; SparseSoftmaxCrossEntropyWithLogits gives loss and gradient in one pass.
- * @param deterministic Do without that operation: on GPUs it sums in no fixed order, and fails if TensorFlow must be deterministic.
+ * @param deterministic Without that operation: on GPUs its sums have no fixed order, so TensorFlow's deterministic mode refuses it.
  */
 export function tensorflowCrossEntropyKernels(operations: Operations, deterministic: boolean): CrossEntropyKernels {
   const { tf } = operations.engine;

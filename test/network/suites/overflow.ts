@@ -21,7 +21,7 @@ const all =
   (values) =>
     values.fill(value);
 
-/** Where an overflow begins, by what is changed of which parameters, and how the error names the place. */
+/** Places where an overflow begins: the changed parameters, and the place in the error's message. */
 const PLACES: readonly {
   readonly title: string;
   readonly depth: 18 | 50;
