@@ -3,11 +3,11 @@ import path from 'node:path';
 import type { Dataset, SplitSource } from '../data/dataset.js';
 import { decodeRgb, readImageSize, readLabelSize } from '../data/decode.js';
 import { listFiles } from '../data/files.js';
-import { type LabelContents, labelContents, distinctLabels } from '../data/label-inventory.js';
 import type { Size } from '../data/image.js';
+import { distinctLabels, type LabelContents, labelContents } from '../data/label-inventory.js';
 import type { FileProblem, Problem } from '../data/problem.js';
 import { LabelValueError, readLabels } from '../data/samples.js';
-import { datasetFolder, type SplitEntry, namesOf, readList } from '../data/split.js';
+import { datasetFolder, namesOf, readList, type SplitEntry } from '../data/split.js';
 import { UserError } from '../support/errors.js';
 import { isFolder } from '../support/files.js';
 

@@ -1,9 +1,9 @@
 import path from 'node:path';
 import type { Dataset } from '../data/dataset.js';
-import { countAbsentClasses } from '../data/label-inventory.js';
 import { IGNORE_INDEX, type Size } from '../data/image.js';
+import { countAbsentClasses } from '../data/label-inventory.js';
 import { isSynthetic } from '../data/markers.js';
-import { datasetFolder, type SplitEntry, readSplit } from '../data/split.js';
+import { datasetFolder, readSplit, type SplitEntry } from '../data/split.js';
 import { defaultWorkers, WorkerPool } from '../data/workers/pool.js';
 import { formatCount, formatNumber, formatShare } from '../support/format.js';
 import type { CountWorkerData, LabelCounts } from './count-worker.js';

@@ -1,7 +1,7 @@
 import type { Dataset } from '../data/dataset.js';
 import { readPrepared, readSyntheticSettings } from '../data/markers.js';
 import type { Problem } from '../data/problem.js';
-import { type SplitEntry, explainNothing, findEntries } from '../data/split.js';
+import { explainNothing, findEntries, type SplitEntry } from '../data/split.js';
 import { UserError } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
 
