@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { Dataset } from '../data/dataset.js';
 import { type Box, IGNORE_INDEX, type Palette, type RgbImage, type Size } from '../data/image.js';
 import { ConfusionMatrix, metrics } from '../evaluation/confusion.js';
-import { encodePrediction } from '../evaluation/rows.js';
+import { encodePrediction } from '../evaluation/prediction-png.js';
 import { writeFileAtomic } from '../support/files.js';
 import { formatPercent } from '../support/format.js';
 

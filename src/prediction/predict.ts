@@ -115,7 +115,7 @@ async function predictOne(
   const { height, width } = image;
   const start = performance.now();
   const prediction = await predictor.predict({ size: [height, width], views, flip }, pause).catch((error: unknown) => {
-    throw error instanceof NonFiniteOutputError ? error.of(source.file) : error;
+    throw error instanceof NonFiniteOutputError ? error.forImage(source.file) : error;
   });
   const seconds = (performance.now() - start) / 1000;
   const own = new ConfusionMatrix(dataset.classes.length);

@@ -3,7 +3,7 @@ import type { EngineName } from '../engines/engine.js';
 import { startEngine } from '../engines/selection.js';
 import { predictedDataset } from '../evaluation/evaluate.js';
 import { Predictor } from '../evaluation/inference.js';
-import { requireLabelIds } from '../evaluation/rows.js';
+import { requireLabelIds } from '../evaluation/prediction-png.js';
 import { createKernels } from '../kernels/create.js';
 import { loadInferenceNetwork } from '../network/load.js';
 import { formatPixelShare, type PredictedClass, type PredictionFiles, predictionFiles } from '../prediction/output.js';

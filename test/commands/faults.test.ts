@@ -175,9 +175,9 @@ test.serial('a damaged checkpoint is said, and training goes on from the one bef
   const resumed = await fcn(['train', ROW, ...TINY, ...STEPS], { cwd });
   t.is(resumed.code, 0, resumed.stderr);
   const said =
-    `^The checkpoint of iteration ${newest} is damaged \\(iteration-${newest}\\.safetensors is not as it was written\\): ` +
-    `going back to the one before it\\. Its files are kept as .*damaged-iteration-${newest}\\.\\*\\.\n` +
-    `Training goes on after iteration ${before} of ${ITERATIONS}\\.$`;
+    `^The checkpoint of iteration ${newest} is damaged \\(iteration-${newest}\\.safetensors differs from what was written\\): ` +
+    `the one before it is used instead\\. Its files are kept as .*damaged-iteration-${newest}\\.\\*\\.\n` +
+    `Training resumes after iteration ${before} of ${ITERATIONS}\\.$`;
   t.regex(resumed.stderr, new RegExp(said, 'm'));
   t.deepEqual(logged(run), ALL);
 });

@@ -65,7 +65,7 @@ test.serial(
     });
     t.is(interrupted.code, 130, interrupted.stderr);
     t.regex(interrupted.stderr, new RegExp(`^Resuming run ${run}\\.$`, 'm'));
-    t.regex(interrupted.stderr, new RegExp(`^Training goes on after iteration ${saved} of 100000\\.$`, 'm'));
+    t.regex(interrupted.stderr, new RegExp(`^Training resumes after iteration ${saved} of 100000\\.$`, 'm'));
     t.regex(interrupted.stderr, /^Saving at the next safe point\.$/m);
     t.is(second!.code, 75, second!.stderr);
     t.regex(second!.stderr, new RegExp(`^error: .*${run} is in use by process \\d+ on .*\\.\nnext: Wait`, 'm'));

@@ -114,7 +114,7 @@ test.serial('a data set with other classes than the row is refused before anythi
   const model = { ...given.experiment.model, classes: 21 };
   await t.throwsAsync(evaluate({ ...given, experiment: { ...given.experiment, model } }), {
     instanceOf: UserError,
-    message: /21 classes.* two 19/,
+    message: /21 classes.* two has 19/,
   });
 });
 

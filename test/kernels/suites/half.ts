@@ -12,7 +12,7 @@ const UNIT_ROUNDOFF = { bf16: 2 ** -8, fp16: 2 ** -11 } as const;
 type Shape = readonly [number, number, number, number];
 type Stored = (x: Tensor4D) => Tensor4D;
 
-/** What a kernel returns is stored in 16 bits, or float32 whatever its inputs are. */
+/** Results of a kernel: those stored in 16 bits, and those that are always float32. */
 interface Outcome {
   readonly stored?: Readonly<Record<string, Tensor>>;
   readonly full?: Readonly<Record<string, Tensor>>;
@@ -48,7 +48,7 @@ export function halfTests({ name, tf, kernels }: Subject, precision: Exclude<Pre
       for (const kind of ['stored', 'full'] as const) {
         for (const [key, tensor] of Object.entries(actual[kind] ?? {})) {
           const read = kind === 'stored' ? kernels.cast(tensor, 'fp32') : tf.clone(tensor);
-          // Rounded once, or where it is the sum of slices twice. Processors sum float16 in float16.
+          // Rounded once, or twice if it is a sum of slices. CPUs sum float16 in float16.
           const tolerance = { ofLargest: precision === 'bf16' ? 2 * unit : 16 * unit };
           assertClose(t, read.dataSync(), expected[kind]![key]!.dataSync(), tolerance, key);
           read.dispose();
