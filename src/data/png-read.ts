@@ -1,5 +1,5 @@
 import { inflateSync } from 'node:zlib';
-import { crc32 } from '../support/zip-write.js';
+import { crc32 } from '../support/checksum.js';
 import type { LabelMap, RgbImage, Size } from './image.js';
 
 /** PNG's container: a signature, then chunks of length, type, data and CRC (PNG specification, third edition, chapter 5). */

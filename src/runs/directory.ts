@@ -137,8 +137,8 @@ export function stateOf(written: RunStatus['state'] | null, lock: LockState | nu
   return written === 'running' ? held : written;
 }
 
-function ofHolder({ vitality, silentMilliseconds }: LockState): 'running' | 'killed' | 'silent' {
-  if (vitality !== 'unknown') return vitality === 'alive' ? 'running' : 'killed';
+function ofHolder({ liveness, silentMilliseconds }: LockState): 'running' | 'killed' | 'silent' {
+  if (liveness !== 'unknown') return liveness === 'alive' ? 'running' : 'killed';
   // A clock that is set back makes it negative: that says nothing of the run.
   return silentMilliseconds > SILENT_AFTER_MINUTES * 60_000 ? 'silent' : 'running';
 }

@@ -91,8 +91,8 @@ async function fetchPart(
   options: Omit<FetchOptions, 'url'> & { readonly url: string; readonly part: string; readonly hash: string },
 ): Promise<string> {
   const { row, url, part, hash, signal } = options;
-  const otherwise = `download it elsewhere and give it with fcn weights fetch ${row} --from FILE`;
-  await download({ ...options, otherwise });
+  const alternative = `download it elsewhere and give it with fcn weights fetch ${row} --from FILE`;
+  await download({ ...options, alternative });
   const sha256 = await sha256File(part, signal);
   if (sha256.startsWith(hash)) return sha256;
   await discardPart(part);

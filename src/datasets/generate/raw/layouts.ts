@@ -37,7 +37,7 @@ async function* merged(members: readonly ArchiveMember[]): AsyncGenerator<Uint8A
  */
 export function packed(file: string, members: readonly ArchiveMember[]): AsyncGenerator<Uint8Array> {
   if (file.endsWith('.zip')) {
-    return zipArchive(file, members, { packing: 'deflated', otherwise: 'Make fewer images, or smaller ones.' });
+    return zipArchive(file, members, { packing: 'deflated', advice: 'Make fewer images, or smaller ones.' });
   }
   if (file.endsWith('.json')) return merged(members);
   return file.endsWith('.tar') ? tarArchive(members) : gzipped(tarArchive(members));
