@@ -58,7 +58,7 @@ export async function setUpEngine() {
   } catch (error) {
     const { EngineUnavailableError } = await load('engine.js');
     if (error instanceof EngineUnavailableError) {
-      say(`No native engine: ${error.message} Going on with the wasm engine.`);
+      say(`No native engine: ${error.message} Continuing with the wasm engine.`);
     } else {
       fail(typeof error.exitCode === 'number' ? describe(error) : error.stack, error.exitCode ?? 1);
     }

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, type Dirent } from 'node:fs';
-import { access, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { access, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { UserError } from './errors.js';
@@ -54,20 +54,26 @@ export async function isFolder(file: string): Promise<boolean> {
   );
 }
 
-/**
- * Sorted names of the folders in a folder, links to folders included, hidden ones left out; none if it does not exist.
- * @throws UserError if it cannot be read.
- */
-export async function foldersIn(folder: string): Promise<string[]> {
-  let entries: Dirent[];
-  try {
-    entries = await readdir(folder, { withFileTypes: true });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+/** Text of a file; null if it does not exist. @throws UserError if it cannot be read. */
+export async function readTextIfPresent(file: string): Promise<string | null> {
+  return readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw explainFileError(error, file, 'read');
+  });
+}
+
+/** Entries of a folder; none if it does not exist. @throws UserError if it cannot be read. */
+export async function entriesIn(folder: string): Promise<Dirent[]> {
+  return readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
     throw explainFileError(error, folder, 'read');
-  }
+  });
+}
+
+/** Sorted names of the folders in a folder, without hidden ones, but with links to folders. Otherwise as `entriesIn`. */
+export async function foldersIn(folder: string): Promise<string[]> {
   const names: string[] = [];
-  for (const entry of entries) {
+  for (const entry of await entriesIn(folder)) {
     if (entry.name.startsWith('.')) continue;
     if (entry.isDirectory() || (entry.isSymbolicLink() && (await isFolder(path.join(folder, entry.name))))) {
       names.push(entry.name);
@@ -97,11 +103,7 @@ export async function makeFolder(folder: string): Promise<void> {
 
 /** Removes the temporary files that `writeFileAtomic` of a killed process left in a folder. Nobody may be writing there. */
 export async function removeHalfWritten(folder: string, ofFile: (name: string) => boolean = () => true): Promise<void> {
-  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    throw explainFileError(error, folder, 'read');
-  });
-  for (const name of names) {
+  for (const { name } of await entriesIn(folder)) {
     const file = /^\.(.+)\.[0-9a-f]{8}\.tmp$/.exec(name)?.[1];
     if (file !== undefined && ofFile(file)) await rm(path.join(folder, name), { force: true });
   }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { explainFileError, writeFileAtomic } from './files.js';
+import { explainFileError, readTextIfPresent, writeFileAtomic } from './files.js';
 
 /**
  * The value of a JSON file that another process writes; undefined if it is absent, damaged or being replaced on a shared folder.
@@ -35,13 +35,8 @@ export async function writeSealed(file: string, content: object): Promise<void> 
  * @returns null if the file does not exist; 'damaged' if it is not as written.
  */
 export async function readSealed(file: string): Promise<object | 'damaged' | null> {
-  let found: string;
-  try {
-    found = await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw explainFileError(error, file, 'read');
-  }
+  const found = await readTextIfPresent(file);
+  if (found === null) return null;
   let sealed: Partial<Sealed> | null;
   try {
     sealed = JSON.parse(found) as Partial<Sealed> | null;

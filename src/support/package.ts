@@ -24,7 +24,7 @@ export function packageVersion(): string {
  * Folder for downloads and builds that all projects of this user share: FCN_CACHE_DIR, else the platform's cache folder
  * (XDG_CACHE_HOME or ~/.cache on Linux). It need not exist.
  */
-export function cacheDirectory(environment: NodeJS.ProcessEnv = process.env): string {
-  const chosen = environment['FCN_CACHE_DIR'];
+export function cacheDirectory(): string {
+  const chosen = process.env['FCN_CACHE_DIR'];
   return chosen ? path.resolve(chosen) : envPaths('fcn', { suffix: '' }).cache;
 }

@@ -172,12 +172,9 @@ export function documentValue(document: Document.Parsed): { readonly value: unkn
 
 /** Reads a YAML file. @throws UserError if it cannot be read, and as `parseYaml`. */
 export async function readYaml(file: string): Promise<YamlFile> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
+  const text = await readFile(file, 'utf8').catch((error) => {
     throw explainFileError(error, file, 'read');
-  }
+  });
   return parseYaml(text, file);
 }
 
