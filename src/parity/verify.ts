@@ -95,7 +95,7 @@ export async function transformChecks(
 export interface VerifyOptions {
   readonly engine: EngineName | 'auto';
   /** Folder of a set of reference data; absent: the one that is part of the package. */
-  readonly oracle?: string | undefined;
+  readonly reference?: string | undefined;
   /** Only the cases whose name matches: `*` and `?`. */
   readonly cases?: string | undefined;
   readonly signal: AbortSignal;
@@ -124,7 +124,7 @@ export interface Verification {
  */
 export async function verify(options: VerifyOptions): Promise<Verification> {
   const start = performance.now();
-  const set = openSet(options.oracle ?? shippedSet());
+  const set = openSet(options.reference ?? shippedSet());
   const chosen = chooseCases(set, options.cases);
   const { signal } = options;
   const message = 'Verification interrupted.';

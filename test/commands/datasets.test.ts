@@ -45,7 +45,7 @@ test('a data set is generated, listed, verified, counted and browsed by commands
   t.regex(await readFile(path.join(cwd, 'page', 'index.html'), 'utf8'), /profile smoke/);
 });
 
-test('verify ends with 1 where something is wrong, and with 2 where there is nothing to verify', async (t) => {
+test('verify exits with 1 if something is wrong, and with 2 if there is nothing to verify', async (t) => {
   const cwd = await temporaryFolder(t);
   const run = (...parameters: string[]) => fcn(['datasets', ...parameters, '--data-root', 'data'], { cwd });
   await run('generate', 'ade20k', '--images', '4', ...SIZE);

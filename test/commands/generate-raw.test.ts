@@ -14,7 +14,7 @@ for (const id of ['cityscapes', 'voc2012-aug']) {
     compareDownloads(t, id, false));
 }
 
-long('made of the label maps, Pascal Context is not as published, and every record on it says so', async (t) => {
+long('Pascal Context made from label maps differs from the published set, and every record says so', async (t) => {
   const cwd = await temporaryFolder(t);
   await fcn(['datasets', 'generate', 'pascal-context', '--raw', '--images', '4', '--size', '64x64', '--out', 'raw'], {
     cwd,
@@ -43,9 +43,9 @@ long('made of the label maps, Pascal Context is not as published, and every reco
   ]);
 });
 
-withSmallDisk('a full disk leaves no half archive, and with more room the downloads are finished', async (t) => {
+withSmallDisk('a full disk leaves no half-written archive; with more space the downloads are completed', async (t) => {
   const cwd = await temporaryFolder(t);
-  // Less than the images and the archive of them take.
+  // Less than the images and their archive need.
   const mounted = await smallDisk(t, cwd, '260k');
   const out = path.join(mounted.folder, 'downloads');
   const parameters = ['datasets', 'generate', 'camvid', '--raw', '--images', '12', '--size', '96x128', '--out', out];
@@ -65,7 +65,7 @@ withSmallDisk('a full disk leaves no half archive, and with more room the downlo
   t.is((await fcn(prepare, { cwd })).code, 0);
 });
 
-test('downloads are made under the data root, once, and not with other settings in the same place', async (t) => {
+test('downloads are made in the data root once, and not with other settings in the same place', async (t) => {
   const cwd = await temporaryFolder(t);
   const generate = (...parameters: string[]) =>
     fcn(['datasets', 'generate', 'pascal-context-59', '--size', '64x64', ...parameters], { cwd });

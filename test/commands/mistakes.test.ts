@@ -10,7 +10,7 @@ const SMOKE = ['--profile', 'smoke', '--engine', 'wasm'];
 interface Mistake {
   readonly parameters: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
-  /** What standard error holds: the error, and what to do next. */
+  /** Standard error: the error and what to do next. */
   readonly error: RegExp;
   readonly next: RegExp;
 }
@@ -74,7 +74,7 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
   },
   'synthetic images of more pixels than memory holds': {
     parameters: ['datasets', 'generate', 'cityscapes', '--size', '99999x99999'],
-    error: /^error: --size 99999x99999: 9999800001 pixels, at most \d+ are painted\.$/,
+    error: /^error: --size 99999x99999: 9999800001 pixels, but at most \d+ are possible\.$/,
     next: /smaller/,
   },
   'a control character, which is shown and not obeyed': {
