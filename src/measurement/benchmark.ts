@@ -1,5 +1,5 @@
 import type { Engine } from '../engines/engine.js';
-import { deviceMemory } from '../engines/memory.js';
+import { gpuMemoryOfProcess } from '../engines/hardware.js';
 import { createKernels } from '../kernels/create.js';
 import { complexity } from '../network/complexity.js';
 import type { Experiment } from '../recipe/experiment.js';
@@ -100,7 +100,7 @@ export async function benchmark({
     repetitions: recipe.trainingSteps - trainingWarmup,
     onRepetition: report('training', recipe.trainingSteps),
   });
-  const deviceBytes = engine.device === 'gpu' ? await deviceMemory() : null;
+  const deviceBytes = engine.device === 'gpu' ? await gpuMemoryOfProcess() : null;
   const convolutionGflopsAfter = convolutionRate(engine, kernels, training.precision);
 
   const secondsPerImage = inference.seconds.reduce((sum, seconds) => sum + seconds, 0) / inference.seconds.length;

@@ -90,7 +90,7 @@ export async function transformChecks(
 export interface VerifyOptions {
   readonly engine: EngineName | 'auto';
   /** Folder of a set of reference data; default: the one that comes with the package. */
-  readonly oracle?: string | undefined;
+  readonly reference?: string | undefined;
   /** Only cases with matching names; may contain `*` and `?`. */
   readonly cases?: string | undefined;
   readonly signal: AbortSignal;
@@ -118,7 +118,7 @@ export interface Verification {
  */
 export async function verify(options: VerifyOptions): Promise<Verification> {
   const start = performance.now();
-  const set = openSet(options.oracle ?? shippedSet());
+  const set = openSet(options.reference ?? shippedSet());
   const chosen = chooseCases(set, options.cases);
   const { signal } = options;
   const message = 'Verification interrupted.';

@@ -51,7 +51,7 @@ async function prepared(t: Parameters<typeof temporaryFolder>[0], change: (segme
   return { cwd, weights, validation, truth, given, predict: [...RECIPE, ...given] };
 }
 
-test.serial('weights that are not finite are refused with the first parameter of which they are', async (t) => {
+test.serial('weights that are not finite are refused with the name of their first parameter', async (t) => {
   const { tf } = await startEngine({ engine: 'wasm' });
   const { cwd, weights, validation, predict } = await prepared(t, ({ parameters }) => {
     const values = parameters.get('backbone.layer3.1.bn2.running_mean').dataSync().slice();
@@ -73,7 +73,7 @@ test.serial('weights that are not finite are refused with the first parameter of
   t.deepEqual(readdirSync(path.join(cwd, 'results', 'records')), [], 'no record is kept');
 });
 
-test.serial('a variance that is negative is refused, and logits that overflow end an evaluation with 3', async (t) => {
+test.serial('a negative variance is refused, and logits that overflow end an evaluation with 3', async (t) => {
   const { tf } = await startEngine({ engine: 'wasm' });
   const negative = await prepared(t, ({ parameters }) => {
     parameters.set('backbone.layer3.1.bn2.running_var', tf.fill([16], -1));
@@ -104,7 +104,7 @@ for (const engineName of ['wasm', 'tensorflow'] as const) {
   const declare: typeof long = engineName === 'wasm' ? test.serial : hasEngine(engineName) ? long : test.serial.skip;
   declare(`what overflows inside the network ends an evaluation and a prediction with 3 (${engineName})`, async (t) => {
     const { tf } = await startEngine({ engine: 'wasm' });
-    // The overflow is hidden: −∞ and NaN before a ReLU, and the identity beside them goes on.
+    // A ReLU hides the overflow (−∞ and NaN), and the identity beside it continues.
     const { cwd, weights, validation, given } = await prepared(t, ({ parameters }) => {
       for (const [name, factor] of Object.entries({ conv1: 3e27, conv2: -5e28 })) {
         const path = `backbone.layer3.1.${name}.weight`;
@@ -220,7 +220,7 @@ long(
   },
 );
 
-test.serial('images of any size and format; those that cannot be read are named, and the others done', async (t) => {
+test.serial('images of any size and format are predicted; those that cannot be read are named', async (t) => {
   const { cwd, predict } = await prepared(t);
   const folder = path.join(cwd, 'images');
   mkdirSync(path.join(folder, 'inner'), { recursive: true });
@@ -261,7 +261,7 @@ test.serial('images of any size and format; those that cannot be read are named,
   t.deepEqual(value('evaluation.strideHw'), [43, 85]);
 });
 
-test.serial('nothing that is read is written over, and mistakes end before anything is predicted', async (t) => {
+test.serial('no input is overwritten, and mistakes are found before anything is predicted', async (t) => {
   const { cwd, predict, validation } = await prepared(t);
   await sharp({ create: { width: 20, height: 20, channels: 3, background: 'red' } })
     .png()

@@ -40,7 +40,7 @@ serial('TensorFlow computes', async (t) => {
   t.is(await startEngine(), engine, 'auto takes what runs');
 });
 
-/** Run as a program of its own: what the library prints goes past Node's streams. */
+/** Runs in a process of its own, since the library prints past Node's streams. */
 const PROGRAM = `
 const { startEngine } = await import(process.argv[1]);
 const { tf } = await startEngine({ engine: 'tensorflow' });
@@ -49,7 +49,7 @@ console.error('heard');
 `;
 
 serial('starting prints nothing, and standard error works afterwards', async (t) => {
-  const start = path.join(packageRoot(), 'dist', 'src', 'engines', 'start.js');
+  const start = path.join(packageRoot(), 'dist', 'src', 'engines', 'selection.js');
   const { stdout, stderr } = await execa(process.execPath, ['--input-type=module', '-e', PROGRAM, start]);
   t.is(stdout, '9');
   t.is(stderr, 'heard');

@@ -1,73 +1,20 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
 import test from 'ava';
 import type { Engine } from '../../src/engines/engine.js';
 import { hashExperiment } from '../../src/recipe/resolve.js';
 import { loadTables } from '../../src/recipe/tables.js';
-import { checkResults } from '../../src/records/audit.js';
 import { figuresOf } from '../../src/records/figures.js';
-import { keepRecords } from '../../src/records/folder.js';
 import { recordProblems } from '../../src/records/problems.js';
-import { type RunRecord, readRecord, writeRecord } from '../../src/records/record.js';
+import type { RunRecord } from '../../src/records/record.js';
 import { inAvailablePrecision } from '../../src/runs/precision.js';
-import { UserError } from '../../src/support/errors.js';
-import { packageRoot } from '../../src/support/package.js';
-import { fcn } from '../helpers/command.js';
 import { makeCompleteRecord, makeEvaluation } from '../helpers/complete-record.js';
-import { temporaryFolder } from '../helpers/folder.js';
 import fc from '../helpers/properties.js';
 
 const TABLES = loadTables();
 const ROW = 'fcn_r50-d8_512x512_20k_voc12aug';
 
 const DATASET = 'voc2012-aug';
-/** Images of the validation split of that data set, as published. */
+/** Published number of images in the validation split of that data set. */
 const IMAGES = 1449;
-
-test('records are kept by kind, listed, found whole, and end in the table of their kind', async (t) => {
-  const mIoU = makeCompleteRecord({ row: ROW }, 'full', IMAGES).figures.mIoU!.toFixed(2);
-  const cwd = await temporaryFolder(t);
-  const inbox = path.join(cwd, 'results', 'records');
-  await writeRecord(path.join(inbox, 'a.json'), makeCompleteRecord({ row: ROW }, 'full', IMAGES));
-  await writeRecord(path.join(inbox, 'b.json'), makeCompleteRecord({ row: ROW, profile: 'smoke' }, 'small', 8));
-  await writeRecord(
-    path.join(inbox, 'c.json'),
-    makeCompleteRecord({ row: ROW, overrides: ['width=32'] }, 'narrow', IMAGES),
-  );
-  const added = await fcn(['results', 'add', path.join('results', 'records')], { cwd });
-  t.is(added.code, 0, added.stderr);
-  for (const [kind, run] of [
-    ['full', 'full'],
-    ['smoke', 'small'],
-    ['local', 'narrow'],
-  ] as const) {
-    t.deepEqual(readdirSync(path.join(cwd, 'results', kind)), [`${ROW}.${run}.json`]);
-  }
-  const again = await fcn(['results', 'add', inbox], { cwd });
-  t.regex(again.stdout, /^there already/m);
-  t.false(again.stdout.includes('kept '));
-
-  const verified = await fcn(['results', 'verify'], { cwd });
-  t.is(verified.stdout, '3 records under results: all as they should be.\n');
-  t.is(verified.code, 0);
-  const { stdout: list } = await fcn(['results', 'list'], { cwd });
-  t.regex(list, /^3 records: 1 full, 1 smoke, 1 local\.$/m);
-  t.regex(list, /^smoke, measured on /m);
-  t.true(list.split('\n').every((line) => line.length <= 80));
-
-  await fcn(['table', '--write', 'results/README.md'], { cwd });
-  const written = readFileSync(path.join(cwd, 'results', 'README.md'), 'utf8');
-  const [published, smoke, local] = written.split('<!-- end of fcn table');
-  for (const [part, label, file] of [
-    [published, 'r1', `full/${ROW}.full.json`],
-    [smoke, 'smoke1', `smoke/${ROW}.small.json`],
-    [local, 'local1', `local/${ROW}.narrow.json`],
-  ] as const) {
-    t.true(part!.includes(`[${mIoU}][${label}]`));
-    t.true(part!.includes(`\n[${label}]: ${file}\n`));
-  }
-  t.is((await fcn(['table', '--check', '--write', 'results/README.md'], { cwd })).code, 0);
-});
 
 type Evaluation = NonNullable<RunRecord['details']['evaluate']>;
 
@@ -234,7 +181,7 @@ const TAMPERED: readonly [string, (record: RunRecord) => void, RegExp][] = [
   ],
 ];
 
-/** Of a record of a changed recipe. */
+/** Changes to a record of a changed recipe. */
 const TAMPERED_CHANGES: readonly [string, (record: RunRecord) => void, RegExp][] = [
   [
     'what a deviation says was published',
@@ -257,7 +204,7 @@ const TAMPERED_CHANGES: readonly [string, (record: RunRecord) => void, RegExp][]
 ];
 
 for (const [name, change, problem] of TAMPERED_CHANGES) {
-  test(`${name}, where a recipe was changed, is found`, (t) => {
+  test(`${name} of a changed recipe that was changed is found`, (t) => {
     const record = makeCompleteRecord({ row: ROW, overrides: ['width=32'] }, 'narrow', IMAGES);
     t.deepEqual(recordProblems(record, TABLES), []);
     change(record);
@@ -265,7 +212,7 @@ for (const [name, change, problem] of TAMPERED_CHANGES) {
   });
 }
 
-test('a recipe in float16 may have run in the bfloat16 of processors, and in nothing else', (t) => {
+test('a recipe in float16 may have run in bfloat16 on a CPU, and in no other way', (t) => {
   const row = 'fcn_r101-d8_fp16_512x1024_80k_cityscapes';
   const asked = makeCompleteRecord({ row, overrides: [] }, 'fp16', 500);
   const replaced = { halfPrecision: 'bf16', device: 'cpu', name: 'tensorflow' } as Engine;
@@ -281,7 +228,7 @@ test('a recipe in float16 may have run in the bfloat16 of processors, and in not
   t.regex(recordProblems(onGpu, TABLES).join(), /precision is "bf16", but the profile and the overrides give "fp16"/);
 });
 
-test('a record of a row that no package has is held against itself', (t) => {
+test('a record of a row outside the package is checked against itself', (t) => {
   const record = makeCompleteRecord({ row: ROW, overrides: ['width=32'] }, 'own', IMAGES);
   t.deepEqual(recordProblems(record, []), []);
   record.deviations[0]!.value = 16;
@@ -301,11 +248,7 @@ test('labels outside the classes are in the record, but its figures follow from 
   t.regex(recordProblems(record, TABLES).join('\n'), /details\.evaluate: mIoU is/);
 });
 
-test('the kept records of the repository are as they should be', (t) => {
-  t.deepEqual(checkResults(path.join(packageRoot(), 'results')).problems, []);
-});
-
-/** Figures of stages that follow from nothing else in a record: what was measured, or is of the system alone. */
+/** Figures of stages that follow from nothing else in a record: measured, or about the system. */
 const MEASURED = /seconds$|finalLoss$|peak|Peak|deviceBytes$|startedAt$/;
 
 /** Paths of all figures of the stages that follow from others. */
@@ -317,7 +260,7 @@ function figurePaths(value: unknown, path: readonly string[] = []): string[][] {
   return isFigure && !MEASURED.test(path.join('.')) ? [[...path]] : [];
 }
 
-/** Whole numbers where the figure is one, so that a record stays one that can be read. */
+/** Another figure; a whole number for a whole number, so that the record can still be read. */
 function otherThan(value: number | null): fc.Arbitrary<number | null> {
   const some: fc.Arbitrary<number | null> =
     value !== null && Number.isInteger(value)
@@ -326,14 +269,14 @@ function otherThan(value: number | null): fc.Arbitrary<number | null> {
   return some.filter((other) => other !== value);
 }
 
-test('any single figure of the stages that is changed is found', (t) => {
+test('a change of any single figure of the stages is found', (t) => {
   const whole = makeCompleteRecord({ row: ROW }, 'full', IMAGES);
   t.deepEqual(recordProblems(whole, TABLES), []);
   const paths = figurePaths(whole.details);
   t.true(paths.length > 2 * 21 * 21);
   const at = (path: readonly string[]) =>
     path.reduce<unknown>((value, key) => (value as Record<string, unknown>)[key], whole.details) as number | null;
-  // Most figures are counts of the matrices; those that are not are tried as often.
+  // Most figures are counts of the matrices; the others are tried as often.
   const isCount = (path: readonly string[]) => path.includes('confusion');
   const anyPath = fc.oneof(
     fc.constantFrom(...paths.filter(isCount)),
@@ -354,19 +297,6 @@ test('any single figure of the stages that is changed is found', (t) => {
   t.pass();
 });
 
-test('a folder of results that is not there is a mistake, and named', async (t) => {
-  const cwd = await temporaryFolder(t);
-  const { code, stdout, stderr } = await fcn(['results', 'verify', '--results', 'typo'], { cwd });
-  t.is(code, 2);
-  t.is(stdout, '');
-  t.regex(stderr, /typo does not exist: there are no kept records to check/);
-  writeFileSync(path.join(cwd, 'file'), '');
-  t.throws(() => checkResults(path.join(cwd, 'file')), {
-    instanceOf: UserError,
-    message: /is a file; expected a folder/,
-  });
-});
-
 for (const [name, change, problem] of TAMPERED) {
   test(`${name} that was changed is found`, (t) => {
     const record = makeCompleteRecord({ row: ROW }, 'full', IMAGES);
@@ -376,22 +306,7 @@ for (const [name, change, problem] of TAMPERED) {
   });
 }
 
-test('a record that was changed is found in its folder, and is not kept', async (t) => {
-  const results = await temporaryFolder(t);
-  const file = path.join(results, 'full', `${ROW}.full.json`);
-  await writeRecord(file, makeCompleteRecord({ row: ROW }, 'full', IMAGES));
-  t.deepEqual(checkResults(results).problems, []);
-  const record = readRecord(file);
-  record.details.evaluate!.aAcc = 0.5;
-  writeFileSync(file, JSON.stringify(record));
-  const [problem, ...others] = checkResults(results).problems;
-  t.deepEqual(others, []);
-  t.true(problem!.startsWith(`${file}: details.evaluate: aAcc is 0.5, but the confusion matrix gives `), problem);
-  await t.throwsAsync(keepRecords([file], path.join(results, 'elsewhere')), { instanceOf: UserError });
-  t.false(existsSync(path.join(results, 'elsewhere')));
-});
-
-test('an evaluation is of no more images than the limit of its recipe', (t) => {
+test('an evaluation has no more images than the limit of its recipe', (t) => {
   const record = makeCompleteRecord({ row: ROW, profile: 'smoke' }, 'small', 8);
   record.dataset!.synthetic = true;
   t.deepEqual(recordProblems(record, TABLES), []);
@@ -402,7 +317,7 @@ test('an evaluation is of no more images than the limit of its recipe', (t) => {
   t.regex(recordProblems(record, TABLES).join('\n'), /500 images, but the recipe's limit is 8/);
 });
 
-test('a data set that says how many images it has more than the published one may have them evaluated', (t) => {
+test('additional images are accepted if the data set records their number', (t) => {
   const row = 'fcn_r101-d8_480x480_40k_pascal_context';
   const record = makeCompleteRecord({ row }, 'full', 5105);
   t.regex(recordProblems(record, TABLES).join('\n'), /5105 images, but 5104 were published/);
@@ -413,15 +328,4 @@ test('a data set that says how many images it has more than the published one ma
     evaluation.splitImages = 5106;
   });
   t.regex(recordProblems(record, TABLES).join('\n'), /5106 images, but its data set has 5105/);
-});
-
-test('a record in the wrong folder or under another name is found, with exit code 1', async (t) => {
-  const cwd = await temporaryFolder(t);
-  await writeRecord(
-    path.join(cwd, 'results', 'full', 'mine.json'),
-    makeCompleteRecord({ row: ROW, profile: 'smoke' }, 'small', 8),
-  );
-  const { code, stdout } = await fcn(['results', 'verify'], { cwd });
-  t.is(code, 1);
-  t.regex(stdout, /mine\.json: expected the name .*small\.json\n.*mine\.json: belongs in results.smoke\n/);
 });
