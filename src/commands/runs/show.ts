@@ -18,12 +18,13 @@ export default class RunsShow extends BaseCommand {
     const { inspectRun } = await import('../../runs/inspect.js');
     const { explainFileError } = await import('../../support/files.js');
     const { formatRun } = await import('../../runs/list.js');
+    const { outputWidth } = await import('../../terminal/layout.js');
     const run = await inspectRun((await findRunDirectory(flags.runs, args.run)).folder);
     const names = await readdir(run.folder).catch((error) => {
       throw explainFileError(error, run.folder, 'read');
     });
     const files = names.sort();
-    this.print(formatRun(run, files));
+    this.print(formatRun(run, files, outputWidth()));
     return { ...run, files };
   }
 }
