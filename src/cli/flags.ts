@@ -1,6 +1,7 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { ENGINE_NAMES } from '../engines/engine.js';
+import { CLASS_ORDERS } from '../evaluation/class-order.js';
 import type { Precision } from '../recipe/experiment.js';
 import { DATA_CHECKS } from '../runs/check-data.js';
 
@@ -172,6 +173,13 @@ export const timeLimit = Flags.string({
   env: 'FCN_TIME_LIMIT',
   helpValue: 'TIME',
 });
+
+export const classOrder = Flags.option({
+  summary: 'Order of the classes: as the data set lists them, by IoU, or by name.',
+  env: 'FCN_SORT_CLASSES',
+  default: 'data-set' as const,
+  options: CLASS_ORDERS,
+})();
 
 /** Where a run reads and writes, what executes it, and what it does about bad data. */
 export const run = {

@@ -1,4 +1,5 @@
 import type { EngineName } from '../engines/engine.js';
+import type { ClassOrder } from '../evaluation/class-order.js';
 import type { Precision } from '../recipe/experiment.js';
 import type { Stage } from '../records/record.js';
 import type { DataCheck } from '../runs/check-data.js';
@@ -30,6 +31,7 @@ interface RunFlags {
   readonly keep: number;
   readonly 'max-loss': string;
   readonly 'time-limit'?: string | undefined;
+  readonly sort?: ClassOrder;
 }
 
 function resumeOf({ resume, fresh, 'resume-run': run }: RunFlags): Resume {
@@ -81,7 +83,8 @@ export abstract class RunCommand extends BaseCommand {
     const { execute } = await import('../runs/execute.js');
     const { tablesOf } = await import('../recipe/select.js');
     const { formatExecution } = await import('../tables/series.js');
-    const { profile, file, seed } = flags;
+    const { outputWidth } = await import('../terminal/layout.js');
+    const { profile, file, seed, sort: order = 'data-set' } = flags;
     const experiment = resolve({ row, file, profile, seed, overrides: overridesOf(flags) });
     const execution = await execute({
       ...this.executionOptions(flags),
@@ -90,7 +93,7 @@ export abstract class RunCommand extends BaseCommand {
       stages,
       ...extra,
     });
-    this.print(formatExecution(execution, tablesOf(file)));
+    this.print(formatExecution(execution, tablesOf(file), { order, width: outputWidth() }));
     return execution;
   }
 }

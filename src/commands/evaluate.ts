@@ -29,6 +29,7 @@ export default class Evaluate extends RunCommand {
       summary: "Write them as Cityscapes' label ids, for its server, instead; only of rows of Cityscapes.",
       dependsOn: ['predictions'],
     }),
+    sort: flags.classOrder,
     ...flags.experiment,
     ...flags.run,
   };

@@ -163,7 +163,7 @@ function sum(values: readonly number[]): number {
 }
 
 /** A class's figures, null where nothing defines them: IoU where it is neither labelled nor predicted, accuracy where not labelled. */
-interface ClassFigures {
+export interface ClassFigures {
   readonly name: string;
   readonly iou: number | null;
   readonly accuracy: number | null;

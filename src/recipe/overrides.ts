@@ -31,13 +31,14 @@ export function valuesOf(recipe: RecipeValues): Map<string, unknown> {
   return leaves(Object.fromEntries(SECTIONS.map((section) => [section, recipe[section]])));
 }
 
-function parseValue(path: string, text: string): unknown {
+/** A value written as in YAML. @param option How it was given, `--set width`. @throws UserError where it is none. */
+export function parseValue(option: string, text: string): unknown {
   const document = parseDocument(text, { prettyErrors: false, logLevel: 'error' });
   // A tag that is not known, say, is a warning only.
   const [error] = [...document.errors, ...document.warnings];
   const said = error === undefined ? documentValue(document) : { problem: error.message };
   if ('value' in said) return said.value;
-  throw new UserError(`--set ${path}=${text}: not a value: ${said.problem}`, 'Write it as in YAML.', { cause: error });
+  throw new UserError(`${option}=${text}: not a value: ${said.problem}`, 'Write it as in YAML.', { cause: error });
 }
 
 function withValue(section: Section, [key, ...rest]: readonly string[], value: unknown): Section {
@@ -67,7 +68,7 @@ export function applyOverrides(recipe: Recipe, overrides: readonly string[]): Re
       throw new UserError(`--set ${override}: expected path=value.`, 'For example: --set width=16.');
     }
     const path = fullPath(override.slice(0, equals).trim(), [...valuesOf(current).keys()]);
-    const value = parseValue(path, override.slice(equals + 1));
+    const value = parseValue(`--set ${path}`, override.slice(equals + 1));
     const keys = path.split('.');
     const changed = check(recipeSchema, withValue(current, keys, value));
     if ('value' in changed) return changed.value;
@@ -97,7 +98,7 @@ function ending(path: string, keys: number): string {
 }
 
 /** The shortest trailing part of a path that no other has, as it may be typed. */
-function shortPath(path: string, paths: readonly string[]): string {
+export function shortPath(path: string, paths: readonly string[]): string {
   const others = paths.filter((other) => other !== path);
   const lengths = path.split('.').map((_, i) => i + 1);
   const short = lengths.find((keys) => !others.some((other) => ending(other, keys) === ending(path, keys)));
@@ -146,21 +147,22 @@ function suggestion(typed: string, paths: readonly string[]): string {
 
 /**
  * The full path that a typed one means: itself, or the only one that ends in it.
+ * @param option How it was given.
  * @throws UserError that names the nearest where there is none, or those where there are several.
  */
-function fullPath(typed: string, paths: readonly string[]): string {
+export function fullPath(typed: string, paths: readonly string[], option = '--set'): string {
   if (paths.includes(typed)) return typed;
   const endings = paths.filter((path) => path.endsWith(`.${typed}`));
   if (endings.length === 1) return endings[0]!;
   if (endings.length > 1) {
-    throw new UserError(`--set ${typed}: ambiguous.`, `Say which: ${endings.join(', ')}.`);
+    throw new UserError(`${option} ${typed}: ambiguous.`, `Say which: ${endings.join(', ')}.`);
   }
   const inside = paths.filter((path) => path.startsWith(`${typed}.`) || path.includes(`.${typed}.`));
   if (inside.length > 0) {
-    throw new UserError(`--set ${typed}: a section, not a value.`, `Set one of its values: ${inside.join(', ')}.`);
+    throw new UserError(`${option} ${typed}: a section, not a value.`, `Name one of its values: ${inside.join(', ')}.`);
   }
   throw new UserError(
-    `--set ${typed}: the recipe has no such value.`,
-    Object.hasOwn(ELSEWHERE, typed) ? ELSEWHERE[typed] : suggestion(typed, paths),
+    `${option} ${typed}: the recipe has no such value.`,
+    option === '--set' && Object.hasOwn(ELSEWHERE, typed) ? ELSEWHERE[typed] : suggestion(typed, paths),
   );
 }
