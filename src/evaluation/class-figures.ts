@@ -22,8 +22,8 @@ export interface ClassLayout {
 const MOST_COLUMNS = 3;
 const LEAST_LINES = 4;
 
-/** Blanks between the columns of classes. */
-const GAP = 3;
+/** Blanks between the columns of classes: fewer if one more column fits then. */
+const GAPS = [3, 2] as const;
 
 const percent = (fraction: number | null) => (fraction === null ? '–' : formatPercent(fraction));
 
@@ -39,12 +39,14 @@ function columnLines(classes: readonly ClassFigures[], width: number): string[] 
   const names = classes.map(({ name }) => withoutControls(name.trim()));
   const nameWidth = Math.min(Math.max('Class'.length, ...names.map(({ length }) => length)), width - figuresWidth);
   const columnWidth = nameWidth + figuresWidth;
-  const fitting = Math.floor((width + GAP) / (columnWidth + GAP));
-  const columns = Math.max(1, Math.min(MOST_COLUMNS, fitting, Math.ceil(classes.length / LEAST_LINES)));
+  const wanted = Math.max(1, Math.min(MOST_COLUMNS, Math.ceil(classes.length / LEAST_LINES)));
+  const [wide, narrow] = GAPS.map((gap) => Math.floor((width + gap) / (columnWidth + gap)));
+  const gap = narrow! > wide! && wide! < wanted ? GAPS[1] : GAPS[0];
+  const columns = Math.max(1, Math.min(wanted, Math.max(wide!, narrow!)));
   const count = Math.ceil(classes.length / columns);
   const cell = (name: string, [iou, accuracy]: readonly [string, string]) =>
     `${cut(name, nameWidth)} ${iou.padStart(widths[0]!)} ${accuracy.padStart(widths[1]!)}`;
-  const line = (cells: readonly string[]) => cells.join(' '.repeat(GAP)).trimEnd();
+  const line = (cells: readonly string[]) => cells.join(' '.repeat(gap)).trimEnd();
   // Fewer columns than `columns` are filled if the last would be empty: 9 classes in lines of 3 of 4.
   const filled = Math.ceil(classes.length / count);
   return [

@@ -78,7 +78,8 @@ async function namedRecipe(reference: string, changes: CommonChanges, catalogue:
   } catch (error) {
     const rows = tables.flatMap((table) => table.rows.map(({ id }) => id));
     const meant = nearestAll(reference, rows);
-    if (!(error instanceof UserError) || meant.length === 0) throw error;
+    // ROW/RUN means a run, whatever is wrong with it.
+    if (!(error instanceof UserError) || meant.length === 0 || reference.includes('/')) throw error;
     throw new UserError(error.message, `Did you mean the row ${meant[0]}? fcn list shows all rows.`, { cause: error });
   }
 }

@@ -14,7 +14,10 @@ import { type RankedRun, runValue } from './run.js';
 
 const SYNTHETIC_MARK = '§';
 
-function formatValue(value: unknown): string {
+function formatValue(run: RankedRun, key: string): string {
+  // To the minute.
+  if (key === 'started') return run.startedAt.slice(0, 16).replace('T', ' ');
+  const value = runValue(run, key);
   if (value === undefined) return '–';
   return typeof value === 'string' ? withoutControls(value) : JSON.stringify(value);
 }
@@ -65,7 +68,7 @@ function measuredFigures(runs: readonly RankedRun[]): number[] {
 }
 
 /** The names of the runs on lines of their own if the lines would be too long otherwise. */
-function boardLines({ runs, columns }: Leaderboard, width: number) {
+function boardLines({ runs, columns, asked }: Leaderboard, width: number) {
   const severalRows = new Set(runs.map(({ row }) => row)).size > 1;
   const marked = marksSynthetic(runs);
   const shown = measuredFigures(runs);
@@ -76,7 +79,7 @@ function boardLines({ runs, columns }: Leaderboard, width: number) {
     const figures = figureTexts(run, marked);
     return [
       run.state,
-      ...ordered.map(({ key }) => formatValue(runValue(run, key))),
+      ...ordered.map(({ key }) => formatValue(run, key)),
       String(run.seed),
       ...shown.map((i) => figures[i]!),
     ];
@@ -88,7 +91,7 @@ function boardLines({ runs, columns }: Leaderboard, width: number) {
     ...runs.map((run) => [...(severalRows ? [run.row] : []), run.shortName, ...cells(run)]),
   ];
   const wordCount = words!.length + 1;
-  const fitted = fitColumns(lines, { words: wordCount + (severalRows ? 2 : 1), width, spare });
+  const fitted = fitColumns(lines, { words: wordCount + (severalRows ? 2 : 1), width, spare: asked ? [] : spare });
   if (fitted.lines.every((line) => line.length <= width)) return fitted;
   const entries = runs.map((run) => ({ name: `${run.row}/${run.shortName}`, lines: [cells(run)] }));
   return entryLines(['Run', ...cellHeads], entries, { words: wordCount, width, spare });
@@ -132,7 +135,7 @@ export function leaderboardSection(board: Leaderboard, linkTo: LinkTo): Section 
         plain(run.row),
         runText(run),
         plain(run.state),
-        ...columns.map(({ key }) => plain(formatValue(runValue(run, key)))),
+        ...columns.map(({ key }) => plain(formatValue(run, key))),
         plain(String(run.seed)),
         ...figureTexts(run, marked).map(plain),
       ]),

@@ -19,6 +19,8 @@ export interface Leaderboard {
   readonly runs: readonly RankedRun[];
   /** The most telling first. */
   readonly columns: readonly BoardColumn[];
+  /** Whether these columns were asked for: then they are left out last. */
+  readonly asked: boolean;
 }
 
 export interface LeaderboardOptions {
@@ -89,7 +91,7 @@ export function makeLeaderboard(
     (run) =>
       (states?.includes(run.state) ?? true) && (profile === undefined || run.profile === profile) && isMatch(run),
   );
-  if (runs.length === 0) return { runs: [], columns: [] };
+  if (runs.length === 0) return { runs: [], columns: [], asked: false };
   const keys = columns?.map((typed) => (isFact(typed) ? typed : fullPath(typed, paths, '--columns')));
   return {
     runs: sortRuns(runs, { sort, reverse, paths }),
@@ -97,5 +99,6 @@ export function makeLeaderboard(
       key,
       name: isFact(key) ? key : shortPath(key, paths),
     })),
+    asked: columns !== undefined,
   };
 }
