@@ -64,32 +64,22 @@ test('a line a run: what differs, figures best first, also runs without a record
 const runsOf = (stdout: string) =>
   (JSON.parse(stdout) as { runs: { run: string; values: Record<string, unknown> }[] }).runs.map(({ run }) => run[16]);
 
-test('sorted, filtered, and with the columns that are asked for', async (t) => {
+test('flags sort, filter and choose columns; a key that there is not is an error', async (t) => {
   const cwd = await writeRuns(t);
-  const order = async (...flags: string[]) => {
-    const { code, stdout, stderr } = await fcn(['runs', 'table', '--json', ...flags], { cwd });
-    t.is(code, 0, stderr);
-    return runsOf(stdout).join('');
-  };
-  t.is(await order('--sort', 'fps'), 'abcde');
-  t.is(await order('--sort', 'mIoU', '--reverse', '--state', 'completed'), 'cab');
-  t.is(await order('--sort', 'learningRate', '--where', 'width=32', 'camvid*'), 'cb');
-  t.is(await order('--where', 'width=32', '--where', 'learningRate=5e-3'), 'c');
-  t.is(await order('--where', 'seed=1'), 'a');
-  const { stdout } = await fcn(['runs', 'table', '20250102-030405-a', '--columns', 'batch,started', '--json'], { cwd });
+  const flags = ['--sort', 'learningRate', '--reverse', '--where', 'width=32', '--columns', 'batch,started'];
+  const { code, stdout, stderr } = await fcn(['runs', 'table', 'camvid*', '--json', ...flags], { cwd });
+  t.is(code, 0, stderr);
+  t.is(runsOf(stdout).join(''), 'bc');
   t.like(JSON.parse(stdout), {
     columns: ['training.batch', 'started'],
-    runs: [{ row: ROW, seed: 1, values: { 'training.batch': 4, started: '2025-01-02T03:04:05.000Z' } }],
+    runs: [{ row: ROW, seed: 0, values: { 'training.batch': 4, started: '2025-01-02T03:04:05.000Z' } }],
   });
-  const none = await fcn(['runs', 'table', '--where', 'width=99'], { cwd });
+  const none = await fcn(['runs', 'table', '--state', 'interrupted'], { cwd });
   t.deepEqual([none.code, none.stdout], [0, '']);
   t.regex(none.stderr, /No run matches\.\n$/);
   const unknown = await fcn(['runs', 'table', '--where', 'widht=32'], { cwd });
   t.is(unknown.code, 2);
   t.regex(unknown.stderr, /--where widht: the recipe has no such value\.\nnext: Did you mean width\?/);
-  const unsorted = await fcn(['runs', 'table', '--sort', 'miou'], { cwd });
-  t.is(unsorted.code, 2);
-  t.regex(unsorted.stderr, /it takes memory, fps, mIoU, ms\+flip, row/);
 });
 
 test('CSV, Markdown, HTML and JSON have the same runs and all columns; no document is replaced', async (t) => {
@@ -158,7 +148,7 @@ test('fcn table --file of a file that publishes nothing ranks its runs, and says
   );
   t.notRegex(stdout, /publish|camvid/i);
   const json = await fcn(['table', '--file', 'mine.yaml', '--rows', 'nar*', '--json'], { cwd });
-  t.like(JSON.parse(json.stdout), { runs: [{ row: 'narrow', run: 'aaa' }], otherRuns: [{ row: 'narrow' }] });
+  t.like(JSON.parse(json.stdout), { runs: [{ row: 'narrow', run: 'aaa' }], tables: [{ table: 'Mine' }] });
   const same = await fcn(['runs', 'table', '--file', 'mine.yaml'], { cwd });
   t.is(same.stdout, stdout);
   const sorted = await fcn(['table', '--file', 'mine.yaml', '--sort', 'difference'], { cwd });

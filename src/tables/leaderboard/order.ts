@@ -1,6 +1,7 @@
 import { fullPath } from '../../recipe/overrides.js';
 import { FIGURE_COLUMNS, FIGURES, type Figure } from '../../records/figures.js';
 import { UserError } from '../../support/errors.js';
+import { nearest } from '../../support/suggest.js';
 import { isFact, type RankedRun, runValue } from './run.js';
 
 interface Order {
@@ -23,7 +24,7 @@ const FIGURE_KEYS: Readonly<Record<string, Figure>> = {
 const NAMES = ['row', 'run', 'seed', 'state'] as const;
 
 /** The keys of `--sort` besides values of the recipe. */
-export const SORT_NAMES = [...Object.keys(FIGURE_KEYS), ...NAMES, 'started', 'profile', 'hardware'];
+const SORT_NAMES = [...Object.keys(FIGURE_KEYS), ...NAMES, 'started', 'profile', 'hardware'];
 
 function comparable(value: unknown): SortValue {
   if (value === undefined || value === null) return null;
@@ -47,6 +48,8 @@ function recipeKey(sort: string, paths: readonly string[]): string {
     return fullPath(sort, paths, '--sort');
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
+    const meant = nearest(sort, SORT_NAMES);
+    if (meant !== undefined) throw new UserError(error.message, `Did you mean ${meant}?`, { cause: error });
     const next = `${error.next ?? ''} Besides values of the recipe it takes ${SORT_NAMES.join(', ')}.`;
     throw new UserError(error.message, next.trim(), { cause: error });
   }
