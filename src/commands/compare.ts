@@ -103,6 +103,7 @@ export default class Compare extends BaseCommand {
     );
     return followed;
   }
+
   private async compareRecipes(
     [a, b]: readonly [string, string | undefined],
     changes: { readonly profile: 'full' | 'smoke' | undefined; readonly overrides: readonly string[] },

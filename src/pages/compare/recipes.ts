@@ -1,6 +1,6 @@
 import type { Experiment, Recipe } from '../../recipe/experiment.js';
 import { applyOverrides, valuesOf } from '../../recipe/overrides.js';
-import { applyProfile, checkRules, type Profile } from '../../recipe/profiles.js';
+import { applyProfile, checkRules } from '../../recipe/profiles.js';
 import { resolveRow } from '../../recipe/resolve.js';
 import { selectRow, selectRows } from '../../recipe/select.js';
 import { loadTables, type Row } from '../../recipe/tables.js';
@@ -16,7 +16,7 @@ import { formatValue } from './format.js';
 /** What is changed in both recipes. */
 interface CommonChanges {
   /** Default: full; for a run, its own. */
-  readonly profile?: Profile | undefined;
+  readonly profile?: string | undefined;
   readonly overrides: readonly string[];
 }
 
@@ -112,14 +112,10 @@ export async function compareRecipes(
     );
   }
   // A run beside its row: both of one profile, so that only what was changed differs.
-  const ofSecond = second === undefined ? { profile: a.profile as Profile, ...withoutProfile(changes) } : changes;
+  const ofSecond = second === undefined ? { profile: a.profile, overrides: changes.overrides } : changes;
   const b = await namedRecipe(second ?? a.row, ofSecond, catalogue);
   const differences = compareMaps(new Map(valuesOf(a.experiment)), new Map(valuesOf(b.experiment))) ?? [];
   return { a, b, differences };
-}
-
-function withoutProfile({ overrides }: CommonChanges): Pick<CommonChanges, 'overrides'> {
-  return { overrides };
 }
 
 const sectionOf = ({ path }: Difference) => path.split('.')[0]!;
