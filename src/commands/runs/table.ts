@@ -47,7 +47,7 @@ export default class RunsTable extends BaseCommand {
       multiple: true,
       multipleNonGreedy: true,
       delimiter: ',',
-      helpValue: 'KEY,…',
+      helpValue: 'KEYS',
     }),
     file: Flags.string({
       summary: 'Only runs of the rows in this experiment file; may be given several times.',
