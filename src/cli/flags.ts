@@ -1,6 +1,7 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { AUTO_ENGINE, ENGINE_NAMES } from '../engines/engine.js';
+import { CLASS_ORDERS } from '../evaluation/class-order.js';
 import type { Precision } from '../recipe/experiment.js';
 import { DATA_CHECKS } from '../runs/check-data.js';
 
@@ -178,6 +179,13 @@ const timeLimit = Flags.string({
   env: 'FCN_TIME_LIMIT',
   helpValue: 'TIME',
 });
+
+export const classOrder = Flags.option({
+  summary: 'Order of the classes: as the data set lists them, by IoU, or by name.',
+  env: 'FCN_SORT_CLASSES',
+  default: 'data-set' as const,
+  options: CLASS_ORDERS,
+})();
 
 /** Where a run reads and writes, its engine, and how it treats bad data. */
 export const run = {

@@ -1,5 +1,7 @@
+import type { ClassLayout } from '../evaluation/class-figures.js';
 import { describeCoverage } from '../evaluation/confusion.js';
 import type { Table } from '../recipe/tables.js';
+import { classEvaluation, formatClasses } from '../records/class-evaluation.js';
 import { whyNotComparable } from '../records/comparability.js';
 import {
   FIGURE_COLUMNS,
@@ -47,10 +49,14 @@ function coverageOf({ details }: RunRecord): string | null {
 }
 
 /**
- * A run's figures, published ones beside them if they are comparable, and its files.
+ * The classes of a run's evaluation, its figures, published ones beside them if they are comparable, and its files.
  * @param tables The tables of the run's row.
  */
-export function formatExecution({ record, directory, kept, weights }: Execution, tables: readonly Table[]): string {
+export function formatExecution(
+  { record, directory, kept, weights }: Execution,
+  tables: readonly Table[],
+  classLayout: ClassLayout,
+): string {
   const { row, profile, seed, experiment, figures } = record;
   const reason = whyNotComparable(record, tables);
   const measured = FIGURES.filter((figure) => figures[figure] !== null);
@@ -62,11 +68,11 @@ export function formatExecution({ record, directory, kept, weights }: Execution,
       formatFigure(figures[figure]),
     ]),
   });
-  const coverage = coverageOf(record);
+  const classes = classEvaluation(record.details);
   return [
     `${row}, ${profile} profile, seed ${seed}`,
+    ...(classes === null ? [] : ['', ...formatClasses(classes, classLayout), '']),
     ...(measured.length === 0 ? [] : [table]),
-    ...(coverage === null ? [] : [`${coverage}.`]),
     ...(reason === null ? [] : [`Compares with nothing published: ${reason}.`]),
     `run      ${directory}`,
     ...(weights === null ? [] : [`weights  ${weights}`]),
