@@ -137,6 +137,11 @@ export const tensorboard = Flags.boolean({
 
 export const force = Flags.boolean({ summary: 'Start although memory or disk will not do, by the estimate.' });
 
+export const offline = Flags.boolean({
+  summary: 'Fetch nothing; if a file is not in the cache, say where to put it.',
+  env: 'FCN_OFFLINE',
+});
+
 export const resume = Flags.boolean({
   summary: 'Go on with the newest run of the recipe, which happens anyway; where it has completed, do nothing.',
   exclusive: ['fresh', 'resume-run'],
@@ -184,6 +189,7 @@ export const run = {
   'skip-bad': skipBad,
   tensorboard,
   force,
+  offline,
   resume,
   'resume-run': resumeRun,
   fresh,

@@ -24,6 +24,7 @@ interface RunFlags {
   readonly 'evaluate-every'?: number | undefined;
   readonly tensorboard: boolean;
   readonly force: boolean;
+  readonly offline: boolean;
   readonly resume: boolean;
   readonly 'resume-run'?: string | undefined;
   readonly fresh: boolean;
@@ -49,6 +50,7 @@ export abstract class RunCommand extends BaseCommand {
       evaluateEvery: flags['evaluate-every'],
       tensorboard: flags.tensorboard,
       force: flags.force,
+      offline: flags.offline,
       checkedData: new Map(),
       overrides: overridesOf(flags),
       engine,

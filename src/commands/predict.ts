@@ -60,6 +60,7 @@ export default class Predict extends BaseCommand {
     }),
     ...flags.experiment,
     engine: flags.engine,
+    offline: flags.offline,
   };
 
   async run(): Promise<object> {
@@ -79,6 +80,7 @@ export default class Predict extends BaseCommand {
       slide,
       opacity: opacity / 100,
       engine,
+      offline: flags.offline,
       signal: this.interruptSignal(),
       note: (text) => this.note(text),
       display: this.displayMode(),

@@ -7,7 +7,9 @@ import { createEvaluationLoader, type EvaluationLoader } from '../data/loader.js
 import type { SkippedSamples } from '../data/problem.js';
 import type { Engine } from '../engines/engine.js';
 import { createKernels } from '../kernels/create.js';
-import { type LoadReport, loadInferenceNetwork } from '../network/load.js';
+import { loadInferenceNetwork } from '../network/load.js';
+import { summarise } from '../network/load-report.js';
+import type { LoadSummary } from '../network/load-summary.js';
 import { NonFiniteOutputError } from '../network/overflow.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { InterruptedError, UserError } from '../support/errors.js';
@@ -48,6 +50,8 @@ export interface EvaluateOptions extends EvaluationSettings {
   /** Called before the position is noted; where it throws, the evaluation ends. */
   readonly beforeWrite?: (() => Promise<void>) | undefined;
   readonly saveRequested?: (() => boolean) | undefined;
+  /** Told how the weights fit the network, before the first image. */
+  readonly onLoad?: ((report: LoadSummary) => void) | undefined;
   /** Told from where the evaluation goes on. */
   readonly note?: ((text: string) => void) | undefined;
 }
@@ -82,7 +86,7 @@ interface EvaluationResult {
 
 /** The figures, and how the weights fitted the network: an auxiliary head that does not is left out. */
 export interface Evaluation extends EvaluationResult {
-  readonly loadReport: Omit<LoadReport, 'loaded'> & { readonly loaded: number };
+  readonly loadReport: LoadSummary;
 }
 
 /**
@@ -110,6 +114,8 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const dataset = await predictedDataset(experiment);
   const kernels = createKernels(engine);
   const network = await loadInferenceNetwork(engine, kernels, model, weights, training.precision, weightsKey);
+  const loadReport = summarise(network.report);
+  options.onLoad?.(loadReport);
   try {
     const ratios = multiScale ? recipe.ratios : [1];
     const { file, everySeconds = 0 } = options.position ?? {};
@@ -145,7 +151,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
       };
       const settings = { ...options, dataset, flip: multiScale, begun, onImage, onInterruption: notePosition };
       const result = await evaluateSamples(samples, predictor, settings);
-      return { ...result, loadReport: { ...network.report, loaded: network.report.loaded.length } };
+      return { ...result, loadReport };
     } finally {
       await samples.close();
     }

@@ -98,18 +98,22 @@ export async function loadParameters(engine: Engine, segmentor: Segmentor, file:
 }
 
 /**
- * Loads a pretrained classification backbone, whose names lack the "backbone." prefix; its classifier is left out.
+ * Loads a pretrained classification backbone, whose names lack the "backbone." prefix; its classifier is left out. The report has
+ * the names as in the file, where it has them.
  * @throws UserError when a backbone parameter is missing, of another shape, or not finite.
  */
-export async function loadBackbone(engine: Engine, segmentor: Segmentor, file: string): Promise<void> {
+export async function loadBackbone(engine: Engine, segmentor: Segmentor, file: string): Promise<LoadReport> {
   const prefix = 'backbone.';
   const { tensors } = await readCheckpoint(file);
   const stored = new Map(
     [...tensors].map(([path, tensor]) => [path.startsWith(prefix) ? path : `${prefix}${path}`, tensor]),
   );
   const specs = segmentor.parameters.specs.filter((spec) => spec.path.startsWith(prefix));
-  assertComplete(file, matchCheckpoint(specs, stored), () => false);
+  const report = matchCheckpoint(specs, stored);
+  assertComplete(file, report, () => false);
   for (const { path } of specs) segmentor.parameters.set(path, parameterOf(engine, file, stored.get(path)!));
+  const unexpected = report.unexpected.map((path) => stored.get(path)!.name);
+  return { ...report, unexpected };
 }
 
 /** How a checkpoint fits a network, by state_dict key. Shapes are as in files: filters OIHW. */

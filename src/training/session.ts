@@ -5,6 +5,7 @@ import { createTrainingLoader, type TrainingLoader } from '../data/loader.js';
 import type { SkippedSamples } from '../data/problem.js';
 import type { Engine } from '../engines/engine.js';
 import { liveTensors, processMemory } from '../engines/memory.js';
+import { formatLoadReport } from '../network/load-report.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { InterruptedError } from '../support/errors.js';
 import { makeFolder } from '../support/files.js';
@@ -13,6 +14,7 @@ import { type Checkpoint, type TrainingProgress, takeSnapshot } from './checkpoi
 import { newestCheckpoint } from './checkpoint-folder.js';
 import { CheckpointWriter } from './checkpoint-writer.js';
 import { appendLine, cutLog, hasValidation, LogInterval, type LogLine, type ValidationLine } from './log.js';
+import { type LoadedBackbone, readLoadedBackbone, writeLoadedBackbone } from './loaded-backbone.js';
 import { afterNonFinite } from './post-mortem.js';
 import { loadPretrained, restoreStep } from './pretrained.js';
 import { type StepResult, TrainingStep } from './step.js';
@@ -30,6 +32,8 @@ export interface TrainOptions {
   /** Counts samples that cannot be read, in whose place others are drawn; where not given, such a sample is an error. */
   readonly skipped?: SkippedSamples | undefined;
   readonly signal?: AbortSignal;
+  /** Never fetch a backbone that is not here. */
+  readonly offline?: boolean | undefined;
   /** How long a step may still take after an abort; one that takes longer is given up. */
   readonly patienceMilliseconds?: number;
   /** Whether a checkpoint was asked for since the last call. */
@@ -78,6 +82,8 @@ export interface TrainResult {
   readonly skippedSamples: readonly string[];
   readonly peakLiveTensorBytes: number;
   readonly peakProcessBytes: number;
+  /** The backbone that training started from, if there is one. */
+  readonly backbone?: LoadedBackbone;
 }
 
 /** Weight of the newest loss in the smoothed one: a mean over about the last hundred steps. */
@@ -99,6 +105,7 @@ export class TrainingSession {
   private isInterrupted = false;
   private smoothedLoss: number | null;
   private peakLiveTensorBytes: number;
+  private backbone: LoadedBackbone | undefined;
   /** When a checkpoint was taken last. */
   private saved = performance.now();
 
@@ -159,13 +166,23 @@ export class TrainingSession {
     const { pretrained } = experiment.model;
     if (found === null) {
       trainingStep.segmentor.initialise(experiment.seed, pretrained !== null);
-      if (pretrained !== null) await loadPretrained(engine, trainingStep.segmentor, pretrained);
+      if (pretrained !== null) await this.loadBackbone(pretrained);
       return;
     }
+    this.backbone = await readLoadedBackbone(options.directory);
     await restoreStep(engine, trainingStep, found);
     note?.(`Training goes on after iteration ${first} of ${this.iterations}.`);
     // A training that was ended between a checkpoint and its evaluation.
     if (this.validates && !(await hasValidation(this.logFile, first))) await this.evaluate(found.files.weights);
+  }
+
+  private async loadBackbone(pretrained: string): Promise<void> {
+    const { engine, directory, note, beforeWrite, offline, signal } = this.options;
+    const settings = { offline, signal };
+    this.backbone = await loadPretrained(engine, this.trainingStep.segmentor, pretrained, settings);
+    note?.(formatLoadReport('Backbone', this.backbone.loadReport));
+    await beforeWrite?.();
+    await writeLoadedBackbone(directory, this.backbone);
   }
 
   /** The next batch, and a step on it. */
@@ -265,6 +282,7 @@ export class TrainingSession {
       skippedSamples,
       peakLiveTensorBytes: this.peakLiveTensorBytes,
       peakProcessBytes,
+      ...(this.backbone !== undefined && { backbone: this.backbone }),
     };
   }
 
