@@ -1,5 +1,5 @@
 import { formatNumber, withoutControls } from '../support/format.js';
-import { wrap } from '../terminal/layout.js';
+import { TERMINAL_WIDTH, wrap } from '../terminal/layout.js';
 import { isAuxiliary, type LoadReport } from './load.js';
 import type { LoadSummary } from './load-summary.js';
 
@@ -14,10 +14,13 @@ const MOST_NAMES = 3;
 /** The classifier of an ImageNet backbone, which no segmentation network has. */
 const CLASSIFIER = /^(?:backbone\.)?fc\.(?:weight|bias)$/;
 
+const INDENT = '  ';
+
 function listed(what: string, names: readonly string[]): string[] {
   if (names.length === 0) return [];
   const more = names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : '';
-  return wrap(`  ${names.length} ${what}: ${names.slice(0, MOST_NAMES).join(', ')}${more}`);
+  const text = `${names.length} ${what}: ${names.slice(0, MOST_NAMES).join(', ')}${more}`;
+  return wrap(text, TERMINAL_WIDTH - INDENT.length).map((line) => `${INDENT}${line}`);
 }
 
 /**
@@ -41,6 +44,6 @@ export function formatLoadReport(
       wrongShape.map(({ path, expected: needed, found }) => `${path} [${found}] for [${needed}]`),
     ),
     ...listed('in the file but not used', unused.map(withoutControls)),
-    ...(auxiliary.length > 0 ? ['  The auxiliary head, which only training uses, was left out.'] : []),
+    ...(auxiliary.length > 0 ? [`${INDENT}The auxiliary head, which only training uses, was left out.`] : []),
   ].join('\n');
 }

@@ -132,7 +132,11 @@ async function request(
 }
 
 /** Appends the answer's bytes to the part's first `start` bytes. */
-async function receive({ part, onStart, onProgress }: DownloadOptions, response: Response, start: number): Promise<void> {
+async function receive(
+  { part, onStart, onProgress }: DownloadOptions,
+  response: Response,
+  start: number,
+): Promise<void> {
   const length = response.headers.get('content-length');
   const total = length === null ? null : start + Number(length);
   onStart?.(total);

@@ -44,9 +44,7 @@ export async function backboneState(
   const file = places.find((place) => existsSync(place));
   if (file !== undefined) return { state: 'present', file };
   if (request === null) return { state: 'missing', error: nowhere(pretrained, places) };
-  return offline
-    ? { state: 'missing', error: notInCache(request) }
-    : { state: 'fetchable', url: request.files[0].url };
+  return offline ? { state: 'missing', error: notInCache(request) } : { state: 'fetchable', url: request.files[0].url };
 }
 
 /** A path's file; for a published name, where a user may put the file under the short name. Its hash is not checked. */

@@ -105,7 +105,11 @@ export async function secondInput(
  */
 export async function publishedLogInput(
   { run, row: published }: ComparisonInput,
-  { signal, offline, display }: { readonly signal: AbortSignal; readonly offline: boolean; readonly display: DisplayMode },
+  {
+    signal,
+    offline,
+    display,
+  }: { readonly signal: AbortSignal; readonly offline: boolean; readonly display: DisplayMode },
 ): Promise<ComparisonInput> {
   const row = run?.experiment.row ?? published!.id;
   const url = run === null ? published!.log : run.experiment.log;
