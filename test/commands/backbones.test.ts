@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { architecture } from '../../src/network/architecture.js';
@@ -64,7 +64,7 @@ async function workplace(t: ExecutionContext) {
 }
 
 test('training fetches the backbone over a connection that breaks, announces it, and records it; then it is in the cache', async (t) => {
-  const { inside, content, sha256, name, server, train, generate } = await workplace(t);
+  const { inside, content, sha256, name, server, run, train, generate } = await workplace(t);
   await generate();
   server.cut = { bytes: 20_000, file: inside('cache', 'weights', `${name}.part`) };
   const { code, stdout, stderr } = await train();
@@ -87,6 +87,19 @@ test('training fetches the backbone over a connection that breaks, announces it,
     { ...backbone.loadReport, loaded: 0 },
     { loaded: 0, missing: [], unexpected: ['fc.weight', 'fc.bias'], wrongShape: [] },
   );
+
+  // As if it had been killed after its last checkpoint: the backbone is not loaded again, but known.
+  const directory = path.dirname(
+    readdirSync(inside('runs', 'mine'), { recursive: true, encoding: 'utf8' }).find((file) =>
+      file.endsWith('backbone.json'),
+    )!,
+  );
+  for (const file of ['record.json', 'stages/train.json']) rmSync(inside('runs', 'mine', directory, file));
+  const resumed = await run(['train', '--file', 'mine.yaml', '--engine', 'wasm', '--offline', '--json']);
+  t.is(resumed.code, 0, resumed.stdout);
+  const { course, record } = JSON.parse(resumed.stdout);
+  t.is(course, 'continued');
+  t.deepEqual(record.details.train.backbone, backbone);
 
   const again = await train('--offline', '--json');
   t.is(again.code, 0, again.stdout);
