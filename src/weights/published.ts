@@ -9,7 +9,7 @@ import { mirrored } from '../support/mirror.js';
 import { cacheDirectory } from '../support/package.js';
 
 /** A published file, as its link says. */
-export interface PublishedFile {
+interface PublishedFile {
   readonly url: string;
   readonly name: string;
   /** The first 8 hexadecimal digits of its SHA-256. */

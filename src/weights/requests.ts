@@ -6,7 +6,7 @@ import { explainFileError, sha256File } from '../support/files.js';
 import { backboneRequest, backboneRequests } from './backbones.js';
 import { type FileRequest, weightsRequest } from './published.js';
 
-export interface WantedFiles {
+interface WantedFiles {
   readonly row: string | undefined;
   /** A table's file to read the row from, instead of those of the package. */
   readonly file: string | undefined;
@@ -33,6 +33,12 @@ export async function requestsFor(wanted: WantedFiles): Promise<FileRequest[]> {
 
 async function possibleRequests({ row, file, backbone, backbones, all, from }: WantedFiles): Promise<FileRequest[]> {
   const isNamed = row !== undefined || file !== undefined;
+  if (row !== undefined && (backbones || all)) {
+    throw new UserError(
+      `--${all ? 'all' : 'backbones'} is not about one row, but ${row} is given.`,
+      'Leave one of them out.',
+    );
+  }
   if (backbones) return backboneRequests();
   if (all || (from !== undefined && !isNamed && !backbone)) {
     const rows = tablesOf(file).flatMap((table) => table.rows);

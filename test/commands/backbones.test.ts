@@ -175,6 +175,10 @@ test('weights fetch: --from tells by the hash which file it is; --offline names 
   t.is(none.code, 2);
   t.regex(none.stderr, /camvid_r18-d8 starts from no published backbone: model\.pretrained is null/);
 
+  const both = await fetch('camvid_r18-d8', '--all');
+  t.is(both.code, 2);
+  t.regex(both.stderr, /^error: --all is not about one row, but camvid_r18-d8 is given\./);
+
   const backbones = await fetch('--backbones', '--offline');
   t.is(backbones.code, 2);
   t.true(

@@ -45,7 +45,9 @@ export default class WeightsFetch extends BaseCommand {
     for (const request of requests) {
       const { subject, owner } = request;
       const fetch = (events: object) => fetchFile(request, { ...events, from });
-      const { file, ...published } = await showFetch(`Fetch ${subject}`, subject, fetch, options);
+      // Short, so that the line fits a terminal: the stage's title has the rest.
+      const short = 'backbone' in owner ? owner.backbone : 'the published weights';
+      const { file, ...published } = await showFetch(`Fetch ${subject}`, short, fetch, options);
       const { bytes, sha256, source } = published;
       const how = source === 'cache' ? 'is in the cache already' : `was taken from the ${source}`;
       this.print(`${file} ${how} (${formatBytes(bytes)}, SHA-256 ${sha256}).`);
