@@ -144,6 +144,11 @@ const tensorboard = Flags.boolean({
 
 const force = Flags.boolean({ summary: 'Start even if the estimate says that memory or disk will not suffice.' });
 
+export const offline = Flags.boolean({
+  summary: 'Fetch nothing; if a file is not in the cache, say where to put it.',
+  env: 'FCN_OFFLINE',
+});
+
 const resume = Flags.boolean({
   summary: 'Resume the newest run of the recipe (the default), but do nothing if it has completed.',
   exclusive: ['fresh', 'resume-run'],
@@ -198,6 +203,7 @@ export const run = {
   'skip-bad': skipBad,
   tensorboard,
   force,
+  offline,
   resume,
   'resume-run': resumeRun,
   fresh,

@@ -29,6 +29,7 @@ export abstract class RunCommand extends BaseCommand {
       evaluateEvery: flags['evaluate-every'],
       tensorboard: flags.tensorboard,
       force: flags.force,
+      offline: flags.offline,
       checkedData: new Map(),
       overrides: overridesOf(flags),
       engine,

@@ -61,6 +61,7 @@ export default class Compare extends BaseCommand {
       max: 3600,
       helpValue: 'SECONDS',
     }),
+    offline: flags.offline,
     results: flags.results,
     runs: flags.runs,
   };
@@ -82,7 +83,7 @@ export default class Compare extends BaseCommand {
     const a = await firstInput(args.a, args.b, catalogue);
     const b =
       args.b === PUBLISHED_LOG
-        ? await publishedLogInput(a, signal, this.displayMode())
+        ? await publishedLogInput(a, { signal, offline: flags.offline, display: this.displayMode() })
         : await secondInput(args.b, a, catalogue);
     if (!flags.follow) {
       const comparison = compare(a, b);

@@ -91,6 +91,7 @@ export default class Reproduce extends RunCommand {
         deterministic,
         dataRoot,
         skipBad,
+        offline: flags.offline,
         runs,
         keepCheckpoints,
       });
