@@ -4,7 +4,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import test from 'ava';
-import { fcn } from '../helpers/command.js';
+import { fcnProcess } from '../helpers/command.js';
 import { cityscapesFolder } from '../helpers/datasets.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { fileOfRun, ROW, SET, SMOKE } from '../helpers/smoke-run.js';
@@ -15,7 +15,7 @@ const withSignals = process.platform === 'win32' ? test.serial.skip : test.seria
 withSignals('two signals that are heard at once do not end the process before it has saved', async (t) => {
   const cwd = await cityscapesFolder(t);
   const changes = SET('width=4', 'training.batch=2', 'iterations=100000', 'logEvery=1');
-  const { code, stderr } = await fcn([...SMOKE, ...changes], {
+  const { code, stderr } = await fcnProcess([...SMOKE, ...changes], {
     cwd,
     onStart: async (child) => {
       while (child.exitCode === null && fileOfRun(cwd, 'log.jsonl') === null) await sleep(20);
@@ -35,7 +35,7 @@ withSignals('two signals that are heard at once do not end the process before it
 withSignals('a second signal, once the first is answered, ends the process at once', async (t) => {
   const cwd = await cityscapesFolder(t);
   const changes = SET('width=64', 'training.batch=2', 'data.cropHw=[256,512]', 'iterations=100000', 'logEvery=1');
-  const { code, stderr } = await fcn([...SMOKE, ...changes], {
+  const { code, stderr } = await fcnProcess([...SMOKE, ...changes], {
     cwd,
     onStart: async (child) => {
       const answer = new Promise<void>((resolve) => {
@@ -56,7 +56,7 @@ withSignals('a second signal, once the first is answered, ends the process at on
 test.serial('a run directory that is removed in mid-run is not made anew', async (t) => {
   const cwd = await cityscapesFolder(t);
   const changes = SET('width=4', 'training.batch=2', 'iterations=100000', 'logEvery=1');
-  const { code, stderr } = await fcn([...SMOKE, ...changes], {
+  const { code, stderr } = await fcnProcess([...SMOKE, ...changes], {
     cwd,
     onStart: async (child) => {
       while (child.exitCode === null && fileOfRun(cwd, 'log.jsonl') === null) await sleep(20);
@@ -72,7 +72,7 @@ test.serial('a process whose lock was taken over writes nothing more', async (t)
   const cwd = await cityscapesFolder(t);
   const changes = SET('width=4', 'training.batch=2', 'iterations=100000', 'logEvery=1');
   let lines = 0;
-  const { code, stderr } = await fcn([...SMOKE, ...changes], {
+  const { code, stderr } = await fcnProcess([...SMOKE, ...changes], {
     cwd,
     onStart: async (child) => {
       while (child.exitCode === null && fileOfRun(cwd, 'log.jsonl') === null) await sleep(20);
@@ -105,7 +105,7 @@ withSignals('a request to save that comes before a command listens opens no debu
        });
      });`,
   );
-  const { code, stderr } = await fcn(['--version'], {
+  const { code, stderr } = await fcnProcess(['--version'], {
     cwd,
     env: { NODE_OPTIONS: `--import ${pathToFileURL(preload).href}` },
   });

@@ -10,7 +10,7 @@ import { Segmentor } from '../../src/network/segmentor.js';
 import { resolve } from '../../src/recipe/resolve.js';
 import { saveCheckpoint } from '../../src/training/checkpoint.js';
 import { MomentumOptimizer } from '../../src/training/step.js';
-import { fcn } from '../helpers/command.js';
+import { fcn, fcnProcess } from '../helpers/command.js';
 import { cityscapesFolder } from '../helpers/datasets.js';
 import { hasEngine } from '../helpers/engines.js';
 import { temporaryFolder } from '../helpers/folder.js';
@@ -117,15 +117,16 @@ for (const engineName of ['wasm', 'tensorflow'] as const) {
         'm',
       );
     // What differs between engines does not depend on the scales.
+    const run = engineName === 'wasm' ? fcn : fcnProcess;
     for (const more of engineName === 'wasm' ? [[], ['--ms']] : [[]]) {
-      const evaluated = await fcn(['evaluate', ROW, ...SIZE, '--engine', engineName, '--weights', weights, ...more], {
+      const evaluated = await run(['evaluate', ROW, ...SIZE, '--engine', engineName, '--weights', weights, ...more], {
         cwd,
       });
       t.regex(evaluated.stderr, message('dornbach_000000_000019'));
       t.is(evaluated.code, 3);
     }
     for (const more of engineName === 'wasm' ? [[], ['--ms-flip', '--slide']] : [['--ms-flip', '--slide']]) {
-      const predicted = await fcn(['predict', validation, ...SIZE, ...given, '--engine', engineName, ...more], {
+      const predicted = await run(['predict', validation, ...SIZE, ...given, '--engine', engineName, ...more], {
         cwd,
       });
       t.regex(predicted.stderr, message('dornbach_000000_000019_leftImg8bit\\.png'));

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
-import { type CommandResult, fcn } from '../helpers/command.js';
+import { type CommandResult, fcn, fcnProcess } from '../helpers/command.js';
 import { cityscapesFolder } from '../helpers/datasets.js';
 
 const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
@@ -34,7 +34,7 @@ function onceUnderWay(
 ): Promise<CommandResult> {
   const lines = () => runsOf(cwd).reduce((sum, run) => sum + logOf(cwd, run).length, 0);
   const before = lines();
-  return fcn(parameters, {
+  return fcnProcess(parameters, {
     cwd,
     onStart: async (child) => {
       while (child.exitCode === null && lines() < before + 2) await sleep(20);
@@ -105,7 +105,7 @@ test.serial(
       const status = path.join(cwd, 'runs', ROW, run, 'status.json');
       return existsSync(status) && readFileSync(status, 'utf8').includes('"completed"');
     };
-    const interrupted = await fcn(series, {
+    const interrupted = await fcnProcess(series, {
       cwd,
       onStart: async (child) => {
         while (child.exitCode === null && !runsOf(cwd).some(isCompleted)) await sleep(1);

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import test from 'ava';
 import { findRecords } from '../../src/records/folder.js';
-import { fcn } from '../helpers/command.js';
+import { fcn, fcnProcess } from '../helpers/command.js';
 import { cityscapesFolder } from '../helpers/datasets.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { logLine, writeRun } from '../helpers/runs.js';
@@ -72,16 +72,19 @@ test.serial('a row goes through every stage into the table, and stays out of the
 test.serial('an interrupted run saves its state and ends with 130', async (t) => {
   const cwd = await cityscapesFolder(t);
   const runs = path.join(cwd, 'runs', ROW);
-  const { code, stderr } = await fcn(['train', ROW, ...TINY, '--set', 'iterations=100000', '--set', 'logEvery=1'], {
-    cwd,
-    onStart: async (child) => {
-      // Once a line is in the log, training is under way.
-      const underWay = () =>
-        existsSync(runs) && readdirSync(runs).some((run) => existsSync(path.join(runs, run, 'log.jsonl')));
-      while (child.exitCode === null && !underWay()) await sleep(50);
-      child.kill('SIGINT');
+  const { code, stderr } = await fcnProcess(
+    ['train', ROW, ...TINY, '--set', 'iterations=100000', '--set', 'logEvery=1'],
+    {
+      cwd,
+      onStart: async (child) => {
+        // Once a line is in the log, training is under way.
+        const underWay = () =>
+          existsSync(runs) && readdirSync(runs).some((run) => existsSync(path.join(runs, run, 'log.jsonl')));
+        while (child.exitCode === null && !underWay()) await sleep(50);
+        child.kill('SIGINT');
+      },
     },
-  });
+  );
   t.is(code, 130, stderr);
   t.regex(stderr, /^error: Interrupted after iteration \d+ of 100000\.$/m);
   const folder = path.join(runs, readdirSync(runs)[0]!);
@@ -97,7 +100,7 @@ test.serial('a run whose progress nobody reads goes on, and who looks on ends wh
   // Progress is said every five seconds: of a clock that is a thousand times as fast.
   const preload = path.join(cwd, 'clock.mjs');
   writeFileSync(preload, 'const now = performance.now.bind(performance); performance.now = () => 1000 * now();');
-  const { code } = await fcn(endless, {
+  const { code } = await fcnProcess(endless, {
     cwd,
     env: { NODE_OPTIONS: `--import ${pathToFileURL(preload).href}` },
     onStart: async (child) => {
@@ -119,7 +122,7 @@ test.serial('a run whose progress nobody reads goes on, and who looks on ends wh
         ['logs', ROW, '--follow', '--lines', '1'],
         ['watch', '--interval', '1'],
       ]) {
-        const closed = await fcn(['runs', ...command], {
+        const closed = await fcnProcess(['runs', ...command], {
           cwd,
           onStart: (looking) => looking.stdout?.once('data', () => looking.stdout?.destroy()),
         });
@@ -127,7 +130,7 @@ test.serial('a run whose progress nobody reads goes on, and who looks on ends wh
         t.is(closed.stderr, '');
       }
       if (process.platform !== 'win32') {
-        const looked = await fcn(['runs', 'watch', ROW], {
+        const looked = await fcnProcess(['runs', 'watch', ROW], {
           cwd,
           onStart: (looking) => looking.stdout?.once('data', () => looking.kill('SIGTERM')),
         });

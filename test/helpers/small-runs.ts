@@ -4,7 +4,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import type { ExecutionContext } from 'ava';
-import { fcn } from './command.js';
+import { fcnProcess } from './command.js';
 import { cityscapesFolder } from './datasets.js';
 
 export const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
@@ -69,7 +69,7 @@ export const DAY = 24 * 3600 * 1000;
 
 /** Trains in small steps until the log has six lines, then is told to end. */
 export async function interruptedTraining(cwd: string, runs: string, env: NodeJS.ProcessEnv = {}) {
-  const result = await fcn(['train', ROW, ...TINY, ...STEPS], {
+  const result = await fcnProcess(['train', ROW, ...TINY, ...STEPS], {
     cwd,
     env,
     onStart: async (child) => {
