@@ -90,7 +90,7 @@ test.serial(
 
 test.serial('a data set that goes away in mid-run ends it with the first missing file’s name', async (t) => {
   const { cwd, root, runs } = await smallSet(t);
-  const { code, stderr } = await fcnProcess(['train', ROW, ...TINY, ...SET('iterations=100000', 'logEvery=1')], {
+  const { code, stderr } = await fcn(['train', ROW, ...TINY, ...SET('iterations=100000', 'logEvery=1')], {
     cwd,
     onStart: whenLogged(runs, () => rename(root, `${root}-elsewhere`)),
   });

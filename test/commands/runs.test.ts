@@ -69,31 +69,6 @@ test.serial('a row goes through every stage into the table, and stays out of the
   }
 });
 
-test.serial('an interrupted run saves its state and ends with 130', async (t) => {
-  const cwd = await cityscapesFolder(t);
-  const runs = path.join(cwd, 'runs', ROW);
-  const { code, stderr } = await fcnProcess(
-    ['train', ROW, ...TINY, '--set', 'iterations=100000', '--set', 'logEvery=1'],
-    {
-      cwd,
-      onStart: async (child) => {
-        // Once a line is in the log, training is under way.
-        const underWay = () =>
-          existsSync(runs) && readdirSync(runs).some((run) => existsSync(path.join(runs, run, 'log.jsonl')));
-        while (child.exitCode === null && !underWay()) await sleep(50);
-        child.kill('SIGINT');
-      },
-    },
-  );
-  t.is(code, 130, stderr);
-  t.regex(stderr, /^error: Interrupted after iteration \d+ of 100000\.$/m);
-  const folder = path.join(runs, readdirSync(runs)[0]!);
-  t.like(JSON.parse(readFileSync(path.join(folder, 'status.json'), 'utf8')), { state: 'interrupted', stage: 'train' });
-  t.like(JSON.parse(readFileSync(path.join(folder, 'record.json'), 'utf8')), { exitReason: 'interrupted' });
-  t.true(readdirSync(path.join(folder, 'checkpoints')).some((name) => name.endsWith('.safetensors')));
-  t.deepEqual(readdirSync(path.join(cwd, 'results', 'records')), [], 'only completed runs are kept');
-});
-
 test.serial('a run whose progress nobody reads goes on, and who looks on ends when nobody reads that', async (t) => {
   const cwd = await cityscapesFolder(t);
   const endless = ['train', ROW, ...TINY, '--set', 'iterations=100000', '--set', 'logEvery=1'];

@@ -49,7 +49,7 @@ console.error('heard');
 `;
 
 serial('starting prints nothing, and standard error works afterwards', async (t) => {
-  const start = path.join(packageRoot(), 'dist', 'src', 'engines', 'start.js');
+  const start = path.join(packageRoot(), 'dist', 'src', 'engines', 'selection.js');
   const { stdout, stderr } = await execa(process.execPath, ['--input-type=module', '-e', PROGRAM, start]);
   t.is(stdout, '9');
   t.is(stderr, 'heard');

@@ -9,15 +9,19 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-interface Surroundings {
+/** A command while it runs. */
+export interface RunningCommand {
+  /** null until it has ended. */
+  readonly exitCode: number | null;
+  kill(signal: NodeJS.Signals): boolean;
+}
+
+interface Options<Running> {
   /** Working folder. */
   readonly cwd: string;
   readonly env?: NodeJS.ProcessEnv;
-}
-
-export interface ProcessOptions extends Surroundings {
-  /** Called with the process as soon as it exists. */
-  readonly onStart?: (process: ChildProcess) => void;
+  /** Called as soon as the command runs. */
+  readonly onStart?: (command: Running) => void;
 }
 
 /** The environment of a command: the caller's without its FCN_ settings, and no colours. */
@@ -29,7 +33,7 @@ function environment(env: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
 /** Runs the real command in a process of its own: for what signals, exits, leftovers or another engine have to do with. */
 export function fcnProcess(
   parameters: readonly string[],
-  { cwd, env, onStart }: ProcessOptions,
+  { cwd, env, onStart }: Options<ChildProcess>,
 ): Promise<CommandResult> {
   const child = spawn(process.execPath, [path.join(packageRoot(), 'bin', 'run.js'), ...parameters], {
     cwd,
@@ -58,13 +62,16 @@ let previous: Promise<unknown> = Promise.resolve();
  * caught. The working folder and the environment belong to a process, so one command runs after another. One engine a process
  * holds here, too.
  */
-export function fcn(parameters: readonly string[], surroundings: Surroundings): Promise<CommandResult> {
-  const result = previous.then(() => runHere(parameters, surroundings));
+export function fcn(parameters: readonly string[], options: Options<RunningCommand>): Promise<CommandResult> {
+  const result = previous.then(() => runHere(parameters, options));
   previous = result.catch(() => {});
   return result;
 }
 
-async function runHere(parameters: readonly string[], { cwd, env }: Surroundings): Promise<CommandResult> {
+async function runHere(
+  parameters: readonly string[],
+  { cwd, env, onStart }: Options<RunningCommand>,
+): Promise<CommandResult> {
   const output = { stdout: '', stderr: '' };
   const before = { folder: process.cwd(), env: { ...process.env } };
   const releases = (['stdout', 'stderr'] as const).map((name) =>
@@ -74,11 +81,19 @@ async function runHere(parameters: readonly string[], { cwd, env }: Surroundings
   );
   setEnvironment(environment(env));
   process.chdir(cwd);
+  const command: { exitCode: number | null; kill: RunningCommand['kill'] } = {
+    exitCode: null,
+    // Only the command hears it, not the process.
+    kill: (signal) => process.emit(signal, signal),
+  };
   try {
     const { main } = await import('../../src/cli/main.js');
+    onStart?.(command);
     await main([...parameters]);
-    return { code: Number(process.exitCode ?? 0), ...output };
+    command.exitCode = Number(process.exitCode ?? 0);
+    return { code: command.exitCode, ...output };
   } finally {
+    command.exitCode ??= 1;
     process.exitCode = undefined;
     process.chdir(before.folder);
     setEnvironment(before.env);
