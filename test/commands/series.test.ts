@@ -12,6 +12,8 @@ const CHANGES = [
   'width=4',
   'iterations=2',
   'training.batch=2',
+  'data.cropHw=[32, 64]',
+  'evaluation.imageScaleWh=[128, 64]',
   'evaluation.limit=1',
   'ratios=[0.5]',
   'benchmark.images=1',
@@ -42,7 +44,7 @@ test.serial('seeds are repeated, with one summary and what the seed changes', as
   t.is(stderr.split('> Check the data').length, 2, 'once for both');
   t.false(stderr.includes('Benchmark'), 'only the stages asked for');
   t.regex(stdout, new RegExp(`^${ROW}\\s+7 .* completed\n${ROW}\\s+8 .* completed\n\n`, 'm'));
-  t.regex(stdout, /^Over seeds: mean, sample standard deviation\n\n[\s\S]*, n = 2, seeds 7, 8\n/m);
+  t.regex(stdout, /^Over seeds: mean, sample standard deviation\n\n[\s\S]*, n = 2, seeds\s+7, 8\n/m);
   t.true(stdout.split('\n').every((line) => line.length <= 80));
   t.regex(stdout, /^2 runs: 2 completed\.\nRecords are in results\/records/m);
   t.is(readdirSync(path.join(cwd, 'results', 'records')).length, 2);
@@ -117,8 +119,7 @@ test.serial('a dry run says what would be done and what would stop it, and write
     'smoke',
     '--engine',
     'wasm',
-    '--set',
-    'width=4',
+    ...['width=4', 'data.cropHw=[32, 64]', 'evaluation.imageScaleWh=[128, 64]'].flatMap((change) => ['--set', change]),
     '--dry-run',
   ];
   const { code, stdout, stderr } = await fcn(parameters, { cwd });
