@@ -1,10 +1,10 @@
-// Measures what writing a checkpoint costs training: the stall while values are copied, and how much slower the steps are while a
-// thread writes them, beside plain steps of the same minutes. See docs/measuring.md.
+// Measures what writing a checkpoint costs training: the stall while values are copied, and how much slower steps are while a thread
+// writes them. Plain steps of the same minutes are the baseline. See docs/measuring.md.
 //
 //   node scripts/bench-checkpoint.mjs --depth 50 --batch 2 --size 256x512 --reps 3 [--every 100] [--steps 5] [--folder DIR]
 //     [--precision fp32] [--engine tensorflow]
 //
-// Prints one JSON line; `share` is the cost over the time of as many plain steps as lie between two checkpoints.
+// Prints one JSON line. `share` is the cost divided by the time of the plain steps between two checkpoints.
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -17,19 +17,9 @@ import { takeSnapshot } from '../dist/src/training/checkpoint.js';
 import { checkpointsSize } from '../dist/src/training/checkpoint-folder.js';
 import { CheckpointWriter } from '../dist/src/training/checkpoint-writer.js';
 import { TrainingStep } from '../dist/src/training/step.js';
-
-const ROWS = {
-  18: 'fcn_r18-d8_512x1024_80k_cityscapes',
-  50: 'fcn_r50-d8_512x1024_40k_cityscapes',
-  101: 'fcn_r101-d8_512x1024_40k_cityscapes',
-};
+import { ROWS, readCount, readNetworkFlags } from './bench.mjs';
 
 const KEPT = 2;
-
-function fail(message) {
-  process.stderr.write(`${message}\n`);
-  process.exit(2);
-}
 
 function readFlags() {
   const { values } = parseArgs({
@@ -46,17 +36,8 @@ function readFlags() {
       engine: { type: 'string', default: 'auto' },
     },
   });
-  const size = /^(\d+)x(\d+)$/.exec(values.size);
-  if (!(values.depth in ROWS)) fail(`--depth ${values.depth}: expected one of ${Object.keys(ROWS).join(', ')}`);
-  if (size === null) fail(`--size ${values.size}: expected HEIGHTxWIDTH, as 256x512`);
-  const counts = Object.fromEntries(
-    ['batch', 'width', 'reps', 'steps', 'every'].map((name) => {
-      const count = Number(values[name]);
-      if (!Number.isInteger(count) || count < 1) fail(`--${name} ${values[name]}: expected a whole number from 1`);
-      return [name, count];
-    }),
-  );
-  return { ...values, ...counts, sizeHw: [Number(size[1]), Number(size[2])] };
+  const counts = ['batch', 'width', 'reps', 'steps', 'every'].map((name) => [name, readCount(name, values[name])]);
+  return { ...values, ...Object.fromEntries(counts), sizeHw: readNetworkFlags(values) };
 }
 
 const flags = readFlags();
@@ -82,7 +63,7 @@ try {
     drain(engine);
     return (performance.now() - begun) / 1000;
   };
-  // Makes the momentum, and warms up.
+  // Creates the momentum and warms up.
   await run();
   for (let rep = 0; rep < reps; rep++) {
     for (let i = 0; i < steps; i++) plain.push(await run());
@@ -101,7 +82,7 @@ try {
     }
     await written;
   }
-  // Those that were not written in training have no loss, so none of them is the best: the newest two stay.
+  // These checkpoints have no loss, so none of them is the best: only the newest are kept.
   bytes = (await checkpointsSize(folder)) / Math.min(reps, KEPT);
 } finally {
   await writer.close();

@@ -1,9 +1,9 @@
-// Times training steps or inference of one size, to be run in turn with another program. See docs/measuring.md.
+// Times training steps or inference at one size, to be run alternately with another program. See docs/measuring.md.
 //
 //   node scripts/bench-step.mjs --depth 50 --mode train --batch 2 --size 256x512 --reps 5 [--precision fp32] [--engine tensorflow]
 //
-// Prints one JSON line: seconds (each, min, median), peak resident memory and largest sum of live tensors in MB (2^20 bytes),
-// rate of a bare convolution before and after in GFLOP/s, and the share of it that the network's convolutions reach.
+// Prints one JSON line: seconds (each, min, median); peak resident memory and the largest sum of live tensors in MB (2^20 bytes); the
+// rate of a bare convolution before and after in GFLOP/s; and the share of that rate which the network reaches.
 import { parseArgs } from 'node:util';
 import { startEngine } from '../dist/src/engines/selection.js';
 import { createKernels } from '../dist/src/kernels/create.js';
@@ -11,17 +11,7 @@ import { measureInference, measureTraining } from '../dist/src/measurement/measu
 import { convolutionRate, median } from '../dist/src/measurement/roofline.js';
 import { complexity } from '../dist/src/network/complexity.js';
 import { resolve } from '../dist/src/recipe/resolve.js';
-
-const ROWS = {
-  18: 'fcn_r18-d8_512x1024_80k_cityscapes',
-  50: 'fcn_r50-d8_512x1024_40k_cityscapes',
-  101: 'fcn_r101-d8_512x1024_40k_cityscapes',
-};
-
-function fail(message) {
-  process.stderr.write(`${message}\n`);
-  process.exit(2);
-}
+import { fail, ROWS, readCount, readNetworkFlags } from './bench.mjs';
 
 function readFlags() {
   const { values } = parseArgs({
@@ -35,17 +25,11 @@ function readFlags() {
       engine: { type: 'string', default: 'auto' },
     },
   });
-  const size = /^(\d+)x(\d+)$/.exec(values.size);
   const train = values.mode === 'train';
-  const batch = Number(values.batch ?? (train ? 2 : 1));
-  const repetitions = Number(values.reps);
-  if (!(values.depth in ROWS)) fail(`--depth ${values.depth}: expected one of ${Object.keys(ROWS).join(', ')}`);
   if (!train && values.mode !== 'infer') fail(`--mode ${values.mode}: expected train or infer`);
-  if (size === null) fail(`--size ${values.size}: expected HEIGHTxWIDTH, as 256x512`);
-  if (!Number.isInteger(batch) || batch < 1) fail(`--batch ${values.batch}: expected a whole number from 1`);
+  const batch = readCount('batch', values.batch ?? (train ? 2 : 1));
   if (!train && batch !== 1) fail(`--batch ${batch}: inference runs one image at a time`);
-  if (!Number.isInteger(repetitions) || repetitions < 1) fail(`--reps ${values.reps}: expected a whole number from 1`);
-  return { ...values, train, batch, sizeHw: [Number(size[1]), Number(size[2])], repetitions };
+  return { ...values, train, batch, sizeHw: readNetworkFlags(values), repetitions: readCount('reps', values.reps) };
 }
 
 const { depth, mode, train, batch, size, sizeHw, repetitions, precision, engine: engineName } = readFlags();

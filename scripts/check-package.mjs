@@ -1,12 +1,11 @@
-// Packs fcn, and uses the tarball as a stranger would: npx in an empty folder, with an empty npm cache
-// and nothing switched off.
+// Packs fcn and uses the tarball as a new user would: with npx in an empty folder, an empty npm cache and npm's default settings.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { pack } from './pack.mjs';
 
-/** Reference data takes 3.5 of 5 MB; more than this is something that does not belong. */
+/** Of about 5 MB the reference set takes 3.5. A larger package contains something that does not belong in it. */
 const MOST_BYTES = 8e6;
 const FOREIGN = /\.map$|^scripts\/|^dist\/test\/|^test\/|\.tgz$|(^|\/)\.npmrc$/;
 const EXPECTED = [
@@ -35,7 +34,7 @@ try {
   const folder = path.join(work, 'folder');
   const { tarball, files } = pack(folder);
   checkContents(tarball, files);
-  // By a name with a dot: npx takes any other path for a program.
+  // npx takes a path without a leading dot for the name of a program.
   const fcn = (...parameters) => npx(`./${path.basename(tarball)}`, folder, parameters);
   fcn('--version');
   checkScripts();
@@ -47,7 +46,7 @@ try {
   const native = engines.some(({ name, available }) => name === 'tensorflow' && available);
   if (native) fcn('benchmark', ROW, '--profile', 'smoke', ...TINY, '--engine', 'tensorflow');
   else say('The native engine is not installed here: the package was used with the wasm engine only.');
-  say('The package is as it should be.');
+  say('The package works.');
 } finally {
   rmSync(work, { recursive: true, force: true });
 }
@@ -57,15 +56,15 @@ function checkContents(tarball, files) {
   say(`${path.basename(tarball)}: ${files.length} files, ${(size / 1e6).toFixed(1)} MB`);
   const foreign = files.filter((file) => FOREIGN.test(file));
   const missing = EXPECTED.filter((file) => !files.includes(file));
-  if (foreign.length > 0) fail(`The package holds what does not belong: ${foreign.join(', ')}`);
-  if (missing.length > 0) fail(`The package lacks ${missing.join(', ')}`);
-  if (size > MOST_BYTES) fail(`The package has ${size} bytes, of at most ${MOST_BYTES}.`);
+  if (foreign.length > 0) fail(`These files do not belong in the package: ${foreign.join(', ')}`);
+  if (missing.length > 0) fail(`The package lacks ${missing.join(', ')}.`);
+  if (size > MOST_BYTES) fail(`The package has ${size} bytes; at most ${MOST_BYTES} are allowed.`);
 }
 
-/** Runs fcn from the tarball; ends this process with what it wrote where it fails. */
+/** Runs fcn from the tarball. If it fails, its output is shown and this process ends. */
 function npx(tarball, cwd, parameters) {
   const started = performance.now();
-  // FCN_ settings are the developer's, and npm's are those of the `npm run` that may have started this.
+  // Without the developer's FCN_ settings, and those that `npm run` sets.
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^(fcn_|npm_config_(ignore_scripts|cache)$)/i.test(name),
   );
@@ -85,7 +84,7 @@ function npx(tarball, cwd, parameters) {
   return stdout;
 }
 
-/** What npx installed must have brought no script that runs on installation: such a script downloads, or compiles. */
+/** No installed package may run a script on installation: such scripts download or compile. */
 function checkScripts() {
   const folder = path.join(work, 'cache', '_npx');
   const installed = readdirSync(folder).map((name) => path.join(folder, name, 'node_modules', '.package-lock.json'));

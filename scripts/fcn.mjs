@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { root } from './setup.mjs';
 
-/** Runs one command in the project's folder, shows it, and ends this process with its exit code where it fails. */
+/** Shows and runs one command in the project's folder. If it fails, this process ends with its exit code. */
 export function fcn(...parameters) {
   process.stderr.write(`\n$ fcn ${parameters.join(' ')}\n`);
   const { status, signal } = spawnSync(process.execPath, [path.join('bin', 'run.js'), ...parameters], {

@@ -1,9 +1,10 @@
-// Measures the records that the repository carries: the smoke run of all published rows on painted data, CamVid with three
-// seeds where it is at hand; keeps them and writes the tables. Run it on a quiet machine, after npm run build.
+// Measures the records in the repository (the smoke run of all published rows on generated data, and CamVid with three seeds if it is
+// present), keeps them and writes the tables. Run it on a quiet machine, after npm run build.
 //
 //   node scripts/measure-results.mjs [--data-root DIR] [--only smoke|camvid] [--set path=value …]
 //
-// --set changes the recipe of the CamVid runs, and is recorded as a deviation. A run that fails ends it; what was kept stays.
+// --set changes the recipe of the CamVid runs, and is recorded as a deviation. The script ends at the first run that fails; records
+// that were kept before stay.
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -24,7 +25,7 @@ if (values.only !== undefined && values.only !== 'smoke' && values.only !== 'cam
   process.exit(2);
 }
 
-// The same data and runs as a night's, so that these records are what the first night is compared with.
+// The same data and runs as a night's, so that the first night can be compared with these records.
 if (values.only !== 'camvid') {
   const measured = path.join(WORK, 'smoke.jsonl');
   fcn('nightly', '--part', 'smoke', '--work', path.join(WORK, 'smoke'), '--measure', measured);

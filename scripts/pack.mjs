@@ -1,10 +1,10 @@
-// Packs fcn for publication: node scripts/pack.mjs [DIR], or npm run pack. Plain `npm pack` cannot: the repository's .npmrc keeps
-// npm from running scripts, so nothing would be built, and the dependency below would download on installation what fcn never uses.
+// Packs fcn for publication: node scripts/pack.mjs [DIR], or npm run pack. Plain `npm pack` does not do it: the repository's .npmrc
+// keeps npm from running scripts, so nothing would be built, and the dependency below would download files that fcn never uses.
 //
-// tfjs-node-gpu's install script fetches libtensorflow 2.9 for GPUs, hundreds of megabytes from outside of the registry; fcn
-// uses that package's JavaScript and the C++ source of its binding only, and installs a current TensorFlow itself (fcn engines
-// install). A package cannot tell npm to leave a dependency's script out, so the tarball brings its own copy, without the
-// script, and without the dependencies that only the script and the parts that fcn does not load need.
+// The install script of tfjs-node-gpu downloads libtensorflow 2.9 for GPUs: hundreds of megabytes, not from the registry. fcn uses
+// only that package's JavaScript and the C++ source of its binding, and installs a current TensorFlow itself (fcn engines install). A
+// package cannot tell npm to skip a dependency's script. So the tarball contains a copy without the script, and without the
+// dependencies that only the script and unused parts need.
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -13,10 +13,10 @@ import { fileURLToPath } from 'node:url';
 import { build, installPackages, npmProgram, root } from './setup.mjs';
 
 const BUNDLED = '@tensorflow/tfjs-node-gpu';
-/** What the bundled files that are loaded require, besides each other, Node and TensorFlow.js's core. */
+/** What the loaded files of the copy require besides Node and TensorFlow.js's core. */
 const BUNDLED_NEEDS = ['google-protobuf'];
 
-/** Builds where the build is not fresh, and packs into `folder`. Returns the tarball's path and the names of its files. */
+/** Builds if needed, and packs into `folder`. @returns The tarball's path and the names of its files. */
 export function pack(folder) {
   installPackages();
   build();
@@ -33,7 +33,7 @@ export function pack(folder) {
   }
 }
 
-/** What `npm pack --json` says of the package in `folder`. */
+/** The result of `npm pack --json` in `folder`. */
 function npmPack(folder, ...options) {
   const [program, ...first] = npmProgram();
   const output = execFileSync(program, [...first, 'pack', '--json', '--ignore-scripts', ...options], {
@@ -51,12 +51,12 @@ function copyFile(file, stage) {
     cpSync(path.join(root, file), target);
     return;
   }
-  // Source maps stay behind, as do the sources that they are of.
+  // The package has neither sources nor source maps.
   const code = readFileSync(path.join(root, file), 'utf8');
   writeFileSync(target, code.replace(/\n\/\/# sourceMappingURL=\S+\s*$/, '\n'));
 }
 
-/** The package's own manifest, without what is for development only. */
+/** package.json without what only development needs. */
 function writeManifest(stage) {
   const { private: _, scripts, ava, devDependencies, ...manifest } = readJson(path.join(root, 'package.json'));
   writeJson(path.join(stage, 'package.json'), { ...manifest, bundleDependencies: [BUNDLED] });
@@ -78,7 +78,7 @@ function bundleTfjsNode(target) {
     license,
     repository,
     engines,
-    // Without binding.gyp, and with this, npm compiles nothing either.
+    // Together with the missing binding.gyp, this keeps npm from compiling.
     gypfile: false,
     dependencies: Object.fromEntries(BUNDLED_NEEDS.map((needed) => [needed, dependencies[needed]])),
   });

@@ -1,10 +1,10 @@
-// Plants faults in a copy of the package, one at a time, and runs fcn nightly with each: the gate that is meant for it must fail.
-// Needs the built package. The faults that cost time want a machine on which nothing else runs.
+// Plants faults in a copy of the package, one at a time, and runs fcn nightly with each: the gate for that fault must fail. Needs the
+// built package. The faults that cost time need a quiet machine.
 //
 //   node scripts/planted-faults.mjs [--engine auto|tensorflow|wasm] [--fault NAME …] [--short] [--json]
 //
 // --short makes the smoke runs of all nights shorter, which is enough for leaks and recipes.
-// Exits with 1 where a fault is not caught by its gate, or where a night without a fault fails one.
+// Exits with 1 if a fault is not caught by its gate, or if a night without a fault fails.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
-/** What a running package is made of. */
+/** The files that the package needs to run. */
 const PACKAGE = [
   'package.json',
   'oclif.manifest.json',
@@ -27,10 +27,7 @@ const PACKAGE = [
   'reference',
 ];
 
-/**
- * Changes one of the kernels that every engine computes with. `body` is the text of an object of kernels, in which `right` are
- * those without the fault, and `engine` is there.
- */
+/** Changes a kernel on every engine. `body` is the source of an object of kernels; it may use `right`, the correct kernels, and `engine`. */
 const inKernels = (body) => ({
   file: 'dist/src/kernels/create.js',
   change(text) {
@@ -83,7 +80,7 @@ const FAULTS = {
     ...slower('batchNorm'),
   },
   'leaked-tensor': {
-    what: 'max pool forgets a tensor',
+    what: 'max pool leaks a tensor',
     gate: 'training-memory',
     parts: ['smoke'],
     ...inKernels(`{
@@ -95,7 +92,7 @@ const FAULTS = {
     }`),
   },
   'leaked-memory': {
-    what: 'memory outside of tensors is kept, 2 MB a loss',
+    what: 'every loss leaks 2 MB outside of tensors',
     gate: 'process-memory',
     parts: ['smoke'],
     ...inKernels(`{
@@ -128,14 +125,14 @@ if (unknown !== undefined) {
   process.exit(2);
 }
 
-/** So that a fault whose place has changed is an error, and not a night without a fault. */
+/** @throws Error if the source has changed, so that no fault would be planted. */
 function replaceOnce(text, part, replacement) {
   if (text.split(part).length !== 2)
-    throw new Error(`"${part}" stands ${text.split(part).length - 1} times, not once.`);
+    throw new Error(`"${part}" occurs ${text.split(part).length - 1} times, not once.`);
   return text.replace(part, () => replacement);
 }
 
-/** A copy of the package in a folder, with the same libraries. */
+/** The copy shares node_modules with the original. */
 function copyPackage(folder) {
   for (const name of PACKAGE) {
     cpSync(path.join(root, name), path.join(folder, name), {
@@ -148,7 +145,6 @@ function copyPackage(folder) {
   symlinkSync(modules, path.join(folder, 'node_modules'), 'junction');
 }
 
-/** Makes the smoke profile of the copy shorter. */
 function shortenSmoke(folder) {
   const file = path.join(folder, 'dist', 'src', 'recipe', 'profiles.js');
   const shorter = [
@@ -162,12 +158,12 @@ function shortenSmoke(folder) {
   writeFileSync(file, text);
 }
 
-/** Names of the gates that failed in a night of some parts. */
+/** Runs a night of some parts. `failed` are the names of the gates that failed. */
 function night(folder, parts) {
   const parameters = ['nightly', '--json', '--engine', flags.engine, '--results', 'none', '--work', 'work'];
   for (const part of parts) parameters.push('--part', part);
   if (parts.includes('smoke')) parameters.push('--rows', ROW);
-  // Each night runs anew, and none is a baseline but the first.
+  // Every night starts from scratch.
   rmSync(path.join(folder, 'work', 'runs'), { recursive: true, force: true });
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
@@ -190,7 +186,7 @@ try {
   say(`A night without a fault: ${parts.join(', ')}`);
   const baseline = night(folder, parts);
   report.push({ fault: null, gate: null, ...baseline, caught: baseline.status === 0 });
-  // What depends on the moment is compared with the median of several nights, as it is in practice.
+  // Timings vary, so they are compared with the median of several nights, as in practice.
   if (parts.includes('kernels')) for (let i = 0; i < 2; i++) night(folder, ['kernels']);
   const history = readFileSync(path.join(folder, 'history.jsonl'));
   for (const name of flags.fault) {

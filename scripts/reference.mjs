@@ -1,6 +1,6 @@
-// Makes reference/, the reference arrays that come with the package, from a bigger set of reference data (a folder with
-// cases/, pipeline/, metrics/ and checkpoints/). Its images are kept as arrays of levels, from which `fcn verify` makes the
-// normalised inputs. The same set gives the same files but for gzip's version; SHA256SUMS is of what is inside.
+// Makes reference/, the reference set of the package, from a full set (a folder with cases/, pipeline/, metrics/ and checkpoints/).
+// Images are kept as bytes, from which `fcn verify` makes the normalised inputs. The same full set gives the same files, except for the
+// version of gzip; SHA256SUMS is of the uncompressed files.
 //
 //   node scripts/reference.mjs DIR
 import { createHash } from 'node:crypto';
@@ -13,13 +13,13 @@ import { saveWeights } from '../dist/src/weights/save.js';
 import { root } from './setup.mjs';
 
 const LARGEST_TOTAL = 5e6;
-/** Larger arrays are left out, but for what inference gives: that every case has. */
+/** Larger arrays are left out, except for the logits of inference. */
 const LARGEST_ARRAY = 80e3;
 const ALWAYS = /^eval_a_logits\.npy$/;
 
-/** Every structural variant once: both stems, both blocks, dilated stages and heads, aligned corners, many classes. */
+/** Each structural variant once: both stems, both blocks, dilated stages and heads, aligned corners, many classes. */
 const CASES = ['r18', 'r18b', 'r50b', 'd6_r50_769', 'ade_r50'];
-/** Of a case, beside its weights and image a. Resized logits (a megabyte) are covered by predictions and losses. */
+/** Files of a case, besides its weights and image a. Predictions and losses cover the resized logits, which take a megabyte. */
 const CASE_FILES = [
   /^meta\.json$/,
   /^train(_lowlr)?\.json$/,
@@ -28,20 +28,20 @@ const CASE_FILES = [
   /^(ms_)?(whole|slide)_a_pred\.npy$/,
   /^grad_.*\.npy$/,
 ];
-/** As large as one in two other cases of the same kind of block. */
+/** Two other cases with this kind of block have such an array already. */
 const LEFT_OUT = new Set(['cases/r50b/grad_backbone.layer4.1.conv2.weight.npy']);
-/** Of the other parts. */
+/** Files of the other parts. */
 const OTHER_FILES = {
   pipeline: [/^rescale_sizes\.json$/],
   'pipeline/hsv': [/\.npy$/],
   metrics: [/^metrics\.json$/, /^(small5|sizes|absent|absent_nan0|rzl_edge|out_of_range|label_map)_.*\.npy$/],
   checkpoints: [/^(views|cuda_tag)_(zip|legacy)\.(json|pth)$/],
 };
-/** The source images of the transforms: wider than high, with odd sides, higher than wide. */
+/** Source images of the transforms: landscape, with odd sides, portrait. */
 const SOURCES = ['a', 'b', 'c'];
-/** Of each transform's list of cases, those that have one of these files: each kind once, in small. */
+/** The cases of each transform that have one of these files: each kind once, in a small size. */
 const TRANSFORM_CASES = {
-  // Halved exactly, odd sides, far below the scale, kept, enlarged; each direction of the image.
+  // Exactly half, odd sides, far below the scale, unchanged, enlarged; landscape and portrait.
   'resize/cases.json': [
     'a_192x48_0.5_img.npy',
     'a_97x49_0.51733_img.npy',
@@ -51,16 +51,16 @@ const TRANSFORM_CASES = {
     'c_52x52_0.75_img.npy',
     'c_52x52_1.13371_img.npy',
   ],
-  // In two corners and the middle, and where the image is less high than the crop.
+  // Two corners and the middle; an image that is less high than the crop.
   'crop/cases.json': ['a_32x32_0_0_img.npy', 'a_24x40_24_24_img.npy', 'a_100x30_0_11_img.npy', 'b_33x49_16_16_img.npy'],
-  // The box is the first, the second, the third, the eighth, and the eleventh, which is taken unchecked.
+  // The chosen box is the first, second, third, eighth, or the eleventh, which is not checked.
   'crop/cat_cases.json': ['cat_0_img.npy', 'cat_3_img.npy', 'cat_4_img.npy', 'cat_5_img.npy', 'cat_9_img.npy'],
   'flip/cases.json': ['b_horizontal_img.npy'],
-  // All four operations, contrast last; among the training samples are chains with contrast first.
+  // All four operations with contrast last. Training samples have contrast first, too.
   'photo/cases.json': ['00_out.npy'],
   'normalize/cases.json': ['ramp_0_255.npy'],
   'pad/cases.json': ['b_img.npy'],
-  // One of each table: HSV in columns of both kinds, flips, zero-label reduction, an image smaller than the crop.
+  // One of each table. They cover HSV of both kinds, flips, zero-label reduction, and an image smaller than the crop.
   'full/cases.json': ['city_0_img.npy', 'city769_0_img.npy', 'ade_1_img.npy', 'voc_0_img.npy', 'pc_2_img.npy'],
   'msflip/cases.json': ['00.npy', '01.npy', '02.npy', '03.npy', '04.npy', '05.npy'],
 };
@@ -75,7 +75,7 @@ rmSync(target, { recursive: true, force: true });
 const sums = [];
 let total = 0;
 
-/** Writes a file of the set, as it is or compressed, and notes the hash of its content. */
+/** Writes a file of the set and notes the hash of its content. @param compressed Null: written as it is. */
 function keep(name, content, compressed) {
   const file = path.join(target, compressed === null ? name : `${name}.gz`);
   mkdirSync(path.dirname(file), { recursive: true });
@@ -89,7 +89,7 @@ function copyFolder(name, patterns) {
   for (const file of readdirSync(path.join(source, name)).sort()) {
     if (!patterns.some((pattern) => pattern.test(file)) || LEFT_OUT.has(`${name}/${file}`)) continue;
     const content = readFileSync(path.join(source, name, file));
-    // Checkpoints are read by their path: as they are.
+    // Checkpoints are opened by path, so they are not compressed.
     const compressed = file.endsWith('.pth') ? null : gzipSync(content, { level: 9 });
     if (compressed !== null && compressed.length > LARGEST_ARRAY && !ALWAYS.test(file)) continue;
     keep(`${name}/${file}`, content, compressed);
@@ -100,7 +100,7 @@ function keepCompressed(name, content) {
   keep(name, content, gzipSync(content, { level: 9 }));
 }
 
-/** Bytes of a shape as a .npy file, version 1.0: its header fills a multiple of 64 bytes. */
+/** A .npy file (version 1.0) of bytes. Its header fills a multiple of 64 bytes. */
 function npy(data, shape) {
   const header = `{'descr': '|u1', 'fortran_order': False, 'shape': (${shape.join(', ')}), }`;
   const padded = `${header.padEnd(Math.ceil((header.length + 11) / 64) * 64 - 11)}\n`;
@@ -119,13 +119,13 @@ async function keepLabels(name) {
   keepCompressed(`${name}.npy`, npy(data, [height, width]));
 }
 
-/** The files that a case names, at any depth. */
+/** Files that a case names, at any depth. */
 function arraysOf(value) {
   if (typeof value === 'string') return value.endsWith('.npy') ? [value] : [];
   return value === null || typeof value !== 'object' ? [] : Object.values(value).flatMap(arraysOf);
 }
 
-/** A transform's list with the chosen cases alone, and all that these name. */
+/** Keeps a transform's list reduced to the chosen cases, and the files that they name. */
 function keepTransform(list, chosen) {
   const file = path.join('pipeline', list);
   const all = JSON.parse(readFileSync(path.join(source, file), 'utf8'));
@@ -145,7 +145,7 @@ for (const name of CASES) {
   copyFolder(`cases/${name}`, CASE_FILES);
   const { tensors } = await readCheckpoint(path.join(source, 'cases', name, 'model.pth'));
   const file = path.join(target, 'cases', name, 'model.safetensors');
-  // The counters of training steps are of no use here.
+  // Without the counters of batch norms, which are integers.
   const values = [...tensors.values()].filter(({ dtype }) => dtype === 'float32');
   await saveWeights(
     file,

@@ -1,5 +1,5 @@
-// Makes a fresh clone ready: npm packages, build, native engine. Does only what is not done yet, so that it can stand
-// before every command. Uses nothing but Node until the packages are there.
+// Prepares a fresh clone: npm packages, build, native engine. Skips what is done already, so it can run before every command. Needs
+// only Node until the packages are installed.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -8,7 +8,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 export const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const OLDEST_NODE = 20;
 
-/** All three steps. Ends the process where one fails. */
+/** Does all three steps. Ends the process if one fails. */
 export async function setUp() {
   if (Number(process.versions.node.split('.')[0]) < OLDEST_NODE) {
     fail(`Node ${OLDEST_NODE} or newer is needed; this is ${process.versions.node}.`, 2);
@@ -18,7 +18,7 @@ export async function setUp() {
   await setUpEngine();
 }
 
-/** `npm ci`, where node_modules is missing, unfinished or older than the lock file. */
+/** Runs `npm ci` if node_modules is missing, incomplete or older than the lock file. */
 export function installPackages() {
   // npm writes this file last.
   const installed = modified(path.join(root, 'node_modules', '.package-lock.json'));
@@ -27,7 +27,7 @@ export function installPackages() {
   npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund'], 'Installing the npm packages failed.');
 }
 
-/** `npm run build`, where a source is newer than the last build. */
+/** Runs `npm run build` if a source is newer than the last build. */
 export function build() {
   const stamp = path.join(root, 'dist', '.built');
   const sources = ['src', 'test', 'scripts', 'package.json', 'package-lock.json', 'tsconfig.json'];
@@ -40,25 +40,25 @@ export function build() {
 }
 
 /**
- * Installs the native engine, unless a usable one is there. Where this machine lacks what it needs, one line says what, and
- * the wasm engine serves; any other failure ends the process.
+ * Installs the native engine unless a usable one is installed. If this machine lacks a requirement, one line names it and the wasm
+ * engine is used. Any other failure ends the process.
  */
 export async function setUpEngine() {
   if (process.env['FCN_ENGINE'] === 'wasm') return;
   const load = (name) => import(pathToFileURL(path.join(root, 'dist', 'src', 'engines', name)).href);
   const { ensureTensorflow } = await load('install.js');
-  let said = '';
+  let shown = '';
   try {
     await ensureTensorflow({
       onProgress({ text }) {
-        if (text !== said) say(`${text} …`);
-        said = text;
+        if (text !== shown) say(`${text} …`);
+        shown = text;
       },
     });
   } catch (error) {
     const { EngineUnavailableError } = await load('engine.js');
     if (error instanceof EngineUnavailableError) {
-      say(`No native engine: ${error.message} Going on with the wasm engine.`);
+      say(`No native engine: ${error.message} Using the wasm engine.`);
     } else {
       fail(typeof error.exitCode === 'number' ? describe(error) : error.stack, error.exitCode ?? 1);
     }
@@ -69,7 +69,7 @@ function describe(error) {
   return `error: ${error.message}${error.next ? `\nnext: ${error.next}` : ''}`;
 }
 
-/** How npm is started: under npm, its own program; elsewhere the one in PATH, a script that only a shell finds on Windows. */
+/** The command for npm: its own program if npm started this, else the one in PATH (on Windows a script that needs a shell). */
 export function npmProgram() {
   const own = process.env['npm_execpath'];
   return own ? [process.execPath, own] : ['npm'];
@@ -79,7 +79,7 @@ function npm(parameters, failure) {
   const [program, ...first] = npmProgram();
   const { status, error } = spawnSync(program, [...first, ...parameters], {
     cwd: root,
-    // What the command prints is not this one's result.
+    // stdout is for the result of the command that follows.
     stdio: ['ignore', 2, 2],
     shell: program === 'npm' && process.platform === 'win32',
   });
@@ -87,12 +87,12 @@ function npm(parameters, failure) {
   if (status !== 0) fail(failure, 1);
 }
 
-/** Time of last change in milliseconds; 0 where the file is not there. */
+/** Time of the last change in milliseconds; 0 if the file does not exist. */
 function modified(file) {
   return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
-/** The newest time below a folder; folders count, since theirs change when a file is removed. */
+/** The newest time of change below a folder. Folders count, because their time changes when a file is removed. */
 function newest(file) {
   const found = statSync(file, { throwIfNoEntry: false });
   if (!found) return 0;
@@ -100,7 +100,7 @@ function newest(file) {
   return Math.max(found.mtimeMs, ...readdirSync(file).map((name) => newest(path.join(file, name))));
 }
 
-/** Removes compiled files whose source is gone, so that no test of the past runs. */
+/** Removes compiled files whose source no longer exists, so that no deleted test runs. */
 function removeOrphans(compiled, source) {
   for (const entry of readdirSync(compiled, { withFileTypes: true })) {
     const file = path.join(compiled, entry.name);

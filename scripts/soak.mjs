@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Kills runs, goes on with them, and compares them bit for bit with one that was never interrupted; or trains for long and
-// watches memory. Needs the built package.
+// Kills runs, resumes them, and compares them bit for bit with an uninterrupted one; or trains for a long time and watches memory.
+// Needs the built package.
 //
 //   node scripts/soak.mjs [KILLS=200] [--engine wasm] [--seed 0] [--json]
 //   node scripts/soak.mjs --constant [ITERATIONS=3000] [--width 64] [--engine wasm] [--json]
@@ -20,7 +20,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const { median } = await import('../dist/src/measurement/roofline.js');
 const { Draws, Purpose } = await import('../dist/src/support/random.js');
 
-/** Where runs are killed, in the order in which a run comes by. */
+/** When runs are killed, in the order of a run. */
 const PHASES = ['train', 'checkpoint', 'evaluate', 'evaluate-ms', 'benchmark', 'record'];
 
 const { values: flags, positionals } = parseArgs({
@@ -43,14 +43,14 @@ const RUN = [
   ...TINY,
   ...settings(['iterations=9', 'checkpointEvery=2', 'logEvery=2', 'ratios=[0.5, 1]', 'evaluation.limit=3']),
   ...settings(['benchmark.images=2', 'benchmark.warmup=0', 'trainingSteps=1', 'trainingBatch=1']),
-  // After a checkpoint of its own interval, and between two.
+  // Evaluations coincide with checkpoints, and fall between two.
   ...['--evaluate-every', '3'],
-  // Evaluations note their position after every image.
+  // Evaluations save their position after every image.
   '--max-loss',
   '1ms',
 ];
 
-/** Starts fcn in a folder. `ended` resolves to how it ended. */
+/** Starts fcn in a folder. */
 function start(parameters, cwd) {
   const child = spawn(process.execPath, [path.join(root, 'bin', 'run.js'), ...parameters], {
     cwd,
@@ -81,7 +81,7 @@ function readJson(file) {
   }
 }
 
-/** The run directory that was made last; null before there is one. */
+/** The newest run directory; null if there is none yet. */
 function newestRun(cwd) {
   const folder = path.join(cwd, 'runs', ROW);
   const ids = existsSync(folder) ? readdirSync(folder).sort() : [];
@@ -91,7 +91,7 @@ function newestRun(cwd) {
 const sha256 = (file) => createHash('sha256').update(readFileSync(file)).digest('hex');
 const without = (object, ...keys) => Object.fromEntries(Object.entries(object).filter(([key]) => !keys.includes(key)));
 
-/** All of a run that must not depend on whether it was interrupted: everything but times, and memory and speed measured. */
+/** What must not depend on interruptions: everything except times, memory and speed. */
 function outcome(run) {
   const record = readJson(path.join(run, 'record.json'));
   const { train, evaluate, 'evaluate-ms': multiScale } = record.details;
@@ -112,10 +112,7 @@ function outcome(run) {
   };
 }
 
-/**
- * What is wrong with the kept records: each completed run has one, the same as in its directory, and nothing else is there.
- * @param runs Run directories.
- */
+/** Lists what is wrong with the kept records: each run directory must have an identical one, and there must be no others. */
 function wrongRecords(cwd, runs) {
   const folder = path.join(cwd, 'results', 'records');
   const expected = new Map(
@@ -136,7 +133,7 @@ function differences(a, b) {
 }
 
 /** Resolves when a file whose name has `part` is being written in a folder. */
-async function written(folder, part, child) {
+async function fileIsWritten(folder, part, child) {
   while (!existsSync(folder) && child.exitCode === null) await sleep(2);
   if (child.exitCode !== null) return;
   await new Promise((resolve) => {
@@ -152,15 +149,15 @@ async function written(folder, part, child) {
 }
 
 /** Resolves at a random moment of a phase of the run that `child` executes, or when that has ended. */
-async function moment(phase, cwd, known, child, milliseconds) {
+async function momentInPhase(phase, cwd, known, child, milliseconds) {
   let run = newestRun(cwd);
   while ((run === null || known.has(run)) && child.exitCode === null) {
     await sleep(2);
     run = newestRun(cwd);
   }
   if (child.exitCode !== null) return;
-  if (phase === 'checkpoint') await written(path.join(run, 'checkpoints'), '.tmp', child);
-  else if (phase === 'record') await written(run, '.record.json', child);
+  if (phase === 'checkpoint') await fileIsWritten(path.join(run, 'checkpoints'), '.tmp', child);
+  else if (phase === 'record') await fileIsWritten(run, '.record.json', child);
   else while (readJson(path.join(run, 'status.json'))?.stage !== phase && child.exitCode === null) await sleep(2);
   await sleep(milliseconds);
 }
@@ -186,7 +183,7 @@ async function killTest(kills) {
       const { child, ended } = start(RUN, cwd);
       const name = PHASES[phase];
       // Writing a file takes a few milliseconds.
-      await moment(name, cwd, known, child, draws.uniform(attempt) * (seconds[name] ?? 0.004) * 1000);
+      await momentInPhase(name, cwd, known, child, draws.uniform(attempt) * (seconds[name] ?? 0.004) * 1000);
       child.kill('SIGKILL');
       const { code, signal, stderr } = await ended;
       if (signal === 'SIGKILL') {
@@ -199,7 +196,7 @@ async function killTest(kills) {
       phase = (phase + 1) % PHASES.length;
       const completed = readJson(path.join(newestRun(cwd) ?? cwd, 'status.json'))?.state === 'completed';
       if (phase !== 0 && count < kills && !completed) continue;
-      // One that was killed after its record was written, when it gave its lock back, is only shown.
+      // A run that was killed after it had written its record is already complete: --resume only shows it.
       if (!completed || signal === 'SIGKILL') await finish([...RUN, '--resume'], cwd);
       const run = newestRun(cwd);
       known.add(run);
@@ -209,7 +206,7 @@ async function killTest(kills) {
       phase = 0;
     }
     if (count < kills)
-      failures.push({ missed: `Only ${count} of ${kills} kills met a run: the others had ended before.` });
+      failures.push({ missed: `Only ${count} of ${kills} runs were killed: the others had ended before.` });
     return { kills: count, killed, runs, failures };
   } finally {
     if (failures.length === 0) rmSync(cwd, { recursive: true, force: true });
@@ -218,15 +215,15 @@ async function killTest(kills) {
 }
 
 const CHECKPOINT_EVERY = 50;
-/** Iterations before anything is compared. */
+/** Nothing is compared before this iteration. */
 const SETTLED = 100;
 
-/** What the median of the last third of the samples may be above that of the first. */
+/** How much the median of the last third of the samples may exceed that of the first, as a share. */
 const MOST_GROWTH = 0.02;
-/** In a third, at least. */
+/** In each third. */
 const FEWEST_SAMPLES = 10;
 
-/** Null where there are too few values. */
+/** Null if there are too few values. */
 function growthOf(values) {
   if (values.length < 3 * FEWEST_SAMPLES) return null;
   const third = Math.floor(values.length / 3);
@@ -234,9 +231,9 @@ function growthOf(values) {
 }
 
 /**
- * Trains for long on small input: the tensors must stay what they are, and after a hundred iterations the process's memory, too,
- * both what is resident before each checkpoint and the peak since the one before. Garbage is collected before, as V8 does that
- * when it likes, and the process moves with it.
+ * Trains for a long time on small input. The number and bytes of tensors must not change. After a hundred iterations the process's
+ * memory must not grow: neither what is resident before each checkpoint, nor the peak since the checkpoint before. Garbage is
+ * collected first, because V8 collects it at unpredictable times.
  */
 async function constantTest(iterations) {
   const cwd = mkdtempSync(path.join(os.tmpdir(), 'fcn-soak-'));
@@ -266,11 +263,11 @@ async function constantTest(iterations) {
       keepCheckpoints: 2,
       mostSecondsLost: 300,
       onProgress: ({ iteration }) => {
-        // Before it is written: the stretch has the whole of the checkpoint before.
+        // Just before a checkpoint, so that the interval includes the whole of the one before.
         if (iteration % CHECKPOINT_EVERY !== CHECKPOINT_EVERY - 1) return;
         const { peakBytes } = processMemory();
         collectGarbage();
-        // Another thread gives back what it freed.
+        // Another thread returns freed memory to the system.
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
         if (iteration > SETTLED) {
           const { numTensors, numBytes } = engine.tf.memory();
@@ -288,7 +285,7 @@ async function constantTest(iterations) {
     const constant = samples.every((s) => s.numTensors === first.numTensors && s.numBytes === first.numBytes);
     const failures = [
       ...(constant ? [] : ['The number or the bytes of the tensors changed.']),
-      ...(measured ? [] : ['This system does not tell the peak of a stretch: Linux does.']),
+      ...(measured ? [] : ['Only Linux reports the peak memory of an interval.']),
       ...Object.entries(growth)
         .filter(([, value]) => value > MOST_GROWTH)
         .map(([name, value]) => `The ${name} memory grew by ${(value * 100).toFixed(1)} %.`),
@@ -299,7 +296,7 @@ async function constantTest(iterations) {
   }
 }
 
-/** V8's own, which a process that was not started for it can only have in this way. */
+/** V8's `gc`, in a process that was started without --expose-gc. */
 function garbageCollector() {
   setFlagsFromString('--expose-gc');
   return runInNewContext('gc');
@@ -312,7 +309,8 @@ if (!(count >= fewest)) {
   process.exit(2);
 }
 const enough = SETTLED + 3 * FEWEST_SAMPLES * CHECKPOINT_EVERY;
-if (flags.constant && count < enough && !flags.json) say(`Memory is compared from ${enough} iterations on only.`);
+if (flags.constant && count < enough && !flags.json)
+  say(`Memory is compared only in trainings of at least ${enough} iterations.`);
 const report = flags.constant ? await constantTest(count) : await killTest(count);
 process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
 process.exitCode = report.failures.length === 0 ? 0 : 1;

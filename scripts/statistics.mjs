@@ -18,10 +18,7 @@ export function sourceFiles(folder) {
 const IMPORT = /^(?:import|export)\s+(type\s+)?([^;'"]*?)\s*from\s+'(\.[^']*)'/gms;
 const LAZY_IMPORT = /\bimport\('(\.[^']*)'\)/g;
 
-/**
- * The imports of a file: which file, which names, and how. `typeOnly` imports are gone when it runs; `lazy` ones are made when a
- * function is called.
- */
+/** The imports of a file. `typeOnly` ones do not exist at run time; `lazy` ones are made when a function is called. */
 export function importsOf(file) {
   const text = readFileSync(path.join(root, file), 'utf8');
   const target = (specifier) =>
@@ -52,7 +49,7 @@ export function importsOf(file) {
   ];
 }
 
-/** Groups of files that import one another, in a circle: Tarjan's strongly connected components of more than one file. */
+/** Groups of files that import each other in a circle: Tarjan's strongly connected components of more than one file. */
 export function cycles(graph) {
   const order = new Map();
   const lowest = new Map();
@@ -89,7 +86,7 @@ const STATEMENT = new Set([
   'constructor',
 ]);
 
-/** Functions, methods and named closures with their lines. Relies on the formatter: a body ends at the indent where it began. */
+/** Functions, methods and named closures with their lines. Relies on the formatter: a body ends at the indent at which it began. */
 export function functionsOf(file) {
   const lines = readFileSync(path.join(root, file), 'utf8').split('\n');
   return lines.flatMap((line, start) => {

@@ -41,23 +41,24 @@ export default class Compare extends BaseCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Compare);
     const signal = this.interruptSignal();
-    const { firstSide, otherSide, PUBLISHED_LOG } = await import('../pages/compare/side.js');
-    const { publishedSide } = await import('../pages/compare/side.js');
+    const { firstInput, secondInput, publishedLogInput, PUBLISHED_LOG } = await import(
+      '../pages/compare/references.js'
+    );
     const { compare } = await import('../pages/compare/compare.js');
     const { describeComparison, formatComparison } = await import('../pages/compare/format.js');
     const { RunCatalogue } = await import('../runs/catalogue.js');
     const catalogue = new RunCatalogue(flags, ({ message }) => this.note(`Left out: ${message}`));
-    const a = await firstSide(args.a, args.b, catalogue);
+    const a = await firstInput(args.a, args.b, catalogue);
     const b =
       args.b === PUBLISHED_LOG
-        ? await publishedSide(a, signal, this.displayMode())
-        : await otherSide(args.b, a, catalogue);
+        ? await publishedLogInput(a, signal, this.displayMode())
+        : await secondInput(args.b, a, catalogue);
     if (!flags.follow) {
       const comparison = compare(a, b);
       this.print(formatComparison(comparison));
       return describeComparison(comparison);
     }
-    const { follow } = await import('../pages/compare/format.js');
+    const { follow } = await import('../pages/compare/band.js');
     const followed = await follow({
       run: a,
       reference: b,

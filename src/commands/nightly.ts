@@ -2,7 +2,7 @@ import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base.js';
 import * as flags from '../cli/flags.js';
 import type { EngineName } from '../engines/engine.js';
-import { type MeasuredNight, NIGHT_PARTS, type NightPart } from '../nightly/history.js';
+import { NIGHT_PARTS, type Night, type NightPart } from '../nightly/history.js';
 import { ExitCode, UserError } from '../support/errors.js';
 
 export default class Nightly extends BaseCommand {
@@ -90,7 +90,7 @@ export default class Nightly extends BaseCommand {
     return { night, judgements, failures };
   }
 
-  private async measure(flags: MeasureFlags): Promise<MeasuredNight> {
+  private async measure(flags: MeasureFlags): Promise<Night> {
     const { measureNight } = await import('../nightly/measure.js');
     return measureNight({
       parts: flags.part ?? NIGHT_PARTS,
@@ -104,7 +104,7 @@ export default class Nightly extends BaseCommand {
     });
   }
 
-  private async writeMeasured(file: string, measured: MeasuredNight): Promise<object> {
+  private async writeMeasured(file: string, measured: Night): Promise<object> {
     const { writeMeasurements } = await import('../nightly/nightly.js');
     await writeMeasurements(file, measured);
     this.print(`${measured.measurements.length} figures in ${file}; fcn nightly --from judges them.`);

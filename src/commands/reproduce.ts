@@ -116,7 +116,7 @@ export default class Reproduce extends RunCommand {
 
   private async estimate(options: EstimateOptions): Promise<object> {
     const { estimateSeries } = await import('../runs/estimate.js');
-    const { formatEstimate } = await import('../runs/estimate.js');
+    const { formatEstimate } = await import('../runs/estimate-report.js');
     const { outputWidth } = await import('../terminal/layout.js');
     const { basis, runs } = await estimateSeries(options);
     this.print(formatEstimate(basis, runs, outputWidth()));

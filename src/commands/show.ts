@@ -31,9 +31,10 @@ export default class Show extends BaseCommand {
       this.print(formatDescription(description));
       return description;
     }
-    const { describeLog, formatLog } = await import('../training-logs/shown.js');
-    const shown = describeLog(log, options);
-    this.print(`${formatDescription(description)}\n\n${formatLog(shown)}`);
-    return { ...description, log: shown };
+    const { describeLog } = await import('../training-logs/summary.js');
+    const { formatLog } = await import('../training-logs/format.js');
+    const described = describeLog(log, options);
+    this.print(`${formatDescription(description)}\n\n${formatLog(described)}`);
+    return { ...description, log: described };
   }
 }

@@ -4,7 +4,7 @@ import type { Entry } from '../data/split.js';
 import { serve } from '../data/workers/pool.js';
 import { type CheckedEntry, type CheckOptions, checkEntry } from './check.js';
 
-/** What every checking worker is started with. */
+/** The data that each checking worker starts with. */
 export interface CheckWorkerData {
   readonly dataset: Dataset;
   readonly options: CheckOptions;

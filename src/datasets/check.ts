@@ -11,15 +11,15 @@ import { UserError } from '../support/errors.js';
 import { isFolder } from '../support/files.js';
 
 export interface CheckOptions {
-  /** Headers only: neither pixels nor label values are looked at. */
+  /** Read headers only: neither pixels nor label values. */
   readonly fast: boolean;
-  /** Size that every image must have; null where they differ. */
+  /** Size that every image must have; null if they differ. */
   readonly size: Size | null;
-  /** Read the label also where `fast`, to know what it holds. */
+  /** Read the label even if `fast`, to learn which values it holds. */
   readonly lookAtLabels?: boolean;
 }
 
-/** The size of what was read, or why it was not. */
+/** The size of an image or label map, or why it cannot be read. */
 type Reading = Size | FileProblem;
 
 async function tryReading(
@@ -35,7 +35,7 @@ async function tryReading(
       return { file, kind: 'label value', message: error.message, detail: error.held };
     }
     if (error instanceof UserError) return { file, kind, message: error.message };
-    // The disk refuses: as much a broken file as one that cannot be decoded.
+    // A file that the disk cannot read is reported like one that cannot be decoded.
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;
     return { file, kind, message: `${file}: cannot be read (${code}).`, detail: code };
@@ -45,14 +45,13 @@ async function tryReading(
 const format = ({ height, width }: Size) => `${width}×${height}`;
 const isSame = (a: Size, b: Size) => a.height === b.height && a.width === b.width;
 
-/** What is wrong with an image and its label, and what the label holds; null where it was not read or cannot be. */
 export interface CheckedEntry {
-  /** None where both are as the data set's description says. */
   readonly problems: readonly FileProblem[];
+  /** The values in the label; null if it was not read or cannot be read. */
   readonly held: HeldLabels | null;
 }
 
-/** Looks at an image and its label. */
+/** Checks an image and its label against the data set's description. */
 export async function checkEntry(
   { image, label }: Entry,
   dataset: Dataset,
@@ -67,7 +66,7 @@ export async function checkEntry(
     return labels;
   };
   const readHeader = async () => {
-    // What is wrong with its pixels is for who asks for them.
+    // Problems with its values are not reported then.
     if (lookAtLabels === true) await tryReading(label, 'label file', read);
     return readLabelSize(label);
   };
@@ -90,30 +89,15 @@ export async function checkEntry(
   return { problems, held };
 }
 
-/** The folders of a source; `realLabels` is the same for two links to one folder. */
+/** The folders of a source. */
 interface Folders {
   readonly images: string;
   readonly labels: string;
+  /** The same for two links to one folder. */
   readonly realLabels: string;
 }
 
-/** Lists each folder once: sources share them. */
-class Listings {
-  private readonly known = new Map<string, Promise<string[]>>();
-
-  of(folder: string): Promise<string[]> {
-    const listing = this.known.get(folder) ?? listFiles(folder);
-    this.known.set(folder, listing);
-    return listing;
-  }
-}
-
-function noneOfUnreadable(error: unknown): string[] {
-  if (error instanceof UserError) return [];
-  throw error;
-}
-
-/** The folders of a source; null where one of them does not exist. */
+/** The folders of a source; null if one of them does not exist. */
 async function foldersOf(root: string, source: SplitSource): Promise<Folders | null> {
   const images = path.join(root, source.images);
   const labels = path.join(root, source.labels);
@@ -126,44 +110,58 @@ const filesOf = ({ images, labels }: Folders, { imageSuffix, labelSuffix }: Spli
   ofLabels: { folder: labels, suffix: labelSuffix },
 });
 
-/**
- * Labels in the folders of splits that no image of any split belongs to: sources may share folders, those of one split and those
- * of two. None of folders whose sources all have a list, which need not name every image. A spare label is no sample, and stops
- * nothing; it may tell of an image that is not found.
- */
-export async function spareLabels(dataset: Dataset, splits: readonly string[], dataRoot: string): Promise<Problem[]> {
-  const root = datasetFolder(dataset, dataRoot);
-  const listings = new Listings();
-  const claimed = new Set<string>();
-  for (const source of Object.values(dataset.splits).flat()) {
+/** Real paths of the labels of all images of all splits, existing or not. */
+async function expectedLabels({ splits }: Dataset, root: string, list: typeof listFiles): Promise<Set<string>> {
+  const expected = new Set<string>();
+  for (const source of Object.values(splits).flat()) {
     const folders = await foldersOf(root, source);
     if (folders === null) continue;
     const { ofImages, ofLabels } = filesOf(folders, source);
-    const names = namesOf(await listings.of(folders.images), ofImages, ofLabels);
-    // What a list names and is not there is told as that, and so is a list that cannot be read.
-    const listed = source.list === null ? [] : await readList(path.join(root, source.list)).catch(noneOfUnreadable);
-    for (const name of [...names, ...listed]) claimed.add(path.join(folders.realLabels, name + source.labelSuffix));
+    const names = namesOf(await list(folders.images), ofImages, ofLabels);
+    // Images that a list names and that do not exist are problems of their own, and so is a list that cannot be read.
+    const listed = source.list === null ? [] : await readList(path.join(root, source.list)).catch(noneIfUnreadable);
+    for (const name of [...names, ...listed]) expected.add(path.join(folders.realLabels, name + source.labelSuffix));
   }
+  return expected;
+}
+
+function noneIfUnreadable(error: unknown): string[] {
+  if (error instanceof UserError) return [];
+  throw error;
+}
+
+/**
+ * Labels in the folders of splits that belong to no image of any split: sources of the same split or of several may share
+ * folders. Folders whose sources all have a list are left out, since a list need not name every image. Spare labels do not stop
+ * a run, but may show that an image was not found.
+ */
+export async function spareLabels(dataset: Dataset, splits: readonly string[], dataRoot: string): Promise<Problem[]> {
+  const root = datasetFolder(dataset, dataRoot);
+  // Sources share folders: each folder is listed once.
+  const listings = new Map<string, Promise<string[]>>();
+  const list = (folder: string): Promise<string[]> => {
+    const listing = listings.get(folder) ?? listFiles(folder);
+    listings.set(folder, listing);
+    return listing;
+  };
+  const expected = await expectedLabels(dataset, root, list);
   const spare = new Map<string, Problem>();
   for (const split of splits) {
     for (const source of dataset.splits[split] ?? []) {
       const folders = source.list === null ? await foldersOf(root, source) : null;
       if (folders === null) continue;
-      const { imageSuffix, labelSuffix } = source;
-      const images = await listings.of(folders.images);
       const { ofImages, ofLabels } = filesOf(folders, source);
-      for (const name of namesOf(await listings.of(folders.labels), ofLabels, ofImages)) {
-        const real = path.join(folders.realLabels, name + labelSuffix);
-        if (claimed.has(real) || spare.has(real)) continue;
-        const label = path.join(folders.labels, name + labelSuffix);
-        const other = images.find((image) => image.startsWith(`${name}.`));
-        const hint = other === undefined ? '' : `: ${path.join(folders.images, other)} does not end in ${imageSuffix}`;
+      const images = await list(folders.images);
+      for (const name of namesOf(await list(folders.labels), ofLabels, ofImages)) {
+        const real = path.join(folders.realLabels, name + source.labelSuffix);
+        if (expected.has(real) || spare.has(real)) continue;
+        const file = path.join(folders.labels, name + source.labelSuffix);
+        const image = images.find((candidate) => candidate.startsWith(`${name}.`));
+        const suffix = `does not end in ${source.imageSuffix}`;
+        const hint = image === undefined ? '' : `: ${path.join(folders.images, image)} ${suffix}`;
         spare.set(real, {
-          file: label,
-          split,
-          kind: 'spare label',
-          message: `${label} is the label of no image${hint}.`,
-          ...(other !== undefined && { detail: `${path.basename(other)} does not end in ${imageSuffix}` }),
+          ...{ file, split, kind: 'spare label', message: `${file} is the label of no image${hint}.` },
+          ...(image !== undefined && { detail: `${path.basename(image)} ${suffix}` }),
         });
       }
     }

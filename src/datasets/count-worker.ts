@@ -5,13 +5,14 @@ import { readLabels } from '../data/samples.js';
 import type { Entry } from '../data/split.js';
 import { serve } from '../data/workers/pool.js';
 
-/** What every counting worker is started with. */
+/** The data that each counting worker starts with. */
 export interface CountWorkerData {
   readonly dataset: Dataset;
 }
 
-/** Size of a label map, and how many of its pixels have each training id: [256]. */
+/** The size of a label map, and its pixel counts. */
 export interface LabelCounts extends Size {
+  /** [256]: pixels of each training id. */
   readonly counts: Uint32Array;
 }
 

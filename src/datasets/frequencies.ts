@@ -17,20 +17,19 @@ interface FrequencyOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-/** How often a class occurs. */
 interface ClassFrequency {
   /** Training id. */
   readonly id: number;
   readonly name: string;
   readonly colour: readonly [red: number, green: number, blue: number];
   readonly pixels: number;
-  /** Part of the pixels that have a class: in [0, 1]. */
+  /** Share of the pixels that have a class, in [0, 1]. */
   readonly share: number;
   /** Images that hold it. */
   readonly images: number;
 }
 
-/** What the labels of a split hold. */
+/** Class frequencies in the labels of a split. */
 export interface Frequencies {
   readonly dataset: string;
   readonly name: string;
@@ -38,7 +37,7 @@ export interface Frequencies {
   readonly folder: string;
   readonly synthetic: boolean;
   readonly images: number;
-  /** The images of fewest and of most pixels. */
+  /** Sizes of the images with the fewest and the most pixels. */
   readonly smallest: Size;
   readonly largest: Size;
   readonly pixels: number;
@@ -77,7 +76,7 @@ export async function classFrequencies(options: FrequencyOptions): Promise<Frequ
   }
   const total = pixels.reduce((sum, count) => sum + count, 0);
   const ignored = pixels[IGNORE_INDEX]!;
-  // Sizes of the same area are told apart by their height, so that the order of the workers does not show.
+  // Sizes of the same area are sorted by height, so that the result does not depend on the order of the workers.
   sizes.sort((a, b) => a.height * a.width - b.height * b.width || a.height - b.height);
   const folder = datasetFolder(dataset, dataRoot);
   return {
@@ -111,13 +110,13 @@ interface FrequencyLayout {
   readonly colour: boolean;
 }
 
-/** Names are cut to this length; the longest published one has 19 characters. */
+/** Longer names are cut; the longest published one has 19 characters. */
 const LONGEST_NAME = 22;
 
 /** One eighth to seven eighths of a cell. */
 const EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'] as const;
 
-/** A bar of a length in cells, to an eighth; what is not nothing is shown. */
+/** A bar whose length in cells is rounded to an eighth, but not to 0. */
 function bar(cells: number): string {
   const eighths = cells > 0 ? Math.max(1, Math.round(cells * 8)) : 0;
   return '█'.repeat(Math.floor(eighths / 8)) + EIGHTHS[eighths % 8];
@@ -129,7 +128,7 @@ function cut(name: string, width: number): string {
 
 const formatSize = ({ height, width }: Size) => `${height}x${width}`;
 
-/** The class frequencies of a split as lines for a terminal: a bar a class, of which the longest fills the width. */
+/** The class frequencies of a split as lines for a terminal, with a bar for each class; the longest fills the width. */
 export function formatFrequencies(frequencies: Frequencies, { sort, columns, colour }: FrequencyLayout): string {
   const { name, split, synthetic, images, smallest, largest, pixels, ignored, classes } = frequencies;
   const [from, to] = [smallest, largest].map(formatSize);
@@ -149,7 +148,7 @@ export function formatFrequencies(frequencies: Frequencies, { sort, columns, col
   const absent = classes.filter((one) => one.pixels === 0).length;
   return [
     `${name}${synthetic ? ' (synthetic)' : ''}, ${split}: ${formatNumber(images, 'image')} of ${from === to ? from : `${from} to ${to}`} (HxW)`,
-    `${formatCount(pixels)} pixels, ${ignored === 0 ? 'none ignored' : `of which ${formatShare(ignored / pixels)} % are ignored`}` +
+    `${formatCount(pixels)} pixels, ${ignored === 0 ? 'none ignored' : `${formatShare(ignored / pixels)} % of them ignored`}` +
       `${absent === 0 ? '' : `; ${countAbsent(absent, classes.length)}`}`,
     '',
     `${'class'.padEnd(width)}  ${'share'.padStart('100.00 %'.length)}  ${'images'.padStart(digits)}`,

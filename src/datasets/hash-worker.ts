@@ -6,15 +6,15 @@ import { UserError } from '../support/errors.js';
 import { explainFileError, sha256File } from '../support/files.js';
 import type { HashWorkerData, RecordedHash } from './hashes.js';
 
-/** Why a file is not what was recorded; null where it is. */
+/** Why a file differs from what was recorded; null if it does not. */
 async function compare(file: string, sha256: string): Promise<string | null> {
   try {
     if ((await sha256File(file)) === sha256) return null;
-    return `${file} was changed after its preparation: its SHA-256 is not the one that was recorded then.`;
+    return `${file} was changed after its preparation: its SHA-256 is not the one recorded then.`;
   } catch (error) {
     const explained = explainFileError(error, file, 'read');
     if (explained instanceof UserError) return explained.message;
-    // The disk refuses: as much a broken file as one that was changed.
+    // A file that the disk cannot read is reported like a changed one.
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;
     return `${file}: cannot be read (${code}).`;

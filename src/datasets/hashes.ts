@@ -6,25 +6,24 @@ import type { FileProblem } from '../data/problem.js';
 import { WorkerPool } from '../data/workers/pool.js';
 import { explainFileError } from '../support/files.js';
 
-/** What every hashing worker is started with. */
+/** The data that each hashing worker starts with. */
 export interface HashWorkerData {
   /** The data set's folder. */
   readonly folder: string;
 }
 
-/** A file of a prepared data set, and what its content was. */
+/** A file of a prepared data set, and the SHA-256 of its content then. */
 export interface RecordedHash {
   /** Path in the data set's folder, with forward slashes. */
   readonly target: string;
   readonly sha256: string;
 }
 
-/** The text of a list of hashes, as `sha256sum --check` reads it. */
+/** The text of a list of hashes, in the format of `sha256sum --check`. */
 export function formatHashes(hashes: readonly RecordedHash[]): string {
   return hashes.map(({ target, sha256 }) => `${sha256}  ${target}\n`).join('');
 }
 
-/** 64 digits, two blanks and a path a line. */
 const LINE = /^([0-9a-f]{64}) {2}(.+)$/;
 
 async function readText(folder: string): Promise<string | null> {
@@ -44,34 +43,31 @@ function parse(text: string): RecordedHash[] {
   });
 }
 
-/** The hashes of all files of a finished preparation; none where there is no list of them. */
+/** The hashes of all files of a finished preparation; none if there is no list of them. */
 export async function readHashes(folder: string): Promise<RecordedHash[]> {
   return parse((await readText(folder)) ?? '');
 }
 
-/** The recorded hashes that can be compared with, and what is wrong with the list of them. */
+/** The recorded hashes, if they can be trusted, and what is wrong with the list of them. */
 export interface TrustedHashes {
   readonly hashes: readonly RecordedHash[];
   readonly problems: readonly FileProblem[];
 }
 
 /**
- * As `readHashes`, but only where the list is the one that the preparation wrote.
- * @throws UserError where the preparation's own marker is damaged.
+ * As `readHashes`, but only if the list is the one that the preparation wrote.
+ * @throws UserError if the preparation's own marker is damaged.
  */
 export async function readTrustedHashes(folder: string): Promise<TrustedHashes> {
   const prepared = await readPrepared(folder);
   if (prepared === null) return { hashes: [], problems: [] };
-  const file = path.join(folder, PREPARED_HASHES);
   const text = await readText(folder);
-  if (text === null) {
-    const message = `${file}, the hashes of all files, does not exist.`;
-    return { hashes: [], problems: [{ file, kind: 'changed file', message }] };
-  }
-  if (createHash('sha256').update(text).digest('hex') === prepared.sha256) {
+  if (text !== null && createHash('sha256').update(text).digest('hex') === prepared.sha256) {
     return { hashes: parse(text), problems: [] };
   }
-  const message = `${file}, the hashes of all files, was changed after the preparation.`;
+  const file = path.join(folder, PREPARED_HASHES);
+  const fault = text === null ? 'does not exist' : 'was changed after the preparation';
+  const message = `${file}, the hashes of all files, ${fault}.`;
   return { hashes: [], problems: [{ file, kind: 'changed file', message }] };
 }
 
@@ -82,8 +78,8 @@ interface CompareOptions {
 }
 
 /**
- * Reads files whole and compares their SHA-256 with the recorded ones.
- * @returns What differs, is missing or cannot be read, in the order of the hashes.
+ * Compares the SHA-256 of files with the recorded ones.
+ * @returns Files that differ, are missing or cannot be read, in the order of the hashes.
  * @throws the signal's reason when aborted.
  */
 export async function compareHashes(

@@ -5,20 +5,20 @@ import { type Entry, explainNothing, findEntries } from '../data/split.js';
 import { UserError } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
 
-/** The pairs of a split, and what is wrong with its folders and lists. */
+/** The images of a split with their labels, and what is wrong with its folders and lists. */
 export interface InspectedSplit {
   readonly entries: readonly Entry[];
-  /** With them, in the same order, the images that have no label and those that a list names and that do not exist. */
+  /** `entries`, and in the same order images without a label and images that only a list names. */
   readonly named: readonly Entry[];
-  /** Images that do not exist or lack their label: samples that cannot be used. */
+  /** Samples that cannot be used, because their image or label does not exist. */
   readonly missing: readonly Problem[];
-  /** What is wrong with folders and lists beside that. */
+  /** All other problems with folders and lists. */
   readonly irregular: readonly Problem[];
   /** Whether all of its folders and lists were there. */
   readonly isWhole: boolean;
 }
 
-/** Looks at the folders and lists of a split, and opens no image. */
+/** Checks the folders and lists of a split without opening an image. */
 export async function inspectSplit(dataset: Dataset, split: string, dataRoot: string): Promise<InspectedSplit> {
   const entries: Entry[] = [];
   const named: Entry[] = [];
@@ -72,16 +72,16 @@ function countBy<Item>(items: readonly Item[], key: (item: Item) => string): Map
   return counts;
 }
 
-/** Images that are in more than one split: what is measured on one would be known from the other. */
+/** Images that are in more than one split: one split would be trained on what the other measures. */
 export function sharedImages(splits: Readonly<Record<string, InspectedSplit>>): Problem[] {
   const first = new Map<string, string>();
   const problems: Problem[] = [];
   for (const [split, { entries }] of Object.entries(splits)) {
     for (const { image } of entries) {
-      const other = first.get(image);
-      if (other === undefined) first.set(image, split);
-      else if (other !== split) {
-        const message = `${image} is in the split "${other}" and in "${split}".`;
+      const earlier = first.get(image);
+      if (earlier === undefined) first.set(image, split);
+      else if (earlier !== split) {
+        const message = `${image} is in the split "${earlier}" and in "${split}".`;
         problems.push({ file: image, split, kind: 'shared image', message });
       }
     }
@@ -92,15 +92,15 @@ export function sharedImages(splits: Readonly<Record<string, InspectedSplit>>): 
 /** How many images the splits of a data set should have. */
 export interface ExpectedImages {
   readonly by: 'published' | 'generated' | 'prepared';
-  /** Nobody has confirmed the published numbers of such a download: another number is no fault. */
+  /** Nobody has confirmed the published numbers: another number is a warning, not a problem. */
   readonly isUnconfirmed: boolean;
-  /** Splits of which nothing says so are left out. */
+  /** By split, if the number is known. */
   readonly images: Readonly<Record<string, number>>;
 }
 
 /**
- * How many images the data set in a folder should have: those it was prepared with, which were compared with the numbers of its
- * downloads then; where it was not prepared by this program, those it was generated with; else the published numbers.
+ * How many images the data set in a folder should have: as many as it was prepared with (that number was compared with the
+ * expected one then), or else generated with, or else as published.
  */
 export async function expectedImages(dataset: Dataset, folder: string): Promise<ExpectedImages> {
   const prepared = await readPrepared(folder);
@@ -111,7 +111,7 @@ export async function expectedImages(dataset: Dataset, folder: string): Promise<
   return { by: 'published', isUnconfirmed: evidence === 'unconfirmed', images };
 }
 
-/** Nothing where a split has as many images as it should. */
+/** A problem if a split does not have as many images as it should. */
 export function countProblem(
   folder: string,
   split: string,
@@ -123,12 +123,6 @@ export function countProblem(
   const should = isUnconfirmed
     ? `${wanted} are expected, but nobody has confirmed that number`
     : `${wanted} were ${by}`;
-  return [
-    {
-      file: folder,
-      split,
-      kind: 'number of images',
-      message: `${folder}: the split "${split}" has ${formatNumber(images, 'image')}, ${should}.`,
-    },
-  ];
+  const message = `${folder}: the split "${split}" has ${formatNumber(images, 'image')}, ${should}.`;
+  return [{ file: folder, split, kind: 'number of images', message }];
 }

@@ -26,54 +26,52 @@ import {
   sharedImages,
 } from './inspect.js';
 
-export interface VerifyOptions {
+export interface VerifyDatasetOptions {
   readonly dataset: Dataset;
   readonly dataRoot: string;
-  /** Folders, lists, pairs, and the files' headers; neither pixels nor label values. */
+  /** Check folders, lists, pairs and headers; neither pixels nor label values. */
   readonly fast: boolean;
   readonly workers?: number;
   readonly signal?: AbortSignal;
-  /** Told the checks that are done: one for each image with its label, one for each file with a recorded hash. */
+  /** Called after each check: one for each image with its label, one for each file with a recorded hash. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-/** What a check of a data set found. */
-export interface Verification {
+/** The result of a check of a data set. */
+export interface DatasetVerification {
   readonly dataset: string;
   readonly name: string;
   readonly folder: string;
   readonly synthetic: boolean;
   readonly fast: boolean;
-  /** Pairs of image and label of each split, and how many there should be; null where nothing says so. */
+  /** Images with labels of each split, and how many there should be; null if that is not known. */
   readonly splits: Readonly<Record<string, { readonly images: number; readonly expected: number | null }>>;
-  /** Where the expected numbers come from. */
+  /** The source of the expected numbers. */
   readonly expectedBy: ExpectedImages['by'];
-  /** Files whose content was compared with its recorded SHA-256; null where none were recorded, or under `fast`. */
+  /** Number of files compared with their recorded SHA-256; null if none were recorded, or if `fast`. */
   readonly hashes: number | null;
-  /** In what it differs from the data set that the published figures are of: no fault, but no figure on it compares with them. */
+  /** How it differs from the data set of the published figures: not problems, but figures on it compare with nothing published. */
   readonly deviations: readonly DataDeviation[];
-  /** In the order of splits and names; then files that are not what was recorded. */
+  /** In the order of splits and names; then files that were changed after their preparation. */
   readonly problems: readonly Problem[];
   /**
-   * What stops nothing, and is often a mistake: numbers of images that differ from unconfirmed ones, labels of no image, and,
-   * unless `fast`, classes that no training label holds.
+   * Possible mistakes: numbers of images that differ from unconfirmed ones, labels of no image, and, unless `fast`, classes that
+   * no training label holds.
    */
   readonly warnings: readonly Problem[];
 }
 
-/** The split whose labels must hold every class: that of training; of a data set without one, its first. */
+/** The split whose labels must hold every class: `train`, or the first one if there is no such split. */
 function trainingSplit({ splits }: Pick<Dataset, 'splits'>): string {
   return Object.hasOwn(splits, 'train') ? 'train' : Object.keys(splits)[0]!;
 }
 
 /**
- * Checks a data set against its description: folders, lists, pairs, numbers of images (the published ones, or those that a
- * synthetic data set was made with), sizes, and, unless `fast`, every pixel and label value, and the hashes of all files where
- * the preparation recorded them.
- * @returns Everything that is wrong with it; only complete with every file looked at.
- * @throws UserError where there is no data set to check, or one whose preparation is not finished; the signal's reason when aborted.
+ * Checks a data set against its description: folders, lists, pairs, numbers of images (those it was prepared or generated with,
+ * or the published ones) and sizes; unless `fast`, also every pixel and label value, and recorded hashes.
+ * @throws UserError if there is no data set to check, or its preparation is not finished; the signal's reason when aborted.
  */
-export async function verifyDataset(options: VerifyOptions): Promise<Verification> {
+export async function verifyDataset(options: VerifyDatasetOptions): Promise<DatasetVerification> {
   const { dataset, dataRoot, fast, signal, onProgress, workers = defaultWorkers() + 1 } = options;
   await requireDatasetFolder(dataset, dataRoot);
   const folder = datasetFolder(dataset, dataRoot);
@@ -83,7 +81,7 @@ export async function verifyDataset(options: VerifyOptions): Promise<Verificatio
 
   const inspected: Record<string, InspectedSplit> = {};
   for (const split of Object.keys(dataset.splits)) inspected[split] = await inspectSplit(dataset, split, dataRoot);
-  // Where a folder is missing, so are its images: that is said already.
+  // If a folder is missing, so are its images: that is reported already.
   const counts = Object.entries(inspected).flatMap(([split, { entries, isWhole }]) =>
     isWhole ? countProblem(folder, split, entries.length, expected) : [],
   );
@@ -93,31 +91,25 @@ export async function verifyDataset(options: VerifyOptions): Promise<Verificatio
     ...(expected.isUnconfirmed ? [] : counts.filter((count) => count.split === split)),
   ]);
   problems.push(...sharedImages(inspected));
-  const size = settings === null ? (dataset.published?.size ?? null) : null;
-  const entries = Object.fromEntries(Object.entries(inspected).map(([split, found]) => [split, found.entries]));
+
   const { hashes, problems: hashProblems } = fast ? NO_HASHES : await readTrustedHashes(folder);
-  let images = 0;
-  const total = () => images + hashes.length;
-  const onImage = (done: number, all: number) => {
-    images = all;
-    onProgress?.(done, total());
+  const images = Object.values(inspected).reduce((sum, { entries }) => sum + entries.length, 0);
+  let done = 0;
+  const report = (checked: number) => {
+    done = checked;
+    onProgress?.(done, images + hashes.length);
   };
   const training = trainingSplit(dataset);
   const inventories = fast ? {} : { [training]: new LabelInventory(dataset) };
-  problems.push(...(await checkEntries(entries, { ...options, size, inventories, onProgress: onImage })));
-  // Of files that two splits share, once.
-  const known = new Set<string>();
-  const distinct = problems.filter(({ kind, file, message }) => {
-    const key = `${kind}\n${file}\n${message}`;
-    return !known.has(key) && known.add(key);
-  });
-  let done = images;
-  const onFile = () => onProgress?.(++done, total());
-  const changed = await compareHashes(folder, hashes, { workers, signal, onFile });
-  // A file that is broken or missing is not said to be changed as well.
-  const told = new Set(distinct.map(({ file }) => path.resolve(file)));
+  const size = settings === null ? (dataset.published?.size ?? null) : null;
+  const entries = Object.fromEntries(Object.entries(inspected).map(([split, found]) => [split, found.entries]));
+  problems.push(...(await checkEntries(entries, { ...options, size, inventories, onProgress: report })));
+  const distinct = distinctProblems(problems);
+  const changed = await compareHashes(folder, hashes, { workers, signal, onFile: () => report(done + 1) });
+  // A file that is broken or missing is not reported as changed as well.
+  const reported = new Set(distinct.map(({ file }) => path.resolve(file)));
   for (const problem of [...hashProblems, ...changed]) {
-    if (!told.has(path.resolve(problem.file))) distinct.push({ ...problem, split: null });
+    if (!reported.has(path.resolve(problem.file))) distinct.push({ ...problem, split: null });
   }
   return {
     dataset: dataset.id,
@@ -143,7 +135,16 @@ export async function verifyDataset(options: VerifyOptions): Promise<Verificatio
   };
 }
 
-/** In what a prepared data set differs from the published one. Of any other, wrong numbers of images are problems. */
+/** Problems with files that two splits share are reported once. */
+function distinctProblems(problems: readonly Problem[]): Problem[] {
+  const known = new Set<string>();
+  return problems.filter(({ kind, file, message }) => {
+    const key = `${kind}\n${file}\n${message}`;
+    return !known.has(key) && known.add(key);
+  });
+}
+
+/** How a prepared data set differs from the published one. In any other data set, wrong numbers of images are problems. */
 async function deviationsOf(
   { published }: Dataset,
   folder: string,
@@ -159,19 +160,19 @@ async function deviationsOf(
 
 const NO_HASHES: TrustedHashes = { hashes: [], problems: [] };
 
-interface CheckEntriesOptions extends Omit<VerifyOptions, 'dataRoot'> {
-  /** Size that every image must have; null where they differ. */
+interface CheckEntriesOptions extends Omit<VerifyDatasetOptions, 'dataRoot'> {
+  /** Size that every image must have; null if they differ. */
   readonly size: Size | null;
   /**
-   * What labels of a split hold is added to its inventory. Where `fast`, labels are read until every class has occurred, and what
-   * is wrong with their values is not told.
+   * The values of each split's labels are added to its inventory. If `fast`, labels are read only until every class has occurred,
+   * and problems with their values are not reported.
    */
   readonly inventories?: Readonly<Record<string, LabelInventory>>;
 }
 
 /**
- * Reads every image and label of splits: their headers where `fast`, else every pixel and label value.
- * @returns What is wrong with them, in the order of splits and names.
+ * Reads every image and label of splits: only their headers if `fast`, otherwise every pixel and label value.
+ * @returns Their problems, in the order of splits and names.
  * @throws the signal's reason when aborted.
  */
 export async function checkEntries(
@@ -209,8 +210,8 @@ export async function checkEntries(
   return [...splitOf].flatMap(([entry, split]) => (found.get(entry) ?? []).map((problem) => ({ ...problem, split })));
 }
 
-/** What a check of a data set found, as lines for a terminal; under --json every problem is told by itself. */
-export function formatVerification(verification: Verification): string {
+/** The result of a check as lines for a terminal, with many problems of one kind in one line. */
+export function formatDatasetVerification(verification: DatasetVerification): string {
   const { name, folder, synthetic, fast, hashes, splits, expectedBy, deviations, problems, warnings } = verification;
   const counts = Object.entries(splits).map(([split, { images, expected }]) => {
     const wanted = expected === null ? '' : images === expected ? `, as ${expectedBy}` : `, ${expected} expected`;
@@ -218,20 +219,20 @@ export function formatVerification(verification: Verification): string {
   });
   const compared = hashes === null ? '' : `, ${formatNumber(hashes, 'recorded hash', 'recorded hashes')}`;
   const depth = fast ? 'files, pairs and headers' : `files, pairs, every pixel and every label${compared}`;
-  const wrong = summariseProblems(problems, folder);
-  const also = summariseProblems(warnings, folder);
-  const isShortened = wrong.length + also.length < problems.length + warnings.length;
-  const noted = formatNumber(warnings.length, 'warning');
+  const problemLines = summariseProblems(problems, folder);
+  const warningLines = summariseProblems(warnings, folder);
+  const isShortened = problemLines.length + warningLines.length < problems.length + warnings.length;
+  const warned = warnings.length === 0 ? null : formatNumber(warnings.length, 'warning');
   const verdict =
     problems.length === 0
-      ? `✓ Nothing is wrong${warnings.length === 0 ? '' : `; ${noted}`}`
-      : `✗ ${formatNumber(problems.length, 'problem')}${warnings.length === 0 ? '' : ` and ${noted}`}`;
+      ? `✓ Nothing is wrong${warned === null ? '' : `; ${warned}`}`
+      : `✗ ${formatNumber(problems.length, 'problem')}${warned === null ? '' : ` and ${warned}`}`;
   return [
     `${name}${synthetic ? ' (synthetic)' : ''} in ${folder}`,
     ...counts,
     ...deviations.map((deviation) => `  Not as published: ${formatDeviation(deviation)}.`),
-    ...wrong.map((message) => `  ✗ ${message}`),
-    ...also.map((message) => `  ! ${message}`),
+    ...problemLines.map((message) => `  ✗ ${message}`),
+    ...warningLines.map((message) => `  ! ${message}`),
     ...(isShortened ? ['  --json names every file.'] : []),
     `${verdict} (checked: ${depth}).`,
   ].join('\n');

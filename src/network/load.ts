@@ -3,7 +3,7 @@ import type { Engine } from '../engines/engine.js';
 import type { Kernels } from '../kernels/kernels.js';
 import type { ModelRecipe, Precision } from '../recipe/experiment.js';
 import { UserError } from '../support/errors.js';
-import { firstInexact, storedValue } from '../weights/convert.js';
+import { firstInexact, storedValue } from '../weights/dtypes.js';
 import { type Checkpoint, readCheckpoint } from '../weights/load.js';
 import { quote } from '../weights/malformed.js';
 import { hwioShape, oihwShape, oihwToHwio, type StoredTensor } from '../weights/tensor.js';

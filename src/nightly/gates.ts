@@ -3,11 +3,11 @@ import { z } from 'zod';
 import { median } from '../measurement/roofline.js';
 import { packageRoot } from '../support/package.js';
 import { checkYaml, readYaml } from '../support/yaml.js';
-import { type Entry, type Measurement, QUANTITIES } from './history.js';
+import { type Measurement, type Night, QUANTITIES } from './history.js';
 
 const share = z.number().positive();
 
-/** What a figure must be, of itself or beside its baseline. Ratios, not seconds: a machine's speed drifts. */
+/** What is required of a figure, alone or compared with its baseline. nightly/gates.yaml explains the rules. */
 const rule = z.union([
   z.strictObject({ atMost: z.number() }),
   z.strictObject({ within: z.number().min(0) }),
@@ -21,16 +21,16 @@ const gate = z.strictObject({
   name: z.string().regex(/^[a-z][a-z0-9-]*$/, 'expected small letters, digits and "-"'),
   quantity: z.enum(QUANTITIES),
   rule,
-  /** `each`: of every subject; `median`: of the median of the subjects' ratios, which noise of a few does not move. */
+  /** `each`: every subject must pass; `median`: the median of the subjects' ratios must, so that a few noisy ones do not fail. */
   of: z.enum(['each', 'median']),
-  /** Nights that a figure is compared with: of the same engine, or of the same hardware, too. */
+  /** Which nights a figure is compared with: those on the same engine, or only those on the same hardware as well. */
   same: z.enum(['engine', 'hardware']),
   reason: z.string().min(1),
 });
 export type Gate = z.output<typeof gate>;
 
 export const gatesSchema = z.strictObject({
-  /** Nights whose median is the baseline. */
+  /** The baseline is the median of this many nights. */
   window: z.int().min(1),
   gates: z
     .array(gate)
@@ -38,7 +38,7 @@ export const gatesSchema = z.strictObject({
     .refine((gates) => new Set(gates.map(({ name }) => name)).size === gates.length, 'expected every name once')
     .refine(
       (gates) => gates.every(({ of, rule }) => of === 'each' || 'growsBy' in rule || 'fallsBy' in rule),
-      'expected growsBy or fallsBy where of is median',
+      'expected growsBy or fallsBy if "of" is "median"',
     ),
 });
 export type Gates = z.output<typeof gatesSchema>;
@@ -48,48 +48,48 @@ function shippedGates(): string {
   return path.join(packageRoot(), 'nightly', 'gates.yaml');
 }
 
-/** @throws UserError with file and line where they are not as they should be. */
+/** @throws UserError with file and line if the file is not valid. */
 export async function loadGates(file: string = shippedGates()): Promise<Gates> {
   return checkYaml(await readYaml(file), gatesSchema);
 }
 
-/** What a gate says of a night. */
+/** The verdict of a gate on one subject, or on the median of all subjects. */
 export interface Judgement {
   readonly gate: Gate;
-  /** A row, a case, a command; for a median, how many of them. */
+  /** The measurement's subject; for a median, how many subjects there were. */
   readonly subject: string;
-  /** Of a median, the median ratio to the baselines. */
+  /** For a median, the median ratio to the baselines. */
   readonly value: number | string | null;
   readonly baseline: number | string | null;
   readonly verdict: 'pass' | 'fail' | 'no baseline' | 'not measured';
   readonly note: string | null;
 }
 
-/** Nights of the same engine that count, oldest first, and how many of them make a baseline. */
+/** Nights that count for baselines, oldest first, and how many of them make a baseline. */
 interface Past {
-  readonly past: readonly Entry[];
+  readonly nights: readonly Night[];
   readonly window: number;
 }
 
 /**
- * The nights on an engine that later ones are compared with: since the last that was accepted, those in which no gate failed. So a
- * regression stays one however many nights it lasts.
+ * The nights on an engine that later ones are compared with: the last accepted night, and later ones without a failure. A regression
+ * therefore keeps failing, however many nights it lasts.
  */
-export function soundNights(history: readonly Entry[], engine: string): Entry[] {
-  const accepted = history.findLastIndex((entry) => entry.accepted !== null);
+export function soundNights(history: readonly Night[], engine: string): Night[] {
+  const lastAccepted = history.findLastIndex(({ accepted }) => accepted !== null);
   return history
-    .slice(Math.max(0, accepted))
-    .filter((entry) => entry.engine === engine)
+    .slice(Math.max(0, lastAccepted))
+    .filter((night) => night.engine === engine)
     .filter(({ accepted, failed, problems }) => accepted !== null || (failed?.length === 0 && problems.length === 0));
 }
 
-/** What a measurement is compared with: the median of its last values, or the last of a hash; null where there are none. */
+/** The median of a figure's last values; of a hash, the last one; null if there are none. */
 function baselineOf(
   { quantity, subject, hardware }: Measurement,
   { same }: Gate,
-  { past, window }: Past,
+  { nights, window }: Past,
 ): number | string | null {
-  const values = past.flatMap(({ measurements }) =>
+  const values = nights.flatMap(({ measurements }) =>
     measurements.flatMap((one) => {
       const comparable = same === 'engine' || one.hardware === hardware;
       return one.quantity === quantity && one.subject === subject && comparable ? [one.value] : [];
@@ -101,8 +101,8 @@ function baselineOf(
   return typeof last === 'string' || numbers.length === 0 ? last : median(numbers);
 }
 
-/** Whether a figure is within a rule. Rules that compare need a baseline. */
-function keeps(rule: Rule, value: number | string, baseline: number | string | null): boolean {
+/** A rule that compares fails without a baseline. */
+function satisfies(rule: Rule, value: number | string, baseline: number | string | null): boolean {
   if ('staysEqual' in rule) return value === baseline;
   if (typeof value !== 'number') return false;
   if ('atMost' in rule) return value <= rule.atMost;
@@ -115,7 +115,7 @@ function judgeEach(gate: Gate, measurement: Measurement, past: Past): Judgement 
   const { subject, value, note = null } = measurement;
   const baseline = baselineOf(measurement, gate, past);
   const missing = baseline === null && !('atMost' in gate.rule);
-  const verdict = missing ? 'no baseline' : keeps(gate.rule, value, baseline) ? 'pass' : 'fail';
+  const verdict = missing ? 'no baseline' : satisfies(gate.rule, value, baseline) ? 'pass' : 'fail';
   return { gate, subject, value, baseline, verdict, note };
 }
 
@@ -129,15 +129,12 @@ function judgeMedian(gate: Gate, measured: readonly Measurement[], past: Past): 
   const subject = `median of ${ratios.length}`;
   if (ratios.length === 0) return { gate, subject, value: null, baseline: null, verdict: 'no baseline', note: null };
   const value = median(ratios);
-  return { gate, subject, value, baseline: 1, verdict: keeps(gate.rule, value, 1) ? 'pass' : 'fail', note: null };
+  return { gate, subject, value, baseline: 1, verdict: satisfies(gate.rule, value, 1) ? 'pass' : 'fail', note: null };
 }
 
-/**
- * Judges a night by its gates.
- * @param history Oldest first.
- */
-export function judgeNight({ window, gates }: Gates, night: Entry, history: readonly Entry[]): Judgement[] {
-  const past = { past: soundNights(history, night.engine), window };
+/** @param history Oldest first. */
+export function judgeNight({ window, gates }: Gates, night: Night, history: readonly Night[]): Judgement[] {
+  const past = { nights: soundNights(history, night.engine), window };
   return gates.flatMap((gate) => {
     const measured = night.measurements.filter(({ quantity }) => quantity === gate.quantity);
     if (measured.length === 0) {

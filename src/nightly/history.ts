@@ -4,19 +4,16 @@ import { UserError } from '../support/errors.js';
 import { explainFileError, writeFileAtomic } from '../support/files.js';
 import { check, formatFinding } from '../support/yaml.js';
 
-/**
- * What a night is made of, in the order in which it is measured. `smoke`: every published row in small; `camvid`: real images,
- * where they are at hand.
- */
+/** The parts of a night, in the order in which they are measured; docs/nightly.md describes them. */
 export const NIGHT_PARTS = ['startup', 'smoke', 'camvid', 'benchmark', 'kernels', 'parity'] as const;
 export type NightPart = (typeof NIGHT_PARTS)[number];
 
 export const CAMVID_ROW = 'camvid_r18-d8';
 
-/** Of full width; the benchmark's subject is this row at another size. */
+/** The benchmark measures this row at full width and a smaller size. */
 export const BENCHMARK_ROW = 'fcn_r50-d8_512x1024_40k_cityscapes';
 
-/** What figures of the benchmark are of. `sizeHw`: [height, width] of the crop. */
+/** The subject of the benchmark's figures. `sizeHw`: [height, width] of the crop. */
 export function benchmarkSubject(sizeHw: readonly [number, number]): string {
   return `${BENCHMARK_ROW} at ${sizeHw.join('x')}`;
 }
@@ -32,8 +29,8 @@ export function partOf({ quantity, subject }: Pick<Measurement, 'quantity' | 'su
 }
 
 /**
- * What a night measures; `recipe` and `data` are hashes, everything else numbers. `bf16StepTime` and `bf16StepTensorBytes` are
- * ratios of a training step in bfloat16 to one in float32.
+ * What a night measures. `recipe` and `data` are hashes, all others numbers. `bf16StepTime` and `bf16StepTensorBytes` are ratios of
+ * a training step in bfloat16 to one in float32.
  */
 export const QUANTITIES = [
   'mIoU',
@@ -58,11 +55,11 @@ export type Quantity = (typeof QUANTITIES)[number];
 
 const measurementSchema = z.strictObject({
   quantity: z.enum(QUANTITIES),
-  /** What it is of: a row, a case of reference data, a command. */
+  /** What was measured: a row, a case of the reference set, a kernel, a command. */
   subject: z.string().min(1),
   hardware: z.string().min(1),
   value: z.union([z.number(), z.string()]),
-  /** Where the figure was found, for people. */
+  /** Details for the reader of a failure. */
   note: z.string().optional(),
 });
 export type Measurement = z.output<typeof measurementSchema>;
@@ -72,40 +69,36 @@ const askedSchema = z.strictObject({
   /** Patterns of the smoke runs' rows; null: every published row. */
   rows: z.array(z.string()).nullable(),
 });
-/** What a night was to measure: what of it is not there is missing. */
+/** What a night was asked to measure. */
 export type Asked = z.output<typeof askedSchema>;
 
 const leftOutSchema = z.strictObject({
   part: z.enum(NIGHT_PARTS),
-  /** Only these of the part's; all of them where not given. */
+  /** Default: all quantities of the part. */
   quantities: z.array(z.enum(QUANTITIES)).optional(),
   reason: z.string().min(1),
 });
-/** What was asked for and cannot be measured on this machine, which is no problem of the code. */
+/** What was asked for but cannot be measured on this machine. It is not a problem of the code. */
 export type LeftOut = z.output<typeof leftOutSchema>;
 
-/** One night, a line of the history. */
-const entrySchema = z.strictObject({
+const nightSchema = z.strictObject({
   format: z.literal(1),
   at: z.iso.datetime(),
   version: z.string(),
   commit: z.string().nullable(),
   engine: z.string(),
   measurements: z.array(measurementSchema),
-  /** What failed or is missing, a line each: the row or part, a colon, what is wrong. */
+  /** What failed or is missing, one line each: the row or part, a colon, what is wrong. */
   problems: z.array(z.string()),
-  /** Not in nights of earlier versions. */
-  asked: askedSchema.optional(),
-  leftOut: z.array(leftOutSchema).optional(),
-  /** Names of the gates that failed; null where nothing was judged. */
+  asked: askedSchema,
+  leftOut: z.array(leftOutSchema),
+  /** Names of the gates that failed; null if the night has not been judged yet. */
   failed: z.array(z.string()).nullable(),
-  /** Why this night is what later ones are compared with; null where nobody said so. */
+  /** The reason for which later nights are compared with this one; null if it was not accepted. */
   accepted: z.string().nullable(),
 });
-export type Entry = z.output<typeof entrySchema>;
-
-/** What was measured of a night, before it is judged. */
-export type MeasuredNight = Entry & { readonly asked: Asked };
+/** One night, or a shard of one: a line of the history or of a file of measurements. */
+export type Night = z.output<typeof nightSchema>;
 
 function read(file: string): string {
   try {
@@ -115,80 +108,81 @@ function read(file: string): string {
   }
 }
 
-function parseEntry(line: string, where: string): Entry {
+function parseNight(line: string, place: string): Night {
   let content: unknown;
   try {
     content = JSON.parse(line);
   } catch (error) {
-    throw new UserError(`${where}: not JSON: ${(error as Error).message}.`, 'Remove the line.', { cause: error });
+    throw new UserError(`${place}: not JSON: ${(error as Error).message}.`, 'Remove the line.', { cause: error });
   }
-  const checked = check(entrySchema, content);
+  const checked = check(nightSchema, content);
   if ('value' in checked) return checked.value;
-  throw new UserError(`${where}: ${formatFinding(checked.finding)}`, 'Remove the line.');
+  throw new UserError(`${place}: ${formatFinding(checked.finding)}`, 'Remove the line.');
 }
 
-/**
- * Reads nights, one JSON object a line.
- * @throws UserError that names file and line of what is no night, or the file where it is not there.
- */
-export function readEntries(file: string): Entry[] {
+/** Reads one JSON object a line. @throws UserError if the file does not exist or a line is not a night; it names file and line. */
+export function readNights(file: string): Night[] {
   return read(file)
     .split('\n')
-    .flatMap((line, i) => (line.trim() === '' ? [] : [parseEntry(line, `${file}:${i + 1}`)]));
+    .flatMap((line, i) => (line.trim() === '' ? [] : [parseNight(line, `${file}:${i + 1}`)]));
 }
 
-/** The nights of a history; none where the file is not there yet. */
-export function readHistory(file: string): Entry[] {
-  return existsSync(file) ? readEntries(file) : [];
+/** The nights of a history, oldest first; empty if the file does not exist yet. */
+export function readHistory(file: string): Night[] {
+  return existsSync(file) ? readNights(file) : [];
 }
 
-/** Adds a night at the end; the file is whole at any time. */
-export async function appendEntry(file: string, entry: Entry): Promise<void> {
+/** Adds a night at the end. The file is replaced atomically. */
+export async function appendNight(file: string, night: Night): Promise<void> {
   const before = existsSync(file) ? read(file) : '';
   const separator = before === '' || before.endsWith('\n') ? '' : '\n';
-  await writeFileAtomic(file, `${before}${separator}${JSON.stringify(entry)}\n`);
+  await writeFileAtomic(file, `${before}${separator}${JSON.stringify(night)}\n`);
 }
 
-/** A part of a night and the file that it was read from. */
-interface Shard {
+/** A part of a night, and the file that it was read from. */
+export interface Shard {
   readonly file: string;
-  readonly entry: Entry;
+  readonly night: Night;
 }
 
 /**
- * One night of what several machines, or one after the other, measured of it.
- * @throws UserError where they do not belong together: figures of two commits or engines are no night, nor is a figure that
- * two files hold.
+ * One night made of its shards.
+ * @throws UserError if there are none, two commits, versions or engines, or a figure that two shards hold.
  */
-export function joinShards(shards: readonly Shard[]): MeasuredNight {
+export function joinShards(shards: readonly Shard[]): Night {
   const [first, ...rest] = shards;
   if (first === undefined)
     throw new UserError('There are no measurements to join.', 'Give at least one file that holds some.');
-  for (const { file, entry } of rest) {
+  for (const { file, night } of rest) {
     for (const key of ['commit', 'version', 'engine'] as const) {
-      if (entry[key] === first.entry[key]) continue;
+      if (night[key] === first.night[key]) continue;
       throw new UserError(
-        `Measurements of two nights: ${key} ${first.entry[key]} in ${first.file}, and ${entry[key]} in ${file}.`,
+        `Measurements of two nights: ${key} ${first.night[key]} in ${first.file}, and ${night[key]} in ${file}.`,
         'Join measurements of one commit and one engine only.',
       );
     }
   }
   refuseRepetitions(shards);
-  const entries = shards.map(({ entry }) => entry);
+  const nights = shards.map(({ night }) => night);
+  const asked = nights.map(({ asked }) => asked);
+  const rows = asked.flatMap((one) => (one.parts.includes('smoke') ? [one.rows] : []));
   return {
-    ...first.entry,
-    measurements: entries.flatMap(({ measurements }) => measurements),
-    problems: entries.flatMap(({ problems }) => problems),
-    leftOut: entries.flatMap(({ leftOut = [] }) => leftOut),
-    asked: joinAsked(shards),
+    ...first.night,
+    measurements: nights.flatMap(({ measurements }) => measurements),
+    problems: nights.flatMap(({ problems }) => problems),
+    leftOut: nights.flatMap(({ leftOut }) => leftOut),
+    asked: {
+      parts: [...new Set(asked.flatMap(({ parts }) => parts))],
+      rows: rows.includes(null) ? null : rows.flatMap((patterns) => patterns ?? []),
+    },
   };
 }
 
-/** A figure that is there twice would count twice in medians, and hide which of the two is meant. */
+/** A repeated figure would count twice in medians, and which of the two is right would be unknown. */
 function refuseRepetitions(shards: readonly Shard[]): void {
   const seen = new Map<string, string>();
-  for (const { file, entry } of shards) {
-    for (const { quantity, subject } of entry.measurements) {
+  for (const { file, night } of shards) {
+    for (const { quantity, subject } of night.measurements) {
       const figure = `${quantity} of ${subject}`;
       const before = seen.get(figure);
       if (before !== undefined) {
@@ -198,19 +192,4 @@ function refuseRepetitions(shards: readonly Shard[]): void {
       seen.set(figure, file);
     }
   }
-}
-
-function joinAsked(shards: readonly Shard[]): Asked {
-  const asked = shards.map(({ file, entry }) => {
-    if (entry.asked !== undefined) return entry.asked;
-    throw new UserError(
-      `${file} does not say what was to be measured.`,
-      'Measure it again: fcn nightly --measure FILE.',
-    );
-  });
-  const ofRows = asked.filter(({ parts }) => parts.includes('smoke')).map(({ rows }) => rows);
-  return {
-    parts: [...new Set(asked.flatMap(({ parts }) => parts))],
-    rows: ofRows.includes(null) ? null : ofRows.flatMap((rows) => rows ?? []),
-  };
 }

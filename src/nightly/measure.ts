@@ -22,9 +22,9 @@ import {
   BENCHMARK_ROW,
   CAMVID_ROW,
   type LeftOut,
-  type MeasuredNight,
   type Measurement,
   NIGHT_PARTS,
+  type Night,
   type NightPart,
 } from './history.js';
 import {
@@ -36,7 +36,7 @@ import {
   startupMeasurements,
 } from './measurements.js';
 
-/** A size at which a step takes seconds on a few cores. */
+/** A step of this size takes seconds on a few cores. */
 const BENCHMARK_CHANGES = [
   'data.cropHw=[256, 512]',
   'evaluation.imageScaleWh=[512, 256]',
@@ -47,26 +47,25 @@ const BENCHMARK_CHANGES = [
 
 interface NightOptions {
   readonly parts: readonly NightPart[];
-  /** Of the smoke runs; all published rows where empty. */
+  /** Patterns of the smoke runs' rows; empty: all published rows. */
   readonly rows: readonly string[];
   readonly engine: EngineName | 'auto';
-  /** Where CamVid may lie. */
+  /** Searched for CamVid. */
   readonly dataRoot: string;
-  /** Folder for painted data, runs and their records. */
+  /** Folder for generated data, runs and their records. */
   readonly work: string;
   readonly signal: AbortSignal;
   readonly display: DisplayMode;
   readonly say: (line: string) => void;
 }
 
-/** What has been found so far. */
+/** What has been measured so far. */
 interface Findings {
   readonly measurements: Measurement[];
   readonly problems: string[];
   readonly leftOut: LeftOut[];
 }
 
-/** What the measurement of a part works with. */
 interface Context extends NightOptions {
   readonly started: Engine;
   readonly hardware: string;
@@ -75,10 +74,10 @@ interface Context extends NightOptions {
 }
 
 /**
- * Measures a night: nothing is judged, and a run or part that fails is a problem of the night and not its end.
- * @throws InterruptedError on abort; UserError where no published row matches or the engine cannot be started.
+ * Measures a night without judging it. A run or part that fails becomes a problem of the night, and the others are still measured.
+ * @throws InterruptedError on abort; UserError if no published row matches or the engine cannot be started.
  */
-export async function measureNight(options: NightOptions): Promise<MeasuredNight> {
+export async function measureNight(options: NightOptions): Promise<Night> {
   const { parts, rows, signal, say } = options;
   const at = new Date().toISOString();
   const smokeRows = selectRows(rows.length === 0 ? { all: true } : { patterns: rows, published: true });
@@ -91,7 +90,7 @@ export async function measureNight(options: NightOptions): Promise<MeasuredNight
     } catch (error) {
       if (error instanceof InterruptedError || signal.aborted) throw error;
       found.problems.push(problemLine(part, error));
-      // A user's mistake is said in a line; of anything else the place is wanted.
+      // A user's mistake needs one line, a bug its stack.
       if (!(error instanceof UserError)) say((error as Error).stack ?? String(error));
     }
   }
@@ -123,22 +122,19 @@ const MEASURE: Readonly<Record<NightPart, (context: Context) => Promise<void>>> 
   async smoke(context) {
     const { smokeRows, work, signal, say } = context;
     const dataRoot = path.join(work, 'data');
-    say('Painting data sets …');
-    await paintDatasets(
-      smokeRows.map(({ recipe }) => recipe.data.dataset),
-      dataRoot,
-      signal,
-    );
-    await runRows(inSmall(smokeRows), { ...context, dataRoot }, (row) => row);
+    say('Generating data sets …');
+    const ids = new Set(smokeRows.map(({ recipe }) => recipe.data.dataset));
+    for (const id of ids) await generateForSmoke(id, dataRoot, signal);
+    await runRows(smokeRuns(smokeRows), { ...context, dataRoot }, (row) => row);
   },
 
-  /** Only a data set that is not there is left out: a broken one is a problem. */
+  /** Left out if the data set's folder does not exist. A broken data set is a problem. */
   async camvid(context) {
     const row = selectRow(CAMVID_ROW);
     const dataset = await loadDataset(row.recipe.data.dataset);
     const folder = path.resolve(datasetFolder(dataset, context.dataRoot));
-    if (existsSync(folder)) return runRows(inSmall([row]), context, () => 'camvid');
-    context.found.leftOut.push({ part: 'camvid', reason: `${dataset.name} is not there: no folder ${folder}` });
+    if (existsSync(folder)) return runRows(smokeRuns([row]), context, () => 'camvid');
+    context.found.leftOut.push({ part: 'camvid', reason: `${dataset.name} is not present: no folder ${folder}` });
   },
 
   async benchmark(context) {
@@ -148,7 +144,7 @@ const MEASURE: Readonly<Record<NightPart, (context: Context) => Promise<void>>> 
     await runRows({ rows, ...benchmark, figures: benchmarkMeasurements }, context, () => 'benchmark');
     if (started.halfPrecision !== 'bf16') {
       const has = started.halfPrecision ?? 'float32 only';
-      const reason = `no bfloat16 beside float32: the ${started.name} engine on this ${started.device.toUpperCase()} has ${has}`;
+      const reason = `no bfloat16: the ${started.name} engine on this ${started.device.toUpperCase()} has ${has}`;
       found.leftOut.push({ part: 'benchmark', quantities: ['bf16StepTime', 'bf16StepTensorBytes'], reason });
       return;
     }
@@ -174,20 +170,20 @@ function benchmarkExperiment(rows: readonly Row[], precision: string): Experimen
   return planRuns({ rows, profile: 'full', overrides, seed: 0, repeat: 1 })[0]!.experiment;
 }
 
-/** How rows are run, and what is taken from their records. */
 interface RowRuns {
   readonly rows: readonly Row[];
   readonly profile: 'full' | 'smoke';
   readonly overrides: readonly string[];
   readonly stages: readonly Stage[];
+  /** Takes the figures from a run's record. */
   readonly figures: (record: RunRecord) => Measurement[];
 }
 
-function inSmall(rows: readonly Row[]): RowRuns {
+function smokeRuns(rows: readonly Row[]): RowRuns {
   return { rows, profile: 'smoke', overrides: [], stages: STAGE_NAMES, figures: recordMeasurements };
 }
 
-/** Runs rows and adds what they measured; `name` is what a problem begins with. */
+/** Runs rows and adds their figures. `name` makes the beginning of a problem's line from the row. */
 async function runRows(
   { rows, profile, overrides, stages, figures }: RowRuns,
   { engine, dataRoot, work, signal, display, say, found }: Context,
@@ -209,7 +205,7 @@ async function runRows(
     skipBad: 0,
     force: false,
     tensorboard: false,
-    // A run that an earlier night left behind is of other code.
+    // An earlier night's unfinished run was made by other code.
     resume: 'never',
     keepCheckpoints: 1,
     mostSecondsLost: 300,
@@ -230,17 +226,15 @@ async function runRows(
   if (signal.aborted) throw InterruptedError.of(signal, 'Night interrupted.');
 }
 
-/** As many validation images as a smoke run looks at: 8 of 32. */
+/** Of 32 images 8 are for validation: as many as a smoke run evaluates. */
 const IMAGES = 32;
-/** An eighth of the real ones, as the smoke profile divides scales and crops. */
+/** An eighth of the real sizes, as the smoke profile divides scales and crops. */
 const SIZES: Readonly<Record<string, Size>> = { cityscapes: { height: 128, width: 256 } };
 const OTHER_SIZE: Size = { height: 96, width: 128 };
 
-/** Paints the data sets that smoke runs read; the same every night. Those that are there already are left. */
-async function paintDatasets(ids: readonly string[], dataRoot: string, signal: AbortSignal): Promise<void> {
-  for (const id of new Set(ids)) {
-    const dataset = await loadDataset(id);
-    const directory = path.resolve(datasetFolder(dataset, dataRoot));
-    await generateDataset({ dataset, directory, images: IMAGES, size: SIZES[id] ?? OTHER_SIZE, seed: 0, signal });
-  }
+/** Generates a data set for smoke runs, the same every night. One that exists already is kept. */
+async function generateForSmoke(id: string, dataRoot: string, signal: AbortSignal): Promise<void> {
+  const dataset = await loadDataset(id);
+  const directory = path.resolve(datasetFolder(dataset, dataRoot));
+  await generateDataset({ dataset, directory, images: IMAGES, size: SIZES[id] ?? OTHER_SIZE, seed: 0, signal });
 }

@@ -14,26 +14,23 @@ import { wildcardExpression } from '../support/suggest.js';
 import {
   type Asked,
   benchmarkSubject,
-  type Entry,
-  type MeasuredNight,
   type Measurement,
   NIGHT_PARTS,
+  type Night,
   partOf,
   type Quantity,
 } from './history.js';
 
-/** Commands that everybody waits for; each does its whole work. */
-const COMMANDS: readonly (readonly string[])[] = [['--version'], ['--help'], ['list'], ['table']];
+const TIMED_COMMANDS = ['--version', '--help', 'list', 'table'];
 const REPETITIONS = 9;
 
-/** Makes a process say what processor time it took. */
-const REPORTER = fileURLToPath(new URL('./report-cpu-time.cjs', import.meta.url));
+const CPU_TIMER = fileURLToPath(new URL('./report-cpu-time.cjs', import.meta.url));
 
-/** Processor time of a Node process in `folder`, in seconds: a neighbour takes wall time from it, but hardly this. */
+/** Seconds of processor time of a Node process in `folder`. Other processes hardly affect it, unlike wall time. */
 function cpuSecondsOf(parameters: readonly string[], folder: string): number {
-  // Settings of whoever runs the night would make the commands read other folders.
+  // The user's settings could make the commands read other folders.
   const environment = Object.entries(process.env).filter(([name]) => !/^(FCN_|NODE_OPTIONS$)/.test(name));
-  const { status, error, stderr, output } = spawnSync(process.execPath, ['--require', REPORTER, ...parameters], {
+  const { status, error, stderr, output } = spawnSync(process.execPath, ['--require', CPU_TIMER, ...parameters], {
     cwd: folder,
     env: Object.fromEntries(environment),
     stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
@@ -45,9 +42,9 @@ function cpuSecondsOf(parameters: readonly string[], folder: string): number {
 }
 
 /**
- * Processor time of commands over that of a bare Node, in turn, the least of a few each: the least disturbed. They run in an
- * empty folder: what `fcn table` takes must not depend on the records that lie around.
- * @throws Error where a command fails.
+ * Processor time of each command divided by that of a bare Node. Each is the least of some repetitions, which take turns. The commands
+ * run in an empty folder, so that the time of `fcn table` does not depend on nearby records.
+ * @throws Error if a command fails.
  */
 export function startupMeasurements(hardware: string, repetitions = REPETITIONS): Measurement[] {
   const program = path.join(packageRoot(), 'bin', 'run.js');
@@ -57,50 +54,40 @@ export function startupMeasurements(hardware: string, repetitions = REPETITIONS)
   try {
     for (let repetition = 0; repetition < repetitions; repetition++) {
       keep('node', cpuSecondsOf(['-e', '0'], folder));
-      for (const command of COMMANDS) keep(command.join(' '), cpuSecondsOf([program, ...command], folder));
+      for (const command of TIMED_COMMANDS) keep(command, cpuSecondsOf([program, command], folder));
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  return COMMANDS.map((command) => ({
+  return TIMED_COMMANDS.map((command) => ({
     quantity: 'startup',
-    subject: `fcn ${command.join(' ')}`,
+    subject: `fcn ${command}`,
     hardware,
-    value: least.get(command.join(' '))! / least.get('node')!,
+    value: least.get(command)! / least.get('node')!,
   }));
 }
 
-/** Stands for a difference that is no number, or for any where none is allowed: no gate lets it through. */
-const BEYOND = 1e6;
-
-/** What the record of a run says about its row. */
+/** The figures of a run, except those that it did not measure. */
 export function recordMeasurements(record: RunRecord): Measurement[] {
   const { row: subject, experimentHash, dataset, details } = record;
-  const of = { subject, hardware: hardwareName(record.environment) };
+  const hardware = hardwareName(record.environment);
   const { train, evaluate, 'evaluate-ms': multiScale, benchmark } = details;
-  return [
-    { quantity: 'recipe', ...of, value: experimentHash },
-    ...(dataset === null ? [] : [{ quantity: 'data' as const, ...of, value: dataset.fingerprint }]),
-    ...(train === null
-      ? []
-      : [
-          { quantity: 'finalLoss' as const, ...of, value: train.finalLoss },
-          { quantity: 'trainingTensorBytes' as const, ...of, value: train.peakLiveTensorBytes },
-          { quantity: 'trainingProcessBytes' as const, ...of, value: train.peakProcessBytes },
-        ]),
-    ...(evaluate === null ? [] : [{ quantity: 'mIoU' as const, ...of, value: 100 * evaluate.mIoU }]),
-    ...(multiScale === null ? [] : [{ quantity: 'mIoUMsFlip' as const, ...of, value: 100 * multiScale.mIoU }]),
-    ...(benchmark === null
-      ? []
-      : [
-          { quantity: 'benchmarkTensorBytes' as const, ...of, value: benchmark.memory.liveTensorBytes },
-          { quantity: 'trainingShare' as const, ...of, value: benchmark.roofline.trainingShare },
-          { quantity: 'inferenceShare' as const, ...of, value: benchmark.roofline.inferenceShare },
-        ]),
+  const values: readonly (readonly [Quantity, number | string | undefined])[] = [
+    ['recipe', experimentHash],
+    ['data', dataset?.fingerprint],
+    ['finalLoss', train?.finalLoss],
+    ['trainingTensorBytes', train?.peakLiveTensorBytes],
+    ['trainingProcessBytes', train?.peakProcessBytes],
+    ['mIoU', evaluate === null ? undefined : 100 * evaluate.mIoU],
+    ['mIoUMsFlip', multiScale === null ? undefined : 100 * multiScale.mIoU],
+    ['benchmarkTensorBytes', benchmark?.memory.liveTensorBytes],
+    ['trainingShare', benchmark?.roofline.trainingShare],
+    ['inferenceShare', benchmark?.roofline.inferenceShare],
   ];
+  return values.flatMap(([quantity, value]) => (value === undefined ? [] : [{ quantity, subject, hardware, value }]));
 }
 
-/** What a run of the benchmark alone says: enough steps of a network of full width to tell a slower kernel from noise. */
+/** The figures of a run that only did the benchmark. */
 export function benchmarkMeasurements({ experimentHash, environment, details }: RunRecord): Measurement[] {
   const { benchmark } = details;
   if (benchmark === null) return [];
@@ -113,7 +100,7 @@ export function benchmarkMeasurements({ experimentHash, environment, details }: 
   ];
 }
 
-/** What a training step in bfloat16 takes of one in float32. */
+/** Time and tensors of a training step in bfloat16, divided by those of one in float32. */
 export function halfStepMeasurements(steps: StepComparison, hardware: string): Measurement[] {
   const of = { subject: benchmarkSubject(steps.sizeHw), hardware };
   const seconds = `${steps.halfSeconds.toPrecision(3)} s and ${steps.fullSeconds.toPrecision(3)} s`;
@@ -123,36 +110,34 @@ export function halfStepMeasurements(steps: StepComparison, hardware: string): M
   ];
 }
 
-/** Of each kernel, its time over that of bare work. */
+/** The time of each kernel divided by that of bare work. */
 export function kernelMeasurements(costs: readonly KernelCost[], hardware: string): Measurement[] {
   return costs.map(({ kernel, cost }) => ({ quantity: 'kernelCost', subject: kernel, hardware, value: cost }));
 }
 
-/** How much of its tolerance a check takes: 1 is all of it. */
-function partOfTolerance({ difference, tolerance }: Check): number {
+/** Stands for a difference that is not finite, or for any difference if none is allowed. It fails every gate. */
+const TOO_LARGE = 1e6;
+
+/** The difference that a check found, divided by its tolerance. */
+function toleranceUsed({ difference, tolerance }: Check): number {
   if (difference === 0) return 0;
-  return Number.isFinite(difference) && tolerance > 0 ? Math.min(difference / tolerance, BEYOND) : BEYOND;
+  return Number.isFinite(difference) && tolerance > 0 ? Math.min(difference / tolerance, TOO_LARGE) : TOO_LARGE;
 }
 
-/** Of each case of a verification, the check that takes the most of its tolerance. */
+/** For each case of a verification, the check that uses the most of its tolerance. */
 export function parityMeasurements(checks: readonly Check[], hardware: string): Measurement[] {
   const cases = [...new Set(checks.map((check) => check.case))];
   return cases.map((subject) => {
     const worst = checks
       .filter((check) => check.case === subject)
-      .reduce((a, b) => (partOfTolerance(b) > partOfTolerance(a) ? b : a));
-    return {
-      quantity: 'parity',
-      subject,
-      hardware,
-      value: partOfTolerance(worst),
-      note: `${worst.quantity}, at ${worst.at}`,
-    };
+      .reduce((a, b) => (toleranceUsed(b) > toleranceUsed(a) ? b : a));
+    const note = `${worst.quantity}, at ${worst.at}`;
+    return { quantity: 'parity', subject, hardware, value: toleranceUsed(worst), note };
   });
 }
 
-/** A kept record as a night of its own: what the first night is compared with. */
-export function recordEntry(record: RunRecord): Entry {
+/** A kept smoke record as a night, for the first night to be compared with. */
+export function nightOfRecord(record: RunRecord): Night {
   return {
     format: 1,
     at: record.startedAt,
@@ -161,25 +146,27 @@ export function recordEntry(record: RunRecord): Entry {
     engine: record.environment.engine,
     measurements: recordMeasurements(record),
     problems: [],
+    asked: { parts: ['smoke'], rows: [record.row] },
+    leftOut: [],
     failed: [],
     accepted: null,
   };
 }
 
-/** Every part, every published row. */
+/** Every part and every published row. */
 export const WHOLE_NIGHT: Asked = { parts: [...NIGHT_PARTS], rows: null };
 
 /**
- * What a night was asked for and lacks, a line each: parts and published rows of which nothing was measured, and figures that
- * earlier nights have. What failed or was left out is said elsewhere, and not missing.
+ * What a night was asked for and lacks, one line each: parts and published rows without any measurement, and figures that earlier
+ * nights have. What failed or was left out is reported elsewhere, and is not missing.
  * @param past Nights that this one is compared with.
- * @param gated Quantities that a gate asks for: nobody misses others.
+ * @param gated Quantities of the gates. Others are not missed.
  */
-export function missingFigures(night: MeasuredNight, past: readonly Entry[], gated: ReadonlySet<Quantity>): string[] {
+export function missingFigures(night: Night, past: readonly Night[], gated: ReadonlySet<Quantity>): string[] {
   const { asked, measurements } = night;
   const measured = new Set(measurements.map(({ quantity, subject }) => `${quantity} ${subject}`));
   const lacking = new Map<string, Set<Quantity>>();
-  for (const figure of past.flatMap((entry) => entry.measurements)) {
+  for (const figure of past.flatMap(({ measurements }) => measurements)) {
     const { quantity, subject } = figure;
     if (measured.has(`${quantity} ${subject}`) || !gated.has(quantity)) continue;
     if (!isAsked(asked, figure) || isExplained(night, figure)) continue;
@@ -189,7 +176,7 @@ export function missingFigures(night: MeasuredNight, past: readonly Entry[], gat
     ([subject, quantities]) => `${subject}: not measured, though earlier nights have it: ${[...quantities].join(', ')}`,
   );
   const parts = emptyParts(night);
-  // Where there is no smoke run at all, one line is enough.
+  // One line is enough if there is no smoke run at all.
   const rows = parts.some((line) => line.startsWith('smoke: ')) ? [] : emptyRows(night, lacking);
   return [...parts, ...rows, ...before];
 }
@@ -200,15 +187,15 @@ function isAsked({ parts, rows }: Asked, figure: Measurement): boolean {
   return part !== 'smoke' || rows === null || rows.some((pattern) => wildcardExpression(pattern).test(figure.subject));
 }
 
-/** Whether a problem or a reason for leaving it out says why a figure is not there. */
-function isExplained({ problems, leftOut = [] }: Entry, figure: Pick<Measurement, 'quantity' | 'subject'>): boolean {
+/** Whether a problem or an omission explains why a figure is missing. */
+function isExplained({ problems, leftOut }: Night, figure: Pick<Measurement, 'quantity' | 'subject'>): boolean {
   const part = partOf(figure);
   if (problems.some((line) => line.startsWith(`${figure.subject}: `) || line.startsWith(`${part}: `))) return true;
   return leftOut.some((left) => left.part === part && (left.quantities?.includes(figure.quantity) ?? true));
 }
 
-/** Parts of which there is nothing, and nothing says why. */
-function emptyParts({ asked, measurements, problems, leftOut = [] }: MeasuredNight): string[] {
+/** A line for each part without a measurement, a problem or an omission. */
+function emptyParts({ asked, measurements, problems, leftOut }: Night): string[] {
   const ofPart = (line: string) => NIGHT_PARTS.find((part) => line.startsWith(`${part}: `)) ?? 'smoke';
   const explained = new Set([
     ...measurements.map(partOf),
@@ -218,14 +205,14 @@ function emptyParts({ asked, measurements, problems, leftOut = [] }: MeasuredNig
   return asked.parts.filter((part) => !explained.has(part)).map((part) => `${part}: nothing was measured`);
 }
 
-/** Published rows of which there is nothing, not even in earlier nights. */
-function emptyRows(night: MeasuredNight, lacking: ReadonlyMap<string, unknown>): string[] {
+/** A line for each published row without a measurement, not even in earlier nights. */
+function emptyRows(night: Night, lacking: ReadonlyMap<string, unknown>): string[] {
   const { asked, measurements } = night;
   if (!asked.parts.includes('smoke') || asked.rows !== null) return [];
-  const there = new Set(measurements.map(({ subject }) => subject));
+  const measured = new Set(measurements.map(({ subject }) => subject));
   return publishedRows()
     .map(({ id }) => id)
-    .filter((row) => !there.has(row) && !lacking.has(row))
+    .filter((row) => !measured.has(row) && !lacking.has(row))
     .filter((row) => !isExplained(night, { quantity: 'recipe', subject: row }))
     .map((row) => `${row}: not measured`);
 }

@@ -3,23 +3,13 @@ import { findKeptRecords } from '../records/folder.js';
 import { UserError } from '../support/errors.js';
 import { writeFileAtomic } from '../support/files.js';
 import { formatBytes } from '../support/format.js';
-import { plain, type Section } from '../tables/cell.js';
+import { plain, type Section } from '../tables/document.js';
 import { writeMarkdown } from '../tables/markdown.js';
 import { sparklineOf } from '../terminal/layout.js';
 import { type Gate, type Judgement, judgeNight, loadGates, soundNights } from './gates.js';
-import {
-  appendEntry,
-  type Entry,
-  joinShards,
-  type MeasuredNight,
-  NIGHT_PARTS,
-  type Quantity,
-  readEntries,
-  readHistory,
-} from './history.js';
-import { missingFigures, recordEntry } from './measurements.js';
+import { appendNight, joinShards, NIGHT_PARTS, type Night, type Quantity, readHistory, readNights } from './history.js';
+import { missingFigures, nightOfRecord } from './measurements.js';
 
-/** A hash by its start, bytes as people count them, anything else with four digits. */
 function formatValue(value: number | string | null, quantity: Quantity): string {
   if (value === null) return '–';
   if (typeof value === 'string') return value.slice(0, 12);
@@ -37,75 +27,76 @@ function formatRule({ rule, of }: Gate): string {
     : `falls by at most ${percent(rule.fallsBy)}${median}`;
 }
 
-/** A judgement that failed, as one line. */
+/** One line: the gate, the figure, its baseline, the rule and the reason for it. */
 export function failureLine({ gate, subject, value, baseline, note }: Judgement): string {
-  const than = baseline === null || 'atMost' in gate.rule ? '' : `, baseline ${formatValue(baseline, gate.quantity)}`;
-  const what =
+  const compared =
+    baseline === null || 'atMost' in gate.rule ? '' : `, baseline ${formatValue(baseline, gate.quantity)}`;
+  const figure =
     gate.of === 'median'
       ? `ratio to the baseline ${Number(value).toPrecision(3)}`
-      : `${formatValue(value, gate.quantity)}${than}`;
-  const where = note === null ? '' : ` (${note})`;
-  return `${gate.name}: ${gate.quantity} of ${subject}${where}: ${what}; ${formatRule(gate)}: ${gate.reason}`;
+      : `${formatValue(value, gate.quantity)}${compared}`;
+  const details = note === null ? '' : ` (${note})`;
+  return `${gate.name}: ${gate.quantity} of ${subject}${details}: ${figure}; ${formatRule(gate)}: ${gate.reason}`;
 }
 
-/** What a night that was not asked for everything was asked for. */
-function askedLines({ asked }: Entry): string[] {
-  if (asked === undefined) return [];
-  const { parts, rows } = asked;
+function askedLines({ asked: { parts, rows } }: Night): string[] {
   const others = NIGHT_PARTS.filter((part) => !parts.includes(part));
+  const patterns = parts.includes('smoke') && rows !== null ? rows.map((row) => `\`${row}\``) : null;
   return [
     ...(others.length === 0 ? [] : [`- not asked for: ${others.join(', ')}`]),
-    ...(rows === null || !parts.includes('smoke')
-      ? []
-      : [`- smoke runs only of ${rows.map((row) => `\`${row}\``).join(', ')}`]),
+    ...(patterns === null ? [] : [`- smoke runs only of ${patterns.join(', ')}`]),
   ];
 }
 
-function leftOutLines({ leftOut = [] }: Entry): string[] {
+function leftOutLines({ leftOut }: Night): string[] {
   return leftOut.map(({ part, quantities, reason }) => {
     const what = quantities === undefined ? part : `${quantities.join(', ')} of ${part}`;
     return `- left out: ${what}: ${reason}`;
   });
 }
 
-function hardwareOf({ measurements }: Entry): string[] {
+function hardwareOf({ measurements }: Night): string[] {
   return [...new Set(measurements.map(({ hardware }) => hardware))];
 }
 
-/** The median over subjects of a quantity, night by night, on the engine and hardware of the last. */
-function trend(nights: readonly Entry[], quantity: Quantity): number[] {
+const NIGHTS_SHOWN = 30;
+
+/** The median of a quantity over its subjects, night by night, on the engine and hardware of the last night. */
+function medians(nights: readonly Night[], quantity: Quantity): number[] {
   const last = nights.at(-1)!;
-  const here = hardwareOf(last);
+  const hardware = hardwareOf(last);
   return nights
     .filter(({ engine }) => engine === last.engine)
     .flatMap(({ measurements }) => {
       const values = measurements.flatMap((one) =>
-        one.quantity === quantity && here.includes(one.hardware) && typeof one.value === 'number' ? [one.value] : [],
+        one.quantity === quantity && hardware.includes(one.hardware) && typeof one.value === 'number' ? one.value : [],
       );
       return values.length === 0 ? [] : [median(values)];
     })
-    .slice(-30);
+    .slice(-NIGHTS_SHOWN);
 }
 
-function gatesSection(judgements: readonly Judgement[], nights: readonly Entry[]): Section {
+const barsOf = (values: readonly number[]) => (values.length < 2 ? '' : sparklineOf(values));
+
+function gatesSection(judgements: readonly Judgement[], nights: readonly Night[]): Section {
   const gates = [...new Set(judgements.map(({ gate }) => gate))];
   return {
     title: 'Gates',
     table: {
-      head: ['Gate', 'Asks', 'Result', 'Median', 'Last nights'],
+      head: ['Gate', 'Rule', 'Result', 'Median', 'Last nights'],
       body: gates.map((gate) => {
         const ofGate = judgements.filter((judgement) => judgement.gate === gate);
         const count = (verdict: Judgement['verdict']) => ofGate.filter((one) => one.verdict === verdict).length;
-        const said = (['fail', 'pass', 'no baseline', 'not measured'] as const)
+        const counts = (['fail', 'pass', 'no baseline', 'not measured'] as const)
           .filter((verdict) => count(verdict) > 0)
           .map((verdict) => (verdict === 'not measured' ? verdict : `${count(verdict)} ${verdict}`));
-        const values = trend(nights, gate.quantity);
+        const values = medians(nights, gate.quantity);
         return [
           gate.name,
           `${gate.quantity} ${formatRule(gate)}`,
-          `${count('fail') > 0 ? '❌ ' : ''}${said.join(', ')}`,
+          `${count('fail') > 0 ? '❌ ' : ''}${counts.join(', ')}`,
           formatValue(values.at(-1) ?? null, gate.quantity),
-          values.length < 2 ? '' : sparklineOf(values),
+          barsOf(values),
         ].map(plain);
       }),
     },
@@ -113,58 +104,41 @@ function gatesSection(judgements: readonly Judgement[], nights: readonly Entry[]
   };
 }
 
-const SUBJECT_COLUMNS = ['mIoU', 'mIoUMsFlip', 'trainingTensorBytes', 'trainingShare', 'inferenceShare'] as const;
+const ROW_COLUMNS: readonly (readonly [heading: string, quantity: Quantity])[] = [
+  ['mIoU', 'mIoU'],
+  ['ms+flip', 'mIoUMsFlip'],
+  ['Training tensors', 'trainingTensorBytes'],
+  ['Training share', 'trainingShare'],
+  ['Inference share', 'inferenceShare'],
+];
 
-/** A line a row: its figures of this night, and the mIoU of those before. */
-function rowsSection(nights: readonly Entry[]): Section[] {
+/** The figures of each row in the last night, and its mIoU in the last nights. */
+function rowsSection(nights: readonly Night[]): Section[] {
   const night = nights.at(-1)!;
-  const value = ({ measurements }: Entry, quantity: Quantity, subject: string) =>
+  const value = ({ measurements }: Night, quantity: Quantity, subject: string) =>
     measurements.find((one) => one.quantity === quantity && one.subject === subject)?.value ?? null;
   const rows = night.measurements.filter(({ quantity }) => quantity === 'recipe').map(({ subject }) => subject);
   if (rows.length === 0) return [];
   const body = rows.map((row) => {
     const past = nights
       .filter(({ engine }) => engine === night.engine)
-      .flatMap((one) => {
-        const mIoU = value(one, 'mIoU', row);
-        return typeof mIoU === 'number' ? [mIoU] : [];
-      })
-      .slice(-30);
-    return [
-      row,
-      ...SUBJECT_COLUMNS.map((quantity) => formatValue(value(night, quantity, row), quantity)),
-      past.length < 2 ? '' : sparklineOf(past),
-    ].map(plain);
+      .map((one) => value(one, 'mIoU', row))
+      .filter((mIoU) => typeof mIoU === 'number')
+      .slice(-NIGHTS_SHOWN);
+    const figures = ROW_COLUMNS.map(([, quantity]) => formatValue(value(night, quantity, row), quantity));
+    return [row, ...figures, barsOf(past)].map(plain);
   });
-  return [
-    {
-      title: 'Smoke runs',
-      table: {
-        head: [
-          'Row',
-          'mIoU',
-          'ms+flip',
-          'Training tensors',
-          'Training share',
-          'Inference share',
-          'mIoU of last nights',
-        ],
-        body,
-      },
-      notes: [
-        plain(
-          'Figures of the smoke profile: they show that everything works, no more. Shares: of the rate of a bare convolution.',
-        ),
-      ],
-    },
-  ];
+  const head = ['Row', ...ROW_COLUMNS.map(([heading]) => heading), 'mIoU of last nights'];
+  const note =
+    'Figures of the smoke profile: they show that everything works, no more. Shares are of the rate of a bare convolution.';
+  return [{ title: 'Smoke runs', table: { head, body }, notes: [plain(note)] }];
 }
 
 /**
- * A night as markdown for a job's page: what failed first, then the gates and the rows, with the course of the last nights.
+ * Markdown for a job's page: the failures, then the gates and the rows with their figures of the last nights.
  * @param history Oldest first, without the night itself.
  */
-export function nightSummary(night: Entry, judgements: readonly Judgement[], history: readonly Entry[]): string {
+export function nightSummary(night: Night, judgements: readonly Judgement[], history: readonly Night[]): string {
   const failures = [...night.problems, ...judgements.filter(({ verdict }) => verdict === 'fail').map(failureLine)];
   const nights = [...history, night];
   const verdict = failures.length === 0 ? 'No gate failed' : `${failures.length} failed`;
@@ -184,73 +158,65 @@ export function nightSummary(night: Entry, judgements: readonly Judgement[], his
 }
 
 interface JudgeOptions {
-  /** The gates' file; that of the package where not given. */
+  /** File; default: the package's gates. */
   readonly gates?: string | undefined;
-  /** The history's file; it need not be there yet. */
+  /** File; it need not exist yet. */
   readonly history: string;
-  /** The kept smoke records under it are older than any night. */
+  /** Folder; its kept smoke records count as the oldest nights. */
   readonly results: string;
-  /** Why this night is what later ones are compared with. */
+  /** The reason for comparing later nights with this one. */
   readonly accept?: string | undefined;
 }
 
 interface JudgedNight {
-  readonly night: Entry;
+  readonly night: Night;
   readonly judgements: readonly Judgement[];
-  /** Of the job's page, markdown. */
+  /** Markdown. */
   readonly summary: string;
-  /** What failed, a line each; empty where nothing did. */
+  /** Problems and failed gates, one line each. */
   readonly failures: readonly string[];
 }
 
-/**
- * Judges a night by what came before it, and adds it to the history.
- * @throws UserError where nothing was measured: that is no night.
- */
-export async function closeNight(measured: MeasuredNight, options: JudgeOptions): Promise<JudgedNight> {
+/** Judges a night and adds it to the history. @throws UserError if nothing was measured: the history gets no line then. */
+export async function closeNight(measured: Night, options: JudgeOptions): Promise<JudgedNight> {
   const gates = await loadGates(options.gates);
   requireFigures(measured);
   const history = readHistory(options.history);
   const kept = findKeptRecords(options.results).map(({ record }) => record);
-  const smoke = kept.filter(({ profile }) => profile === 'smoke').map(recordEntry);
+  const smoke = kept.filter(({ profile }) => profile === 'smoke').map(nightOfRecord);
   const before = [...smoke, ...history];
   const judgements = judgeNight(gates, measured, before);
   const gated = new Set(gates.gates.map(({ quantity }) => quantity));
   const missing = missingFigures(measured, soundNights(before, measured.engine), gated);
   const failed = judgements.filter(({ verdict }) => verdict === 'fail');
-  const night: Entry = {
+  const night: Night = {
     ...measured,
     problems: [...measured.problems, ...missing],
     failed: [...new Set(failed.map(({ gate }) => gate.name))],
     accepted: options.accept ?? null,
   };
-  await appendEntry(options.history, night);
+  await appendNight(options.history, night);
   const failures = [...night.problems, ...failed.map(failureLine)];
   return { night, judgements, summary: nightSummary(night, judgements, history), failures };
 }
 
-/** Writes a night that is judged elsewhere, together with other parts of it. */
-export async function writeMeasurements(file: string, night: Entry): Promise<void> {
+/** Writes a night, or a shard of one, to be judged later. */
+export async function writeMeasurements(file: string, night: Night): Promise<void> {
   await writeFileAtomic(file, `${JSON.stringify(night)}\n`);
 }
 
-/**
- * The night that files hold, each a part of it.
- * @throws UserError where a file holds none, or they do not belong together.
- */
-export function readMeasurements(files: readonly string[]): MeasuredNight {
+/** Joins the shards in files to one night. @throws UserError if a file is empty or the shards do not belong together. */
+export function readMeasurements(files: readonly string[]): Night {
   const shards = files.flatMap((file) => {
-    const entries = readEntries(file);
-    if (entries.length === 0) {
-      throw new UserError(`${file} is empty.`, 'Give files that fcn nightly --measure has written.');
-    }
-    return entries.map((entry) => ({ file, entry }));
+    const nights = readNights(file);
+    if (nights.length > 0) return nights.map((night) => ({ file, night }));
+    throw new UserError(`${file} is empty.`, 'Give files that fcn nightly --measure has written.');
   });
   return joinShards(shards);
 }
 
-/** A night that failed to measure anything has problems, which are shown; one without any was asked for what is not there. */
-function requireFigures({ measurements, problems, leftOut = [] }: MeasuredNight): void {
+/** If measuring failed, the problems are shown. Without problems either, only what this machine lacks was asked for. */
+function requireFigures({ measurements, problems, leftOut }: Night): void {
   if (measurements.length > 0 || problems.length > 0) return;
   const reasons = leftOut.map(({ part, reason }) => ` ${part} is left out: ${reason}.`);
   throw new UserError(`Nothing was measured.${reasons.join('')}`, 'Ask for parts that this machine can measure.');

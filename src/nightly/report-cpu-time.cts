@@ -1,5 +1,5 @@
-// Preloaded into a process that fcn nightly times: writes the processor time that it took, in seconds of user and system
-// time of all its threads, to file descriptor 3 when it ends.
+// Preloaded into each process that fcn nightly times. When the process ends, this writes its processor time (user and system,
+// all threads, in seconds) to file descriptor 3.
 import fs = require('node:fs');
 
 process.once('exit', () => {

@@ -13,7 +13,7 @@ interface ResultsCheck {
   readonly problems: readonly string[];
 }
 
-/** @throws UserError where a folder is none: no record of a mistyped one is as it should be. */
+/** Without this check, a mistyped folder would pass as one without problems. */
 function requireFolder(folder: string): void {
   try {
     if (statSync(folder).isDirectory()) return;
@@ -25,15 +25,12 @@ function requireFolder(folder: string): void {
       { cause: error },
     );
   }
-  throw new UserError(
-    `${folder} is a file, a folder was expected.`,
-    'Give the folder of the results with --results DIR.',
-  );
+  throw new UserError(`${folder} is a file; expected a folder.`, 'Give the folder of the results with --results DIR.');
 }
 
 /**
- * Checks every kept record: that it is one, is whole and unchanged, lies where its kind belongs, and is there once.
- * @throws UserError where the folder of the results is not there.
+ * Checks that every kept record is valid, is in the folder of its kind under its own name, and exists only once.
+ * @throws UserError if the folder of the results does not exist.
  */
 export function checkResults(results: string): ResultsCheck {
   requireFolder(results);
@@ -48,7 +45,7 @@ export function checkResults(results: string): ResultsCheck {
       for (const problem of recordProblems(record, tables)) add(problem);
       if (path.basename(file) !== keptName(record)) add(`expected the name ${keptName(record)}`);
       const belongs = kindOf(record, tables);
-      if (belongs !== kind) add(`belongs to ${path.join(results, belongs)}`);
+      if (belongs !== kind) add(`belongs in ${path.join(results, belongs)}`);
       const run = `${record.row} ${record.run}`;
       const other = runs.get(run);
       if (other !== undefined) add(`the same run as ${other}`);

@@ -6,10 +6,10 @@ import { formatNumber } from '../support/format.js';
 import type { RunRecord } from './record.js';
 
 /**
- * Why a record's figures must not stand beside published ones; null where they may.
- * @param tables With the recipes as they are published: a record's own word is not enough.
+ * Why a record's figures must not be compared with published ones; null if they may be.
+ * @param tables The published recipes: the record's own claim is not enough.
  */
-export function reasonApart(record: RunRecord, tables: readonly Table[]): string | null {
+export function whyNotComparable(record: RunRecord, tables: readonly Table[]): string | null {
   const reasons: string[] = [];
   if (record.profile !== 'full') reasons.push(`${record.profile} profile`);
   if (record.dataset?.synthetic) reasons.push('synthetic data');
@@ -34,7 +34,7 @@ export function reasonApart(record: RunRecord, tables: readonly Table[]): string
 
 type Evaluation = NonNullable<RunRecord['details']['evaluate']>;
 
-/** Says that images were neither evaluated nor skipped, where that is so. */
+/** A reason if some images were neither evaluated nor skipped. */
 function unaccounted({ images, skippedImages, splitImages }: Evaluation): string[] {
   const counted = images + skippedImages.length;
   if (splitImages === undefined || counted === splitImages) return [];

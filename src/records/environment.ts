@@ -6,7 +6,7 @@ import { formatBytes } from '../support/format.js';
 import { packageRoot, packageVersion } from '../support/package.js';
 import type { Environment } from './record.js';
 
-/** What the figures of a run depend on besides its recipe: engine, libraries, machine. */
+/** Engine, libraries and machine: what a run's figures depend on besides its recipe. */
 export async function captureEnvironment(engine: Engine): Promise<Environment> {
   const { node, system, processor, cores, memoryBytes, gpus } = await describeHardware();
   return {
@@ -23,15 +23,15 @@ export async function captureEnvironment(engine: Engine): Promise<Environment> {
   };
 }
 
-/** The hardware that figures of speed and memory belong to, in one line. */
+/** The hardware of speed and memory figures, in one line. */
 export function hardwareName({ device, gpus, processor, cores, engine }: Environment): string {
-  const where = device === 'gpu' && gpus[0] !== undefined ? gpus[0].name : `${processor}, ${cores} cores`;
-  return `${where} (${engine})`;
+  const hardware = device === 'gpu' && gpus[0] !== undefined ? gpus[0].name : `${processor}, ${cores} cores`;
+  return `${hardware} (${engine})`;
 }
 
 interface CodeVersion {
   readonly version: string;
-  /** Git commit of the checkout; null where the code is not in one. */
+  /** Git commit; null outside a checkout. */
   readonly commit: string | null;
 }
 
@@ -45,7 +45,7 @@ function readIfThere(file: string): string | null {
   }
 }
 
-/** The commit that HEAD of a checkout names, read from .git; null where there is none. See gitrepository-layout(5). */
+/** HEAD's commit, read from .git; null if there is none. See gitrepository-layout(5). */
 export function headCommit(checkout: string): string | null {
   let folder = path.join(checkout, '.git');
   // In a worktree, .git is a file that names the folder.
@@ -64,12 +64,11 @@ export function headCommit(checkout: string): string | null {
   return packed.find((line) => line.endsWith(` ${reference}`))?.split(' ')[0] ?? null;
 }
 
-/** Version of the code that is running. */
 export function codeVersion(): CodeVersion {
   return { version: packageVersion(), commit: headCommit(packageRoot()) };
 }
 
-/** What a run ran on, by name, in words. */
+/** The environment as names and texts, for people. */
 export function environmentEntries(environment: Environment): [name: string, text: string][] {
   const { engine, device, versions, node, system, processor, cores, memoryBytes, gpus } = environment;
   const ofGpus = gpus.map(

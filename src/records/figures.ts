@@ -4,11 +4,11 @@ import { weightsIdentity } from '../weights/load.js';
 import { hardwareName } from './environment.js';
 import type { RunRecord } from './record.js';
 
-/** The figures of a table's row, in the order of its columns. */
+/** The figures of a table row, in column order. */
 export const FIGURES = ['memoryGB', 'fps', 'mIoU', 'mIoUMsFlip'] as const satisfies readonly (keyof PublishedFigures)[];
 export type Figure = (typeof FIGURES)[number];
 
-/** As the published tables head their columns. */
+/** Column headings of the published tables. */
 export const FIGURE_HEADINGS: Readonly<Record<Figure, string>> = {
   memoryGB: 'Mem (GB)',
   fps: 'Inf time (fps)',
@@ -16,25 +16,24 @@ export const FIGURE_HEADINGS: Readonly<Record<Figure, string>> = {
   mIoUMsFlip: 'mIoU(ms+flip)',
 };
 
-/** Short heads of columns, in the order of `FIGURES`. */
+/** Short column headings, in the order of `FIGURES`. */
 export const FIGURE_COLUMNS = ['Mem', 'fps', 'mIoU', 'ms+flip'] as const;
 
-/** Whether a figure says as much about the hardware as about the code. */
 export function dependsOnHardware(figure: Figure): boolean {
   return figure === 'memoryGB' || figure === 'fps';
 }
 
-/** A figure with two decimals; a dash where there is none. */
+/** A figure with two decimals; a dash for null. */
 export function formatFigure(value: number | null): string {
   return value === null ? '–' : value.toFixed(2);
 }
 
-/** A figure with two decimals, or two digits where it is smaller than a tenth: a small network's memory. */
+/** A figure with two decimals; below 0.1, as a small network's memory, with two significant digits. */
 export function formatSmallFigure(value: number | null): string {
   return value === null || value === 0 || value >= 0.1 ? formatFigure(value) : value.toPrecision(2);
 }
 
-/** The figures of a table's row, in its units. */
+/** The figures of a table row, in the table's units. */
 export function figuresOf({
   evaluate,
   'evaluate-ms': multiScale,
@@ -54,34 +53,30 @@ interface MeanAndDeviation {
   readonly deviation: number;
 }
 
-/** A run that a mean is taken over. */
 interface SpreadRun {
   readonly run: string;
   readonly seed: number;
-  /** The record's file; null where the record came from none. */
+  /** The record's file; null if it was not read from a file. */
   readonly file: string | null;
 }
 
-/** Runs of one recipe that differ in the seed. */
+/** Mean and deviation over runs that differ only in the seed. */
 export interface Spread {
-  /** Whether the runs' figures stand in a published table; if not, whether they are of the smoke profile. */
+  /** `published` if all runs are comparable with published figures; otherwise by profile. */
   readonly kind: 'published' | 'smoke' | 'local';
   readonly row: string;
   readonly profile: string;
-  /** Besides the profile: `width=32`. */
+  /** Changes of the recipe besides the profile: `width=32`. */
   readonly changes: readonly string[];
   readonly seeds: readonly number[];
   /** In the order of the seeds. */
   readonly runs: readonly SpreadRun[];
-  /** Null where fewer than two of the runs measured it; of memory and fps also where their hardware differs. */
+  /** Null if fewer than two runs measured it; memory and fps also if the hardware differs. */
   readonly figures: Readonly<Record<Figure, MeanAndDeviation | null>>;
 }
 
-/** @returns The deviation is null of a single value. @throws Error when there are no values. */
-export function meanAndDeviation(values: readonly number[]): {
-  readonly mean: number;
-  readonly deviation: number | null;
-} {
+/** @returns Mean and sample standard deviation, which is null for a single value. @throws Error if there are no values. */
+export function meanAndDeviation(values: readonly number[]): { mean: number; deviation: number | null } {
   const count = values.length;
   if (count === 0) throw new Error('The mean of no values.');
   const mean = values.reduce((sum, value) => sum + value, 0) / count;
@@ -89,12 +84,12 @@ export function meanAndDeviation(values: readonly number[]): {
   return { mean, deviation: count < 2 ? null : Math.sqrt(squares / (count - 1)) };
 }
 
-/** @param records Oldest first. @returns In the order of the seeds. */
+/** @param records Oldest first. @returns In order of the seeds. */
 export function newestOfEachSeed(records: readonly RunRecord[]): RunRecord[] {
   return [...new Map(records.map((record) => [record.seed, record])).values()].sort((a, b) => a.seed - b.seed);
 }
 
-/** Equal of runs of the same recipe, whatever the seed, with the same stages on the same data; of given weights, the same. */
+/** Equal for runs with the same recipe except the seed, the same stages, data and, if given, weights. */
 export function recipeKey({ experiment, dataset, stages, weights }: RunRecord): string {
   const given = weights?.source === 'given' ? weightsIdentity(weights.sha256, weights.key) : null;
   return canonicalJson([{ ...experiment, seed: null }, dataset?.fingerprint, stages.map(({ stage }) => stage), given]);
@@ -102,12 +97,11 @@ export function recipeKey({ experiment, dataset, stages, weights }: RunRecord): 
 
 interface SpreadOptions {
   readonly fileOf?: (record: RunRecord) => string | null;
-  /** Whether a record's figures stand in a published table. */
   readonly isPublished?: (record: RunRecord) => boolean;
 }
 
 /**
- * What the seed alone changes: runs of the same recipe on the same data, the newest of each seed.
+ * Groups runs that differ only in the seed, with the newest run of each seed.
  * @param records Oldest first.
  */
 export function spreads(
@@ -128,14 +122,14 @@ export function spreads(
         const hardware = new Set(runs.map(({ environment }) => hardwareName(environment)));
         if (dependsOnHardware(figure) && hardware.size > 1) return null;
         const values = runs.flatMap(({ figures }) => figures[figure] ?? []);
-        if (values.length === 0) return null;
+        if (values.length < 2) return null;
         const { mean, deviation } = meanAndDeviation(values);
-        return deviation === null ? null : { mean, deviation };
+        return { mean, deviation: deviation! };
       };
       const figures = Object.fromEntries(FIGURES.map((figure) => [figure, over(figure)])) as Spread['figures'];
-      const apart = profile === 'smoke' ? 'smoke' : 'local';
+      const unpublished = profile === 'smoke' ? 'smoke' : 'local';
       return {
-        kind: runs.every(isPublished) ? 'published' : apart,
+        kind: runs.every(isPublished) ? 'published' : unpublished,
         row,
         profile,
         changes: changesOf(runs[0]!),

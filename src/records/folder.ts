@@ -6,26 +6,26 @@ import { UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
 import { formatNumber } from '../support/format.js';
 import { entryLines, wrap } from '../terminal/layout.js';
-import { reasonApart } from './comparability.js';
+import { whyNotComparable } from './comparability.js';
 import { hardwareName } from './environment.js';
 import { FIGURE_COLUMNS, FIGURES, formatSmallFigure } from './figures.js';
 import { recordProblems } from './problems.js';
 import { type RunRecord, readRecord, writeRecord } from './record.js';
 
 /**
- * Kinds of kept records, and the folders under the results that hold them. `full`: figures that may stand beside published
- * ones; `smoke`: of the smoke profile; `local`: of a changed recipe, a row that nobody published, or synthetic data.
+ * Kinds of kept records, each in a folder of that name under the results. `full`: comparable with published figures; `smoke`:
+ * of the smoke profile; `local`: of a changed recipe, an unpublished row, or synthetic data.
  */
 export const KEPT_KINDS = ['full', 'smoke', 'local'] as const;
 type KeptKind = (typeof KEPT_KINDS)[number];
 
-/** Names in a folder, sorted; none where it is not there or is a file. @throws UserError where it cannot be read. */
+/** Names in a folder, sorted; none if it does not exist or is a file. @throws UserError if it cannot be read. */
 function entries(folder: string): string[] {
   try {
     return readdirSync(folder).sort();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    // No runs yet; or a file that lies among the folders.
+    // No runs yet, or a file among the folders.
     if (code === 'ENOENT' || code === 'ENOTDIR') return [];
     throw explainFileError(error, folder, 'read');
   }
@@ -37,39 +37,34 @@ export interface FoundRecord {
   readonly record: RunRecord;
 }
 
-/** The JSON files of a folder, sorted; none where it is not there. */
+/** The JSON files of a folder, sorted; none if it does not exist. */
 export function jsonFiles(folder: string): string[] {
   return entries(folder)
     .filter((name) => name.endsWith('.json'))
     .map((name) => path.join(folder, name));
 }
 
-/**
- * The records that are kept under the results, in the folders of their kinds, oldest first.
- * @throws UserError that names a file which is not a record.
- */
+/** The kept records, oldest first. @throws UserError that names a file that is not a record. */
 export function findKeptRecords(results: string): FoundRecord[] {
-  return sorted(KEPT_KINDS.flatMap((kind) => jsonFiles(path.join(results, kind))));
+  return readRecords(KEPT_KINDS.flatMap((kind) => jsonFiles(path.join(results, kind))));
 }
 
-/** Told of a file that is not what it should be. */
+/** Called with the error of each broken file, which is then skipped. */
 export type OnBroken = (error: UserError) => void;
 
-/** The records of runs that are under the results, oldest first: those that are kept, and those that runs left there. */
-export function findKeptAndLeft(results: string, onBroken?: OnBroken): FoundRecord[] {
-  return sorted(filesUnder(results), onBroken);
+/** All records under the results, oldest first: those that runs wrote there, and the kept ones. */
+export function findResultRecords(results: string, onBroken: OnBroken): FoundRecord[] {
+  return readRecords(resultFiles(results), onBroken);
 }
 
-/** The later ones count, where several are of one run. */
-function filesUnder(results: string): string[] {
+/** Kept records come last, so that they win over other files of the same run. */
+function resultFiles(results: string): string[] {
   return ['records', ...KEPT_KINDS].flatMap((folder) => jsonFiles(path.join(results, folder)));
 }
 
 /**
- * The records of all runs, oldest first: those kept under the results, those that runs left there, and those in run
- * directories, each run once.
- * @param onBroken Told of each file that is no record, which is then passed over; where not given, one ends the search.
- * @throws UserError that names a file which is not a record.
+ * The records of all runs, under the results and in run directories, each run once, oldest first.
+ * @throws UserError that names a file that is not a record, unless `onBroken` is given.
  */
 export function findRecords(results: string, runs: string, onBroken?: OnBroken): FoundRecord[] {
   const files = entries(runs).flatMap((row) =>
@@ -78,52 +73,36 @@ export function findRecords(results: string, runs: string, onBroken?: OnBroken):
       .filter((folder) => entries(folder).includes('record.json'))
       .map((folder) => path.join(folder, 'record.json')),
   );
-  return sorted([...files, ...filesUnder(results)], onBroken);
+  return readRecords([...files, ...resultFiles(results)], onBroken);
 }
 
-/** Does what may find a broken file; null where it does and somebody is told. */
-function orBroken<T>(read: () => T, onBroken?: OnBroken): T | null {
-  try {
-    return read();
-  } catch (error) {
-    if (onBroken === undefined || !(error instanceof UserError)) throw error;
-    onBroken(error);
-    return null;
-  }
-}
-
-/** Of several files of one run, the last. */
-function sorted(files: readonly string[], onBroken?: OnBroken): FoundRecord[] {
+/** Oldest first; of several files of one run, the last. */
+function readRecords(files: readonly string[], onBroken?: OnBroken): FoundRecord[] {
   const byRun = new Map<string, FoundRecord>();
   for (const file of files) {
-    const record = orBroken(() => readRecord(file), onBroken);
-    if (record !== null) byRun.set(`${record.row} ${record.run}`, { file, record });
+    try {
+      const record = readRecord(file);
+      byRun.set(`${record.row} ${record.run}`, { file, record });
+    } catch (error) {
+      if (onBroken === undefined || !(error instanceof UserError)) throw error;
+      onBroken(error);
+    }
   }
   return [...byRun.values()].sort((a, b) => a.record.startedAt.localeCompare(b.record.startedAt));
 }
 
-/** The kind of record that a run's is. */
+/** Which folder of the results a record belongs in. */
 export function kindOf(record: RunRecord, tables: readonly Table[]): KeptKind {
   if (record.profile === 'smoke') return 'smoke';
-  return reasonApart(record, tables) === null ? 'full' : 'local';
+  return whyNotComparable(record, tables) === null ? 'full' : 'local';
 }
 
-/** Name of a kept record's file in the folder of its kind. */
+/** File name of a kept record. */
 export function keptName({ row, run }: Pick<RunRecord, 'row' | 'run'>): string {
   return `${row}.${run}.json`;
 }
 
-/** What became of a record that was to be kept. */
-interface Kept {
-  readonly kind: KeptKind;
-  readonly file: string;
-  readonly row: string;
-  readonly seed: number;
-  /** False where the same record was kept already. */
-  readonly added: boolean;
-}
-
-/** The records that a path means: a record's file, a run directory, or a folder of records. */
+/** The record files of a path: a record, a run directory, or a folder of records. */
 function recordFiles(given: string): string[] {
   try {
     if (!statSync(given).isDirectory()) return [given];
@@ -139,16 +118,17 @@ function recordFiles(given: string): string[] {
 }
 
 /**
- * Keeps records under the results, each in the folder of its kind. All of them are checked before the first is written.
- * @throws UserError where one is not whole, or another record of the same run is kept already.
+ * Copies records into the folders of their kinds under the results. All are checked before the first is written.
+ * @returns The kept records; `added` is false if the same record was kept already.
+ * @throws UserError if one has problems, or a different record of the same run is kept already.
  */
-export async function keepRecords(given: readonly string[], results: string): Promise<Kept[]> {
+export async function keepRecords(given: readonly string[], results: string) {
   const tables = loadTables();
   const planned = given.flatMap(recordFiles).map((source) => {
     const record = readRecord(source);
     const [problem] = recordProblems(record, tables);
     if (problem !== undefined) {
-      throw new UserError(`${source}: ${problem}.`, 'Only the record of a completed run, as it was written, is kept.');
+      throw new UserError(`${source}: ${problem}.`, 'Only unchanged records of completed runs can be kept.');
     }
     const kind = kindOf(record, tables);
     const file = path.join(results, kind, keptName(record));
@@ -162,21 +142,11 @@ export async function keepRecords(given: readonly string[], results: string): Pr
   return planned.map(({ kind, file, record: { row, seed }, added }) => ({ kind, file, row, seed, added }));
 }
 
-/** A kept record in short. */
-interface ListedRecord {
-  readonly kind: KeptKind;
-  readonly file: string;
-  readonly row: string;
-  readonly run: string;
-  readonly seed: number;
-  readonly figures: RunRecord['figures'];
-  readonly hardware: string;
-  readonly commit: string | null;
-}
+type ListedRecord = ReturnType<typeof listResults>[number];
 
-/** The records that are kept under the results, by kind, oldest first. */
-export function listResults(results: string): ListedRecord[] {
-  const found = findKeptRecords(results).map(({ file, record }): ListedRecord => {
+/** The kept records, by kind, then oldest first. */
+export function listResults(results: string) {
+  const found = findKeptRecords(results).map(({ file, record }) => {
     const { row, run, seed, figures, environment, code } = record;
     const kind = path.basename(path.dirname(file)) as KeptKind;
     return { kind, file, row, run, seed, figures, hardware: hardwareName(environment), commit: code.commit };
@@ -184,10 +154,7 @@ export function listResults(results: string): ListedRecord[] {
   return KEPT_KINDS.flatMap((kind) => found.filter((record) => record.kind === kind));
 }
 
-/**
- * The records of each kind, and of each hardware, under what they are of.
- * @param width Most characters of a line.
- */
+/** Kept records grouped by kind and hardware, in lines of at most `width` characters. */
 export function formatResults(records: readonly ListedRecord[], width: number): string {
   const titleOf = ({ kind, hardware }: ListedRecord) => `${kind}, measured on ${hardware}`;
   const parts = [...new Set(records.map(titleOf))].map((title) => {

@@ -5,7 +5,7 @@ import { UserError } from '../support/errors.js';
 import { compactJson, explainFileError, writeFileAtomic } from '../support/files.js';
 import { check, formatFinding } from '../support/yaml.js';
 
-/** The parts of a run, in their order. */
+/** The stages of a run, in order. */
 export const STAGE_NAMES = ['train', 'evaluate', 'evaluate-ms', 'benchmark'] as const;
 export type Stage = (typeof STAGE_NAMES)[number];
 
@@ -31,31 +31,20 @@ const train = z.object({
   iterations: z.int().min(1),
   seconds,
   finalLoss: z.number(),
-  /** Of 16-bit training: steps that moved nothing, as a gradient had overflowed. */
+  /** In 16-bit training: steps without an update, because a gradient overflowed. */
   skippedSteps: z.int().min(0),
-  /** Names of the samples that could not be read, in whose place others were drawn. */
+  /** Names of unreadable samples, which others replaced. */
   skippedSamples: names,
   peakLiveTensorBytes: bytes,
   peakProcessBytes: bytes,
 });
 
-interface ClassTables {
-  readonly perClass: readonly unknown[];
-  readonly confusion: readonly (readonly number[])[];
-  readonly outside?: { readonly labels: readonly number[]; readonly predictions: readonly number[] } | undefined;
-}
-
-function areOfSameClasses({ perClass, confusion, outside }: ClassTables): boolean {
-  const lists = [confusion, ...confusion, ...(outside === undefined ? [] : [outside.labels, outside.predictions])];
-  return perClass.length > 0 && lists.every(({ length }) => length === perClass.length);
-}
-
 /** Figures are fractions; null for a class that is neither labelled nor predicted. */
 const evaluationFields = z.object({
   images: z.int().min(1),
-  /** Names of the images that could not be read and were left out. */
+  /** Names of unreadable images, which were left out. */
   skippedImages: names,
-  /** Images that there were to evaluate, as far as the recipe's limit; not in every kept record. */
+  /** Images to evaluate, up to the recipe's limit; absent in some kept records. */
   splitImages: z.int().min(1).optional(),
   seconds,
   mIoU: z.number(),
@@ -64,9 +53,9 @@ const evaluationFields = z.object({
   perClass: z.array(z.object({ name: z.string(), iou: z.number().nullable(), accuracy: z.number().nullable() })),
   /** Pixels, [label][prediction]. */
   confusion: z.array(z.array(z.int())),
-  /** [classes] each: pixels predicted as a class whose label is none, and the other way round; absent where there are none. */
+  /** [classes] each: pixels of a class whose counterpart, prediction or label, is no class; absent if there are none. */
   outside: z.strictObject({ labels: counts, predictions: counts }).optional(),
-  /** How the weights fitted the network, with shapes as in files. */
+  /** How the weights fit the network; shapes as in the file. */
   loadReport: z.object({
     loaded: z.int().min(0),
     missing: names,
@@ -74,6 +63,11 @@ const evaluationFields = z.object({
     wrongShape: z.array(z.object({ path: z.string(), expected: shape, found: shape })).readonly(),
   }),
 });
+
+function areOfSameClasses({ perClass, confusion, outside }: z.output<typeof evaluationFields>): boolean {
+  const lists = [confusion, ...confusion, ...(outside === undefined ? [] : [outside.labels, outside.predictions])];
+  return perClass.length > 0 && lists.every(({ length }) => length === perClass.length);
+}
 
 const evaluation = evaluationFields.refine(areOfSameClasses, {
   path: ['confusion'],
@@ -91,11 +85,7 @@ const benchmark = z.object({
   trainingSizeHw: sizeHw,
   trainingSteps: z.int().min(1),
   trainingSecondsPerStep: seconds,
-  memory: z.object({
-    liveTensorBytes: bytes,
-    processPeakBytes: bytes,
-    deviceBytes: bytes.nullable(),
-  }),
+  memory: z.object({ liveTensorBytes: bytes, processPeakBytes: bytes, deviceBytes: bytes.nullable() }),
   processPeaksIsolated: z.boolean(),
   roofline: z.object({
     convolutionGflopsBefore: rate,
@@ -105,11 +95,10 @@ const benchmark = z.object({
   }),
 });
 
-/** What a run ran on. */
 export const environmentSchema = z.strictObject({
   engine: z.string(),
   device: z.enum(['cpu', 'gpu']),
-  /** Whether every run gives the same bits: on a GPU, whether that was asked for; not in every kept record. */
+  /** Whether every run gives the same bits; optional on a GPU. Absent in some kept records. */
   deterministic: z.boolean().optional(),
   /** Library versions by name. */
   versions: z.record(z.string(), z.string()),
@@ -123,7 +112,6 @@ export const environmentSchema = z.strictObject({
 export type Environment = z.output<typeof environmentSchema>;
 
 export const recordSchema = z.strictObject({
-  /** Version of this format. */
   format: z.literal(1),
   run: namePart,
   row: namePart,
@@ -134,11 +122,11 @@ export const recordSchema = z.strictObject({
   experimentHash: sha256,
   /** What the user changed with --set. */
   overrides: z.array(z.string()),
-  /** What differs from the published recipe, by profile and by overrides. */
+  /** Differences from the published recipe, by profile and overrides. */
   deviations: z.array(z.strictObject({ path: z.string(), published: z.unknown(), value: z.unknown() })),
   /**
-   * Null where no stage read data. `synthetic`: painted by this program, not photographed. `deviations`: in what it differs from
-   * the data set that the published figures are of, as far as splits were read; absent where in nothing.
+   * Null if no stage read data. `synthetic`: generated by this program. `deviations`: how the splits that were read differ
+   * from the published data set; absent if they do not.
    */
   dataset: z
     .strictObject({
@@ -148,13 +136,13 @@ export const recordSchema = z.strictObject({
       deviations: z.array(dataDeviation).readonly().optional(),
     })
     .nullable(),
-  /** The weights that the figures belong to: of this run's training, or given to it. */
+  /** The weights behind the figures, trained by this run or given to it. */
   weights: z
     .strictObject({
       file: z.string(),
       sha256,
       source: z.enum(['trained', 'given']),
-      /** Which of the file's dictionaries of tensors was asked for; absent where none was. */
+      /** The dictionary of tensors in the file, if one was chosen. */
       key: z.string().optional(),
     })
     .nullable(),
@@ -163,23 +151,22 @@ export const recordSchema = z.strictObject({
   startedAt: time,
   endedAt: time,
   /**
-   * When a run that was interrupted was gone on with, and what of versions and hardware was then another one than at its
-   * start; absent of a run that went through.
+   * When the run was resumed, and what had changed since its start (versions, hardware, data); absent if it never was.
    */
   continued: z.array(z.strictObject({ at: time, changed: z.array(z.string()) })).optional(),
   exitReason: z.enum(['completed', 'interrupted', 'failed']),
-  /** Of a run that did not complete: the message it ended with. */
+  /** Error message of a run that did not complete. */
   error: z.string().nullable(),
-  /** The stages that completed, with the time each took. */
+  /** Completed stages, with their duration. */
   stages: z.array(z.strictObject({ stage: z.enum(STAGE_NAMES), startedAt: time, seconds })),
-  /** As the tables print them: GB of 2^30 bytes, images a second, mIoU in percent; null where not measured. */
+  /** In the tables' units: GB of 2^30 bytes, images per second, mIoU in percent; null if not measured. */
   figures: z.strictObject({
     memoryGB: z.number().nullable(),
     fps: z.number().nullable(),
     mIoU: z.number().nullable(),
     mIoUMsFlip: z.number().nullable(),
   }),
-  /** What each stage found; null where it did not run. */
+  /** Results of each stage; null if it did not run. */
   details: z.strictObject({
     train: train.nullable(),
     evaluate: evaluation.nullable(),
@@ -189,25 +176,14 @@ export const recordSchema = z.strictObject({
 });
 export type RunRecord = z.output<typeof recordSchema>;
 
-function explain(file: string, record: unknown): RunRecord {
-  const checked = check(recordSchema, record);
-  if ('value' in checked) return checked.value;
-  throw new UserError(
-    `${file} is not a record that this version reads: ${formatFinding(checked.finding)}`,
-    'Remove the file, or make it again by running the row again.',
-  );
-}
-
-/** Writes a record, checked first: what is written can be read. */
+/** Writes a record after checking it against the schema. */
 export async function writeRecord(file: string, record: RunRecord): Promise<void> {
   const checked = check(recordSchema, record);
-  if ('finding' in checked) {
-    throw new Error(`Invalid record: ${formatFinding(checked.finding)}`);
-  }
+  if ('finding' in checked) throw new Error(`Invalid record: ${formatFinding(checked.finding)}`);
   await writeFileAtomic(file, `${compactJson(checked.value)}\n`);
 }
 
-/** @throws UserError that names the file where it is not a record. */
+/** @throws UserError that names the file if it is not a record. */
 export function readRecord(file: string): RunRecord {
   let text: string;
   try {
@@ -219,9 +195,14 @@ export function readRecord(file: string): RunRecord {
   try {
     content = JSON.parse(text);
   } catch (error) {
-    throw new UserError(`${file} is not JSON: ${(error as Error).message}.`, 'Remove the file or mend it.', {
+    throw new UserError(`${file} is not JSON: ${(error as Error).message}.`, 'Fix or remove the file.', {
       cause: error,
     });
   }
-  return explain(file, content);
+  const checked = check(recordSchema, content);
+  if ('value' in checked) return checked.value;
+  throw new UserError(
+    `${file} is not a record that this version reads: ${formatFinding(checked.finding)}`,
+    'Remove the file, or run the row again.',
+  );
 }

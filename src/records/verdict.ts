@@ -2,23 +2,23 @@ import type { Table } from '../recipe/tables.js';
 import { dependsOnHardware, type Figure } from './figures.js';
 import type { Environment } from './record.js';
 
-/** How far a figure may lie from the published one and count as reproduced. */
+/** How far a figure may be from the published one and still count as reproduced. */
 export interface FigureTolerance {
   /** In the figure's unit. */
   readonly value: number;
-  /** Where it comes from. */
+  /** What the value is based on. */
   readonly source: string;
 }
 
-/** Whether something was measured on a GPU whose name, as the driver gives it, holds this one: a V100 is one with either memory. */
+/** Whether the GPU's name, as the driver reports it, contains this one: "V100" matches either memory size. */
 export function measuredOn(card: string, { device, gpus }: Pick<Environment, 'device' | 'gpus'>): boolean {
   return device === 'gpu' && gpus[0]?.name.includes(card) === true;
 }
 
 /**
- * The tolerance that applies to a figure: of mIoU the table's, of memory and fps a share of the published figure.
- * @param environments Of all runs that the figure was measured by.
- * @returns Null where the two do not compare: no tolerance is known, or memory and fps are of other hardware.
+ * The tolerance of a figure: the table's for mIoU, a share of the published figure for memory and fps.
+ * @param environments Of all runs that measured the figure.
+ * @returns Null if the figures are not comparable: no tolerance is known, or memory and fps are from other hardware.
  */
 export function toleranceOf(
   { tolerance, hardware }: Pick<Table, 'tolerance' | 'hardware'>,
@@ -33,21 +33,20 @@ export function toleranceOf(
   return { value: hardware.tolerance * published, source: hardware.reason };
 }
 
-/** What a reproduced figure says about the published one. */
 export type Verdict = 'reproduced' | 'above' | 'below' | 'nothing published' | 'not run';
 
 interface VerdictOptions {
   readonly published: number | null;
   readonly reproduced: number | null;
-  /** How far the two may lie apart and count as the same, in their unit. */
+  /** Largest difference that counts as reproduced, in the figures' unit. */
   readonly tolerance: number;
 }
 
-/** Judges a figure of which more is better. */
+/** Compares a reproduced figure with the published one. */
 export function judge({ published, reproduced, tolerance }: VerdictOptions): Verdict {
   if (reproduced === null) return 'not run';
   if (published === null) return 'nothing published';
-  // Figures are printed with two decimals, so a difference that prints as the tolerance is within it.
+  // Rounded as printed: a difference that prints as the tolerance is within it.
   const difference = Math.round((reproduced - published) * 100) / 100;
   if (Math.abs(difference) <= tolerance) return 'reproduced';
   return difference > 0 ? 'above' : 'below';

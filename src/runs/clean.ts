@@ -9,7 +9,7 @@ import { type InspectedRun, inspectRun } from './inspect.js';
 
 export interface CleanOptions {
   readonly states: readonly RunState[];
-  /** Only runs without a sign of life for so many days. */
+  /** Only runs without a sign of life for this many days. */
   readonly olderThanDays: number;
 }
 
@@ -19,25 +19,25 @@ export interface CleanableRun {
 }
 
 /**
- * The runs that a cleaning would remove, with what they take. A running or silent one never is among them, nor one that cannot
- * be read or is a link to a folder elsewhere, of which `note` is told.
+ * The runs that a cleaning would remove, with their sizes; never running or silent ones. Runs that cannot be read, or are links,
+ * are noted and left.
  */
 export async function cleanableRuns(
   runs: readonly InspectedRun[],
   { states, olderThanDays }: CleanOptions,
   note: (text: string) => void,
 ): Promise<CleanableRun[]> {
-  const before = Date.now() - olderThanDays * 24 * 3600 * 1000;
+  const latest = Date.now() - olderThanDays * 24 * 3600 * 1000;
   const chosen: CleanableRun[] = [];
   for (const run of runs) {
     if (run.state === 'running' || run.state === 'silent' || !states.includes(run.state)) continue;
     try {
       if ((await lstat(run.folder)).isSymbolicLink()) {
-        note(`Left: ${run.folder} is a link: remove it, and what it leads to, yourself.`);
+        note(`Left: ${run.folder} is a link: remove it and its target yourself.`);
         continue;
       }
       const seen = run.updatedAt === null ? (await stat(run.folder)).mtimeMs : Date.parse(run.updatedAt);
-      if (seen <= before) chosen.push({ run, bytes: await bytesBelow(run.folder) });
+      if (seen <= latest) chosen.push({ run, bytes: await bytesBelow(run.folder) });
     } catch (error) {
       const explained = explainFileError(error, (error as NodeJS.ErrnoException).path ?? run.folder, 'read');
       if (!(explained instanceof UserError)) throw error;
@@ -49,14 +49,13 @@ export async function cleanableRuns(
 
 interface Removal {
   readonly removed: readonly CleanableRun[];
-  /** Those that somebody goes on with by now, or has. */
+  /** Runs that are being resumed, or were resumed meanwhile. */
   readonly left: readonly { readonly run: InspectedRun; readonly reason: string }[];
 }
 
 /**
- * Removes run directories, each while its lock is held: no process goes on with it meanwhile. Records that were kept under the
- * results stay.
- * @throws UserError where one cannot be removed; the signal's reason on abort.
+ * Removes run directories, each while holding its lock, so that no process resumes it meanwhile. Kept records stay.
+ * @throws UserError if one cannot be removed; the signal's reason on abort.
  */
 export async function removeRuns(
   runs: readonly CleanableRun[],
@@ -67,17 +66,17 @@ export async function removeRuns(
   for (const one of runs) {
     const { run } = one;
     signal.throwIfAborted();
-    // Taking the lock would make the directory.
+    // Taking the lock would create the directory.
     if (!existsSync(run.folder)) continue;
     try {
-      const onWait = (pid: number) => note(`Waiting for a sign of life of process ${pid}, which has ${run.folder}.`);
+      const onWait = (pid: number) => note(`Waiting to see whether process ${pid} still uses ${run.folder}.`);
       const lock = await Lock.take(path.join(run.folder, 'lock'), false, { signal, onWait });
       await lock.during(async () => {
         if ((await inspectRun(run.folder)).updatedAt !== run.updatedAt) {
-          left.push({ run, reason: `${run.folder} was gone on with meanwhile.` });
+          left.push({ run, reason: `${run.folder} was resumed meanwhile.` });
           return;
         }
-        // First what a run is found by: one of which half is removed is nobody's to go on with.
+        // First the file that identifies the run, so that nobody resumes a half-removed one.
         await rm(path.join(run.folder, 'run.json'), { force: true });
         await rm(run.folder, { recursive: true, force: true });
         removed.push(one);
@@ -90,7 +89,7 @@ export async function removeRuns(
   return { removed, left };
 }
 
-/** Sum of the sizes of all files below a folder. Links are not followed. */
+/** Total size of all files below a folder; links are not followed. */
 async function bytesBelow(folder: string): Promise<number> {
   let sum = 0;
   for (const entry of await readdir(folder, { withFileTypes: true })) {

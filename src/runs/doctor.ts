@@ -12,14 +12,13 @@ import {
 import { formatNumber } from '../support/format.js';
 import { cacheDirectory, packageVersion } from '../support/package.js';
 
-/** What a machine offers to this package. */
 export interface DoctorReport {
   readonly version: string;
-  /** The engine that commands would use with these settings; null where it is not available. */
+  /** The engine that commands would use with these settings; null if it is not available. */
   readonly engine: EngineName | null;
   readonly chosenBy: string;
   readonly engines: readonly EngineStatus[];
-  /** What the native engine lacks to be installed; empty where it is available. */
+  /** What is missing to install the native engine; empty if it is available. */
   readonly missing: readonly string[];
   readonly hardware: Hardware;
   readonly cacheDirectory: string;
@@ -54,14 +53,14 @@ export function formatDoctor(report: DoctorReport): string {
   return [
     `fcn ${report.version} on Node ${hardware.node}, ${hardware.system}`,
     `processor  ${hardware.processor}, ${hardware.cores} cores, ${gibibytes(hardware.memoryBytes)}`,
-    ...(hardware.gpus.length === 0 ? ['gpu        none that nvidia-smi knows'] : hardware.gpus.map(formatGpu)),
+    ...(hardware.gpus.length === 0 ? ['gpu        none found by nvidia-smi'] : hardware.gpus.map(formatGpu)),
     `cache      ${report.cacheDirectory}`,
     '',
-    `engine     ${report.engine ?? 'none that can be used'} (${report.chosenBy})`,
+    `engine     ${report.engine ?? 'none available'} (${report.chosenBy})`,
     ...report.engines.flatMap(formatEngine),
     ...report.missing.map((line) => `             ${line}`),
     ...(hasIdleGpu(report)
-      ? ['             A GPU is there: fcn engines install --gpu gets the build that computes on it.']
+      ? ['             There is a GPU: fcn engines install --gpu installs the build that uses it.']
       : []),
     '',
     `data sets  in ${report.dataRoot}`,
@@ -71,7 +70,7 @@ export function formatDoctor(report: DoctorReport): string {
   ].join('\n');
 }
 
-/** A GPU that the native engine, as it is installed, does not compute on. */
+/** Whether there is a GPU that the installed native engine does not use. */
 function hasIdleGpu({ hardware, engines }: DoctorReport): boolean {
   return hardware.gpus.length > 0 && nativeEngine(engines).halfPrecision !== 'fp16';
 }
@@ -98,7 +97,7 @@ function formatEngine({ name, available, halfPrecision, reason, versions }: Engi
 function formatDataset({ id, images, synthetic, present, problem }: FoundDataset, width: number): string {
   const splits = Object.entries(images).map(([split, count]) => `${split} ${formatNumber(count, 'image')}`);
   const found = `${splits.join(', ')}${synthetic ? ' (synthetic)' : ''}`;
-  return `  ${problem === null ? '✓' : '✗'} ${id.padEnd(width)} ${problem === null ? found : present ? problem : 'not there'}`;
+  return `  ${problem === null ? '✓' : '✗'} ${id.padEnd(width)} ${problem === null ? found : present ? problem : 'missing'}`;
 }
 
 function gibibytes(bytes: number): string {

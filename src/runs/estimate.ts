@@ -9,8 +9,6 @@ import type { Experiment, Precision } from '../recipe/experiment.js';
 import { captureEnvironment, hardwareName } from '../records/environment.js';
 import type { Stage } from '../records/record.js';
 import { UserError } from '../support/errors.js';
-import { formatBytes, formatCount, formatSeconds } from '../support/format.js';
-import { type Entry, entryLines, wrap } from '../terminal/layout.js';
 import { NetworkTimer, type TimingBasis } from './network-timing.js';
 import type { PlannedRun } from './plan.js';
 import { inAvailablePrecision } from './precision.js';
@@ -18,63 +16,60 @@ import { type InputOptions, requireInputs } from './preflight.js';
 import { availableForTensors, checkpointsBytes, freeDisk } from './resources.js';
 import { largestStageMemory } from './stage-memory.js';
 
-/** What a stage would do. */
 interface StageEstimate {
   readonly stage: Stage;
-  /** Iterations of training, images of evaluation and benchmark; null where the number of images is not known. */
+  /** Iterations of training, or images; null if not known. */
   readonly count: number | null;
-  /** Floating-point operations of all convolutions; null where the number of images is not known. */
+  /** Floating-point operations of all convolutions, and time; null if the number of images is not known. */
   readonly flops: number | null;
-  /** About; null where the number of images is not known. */
   readonly seconds: number | null;
 }
 
-/** What a run would do and take. */
-interface RunEstimate {
+export interface RunEstimate {
   readonly row: string;
   readonly seed: number;
   readonly stages: readonly StageEstimate[];
-  /** Null where a stage's is not known. */
+  /** Null if unknown for any stage. */
   readonly flops: number | null;
   readonly seconds: number | null;
-  /** What the times rest on; null where no stage trains, or none infers. */
+  /** How the times were found; null if no stage trains, or none infers. */
   readonly timing: { readonly training: TimingBasis | null; readonly inference: TimingBasis | null };
-  /** Live tensors of a training step or of inference, whichever takes more. */
+  /** Live tensors of a training step or of inference, whichever are more. */
   readonly memoryBytes: number;
-  /** Checkpoints, as many as are there at a time. */
+  /** Most checkpoints that exist at a time. */
   readonly diskBytes: number;
-  /** The precision that is asked for, where the run would be in another one; null where it would be in that. */
+  /** The requested precision if the run would use another one; otherwise null. */
   readonly replacedPrecision: Precision | null;
-  /** What would stop the run: a missing data set, for example; null where nothing is known. */
+  /** What would stop the run, as far as is known: a missing data set, for example. */
   readonly problem: string | null;
 }
 
-/** What all estimates rest on. */
-interface EstimateBasis {
+/** What all estimates are based on. */
+export interface EstimateBasis {
   readonly hardware: string;
-  /** Rate of a bare 3×3 convolution just now, GFLOP/s (10^9 operations a second), in each precision of the runs. */
+  /** Measured rate of a bare 3×3 convolution in each precision of the runs, GFLOP/s (10^9 operations per second). */
   readonly convolutionGflops: Readonly<Partial<Record<Precision, number>>>;
-  /** Free memory where tensors are: of the GPU that computes, or main memory; null where nobody tells. */
+  /** Free memory for tensors, of the GPU or main memory; null if unknown. */
   readonly memoryBytes: number | null;
-  /** Free disk where the run directories go. */
+  /** Free disk space for the run directories. */
   readonly freeBytes: number;
 }
 
 export interface EstimateOptions extends InputOptions {
   readonly plan: readonly PlannedRun[];
   readonly engine: EngineName | 'auto';
-  /** On GPUs, too, the same bits in every run: it is slower. */
+  /** Same bits in every run also on a GPU, which is slower. */
   readonly deterministic: boolean;
-  /** Folder of the run directories; it need not be there. */
+  /** Folder of the run directories; it need not exist. */
   readonly runs: string;
-  /** Newest checkpoints that stay, besides the best. */
+  /** Newest checkpoints to keep, besides the best. */
   readonly keepCheckpoints: number;
 }
 
 /**
- * Estimates what runs would take on this machine; nothing is written. A bare convolution, and one training step and one image of
- * each distinct network, are measured in less than a minute (`NetworkTimer`); times are operations at the rates found.
- * @throws UserError where the engine cannot be started.
+ * Estimates what runs would take on this machine; writes nothing. In less than a minute, it measures a bare convolution, and one
+ * training step and one image of each distinct network (`NetworkTimer`); times are operations divided by these rates.
+ * @throws UserError if the engine cannot be started.
  */
 export async function estimateSeries(
   options: EstimateOptions,
@@ -102,7 +97,7 @@ export async function estimateSeries(
   return { basis: { hardware: hardwareName(environment), convolutionGflops, memoryBytes, freeBytes }, runs };
 }
 
-/** The experiment as it would be executed; one that the engine has no precision for is estimated in float32. */
+/** The experiment as it would be executed; in float32 if the engine does not have its precision. */
 function availableRun(engine: Engine, { experiment, deviations }: PlannedRun) {
   try {
     const available = inAvailablePrecision(engine, { experiment, deviations });
@@ -145,14 +140,12 @@ async function estimateRun(
       seconds: parts.reduce((sum, { timing, flops }) => sum + timing!.setUpSeconds + timing!.secondsPerFlop * flops, 0),
     };
   });
-  const sum = (values: readonly (number | null)[]) =>
-    values.reduce((total, value) => (total === null || value === null ? null : total + value), 0);
   return {
     row: experiment.row,
     seed: experiment.seed,
     stages: estimates,
-    flops: sum(estimates.map(({ flops }) => flops)),
-    seconds: sum(estimates.map(({ seconds }) => seconds)),
+    flops: sumIfKnown(estimates.map(({ flops }) => flops)),
+    seconds: sumIfKnown(estimates.map(({ seconds }) => seconds)),
     timing: { training: training?.basis ?? null, inference: inference?.basis ?? null },
     memoryBytes: (await largestStageMemory(experiment, stages, engine)).peakBytes,
     diskBytes: stages.includes('train') ? checkpointsBytes(experiment, keepCheckpoints) : 0,
@@ -160,9 +153,14 @@ async function estimateRun(
   };
 }
 
-/** What a stage does: floating-point operations of all convolutions, in training steps and in inference. */
+/** A sum; null if any value is unknown. */
+export function sumIfKnown(values: readonly (number | null)[]): number | null {
+  return values.reduce((total, value) => (total === null || value === null ? null : total + value), 0);
+}
+
+/** Floating-point operations of all convolutions, in training steps and in inference. */
 interface Work {
-  /** Null where the number of images is not known; nothing is counted then. */
+  /** As in `StageEstimate`. */
   readonly count: number | null;
   readonly trainingFlops: number;
   readonly inferenceFlops: number;
@@ -186,10 +184,10 @@ function stageWork(
       const { iterations, batch } = training;
       const trainingFlops = iterations * batch * flopsOfSample;
       if (evaluateEvery === undefined) return { count: iterations, trainingFlops, inferenceFlops: 0 };
-      // After the last iteration there is none.
+      // The stage `evaluate` follows the last iteration.
       const evaluations = Math.floor((iterations - 1) / evaluateEvery);
-      const { inferenceFlops: once } = stageWork(experiment, 'evaluate', validationImages, undefined);
-      return { count: iterations, trainingFlops, inferenceFlops: evaluations * once };
+      const each = stageWork(experiment, 'evaluate', validationImages, undefined);
+      return { count: iterations, trainingFlops, inferenceFlops: evaluations * each.inferenceFlops };
     }
     case 'evaluate':
       return ofImages(inferenceFlops(experiment, benchmarkSize(evaluation)));
@@ -206,15 +204,13 @@ function stageWork(
   }
 }
 
-/** Of one image at all ratios, each also mirrored. */
+/** Operations of one image at all ratios, each also flipped. */
 function multiScaleFlops(experiment: Experiment): number {
-  const { evaluation } = experiment;
-  return testViews(evaluation, evaluation.ratios)
-    .map((size) => 2 * inferenceFlops(experiment, size))
-    .reduce((sum, flops) => sum + flops, 0);
+  const views = testViews(experiment.evaluation, experiment.evaluation.ratios);
+  return views.reduce((sum, size) => sum + 2 * inferenceFlops(experiment, size), 0);
 }
 
-/** Images that evaluation would read: those that are there, or else as many as were published. */
+/** Number of images to evaluate: of the data set if it exists, or else as published. */
 async function validationImages(
   { data, evaluation }: Experiment,
   { dataRoot, skipBad }: InputOptions,
@@ -222,18 +218,15 @@ async function validationImages(
   const { loadDataset } = await import('../data/description.js');
   const { readSplit } = await import('../data/split.js');
   const dataset = await loadDataset(data.dataset);
-  const found = await readSplit(dataset, 'val', dataRoot, skipBad > 0 ? 'kept' : 'refused').then(
-    (entries) => entries.length,
-    (error) => {
-      if (error instanceof UserError) return null;
-      throw error;
-    },
-  );
-  const images = found ?? dataset.published?.images['val'] ?? null;
+  const found = await readSplit(dataset, 'val', dataRoot, skipBad > 0 ? 'kept' : 'refused').catch((error) => {
+    if (error instanceof UserError) return null;
+    throw error;
+  });
+  const images = found?.length ?? dataset.published?.images['val'] ?? null;
   return images === null ? null : Math.min(images, evaluation.limit ?? images);
 }
 
-/** The first thing that would stop a run; what only shows while it runs is not known. */
+/** The first problem that would stop a run before it starts. */
 async function problemOf(experiment: Experiment, options: InputOptions): Promise<string | null> {
   try {
     await requireInputs(experiment, options);
@@ -242,128 +235,4 @@ async function problemOf(experiment: Experiment, options: InputOptions): Promise
     if (error instanceof UserError) return error.message;
     throw error;
   }
-}
-
-const or = <T>(value: T | null, format: (value: T) => string): string => (value === null ? '–' : format(value));
-
-/** Days where hours are too many to grasp. */
-function formatDuration(seconds: number): string {
-  const day = 24 * 3600;
-  return seconds < 2 * day ? formatSeconds(seconds) : `${(seconds / day).toFixed(1)} days`;
-}
-
-/** What a run would take, below the heads of `estimateLines`: counts of its stages, then times and all the rest. */
-function entryOf({ row, seed, stages, flops, seconds, memoryBytes, diskBytes }: RunEstimate): Entry {
-  return {
-    name: `${row}, seed ${seed}`,
-    lines: [
-      ['count', ...stages.map(({ count }) => or(count, String)), '', '', '', ''],
-      [
-        'time ≈',
-        ...stages.map(({ seconds }) => or(seconds, formatDuration)),
-        or(seconds, formatDuration),
-        or(flops, formatCount),
-        formatBytes(memoryBytes),
-        formatDisk(diskBytes),
-      ],
-    ],
-  };
-}
-
-const formatDisk = (bytes: number) => (bytes === 0 ? '–' : formatBytes(bytes));
-
-/** The runs, and, where there are several, their sum. */
-function estimateLines(runs: readonly RunEstimate[], disk: number, width: number): string[] {
-  const stages: readonly Stage[] = runs[0]!.stages.map(({ stage }) => stage);
-  const sum = (pick: (run: RunEstimate) => number | null) =>
-    runs.map(pick).reduce((total, value) => (total === null || value === null ? null : total + value), 0);
-  const seconds = or(
-    sum((run) => run.seconds),
-    formatDuration,
-  );
-  const flops = or(
-    sum((run) => run.flops),
-    formatCount,
-  );
-  const total = {
-    name: `All ${runs.length} runs`,
-    lines: [['time ≈', ...stages.map(() => ''), seconds, flops, '', formatDisk(disk)]],
-  };
-  const entries = [...runs.map(entryOf), ...(runs.length === 1 ? [] : [total])];
-  return entryLines(['Run', '', ...stages, 'all', 'FLOPs', 'Memory', 'Disk'], entries, { words: 1, width }).lines;
-}
-
-/**
- * What runs would take, their sum, what it rests on, and what would stop them.
- * @param width Most characters of a line.
- */
-export function formatEstimate(
-  { hardware, convolutionGflops, memoryBytes, freeBytes }: EstimateBasis,
-  runs: readonly RunEstimate[],
-  width: number,
-): string {
-  const disk = runs.reduce((total, { diskBytes }) => total + diskBytes, 0);
-  const rates = Object.entries(convolutionGflops).map(
-    ([precision, gflops]) => `${formatCount(Math.round(gflops * 1e9))}FLOP/s in ${precision}`,
-  );
-  const large = memoryBytes === null ? [] : runs.filter((run) => run.memoryBytes > memoryBytes);
-  // What is said of a row begins with its name, which stands before it anyway.
-  const problems = rowsBy(runs, ({ row, problem }) =>
-    problem?.startsWith(row) ? problem.slice(row.length).replace(/^:? /, '') : problem,
-  );
-  const replaced = rowsBy(runs, ({ replacedPrecision }) => replacedPrecision);
-  const notes = [
-    `Estimates: iterations or images, and about the time of the network, of each stage on ${hardware}.`,
-    ...timingOf(runs),
-    `The bare convolution ran at ${rates.join(', ')}.`,
-    'Starting up, data that is read more slowly than it is used, and checkpoints come on top.',
-    'Memory: live tensors of a training step or of inference, whichever are more, from their shapes.',
-    'Disk: checkpoints, as many as are there at a time.',
-    ...(large.length > 0
-      ? [
-          `More memory than tensors can take here (${formatBytes(memoryBytes!)}): ${large.map(({ row }) => row).join(', ')}.`,
-        ]
-      : []),
-    ...(disk > freeBytes ? [`More disk than is free where the runs go (${formatBytes(freeBytes)}).`] : []),
-    ...[...replaced].map(
-      ([precision, rows]) =>
-        `In the other 16-bit float, as the hardware does not have ${precision}: ${rows.join(', ')}.`,
-    ),
-    ...[...problems].map(([problem, rows]) => `Would not start: ${rows.join(', ')}: ${problem}`),
-  ];
-  return [...estimateLines(runs, disk, width), '', ...notes.flatMap((note) => wrap(note, width))].join('\n');
-}
-
-/** The rows, each once, of which the same is to be said. */
-function rowsBy(
-  runs: readonly RunEstimate[],
-  said: (run: RunEstimate) => string | null | undefined,
-): Map<string, string[]> {
-  const found = new Map<string, string[]>();
-  for (const run of runs) {
-    const text = said(run);
-    if (text === null || text === undefined) continue;
-    found.set(text, [...new Set([...(found.get(text) ?? []), run.row])]);
-  }
-  return found;
-}
-
-/** What the times of runs rest on, in lines. */
-function timingOf(runs: readonly RunEstimate[]): string[] {
-  const of = (basis: TimingBasis) => {
-    const count = runs.filter(({ timing }) => timing.training === basis || timing.inference === basis).length;
-    return { any: count > 0, some: runs.length === 1 ? '' : ` (${count} of ${runs.length} runs)` };
-  };
-  const [reduced, share] = [of('reduced'), of('share')];
-  return [
-    'Measured just now: a training step and an image of each network.',
-    ...(reduced.any
-      ? [`Where that would take long, a smaller one, scaled by operations${reduced.some}: a rough estimate.`]
-      : []),
-    ...(share.any
-      ? [
-          `Where there was no time, other networks' mean share of the bare convolution's rate${share.some}: rougher still.`,
-        ]
-      : []),
-  ];
 }

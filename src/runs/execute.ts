@@ -6,11 +6,11 @@ import { type RunRecord, readRecord, type Stage, writeRecord } from '../records/
 import { InterruptedError, UserError } from '../support/errors.js';
 import { removeHalfWritten } from '../support/files.js';
 import { Lock, LostLockError } from '../support/lock.js';
-import { RunDirectory, readDescription, writeDescription } from './directory.js';
+import { RunDirectory, writeDescription } from './directory.js';
 import { readingStages } from './preflight.js';
 import { type ExecuteOptions, type PreparedRun, prepareRun, recordsFolder } from './prepare-run.js';
 import { requireResources } from './resources.js';
-import { changesOf, findRun, highestNumber } from './resumption.js';
+import { findRunToResume, highestNumber, setupChanges } from './resumption.js';
 import { RunReader } from './run-reader.js';
 import { readStageResult } from './stage-results.js';
 import { StageRunner } from './stage-runner.js';
@@ -20,50 +20,51 @@ export interface Execution {
   readonly directory: string;
   /** The record's file under the results. */
   readonly kept: string;
-  /** The file of the weights that were trained or evaluated; null where there were none. */
+  /** The file of trained or evaluated weights; null if there are none. */
   readonly weights: string | null;
   readonly record: RunRecord;
-  /** `completed before`: nothing was done. */
+  /** `completed before`: there was nothing to do. */
   readonly course: 'new' | 'continued' | 'completed before';
 }
 
 /**
- * Executes a run, or goes on with one that did not complete: checks everything that can be checked first, does the stages
- * one after the other, and writes the record, also of a run that fails or is interrupted. The record of a completed run is
- * kept under the results, too. The run directory is locked meanwhile.
- * @throws what a stage throws, after the record and the status are written; BusyError where another process has the run;
- * LostLockError, with nothing written, where another one has taken it over or its directory was removed.
+ * Executes a run, or resumes an incomplete one: checks everything that can be checked first, does the stages in order, and
+ * writes the record, also if the run fails or is interrupted. A completed run's record is also written under the results. The
+ * run directory is locked meanwhile.
+ * @throws what a stage throws, after writing record and status; BusyError if another process has the run; LostLockError, without
+ * writing, if another process has taken it over or its directory was removed.
  */
-export async function execute(asked: ExecuteOptions): Promise<Execution> {
-  const prepared = await prepareRun(asked);
+export async function execute(requested: ExecuteOptions): Promise<Execution> {
+  const prepared = await prepareRun(requested);
   const taken = await takeDirectory(prepared);
   return taken.lock.during(async () => {
-    if (taken.isResumed) await removeWhatIsHalfWritten(taken);
-    const before = await completedBefore(taken, asked);
+    if (taken.isResumed) await removeHalfWrittenFiles(taken);
+    const before = await completedBefore(taken, requested);
     if (before !== null) return before;
-    const begun = await begin(taken, prepared);
+    const times = await begin(taken, prepared);
     const { options, engine, weights, given } = prepared;
     const stages = new StageRunner(options, engine, taken.directory, taken.lock, weights, given);
     try {
       await stages.doStages();
     } catch (error) {
-      throw await noteTheEnd(error, taken, makeRecord(prepared, taken, begun, stages), stages.current, asked);
+      const record = makeRecord(prepared, taken, times, stages);
+      throw await recordFailure(error, taken, record, stages.current, requested);
     }
-    return complete(taken, makeRecord(prepared, taken, begun, stages), stages);
+    return complete(taken, makeRecord(prepared, taken, times, stages), stages);
   });
 }
 
-/** A run directory that is locked for this process. */
+/** A run directory locked by this process. */
 interface TakenDirectory {
   readonly directory: RunDirectory;
   /** The record's file under the results. */
   readonly kept: string;
   readonly lock: Lock;
-  /** Whether an earlier process has begun the run. */
+  /** Whether an earlier process started the run. */
   readonly isResumed: boolean;
 }
 
-/** Finds the run to resume, or makes a new directory, and locks it. */
+/** Finds the run to resume, or creates a new directory, and locks it. */
 async function takeDirectory({
   options,
   engine,
@@ -74,8 +75,7 @@ async function takeDirectory({
   startedAt,
 }: PreparedRun): Promise<TakenDirectory> {
   const { experiment, runs, resume, note, signal } = options;
-  const earlier = await findRun(path.join(runs, experiment.row), { identity, setup }, resume, note);
-  // A completed one is only shown.
+  const earlier = await findRunToResume(path.join(runs, experiment.row), { identity, setup }, resume, note);
   if (earlier?.completed !== true) {
     await requireResources({ ...options, stages: readingStages(options) }, engine, earlier?.directory ?? null);
   }
@@ -86,43 +86,43 @@ async function takeDirectory({
     signal,
     onWait: (pid) =>
       note(
-        `Waiting for a sign of life of process ${pid}, on another machine or before a restart, that has ${directory.path}.`,
+        `Waiting to see whether process ${pid}, on another machine or from before a restart, still uses ${directory.path}.`,
       ),
     onTakeover: (holder) =>
       note(
         holder === null
-          ? `${directory.file('lock')} does not say whose it is, as after a power failure: taking over.`
-          : `Process ${holder.pid} on ${holder.host}, which had this run, is gone: taking over.`,
+          ? `${directory.file('lock')} does not say who holds it, as after a power failure: taking over.`
+          : `Process ${holder.pid} on ${holder.host}, which executed this run, has ended: taking over.`,
       ),
   });
   const name = `${experiment.row}.${experiment.profile}.${directory.id}.json`;
   return { directory, kept: path.join(recordsFolder(options), name), lock, isResumed: earlier !== null };
 }
 
-async function removeWhatIsHalfWritten({ directory, kept }: TakenDirectory): Promise<void> {
+async function removeHalfWrittenFiles({ directory, kept }: TakenDirectory): Promise<void> {
   await removeHalfWritten(directory.path);
   await removeHalfWritten(directory.file('stages'));
   await removeHalfWritten(path.dirname(kept), (name) => name === path.basename(kept));
 }
 
-/** What a run found that has completed before, maybe by another process since it was looked for; null if it has not. */
+/** The result of a run that is already complete, perhaps by another process meanwhile; null if it is not. */
 async function completedBefore(
   { directory, kept, isResumed }: TakenDirectory,
   { stages, note }: ExecuteOptions,
 ): Promise<Execution | null> {
   if (!isResumed || !(await new RunReader(directory.path).isCompleted())) return null;
   const record = readRecord(directory.file('record.json'));
-  note(`Run ${directory.id} has completed before: nothing is done. --fresh starts a new one.`);
+  note(`Run ${directory.id} is already complete: nothing to do. --fresh starts a new one.`);
   if (!existsSync(kept)) await writeRecord(kept, record);
   const weights = await trainedWeights(directory, stages);
   return { directory: directory.path, kept, weights, record, course: 'completed before' };
 }
 
-/** When a run was started, and resumed since. */
-type Begun = Pick<RunRecord, 'startedAt' | 'continued'>;
+/** When a run was started and resumed. */
+type RunTimes = Pick<RunRecord, 'startedAt' | 'continued'>;
 
-/** Notes in the run directory what the run is, and that it is begun or resumed. */
-async function begin({ directory, isResumed }: TakenDirectory, prepared: PreparedRun): Promise<Begun> {
+/** Writes run.json, or adds to it that the run is resumed. */
+async function begin({ directory, isResumed }: TakenDirectory, prepared: PreparedRun): Promise<RunTimes> {
   const { options, identity, setup } = prepared;
   const startedAt = prepared.startedAt.toISOString();
   const ofRow = path.dirname(directory.path);
@@ -131,26 +131,31 @@ async function begin({ directory, isResumed }: TakenDirectory, prepared: Prepare
     await writeDescription(directory.path, { identity, setup, startedAt, number, continued: [] });
     return { startedAt };
   }
-  // Another process may have gone on with it since it was found, or fcn runs clean have removed it.
-  const description = await readDescription(directory.path);
+  // Another process may have resumed or removed the run since it was found.
+  const description = await new RunReader(directory.path).description();
   if (description === null) {
     throw new UserError(`Run ${directory.id} was removed by another process.`, 'Run the same command again.');
   }
-  const changed = changesOf(description.setup, setup);
+  const changed = setupChanges(description.setup, setup);
   const continued = [...description.continued, { at: startedAt, changed }];
   await writeDescription(directory.path, { ...description, continued });
-  const datasetToo = changed.includes('dataset')
-    ? ' Files of the data set have another size than then: what they now hold is what counts from here on.'
+  const changes =
+    changed.length === 0 ? '' : ` Changed since its start: ${changed.join(', ')}; results may differ in the last bits.`;
+  const sizes = changed.includes('dataset')
+    ? ' Files of the data set have other sizes: they are used as they are now.'
     : '';
-  const but =
-    changed.length === 0 ? '' : ` Not as at its start: ${changed.join(', ')}; the end may differ in the last bits.`;
-  options.note(`Going on with run ${directory.id}.${but}${datasetToo}`);
+  options.note(`Resuming run ${directory.id}.${changes}${sizes}`);
   return { startedAt: description.startedAt, continued };
 }
 
 type Ending = (exitReason: RunRecord['exitReason'], error: string | null) => RunRecord;
 
-function makeRecord(prepared: PreparedRun, { directory }: TakenDirectory, begun: Begun, stages: StageRunner): Ending {
+function makeRecord(
+  prepared: PreparedRun,
+  { directory }: TakenDirectory,
+  times: RunTimes,
+  stages: StageRunner,
+): Ending {
   const { options, experimentHash, environment, dataset } = prepared;
   const { experiment, overrides, deviations } = options;
   const { row, table, profile, seed } = experiment;
@@ -161,7 +166,7 @@ function makeRecord(prepared: PreparedRun, { directory }: TakenDirectory, begun:
     table,
     profile,
     seed,
-    // The schema's type is mutable; a record is written and read, never changed.
+    // The schema's type is mutable, but records are never changed.
     experiment: structuredClone(experiment) as RunRecord['experiment'],
     experimentHash,
     overrides: [...overrides],
@@ -170,9 +175,9 @@ function makeRecord(prepared: PreparedRun, { directory }: TakenDirectory, begun:
     environment,
     dataset,
     weights: stages.used,
-    startedAt: begun.startedAt,
+    startedAt: times.startedAt,
     endedAt: new Date().toISOString(),
-    ...(begun.continued && { continued: begun.continued }),
+    ...(times.continued && { continued: times.continued }),
     exitReason,
     error,
     stages: stages.completed,
@@ -182,15 +187,15 @@ function makeRecord(prepared: PreparedRun, { directory }: TakenDirectory, begun:
 }
 
 /**
- * Writes status and record of a run that a stage has ended.
- * @returns what to throw: the stage's error, or why nothing could be written.
+ * Writes status and record of a run that a stage ended with an error.
+ * @returns what to throw: the stage's error, or why writing failed.
  */
-async function noteTheEnd(
+async function recordFailure(
   error: unknown,
   { directory, lock }: TakenDirectory,
   record: Ending,
   stage: Stage | null,
-  asked: ExecuteOptions,
+  requested: ExecuteOptions,
 ): Promise<unknown> {
   if (error instanceof LostLockError) return error;
   const exitReason = error instanceof InterruptedError ? 'interrupted' : 'failed';
@@ -199,7 +204,7 @@ async function noteTheEnd(
     await directory.writeStatus(exitReason, stage);
     await writeRecord(directory.file('record.json'), record(exitReason, (error as Error).message));
   } catch (second) {
-    // That nothing is left to go on with, or why a file could not be written; if the disk is full, the first error says so.
+    // The run cannot be resumed, or a file could not be written. On a full disk, the first error already says so.
     if (second instanceof LostLockError && (error instanceof InterruptedError || isOfFiles(error))) return second;
     if (!(second instanceof UserError || isOfFiles(second))) {
       return new AggregateError([error, second], 'A run and its record failed.');
@@ -207,8 +212,8 @@ async function noteTheEnd(
   }
   if (!(error instanceof InterruptedError)) return error;
   const { message, exitCode } = error;
-  const again = `the same command${asResumption(asked, directory.id)} goes on from there`;
-  return new InterruptedError(message, exitCode, `${directory.path} has the state; ${again}.`);
+  const command = `The same command${resumingFlags(requested, directory.id)}`;
+  return new InterruptedError(message, exitCode, `${command} resumes it from its state in ${directory.path}.`);
 }
 
 async function complete(
@@ -225,19 +230,19 @@ async function complete(
   return { directory: directory.path, kept, weights: weights ?? null, record: completed, course };
 }
 
-/** Whether an error is, or explains, the system's refusal to read or write a file. */
+/** Whether an error is or explains a failure of the system to read or write a file. */
 function isOfFiles(error: unknown): boolean {
   const { cause = error } = error as Error;
   return (cause as NodeJS.ErrnoException).syscall !== undefined;
 }
 
-/** How a command is to be changed for it to go on with the run that it made. */
-function asResumption({ resume, inSeries = false }: ExecuteOptions, id: string): string {
+/** How to change the flags of a command to resume the run that it started. */
+function resumingFlags({ resume, inSeries = false }: ExecuteOptions, id: string): string {
   if (resume !== 'never') return '';
   return inSeries ? ' without --fresh' : ` with --resume-run ${id} in place of --fresh`;
 }
 
-/** The file of the weights that a completed run trained; null where it trained none, or they are gone. */
+/** The file of the weights that a complete run trained; null if it trained none, or they were removed. */
 async function trainedWeights(directory: RunDirectory, stages: readonly Stage[]): Promise<string | null> {
   if (!stages.includes('train')) return null;
   return (await readStageResult(directory.path, 'train', null, () => {}))?.weights ?? null;

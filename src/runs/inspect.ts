@@ -5,32 +5,32 @@ import { LOG_FILE, readEntries } from './log.js';
 import { findRunDirectory } from './run-names.js';
 import { RunReader, runsBelow, whyUnreadable } from './run-reader.js';
 
-/** A run as its directory tells of it. */
+/** What a run's directory says about it. */
 export interface InspectedRun {
   readonly row: string;
   readonly run: string;
   readonly folder: string;
-  /** Runs of a row are numbered as they are begun; null where the run does not tell. */
+  /** Counts the runs of a row in order of their start; null if unknown. */
   readonly number: number | null;
   readonly profile: string | null;
   readonly seed: number | null;
   readonly state: RunState;
-  /** The stage that runs or at which it ended. */
+  /** The stage that is running, or at which the run ended. */
   readonly stage: Stage | null;
   readonly done: number | null;
   readonly total: number | null;
   readonly secondsLeft: number | null;
-  /** Of the last training step that is known of. */
+  /** Of the latest known training step. */
   readonly loss: number | null;
-  /** Fractions; of the images so far while the evaluation runs. */
+  /** Fractions; during an evaluation, of the images so far. */
   readonly mIoU: number | null;
   readonly mIoUMsFlip: number | null;
-  /** The machine that it runs or ran on, and the process there. */
+  /** The machine and process that execute or executed it. */
   readonly host: string | null;
   readonly processId: number | null;
-  /** ISO 8601; the last sign of life. */
+  /** Last sign of life, ISO 8601. */
   readonly updatedAt: string | null;
-  /** What it ended with. */
+  /** Error message that it ended with. */
   readonly error: string | null;
 }
 
@@ -42,37 +42,21 @@ export async function inspectRuns(runs: string): Promise<InspectedRun[]> {
   return found.sort((a, b) => a.run.localeCompare(b.run) || a.row.localeCompare(b.row));
 }
 
-/** What a run directory, RUNS/ROW/RUN, tells. */
+/** Inspects a run directory, RUNS/ROW/RUN. */
 export async function inspectRun(folder: string): Promise<InspectedRun> {
   const reader = new RunReader(folder);
   const name = { row: reader.row, run: reader.id, folder };
   try {
-    return { ...name, ...(await inspect(reader)) };
+    return { ...name, ...describe(await readParts(reader)) };
   } catch (error) {
     const reason = whyUnreadable(error);
     if (reason === null) throw error;
-    return { ...name, ...NOTHING, state: 'unreadable', error: reason };
+    return { ...name, ...describe({ state: 'unreadable' }), error: reason };
   }
 }
 
-const NOTHING = {
-  number: null,
-  profile: null,
-  seed: null,
-  stage: null,
-  done: null,
-  total: null,
-  secondsLeft: null,
-  loss: null,
-  mIoU: null,
-  mIoUMsFlip: null,
-  host: null,
-  processId: null,
-  updatedAt: null,
-} satisfies Partial<InspectedRun>;
-
-async function inspect(reader: RunReader): Promise<Omit<InspectedRun, 'row' | 'run' | 'folder'>> {
-  // How it stands first: what is read after that is at least as new.
+async function readParts(reader: RunReader) {
+  // The state first: the other files are then at least as new.
   const { state, status, lock } = await reader.state();
   const [description, progress, experiment, record] = await Promise.all([
     reader.description(),
@@ -80,6 +64,14 @@ async function inspect(reader: RunReader): Promise<Omit<InspectedRun, 'row' | 'r
     reader.briefExperiment(),
     reader.briefRecord(),
   ]);
+  return { state, status, lock, description, progress, experiment, record };
+}
+
+type Parts = Awaited<ReturnType<typeof readParts>>;
+
+function describe(parts: Partial<Parts> & Pick<Parts, 'state'>): Omit<InspectedRun, 'row' | 'run' | 'folder'> {
+  const { state, status, lock, description, progress, experiment, record } = parts;
+  const updates = [status?.updatedAt, progress?.updatedAt].filter((time) => time !== undefined);
   const fraction = (percent: number | null | undefined) => (percent == null ? null : percent / 100);
   return {
     number: description?.number ?? null,
@@ -95,11 +87,7 @@ async function inspect(reader: RunReader): Promise<Omit<InspectedRun, 'row' | 'r
     mIoUMsFlip: progress?.mIoUMsFlip ?? fraction(record?.figures.mIoUMsFlip),
     host: lock?.holder?.host ?? progress?.host ?? null,
     processId: lock?.holder?.pid ?? status?.processId ?? progress?.processId ?? null,
-    updatedAt:
-      [status?.updatedAt, progress?.updatedAt]
-        .filter((time) => time !== undefined)
-        .sort()
-        .at(-1) ?? null,
+    updatedAt: updates.sort().at(-1) ?? null,
     error: record?.error ?? null,
   };
 }
@@ -107,13 +95,13 @@ async function inspect(reader: RunReader): Promise<Omit<InspectedRun, 'row' | 'r
 interface WatchOptions {
   /** Folder of the run directories. */
   readonly runs: string;
-  /** Which run, as `findRunDirectory` takes it; all that run where not given. */
+  /** Which run, as in `findRunDirectory`; default: all running ones. */
   readonly name: string | undefined;
   readonly seconds: number;
   readonly signal: AbortSignal;
 }
 
-/** Waits; returns early, and says so, where the signal is aborted. */
+/** Waits; false if the signal was aborted. */
 async function waited(seconds: number, signal: AbortSignal): Promise<boolean> {
   try {
     await sleep(seconds * 1000, undefined, { signal });
@@ -125,9 +113,9 @@ async function waited(seconds: number, signal: AbortSignal): Promise<boolean> {
 }
 
 /**
- * Looks at runs again and again until none of them runs, or the signal is aborted.
- * @returns how they stand then.
- * @throws UserError where there is no such run.
+ * Looks at runs repeatedly until none is running, or the signal is aborted.
+ * @returns their last state.
+ * @throws UserError if there is no such run.
  */
 export async function watchRuns(
   { runs, name, seconds, signal }: WatchOptions,
@@ -144,20 +132,20 @@ export async function watchRuns(
   }
 }
 
-/** Bytes that no line of a log reaches. */
+/** More bytes than any line of a log has. */
 const LONGEST_LINE = 1024;
 
-/** Seconds between two looks at a log that is followed. */
+/** Seconds between two reads of a followed log. */
 const FOLLOW_SECONDS = 1;
 
-/** The last lines of a run's log (all where 0), and with `follow` those that come until it runs no more. */
+/** The last lines of a run's log (all if 0) and, with `follow`, new lines until the run ends. */
 export async function* followLog(
   folder: string,
   { lines, follow, signal }: { readonly lines: number; readonly follow: boolean; readonly signal: AbortSignal },
 ): AsyncGenerator<object> {
   const file = new RunReader(folder).file(LOG_FILE);
   const first = readEntries(file, lines === 0 ? 0 : -LONGEST_LINE * lines);
-  // All where 0.
+  // slice(-0) gives all.
   yield* first.entries.slice(-lines);
   let { next } = first;
   while (follow) {

@@ -1,13 +1,15 @@
-import { formatBytes, formatPercent, formatSeconds, withoutControls } from '../support/format.js';
+import { formatBytes, formatNumber, formatPercent, formatSeconds, withoutControls } from '../support/format.js';
 import { entryLines } from '../terminal/layout.js';
 import type { CleanableRun } from './clean.js';
 import type { RunState } from './directory.js';
 import type { InspectedRun } from './inspect.js';
 
-/** Most runs that are listed as left. */
+/** Maximum number of runs listed as left. */
 const MOST_LEFT = 5;
 
-const or = <T>(value: T | null, format: (value: T) => string): string => (value === null ? '–' : format(value));
+/** A formatted value; a dash for null. */
+export const orDash = <T>(value: T | null, format: (value: T) => string): string =>
+  value === null ? '–' : format(value);
 
 /** "1200/40000 (3 %)" of the stage. */
 function formatProgress({ done, total }: InspectedRun): string {
@@ -16,8 +18,8 @@ function formatProgress({ done, total }: InspectedRun): string {
 }
 
 /**
- * How runs stand: what each is, and its figures, on one line or, where that is too narrow, below each other.
- * @param width Most characters of a line.
+ * The state and figures of runs, a line each; in a narrow terminal, two.
+ * @param width Maximum characters in a line.
  */
 export function formatRuns(runs: readonly InspectedRun[], width: number): string {
   const entries = runs.map((run) => ({
@@ -27,10 +29,10 @@ export function formatRuns(runs: readonly InspectedRun[], width: number): string
         run.state,
         run.stage ?? '–',
         formatProgress(run),
-        or(run.secondsLeft, formatSeconds),
-        or(run.loss, (loss) => loss.toFixed(4)),
-        or(run.mIoU, formatPercent),
-        or(run.mIoUMsFlip, formatPercent),
+        orDash(run.secondsLeft, formatSeconds),
+        orDash(run.loss, (loss) => loss.toFixed(4)),
+        orDash(run.mIoU, formatPercent),
+        orDash(run.mIoUMsFlip, formatPercent),
       ],
     ],
   }));
@@ -38,7 +40,7 @@ export function formatRuns(runs: readonly InspectedRun[], width: number): string
   return entryLines(heads, entries, { words: 2, width }).lines.join('\n');
 }
 
-/** A run in one line, for those who watch. */
+/** A run in one line, for `fcn runs watch`. */
 export function formatRunLine(run: InspectedRun): string {
   return [
     `${withoutControls(`${run.row}/${run.run}`)}: ${run.state}`,
@@ -51,7 +53,7 @@ export function formatRunLine(run: InspectedRun): string {
   ].join(', ');
 }
 
-/** All that a run's directory tells. */
+/** What a run's directory says. */
 export function formatRun(run: InspectedRun, files: readonly string[]): string {
   const line = (name: string, value: string | null) =>
     value === null ? [] : [`${name.padEnd(10)} ${withoutControls(value)}`];
@@ -74,7 +76,7 @@ export function formatRun(run: InspectedRun, files: readonly string[]): string {
   ].join('\n');
 }
 
-/** A line of log.jsonl for people: numbers shortened. */
+/** A line of log.jsonl with shortened numbers. */
 export function formatLogEntry(entry: object): string {
   return Object.entries(entry)
     .map(([name, value]) => {
@@ -85,17 +87,17 @@ export function formatLogEntry(entry: object): string {
     .join('  ');
 }
 
-/** The runs that were named to a cleaning but are in none of the states that it removes. */
+/** Named runs that a cleaning does not remove because of their state. */
 export function formatLeft(runs: readonly InspectedRun[], states: readonly RunState[]): string {
   const shown = runs.slice(0, MOST_LEFT).map(({ row, run, state }) => withoutControls(`${row}/${run} (${state})`));
   const more = runs.length > shown.length ? ` and ${runs.length - shown.length} more` : '';
-  return `Left, as --state asks for ${states.join(', ')}: ${shown.join(', ')}${more}.`;
+  return `Left, because --state selects ${states.join(', ')}: ${shown.join(', ')}${more}.`;
 }
 
-/** What a cleaning removes, or would. */
+/** The runs that a cleaning removed, or would remove. */
 export function formatCleaning(runs: readonly CleanableRun[], removed: boolean): string {
   const sum = runs.reduce((total, { bytes }) => total + bytes, 0);
   const lines = runs.map(({ run, bytes }) => `${withoutControls(run.folder)}  ${run.state}  ${formatBytes(bytes)}`);
-  const count = `${runs.length} run${runs.length === 1 ? '' : 's'}, ${formatBytes(sum)}`;
+  const count = `${formatNumber(runs.length, 'run')}, ${formatBytes(sum)}`;
   return [...lines, removed ? `Removed: ${count}.` : `Would be removed: ${count}.`].join('\n');
 }

@@ -15,7 +15,7 @@ const maybe = z.number().nullable().catch(null);
 const schema = z.object({
   stage: z.enum(STAGE_NAMES),
   done: z.number(),
-  /** Iterations of training, images of an evaluation, images and steps of a benchmark. */
+  /** Iterations, images, or in a benchmark images and steps. */
   total: z.number(),
   secondsLeft: maybe,
   /** Of the latest training step. */
@@ -28,20 +28,20 @@ const schema = z.object({
   updatedAt: z.iso.datetime(),
 });
 
-/** How far a run's stage is: progress.json of its directory. */
+/** How far a run's stage is: progress.json. */
 export type Progress = Readonly<z.output<typeof schema>>;
 
 type Change = Partial<Omit<Progress, 'stage' | 'processId' | 'host' | 'updatedAt'>>;
 
-/** Milliseconds between two writings. */
+/** Milliseconds between two writes. */
 const INTERVAL = 2000;
 
-/** What was last written; null where there is nothing, or nothing that this version wrote. @throws UserError where it cannot be read. */
+/** Null if the file is missing or damaged. @throws UserError if it cannot be read. */
 export async function readProgress(directory: string): Promise<Progress | null> {
   return schema.safeParse(await readJson(path.join(directory, PROGRESS_FILE))).data ?? null;
 }
 
-/** Keeps progress.json up to date while a stage runs, for those who watch. */
+/** Updates progress.json while a stage is running. */
 export class ProgressFile {
   private last = Number.NEGATIVE_INFINITY;
   private writing: Promise<void> = Promise.resolve();
@@ -52,36 +52,28 @@ export class ProgressFile {
     private state: Progress,
   ) {}
 
-  /** Goes on from what earlier stages have noted. `beforeWrite` may refuse that more is. */
+  /** Keeps the figures of earlier stages. `beforeWrite` may refuse writing. */
   static async open(directory: string, stage: Stage, beforeWrite = async () => {}): Promise<ProgressFile> {
     const before = await readProgress(directory);
     const { loss = null, mIoU = null, mIoUMsFlip = null } = before ?? {};
+    const start = { stage, done: 0, total: 0, secondsLeft: null };
     const now = { processId: process.pid, host: os.hostname(), updatedAt: new Date().toISOString() };
-    return new ProgressFile(directory, beforeWrite, {
-      stage,
-      done: 0,
-      total: 0,
-      secondsLeft: null,
-      loss,
-      mIoU,
-      mIoUMsFlip,
-      ...now,
-    });
+    return new ProgressFile(directory, beforeWrite, { ...start, loss, mIoU, mIoUMsFlip, ...now });
   }
 
-  /** May be called at any rate; writes now and then. */
+  /** May be called at any rate; writes at intervals. */
   update(change: Change): void {
     this.state = { ...this.state, ...change };
     const now = performance.now();
     if (now - this.last < INTERVAL) return;
     this.last = now;
-    // One that fails is made good by the next, at the latest by `finish`, which says what is wrong.
+    // The next write makes up for a failed one; `finish` reports the error.
     this.writing = this.writing.then(() => this.write()).catch(() => undefined);
   }
 
   /**
-   * Writes how far it came.
-   * @throws UserError where that cannot be written; what `beforeWrite` throws.
+   * Writes the final state.
+   * @throws UserError if that cannot be written; what `beforeWrite` throws.
    */
   async finish(): Promise<void> {
     await this.writing;
@@ -97,14 +89,14 @@ export class ProgressFile {
 
 export type { LogLine, ValidationLine };
 
-/** What a run has logged, each by iteration. */
+/** The lines of a run's log, by iteration. */
 export interface RunLog {
   readonly train: readonly LogLine[];
-  /** Evaluations while training went on. */
+  /** Evaluations during training. */
   readonly validation: readonly ValidationLine[];
 }
 
-/** Name of a run's log in its directory: a JSON object a line, written by training. */
+/** File name of a run's log: a JSON object per line, written by training. */
 export const LOG_FILE = 'log.jsonl';
 
 const NUMBERS = [
@@ -121,13 +113,10 @@ const NUMBERS = [
 ] as const;
 
 /**
- * The objects of a text of JSON lines. Its last line may be incomplete: it is being written, or its writer was killed.
- * @throws UserError that names file and line of any other that is no JSON object.
+ * The objects of JSON lines. The last line may be incomplete: it is being written, or its writer was killed.
+ * @throws UserError that names file and line of any other line that is no JSON object.
  */
-function* jsonLines(
-  text: string,
-  file: string,
-): Generator<{ readonly line: number; readonly value: Readonly<Record<string, unknown>> }> {
+function* jsonLines(text: string, file: string): Generator<{ line: number; value: Readonly<Record<string, unknown>> }> {
   const lines = text.split('\n');
   for (const [i, content] of lines.entries()) {
     if (content.trim() === '') continue;
@@ -147,20 +136,20 @@ function* jsonLines(
 
 function notALog(file: string, line: number, message: string, cause?: unknown): UserError {
   return new UserError(
-    `${file}:${line}: no line of a training log: ${message}.`,
-    'Give a log with one JSON object a line.',
+    `${file}:${line} is not a line of a training log: ${message}.`,
+    'Give a log with one JSON object per line.',
     { cause },
   );
 }
 
-/** Drops the lines from an iteration on: the training went back to a state before them. */
+/** Drops the lines from an iteration on: the training was resumed before them. */
 function dropFrom(lines: { readonly iteration: number }[], iteration: number): void {
   while (lines.length > 0 && lines.at(-1)!.iteration >= iteration) lines.pop();
 }
 
 /**
- * Reads the text of a run's log, by iteration. Of a training that went back to an earlier state, the later lines count.
- * @throws UserError that names file and line where it is damaged.
+ * Parses a run's log. If training was resumed at an earlier iteration, the later lines count.
+ * @throws UserError that names file and line of damage.
  */
 export function parseLog(text: string, file: string): RunLog {
   const train: LogLine[] = [];
@@ -168,10 +157,10 @@ export function parseLog(text: string, file: string): RunLog {
   for (const { line, value } of jsonLines(text, file)) {
     const { iteration } = value;
     const validates = value['mode'] === 'val';
-    // Lines of another kind say of themselves what they are.
+    // Lines of other kinds have neither a loss nor this mode.
     if (iteration === undefined || (value['loss'] === undefined && !validates)) continue;
     if (!Number.isSafeInteger(iteration) || (iteration as number) < 1) {
-      throw notALog(file, line, `iteration ${JSON.stringify(iteration)} is no whole number from 1`);
+      throw notALog(file, line, `iteration ${JSON.stringify(iteration)} is not a positive whole number`);
     }
     const at = iteration as number;
     const number = (name: string) => (typeof value[name] === 'number' ? value[name] : Number.NaN);
@@ -188,26 +177,26 @@ export function parseLog(text: string, file: string): RunLog {
   return { train, validation };
 }
 
-/** The log of a run directory; empty where nothing was logged yet. */
+/** The log in a file; empty if nothing was logged yet. */
 export function readLog(file: string): RunLog {
   return parseLog(readPiece(file, 0).bytes.toString('utf8'), file);
 }
 
 /**
- * The objects of whole lines of a log from a byte on (from the end where negative), oldest first, and where the next one
- * begins; none where nothing is logged yet. Damaged lines are left out.
- * @throws UserError where the log cannot be read.
+ * The objects of a log's complete lines from a byte on (from the end if negative), oldest first, and the byte of the next line.
+ * Empty if nothing was logged yet; damaged lines are left out.
+ * @throws UserError if the log cannot be read.
  */
 export function readEntries(file: string, from: number): { entries: object[]; next: number } {
   const { bytes, start } = readPiece(file, from);
   const end = bytes.lastIndexOf('\n') + 1;
   const whole = bytes.toString('utf8', 0, end).split('\n').slice(0, -1);
-  // In the middle of a file the first piece is the end of a line.
+  // In the middle of a file, the first piece is only the end of a line.
   const entries = (from < 0 && start > 0 ? whole.slice(1) : whole).flatMap(parseEntry);
   return { entries, next: start + end };
 }
 
-/** A file from a byte on (from the end where negative), and at which byte that is; nothing where there is no file. */
+/** A file's bytes from an offset on (from the end if negative), and the offset from the start; nothing if there is no file. */
 function readPiece(file: string, from: number): { bytes: Buffer; start: number } {
   try {
     const descriptor = openSync(file, 'r');
@@ -229,7 +218,7 @@ function readPiece(file: string, from: number): { bytes: Buffer; start: number }
   }
 }
 
-/** Nothing for a line that a dying process cut off. */
+/** Nothing for a line that a killed process left incomplete. */
 function parseEntry(line: string): object[] {
   try {
     const entry: unknown = JSON.parse(line);

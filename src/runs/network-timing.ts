@@ -9,15 +9,15 @@ import type { Experiment, Precision } from '../recipe/experiment.js';
 import { trainingMemory } from '../training/step.js';
 
 /**
- * What a time rests on. `measured`: a step or an image as the recipe has it; `reduced`: a smaller one, scaled by operations;
- * `share`: other networks' mean share of the bare convolution's rate.
+ * How a time was found. `measured`: with a step or image of the recipe; `reduced`: with a smaller one, scaled by operations;
+ * `share`: from other networks' mean share of the bare convolution's rate.
  */
 export type TimingBasis = 'measured' | 'reduced' | 'share';
 
 /** How fast a network trains, or infers. */
 export interface Timing {
   readonly secondsPerFlop: number;
-  /** Of making the network, and what the first step takes more than the others. */
+  /** To make the network, and what the first step takes in addition. */
   readonly setUpSeconds: number;
   readonly basis: TimingBasis;
 }
@@ -25,7 +25,7 @@ export interface Timing {
 type Kind = 'training' | 'inference';
 type Size = readonly [height: number, width: number];
 
-/** A step, or an image, that could be measured. */
+/** A possible measurement: a step or an image. */
 interface Candidate {
   readonly size: Size;
   readonly batch: number;
@@ -34,30 +34,30 @@ interface Candidate {
   readonly reduced: boolean;
 }
 
-/** Most seconds that all measurements together are to take, and a single one. */
+/** Maximum seconds of all measurements, and of one. */
 const ALL_SECONDS = 24;
 const ONE_SECONDS = 6;
 
-/** Of a step or an image that is short; the median counts. */
+/** For short steps and images; the median counts. */
 const MOST_REPETITIONS = 7;
 
-/** Share of the bare convolution's rate that is expected before anything was measured. */
+/** Expected share of the bare convolution's rate before the first measurement. */
 const EXPECTED_SHARE = 0.5;
 
-/** Part of the memory that a measurement may take. */
+/** Share of free memory that a measurement may use. */
 const MEMORY_SHARE = 0.8;
 
 interface NetworkTimerOptions {
   readonly engine: Engine;
   /** Rate of a bare convolution, GFLOP/s. */
   readonly convolutionGflops: Readonly<Partial<Record<Precision, number>>>;
-  /** Free memory where tensors are; null where nobody tells. */
+  /** Free memory for tensors; null if unknown. */
   readonly memoryBytes: number | null;
-  /** What is going to be asked for: the time is shared out among the networks in it. */
+  /** All experiments to be timed: their networks share the time. */
   readonly experiments: readonly Experiment[];
 }
 
-/** Times one training step and one image of each distinct network, once, within a limit of time. */
+/** Times one training step and one image of each distinct network once, within a time limit. */
 export class NetworkTimer {
   private readonly known = new Map<string, Timing | null>();
   private readonly shares: Record<Kind, { share: number; setUpSeconds: number }[]> = { training: [], inference: [] };
@@ -68,7 +68,7 @@ export class NetworkTimer {
     this.networksLeft = new Set(options.experiments.map((experiment) => keyOf('training', experiment))).size;
   }
 
-  /** How fast the experiment's network trains, or infers at a single scale. */
+  /** The training or single-scale inference time of the experiment's network. */
   async time(kind: Kind, experiment: Experiment): Promise<Timing> {
     const key = keyOf(kind, experiment);
     if (!this.known.has(key)) {
@@ -79,7 +79,7 @@ export class NetworkTimer {
     return this.known.get(key) ?? this.byShare(kind, experiment);
   }
 
-  /** The largest step or image that fits into memory and time; null where none does. */
+  /** The largest step or image that fits in memory and time; null if none does. */
   private async choose(kind: Kind, experiment: Experiment): Promise<Candidate | null> {
     const { memoryBytes, engine } = this.options;
     const rate = this.expectedRate(kind, experiment);
@@ -87,9 +87,9 @@ export class NetworkTimer {
     const fitting = (await candidatesOf(kind, experiment, engine)).filter(
       ({ bytes }) => memoryBytes === null || bytes <= MEMORY_SHARE * memoryBytes,
     );
-    // One to warm up, and one that is timed.
+    // One repetition to warm up, one that is timed.
     const found = fitting.find(({ flops }) => (2 * flops) / rate <= limit);
-    // Where nothing is known yet, the smallest says more than nothing.
+    // Before the first measurement, even the smallest one is useful.
     return found ?? (this.meanShare(kind) === null ? (fitting.at(-1) ?? null) : null);
   }
 
@@ -120,19 +120,19 @@ export class NetworkTimer {
     };
   }
 
-  /** Geometric mean, as shares are ratios; null where nothing was measured. */
+  /** Geometric mean, because shares are ratios; null before the first measurement. */
   private meanShare(kind: Kind): number | null {
     const shares = this.shares[kind];
     if (shares.length === 0) return null;
     return Math.exp(shares.reduce((sum, { share }) => sum + Math.log(share), 0) / shares.length);
   }
 
-  /** Seconds that a measurement may take. */
+  /** Maximum seconds of the next measurement. */
   private limit(): number {
     return Math.min(ONE_SECONDS, this.secondsLeft / (2 * this.networksLeft));
   }
 
-  /** FLOP/s that are expected of a network. */
+  /** Expected FLOP/s of a network. */
   private expectedRate(kind: Kind, experiment: Experiment): number {
     return this.rateOf(experiment) * (this.meanShare(kind) ?? EXPECTED_SHARE);
   }
@@ -143,14 +143,14 @@ export class NetworkTimer {
   }
 }
 
-/** What a time depends on; the network's starting weights are no part of it. */
+/** What a time depends on, which excludes the initial weights. */
 function keyOf(kind: Kind, { model, data, training, evaluation }: Experiment): string {
   const { mode, cropHw, strideHw, imageScaleWh } = evaluation;
   const seen = { training: [data.cropHw, training.batch], inference: [mode, cropHw, strideHw, imageScaleWh] }[kind];
   return JSON.stringify([kind, { ...model, pretrained: null }, training.precision, seen]);
 }
 
-/** From the recipe's own to an eighth of its sides. */
+/** Candidates from the recipe's own size down to an eighth of its sides. */
 async function candidatesOf(kind: Kind, experiment: Experiment, engine: Engine): Promise<Candidate[]> {
   const { model, data, training, evaluation } = experiment;
   const factors = [1, 2, 4, 8];
@@ -175,7 +175,7 @@ async function candidatesOf(kind: Kind, experiment: Experiment, engine: Engine):
   return candidates;
 }
 
-/** Sides of 8 k + 1 stay so, as aligned networks have them. */
+/** Keeps sides of 8 k + 1, which aligned networks need. */
 function reducedSize(size: Size, factor: number): Size {
   const [height, width] = size.map((side) =>
     side % 8 === 1 ? Math.round((side - 1) / factor) + 1 : Math.max(1, Math.round(side / factor)),

@@ -8,13 +8,12 @@ import { explainFileError, sha256File } from '../support/files.js';
 import { formatDownload } from '../support/format.js';
 import { type DisplayMode, showStages } from '../terminal/display.js';
 
-/** Stands for the row's published weights where a file could be given; `./published` is a file of that name. */
+/** Means the row's published weights instead of a file; `./published` is a file of that name. */
 export const PUBLISHED = 'published';
 
 /**
- * The file of the weights that a run was given: the file itself, or the row's published one, fetched where it is not in
- * the cache yet.
- * @throws UserError where the row has none or they cannot be fetched; the signal's reason on abort.
+ * The file of given weights: the file itself or, for `published`, the row's published file, fetched unless it is in the cache.
+ * @throws UserError if the row has none or they cannot be fetched; the signal's reason on abort.
  */
 export async function givenWeights(
   { row, weights: url }: Experiment,
@@ -46,8 +45,8 @@ export async function givenWeights(
   return file;
 }
 
-/** A record names a weights file by its hash; where it lies on a machine says nothing elsewhere. */
-export async function describeWeights(
+/** Weights as a record describes them: by name and hash, without the folder, which means nothing elsewhere. */
+export async function recordedWeights(
   file: string,
   source: 'trained' | 'given',
   key?: string,
@@ -69,9 +68,9 @@ interface PlanOptions {
   readonly rows: readonly Row[];
   readonly profile: string;
   readonly overrides: readonly string[];
-  /** Of the first run of each row. */
+  /** Seed of the first run of each row. */
   readonly seed: number;
-  /** Runs of each row: seeds `seed`, `seed` + 1, … */
+  /** Runs of each row, with seeds `seed`, `seed` + 1, … */
   readonly repeat: number;
 }
 
@@ -79,8 +78,8 @@ interface PlanOptions {
 const LARGEST_SEED = 2 ** 32 - 1;
 
 /**
- * The runs that rows and seeds stand for, row by row.
- * @throws UserError where an override does not fit one of the rows, or there are not as many seeds.
+ * The runs of rows and seeds, row by row.
+ * @throws UserError if an override does not fit one of the rows, or a seed is too large.
  */
 export function planRuns({ rows, profile, overrides, seed, repeat }: PlanOptions): PlannedRun[] {
   if (seed + repeat - 1 > LARGEST_SEED) {
@@ -97,41 +96,41 @@ export function planRuns({ rows, profile, overrides, seed, repeat }: PlanOptions
   );
 }
 
-/** @throws UserError where one file of weights would be evaluated as several rows. */
+/** @throws UserError if a weights file is given for several rows. */
 export function requireOneRow(rows: readonly Row[], weights: string | undefined): void {
   if (weights === undefined || weights === PUBLISHED || rows.length === 1) return;
   throw new UserError(
-    `--weights ${weights} belongs to one row, and ${rows.length} are chosen.`,
-    `Name one row, or give --weights ${PUBLISHED}: each row's own.`,
+    `--weights ${weights} belongs to one row, but ${rows.length} are chosen.`,
+    `Name one row, or give --weights ${PUBLISHED}, each row's own.`,
   );
 }
 
-/** @throws UserError where one run would be gone on with as several. */
+/** @throws UserError if one run would be resumed as several. */
 export function requireOneRun(count: number, run: string | undefined): void {
   if (run === undefined || count === 1) return;
   throw new UserError(
-    `--resume-run ${run} is one run, and ${count} are asked for.`,
-    'Leave it out: a series that was interrupted goes on by itself.',
+    `--resume-run ${run} is one run, but the command has ${count}.`,
+    'Leave it out: the same command resumes an interrupted series.',
   );
 }
 
 /**
- * The stages to do, in their order: those that were asked for; otherwise all, without training where weights are given.
- * @throws UserError where they do not go together.
+ * The stages to do, in order: the requested ones; by default all, without training if weights are given.
+ * @throws UserError if they do not fit together.
  */
-export function chooseStages(asked: readonly Stage[] | undefined, weights: string | undefined): Stage[] {
-  const wanted = asked ?? (weights === undefined ? STAGE_NAMES : STAGE_NAMES.filter((stage) => stage !== 'train'));
+export function chooseStages(requested: readonly Stage[] | undefined, weights: string | undefined): Stage[] {
+  const wanted = requested ?? (weights === undefined ? STAGE_NAMES : STAGE_NAMES.filter((stage) => stage !== 'train'));
   const stages = STAGE_NAMES.filter((stage) => wanted.includes(stage));
   if (weights !== undefined && stages.includes('train')) {
     throw new UserError(
-      '--weights evaluates without training, and --stage train trains.',
+      '--weights evaluates without training, but --stage train trains.',
       'Leave one of them out; --set pretrained=FILE starts training from a backbone.',
     );
   }
   const evaluates = stages.find((stage) => stage === 'evaluate' || stage === 'evaluate-ms');
   if (weights === undefined && evaluates !== undefined && !stages.includes('train')) {
     throw new UserError(
-      `--stage ${evaluates} needs weights, and nothing trains them.`,
+      `--stage ${evaluates} needs weights, but no stage trains them.`,
       'Add --stage train, or give --weights FILE or --weights published.',
     );
   }

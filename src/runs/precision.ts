@@ -3,35 +3,35 @@ import type { Experiment, Precision } from '../recipe/experiment.js';
 import type { Deviation } from '../recipe/resolve.js';
 import { UserError } from '../support/errors.js';
 
-interface Adapted {
+interface PrecisionInput {
   readonly experiment: Experiment;
   readonly deviations: readonly Deviation[];
 }
 
-interface InPrecision extends Adapted {
-  /** The precision that was asked for, where the experiment is in another one now; null where it is in that. */
+interface InPrecision extends PrecisionInput {
+  /** The requested precision if the experiment now has another one; otherwise null. */
   readonly replaced: Precision | null;
 }
 
 /**
  * The experiment in a precision that the engine has. A recipe in float16 runs in bfloat16 on processors, which have only that:
- * a deviation from the recipe, unless it says bfloat16.
- * @throws UserError where the engine has no 16-bit float, or has float16 and bfloat16 is asked for: no published recipe does, so
- * it was somebody's choice.
+ * a deviation unless the published recipe has bfloat16.
+ * @throws UserError if the engine has no 16-bit float, or has float16 but bfloat16 is requested: no published recipe has that, so
+ * the user chose it.
  */
-export function inAvailablePrecision(engine: Engine, { experiment, deviations }: Adapted): InPrecision {
+export function inAvailablePrecision(engine: Engine, { experiment, deviations }: PrecisionInput): InPrecision {
   const { precision } = experiment.training;
   const { halfPrecision, device } = engine;
   if (precision === 'fp32' || precision === halfPrecision) return { experiment, deviations, replaced: null };
   if (halfPrecision === null) {
     throw new UserError(
-      `${experiment.row} is to run in ${precision}, but the ${engine.name} engine convolves in float32 only on this ${device.toUpperCase()}.`,
+      `${experiment.row} should run in ${precision}, but the ${engine.name} engine convolves only in float32 on this ${device.toUpperCase()}.`,
       'Use --precision fp32 (a recorded deviation).',
     );
   }
   if (precision === 'bf16') {
     throw new UserError(
-      `${experiment.row} is to run in bf16, but this ${device.toUpperCase()} convolves in float16.`,
+      `${experiment.row} should run in bf16, but this ${device.toUpperCase()} convolves in float16.`,
       `Use --precision ${halfPrecision}.`,
     );
   }
@@ -50,7 +50,7 @@ export function inAvailablePrecision(engine: Engine, { experiment, deviations }:
   };
 }
 
-/** What to tell of a precision that was replaced; null where none was. */
+/** A note about a replaced precision; null if none was replaced. */
 export function precisionNote({ experiment, deviations, replaced }: InPrecision): string | null {
   if (replaced === null) return null;
   const deviates = deviations.some(({ path }) => path === 'training.precision');

@@ -22,22 +22,21 @@ interface PredictOptions {
   readonly recipe: ResolveOptions;
   /** A file, or `published` for the row's own. */
   readonly weights: string;
-  /** Which of the file's dictionaries of tensors they are; the only one where not given. */
+  /** Which dictionary of tensors in the file; default: the only one. */
   readonly weightsKey?: string | undefined;
   readonly out: string;
   /** Ground truth: a label map, or a folder of them. */
   readonly truth?: string | undefined;
-  /** Write label maps alone, as Cityscapes' label ids. */
+  /** Write only label maps, as Cityscapes' label ids. */
   readonly labelIds: boolean;
-  /** All of the recipe's ratios, each also mirrored; otherwise ratio 1 alone. */
+  /** Use all ratios of the recipe, each also flipped; otherwise only ratio 1. */
   readonly multiScale: boolean;
-  /** Infer in windows also where the recipe takes the whole image. */
+  /** Infer in windows even if the recipe infers on whole images. */
   readonly slide: boolean;
-  /** Of the colours over the image, 0 to 1. */
+  /** Opacity of the colours over the image, 0 to 1. */
   readonly opacity: number;
   readonly engine: EngineName | 'auto';
   readonly signal: AbortSignal;
-  /** Says something about the work that is no progress. */
   readonly note: (text: string) => void;
   readonly display: DisplayMode;
 }
@@ -50,14 +49,14 @@ interface PredictionRun extends PredictedImages {
 }
 
 /**
- * Predicts images of any size with a row's network. What can be checked is, before the engine starts.
- * @throws UserError on wrong inputs, weights or ground truth, or where the outputs cannot be written or would replace an
- * input; InterruptedError on abort.
+ * Predicts images of any size with a row's network. Checks everything possible before the engine starts.
+ * @throws UserError for wrong inputs, weights or ground truth, or outputs that cannot be written or would replace an input;
+ * InterruptedError on abort.
  */
 export async function predict(options: PredictOptions): Promise<PredictionRun> {
   const { inputs, out, truth, labelIds, multiScale, opacity, signal, display } = options;
-  const asked = resolveMode(options);
-  const dataset = await predictedDataset(asked);
+  const requested = resolveMode(options);
+  const dataset = await predictedDataset(requested);
   if (labelIds) requireLabelIds(dataset);
   const sources = await findSources(inputs, out);
   const truths = truth === undefined ? null : await findTruths(truth, sources, dataset);
@@ -66,7 +65,7 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
     truth: truths?.[i] ?? null,
     outputs: predictionFiles(out, source.name, { truth: truths !== null, labelIds }),
   }));
-  const weights = await givenWeights(asked, options.weights, options);
+  const weights = await givenWeights(requested, options.weights, options);
   await requireApart(
     tasks.flatMap(({ outputs }) => [outputs.labels, outputs.overlay ?? [], outputs.comparison ?? []].flat()),
     [...sources.map(({ file }) => file), ...(truths ?? []), weights],
@@ -74,8 +73,8 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
   await requireWritable(path.resolve(out));
   const engine = await startEngine({ engine: options.engine });
   const available = inAvailablePrecision(engine, {
-    experiment: asked,
-    deviations: deviations(asked, options.recipe.file),
+    experiment: requested,
+    deviations: deviations(requested, options.recipe.file),
   });
   const { experiment, deviations: found } = available;
   const replaced = precisionNote(available);
@@ -96,14 +95,14 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
   }
 }
 
-/** The experiment, in windows where that is asked for. */
+/** The experiment, with inference in windows if requested. */
 function resolveMode({ recipe, slide }: PredictOptions) {
   const experiment = resolve(recipe);
   if (!slide) return experiment;
   return resolve({ ...recipe, overrides: [...(recipe.overrides ?? []), ...slideOverrides(experiment)] });
 }
 
-/** Classes that a line names; the others are counted. */
+/** Maximum number of classes that a line names; the others are counted. */
 const NAMED = 5;
 
 function formatClasses(classes: readonly PredictedClass[]): string {
@@ -112,16 +111,16 @@ function formatClasses(classes: readonly PredictedClass[]): string {
   return [...named, ...(more > 0 ? [`${more} more`] : [])].join(', ');
 }
 
-/** Names of the pictures that lie beside a label map. */
-const beside = ({ overlay, comparison }: PredictionFiles) =>
+/** File names of the pictures in a label map's folder. */
+const pictureNames = ({ overlay, comparison }: PredictionFiles) =>
   [overlay, comparison].flatMap((file) => (file === null ? [] : [path.basename(file)]));
 
-/** What was predicted: two lines an image, and the figures of all together. */
+/** What was predicted: three lines per image, then the figures of all images. */
 export function formatPredictions({ images, failed, mIoU, coverage }: PredictionRun, out: string): string {
   const lines = images.flatMap(({ file, size, outputs, classes, seconds, mIoU }) => [
     `${file}: ${size.width}×${size.height}, ${formatSeconds(seconds)}${mIoU === null ? '' : `, mIoU ${formatPercent(mIoU)}`}`,
     `  ${formatClasses(classes)}`,
-    `  ${[outputs.labels, ...beside(outputs)].join(', ')}`,
+    `  ${[outputs.labels, ...pictureNames(outputs)].join(', ')}`,
   ]);
   const count = `${formatNumber(images.length, 'image')} predicted in ${out}`;
   const left = failed.length === 0 ? '' : `, ${failed.length} left out`;

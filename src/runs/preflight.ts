@@ -3,15 +3,19 @@ import type { RunRecord, Stage } from '../records/record.js';
 import { UserError } from '../support/errors.js';
 import { PUBLISHED } from './plan.js';
 
-/** Splits of the data set that each stage reads. */
-export const SPLITS: Readonly<Record<Stage, readonly string[]>> = {
+const SPLITS: Readonly<Record<Stage, readonly string[]>> = {
   train: ['train'],
   evaluate: ['val'],
   'evaluate-ms': ['val'],
   benchmark: [],
 };
 
-/** The stages by which a run's samples are read: training that is evaluated reads those of an evaluation, too. */
+/** Splits of the data set that stages read. */
+export function splitsOf(stages: readonly Stage[]): string[] {
+  return [...new Set(stages.flatMap((stage) => SPLITS[stage]))];
+}
+
+/** The stages whose samples a run reads: evaluation during training reads those of an evaluation, too. */
 export function readingStages({
   stages,
   evaluateEvery,
@@ -19,49 +23,43 @@ export function readingStages({
   return evaluateEvery === undefined || stages.includes('evaluate') ? stages : [...stages, 'evaluate'];
 }
 
-/** What a run reads. */
 export interface InputOptions {
   readonly stages: readonly Stage[];
-  /** Iterations of training between two evaluations while it goes on; none where not given. */
+  /** Training iterations between two evaluations; default: no evaluation during training. */
   readonly evaluateEvery?: number | undefined;
   readonly dataRoot: string;
-  /** Weights to evaluate where no stage trains: a file, or `published` for the row's own. */
+  /** Weights to evaluate if no stage trains: a file, or `published` for the row's own. */
   readonly weights?: string | undefined;
-  /** Which of the file's dictionaries of tensors they are; the only one where not given. */
+  /** Which dictionary of tensors in the file; default: the only one. */
   readonly weightsKey?: string | undefined;
-  /** Bad samples that may be left out while the run goes on. */
+  /** Bad samples that may be left out without ending the run. */
   readonly skipBad: number;
 }
 
-/** The data set of a run. */
 interface RunData {
-  /** What the record says about it. */
+  /** Its description in the record. */
   readonly described: NonNullable<RunRecord['dataset']>;
   /** Hash of the names of its samples. */
   readonly names: string;
 }
 
 /**
- * Finds the data set that the stages need before anything is started.
- * @param skipBad Samples that may be left out: where it is not 0, one without a file may be among them.
- * @returns null where no stage reads data.
- * @throws UserError where it is missing, or does not fit the recipe.
+ * Finds the data set of the stages.
+ * @param skipBad If not 0, samples may lack files.
+ * @returns null if no stage reads data.
+ * @throws UserError if it is missing, or does not fit the recipe.
  */
 async function requireDataset(
   { row, model, data }: Experiment,
   stages: readonly Stage[],
-  dataRoot: string,
-  skipBad = 0,
+  { dataRoot, skipBad }: Pick<InputOptions, 'dataRoot' | 'skipBad'>,
 ): Promise<RunData | null> {
-  const splits = [...new Set(stages.flatMap((stage) => SPLITS[stage]))];
+  const splits = splitsOf(stages);
   if (splits.length === 0) return null;
-  const { loadDataset } = await import('../data/description.js');
-  const { dataDeviations } = await import('../data/markers.js');
+  const { loadDataset, publishedImages } = await import('../data/description.js');
+  const { dataDeviations, isSynthetic, readPrepared } = await import('../data/markers.js');
   const { datasetFingerprint } = await import('../data/fingerprint.js');
-  const { readPrepared } = await import('../data/markers.js');
-  const { publishedImages } = await import('../data/description.js');
   const { datasetFolder } = await import('../data/split.js');
-  const { isSynthetic } = await import('../data/markers.js');
   const dataset = await loadDataset(data.dataset);
   if (dataset.classes.length !== model.classes) {
     throw new UserError(
@@ -80,27 +78,10 @@ async function requireDataset(
 }
 
 /**
- * Checks what training needs besides data, before anything is started.
- * @throws UserError where its pretrained backbone is missing.
+ * Checks given weights without fetching any: a file exists and has the structure of a checkpoint; published ones have a link.
+ * @throws UserError if they cannot be used.
  */
-async function requireTrainable({ model }: Experiment): Promise<void> {
-  if (model.pretrained !== null) {
-    const { findPretrained } = await import('../training/pretrained.js');
-    findPretrained(model.pretrained);
-  }
-}
-
-/**
- * Checks the weights that a run is given, without fetching any: a file is there and is a checkpoint as far as its structure
- * tells; of published ones there is a link.
- * @throws UserError where they cannot be used.
- */
-async function requireWeights(
-  { row, weights: url }: Experiment,
-  given: string | undefined,
-  key?: string,
-): Promise<void> {
-  if (given === undefined) return;
+async function requireWeights({ row, weights: url }: Experiment, given: string, key?: string): Promise<void> {
   if (given === PUBLISHED) {
     const { publishedFile } = await import('../weights/published.js');
     publishedFile({ row, url });
@@ -111,26 +92,28 @@ async function requireWeights(
 }
 
 /**
- * Checks what a run needs besides an engine, as far as that is known without reading samples.
+ * Checks everything that a run needs besides an engine, without reading samples: data set, pretrained backbone, weights.
  * @returns As `requireDataset`.
  * @throws UserError that says what is missing.
  */
-export async function requireInputs(
-  experiment: Experiment,
-  { stages, evaluateEvery, dataRoot, weights, weightsKey, skipBad }: InputOptions,
-): Promise<RunData | null> {
+export async function requireInputs(experiment: Experiment, options: InputOptions): Promise<RunData | null> {
+  const { stages, evaluateEvery, weights, weightsKey } = options;
   if (evaluateEvery !== undefined && !stages.includes('train')) {
     throw new UserError(
-      `--evaluate-every ${evaluateEvery} evaluates while training goes on, and no stage trains.`,
+      `--evaluate-every ${evaluateEvery} evaluates during training, but no stage trains.`,
       'Leave it out.',
     );
   }
-  const data = await requireDataset(experiment, stages, dataRoot, skipBad);
-  // What the run's data set is does not depend on it: a run may be gone on with with another interval, or none.
+  const data = await requireDataset(experiment, stages, options);
+  // This is not part of the run's data set: a run may be resumed with another interval, or without one.
   if (evaluateEvery !== undefined && !stages.includes('evaluate')) {
-    await requireDataset(experiment, ['evaluate'], dataRoot, skipBad);
+    await requireDataset(experiment, ['evaluate'], options);
   }
-  if (stages.includes('train')) await requireTrainable(experiment);
-  await requireWeights(experiment, weights, weightsKey);
+  const { pretrained } = experiment.model;
+  if (stages.includes('train') && pretrained !== null) {
+    const { findPretrained } = await import('../training/pretrained.js');
+    findPretrained(pretrained);
+  }
+  if (weights !== undefined) await requireWeights(experiment, weights, weightsKey);
   return data;
 }

@@ -17,7 +17,7 @@ import { checkpointsSize } from '../training/checkpoint-folder.js';
 import { trainingMemory } from '../training/step.js';
 import { largestStageMemory, type StageMemory } from './stage-memory.js';
 
-/** Free bytes of the disk that a folder is on, or will be on. */
+/** Free bytes on the disk of a folder, which need not exist. */
 export async function freeDisk(folder: string): Promise<number> {
   try {
     const { bavail, bsize } = await statfs(folder);
@@ -29,15 +29,12 @@ export async function freeDisk(folder: string): Promise<number> {
   }
 }
 
-/**
- * Checkpoints that are there at a time, at most: the newest ones that stay, the best, and the one that is written before an older
- * one goes.
- */
+/** Most checkpoints that exist at a time: the newest to keep, the best, and one that replaces an older one. */
 export function mostCheckpoints({ training: { iterations, checkpointEvery } }: Experiment, keep: number): number {
   return Math.min(Math.ceil(iterations / checkpointEvery), keep + 2);
 }
 
-/** Bytes of as many: weights with their running statistics, and the momentum of what is trained. */
+/** Bytes of these checkpoints: weights with running statistics, and the momentum of trained parameters. */
 export function checkpointsBytes(experiment: Experiment, keep: number): number {
   const bytes = parameterSpecs(architecture(experiment.model))
     .map(({ kind, shape }) => (isTrained(kind) ? 2 : 1) * 4 * shape.reduce((product, n) => product * n, 1))
@@ -48,40 +45,40 @@ export function checkpointsBytes(experiment: Experiment, keep: number): number {
 interface ResourcesOptions {
   readonly experiment: Experiment;
   readonly stages: readonly Stage[];
-  /** Folder of the run directories; it need not be there. */
+  /** Folder of the run directories; it need not exist. */
   readonly runs: string;
-  /** Newest checkpoints that stay, besides the best. */
+  /** Newest checkpoints to keep, besides the best. */
   readonly keepCheckpoints: number;
-  /** Go on although it does not fit. */
+  /** Start even if the run does not fit. */
   readonly force: boolean;
 }
 
-/** What is there, bytes. */
+/** Available resources, in bytes. */
 interface Available {
-  /** Main memory that this process may still take. */
+  /** Main memory that this process may still use. */
   readonly memory: number;
-  /** Where a GPU computes: its free memory, null where nobody tells. Null where the processor computes. */
+  /** Free memory of the GPU, null if unknown; null if the processor computes. */
   readonly gpu: { readonly free: number | null } | null;
   readonly disk: number;
-  /** What checkpoints of the run, which is gone on with, take already. */
+  /** Existing checkpoints of a resumed run. */
   readonly checkpoints: number;
 }
 
-/** Main memory that this process may still take; a container's limit included where Node tells it. */
+/** Main memory that this process may still use, within a container's limit if Node knows it. */
 function availableMemory(): number {
   return process.availableMemory?.() ?? os.freemem();
 }
 
-/** Memory that tensors may still take where they are: on the GPU that computes, or main memory; null where nobody tells. */
+/** Free memory for tensors, of the GPU or main memory; null if unknown. */
 export async function availableForTensors(engine: Engine): Promise<number | null> {
   if (engine.device === 'gpu') return freeMemoryOfGpu();
   return Math.min(availableMemory(), engine.addressableBytes ?? Number.POSITIVE_INFINITY);
 }
 
 /**
- * Refuses a run that cannot fit into memory or onto the disk, before it starts.
- * @param directory The run directory that is gone on with; null of a new run.
- * @throws UserError with what it needs and what there is, unless `force`.
+ * Refuses a run that does not fit in memory or on the disk.
+ * @param directory The directory of a resumed run; null for a new one.
+ * @throws UserError with needed and available bytes, unless `force`.
  */
 export async function requireResources(
   options: ResourcesOptions,
@@ -95,7 +92,7 @@ export async function requireResources(
   await assertFits(options, engine, { memory: availableMemory(), gpu, disk, checkpoints });
 }
 
-/** @throws UserError if the run needs more than there is. */
+/** @throws UserError if the run needs more than is available. */
 export async function assertFits(options: ResourcesOptions, engine: Engine, available: Available): Promise<void> {
   await assertMemory(options, engine, available);
   const { experiment, stages, runs, keepCheckpoints } = options;
@@ -103,12 +100,12 @@ export async function assertFits(options: ResourcesOptions, engine: Engine, avai
   if (!stages.includes('train')) return;
   const all = checkpointsBytes(experiment, keepCheckpoints);
   if (all - available.checkpoints > available.disk) {
-    const there =
-      available.checkpoints === 0 ? '' : `, of which ${formatBytes(available.checkpoints)} are there already,`;
+    const existing =
+      available.checkpoints === 0 ? '' : `, ${formatBytes(available.checkpoints)} of which already exist,`;
     throw new UserError(
       `${row} writes about ${formatBytes(all)} of checkpoints (every ${training.checkpointEvery} iterations, ` +
-        `${mostCheckpoints(experiment, keepCheckpoints)} at a time)${there} to ${runs}, where ${formatBytes(available.disk)} are free.`,
-      'Free some space, choose another folder with --runs, keep fewer (--keep 1), or go on with --force.',
+        `${mostCheckpoints(experiment, keepCheckpoints)} at a time)${existing} to ${runs}, where ${formatBytes(available.disk)} are free.`,
+      'Free some space, choose another folder with --runs, keep fewer (--keep 1), or start anyway with --force.',
     );
   }
 }
@@ -127,27 +124,27 @@ async function assertMemory(
     const fits = (peak: PeakMemory) => peak.addressedBytes! <= addressableBytes;
     throw new UserError(
       `${row} needs about ${formatBytes(addressedBytes)} on the ${engine.name} engine (${tensors}, and what its kernels ` +
-        `keep beside them), which can address ${formatBytes(addressableBytes)}.`,
+        `keep besides), which can address ${formatBytes(addressableBytes)}.`,
       `${await smallerBatch(largest, experiment, engine, fits)}Use the native engine (fcn engines install), or run it ` +
         'anyway with --force.',
     );
   }
-  // What is made ahead waits in main memory; so do the tensors where no GPU holds them.
+  // Batches made ahead are in main memory, like the tensors without a GPU.
   const aheadBytes = gpu === null ? largest.aheadBytes : 0;
   const tensorBytes = addressedBytes ?? peakBytes;
   const free = gpu === null ? memory : gpu.free;
   if (free === null || tensorBytes + aheadBytes <= free) return;
   const made = stage === 'train' ? 'batches' : 'images';
-  const beside = aheadBytes === 0 ? '' : `, ${formatBytes(aheadBytes)} of ${made} made ahead`;
+  const ahead = aheadBytes === 0 ? '' : `, ${formatBytes(aheadBytes)} of ${made} made ahead`;
   const fits = (peak: PeakMemory) => (peak.addressedBytes ?? peak.peakBytes) <= free - aheadBytes;
   throw new UserError(
     `${row} needs about ${formatBytes(tensorBytes + aheadBytes)} of ${gpu === null ? 'memory' : 'GPU memory'} ` +
-      `(${tensors}${beside}); ${formatBytes(free)} are there.`,
-    `${await smallerBatch(largest, experiment, engine, fits)}Free some memory, or go on with --force.`,
+      `(${tensors}${ahead}), but ${formatBytes(free)} are free.`,
+    `${await smallerBatch(largest, experiment, engine, fits)}Free some memory, or start anyway with --force.`,
   );
 }
 
-/** The largest batch whose step fits; nothing if none does, or if it is not the training that does not fit. */
+/** Suggests the largest batch whose step fits; nothing if none does, or another stage does not fit. */
 async function smallerBatch(
   { stage }: StageMemory,
   experiment: Experiment,
@@ -156,7 +153,7 @@ async function smallerBatch(
 ): Promise<string> {
   if (stage !== 'train') return '';
   const { data, training } = experiment;
-  // A step takes more the larger its batch is, so that bisection finds the largest that fits.
+  // Memory grows with the batch, so bisection finds the largest that fits.
   let [fitting, tooLarge] = [0, training.batch];
   while (tooLarge - fitting > 1) {
     const batch = Math.floor((fitting + tooLarge) / 2);
@@ -166,13 +163,10 @@ async function smallerBatch(
   return fitting === 0 ? '' : `A batch of ${fitting} fits: --set training.batch=${fitting} (a recorded deviation). `;
 }
 
-/** Of the largest tensors, so many are named. */
+/** Number of the largest tensors to name. */
 const MOST_NAMED = 3;
 
-/**
- * An error of a stage as the user is told about it: running out of memory is told with what takes it and what would help; any
- * other error stays as it is.
- */
+/** Explains running out of memory: what takes the memory, and what would help. Returns any other error unchanged. */
 export function explainOutOfMemory(error: unknown, stage: Stage, engine: Engine, experiment: Experiment): unknown {
   if (!(error instanceof Error) || error instanceof UserError || !engine.isOutOfMemory(error)) return error;
   const { model, data, training, evaluation, benchmark } = experiment;
@@ -192,19 +186,19 @@ export function explainOutOfMemory(error: unknown, stage: Stage, engine: Engine,
   );
 }
 
-/** The flag that would help most. */
+/** The flag that helps most. */
 function helpFor(stage: Stage, { training, evaluation, benchmark }: Experiment): string {
   const smaller = (key: string, batch: number) => `--set ${key}=${Math.max(1, Math.floor(batch / 2))}`;
-  const other = 'or use a machine with more memory';
+  const alternative = 'or use a machine with more memory';
   if (stage === 'train' && training.batch > 1) {
-    return `Use ${smaller('training.batch', training.batch)} (a recorded deviation), ${other}.`;
+    return `Use ${smaller('training.batch', training.batch)} (a recorded deviation), ${alternative}.`;
   }
-  if (stage === 'train') return `Use a smaller crop (--set data.cropHw=…, a recorded deviation), ${other}.`;
+  if (stage === 'train') return `Use a smaller crop (--set data.cropHw=…, a recorded deviation), ${alternative}.`;
   if (stage === 'benchmark' && benchmark.trainingBatch > 1) {
-    return `Use ${smaller('benchmark.trainingBatch', benchmark.trainingBatch)} (a recorded deviation), ${other}.`;
+    return `Use ${smaller('benchmark.trainingBatch', benchmark.trainingBatch)} (a recorded deviation), ${alternative}.`;
   }
   if (evaluation.mode === 'whole') {
-    return `Use smaller images (--set evaluation.imageScaleWh=…, a recorded deviation), ${other}.`;
+    return `Use smaller images (--set evaluation.imageScaleWh=…, a recorded deviation), ${alternative}.`;
   }
-  return `Close other programs, ${other}.`;
+  return `Close other programs, ${alternative}.`;
 }

@@ -7,9 +7,9 @@ import { compareNewestFirst, findRunOfRow } from './run-names.js';
 import { type RunReader, runsBelow } from './run-reader.js';
 
 /**
- * Which run to go on with. `unfinished`: the newest of the recipe, where it has not completed; `always`: that one, and
- * where it has completed nothing is done; `never`: a new one; `except`: as `always`, but of runs that have completed only
- * another one than these; or a run as `findRunOfRow` takes it.
+ * Which run to resume. `unfinished`: the newest of the recipe unless it is complete; `always`: the newest even if it is complete,
+ * so that nothing is done; `never`: none, a new run; `except`: like `always`, but none of these complete runs; `run`: the run of
+ * a reference (`findRunOfRow`).
  */
 export type Resume =
   | 'unfinished'
@@ -18,37 +18,37 @@ export type Resume =
   | { readonly except: readonly string[] }
   | { readonly run: string };
 
-/** A run that was begun before. */
 interface EarlierRun {
   readonly id: string;
+  readonly number: number;
   readonly directory: string;
   readonly description: RunDescription;
   readonly completed: boolean;
 }
 
-/** The names of what differs. */
-function differences(a: object, b: object): string[] {
+/** Names of the properties that differ. */
+function differingKeys(a: object, b: object): string[] {
   const value = (object: object, key: string) => JSON.stringify((object as Record<string, unknown>)[key]);
   return Object.keys(a).filter((key) => value(a, key) !== value(b, key));
 }
 
-/** What of versions, hardware and the data set's files is another one than when a run was started. */
-export function changesOf(before: RunSetup, now: RunSetup): string[] {
+/** What has changed since a run was started: versions, hardware, the data set's files. */
+export function setupChanges(before: RunSetup, now: RunSetup): string[] {
   const { environment, ...others } = before;
-  return [...differences(environment, now.environment), ...differences(others, now)];
+  return [...differingKeys(environment, now.environment), ...differingKeys(others, now)];
 }
 
-/** A run that is to be made or gone on with. */
+/** A run to start or resume. */
 interface WantedRun {
   readonly identity: RunIdentity;
   readonly setup: RunSetup;
 }
 
 function identityDifferences(earlier: RunDescription, { identity }: WantedRun): (keyof RunIdentity)[] {
-  return differences(earlier.identity, identity) as (keyof RunIdentity)[];
+  return differingKeys(earlier.identity, identity) as (keyof RunIdentity)[];
 }
 
-/** What a run may differ in from another of the same recipe, without the user having asked for anything else. */
+/** What may differ between runs of the same command. */
 const CIRCUMSTANCES: readonly (keyof RunIdentity)[] = ['dataset', 'engine', 'device'];
 
 const WORDS: Readonly<Record<keyof RunIdentity, string>> = {
@@ -67,19 +67,19 @@ function describeDifferences(names: readonly (keyof RunIdentity)[], before: RunI
   return names.map((name) => `${WORDS[name]}${detail(name)}`).join(', ');
 }
 
-async function open(reader: RunReader): Promise<EarlierRun | null> {
+async function readEarlier(reader: RunReader): Promise<EarlierRun | null> {
   const description = await reader.description();
   if (description === null) return null;
-  return { id: reader.id, directory: reader.folder, description, completed: await reader.isCompleted() };
+  const { id, folder: directory } = reader;
+  return { id, number: description.number, directory, description, completed: await reader.isCompleted() };
 }
 
 /**
- * The run to go on with; null where a new one is to be made. `note` is told of one that was begun, but in other
- * circumstances (with other images, or on another engine or device), and of one that does not tell what it is any more.
- * @throws UserError where a run was asked for that is not there or is another one; also where `always` would begin anew
- * although there is such a run of the recipe.
+ * The run to resume; null to start a new one. Notes a run of the recipe that cannot be resumed because of other images, another
+ * engine or device, or a missing description.
+ * @throws UserError if the requested run does not exist or differs, or if `always` finds only such runs.
  */
-export async function findRun(
+export async function findRunToResume(
   parent: string,
   wanted: WantedRun,
   resume: Resume,
@@ -87,108 +87,106 @@ export async function findRun(
 ): Promise<EarlierRun | null> {
   if (resume === 'never') return null;
   if (typeof resume === 'object' && 'run' in resume) return findNamed(parent, wanted, resume.run);
-  const serves = ({ completed, id }: EarlierRun) =>
+  const canServe = ({ completed, id }: EarlierRun) =>
     !completed || resume === 'always' || (typeof resume === 'object' && !resume.except.includes(id));
-  let elsewhere: { readonly run: EarlierRun; readonly names: readonly (keyof RunIdentity)[] } | null = null;
+  let differing: { readonly run: EarlierRun; readonly names: readonly (keyof RunIdentity)[] } | null = null;
   let isKnown = false;
   for (const run of await earlierRuns(parent, note)) {
     const names = identityDifferences(run.description, wanted);
     if (names.length === 0) {
-      if (serves(run)) return run;
+      if (canServe(run)) return run;
       isKnown = true;
       break;
     }
-    if (names.every((name) => CIRCUMSTANCES.includes(name))) elsewhere ??= { run, names };
+    if (names.every((name) => CIRCUMSTANCES.includes(name))) differing ??= { run, names };
   }
-  if (elsewhere === null) {
-    // One that completed was begun in its place.
+  if (differing === null) {
+    // A complete run has replaced any run without a description.
     const lost = isKnown ? null : await undescribedTraining(parent, wanted);
     if (lost === null) return null;
-    const what = `${lost}, of the same recipe, has no sound run.json that tells what it is`;
+    const what = `${lost}, of the same recipe, has no intact run.json`;
     if (resume === 'always') throw new UserError(`Run ${what}.`, 'Leave out --resume to start a new one.');
-    note(`A new run begins: ${what}.`);
+    note(`Starting a new run: ${what}.`);
     return null;
   }
-  const { run, names } = elsewhere;
+  const { run, names } = differing;
   const { identity } = run.description;
-  const what = `differs from what is asked for in: ${describeDifferences(names, identity, wanted.identity)}`;
+  const what = `differs from the requested run in: ${describeDifferences(names, identity, wanted.identity)}`;
   if (resume === 'always') {
-    throw new UserError(`Run ${run.id} cannot be gone on with: it ${what}.`, howToGoOn(run, names));
+    throw new UserError(`Run ${run.id} cannot be resumed: it ${what}.`, howToResume(run, names));
   }
-  if (!run.completed || (typeof resume === 'object' && serves(run))) {
-    const unfinished = run.completed ? '' : 'which has not completed, ';
-    note(`A new run begins: ${run.id}, ${unfinished}${what}. ${howToGoOn(run, names)}`);
+  if (!run.completed || (typeof resume === 'object' && canServe(run))) {
+    const unfinished = run.completed ? '' : 'which is not complete, ';
+    note(`Starting a new run: ${run.id}, ${unfinished}${what}. ${howToResume(run, names)}`);
   }
   return null;
 }
 
-function howToGoOn({ id, description }: EarlierRun, names: readonly (keyof RunIdentity)[]): string {
+function howToResume({ id, description }: EarlierRun, names: readonly (keyof RunIdentity)[]): string {
   const { engine, device } = description.identity;
-  const again = [
+  const steps = [
     ...(names.includes('dataset') ? ['restore the data set'] : []),
     ...(names.includes('device') ? [`run where the engine has a ${device.toUpperCase()}`] : []),
     `give ${names.includes('engine') ? `--engine ${engine} ` : ''}--resume-run ${id}`,
   ];
-  return `To go on with it, ${again.join(' and ')}; --fresh starts a new one.`;
+  return `To resume it, ${steps.join(' and ')}; --fresh starts a new one.`;
 }
 
 async function findNamed(parent: string, wanted: WantedRun, reference: string): Promise<EarlierRun> {
   const reader = await findRunOfRow(parent, reference);
   const { id } = reader;
-  const run = isName(id) ? await open(reader) : null;
+  const run = isName(id) ? await readEarlier(reader) : null;
   if (run === null) {
     throw new UserError(
-      `There is no run ${id} in ${parent} that could be gone on with.`,
-      'Leave out --resume-run: the newest run of the recipe is found by itself.',
+      `There is no run ${id} in ${parent} that can be resumed.`,
+      'Leave out --resume-run to resume the newest run of the recipe.',
     );
   }
   const names = identityDifferences(run.description, wanted);
   if (names.length === 0) return run;
   throw new UserError(
-    `Run ${id} differs from what is asked for in: ${describeDifferences(names, run.description.identity, wanted.identity)}.`,
+    `Run ${id} differs from the requested run in: ${describeDifferences(names, run.description.identity, wanted.identity)}.`,
     'Give the flags that it was started with, or leave out --resume-run.',
   );
 }
 
-/** Ids of the runs of a row that have completed. */
+/** Ids of the complete runs of a row. */
 export async function completedRuns(parent: string): Promise<string[]> {
   return (await earlierRuns(parent, () => {})).filter(({ completed }) => completed).map(({ id }) => id);
 }
 
-/** The highest number of the runs of a row; 0 where there are none. */
+/** The highest number of the runs of a row; 0 if there are none. */
 export async function highestNumber(parent: string): Promise<number> {
-  return Math.max(0, ...(await earlierRuns(parent, () => {})).map(({ description }) => description.number));
+  return Math.max(0, ...(await earlierRuns(parent, () => {})).map(({ number }) => number));
 }
 
-/** The runs of a row that could be gone on with, newest first. `note` is told of those that cannot be read. */
+/** The runs of a row that can be resumed, newest first. Notes those that cannot be read. */
 async function earlierRuns(parent: string, note: (text: string) => void): Promise<EarlierRun[]> {
   const found: EarlierRun[] = [];
   for (const reader of await readersIn(parent)) {
     const { id } = reader;
     try {
-      const run = await open(reader);
+      const run = await readEarlier(reader);
       if (run === null) continue;
       if (isName(id)) found.push(run);
-      else note(`Run ${id} is passed over: with that name it has no record.`);
+      else note(`Run ${id} is skipped: a record cannot have its name.`);
     } catch (error) {
-      // Of somebody else in a shared folder, say.
+      // Another user's run in a shared folder, for example.
       if (!(error instanceof UserError)) throw error;
-      note(`Run ${id} is passed over. ${error.message}`);
+      note(`Run ${id} is skipped. ${error.message}`);
     }
   }
-  return found.sort((a, b) => compareNewestFirst(numbered(a), numbered(b)));
+  return found.sort(compareNewestFirst);
 }
 
 const readersIn = (parent: string) => runsBelow(path.dirname(parent), path.basename(parent));
 
-const numbered = ({ id, description: { number } }: EarlierRun) => ({ id, number });
-
-/** Whether a folder is called as a record can name its run. */
+/** Whether a record may name its run like the folder. */
 const isName = (id: string) => namePart.safeParse(id).success;
 
 /**
- * A training of the recipe that has checkpoints and did not complete, but does not tell what it is; null where there is none, or
- * no training is wanted.
+ * An incomplete training of the recipe that has checkpoints but no intact description; null if there is none, or no training is
+ * wanted.
  */
 async function undescribedTraining(parent: string, { identity }: WantedRun): Promise<string | null> {
   if (!identity.stages.includes('train')) return null;

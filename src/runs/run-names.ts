@@ -7,27 +7,25 @@ import { alternatives, nearestAll, wildcardExpression } from '../support/suggest
 import { LOG_FILE } from './log.js';
 import { RECORD_FILE, RunReader, runsBelow, whyUnreadable } from './run-reader.js';
 
-/** What of a run its names hang on. */
+/** What identifies a run by name. */
 export interface NamedRun {
   readonly row: string;
   readonly id: string;
-  /** Null where only its record was kept. */
+  /** Null if only a record exists. */
   readonly directory: string | null;
   /** ISO 8601. */
   readonly startedAt: string;
-  /** Runs of a row are numbered as they are begun; 0 where the run does not tell. */
+  /** Counts the runs of a row in order of their start; 0 if unknown. */
   readonly number: number;
 }
 
-/** Where runs are looked for; `results` is null where kept records do not count. */
+/** Where to look for runs; `results` is null if kept records do not count. */
 export interface RunPlaces {
   readonly runs: string;
   readonly results: string | null;
 }
 
-const describePlaces = ({ runs, results }: RunPlaces) => (results === null ? runs : `${runs} and ${results}`);
-
-/** Most runs that a message lists. */
+/** Maximum number of runs in a message. */
 const MOST_LISTED = 5;
 
 /** "ROW/RUN, ROW/RUN, …" */
@@ -37,8 +35,8 @@ function listRuns(runs: readonly Pick<NamedRun, 'row' | 'id'>[]): string {
 }
 
 /**
- * Orders the run directories of a row, the one begun last first: by their numbers, as clocks may be set back. Ids begin with
- * the time; those of one second are numbered from the second on.
+ * Orders the run directories of a row, newest first: by number, as clocks may be set back, then by the time in the id, then by
+ * the suffix of ids of the same second.
  */
 export function compareNewestFirst(a: Pick<NamedRun, 'id' | 'number'>, b: Pick<NamedRun, 'id' | 'number'>): number {
   const suffix = (id: string) => Number(/^\d+-\d+-[0-9a-f]+-(\d+)$/.exec(id)?.[1] ?? 1);
@@ -48,58 +46,59 @@ export function compareNewestFirst(a: Pick<NamedRun, 'id' | 'number'>, b: Pick<N
   return suffix(b.id) - suffix(a.id);
 }
 
-/** Orders runs of any rows, the one begun last last. */
+/** Orders runs of any rows, oldest first. */
 export function compareStarts(a: Pick<NamedRun, 'id' | 'startedAt'>, b: Pick<NamedRun, 'id' | 'startedAt'>): number {
   return a.startedAt.localeCompare(b.startedAt) || a.id.localeCompare(b.id);
 }
 
-/** The run that was begun last: of the directories of a row by their numbers, among rows and kept records by the clock. */
+/** The newest run: among the directories of a row by number, among rows and kept records by time. */
 export function newestRun<T extends NamedRun>(runs: readonly [T, ...T[]]): T {
   const newestOfRow = new Map<string, T>();
   for (const run of runs) {
     if (run.directory === null) continue;
-    const other = newestOfRow.get(run.row);
-    if (other === undefined || compareNewestFirst(run, other) < 0) newestOfRow.set(run.row, run);
+    const newest = newestOfRow.get(run.row);
+    if (newest === undefined || compareNewestFirst(run, newest) < 0) newestOfRow.set(run.row, run);
   }
   const candidates = [...newestOfRow.values(), ...runs.filter(({ directory }) => directory === null)];
   return candidates.sort(compareStarts).at(-1)!;
 }
 
-/** The rows and ids of a run: those that its record names, and those that its folders are called. */
-function spellings({ row, id, directory }: NamedRun): { row: string; id: string }[] {
+/** The rows and ids of a run: those in its record, and the names of its folders. */
+function namesOf({ row, id, directory }: NamedRun): { row: string; id: string }[] {
   if (directory === null) return [{ row, id }];
-  const { row: rowFolder, id: folder } = new RunReader(directory);
+  const folder = new RunReader(directory);
   return [
     { row, id },
-    { row: rowFolder, id: folder },
+    { row: folder.row, id: folder.id },
   ];
 }
 
-const hasSome = <T>(values: readonly T[]): values is readonly [T, ...T[]] => values.length > 0;
+const isFilled = <T>(values: readonly T[]): values is readonly [T, ...T[]] => values.length > 0;
 
 /**
- * The runs that a name means: of a row or of a pattern of rows, of RUN or of ROW/RUN all; else one, as RUN, as ROW/RUN, as
- * ROW.RUN, as kept records are called, or as the beginning of a name that no other run has.
- * @throws UserError where it means no run, or the beginning of several.
+ * The runs that a name means: all runs of a row, or that match a pattern of ROW, RUN or ROW/RUN; or else one run by RUN, ROW/RUN,
+ * ROW.RUN (the name of a kept record), or a unique beginning of its name.
+ * @throws UserError if it means no run, or several begin with it.
  */
-export function runsCalled<T extends NamedRun>(
+export function runsNamed<T extends NamedRun>(
   name: string,
   runs: readonly T[],
   places: RunPlaces,
 ): readonly [T, ...T[]] {
-  // Of an empty variable in a script, say: it is the beginning of every name.
+  // An empty variable in a script, for example, would be the beginning of every name.
   if (name === '') throw new UserError('The name of a run is empty.', 'See fcn runs list.');
-  const which = (is: (spelling: { row: string; id: string }) => boolean) =>
-    runs.filter((run) => spellings(run).some(is));
+  const runsWhere = (matches: (name: { row: string; id: string }) => boolean) =>
+    runs.filter((run) => namesOf(run).some(matches));
   const expression = /[*?{]/.test(name) ? wildcardExpression(name) : null;
   const group =
     expression === null
-      ? which(({ row }) => row === name)
-      : which(({ row, id }) => [row, id, `${row}/${id}`].some((text) => expression.test(text)));
-  if (hasSome(group)) return group;
-  const exact = which(({ row, id }) => [id, `${row}/${id}`, `${row}.${id}`].includes(name));
-  const found = exact.length > 0 ? exact : which(({ row, id }) => [id, `${row}/${id}`].some((t) => t.startsWith(name)));
-  if (!hasSome(found)) throw nothingCalled(name, runs, places);
+      ? runsWhere(({ row }) => row === name)
+      : runsWhere(({ row, id }) => [row, id, `${row}/${id}`].some((text) => expression.test(text)));
+  if (isFilled(group)) return group;
+  const exact = runsWhere(({ row, id }) => [id, `${row}/${id}`, `${row}.${id}`].includes(name));
+  const found =
+    exact.length > 0 ? exact : runsWhere(({ row, id }) => [id, `${row}/${id}`].some((t) => t.startsWith(name)));
+  if (!isFilled(found)) throw noRunNamed(name, runs, places);
   if (found.length === 1) return found;
   throw new UserError(
     `"${name}" could be ${found.length} runs: ${listRuns(found)}.`,
@@ -107,24 +106,24 @@ export function runsCalled<T extends NamedRun>(
   );
 }
 
-/** @throws UserError where there are no runs at all. */
-export function requireSome<T>(runs: readonly T[], { runs: folder, results }: RunPlaces): readonly [T, ...T[]] {
-  if (hasSome(runs)) return runs;
+/** @throws UserError if there are no runs at all. */
+export function requireRuns<T>(runs: readonly T[], { runs: folder, results }: RunPlaces): readonly [T, ...T[]] {
+  if (isFilled(runs)) return runs;
   throw new UserError(
     `There are no runs under ${folder}${results === null ? '' : ` and no records under ${results}`}.`,
-    `Make one with fcn reproduce, or say where they are with --runs${results === null ? '' : ' and --results'}.`,
+    `Make one with fcn reproduce, or give their folder with --runs${results === null ? '' : ' and --results'}.`,
   );
 }
 
-function nothingCalled(name: string, runs: readonly NamedRun[], places: RunPlaces): UserError {
-  const where = describePlaces(places);
+function noRunNamed(name: string, runs: readonly NamedRun[], places: RunPlaces): UserError {
+  const where = places.results === null ? places.runs : `${places.runs} and ${places.results}`;
   const rows = loadTables().flatMap((table) => table.rows.map(({ id }) => id));
   if (rows.includes(name)) {
     return new UserError(`There is no run of ${name} under ${where} yet.`, `Make one: fcn reproduce ${name}.`);
   }
   return new UserError(
     existsSync(name)
-      ? `${name} is no run directory (it holds no experiment.json), and no run under ${where} is called so.`
+      ? `${name} is not a run directory (it has no experiment.json), and no run under ${where} has this name.`
       : `No run is called ${name} under ${where}.`,
     suggestion(name, runs),
   );
@@ -142,11 +141,10 @@ function suggestion(name: string, runs: readonly NamedRun[]): string {
 }
 
 /**
- * What a reference leads to as a path: a run directory, which may be given by its record or its log too, or the file of a record;
- * null where it is no such path.
+ * What a reference means as a path: a run directory, also by its record or log, or a record's file; null if it is no such path.
  */
 export function runAtPath(reference: string): { readonly directory: string } | { readonly record: string } | null {
-  // Else it would be a file of the working folder.
+  // '' would mean the working folder.
   if (reference === '') return null;
   const inside = [RECORD_FILE, LOG_FILE].includes(path.basename(reference));
   const folder = inside ? path.dirname(reference) : reference;
@@ -154,8 +152,8 @@ export function runAtPath(reference: string): { readonly directory: string } | {
   return existsSync(reference) && !statSync(reference).isDirectory() ? { record: reference } : null;
 }
 
-/** A name in the place of a path below the folder of the runs: RUNS/ROW/RUN is ROW/RUN, RUNS/ROW is ROW. */
-export function nameOfReference(reference: string, runs: string): string {
+/** Shortens a path below the folder of the runs to a name: RUNS/ROW/RUN to ROW/RUN, RUNS/ROW to ROW. */
+export function referenceName(reference: string, runs: string): string {
   const below = path.relative(path.resolve(runs), path.resolve(reference)).split(path.sep);
   const isBelow = below[0] !== '' && below[0] !== '..' && !path.isAbsolute(below[0]!) && below.length <= 2;
   return (reference.includes('/') || reference.includes(path.sep)) && isBelow
@@ -169,7 +167,7 @@ interface DirectoryRun extends NamedRun {
 
 async function nameRun(reader: RunReader): Promise<DirectoryRun> {
   const { row, id, folder: directory } = reader;
-  // One that cannot be read, of somebody else in a shared folder, say, can still be named.
+  // A run that cannot be read, of another user for example, can still be named.
   const description = await reader.description().catch((error) => {
     if (whyUnreadable(error) === null) throw error;
     return null;
@@ -181,7 +179,7 @@ async function directoriesBelow(runs: string, row?: string): Promise<DirectoryRu
   return Promise.all((await runsBelow(runs, row)).map(nameRun));
 }
 
-/** The run directory that a reference leads to as a path; null where it is a name. @throws UserError where that run has none. */
+/** The run directory that a reference means as a path; null if it is a name. @throws UserError if the run has no directory. */
 function directoryAtPath(reference: string, runs: string): RunReader | null {
   const there = runAtPath(reference);
   if (there === null) return null;
@@ -191,61 +189,61 @@ function directoryAtPath(reference: string, runs: string): RunReader | null {
   if (reader.isRun()) return reader;
   throw new UserError(
     `${reference} is the record of ${row}/${run}, which has no directory under ${runs}.`,
-    'Say with --runs where its directory is; fcn report and fcn compare need the record alone.',
+    'Give the folder of its directory with --runs; fcn report and fcn compare need only the record.',
   );
 }
 
 /**
- * The run directory that a reference means: a path of it, or a name as `runsCalled` takes it, of a row or a pattern the newest run;
- * the newest of all where none is given.
- * @throws UserError where there is none, or several.
+ * The run directory that a reference means: by path or by name (`runsNamed`); for a row or pattern, the newest run; without
+ * reference, the newest of all.
+ * @throws UserError if there is none, or several.
  */
 export async function findRunDirectory(runs: string, reference: string | undefined): Promise<RunReader> {
   const places = { runs, results: null };
   if (reference === undefined) {
-    return new RunReader(newestRun(requireSome(await directoriesBelow(runs), places)).directory);
+    return new RunReader(newestRun(requireRuns(await directoriesBelow(runs), places)).directory);
   }
   const atPath = directoryAtPath(reference, runs);
   if (atPath !== null) return atPath;
-  const called = runsCalled(nameOfReference(reference, runs), await directoriesBelow(runs), places);
+  const called = runsNamed(referenceName(reference, runs), await directoriesBelow(runs), places);
   return new RunReader(newestRun(called).directory);
 }
 
 /**
- * The run directories that references mean, each once: as `findRunDirectory` takes them, but of a row or a pattern all its runs.
- * @throws UserError where one means none, or the beginning of several.
+ * The run directories that references mean, each once: like `findRunDirectory`, but all runs of a row or pattern.
+ * @throws UserError if a reference means no run, or several begin with it.
  */
 export async function findRunDirectories(runs: string, references: readonly string[]): Promise<RunReader[]> {
   const all = await directoriesBelow(runs);
   const found = references.flatMap((reference) => {
     const atPath = directoryAtPath(reference, runs);
     if (atPath !== null) return [atPath];
-    const called = runsCalled(nameOfReference(reference, runs), all, { runs, results: null });
+    const called = runsNamed(referenceName(reference, runs), all, { runs, results: null });
     return called.map(({ directory }) => new RunReader(directory));
   });
   return [...new Map(found.map((reader) => [path.resolve(reader.folder), reader])).values()];
 }
 
 /**
- * The run directory of a row that a reference means, as `findRunDirectory` takes it.
+ * Like `findRunDirectory`, but only runs of one row.
  * @param parent Folder of the row's runs, RUNS/ROW.
- * @throws UserError where it means none, several, or a run of another row or folder.
+ * @throws UserError if the reference means no run, several, or a run of another row or folder.
  */
 export async function findRunOfRow(parent: string, reference: string): Promise<RunReader> {
   const [runs, row] = [path.dirname(parent), path.basename(parent)];
   const elsewhere = (what: string) =>
-    new UserError(`${what}, and a run in ${parent} is asked for.`, 'Name a run of this row, or set --runs.');
+    new UserError(`${what}, but a run in ${parent} was expected.`, 'Name a run of this row, or set --runs.');
   const atPath = directoryAtPath(reference, runs);
   if (atPath !== null) {
     const folder = path.dirname(path.resolve(atPath.folder));
     if (!isSameFolder(folder, parent)) throw elsewhere(`${reference} is a run in ${folder}`);
     return new RunReader(path.join(parent, atPath.id));
   }
-  const name = nameOfReference(reference, runs);
+  const name = referenceName(reference, runs);
   const [first = ''] = name.split('/');
   const isRow = first !== '' && !first.startsWith('.') && existsSync(path.join(runs, first, '.'));
   if (first !== row && isRow) throw elsewhere(`${reference} is of the row ${first}`);
-  const called = runsCalled(name, await directoriesBelow(runs, row), { runs: parent, results: null });
+  const called = runsNamed(name, await directoriesBelow(runs, row), { runs: parent, results: null });
   return new RunReader(newestRun(called).directory);
 }
 

@@ -5,31 +5,32 @@ import { type Experiment, experimentSchema } from '../recipe/experiment.js';
 import { type Environment, environmentSchema, type RunRecord, readRecord, recordSchema } from '../records/record.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, foldersIn } from '../support/files.js';
-import { readJson } from '../support/json.js';
+import { readJson, readSealed } from '../support/json.js';
 import { inspectLock, type LockState } from '../support/lock-file.js';
 import { check, formatFinding } from '../support/yaml.js';
 import {
+  DESCRIPTION_FILE,
+  descriptionSchema,
   type RunDescription,
   type RunState,
   type RunStatus,
-  readDescription,
-  readStatus,
   stateOf,
+  statusSchema,
 } from './directory.js';
 import { LOG_FILE, type Progress, type RunLog, readLog, readProgress } from './log.js';
 
-/** The record of a run, in its directory. */
+/** File name of the record in a run directory. */
 export const RECORD_FILE = 'record.json';
 
-/** The files that a run directory begins with; one of them at least is in each. */
-const FIRST_FILES = ['experiment.json', 'run.json'];
+/** Every run directory has at least one of these files. */
+const FIRST_FILES = ['experiment.json', DESCRIPTION_FILE];
 
-/** The state of a run, and what tells it. */
+/** The state of a run, and its sources. */
 interface ObservedState {
   readonly state: RunState;
-  /** Null where it is not there, or damaged. */
+  /** Null if missing or damaged. */
   readonly status: RunStatus | null;
-  /** Null where nobody holds it. */
+  /** Null if nobody holds it. */
   readonly lock: LockState | null;
 }
 
@@ -43,11 +44,11 @@ const briefRecordSchema = z.object({
 });
 
 /**
- * A run directory, RUNS/ROW/RUN. Each file is read when it is asked for, so that it is as it is then: another process may be
- * writing it. One that the system refuses to read is a UserError.
+ * Reads a run directory, RUNS/ROW/RUN, to which another process may be writing: each call reads the file anew.
+ * @throws UserError if a file cannot be read.
  */
 export class RunReader {
-  /** As the folders are called. */
+  /** The names of the folders. */
   readonly row: string;
   readonly id: string;
 
@@ -57,7 +58,7 @@ export class RunReader {
     this.id = path.basename(absolute);
   }
 
-  /** Whether the folder is a run directory at all. */
+  /** Whether the folder is a run directory. */
   isRun(): boolean {
     return FIRST_FILES.some((name) => existsSync(this.file(name)));
   }
@@ -66,27 +67,28 @@ export class RunReader {
     return path.join(this.folder, name);
   }
 
-  /** run.json; null where it is not there or not as it was written. */
-  description(): Promise<RunDescription | null> {
-    return readDescription(this.folder);
+  /** run.json; null if missing or damaged. */
+  async description(): Promise<RunDescription | null> {
+    const content = await readSealed(this.file(DESCRIPTION_FILE));
+    return content === null || content === 'damaged' ? null : (descriptionSchema.safeParse(content).data ?? null);
   }
 
-  /** status.json; null where it is not there or damaged. */
-  status(): Promise<RunStatus | null> {
-    return readStatus(this.folder);
+  /** status.json; null if missing or damaged. */
+  async status(): Promise<RunStatus | null> {
+    return statusSchema.safeParse(await readJson(this.file('status.json'))).data ?? null;
   }
 
-  /** progress.json; null where it is not there or damaged. */
+  /** progress.json; null if missing or damaged. */
   progress(): Promise<Progress | null> {
     return readProgress(this.folder);
   }
 
-  /** The whole recipe. @throws UserError that names the file where it is not there or damaged. */
+  /** @throws UserError that names the file if it is missing or damaged. */
   experiment(): Experiment {
     return readChecked(this.file('experiment.json'), experimentSchema);
   }
 
-  /** Engine, libraries and machine. @throws UserError that names the file where it is not there or damaged. */
+  /** @throws UserError that names the file if it is missing or damaged. */
   environment(): Environment {
     return readChecked(this.file('environment.json'), environmentSchema);
   }
@@ -95,53 +97,53 @@ export class RunReader {
     return existsSync(this.file(RECORD_FILE));
   }
 
-  /** Null where there is none. @throws UserError that names the file where it is damaged. */
+  /** Null if there is none. @throws UserError that names the file if it is damaged. */
   record(): RunRecord | null {
     return this.hasRecord() ? readRecord(this.file(RECORD_FILE)) : null;
   }
 
-  /** Empty where nothing was logged. @throws UserError that names file and line where it is damaged. */
+  /** Empty if nothing was logged. @throws UserError that names file and line of damage. */
   log(): RunLog {
     return readLog(this.file(LOG_FILE));
   }
 
-  /** Profile and seed alone; null where the experiment is not there or damaged. */
+  /** Profile and seed; null if the experiment is missing or damaged. */
   async briefExperiment(): Promise<z.output<typeof briefExperimentSchema> | null> {
     return briefExperimentSchema.safeParse(await readJson(this.file('experiment.json'))).data ?? null;
   }
 
-  /** How the run ended, and its mIoU; null where there is no record, or one that is damaged. */
+  /** How the run ended, and its mIoU; null if the record is missing or damaged. */
   async briefRecord(): Promise<z.output<typeof briefRecordSchema> | null> {
     return briefRecordSchema.safeParse(await readJson(this.file(RECORD_FILE))).data ?? null;
   }
 
-  /** Whether nothing is left to do. Where the record is lost, the stages are read again, and tell what they found. */
+  /** Whether nothing is left to do. A lost record is made again from the results of the stages. */
   async isCompleted(): Promise<boolean> {
     return (await this.status())?.state === 'completed' && this.hasRecord();
   }
 
-  /** The one answer to how the run stands. */
+  /** The run's state now. */
   async state(): Promise<ObservedState> {
     const found = await this.observe();
-    // It may have been started, or have ended, between two of its files.
+    // The run may have started or ended between two reads.
     return found.state === 'killed' ? this.observe() : found;
   }
 
   private async observe(): Promise<ObservedState> {
-    // The lock first: who holds it has written no end yet, and who has written one may have given it back since.
+    // The lock first: a process writes its end before it releases the lock.
     const lock = await inspectLock(this.file('lock'));
     const status = await this.status();
     const ended = status === null ? await this.briefRecord() : null;
     return { state: stateOf(status?.state ?? ended?.exitReason ?? null, lock), status, lock };
   }
 
-  /** When the run was begun, ISO 8601: as run.json says, else as its id does, 20250102-030405-…; else by its folder. */
+  /** Start of the run, ISO 8601: from run.json, else from its id, 20250102-030405-…, else from its folder's age. */
   startedAt(description: RunDescription | null): string {
     if (description !== null) return description.startedAt;
     const match = /^(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)/.exec(this.id);
     if (match === null) {
       const made = statSync(this.folder, { throwIfNoEntry: false })?.birthtime;
-      // Removed meanwhile.
+      // The folder may have been removed meanwhile.
       return (made ?? new Date(0)).toISOString();
     }
     const [, year, month, day, hour, minute, second] = match;
@@ -149,7 +151,7 @@ export class RunReader {
   }
 }
 
-/** Why the files of a run cannot be read; null of an error that is not about that. */
+/** Why the files of a run cannot be read; null for any other error. */
 export function whyUnreadable(error: unknown): string | null {
   if (error instanceof UserError) return error.message;
   const { syscall, message } = error as NodeJS.ErrnoException;
@@ -157,7 +159,7 @@ export function whyUnreadable(error: unknown): string | null {
 }
 
 function readChecked<T>(file: string, schema: z.ZodType<T>): T {
-  const next = 'Remove the run directory or mend the file.';
+  const next = 'Fix the file or remove the run directory.';
   let value: unknown;
   try {
     value = JSON.parse(readFileSync(file, 'utf8'));
@@ -170,7 +172,7 @@ function readChecked<T>(file: string, schema: z.ZodType<T>): T {
   throw new UserError(`${file}: ${formatFinding(checked.finding)}`, next);
 }
 
-/** The runs below a folder of run directories, by row and name; `row`: only of this one. */
+/** The runs below a folder of run directories, by row and name; with `row`, only of that one. */
 export async function runsBelow(runs: string, row?: string): Promise<RunReader[]> {
   const rows = row === undefined ? await foldersIn(runs) : [row];
   const found: RunReader[] = [];

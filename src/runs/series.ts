@@ -18,11 +18,11 @@ import { completedRuns } from './resumption.js';
 
 interface SeriesOptions extends Omit<ExecuteOptions, 'experiment' | 'deviations' | 'predictions'> {
   readonly plan: readonly PlannedRun[];
-  /** Go on with the next run after one that failed. An interruption always ends the series. */
+  /** Continue with the next run after a failure. An interruption always ends the series. */
   readonly keepGoing: boolean;
-  /** Told before each run; `index` counts from 0. */
+  /** Called before each run; `index` counts from 0. */
   readonly onStart?: (run: PlannedRun, index: number) => void;
-  /** Told after each run that did not complete. */
+  /** Called after each run that did not complete. */
   readonly onFailure?: (outcome: FailedRun) => void;
 }
 
@@ -43,15 +43,15 @@ interface FailedRun {
 }
 
 /**
- * Executes runs one after the other. What can be checked of all of them is checked first, so that the last one's missing
- * data set is said now and not after days.
- * @returns How each ended, in order; after the first that failed (unless `keepGoing`) or was interrupted, the rest is not run.
- * @throws UserError where one of the runs cannot be started, unless `keepGoing`.
+ * Executes runs one after the other. Checks all of them first, so that a data set missing for the last one is reported now and
+ * not after days.
+ * @returns How each ended, in order. After a failure (unless `keepGoing`) or an interruption, the rest is not run.
+ * @throws UserError if one of the runs cannot be started, unless `keepGoing`.
  */
 export async function executeSeries(options: SeriesOptions): Promise<Outcome[]> {
   const { plan, keepGoing, signal, note, onStart, onFailure } = options;
   const refused = await checkAll(options);
-  const begun = plan.length > 1 ? await begin(options) : null;
+  const series = plan.length > 1 ? await beginSeries(options) : null;
   const outcomes: Outcome[] = [];
   let ended = false;
   for (const [index, run] of plan.entries()) {
@@ -60,22 +60,22 @@ export async function executeSeries(options: SeriesOptions): Promise<Outcome[]> 
       continue;
     }
     onStart?.(run, index);
-    const outcome = refused.get(run) ?? (await executeOne(run, options, begun));
+    const outcome = refused.get(run) ?? (await executeOne(run, options, series));
     outcomes.push(outcome);
     if (outcome.state === 'completed') continue;
     onFailure?.(outcome);
     ended = !keepGoing || outcome.state === 'interrupted' || signal.aborted;
   }
   if (outcomes.every(({ state }) => state === 'completed')) {
-    await begun?.end().catch((error: UserError) => {
-      note(`${error.message} The same series would only be shown: --fresh runs it again.`);
+    await series?.end().catch((error: UserError) => {
+      note(`${error.message} The same command will find this series complete; --fresh runs it again.`);
     });
   }
   return outcomes;
 }
 
-/** Series of the same runs are one where what is done with each run is the same. */
-async function begin(options: SeriesOptions): Promise<SeriesStart> {
+/** Two series are the same if their runs and these settings are. */
+async function beginSeries(options: SeriesOptions): Promise<SeriesStart> {
   const { runs, plan, stages, engine, weights = null, weightsKey, resume } = options;
   const settings = { stages, engine, weights, ...(weightsKey !== undefined && { weightsKey }) };
   return SeriesStart.open(runs, plan, settings, resume === 'never');
@@ -84,16 +84,16 @@ async function begin(options: SeriesOptions): Promise<SeriesStart> {
 async function executeOne(
   run: PlannedRun,
   options: SeriesOptions,
-  begun: SeriesStart | null,
+  series: SeriesStart | null,
 ): Promise<CompletedRun | FailedRun> {
   const start = performance.now();
   try {
-    const ofSeries = begun !== null && options.resume === 'unfinished';
     const execution = await execute({
       ...options,
       ...run,
-      inSeries: begun !== null,
-      resume: ofSeries ? { except: begun.completedBefore(run) } : options.resume,
+      inSeries: series !== null,
+      resume:
+        series !== null && options.resume === 'unfinished' ? { except: series.completedBefore(run) } : options.resume,
     });
     return { run, state: 'completed', execution, seconds: (performance.now() - start) / 1000 };
   } catch (error) {
@@ -101,7 +101,7 @@ async function executeOne(
   }
 }
 
-/** The runs that cannot be started; throws at the first of them where a failure ends the series anyway. */
+/** The runs that cannot be started; throws for the first one unless `keepGoing`. */
 async function checkAll(options: SeriesOptions): Promise<Map<PlannedRun, FailedRun>> {
   const { plan, keepGoing } = options;
   const refused = new Map<PlannedRun, FailedRun>();
@@ -122,13 +122,13 @@ async function checkAll(options: SeriesOptions): Promise<Map<PlannedRun, FailedR
 }
 
 const schema = z.object({
-  /** Ids of the runs that had completed, by row. */
+  /** Ids of the complete runs, by row. */
   completed: z.array(z.tuple([z.string(), z.array(z.string())])),
 });
 
 /**
- * Where a series began, kept beside the run directories until all of it has completed: what completed since is not run again
- * where the series was interrupted.
+ * The runs that were complete when a series began, kept in a file until the series completes. If it is interrupted, runs
+ * completed since then are not run again.
  */
 export class SeriesStart {
   private constructor(
@@ -137,9 +137,9 @@ export class SeriesStart {
   ) {}
 
   /**
-   * Begins a series, or goes on with one.
-   * @param settings What makes two series of the same runs different ones.
-   * @throws UserError where the folder cannot be written.
+   * Begins or resumes a series.
+   * @param settings What distinguishes series of the same runs.
+   * @throws UserError if the folder cannot be written.
    */
   static async open(runs: string, plan: readonly PlannedRun[], settings: unknown, anew: boolean): Promise<SeriesStart> {
     const hashes = plan.map(({ experiment }) => hashExperiment(experiment));
@@ -148,7 +148,7 @@ export class SeriesStart {
       .digest('hex')
       .slice(0, 16);
     const file = path.join(runs, `.series-${key}.json`);
-    // Of two processes that begin the same series at once, the second must not count what the first has completed.
+    // If two processes begin the same series at once, the second must not count what the first completes.
     return withLock(`${file}.lock`, async () => {
       const known = schema.safeParse(anew ? null : await readSealed(file)).data;
       if (known !== undefined) return new SeriesStart(file, new Map(known.completed));
@@ -161,12 +161,12 @@ export class SeriesStart {
     });
   }
 
-  /** Ids of the runs of a row that had completed before. */
+  /** Ids of the row's runs that were complete when the series began. */
   completedBefore({ experiment }: PlannedRun): readonly string[] {
     return this.completed.get(experiment.row) ?? [];
   }
 
-  /** Forgets the series: all of it has completed. @throws UserError where its file cannot be removed. */
+  /** Forgets the completed series. @throws UserError if its file cannot be removed. */
   async end(): Promise<void> {
     try {
       await rm(this.file, { force: true });

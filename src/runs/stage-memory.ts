@@ -8,16 +8,15 @@ import type { Experiment } from '../recipe/experiment.js';
 import type { Stage } from '../records/record.js';
 import { trainingMemory } from '../training/step.js';
 
-/** What a stage holds in memory at its peak, by shapes and sizes alone. */
+/** A stage's peak memory, computed from shapes. */
 export interface StageMemory extends PeakMemory {
   readonly stage: Stage;
-  /** What the tensors are of. */
   readonly of: 'a training step' | 'inference of an image';
-  /** In main memory: batches or images that worker threads make ahead. */
+  /** Batches or images that worker threads make ahead, in main memory. */
   readonly aheadBytes: number;
 }
 
-/** The stage that holds most, tensors and what is made ahead together; on a GPU tensors alone. */
+/** The stage with the largest peak: tensors and what is made ahead; on a GPU, only tensors. */
 export async function largestStageMemory(
   experiment: Experiment,
   stages: readonly Stage[],
@@ -25,33 +24,19 @@ export async function largestStageMemory(
 ): Promise<StageMemory> {
   const total = ({ peakBytes, aheadBytes }: StageMemory) => peakBytes + (engine.device === 'cpu' ? aheadBytes : 0);
   const all: StageMemory[] = [];
-  // One after the other: an engine has one twin at a time.
+  // One after the other, because an engine has one twin at a time.
   for (const stage of stages) all.push(...(await memoryOf(experiment, stage, engine)));
   return all.reduce((largest, each) => (total(each) > total(largest) ? each : largest));
 }
 
 async function memoryOf(experiment: Experiment, stage: Stage, engine: Engine): Promise<StageMemory[]> {
-  const { training, benchmark, evaluation } = experiment;
-  switch (stage) {
-    case 'train':
-      return [
-        { ...(await stepMemory(experiment, stage, training.batch, engine)), aheadBytes: batchesAhead(experiment) },
-      ];
-    case 'benchmark':
-      return [
-        await stepMemory(experiment, stage, benchmark.trainingBatch, engine),
-        await imageMemory(experiment, stage, engine),
-      ];
-    case 'evaluate':
-      return [{ ...(await imageMemory(experiment, stage, engine)), aheadBytes: viewsAhead(evaluation, [1]) }];
-    case 'evaluate-ms':
-      return [
-        { ...(await imageMemory(experiment, stage, engine)), aheadBytes: viewsAhead(evaluation, evaluation.ratios) },
-      ];
-  }
+  if (stage === 'train') return [await stepMemory(experiment, stage, experiment.training.batch, engine)];
+  const image = await imageMemory(experiment, stage, engine);
+  if (stage !== 'benchmark') return [image];
+  return [await stepMemory(experiment, stage, experiment.benchmark.trainingBatch, engine), image];
 }
 
-/** What was found out already: rows share networks, and runs of a series their row. */
+/** Earlier results: rows share networks, and runs of a series their row. */
 const known = new Map<string, PeakMemory>();
 
 async function once(key: readonly unknown[], find: () => Promise<PeakMemory>): Promise<PeakMemory> {
@@ -65,28 +50,22 @@ async function stepMemory(experiment: Experiment, stage: Stage, batch: number, e
   const { model, data, training } = experiment;
   const key = [engine.name, { ...model, pretrained: null }, data.cropHw, batch, training.precision];
   const peak = await once(key, () => trainingMemory(engine, experiment, data.cropHw, batch));
-  return { ...peak, stage, of: 'a training step', aheadBytes: 0 };
+  const aheadBytes = stage === 'train' ? batchesAhead(experiment) : 0;
+  return { ...peak, stage, of: 'a training step', aheadBytes };
 }
 
 async function imageMemory(experiment: Experiment, stage: Stage, engine: Engine): Promise<StageMemory> {
   const { model, training, evaluation } = experiment;
   const flip = stage === 'evaluate-ms';
-  const views = testViews(evaluation, flip ? evaluation.ratios : [1]);
+  const ratios = flip ? evaluation.ratios : [1];
+  const views = testViews(evaluation, ratios);
   const { mode, cropHw, strideHw } = evaluation;
   const size = benchmarkSize(evaluation);
-  const key = [
-    engine.name,
-    { ...model, pretrained: null },
-    mode,
-    cropHw,
-    strideHw,
-    size,
-    views,
-    flip,
-    training.precision,
-  ];
+  const network = { ...model, pretrained: null };
+  const key = [engine.name, network, mode, cropHw, strideHw, size, views, flip, training.precision];
   const peak = await once(key, () => inferenceMemory(engine, { experiment, size, views, flip }));
-  return { ...peak, stage, of: 'inference of an image', aheadBytes: 0 };
+  const aheadBytes = stage === 'benchmark' ? 0 : viewsAhead(evaluation, ratios);
+  return { ...peak, stage, of: 'inference of an image', aheadBytes };
 }
 
 /** Bytes of the training batches that workers make ahead. */
@@ -96,11 +75,9 @@ function batchesAhead({ data, training }: Experiment): number {
   return bytes * resultsAhead(defaultWorkers(), bytes);
 }
 
-/** Bytes of the views of the image that is predicted, and of those that workers make ahead. */
+/** Bytes of the views of the current image, and of those that workers make ahead. */
 function viewsAhead({ imageScaleWh, ...rest }: Experiment['evaluation'], ratios: readonly number[]): number {
-  const bytes = testViews({ imageScaleWh }, ratios)
-    .map(([height, width]) => height * width * 12)
-    .reduce((sum, each) => sum + each, 0);
+  const bytes = testViews({ imageScaleWh }, ratios).reduce((sum, [height, width]) => sum + height * width * 12, 0);
   const images = 1 + resultsAhead(defaultWorkers(), largestViewsBytes(imageScaleWh, ratios));
   return bytes * Math.min(images, rest.limit ?? images);
 }

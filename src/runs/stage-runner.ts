@@ -5,38 +5,25 @@ import type { Lock } from '../support/lock.js';
 import { type DisplayMode, showStages } from '../terminal/display.js';
 import { weightsIdentity } from '../weights/load.js';
 import type { RunDirectory } from './directory.js';
-import { describeWeights } from './plan.js';
+import { recordedWeights } from './plan.js';
 import { type CompletedStage, keepStageResult, readStageResult, type StageContext } from './stage-results.js';
 import { runStage, STAGE_TITLES } from './stages.js';
 
-/** What stages need of how a run is executed. */
+/** The options of a run for its stages. */
 export interface StageOptions
-  extends Pick<
-    StageContext,
-    | 'experiment'
-    | 'dataRoot'
-    | 'keepCheckpoints'
-    | 'mostSecondsLost'
-    | 'signal'
-    | 'evaluateEvery'
-    | 'tensorboard'
-    | 'saveRequested'
-    | 'note'
-    | 'predictions'
-    | 'labelIds'
-  > {
-  /** In the order they are done. */
+  extends Omit<StageContext, 'engine' | 'directory' | 'skipped' | 'beforeWrite' | 'weights' | 'weightsKey'> {
+  /** In order. */
   readonly stages: readonly Stage[];
-  /** Samples that may be left out where they cannot be read. */
+  /** Unreadable samples that may be left out. */
   readonly skipBad: number;
   readonly display: DisplayMode;
 }
 
-/** The stages of a run while it is executed, and what they have found so far. */
+/** Does the stages of a run, and holds their results so far. */
 export class StageRunner {
   readonly details: RunRecord['details'] = { train: null, evaluate: null, 'evaluate-ms': null, benchmark: null };
   readonly completed: RunRecord['stages'] = [];
-  /** The stage that runs. */
+  /** The current stage. */
   current: Stage | null = null;
 
   constructor(
@@ -44,9 +31,9 @@ export class StageRunner {
     private readonly engine: Engine,
     private readonly directory: RunDirectory,
     private readonly lock: Lock,
-    /** The file to evaluate: given, or trained meanwhile. */
+    /** The file to evaluate: given, or trained by an earlier stage. */
     public weights: string | undefined,
-    /** What the record says of it. */
+    /** Its description in the record. */
     public used: RunRecord['weights'],
   ) {}
 
@@ -62,8 +49,8 @@ export class StageRunner {
   private async doStage(stage: Stage, say: (progress: string) => void): Promise<string> {
     const { signal, note, predictions, labelIds = false } = this.options;
     const weights = this.used === null ? null : weightsIdentity(this.used.sha256, this.used.key);
-    const of = weights === null ? null : { weights, predictions, labelIds };
-    const earlier = await readStageResult(this.directory.path, stage, of, note);
+    const evaluation = weights === null ? null : { weights, predictions, labelIds };
+    const earlier = await readStageResult(this.directory.path, stage, evaluation, note);
     if (earlier !== null) {
       await this.take(stage, earlier);
       return `${earlier.summary} (done before)`;
@@ -73,13 +60,13 @@ export class StageRunner {
     await this.lock.assertHeld();
     await this.directory.writeStatus('running', stage);
     const startedAt = new Date();
-    // The clock may be set meanwhile.
+    // The system clock may be adjusted meanwhile.
     const start = performance.now();
     const result = await runStage(stage, await this.context(), say);
     const seconds = (performance.now() - start) / 1000;
     const completed = { ...result, startedAt: startedAt.toISOString(), seconds };
     await this.lock.assertHeld();
-    await keepStageResult(this.directory.path, stage, completed, of);
+    await keepStageResult(this.directory.path, stage, completed, evaluation);
     await this.take(stage, completed);
     return result.summary;
   }
@@ -101,7 +88,7 @@ export class StageRunner {
     Object.assign(this.details, { [stage]: details });
     if (weights !== undefined) {
       this.weights = weights;
-      this.used = await describeWeights(weights, 'trained');
+      this.used = await recordedWeights(weights, 'trained');
     }
     this.completed.push({ stage, startedAt, seconds });
   }

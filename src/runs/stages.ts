@@ -12,7 +12,7 @@ async function eventFiles({ tensorboard }: StageContext) {
   return tensorboard ? (await import('./tensorboard.js')).EventFile : undefined;
 }
 
-/** What evaluates while training goes on; undefined where nothing does. */
+/** Evaluation during training; undefined if there is none. */
 async function validationDuring(context: StageContext, say: Say, onFigures: ValidationOptions['onFigures']) {
   const { evaluateEvery: every } = context;
   if (every === undefined) return undefined;
@@ -33,15 +33,14 @@ async function train(context: StageContext, say: Say, progress: ProgressFile): P
     validation,
     onProgress: ({ iteration, iterations, loss, learningRate, secondsPerIteration }) => {
       const secondsLeft = (iterations - iteration) * secondsPerIteration;
-      const left = formatSeconds(secondsLeft);
       progress.update({ done: iteration, total: iterations, secondsLeft, loss });
       say(
         `iteration ${iteration}/${iterations}, loss ${loss.toFixed(4)}, lr ${learningRate.toPrecision(3)}, ` +
-          `${formatSeconds(secondsPerIteration)}/iteration, ${left} left`,
+          `${formatSeconds(secondsPerIteration)}/iteration, ${formatSeconds(secondsLeft)} left`,
       );
     },
     onStart: async (iterations) => {
-      events = await Events?.goOn(context.directory, iterations, context.beforeWrite);
+      events = await Events?.resume(context.directory, iterations, context.beforeWrite);
     },
     onLog: async (line) =>
       events?.add(line.iteration, {
@@ -126,7 +125,7 @@ async function benchmark(context: StageContext, say: Say, progress: ProgressFile
   };
 }
 
-/** Does one stage of a run, and notes in its directory how far it is. */
+/** Does one stage of a run, and updates its progress file. */
 export async function runStage(stage: Stage, context: StageContext, say: Say): Promise<StageResult> {
   const progress = await ProgressFile.open(context.directory, stage, context.beforeWrite);
   progress.update({});
@@ -135,7 +134,7 @@ export async function runStage(stage: Stage, context: StageContext, say: Say): P
     await progress.finish();
     return result;
   } catch (error) {
-    // What ended the stage says more than that this cannot be written either.
+    // The stage's error matters more than a failure to write this.
     await progress.finish().catch(() => undefined);
     throw explainOutOfMemory(error, stage, context.engine, context.experiment);
   }
@@ -146,7 +145,6 @@ function doStage(stage: Stage, context: StageContext, say: Say, progress: Progre
     case 'train':
       return train(context, say, progress);
     case 'evaluate':
-      return evaluate(context, say, progress, stage);
     case 'evaluate-ms':
       return evaluate(context, say, progress, stage);
     case 'benchmark':
@@ -154,7 +152,7 @@ function doStage(stage: Stage, context: StageContext, say: Say, progress: Progre
   }
 }
 
-/** The stages' names for people. */
+/** Titles of the stages in a terminal. */
 export const STAGE_TITLES: Readonly<Record<Stage, string>> = {
   train: 'Train',
   evaluate: 'Evaluate (single scale)',

@@ -14,7 +14,7 @@ const SUMMARY = { value: 1 } as const;
 const VALUE = { tag: 1, simpleValue: 2 } as const;
 const SESSION_LOG = { status: 1, start: 1 } as const;
 
-/** How the value of a field is written (protocol buffers' wire types). */
+/** Protocol buffers' wire types. */
 const WIRE = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
 function varint(value: number): Buffer {
@@ -42,7 +42,7 @@ function float(field: number, value: number): Buffer {
   return Buffer.concat([key(field, WIRE.fixed32), data]);
 }
 
-/** TensorFlow stores no plain checksums, so that checksums of data that holds checksums stay good. */
+/** TensorFlow masks checksums, because checksums of data that contains checksums are weak. */
 function maskedChecksum(data: Uint8Array): Buffer {
   const crc = crc32c(data);
   const masked = Buffer.alloc(4);
@@ -57,7 +57,7 @@ export function frameRecord(data: Uint8Array): Buffer {
   return Buffer.concat([length, maskedChecksum(length), data, maskedChecksum(data)]);
 }
 
-/** A file of scalars that TensorBoard shows. */
+/** A file of scalars for TensorBoard. */
 export class EventFile {
   private constructor(
     readonly file: string,
@@ -65,8 +65,8 @@ export class EventFile {
   ) {}
 
   /**
-   * Begins a file in the run directory. `beforeWrite` may refuse that anything is written.
-   * @throws UserError where it cannot be written.
+   * Creates a file in the run directory. `beforeWrite` may refuse writing.
+   * @throws UserError if it cannot be written.
    */
   static async create(directory: string, beforeWrite = async () => {}): Promise<EventFile> {
     const seconds = String(Math.floor(Date.now() / 1000)).padStart(10, '0');
@@ -83,15 +83,14 @@ export class EventFile {
   }
 
   /**
-   * Begins a file of training that has done `iterations` steps. Where there are files of before, what they hold of later
-   * steps, which are done again, is not shown any more.
-   * @throws UserError where it cannot be written.
+   * Creates a file for training that has done `iterations` steps. Hides later steps in earlier files, which are repeated.
+   * @throws UserError if it cannot be written.
    */
-  static async goOn(directory: string, iterations: number, beforeWrite?: () => Promise<void>): Promise<EventFile> {
+  static async resume(directory: string, iterations: number, beforeWrite?: () => Promise<void>): Promise<EventFile> {
     const events = await EventFile.create(directory, beforeWrite);
     const files = await readdir(path.dirname(events.file));
     if (files.length > 1) {
-      // TensorBoard drops what it has read of this step and later ones.
+      // TensorBoard then drops this step and later ones.
       const log = integer(SESSION_LOG.status, SESSION_LOG.start);
       await events.append(integer(EVENT.step, iterations + 1), bytes(EVENT.sessionLog, log));
     }
@@ -99,8 +98,8 @@ export class EventFile {
   }
 
   /**
-   * Adds scalars of a step; what is not finite is left out.
-   * @throws UserError where they cannot be written.
+   * Adds the finite scalars of a step.
+   * @throws UserError if they cannot be written.
    */
   async add(step: number, scalars: Readonly<Record<string, number>>): Promise<void> {
     const values = Object.entries(scalars)

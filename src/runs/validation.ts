@@ -8,20 +8,20 @@ import { POSITION_SECONDS, positionFile, type StageContext } from './stage-resul
 export interface ValidationOptions {
   readonly every: number;
   readonly say: (progress: string) => void;
-  /** Told the figures (fractions) once they are there. */
+  /** Called with the figures (fractions). */
   readonly onFigures: (iteration: number, figures: { mIoU: number; mAcc: number; aAcc: number }) => Promise<void>;
 }
 
 /**
- * Evaluates a training's checkpoints on the validation split, at a single scale, while it goes on. One that was ended is gone on
- * with where it was; its network is in memory beside that which is trained.
+ * Evaluates checkpoints during training, on the validation split at a single scale. Resumes an interrupted evaluation. Its
+ * network is in memory in addition to the trained one.
  */
 export function validationOf(context: StageContext, { every, say, onFigures }: ValidationOptions): Validation {
   const { experiment, engine, dataRoot, directory, skipped, signal, saveRequested, beforeWrite, note } = context;
   return {
     every,
     evaluate: async (weights, iteration) => {
-      // Of this iteration alone: the next one's weights are others.
+      // A file for each iteration, because weights differ.
       const file = positionFile(directory, `train-${iteration}`);
       const evaluated = await evaluate({
         experiment,
@@ -41,7 +41,7 @@ export function validationOf(context: StageContext, { every, say, onFigures }: V
           say(`evaluation after iteration ${iteration}: image ${done}/${total}${soFar}, ${left} left`);
         },
       }).catch((error: unknown) => {
-        // Running statistics of the first iterations may not fit yet; training itself is sound, or says so.
+        // Running statistics may not fit yet in early iterations; training checks its own values.
         if (!(error instanceof NonFiniteOutputError)) throw error;
         note(`No evaluation after iteration ${iteration}: ${error.message}`);
         return null;

@@ -4,7 +4,7 @@ import { withoutNoise } from '../support/format.js';
 import { otherGroups } from './notes.js';
 import type { Report } from './table.js';
 
-/** The original's columns that say what a row is, then a figure, then where it is from. */
+/** Columns of the original for the row, then the figure, then its source. */
 const COLUMNS = [
   'section',
   'Method',
@@ -37,11 +37,10 @@ type Line = Partial<Record<(typeof COLUMNS)[number], string | number | null>>;
 const rounded = (value: number | null) => (value === null ? null : withoutNoise(value));
 
 function noteOf(...parts: readonly (string | false)[]): string | null {
-  const said = parts.filter((part) => part !== false && part !== '');
-  return said.length === 0 ? null : said.join('; ');
+  return parts.filter((part) => part !== false && part !== '').join('; ') || null;
 }
 
-/** A line a figure, so that a spreadsheet can filter; `section` keeps what compares with nothing apart. */
+/** A line for each figure, so that a spreadsheet can filter; `section` separates published tables from other runs. */
 export function reportCsv({ tables, otherRuns, spreads }: Report): string {
   const published = tables.flatMap(({ table, rows }) =>
     rows.flatMap(({ row, method, backbone, crop, iterations, config, weights, log, cells }) =>
@@ -114,7 +113,7 @@ export function reportCsv({ tables, otherRuns, spreads }: Report): string {
   return stringify(lines, { header: true, columns: [...COLUMNS], cast: { string: asText } }).trimEnd();
 }
 
-/** A text as spreadsheets show it, where they would take it for a formula. */
+/** Escapes a text that a spreadsheet would take for a formula. */
 function asText(text: string): string {
   return /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
 }

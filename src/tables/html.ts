@@ -1,4 +1,4 @@
-import type { Section, Text } from './cell.js';
+import type { Section, Text } from './document.js';
 
 const ENTITIES: Readonly<Record<string, string>> = {
   '&': '&amp;',
@@ -8,12 +8,12 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** Text as it stands in HTML, between tags and in quoted attributes. */
+/** Escapes text for HTML, between tags and in quoted attributes. */
 export function escapeHtml(text: string): string {
   return text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character]!);
 }
 
-/** What all pages share: colours in light and dark, type, headings, lists of facts. */
+/** Styles that all pages share: light and dark colours, type, headings, lists of facts. */
 export const PAGE_BASE = `
 :root {
   --paper: #fbfbfa;
@@ -43,7 +43,7 @@ dt { color: var(--soft); font-size: 0.8rem; }
 dd { margin: 0; overflow-wrap: anywhere; }
 `;
 
-/** The head of a page that holds all it shows: nothing is ever fetched. `title` is escaped already. */
+/** The head of a page that never loads anything. `title` must be escaped. */
 export function pageHead(title: string, style: string, { script = false } = {}): string {
   return `<head>
 <meta charset="utf-8">
@@ -87,7 +87,7 @@ function sectionHtml({ title, table: { head, body }, notes }: Section): string {
   ].join('\n');
 }
 
-/** Sections as a page of its own, without scripts and without anything to load. */
+/** Sections as a page without scripts that loads nothing. */
 export function tablePage(sections: readonly Section[], title: string): string {
   return [
     '<!doctype html>',

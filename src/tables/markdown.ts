@@ -1,9 +1,9 @@
-import type { DocumentTable, Piece, Section, Text } from './cell.js';
+import type { DocumentTable, Piece, Section, Text } from './document.js';
 
-/** What markdown reads as more than itself, in GitHub's dialect. */
+/** Characters with a meaning in GitHub's markdown. */
 const SPECIAL = /[\\|[\]<>*`~&#]/g;
 
-/** A text that markdown shows as it is. An underscore within a word means nothing and stays readable. */
+/** Escapes text for markdown. An underscore within a word has no meaning and stays. */
 function escapeWords(words: string): string {
   return words
     .replaceAll(/\s+/g, ' ')
@@ -11,7 +11,7 @@ function escapeWords(words: string): string {
     .replaceAll(/(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])/g, '\\_');
 }
 
-/** Escapes also what would turn a link behind it into an image. */
+/** Also escapes `!`, which would turn a link behind it into an image. */
 function escapePlain(words: string): string {
   return escapeWords(words).replaceAll('!', '\\!');
 }
@@ -29,15 +29,15 @@ function escapeHref(href: string): string {
 
 type Link = Piece & { readonly href: string };
 
-/** The targets of a text's links, each under a short label, so that a line of a table stays short in the file itself. */
+/** Link targets under short labels, which keep the lines of a table short in the file. */
 class Definitions {
   private readonly labels = new Map<string, string>();
   private readonly counts = new Map<string, number>();
 
-  /** @param figure Begins the labels of links that are not named by a word: figures and seeds, which link to records. */
+  /** @param figure Prefix of labels of links without a name: figures and seeds, which link to records. */
   constructor(private readonly figure: string) {}
 
-  /** The label of a link: the first letter of its name, and a number. Links with the same target and name share one. */
+  /** A link's label: the first letter of its name and a number. Links with equal target and name share a label. */
   of({ text, href, short }: Link): string {
     const prefix = /^[a-z]/i.exec(short ?? text)?.[0].toLowerCase() ?? this.figure;
     const title = short === undefined ? '' : ` "${escapeWords(text).trim().replaceAll('"', '\\"')}"`;
@@ -51,7 +51,7 @@ class Definitions {
     return label;
   }
 
-  /** `[m1]: https://…`, a line for each. */
+  /** A line `[m1]: https://…` for each label. */
   lines(): string[] {
     return [...this.labels].map(([key, label]) => `[${label}]:${key.slice(key.indexOf(' '))}`);
   }
@@ -61,7 +61,7 @@ function isLink(piece: Piece): piece is Link {
   return piece.href !== undefined;
 }
 
-/** Neighbours without a link as one piece: what an underscore means depends on what stands beside it. */
+/** Joins neighbours without links: whether an underscore is escaped depends on the characters beside it. */
 function joined(text: Text): Text {
   const pieces: Piece[] = [];
   for (const piece of text) {
@@ -72,7 +72,6 @@ function joined(text: Text): Text {
   return pieces;
 }
 
-/** Sections as markdown in GitHub's dialect, with the targets of all links below them. */
 class Writer {
   private readonly definitions: Definitions;
 
@@ -89,7 +88,7 @@ class Writer {
       )
       .join('')
       .trim();
-    // What would begin a list within the line.
+    // Escapes what would begin a list.
     return written.replace(/^([-+]|\d+[.)])(?=\s|$)/, (marker) => `${marker.slice(0, -1)}\\${marker.slice(-1)}`);
   }
 
@@ -116,13 +115,12 @@ class Writer {
 }
 
 /**
- * Sections as markdown in GitHub's dialect. Links are written by reference, `[model][m1]`, and their targets stand below the last
- * section.
- * @param figureLabel Begins the labels of figures and seeds. Labels hold for a whole file: parts of one need different ones.
+ * Sections as GitHub's markdown. Links are references, `[model][m1]`, with their targets below the last section.
+ * @param figureLabel Prefix of the labels of figures and seeds. Labels apply to a whole file: its parts need different ones.
  */
 export function writeMarkdown(sections: readonly Section[], figureLabel = 'r'): string {
   return new Writer(figureLabel).write(sections);
 }
 
-/** A line that says where a link leads: `[m1]: https://…`. Its label is the first group, the target the second. */
+/** A line that defines a link's target: `[m1]: https://…`. Groups: label, target. */
 export const DEFINITION = /^ {0,3}\[([^\]]+)\]:\s*(\S.*)$/;

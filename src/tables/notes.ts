@@ -1,41 +1,38 @@
-import { FIGURE_HEADINGS, FIGURES } from '../records/figures.js';
-import { type Cell, hardwareOfCells, markNotes } from './cell.js';
+import { FIGURE_HEADINGS, FIGURES, type Spread } from '../records/figures.js';
+import { type Cell, hardwareMarks, markNotes } from './cell.js';
 import type { OtherRun, PublishedTable } from './table.js';
 
 /** Runs that compare with nothing published for the same reason, measured on the same hardware. */
 export interface OtherGroup {
   readonly kind: 'smoke' | 'local';
-  /** What its kind is called. */
   readonly label: string;
-  /** The label, and what tells the group from others of its kind. */
+  /** The label, and whatever distinguishes the group from others of its kind. */
   readonly title: string;
   readonly reason: string;
   readonly hardware: string;
   readonly runs: readonly OtherRun[];
 }
 
-type Untitled = Omit<OtherGroup, 'title'>;
+const LABELS = { smoke: 'Smoke runs', local: 'Local runs' } as const;
 
-const LABELS = { smoke: 'Smoke runs', local: 'Local runs' };
-
-/** Runs of the smoke profile first; in the order of their first run otherwise. No two titles are the same. */
+/** Groups with distinct titles: smoke runs first, then in order of their first run. */
 export function otherGroups(runs: readonly OtherRun[]): OtherGroup[] {
   const groups = new Map<string, OtherRun[]>();
   for (const run of runs) {
     const key = JSON.stringify([run.profile === 'smoke', run.reason, run.hardware]);
     groups.set(key, [...(groups.get(key) ?? []), run]);
   }
-  const all = [...groups.values()].map((inGroup): Untitled => {
+  const all = [...groups.values()].map((inGroup) => {
     const { profile, reason, hardware } = inGroup[0]!;
-    const kind = profile === 'smoke' ? 'smoke' : 'local';
+    const kind: OtherGroup['kind'] = profile === 'smoke' ? 'smoke' : 'local';
     return { kind, label: LABELS[kind], reason, hardware, runs: inGroup };
   });
   const ofKind = (wanted: OtherGroup['kind']) => withTitles(all.filter(({ kind }) => kind === wanted));
   return [...ofKind('smoke'), ...ofKind('local')];
 }
 
-/** Groups of one kind, with titles that say as much as tells them apart. */
-function withTitles(groups: readonly Untitled[]): OtherGroup[] {
+/** Titles the groups of one kind: with reason and hardware only if they distinguish groups. */
+function withTitles(groups: readonly Omit<OtherGroup, 'title'>[]): OtherGroup[] {
   return groups.map((group) => {
     const sameReason = groups.filter(({ reason }) => reason === group.reason);
     const differences = [
@@ -51,14 +48,26 @@ export function cellsOf({ rows }: PublishedTable): Cell[] {
   return rows.flatMap(({ cells }) => FIGURES.map((figure) => cells[figure]));
 }
 
-/** How many figures of each kind a table never had. */
-function neverPublished({ rows }: PublishedTable): string | null {
+/** Notes below the runs of a group. */
+export function groupNotes({ reason, hardware, runs }: OtherGroup): string[] {
+  return [`Compares with nothing published: ${reason}.`, `Measured on ${hardware}.`, ...markNotes(runs)];
+}
+
+/** The recipe of runs that differ only in the seed. */
+export function spreadRecipe({ profile, changes }: Spread): string {
+  return [`${profile} profile`, ...changes].join(', ');
+}
+
+/** How many figures of each column were never published. */
+function neverPublishedNote({ rows }: PublishedTable): string[] {
   const counts = FIGURES.map((figure) => ({
     figure,
     count: rows.filter(({ cells }) => cells[figure].published === null).length,
   })).filter(({ count }) => count > 0);
-  if (counts.length === 0) return null;
-  return `none: never published (${counts.map(({ figure, count }) => `${count} × ${FIGURE_HEADINGS[figure]}`).join(', ')}).`;
+  if (counts.length === 0) return [];
+  return [
+    `none: never published (${counts.map(({ figure, count }) => `${count} × ${FIGURE_HEADINGS[figure]}`).join(', ')}).`,
+  ];
 }
 
 function toleranceNote({ tolerance }: PublishedTable): string[] {
@@ -68,7 +77,6 @@ function toleranceNote({ tolerance }: PublishedTable): string[] {
   return [`mIoU is reproduced within ${points} of the published figure (${reason}).`];
 }
 
-/** What a figure of memory or speed is judged by: only on the hardware of the published one. */
 function hardwareNote({ hardware }: PublishedTable): string[] {
   if (hardware === null) return [];
   const { name, tolerance, reason } = hardware;
@@ -78,22 +86,21 @@ function hardwareNote({ hardware }: PublishedTable): string[] {
 }
 
 /**
- * What has to be said below a published table: how to read it, what its verdicts rest on, what was measured on what.
- * @param howToRead How the layout sets the two figures side by side.
+ * Notes below a published table: how to read it, tolerances, hardware, marks.
+ * @param howToRead Where the layout shows published and measured figures.
  */
 export function notesOf(table: PublishedTable, howToRead: string): string[] {
   const cells = cellsOf(table);
   const { file } = table;
-  const marks = hardwareOfCells(cells);
+  const marks = hardwareMarks(cells);
   const here = [...new Set(cells.flatMap((cell) => cell.hardware ?? []))].map((name) =>
     [marks.get(name), name].filter((part) => part !== undefined).join(' '),
   );
   const run = table.rows.filter(({ cells }) => FIGURES.some((figure) => cells[figure].reproduced !== null)).length;
-  const never = neverPublished(table);
   return [
-    ...(file === null ? [] : [`Published figures as ${file} gives them; fcn itself has none of them.`]),
+    ...(file === null ? [] : [`Published figures are from ${file}; fcn itself has none of them.`]),
     `${howToRead} –: not run. ${run} of ${table.rows.length} rows have a record.`,
-    ...(never === null ? [] : [never]),
+    ...neverPublishedNote(table),
     ...toleranceNote(table),
     ...(here.length === 0 ? [] : [`Memory and fps here: ${here.join('; ')}.`]),
     ...hardwareNote(table),

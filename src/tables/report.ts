@@ -1,6 +1,6 @@
 import { findTable, selectRows, tablesOf } from '../recipe/select.js';
 import { findKeptRecords, findRecords } from '../records/folder.js';
-import { type LinkTo, linksFrom, pathsAsFound } from './cell.js';
+import { type LinkTo, linksFrom, pathsAsFound } from './document.js';
 import { writeMarkdown } from './markdown.js';
 import { type SortKey, sortRows } from './rows.js';
 import { PARTS, sectionsOf } from './sections.js';
@@ -10,15 +10,15 @@ import { compactReport, NOTHING_TO_SHOW } from './terminal.js';
 export interface ReportOptions {
   readonly results: string;
   readonly runs: string;
-  /** Only records that are kept in the folders of their kinds: what a document may cite. */
+  /** Only kept records: what a document may cite. */
   readonly onlyKept?: boolean | undefined;
   /** Only figures of this profile. */
   readonly profile?: string | undefined;
-  /** The tables of these files, with their runs, instead of the package's. */
+  /** Tables of these files, with their runs, instead of the package's. */
   readonly file?: readonly string[] | undefined;
-  /** Only this published table, by its name or its file's. */
+  /** Only this published table, by its name or its file's name. */
   readonly table?: string | undefined;
-  /** Only rows that one of these patterns matches. */
+  /** Only rows that match one of these patterns. */
   readonly rows?: readonly string[] | undefined;
   /** Leave out what compares with nothing published. */
   readonly onlyPublished?: boolean | undefined;
@@ -28,7 +28,7 @@ export interface ReportOptions {
 }
 
 /**
- * Reads the tables and the records and sets them side by side.
+ * Makes the report of the selected tables and records.
  * @throws UserError for an unknown table or row, or a broken record.
  */
 export function reportOf(options: ReportOptions): Report {
@@ -36,7 +36,7 @@ export function reportOf(options: ReportOptions): Report {
   const all = tablesOf(file);
   const named = table === undefined ? all : [findTable(all, table)];
   const chosen = patterns.length === 0 ? null : new Set(selectRows({ patterns, table, file }).map(({ id }) => id));
-  // A smoke figure stands in no published table, so there is nothing to show in one.
+  // Published tables have no smoke figures.
   const tables = (profile === 'smoke' ? [] : named)
     .map((one) => (chosen === null ? one : { ...one, rows: one.rows.filter(({ id }) => chosen.has(id)) }))
     .filter(({ rows }) => rows.length > 0);
@@ -64,15 +64,15 @@ export const TABLE_FORMATS = ['terminal', 'markdown', 'csv', 'json', 'html'] as 
 export type TableFormat = (typeof TABLE_FORMATS)[number];
 
 interface FormatOptions {
-  /** Of the terminal: every column with borders, instead of what fits into 80. */
+  /** In a terminal: all columns with borders. */
   readonly wide?: boolean;
-  /** Of the terminal: most characters of a line, where it is not wide; 80 where not given. */
+  /** In a terminal, unless wide: maximum characters in a line; default: 80. */
   readonly width?: number;
-  /** The folder of the document, from which links go out; the working folder where not given. */
+  /** The document's folder, for relative links; default: the working folder. */
   readonly folder?: string;
 }
 
-/** Writes a report out. Libraries are loaded by the format that needs them, so that a table in a terminal is there at once. */
+/** Formats a report. Each format loads its own libraries, so that a table in a terminal appears at once. */
 export async function formatReport(
   report: Report,
   format: TableFormat,

@@ -6,39 +6,25 @@ import { type Selection, selectRows, tablesOf } from '../recipe/select.js';
 import { FIGURE_COLUMNS, FIGURES, formatFigure } from '../records/figures.js';
 import { formatNumber } from '../support/format.js';
 import { fitColumns, type Lines, leftOutNote, terminalTable, wrap } from '../terminal/layout.js';
-import type { TableRow } from './table.js';
+import { rowHeading, type TableRow } from './table.js';
 
-/** A row as fcn list shows it. */
-interface ListedRow {
-  readonly row: string;
-  readonly table: string;
-  readonly method: string;
-  readonly backbone: string;
-  readonly crop: string;
-  readonly iterations: number;
-  readonly published: PublishedFigures;
-}
+type ListedRow = ReturnType<typeof rowHeading> & { readonly table: string; readonly published: PublishedFigures };
 
 /**
- * The rows of a selection; where it names nothing, all of the package or of the file, local ones too.
- * @throws UserError where there is no such row or table.
+ * The selected rows; by default all of the package or of the file, local ones included.
+ * @throws UserError if there is no such row or table.
  */
 export function listRows({ patterns = [], table, file }: Selection): ListedRow[] {
   const everything = patterns.length === 0 && table === undefined;
   const rows = everything ? tablesOf(file).flatMap((inTable) => inTable.rows) : selectRows({ patterns, table, file });
-  return rows.map((row) => ({
-    row: row.id,
-    table: row.table.name,
-    method: row.recipe.method,
-    backbone: row.recipe.backbone,
-    crop: row.recipe.data.cropHw.join('x'),
-    iterations: row.recipe.training.iterations,
-    published: row.published,
-  }));
+  return rows.map((row) => {
+    const { row: id, ...heading } = rowHeading(row);
+    return { row: id, table: row.table.name, ...heading, published: row.published };
+  });
 }
 
 const WORDS = ['Row', 'Method', 'Backbone', 'Crop', 'Iterations'];
-/** What a narrow terminal can do without, as the row's name says it. */
+/** Columns that a narrow terminal leaves out: the row's name contains them. */
 const SPARE = ['Iterations', 'Crop', 'Method', 'Backbone'];
 
 function linesOf(rows: readonly ListedRow[]): Lines {
@@ -56,8 +42,8 @@ function linesOf(rows: readonly ListedRow[]): Lines {
 }
 
 /**
- * The rows of each table under its name, a line a row.
- * @param width Most characters of a line; where it is not given, all columns are shown, with borders.
+ * The rows of each table under its name.
+ * @param width Maximum characters in a line; default: no limit, all columns with borders.
  */
 export function formatRows(rows: readonly ListedRow[], width?: number): string {
   const leftOut = new Set<string>();
@@ -78,7 +64,7 @@ export function formatRows(rows: readonly ListedRow[], width?: number): string {
   return parts.join('\n\n');
 }
 
-/** Everything that a row, a profile and overrides stand for. */
+/** What a row, a profile and overrides give. */
 interface Description {
   readonly experiment: Experiment;
   readonly hash: string;
@@ -86,7 +72,7 @@ interface Description {
   readonly network: NetworkCost;
 }
 
-/** @throws UserError where the row, the file or an override is wrong. */
+/** @throws UserError if the row, the file or an override is wrong. */
 export function describeExperiment(options: ResolveOptions): Description {
   const experiment = resolve(options);
   return {
@@ -132,11 +118,11 @@ export function formatDescription({ experiment, hash, deviations, network }: Des
   ].join('\n\n');
 }
 
-/** What the rows of a table can be ordered by; `published`: as they were published. */
+/** Orders of a table's rows; `published`: the original order. */
 const SORT_KEYS = ['published', 'row', 'backbone', 'memory', 'fps', 'mIoU', 'ms+flip', 'here', 'difference'] as const;
 export type SortKey = (typeof SORT_KEYS)[number];
 
-/** The smaller the earlier; null comes last. */
+/** Sort values, ascending, null last. */
 const VALUES: Readonly<Record<Exclude<SortKey, 'published'>, (row: TableRow) => number | string | null>> = {
   row: ({ row }) => row,
   backbone: ({ backbone }) => backbone,
@@ -152,7 +138,7 @@ function negative(value: number | null): number | null {
   return value === null ? null : -value;
 }
 
-/** Rows in another order; rows that are equal in it stay as they were. */
+/** Rows in another order; equal rows keep their order. */
 export function sortRows(rows: readonly TableRow[], key: SortKey): TableRow[] {
   if (key === 'published') return [...rows];
   const value = VALUES[key];

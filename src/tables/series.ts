@@ -1,6 +1,6 @@
 import { describeCoverage } from '../evaluation/confusion.js';
 import type { Table } from '../recipe/tables.js';
-import { reasonApart } from '../records/comparability.js';
+import { whyNotComparable } from '../records/comparability.js';
 import {
   FIGURE_COLUMNS,
   FIGURE_HEADINGS,
@@ -16,10 +16,10 @@ import { formatNumber, formatSeconds, withoutControls } from '../support/format.
 import { entryLines, terminalTable, wrap } from '../terminal/layout.js';
 import { spreadSection } from './terminal.js';
 
-/** Names of one kind that are listed in full. */
+/** Maximum number of names of a kind in a message. */
 const MOST_NAMES = 3;
 
-/** How weights that were given fitted the network. */
+/** How given weights fit the network. */
 function loadReportLines({ weights, details }: RunRecord): string[] {
   const report = details.evaluate?.loadReport ?? details['evaluate-ms']?.loadReport;
   if (report === undefined || weights?.source !== 'given') return [];
@@ -40,25 +40,25 @@ function loadReportLines({ weights, details }: RunRecord): string[] {
   ];
 }
 
-/** Over which classes a run's mIoU is, where not over all; null where it is, or nothing was evaluated. */
+/** Which classes a run's mIoU covers; null if it covers all, or nothing was evaluated. */
 function coverageOf({ details }: RunRecord): string | null {
   const evaluated = details.evaluate ?? details['evaluate-ms'];
   return evaluated === null ? null : describeCoverage(evaluated.perClass);
 }
 
 /**
- * What a run found, beside what is published, and where it lies.
- * @param tables Those that the run's row was taken from.
+ * A run's figures, published ones beside them if they are comparable, and its files.
+ * @param tables The tables of the run's row.
  */
 export function formatExecution({ record, directory, kept, weights }: Execution, tables: readonly Table[]): string {
   const { row, profile, seed, experiment, figures } = record;
-  const apart = reasonApart(record, tables);
+  const reason = whyNotComparable(record, tables);
   const measured = FIGURES.filter((figure) => figures[figure] !== null);
   const table = terminalTable({
-    head: apart === null ? ['', 'published', 'here'] : ['', 'here'],
+    head: reason === null ? ['', 'published', 'here'] : ['', 'here'],
     body: measured.map((figure) => [
       FIGURE_HEADINGS[figure],
-      ...(apart === null ? [formatFigure(experiment.published[figure])] : []),
+      ...(reason === null ? [formatFigure(experiment.published[figure])] : []),
       formatFigure(figures[figure]),
     ]),
   });
@@ -67,7 +67,7 @@ export function formatExecution({ record, directory, kept, weights }: Execution,
     `${row}, ${profile} profile, seed ${seed}`,
     ...(measured.length === 0 ? [] : [table]),
     ...(coverage === null ? [] : [`${coverage}.`]),
-    ...(apart === null ? [] : [`Compares with nothing published: ${apart}.`]),
+    ...(reason === null ? [] : [`Compares with nothing published: ${reason}.`]),
     `run      ${directory}`,
     ...(weights === null ? [] : [`weights  ${weights}`]),
     ...loadReportLines(record),
@@ -75,7 +75,7 @@ export function formatExecution({ record, directory, kept, weights }: Execution,
   ].join('\n');
 }
 
-/** A run of a series as --json prints it; a run that did not complete has its error besides. */
+/** A run of a series for --json, without the error of a run that did not complete. */
 export function describeOutcome(outcome: Outcome): object {
   const { row, profile, seed } = outcome.run.experiment;
   const described = { row, profile, seed, state: outcome.state };
@@ -93,8 +93,8 @@ function cells(outcome: Outcome): string[] {
 }
 
 /**
- * How each run ended, and its figures; what the seed alone changes, where a row ran with several; where the records are.
- * @param width Most characters of a line.
+ * How each run ended with its figures, means over seeds, and where the records are.
+ * @param width Maximum characters in a line.
  */
 export function formatSeries(outcomes: readonly Outcome[], results: string, width: number): string {
   const completed = outcomes.filter((outcome) => outcome.state === 'completed');
@@ -120,7 +120,7 @@ export function formatSeries(outcomes: readonly Outcome[], results: string, widt
     ...(overSeeds.length > 0 ? [...spreadSection(overSeeds, width), ''] : []),
     `${formatNumber(outcomes.length, 'run')}: ${counts.join(', ')}.`,
     ...(completed.length > 0
-      ? wrap(`Records are in ${results}/records; fcn table sets them beside the published figures.`, width)
+      ? wrap(`Records are in ${results}/records; fcn table shows them beside the published figures.`, width)
       : []),
   ].join('\n');
 }

@@ -1,51 +1,59 @@
 import path from 'node:path';
 import { LOCAL_TABLE, type Row, type Table } from '../recipe/tables.js';
-import { reasonApart } from '../records/comparability.js';
+import { whyNotComparable } from '../records/comparability.js';
 import { hardwareName } from '../records/environment.js';
 import { type Figure, type Spread, spreads } from '../records/figures.js';
 import type { RunRecord } from '../records/record.js';
 import { packageRoot } from '../support/package.js';
-import { type Cell, type CellOptions, makeCell, wentOnChanged } from './cell.js';
+import { type Cell, type CellOptions, makeCell, resumedWithChanges } from './cell.js';
 
-export interface TableRow {
+/** What identifies a row in a table. */
+interface RowHeading {
   readonly row: string;
   readonly method: string;
   readonly backbone: string;
   readonly crop: string;
   readonly iterations: number;
-  /** File of the row's recipe: below the package's folder where it is one of those, else a full path. */
+}
+
+export function rowHeading({ id, recipe: { method, backbone, data, training } }: Row): RowHeading {
+  return { row: id, method, backbone, crop: data.cropHw.join('x'), iterations: training.iterations };
+}
+
+export interface TableRow extends RowHeading {
+  /** File of the row's recipe: relative to the package for its own files, otherwise a full path. */
   readonly config: string;
-  /** Addresses of the published weights and training log; null where there are none. */
+  /** Addresses of the published weights and training log; null if there are none. */
   readonly weights: string | null;
   readonly log: string | null;
   readonly cells: Readonly<Record<Figure, Cell>>;
 }
 
-/** A published table with what was reproduced of it. */
+/** A published table with the reproduced figures. */
 export interface PublishedTable {
   readonly table: string;
-  /** The file that a user gave with this table and its published figures; null of the package's own. */
+  /** The user's file of this table and its published figures; null for a table of the package. */
   readonly file: string | null;
-  /** In points of mIoU; null where nothing is judged. */
+  /** In points of mIoU; null without verdicts. */
   readonly tolerance: Table['tolerance'];
   /** What the published memory and fps were measured on. */
   readonly hardware: Table['hardware'];
   readonly rows: readonly TableRow[];
 }
 
-/** A run whose figures compare with nothing published: of the smoke profile, with deviations, or of a local row. */
+/** A run that compares with nothing published: of the smoke profile, with deviations, or of a local row. */
 export interface OtherRun {
   readonly row: string;
   readonly run: string;
-  /** The record's file; null where the record came from none. */
+  /** The record's file; null if it was not read from a file. */
   readonly file: string | null;
   readonly profile: string;
   readonly seed: number;
   readonly figures: RunRecord['figures'];
-  /** Of mIoU and mIoU(ms+flip): whether the weights were given, not trained by the run. */
+  /** Whether the weights behind mIoU and mIoU(ms+flip) were given, not trained by the run. */
   readonly givenWeights: boolean;
   readonly continued: boolean;
-  /** Why it does not stand in a published table. */
+  /** Why it is not in a published table. */
   readonly reason: string;
   readonly hardware: string;
 }
@@ -53,24 +61,19 @@ export interface OtherRun {
 export interface Report {
   readonly tables: readonly PublishedTable[];
   readonly otherRuns: readonly OtherRun[];
-  /** Runs that differ in the seed only, taken together. */
+  /** Means over runs that differ only in the seed. */
   readonly spreads: readonly Spread[];
 }
 
-/** Whether a table is the package's. */
+/** Whether a table is one of the package. */
 function isOwn({ file }: Table): boolean {
   return path.dirname(path.resolve(file)) === path.join(packageRoot(), 'experiments');
 }
 
 function tableRow(row: Row, records: readonly RunRecord[], options: CellOptions): TableRow {
-  const { method, backbone, data, training } = row.recipe;
   const cell = (figure: Figure) => makeCell(row, records, figure, options);
   return {
-    row: row.id,
-    method,
-    backbone,
-    crop: data.cropHw.join('x'),
-    iterations: training.iterations,
+    ...rowHeading(row),
     config: isOwn(row.table)
       ? path.relative(packageRoot(), row.table.file).replaceAll(path.sep, '/')
       : path.resolve(row.table.file),
@@ -95,7 +98,7 @@ export function makeReport(
   { seeds = false, onlyPublished = false, fileOf = () => null }: MakeReportOptions = {},
 ): Report {
   const completed = records.filter(({ exitReason }) => exitReason === 'completed');
-  const reasons = new Map(completed.map((record) => [record, reasonApart(record, tables)]));
+  const reasons = new Map(completed.map((record) => [record, whyNotComparable(record, tables)]));
   const others = completed.filter((record) => reasons.get(record) !== null);
   const isPublished = (record: RunRecord) => reasons.get(record) === null;
   const ofRow = (id: string) => completed.filter((record) => record.row === id && isPublished(record));
@@ -115,7 +118,7 @@ export function makeReport(
           const { row, run, profile, seed, figures, environment, weights } = record;
           const reason = reasons.get(record)!;
           const hardware = hardwareName(environment);
-          const marks = { givenWeights: weights?.source === 'given', continued: wentOnChanged(record) };
+          const marks = { givenWeights: weights?.source === 'given', continued: resumedWithChanges(record) };
           return { row, run, file: fileOf(record), profile, seed, figures, ...marks, reason, hardware };
         }),
     spreads: spreads(onlyPublished ? completed.filter(isPublished) : completed, { fileOf, isPublished }),

@@ -1,12 +1,4 @@
-import {
-  dependsOnHardware,
-  FIGURE_COLUMNS,
-  FIGURES,
-  type Figure,
-  formatFigure,
-  formatSmallFigure,
-  type Spread,
-} from '../records/figures.js';
+import { FIGURE_COLUMNS, FIGURES, formatFigure, formatSmallFigure, type Spread } from '../records/figures.js';
 import type { Verdict } from '../records/verdict.js';
 import {
   type ColumnLine,
@@ -17,22 +9,12 @@ import {
   terminalTable,
   wrap,
 } from '../terminal/layout.js';
-import {
-  type Cell,
-  comparison,
-  hardwareOfCells,
-  markNotes,
-  marksOf,
-  publishedText,
-  References,
-  type Section,
-  signed,
-  type Text,
-} from './cell.js';
-import { cellsOf, notesOf, otherGroups } from './notes.js';
+import { type Cell, comparison, figureMarks, hardwareMarks, marksOf, publishedText, signed } from './cell.js';
+import { References, type Section, type Text } from './document.js';
+import { cellsOf, groupNotes, notesOf, otherGroups, spreadRecipe } from './notes.js';
 import type { OtherRun, PublishedTable, Report } from './table.js';
 
-/** Stands behind a figure; '' where the figure alone says it. */
+/** The mark behind a figure for each verdict. */
 const MARKS: Readonly<Record<Verdict, string>> = {
   reproduced: '=',
   above: '↑',
@@ -41,10 +23,12 @@ const MARKS: Readonly<Record<Verdict, string>> = {
   'not run': '',
 };
 
-/** What a narrow terminal can do without, the first of them first. */
+/** Columns of a published table before its figures. */
+const WORDS = ['Method', 'Backbone', 'Crop', 'Lr schd'] as const;
+
+/** Columns that a narrow terminal leaves out, in this order. */
 const SPARE = ['Lr schd', 'Crop', 'Method', 'Mem', 'fps'];
 
-/** What the parts of a report are laid out with. */
 interface Layout {
   readonly width: number;
   readonly references: References;
@@ -58,13 +42,13 @@ function fit(lines: readonly ColumnLine[], words: number, { width, leftOut }: La
   return fitted.lines;
 }
 
-/** Numbers of the records of some cells: "[1]", "[2]". */
+/** Numbers of the cells' records: "[1]", "[2]". */
 function numbersOf(cells: readonly Cell[], references: References): string[] {
   const files = cells.flatMap(({ records }) => records.flatMap(({ file }) => file ?? []));
   return [...new Set(files.map((file) => references.of(file)))];
 }
 
-/** Figures with room for marks behind them, so that their digits stay below each other. */
+/** Figures with room for marks behind them, so that their digits align. */
 class FigureColumn {
   private readonly room: number;
 
@@ -76,7 +60,7 @@ class FigureColumn {
     return `${text}${marks.padEnd(this.room)}`;
   }
 
-  /** Above the digits; a name that is longer than they are reaches into the room of the marks. */
+  /** The name above the digits; a longer one reaches into the room of the marks. */
   head(name: string): string {
     const spare = '72.25'.length + this.room - name.length;
     return `${name}${' '.repeat(Math.min(Math.max(spare, 0), this.room))}`;
@@ -85,35 +69,36 @@ class FigureColumn {
 
 function publishedLines(table: PublishedTable, layout: Layout): string[] {
   const { width, references } = layout;
-  const hardware = hardwareOfCells(cellsOf(table));
+  const hardware = hardwareMarks(cellsOf(table));
   const mark = (cell: Cell) =>
     cell.reproduced === null
       ? ''
       : `${cell.verdict === null ? '' : MARKS[cell.verdict]}${hardware.get(cell.hardware ?? '') ?? ''}${marksOf(cell)}`;
   const columns = FIGURES.map((figure) => new FigureColumn(table.rows.map(({ cells }) => mark(cells[figure]))));
+  // Lines below a row begin in its second column; columns are two blanks apart, and two more precede the text.
+  const below = (text: string) => WORDS.map((_, i) => (i === 1 ? `  ${text}` : ''));
+  const indent = 4 + Math.max(WORDS[0].length, ...table.rows.map(({ method }) => method.length));
   const body = table.rows.flatMap(({ method, backbone, crop, iterations, cells }): ColumnLine[] => {
     const inOrder = FIGURES.map((figure) => cells[figure]);
-    const line = (words: readonly string[], text: (cell: Cell) => string, marks: (cell: Cell) => string = () => '') => [
-      ...words,
-      ...inOrder.map((cell, i) => columns[i]!.figure(text(cell), marks(cell))),
-    ];
-    const published = line([method, backbone, crop, String(iterations)], publishedText);
+    const figures = (text: (cell: Cell) => string, marks: (cell: Cell) => string = () => '') =>
+      inOrder.map((cell, i) => columns[i]!.figure(text(cell), marks(cell)));
+    const published = [method, backbone, crop, String(iterations), ...figures(publishedText)];
     if (inOrder.every(({ reproduced }) => reproduced === null)) return [published];
     const runs = Math.max(...inOrder.map(({ records }) => records.length));
     const deviation = (cell: Cell) => (cell.deviation === null ? '' : `±${cell.deviation.toFixed(2)}`);
     const numbers = numbersOf(inOrder, references);
     const only = numbers.length === 1 ? ` ${numbers[0]}` : '';
-    // Several would make a column too wide.
-    const several = numbers.length > 1 ? wrap(`records ${numbers.join(' ')}`, width - 16) : [];
+    // Several numbers would make a column too wide.
+    const several = numbers.length > 1 ? wrap(`records ${numbers.join(' ')}`, width - indent) : [];
     return [
       published,
-      line(['', `  here${only}`, '', ''], ({ reproduced }) => formatFigure(reproduced), mark),
-      ...(runs > 1 ? [line(['', `  ${runs} seeds`, '', ''], deviation)] : []),
-      line(['', '  compared', '', ''], (cell) => comparison(cell) ?? ''),
+      [...below(`here${only}`), ...figures(({ reproduced }) => formatFigure(reproduced), mark)],
+      ...(runs > 1 ? [[...below(`${runs} seeds`), ...figures(deviation)]] : []),
+      [...below('compared'), ...figures((cell) => comparison(cell) ?? '')],
       ...several.map((text) => ['', { rest: `  ${text}` }]),
     ];
   });
-  const heads = ['Method', 'Backbone', 'Crop', 'Lr schd', ...FIGURE_COLUMNS.map((name, i) => columns[i]!.head(name))];
+  const heads = [...WORDS, ...FIGURE_COLUMNS.map((name, i) => columns[i]!.head(name))];
   const legend = cellsOf(table).some(({ reproduced }) => reproduced !== null)
     ? ['= reproduced, ↑ above, ↓ below, * nothing published; no mark: other hardware.']
     : [];
@@ -121,17 +106,10 @@ function publishedLines(table: PublishedTable, layout: Layout): string[] {
   return [
     ...wrap(table.table, width),
     '',
-    ...fit([heads, ...body], 4, layout),
+    ...fit([heads, ...body], WORDS.length, layout),
     '',
     ...notes.flatMap((note) => wrap(note, width)),
   ];
-}
-
-function otherFigure(run: OtherRun, figure: Figure): string {
-  const value = run.figures[figure];
-  if (value === null) return formatSmallFigure(value);
-  const givenWeights = run.givenWeights && !dependsOnHardware(figure);
-  return `${formatSmallFigure(value)}${marksOf({ ...run, givenWeights })}`;
 }
 
 function runLines(runs: readonly OtherRun[], { width, references, leftOut }: Layout): string[] {
@@ -140,7 +118,10 @@ function runLines(runs: readonly OtherRun[], { width, references, leftOut }: Lay
     lines: [
       [
         String(run.seed),
-        ...FIGURES.map((figure) => otherFigure(run, figure)),
+        ...FIGURES.map((figure) => {
+          const value = run.figures[figure];
+          return `${formatSmallFigure(value)}${value === null ? '' : figureMarks(run, figure)}`;
+        }),
         run.file === null ? '' : references.of(run.file),
       ],
     ],
@@ -151,24 +132,28 @@ function runLines(runs: readonly OtherRun[], { width, references, leftOut }: Lay
 }
 
 function otherLines(report: Report, layout: Layout): string[][] {
-  return otherGroups(report.otherRuns).map(({ title, reason, hardware, runs }) => {
-    const notes = [`Compares with nothing published: ${reason}.`, `Measured on ${hardware}.`, ...markNotes(runs)];
-    const { width } = layout;
-    return [...wrap(title, width), '', ...runLines(runs, layout), '', ...notes.flatMap((note) => wrap(note, width))];
-  });
+  const { width } = layout;
+  return otherGroups(report.otherRuns).map((group) => [
+    ...wrap(group.title, width),
+    '',
+    ...runLines(group.runs, layout),
+    '',
+    ...groupNotes(group).flatMap((note) => wrap(note, width)),
+  ]);
 }
 
-function spreadLines({ row, profile, changes, runs, figures }: Spread, layout: Layout): string[] {
-  const values = FIGURES.map((figure) => figures[figure]);
-  const seeds = runs.map(({ seed, file }) => (file === null ? String(seed) : `${seed} ${layout.references.of(file)}`));
-  const recipe = [`${profile} profile`, ...changes].join(', ');
+function spreadLines(spread: Spread, layout: Layout): string[] {
+  const values = FIGURES.map((figure) => spread.figures[figure]);
+  const seeds = spread.runs.map(({ seed, file }) =>
+    file === null ? String(seed) : `${seed} ${layout.references.of(file)}`,
+  );
   const lines = [
     ['', ...FIGURE_COLUMNS],
     ['  mean', ...values.map((value) => formatSmallFigure(value?.mean ?? null))],
     ['  deviation', ...values.map((value) => (value === null ? '–' : signed(value.deviation).replace(/^[+−]/, '±')))],
   ];
   return [
-    ...wrap(`${row} (${recipe}), n = ${seeds.length}, seeds ${seeds.join(', ')}`, layout.width),
+    ...wrap(`${spread.row} (${spreadRecipe(spread)}), n = ${seeds.length}, seeds ${seeds.join(', ')}`, layout.width),
     ...fit(lines, 1, layout),
   ];
 }
@@ -178,15 +163,15 @@ function spreadsLines(spreads: readonly Spread[], layout: Layout): string[] {
   return [...title, '', ...spreads.flatMap((spread) => spreadLines(spread, layout))];
 }
 
-/** What the seed alone changes, in lines. The runs' records are not numbered. */
+/** Means over seeds, in lines. The runs' records are not numbered. */
 export function spreadSection(spreads: readonly Spread[], width: number): string[] {
   return spreadsLines(spreads, { width, references: new References(), leftOut: new Set() });
 }
 
 /**
- * A report for a terminal: what is published on one line, what was measured here on those below it. The records of all figures
- * are numbered, and listed at the end.
- * @param width Most characters of a line; in a terminal of fewer than 40 columns, lines may be longer than it.
+ * A report for a terminal: published figures on one line, measured ones below it. The records of all figures are numbered and
+ * listed at the end.
+ * @param width Maximum characters in a line; below 40, lines may be longer.
  */
 export function compactReport(report: Report, width: number = TERMINAL_WIDTH): string {
   const layout: Layout = { width, references: new References(), leftOut: new Set() };
@@ -202,14 +187,13 @@ export function compactReport(report: Report, width: number = TERMINAL_WIDTH): s
   return parts.map((lines) => lines.join('\n')).join('\n\n');
 }
 
-/** Where neither a published table nor a record is chosen. */
-export const NOTHING_TO_SHOW = 'No published table has the rows asked for, and no record is of them.';
+export const NOTHING_TO_SHOW = 'No published table has the requested rows, and no record is of them.';
 
 function isRecord(href: string | undefined): href is string {
   return href !== undefined && !URL.canParse(href);
 }
 
-/** A section with borders, as wide as it gets. */
+/** A section with borders, of any width. */
 function wideSection({ title, table: { head, body }, notes }: Section, references: References): string {
   const words = (text: Text) =>
     text.map((piece) => (isRecord(piece.href) ? `${piece.text} ${references.of(piece.href)}` : piece.text)).join('');
@@ -221,7 +205,7 @@ function wideSection({ title, table: { head, body }, notes }: Section, reference
   ].join('\n');
 }
 
-/** Sections for a terminal that is wide enough. The records of all figures are numbered, and listed at the end. */
+/** Sections for a wide terminal. The records of all figures are numbered and listed at the end. */
 export function wideReport(sections: readonly Section[]): string {
   if (sections.length === 0) return NOTHING_TO_SHOW;
   const references = new References();

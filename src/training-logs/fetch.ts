@@ -9,32 +9,27 @@ import { type PublishedLog, readPublishedLog } from './read.js';
 
 interface FetchLogOptions {
   readonly row: string;
-  /** The row's link; null where there is none. */
+  /** The row's link; null if it has none. */
   readonly url: string | null;
-  /** Folder of what is kept; the project's cache folder if not given. */
+  /** Default: the project's cache folder. */
   readonly cache?: string;
   readonly fetcher?: Fetcher;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: DownloadProgress) => void;
 }
 
-interface FetchedLog {
-  /** In the cache. */
-  readonly file: string;
-  readonly log: PublishedLog;
-}
-
 /**
- * The published training log of a row, from the cache or the network. No checksum is published of it: what arrives is kept
- * only if it reads as a log.
- * @throws UserError where the row has none, or the network does not give it; the signal's reason on abort.
+ * The published training log of a row, from the cache or the network. No checksum of it is published: a download is kept only if
+ * it reads as a log.
+ * @returns The file in the cache, and the log.
+ * @throws UserError if the row has none or it cannot be downloaded; the signal's reason on abort.
  */
-export async function fetchPublishedLog(options: FetchLogOptions): Promise<FetchedLog> {
+export async function fetchPublishedLog(options: FetchLogOptions): Promise<{ file: string; log: PublishedLog }> {
   const { row, url, cache = cacheDirectory(), signal } = options;
   if (url === null) throw new UserError(`${row} has no published training log.`, 'Name a run or the file of a log.');
   const file = path.join(cache, 'logs', path.posix.basename(new URL(url).pathname));
   await makeFolder(path.dirname(file));
-  const work = async (): Promise<FetchedLog> => {
+  const work = async () => {
     const cached = readIfThere(file);
     if (cached !== null) return { file, log: cached };
     const part = `${file}.part`;

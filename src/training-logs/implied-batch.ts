@@ -1,22 +1,23 @@
-import type { PublishedLog, PublishedTrainLine } from './read.js';
+import type { PublishedTrainLine } from './place.js';
+import type { PublishedLog } from './read.js';
 
-/** What a log says of an epoch's length, whatever its recipe says. */
+/** The length of an epoch, as the lines of a log show it. */
 export interface EpochLength {
-  /** Epochs that were begun, from 1, and the iteration of the line that says so; of a resumed training, both since then. */
+  /** Epochs that were begun, and the iteration of the last line. In a resumed training: both since it was resumed. */
   readonly epochs: number;
   readonly iterations: number;
-  /** Whether epochs and iterations are differences between lines of a training that was resumed. */
+  /** Whether the training was resumed: epochs and iterations are differences between two lines. */
   readonly resumed: boolean;
-  /** Iterations of an epoch: no fewer and no more. */
+  /** Bounds of the iterations of an epoch. */
   readonly least: number;
   readonly most: number;
 }
 
-/** The images of a step that a log's epochs come to. */
+/** The images of a step, as a log's epochs imply them. */
 export interface ImpliedBatch {
   /** Training images of the data set, as published. */
   readonly images: number;
-  /** The whole number nearest to images / iterations of an epoch; null where no whole number fits. */
+  /** The whole number nearest to images / iterations of an epoch; null if no whole number fits. */
   readonly batch: number | null;
   /** images / iterations of an epoch, in the middle of what the log allows. */
   readonly estimate: number;
@@ -25,10 +26,10 @@ export interface ImpliedBatch {
   readonly below: number;
 }
 
-/** Of fewer epochs, what is left of the last one decides too much. */
+/** With fewer epochs, the unfinished last one matters too much. */
 const FEWEST_EPOCHS = 4;
 
-/** Stretches of lines in which neither iteration nor epoch goes back: one for each start of the training. */
+/** Lines of each start of the training: epochs do not go back within one. */
 function stretches(lines: readonly PublishedTrainLine[]): PublishedTrainLine[][] {
   const found: PublishedTrainLine[][] = [];
   for (const line of lines) {
@@ -43,11 +44,11 @@ function stretches(lines: readonly PublishedTrainLine[]): PublishedTrainLine[][]
 const epochsIn = (lines: readonly PublishedTrainLine[]) => lines.at(-1)!.epoch! - lines[0]!.epoch!;
 
 /**
- * Iterations of an epoch, by where the epoch's number rises.
+ * Iterations of an epoch, from where the number of the epoch rises.
  *
- * Line i (from 1) of epoch E (from 1) says E − 1 ≤ (i − 1) / length < E. A training that was resumed counts its epochs from 1 again:
- * then only the difference of its last and first line says something, ± 1 epoch.
- * @returns Null where the log has no epochs, or too few.
+ * A line of iteration i (from 1) in epoch E (from 1) means E − 1 ≤ (i − 1) / length < E. A resumed training counts its epochs from 1
+ * again: then only the difference between its last and first line counts, ± 1 epoch.
+ * @returns Null if the log has no epochs, or too few.
  */
 export function epochLength({ train, reading }: PublishedLog): EpochLength | null {
   if (reading.epochs !== null) {
@@ -70,7 +71,7 @@ export function epochLength({ train, reading }: PublishedLog): EpochLength | nul
   const [first, last] = [longest[0]!, longest.at(-1)!];
   const spacing = longest[1] === undefined ? first.iteration : longest[1].iteration - first.iteration;
   const resumed = first.iteration > 2 * spacing;
-  // Some count epochs from 0.
+  // Some logs count epochs from 0.
   const shift = first.epoch === 0 ? 1 : 0;
   if ((resumed ? epochsIn(longest) : last.epoch! + shift) < FEWEST_EPOCHS) return null;
   if (resumed) {
@@ -84,15 +85,14 @@ export function epochLength({ train, reading }: PublishedLog): EpochLength | nul
   const all = longest.map(bounds);
   const least = all.reduce((most, [low]) => Math.max(most, low), 0);
   const most = all.reduce((fewest, [, high]) => Math.min(fewest, high), Number.POSITIVE_INFINITY);
-  // Where the lines contradict each other, the last one alone says the most.
+  // If the lines contradict each other, the last one alone is the most exact.
   const [low, high] = least <= most ? [least, most] : bounds(last);
   return { epochs: last.epoch! + shift, iterations: last.iteration, resumed, least: low, most: high };
 }
 
 /**
- * The images of a step: those of the data set over the iterations of an epoch. These are a whole number, rounded up or down
- * where the last step of an epoch is not full: so one iteration more or less is allowed.
- * @param images Training images of the data set.
+ * The images of a step: the data set's training images divided by the iterations of an epoch. The iterations were rounded up or
+ * down if the last step of an epoch is not full, so one more or less is allowed.
  */
 export function impliedBatch({ least, most }: EpochLength, images: number): ImpliedBatch {
   const estimate = (2 * images) / (least + most);

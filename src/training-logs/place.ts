@@ -1,17 +1,23 @@
-import type { LogEntry, PlacedEntry, RawFigures, RawTraining } from './lines.js';
+import { type Counting, countingOf, type Epochs } from './counting.js';
+import type { CurveEntry, LeftOutEntry, LogEntry, RawFigures, RawTraining } from './lines.js';
 
-interface PlacedTraining extends RawTraining {
-  readonly line: number;
+/** A line of the training at its place. */
+export interface PublishedTrainLine extends RawTraining {
   /** Of the whole training, from 1. */
   readonly iteration: number;
+  /** As written, from 0 or 1; null if the line has none. */
   readonly epoch: number | null;
+}
+
+interface PlacedTraining extends PublishedTrainLine {
+  readonly line: number;
 }
 
 interface PlacedEvaluation {
   readonly line: number;
   readonly iteration: number;
   readonly figures: RawFigures;
-  /** What the line says as `iter` where that is no iteration: how many validation images or batches there were. */
+  /** What the line has as `iter` if that is not an iteration: the number of validation images or batches. */
   readonly counted: number | null;
 }
 
@@ -21,15 +27,7 @@ export interface LineGroup {
   readonly lines: readonly number[];
 }
 
-/** Of a log whose iterations begin again in each epoch. */
-export interface Epochs {
-  /** What places the lines. */
-  readonly iterationsPerEpoch: number;
-  /** The last iterations of an epoch need not be logged: it may have so many. */
-  readonly most: number;
-}
-
-interface Placement {
+export interface Placement {
   readonly train: readonly PlacedTraining[];
   /** By iteration, at most one of each. */
   readonly evaluations: readonly PlacedEvaluation[];
@@ -39,7 +37,7 @@ interface Placement {
   readonly replaced: readonly LineGroup[];
   /** Lines that are understood and belong to no curve. */
   readonly unused: readonly LineGroup[];
-  /** Null where iterations are counted through the whole training. */
+  /** Null if iterations are counted through the whole training. */
   readonly epochs: Epochs | null;
 }
 
@@ -48,10 +46,10 @@ export class LineGroups {
   private readonly found = new Map<string, number[]>();
 
   add(reason: string, lines: readonly number[]): void {
-    const there = this.found.get(reason);
-    if (there === undefined) this.found.set(reason, [...lines]);
+    const group = this.found.get(reason);
+    if (group === undefined) this.found.set(reason, [...lines]);
     // No spread: a log may have more lines than a call takes arguments.
-    else for (const line of lines) there.push(line);
+    else for (const line of lines) group.push(line);
   }
 
   list(): LineGroup[] {
@@ -59,198 +57,168 @@ export class LineGroups {
   }
 }
 
-type UnplacedEntry = Extract<LogEntry, { readonly reason: string }>;
-
-const isUnplaced = (entry: LogEntry): entry is UnplacedEntry => 'reason' in entry;
-
-/** The most frequent of some numbers, the smaller of two that are equally frequent; null of none. */
-function mostFrequent(values: readonly number[]): number | null {
-  const counts = new Map<number, number>();
-  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
-  const best = [...counts].sort(([a, n], [b, m]) => m - n || a - b)[0];
-  return best?.[0] ?? null;
-}
-
-/** Iterations between two lines of the training. */
-function spacingOf(lines: readonly PlacedEntry[]): number | null {
-  const said = lines.flatMap(({ iteration }) => iteration ?? []);
-  const steps = said.slice(1).map((iteration, i) => iteration - said[i]!);
-  return mostFrequent(steps.filter((step) => step > 0)) ?? said[0] ?? null;
-}
-
-/**
- * Whether iterations begin again in each epoch: where the epoch rises, the iteration does not. In a training that went back to a
- * checkpoint the epoch does not rise.
- */
-function epochsOf(train: readonly PlacedEntry[], evaluations: readonly PlacedEntry[]): Epochs | null {
-  let restarts = 0;
-  let advances = 0;
-  for (const [i, { iteration, epoch }] of train.entries()) {
-    const before = train[i - 1];
-    if (before === undefined || epoch === null || before.epoch === null || epoch <= before.epoch) continue;
-    if (iteration! <= before.iteration!) restarts++;
-    else advances++;
-  }
-  if (restarts <= advances) return null;
-  const last = train.reduce((most, { iteration }) => Math.max(most, iteration!), 0);
-  const spacing = spacingOf(train)!;
-  // A remainder was logged: then it is the end of the epoch.
-  if (last % spacing !== 0) return { iterationsPerEpoch: last, most: last };
-  // Earlier versions wrote the last iteration of the epoch into the evaluation's line.
-  const said = new Set(evaluations.map(({ iteration }) => iteration));
-  const [end] = said;
-  if (said.size === 1 && end !== null && end! >= last && end! < last + spacing) {
-    return { iterationsPerEpoch: end!, most: end! };
-  }
-  return { iterationsPerEpoch: last, most: last + spacing - 1 };
-}
-
-/** Whether what evaluations say as `iter` are iterations of the training: these rise, while numbers of images do not. */
-function sayIterations(evaluations: readonly PlacedEntry[]): boolean {
-  const said = evaluations.flatMap(({ iteration }) => iteration ?? []);
-  const rises = said.filter((iteration, i) => i > 0 && iteration > said[i - 1]!).length;
-  return said.length === 1 || rises > said.length - 1 - rises;
-}
-
 /**
  * Places the lines of a log in its training.
  *
- * A line of the training that goes back, with what follows it, replaces what had been logged from there on: a checkpoint was
- * resumed. One that goes back alone is out of order. An evaluation belongs to the iteration that it says, where that lies between the
- * lines of the training around it, and else to the last line of the training.
+ * A line of the training that goes back replaces, together with the lines after it, what had been logged from there on: the
+ * training resumed from a checkpoint. A single line that goes back is out of order. An evaluation belongs to the iteration that it
+ * gives if that is between the lines of the training around it, else to the last line of the training.
  */
 export function place(entries: readonly LogEntry[]): Placement {
-  const placed = entries.filter((entry): entry is PlacedEntry => entry.kind !== 'header' && !isUnplaced(entry));
-  const training = placed.filter(({ kind }) => kind === 'train');
-  const evaluated = placed.filter(({ kind }) => kind !== 'train');
-  const epochs = epochsOf(training, evaluated);
-  const iterations = epochs === null && sayIterations(evaluated);
-  // Where every line of the training was logged with an evaluation, these alone say how far they are apart.
-  const spacing = spacingOf(training) ?? (iterations ? spacingOf(evaluated) : null);
-  // Some count epochs from 0.
-  const firstEpoch = training.some(({ epoch }) => epoch === 0) ? 0 : 1;
-  const single = evaluated.length === 1;
+  const isLeftOut = (entry: LogEntry): entry is LeftOutEntry => 'reason' in entry;
+  const placer = new Placer(
+    countingOf(entries.filter((entry): entry is CurveEntry => entry.kind !== 'header' && !isLeftOut(entry))),
+  );
+  const following = nextTrainingLines(entries);
+  for (const [index, entry] of entries.entries()) {
+    if (entry.kind === 'header') continue;
+    if (isLeftOut(entry)) placer.leaveOut(entry);
+    else if (entry.kind === 'train') {
+      placer.placeTraining(entry, following[index]!, entries[index - 1]?.kind === 'header');
+    } else placer.placeEvaluation(entry, following[index]!);
+  }
+  return placer.placement();
+}
 
-  const train: PlacedTraining[] = [];
-  const evaluations: PlacedEvaluation[] = [];
-  const dropped = new LineGroups();
-  const replaced = new LineGroups();
-  const unused = new LineGroups();
-
-  const globalOf = ({ iteration, epoch }: PlacedEntry): number | null =>
-    epochs === null ? iteration : epoch === null ? null : (epoch - firstEpoch) * epochs.iterationsPerEpoch + iteration!;
-
-  const add = (entry: PlacedEntry, iteration: number) => {
-    const last = train.at(-1)?.iteration ?? Number.NEGATIVE_INFINITY;
-    if (iteration <= last) {
-      const lines: number[] = [];
-      while (train.length > 0 && train.at(-1)!.iteration >= iteration) lines.push(train.pop()!.line);
-      while (evaluations.length > 0 && evaluations.at(-1)!.iteration >= iteration) lines.push(evaluations.pop()!.line);
-      lines.sort((a, b) => a - b);
-      const reason =
-        iteration === last
-          ? 'iterations that were logged again in the next line'
-          : `the training went back to iteration ${iteration} in line ${entry.line}`;
-      replaced.add(reason, lines);
-    }
-    train.push({ line: entry.line, iteration, epoch: entry.epoch, ...entry.training! });
-  };
-
-  /** The next line of the training after each entry, unless the training begins anew before it. */
-  const following: (PlacedEntry | null)[] = [];
-  for (let i = entries.length - 1, next: PlacedEntry | null = null; i >= 0; i--) {
+/** For each entry the next line of the training; null if a header, with which the training starts again, is before it. */
+function nextTrainingLines(entries: readonly LogEntry[]): (CurveEntry | null)[] {
+  const following: (CurveEntry | null)[] = [];
+  for (let i = entries.length - 1, next: CurveEntry | null = null; i >= 0; i--) {
     following[i] = next;
     const entry = entries[i]!;
     if (entry.kind === 'header') next = null;
     else if (entry.kind === 'train') next = entry;
   }
+  return following;
+}
 
-  /** Where training values that were logged with an evaluation belong; null where no iteration is free. */
-  const freeIteration = (entry: PlacedEntry, next: number | null): number | null => {
-    const last = train.at(-1)?.iteration ?? null;
-    const said = entry.iteration;
+/** Removes what is placed at an iteration or later. Returns the numbers of the lines, in order. */
+function removeFrom(iteration: number, ...placed: { readonly line: number; readonly iteration: number }[][]): number[] {
+  const lines: number[] = [];
+  for (const list of placed) {
+    while (list.length > 0 && list.at(-1)!.iteration >= iteration) lines.push(list.pop()!.line);
+  }
+  return lines.sort((a, b) => a - b);
+}
+
+/** Places one line after the other. */
+class Placer {
+  private readonly train: PlacedTraining[] = [];
+  private readonly evaluations: PlacedEvaluation[] = [];
+  private readonly dropped = new LineGroups();
+  private readonly replaced = new LineGroups();
+  private readonly unused = new LineGroups();
+
+  constructor(private readonly counting: Counting) {}
+
+  leaveOut({ kind, reason, line }: LeftOutEntry): void {
+    (kind === 'unused' ? this.unused : this.dropped).add(reason, [line]);
+  }
+
+  /**
+   * @param next The next line of the training.
+   * @param afterHeader Whether the training starts, or starts again, with this line.
+   */
+  placeTraining(entry: CurveEntry, next: CurveEntry | null, afterHeader: boolean): void {
+    const iteration = this.iterationOf(entry);
+    const after = this.iterationOf(next);
+    const last = this.train.at(-1)?.iteration ?? null;
+    const isBetween = last !== null && iteration !== null && iteration < last && after !== null && after > last;
+    if (iteration === null) this.dropped.add('a loss without an epoch, in a log by epoch', [entry.line]);
+    else if (isBetween && !afterHeader) {
+      this.dropped.add('an iteration out of order, between two others', [entry.line]);
+    } else this.addTraining(entry, iteration);
+  }
+
+  /** @param next The next line of the training. */
+  placeEvaluation(entry: CurveEntry, next: CurveEntry | null): void {
+    const after = this.iterationOf(next);
+    if (entry.kind === 'mixed') {
+      const free = this.freeIteration(entry.iteration, after);
+      if (free !== null) this.addTraining(entry, free);
+      else this.dropped.add('a loss in the line of an evaluation, with no iteration left for it', [entry.line]);
+    }
+    const iteration = this.evaluationIteration(entry.iteration, next, after);
+    if (iteration === null) {
+      this.dropped.add('an evaluation without an iteration', [entry.line]);
+      return;
+    }
+    const lines = removeFrom(iteration, this.evaluations);
+    if (lines.length > 0) this.replaced.add('evaluations that were done again at the same iteration', lines);
+    const counted = this.isCount(entry, iteration) ? entry.iteration : null;
+    this.evaluations.push({ line: entry.line, iteration, figures: entry.figures!, counted });
+  }
+
+  placement(): Placement {
+    return {
+      train: this.train,
+      evaluations: this.evaluations,
+      dropped: this.dropped.list(),
+      replaced: this.replaced.list(),
+      unused: this.unused.list(),
+      epochs: this.counting.epochs,
+    };
+  }
+
+  private addTraining({ line, epoch, training }: CurveEntry, iteration: number): void {
+    const last = this.train.at(-1)?.iteration ?? Number.NEGATIVE_INFINITY;
+    if (iteration <= last) {
+      const reason =
+        iteration === last
+          ? 'iterations that were logged again in the next line'
+          : `the training went back to iteration ${iteration} in line ${line}`;
+      this.replaced.add(reason, removeFrom(iteration, this.train, this.evaluations));
+    }
+    this.train.push({ line, iteration, epoch, ...training! });
+  }
+
+  /** Of the whole training; null without a line, or if the log counts by epoch and the line has none. */
+  private iterationOf(entry: CurveEntry | null): number | null {
+    const { epochs, firstEpoch } = this.counting;
+    if (entry === null || epochs === null) return entry?.iteration ?? null;
+    return entry.epoch === null ? null : (entry.epoch - firstEpoch) * epochs.iterationsPerEpoch + entry.iteration!;
+  }
+
+  /**
+   * Where training values that were logged with an evaluation belong; null if no iteration is free.
+   * @param given What the line has as its iteration.
+   * @param after The iteration of the next line of the training.
+   */
+  private freeIteration(given: number | null, after: number | null): number | null {
+    const { epochs, spacing, evaluationsGiveIterations } = this.counting;
     if (epochs !== null || spacing === null) return null;
-    if (last === null) return next === null ? said : next - spacing > 0 ? next - spacing : null;
-    if (iterations && said !== null && said > last && said <= last + spacing && (next === null || said < next))
-      return said;
-    return next === null || next > last + spacing ? last + spacing : null;
-  };
+    const last = this.train.at(-1)?.iteration ?? null;
+    if (last === null) return after === null ? given : after - spacing > 0 ? after - spacing : null;
+    const isFree = given !== null && given > last && given <= last + spacing && (after === null || given < after);
+    if (evaluationsGiveIterations && isFree) return given;
+    return after === null || after > last + spacing ? last + spacing : null;
+  }
 
-  const evaluationIteration = (entry: PlacedEntry, next: PlacedEntry | null): number | null => {
-    const last = train.at(-1);
-    const said = entry.iteration;
-    const after = next === null ? null : globalOf(next);
+  private evaluationIteration(given: number | null, next: CurveEntry | null, after: number | null): number | null {
+    const { epochs, firstEpoch, evaluationsGiveIterations, hasOneEvaluation } = this.counting;
+    const spacing = this.counting.spacing ?? 0;
+    const last = this.train.at(-1);
     if (last === undefined) {
-      if (said !== null && (after === null || said < after)) return said;
-      return after === null ? null : Math.max(0, after - (spacing ?? 0));
+      if (given !== null && (after === null || given < after)) return given;
+      return after === null ? null : Math.max(0, after - spacing);
     }
     if (epochs !== null) {
-      // After the last line that was logged of an epoch come iterations that were not.
+      // The last iterations of an epoch need not be logged: the evaluation is at its end.
       const ends = last.epoch !== null && (next === null || (next.epoch ?? 0) > last.epoch);
       return ends ? (last.epoch! + 1 - firstEpoch) * epochs.iterationsPerEpoch : last.iteration;
     }
-    const limit = last.iteration + (spacing ?? 0);
-    const fits =
-      iterations &&
-      said !== null &&
-      said > last.iteration &&
-      (single
-        ? said === limit && (after === null || after > said)
-        : after === null || after <= last.iteration
-          ? said <= limit
-          : said <= after);
-    return fits ? said : last.iteration;
-  };
-
-  /** Whether what an evaluation says can be no iteration of where it stands. */
-  const isCount = ({ iteration: said, isIter }: PlacedEntry, iteration: number) =>
-    epochs === null && isIter && said !== null && said > 0 && (said < iteration || said > iteration + (spacing ?? 0));
-
-  for (const [index, entry] of entries.entries()) {
-    if (entry.kind === 'header') continue;
-    if (isUnplaced(entry)) {
-      (entry.kind === 'unused' ? unused : dropped).add(entry.reason, [entry.line]);
-      continue;
-    }
-    const next = following[index]!;
-    const nextIteration = next === null ? null : globalOf(next);
-    if (entry.kind === 'train') {
-      const iteration = globalOf(entry);
-      const last = train.at(-1)?.iteration ?? null;
-      const resumes = entries[index - 1]?.kind === 'header';
-      if (iteration === null) dropped.add('a loss without an epoch, in a log by epoch', [entry.line]);
-      else if (!resumes && last !== null && iteration < last && nextIteration !== null && nextIteration > last) {
-        dropped.add('an iteration out of order, between two others', [entry.line]);
-      } else add(entry, iteration);
-      continue;
-    }
-    if (entry.kind === 'mixed') {
-      const iteration = freeIteration(entry, nextIteration);
-      if (iteration === null) {
-        dropped.add('a loss within the line of an evaluation, with no iteration left for it', [entry.line]);
-      } else add(entry, iteration);
-    }
-    const iteration = evaluationIteration(entry, next);
-    if (iteration === null) {
-      dropped.add('an evaluation without an iteration', [entry.line]);
-      continue;
-    }
-    const lines: number[] = [];
-    while (evaluations.length > 0 && evaluations.at(-1)!.iteration >= iteration) lines.push(evaluations.pop()!.line);
-    if (lines.length > 0) replaced.add('evaluations that were done again at the same iteration', lines.reverse());
-    evaluations.push({
-      line: entry.line,
-      iteration,
-      figures: entry.figures!,
-      counted: isCount(entry, iteration) ? entry.iteration : null,
-    });
+    if (!evaluationsGiveIterations || given === null || given <= last.iteration) return last.iteration;
+    const limit = last.iteration + spacing;
+    const fits = hasOneEvaluation
+      ? given === limit && (after === null || after > given)
+      : given <= (after === null || after <= last.iteration ? limit : after);
+    return fits ? given : last.iteration;
   }
-  return {
-    train,
-    evaluations,
-    dropped: dropped.list(),
-    replaced: replaced.list(),
-    unused: unused.list(),
-    epochs,
-  };
+
+  /** Whether what an evaluation's line has as `iter` cannot be the iteration at which it is placed. */
+  private isCount({ iteration: given, isIter }: CurveEntry, iteration: number): boolean {
+    const { epochs, spacing } = this.counting;
+    if (epochs !== null || !isIter || given === null || given === 0) return false;
+    return given < iteration || given > iteration + (spacing ?? 0);
+  }
 }

@@ -9,7 +9,7 @@ import { allocateBlock, release } from '../support/block.js';
 import { UserError } from '../support/errors.js';
 import { sha256File } from '../support/files.js';
 import { readSealed, writeSealed } from '../support/json.js';
-import { bytesPerElement } from '../weights/convert.js';
+import { bytesPerElement } from '../weights/dtypes.js';
 import { type NamedWeights, saveWeights } from '../weights/save.js';
 import { elementCount } from '../weights/tensor.js';
 import type { MomentumOptimizer } from './step.js';

@@ -1,14 +1,14 @@
 /**
- * Names in a pickle that no checkpoint needs and that an attack would: what runs programs or code, reaches files or networks,
- * imports, or reads other pickles. Nothing in a file is ever run here, whatever it names; but a file that names one of these was
- * made to harm whoever opens it with Python, and is refused as a whole.
+ * Names in a pickle that no checkpoint needs and an attack does: what runs programs or code, reaches files or networks, imports, or
+ * reads other pickles. Nothing in a file is ever run here, whatever it names. But a file that names one of these was made to harm
+ * whoever opens it with Python, and is refused as a whole.
  *
- * Unlike a list of what is allowed, this one need not be complete to be safe.
+ * Unlike a list of what is allowed, this list need not be complete to be safe.
  */
 
 const list = (names: string) => new Set(names.trim().split(/\s+/));
 
-/** What is wrong with a name, as a clause about it. */
+/** What is wrong with a name, as a clause. */
 const KINDS = {
   system: 'reaches the operating system',
   programs: 'runs programs',
@@ -20,14 +20,13 @@ const KINDS = {
 } as const;
 type Kind = keyof typeof KINDS;
 
-/** By name, what is wrong with it. */
 function byName(names: Readonly<Partial<Record<Kind, string>>>): ReadonlyMap<string, Kind> {
   return new Map(
     Object.entries(names).flatMap(([kind, text]) => [...list(text)].map((name) => [name, kind as Kind] as const)),
   );
 }
 
-/** Modules and packages with everything in them, by the first part of a name. */
+/** Modules and packages that are refused with everything in them, by the first part of a name. */
 const PACKAGES = byName({
   system: `
     os posix nt posixpath ntpath genericpath _osx_support _aix_support getpass spwd nis _overlapped
@@ -59,14 +58,14 @@ const PACKAGES = byName({
   `,
 });
 
-/** Modules of Python alone, not packages of somebody else that are called the same. */
+/** Modules of Python itself, not other packages whose names begin the same. */
 const MODULES = byName({
   system: 'resource fcntl termios pwd grp crypt syslog cgi signal _signal',
   code: 'code codeop profile trace site sitecustomize usercustomize sched readline cmd',
   files: 'logging.config logging.handlers',
 });
 
-/** Parts of packages that are harmless otherwise. */
+/** Parts of packages that are otherwise harmless. */
 const PARTS = byName({
   programs:
     'torch.utils.collect_env torch.distributed.run torch.distributed.launch torch.distributed.launcher cv2.VideoCapture',
@@ -96,54 +95,41 @@ const PARTS = byName({
 });
 
 interface Data {
-  /** What is data; with `members`, whatever is reached through it, too, unless its own name is dangerous. */
   readonly names: ReadonlySet<string>;
-  readonly members: boolean;
-  /** What is wrong with everything else. */
+  /** What is wrong with everything else in the module. */
   readonly otherwise: Kind;
+  /** Whether the members of these names are data too, unless their own names are dangerous. */
+  readonly members: boolean;
 }
 
-/** Of these modules only what is listed here is data; everything else of them is refused. */
+function data(names: string, otherwise: Kind, members: boolean): Data {
+  return { names: list(names), otherwise, members };
+}
+
+/** Modules of which only the names listed here are data, and everything else is refused. */
 const DATA_ONLY: ReadonlyMap<string, Data> = new Map([
   [
     'builtins',
-    {
-      names: list(`
+    data(
+      `
         object type list dict tuple set frozenset bytearray bytes memoryview complex int float bool str unicode long basestring
         slice range xrange Ellipsis NotImplemented None True False property staticmethod classmethod super
         abs all any ascii bin callable chr divmod enumerate filter format hash hex id isinstance issubclass iter len map max min
         next oct ord pow print reduce repr reversed round sorted sum zip unichr cmp intern buffer coerce
-      `),
-      members: true,
-      otherwise: 'python',
-    },
+      `,
+      'python',
+      true,
+    ),
   ],
-  [
-    'pathlib',
-    {
-      names: list('Path PosixPath WindowsPath PurePath PurePosixPath PureWindowsPath'),
-      members: false,
-      otherwise: 'files',
-    },
-  ],
-  ['io', { names: list('BytesIO StringIO'), members: false, otherwise: 'files' }],
-  ['uuid', { names: list('UUID SafeUUID'), members: true, otherwise: 'programs' }],
-  ['platform', { names: list('uname_result'), members: true, otherwise: 'programs' }],
-  [
-    'inspect',
-    { names: list('_empty _ParameterKind Parameter Signature BoundArguments'), members: true, otherwise: 'python' },
-  ],
-  ['signal', { names: list('Signals Handlers Sigmasks'), members: true, otherwise: 'system' }],
-  [
-    'os',
-    {
-      names: list('stat_result statvfs_result terminal_size times_result uname_result sched_param'),
-      members: false,
-      otherwise: 'system',
-    },
-  ],
-  ['http', { names: list('HTTPStatus HTTPMethod'), members: true, otherwise: 'networks' }],
-  ['socket', { names: list('AddressFamily SocketKind AddressInfo MsgFlag'), members: true, otherwise: 'networks' }],
+  ['pathlib', data('Path PosixPath WindowsPath PurePath PurePosixPath PureWindowsPath', 'files', false)],
+  ['io', data('BytesIO StringIO', 'files', false)],
+  ['uuid', data('UUID SafeUUID', 'programs', true)],
+  ['platform', data('uname_result', 'programs', true)],
+  ['inspect', data('_empty _ParameterKind Parameter Signature BoundArguments', 'python', true)],
+  ['signal', data('Signals Handlers Sigmasks', 'system', true)],
+  ['os', data('stat_result statvfs_result terminal_size times_result uname_result sched_param', 'system', false)],
+  ['http', data('HTTPStatus HTTPMethod', 'networks', true)],
+  ['socket', data('AddressFamily SocketKind AddressInfo MsgFlag', 'networks', true)],
 ]);
 
 /** Other names of the same modules. */
@@ -159,13 +145,13 @@ const ALIASES: ReadonlyMap<string, string> = new Map([
 
 const EXCEPTION = /^[A-Z]\w*(Error|Exception|Warning|Exit|Interrupt|Iteration|Group)$/;
 
-/** Modules that any module may have imported: reached by way of it, they are the same. */
+/** Modules that any module may have imported, and through which they can be reached. */
 const ANYWHERE = list(`
   os posix nt sys subprocess builtins __builtin__ __builtins__ importlib imp ctypes socket shutil pty runpy pickle cPickle
   marshal urllib requests webbrowser
 `);
 
-/** What a function of any module that does such things is called. */
+/** Names of functions that are dangerous in any module. */
 const FUNCTIONS = byName({
   programs: `
     system popen popen2 popen3 popen4 Popen getoutput getstatusoutput check_output check_call startfile
@@ -184,14 +170,14 @@ const FUNCTIONS = byName({
   python: 'getattr setattr delattr',
 });
 
-/** Functions that read code of a file, such as `torch._C.import_ir_module_from_buffer`. */
+/** Functions that read code from a file, such as `torch._C.import_ir_module_from_buffer`. */
 const READS_CODE = /^_?import_ir_module(_\w+)?$/;
 
-/** Functions that read or write files, as libraries call them: `load_model`, `read_csv`, `savez`, `savefig`, `imread`. */
+/** Usual names of functions that read or write files: `load_model`, `read_csv`, `savez`, `savefig`, `imread`. */
 const READS_OR_WRITES =
   /^_?(im|from_?|to_?)?(load|read|save|dump|write|download|file|fetch)(s|z|txt|regex|fig)?(_\w+)?$/;
 
-/** Names with underscores around them that lead nowhere else: what the pickling of plain objects uses, and ordinary methods. */
+/** Names with underscores around them that are harmless: what the pickling of plain objects uses, and ordinary methods. */
 const HARMLESS_UNDERSCORES = list(`
   __newobj__ __newobj_ex__ __new__ __init__ __post_init__ __call__ __repr__ __str__ __format__ __bool__ __hash__
   __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __len__ __contains__ __iter__ __next__ __reversed__ __getitem__ __enter__ __exit__
@@ -199,34 +185,32 @@ const HARMLESS_UNDERSCORES = list(`
   __and__ __or__ __xor__ __invert__ __int__ __float__ __index__ __round__ __name__ __qualname__ __doc__ __version__
 `);
 
-/**
- * What is wrong with `module.name`, which a pickle names, as a clause: "runs programs"; null where it may stand beside weights.
- */
+/** What is wrong with `module.name` in a pickle, as a clause such as "runs programs"; null: it may be beside weights. */
 export function dangerOf(module: string, name: string): string | null {
-  const kind = kindOf(withoutBlanks(module), withoutBlanks(name));
+  const kind = kindOf(withoutSpace(module), withoutSpace(name));
   return kind === null ? null : KINDS[kind];
 }
 
-/** Python would not find a name with a blank or a line's end in it; whoever wrote it may still have meant the one without. */
-function withoutBlanks(name: string): string {
+/** Python would not find a name with white space in it, but its author may have meant the name without. */
+function withoutSpace(name: string): string {
   return name.replace(/\s/g, '');
 }
 
 function kindOf(module: string, name: string): Kind | null {
   const names = name.split('.');
   const known = ALIASES.get(module) ?? module;
-  const data = DATA_ONLY.get(known);
-  if (data !== undefined) {
+  const allowed = DATA_ONLY.get(known);
+  if (allowed !== undefined) {
     const isException = known === 'builtins' && EXCEPTION.test(name);
-    if (data.names.has(name) || isException) return null;
-    const isMember = data.members && names.length > 1 && data.names.has(names[0]!);
-    return kindOfFunction(names) ?? (isMember ? null : data.otherwise);
+    if (allowed.names.has(name) || isException) return null;
+    const isMember = allowed.members && names.length > 1 && allowed.names.has(names[0]!);
+    return kindOfFunction(names) ?? (isMember ? null : allowed.otherwise);
   }
   const modules = module.split('.');
   const all = beginnings([...modules, ...names]);
   const kind =
     firstOf(all, PARTS) ?? PACKAGES.get(modules[0]!) ?? MODULES.get(module) ?? firstOf(all.slice(1), MODULES) ?? null;
-  // What a function is called says more than the package that it is in.
+  // The name of a function says more than its package.
   return kind === null ? kindOfFunction(names, modules.slice(1)) : (FUNCTIONS.get(names.at(-1)!) ?? kind);
 }
 
@@ -235,7 +219,7 @@ function firstOf(names: readonly string[], kinds: ReadonlyMap<string, Kind>): Ki
   return undefined;
 }
 
-/** Of a name in a module that is not refused itself. */
+/** What is wrong with a name in a module that is not refused itself; null: nothing. */
 function kindOfFunction(names: readonly string[], packages: readonly string[] = []): Kind | null {
   const last = names.at(-1)!;
   const named = FUNCTIONS.get(last);
@@ -248,7 +232,7 @@ function kindOfFunction(names: readonly string[], packages: readonly string[] = 
   return READS_OR_WRITES.test(last) ? 'files' : null;
 }
 
-/** "a", "a.b", "a.b.c" of the parts a, b, c. */
+/** "a", "a.b", "a.b.c" for the parts a, b, c. */
 function beginnings(parts: readonly string[]): string[] {
   return parts.map((_, index) => parts.slice(0, index + 1).join('.'));
 }

@@ -1,11 +1,12 @@
 import { UserError } from '../support/errors.js';
 import { endSentence } from '../support/format.js';
-import { foreignFile, foreignText } from './foreign.js';
-import { MalformedFileError, quote } from './malformed.js';
-import { type JsonObject, keyText, metadataOf, type NotRead, readMetadata } from './metadata.js';
+import { foreignFile } from './foreign.js';
+import { foreignText } from './foreign-text.js';
+import { adviceForOwnFile, MalformedFileError, quote, USE_ANOTHER_FILE } from './malformed.js';
+import { type JsonObject, keyText, metadataFromTexts, type NotRead, readMetadata } from './metadata.js';
 import { InertObject } from './pickle.js';
 import { type PytorchContent, pytorchFormat, readPytorch } from './pytorch.js';
-import { PickledTensor, UnreadableTensor } from './pytorch-objects.js';
+import { isTensor, PickledTensor, UnreadableTensor } from './pytorch-objects.js';
 import { looksLikeSafetensors, readSafetensors } from './safetensors.js';
 import { type ByteSource, FileSource } from './source.js';
 import {
@@ -13,13 +14,12 @@ import {
   dictionaryOf,
   findStateDict,
   isOptimizerState,
-  isTensor,
   WHOLE_FILE,
   withoutPrefixes,
 } from './state-dict.js';
 import type { StoredTensor } from './tensor.js';
 
-/** What says that two evaluations are of the same weights: the file's SHA-256, and the key where one was asked for. */
+/** Identifies weights, to compare evaluations of them: the file's SHA-256, and the key if one was given. */
 export function weightsIdentity(sha256: string, key: string | undefined): string {
   return key === undefined ? sha256 : `${sha256} ${key}`;
 }
@@ -28,38 +28,38 @@ export function weightsIdentity(sha256: string, key: string | undefined): string
 export interface Checkpoint {
   readonly file: string;
   readonly format: 'safetensors' | PytorchContent['format'];
-  /** Under which keys of a PyTorch file, with dots between them, the tensors stand; null where they are the file's own entries. */
+  /** Keys of a PyTorch file under which the tensors are, with dots between them; null if they are the file's own entries. */
   readonly key: string | null;
   /** safetensors: `__metadata__`. PyTorch: the plain data beside the tensors, as JSON. */
   readonly metadata: JsonObject;
-  /** What stands beside the tensors and is not read, an optimizer apart. */
+  /** What is beside the tensors and is not read, except an optimizer. */
   readonly notRead: readonly NotRead[];
-  /** Whether the state of an optimizer lies beside the weights. It is never read. */
+  /** Whether the state of an optimizer is beside the weights. It is never read. */
   readonly optimizer: boolean;
-  /** Nothing is read until a tensor's values are asked for; the file must still be there then. Convolutions are OIHW. */
+  /** Values are read when they are asked for, from the file, which must still exist. Convolutions are OIHW. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
 }
 
 /**
- * Reading all tensors may take this many times the file's size: tensors may share a storage, an expanded one repeats it
- * and a sparse one skips through it, but a small file must not ask for much memory or time.
+ * Reading all tensors may take this many times the file's size. Tensors may share a storage, and a view may repeat its elements or
+ * skip many, but a small file must not ask for much memory or time.
  */
 const MOST_SHARING = 4;
 const SHARING_ALLOWANCE = 2 ** 20;
 
 /**
- * Opens a `.pth` (either container; the state_dict may stand alone or under a key) or safetensors file, told apart by their
- * content, and checks all of its structure. Executes nothing, reads no values. `module.`, `_orig_mod.` and `model.` are dropped
- * where every name begins so.
- * @param key Which dictionary of tensors of a PyTorch file, keys with dots between them; absent: the only one.
- * @throws UserError naming the file and what is wrong with it, or the dictionaries that there are to choose from.
+ * Opens a `.pth` (either container; the state_dict may be the whole file or under a key) or safetensors file, which its content
+ * shows, and checks its whole structure. Executes nothing and reads no values. `module.`, `_orig_mod.` and `model.` are dropped if
+ * every name begins with them.
+ * @param key Which dictionary of tensors of a PyTorch file, as keys with dots between them; default: the only one.
+ * @throws UserError that names the file and what is wrong with it, or the dictionaries to choose from.
  */
 export async function readCheckpoint(file: string, key?: string): Promise<Checkpoint> {
   const source = new FileSource(file);
   return source.keepOpen(() => readCheckpointFrom(source, key));
 }
 
-/** The same, from bytes that need not be a file. */
+/** Like `readCheckpoint`, from bytes that need not be a file. */
 export function readCheckpointFrom(source: ByteSource, key?: string): Checkpoint {
   try {
     const checkpoint = open(source, key);
@@ -69,8 +69,7 @@ export function readCheckpointFrom(source: ByteSource, key?: string): Checkpoint
     if (!(error instanceof MalformedFileError)) throw error;
     throw new UserError(
       `Cannot read weights from ${source.file}: ${endSentence(error.message)}`,
-      error.next ??
-        'Use another copy of the file, or another file; do not open this one with a reader that runs what it holds.',
+      error.next ?? USE_ANOTHER_FILE,
       { cause: error },
     );
   }
@@ -80,10 +79,10 @@ function open(source: ByteSource, key: string | undefined): Checkpoint {
   if (source.size === 0) throw new MalformedFileError('it is empty', 'Download or write the file again.');
   const format = pytorchFormat(source);
   if (format === 'pytorch-zip') return fromPytorch(source.file, readPytorch(source, format), key);
-  // A text may look like a safetensors header.
+  // A text may look like the header of safetensors.
   const text = foreignText(source);
   if (text !== null) throw text;
-  // The length that a safetensors file begins with may look like a pickle's start.
+  // The length at the beginning of safetensors may look like the beginning of a pickle.
   if (looksLikeSafetensors(source)) return fromSafetensors(source, key);
   if (format) return fromPytorch(source.file, readPytorch(source, format), key);
   throw (
@@ -93,24 +92,17 @@ function open(source: ByteSource, key: string | undefined): Checkpoint {
 
 function fromSafetensors(source: ByteSource, key: string | undefined): Checkpoint {
   if (key !== undefined) {
-    throw new MalformedFileError('it is a safetensors file, whose tensors stand under no key', 'Leave out --key.');
+    throw new MalformedFileError('it is a safetensors file, whose tensors are under no key', 'Leave out --key.');
   }
   const { metadata, tensors } = readSafetensors(source);
   if (tensors.size === 0) throw new MalformedFileError('it holds no tensors');
-  return {
-    file: source.file,
-    format: 'safetensors',
-    key: null,
-    metadata: metadataOf(metadata),
-    notRead: [],
-    optimizer: false,
-    tensors,
-  };
+  const beside = { metadata: metadataFromTexts(metadata), notRead: [], optimizer: false };
+  return { file: source.file, format: 'safetensors', key: null, ...beside, tensors };
 }
 
-function fromPytorch(file: string, content: PytorchContent, asked: string | undefined): Checkpoint {
+function fromPytorch(file: string, content: PytorchContent, givenKey: string | undefined): Checkpoint {
   const { value, format } = content;
-  const { key, entries } = findStateDict(file, value, asked);
+  const { key, entries } = findStateDict(file, value, givenKey);
   const isWhole = key === WHOLE_FILE;
   const tensors = new Map<string, StoredTensor>();
   const beside: [string, unknown][] = [];
@@ -127,43 +119,41 @@ function fromPytorch(file: string, content: PytorchContent, asked: string | unde
     }
   }
   if (!isWhole) beside.unshift(...entriesBeside(value, key, entries));
-  const { metadata, notRead, optimizer } = separated(beside);
-  return { file, format, key: isWhole ? null : key, metadata, notRead, optimizer, tensors };
+  const others = beside.filter(([name, entry]) => !isOptimizer(name, entry));
+  const optimizer = others.length < beside.length;
+  return { file, format, key: isWhole ? null : key, ...readMetadata(others), optimizer, tensors };
 }
 
-/** Whether an entry beside tensors is called as no parameter is. */
+/** Whether an entry beside tensors has a name that no parameter has. */
 function isOption(name: string): boolean {
   return !name.includes('.') && !/^(weight|bias|running_mean|running_var)$/.test(name);
 }
 
 function unreadableEntry(name: string, entry: UnreadableTensor | InertObject): MalformedFileError {
-  const notRun = entry instanceof InertObject ? ', and nothing of it was run' : '';
+  const notRun = entry instanceof InertObject ? ', and nothing in it was run' : '';
   const what = describeValue(entry);
-  const plain = PLAIN.find(([pattern]) => pattern.test(what))?.[1];
+  const plain = PLAIN_TENSORS.find(([pattern]) => pattern.test(what))?.[1];
+  const replaced = plain === undefined ? '' : `with ${plain} in its place, or `;
   return new MalformedFileError(
     `entry ${quote(name)} of its state_dict is ${what}: it is not read${notRun}`,
-    `Where it is a file of your own, save its state_dict again in Python ${plain === undefined ? '' : `with ${plain} in its place, or `}` +
-      'without the entry. Otherwise use another file; do not open this one with a reader that runs what it holds.',
+    adviceForOwnFile(`save its state_dict again in Python ${replaced}without the entry`),
   );
 }
 
-/** What makes a plain tensor of a value that is not read, by what it is. */
-const PLAIN: readonly (readonly [what: RegExp, python: string])[] = [
+/** How to make a plain tensor of a value that is not read, by what the value is. */
+const PLAIN_TENSORS: readonly (readonly [what: RegExp, python: string])[] = [
   [/^a NumPy array/, 'torch.as_tensor(ARRAY)'],
   [/^a sparse tensor/, 'TENSOR.to_dense()'],
   [/^a quantized tensor|torch\.qu?int/, 'TENSOR.dequantize()'],
   [/torch\.complex|"conjugate"/, 'torch.view_as_real(TENSOR.resolve_conj())'],
   [/torch\.(bits|u?int[1-7]\b|float4)/, 'TENSOR.view(torch.uint8)'],
   [/"negative" bit/, 'TENSOR.resolve_neg()'],
-  [
-    /^a tensor of the class|wraps others/,
-    'the plain tensor that it stands for, such as TENSOR.as_subclass(torch.Tensor),',
-  ],
+  [/^a tensor of the class|wraps others/, 'the plain tensor in it, such as TENSOR.as_subclass(torch.Tensor),'],
   [/stored as a NumPy array|changes its type/, 'TENSOR.cpu()'],
   [/^a nested tensor/, 'TENSOR.to_padded_tensor(0)'],
 ];
 
-/** What a file holds beside the dictionary of tensors under a key; of one that is nested deeper, beside each that holds it. */
+/** What a file holds beside the dictionary of tensors under a key: the other entries of all dictionaries around it. */
 function entriesBeside(value: unknown, key: string, entries: ReadonlyMap<unknown, unknown>): [string, unknown][] {
   const beside: [string, unknown][] = [];
   const visit = (part: unknown, path: string): void => {
@@ -181,15 +171,9 @@ function entriesBeside(value: unknown, key: string, entries: ReadonlyMap<unknown
   return beside;
 }
 
-/** Plain data, what is not read, and whether there is an optimizer. */
-function separated(beside: readonly [string, unknown][]): Pick<Checkpoint, 'metadata' | 'notRead' | 'optimizer'> {
-  const others = beside.filter(([key, value]) => !isOptimizer(key, value));
-  return { ...readMetadata(others), optimizer: others.length < beside.length };
-}
-
 const MOST_OPTIMIZERS = 100;
 
-/** Whether an entry is the state of an optimizer, or of several, as `state_dict()` of one gives it. */
+/** Whether an entry is the state of an optimizer, or of several, as `state_dict()` returns it. */
 function isOptimizer(key: string, value: unknown): boolean {
   if (key === 'optimizer' && value instanceof Map && value.size > 0) return true;
   if (isOptimizerState(value)) return true;

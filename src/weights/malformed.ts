@@ -1,34 +1,34 @@
 import { withoutControls } from '../support/format.js';
 
 /**
- * A weights file breaks its format, is something else, or asks for something that is refused. The message says what and where
- * inside the file; the reader of the whole file adds the file's name and makes it a `UserError`.
+ * A weights file breaks its format, is something else, or asks for something that is refused. The message says what, and where in
+ * the file. `readCheckpoint` adds the file's name and makes it a `UserError`.
  */
 export class MalformedFileError extends Error {
   override readonly name: string = 'MalformedFileError';
 
   constructor(
     message: string,
-    /** What the user can do; absent where nothing helps but another file. */
+    /** What the user can do; absent if only another file helps. */
     readonly next?: string,
     options?: ErrorOptions,
   ) {
     super(message, options);
   }
 
-  /** The same, with its place in the file. */
+  /** The same error with its place in the file. */
   at(place: string): MalformedFileError {
     return new MalformedFileError(`${this.message} (${place})`, this.next, { cause: this });
   }
 }
 
-/** A weights file asks for what only an attack would need. */
+/** A weights file asks for something that only an attack needs. */
 export class HostileFileError extends MalformedFileError {
   override readonly name = 'HostileFileError';
 
   constructor(
     message: string,
-    /** What the file names that is reason to refuse it, `module.name`; null where it is no name. */
+    /** The name for which the file is refused, `module.name`; null if there is another reason. */
     readonly global: string | null = null,
     options?: ErrorOptions,
   ) {
@@ -40,10 +40,22 @@ export class HostileFileError extends MalformedFileError {
   }
 }
 
+export const USE_ANOTHER_FILE =
+  'Use another copy of the file, or another file; do not open this one with a program that runs what it holds.';
+
+/** Advice that is safe only for whoever made the file. @param how What to do, as a clause without a full stop. */
+export function adviceForOwnFile(how: string): string {
+  return `If the file is your own, ${how}. Otherwise use another file; do not open this one with a program that runs what it holds.`;
+}
+
+export const SAVE_STATE_DICT = adviceForOwnFile(
+  'save only the state_dict in Python: torch.save(MODEL.state_dict(), "weights.pth")',
+);
+
 const LONGEST_QUOTE = 120;
 
 /** Text out of an untrusted file, made safe to print: quoted, escaped, shortened. */
 export function quote(text: string): string {
-  // JSON leaves C1 control characters and direction marks as they are; a terminal would obey them.
+  // JSON does not escape C1 control characters and direction marks, and a terminal would obey them.
   return withoutControls(JSON.stringify(text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}…` : text));
 }

@@ -3,24 +3,25 @@ import { InertObject, PickleGlobal } from './pickle.js';
 import { PickledTensor, PickledText, UnreadableTensor } from './pytorch-objects.js';
 import { describeValue, isDictionaryOfTensors } from './state-dict.js';
 
-/** What JSON can hold. */
+/** A value that JSON can hold. */
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject;
 export interface JsonObject {
   readonly [key: string]: JsonValue;
 }
 
-/** A few kilobytes of pickle can describe a tree of any size by naming a part many times, and a loop. */
+/** Needed because a few kilobytes of pickle can describe a tree of any size, or a loop, by naming a part many times. */
 const MOST_VALUES = 100_000;
 const MOST_CHARACTERS = 4 * 2 ** 20;
 const DEEPEST = 64;
 
-/** What stands beside the weights and is not read: where, with dots between the keys, and what it is. */
+/** Something beside the weights that is not read. */
 export interface NotRead {
+  /** Keys with dots between them. */
   readonly path: string;
   readonly what: string;
 }
 
-/** Metadata is more than is kept of any. */
+/** Metadata that is too big to keep. */
 class TooBigError extends MalformedFileError {}
 
 interface Size {
@@ -30,15 +31,15 @@ interface Size {
 
 const isTooBig = ({ values, characters }: Size) => values > MOST_VALUES || characters > MOST_CHARACTERS;
 
-/** Entries that may be passed over as too big: a file may name one of them many times. */
+/** Entries that may be skipped as too big: a file may name one of them many times. */
 const MOST_TOO_BIG = 25;
 
 /**
- * Metadata out of an untrusted file, as JSON: keys, large integers and numbers that are not finite become text, tensors, bytes
- * and PyTorch's own objects are described in a few words. Objects of classes that are not known and dictionaries of tensors are
- * left out, in a list a text stands for them, and `onNotRead` is told.
- * @param size What was converted before, which counts; it is changed to what is there then.
- * @throws MalformedFileError when it is nested in itself, or too deep or too big for metadata.
+ * Metadata from an untrusted file, as JSON. Keys, large integers and numbers that are not finite become texts; tensors, bytes and
+ * PyTorch's own objects are described in a few words. Objects of unknown classes and dictionaries of tensors are left out and
+ * reported to `onNotRead`; in a list the text `NOT_READ` takes their place.
+ * @param size Size of what was converted before. It is updated.
+ * @throws MalformedFileError if the value contains itself, or is too deep or too big for metadata.
  */
 function jsonOf(
   value: unknown,
@@ -68,7 +69,7 @@ function jsonOf(
         return json === undefined ? NOT_READ : json;
       });
     }
-    if (isRecord(part)) return object(Object.entries(part));
+    if (isPlainObject(part)) return object(Object.entries(part));
     return describe(part);
   };
   const object = (entries: readonly (readonly [string, unknown])[]): JsonObject =>
@@ -78,7 +79,7 @@ function jsonOf(
         return json === undefined ? [] : [[key, json] as const];
       }),
     );
-  /** Undefined for what is not read. */
+  /** Undefined: not read. */
   const under = (key: string, item: unknown): JsonValue | undefined => {
     keys.push(key);
     try {
@@ -95,13 +96,11 @@ function jsonOf(
   return convert(value);
 }
 
-/** Stands in a list for an object that is not read. */
 const NOT_READ = 'not read';
 
 /**
- * Metadata of a pickle, as JSON, and what of it is not read: objects of classes that are not known, and entries for which
- * metadata has no room.
- * @throws MalformedFileError where an entry is nested in itself, too deep, or names its parts so often that it is too big.
+ * Metadata of a pickle as JSON, and what in it is not read: objects of unknown classes, and entries that are too big.
+ * @throws MalformedFileError if an entry contains itself, is too deep, or is too big because it names its parts many times.
  */
 export function readMetadata(entries: readonly (readonly [key: string, value: unknown])[]): {
   metadata: JsonObject;
@@ -110,7 +109,7 @@ export function readMetadata(entries: readonly (readonly [key: string, value: un
   const metadata: [string, JsonValue][] = [];
   const notRead: NotRead[] = [];
   let kept: Size = { values: 0, characters: 0 };
-  let passedOver = 0;
+  let skipped = 0;
   for (const [key, value] of entries) {
     const size = { ...kept };
     const inside: NotRead[] = [];
@@ -121,15 +120,15 @@ export function readMetadata(entries: readonly (readonly [key: string, value: un
       kept = size;
     } catch (error) {
       if (!(error instanceof TooBigError)) throw error;
-      passedOver++;
-      if (passedOver > MOST_TOO_BIG || (passedOver === 1 && !isTooBig(sizeOfParts(entries)))) throw error;
-      notRead.push({ path: key, what: 'more than metadata has room for' });
+      skipped++;
+      if (skipped > MOST_TOO_BIG || (skipped === 1 && !isTooBig(sizeOfParts(entries)))) throw error;
+      notRead.push({ path: key, what: 'too big for metadata' });
     }
   }
   return { metadata: Object.fromEntries(metadata), notRead };
 }
 
-/** The size of a value whose parts are counted once each, however often it names them. */
+/** The size of a value if each part is counted once, however often the value names it. */
 function sizeOfParts(value: unknown): Size {
   const seen = new Set<unknown>();
   const size = { values: 0, characters: 0 };
@@ -147,38 +146,37 @@ function sizeOfParts(value: unknown): Size {
   return size;
 }
 
-/** An object as JSON.parse makes it, not an instance of a class. */
-function isRecord(value: unknown): value is Record<string, unknown> {
+/** Whether a value is an object as JSON.parse makes it, not an instance of a class. */
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 
-/** safetensors keeps texts only: under this key is, as JSON, what is no text. */
+/** safetensors keeps only texts. Other metadata is JSON under this key. */
 const JSON_KEY = 'fcn.json';
 
-/** Metadata as the texts that safetensors can keep. */
+/** Metadata as texts for safetensors. */
 export function textsOf(metadata: JsonObject): Record<string, string> {
   const entries = Object.entries(metadata);
   const texts = entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string');
-  const others = entries.filter(([, value]) => typeof value !== 'string');
-  return Object.fromEntries(
-    others.length === 0 ? texts : [...texts, [JSON_KEY, JSON.stringify(Object.fromEntries(others))]],
-  );
+  const rest = entries.filter(([, value]) => typeof value !== 'string');
+  if (rest.length > 0) texts.push([JSON_KEY, JSON.stringify(Object.fromEntries(rest))]);
+  return Object.fromEntries(texts);
 }
 
-/** The metadata that `textsOf` made texts of. @throws MalformedFileError where it is too deep or too big. */
-export function metadataOf(texts: Readonly<Record<string, string>>): JsonObject {
-  const { [JSON_KEY]: json, ...rest } = texts;
+/** The inverse of `textsOf`. @throws MalformedFileError if the metadata is too deep or too big. */
+export function metadataFromTexts(texts: Readonly<Record<string, string>>): JsonObject {
+  const { [JSON_KEY]: json, ...others } = texts;
   if (json === undefined) return texts;
-  let others: unknown;
+  let rest: unknown;
   try {
-    others = JSON.parse(json);
+    rest = JSON.parse(json);
   } catch {
     return texts;
   }
-  return isRecord(others) ? { ...rest, ...(jsonOf(others) as JsonObject) } : texts;
+  return isPlainObject(rest) ? { ...others, ...(jsonOf(rest) as JsonObject) } : texts;
 }
 
-/** A key of a dictionary, as a text. */
+/** A key of a dictionary as a text. */
 export function keyText(key: unknown): string {
   return typeof key === 'string' || typeof key === 'number' || typeof key === 'boolean' ? String(key) : describe(key);
 }

@@ -1,16 +1,16 @@
 import { Buffer, isUtf8 } from 'node:buffer';
-import { MalformedFileError } from './malformed.js';
+import { MalformedFileError, SAVE_STATE_DICT } from './malformed.js';
 
 /**
- * Bounds of one pickle. ResNet-101's, optimizer included, has 0.3 MB; a history beside the weights may add several. What a few
- * bytes of the file ask for in memory bounds it, and with it the time: about `COST` bytes for every value, at least 8 for every
- * operation. Numbers alone, as of a history, may be more.
+ * Bounds of one pickle. ResNet-101's, optimizer included, has 0.3 MB; a history beside the weights may add several. A few bytes of
+ * the file may ask for much memory, so memory is bounded, and with it time: about `COST` bytes for every value, at least 8 for
+ * every operation. Numbers are bounded by their own limit, because a history has many.
  */
 export const MOST_BYTES = 256 * 2 ** 20;
 const MOST_MEMORY = 128 * 2 ** 20;
 export const MOST_NUMBERS = 2_000_000;
 
-/** What values take in memory, in bytes, and room for one more entry. */
+/** Memory of values and of entries in them, in bytes. */
 export const COST = {
   operation: 8,
   dictionary: 200,
@@ -23,23 +23,19 @@ export const COST = {
 } as const;
 
 export const LONGEST_INTEGER = 4096;
-export const WITHOUT_THE_REST =
-  'Where it is a file of your own, save the state_dict alone in Python, without what stands beside it: ' +
-  'torch.save(MODEL.state_dict(), "weights.pth"). Otherwise use another file; do not open this one with a reader that runs what ' +
-  'it holds.';
 const LONGEST_GLOBAL = 256;
 
-/** Where texts end that have no length before them. */
+/** Of texts without a length before them. */
 const LONGEST_LINE = 2 ** 20;
 
-/** The bytes of a pickle: what operations take of them one after the other, within bounds of length and memory. */
+/** The bytes of a pickle, from which operations read one after the other, within bounds of length and memory. */
 export class PickleBytes {
   protected readonly utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  /** Where the operation that is done began. */
+  /** Where the current operation began. */
   protected operation = 0;
   protected readonly view: DataView;
   private readonly end: number;
-  /** What was made so far takes about this many bytes of memory. */
+  /** About how many bytes of memory all values so far take. */
   protected memory = 0;
 
   /** @param fileOffset Where `bytes` begin in the file, for messages. */
@@ -55,12 +51,11 @@ export class PickleBytes {
   protected charge(bytes: number): void {
     this.memory += bytes;
     if (this.memory > MOST_MEMORY) {
-      throw this.malformed(`more than fits ${MOST_MEMORY / 2 ** 20} MiB of memory`, WITHOUT_THE_REST);
+      throw this.malformed(`more than fits ${MOST_MEMORY / 2 ** 20} MiB of memory`, SAVE_STATE_DICT);
     }
   }
 
-  /** A value that takes little memory and may be one of many. */
-  /** The offset of the next `length` bytes, which are then behind. */
+  /** The offset of the next `length` bytes. Moves the position behind them. */
   protected take(length: number): number {
     const offset = this.position;
     if (!(offset + length <= this.end)) {
@@ -78,7 +73,7 @@ export class PickleBytes {
     return length === 2 ? this.view.getUint16(offset, true) : this.view.getUint32(offset, true);
   }
 
-  /** A copy, so that a few bytes do not keep the whole file in memory. */
+  /** A copy of the next bytes, so that they do not keep the whole file in memory. */
   protected slice(length: number): Uint8Array {
     const offset = this.take(length);
     this.charge(COST.bytes + length);
@@ -95,21 +90,23 @@ export class PickleBytes {
     }
   }
 
-  /** Python 2's texts, which may as well be bytes. */
+  /** A text of Python 2, which may be bytes. */
   protected byteText(length: number): string | Uint8Array {
     const bytes = this.slice(length);
     return isUtf8(bytes) ? this.utf8.decode(bytes) : bytes;
   }
 
   protected line(longest = LONGEST_GLOBAL): string {
-    const length = this.bytes.subarray(this.position, Math.min(this.end, this.position + longest)).indexOf(0x0a);
-    if (length < 0) {
-      this.take(longest);
-      throw this.malformed(`a ${longest === LONGEST_GLOBAL ? 'name' : 'line'} of more than ${longest} bytes`);
-    }
-    const line = this.text(length);
+    const line = this.text(this.lineLength(longest));
     this.take(1);
     return line;
+  }
+
+  private lineLength(longest: number): number {
+    const length = this.bytes.subarray(this.position, Math.min(this.end, this.position + longest)).indexOf(0x0a);
+    if (length >= 0) return length;
+    this.take(longest);
+    throw this.malformed(`a ${longest === LONGEST_GLOBAL ? 'name' : 'line'} of more than ${longest} bytes`);
   }
 
   /** An index of the memo in decimal digits. */
@@ -119,23 +116,23 @@ export class PickleBytes {
     return Number(line);
   }
 
-  /** Decimal digits, for LONG with an L after them. */
+  /** Decimal digits, in LONG with an L after them. */
   protected longLine(): number | bigint {
     const digits = this.line(LONGEST_INTEGER).replace(/L$/, '');
     if (!/^-?\d+$/.test(digits)) throw this.malformed('an integer that is not made of digits');
     return exactly(BigInt(digits));
   }
 
-  /** As `repr` of Python writes it. */
+  /** A number as Python's `repr` writes it. */
   protected floatLine(): number {
     const line = this.line();
     const special = { nan: Number.NaN, inf: Number.POSITIVE_INFINITY, '-inf': Number.NEGATIVE_INFINITY }[line];
     if (special !== undefined) return special;
-    if (!/^-?\d+(\.\d*)?(e[+-]?\d+)?$/.test(line)) throw this.malformed('a number that is not written as one');
+    if (!/^-?\d+(\.\d*)?(e[+-]?\d+)?$/.test(line)) throw this.malformed('a number that is not valid');
     return Number(line);
   }
 
-  /** Python 2's text in quotes, with escapes for what is not ASCII. */
+  /** A text of Python 2 in quotes, with escapes for all that is not ASCII. */
   protected quotedLine(): string | Uint8Array {
     const [, , content] = /^(["'])(.*)\1$/s.exec(this.line(LONGEST_LINE)) ?? [];
     if (content === undefined) throw this.malformed('a text without quotes');
@@ -147,14 +144,10 @@ export class PickleBytes {
     return isUtf8(bytes) ? this.utf8.decode(bytes) : bytes;
   }
 
-  /** ISO 8859-1, with escapes for all other characters, for line ends and for backslashes. */
+  /** A text in ISO 8859-1, with escapes for all other characters, line ends and backslashes. */
   protected unicodeLine(): string {
     const start = this.position;
-    const length = this.bytes.subarray(start, Math.min(this.end, start + LONGEST_LINE)).indexOf(0x0a);
-    if (length < 0) {
-      this.take(LONGEST_LINE);
-      throw this.malformed(`a line of more than ${LONGEST_LINE} bytes`);
-    }
+    const length = this.lineLength(LONGEST_LINE);
     this.take(length + 1);
     this.charge(COST.text + 2 * length);
     const raw = Buffer.from(this.bytes.subarray(start, start + length)).toString('latin1');
@@ -164,10 +157,10 @@ export class PickleBytes {
     );
   }
 
-  /** Two's complement, little-endian. */
+  /** An integer in two's complement, little-endian. */
   protected long(length: number): number | bigint {
     if (length > LONGEST_INTEGER)
-      throw this.malformed(`an integer of ${length} bytes, at most ${LONGEST_INTEGER} are read`);
+      throw this.malformed(`an integer of ${length} bytes; at most ${LONGEST_INTEGER} are read`);
     const offset = this.take(length);
     this.charge(COST.text + length);
     const digits = Buffer.from(this.bytes.subarray(offset, offset + length))
@@ -184,7 +177,7 @@ export class PickleBytes {
   }
 }
 
-/** An integer as a number where a double holds it exactly. */
+/** A number if a double holds the integer exactly, else the bigint. */
 function exactly(value: bigint): number | bigint {
   return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;
 }

@@ -1,34 +1,28 @@
 import { writeFileAtomic } from '../support/files.js';
 import { type ZipContent, zipArchive } from '../support/zip-write.js';
-import { bytesPerElement, type StoredDtype, storageNames } from './convert.js';
+import { bytesPerElement, elementTypes, type StoredDtype } from './dtypes.js';
 import type { JsonObject, JsonValue } from './metadata.js';
 import { byteLength, contiguousStrides, elementCount, valuesOf, type WritableTensor } from './tensor.js';
 
-/** A tensor as it stands in a pickle: contiguous, on a storage of its own. */
-interface TensorDescription {
-  readonly dtype: StoredDtype;
-  readonly shape: readonly number[];
-  /** Key of the storage. */
-  readonly key: string;
-}
-
 const INT32 = 2 ** 31;
 
+/** Entries of a dictionary; each function writes one value. */
+type Items = Iterable<readonly [key: string, value: () => void]>;
+
 /**
- * Writes a pickle of protocol 2 as `torch.save` would, of nothing but dictionaries, lists, plain values and tensors, which
+ * Writes a pickle of protocol 2 as `torch.save` would, of dictionaries, lists, plain values and tensors only, which
  * `torch.load(weights_only=True)` accepts.
  */
 export class PickleWriter {
   private readonly parts: Uint8Array[] = [Uint8Array.of(0x80, 2)]; // PROTO
 
-  /** A dictionary of anything: `items` write one value each. */
-  dictionary(items: Iterable<readonly [key: string, value: () => void]>): void {
+  dictionary(items: Items): void {
     this.code('}'); // EMPTY_DICT
     this.setItems(items);
   }
 
   /** `collections.OrderedDict`, which a state_dict is. */
-  orderedDictionary(items: Iterable<readonly [key: string, value: () => void]>): void {
+  orderedDictionary(items: Items): void {
     this.emptyOrderedDictionary();
     this.setItems(items);
   }
@@ -51,15 +45,16 @@ export class PickleWriter {
   }
 
   /**
-   * `_rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks)`; for types that have no storage of their own
-   * `_rebuild_tensor_v3(…, dtype)`, on a storage that counts bytes.
+   * A contiguous tensor on a storage of its own: `_rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks)`; for
+   * types without a typed storage `_rebuild_tensor_v3(…, dtype)`, on a storage that counts bytes.
+   * @param key Of the storage.
    */
-  tensor({ dtype, shape, key }: TensorDescription): void {
-    const storageName = (storageNames as Partial<Record<StoredDtype, string>>)[dtype];
-    const isTyped = storageName !== undefined;
+  tensor({ dtype, shape }: { dtype: StoredDtype; shape: readonly number[] }, key: string): void {
+    const { storage } = elementTypes[dtype];
+    const isTyped = storage !== undefined;
     this.code(`ctorch._utils\n_rebuild_tensor_${isTyped ? 'v2' : 'v3'}\n((`); // GLOBAL MARK MARK
     this.text('storage');
-    this.code(isTyped ? `ctorch\n${storageName}\n` : 'ctorch.storage\nUntypedStorage\n');
+    this.code(isTyped ? `ctorch\n${storage}\n` : 'ctorch.storage\nUntypedStorage\n');
     this.text(key);
     this.text('cpu');
     this.number(elementCount(shape) * (isTyped ? 1 : bytesPerElement[dtype]));
@@ -82,7 +77,7 @@ export class PickleWriter {
     this.code('ccollections\nOrderedDict\n)R'); // GLOBAL EMPTY_TUPLE REDUCE
   }
 
-  private setItems(items: Iterable<readonly [key: string, value: () => void]>): void {
+  private setItems(items: Items): void {
     this.code('('); // MARK
     for (const [key, value] of items) {
       this.text(key);
@@ -127,16 +122,16 @@ export class PickleWriter {
   }
 }
 
-/** Name of the folder in the archive. PyTorch takes any. */
+/** Name of the folder in the archive. PyTorch accepts any. */
 const ROOT = 'archive';
-/** Of the container, as PyTorch writes it for anything that a state_dict holds. */
+/** Version of the container that PyTorch writes for anything in a state_dict. */
 const VERSION = '3\n';
 
 /**
- * Writes a `.pth` file as `torch.save` does since 1.6, atomically: a zip archive of stored entries, each tensor's values at a
- * multiple of 64 bytes. `torch.load(weights_only=True)` gives back an OrderedDict of CPU tensors under `state_dict`, beside
- * the metadata; or that alone where `metadata` is null.
- * @throws UserError when the folder cannot be written, the disk is full or the file would be of 4 GiB or more.
+ * Writes a `.pth` file atomically, as `torch.save` does since 1.6: a zip archive of stored entries, with each tensor's values at a
+ * multiple of 64 bytes. `torch.load(weights_only=True)` returns the metadata and, under `state_dict`, an OrderedDict of CPU tensors;
+ * if `metadata` is null, only the OrderedDict.
+ * @throws UserError if the folder cannot be written, the disk is full or the file would have 4 GiB or more.
  */
 export async function writePytorch(
   file: string,
@@ -168,9 +163,9 @@ function pickleOf(tensors: readonly WritableTensor[], metadata: JsonObject | nul
   const writer = new PickleWriter();
   const names = new Set<string>();
   const entries = tensors.map((tensor, index) => {
-    if (names.has(tensor.name)) throw new Error(`A second tensor ${tensor.name}.`);
+    if (names.has(tensor.name)) throw new Error(`There are two tensors ${tensor.name}.`);
     names.add(tensor.name);
-    return [tensor.name, () => writer.tensor({ ...tensor, key: String(index) })] as const;
+    return [tensor.name, () => writer.tensor(tensor, String(index))] as const;
   });
   const stateDict = () => writer.orderedDictionary(entries);
   if (metadata === null) stateDict();

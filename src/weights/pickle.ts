@@ -1,23 +1,23 @@
-import { HostileFileError, MalformedFileError, quote } from './malformed.js';
-import { COST, LONGEST_INTEGER, MOST_NUMBERS, PickleBytes, WITHOUT_THE_REST } from './pickle-bytes.js';
+import { HostileFileError, MalformedFileError, quote, SAVE_STATE_DICT } from './malformed.js';
+import { COST, LONGEST_INTEGER, MOST_NUMBERS, PickleBytes } from './pickle-bytes.js';
 
-/** What a pickle may name. It is never Python's: only what the reader's owner put on its list. */
+/** Something that a pickle names and the reader knows. It is a function of this package, never of Python. */
 export class PickleGlobal {
   constructor(
     readonly name: string,
-    /** What REDUCE gives; absent where the global is only ever named (a storage type). */
+    /** What REDUCE calls; absent if the global may only be named, like a storage type. */
     readonly call?: (args: readonly unknown[]) => unknown,
-    /** Why the file is refused where the global stands anywhere but in front of its arguments, as a clause; null: it is not. */
+    /** Why the file is refused if it uses the global for anything but a call, as a clause; null: it is not refused. */
     readonly dangerUncalled: string | null = null,
   ) {}
 }
 
 /**
- * What stands for a class, a function or an object that the reader does not know: its name. It is never looked up, called or
- * built; whatever a pickle gives to it (arguments, attributes, items) is dropped.
+ * Only the name of a class, a function or an object that the reader does not know. It is never looked up, called or built.
+ * Arguments, attributes and items that a pickle gives it are dropped.
  */
 export class InertObject {
-  /** @param path The name in the module of the class or function, with dots, as the file says it. */
+  /** @param path The name of the class or function in the module, with dots. */
   constructor(
     readonly module: string,
     readonly path: string,
@@ -29,23 +29,23 @@ export class InertObject {
 }
 
 export interface PickleHost {
-  /** What the pickle means by `module.name`. @throws MalformedFileError where the name alone is reason to refuse the file. */
+  /** What `module.name` means. @throws MalformedFileError if the file is refused for the name alone. */
   global(module: string, name: string): PickleGlobal | InertObject;
-  /** What the pickle means by a persistent id. @throws MalformedFileError for one that means nothing. */
+  /** What a persistent id means. @throws MalformedFileError if it means nothing. */
   persistent(id: unknown): unknown;
 }
 
 const HIGHEST_PROTOCOL = 5;
 
 /**
- * Reads one Python pickle (all protocols, the opcodes that data needs) and executes nothing: a global is what `host`
- * says, calls go to the host's functions only, and what is made of any other class is an `InertObject`.
+ * Reads one Python pickle (all protocols, the opcodes that data needs) and executes nothing in it: `host` says what a global is,
+ * only its functions are called, and an object of any other class becomes an `InertObject`.
  *
- * Dictionaries become Maps, lists and tuples arrays, sets Sets, integers beyond ±2^53 bigints. The result may hold itself
- * and may be nested without limit: who walks it must bound the walk.
+ * Dictionaries become Maps, lists and tuples arrays, sets Sets, integers beyond ±2^53 bigints. The result may contain itself and may
+ * be nested to any depth, so code that walks it needs its own bounds.
  * @param fileOffset Where `bytes` begin in the file, for messages.
- * @returns the value and the offset of the byte after the pickle.
- * @throws MalformedFileError that says at which byte of the file.
+ * @returns The value, and the offset of the byte after the pickle.
+ * @throws MalformedFileError with the byte of the file.
  */
 export function readPickle(
   bytes: Uint8Array,
@@ -57,6 +57,7 @@ export function readPickle(
 }
 
 const STOP = 0x2e;
+
 class PickleReader extends PickleBytes {
   /** By opcode, with the names of Python's `pickletools`. */
   private static readonly operations = new Map<number, (reader: PickleReader) => void>([
@@ -151,25 +152,22 @@ class PickleReader extends PickleBytes {
       this.operation = this.position;
       const opcode = this.unsigned(1);
       if (opcode === STOP) return { value: this.pop(), end: this.position };
-      this.execute(opcode);
+      const operation = PickleReader.operations.get(opcode);
+      if (!operation) throw this.malformed(`opcode 0x${opcode.toString(16)}, which no checkpoint needs`);
+      operation(this);
     }
   }
 
   private number(value: number | boolean | null): void {
     this.memory -= COST.operation;
     this.numbers++;
-    if (this.numbers > MOST_NUMBERS) throw this.malformed(`more than ${MOST_NUMBERS} numbers`, WITHOUT_THE_REST);
+    if (this.numbers > MOST_NUMBERS) throw this.malformed(`more than ${MOST_NUMBERS} numbers`, SAVE_STATE_DICT);
     this.push(value);
   }
 
-  private execute(opcode: number): void {
-    const operation = PickleReader.operations.get(opcode);
-    if (!operation) throw this.malformed(`opcode 0x${opcode.toString(16)}, which no checkpoint of tensors needs`);
-    operation(this);
-  }
-
   private protocol(version: number): void {
-    if (version > HIGHEST_PROTOCOL) throw this.malformed(`protocol ${version}, at most ${HIGHEST_PROTOCOL} is known`);
+    if (version > HIGHEST_PROTOCOL)
+      throw this.malformed(`protocol ${version}; protocols up to ${HIGHEST_PROTOCOL} are known`);
   }
 
   private stackGlobal(): void {
@@ -188,15 +186,15 @@ class PickleReader extends PickleBytes {
     this.push(this.located(() => this.host.persistent(id)));
   }
 
-  /** Protocol 0 writes the id of a storage as a text, which PyTorch itself cannot read again. */
+  /** Protocol 0 writes the id of a storage as a text, which PyTorch cannot read back either. */
   private persistentLine(): void {
     throw this.malformed(
-      'the name of a storage as protocol 0 writes it, from which no storage can be found',
+      'the name of a storage as protocol 0 writes it, which does not identify a storage',
       'Save the file again in Python without pickle_protocol=0: torch.save(MODEL.state_dict(), "weights.pth").',
     );
   }
 
-  /** What the host refuses, with the place of it. */
+  /** Adds the place in the file to a refusal of the host. */
   private located<T>(ask: () => T): T {
     try {
       return ask();
@@ -214,17 +212,18 @@ class PickleReader extends PickleBytes {
       this.make(target);
       return;
     }
-    if (!(target instanceof PickleGlobal) || !Array.isArray(args)) throw this.malformed('a call of no function');
-    // One long list in the memo may be an argument of every call.
+    if (!(target instanceof PickleGlobal) || !Array.isArray(args))
+      throw this.malformed('a call of something that is not a function');
+    // A long list in the memo may be an argument of every call.
     for (const arg of args) this.charge(COST.object + (Array.isArray(arg) ? arg.length * COST.entry : 0));
     const { call } = target;
     if (!call) throw this.malformed(`a call of ${target.name}, which may only be named`);
     this.push(this.located(() => call(args)));
   }
 
-  /** An object of a class that is not known, of which nothing is built. */
+  /** An object of an unknown class. It is not built. */
   private make(target: unknown): void {
-    if (!(target instanceof InertObject)) throw this.malformed('an object of no class');
+    if (!(target instanceof InertObject)) throw this.malformed('an object of something that is not a class');
     this.charge(COST.object);
     this.push(new InertObject(target.module, target.path));
   }
@@ -234,7 +233,7 @@ class PickleReader extends PickleBytes {
     this.make(this.located(() => this.host.global(module, name)));
   }
 
-  /** Attributes of a dictionary (`_metadata` of a state_dict) and of inert objects are dropped; nothing else has any. */
+  /** Attributes are dropped. Only dictionaries (`_metadata` of a state_dict) and inert objects may have any. */
   private build(): void {
     this.pop();
     const target = this.top();
@@ -310,7 +309,7 @@ class PickleReader extends PickleBytes {
     return this.taken(this.stack.splice(height));
   }
 
-  /** Values off the stack that are not called. */
+  /** Values from the stack that are not called. @throws HostileFileError if one of them may only be called. */
   private taken(values: unknown[]): unknown[] {
     for (const value of values) {
       if (!(value instanceof PickleGlobal) || value.dangerUncalled === null) continue;
@@ -322,7 +321,7 @@ class PickleReader extends PickleBytes {
     return values;
   }
 
-  /** Nothing may be taken from below the innermost mark. */
+  /** Operands may not be taken from below the innermost mark. */
   private need(count: number): void {
     if (this.stack.length - (this.marks.at(-1) ?? 0) < count) throw this.malformed('an operation without its operands');
   }
@@ -337,7 +336,7 @@ class PickleReader extends PickleBytes {
     this.push(this.memo.get(index));
   }
 
-  /** INT: a truth value as 00 or 01, or a number. */
+  /** INT: 00 or 01 for false or true, or a number. */
   private integerLine(): void {
     const start = this.position;
     const line = this.line(LONGEST_INTEGER);
@@ -350,13 +349,10 @@ class PickleReader extends PickleBytes {
   }
 }
 
-/**
- * The refusal of a global that no checkpoint needs.
- * @param danger What is wrong with it, as a clause: "runs programs".
- */
+/** The refusal of a dangerous name. @param danger What is wrong with it, as a clause: "runs programs". */
 export function refusedGlobal(name: string, danger: string): HostileFileError {
   return new HostileFileError(
-    `its pickle names ${quote(name)}, which ${danger}: the file may be made to do harm; nothing of it was run`,
+    `its pickle names ${quote(name)}, which ${danger}: the file may be malicious; nothing in it was run`,
     name,
   );
 }

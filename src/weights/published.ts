@@ -10,17 +10,23 @@ import { cacheDirectory } from '../support/package.js';
 interface FetchOptions {
   /** The row whose weights they are, for messages. */
   readonly row: string;
-  /** Link to the published file; null where there is none. Its name ends in 8 hexadecimal digits: its SHA-256 begins so. */
+  /** Link to the published file; null if there is none. Its name ends in the first 8 hexadecimal digits of its SHA-256. */
   readonly url: string | null;
-  /** Takes this file, downloaded already, instead of the network's. */
+  /** A file that was downloaded already and is used instead of the network. */
   readonly from?: string | undefined;
-  /** Folder of what is kept; the project's cache folder if not given. */
+  /** Default: the project's cache folder. */
   readonly cache?: string;
   readonly fetcher?: Fetcher;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: DownloadProgress) => void;
-  /** Told when another process fetches the same file. */
+  /** Called if another process is fetching the same file. */
   readonly onWait?: () => void;
+}
+
+interface PublishedFile {
+  readonly url: string;
+  readonly name: string;
+  readonly hash: string;
 }
 
 interface PublishedWeights {
@@ -35,46 +41,38 @@ interface PublishedWeights {
 }
 
 /**
- * The published weights of a row, from the cache or, where they are not there, from the network or a file: a file whose
- * SHA-256 begins as its published name says, always.
- * @throws UserError where the row has none, the network or the file does not give them, or they have another hash; the
- * signal's reason on abort, after which the next call goes on with the download.
+ * The published weights of a row, from the cache, a given file or the network. Wherever it is from, the SHA-256 of the file begins
+ * with the digits in its published name.
+ * @throws UserError if the row has none, they cannot be downloaded or read, or they have another hash; the signal's reason on
+ * abort, after which the next call resumes the download.
  */
 export async function fetchPublished(options: FetchOptions): Promise<PublishedWeights> {
-  const { row, cache = cacheDirectory() } = options;
-  const { url, name, hash } = publishedFile(options);
-  const file = path.join(cache, 'weights', name);
+  const { row, from, signal, onWait, cache = cacheDirectory() } = options;
+  const published = publishedFile(options);
+  const file = path.join(cache, 'weights', published.name);
   const done = async (source: PublishedWeights['source'], sha256: string) => {
-    return { row, url, file, bytes: (await stat(file)).size, sha256, source };
+    return { row, url: published.url, file, bytes: (await stat(file)).size, sha256, source };
   };
-  const onWait = options.onWait && { onWait: options.onWait };
   const work = async () => {
-    const cached = await hashIfThere(file, options.signal);
-    if (options.from === undefined && cached?.startsWith(hash)) return done('cache', cached);
+    const cached = await hashIfExists(file, signal);
+    if (from === undefined && cached?.startsWith(published.hash)) return done('cache', cached);
     const part = `${file}.part`;
-    const fetched =
-      options.from === undefined
-        ? await fetchPart({ ...options, url, part, hash })
-        : await importPart({ from: options.from, name, part, hash, signal: options.signal });
+    const sha256 =
+      from === undefined ? await fetchPart(options, published, part) : await importPart(from, published, part, signal);
     await rename(part, file).catch((error) => {
       throw explainFileError(error, file, 'write');
     });
     await discardPart(part);
-    return done(options.from === undefined ? 'download' : 'given file', fetched);
+    return done(from === undefined ? 'download' : 'given file', sha256);
   };
-  return withLock(`${file}.lock`, work, { ...(options.signal && { signal: options.signal }), ...onWait });
+  return withLock(`${file}.lock`, work, { ...(signal && { signal }), ...(onWait && { onWait }) });
 }
 
 /**
- * The published file of a row's weights, by its link.
- * @returns The link, the file's name, and with which 8 hexadecimal digits its SHA-256 begins.
- * @throws UserError where there is no link, or its name does not tell.
+ * The link to a row's published weights, the file's name, and the first 8 hexadecimal digits of its SHA-256.
+ * @throws UserError if there is no link, or the name does not end in such digits.
  */
-export function publishedFile({ row, url }: Pick<FetchOptions, 'row' | 'url'>): {
-  url: string;
-  name: string;
-  hash: string;
-} {
+export function publishedFile({ row, url }: Pick<FetchOptions, 'row' | 'url'>): PublishedFile {
   if (url === null) {
     throw new UserError(`${row} has no published weights.`, 'Train the row, or give a file of weights.');
   }
@@ -82,39 +80,30 @@ export function publishedFile({ row, url }: Pick<FetchOptions, 'row' | 'url'>): 
   const hash = /-([0-9a-f]{8})\.(?:pth|safetensors)$/.exec(name)?.[1];
   if (hash !== undefined) return { url, name, hash };
   throw new UserError(
-    `The weights of ${row} are linked as ${url}, whose name does not end in 8 hexadecimal digits to check the file by.`,
+    `The link to the weights of ${row}, ${url}, does not end in 8 hexadecimal digits with which the file could be checked.`,
     'Download and check it yourself, then give the file with --weights.',
   );
 }
 
-async function fetchPart(
-  options: Omit<FetchOptions, 'url'> & { readonly url: string; readonly part: string; readonly hash: string },
-): Promise<string> {
-  const { row, url, part, hash, signal } = options;
-  const otherwise = `download it elsewhere and give it with fcn weights fetch ${row} --from FILE`;
-  await download({ ...options, otherwise });
-  const sha256 = await sha256File(part, signal);
+async function fetchPart(options: FetchOptions, { url, hash }: PublishedFile, part: string): Promise<string> {
+  const otherwise = `download it elsewhere and give it with fcn weights fetch ${options.row} --from FILE`;
+  await download({ ...options, url, part, otherwise });
+  const sha256 = await sha256File(part, options.signal);
   if (sha256.startsWith(hash)) return sha256;
   await discardPart(part);
   throw new UserError(
-    `What ${url} gave has SHA-256 ${sha256}, which should begin with ${hash}: it is damaged or not the published file.`,
+    `The download from ${url} has SHA-256 ${sha256}, which should begin with ${hash}: it is damaged or not the published file.`,
     'It was removed. Run the same command again.',
   );
 }
 
-async function importPart({
-  from,
-  name,
-  part,
-  hash,
-  signal,
-}: Pick<FetchOptions, 'signal'> & {
-  readonly from: string;
-  readonly name: string;
-  readonly part: string;
-  readonly hash: string;
-}): Promise<string> {
-  const sha256 = await hashIfThere(from, signal);
+async function importPart(
+  from: string,
+  { name, hash }: PublishedFile,
+  part: string,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const sha256 = await hashIfExists(from, signal);
   if (sha256 === null) throw new UserError(`${from} does not exist.`, `Give the file that was published as ${name}.`);
   if (!sha256.startsWith(hash)) {
     throw new UserError(
@@ -124,15 +113,15 @@ async function importPart({
   }
   await discardPart(part);
   await writeFileAtomic(part, createReadStream(from, { highWaterMark: 1 << 20 }));
-  // What is kept must be what was checked.
+  // The copy must be what was checked.
   const copied = await sha256File(part, signal);
   if (copied === sha256) return sha256;
   await discardPart(part);
   throw new UserError(`${from} was changed while it was being read.`, 'Run the same command again.');
 }
 
-/** SHA-256 of a file; null where it is not there. */
-async function hashIfThere(file: string, signal: AbortSignal | undefined): Promise<string | null> {
+/** SHA-256 of a file; null if it does not exist. */
+async function hashIfExists(file: string, signal: AbortSignal | undefined): Promise<string | null> {
   try {
     return await sha256File(file, signal);
   } catch (error) {

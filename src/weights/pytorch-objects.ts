@@ -1,23 +1,18 @@
-import {
-  bytesPerElement,
-  canNegate,
-  isStoredDtype,
-  type StoredDtype,
-  storageNames,
-  unreadableStorages,
-} from './convert.js';
 import { dangerOf } from './dangerous.js';
+import { canNegate, elementTypes, isStoredDtype, type StoredDtype } from './dtypes.js';
 import { HostileFileError, MalformedFileError, quote } from './malformed.js';
 import { InertObject, PickleGlobal, type PickleHost, refusedGlobal } from './pickle.js';
 import { elementCount, isCount, type View } from './tensor.js';
 
 /** A storage that a pickle names. The container says where its bytes are. */
-export interface StorageReference {
-  readonly key: string;
-  /** What its elements are called; `bytes` where the tensors on it say what they are. */
-  readonly dtype: string;
-  readonly elements: number;
-  readonly bytesPerElement: number;
+export class StorageReference {
+  constructor(
+    readonly key: string,
+    /** Type of its elements; `bytes` if each tensor on it has its own. */
+    readonly dtype: string,
+    readonly elements: number,
+    readonly bytesPerElement: number,
+  ) {}
 }
 
 /** A tensor as a pickle describes it. */
@@ -31,12 +26,18 @@ export class PickledTensor {
   ) {}
 }
 
-/** A tensor of a kind that is not read: what it is, with its article. */
+/** A tensor of a kind that is not read. `what` says what it is, with an article. */
 export class UnreadableTensor {
   constructor(readonly what: string) {}
 }
 
-/** An object that only metadata may hold (a device, a dtype, bytes): its text. */
+type AnyTensor = PickledTensor | UnreadableTensor;
+
+export function isTensor(value: unknown): value is AnyTensor {
+  return value instanceof PickledTensor || value instanceof UnreadableTensor;
+}
+
+/** The text of an object that only metadata may hold: a device, bytes, a complex number. */
 export class PickledText {
   constructor(readonly text: string) {}
 }
@@ -51,7 +52,7 @@ class StorageType extends PickleGlobal {
   }
 }
 
-/** The element type of storages whose tensors say their own. */
+/** The element type of storages on which each tensor has its own. */
 const UNTYPED = 'bytes';
 
 class Dtype extends PickleGlobal {
@@ -60,19 +61,14 @@ class Dtype extends PickleGlobal {
   }
 }
 
-type Rebuilt = PickledTensor | UnreadableTensor;
-
-/**
- * `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, backward_hooks[, metadata])`; v1 ends at stride. The type
- * is the storage's.
- */
-function rebuildTensor([storage, offset, shape, strides, , , metadata]: readonly unknown[]): Rebuilt {
-  const dtype = storage instanceof Reference ? storage.dtype : '';
+/** `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, backward_hooks[, metadata])`, of the storage's type; v1 ends at stride. */
+function rebuildTensor([storage, offset, shape, strides, , , metadata]: readonly unknown[]): AnyTensor {
+  const dtype = storage instanceof StorageReference ? storage.dtype : '';
   return tensorOn(storage, dtype === UNTYPED ? 'uint8' : dtype, { offset, shape, strides }, metadata);
 }
 
-/** `_rebuild_tensor_v3(storage, offset, size, stride, requires_grad, backward_hooks, dtype[, metadata])`: on an untyped storage. */
-function rebuildTypedTensor([storage, offset, shape, strides, , , dtype, metadata]: readonly unknown[]): Rebuilt {
+/** `_rebuild_tensor_v3(storage, offset, size, stride, requires_grad, backward_hooks, dtype[, metadata])`, on an untyped storage. */
+function rebuildTypedTensor([storage, offset, shape, strides, , , dtype, metadata]: readonly unknown[]): AnyTensor {
   if (dtype instanceof InertObject) return new UnreadableTensor(`a tensor of ${quote(dtype.name)}`);
   if (!(dtype instanceof Dtype)) throw new MalformedFileError('a tensor has no valid element type');
   return tensorOn(storage, dtype.dtype, { offset, shape, strides }, metadata);
@@ -83,9 +79,9 @@ function tensorOn(
   dtype: string,
   { offset, shape, strides }: { readonly offset: unknown; readonly shape: unknown; readonly strides: unknown },
   metadata: unknown,
-): Rebuilt {
+): AnyTensor {
   if (storage instanceof InertObject) return new UnreadableTensor(`a tensor on ${quote(storage.name)}`);
-  if (!(storage instanceof Reference))
+  if (!(storage instanceof StorageReference))
     throw new MalformedFileError('a tensor is built on something that is not a storage');
   const valid = isCount(offset) && Array.isArray(shape) && Array.isArray(strides) && shape.length === strides.length;
   if (!valid) {
@@ -94,13 +90,13 @@ function tensorOn(
   elementCount(shape);
   if (!isStoredDtype(dtype)) return new UnreadableTensor(`a tensor of torch.${dtype}`);
   const bits = bitsOf(metadata);
-  if (bits === null) return new UnreadableTensor('a tensor with properties that are not known');
+  if (bits === null) return new UnreadableTensor('a tensor with unknown properties');
   if (bits.conj) return new UnreadableTensor('a tensor with the "conjugate" bit');
   if (bits.neg && !canNegate(dtype)) return new UnreadableTensor(`a tensor of torch.${dtype} with the "negative" bit`);
   return new PickledTensor(storage, dtype, { offset, shape: [...shape], strides: [...strides] }, bits.neg);
 }
 
-/** The bits that PyTorch keeps beside a tensor's values; null where it keeps something else. */
+/** The bits that PyTorch keeps beside a tensor's values; null if it keeps anything else. */
 function bitsOf(metadata: unknown): { readonly conj: boolean; readonly neg: boolean } | null {
   if (metadata === undefined || metadata === null) return { conj: false, neg: false };
   if (!(metadata instanceof Map)) return null;
@@ -108,42 +104,35 @@ function bitsOf(metadata: unknown): { readonly conj: boolean; readonly neg: bool
   return known ? { conj: metadata.get('conj') === true, neg: metadata.get('neg') === true } : null;
 }
 
-function isRebuilt(value: unknown): value is Rebuilt {
-  return value instanceof PickledTensor || value instanceof UnreadableTensor;
-}
-
 /** `_rebuild_parameter(data, requires_grad, backward_hooks)` and `_rebuild_parameter_with_state(…, state)`: the tensor itself. */
-function rebuildParameter([data]: readonly unknown[]): Rebuilt {
-  if (isRebuilt(data)) return data;
+function rebuildParameter([data]: readonly unknown[]): AnyTensor {
+  if (isTensor(data)) return data;
   if (data instanceof InertObject) return new UnreadableTensor(`a parameter made of ${quote(data.name)}`);
-  throw new MalformedFileError('a parameter is made of something that is no tensor');
+  throw new MalformedFileError('a parameter is made of something that is not a tensor');
 }
 
-/** Classes of tensors whose values are those that are stored, whatever attributes they have. */
-const PLAIN_CLASSES: ReadonlySet<string> = new Set([
-  'torch.Tensor',
-  'torch._tensor.Tensor',
-  'torch.nn.Parameter',
-  'torch.nn.parameter.Parameter',
-  'torch.nn.Buffer',
-  'torch.nn.parameter.Buffer',
-]);
+/** Classes of tensors whose values are those in the file, whatever attributes they have. */
+const PLAIN_CLASSES: ReadonlySet<string> = new Set(
+  ['Tensor', '_tensor.Tensor', 'nn.Parameter', 'nn.parameter.Parameter', 'nn.Buffer', 'nn.parameter.Buffer'].map(
+    (name) => `torch.${name}`,
+  ),
+);
 
-/** `_rebuild_from_type_v2(function, class, args, state)`: a tensor of another class, or with attributes, which are dropped. */
-function rebuildFromType([rebuild, type, args]: readonly unknown[]): Rebuilt {
+/** `_rebuild_from_type_v2(function, class, args, state)`: a tensor of another class, or with attributes, which are left out. */
+function rebuildFromType([rebuild, type, args]: readonly unknown[]): AnyTensor {
   if (type instanceof InertObject && !PLAIN_CLASSES.has(type.name)) {
     return new UnreadableTensor(`a tensor of the class ${quote(type.name)}`);
   }
   if (rebuild instanceof InertObject) return new UnreadableTensor(`a tensor that ${quote(rebuild.name)} makes`);
   const isRebuild = rebuild instanceof PickleGlobal && rebuild.name.startsWith('torch._utils._rebuild_');
   if (!isRebuild || !rebuild.call || !Array.isArray(args)) {
-    throw new MalformedFileError('a tensor with attributes is made of something that is no tensor');
+    throw new MalformedFileError('a tensor with attributes is made of something that is not a tensor');
   }
   return rebuildParameter([rebuild.call(args)]);
 }
 
-/** `_rebuild_device_tensor_from_cpu_tensor(data, dtype, device, requires_grad)`: the tensor, where it keeps its type. */
-function rebuildDeviceTensor([data, dtype]: readonly unknown[]): Rebuilt {
+/** `_rebuild_device_tensor_from_cpu_tensor(data, dtype, device, requires_grad)`: the tensor, if it keeps its type. */
+function rebuildDeviceTensor([data, dtype]: readonly unknown[]): AnyTensor {
   const same = data instanceof PickledTensor && dtype instanceof Dtype && dtype.dtype === data.dtype;
   return same ? data : new UnreadableTensor('a tensor that changes its type when it is loaded');
 }
@@ -155,7 +144,7 @@ function orderedDictionary([pairs = []]: readonly unknown[]): unknown {
   return new Map(pairs as [unknown, unknown][]);
 }
 
-/** `Counter(counts)`, not copied: a file may ask for many; a `defaultdict(factory)` gets its items later. */
+/** `Counter(counts)`, not copied, since a file may ask for many copies. `defaultdict(factory)` gets its items later. */
 function counter([counts]: readonly unknown[]): unknown {
   return counts instanceof Map ? counts : new Map();
 }
@@ -191,12 +180,12 @@ const unreadable = (what: string) => () => new UnreadableTensor(what);
 const LONGEST_PATH = 256;
 
 /**
- * `getattr(target, name)`: so protocols below 4, PyTorch's default among them, write the name of a nested class, and all protocols
- * write a method. Nothing is looked up: it is the name of what would be, and is judged as one that the file names.
+ * `getattr(target, name)`: how protocols below 4, also PyTorch's default, write the name of a nested class, and all protocols a
+ * method. Nothing is looked up. The result is a name, and is checked like any other name in the file.
  */
 function attribute([target, name]: readonly unknown[]): InertObject {
   if (typeof name !== 'string') {
-    throw new HostileFileError('its pickle asks for an attribute whose name is not a text, and nothing of it was run');
+    throw new HostileFileError('its pickle asks for an attribute whose name is not a text; nothing in it was run');
   }
   const { module, path } = ownerOf(target);
   if (path.length + name.length > LONGEST_PATH) {
@@ -212,7 +201,7 @@ function ownerOf(value: unknown): { readonly module: string; readonly path: stri
     const dot = value.name.lastIndexOf('.');
     return { module: value.name.slice(0, dot), path: value.name.slice(dot + 1) };
   }
-  if (isRebuilt(value)) return { module: 'torch', path: 'Tensor' };
+  if (isTensor(value)) return { module: 'torch', path: 'Tensor' };
   return { module: 'builtins', path: builtinOf(value) };
 }
 
@@ -225,7 +214,18 @@ function builtinOf(value: unknown): string {
   return typeof value === 'number' ? 'float' : 'object';
 }
 
-/** Everything of a checkpoint's pickle that is read. Sets are `__builtin__` in protocol 2, whatever the Python version. */
+/** Storages of types that are not read: bytes per element, and PyTorch's name for the type. */
+const UNREADABLE_STORAGES: Readonly<Record<string, readonly [bytes: number, dtype: string]>> = {
+  ComplexDoubleStorage: [16, 'complex128'],
+  ComplexFloatStorage: [8, 'complex64'],
+  QInt8Storage: [1, 'qint8'],
+  QUInt8Storage: [1, 'quint8'],
+  QInt32Storage: [4, 'qint32'],
+  QUInt4x2Storage: [1, 'quint4x2'],
+  QUInt2x4Storage: [1, 'quint2x4'],
+};
+
+/** All names in a checkpoint's pickle that are read. Sets are in `__builtin__` in protocol 2, with any version of Python. */
 const known: ReadonlyMap<string, PickleGlobal> = new Map(
   [
     new PickleGlobal('collections.OrderedDict', orderedDictionary),
@@ -257,30 +257,21 @@ const known: ReadonlyMap<string, PickleGlobal> = new Map(
       new PickleGlobal(`${module}.bytes`, bytesText),
       new PickleGlobal(`${module}.bytearray`, bytesText),
       new PickleGlobal(`${module}.complex`, complexText),
-      // Given away instead of called, it could ask for anything later.
+      // If it is passed on and not called here, it could ask for anything later.
       new PickleGlobal(`${module}.getattr`, attribute, dangerOf(module, 'getattr')),
     ]),
-    ...Object.keys(bytesPerElement).map((dtype) => new Dtype(dtype)),
-    ...Object.entries(storageNames).map(([dtype, name]) => {
-      return new StorageType(`torch.${name}`, dtype, bytesPerElement[dtype as StoredDtype]);
-    }),
-    ...Object.entries(unreadableStorages).map(([name, { bytes, dtype }]) => {
-      return new StorageType(`torch.${name}`, dtype, bytes);
-    }),
+    ...Object.entries(elementTypes).flatMap(([dtype, { storage, Elements }]) => [
+      new Dtype(dtype),
+      ...(storage === undefined ? [] : [new StorageType(`torch.${storage}`, dtype, Elements.BYTES_PER_ELEMENT)]),
+    ]),
+    ...Object.entries(UNREADABLE_STORAGES).map(
+      ([name, [bytes, dtype]]) => new StorageType(`torch.${name}`, dtype, bytes),
+    ),
     ...['torch', 'torch.storage'].map((module) => new StorageType(`${module}.UntypedStorage`, UNTYPED, 1)),
   ].map((global) => [global.name, global]),
 );
 
-class Reference implements StorageReference {
-  constructor(
-    readonly key: string,
-    readonly dtype: string,
-    readonly elements: number,
-    readonly bytesPerElement: number,
-  ) {}
-}
-
-/** What a checkpoint's pickle names, and the storages that it has named so far. */
+/** Gives the names in a checkpoint's pickle their meaning, and collects the storages. */
 export class PytorchHost implements PickleHost {
   /** By key. */
   readonly storages = new Map<string, StorageReference>();
@@ -290,8 +281,8 @@ export class PytorchHost implements PickleHost {
   }
 
   /**
-   * `('storage', type, key, location, elements[, view])`; the location (a device) is of no interest. In the older container
-   * `('module', class, file, source)`, too: the class, with its source code, of a part of a pickled model.
+   * `('storage', type, key, location, elements[, view])`; the location (a device) is ignored. In the older container also
+   * `('module', class, file, source)`: the class, with its source code, of a part of a pickled model.
    */
   persistent(id: unknown): StorageReference | InertObject {
     const [tag, type, key, location, elements, view = null] = Array.isArray(id) ? id : [];
@@ -309,7 +300,7 @@ export class PytorchHost implements PickleHost {
     if (!isCount(elements)) throw new MalformedFileError(`storage ${quote(key)} has no valid number of elements`);
     const earlier = this.storages.get(key);
     if (!earlier) {
-      const reference = new Reference(key, type.dtype, elements, type.bytesPerElement);
+      const reference = new StorageReference(key, type.dtype, elements, type.bytesPerElement);
       this.storages.set(key, reference);
       return reference;
     }
@@ -320,7 +311,7 @@ export class PytorchHost implements PickleHost {
   }
 }
 
-/** A name that is not read. @throws MalformedFileError where it has no place in a checkpoint. */
+/** A name that is not read. @throws MalformedFileError if it is dangerous. */
 export function inertGlobal(module: string, name: string): InertObject {
   const danger = dangerOf(module, name);
   if (danger !== null) throw refusedGlobal(`${module}.${name}`, danger);

@@ -1,41 +1,38 @@
-import { Buffer } from 'node:buffer';
-import { bytesPerElement } from './convert.js';
+import { bytesPerElement } from './dtypes.js';
 import { foreignArchive, plainPickle } from './foreign.js';
-import { HostileFileError, MalformedFileError, quote } from './malformed.js';
+import { adviceForOwnFile, HostileFileError, MalformedFileError, quote } from './malformed.js';
 import { type PickleHost, readPickle } from './pickle.js';
 import { MOST_BYTES } from './pickle-bytes.js';
 import { inertGlobal, type PickledTensor, PytorchHost, type StorageReference } from './pytorch-objects.js';
-import type { ByteSource } from './source.js';
+import { type ByteSource, latin1 } from './source.js';
 import { type StoredTensor, tensorOf } from './tensor.js';
 import { readZipDirectory } from './zip.js';
 
-/** What a `.pth` file holds: the pickled value, and how to make tensors of the `PickledTensor`s in it. */
+/** What a `.pth` file holds: the pickled value, and a function that makes tensors of the `PickledTensor`s in it. */
 export interface PytorchContent {
   readonly format: 'pytorch-zip' | 'pytorch-legacy';
   readonly value: unknown;
   tensor(name: string, pickled: PickledTensor): StoredTensor;
 }
 
-/** Where every storage begins, in bytes, by key. */
+/** The byte at which each storage begins, by key. */
 type StorageOffsets = ReadonlyMap<string, number>;
 
-const ZIP_START = [0x50, 0x4b, 0x03, 0x04];
-const PICKLE_START = 0x80;
-/** The magic number of the older container, as protocols 0 and 1 write it. */
+const ZIP_START = 'PK\x03\x04';
+const PICKLE_START = '\x80';
+/** The magic number of the older container as protocols 0 and 1 write it. */
 const MAGIC_AS_TEXT = 'L119547037146038801333356L\n.';
 
-/** The container that a file's first bytes announce. */
+/** The container that a file's first bytes show; null if none. */
 export function pytorchFormat(source: ByteSource): PytorchContent['format'] | null {
-  const start = source.read(0, Math.min(source.size, ZIP_START.length));
-  if (ZIP_START.every((byte, i) => start[i] === byte)) return 'pytorch-zip';
-  if (start[0] === PICKLE_START) return 'pytorch-legacy';
-  const beginning = source.read(0, Math.min(source.size, MAGIC_AS_TEXT.length));
-  return Buffer.from(beginning).toString('latin1') === MAGIC_AS_TEXT ? 'pytorch-legacy' : null;
+  const start = latin1(source.read(0, Math.min(source.size, MAGIC_AS_TEXT.length)));
+  if (start.startsWith(ZIP_START)) return 'pytorch-zip';
+  return start.startsWith(PICKLE_START) || start === MAGIC_AS_TEXT ? 'pytorch-legacy' : null;
 }
 
 /**
- * Reads what `torch.save` wrote, without executing anything: only constructors of tensors and plain data are known, every
- * range is checked against the file's size, no tensor's values are read.
+ * Reads what `torch.save` wrote and executes nothing in it: only constructors of tensors and plain data are known, every range is
+ * checked against the file's size, and no tensor's values are read.
  * @throws MalformedFileError
  */
 export function readPytorch(source: ByteSource, format: PytorchContent['format']): PytorchContent {
@@ -62,17 +59,19 @@ function readZip(source: ByteSource, host: PytorchHost): { value: unknown; offse
   });
   const pickles = [...entries.keys()].filter((name) => /^[^/]+\/data\.pkl$/.test(name));
   if (pickles.length !== 1) {
-    throw new MalformedFileError(`its zip archive has ${pickles.length} entries <name>/data.pkl, 1 was expected`);
+    throw new MalformedFileError(`its zip archive has ${pickles.length} entries <name>/data.pkl; 1 was expected`);
   }
   const root = pickles[0]!.slice(0, -'data.pkl'.length);
   const entry = (name: string) => entries.get(root + name);
 
   const order = entry('byteorder');
-  if (order && textOf(source, order) !== 'little') throw new MalformedFileError('its values are not little-endian');
+  if (order && latin1(source.read(order.offset, Math.min(order.size, 16))) !== 'little') {
+    throw new MalformedFileError(NOT_LITTLE_ENDIAN);
+  }
 
   const pickle = entry('data.pkl')!;
   if (pickle.size > MOST_BYTES)
-    throw new MalformedFileError(`its pickle has ${pickle.size} bytes, at most ${MOST_BYTES} are read`);
+    throw new MalformedFileError(`its pickle has ${pickle.size} bytes; at most ${MOST_BYTES} are read`);
   const { value } = readPickle(source.read(pickle.offset, pickle.size), 0, host, pickle.offset);
   const offsets = new Map<string, number>();
   for (const storage of host.storages.values()) {
@@ -84,29 +83,27 @@ function readZip(source: ByteSource, host: PytorchHost): { value: unknown; offse
   return { value, offsets };
 }
 
-function textOf(source: ByteSource, entry: { offset: number; size: number }): string {
-  return Buffer.from(source.read(entry.offset, Math.min(entry.size, 16))).toString('latin1');
-}
+const NOT_LITTLE_ENDIAN = 'its values are not little-endian';
 
 function assertStorageSize(storage: StorageReference, bytes: number): void {
   const expected = storage.elements * storage.bytesPerElement;
   if (bytes !== expected) {
     throw new MalformedFileError(
-      `storage ${quote(storage.key)} has ${bytes} bytes, ${expected} were expected (${storage.elements} × ${storage.dtype})`,
+      `storage ${quote(storage.key)} has ${bytes} bytes; ${expected} were expected (${storage.elements} × ${storage.dtype})`,
     );
   }
 }
 
 const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
 const LEGACY_PROTOCOL = 1001;
-/** No more of the file is looked at for its pickles. */
+/** The part of the file in which its pickles must be. */
 const LEGACY_HEAD = 16 * 2 ** 20;
 
 /** The pickles around the main one hold plain data only. */
 const plainData: PickleHost = {
   global: inertGlobal,
   persistent() {
-    throw new MalformedFileError('its pickle refers to a storage where none belongs');
+    throw new MalformedFileError('its pickle refers to a storage where plain data was expected');
   },
 };
 
@@ -125,14 +122,15 @@ function readLegacy(source: ByteSource, host: PytorchHost): { value: unknown; of
   if (!beginsWithMagic(() => next(plainData))) {
     throw new MalformedFileError(
       "it is a pickle, but does not begin with PyTorch's magic number: torch.save did not write it",
-      'Where it is a file of your own, write its arrays as tensors, with torch.save or safetensors; pickled NumPy arrays, as in ' +
-        ".pkl files of detectron2, are not read. Do not open somebody else's with a reader that runs what it holds.",
+      adviceForOwnFile(
+        'write its arrays as tensors, with torch.save or safetensors: pickled NumPy arrays, as in .pkl files of detectron2, are not read',
+      ),
     );
   }
   if (next(plainData) !== LEGACY_PROTOCOL) throw new MalformedFileError('it has an unknown protocol version');
   const machine = next(plainData);
   if (!(machine instanceof Map) || machine.get('little_endian') !== true) {
-    throw new MalformedFileError('its values are not little-endian');
+    throw new MalformedFileError(NOT_LITTLE_ENDIAN);
   }
   const value = next(host);
   const keys = next(plainData);
@@ -140,7 +138,7 @@ function readLegacy(source: ByteSource, host: PytorchHost): { value: unknown; of
   return { value, offsets: locateStorages(source, position, keys, host) };
 }
 
-/** What pickle.dump, as opposed to torch.save, writes for every storage. */
+/** What pickle.dump, unlike torch.save, writes for every storage. */
 const PLAIN_TENSOR = 'torch.storage._load_from_bytes';
 
 function beginsWithMagic(first: () => unknown): boolean {
@@ -148,7 +146,7 @@ function beginsWithMagic(first: () => unknown): boolean {
     return first() === LEGACY_MAGIC;
   } catch (error) {
     if (error instanceof HostileFileError && error.global === PLAIN_TENSOR) throw plainPickle();
-    // Arrays in a pickle of somebody else need not fit what is read here.
+    // Another program's pickle may hold what is not read here.
     if (error instanceof HostileFileError || !(error instanceof MalformedFileError)) throw error;
     return false;
   }

@@ -1,6 +1,7 @@
 import { writeFileAtomic } from '../support/files.js';
-import { bytesPerElement, type StoredDtype } from './convert.js';
+import { bytesPerElement, elementTypes, type StoredDtype } from './dtypes.js';
 import { MalformedFileError, quote } from './malformed.js';
+import { isPlainObject } from './metadata.js';
 import type { ByteSource } from './source.js';
 import {
   byteLength,
@@ -14,38 +15,18 @@ import {
 } from './tensor.js';
 
 /**
- * safetensors (https://github.com/huggingface/safetensors): an uint64 length, a JSON header of that length (name → dtype,
- * shape, data_offsets; `__metadata__`: texts), then the values, row-major, without gaps.
+ * safetensors (https://github.com/huggingface/safetensors): a uint64 length, a JSON header of that length (name → dtype, shape,
+ * data_offsets; `__metadata__`: texts), then the values, row-major, without gaps.
  */
-const dtypeCodes = {
-  float64: 'F64',
-  float32: 'F32',
-  float16: 'F16',
-  bfloat16: 'BF16',
-  float8_e4m3fn: 'F8_E4M3',
-  float8_e4m3fnuz: 'F8_E4M3FNUZ',
-  float8_e5m2: 'F8_E5M2',
-  float8_e5m2fnuz: 'F8_E5M2FNUZ',
-  float8_e8m0fnu: 'F8_E8M0',
-  int64: 'I64',
-  int32: 'I32',
-  int16: 'I16',
-  int8: 'I8',
-  uint64: 'U64',
-  uint32: 'U32',
-  uint16: 'U16',
-  uint8: 'U8',
-  bool: 'BOOL',
-} as const satisfies Record<StoredDtype, string>;
 
 const dtypesByCode = new Map<unknown, StoredDtype>(
-  Object.entries(dtypeCodes).map(([dtype, code]) => [code, dtype as StoredDtype]),
+  Object.entries(elementTypes).map(([dtype, { code }]) => [code, dtype as StoredDtype]),
 );
 
 const LENGTH_SIZE = 8;
-/** No tensor can have this name. */
+/** The key of the metadata in the header, which no tensor can have as its name. */
 export const METADATA_KEY = '__metadata__';
-/** The header of ResNet-101 with its optimizer's buffers has 0.2 MB. Nested JSON takes forty times its size to parse. */
+/** ResNet-101's header, with its optimizer's buffers, has 0.2 MB. Parsing nested JSON takes forty times its size in memory. */
 const LONGEST_HEADER = 2 * 2 ** 20;
 const OPENING_BRACE = '{'.charCodeAt(0);
 
@@ -54,7 +35,7 @@ export function looksLikeSafetensors(source: ByteSource): boolean {
   return source.size > LENGTH_SIZE && source.read(LENGTH_SIZE, 1)[0] === OPENING_BRACE;
 }
 
-/** @throws MalformedFileError when the header breaks the format or does not cover the values exactly. */
+/** @throws MalformedFileError if the header breaks the format or does not cover the values exactly. */
 export function readSafetensors(source: ByteSource): {
   metadata: Record<string, string>;
   tensors: Map<string, StoredTensor>;
@@ -70,14 +51,14 @@ export function readSafetensors(source: ByteSource): {
     tensors.set(name, tensorOf(name, storage, { offset: 0, shape, strides: contiguousStrides(shape) }));
   }
   assertTiles(ranges, source.size - dataOffset);
-  return { metadata: metadataOf(header[METADATA_KEY]), tensors };
+  return { metadata: textsOf(header[METADATA_KEY]), tensors };
 }
 
 function readHeader(source: ByteSource): { header: Record<string, unknown>; dataOffset: number } {
   const start = source.read(0, LENGTH_SIZE);
   const length = Number(new DataView(start.buffer, start.byteOffset, LENGTH_SIZE).getBigUint64(0, true));
   if (length > LONGEST_HEADER || LENGTH_SIZE + length > source.size) {
-    throw new MalformedFileError(`its header claims ${length} bytes of a file of ${source.size}`);
+    throw new MalformedFileError(`its header claims ${length} bytes, and the file has ${source.size}`);
   }
   let header: unknown;
   try {
@@ -85,24 +66,20 @@ function readHeader(source: ByteSource): { header: Record<string, unknown>; data
   } catch (error) {
     throw new MalformedFileError('its header is not valid JSON in UTF-8', undefined, { cause: error });
   }
-  if (!isRecord(header)) throw new MalformedFileError('its header is not a JSON object');
+  if (!isPlainObject(header)) throw new MalformedFileError('its header is not a JSON object');
   return { header, dataOffset: LENGTH_SIZE + length };
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function describedTensor(name: string, description: unknown) {
   const wrong = (what: string) => new MalformedFileError(`tensor ${quote(name)} has ${what}`);
-  // JSON can spell halves of characters, which no other format can hold.
+  // JSON can hold halves of characters, which no other format can.
   if (/\p{Surrogate}/u.test(name)) throw wrong('a name that is not Unicode');
-  if (!isRecord(description)) throw wrong('no description');
+  if (!isPlainObject(description)) throw wrong('no description');
   const dtype = dtypesByCode.get(description['dtype']);
-  if (!dtype)
-    throw wrong(
-      `an unknown dtype${typeof description['dtype'] === 'string' ? `, ${quote(description['dtype'])}` : ''} (known are ${[...dtypesByCode.keys()].join(', ')})`,
-    );
+  if (!dtype) {
+    const named = typeof description['dtype'] === 'string' ? `, ${quote(description['dtype'])}` : '';
+    throw wrong(`an unknown dtype${named} (known: ${[...dtypesByCode.keys()].join(', ')})`);
+  }
   const shape = description['shape'];
   if (!Array.isArray(shape) || !shape.every(isCount)) throw wrong('no valid shape');
   const [begin, end] = Array.isArray(description['data_offsets']) ? description['data_offsets'] : [];
@@ -111,7 +88,7 @@ function describedTensor(name: string, description: unknown) {
   return { dtype, shape: shape as number[], begin, end };
 }
 
-/** The values of all tensors follow each other, without gap or overlap, to the end of the file. */
+/** @throws MalformedFileError if the tensors' values do not follow each other without gap or overlap to the end of the file. */
 function assertTiles(ranges: [begin: number, end: number][], dataSize: number): void {
   let position = 0;
   for (const [begin, end] of ranges.sort((a, b) => a[0] - b[0] || a[1] - b[1])) {
@@ -123,18 +100,18 @@ function assertTiles(ranges: [begin: number, end: number][], dataSize: number): 
   }
 }
 
-function metadataOf(value: unknown): Record<string, string> {
+function textsOf(value: unknown): Record<string, string> {
   if (value === undefined) return {};
-  if (!isRecord(value) || !Object.values(value).every((text) => typeof text === 'string')) {
+  if (!isPlainObject(value) || !Object.values(value).every((text) => typeof text === 'string')) {
     throw new MalformedFileError(`its ${METADATA_KEY} is not a list of texts`);
   }
   return value as Record<string, string>;
 }
 
 /**
- * Writes a safetensors file atomically. The header keeps the given order; the values are put in the order of falling
- * element size, so that each begins at a multiple of its own.
- * @throws UserError when the folder cannot be written or the disk is full.
+ * Writes a safetensors file atomically. The header keeps the given order. The values are sorted by falling element size, so that
+ * those of each tensor begin at a multiple of its element size.
+ * @throws UserError if the folder cannot be written or the disk is full.
  */
 export async function writeSafetensors(
   file: string,
@@ -145,12 +122,13 @@ export async function writeSafetensors(
   const offsets = new Map<string, readonly [number, number]>();
   let position = 0;
   for (const tensor of placed) {
-    if (tensor.name === METADATA_KEY || offsets.has(tensor.name)) throw new Error(`A second tensor ${tensor.name}.`);
+    if (tensor.name === METADATA_KEY || offsets.has(tensor.name))
+      throw new Error(`There are two tensors ${tensor.name}.`);
     offsets.set(tensor.name, [position, position + byteLength(tensor)]);
     position += byteLength(tensor);
   }
   const entries = tensors.map(({ name, dtype, shape }) => {
-    return [name, { dtype: dtypeCodes[dtype], shape, data_offsets: offsets.get(name) }] as const;
+    return [name, { dtype: elementTypes[dtype].code, shape, data_offsets: offsets.get(name) }] as const;
   });
   const header = Object.fromEntries([...(Object.keys(metadata).length ? [[METADATA_KEY, metadata]] : []), ...entries]);
 

@@ -5,14 +5,14 @@ import { explainFileError } from '../support/files.js';
 import { withoutControls } from '../support/format.js';
 import { MalformedFileError } from './malformed.js';
 
-/** Bytes that can be read by range, so that a big file is never held whole. */
+/** Bytes that can be read by range, so that a large file is never in memory as a whole. */
 export interface ByteSource {
   /** The file's path, for messages. */
   readonly file: string;
   readonly size: number;
   /**
    * Exactly `length` bytes from `offset`. The caller must not change them.
-   * @throws MalformedFileError when the range is not inside the file: checked before anything is allocated.
+   * @throws MalformedFileError if the range is not inside the file; checked before anything is allocated.
    */
   read(offset: number, length: number): Uint8Array;
 }
@@ -25,7 +25,19 @@ function assertInside(source: ByteSource, offset: number, length: number): void 
   }
 }
 
-/** Bytes that are in memory already. Ranges are views: no copy. */
+/** Bytes at the beginning of a file that show what it is. */
+const HEAD = 4096;
+
+export function headOf(source: ByteSource): Uint8Array {
+  return source.read(0, Math.min(source.size, HEAD));
+}
+
+/** Each byte as the character of its number, to compare with text in ASCII. */
+export function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+}
+
+/** Bytes in memory. Ranges are views, not copies. */
 export class MemorySource implements ByteSource {
   constructor(
     readonly file: string,
@@ -43,21 +55,21 @@ export class MemorySource implements ByteSource {
 }
 
 /**
- * A file read by range, each range into memory of its own. It is open only while it is read: nothing to close. A file
- * that is replaced or changed between two reads is noticed.
+ * A file that is read by range, each range into memory of its own. It is open only during a read, so there is nothing to close.
+ * If it is replaced or changed between two reads, the next read fails.
  */
 export class FileSource implements ByteSource {
   readonly size: number;
   private readonly identity: string;
-  private held: number | null = null;
+  private openDescriptor: number | null = null;
 
-  /** @throws UserError when the file is missing, unreadable or not a regular file. */
+  /** @throws UserError if the file is missing, unreadable or not a regular file. */
   constructor(readonly file: string) {
-    const status = statusOf(file);
-    // Opening a pipe would wait for its writer.
+    const status = explained(file, () => statSync(file));
+    // To open a pipe would wait for its writer.
     if (!status.isFile()) {
       throw new UserError(
-        `${file} is not a regular file, a weights file was expected.`,
+        `${file} is not a regular file; a weights file was expected.`,
         status.isDirectory() ? adviceOnFolder(file) : undefined,
       );
     }
@@ -83,30 +95,25 @@ export class FileSource implements ByteSource {
   /** Keeps the file open during `action`, for many small reads in a row. */
   keepOpen<T>(action: () => T): T {
     return this.withDescriptor((descriptor) => {
-      this.held = descriptor;
+      this.openDescriptor = descriptor;
       try {
         return action();
       } finally {
-        this.held = null;
+        this.openDescriptor = null;
       }
     });
   }
 
   private withDescriptor<T>(action: (descriptor: number) => T): T {
-    if (this.held !== null) return action(this.held);
-    let descriptor: number;
-    try {
-      descriptor = openSync(this.file, 'r');
-    } catch (error) {
-      throw explainFileError(error, this.file, 'read');
-    }
-    try {
-      return action(descriptor);
-    } catch (error) {
-      throw explainFileError(error, this.file, 'read');
-    } finally {
-      closeSync(descriptor);
-    }
+    if (this.openDescriptor !== null) return action(this.openDescriptor);
+    return explained(this.file, () => {
+      const descriptor = openSync(this.file, 'r');
+      try {
+        return action(descriptor);
+      } finally {
+        closeSync(descriptor);
+      }
+    });
   }
 
   private changed(): UserError {
@@ -117,24 +124,20 @@ export class FileSource implements ByteSource {
   }
 }
 
-/** What to give instead of a folder, by what is in it. */
+/** What to give instead of a folder, depending on what is in it. */
 function adviceOnFolder(folder: string): string {
-  let names: string[];
-  try {
-    names = readdirSync(folder).sort();
-  } catch (error) {
-    throw explainFileError(error, folder, 'read');
-  }
+  const names = explained(folder, () => readdirSync(folder).sort());
   const weights = names.find((name) => /\.(pth|pt|ckpt|bin|safetensors)$/i.test(name));
-  if (weights !== undefined) return `Give a file in it, as ${withoutControls(path.join(folder, weights))}.`;
+  if (weights !== undefined) return `Give a file in it, such as ${withoutControls(path.join(folder, weights))}.`;
   if (names.includes('saved_model.pb')) return 'It is a TensorFlow SavedModel; give weights as .pth or safetensors.';
   if (names.includes('data.pkl')) return 'It is an unpacked .pth file; give the file that it was unpacked from.';
   return 'Give a file of weights, .pth or safetensors.';
 }
 
-function statusOf(file: string): Stats {
+/** Runs what reads a file. @throws UserError for an error of the file system. */
+function explained<T>(file: string, action: () => T): T {
   try {
-    return statSync(file);
+    return action();
   } catch (error) {
     throw explainFileError(error, file, 'read');
   }

@@ -1,22 +1,22 @@
 import { UserError } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
-import { MalformedFileError, quote } from './malformed.js';
+import { adviceForOwnFile, MalformedFileError, quote, SAVE_STATE_DICT } from './malformed.js';
 import { InertObject } from './pickle.js';
-import { PickledTensor, PickledText, UnreadableTensor } from './pytorch-objects.js';
+import { isTensor, PickledTensor, PickledText, UnreadableTensor } from './pytorch-objects.js';
 import type { StoredTensor } from './tensor.js';
 
-/** What wrappers put before every name: DataParallel, torch.compile, and modules that hold the network as `model`. */
+/** Prefixes of wrappers: DataParallel, torch.compile, and modules that hold the network as `model`. */
 const PREFIXES = ['module.', '_orig_mod.', 'model.'] as const;
 
-/** `AveragedModel` of torch.optim.swa_utils counts beside the network that it wraps. */
+/** A counter that `AveragedModel` of torch.optim.swa_utils keeps beside the network that it wraps. */
 const COUNTER = 'n_averaged';
 
-/** Tensors without the prefixes that all of their names have, one after the other, in any order. */
+/** Tensors without the prefixes that all their names have. There may be several, in any order. */
 export function withoutPrefixes(tensors: ReadonlyMap<string, StoredTensor>): ReadonlyMap<string, StoredTensor> {
   const wrapped = [...tensors.keys()].filter((name) => name !== COUNTER);
   let length = 0;
   for (;;) {
-    const prefix = PREFIXES.find((candidate) => wrapped.every((name) => isBefore(candidate, name, length)));
+    const prefix = PREFIXES.find((candidate) => wrapped.every((name) => hasPrefix(name, candidate, length)));
     if (prefix === undefined || wrapped.length === 0) break;
     length += prefix.length;
   }
@@ -29,85 +29,62 @@ export function withoutPrefixes(tensors: ReadonlyMap<string, StoredTensor>): Rea
   );
 }
 
-/** Whether a prefix stands at a place in a name, and something after it. */
-function isBefore(prefix: string, name: string, at: number): boolean {
+/** Whether a name has a prefix at a position, and more after it. */
+function hasPrefix(name: string, prefix: string, at: number): boolean {
   return name.startsWith(prefix, at) && name.length > at + prefix.length;
 }
 
-/** Names that training scripts put a state_dict under. */
-const USUAL_KEYS: ReadonlySet<string> = new Set([
-  ...[
-    'state_dict',
-    'model',
-    'model_state_dict',
-    'model_state',
-    'net',
-    'network',
-    'net_state_dict',
-    'weights',
-    'params',
-  ],
-  ...[
-    'ema',
-    'ema_state_dict',
-    'state_dict_ema',
-    'model_ema',
-    'ema_model',
-    'params_ema',
-    'teacher',
-    'student',
-    'module',
-  ],
-  ...['model_dict', 'model_weights', 'generator', 'segmentor', 'checkpoint', 'ckpt', 'state'],
-]);
+/** Keys under which training scripts put a state_dict. */
+const USUAL_KEYS: ReadonlySet<string> = new Set(
+  (
+    'state_dict model model_state_dict model_state net network net_state_dict weights params ema ema_state_dict state_dict_ema ' +
+    'model_ema ema_model params_ema teacher student module model_dict model_weights generator segmentor checkpoint ckpt state'
+  ).split(' '),
+);
 
-/** Stands for the dictionary that the whole file is. */
+/** The key of the whole file. */
 export const WHOLE_FILE = '.';
 
-/** What has tensors, too, which are hardly weights: optimizers, schedulers, generators of random numbers and the like. */
-const NO_WEIGHTS: ReadonlySet<string> = new Set(
+/** Last words of keys whose tensors are hardly weights: optimizers, schedulers, random number generators and the like. */
+const NOT_WEIGHTS: ReadonlySet<string> = new Set(
   (
     'optim optims optimizer optimizers optimiser optimisers opt opts sched scheds scheduler schedulers scaler scalers rng rngs ' +
     'random amp loops callbacks'
   ).split(' '),
 );
 
-/** Words after those: `optimizer_state_dict`, `rng_state_cuda`, `optimizer_G`, `scheduler_1`. */
-const AFTER = /^(states?|dicts?|statedicts?|cuda|gpu|cpu|torch|numpy|python|\w|\d+)$/;
+/** Words that may follow these: `optimizer_state_dict`, `rng_state_cuda`, `optimizer_G`, `scheduler_1`. */
+const SUFFIX = /^(states?|dicts?|statedicts?|cuda|gpu|cpu|torch|numpy|python|\w|\d+)$/;
 
-/** Whether a key says that what stands under it is no weights: `lr_scheduler` does, `random_init_net` does not. */
-function saysNoWeights(key: string): boolean {
+/** Whether a key says that it does not hold weights: `lr_scheduler` does, `random_init_net` does not. */
+function isNotWeights(key: string): boolean {
   const words = key
     .replace(/([a-z\d])([A-Z])/g, '$1_$2')
     .toLowerCase()
     .split(/[^a-z\d]+/);
-  while (words.length > 1 && AFTER.test(words.at(-1)!)) words.pop();
-  return NO_WEIGHTS.has(words.at(-1)!);
+  while (words.length > 1 && SUFFIX.test(words.at(-1)!)) words.pop();
+  return NOT_WEIGHTS.has(words.at(-1)!);
 }
 
 const DEEPEST = 4;
-/** Entries of a dictionary, and names of dictionaries, in a message. */
+/** The most entries of a dictionary, or names of dictionaries, in a message. */
 const MOST_NAMED = 6;
 
-/** A dictionary of tensors, and where in the file it stands. */
+/** A dictionary of tensors in a file. */
 interface StateDict {
-  /** Its keys, from the outermost on, with dots between them; `WHOLE_FILE` for the file's own dictionary. */
+  /** Its keys from the outermost, with dots between them; `WHOLE_FILE` for the file's own dictionary. */
   readonly key: string;
   readonly entries: ReadonlyMap<unknown, unknown>;
-  /** How likely these are the weights that are meant: of several, only those of the lowest rank are. */
+  /** How likely these are the wanted weights: only dictionaries of the lowest rank are candidates. */
   readonly rank: Rank;
 }
 
-/** 0: under keys that say nothing else; 1: in a list within the file; 2: under a key that says that it is no weights. */
+/** 2: a key says that these are not weights; 1: in a list; 0: neither. */
 type Rank = 0 | 1 | 2;
-
-export function isTensor(value: unknown): value is PickledTensor | UnreadableTensor {
-  return value instanceof PickledTensor || value instanceof UnreadableTensor;
-}
 
 const tensorCounts = new WeakMap<object, number>();
 
-/** Tensors in a dictionary itself. A file may name one dictionary many times: each is counted once. */
+/** The number of tensors in a dictionary itself. It is kept, because a file may name one dictionary many times. */
 function tensorCount(dictionary: ReadonlyMap<unknown, unknown>): number {
   const known = tensorCounts.get(dictionary);
   if (known !== undefined) return known;
@@ -117,43 +94,43 @@ function tensorCount(dictionary: ReadonlyMap<unknown, unknown>): number {
   return count;
 }
 
-const pairs = new WeakMap<object, ReadonlyMap<unknown, unknown> | null>();
+const dictionariesOfPairs = new WeakMap<object, ReadonlyMap<unknown, unknown> | null>();
 
 /**
- * A dictionary, or the one that a list of names and tensors, in pairs, stands for (`list(MODEL.named_parameters())`); null for
- * anything else. The same value gives the same dictionary.
+ * A dictionary, also from a list of pairs of names and tensors (`list(MODEL.named_parameters())`); null for anything else. The same
+ * value gives the same dictionary.
  */
 export function dictionaryOf(value: unknown): ReadonlyMap<unknown, unknown> | null {
   if (value instanceof Map) return value;
   if (!Array.isArray(value) || value.length === 0) return null;
-  const known = pairs.get(value);
+  const known = dictionariesOfPairs.get(value);
   if (known !== undefined) return known;
   const isPair = (item: unknown) =>
     Array.isArray(item) && item.length === 2 && typeof item[0] === 'string' && isTensor(item[1]);
   const made = value.every(isPair) ? new Map(value as [unknown, unknown][]) : null;
   const dictionary = made !== null && made.size === value.length ? made : null;
-  pairs.set(value, dictionary);
+  dictionariesOfPairs.set(value, dictionary);
   return dictionary;
 }
 
-/** Whether most of what a dictionary holds is tensors: it is weights, or the like, rather than metadata. */
+/** Whether most entries of a dictionary are tensors, so that it is weights or the like and not metadata. */
 export function isDictionaryOfTensors(value: unknown): value is ReadonlyMap<unknown, unknown> {
   return value instanceof Map && 2 * tensorCount(value) > value.size;
 }
 
 /**
- * The state_dict in what a PyTorch file holds: the dictionary under `key`; otherwise the only dictionary of tensors under a
- * usual key, or else the only one at all.
- * @throws UserError where there are several; MalformedFileError where there is none, or none under `key`.
+ * The state_dict in the value of a PyTorch file: the dictionary under `key`; without a key the only dictionary of tensors under a
+ * usual key, else the only one at all.
+ * @throws UserError if there are several; MalformedFileError if there is none, or none under `key`.
  */
 export function findStateDict(file: string, value: unknown, key: string | undefined): StateDict {
   const all = dictionariesOfTensors(value);
   const likely = all.filter(({ rank }) => rank < 2);
   const dictionaries = likely.length > 0 ? likely : all;
-  // A generator's state or a score beside weights makes no weights of its dictionary.
+  // A dictionary with the state of a generator, or a score, beside other values is not weights.
   const pure = dictionaries.filter(({ entries }) => isDictionaryOfTensors(entries));
   const found = likeliest(pure.length > 0 ? pure : dictionaries);
-  if (key !== undefined) return chosen(value, key, found);
+  if (key !== undefined) return stateDictUnder(value, key, found);
   const usual = found.filter((candidate) => isUsual(candidate.key));
   const [only, ...others] = usual.length > 0 ? usual : found;
   if (only === undefined) throw withoutTensors(value);
@@ -174,7 +151,7 @@ function isUsual(key: string): boolean {
   return USUAL_KEYS.has(key.split('.')[0]!);
 }
 
-/** Every dictionary that has tensors, but for those within another one, unless that is the file's own, and for optimizers' states. */
+/** All dictionaries with tensors, except states of optimizers, and those inside another one that is not the file's own. */
 function dictionariesOfTensors(value: unknown): StateDict[] {
   const found: StateDict[] = [];
   const seen = new Set<unknown>();
@@ -191,20 +168,20 @@ function dictionariesOfTensors(value: unknown): StateDict[] {
     if (keys.length === DEEPEST) return;
     const inList = Array.isArray(part) && keys.length > 0;
     for (const [key, inner] of childrenOf(part)) {
-      const own = saysNoWeights(key) ? 2 : inList ? 1 : 0;
-      visit(inner, [...keys, key], Math.max(rank, own) as Rank);
+      const ownRank = isNotWeights(key) ? 2 : inList ? 1 : 0;
+      visit(inner, [...keys, key], Math.max(rank, ownRank) as Rank);
     }
   };
   visit(value, [], 0);
   return found;
 }
 
-/** Whether a dictionary is what `state_dict()` of an optimizer gives. */
+/** Whether a value is what `state_dict()` of an optimizer returns. */
 export function isOptimizerState(value: unknown): boolean {
   return value instanceof Map && value.has('param_groups');
 }
 
-/** The dictionaries and lists that a dictionary or a list holds, by name or place. */
+/** The dictionaries and lists in a dictionary or list, by key or index. */
 function* childrenOf(part: unknown): Iterable<readonly [string, unknown]> {
   if (!(part instanceof Map) && !Array.isArray(part)) return;
   for (const [key, inner] of part.entries()) {
@@ -213,18 +190,18 @@ function* childrenOf(part: unknown): Iterable<readonly [string, unknown]> {
   }
 }
 
-function chosen(value: unknown, key: string, found: readonly StateDict[]): StateDict {
-  const asked = key === WHOLE_FILE ? value : valueUnder(value, key);
-  const entries = dictionaryOf(asked);
+function stateDictUnder(value: unknown, key: string, found: readonly StateDict[]): StateDict {
+  const given = key === WHOLE_FILE ? value : valueUnder(value, key);
+  const entries = dictionaryOf(given);
   if (entries !== null && tensorCount(entries) > 0) return { key, entries, rank: 0 };
-  const what = asked === undefined ? 'nothing' : describeValue(asked);
+  const what = given === undefined ? 'nothing' : describeValue(given);
   throw new MalformedFileError(
     `it has ${what} under ${quote(key)}, where a dictionary of tensors was expected`,
-    found.length === 0 ? adviceOn(asked) : `Choose one of its dictionaries of tensors: ${listed(found)}.`,
+    found.length === 0 ? adviceOn(given) : `Choose one of its dictionaries of tensors: ${listed(found)}.`,
   );
 }
 
-/** What stands under keys with dots between them; keys may have dots in them. */
+/** The value under keys with dots between them. The keys themselves may have dots in them. */
 function valueUnder(value: unknown, key: string): unknown {
   if (Array.isArray(value)) {
     const [, index, rest] = /^(\d+)(?:\.(.*))?$/.exec(key) ?? [];
@@ -241,7 +218,7 @@ function valueUnder(value: unknown, key: string): unknown {
   return undefined;
 }
 
-/** The key of a dictionary that a text stands for: itself, or the number that it writes. */
+/** The key of a dictionary that a text means: the text, or the number in it. */
 function ownKey(dictionary: ReadonlyMap<unknown, unknown>, key: string): unknown {
   if (dictionary.has(key)) return key;
   const number = Number(key);
@@ -264,10 +241,7 @@ function withoutTensors(value: unknown): MalformedFileError {
     );
   }
   if (!(value instanceof Map)) {
-    return new MalformedFileError(
-      `it holds ${describeValue(value)}; it does not hold a dictionary of tensors`,
-      adviceOn(value),
-    );
+    return new MalformedFileError(`it holds ${describeValue(value)}, not a dictionary of tensors`, adviceOn(value));
   }
   const wrapped = value.get('state_dict');
   if (value.size === 0 || (wrapped instanceof Map && wrapped.size === 0)) {
@@ -285,14 +259,11 @@ function withoutTensors(value: unknown): MalformedFileError {
   );
 }
 
-const SAVE_STATE_DICT =
-  'Where it is a file of your own, save the state_dict alone in Python: torch.save(MODEL.state_dict(), "weights.pth"). Do not ' +
-  "open somebody else's with a reader that runs what it holds.";
-const SAVE_ARRAYS =
-  'Where it is a file of your own, save the arrays as tensors in Python: torch.save({name: torch.as_tensor(array) for name, array ' +
-  'in ARRAYS.items()}, "weights.pth"). Do not open somebody else\'s with a reader that runs what it holds.';
+const SAVE_ARRAYS = adviceForOwnFile(
+  'save the arrays as tensors in Python: torch.save({name: torch.as_tensor(array) for name, array in ARRAYS.items()}, "weights.pth")',
+);
 
-/** What to do about a value that stands where a dictionary of tensors was expected. */
+/** What to do about a value in place of a dictionary of tensors. */
 function adviceOn(value: unknown): string | undefined {
   if (isNumpyArray(value) || (value instanceof Map && numpyCount(value) > 0)) return SAVE_ARRAYS;
   const isTensorList = Array.isArray(value) && value.length > 0 && value.every(isTensor);
@@ -304,7 +275,7 @@ function describeKey(key: unknown): string {
   return typeof key === 'string' ? quote(key) : `the entry of ${describeValue(key)}`;
 }
 
-/** What makes an array of NumPy, by the versions of NumPy and of pickles. */
+/** What makes a NumPy array, in different versions of NumPy and pickles. */
 const NUMPY_ARRAY =
   /^numpy\.((_?core\.)?(multiarray\._reconstruct|numeric\._frombuffer)|ndarray|ma\.(core\.)?_mareconstruct)$/;
 
@@ -312,14 +283,14 @@ function isNumpyArray(value: unknown): boolean {
   return value instanceof InertObject && NUMPY_ARRAY.test(value.name);
 }
 
-/** Arrays of NumPy in a dictionary itself. */
+/** The number of NumPy arrays in a dictionary itself. */
 function numpyCount(dictionary: ReadonlyMap<unknown, unknown>): number {
   let count = 0;
   for (const value of dictionary.values()) if (isNumpyArray(value)) count++;
   return count;
 }
 
-/** What a pickled value is, in a few words, with an article. */
+/** What a pickled value is, in a few words with an article. */
 export function describeValue(value: unknown): string {
   if (value === null) return 'nothing (None)';
   if (value instanceof InertObject) {

@@ -1,23 +1,31 @@
-import { bytesPerElement, float32FromBytes, negated, type StoredDtype } from './convert.js';
+import { bytesPerElement, float32FromBytes, negated, type StoredDtype } from './dtypes.js';
 import { MalformedFileError, quote } from './malformed.js';
 import type { ByteSource } from './source.js';
 
-/** A tensor in a file. Its values are read when they are asked for, and only they are. */
-export interface StoredTensor {
+/** A tensor that can be written. */
+export interface WritableTensor {
   readonly name: string;
   readonly dtype: StoredDtype;
-  /** Axis order as in the file: convolution weights are OIHW. `[]` for a scalar. */
+  /** `[]` for a scalar. */
   readonly shape: readonly number[];
+  /**
+   * The values, row-major, little-endian. The writer asks for one tensor at a time, so that only one is in memory, and uses the
+   * bytes before it asks for the next.
+   */
+  bytes(): Uint8Array | Promise<Uint8Array>;
+}
+
+/** A tensor in a file. Its values are read when they are asked for, and must not be changed. Convolution weights are OIHW. */
+export interface StoredTensor extends WritableTensor {
   readonly elements: number;
-  /** What `bytes` takes: the bytes that it reads or those that it returns, whichever are more (a view may be sparse). */
+  /** The bytes that `bytes()` reads or returns, whichever are more: a view may skip elements. */
   readonly costInBytes: number;
-  /** The values in row-major order, little-endian, in the stored element type. Not to be changed. */
   bytes(): Uint8Array;
-  /** The values in row-major order as float32: as stored if they are float32, else converted. Not to be changed. */
+  /** The values in row-major order as float32: see `float32FromBytes`. */
   toFloat32(): Float32Array;
 }
 
-/** Elements of one type, side by side, in a file. */
+/** A range of a file with elements of one type. */
 interface Storage {
   readonly source: ByteSource;
   readonly byteOffset: number;
@@ -25,7 +33,7 @@ interface Storage {
   readonly elements: number;
 }
 
-/** Which elements of a storage a tensor is made of. All in elements; the strides have the shape's length. */
+/** The elements of a storage that make a tensor. Offset and strides are in elements, with one stride for each axis. */
 export interface View {
   readonly offset: number;
   readonly shape: readonly number[];
@@ -35,7 +43,7 @@ export interface View {
 /** PyTorch's own limit. */
 const MOST_DIMENSIONS = 64;
 
-/** @throws MalformedFileError when the shape is not a list of lengths whose product is an exact integer. */
+/** @throws MalformedFileError if the shape is not a list of whole numbers, or their product is not an exact integer. */
 export function elementCount(shape: readonly unknown[]): number {
   if (shape.length > MOST_DIMENSIONS) throw new MalformedFileError(`it has a tensor of ${shape.length} dimensions`);
   let count = 1;
@@ -65,8 +73,8 @@ export function contiguousStrides(shape: readonly number[]): number[] {
 }
 
 /**
- * The number of elements from a view's first to its last one, both included; 0 if it has none.
- * @throws MalformedFileError when the view reaches beyond `storageElements` elements.
+ * The number of elements from a view's first to its last, both included; 0 if it has none.
+ * @throws MalformedFileError if the view reaches beyond `storageElements` elements.
  */
 function extentOf(name: string, view: View, storageElements: number): number {
   if (!isCount(view.offset))
@@ -85,7 +93,7 @@ function extentOf(name: string, view: View, storageElements: number): number {
   return extent;
 }
 
-/** A view of a storage as a tensor. @throws MalformedFileError naming it when the view reaches beyond the storage. */
+/** A view of a storage as a tensor. @throws MalformedFileError that names it if the view reaches beyond the storage. */
 export function tensorOf(name: string, storage: Storage, view: View, isNegative = false): StoredTensor {
   const elements = elementCount(view.shape);
   const extent = extentOf(name, view, storage.elements);
@@ -93,7 +101,7 @@ export function tensorOf(name: string, storage: Storage, view: View, isNegative 
   const rowMajor = contiguousStrides(view.shape);
   const contiguous = view.shape.every((length, axis) => length === 1 || view.strides[axis] === rowMajor[axis]);
   const bytes = (): Uint8Array => {
-    // The offset of a tensor without elements means nothing and may lie anywhere.
+    // The offset of a tensor without elements has no meaning and may be any number.
     if (elements === 0) return new Uint8Array();
     const span = storage.source.read(storage.byteOffset + view.offset * size, extent * size);
     const values = contiguous ? span : gather(span, size, view, elements);
@@ -128,33 +136,21 @@ function gather(span: Uint8Array, size: number, view: View, elements: number): U
   return result;
 }
 
-/** A tensor to write; a `StoredTensor` is one. */
-export interface WritableTensor {
-  readonly name: string;
-  readonly dtype: StoredDtype;
-  readonly shape: readonly number[];
-  /**
-   * The values, row-major, little-endian; asked for when their turn comes, so that one tensor is in memory at a time. Valid until
-   * the next one's are asked for.
-   */
-  bytes(): Uint8Array | Promise<Uint8Array>;
-}
-
-/** What a tensor's values take. */
+/** Bytes of a tensor's values. */
 export function byteLength({ shape, dtype }: WritableTensor): number {
   return elementCount(shape) * bytesPerElement[dtype];
 }
 
-/** A tensor's values, of exactly the length that its shape asks for. */
+/** A tensor's values. @throws Error if their length does not fit the shape. */
 export async function valuesOf(tensor: WritableTensor): Promise<Uint8Array> {
   const bytes = await tensor.bytes();
   if (bytes.length === byteLength(tensor)) return bytes;
-  throw new Error(`${tensor.name} has ${bytes.length} bytes, its shape asks for ${byteLength(tensor)}.`);
+  throw new Error(`${tensor.name} has ${bytes.length} bytes; its shape asks for ${byteLength(tensor)}.`);
 }
 
 /**
- * Convolution weights are OIHW (output channel, input channel, row, column) in files, as PyTorch has them, and HWIO on
- * the engines, as TensorFlow has them.
+ * Shape of a convolution's weights: OIHW (output channel, input channel, row, column) in files, as in PyTorch; HWIO on the
+ * engines, as in TensorFlow.
  */
 type Shape4D = readonly [number, number, number, number];
 
@@ -171,7 +167,7 @@ export function oihwToHwio(values: Float32Array, [outputs, inputs, height, width
   return result;
 }
 
-/** HWIO values of shape [H,W,I,O] → OIHW values of shape [O,I,H,W], in `result`, an array of as many. */
+/** HWIO values of shape [H,W,I,O] → OIHW values of shape [O,I,H,W], written into `result`, which has the same length. */
 export function hwioToOihw(
   values: Float32Array,
   [height, width, inputs, outputs]: Shape4D,

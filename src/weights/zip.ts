@@ -10,7 +10,7 @@ import {
 import { MalformedFileError, quote } from './malformed.js';
 import type { ByteSource } from './source.js';
 
-/** Where a stored (uncompressed) entry's bytes lie in the archive. */
+/** The bytes of a stored (uncompressed) entry in the archive. */
 interface ZipEntry {
   readonly name: string;
   readonly offset: number;
@@ -24,18 +24,18 @@ const END64_SIGNATURE = 0x06064b50;
 const END64_SIZE = 56;
 const EXTRA_ZIP64 = 0x0001;
 const FLAG_ENCRYPTED = 0x0001;
-/** Stands for "see the ZIP64 record". */
+/** Means "see the ZIP64 record". */
 const ABSENT_32 = 0xffffffff;
 /** The directory of the largest published checkpoint has 0.1 MB. */
 const LARGEST_DIRECTORY = 16 * 2 ** 20;
 
 /**
- * Walks the directory of a zip archive whose entries are stored, as `torch.save` writes them (APPNOTE 6.3.10, sections
- * 4.3 to 4.5, with ZIP64). No entry's content is read. The directory alone is believed: local headers may leave sizes
- * out. Checksums are not compared, since PyTorch can be told not to compute them.
- * @param inspect Told the names of all entries before any is looked at; it throws where they show another kind of archive.
- * @throws MalformedFileError when an entry is compressed, encrypted, outside the file, named twice or by a path that
- *   leaves the archive.
+ * Reads the directory of a zip archive whose entries are stored, as `torch.save` writes them (APPNOTE 6.3.10, sections 4.3 to 4.5,
+ * with ZIP64). No entry's content is read. Sizes are taken from the directory, since local headers may leave them out. Checksums
+ * are not compared, since PyTorch may be configured not to compute them.
+ * @param inspect Gets the names of all entries before any entry is checked, and throws if they show another kind of archive.
+ * @throws MalformedFileError if an entry is compressed, encrypted or outside the file, or if its name occurs twice or is a path
+ * that leaves the archive.
  */
 export function readZipDirectory(
   source: ByteSource,
@@ -58,22 +58,33 @@ export function readZipDirectory(
   return entries;
 }
 
-/** The names in a directory, as far as it is sound. */
+/** The names in a directory, up to the first damaged entry. */
 function entryNames(directory: Uint8Array, count: number): string[] {
-  const view = viewOf(directory);
   const names: string[] = [];
-  let at = 0;
-  while (names.length < count && at + CENTRAL_SIZE <= directory.length) {
-    if (view.getUint32(at, true) !== CENTRAL_SIGNATURE) break;
-    const [name, extra, comment] = [28, 30, 32].map((field) => view.getUint16(at + field, true)) as [
-      number,
-      number,
-      number,
-    ];
-    names.push(Buffer.from(directory.subarray(at + CENTRAL_SIZE, at + CENTRAL_SIZE + name)).toString('utf8'));
-    at += CENTRAL_SIZE + name + extra + comment;
+  for (let at = 0; names.length < count; ) {
+    const parts = headerParts(directory, at);
+    if (parts === null) break;
+    names.push(parts.name);
+    at = parts.end;
   }
   return names;
+}
+
+/** The name in a central header, and where name, extra field and comment end; null if the header is damaged. */
+function headerParts(directory: Uint8Array, start: number) {
+  if (start + CENTRAL_SIZE > directory.length) return null;
+  const view = viewOf(directory);
+  if (view.getUint32(start, true) !== CENTRAL_SIGNATURE) return null;
+  const nameEnd = start + CENTRAL_SIZE + view.getUint16(start + 28, true);
+  const extraEnd = nameEnd + view.getUint16(start + 30, true);
+  const end = extraEnd + view.getUint16(start + 32, true);
+  if (end > directory.length) return null;
+  return {
+    name: Buffer.from(directory.subarray(start + CENTRAL_SIZE, nameEnd)).toString('utf8'),
+    nameEnd,
+    extraEnd,
+    end,
+  };
 }
 
 interface CentralHeader {
@@ -117,20 +128,10 @@ function findDirectory64(source: ByteSource, endOffset: number): ReturnType<type
 }
 
 function readCentralHeader(directory: Uint8Array, start: number): { header: CentralHeader; end: number } {
-  const damaged = () => new MalformedFileError(`its zip directory is damaged at byte ${start}`);
-  if (start + CENTRAL_SIZE > directory.length) throw damaged();
+  const parts = headerParts(directory, start);
+  if (parts === null) throw new MalformedFileError(`its zip directory is damaged at byte ${start}`);
+  const { name, nameEnd, extraEnd, end } = parts;
   const view = viewOf(directory);
-  if (view.getUint32(start, true) !== CENTRAL_SIGNATURE) throw damaged();
-  const nameEnd = start + CENTRAL_SIZE + view.getUint16(start + 28, true);
-  const extraEnd = nameEnd + view.getUint16(start + 30, true);
-  const end = extraEnd + view.getUint16(start + 32, true);
-  if (end > directory.length) throw damaged();
-
-  const name = Buffer.from(
-    directory.buffer,
-    directory.byteOffset + start + CENTRAL_SIZE,
-    nameEnd - start - CENTRAL_SIZE,
-  ).toString('utf8');
   if (name.split(/[/\\]/).some((part) => part === '..') || /^[/\\]|^[a-z]:/i.test(name)) {
     throw new MalformedFileError(`zip entry ${quote(name)} leads out of the archive`);
   }
@@ -140,7 +141,7 @@ function readCentralHeader(directory: Uint8Array, start: number): { header: Cent
   if (view.getUint16(start + 10, true) !== METHOD_STORED) {
     throw new MalformedFileError(`zip entry ${quote(name)} is compressed, which PyTorch never does`);
   }
-  // The ZIP64 record holds, in this order, only those of the three that are absent from the header.
+  // The ZIP64 record has, in this order, only those of the three values that are absent from the header.
   const extra = zip64Values(directory.subarray(nameEnd, extraEnd));
   const [size, storedSize, localOffset] = [24, 20, 42].map((field) => {
     const short = view.getUint32(start + field, true);

@@ -6,7 +6,7 @@ import { temporaryFolder } from '../helpers/folder.js';
 
 const SIZE = ['--size', '64x96'];
 
-test('a data set is generated, listed, verified, counted and browsed by commands', async (t) => {
+test('commands generate, list, verify, count and browse a data set', async (t) => {
   const cwd = await temporaryFolder(t);
   const env = { FCN_DATA_ROOT: 'data', COLUMNS: '80' };
   const run = (...parameters: string[]) => fcn(['datasets', ...parameters], { cwd, env });
@@ -25,8 +25,11 @@ test('a data set is generated, listed, verified, counted and browsed by commands
   );
   const list = await run('list');
   t.regex(list.stdout, /│ voc2012-aug +│ 21 +│ 6 +│ 2 +│ complete, synthetic │/);
-  t.regex(list.stdout, /│ ade20k +│ 150 +│ – of 20210 +│ – of 2000 +│ not there +│/);
-  t.regex(list.stdout, /\nfcn datasets prepare makes one of its downloads, generate a synthetic one\.\n$/);
+  t.regex(list.stdout, /│ ade20k +│ 150 +│ – of 20210 +│ – of 2000 +│ missing +│/);
+  t.regex(
+    list.stdout,
+    /\nfcn datasets prepare makes one from its downloads, fcn datasets generate makes a synthetic one\.\n$/,
+  );
   t.true(list.stdout.split('\n').every((line) => line.length <= 80 || !/[│┌└├]/.test(line)));
 
   const whole = await run('verify', 'voc2012-aug');
@@ -45,7 +48,7 @@ test('a data set is generated, listed, verified, counted and browsed by commands
   t.regex(await readFile(path.join(cwd, 'page', 'index.html'), 'utf8'), /profile smoke/);
 });
 
-test('verify ends with 1 where something is wrong, and with 2 where there is nothing to verify', async (t) => {
+test('verify exits with 1 if something is wrong, and with 2 if there is nothing to verify', async (t) => {
   const cwd = await temporaryFolder(t);
   const run = (...parameters: string[]) => fcn(['datasets', ...parameters, '--data-root', 'data'], { cwd });
   await run('generate', 'ade20k', '--images', '4', ...SIZE);

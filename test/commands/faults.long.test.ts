@@ -51,7 +51,7 @@ test.serial('a clock that jumps forward and back between runs loses no run', asy
   t.is(code, 143, stderr);
   const resumed = await fcnProcess(['train', ROW, ...TINY, ...STEPS], { cwd, env: await wrongClock(cwd, `-${DAY}`) });
   t.is(resumed.code, 0, resumed.stderr);
-  t.regex(resumed.stderr, new RegExp(`^Going on with run ${path.basename(run)}\\.$`, 'm'));
+  t.regex(resumed.stderr, new RegExp(`^Resuming run ${path.basename(run)}\\.$`, 'm'));
   t.deepEqual(readdirSync(runs), [path.basename(run)]);
   t.deepEqual(logged(run), ALL);
   const record = JSON.parse(readFileSync(path.join(run, 'record.json'), 'utf8')) as RunRecord;

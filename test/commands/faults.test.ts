@@ -39,7 +39,7 @@ test.serial('a label of another size than its image is found before training', a
     stderr,
     /error: 1 file of \d+ samples cannot be used: .*labelTrainIds\.png is 8×4 pixels, but its image is 128×64\./,
   );
-  t.regex(stderr, /next: Mend the data set .* --skip-bad N/);
+  t.regex(stderr, /next: Fix the data set .* --skip-bad N/);
   t.is(code, 2);
   t.false(existsSync(runs), 'no run was begun');
 });

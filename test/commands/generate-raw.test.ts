@@ -8,13 +8,13 @@ import { long } from '../helpers/long.js';
 import { compareDownloads } from '../helpers/raw-sets.js';
 import { smallDisk, withSmallDisk } from '../helpers/small-disk.js';
 
-// Zips, and tar archives with .mat files; the others by npm run test:long.
+// Zip archives, and tar archives with .mat files; npm run test:long tests the others.
 for (const id of ['cityscapes', 'voc2012-aug']) {
   test(`${id}: generated downloads are prepared and verified, with the labels of the generated set`, (t) =>
     compareDownloads(t, id, false));
 }
 
-long('made of the label maps, Pascal Context is not as published, and every record on it says so', async (t) => {
+long('Pascal Context made from the label maps is not as published, and every record on it says so', async (t) => {
   const cwd = await temporaryFolder(t);
   await fcn(['datasets', 'generate', 'pascal-context', '--raw', '--images', '4', '--size', '64x64', '--out', 'raw'], {
     cwd,
@@ -22,7 +22,7 @@ long('made of the label maps, Pascal Context is not as published, and every reco
   const from = ['raw/VOCtrainval_03-May-2010.tar', 'raw/trainval.tar.gz'].flatMap((file) => ['--from', file]);
   const prepared = await fcn(['datasets', 'prepare', 'pascal-context-59', ...from], { cwd });
   t.is(prepared.code, 0, prepared.stderr);
-  // As the published label maps, they have two and one more than the merged file.
+  // Like the published label maps: two and one more than the merged file.
   t.regex(prepared.stdout, /: 5 train and 2 val images \(synthetic\)/);
   const other = 'labels of trainval.tar.gz instead of trainval_merged.json';
   t.true(prepared.stdout.includes(`\nNot as published: ${other}. Figures on it compare with nothing published.\n`));
@@ -43,29 +43,32 @@ long('made of the label maps, Pascal Context is not as published, and every reco
   ]);
 });
 
-withSmallDisk('a full disk leaves no half archive, and with more room the downloads are finished', async (t) => {
-  const cwd = await temporaryFolder(t);
-  // Less than the images and the archive of them take.
-  const mounted = await smallDisk(t, cwd, '260k');
-  const out = path.join(mounted.folder, 'downloads');
-  const parameters = ['datasets', 'generate', 'camvid', '--raw', '--images', '12', '--size', '96x128', '--out', out];
-  const full = await fcn(parameters, { cwd });
-  t.is(full.code, 2);
-  t.regex(full.stderr, /\nerror: Disk full while writing \/.*downloads.*\.\nnext: Free some space.*\n$/);
-  t.deepEqual(
-    (await readdir(out)).filter((name) => !name.startsWith('.')),
-    ['synthetic.json'],
-  );
-  const prepare = ['datasets', 'prepare', 'camvid', '--from', out];
-  const refused = await fcn(prepare, { cwd });
-  t.is(refused.code, 2);
-  t.regex(refused.stderr, /camvid\.zip \(the images and labels\) is neither packed nor unpacked/);
-  await mounted.remount('size=2m');
-  t.is((await fcn(parameters, { cwd })).code, 0);
-  t.is((await fcn(prepare, { cwd })).code, 0);
-});
+withSmallDisk(
+  'a full disk leaves no half-written archive, and with more space the downloads are finished',
+  async (t) => {
+    const cwd = await temporaryFolder(t);
+    // Less than the images and their archive need.
+    const mounted = await smallDisk(t, cwd, '260k');
+    const out = path.join(mounted.folder, 'downloads');
+    const parameters = ['datasets', 'generate', 'camvid', '--raw', '--images', '12', '--size', '96x128', '--out', out];
+    const full = await fcn(parameters, { cwd });
+    t.is(full.code, 2);
+    t.regex(full.stderr, /\nerror: Disk full while writing \/.*downloads.*\.\nnext: Free some space.*\n$/);
+    t.deepEqual(
+      (await readdir(out)).filter((name) => !name.startsWith('.')),
+      ['synthetic.json'],
+    );
+    const prepare = ['datasets', 'prepare', 'camvid', '--from', out];
+    const refused = await fcn(prepare, { cwd });
+    t.is(refused.code, 2);
+    t.regex(refused.stderr, /camvid\.zip \(the images and labels\) is neither packed nor unpacked/);
+    await mounted.remount('size=2m');
+    t.is((await fcn(parameters, { cwd })).code, 0);
+    t.is((await fcn(prepare, { cwd })).code, 0);
+  },
+);
 
-test('downloads are made under the data root, once, and not with other settings in the same place', async (t) => {
+test('downloads are made under the data root, once, and other settings are refused there', async (t) => {
   const cwd = await temporaryFolder(t);
   const generate = (...parameters: string[]) =>
     fcn(['datasets', 'generate', 'pascal-context-59', '--size', '64x64', ...parameters], { cwd });
@@ -80,7 +83,7 @@ test('downloads are made under the data root, once, and not with other settings 
   t.regex(first.stdout, /\nPrepare them with: fcn datasets prepare pascal-context-59 --from \/.*\n$/);
   t.regex(
     first.stderr,
-    // With the three that only the label maps have.
+    // With the three images that only the label maps have.
     /^> Images\n( {2}\d of 5 images\n)* {2}5 images\n> Archives\n {2}VOCtrainval_03-May-2010\.tar, .*\n$/,
   );
   t.regex((await generate('--raw', '--images', '2')).stdout, /all there already/);

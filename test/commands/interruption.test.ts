@@ -29,7 +29,7 @@ withSignals('two signals that are heard at once do not end the process before it
   // Which of two pending signals is delivered first is the system's choice.
   t.true(code === 130 || code === 143, `${code}: ${stderr}`);
   t.regex(stderr, /^error: Interrupted after iteration \d+ of 100000\.$/m);
-  t.regex(stderr, /^next: .* has the state; the same command goes on from there\.$/m);
+  t.regex(stderr, /^next: The same command resumes it from its state in .*\.$/m);
 });
 
 withSignals('a second signal, once the first is answered, ends the process at once', async (t) => {

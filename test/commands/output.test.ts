@@ -71,7 +71,7 @@ test('a table is written to a file on request, and checked against the records',
   writeFileSync(file, written.replace('72.25 / –', '72.25 / 73.00'));
   const stale = await fcn(check, { cwd });
   t.is(stale.code, 1);
-  t.regex(stale.stdout, /^tables\/all\.md: Cityscapes, FCN R-50-D8 512x1024 40000, mIoU: 72\.25 \/ 73\.00, and the/);
+  t.regex(stale.stdout, /^tables\/all\.md: Cityscapes, FCN R-50-D8 512x1024 40000, mIoU: 72\.25 \/ 73\.00, but the/);
   t.regex(stale.stdout, /^next: fcn table --write tables\/all\.md$/m);
 });
 
@@ -106,6 +106,6 @@ test('a repository’s page without one of its parts is stale', async (t) => {
   );
   const { code, stdout } = await fcn(['table', '--check', '--write', 'results/README.md'], { cwd });
   t.is(code, 1);
-  t.regex(stdout, /^results\/README\.md: the part published is not there/m);
-  t.regex(stdout, /^results\/README\.md: the part smoke is not there/m);
+  t.regex(stdout, /^results\/README\.md: the part published is missing/m);
+  t.regex(stdout, /^results\/README\.md: the part smoke is missing/m);
 });

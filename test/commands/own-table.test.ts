@@ -40,7 +40,7 @@ test("a table of one's own compares with the figures that it gives, and is never
   const own = await fcn(['table', '--file', file], { cwd });
   t.is(own.code, 0, own.stderr);
   t.regex(own.stdout, /^Mine$/m);
-  t.true(own.stdout.includes('Published figures as tables/mine.yaml gives them; fcn itself has none of them.'));
+  t.true(own.stdout.includes('Published figures are from tables/mine.yaml; fcn itself has none of them.'));
   t.regex(own.stdout, new RegExp(`here \\[1\\] .*${here}↓`));
   t.notRegex(own.stdout, /Cityscapes|ADE20K/);
   const { tables, otherRuns } = JSON.parse((await fcn(['table', '--file', file, '--json'], { cwd })).stdout);

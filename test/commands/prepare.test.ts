@@ -12,7 +12,7 @@ import { temporaryFolder } from '../helpers/folder.js';
 import { rawAde, rawCamvid, rawVoc, writeUnpacked } from '../helpers/raw-downloads.js';
 import { smallDisk, withSmallDisk } from '../helpers/small-disk.js';
 
-test('a data set is prepared by the command, which says what it does and what came out', async (t) => {
+test('the command prepares a data set, and says what it does and what it made', async (t) => {
   const cwd = await temporaryFolder(t);
   const from = await downloads(cwd, await rawVoc());
   const first = await fcn(['datasets', 'prepare', 'voc2012-aug', '--from', from], { cwd });
@@ -29,7 +29,7 @@ test('a data set is prepared by the command, which says what it does and what ca
   t.like(JSON.parse(json.stdout), { dataset: 'voc2012-aug', images: { train: 4, val: 1 }, files: 18, made: 0 });
 });
 
-test('a broken download is one line that names it and one that says what to do', async (t) => {
+test('for a broken download, one line names it and one says what to do', async (t) => {
   const cwd = await temporaryFolder(t);
   const from = await downloads(cwd, await rawVoc());
   await writeFile(path.join(from, 'benchmark.tgz'), '<html>404</html>');
@@ -42,13 +42,13 @@ test('a broken download is one line that names it and one that says what to do',
   );
 });
 
-// The others, and more of them, are tested without the command in test/datasets/prepare, and with it by npm run test:long.
+// npm run test:long tests all of them; test/datasets/prepare tests more, without the command.
 for (const fault of [FAULTS[0]!, FAULTS.at(-1)!]) testFault(fault);
 
-/** Files of labels that are there when it is killed, of 121: once it has noted what it is made from, and then ever later. */
+/** Numbers of label files, of 121, at which it is killed; the first time as soon as its marker exists. */
 const KILLED_AT = [0, 60, 120];
 
-test('killed at any moment it is gone on with, and verify accepts nothing but the whole', async (t) => {
+test('a run that is killed at any moment is resumed, and verify accepts only the finished data set', async (t) => {
   const cwd = await temporaryFolder(t);
   const from = await downloads(cwd, await rawAde(120));
   const prepare = (dataRoot: string, onStart?: (child: ChildProcess) => void) =>
@@ -71,9 +71,9 @@ test('killed at any moment it is gone on with, and verify accepts nothing but th
     });
     const { code: verdict, stdout, stderr } = await verify('killed');
     const message = `killed ${i + 1} times, ended with ${code}: ${stdout}${stderr}`;
-    // A busy machine may hear of the files only after the end.
+    // On a busy machine, the kill may come only after the end.
     const holds = (name: string) => existsSync(path.join(folder, name));
-    // A kill may come when the folder is made and nothing is noted in it yet: then verify finds no image there.
+    // If it is killed after it made the folder and before it wrote the marker, verify finds no image.
     const isNoted = holds('.fcn-preparing.json') || holds('.fcn-prepared.json');
     if (code === 0) t.is(verdict, 0, message);
     else if (!isNoted) t.is(verdict, 1, message);
@@ -92,7 +92,7 @@ test('killed at any moment it is gone on with, and verify accepts nothing but th
   );
 });
 
-test('Ctrl-C ends it with 130, and the same command goes on where it stopped', async (t) => {
+test('Ctrl-C ends it with 130, and the same command resumes it', async (t) => {
   const cwd = await temporaryFolder(t);
   const from = await downloads(cwd, await rawAde(250));
   const folder = path.join(cwd, 'datasets/data/ade/ADEChallengeData2016');
@@ -134,7 +134,7 @@ test('verify compares every file with the hash that its preparation recorded', a
   const verify = (...flags: string[]) => fcn(['datasets', 'verify', 'ade20k', ...flags], { cwd });
   t.regex((await verify()).stdout, /✓ Nothing is wrong; 1 warning \(checked: .*, 7 recorded hashes\)\.\n$/);
 
-  // As valid a label map as the one that was there.
+  // A valid label map, in the wrong place.
   const folder = path.join(cwd, 'datasets/data/ade/ADEChallengeData2016');
   const label = (n: number) => path.join(folder, `annotations/training/ADE_train_0000000${n}.png`);
   await copyFile(label(2), label(1));
@@ -152,7 +152,7 @@ test('verify compares every file with the hash that its preparation recorded', a
   t.regex(without.stdout, /✗ .*\.fcn-prepared\.sha256, the hashes of all files, does not exist/);
 });
 
-test('other numbers than anybody has confirmed are a warning, which --accept-counts goes on from', async (t) => {
+test('numbers that differ from unconfirmed ones need --accept-counts, and give a warning', async (t) => {
   const cwd = await temporaryFolder(t);
   const raw = await rawCamvid();
   const members = raw.archives['camvid.zip']!;
@@ -182,7 +182,7 @@ test('other numbers than anybody has confirmed are a warning, which --accept-cou
   t.regex(accepted.stderr, /\nWarning: CamVid: the downloads hold 2 train images/);
   t.regex(accepted.stderr, both);
   t.regex(accepted.stdout, /\nNot as published: 2 train images instead of 367; 1 val image instead of 101\. /);
-  // What was accepted of these downloads is not asked again.
+  // It asks only once about the same downloads.
   const again = await prepare();
   t.is(again.code, 0, again.stderr);
   t.regex(again.stdout, / all there already\./);
@@ -193,7 +193,7 @@ test('other numbers than anybody has confirmed are a warning, which --accept-cou
   t.regex((await fcn(['datasets', 'list'], { cwd })).stdout, /│ camvid .*│ 2 +│ 1 +│ complete +│/);
 });
 
-test('of a folder it is said that names and sizes are hashed, not contents', async (t) => {
+test('the output says that paths and sizes of a folder are hashed, not its contents', async (t) => {
   const cwd = await temporaryFolder(t);
   const from = path.join(cwd, 'downloads');
   await writeUnpacked(from, await rawCamvid());
@@ -204,7 +204,7 @@ test('of a folder it is said that names and sizes are hashed, not contents', asy
   t.like(inputs[0], { name: 'downloads', hashed: 'paths and sizes' });
 });
 
-withSmallDisk('a full disk ends it with one line, and with more room it is finished', async (t) => {
+withSmallDisk('a full disk ends it with one line, and with more space it is finished', async (t) => {
   const cwd = await temporaryFolder(t);
   const mounted = await smallDisk(t, cwd, '160k');
   const disk = mounted.folder;

@@ -78,27 +78,27 @@ function inBoth(record: RunRecord, change: (evaluation: Evaluation) => void): vo
 }
 
 const TAMPERED: readonly [string, (record: RunRecord) => void, RegExp][] = [
-  ['a figure', (record) => (record.figures.mIoU = 70), /figures\.mIoU is 70, and the stages give/],
-  ['a figure that was left out', (record) => (record.figures.fps = null), /figures\.fps is null, and the stages give/],
+  ['a figure', (record) => (record.figures.mIoU = 70), /figures\.mIoU is 70, but the stages give/],
+  ['a figure that was left out', (record) => (record.figures.fps = null), /figures\.fps is null, but the stages give/],
   [
     'an mIoU',
     ({ details, figures }) => {
       details.evaluate!.mIoU = 0.7;
       figures.mIoU = 70;
     },
-    /details\.evaluate: mIoU is 0\.7, and the confusion matrix gives/,
+    /details\.evaluate: mIoU is 0\.7, but the confusion matrix gives/,
   ],
-  ['an mAcc', ({ details }) => (details.evaluate!.mAcc = 0.99), /mAcc is 0\.99, and the confusion matrix gives/],
-  ['an aAcc', ({ details }) => (details['evaluate-ms']!.aAcc = 0.99), /evaluate-ms: aAcc is 0\.99, and the confusion/],
+  ['an mAcc', ({ details }) => (details.evaluate!.mAcc = 0.99), /mAcc is 0\.99, but the confusion matrix gives/],
+  ['an aAcc', ({ details }) => (details['evaluate-ms']!.aAcc = 0.99), /evaluate-ms: aAcc is 0\.99, but the confusion/],
   [
     'a class',
     ({ details }) => (details.evaluate!.perClass[0]!.iou = 0.9),
-    /the IoU of background is 0\.9, and the confusion/,
+    /the IoU of background is 0\.9, but the confusion/,
   ],
   [
     "a class's accuracy",
     ({ details }) => (details.evaluate!.perClass[0]!.accuracy = null),
-    /the accuracy of background is null, and the confusion matrix gives 0\.625/,
+    /the accuracy of background is null, but the confusion matrix gives 0\.625/,
   ],
   [
     'all figures of an evaluation, halved,',
@@ -117,7 +117,7 @@ const TAMPERED: readonly [string, (record: RunRecord) => void, RegExp][] = [
       evaluate!.mIoU = ious.reduce((sum, iou) => sum + iou, 0) / ious.length;
       figures.mIoU = 100 * evaluate!.mIoU;
     },
-    /the IoU of train is null, and the confusion matrix gives 0/,
+    /the IoU of train is null, but the confusion matrix gives 0/,
   ],
   [
     'a count of the matrix',
@@ -149,12 +149,12 @@ const TAMPERED: readonly [string, (record: RunRecord) => void, RegExp][] = [
       const [first, second] = evaluate!.perClass;
       [first!.name, second!.name] = [second!.name, first!.name];
     },
-    /class 0 is aeroplane, and background in the data set/,
+    /class 0 is aeroplane, but background in the data set/,
   ],
   [
     'classes that are missing',
     ({ details }) => details.evaluate!.perClass.pop(),
-    /perClass has 20 classes, the recipe 21/,
+    /perClass has 20 classes, but the recipe has 21/,
   ],
   [
     'fps',
@@ -162,7 +162,7 @@ const TAMPERED: readonly [string, (record: RunRecord) => void, RegExp][] = [
       details.benchmark!.fps = 999;
       figures.fps = 999;
     },
-    /details\.benchmark\.fps is 999, and its secondsPerImage give 14\.28/,
+    /details\.benchmark\.fps is 999, but its secondsPerImage give 14\.28/,
   ],
   [
     'fps with its seconds',
@@ -171,32 +171,36 @@ const TAMPERED: readonly [string, (record: RunRecord) => void, RegExp][] = [
       details.benchmark!.secondsPerImage = 1 / 1000;
       figures.fps = 1000;
     },
-    /roofline\.inferenceShare is .*, and the seconds give/,
+    /roofline\.inferenceShare is .*, but the seconds give/,
   ],
   [
     'seconds of a step',
     ({ details }) => (details.benchmark!.trainingSecondsPerStep = 0.125),
-    /roofline\.trainingShare is .*, and the seconds give/,
+    /roofline\.trainingShare is .*, but the seconds give/,
   ],
   [
     'steps that are skipped in float32',
     ({ details }) => (details.train!.skippedSteps = 1),
     /skippedSteps is 1, of 20000 iterations in fp32/,
   ],
-  ['seconds of a stage', ({ details }) => (details.train!.seconds = 13), /train\.seconds is 13, and the stage took 12/],
+  ['seconds of a stage', ({ details }) => (details.train!.seconds = 13), /train\.seconds is 13, but the stage took 12/],
   [
     "a data set's name",
     (record) => (record.dataset!.id = 'ade20k'),
-    /the data set is ade20k, and the recipe's voc2012/,
+    /the data set is ade20k, but the recipe's is voc2012/,
   ],
-  ['images', ({ details }) => (details.evaluate!.images = 500), /500 images and 0 skipped ones, of 1449/],
+  [
+    'images',
+    ({ details }) => (details.evaluate!.images = 500),
+    /500 images and 0 skipped ones, but the split has 1449/,
+  ],
   [
     'images of one evaluation',
     ({ details }) => {
       details.evaluate!.images = 500;
       delete details.evaluate!.splitImages;
     },
-    /details\.evaluate is of 500 images, details\.evaluate-ms of 1449/,
+    /details\.evaluate has 500 images, details\.evaluate-ms has 1449/,
   ],
   [
     'images beyond those published',
@@ -205,28 +209,28 @@ const TAMPERED: readonly [string, (record: RunRecord) => void, RegExp][] = [
         evaluation.images = 5000;
         delete evaluation.splitImages;
       }),
-    /5000 images, and 1449 were published/,
+    /5000 images, but 1449 were published/,
   ],
   ['stages', (record) => (record.stages = []), /no stage was done\n.*details\.train is of a stage that was not done/],
   ['details', (record) => (record.details.train = null), /the stage train has no details/],
   [
     'iterations',
     ({ details }) => (details.train!.iterations = 80_000),
-    /train\.iterations is 80000, and the recipe says 20000/,
+    /train\.iterations is 80000, but the recipe says 20000/,
   ],
-  ['images timed', ({ details }) => (details.benchmark!.images = 1), /benchmark\.images is 1, and the recipe says/],
-  ['weights', (record) => (record.weights = null), /the stage train makes or needs weights, and there are none/],
-  ['their source', (record) => (record.weights!.source = 'given'), /said to be given, and the stages say trained/],
-  ['a data set', (record) => (record.dataset = null), /the stage train needs a data set, and there is none/],
+  ['images timed', ({ details }) => (details.benchmark!.images = 1), /benchmark\.images is 1, but the recipe says/],
+  ['weights', (record) => (record.weights = null), /the stage train makes or needs weights, but there are none/],
+  ['their source', (record) => (record.weights!.source = 'given'), /recorded as given, but the stages say trained/],
+  ['a data set', (record) => (record.dataset = null), /the stage train needs a data set, but there is none/],
   ['a recipe', (record) => (record.experiment.training.batch = 4), /experimentHash is not that of the experiment/],
   ['a published figure', (record) => (record.experiment.published.mIoU = 62), /experimentHash is not/],
-  ['a seed', (record) => (record.seed = 1), /seed is 1, and 0 in the experiment/],
-  ['an end', (record) => (record.exitReason = 'failed'), /the run was failed/],
-  ['an error', (record) => (record.error = 'boo'), /the run completed, and error is "boo"/],
+  ['a seed', (record) => (record.seed = 1), /seed is 1, but the experiment says 0/],
+  ['an end', (record) => (record.exitReason = 'failed'), /the run failed/],
+  ['an error', (record) => (record.error = 'boo'), /the run completed, but error is "boo"/],
   [
     'a deviation that is none',
     (record) => record.deviations.push({ path: 'training.batch', published: 8, value: 16 }),
-    /training\.batch is said to deviate, and is as in the published recipe/,
+    /training\.batch is among the deviations, but is as in the published recipe/,
   ],
 ];
 
@@ -240,15 +244,15 @@ const TAMPERED_CHANGES: readonly [string, (record: RunRecord) => void, RegExp][]
   [
     'the value of a deviation',
     (record) => (record.deviations[0]!.value = 64),
-    /the deviation of model\.width says 64, and the experiment 32/,
+    /the deviation of model\.width says 64, but the experiment says 32/,
   ],
   [
     'deviations',
     (record) => (record.deviations = []),
-    /model\.width differs from the published recipe and is no deviation/,
+    /model\.width differs from the published recipe, but is not among the deviations/,
   ],
-  ['overrides', (record) => (record.overrides = []), /model\.width is 32, and the profile and the overrides give 64/],
-  ['an override', (record) => (record.overrides = ['widht=32']), /the overrides make no experiment: --set widht/],
+  ['overrides', (record) => (record.overrides = []), /model\.width is 32, but the profile and the overrides give 64/],
+  ['an override', (record) => (record.overrides = ['widht=32']), /the overrides give no experiment: --set widht/],
   ['a repeated deviation', (record) => record.deviations.push(record.deviations[0]!), /model\.width is twice among/],
 ];
 
@@ -274,17 +278,17 @@ test('a recipe in float16 may have run in the bfloat16 of processors, and in not
   };
   t.deepEqual(recordProblems(record, TABLES), []);
   const onGpu: RunRecord = { ...record, environment: { ...record.environment, device: 'gpu' } };
-  t.regex(recordProblems(onGpu, TABLES).join(), /precision is "bf16", and the profile and the overrides give "fp16"/);
+  t.regex(recordProblems(onGpu, TABLES).join(), /precision is "bf16", but the profile and the overrides give "fp16"/);
 });
 
 test('a record of a row that no package has is held against itself', (t) => {
   const record = makeCompleteRecord({ row: ROW, overrides: ['width=32'] }, 'own', IMAGES);
   t.deepEqual(recordProblems(record, []), []);
   record.deviations[0]!.value = 16;
-  t.regex(recordProblems(record, []).join(), /the deviation of model\.width says 16, and the experiment 32/);
+  t.regex(recordProblems(record, []).join(), /the deviation of model\.width says 16, but the experiment says 32/);
 });
 
-test('labels outside the classes are in the record, and its figures follow from them', (t) => {
+test('labels outside the classes are in the record, but its figures follow from them', (t) => {
   const record = makeCompleteRecord({ row: ROW }, 'outside', IMAGES);
   const labels = Array.from({ length: 21 }, (_, k) => k);
   const outside = { labels, predictions: Array(21).fill(0) };
@@ -357,7 +361,10 @@ test('a folder of results that is not there is a mistake, and named', async (t) 
   t.is(stdout, '');
   t.regex(stderr, /typo does not exist: there are no kept records to check/);
   writeFileSync(path.join(cwd, 'file'), '');
-  t.throws(() => checkResults(path.join(cwd, 'file')), { instanceOf: UserError, message: /is a file, a folder/ });
+  t.throws(() => checkResults(path.join(cwd, 'file')), {
+    instanceOf: UserError,
+    message: /is a file; expected a folder/,
+  });
 });
 
 for (const [name, change, problem] of TAMPERED) {
@@ -369,7 +376,7 @@ for (const [name, change, problem] of TAMPERED) {
   });
 }
 
-test('a record that was changed is found where it lies, and is not kept', async (t) => {
+test('a record that was changed is found in its folder, and is not kept', async (t) => {
   const results = await temporaryFolder(t);
   const file = path.join(results, 'full', `${ROW}.full.json`);
   await writeRecord(file, makeCompleteRecord({ row: ROW }, 'full', IMAGES));
@@ -379,7 +386,7 @@ test('a record that was changed is found where it lies, and is not kept', async 
   writeFileSync(file, JSON.stringify(record));
   const [problem, ...others] = checkResults(results).problems;
   t.deepEqual(others, []);
-  t.true(problem!.startsWith(`${file}: details.evaluate: aAcc is 0.5, and the confusion matrix gives `), problem);
+  t.true(problem!.startsWith(`${file}: details.evaluate: aAcc is 0.5, but the confusion matrix gives `), problem);
   await t.throwsAsync(keepRecords([file], path.join(results, 'elsewhere')), { instanceOf: UserError });
   t.false(existsSync(path.join(results, 'elsewhere')));
 });
@@ -392,20 +399,20 @@ test('an evaluation is of no more images than the limit of its recipe', (t) => {
     evaluation.images = 500;
     evaluation.splitImages = 500;
   });
-  t.regex(recordProblems(record, TABLES).join('\n'), /500 images, and the recipe's limit is 8/);
+  t.regex(recordProblems(record, TABLES).join('\n'), /500 images, but the recipe's limit is 8/);
 });
 
 test('a data set that says how many images it has more than the published one may have them evaluated', (t) => {
   const row = 'fcn_r101-d8_480x480_40k_pascal_context';
   const record = makeCompleteRecord({ row }, 'full', 5105);
-  t.regex(recordProblems(record, TABLES).join('\n'), /5105 images, and 5104 were published/);
+  t.regex(recordProblems(record, TABLES).join('\n'), /5105 images, but 5104 were published/);
   record.dataset!.deviations = [{ path: 'images.val', published: 5104, value: 5105 }];
   t.deepEqual(recordProblems(record, TABLES), []);
   inBoth(record, (evaluation) => {
     evaluation.images = 5106;
     evaluation.splitImages = 5106;
   });
-  t.regex(recordProblems(record, TABLES).join('\n'), /5106 images, and 5105 were there, as its data set says/);
+  t.regex(recordProblems(record, TABLES).join('\n'), /5106 images, but its data set has 5105/);
 });
 
 test('a record in the wrong folder or under another name is found, with exit code 1', async (t) => {
@@ -416,5 +423,5 @@ test('a record in the wrong folder or under another name is found, with exit cod
   );
   const { code, stdout } = await fcn(['results', 'verify'], { cwd });
   t.is(code, 1);
-  t.regex(stdout, /mine\.json: expected the name .*small\.json\n.*mine\.json: belongs to results.smoke\n/);
+  t.regex(stdout, /mine\.json: expected the name .*small\.json\n.*mine\.json: belongs in results.smoke\n/);
 });

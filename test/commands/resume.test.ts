@@ -49,7 +49,7 @@ test.serial(
     const cwd = await cityscapesFolder(t);
     const terminated = await onceUnderWay(LONG, cwd, (child) => void child.kill('SIGTERM'));
     t.is(terminated.code, 143, terminated.stderr);
-    t.regex(terminated.stderr, /^next: .* has the state; the same command goes on from there\.$/m);
+    t.regex(terminated.stderr, /^next: The same command resumes it from its state in .*\.$/m);
     const [run = ''] = runsOf(cwd);
     const saved = logOf(cwd, run).length;
     t.true(terminated.stderr.includes(`error: Interrupted after iteration ${saved} of 100000.\n`), terminated.stderr);
@@ -70,7 +70,7 @@ test.serial(
       child.kill('SIGINT');
     });
     t.is(interrupted.code, 130, interrupted.stderr);
-    t.regex(interrupted.stderr, new RegExp(`^Going on with run ${run}\\.$`, 'm'));
+    t.regex(interrupted.stderr, new RegExp(`^Resuming run ${run}\\.$`, 'm'));
     t.regex(interrupted.stderr, new RegExp(`^Training goes on after iteration ${saved} of 100000\\.$`, 'm'));
     t.regex(interrupted.stderr, /^Saving at the next safe point\.$/m);
     t.is(second!.code, 75, second!.stderr);
@@ -87,7 +87,7 @@ test.serial(
     t.is(fresh.code, 130, fresh.stderr);
     t.is(runsOf(cwd).length, 2, 'another run');
     const [other = ''] = runsOf(cwd).filter((one) => one !== run);
-    const further = `the same command with --resume-run ${other} in place of --fresh goes on from there.`;
+    const further = `The same command with --resume-run ${other} in place of --fresh resumes it from its state in `;
     t.true(fresh.stderr.includes(further), fresh.stderr);
 
     const limited = await fcn([...LONG, '--resume-run', path.join('runs', ROW, other), '--time-limit', '1s'], { cwd });
@@ -97,7 +97,7 @@ test.serial(
 
     const changed = await fcn([...LONG, '--resume-run', `${ROW}/${run}`, '--seed', '3'], { cwd });
     t.is(changed.code, 2);
-    t.regex(changed.stderr, /^error: Run .* differs from what is asked for in: recipe\.$/m);
+    t.regex(changed.stderr, /^error: Run .* differs from the requested run in: recipe\.$/m);
   },
 );
 
@@ -126,14 +126,14 @@ test.serial(
 
     const again = await fcn(series, { cwd });
     t.is(again.code, 0, again.stderr);
-    t.regex(again.stderr, new RegExp(`Run ${first} has completed before: nothing is done\\.`));
+    t.regex(again.stderr, new RegExp(`Run ${first} is already complete: nothing to do\\.`));
     t.regex(again.stdout, /^2 runs: 2 completed\./m);
     t.true(second.every((run) => runsOf(cwd).includes(run)) && runsOf(cwd).length <= 3);
     t.deepEqual(readdirSync(path.join(cwd, 'runs')), [ROW], 'nothing is left of the series');
 
     const shown = await fcn([...short, '--resume'], { cwd });
     t.is(shown.code, 0, shown.stderr);
-    t.regex(shown.stderr, new RegExp(`Run ${first} has completed before`));
+    t.regex(shown.stderr, new RegExp(`Run ${first} is already complete`));
     const count = runsOf(cwd).length;
     t.is((await fcn(short, { cwd })).code, 0);
     t.is(runsOf(cwd).length, count + 1, 'a completed run repeated is another one');

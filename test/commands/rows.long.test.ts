@@ -23,7 +23,7 @@ test('every published row goes through every stage by the real command', async (
     rows.map(({ id }) => `${id} ${id === HALF_ROW ? 'failed' : 'completed'}`),
   );
   const refused = outcomes.find(({ row }) => row === HALF_ROW);
-  t.regex(refused!.error!.message, /is to run in fp16, but the wasm engine convolves in float32 only/);
+  t.regex(refused!.error!.message, /should run in fp16, but the wasm engine convolves only in float32/);
   const inFloat32 = await reproduce(cwd, [HALF_ROW, '--precision', 'fp32']);
   t.is(inFloat32.code, 0, inFloat32.stderr);
   const completed = [

@@ -208,7 +208,7 @@ test.serial('runs clean removes the runs that are named to it, and says which do
   const removed = await fcn(named, { cwd });
   t.is(removed.code, 0, removed.stderr);
   const others = `${row}/20250102-x (interrupted), ${row}/20250103-x (completed)`;
-  t.is(removed.stderr, `Left, as --state asks for failed: ${others}.\n`);
+  t.is(removed.stderr, `Left, because --state selects failed: ${others}.\n`);
   t.deepEqual(left(), ['20250101-x', '20250102-x', '20250103-x']);
   // Nothing is removed by the beginning of several names, or by an empty variable in a script: it is not the working folder.
   const refuse = (reference: string, where: string) =>

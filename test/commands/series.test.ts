@@ -158,7 +158,7 @@ test.serial('weights and precision of every run are checked before the first sta
   t.is(half.code, 2, half.stderr);
   t.regex(
     half.stderr,
-    new RegExp(`^error: ${fp16} is to run in fp16, but the wasm engine convolves in float32 only`, 'm'),
+    new RegExp(`^error: ${fp16} should run in fp16, but the wasm engine convolves only in float32`, 'm'),
   );
   t.false(started());
 

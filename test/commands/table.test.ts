@@ -18,7 +18,7 @@ test('a check says how to write what it checked, as it was typed', async (t) => 
   await writeRecord(path.join(cwd, 'kept here', 'full', 'record.json'), record);
   const { code, stdout } = await fcn(['table', ...files, '--check', ...flags], { cwd });
   t.is(code, 1);
-  t.regex(stdout, /^one\.md: Pascal VOC 2012 \+ Aug, FCN R-50-D8 512x512 20000, mIoU: 67\.08 \/ –, and the records/m);
+  t.regex(stdout, /^one\.md: Pascal VOC 2012 \+ Aug, FCN R-50-D8 512x512 20000, mIoU: 67\.08 \/ –, but the records/m);
   t.regex(
     stdout,
     /^next: fcn table --write one\.md --write two\.md --rows 'fcn_r50\*voc\*' --seeds --results 'kept here' --only-published$/m,
@@ -45,10 +45,7 @@ test('no format replaces a document, and none of several files is written then',
     cwd,
   });
   t.is(code, 2);
-  t.regex(
-    stderr,
-    /README\.md is a markdown document: as csv, the tables would replace all that stands in it\.\nnext: /,
-  );
+  t.regex(stderr, /README\.md is a markdown document: as csv, the tables would replace its whole content\.\nnext: /);
   t.is(readFileSync(path.join(cwd, 'README.md'), 'utf8'), '# Mine\n');
   t.throws(() => readFileSync(path.join(cwd, 'all.csv')), { code: 'ENOENT' });
 });
@@ -62,7 +59,7 @@ test('where there is nothing to show, that is said', async (t) => {
   ]) {
     const { code, stdout } = await fcn(['table', ...chosen], { cwd });
     t.is(code, 0);
-    t.is(stdout, 'No published table has the rows asked for, and no record is of them.\n');
+    t.is(stdout, 'No published table has the requested rows, and no record is of them.\n');
   }
   const { stdout } = await fcn(['table', '--table', 'Local', '--json'], { cwd });
   t.deepEqual(JSON.parse(stdout), { tables: [], otherRuns: [], spreads: [] });

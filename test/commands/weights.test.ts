@@ -9,9 +9,10 @@ import { parameterSpecs } from '../../src/network/parameters.js';
 import { resolve } from '../../src/recipe/resolve.js';
 import type { RunRecord } from '../../src/records/record.js';
 import { Draws, Purpose } from '../../src/support/random.js';
+import { convertCheckpoint } from '../../src/weights/convert.js';
 import { readCheckpoint } from '../../src/weights/load.js';
 import { PickleWriter } from '../../src/weights/pickle-write.js';
-import { convertCheckpoint, type NamedWeights, saveWeights } from '../../src/weights/save.js';
+import { type NamedWeights, saveWeights } from '../../src/weights/save.js';
 import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { type ZipPart, zip } from '../weights/builders.js';
@@ -111,7 +112,7 @@ async function twoDictionaries(input: string, output: string): Promise<void> {
       const values = Float32Array.from(toFloat32());
       if (name === 'decode_head.conv_seg.bias') values[0]! += shift;
       const key = String(parts.push({ name: `x/data/${parts.length}`, data: new Uint8Array(values.buffer) }) - 1);
-      return [`module.${name}`, () => writer.tensor({ dtype: 'float32', shape, key })] as const;
+      return [`module.${name}`, () => writer.tensor({ dtype: 'float32', shape }, key)] as const;
     });
     writer.orderedDictionary(entries);
   };
@@ -178,7 +179,7 @@ test('convert: says what it wrote, and does not replace a file unasked', async (
   t.deepEqual(readFileSync(path.join(cwd, 'out.pth')), readFileSync(path.join(cwd, 'given.pth')));
   const again = await convert('--json');
   t.is(again.code, 2);
-  t.like(JSON.parse(again.stdout), { error: { message: 'out.pth is there already.' } });
+  t.like(JSON.parse(again.stdout), { error: { message: 'out.pth exists already.' } });
   t.is((await convert('--force')).code, 0);
 });
 

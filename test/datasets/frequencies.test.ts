@@ -6,7 +6,7 @@ import { classFrequencies, formatFrequencies } from '../../src/datasets/frequenc
 import { generated } from '../helpers/datasets.js';
 
 for (const id of ['voc2012-aug', 'pascal-context-59']) {
-  test(`${id}: counts are those of the labels that training sees`, async (t) => {
+  test(`${id}: the counts are those of the labels in training`, async (t) => {
     const set = await generated(t, id, 8, 96);
     const frequencies = await classFrequencies({ ...set, split: 'train', workers: 2 });
     const pixels = new Array<number>(256).fill(0);
@@ -52,11 +52,11 @@ const MINE: Frequencies = {
   ],
 };
 
-test('a chart has a bar a class, the longest as wide as there is room, and fits 80 columns', (t) => {
+test('a chart has a bar for each class, the longest fills the width, and it fits 80 columns', (t) => {
   const lines = formatFrequencies(MINE, { sort: 'frequency', columns: 80, colour: false }).split('\n');
   t.deepEqual(lines.slice(0, 4), [
     'Mine (synthetic), val: 120 images of 10x20 to 30x20 (HxW)',
-    '48.0 k pixels, of which 25.00 % are ignored; 1 of the 4 classes does not occur',
+    '48.0 k pixels, 25.00 % of them ignored; 1 of the 4 classes does not occur',
     '',
     'class                      share  images',
   ]);
@@ -64,12 +64,12 @@ test('a chart has a bar a class, the longest as wide as there is room, and fits 
   const [ground, sky, long, absent] = lines.slice(4);
   t.is(ground, `ground                   75.00 %     120  ${'█'.repeat(38)}`);
   t.is(sky, `sky                      25.00 %     100  ${'█'.repeat(12)}▋`);
-  // What is there is seen, however little it is.
+  // A class that occurs has a bar, however rare it is.
   t.is(long, 'a class of a name tha…   <0.01 %       1  ▏');
   t.is(absent, 'absent                    0.00 %       0');
 });
 
-test('a chart is in the order of ids on request, narrow where the terminal is, coloured where it can be', (t) => {
+test('a chart is sorted by id on request, fits a narrow terminal, and is coloured if the terminal has colours', (t) => {
   const byId = formatFrequencies(MINE, { sort: 'id', columns: 60, colour: true }).split('\n').slice(4);
   t.deepEqual(
     byId.map((line) => line.slice(0, 3)),
@@ -82,6 +82,6 @@ test('a chart is in the order of ids on request, narrow where the terminal is, c
 test('a split of ignored pixels only has no shares', (t) => {
   const classes = MINE.classes.map((one) => ({ ...one, pixels: 0, share: 0, images: 0 }));
   const text = formatFrequencies({ ...MINE, classes, ignored: 48000 }, { sort: 'id', columns: 80, colour: false });
-  t.regex(text, /100\.00 % are ignored; none of the 4 classes occurs/);
+  t.regex(text, /100\.00 % of them ignored; none of the 4 classes occurs/);
   t.notRegex(text, /NaN|▏|█/);
 });

@@ -41,7 +41,7 @@ async function labelsOf(folder: string) {
 const contents = async (folder: string, names: readonly string[]) =>
   Promise.all(names.map((name) => readFile(path.join(folder, name))));
 
-test('polygons draw exactly the map that they are made of', (t) => {
+test('polygons draw exactly the map from which they were made', (t) => {
   const sides = fc.record({ height: fc.integer({ min: 1, max: 9 }), width: fc.integer({ min: 1, max: 9 }) });
   const maps = sides.chain(({ height, width }) => {
     const pixels = { minLength: height * width, maxLength: height * width };
@@ -71,7 +71,7 @@ test('Cityscapes: the polygons alone give the same labels as the maps of ids', a
   t.deepEqual(await labelsOf(await prepared(t, 'cityscapes', [images, unpacked])), all);
 });
 
-test('Pascal Context: the label maps hold what the merged file holds, and as many images more as the published ones do', async (t) => {
+test('Pascal Context: the label maps hold the labels of the merged file, and as many more images as the published ones', async (t) => {
   const from = await temporaryFolder(t);
   await raw('pascal-context', from);
   const images = path.join(from, 'VOCtrainval_03-May-2010.tar');
@@ -93,7 +93,7 @@ test('Pascal Context: the label maps hold what the merged file holds, and as man
   }
 });
 
-test('archives say that they are synthetic wherever they are moved', async (t) => {
+test('archives say that they are synthetic, even if they are moved', async (t) => {
   for (const id of ['ade20k', 'voc2012-aug']) {
     const base = await temporaryFolder(t);
     const { archives } = await raw(id, path.join(base, 'made'));
@@ -103,7 +103,7 @@ test('archives say that they are synthetic wherever they are moved', async (t) =
   }
 });
 
-test('the same settings give the same archives; one that is missing is made again', async (t) => {
+test('the same settings give the same archives; a missing one is made again', async (t) => {
   const [a, b] = [await temporaryFolder(t), await temporaryFolder(t)];
   const { archives, written } = await raw('voc2012-aug', a);
   const names = archives.map(({ name }) => name);
@@ -117,7 +117,7 @@ test('the same settings give the same archives; one that is missing is made agai
   t.deepEqual(await contents(a, names), first);
 });
 
-test('an interrupted run leaves no half archive, and is gone on with', async (t) => {
+test('an interrupted run leaves no half-written archive, and is resumed', async (t) => {
   const directory = await temporaryFolder(t);
   const controller = new AbortController();
   const reason = new Error('stop');

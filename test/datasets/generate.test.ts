@@ -47,7 +47,7 @@ test("Cityscapes' label ids and training ids agree", async (t) => {
   }
 });
 
-/** Images that show every class; whether there are ignored pixels, and images of several sizes. */
+/** How many images show every class; whether there are ignored pixels, and images of several sizes. */
 const SETS = {
   ade20k: { images: 20, ignores: true, sizesDiffer: true },
   camvid: { images: 6, ignores: true, sizesDiffer: false },
@@ -58,7 +58,7 @@ const SETS = {
 } as const;
 
 for (const [id, { images, ignores, sizesDiffer }] of Object.entries(SETS)) {
-  test(`${id}: what is generated is read, holds all classes, and nothing else`, async (t) => {
+  test(`${id}: the generated set can be read, and holds all classes and nothing else`, async (t) => {
     const { dataset, train, val, result } = await generate(t, id, { images, size: { height: 192, width: 256 } });
     t.is(train.length + val.length, images);
     t.is(result.sizesDiffer, sizesDiffer);
@@ -92,7 +92,7 @@ test('VOC: palette label maps in two folders, each image of training in one list
   t.is(new Set([...names, ...(await list('val'))]).size, 8);
   const { isPalette } = await sharp(val[0]!.label).metadata();
   t.true(isPalette);
-  // Viewers show the classes' colours: nothing but the palette of classes, and black where ignored.
+  // Viewers show the palette of the classes, and black for ignored pixels.
   const shown = await decodeRgb(val[0]!.label);
   const colours = new Set(dataset.palette.map(String));
   t.true(shown.data.every((_, i) => i % 3 !== 0 || colours.has(String([...shown.data.subarray(i, i + 3)]))));
@@ -120,13 +120,13 @@ test('every image of Pascal Context shows background, in which its two sets diff
 });
 
 for (const id of ['cityscapes', 'voc2012-aug']) {
-  test(`${id}: the same settings give the same files, and what is missing is made again`, async (t) => {
+  test(`${id}: the same settings give the same files, and missing ones are made again`, async (t) => {
     const options = { images: 3, size: { height: 64, width: 64 }, workers: 1 };
     const a = await generate(t, id, { ...options, seed: 3 });
     const b = await generate(t, id, { ...options, seed: 3, workers: 2 });
     const c = await generate(t, id, { ...options, seed: 4 });
     const first = await contents(a.directory);
-    // Three files an image; or two and three lists.
+    // Three files for each image, or two and three lists.
     t.is(first.length, 9);
     t.deepEqual(await contents(b.directory), first);
     t.notDeepEqual(await contents(c.directory), first);
@@ -143,7 +143,7 @@ for (const id of ['cityscapes', 'voc2012-aug']) {
   });
 }
 
-test('a list that is missing is made again', async (t) => {
+test('a missing list is made again', async (t) => {
   const { directory, dataset, root } = await generate(t, 'voc2012-aug');
   await rm(path.join(directory, 'ImageSets/Segmentation/aug.txt'));
   await t.throwsAsync(readSplit(dataset, 'train', root), { name: 'UserError', message: /aug\.txt does not exist/ });
@@ -151,7 +151,7 @@ test('a list that is missing is made again', async (t) => {
   t.is((await readSplit(dataset, 'train', root)).length, 6);
 });
 
-test('other data and other settings are not mixed', async (t) => {
+test('a folder with other data or settings is refused', async (t) => {
   const { dataset, root, directory } = await generate(t, 'cityscapes', { images: 2 });
   const options = { dataset, directory, images: 2, size: SIZE, seed: 0, workers: 1 };
   await t.throwsAsync(generateDataset({ ...options, seed: 1 }), { name: 'UserError', message: /other settings/ });

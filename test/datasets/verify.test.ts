@@ -1,25 +1,24 @@
 import { appendFile, cp, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import type { Dataset } from '../../src/data/dataset.js';
 import { decodeLabels } from '../../src/data/decode.js';
-import { loadDataset } from '../../src/data/description.js';
 import { PREPARING_MARKER } from '../../src/data/markers.js';
 import { encodePng } from '../../src/data/palette.js';
 import type { Problem } from '../../src/data/problem.js';
 import { readSplit } from '../../src/data/split.js';
-import { formatVerification, type Verification, verifyDataset } from '../../src/datasets/verify.js';
+import { type DatasetVerification, formatDatasetVerification, verifyDataset } from '../../src/datasets/verify.js';
 import { UserError } from '../../src/support/errors.js';
 import { type GeneratedDataset, generated } from '../helpers/datasets.js';
-import { temporaryFolder, writeFiles } from '../helpers/folder.js';
+import { temporaryFolder } from '../helpers/folder.js';
 
-function verify({ dataset, dataRoot }: GeneratedDataset, fast = false): Promise<Verification> {
+function verify({ dataset, dataRoot }: GeneratedDataset, fast = false): Promise<DatasetVerification> {
   return verifyDataset({ dataset, dataRoot, fast, workers: 1 });
 }
 
-const messages = ({ problems }: Verification) => problems.map(({ message }) => message);
+const messages = ({ problems }: DatasetVerification) => problems.map(({ message }) => message);
 
-/** Writes a label map again with one pixel changed, or of another size. */
+/** Rewrites a label map with one pixel changed, or with another size. */
 async function rewriteLabels(file: string, change: { value?: number; height?: number }): Promise<void> {
   const { height, width, data } = await decodeLabels(file);
   if (change.value !== undefined) data[5] = change.value;
@@ -31,7 +30,7 @@ async function rewriteLabels(file: string, change: { value?: number; height?: nu
 }
 
 for (const id of ['ade20k', 'camvid', 'cityscapes', 'pascal-context', 'pascal-context-59', 'voc2012-aug']) {
-  test(`${id}: nothing is wrong with a data set as it was generated`, async (t) => {
+  test(`${id}: a generated data set has no problems`, async (t) => {
     const set = await generated(t, id, 4);
     const progress: string[] = [];
     const onProgress = (done: number, total: number) => progress.push(`${done}/${total}`);
@@ -84,10 +83,10 @@ test('every broken file is named, in the order of splits and names', async (t) =
 test('fast looks at headers: sizes and kinds of files, not at their pixels', async (t) => {
   const set = await generated(t, 'camvid', 8);
   const train = await readSplit(set.dataset, 'train', set.dataRoot);
-  // Not seen: pixels and label values.
+  // Not found: pixels and label values.
   await rewriteLabels(train[0]!.label, { value: 99 });
   await truncate(train[1]!.image, (await readFile(train[1]!.image)).length - 20);
-  // Seen: what no image begins like, and another size.
+  // Found: files that do not begin like an image, and another size.
   await rewriteLabels(train[2]!.label, { height: 32 });
   await writeFile(train[3]!.image, '');
   await writeFile(train[4]!.label, await readFile(train[4]!.image));
@@ -99,7 +98,7 @@ test('fast looks at headers: sizes and kinds of files, not at their pixels', asy
   t.is(messages(await verify(set)).length, 5);
 });
 
-test('lists: a missing one, an unknown name, a name twice, an image of two splits', async (t) => {
+test('lists: a missing list, an unknown name, a repeated name, an image in two splits', async (t) => {
   const set = await generated(t, 'voc2012-aug', 8);
   const list = (name: string) => path.join(set.directory, 'ImageSets', 'Segmentation', `${name}.txt`);
   const [first] = (await readFile(list('train'), 'utf8')).split('\n');
@@ -119,7 +118,7 @@ test('lists: a missing one, an unknown name, a name twice, an image of two split
   t.is(missing, `${list('aug')} does not exist.`);
 });
 
-test('a name in a list that leads elsewhere is refused, whether or not bad samples may be left out', async (t) => {
+test('a name in a list that leads out of the folder is refused, even if bad samples may be left out', async (t) => {
   const set = await generated(t, 'voc2012-aug', 8);
   const list = path.join(set.directory, 'ImageSets', 'Segmentation', 'val.txt');
   for (const name of ['../JPEGImages/2007_000001', '/etc/passwd', './2007_000001', 'a/../2007_000001', '..']) {
@@ -133,7 +132,7 @@ test('a name in a list that leads elsewhere is refused, whether or not bad sampl
   }
 });
 
-test('a folder that is missing is one problem, and the rest is checked all the same', async (t) => {
+test('a missing folder is one problem, and everything else is still checked', async (t) => {
   const set = await generated(t, 'cityscapes', 4, 64);
   await rm(path.join(set.directory, 'gtFine', 'train'), { recursive: true });
   const [val] = await readSplit(set.dataset, 'val', set.dataRoot);
@@ -144,7 +143,7 @@ test('a folder that is missing is one problem, and the rest is checked all the s
   t.regex(report.problems[1]!.message, /label value 19 .* expected 0 to 18, or 255/);
 });
 
-test('what is not synthetic is compared with the published numbers and size', async (t) => {
+test('a data set that is not synthetic is compared with the published numbers and size', async (t) => {
   const set = await generated(t, 'camvid', 4);
   await rm(path.join(set.directory, 'synthetic.json'));
   const report = await verify(set, true);
@@ -156,14 +155,14 @@ test('what is not synthetic is compared with the published numbers and size', as
   t.regex(val!, /the split "val" has 1 image, 101 are expected, but nobody has confirmed that number/);
   t.is(files.length, 4);
   t.true(files.every((message) => / is 64×64 pixels, expected 480×360\.$/.test(message)));
-  // Numbers that somebody has confirmed are a matter of right and wrong, as are those that a description states as its own.
+  // Other numbers than confirmed ones are problems, and so are others than those in a user's own description.
   for (const evidence of ['primary', null] as const) {
     const confirmed: Dataset = { ...set.dataset, published: { ...set.dataset.published!, evidence } };
     const { problems, warnings } = await verify({ ...set, dataset: confirmed }, true);
     t.regex(problems[0]!.message, /the split "train" has 3 images, 367 were published\.$/);
     t.deepEqual(warnings, []);
   }
-  // A description without published facts asks for none.
+  // A description without published facts expects nothing.
   const own: Dataset = { ...set.dataset, published: null };
   t.deepEqual((await verify({ ...set, dataset: own })).problems, []);
 });
@@ -178,11 +177,11 @@ test('files may be links', async (t) => {
   const [entry] = await readSplit(set.dataset, 'val', set.dataRoot);
   await rm(entry!.label);
   await symlink('/nowhere', entry!.label);
-  // A link to nothing is as good as nothing.
+  // A link to nothing counts as missing.
   t.regex(messages(await verify(set))[0]!, /0016E5_000001\.png does not exist/);
 });
 
-test('a link to a folder that it is in leads nowhere', async (t) => {
+test('a link to a folder that contains it is left out', async (t) => {
   const set = await generated(t, 'camvid', 4);
   const entries = await readSplit(set.dataset, 'train', set.dataRoot);
   for (const name of ['loop', 'loop2', 'loop3']) await symlink('..', path.join(set.directory, 'images', name));
@@ -190,7 +189,7 @@ test('a link to a folder that it is in leads nowhere', async (t) => {
   t.deepEqual((await verify(set)).problems, []);
 });
 
-test('a preparation that is not finished is not verified, whatever is there already', async (t) => {
+test('an unfinished preparation is not verified', async (t) => {
   const set = await generated(t, 'camvid', 4);
   const marker = { dataset: 'camvid', version: 1, inputs: [{ name: 'camvid.zip', bytes: 1, sha256: '' }] };
   await writeFile(path.join(set.directory, PREPARING_MARKER), JSON.stringify(marker));
@@ -202,7 +201,7 @@ test('a preparation that is not finished is not verified, whatever is there alre
   }
 });
 
-test('a split that the data set does not have is an error, also with the name of something every object has', async (t) => {
+test('an unknown split is an error, even if every object has a property of that name', async (t) => {
   const { dataset, dataRoot } = await generated(t, 'camvid', 4);
   for (const split of ['test', 'constructor', '__proto__']) {
     await t.throwsAsync(readSplit(dataset, split, dataRoot), {
@@ -212,7 +211,7 @@ test('a split that the data set does not have is an error, also with the name of
   }
 });
 
-test('no data set and an abort are errors', async (t) => {
+test('a missing data set, a damaged marker and an abort are errors', async (t) => {
   const set = await generated(t, 'camvid', 4);
   const reason = new Error('stop');
   await t.throwsAsync(verifyDataset({ ...set, fast: true, workers: 1, signal: AbortSignal.abort(reason) }), {
@@ -223,158 +222,8 @@ test('no data set and an abort are errors', async (t) => {
   await t.throwsAsync(verify(set), { name: 'UserError', message: /synthetic\.json does not say/ });
 });
 
-interface Layout {
-  /** Content of the description from its splits on. */
-  readonly splits: string;
-  readonly files: readonly string[];
-  readonly lines?: string;
-  /** Values of every label map. */
-  readonly values?: readonly number[];
-}
-
-/** A data set of two classes whose files are images and labels of 4×1 pixels, alike. */
-async function verifyLayout(t: ExecutionContext, { splits, files, lines = '', values = [0, 1, 1, 0] }: Layout) {
-  const root = await temporaryFolder(t);
-  const size = { height: 1, width: values.length };
-  const png = await encodePng(Uint8Array.from(values), size, { colourType: 'grey', filter: 'none', level: 1 });
-  await writeFiles(root, {
-    'own.yaml': `name: Own\nfolder: own\nignoreIndex: 255\nreduceZeroLabel: false\nobtain: "-"\n${lines}splits:\n${splits}
-classes: [{ name: field, colour: [0, 0, 0] }, { name: hedge, colour: [0, 9, 0] }]\n`,
-    ...Object.fromEntries(files.map((file) => [`own/${file}`, file.endsWith('.txt') ? '' : png])),
-  });
-  const dataset = await loadDataset(path.join(root, 'own.yaml'));
-  const report = await verifyDataset({ dataset, dataRoot: root, fast: false, workers: 1 });
-  const own = path.join(root, 'own');
-  const told = (found: readonly { readonly message: string }[]) =>
-    found.map(({ message }) => message.replaceAll(`${own}${path.sep}`, ''));
-  return { own, report, problems: told(report.problems), warnings: told(report.warnings) };
-}
-
-const source = (images: string, labels: string, suffix = '.png', list = '') =>
-  `{ images: ${images}, labels: ${labels}, imageSuffix: ${suffix}, labelSuffix: .png${list} }`;
-
-test('a folder of labels may be shared: by splits, by sources of one split, with and without lists, and from above', async (t) => {
-  const shared = await verifyLayout(t, {
-    splits: `  train: [${source('train', 'all')}]\n  val: [${source('val', 'all')}]`,
-    files: ['train/a.png', 'val/b.png', 'all/a.png', 'all/b.png'],
-  });
-  t.deepEqual([shared.problems, shared.warnings], [[], []]);
-  const bySuffix = await verifyLayout(t, {
-    splits: `  train: [${source('images', 'all')}, ${source('images', 'all', '.PNG')}]`,
-    files: ['images/a.png', 'images/b.PNG', 'all/a.png', 'all/b.png'],
-  });
-  t.deepEqual([bySuffix.problems, bySuffix.warnings], [[], []]);
-  const nested = await verifyLayout(t, {
-    splits: `  train: [${source('train', 'all')}]\n  val: [${source('val', 'all/val')}]`,
-    files: ['train/a.png', 'val/b.png', 'all/a.png', 'all/val/b.png'],
-  });
-  t.deepEqual([nested.problems, nested.warnings], [[], []]);
-  // An image that a list does not name still has its label.
-  const listed = await verifyLayout(t, {
-    splits: `  train: [${source('train', 'all')}]\n  val: [${source('val', 'all', '.png', ', list: val.txt')}]`,
-    files: ['train/a.png', 'val/b.png', 'all/a.png', 'all/b.png', 'val.txt'],
-  });
-  t.deepEqual(listed.problems, [`The split "val": val.txt names no image.`]);
-  t.deepEqual(listed.warnings, []);
-});
-
-test('a label that no image has is a warning, once, and names an image of another suffix', async (t) => {
-  const { problems, warnings } = await verifyLayout(t, {
-    splits: `  train: [${source('train', 'all')}]\n  val: [${source('val', 'all')}]`,
-    files: ['train/a.png', 'train/c.PNG', 'val/b.png', 'all/a.png', 'all/b.png', 'all/c.png', 'all/d.png'],
-  });
-  t.deepEqual(problems, []);
-  t.deepEqual(warnings, [
-    'all/c.png is the label of no image: train/c.PNG does not end in .png.',
-    'all/d.png is the label of no image.',
-  ]);
-});
-
-test('a split without images is a problem that names what is there instead', async (t) => {
-  const none = async (splits: string, ...files: string[]) => {
-    const { problems } = await verifyLayout(t, { splits, files });
-    return problems.at(-1);
-  };
-  const upper = ['images/a.PNG', 'images/b.PNG', 'images/note.txt', 'labels/a.png', 'labels/b.png'];
-  t.regex(
-    (await none(`  train: [${source('images', 'labels')}]`, ...upper))!,
-    /^The split "train": no image \*\.png in images; the folder holds 2 \*\.PNG and 1 \*\.txt, such as a\.PNG\.$/,
-  );
-  t.regex(
-    (await none(`  train: [${source('images', 'labels', '_left.png')}]`, 'images/a.png', 'labels/a.png'))!,
-    /no image \*_left\.png in images; the folder holds 1 \*\.png, such as a\.png\.$/,
-  );
-  t.regex(
-    (await none(`  train: [${source('images', 'labels')}]`, 'images/a.png', 'labels/a.PNG'))!,
-    /no image has a label in labels, as NAME\.png; the folder holds 1 \*\.PNG, such as a\.PNG\.$/,
-  );
-  t.regex(
-    (await none(`  train: [${source('images', 'labels')}]`, 'images/.hidden', 'labels/a.png'))!,
-    /no image \*\.png in images; the folder is empty\.$/,
-  );
-  // One of two, and one source of two.
-  t.regex(
-    (await none(
-      `  train: [${source('images', 'labels')}]\n  val: [${source('val', 'labels', '.jpg')}]`,
-      ...['images/a.png', 'labels/a.png', 'val/b.png'],
-    ))!,
-    /^The split "val": no image \*\.jpg in val; the folder holds 1 \*\.png, such as b\.png\.$/,
-  );
-  t.regex(
-    (await none(
-      `  train: [${source('images', 'labels')}, ${source('images', 'labels', '.jpeg')}]`,
-      'images/a.png',
-      'labels/a.png',
-    ))!,
-    /^The split "train": no image \*\.jpeg in images; the folder holds 1 \*\.png, such as a\.png\.$/,
-  );
-});
-
-test('classes that no training label holds are a warning, and masks of 0 and 255 get advice', async (t) => {
-  const layout = { splits: `  train: [${source('images', 'labels')}]`, files: ['images/a.png', 'labels/a.png'] };
-  const advised = async (values: readonly number[], lines = '') =>
-    (await verifyLayout(t, { ...layout, values, lines })).warnings;
-  t.deepEqual(await advised([0, 1, 255]), []);
-  t.deepEqual(await advised([0, 255, 0]), [
-    'hedge occurs in no label of train.',
-    'The labels of train hold only 0 and 255, and 255 is ignored: if it stands for hedge, write "labels: { 255: 1 }" in the description of the data set.',
-  ]);
-  t.deepEqual(await advised([0, 255, 0], 'labels: { 255: 1 }\n'), []);
-  t.deepEqual(await advised([0, 0]), ['hedge occurs in no label of train.']);
-  t.is((await advised([255, 255]))[0], 'field and hedge occur in no label of train.');
-  const changed = async (values: readonly number[], change: Partial<Dataset>) => {
-    const { own } = await verifyLayout(t, { ...layout, values });
-    const dataRoot = path.dirname(own);
-    const dataset = { ...(await loadDataset(path.join(dataRoot, 'own.yaml'))), ...change };
-    const { problems, warnings } = await verifyDataset({ dataset, dataRoot, fast: false, workers: 1 });
-    return [problems.map(({ detail }) => detail), warnings.map(({ message }) => message)];
-  };
-  // Of one class every answer is right.
-  const [, alone] = await changed([0, 255], { classes: ['coin'] });
-  t.is(alone!.length, 1);
-  t.regex(String(alone![0]), /hold only 0 and 255: 0 is coin, the only class, .* write "labels: \{ 255: 1 \}"\.$/);
-  t.deepEqual((await changed([0, 255], { classes: ['coin'], labels: { 255: 0 } }))[1], []);
-  t.deepEqual((await changed([0, 0], { classes: ['coin'] }))[1], []);
-  // Labels of two classes of which the first is taken for none.
-  t.deepEqual(await changed([0, 1], { reduceZeroLabel: true }), [
-    [],
-    [
-      'hedge occurs in no label of train.',
-      'The labels of train hold 0, which reduceZeroLabel ignores, and no 2: if 0 stands for field, write "reduceZeroLabel: false" in the description of the data set.',
-    ],
-  ]);
-  // Where 255 is no class either, the label is wrong, and the advice is the same.
-  t.deepEqual(await changed([0, 255], { ignoreIndex: 100 }), [
-    ['value 255'],
-    [
-      'hedge occurs in no label of train.',
-      'The labels of train hold only 0 and 255, and 255 is no class: if it stands for hedge, write "labels: { 255: 1 }" in the description of the data set.',
-    ],
-  ]);
-});
-
 function report(problems: number, kind: Problem['kind'] = 'label value'): string[] {
-  const text = formatVerification({
+  const text = formatDatasetVerification({
     ...{
       dataset: 'mine',
       name: 'Mine',
@@ -400,7 +249,7 @@ function report(problems: number, kind: Problem['kind'] = 'label value'): string
   return text.split('\n');
 }
 
-test('a report counts, and tells many problems of one kind in one line', (t) => {
+test('a report counts, and puts many problems of one kind into one line', (t) => {
   const clean = report(0);
   t.is(clean[0], 'Mine in /data/mine');
   t.regex(clean[1]!, /train +5 images with labels, as published$/);
@@ -415,31 +264,4 @@ test('a report counts, and tells many problems of one kind in one line', (t) => 
   t.regex(broken.at(-1)!, /^✗ 20 problems /);
   t.deepEqual(report(3).slice(4, -1), ['  ✗ 0 is bad.', '  ✗ 1 is bad.', '  ✗ 2 is bad.']);
   t.regex(report(1).at(-1)!, /^✗ 1 problem /);
-});
-
-test('images and labels of one folder, or of one below the other, are told apart by folder and suffix', async (t) => {
-  const pair = (images: string, labels: string, imageSuffix: string, labelSuffix: string) =>
-    `  train: [{ images: ${images}, labels: ${labels}, imageSuffix: ${imageSuffix}, labelSuffix: ${labelSuffix} }]`;
-  const cases: [string, string[]][] = [
-    [pair('all', 'all', '.png', '_mask.png'), ['all/a.png', 'all/a_mask.png', 'all/b.png', 'all/b_mask.png']],
-    [pair('all', 'all', '_photo.png', '.png'), ['all/a.png', 'all/a_photo.png', 'all/b.png', 'all/b_photo.png']],
-    [pair('all', 'all/masks', '.png', '.png'), ['all/a.png', 'all/masks/a.png', 'all/b.png', 'all/masks/b.png']],
-    [pair('all/photos', 'all', '.png', '.png'), ['all/a.png', 'all/photos/a.png', 'all/b.png', 'all/photos/b.png']],
-  ];
-  for (const [splits, files] of cases) {
-    const { report, problems, warnings } = await verifyLayout(t, { splits, files });
-    t.deepEqual([report.splits['train']!.images, problems, warnings], [2, [], []], splits);
-  }
-});
-
-test('what is wrong with files that two splits share is told once', async (t) => {
-  const { problems } = await verifyLayout(t, {
-    splits: `  train: [${source('images', 'labels')}]\n  val: [${source('images', 'labels')}]`,
-    files: ['images/a.png', 'images/b.png', 'images/c.png', 'labels/a.png', 'labels/b.png'],
-    values: [0, 1, 9],
-  });
-  const of = (pattern: RegExp) => problems.filter((message) => pattern.test(message)).length;
-  t.is(of(/label value 9/), 2);
-  t.is(of(/labels\/c\.png does not exist/), 1);
-  t.is(of(/is in the split "train" and in "val"/), 2);
 });

@@ -23,7 +23,7 @@ test('where a tool is missing, one line says so and the set-up succeeds', async 
   });
   t.is(exitCode, 0);
   t.is(stdout, '');
-  t.regex(stderr, /^No native engine: No C\+\+ compiler .* Going on with the wasm engine\.$/);
+  t.regex(stderr, /^No native engine: No C\+\+ compiler .* Using the wasm engine\.$/);
 });
 
 test('who has chosen wasm gets no native engine', async (t) => {

@@ -13,12 +13,18 @@ export interface GeneratedDataset {
   readonly directory: string;
 }
 
-/** A small synthetic data set in a folder that is removed when the test ends. */
-export async function generated(t: ExecutionContext, id: string, images = 8, side = 64): Promise<GeneratedDataset> {
+/** A small synthetic data set in a folder that is removed when the test ends; its images have `side` pixels each way. */
+export async function generated(
+  t: ExecutionContext,
+  id: string,
+  images = 8,
+  side = 64,
+  width = side,
+): Promise<GeneratedDataset> {
   const dataRoot = await temporaryFolder(t);
   const dataset = await loadDataset(id);
   const directory = datasetFolder(dataset, dataRoot);
-  await generateDataset({ dataset, directory, images, size: { height: side, width: side }, seed: 0, workers: 1 });
+  await generateDataset({ dataset, directory, images, size: { height: side, width }, seed: 0, workers: 1 });
   return { dataset, dataRoot, directory };
 }
 

@@ -1,12 +1,12 @@
 import path from 'node:path';
 import test from 'ava';
 import { encodePng } from '../../src/data/palette.js';
-import { labelMatrix, writeMatlab } from '../../src/datasets/generate/raw/matlab.js';
+import { labelMatrix, writeMatlab } from '../../src/datasets/generate/raw/matlab-write.js';
 import { fcn } from './command.js';
 import { temporaryFolder } from './folder.js';
 import { type RawDownloads, rawAde, rawVoc, writePacked } from './raw-downloads.js';
 
-/** Writes downloads as archives, in a folder of theirs. */
+/** Writes downloads as archives into a folder `downloads`. */
 export async function downloads(folder: string, raw: RawDownloads): Promise<string> {
   const from = path.join(folder, 'downloads');
   await writePacked(from, raw);
@@ -27,7 +27,7 @@ const sbdFile = (height: number, width: number, label: number) => {
   return writeMatlab({ GTcls: { struct: { Segmentation: labelMatrix(map, 'uint8') } } });
 };
 
-/** With a change of the fourth label map of SBD. */
+/** A change to the fourth label map of SBD. */
 const ofSbd = (file: Buffer | null): Pick<Fault, 'make' | 'change'> => ({
   make: rawVoc,
   change: ({ archives }) => {
@@ -69,7 +69,7 @@ export const FAULTS: readonly Fault[] = [
     title: 'a label map with an unknown id',
     ...ofSbd(sbdFile(6, 9, 21)),
     stderr:
-      /\nerror: \/.*2008_000004\.mat: the label 21 at row 0, column 0 is no class.*\nnext: It is of another release/,
+      /\nerror: \/.*2008_000004\.mat: the label 21 at row 0, column 0 is not a class.*\nnext: It is from another release/,
   },
   {
     title: 'an image with an unknown id in its label',
@@ -84,9 +84,9 @@ export const FAULTS: readonly Fault[] = [
   },
 ];
 
-/** Declares a test that the command refuses such a fault, and does the work once it is mended. */
+/** Declares a test that the command refuses such a fault, and prepares the data set from the right download. */
 export function testFault({ title, make, change, stderr }: Fault): void {
-  test(`${title} ends it with 2, nothing is accepted, and the right download mends it`, async (t) => {
+  test(`${title} ends it with 2, nothing is accepted, and the right download solves it`, async (t) => {
     const cwd = await temporaryFolder(t);
     const raw = await make();
     await change(raw);

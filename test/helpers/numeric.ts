@@ -97,3 +97,8 @@ export function finiteDifferences(
     return (above - below) / (2 * step);
   });
 }
+
+/** Asserts that two numbers differ by at most a tolerance. */
+export function near(t: ExecutionContext, value: number, expected: number, tolerance: number): void {
+  t.true(Math.abs(value - expected) <= tolerance, `${value} instead of ${expected}`);
+}

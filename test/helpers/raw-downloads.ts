@@ -9,10 +9,10 @@ import type { LabelMap } from '../../src/data/image.js';
 import type { SyntheticSettings } from '../../src/data/markers.js';
 import { encodePng } from '../../src/data/palette.js';
 import { packRuns, runLengths } from '../../src/datasets/generate/raw/labels.js';
-import { labelMatrix, writeMatlab } from '../../src/datasets/generate/raw/matlab.js';
+import { labelMatrix, writeMatlab } from '../../src/datasets/generate/raw/matlab-write.js';
 import { zip } from './zip.js';
 
-/** A data set as it is downloaded, small, and what is to come out of it. */
+/** Small downloads of a data set, and the expected result of their preparation. */
 export interface RawDownloads {
   readonly dataset: string;
   /** Folder of the data set under the data root. */
@@ -24,19 +24,19 @@ export interface RawDownloads {
   /** Expected text of each list. */
   readonly lists: Record<string, string>;
   readonly images: Record<string, number>;
-  /** Images as `synthetic.json` tells them, where that is of another source. */
+  /** Images in `synthetic.json`, if it belongs to another source. */
   readonly marked?: Record<string, number>;
 }
 
 const SIZE = { height: 6, width: 9 };
 
-/** A picture that differs from the others'. */
+/** Pixels of an image, different for each number. */
 const picture = (seed: number) => ({ ...SIZE, data: new Uint8Array(SIZE.height * SIZE.width * 3).fill(seed * 7) });
 const jpeg = (seed: number) => encodeJpeg(picture(seed), 90);
 const png = (seed: number) => encodePng(picture(seed).data, SIZE, { colourType: 'rgb', filter: 'sub', level: 1 });
 const grey = (map: LabelMap) => encodePng(map.data, map, { colourType: 'grey', filter: 'none', level: 1 });
 
-/** A label map of values that depend on a number and the pixel. */
+/** A label map whose values depend on a number and the pixel. */
 function labels(seed: number, value: (i: number) => number): LabelMap {
   const data = Uint8Array.from({ length: SIZE.height * SIZE.width }, (_, i) => value(i * 5 + seed * 11));
   return { ...SIZE, data };
@@ -177,7 +177,7 @@ export async function rawContext(merged: boolean): Promise<RawDownloads> {
       ...SIZE,
       data: which.data.map((at) => CONTEXT.classes[at]!),
     };
-    // 1 and 459 are of the 400 classes that count as background.
+    // 1 and 459 are among the 400 classes that count as background.
     const source = Array.from(which.data, (at, pixel) => (at === 0 ? [0, 1, 459][pixel % 3]! : CONTEXT.sources[at]!));
     maps[`trainval/${name(i)}.mat`] = writeMatlab(
       { LabelMap: labelMatrix({ ...SIZE, data: source }, 'uint16') },
@@ -235,7 +235,7 @@ async function rawPlain(
   };
 }
 
-/** With as many training images, and one for validation. */
+/** With this many training images, and one for validation. */
 export const rawAde = (training = 2) =>
   rawPlain(
     'ade20k',
@@ -252,7 +252,7 @@ export const rawCamvid = () =>
     i % 12 === 11 ? 255 : i % 12,
   );
 
-/** Writes a tar archive, compressed where its name says so. */
+/** Writes a tar archive, compressed if its name says so. */
 export async function writeTar(
   file: string,
   members: Readonly<Record<string, Uint8Array | string | { readonly link: string }>>,
@@ -267,7 +267,7 @@ export async function writeTar(
   await pipeline(/gz$/.test(file) ? [tar, createGzip(), createWriteStream(file)] : [tar, createWriteStream(file)]);
 }
 
-/** What `synthetic.json` of small downloads says: they are no published ones, and have these many images. */
+/** The content of `synthetic.json`: the downloads are synthetic, and have these numbers of images. */
 function marker({ dataset, images, marked = images }: RawDownloads): string {
   const settings: SyntheticSettings = {
     generator: 'a test',
@@ -280,7 +280,7 @@ function marker({ dataset, images, marked = images }: RawDownloads): string {
   return JSON.stringify(settings);
 }
 
-/** Writes downloads into a folder as archives, as they are published. */
+/** Writes downloads into a folder as published archives. */
 export async function writePacked(folder: string, raw: RawDownloads): Promise<void> {
   await mkdir(folder, { recursive: true });
   await writeFile(path.join(folder, 'synthetic.json'), marker(raw));
@@ -293,7 +293,7 @@ export async function writePacked(folder: string, raw: RawDownloads): Promise<vo
   }
 }
 
-/** Writes downloads into a folder as they are when they are unpacked there. */
+/** Writes unpacked downloads into a folder. */
 export async function writeUnpacked(folder: string, raw: RawDownloads): Promise<void> {
   await mkdir(folder, { recursive: true });
   await writeFile(path.join(folder, 'synthetic.json'), marker(raw));

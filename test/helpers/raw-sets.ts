@@ -8,7 +8,7 @@ import { readRecord } from '../../src/records/record.js';
 import { fcn } from './command.js';
 import { temporaryFolder } from './folder.js';
 
-/** Of each data set a row, and what is downloaded. */
+/** A row of each data set, and its downloads. */
 export const RAW_SETS: Readonly<Record<string, { readonly row: string; readonly archives: readonly string[] }>> = {
   ade20k: { row: 'fcn_r50-d8_512x512_80k_ade20k', archives: ['ADEChallengeData2016.zip'] },
   camvid: { row: 'camvid_r18-d8', archives: ['camvid.zip'] },
@@ -30,7 +30,7 @@ export const RAW_SETS: Readonly<Record<string, { readonly row: string; readonly 
   },
 };
 
-/** Paths of a folder's files but hidden ones and the marker. */
+/** Paths of a folder's files without hidden ones and the marker. */
 async function filesOf(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   return entries
@@ -64,7 +64,7 @@ export async function compareDownloads(t: ExecutionContext, id: string, trained:
   const folder = datasetFolder(dataset, path.join(cwd, 'prepared'));
   const made = new Set(await filesOf(folder));
   for (const file of await filesOf(generated)) {
-    // Not read by training: it is what the labels are made of.
+    // Training does not read these: the labels are made from them.
     if (file.endsWith('_labelIds.png')) continue;
     t.true(made.has(file), file);
     const [expected, actual] = [path.join(generated, file), path.join(folder, file)];

@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { ResolveOptions } from '../../src/recipe/resolve.js';
 import { type RunRecord, writeRecord } from '../../src/records/record.js';
+import { RunCatalogue } from '../../src/runs/catalogue.js';
 import { ownIdentity } from '../../src/support/lock-file.js';
 import { makeRecord } from './record.js';
 
@@ -49,6 +50,15 @@ export function logLine(iteration: number, changes: Record<string, unknown> = {}
     ...changes,
   });
 }
+
+/** The log of so many iterations. */
+export const logLines = (count: number) => Array.from({ length: count }, (_, i) => logLine(i + 1));
+
+/** A catalogue of valid runs only: a broken one is an error. They are read when they are first asked for. */
+export const catalogueOf = (folders: { runs: string; results: string }) =>
+  new RunCatalogue(folders, (error) => {
+    throw error;
+  });
 
 export interface WrittenRun {
   readonly directory: string;

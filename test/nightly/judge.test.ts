@@ -1,8 +1,13 @@
 import test from 'ava';
 import { type Gates, gatesSchema, judgeNight, loadGates } from '../../src/nightly/gates.js';
-import type { Entry, Measurement, Quantity } from '../../src/nightly/history.js';
+import type { Measurement, Night, Quantity } from '../../src/nightly/history.js';
 import { benchmarkSubject } from '../../src/nightly/history.js';
-import { halfStepMeasurements, parityMeasurements, recordMeasurements } from '../../src/nightly/measurements.js';
+import {
+  halfStepMeasurements,
+  parityMeasurements,
+  recordMeasurements,
+  WHOLE_NIGHT,
+} from '../../src/nightly/measurements.js';
 import { failureLine, nightSummary } from '../../src/nightly/nightly.js';
 import type { Check } from '../../src/parity/check.js';
 import { sparklineOf } from '../../src/terminal/layout.js';
@@ -34,7 +39,7 @@ const OF_RECORDS = new Map(ROWS.map((row) => [row, recordMeasurements(makeRecord
 
 type Change = (measurement: Measurement) => Measurement | Measurement[];
 
-function night(change: Change = (same) => same, entry: Partial<Entry> = {}): Entry {
+function night(change: Change = (same) => same, changes: Partial<Night> = {}): Night {
   const measurements = ROWS.flatMap((subject): Measurement[] => [
     ...OF_RECORDS.get(subject)!,
     ...Object.entries(QUIET).map(([quantity, value]) => ({
@@ -59,9 +64,11 @@ function night(change: Change = (same) => same, entry: Partial<Entry> = {}): Ent
     engine: 'wasm',
     measurements: [...measurements, ...others].flatMap(change),
     problems: [],
+    asked: WHOLE_NIGHT,
+    leftOut: [],
     failed: [],
     accepted: null,
-    ...entry,
+    ...changes,
   };
 }
 
@@ -81,7 +88,7 @@ const scaled =
 const HISTORY = [night(), night(), night()];
 const gates = await loadGates();
 
-function failedGates(tonight: Entry, history: readonly Entry[] = HISTORY, by: Gates = gates): string[] {
+function failedGates(tonight: Night, history: readonly Night[] = HISTORY, by: Gates = gates): string[] {
   const failed = judgeNight(by, tonight, history).filter(({ verdict }) => verdict === 'fail');
   return [...new Set(failed.map(({ gate }) => gate.name))];
 }
@@ -168,7 +175,7 @@ test('a regression stays one however many nights it lasts, until it is accepted'
 });
 
 test('nights of another engine are no baseline, and those of other hardware only where that does not matter', (t) => {
-  const verdictsOf = (history: readonly Entry[], name: string) => [
+  const verdictsOf = (history: readonly Night[], name: string) => [
     ...new Set(
       judgeNight(gates, night(), history)
         .filter(({ gate }) => gate.name === name)

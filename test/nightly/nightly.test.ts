@@ -2,12 +2,12 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import {
-  appendEntry,
+  appendNight,
   BENCHMARK_ROW,
   CAMVID_ROW,
   NIGHT_PARTS,
-  readEntries,
   readHistory,
+  readNights,
 } from '../../src/nightly/history.js';
 import { startupMeasurements } from '../../src/nightly/measurements.js';
 import { publishedRows } from '../../src/recipe/select.js';
@@ -20,7 +20,7 @@ import { makeNight } from '../helpers/night.js';
 test('fcn nightly joins parts, judges them, adds them to the history and exits with 1 where a gate fails', async (t) => {
   const cwd = await temporaryFolder(t);
   const write = (name: string, value: number) =>
-    appendEntry(
+    appendNight(
       path.join(cwd, name),
       makeNight({
         measurements: [{ quantity: 'mIoU', subject: name, hardware: 'Processor 9000', value }],
@@ -57,17 +57,17 @@ test('CamVid that is not there is left out and said to be; alone it is no night'
   const cwd = await temporaryFolder(t);
   const measured = await fcn([...CAMVID, '--measure', 'camvid.jsonl'], { cwd });
   t.is(measured.code, 0, measured.stderr);
-  const [entry] = readEntries(path.join(cwd, 'camvid.jsonl'));
-  t.like(entry?.leftOut?.[0], { part: 'camvid' });
+  const [night] = readNights(path.join(cwd, 'camvid.jsonl'));
+  t.like(night?.leftOut?.[0], { part: 'camvid' });
   const alone = await fcn(['nightly', '--from', 'camvid.jsonl', '--history', 'history.jsonl'], { cwd });
   t.is(alone.code, 2);
-  t.regex(alone.stderr, /^error: Nothing was measured\. camvid is left out: CamVid is not there/);
+  t.regex(alone.stderr, /^error: Nothing was measured\. camvid is left out: CamVid is not present/);
   t.deepEqual(readHistory(path.join(cwd, 'history.jsonl')), []);
 
-  await appendEntry(path.join(cwd, 'row.jsonl'), makeNight({ version: entry!.version, commit: entry!.commit }));
+  await appendNight(path.join(cwd, 'row.jsonl'), makeNight({ version: night!.version, commit: night!.commit }));
   const joined = await fcn(['nightly', '--from', 'row.jsonl', '--from', 'camvid.jsonl'], { cwd });
   t.is(joined.code, 0, joined.stderr);
-  t.regex(joined.stdout, /^- left out: camvid: CamVid is not there: no folder .*camvid$/m);
+  t.regex(joined.stdout, /^- left out: camvid: CamVid is not present: no folder .*camvid$/m);
   t.regex(joined.stdout, /^- not asked for: startup, benchmark, kernels, parity$/m);
   t.regex(joined.stdout, /^- smoke runs only of `row`$/m);
 });
@@ -78,16 +78,16 @@ test('CamVid that is there and broken is a problem, which --measure shows and ex
   const { code, stderr } = await fcn([...CAMVID, '--measure', 'camvid.jsonl'], { cwd });
   t.is(code, 1);
   t.regex(stderr, /^failed: camvid: CamVid: /m);
-  const [entry] = readEntries(path.join(cwd, 'camvid.jsonl'));
-  t.is(entry?.problems.length, 1);
-  t.deepEqual(entry?.leftOut, []);
+  const [night] = readNights(path.join(cwd, 'camvid.jsonl'));
+  t.is(night?.problems.length, 1);
+  t.deepEqual(night?.leftOut, []);
 });
 
 test('a whole night of which a part or a row is in no file fails, with each of them named', async (t) => {
   const cwd = await temporaryFolder(t);
   const [first, ...others] = publishedRows().map(({ id }) => id);
   const figure = { quantity: 'mIoU', subject: first!, hardware: 'Processor 9000', value: 10 } as const;
-  await appendEntry(path.join(cwd, '1.jsonl'), makeNight({ measurements: [figure] }));
+  await appendNight(path.join(cwd, '1.jsonl'), makeNight({ measurements: [figure] }));
   const { code, stderr } = await fcn(['nightly', '--from', '1.jsonl', '--whole'], { cwd });
   t.is(code, 1);
   for (const part of ['startup', 'camvid', 'benchmark', 'kernels', 'parity']) {

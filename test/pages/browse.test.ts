@@ -7,8 +7,7 @@ import { TrainingOrder } from '../../src/data/samples.js';
 import { readSplit } from '../../src/data/split.js';
 import { makeBatch } from '../../src/data/training-samples.js';
 import { denormalise, normalise } from '../../src/data/transforms/normalise.js';
-import { browse } from '../../src/pages/browse/browse.js';
-import { firstSamples } from '../../src/pages/browse/page.js';
+import { browse, firstSamples } from '../../src/pages/browse/browse.js';
 import { resolve } from '../../src/recipe/resolve.js';
 import { generated } from '../helpers/datasets.js';
 import { temporaryFolder } from '../helpers/folder.js';
@@ -30,7 +29,7 @@ test('de-normalised bytes are the bytes that were normalised; padding is the mea
 test('samples are those of the first batches of training, pixel by pixel', async (t) => {
   const set = await generated(t, 'voc2012-aug', 12, 96);
   const experiment = resolve(RECIPE);
-  const { samples, batch } = await firstSamples({ ...set, experiment, count: 6 });
+  const { samples, batch } = await firstSamples(experiment, { ...set, samples: 6 });
   t.is(batch, 4);
   t.is(samples.length, 6);
   const entries = await readSplit(set.dataset, 'train', set.dataRoot);

@@ -3,24 +3,17 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import sharp from 'sharp';
-import { decodeLabels } from '../../src/data/decode.js';
-import { IGNORE_INDEX } from '../../src/data/image.js';
-import { encodePalettePng } from '../../src/data/palette.js';
-import { readSplit } from '../../src/data/split.js';
-import { ConfusionMatrix } from '../../src/evaluation/confusion.js';
-import { makeExamples } from '../../src/pages/runs/examples.js';
-import { type ReportOptions, writeRunReport } from '../../src/pages/runs/write.js';
+import { type RunReportOptions, writeRunReport } from '../../src/pages/runs/write.js';
 import { resolve } from '../../src/recipe/resolve.js';
 import { loadTables } from '../../src/recipe/tables.js';
 import { type RunRecord, writeRecord } from '../../src/records/record.js';
 import { RunCatalogue } from '../../src/runs/catalogue.js';
 import { UserError } from '../../src/support/errors.js';
 import { fcn } from '../helpers/command.js';
-import { generated } from '../helpers/datasets.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { unbalanced } from '../helpers/markup.js';
 import { makeRecord } from '../helpers/record.js';
-import { evaluationOf, logLine, NO_PROCESS, writeRun, writeRunning } from '../helpers/runs.js';
+import { evaluationOf, logLine, logLines, NO_PROCESS, writeRun, writeRunning } from '../helpers/runs.js';
 
 const ROW = 'camvid_r18-d8';
 const NAMES = ['road', 'sky', '</script><b>'];
@@ -34,7 +27,7 @@ const EVALUATED = {
   details: { train: null, evaluate: evaluationOf(NAMES, CONFUSION), 'evaluate-ms': null, benchmark: null },
 };
 
-function optionsFor(folder: string, changes: Partial<ReportOptions> = {}): ReportOptions {
+function optionsFor(folder: string, changes: Partial<RunReportOptions> = {}): RunReportOptions {
   return {
     references: [],
     results: path.join(folder, 'results'),
@@ -52,15 +45,13 @@ function optionsFor(folder: string, changes: Partial<ReportOptions> = {}): Repor
   };
 }
 
-const lines = (count: number) => Array.from({ length: count }, (_, i) => logLine(i + 1));
-
 test('the page of a run is one file that needs no other, with all texts escaped', async (t) => {
   const folder = await temporaryFolder(t);
   await writeRun(
     path.join(folder, 'runs'),
     { row: ROW, overrides: ['width=16'] },
     { ...EVALUATED, run: 'one', weights: { file: 'a&b<c', sha256: 'ab'.repeat(32), source: 'trained' } },
-    lines(30),
+    logLines(30),
   );
   const { files, runs } = await writeRunReport(optionsFor(folder));
   t.deepEqual(runs, [
@@ -84,7 +75,7 @@ test('the page of a run is one file that needs no other, with all texts escaped'
 test('only links to published files lead out of the page', async (t) => {
   const folder = await temporaryFolder(t);
   const row = 'fcn_r50-d8_512x1024_40k_cityscapes';
-  await writeRun(path.join(folder, 'runs'), { row }, EVALUATED, lines(3));
+  await writeRun(path.join(folder, 'runs'), { row }, EVALUATED, logLines(3));
   const { files } = await writeRunReport(optionsFor(folder));
   const page = readFileSync(files[0]!.file, 'utf8');
   const { weights, log } = resolve({ row });
@@ -101,7 +92,7 @@ test('figures stand beside the published ones as in the table, or alone with the
   const details = { ...EVALUATED.details };
   const pageOf = async (options: Parameters<typeof writeRun>[1], changes: Partial<RunRecord> = {}) => {
     const folder = await temporaryFolder(t);
-    await writeRun(path.join(folder, 'runs'), options, { figures, details, ...changes }, lines(20));
+    await writeRun(path.join(folder, 'runs'), options, { figures, details, ...changes }, logLines(20));
     const { files } = await writeRunReport(optionsFor(folder));
     return readFileSync(files[0]!.file, 'utf8');
   };
@@ -136,7 +127,7 @@ test('figures stand beside the published ones as in the table, or alone with the
 test('a published log is drawn over the same part of the schedule, and refused where it is of another row', async (t) => {
   const folder = await temporaryFolder(t);
   const row = 'fcn_r50-d8_512x1024_40k_cityscapes';
-  await writeRun(path.join(folder, 'runs'), { row, overrides: ['iterations=400'] }, EVALUATED, lines(400));
+  await writeRun(path.join(folder, 'runs'), { row, overrides: ['iterations=400'] }, EVALUATED, logLines(400));
   const line = (iter: number) => JSON.stringify({ mode: 'train', iter, lr: 0.01, loss: 1.5 });
   const log = path.join(folder, `${row}_20200604_192608.log.json`);
   writeFileSync(log, [line(20_000), line(40_000)].join('\n'));
@@ -150,13 +141,13 @@ test('a published log is drawn over the same part of the schedule, and refused w
   await t.throwsAsync(writeRunReport({ ...options, log: other }), {
     name: 'UserError',
     message:
-      /is the log of fcn_r101-d8_512x1024_40k_cityscapes, and the runs are of fcn_r50-d8_512x1024_40k_cityscapes/,
+      /is the log of fcn_r101-d8_512x1024_40k_cityscapes, but the runs are of fcn_r50-d8_512x1024_40k_cityscapes/,
   });
   const renamed = path.join(folder, 'log.json');
   writeFileSync(renamed, line(50));
   const warnings: string[] = [];
   await writeRunReport({ ...options, log: renamed, warn: (text) => warnings.push(text) });
-  t.regex(warnings.join(), /of which row it is/);
+  t.regex(warnings.join(), /says which row it belongs to/);
   // Of a log that has lost lines, no curve is drawn.
   writeFileSync(log, [line(20_000), '{"unknown": 1}', line(40_000)].join('\n'));
   const told: string[] = [];
@@ -168,7 +159,7 @@ test('a published log is drawn over the same part of the schedule, and refused w
 test('what would change nothing is refused, and what is left out is said', async (t) => {
   const folder = await temporaryFolder(t);
   for (let i = 0; i < 7; i++)
-    await writeRun(path.join(folder, 'runs'), { row: ROW, seed: i }, { run: `run${i}` }, lines(5));
+    await writeRun(path.join(folder, 'runs'), { row: ROW, seed: i }, { run: `run${i}` }, logLines(5));
   await t.throwsAsync(writeRunReport(optionsFor(folder, { theme: 'dark' })), {
     message: /--theme dark changes nothing/,
   });
@@ -188,7 +179,7 @@ test('41 runs of 1,000 lines make a page of less than 10 MB with few elements', 
     .flatMap(({ rows }) => rows)
     .filter(({ table }) => table.name !== 'Local');
   t.is(rows.length, 41);
-  const log = lines(1000);
+  const log = logLines(1000);
   for (const { id, recipe } of rows) {
     const names = Array.from({ length: recipe.model.classes }, (_, k) => `class ${k}`);
     const confusion = names.map((_, a) => names.map((_, b) => ((a * 31 + b * 17) % 97) + (a === b ? 5000 : 1)));
@@ -206,7 +197,7 @@ test('41 runs of 1,000 lines make a page of less than 10 MB with few elements', 
 
 test('the highest loss of a long log is still in the picture', async (t) => {
   const folder = await temporaryFolder(t);
-  const log = lines(5000);
+  const log = logLines(5000);
   log[2345] = logLine(2346, { loss: 40 });
   await writeRun(path.join(folder, 'runs'), { row: ROW }, {}, log);
   const { files } = await writeRunReport(optionsFor(folder, { format: 'svg', charts: ['loss'] }));
@@ -221,7 +212,7 @@ test('the highest loss of a long log is still in the picture', async (t) => {
 
 test('a PNG has two pixels a unit and the paper of its theme', async (t) => {
   const folder = await temporaryFolder(t);
-  await writeRun(path.join(folder, 'runs'), { row: ROW }, EVALUATED, lines(20));
+  await writeRun(path.join(folder, 'runs'), { row: ROW }, EVALUATED, logLines(20));
   for (const [theme, paper] of [
     ['light', 255],
     ['dark', 0x1d],
@@ -238,11 +229,11 @@ test('a PNG has two pixels a unit and the paper of its theme', async (t) => {
 
 test('a run that has no record yet is shown as far as it is', async (t) => {
   const folder = await temporaryFolder(t);
-  const { directory } = await writeRun(path.join(folder, 'runs'), { row: ROW }, {}, lines(7));
+  const { directory } = await writeRun(path.join(folder, 'runs'), { row: ROW }, {}, logLines(7));
   rmSync(path.join(directory, 'record.json'));
   await writeRunning(directory);
   // A line that is being written.
-  writeFileSync(path.join(directory, 'log.jsonl'), `${lines(7).join('\n')}\n{"iteration":8,"lo`);
+  writeFileSync(path.join(directory, 'log.jsonl'), `${logLines(7).join('\n')}\n{"iteration":8,"lo`);
   const { files } = await writeRunReport(optionsFor(folder, { references: [directory] }));
   const page = readFileSync(files[0]!.file, 'utf8');
   t.regex(page, /<dd>running<\/dd>/);
@@ -284,7 +275,7 @@ test('kept records are runs; one that lies in a run directory, too, has its log'
   const smoke = makeRecord({ row: ROW, profile: 'smoke' }, { ...EVALUATED, run: 'smoke' });
   await writeRecord(path.join(results, 'local', `${ROW}.kept.json`), kept);
   await writeRecord(path.join(results, 'smoke', `${ROW}.smoke.json`), smoke);
-  const both = await writeRun(runs, { row: ROW }, { ...EVALUATED, run: 'both' }, lines(5));
+  const both = await writeRun(runs, { row: ROW }, { ...EVALUATED, run: 'both' }, logLines(5));
   await writeRecord(path.join(results, 'local', `${ROW}.both.json`), both.record);
   const found = await new RunCatalogue({ runs, results }, (error) => t.fail(error.message)).all();
   t.deepEqual(
@@ -305,11 +296,11 @@ test('kept records are runs; one that lies in a run directory, too, has its log'
 test('a broken run directory or record is named and left out; one that is asked for by its path is an error', async (t) => {
   const folder = await temporaryFolder(t);
   const [runs, results] = [path.join(folder, 'runs'), path.join(folder, 'results')];
-  await writeRun(runs, { row: ROW }, { ...EVALUATED, run: 'whole' }, lines(5));
-  const broken = await writeRun(runs, { row: ROW }, { ...EVALUATED, run: 'broken' }, lines(5));
+  await writeRun(runs, { row: ROW }, { ...EVALUATED, run: 'whole' }, logLines(5));
+  const broken = await writeRun(runs, { row: ROW }, { ...EVALUATED, run: 'broken' }, logLines(5));
   writeFileSync(path.join(broken.directory, 'record.json'), '{}');
-  const damaged = await writeRun(runs, { row: ROW }, { ...EVALUATED, run: 'damaged' }, ['nonsense', ...lines(5)]);
-  const begun = await writeRun(runs, { row: ROW }, { run: 'begun' }, lines(5));
+  const damaged = await writeRun(runs, { row: ROW }, { ...EVALUATED, run: 'damaged' }, ['nonsense', ...logLines(5)]);
+  const begun = await writeRun(runs, { row: ROW }, { run: 'begun' }, logLines(5));
   rmSync(path.join(begun.directory, 'record.json'));
   writeFileSync(path.join(begun.directory, 'experiment.json'), 'null');
   await mkdir(path.join(results, 'full'), { recursive: true });
@@ -335,65 +326,9 @@ test('a broken run directory or record is named and left out; one that is asked 
   }
 });
 
-test('the best and the worst predictions are those of the highest and the lowest mIoU', async (t) => {
-  const set = await generated(t, 'camvid', 12, 64);
-  const entries = await readSplit(set.dataset, 'val', set.dataRoot);
-  const predictions = await temporaryFolder(t);
-  // The first is right everywhere; of each further one, more rows are called "sky".
-  for (const [i, { name, label }] of entries.entries()) {
-    const { data, width, height } = await decodeLabels(label);
-    const wrong = Math.floor((height * i) / entries.length);
-    const ids = data.map((id, at) => (at < wrong * width || id >= set.dataset.classes.length ? 0 : id));
-    await mkdir(predictions, { recursive: true });
-    writeFileSync(
-      path.join(predictions, `${name}.png`),
-      await encodePalettePng(ids, width, height, set.dataset.palette),
-    );
-  }
-  const experiment = resolve({ row: ROW });
-  const confusion = new ConfusionMatrix(set.dataset.classes.length, IGNORE_INDEX);
-  for (const { name, label } of entries) {
-    const truth = await decodeLabels(label);
-    confusion.add((await decodeLabels(path.join(predictions, `${name}.png`))).data, truth.data);
-  }
-  const own = confusion.toRows();
-  const recorded = [own.map((row) => row.map(() => 0)), own];
-  const options = { experiment, dataRoot: set.dataRoot, predictions, count: 1, skipped: new Set<string>(), recorded };
-  const { images, best, worst } = await makeExamples(options);
-  t.is(images, entries.length);
-  t.is(best[0]!.name, entries[0]!.name);
-  t.is(best[0]!.mIoU, 1);
-  t.true(worst[0]!.mIoU < 1);
-  // Error maps: nothing wrong in the best; in the worst, as many orange pixels as its accuracy says.
-  const wrongShare = async (png: Buffer) => {
-    const { data } = await sharp(png).removeAlpha().raw().toBuffer({ resolveWithObject: true });
-    const colours = Array.from({ length: data.length / 3 }, (_, i) => data.subarray(3 * i, 3 * i + 3).join(' '));
-    const wrong = colours.filter((colour) => colour === '213 94 0').length;
-    return wrong / (wrong + colours.filter((colour) => colour === '232 236 240').length);
-  };
-  t.is(await wrongShare(best[0]!.error), 0);
-  t.true(Math.abs((await wrongShare(worst[0]!.error)) - (1 - worst[0]!.pixelAccuracy)) < 1e-9);
-  const other = own.map((row, i) =>
-    row.map((count, k) => (i !== 0 ? count : count + (k === 0 ? 3 : k === 1 ? -3 : 0))),
-  );
-  await t.throwsAsync(makeExamples({ ...options, recorded: [other] }), {
-    name: 'UserError',
-    message: /are not those of the run: 3 pixels or more are counted otherwise/,
-  });
-  t.is((await makeExamples({ ...options, recorded: [] })).images, entries.length);
-  writeFileSync(
-    path.join(predictions, `${entries[0]!.name}.png`),
-    await encodePalettePng(new Uint8Array(4), 2, 2, set.dataset.palette),
-  );
-  await t.throwsAsync(makeExamples(options), {
-    name: 'UserError',
-    message: /is 2×2 pixels, but the label .* is 64×64/,
-  });
-});
-
 test('fcn report writes a page; --json says which runs and files', async (t) => {
   const cwd = await temporaryFolder(t);
-  await writeRun(path.join(cwd, 'runs'), { row: ROW }, EVALUATED, lines(20));
+  await writeRun(path.join(cwd, 'runs'), { row: ROW }, EVALUATED, logLines(20));
   const plain = await fcn(['report', '--out', 'page'], { cwd });
   t.is(plain.code, 0, plain.stderr);
   t.regex(plain.stdout, /^page\/index\.html {2}\d+ kB\n$/);

@@ -63,7 +63,7 @@ test('a run is running, killed or silent by who holds its lock and by the last s
     quiet: { lock: elsewhere, minutes: 60 },
     'clock-set-back': { lock: elsewhere, minutes: -600 },
     done: { state: 'completed', lock: null },
-    'gone-on-with': { state: 'interrupted' },
+    resumed: { state: 'interrupted' },
     interrupted: { state: 'interrupted', lock: { pid: NO_PROCESS } },
   });
   await writeFiles(path.join(folder, 'a', 'empty'), { 'experiment.json': '{"pro' });
@@ -81,7 +81,7 @@ test('a run is running, killed or silent by who holds its lock and by the last s
     quiet: 'silent',
     'clock-set-back': 'running',
     done: 'completed',
-    'gone-on-with': 'running',
+    resumed: 'running',
     interrupted: 'interrupted',
     empty: 'unknown',
   });
@@ -169,7 +169,7 @@ test('cleaning takes the states that are asked for, and never a run that may be 
     ['failed', 'interrupted'],
   );
   t.regex(left[0]!.reason, /failed is in use by process \d+ on/);
-  t.regex(left[1]!.reason, /interrupted was gone on with meanwhile\.$/);
+  t.regex(left[1]!.reason, /interrupted was resumed meanwhile\.$/);
   t.deepEqual(await kept(), ['alive', 'failed', 'interrupted', 'quiet']);
 });
 
@@ -193,7 +193,7 @@ test('runs behind links are found, and not removed; one that is gone or cannot b
   );
   t.is(left.length, 2);
   t.regex(left[0]!, /^Left: .*gone does not exist\.$/);
-  t.regex(left[1]!, /^Left: .*moved is a link: remove it, and what it leads to, yourself\.$/);
+  t.regex(left[1]!, /^Left: .*moved is a link: remove it and its target yourself\.$/);
 });
 
 test('a log is read in whole lines, from its end too, and followed until its run ends', async (t) => {

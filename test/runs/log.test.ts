@@ -32,7 +32,7 @@ test('of a training that went back, the later lines count; a value that was not 
   t.true(Number.isNaN(lines[1]!.loss));
 });
 
-test('evaluations while training went on are lines of their own; of a training that went back, the later ones count', (t) => {
+test('evaluations during training have lines of their own; if a training went back, the later lines count', (t) => {
   const val = (iteration: number, mIoU: number) =>
     JSON.stringify({ mode: 'val', iteration, mIoU, mAcc: 0.5, aAcc: 0.9 });
   const text = [logLine(10), val(10, 0.1), logLine(20), val(20, 0.2), logLine(30), logLine(20), val(20, 0.3)].join(
@@ -53,10 +53,10 @@ test('a damaged line in the middle is named with its file and line', (t) => {
   for (const damage of ['{"iteration":', '[1]', '7']) {
     t.throws(() => parseLog([logLine(1), damage, logLine(2)].join('\n'), 'run/log.jsonl'), {
       name: 'UserError',
-      message: /^run\/log\.jsonl:2: no line of a training log/,
+      message: /^run\/log\.jsonl:2 is not a line of a training log/,
     });
   }
-  t.throws(() => parseLog(logLine(0), 'l'), { message: /iteration 0 is no whole number from 1/ });
+  t.throws(() => parseLog(logLine(0), 'l'), { message: /iteration 0 is not a positive whole number/ });
 });
 
 test('a run that has logged nothing yet has an empty log', async (t) => {

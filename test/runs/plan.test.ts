@@ -42,7 +42,7 @@ test('stages are those asked for, in their order; with weights nothing is traine
 });
 
 test('a file of weights is of one row; every row has its own published ones', (t) => {
-  t.throws(() => requireOneRow(ROWS, 'some.pth'), { instanceOf: UserError, message: /belongs to one row, and 2 are/ });
+  t.throws(() => requireOneRow(ROWS, 'some.pth'), { instanceOf: UserError, message: /belongs to one row, but 2 are/ });
   t.notThrows(() => requireOneRow(ROWS, 'published'));
   t.notThrows(() => requireOneRow(ROWS.slice(1), 'some.pth'));
 });

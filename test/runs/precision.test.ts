@@ -51,10 +51,10 @@ test('a deviation from what is published is none where the hardware undoes it', 
 test('what the hardware lacks, and nothing stands for, is refused', (t) => {
   t.throws(() => on('fp16', FP16_ROW, 'bf16'), {
     instanceOf: UserError,
-    message: `${FP16_ROW} is to run in bf16, but this GPU convolves in float16.`,
+    message: `${FP16_ROW} should run in bf16, but this GPU convolves in float16.`,
   });
   t.throws(() => on(null, FP16_ROW), {
     instanceOf: UserError,
-    message: /the tensorflow engine convolves in float32 only on this CPU\./,
+    message: /the tensorflow engine convolves only in float32 on this CPU\./,
   });
 });

@@ -39,7 +39,7 @@ test('a run whose training step does not fit is refused with numbers and the bat
   );
   t.regex((error as UserError).next!, /^A batch of \d+ fits: --set training\.batch=\d+ .*--force\.$/);
   const none = await t.throwsAsync(assertFits(options, engine, { ...plenty, memory: 1000 }), { instanceOf: UserError });
-  t.regex(none!.message, /of memory .* batches made ahead\); 0\.0 MB are there/);
+  t.regex(none!.message, /of memory .* batches made ahead\), but 0\.0 MB are free/);
   t.regex((none as UserError).next!, /^Free some memory/);
 });
 
@@ -55,19 +55,19 @@ test('a run whose checkpoints do not fit onto the disk is refused', async (t) =>
   t.regex((error as UserError).next!, /--runs.*--keep 1.*--force/);
 });
 
-test('a run that is gone on with needs disk only for what is not there yet', async (t) => {
+test('a resumed run needs disk space only for what does not exist yet', async (t) => {
   const engine = await startEngine({ engine: 'wasm' });
   const all = checkpointsBytes(experiment, 2);
   const each = all / 4;
   const there = { ...plenty, checkpoints: 3 * each };
   await t.notThrowsAsync(assertFits(options, engine, { ...there, disk: each }));
   await t.throwsAsync(assertFits(options, engine, { ...there, disk: each - 1 }), {
-    message: / of which [\d.]+ .B are there already/,
+    message: /, [\d.]+ .B of which already exist,/,
   });
   await t.throwsAsync(assertFits(options, engine, { ...plenty, disk: each }), { instanceOf: UserError });
 });
 
-test('as many checkpoints are counted as are there at a time: those kept, the best, and the one being written', (t) => {
+test('as many checkpoints are counted as exist at a time: those kept, the best, and the one being written', (t) => {
   t.is(mostCheckpoints(experiment, 2), 4);
   t.is(mostCheckpoints(experiment, 1), 3);
   const { iterations } = experiment.training;
@@ -84,9 +84,9 @@ test('an evaluation that does not fit is refused, too, several scales before one
   });
   t.regex(
     error!.message,
-    /needs about [\d.]+ [MG]B of memory \([\d.]+ [MG]B of tensors in inference of an image, [\d.]+ MB of images made ahead\); /,
+    /needs about [\d.]+ [MG]B of memory \([\d.]+ [MG]B of tensors in inference of an image, [\d.]+ MB of images made ahead\), but /,
   );
-  t.is((error as UserError).next, 'Free some memory, or go on with --force.');
+  t.is((error as UserError).next, 'Free some memory, or start anyway with --force.');
   const single = await largestStageMemory(wide, ['evaluate'], engine);
   const several = await largestStageMemory(wide, ['evaluate', 'evaluate-ms'], engine);
   t.is(several.stage, 'evaluate-ms');

@@ -10,7 +10,7 @@ import {
   findRunOfRow,
   type NamedRun,
   newestRun,
-  runsCalled,
+  runsNamed,
 } from '../../src/runs/run-names.js';
 import { UserError } from '../../src/support/errors.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
@@ -93,7 +93,7 @@ test('the beginning of several names is refused with all of them; what nothing i
     t.is((await refused('camvid_r18-d9'))!.next, `Did you mean ${A}?`, name);
     t.regex((await refused(`${A}/nothing`))!.next!, /^The runs of camvid_r18-d8 are: camvid_r18-d8\/20250102-/, name);
     t.is((await refused(''))!.message, 'The name of a run is empty.', name);
-    t.regex((await refused(folder))!.message, /is no run directory \(it holds no experiment\.json\)/, name);
+    t.regex((await refused(folder))!.message, /is not a run directory \(it has no experiment\.json\)/, name);
     t.regex((await refused('no*such'))!.message, /^No run is called no\*such under /, name);
     await t.throwsAsync(find('a{b'), { instanceOf: UserError, message: /"\{" is not closed/ }, name);
   }
@@ -108,7 +108,7 @@ test('a run of another row, or below another folder, is not one to resume as thi
   const forms = [B, `${B}/2025`, path.join(runs, B, '20250103-000000-cccccccc'), other.directory];
   for (const form of forms) {
     const error = await t.throwsAsync<UserError>(ofA(form), { instanceOf: UserError }, form);
-    t.true(error!.message.endsWith(`, and a run in ${path.join(runs, A)} is asked for.`), error!.message);
+    t.true(error!.message.endsWith(`, but a run in ${path.join(runs, A)} was expected.`), error!.message);
   }
   await t.throwsAsync(ofA('20250103'), { instanceOf: UserError, message: /^No run is called 20250103 under / });
 });
@@ -137,7 +137,7 @@ test('directories that were renamed or copied are found as they are listed', asy
   }
   t.is((await findRunDirectory(runs, 'best')).id, 'best');
   t.is((await catalogue.findOne(`${A}/copy`)).directory, path.join(runs, A, 'copy'));
-  t.is((await catalogue.findOne('20250101')).directory, one.directory, 'the one that is called so');
+  t.is((await catalogue.findOne('20250101')).directory, one.directory, 'the directory with that name');
   t.is((await catalogue.all()).length, 3, 'a copy is no further run');
 });
 
@@ -170,5 +170,5 @@ test('between rows and kept records, the clock says which is the newest', (t) =>
   t.is(newestRun([first, setBack]), first);
   t.is(newestRun([first, setBack, other]), other);
   t.is(newestRun([other, kept, setBack, first]), kept);
-  t.deepEqual(runsCalled(A, [first, kept, other], { runs: 'runs', results: null }), [first, kept]);
+  t.deepEqual(runsNamed(A, [first, kept, other], { runs: 'runs', results: null }), [first, kept]);
 });

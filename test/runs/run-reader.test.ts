@@ -4,7 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { RunCatalogue } from '../../src/runs/catalogue.js';
 import { inspectRun } from '../../src/runs/inspect.js';
-import { findRun } from '../../src/runs/resumption.js';
+import { findRunToResume } from '../../src/runs/resumption.js';
 import { RunReader } from '../../src/runs/run-reader.js';
 import { packageRoot } from '../../src/support/package.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
@@ -49,7 +49,7 @@ test('a run directory that was written before is the one to resume, and is liste
   const { runs, folder } = await runOfBefore(t);
   const description = (await new RunReader(folder).description())!;
   const said: string[] = [];
-  const found = await findRun(path.dirname(folder), description, 'unfinished', (text) => said.push(text));
+  const found = await findRunToResume(path.dirname(folder), description, 'unfinished', (text) => said.push(text));
   t.deepEqual([found?.id, said], [RUN, []]);
   t.like(await inspectRun(folder), { row: ROW, run: RUN, state: 'interrupted', number: 1, done: 1 });
   const catalogue = new RunCatalogue({ runs, results: path.join(runs, 'none') }, (error) => t.fail(error.message));

@@ -17,7 +17,7 @@ const RESULT = {
   details: evaluationOf(['road', 'sky'], MATRIX),
 };
 
-test('an evaluation that was completed is done again for other weights only', async (t) => {
+test('an evaluation that was completed is repeated only for other weights', async (t) => {
   const folder = await temporaryFolder(t);
   const notes: string[] = [];
   const read = (of: Evaluated) => readStageResult(folder, 'evaluate', of, (what) => notes.push(what));
@@ -28,10 +28,10 @@ test('an evaluation that was completed is done again for other weights only', as
   t.deepEqual(notes, []);
   t.is(await read({ ...of, weights: 'cd'.repeat(32) }), null);
   const file = path.join(folder, 'stages', 'evaluate.json');
-  t.deepEqual(notes, [`${file} is of other weights: the stage is done again.`]);
+  t.deepEqual(notes, [`${file} is of other weights: the stage is repeated.`]);
 });
 
-test('an evaluation is done again where its predictions are wanted elsewhere, or are gone', async (t) => {
+test('an evaluation is repeated if its predictions are wanted elsewhere, or are gone', async (t) => {
   const folder = await temporaryFolder(t);
   const notes: string[] = [];
   const read = (predictions: string | undefined, labelIds = false) =>
@@ -44,18 +44,18 @@ test('an evaluation is done again where its predictions are wanted elsewhere, or
   t.deepEqual(await read(undefined), RESULT, 'none are wanted');
   t.is(await read(path.join(folder, 'elsewhere')), null);
   t.is(await read(predictions, true), null);
-  t.regex(notes.at(-1)!, /^The predictions in .*predictions are of another kind: the stage is done again\.$/);
+  t.regex(notes.at(-1)!, /^The predictions in .*predictions are of another kind: the stage is repeated\.$/);
   await rm(predictions, { recursive: true });
   t.is(await read(predictions), null);
-  t.regex(notes.at(-1)!, /^The predictions are not in .*predictions: the stage is done again\.$/);
+  t.regex(notes.at(-1)!, /^The predictions are not in .*predictions: the stage is repeated\.$/);
 });
 
-test('a damaged result, or one of another version, is done again and said', async (t) => {
+test('a damaged result, or one of another version, is repeated and noted', async (t) => {
   const folder = await temporaryFolder(t);
   const of = { weights: WEIGHTS, predictions: undefined };
   const notes: string[] = [];
   await keepStageResult(folder, 'evaluate', RESULT, of);
   await writeFile(path.join(folder, 'stages', 'evaluate.json'), '{"half":');
   t.is(await readStageResult(folder, 'evaluate', of, (what) => notes.push(what)), null);
-  t.regex(notes[0]!, /evaluate\.json is damaged: the stage is done again\.$/);
+  t.regex(notes[0]!, /evaluate\.json is damaged: the stage is repeated\.$/);
 });

@@ -162,15 +162,15 @@ function requireStart(log: number | Buffer | undefined): void {
   if (JSON.stringify(message(log)) !== '[[1,1]]') throw new Error('Not the start of a session.');
 }
 
-test('a training that goes on hides what is done again, and nothing else; an evaluation hides nothing', async (t) => {
+test('a resumed training hides the steps that it repeats, and nothing else; an evaluation hides nothing', async (t) => {
   const directory = await temporaryFolder(t);
   const log = (events: EventFile, steps: readonly number[]) =>
     steps.reduce((before, step) => before.then(() => events.add(step, { loss: 1 })), Promise.resolve());
-  const first = await EventFile.goOn(directory, 0);
+  const first = await EventFile.resume(directory, 0);
   await log(first, [2, 4, 6, 8]);
   t.deepEqual(shownSteps([first.file]), { loss: [2, 4, 6, 8] });
   // Killed after step 9; the newest checkpoint is of step 6.
-  const second = await EventFile.goOn(directory, 6);
+  const second = await EventFile.resume(directory, 6);
   await log(second, [8, 10]);
   const evaluation = await EventFile.create(directory);
   await evaluation.add(10, { 'evaluate/mIoU': 0.5 });
@@ -179,7 +179,7 @@ test('a training that goes on hides what is done again, and nothing else; an eva
   const files = [first, second, evaluation, multiScale].map(({ file }) => file);
   t.deepEqual(shownSteps(files), { loss: [2, 4, 6, 8, 10], 'evaluate/mIoU': [10], 'evaluate-ms/mIoU': [10] });
   // Before there was a checkpoint.
-  const again = await EventFile.goOn(directory, 0);
+  const again = await EventFile.resume(directory, 0);
   await log(again, [2]);
   t.deepEqual(shownSteps([...files, again.file]), { loss: [2] });
 });

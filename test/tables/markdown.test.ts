@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { Piece, Section } from '../../src/tables/cell.js';
+import type { Piece, Section } from '../../src/tables/document.js';
 import { writeMarkdown } from '../../src/tables/markdown.js';
 import fc from '../helpers/properties.js';
 import { markdownTables } from '../helpers/table-formats.js';

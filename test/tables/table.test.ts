@@ -1,6 +1,6 @@
 import test from 'ava';
 import { loadTables } from '../../src/recipe/tables.js';
-import { reasonApart } from '../../src/records/comparability.js';
+import { whyNotComparable } from '../../src/records/comparability.js';
 import type { Figure } from '../../src/records/figures.js';
 import type { RunRecord } from '../../src/records/record.js';
 import { makeReport } from '../../src/tables/table.js';
@@ -127,7 +127,7 @@ test('a training stands in a cell before what was merely evaluated, however new 
   t.like(cell([evaluated], 'mIoU'), { run: 'given', reproduced: 80, givenWeights: true });
 });
 
-test('a run that went on under changed circumstances is marked', (t) => {
+test('a run that was resumed with changes is marked', (t) => {
   const continued = [{ at: '2025-01-02T03:04:05.000Z', changed: ['code version'] }];
   t.true(cell([makeRecord({ row: ROW }, { figures, continued })], 'mIoU').continued);
   const unchanged = [{ at: '2025-01-02T03:04:05.000Z', changed: [] }];
@@ -168,7 +168,7 @@ test('an evaluation of not all images that there are, or were published, stands 
       ...changes,
     };
     const { details } = makeRecord({ row: ROW });
-    return reasonApart(makeRecord({ row: ROW }, { details: { ...details, evaluate } }), loadTables());
+    return whyNotComparable(makeRecord({ row: ROW }, { details: { ...details, evaluate } }), loadTables());
   };
   t.is(reason({}), null);
   t.is(reason({ splitImages: undefined }), null, 'of an earlier version');
@@ -181,7 +181,7 @@ test('an evaluation of not all images that there are, or were published, stands 
 test('figures on a data set that is not the published one stand apart, by what differs', (t) => {
   const dataset = { id: 'cityscapes', fingerprint: 'ab'.repeat(32), synthetic: false };
   const reason = (deviations: NonNullable<NonNullable<RunRecord['dataset']>['deviations']>) =>
-    reasonApart(makeRecord({ row: ROW }, { dataset: { ...dataset, deviations } }), loadTables());
+    whyNotComparable(makeRecord({ row: ROW }, { dataset: { ...dataset, deviations } }), loadTables());
   t.is(reason([]), null);
   t.is(
     reason([
@@ -204,5 +204,5 @@ test('figures of a training that had to do without some images stand apart', (t)
     peakProcessBytes: 1,
   };
   const record = makeRecord({ row: ROW }, { details: { ...details, train } });
-  t.is(reasonApart(record, loadTables()), '2 training images skipped');
+  t.is(whyNotComparable(record, loadTables()), '2 training images skipped');
 });

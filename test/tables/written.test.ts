@@ -3,7 +3,7 @@ import path from 'node:path';
 import test from 'ava';
 import { loadTables } from '../../src/recipe/tables.js';
 import { UserError } from '../../src/support/errors.js';
-import { findBlocks, replaceBlocks } from '../../src/tables/sections.js';
+import { findBlocks, replaceBlocks } from '../../src/tables/blocks.js';
 import { makeReport, type Report } from '../../src/tables/table.js';
 import { checkFiles, formatOfFile, writeReport } from '../../src/tables/written.js';
 import { temporaryFolder } from '../helpers/folder.js';
@@ -34,7 +34,7 @@ test('a markdown file is written between its markers, again without a change, an
   const [stale, ...more] = await checkFiles(report(68.5), [file]);
   t.regex(
     stale!,
-    /README\.md: Pascal VOC 2012 \+ Aug, FCN R-50-D8 512x512 20000, mIoU: 67\.08 \/ 67\.00 \(−0\.08, reproduced\), and the records give 67\.08 \/ 68\.50 \(\+1\.42, above\)$/,
+    /README\.md: Pascal VOC 2012 \+ Aug, FCN R-50-D8 512x512 20000, mIoU: 67\.08 \/ 67\.00 \(−0\.08, reproduced\), but the records give 67\.08 \/ 68\.50 \(\+1\.42, above\)$/,
   );
   t.deepEqual(more, []);
 });
@@ -44,7 +44,7 @@ test('a figure that was put in by hand is found', async (t) => {
   await writeReport(report(null), file, 'markdown');
   writeFileSync(file, readFileSync(file, 'utf8').replace('67.08 / –', '67.08 / 67.20'));
   const [stale] = await checkFiles(report(null), [file]);
-  t.regex(stale!, /mIoU: 67\.08 \/ 67\.20, and the records give 67\.08 \/ –$/);
+  t.regex(stale!, /mIoU: 67\.08 \/ 67\.20, but the records give 67\.08 \/ –$/);
 });
 
 test('what else is stale is named: a link, a note, a line by hand', async (t) => {
@@ -55,22 +55,22 @@ test('what else is stale is named: a link, a note, a line by hand', async (t) =>
     [
       'the target of a link',
       written.replace(/^\[m1\]: .*$/m, '[m1]: https://elsewhere.example/a.pth'),
-      /20000, download: \[model\]\(https:\/\/elsewhere\.example\/a\.pth\), .*, and the records give \[model\]\(https:.*\.pth\)/,
+      /20000, download: \[model\]\(https:\/\/elsewhere\.example\/a\.pth\), .*, but the records give \[model\]\(https:.*\.pth\)/,
     ],
     [
       'a target that is gone',
       written.replace(/^\[r1\]: .*\n/m, ''),
-      /20000, mIoU: .*\[67\.00\]\(r1\).*, and the records give .*\[67\.00\]\(.*record\.json\)/,
+      /20000, mIoU: .*\[67\.00\]\(r1\).*, but the records give .*\[67\.00\]\(.*record\.json\)/,
     ],
-    ['a note', written.replace(/^- none: never.*$/m, '- mine'), /: the note "none: never published .*" is not there$/],
+    ['a note', written.replace(/^- none: never.*$/m, '- mine'), /: the note "none: never published .*" is missing$/],
     ['a column', written.replace(' | download |', ' | downloads |'), /: other columns$/],
-    ['a cell too few', written.replace('| FCN | R-50-D8 |', '| FCN |'), /: 9 cells, and the records give 10$/],
-    ['a row too many', written.replace(/^(\| FCN .*\n)/m, '$1$1'), /: 5 rows, and the records give 4$/],
-    ['a line by hand', written.replace(/^### .*$/m, '$&\nmine'), /: line 4: "mine", and the records give ""$/],
+    ['a cell too few', written.replace('| FCN | R-50-D8 |', '| FCN |'), /: 9 cells, but the records give 10$/],
+    ['a row too many', written.replace(/^(\| FCN .*\n)/m, '$1$1'), /: 5 rows, but the records give 4$/],
+    ['a line by hand', written.replace(/^### .*$/m, '$&\nmine'), /: line 4: "mine", but the records give ""$/],
     [
       'a link that no cell has',
       written.replace('[m2]:', '[m99]: a\n[m2]:'),
-      /: line \d+: "\[m99\]: a", and the records/,
+      /: line \d+: "\[m99\]: a", but the records/,
     ],
   ] as const) {
     t.not(changed, written, name);
@@ -85,7 +85,7 @@ test('links of other text keep their labels, and none of ours takes one of them'
   writeFileSync(file, `[m1]\n\n[M1]: mine.html\n\n${AROUND}`);
   await t.throwsAsync(writeReport(report(67), file), {
     instanceOf: UserError,
-    message: /README\.md:3: the label \[m1\] is one of those/,
+    message: /README\.md:3: the label \[m1\] is also a label of the tables/,
   });
   writeFileSync(file, `[mine]: mine.html\n\n\`\`\`\n[m1]: example\n\`\`\`\n\n${AROUND}`);
   await writeReport(report(67), file);
@@ -140,7 +140,7 @@ test('what a check misses is named: a file, a part, a table', async (t) => {
   await t.throwsAsync(checkFiles(report(67), [file]), { instanceOf: UserError, message: /README\.md does not exist/ });
   writeFileSync(file, '<!-- fcn table: local -->\n\n<!-- end of fcn table: local -->\n');
   const [part, ...more] = await checkFiles(report(67), [file]);
-  t.regex(part!, /README\.md: the part published is not there\. Add the lines <!-- fcn table: published --> and /);
+  t.regex(part!, /README\.md: the part published is missing\. Add the lines <!-- fcn table: published --> and /);
   t.deepEqual(more, []);
   const other = path.join(folder, 'tables.md');
   await writeReport(report(67), other);
@@ -154,7 +154,7 @@ test('what a check misses is named: a file, a part, a table', async (t) => {
   t.regex(missing!, /the table ADE20K is missing$/);
   t.deepEqual(rest, []);
   const [surplus] = await checkFiles({ ...all, tables: all.tables.slice(0, 1) }, [other]);
-  t.regex(surplus!, /the table Pascal VOC 2012 \+ Aug is none that the records give$/);
+  t.regex(surplus!, /the records do not give the table Pascal VOC 2012 \+ Aug$/);
 });
 
 const BEGIN = '<!-- fcn table: smoke -->';
@@ -162,9 +162,13 @@ const END = '<!-- end of fcn table: smoke -->';
 
 for (const [name, text, message] of [
   ['a block that does not end', `a\n${BEGIN}\n`, /^f\.md:2: the block has no end/],
-  ['an end without a beginning', END, /^f\.md:1: the end of a block that did not begin/],
-  ['a block within a block', `${BEGIN}\n<!-- fcn table: local -->`, /^f\.md:2: a block begins before that of line 1/],
-  ['a part that stands twice', `${BEGIN}\n${END}\n${BEGIN}\n${END}`, /^f\.md:3: the part smoke is there twice/],
+  ['an end without a beginning', END, /^f\.md:1: this block ends, but did not begin/],
+  [
+    'a block within a block',
+    `${BEGIN}\n<!-- fcn table: local -->`,
+    /^f\.md:2: a block begins before the one of line 1 ends/,
+  ],
+  ['a part that stands twice', `${BEGIN}\n${END}\n${BEGIN}\n${END}`, /^f\.md:3: the part smoke occurs twice/],
   ['an unknown part', '<!-- fcn table: mine -->', /^f\.md:1: unknown part mine/],
 ] as const) {
   test(`${name} is named`, (t) => {
@@ -188,7 +192,7 @@ test('a file keeps the line ends that it has', async (t) => {
   await writeReport(report(67), file);
   t.deepEqual(readFileSync(file, 'utf8').match(/(?<!\r)\n/g), null);
   t.deepEqual(await checkFiles(report(67), [file]), []);
-  t.regex((await checkFiles(report(69), [file])).join(), /67\.00 .*and the records give 67\.08 \/ 69\.00/);
+  t.regex((await checkFiles(report(69), [file])).join(), /67\.00 .*but the records give 67\.08 \/ 69\.00/);
 });
 
 test('only blocks are replaced, and what stands between them stays to the byte', (t) => {

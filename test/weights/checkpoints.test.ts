@@ -8,7 +8,7 @@ import { FileSource } from '../../src/weights/source.js';
 import { assertFindings, FULL_SET, PACKAGE_SET, partOf } from '../helpers/reference-set.js';
 import { withShared } from '../helpers/shared.js';
 
-/** Every flavour of checkpoint, in both containers but where it has one only. */
+/** Every kind of checkpoint, in each container that it has. */
 const FLAVOURS = [
   ...['bare', 'cuda_tag', 'metadata', 'published', 'views', 'with_optimizer'].flatMap((name) => [
     `${name}_legacy`,
@@ -52,7 +52,7 @@ const reasons: Record<string, RegExp> = {
   'bomb_stored.pth': /"archive\/data\/1" claims 10737418240 bytes/,
   'bomb_deflated.pth': /"archive\/data\/1" is compressed/,
   'legacy_wrong_magic.pth': /magic number/,
-  'short_storage.pth': /storage "0" has 40 bytes, 48 were expected/,
+  'short_storage.pth': /storage "0" has 40 bytes; 48 were expected/,
   'shape_beyond_storage.pth': /reaches beyond its storage/,
   'garbage.pth': /neither a PyTorch checkpoint \(\.pth\) nor a safetensors file/,
 };

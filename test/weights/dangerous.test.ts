@@ -71,7 +71,7 @@ for (const [name, danger] of [
   test(`says what is wrong with ${name}`, (t) => t.is(dangerOf(...split(name)), danger));
 }
 
-test('blanks in a name hide nothing', (t) => {
+test('white space in a name hides nothing', (t) => {
   t.truthy(dangerOf('os\r', 'system\r'));
   t.truthy(dangerOf('subprocess ', 'run'));
 });

@@ -38,17 +38,12 @@ const files: [file: string, bytes: Uint8Array, message: RegExp, next: RegExp][] 
   [
     'a.pth',
     plain('<?xml version="1.0"?>\n<Error><Code>NoSuchKey</Code><Message>Not there.</Message></Error>'),
-    /an XML text, .*: "NoSuchKey", "Not there\."/,
+    /an XML text .*: "NoSuchKey", "Not there\."/,
     /Download/,
   ],
   ['a.pth', plain('{"error":{"status":403}}'), /a JSON text/, /Download/],
   ['a.safetensors', plain('{"e":1,\n{"'), /a JSON text/, /Download/],
-  [
-    'a.json',
-    plain('{"metadata": {}, "weight_map": {"a": "b"}}'),
-    /index of weights that lie in several files/,
-    /one file/,
-  ],
+  ['a.json', plain('{"metadata": {}, "weight_map": {"a": "b"}}'), /index of weights in several files/, /one file/],
   ['a.h5', pickle('\x89HDF\r\n\x1a\n', new Uint8Array(100)), /an HDF5 file, as Keras writes/, /Keras/],
   ['a.keras', archive('metadata.json', 'config.json', 'model.weights.h5'), /a Keras model/, /Keras/],
   [
@@ -68,7 +63,7 @@ const files: [file: string, bytes: Uint8Array, message: RegExp, next: RegExp][] 
   ['a.pth.tar', pickle('model.pth', new Uint8Array(248), 'ustar', new Uint8Array(250)), /a tar archive/, /tar -xf/],
   ['a.npy', pickle('\x93NUMPY', new Uint8Array(20)), /a NumPy array/, /safetensors/],
   ['a.npz', archive('weight.npy', 'bias.npy'), /an archive of NumPy arrays/, /safetensors/],
-  ['a.pth', new Uint8Array(5000), /begins with zeros alone/, /Download/],
+  ['a.pth', new Uint8Array(5000), /begins with nothing but zeros/, /Download/],
   [
     'a.pth',
     archive('a/data.pkl', 'a/constants.pkl', 'a/code/__torch__.py', 'a/version'),
@@ -116,7 +111,7 @@ const files: [file: string, bytes: Uint8Array, message: RegExp, next: RegExp][] 
   ].map((answer): (typeof files)[number] => [
     'a.pth',
     plain(answer),
-    /a text, as a server answers where it does not give the file: "/,
+    /a text that a server sent instead of the file: "/,
     /Download the file itself/,
   ]),
   [
@@ -153,7 +148,7 @@ const files: [file: string, bytes: Uint8Array, message: RegExp, next: RegExp][] 
 ];
 
 for (const [index, [file, bytes, message, next]] of files.entries()) {
-  test(`${index + 1}: ${file} is called what it is: ${message.source}`, (t) => {
+  test(`${index + 1}: ${file} is recognized: ${message.source}`, (t) => {
     const error = t.throws(() => open(file, bytes), { instanceOf: UserError, message });
     t.true(error.message.startsWith(`Cannot read weights from ${file}: `));
     t.false(error.message.includes('\n'));

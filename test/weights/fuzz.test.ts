@@ -57,7 +57,7 @@ const seeds: Record<string, { readonly original: Uint8Array; readonly valid: boo
   safetensors: { original: pickle(uint(8, header.length), header, new Uint8Array(32)), valid: true },
   'a hostile zip': { original: pth(dictionary([...entries, ['hook', call]]), storages), valid: false },
 };
-// As torch.save itself writes them, where the reference data is there.
+// Files that torch.save wrote, if the reference data is there.
 for (const [name, valid] of [
   ['views_zip.pth', true],
   ['views_legacy.pth', true],
@@ -124,7 +124,7 @@ class CountingSource implements ByteSource {
   }
 }
 
-/** `null` where the bytes are refused as a user's mistake; anything else thrown is a bug and passes through. */
+/** `null` if the bytes are refused as a user's mistake. Any other error is a bug, and is thrown. */
 function bytesLoaded(source: ByteSource): number | null {
   try {
     let total = 0;

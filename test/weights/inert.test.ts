@@ -98,11 +98,11 @@ for (const [name, value, what] of objects) {
       instanceOf: UserError,
       message: /entry "b" of its state_dict is an object of/,
     });
-    t.true(error.message.includes(`"${what}": it is not read, and nothing of it was run`), error.message);
+    t.true(error.message.includes(`"${what}": it is not read, and nothing in it was run`), error.message);
   });
 }
 
-test('deep inside plain data an object is left out, and listed with its place', (t) => {
+test('an object deep inside plain data is left out, and listed with its path', (t) => {
   const hub = dictionaryValue([
     ['scalars', dictionaryValue([['loss', pickle(global('mmengine.logging.history_buffer HistoryBuffer'), ')\x81')]])],
     ['list', pickle('](', 'K\x01', global('a.b C'), 'e')],
@@ -116,7 +116,7 @@ test('deep inside plain data an object is left out, and listed with its place', 
   ]);
 });
 
-test('what PyTorch itself takes for plain is read: counters, bytes, complex numbers', (t) => {
+test('plain values of PyTorch are read: counters, bytes, complex numbers', (t) => {
   const plain = dictionaryValue([
     ['milestones', pickle(global('collections Counter'), '}(K\x03K\x01K\x06K\x02u\x85R')],
     ['default', pickle(global('collections defaultdict'), global('__builtin__ list'), '\x85R', text('a'), ']s')],
@@ -157,23 +157,23 @@ for (const [name, value] of [
       instanceOf: UserError,
       message: /its pickle names ".*", which (runs|reaches|loads)/,
     });
-    t.regex(error.message, /: the file may be made to do harm; nothing of it was run \(byte \d+ of the file\)\.$/);
-    t.regex(error.next!, /do not open this one with a reader that runs what it holds/);
+    t.regex(error.message, /: the file may be malicious; nothing in it was run \(byte \d+ of the file\)\.$/);
+    t.regex(error.next!, /do not open this one with a program that runs what it holds/);
   });
 }
 
-test('an attribute whose name is no text refuses the whole file', (t) => {
+test('an attribute whose name is not a text refuses the whole file', (t) => {
   const computed = pickle(global('builtins getattr'), global('a C'), global('a make'), ')R\x86R');
   t.throws(() => open(beside(computed)), { instanceOf: UserError, message: /attribute whose name is not a text/ });
 });
 
-test('a chain of attributes has an end', (t) => {
+test('a long chain of attributes is refused', (t) => {
   const name = 'x'.repeat(100);
   const chain = attribute(attribute(attribute(global('a C'), name), name), name);
   t.throws(() => open(beside(chain)), { instanceOf: UserError, message: /a name of more than 256 characters/ });
 });
 
-test('a history of many numbers is more than metadata, and no reason to refuse', (t) => {
+test('a history that is too big for metadata does not refuse the file', (t) => {
   const history = pickle('](', 'K\x07'.repeat(150_000), 'e');
   const { tensors, metadata, notRead } = open(beside(history));
   t.is(tensors.size, 1);
@@ -184,14 +184,14 @@ test('a history of many numbers is more than metadata, and no reason to refuse',
   );
 });
 
-test('several histories are read as far as metadata has room; one under many names is refused', (t) => {
+test('several histories are read until metadata is full; a history under many names is refused', (t) => {
   const list = pickle('](', 'K\x07'.repeat(60_000), 'e');
   const histories = ['a', 'b', 'c'].map((name): [string, Uint8Array] => [name, list]);
   const { metadata, notRead } = open(pth(dictionary([['state_dict', weights()], ...histories]), storages));
   t.deepEqual(Object.keys(metadata), ['a']);
   t.deepEqual(notRead, [
-    { path: 'b', what: 'more than metadata has room for' },
-    { path: 'c', what: 'more than metadata has room for' },
+    { path: 'b', what: 'too big for metadata' },
+    { path: 'c', what: 'too big for metadata' },
   ]);
   const names = Array.from({ length: 50 }, (_, i): [string, Uint8Array] => [`k${i}`, pickle('h\x09')]);
   const again = dictionary([['state_dict', weights()], ['a', pickle(list, 'q\x09')], ...names]);
@@ -201,15 +201,15 @@ test('several histories are read as far as metadata has room; one under many nam
   });
 });
 
-test('many names for one dictionary of tensors are counted once, and passed over', (t) => {
+test('a dictionary of tensors under many names is counted once, and skipped', (t) => {
   const many = pickle(
     dictionaryValue(Array.from({ length: 5_000 }, (_, i) => [`${i}`, pickle(tensor('0', 6, [6], [1]))])),
   );
   const repeated = pickle('](', many, 'q\x01', 'h\x01'.repeat(120_000), 'e');
-  t.deepEqual(open(beside(repeated)).notRead, [{ path: 'extra', what: 'more than metadata has room for' }]);
+  t.deepEqual(open(beside(repeated)).notRead, [{ path: 'extra', what: 'too big for metadata' }]);
 });
 
-test('whole models are called so', (t) => {
+test('a whole model is recognized', (t) => {
   const model = pickle(global('torch.nn.modules.conv Conv2d'), ')\x81}', text('w'), tensor('0', 6, [6], [1]), 'sb');
   const alone = t.throws(() => open(pth(pickle('\x80\x02', model, '.'), storages)), { instanceOf: UserError });
   t.regex(alone.message, /it holds an object of "torch\.nn\.modules\.conv\.Conv2d", as torch\.save of a whole model/);

@@ -2,9 +2,9 @@ import fs, { readdirSync, statSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
 import test from 'ava';
+import { convertCheckpoint } from '../../src/weights/convert.js';
 import { readCheckpoint, readCheckpointFrom } from '../../src/weights/load.js';
 import { writePytorch } from '../../src/weights/pickle-write.js';
-import { convertCheckpoint } from '../../src/weights/save.js';
 import { FileSource } from '../../src/weights/source.js';
 import { temporaryFolder } from '../helpers/folder.js';
 

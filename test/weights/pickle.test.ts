@@ -63,11 +63,11 @@ test('integers of any length that Python itself prints', (t) => {
   t.is(read('\x8b', uint(4, 2), '\x00\x80.'), -32768);
   t.throws(() => read('\x8b', uint(4, 5000), new Uint8Array(5000), '.'), {
     instanceOf: MalformedFileError,
-    message: /an integer of 5000 bytes, at most 4096/,
+    message: /an integer of 5000 bytes; at most 4096/,
   });
 });
 
-test('a long history is no reason to refuse, what a few bytes blow up to is', (t) => {
+test('a long history is read; a few bytes that ask for much memory are refused', (t) => {
   const history = pickle(
     '](',
     ...Array.from(
@@ -81,10 +81,10 @@ test('a long history is no reason to refuse, what a few bytes blow up to is', (t
     instanceOf: MalformedFileError,
     message: /holds more than fits 128 MiB of memory/,
   });
-  t.regex(error.next!, /save the state_dict alone/);
+  t.regex(error.next!, /save only the state_dict/);
 });
 
-test('globals, calls and persistent ids go to the host alone', (t) => {
+test('only the host gives globals, calls and persistent ids a meaning', (t) => {
   t.is(read('cplain\nadd\n(K\x02K\x03tR.'), 5);
   t.is(read(text('plain'), text('add'), '\x93K\x04\x85R.'), 4);
   t.deepEqual(read('K\x07Q.'), { id: 7 });
@@ -92,13 +92,13 @@ test('globals, calls and persistent ids go to the host alone', (t) => {
   t.throws(() => read('cplain\nnamed\n)R.'), { instanceOf: MalformedFileError, message: /may only be named/ });
 });
 
-test('what the host refuses is refused with its place in the file', (t) => {
+test('a refusal of the host gets its place in the file', (t) => {
   const message = 'unknown os.system (byte 103 of the file)';
   const bytes = pickle('\x80\x02N', 'cos\nsystem\n.');
   t.throws(() => readPickle(bytes, 0, host, 100), { instanceOf: MalformedFileError, message });
 });
 
-test('attributes of a dictionary are dropped, of anything else refused', (t) => {
+test('attributes of a dictionary are dropped, and refused for anything else', (t) => {
   t.deepEqual(read('}}', text('__proto__'), '}sb.'), new Map());
   t.throws(() => read(']}b.'), { instanceOf: MalformedFileError, message: /not a dictionary/ });
 });

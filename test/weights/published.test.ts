@@ -7,7 +7,7 @@ import { fetchPublished } from '../../src/weights/published.js';
 import { fileServer } from '../helpers/file-server.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
-const CONTENT = Buffer.from('These stand for the weights.'.repeat(1000));
+const CONTENT = Buffer.from('Instead of weights.'.repeat(1000));
 const SHA256 = createHash('sha256').update(CONTENT).digest('hex');
 const NAME = `fcn_r18_20200604-${SHA256.slice(0, 8)}.pth`;
 
@@ -37,7 +37,7 @@ test('a damaged file in the cache is fetched again', async (t) => {
   t.deepEqual(readFileSync(path.join(folder, NAME)), CONTENT);
 });
 
-test('what has another hash than its name says is removed', async (t) => {
+test('a download with another hash than its name says is removed', async (t) => {
   const { server, folder, options } = await setUp(t);
   server.content = Buffer.from('something else');
   const error = await t.throwsAsync(fetchPublished(options), { instanceOf: UserError });
@@ -46,7 +46,7 @@ test('what has another hash than its name says is removed', async (t) => {
   t.deepEqual(readdirSync(folder), []);
 });
 
-test('an interrupted fetch is gone on with by the next one', async (t) => {
+test('the next fetch resumes an interrupted one', async (t) => {
   const { server, folder, options } = await setUp(t);
   server.cuts.push(10_000, 0);
   await t.throwsAsync(fetchPublished(options), { instanceOf: UserError, message: /broke off/ });
@@ -56,14 +56,14 @@ test('an interrupted fetch is gone on with by the next one', async (t) => {
   t.deepEqual(readdirSync(folder), [NAME]);
 });
 
-test('two at once fetch once', async (t) => {
+test('two fetches at once download once', async (t) => {
   const { server, options } = await setUp(t);
   const both = await Promise.all([fetchPublished(options), fetchPublished(options)]);
   t.deepEqual(both.map(({ source }) => source).sort(), ['cache', 'download']);
   t.is(server.seen.length, 1);
 });
 
-test('a file downloaded already is taken after the same check, without the network', async (t) => {
+test('a given file is checked in the same way, and needs no network', async (t) => {
   const { server, folder, options } = await setUp(t);
   const given = await temporaryFolder(t);
   const good = path.join(given, 'good.pth');
@@ -88,7 +88,7 @@ test('a file downloaded already is taken after the same check, without the netwo
   t.is(server.seen.length, 0);
 });
 
-test('a row without published weights, or with a link that carries no hash, is refused', async (t) => {
+test('a row without published weights, or with a link without a hash, is refused', async (t) => {
   const { options } = await setUp(t);
   await t.throwsAsync(fetchPublished({ ...options, url: null }), { message: 'some_row has no published weights.' });
   for (const url of ['https://weights.test/weights.pth', 'not a link', 'https://weights.test/a-0123456789.pth']) {

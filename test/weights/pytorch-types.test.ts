@@ -1,11 +1,11 @@
 import path from 'node:path';
 import test from 'ava';
 import { UserError } from '../../src/support/errors.js';
-import type { StoredDtype } from '../../src/weights/convert.js';
-import { firstInexact, float32FromBytes, negated } from '../../src/weights/convert.js';
+import { convertCheckpoint } from '../../src/weights/convert.js';
+import type { StoredDtype } from '../../src/weights/dtypes.js';
+import { firstInexact, float32FromBytes, negated } from '../../src/weights/dtypes.js';
 import { readCheckpoint, readCheckpointFrom } from '../../src/weights/load.js';
 import { writePytorch } from '../../src/weights/pickle-write.js';
-import { convertCheckpoint } from '../../src/weights/save.js';
 import { MemorySource } from '../../src/weights/source.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { dictionary, int, pickle, pth, tensor, text } from './builders.js';
@@ -44,7 +44,7 @@ const file = (value: Uint8Array, data: ArrayBufferView) =>
   pth(dictionary([['w', value]]), { '0': data as unknown as Float32Array });
 const read = (value: Uint8Array, data: ArrayBufferView) => open(file(value, data)).tensors.get('w')!;
 
-test('types that have no storage of their own: uint16, with strides and an offset; float8', (t) => {
+test('types without a typed storage: uint16, with strides and an offset; float8', (t) => {
   const data = Uint16Array.of(7, 1, 256, 65_535, 0, 40_000);
   const view = read(typed('uint16', 12, [2, 2], [1, 2], 1), data);
   t.is(view.dtype, 'uint16');
@@ -58,7 +58,7 @@ test('types that have no storage of their own: uint16, with strides and an offse
   });
 });
 
-test('float8 in all its kinds, beside what their definitions say', (t) => {
+test('every kind of float8 is decoded as it is defined', (t) => {
   const decode = (dtype: StoredDtype, ...bytes: number[]) => [...float32FromBytes(Uint8Array.from(bytes), dtype)];
   t.deepEqual(decode('float8_e4m3fn', 0x00, 0x80, 0x07, 0x08, 0x7e, 0x7f, 0xff), [
     0,
@@ -88,7 +88,7 @@ test('float8 in all its kinds, beside what their definitions say', (t) => {
   );
 });
 
-test('the "negative" bit turns every sign', (t) => {
+test('the "negative" bit changes every sign', (t) => {
   const floats = Float32Array.of(2, -4, 0, Number.POSITIVE_INFINITY);
   t.deepEqual(
     [...read(withBits('FloatStorage', 4, bits('neg')), floats).toFloat32()],
@@ -116,7 +116,7 @@ const refused: [string, Uint8Array, ArrayBufferView, RegExp][] = [
     /a tensor of torch\.bool with the "negative" bit/,
   ],
   ['the "conjugate" bit', withBits('FloatStorage', 1, bits('conj')), new Float32Array(1), /with the "conjugate" bit/],
-  ['unknown bits', withBits('FloatStorage', 1, bits('zero')), new Float32Array(1), /properties that are not known/],
+  ['unknown bits', withBits('FloatStorage', 1, bits('zero')), new Float32Array(1), /unknown properties/],
   ['complex numbers', withBits('ComplexFloatStorage', 1, bits()), new Float32Array(2), /a tensor of torch\.complex64/],
   [
     'a type that is not known',
@@ -156,7 +156,7 @@ const advice: Readonly<Record<string, RegExp>> = {
   'without values': /save its state_dict again in Python without the entry/,
 };
 for (const [name, value, data, message] of refused) {
-  test(`in a state_dict refused by name, beside it no reason to refuse: ${name}`, (t) => {
+  test(`refused by name in a state_dict, and skipped beside it: ${name}`, (t) => {
     const error = t.throws(() => read(value, data), { instanceOf: UserError, message });
     t.regex(error.next!, advice[name] ?? /without the entry/);
     const entries: [string, Uint8Array][] = [

@@ -36,7 +36,7 @@ test('views: transposed, offset, expanded, scalar, empty', (t) => {
   }
 });
 
-test('an OrderedDict may be given its pairs, as Python 2 did', (t) => {
+test('an OrderedDict may be made of pairs, as in Python 2', (t) => {
   const pairs = pickle('ccollections\nOrderedDict\n](](', text('w'), tensor('0', 6, [6], [1]), 'ee\x85R.');
   t.deepEqual([...open(pth(pairs, { '0': values })).tensors.keys()], ['w']);
 });
@@ -61,7 +61,7 @@ test('files of pickle protocol 1 are read in both containers', (t) => {
   t.deepEqual([...found.tensors.get('w')!.toFloat32()], [...values]);
 });
 
-test('protocol 0 is refused with what to do', (t) => {
+test('protocol 0 is refused with advice', (t) => {
   const file = pth(pickle("(dp0\nVw\nctorch._utils\n_rebuild_tensor_v2\n(P('storage', '0')\n"), { '0': values });
   const error = t.throws(() => open(file), { instanceOf: UserError, message: /as protocol 0 writes it/ });
   t.regex(error.next!, /without pickle_protocol=0/);
@@ -104,7 +104,7 @@ test('metadata becomes JSON', (t) => {
   });
 });
 
-test('module. is dropped only where every name begins with it', (t) => {
+test('module. is dropped only if every name begins with it', (t) => {
   const names = (...keys: string[]) => {
     const entries = keys.map((key): [string, Uint8Array] => [key, tensor('0', 6, [6], [1])]);
     const { tensors } = open(pth(dictionary(entries), { '0': values }));
@@ -140,10 +140,10 @@ const longText = text('x'.repeat(100_000));
 
 const refused: [string, Uint8Array, RegExp][] = [
   ['empty', new Uint8Array(), /it is empty/],
-  ['not a dictionary', pth(pickle('K\x01.')), /does not hold a dictionary/],
+  ['not a dictionary', pth(pickle('K\x01.')), /it holds a number, not a dictionary/],
   ['no tensors', pth(dictionary([['state_dict', pickle('}')]])), /state_dict is empty/],
-  ['an entry that is no tensor', one(int(3)), /no dictionary of tensors: "w" is a number/],
-  ['a name that is no text', pth(pickle('}K\x01', tensor('0', 6, [6], [1]), 's.'), { '0': values }), /not a text/],
+  ['an entry that is not a tensor', one(int(3)), /no dictionary of tensors: "w" is a number/],
+  ['a name that is not a text', pth(pickle('}K\x01', tensor('0', 6, [6], [1]), 's.'), { '0': values }), /not a text/],
   ['a negative offset', one(tensor('0', 6, [1], [1], -1)), /no valid offset/],
   ['a negative size', one(tensor('0', 6, [-1], [1])), /whole numbers/],
   ['a negative stride', one(tensor('0', 6, [2], [-1], 3)), /strides that do not fit/],
@@ -162,7 +162,7 @@ const refused: [string, Uint8Array, RegExp][] = [
     ),
     /would take 13107200 bytes/,
   ],
-  ['a storage of another size', one(tensor('0', 7, [6], [1])), /storage "0" has 24 bytes, 28 were expected/],
+  ['a storage of another size', one(tensor('0', 7, [6], [1])), /storage "0" has 24 bytes; 28 were expected/],
   ['a missing storage', one(tensor('1', 6, [6], [1])), /no entry for storage "1"/],
   [
     'a storage described twice',
@@ -234,8 +234,8 @@ test('legacy: storages must follow as listed', (t) => {
     [build(['8'], 6, values), /does not fit its tensors/],
     [build(['7', '7'], 6, values), /does not fit its tensors/],
     [build([], 6, values), /misses some/],
-    [build(['7'], 5, values), /has 20 bytes, 24 were expected/],
-    [build(['7'], 2n ** 64n - 6n, values), /has -24 bytes, 24 were expected/],
+    [build(['7'], 5, values), /has 20 bytes; 24 were expected/],
+    [build(['7'], 2n ** 64n - 6n, values), /has -24 bytes; 24 were expected/],
     [build(['7'], 6, values.slice(0, 5)), /beyond the end of the file/],
     [build(['7'], 6, values, 'big_endian'), /not little-endian/],
   ];

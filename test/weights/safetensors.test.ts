@@ -87,21 +87,21 @@ test('training weights: engine layout in, published layout out', async (t) => {
   t.deepEqual([...tensors.get('bn.num_batches_tracked')!.toFloat32()], [5]);
 });
 
-test('a writer whose values do not fit the shape leaves nothing behind', async (t) => {
+test('values that do not fit the shape leave no file behind', async (t) => {
   const file = path.join(folder, 'unfinished', 'weights.safetensors');
   await t.throwsAsync(saveWeights(file, [{ name: 'w', dtype: 'float32', shape: [2], data: Float32Array.of(1) }]), {
-    message: 'w has 4 bytes, its shape asks for 8.',
+    message: 'w has 4 bytes; its shape asks for 8.',
   });
   t.deepEqual(readdirSync(path.dirname(file)), []);
   const twice = { name: 'w', dtype: 'float32', shape: [1], data: Float32Array.of(1) } as const;
-  await t.throwsAsync(saveWeights(file, [twice, twice]), { message: /second tensor w/ });
+  await t.throwsAsync(saveWeights(file, [twice, twice]), { message: /two tensors w/ });
 });
 
 const file = (header: unknown, data: Uint8Array, length?: number) => {
   const json = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
   return pickle(uint(8, length ?? json.length), json, data);
 };
-test('a header of any length is one of safetensors, also where it begins as a pickle does', (t) => {
+test('a header of any length is recognized, also if it begins like a pickle', (t) => {
   for (let length = 0x80; length < 0x380; length++) {
     const json = JSON.stringify({ w: { dtype: 'F32', shape: [2], data_offsets: [0, 8] } }).padEnd(length);
     const checkpoint = readCheckpointFrom(new MemorySource('w.safetensors', file(json, new Uint8Array(8))));
@@ -134,7 +134,7 @@ const refused: [string, Uint8Array, RegExp][] = [
   ['a gap', file({ w: { ...w, data_offsets: [4, 12] } }, new Uint8Array(12)), /gap at byte 0/],
   ['values cut off', file({ w }, new Uint8Array(7)), /take 8 bytes, but 7 follow/],
   ['values left over', file({ w }, new Uint8Array(9)), /take 8 bytes, but 9 follow/],
-  ['metadata that is no text', file({ w, __metadata__: { a: 1 } }, eight), /__metadata__ is not a list of texts/],
+  ['metadata that is not a text', file({ w, __metadata__: { a: 1 } }, eight), /__metadata__ is not a list of texts/],
 ];
 for (const [name, bytes, message] of refused) {
   test(`refused: ${name}`, (t) => {

@@ -10,7 +10,7 @@ import { FileSource, MemorySource } from '../../src/weights/source.js';
 const folder = mkdtempSync(path.join(os.tmpdir(), 'fcn-source-'));
 test.after.always(() => rmSync(folder, { recursive: true }));
 
-test('ranges of a file and of memory are the same', (t) => {
+test('a file and memory give the same ranges', (t) => {
   const file = path.join(folder, 'ten');
   const content = Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7, 8, 9);
   writeFileSync(file, content);
@@ -36,7 +36,7 @@ test('ranges of a file and of memory are the same', (t) => {
   );
 });
 
-test('a file that changes under the reader is noticed', (t) => {
+test('a file that changes while it is read is refused', (t) => {
   const file = path.join(folder, 'changing');
   writeFileSync(file, 'abc');
   const source = new FileSource(file);

@@ -44,7 +44,7 @@ for (const key of [
   });
 }
 
-test('also where no usual name leads to it, or others with tensors do not', (t) => {
+test('the state_dict is found without a usual key, and beside other tensors', (t) => {
   t.is(
     open([
       ['my_segmenter', weights('a')],
@@ -92,7 +92,7 @@ test('also where no usual name leads to it, or others with tensors do not', (t) 
   t.deepEqual([optimizers.key, optimizers.optimizer, optimizers.metadata], ['net', true, {}]);
 });
 
-test('of several the message tells names and numbers, and --key chooses', (t) => {
+test('the message lists several dictionaries with their sizes, and --key chooses', (t) => {
   const entries = (): [string, Uint8Array][] => [
     ['model', weights('module.a', 'module.b')],
     ['model.ema', weights('c')],
@@ -133,7 +133,7 @@ test('of several the message tells names and numbers, and --key chooses', (t) =>
   }
 });
 
-test('the whole file, and an entry of a list, have keys, too', (t) => {
+test('the whole file and an entry of a list have keys too', (t) => {
   const mixed: [string, Uint8Array][] = [
     ['a', one()],
     ['b', one()],
@@ -150,7 +150,7 @@ test('the whole file, and an entry of a list, have keys, too', (t) => {
   t.is(readCheckpointFrom(new MemorySource('list.pth', list), '0').tensors.size, 1);
 });
 
-test('prefixes of wrappers go where all names have them, in any order', (t) => {
+test('prefixes of wrappers are dropped if all names have them, in any order', (t) => {
   const names = (...given: string[]) => [...open([['state_dict', weights(...given)]]).tensors.keys()];
   t.deepEqual(names('_orig_mod.a', '_orig_mod.b.c'), ['a', 'b.c']);
   t.deepEqual(names('model.a', 'model.b'), ['a', 'b']);
@@ -165,7 +165,7 @@ test('prefixes of wrappers go where all names have them, in any order', (t) => {
   t.deepEqual([...readCheckpointFrom(new MemorySource('w.safetensors', file)).tensors.keys()], ['w']);
   t.throws(() => readCheckpointFrom(new MemorySource('w.safetensors', file), 'ema'), {
     instanceOf: UserError,
-    message: /stand under no key/,
+    message: /are under no key/,
   });
 });
 
@@ -189,7 +189,7 @@ for (const key of [
   });
 }
 
-test('what a key calls no weights is read where nothing else has tensors, an optimizer apart', (t) => {
+test('a key that is not one of weights is read if nothing else has tensors, except an optimizer', (t) => {
   t.is(open([['ema_optimizer', weights('a')]]).key, 'ema_optimizer');
   const error = t.throws(() => open([['trained', optimizer()]]), { instanceOf: UserError });
   t.regex(error.message, /no dictionary of tensors: "trained" is an optimizer's state\.$/);
@@ -205,7 +205,7 @@ test('what a key calls no weights is read where nothing else has tensors, an opt
   t.regex(both.message, /"amp_net" \(1 tensor\), "random_net" \(1 tensor\)/);
 });
 
-test('an optimizer that holds nothing is none', (t) => {
+test('an empty optimizer is not reported', (t) => {
   const found = open([
     ['module', weights('a')],
     ['optimizer', pickle('N')],
@@ -219,7 +219,7 @@ test('an optimizer that holds nothing is none', (t) => {
   );
 });
 
-test('dictionaries in a list are found by their place, where no other is there', (t) => {
+test('dictionaries in a list are found by index if there are no others', (t) => {
   const list = (...items: Uint8Array[]) => pickle('](', ...items, 'e');
   const several = (): [string, Uint8Array][] => [
     ['folds', list(weights('a'), weights('b', 'c'))],
@@ -268,7 +268,7 @@ test('pairs of names and tensors are a dictionary', (t) => {
   });
 });
 
-test('keys that are numbers lead to weights, too', (t) => {
+test('keys may be numbers', (t) => {
   const file = pth(pickle('\x80\x02}(', int(0), weights('a'), int(1), int(9), 'u.'), storages);
   const found = readCheckpointFrom(new MemorySource('fold.pth', file));
   t.deepEqual([found.key, [...found.tensors.keys()], found.metadata], ['0', ['a'], { 1: 9 }]);
@@ -280,7 +280,7 @@ for (const [name, make] of [
   ['NumPy 2', 'cnumpy._core.multiarray\n_reconstruct\n)R'],
   ['NumPy, with protocol 5,', 'cnumpy._core.numeric\n_frombuffer\n)R'],
 ] as const) {
-  test(`arrays of ${name} are called so, with how to save them as tensors`, (t) => {
+  test(`arrays of ${name} are recognized, with advice to save them as tensors`, (t) => {
     const arrays = dict([
       ['a', pickle(make)],
       ['b', pickle(make)],

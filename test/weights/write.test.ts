@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { UserError } from '../../src/support/errors.js';
-import { bytesPerElement, type StoredDtype } from '../../src/weights/convert.js';
+import { bytesPerElement, type StoredDtype } from '../../src/weights/dtypes.js';
 import { readCheckpoint, readCheckpointFrom } from '../../src/weights/load.js';
 import type { JsonObject } from '../../src/weights/metadata.js';
 import { PickleWriter, writePytorch } from '../../src/weights/pickle-write.js';
@@ -27,11 +27,11 @@ const counter: WritableTensor = {
   bytes: () => new Uint8Array(BigInt64Array.of(7n).buffer),
 };
 
-test('the pickle is what torch.save writes, but for its memo', (t) => {
+test('the pickle is what torch.save writes, except for its memo', (t) => {
   const writer = new PickleWriter();
   writer.dictionary([
     ['meta', () => writer.value({ epoch: 3, CLASSES: ['road', 'sky'], seed: null, rate: 0.5, big: 2 ** 40, on: true })],
-    ['state_dict', () => writer.orderedDictionary([['w', () => writer.tensor({ ...weights, key: '0' })]])],
+    ['state_dict', () => writer.orderedDictionary([['w', () => writer.tensor(weights, '0')]])],
   ]);
   const meta = pickle(
     ...['}(', text('epoch'), int(3), text('CLASSES'), '](', text('road'), text('sky'), 'e', text('seed'), 'N'],
@@ -50,7 +50,7 @@ test('the pickle is what torch.save writes, but for its memo', (t) => {
   );
 });
 
-test('every storage lies at a multiple of 64 bytes, as it was given, checked by its CRC', async (t) => {
+test('every storage is at a multiple of 64 bytes, unchanged, with its CRC', async (t) => {
   const file = path.join(await temporaryFolder(t), 'weights.pth');
   await writePytorch(file, [weights, counter], { meta: { epoch: 3 } });
   const content = readFileSync(file);
@@ -66,7 +66,7 @@ test('every storage lies at a multiple of 64 bytes, as it was given, checked by 
   t.is(content.toString('latin1', version, version + 2), '3\n');
 });
 
-test('a state_dict alone is written on request', async (t) => {
+test('only the state_dict is written on request', async (t) => {
   const file = path.join(await temporaryFolder(t), 'weights.pth');
   await writePytorch(file, [weights, counter], null);
   const checkpoint = await readCheckpoint(file);

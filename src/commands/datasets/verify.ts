@@ -32,14 +32,14 @@ export default class DatasetsVerify extends BaseCommand {
     const signal = this.interruptSignal();
     const { loadDataset } = await import('../../data/description.js');
     const { verifyDataset } = await import('../../datasets/verify.js');
-    const { formatVerification } = await import('../../datasets/verify.js');
+    const { formatDatasetVerification } = await import('../../datasets/verify.js');
     const { showCounted } = await import('../../terminal/display.js');
     const dataset = await loadDataset(args.name);
     const options = { dataset, dataRoot: flags['data-root'], fast: flags.fast, signal };
     const verification = await showCounted(`Verify ${dataset.name}`, 'check', this.displayMode(), (onProgress) =>
       verifyDataset({ ...options, onProgress }),
     );
-    this.print(formatVerification(verification));
+    this.print(formatDatasetVerification(verification));
     if (verification.problems.length > 0) process.exitCode = ExitCode.failed;
     return verification;
   }

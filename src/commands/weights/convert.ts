@@ -20,13 +20,12 @@ export default class WeightsConvert extends BaseCommand {
   static override flags = {
     key: flags.weightsKey,
     bare: Flags.boolean({ summary: 'Write the state_dict alone into a .pth file, without metadata around it.' }),
-    force: Flags.boolean({ summary: 'Replace the output where it is there already.' }),
+    force: Flags.boolean({ summary: 'Replace the output if it exists.' }),
   };
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(WeightsConvert);
-    const { convertCheckpoint } = await import('../../weights/save.js');
-    const { formatConversion } = await import('../../weights/show.js');
+    const { convertCheckpoint, formatConversion } = await import('../../weights/convert.js');
     const conversion = await convertCheckpoint({ ...args, ...flags });
     this.print(formatConversion(conversion));
     return conversion;

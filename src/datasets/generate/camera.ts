@@ -1,7 +1,7 @@
 import type { Size } from '../../data/image.js';
-import type { Brush, Colour, Grid, Point } from './canvas.js';
+import type { Brush, CanvasPoint, Colour, Grid } from './canvas.js';
 
-/** Height of the camera above the road, in metres. */
+/** Above the road, in metres. */
 const CAMERA_HEIGHT = 1.4;
 
 /**
@@ -9,41 +9,38 @@ const CAMERA_HEIGHT = 1.4;
  * z ahead.
  */
 export class Camera {
-  /** Pixels of one metre at one metre's distance. */
+  /** Pixels per metre at a distance of one metre. */
   private readonly focal: number;
 
   constructor(
     readonly size: Size,
-    /** Where the street vanishes, in pixels. */
+    /** The vanishing point of the street, in pixels. */
     readonly vanishingX: number,
     readonly horizon: number,
   ) {
     this.focal = 1.25 * size.height;
   }
 
-  point(x: number, y: number, z: number): Point {
+  point(x: number, y: number, z: number): CanvasPoint {
     return [this.vanishingX + (this.focal * x) / z, this.horizon + (this.focal * (CAMERA_HEIGHT - y)) / z];
   }
 
-  /** Pixels of a metre at a distance. */
+  /** Pixels per metre at a distance. */
   scale(z: number): number {
     return this.focal / z;
   }
 
   /** The corners of an upright wall along the street, at a lateral position, from `near` to `far`. */
-  wall(x: number, near: number, far: number, height: number): Point[] {
+  wall(x: number, near: number, far: number, height: number): CanvasPoint[] {
     return [this.point(x, 0, near), this.point(x, 0, far), this.point(x, height, far), this.point(x, height, near)];
   }
 
   /** A strip of the ground between two lateral positions, from `near` to `far`. */
-  strip(left: number, right: number, near: number, far: number): Point[] {
+  strip(left: number, right: number, near: number, far: number): CanvasPoint[] {
     return [this.point(left, 0, near), this.point(right, 0, near), this.point(right, 0, far), this.point(left, 0, far)];
   }
 
-  /**
-   * A grid on a wall along the street: cells of `cell` metres (along the street, up) every `every` metres.
-   * `near` and `far` bound the columns it is computed for.
-   */
+  /** A grid on a wall along the street: cells of `cell` metres (along the street, up) every `every` metres. */
   wallGrid(x: number, colour: Colour, every: readonly [number, number], cell: readonly [number, number]): Grid {
     const { width } = this.size;
     const grid = emptyGrid(width, colour, every[1], cell[1]);
@@ -70,10 +67,10 @@ function emptyGrid(width: number, colour: Colour, period: number, filled: number
   };
 }
 
-/** A grid on something seen face on: cells and distances in metres, from a corner in pixels, `scale` pixels a metre. */
+/** A grid on a surface that faces the camera: cells and periods in metres, from a corner in pixels, `scale` pixels per metre. */
 export function flatGrid(
   width: number,
-  [left, bottom]: Point,
+  [left, bottom]: CanvasPoint,
   scale: number,
   colour: Colour,
   every: readonly [number, number],
@@ -89,7 +86,7 @@ export function flatGrid(
   return grid;
 }
 
-/** The brush with every level of its colours changed by the same amount. */
+/** The brush with `levels` added to each channel of its colour. */
 export function lighten(brush: Brush, levels: number): Brush {
   const [red, green, blue] = brush.colour;
   return { ...brush, colour: [red + levels, green + levels, blue + levels] };

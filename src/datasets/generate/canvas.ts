@@ -3,14 +3,14 @@ import { Draws, Purpose } from '../../support/random.js';
 
 export type Colour = readonly [red: number, green: number, blue: number];
 /** A point in pixels: column, row. Pixel (x, y) covers [x, x + 1) × [y, y + 1). */
-export type Point = readonly [x: number, y: number];
+export type CanvasPoint = readonly [x: number, y: number];
 
-/** A regular grid of cells in a second colour, as windows are on a front or bars in a fence. */
+/** A regular grid of cells in a second colour, such as windows on a front or bars in a fence. */
 export interface Grid {
   readonly colour: Colour;
-  /** Is the column within a cell, for every column of the canvas. */
+  /** Of each column of the canvas: 1 if it is within a cell. */
   readonly columns: Uint8Array;
-  /** Height in the pattern's own units of a pixel at a column: base[x] + row · slope[x]. */
+  /** Height of a pixel in the units of the pattern: base[x] + row · slope[x]. */
   readonly base: Float32Array;
   readonly slope: Float32Array;
   /** Cells repeat every `period` units of height and take the first `filled` of them. */
@@ -23,17 +23,17 @@ export interface Brush {
   /** Label id. */
   readonly id: number;
   readonly colour: Colour;
-  /** Levels that fine and coarse noise add or take at most, about. */
+  /** About the most levels that fine and coarse noise add or subtract. */
   readonly fine?: number;
   readonly coarse?: number;
-  /** Levels added from the canvas's top to its bottom. */
+  /** Levels added at the bottom of the canvas, and proportionally fewer above. */
   readonly gradient?: number;
-  /** Where coarse noise is above `level` (−64 … 63), another colour. */
+  /** Another colour for pixels whose coarse noise is above `level` (−64 … 63). */
   readonly speckle?: { readonly colour: Colour; readonly level: number };
   readonly grid?: Grid;
 }
 
-/** An RGB picture, and the label id of each pixel, painted together: what is painted last is in front. */
+/** An RGB picture and its label ids, painted together: what is painted last is in front. */
 export class Canvas {
   /** [height, width, 3] */
   readonly rgb: Uint8ClampedArray;
@@ -65,7 +65,7 @@ export class Canvas {
   }
 
   /** A convex polygon. */
-  polygon(points: readonly Point[], brush: Brush): void {
+  polygon(points: readonly CanvasPoint[], brush: Brush): void {
     const rows = points.map(([, y]) => y);
     const last = Math.min(Math.ceil(Math.max(...rows)), this.height);
     for (let y = Math.max(Math.floor(Math.min(...rows)), 0); y < last; y++) {
@@ -84,14 +84,14 @@ export class Canvas {
     }
   }
 
-  /** A straight bar of a width, between two points. */
-  line([x0, y0]: Point, [x1, y1]: Point, thickness: number, brush: Brush): void {
+  /** A straight bar between two points. */
+  line([x0, y0]: CanvasPoint, [x1, y1]: CanvasPoint, thickness: number, brush: Brush): void {
     const length = Math.hypot(x1 - x0, y1 - y0) || 1;
     // At least one pixel thick, so that thin parts do not vanish from small pictures.
     const half = Math.max(thickness, 1) / 2;
     const acrossX = (-(y1 - y0) / length) * half;
     const acrossY = ((x1 - x0) / length) * half;
-    const corners: Point[] = [
+    const corners: CanvasPoint[] = [
       [x0 + acrossX, y0 + acrossY],
       [x1 + acrossX, y1 + acrossY],
       [x1 - acrossX, y1 - acrossY],
@@ -100,7 +100,7 @@ export class Canvas {
     this.polygon(corners, brush);
   }
 
-  /** Fills the pixels of a row whose middle is between two columns. */
+  /** Fills the pixels of a row whose centre is between two columns. */
   private span(y: number, from: number, to: number, brush: Brush): void {
     const start = Math.max(Math.ceil(from - 0.5), 0);
     const end = Math.min(Math.ceil(to - 0.5), this.width);
@@ -112,7 +112,7 @@ export class Canvas {
     const coarseWeight = (brush.coarse ?? 0) / 64;
     const shade = ((brush.gradient ?? 0) * y) / this.height;
     const tileRow = (y % TILE_SIDE) * TILE_SIDE;
-    // Blobs are as large in proportion whatever the size of the picture is.
+    // Blobs have the same size relative to the picture, whatever its size.
     const blobScale = 512 / this.height;
     const blobRow = (Math.floor(y * blobScale) % TILE_SIDE) * TILE_SIDE;
     this.ids.fill(id, y * width + start, y * width + end);
@@ -131,15 +131,15 @@ export class Canvas {
   }
 }
 
-/** The rectangle that a thing fills, in pixels: it stands on `bottom`. */
-interface Stand {
+/** The rectangle of a thing, in pixels. */
+interface Rectangle {
   readonly left: number;
   readonly bottom: number;
   readonly width: number;
   readonly height: number;
 }
 
-type PaintShape = (canvas: Canvas, stand: Stand, brush: Brush) => void;
+type PaintShape = (canvas: Canvas, rectangle: Rectangle, brush: Brush) => void;
 
 const box: PaintShape = (canvas, { left, bottom, width, height }, brush) => {
   canvas.rectangle(left, bottom - height, left + width, bottom, brush);
@@ -195,13 +195,13 @@ const tree: PaintShape = (canvas, { left, bottom, width, height }, brush) => {
 const SHAPES: readonly PaintShape[] = [box, ball, gable, table, figure, tree];
 
 /** Paints a thing in the outline of its class. */
-export function paintThing(canvas: Canvas, stand: Stand, brush: Brush): void {
-  // Coprime to the number of textures: thirty classes in a row share neither outline and texture.
-  SHAPES[brush.id % SHAPES.length]!(canvas, stand, brush);
+export function paintThing(canvas: Canvas, rectangle: Rectangle, brush: Brush): void {
+  // Six outlines and five textures have no common divisor: thirty classes in a row differ in outline or texture.
+  SHAPES[brush.id % SHAPES.length]!(canvas, rectangle, brush);
 }
 
 /**
- * Label ids, [height, width], with the pixels on both sides of every edge ignored, as VOC's annotators left them.
+ * Label ids, [height, width], with the pixels on both sides of every edge ignored, as in VOC.
  * @param reach Pixels from the edge on each side.
  */
 export function ignoreOutlines(ids: Uint8Array, { height, width }: Size, reach: number): Uint8Array {
@@ -220,16 +220,16 @@ export function ignoreOutlines(ids: Uint8Array, { height, width }: Size, reach: 
   return outlined;
 }
 
-/** Side of the noise tiles, which repeat without a seam: a power of two, so that a bit mask wraps coordinates. */
+/** Side of the noise tiles, which repeat seamlessly: a power of two, so that a bit mask wraps coordinates. */
 const TILE_SIDE = 256;
 
-/** Two textures of values −64 … 63: `fine` independent from pixel to pixel, `coarse` in blobs of about eight pixels. */
+/** Two textures of values −64 … 63: `fine` is independent from pixel to pixel, `coarse` has blobs of about eight pixels. */
 export interface NoiseTiles {
   readonly fine: Int8Array;
   readonly coarse: Int8Array;
 }
 
-/** Mean of `2·radius + 1` neighbours along one axis, wrapped around. */
+/** Mean of `2·radius + 1` neighbours along one axis, wrapped around the tile. */
 function blur(values: Float32Array, radius: number, step: 1 | typeof TILE_SIDE): Float32Array {
   const across = step === 1 ? TILE_SIDE : 1;
   const result = new Float32Array(values.length);
@@ -248,9 +248,9 @@ function blur(values: Float32Array, radius: number, step: 1 | typeof TILE_SIDE):
 /** The noise tiles of a seed. */
 export function makeNoiseTiles(seed: number): NoiseTiles {
   const normal = new Float32Array(TILE_SIDE * TILE_SIDE);
-  // Iteration 0 is the tiles'; image i is iteration i + 1.
+  // Iteration 0 is that of the tiles; image i is iteration i + 1.
   new Draws(seed, Purpose.generate, 0).fillNormal(normal, 1);
-  // Few distinct values compress well; nobody sees the difference.
+  // Few distinct values compress well, and look the same.
   const fine = Int8Array.from(normal, (value) => Math.max(-4, Math.min(3, Math.round(value * 1.5))) * 16);
   let blobs: Float32Array = normal;
   for (const radius of [3, 2]) blobs = blur(blur(blobs, radius, 1), radius, TILE_SIDE);
@@ -261,7 +261,7 @@ export function makeNoiseTiles(seed: number): NoiseTiles {
   return { fine, coarse };
 }
 
-/** Draws one after another, for code that makes many choices in a fixed order. */
+/** Random choices one after another, in a fixed order. */
 export class Dice {
   private index = 0;
 

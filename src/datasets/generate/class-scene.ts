@@ -1,8 +1,8 @@
 import type { Size } from '../../data/image.js';
 import { flatGrid } from './camera.js';
-import { type Brush, Canvas, type Colour, type Dice, type NoiseTiles, type Point, paintThing } from './canvas.js';
+import { type Brush, Canvas, type CanvasPoint, type Colour, type Dice, type NoiseTiles, paintThing } from './canvas.js';
 
-/** Classes, by name, that fill a part of the picture; every other is a thing that stands in it. */
+/** Names of classes that fill a part of the picture; every other class is a thing in it. */
 const ABOVE = { outdoors: ['sky'], indoors: ['ceiling'] } as const;
 const BEHIND = {
   outdoors: ['building', 'mountain', 'house', 'skyscraper', 'hill', 'tree', 'fence'],
@@ -19,19 +19,19 @@ const FILLING: ReadonlySet<string> = new Set(
   [ABOVE, BEHIND, BELOW].flatMap(({ outdoors, indoors }) => [...outdoors, ...indoors]),
 );
 
-/** Things in a scene, in a row at the back and one in front of it. */
+/** Number of things in a scene, in two rows. */
 const THINGS = 8;
 
-/** What there is to paint: label ids by what they do in a scene. */
-interface Cast {
+/** Label ids by their role in a scene. */
+interface SceneClasses {
   readonly above: readonly number[];
   readonly behind: readonly number[];
   readonly below: readonly number[];
   readonly things: readonly number[];
 }
 
-/** `names[id]` is the class of label id `id`; 0 is what is no class, or the background. */
-function castOf(names: readonly string[], place: 'outdoors' | 'indoors'): Cast {
+/** @param names Class names by label id; 0 is no class, or the background. */
+function sceneClasses(names: readonly string[], place: 'outdoors' | 'indoors'): SceneClasses {
   const named = (wanted: readonly string[]) => wanted.map((name) => names.indexOf(name)).filter((id) => id > 0);
   return {
     above: named(ABOVE[place]),
@@ -42,9 +42,10 @@ function castOf(names: readonly string[], place: 'outdoors' | 'indoors'): Cast {
 }
 
 /**
- * Paints a scene of the classes of a data set: what is above, behind and below, before it things, all of colours, textures and
- * outlines of their own. Scenes in a row take turns with the classes, so that a few dozen show all of them. Label ids are the
- * places in `names`; 0 is what is no class, or the background, and the rest of a scene of which `names` knows no surface.
+ * Paints a scene of the classes of a data set: surfaces above, behind and below, and things in front of them, each class with its
+ * own colour, texture and outline. The classes take turns, so that a few dozen scenes show all of them.
+ * @param names Class names by label id; 0 is no class, or the background, and stands in for surfaces that `names` lacks.
+ * @param background Whether a good part of the scene is to have id 0.
  */
 export function paintClassScene(
   size: Size,
@@ -52,14 +53,13 @@ export function paintClassScene(
   index: number,
   noise: NoiseTiles,
   dice: Dice,
-  /** Whether a good part of the scene is to be of id 0, whatever surfaces `names` knows. */
   background: boolean,
 ): Canvas {
   const { width, height } = size;
   const canvas = new Canvas(width, height, noise);
   const place = index % 3 === 2 ? 'indoors' : 'outdoors';
-  const { above, behind, below, things } = castOf(names, place);
-  // Scenes of this place before this one.
+  const { above, behind, below, things } = sceneClasses(names, place);
+  // Number of earlier scenes of this place.
   const turn = place === 'indoors' ? Math.floor(index / 3) : index - Math.floor((index + 1) / 3);
   const light = dice.between(-22, 22);
   const period = height / 16;
@@ -97,7 +97,7 @@ export function paintClassScene(
   return canvas;
 }
 
-/** Something that belongs to no class. */
+/** A square that belongs to no class. */
 function paintUnknown(canvas: Canvas, { width, height }: Size, dice: Dice, light: number): void {
   const side = height * dice.between(0.1, 0.2);
   const left = dice.between(0, width - side);
@@ -105,14 +105,14 @@ function paintUnknown(canvas: Canvas, { width, height }: Size, dice: Dice, light
   canvas.rectangle(left, top, left + side, top + side, neutralBrush(dice.integer(0, 3), light - 30));
 }
 
-/** A tall stretch of the scene, behind all things, that belongs to no class: about a seventh of the picture is seen of it. */
+/** A tall strip behind all things that belongs to no class: about a seventh of the picture in the end. */
 function paintBackground(canvas: Canvas, { width, height }: Size, skyline: number, dice: Dice, light: number): void {
   const wide = width * dice.between(0.25, 0.4);
   const left = dice.between(0, width - wide);
   canvas.rectangle(left, skyline, left + wide, height, neutralBrush(dice.integer(0, 3), light - 30));
 }
 
-/** The things whose turn it is, each in a stretch of its own, so that none hides another of its row. */
+/** The things whose turn it is, each in its own stretch, so that none hides another of its row. */
 function paintThings(
   canvas: Canvas,
   { width, height }: Size,
@@ -127,7 +127,7 @@ function paintThings(
   for (let n = 0; n < count; n++) {
     const row = Math.floor(n / inRow);
     const stretch = width / inRow;
-    // Lower in front than at the back, which it would hide.
+    // The front row is lower, so that it does not hide the back row.
     const tall = height * (row === 0 ? dice.between(0.34, 0.5) : dice.between(0.24, 0.36));
     const wide = stretch * dice.between(0.7, 0.98);
     const left = stretch * (n % inRow) + dice.between(0, stretch - wide);
@@ -141,7 +141,7 @@ function paintThings(
   }
 }
 
-/** Turns between the hues of neighbouring ids: the golden section, which spreads any number of them evenly. */
+/** Turns between the hues of neighbouring ids: the golden section spreads any number of hues evenly. */
 const HUE_STEP = (3 - Math.sqrt(5)) / 2;
 const SATURATIONS = [0.62, 0.9, 0.4] as const;
 const LIGHTNESSES = [0.46, 0.62, 0.32] as const;
@@ -157,7 +157,7 @@ function fromHsl(hue: number, saturation: number, lightness: number): Colour {
   return [channel(0), channel(-1 / 3), channel(1 / 3)];
 }
 
-/** Share of a pattern's cell, across and up, that has the second colour: stripes, bars, windows. */
+/** Part of a period, across and up, that has the second colour: stripes, bars, windows. */
 const CELLS: readonly (readonly [number, number])[] = [
   [0.5, 1],
   [1, 0.45],
@@ -165,12 +165,12 @@ const CELLS: readonly (readonly [number, number])[] = [
 ];
 
 /**
- * How a class looks, wherever it is: a colour and one of five textures of its own, the same in every data set of every seed.
- * @param at Corner that the texture starts from, in pixels.
+ * The look of a class: a colour and one of five textures, the same in every data set and for every seed.
+ * @param at Corner at which the pattern starts, in pixels.
  * @param period Pixels after which a pattern repeats.
  * @param light Levels added to all colours: the light of the scene.
  */
-function brushOf(id: number, width: number, at: Point, period: number, light: number): Brush {
+function brushOf(id: number, width: number, at: CanvasPoint, period: number, light: number): Brush {
   const hue = id * HUE_STEP;
   const saturation = SATURATIONS[id % 3]!;
   const lightness = LIGHTNESSES[Math.floor(id / 3) % 3]!;
@@ -190,7 +190,7 @@ const GREYS: readonly Colour[] = [
   [112, 118, 122],
 ];
 
-/** What is no class, or the background: greys. */
+/** The look of what is no class, or the background: greys. */
 function neutralBrush(tone: number, light: number): Brush {
   const [red, green, blue] = GREYS[tone % GREYS.length]!;
   return { id: 0, colour: [red + light, green + light, blue + light], fine: 5, coarse: 14, gradient: 24 };

@@ -9,7 +9,7 @@ import { imitationOf } from './imitations.js';
 import { encode, paint } from './paint.js';
 import type { GenerateTask } from './plan.js';
 
-/** What every generating worker is started with. */
+/** The data that each generating worker starts with. */
 export interface GenerateWorkerData {
   readonly directory: string;
   readonly dataset: Dataset;

@@ -9,7 +9,7 @@ import type { GenerateWorkerData } from './generate-worker.js';
 import { type Imitation, imitationOf } from './imitations.js';
 import { claimFolder, countSplits, type GenerateTask, type PlacedImage, placeImages, planFiles } from './plan.js';
 
-/** Smaller pictures do not show what is in them. */
+/** Smallest sizes at which the content of a picture can be seen. */
 const SMALLEST: Readonly<Record<'streets' | 'classes', Size>> = {
   streets: { height: 32, width: 64 },
   classes: { height: 48, width: 48 },
@@ -17,11 +17,11 @@ const SMALLEST: Readonly<Record<'streets' | 'classes', Size>> = {
 
 export interface GenerateOptions {
   readonly dataset: Dataset;
-  /** The data set's own folder, <data root>/<folder>; of raw downloads any. */
+  /** The data set's folder, <data root>/<folder>; for raw downloads, any folder. */
   readonly directory: string;
-  /** Images in all: a quarter (at least one) for validation, the others for training. */
+  /** Number of images: a quarter (at least one) for validation, the others for training. */
   readonly images: number;
-  /** Of the images, or of the largest where they differ; that of the real data set where not given. */
+  /** Of every image, or of the largest if they differ. Default: that of the real data set. */
   readonly size?: Size | undefined;
   readonly seed: number;
   readonly onProgress?: (done: number, total: number) => void;
@@ -29,30 +29,31 @@ export interface GenerateOptions {
   readonly workers?: number;
 }
 
-interface GenerateResult {
+export interface GenerateResult {
   readonly train: number;
   readonly val: number;
   readonly size: Size;
-  /** Images are of this size at most. */
+  /** Whether `size` is only the largest size. */
   readonly sizesDiffer: boolean;
-  /** Images written now; the others were there already. */
+  /** Images (of raw downloads, archives) written now; the others were there already. */
   readonly written: number;
 }
 
-/** What is to be painted, settled before anything is written. */
-export interface Commission {
+/** The images to paint. */
+export interface Generation {
   readonly imitation: Imitation;
   readonly size: Size;
   readonly placed: readonly PlacedImage[];
-  /** Contents of the marker. */
+  /** Content of the marker. */
   readonly settings: SyntheticSettings;
 }
 
 /**
+ * Checks the options and places the images; writes nothing.
  * @param generator The command, as the marker names it.
- * @throws UserError for a data set that cannot be imitated, images that are too small or too few.
+ * @throws UserError for a data set that cannot be imitated, and for images that are too small or too few.
  */
-export function commission(options: GenerateOptions, generator: string): Commission {
+export function planGeneration(options: GenerateOptions, generator: string): Generation {
   const { dataset, images, seed } = options;
   const imitation = imitationOf(dataset.id);
   const size = options.size ?? imitation.size;
@@ -75,33 +76,32 @@ export function commission(options: GenerateOptions, generator: string): Commiss
   return { imitation, size, placed, settings };
 }
 
+/** What a generation reports when it is finished. */
+export function resultOf({ imitation, size, settings }: Generation, written: number): GenerateResult {
+  const { train = 0, val = 0 } = settings.images;
+  return { train, val, size, sizesDiffer: imitation.sizesDiffer, written };
+}
+
 /**
- * Writes a synthetic data set in a real one's folder layout and file formats. The same settings give the same files. Files that
- * are there already are left, so an interrupted run is resumed by the same call; split lists come last.
+ * Writes a synthetic data set in a real one's folder layout and file formats. The same settings give the same files. Existing
+ * files are kept, so the same call resumes an interrupted run; split lists are written last.
  * @throws UserError for impossible settings, a folder with other data, a full disk or a folder that cannot be written.
  */
 export async function generateDataset(options: GenerateOptions): Promise<GenerateResult> {
   const { directory } = options;
-  const { imitation, size, placed, settings } = commission(options, 'fcn datasets generate');
+  const generation = planGeneration(options, 'fcn datasets generate');
+  const { imitation, size, placed, settings } = generation;
   const { tasks, lists } = planFiles(imitation, placed);
   await claimFolder(directory, settings, '--data-root');
   const written = await paintFiles(tasks, { ...options, size });
   for (const [list, names] of Object.entries(lists)) {
     if (!(await isThere(path.join(directory, list)))) await writeFileAtomic(path.join(directory, list), names);
   }
-  const { train = 0, val = 0 } = settings.images;
-  return { train, val, size, sizesDiffer: imitation.sizesDiffer, written };
+  return resultOf(generation, written);
 }
 
-interface PaintOptions {
-  readonly dataset: Dataset;
-  /** Folder of the tasks' files. */
-  readonly directory: string;
+interface PaintOptions extends Omit<GenerateOptions, 'images'> {
   readonly size: Size;
-  readonly seed: number;
-  readonly onProgress?: (done: number, total: number) => void;
-  readonly signal?: AbortSignal;
-  readonly workers?: number;
 }
 
 async function missingOf(tasks: readonly GenerateTask[], directory: string): Promise<GenerateTask[]> {
@@ -114,8 +114,8 @@ async function missingOf(tasks: readonly GenerateTask[], directory: string): Pro
 }
 
 /**
- * Paints images in worker threads and writes their files. Images of which all files are there already are left.
- * @returns How many were painted.
+ * Paints images in worker threads and writes their files, unless all files of an image exist.
+ * @returns The number of images painted.
  * @throws UserError for a full disk or a folder that cannot be written; the signal's reason when aborted.
  */
 export async function paintFiles(tasks: readonly GenerateTask[], options: PaintOptions): Promise<number> {

@@ -2,31 +2,31 @@ import { IGNORE_INDEX, type Size } from '../../data/image.js';
 import { UserError } from '../../support/errors.js';
 import { nearest } from '../../support/suggest.js';
 
-/** What a synthetic data set takes over from the real one, besides what the description of the data set says. */
+/** How a synthetic data set resembles the real one, besides what the description of the data set says. */
 export interface Imitation {
   /** Data sets of the same id share their files. */
   readonly id: string;
-  /** Scenes of Cityscapes' label ids, or of any classes. */
+  /** Streets with Cityscapes' label ids, or scenes of any classes. */
   readonly scenes: 'streets' | 'classes';
-  /** Size of the images where the user names none: that of the real ones, or one common among them. */
+  /** Default size of the images: that of the real ones, or a common one among them. */
   readonly size: Size;
-  /** Real images differ in size: these do too, the given one being the largest (and lie as often as they stand). */
+  /** Whether images differ in size, up to the given one: half of them are turned by a quarter. */
   readonly sizesDiffer: boolean;
-  /** Label maps with or without colours; the values are the same. */
+  /** Label maps with or without a palette; the values are the same. */
   readonly labels: 'grey' | 'palette';
-  /** Changed whenever the same seed would give other pictures. */
+  /** Changes if the same seed would give other pictures. */
   readonly version: number;
-  /** A good part of each scene is of no class that the data set tells apart: only where that is a class of its own. */
+  /** Whether a good part of each scene is background: only if that is a class of its own. */
   readonly background: boolean;
-  /** Pixels along edges are ignored. */
+  /** Whether pixels along edges are ignored. */
   readonly outlines: boolean;
-  /** Name of an image: its split, its number within the split, its number in the whole set, all from 0. */
+  /** Name of an image by its split, its number within the split and its number in the whole set, both from 0. */
   readonly name: (split: string, within: number, index: number) => string;
 }
 
 const CITIES = { train: ['arkenstadt', 'birkenau', 'carlsruh'], val: ['dornbach'] } as const;
 
-/** Within its split, city after city takes an image, one of each sequence. */
+/** The cities of a split take turns; each sequence has one image. */
 function cityscapesName(split: string, within: number): string {
   const cities = split === 'train' ? CITIES.train : CITIES.val;
   const city = cities[within % cities.length]!;
@@ -36,60 +36,41 @@ function cityscapesName(split: string, within: number): string {
 
 const padded = (index: number, digits: number) => String(index + 1).padStart(digits, '0');
 
-const PASCAL = { scenes: 'classes', size: { height: 375, width: 500 }, sizesDiffer: true } as const;
+const COMMON = { version: 1, labels: 'grey', background: false, outlines: false } as const;
+const STREETS = { ...COMMON, scenes: 'streets', sizesDiffer: false } as const;
+const CLASSES = { ...COMMON, scenes: 'classes', sizesDiffer: true } as const;
+const PASCAL_SIZE = { height: 375, width: 500 };
 
 const PASCAL_CONTEXT: Imitation = {
-  ...PASCAL,
+  ...CLASSES,
   id: 'pascal-context',
+  size: PASCAL_SIZE,
   version: 2,
-  labels: 'grey',
   background: true,
-  outlines: false,
   name: (_split, _within, index) => `2010_${padded(index, 6)}`,
 };
 
 const IMITATIONS: Readonly<Record<string, Imitation>> = {
   ade20k: {
+    ...CLASSES,
     id: 'ade20k',
-    scenes: 'classes',
     size: { height: 512, width: 683 },
-    sizesDiffer: true,
-    version: 1,
-    labels: 'grey',
-    background: false,
-    outlines: false,
     name: (split, within) => `ADE_${split}_${padded(within, 8)}`,
   },
   camvid: {
+    ...STREETS,
     id: 'camvid',
-    scenes: 'streets',
     size: { height: 360, width: 480 },
-    sizesDiffer: false,
-    version: 1,
-    labels: 'grey',
-    background: false,
-    outlines: false,
     name: (split, within) => `${split === 'train' ? '0001TP' : '0016E5'}_${padded(within, 6)}`,
   },
-  cityscapes: {
-    id: 'cityscapes',
-    scenes: 'streets',
-    size: { height: 1024, width: 2048 },
-    sizesDiffer: false,
-    version: 1,
-    labels: 'grey',
-    background: false,
-    outlines: false,
-    name: cityscapesName,
-  },
+  cityscapes: { ...STREETS, id: 'cityscapes', size: { height: 1024, width: 2048 }, name: cityscapesName },
   'pascal-context': PASCAL_CONTEXT,
   'pascal-context-59': PASCAL_CONTEXT,
   'voc2012-aug': {
-    ...PASCAL,
+    ...CLASSES,
     id: 'voc2012-aug',
-    version: 1,
+    size: PASCAL_SIZE,
     labels: 'palette',
-    background: false,
     outlines: true,
     name: (_split, _within, index) => `2012_${padded(index, 6)}`,
   },
@@ -104,13 +85,13 @@ export function imitationOf(id: string): Imitation {
   if (imitation) return imitation;
   const meant = nearest(id, IMITATED);
   throw new UserError(
-    `No synthetic data is made for "${id}". Known: ${IMITATED.join(', ')}.`,
+    `No synthetic data can be made for "${id}". Known: ${IMITATED.join(', ')}.`,
     meant === undefined ? 'Give one of these.' : `Did you mean ${meant}?`,
   );
 }
 
 /**
- * Cityscapes' label ids of what is painted. The first two are void; the others have a training id, their place in
+ * Cityscapes' label ids of the things that are painted. The first two are void; the others have a training id: their index in
  * `TRAINING_CLASSES`.
  */
 export const LabelId = {
@@ -142,7 +123,7 @@ export const TRAINING_CLASSES: readonly number[] = [
   7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33,
 ];
 
-/** Classes of CamVid, by label id, of what is painted; the others are void there. */
+/** Class ids of CamVid by label id; other label ids are void there. */
 const CAMVID_CLASSES: Readonly<Record<number, number>> = {
   [LabelId.sky]: 0,
   [LabelId.building]: 1,
@@ -163,11 +144,11 @@ const CAMVID_CLASSES: Readonly<Record<number, number>> = {
   [LabelId.bicycle]: 10,
 };
 
-/** Training ids of label ids, for the classes of a data set of streets; 255 for those without one. */
+/** Training ids of label ids in a data set of streets; 255 if a label id has none. */
 export function toTrainingIds(ids: Uint8Array, dataset: 'cityscapes' | 'camvid' = 'cityscapes'): Uint8Array {
   const table = new Uint8Array(256).fill(IGNORE_INDEX);
-  if (dataset === 'camvid')
+  if (dataset === 'camvid') {
     for (const [id, trainingId] of Object.entries(CAMVID_CLASSES)) table[Number(id)] = trainingId;
-  else for (const [trainingId, id] of TRAINING_CLASSES.entries()) table[id] = trainingId;
+  } else for (const [trainingId, id] of TRAINING_CLASSES.entries()) table[id] = trainingId;
   return ids.map((id) => table[id]!);
 }

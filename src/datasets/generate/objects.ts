@@ -2,14 +2,14 @@ import { type Camera, flatGrid } from './camera.js';
 import type { Brush, Canvas, Colour, Dice } from './canvas.js';
 import { LabelId } from './imitations.js';
 
-/** Something that stands on the ground, facing the camera. */
-interface Standing {
-  /** Lateral position of its middle and distance, in metres. */
+/** The place of an object on the ground that faces the camera. */
+interface Place {
+  /** Lateral position of its middle, and distance, in metres. */
   readonly x: number;
   readonly z: number;
 }
 
-export type PaintObject = (canvas: Canvas, camera: Camera, place: Standing, dice: Dice) => void;
+export type PaintObject = (canvas: Canvas, camera: Camera, place: Place, dice: Dice) => void;
 
 const WINDOW: Colour = [44, 54, 66];
 const TYRE: Colour = [22, 22, 24];
@@ -27,8 +27,8 @@ const CLOTHES: readonly Colour[] = [
 ];
 const SKIN: Colour = [214, 160, 130];
 
-/** Two wheels under a vehicle of a width, in metres from its middle. */
-function wheels(canvas: Canvas, camera: Camera, { x, z }: Standing, id: number, offset: number, radius: number): void {
+/** Two wheels, `offset` metres to either side of a vehicle's middle. */
+function wheels(canvas: Canvas, camera: Camera, { x, z }: Place, id: number, offset: number, radius: number): void {
   const scale = camera.scale(z);
   for (const side of [-1, 1]) {
     const [centreX, centreY] = camera.point(x + side * offset, radius, z);
@@ -37,11 +37,11 @@ function wheels(canvas: Canvas, camera: Camera, { x, z }: Standing, id: number, 
   }
 }
 
-/** A rectangle in metres from the middle of an object: left, right, bottom, top. */
+/** A rectangle: left, right, bottom and top in metres from the point on the ground below the middle of an object. */
 function plate(
   canvas: Canvas,
   camera: Camera,
-  { x, z }: Standing,
+  { x, z }: Place,
   [left, right, bottom, top]: readonly [number, number, number, number],
   brush: Brush,
 ): void {
@@ -115,8 +115,8 @@ export const paintTrain: PaintObject = (canvas, camera, place) => {
   }
 };
 
-/** A body from the knees (or, sitting, the saddle) up; `ground` is the height its feet are at. */
-function figure(canvas: Canvas, camera: Camera, place: Standing, dice: Dice, id: number, ground: number): void {
+/** A person; `ground` is the height of the feet. */
+function figure(canvas: Canvas, camera: Camera, place: Place, dice: Dice, id: number, ground: number): void {
   const clothes = dice.pick(CLOTHES);
   const [headX, headY] = camera.point(place.x, ground + 1.6, place.z);
   const scale = camera.scale(place.z);
@@ -135,8 +135,8 @@ export const paintPerson: PaintObject = (canvas, camera, place, dice) => {
   figure(canvas, camera, place, dice, LabelId.person, 0);
 };
 
-/** Two rings and what is between them. */
-function twoWheeler(canvas: Canvas, camera: Camera, { x, z }: Standing, brush: Brush, tyre: number): void {
+/** Two wheels, seen from the side. */
+function twoWheeler(canvas: Canvas, camera: Camera, { x, z }: Place, brush: Brush, tyre: number): void {
   const radius = 0.34;
   const corners = 12;
   for (const side of [-1, 1]) {
@@ -244,7 +244,7 @@ export const paintTrafficLight: PaintObject = (canvas, camera, place, dice) => {
   }
 };
 
-/** A trunk and a crown of overlapping bunches of leaves. */
+/** A trunk and a crown of overlapping ellipses. */
 export const paintTree: PaintObject = (canvas, camera, { x, z }, dice) => {
   const id = LabelId.vegetation;
   const scale = camera.scale(z);

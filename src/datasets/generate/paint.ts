@@ -10,28 +10,28 @@ import type { Form, FormedFile, GenerateTask } from './plan.js';
 import { contextMapOf, contextRegionsOf, polygonsOf, sbdFileOf } from './raw/labels.js';
 import { paintScene } from './scene.js';
 
-/** A synthetic image and what its label file holds. */
+/** A synthetic image and its labels. */
 export interface Painting {
   readonly size: Size;
   /** [height, width, 3] */
   readonly rgb: Uint8ClampedArray;
-  /** [height, width], raw values as the data set's label files have them. */
+  /** [height, width], raw values as in the data set's label files. */
   readonly labels: Uint8Array;
-  /** [height, width], Cityscapes' label ids, of which the labels are made; null in other data sets. */
+  /** [height, width], Cityscapes' label ids, from which the labels are made; null in other data sets. */
   readonly labelIds: Uint8Array | null;
 }
 
-/** No side is shorter than this, however the sizes differ. */
+/** In pixels, for images that differ in size. */
 const SHORTEST_SIDE = 32;
 
-/** A size at most as large as the given one: half of them turned by a quarter, one side shortened by up to a third. */
+/** A size up to the given one: half of them are turned by a quarter, and one side is shortened by up to a third. */
 function drawSize({ height, width }: Size, dice: Dice): Size {
   const [first, second] = dice.chance(0.5) ? [height, width] : [width, height];
   const shorten = (side: number) => Math.max(SHORTEST_SIDE, Math.round(side * dice.between(0.67, 1)));
   return dice.chance(0.5) ? { height: first, width: shorten(second) } : { height: shorten(first), width: second };
 }
 
-/** Paints image number `index` of a seed: the same every time. */
+/** Paints image number `index`: the same for the same seed. */
 export function paint(
   imitation: Imitation,
   dataset: Dataset,
@@ -45,21 +45,21 @@ export function paint(
     if (imitation.id === 'camvid') return { size, rgb, labels: toTrainingIds(ids, 'camvid'), labelIds: null };
     return { size, rgb, labels: toTrainingIds(ids), labelIds: ids };
   }
-  // Iteration 0 is the noise tiles'.
+  // Iteration 0 is that of the noise tiles.
   const dice = new Dice(new Draws(seed, Purpose.generate, index + 1));
   const own = imitation.sizesDiffer ? drawSize(size, dice) : size;
-  // Where raw label 0 is no class, class k is label k + 1; elsewhere label 0 is the background.
+  // If raw label 0 is not a class, class k is label k + 1; otherwise label 0 is the background.
   const names = dataset.reduceZeroLabel ? ['', ...dataset.classes] : dataset.classes;
   const { rgb, ids } = paintClassScene(own, names, index, tiles, dice, imitation.background);
-  // One pixel in a hundred of the height, as five of 500 are in VOC.
+  // One hundredth of the height: in VOC five of 500 pixels.
   const labels = imitation.outlines ? ignoreOutlines(ids, own, Math.max(1, Math.round(own.height / 100))) : ids;
   return { size: own, rgb, labels, labelIds: null };
 }
 
-/** Hardly to be told from the original, and less than half its size. */
+/** Looks like the lossless image, at less than half its size. */
 const JPEG_QUALITY = 92;
 
-/** A painting, and what its files say besides. */
+/** A painting, and what else its files need. */
 interface Painted {
   readonly painting: Painting;
   readonly task: GenerateTask;
@@ -73,7 +73,7 @@ function encodeImage({ size, rgb }: Painting, file: string): Promise<Buffer> {
     : encodeJpeg({ ...size, data: new Uint8Array(rgb.buffer) }, JPEG_QUALITY);
 }
 
-/** Cityscapes' label ids, which only its paintings have. */
+/** Cityscapes' label ids; only its paintings have them. */
 function requireIds({ labelIds }: Painting, form: Form): Uint8Array {
   if (labelIds === null) throw new Error(`A painting without label ids cannot be written as ${form}.`);
   return labelIds;

@@ -6,7 +6,7 @@ import { UserError } from '../../support/errors.js';
 import { explainFileError, writeFileAtomic } from '../../support/files.js';
 import type { Imitation } from './imitations.js';
 
-/** What a painting is written as: its image, or its labels as data sets have them or as they are published. */
+/** A form in which a painting is written: its image, or its labels as data sets hold them or as they are published. */
 export type Form =
   | 'image'
   | 'labels'
@@ -18,12 +18,12 @@ export type Form =
 
 /** A file of a painting. */
 export interface FormedFile {
-  /** Path in the folder that is generated. The suffix of an image says whether it is a PNG or a JPEG. */
+  /** Path in the generated folder. The suffix of an image decides whether it is a PNG or a JPEG. */
   readonly file: string;
   readonly form: Form;
 }
 
-/** One image to paint, and the files that are made of it. */
+/** An image to paint, and its files. */
 export interface GenerateTask {
   /** In the whole set, from 0. */
   readonly index: number;
@@ -32,7 +32,7 @@ export interface GenerateTask {
   readonly files: readonly FormedFile[];
 }
 
-/** An image of a synthetic data set: its place in the description. */
+/** An image of a synthetic data set, and the source in the description that it belongs to. */
 export interface PlacedImage {
   /** In the whole set, from 0. */
   readonly index: number;
@@ -41,15 +41,15 @@ export interface PlacedImage {
   readonly source: SplitSource;
 }
 
-/** A quarter for validation, but one at least; the rest for training. */
+/** Images of each split: a quarter, but at least one, for validation; the rest for training. */
 function share(images: number): Record<string, number> {
   const val = Math.max(1, Math.round(images / 4));
   return { train: images - val, val };
 }
 
 /**
- * Names and places of the images of a synthetic data set; a split of several sources deals its images to them in turn.
- * @throws UserError where there are too few images for each source to get one.
+ * The images of a synthetic data set. The sources of a split take turns.
+ * @throws UserError if there are too few images for each source to get one.
  */
 export function placeImages(imitation: Imitation, dataset: Dataset, images: number): readonly PlacedImage[] {
   const placed: PlacedImage[] = [];
@@ -80,11 +80,11 @@ export function countSplits(images: readonly PlacedImage[]): Record<string, numb
 
 interface GeneratePlan {
   readonly tasks: readonly GenerateTask[];
-  /** Contents of the split lists by path, relative to the data set's folder. */
+  /** Contents of the split lists, by path in the data set's folder. */
   readonly lists: Readonly<Record<string, string>>;
 }
 
-/** The files of a synthetic data set, in the folders, with the suffixes and lists of its description. */
+/** The files of a synthetic data set, with the folders, suffixes and lists of its description. */
 export function planFiles(imitation: Imitation, images: readonly PlacedImage[]): GeneratePlan {
   const lists: Record<string, string> = {};
   const tasks = images.map(({ index, name, split, source }): GenerateTask => {
@@ -104,30 +104,30 @@ export function planFiles(imitation: Imitation, images: readonly PlacedImage[]):
 }
 
 /**
- * Marks the folder as one of synthetic data of these settings.
- * @param flag Where the user chooses the folder.
- * @throws UserError where it holds other data.
+ * Marks a folder as synthetic data with these settings.
+ * @param flag The flag with which the user chooses the folder.
+ * @throws UserError if it holds other data.
  */
 export async function claimFolder(directory: string, settings: object, flag: string): Promise<void> {
   const marker = path.join(directory, SYNTHETIC_MARKER);
   const content = `${JSON.stringify(settings, null, 2)}\n`;
-  let held: string[];
+  let found: string[];
   try {
-    held = await readdir(directory);
+    found = await readdir(directory);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw explainFileError(error, directory, 'read');
-    held = [];
+    found = [];
   }
-  if (held.includes(SYNTHETIC_MARKER)) {
+  if (found.includes(SYNTHETIC_MARKER)) {
     if ((await readFile(marker, 'utf8')) === content) return;
     throw new UserError(
       `${directory} holds synthetic data made with other settings (see ${marker}).`,
       `Use the same number of images, size and seed, remove the folder, or choose another with ${flag}.`,
     );
   }
-  if (held.length > 0) {
+  if (found.length > 0) {
     throw new UserError(
-      `${directory} holds data that was not generated here (${held.slice(0, 3).join(', ')}).`,
+      `${directory} holds data that was not generated here (${found.slice(0, 3).join(', ')}).`,
       `Synthetic data is not mixed with other data: choose another folder with ${flag}.`,
     );
   }

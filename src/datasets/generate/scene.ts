@@ -20,12 +20,12 @@ import {
   paintTruck,
 } from './objects.js';
 
-/** Distance beyond which nothing is told apart, in metres. */
+/** Distance beyond which nothing can be distinguished, in metres. */
 const FAR = 120;
-/** Distance of the ground at the picture's lower edge, or nearer. */
+/** A distance at which the ground is below the picture's lower edge, in metres. */
 const NEAR = 1;
 
-/** Lateral extents of the street, in metres from the camera. */
+/** Lateral extents of the street, in metres. */
 interface Street {
   readonly roadLeft: number;
   readonly roadRight: number;
@@ -89,7 +89,7 @@ function paintGround(canvas: Canvas, camera: Camera, street: Street, dice: Dice)
   }
 }
 
-/** Houses, hedges, walls and fences along one side, from far to near so that the near ones hide the far ones. */
+/** Houses, hedges, walls and fences along one side, from far to near, so that near ones hide far ones. */
 function paintSide(canvas: Canvas, camera: Camera, street: Street, side: -1 | 1, scene: Features, dice: Dice): void {
   const edge = side < 0 ? street.roadLeft - street.pavement : street.roadRight + street.pavement;
   const front = edge + side * street.verge;
@@ -131,7 +131,7 @@ function paintSide(canvas: Canvas, camera: Camera, street: Street, side: -1 | 1,
   }
 }
 
-/** What need not be in every scene. */
+/** Things that some scenes lack. */
 const FEATURES = [
   'wall',
   'fence',
@@ -149,7 +149,7 @@ const FEATURES = [
 ] as const;
 type Feature = (typeof FEATURES)[number];
 
-/** Features that each scene has for certain; three scenes in a row have all of them. */
+/** Number of features that a scene is sure to have; three scenes in a row have all of them. */
 const CERTAIN = 5;
 
 class Features {
@@ -179,7 +179,7 @@ interface Placed {
   readonly paint: PaintObject;
 }
 
-/** Chooses where things stand. */
+/** Chooses the objects and their places; the farthest come first. */
 function placeObjects(street: Street, scene: Features, dice: Dice): Placed[] {
   const { roadLeft, roadRight, pavement, verge } = street;
   const placed: Placed[] = [];
@@ -224,7 +224,7 @@ function placeObjects(street: Street, scene: Features, dice: Dice): Placed[] {
   return placed.sort((a, b) => b.z - a.z);
 }
 
-/** Paints the scene number `index` of a seed: the same picture every time. Scenes in a row share rare classes evenly. */
+/** Paints scene number `index`: the same picture for the same seed. Rare classes take turns. */
 export function paintScene(size: Size, seed: number, index: number, noise: NoiseTiles): Canvas {
   const dice = new Dice(new Draws(seed, Purpose.generate, index + 1));
   const { height, width } = size;

@@ -4,128 +4,146 @@ import { stat } from 'node:fs/promises';
 import { Transform, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import type { Extract, Entry as TarEntry } from 'tar-stream';
-import type { Entry, ZipFile } from 'yauzl';
+import type { Entry as ZipEntry, ZipFile } from 'yauzl';
 import { UserError } from '../../support/errors.js';
 import { explainFileError } from '../../support/files.js';
 import { endSentence } from '../../support/format.js';
 import {
-  type Archive,
   addFile,
   checkMemberPath,
+  type DownloadSource,
   FETCH_AGAIN,
   type Inventory,
-  LARGEST_MEMBER,
   type Member,
-  type MemberStream,
   type ReadOptions,
-  type Role,
-  refuseLink,
+  type RoleOf,
+  refuseMember,
   refusePath,
-  refuseSize,
-  type Source,
 } from './source.js';
 
-const FILE_TYPES: readonly string[] = ['file', 'contiguous-file'];
-const LINK_TYPES: readonly string[] = ['link', 'symlink'];
-
-/** Bytes between two members, a long name's, say, that are gathered in memory; what is on its way is counted with them. */
-const LARGEST_HEADER = 16 * 2 ** 20;
-
-async function bytesOf(entry: TarEntry): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of entry) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks);
+/** A file or link of an archive. */
+interface ArchiveEntry {
+  readonly path: string;
+  /** In bytes, unpacked. */
+  readonly size: number;
+  readonly isLink: boolean;
+  /** CRC-32 that the archive records; null if it records none. */
+  readonly crc32: number | null;
+  /** Its content. Read it before you ask for the next entry; you may stop before its end. */
+  readonly pieces: AsyncIterable<Buffer>;
 }
 
-/** A tar archive, compressed with gzip or not. It has no directory: each reading goes through all of it. */
-export class TarSource implements Source, Archive {
-  constructor(
-    readonly location: string,
-    private readonly gzipped: boolean,
-  ) {}
+/** Limit of this program: no image or label map is nearly as large. A larger size is damage, or meant to fill the memory. */
+const LARGEST_MEMBER = 2 ** 28;
 
-  async has(role: (path: string) => Role, options: ReadOptions = {}): Promise<boolean> {
-    for await (const { path, entry } of this.entries(options)) {
-      entry.resume();
-      if (role(path) === 'file') return true;
-    }
+/** An archive whose members are read one by one. */
+export abstract class ArchiveSource implements DownloadSource {
+  constructor(readonly location: string) {}
+
+  /** Files and links, in the order in which they are stored; `onChunk` gets the archive's bytes if reading passes over them. */
+  protected abstract entries(
+    signal: AbortSignal | undefined,
+    onChunk?: (chunk: Buffer) => void,
+  ): AsyncGenerator<ArchiveEntry>;
+
+  abstract inspect(role: RoleOf, options?: ReadOptions): Promise<Inventory>;
+
+  async has(role: RoleOf, signal?: AbortSignal): Promise<boolean> {
+    for await (const { path } of this.entries(signal)) if (role(path) === 'file') return true;
     return false;
   }
 
-  async inspect(role: (path: string) => Role, options: ReadOptions = {}): Promise<Inventory> {
-    const files = new Map<string, number>();
-    const lists = new Map<string, string>();
-    const hash = createHash('sha256');
-    let bytes = 0;
-    const tap = (chunk: Buffer) => {
-      hash.update(chunk);
-      bytes += chunk.length;
-    };
-    for await (const { path, entry } of this.entries(options, tap)) {
-      const wanted = role(path);
-      if (wanted !== null && LINK_TYPES.includes(entry.header.type ?? 'file')) throw refuseLink(path, this.location);
-      if (wanted !== null) this.checkSize(path, entry);
-      if (wanted === 'file') addFile(files, path, entry.header.size ?? 0, this.location);
-      if (wanted === 'list') lists.set(path, (await bytesOf(entry)).toString('utf8'));
-      else entry.resume();
-    }
-    return { files, lists, bytes, sha256: hash.digest('hex') };
-  }
-
-  async *read(wanted: ReadonlySet<string>, options: ReadOptions = {}): AsyncIterable<Member> {
+  async *read(wanted: ReadonlySet<string>, signal?: AbortSignal): AsyncIterable<Member> {
     let left = wanted.size;
-    for await (const { path, entry } of this.entries(options)) {
-      if (!wanted.has(path)) {
-        entry.resume();
-        continue;
-      }
-      this.checkSize(path, entry);
-      yield { path, crc32: null, bytes: await bytesOf(entry) };
-      // What follows the last wanted member need not be read.
+    for await (const entry of this.entries(signal)) {
+      const { path, crc32 } = entry;
+      if (!wanted.has(path)) continue;
+      yield { path, crc32, bytes: await this.bytesOf(entry) };
       if (--left === 0) return;
     }
   }
 
-  async *streams(wanted: (path: string) => boolean, options: ReadOptions = {}): AsyncGenerator<MemberStream> {
-    for await (const { path, entry } of this.entries(options)) {
-      if (!wanted(path) || LINK_TYPES.includes(entry.header.type ?? 'file')) {
-        entry.resume();
-        continue;
+  /** The wanted files. Their content is of any size, since it is not collected in memory. */
+  async *streams(wanted: (path: string) => boolean, signal?: AbortSignal): AsyncGenerator<ArchiveEntry> {
+    for await (const entry of this.entries(signal)) if (!entry.isLink && wanted(entry.path)) yield entry;
+  }
+
+  protected async listEntries(
+    role: RoleOf,
+    signal: AbortSignal | undefined,
+    onChunk?: (chunk: Buffer) => void,
+  ): Promise<Pick<Inventory, 'files' | 'lists'>> {
+    const files = new Map<string, number>();
+    const lists = new Map<string, string>();
+    for await (const entry of this.entries(signal, onChunk)) {
+      const { path, size, isLink } = entry;
+      const wanted = role(path);
+      if (wanted === null) continue;
+      if (isLink) {
+        throw refuseMember(this.location, path, 'is a link, a file was expected', ', or unpack it and name the folder');
       }
-      const chunks = entry[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-      const next = async (): Promise<IteratorResult<Buffer>> => {
-        try {
-          return await chunks.next();
-        } catch (error) {
-          throw this.explain(error);
-        }
-      };
-      // Without a way to end it early: that would end the archive as well.
-      yield { path, pieces: { [Symbol.asyncIterator]: () => ({ next }) } };
-      while (!(await next()).done);
+      this.checkSize(entry);
+      if (wanted === 'file') addFile(files, path, size, this.location);
+      else lists.set(path, (await this.bytesOf(entry)).toString('utf8'));
     }
+    return { files, lists };
   }
 
-  private checkSize(path: string, { header: { size = 0 } }: TarEntry): void {
-    if (size > LARGEST_MEMBER) throw refuseSize(path, this.location, size);
+  private checkSize({ path, size }: ArchiveEntry): void {
+    if (size <= LARGEST_MEMBER) return;
+    throw new UserError(
+      `${this.location}: its member ${path} claims ${size} bytes; no image or label map is that large.`,
+      FETCH_AGAIN,
+    );
   }
 
-  /** Files and links. Each entry must be read or resumed before the next is asked for. */
-  private async *entries(
-    { signal, onBytes }: ReadOptions,
-    tap?: (chunk: Buffer) => void,
-  ): AsyncGenerator<{ path: string; entry: TarEntry }> {
-    const { extract } = await import('tar-stream');
-    const tar: Extract = extract();
-    const meter = new Transform({
-      transform(chunk: Buffer, _encoding, done: TransformCallback) {
-        tap?.(chunk);
-        onBytes?.(chunk.length);
-        done(null, chunk);
-      },
+  private async bytesOf(entry: ArchiveEntry): Promise<Buffer> {
+    this.checkSize(entry);
+    const chunks: Buffer[] = [];
+    for await (const chunk of entry.pieces) chunks.push(chunk);
+    return Buffer.concat(chunks);
+  }
+
+  /** The system's errors have a `syscall`; those of zlib, tar-stream and yauzl do not. */
+  protected explain(error: unknown, kind: 'archive' | 'zip archive', where = this.location): unknown {
+    const { syscall, message } = error as NodeJS.ErrnoException;
+    if (syscall !== undefined) return explainFileError(error, this.location, 'read');
+    return new UserError(`${where}: the ${kind} is damaged: ${endSentence(message)}`, FETCH_AGAIN, { cause: error });
+  }
+}
+
+const FILE_TYPES: readonly string[] = ['file', 'contiguous-file'];
+const LINK_TYPES: readonly string[] = ['link', 'symlink'];
+
+/** Most bytes between two members, such as a long name, that are collected in memory, with those on their way. */
+const LARGEST_HEADER = 16 * 2 ** 20;
+
+/** A tar archive, compressed with gzip or not. It has no directory, so each reading goes through all of it. */
+export class TarSource extends ArchiveSource {
+  constructor(
+    location: string,
+    private readonly gzipped: boolean,
+  ) {
+    super(location);
+  }
+
+  override async inspect(role: RoleOf, { signal, onBytes }: ReadOptions = {}): Promise<Inventory> {
+    const hash = createHash('sha256');
+    let bytes = 0;
+    const found = await this.listEntries(role, signal, (chunk) => {
+      hash.update(chunk);
+      bytes += chunk.length;
+      onBytes?.(chunk.length);
     });
-    let passed = 0;
+    return { ...found, bytes, sha256: hash.digest('hex') };
+  }
+
+  protected override async *entries(
+    signal: AbortSignal | undefined,
+    onChunk?: (chunk: Buffer) => void,
+  ): AsyncGenerator<ArchiveEntry> {
+    const { extract } = await import('tar-stream');
+    const tar = extract();
     let end = 0;
     tar.on('entry', ({ type, size = 0 }, entry) => {
       // An extended header may claim anything.
@@ -134,37 +152,47 @@ export class TarSource implements Source, Archive {
       const { offset } = entry as typeof entry & { readonly offset: number };
       end = offset + (type === 'directory' ? 0 : size);
     });
-    const guard = new Transform({
-      transform(chunk: Buffer, _encoding, done: TransformCallback) {
-        passed += chunk.length;
-        done(passed - end > LARGEST_HEADER ? new Error('a header is too large') : null, chunk);
-      },
-    });
+    let passed = 0;
     const stream = createReadStream(this.location, { highWaterMark: 1 << 20 });
-    const gunzip = this.gzipped ? [createGunzip()] : [];
-    // The end of the reading is looked at below: a failure of any part ends the archive with it.
-    const pumping = pipeline([stream, meter, ...gunzip, guard, tar]).then(
+    const meter = passing((chunk) => {
+      onChunk?.(chunk);
+      return null;
+    });
+    const guard = passing((chunk) => {
+      passed += chunk.length;
+      return passed - end > LARGEST_HEADER ? new Error('a header is too large') : null;
+    });
+    // A failure of any part ends the archive with it, and is looked at below.
+    const pumping = pipeline([stream, meter, ...(this.gzipped ? [createGunzip()] : []), guard, tar]).then(
       () => null,
       (error: unknown) => ({ error }),
     );
+    // The part that failed first says more than the archive that ended with it.
+    const firstError = async (error: unknown) => this.explain((await pumping)?.error ?? error, 'archive');
     let ended = false;
     try {
       for await (const entry of tar) {
         signal?.throwIfAborted();
-        const { name, type = 'file' } = entry.header;
-        const isFile = FILE_TYPES.includes(type ?? 'file');
-        if (!isFile && !LINK_TYPES.includes(type ?? 'file')) {
-          entry.resume();
-          continue;
+        const { name, size = 0 } = entry.header;
+        const type = entry.header.type ?? 'file';
+        const isLink = LINK_TYPES.includes(type);
+        let chunks: AsyncIterator<Buffer> | undefined;
+        if (isLink || FILE_TYPES.includes(type)) {
+          const next = async (): Promise<IteratorResult<Buffer>> => {
+            chunks ??= entry[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+            return chunks.next().catch(async (error: unknown) => Promise.reject(await firstError(error)));
+          };
+          // The iterator has no `return`: that would end the archive as well.
+          const pieces = { [Symbol.asyncIterator]: () => ({ next }) };
+          yield { path: checkMemberPath(name, this.location), size, isLink, crc32: null, pieces };
+          while (chunks !== undefined && !(await next()).done);
         }
-        const path = checkMemberPath(name, this.location);
-        yield { path, entry };
+        if (chunks === undefined) entry.resume();
       }
       ended = true;
     } catch (error) {
       if (error instanceof UserError || signal?.aborted) throw error;
-      // The first part that failed tells more than the archive that was ended with it.
-      throw this.explain((await pumping)?.error ?? error);
+      throw await firstError(error);
     } finally {
       if (!ended) {
         tar.destroy();
@@ -172,162 +200,66 @@ export class TarSource implements Source, Archive {
       }
     }
     const failure = await pumping;
-    if (failure) throw this.explain(failure.error);
+    if (failure) throw this.explain(failure.error, 'archive');
   }
+}
 
-  /** The system's errors have a call; zlib's and tar-stream's do not. */
-  private explain(error: unknown): unknown {
-    if ((error as NodeJS.ErrnoException).syscall !== undefined) return explainFileError(error, this.location, 'read');
-    return new UserError(
-      `${this.location}: the archive is damaged: ${endSentence((error as Error).message)}`,
-      FETCH_AGAIN,
-      {
-        cause: error,
-      },
-    );
-  }
+/** A stream that passes its chunks on unchanged; an error that `look` returns ends it. */
+function passing(look: (chunk: Buffer) => Error | null): Transform {
+  return new Transform({
+    transform: (chunk: Buffer, _encoding, done: TransformCallback) => done(look(chunk), chunk),
+  });
 }
 
 /** The high half of the attributes is the Unix mode; its upper bits are the kind of file. */
-const isLink = (entry: Entry) => ((entry.externalFileAttributes >>> 16) & 0xf000) === 0xa000;
+const isZipLink = (entry: ZipEntry) => ((entry.externalFileAttributes >>> 16) & 0xf000) === 0xa000;
+
+/** yauzl checks names itself. */
+const REFUSED_NAME = /^(?:invalid relative path|absolute path|invalid characters in fileName): (.*)$/s;
 
 /** A zip archive. */
-export class ZipSource implements Source, Archive {
-  constructor(readonly location: string) {}
-
-  async has(role: (path: string) => Role, options: ReadOptions = {}): Promise<boolean> {
-    const zip = await this.open();
-    try {
-      for await (const entry of this.entries(zip, options)) {
-        if (!entry.fileName.endsWith('/') && role(checkMemberPath(entry.fileName, this.location)) === 'file')
-          return true;
-      }
-      return false;
-    } finally {
-      zip.close();
-    }
-  }
-
-  async inspect(role: (path: string) => Role, options: ReadOptions = {}): Promise<Inventory> {
-    const files = new Map<string, number>();
-    const lists = new Map<string, string>();
-    await this.visit(async (zip, entry, path) => {
-      const wanted = role(path);
-      if (wanted === null) return;
-      if (isLink(entry)) throw refuseLink(path, this.location);
-      if (wanted === 'file') addFile(files, path, entry.uncompressedSize, this.location);
-      else lists.set(path, (await this.bytesOf(zip, entry, path)).toString('utf8'));
-    }, options);
+export class ZipSource extends ArchiveSource {
+  override async inspect(role: RoleOf, options: ReadOptions = {}): Promise<Inventory> {
+    const found = await this.listEntries(role, options.signal);
     const { size } = await stat(this.location);
-    return { files, lists, bytes: size, sha256: await hashStream(this.location, options) };
+    return { ...found, bytes: size, sha256: await hashStream(this.location, options) };
   }
 
-  async *read(wanted: ReadonlySet<string>, options: ReadOptions = {}): AsyncIterable<Member> {
-    const entries: [string, Entry][] = [];
-    const zip = await this.open();
+  protected override async *entries(signal: AbortSignal | undefined): AsyncGenerator<ArchiveEntry> {
+    const { openPromise } = await import('yauzl');
+    const zip = await openPromise(this.location, { autoClose: false }).catch((error: unknown) => this.fail(error));
+    const iterator = zip.eachEntry()[Symbol.asyncIterator]();
     try {
-      for await (const entry of this.entries(zip, options)) {
+      for (;;) {
+        signal?.throwIfAborted();
+        const step = await iterator.next().catch((error: unknown) => this.fail(error));
+        if (step.done) return;
+        const entry = step.value;
+        if (entry.fileName.endsWith('/')) continue;
         const path = checkMemberPath(entry.fileName, this.location);
-        if (wanted.has(path)) entries.push([path, entry]);
-      }
-      for (const [path, entry] of entries) {
-        options.signal?.throwIfAborted();
-        yield { path, crc32: entry.crc32, bytes: await this.bytesOf(zip, entry, path) };
+        const { uncompressedSize: size, crc32 } = entry;
+        yield { path, size, isLink: isZipLink(entry), crc32, pieces: this.piecesOf(zip, entry, path) };
       }
     } finally {
       zip.close();
     }
   }
 
-  async *streams(wanted: (path: string) => boolean, options: ReadOptions = {}): AsyncGenerator<MemberStream> {
-    const zip = await this.open();
-    try {
-      for await (const entry of this.entries(zip, options)) {
-        const path = checkMemberPath(entry.fileName, this.location);
-        if (entry.fileName.endsWith('/') || isLink(entry) || !wanted(path)) continue;
-        yield { path, pieces: this.piecesOf(zip, entry, path) };
-      }
-    } finally {
-      zip.close();
-    }
-  }
-
-  private async *piecesOf(zip: ZipFile, entry: Entry, path: string): AsyncGenerator<Buffer> {
+  private async *piecesOf(zip: ZipFile, entry: ZipEntry, path: string): AsyncGenerator<Buffer> {
     try {
       for await (const chunk of await zip.openReadStreamPromise(entry)) yield chunk as Buffer;
     } catch (error) {
-      throw this.explain(error, path);
+      this.fail(error, `${this.location}: ${path}`);
     }
   }
 
-  private async visit(
-    look: (zip: ZipFile, entry: Entry, path: string) => Promise<void>,
-    options: ReadOptions,
-  ): Promise<void> {
-    const zip = await this.open();
-    try {
-      for await (const entry of this.entries(zip, options)) {
-        if (!entry.fileName.endsWith('/')) await look(zip, entry, checkMemberPath(entry.fileName, this.location));
-      }
-    } finally {
-      zip.close();
-    }
-  }
-
-  private async *entries(zip: ZipFile, { signal }: ReadOptions): AsyncGenerator<Entry> {
-    const iterator = zip.eachEntry()[Symbol.asyncIterator]();
-    for (;;) {
-      signal?.throwIfAborted();
-      let step: IteratorResult<Entry>;
-      try {
-        step = await iterator.next();
-      } catch (error) {
-        throw this.explain(error);
-      }
-      if (step.done) return;
-      yield step.value;
-    }
-  }
-
-  private async open(): Promise<ZipFile> {
-    const { openPromise } = await import('yauzl');
-    try {
-      return await openPromise(this.location, { autoClose: false });
-    } catch (error) {
-      throw this.explain(error);
-    }
-  }
-
-  private async bytesOf(zip: ZipFile, entry: Entry, path: string): Promise<Buffer> {
-    if (entry.uncompressedSize > LARGEST_MEMBER) throw refuseSize(path, this.location, entry.uncompressedSize);
-    try {
-      const chunks: Buffer[] = [];
-      for await (const chunk of await zip.openReadStreamPromise(entry)) chunks.push(chunk as Buffer);
-      return Buffer.concat(chunks);
-    } catch (error) {
-      throw this.explain(error, path);
-    }
-  }
-
-  /** The system's errors have a call; yauzl's and zlib's do not. */
-  private explain(error: unknown, member?: string): unknown {
-    if ((error as NodeJS.ErrnoException).syscall !== undefined) return explainFileError(error, this.location, 'read');
-    // yauzl looks at the names itself.
-    const elsewhere = /^(?:invalid relative path|absolute path|invalid characters in fileName): (.*)$/s;
-    const [, name] = elsewhere.exec((error as Error).message) ?? [];
-    if (name !== undefined) return refusePath(name, this.location);
-    const where = member === undefined ? this.location : `${this.location}: ${member}`;
-    return new UserError(
-      `${where}: the zip archive is damaged: ${endSentence((error as Error).message)}`,
-      FETCH_AGAIN,
-      {
-        cause: error,
-      },
-    );
+  private fail(error: unknown, where?: string): never {
+    const [, name] = REFUSED_NAME.exec((error as Error).message) ?? [];
+    throw name === undefined ? this.explain(error, 'zip archive', where) : refusePath(name, this.location);
   }
 }
 
-/** SHA-256 of a file's bytes, telling as it goes on how many were read. */
+/** SHA-256 of a file's bytes, in hexadecimal. */
 export async function hashStream(file: string, { signal, onBytes }: ReadOptions): Promise<string> {
   const hash = createHash('sha256');
   try {

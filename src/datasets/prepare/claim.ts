@@ -11,21 +11,12 @@ import {
 import { UserError } from '../../support/errors.js';
 import { explainFileError, isThere, writeFileAtomic } from '../../support/files.js';
 import { readHashes } from '../hashes.js';
-import { FolderSource } from './find-sources.js';
 import type { Inspection } from './inspect.js';
 import { Journal, sameKey } from './journal.js';
+import { FolderSource } from './source.js';
 
-/** What a data set's folder holds when a preparation begins. */
-export type Claim =
-  /** The same preparation, finished. */
-  | 'finished'
-  /** The same preparation, not finished. */
-  | 'resumed'
-  /** Nothing of it. */
-  | 'new';
-
-/** Files that are not hidden; a missing folder has none. */
-async function holds(folder: string): Promise<string[]> {
+/** Names of files that are not hidden; none if the folder does not exist. */
+async function visibleFiles(folder: string): Promise<string[]> {
   try {
     return (await readdir(folder)).filter((name) => !name.startsWith('.'));
   } catch (error) {
@@ -34,7 +25,7 @@ async function holds(folder: string): Promise<string[]> {
   }
 }
 
-/** Whether some of the download lies in the data set's folder itself, to be prepared where it is. */
+/** Whether files of the download are in the data set's folder itself, to be prepared in place. */
 function isInPlace({ sources, plan }: Inspection, folder: string): boolean {
   const inside = path.resolve(folder) + path.sep;
   return plan.files.some(({ part, path: file }) => {
@@ -43,15 +34,15 @@ function isInPlace({ sources, plan }: Inspection, folder: string): boolean {
   });
 }
 
-/** Whether nothing of a finished preparation was removed since. */
-async function isWhole(folder: string): Promise<boolean> {
+/** Whether all files of a finished preparation are still there. */
+async function isComplete(folder: string): Promise<boolean> {
   const files = await readHashes(folder);
   for (const { target } of files) if (!(await isThere(path.join(folder, target)))) return false;
   return files.length > 0;
 }
 
-/** Removes what an earlier preparation of other downloads made and this one does not make. */
-async function removeOthers(folder: string, prepared: Prepared | null, { plan }: Inspection): Promise<void> {
+/** Removes the files of an earlier preparation from other downloads that this one does not make. */
+async function removeOutdated(folder: string, prepared: Prepared | null, { plan }: Inspection): Promise<void> {
   const targets = new Set([...plan.files.map(({ target }) => target), ...Object.keys(plan.lists)]);
   const journal = await Journal.open(folder);
   await journal.close();
@@ -63,20 +54,21 @@ async function removeOthers(folder: string, prepared: Prepared | null, { plan }:
 
 /**
  * Marks a data set's folder as one in which this preparation is under way, unless it is finished there already.
- * @throws UserError where the folder holds other data.
+ * @returns Whether it is finished.
+ * @throws UserError if the folder holds other data.
  */
 export async function claim(
   folder: string,
   key: PreparationKey,
   inspection: Inspection,
   again: boolean,
-): Promise<Claim> {
+): Promise<boolean> {
   const prepared = await readPrepared(folder);
   const preparing = await readPreparing(folder);
   if (prepared && !preparing && !again) {
     if (sameKey({ ...prepared, version: key.version }, key) && prepared.version !== key.version) {
       throw new UserError(
-        `${folder} was prepared from these downloads by another version of fcn, which made other files of them.`,
+        `${folder} was prepared from these downloads by another version of fcn, which makes other files.`,
         'Give --again to prepare it anew, or choose another --data-root.',
       );
     }
@@ -87,21 +79,20 @@ export async function claim(
         'Give --again to prepare it anew from these, or choose another --data-root.',
       );
     }
-    if (await isWhole(folder)) return 'finished';
+    if (await isComplete(folder)) return true;
   }
-  const resumed = preparing !== null && sameKey(preparing, key) && !again;
-  if (resumed) return 'resumed';
+  if (preparing !== null && sameKey(preparing, key) && !again) return false;
   if (!prepared && !preparing && !isInPlace(inspection, folder)) {
-    const held = await holds(folder);
+    const held = await visibleFiles(folder);
     if (held.length > 0) {
       throw new UserError(
         `${folder} holds data that was not prepared here (${held.slice(0, 3).join(', ')}).`,
-        'Where that is the unpacked download, name it too with --from; else remove it or choose another --data-root.',
+        'If that is the unpacked download, name it with --from, too; otherwise remove it or choose another --data-root.',
       );
     }
   }
   await writeFileAtomic(path.join(folder, PREPARING_MARKER), `${JSON.stringify(key, null, 2)}\n`);
   await rm(path.join(folder, PREPARED_MARKER), { force: true });
-  await removeOthers(folder, prepared, inspection);
-  return 'new';
+  await removeOutdated(folder, prepared, inspection);
+  return false;
 }

@@ -8,13 +8,14 @@ import {
   fromLabelIds,
   fromPolygons,
   LabelError,
+  placeOf,
   UnknownLabelError,
 } from './labels.js';
-import { MatlabContentError, MatlabError, MatlabVersionError, readMatlab, toLabelMap } from './matlab.js';
-import type { Conversion } from './recipe.js';
+import { MatlabContentError, MatlabError, MatlabVersionError, readMatlab, toLabelMap } from './matlab-read.js';
+import type { FileConversion } from './recipe.js';
 import { FETCH_AGAIN } from './source.js';
 
-/** Label of pixels that belong to no class, along the outlines of VOC's objects: VOC 2012's development kit, "Segmentation". */
+/** Label of pixels without a class, along the outlines of VOC's objects: VOC 2012's development kit, "Segmentation". */
 const VOID = 255;
 
 const grey = (map: LabelMap) => encodePng(map.data, map, { colourType: 'grey', filter: 'none', level: 6 });
@@ -26,17 +27,19 @@ function fromSbd(bytes: Buffer, classes: number): LabelMap {
   const { height, width, data } = toLabelMap(root.fields.get('Segmentation')?.[0], 'the field Segmentation of GTcls');
   const wrong = data.findIndex((label) => label >= classes && label !== VOID);
   if (wrong >= 0) {
-    const at = `row ${Math.floor(wrong / width)}, column ${wrong % width}`;
-    throw new UnknownLabelError(`the label ${data[wrong]} at ${at} is no class (0 to ${classes - 1}, or ${VOID})`);
+    const where = placeOf(wrong, width);
+    throw new UnknownLabelError(
+      `the label ${data[wrong]} at ${where} is not a class (0 to ${classes - 1}, or ${VOID})`,
+    );
   }
   return { height, width, data: Uint8Array.from(data) };
 }
 
 /**
- * A file of the data set, made from a file of a download.
- * @throws LabelError, MatlabError or PngError where it cannot be.
+ * Converts a file of a download into a file of the data set.
+ * @throws LabelError, MatlabError or PngError if the file cannot be converted.
  */
-export async function convert(conversion: Conversion, bytes: Buffer, palette: Palette): Promise<Uint8Array> {
+export async function convert(conversion: FileConversion, bytes: Buffer, palette: Palette): Promise<Uint8Array> {
   switch (conversion) {
     case 'copy':
       return bytes;
@@ -57,18 +60,18 @@ export async function convert(conversion: Conversion, bytes: Buffer, palette: Pa
   }
 }
 
-/** Whether an error says that the file to be converted is at fault. */
+/** Whether `convert` failed because of the file. */
 export function isFileAtFault(error: unknown): error is Error {
   return error instanceof LabelError || error instanceof MatlabError || error instanceof PngError;
 }
 
-/** What a user can do about a file that is at fault: only damage is mended by the same download. */
+/** What a user can do about a file that cannot be converted: to fetch it again only helps if it is damaged. */
 export function remedyOf(error: Error): string {
   if (error instanceof MatlabVersionError) {
     return 'Open it in MATLAB and save it with -v7, or fetch the files that docs/datasets.md names, then run the same command again.';
   }
   if (error instanceof MatlabContentError || error instanceof UnknownLabelError) {
-    return 'It is of another release or was changed: fetch what docs/datasets.md names, then run the same command again.';
+    return 'It is from another release or was changed: fetch what docs/datasets.md names, then run the same command again.';
   }
   return FETCH_AGAIN;
 }

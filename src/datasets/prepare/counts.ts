@@ -4,21 +4,16 @@ import { UserError } from '../../support/errors.js';
 import { formatNumber } from '../../support/format.js';
 import type { FoundPart } from './recipe.js';
 
-/** How many images the downloads should hold, and who says so: the program itself, of what it generated. */
+/** How many images the downloads should hold, and who says so: for generated downloads, this program. */
 interface ExpectedCounts extends Omit<PublishedCounts, 'evidence'> {
   readonly evidence: Evidence | 'generated' | null;
 }
 
-const NOTHING: PublishedCounts = { images: {}, evidence: 'unconfirmed', readIn: null };
+const UNKNOWN: PublishedCounts = { images: {}, evidence: 'unconfirmed', readIn: null };
 
-/** The published numbers of the download that the data set is made of. */
-function publishedCounts({ published }: Dataset, parts: readonly FoundPart[]): PublishedCounts {
-  const other = parts.flatMap(({ download }) => download.otherSource ?? [])[0];
-  if (published === null) return NOTHING;
-  return other === undefined ? published : (published.otherSources[other] ?? NOTHING);
-}
+const otherSourceOf = (parts: readonly FoundPart[]) => parts.flatMap(({ download }) => download.otherSource ?? [])[0];
 
-/** How many more images of each split a download has than the one that the published figures are of. */
+/** How many more images of each split another source has than the download on which the published figures are based. */
 export function surplusOf(
   { published }: Pick<Dataset, 'published'>,
   otherSource: string | undefined,
@@ -29,17 +24,21 @@ export function surplusOf(
 }
 
 /**
- * How many images the downloads should hold: a number belongs to the download that it was read of.
- * @param generated Images of each split as the marker of synthetic downloads tells them; null of published ones. Downloads of
- * another source differ from them by as many images as the published ones do.
+ * How many images the downloads should hold: each source has its own numbers.
+ * @param generated Images of each split, from the marker of synthetic downloads; null for published ones. Another source has as
+ * many more as the published one has.
  */
 export function expectedCounts(
   dataset: Dataset,
   parts: readonly FoundPart[],
   generated: Readonly<Record<string, unknown>> | null,
 ): ExpectedCounts {
-  if (generated === null) return publishedCounts(dataset, parts);
-  const surplus = surplusOf(dataset, parts.flatMap(({ download }) => download.otherSource ?? [])[0]);
+  const other = otherSourceOf(parts);
+  if (generated === null) {
+    const { published } = dataset;
+    return (other === undefined ? published : published?.otherSources[other]) ?? UNKNOWN;
+  }
+  const surplus = surplusOf(dataset, other);
   const images: Record<string, number> = {};
   for (const [split, count] of Object.entries(generated)) {
     if (typeof count === 'number') images[split] = count + (surplus[split] ?? 0);
@@ -49,9 +48,9 @@ export function expectedCounts(
 
 /**
  * Compares the numbers of images with the expected ones.
- * @param accept Go on where they differ, if nobody has confirmed the expected ones.
- * @returns What was accepted, in words.
- * @throws UserError where a split has not as many images as it should.
+ * @param accept Continue with other numbers, if nobody has confirmed the expected ones.
+ * @returns A warning about numbers that were accepted.
+ * @throws UserError for other numbers of images.
  */
 export function checkCounts(
   name: string,
@@ -69,7 +68,7 @@ export function checkCounts(
   if (evidence === 'generated') {
     throw new UserError(
       `${found}; their ${SYNTHETIC_MARKER} states the expected numbers.`,
-      'A download is not whole, or an earlier version generated it: generate them again in an empty folder.',
+      'A download is incomplete: generate them again in an empty folder.',
     );
   }
   const source = readIn === null ? '' : ` Read in: ${readIn}.`;
@@ -77,13 +76,13 @@ export function checkCounts(
     const confirmed = accept ? ' --accept-counts is for numbers that nobody has confirmed.' : '';
     throw new UserError(
       `${found}.${source}`,
-      `A download is not whole or of another release: fetch it again, then run the same command again.${confirmed}`,
+      `A download is incomplete or of another release: fetch it again, then run the same command again.${confirmed}`,
     );
   }
-  const doubt = `${found}.${source} Nobody has confirmed the expected numbers of such a download.`;
+  const doubt = `${found}.${source} Nobody has confirmed the expected numbers.`;
   if (accept) return [doubt];
   throw new UserError(
     doubt,
-    'If yours is whole, add --accept-counts to go on with it; records of runs on it then say how many images there are.',
+    'If yours is complete, add --accept-counts to continue; records of runs on it then say how many images there are.',
   );
 }

@@ -2,28 +2,30 @@ import { open } from 'node:fs/promises';
 import { constants, gunzipSync } from 'node:zlib';
 import { explainFileError } from '../../support/files.js';
 
-/** What a file is by its first bytes. */
+/** The kind of a file by its first bytes. */
 export interface FileKind {
   readonly kind: 'zip' | 'tar' | 'json' | 'other';
   /** Whether that is compressed with gzip. */
   readonly gzipped: boolean;
-  /** What it is that no download is, and what to do about it; null of a file that may be one, or is not known. */
-  readonly instead: Instead | null;
+  /** What it is, if it cannot be a download. */
+  readonly mistake: Mistake | null;
 }
 
-/** A file that is often taken for a download. */
-interface Instead {
+/** A file that is often given in place of a download. */
+interface Mistake {
   /** "is empty" */
   readonly is: string;
+  /** What the user can do. */
   readonly next: string;
 }
 
-/** Bytes that are looked at: gzip gives a tar header's 512 of far fewer, and of a name in its own header. */
-const LOOKED_AT = 2 ** 16;
+/** Bytes that are read: compressed with gzip, the first 512 of a tar archive may follow a long file name. */
+const BYTES_READ = 2 ** 16;
 const BLOCK = 512;
 
 const ZIP = ['PK\x03\x04', 'PK\x05\x06', 'PK\x07\x08', 'PK00PK'];
-const UNREAD: Readonly<Record<string, string>> = {
+/** Formats that are not supported, by their first bytes. */
+const UNSUPPORTED: Readonly<Record<string, string>> = {
   BZh: 'bzip2',
   '\xfd7zXZ\0': 'xz',
   '\x28\xb5\x2f\xfd': 'zstd',
@@ -35,8 +37,8 @@ const UNREAD: Readonly<Record<string, string>> = {
 
 const AGAIN = 'Download it again, then run the same command again.';
 
-/** Beginnings of texts that came in place of a download. */
-const TEXTS: readonly (Instead & { readonly begins: RegExp })[] = [
+/** Texts that a server sends in place of a download. */
+const TEXTS: readonly (Mistake & { readonly begins: RegExp })[] = [
   {
     begins: /^\s*<(?:!doctype|html|head|body|\?xml|!--)/i,
     is: 'is a web page, not the download',
@@ -49,31 +51,30 @@ const TEXTS: readonly (Instead & { readonly begins: RegExp })[] = [
   },
 ];
 
-/** What a file is that is none of the kinds that are read. */
-function insteadOf(bytes: Buffer): Instead | null {
+function mistakeOf(bytes: Buffer): Mistake | null {
   if (bytes.length === 0) return { is: 'is empty', next: AGAIN };
   const start = bytes.toString('latin1', 0, 8);
-  const packed = Object.entries(UNREAD).find(([mark]) => start.startsWith(mark))?.[1];
+  const packed = Object.entries(UNSUPPORTED).find(([mark]) => start.startsWith(mark))?.[1];
   if (packed !== undefined) {
     return {
       is: `is compressed with ${packed}, which is not read`,
-      next: 'Unpack it, then name what was in it with --from.',
+      next: 'Unpack it, then give --from what was in it.',
     };
   }
-  // An archive may begin with zeros only where it holds nothing.
+  // Only an empty archive begins with zeros.
   if (bytes.every((byte) => byte === 0))
-    return { is: 'begins with zeros, as a download that was not finished', next: AGAIN };
+    return { is: 'begins with zeros, like a download that was not finished', next: AGAIN };
   const text = bytes.toString('utf8', 0, BLOCK).replace(/^\uFEFF/, '');
   return TEXTS.find(({ begins }) => begins.test(text)) ?? null;
 }
 
-/** Whether a block is a tar header: its sum, with blanks in place of itself, is the one that it says. */
+/** Whether a block is a tar header: its checksum, counted as blanks, is the sum of its bytes. */
 function isTarHeader(block: Buffer): boolean {
   if (block.length < BLOCK) return false;
-  const said = Number.parseInt(block.toString('latin1', 148, 156).replaceAll('\0', ' ').trim(), 8);
+  const checksum = Number.parseInt(block.toString('latin1', 148, 156).replaceAll('\0', ' ').trim(), 8);
   let sum = 0;
   for (let i = 0; i < BLOCK; i++) sum += i >= 148 && i < 156 ? 0x20 : block[i]!;
-  return said === sum;
+  return checksum === sum;
 }
 
 function kindOfBytes(bytes: Buffer): FileKind['kind'] {
@@ -87,7 +88,7 @@ function kindOfBytes(bytes: Buffer): FileKind['kind'] {
   return text.startsWith('{') ? 'json' : 'other';
 }
 
-/** The beginning of what was compressed; empty where it is none. */
+/** The first bytes of gzip data, unpacked; empty if it is damaged. */
 function gunzipStart(bytes: Buffer): Buffer {
   try {
     return gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: 2 ** 27 }).subarray(0, BLOCK);
@@ -96,13 +97,13 @@ function gunzipStart(bytes: Buffer): Buffer {
   }
 }
 
-/** @throws UserError where the file cannot be read. */
+/** @throws UserError if the file cannot be read. */
 export async function fileKind(file: string): Promise<FileKind> {
   let bytes: Buffer;
   try {
     const handle = await open(file);
     try {
-      const { buffer, bytesRead } = await handle.read(Buffer.alloc(LOOKED_AT), 0, LOOKED_AT, 0);
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(BYTES_READ), 0, BYTES_READ, 0);
       bytes = buffer.subarray(0, bytesRead);
     } finally {
       await handle.close();
@@ -112,5 +113,5 @@ export async function fileKind(file: string): Promise<FileKind> {
   }
   const gzipped = bytes[0] === 0x1f && bytes[1] === 0x8b;
   const kind = kindOfBytes(gzipped ? gunzipStart(bytes) : bytes);
-  return { kind, gzipped, instead: kind === 'other' && !gzipped ? insteadOf(bytes) : null };
+  return { kind, gzipped, mistake: kind === 'other' && !gzipped ? mistakeOf(bytes) : null };
 }

@@ -4,59 +4,57 @@ import path from 'node:path';
 import type { Dataset } from '../../data/dataset.js';
 import { countDeviations, type DataDeviation, type PreparedInput, SYNTHETIC_MARKER } from '../../data/markers.js';
 import { checkCounts, expectedCounts } from './counts.js';
-import { FolderSource, type FoundSource, findSources } from './find-sources.js';
+import { type FoundDownload, findDownloads } from './find-downloads.js';
 import { isKnownPreparation } from './journal.js';
-import type { FoundPart, Plan, PlannedFile, Recipe } from './recipe.js';
-import { JoinedSource, type Role, type Source } from './source.js';
+import type { FoundPart, Plan, PlannedFile, PreparationRecipe } from './recipe.js';
+import { type DownloadSource, FolderSource, JoinedSource, type RoleOf } from './source.js';
 
 /** All that is known before anything is written. */
 export interface Inspection {
-  readonly sources: readonly Source[];
+  /** In the order of the recipe's parts. */
+  readonly sources: readonly DownloadSource[];
   readonly inputs: readonly PreparedInput[];
   readonly plan: Plan;
-  /** The downloads imitate the published ones. */
+  /** Whether the downloads were generated. */
   readonly synthetic: boolean;
-  /** In what the data set will differ from the one that the published figures are of. */
+  /** How the data set will differ from the one on which the published figures are based. */
   readonly deviations: readonly DataDeviation[];
-  /** Numbers of images that are not as expected, and were accepted. */
+  /** About unexpected numbers of images that were accepted. */
   readonly warnings: readonly string[];
 }
 
 interface InspectOptions {
-  readonly recipe: Recipe;
+  readonly recipe: PreparationRecipe;
   readonly dataset: Dataset;
   readonly from: readonly string[];
-  /** Go on with other numbers of images than expected, where nobody has seen the expected ones. */
+  /** See `PrepareOptions`. */
   readonly acceptCounts: boolean;
-  /** The data set's own: what was accepted there of the same downloads is not asked again. */
+  /** The data set's folder: numbers that were accepted there for the same downloads are accepted again. */
   readonly folder: string;
   readonly signal?: AbortSignal | undefined;
-  /** Told the bytes that were read, and those there are. */
+  /** Called with the bytes read, and with all bytes. */
   readonly onProgress: (done: number, total: number) => void;
 }
 
-/** What an input is known by: an archive by its bytes, a folder by the paths and sizes of the files that are used. */
+/** How an input is identified: an archive by its bytes, a folder by the paths and sizes of the files that are used. */
 function describe(what: string, { location, inventory }: FoundPart, used: readonly PlannedFile[]): PreparedInput[] {
-  const { archives } = inventory;
-  if (archives !== undefined) {
-    return archives.map((one) => ({
+  const { archives, bytes: size, sha256 } = inventory;
+  const hashed = archives ?? (sha256 === null ? [] : [{ location, bytes: size, sha256 }]);
+  if (hashed.length > 0) {
+    return hashed.map((one) => ({
       ...{ name: path.basename(one.location), what, bytes: one.bytes, sha256: one.sha256, hashed: 'bytes' },
     }));
-  }
-  const name = path.basename(location);
-  if (inventory.sha256 !== null) {
-    return [{ name, what, bytes: inventory.bytes, sha256: inventory.sha256, hashed: 'bytes' }];
   }
   const hash = createHash('sha256');
   const sizes = used.map((file) => [file.path, inventory.files.get(file.path) ?? 0] as const);
   for (const [file, size] of sizes.sort(([a], [b]) => (a < b ? -1 : 1))) hash.update(`${file} ${size}\n`);
   for (const [file, text] of inventory.lists) hash.update(`${file} ${text}\n`);
   const bytes = sizes.reduce((sum, [, size]) => sum + size, 0);
-  return [{ name, what, bytes, sha256: hash.digest('hex'), hashed: 'paths and sizes' }];
+  return [{ name: path.basename(location), what, bytes, sha256: hash.digest('hex'), hashed: 'paths and sizes' }];
 }
 
-/** The marker of synthetic data of this recipe's kind, in a download or beside it; null where there is none. */
-async function findSynthetic(recipe: Recipe, parts: readonly FoundPart[]): Promise<string | null> {
+/** The marker of synthetic data of this recipe's kind, in a download or in its folder; null if there is none. */
+async function findSynthetic(recipe: PreparationRecipe, parts: readonly FoundPart[]): Promise<string | null> {
   for (const { location, inventory } of parts) {
     const archives = inventory.sha256 === null ? (inventory.archives ?? []) : [{ location }];
     const texts = [...inventory.lists].filter(([file]) => isMarker(file)).map(([, text]) => text);
@@ -72,8 +70,8 @@ async function findSynthetic(recipe: Recipe, parts: readonly FoundPart[]): Promi
 
 const isMarker = (file: string) => path.posix.basename(file) === SYNTHETIC_MARKER;
 
-/** Images of each split, as a marker of synthetic data of this recipe's kind tells them; null where it is none. */
-function imagesOf(marker: string, recipe: Recipe): Readonly<Record<string, unknown>> | null {
+/** Images of each split by a marker of synthetic data; null unless it is of this recipe's kind. */
+function imagesOf(marker: string, recipe: PreparationRecipe): Readonly<Record<string, unknown>> | null {
   try {
     const settings = JSON.parse(marker) as { imitates?: unknown; images?: unknown } | null;
     const { imitates, images } = settings ?? {};
@@ -84,17 +82,17 @@ function imagesOf(marker: string, recipe: Recipe): Readonly<Record<string, unkno
   }
 }
 
-/** What differs from the published data set: a part that is made of another download, and numbers of images. */
+/** How the data set differs from the published one: a part made from another download, and numbers of images. */
 function deviationsOf(
   dataset: Dataset,
   { images }: Plan,
-  recipe: Recipe,
+  recipe: PreparationRecipe,
   parts: readonly FoundPart[],
 ): DataDeviation[] {
   const sources = parts.flatMap(({ download, location }, index): DataDeviation[] => {
     const [published] = recipe.parts[index]!.downloads;
     if (download.otherSource === undefined) return [];
-    // A folder or a file of another name says less than the published name.
+    // The name of a folder or of a renamed file says less than the published name.
     const name = path.basename(location);
     const value = name === download.file ? name : `${download.file} (${name})`;
     return [{ path: 'labels', published: published!.file, value }];
@@ -103,24 +101,17 @@ function deviationsOf(
 }
 
 /**
- * Finds the downloads, reads through all of them, and plans what is made of them.
- * @throws UserError where something is missing, damaged, or not as published.
+ * Finds the downloads, reads all of them, and plans the files to make.
+ * @throws UserError if something is missing, damaged, or not as published.
  */
-export async function inspect({
-  recipe,
-  dataset,
-  from,
-  acceptCounts,
-  folder,
-  signal,
-  onProgress,
-}: InspectOptions): Promise<Inspection> {
-  const found = await findSources(from, recipe.parts, dataset, signal);
+export async function inspect(options: InspectOptions): Promise<Inspection> {
+  const { recipe, dataset, from, acceptCounts, folder, signal, onProgress } = options;
+  const found = await findDownloads(from, recipe.parts, dataset, signal);
   const total = await totalBytes(found);
   let done = 0;
   const parts: FoundPart[] = [];
   for (const { source, download } of found) {
-    const role = (file: string): Role => (isMarker(file) ? 'list' : download.role(file));
+    const role: RoleOf = (file) => (isMarker(file) ? 'list' : download.role(file));
     const onBytes = (bytes: number) => {
       done += bytes;
       if (total > 0) onProgress(Math.min(done, total), total);
@@ -146,14 +137,14 @@ export async function inspect({
     inputs,
     plan: marker === null ? plan : { ...plan, lists: { ...plan.lists, [SYNTHETIC_MARKER]: marker } },
     synthetic: marker !== null,
-    // What was painted has as many images as were asked for.
+    // The number of generated images is the user's choice.
     deviations: marker === null ? deviations : deviations.filter(({ path }) => path === 'labels'),
     warnings,
   };
 }
 
-/** Bytes of the archives: folders are only listed. */
-async function totalBytes(found: readonly FoundSource[]): Promise<number> {
+/** Bytes of all archives; folders are only listed. */
+async function totalBytes(found: readonly FoundDownload[]): Promise<number> {
   let total = 0;
   for (const { source } of found) {
     for (const one of source instanceof JoinedSource ? source.sources : [source])

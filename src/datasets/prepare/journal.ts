@@ -3,10 +3,10 @@ import path from 'node:path';
 import { type PreparationKey, readPrepared, readPreparing } from '../../data/markers.js';
 import { explainFileError } from '../../support/files.js';
 
-/** What tells one preparation from another, whatever else is told of the inputs. */
+/** What identifies a preparation: of its inputs, names and contents. */
 const keyOf = ({ dataset, version, inputs }: PreparationKey) =>
   JSON.stringify([dataset, version, inputs.map(({ name, bytes, sha256 }) => [name, bytes, sha256])]);
-/** Whether two preparations make the same files of the same downloads. */
+/** Whether two preparations make the same files from the same downloads. */
 export const sameKey = (a: PreparationKey, b: PreparationKey) => keyOf(a) === keyOf(b);
 
 /** Whether a folder was prepared from these downloads, or a preparation of them was begun there. */
@@ -15,7 +15,7 @@ export async function isKnownPreparation(folder: string, key: PreparationKey): P
   return known.some((one) => one !== null && sameKey(one, key));
 }
 
-/** File in a data set's folder that grows by a line with each finished file. */
+/** File in a data set's folder that gets a line for each finished file. */
 const JOURNAL = '.fcn-preparing.jsonl';
 
 /** A finished file of a data set. */
@@ -24,7 +24,7 @@ export interface Finished {
   readonly target: string;
   readonly bytes: number;
   readonly sha256: string;
-  /** It was there before, as a part of the download, and is not ours to remove. */
+  /** It was there before as part of the download, so that it is never removed. */
   readonly kept: boolean;
 }
 
@@ -37,7 +37,7 @@ function parse(line: string): Finished | null {
   }
 }
 
-/** What is finished of a preparation, so that an interrupted one goes on where it stopped. */
+/** The finished files of a preparation, so that an interrupted one can be resumed. */
 export class Journal {
   private constructor(
     private readonly file: string,
@@ -45,7 +45,7 @@ export class Journal {
     private readonly entries: Map<string, Finished>,
   ) {}
 
-  /** Opens the journal of a folder, or begins one. Entries count whose file is there with the size it had. */
+  /** Opens the journal of a folder, or begins one. An entry counts only if its file still has the recorded size. */
   static async open(folder: string): Promise<Journal> {
     const file = path.join(folder, JOURNAL);
     const entries = new Map<string, Finished>();
@@ -62,7 +62,7 @@ export class Journal {
         else entries.delete(entry.target);
       }
       const handle = await open(file, 'a');
-      // Ends a line that a killed process did not.
+      // Ends a line that a killed process left open.
       if (text !== '' && !text.endsWith('\n')) await handle.appendFile('\n');
       return new Journal(file, handle, entries);
     } catch (error) {
@@ -74,7 +74,7 @@ export class Journal {
     return this.entries.has(target);
   }
 
-  /** All that is finished, sorted by path. */
+  /** All finished files, sorted by path. */
   finished(): Finished[] {
     return [...this.entries.values()].sort((a, b) => (a.target < b.target ? -1 : 1));
   }
@@ -88,11 +88,11 @@ export class Journal {
     this.entries.set(entry.target, entry);
   }
 
-  /** Takes back that a file is finished. */
+  /** Marks a file as not finished. */
   async drop(target: string): Promise<void> {
     const entry = this.entries.get(target);
     if (!entry) return;
-    // No file has this size, so the line undoes the earlier one.
+    // No file has this size, so that the file no longer counts as finished.
     await this.add({ ...entry, bytes: -1 });
     this.entries.delete(target);
   }
@@ -108,11 +108,11 @@ export class Journal {
 }
 
 /**
- * Works tasks off, at most `ahead` at a time. After a failure or an end of the tasks by an error no more are begun, and those
- * that are under way are waited for, so that nothing is cut off in the middle.
- * @throws What the first task failed with, or what the tasks ended with.
+ * Runs tasks, at most `ahead` at a time. After a failure, of a task or of the iterator, no more are begun, and the running ones
+ * are waited for, so that no file is left half-written.
+ * @throws The error of the first task that failed, or of the iterator.
  */
-export async function inFlight<Task>(
+export async function runConcurrently<Task>(
   tasks: AsyncIterable<Task> | Iterable<Task>,
   ahead: number,
   work: (task: Task) => Promise<void>,

@@ -3,13 +3,11 @@ import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Dataset } from '../../data/dataset.js';
 import {
-  type DataDeviation,
   PREPARED_HASHES,
   PREPARED_MARKER,
   PREPARING_MARKER,
   type PreparationKey,
   type Prepared,
-  type PreparedInput,
 } from '../../data/markers.js';
 import { type Entry, readUnfinishedSplit } from '../../data/split.js';
 import type { WorkerPool } from '../../data/workers/pool.js';
@@ -18,61 +16,43 @@ import { writeFileAtomic } from '../../support/files.js';
 import { formatNumber } from '../../support/format.js';
 import { formatHashes } from '../hashes.js';
 import type { Inspection } from './inspect.js';
-import { type Finished, inFlight, Journal } from './journal.js';
+import { type Finished, Journal, runConcurrently } from './journal.js';
 import type { ConvertTask, PrepareTask } from './prepare-worker.js';
 import type { PlannedFile } from './recipe.js';
 
-export interface PrepareResult {
-  readonly dataset: string;
-  readonly directory: string;
-  /** Images of each split. */
-  readonly images: Readonly<Record<string, number>>;
-  readonly files: number;
-  /** Files that this call made; the others were there already. */
-  readonly made: number;
-  readonly inputs: readonly PreparedInput[];
-  readonly synthetic: boolean;
-  /** In what the data set differs from the one that the published figures are of. */
-  readonly deviations: readonly DataDeviation[];
-  /** What was doubtful and was accepted. */
-  readonly warnings: readonly string[];
-}
-
-/** What a preparation works with. */
 interface PreparationContext {
   readonly dataset: Dataset;
   readonly dataRoot: string;
-  /** The data set's own. */
+  /** The data set's folder. */
   readonly folder: string;
   readonly inspection: Inspection;
   readonly journal: Journal;
   readonly pool: WorkerPool<PrepareTask, Finished | null>;
-  /** Tasks that are begun at a time. */
+  /** Tasks at a time. */
   readonly ahead: number;
   readonly signal: AbortSignal | undefined;
 }
 
 /** One preparation of one folder. */
 export class Preparation {
+  /** Files made so far; the others were there already. */
   private made = 0;
 
   constructor(private readonly context: PreparationContext) {}
 
-  /** Makes what is not finished yet. */
+  /** Makes all files that are not finished yet. */
   async convert(say: (progress: string) => void): Promise<string> {
     const { files } = this.context.inspection.plan;
     const before = files.filter(({ target }) => this.context.journal.has(target)).length;
     let done = before;
-    await inFlight(this.tasks(), this.context.ahead, async (task) => {
+    await runConcurrently(this.tasks(), this.context.ahead, async (task) => {
       const finished = await this.context.pool.run(task);
       if (finished) await this.context.journal.add(finished);
       if (!finished?.kept) this.made++;
       say(`${++done} of ${files.length} files`);
     });
     await this.writeLists();
-    return before === 0
-      ? `${formatNumber(files.length, 'file')}`
-      : `${formatNumber(files.length, 'file')}, ${before} of them there already`;
+    return `${formatNumber(files.length, 'file')}${before === 0 ? '' : `, ${before} of them there already`}`;
   }
 
   /** Reads every image and label as training will. */
@@ -80,7 +60,7 @@ export class Preparation {
     const origins = new Map(this.context.inspection.plan.files.map((file) => [file.target, file]));
     const entries = await this.entries();
     let done = 0;
-    await inFlight(entries, this.context.ahead, async (entry) => {
+    await runConcurrently(entries, this.context.ahead, async (entry) => {
       this.context.signal?.throwIfAborted();
       try {
         await this.context.pool.run({ kind: 'check', entry });
@@ -93,55 +73,42 @@ export class Preparation {
     return `${entries.length} images and their labels are as they should be`;
   }
 
-  /** Marks the folder as finished. */
-  async finish(key: PreparationKey): Promise<PrepareResult> {
-    const finished = this.context.journal.finished();
+  /** Marks the folder as finished. @returns The number of all files, and of those made now. */
+  async finish(key: PreparationKey): Promise<{ readonly files: number; readonly made: number }> {
+    const { folder, journal, inspection } = this.context;
+    const finished = journal.finished();
     const hashes = formatHashes(finished);
-    await writeFileAtomic(path.join(this.context.folder, PREPARED_HASHES), hashes);
-    const { plan, synthetic, deviations, warnings } = this.context.inspection;
-    const { images } = plan;
+    await writeFileAtomic(path.join(folder, PREPARED_HASHES), hashes);
     const prepared: Prepared = {
       ...key,
-      images,
-      deviations,
+      images: inspection.plan.images,
+      deviations: inspection.deviations,
       files: finished.length,
       inPlace: finished.some(({ kept }) => kept),
       sha256: createHash('sha256').update(hashes).digest('hex'),
       finished: new Date().toISOString(),
     };
-    await writeFileAtomic(path.join(this.context.folder, PREPARED_MARKER), `${JSON.stringify(prepared, null, 2)}\n`);
-    await rm(path.join(this.context.folder, PREPARING_MARKER));
-    await Journal.remove(this.context.folder);
-    return {
-      dataset: this.context.dataset.id,
-      directory: this.context.folder,
-      images,
-      files: finished.length,
-      made: this.made,
-      inputs: key.inputs,
-      synthetic,
-      deviations,
-      warnings,
-    };
+    await writeFileAtomic(path.join(folder, PREPARED_MARKER), `${JSON.stringify(prepared, null, 2)}\n`);
+    await rm(path.join(folder, PREPARING_MARKER));
+    await Journal.remove(folder);
+    return { files: finished.length, made: this.made };
   }
 
   private async *tasks(): AsyncGenerator<ConvertTask> {
-    const { sources, plan } = this.context.inspection;
-    for (const [part, source] of sources.entries()) {
-      const wanted = new Map<string, PlannedFile>();
-      for (const file of plan.files) {
-        if (file.part === part && !this.context.journal.has(file.target)) wanted.set(file.path, file);
-      }
+    const { inspection, journal, signal } = this.context;
+    for (const [part, source] of inspection.sources.entries()) {
+      const missing = inspection.plan.files.filter((file) => file.part === part && !journal.has(file.target));
+      const wanted = new Map(missing.map((file) => [file.path, file]));
       if (wanted.size === 0) continue;
-      for await (const member of source.read(new Set(wanted.keys()), { signal: this.context.signal })) {
-        this.context.signal?.throwIfAborted();
+      for await (const member of source.read(new Set(wanted.keys()), signal)) {
+        signal?.throwIfAborted();
         const { conversion, target } = wanted.get(member.path)!;
-        const own = 'file' in member;
+        const isUnpacked = 'file' in member;
         yield {
           kind: 'convert',
-          content: own ? { file: member.file } : { bytes: member.bytes },
+          content: isUnpacked ? { file: member.file } : { bytes: member.bytes },
           crc32: member.crc32,
-          origin: own ? member.file : `${source.location}: ${member.path}`,
+          origin: isUnpacked ? member.file : `${source.location}: ${member.path}`,
           conversion,
           target,
         };
@@ -150,8 +117,9 @@ export class Preparation {
   }
 
   private async writeLists(): Promise<void> {
-    for (const [target, text] of Object.entries(this.context.inspection.plan.lists)) {
-      const file = path.join(this.context.folder, target);
+    const { folder, inspection, journal } = this.context;
+    for (const [target, text] of Object.entries(inspection.plan.lists)) {
+      const file = path.join(folder, target);
       const kept = (await readFile(file, 'utf8').catch(() => null)) === text;
       if (!kept) {
         await writeFileAtomic(file, text);
@@ -159,8 +127,7 @@ export class Preparation {
       }
       const bytes = Buffer.from(text);
       const sha256 = createHash('sha256').update(bytes).digest('hex');
-      if (!this.context.journal.has(target))
-        await this.context.journal.add({ target, bytes: bytes.length, sha256, kept });
+      if (!journal.has(target)) await journal.add({ target, bytes: bytes.length, sha256, kept });
     }
   }
 
@@ -170,7 +137,7 @@ export class Preparation {
       const found = await readUnfinishedSplit(this.context.dataset, split, this.context.dataRoot);
       if (found.length !== count) {
         throw new UserError(
-          `${this.context.folder} holds ${found.length} images of the split ${split}, ${count} of them of the downloads.`,
+          `${this.context.folder} holds ${found.length} images of the split ${split}, but the downloads hold ${count}.`,
           'Remove what does not belong to the data set, or choose another --data-root.',
         );
       }
@@ -179,7 +146,7 @@ export class Preparation {
     return entries;
   }
 
-  /** The same mistake, with the downloads that the files came from; they are made again next time. */
+  /** Adds the downloads that the files came from to an error; both files are made again next time. */
   private async blame(error: UserError, entry: Entry, origins: ReadonlyMap<string, PlannedFile>): Promise<UserError> {
     const from: string[] = [];
     for (const file of [entry.image, entry.label]) {

@@ -13,7 +13,7 @@ import { crc32 } from '../../support/zip-write.js';
 import { checkEntry } from '../check.js';
 import { convert, isFileAtFault, remedyOf } from './convert.js';
 import type { Finished } from './journal.js';
-import type { Conversion } from './recipe.js';
+import type { FileConversion } from './recipe.js';
 import { FETCH_AGAIN } from './source.js';
 
 /** What every preparing worker is started with. */
@@ -21,28 +21,23 @@ export interface PrepareWorkerData {
   readonly dataset: Dataset;
   /** The data set's folder. */
   readonly folder: string;
-  /** Size that every image must have; null where they differ. */
+  /** Size that every image must have; null if they differ. */
   readonly size: Size | null;
 }
 
-/** A file to be made. */
+/** A file to make. */
 export interface ConvertTask {
   readonly kind: 'convert';
   readonly content: { readonly bytes: Uint8Array } | { readonly file: string };
   readonly crc32: number | null;
-  /** What the content is of, as errors name it. */
+  /** The file of the download, as errors name it. */
   readonly origin: string;
-  readonly conversion: Conversion;
+  readonly conversion: FileConversion;
   readonly target: string;
 }
 
-/** A finished image and its label, to be looked at. */
-export interface CheckTask {
-  readonly kind: 'check';
-  readonly entry: Entry;
-}
-
-export type PrepareTask = ConvertTask | CheckTask;
+/** A file to make, or a finished image and its label to check. */
+export type PrepareTask = ConvertTask | { readonly kind: 'check'; readonly entry: Entry };
 
 const { dataset, folder, size } = workerData as PrepareWorkerData;
 
@@ -59,7 +54,7 @@ async function make(task: ConvertTask): Promise<Finished> {
   const { conversion, origin, target } = task;
   const bytes = await read(task);
   if (task.crc32 !== null && crc32(bytes) !== task.crc32) {
-    throw new UserError(`${origin}: the archive is damaged: its bytes are not those that were packed.`, FETCH_AGAIN);
+    throw new UserError(`${origin}: the archive is damaged: the checksum of this member is wrong.`, FETCH_AGAIN);
   }
   let made: Uint8Array;
   try {
@@ -74,8 +69,8 @@ async function make(task: ConvertTask): Promise<Finished> {
   return { target, bytes: made.length, sha256: createHash('sha256').update(made).digest('hex'), kept };
 }
 
-/** Looks at all of an image and its label, as `fcn datasets verify` does. */
-async function check({ entry }: CheckTask): Promise<void> {
+/** Checks an image and its label as `fcn datasets verify` does. */
+async function check(entry: Entry): Promise<void> {
   const {
     problems: [problem],
   } = await checkEntry(entry, dataset, { fast: false, size });
@@ -84,6 +79,6 @@ async function check({ entry }: CheckTask): Promise<void> {
 
 serve<PrepareTask, Finished | null>(async (task) => {
   const result = task.kind === 'convert' ? await make(task) : null;
-  if (task.kind === 'check') await check(task);
+  if (task.kind === 'check') await check(task.entry);
   return { result, transfer: [] };
 });

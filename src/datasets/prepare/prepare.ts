@@ -6,39 +6,50 @@ import { defaultWorkers, WorkerPool } from '../../data/workers/pool.js';
 import { removeHalfWritten } from '../../support/files.js';
 import { formatFileSize, formatNumber } from '../../support/format.js';
 import { withLock } from '../../support/lock.js';
-import { type Claim, claim } from './claim.js';
+import { claim } from './claim.js';
 import { type Inspection, inspect } from './inspect.js';
 import { type Finished, Journal } from './journal.js';
-import { Preparation, type PrepareResult } from './preparation.js';
+import { Preparation } from './preparation.js';
 import type { PrepareTask, PrepareWorkerData } from './prepare-worker.js';
 import { recipeOf } from './recipes.js';
 
-/** A step of a preparation, to be shown while it runs; resolves to what came out of it. */
+/** A stage that is shown while it runs. */
 export interface PrepareStage {
   readonly title: string;
+  /** Resolves to a line about the result. */
   readonly run: (say: (progress: string) => void) => Promise<string>;
 }
 
 export interface PrepareOptions {
   readonly dataset: string;
-  /** Archives, and folders that hold archives or what was unpacked of them. */
+  /** Archives, and folders of archives or unpacked files. */
   readonly from: readonly string[];
   readonly dataRoot: string;
-  /** Prepare anew what is finished, or begun from other downloads. */
+  /** Prepare anew a data set that is finished, or was begun from other downloads. */
   readonly again: boolean;
-  /** Go on with other numbers of images than expected, where nobody has confirmed the expected ones. */
+  /** Continue with other numbers of images, if nobody has confirmed the expected ones. */
   readonly acceptCounts?: boolean;
   readonly workers?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Runs the stages one after the other. */
   readonly show: (stages: readonly PrepareStage[]) => Promise<void>;
-  /** Told what is doubtful and was accepted. */
+  /** Called with each doubt that was accepted. */
   readonly onWarning?: (message: string) => void;
-  /** Told when another process prepares the same folder, which is waited for. */
+  /** Called if another process prepares the same folder; this one then waits for it. */
   readonly onWait?: (pid: number) => void;
 }
 
-/** Tasks that are begun at a time, for each worker: the archive is read meanwhile. */
+export interface PrepareResult extends Omit<Inspection, 'sources' | 'plan'> {
+  readonly dataset: string;
+  readonly directory: string;
+  /** Number of images of each split. */
+  readonly images: Readonly<Record<string, number>>;
+  readonly files: number;
+  /** Files that this call made; the others were there already. */
+  readonly made: number;
+}
+
+/** Tasks at a time for each worker: the archive is read meanwhile. */
 const AHEAD = 2;
 
 function summary({ inputs, plan }: Inspection): string {
@@ -46,7 +57,7 @@ function summary({ inputs, plan }: Inspection): string {
   return `${[...new Set(inputs.map(({ name }) => name))].join(', ')}: ${images.join(' and ')} images`;
 }
 
-/** Removes what a process that was killed left half-written. Nobody else writes here while the lock is held. */
+/** Removes files that a killed process left half-written. Nobody else writes here while the lock is held. */
 async function removeLeftovers(folder: string, { plan }: Inspection): Promise<void> {
   const targets = [...plan.files.map(({ target }) => target), ...Object.keys(plan.lists)];
   const folders = new Set(targets.map((target) => path.join(folder, path.posix.dirname(target))));
@@ -54,9 +65,9 @@ async function removeLeftovers(folder: string, { plan }: Inspection): Promise<vo
 }
 
 /**
- * Makes a data set, in the layout that its description gives, of its downloads. An interrupted preparation is resumed by the
- * same call. While it is not finished the folder holds a marker, with which nothing reads the data set; the marker of a
- * finished one tells the hashes of the downloads and of every file.
+ * Makes a data set, in the layout of its description, from its downloads. The same call resumes an interrupted preparation. Until
+ * it is finished, a marker in the folder keeps every command from reading the data set. Another marker then holds the hashes of
+ * the downloads and of every file.
  * @throws UserError for a download that is missing, damaged or not as published, a folder with other data, a full disk.
  */
 export async function prepareDataset(options: PrepareOptions): Promise<PrepareResult> {
@@ -81,20 +92,18 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
   for (const warning of inspection.warnings) onWarning?.(`Warning: ${warning}`);
   const key: PreparationKey = { dataset: recipe.dataset, version: inspection.plan.version, inputs: inspection.inputs };
 
-  const lock = path.join(folder, '.fcn-preparing.lock');
-  const lockOptions = { ...(signal ? { signal } : {}), ...(onWait ? { onWait } : {}) };
   const work = async (): Promise<PrepareResult> => {
-    const state: Claim = await claim(folder, key, inspection, again);
-    if (state === 'finished') {
-      const { images, files, lists } = inspection.plan;
-      const count = files.length + Object.keys(lists).length;
-      const { inputs, synthetic, deviations, warnings } = inspection;
-      const found = { inputs, synthetic, deviations, warnings };
-      return { dataset: dataset.id, directory: folder, images, files: count, made: 0, ...found };
+    const { plan, inputs, synthetic, deviations, warnings } = inspection;
+    const result = ({ files, made }: Pick<PrepareResult, 'files' | 'made'>): PrepareResult => ({
+      ...{ dataset: options.dataset, directory: folder, images: plan.images, files, made },
+      ...{ inputs, synthetic, deviations, warnings },
+    });
+    if (await claim(folder, key, inspection, again)) {
+      return result({ files: plan.files.length + Object.keys(plan.lists).length, made: 0 });
     }
     await removeLeftovers(folder, inspection);
     const workers = options.workers ?? defaultWorkers();
-    const size = inspection.synthetic ? null : (dataset.published?.size ?? null);
+    const size = synthetic ? null : (dataset.published?.size ?? null);
     const data: PrepareWorkerData = { dataset, folder, size };
     const module = new URL('./prepare-worker.js', import.meta.url);
     const journal = await Journal.open(folder);
@@ -106,19 +115,19 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
         { title: 'Files', run: (say) => preparation.convert(say) },
         { title: 'Check', run: (say) => preparation.check(say) },
       ]);
-      return await preparation.finish(key);
+      return result(await preparation.finish(key));
     } finally {
       await pool.close();
       await journal.close();
     }
   };
-  return { ...(await withLock(lock, work, lockOptions)), dataset: options.dataset };
+  return withLock(path.join(folder, '.fcn-preparing.lock'), work, { signal, ...(onWait && { onWait }) });
 }
 
 /** What `fcn datasets prepare` prints. */
 export function formatPrepared(
   { dataset, directory, images, files, made, inputs, synthetic, deviations }: PrepareResult,
-  /** Flags that the commands it names need to find the data set. */
+  /** Flags with which the commands in the text find the data set. */
   rootFlag: string,
 ): string {
   const counts = Object.entries(images).map(([split, count]) => `${count} ${split}`);
@@ -126,7 +135,7 @@ export function formatPrepared(
     `${directory}: ${counts.join(' and ')} images${synthetic ? ' (synthetic)' : ''}, ${formatNumber(files, 'file')}, ` +
       `${made === 0 ? 'all there already' : `${made} made now`}.`,
     ...inputs.map(({ name, what, bytes, sha256, hashed }) => {
-      // Of a folder no content is hashed: that would be said of the files that were made, in their own list.
+      // The contents of a folder are not hashed: the list of hashes has those of the files made from it.
       const of = hashed === 'bytes' ? '' : ` of ${hashed}`;
       return `  from ${name}${what === undefined ? '' : ` (${what})`}  ${formatFileSize(bytes)}  sha256${of} ${sha256.slice(0, 16)}…`;
     }),

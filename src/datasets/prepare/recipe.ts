@@ -1,8 +1,8 @@
 import { UserError } from '../../support/errors.js';
-import type { Inventory, Role } from './source.js';
+import type { Inventory, RoleOf } from './source.js';
 
-/** How a file of a download becomes one of the data set. */
-export type Conversion =
+/** How a file of a download becomes a file of the data set. */
+export type FileConversion =
   | 'copy'
   | 'cityscapes-label-ids'
   | 'cityscapes-polygons'
@@ -10,27 +10,27 @@ export type Conversion =
   | 'context-map'
   | 'context-regions';
 
-/** One way in which a part of a data set is published. */
+/** A form in which a part of a data set is published. */
 export interface Download {
   /** Name of the published file, as messages give it. */
   readonly file: string;
-  /** Names by which the file is looked for first; what is in it decides. */
+  /** Names that are tried first; the content decides. */
   readonly name: RegExp;
   readonly kind: 'archive' | 'context-json';
-  /** What each path in it is, packed or not. */
-  readonly role: (path: string) => Role;
-  /** What two archives may hold that hold it together, a role each. */
-  readonly halves?: readonly ((path: string) => Role)[];
+  /** The role of each path in it, packed or not. */
+  readonly role: RoleOf;
+  /** If two archives may form it: the files of each. */
+  readonly halves?: readonly RoleOf[];
   /**
-   * Where the published figures are of another download of the same part: the name under which the data set's description has the
-   * numbers of images of this one.
+   * If the published figures are based on another download of this part: the key under `published.otherSources` in the data
+   * set's description that has this one's numbers of images.
    */
   readonly otherSource?: string;
 }
 
-/** A part of a data set, and the downloads that hold it: the first that is found is taken. */
-export interface Part {
-  /** "images", as messages name it. */
+/** A part of a data set, and the downloads that hold it: the first one found is used. */
+export interface DatasetPart {
+  /** "the images", as messages name it. */
   readonly what: string;
   readonly downloads: readonly Download[];
 }
@@ -40,23 +40,23 @@ export interface PlannedFile {
   readonly part: number;
   /** Path in the download. */
   readonly path: string;
-  readonly conversion: Conversion;
+  readonly conversion: FileConversion;
   /** Path in the data set's folder, with forward slashes. */
   readonly target: string;
 }
 
 /** All that a preparation writes. */
 export interface Plan {
-  /** Changed whenever the same files would be made otherwise of the same downloads. */
+  /** Changes if the same downloads would give other files. */
   readonly version: number;
   readonly files: readonly PlannedFile[];
   /** Contents of lists, by path in the data set's folder. */
   readonly lists: Readonly<Record<string, string>>;
-  /** Images of each split. */
+  /** Number of images of each split. */
   readonly images: Readonly<Record<string, number>>;
 }
 
-/** What was found of a part. */
+/** The download that was found for a part. */
 export interface FoundPart {
   readonly download: Download;
   /** Path of the archive or folder. */
@@ -64,27 +64,34 @@ export interface FoundPart {
   readonly inventory: Inventory;
 }
 
-/** How one data set is made of its downloads. */
-export interface Recipe {
-  /** The data set's id; two that share their files share the recipe. */
+/** How a data set is made from its downloads. */
+export interface PreparationRecipe {
+  /** The data set's id; data sets that share their files share the recipe. */
   readonly dataset: string;
-  readonly parts: readonly Part[];
+  readonly parts: readonly DatasetPart[];
   /**
-   * What is to be written, of the parts in the same order.
-   * @throws UserError where a download lacks something.
+   * Plans the files, from the parts in the same order.
+   * @throws UserError if a download lacks something.
    */
   readonly plan: (parts: readonly FoundPart[]) => Plan;
 }
 
-/** Names in a list, one a line; what follows a blank is left out. */
-function namesIn(list: string): string[] {
-  return list
-    .split('\n')
-    .map((line) => line.trim().split(/\s/, 1)[0]!)
-    .filter((name) => name !== '');
+/**
+ * A download that is an archive, or what was unpacked from it.
+ * @param begins How the names that are tried first begin, as a pattern.
+ * @param files Patterns of the files to convert or copy.
+ * @param list Pattern of the lists to read first.
+ */
+export function archiveDownload(file: string, begins: string, files: readonly RegExp[], list?: RegExp): Download {
+  return {
+    file,
+    name: new RegExp(String.raw`^${begins}.*\.(zip|tar|tgz|tar\.gz)$`, 'i'),
+    kind: 'archive',
+    role: (path) => (list?.test(path) ? 'list' : files.some((pattern) => pattern.test(path)) ? 'file' : null),
+  };
 }
 
-/** A list's text, of its names sorted, one a line. */
+/** The text of a list: the names sorted, one a line. */
 export function listOf(names: Iterable<string>): string {
   return [...names]
     .sort()
@@ -93,31 +100,34 @@ export function listOf(names: Iterable<string>): string {
 }
 
 /**
- * Text of the list of a part whose path ends so.
- * @throws UserError where there is none.
+ * Text of a part's list whose path has this ending.
+ * @throws UserError if there is none.
  */
 export function requireText({ location, inventory }: FoundPart, ending: string): string {
   for (const [path, text] of inventory.lists) if (`/${path}`.endsWith(`/${ending}`)) return text;
   throw missing(location, ending, 'is not in it');
 }
 
-/** Names in that list. */
+/** The names in that list, one a line; what follows a blank is left out. */
 export function requireList(part: FoundPart, ending: string): string[] {
-  return namesIn(requireText(part, ending));
+  return requireText(part, ending)
+    .split('\n')
+    .map((line) => line.trim().split(/\s/, 1)[0]!)
+    .filter((name) => name !== '');
 }
 
-/** Refuses a download in which something is missing. */
+/** A download that lacks something. */
 export function missing(location: string, what: string, why: string, more = 0): UserError {
   const others = more > 0 ? ` (and ${more} more)` : '';
   return new UserError(
     `${location}: ${what} ${why}${others}.`,
-    'The download is not whole or of another release: fetch it again, then run the same command again.',
+    'The download is incomplete or of another release: fetch it again, then run the same command again.',
   );
 }
 
 /**
- * Makes sure that a part has a file for each name.
- * @throws UserError that names the first missing one.
+ * Checks that a part has a file for each name.
+ * @throws UserError that names the first missing file.
  */
 export function requireAll(
   names: readonly string[],
@@ -130,17 +140,17 @@ export function requireAll(
   if (absent.length > 0) throw missing(part.location, describe(absent[0]!), why, absent.length - 1);
 }
 
-/** Paths of a part's files by what a pattern's first group matches in them. */
+/** Paths of a part's files, by what the first group of a pattern matches in them. */
 export function filesBy(part: FoundPart, pattern: RegExp): Map<string, string> {
   const found = new Map<string, string>();
   for (const path of part.inventory.files.keys()) {
     const key = pattern.exec(path)?.[1];
     if (key === undefined) continue;
-    const other = found.get(key);
-    if (other !== undefined) {
+    const first = found.get(key);
+    if (first !== undefined) {
       throw new UserError(
-        `${part.location} holds ${key} twice: as ${other} and as ${path}.`,
-        'Name the folder that holds the download more narrowly.',
+        `${part.location} holds ${key} twice: as ${first} and as ${path}.`,
+        'Give --from a folder that holds only one of them.',
       );
     }
     found.set(key, path);

@@ -1,22 +1,29 @@
 import path from 'node:path';
 import type { Dataset } from '../../data/dataset.js';
+import { encodeJpeg } from '../../data/decode.js';
 import { loadDataset } from '../../data/description.js';
+import { IGNORE_INDEX } from '../../data/image.js';
+import { createTrainingLoader } from '../../data/loader.js';
 import { isSynthetic } from '../../data/markers.js';
-import { datasetFolder } from '../../data/split.js';
+import { encodePalettePng } from '../../data/palette.js';
+import { datasetFolder, readSplit } from '../../data/split.js';
+import { drawAugmentation } from '../../data/training-samples.js';
+import { denormalise } from '../../data/transforms/normalise.js';
 import type { Experiment } from '../../recipe/experiment.js';
 import { type ResolveOptions, resolve } from '../../recipe/resolve.js';
 import { loadTables } from '../../recipe/tables.js';
 import { UserError } from '../../support/errors.js';
 import { writeFileAtomic } from '../../support/files.js';
-import { firstSamples, formatSamplePage } from './page.js';
+import { formatSamplePage, type SamplePage, type ShownSample } from './page.js';
 
 interface BrowseOptions {
   readonly dataset: Dataset;
-  /** Which recipe makes the samples; without a row and a file, that of the first row of the data set. */
+  /** The recipe that makes the samples. Default row: the first one of the data set. */
   readonly recipe: ResolveOptions;
   readonly dataRoot: string;
+  /** How many. */
   readonly samples: number;
-  /** Folder that the page is written to. */
+  /** Output folder. */
   readonly out: string;
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number, total: number) => void;
@@ -28,31 +35,21 @@ interface BrowsedSamples {
   readonly profile: string;
   readonly seed: number;
   readonly synthetic: boolean;
-  /** The page that was written. */
-  readonly file: string;
   /** Of the page. */
+  readonly file: string;
   readonly bytes: number;
-  readonly samples: readonly {
-    readonly name: string;
-    readonly iteration: number;
-    readonly position: number;
-    readonly ratio: number;
-    readonly flipped: boolean;
-    readonly photometric: readonly { readonly operation: string; readonly value: number }[];
-  }[];
+  readonly samples: readonly Omit<ShownSample, 'counts' | 'jpeg' | 'png'>[];
 }
 
-/** The experiment whose recipe makes the samples. */
-async function experimentOf(dataset: Dataset, recipe: ResolveOptions): Promise<Experiment> {
+async function resolveExperiment(dataset: Dataset, recipe: ResolveOptions): Promise<Experiment> {
   let { row } = recipe;
   if (row === undefined && recipe.file === undefined) {
-    row = loadTables()
-      .flatMap(({ rows }) => rows)
-      .find(({ recipe }) => recipe.data.dataset === dataset.id)?.id;
+    const rows = loadTables().flatMap((table) => table.rows);
+    row = rows.find(({ recipe }) => recipe.data.dataset === dataset.id)?.id;
     if (row === undefined) {
       throw new UserError(
-        `No row of the package trains on ${dataset.id}, so nothing says how its samples are made.`,
-        'Name a row of a file with --file and --row.',
+        `No row of the package trains on ${dataset.id}, so no recipe says how to make its samples.`,
+        'Name a row of your own with --file and --row.',
       );
     }
   }
@@ -61,20 +58,70 @@ async function experimentOf(dataset: Dataset, recipe: ResolveOptions): Promise<E
   if (id === dataset.id) return experiment;
   throw new UserError(
     `${experiment.row} trains on ${name} (${id}), not on ${dataset.name} (${dataset.id}).`,
-    `Name a row of ${dataset.id}, as fcn list shows them, or browse ${id}.`,
+    `Name a row of ${dataset.id} (fcn list shows the rows), or browse ${id}.`,
   );
 }
 
+/** Good enough to judge textures. */
+const JPEG_QUALITY = 90;
+
+function countIds(ids: Uint8Array): Uint32Array {
+  const counts = new Uint32Array(IGNORE_INDEX + 1);
+  for (const id of ids) counts[id]!++;
+  return counts;
+}
+
 /**
- * Writes a page that shows the first samples of training, as the network gets them, with their labels laid over them.
- * @throws UserError where data set and row do not go together, a file is broken, or the page cannot be written.
+ * The first samples that training with this recipe and seed sees, made by the training loader.
+ * @throws UserError if the data set is missing or broken; the signal's reason on abort.
+ */
+export async function firstSamples(
+  experiment: Experiment,
+  { dataset, dataRoot, samples: count, signal, onProgress }: Omit<BrowseOptions, 'recipe' | 'out'>,
+): Promise<Pick<SamplePage, 'samples' | 'batch'>> {
+  const { data: recipe, seed } = experiment;
+  const images = (await readSplit(dataset, 'train', dataRoot)).length;
+  const batch = Math.min(experiment.training.batch, images);
+  const loader = await createTrainingLoader({ dataset, recipe, dataRoot, seed, batch, startIteration: 0, prefetch: 1 });
+  const samples: ShownSample[] = [];
+  try {
+    for (let iteration = 0; samples.length < count; iteration++) {
+      signal?.throwIfAborted();
+      const { height, width, images, labels, names } = await loader.next();
+      const pixels = height * width;
+      for (let position = 0; position < batch && samples.length < count; position++) {
+        const ids = Uint8Array.from(labels.subarray(position * pixels, (position + 1) * pixels));
+        const data = denormalise(images.subarray(position * pixels * 3, (position + 1) * pixels * 3));
+        const { ratio, flip, photometric } = drawAugmentation(recipe, seed, iteration, position);
+        samples.push({
+          name: names[position]!,
+          iteration,
+          position,
+          ratio,
+          flipped: flip,
+          photometric,
+          counts: countIds(ids),
+          jpeg: await encodeJpeg({ height, width, data }, JPEG_QUALITY),
+          png: await encodePalettePng(ids, width, height, dataset.palette, { transparent: true }),
+        });
+        onProgress?.(samples.length, count);
+      }
+    }
+  } finally {
+    await loader.close();
+  }
+  return { samples, batch };
+}
+
+/**
+ * Writes a page of the first training samples, as the network gets them, overlaid with their labels.
+ * @throws UserError if the row belongs to another data set, a file is broken, or the page cannot be written.
  */
 export async function browse(options: BrowseOptions): Promise<BrowsedSamples> {
-  const { dataset, recipe, dataRoot, samples: count, out, signal, onProgress } = options;
-  const experiment = await experimentOf(dataset, recipe);
+  const { dataset, recipe, dataRoot, out } = options;
+  const experiment = await resolveExperiment(dataset, recipe);
   const synthetic = isSynthetic(datasetFolder(dataset, dataRoot));
-  const progress = { ...(signal && { signal }), ...(onProgress && { onProgress }) };
-  const shown = await firstSamples({ dataset, experiment, dataRoot, count, ...progress });
+  const shown = await firstSamples(experiment, options);
   const page = formatSamplePage({ dataset, experiment, synthetic, ...shown });
   const file = path.resolve(out, 'index.html');
   await writeFileAtomic(file, page);
@@ -86,8 +133,6 @@ export async function browse(options: BrowseOptions): Promise<BrowsedSamples> {
     synthetic,
     file,
     bytes: Buffer.byteLength(page),
-    samples: shown.samples.map(({ name, iteration, position, ratio, flipped, photometric }) => ({
-      ...{ name, iteration, position, ratio, flipped, photometric },
-    })),
+    samples: shown.samples.map(({ counts, jpeg, png, ...described }) => described),
   };
 }

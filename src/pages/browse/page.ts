@@ -1,120 +1,49 @@
 import type { Dataset } from '../../data/dataset.js';
-import { encodeJpeg } from '../../data/decode.js';
 import { countAbsent } from '../../data/held-labels.js';
-import { IGNORE_INDEX } from '../../data/image.js';
-import { createTrainingLoader } from '../../data/loader.js';
-import { encodePalettePng } from '../../data/palette.js';
-import { readSplit } from '../../data/split.js';
-import { drawAugmentation } from '../../data/training-samples.js';
-import { denormalise } from '../../data/transforms/normalise.js';
 import type { PhotometricStep } from '../../data/transforms/photometric.js';
 import type { Experiment } from '../../recipe/experiment.js';
 import { formatNumber, formatPercent, formatShare } from '../../support/format.js';
 import { escapeHtml, PAGE_BASE, pageHead } from '../../tables/html.js';
+import { dataUri, facts } from '../markup.js';
 
-/** One training sample as the network gets it, ready to be shown. */
-interface ShownSample {
+/** One training sample as the network gets it, encoded for a page. */
+export interface ShownSample {
   readonly name: string;
   readonly iteration: number;
-  /** In its batch. */
+  /** Index in the batch. */
   readonly position: number;
-  /** Ratio of the random resize. */
+  /** Of the random resize. */
   readonly ratio: number;
   readonly flipped: boolean;
   readonly photometric: readonly PhotometricStep[];
-  /** Pixels of each training id in its labels: [256]. */
+  /** How many pixels have each training id: [256]. */
   readonly counts: Uint32Array;
   /** The de-normalised image. */
   readonly jpeg: Buffer;
-  /** The labels in the classes' colours, transparent where ignored or padded. */
+  /** The labels in the classes' colours. Ignored and padded pixels are transparent. */
   readonly png: Buffer;
 }
 
-interface ShownSamples {
-  readonly samples: readonly ShownSample[];
-  /** Images of a batch: the recipe's, or as many as there are where there are fewer. */
-  readonly batch: number;
-}
-
-interface SampleOptions {
-  readonly dataset: Dataset;
-  readonly experiment: Experiment;
-  readonly dataRoot: string;
-  readonly count: number;
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (done: number, total: number) => void;
-}
-
-/** Good enough to judge textures by. */
-const JPEG_QUALITY = 90;
-
-/**
- * The first samples that training with this recipe and seed sees, made by the very loader of training.
- * @throws UserError for a data set that is missing or broken; the signal's reason when aborted.
- */
-export async function firstSamples(options: SampleOptions): Promise<ShownSamples> {
-  const { dataset, experiment, dataRoot, count, signal, onProgress } = options;
-  const { data: recipe, seed } = experiment;
-  const images = (await readSplit(dataset, 'train', dataRoot)).length;
-  const batch = Math.min(experiment.training.batch, images);
-  const loader = await createTrainingLoader({ dataset, recipe, dataRoot, seed, batch, startIteration: 0, prefetch: 1 });
-  const samples: ShownSample[] = [];
-  try {
-    for (let iteration = 0; samples.length < count; iteration++) {
-      signal?.throwIfAborted();
-      const { height, width, images, labels, names } = await loader.next();
-      const pixels = height * width;
-      for (let position = 0; position < batch && samples.length < count; position++) {
-        const ids = Uint8Array.from(labels.subarray(position * pixels, (position + 1) * pixels));
-        const data = denormalise(images.subarray(position * pixels * 3, (position + 1) * pixels * 3));
-        const { ratio, flip, photometric } = drawAugmentation(recipe, seed, iteration, position);
-        samples.push({
-          name: names[position]!,
-          iteration,
-          position,
-          ratio,
-          flipped: flip,
-          photometric,
-          counts: countIds(ids),
-          jpeg: await encodeJpeg({ height, width, data }, JPEG_QUALITY),
-          png: await encodePalettePng(ids, width, height, dataset.palette, { transparent: true }),
-        });
-        onProgress?.(samples.length, count);
-      }
-    }
-  } finally {
-    await loader.close();
-  }
-  return { samples, batch };
-}
-
-function countIds(ids: Uint8Array): Uint32Array {
-  const counts = new Uint32Array(IGNORE_INDEX + 1);
-  for (const id of ids) counts[id]!++;
-  return counts;
-}
-
-interface SamplePage {
+export interface SamplePage {
   readonly dataset: Dataset;
   readonly experiment: Experiment;
   readonly synthetic: boolean;
   readonly samples: readonly ShownSample[];
+  /** The recipe's batch, or the number of training images if that is smaller. */
   readonly batch: number;
 }
 
-/** For a figure of the recipe: without digits that nobody wrote. */
+/** A share from the recipe, without trailing zeros. */
 const percent = (fraction: number) => `${Number(formatPercent(fraction))} %`;
-
-const dataUri = (type: string, bytes: Buffer) => `data:${type};base64,${bytes.toString('base64')}`;
 
 function formatStep({ operation, value }: PhotometricStep): string {
   const signed = (digits: number) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(digits)}`;
   const amount = operation === 'brightness' || operation === 'hue' ? signed(0) : `×${value.toFixed(2)}`;
-  // Not broken between the two.
+  // A no-break space.
   return `${operation}\u00a0${amount}`;
 }
 
-/** What was done to a sample, in the order in which it was. */
+/** The changes made to a sample, in order. */
 function formatAugmentation({ ratio, flipped, photometric }: ShownSample): string {
   return [`scale\u00a0×${ratio.toFixed(2)}`, ...(flipped ? ['flipped'] : []), ...photometric.map(formatStep)].join(
     ' · ',
@@ -136,7 +65,7 @@ function figure(sample: ShownSample, { experiment }: SamplePage): string {
 </figure>`;
 }
 
-/** The classes that the samples show, the largest first, with their part of the labelled pixels. */
+/** The classes in the samples, the most frequent first, with their share of the labelled pixels. */
 function legend({ dataset, samples }: SamplePage): string {
   const pixels = dataset.classes.map((_, id) => samples.reduce((sum, { counts }) => sum + counts[id]!, 0));
   const labelled = pixels.reduce((sum, count) => sum + count, 0);
@@ -145,41 +74,38 @@ function legend({ dataset, samples }: SamplePage): string {
     .map((count, id) => ({ count, id }))
     .filter(({ count }) => count > 0)
     .sort((a, b) => b.count - a.count || a.id - b.id);
+  const item = (icon: string, name: string, share: number) =>
+    `<li><i ${icon}></i><span>${escapeHtml(name)}</span><b>${escapeHtml(formatShare(share))} %</b></li>`;
   const items = present.map(({ id, count }) => {
-    const colour = `rgb(${dataset.palette[id]!.join(' ')})`;
-    const name = escapeHtml(dataset.classes[id]!.trim());
-    const share = escapeHtml(`${formatShare(count / labelled)} %`);
-    return `<li><i style="background:${colour}"></i><span>${name}</span><b>${share}</b></li>`;
+    const colour = `style="background:rgb(${dataset.palette[id]!.join(' ')})"`;
+    return item(colour, dataset.classes[id]!.trim(), count / labelled);
   });
   const absent = dataset.classes.length - present.length;
-  const ignored = `<li><i class="ignored"></i><span>ignored or padded</span><b>${escapeHtml(formatShare((all - labelled) / all))} %</b></li>`;
+  const absentNote = absent === 0 ? '' : `; ${countAbsent(absent, dataset.classes.length)} in these samples`;
   return `<ul class="legend">
-${[...items, ignored].join('\n')}
+${[...items, item('class="ignored"', 'ignored or padded', (all - labelled) / all)].join('\n')}
 </ul>
-<p class="note">Shares of the labelled pixels of these samples; ignored or padded pixels have no colour, their share is of all${
-    absent === 0 ? '' : `; ${countAbsent(absent, dataset.classes.length)} in these samples`
-  }.</p>`;
+<p class="note">Shares are of the labelled pixels in these samples; that of ignored or padded pixels, which have no colour, is of all pixels${absentNote}.</p>`;
 }
 
-function facts({ dataset, experiment, synthetic, batch }: SamplePage): string {
+function pageFacts({ dataset, experiment, synthetic, batch }: SamplePage): string {
   const { data, training } = experiment;
   const reduced = batch === training.batch ? '' : ` (${training.batch} in the recipe; there are no more images)`;
-  const lines: [string, string][] = [
+  return facts([
     ['Data set', `${dataset.name}${synthetic ? ', synthetic' : ''}, split “train”`],
     ['Recipe', `${experiment.row}${experiment.profile === 'full' ? '' : `, profile ${experiment.profile}`}`],
     ['Seed', `${experiment.seed}, from iteration 0, batches of ${batch}${reduced}`],
     ['Scale', `${data.imageScaleWh.join('×')} (width × height), ratio ${data.ratioRange.join('–')}`],
     ['Crop', `${data.cropHw.join('×')} (height × width), one class less than ${percent(data.categoryMaximumRatio)}`],
     ['Flip', `${percent(data.flipProbability)} of the samples`],
-  ];
-  return lines.map(([term, text]) => `<div><dt>${term}</dt><dd>${escapeHtml(text)}</dd></div>`).join('\n');
+  ]);
 }
 
-/** A page that holds all it shows: samples with their labels laid over them, what was done to each, and a legend. */
+/** A self-contained page: samples overlaid with their labels, the changes made to each, and a legend. */
 export function formatSamplePage(page: SamplePage): string {
   const { dataset, samples } = page;
   const title = `${escapeHtml(dataset.name)}: ${formatNumber(samples.length, 'training sample')}`;
-  // What the script names under the pointer; "<" must not end the script.
+  // Class names and colours for the script. A "<" must not end the script element.
   const classes = JSON.stringify(
     dataset.classes.map((name, id) => [name.trim(), dataset.palette[id]!.join(' ')]),
   ).replaceAll('<', '\\u003c');
@@ -190,9 +116,7 @@ ${pageHead(title, PAGE_STYLE, { script: true })}
 <header>
 <h1>${title}</h1>
 <p>What the network sees: images after resizing, cropping, flipping, distortion and padding, with their labels.</p>
-<dl>
-${facts(page)}
-</dl>
+${pageFacts(page)}
 </header>
 <div class="controls"><label>Labels <input type="range" id="opacity" min="0" max="100" value="50"></label></div>
 <main>
@@ -210,8 +134,8 @@ ${legend(page)}
 }
 
 /**
- * Script of the page of samples, which shows everything without it: the slider sets how much the labels cover, and the class
- * under the pointer is named, by the colour of the label map's pixel.
+ * The slider sets the opacity of the labels, and the class under the pointer is named by the colour of its pixel. Without scripts the
+ * page still shows everything else.
  */
 const PAGE_SCRIPT = `
 const slider = document.getElementById('opacity');
@@ -252,7 +176,7 @@ for (const image of document.querySelectorAll('.labels')) {
 }
 `;
 
-/** Style of the page of samples: light and dark, one column on a phone. */
+/** Light and dark, one column on a phone. */
 const PAGE_STYLE = `${PAGE_BASE}
 :root { --opacity: 0.5; }
 .controls {

@@ -3,17 +3,17 @@ import { type Chart, coordinate, HEAT_LEVELS, line, text, textWidth } from './sv
 interface HeatMapOptions {
   readonly title: string;
   readonly names: readonly string[];
-  /** Counts, [row][column]; each row is shown in parts of its sum. */
+  /** [row][column]. */
   readonly counts: readonly (readonly number[])[];
   readonly rowName: string;
   readonly columnName: string;
 }
 
-/** More classes than this have cells too small for a name and a number. */
+/** The cells of more classes are too small for names. */
 const MOST_NAMED = 30;
 const WIDTH = 360;
 
-/** Rows as parts of their sums; a row of nothing is zero. */
+/** Each row divided by its sum. An empty row stays 0. */
 export function rowShares(counts: readonly (readonly number[])[]): number[][] {
   return counts.map((row) => {
     const sum = row.reduce((total, count) => total + count, 0);
@@ -21,15 +21,10 @@ export function rowShares(counts: readonly (readonly number[])[]): number[][] {
   });
 }
 
-/** Indices of the rows whose counts are all zero: nothing can be said of their shares. */
-function rowsOfNothing(counts: readonly (readonly number[])[]): number[] {
-  return counts.flatMap((row, i) => (row.every((count) => count === 0) ? [i] : []));
-}
-
 const KEY_CELL = 8;
 
-/** The colours of all levels, none to all, and the mark of a row of nothing where there is one. */
-function colourKey(struck: string | null): string {
+/** @param emptyRow Explains the line through an empty row; null if there is none. */
+function colourKey(emptyRow: string | null): string {
   const left = 28;
   const right = left + KEY_CELL * (HEAT_LEVELS + 1);
   const y = 24;
@@ -41,18 +36,20 @@ function colourKey(struck: string | null): string {
     ...cells,
     `<rect class="axis" fill="none" x="${left}" y="${y}" width="${right - left}" height="10"/>`,
     text(right + 5, y + 9, '100'),
-    ...(struck === null ? [] : [line(right + 40, y + 5, right + 60, y + 5, 'axis'), text(right + 65, y + 9, struck)]),
+    ...(emptyRow === null
+      ? []
+      : [line(right + 40, y + 5, right + 60, y + 5, 'axis'), text(right + 65, y + 9, emptyRow)]),
   ].join('');
 }
 
-/** The level of a share; whatever is not nothing is shown. */
+/** Only a share of exactly 0 has level 0. */
 function levelOf(share: number): number {
   return share === 0 ? 0 : Math.max(1, Math.round(share * HEAT_LEVELS));
 }
 
 /**
- * A square of cells, as dark as their shares of the row. Cells of a level are one path, so that a matrix of 150 classes stays
- * small; numbers (percent) and names are drawn where they can be read.
+ * A square of cells, as dark as their shares of the row. All cells of a level are one path, which keeps a matrix of 150 classes small.
+ * Percentages and names are drawn if there is room.
  */
 export function heatMap({ title, names, counts, rowName, columnName }: HeatMapOptions): Chart {
   const shares = rowShares(counts);
@@ -77,8 +74,8 @@ export function heatMap({ title, names, counts, rowName, columnName }: HeatMapOp
     }
   }
   const side = coordinate(cell * classes);
-  const unlabelled = rowsOfNothing(counts);
-  const strokes = unlabelled.map((row) => `M${coordinate(left)} ${coordinate(top + (row + 0.5) * cell)}h${side}`);
+  const emptyRows = shares.flatMap((row, i) => (row.every((share) => share === 0) ? [i] : []));
+  const strokes = emptyRows.map((row) => `M${coordinate(left)} ${coordinate(top + (row + 0.5) * cell)}h${side}`);
   const cells = paths.map((path, level) => (path.length === 0 ? '' : `<path class="h${level}" d="${path.join('')}"/>`));
   const bottom = top + cell * classes;
   const labels = names.map((name, i) => {
@@ -92,13 +89,13 @@ export function heatMap({ title, names, counts, rowName, columnName }: HeatMapOp
   const below = bottom + (named ? longest + 24 : 18);
   return {
     title,
-    description: describe({ names, shares, rowName, columnName, unlabelled }),
+    description: describe({ names, counts: shares, rowName, columnName }, emptyRows),
     width: WIDTH,
     height: Math.ceil(below + 4),
     body: [
       text(0, 14, `Percent of each ${rowName}’s pixels`, { className: 'name' }),
-      colourKey(unlabelled.length > 0 ? `no pixel of this ${rowName}` : null),
-      `<g transform="translate(${coordinate(left)} ${top}) scale(${coordinate6(cell)})" shape-rendering="crispEdges">${cells.join('')}</g>`,
+      colourKey(emptyRows.length > 0 ? `no pixel of this ${rowName}` : null),
+      `<g transform="translate(${coordinate(left)} ${top}) scale(${Number(cell.toFixed(6))})" shape-rendering="crispEdges">${cells.join('')}</g>`,
       `<rect class="axis" fill="none" x="${coordinate(left)}" y="${top}" width="${side}" height="${side}"/>`,
       ...(strokes.length === 0 ? [] : [`<path class="axis" stroke-opacity="0.5" d="${strokes.join('')}"/>`]),
       ...(numbers.length === 0
@@ -113,11 +110,6 @@ export function heatMap({ title, names, counts, rowName, columnName }: HeatMapOp
   };
 }
 
-/** A factor with six digits: 150 cells must not be off by a pixel at the end. */
-function coordinate6(value: number): string {
-  return String(Number(value.toFixed(6)));
-}
-
 interface Confused {
   readonly label: string;
   readonly prediction: string;
@@ -125,40 +117,28 @@ interface Confused {
   readonly share: number;
 }
 
-/** The largest shares off the diagonal, largest first. */
+/** The largest non-zero shares off the diagonal, largest first. */
 export function mostConfused(
   names: readonly string[],
   counts: readonly (readonly number[])[],
-  count: number,
+  most: number,
 ): Confused[] {
   const pairs = rowShares(counts).flatMap((row, label) =>
-    row.map((share, prediction) => ({
-      label: names[label]!,
-      prediction: names[prediction]!,
-      share,
-      off: label !== prediction,
-    })),
+    row.flatMap((share, prediction) =>
+      label === prediction || share === 0 ? [] : [{ label: names[label]!, prediction: names[prediction]!, share }],
+    ),
   );
-  return pairs
-    .filter(({ share, off }) => off && share > 0)
-    .sort((a, b) => b.share - a.share)
-    .slice(0, count)
-    .map(({ label, prediction, share }) => ({ label, prediction, share }));
+  return pairs.sort((a, b) => b.share - a.share).slice(0, most);
 }
 
-function describe({
-  names,
-  shares,
-  rowName,
-  columnName,
-  unlabelled,
-}: Pick<HeatMapOptions, 'names' | 'rowName' | 'columnName'> & {
-  readonly shares: readonly (readonly number[])[];
-  readonly unlabelled: readonly number[];
-}): string {
+/** @param counts Here shares. */
+function describe(
+  { names, counts: shares, rowName, columnName }: Omit<HeatMapOptions, 'title'>,
+  emptyRows: readonly number[],
+): string {
   const percent = (share: number) => `${(share * 100).toFixed(0)} %`;
   const right = names
-    .map((name, i) => `${name} ${unlabelled.includes(i) ? `no ${rowName}` : percent(shares[i]![i]!)}`)
+    .map((name, i) => `${name} ${emptyRows.includes(i) ? `no ${rowName}` : percent(shares[i]![i]!)}`)
     .join(', ');
   const wrong = mostConfused(names, shares, 5)
     .map(({ label, prediction, share }) => `${label} as ${prediction} ${percent(share)}`)

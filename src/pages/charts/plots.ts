@@ -10,24 +10,22 @@ export interface Series {
 interface LineChartOptions {
   readonly title: string;
   readonly xName: string;
-  /** Name and unit of y, above its axis. */
+  /** With its unit. */
   readonly yName: string;
   readonly series: readonly Series[];
-  /** First and last value of x that the axis shows at least. */
+  /** The axis shows at least these values of x. */
   readonly xDomain?: readonly [number, number];
-  /** The axis of y begins at 0. */
-  readonly fromZero?: boolean;
-  /** A value to compare with, drawn across. */
+  /** A horizontal line at a value to compare with. */
   readonly mark?: { readonly name: string; readonly y: number } | undefined;
 }
 
 const WIDTH = 360;
 const HEIGHT = 250;
-/** A curve is drawn with at most two points a column of about two pixels. */
+/** A curve has at most two points for each column of about two pixels. */
 const COLUMNS = 160;
 const LEGEND_LINE = 17;
 
-/** Smallest and largest of values; these are not spread over arguments, of which there can be too many. */
+/** The smallest and the largest value. `Math.min(...values)` fails for very many values. */
 function extent(values: Iterable<number>): [number, number] {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
@@ -38,8 +36,7 @@ function extent(values: Iterable<number>): [number, number] {
   return [low, high];
 }
 
-/** A number for a description: four digits. */
-const short = (value: number) => String(Number(value.toPrecision(4)));
+const fourDigits = (value: number) => String(Number(value.toPrecision(4)));
 
 function describe({ xName, yName, mark }: LineChartOptions, series: readonly Series[]): string {
   const curves = series.map(({ name, points }) => {
@@ -47,18 +44,18 @@ function describe({ xName, yName, mark }: LineChartOptions, series: readonly Ser
     const last = points.at(-1)!;
     const [low, high] = extent(points.map(({ y }) => y));
     return (
-      `${name}: ${short(first.y)} at ${xName} ${short(first.x)}, ${short(last.y)} at ${xName} ${short(last.x)}, ` +
-      `lowest ${short(low)}, highest ${short(high)}.`
+      `${name}: ${fourDigits(first.y)} at ${xName} ${fourDigits(first.x)}, ${fourDigits(last.y)} at ${xName} ${fourDigits(last.x)}, ` +
+      `lowest ${fourDigits(low)}, highest ${fourDigits(high)}.`
     );
   });
-  return [`${yName} over ${xName}.`, ...curves, ...(mark ? [`${mark.name}: ${short(mark.y)}.`] : [])].join(' ');
+  return [`${yName} over ${xName}.`, ...curves, ...(mark ? [`${mark.name}: ${fourDigits(mark.y)}.`] : [])].join(' ');
 }
 
 function path(points: readonly Point[], x: Scale, y: Scale): string {
   return points.map((point) => `${coordinate(x.at(point.x))} ${coordinate(y.at(point.y))}`).join('L');
 }
 
-/** Where each entry of the legend stands: entries go on in the next line where they do not fit. */
+/** The places of the legend's entries. An entry that does not fit into a line begins the next one. */
 function placeLegend(names: readonly string[]): { readonly x: number; readonly line: number }[] {
   let x = 0;
   let row = 0;
@@ -74,9 +71,9 @@ function placeLegend(names: readonly string[]): { readonly x: number; readonly l
   });
 }
 
-/** Curves over a common axis. Points that are not finite are left out; a curve of one point is a dot. */
+/** Curves over common axes; y shows 0. Points that are not finite and empty curves are left out. A curve of one point is a dot. */
 export function lineChart(options: LineChartOptions): Chart {
-  const { title, xName, yName, xDomain = [], fromZero = false, mark } = options;
+  const { title, xName, yName, xDomain = [], mark } = options;
   const series = options.series
     .map(({ name, points }) => ({
       name,
@@ -85,7 +82,7 @@ export function lineChart(options: LineChartOptions): Chart {
     .filter(({ points }) => points.length > 0);
   const all = series.flatMap(({ points }) => points);
   if (all.length === 0) throw new RangeError(`No point of "${title}" can be drawn.`);
-  const [low, high] = extent([...all.map(({ y }) => y), ...(mark ? [mark.y] : []), ...(fromZero ? [0] : [])]);
+  const [low, high] = extent([...all.map(({ y }) => y), ...(mark ? [mark.y] : []), 0]);
   const names = [...series.map(({ name }) => name), ...(mark ? [mark.name] : [])];
   const legend = placeLegend(names);
   const legendLines = names.length > 1 ? legend.at(-1)!.line + 1 : 0;
@@ -95,7 +92,7 @@ export function lineChart(options: LineChartOptions): Chart {
   const left = Math.max(...y.ticks.map((tick) => textWidth(y.format(tick)))) + 8;
   const across = extent([...all.map((point) => point.x), ...xDomain]);
   const xScale = (right: number) => linearScale({ domain: across, range: [left + 4, right], count: 6, nice: false });
-  // Room for the half of the last tick's text that may stand beyond the end.
+  // Half of the last tick's text may be to the right of the axis.
   const marks = xScale(WIDTH);
   const x = xScale(WIDTH - Math.max(8, textWidth(marks.format(marks.ticks.at(-1)!)) / 2));
   const parts = [text(0, 14, yName, { className: 'name' })];
@@ -121,7 +118,7 @@ export function lineChart(options: LineChartOptions): Chart {
   series.forEach(({ points }, i) => {
     const drawn = downsample(points, COLUMNS);
     if (drawn.length > 1) parts.push(`<path class="curve s${i % 6}" d="M${path(drawn, x, y)}"/>`);
-    // A handful of points are marked one by one.
+    // A few points get a dot each.
     if (drawn.length <= 12) {
       for (const point of drawn) {
         const at = `cx="${coordinate(x.at(point.x))}" cy="${coordinate(y.at(point.y))}"`;
@@ -140,48 +137,48 @@ export function lineChart(options: LineChartOptions): Chart {
 
 interface Bar {
   readonly name: string;
-  /** Null: there is no figure, which is said. */
+  /** Null: "no figure" is written instead. */
   readonly value: number | null;
 }
 
 interface BarChartOptions {
   readonly title: string;
-  /** What the values are, with their unit. */
+  /** With its unit. */
   readonly valueName: string;
   readonly bars: readonly Bar[];
-  /** The end of the axis, which begins at 0. */
+  /** The axis goes from 0 to this. */
   readonly maximum: number;
-  /** Values to compare with, drawn across the bars. */
+  /** Vertical lines at values to compare with. */
   readonly marks: readonly { readonly name: string; readonly value: number }[];
 }
 
-const BAR = 18;
-/** A longer name is cut. */
+const BAR_HEIGHT = 18;
+/** In characters. A longer name is cut. */
 const LONGEST_NAME = 20;
 
 const cut = (name: string) => (name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME - 1)}…` : name);
 
-/** Horizontal bars, one below the other, in the order given. */
+/** Horizontal bars, in the given order. */
 export function barChart({ title, valueName, bars, maximum, marks }: BarChartOptions): Chart {
   const left = Math.max(...bars.map(({ name }) => textWidth(cut(name)))) + 8;
   // Room for the value of the longest bar.
   const right = WIDTH - 48;
   const at = (value: number) => left + (value / maximum) * (right - left);
-  const top = 22 + marks.length * 17 + 6;
-  const bottom = top + bars.length * BAR;
+  const top = 22 + marks.length * LEGEND_LINE + 6;
+  const bottom = top + bars.length * BAR_HEIGHT;
   const parts = [text(0, 14, valueName, { className: 'name' })];
   marks.forEach(({ name, value }, i) => {
-    const height = 22 + i * 17 + 10;
+    const height = 22 + i * LEGEND_LINE + 10;
     const className = i === 0 ? 'mark' : `curve s${i}`;
     parts.push(line(0, height - 4, 20, height - 4, className), text(26, height, `${name} ${value.toFixed(2)}`));
     parts.push(line(at(value), top - 2, at(value), bottom + 2, className));
   });
   bars.forEach(({ name, value }, i) => {
-    const y = top + i * BAR;
+    const y = top + i * BAR_HEIGHT;
     parts.push(text(left - 8, y + 13, cut(name), { anchor: 'end', className: 'name' }));
     const width = value === null ? 0 : at(value) - left;
     if (width > 0) {
-      const size = `width="${coordinate(width)}" height="${BAR - 5}"`;
+      const size = `width="${coordinate(width)}" height="${BAR_HEIGHT - 5}"`;
       parts.push(`<rect class="f0" x="${coordinate(left)}" y="${coordinate(y + 2)}" ${size} rx="2"/>`);
     }
     parts.push(text(left + width + 5, y + 13, value === null ? 'no figure' : value.toFixed(2), { className: 'halo' }));

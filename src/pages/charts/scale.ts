@@ -1,21 +1,21 @@
-/** Maps values of a range linearly to places in a picture, with the values at which its axis is marked. */
+/** A linear map from values to places in a picture, with the ticks of its axis. */
 export interface Scale {
   readonly domain: readonly [low: number, high: number];
   readonly ticks: readonly number[];
-  /** Place of a value, in the units of the picture. */
+  /** The place of a value. */
   readonly at: (value: number) => number;
-  /** A tick as text: all of a scale with the same decimals. */
+  /** All ticks of a scale have the same number of decimals. */
   readonly format: (value: number) => string;
 }
 
 interface ScaleOptions {
-  /** Smallest and largest value that must be on the scale. */
+  /** The smallest and the largest value. */
   readonly domain: readonly [number, number];
   /** Places of the domain's ends. */
   readonly range: readonly [number, number];
-  /** About so many ticks. */
+  /** About how many ticks. */
   readonly count: number;
-  /** Widen the domain to its next ticks, so that curves end inside. */
+  /** Widen the domain to the next ticks. */
   readonly nice: boolean;
 }
 
@@ -30,7 +30,7 @@ export function tickStep(span: number, count: number): number {
   return error >= Math.SQRT2 ? 2 * power : power;
 }
 
-/** Decimals that tell multiples of a step apart. */
+/** How many decimals multiples of a step need. */
 function decimalsOf(step: number): number {
   return Math.min(Math.max(0, -Math.floor(Math.log10(step) + 1e-9)), 100);
 }
@@ -46,20 +46,20 @@ function formatter(step: number, largest: number): (value: number) => string {
   return (value) => minus(value.toFixed(decimals));
 }
 
-/** Below this, steps would have more decimals than can be written. */
-const NOTHING = 1e-90;
+/** Smaller steps would need more decimals than `toFixed` has. */
+const LEAST_EXTENT = 1e-90;
 
-/** A linear scale. A domain without extent is widened around its value. */
+/** A domain without extent is widened around its value. */
 export function linearScale({ domain, range, count, nice }: ScaleOptions): Scale {
   let [low, high] = domain;
   const largest = Math.max(Math.abs(low), Math.abs(high));
-  if (high - low <= Math.max(1e-12 * largest, NOTHING)) {
-    const around = largest < NOTHING ? 1 : largest / 2;
+  if (high - low <= Math.max(1e-12 * largest, LEAST_EXTENT)) {
+    const around = largest < LEAST_EXTENT ? 1 : largest / 2;
     low -= around;
     high += around;
   }
   const step = tickStep(high - low, count);
-  // Rounding of low / step must not add a step where low is a tick already.
+  // If `low` is a tick already, rounding of low / step must not add another.
   const slack = 1e-9;
   if (nice) {
     low = Math.floor(low / step + slack) * step;
@@ -78,15 +78,14 @@ export function linearScale({ domain, range, count, nice }: ScaleOptions): Scale
   };
 }
 
-/** A value at a place along a curve. */
 export interface Point {
   readonly x: number;
   readonly y: number;
 }
 
 /**
- * At most about `2 · buckets` of a curve's points, in order: the first, the last, and of each of `buckets` equal parts of x the
- * lowest and the highest. So every peak that a picture of that many columns could show is kept at its exact place.
+ * Keeps at most `2 · buckets + 2` points: the first, the last, and the lowest and highest in each of `buckets` equal parts of x. So no
+ * peak is lost in a picture of that many columns.
  * @param points Ordered by x.
  */
 export function downsample(points: readonly Point[], buckets: number): readonly Point[] {

@@ -4,18 +4,18 @@ import { escapeHtml } from '../../tables/html.js';
 interface ChartColours {
   readonly paper: string;
   readonly ink: string;
-  /** Of axes' texts. */
+  /** For the text of axes. */
   readonly soft: string;
   readonly grid: string;
-  /** Of curves and bars, in their order; the same order of hues in both themes. */
+  /** For curves and bars, in order. Both themes have the same order of hues. */
   readonly series: readonly string[];
-  /** Of the heat map, none to all. */
+  /** Ends of the heat map's scale: a share of 0 and of 1. */
   readonly heat: readonly [from: string, to: string];
 }
 
 export type ThemeName = 'light' | 'dark';
 
-/** Texts have a contrast of at least 4.5 to the paper, curves of at least 3 (WCAG 2.2, 1.4.3 and 1.4.11). */
+/** Contrast with the paper: text at least 4.5, curves at least 3 (WCAG 2.2, 1.4.3 and 1.4.11). */
 export const CHART_COLOURS: Readonly<Record<ThemeName, ChartColours>> = {
   light: {
     paper: '#ffffff',
@@ -35,23 +35,18 @@ export const CHART_COLOURS: Readonly<Record<ThemeName, ChartColours>> = {
   },
 };
 
-/** Steps of the heat map, from none to all. */
+/** Colour steps of the heat map above 0. */
 export const HEAT_LEVELS = 16;
 
 function channels(colour: string): readonly number[] {
   return [1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16));
 }
 
-/** The colour a part of the way from one to another. */
-function mix(from: string, to: string, part: number): string {
+/** @param level 0 to `HEAT_LEVELS`. */
+export function heatColour({ heat: [from, to] }: ChartColours, level: number): string {
   const end = channels(to);
-  const mixed = channels(from).map((value, i) => Math.round(value + (end[i]! - value) * part));
+  const mixed = channels(from).map((value, i) => Math.round(value + ((end[i]! - value) * level) / HEAT_LEVELS));
   return `#${mixed.map((value) => value.toString(16).padStart(2, '0')).join('')}`;
-}
-
-/** Colour of a level of the heat map, 0 to `HEAT_LEVELS`. */
-export function heatColour({ heat }: ChartColours, level: number): string {
-  return mix(heat[0], heat[1], level / HEAT_LEVELS);
 }
 
 /** Relative luminance (WCAG 2.2). */
@@ -64,33 +59,33 @@ function luminance(colour: string): number {
 }
 
 /** Contrast of two colours, 1 to 21 (WCAG 2.2). */
-export function contrast(one: string, other: string): number {
-  const [dark, light] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+export function contrast(a: string, b: string): number {
+  const [dark, light] = [luminance(a), luminance(b)].sort((a, b) => a - b);
   return (light! + 0.05) / (dark! + 0.05);
 }
 
-/** Black or white, whichever is read better on a colour; one of them always has a contrast of √21 ≈ 4.58 or more. */
+/** Black or white, whichever has more contrast: always at least √21 ≈ 4.58. */
 export function textColourOn(colour: string): string {
   return contrast('#000000', colour) >= contrast('#ffffff', colour) ? '#000000' : '#ffffff';
 }
 
-/** A chart, drawn in units that are pixels at its natural size. */
+/** A chart. At its natural size a unit is a pixel. */
 export interface Chart {
   readonly title: string;
-  /** What a reader who does not see it should know: shape, extremes, units. */
+  /** For screen readers: shape, extremes, units. */
   readonly description: string;
   readonly width: number;
   readonly height: number;
-  /** SVG elements, escaped. */
+  /** Escaped SVG elements. */
   readonly body: string;
 }
 
-/** Width of a text in a font of 12 pixels, at most: digits are 7.6 pixels wide in the widest of the usual fonts. */
+/** About the width of a text in a font of 12 pixels. Digits are 7.6 pixels wide in the widest of the usual fonts. */
 export function textWidth(text: string): number {
   return Math.ceil(text.length * 7.2);
 }
 
-/** A coordinate with two decimals, without those that are zero. */
+/** At most two decimals. */
 export function coordinate(value: number): string {
   return String(Number(value.toFixed(2)));
 }
@@ -98,7 +93,7 @@ export function coordinate(value: number): string {
 interface TextOptions {
   readonly anchor?: 'start' | 'middle' | 'end';
   readonly className?: string;
-  /** Read from the bottom up; then x and y are those of the turned axes, (−y, x) of the picture's. */
+  /** Read from the bottom up. Then x and y are in the turned axes: (−y, x) of the picture. */
   readonly turned?: boolean;
 }
 
@@ -117,10 +112,7 @@ export function line(x1: number, y1: number, x2: number, y2: number, className: 
   return `<path class="${className}" d="M${a} ${b}L${c} ${d}"/>`;
 }
 
-/**
- * The element of a chart, as it stands in a page: named and described for readers who do not see it.
- * @param id Unique in the page.
- */
+/** @param id Unique in the page. */
 export function svgElement({ title, description, width, height, body }: Chart, id: string): string {
   return (
     `<svg class="chart" role="img" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" ` +
@@ -129,10 +121,10 @@ export function svgElement({ title, description, width, height, body }: Chart, i
   );
 }
 
-/** Of a chart in the page; "DejaVu Sans" is what a converter without fonts of a desktop usually has. */
+/** "DejaVu Sans" is for converters to PNG, which often have no other font. */
 const FONT = "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif";
 
-/** Dashes tell curves apart where colours do not. */
+/** They distinguish curves for colour-blind readers. */
 const DASHES = ['', '6 3', '2 3', '8 3 2 3', '10 4', '4 2'];
 
 function rules(colours: ChartColours): string {
@@ -141,7 +133,7 @@ function rules(colours: ChartColours): string {
     `.chart{font-family:${FONT};font-size:12px}`,
     `.chart text{fill:${soft}}.chart .name{fill:${ink}}`,
     `.chart .grid{stroke:${grid}}.chart .axis{stroke:${soft}}.chart .mark{stroke:${ink};stroke-dasharray:4 3}`,
-    // Read where a line crosses it, too.
+    // Keeps text legible on a line.
     `.chart .halo{stroke:${paper};stroke-width:4px;paint-order:stroke}`,
     '.chart .curve{fill:none;stroke-width:1.5;stroke-linejoin:round}',
     ...series.map((colour, i) => {
@@ -155,16 +147,15 @@ function rules(colours: ChartColours): string {
   ].join('\n');
 }
 
-/** Style of all charts of a page, which follows the reader's choice of light or dark. */
+/** Style of all charts of a page. It follows the device's choice of light or dark. */
 export function chartStyle(): string {
   return `${rules(CHART_COLOURS.light)}\n@media (prefers-color-scheme: dark){\n${rules(CHART_COLOURS.dark)}\n}`;
 }
 
-/** Around a chart that is a file of its own, and above it for its title. */
 const MARGIN = 16;
-const TITLE = 26;
+const TITLE_HEIGHT = 26;
 
-/** A chart as a file of its own: with its title, on paper. Of no theme: it follows the reader's choice, as in the page. */
+/** A chart as a file, with its title and a background. Without a theme it follows the device's choice. */
 export function standaloneSvg(chart: Chart, theme: ThemeName | null): string {
   const paper = (name: ThemeName) =>
     `.chart .paper{fill:${CHART_COLOURS[name].paper}}.chart .title{font-size:14px;font-weight:600}`;
@@ -175,11 +166,11 @@ export function standaloneSvg(chart: Chart, theme: ThemeName | null): string {
   const framed = {
     ...chart,
     width: chart.width + 2 * MARGIN,
-    height: chart.height + 2 * MARGIN + TITLE,
+    height: chart.height + 2 * MARGIN + TITLE_HEIGHT,
     body: [
       `<style>${style}</style><rect class="paper" width="100%" height="100%"/>`,
       text(MARGIN, MARGIN + 12, chart.title, { className: 'name title' }),
-      `<g transform="translate(${MARGIN} ${MARGIN + TITLE})">${chart.body}</g>`,
+      `<g transform="translate(${MARGIN} ${MARGIN + TITLE_HEIGHT})">${chart.body}</g>`,
     ].join(''),
   };
   return svgElement(framed, 'chart').replace(/^<svg /, '<svg xmlns="http://www.w3.org/2000/svg" ');

@@ -1,37 +1,30 @@
 import { loadTables, type Table } from '../../recipe/tables.js';
-import { dependsOnHardware, type Figure, recipeKey } from '../../records/figures.js';
+import { dependsOnHardware, FIGURES, type Figure, recipeKey } from '../../records/figures.js';
 import { measuredOn, type Verdict } from '../../records/verdict.js';
 import { type Cell, makeCell } from '../../tables/cell.js';
-import { type LogKnowledge, logKnowledge } from '../../training-logs/knowledge.js';
-import { runApart } from '../runs/figures.js';
-import { figuresOf, rowIdOf, type Side } from './side.js';
-import {
-  againstOne,
-  bandAt,
-  type CurvePoint,
-  type Departure,
-  departures,
-  type Significance,
-  welch,
-} from './significance.js';
+import { type LogSummary, summarizeLog } from '../../training-logs/summary.js';
+import { findRow, reasonNotComparable } from '../runs/figures.js';
+import { bandAt, type Departure, departures } from './band.js';
+import { type ComparisonInput, type CurvePoint, rowIdOf } from './input.js';
+import { predictionTest, type Significance, welchTest } from './significance.js';
 
 export interface FigureComparison {
   readonly figure: Figure;
   readonly a: number | null;
   readonly b: number | null;
-  /** a − b; null where one is missing. */
+  /** a − b; null if one is missing. */
   readonly difference: number | null;
   readonly ratio: number | null;
-  /** As the published table gives it; null beside anything else, and where the run's figure would not stand in one. */
+  /** As in the published table; null if the run's figure would not be in one, and if b is not a row. */
   readonly verdict: Verdict | null;
-  /** Of memory and fps: whether both were measured on the same hardware; null of mIoU, and where it is not known. */
+  /** Whether memory and fps were measured on the same hardware; null if unknown, and for mIoU. */
   readonly sameHardware: boolean | null;
-  /** Whether it is of weights that were given to the run, not trained by it. */
+  /** Whether the figure is of weights that were given to the run instead of trained by it. */
   readonly givenWeights: { readonly a: boolean; readonly b: boolean };
   readonly significance: Significance | null;
 }
 
-/** Both curves at a part of the schedule: means around it. */
+/** The losses of both curves at a part of the schedule, averaged around it. */
 interface CurveStop {
   readonly share: number;
   readonly a: number | null;
@@ -45,10 +38,10 @@ export interface Difference {
 }
 
 export interface Comparison {
-  readonly a: Side;
-  readonly b: Side;
+  readonly a: ComparisonInput;
+  readonly b: ComparisonInput;
   readonly figures: readonly FigureComparison[];
-  /** By the size of the difference, percent points. */
+  /** IoU in percent, the largest difference first. */
   readonly classes: readonly {
     readonly name: string;
     readonly a: number;
@@ -56,99 +49,100 @@ export interface Comparison {
     readonly difference: number;
   }[];
   readonly stops: readonly CurveStop[];
-  /** Null where one of the two has no curve, or b too few lines for a band. */
+  /** Null if a has no curve, or b too few lines for a band. */
   readonly departures: readonly Departure[] | null;
-  /** Null where one of the two has none. */
+  /** Null if a or b has none. */
   readonly recipe: readonly Difference[] | null;
   readonly environment: readonly Difference[] | null;
-  /** What B says besides its curve, where it is a log; else null. */
-  readonly log: LogKnowledge | null;
-  /** What has to be known to read this. */
+  /** What b says besides its curve; null if it is not a log. */
+  readonly log: LogSummary | null;
+  /** What the reader has to know. */
   readonly notes: readonly string[];
 }
 
 const STOPS = [0.05, 0.1, 0.25, 0.5, 0.75, 1] as const;
-/** A curve at a stop is the mean of its points in ± this part of the schedule. */
+/** A curve at a stop is the mean of its points within ± this part of the schedule. */
 const STOP_WINDOW = 0.025;
 
-/** Whether the two are seeds of one recipe. */
-function sameRecipe(a: Side, b: Side): boolean {
-  const [one, other] = [a.run?.record, b.run?.record];
-  return one != null && other != null && recipeKey(one) === recipeKey(other);
+interface Pair {
+  readonly a: ComparisonInput;
+  readonly b: ComparisonInput;
+  /** Why the figures of run a compare with nothing published; null if they do, or a is not a run. */
+  readonly notComparable: string | null;
+  readonly tables: readonly Table[];
+}
+
+/** Whether the two are runs of the same recipe. */
+function sameRecipe({ a, b }: Pair): boolean {
+  const [recordA, recordB] = [a.run?.record, b.run?.record];
+  return recordA != null && recordB != null && recipeKey(recordA) === recipeKey(recordB);
 }
 
 /** The figure of each seed that measured it. */
-function valuesOfSeeds(side: Side, figure: Figure): number[] {
-  return side.seeds.flatMap(({ figures }) => figures[figure] ?? []);
+function valuesOfSeeds({ seeds }: ComparisonInput, figure: Figure): number[] {
+  return seeds.flatMap(({ figures }) => figures[figure] ?? []);
 }
 
-/**
- * @param apart Why the run's figures compare with nothing published; null where they do.
- * @returns Null where nothing can be said of chance, or a test would say something of what does not compare.
- */
-function significanceOf(a: Side, b: Side, figure: Figure, apart: string | null): Significance | null {
-  // What the hardware decides is not decided by chance; and seeds of one recipe are one sample.
-  if (dependsOnHardware(figure) || sameRecipe(a, b)) return null;
-  // Of weights that were given, no seed of the run decides anything.
-  if (a.givenWeights || b.givenWeights) return null;
-  const values = valuesOfSeeds(a, figure);
-  if (b.kind === 'run') return welch(values, valuesOfSeeds(b, figure));
-  if (apart !== null || otherRow(a, b)) return null;
-  const published = b.figures[figure];
-  return published === null ? null : againstOne(values, published);
-}
-
-/** Whether a row or a log is known to be another row's than the run's. */
-function otherRow(a: Side, b: Side): boolean {
+/** Whether b belongs to another row than a. Unknown counts as no. */
+function differentRows({ a, b }: Pair): boolean {
   return b.row !== null && b.row.id !== rowIdOf(a);
 }
 
-/** The cell of the published table that a run's figure would stand in; null where it would stand in none. */
-function cellOf(a: Side, b: Side, figure: Figure, apart: string | null): Cell | null {
+/** Null if no test is possible or meaningful. */
+function significanceOf(pair: Pair, figure: Figure): Significance | null {
+  const { a, b, notComparable } = pair;
+  // Hardware decides these, not chance. Seeds of one recipe are one sample. Given weights do not depend on the run's seed.
+  if (dependsOnHardware(figure) || sameRecipe(pair) || a.givenWeights || b.givenWeights) return null;
+  const values = valuesOfSeeds(a, figure);
+  if (b.kind === 'run') return welchTest(values, valuesOfSeeds(b, figure));
+  const published = b.figures[figure];
+  if (notComparable !== null || differentRows(pair) || published === null) return null;
+  return predictionTest(values, published);
+}
+
+/** The cell that a run's figure would have in the published table; null if it has none. */
+function cellOf(pair: Pair, figure: Figure): Cell | null {
+  const { a, b, notComparable } = pair;
   const record = a.run?.record ?? null;
-  if (b.kind !== 'row' || record === null || apart !== null || otherRow(a, b)) return null;
+  if (b.kind !== 'row' || record === null || notComparable !== null || differentRows(pair)) return null;
   return makeCell(b.row!, [record], figure, { fileOf: () => null });
 }
 
-/** Whether memory and fps of both were measured on the same hardware; null where it is not known of one. */
-function onSameHardware(a: Side, b: Side, tables: readonly Table[]): boolean | null {
+/** Null if the hardware of a or b is unknown. */
+function onSameHardware({ a, b, tables }: Pair): boolean | null {
   if (a.hardware === null || b.hardware === null) return null;
   if (b.kind === 'run') return a.hardware === b.hardware;
   if (a.run === null) return false;
-  // The tables tell cards apart by the names in them: a V100 is one with either size of memory.
-  const named = tables.flatMap(({ hardware }) => hardware?.name ?? []);
-  const name = named.find((one) => b.hardware!.includes(one)) ?? b.hardware;
+  // A table names a card without its memory: "V100" is both the 16 GB and the 32 GB one.
+  const names = tables.flatMap(({ hardware }) => hardware?.name ?? []);
+  const name = names.find((known) => b.hardware!.includes(known)) ?? b.hardware;
   return measuredOn(name, a.run.environment);
 }
 
-function compareFigure(
-  figure: Figure,
-  a: Side,
-  b: Side,
-  apart: string | null,
-  tables: readonly Table[],
-): FigureComparison {
-  const [one, other] = [a.figures[figure], b.figures[figure]];
-  const both = one !== null && other !== null;
-  const given = (side: Side) => side.givenWeights && !dependsOnHardware(figure) && side.figures[figure] !== null;
+function compareFigure(figure: Figure, pair: Pair): FigureComparison {
+  const { a, b } = pair;
+  const [valueA, valueB] = [a.figures[figure], b.figures[figure]];
+  const both = valueA !== null && valueB !== null;
+  const given = ({ givenWeights, figures }: ComparisonInput) =>
+    givenWeights && !dependsOnHardware(figure) && figures[figure] !== null;
   return {
     figure,
-    a: one,
-    b: other,
-    difference: both ? one - other : null,
-    ratio: both && other !== 0 ? one / other : null,
-    verdict: cellOf(a, b, figure, apart)?.verdict ?? null,
-    sameHardware: dependsOnHardware(figure) ? onSameHardware(a, b, tables) : null,
+    a: valueA,
+    b: valueB,
+    difference: both ? valueA - valueB : null,
+    ratio: both && valueB !== 0 ? valueA / valueB : null,
+    verdict: cellOf(pair, figure)?.verdict ?? null,
+    sameHardware: dependsOnHardware(figure) ? onSameHardware(pair) : null,
     givenWeights: { a: given(a), b: given(b) },
-    significance: significanceOf(a, b, figure, apart),
+    significance: significanceOf(pair, figure),
   };
 }
 
-function compareClasses(a: Side, b: Side): Comparison['classes'] {
+function compareClasses(a: ComparisonInput, b: ComparisonInput): Comparison['classes'] {
   return [...a.classes]
-    .flatMap(([name, one]) => {
-      const other = b.classes.get(name);
-      return other === undefined ? [] : [{ name, a: one, b: other, difference: one - other }];
+    .flatMap(([name, iouA]) => {
+      const iouB = b.classes.get(name);
+      return iouB === undefined ? [] : [{ name, a: iouA, b: iouB, difference: iouA - iouB }];
     })
     .sort((x, y) => Math.abs(y.difference) - Math.abs(x.difference));
 }
@@ -165,101 +159,91 @@ function compareMaps(
   if (a === null || b === null) return null;
   const paths = new Set([...a.keys(), ...b.keys()]);
   return [...paths].flatMap((path) => {
-    const [one, other] = [a.get(path), b.get(path)];
-    return JSON.stringify(one) === JSON.stringify(other) ? [] : [{ path, a: one, b: other }];
+    const [valueA, valueB] = [a.get(path), b.get(path)];
+    return JSON.stringify(valueA) === JSON.stringify(valueB) ? [] : [{ path, a: valueA, b: valueB }];
   });
 }
 
-function chanceNotes(a: Side, b: Side, apart: string | null): string[] {
-  if (sameRecipe(a, b)) {
+function chanceNotes(pair: Pair): string[] {
+  const { a, b, notComparable } = pair;
+  if (sameRecipe(pair)) {
     return ['Both are runs of one recipe on the same data: what differs is the seed, the machine or the version.'];
   }
-  if (a.givenWeights || b.givenWeights) {
-    return [
-      'Whether a difference is more than chance is not said of weights that were given: no seed here decides it.',
-    ];
-  }
+  const untested = (reason: string) => [`Whether a difference is more than chance cannot be tested: ${reason}.`];
+  if (a.givenWeights || b.givenWeights) return untested('given weights do not depend on a seed of the run');
   const counts = [a, b].map(({ seeds }) => seeds.length);
   if (b.kind === 'run') {
-    return counts.some((count) => count < 2)
-      ? [
-          `Whether a difference is more than chance cannot be said: it takes two seeds on each side, and there are ${counts.join(' and ')}.`,
-        ]
-      : [];
+    const reason = `that takes two seeds of each recipe, and there are ${counts.join(' and ')}`;
+    return counts.some((count) => count < 2) ? untested(reason) : [];
   }
-  // What does not compare is no matter of chance, nor is what two publications say.
-  if (a.kind !== 'run' || apart !== null || otherRow(a, b)) return [];
-  return counts[0]! < 2
-    ? ['Whether a difference is more than chance cannot be said from one seed; reproduce with --repeat.']
-    : [];
+  // Two publications, or figures that do not compare, are not tested in any case.
+  if (a.kind !== 'run' || notComparable !== null || differentRows(pair)) return [];
+  return counts[0]! < 2 ? untested('that takes two seeds; reproduce with --repeat') : [];
 }
 
 /** What a log leaves open. */
-function logNotes(a: Side, b: Side): string[] {
-  if (b.kind !== 'log') return [];
+function logNotes({ a, b }: Pair): string[] {
+  const { kind, row, environment, hardware } = b;
+  if (kind !== 'log') return [];
   const missing = [
-    ...(b.environment === null ? ['engine and machine'] : []),
-    ...(b.hardware === null ? ['the hardware of its memory'] : []),
+    ...(environment === null ? ['engine and machine'] : []),
+    ...(hardware === null ? ['the hardware of its memory'] : []),
   ];
-  const { row } = b;
-  const recipe =
-    row === null
-      ? `Neither the log nor its name says of which row it is: whether it belongs to ${rowIdOf(a)} is not known, nor its recipe.`
-      : `The recipe of the log is that of ${row.id}, with what the log itself states of it.`;
-  return [
-    ...(row !== null && otherRow(a, b) ? [] : [recipe]),
-    ...(missing.length === 0 ? [] : [`The log does not say: ${missing.join(', ')}.`]),
-  ];
+  const notes = missing.length === 0 ? [] : [`The log does not state: ${missing.join(', ')}.`];
+  if (row === null) {
+    const unknown = `its recipe, and whether it belongs to ${rowIdOf(a)}, are unknown`;
+    return [`Neither the log nor its name says which row it belongs to: ${unknown}.`, ...notes];
+  }
+  if (row.id !== rowIdOf(a)) return notes;
+  return [`The recipe of the log is that of ${row.id}, with the values that the log itself states.`, ...notes];
 }
 
-function notesOf(a: Side, b: Side, apart: string | null): string[] {
+function notesOf(pair: Pair): string[] {
+  const { a, b, notComparable } = pair;
   const notes: string[] = [];
-  if (otherRow(a, b)) {
+  if (differentRows(pair)) {
+    const first = a.run === null ? 'A' : 'the run';
     notes.push(
-      `${b.kind === 'log' ? 'The log is' : 'B is'} of another row, ${b.row!.id}, than ${a.run === null ? `A, ${rowIdOf(a)}` : `the run, ${rowIdOf(a)}`}: no verdict is given.`,
+      `${b.kind === 'log' ? 'The log' : 'B'} belongs to the row ${b.row!.id}, and ${first} to ${rowIdOf(a)}: no verdict is given.`,
     );
   }
-  if (b.kind !== 'run' && apart !== null) {
+  if (b.kind !== 'run' && notComparable !== null) {
     notes.push(
-      `The run's figures compare with nothing published (${apart}): the differences say nothing of the reproduction, and get neither verdict nor test.`,
+      `The run's figures compare with nothing published (${notComparable}): the differences say nothing about the reproduction, and get neither verdict nor test.`,
     );
   }
   if (a.curve.length > 0 && b.curve.length > 0 && a.iterations !== b.iterations) {
     notes.push(
-      `The schedules differ (${a.iterations} and ${b.iterations} iterations): curves are compared by the part of the schedule that is done.`,
+      `The schedules differ (${a.iterations} and ${b.iterations} iterations): curves are compared at the same part of the schedule.`,
     );
   }
   if (a.givenWeights || b.givenWeights) notes.push('† Evaluated with weights that were given, not trained here.');
-  return [...notes, ...logNotes(a, b), ...chanceNotes(a, b, apart)];
+  return [...notes, ...logNotes(pair), ...chanceNotes(pair)];
 }
 
-/**
- * What a log says, beside the recipe of its row, or of A's where nothing says whose it is. The seed is the run's.
- * @returns Null where B is no log.
- */
-function knowledgeOf(a: Side, { log, row }: Side, tables: readonly Table[]): LogKnowledge | null {
-  if (log === null) return null;
-  const assumed = tables.flatMap(({ rows }) => rows).find(({ id }) => id === rowIdOf(a)) ?? null;
-  return logKnowledge(log, row ?? assumed, a.run?.experiment.seed);
+/** Compares a log with the recipe of its row, or of a's row if the log does not say. The expected seed is that of a. */
+function logSummaryOf({ a, b: { log, row }, tables }: Pair): LogSummary | null {
+  return log === null ? null : summarizeLog(log, row ?? findRow(rowIdOf(a), tables), a.run?.experiment.seed);
 }
 
-/** Sets two sides beside each other. */
-export function compare(a: Side, b: Side, tables: readonly Table[] = loadTables()): Comparison {
-  const apart = a.run === null ? null : runApart(a.run, tables);
-  const banded = a.curve.length > 0 && bandAt(b.curve, 0) !== null;
+export function compare(a: ComparisonInput, b: ComparisonInput): Comparison {
+  const tables = loadTables();
+  const notComparable = a.run === null ? null : reasonNotComparable(a.run, tables);
+  const pair = { a, b, notComparable, tables };
+  const curves = a.curve.length > 0 && b.curve.length > 0;
+  const figures = FIGURES.filter((figure) => a.figures[figure] !== null || b.figures[figure] !== null);
   return {
     a,
     b,
-    figures: figuresOf(a, b).map((figure) => compareFigure(figure, a, b, apart, tables)),
+    figures: figures.map((figure) => compareFigure(figure, pair)),
     classes: compareClasses(a, b),
-    stops:
-      a.curve.length === 0 || b.curve.length === 0
-        ? []
-        : STOPS.map((share) => ({ share, a: meanAround(a.curve, share), b: meanAround(b.curve, share) })),
-    departures: banded ? departures(a.curve, b.curve) : null,
+    stops: !curves
+      ? []
+      : STOPS.map((share) => ({ share, a: meanAround(a.curve, share), b: meanAround(b.curve, share) })),
+    departures: curves && bandAt(b.curve, 0) !== null ? departures(a.curve, b.curve) : null,
     recipe: compareMaps(a.recipe, b.recipe),
     environment: compareMaps(a.environment, b.environment),
-    log: knowledgeOf(a, b, tables),
-    notes: notesOf(a, b, apart),
+    log: logSummaryOf(pair),
+    notes: notesOf(pair),
   };
 }

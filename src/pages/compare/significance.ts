@@ -2,12 +2,12 @@ import { meanAndDeviation } from '../../records/figures.js';
 
 /** A two-sided test of whether two means differ by more than chance. */
 export interface Significance {
-  /** "welch": means over seeds on both sides; "prediction": one more value beside the mean over seeds. */
+  /** "welch": the means over the seeds of two recipes; "prediction": one value and the mean over the seeds of one recipe. */
   readonly test: 'welch' | 'prediction';
   readonly n: readonly [a: number, b: number];
   readonly t: number;
   readonly degreesOfFreedom: number;
-  /** Chance of a difference at least as large where there is none. */
+  /** Probability of a difference at least as large if the true means are equal. */
   readonly p: number;
 }
 
@@ -48,156 +48,47 @@ function incompleteBeta(a: number, b: number, x: number): number {
   if (x <= 0) return 0;
   if (x >= 1) return 1;
   const front = Math.exp(logGamma(a + b) - logGamma(a) - logGamma(b) + a * Math.log(x) + b * Math.log1p(-x));
-  // The fraction converges fast on this side of the mean; the other is its mirror image.
+  // The fraction converges fast below the mean only; above it, I_x(a, b) = 1 − I_{1−x}(b, a).
   return x < (a + 1) / (a + b + 2) ? (front * betaFraction(a, b, x)) / a : 1 - (front * betaFraction(b, a, 1 - x)) / b;
 }
 
-/** Chance that Student's t of so many degrees of freedom is at least as far from 0, on either side. */
+/** Probability that Student's t is at least as far from 0, in either direction. */
 export function studentTwoSided(t: number, degreesOfFreedom: number): number {
   return incompleteBeta(degreesOfFreedom / 2, 0.5, degreesOfFreedom / (degreesOfFreedom + t * t));
 }
 
+/** The mean of a sample, and the variance of that mean. */
+function meanAndVariance(values: readonly number[]) {
+  const { mean, deviation } = meanAndDeviation(values);
+  return { mean, variance: deviation! ** 2 / values.length };
+}
+
 /**
- * Welch's t-test: equal variances are not assumed (Welch, Biometrika 34, 1947).
- * @returns Null where a side has fewer than two values, or none of the values differs from another of its side.
+ * Welch's t-test, which does not assume equal variances (Welch, Biometrika 34, 1947).
+ * @returns Null if a sample has fewer than two values, or if both have no variance.
  */
-export function welch(a: readonly number[], b: readonly number[]): Significance | null {
+export function welchTest(a: readonly number[], b: readonly number[]): Significance | null {
   if (a.length < 2 || b.length < 2) return null;
-  const [one, other] = [a, b].map((values) => {
-    const { mean, deviation } = meanAndDeviation(values);
-    return { mean, variance: deviation! ** 2 / values.length, n: values.length };
-  }) as [Moments, Moments];
-  const variance = one.variance + other.variance;
+  const [ofA, ofB] = [meanAndVariance(a), meanAndVariance(b)];
+  const variance = ofA.variance + ofB.variance;
   if (variance === 0) return null;
-  const t = (one.mean - other.mean) / Math.sqrt(variance);
-  // Welch–Satterthwaite, by parts of the variance: its squares could underflow.
-  const part = one.variance / variance;
-  const degreesOfFreedom = 1 / (part ** 2 / (one.n - 1) + (1 - part) ** 2 / (other.n - 1));
+  const t = (ofA.mean - ofB.mean) / Math.sqrt(variance);
+  // Welch–Satterthwaite, with parts of the variance, whose squares cannot underflow.
+  const part = ofA.variance / variance;
+  const degreesOfFreedom = 1 / (part ** 2 / (a.length - 1) + (1 - part) ** 2 / (b.length - 1));
   return { test: 'welch', n: [a.length, b.length], t, degreesOfFreedom, p: studentTwoSided(t, degreesOfFreedom) };
 }
 
-interface Moments {
-  readonly mean: number;
-  /** Of the mean. */
-  readonly variance: number;
-  readonly n: number;
-}
-
 /**
- * Whether one more value, measured once elsewhere, may come from where these do: t of its prediction interval, with the
- * deviation of these alone.
- * @returns Null where there are fewer than two, or they do not differ.
+ * Whether one more value could come from the same distribution: t of the prediction interval, with the deviation of `values` alone.
+ * @returns Null if there are fewer than two values, or they have no variance.
  */
-export function againstOne(values: readonly number[], one: number): Significance | null {
+export function predictionTest(values: readonly number[], value: number): Significance | null {
   if (values.length < 2) return null;
   const { mean, deviation } = meanAndDeviation(values);
   if (deviation === null || deviation === 0) return null;
-  const t = (mean - one) / (deviation * Math.sqrt(1 + 1 / values.length));
+  const t = (mean - value) / (deviation * Math.sqrt(1 + 1 / values.length));
   const degreesOfFreedom = values.length - 1;
   const p = studentTwoSided(t, degreesOfFreedom);
   return { test: 'prediction', n: [values.length, 1], t, degreesOfFreedom, p };
-}
-
-/** A curve's value after a part of its training. */
-export interface CurvePoint {
-  readonly iteration: number;
-  /** Of the whole schedule, 0 to 1: what curves of different lengths are compared by. */
-  readonly share: number;
-  readonly loss: number;
-  readonly learningRate: number;
-}
-
-/** Where a curve is expected. */
-interface Band {
-  readonly low: number;
-  readonly middle: number;
-  readonly high: number;
-}
-
-/** A stretch of a curve that lies outside the other's band. */
-export interface Departure {
-  readonly side: 'above' | 'below';
-  readonly from: number;
-  /** The last iteration of it so far. */
-  readonly to: number;
-  /** Where it is farthest outside. */
-  readonly worst: Band & { readonly iteration: number; readonly loss: number };
-}
-
-/** A band is made of the reference's lines in ± this part of the schedule, and of at least this many. */
-const WINDOW = 0.025;
-const FEWEST = 15;
-/** Of sample deviations: outside of this one line of 370 would lie by chance. */
-const DEVIATIONS = 3;
-/** However little the reference varies, its band is at least so wide, as a part of its value. */
-const NARROWEST = 0.02;
-/** Lines of the judged curve that are taken together: one line says little. */
-const TOGETHER = 5;
-
-/** The first index whose point lies at a share or after it. */
-function indexAt(points: readonly CurvePoint[], share: number): number {
-  let low = 0;
-  let high = points.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (points[middle]!.share < share) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-/**
- * @param reference Ordered, finite points only.
- * @returns Null where the reference has too few lines for a band.
- */
-export function bandAt(reference: readonly CurvePoint[], share: number): Band | null {
-  if (reference.length < FEWEST) return null;
-  let from = indexAt(reference, share - WINDOW);
-  let to = indexAt(reference, share + WINDOW);
-  // Where there are few, the nearest ones on either side.
-  while (to - from < FEWEST) {
-    const before = from === 0 ? Number.POSITIVE_INFINITY : share - reference[from - 1]!.share;
-    const after = to === reference.length ? Number.POSITIVE_INFINITY : reference[to]!.share - share;
-    if (before <= after) from--;
-    else to++;
-  }
-  const near = reference.slice(from, to).map(({ loss }) => loss);
-  const { mean: middle, deviation } = meanAndDeviation(near);
-  const half = Math.max(DEVIATIONS * (deviation ?? 0), NARROWEST * Math.abs(middle));
-  return { low: middle - half, middle, high: middle + half };
-}
-
-/**
- * Where a curve leaves the band of another: means of `TOGETHER` lines beside its mean ± 3 deviations at the same part of
- * the schedule. Beyond the end of the reference nothing is judged.
- * @param curve Ordered by iteration; points that are not finite must be left out of both.
- */
-export function departures(curve: readonly CurvePoint[], reference: readonly CurvePoint[]): Departure[] {
-  const found: Departure[] = [];
-  const end = reference.at(-1)?.share ?? 0;
-  let open = false;
-  for (let i = TOGETHER - 1; i < curve.length; i++) {
-    const { iteration, share } = curve[i]!;
-    const lines = curve.slice(i - TOGETHER + 1, i + 1);
-    const middleShare = (lines[0]!.share + share) / 2;
-    const band = share > end + WINDOW ? null : bandAt(reference, middleShare);
-    if (band === null) break;
-    const loss = lines.reduce((sum, line) => sum + line.loss, 0) / TOGETHER;
-    const side = loss > band.high ? 'above' : loss < band.low ? 'below' : null;
-    if (side === null) {
-      open = false;
-      continue;
-    }
-    const outside = (at: Band & { loss: number }) => Math.max(at.loss - at.high, at.low - at.loss);
-    const here = { iteration, loss, ...band };
-    const last = found.at(-1);
-    if (open && last?.side === side) {
-      const worst = outside(here) > outside(last.worst) ? here : last.worst;
-      found[found.length - 1] = { ...last, to: iteration, worst };
-    } else {
-      found.push({ side, from: lines[0]!.iteration, to: iteration, worst: here });
-      open = true;
-    }
-  }
-  return found;
 }

@@ -3,28 +3,27 @@ import type { KnownRun } from '../../runs/catalogue.js';
 import type { LogLine } from '../../runs/log.js';
 import type { PublishedLog } from '../../training-logs/read.js';
 import { heatMap } from '../charts/heat-map.js';
-import { barChart, lineChart } from '../charts/plots.js';
+import { barChart, lineChart, type Series } from '../charts/plots.js';
 import type { Chart } from '../charts/svg.js';
 
-/** mIoU (a fraction, single scale) of the weights after an iteration. */
+/** The single-scale mIoU (a fraction) of the weights after an iteration. */
 export interface AccuracyPoint {
   readonly iteration: number;
   readonly mIoU: number;
 }
 
-/** As checkpoints are named. */
-const CHECKPOINT = /^iteration-(\d+)\./;
+const CHECKPOINT_NAME = /^iteration-(\d+)\./;
 
 /**
- * What is known of a run's mIoU over its iterations: its own evaluations, while it trained and at the end, and evaluations of
- * its checkpoints by other runs. These are runs of the very same recipe and seed that were given weights named as checkpoints are.
+ * A run's mIoU over its iterations, from its own evaluations and from evaluations of its checkpoints by other runs: those of the same
+ * recipe and seed whose given weights have the name of a checkpoint.
  */
 export function accuracyOverIterations(run: KnownRun, all: readonly KnownRun[]): AccuracyPoint[] {
   const trains = run.record?.weights?.source === 'trained';
   const points = new Map(run.validation.map(({ iteration, mIoU }) => [iteration, mIoU]));
   const hash = hashExperiment(run.experiment);
   for (const { record, experiment } of trains ? all : []) {
-    const iteration = CHECKPOINT.exec(record?.weights?.file ?? '')?.[1];
+    const iteration = CHECKPOINT_NAME.exec(record?.weights?.file ?? '')?.[1];
     const evaluation = record?.details.evaluate;
     if (iteration === undefined || !evaluation || record?.weights?.source !== 'given') continue;
     if (experiment.row === run.experiment.row && hashExperiment(experiment) === hash) {
@@ -36,109 +35,94 @@ export function accuracyOverIterations(run: KnownRun, all: readonly KnownRun[]):
   return [...points].map(([iteration, mIoU]) => ({ iteration, mIoU })).sort((a, b) => a.iteration - b.iteration);
 }
 
-/** The charts that a run may have. */
-export const CHART_NAMES = ['loss', 'lr', 'accuracy', 'miou', 'iou', 'confusion', 'throughput', 'memory'] as const;
-export type ChartName = (typeof CHART_NAMES)[number];
-
 export interface ChartSource {
   readonly run: KnownRun;
-  /** mIoU over iterations, as far as it was measured. */
   readonly accuracy: readonly AccuracyPoint[];
-  /** Of the same row, to be drawn beside, with the iterations of its schedule; null: none. */
+  /** The published log of the run's row, and the length of its schedule; null: not drawn. */
   readonly published: { readonly log: PublishedLog; readonly iterations: number } | null;
-  /** Whether the run's figures may stand beside published ones. */
+  /** Whether the run's figures compare with published ones. */
   readonly comparable: boolean;
 }
 
 const ITERATION = 'iteration';
 
-/**
- * The axis of a chart with a published curve: iterations, or, where the two schedules are not of one length, the part of them that
- * is done.
- */
+/** The x axis of a chart that may have a published curve: iterations, or parts of the schedule if the two differ in length. */
 function axis({ run, published }: ChartSource) {
   const { iterations } = run.experiment.training;
   if (published === null || published.iterations === iterations) {
     const same = (iteration: number) => iteration;
-    return { xName: ITERATION, here: same, there: same, end: iterations };
+    return { xName: ITERATION, ofRun: same, ofPublished: same, end: iterations };
   }
-  const part = (of: number) => (iteration: number) => (100 * iteration) / of;
-  return { xName: 'part of the schedule, %', here: part(iterations), there: part(published.iterations), end: 100 };
+  const percent = (of: number) => (iteration: number) => (100 * iteration) / of;
+  const [ofRun, ofPublished] = [percent(iterations), percent(published.iterations)];
+  return { xName: 'part of the schedule, %', ofRun, ofPublished, end: 100 };
 }
 
-function curve(
+function curve<Line extends { readonly iteration: number }>(
   name: string,
-  log: readonly LogLine[],
-  value: (line: LogLine) => number,
-  place = (iteration: number) => iteration,
-) {
-  return { name, points: log.map((line) => ({ x: place(line.iteration), y: value(line) })) };
+  lines: readonly Line[] = [],
+  value: (line: Line) => number,
+  x = (iteration: number) => iteration,
+): Series {
+  return { name, points: lines.map((line) => ({ x: x(line.iteration), y: value(line) })) };
 }
 
-/** Whether at least one of the values can be drawn. */
-const any = (log: readonly LogLine[], value: (line: LogLine) => number) =>
+const anyFinite = (log: readonly LogLine[], value: (line: LogLine) => number) =>
   log.some((line) => Number.isFinite(value(line)));
 
 function lossChart(source: ChartSource): Chart | null {
   const { log } = source.run;
-  if (!any(log, ({ loss }) => loss)) return null;
-  const { xName, here, there } = axis(source);
+  if (!anyFinite(log, ({ loss }) => loss)) return null;
+  const { xName, ofRun, ofPublished } = axis(source);
   const series = [
-    curve('total', log, ({ loss }) => loss, here),
-    curve('decode head', log, ({ decodeLoss }) => decodeLoss, here),
-    curve('auxiliary head', log, ({ auxiliaryLoss }) => auxiliaryLoss, here),
+    curve('total', log, ({ loss }) => loss, ofRun),
+    curve('decode head', log, ({ decodeLoss }) => decodeLoss, ofRun),
+    curve('auxiliary head', log, ({ auxiliaryLoss }) => auxiliaryLoss, ofRun),
+    curve('total, published', source.published?.log.train, ({ loss }) => loss, ofPublished),
   ];
-  const published = source.published?.log.train.map(({ iteration, loss }) => ({ x: there(iteration), y: loss })) ?? [];
-  if (published.length > 0) series.push({ name: 'total, published', points: published });
-  return lineChart({ title: 'Loss', xName, yName: 'Cross-entropy, heads weighted', series, fromZero: true });
+  return lineChart({ title: 'Loss', xName, yName: 'Cross-entropy, heads weighted', series });
 }
 
 function learningRateChart(source: ChartSource): Chart | null {
   const { log } = source.run;
-  if (!any(log, ({ learningRate }) => learningRate)) return null;
-  const { xName, here, there } = axis(source);
-  const series = [curve('here', log, ({ learningRate }) => learningRate, here)];
-  const published = (source.published?.log.train ?? []).map((line) => ({
-    x: there(line.iteration),
-    y: line.learningRate,
-  }));
-  if (published.length > 0) series.push({ name: 'published', points: published });
-  return lineChart({ title: 'Learning rate', xName, yName: 'Learning rate', series, fromZero: true });
+  if (!anyFinite(log, ({ learningRate }) => learningRate)) return null;
+  const { xName, ofRun, ofPublished } = axis(source);
+  const series = [
+    curve('here', log, ({ learningRate }) => learningRate, ofRun),
+    curve('published', source.published?.log.train, ({ learningRate }) => learningRate, ofPublished),
+  ];
+  return lineChart({ title: 'Learning rate', xName, yName: 'Learning rate', series });
 }
 
 function accuracyChart({ run: { log } }: ChartSource): Chart | null {
-  if (!any(log, ({ accuracy }) => accuracy)) return null;
+  if (!anyFinite(log, ({ accuracy }) => accuracy)) return null;
   return lineChart({
     title: 'Pixel accuracy in training',
     xName: ITERATION,
     yName: 'Pixels right in the batches, %',
     series: [curve('decode head', log, ({ accuracy }) => accuracy)],
-    fromZero: true,
   });
 }
 
 function miouChart(source: ChartSource): Chart | null {
   const { run, accuracy, comparable } = source;
   if (accuracy.length === 0) return null;
-  const { xName, here, there, end } = axis(source);
-  const published =
-    source.published?.log.validation.map(({ iteration, mIoU }) => ({ x: there(iteration), y: mIoU * 100 })) ?? [];
+  const { xName, ofRun, ofPublished, end } = axis(source);
   const figure = comparable ? run.experiment.published.mIoU : null;
   return lineChart({
     title: 'mIoU over iterations',
     xName,
     yName: 'mIoU, %',
     series: [
-      { name: 'here', points: accuracy.map(({ iteration, mIoU }) => ({ x: here(iteration), y: mIoU * 100 })) },
-      ...(published.length === 0 ? [] : [{ name: 'published log', points: published }]),
+      curve('here', accuracy, ({ mIoU }) => mIoU * 100, ofRun),
+      curve('published log', source.published?.log.validation, ({ mIoU }) => mIoU * 100, ofPublished),
     ],
     xDomain: [0, end],
-    fromZero: true,
     mark: figure === null ? undefined : { name: 'published figure', y: figure },
   });
 }
 
-/** The evaluation of a run whose classes are shown: at a single scale if there is one. */
+/** The evaluation whose classes are shown: at a single scale if there is one. */
 export function shownEvaluation({ record }: KnownRun) {
   return record?.details.evaluate ?? record?.details['evaluate-ms'] ?? null;
 }
@@ -178,7 +162,7 @@ function throughputChart({ run: { log, experiment } }: ChartSource): Chart | nul
   const measured = log.filter(({ secondsPerIteration }) => secondsPerIteration > 0);
   if (measured.length === 0) return null;
   const series = [curve('in all', measured, ({ secondsPerIteration }) => batch / secondsPerIteration)];
-  // What it would be if no step ever waited for its data.
+  // The throughput if no step had waited for its data.
   const waited = measured.filter(({ secondsPerIteration, dataSeconds }) => dataSeconds < secondsPerIteration);
   if (waited.some(({ secondsPerIteration, dataSeconds }) => dataSeconds > 0.02 * secondsPerIteration)) {
     const rate = ({ secondsPerIteration, dataSeconds }: LogLine) => batch / (secondsPerIteration - dataSeconds);
@@ -189,12 +173,11 @@ function throughputChart({ run: { log, experiment } }: ChartSource): Chart | nul
     xName: ITERATION,
     yName: 'Images a second',
     series,
-    fromZero: true,
   });
 }
 
 function memoryChart({ run: { log } }: ChartSource): Chart | null {
-  if (!any(log, ({ liveTensorBytes }) => liveTensorBytes)) return null;
+  if (!anyFinite(log, ({ liveTensorBytes }) => liveTensorBytes)) return null;
   return lineChart({
     title: 'Memory in training',
     xName: ITERATION,
@@ -204,28 +187,24 @@ function memoryChart({ run: { log } }: ChartSource): Chart | null {
       curve('peak of tensors', log, ({ peakLiveTensorBytes }) => peakLiveTensorBytes / 2 ** 20),
       curve('process', log, ({ processBytes }) => processBytes / 2 ** 20),
     ],
-    fromZero: true,
   });
 }
 
-/** A chart of a run; null where the run has nothing for it. */
+const CHARTS = {
+  loss: lossChart,
+  lr: learningRateChart,
+  accuracy: accuracyChart,
+  miou: miouChart,
+  iou: iouChart,
+  confusion: confusionChart,
+  throughput: throughputChart,
+  memory: memoryChart,
+} as const;
+
+export type ChartName = keyof typeof CHARTS;
+export const CHART_NAMES = Object.keys(CHARTS) as ChartName[];
+
+/** Null if the run has no data for the chart. */
 export function runChart(name: ChartName, source: ChartSource): Chart | null {
-  switch (name) {
-    case 'loss':
-      return lossChart(source);
-    case 'lr':
-      return learningRateChart(source);
-    case 'accuracy':
-      return accuracyChart(source);
-    case 'miou':
-      return miouChart(source);
-    case 'iou':
-      return iouChart(source);
-    case 'confusion':
-      return confusionChart(source);
-    case 'throughput':
-      return throughputChart(source);
-    case 'memory':
-      return memoryChart(source);
-  }
+  return CHARTS[name](source);
 }

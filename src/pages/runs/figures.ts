@@ -1,6 +1,6 @@
 import { type Deviation, differences } from '../../recipe/resolve.js';
 import { LOCAL_TABLE, type Row, type Table } from '../../recipe/tables.js';
-import { reasonApart } from '../../records/comparability.js';
+import { whyNotComparable } from '../../records/comparability.js';
 import { hardwareName } from '../../records/environment.js';
 import { dependsOnHardware, FIGURE_HEADINGS, FIGURES, type Figure, formatSmallFigure } from '../../records/figures.js';
 import type { KnownRun } from '../../runs/catalogue.js';
@@ -12,63 +12,67 @@ import {
   markNotes,
   marksOf,
   publishedText,
-  wentOnChanged,
+  resumedWithChanges,
 } from '../../tables/cell.js';
 import { escapeHtml } from '../../tables/html.js';
-import { type CellContent, table } from './markup.js';
+import { type CellContent, htmlTable } from '../markup.js';
 
-/** A run's figures as its published table would show them; null where they compare with nothing published. */
+/** A run's figures as its published table would show them; null if they compare with nothing published. */
 export type RunCells = Readonly<Record<Figure, Cell>> | null;
 
-/** @param row As it is published; null where the run's figures compare with nothing published. */
+/** @param row Null if the run's figures compare with nothing published. */
 export function runCells({ record }: KnownRun, row: Row | null): RunCells {
   if (row === null) return null;
   const cell = (figure: Figure) => makeCell(row, record === null ? [] : [record], figure, { fileOf: () => null });
   return { memoryGB: cell('memoryGB'), fps: cell('fps'), mIoU: cell('mIoU'), mIoUMsFlip: cell('mIoUMsFlip') };
 }
 
-/** What the marks of a run's figures are made from. */
-function marked({ record }: KnownRun, figure?: Figure) {
+/** What decides which marks a run's figures get. */
+function markedBy({ record }: KnownRun, figure?: Figure) {
   const given = record?.weights?.source === 'given' && (figure === undefined || !dependsOnHardware(figure));
-  return { givenWeights: given, continued: record !== null && wentOnChanged(record) };
+  return { givenWeights: given, continued: record !== null && resumedWithChanges(record) };
 }
 
-function here(run: KnownRun, figure: Figure): string {
+function formatRunFigure(run: KnownRun, figure: Figure): string {
   const value = run.record?.figures[figure] ?? null;
-  const marks = marksOf(marked(run, figure));
+  const marks = marksOf(markedBy(run, figure));
   return `${formatSmallFigure(value)}${value === null || marks === '' ? '' : ` ${marks}`}`;
 }
 
-/** A run's figures for a table of many runs: beside the published ones, or alone where they compare with none. */
+/** A run's figures for a table of many runs: with the published ones if they compare with them. */
 export function figureCells(run: KnownRun, cells: RunCells): CellContent[] {
   return FIGURES.map((figure) => ({
     number:
       cells === null
-        ? here(run, figure)
+        ? formatRunFigure(run, figure)
         : cellText(cells[figure], () => undefined)
             .map(({ text }) => text)
             .join(''),
   }));
 }
 
-/**
- * A run's figures: beside the published ones with difference or ratio, verdict and hardware; alone, with the reason, where they
- * compare with none.
- */
-export function figuresSection(run: KnownRun, cells: RunCells, apart: string | null): string {
+/** A run's figures compared with the published ones; or alone, with the reason, if they compare with nothing published. */
+export function figuresSection(run: KnownRun, cells: RunCells, notComparable: string | null): string {
   const hardware = (figure: Figure) =>
     dependsOnHardware(figure) && run.record?.figures[figure] != null ? hardwareName(run.environment) : '';
-  const marks = markNotes([marked(run)])
+  const marks = markNotes([markedBy(run)])
     .map((note) => `<p class="note">${escapeHtml(note)}</p>`)
     .join('');
   if (cells === null) {
-    const shown = table({
+    const shown = htmlTable({
       name: 'Figures',
       head: ['Figure', 'Here', 'Measured on'],
-      body: FIGURES.map((figure) => [FIGURE_HEADINGS[figure], { number: here(run, figure) }, hardware(figure)]),
+      body: FIGURES.map((figure) => [
+        FIGURE_HEADINGS[figure],
+        { number: formatRunFigure(run, figure) },
+        hardware(figure),
+      ]),
     });
-    const why = apart === null ? '' : `<p class="note">They compare with nothing published: ${escapeHtml(apart)}.</p>`;
-    return `${shown}${why}${marks}`;
+    const reason =
+      notComparable === null
+        ? ''
+        : `<p class="note">They compare with nothing published: ${escapeHtml(notComparable)}.</p>`;
+    return `${shown}${reason}${marks}`;
   }
   const tolerances = new Set(
     FIGURES.flatMap((figure) => {
@@ -77,13 +81,13 @@ export function figuresSection(run: KnownRun, cells: RunCells, apart: string | n
       return [`${FIGURE_HEADINGS[figure]}: ±${Number(tolerance.value.toPrecision(3))} (${tolerance.source})`];
     }),
   );
-  const shown = table({
+  const shown = htmlTable({
     name: 'Figures, published and here',
     head: ['Figure', 'Published', 'Here', 'Compared', 'Verdict', 'Measured on'],
     body: FIGURES.map((figure) => [
       FIGURE_HEADINGS[figure],
       { number: publishedText(cells[figure]) },
-      { number: here(run, figure) },
+      { number: formatRunFigure(run, figure) },
       { number: comparison(cells[figure]) ?? '–' },
       cells[figure].verdict ?? 'none: other hardware',
       hardware(figure),
@@ -94,25 +98,29 @@ export function figuresSection(run: KnownRun, cells: RunCells, apart: string | n
   return `${shown}${within}${marks}`;
 }
 
-/** What deviates: as the record says, or, where there is none yet, beside the row of the package; empty where that is not there. */
-export function deviationsOf({ record, experiment }: KnownRun, tables: readonly Table[]): readonly Deviation[] {
-  if (record !== null) return record.deviations;
-  const row = tables.flatMap(({ rows }) => rows).find(({ id }) => id === experiment.row);
-  return row === undefined ? [] : differences(experiment, row.recipe);
+/** Null if no table has the row. */
+export function findRow(id: string | null, tables: readonly Table[]): Row | null {
+  return tables.flatMap(({ rows }) => rows).find((row) => row.id === id) ?? null;
 }
 
-/** Why a run's figures must not stand beside published ones; null where they may, or will once it has completed. */
-export function runApart(run: KnownRun, tables: readonly Table[]): string | null {
+/** The deviations in the run's record. Without a record yet, those from the package's row, if there is one. */
+export function deviationsOf({ record, experiment }: KnownRun, tables: readonly Table[]): readonly Deviation[] {
+  if (record !== null) return record.deviations;
+  const row = findRow(experiment.row, tables);
+  return row === null ? [] : differences(experiment, row.recipe);
+}
+
+/** Why a run's figures compare with nothing published; null if they do, or will when the run has completed. */
+export function reasonNotComparable(run: KnownRun, tables: readonly Table[]): string | null {
   const { record, experiment } = run;
   if (record === null) {
-    // A profile's own deviations are many, and follow from it.
+    // The many deviations of a profile follow from its name.
     if (experiment.profile !== 'full') return `${experiment.profile} profile`;
-    const row = tables.flatMap(({ rows }) => rows).find(({ id }) => id === experiment.row);
-    if (row === undefined || row.table.name === LOCAL_TABLE) return 'nothing published';
+    const row = findRow(experiment.row, tables);
+    if (row === null || row.table.name === LOCAL_TABLE) return 'nothing published';
     const changed = deviationsOf(run, tables).map(({ path, value }) => `${path}=${JSON.stringify(value)}`);
     return changed.length === 0 ? null : changed.join(', ');
   }
-  const apart = reasonApart(record, tables);
-  if (apart !== null) return apart;
-  return record.exitReason === 'completed' ? null : `the run was ${record.exitReason}`;
+  const completed = record.exitReason === 'completed';
+  return whyNotComparable(record, tables) ?? (completed ? null : `the run was ${record.exitReason}`);
 }

@@ -3,91 +3,80 @@ import { valuesOf } from '../../recipe/overrides.js';
 import type { Deviation } from '../../recipe/resolve.js';
 import { environmentEntries, hardwareName } from '../../records/environment.js';
 import { FIGURE_HEADINGS, FIGURES } from '../../records/figures.js';
+import type { RunRecord } from '../../records/record.js';
 import type { KnownRun } from '../../runs/catalogue.js';
 import { formatBytes, formatNumber, formatPercent, formatSeconds } from '../../support/format.js';
 import { escapeHtml, pageHead } from '../../tables/html.js';
 import { mostConfused } from '../charts/heat-map.js';
 import { type Chart, svgElement } from '../charts/svg.js';
+import { facts, htmlTable, REPORT_STYLE } from '../markup.js';
 import { type AccuracyPoint, type ChartName, shownEvaluation } from './charts.js';
 import { type Examples, examplesSection } from './examples.js';
 import { figureCells, figuresSection, type RunCells } from './figures.js';
-import { facts, REPORT_STYLE, table } from './markup.js';
 
-/** A run with all that the page shows of it. */
+/** A run with everything that the page shows of it. */
 export interface ReportedRun {
   readonly run: KnownRun;
   readonly deviations: readonly Deviation[];
-  /** Why its figures compare with nothing published; null where they do, or where there are none yet. */
-  readonly apart: string | null;
-  /** Its figures beside the published ones; null where they compare with none. */
+  /** Why its figures compare with nothing published; null if they do, or if there are none yet. */
+  readonly notComparable: string | null;
   readonly cells: RunCells;
-  /** mIoU over iterations, as far as it was measured. */
   readonly accuracy: readonly AccuracyPoint[];
   readonly charts: ReadonlyMap<ChartName, Chart>;
-  /** Null where no predictions were given. */
+  /** Null without predictions. */
   readonly examples: Examples | null;
-  /** Colours of the classes, for the examples' legend. */
-  readonly classColours: readonly { readonly name: string; readonly colour: string }[];
 }
 
-/** With more runs than this each is folded in. */
+/** If there are more runs, all are collapsed. */
 const MOST_OPEN = 3;
-/** With more classes than this the bars scroll in a box of their own. */
+/** If there are more classes, their bars scroll in a box. */
 const MOST_BARS = 40;
-const CONFUSED = 8;
+const CONFUSED_PAIRS = 8;
 
 const nameOf = ({ run: { experiment, id } }: ReportedRun) => `${experiment.row} ${id}`;
 
 function overview(reported: readonly ReportedRun[]): string {
-  return table({
+  const figures = FIGURES.map((figure) => FIGURE_HEADINGS[figure]);
+  return htmlTable({
     name: 'All runs with their figures',
-    head: [
-      'Run',
-      'Profile',
-      'Seed',
-      ...FIGURES.map((figure) => FIGURE_HEADINGS[figure]),
-      'State',
-      'Not comparable because',
-    ],
+    head: ['Run', 'Profile', 'Seed', ...figures, 'State', 'Not comparable because'],
     body: reported.map((one, i) => {
-      const { run, apart } = one;
+      const { run, notComparable } = one;
       const { profile, seed } = run.experiment;
-      return [
-        { link: `#run-${i + 1}`, text: nameOf(one) },
-        profile,
-        { number: String(seed) },
-        ...figureCells(run, one.cells),
-        run.state,
-        apart ?? '',
-      ];
+      const link = { link: `#run-${i + 1}`, text: nameOf(one) };
+      return [link, profile, { number: String(seed) }, ...figureCells(run, one.cells), run.state, notComparable ?? ''];
     }),
   });
 }
 
 function skipped({ record }: KnownRun): string | null {
-  const steps = record?.details.train?.skippedSteps ?? 0;
-  const samples = record?.details.train?.skippedSamples.length ?? 0;
-  const images = Math.max(
-    record?.details.evaluate?.skippedImages.length ?? 0,
-    record?.details['evaluate-ms']?.skippedImages.length ?? 0,
-  );
-  const said = [
-    ...(samples + images === 0
-      ? []
-      : [`${samples} training samples and ${images} validation images could not be read`]),
-    ...(steps === 0 ? [] : [`gradients of ${formatNumber(steps, 'step')} overflowed`]),
-  ];
-  return said.length === 0 ? null : said.join('; ');
+  const { train, evaluate, 'evaluate-ms': multiScale } = record?.details ?? {};
+  const steps = train?.skippedSteps ?? 0;
+  const samples = train?.skippedSamples.length ?? 0;
+  const images = Math.max(evaluate?.skippedImages.length ?? 0, multiScale?.skippedImages.length ?? 0);
+  const unread = `${samples} training samples and ${images} validation images could not be read`;
+  const overflowed = `gradients of ${formatNumber(steps, 'step')} overflowed`;
+  const parts = [...(samples + images === 0 ? [] : [unread]), ...(steps === 0 ? [] : [overflowed])];
+  return parts.length === 0 ? null : parts.join('; ');
 }
 
-function runFacts({ run, apart }: ReportedRun): string {
+function formatWeights({ file, key, source, sha256 }: NonNullable<RunRecord['weights']>): string {
+  return `${file}${key === undefined ? '' : `, ${key}`} (${source}), SHA-256 ${sha256.slice(0, 12)}…`;
+}
+
+function formatData({ id, synthetic, deviations = [], fingerprint }: NonNullable<RunRecord['dataset']>): string {
+  const marks = [...(synthetic ? ['synthetic'] : []), ...deviations.map(formatDeviation)];
+  return [id, ...marks, `fingerprint ${fingerprint.slice(0, 12)}…`].join(', ');
+}
+
+function runFacts({ run, notComparable }: ReportedRun): string {
   const { record, experiment, environment, startedAt, state } = run;
   const { train, evaluate, benchmark } = record?.details ?? {};
   const last = run.log.at(-1);
   return facts([
     ['Row', `${experiment.row} (${experiment.table}): ${experiment.method}, ${experiment.backbone}`],
     ['Started', startedAt.slice(0, 16).replace('T', ' ')],
-    // Of one that is resumed, the record tells its last end.
+    // The record of a resumed run describes how it ended before.
     ['State', `${state}${record?.error && record.exitReason === state ? `: ${record.error}` : ''}`],
     [
       'Trained',
@@ -116,26 +105,11 @@ function runFacts({ run, apart }: ReportedRun): string {
         ? `${formatBytes(train.peakLiveTensorBytes)} of tensors, process ${formatBytes(train.peakProcessBytes)}`
         : null,
     ],
-    [
-      'Weights',
-      record?.weights
-        ? `${record.weights.file}${record.weights.key === undefined ? '' : `, ${record.weights.key}`} (${record.weights.source}), SHA-256 ${record.weights.sha256.slice(0, 12)}…`
-        : null,
-    ],
-    [
-      'Data',
-      record?.dataset
-        ? [
-            record.dataset.id,
-            ...(record.dataset.synthetic ? ['synthetic'] : []),
-            ...(record.dataset.deviations ?? []).map(formatDeviation),
-            `fingerprint ${record.dataset.fingerprint.slice(0, 12)}…`,
-          ].join(', ')
-        : experiment.data.dataset,
-    ],
+    ['Weights', record?.weights ? formatWeights(record.weights) : null],
+    ['Data', record?.dataset ? formatData(record.dataset) : experiment.data.dataset],
     ['Left out', skipped(run)],
     ['Hardware', hardwareName(environment)],
-    ['Compares with nothing published', apart],
+    ['Compares with nothing published', notComparable],
     ['Record', run.file],
   ]);
 }
@@ -154,14 +128,14 @@ function classTable(run: KnownRun): string {
   const figure = (value: number | null) => ({ number: value === null ? '–' : formatPercent(value) });
   const body = evaluation.perClass.map(({ name, iou, accuracy }) => [name, figure(iou), figure(accuracy)]);
   const name = 'IoU and accuracy of each class, percent';
-  return `<details class="more"><summary>As a table</summary>${table({ name, head: ['Class', 'IoU', 'Accuracy'], body })}</details>`;
+  return `<details class="more"><summary>As a table</summary>${htmlTable({ name, head: ['Class', 'IoU', 'Accuracy'], body })}</details>`;
 }
 
 function confusedTable(run: KnownRun): string {
   const evaluation = shownEvaluation(run);
   if (evaluation === null) return '';
   const names = evaluation.perClass.map(({ name }) => name);
-  const pairs = mostConfused(names, evaluation.confusion, CONFUSED);
+  const pairs = mostConfused(names, evaluation.confusion, CONFUSED_PAIRS);
   if (pairs.length === 0) return '';
   const body = pairs.map(({ label, prediction, share }) => [
     label,
@@ -169,15 +143,14 @@ function confusedTable(run: KnownRun): string {
     { number: `${formatPercent(share)} %` },
   ]);
   const name = 'Most often confused classes';
-  return `<details class="more"><summary>${name}</summary>${table({ name, head: ['Label', 'Predicted as', 'Of its pixels'], body })}</details>`;
+  return `<details class="more"><summary>${name}</summary>${htmlTable({ name, head: ['Label', 'Predicted as', 'Of its pixels'], body })}</details>`;
 }
 
-/** What stands below a chart. */
 function belowChart(name: ChartName, { run, accuracy }: ReportedRun): string {
   if (name === 'iou') return classTable(run);
   if (name === 'confusion') return confusedTable(run);
   return name === 'miou' && accuracy.length === 1
-    ? '<p class="note">Evaluated once only: fcn reproduce and fcn train evaluate while training goes on with --evaluate-every.</p>'
+    ? '<p class="note">Evaluated only once. With --evaluate-every, fcn reproduce and fcn train also evaluate during training.</p>'
     : '';
 }
 
@@ -189,54 +162,52 @@ function charts(one: ReportedRun, id: string): string {
     return card(chart, `${id}-${name}`, below, tall);
   });
   return cards.length === 0
-    ? '<p class="note">Nothing was logged or evaluated yet.</p>'
+    ? '<p class="note">Nothing has been logged or evaluated yet.</p>'
     : `<div class="charts">\n${cards.join('\n')}\n</div>`;
 }
 
-function elsewhere({ run: { experiment } }: ReportedRun): string {
+function publishedLinks({ run: { experiment } }: ReportedRun): string {
   const { weights, log } = experiment;
   const links = [
     ...(weights === null ? [] : [`<a href="${escapeHtml(weights)}">published weights</a>`]),
     ...(log === null ? [] : [`<a href="${escapeHtml(log)}">published training log</a>`]),
   ];
-  return links.length === 0 ? '' : `<p class="note">Elsewhere: ${links.join(', ')}.</p>`;
+  return links.length === 0 ? '' : `<p class="note">Links: ${links.join(', ')}.</p>`;
 }
 
 function runSection(one: ReportedRun, index: number, open: boolean): string {
   const id = `run-${index + 1}`;
-  const { run, examples, classColours } = one;
+  const { run, examples } = one;
   const { profile, seed } = run.experiment;
   return `<details class="run" id="${id}"${open ? ' open' : ''}>
 <summary>${escapeHtml(run.experiment.row)} <small>${escapeHtml(run.id)}, ${escapeHtml(profile)} profile, seed ${seed}</small></summary>
 ${runFacts(one)}
 <h3>Figures</h3>
-${figuresSection(run, one.cells, one.apart)}${elsewhere(one)}
+${figuresSection(run, one.cells, one.notComparable)}${publishedLinks(one)}
 <h3>Charts</h3>
 ${charts(one, id)}
-${examples === null ? '' : examplesSection(examples, classColours)}
+${examples === null ? '' : examplesSection(examples)}
 ${recipeSection(one)}
 </details>`;
 }
 
-interface ReportPage {
-  readonly reported: readonly ReportedRun[];
-  /** Loss of all runs in one chart, or why there is none; null where fewer than two have one. */
-  readonly together: Chart | string | null;
+function allRunsSection(losses: Chart | string | null): string {
+  if (losses === null) return '';
+  const shown =
+    typeof losses === 'string'
+      ? `<p class="note">${escapeHtml(losses)}</p>`
+      : `<div class="charts">${card(losses, 'together')}</div>`;
+  return `<h2>Losses</h2>\n${shown}\n`;
 }
 
-function togetherSection(together: Chart | string): string {
-  return typeof together === 'string'
-    ? `<p class="note">${escapeHtml(together)}</p>`
-    : `<div class="charts">${card(together, 'together')}</div>`;
-}
-
-/** A page that holds all it shows; the only links that lead out of it are those to published files. */
-export function formatReportPage({ reported, together }: ReportPage): string {
-  const rows = [...new Set(reported.map(({ run }) => run.experiment.row))];
+/**
+ * A self-contained page. Its only external links lead to published files.
+ * @param losses The losses of all runs in one chart, or the reason why there is none; null if fewer than two have one.
+ */
+export function formatReportPage(reported: readonly ReportedRun[], losses: Chart | string | null): string {
+  const rows = new Set(reported.map(({ run }) => run.experiment.row)).size;
   const title = escapeHtml(
-    reported.length === 1
-      ? nameOf(reported[0]!)
-      : `${reported.length} runs of ${rows.length} ${rows.length === 1 ? 'row' : 'rows'}`,
+    reported.length === 1 ? nameOf(reported[0]!) : `${reported.length} runs of ${formatNumber(rows, 'row')}`,
   );
   const open = reported.length <= MOST_OPEN;
   return `<!doctype html>
@@ -245,37 +216,37 @@ ${pageHead(title, REPORT_STYLE)}
 <body>
 <header>
 <h1>${title}</h1>
-<p>Made by fcn from records and logs. Where a figure stands beside the published one, that comes first; a dash stands for no figure. Figures of the smoke profile, of changed recipes or of synthetic data compare with nothing published, and stand alone.</p>
+<p>Made by fcn from records and logs. “–” means that there is no figure. If two figures are in one cell, the first is the published one. Figures of the smoke profile, of changed recipes and of synthetic data compare with nothing published.</p>
 </header>
 <main>
-${reported.length > 1 ? `<h2>Runs</h2>\n${overview(reported)}\n` : ''}${
-  together === null ? '' : `<h2>Together</h2>\n${togetherSection(together)}\n`
-}${reported.map((one, i) => runSection(one, i, open)).join('\n')}
+${reported.length > 1 ? `<h2>Runs</h2>\n${overview(reported)}\n` : ''}${allRunsSection(losses)}${reported.map((one, i) => runSection(one, i, open)).join('\n')}
 </main>
 </body>
 </html>
 `;
 }
 
-const show = (value: unknown) => (value === undefined ? '–' : JSON.stringify(value));
+const formatValue = (value: unknown) => (value === undefined ? '–' : JSON.stringify(value));
 
-/** Deviations from the published recipe, the whole recipe, and what the run ran on. */
 function recipeSection({ run, deviations }: Pick<ReportedRun, 'run' | 'deviations'>): string {
   const changed = new Set(deviations.map(({ path }) => path));
   const deviating =
     deviations.length === 0
       ? '<p class="note">Nothing deviates from the published recipe.</p>'
-      : table({
+      : htmlTable({
           name: 'Deviations from the published recipe',
           head: ['Value', 'Published', 'Here'],
-          body: deviations.map(({ path, published, value }) => [path, show(published), show(value)]),
+          body: deviations.map(({ path, published, value }) => [path, formatValue(published), formatValue(value)]),
         });
-  const all = table({
+  const all = htmlTable({
     name: 'The whole recipe',
     head: ['Value', 'Here'],
-    body: [...valuesOf(run.experiment)].map(([path, value]) => [changed.has(path) ? `${path} *` : path, show(value)]),
+    body: [...valuesOf(run.experiment)].map(([path, value]) => [
+      changed.has(path) ? `${path} *` : path,
+      formatValue(value),
+    ]),
   });
-  const machine = table({
+  const machine = htmlTable({
     name: 'Environment',
     head: ['What', 'Which'],
     body: [

@@ -1,42 +1,38 @@
 import path from 'node:path';
-import { loadDataset } from '../../data/description.js';
 import { loadTables, type Table } from '../../recipe/tables.js';
 import { type KnownRun, RunCatalogue } from '../../runs/catalogue.js';
 import { UserError } from '../../support/errors.js';
 import { writeFileAtomic } from '../../support/files.js';
 import { readingNotesOf } from '../../training-logs/format.js';
-import { rowOfLog, scheduleOfLog } from '../../training-logs/knowledge.js';
 import { readPublishedLog } from '../../training-logs/read.js';
+import { rowOfLog, scheduleOfLog } from '../../training-logs/summary.js';
 import { lineChart } from '../charts/plots.js';
 import { type Chart, standaloneSvg, type ThemeName } from '../charts/svg.js';
 import { accuracyOverIterations, CHART_NAMES, type ChartName, type ChartSource, runChart } from './charts.js';
-import { makeExamples } from './examples.js';
-import { deviationsOf, runApart, runCells } from './figures.js';
+import { type Examples, makeExamples } from './examples.js';
+import { deviationsOf, findRow, reasonNotComparable, runCells } from './figures.js';
 import { formatReportPage, type ReportedRun } from './page.js';
 
-/** A page, or each chart as a file. */
-type ReportFormat = 'html' | 'svg' | 'png';
-
-export interface ReportOptions {
+export interface RunReportOptions {
   /** As `RunCatalogue.find` takes them. */
   readonly references: readonly string[];
   readonly results: string;
   readonly runs: string;
-  /** Folder that is written to. */
+  /** Output folder. */
   readonly out: string;
-  readonly format: ReportFormat;
-  /** Only these; none: all that a run has. */
+  /** "html": one page; else each chart is a file. */
+  readonly format: 'html' | 'svg' | 'png';
+  /** Empty: all that a run has. */
   readonly charts: readonly ChartName[];
-  /** Of charts as files; null: as the reader's device is set (light in a PNG). */
+  /** For charts as files; null: the device's choice (PNG: light). */
   readonly theme: ThemeName | null;
-  /** Folder of the predicted labels of the only run. */
-  readonly predictions?: string | undefined;
+  /** Folder of predicted labels, for a single run. */
+  readonly predictions?: string;
   readonly dataRoot: string;
-  /** Of the best, and of the worst predictions; 3 if not given. */
-  readonly examples?: number | undefined;
-  /** A published training log of the runs' row, drawn beside the curves. */
-  readonly log?: string | undefined;
-  /** Told what was left out, or what the reader should know of the report. */
+  /** How many of the best predictions, and of the worst. Default: 3. */
+  readonly examples?: number;
+  /** A published training log of the runs' row, drawn with their curves. */
+  readonly log?: string;
   readonly warn: (text: string) => void;
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number, total: number) => void;
@@ -47,83 +43,66 @@ interface WrittenReport {
   readonly files: readonly { readonly file: string; readonly bytes: number }[];
 }
 
-/** Curves of more runs in one chart could not be told apart. */
-const MOST_TOGETHER = 6;
-/** Of the best and of the worst predictions. */
-const EXAMPLES = 3;
-/** A PNG has so many pixels for each unit of the chart. */
-const PNG_SCALE = 2;
+const MOST_CURVES = 6;
+const PNG_PIXELS_PER_UNIT = 2;
 
-/** The chart of all losses, or why there is none; null where there is nothing to set side by side. */
-function together(chosen: readonly KnownRun[]): Chart | string | null {
+/** The losses of all runs in one chart, or the reason why there is no such chart; null if fewer than two runs have a log. */
+function commonLossChart(chosen: readonly KnownRun[]): Chart | string | null {
   const logged = chosen.filter(({ log }) => log.length > 0);
   if (logged.length < 2) return null;
-  if (logged.length > MOST_TOGETHER) {
-    return `The losses of ${logged.length} runs are not drawn in one chart: more than ${MOST_TOGETHER} curves could not be told apart. Name fewer runs to have it.`;
+  if (logged.length > MOST_CURVES) {
+    return `The losses of ${logged.length} runs are not drawn in one chart: more than ${MOST_CURVES} curves could not be told apart. Name fewer runs to get the chart.`;
   }
   const series = logged.map(({ experiment, id, log }) => ({
     name: `${experiment.row} ${id.slice(0, 15)} (seed ${experiment.seed})`,
     points: log.map(({ iteration, loss }) => ({ x: iteration, y: loss })),
   }));
-  return lineChart({ title: 'Loss of all runs', xName: 'iteration', yName: 'Loss', series, fromZero: true });
+  return lineChart({ title: 'Loss of all runs', xName: 'iteration', yName: 'Loss', series });
 }
 
-function requireOneRow(chosen: readonly KnownRun[], flag: string, what: string): void {
-  if (chosen.length === 1) return;
-  throw new UserError(
-    `${flag} holds ${what} of one run, and ${chosen.length} are chosen.`,
-    'Name one run, by its id or its directory.',
-  );
-}
-
-async function examine(
-  run: KnownRun,
-  all: readonly KnownRun[],
-  tables: readonly Table[],
-  published: ChartSource['published'],
-  options: ReportOptions,
-): Promise<ReportedRun> {
-  const { predictions, dataRoot, examples: count = EXAMPLES, signal, warn, onProgress } = options;
-  const { experiment, record } = run;
-  const apart = runApart(run, tables);
-  const accuracy = accuracyOverIterations(run, all);
-  const source = { run, accuracy, published, comparable: apart === null };
-  const wanted = options.charts.length === 0 ? CHART_NAMES : options.charts;
-  const charts = new Map<ChartName, Chart>();
-  for (const name of wanted) {
-    const chart = runChart(name, source);
-    if (chart !== null) charts.set(name, chart);
-  }
-  const progress = { ...(signal && { signal }), ...(onProgress && { onProgress }) };
-  const dataset = predictions === undefined ? null : await loadDataset(experiment.data.dataset);
-  const { evaluate, 'evaluate-ms': multiScale } = record?.details ?? {};
+/** @throws UserError if they are not the predictions that the run's figures were counted from. */
+async function runExamples(run: KnownRun, predictions: string, options: RunReportOptions): Promise<Examples> {
+  const { dataRoot, examples: count = 3, signal, warn, onProgress } = options;
+  const { evaluate, 'evaluate-ms': multiScale } = run.record?.details ?? {};
   const evaluations = [evaluate, multiScale].filter((evaluation) => evaluation != null);
-  if (predictions !== undefined && evaluations.length === 0) {
+  if (evaluations.length === 0) {
     warn(`${run.file} has no evaluation: whether the predictions in ${predictions} are of this run cannot be checked.`);
   }
   const skipped = new Set(evaluations.flatMap(({ skippedImages }) => skippedImages));
   const recorded = evaluations.map(({ confusion }) => confusion);
-  const row = apart === null ? tables.flatMap(({ rows }) => rows).find(({ id }) => id === experiment.row) : undefined;
+  const { experiment } = run;
+  return makeExamples({ experiment, dataRoot, predictions, count, skipped, recorded, signal, onProgress });
+}
+
+async function reportedRun(
+  run: KnownRun,
+  all: readonly KnownRun[],
+  tables: readonly Table[],
+  published: ChartSource['published'],
+  options: RunReportOptions,
+): Promise<ReportedRun> {
+  const { predictions } = options;
+  const notComparable = reasonNotComparable(run, tables);
+  const accuracy = accuracyOverIterations(run, all);
+  const source = { run, accuracy, published, comparable: notComparable === null };
+  const charts = new Map<ChartName, Chart>();
+  for (const name of options.charts.length === 0 ? CHART_NAMES : options.charts) {
+    const chart = runChart(name, source);
+    if (chart !== null) charts.set(name, chart);
+  }
   return {
     run,
     deviations: deviationsOf(run, tables),
-    apart,
-    cells: runCells(run, row ?? null),
+    notComparable,
+    cells: runCells(run, notComparable === null ? findRow(run.experiment.row, tables) : null),
     accuracy,
     charts,
-    examples:
-      predictions === undefined
-        ? null
-        : await makeExamples({ experiment, dataRoot, predictions, count, skipped, recorded, ...progress }),
-    classColours: (dataset?.classes ?? []).map((name, id) => ({
-      name,
-      colour: `rgb(${dataset!.palette[id]!.join(' ')})`,
-    })),
+    examples: predictions === undefined ? null : await runExamples(run, predictions, options),
   };
 }
 
-/** @throws UserError for flags that would change nothing in this format. */
-function requireMeaning({ format, theme, predictions }: ReportOptions): void {
+/** @throws UserError for flags that have no effect in this format. */
+function refuseIdleFlags({ format, theme, predictions }: RunReportOptions): void {
   if (format === 'html' && theme !== null) {
     throw new UserError(
       `--theme ${theme} changes nothing in a page: it follows the reader's device.`,
@@ -132,29 +111,38 @@ function requireMeaning({ format, theme, predictions }: ReportOptions): void {
   }
   if (format !== 'html' && predictions !== undefined) {
     throw new UserError(
-      `--predictions changes nothing with --format ${format}: predictions stand in a page only.`,
+      `--predictions changes nothing with --format ${format}: only a page shows predictions.`,
       'Leave it out, or leave out --format.',
     );
   }
 }
 
 /**
- * The published log that is drawn beside the runs; null where too many of its lines could not be placed, which is warned of.
- * @throws UserError where it is of another row than they are.
+ * Reads the published log that is drawn with the runs.
+ * @returns Null, after a warning, if too many of its lines could not be placed.
+ * @throws UserError if the runs do not belong to one row, the log's.
  */
-function readLogOf(file: string, chosen: readonly KnownRun[], tables: readonly Table[], warn: ReportOptions['warn']) {
+function readLogOfRow(
+  file: string,
+  chosen: readonly KnownRun[],
+  tables: readonly Table[],
+  warn: RunReportOptions['warn'],
+): ChartSource['published'] {
   const rows = new Set(chosen.map(({ experiment }) => experiment.row));
   if (rows.size > 1) {
-    throw new UserError(`--log ${file} belongs to one row, and runs of several are chosen.`, 'Name runs of one row.');
+    throw new UserError(
+      `--log ${file} belongs to one row, but the chosen runs belong to several.`,
+      'Name runs of one row.',
+    );
   }
   const log = readPublishedLog(file);
   const row = rowOfLog(log.header, file, tables);
   if (row === null) {
-    warn(`Neither ${file} nor its name says of which row it is: whether it belongs to ${[...rows][0]} is not known.`);
+    warn(`Neither ${file} nor its name says which row it belongs to. It is drawn as a log of ${[...rows][0]}.`);
   } else if (!rows.has(row.id)) {
     throw new UserError(
-      `${file} is the log of ${row.id}, and the runs are of ${[...rows][0]}.`,
-      "Give the row's own log, which fcn show ROW names, or set the two beside each other with fcn compare.",
+      `${file} is the log of ${row.id}, but the runs are of ${[...rows][0]}.`,
+      "Give the log of the runs' row, which fcn show ROW names, or compare the two with fcn compare.",
     );
   }
   for (const note of readingNotesOf(log)) warn(`${file}: ${note}`);
@@ -163,22 +151,27 @@ function readLogOf(file: string, chosen: readonly KnownRun[], tables: readonly T
 }
 
 /**
- * Writes the page of runs, or their charts as files of their own.
- * @throws UserError where a reference means nothing, a file is broken, or nothing can be drawn or written.
+ * Writes a page of runs, or each of their charts as a file.
+ * @throws UserError if a run is not found, a file is broken, or nothing can be drawn or written.
  */
-export async function writeRunReport(options: ReportOptions): Promise<WrittenReport> {
+export async function writeRunReport(options: RunReportOptions): Promise<WrittenReport> {
   const { references, out, format, predictions, log, warn } = options;
-  requireMeaning(options);
+  refuseIdleFlags(options);
   const catalogue = new RunCatalogue(options, ({ message }) => warn(`Left out: ${message}`));
   const chosen = await catalogue.find(references);
-  if (predictions !== undefined) requireOneRow(chosen, '--predictions', 'predictions');
+  if (predictions !== undefined && chosen.length !== 1) {
+    throw new UserError(
+      `--predictions holds predictions of one run, but ${chosen.length} are chosen.`,
+      'Name one run, by its id or its directory.',
+    );
+  }
   const tables = loadTables();
-  const published = log === undefined ? null : readLogOf(log, chosen, tables, warn);
+  const published = log === undefined ? null : readLogOfRow(log, chosen, tables, warn);
   const all = await catalogue.all();
   const reported: ReportedRun[] = [];
   for (const run of chosen) {
     options.signal?.throwIfAborted();
-    reported.push(await examine(run, all, tables, published, options));
+    reported.push(await reportedRun(run, all, tables, published, options));
   }
   const files = format === 'html' ? [await writePage(reported, out)] : await writeCharts(reported, options);
   return {
@@ -188,7 +181,7 @@ export async function writeRunReport(options: ReportOptions): Promise<WrittenRep
 }
 
 async function writePage(reported: readonly ReportedRun[], out: string) {
-  const page = formatReportPage({ reported, together: together(reported.map(({ run }) => run)) });
+  const page = formatReportPage(reported, commonLossChart(reported.map(({ run }) => run)));
   const file = path.resolve(out, 'index.html');
   await writeFileAtomic(file, page);
   return { file, bytes: Buffer.byteLength(page) };
@@ -196,13 +189,12 @@ async function writePage(reported: readonly ReportedRun[], out: string) {
 
 async function toPng(svg: string): Promise<Buffer> {
   const { default: sharp } = await import('sharp');
-  // 72 pixels an inch draw a unit as a pixel.
-  return sharp(Buffer.from(svg), { density: 72 * PNG_SCALE })
-    .png()
-    .toBuffer();
+  // At 72 pixels an inch a unit is a pixel.
+  const density = 72 * PNG_PIXELS_PER_UNIT;
+  return sharp(Buffer.from(svg), { density }).png().toBuffer();
 }
 
-async function writeCharts(reported: readonly ReportedRun[], { out, format, theme, charts }: ReportOptions) {
+async function writeCharts(reported: readonly ReportedRun[], { out, format, theme, charts }: RunReportOptions) {
   const files: WrittenReport['files'][number][] = [];
   for (const { run, charts: drawn } of reported) {
     for (const [name, chart] of drawn) {
@@ -215,7 +207,7 @@ async function writeCharts(reported: readonly ReportedRun[], { out, format, them
   }
   if (files.length > 0) return files;
   throw new UserError(
-    `None of the ${reported.length} chosen runs has what ${charts.length === 0 ? 'a chart' : `the chart ${charts.join(' or ')}`} shows.`,
-    'Curves need the log in the run directory, IoU and confusion an evaluation.',
+    `None of the ${reported.length} chosen runs has data for ${charts.length === 0 ? 'a chart' : `the chart ${charts.join(' or ')}`}.`,
+    'Curves need the log in the run directory; IoU and confusion need an evaluation.',
   );
 }

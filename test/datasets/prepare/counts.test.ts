@@ -6,7 +6,7 @@ import type { Download, FoundPart } from '../../../src/datasets/prepare/recipe.j
 import { recipeOf } from '../../../src/datasets/prepare/recipes.js';
 import { UserError } from '../../../src/support/errors.js';
 
-/** Parts as they are found, made of the downloads of these names. */
+/** Parts for which the downloads with these names were found. */
 function parts(id: string, files: readonly string[]): FoundPart[] {
   const downloads = recipeOf(id).parts.flatMap((part): readonly Download[] => part.downloads);
   return files.map((file) => ({
@@ -27,7 +27,7 @@ const check = (
   { accept = false, generated = null as Record<string, unknown> | null } = {},
 ) => checkCounts(dataset.name, { train, val }, expectedCounts(dataset, of, generated), accept);
 
-test('of Pascal Context each source has numbers of its own', async (t) => {
+test('each source of Pascal Context has its own numbers', async (t) => {
   const dataset = await loadDataset('pascal-context');
   t.deepEqual(check(dataset, MERGED, [4996, 5104]), []);
   t.deepEqual(check(dataset, MAPS, [4998, 5105]), []);
@@ -60,7 +60,7 @@ test('downloads that were generated differ from each other as the published ones
   t.regex(error?.next ?? '', /generate them again/);
 });
 
-test('a number that nobody has confirmed is a warning that names both, and is accepted where that is asked for', async (t) => {
+test('an unconfirmed number gives a warning with both numbers, if the user accepts it', async (t) => {
   const dataset = await loadDataset('camvid');
   const of = parts('camvid', ['camvid.zip']);
   t.deepEqual(check(dataset, of, [367, 101]), []);
@@ -72,7 +72,7 @@ test('a number that nobody has confirmed is a warning that names both, and is ac
   t.deepEqual(more, []);
 });
 
-test('where nothing says how many images there should be, any number will do', async (t) => {
+test('without expected numbers, any number is accepted', async (t) => {
   const dataset = { ...(await loadDataset('camvid')), published: null };
   t.deepEqual(check(dataset, parts('camvid', ['camvid.zip']), [3, 1]), []);
 });

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { packRuns, runLengths } from '../../../src/datasets/generate/raw/labels.js';
-import { JsonArrayError, JsonArrays } from '../../../src/datasets/prepare/context-json.js';
+import { JsonArrayError, JsonArrays } from '../../../src/datasets/prepare/json-arrays.js';
 import {
   fromContextMap,
   fromContextRegions,
@@ -12,15 +12,15 @@ import {
   paintMask,
   RunLengthError,
 } from '../../../src/datasets/prepare/labels.js';
-import { fillPolygon, type Point } from '../../../src/datasets/prepare/polygon.js';
+import { type Corner, fillPolygon } from '../../../src/datasets/prepare/polygon.js';
 import { packageRoot } from '../../../src/support/package.js';
 import fc from '../../helpers/properties.js';
 
 interface Drawn {
   readonly width: number;
   readonly height: number;
-  readonly points: readonly Point[];
-  /** Of each row the pixels as bits, in hexadecimal. */
+  readonly points: readonly Corner[];
+  /** The pixels of each row as bits, in hexadecimal. */
   readonly rows: string;
 }
 
@@ -75,7 +75,7 @@ test('label ids of Cityscapes become training ids', (t) => {
   t.throws(() => fromLabelIds(unknown), { instanceOf: LabelError, message: /label id 34 at row 1, column 1/ });
 });
 
-const square = (left: number, top: number, right: number, bottom: number): Point[] => [
+const square = (left: number, top: number, right: number, bottom: number): Corner[] => [
   [left, top],
   [right, top],
   [right, bottom],
@@ -106,7 +106,7 @@ test('a polygon that Pillow does not draw is refused by name, unless its object 
     [{ label: 'cargroup', polygon: [] }, /^objects\[1\] \(cargroup\): the polygon has 0 points/],
     [
       { label: 'car', polygon: square(0, 0, 2 ** 31, 1) },
-      /^objects\[1\] \(car\): the coordinate 2147483648 is no pixel$/,
+      /^objects\[1\] \(car\): the coordinate 2147483648 is not a pixel$/,
     ],
   ];
   const road = { label: 'road', polygon: square(0, 0, 3, 2) };
@@ -120,15 +120,15 @@ test('a polygon that Pillow does not draw is refused by name, unless its object 
   }
 });
 
-test('an annotation that is none is refused, with what is wrong in it', (t) => {
+test('text that is not an annotation is refused, and the error says what is wrong', (t) => {
   const cases: [string, RegExp][] = [
-    ['{"imgHeight": 3', /no JSON/],
+    ['{"imgHeight": 3', /not JSON/],
     ['[]', /imgHeight and imgWidth/],
-    ['{"imgHeight": 3, "imgWidth": 1e9, "objects": []}', /no size/],
+    ['{"imgHeight": 3, "imgWidth": 1e9, "objects": []}', /not the size/],
     ['{"imgHeight": 3, "imgWidth": 4}', /no list of objects/],
     [annotation([{ polygon: [] }]), /objects\[0\] has no label/],
-    [annotation([{ label: 'road', polygon: [[1, null]] }]), /objects\[0\] \(road\): .*no list of points/],
-    [annotation([{ label: 'raod', polygon: [] }]), /"raod" is none of Cityscapes/],
+    [annotation([{ label: 'road', polygon: [[1, null]] }]), /objects\[0\] \(road\): .*not a list of points/],
+    [annotation([{ label: 'raod', polygon: [] }]), /"raod" is not in Cityscapes/],
   ];
   for (const [text, message] of cases) t.throws(() => fromPolygons(text), { instanceOf: LabelError, message });
 });
@@ -149,7 +149,7 @@ test('regions of Pascal Context are painted in their order', (t) => {
   const { data } = fromContextRegions(size, [region(2, [1, 1, 1, 0, 0, 0]), region(458, [0, 0, 1, 0, 0, 1])]);
   t.deepEqual([...data], [1, 1, 59, 0, 0, 59]);
   t.throws(() => fromContextRegions(size, [region(1, [1, 1, 1, 1, 1, 1])]), {
-    message: /category 1 is none of the 59/,
+    message: /category 1 is not one of the 59/,
   });
   const torn = { category: 2, mask: { size: [2, 3] as const, counts: [1, 2] } };
   t.throws(() => fromContextRegions(size, [torn]), {
@@ -166,7 +166,7 @@ const masks = fc
       .map((data) => ({ height, width, data })),
   );
 
-test('run-length masks come back, packed or not', (t) => {
+test('run-length masks are read as they were written, packed or not', (t) => {
   fc.assert(
     fc.property(masks, fc.boolean(), (mask, packed) => {
       const runs = runLengths(mask);
@@ -203,7 +203,7 @@ test('damaged run lengths are refused', (t) => {
   );
 });
 
-/** What is found in a text that is given in pieces of some length. */
+/** The objects found in a text that is read in pieces of this length. */
 function collect(text: string, piece: number): [string, unknown][] {
   const found: [string, unknown][] = [];
   const arrays = new JsonArrays((key, value) => found.push([key, value]));
@@ -213,7 +213,7 @@ function collect(text: string, piece: number): [string, unknown][] {
   return found;
 }
 
-test('objects of the arrays of a large JSON file are found, however it is cut into pieces', (t) => {
+test('the objects in the arrays of a large JSON file are found, whatever the pieces in which it is read', (t) => {
   const objects = fc.array(
     fc.record({ id: fc.nat(), text: fc.string({ unit: 'grapheme' }), list: fc.array(fc.nat()) }),
   );
@@ -231,7 +231,7 @@ test('objects of the arrays of a large JSON file are found, however it is cut in
   ]);
 });
 
-test('a JSON file that ends early or is none is refused', (t) => {
+test('a file that ends early or is not JSON is refused', (t) => {
   for (const text of ['{"images": [{"a": 1}', '{"images": [', '', '<html></html>', '{"a": [{"b": x}]}', '{"a": 1}}']) {
     t.throws(() => collect(text, 7), { instanceOf: JsonArrayError }, text);
   }

@@ -1,7 +1,7 @@
 import { inflateSync } from 'node:zlib';
 import test from 'ava';
-import { labelMatrix, type MatlabOptions, writeMatlab } from '../../../src/datasets/generate/raw/matlab.js';
-import { MatlabError, readMatlab, toLabelMap } from '../../../src/datasets/prepare/matlab.js';
+import { labelMatrix, type MatlabOptions, writeMatlab } from '../../../src/datasets/generate/raw/matlab-write.js';
+import { MatlabError, readMatlab, toLabelMap } from '../../../src/datasets/prepare/matlab-read.js';
 import fc from '../../helpers/properties.js';
 
 /** Written by SciPy 1.17, compressed: GTcls with a cell of a sparse and an empty matrix, a uint8 matrix, and a column. */
@@ -23,7 +23,7 @@ const MIXED = inflateSync(
   ),
 );
 
-test('a file of another writer, with everything that SBD has in it', (t) => {
+test('a file by another writer, with all that a file of SBD holds, is read', (t) => {
   const variables = readMatlab(SBD_LIKE);
   const root = variables.get('GTcls');
   if (root?.kind !== 'struct') return t.fail();
@@ -36,7 +36,7 @@ test('a file of another writer, with everything that SBD has in it', (t) => {
   t.deepEqual(boundaries.cells[0], { kind: 'unread', type: 'sparse' });
 });
 
-test('a file of another writer, of many types', (t) => {
+test('a file by another writer, with many types, is read', (t) => {
   const variables = readMatlab(MIXED);
   const map = toLabelMap(variables.get('LabelMap'), 'LabelMap');
   t.deepEqual([...map.data], [0, 459, 2, 420, 9, 400]);
@@ -61,7 +61,7 @@ const labelMaps = fc
       .map((data) => ({ height, width, data })),
   );
 
-test('label maps come back whatever the byte order, the packing and the type', (t) => {
+test('label maps are read as they were written, for every byte order, packing and type', (t) => {
   fc.assert(
     fc.property(labelMaps, variants, fc.constantFrom('uint8', 'uint16', 'float64'), (map, options, type) => {
       const file = writeMatlab({ other: { text: 'text' }, S: { struct: { a: labelMatrix(map, type) } } }, options);
@@ -108,7 +108,7 @@ test('a damaged or truncated file is an error of its own kind, or read without h
   t.throws(() => readMatlab(whole.subarray(0, 200)), { instanceOf: MatlabError, message: 'truncated' });
 });
 
-test('other versions are told apart', (t) => {
+test('other versions are refused, each with its name', (t) => {
   const level4 = Buffer.concat([
     Buffer.from('AAAAAAEAAAADAAAAAAAAAAIAAAB4AAAAAAAAAAAAAAAAAAAA8D8AAAAAAAAAQA==', 'base64'),
     Buffer.alloc(128),
@@ -121,15 +121,15 @@ test('other versions are told apart', (t) => {
   later.writeUInt16LE(0x0300, 124);
   t.throws(() => readMatlab(later), { instanceOf: MatlabError, message: /version 0x300/ });
   t.throws(() => readMatlab(Buffer.from('\x89HDF\r\n\x1a\n and more', 'latin1')), { message: /an HDF5 file/ });
-  t.throws(() => readMatlab(Buffer.from('<html>not found</html>'.padEnd(200))), { message: /no MAT-file/ });
-  t.throws(() => readMatlab(Buffer.alloc(0)), { message: /no MAT-file, or truncated/ });
+  t.throws(() => readMatlab(Buffer.from('<html>not found</html>'.padEnd(200))), { message: /not a MAT-file/ });
+  t.throws(() => readMatlab(Buffer.alloc(0)), { message: /not a MAT-file, or truncated/ });
 });
 
-test('what is no label map is refused', (t) => {
+test('an array that is not a label map is refused', (t) => {
   const map = (data: number[], type: 'float64' | 'uint16' = 'float64') =>
     readMatlab(writeMatlab({ m: labelMatrix({ height: 1, width: data.length, data }, type) })).get('m');
-  t.throws(() => toLabelMap(map([1, 2.5]), 'm'), { message: 'm holds 2.5 at row 0, column 1, which is no label' });
+  t.throws(() => toLabelMap(map([1, 2.5]), 'm'), { message: 'm holds 2.5 at row 0, column 1, which is not a label' });
   t.throws(() => toLabelMap(map([-1]), 'm'), { message: /holds -1/ });
-  t.throws(() => toLabelMap(undefined, 'm'), { message: 'm is not there' });
-  t.throws(() => toLabelMap({ kind: 'text', dimensions: [1, 1], text: 'a' }, 'm'), { message: /no numeric matrix/ });
+  t.throws(() => toLabelMap(undefined, 'm'), { message: 'm is missing' });
+  t.throws(() => toLabelMap({ kind: 'text', dimensions: [1, 1], text: 'a' }, 'm'), { message: /not a numeric matrix/ });
 });

@@ -89,7 +89,7 @@ function curveOf(svg: string): number[][] {
 test('a curve is drawn where its values are on the axes', (t) => {
   const points = [0, 1, 2, 3, 4].map((x) => ({ x: 10 * x, y: x * x }));
   const svg = svgElement(
-    lineChart({ title: 'Squares', xName: 'x', yName: 'y', series: [{ name: 'square', points }], fromZero: true }),
+    lineChart({ title: 'Squares', xName: 'x', yName: 'y', series: [{ name: 'square', points }] }),
     'squares',
   );
   const drawn = curveOf(svg);

@@ -1,152 +1,24 @@
-import { appendFileSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { compare } from '../../../src/pages/compare/compare.js';
-import { follow, formatComparison } from '../../../src/pages/compare/format.js';
-import { otherSide, runSide, sideOfLog } from '../../../src/pages/compare/side.js';
-import {
-  againstOne,
-  bandAt,
-  type CurvePoint,
-  departures,
-  studentTwoSided,
-  welch,
-} from '../../../src/pages/compare/significance.js';
+import { formatComparison } from '../../../src/pages/compare/format.js';
+import { inputOfLog } from '../../../src/pages/compare/input.js';
+import { runInput, secondInput } from '../../../src/pages/compare/references.js';
 import type { ResolveOptions } from '../../../src/recipe/resolve.js';
 import { loadTables } from '../../../src/recipe/tables.js';
 import { type RunRecord, writeRecord } from '../../../src/records/record.js';
-import { RunCatalogue } from '../../../src/runs/catalogue.js';
 import { makeReport } from '../../../src/tables/table.js';
 import { sparkline } from '../../../src/terminal/layout.js';
 import { parsePublishedLog } from '../../../src/training-logs/read.js';
 import { fcn } from '../../helpers/command.js';
 import { temporaryFolder } from '../../helpers/folder.js';
-import fc from '../../helpers/properties.js';
+import { near } from '../../helpers/numeric.js';
 import { makeRecord } from '../../helpers/record.js';
-import { evaluationOf, logLine, NO_PROCESS, writeRun, writeRunning } from '../../helpers/runs.js';
-
-/** Of runs that are all whole; they are read when they are first asked for. */
-const catalogueOf = (folders: { runs: string; results: string }) =>
-  new RunCatalogue(folders, (error) => {
-    throw error;
-  });
+import { catalogueOf, evaluationOf, logLines, writeRun } from '../../helpers/runs.js';
 
 const ROW = 'camvid_r18-d8';
 const PUBLISHED_ROW = 'fcn_r18-d8_769x769_80k_cityscapes';
-
-function near(
-  t: { true(value: boolean, message?: string): void },
-  value: number,
-  expected: number,
-  tolerance: number,
-): void {
-  t.true(Math.abs(value - expected) <= tolerance, `${value} instead of ${expected}`);
-}
-
-test("Student's t: closed forms of one and two degrees of freedom, and tabulated values", (t) => {
-  for (const value of [0.01, 0.5, 1, 3, 40]) {
-    near(t, studentTwoSided(value, 1), 1 - (2 / Math.PI) * Math.atan(value), 1e-12);
-    near(t, studentTwoSided(value, 2), 1 - value / Math.sqrt(2 + value ** 2), 1e-12);
-  }
-  // Two-sided 5 % points, as printed in tables.
-  for (const [degrees, point] of [
-    [5, 2.5706],
-    [10, 2.2281],
-    [30, 2.0423],
-    [120, 1.9799],
-  ] as const) {
-    near(t, studentTwoSided(point, degrees), 0.05, 1e-5);
-  }
-  t.is(studentTwoSided(0, 7), 1);
-});
-
-test("Welch's test by hand", (t) => {
-  // Means 3 and 6; variances of the means 2.5/5 = 0.5 and 10/5 = 2; t = −3/√2.5; degrees 2.5² / (0.5²/4 + 2²/4).
-  const found = welch([1, 2, 3, 4, 5], [2, 4, 6, 8, 10])!;
-  near(t, found.t, -3 / Math.sqrt(2.5), 1e-12);
-  near(t, found.degreesOfFreedom, 6.25 / 1.0625, 1e-12);
-  near(t, found.p, 0.1075, 5e-4);
-  t.deepEqual(found.n, [5, 5]);
-  t.is(welch([1], [1, 2]), null);
-  t.is(welch([1, 1], [2, 2]), null);
-});
-
-test('one published value beside three seeds, by hand', (t) => {
-  // Mean 72, deviation 1: t = (72 − 70) / √(4/3), two degrees of freedom.
-  const found = againstOne([71, 72, 73], 70)!;
-  near(t, found.t, 2 / Math.sqrt(4 / 3), 1e-12);
-  near(t, found.p, 1 - found.t / Math.sqrt(2 + found.t ** 2), 1e-12);
-  t.is(againstOne([71], 70), null);
-});
-
-test('p is a probability, and exchanging the sides only turns t', (t) => {
-  const values = fc.array(fc.double({ min: 0, max: 100, noNaN: true }), { minLength: 2, maxLength: 8 });
-  fc.assert(
-    fc.property(values, values, (a, b) => {
-      const one = welch(a, b);
-      const other = welch(b, a);
-      if (one === null || other === null) return t.is(one, other);
-      t.true(one.p >= 0 && one.p <= 1);
-      // Of equal means one is 0, the other −0.
-      t.true(one.t === -other.t);
-      near(t, one.p, other.p, 1e-12);
-    }),
-    { numRuns: 200 },
-  );
-});
-
-const points = (count: number, loss: (share: number, i: number) => number): CurvePoint[] =>
-  Array.from({ length: count }, (_, i) => {
-    const share = (i + 1) / count;
-    return { iteration: 50 * (i + 1), share, loss: loss(share, i), learningRate: 0.01 };
-  });
-const falling = (share: number, i: number) => 2 - share + 0.05 * (i % 2 === 0 ? 1 : -1);
-
-test('a band is the mean ± 3 deviations of the lines around; of too few lines there is none', (t) => {
-  const band = bandAt(
-    points(400, (_, i) => (i % 2 === 0 ? 1 : 2)),
-    0.5,
-  )!;
-  near(t, band.middle, 1.5, 0.03);
-  near(t, band.high - band.middle, 3 * 0.5, 0.1);
-  t.is(
-    bandAt(
-      points(14, () => 1),
-      0.5,
-    ),
-    null,
-  );
-  // However constant: 2 %.
-  near(
-    t,
-    bandAt(
-      points(50, () => 1),
-      0.5,
-    )!.high,
-    1.02,
-    1e-9,
-  );
-});
-
-test('a curve like the reference never departs, of whatever length; one that breaks away does, where it does', (t) => {
-  const reference = points(800, falling);
-  t.deepEqual(departures(points(800, falling), reference), []);
-  t.deepEqual(departures(points(200, falling), reference), []);
-  t.deepEqual(
-    departures(
-      points(3, () => 99),
-      reference,
-    ),
-    [],
-  );
-  const broken = points(800, (share, i) => falling(share, i) + (i >= 400 && i < 500 ? 1 : 0));
-  const [departure, ...more] = departures(broken, reference);
-  t.deepEqual(more, []);
-  t.is(departure!.side, 'above');
-  t.true(departure!.from > 50 * 395 && departure!.from <= 50 * 402);
-  t.true(departure!.to >= 50 * 500 && departure!.to <= 50 * 504);
-  t.true(departure!.worst.loss > departure!.worst.high);
-});
 
 test('a sparkline has a column an equal part of the curve, on the common scale', (t) => {
   const samples = [0.1, 0.3, 0.6, 0.9].map((x, i) => ({ x, y: i }));
@@ -156,6 +28,10 @@ test('a sparkline has a column an equal part of the curve, on the common scale',
 });
 
 const NAMES = ['road', 'sky'];
+const ALL_RIGHT = [
+  [1, 0],
+  [0, 1],
+];
 const evaluated = (confusion: number[][], mIoU: number) => ({
   figures: { memoryGB: null, fps: null, mIoU, mIoUMsFlip: null },
   details: {
@@ -166,7 +42,6 @@ const evaluated = (confusion: number[][], mIoU: number) => ({
     benchmark: null,
   },
 });
-const lines = (count: number) => Array.from({ length: count }, (_, i) => logLine(i + 1));
 
 test('two runs: figures, classes, recipe and environment, by hand', async (t) => {
   const folder = await temporaryFolder(t);
@@ -180,12 +55,12 @@ test('two runs: figures, classes, recipe and environment, by hand', async (t) =>
     [5, 5],
     [5, 5],
   ];
-  await writeRun(folders.runs, { row: ROW }, { ...evaluated(one, 81.7), run: 'aaa' }, lines(40));
+  await writeRun(folders.runs, { row: ROW }, { ...evaluated(one, 81.7), run: 'aaa' }, logLines(40));
   const changed = { ...evaluated(other, 33.3), run: 'bbb' };
-  const { record } = await writeRun(folders.runs, { row: ROW, overrides: ['width=16'] }, changed, lines(40));
+  const { record } = await writeRun(folders.runs, { row: ROW, overrides: ['width=16'] }, changed, logLines(40));
   t.is(record.environment.cores, 2);
-  const a = await runSide('aaa', catalogue);
-  const { figures, classes, recipe, environment, stops, notes } = compare(a, await otherSide('bbb', a, catalogue));
+  const a = await runInput('aaa', catalogue);
+  const { figures, classes, recipe, environment, stops, notes } = compare(a, await secondInput('bbb', a, catalogue));
   t.is(figures.length, 1);
   near(t, figures[0]!.difference!, 81.7 - 33.3, 1e-9);
   t.is(figures[0]!.verdict, null);
@@ -199,7 +74,7 @@ test('two runs: figures, classes, recipe and environment, by hand', async (t) =>
   t.deepEqual(recipe, [{ path: 'model.width', a: 64, b: 16 }]);
   t.deepEqual(environment, []);
   t.is(stops.length, 6);
-  t.regex(notes.join(), /it takes two seeds on each side, and there are 1 and 1/);
+  t.regex(notes.join(), /that takes two seeds of each recipe, and there are 1 and 1/);
 });
 
 test('seeds: their means are compared, and with a published figure', async (t) => {
@@ -208,35 +83,23 @@ test('seeds: their means are compared, and with a published figure', async (t) =
   const catalogue = catalogueOf(folders);
   for (const [i, mIoU] of [70, 71, 72].entries()) {
     const changes = {
-      ...evaluated(
-        [
-          [1, 0],
-          [0, 1],
-        ],
-        mIoU,
-      ),
+      ...evaluated(ALL_RIGHT, mIoU),
       run: `seed${i}`,
     };
     await writeRun(folders.runs, { row: PUBLISHED_ROW, seed: i }, changes, []);
     const wide = {
-      ...evaluated(
-        [
-          [1, 0],
-          [0, 1],
-        ],
-        mIoU + 5,
-      ),
+      ...evaluated(ALL_RIGHT, mIoU + 5),
       run: `wide${i}`,
     };
     await writeRun(folders.runs, { row: PUBLISHED_ROW, seed: i, overrides: ['width=32'] }, wide, []);
   }
-  const a = await runSide('seed1', catalogue);
+  const a = await runInput('seed1', catalogue);
   t.is(a.seeds.length, 3);
-  const [figure] = compare(a, await otherSide('wide1', a, catalogue)).figures;
+  const [figure] = compare(a, await secondInput('wide1', a, catalogue)).figures;
   // Means 71 and 76, deviations 1: t = −5/√(2/3), four degrees of freedom.
   near(t, figure!.significance!.t, -5 / Math.sqrt(2 / 3), 1e-9);
   near(t, figure!.significance!.degreesOfFreedom, 4, 1e-9);
-  const comparison = compare(a, await otherSide(undefined, a, catalogue));
+  const comparison = compare(a, await secondInput(undefined, a, catalogue));
   const mIoU = comparison.figures.find(({ figure }) => figure === 'mIoU')!;
   t.is(mIoU.b, 70.8);
   t.is(mIoU.verdict, 'reproduced');
@@ -249,27 +112,21 @@ test('records that are kept are seeds, too: without any run directory', async (t
   const [runs, results] = [path.join(folder, 'runs'), path.join(folder, 'results')];
   for (const seed of [0, 1]) {
     const changes = {
-      ...evaluated(
-        [
-          [1, 0],
-          [0, 1],
-        ],
-        70 + seed,
-      ),
+      ...evaluated(ALL_RIGHT, 70 + seed),
       run: `seed${seed}`,
     };
     const record = makeRecord({ row: PUBLISHED_ROW, seed }, changes);
     await writeRecord(path.join(results, 'full', `${PUBLISHED_ROW}.seed${seed}.json`), record);
   }
   const catalogue = catalogueOf({ runs, results });
-  const a = await runSide('seed0', catalogue);
-  const { figures, notes } = compare(a, await otherSide(undefined, a, catalogue));
+  const a = await runInput('seed0', catalogue);
+  const { figures, notes } = compare(a, await secondInput(undefined, a, catalogue));
   t.deepEqual(
     a.seeds.map(({ seed }) => seed),
     [0, 1],
   );
   t.deepEqual(figures.find(({ figure }) => figure === 'mIoU')!.significance!.n, [2, 1]);
-  t.notRegex(notes.join(), /cannot be said/);
+  t.notRegex(notes.join(), /cannot be tested/);
 });
 
 const V100 = { name: 'Tesla V100-SXM2-16GB', driver: '470.1', memoryBytes: 16 * 2 ** 30 };
@@ -280,8 +137,8 @@ async function beside(t: ExecutionContext, options: ResolveOptions, changes: Par
   const file = path.join(folder, 'results', 'local', 'x.json');
   await writeRecord(file, makeRecord(options, changes));
   const catalogue = catalogueOf({ runs: path.join(folder, 'runs'), results: path.join(folder, 'results') });
-  const a = await runSide(file, catalogue);
-  const comparison = compare(a, await otherSide(other, a, catalogue));
+  const a = await runInput(file, catalogue);
+  const comparison = compare(a, await secondInput(other, a, catalogue));
   const of = (name: string) => comparison.figures.find(({ figure }) => figure === name)!;
   return { comparison, of, text: formatComparison(comparison) };
 }
@@ -312,22 +169,16 @@ test('what compares with nothing published gets neither verdict nor test', async
   const results = path.join(folder, 'results');
   for (const seed of [0, 1, 2]) {
     const changes = {
-      ...evaluated(
-        [
-          [1, 0],
-          [0, 1],
-        ],
-        2 + 0.05 * seed,
-      ),
+      ...evaluated(ALL_RIGHT, 2 + 0.05 * seed),
       run: `seed${seed}`,
     };
     const record = makeRecord({ row: PUBLISHED_ROW, profile: 'smoke', seed }, changes);
     await writeRecord(path.join(results, 'smoke', `${seed}.json`), record);
   }
   const catalogue = catalogueOf({ runs: path.join(folder, 'runs'), results });
-  const a = await runSide('seed0', catalogue);
+  const a = await runInput('seed0', catalogue);
   t.is(a.seeds.length, 3);
-  const comparison = compare(a, await otherSide(undefined, a, catalogue));
+  const comparison = compare(a, await secondInput(undefined, a, catalogue));
   for (const { verdict, significance } of comparison.figures) t.deepEqual([verdict, significance], [null, null]);
   t.regex(comparison.notes.join(), /compare with nothing published \(smoke profile\).*neither verdict nor test/);
 });
@@ -338,13 +189,7 @@ test('figures of weights that were given are marked, and nothing is said of chan
     t,
     { row: PUBLISHED_ROW },
     {
-      ...evaluated(
-        [
-          [1, 0],
-          [0, 1],
-        ],
-        70.5,
-      ),
+      ...evaluated(ALL_RIGHT, 70.5),
       weights,
     },
   );
@@ -368,15 +213,18 @@ test('a published log: recipe of its row, environment, hardware; one of another 
   t.is(comparison.b.iterations, 40_000);
   for (const printed of text.split('\n')) t.true(printed.length <= 80 || printed.includes(folder), printed);
   const other = await beside(t, { row: PUBLISHED_ROW }, { figures }, file);
-  t.regex(other.comparison.notes[0]!, /^The log is of another row, fcn_r50-d8_512x1024_40k_cityscapes, than the run/);
+  t.regex(
+    other.comparison.notes[0]!,
+    /^The log belongs to the row fcn_r50-d8_512x1024_40k_cityscapes, and the run to fcn_r18/,
+  );
   const renamed = path.join(folder, 'log.json');
   writeFileSync(renamed, `${JSON.stringify(line)}\n`);
   const unknown = await beside(t, { row }, { figures }, renamed);
   t.is(unknown.comparison.recipe, null);
-  t.regex(unknown.text, /Recipe: the log does not say of which row it is\./);
-  t.regex(unknown.text, /×1\.03, hardware not known/);
-  t.regex(unknown.text, /The log does not say: engine and machine, the hardware of its memory\./);
-  await t.throwsAsync(runSide(renamed, catalogueOf({ runs: folder, results: folder })), {
+  t.regex(unknown.text, /Recipe: the log does not say which row it belongs to\./);
+  t.regex(unknown.text, /×1\.03, hardware unknown/);
+  t.regex(unknown.text, /The log does not state: engine and machine, the hardware of its memory\./);
+  await t.throwsAsync(runInput(renamed, catalogueOf({ runs: folder, results: folder })), {
     name: 'UserError',
     message: /is a training log: the first of the two must be a run/,
   });
@@ -388,19 +236,13 @@ test('seeds of one recipe are one sample: nothing is said of chance', async (t) 
   const catalogue = catalogueOf(folders);
   for (const seed of [0, 1]) {
     const changes = {
-      ...evaluated(
-        [
-          [1, 0],
-          [0, 1],
-        ],
-        50 + seed,
-      ),
+      ...evaluated(ALL_RIGHT, 50 + seed),
       run: `seed${seed}`,
     };
     await writeRun(folders.runs, { row: ROW, seed }, changes, []);
   }
-  const a = await runSide('seed0', catalogue);
-  const { figures, notes, environment } = compare(a, await otherSide('seed1', a, catalogue));
+  const a = await runInput('seed0', catalogue);
+  const { figures, notes, environment } = compare(a, await secondInput('seed1', a, catalogue));
   t.is(figures[0]!.significance, null);
   t.regex(notes.join(), /Both are runs of one recipe/);
   t.deepEqual(environment, [{ path: 'seed', a: '0', b: '1' }]);
@@ -411,82 +253,18 @@ test('a run beside a published log: curves by the part of the schedule', (t) => 
     mode: 'train',
     iter: 50 * (i + 1),
     lr: 0.01,
-    loss: falling((i + 1) / 800, i),
+    loss: 2 - (i + 1) / 800 + 0.05 * (i % 2 === 0 ? 1 : -1),
     memory: 1024,
   }));
   const validation = { mode: 'val', iter: 40_000, mIoU: 0.7225, mAcc: 0.8, aAcc: 0.95, 'IoU.road': 0.97 };
   const text = [...train, validation].map((line) => JSON.stringify(line)).join('\n');
-  const side = sideOfLog(parsePublishedLog(text, 'log'), 'log');
-  t.is(side.iterations, 40_000);
-  t.is(side.figures.mIoU, 72.25);
-  t.is(side.figures.memoryGB, 1);
-  const { departures: found, stops } = compare({ ...side, kind: 'run' }, side);
+  const input = inputOfLog(parsePublishedLog(text, 'log'), 'log');
+  t.is(input.iterations, 40_000);
+  t.is(input.figures.mIoU, 72.25);
+  t.is(input.figures.memoryGB, 1);
+  const { departures: found, stops } = compare({ ...input, kind: 'run' }, input);
   t.deepEqual(found, []);
   for (const { a, b } of stops) t.is(a, b);
-});
-
-test('following a run warns once where it leaves the band, and ends with it', async (t) => {
-  const folder = await temporaryFolder(t);
-  const folders = { runs: path.join(folder, 'runs'), results: path.join(folder, 'results') };
-  const catalogue = catalogueOf(folders);
-  const overrides = ['iterations=400'];
-  const all = Array.from({ length: 400 }, (_, i) => logLine(i + 1, { loss: falling((i + 1) / 400, i) }));
-  await writeRun(folders.runs, { row: ROW, overrides }, { run: 'reference' }, all);
-  const { directory } = await writeRun(folders.runs, { row: ROW, overrides }, { run: 'follow' }, all.slice(0, 100));
-  rmSync(path.join(directory, 'record.json'));
-  await writeRunning(directory);
-  const a = await runSide(directory, catalogue);
-  const reference = await otherSide('reference', a, catalogue);
-  const warnings: string[] = [];
-  const said: string[] = [];
-  const say = (line: string) => {
-    said.push(line);
-    // What training does meanwhile.
-    if (said.length === 1) {
-      const worse = Array.from({ length: 100 }, (_, i) => logLine(101 + i, { loss: 5 }));
-      appendFileSync(path.join(directory, 'log.jsonl'), `${worse.join('\n')}\n`);
-    } else {
-      const status = { state: 'completed', stage: null, processId: process.pid, updatedAt: new Date().toISOString() };
-      writeFileSync(path.join(directory, 'status.json'), JSON.stringify(status));
-    }
-  };
-  const signal = new AbortController().signal;
-  const warn = (line: string) => warnings.push(line);
-  const {
-    state,
-    iteration,
-    departures: found,
-  } = await follow({ run: a, reference, milliseconds: 5, signal, say, warn });
-  t.is(state, 'completed');
-  t.is(iteration, 200);
-  t.is(found.length, 1);
-  t.is(warnings.length, 1);
-  t.regex(warnings[0]!, /loss above the band/);
-  t.deepEqual(
-    said.map((line) => line.split(':')[0]),
-    ['iteration 100/400', 'iteration 200/400'],
-  );
-  const none = await otherSide(undefined, a, catalogue);
-  await t.throwsAsync(follow({ run: a, reference: none, milliseconds: 5, signal, say, warn }), {
-    name: 'UserError',
-    message: /too few to follow/,
-  });
-});
-
-test('a run whose process is gone is not followed for ever', async (t) => {
-  const folder = await temporaryFolder(t);
-  const folders = { runs: path.join(folder, 'runs'), results: path.join(folder, 'results') };
-  const catalogue = catalogueOf(folders);
-  await writeRun(folders.runs, { row: ROW }, { run: 'whole' }, lines(40));
-  const { directory } = await writeRun(folders.runs, { row: ROW }, { run: 'killed' }, lines(20));
-  rmSync(path.join(directory, 'record.json'));
-  await writeRunning(directory, NO_PROCESS);
-  const run = await runSide(directory, catalogue);
-  const reference = await otherSide(path.join(folders.runs, ROW, 'whole'), run, catalogue);
-  const { signal } = new AbortController();
-  const quiet = () => undefined;
-  const { state, iteration } = await follow({ run, reference, milliseconds: 5, signal, say: quiet, warn: quiet });
-  t.deepEqual([state, iteration], ['killed', 20]);
 });
 
 test('fcn compare prints, and gives JSON; what is not there is said', async (t) => {
@@ -504,7 +282,7 @@ test('fcn compare prints, and gives JSON; what is not there is said', async (t) 
       ),
       run: 'aaa',
     },
-    lines(40),
+    logLines(40),
   );
   const { code, stdout, stderr } = await fcn(['compare', 'aaa'], { cwd });
   t.is(code, 0, stderr);

@@ -1,17 +1,17 @@
 import type { LabelMap } from '../../../data/image.js';
-import { KEPT, LABEL_NAMES, SOURCE_CLASSES } from '../../prepare/labels.js';
-import type { Point } from '../../prepare/polygon.js';
+import { LABEL_NAMES, SOURCE_CLASSES, SOURCE_IDS } from '../../prepare/labels.js';
+import type { Corner } from '../../prepare/polygon.js';
 import type { GenerateTask } from '../plan.js';
-import { labelMatrix, writeMatlab } from './matlab.js';
+import { labelMatrix, writeMatlab } from './matlab-write.js';
 
-/** Pixels of one id side by side in a row: the first and the last column. */
+/** Pixels of one id side by side in a row, from the first to the last column. */
 interface Run {
   readonly id: number;
   readonly left: number;
   readonly right: number;
 }
 
-/** Runs of one id in rows below each other. */
+/** Runs of one id, one in each of several rows from `top` down. */
 interface Stack {
   readonly id: number;
   readonly top: number;
@@ -30,7 +30,7 @@ function runsOf({ width, data }: LabelMap, y: number): Run[] {
   return runs;
 }
 
-/** Every pixel is in one stack: a run goes on with the first stack that ends in a run above it that it touches. */
+/** Every pixel is in one stack: a run continues the first stack that ends in a run above it that it touches. */
 function stacksOf(map: LabelMap): Stack[] {
   const stacks: Stack[] = [];
   let open: Stack[] = [];
@@ -52,9 +52,9 @@ function stacksOf(map: LabelMap): Stack[] {
   return stacks;
 }
 
-/** Corners of one side from above to below, without those on a straight line between others. */
-function side(columns: readonly number[], top: number): Point[] {
-  return columns.flatMap((x, i): Point[] => {
+/** Corners of one side from top to bottom, without those on a straight line between their neighbours. */
+function cornersOf(columns: readonly number[], top: number): Corner[] {
+  return columns.flatMap((x, i): Corner[] => {
     const [before, after] = [columns[i - 1], columns[i + 1]];
     const isStraight = before !== undefined && after !== undefined && x - before === after - x;
     return isStraight ? [] : [[x, top + i]];
@@ -62,47 +62,41 @@ function side(columns: readonly number[], top: number): Point[] {
 }
 
 /**
- * An annotation of Cityscapes (`*_gtFine_polygons.json`) that draws exactly a map of label ids. Its polygons do not overlap. In
- * each of their rows, which they cross once on either side, corners are at whole pixels, so that nothing is rounded.
+ * An annotation of Cityscapes (`*_gtFine_polygons.json`) that draws a map of label ids exactly. Its polygons do not overlap. Each
+ * has one left and one right edge in each of its rows, at whole pixels, so that nothing is rounded.
  */
 export function polygonsOf(map: LabelMap): string {
   const objects = stacksOf(map).map(({ id, top, runs }) => {
-    const left = side(
-      runs.map((run) => run.left),
-      top,
-    );
-    const right = side(
-      runs.map((run) => run.right),
-      top,
-    );
-    return { label: LABEL_NAMES[id]!, polygon: [...left, ...right.reverse()] };
+    const lefts = runs.map(({ left }) => left);
+    const rights = runs.map(({ right }) => right);
+    return { label: LABEL_NAMES[id]!, polygon: [...cornersOf(lefts, top), ...cornersOf(rights, top).reverse()] };
   });
   return JSON.stringify({ imgHeight: map.height, imgWidth: map.width, objects });
 }
 
-/** Some of the 400 classes that count as background, and nothing at all. */
-const OTHERS = [0, 1, 3, 457, SOURCE_CLASSES];
+/** Source ids that become background: nothing, and some of the 400 rarer classes. */
+const BACKGROUND_IDS = [0, 1, 3, 457, SOURCE_CLASSES];
 
-/** Side of the squares in which background is of one of them. */
+/** Side of the squares of background that have the same source id. */
 const SQUARE = 16;
 
-/** Class ids 0 to 59 as a label map of the 459 classes, in which background is of several of the others. */
+/** Class ids 0 to 59 as a label map of the 459 classes, in which background has several source ids. */
 export function contextMapOf({ height, width, data }: LabelMap, index: number): Buffer {
   const source = Uint16Array.from(data, (id, at) => {
-    if (id !== 0) return KEPT[id]!;
+    if (id !== 0) return SOURCE_IDS[id]!;
     const square = Math.floor(at / width / SQUARE) + Math.floor((at % width) / SQUARE);
-    return OTHERS[(index + square) % OTHERS.length]!;
+    return BACKGROUND_IDS[(index + square) % BACKGROUND_IDS.length]!;
   });
   return writeMatlab({ LabelMap: labelMatrix({ height, width, data: source }, 'uint16') }, { compressed: true });
 }
 
-/** What the merged JSON file says of one image. */
+/** The entries of one image in the merged JSON file. */
 export interface ContextEntries {
   readonly image: object;
   readonly regions: readonly object[];
 }
 
-/** An image and the masks of its classes, one each; background has none. */
+/** An image and a mask for each of its classes but background. */
 export function contextRegionsOf(map: LabelMap, { name, split }: GenerateTask): ContextEntries {
   const { height, width, data } = map;
   const id = Number(name.replace('_', ''));
@@ -111,18 +105,18 @@ export function contextRegionsOf(map: LabelMap, { name, split }: GenerateTask): 
     const mask = data.map((value) => (value === label ? 1 : 0));
     const counts = packRuns(runLengths({ height, width, data: mask }));
     const area = mask.reduce((sum, one) => sum + one, 0);
-    return { image_id: id, category_id: KEPT[label]!, area, segmentation: { size: [height, width], counts } };
+    return { image_id: id, category_id: SOURCE_IDS[label]!, area, segmentation: { size: [height, width], counts } };
   });
   return { image: { image_id: id, file_name: `${name}.jpg`, height, width, phase: split }, regions };
 }
 
-/** Label of pixels along outlines, which are of no class. */
+/** Label of pixels along outlines, which have no class. */
 const VOID = 255;
 
 /**
- * A label map as SBD publishes it: a struct GTcls of outlines (a cell a class, here without any), the label map, and the
+ * A label map as SBD publishes it: a struct GTcls of outlines (a cell for each class, empty here), the label map, and the
  * classes that occur.
- * @param classes Classes with background, which is 0.
+ * @param classes Number of classes, with background.
  */
 export function sbdFileOf(map: LabelMap, classes: number): Buffer {
   const present = [...new Set(map.data)].filter((id) => id !== 0 && id !== VOID).sort((a, b) => a - b);
@@ -136,7 +130,7 @@ export function sbdFileOf(map: LabelMap, classes: number): Buffer {
   return writeMatlab({ GTcls: { struct: root } }, { compressed: true, small: true });
 }
 
-/** Lengths of runs of 0 and 1 in turn, beginning with 0, down the columns. */
+/** Lengths of runs down the columns, of 0 and 1 in turn, beginning with 0. */
 export function runLengths({ height, width, data }: LabelMap): number[] {
   const runs = [0];
   for (let x = 0, value = 0; x < width; x++) {
@@ -159,7 +153,7 @@ export function packRuns(runs: readonly number[]): string {
     for (let more = true; more; ) {
       const group = value & 0x1f;
       value >>= 5;
-      // It ends where what is left is only the sign of the group's highest bit.
+      // It ends when only the sign of the group's highest bit is left.
       more = group & 0x10 ? value !== -1 : value !== 0;
       text += String.fromCharCode(48 + (more ? group | 0x20 : group));
     }

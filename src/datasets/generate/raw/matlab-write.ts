@@ -1,6 +1,6 @@
 import { deflateSync } from 'node:zlib';
 
-/** What a MAT-file of level 5 is written of. Arrays are column-major. */
+/** A value to write into a MAT-file of level 5. Arrays are column-major. */
 type MatlabInput =
   | { readonly numbers: ArrayLike<number>; readonly type: keyof typeof NUMBERS; readonly dimensions: readonly number[] }
   | { readonly text: string }
@@ -14,48 +14,34 @@ export interface MatlabOptions {
   readonly small?: boolean;
 }
 
-/** Array class, data type and bytes of each type of numbers. */
+/** Of each type of numbers: array class, data type, bytes, and how one is written. */
 const NUMBERS = {
-  float64: [6, 9, 8],
-  float32: [7, 7, 4],
-  int8: [8, 1, 1],
-  uint8: [9, 2, 1],
-  int16: [10, 3, 2],
-  uint16: [11, 4, 2],
-  int32: [12, 5, 4],
-  uint32: [13, 6, 4],
+  float64: { arrayClass: 6, dataType: 9, bytes: 8, set: 'setFloat64' },
+  float32: { arrayClass: 7, dataType: 7, bytes: 4, set: 'setFloat32' },
+  int8: { arrayClass: 8, dataType: 1, bytes: 1, set: 'setInt8' },
+  uint8: { arrayClass: 9, dataType: 2, bytes: 1, set: 'setUint8' },
+  int16: { arrayClass: 10, dataType: 3, bytes: 2, set: 'setInt16' },
+  uint16: { arrayClass: 11, dataType: 4, bytes: 2, set: 'setUint16' },
+  int32: { arrayClass: 12, dataType: 5, bytes: 4, set: 'setInt32' },
+  uint32: { arrayClass: 13, dataType: 6, bytes: 4, set: 'setUint32' },
 } as const;
 
 class Writer {
   constructor(private readonly options: MatlabOptions) {}
 
-  private integers(values: ArrayLike<number>, bytes: number, put: (view: DataView, at: number, value: number) => void) {
+  private numbers(values: ArrayLike<number>, type: keyof typeof NUMBERS): Buffer {
+    const { bytes, set } = NUMBERS[type];
     const buffer = Buffer.alloc(values.length * bytes);
     const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
-    for (let i = 0; i < values.length; i++) put(view, i * bytes, values[i]!);
+    for (let i = 0; i < values.length; i++) view[set](i * bytes, values[i]!, !this.options.bigEndian);
     return buffer;
   }
 
   words(...values: number[]): Buffer {
-    return this.integers(values, 4, (view, at, value) => view.setUint32(at, value >>> 0, !this.options.bigEndian));
+    return this.numbers(values, 'uint32');
   }
 
-  numbers(values: ArrayLike<number>, type: keyof typeof NUMBERS): Buffer {
-    const little = !this.options.bigEndian;
-    const put = {
-      float64: (view: DataView, at: number, value: number) => view.setFloat64(at, value, little),
-      float32: (view: DataView, at: number, value: number) => view.setFloat32(at, value, little),
-      int8: (view: DataView, at: number, value: number) => view.setInt8(at, value),
-      uint8: (view: DataView, at: number, value: number) => view.setUint8(at, value),
-      int16: (view: DataView, at: number, value: number) => view.setInt16(at, value, little),
-      uint16: (view: DataView, at: number, value: number) => view.setUint16(at, value, little),
-      int32: (view: DataView, at: number, value: number) => view.setInt32(at, value, little),
-      uint32: (view: DataView, at: number, value: number) => view.setUint32(at, value, little),
-    }[type];
-    return this.integers(values, NUMBERS[type][2], put);
-  }
-
-  element(type: number, data: Uint8Array): Buffer {
+  private element(type: number, data: Uint8Array): Buffer {
     if (this.options.small && data.length > 0 && data.length <= 4) {
       const padded = Buffer.alloc(4);
       padded.set(data);
@@ -75,8 +61,8 @@ class Writer {
 
   private content(head: (arrayClass: number, dimensions: readonly number[]) => Buffer[], input: MatlabInput): Buffer[] {
     if ('numbers' in input) {
-      const [arrayClass, type] = NUMBERS[input.type];
-      return [...head(arrayClass, input.dimensions), this.element(type, this.numbers(input.numbers, input.type))];
+      const { arrayClass, dataType } = NUMBERS[input.type];
+      return [...head(arrayClass, input.dimensions), this.element(dataType, this.numbers(input.numbers, input.type))];
     }
     if ('text' in input) {
       const codes = Array.from(input.text, (letter) => letter.charCodeAt(0));
@@ -96,13 +82,13 @@ class Writer {
   }
 }
 
-/** A MAT-file of level 5, as "MAT-File Format" (The MathWorks, R2024) describes it; each variable is compressed by itself. */
+/** A MAT-file of level 5, as "MAT-File Format" (The MathWorks, R2024) describes it. */
 export function writeMatlab(variables: Readonly<Record<string, MatlabInput>>, options: MatlabOptions = {}): Buffer {
   const writer = new Writer(options);
   const header = Buffer.alloc(128, ' ');
   header.write('MATLAB 5.0 MAT-file, written by fcn', 'latin1');
   header.fill(0, 116, 124);
-  // The version as a number; the mark tells the byte order.
+  // The version as a number, and the mark of the byte order.
   if (options.bigEndian) header.write('\x01\x00MI', 124, 'latin1');
   else header.write('\x00\x01IM', 124, 'latin1');
   const elements = Object.entries(variables).map(([name, input]) => {

@@ -1,14 +1,14 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { loadTables } from '../../../src/recipe/tables.js';
-import { fetchPublishedLog } from '../../../src/training-logs/fetch.js';
-import { rowOfLog } from '../../../src/training-logs/knowledge.js';
-import { NO_HEADER } from '../../../src/training-logs/lines.js';
-import { parsePublishedLog } from '../../../src/training-logs/read.js';
-import { fileServer } from '../../helpers/file-server.js';
-import { temporaryFolder } from '../../helpers/folder.js';
-import fc from '../../helpers/properties.js';
+import { loadTables } from '../../src/recipe/tables.js';
+import { fetchPublishedLog } from '../../src/training-logs/fetch.js';
+import { NO_HEADER } from '../../src/training-logs/header.js';
+import { parsePublishedLog } from '../../src/training-logs/read.js';
+import { rowOfLog } from '../../src/training-logs/summary.js';
+import { fileServer } from '../helpers/file-server.js';
+import { temporaryFolder } from '../helpers/folder.js';
+import fc from '../helpers/properties.js';
 
 const ENVIRONMENT = '{"env_info": "sys.platform: linux\\nNaN: Infinity", "seed": 0}';
 const train = (iter: number, loss: number | string = 1.5) =>
@@ -64,7 +64,7 @@ test('the values of a line, in our units', (t) => {
   });
 });
 
-test('what Python writes for values that are no numbers, and classes by name', (t) => {
+test('what Python writes for values that are not numbers, and classes by name', (t) => {
   const text = [train(50, 'NaN'), val(50, 0.5, ', "IoU.road": 0.97, "IoU.a \\"NaN\\" b": NaN')].join('\n');
   const {
     train: [line],
@@ -111,7 +111,7 @@ const HEADER = JSON.stringify({
   config: CONFIG,
 });
 
-test('what a log says of itself before its first iteration', (t) => {
+test('what the header of a log says', (t) => {
   const { header } = parsePublishedLog([HEADER, train(50), ENVIRONMENT, train(100)].join('\n'), 'log.json');
   t.is(header.experimentName, 'fcn_r50-d8_512x1024_40k_cityscapes');
   t.is(header.seed, 7);
@@ -133,7 +133,7 @@ test('what a log says of itself before its first iteration', (t) => {
   t.deepEqual(parsePublishedLog(train(50), 'log.json').header, NO_HEADER);
 });
 
-test('the row of a log: by its published name, by its experiment, by how the file is called', (t) => {
+test('the row of a log: by its published name, by its experiment, by the name of the file', (t) => {
   const tables = loadTables();
   const row = (file: string, experimentName: string | null = null) =>
     rowOfLog({ ...NO_HEADER, experimentName }, file, tables)?.id ?? null;
@@ -148,7 +148,7 @@ test('the row of a log: by its published name, by its experiment, by how the fil
   t.is(row('renamed.json', 'something_else'), null);
 });
 
-test('of a training that was resumed, the later lines count', (t) => {
+test('in a resumed training the later lines count', (t) => {
   const text = [train(50), train(100), val(100, 0.3), train(150), ENVIRONMENT, train(100, 2), val(100, 0.4)].join('\n');
   const log = parsePublishedLog(text, 'log.json');
   t.deepEqual(
@@ -164,10 +164,10 @@ test('of a training that was resumed, the later lines count', (t) => {
   );
 });
 
-test('what is no log is refused with its name', (t) => {
+test('what is not a log is refused by name', (t) => {
   t.throws(() => parsePublishedLog('{"a": 1}\n', 'x.json'), {
     name: 'UserError',
-    message: /x\.json is no published training log/,
+    message: /x\.json is not a published training log/,
   });
   t.throws(() => parsePublishedLog(`${train(1)}\nnonsense\n${train(2)}`, 'x.json'), { message: /^x\.json:2: / });
   t.is(parsePublishedLog(`${train(1)}\n{"mode": "tr`, 'x.json').train.length, 1);

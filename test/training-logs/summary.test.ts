@@ -1,18 +1,19 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { publishedImages } from '../../../src/data/description.js';
-import { compare } from '../../../src/pages/compare/compare.js';
-import { describeComparison, follow } from '../../../src/pages/compare/format.js';
-import { sideOfLog } from '../../../src/pages/compare/side.js';
-import { loadTables } from '../../../src/recipe/tables.js';
-import { epochLength, impliedBatch } from '../../../src/training-logs/implied-batch.js';
-import { logKnowledge } from '../../../src/training-logs/knowledge.js';
-import { formatGpus } from '../../../src/training-logs/lines.js';
-import { parsePublishedLog } from '../../../src/training-logs/read.js';
-import { describeLog, formatLog } from '../../../src/training-logs/shown.js';
-import { fcn } from '../../helpers/command.js';
-import { temporaryFolder } from '../../helpers/folder.js';
+import { publishedImages } from '../../src/data/description.js';
+import { follow } from '../../src/pages/compare/band.js';
+import { compare } from '../../src/pages/compare/compare.js';
+import { describeComparison } from '../../src/pages/compare/format.js';
+import { inputOfLog } from '../../src/pages/compare/input.js';
+import { loadTables } from '../../src/recipe/tables.js';
+import { formatLog } from '../../src/training-logs/format.js';
+import { formatGpus } from '../../src/training-logs/header.js';
+import { epochLength, impliedBatch } from '../../src/training-logs/implied-batch.js';
+import { parsePublishedLog } from '../../src/training-logs/read.js';
+import { describeLog, summarizeLog } from '../../src/training-logs/summary.js';
+import { fcn } from '../helpers/command.js';
+import { temporaryFolder } from '../helpers/folder.js';
 
 const ROW = 'fcn_r101-d8_480x480_40k_pascal_context';
 const rowOf = (id: string) =>
@@ -42,9 +43,9 @@ function logOf(iterationsPerEpoch: number, first: object = header('0,1,2,3', 0),
   });
   return [first, ...lines].map((line) => JSON.stringify(line)).join('\n');
 }
-const known = (text: string) => logKnowledge(parsePublishedLog(text, 'log.json'), rowOf(ROW));
+const known = (text: string) => summarizeLog(parsePublishedLog(text, 'log.json'), rowOf(ROW));
 
-test('the batch that the epochs come to: 257 epochs in 40,000 iterations are 32 images a step', (t) => {
+test('the batch that the epochs imply: 257 epochs in 40,000 iterations are 32 images a step', (t) => {
   const { epoch, implied, differences } = known(logOf(Math.floor(IMAGES / 32)));
   t.is(epoch!.epochs, 257);
   t.is(implied!.batch, 32);
@@ -59,7 +60,7 @@ test('the batch that the epochs come to: 257 epochs in 40,000 iterations are 32 
   t.deepEqual(known(logOf(Math.ceil(IMAGES / 16))).differences, []);
 });
 
-test('any batch is told, however an epoch is rounded, where epochs are longer than the batch', (t) => {
+test('any batch is found, however an epoch is rounded, if epochs are longer than the batch', (t) => {
   for (const images of [367, 2975, 4996, 10_582, 20_210]) {
     for (const batch of [2, 8, 12, 16, 32, 64]) {
       if (images / batch < 2 * batch) continue;
@@ -71,7 +72,7 @@ test('any batch is told, however an epoch is rounded, where epochs are longer th
   }
 });
 
-test('a training that was resumed counts its epochs anew; few epochs say nothing', (t) => {
+test('a resumed training counts its epochs from 1 again; few epochs imply nothing', (t) => {
   const { epoch, implied } = known(logOf(156, header('0,1,2,3', 0), 16_000));
   t.true(epoch!.least < 156 && epoch!.most > 156);
   t.is(implied!.batch, 32);
@@ -80,7 +81,7 @@ test('a training that was resumed counts its epochs anew; few epochs say nothing
   t.is(known('{"mode": "train", "epoch": 257, "iter": 40000, "loss": 1}').implied!.batch, 32);
 });
 
-test('GPUs, seed, what the config states, classes and validation images, where they are not of the row', (t) => {
+test('GPUs, seed, what the config states, classes and validation images that differ from the row', (t) => {
   const text = logOf(Math.floor(IMAGES / 32), header('0,1,2,3,4,5,6,7', 41));
   const config = CONFIG.replace('0.9,', '0.8,').replace('max_iters=40000', 'max_iters=60000');
   const evaluation = { mode: 'val', iter: 77, aAcc: 0.5, mIoU: 0.2, 'IoU.a': 0.3, 'IoU.b': 0.1 };
@@ -113,7 +114,7 @@ test('GPUs, seed, what the config states, classes and validation images, where t
   );
 });
 
-test('without a config, the schedule is told by the last line, and the learning rate by the first', (t) => {
+test('without a config, the last line shows the schedule, and the first the learning rate', (t) => {
   const line = (iter: number, lr: number) => JSON.stringify({ mode: 'train', iter, lr, loss: 1 });
   const of = (...lines: string[]) => known(lines.join('\n')).differences.map(({ what, log }) => [what, log]);
   t.deepEqual(of(line(50, 0.008), line(80_000, 0.0001)), [
@@ -124,9 +125,9 @@ test('without a config, the schedule is told by the last line, and the learning 
   t.deepEqual(of(line(50, 0.004), line(39_900, 0.0001), line(39_950, 0.0001)), []);
 });
 
-test('a log without a curve is not followed, and the reason is said', async (t) => {
+test('a log without a curve is not followed, and the message says why', async (t) => {
   const broken = `${logOf(156)}\n${'{"unknown": 1}\n'.repeat(9)}`;
-  const side = sideOfLog(parsePublishedLog(broken, 'log.json'), 'log.json');
+  const side = inputOfLog(parsePublishedLog(broken, 'log.json'), 'log.json');
   const quiet = () => undefined;
   const { signal } = new AbortController();
   await t.throwsAsync(follow({ run: side, reference: side, milliseconds: 1, signal, say: quiet, warn: quiet }), {
@@ -167,7 +168,7 @@ test('fcn compare of a row and a log, and fcn show --log, name what the log impl
   t.regex(packed.stderr, /log\.gz is compressed \(gzip\)/);
 });
 
-test('fcn show --log judges the log of another row by that row, and one that does not say by the row beside it', async (t) => {
+test('fcn show --log compares the log of another row with that row, and a log that does not say with the named row', async (t) => {
   const cwd = await temporaryFolder(t);
   const beside = 'fcn_r50-d8_512x1024_40k_cityscapes';
   writeFileSync(path.join(cwd, 'own.json'), logOf(Math.ceil(IMAGES / 16)));
@@ -184,14 +185,14 @@ test('fcn show --log judges the log of another row by that row, and one that doe
   t.deepEqual(own.differences, []);
   t.regex(
     own.text,
-    /is the log of another row, fcn_r101-d8_480x480_40k_pascal_context, and is judged by that row, not by fcn_r50/,
+    /is the log of another row, fcn_r101-d8_480x480_40k_pascal_context, and is compared with that row, not with fcn_r50/,
   );
   const nameless = shown('nameless.json');
   t.deepEqual([nameless.row, nameless.ofRow, nameless.implied!.images], [beside, null, 2975]);
-  t.regex(nameless.text, /says which row it is of: it is taken for a log of fcn_r50/);
+  t.regex(nameless.text, /says which row it is of: it is compared with fcn_r50/);
 });
 
-test('GPUs are those that the config states, also where no line of the header names them; each model is named', (t) => {
+test('GPUs are those that the config states, also if no line of the header names them; each model is named', (t) => {
   const shown = (environment: string | undefined, ids: string) => {
     const first = { env_info: environment, exp_name: `${ROW}.py`, config: `${CONFIG}\ngpu_ids = ${ids}\n` };
     const { header: found } = parsePublishedLog(logOf(20_000, first), 'log.json');
@@ -204,10 +205,10 @@ test('GPUs are those that the config states, also where no line of the header na
   t.deepEqual(shown('GPU 0-2: Card\r\nGPU 3: Card', '[0]'), ['4 × Card', 16]);
   t.deepEqual(shown('GPU 0, 1: Old Card\nGPU 2: New Card', 'range(0, 3)'), ['2 × Old Card and 1 × New Card', 12]);
   const some = shown('GPU 0,1: Old Card\nGPU 2: New Card', 'range(0, 2)');
-  t.deepEqual(some, ['2, where the header lists 2 × Old Card and 1 × New Card', 8]);
+  t.deepEqual(some, ['2, and the header lists 2 × Old Card and 1 × New Card', 8]);
 });
 
-test('what a log implies and where it differs is said in plain sentences', async (t) => {
+test('the text says what a log implies and how it differs', async (t) => {
   const cwd = await temporaryFolder(t);
   const shown = (text: string) => {
     writeFileSync(path.join(cwd, 'log.json'), text);
@@ -221,7 +222,7 @@ test('what a log implies and where it differs is said in plain sentences', async
 });
 
 test('--json has figures without the noise of binary fractions', (t) => {
-  const side = sideOfLog(parsePublishedLog(logOf(156), 'log.json'), 'log.json');
+  const side = inputOfLog(parsePublishedLog(logOf(156), 'log.json'), 'log.json');
   const figures = (mIoU: number) => ({ ...side, figures: { ...side.figures, mIoU } });
   const described = JSON.stringify(describeComparison(compare(figures(61.2), figures(60.3))));
   t.regex(described, /"difference":0\.9,/);

@@ -1,18 +1,18 @@
-import { escapeHtml, PAGE_BASE } from '../../tables/html.js';
-import { chartStyle } from '../charts/svg.js';
+import { escapeHtml, PAGE_BASE } from '../tables/html.js';
+import { chartStyle } from './charts/svg.js';
 
-/** A cell of a table: a text, a number (right-aligned), or a link to a place in the page or a published file. */
+/** Text, a right-aligned number, or a link. */
 export type CellContent = string | { readonly number: string } | { readonly link: string; readonly text: string };
 
 interface TableContent {
-  /** What the table is, for readers who do not see it. */
+  /** For screen readers. */
   readonly name: string;
   readonly head: readonly string[];
-  /** The first cell heads its row. */
+  /** The first cell of each row is its heading. */
   readonly body: readonly (readonly CellContent[])[];
 }
 
-function inner(cell: CellContent): string {
+function cellHtml(cell: CellContent): string {
   if (typeof cell === 'string') return escapeHtml(cell);
   if ('number' in cell) return escapeHtml(cell.number);
   return `<a href="${escapeHtml(cell.link)}">${escapeHtml(cell.text)}</a>`;
@@ -20,16 +20,16 @@ function inner(cell: CellContent): string {
 
 const isNumber = (cell: CellContent | undefined) => typeof cell === 'object' && 'number' in cell;
 
-/** A table that scrolls sideways, by keyboard too, where it is too wide. */
-export function table({ name, head, body }: TableContent): string {
+/** A table that scrolls sideways if it is too wide, also by keyboard. */
+export function htmlTable({ name, head, body }: TableContent): string {
   const first = body[0];
   const heads = head.map(
     (title, i) => `<th scope="col"${isNumber(first?.[i]) ? ' class="number"' : ''}>${escapeHtml(title)}</th>`,
   );
   const rows = body.map((cells) => {
     const [header, ...rest] = cells;
-    const data = rest.map((cell) => `<td class="${isNumber(cell) ? 'number' : 'text'}">${inner(cell)}</td>`);
-    return `<tr><th scope="row">${inner(header!)}</th>${data.join('')}</tr>`;
+    const data = rest.map((cell) => `<td class="${isNumber(cell) ? 'number' : 'text'}">${cellHtml(cell)}</td>`);
+    return `<tr><th scope="row">${cellHtml(header!)}</th>${data.join('')}</tr>`;
   });
   const label = escapeHtml(name);
   return `<div class="scroll" role="region" tabindex="0" aria-label="${label}"><table>
@@ -39,13 +39,17 @@ ${rows.join('\n')}
 </tbody></table></div>`;
 }
 
-/** Terms with their descriptions; those without one are left out. */
+/** A list of terms with their descriptions. A term whose description is null is left out. */
 export function facts(lines: readonly (readonly [term: string, text: string | null])[]): string {
   const shown = lines.filter(([, text]) => text !== null);
   return `<dl>\n${shown.map(([term, text]) => `<div><dt>${escapeHtml(term)}</dt><dd>${escapeHtml(text!)}</dd></div>`).join('\n')}\n</dl>`;
 }
 
-/** Style of the report: charts side by side where there is room, one column on a phone; tables scroll, pages do not. */
+export function dataUri(type: 'image/jpeg' | 'image/png', bytes: Buffer): string {
+  return `data:${type};base64,${bytes.toString('base64')}`;
+}
+
+/** Style of the report: charts side by side if there is room, one column on a phone. Wide tables scroll, not the page. */
 export const REPORT_STYLE = `${PAGE_BASE}
 a { color: var(--accent); }
 h3 { margin: 1.5rem 0 0.5rem; font-size: 1rem; }

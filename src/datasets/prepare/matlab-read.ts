@@ -1,31 +1,19 @@
 import { inflateSync } from 'node:zlib';
 
-/** A file that is no MAT-file of level 5, a damaged one, or one that holds something else than was asked for. */
+/** A file that is not a MAT-file of level 5, is damaged, or does not hold what is needed. */
 export class MatlabError extends Error {
   override readonly name: string = 'MatlabError';
 }
 
-/** A file of another version of the format: a whole one, which was saved anew by somebody. */
+/** An undamaged file of another version of the format. */
 export class MatlabVersionError extends MatlabError {
   override readonly name = 'MatlabVersionError';
 }
 
-/** A whole file in which something else is than was asked for. */
+/** An undamaged file that does not hold what is needed. */
 export class MatlabContentError extends MatlabError {
   override readonly name = 'MatlabContentError';
 }
-
-type NumericValues =
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | Float32Array
-  | Float64Array
-  | BigInt64Array
-  | BigUint64Array;
 
 /** Arrays are column-major: the first dimension runs fastest. */
 type MatlabArray =
@@ -35,14 +23,14 @@ type MatlabArray =
   | {
       readonly kind: 'struct';
       readonly dimensions: readonly number[];
-      /** Of each field, a value an element. */
+      /** Of each field, its value in each element. */
       readonly fields: ReadonlyMap<string, readonly MatlabArray[]>;
     }
-  /** Sparse matrices, objects and functions: their place is known, their content is not read. */
+  /** Sparse matrices, objects and functions: their content is skipped. */
   | { readonly kind: 'unread'; readonly type: string };
 
 /** Data types of elements (table 1-1 of the format). */
-export const Type = {
+const Type = {
   int8: 1,
   uint8: 2,
   int32: 5,
@@ -54,14 +42,13 @@ export const Type = {
   utf32: 18,
 } as const;
 
-/** A piece of a file: its data type and its bytes. */
 interface Element {
   readonly type: number;
   readonly data: Buffer;
 }
 
-/** Elements one after the other in `bytes`. */
-export class Elements {
+/** Reads the elements in `bytes` one after the other. */
+class Elements {
   private at = 0;
 
   constructor(
@@ -80,7 +67,7 @@ export class Elements {
 
   next(): Element {
     const first = this.word(this.at);
-    // Up to four bytes of data are packed into the tag, whose upper half holds their number then.
+    // If up to four bytes of data are packed into the tag, its upper half is their number.
     const packed = first >>> 16;
     if (packed !== 0) {
       if (packed > 4 || this.at + 8 > this.bytes.length) throw new MatlabError('damaged (a small element)');
@@ -91,27 +78,24 @@ export class Elements {
     const length = this.word(this.at + 4);
     const start = this.at + 8;
     if (start + length > this.bytes.length) throw new MatlabError('truncated');
-    // Data is padded to multiples of 8 bytes, compressed data is not; the last padding may be left out.
+    // Data is padded to multiples of 8 bytes, unless it is compressed; the last padding may be missing.
     this.at = start + (first === Type.compressed ? length : Math.ceil(length / 8) * 8);
     return { type: first, data: this.bytes.subarray(start, start + length) };
   }
 
-  /** The next element, which must be of one of these types. */
-  expect(what: string, ...types: readonly number[]): Buffer {
+  /** The data of the next element, which must be of this type. */
+  expect(what: string, expected: number): Buffer {
     const { type, data } = this.next();
-    if (!types.includes(type)) throw new MatlabError(`damaged (${what} of data type ${type})`);
+    if (type !== expected) throw new MatlabError(`damaged (${what} of data type ${type})`);
     return data;
   }
 }
 
-/** The same bytes, to be read as numbers. */
-export function viewOf(bytes: Buffer): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
+const viewOf = (bytes: Buffer) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 type Reader = (view: DataView, at: number, little: boolean) => number | bigint;
 
-/** Of each numeric data type: bytes a value, and how one is read. */
+/** Each numeric data type: bytes a value, and how to read one. */
 const NUMBERS: Readonly<Record<number, { readonly bytes: number; readonly read: Reader }>> = {
   1: { bytes: 1, read: (view, at) => view.getInt8(at) },
   2: { bytes: 1, read: (view, at) => view.getUint8(at) },
@@ -126,7 +110,7 @@ const NUMBERS: Readonly<Record<number, { readonly bytes: number; readonly read: 
 };
 
 /** Array classes (table 1-3) that hold numbers. A file may store the values in a smaller type than the class's. */
-const CLASSES: Readonly<Record<number, new (length: number) => NumericValues>> = {
+const CLASSES = {
   6: Float64Array,
   7: Float32Array,
   8: Int8Array,
@@ -137,17 +121,14 @@ const CLASSES: Readonly<Record<number, new (length: number) => NumericValues>> =
   13: Uint32Array,
   14: BigInt64Array,
   15: BigUint64Array,
-};
+} as const;
+type NumericClass = keyof typeof CLASSES;
+type NumericValues = InstanceType<(typeof CLASSES)[NumericClass]>;
 
-/** Whether an array class holds numbers. */
-function isNumeric(arrayClass: number): boolean {
-  return arrayClass in CLASSES;
-}
-
-/** @throws MatlabError unless the element holds that many numbers, which the class has. */
-function readNumbers({ type, data }: Element, arrayClass: number, count: number, little: boolean): NumericValues {
+/** @throws MatlabError unless the element holds that many numbers, and all fit into the class. */
+function readNumbers({ type, data }: Element, arrayClass: NumericClass, count: number, little: boolean): NumericValues {
   const number = NUMBERS[type];
-  const Values = CLASSES[arrayClass]!;
+  const Values: new (length: number) => NumericValues = CLASSES[arrayClass];
   if (!number) throw new MatlabError(`damaged (values of data type ${type})`);
   if (data.length !== count * number.bytes) {
     throw new MatlabError(`damaged (${data.length / number.bytes} values, expected ${count})`);
@@ -172,7 +153,7 @@ const STRUCT = 2;
 const TEXT = 4;
 const OTHER_CLASSES: Readonly<Record<number, string>> = { 3: 'object', 5: 'sparse', 16: 'function', 17: 'object' };
 
-/** Cells and structures within each other. */
+/** Most levels of cells and structures within each other. */
 const DEEPEST = 32;
 
 function readDimensions(data: Buffer, little: boolean): number[] {
@@ -183,14 +164,10 @@ function readDimensions(data: Buffer, little: boolean): number[] {
   return dimensions;
 }
 
-function countOf(dimensions: readonly number[]): number {
-  return dimensions.reduce((product, size) => product * size, 1);
-}
-
 function readText({ type, data }: Element, count: number, little: boolean): string {
   if (type === Type.utf8 || type === Type.int8 || type === Type.uint8) return data.toString('utf8');
   if (type === Type.utf32) throw new MatlabError('characters of 32 bits are not read');
-  // Characters are otherwise stored as 16-bit numbers, under their own type or as plain numbers.
+  // Otherwise characters are stored as 16-bit numbers.
   if (data.length !== count * 2) throw new MatlabError('damaged (characters)');
   return (little ? data : Buffer.from(data).swap16()).toString('utf16le');
 }
@@ -209,8 +186,8 @@ function readFieldNames(elements: Elements, little: boolean): string[] {
 }
 
 /**
- * An array and its name ('' within cells and structures), of the data of a matrix element.
- * @throws MatlabError where it is damaged.
+ * The array in the data of a matrix element, and its name: '' within cells and structures.
+ * @throws MatlabError if it is damaged.
  */
 function readMatrix(data: Buffer, little: boolean, depth = 0): { name: string; array: MatlabArray } {
   // An empty matrix element stands for an empty array.
@@ -227,7 +204,7 @@ function readMatrix(data: Buffer, little: boolean, depth = 0): { name: string; a
   const name = elements.expect('a name', Type.int8).toString('latin1');
   if (other) return { name, array: { kind: 'unread', type: other } };
 
-  const count = countOf(dimensions);
+  const count = dimensions.reduce((product, size) => product * size, 1);
   const inner = (): MatlabArray => readMatrix(elements.expect('an array', Type.matrix), little, depth + 1).array;
   if (arrayClass === CELL) {
     const cells: MatlabArray[] = [];
@@ -237,44 +214,36 @@ function readMatrix(data: Buffer, little: boolean, depth = 0): { name: string; a
   if (arrayClass === STRUCT) {
     const names = readFieldNames(elements, little);
     const fields = new Map<string, MatlabArray[]>(names.map((field) => [field, []]));
-    // Without fields there is nothing to run out of: a wrong count would be believed.
+    // Without fields nothing is read, so that a wrong count would not end the loop.
     if (names.length > 0) for (let i = 0; i < count; i++) for (const field of names) fields.get(field)!.push(inner());
     return { name, array: { kind: 'struct', dimensions, fields } };
   }
   if (arrayClass === TEXT) {
     return { name, array: { kind: 'text', dimensions, text: readText(elements.next(), count, little) } };
   }
-  if (!isNumeric(arrayClass)) throw new MatlabError(`damaged (array class ${arrayClass})`);
-  return {
-    name,
-    array: { kind: 'numeric', dimensions, values: readNumbers(elements.next(), arrayClass, count, little) },
-  };
+  if (!(arrayClass in CLASSES)) throw new MatlabError(`damaged (array class ${arrayClass})`);
+  const values = readNumbers(elements.next(), arrayClass as NumericClass, count, little);
+  return { name, array: { kind: 'numeric', dimensions, values } };
 }
-
-/**
- * MAT-files of level 5 (MATLAB v5 to v7), as "MAT-File Format" (The MathWorks, R2024) describes them: numeric arrays,
- * characters, cells and structures, compressed or not, of either byte order. Everything is checked against the bytes there
- * are, so a damaged file is an error and never a wrong array.
- */
 
 /** Bytes of the header: text, offset, version, byte order. */
 const HEADER = 128;
 const VERSION_5 = 0x0100;
 
-/** A variable may not take more when it is decompressed: far more than any label map, far less than the memory. */
+/** Most bytes of a decompressed variable: far more than any label map, far less than the memory. */
 const LARGEST = 2 ** 28;
 
 const HDF5 = Buffer.from([0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]);
 const LEVEL_5 = 'expected one of level 5 (save -v7 or -v6)';
 
-/** @throws MatlabVersionError or MatlabError unless the header is that of level 5; returns whether the file is little-endian. */
+/** @returns Whether the file is little-endian. @throws MatlabVersionError or MatlabError unless it is of level 5. */
 function readHeader(bytes: Buffer): boolean {
   if (bytes.subarray(0, 8).equals(HDF5)) throw new MatlabVersionError(`an HDF5 file, ${LEVEL_5}`);
-  if (bytes.length < HEADER) throw new MatlabError('no MAT-file, or truncated');
-  // Level 4 begins with a number below 5000 that tells type and byte order; from level 5 on there is text without zeros.
-  if (bytes.subarray(0, 4).includes(0)) throw new MatlabVersionError(`no MAT-file, or one of level 4; ${LEVEL_5}`);
+  if (bytes.length < HEADER) throw new MatlabError('not a MAT-file, or truncated');
+  // Level 4 begins with a number below 5000, for type and byte order; from level 5 on, files begin with text without zeros.
+  if (bytes.subarray(0, 4).includes(0)) throw new MatlabVersionError(`not a MAT-file, or one of level 4; ${LEVEL_5}`);
   const mark = bytes.toString('latin1', 126, 128);
-  if (mark !== 'IM' && mark !== 'MI') throw new MatlabError('no MAT-file (no mark of the byte order)');
+  if (mark !== 'IM' && mark !== 'MI') throw new MatlabError('not a MAT-file (no mark of the byte order)');
   const little = mark === 'IM';
   const version = little ? bytes.readUInt16LE(124) : bytes.readUInt16BE(124);
   if (version === 0x0200) throw new MatlabVersionError(`a MAT-file of version 7.3 (HDF5), ${LEVEL_5}`);
@@ -294,7 +263,9 @@ function decompress(data: Buffer, little: boolean): Element {
 }
 
 /**
- * The variables of a MAT-file of level 5.
+ * The variables of a MAT-file of level 5 (MATLAB v5 to v7), as "MAT-File Format" (The MathWorks, R2024) describes it: numeric
+ * arrays, characters, cells and structures, compressed or not, of either byte order. All sizes are checked against the bytes
+ * there are, so that a damaged file never gives a wrong array.
  * @throws MatlabVersionError for another version; MatlabError for a truncated or damaged file.
  */
 export function readMatlab(bytes: Buffer): Map<string, MatlabArray> {
@@ -313,14 +284,14 @@ export function readMatlab(bytes: Buffer): Map<string, MatlabArray> {
 
 /**
  * A numeric matrix of whole numbers from 0 to 65535 as row-major [height, width].
- * @throws MatlabContentError where `array` is none.
+ * @throws MatlabContentError for any other array; `what` names it.
  */
 export function toLabelMap(
   array: MatlabArray | undefined,
   what: string,
 ): { height: number; width: number; data: Uint16Array } {
   if (array?.kind !== 'numeric' || array.dimensions.length !== 2) {
-    throw new MatlabContentError(`${what} is ${array ? `no numeric matrix` : 'not there'}`);
+    throw new MatlabContentError(`${what} is ${array ? 'not a numeric matrix' : 'missing'}`);
   }
   const [height, width] = array.dimensions as [number, number];
   const data = new Uint16Array(height * width);
@@ -328,7 +299,7 @@ export function toLabelMap(
     for (let y = 0; y < height; y++, from++) {
       const value = Number(array.values[from]);
       if (!Number.isInteger(value) || value < 0 || value > 0xffff) {
-        throw new MatlabContentError(`${what} holds ${value} at row ${y}, column ${x}, which is no label`);
+        throw new MatlabContentError(`${what} holds ${value} at row ${y}, column ${x}, which is not a label`);
       }
       data[y * width + x] = value;
     }

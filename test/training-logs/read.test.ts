@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { readingNotes } from '../../../src/training-logs/format.js';
-import { type PublishedLog, parsePublishedLog, readPublishedLog } from '../../../src/training-logs/read.js';
-import { readLogText } from '../../../src/training-logs/text.js';
-import { temporaryFolder } from '../../helpers/folder.js';
+import { readingNotes } from '../../src/training-logs/format.js';
+import { type PublishedLog, parsePublishedLog, readPublishedLog } from '../../src/training-logs/read.js';
+import { readLogText } from '../../src/training-logs/text.js';
+import { temporaryFolder } from '../helpers/folder.js';
 
 type Line = Record<string, unknown> | string;
 
@@ -67,7 +67,7 @@ test('an evaluation in place of a line of the training takes no other line with 
   );
 });
 
-test('numbers of validation batches, below and above the iteration, are no iterations', (t) => {
+test('numbers of validation batches, below and above the iteration, are not iterations', (t) => {
   const all = upTo(1500, 25).flatMap((line) =>
     line.iter % 500 === 0 ? [line, evaluation(1200, line.iter / 5000)] : [line],
   );
@@ -80,7 +80,7 @@ test('numbers of validation batches, below and above the iteration, are no itera
   ]);
 });
 
-test('what evaluations say is their iteration where it lies between the lines around them', (t) => {
+test('an evaluation is at the iteration that it gives if that is between the lines around it', (t) => {
   // The original of 2020 wrote them in place of the training's line.
   const all = upTo(1200, 50).map((line) => (line.iter % 400 === 0 ? evaluation(line.iter, line.iter / 4000) : line));
   t.deepEqual(evaluated(parse(all)), [
@@ -115,7 +115,7 @@ test('a line of the training with figures in it is both, at the iteration that i
   const none = parse([...upTo(300, 30), train(140, { mIoU: 0.2 }), ...upTo(600, 30, 330)]);
   t.deepEqual(evaluated(none), [[300, 0.2]]);
   t.deepEqual(none.reading.dropped, [
-    { reason: 'a loss within the line of an evaluation, with no iteration left for it', lines: [11] },
+    { reason: 'a loss in the line of an evaluation, with no iteration left for it', lines: [11] },
   ]);
 });
 
@@ -136,13 +136,13 @@ test('a training that goes back replaces its lines, by number; one line that goe
 });
 
 /** Epochs whose iterations begin again, with an evaluation after each. */
-const byEpoch = (epochs: number, logged: readonly number[], said: number) =>
+const byEpoch = (epochs: number, logged: readonly number[], given: number) =>
   Array.from({ length: epochs }, (_, i) => [
     ...logged.map((iter) => train(iter, { epoch: i + 1 })),
-    evaluation(said, (i + 1) / 10, { epoch: i + 1 }),
+    evaluation(given, (i + 1) / 10, { epoch: i + 1 }),
   ]).flat();
 
-test('a log by epoch: the epochs before are counted', (t) => {
+test('a log that counts by epoch: the epochs before are added', (t) => {
   const log = parse(byEpoch(3, [40, 80, 120], 500));
   t.deepEqual(iterations(log), multiples(360, 40));
   t.deepEqual(evaluated(log), [
@@ -153,10 +153,10 @@ test('a log by epoch: the epochs before are counted', (t) => {
   t.deepEqual(log.reading.epochs, { iterationsPerEpoch: 120, most: 159 });
   // The end of an epoch, as it is logged, or as the evaluation's line has it.
   t.deepEqual(parse(byEpoch(2, [40, 80, 93], 500)).reading.epochs, { iterationsPerEpoch: 93, most: 93 });
-  const said = parse(byEpoch(2, [40, 80], 93));
-  t.deepEqual(said.reading.epochs, { iterationsPerEpoch: 93, most: 93 });
-  t.deepEqual(iterations(said), [40, 80, 133, 173]);
-  t.deepEqual(evaluated(said), [
+  const given = parse(byEpoch(2, [40, 80], 93));
+  t.deepEqual(given.reading.epochs, { iterationsPerEpoch: 93, most: 93 });
+  t.deepEqual(iterations(given), [40, 80, 133, 173]);
+  t.deepEqual(evaluated(given), [
     [93, 0.1],
     [186, 0.2],
   ]);
@@ -166,7 +166,7 @@ test('a log by epoch: the epochs before are counted', (t) => {
   t.regex(lost.reading.dropped[0]!.reason, /without an epoch/);
 });
 
-test('the 1.x generation: no mode, the iteration as step, percent, keys that may have the mode before them', (t) => {
+test('versions 1.x: no mode, the iteration as step, percent, keys that may have the mode before them', (t) => {
   const step = (i: number) => ({
     lr: 0.01,
     base_lr: 0.01,
@@ -246,14 +246,14 @@ test('lines that cannot be placed are counted by reason; more than one in a hund
   t.regex(many.reading.noCurve!, /^3 of 203 lines could not be placed/);
   // Lines of two writers run into each other.
   const glued = parse([...upTo(10_000, 50), '{"mode": "tr{"mode": "train"}', ...upTo(20_000, 50, 10_050)]);
-  t.deepEqual(glued.reading.dropped, [{ reason: 'no JSON', lines: [201] }]);
+  t.deepEqual(glued.reading.dropped, [{ reason: 'not JSON', lines: [201] }]);
   const loss = { mode: 'val', epoch: 1, iter: 60, lr: 0.01, loss: 1.4 };
   t.deepEqual(parse([train(50), loss, train(100)]).reading.unused[0]!.lines, [2]);
   const cut = parsePublishedLog(`${textOf(upTo(100, 50))}\n{"mode": "tra`, 'log.json');
   t.deepEqual([cut.reading.cutOff, cut.train.length, cut.reading.noCurve], [3, 2, null]);
 });
 
-test('encodings, line ends and blank lines; what is no text of JSON lines is called what it is', async (t) => {
+test('encodings, line ends and blank lines; another kind of file is called what it is', async (t) => {
   const folder = await temporaryFolder(t);
   const file = path.join(folder, 'log.json');
   const text = `${textOf([train(50), evaluation(50, 0.4)])}\r\n\r\n`.replaceAll('}\n', '}\r\n');
@@ -266,13 +266,13 @@ test('encodings, line ends and blank lines; what is no text of JSON lines is cal
   for (const [bytes, message] of [
     [Buffer.from('1f8b0800000000000003', 'hex'), /is compressed \(gzip\)/],
     [Buffer.from('504b030414000000', 'hex'), /is compressed \(zip\)/],
-    [Buffer.from('{"a"\0: 1}'), /is no text/],
+    [Buffer.from('{"a"\0: 1}'), /is not a text/],
     ['2021-05-06 07:08:09,123 - mmseg - INFO - Iter [50/20000]', /is the text log of a training/],
     ['<!DOCTYPE html>', /is a web page/],
     ['version https://git-lfs.github.com/spec/v1', /is a Git LFS pointer/],
     [`[${textOf([train(50)])}]`, /is one JSON array/],
     [JSON.stringify(train(50), null, 2), /is JSON over several lines/],
-    ['', /is no published training log/],
+    ['', /is not a published training log/],
   ] as const) {
     writeFileSync(file, bytes);
     t.throws(() => readPublishedLog(file), { name: 'UserError', message });
@@ -282,7 +282,7 @@ test('encodings, line ends and blank lines; what is no text of JSON lines is cal
   t.regex(next!, /a run's own log/);
 });
 
-test('figures that are texts are read, and those that are no finite numbers are named with their lines', (t) => {
+test('figures that are texts are read, and those that are not finite numbers are named with their lines', (t) => {
   const trained = Array.from({ length: 8 }, (_, i) => ({ mode: 'train', iter: 10 * (i + 1), lr: 0.01, loss: '0.25' }));
   const logOf = (figures: object, ...others: object[]) => {
     const evaluations = [figures, ...others].map((one) => ({ mode: 'val', iter: '80', ...one }));
@@ -303,20 +303,20 @@ test('figures that are texts are read, and those that are no finite numbers are 
   for (const lost of [null, 'NaN', '-inf', 'None']) {
     const found = of({ mIoU: lost, aAcc: 0.75 });
     t.deepEqual([found.mIoU, found.aAcc], [Number.NaN, 0.75]);
-    t.deepEqual(found.named, ['mIoU is no finite number: 9']);
+    t.deepEqual(found.named, ['mIoU is not a finite number: 9']);
   }
   t.deepEqual(of({ mIoU: '43,75', aAcc: [1], 'IoU.sky': 'high' }).named, [
-    'mIoU is "43,75", no number: 9',
-    'aAcc is [1], no number: 9',
-    'IoU.sky is "high", no number: 9',
+    'mIoU is "43,75", not a number: 9',
+    'aAcc is [1], not a number: 9',
+    'IoU.sky is "high", not a number: 9',
   ]);
   const both = of({ mIoU: '43.75%', aAcc: 0.875 });
   t.deepEqual([both.mIoU, both.aAcc, both.unit], [Number.NaN, Number.NaN, null]);
-  t.deepEqual(both.named, ['figures are partly with a percent sign and partly without: 9']);
+  t.deepEqual(both.named, ['figures have a percent sign only in part: 9']);
   const { reading } = logOf({ mIoU: null });
   t.true(
     readingNotes(reading, []).includes(
-      'Figures of evaluations that are left out: mIoU is no finite number (1 line: line 9).',
+      'Figures of evaluations that are left out: mIoU is not a finite number (1 line: line 9).',
     ),
   );
 });
