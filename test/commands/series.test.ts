@@ -188,9 +188,9 @@ long('the disk that a dry run names is what the checkpoints take', async (t) => 
   const files = readdirSync(folder).filter((name) => name.endsWith('.safetensors'));
   t.is(files.length, 4, 'weights and momentum, twice');
   const bytes = files.reduce((sum, name) => sum + readFileSync(path.join(folder, name)).length, 0);
-  // At this width the files' headers, and the batch counters, are a fifth.
+  // At this width the files' headers are a fifth, and the batch counters 0.05 %.
   const headers = files.reduce((sum, name) => {
     return sum + 8 + Number(readFileSync(path.join(folder, name)).readBigUInt64LE(0));
   }, 0);
-  t.true(Math.abs((bytes - headers) / runs[0]!.diskBytes - 1) < 0.01, `${bytes - headers} and ${runs[0]!.diskBytes}`);
+  t.true(Math.abs((bytes - headers) / runs[0]!.diskBytes - 1) < 0.002, `${bytes - headers} and ${runs[0]!.diskBytes}`);
 });
