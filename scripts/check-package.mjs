@@ -13,7 +13,7 @@ const EXPECTED = [
   'LICENSE',
   'CHANGELOG.md',
   'docs/nightly.md',
-  'nightly/gates.yaml',
+  'experiments/nightly/gates.yaml',
   'oclif.manifest.json',
 ];
 

@@ -15,7 +15,7 @@ const SEEDS = 3;
 
 const { values } = parseArgs({
   options: {
-    'data-root': { type: 'string', default: process.env['FCN_DATA_ROOT'] ?? path.join('datasets', 'data') },
+    'data-root': { type: 'string', default: process.env['FCN_DATA_ROOT'] ?? 'data' },
     only: { type: 'string' },
     set: { type: 'string', multiple: true, default: [] },
   },

@@ -23,7 +23,6 @@ const PACKAGE = [
   'src/engines/native',
   'datasets',
   'experiments',
-  'nightly',
   'reference',
 ];
 
@@ -134,12 +133,7 @@ function replaceOnce(text, part, replacement) {
 
 /** The copy shares node_modules with the original. */
 function copyPackage(folder) {
-  for (const name of PACKAGE) {
-    cpSync(path.join(root, name), path.join(folder, name), {
-      recursive: true,
-      filter: (source) => !source.startsWith(path.join(root, 'datasets', 'data')),
-    });
-  }
+  for (const name of PACKAGE) cpSync(path.join(root, name), path.join(folder, name), { recursive: true });
   const modules = path.join(root, 'node_modules');
   if (!existsSync(modules)) throw new Error(`${modules} is missing: the package is not installed.`);
   symlinkSync(modules, path.join(folder, 'node_modules'), 'junction');

@@ -258,7 +258,7 @@ async function constantTest(iterations) {
     await train({
       experiment,
       engine,
-      dataRoot: path.join(cwd, 'datasets', 'data'),
+      dataRoot: path.join(cwd, 'data'),
       directory: path.join(cwd, 'run'),
       keepCheckpoints: 2,
       mostSecondsLost: 300,

@@ -7,7 +7,7 @@ import { callAfter } from '../support/pauses.js';
 import { nearest } from '../support/suggest.js';
 import type { DisplayMode } from '../terminal/display.js';
 
-/** An error as the user is told about it. `stack` is there only where the error is a bug of this program. */
+/** What the user sees of an error. `stack` is set only if the error is a bug of this program. */
 interface ErrorReport {
   readonly message: string;
   readonly next: string | null;
@@ -15,10 +15,10 @@ interface ErrorReport {
   readonly stack?: string;
 }
 
-/** What oclif adds to the errors of its own: mistakes in the command line. */
+/** An error of oclif's own: a mistake in the command line. */
 interface CommandLineError extends Error {
   readonly oclif: { readonly exit?: number };
-  /** Of "nonexistent flag" errors: the flags as typed. */
+  /** In "nonexistent flag" errors: the flags as typed. */
   readonly flags?: readonly string[];
 }
 
@@ -26,14 +26,14 @@ function isCommandLineError(error: unknown): error is CommandLineError {
   return error instanceof Error && typeof (error as Partial<CommandLineError>).oclif?.exit === 'number';
 }
 
-/** Sorts an error into user's mistake, interruption or bug. */
+/** Describes an error: a user's mistake, an interruption or a bug. `context` helps to suggest the right flag. */
 export function explainError(
   error: unknown,
   context: { readonly flags?: readonly string[]; readonly command?: string | undefined } = {},
 ): ErrorReport {
-  if (error instanceof UserError) return { message: error.message, next: error.next ?? null, code: error.exitCode };
-  if (error instanceof InterruptedError)
+  if (error instanceof UserError || error instanceof InterruptedError) {
     return { message: error.message, next: error.next ?? null, code: error.exitCode };
+  }
   if (isCommandLineError(error)) return explainCommandLineError(error, context.flags ?? [], context.command);
   const bug = error instanceof Error ? error : new Error(String(error));
   return {
@@ -45,7 +45,7 @@ export function explainError(
 }
 
 function explainCommandLineError(error: CommandLineError, flags: readonly string[], command?: string): ErrorReport {
-  // oclif's messages go over several lines, have colours in a terminal, and end with advice of its own.
+  // oclif's messages have several lines, colours in a terminal, and advice at the end.
   const [first = '', ...others] = stripVTControlCharacters(error.message)
     .replace(/\nSee more help with --help$/, '')
     .split('\n')
@@ -54,12 +54,10 @@ function explainCommandLineError(error: CommandLineError, flags: readonly string
     .map((line) =>
       line.replace(
         /^All of the following must be provided when using (--[\w-]+): (.*)$/,
-        (_, flag: string, needed: string) => {
-          return `${flag} also needs ${needed.split(', ').join(' and ')}`;
-        },
+        (_, flag: string, needed: string) => `${flag} also needs ${needed.split(', ').join(' and ')}`,
       ),
     );
-  // Of several mistakes a line each, below a title.
+  // Several mistakes have a line each, below a title.
   const message = /^The following errors? occurred:$/.test(first) ? others.join('; ') : [first, ...others].join(' ');
   const typed = Array.isArray(error.flags) ? error.flags[0] : undefined;
   const meant = typed?.startsWith('--') ? nearest(typed.slice(2), flags) : undefined;
@@ -82,38 +80,39 @@ export function reportError(report: ErrorReport, asJson: boolean): void {
   if (report.next !== null) process.stderr.write(`next: ${printable(report.next)}\n`);
 }
 
-/** A signal that comes this soon after the first was sent together with it. */
-const SEEN_AFTER_MILLISECONDS = 250;
+/** A second signal within this time was sent together with the first. */
+const SECOND_SIGNAL_AFTER_MILLISECONDS = 250;
 
 /**
- * What every command is built on. `run()` returns a JSON-able object: what `--json` prints.
- * Results go to standard output, everything said along the way to standard error.
+ * The base class of all commands. `run()` returns what `--json` prints. Results go to standard output, notes and progress to standard
+ * error.
  */
 export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true;
 
   private readonly stopListening: (() => void)[] = [];
-  private readonly unread = new AbortController();
+  private readonly outputAborter = new AbortController();
 
   abstract override run(): Promise<object>;
 
   protected override async init(): Promise<void> {
     await super.init();
-    // Before oclif's own, which throws where nobody catches.
+    // Before oclif's own listener, whose error nobody would catch.
     process.stdout.prependListener('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EPIPE') this.unread.abort();
-      else reportUnwritten(error);
+      if (error.code === 'EPIPE') return this.outputAborter.abort();
+      reportError(explainError(explainFileError(error, 'standard output', 'write')), false);
+      process.exit();
     });
-    // Work goes on where nobody reads how far it is, or that cannot be written.
+    // Work continues even if its progress cannot be written.
     process.stderr.on('error', () => {});
   }
 
-  /** A signal that is aborted when nobody reads standard output any more, as after `| head`. */
+  /** Is aborted when nobody reads standard output any more, as after `| head`. */
   protected get outputClosed(): AbortSignal {
-    return this.unread.signal;
+    return this.outputAborter.signal;
   }
 
-  /** Writes a result to standard output, without what a terminal would obey; nothing under --json. `coloured`: keeps colours. */
+  /** Writes a result to standard output, with control characters escaped; nothing with --json. `coloured`: keeps colours. */
   protected print(text: string, options: { readonly coloured?: boolean } = {}): void {
     if (!this.jsonEnabled()) process.stdout.write(`${printable(text, options)}\n`);
   }
@@ -123,41 +122,40 @@ export abstract class BaseCommand extends Command {
     process.stdout.write(`${printableJson(json)}\n`);
   }
 
-  /** Says something about the work to standard error; nothing under --json. */
+  /** Writes a note to standard error; nothing with --json. */
   protected note(text: string): void {
     if (!this.jsonEnabled()) process.stderr.write(`${printable(text)}\n`);
   }
 
-  /** How progress is shown: redrawn in place in a terminal, else as lines; nothing under --json. */
+  /** How to show progress: redrawn in place in a terminal, else as lines; nothing with --json. */
   protected displayMode(): DisplayMode {
     if (this.jsonEnabled()) return 'silent';
-    // listr2 redraws only where standard output is a terminal too, though it is made to draw on standard error.
+    // listr2 redraws only if standard output is a terminal, too, although it draws on standard error.
     return process.stdout.isTTY && process.stderr.isTTY ? 'live' : 'plain';
   }
 
-  /** Says that a part of the work failed, as at the end of a command; nothing under --json. */
+  /** Reports that a part of the work failed, as an error of the whole command is reported; nothing with --json. */
   protected noteError(error: unknown): void {
     if (!this.jsonEnabled()) reportError(explainError(error), false);
   }
 
   /**
-   * A signal that is aborted, with an `InterruptedError` as its reason, at the first Ctrl-C (SIGINT) or SIGTERM, or when a
-   * time limit ("3h50m") is over, so that work can stop at a safe point. A second signal ends the process at once.
+   * Is aborted with an `InterruptedError` at the first Ctrl-C (SIGINT) or SIGTERM, or after a time limit ("3h50m"), so that work can
+   * stop at a safe point. A second signal ends the process at once.
    */
   protected interruptSignal(timeLimit?: string): AbortSignal {
     const controller = new AbortController();
-    // Signals that came while the main thread was busy are heard one right after the other: nobody has seen the first one's
-    // answer then.
-    let heard = false;
-    let answerIsSeen = false;
+    // Signals that came while the main thread was busy arrive together: nobody has seen the reply to the first one yet.
+    let interrupted = false;
+    let replyIsSeen = false;
     const interrupt = (signal: 'SIGINT' | 'SIGTERM') => {
-      if (heard && !answerIsSeen) return;
+      if (interrupted && !replyIsSeen) return;
       const code = signal === 'SIGINT' ? ExitCode.interrupted : ExitCode.terminated;
-      if (heard) process.exit(code);
-      heard = true;
+      if (interrupted) process.exit(code);
+      interrupted = true;
       setTimeout(() => {
-        answerIsSeen = true;
-      }, SEEN_AFTER_MILLISECONDS).unref();
+        replyIsSeen = true;
+      }, SECOND_SIGNAL_AFTER_MILLISECONDS).unref();
       this.note('\nInterrupted: stopping at the next safe point. Press Ctrl-C again to stop at once.');
       controller.abort(new InterruptedError(`Interrupted by ${signal}.`, code));
     };
@@ -173,13 +171,13 @@ export abstract class BaseCommand extends Command {
     return controller.signal;
   }
 
-  /** Ends what looks on while others work, with the exit code of the signal that did, if one did. */
-  protected endLooking(signal: AbortSignal): void {
+  /** For a command that only watches: sets the exit code of the interruption, if one ended it. */
+  protected setInterruptionCode(signal: AbortSignal): void {
     const reason: unknown = signal.reason;
     if (reason instanceof InterruptedError) process.exitCode = reason.exitCode;
   }
 
-  /** Tells whether SIGUSR1 came since the last call: a request to save and go on. Windows has no such signal. */
+  /** The returned function says whether SIGUSR1, a request to save and continue, came since its last call. Not on Windows. */
   protected saveRequests(): () => boolean {
     let requested = false;
     const request = () => {
@@ -188,9 +186,9 @@ export abstract class BaseCommand extends Command {
     };
     if (process.platform !== 'win32') this.listen('SIGUSR1', request);
     return () => {
-      const before = requested;
+      const was = requested;
       requested = false;
-      return before;
+      return was;
     };
   }
 
@@ -201,7 +199,7 @@ export abstract class BaseCommand extends Command {
   }
 
   protected override async catch(error: Error): Promise<void> {
-    // A command that fails before it parses its flags is no mistake of its author, which oclif would warn about.
+    // Otherwise oclif warns the developer if a command fails before it parses its flags.
     this.parsed = true;
     const flags = Object.keys({ ...this.ctor.baseFlags, ...this.ctor.flags, help: null, json: null });
     reportError(explainError(error, { flags, command: this.id }), this.jsonEnabled());
@@ -210,10 +208,4 @@ export abstract class BaseCommand extends Command {
   protected override async finally(): Promise<void> {
     for (const stop of this.stopListening) stop();
   }
-}
-
-/** Ends the process where a result could not be written. */
-function reportUnwritten(error: NodeJS.ErrnoException): void {
-  reportError(explainError(explainFileError(error, 'standard output', 'write')), false);
-  process.exit();
 }

@@ -2,10 +2,10 @@ import type { Hook } from '@oclif/core/hooks';
 import { UserError } from '../support/errors.js';
 import { nearest } from '../support/suggest.js';
 
-/** Says which command a mistyped one may have been. */
+/** Suggests the command that a mistyped one may mean. */
 const commandNotFound: Hook.CommandNotFound = async ({ id, config }) => {
   const words = id.split(':');
-  // oclif joins every word before the first flag into the name of the command.
+  // oclif joins all words before the first flag into the name of the command.
   for (let length = words.length - 1; length > 0; length--) {
     if (config.findCommand(words.slice(0, length).join(':')) === undefined) continue;
     const command = words.slice(0, length).join(' ');

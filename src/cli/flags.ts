@@ -1,47 +1,54 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { ENGINE_NAMES } from '../engines/engine.js';
+import { AUTO_ENGINE, ENGINE_NAMES } from '../engines/engine.js';
 import type { Precision } from '../recipe/experiment.js';
 import { DATA_CHECKS } from '../runs/check-data.js';
 
-/** Flags that several commands share. Every default can be set by the environment variable named in `env`. */
+/** Flags that several commands share. The environment variable named in `env` sets the default. */
 
-const DEFAULT_DATA_ROOT = 'datasets/data';
+/** For flags that may be given several times, one value each. */
+export const repeatable = { multiple: true, multipleNonGreedy: true } as const;
+
+const DEFAULT_DATA_ROOT = 'data';
 
 export const dataRoot = Flags.string({
-  summary: 'Folder that holds the data sets.',
+  summary: 'Folder of the data sets.',
   env: 'FCN_DATA_ROOT',
   default: DEFAULT_DATA_ROOT,
   helpValue: 'DIR',
 });
 
-/** What a command that takes a run says of its argument. */
+/** The forms of an argument that names a run. */
 export const RUN_FORMS =
-  "A run: ROW/RUN, RUN, the beginning of its name, its directory or its record; or a row: the row's newest run";
+  "A run (ROW/RUN, RUN, the beginning of its name, its directory or its record), or a row, for the row's newest run";
 
-/** What one that takes several says. */
-export const SEVERAL_RUNS_FORMS =
-  'Runs: ROW/RUN, RUN, the beginning of a name, a directory or a record; or rows and patterns: all their runs';
+export const runOrNewest = Args.string({ description: `${RUN_FORMS}. Default: the newest run.` });
 
-/** What a command that is named to the user needs besides, to find the same data sets: nothing where it would anyway. */
-export function dataRootFlag(given: string): string {
-  return given === (process.env['FCN_DATA_ROOT'] ?? DEFAULT_DATA_ROOT) ? '' : ` --data-root ${given}`;
+export const runsOrAll = Args.string({
+  description:
+    'Runs (ROW/RUN, RUN, the beginning of a name, a directory or a record), or rows and patterns, for all their runs. Default: all runs.',
+  multiple: true,
+});
+
+/** The flag that a suggested command needs to find the data sets in `root`: empty if the default is the same. */
+export function dataRootFlag(root: string): string {
+  return root === (process.env['FCN_DATA_ROOT'] ?? DEFAULT_DATA_ROOT) ? '' : ` --data-root ${root}`;
 }
 
 export const engine = Flags.option({
-  summary: 'What executes tensors; auto takes tensorflow where it is installed, else wasm.',
+  summary: `What executes tensors; auto: ${AUTO_ENGINE}.`,
   env: 'FCN_ENGINE',
   default: 'auto' as const,
   options: ['auto', ...ENGINE_NAMES] as const,
 })();
 
 export const deterministic = Flags.boolean({
-  summary: 'On GPUs, too, compute the same bits in every run, which is slower there; processors always do.',
+  summary: 'Compute the same bits in every run on GPUs, too, which is slower; CPUs always do.',
   env: 'FCN_DETERMINISTIC',
 });
 
 export const wide = Flags.boolean({
-  summary: 'In a terminal: all columns, with borders, instead of what fits into 80.',
+  summary: 'In a terminal, show all columns, with borders, instead of those that fit 80 characters.',
   env: 'FCN_WIDE',
 });
 
@@ -69,8 +76,7 @@ export const seed = Flags.integer({
 
 export const set = Flags.string({
   summary: 'Override a value of the recipe, as in --set width=16; may be given several times.',
-  multiple: true,
-  multipleNonGreedy: true,
+  ...repeatable,
   helpValue: 'path=value',
 });
 
@@ -82,29 +88,29 @@ export const profile = Flags.option({
 })();
 
 export const file = Flags.string({
-  summary: 'Experiment file to read the row from, instead of those of the package.',
+  summary: 'Experiment file with the row, instead of those of the package.',
   helpValue: 'FILE.yaml',
 });
 
 export const precision = Flags.option({
   summary:
-    "Store and convolve images and gradients in this instead of the recipe's; fp16 becomes bf16 on processors, which have " +
-    'only that.',
+    "Store and convolve images and gradients in this precision, not the recipe's; on CPUs fp16 becomes bf16, the only " +
+    '16-bit type that they have.',
   env: 'FCN_PRECISION',
   options: ['fp32', 'bf16', 'fp16'] as const satisfies readonly Precision[],
 })();
 
 export const evaluateEvery = Flags.integer({
-  summary: 'While training goes on, evaluate after every so many iterations; log.jsonl and fcn report show it.',
+  summary: 'During training, evaluate after every N iterations; log.jsonl and fcn report show the result.',
   env: 'FCN_EVALUATE_EVERY',
   min: 1,
   helpValue: 'N',
 });
 
-/** Which experiment: a row's recipe, its profile and what is changed in it. */
+/** Which experiment to run: a row's recipe, its profile and changes to it. */
 export const experiment = { profile, set, precision, seed, file };
 
-/** The overrides that the flags of an experiment stand for, in the order in which they are applied. */
+/** The overrides of an experiment's flags, in the order in which they apply. */
 export function overridesOf({
   set = [],
   precision,
@@ -115,30 +121,30 @@ export function overridesOf({
   return [...set, ...(precision === undefined ? [] : [`training.precision=${precision}`])];
 }
 
-export const checkData = Flags.option({
-  summary: 'Before a run, look at the samples: their headers, every pixel, or not at all.',
+const checkData = Flags.option({
+  summary: 'Check of the samples before a run: fast reads their headers, full every pixel, off nothing.',
   env: 'FCN_CHECK_DATA',
   default: 'fast' as const,
   options: DATA_CHECKS,
 })();
 
-export const skipBad = Flags.integer({
-  summary: 'Leave out up to so many samples that cannot be read; figures of an evaluation without some get no verdict.',
+const skipBad = Flags.integer({
+  summary: 'Leave out up to N samples that cannot be read; the figures of an incomplete evaluation get no verdict.',
   env: 'FCN_SKIP_BAD',
   default: 0,
   min: 0,
   helpValue: 'N',
 });
 
-export const tensorboard = Flags.boolean({
-  summary: "Write TensorBoard's event files, too: RUN/tensorboard.",
+const tensorboard = Flags.boolean({
+  summary: 'Write event files for TensorBoard, too: RUN/tensorboard.',
   env: 'FCN_TENSORBOARD',
 });
 
-export const force = Flags.boolean({ summary: 'Start although memory or disk will not do, by the estimate.' });
+const force = Flags.boolean({ summary: 'Start even if the estimate says that memory or disk will not suffice.' });
 
-export const resume = Flags.boolean({
-  summary: 'Go on with the newest run of the recipe, which happens anyway; where it has completed, do nothing.',
+const resume = Flags.boolean({
+  summary: 'Resume the newest run of the recipe (the default), but do nothing if it has completed.',
   exclusive: ['fresh', 'resume-run'],
 });
 
@@ -148,12 +154,12 @@ const resumeRun = Flags.string({
   exclusive: ['fresh'],
 });
 
-export const fresh = Flags.boolean({
-  summary: 'Start a new run, also where one of the same recipe was interrupted.',
+const fresh = Flags.boolean({
+  summary: 'Start a new run, even if one of the same recipe was interrupted.',
 });
 
-export const keep = Flags.integer({
-  summary: 'Newest checkpoints that stay, besides the best.',
+const keep = Flags.integer({
+  summary: 'Number of newest checkpoints to keep, besides the best.',
   env: 'FCN_KEEP',
   default: 2,
   min: 1,
@@ -161,19 +167,19 @@ export const keep = Flags.integer({
 });
 
 const maxLoss = Flags.string({
-  summary: 'Save at least so often, besides the iterations of the recipe: the most work that a crash costs.',
+  summary: 'Save at least this often, besides the iterations of the recipe: the most work that a crash costs.',
   env: 'FCN_MAX_LOSS',
   default: '5m',
   helpValue: 'TIME',
 });
 
-export const timeLimit = Flags.string({
-  summary: 'Save and stop, with exit code 75, after this time: before a scheduler ends the job.',
+const timeLimit = Flags.string({
+  summary: 'Save and stop after this time, with exit code 75, before a scheduler ends the job.',
   env: 'FCN_TIME_LIMIT',
   helpValue: 'TIME',
 });
 
-/** Where a run reads and writes, what executes it, and what it does about bad data. */
+/** Where a run reads and writes, its engine, and how it treats bad data. */
 export const run = {
   engine,
   deterministic,
@@ -192,20 +198,18 @@ export const run = {
   'time-limit': timeLimit,
 };
 
-/** Which of a file's dictionaries of tensors the weights are. */
 export const weightsKey = Flags.string({
-  summary:
-    'Where a .pth holds several dictionaries of tensors: the key of the one to take, as ema or checkpoint.model.',
+  summary: 'Key of the weights in a .pth with several dictionaries of tensors, such as ema or checkpoint.model.',
   helpValue: 'KEY',
 });
 
-export const table = Flags.string({
-  summary: "Only rows of this table; its name or its file's name, as voc2012-aug.",
+export const tableName = Flags.string({
+  summary: "Only rows of this table: its name or its file's name, such as voc2012-aug.",
   helpValue: 'NAME',
 });
 
 export const row = Args.string({
-  description: 'Id of a row, as fcn list shows it; may be left out where --file has one row.',
+  description: 'Id of a row, as fcn list shows it; may be left out if --file has one row.',
 });
 
 export const dataset = Args.string({
@@ -214,6 +218,6 @@ export const dataset = Args.string({
 });
 
 export const rows = Args.string({
-  description: "Ids of rows, as fcn list shows them, or patterns in quotes, as 'fcn_r50*769*' or 'fcn_{r18,r50}-*'.",
+  description: "Ids of rows, as fcn list shows them, or quoted patterns such as 'fcn_r50*769*' or 'fcn_{r18,r50}-*'.",
   multiple: true,
 });

@@ -4,9 +4,9 @@ import { settings } from '@oclif/core/settings';
 import { packageRoot } from '../support/package.js';
 import { explainError, reportError } from './base.js';
 
-/** Runs the command line, e.g. `['list', '--json']`. Never rejects: errors are printed and set the process's exit code. */
+/** Runs a command line, such as `['list', '--json']`. Never rejects: an error is printed and sets the exit code. */
 export async function main(argv: string[]): Promise<void> {
-  // The compiled code is what runs, also in a checkout where the TypeScript lies beside it.
+  // Run the compiled code, even in a checkout with the TypeScript sources.
   settings.enableAutoTranspile = false;
   try {
     await run(argv, await Config.load(packageRoot()));

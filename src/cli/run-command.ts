@@ -1,36 +1,12 @@
-import type { EngineName } from '../engines/engine.js';
-import type { Precision } from '../recipe/experiment.js';
+import type { InferredFlags } from '@oclif/core/interfaces';
 import type { Stage } from '../records/record.js';
-import type { DataCheck } from '../runs/check-data.js';
 import type { Resume } from '../runs/resumption.js';
 import { parseDuration } from '../support/format.js';
 import { BaseCommand } from './base.js';
-import { overridesOf } from './flags.js';
+import { type experiment, overridesOf, type run } from './flags.js';
 
-/** What the flags of a command that runs a row parse to. */
-interface RunFlags {
-  readonly profile: 'full' | 'smoke';
-  readonly set?: string[] | undefined;
-  readonly precision?: Precision | undefined;
-  readonly seed?: number | undefined;
-  readonly file?: string | undefined;
-  readonly engine: EngineName | 'auto';
-  readonly deterministic: boolean;
-  readonly 'data-root': string;
-  readonly runs: string;
-  readonly results: string;
-  readonly 'check-data': DataCheck;
-  readonly 'skip-bad': number;
-  readonly 'evaluate-every'?: number | undefined;
-  readonly tensorboard: boolean;
-  readonly force: boolean;
-  readonly resume: boolean;
-  readonly 'resume-run'?: string | undefined;
-  readonly fresh: boolean;
-  readonly keep: number;
-  readonly 'max-loss': string;
-  readonly 'time-limit'?: string | undefined;
-}
+/** Parsed flags of a command that runs a row. */
+type RunFlags = InferredFlags<typeof experiment & typeof run> & { readonly 'evaluate-every'?: number | undefined };
 
 function resumeOf({ resume, fresh, 'resume-run': run }: RunFlags): Resume {
   if (run !== undefined) return { run };
@@ -40,7 +16,7 @@ function resumeOf({ resume, fresh, 'resume-run': run }: RunFlags): Resume {
 
 /** A command that executes stages of rows. */
 export abstract class RunCommand extends BaseCommand {
-  /** What every run of the command has in common. */
+  /** The options that all runs of the command share. */
   protected executionOptions(flags: RunFlags) {
     const { engine, deterministic, runs, results, 'data-root': dataRoot } = flags;
     return {

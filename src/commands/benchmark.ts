@@ -4,8 +4,8 @@ import { RunCommand } from '../cli/run-command.js';
 export default class Benchmark extends RunCommand {
   static override summary = 'Measure the speed and memory of a row on this machine.';
   static override description =
-    'Frames per second by the published protocol (batch 1, forward and post-processing, without data loading) and the ' +
-    'memory of training; beside them the rate of a bare convolution and the share of it that is reached. Reads no data.';
+    'Measures frames per second by the published protocol (batch 1, forward and post-processing, without data loading), the memory ' +
+    'of training, and the rate of a bare convolution, with the share of it that the network reaches. Reads no data.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> fcn_r50-d8_512x1024_40k_cityscapes',
     '<%= config.bin %> <%= command.id %> fcn_r50-d8_512x1024_40k_cityscapes --set benchmark.images=20 --json',

@@ -4,11 +4,11 @@ import { BaseCommand } from '../cli/base.js';
 import * as flags from '../cli/flags.js';
 
 export default class Compare extends BaseCommand {
-  static override summary = 'Set a run beside another one, its published row or a published training log.';
+  static override summary = 'Compare a run with another run, its published row or a training log.';
   static override description =
-    'Figures, curves, IoU of each class, and what differs in recipe and environment; whether a difference is more than chance, ' +
-    'where there are seeds. With --follow, warns while a run trains when its loss leaves the band of the other curve: ' +
-    'mean ± 3 deviations of the lines at the same part of the schedule.';
+    'Shows figures, curves, the IoU of each class, and the differences in recipe and environment; with several seeds, also whether a ' +
+    'difference is more than chance. With --follow, it watches a run that trains, and warns if its loss leaves the band of the other ' +
+    'curve: mean ± 3 standard deviations of the lines at the same part of the schedule.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> runs/ROW/RUN',
     '<%= config.bin %> <%= command.id %> 20250102-030405-01234567 20250103-030405-89abcdef --json',
@@ -16,18 +16,18 @@ export default class Compare extends BaseCommand {
   ];
   static override args = {
     a: Args.string({
-      description: `${flags.RUN_FORMS}; beside a log, a row that has no run is the row itself.`,
+      description: `${flags.RUN_FORMS}. If B is a log, a row without runs stands for itself.`,
       required: true,
     }),
     b: Args.string({
       description:
-        "A run, a row, a log.json or scalars.json, or published: the row's own log, fetched. The run's row if not given.",
+        "A run, a row, a log.json or scalars.json, or published, for the row's own log, downloaded. Default: the run's row.",
     }),
   };
   static override flags = {
-    follow: Flags.boolean({ summary: "Go on until the run ends, and warn when its loss leaves B's band." }),
+    follow: Flags.boolean({ summary: "Watch until the run ends, and warn if its loss leaves B's band." }),
     interval: Flags.integer({
-      summary: 'Seconds between two looks at the log.',
+      summary: 'Seconds between two readings of the log.',
       env: 'FCN_FOLLOW_INTERVAL',
       default: 10,
       min: 1,

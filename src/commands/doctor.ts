@@ -2,7 +2,7 @@ import { BaseCommand } from '../cli/base.js';
 import * as flags from '../cli/flags.js';
 
 export default class Doctor extends BaseCommand {
-  static override summary = 'Show what this machine offers: engines, hardware, data sets.';
+  static override summary = 'Show the engines, hardware and data sets of this machine.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --data-root /data --json',

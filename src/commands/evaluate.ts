@@ -5,9 +5,8 @@ import { RunCommand } from '../cli/run-command.js';
 export default class Evaluate extends RunCommand {
   static override summary = "Evaluate weights on a row's validation images.";
   static override description =
-    'Single scale by default; with --ms at six scales, each also flipped. ' +
-    "The weights are a file, .safetensors (as fcn train writes them) or .pth, or the row's published ones, which are " +
-    'fetched where they are not in the cache yet.';
+    'Uses a single scale, or with --ms six scales, each also flipped. The weights are a file, .safetensors (as fcn train writes) or ' +
+    ".pth, or the row's published weights, which are downloaded unless they are in the cache.";
   static override examples = [
     '<%= config.bin %> <%= command.id %> camvid_r18-d8 --weights FILE.safetensors --predictions DIR',
     '<%= config.bin %> <%= command.id %> fcn_r50-d8_512x1024_40k_cityscapes --weights published --ms',
@@ -15,18 +14,18 @@ export default class Evaluate extends RunCommand {
   static override args = { row: flags.row };
   static override flags = {
     weights: Flags.string({
-      summary: "Weights to evaluate: a file, or the row's published ones.",
+      summary: "Weights to evaluate: a file, or the row's published weights.",
       required: true,
       helpValue: 'FILE|published',
     }),
     key: flags.weightsKey,
     ms: Flags.boolean({ summary: 'Multi-scale + flip instead of single scale.' }),
     predictions: Flags.string({
-      summary: "Write predicted labels, in the data set's palette, here.",
+      summary: "Folder to write the predicted labels to, in the data set's palette.",
       helpValue: 'DIR',
     }),
     'label-ids': Flags.boolean({
-      summary: "Write them as Cityscapes' label ids, for its server, instead; only of rows of Cityscapes.",
+      summary: 'Write the predictions as label ids for the Cityscapes server; for rows of Cityscapes only.',
       dependsOn: ['predictions'],
     }),
     ...flags.experiment,

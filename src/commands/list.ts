@@ -9,7 +9,7 @@ export default class List extends BaseCommand {
     "<%= config.bin %> <%= command.id %> 'fcn_r50*769*' --wide",
   ];
   static override args = { rows: flags.rows };
-  static override flags = { table: flags.table, file: flags.file, wide: flags.wide };
+  static override flags = { table: flags.tableName, file: flags.file, wide: flags.wide };
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(List);

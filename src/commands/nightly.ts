@@ -1,17 +1,17 @@
 import * as Flags from '@oclif/core/flags';
+import type { InferredFlags } from '@oclif/core/interfaces';
 import { BaseCommand } from '../cli/base.js';
 import * as flags from '../cli/flags.js';
-import type { EngineName } from '../engines/engine.js';
-import { NIGHT_PARTS, type Night, type NightPart } from '../nightly/history.js';
+import { NIGHT_PARTS, type Night } from '../nightly/history.js';
 import { ExitCode, UserError } from '../support/errors.js';
 
 export default class Nightly extends BaseCommand {
-  static override summary = 'Measure what may have become worse, and judge it by gates.';
+  static override summary = 'Measure speed, memory and accuracy, and compare them with earlier nights.';
   static override description =
-    'Runs every published row in small on painted data, CamVid where it is at hand, a benchmark, each kernel, the parity with the original (fcn verify), ' +
-    'and the start of commands; compares the figures with those of earlier nights by the gates of nightly/gates.yaml; adds them ' +
-    'to the history; and exits with 1 and the offending lines where a gate fails. Works the same on a laptop and in CI; ' +
-    'docs/nightly.md shows it sharded over machines.';
+    'Runs the smoke profile of every published row on generated data, CamVid if it is there, a benchmark, each kernel, the comparison with ' +
+    'the original (fcn verify), and the start of commands. Compares the figures with those of earlier nights by the gates of ' +
+    'experiments/nightly/gates.yaml and adds them to the history. If a gate fails, prints why and exits with 1. Works the same on a laptop ' +
+    'and in CI; docs/nightly.md shows how to share the work between machines.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     "<%= config.bin %> <%= command.id %> --part smoke --rows 'fcn_r18*' --measure shard-1.jsonl",
@@ -22,47 +22,47 @@ export default class Nightly extends BaseCommand {
     part: Flags.option({
       summary: 'Only this part; may be given several times.',
       options: NIGHT_PARTS,
-      multiple: true,
-      multipleNonGreedy: true,
+      ...flags.repeatable,
     })(),
     rows: Flags.string({
-      summary: "Smoke runs of rows that match only, as 'fcn_r50*769*'; may be given several times.",
-      multiple: true,
-      multipleNonGreedy: true,
+      summary: "Smoke runs only of rows that match, such as 'fcn_r50*769*'; may be given several times.",
+      ...flags.repeatable,
       helpValue: 'PATTERN',
     }),
     measure: Flags.string({
-      summary: 'Judge nothing: write the figures to a file, for --from.',
+      summary: 'Only measure: write the figures to a file, for --from.',
       helpValue: 'FILE',
     }),
     from: Flags.string({
-      summary: 'Measure nothing: judge the figures of these files together as one night.',
-      multiple: true,
-      multipleNonGreedy: true,
+      summary: 'Only judge: take the figures of these files together as one night; may be given several times.',
+      ...flags.repeatable,
       helpValue: 'FILE',
     }),
     whole: Flags.boolean({
-      summary: 'With --from: the files together are a whole night; a part or a published row that none holds fails.',
+      summary: 'With --from: the files are a whole night together, and a missing part or published row is a failure.',
     }),
     gates: Flags.string({
-      summary: 'Gates to judge by, instead of those of the package.',
+      summary: 'File of gates, instead of that of the package.',
       env: 'FCN_GATES',
       helpValue: 'FILE.yaml',
     }),
     history: Flags.string({
-      summary: 'History of nights, a JSON object a line, that this one is compared with and added to.',
+      summary: 'History of nights, a JSON object per line: compare this night with it, and add it.',
       env: 'FCN_HISTORY',
       default: 'results/nightly.jsonl',
       helpValue: 'FILE',
     }),
-    accept: Flags.string({ summary: 'Compare later nights with this one, and say why.', helpValue: 'REASON' }),
+    accept: Flags.string({
+      summary: 'Let later nights be compared with this one, for this reason.',
+      helpValue: 'REASON',
+    }),
     summary: Flags.string({
-      summary: 'Write the summary, markdown, to a file, too.',
+      summary: 'Write the summary to a Markdown file, too.',
       env: 'FCN_SUMMARY',
       helpValue: 'FILE',
     }),
     work: Flags.string({
-      summary: 'Folder of painted data, runs and their records.',
+      summary: 'Folder of generated data, runs and their records.',
       default: 'runs/nightly',
       helpValue: 'DIR',
     }),
@@ -73,8 +73,8 @@ export default class Nightly extends BaseCommand {
 
   async run(): Promise<object> {
     const { flags, raw } = await this.parse(Nightly);
-    // What the environment sets is for all commands, and may be of no use to this one.
-    refuseIdleFlags(new Set(raw.flatMap((token) => (token.type === 'flag' ? [token.flag] : []))), flags);
+    // Only flags on the command line: the environment sets them for all commands.
+    refuseFlagsWithoutEffect(new Set(raw.flatMap((token) => (token.type === 'flag' ? [token.flag] : []))), flags);
     const { closeNight, readMeasurements } = await import('../nightly/nightly.js');
     if (flags.measure !== undefined) return this.writeMeasured(flags.measure, await this.measure(flags));
     const measured = flags.from === undefined ? await this.measure(flags) : readMeasurements(flags.from);
@@ -90,7 +90,7 @@ export default class Nightly extends BaseCommand {
     return { night, judgements, failures };
   }
 
-  private async measure(flags: MeasureFlags): Promise<Night> {
+  private async measure(flags: InferredFlags<typeof Nightly.flags>): Promise<Night> {
     const { measureNight } = await import('../nightly/measure.js');
     return measureNight({
       parts: flags.part ?? NIGHT_PARTS,
@@ -118,19 +118,11 @@ export default class Nightly extends BaseCommand {
   }
 }
 
-interface MeasureFlags {
-  readonly part: NightPart[] | undefined;
-  readonly rows: string[] | undefined;
-  readonly engine: EngineName | 'auto';
-  readonly 'data-root': string;
-  readonly work: string;
-}
+const MEASURING_FLAGS = ['part', 'rows', 'work', 'engine', 'data-root'];
+const JUDGING_FLAGS = ['gates', 'history', 'accept', 'summary', 'results', 'whole'];
 
-const OF_MEASURING = ['part', 'rows', 'work', 'engine', 'data-root'];
-const OF_JUDGING = ['gates', 'history', 'accept', 'summary', 'results', 'whole'];
-
-/** @throws UserError where a flag that was given would have no effect, or says nothing. */
-function refuseIdleFlags(
+/** @throws UserError if a given flag would have no effect, or is empty. */
+function refuseFlagsWithoutEffect(
   given: ReadonlySet<string>,
   flags: { readonly part?: string[]; readonly accept?: string },
 ): void {
@@ -139,17 +131,17 @@ function refuseIdleFlags(
   };
   const first = (names: readonly string[]) => names.find((name) => given.has(name));
   if (given.has('measure')) {
-    const idle = first(['from', ...OF_JUDGING]);
-    if (idle !== undefined) refuse(idle, '--measure judges nothing, it measures and writes the figures');
+    const useless = first(['from', ...JUDGING_FLAGS]);
+    if (useless !== undefined) refuse(useless, '--measure only measures and writes the figures');
   }
   if (given.has('from')) {
-    const idle = first(OF_MEASURING);
-    if (idle !== undefined) refuse(idle, '--from measures nothing, it judges what was measured');
-  } else if (given.has('whole')) refuse('whole', 'there is no --from');
+    const useless = first(MEASURING_FLAGS);
+    if (useless !== undefined) refuse(useless, '--from only judges what was measured before');
+  } else if (given.has('whole')) refuse('whole', 'it needs --from');
   if (given.has('rows') && flags.part !== undefined && !flags.part.includes('smoke')) {
     refuse('rows', 'it chooses smoke runs, and no --part is smoke');
   }
   if (flags.accept !== undefined && flags.accept.trim() === '') {
-    throw new UserError('--accept gives no reason.', 'Say why later nights are to be compared with this one.');
+    throw new UserError('--accept gives no reason.', 'Say why later nights should be compared with this one.');
   }
 }

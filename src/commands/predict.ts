@@ -8,10 +8,10 @@ import { ExitCode } from '../support/errors.js';
 export default class Predict extends BaseCommand {
   static override summary = "Predict the classes of images with a row's network.";
   static override description =
-    'Writes for each image, under its own name and below its own subfolders: NAME.png, the class ids in the palette of the data ' +
-    'set; NAME.overlay.png, the colours over the image with a legend of the classes in it and their shares; with --truth ' +
-    'NAME.comparison.png, image, ground truth, prediction and errors side by side. With --label-ids, NAME.png alone. An image of any size is fitted into the ' +
-    "row's test scale and predicted at its own. One that cannot be read is named at the end, after the others.";
+    'Writes for each image, with its name and subfolders: NAME.png, the class ids in the palette of the data set; NAME.overlay.png, the ' +
+    'colours over the image, with a legend of its classes and their shares; and with --truth NAME.comparison.png, which shows image, ' +
+    'ground truth, prediction and errors side by side. With --label-ids, only NAME.png. An image of any size is resized to fit the ' +
+    "row's test scale, and predicted at its own size. Images that cannot be read are named at the end.";
   static override examples = [
     '<%= config.bin %> <%= command.id %> street.jpg --row fcn_r50-d8_512x1024_40k_cityscapes --weights published',
     '<%= config.bin %> <%= command.id %> photographs --row camvid_r18-d8 --weights FILE.safetensors --out predicted --ms-flip',
@@ -22,11 +22,11 @@ export default class Predict extends BaseCommand {
   };
   static override flags = {
     row: Flags.string({
-      summary: 'Row whose network it is; may be left out where --file has one row.',
+      summary: 'Row of the network; may be left out if --file has one row.',
       helpValue: 'ROW',
     }),
     weights: Flags.string({
-      summary: "Weights of the network: a file, or the row's published ones.",
+      summary: "Weights of the network: a file, or the row's published weights.",
       required: true,
       helpValue: 'FILE|published',
     }),
@@ -39,20 +39,19 @@ export default class Predict extends BaseCommand {
     }),
     truth: Flags.string({
       summary:
-        "Compare with this ground truth: a label map, or a folder of them, named as the images or as the data set's labels.",
+        "Ground truth to compare with: a label map, or a folder of label maps named like the images or the data set's labels.",
       helpValue: 'FILE|FOLDER',
     }),
     'label-ids': Flags.boolean({
-      summary:
-        "Write label maps alone, as Cityscapes' label ids, so that its server takes the folder; only of rows of Cityscapes.",
+      summary: 'Write only label maps, as label ids for the Cityscapes server; for rows of Cityscapes only.',
     }),
-    'ms-flip': Flags.boolean({ summary: "At all of the recipe's scales, each also flipped, instead of at one." }),
+    'ms-flip': Flags.boolean({ summary: 'Use all scales of the recipe, each also flipped, instead of one.' }),
     slide: Flags.boolean({
       summary:
-        'In windows that overlap, also where the recipe takes the image whole: the training crop, two thirds of it apart.',
+        'Use sliding windows, even if the recipe takes the whole image: windows of the training crop, with a stride of two thirds of it.',
     }),
     opacity: Flags.integer({
-      summary: 'Of the colours over the image, in percent.',
+      summary: 'Opacity of the colours over the image, in percent.',
       default: 50,
       min: 0,
       max: 100,
@@ -64,8 +63,7 @@ export default class Predict extends BaseCommand {
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Predict);
-    const { predict } = await import('../runs/predict.js');
-    const { formatPredictions } = await import('../runs/predict.js');
+    const { formatPredictions, predict } = await import('../runs/predict.js');
     const { row, file, profile, seed, weights, out, truth, slide, opacity, engine } = flags;
     const { failed, ...predicted } = await predict({
       inputs: args.images,

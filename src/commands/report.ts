@@ -1,5 +1,4 @@
 import path from 'node:path';
-import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base.js';
 import * as flags from '../cli/flags.js';
@@ -7,49 +6,43 @@ import * as flags from '../cli/flags.js';
 export default class Report extends BaseCommand {
   static override summary = 'Write a page of runs: curves, classes, confusion, predictions, recipe and environment.';
   static override description =
-    'One file, index.html, that needs no other and no network. With --format svg or png each chart is a file of its own ' +
-    'instead. A run that is still going on is shown as far as it is.';
+    'Writes a single file, index.html, that needs no other file and no network; or, with --format svg or png, a file for each chart. ' +
+    'Shows a run in progress up to now.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> --out report',
     '<%= config.bin %> <%= command.id %> camvid_r18-d8 --predictions DIR --data-root DIR --out report',
     '<%= config.bin %> <%= command.id %> runs/camvid_r18-d8/RUN --format png --chart loss --chart iou --out charts',
   ];
-  static override args = {
-    runs: Args.string({
-      description: `${flags.SEVERAL_RUNS_FORMS}. All runs if left out.`,
-      multiple: true,
-    }),
-  };
+  static override args = { runs: flags.runsOrAll };
   static override flags = {
     out: Flags.string({ summary: 'Folder to write to.', required: true, env: 'FCN_REPORT', helpValue: 'DIR' }),
     format: Flags.option({
-      summary: 'A page, or each chart as a file.',
+      summary: 'A page, or a file for each chart.',
       default: 'html' as const,
       options: ['html', 'svg', 'png'] as const,
     })(),
     chart: Flags.option({
       summary: 'Only this chart; may be given several times.',
       options: ['loss', 'lr', 'accuracy', 'miou', 'iou', 'confusion', 'throughput', 'memory'] as const,
-      multiple: true,
-      multipleNonGreedy: true,
+      ...flags.repeatable,
     })(),
     theme: Flags.option({
-      summary: "Colours of charts as files; an SVG follows the reader's device if not given, a PNG is light.",
+      summary: "Colours of chart files. Default: an SVG follows the reader's device, a PNG is light.",
       options: ['light', 'dark'] as const,
     })(),
     predictions: Flags.string({
-      summary: 'Folder that fcn evaluate --predictions wrote, to show the best and the worst of.',
+      summary: 'Folder that fcn evaluate --predictions wrote: show its best and worst predictions.',
       helpValue: 'DIR',
     }),
     examples: Flags.integer({
-      summary: 'How many of the best and of the worst predictions; 3 if not given.',
+      summary: 'Number of best and of worst predictions. Default: 3.',
       min: 1,
       max: 50,
       helpValue: 'N',
       dependsOn: ['predictions'],
     }),
     log: Flags.string({
-      summary: "The row's published training log (log.json), drawn beside the curves.",
+      summary: "The row's published training log (log.json), to draw with the curves.",
       helpValue: 'FILE',
     }),
     'data-root': flags.dataRoot,

@@ -12,54 +12,53 @@ import { ExitCode } from '../support/errors.js';
 export default class Reproduce extends RunCommand {
   static override summary = 'Reproduce rows: train, evaluate, evaluate multi-scale + flip, benchmark.';
   static override description =
-    'Executes every stage of a row in one run directory and keeps its record, which fcn table shows; several rows one after ' +
-    'the other. The published recipe takes days on a GPU; --profile smoke does the same in small within minutes on a ' +
-    'laptop, and --dry-run says what a recipe would take here. With --json an array, a run each.';
+    'Runs every stage of a row in one run directory and writes a record, which fcn table shows; several rows run one after the other. ' +
+    'The published recipe takes days on a GPU; --profile smoke runs a small version in minutes on a laptop; --dry-run estimates what a ' +
+    'recipe would take on this machine. With --json, prints an array of runs.';
   static override examples = [
     {
-      description: 'See everything work, on a small generated data set:',
+      description: 'Try everything on a small generated data set:',
       command: '<%= config.bin %> <%= command.id %> fcn_r18-d8_512x1024_80k_cityscapes --profile smoke',
     },
     {
-      description: 'Train on real images, shorter and narrower than the recipe says:',
+      description: 'Train a narrower network on real images, for fewer iterations:',
       command: '<%= config.bin %> <%= command.id %> camvid_r18-d8 --set width=32 --set iterations=1000 --data-root DIR',
     },
     {
-      description: 'What all R-50 rows at 769×769 would take on this machine:',
+      description: 'Estimate what all R-50 rows at 769×769 would take on this machine:',
       command: "<%= config.bin %> <%= command.id %> 'fcn_r50*769*' --dry-run",
     },
     {
-      description: 'Evaluate the published weights of a table, and go on where one fails:',
+      description: 'Evaluate the published weights of a table, and continue after a failure:',
       command: '<%= config.bin %> <%= command.id %> --table ADE20K --weights published --stage evaluate --keep-going',
     },
     {
-      description: 'What the seed alone changes:',
+      description: 'Measure what the seed alone changes:',
       command: '<%= config.bin %> <%= command.id %> camvid_r18-d8 --repeat 3 --seed 10',
     },
   ];
   static override args = { rows: flags.rows };
   static override flags = {
-    table: flags.table,
+    table: flags.tableName,
     all: Flags.boolean({ summary: 'Every published row.', exclusive: ['table'] }),
     stage: Flags.option({
       summary: 'Only this stage; may be given several times.',
       options: STAGE_NAMES,
-      multiple: true,
-      multipleNonGreedy: true,
+      ...flags.repeatable,
     })(),
     weights: Flags.string({
-      summary: "Evaluate these instead of training: a file, or each row's published ones.",
+      summary: "Weights to evaluate instead of training: a file, or each row's published weights.",
       helpValue: 'FILE|published',
       exclusive: ['repeat'],
     }),
     key: { ...flags.weightsKey, dependsOn: ['weights'] },
     repeat: Flags.integer({
-      summary: 'Run each row so many times, with seeds from --seed on.',
+      summary: 'Run each row N times, with seeds from --seed upwards.',
       min: 1,
       helpValue: 'N',
     }),
-    'keep-going': Flags.boolean({ summary: 'Go on with the next run after one that failed.' }),
-    'dry-run': Flags.boolean({ summary: 'Say what would be done and about what it would take, and do nothing.' }),
+    'keep-going': Flags.boolean({ summary: 'Continue with the next run after a failure.' }),
+    'dry-run': Flags.boolean({ summary: 'Start nothing: estimate the time, memory and disk space of the runs.' }),
     ...flags.experiment,
     'evaluate-every': flags.evaluateEvery,
     ...flags.run,
@@ -106,7 +105,7 @@ export default class Reproduce extends RunCommand {
         if (several) this.note(`[${index + 1}/${plan.length}] ${experiment.row}, seed ${experiment.seed}`);
       },
       onFailure: ({ error }) => {
-        // A single run's failure is the command's.
+        // The failure of a single run is that of the command.
         if (!several) throw error;
         this.noteError(error);
       },
@@ -124,8 +123,7 @@ export default class Reproduce extends RunCommand {
   }
 
   private async report(outcomes: readonly Outcome[], results: string, tables: readonly Table[]): Promise<object> {
-    const { describeOutcome, formatSeries } = await import('../tables/series.js');
-    const { formatExecution } = await import('../tables/series.js');
+    const { describeOutcome, formatExecution, formatSeries } = await import('../tables/series.js');
     const { outputWidth } = await import('../terminal/layout.js');
     const [only] = outcomes;
     const single = outcomes.length === 1 && only?.state === 'completed';
@@ -139,14 +137,13 @@ export default class Reproduce extends RunCommand {
 }
 
 /**
- * Of the failure that matters most: an interruption, then a bug, then a training that diverged, then a mistake of the user,
- * then what can be tried again.
+ * Exit code of the most important failure: an interruption, then a bug, then a diverged training, then a user's mistake, then what
+ * may succeed later.
  */
 function exitCodeOf(outcomes: readonly Outcome[]): number {
   const codes = outcomes.map((outcome) => ('error' in outcome ? explainError(outcome.error).code : ExitCode.success));
   const interrupted = outcomes.findIndex(({ state }) => state === 'interrupted');
   if (interrupted !== -1) return codes[interrupted]!;
   const order: readonly number[] = [ExitCode.bug, ExitCode.diverged, ExitCode.userError, ExitCode.tryAgain];
-  const worst = order.find((code) => codes.includes(code));
-  return worst ?? ExitCode.success;
+  return order.find((code) => codes.includes(code)) ?? ExitCode.success;
 }

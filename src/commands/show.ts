@@ -4,8 +4,7 @@ import * as flags from '../cli/flags.js';
 import { overridesOf } from '../cli/flags.js';
 
 export default class Show extends BaseCommand {
-  static override summary =
-    'Show the recipe that a row resolves to, its size, and what deviates from the published one.';
+  static override summary = 'Show the resolved recipe of a row, its size, and its deviations from the published one.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> fcn_r50-d8_512x1024_40k_cityscapes',
     '<%= config.bin %> <%= command.id %> camvid_r18-d8 --set width=32 --json',
@@ -15,7 +14,7 @@ export default class Show extends BaseCommand {
   static override flags = {
     ...flags.experiment,
     log: Flags.string({
-      summary: 'Also show what a training log says besides its curve, and where it differs from the recipe.',
+      summary: 'Also show what a training log says about its run, and where it differs from the recipe.',
       helpValue: 'FILE',
     }),
   };

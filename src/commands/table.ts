@@ -7,12 +7,12 @@ import type { TableFormat } from '../tables/report.js';
 import type { Report } from '../tables/table.js';
 
 export default class Table extends BaseCommand {
-  static override summary = 'Show the published tables with the reproduced figures beside the published ones.';
+  static override summary = 'Show the published tables with the published and the reproduced figures.';
   static override description =
-    'Made from the records under --results and --runs, and from nothing else. A figure of the smoke profile, of a changed ' +
-    'recipe or of a row without published figures never stands in a published table: it is shown in one of its own. ' +
-    'Files are written from kept records only (fcn results add); of a markdown file only what stands between the markers ' +
-    '<!-- fcn table: PART --> and <!-- end of fcn table: PART -->, where PART is published, smoke or local.';
+    'Uses only the records under --results and --runs. A figure of the smoke profile, of a changed recipe or of a row without ' +
+    'published figures never appears in a published table, but in a table of its own. Files are written from kept records only ' +
+    '(fcn results add). In a Markdown file only the text between the markers <!-- fcn table: PART --> and ' +
+    '<!-- end of fcn table: PART --> is replaced; PART is published, smoke or local.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     "<%= config.bin %> <%= command.id %> --rows 'fcn_r50*' --sort mIoU --wide",
@@ -29,22 +29,21 @@ export default class Table extends BaseCommand {
   ];
   static override flags = {
     format: Flags.option({
-      summary: "How to lay the tables out; of a file, by default what its name's ending says.",
+      summary: 'Format of the tables. Default: terminal, or for a file the format of its extension.',
       options: ['terminal', 'markdown', 'csv', 'json', 'html'] as const,
     })(),
     wide: flags.wide,
     'only-published': Flags.boolean({ summary: 'Leave out smoke and local runs.' }),
     seeds: Flags.boolean({
-      summary: 'Mean ± sample standard deviation over all seeds, with their number, instead of the newest run.',
+      summary: 'Show mean ± sample standard deviation over all seeds, and their number, instead of the newest run.',
     }),
     rows: Flags.string({
-      summary: "Only rows that match, as 'fcn_r50*769*'; may be given several times.",
-      multiple: true,
-      multipleNonGreedy: true,
+      summary: "Only rows that match, such as 'fcn_r50*769*'; may be given several times.",
+      ...flags.repeatable,
       helpValue: 'PATTERN',
     }),
     sort: Flags.option({
-      summary: 'Order of the rows, best first; here and difference are of mIoU.',
+      summary: 'Order of the rows, best first; here and difference refer to mIoU.',
       options: ['published', 'row', 'backbone', 'memory', 'fps', 'mIoU', 'ms+flip', 'here', 'difference'] as const,
     })(),
     profile: Flags.option({
@@ -52,23 +51,21 @@ export default class Table extends BaseCommand {
       options: ['full', 'smoke'] as const,
     })(),
     file: Flags.string({
-      summary: "The table of this experiment file and its runs instead of the package's; may be given several times.",
-      multiple: true,
-      multipleNonGreedy: true,
+      summary: 'Show the table of this experiment file, not those of the package; may be given several times.',
+      ...flags.repeatable,
       helpValue: 'FILE.yaml',
-      // What a file of fcn's says is published, is published.
+      // A file with our markers must hold the package's own tables only.
       exclusive: ['write', 'check'],
     }),
     table: Flags.string({ summary: 'Only this published table.', helpValue: 'NAME' }),
     write: Flags.string({
       summary: 'Write to a file instead of standard output; may be given several times.',
-      multiple: true,
-      multipleNonGreedy: true,
+      ...flags.repeatable,
       helpValue: 'FILE',
     }),
     check: Flags.boolean({
       summary:
-        'Write nothing; exit with 1 where --write, or README.md and results/README.md, would change a file, or a part is missing.',
+        'Write nothing, but exit with 1 if --write (default: README.md and results/README.md) would change a file, or a part is missing.',
     }),
     results: flags.results,
     runs: flags.runs,
@@ -89,7 +86,7 @@ export default class Table extends BaseCommand {
 
   private async write(report: Report, files: readonly string[], asked: TableFormat | undefined): Promise<object> {
     const { formatOfFile, writeReport } = await import('../tables/written.js');
-    // Of all of them, before the first is written.
+    // Check all of them before the first is written.
     for (const file of files) formatOfFile(file, asked);
     for (const file of files) {
       await writeReport(report, file, asked);
@@ -108,7 +105,7 @@ export default class Table extends BaseCommand {
     const stale = await checkFiles(report, files, format);
     if (stale.length === 0) this.print(`Up to date: ${files.join(', ')}.`);
     else {
-      // As it was typed, so that the same rows, seeds and records are written.
+      // Repeats the flags as typed, so that the same rows, seeds and records are written.
       const typed = this.argv.filter((word) => word !== '--check' && word !== '--json');
       const named = asked === undefined ? files.flatMap((file) => ['--write', file]) : [];
       this.print([...stale, `next: ${shellWords(['fcn', 'table', ...named, ...typed])}`].join('\n'));

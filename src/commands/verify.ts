@@ -4,40 +4,38 @@ import * as flags from '../cli/flags.js';
 import { ExitCode } from '../support/errors.js';
 
 export default class Verify extends BaseCommand {
-  static override summary = 'Prove that this engine computes what the original implementation computes.';
+  static override summary = 'Check that this engine computes what the original implementation computes.';
   static override description =
-    'Compares networks, gradients, training steps, inference, transforms and metrics with reference numbers of the original ' +
-    'that come with the package, and shows each worst difference beside its tolerance. Worth a minute before a week of ' +
-    'training, on a GPU above all. Exits with 1 where anything is off. docs/fidelity.md explains the tolerances.';
+    'Compares networks, gradients, training steps, inference, transforms and metrics with a reference set, arrays that the original ' +
+    'computed, and shows the worst difference of each with its tolerance. Do it before a long training, above all on a GPU. ' +
+    'Exits with 1 if a difference is too large. docs/fidelity.md explains the tolerances.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --engine wasm --case "r18*"',
-    '<%= config.bin %> <%= command.id %> --oracle DIR --json',
+    '<%= config.bin %> <%= command.id %> --reference DIR --json',
   ];
   static override flags = {
     engine: flags.engine,
-    oracle: Flags.string({
-      summary: 'A bigger set of reference data, instead of that of the package.',
-      env: 'FCN_ORACLE',
+    reference: Flags.string({
+      summary: 'A larger reference set, instead of that of the package.',
+      env: 'FCN_REFERENCE',
       helpValue: 'DIR',
     }),
     case: Flags.string({
-      summary: 'Only the cases of this name; * and ? stand for any characters.',
+      summary: 'Only cases whose names match; * stands for any characters, ? for one.',
       helpValue: 'GLOB',
     }),
   };
 
   async run(): Promise<object> {
     const { flags } = await this.parse(Verify);
-    const { verify } = await import('../parity/verify.js');
-    const { formatVerification } = await import('../parity/verify.js');
-    const live = process.stdout.isTTY && process.stderr.isTTY ? 'live' : 'plain';
+    const { formatVerification, verify } = await import('../parity/verify.js');
     const found = await verify({
       engine: flags.engine,
-      oracle: flags.oracle,
+      reference: flags.reference,
       cases: flags.case,
       signal: this.interruptSignal(),
-      display: this.jsonEnabled() ? 'silent' : live,
+      display: this.displayMode(),
     });
     // NO_COLOR: https://no-color.org.
     const coloured = process.stdout.isTTY && !process.env['NO_COLOR'];

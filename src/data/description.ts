@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { UserError } from '../support/errors.js';
 import { packageRoot } from '../support/package.js';
 import { nearest } from '../support/suggest.js';
-import { checkYaml, parseYaml, readYaml } from '../support/yaml.js';
+import { checkYaml, parseYaml, readYaml, type YamlFile } from '../support/yaml.js';
 import { type Dataset, EVIDENCE, type PublishedCounts } from './dataset.js';
 
 const byte = z.int().min(0).max(255);
@@ -13,7 +13,7 @@ const byte = z.int().min(0).max(255);
 /** Red, green, blue. */
 const colour = z.tuple([byte, byte, byte]);
 
-/** A folder or file inside the data set's folder: relative, and not out of it. */
+/** A path inside the data set's folder. */
 const inside = z
   .string()
   .min(1)
@@ -43,7 +43,7 @@ const published = counts.extend({
   otherSources: z.record(z.string(), counts).optional(),
 });
 
-/** What a file in datasets/ looks like. The id is the file's name. */
+/** A file in datasets/. The data set's id is the file's name. */
 const datasetSchema = z
   .strictObject({
     name: z.string().min(1),
@@ -55,79 +55,63 @@ const datasetSchema = z
     obtain: z.string().min(1),
     published: published.optional(),
     splits: z.record(z.string(), z.array(source).min(1)),
-    // 255 is kept for pixels without a label.
+    // 255 is reserved for unlabelled pixels.
     classes: z
       .array(z.strictObject({ name: z.string().min(1), colour }))
       .min(1)
       .max(255),
   })
   .superRefine((value, context) => {
-    const seen = new Set<string>();
-    for (const [index, { name }] of value.classes.entries()) {
-      if (seen.has(name)) {
-        context.addIssue({
-          code: 'custom',
-          path: ['classes', index, 'name'],
-          message: `the class "${name}" is there twice`,
-        });
+    const report = (path: (string | number)[], message: string, params?: { got: string }) =>
+      context.addIssue({ code: 'custom', path, message, ...(params && { params }) });
+    const { classes, published, splits, reduceZeroLabel, ignoreIndex, labels = {}, ignoreColours = [] } = value;
+    for (const [index, { name }] of classes.entries()) {
+      if (classes.findIndex((one) => one.name === name) < index) {
+        report(['classes', index, 'name'], `two classes are called "${name}"`);
       }
-      seen.add(name);
     }
-    const others = Object.entries(value.published?.otherSources ?? {});
     const counted = [
-      { path: ['published'], images: value.published?.images ?? {} },
-      ...others.map(([source, { images }]) => ({ path: ['published', 'otherSources', source], images })),
+      { path: ['published'], images: published?.images ?? {} },
+      ...Object.entries(published?.otherSources ?? {}).map(([source, { images }]) => ({
+        path: ['published', 'otherSources', source],
+        images,
+      })),
     ];
     for (const { path, images } of counted) {
-      for (const split of Object.keys(images)) {
-        if (split in value.splits) continue;
-        const known = Object.keys(value.splits).join(', ');
-        context.addIssue({
-          code: 'custom',
-          path: [...path, 'images', split],
-          message: `no such split; known: ${known}`,
-        });
+      for (const split of Object.keys(images).filter((name) => !(name in splits))) {
+        report([...path, 'images', split], `no such split; known: ${Object.keys(splits).join(', ')}`);
       }
     }
-    const last = value.classes.length - (value.reduceZeroLabel ? 0 : 1);
-    if (value.ignoreIndex <= last) {
-      context.addIssue({
-        code: 'custom',
-        path: ['ignoreIndex'],
-        message: `expected a value that is no label: labels are 0 to ${last}`,
-      });
-    }
-    for (const [from, to] of Object.entries(value.labels ?? {})) {
-      const path = ['labels', from];
+    const last = classes.length - (reduceZeroLabel ? 0 : 1);
+    if (ignoreIndex <= last) report(['ignoreIndex'], `expected a value that is no label: labels are 0 to ${last}`);
+    for (const [from, to] of Object.entries(labels)) {
       if (!/^[0-9]{1,3}$/.test(from) || Number(from) > 255) {
-        const message = 'expected a label value, 0 to 255, before the colon';
-        context.addIssue({ code: 'custom', path, message, params: { got: from } });
-      } else if (to > last && to !== value.ignoreIndex) {
-        const message = `expected a value that means something: 0 to ${last}, or ${value.ignoreIndex} (ignored)`;
-        context.addIssue({ code: 'custom', path, message });
+        report(['labels', from], 'expected a label value, 0 to 255, before the colon', { got: from });
+      } else if (to > last && to !== ignoreIndex) {
+        report(['labels', from], `expected a value with a meaning: 0 to ${last}, or ${ignoreIndex} (ignored)`);
       }
     }
-    for (const [index, ignored] of (value.ignoreColours ?? []).entries()) {
-      const same = value.classes.find(({ colour }) => String(colour) === String(ignored));
-      if (same === undefined) continue;
-      const message = `expected a colour of no class: it is that of "${same.name}"`;
-      context.addIssue({ code: 'custom', path: ['ignoreColours', index], message });
+    for (const [index, ignored] of ignoreColours.entries()) {
+      const same = classes.find(({ colour }) => String(colour) === String(ignored));
+      if (same) report(['ignoreColours', index], `expected a colour of no class: it is that of "${same.name}"`);
     }
   });
+
+const EXTENSION = /\.ya?ml$/;
 
 function toCounts({ images, evidence, readIn }: z.infer<typeof counts>): PublishedCounts {
   return { images, evidence: evidence ?? null, readIn: readIn ?? null };
 }
 
-/** The checked file as the rest of the program uses it. */
-function toDataset(id: string, value: z.infer<typeof datasetSchema>): Dataset {
-  const { classes, published, splits, labels, ignoreColours, ...rest } = value;
+/** @throws UserError naming file and line of a mistake in the file. */
+function toDataset(yaml: YamlFile): Dataset {
+  const { classes, published, splits, labels, ignoreColours, ...rest } = checkYaml(yaml, datasetSchema);
   const [height, width] = published?.size ?? [];
   return {
     ...rest,
     ...(labels && { labels }),
     ...(ignoreColours && { ignoreColours }),
-    id,
+    id: path.basename(yaml.file).replace(EXTENSION, ''),
     classes: classes.map(({ name }) => name),
     palette: classes.map(({ colour }) => colour),
     published: published
@@ -148,7 +132,7 @@ function toDataset(id: string, value: z.infer<typeof datasetSchema>): Dataset {
   };
 }
 
-const EXTENSION = /\.ya?ml$/;
+const packagedFile = (id: string) => path.join(packageRoot(), 'datasets', `${id}.yaml`);
 
 /** Ids of the data sets that the package describes, sorted. */
 export async function datasetIds(): Promise<string[]> {
@@ -164,49 +148,26 @@ export async function datasetIds(): Promise<string[]> {
  * @throws UserError for an unknown id, or naming file and line of a mistake in the file.
  */
 export async function loadDataset(idOrFile: string): Promise<Dataset> {
-  let file = idOrFile;
-  if (!EXTENSION.test(idOrFile)) {
-    const known = await datasetIds();
-    if (!known.includes(idOrFile)) {
-      const near = nearest(idOrFile, known);
-      throw new UserError(
-        `No data set is called "${idOrFile}". Known: ${known.join(', ')}.`,
-        near ? `Did you mean ${near}?` : 'Give one of these, or the path of a YAML file that describes yours.',
-      );
-    }
-    file = path.join(packageRoot(), 'datasets', `${idOrFile}.yaml`);
-  }
-  const yaml = await readYaml(file);
-  return toDataset(path.basename(file).replace(EXTENSION, ''), checkYaml(yaml, datasetSchema));
+  if (EXTENSION.test(idOrFile)) return toDataset(await readYaml(idOrFile));
+  const known = await datasetIds();
+  if (known.includes(idOrFile)) return toDataset(await readYaml(packagedFile(idOrFile)));
+  const near = nearest(idOrFile, known);
+  throw new UserError(
+    `No data set is called "${idOrFile}". Known: ${known.join(', ')}.`,
+    near ? `Did you mean ${near}?` : 'Give one of these, or the path of a YAML file that describes yours.',
+  );
 }
 
-/** What the package says about a data set. */
-interface DescribedDataset {
-  /** Names of the classes, in their order. */
-  readonly classes: readonly string[];
-  /** Images of each split, as published; empty where nothing says so. */
-  readonly images: Readonly<Record<string, number>>;
+const described = new Map<string, Dataset>();
+
+/** The package's own description of a data set, read synchronously and only once; null for any other data set. */
+export function describedDataset(id: string): Dataset | null {
+  const file = packagedFile(path.basename(id));
+  if (!described.has(id) && existsSync(file)) described.set(id, toDataset(parseYaml(readFileSync(file, 'utf8'), file)));
+  return described.get(id) ?? null;
 }
 
-const known = new Map<string, DescribedDataset | null>();
-
-/** What the package says about a data set of its own, read once, at once; null of any other data set. */
-export function describedDataset(id: string): DescribedDataset | null {
-  const file = path.join(packageRoot(), 'datasets', `${path.basename(id)}.yaml`);
-  const found = known.get(id) ?? (existsSync(file) ? read(file) : null);
-  known.set(id, found);
-  return found;
-}
-
-function read(file: string): DescribedDataset {
-  const { classes, published } = checkYaml(parseYaml(readFileSync(file, 'utf8'), file), datasetSchema);
-  return { classes: classes.map(({ name }) => name), images: published?.images ?? {} };
-}
-
-/**
- * Images of each split of a data set that the package describes, as published; empty where nothing says so, and of any other
- * data set.
- */
+/** Published images of each split of a data set that the package describes; empty if unknown, and for any other data set. */
 export function publishedImages(id: string): Readonly<Record<string, number>> {
-  return describedDataset(id)?.images ?? {};
+  return describedDataset(id)?.published?.images ?? {};
 }

@@ -1,33 +1,29 @@
 import { createHash } from 'node:crypto';
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { explainFileError } from '../support/files.js';
 import { type Dataset, replacedLabels } from './dataset.js';
-import { HEADER_BYTES, holdsColours, PngError } from './png-read.js';
+import { readStart } from './files.js';
+import { holdsColours, PNG_HEADER_BYTES, PngError } from './png-read.js';
+import { badSampleReason } from './problem.js';
 import { type Incomplete, readSplit } from './split.js';
 
-/** Two hashes (SHA-256, hexadecimal) that tell one state of a data set from another. */
-export interface Fingerprint {
-  /**
-   * Over its classes, over what label values mean (colours, too, where label maps hold them) and, for each split, over the names of
-   * its samples, in order: what a sample's number means.
-   */
+/** The state of a data set: two hashes (SHA-256, hexadecimal) and its size. */
+interface Fingerprint {
+  /** Of its classes, of the meaning of label values (and colours, if label maps hold them), and of the samples' names in order. */
   readonly names: string;
-  /** The same with the sizes in bytes of image and label. The contents are not read: that would take minutes on a large set. */
+  /** The same with the sizes in bytes of image and label. Reading the contents would take minutes on a large set. */
   readonly files: string;
-}
-
-/** A fingerprint, and the number of samples of each split. */
-interface CountedFingerprint extends Fingerprint {
+  /** Number of samples of each split. */
   readonly images: Readonly<Record<string, number>>;
 }
 
-/** @throws UserError as `readSplit`. */
+/** @throws UserError like `readSplit`. */
 export async function datasetFingerprint(
   dataset: Dataset,
   splits: readonly string[],
   dataRoot: string,
   incomplete: Incomplete = 'refused',
-): Promise<CountedFingerprint> {
+): Promise<Fingerprint> {
   const replaced = replacedLabels(dataset);
   const head = JSON.stringify([
     dataset.classes,
@@ -57,7 +53,7 @@ export async function datasetFingerprint(
   return { names: names.digest('hex'), files: files.digest('hex'), images };
 }
 
-/** Bytes of a file; 'missing' where it is not there. */
+/** Bytes of a file; 'missing' if it does not exist. */
 async function sizeOf(file: string): Promise<number | 'missing'> {
   try {
     return (await stat(file)).size;
@@ -67,18 +63,12 @@ async function sizeOf(file: string): Promise<number | 'missing'> {
   }
 }
 
-/** Whether a label map holds colours, by its header; one that cannot be read is reported by who reads all of it. */
+/** Whether a label map holds colours, by its header. False if it cannot be read: whoever reads all of it reports that. */
 async function isOfColours(file: string): Promise<boolean> {
   try {
-    const handle = await open(file);
-    try {
-      const { buffer, bytesRead } = await handle.read(Buffer.alloc(HEADER_BYTES), 0, HEADER_BYTES, 0);
-      return holdsColours(buffer.subarray(0, bytesRead));
-    } finally {
-      await handle.close();
-    }
+    return holdsColours(await readStart(file, PNG_HEADER_BYTES));
   } catch (error) {
-    if (error instanceof PngError || (error as NodeJS.ErrnoException).syscall !== undefined) return false;
+    if (error instanceof PngError || badSampleReason(error) !== null) return false;
     throw error;
   }
 }

@@ -3,20 +3,21 @@ import { UserError } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
 import type { Dataset } from './dataset.js';
 import type { Batch, EvaluationSample } from './image.js';
-import { NO_TOLERANCE, type SkippedSamples, type Tolerance } from './problem.js';
+import { NO_TOLERANCE, type SkippedSamples, type SkipTolerance } from './problem.js';
 import { TrainingOrder } from './samples.js';
-import { type Entry, type Incomplete, readSplit } from './split.js';
-import type { MadeBatch } from './training-samples.js';
+import { type Incomplete, readSplit, type SplitEntry } from './split.js';
+import type { BatchOptions, MadeBatch } from './training-samples.js';
 import { largestViewsBytes } from './transforms/resize.js';
 import type { EvaluationAnswer, EvaluationWorkerData } from './workers/evaluation-worker.js';
 import { defaultWorkers, Prefetch, resultsAhead, WorkerPool } from './workers/pool.js';
 import type { PredictionSample, PredictionWorkerData } from './workers/prediction-worker.js';
-import type { TrainingTask, TrainingWorkerData } from './workers/training-worker.js';
+import type { TrainingTask } from './workers/training-worker.js';
+
+const workerModule = (name: 'training' | 'evaluation' | 'prediction') =>
+  new URL(`./workers/${name}-worker.js`, import.meta.url);
 
 export interface TrainingLoaderOptions {
   readonly dataset: Dataset;
-  /** "train" where not given. */
-  readonly split?: string;
   readonly recipe: DataRecipe;
   readonly dataRoot: string;
   readonly seed: number;
@@ -24,11 +25,11 @@ export interface TrainingLoaderOptions {
   readonly batch: number;
   /** Iteration of the first batch that is returned, from 0. */
   readonly startIteration: number;
-  /** Counts samples that cannot be read, in whose place others are drawn; where not given, such a sample is an error. */
+  /** Counts samples that cannot be read and are replaced by others; without it, such a sample is an error. */
   readonly skipped?: SkippedSamples | undefined;
-  /** Worker threads; one less than there are cores, at most 8, where not given. */
+  /** Worker threads; default: `defaultWorkers()`. */
   readonly workers?: number;
-  /** Batches made ahead of the reader; one more than there are workers, as memory allows, where not given. */
+  /** Batches made ahead of the reader; default: `resultsAhead`. */
   readonly prefetch?: number;
 }
 
@@ -36,8 +37,8 @@ export interface TrainingLoader {
   /** Images in the split. */
   readonly images: number;
   /**
-   * The batch of the next iteration. It is the same whatever the number of workers, the prefetch and the start.
-   * @throws UserError for a file that is missing, damaged or wrong; after that every further call throws it again.
+   * The batch of the next iteration. It does not depend on the number of workers, the prefetch or the start.
+   * @throws UserError for a file that is missing, damaged or wrong; every later call throws it again.
    */
   next(): Promise<Batch>;
   /** Ends the worker threads. */
@@ -46,12 +47,13 @@ export interface TrainingLoader {
 
 /**
  * Starts worker threads that make training batches ahead of the reader.
- * @throws UserError where the data set is not there or not whole, or holds fewer images than a batch.
+ * @throws UserError if the data set is missing or incomplete, or has fewer images than a batch.
  */
 export async function createTrainingLoader(options: TrainingLoaderOptions): Promise<TrainingLoader> {
-  const { dataset, split = 'train', recipe, dataRoot, seed, batch, startIteration, skipped } = options;
+  const { dataset, recipe, dataRoot, seed, batch, startIteration, skipped } = options;
+  const split = 'train';
   const tolerance = skipped?.toleranceOf(split) ?? NO_TOLERANCE;
-  const entries = await readSplit(dataset, split, dataRoot, ofIncomplete(tolerance));
+  const entries = await readSplit(dataset, split, dataRoot, incompleteSamples(tolerance));
   if (entries.length < batch) {
     throw new UserError(
       `The split "${split}" of ${dataset.name} has ${formatNumber(entries.length, 'image')}, too few for a batch of ${batch}.`,
@@ -60,16 +62,12 @@ export async function createTrainingLoader(options: TrainingLoaderOptions): Prom
   }
   const order = new TrainingOrder(seed, entries.length, batch);
   const [height, width] = recipe.cropHw;
-  // Four bytes for each of three colours and for the label.
-  const bytes = batch * height * width * 16;
   const workers = options.workers ?? defaultWorkers();
-  const ahead = options.prefetch ?? resultsAhead(workers, bytes);
-  const data: TrainingWorkerData = { dataset, recipe, seed, replacements: { entries, tolerance } };
-  const pool = await WorkerPool.start<TrainingTask, MadeBatch>(
-    new URL('./workers/training-worker.js', import.meta.url),
-    Math.min(workers, ahead),
-    data,
-  );
+  // Four bytes for each of three colours and for the label.
+  const ahead = options.prefetch ?? resultsAhead(workers, batch * height * width * 16);
+  const data: BatchOptions = { dataset, recipe, seed, replacements: { entries, tolerance } };
+  const size = Math.min(workers, ahead);
+  const pool = await WorkerPool.start<TrainingTask, MadeBatch>(workerModule('training'), size, data);
   const prefetch = new Prefetch((index) => {
     const iteration = startIteration + index;
     return pool.run({ iteration, entries: Array.from(order.at(iteration), (number) => entries[number]!) });
@@ -82,36 +80,34 @@ export async function createTrainingLoader(options: TrainingLoaderOptions): Prom
   return { images: entries.length, next, close: () => pool.close() };
 }
 
-/** Where samples may be left out, so may those that lack a file; they are counted as they are met. */
-function ofIncomplete({ limit, known }: Tolerance): Incomplete {
+/** If samples may be skipped, so may those that lack a file. They are counted when they are read. */
+function incompleteSamples({ limit, known }: SkipTolerance): Incomplete {
   return limit > 0 || known.length > 0 ? 'kept' : 'refused';
 }
 
 interface EvaluationLoaderOptions {
   readonly dataset: Dataset;
-  /** "val" where not given. */
-  readonly split?: string;
   readonly recipe: EvaluationRecipe;
   readonly dataRoot: string;
-  /** Multi-scale ratios: a view is made for each. */
+  /** Multi-scale ratios, one for each view. */
   readonly ratios: readonly number[];
-  /** First images only; null: all. */
+  /** Number of images, from the split's start; null: all. */
   readonly limit: number | null;
-  /** Samples at the split's start that are passed over; 0 where not given. */
+  /** Samples at the split's start that were done before; default: 0. */
   readonly start?: number;
-  /** Counts samples that cannot be read, which are left out; where not given, such a sample is an error. */
+  /** Counts samples that cannot be read and are skipped; without it, such a sample is an error. */
   readonly skipped?: SkippedSamples | undefined;
   readonly workers?: number;
 }
 
 export interface EvaluationLoader extends AsyncIterable<EvaluationSample> {
-  /** Samples in one pass, those that are passed over or will be left out included. */
+  /** Samples in one pass, including those that were done before or are skipped. */
   readonly length: number;
-  /** Of those, in their order; two sources of a split may have the same ones. */
+  /** Their names, in order; two sources of a split may have the same ones. */
   readonly names: readonly string[];
-  /** Samples from the split's start on that were read, passed over or left out so far. */
+  /** Samples from the split's start on that are done: read, skipped, or done before. */
   readonly position: number;
-  /** Names of the samples of this pass that were left out so far, those that were passed over not with them. */
+  /** Names of the samples that this loader has skipped. */
   readonly leftOut: readonly string[];
   /** Ends the worker threads. */
   close(): Promise<void>;
@@ -120,20 +116,21 @@ export interface EvaluationLoader extends AsyncIterable<EvaluationSample> {
 /**
  * Starts worker threads that make the samples of a validation split ahead of the reader, in the split's order. Iterating
  * throws a UserError for a file that is missing, damaged or wrong.
- * @throws UserError where the data set is not there or not whole.
+ * @throws UserError if the data set is missing or incomplete.
  */
 export async function createEvaluationLoader(options: EvaluationLoaderOptions): Promise<EvaluationLoader> {
-  const { dataset, split = 'val', recipe, dataRoot, ratios, limit, start = 0, skipped } = options;
+  const { dataset, recipe, dataRoot, ratios, limit, start = 0, skipped } = options;
+  const split = 'val';
   const tolerance = skipped?.toleranceOf(split) ?? NO_TOLERANCE;
-  const entries = (await readSplit(dataset, split, dataRoot, ofIncomplete(tolerance))).slice(0, limit ?? undefined);
+  const entries = (await readSplit(dataset, split, dataRoot, incompleteSamples(tolerance))).slice(
+    0,
+    limit ?? undefined,
+  );
   const workers = options.workers ?? defaultWorkers();
   const ahead = resultsAhead(workers, largestViewsBytes(recipe.imageScaleWh, ratios));
   const data: EvaluationWorkerData = { dataset, imageScaleWh: recipe.imageScaleWh, ratios, tolerance };
-  const pool = await WorkerPool.start<Entry, EvaluationAnswer>(
-    new URL('./workers/evaluation-worker.js', import.meta.url),
-    Math.min(workers, ahead),
-    data,
-  );
+  const size = Math.min(workers, ahead);
+  const pool = await WorkerPool.start<SplitEntry, EvaluationAnswer>(workerModule('evaluation'), size, data);
   let position = start;
   const leftOut: string[] = [];
   return {
@@ -159,7 +156,7 @@ export async function createEvaluationLoader(options: EvaluationLoaderOptions): 
   };
 }
 
-/** An image that was read, or why it was not. */
+/** An image, or why it cannot be read. */
 type LoadedImage = { readonly sample: PredictionSample } | { readonly problem: UserError };
 
 interface ImageLoader extends AsyncIterable<LoadedImage> {
@@ -167,22 +164,17 @@ interface ImageLoader extends AsyncIterable<LoadedImage> {
   close(): Promise<void>;
 }
 
-/** Starts worker threads that read images without labels and make their views, ahead of the reader and in the files' order. */
+/** Starts worker threads that read images without labels and make their views ahead of the reader, in the files' order. */
 export async function createImageLoader(
   files: readonly string[],
   { imageScaleWh }: Pick<EvaluationRecipe, 'imageScaleWh'>,
   ratios: readonly number[],
 ): Promise<ImageLoader> {
   const workers = defaultWorkers();
-  // Views are at most as large as the scale times their ratio; four bytes for each of three colours.
-  const bytes = ratios.reduce((sum, ratio) => sum + ratio ** 2, 0) * imageScaleWh[0] * imageScaleWh[1] * 12;
-  const ahead = resultsAhead(workers, bytes);
+  const ahead = resultsAhead(workers, largestViewsBytes(imageScaleWh, ratios));
   const data: PredictionWorkerData = { imageScaleWh, ratios };
-  const pool = await WorkerPool.start<string, PredictionSample>(
-    new URL('./workers/prediction-worker.js', import.meta.url),
-    Math.min(workers, ahead, files.length),
-    data,
-  );
+  const size = Math.min(workers, ahead, files.length);
+  const pool = await WorkerPool.start<string, PredictionSample>(workerModule('prediction'), size, data);
   const load = (index: number): Promise<LoadedImage> =>
     pool.run(files[index]!).then(
       (sample) => ({ sample }),

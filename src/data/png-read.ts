@@ -1,17 +1,16 @@
 import { inflateSync } from 'node:zlib';
-import { crc32 } from '../support/zip-write.js';
-import type { LabelMap, RgbImage, Size } from './image.js';
+import { type LabelMap, MAX_PIXELS, type RgbImage, type Size } from './image.js';
 
-/** PNG's container: a signature, then chunks of length, type, data and CRC (PNG specification, third edition, chapter 5). */
+/** A PNG is a signature, then chunks of length, type, data and CRC (PNG specification, third edition, chapter 5). */
 
 export const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 
-/** Length of the signature and of the chunk IHDR, which comes first: 12 bytes around 13 of data. */
-export const HEADER_BYTES = SIGNATURE.length + 12 + 13;
+/** Length of the signature and of the first chunk, IHDR: 12 bytes around 13 of data. */
+export const PNG_HEADER_BYTES = SIGNATURE.length + 12 + 13;
 
 export const COLOUR_TYPE = { grey: 0, rgb: 2, palette: 3, greyAlpha: 4, rgba: 6 } as const;
 
-/** A file that is no PNG, a damaged one, or one of a kind that is not read here. */
+/** The file is not a PNG, is damaged, or is of a kind that is not read. */
 export class PngError extends Error {
   override readonly name = 'PngError';
 }
@@ -22,8 +21,8 @@ interface Chunk {
 }
 
 /**
- * The chunks of a PNG up to IEND; what follows it is not looked at.
- * @throws PngError where the signature is missing or the file ends early.
+ * The chunks of a PNG up to IEND. Ignores what follows.
+ * @throws PngError if the signature is missing or the file ends early.
  */
 function* readChunks(bytes: Buffer): Generator<Chunk, undefined> {
   if (!bytes.subarray(0, SIGNATURE.length).equals(SIGNATURE)) throw new PngError('not a PNG');
@@ -38,16 +37,6 @@ function* readChunks(bytes: Buffer): Generator<Chunk, undefined> {
   }
 }
 
-/** One chunk, ready to be written. */
-export function writeChunk(type: string, data: Uint8Array): Buffer {
-  const chunk = Buffer.allocUnsafe(data.length + 12);
-  chunk.writeUInt32BE(data.length, 0);
-  chunk.write(type, 4, 'latin1');
-  chunk.set(data, 8);
-  chunk.writeUInt32BE(crc32(chunk.subarray(4, data.length + 8)), data.length + 8);
-  return chunk;
-}
-
 interface Header extends Size {
   readonly colourType: number;
   readonly bitDepth: number;
@@ -55,9 +44,12 @@ interface Header extends Size {
   readonly isInterlaced: boolean;
 }
 
-const KINDS: Readonly<
-  Record<number, { readonly name: string; readonly channels: 1 | 2 | 3 | 4; readonly depths: readonly number[] }>
-> = {
+interface Kind extends Pick<Header, 'channels'> {
+  readonly name: string;
+  readonly depths: readonly number[];
+}
+
+const KINDS: Readonly<Record<number, Kind>> = {
   [COLOUR_TYPE.grey]: { name: 'grey', channels: 1, depths: [1, 2, 4, 8] },
   [COLOUR_TYPE.rgb]: { name: 'RGB', channels: 3, depths: [8] },
   [COLOUR_TYPE.palette]: { name: 'palette', channels: 1, depths: [1, 2, 4, 8] },
@@ -73,7 +65,7 @@ function parseHeader(data: Buffer): Header {
   const kind = KINDS[data[9]!];
   const interlace = data[12]!;
   if (width === 0 || height === 0) throw new PngError('an empty image');
-  if (width * height > MOST_PIXELS) throw new PngError(`${width}×${height} pixels, more than any label map has`);
+  if (width * height > MAX_PIXELS) throw new PngError(`${width}×${height} pixels, expected at most ${MAX_PIXELS}`);
   if (!kind?.depths.includes(bitDepth)) {
     throw new PngError(`${bitDepth}-bit ${kind?.name ?? 'unknown colour type'}, expected at most 8 bits a channel`);
   }
@@ -81,13 +73,10 @@ function parseHeader(data: Buffer): Header {
   return { width, height, colourType: data[9]!, bitDepth, channels: kind.channels, isInterlaced: interlace === 1 };
 }
 
-/** As many as sharp takes of an image: 16383². */
-const MOST_PIXELS = 0x3fff ** 2;
+/** Deflate makes at most 258 bytes of two bits (RFC 1951). A header that claims more than that is wrong. */
+const MAX_EXPANSION = 1032;
 
-/** Deflate makes at most 258 bytes of two bits (RFC 1951): what a header claims beyond that is not there. */
-const LARGEST_EXPANSION = 1032;
-
-/** PNG's predictor of the pixel from left (a), above (b) and above left (c). */
+/** PNG's prediction of a byte from those on the left (a), above (b) and above left (c). */
 function paeth(a: number, b: number, c: number): number {
   const toLeft = Math.abs(b - c);
   const toAbove = Math.abs(a - c);
@@ -97,7 +86,7 @@ function paeth(a: number, b: number, c: number): number {
 }
 
 /**
- * Undoes the filters of rows, each led by its filter's number, from `first` on: in place.
+ * Undoes the filters of rows in place, from the row at `first` on. Each row starts with the number of its filter.
  * @param step Bytes of a pixel, at least one.
  */
 function unfilter(rows: Uint8Array, first: number, height: number, rowBytes: number, step: number): void {
@@ -131,7 +120,7 @@ function unfilter(rows: Uint8Array, first: number, height: number, rowBytes: num
   }
 }
 
-/** Pixels of an image that are stored together: those at `left`, `left + stepX`, … of every `stepY`-th row from `top` on. */
+/** Pixels that are stored together: those at `left`, `left + stepX`, … of every `stepY`-th row from `top` on. */
 interface Pass extends Size {
   readonly left: number;
   readonly top: number;
@@ -139,7 +128,7 @@ interface Pass extends Size {
   readonly stepY: number;
 }
 
-/** Adam7: left, top, and the steps to the right and down of each pass (PNG specification, 8.2). */
+/** Adam7: left, top, stepX and stepY of each pass (PNG specification, 8.2). */
 const ADAM7 = [
   [0, 0, 8, 8],
   [4, 0, 8, 8],
@@ -159,8 +148,8 @@ function passesOf({ height, width, isInterlaced }: Header): Pass[] {
   })).filter((pass) => pass.height > 0 && pass.width > 0);
 }
 
-/** Copies the pixels of a pass from its rows, which begin at `first`, to their places in samples: [height, width, channels]. */
-function place(rows: Uint8Array, first: number, pass: Pass, header: Header, samples: Uint8Array): void {
+/** Copies the pixels of a pass from its rows, which start at `first`, into samples: [height, width, channels]. */
+function placePass(rows: Uint8Array, first: number, pass: Pass, header: Header, samples: Uint8Array): void {
   const { width, bitDepth, channels } = header;
   const stride = rowBytesOf(pass, header) + 1;
   const mask = (1 << bitDepth) - 1;
@@ -186,13 +175,15 @@ function place(rows: Uint8Array, first: number, pass: Pass, header: Header, samp
 
 const rowBytesOf = ({ width }: Size, { bitDepth, channels }: Header) => Math.ceil((width * bitDepth * channels) / 8);
 
-/** What a PNG stores of each pixel, [height, width, channels]. */
-function readSamples(bytes: Buffer): {
+interface Samples {
   readonly header: Header;
+  /** The stored values of each pixel, [height, width, channels]. */
   readonly samples: Uint8Array;
-  /** The chunk tRNS; null where there is none. */
+  /** The chunk tRNS, if there is one. */
   readonly transparency: Buffer | null;
-} {
+}
+
+function readSamples(bytes: Buffer): Samples {
   let header: Header | undefined;
   let transparency: Buffer | null = null;
   const compressed: Buffer[] = [];
@@ -207,7 +198,7 @@ function readSamples(bytes: Buffer): {
   const bytesOf = (pass: Pass) => pass.height * (rowBytesOf(pass, header) + 1);
   const expected = passes.reduce((sum, pass) => sum + bytesOf(pass), 0);
   const present = compressed.reduce((sum, { length }) => sum + length, 0);
-  if (expected > present * LARGEST_EXPANSION) throw new PngError('too little pixel data');
+  if (expected > present * MAX_EXPANSION) throw new PngError('too little pixel data');
   let rows: Buffer;
   try {
     rows = inflateSync(Buffer.concat(compressed), { maxOutputLength: expected });
@@ -218,79 +209,74 @@ function readSamples(bytes: Buffer): {
   const samples = new Uint8Array(height * width * channels);
   let first = 0;
   for (const pass of passes) {
-    // Pixels of less than a byte have whole bytes as neighbours.
+    // With pixels smaller than a byte, filters work on whole bytes.
     unfilter(rows, first, pass.height, rowBytesOf(pass, header), channels);
-    place(rows, first, pass, header, samples);
+    placePass(rows, first, pass, header, samples);
     first += bytesOf(pass);
   }
   return { header, samples, transparency };
 }
 
-/** What a label PNG holds: a value for each pixel, or a colour. */
+/** What a label PNG holds for each pixel: a value or a colour. */
 export type LabelImage =
   | { readonly kind: 'values'; readonly labels: LabelMap }
   | { readonly kind: 'colours'; readonly image: RgbImage };
 
+function readHeader(bytes: Buffer): Header {
+  const { value: first } = readChunks(bytes.subarray(0, PNG_HEADER_BYTES)).next();
+  if (first?.type !== 'IHDR') throw new PngError('no header');
+  return parseHeader(first.data);
+}
+
 /**
- * Size of a label PNG, of which the first `HEADER_BYTES` are enough.
- * @throws PngError where these are no header, or that of an image that is no label map.
+ * Size of a label PNG. Its first `PNG_HEADER_BYTES` are enough.
+ * @throws PngError if they are not the header of a label map.
  */
 export function readLabelImageSize(bytes: Buffer): Size {
   const { height, width } = readHeader(bytes);
   return { height, width };
 }
 
-/**
- * Whether a label PNG holds colours instead of values; its first `HEADER_BYTES` are enough.
- * @throws PngError as `readLabelImageSize`.
- */
+/** Whether a label PNG holds colours instead of values; otherwise like `readLabelImageSize`. */
 export function holdsColours(bytes: Buffer): boolean {
   return readHeader(bytes).channels > 2;
 }
 
-function readHeader(bytes: Buffer): Header {
-  const { value: first } = readChunks(bytes.subarray(0, HEADER_BYTES)).next();
-  if (first?.type !== 'IHDR') throw new PngError('no header');
-  return parseHeader(first.data);
-}
-
 function notOpaque(pixel: number, width: number): PngError {
   const at = `column ${pixel % width}, row ${Math.floor(pixel / width)}`;
-  return new PngError(`the pixel at ${at} is transparent, and nothing says what that means: make every pixel opaque`);
+  return new PngError(`the pixel at ${at} is transparent, expected opaque pixels only`);
 }
 
 /**
- * The chunk tRNS makes one grey value or colour transparent. Of a palette it makes entries so, as a part of their colours, of which
- * nothing is read.
- * @throws PngError where a pixel is of that value or colour.
+ * Checks the chunk tRNS, which makes one grey value or colour transparent. In a palette it belongs to the colours, which are not read.
+ * @throws PngError if a pixel has that value or colour.
  */
 function requireOpaque(samples: Uint8Array, { colourType, channels, bitDepth, width }: Header, chunk: Buffer): void {
   if (colourType === COLOUR_TYPE.palette || chunk.length < 2 * channels) return;
   const mask = (1 << bitDepth) - 1;
-  const clear = Array.from({ length: channels }, (_, channel) => chunk.readUInt16BE(2 * channel) & mask);
+  const transparent = Array.from({ length: channels }, (_, channel) => chunk.readUInt16BE(2 * channel) & mask);
   for (let from = 0; from < samples.length; from += channels) {
-    if (clear.every((value, channel) => samples[from + channel] === value)) throw notOpaque(from / channels, width);
+    if (transparent.every((value, channel) => samples[from + channel] === value))
+      throw notOpaque(from / channels, width);
   }
 }
 
-/** Pixels without their last channel, alpha. @throws PngError where that says that a pixel is not opaque. */
+/** Removes the last channel, alpha. @throws PngError if a pixel is not opaque. */
 function withoutAlpha(samples: Uint8Array, channels: 2 | 4, width: number): Uint8Array {
   const kept = channels - 1;
   const opaque = new Uint8Array((samples.length / channels) * kept);
   for (let pixel = 0; pixel * channels < samples.length; pixel++) {
     const from = pixel * channels;
-    if (samples[from + kept] !== 255) {
-      throw notOpaque(pixel, width);
-    }
+    if (samples[from + kept] !== 255) throw notOpaque(pixel, width);
     for (let channel = 0; channel < kept; channel++) opaque[pixel * kept + channel] = samples[from + channel]!;
   }
   return opaque;
 }
 
 /**
- * What a label PNG holds: grey values as they are stored (of 1, 2, 4 or 8 bits), palette *indices*, whatever the palette's colours
- * are, or the colours of an RGB image. Every pixel must be opaque; of a palette, whose colours are not looked at, opacity is not either.
- * @throws PngError where it is damaged or truncated, or has 16 bits a channel.
+ * Reads a label PNG: grey values as stored (of 1, 2, 4 or 8 bits), palette *indices*, or the colours of an RGB image. The colours
+ * and the opacity of a palette are ignored; in other images every pixel must be opaque.
+ * @throws PngError if it is damaged or truncated, or has 16 bits a channel.
  */
 export function readLabelImage(bytes: Buffer): LabelImage {
   const { header, samples, transparency } = readSamples(bytes);
@@ -302,10 +288,7 @@ export function readLabelImage(bytes: Buffer): LabelImage {
     : { kind: 'values', labels: { height, width, data } };
 }
 
-/**
- * The raw values of a label PNG: grey values, or palette *indices*, as `readLabelImage`.
- * @throws PngError also where it holds colours.
- */
+/** Like `readLabelImage`, but refuses colours. @throws PngError also if it holds colours. */
 export function readIndices(bytes: Buffer): LabelMap {
   const read = readLabelImage(bytes);
   if (read.kind === 'colours') throw new PngError('an image of colours, expected grey values or a palette');

@@ -2,17 +2,24 @@ import { UserError } from '../support/errors.js';
 import { Draws, Purpose } from '../support/random.js';
 import { type Dataset, firstLabel, INVALID_LABEL, labelTable, replacedLabels } from './dataset.js';
 import { decodeLabelImage, decodeRgb } from './decode.js';
-import { valuesOf } from './held-labels.js';
-import { type EvaluationSample, IGNORE_INDEX, type LabelMap, type RgbImage, type View } from './image.js';
-import type { Entry } from './split.js';
+import {
+  type EvaluationSample,
+  IGNORE_INDEX,
+  type ImageView,
+  type LabelMap,
+  type RgbImage,
+  type Size,
+} from './image.js';
+import { distinctLabels } from './label-inventory.js';
+import type { SplitEntry } from './split.js';
 import { normalise } from './transforms/normalise.js';
 import { keepRatioSize, resizeBilinear, scaleByRatio } from './transforms/resize.js';
 
-/** A label map that holds what the description of its data set gives no meaning. */
+/** A label map holds a value or colour that the description of its data set gives no meaning. */
 export class LabelValueError extends UserError {
   constructor(
     message: string,
-    /** What it holds: "value 7", "colour 1, 2, 3". */
+    /** "value 7", "colour 1, 2, 3". */
     readonly held: string,
     next: string,
   ) {
@@ -20,15 +27,15 @@ export class LabelValueError extends UserError {
   }
 }
 
-const NEXT = 'Mend the label map, or the classes in the description of the data set';
+const NEXT = 'Fix the label map, or the classes in the description of the data set';
 
 const pixelAt = (i: number, width: number) => `column ${i % width}, row ${Math.floor(i / width)}`;
 
 /**
- * Turns raw label values into training ids, in place.
+ * Replaces raw label values by training ids, in place.
  * @throws LabelValueError naming file, value and pixel of a value that is no class of the data set.
  */
-export function toTrainingIds(labels: LabelMap, dataset: Dataset, file: string): void {
+export function convertToTrainingIds(labels: LabelMap, dataset: Dataset, file: string): void {
   const table = labelTable(dataset);
   const { data, width } = labels;
   for (let i = 0; i < data.length; i++) {
@@ -57,42 +64,46 @@ function expectedValues(dataset: Dataset): string {
 
 const colourKey = (red: number, green: number, blue: number) => (red << 16) | (green << 8) | blue;
 
-/**
- * Training ids of a label map that is given as colours: those of the classes, and those that are ignored.
- * @throws LabelValueError naming file, colour and pixel of a colour that is no class; UserError where two classes share one.
- */
-function fromColours({ height, width, data }: RgbImage, dataset: Dataset, file: string): LabelMap {
-  const { classes, palette, ignoreColours = [] } = dataset;
-  const idOf = new Map<number, number>();
+/** @throws UserError if two classes share a colour. */
+function idsByColour({ name, classes, palette, ignoreColours = [] }: Dataset, file: string): Map<number, number> {
+  const ids = new Map<number, number>();
   for (const [id, colour] of palette.entries()) {
-    const other = idOf.get(colourKey(...colour));
-    if (other !== undefined) {
+    const key = colourKey(...colour);
+    if (ids.has(key)) {
       throw new UserError(
-        `${file} holds colours, but the classes ${classes[other]} and ${classes[id]} of ${dataset.name} have the same one (${colour.join(', ')}).`,
+        `${file} holds colours, but the classes ${classes[ids.get(key)!]} and ${classes[id]} of ${name} have the same one (${colour.join(', ')}).`,
         'Give every class a colour of its own in the description of the data set, or use label maps of class ids.',
       );
     }
-    idOf.set(colourKey(...colour), id);
+    ids.set(key, id);
   }
-  for (const colour of ignoreColours) idOf.set(colourKey(...colour), IGNORE_INDEX);
+  for (const colour of ignoreColours) ids.set(colourKey(...colour), IGNORE_INDEX);
+  return ids;
+}
+
+/**
+ * Training ids of a label map of colours.
+ * @throws LabelValueError naming file, colour and pixel of a colour that is no class; UserError if two classes share a colour.
+ */
+function fromColours({ height, width, data }: RgbImage, dataset: Dataset, file: string): LabelMap {
+  const idOf = idsByColour(dataset, file);
   const ids = new Uint8Array(height * width);
   // Neighbours mostly have the same colour.
-  let last = -1;
-  let lastId = 0;
+  let lastKey = -1;
+  let lastId: number | undefined;
   for (let i = 0; i < ids.length; i++) {
     const key = colourKey(data[3 * i]!, data[3 * i + 1]!, data[3 * i + 2]!);
-    if (key !== last) {
-      const id = idOf.get(key);
-      if (id === undefined) {
-        const held = `colour ${data.slice(3 * i, 3 * i + 3).join(', ')}`;
-        throw new LabelValueError(
-          `${file}: the ${held} at ${pixelAt(i, width)} is no class of ${dataset.name}.`,
-          held,
-          `${NEXT}; colours of pixels without a label are listed under its key "ignoreColours".`,
-        );
-      }
-      last = key;
-      lastId = id;
+    if (key !== lastKey) {
+      lastKey = key;
+      lastId = idOf.get(key);
+    }
+    if (lastId === undefined) {
+      const held = `colour ${data.slice(3 * i, 3 * i + 3).join(', ')}`;
+      throw new LabelValueError(
+        `${file}: the ${held} at ${pixelAt(i, width)} is no class of ${dataset.name}.`,
+        held,
+        `${NEXT}; its key "ignoreColours" lists the colours of unlabelled pixels.`,
+      );
     }
     ids[i] = lastId;
   }
@@ -100,10 +111,10 @@ function fromColours({ height, width, data }: RgbImage, dataset: Dataset, file: 
 }
 
 /**
- * Reads a label map: what every command that reads labels does.
- * @param onValues Told its raw values, ascending, before they are mapped; not called for a map of colours.
- * @returns Training ids, [height, width]; `IGNORE_INDEX` where ignored.
- * @throws UserError naming the file that cannot be decoded or holds what is no class.
+ * Reads a label map. Every command that reads labels uses this.
+ * @param onValues Gets the raw values, ascending, before they are mapped. Not called for a map of colours.
+ * @returns Training ids, [height, width]; `IGNORE_INDEX` if ignored.
+ * @throws UserError naming a file that cannot be decoded or holds a value that is no class.
  */
 export async function readLabels(
   file: string,
@@ -112,36 +123,39 @@ export async function readLabels(
 ): Promise<LabelMap> {
   const read = await decodeLabelImage(file);
   if (read.kind === 'colours') return fromColours(read.image, dataset, file);
-  onValues?.(valuesOf(read.labels));
-  toTrainingIds(read.labels, dataset, file);
+  onValues?.(distinctLabels(read.labels));
+  convertToTrainingIds(read.labels, dataset, file);
   return read.labels;
+}
+
+/** @throws UserError if a label map and its image have different sizes. */
+export function requireSameSize(label: string, labels: Size, file: string, image: Size): void {
+  if (image.width === labels.width && image.height === labels.height) return;
+  throw new UserError(
+    `${label} is ${labels.width}×${labels.height} pixels, but its image ${file} is ${image.width}×${image.height}.`,
+    'An image and its label map must have the same size.',
+  );
 }
 
 /**
  * Reads an image and its label, in training ids.
- * @throws UserError naming the file that cannot be decoded, holds a wrong value, or is not as large as the other.
+ * @throws UserError naming a file that cannot be decoded or holds a wrong value, or both files if their sizes differ.
  */
-export async function loadSample(entry: Entry, dataset: Dataset): Promise<{ image: RgbImage; labels: LabelMap }> {
+export async function loadSample(entry: SplitEntry, dataset: Dataset): Promise<{ image: RgbImage; labels: LabelMap }> {
   const [image, labels] = await Promise.all([decodeRgb(entry.image), readLabels(entry.label, dataset)]);
-  if (image.width !== labels.width || image.height !== labels.height) {
-    throw new UserError(
-      `${entry.label} is ${labels.width}×${labels.height} pixels, but its image ${entry.image} is ` +
-        `${image.width}×${image.height}.`,
-      'An image and its label map must be of the same size.',
-    );
-  }
+  requireSameSize(entry.label, labels, entry.image, image);
   return { image, labels };
 }
 
 /** An image fitted into the test scale times a ratio (whole, not padded), normalised. */
-export function makeView(image: RgbImage, imageScaleWh: readonly [number, number], ratio: number): View {
+export function makeView(image: RgbImage, imageScaleWh: readonly [number, number], ratio: number): ImageView {
   const size = keepRatioSize(image, scaleByRatio(imageScaleWh, ratio));
   return { ratio, ...size, image: normalise(resizeBilinear(image, size)) };
 }
 
 /** Reads an image with its label and makes its view at each ratio. */
 export async function makeEvaluationSample(
-  entry: Entry,
+  entry: SplitEntry,
   dataset: Dataset,
   imageScaleWh: readonly [number, number],
   ratios: readonly number[],
@@ -156,10 +170,7 @@ export async function makeEvaluationSample(
   };
 }
 
-/**
- * The endless order of training: epoch after epoch, each a permutation of its own, of which the last incomplete batch is
- * dropped. Any iteration can be asked for.
- */
+/** The endless order of training. Each epoch is a permutation of its own, without the last incomplete batch. */
 export class TrainingOrder {
   private epoch = -1;
   private permutation: Uint32Array = new Uint32Array(0);
@@ -172,7 +183,7 @@ export class TrainingOrder {
     if (batch < 1 || images < batch) throw new RangeError(`A batch of ${batch} cannot be drawn from ${images} images.`);
   }
 
-  /** Numbers of the images in the batch of an iteration. */
+  /** Numbers of the images in the batch of any iteration. */
   at(iteration: number): Uint32Array {
     const batches = Math.floor(this.images / this.batch);
     const epoch = Math.floor(iteration / batches);

@@ -2,27 +2,27 @@ import type { DataRecipe } from '../recipe/experiment.js';
 import { Draws, Purpose } from '../support/random.js';
 import type { Dataset } from './dataset.js';
 import { type Batch, IGNORE_INDEX, type LabelMap, type RgbImage } from './image.js';
-import { badSampleReason, stopsAt, type Tolerance, tolerates, tooMany } from './problem.js';
+import { badSampleError, badSampleReason, type SkipTolerance, tolerates, tooManyBad } from './problem.js';
 import { loadSample } from './samples.js';
-import type { Entry } from './split.js';
+import type { SplitEntry } from './split.js';
 import { chooseCrop, flipHorizontally } from './transforms/crop.js';
 import { normaliseInto } from './transforms/normalise.js';
 import { distort, drawPhotometric, type PhotometricStep } from './transforms/photometric.js';
 import { keepRatioSize, resizeBilinear, scaleByRatio } from './transforms/resize.js';
 
-/** Indices of crop draws that one sample takes: two an attempt, eleven attempts, rounded up. */
+/** Crop draws that are reserved for one sample: two an attempt, eleven attempts, rounded up. */
 const CROP_DRAWS_A_SAMPLE = 32;
 
 /** The random choices of one training sample. */
 interface Augmentation {
   readonly ratio: number;
-  /** Uniform integer in [0, margin] of the crop's n-th draw: rows, then columns, of each attempt. */
+  /** Uniform integer in [0, margin] of the crop's n-th draw; each attempt draws rows, then columns. */
   readonly cropDraw: (draw: number, margin: number) => number;
   readonly flip: boolean;
   readonly photometric: readonly PhotometricStep[];
 }
 
-/** Draws the choices of the sample at `position` in the batch of an iteration. */
+/** The random choices of the sample at `position` in the batch of an iteration. */
 export function drawAugmentation(recipe: DataRecipe, seed: number, iteration: number, position: number): Augmentation {
   const [low, high] = recipe.ratioRange;
   const crop = new Draws(seed, Purpose.crop, iteration);
@@ -35,8 +35,8 @@ export function drawAugmentation(recipe: DataRecipe, seed: number, iteration: nu
 }
 
 /**
- * Resizes, crops, flips and distorts a sample, in this order. Only the crop's pixels of the image are ever resized: its
- * box is chosen by the labels, which are cheap to resize.
+ * Resizes, crops, flips and distorts a sample, in this order. Labels are cheap to resize, so the crop is chosen on them, and only
+ * its pixels of the image are resized.
  */
 export function augment(
   sample: { readonly image: RgbImage; readonly labels: LabelMap },
@@ -44,7 +44,7 @@ export function augment(
   { ratio, cropDraw, flip, photometric }: Augmentation,
 ): { image: RgbImage; labels: LabelMap } {
   const size = keepRatioSize(sample.image, scaleByRatio(recipe.imageScaleWh, ratio));
-  const rule = { cropHw: recipe.cropHw, maximumRatio: recipe.categoryMaximumRatio, ignoreIndex: IGNORE_INDEX };
+  const rule = { cropHw: recipe.cropHw, maximumRatio: recipe.categoryMaximumRatio };
   const { box, labels } = chooseCrop(sample.labels, size, rule, cropDraw);
   const image = resizeBilinear(sample.image, size, box);
   if (flip) {
@@ -55,84 +55,81 @@ export function augment(
   return { image, labels };
 }
 
-/** Copies labels, [height, width], to the top left of a target that starts at `offset` and is `targetWidth` wide. */
+/** Copies labels to the top left of a target that starts at `offset` and is `targetWidth` wide. */
 function placeLabels(labels: LabelMap, target: Int32Array, offset: number, targetWidth: number): void {
   for (let y = 0; y < labels.height; y++) {
     target.set(labels.data.subarray(y * labels.width, (y + 1) * labels.width), offset + y * targetWidth);
   }
 }
 
-/** What stands in for samples that cannot be read. */
+/** Where samples are drawn that replace those that cannot be read. */
 interface Replacements {
   /** All samples of the split. */
-  readonly entries: readonly Entry[];
-  readonly tolerance: Tolerance;
+  readonly entries: readonly SplitEntry[];
+  readonly tolerance: SkipTolerance;
 }
 
 export interface BatchOptions {
   readonly dataset: Dataset;
   readonly recipe: DataRecipe;
   readonly seed: number;
-  /** Null: a bad sample is an error. */
-  readonly replacements?: Replacements | null;
+  /** Without it, a bad sample is an error. */
+  readonly replacements?: Replacements;
 }
 
-/** A batch, and the samples that were to be in it and could not be read. */
+/** A batch, and the samples that should have been in it but cannot be read. */
 export interface MadeBatch {
   readonly batch: Batch;
   readonly bad: readonly { readonly name: string; readonly reason: string }[];
 }
 
-/** Draws after which even the worst luck with the few good samples of a split has ended. */
+/** Enough draws to find a good sample even if a split has few of them. */
 const MOST_ATTEMPTS = 1000;
 
 /**
- * Reads samples of an iteration; in the place of one that cannot be read comes one that is drawn from the whole split: a
- * function of seed, iteration, position, and of which files are bad.
+ * Reads the sample at `position` in the batch of an iteration. If it cannot be read, it is noted in `bad` and replaced by one drawn
+ * from the whole split, which depends only on seed, iteration, position, and on which files are bad.
  */
-class SampleReader {
-  readonly bad = new Map<string, string>();
-
-  constructor(
-    private readonly options: BatchOptions,
-    private readonly iteration: number,
-  ) {}
-
-  async read(entry: Entry, position: number) {
-    const { dataset, seed, replacements } = this.options;
-    const draws = new Draws(seed, Purpose.replacement, this.iteration);
-    for (let chosen = entry, attempt = 0; ; attempt++) {
-      try {
-        return { name: chosen.name, ...(await loadSample(chosen, dataset)) };
-      } catch (error) {
-        const reason = badSampleReason(error);
-        if (reason === null || !replacements || !tolerates(replacements.tolerance, chosen.name)) throw stopsAt(error);
-        this.bad.set(chosen.name, reason);
-        const { entries, tolerance } = replacements;
-        // Those of the whole run are counted where its batches come together.
-        const most = Math.max(tolerance.limit, tolerance.known.length);
-        if (this.bad.size > most || attempt === MOST_ATTEMPTS) throw tooMany(reason, tolerance.limit);
-        chosen = entries[draws.integer(position * MOST_ATTEMPTS + attempt, 0, entries.length - 1)]!;
-      }
+async function readSample(
+  entry: SplitEntry,
+  { dataset, seed, replacements }: BatchOptions,
+  iteration: number,
+  position: number,
+  bad: Map<string, string>,
+) {
+  const draws = new Draws(seed, Purpose.replacement, iteration);
+  for (let chosen = entry, attempt = 0; ; attempt++) {
+    try {
+      return { name: chosen.name, ...(await loadSample(chosen, dataset)) };
+    } catch (error) {
+      const reason = badSampleReason(error);
+      if (reason === null || !replacements || !tolerates(replacements.tolerance, chosen.name))
+        throw badSampleError(error);
+      bad.set(chosen.name, reason);
+      const { entries, tolerance } = replacements;
+      // `SkippedSamples` counts those of the whole run, in the main thread.
+      const most = Math.max(tolerance.limit, tolerance.known.length);
+      if (bad.size > most || attempt === MOST_ATTEMPTS) throw tooManyBad(reason, tolerance.limit);
+      chosen = entries[draws.integer(position * MOST_ATTEMPTS + attempt, 0, entries.length - 1)]!;
     }
   }
 }
 
-/** Makes the batch of an iteration from its images. Samples smaller than the crop are padded at the bottom and the right. */
+/** Makes the batch of an iteration. Samples smaller than the crop are padded at the bottom and the right. */
 export async function makeBatch(
-  entries: readonly Entry[],
+  entries: readonly SplitEntry[],
   options: BatchOptions,
   iteration: number,
 ): Promise<MadeBatch> {
   const { recipe, seed } = options;
-  const reader = new SampleReader(options, iteration);
+  const bad = new Map<string, string>();
   const names: string[] = [];
   const [height, width] = recipe.cropHw;
   const pixels = height * width;
   const images = new Float32Array(entries.length * pixels * 3);
   const labels = new Int32Array(entries.length * pixels).fill(IGNORE_INDEX);
   for (const [position, entry] of entries.entries()) {
-    const { name, ...loaded } = await reader.read(entry, position);
+    const { name, ...loaded } = await readSample(entry, options, iteration, position, bad);
     names.push(name);
     const sample = augment(loaded, recipe, drawAugmentation(recipe, seed, iteration, position));
     normaliseInto(sample.image, images, position * pixels * 3, width);
@@ -140,6 +137,6 @@ export async function makeBatch(
   }
   return {
     batch: { count: entries.length, height, width, images, labels, names },
-    bad: Array.from(reader.bad, ([name, reason]) => ({ name, reason })),
+    bad: Array.from(bad, ([name, reason]) => ({ name, reason })),
   };
 }

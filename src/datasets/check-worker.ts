@@ -1,6 +1,6 @@
 import { workerData } from 'node:worker_threads';
 import type { Dataset } from '../data/dataset.js';
-import type { Entry } from '../data/split.js';
+import type { SplitEntry } from '../data/split.js';
 import { serve } from '../data/workers/pool.js';
 import { type CheckedEntry, type CheckOptions, checkEntry } from './check.js';
 
@@ -11,7 +11,7 @@ export interface CheckWorkerData {
 }
 
 export interface CheckTask {
-  readonly entry: Entry;
+  readonly entry: SplitEntry;
   /** See `CheckOptions`. */
   readonly lookAtLabels: boolean;
 }

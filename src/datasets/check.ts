@@ -2,11 +2,12 @@ import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import type { Dataset, SplitSource } from '../data/dataset.js';
 import { decodeRgb, readImageSize, readLabelSize } from '../data/decode.js';
-import { type HeldLabels, heldOf, valuesOf } from '../data/held-labels.js';
+import { listFiles } from '../data/files.js';
 import type { Size } from '../data/image.js';
+import { distinctLabels, type LabelContents, labelContents } from '../data/label-inventory.js';
 import type { FileProblem, Problem } from '../data/problem.js';
 import { LabelValueError, readLabels } from '../data/samples.js';
-import { datasetFolder, type Entry, listFiles, namesOf, readList } from '../data/split.js';
+import { datasetFolder, namesOf, readList, type SplitEntry } from '../data/split.js';
 import { UserError } from '../support/errors.js';
 import { isFolder } from '../support/files.js';
 
@@ -48,21 +49,21 @@ const isSame = (a: Size, b: Size) => a.height === b.height && a.width === b.widt
 export interface CheckedEntry {
   readonly problems: readonly FileProblem[];
   /** The values in the label; null if it was not read or cannot be read. */
-  readonly held: HeldLabels | null;
+  readonly held: LabelContents | null;
 }
 
 /** Checks an image and its label against the data set's description. */
 export async function checkEntry(
-  { image, label }: Entry,
+  { image, label }: SplitEntry,
   dataset: Dataset,
   { fast, size, lookAtLabels }: CheckOptions,
 ): Promise<CheckedEntry> {
-  let held: HeldLabels | null = null;
+  let held: LabelContents | null = null;
   const read = async () => {
     const labels = await readLabels(label, dataset, (values) => {
-      held = heldOf(values, dataset);
+      held = labelContents(values, dataset);
     });
-    held ??= { ids: valuesOf(labels), values: [] };
+    held ??= { ids: distinctLabels(labels), values: [] };
     return labels;
   };
   const readHeader = async () => {

@@ -2,7 +2,7 @@ import { workerData } from 'node:worker_threads';
 import type { Dataset } from '../data/dataset.js';
 import type { Size } from '../data/image.js';
 import { readLabels } from '../data/samples.js';
-import type { Entry } from '../data/split.js';
+import type { SplitEntry } from '../data/split.js';
 import { serve } from '../data/workers/pool.js';
 
 /** The data that each counting worker starts with. */
@@ -16,7 +16,7 @@ export interface LabelCounts extends Size {
   readonly counts: Uint32Array;
 }
 
-serve<Entry, LabelCounts>(async ({ label }) => {
+serve<SplitEntry, LabelCounts>(async ({ label }) => {
   const { dataset } = workerData as CountWorkerData;
   const labels = await readLabels(label, dataset);
   const counts = new Uint32Array(256);

@@ -1,9 +1,9 @@
 import path from 'node:path';
 import type { Dataset } from '../data/dataset.js';
-import { countAbsent } from '../data/held-labels.js';
 import { IGNORE_INDEX, type Size } from '../data/image.js';
+import { countAbsentClasses } from '../data/label-inventory.js';
 import { isSynthetic } from '../data/markers.js';
-import { datasetFolder, type Entry, readSplit } from '../data/split.js';
+import { datasetFolder, readSplit, type SplitEntry } from '../data/split.js';
 import { defaultWorkers, WorkerPool } from '../data/workers/pool.js';
 import { formatCount, formatNumber, formatShare } from '../support/format.js';
 import type { CountWorkerData, LabelCounts } from './count-worker.js';
@@ -68,7 +68,7 @@ export async function classFrequencies(options: FrequencyOptions): Promise<Frequ
   };
   const data: CountWorkerData = { dataset };
   const module = new URL('./count-worker.js', import.meta.url);
-  const pool = await WorkerPool.start<Entry, LabelCounts>(module, Math.min(workers, entries.length), data);
+  const pool = await WorkerPool.start<SplitEntry, LabelCounts>(module, Math.min(workers, entries.length), data);
   try {
     await pool.runAll(entries, 2 * workers, { signal, onResult: add });
   } finally {
@@ -149,7 +149,7 @@ export function formatFrequencies(frequencies: Frequencies, { sort, columns, col
   return [
     `${name}${synthetic ? ' (synthetic)' : ''}, ${split}: ${formatNumber(images, 'image')} of ${from === to ? from : `${from} to ${to}`} (HxW)`,
     `${formatCount(pixels)} pixels, ${ignored === 0 ? 'none ignored' : `${formatShare(ignored / pixels)} % of them ignored`}` +
-      `${absent === 0 ? '' : `; ${countAbsent(absent, classes.length)}`}`,
+      `${absent === 0 ? '' : `; ${countAbsentClasses(absent, classes.length)}`}`,
     '',
     `${'class'.padEnd(width)}  ${'share'.padStart('100.00 %'.length)}  ${'images'.padStart(digits)}`,
     ...sorted.map(line),

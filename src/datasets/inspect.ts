@@ -1,15 +1,15 @@
 import type { Dataset } from '../data/dataset.js';
 import { readPrepared, readSyntheticSettings } from '../data/markers.js';
 import type { Problem } from '../data/problem.js';
-import { type Entry, explainNothing, findEntries } from '../data/split.js';
+import { explainNothing, findEntries, type SplitEntry } from '../data/split.js';
 import { UserError } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
 
 /** The images of a split with their labels, and what is wrong with its folders and lists. */
 export interface InspectedSplit {
-  readonly entries: readonly Entry[];
+  readonly entries: readonly SplitEntry[];
   /** `entries`, and in the same order images without a label and images that only a list names. */
-  readonly named: readonly Entry[];
+  readonly named: readonly SplitEntry[];
   /** Samples that cannot be used, because their image or label does not exist. */
   readonly missing: readonly Problem[];
   /** All other problems with folders and lists. */
@@ -20,8 +20,8 @@ export interface InspectedSplit {
 
 /** Checks the folders and lists of a split without opening an image. */
 export async function inspectSplit(dataset: Dataset, split: string, dataRoot: string): Promise<InspectedSplit> {
-  const entries: Entry[] = [];
-  const named: Entry[] = [];
+  const entries: SplitEntry[] = [];
+  const named: SplitEntry[] = [];
   const missing: Problem[] = [];
   const irregular: Problem[] = [];
   const problem = (kind: Problem['kind'], file: string, message: string, detail?: string): Problem => ({

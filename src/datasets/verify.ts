@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { Dataset } from '../data/dataset.js';
-import { LabelInventory } from '../data/held-labels.js';
 import type { Size } from '../data/image.js';
+import { LabelInventory } from '../data/label-inventory.js';
 import {
   type DataDeviation,
   dataDeviations,
@@ -11,7 +11,7 @@ import {
   requirePrepared,
 } from '../data/markers.js';
 import { type Problem, summariseProblems } from '../data/problem.js';
-import { datasetFolder, type Entry, requireDatasetFolder } from '../data/split.js';
+import { datasetFolder, requireDatasetFolder, type SplitEntry } from '../data/split.js';
 import { defaultWorkers, WorkerPool } from '../data/workers/pool.js';
 import { formatNumber } from '../support/format.js';
 import { type CheckedEntry, spareLabels } from './check.js';
@@ -154,8 +154,7 @@ async function deviationsOf(
   const prepared = await readPrepared(folder);
   if (prepared === null) return [];
   const images = Object.fromEntries(Object.entries(splits).map(([split, { entries }]) => [split, entries.length]));
-  const recorded = prepared.deviations ?? [];
-  return dataDeviations({ images, published: published?.images ?? {}, prepared: recorded, synthetic });
+  return dataDeviations({ images, published: published?.images ?? {}, prepared: prepared.deviations, synthetic });
 }
 
 const NO_HASHES: TrustedHashes = { hashes: [], problems: [] };
@@ -176,17 +175,17 @@ interface CheckEntriesOptions extends Omit<VerifyDatasetOptions, 'dataRoot'> {
  * @throws the signal's reason when aborted.
  */
 export async function checkEntries(
-  splits: Readonly<Record<string, readonly Entry[]>>,
+  splits: Readonly<Record<string, readonly SplitEntry[]>>,
   options: CheckEntriesOptions,
 ): Promise<Problem[]> {
   const { dataset, fast, size, inventories = {}, workers = defaultWorkers() + 1, signal, onProgress } = options;
   const data: CheckWorkerData = { dataset, options: { fast, size } };
-  const splitOf = new Map<Entry, string>();
+  const splitOf = new Map<SplitEntry, string>();
   for (const [split, entries] of Object.entries(splits)) for (const entry of entries) splitOf.set(entry, split);
   const total = splitOf.size;
   onProgress?.(0, total);
   if (total === 0) return [];
-  const found = new Map<Entry, CheckedEntry['problems']>();
+  const found = new Map<SplitEntry, CheckedEntry['problems']>();
   function* tasks(): Generator<CheckTask> {
     for (const [entry, split] of splitOf) {
       yield { entry, lookAtLabels: inventories[split] !== undefined && inventories[split].absent().length > 0 };

@@ -4,39 +4,46 @@ import { UserError } from '../support/errors.js';
 export const ENGINE_NAMES = ['tensorflow', 'wasm'] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
 
-/** A started engine: what executes tensors. One a process. */
+/** What `--engine auto` takes: `autoEngine` in words. */
+export const AUTO_ENGINE = 'tensorflow if it is installed, else wasm';
+
+/** A damaged installation counts as installed: nothing replaces it silently, and starting it says what is wrong. */
+export function autoEngine(isTensorflowInstalled: boolean): EngineName {
+  return isTensorflowInstalled ? 'tensorflow' : 'wasm';
+}
+
+/** A started engine, which executes tensors. One per process. */
 export interface Engine {
   readonly name: EngineName;
-  /** TensorFlow.js's core, set to this engine's backend. What `dataSync` and `data` give belongs to the caller alone. */
+  /** TensorFlow.js's core, with this engine's backend. The caller owns what `dataSync` and `data` return. */
   readonly tf: typeof tfjs;
-  /** The native backend for direct calls of TensorFlow operations; null on engines without native code. */
+  /** The native backend, to call TensorFlow operations directly; null on engines without native code. */
   readonly native: NativeBackend | null;
   readonly device: 'cpu' | 'gpu';
-  /** Whether every run gives the same bits: processors do, with the same number of threads; GPUs where that was asked for. */
+  /** Whether every run gives the same bits: CPUs do, with the same number of threads; GPUs if asked to. */
   readonly deterministic: boolean;
-  /** The 16-bit floats that its hardware convolves at full rate; null where it has none. */
+  /** The 16-bit float that its hardware convolves at full rate; null if there is none. */
   readonly halfPrecision: 'fp16' | 'bf16' | null;
-  /** Whether an error of what it computes says that memory could not be had. */
+  /** Whether an error in a computation means that memory ran out. */
   isOutOfMemory(error: Error): boolean;
-  /** Whether its convolutions are native code, some ten times as fast as what runs everywhere. */
+  /** Whether its convolutions are native code, about ten times as fast as portable code. */
   readonly isNative: boolean;
-  /** The most memory that it can address, however much there is; null if it has no limit of its own. */
+  /** The most memory that it can address; null if it has no limit of its own. */
   readonly addressableBytes: number | null;
   /**
-   * Runs `work` on this engine's twin that knows shapes only: the same code makes and releases the same tensors, without
-   * memory for their values and without computing any. So it tells what memory and operations work takes. Nothing else may
-   * compute meanwhile.
+   * Runs `work` on this engine's twin, which knows only shapes: the same code makes and releases the same tensors, but no values are
+   * stored or computed. This shows the memory and the operations that the work needs. Nothing else may compute meanwhile.
    */
   withShapes<R>(work: (twin: ShapesEngine) => Promise<R>): Promise<R>;
   /** Library versions, by name ("TensorFlow", "TensorFlow.js", …). */
   readonly versions: Readonly<Record<string, string>>;
 }
 
-/** An engine that knows shapes only. What is read from it is 0, and finite. */
+/** An engine that knows only shapes. All values read from it are 0. */
 export interface ShapesEngine extends Engine {
   /**
-   * Bytes that the engine must be able to address for what was done with it so far: the tensors, those inside kernels included,
-   * and what the kernels keep beside them; null if it has no limit of its own.
+   * Bytes that the engine must address for all work so far: tensors, also those inside kernels, and what kernels keep beside them; null
+   * if it has no limit of its own.
    */
   addressedBytes(): number | null;
 }
@@ -44,9 +51,9 @@ export interface ShapesEngine extends Engine {
 /** The part of the native backend that the native kernels call. */
 export interface NativeBackend {
   readonly binding: NativeBinding;
-  /** Bytes of the values of live tensors, each buffer once (TensorFlow.js's own count takes a view for another tensor). */
+  /** Bytes of the values of live tensors, each buffer once (TensorFlow.js itself counts a view as another tensor). */
   readonly liveBytes: number;
-  /** TensorFlow's number of the type in which a tensor's values are stored. */
+  /** TensorFlow's number of a tensor's storage type. */
   elementType(tensor: tfjs.Tensor): number;
   executeSingleOutput(name: string, attributes: OperationAttribute[], inputs: tfjs.Tensor[]): tfjs.Tensor;
   executeMultipleOutputs(
@@ -57,7 +64,7 @@ export interface NativeBackend {
   ): tfjs.Tensor[];
 }
 
-/** One attribute of a TensorFlow operation, as the binding takes it. */
+/** An attribute of a TensorFlow operation, in the binding's form. */
 export interface OperationAttribute {
   readonly name: string;
   readonly type: number;
@@ -76,10 +83,9 @@ export interface NativeBinding {
   readonly TF_Version: string;
 }
 
-/** What this machine lacks for the native engine. */
 type MissingPart = 'platform' | 'python' | 'pip' | 'compiler' | 'network';
 
-/** The native engine cannot be had on this machine as it is; the wasm engine can. */
+/** This machine lacks a part that the native engine needs. The wasm engine works. */
 export class EngineUnavailableError extends UserError {
   constructor(
     readonly missing: MissingPart,

@@ -3,7 +3,6 @@ import path from 'node:path';
 import { UserError } from '../support/errors.js';
 import { explainFileError, makeFolder } from '../support/files.js';
 import { withLock } from '../support/lock.js';
-import { nvidiaLibraryFolders } from './hardware.js';
 import { tensorflowState } from './selection.js';
 import {
   addonFiles,
@@ -23,6 +22,7 @@ import {
 } from './tensorflow/job.js';
 import { checkBuild, obtainLibrary } from './tensorflow/library.js';
 import { describeFile, type InstallManifest, inspectInstall, writeManifest } from './tensorflow/manifest.js';
+import { nvidiaLibraryFolders } from './tensorflow/nvidia.js';
 import {
   buildName,
   checkCLibrary,
@@ -42,18 +42,17 @@ import { npmPackageVersion } from './tool.js';
 export type { InstallOptions, InstallProgress } from './tensorflow/job.js';
 
 interface InstallResult {
-  /** False where the build was there already. */
+  /** False if the build was complete already. */
   readonly installed: boolean;
   readonly folder: string;
   readonly manifest: InstallManifest;
 }
 
 /**
- * Sets the native engine up: TensorFlow's library and the addon compiled against it, in a folder shared by projects.
- * Repeated, it finds the work done; broken off, it goes on where it stopped; a damaged build is made whole again. The
- * build becomes the one in use.
- * @throws EngineUnavailableError where this machine lacks what is needed (Python, pip, a compiler, the network, a
- * platform with a library); UserError for a wrong version, source or hash, or a full disk.
+ * Installs the native engine, TensorFlow's library and the addon compiled against it, in a folder that projects share. Resumes an
+ * interrupted installation, repairs a damaged build, and does nothing if the build is complete. The build becomes the one in use.
+ * @throws EngineUnavailableError if this machine lacks Python, pip, a compiler, the network or a supported platform; UserError for a
+ * wrong version, source or hash, or a full disk.
  */
 export async function installTensorflow(options: InstallOptions = {}): Promise<InstallResult> {
   const variant: Variant = options.gpu ? 'gpu' : 'cpu';
@@ -64,7 +63,7 @@ export async function installTensorflow(options: InstallOptions = {}): Promise<I
   const build = buildName(version, variant);
   const folder = path.join(root, build);
   const job: Job = { options, variant, source, given, version, root, folder };
-  // Before the lock, for which the cache must be written to: there may be nothing to do.
+  // Checked before the lock, which needs a writable cache: there may be nothing to do.
   const inUse = options.force !== true && (await currentBuild(root)) === folder ? await findComplete(job) : null;
   if (inUse !== null) return { installed: false, folder, manifest: inUse };
 
@@ -77,16 +76,16 @@ export async function installTensorflow(options: InstallOptions = {}): Promise<I
       return { installed: present === null, folder, manifest };
     },
     {
-      onWait: (pid) => report(job, 'wait', `Another installation (process ${pid}) is under way: waiting for it`),
-      ...(options.signal ? { signal: options.signal } : {}),
+      onWait: (pid) => report(job, 'wait', `Waiting for another installation (process ${pid})`),
+      signal: options.signal,
     },
   );
 }
 
 /**
- * Leaves the build in use alone where it can be used, whichever it is; else mends it, or installs the tested release
- * where there is none. What a set-up calls that must not change what the user has chosen.
- * @returns null where nothing had to be done.
+ * Keeps the build in use, whichever it is; repairs it if it cannot be used; installs the tested release if there is none. For a
+ * set-up that must not change the user's choice.
+ * @returns null if there was nothing to do.
  * @throws as `installTensorflow`.
  */
 export async function ensureTensorflow(
@@ -107,12 +106,12 @@ function chooseVersion(wanted: string | undefined, given: GivenSource | null): s
   }
   const version = given.version ?? asked;
   if (version === null) {
-    throw new UserError('--from: the release of that TensorFlow cannot be told.', 'Name it with --tensorflow.');
+    throw new UserError('--from: the release of that TensorFlow is unknown.', 'Name it with --tensorflow.');
   }
   return version;
 }
 
-/** The build's manifest where it is whole, with the addons of this package, and was made from the same source. */
+/** The manifest, if the build is complete, has the addons of this package, and comes from the same source. */
 async function findComplete(job: Job): Promise<InstallManifest | null> {
   const state = await inspectInstall(job.folder, addonRecipe(), job.options.signal);
   return state.kind === 'complete' && isSameSource(job.given, state.manifest) ? state.manifest : null;
@@ -126,7 +125,7 @@ function isSameSource(given: GivenSource | null, manifest: InstallManifest): boo
 async function install(job: Job): Promise<InstallManifest> {
   const { folder, options } = job;
   checkCLibrary();
-  // Looked for first: without one, nothing need be fetched.
+  // First, because without a compiler there is no point in downloading anything.
   const compiler = await findCompiler();
   try {
     await makeFolder(folder);
@@ -142,7 +141,7 @@ async function install(job: Job): Promise<InstallManifest> {
     include: path.join(library.tensorflow, 'include'),
     libraries: job.source.libraries.map((name) => path.join(library.tensorflow, name)),
     searchPath: await searchPath(folder, library.tensorflow),
-    ...(options.signal ? { signal: options.signal } : {}),
+    signal: options.signal,
   });
 
   report(job, 'check', 'Checking that it runs');
@@ -170,7 +169,7 @@ async function install(job: Job): Promise<InstallManifest> {
   return manifest;
 }
 
-/** Folders in which the addon looks for libraries: relative to itself where they were unpacked beside its folder. */
+/** Folders in which the addon looks for libraries: relative to itself if they are unpacked beside its folder. */
 async function searchPath(folder: string, tensorflow: string): Promise<string[]> {
   const packages = path.dirname(tensorflow);
   const found = [path.basename(tensorflow), ...(await nvidiaLibraryFolders(packages))];

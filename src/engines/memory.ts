@@ -1,6 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Engine } from './engine.js';
-import { gpuMemoryOfProcess } from './hardware.js';
 
 interface ProcessMemory {
   /** Resident memory now. */
@@ -9,20 +8,20 @@ interface ProcessMemory {
   readonly peakBytes: number;
 }
 
-/** What tensors take at most while something is computed. */
+/** The most memory that tensors take during a computation. */
 export interface PeakMemory {
-  /** The largest sum of bytes of live tensors. */
+  /** Largest sum of bytes of live tensors. */
   readonly peakBytes: number;
-  /** What the engine must be able to address for it (`ShapesEngine.addressedBytes`). */
+  /** `ShapesEngine.addressedBytes`. */
   readonly addressedBytes: number | null;
 }
 
-/** Pixels of the largest images that a twin goes through as they are: 4096×4096. */
+/** Pixels of the largest image that a twin processes at full size: 4096×4096. */
 const MOST_PIXELS = 2 ** 24;
 
 /**
- * What images of [height, width] take, found out by `find` at their size; of images that no machine would take, at a whole fraction
- * of their sides, as what they take grows with their area.
+ * The memory for images of [height, width]. `find` measures it at that size, or for huge images with sides divided by `divisor`; the
+ * result is scaled up, since memory grows with the area.
  */
 export async function peakOfSize(
   [height, width]: readonly [number, number],
@@ -34,19 +33,19 @@ export async function peakOfSize(
   return { peakBytes: area * peakBytes, addressedBytes: addressedBytes === null ? null : area * addressedBytes };
 }
 
-/** Main memory of this process, native libraries included. */
+/** Main memory of this process, including native libraries. */
 export function processMemory(): ProcessMemory {
   const status = readStatus();
   return {
     residentBytes: status?.residentBytes ?? process.memoryUsage.rss(),
-    // Kibibytes on every system that Node runs on.
+    // `maxRSS` is in KiB on every system.
     peakBytes: status?.peakBytes ?? process.resourceUsage().maxRSS * 1024,
   };
 }
 
 /**
- * Sets the peak of `processMemory` back to what is resident now.
- * @returns false where the system cannot (all but Linux, and containers that refuse it): the peak then is the process's.
+ * Resets the peak of `processMemory` to the memory that is resident now.
+ * @returns false if the system cannot (other than Linux, or in some containers): the peak stays that of the whole process.
  */
 export function resetPeakMemory(): boolean {
   if (process.platform !== 'linux') return false;
@@ -55,37 +54,31 @@ export function resetPeakMemory(): boolean {
     writeFileSync('/proc/self/clear_refs', '5');
     return true;
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOENT' || code === 'EINVAL')
-      return false;
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    if (['EACCES', 'EPERM', 'EROFS', 'ENOENT', 'EINVAL'].includes(code)) return false;
     throw error;
   }
 }
 
-/** Memory of this process on NVIDIA GPUs, bytes; null where there is none, or nvidia-smi does not tell. */
-export async function deviceMemory(): Promise<number | null> {
-  return gpuMemoryOfProcess();
-}
-
 /**
- * Tensors that are not disposed, and the bytes of their values, wherever they lie: each buffer once on the native engine,
- * once for each tensor on it elsewhere.
+ * Number of live tensors and the bytes of their values, in main or GPU memory. The native engine counts each buffer once, others once
+ * per tensor.
  */
 export function liveTensors(engine: Engine): { readonly bytes: number; readonly count: number } {
   const { numBytes, numTensors } = engine.tf.memory();
   return { bytes: engine.native?.liveBytes ?? numBytes, count: numTensors };
 }
 
-/** What TensorFlow, CUDA and JavaScript say when memory cannot be had. */
+/** Messages of TensorFlow, CUDA and JavaScript for a failed allocation. */
 const OUT_OF_MEMORY =
   /OOM when allocating|RESOURCE_EXHAUSTED|ResourceExhausted|bad_alloc|Array buffer allocation failed|CUDA_ERROR_OUT_OF_MEMORY|out of memory/i;
 
-/** Whether an error's message says that memory could not be had. */
+/** Whether an error's message says that memory ran out. */
 export function saysOutOfMemory({ message }: Error): boolean {
   return OUT_OF_MEMORY.test(message);
 }
 
-/** VmHWM and VmRSS of proc_pid_status(5); null where there is no such file. */
+/** VmRSS and VmHWM of proc_pid_status(5); null on other systems than Linux. */
 function readStatus(): ProcessMemory | null {
   if (process.platform !== 'linux') return null;
   const text = readFileSync('/proc/self/status', 'utf8');

@@ -1,5 +1,5 @@
 import { UserError } from '../support/errors.js';
-import { ENGINE_NAMES, type Engine, type EngineName, EngineUnavailableError } from './engine.js';
+import { autoEngine, ENGINE_NAMES, type Engine, type EngineName, EngineUnavailableError } from './engine.js';
 import { convolvesBfloat16, listGpus } from './hardware.js';
 import { addonRecipe, findCompiler } from './tensorflow/addon.js';
 import { findPython } from './tensorflow/fetch.js';
@@ -11,21 +11,18 @@ import { WASM_PACKAGE } from './wasm/start.js';
 export interface EngineStatus {
   readonly name: EngineName;
   readonly available: boolean;
-  /** Whether `auto` takes it. */
+  /** Whether `auto` takes it (`autoEngine`). */
   readonly isDefault: boolean;
-  /** The 16-bit floats that it convolves at more than the rate of float32 here; null where none, or it cannot be used. */
+  /** The 16-bit float that it convolves faster than float32 on this machine; null if there is none, or the engine is not available. */
   readonly halfPrecision: 'fp16' | 'bf16' | null;
   /** One sentence: why it is or is not available. */
   readonly reason: string;
   readonly versions: Readonly<Record<string, string>>;
-  /** Folder of its library; null where there is none. */
+  /** Folder of its library; null if not installed. */
   readonly path: string | null;
 }
 
-/** What `auto` takes, in words. */
-export const AUTO_ORDER = 'tensorflow where it is installed, else wasm';
-
-/** The one with native code. */
+/** The engine with native code. */
 export function nativeEngine(engines: readonly EngineStatus[]): EngineStatus {
   return engines.find(({ name }) => name === 'tensorflow')!;
 }
@@ -35,76 +32,66 @@ type TensorflowState =
   | { readonly kind: 'absent' }
   | { readonly kind: 'unusable'; readonly folder: string; readonly reason: string };
 
-/** Whether the native engine can be started, from what lies in the cache folder (`inspectInstall`); nothing is loaded. */
+/** Whether the native engine can be started, by its files in the cache (`inspectInstall`); loads nothing. */
 export async function tensorflowState(): Promise<TensorflowState> {
   const folder = await currentBuild();
   if (folder === null) return { kind: 'absent' };
   const state = await inspectInstall(folder, addonRecipe());
-  if (state.kind === 'absent') {
-    const reason = 'its addon has not been compiled for this version of fcn';
-    return { kind: 'unusable', folder, reason };
+  switch (state.kind) {
+    case 'complete':
+      return { kind: 'ready', folder, manifest: state.manifest };
+    case 'absent':
+      return { kind: 'unusable', folder, reason: 'its addon has not been compiled for this version of fcn' };
+    case 'damaged':
+      return { kind: 'unusable', folder, reason: `it is damaged: ${state.reason}` };
   }
-  if (state.kind === 'damaged') return { kind: 'unusable', folder, reason: `it is damaged: ${state.reason}` };
-  return { kind: 'ready', folder, manifest: state.manifest };
 }
 
-/** All engines, in the order in which `auto` prefers them. Loads nothing heavy. */
+/** All engines. Loads nothing heavy. */
 export async function engineStatus(): Promise<EngineStatus[]> {
-  const tensorflow = await tensorflowState();
-  return [await tensorflowStatus(tensorflow), wasmStatus(tensorflow.kind === 'absent')];
+  const state = await tensorflowState();
+  const chosen = autoEngine(state.kind !== 'absent');
+  const engines = [await tensorflowStatus(state), wasmStatus()];
+  return engines.map((engine) => ({ ...engine, isDefault: engine.name === chosen }));
 }
 
-/** The 16-bit float that a build has on this machine: that of a GPU which it can use, else the processor's. */
+/** The 16-bit float that a build uses on this machine: that of a GPU, if it can use one, else that of the CPU. */
 async function halfPrecisionOf({ variant }: InstallManifest): Promise<'fp16' | 'bf16' | null> {
   if (variant === 'gpu' && (await listGpus()).length > 0) return 'fp16';
   return convolvesBfloat16() ? 'bf16' : null;
 }
 
-async function tensorflowStatus(state: TensorflowState): Promise<EngineStatus> {
-  const name = 'tensorflow';
-  const tfjsNode = { 'tfjs-node': npmPackageVersion(NODE_PACKAGE) };
+async function tensorflowStatus(state: TensorflowState): Promise<Omit<EngineStatus, 'isDefault'>> {
+  const versions = { 'tfjs-node': npmPackageVersion(NODE_PACKAGE) };
+  const unavailable = { name: 'tensorflow', available: false, halfPrecision: null, versions, path: null } as const;
   switch (state.kind) {
     case 'ready': {
       const { manifest, folder } = state;
       const build = manifest.variant === 'gpu' ? 'CUDA build' : 'CPU build';
       return {
-        name,
+        name: 'tensorflow',
         available: true,
-        isDefault: true,
         halfPrecision: await halfPrecisionOf(manifest),
         reason: `${build} of TensorFlow ${manifest.tensorflow}, installed ${manifest.installedAt.slice(0, 10)}.`,
-        versions: { TensorFlow: manifest.tensorflow, ...tfjsNode },
+        versions: { TensorFlow: manifest.tensorflow, ...versions },
         path: folder,
       };
     }
     case 'absent':
-      return {
-        name,
-        available: false,
-        isDefault: false,
-        halfPrecision: null,
-        reason: 'Not installed: fcn engines install sets it up.',
-        versions: tfjsNode,
-        path: null,
-      };
+      return { ...unavailable, reason: 'Not installed. To install it: fcn engines install.' };
     case 'unusable':
       return {
-        name,
-        available: false,
-        isDefault: false,
-        halfPrecision: null,
-        reason: `Cannot be used: ${state.reason}. ${installCommand(state.folder)} mends it.`,
-        versions: tfjsNode,
+        ...unavailable,
+        reason: `Cannot be used: ${state.reason}. To fix it: ${installCommand(state.folder)}.`,
         path: state.folder,
       };
   }
 }
 
-function wasmStatus(isDefault: boolean): EngineStatus {
+function wasmStatus(): Omit<EngineStatus, 'isDefault'> {
   return {
     name: 'wasm',
     available: true,
-    isDefault,
     halfPrecision: null,
     reason: 'Part of this package: WebAssembly, no native code, one thread.',
     versions: { 'tfjs-backend-wasm': npmPackageVersion(WASM_PACKAGE) },
@@ -112,7 +99,7 @@ function wasmStatus(isDefault: boolean): EngineStatus {
   };
 }
 
-/** What this machine lacks to install the native engine, one sentence each; empty where nothing is. Runs the tools to see. */
+/** What this machine lacks to install the native engine, a sentence each. Runs the tools to find out. */
 export async function missingForTensorflow(): Promise<string[]> {
   const checks = [async () => wheelSource('cpu'), findPython, findCompiler];
   const missing: string[] = [];
@@ -131,14 +118,14 @@ let started: { readonly name: EngineName; readonly engine: Promise<Engine> } | n
 
 interface StartOptions {
   readonly engine?: EngineName | 'auto';
-  /** The same bits in every run on GPUs, too, which costs speed; processors always give them. */
+  /** Compute the same bits in every run on GPUs, too, which is slower; CPUs always do. */
   readonly deterministic?: boolean;
 }
 
 /**
- * Starts an engine. "auto" (the default) takes tensorflow where it is installed, else wasm. TensorFlow.js has one
- * backend a process, so there is one engine a process: asked again, the same is returned.
- * @throws UserError when the engine is unknown, not installed or damaged; Error when another one is running already.
+ * Starts an engine, by default `autoEngine`. TensorFlow.js has one backend per process, so each process has one engine: later calls
+ * return the same.
+ * @throws UserError if the engine is unknown, not installed or damaged; Error if another one is running already.
  */
 export async function startEngine(options: StartOptions = {}): Promise<Engine> {
   const { engine: wanted = 'auto', deterministic = false } = options;
@@ -146,8 +133,8 @@ export async function startEngine(options: StartOptions = {}): Promise<Engine> {
     throw new UserError(`Unknown engine "${wanted}": expected auto, ${ENGINE_NAMES.join(' or ')}.`);
   }
   if (started === null) {
-    const name = wanted === 'auto' ? await preferredEngine() : wanted;
-    started ??= { name, engine: startAlone(name, deterministic) };
+    const name = wanted === 'auto' ? autoEngine((await tensorflowState()).kind !== 'absent') : wanted;
+    started ??= { name, engine: start(name, deterministic) };
   }
   if (wanted !== 'auto' && wanted !== started.name) {
     throw new Error(`The ${started.name} engine is running: the ${wanted} engine needs a process of its own.`);
@@ -159,27 +146,14 @@ export async function startEngine(options: StartOptions = {}): Promise<Engine> {
   return engine;
 }
 
-/** A start that fails holds no place. */
-async function startAlone(name: EngineName, deterministic: boolean): Promise<Engine> {
+/** A failed start does not count as the running engine. */
+async function start(name: EngineName, deterministic: boolean): Promise<Engine> {
   try {
-    return await start(name, deterministic);
+    if (name === 'wasm') return await (await import('./wasm/start.js')).startWasm();
+    return await startInstalled(deterministic);
   } catch (error) {
     started = null;
     throw error;
-  }
-}
-
-/** The engine that "auto" stands for. An installation that is damaged is not passed over in silence: starting it says so. */
-export async function preferredEngine(): Promise<EngineName> {
-  return (await tensorflowState()).kind === 'absent' ? 'wasm' : 'tensorflow';
-}
-
-async function start(name: EngineName, deterministic: boolean): Promise<Engine> {
-  switch (name) {
-    case 'wasm':
-      return (await import('./wasm/start.js')).startWasm();
-    case 'tensorflow':
-      return startInstalled(deterministic);
   }
 }
 
@@ -196,7 +170,7 @@ async function startInstalled(deterministic: boolean): Promise<Engine> {
     case 'unusable':
       throw new UserError(
         `The tensorflow engine in ${state.folder} cannot be used: ${state.reason}.`,
-        `Mend it with ${installCommand(state.folder)}, or use --engine wasm.`,
+        `Fix it with ${installCommand(state.folder)}, or use --engine wasm.`,
       );
   }
 }

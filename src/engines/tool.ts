@@ -10,13 +10,13 @@ interface ToolResult {
 }
 
 /**
- * Runs a program to its end and returns what it printed. A program that is not there is an outcome, not an error.
- * @throws the signal's reason when aborted.
+ * Runs a program and returns what it printed. An absent program is an outcome, not an error.
+ * @throws the signal's reason on abort.
  */
 export async function runTool(
   program: string,
   parameters: readonly string[],
-  options: { readonly signal?: AbortSignal; readonly environment?: NodeJS.ProcessEnv } = {},
+  options: { readonly signal?: AbortSignal | undefined; readonly environment?: NodeJS.ProcessEnv } = {},
 ): Promise<ToolResult> {
   const { execa } = await import('execa');
   const result = await execa(program, parameters, {
@@ -32,14 +32,13 @@ export async function runTool(
 }
 
 /**
- * Node's `require`, as from this package: for the CommonJS packages of TensorFlow.js, each of which must be loaded only
- * once in a process.
+ * Node's `require`, relative to this package, for the CommonJS packages of TensorFlow.js: each must be loaded only once per process.
  */
 export function packageRequire(): NodeJS.Require {
   return createRequire(path.join(packageRoot(), 'package.json'));
 }
 
-/** Folder of an installed npm package that this package depends on. */
+/** Folder of an npm package that this package depends on. */
 export function npmPackageFolder(name: string): string {
   return path.dirname(packageRequire().resolve(`${name}/package.json`));
 }

@@ -1,26 +1,25 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
 
-/** Ends when the twin that was asked for last has done its work. */
+/** Settles when the work of the most recent twin is done. */
 let last: Promise<unknown> = Promise.resolve();
 
 /**
- * Runs `work` while TensorFlow.js's backend is another one, which is made for it alone and has the kernels of the present one.
- * Tensors of the present backend stay as they are, and may not be used meanwhile. Twins that are asked for at once work one
- * after the other.
+ * Runs `work` with a temporary backend of TensorFlow.js that has the kernels of the present one. Tensors of the present backend stay,
+ * but must not be used meanwhile. Concurrent calls run one after the other.
  */
 export function withTwinBackend<R>(
   tf: typeof tfjs,
   makeBackend: () => tfjs.KernelBackend,
   work: () => Promise<R>,
 ): Promise<R> {
-  const result = last.then(() => alone(tf, makeBackend, work));
+  const result = last.then(() => withBackend(tf, makeBackend, work));
   last = result.catch(() => undefined);
   return result;
 }
 
 /**
- * TensorFlow.js's core for a twin: tensors of images and labels are made of their shapes alone, so that no arrays as large as
- * theirs are needed.
+ * TensorFlow.js's core for a twin: it makes the tensors of images and labels from their shapes, so that nobody needs arrays of that
+ * size.
  */
 export function shapesCore(tf: typeof tfjs): typeof tfjs {
   const filled = (shape: number[], dtype: 'float32' | 'int32' = 'float32') => tf.fill(shape, 0, dtype);
@@ -31,7 +30,11 @@ export function shapesCore(tf: typeof tfjs): typeof tfjs {
   return { ...tf, ...(made as Pick<typeof tfjs, 'tensor3d' | 'tensor4d'>) };
 }
 
-async function alone<R>(tf: typeof tfjs, makeBackend: () => tfjs.KernelBackend, work: () => Promise<R>): Promise<R> {
+async function withBackend<R>(
+  tf: typeof tfjs,
+  makeBackend: () => tfjs.KernelBackend,
+  work: () => Promise<R>,
+): Promise<R> {
   const present = tf.getBackend();
   const twin = `${present}-shapes`;
   tf.copyRegisteredKernels(present, twin);

@@ -1,10 +1,10 @@
-import { occurNowhere } from '../data/held-labels.js';
+import { describeAbsentClasses } from '../data/label-inventory.js';
 
-/** Counts of pixels of which either the label or the prediction is no class. */
+/** Counts of pixels whose label or prediction is no class. */
 export interface OutsideCounts {
-  /** [classes]: predicted as class k, where the label is no class and not ignored. */
+  /** [classes]: predicted as class k; the label is no class and not ignored. */
   readonly labels: readonly number[];
-  /** [classes]: labelled as class k, where the prediction is no class. */
+  /** [classes]: labelled as class k; the prediction is no class. */
   readonly predictions: readonly number[];
 }
 
@@ -12,9 +12,9 @@ export interface OutsideCounts {
  * Exact counts of labelled against predicted classes, over any number of images.
  *
  * Counts are integers in float64: exact up to 2^53 pixels (four billion images of 2048×1024).
- * Pixels whose label is `ignoreIndex` are left out altogether, of the predictions' areas too. A label or prediction that is
- * no class (and not ignored) is counted apart, in `outside`: such a label adds to the predicted class's area and to no
- * label's area, as in the original's histograms over 0 … classes − 1.
+ * Pixels whose label is `ignoreIndex` count nowhere, not even in the predictions' areas. A label or prediction that is no class
+ * (and not ignored) is counted in `outside`: such a label adds to the predicted class's area and to no label's area, as in the
+ * original's histograms over 0 … classes − 1.
  */
 export class ConfusionMatrix {
   /** [classes + 1, classes + 1], label by prediction, row-major; the last row and column are values outside the classes. */
@@ -28,10 +28,10 @@ export class ConfusionMatrix {
   }
 
   /**
-   * The matrix of counts as {@link toRows} and {@link outside} give them. Pixels of which neither is a class are not among
-   * them; no figure depends on those.
+   * The matrix from the results of {@link toRows} and {@link outside}. They lack the pixels whose label and prediction are both
+   * no class; no figure depends on those.
    * @param rows [classes][classes], label by prediction.
-   * @throws Error where the counts are not classes × classes, and classes outside.
+   * @throws Error unless the counts are classes × classes, and `classes` in each list of `outside`.
    */
   static fromRows(rows: readonly (readonly number[])[], outside: OutsideCounts | null): ConfusionMatrix {
     const { length: classes } = rows;
@@ -47,7 +47,7 @@ export class ConfusionMatrix {
 
   /**
    * Adds one image; both maps hold one value a pixel, in the same order.
-   * @throws Error when their lengths differ.
+   * @throws Error if their lengths differ.
    */
   add(prediction: ArrayLike<number>, label: ArrayLike<number>): void {
     if (prediction.length !== label.length)
@@ -64,12 +64,12 @@ export class ConfusionMatrix {
     }
   }
 
-  /** All counts, those outside the classes too: what `restore` takes. */
+  /** All counts, including those outside the classes, for `restore`. */
   toCounts(): number[] {
     return [...this.counts];
   }
 
-  /** Sets all counts. @throws Error when they are of another number of classes. */
+  /** Sets all counts. @throws Error if they are of another number of classes. */
   restore(counts: readonly number[]): void {
     if (counts.length !== this.counts.length) throw new Error(`${counts.length} counts for ${this.counts.length}.`);
     this.counts.set(counts);
@@ -85,14 +85,14 @@ export class ConfusionMatrix {
     return Array.from({ length: this.classes }, (_, k) => this.count(k, k));
   }
 
-  /** Pixels labelled as class k, whatever was predicted there. */
+  /** Pixels labelled as class k, with any prediction. */
   labelAreas(): number[] {
-    return this.sums((k, other) => this.count(k, other));
+    return this.sums((k, prediction) => this.count(k, prediction));
   }
 
-  /** Not ignored pixels predicted as class k, whatever their label. */
+  /** Pixels predicted as class k, with any label that is not ignored. */
   predictionAreas(): number[] {
-    return this.sums((k, other) => this.count(other, k));
+    return this.sums((k, label) => this.count(label, k));
   }
 
   /** [classes][classes], label by prediction. */
@@ -102,7 +102,7 @@ export class ConfusionMatrix {
     );
   }
 
-  /** What {@link toRows} leaves out and the areas contain; null where that is nothing. */
+  /** Counts that the areas contain but {@link toRows} leaves out; null if all are 0. */
   outside(): OutsideCounts | null {
     const { classes } = this;
     const labels = Array.from({ length: classes }, (_, k) => this.count(classes, k));
@@ -110,32 +110,33 @@ export class ConfusionMatrix {
     return [...labels, ...predictions].some((count) => count > 0) ? { labels, predictions } : null;
   }
 
-  private sums(count: (k: number, other: number) => number): number[] {
+  /** For each class k, the sum of a row or a column of the matrix. */
+  private sums(count: (k: number, i: number) => number): number[] {
     return Array.from({ length: this.classes }, (_, k) => {
       let sum = 0;
-      for (let other = 0; other <= this.classes; other++) sum += count(k, other);
+      for (let i = 0; i <= this.classes; i++) sum += count(k, i);
       return sum;
     });
   }
 }
 
-/** Figures of a confusion matrix, as fractions (0–1). NaN where nothing defines them. */
+/** Figures of a confusion matrix, as fractions (0–1). NaN if undefined. */
 export interface Metrics {
   /** Mean intersection over union of the classes that were labelled or predicted. */
   readonly mIoU: number;
   /** Mean accuracy (recall) of the classes that were labelled. */
   readonly mAcc: number;
-  /** Accuracy over all pixels that carry a class. */
+  /** Accuracy over all pixels labelled with a class. */
   readonly aAcc: number;
-  /** For each class: NaN where it was neither labelled nor predicted; 0 where it was only predicted. */
+  /** For each class: NaN if it was neither labelled nor predicted; 0 if it was only predicted. */
   readonly iou: readonly number[];
-  /** For each class: NaN where it was not labelled. */
+  /** For each class: NaN if it was not labelled. */
   readonly accuracy: readonly number[];
 }
 
 /**
- * Metrics of a confusion matrix. Areas were summed over all images before anything is divided, so an image weighs by its
- * pixels; means leave out the classes without a figure.
+ * Metrics of a confusion matrix. Areas are summed over all images before any division, so an image counts by its pixels; means
+ * leave out undefined figures.
  */
 export function metrics(confusion: ConfusionMatrix): Metrics {
   const intersections = confusion.intersections();
@@ -162,7 +163,7 @@ function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
 }
 
-/** A class's figures, null where nothing defines them: IoU where it is neither labelled nor predicted, accuracy where not labelled. */
+/** A class's figures. IoU is null if it is neither labelled nor predicted, accuracy if it is not labelled. */
 interface ClassFigures {
   readonly name: string;
   readonly iou: number | null;
@@ -170,19 +171,15 @@ interface ClassFigures {
 }
 
 /**
- * Over which classes a mean was taken, where not all of them are labelled: "mIoU over 1 of 2 classes: coin occurs in no label".
- * A class that is not labelled counts as 0 where it is predicted, and else not at all. Null where every class is labelled.
+ * Which classes a mean covers if not all are labelled: "mIoU over 1 of 2 classes: coin occurs in no label". A class that is not
+ * labelled counts as 0 if it is predicted, and otherwise not at all. Null if every class is labelled.
  */
 export function describeCoverage(classes: readonly ClassFigures[]): string | null {
   const unlabelled = classes.filter(({ accuracy }) => accuracy === null);
   if (unlabelled.length === 0) return null;
   const counted = classes.filter(({ iou }) => iou !== null).length;
   const predicted = unlabelled.filter(({ iou }) => iou !== null).length;
-  const asZero =
-    predicted === 0
-      ? ''
-      : unlabelled.length === 1
-        ? ', but is predicted and counts as 0'
-        : `; ${predicted} of them ${predicted === 1 ? 'is' : 'are'} predicted and ${predicted === 1 ? 'counts' : 'count'} as 0`;
-  return `mIoU over ${counted} of ${classes.length} classes: ${occurNowhere(unlabelled.map(({ name }) => name))}${asZero}`;
+  const asZero = predicted === 1 ? 'is predicted and counts as 0' : 'are predicted and count as 0';
+  const zeros = predicted === 0 ? '' : unlabelled.length === 1 ? `, but ${asZero}` : `; ${predicted} of them ${asZero}`;
+  return `mIoU over ${counted} of ${classes.length} classes: ${describeAbsentClasses(unlabelled.map(({ name }) => name))}${zeros}`;
 }

@@ -13,42 +13,49 @@ import type { Experiment } from '../recipe/experiment.js';
 import { InterruptedError, UserError } from '../support/errors.js';
 import { sha256File, writeFileAtomic } from '../support/files.js';
 import { formatNumber } from '../support/format.js';
+import { writeSealed } from '../support/json.js';
 import { PATIENCE, pauses } from '../support/pauses.js';
 import { weightsIdentity } from '../weights/load.js';
 import { ConfusionMatrix, metrics, type OutsideCounts } from './confusion.js';
 import { Predictor } from './inference.js';
-import { type Counted, type EvaluationPosition, holdsPredictions, readPosition, writePosition } from './position.js';
-import { encodePrediction } from './rows.js';
+import {
+  type Counted,
+  type EvaluationInputs,
+  type EvaluationPosition,
+  holdsPredictions,
+  readPosition,
+} from './position.js';
+import { encodePrediction } from './prediction-png.js';
 
 interface EvaluationSettings {
-  /** Folder for predicted label images, named as the images: palette PNGs. */
+  /** Folder for predicted label images: palette PNGs, named after the images. */
   readonly predictions?: string | undefined;
-  /** Write predictions as Cityscapes' label ids instead: see `requireLabelIds`. */
+  /** Write predictions as Cityscapes' label ids instead (see `requireLabelIds`). */
   readonly labelIds?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** How long an image may still take after an abort; one that takes longer is given up, and done again. */
+  /** How long an image may still take after an abort; a longer one is abandoned and repeated later. */
   readonly patienceMilliseconds?: number;
   readonly onProgress?: (progress: EvaluationProgress) => void;
 }
 
 export interface EvaluateOptions extends EvaluationSettings {
-  /** Counts images that cannot be read, which are left out; where not given, such an image is an error. */
+  /** Counts unreadable images, which are left out; default: such an image is an error. */
   readonly skipped?: SkippedSamples | undefined;
   readonly experiment: Experiment;
   readonly engine: Engine;
   readonly dataRoot: string;
   /** File of the weights. */
   readonly weights: string;
-  /** Which of the file's dictionaries of tensors they are; the only one where not given. */
+  /** One of the file's dictionaries of tensors; default: the only one. */
   readonly weightsKey?: string | undefined;
   /** All of the recipe's ratios, each also mirrored; otherwise ratio 1 alone. */
   readonly multiScale: boolean;
-  /** File in which the position is noted at least every so many seconds, and gone on from where it is there. */
+  /** The position is saved to this file at least this often; the evaluation resumes from it if it exists. */
   readonly position?: { readonly file: string; readonly everySeconds: number } | undefined;
-  /** Called before the position is noted; where it throws, the evaluation ends. */
+  /** Called before the position is saved; if it throws, the evaluation ends. */
   readonly beforeWrite?: (() => Promise<void>) | undefined;
   readonly saveRequested?: (() => boolean) | undefined;
-  /** Told from where the evaluation goes on. */
+  /** Gets messages about where the evaluation resumes. */
   readonly note?: ((text: string) => void) | undefined;
 }
 
@@ -57,55 +64,54 @@ export interface EvaluationProgress {
   readonly total: number;
   /** Mean of this process's images, data loading included. */
   readonly secondsPerImage: number;
-  /** Of the images so far, as a fraction; null where none of their pixels carries a class. */
+  /** Of the images so far, as a fraction; null if none of their pixels is labelled with a class. */
   readonly mIoU: number | null;
 }
 
 /** Figures are fractions (0–1). */
 interface EvaluationResult {
   readonly images: number;
-  /** Names of the images that could not be read and were left out. */
+  /** Names of unreadable images, which were left out. */
   readonly skippedImages: readonly string[];
-  /** Images that there were to evaluate: of the split, as far as the recipe's limit. */
+  /** Images of the split, up to the recipe's limit. */
   readonly splitImages: number;
   readonly mIoU: number;
   readonly mAcc: number;
   readonly aAcc: number;
-  /** Null where nothing defines a figure: IoU of a class neither labelled nor predicted, accuracy of one not labelled. */
+  /** IoU is null for a class neither labelled nor predicted, accuracy for one not labelled. */
   readonly perClass: { name: string; iou: number | null; accuracy: number | null }[];
   /** Pixels, [label][prediction]. */
   readonly confusion: number[][];
-  /** What the matrix leaves out and the classes' areas contain; absent where that is nothing. */
+  /** Counts that the classes' areas contain but the matrix leaves out; absent if all are 0. */
   readonly outside?: OutsideCounts;
   readonly seconds: number;
 }
 
-/** The figures, and how the weights fitted the network: an auxiliary head that does not is left out. */
+/** The figures, and how the weights fit the network: an auxiliary head that does not fit is left out. */
 export interface Evaluation extends EvaluationResult {
   readonly loadReport: Omit<LoadReport, 'loaded'> & { readonly loaded: number };
 }
 
 /**
  * The description of the data set whose classes a row predicts.
- * @throws UserError where the network has another number of classes.
+ * @throws UserError if the network has another number of classes.
  */
 export async function predictedDataset({ row, model, data }: Experiment): Promise<Dataset> {
   const dataset = await loadDataset(data.dataset);
   if (dataset.classes.length === model.classes) return dataset;
   throw new UserError(
-    `${row} has ${model.classes} classes (model.classes), its data set ${dataset.id} ${dataset.classes.length}.`,
+    `${row} has ${model.classes} classes (model.classes), but its data set ${dataset.id} has ${dataset.classes.length}.`,
     'Give the row a data set with as many classes.',
   );
 }
 
 /**
  * Evaluates weights on a row's validation split.
- * @throws UserError when the data or the weights are missing, broken or not those of the row, or the predictions cannot be
- * written; InterruptedError on abort, once the position is noted.
+ * @throws UserError if the data or the weights are missing, damaged or of another row, or the predictions cannot be written;
+ * InterruptedError on abort, after saving the position.
  */
 export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const { experiment, engine, dataRoot, weights, weightsKey, multiScale, skipped, predictions, note } = options;
-  const { labelIds = false } = options;
   const { model, training, evaluation: recipe } = experiment;
   const dataset = await predictedDataset(experiment);
   const kernels = createKernels(engine);
@@ -114,36 +120,36 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     const ratios = multiScale ? recipe.ratios : [1];
     const { file, everySeconds = 0 } = options.position ?? {};
     const folder = predictions === undefined ? null : path.resolve(predictions);
-    const of = {
+    const inputs: EvaluationInputs = {
       weights: file === undefined ? '' : weightsIdentity(await sha256File(weights), weightsKey),
       predictions: folder,
-      labelIds,
+      labelIds: options.labelIds ?? false,
     };
-    const noted = file === undefined ? null : await readPosition(file, dataset.classes.length, of);
-    const isLost = noted !== null && noted.done > 0 && folder !== null && !(await holdsPredictions(folder));
-    if (isLost) note?.(`The evaluation begins anew: its predictions are not in ${folder} any more.`);
-    const begun = isLost ? null : noted;
+    const saved = file === undefined ? null : await readPosition(file, dataset.classes.length, inputs);
+    const isLost = saved !== null && saved.done > 0 && folder !== null && !(await holdsPredictions(folder));
+    if (isLost) note?.(`The evaluation starts again: its predictions are no longer in ${folder}.`);
+    const previous = isLost ? null : saved;
     const { limit } = recipe;
-    const start = begun?.position ?? 0;
+    const start = previous?.position ?? 0;
     const samples = await createEvaluationLoader({ dataset, recipe, dataRoot, ratios, limit, start, skipped });
-    if (begun !== null) note?.(`The evaluation goes on after image ${start} of ${samples.length}.`);
+    if (previous !== null) note?.(`The evaluation resumes after image ${start} of ${samples.length}.`);
     try {
       if (folder !== null) requireDistinct(samples.names, folder);
       const predictor = new Predictor({ engine, kernels, network, recipe });
-      let saved = performance.now();
+      let savedAt = performance.now();
       let position: EvaluationPosition | null = null;
-      const notePosition = async () => {
+      const savePosition = async () => {
         if (file === undefined || position === null) return;
         await options.beforeWrite?.();
-        await writePosition(file, position);
-        saved = performance.now();
+        await writeSealed(file, position);
+        savedAt = performance.now();
       };
       const onImage = async (counted: Counted) => {
-        position = { ...counted, ...of, position: samples.position };
-        const due = performance.now() - saved >= everySeconds * 1000;
-        if (options.saveRequested?.() === true || due) await notePosition();
+        position = { ...counted, ...inputs, position: samples.position };
+        const isDue = performance.now() - savedAt >= everySeconds * 1000;
+        if (options.saveRequested?.() === true || isDue) await savePosition();
       };
-      const settings = { ...options, dataset, flip: multiScale, begun, onImage, onInterruption: notePosition };
+      const settings = { ...options, dataset, flip: multiScale, previous, onImage, onInterruption: savePosition };
       const result = await evaluateSamples(samples, predictor, settings);
       return { ...result, loadReport: { ...network.report, loaded: network.report.loaded.length } };
     } finally {
@@ -154,14 +160,14 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   }
 }
 
-/** @throws UserError where two images would have the same file of predictions. */
+/** @throws UserError if two images would have the same file of predictions. */
 function requireDistinct(names: readonly string[], folder: string): void {
   const seen = new Set<string>();
   for (const name of names) {
     if (seen.has(name)) {
       throw new UserError(
         `The predictions of two images would both be written to ${path.join(folder, `${name}.png`)}.`,
-        'Rename one of the images: the sources of a split may not have two of the same name if predictions are written.',
+        'Rename one of the images: to write predictions, all images of a split need different names.',
       );
     }
     seen.add(name);
@@ -173,17 +179,17 @@ const figure = (value: number) => (Number.isNaN(value) ? null : value);
 export interface EvaluateSamplesOptions extends EvaluationSettings {
   readonly dataset: Pick<Dataset, 'name' | 'classes' | 'palette'>;
   readonly flip: boolean;
-  /** What was counted before the first sample. */
-  readonly begun?: Counted | null;
-  /** Told after each image what is counted so far. */
+  /** Counts of the images before the first sample. */
+  readonly previous?: Counted | null;
+  /** Called after each image with the counts so far. */
   readonly onImage?: (counted: Counted) => Promise<void>;
-  /** Called before an interruption ends the evaluation; what was last counted is what counts. */
+  /** Called before an interruption ends the evaluation; the last counts are the ones to keep. */
   readonly onInterruption?: () => Promise<void>;
 }
 
 /**
  * Predicts each sample and compares it with its label.
- * @throws UserError when no pixel carries a class, or the predictions cannot be written; NonFiniteOutputError that names the
+ * @throws UserError if no pixel is labelled with a class, or the predictions cannot be written; NonFiniteOutputError naming the
  * image; InterruptedError on abort.
  */
 export async function evaluateSamples(
@@ -191,16 +197,26 @@ export async function evaluateSamples(
   predictor: Predictor,
   options: EvaluateSamplesOptions,
 ): Promise<EvaluationResult> {
-  const { dataset, flip, predictions, labelIds = false, signal, begun, onImage, onInterruption, onProgress } = options;
+  const {
+    dataset,
+    flip,
+    predictions,
+    labelIds = false,
+    signal,
+    previous,
+    onImage,
+    onInterruption,
+    onProgress,
+  } = options;
   const { patienceMilliseconds = PATIENCE } = options;
   const start = performance.now();
-  const here = () => (performance.now() - start) / 1000;
-  const seconds = () => (begun?.seconds ?? 0) + here();
+  const secondsHere = () => (performance.now() - start) / 1000;
+  const seconds = () => (previous?.seconds ?? 0) + secondsHere();
   const confusion = new ConfusionMatrix(dataset.classes.length, IGNORE_INDEX);
-  if (begun) confusion.restore(begun.counts);
-  const first = begun?.done ?? 0;
-  let done = first;
-  const skippedImages = () => [...(begun?.skippedImages ?? []), ...samples.leftOut];
+  if (previous) confusion.restore(previous.counts);
+  const doneBefore = previous?.done ?? 0;
+  let done = doneBefore;
+  const skippedImages = () => [...(previous?.skippedImages ?? []), ...samples.leftOut];
   const interruption = async () => {
     await onInterruption?.();
     return InterruptedError.of(
@@ -216,7 +232,7 @@ export async function evaluateSamples(
       prediction = await predictor.predict({ size: [height, width], views, flip }, pause);
     } catch (error) {
       if (error instanceof InterruptedError) throw await interruption();
-      throw error instanceof NonFiniteOutputError ? error.of(name) : error;
+      throw error instanceof NonFiniteOutputError ? error.forImage(name) : error;
     }
     confusion.add(prediction, label);
     if (predictions !== undefined) {
@@ -224,13 +240,9 @@ export async function evaluateSamples(
       await writeFileAtomic(path.join(predictions, `${name}.png`), png);
     }
     done++;
-    onProgress?.({
-      done,
-      total: samples.length,
-      secondsPerImage: here() / (done - first),
-      mIoU: figure(metrics(confusion).mIoU),
-    });
-    // Of small images, signals are heard here only.
+    const secondsPerImage = secondsHere() / (done - doneBefore);
+    onProgress?.({ done, total: samples.length, secondsPerImage, mIoU: figure(metrics(confusion).mIoU) });
+    // Lets in signals, which predictions of small images do not.
     await setImmediate();
     await onImage?.({ done, counts: confusion.toCounts(), seconds: seconds(), skippedImages: skippedImages() });
     if (signal?.aborted) throw await interruption();
@@ -239,7 +251,7 @@ export async function evaluateSamples(
   const outside = confusion.outside();
   if (Number.isNaN(aAcc)) {
     throw new UserError(
-      `No pixel of the ${done} validation images of ${dataset.name} carries a class: there is nothing to measure.`,
+      `No pixel of the ${done} validation images of ${dataset.name} is labelled with a class: there is nothing to measure.`,
       'Check the labels of the validation split.',
     );
   }

@@ -1,22 +1,25 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
-import type { View } from '../data/image.js';
+import type { ImageView } from '../data/image.js';
 import type { Engine, ShapesEngine } from '../engines/engine.js';
 import { type PeakMemory, peakOfSize } from '../engines/memory.js';
 import { createKernels, PeakMeter } from '../kernels/create.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { architecture } from '../network/architecture.js';
-import { foldedNetwork, type InferenceNetwork } from '../network/inference.js';
+import { FoldedNetwork, type InferenceNetwork } from '../network/inference.js';
 import { parameterSpecs } from '../network/parameters.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { noPause, type Pause } from '../support/pauses.js';
 import { LogitMap } from './logit-map.js';
-import { type InferenceMode, inferenceWindows, type RowSource, resizedRows } from './rows.js';
+import { type RowSource, resizedRows } from './rows.js';
+import { type InferenceMode, inferenceWindows } from './windows.js';
 
-/** How an image is seen: its views, and whether each is also taken mirrored. */
+type Size = readonly [height: number, width: number];
+
+/** An image's views, and whether each is also predicted mirrored. */
 export interface ImageViews {
-  /** The image's own [height, width]: that of the result. */
+  /** The image's own [height, width], also that of the result. */
   readonly size: readonly [number, number];
-  readonly views: readonly View[];
+  readonly views: readonly ImageView[];
   readonly flip: boolean;
 }
 
@@ -25,13 +28,13 @@ interface PredictorOptions {
   readonly kernels: Kernels;
   readonly network: InferenceNetwork;
   readonly recipe: InferenceMode;
-  /** Rows are processed in strips of about this many logits; the result is the same with any number. */
-  readonly stripElements?: number;
+  /** Rows are processed in strips of about this many logits; the result does not depend on it. */
+  readonly stripElements?: number | undefined;
 }
 
-/** A view, or its mirrored image, whose logits are wanted at an image's own size, [height, width]. */
+/** A view, mirrored if `flip`, whose logits are needed at the image's own size, [height, width]. */
 interface ViewLogits {
-  readonly view: View;
+  readonly view: ImageView;
   readonly flip: boolean;
   readonly size: readonly [number, number];
   readonly pause: Pause;
@@ -44,8 +47,8 @@ export const STRIP_ELEMENTS = { cpu: 2 ** 21, gpu: 2 ** 26 } as const;
  * From an image's views to its classes, as published: logits → network input size → the image's own size (two bilinear
  * resizes, both in the decode head's alignment) → softmax → mean over views → argmax.
  *
- * Everything from the logits on runs strip by strip over the image's rows: no full-size map of classes is made except, for
- * several views, the one that sums their probabilities.
+ * From the logits on, everything runs strip by strip over the image's rows. The only full-size map of classes is the sum of
+ * probabilities of several views.
  */
 export class Predictor {
   private readonly stripElements: number;
@@ -56,7 +59,7 @@ export class Predictor {
 
   /**
    * The class of each pixel: [height, width], row-major. `pause` is awaited between modules, windows, views and strips of rows;
-   * where it throws, nothing is left.
+   * if it throws, no tensor is left.
    * @throws NonFiniteOutputError
    */
   async predict(image: ImageViews, pause: Pause = noPause): Promise<Uint8Array> {
@@ -65,7 +68,7 @@ export class Predictor {
     const result = new Uint8Array(height * width);
     const only = image.views.length === 1 && !image.flip ? image.views[0] : undefined;
     if (only === undefined) {
-      // The sum over views has the same argmax as their mean.
+      // The sum over views has the same argmax as the mean.
       await this.collect(image, result, (sum) => kernels.argmax(sum), pause);
       return result;
     }
@@ -134,7 +137,7 @@ export class Predictor {
     }
   }
 
-  /** Computes the logits of a view, or of the mirrored view, and lends `use` their rows at the image's own size, upright. */
+  /** Computes the logits of a view and lends `use` their rows at the image's own size, mirrored back. */
   private async withLogits(
     { view, flip, size, pause }: ViewLogits,
     use: (rows: RowSource) => Promise<void>,
@@ -158,7 +161,7 @@ export class Predictor {
           ? map.rows
           : (from, to) => {
               const rows = map.rows(from, to);
-              // The same number of rows in and out: only the columns are resized.
+              // The number of rows stays: only the columns are resized.
               const resized = kernels.resizeBilinear(rows, [to - from, size[1]], network.alignCorners);
               rows.dispose();
               return resized;
@@ -169,40 +172,30 @@ export class Predictor {
     }
   }
 
-  private strips(size: readonly [number, number]): { from: number; to: number }[] {
-    return stripsOf(size, this.options.network.classes, this.stripElements);
+  /** Rows [from, to) of each strip of an image. */
+  private strips([height, width]: Size): { from: number; to: number }[] {
+    const rows = Math.max(1, Math.floor(this.stripElements / (width * this.options.network.classes)));
+    return Array.from({ length: Math.ceil(height / rows) }, (_, i) => ({
+      from: i * rows,
+      to: Math.min((i + 1) * rows, height),
+    }));
   }
 }
-
-/** Rows [from, to) of an image of [height, width], strips of about so many logits each. */
-function stripsOf(
-  [height, width]: readonly [number, number],
-  classes: number,
-  stripElements: number,
-): { from: number; to: number }[] {
-  const rows = Math.max(1, Math.floor(stripElements / (width * classes)));
-  return Array.from({ length: Math.ceil(height / rows) }, (_, i) => ({
-    from: i * rows,
-    to: Math.min((i + 1) * rows, height),
-  }));
-}
-
-type Size = readonly [height: number, width: number];
 
 interface InferenceMemoryOptions {
   readonly experiment: Pick<Experiment, 'model' | 'training' | 'evaluation'>;
   /** The image's own size. */
   readonly size: Size;
-  /** Of each view, before it is mirrored. */
+  /** Of each view; mirrored views have the same. */
   readonly views: readonly Size[];
   readonly flip: boolean;
-  /** As of the predictor. */
-  readonly stripElements?: number;
+  /** See `PredictorOptions`. */
+  readonly stripElements?: number | undefined;
 }
 
 /**
- * What the tensors of predicting one image take, the folded weights included, without computing it: the predictor itself
- * runs on the engine's twin that knows shapes only.
+ * Memory of the tensors for predicting one image, folded weights included, without computing it: the predictor runs on the
+ * engine's twin that knows shapes only.
  */
 export function inferenceMemory(engine: Engine, options: InferenceMemoryOptions): Promise<PeakMemory> {
   const largest = [options.size, ...options.views].reduce((most, size) => (area(size) > area(most) ? size : most));
@@ -226,20 +219,14 @@ async function predictedOn(
   const specs = parameterSpecs(described);
   const shapes = new Map(specs.map(({ path, shape }) => [path, shape]));
   const source = (path: string) => twin.tf.fill([...shapes.get(path)!], 0);
-  const network = foldedNetwork(twin.tf, kernels, described, source, training.precision);
+  const network = new FoldedNetwork(twin.tf, kernels, described, source, training.precision);
   try {
     meter.reset();
-    const predictor = new Predictor({
-      engine: twin,
-      kernels,
-      network,
-      recipe,
-      ...(stripElements && { stripElements }),
-    });
+    const predictor = new Predictor({ engine: twin, kernels, network, recipe, stripElements });
     await predictor.predict({
       size: smaller(size),
       flip,
-      // The twin looks at the shapes only.
+      // The twin uses the shapes only.
       views: views.map(smaller).map(([height, width], ratio) => ({ ratio, height, width, image: new Float32Array() })),
     });
     return { peakBytes: meter.bytes, addressedBytes: twin.addressedBytes() };

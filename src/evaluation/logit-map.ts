@@ -4,17 +4,18 @@ import type { Kernels } from '../kernels/kernels.js';
 import type { InferenceNetwork } from '../network/inference.js';
 import { NonFiniteOutputError } from '../network/overflow.js';
 import type { Pause } from '../support/pauses.js';
-import { type RowSource, resizedRows, rowsOf, type Window } from './rows.js';
+import { type RowSource, resizedRows, rowsOf } from './rows.js';
+import type { Window } from './windows.js';
 
 /**
- * What logits may be multiplied with before they leave float32. Resizes take differences of two and averages over windows sums of
- * as many as overlap, so finite logits alone would not do.
+ * Logits times this must still be finite in float32: resizes take differences of two logits, averages over windows sums of as
+ * many as overlap.
  */
 const ROOM = 2 ** 27;
 
-/** @throws NonFiniteOutputError where one of the logits, [1, h, w, classes], is not finite, or beyond 2^101. */
+/** @throws NonFiniteOutputError if one of the logits, [1, h, w, classes], is not finite or beyond 2^101. */
 async function requireFinite({ tf }: Engine, logits: Tensor4D): Promise<void> {
-  // Zero times what is not finite is NaN; no finite value overflows on the way.
+  // Zero times a value that is not finite is NaN, and so is the sum.
   const sum = tf.tidy(() => tf.sum(tf.mul(tf.mul(logits, ROOM), 0)));
   const [value] = await sum.data();
   sum.dispose();
@@ -23,16 +24,16 @@ async function requireFinite({ tf }: Engine, logits: Tensor4D): Promise<void> {
   throw new NonFiniteOutputError(
     'The logits',
     null,
-    areFinite ? 'are beyond what sums and averages can hold' : 'are not all finite',
+    areFinite ? 'are too large for their sums and averages' : 'are not all finite',
   );
 }
 
 /**
  * The logits of one view at the network's input size, [1, H, W, classes], computed a few rows at a time.
  *
- * Each window's logits are resized to the window's size; where windows overlap they are summed in the windows' order and
- * divided by their number. A whole map of a Cityscapes image is 160 MB (489 MB at ratio 1.75), so it is never made: what is
- * kept are the windows' logits resized along the width only, an eighth of that.
+ * Each window's logits are resized to the window's size; overlapping windows are summed in order and divided by their number.
+ * A whole map of a Cityscapes image would take 160 MB (489 MB at ratio 1.75). It is never made: only the windows' logits
+ * resized along the width are kept, an eighth of that.
  */
 export class LogitMap {
   private constructor(
@@ -45,11 +46,11 @@ export class LogitMap {
   ) {}
 
   /**
-   * Runs the network over each window of `images`, [1, H, W, 3], which stays the caller's.
+   * Runs the network over each window of `images`, [1, H, W, 3], which the caller keeps owning.
    *
-   * `flip` says that the images are a mirrored view: the logits are mirrored back. What follows (resizes, mean over windows,
-   * softmax) treats left and right alike, so that this gives the probabilities that are mirrored back at the end as
-   * published, but mirrors an eighth of the rows and columns.
+   * `flip` says that the images are a mirrored view: the logits are mirrored back. The original mirrors the probabilities at
+   * the end instead; resizes, mean over windows and softmax treat left and right alike, so the result is the same, and this
+   * mirrors an eighth of the rows and columns.
    * @throws NonFiniteOutputError
    */
   static async compute(
@@ -64,13 +65,13 @@ export class LogitMap {
     const logits: Tensor4D[] = [];
     try {
       for (const { top, left, height, width } of windows) {
-        // A single window always is the whole image: no copy of it.
+        // A single window is always the whole image: no copy is needed.
         const crop =
           windows.length === 1 ? images.clone() : tf.slice(images, [0, top, left, 0], [1, height, width, -1]);
         const small = await network.logits(crop, pause).finally(() => crop.dispose());
         try {
           await requireFinite(engine, small);
-          // The same number of rows in and out: each row stays as it is.
+          // The number of rows stays: only the columns are resized.
           const resize = (x: Tensor4D) => kernels.resizeBilinear(x, [x.shape[1], width], network.alignCorners);
           logits.push(tf.tidy(() => resize(flip ? tf.reverse(small, 2) : small)));
         } finally {
@@ -82,11 +83,11 @@ export class LogitMap {
       for (const computed of logits) computed.dispose();
       throw error;
     }
-    const parts = windows.map((seen, i) => {
-      const window = flip ? { ...seen, left: images.shape[2] - seen.left - seen.width } : seen;
-      const source = rowsOf(engine, logits[i]!);
-      const rows = resizedRows(engine, source, logits[i]!.shape[1], window.height, network.alignCorners);
-      return { window, logits: logits[i]!, rows };
+    const parts = logits.map((small, i) => {
+      const window = windows[i]!;
+      const left = flip ? images.shape[2] - window.left - window.width : window.left;
+      const rows = resizedRows(engine, rowsOf(engine, small), small.shape[1], window.height, network.alignCorners);
+      return { window: { ...window, left }, logits: small, rows };
     });
     return new LogitMap(engine, parts);
   }
@@ -108,7 +109,7 @@ export class LogitMap {
     for (const { logits } of this.windows) logits.dispose();
   }
 
-  /** Rows [top, bottom), which every window covers wholly or not at all. To be called inside a tidy. */
+  /** Rows [top, bottom), which every window covers wholly or not at all. Call it inside a tidy. */
   private band(top: number, bottom: number): Tensor4D {
     const { tf } = this.engine;
     const covering = this.windows

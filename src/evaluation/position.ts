@@ -1,45 +1,44 @@
 import { z } from 'zod';
-import { listFiles } from '../data/split.js';
+import { listFiles } from '../data/files.js';
 import { isThere } from '../support/files.js';
-import { readSealed, writeSealed } from '../support/json.js';
+import { readSealed } from '../support/json.js';
 
 const schema = z.object({
   /** Images counted. */
   done: z.int().min(0),
-  /** The confusion matrix, those outside the classes too. */
+  /** The confusion matrix, counts outside the classes included. */
   counts: z.array(z.int().min(0)),
   /** Wall-clock seconds so far. */
   seconds: z.number(),
-  /** Images of the split that were read, those left out included. */
+  /** Images of the split read so far, unreadable ones included. */
   position: z.int().min(0),
-  /** Names of those left out. */
+  /** Names of the unreadable ones. */
   skippedImages: z.array(z.string()),
-  /** The weights, as `weightsIdentity` gives it. */
+  /** See `weightsIdentity`. */
   weights: z.string(),
-  /** Folder of the predictions, which holds those of the images so far; absolute. */
+  /** Absolute path of the folder with the predictions so far. */
   predictions: z.string().nullable(),
-  /** Whether those are Cityscapes' label ids. */
-  labelIds: z.boolean().default(false),
+  /** Whether predictions are Cityscapes' label ids. */
+  labelIds: z.boolean(),
 });
 
-/** How far an evaluation is. */
+/** How far an evaluation is: it can resume from here. */
 export type EvaluationPosition = z.output<typeof schema>;
 
-/** What was counted so far. */
+/** The counts so far. */
 export type Counted = Pick<EvaluationPosition, 'done' | 'counts' | 'seconds' | 'skippedImages'>;
 
-export async function writePosition(file: string, position: EvaluationPosition): Promise<void> {
-  await writeSealed(file, position);
-}
+/** A position is valid only for an evaluation with the same of these. */
+export type EvaluationInputs = Pick<EvaluationPosition, 'weights' | 'predictions' | 'labelIds'>;
 
 /**
- * How far an evaluation was; null where nothing is noted, it is damaged or of another version, of other weights, or its
- * predictions were written elsewhere or otherwise: the evaluation is done from its start then, with the same result.
+ * How far an evaluation was; null if the file is missing, damaged or of another form, or if the weights or the place or form
+ * of the predictions differ: then the evaluation starts again, with the same result.
  */
 export async function readPosition(
   file: string,
   classes: number,
-  of: Pick<EvaluationPosition, 'weights' | 'predictions' | 'labelIds'>,
+  inputs: EvaluationInputs,
 ): Promise<EvaluationPosition | null> {
   const content = await readSealed(file);
   if (content === null || content === 'damaged') return null;
@@ -48,10 +47,10 @@ export async function readPosition(
   const { done, position, skippedImages } = parsed.data;
   if (done + skippedImages.length !== position) return null;
   const keys = ['weights', 'predictions', 'labelIds'] as const;
-  return keys.every((key) => parsed.data[key] === of[key]) ? parsed.data : null;
+  return keys.every((key) => parsed.data[key] === inputs[key]) ? parsed.data : null;
 }
 
-/** Whether predictions are in a folder still: it may have been removed since they were written. */
+/** Whether a folder still holds predictions. */
 export async function holdsPredictions(folder: string): Promise<boolean> {
   return (await isThere(folder)) && (await listFiles(folder)).some((name) => name.endsWith('.png'));
 }

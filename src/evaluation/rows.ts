@@ -1,13 +1,7 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
-import type { Dataset } from '../data/dataset.js';
-import { encodePalettePng, encodePng } from '../data/palette.js';
-import { TRAINING_CLASSES } from '../datasets/generate/imitations.js';
-import { LABEL_NAMES } from '../datasets/prepare/labels.js';
 import type { Engine } from '../engines/engine.js';
-import type { EvaluationRecipe } from '../recipe/experiment.js';
-import { UserError } from '../support/errors.js';
 
-/** For output rows `from` … `to` − 1 of a bilinear resize: the two input rows of each and the second one's weight. */
+/** For each output row of a bilinear resize: its two input rows, and the second one's weight. */
 interface RowInterpolation {
   readonly low: Int32Array;
   readonly high: Int32Array;
@@ -16,7 +10,7 @@ interface RowInterpolation {
 }
 
 /**
- * Where the rows [from, to) of a resize from `inputSize` to `outputSize` rows come from.
+ * The output rows [from, to) of a resize from `inputSize` to `outputSize` rows.
  * Aligned: source = d·(in − 1)/(out − 1); otherwise source = max((d + 0.5)·in/out − 0.5, 0), clipped at the far edge.
  */
 function rowInterpolation(
@@ -46,7 +40,7 @@ function rowInterpolation(
 export type RowSource = (from: number, to: number) => Tensor4D;
 
 /**
- * A map of `inputSize` rows, resized to `outputSize` rows, of which only those asked for are computed.
+ * A map of `inputSize` rows, resized to `outputSize` rows; only requested rows are computed.
  * The bilinear resize is separable, so rows and columns may be resized one after the other.
  */
 export function resizedRows(
@@ -72,7 +66,7 @@ export function resizedRows(
   };
 }
 
-/** The rows as a product of a matrix, two entries a row, with those of `input`, [1, H, W, C], which starts at row `first`. */
+/** The rows as a matrix product: two weights a row, times the rows of `input`, [1, H, W, C], which starts at row `first`. */
 function multiplied({ tf }: Engine, input: Tensor4D, first: number, { low, high, weight }: RowInterpolation): Tensor4D {
   const [, height, width, channels] = input.shape;
   const matrix = new Float32Array(weight.length * height);
@@ -85,7 +79,7 @@ function multiplied({ tf }: Engine, input: Tensor4D, first: number, { low, high,
   return tf.reshape(product, [1, weight.length, width, channels]);
 }
 
-/** The same, low + (high − low)·weight. */
+/** The same rows as low + (high − low)·weight. */
 function gathered({ tf }: Engine, input: Tensor4D, first: number, { low, high, weight }: RowInterpolation): Tensor4D {
   const gather = (rows: Int32Array): Tensor4D =>
     tf.gather(
@@ -101,86 +95,7 @@ function gathered({ tf }: Engine, input: Tensor4D, first: number, { low, high, w
   return tf.add(below, tf.mul(difference, tf.tensor4d(weight, [1, weight.length, 1, 1])));
 }
 
-/** Rows of a [1, H, W, C] tensor that stays with its owner. */
+/** Rows of a [1, H, W, C] tensor, whose owner stays the same. */
 export function rowsOf(engine: Engine, x: Tensor4D): RowSource {
   return (from, to) => engine.tf.slice(x, [0, from, 0, 0], [1, to - from, -1, -1]);
-}
-
-/** What of a recipe decides the windows. */
-export type InferenceMode = Pick<EvaluationRecipe, 'mode' | 'cropHw' | 'strideHw'>;
-
-/** A rectangle of an image, in pixels. */
-export interface Window {
-  readonly top: number;
-  readonly left: number;
-  readonly height: number;
-  readonly width: number;
-}
-
-/**
- * The windows that the network runs over for an image of `size`, [height, width]: one of the whole image, or those of slide
- * inference.
- * @throws Error when the recipe slides but names no crop or stride.
- */
-export function inferenceWindows({ mode, cropHw, strideHw }: InferenceMode, size: readonly [number, number]): Window[] {
-  if (mode === 'whole') return [{ top: 0, left: 0, height: size[0], width: size[1] }];
-  if (cropHw === null || strideHw === null) throw new Error('Slide inference needs cropHw and strideHw.');
-  return slideWindows(size, cropHw, strideHw);
-}
-
-/**
- * The windows of slide inference over an image of `size`, row by row; sizes are [height, width].
- *
- * Along each axis there are ⌊max(size − crop + stride − 1, 0)/stride⌋ + 1 of them, `stride` apart; one that would stick
- * out is shifted back inside, and one larger than the image is cut to it (not padded).
- */
-export function slideWindows(
-  size: readonly [number, number],
-  crop: readonly [number, number],
-  stride: readonly [number, number],
-): Window[] {
-  const rows = slideSpans(size[0], crop[0], stride[0]);
-  const columns = slideSpans(size[1], crop[1], stride[1]);
-  return rows.flatMap(([top, height]) => columns.map(([left, width]) => ({ top, left, height, width })));
-}
-
-/** [start, length] of the windows along one axis. */
-function slideSpans(size: number, crop: number, stride: number): [number, number][] {
-  const count = Math.floor(Math.max(size - crop + stride - 1, 0) / stride) + 1;
-  return Array.from({ length: count }, (_, i) => {
-    const end = Math.min(i * stride + crop, size);
-    const start = Math.max(end - crop, 0);
-    return [start, end - start];
-  });
-}
-
-const CLASS_NAMES = TRAINING_CLASSES.map((id) => LABEL_NAMES[id]);
-
-/**
- * Cityscapes' server takes label ids, not training ids.
- * @throws UserError where the classes of a data set are not the 19 of Cityscapes, in their order.
- */
-export function requireLabelIds({ name, classes }: Pick<Dataset, 'name' | 'classes'>): void {
-  const isCityscapes = classes.length === CLASS_NAMES.length && classes.every((one, id) => one === CLASS_NAMES[id]);
-  if (isCityscapes) return;
-  throw new UserError(
-    `--label-ids writes the label ids of Cityscapes, and the classes of ${name} are not those of Cityscapes.`,
-    'Leave it out, or give a row of Cityscapes.',
-  );
-}
-
-/**
- * The PNG of a prediction, [height, width] of training ids: in the classes' colours, or a grey one of Cityscapes' label ids.
- * Of the latter, the data set must be Cityscapes.
- */
-export async function encodePrediction(
-  prediction: Uint8Array,
-  width: number,
-  height: number,
-  { palette }: Pick<Dataset, 'palette'>,
-  labelIds: boolean,
-): Promise<Buffer> {
-  if (!labelIds) return encodePalettePng(prediction, width, height, palette);
-  const ids = prediction.map((trainingId) => TRAINING_CLASSES[trainingId]!);
-  return encodePng(ids, { height, width }, { colourType: 'grey', filter: 'none', level: 6 });
 }

@@ -25,21 +25,25 @@ export class PeakMeter {
   }
 }
 
+type Kernel = (...inputs: never[]) => unknown;
+
+/** Kernels of the same interface; `wrap` makes each of them from the kernel of that name. */
+export function wrapKernels(kernels: Kernels, wrap: (kernel: Kernel, name: string) => Kernel): Kernels {
+  const wrapped = Object.entries<Kernel>({ ...kernels }).map(([name, kernel]) => [name, wrap(kernel, name)]);
+  return Object.fromEntries(wrapped) as Kernels;
+}
+
 /**
- * The kernels of an engine, native where it has native code. With a `meter`, the native kernels sample the live bytes
- * after every operation, the portable ones after every kernel (what a portable kernel uses inside itself is not seen).
+ * The kernels of an engine: native if it has native code, otherwise portable. With a `meter`, the native kernels sample the
+ * live bytes after every operation, the portable ones after every kernel (peaks inside a portable kernel are not seen).
  */
 export function createKernels(engine: Engine, meter?: PeakMeter): Kernels {
   if (engine.native !== null) return tensorflowKernels(engine, { afterOperation: meter?.sample });
   const kernels = portableKernels(engine.tf);
   if (meter === undefined) return kernels;
-  const sampled = Object.entries<(...inputs: never[]) => unknown>({ ...kernels }).map(([name, kernel]) => [
-    name,
-    (...inputs: never[]) => {
-      const result = kernel(...inputs);
-      meter.sample();
-      return result;
-    },
-  ]);
-  return Object.fromEntries(sampled) as Kernels;
+  return wrapKernels(kernels, (kernel) => (...inputs) => {
+    const result = kernel(...inputs);
+    meter.sample();
+    return result;
+  });
 }

@@ -1,5 +1,5 @@
 import type { Engine } from '../engines/engine.js';
-import { deviceMemory } from '../engines/memory.js';
+import { gpuMemoryOfProcess } from '../engines/hardware.js';
 import { createKernels } from '../kernels/create.js';
 import { complexity } from '../network/complexity.js';
 import type { Experiment } from '../recipe/experiment.js';
@@ -10,13 +10,13 @@ import { convolutionRate, median } from './roofline.js';
 interface BenchmarkOptions {
   readonly experiment: Experiment;
   readonly engine: Engine;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: BenchmarkProgress) => void;
 }
 
 export interface BenchmarkProgress {
   readonly part: 'inference' | 'training';
-  /** Images or steps done, and of how many, the untimed ones included. */
+  /** Images or steps done, including the untimed ones; `total` too. */
   readonly done: number;
   readonly total: number;
   /** Of the last one. */
@@ -29,44 +29,44 @@ interface BenchmarkResult {
   readonly fps: number;
   /** Mean of single-scale inference at batch 1: forward and post-processing to the argmax at the image's own size. */
   readonly secondsPerImage: number;
-  /** Images timed, and those before them. */
+  /** Images that are timed; `warmup` come before them. */
   readonly images: number;
   readonly warmup: number;
   readonly sizeHw: readonly [number, number];
   readonly inferenceProcessPeakBytes: number;
-  /** What the memory and the seconds of a training step are of. */
+  /** Of the training step whose memory and seconds are measured. */
   readonly trainingBatch: number;
   readonly trainingSizeHw: readonly [number, number];
   readonly trainingSteps: number;
-  /** Median of the steps after the first one, which also sets things up. */
+  /** Median of the steps after the first one, which includes set-up. */
   readonly trainingSecondsPerStep: number;
   /** In training. */
   readonly memory: {
-    /** Largest sum of live tensor bytes: what compares with an allocator's maximum. */
+    /** Largest sum of live tensor bytes: comparable with an allocator's maximum. */
     readonly liveTensorBytes: number;
-    /** Highest resident memory of the process, its libraries included. */
+    /** Highest resident memory of the process, including its libraries. */
     readonly processPeakBytes: number;
-    /** What the process holds on the GPU after training: its allocator gives nothing back, so this is its peak. */
+    /** GPU memory of the process after training: its allocator gives nothing back, so this is the peak. */
     readonly deviceBytes: number | null;
   };
-  /** False where the system cannot set a process's peak back: both process peaks then are of everything so far. */
+  /** False if the system cannot reset a process's peak: then both peaks cover everything since the process started. */
   readonly processPeaksIsolated: boolean;
   readonly roofline: {
     /** Rate of a bare 3×3 convolution, GFLOP/s. */
     readonly convolutionGflopsBefore: number;
     readonly convolutionGflopsAfter: number;
-    /** Rate of the convolutions of a training step, over the mean of the two. */
+    /** Rate of a training step's convolutions, divided by the mean of the two. */
     readonly trainingShare: number;
-    /** The same of inference. */
+    /** The same for inference. */
     readonly inferenceShare: number;
   };
 }
 
 /**
- * Measures a row's fps by the published protocol, then the memory and seconds of its training step; beside them the rate
- * of a bare convolution before and after. Inputs are random, weights untrained.
+ * Measures a row's fps by the published protocol, then the memory and seconds of its training step; and the rate of a bare
+ * convolution before and after. Inputs are random, weights untrained.
  *
- * Inference comes first, in a process that has not trained: memory that a large stage has freed stays resident.
+ * Inference comes first, in a process that has not trained: memory freed by training would stay resident.
  * @throws InterruptedError on abort.
  */
 export async function benchmark({
@@ -78,7 +78,7 @@ export async function benchmark({
   const { evaluation, data, training, benchmark: recipe } = experiment;
   const kernels = createKernels(engine);
   const sizeHw = benchmarkSize(evaluation);
-  const common = { engine, experiment, ...(signal && { signal }) };
+  const common = { engine, experiment, signal };
   const report = (part: BenchmarkProgress['part'], total: number) => (done: number, seconds: number) =>
     onProgress?.({ part, done, total, seconds });
 
@@ -90,7 +90,7 @@ export async function benchmark({
     repetitions: recipe.images,
     onRepetition: report('inference', recipe.warmup + recipe.images),
   });
-  // A single step has to be its own warm-up.
+  // A single step cannot have a warm-up.
   const trainingWarmup = recipe.trainingSteps > 1 ? 1 : 0;
   const steps = await measureTraining({
     ...common,
@@ -100,7 +100,7 @@ export async function benchmark({
     repetitions: recipe.trainingSteps - trainingWarmup,
     onRepetition: report('training', recipe.trainingSteps),
   });
-  const deviceBytes = engine.device === 'gpu' ? await deviceMemory() : null;
+  const deviceBytes = engine.device === 'gpu' ? await gpuMemoryOfProcess() : null;
   const convolutionGflopsAfter = convolutionRate(engine, kernels, training.precision);
 
   const secondsPerImage = inference.seconds.reduce((sum, seconds) => sum + seconds, 0) / inference.seconds.length;
@@ -120,17 +120,13 @@ export async function benchmark({
     warmup: recipe.warmup,
     inferenceProcessPeakBytes: inference.processPeakBytes,
     trainingSteps: recipe.trainingSteps,
-    memory: {
-      liveTensorBytes: steps.liveTensorBytes,
-      processPeakBytes: steps.processPeakBytes,
-      deviceBytes,
-    },
+    memory: { liveTensorBytes: steps.liveTensorBytes, processPeakBytes: steps.processPeakBytes, deviceBytes },
     processPeaksIsolated: inference.peakIsolated && steps.peakIsolated,
     roofline: { ...roofline, ...rooflineShares(experiment, { ...rates, roofline }) },
   };
 }
 
-/** What the shares are made from. */
+/** Input of the shares. */
 interface MeasuredRates
   extends Pick<
     BenchmarkResult,
@@ -139,7 +135,7 @@ interface MeasuredRates
   readonly roofline: Pick<BenchmarkResult['roofline'], 'convolutionGflopsBefore' | 'convolutionGflopsAfter'>;
 }
 
-/** The rates of the convolutions of a training step and of inference, over that of a bare convolution: its mean before and after. */
+/** Rates of the convolutions of a training step and of inference, divided by a bare convolution's mean rate before and after. */
 export function rooflineShares(
   experiment: Pick<Experiment, 'model' | 'evaluation'>,
   { sizeHw, secondsPerImage, trainingSizeHw, trainingBatch, trainingSecondsPerStep, roofline }: MeasuredRates,

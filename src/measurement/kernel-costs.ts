@@ -3,35 +3,35 @@ import type { Tensor, Tensor1D, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core
 import { IGNORE_INDEX } from '../data/image.js';
 import type { Engine } from '../engines/engine.js';
 import { createKernels } from '../kernels/create.js';
-import type { ConvolutionGeometry, Kernels } from '../kernels/kernels.js';
+import type { ConvolutionGeometry, Kernels, Shape4D } from '../kernels/kernels.js';
 import { InterruptedError } from '../support/errors.js';
 import { median, normalValues, secondsOf } from './roofline.js';
 
-/** What a kernel takes, over what bare work of about its size takes in the same moments. */
+/** A kernel's time, divided by that of bare work of about its size at the same time. */
 export interface KernelCost {
   readonly kernel: string;
   readonly cost: number;
 }
 
-/** In each, every kernel is timed once, between two runs of the bare work it is compared with. */
+/** In each round every kernel is timed once, between two runs of its bare work. */
 const ROUNDS = 13;
-/** A kernel that takes less is run several times in a row: what is timed is long beside a timer's and a thread's delays. */
+/** A faster kernel is run several times in a row, so that delays of timers and threads hardly count. */
 const SHORTEST_SECONDS = 0.005;
-/** One after the other; what disturbs one does not disturb all. */
+/** One after the other: a disturbance of one does not disturb all. */
 const PASSES = 3;
 const MOST_REPETITIONS = 16;
 
 /**
- * Costs of the kernels that training and inference spend their time in, one by one: a whole step does not show that one
- * of its smaller kernels became slower. Of each pass the median of the ratios of neighbouring times counts, which neither
- * a drifting nor a shortly disturbed machine moves much; of the passes the least, as what disturbs only adds.
+ * Costs of the kernels that take the time of training and inference, one by one: a whole step does not show that one of its
+ * smaller kernels became slower. A pass gives the median ratio of neighbouring times, which a drifting or briefly disturbed
+ * machine hardly changes; the lowest of the passes counts, because disturbances only add time.
  * @throws InterruptedError on abort, between kernels.
  */
 export async function kernelCosts(engine: Engine, signal?: AbortSignal): Promise<KernelCost[]> {
   const timed = new TimedKernels(engine);
   try {
     const repetitions = timed.kernels.map(({ run }) => {
-      // The first of each sets things up.
+      // The first run includes set-up.
       run();
       return Math.ceil(SHORTEST_SECONDS / Math.max(secondsOf(engine, run), SHORTEST_SECONDS / MOST_REPETITIONS));
     });
@@ -69,20 +69,18 @@ async function timePass(
 }
 
 /**
- * What kernels are compared with: TensorFlow.js's own 3×3 convolution, which arithmetic bounds, and eight of its own additions of
- * two maps, which main memory bounds.
+ * Work that kernels are compared with: TensorFlow.js's own 3×3 convolution, which is bound by arithmetic, and eight of its own
+ * additions of two maps, which are bound by main memory.
  */
 type BareWork = 'convolution' | 'addition';
 
 interface TimedKernel {
-  /** Name in the kernels' interface, and the case where there are several. */
+  /** Name in the kernels' interface, followed by the case if there are several. */
   readonly kernel: string;
   readonly bare: BareWork;
-  /** Runs it once, and disposes what it returns. */
+  /** Runs it once and disposes the result. */
   readonly run: () => void;
 }
-
-type Shape4D = [number, number, number, number];
 
 /** Filters and geometries of the published networks' convolutions. */
 const CONVOLUTIONS: readonly (ConvolutionGeometry & { readonly name: string; readonly size: number })[] = [
@@ -90,10 +88,10 @@ const CONVOLUTIONS: readonly (ConvolutionGeometry & { readonly name: string; rea
   { name: '3×3 dilation 4', size: 3, stride: 1, dilation: 4, padding: 4 },
   { name: '1×1', size: 1, stride: 1, dilation: 1, padding: 0 },
 ];
-/** Of two maps, of which one takes less than a millisecond. */
+/** One addition of two maps takes less than a millisecond. */
 const ADDITIONS = 8;
 const CLASSES = 19;
-/** Of the labels to the logits. */
+/** Size of the labels, divided by that of the logits. */
 const UPSAMPLING = 4;
 
 /** The kernels with random inputs at about the shapes of a last stage, so that each takes milliseconds. Owns the inputs. */
@@ -141,14 +139,10 @@ export class TimedKernels {
     });
   }
 
-  /** Those that take each value, or each channel, by itself. */
+  /** Kernels on each value, or each channel, by itself, and batch norm. */
   private pointwise(kernels: Kernels, x: Tensor4D, gradient: Tensor4D): TimedKernel[] {
     const channels = x.shape[3];
-    const normalisation = {
-      gamma: this.vector(channels),
-      beta: this.vector(channels),
-      epsilon: 1e-5,
-    };
+    const normalisation = { gamma: this.vector(channels), beta: this.vector(channels), epsilon: 1e-5 };
     const { y, statistics } = kernels.batchNorm(x, normalisation, { relu: true });
     for (const tensor of [y, ...Object.values(statistics)]) this.keep(tensor);
     const moving = { parameter: this.random(x.shape), velocity: this.random(x.shape) };
@@ -165,26 +159,19 @@ export class TimedKernels {
       add: () => kernels.add(x, gradient),
       concatenateChannels: () => kernels.concatenateChannels(x, gradient),
       sliceChannels: () => kernels.sliceChannels(x, channels / 2, channels / 2),
-      allFinite: () => {
-        kernels.allFinite([x]);
-        return [];
-      },
-      largestMagnitude: () => {
-        kernels.largestMagnitude(x);
-        return [];
-      },
-      // It owns what it is given.
+      allFinite: () => void kernels.allFinite([x]),
+      largestMagnitude: () => void kernels.largestMagnitude(x),
+      // It takes ownership of its inputs.
       momentumStep: () => {
         const { parameter, velocity } = moving;
         for (const tensor of [parameter, velocity]) this.owned.splice(this.owned.indexOf(tensor), 1);
         const next = kernels.momentumStep(parameter, this.engine.tf.clone(gradient), velocity, step);
         Object.assign(moving, { parameter: this.keep(next.parameter), velocity: this.keep(next.velocity) });
-        return [];
       },
     });
   }
 
-  /** Pool, resize, and what works on logits at the labels' size. */
+  /** Pool, resize, and kernels on logits at the labels' size. */
   private resampling(kernels: Kernels, [count, height, width, channels]: Shape4D): TimedKernel[] {
     const wide = this.random([count, 2 * height, 2 * width, channels / 4]);
     const pooled = this.keep(kernels.maxPool(wide));
@@ -206,7 +193,7 @@ export class TimedKernels {
 
   private random(shape: Shape4D): Tensor4D {
     const length = shape.reduce((product, size) => product * size, 1);
-    return this.keep(this.engine.tf.tensor4d(normalValues(length, 0, this.stream++), shape));
+    return this.keep(this.engine.tf.tensor4d(normalValues(length, 0, this.stream++), [...shape]));
   }
 
   private vector(length: number): Tensor1D {
@@ -231,12 +218,13 @@ function filterShape(size: number, [, , , channels]: Shape4D): Shape4D {
   return [size, size, channels, channels];
 }
 
-function timed(bare: BareWork, runs: Record<string, () => Tensor | Tensor[]>, suffix = ''): TimedKernel[] {
+/** @param runs Kernels by name; each returns the tensors to dispose. */
+function timed(bare: BareWork, runs: Record<string, () => Tensor | Tensor[] | undefined>, suffix = ''): TimedKernel[] {
   return Object.entries(runs).map(([name, run]) => ({
     kernel: `${name}${suffix}`,
     bare,
     run: () => {
-      for (const tensor of [run()].flat()) tensor.dispose();
+      for (const tensor of [run() ?? []].flat()) tensor.dispose();
     },
   }));
 }

@@ -4,7 +4,7 @@ import { processMemory, resetPeakMemory } from '../engines/memory.js';
 import { Predictor } from '../evaluation/inference.js';
 import { createKernels } from '../kernels/create.js';
 import type { Kernels } from '../kernels/kernels.js';
-import { foldedNetwork, type InferenceNetwork } from '../network/inference.js';
+import { FoldedNetwork, type InferenceNetwork } from '../network/inference.js';
 import { Segmentor } from '../network/segmentor.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { InterruptedError } from '../support/errors.js';
@@ -12,18 +12,18 @@ import { type Pause, pauses } from '../support/pauses.js';
 import { TrainingStep } from '../training/step.js';
 import { drain, median, randomBatch, randomView } from './roofline.js';
 
-/** The recipe's network for inference with its starting weights: speed does not depend on what a network has learnt. */
+/** The recipe's network for inference with its starting weights: speed does not depend on training. */
 export function randomNetwork(
   engine: Engine,
   kernels: Kernels,
   { model, training, seed }: Pick<Experiment, 'model' | 'training' | 'seed'>,
 ): InferenceNetwork {
   const segmentor = new Segmentor(engine.tf, kernels, model);
-  // As if pretrained: otherwise each block's last gamma is 0, and half of the network would compute with zeros.
+  // As if pretrained: otherwise each block's last gamma is 0, and half of the network computes with zeros.
   segmentor.initialise(seed, true);
   const { architecture, parameters } = segmentor;
   const source = (path: string) => engine.tf.clone(parameters.get(path));
-  const network = foldedNetwork(engine.tf, kernels, architecture, source, training.precision);
+  const network = new FoldedNetwork(engine.tf, kernels, architecture, source, training.precision);
   segmentor.dispose();
   return network;
 }
@@ -33,29 +33,29 @@ interface MeasureOptions {
   readonly experiment: Experiment;
   /** [height, width] of the input images. */
   readonly sizeHw: readonly [number, number];
-  /** Repetitions that are not timed, and those that are. */
+  /** Repetitions that are not timed; `repetitions` are. */
   readonly warmup: number;
   readonly repetitions: number;
-  readonly signal?: AbortSignal;
-  /** Called after every repetition, the warm-up's included. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called after every repetition, including the warm-up. */
   readonly onRepetition?: (done: number, seconds: number) => void;
 }
 
-export interface Measurement {
+interface TimedMeasurement {
   /** Of each timed repetition. */
   readonly seconds: readonly number[];
-  /** Highest resident memory of the process while it ran: see `peakIsolated`. */
+  /** Highest resident memory of the process during the measurement (see `peakIsolated`). */
   readonly processPeakBytes: number;
-  /** Whether that peak is this measurement's own; otherwise the system gives only that of the process since its start. */
+  /** Whether that peak is of this measurement alone; otherwise it is of the process since its start. */
   readonly peakIsolated: boolean;
 }
 
 /**
  * Times single-scale inference of one image: input to the device, forward, resizes, argmax at the image's own size, classes
- * back to main memory. The image is as large as its view.
+ * back to main memory. The image has the size of its view.
  * @throws InterruptedError on abort.
  */
-export async function measureInference(options: MeasureOptions): Promise<Measurement> {
+export async function measureInference(options: MeasureOptions): Promise<TimedMeasurement> {
   const { engine, experiment, sizeHw } = options;
   const peakIsolated = resetPeakMemory();
   const kernels = createKernels(engine);
@@ -63,16 +63,14 @@ export async function measureInference(options: MeasureOptions): Promise<Measure
   try {
     const predictor = new Predictor({ engine, kernels, network, recipe: experiment.evaluation });
     const image = { size: sizeHw, views: [randomView(sizeHw, experiment.seed)], flip: false };
-    const seconds = await repeat(options, async (pause) => {
-      await predictor.predict(image, pause);
-    });
+    const seconds = await repeat(options, (pause) => predictor.predict(image, pause));
     return { seconds, processPeakBytes: processMemory().peakBytes, peakIsolated };
   } finally {
     network.dispose();
   }
 }
 
-interface TrainingMeasurement extends Measurement {
+interface TrainingMeasurement extends TimedMeasurement {
   /** Largest sum of live tensor bytes, parameters and momentum included. */
   readonly liveTensorBytes: number;
 }
@@ -95,10 +93,8 @@ export async function measureTraining(
     const batch = randomBatch(images, sizeHw, model.classes, seed);
     const { iterations } = experiment.training;
     let done = 0;
-    const seconds = await repeat(options, async (pause) => {
-      // A recipe may have fewer iterations than are measured; there is no learning rate beyond its end.
-      await step.run(batch, done++ % iterations, pause);
-    });
+    // A recipe may have fewer iterations than this measures; beyond its end there is no learning rate.
+    const seconds = await repeat(options, (pause) => step.run(batch, done++ % iterations, pause));
     return { seconds, liveTensorBytes: step.peakLiveBytes, processPeakBytes: processMemory().peakBytes, peakIsolated };
   } finally {
     step.dispose();
@@ -107,13 +103,13 @@ export async function measureTraining(
 
 async function repeat(
   { engine, warmup, repetitions, signal, onRepetition }: MeasureOptions,
-  work: (pause: Pause) => Promise<void>,
+  work: (pause: Pause) => Promise<unknown>,
 ): Promise<number[]> {
   const seconds: number[] = [];
   const total = warmup + repetitions;
   for (let done = 0; done < total; done++) {
     const message = `Benchmark interrupted after ${done} of ${total}.`;
-    // Lets signals and the progress display in.
+    // Lets in signals and the progress display.
     await setImmediate();
     if (signal?.aborted) throw InterruptedError.of(signal, message);
     const pause = pauses({ signal, message });
@@ -126,24 +122,24 @@ async function repeat(
   return seconds.slice(warmup);
 }
 
-/** A training step in 16-bit floats beside the same in float32. */
+/** A training step in 16-bit floats compared with one in float32. */
 export interface StepComparison {
-  /** [height, width] of the crops; images in a step are the recipe's `benchmark.trainingBatch`. */
+  /** [height, width] of the crops; a step has the recipe's `benchmark.trainingBatch` images. */
   readonly sizeHw: readonly [number, number];
-  /** Of the least disturbed steps. */
+  /** Of the fastest steps. */
   readonly fullSeconds: number;
   readonly halfSeconds: number;
-  /** Time over that of the float32 step: the median over the turns. */
+  /** Ratio to the time of the float32 step: the median over the rounds. */
   readonly timeRatio: number;
-  /** Largest sum of live tensor bytes over that of the float32 step. */
+  /** Ratio to the float32 step's largest sum of live tensor bytes. */
   readonly tensorBytesRatio: number;
 }
 
-const TURNS = 3;
+const ROUNDS = 3;
 const STEPS = { warmup: 1, repetitions: 2 };
 
 /**
- * Times steps of two experiments that differ in their precision, in turn: a machine that becomes slower meanwhile slows both.
+ * Times steps of two experiments that differ in precision, alternately: a machine that becomes slower slows both.
  * @param full In float32.
  * @param half In a 16-bit float that the engine has.
  * @throws InterruptedError on abort, between steps.
@@ -157,17 +153,17 @@ export async function compareSteps(
   const sizeHw = full.data.cropHw;
   const measure = async (experiment: Experiment) => {
     const { trainingBatch: batch } = experiment.benchmark;
-    const options = { engine, experiment, sizeHw, batch, ...STEPS };
-    const { seconds, liveTensorBytes } = await measureTraining(signal === undefined ? options : { ...options, signal });
+    const options = { engine, experiment, sizeHw, batch, signal, ...STEPS };
+    const { seconds, liveTensorBytes } = await measureTraining(options);
     return { seconds: Math.min(...seconds), bytes: liveTensorBytes };
   };
-  const turns = [];
-  while (turns.length < TURNS) turns.push({ full: await measure(full), half: await measure(half) });
+  const rounds = [];
+  while (rounds.length < ROUNDS) rounds.push({ full: await measure(full), half: await measure(half) });
   return {
     sizeHw,
-    fullSeconds: Math.min(...turns.map((turn) => turn.full.seconds)),
-    halfSeconds: Math.min(...turns.map((turn) => turn.half.seconds)),
-    timeRatio: median(turns.map((turn) => turn.half.seconds / turn.full.seconds)),
-    tensorBytesRatio: turns[0]!.half.bytes / turns[0]!.full.bytes,
+    fullSeconds: Math.min(...rounds.map((round) => round.full.seconds)),
+    halfSeconds: Math.min(...rounds.map((round) => round.half.seconds)),
+    timeRatio: median(rounds.map((round) => round.half.seconds / round.full.seconds)),
+    tensorBytesRatio: rounds[0]!.half.bytes / rounds[0]!.full.bytes,
   };
 }

@@ -1,11 +1,11 @@
-import { inferenceWindows } from '../evaluation/rows.js';
+import { inferenceWindows } from '../evaluation/windows.js';
 import { allConvolutions, architecture } from '../network/architecture.js';
 import { complexity, convolutionFlops, convolutionParameters } from '../network/complexity.js';
 import type { EvaluationRecipe, Experiment } from '../recipe/experiment.js';
 import { formatCount } from '../support/format.js';
 import { terminalTable } from '../terminal/layout.js';
 
-/** Size and cost of one convolution with what belongs to it. Sizes are [height, width]. */
+/** Size and cost of one convolution with its bias or batch norm. Sizes are [height, width]. */
 interface ConvolutionCost {
   /** Stem of its published state_dict keys. */
   readonly path: string;
@@ -22,16 +22,16 @@ interface ConvolutionCost {
   readonly flopsAtTest: number | null;
 }
 
-/** The same of a part of the network. */
+/** The same for a part of the network. */
 interface ModuleCost extends Pick<ConvolutionCost, 'parameters' | 'flopsAtCrop' | 'flopsAtTest'> {
   /** "stem", "layer1" to "layer4", "decode_head" or "auxiliary_head". */
   readonly module: string;
 }
 
-/** Where a network's parameters and operations are. */
+/** A network's parameters and operations, by module and by convolution. */
 export interface NetworkCost {
   readonly cropHw: readonly [number, number];
-  /** Of the image that inference is counted on: `benchmarkSize`. */
+  /** Of the image for inference (see `benchmarkSize`). */
   readonly testHw: readonly [number, number];
   /** Windows that cover it; 1 for whole inference. */
   readonly windows: number;
@@ -40,7 +40,7 @@ export interface NetworkCost {
   readonly convolutions: readonly ConvolutionCost[];
 }
 
-/** "backbone.layer1.0.conv1" → "layer1"; the stem's convolutions have names of their own. */
+/** "backbone.layer1.0.conv1" → "layer1"; the stem's convolutions have other names. */
 function moduleOf(path: string): string {
   const [first, second] = path.split('.') as [string, string];
   if (first !== 'backbone') return first;
@@ -93,7 +93,7 @@ function sumOf(convolutions: readonly ConvolutionCost[]): NetworkCost['total'] {
   };
 }
 
-/** A line a module, and their sum; what the columns are of, before them. */
+/** A table: a line for each module and their sum, after a line that says which sizes the columns refer to. */
 export function formatNetworkCost({ cropHw, testHw, windows, modules, total }: NetworkCost): string {
   const line = (name: string, { parameters, flopsAtCrop, flopsAtTest }: Omit<ModuleCost, 'module'>) => [
     name,
@@ -113,11 +113,11 @@ const PHOTOGRAPH = 4 / 3;
 const CITYSCAPES = 2;
 
 /**
- * [height, width] of the image that speed is measured on: one that the test scale's keep-ratio resize would give.
+ * [height, width] of the image for measuring speed: one that the test scale's keep-ratio resize would give.
  *
- * A scale between 4:3 and 2:1 is the shape of the data set's own images (Cityscapes 2048×1024, CamVid 480×360) and is taken
- * whole. Others are boxes that images of any shape are fitted into (ADE20K 2048×512, Pascal Context 520×520); there the image is
- * a 4:3 photograph.
+ * A scale between 4:3 and 2:1 has the shape of the data set's own images (Cityscapes 2048×1024, CamVid 480×360) and is used as
+ * it is. Other scales are boxes for images of any shape (ADE20K 2048×512, Pascal Context 520×520): there the image is a 4:3
+ * photograph.
  */
 export function benchmarkSize({
   imageScaleWh: [width, height],

@@ -1,10 +1,10 @@
-import type { Batch, View } from '../data/image.js';
+import type { Batch, ImageView } from '../data/image.js';
 import type { Engine } from '../engines/engine.js';
-import type { Kernels } from '../kernels/kernels.js';
+import { type Kernels, thenDispose } from '../kernels/kernels.js';
 import type { Precision } from '../recipe/experiment.js';
 import { Draws, Purpose } from '../support/random.js';
 
-/** The middle value; the mean of the middle two of an even number. @throws Error when there are none. */
+/** The middle value, or the mean of the middle two. @throws Error if there are none. */
 export function median(values: readonly number[]): number {
   if (values.length === 0) throw new Error('The median of no values.');
   const sorted = [...values].sort((a, b) => a - b);
@@ -13,8 +13,8 @@ export function median(values: readonly number[]): number {
 }
 
 /**
- * Waits until the device has done everything that was asked of it. A GPU's operations run in order, so the result of one
- * that is asked for last is there when all are done; on a CPU operations are done when they return.
+ * Waits until the device has done all its work. A GPU's operations run in order, so the result of one more operation arrives
+ * when all are done; on a CPU operations are done when they return.
  */
 export function drain(engine: Engine): void {
   const { tf } = engine;
@@ -24,7 +24,7 @@ export function drain(engine: Engine): void {
 /** Drawn values are repeated after this many: a prime, so that rows of an image differ. */
 const PERIOD = 65_521;
 
-/** Standard normal values, as normalised pixels roughly are, repeated every 65,521. `stream` tells inputs apart. */
+/** Standard normal values, roughly like normalised pixels, repeated every 65,521. Each `stream` has other values. */
 export function normalValues(length: number, seed: number, stream: number): Float32Array {
   const values = new Float32Array(length);
   new Draws(seed, Purpose.benchmark, stream).fillNormal(values.subarray(0, PERIOD), 1);
@@ -33,7 +33,7 @@ export function normalValues(length: number, seed: number, stream: number): Floa
 }
 
 /** A view of random pixels at ratio 1. */
-export function randomView([height, width]: readonly [number, number], seed: number): View {
+export function randomView([height, width]: readonly [number, number], seed: number): ImageView {
   return { ratio: 1, height, width, image: normalValues(height * width * 3, seed, 0) };
 }
 
@@ -58,38 +58,24 @@ export function randomBatch(
   };
 }
 
-/** Fills what lies after the first period with what lies before it. */
+/** Repeats the first period until the end. */
 function repeatValues(values: Float32Array | Int32Array): void {
   for (let filled = PERIOD; filled < values.length; filled *= 2) values.copyWithin(filled, 0, filled);
-}
-
-/** The bare convolution whose rate stands for the engine's speed: 3×3, stride 1, padding 1, batch 1. */
-interface RooflineConvolution {
-  /** Of input and output. */
-  readonly channels: number;
-  readonly height: number;
-  readonly width: number;
-}
-
-/** That of the last stage of a published network; where there is no native code, small enough to take milliseconds. */
-function rooflineConvolution(engine: Engine): RooflineConvolution {
-  return engine.isNative ? { channels: 512, height: 64, width: 128 } : { channels: 128, height: 32, width: 64 };
 }
 
 const REPETITIONS = 4;
 
 /**
- * Rate of the bare convolution in GFLOP/s (a multiply-accumulate counts 2): the best of a few after a warm-up.
- * What a network reaches is compared with this, measured just before and after, because a machine's speed drifts.
+ * Rate of a bare convolution (3×3, stride 1, padding 1, batch 1) in GFLOP/s (a multiply-accumulate counts 2): the best of a few
+ * after a warm-up. A network's rate is compared with it; measure it just before and after, because a machine's speed drifts.
  */
 export function convolutionRate(engine: Engine, kernels: Kernels, precision: Precision = 'fp32'): number {
   const { tf } = engine;
-  const { channels, height, width } = rooflineConvolution(engine);
+  // As in the last stage of a published network; without native code, small enough to take milliseconds.
+  const [channels, height, width] = engine.isNative ? ([512, 64, 128] as const) : ([128, 32, 64] as const);
   const stored = (values: Float32Array, shape: [number, number, number, number]) => {
     const full = tf.tensor4d(values, shape);
-    const result = kernels.cast(full, precision);
-    full.dispose();
-    return result;
+    return thenDispose(kernels.cast(full, precision), full);
   };
   const x = stored(normalValues(height * width * channels, 0, 3), [1, height, width, channels]);
   const filter = stored(normalValues(9 * channels * channels, 0, 4), [3, 3, channels, channels]);
@@ -101,7 +87,7 @@ export function convolutionRate(engine: Engine, kernels: Kernels, precision: Pre
   return (2 * height * width * channels * channels * 9) / Math.min(...seconds.slice(1)) / 1e9;
 }
 
-/** Seconds of `work`, until the device is done with it. */
+/** Seconds of `work`, until the device has done it. */
 export function secondsOf(engine: Engine, work: () => void): number {
   const start = performance.now();
   work();

@@ -2,7 +2,7 @@ import type { ConvolutionGeometry } from '../kernels/kernels.js';
 import type { HeadRecipe, ModelRecipe } from '../recipe/experiment.js';
 import { UserError } from '../support/errors.js';
 
-/** One convolution; its filter is HWIO [kernel, kernel, input, output]. Paths are the published state_dict keys' stems. */
+/** One convolution; its filter is HWIO [kernel, kernel, input, output]. Paths are stems of the published state_dict keys. */
 export interface ConvolutionSpec {
   /** "backbone.layer1.0.conv1": the filter is `<path>.weight`. */
   readonly path: string;
@@ -12,12 +12,12 @@ export interface ConvolutionSpec {
   readonly geometry: ConvolutionGeometry;
 }
 
-/** Convolution and batch norm: `normPath` is the stem of weight, bias and running statistics. */
+/** Convolution and batch norm: `normPath` is the stem of its weight, bias and running statistics. */
 export interface UnitSpec extends ConvolutionSpec {
   readonly normPath: string;
 }
 
-/** A residual block: units in order (the last one without ReLU), and the projection of its input where shapes differ. */
+/** A residual block: units in order (the last one without ReLU), and the projection of its input if shapes differ. */
 export interface BlockSpec {
   /** "backbone.layer1.0". */
   readonly path: string;
@@ -29,7 +29,7 @@ export interface HeadSpec {
   /** The stage whose output this head takes. */
   readonly input: number;
   readonly convolutions: readonly UnitSpec[];
-  /** Convolution of the input and the last convolution's output, concatenated in this order; null: none. */
+  /** Convolution of the input and the last convolution's output, concatenated in this order; null if there is none. */
   readonly concatenation: UnitSpec | null;
   /** 1×1 with a bias. */
   readonly classifier: ConvolutionSpec;
@@ -73,8 +73,8 @@ function stem(recipe: ModelRecipe): UnitSpec[] {
 }
 
 /**
- * ResNet-18 blocks carry stride and dilation on conv1 only (conv2 is plain); bottlenecks on the 3×3 convolution.
- * The first block of a dilated stage uses half the dilation where `contractDilation`.
+ * ResNet-18 blocks have stride and dilation on conv1 only (conv2 is plain); bottlenecks on the 3×3 convolution.
+ * With `contractDilation` the first block of a dilated stage uses half the dilation.
  */
 function stage(recipe: ModelRecipe, index: number, inputChannels: number): BlockSpec[] {
   const bottleneck = recipe.depth !== 18;
@@ -129,8 +129,8 @@ function head(path: string, recipe: HeadRecipe, model: ModelRecipe, stageChannel
 }
 
 /**
- * The network that a recipe describes, as plain data: every convolution with its place in the published state_dict.
- * @throws UserError when the width gives channel counts that are not whole numbers.
+ * A recipe's network as plain data: every convolution with its place in the published state_dict.
+ * @throws UserError if the width gives channel counts that are not whole numbers.
  */
 export function architecture(recipe: ModelRecipe): Architecture {
   const stages: BlockSpec[][] = [];
@@ -161,13 +161,22 @@ export function architecture(recipe: ModelRecipe): Architecture {
   return result;
 }
 
-/** Every convolution of the network, in state_dict order of their first mention: backbone, decode head, auxiliary head. */
+/** Every convolution of the network in state_dict order: backbone, decode head, auxiliary head. */
 export function allConvolutions(network: Architecture): ConvolutionSpec[] {
   return [
     ...network.stem,
-    ...network.stages.flat().flatMap((block) => [...block.units, ...(block.downsample ? [block.downsample] : [])]),
+    ...network.stages.flat().flatMap(blockUnits),
     ...[network.decodeHead, network.auxiliaryHead].flatMap(headConvolutions),
   ];
+}
+
+/** A block's units in state_dict order. */
+export function blockUnits({ units, downsample }: BlockSpec): UnitSpec[] {
+  return downsample === null ? [...units] : [...units, downsample];
+}
+
+export function isUnit(spec: ConvolutionSpec): spec is UnitSpec {
+  return 'normPath' in spec;
 }
 
 /** A head's convolutions in state_dict order: the classifier comes first. */

@@ -4,15 +4,14 @@ import {
   allConvolutions,
   architecture,
   type ConvolutionSpec,
-  type HeadSpec,
-  type UnitSpec,
+  headConvolutions,
 } from './architecture.js';
-import { isTrained, parameterSpecs } from './parameters.js';
+import { convolutionParameterSpecs, isTrained } from './parameters.js';
 
 interface Complexity {
-  /** Trained parameters: filters, biases, gammas and betas of both heads and the backbone. */
+  /** Trained parameters of the backbone and both heads: filters, biases, gammas and betas. */
   readonly parameters: number;
-  /** Of one image's forward pass with the decode head: 2 · multiply-accumulates of all convolutions. */
+  /** One image's forward pass with the decode head: 2 · multiply-accumulates of all convolutions. */
   readonly flops: number;
   /** The same with the auxiliary head, as in training. */
   readonly trainingForwardFlops: number;
@@ -39,19 +38,11 @@ export function complexity(recipe: ModelRecipe, size: Size): Complexity {
 
 /** Trained parameters of every convolution by path: its filter, and its bias or its batch norm's gamma and beta. */
 export function convolutionParameters(network: Architecture): Map<string, number> {
-  const sizes = new Map(
-    parameterSpecs(network)
-      .filter(({ kind }) => isTrained(kind))
-      .map(({ path, shape }) => [path, shape.reduce((product, n) => product * n, 1)]),
-  );
   return new Map(
     allConvolutions(network).map((spec) => {
-      const stems = 'normPath' in spec ? [spec.path, (spec as UnitSpec).normPath] : [spec.path];
-      const count = stems.reduce(
-        (sum, stem) => sum + (sizes.get(`${stem}.weight`) ?? 0) + (sizes.get(`${stem}.bias`) ?? 0),
-        0,
-      );
-      return [spec.path, count];
+      const trained = convolutionParameterSpecs(spec).filter(({ kind }) => isTrained(kind));
+      const sizes = trained.map(({ shape }) => shape.reduce((product, n) => product * n, 1));
+      return [spec.path, sizes.reduce((sum, size) => sum + size, 0)];
     }),
   );
 }
@@ -66,12 +57,6 @@ export function convolutionFlops(network: Architecture, size: Size): Map<string,
     flops.set(spec.path, 2 * result[0] * result[1] * spec.inputChannels * spec.outputChannels * spec.kernel ** 2);
     return result;
   };
-  const visitHead = (head: HeadSpec, input: Size): void => {
-    for (const spec of [...head.convolutions, ...(head.concatenation ? [head.concatenation] : []), head.classifier]) {
-      visit(spec, input);
-    }
-  };
-
   let current = network.stem.reduce((at, spec) => visit(spec, at), size);
   const halve = (n: number) => Math.floor((n - 1) / 2) + 1;
   current = [halve(current[0]), halve(current[1])];
@@ -82,30 +67,28 @@ export function convolutionFlops(network: Architecture, size: Size): Map<string,
     }
     return current;
   });
-  for (const head of [network.decodeHead, network.auxiliaryHead]) visitHead(head, stageSizes[head.input]!);
+  // A head's convolutions keep the size of its input.
+  for (const head of [network.decodeHead, network.auxiliaryHead]) {
+    for (const spec of headConvolutions(head)) visit(spec, stageSizes[head.input]!);
+  }
   return flops;
 }
 
 interface LargeTensor {
-  /** Path of the convolution that computes it, or what else it is. */
+  /** Path of the convolution that computes it, or "logits at the images' size". */
   readonly name: string;
   readonly bytes: number;
 }
 
 const FLOAT = 4;
 
-/** The largest results of a forward pass in float32, largest first: of convolutions, and the logits at the images' size. */
-export function largestTensors(
-  recipe: ModelRecipe,
-  size: readonly [height: number, width: number],
-  batch: number,
-  most: number,
-): LargeTensor[] {
+/** The largest results of a forward pass in float32, largest first: outputs of convolutions, and the full-size logits. */
+export function largestTensors(recipe: ModelRecipe, size: Size, batch: number, most: number): LargeTensor[] {
   const network = architecture(recipe);
   const flops = convolutionFlops(network, size);
   const outputs = allConvolutions(network).map(({ path, inputChannels, kernel }) => ({
     name: path,
-    // Two operations for each weight of a filter and each value of the output.
+    // Two operations for each weight of an output channel's filter and each value of the output.
     bytes: (FLOAT * batch * flops.get(path)!) / (2 * inputChannels * kernel ** 2),
   }));
   const logits = {

@@ -6,35 +6,27 @@ import { noPause, type Pause } from '../support/pauses.js';
 import {
   type Architecture,
   type BlockSpec,
+  blockUnits,
   type ConvolutionSpec,
   headConvolutions,
+  isUnit,
   type UnitSpec,
 } from './architecture.js';
 import { type Bounded, type FoldedConvolution, inferenceConvolution, OverflowGuard } from './overflow.js';
 import { BATCH_NORM_EPSILON } from './resnet.js';
 
-/** Gives the value of a parameter, by its path, as a tensor that the caller owns. Filters are HWIO. */
+/** The value of a parameter, by its path, as a tensor that the caller owns. Filters are HWIO. */
 type ParameterSource = (path: string) => tfjs.Tensor;
 
 /**
  * The network for inference: batch norm folded into the convolutions,
- * w′ = w·γ/√(variance + ε), b′ = β − mean·γ/√(variance + ε); the auxiliary head left out.
- * Every parameter is read once; the network owns what it makes of it, and where one cannot be read, nothing is left. In a 16-bit precision filters and images are stored in
- * it; the images that go in, which must be finite, and the logits that come out are float32. What overflows on the way ends a
- * pass (`OverflowGuard`).
- * @throws NonFiniteOutputError where a weight overflows when batch norm is folded into it; what `source` throws.
+ * w′ = w·γ/√(variance + ε), b′ = β − mean·γ/√(variance + ε); without the auxiliary head.
+ * Every parameter is read once; the network owns what it makes of it, and if one cannot be read, no tensor is left. A 16-bit
+ * precision applies to filters and images inside the network; the input images, which must be finite, and the logits are
+ * float32. An overflow ends a pass (`OverflowGuard`).
+ * @throws NonFiniteOutputError if a weight overflows when batch norm is folded into it; what `source` throws.
  */
-export function foldedNetwork(
-  tf: typeof tfjs,
-  kernels: Kernels,
-  network: Architecture,
-  source: ParameterSource,
-  precision: Precision = 'fp32',
-): InferenceNetwork {
-  return new FoldedNetwork(tf, kernels, network, source, precision);
-}
-
-class FoldedNetwork implements InferenceNetwork {
+export class FoldedNetwork implements InferenceNetwork {
   readonly classes: number;
   readonly alignCorners: boolean;
   private readonly folded = new Map<string, FoldedConvolution>();
@@ -45,7 +37,7 @@ class FoldedNetwork implements InferenceNetwork {
     private readonly kernels: Kernels,
     private readonly network: Architecture,
     source: ParameterSource,
-    private readonly precision: Precision,
+    private readonly precision: Precision = 'fp32',
   ) {
     this.classes = network.classes;
     this.alignCorners = network.alignCorners;
@@ -65,7 +57,7 @@ class FoldedNetwork implements InferenceNetwork {
     try {
       for (const unit of convolutions) {
         image = replace(image, (x) => this.apply(unit, x, true));
-        await rest(pause, image);
+        await pauseHolding(pause, image);
       }
       if (concatenation !== null) image = replace(image, (x) => this.guard.concatenation(input, x));
     } finally {
@@ -73,7 +65,7 @@ class FoldedNetwork implements InferenceNetwork {
     }
     if (concatenation !== null) {
       image = replace(image, (x) => this.apply(concatenation, x, true));
-      await rest(pause, image);
+      await pauseHolding(pause, image);
     }
     const { x } = replace(image, (input) => this.apply(classifier, input, false));
     try {
@@ -93,11 +85,10 @@ class FoldedNetwork implements InferenceNetwork {
   private foldAll(source: ParameterSource): void {
     const { tf, network } = this;
     const { decodeHead } = network;
-    const blocks = network.stages.flat();
     const units: UnitSpec[] = [
       ...network.stem,
-      ...blocks.flatMap((block) => [...block.units, ...(block.downsample ? [block.downsample] : [])]),
-      ...headConvolutions(decodeHead).filter((spec): spec is UnitSpec => 'normPath' in spec),
+      ...network.stages.flat().flatMap(blockUnits),
+      ...headConvolutions(decodeHead).filter(isUnit),
     ];
     for (const unit of units) this.keep(unit, fold(tf, unit, source));
     const { path } = decodeHead.classifier;
@@ -132,18 +123,18 @@ class FoldedNetwork implements InferenceNetwork {
     let image = guard.images(images);
     for (const unit of network.stem) {
       image = replace(image, (input) => this.apply(unit, input, true));
-      await rest(pause, image);
+      await pauseHolding(pause, image);
     }
     image = replace(image, (input) => guard.maxPool(input));
     for (const block of network.stages.slice(0, network.decodeHead.input + 1).flat()) {
       image = replace(image, (input) => tf.tidy(() => this.residualBlock(block, input)));
-      await rest(pause, image);
+      await pauseHolding(pause, image);
     }
     return image;
   }
 }
 
-/** Applies `next` to an image and disposes that. */
+/** Applies `next` to an image and disposes the image. */
 function replace(image: Bounded, next: (image: Bounded) => Bounded): Bounded {
   try {
     return next(image);
@@ -152,8 +143,8 @@ function replace(image: Bounded, next: (image: Bounded) => Bounded): Bounded {
   }
 }
 
-/** Awaits a pause; disposes an image if that throws. */
-async function rest(pause: Pause, { x }: Bounded): Promise<void> {
+/** Awaits a pause; disposes the image if that throws. */
+async function pauseHolding(pause: Pause, { x }: Bounded): Promise<void> {
   try {
     await pause();
   } catch (error) {
@@ -184,7 +175,7 @@ export interface InferenceNetwork {
   readonly alignCorners: boolean;
   /**
    * Decode-head logits of normalised RGB images, before any resize: [N,H,W,3] → [N,h,w,classes]. The caller owns the result.
-   * `pause` is awaited between modules; where it throws, nothing is left.
+   * `pause` is awaited between modules; if it throws, no tensor is left.
    */
   logits(images: Tensor4D, pause?: Pause): Promise<Tensor4D>;
   dispose(): void;

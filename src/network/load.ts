@@ -8,37 +8,33 @@ import { type Checkpoint, readCheckpoint } from '../weights/load.js';
 import { quote } from '../weights/malformed.js';
 import { hwioShape, oihwShape, oihwToHwio, type StoredTensor } from '../weights/tensor.js';
 import { architecture } from './architecture.js';
-import { foldedNetwork, type InferenceNetwork } from './inference.js';
+import { FoldedNetwork, type InferenceNetwork } from './inference.js';
 import { BATCH_COUNTER, type ParameterSpec, parameterSpecs } from './parameters.js';
 import type { Segmentor } from './segmentor.js';
 
-/** A stored parameter, or momentum buffer of one, on the engine, in the network's layout: filters HWIO. The caller owns it. */
-export function toEngine(engine: Engine, tensor: StoredTensor): Tensor {
-  return toTensor(engine, tensor, tensor.toFloat32());
-}
-
-function toTensor({ tf }: Engine, tensor: StoredTensor, values: Float32Array): Tensor {
+/** A stored parameter or momentum buffer on the engine, in the network's layout: filters HWIO. The caller owns it. */
+export function toEngine({ tf }: Engine, tensor: StoredTensor, values = tensor.toFloat32()): Tensor {
   if (tensor.shape.length !== 4) return tf.tensor(values, [...tensor.shape], 'float32');
   const oihw = tensor.shape as readonly [number, number, number, number];
   return tf.tensor(oihwToHwio(values, oihw), hwioShape(oihw), 'float32');
 }
 
 function parameterOf(engine: Engine, file: string, tensor: StoredTensor): Tensor {
-  return toTensor(engine, tensor, usableValues(file, tensor));
+  return toEngine(engine, tensor, usableValues(file, tensor));
 }
 
 /**
  * A parameter of a checkpoint as float32.
- * @throws UserError where one of its values is not a finite float32, is an integer that float32 does not hold, or is a negative
- * variance: whatever is computed with it means nothing.
+ * @throws UserError if a value is not a finite float32, is an integer that float32 does not hold, or is a negative variance:
+ * results computed with it would mean nothing.
  */
 export function usableValues(file: string, tensor: StoredTensor): Float32Array {
   const values = tensor.toFloat32();
   const inexact = firstInexact(tensor);
   if (inexact !== null) {
     throw new UserError(
-      `${file}: ${tensor.name} holds the integer ${inexact.value} (value ${inexact.index + 1} of ${values.length}), which ` +
-        'float32, in which networks compute, does not hold exactly.',
+      `${file}: ${tensor.name} holds the integer ${inexact.value} (value ${inexact.index + 1} of ${values.length}), but ` +
+        'networks compute in float32, which does not hold it exactly.',
       'Use weights of a floating-point type.',
     );
   }
@@ -49,7 +45,7 @@ export function usableValues(file: string, tensor: StoredTensor): Float32Array {
     const place = `(value ${at + 1} of ${values.length})`;
     if (Number.isFinite(stored) && !Number.isFinite(values[at])) {
       throw new UserError(
-        `${file}: ${tensor.name} holds ${stored} ${place}, which is beyond float32, in which networks compute (at most about 3.4e+38).`,
+        `${file}: ${tensor.name} holds ${stored} ${place}, but networks compute in float32, which ends at about 3.4e+38.`,
         'Use weights whose values float32 holds.',
       );
     }
@@ -64,9 +60,9 @@ export function usableValues(file: string, tensor: StoredTensor): Float32Array {
 
 /**
  * Reads weights into a network for inference: batch norm folded, one parameter at a time. The auxiliary head is not needed;
- * the report is of the whole network.
- * @param key Which of the file's dictionaries of tensors; the only one where not given.
- * @throws UserError when the file cannot be read, does not fit the recipe, or holds what is not finite.
+ * the report covers the whole network.
+ * @param key One of the file's dictionaries of tensors; default: the only one.
+ * @throws UserError if the file cannot be read, does not fit the recipe, or holds a value that is not finite.
  */
 export async function loadInferenceNetwork(
   engine: Engine,
@@ -81,13 +77,13 @@ export async function loadInferenceNetwork(
   const report = matchCheckpoint(parameterSpecs(network), tensors);
   assertComplete(file, report, isAuxiliary);
   const source = (path: string) => parameterOf(engine, file, tensors.get(path)!);
-  return Object.assign(foldedNetwork(engine.tf, kernels, network, source, precision), { report });
+  return Object.assign(new FoldedNetwork(engine.tf, kernels, network, source, precision), { report });
 }
 
 /**
  * Loads a checkpoint into a network in training, every parameter by name.
- * @throws UserError when a parameter is missing, of another shape, or not finite. A mismatch of the auxiliary head is reported and it
- * keeps the values it has.
+ * @throws UserError if a parameter is missing, has another shape, or is not finite. A mismatch of the auxiliary head is only
+ * reported, and the head keeps its values.
  */
 export async function loadParameters(engine: Engine, segmentor: Segmentor, file: string): Promise<LoadReport> {
   const { tensors } = await readCheckpoint(file);
@@ -99,7 +95,7 @@ export async function loadParameters(engine: Engine, segmentor: Segmentor, file:
 
 /**
  * Loads a pretrained classification backbone, whose names lack the "backbone." prefix; its classifier is left out.
- * @throws UserError when a backbone parameter is missing, of another shape, or not finite.
+ * @throws UserError if a backbone parameter is missing, has another shape, or is not finite.
  */
 export async function loadBackbone(engine: Engine, segmentor: Segmentor, file: string): Promise<void> {
   const prefix = 'backbone.';
@@ -117,7 +113,7 @@ export interface LoadReport {
   readonly loaded: readonly string[];
   /** In the network, not in the file. */
   readonly missing: readonly string[];
-  /** In the file, not in the network; counters of training steps apart, which nothing depends on. */
+  /** In the file, not in the network; except counters of training steps, which nothing depends on. */
   readonly unexpected: readonly string[];
   /** In both, with another shape. */
   readonly wrongShape: readonly { path: string; expected: readonly number[]; found: readonly number[] }[];
@@ -147,42 +143,42 @@ export function matchCheckpoint(specs: readonly ParameterSpec[], tensors: Checkp
 }
 
 /**
- * @throws UserError when the file lacks a parameter or has one of another shape, `optional` ones apart. It says what else
- * does not fit, too: names that are in the file only show which ones were expected there.
+ * @throws UserError if the file lacks a parameter or has one of another shape, except `optional` ones. It also says what else
+ * does not fit: the names that only the file has show which ones it expects.
  */
 export function assertComplete(file: string, report: LoadReport, optional: (path: string) => boolean): void {
   const [wrong, ...otherShapes] = report.wrongShape.filter(({ path }) => !optional(path));
   const [missing, ...otherMissing] = report.missing.filter((path) => !optional(path));
-  const [unexpected, ...otherUnexpected] = report.unexpected;
-  const count = (others: readonly unknown[]) => String(others.length + 1);
+  const [unexpected] = report.unexpected;
   if (wrong !== undefined) {
-    const more = otherShapes.length === 0 ? '' : `; ${otherShapes.length} more have another shape, too`;
+    const more = otherShapes.length === 0 ? '' : `; ${otherShapes.length} more have another shape too`;
     throw new UserError(
       `${file}: ${wrong.path} has shape [${wrong.found}], the network needs [${wrong.expected}] (filters: output, input channels, height, width)${more}.`,
       'Use the weights of the same row, or give the overrides that they were trained with (for instance --set width=…).',
     );
   }
   if (missing !== undefined) {
-    const more =
-      unexpected === undefined
-        ? ''
-        : `; it has ${count(otherUnexpected)} that the network has not, the first of them ${quote(unexpected)}`;
+    const lacks = `${file} lacks ${otherMissing.length + 1} of the network's parameters`;
     const prefix = commonPrefix([missing, ...otherMissing], report.unexpected);
     if (prefix !== null) {
       throw new UserError(
-        `${file} lacks ${count(otherMissing)} of the network's parameters: its names have ${quote(prefix)} before them, as ${quote(prefix + missing)}.`,
-        'Save the weights again without it, in Python: torch.save({name.removeprefix(' +
+        `${lacks}: its names begin with ${quote(prefix)}, as in ${quote(prefix + missing)}.`,
+        'Save the weights again without that prefix, in Python: torch.save({name.removeprefix(' +
           `${quote(prefix)}): tensor for name, tensor in STATE_DICT.items()}, "weights.pth").`,
       );
     }
+    const more =
+      unexpected === undefined
+        ? ''
+        : `; it has ${report.unexpected.length} that the network does not have, the first of them ${quote(unexpected)}`;
     throw new UserError(
-      `${file} lacks ${count(otherMissing)} of the network's parameters, the first of them ${missing}${more}.`,
+      `${lacks}, the first of them ${missing}${more}.`,
       'Use the weights of the same row; fcn weights show lists what a file holds.',
     );
   }
 }
 
-/** What stands before most of the names that are missing, in the file; null where there is no such prefix. */
+/** The prefix that the file has before most of the missing names; null if there is none. */
 function commonPrefix(missing: readonly string[], unexpected: readonly string[]): string | null {
   const names = new Set(unexpected);
   for (const name of missing) {
@@ -195,5 +191,5 @@ function commonPrefix(missing: readonly string[], unexpected: readonly string[])
   return null;
 }
 
-/** The auxiliary head is used in training only: weights without it, or with another one, do for everything else. */
+/** Only training uses the auxiliary head: weights without it, or with another one, suffice for everything else. */
 export const isAuxiliary = (path: string) => path.startsWith('auxiliary_head.');

@@ -1,37 +1,37 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
 import type { Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
-import type { ConvolutionGeometry, Kernels } from '../kernels/kernels.js';
+import { type ConvolutionGeometry, type Kernels, thenDispose } from '../kernels/kernels.js';
 import type { Precision } from '../recipe/experiment.js';
 import { ExitCode, UserError } from '../support/errors.js';
 
-/** What a network computes in inference overflows somewhere: argmax would name a class all the same. Exit code 3. */
+/** An overflow inside a network in inference: argmax would give a class all the same. Exit code 3. */
 export class NonFiniteOutputError extends UserError {
   override readonly name = 'NonFiniteOutputError';
   override readonly exitCode = ExitCode.diverged;
 
   /**
-   * @param what The first of what is computed that is not finite, or too large: "The output of backbone.conv1".
-   * @param image The image's name; null where it is not known, or it is so of any.
+   * @param what The first result that is not finite, or too large: "The output of backbone.conv1".
+   * @param image The image's name; null if it is not known, or every image overflows.
    */
   constructor(
     private readonly what: string,
     image: string | null = null,
-    /** What is wrong with it. */
+    /** What is wrong with `what`. */
     private readonly fault = 'is not finite',
   ) {
     super(
-      `${what} ${fault}${image === null ? '' : ` for ${image}`}: the weights are finite, but what is computed with them overflows.`,
+      `${what} ${fault}${image === null ? '' : ` for ${image}`}: the weights are finite, but computing with them overflows.`,
       'Use weights of a training that did not diverge, or train with a lower learning rate (--set learningRate=…).',
     );
   }
 
-  /** The same of a named image. */
-  of(image: string): NonFiniteOutputError {
+  /** The same error, with the name of the image. */
+  forImage(image: string): NonFiniteOutputError {
     return new NonFiniteOutputError(this.what, image, this.fault);
   }
 }
 
-/** A convolution with batch norm folded in: a filter (HWIO), a bias, and what they can make of a value. */
+/** A convolution with batch norm folded in: a filter (HWIO), a bias, and how much they can enlarge a value. */
 export interface FoldedConvolution {
   /** The convolution's path in the state_dict. */
   readonly path: string;
@@ -44,43 +44,43 @@ export interface FoldedConvolution {
   readonly offset: number;
 }
 
-/** An image inside the network, of which every value is finite. */
+/** An image inside the network, with finite values only. */
 export type Bounded = {
   readonly x: Tensor4D;
   /** Whether no value is below 0, as after a ReLU. */
   readonly nonNegative: boolean;
-  /** No value's magnitude is larger. Infinity: nothing more is known than that all are finite. */
+  /** No value's magnitude is larger. Infinity: all that is known is that the values are finite. */
   bound: number;
-  /** Whether the bound is the largest magnitude itself. */
+  /** Whether the bound is the exact largest magnitude. */
   measured: boolean;
 };
 
 /**
- * Up to where bounds prove that nothing overflows; null: they prove nothing.
+ * A bound up to this proves that nothing overflows; null: bounds prove nothing.
  *
- * Bounds are of exact arithmetic. What is computed differs by rounding, which adds up to a part of the bound, and some algorithms of
- * convolutions (Winograd's, Fourier transforms) pass through values that are larger by small powers of ten. float32 and bfloat16
- * end at 2^128: 2^100 leaves a factor of 2^28. float16 ends at 65,504, to which nothing can be left.
+ * Bounds hold in exact arithmetic. Rounding adds up to a fraction of the bound, and some algorithms of convolutions
+ * (Winograd's, Fourier transforms) have intermediate values that are larger by small powers of ten. float32 and bfloat16 end
+ * at 2^128: 2^100 leaves a factor of 2^28. float16 ends at 65,504, which leaves no such factor.
  */
 const LARGEST_BOUND: Readonly<Record<Precision, number | null>> = { fp32: 2 ** 100, bf16: 2 ** 100, fp16: null };
 
 /**
- * Runs the parts of a network for inference such that what overflows in one of them ends the pass, on every engine.
+ * Runs the parts of a network for inference so that an overflow in any of them ends the pass, on every engine.
  *
- * In the logits an overflow need not show any more: a ReLU makes 0 of −∞, and TensorFlow.js's also of NaN, which ∞ − ∞ and
- * 0 · ∞ give; a max pool passes over NaN; and a sum that overflowed on its way to a small value is as wrong as it is finite. Before
- * the ReLU it shows, as no term that is added takes ±∞ or NaN away. But looking at every value there would take a pass over
- * memory for each convolution, and single convolutions instead of those fused with their ReLU.
+ * The logits need not show an overflow: a ReLU turns −∞ into 0, and TensorFlow.js's also NaN, the result of ∞ − ∞ and 0 · ∞;
+ * a max pool ignores NaN; and a sum that overflowed may end as a wrong but finite value. It does show before the ReLU, because
+ * no added term removes ±∞ or NaN. But checking every value there would cost a pass over memory for each convolution, and rule
+ * out convolutions fused with their ReLU.
  *
- * So it is proved that there can be none. A convolution's output, and every partial sum of it in whatever order, is at most
+ * So the guard proves that there is none. A convolution's output, and every partial sum of it in any order, is at most
  *
  *     max|x| · max_o Σ|w_o| + max|b|,
  *
- * ReLU and max pool enlarge nothing, and a sum is at most the sum of its parts' bounds. So bounds go from layer to layer by three
- * numbers each. They grow by a factor of 10 to 1000 a layer, where the values themselves do not; once one is too large to prove
- * anything, the layer's input is measured, which is one pass over one tensor every dozen layers. Where even a measured input
- * leaves the question open, the convolution is computed without its ReLU and every value of it is looked at. Up to there all is
- * proved to be finite, so what is found is the first.
+ * ReLU and max pool enlarge nothing, and a sum is at most the sum of its parts' bounds. So a bound costs three numbers a layer.
+ * Bounds grow by a factor of 10 to 1000 a layer, although the values do not; once a bound is too large to prove anything, the
+ * layer's input is measured: one pass over one tensor every dozen layers. If even a measured input proves nothing, the
+ * convolution is computed without its ReLU and every value is checked. Everything before is proved finite, so the first
+ * overflow is found.
  */
 export class OverflowGuard {
   private readonly largestBound: number | null;
@@ -92,34 +92,34 @@ export class OverflowGuard {
     this.largestBound = LARGEST_BOUND[precision];
   }
 
-  /** Images whose values are finite. They stay the caller's, as all that is given to this class. */
+  /** Images with finite values. The caller keeps owning them, like every tensor passed to this class. */
   images(x: Tensor4D): Bounded {
     return { x, nonNegative: false, bound: Number.POSITIVE_INFINITY, measured: false };
   }
 
   /**
-   * Convolution, bias, and ReLU where `relu`.
-   * @throws NonFiniteOutputError that names the convolution.
+   * Convolution, bias, and ReLU if `relu`.
+   * @throws NonFiniteOutputError naming the convolution.
    */
   convolution(convolution: FoldedConvolution, input: Bounded, relu: boolean): Bounded {
     const { kernels } = this;
     const { path, geometry, filter, bias, gain, offset } = convolution;
-    const bound = this.proved(() => input.bound * gain + offset, [input]);
+    const bound = this.provenBound(() => input.bound * gain + offset, [input]);
     if (bound !== null) {
       const x = kernels.convolutionBias(input.x, filter, bias, geometry, relu);
       return { x, nonNegative: relu, bound, measured: false };
     }
-    return this.looked(path, kernels.convolutionBias(input.x, filter, bias, geometry, false), relu);
+    return this.checked(path, kernels.convolutionBias(input.x, filter, bias, geometry, false), relu);
   }
 
   /**
    * The sum of two images, at the end of a residual block.
-   * @throws NonFiniteOutputError that names the block.
+   * @throws NonFiniteOutputError naming the block.
    */
   sum(path: string, a: Bounded, b: Bounded): Bounded {
-    const bound = this.proved(() => a.bound + b.bound, [a, b]);
+    const bound = this.provenBound(() => a.bound + b.bound, [a, b]);
     const x = this.kernels.add(a.x, b.x);
-    if (bound === null) return this.looked(path, x, false);
+    if (bound === null) return this.checked(path, x, false);
     return { x, nonNegative: false, bound, measured: false };
   }
 
@@ -132,17 +132,17 @@ export class OverflowGuard {
     return { ...input, x: this.kernels.maxPool(input.x) };
   }
 
-  /** Along the channels, `a` first. */
+  /** Concatenates along the channels, `a` first. */
   concatenation(a: Bounded, b: Bounded): Bounded {
     const x = this.kernels.concatenateChannels(a.x, b.x);
     const measured = a.measured && b.measured;
     return { x, nonNegative: a.nonNegative && b.nonNegative, bound: Math.max(a.bound, b.bound), measured };
   }
 
-  /** A bound that proves that nothing overflows, with its inputs measured if need be; null where there is none. */
-  private proved(bound: () => number, inputs: readonly Bounded[]): number | null {
+  /** A bound that proves that nothing overflows, after measuring its inputs if needed; null if there is none. */
+  private provenBound(bound: () => number, inputs: readonly Bounded[]): number | null {
     if (this.largestBound === null) return null;
-    // NaN, of ∞ · 0, is no bound either.
+    // NaN, from ∞ · 0, is no bound: the comparison is false.
     if (bound() <= this.largestBound) return bound();
     for (const input of inputs) {
       if (input.measured) continue;
@@ -152,23 +152,21 @@ export class OverflowGuard {
     return bound() <= this.largestBound ? bound() : null;
   }
 
-  /** Looks at every value before the ReLU. Takes ownership of `x`. */
-  private looked(path: string, x: Tensor4D, relu: boolean): Bounded {
+  /** Checks every value before the ReLU. Takes ownership of `x`. */
+  private checked(path: string, x: Tensor4D, relu: boolean): Bounded {
     if (!this.kernels.allFinite([x])) {
       x.dispose();
       throw new NonFiniteOutputError(`The output of ${path}`);
     }
     const bounded = { x, nonNegative: false, bound: Number.POSITIVE_INFINITY, measured: false };
     if (!relu) return bounded;
-    const activated = this.relu(bounded);
-    x.dispose();
-    return activated;
+    return thenDispose(this.relu(bounded), x);
   }
 }
 
 /**
- * A convolution with batch norm folded in, float32, as inference in `precision` uses it. Takes ownership of filter and bias.
- * @throws NonFiniteOutputError where one of their values has overflowed in the folding, or does in `precision`.
+ * A convolution with batch norm folded in (float32), as inference in `precision` uses it. Takes ownership of filter and bias.
+ * @throws NonFiniteOutputError if a value overflowed in the folding, or does in `precision`.
  */
 export function inferenceConvolution(
   tf: typeof tfjs,
@@ -184,18 +182,16 @@ export function inferenceConvolution(
   if (broken !== undefined) {
     stored.filter.dispose();
     bias.dispose();
-    throw new NonFiniteOutputError(`The ${broken} of ${path}, with what inference folds into it,`);
+    throw new NonFiniteOutputError(`The ${broken} of ${path}, with batch norm folded in,`);
   }
   return { path, geometry, filter: stored.filter, bias, gain, offset: kernels.largestMagnitude(bias) };
 }
 
-/** max_o Σ|w_o| of a finite filter, [kh,kw,I,O]; Infinity where it overflows. */
+/** max_o Σ|w_o| of a finite filter, [kh,kw,I,O]; Infinity if it overflows. */
 function largestChannelSum(tf: typeof tfjs, kernels: Kernels, filter: Tensor4D): number {
   const outputs = filter.shape[3];
   const terms = filter.size / outputs;
-  // A product of matrices: WebAssembly would transpose the filter for a sum over its first axes.
+  // A matrix product: for a sum over the first axes, WebAssembly would transpose the filter.
   const sums = tf.tidy(() => tf.matMul(tf.ones([1, terms]), tf.reshape(tf.abs(filter), [terms, outputs])));
-  const largest = kernels.largestMagnitude(sums, true);
-  sums.dispose();
-  return largest;
+  return thenDispose(kernels.largestMagnitude(sums, true), sums);
 }

@@ -3,22 +3,22 @@ import type { Activation, BatchNormStatistics } from '../kernels/kernels.js';
 import type { Architecture, BlockSpec, UnitSpec } from './architecture.js';
 import type { TrainingPass, Value } from './tape.js';
 
-/** PyTorch's defaults, which the published models use. */
+/** PyTorch's defaults, as in the published models. */
 export const BATCH_NORM_EPSILON = 1e-5;
 const BATCH_NORM_MOMENTUM = 0.1;
 
-/** A convolution followed by batch norm, whose backward step the caller runs. */
+/** A convolution followed by batch norm; the caller runs its backward step. */
 interface NormalisedConvolution {
-  /** Normalises and activates; the caller owns the result. Called again, it computes the same again. */
+  /** Normalises and activates; the caller owns the result. A second call computes the same again. */
   output(activation: Activation): Tensor4D;
   /**
-   * Takes ownership of the gradient; to be called once. `activated` is the output where it had a ReLU and no residual, and is
-   * released here; null where the gradient is that of the normalised value itself.
+   * Takes ownership of the gradient; call it once. `activated` is the output if it had a ReLU and no residual, and is
+   * released here; null if the gradient is that of the normalised value itself.
    */
   backward(gradient: Tensor4D, activated: Value | null): void;
 }
 
-/** Convolution and batch norm in training mode. Of its own tensors only the convolution's output is kept. */
+/** Convolution and batch norm in training mode. It keeps only the convolution's output. */
 function normalisedConvolution(pass: TrainingPass, spec: UnitSpec, x: Value): NormalisedConvolution {
   const { kernels, parameters } = pass;
   const filterPath = `${spec.path}.weight`;
@@ -50,7 +50,7 @@ function normalisedConvolution(pass: TrainingPass, spec: UnitSpec, x: Value): No
     if (x.needsGradient) x.addGradient(kernels.convolutionInputGradient(norm.x, filter, x.shape, spec.geometry));
     const filterGradient = kernels.convolutionFilterGradient(norm.x, x.tensor(), filter.shape, spec.geometry);
     norm.x.dispose();
-    // First: whether a gradient is finite is looked at here.
+    // The filter first: its update checks that gradients are finite.
     pass.update(filterPath, filterGradient);
     pass.update(gammaPath, norm.gamma);
     pass.update(betaPath, norm.beta);
@@ -59,7 +59,7 @@ function normalisedConvolution(pass: TrainingPass, spec: UnitSpec, x: Value): No
   return { output, backward };
 }
 
-/** Convolution, batch norm and ReLU in training mode. The result can rest: it is computed again from the convolution's output. */
+/** Convolution, batch norm and ReLU in training mode. The result can rest: it is recomputed from the convolution's output. */
 export function convolutionUnit(pass: TrainingPass, spec: UnitSpec, x: Value): Value {
   const { tape } = pass;
   const convolution = normalisedConvolution(pass, spec, x);
@@ -70,7 +70,7 @@ export function convolutionUnit(pass: TrainingPass, spec: UnitSpec, x: Value): V
 }
 
 /**
- * running ← (1 − momentum)·running + momentum·batch. The running variance takes the unbiased one:
+ * running ← (1 − momentum)·running + momentum·batch. The running variance takes the batch's unbiased one:
  * biased · count/(count − 1) with count = N·H·W.
  */
 function updateRunningStatistics(
@@ -129,7 +129,7 @@ function maxPool({ kernels, tape }: TrainingPass, x: Value): Value {
   return value;
 }
 
-/** relu(units(x) + identity), where the identity is x or its projection. */
+/** relu(units(x) + identity); the identity is x or its projection. */
 async function residualBlock(pass: TrainingPass, block: BlockSpec, x: Value): Promise<Value> {
   const { kernels, tape } = pass;
   let inner = x;
@@ -148,7 +148,7 @@ async function residualBlock(pass: TrainingPass, block: BlockSpec, x: Value): Pr
     projected?.dispose();
     return joined;
   };
-  // Computing it again needs x where there is no projection: only from an x that is kept, or such computations would chain.
+  // Without a projection, recomputing needs x: allowed only if x is kept, or recomputations would chain.
   const canRest = projection !== null || !x.canRest;
   const value = tape.value(output(), canRest ? output : null);
   tape.push(() => {

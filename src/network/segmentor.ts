@@ -1,6 +1,6 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
 import type { Tensor1D, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
-import type { Kernels } from '../kernels/kernels.js';
+import { type Kernels, thenDispose } from '../kernels/kernels.js';
 import type { ModelRecipe } from '../recipe/experiment.js';
 import { type Architecture, architecture, type HeadSpec } from './architecture.js';
 import { initialValue, Parameters, parameterSpecs } from './parameters.js';
@@ -10,7 +10,7 @@ import type { TrainingPass, Value } from './tape.js';
 /**
  * FCN head (Long et al., CVPR 2015) in training mode: convolutions → [concatenation with the input → convolution] →
  * channel dropout → 1×1 classifier. Returns the logits [N,h,w,classes].
- * @param place tells the dropouts of the two heads apart.
+ * @param place Identifies the head's dropout.
  */
 async function fcnHead(pass: TrainingPass, spec: HeadSpec, input: Value, place: number): Promise<Value> {
   let x = input;
@@ -38,7 +38,7 @@ async function fcnHead(pass: TrainingPass, spec: HeadSpec, input: Value, place: 
   return logits;
 }
 
-/** Along the channels, `a` first. */
+/** Concatenates along the channels, `a` first. */
 function concatenate({ kernels, tape }: TrainingPass, a: Value, b: Value): Value {
   const join = () => kernels.concatenateChannels(a.tensor(), b.tensor());
   const value = tape.value(join(), join);
@@ -54,7 +54,7 @@ function concatenate({ kernels, tape }: TrainingPass, a: Value, b: Value): Value
   return value;
 }
 
-/** Dropout2d: drops whole channels of single images and scales the kept ones by 1/(1 − rate). */
+/** Dropout2d: drops whole channels of single images and scales the others by 1/(1 − rate). */
 function channelDropout(pass: TrainingPass, rate: number, x: Value, place: number): Value {
   const { tf, kernels, tape } = pass;
   const [count, , , channels] = x.shape;
@@ -82,9 +82,7 @@ function classifier({ tf, kernels, tape, parameters, update }: TrainingPass, spe
     x.addGradient(kernels.convolutionInputGradient(gradient, filter(), x.shape, geometry));
     const filterGradient = kernels.convolutionFilterGradient(gradient, x.tensor(), filter().shape, geometry);
     const full = kernels.cast(gradient, 'fp32');
-    const biasGradient = tf.sum(full, [0, 1, 2]);
-    full.dispose();
-    gradient.dispose();
+    const biasGradient = thenDispose(tf.sum(full, [0, 1, 2]), full, gradient);
     update(`${path}.weight`, filterGradient);
     update(`${path}.bias`, biasGradient);
   });
@@ -92,15 +90,15 @@ function classifier({ tf, kernels, tape, parameters, update }: TrainingPass, spe
 }
 
 interface HeadLoss {
-  /** Mean over all pixels, ignored ones counting as 0, times the head's weight. */
+  /** Mean over all pixels, where ignored ones count as 0, times the head's weight. */
   readonly loss: number;
-  /** Percent of all pixels, ignored ones in the denominator. */
+  /** Percent of all pixels, ignored ones included. */
   readonly accuracy: number;
 }
 
 /**
- * Cross-entropy of a head's logits, resized to the labels' size. Adds the logits' gradient to `logits` at once, so that
- * nothing of the full size outlives this call.
+ * Cross-entropy of a head's logits, resized to the labels' size. Adds the logits' gradient to `logits` at once, so that no
+ * full-size tensor outlives this call.
  * @param labels [N,H,W] int32.
  */
 function headLoss(
@@ -111,21 +109,17 @@ function headLoss(
 ): HeadLoss {
   const [, height, width] = labels.shape;
   const resized = kernels.resizeBilinear(logits.tensor(), [height, width], alignCorners);
-  const { loss, correct, gradient } = kernels.crossEntropy(resized, labels, ignoreIndex);
-  resized.dispose();
-  const inputGradient = kernels.resizeBilinearGradient(gradient, [logits.shape[1], logits.shape[2]], alignCorners);
-  gradient.dispose();
-  const scaled: Tensor4D = tf.mul(inputGradient, weight * lossScale);
-  inputGradient.dispose();
+  const { loss, correct, gradient } = thenDispose(kernels.crossEntropy(resized, labels, ignoreIndex), resized);
+  const size = [logits.shape[1], logits.shape[2]] as const;
+  const inputGradient = thenDispose(kernels.resizeBilinearGradient(gradient, size, alignCorners), gradient);
+  const scaled = thenDispose(tf.mul<Tensor4D>(inputGradient, weight * lossScale), inputGradient);
   logits.addGradient(kernels.cast(scaled, precision));
   scaled.dispose();
   const result = { loss: weight * loss.dataSync()[0]!, accuracy: (100 * correct.dataSync()[0]!) / labels.size };
-  loss.dispose();
-  correct.dispose();
-  return result;
+  return thenDispose(result, loss, correct);
 }
 
-/** The losses of one forward pass, as they are logged. */
+/** The losses of one forward pass, as logged. */
 export interface ForwardLosses {
   readonly decode: HeadLoss;
   readonly auxiliary: HeadLoss;
@@ -145,7 +139,7 @@ export class Segmentor {
     this.parameters = new Parameters(parameterSpecs(this.architecture));
   }
 
-  /** Gives every parameter its starting value (see `initialValue`). `pretrained` says whether a backbone is loaded afterwards. */
+  /** Gives every parameter its starting value (see `initialValue`). `pretrained`: whether a backbone is loaded afterwards. */
   initialise(seed: number, pretrained: boolean): void {
     const lastGammas = new Set(
       this.architecture.stages.flat().map((block) => `${block.units.at(-1)!.normPath}.weight`),
@@ -167,7 +161,7 @@ export class Segmentor {
   }
 
   /**
-   * Forward pass with both losses, whose gradients are left on the tape: total = decode + auxiliary.
+   * Forward pass with both losses (total = decode + auxiliary); their gradients are on the tape afterwards.
    * @param labels [N,H,W] int32.
    */
   async losses(pass: TrainingPass, images: Value, labels: Tensor3D, ignoreIndex: number): Promise<ForwardLosses> {

@@ -1,13 +1,13 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor4D } from '@tensorflow/tfjs-core';
-import type { Kernels } from '../kernels/kernels.js';
+import { type Kernels, thenDispose } from '../kernels/kernels.js';
 import type { Precision } from '../recipe/experiment.js';
 import type { Pause } from '../support/pauses.js';
 import type { Parameters } from './parameters.js';
 
 /**
- * A tensor of the forward pass, owned by the tape. Where it is cheap to compute again (`rebuild`), it can `rest`: its
- * memory is given up until the backward pass asks for it.
+ * A tensor of the forward pass, owned by the tape. If it is cheap to recompute (`rebuild`), it can `rest`: its memory is
+ * freed until the backward pass asks for it.
  */
 export class Value {
   private held: Tensor4D | null;
@@ -24,7 +24,7 @@ export class Value {
     this.shape = tensor.shape;
   }
 
-  /** The tensor, computed again where the value was resting. Stays owned by the value. */
+  /** The tensor, recomputed if the value was resting. The value keeps owning it. */
   tensor(): Tensor4D {
     if (this.held === null) {
       if (this.rebuild === null) throw new Error('A value was used after its release.');
@@ -33,17 +33,17 @@ export class Value {
     return this.held;
   }
 
-  /** Whether `tensor()` may have to compute it again. */
+  /** Whether `tensor()` may have to recompute it. */
   get canRest(): boolean {
     return this.rebuild !== null;
   }
 
-  /** Gives the memory up until the backward pass, where the value can be computed again; keeps it otherwise. */
+  /** Frees the memory until the backward pass if the value can be recomputed; keeps it otherwise. */
   rest(): void {
     if (this.rebuild !== null) this.release();
   }
 
-  /** Gives the memory up for good: called by the value's producer at the end of its backward step. */
+  /** Frees the memory for good: called by the value's producer at the end of its backward step. */
   release(): void {
     this.held?.dispose();
     this.held = null;
@@ -51,17 +51,11 @@ export class Value {
 
   /** Adds a gradient of the value; takes ownership of it. */
   addGradient(gradient: Tensor4D): void {
-    if (this.gradientSum === null) {
-      this.gradientSum = gradient;
-      return;
-    }
-    const sum = this.kernels.add(this.gradientSum, gradient);
-    this.gradientSum.dispose();
-    gradient.dispose();
-    this.gradientSum = sum;
+    const { gradientSum: sum } = this;
+    this.gradientSum = sum === null ? gradient : thenDispose(this.kernels.add(sum, gradient), sum, gradient);
   }
 
-  /** The summed gradient; the caller owns it from here on. */
+  /** The summed gradient; the caller owns it now. */
   takeGradient(): Tensor4D {
     if (this.gradientSum === null) throw new Error('No gradient has reached this value.');
     const gradient = this.gradientSum;
@@ -71,8 +65,8 @@ export class Value {
 }
 
 /**
- * Reverse-mode differentiation at the level of modules: each module's forward pushes its backward step. Running the tape
- * calls them in reverse; each step takes its output's gradient, adds to its inputs' gradients, hands complete parameter
+ * Reverse-mode differentiation at the level of modules: each module's forward pass pushes its backward step. Running the tape
+ * calls them in reverse; each step takes its output's gradient, adds to its inputs' gradients, passes complete parameter
  * gradients to the optimizer and releases what it saved. So no tensor outlives its last use.
  */
 export class Tape {
@@ -80,7 +74,7 @@ export class Tape {
 
   constructor(private readonly kernels: Kernels) {}
 
-  /** Puts a tensor on the tape, which owns it from here on. */
+  /** Puts a tensor on the tape, which then owns it. */
   value(tensor: Tensor4D, rebuild: (() => Tensor4D) | null = null, needsGradient = true): Value {
     return new Value(this.kernels, tensor, rebuild, needsGradient);
   }
@@ -98,21 +92,21 @@ export class Tape {
   }
 }
 
-/** What the modules share in one training step. */
+/** Shared by the modules in one training step. */
 export interface TrainingPass {
   readonly tf: typeof tfjs;
   readonly kernels: Kernels;
   readonly tape: Tape;
   readonly parameters: Parameters;
-  /** What images and their gradients are stored in. */
+  /** Images and their gradients are stored in it. */
   readonly precision: Precision;
-  /** What the losses' gradients are multiplied with, so that small ones do not vanish in 16 bits. */
+  /** The losses' gradients are multiplied by it, so that small ones do not vanish in 16 bits. */
   readonly lossScale: number;
-  /** Takes a parameter's complete gradient, and ownership of it: the optimizer moves the parameter at once. */
+  /** Takes a parameter's complete gradient and ownership of it: the optimizer moves the parameter at once. */
   update(path: string, gradient: Tensor): void;
   /**
    * Channel factors of a dropout, [count, 1, 1, channels] in row-major order: 0 with probability `rate`,
-   * 1/(1 − rate) otherwise. `place` tells the network's dropouts apart.
+   * 1/(1 − rate) otherwise. `place` identifies the dropout within the network.
    */
   dropoutFactors(place: number, count: number, channels: number, rate: number): Float32Array;
   /** Awaited between modules. */

@@ -45,7 +45,7 @@ export type Gates = z.output<typeof gatesSchema>;
 
 /** The gates of the package. */
 function shippedGates(): string {
-  return path.join(packageRoot(), 'nightly', 'gates.yaml');
+  return path.join(packageRoot(), 'experiments', 'nightly', 'gates.yaml');
 }
 
 /** @throws UserError with file and line if the file is not valid. */

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { KernelCost } from '../measurement/kernel-costs.js';
 import type { StepComparison } from '../measurement/measure.js';
 import type { Check } from '../parity/check.js';
-import { publishedRows } from '../recipe/select.js';
+import { selectRows } from '../recipe/select.js';
 import { hardwareName } from '../records/environment.js';
 import type { RunRecord } from '../records/record.js';
 import { packageRoot } from '../support/package.js';
@@ -210,7 +210,7 @@ function emptyRows(night: Night, lacking: ReadonlyMap<string, unknown>): string[
   const { asked, measurements } = night;
   if (!asked.parts.includes('smoke') || asked.rows !== null) return [];
   const measured = new Set(measurements.map(({ subject }) => subject));
-  return publishedRows()
+  return selectRows({ all: true })
     .map(({ id }) => id)
     .filter((row) => !measured.has(row) && !lacking.has(row))
     .filter((row) => !isExplained(night, { quantity: 'recipe', subject: row }))

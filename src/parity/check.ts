@@ -6,16 +6,16 @@ export interface Check {
   readonly quantity: string;
   readonly tolerance: number;
   readonly unit: Tolerance['unit'];
-  /** The worst difference found. Not finite where a value was no number, had the wrong shape, or nothing was compared. */
+  /** The worst difference found. Not finite if a value was not a number or had the wrong shape, or if nothing was compared. */
   readonly difference: number;
-  /** Where it was found: a file, parameter, step or pixel. */
+  /** Place of the worst difference: a file, parameter, step or pixel. */
   readonly at: string;
   readonly passed: boolean;
   /** Why the tolerance is what it is. */
   readonly reason: string;
 }
 
-/** What became of a case: its checks, and which quantities its folder has no reference for. */
+/** The result of a case: its checks, and the quantities for which its folder has no reference. */
 export interface Findings {
   readonly checks: readonly Check[];
   readonly absent: readonly string[];
@@ -28,8 +28,7 @@ export class Collector implements Findings {
 
   constructor(private readonly name: string) {}
 
-  add(quantity: string, { limit, unit, reason }: Tolerance, worst: Worst): void {
-    const { difference, at } = worst;
+  add(quantity: string, { limit, unit, reason }: Tolerance, { difference, at }: Worst): void {
     const passed = Number.isFinite(difference) && difference <= limit;
     this.checks.push({ case: this.name, quantity, tolerance: limit, unit, difference, at, passed, reason });
   }
@@ -40,31 +39,17 @@ export class Collector implements Findings {
   }
 }
 
-/** The worst of several differences. One that is no number is worse than any, and so is none at all. */
+/** The worst of several differences. NaN is worse than any number, and so is no comparison at all. */
 export class Worst {
-  private worst = Number.NEGATIVE_INFINITY;
-  private place = 'nothing to compare';
-
-  /** The worst so far; `Infinity` where nothing was compared. */
-  get difference(): number {
-    return this.compared ? this.worst : Number.POSITIVE_INFINITY;
-  }
-
-  get at(): string {
-    return this.place;
-  }
-
   /** Whether anything was compared. */
-  get compared(): boolean {
-    return this.worst !== Number.NEGATIVE_INFINITY;
-  }
+  compared = false;
+  /** The worst so far; `Infinity` if nothing was compared. */
+  difference = Number.POSITIVE_INFINITY;
+  at = 'nothing to compare';
 
   add(difference: number, at: string): this {
     const size = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : Math.abs(difference);
-    if (size > this.worst) {
-      this.worst = size;
-      this.place = at;
-    }
+    if (!this.compared || size > this.difference) Object.assign(this, { compared: true, difference: size, at });
     return this;
   }
 }
@@ -74,7 +59,7 @@ export function describeCheck({ case: name, quantity, difference, tolerance, uni
   return `${name}: ${quantity}: worst ${difference} (at ${at}), at most ${tolerance} ${unit} allowed`;
 }
 
-/** Measures of how far an array is from its reference. All give NaN or Infinity where a value or the length is wrong. */
+/** Measures of an array's difference from its reference. All give NaN or Infinity if a value is NaN or the length is wrong. */
 
 type Values = ArrayLike<number>;
 
@@ -84,7 +69,7 @@ export function largestDifference(actual: Values, expected: Values): number {
   let largest = 0;
   for (let i = 0; i < expected.length; i++) {
     const distance = Math.abs(actual[i]! - expected[i]!);
-    // NaN compares false with everything: it must not pass as equal.
+    // Comparisons with NaN are false: it must not pass as equal.
     if (!(distance <= largest)) largest = distance;
     if (Number.isNaN(largest)) return largest;
   }
@@ -99,7 +84,7 @@ export function meanDifference(actual: Values, expected: Values): number {
   return sum / expected.length;
 }
 
-/** Largest difference as a part of the largest expected magnitude: for sums of products, whose small results carry the
+/** Largest difference as a part of the largest expected magnitude: for sums of products, whose small results have the
  * rounding of the large ones. */
 export function differenceOfLargest(actual: Values, expected: Values): number {
   let largest = 0;
@@ -135,7 +120,7 @@ export function angularDistance(actual: Values, expected: Values): number {
   return 1 - product / (norm(actual) * norm(expected));
 }
 
-/** The value that `portion` of the values lie below (0.5: the median). NaN where a value is NaN or there is none. */
+/** The value below which `portion` of the values are (0.5: the median). NaN if a value is NaN or there is none. */
 export function quantile(values: readonly number[], portion: number): number {
   if (values.length === 0 || values.some(Number.isNaN)) return Number.NaN;
   return [...values].sort((a, b) => a - b)[Math.floor(portion * (values.length - 1))]!;

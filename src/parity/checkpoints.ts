@@ -23,7 +23,7 @@ const tensorSchema = z.object({
 const factsSchema = z.object({
   file: z.string(),
   format: z.enum(['zip', 'legacy']),
-  /** Begins every name in the file, and no name as it is read. */
+  /** Prefix of every name in the file; reading drops it. */
   key_prefix: z.string(),
   meta: z.object({ epoch: z.int(), iter: z.int(), classes: z.array(z.string()) }).optional(),
   state_dict: z.record(z.string(), tensorSchema),
@@ -31,7 +31,7 @@ const factsSchema = z.object({
 
 type Facts = z.infer<typeof factsSchema>;
 
-/** Compares what is read from checkpoints with what the reference says they hold, and tries the hostile ones. */
+/** Compares the content of checkpoints with the reference, and tries to read the hostile ones. */
 export async function checkpointChecks(folder: ReferenceFolder): Promise<Findings> {
   const findings = new Collector('checkpoints');
   for (const name of folder.list().files.filter((file) => file.endsWith('.json'))) {
@@ -42,7 +42,7 @@ export async function checkpointChecks(folder: ReferenceFolder): Promise<Finding
       continue;
     }
     const checkpoint = await readCheckpoint(folder.file(facts.file));
-    findings.add(`${quantity}`, TOLERANCES.tensorFacts, wrongFacts(checkpoint, facts));
+    findings.add(quantity, TOLERANCES.tensorFacts, wrongFacts(checkpoint, facts));
     findings.add(`${quantity}, sums`, TOLERANCES.tensorSums, wrongSums(checkpoint, facts));
   }
   const hostile = folder.folder('malicious');
@@ -51,13 +51,13 @@ export async function checkpointChecks(folder: ReferenceFolder): Promise<Finding
   return findings;
 }
 
-/** Values in float64; float64 itself is not narrowed. */
+/** Values without loss: float64 is not narrowed to float32. */
 function valuesOf(tensor: StoredTensor): ArrayLike<number> {
   if (tensor.dtype !== 'float64') return tensor.toFloat32();
   return new Float64Array(Uint8Array.from(tensor.bytes()).buffer);
 }
 
-/** Counts what is not as the reference says: format, names in order, metadata, and of each tensor type, shape and end values. */
+/** Counts differences from the reference: format, names in order, metadata; type, shape and end values of each tensor. */
 function wrongFacts(checkpoint: Checkpoint, facts: Facts): Worst {
   const wrong: string[] = [];
   const expect = (holds: boolean, what: string) => {
@@ -87,7 +87,7 @@ function wrongFacts(checkpoint: Checkpoint, facts: Facts): Worst {
   return new Worst().add(wrong.length, wrong[0] ?? facts.file);
 }
 
-/** Sums in float64, as a part of (Σ|v| + 1). */
+/** Differences of sums in float64, as a part of (Σ|v| + 1). */
 function wrongSums(checkpoint: Checkpoint, facts: Facts): Worst {
   const worst = new Worst();
   for (const [key, expected] of Object.entries(facts.state_dict)) {
@@ -106,10 +106,10 @@ function wrongSums(checkpoint: Checkpoint, facts: Facts): Worst {
   return worst;
 }
 
-/** "reject", or "reject, or …" where another way out is as safe. */
+/** "reject", or "reject, or …" if another outcome is as safe. */
 const hostileSchema = z.record(z.string(), z.object({ expect: z.string().regex(/^reject\b/) }));
 
-/** If a hostile file were run, it would leave a file of this beginning in the temporary folder. */
+/** A hostile file that ran would leave a file with this prefix in the temporary folder. */
 const TRACE = 'pwned-';
 
 async function tryHostile(folder: ReferenceFolder, findings: Collector): Promise<void> {

@@ -12,9 +12,9 @@ const caseSchema = z.object({
   num_classes: z.int().min(1),
   ignore_index: z.int(),
   reduce_zero_label: z.boolean(),
-  /** Label value → value; of the labels only. */
+  /** Label value → value; for labels only. */
   label_map: z.record(z.string(), z.int()).nullable(),
-  /** What stands for a figure that nothing defines, and then counts in the means; null: left out of them. */
+  /** Replaces undefined figures, which then count in the means; null: the means leave them out. */
   nan_to_num: z.number().nullable(),
   pred: z.array(z.string()).min(1),
   gt: z.array(z.string()).min(1),
@@ -31,7 +31,7 @@ const metricsSchema = z
   .catchall(z.unknown())
   .readonly();
 
-/** Compares areas and figures of label maps with the reference in a set's `metrics` folder. @throws UserError on damaged files. */
+/** Compares areas and figures of label maps with a set's `metrics` folder. @throws UserError if a file is damaged. */
 export function metricsChecks(folder: ReferenceFolder): Findings {
   const findings = new Collector('metrics');
   const { [PRINTED]: printed = {}, ...rest } = folder.json('metrics.json', metricsSchema);
@@ -75,7 +75,7 @@ function confusionOf(folder: ReferenceFolder, name: string, expected: MetricsCas
   return confusion;
 }
 
-/** A label with its map and zero-label reduction, which the data set's reader does in the program. */
+/** A label after its map and zero-label reduction, which the data set's reader does in the program. */
 function prepared(label: Uint8Array, { reduce_zero_label: reduce, label_map: map }: MetricsCase): Uint8Array {
   return label.map((value) => {
     const mapped = map?.[value] ?? value;
@@ -87,7 +87,7 @@ function prepared(label: Uint8Array, { reduce_zero_label: reduce, label_map: map
 function compareFigures({ iou, accuracy, mIoU, mAcc, aAcc }: Metrics, expected: MetricsCase): Worst {
   const substitute = expected.nan_to_num;
   const worst = new Worst();
-  /** The figures here never show an absent class as a number: NaN stands for null and for the substitute. */
+  /** This program's figures for an absent class are NaN, where the reference has null or the substitute. */
   const add = (actual: number, wanted: number | null, at: string) => {
     const absent = wanted === null || (substitute !== null && wanted === substitute);
     worst.add(absent ? (Number.isNaN(actual) ? 0 : Number.NaN) : actual - wanted, at);

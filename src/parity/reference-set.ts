@@ -19,13 +19,13 @@ const MAGIC = '\x93NUMPY';
 const VERSION_OFFSET = MAGIC.length;
 /** Magic, two bytes of version, and the header's length: two bytes in version 1, four in 2 and 3. */
 const PREAMBLE = { 1: 10, 2: 12, 3: 12 } as const;
-/** numpy itself refuses longer headers. */
+/** numpy refuses longer headers. */
 const LONGEST_HEADER = 10_000;
 
 /**
  * Reads a .npy file (https://numpy.org/neps/nep-0001-npy-format.html) of little-endian float32 (`<f4`) or bytes (`|u1`)
  * in C order. Executes nothing and allocates no more than the file holds.
- * @throws UserError naming `file` where it is another format, another type, or not exactly as long as its shape asks for.
+ * @throws UserError naming `file` if it has another format or type, or not exactly the length of its shape.
  */
 export function parseNpy(bytes: Uint8Array, file: string): NpyArray {
   const wrong = (what: string) => new UserError(`${file}: ${what}.`, 'Use another copy of the reference data.');
@@ -51,24 +51,24 @@ export function parseNpy(bytes: Uint8Array, file: string): NpyArray {
     .map(Number);
   const size = shape.reduce((product, side) => product * side, dtype === '<f4' ? 4 : 1);
   const body = view.subarray(start + length);
-  if (body.length !== size) throw wrong(`${body.length} bytes of values, its shape [${shape}] asks for ${size}`);
+  if (body.length !== size) throw wrong(`${body.length} bytes of values, but its shape [${shape}] needs ${size}`);
   // Copied: the elements may not be aligned, and the caller may change them.
   const copy = Uint8Array.from(body);
   return { shape, data: dtype === '<f4' ? new Float32Array(copy.buffer) : copy };
 }
 
-/** What a set's own files should hash to: path below the set, "/" between folders → SHA-256 of the uncompressed content. */
+/** Path below the set, with "/" between folders → SHA-256 of the uncompressed content. */
 type Hashes = ReadonlyMap<string, string>;
 
-/** `sha256sum`'s format: what `scripts/reference.mjs` writes. */
+/** In the format of `sha256sum`; `scripts/reference.mjs` writes it. */
 export const HASHES_FILE = 'SHA256SUMS';
 const COMPRESSED = '.gz';
-/** No array of a set is near this; a small compressed file must not fill the memory. */
+/** Far more than any array of a set: a small compressed file must not fill the memory. */
 const LARGEST_FILE = 2 ** 28;
 
 /**
- * A folder of reference data. A file may lie there as it is or compressed with gzip under its name + ".gz". Where the set
- * has a list of hashes, every file that is read must be in it.
+ * A folder of reference data. Its files may be compressed with gzip, with ".gz" after their names. If the set has a list of
+ * hashes, every file that is read must be in it.
  */
 export class ReferenceFolder {
   private readonly read = new Set<string>();
@@ -80,7 +80,7 @@ export class ReferenceFolder {
     private readonly hashes: Hashes | null,
   ) {}
 
-  /** Opens the top of a set. @throws UserError when there is no such folder. */
+  /** Opens the top folder of a set. @throws UserError if there is no such folder. */
   static open(root: string): ReferenceFolder {
     if (!existsSync(root)) throw new UserError(`${root} does not exist; a folder of reference data was expected.`);
     const list = path.join(root, HASHES_FILE);
@@ -98,7 +98,7 @@ export class ReferenceFolder {
     return new ReferenceFolder(path.join(this.path, plain(name, this.path)), this.root, this.hashes);
   }
 
-  /** The names of the folders and files in this one, without ".gz", sorted; empty where it does not exist. */
+  /** The names of the folders and files in this one, without ".gz", sorted; empty if it does not exist. */
   list(): { folders: string[]; files: string[] } {
     let entries: import('node:fs').Dirent[];
     try {
@@ -118,7 +118,7 @@ export class ReferenceFolder {
 
   /**
    * The path of a file that is not compressed.
-   * @throws UserError when it is not there, or not what the set's list says.
+   * @throws UserError if it does not exist, or differs from the set's list.
    */
   file(name: string): string {
     this.read.add(name);
@@ -128,7 +128,7 @@ export class ReferenceFolder {
     return file;
   }
 
-  /** A file's content. @throws UserError when it cannot be read, or is not what the set's list says. */
+  /** A file's content. @throws UserError if it cannot be read, or differs from the set's list. */
   bytes(name: string): Uint8Array {
     this.read.add(name);
     const file = path.join(this.path, plain(name, this.path));
@@ -144,7 +144,7 @@ export class ReferenceFolder {
     }
   }
 
-  /** A JSON file of a known form. @throws UserError naming file and key of what is wrong. */
+  /** A JSON file of a known form. @throws UserError naming the wrong file and key. */
   json<T>(name: string, schema: z.ZodType<T>): T {
     const file = path.join(this.path, name);
     let value: unknown;
@@ -159,21 +159,23 @@ export class ReferenceFolder {
     throw new UserError(`${file}: ${formatFinding(found.finding)}`);
   }
 
-  /** A float32 .npy file. @throws UserError when it is another type or damaged. */
+  /** A float32 .npy file. @throws UserError if it has another type or is damaged. */
   floats(name: string): NpyArray<Float32Array> {
-    const { shape, data } = parseNpy(this.bytes(name), path.join(this.path, name));
-    if (!(data instanceof Float32Array)) throw new UserError(`${path.join(this.path, name)}: bytes, expected float32.`);
-    return { shape, data };
+    const file = path.join(this.path, name);
+    const { shape, data } = parseNpy(this.bytes(name), file);
+    if (data instanceof Float32Array) return { shape, data };
+    throw new UserError(`${file}: bytes, expected float32.`);
   }
 
-  /** A .npy file of bytes. @throws UserError when it is another type or damaged. */
+  /** A .npy file of bytes. @throws UserError if it has another type or is damaged. */
   octets(name: string): NpyArray<Uint8Array> {
-    const { shape, data } = parseNpy(this.bytes(name), path.join(this.path, name));
-    if (!(data instanceof Uint8Array)) throw new UserError(`${path.join(this.path, name)}: float32, expected bytes.`);
-    return { shape, data };
+    const file = path.join(this.path, name);
+    const { shape, data } = parseNpy(this.bytes(name), file);
+    if (data instanceof Uint8Array) return { shape, data };
+    throw new UserError(`${file}: float32, expected bytes.`);
   }
 
-  /** The arrays and weights in this folder that nobody has asked for, as paths. */
+  /** Paths of the arrays and weights in this folder that were never read. */
   unread(): string[] {
     const values = this.list().files.filter((name) => /\.(npy|pth|safetensors)$/.test(name));
     return values.filter((name) => !this.read.has(name)).map((name) => path.join(this.path, name));
@@ -185,7 +187,7 @@ export class ReferenceFolder {
     const listed = this.hashes.get(path.relative(this.root, file).split(path.sep).join('/'));
     if (listed !== createHash('sha256').update(content).digest('hex')) {
       throw new UserError(
-        `${file} is ${listed === undefined ? 'not in' : 'not what is said in'} ${HASHES_FILE}.`,
+        `${file} ${listed === undefined ? 'is not in' : 'differs from its hash in'} ${HASHES_FILE}.`,
         'The reference data was changed or damaged: get it again.',
       );
     }
@@ -201,7 +203,7 @@ function readWhole(file: string, named = file): Uint8Array {
   }
 }
 
-/** Names come from files of the set too: none may lead out of its folder. */
+/** Checks a name: names come from files of the set, too, and none may lead out of its folder. */
 function plain(name: string, folder: string): string {
   if (/^[^/\\]+$/.test(name) && name !== '..' && name !== '.') return name;
   throw new UserError(`${folder}: "${name}" is not the name of a file in this folder.`);
@@ -229,26 +231,26 @@ export function labelsOf(folder: ReferenceFolder, file: string): LabelMap {
   return { height: shape[0]!, width: shape[1]!, data };
 }
 
-/** The parts of a set beside its networks, each a folder of that name. */
+/** The parts of a set besides its networks, each a folder of that name. */
 const OTHER_PARTS = ['pipeline', 'metrics', 'checkpoints'] as const;
 export type OtherPart = (typeof OTHER_PARTS)[number];
 
-/** What of a set is there. */
+/** The networks and parts that a set has. */
 export interface ReferenceSet {
   readonly root: ReferenceFolder;
-  /** One network each, in the order of their names. */
+  /** A folder for each network, sorted by name. */
   readonly networks: readonly ReferenceFolder[];
   readonly parts: readonly OtherPart[];
 }
 
-/** Folder of the reference arrays that are part of the package. */
+/** Folder of the set that comes with the package. */
 export function shippedSet(): string {
   return path.join(packageRoot(), 'reference');
 }
 
 /**
  * Opens a set: a folder with `cases`, `pipeline`, `metrics` or `checkpoints` in it, a folder of network cases, or one case.
- * @throws UserError when there is nothing of that kind in it, or a case has no `meta.json`.
+ * @throws UserError if it is none of these, or a case has no `meta.json`.
  */
 export function openSet(directory: string): ReferenceSet {
   const root = ReferenceFolder.open(directory);
@@ -268,7 +270,7 @@ export function openSet(directory: string): ReferenceSet {
   return { root, networks: found, parts };
 }
 
-/** The names of everything in a set that can be chosen. */
+/** The names of all cases that can be chosen in a set. */
 export function caseNames({ networks, parts }: ReferenceSet): string[] {
   return [...networks.map(({ name }) => name), ...parts];
 }

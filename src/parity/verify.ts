@@ -39,42 +39,37 @@ import {
   checkZeroLabel,
 } from './transforms/samples.js';
 
-interface Part {
-  /** Of the pipeline's reference; null: lies at its top. */
+interface TransformPart {
+  /** Folder in the pipeline's reference; null: the pipeline's own. */
   readonly folder: string | null;
-  /** What lists the part's cases. */
+  /** Lists the part's cases. */
   readonly file: string;
-  /** Whether it begins with the source images. */
+  /** Whether it needs the source images. */
   readonly sources: boolean;
-  readonly run: (reference: TransformReference, folder: ReferenceFolder, findings: Collector) => void | Promise<void>;
+  readonly run: (folder: ReferenceFolder, findings: Collector, reference: TransformReference) => void | Promise<void>;
 }
 
 /** The data transforms that have a reference, by name. */
 const TRANSFORMS = {
-  sizes: { folder: null, file: 'rescale_sizes.json', sources: false, run: (_, folder, out) => checkSizes(folder, out) },
+  sizes: { folder: null, file: 'rescale_sizes.json', sources: false, run: checkSizes },
   resize: { folder: 'resize', file: 'cases.json', sources: true, run: checkResize },
   crop: { folder: 'crop', file: 'cases.json', sources: true, run: checkCrop },
   'category rule': { folder: 'crop', file: 'cat_cases.json', sources: true, run: checkCategoryRule },
   flip: { folder: 'flip', file: 'cases.json', sources: true, run: checkFlip },
-  HSV: { folder: 'hsv', file: 'hsv.npy', sources: false, run: (_, folder, out) => checkHsv(folder, out) },
+  HSV: { folder: 'hsv', file: 'hsv.npy', sources: false, run: checkHsv },
   photometric: { folder: 'photo', file: 'cases.json', sources: true, run: checkPhotometric },
   normalise: { folder: 'normalize', file: 'cases.json', sources: false, run: checkNormalise },
   pad: { folder: 'pad', file: 'cases.json', sources: true, run: checkPad },
   'training samples': { folder: 'full', file: 'cases.json', sources: true, run: checkTrainingSamples },
   'test views': { folder: 'msflip', file: 'cases.json', sources: true, run: checkTestViews },
-  'zero label': {
-    folder: null,
-    file: 'reduce_zero_label.json',
-    sources: false,
-    run: (_, folder, out) => checkZeroLabel(folder, out),
-  },
-} as const satisfies Record<string, Part>;
+  'zero label': { folder: null, file: 'reduce_zero_label.json', sources: false, run: checkZeroLabel },
+} as const satisfies Record<string, TransformPart>;
 
 export type TransformName = keyof typeof TRANSFORMS;
 
 /**
  * Compares data transforms with the reference in `top`, a set's `pipeline` folder.
- * @throws UserError when a file is damaged.
+ * @throws UserError if a file is damaged.
  */
 export async function transformChecks(
   top: ReferenceFolder,
@@ -83,26 +78,25 @@ export async function transformChecks(
   const findings = new Collector('pipeline');
   const reference = new TransformReference(top);
   for (const name of names) {
-    const { folder: below, file, sources, run }: Part = TRANSFORMS[name];
-    const folder = below === null ? top : top.folder(below);
+    const { folder: subfolder, file, sources, run }: TransformPart = TRANSFORMS[name];
+    const folder = subfolder === null ? top : top.folder(subfolder);
     const hasSources = top.list().files.some((entry) => /^in_.*\.(png|npy)$/.test(entry));
     if (!folder.has(file) || (sources && !hasSources)) findings.missing(name);
-    else await run(reference, folder, findings);
+    else await run(folder, findings, reference);
   }
   return findings;
 }
 
 export interface VerifyOptions {
   readonly engine: EngineName | 'auto';
-  /** Folder of a set of reference data; absent: the one that is part of the package. */
-  readonly oracle?: string | undefined;
-  /** Only the cases whose name matches: `*` and `?`. */
+  /** Folder of a set of reference data; default: the one that comes with the package. */
+  readonly reference?: string | undefined;
+  /** Only cases with matching names; may contain `*` and `?`. */
   readonly cases?: string | undefined;
   readonly signal: AbortSignal;
   readonly display: DisplayMode;
 }
 
-/** What a verification found. */
 export interface Verification {
   readonly passed: boolean;
   readonly engine: EngineName;
@@ -120,11 +114,11 @@ export interface Verification {
 
 /**
  * Compares this program on an engine with reference data of the original, case by case.
- * @throws UserError when the set is empty, damaged or holds no case of that name; InterruptedError on abort.
+ * @throws UserError if the set is empty, damaged or has no case of that name; InterruptedError on abort.
  */
 export async function verify(options: VerifyOptions): Promise<Verification> {
   const start = performance.now();
-  const set = openSet(options.oracle ?? shippedSet());
+  const set = openSet(options.reference ?? shippedSet());
   const chosen = chooseCases(set, options.cases);
   const { signal } = options;
   const message = 'Verification interrupted.';
@@ -148,7 +142,7 @@ export async function verify(options: VerifyOptions): Promise<Verification> {
   await showStages(stages, options.display);
   const checks = results.flatMap(({ findings }) => findings.checks);
   return {
-    // A set without anything to compare proves nothing.
+    // A set without comparisons proves nothing.
     passed: checks.length > 0 && checks.every(({ passed }) => passed),
     engine: engine.name,
     device: engine.device,
@@ -156,7 +150,7 @@ export async function verify(options: VerifyOptions): Promise<Verification> {
     set: set.root.path,
     checks,
     absent: results.flatMap(({ name, findings }) => findings.absent.map((quantity) => ({ case: name, quantity }))),
-    unread: chosen.flatMap((name) => foldersOf(set, name)).flatMap((folder) => folder.unread()),
+    unread: set.networks.filter(({ name }) => chosen.includes(name)).flatMap((folder) => folder.unread()),
     seconds: (performance.now() - start) / 1000,
   };
 }
@@ -166,26 +160,22 @@ function chooseCases(set: ReferenceSet, pattern: string | undefined): string[] {
   const chosen = pattern === undefined ? names : names.filter((name) => wildcardExpression(pattern).test(name));
   if (chosen.length > 0) return chosen;
   throw new UserError(
-    names.length === 0 ? `${set.root.path} holds no case.` : `No case of ${set.root.path} is named ${pattern}.`,
+    names.length === 0 ? `${set.root.path} has no case.` : `No case of ${set.root.path} is named ${pattern}.`,
     names.length === 0 ? undefined : `The cases are: ${names.join(', ')}.`,
   );
 }
 
-function foldersOf(set: ReferenceSet, name: string): ReferenceFolder[] {
-  return set.networks.filter((folder) => folder.name === name);
-}
-
-interface Course {
+interface Progress {
   readonly say: (progress: string) => void;
   readonly pause: Pause;
 }
 
-async function checkCase(engine: Engine, set: ReferenceSet, name: string, course: Course): Promise<Findings> {
+async function checkCase(engine: Engine, set: ReferenceSet, name: string, progress: Progress): Promise<Findings> {
   const network = set.networks.find((folder) => folder.name === name);
-  return network === undefined ? checkPart(set, name as OtherPart) : checkNetwork(engine, network, course);
+  return network === undefined ? checkPart(set, name as OtherPart) : checkNetwork(engine, network, progress);
 }
 
-async function checkPart({ root }: ReferenceSet, part: OtherPart): Promise<Findings> {
+function checkPart({ root }: ReferenceSet, part: OtherPart): Findings | Promise<Findings> {
   const folder = root.folder(part);
   switch (part) {
     case 'pipeline':
@@ -197,7 +187,7 @@ async function checkPart({ root }: ReferenceSet, part: OtherPart): Promise<Findi
   }
 }
 
-async function checkNetwork(engine: Engine, folder: ReferenceFolder, { say, pause }: Course): Promise<Findings> {
+async function checkNetwork(engine: Engine, folder: ReferenceFolder, { say, pause }: Progress): Promise<Findings> {
   const networkCase = NetworkCase.read(folder);
   const kernels = createKernels(engine);
   const parts = [
@@ -217,10 +207,10 @@ async function checkNetwork(engine: Engine, folder: ReferenceFolder, { say, paus
   };
 }
 
-/** Marks a text as good or bad; without colours, leaves it. */
+/** Colours a text as good or bad, or returns it unchanged. */
 type Paint = (text: string, good: boolean) => string;
 
-/** A difference or a tolerance: counts as they are, anything else with two digits. */
+/** A difference or a tolerance: counts in full, anything else with two digits. */
 function formatAmount(value: number, unit: Check['unit']): string {
   if (!Number.isFinite(value)) return 'no number';
   if (unit === 'pixels') return `${value} px`;
@@ -229,11 +219,7 @@ function formatAmount(value: number, unit: Check['unit']): string {
   return value === 0 ? '0' : value.toExponential(1).replace('.0e', 'e');
 }
 
-function verdict(passed: boolean): string {
-  return passed ? 'pass' : 'FAIL';
-}
-
-/** What is compared, on whatever: without a network's image or parameter, and without the name of a set of label maps or a file. */
+/** The kind of a quantity: its name without a network's image or parameter, a set of label maps, or a file. */
 function kindOf({ case: name, quantity }: { readonly case: string; readonly quantity: string }): string {
   if (name === 'metrics') return quantity.replace(/^[^,]+, /, '');
   if (name === 'checkpoints') return quantity.replace(/^\w+_(?:zip|legacy)/, 'tensors');
@@ -246,16 +232,16 @@ function kindOf({ case: name, quantity }: { readonly case: string; readonly quan
 function summaryLines({ checks, absent, seconds, passed }: Verification, paint: Paint): string[] {
   const kinds = new Set(checks.map(kindOf));
   const failed = checks.filter((check) => !check.passed).length;
-  const made = `${checks.length} checks of ${kinds.size} kinds`;
-  const verdict = passed ? `All ${made} pass` : `${failed} of ${made} fail`;
-  const lacking = new Set(absent.map(kindOf).filter((kind) => !kinds.has(kind)));
+  const total = `${checks.length} checks of ${kinds.size} kinds`;
+  const verdict = passed ? `All ${total} pass` : `${failed} of ${total} fail`;
+  const missing = new Set(absent.map(kindOf).filter((kind) => !kinds.has(kind)));
   return [
     paint(`${verdict}, in ${formatSeconds(seconds)}.`, passed),
-    ...(lacking.size === 0 ? [] : [`Not in this set: ${[...lacking].join(', ')}.`]),
+    ...(missing.size === 0 ? [] : [`Not in this set: ${[...missing].join(', ')}.`]),
   ];
 }
 
-/** The table of a verification, the failures once more, how much was compared, and the kinds for which the set has no reference. */
+/** The table of a verification, its failures again, the number of checks, and the kinds for which the set has no reference. */
 export function formatVerification(found: Verification, paint: Paint): string {
   const { checks, unread, engine, device, versions, set } = found;
   const table = terminalTable({
@@ -265,7 +251,7 @@ export function formatVerification(found: Verification, paint: Paint): string {
       check.quantity,
       formatAmount(check.tolerance, check.unit),
       formatAmount(check.difference, check.unit),
-      paint(verdict(check.passed), check.passed),
+      paint(check.passed ? 'pass' : 'FAIL', check.passed),
     ]),
   });
   const failures = checks.filter((check) => !check.passed);

@@ -1,75 +1,75 @@
 import path from 'node:path';
 import type { Dataset } from '../data/dataset.js';
-import { IGNORE_INDEX, type RgbImage, type Size } from '../data/image.js';
-import type { Palette } from '../data/palette.js';
+import { type Box, IGNORE_INDEX, type Palette, type RgbImage, type Size } from '../data/image.js';
 import { ConfusionMatrix, metrics } from '../evaluation/confusion.js';
-import { encodePrediction } from '../evaluation/rows.js';
+import { encodePrediction } from '../evaluation/prediction-png.js';
 import { writeFileAtomic } from '../support/files.js';
 import { formatPercent } from '../support/format.js';
 
 const BLACK = [0, 0, 0] as const;
 const WRONG = [230, 30, 30] as const;
 
-/** An image with its classes' colours laid over it; ids without a colour (the ignore index) leave it as it is. */
+/** An image under the colours of its classes. Ids without a colour, such as the ignore index, leave it as it is. */
 export function overlay(image: RgbImage, labels: Uint8Array, palette: Palette, opacity: number): RgbImage {
-  return coloured(image, (pixel) => palette[labels[pixel]!], opacity);
+  return blend(image, (pixel) => palette[labels[pixel]!], opacity);
 }
 
-/** Where a prediction is wrong: red over the grey image; black where the truth is not labelled. */
+/** The grey image with wrong predictions in red and unlabelled pixels in black. */
 export function errorMap(image: RgbImage, prediction: Uint8Array, truth: Uint8Array): RgbImage {
   const { height, width, data } = image;
   const grey = new Uint8Array(data.length);
   for (let i = 0; i < data.length; i += 3) {
-    // Luma by ITU-R BT.601, brightened so that red stands out from dark images.
+    // Luma of ITU-R BT.601, brightened so that red stands out in dark images.
     grey.fill(128 + (0.299 * data[i]! + 0.587 * data[i + 1]! + 0.114 * data[i + 2]!) / 2, i, i + 3);
   }
   const colour = (pixel: number) => {
     if (truth[pixel] === IGNORE_INDEX) return BLACK;
     return prediction[pixel] === truth[pixel] ? undefined : WRONG;
   };
-  return coloured({ height, width, data: grey }, colour, 1);
+  return blend({ height, width, data: grey }, colour, 1);
 }
 
 type Colour = Palette[number];
 
-function coloured(image: RgbImage, colour: (pixel: number) => Colour | undefined, opacity: number): RgbImage {
+/** A copy of an image with each pixel's colour, if it has one, laid over it. */
+function blend(image: RgbImage, colourOf: (pixel: number) => Colour | undefined, opacity: number): RgbImage {
   const data = Uint8Array.from(image.data);
   for (let pixel = 0; pixel < image.height * image.width; pixel++) {
-    const over = colour(pixel);
-    if (over === undefined) continue;
+    const colour = colourOf(pixel);
+    if (colour === undefined) continue;
     for (let channel = 0; channel < 3; channel++) {
       const i = 3 * pixel + channel;
-      data[i] = Math.round((1 - opacity) * data[i]! + opacity * over[channel]!);
+      data[i] = Math.round((1 - opacity) * data[i]! + opacity * colour[channel]!);
     }
   }
   return { ...image, data };
 }
 
-/** An entry of a legend: a class's colour and what is said of it. */
 interface LegendEntry {
-  readonly colour: Palette[number];
+  readonly colour: Colour;
   readonly text: string;
 }
 
 interface Panel {
-  /** Written above it; null: nothing. */
   readonly title: string | null;
   readonly image: RgbImage;
 }
 
-/** Where everything of a sheet lies, in pixels. */
+type Position = Pick<Box, 'left' | 'top'>;
+
+/** The positions of everything on a sheet, in pixels. */
 interface SheetLayout extends Size {
   readonly fontSize: number;
-  readonly panels: readonly { readonly left: number; readonly top: number }[];
-  readonly entries: readonly { readonly left: number; readonly top: number }[];
+  readonly panels: readonly Position[];
+  readonly entries: readonly Position[];
 }
 
-/** Narrower sheets have no room for a legend that can be read. */
+/** Narrower sheets have no room for a readable legend. */
 const LEAST_WIDTH = 320;
-/** Width of a character over the font's size, sans-serif, on the safe side. */
-const CHARACTER = 0.62;
+/** Width of a sans-serif character relative to the font's size, on the safe side. */
+const CHARACTER_WIDTH = 0.62;
 
-/** Panels, all of one size, in rows of `columns`; beneath them the legend, in as many columns as fit. */
+/** Lays out panels of one size in rows of `columns`, with the legend below in as many columns as fit. */
 export function layOut(
   panelSize: Size,
   titles: readonly (string | null)[],
@@ -87,8 +87,8 @@ export function layOut(
   }));
   const legendTop = Math.ceil(titles.length / columns) * rowHeight + Math.round(line / 2);
   const longest = Math.max(0, ...entries.map(({ text }) => text.length));
-  // The swatch takes a line's height, and two characters are left between columns.
-  const entryWidth = line + Math.ceil((longest + 2) * CHARACTER * fontSize);
+  // The colour takes a line's height, and columns are two characters apart.
+  const entryWidth = line + Math.ceil((longest + 2) * CHARACTER_WIDTH * fontSize);
   const across = Math.max(1, Math.floor(width / entryWidth));
   const down = Math.ceil(entries.length / across);
   return {
@@ -105,14 +105,12 @@ export function layOut(
 
 const escapeText = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
-function drawing(layout: SheetLayout, panels: readonly Panel[], entries: readonly LegendEntry[]): string {
+function sheetSvg(layout: SheetLayout, panels: readonly Panel[], entries: readonly LegendEntry[]): string {
   const { width, height, fontSize } = layout;
   const baseline = Math.round(fontSize * 0.9);
   const titles = panels.map(({ title }, i) => {
     const { left, top } = layout.panels[i]!;
-    return title === null
-      ? ''
-      : `<text x="${left + fontSize / 2}" y="${top - fontSize / 2}">${escapeText(title)}</text>`;
+    return title && `<text x="${left + fontSize / 2}" y="${top - fontSize / 2}">${escapeText(title)}</text>`;
   });
   const legend = entries.map(({ colour, text }, i) => {
     const { left, top } = layout.entries[i]!;
@@ -127,7 +125,7 @@ function drawing(layout: SheetLayout, panels: readonly Panel[], entries: readonl
   );
 }
 
-/** A PNG of panels of one size with a legend beneath, on white. */
+/** A PNG of panels of one size with a legend below, on white. */
 export async function drawSheet(
   panels: readonly Panel[],
   columns: number,
@@ -144,7 +142,7 @@ export async function drawSheet(
         raw: { width, height, channels: 3 as const },
         ...layout.panels[i]!,
       })),
-      { input: Buffer.from(drawing(layout, panels, entries)), left: 0, top: 0 },
+      { input: Buffer.from(sheetSvg(layout, panels, entries)), left: 0, top: 0 },
     ])
     .removeAlpha()
     .png()
@@ -155,13 +153,13 @@ export async function drawSheet(
 export interface PredictionFiles {
   /** Palette PNG of class ids, as `fcn evaluate --predictions` writes it. */
   readonly labels: string;
-  /** The image under its classes' colours, with a legend; null where label maps alone are wanted. */
+  /** The image under its classes' colours, with a legend; null if only label maps are written. */
   readonly overlay: string | null;
   /** Image, ground truth, prediction and errors side by side; null without a ground truth or an overlay. */
   readonly comparison: string | null;
 }
 
-/** The server of Cityscapes takes one PNG an image: of label ids, nothing else is written beside them. */
+/** For label ids only the label maps: the Cityscapes server takes one PNG an image. */
 export function predictionFiles(
   out: string,
   name: string,
@@ -175,10 +173,10 @@ export function predictionFiles(
   };
 }
 
-/** A class that was predicted; `share` is the fraction of the image's pixels. */
 export interface PredictedClass {
   readonly id: number;
   readonly name: string;
+  /** Fraction of the image's pixels. */
   readonly share: number;
 }
 
@@ -199,10 +197,7 @@ export interface Predicted {
   readonly truth: Uint8Array | null;
 }
 
-/**
- * Writes the files of a prediction.
- * @throws UserError where they cannot be written.
- */
+/** @throws UserError if a file cannot be written. */
 export async function writePrediction(
   files: PredictionFiles,
   { image, prediction, truth }: Predicted,
@@ -215,7 +210,7 @@ export async function writePrediction(
   const blended = overlay(image, prediction, palette, opacity);
   const legend = presentClasses(prediction, classes).map(({ id, name, share }) => ({
     colour: palette[id]!,
-    text: `${name} ${formatShare(share)}`,
+    text: `${name} ${formatPixelShare(share)}`,
   }));
   await writeFileAtomic(files.overlay, await drawSheet([{ title: null, image: blended }], 1, legend));
   if (files.comparison === null || truth === null) return;
@@ -233,7 +228,7 @@ export async function writePrediction(
   await writeFileAtomic(files.comparison, await drawSheet(panels, 2, entries));
 }
 
-/** In percent with one decimal; what would round to nothing is said to be less. */
-export function formatShare(share: number): string {
+/** In percent with one decimal: "12.3 %", "< 0.1 %". */
+export function formatPixelShare(share: number): string {
   return share < 0.0005 ? '< 0.1 %' : `${(share * 100).toFixed(1)} %`;
 }

@@ -15,24 +15,22 @@ import { readTruth, type Source } from './sources.js';
 /** An image's prediction. */
 export interface Prediction {
   readonly file: string;
-  /** Of the image, and so of its labels. */
   readonly size: Size;
   readonly outputs: PredictionFiles;
   /** Most frequent first. */
   readonly classes: readonly PredictedClass[];
-  /** Of the network and what follows it, to the classes; reading and writing not counted. */
+  /** Time from the network to the classes, without reading and writing. */
   readonly seconds: number;
-  /** Fraction; null without a ground truth, or where none of it is labelled. */
+  /** Fraction; null without a ground truth, or if none of it is labelled. */
   readonly mIoU: number | null;
 }
 
-/** A file that could not be read. */
+/** A file that cannot be read. */
 interface FailedImage {
   readonly file: string;
   readonly problem: UserError;
 }
 
-/** What is to be predicted of one image. */
 export interface PredictionTask {
   readonly source: Source;
   readonly truth: string | null;
@@ -46,7 +44,7 @@ interface PredictImagesOptions {
   readonly recipe: EvaluationRecipe;
   readonly ratios: readonly number[];
   readonly flip: boolean;
-  /** Of the colours over the image, 0 to 1. */
+  /** Opacity of the colours over the image, 0 to 1. */
   readonly opacity: number;
   /** Write label maps as Cityscapes' label ids. */
   readonly labelIds?: boolean;
@@ -57,16 +55,16 @@ interface PredictImagesOptions {
 export interface PredictedImages {
   readonly images: readonly Prediction[];
   readonly failed: readonly FailedImage[];
-  /** Of all images together, their pixels in one matrix, as a fraction; null where nothing was compared. */
+  /** Over the pixels of all images, as a fraction; null if nothing was compared. */
   readonly mIoU: number | null;
-  /** Over which classes that is, where the ground truth does not hold all of them; null otherwise. */
+  /** The classes that count in it; null if the ground truth contains all of them. */
   readonly coverage: string | null;
 }
 
 /**
- * Predicts images one after the other and writes their files. One that cannot be read is left out, and named in the result.
- * @throws UserError where a file cannot be written; NonFiniteOutputError that names the image; InterruptedError on abort, with
- * nothing written of the image in hand.
+ * Predicts images one after the other and writes their files. The result names the images that cannot be read.
+ * @throws UserError if a file cannot be written; NonFiniteOutputError that names the image; InterruptedError on abort, before
+ * anything of the current image is written.
  */
 export async function predictImages(options: PredictImagesOptions): Promise<PredictedImages> {
   const { tasks, dataset, recipe, ratios, signal, onProgress } = options;
@@ -87,7 +85,9 @@ export async function predictImages(options: PredictImagesOptions): Promise<Pred
       const { file } = task.source;
       if ('problem' in loaded) failed.push({ file, problem: loaded.problem });
       else {
-        const truth = await readTruthOf(task, dataset, loaded.sample.image);
+        const { image } = loaded.sample;
+        const truth =
+          task.truth === null ? null : await readTruth(task.truth, dataset, file, image).catch(userErrorAsValue);
         if (truth instanceof UserError) failed.push({ file, problem: truth });
         else images.push(await predictOne(task, loaded.sample, truth, all, options, pauses({ signal, message })));
       }
@@ -96,21 +96,12 @@ export async function predictImages(options: PredictImagesOptions): Promise<Pred
   } finally {
     await loader.close();
   }
-  return { images, failed, mIoU: figure(all), coverage: coverage(all, dataset) };
+  return { images, failed, mIoU: mIoUOf(all), coverage: coverage(all, dataset) };
 }
 
-async function readTruthOf(
-  { truth }: PredictionTask,
-  dataset: Dataset,
-  size: Size,
-): Promise<Uint8Array | null | UserError> {
-  if (truth === null) return null;
-  try {
-    return await readTruth(truth, dataset, size);
-  } catch (error) {
-    if (error instanceof UserError) return error;
-    throw error;
-  }
+function userErrorAsValue(error: unknown): UserError {
+  if (error instanceof UserError) return error;
+  throw error;
 }
 
 async function predictOne(
@@ -124,7 +115,7 @@ async function predictOne(
   const { height, width } = image;
   const start = performance.now();
   const prediction = await predictor.predict({ size: [height, width], views, flip }, pause).catch((error: unknown) => {
-    throw error instanceof NonFiniteOutputError ? error.of(source.file) : error;
+    throw error instanceof NonFiniteOutputError ? error.forImage(source.file) : error;
   });
   const seconds = (performance.now() - start) / 1000;
   const own = new ConfusionMatrix(dataset.classes.length);
@@ -134,7 +125,7 @@ async function predictOne(
   }
   await writePrediction(outputs, { image, prediction, truth }, dataset, { opacity, labelIds });
   const classes = presentClasses(prediction, dataset.classes);
-  return { file: source.file, size: { height, width }, outputs, classes, seconds, mIoU: figure(own) };
+  return { file: source.file, size: { height, width }, outputs, classes, seconds, mIoU: mIoUOf(own) };
 }
 
 function coverage(confusion: ConfusionMatrix, { classes }: Dataset): string | null {
@@ -144,14 +135,14 @@ function coverage(confusion: ConfusionMatrix, { classes }: Dataset): string | nu
   return describeCoverage(classes.map((name, id) => ({ name, iou: known(iou[id]!), accuracy: known(accuracy[id]!) })));
 }
 
-function figure(confusion: ConfusionMatrix): number | null {
+function mIoUOf(confusion: ConfusionMatrix): number | null {
   const { mIoU } = metrics(confusion);
   return Number.isNaN(mIoU) ? null : mIoU;
 }
 
 /**
- * Overrides that make a recipe infer in windows: those of the recipe where it does already; otherwise windows of the training
- * crop, two thirds of it apart, as in the published rows that slide (769 and 513, 480 and 320).
+ * Overrides that make a recipe infer in windows; none if it already does. Windows are as large as the training crop and two thirds
+ * of it apart, as in the published rows that slide (769 and 513, 480 and 320).
  */
 export function slideOverrides({ evaluation, data }: Pick<Experiment, 'evaluation' | 'data'>): string[] {
   if (evaluation.mode === 'slide') return [];

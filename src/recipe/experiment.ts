@@ -1,8 +1,9 @@
 import { z } from 'zod';
 
-/** Schemas of the recipe and of the files in experiments/. Every object is strict: an unknown key is an error. */
-
-/** What editors show of a key comes from its description here; the types (experiment.ts) are made of these schemas. */
+/**
+ * Schemas of the recipe and of the files in experiments/. Every object is strict: an unknown key is an error. Editors show the
+ * descriptions.
+ */
 
 const count = z.int().min(1);
 const countOrZero = z.int().min(0);
@@ -15,7 +16,7 @@ const head = z.strictObject({
   input: z.int().min(0).max(3).describe('Stage of the ResNet, 0 to 3, whose output is the input.'),
   channels: count.describe('Channels at width 64.'),
   convolutions: count.describe('3×3 convolutions before the classifier.'),
-  concatenateInput: z.boolean().describe('Whether a further convolution sees input and output together.'),
+  concatenateInput: z.boolean().describe('Whether another convolution follows on input and output together.'),
   dilation: count.describe('Of the convolutions; not of the one after the concatenation.'),
   dropout: z.number().min(0).lt(1).describe('Share of channels dropped in training.'),
   lossWeight: z.number().min(0).describe('Weight in the total loss.'),
@@ -46,8 +47,8 @@ const data = z.strictObject({
   imageScaleWh: pair.describe('[width, height] that training images are fitted into, before the random ratio.'),
   ratioRange: z.tuple([positive, positive]).describe('[lowest, highest] random ratio of the scale.'),
   cropHw: pair.describe('[height, width] of the training crop.'),
-  categoryMaximumRatio: fraction.describe('A crop of which one class takes more is drawn again, up to ten times.'),
-  flipProbability: fraction.describe('Of mirroring a training image.'),
+  categoryMaximumRatio: fraction.describe('If one class takes more of a crop, another crop is drawn, up to ten times.'),
+  flipProbability: fraction.describe('Probability that a training image is mirrored.'),
 });
 
 const training = z.strictObject({
@@ -55,7 +56,7 @@ const training = z.strictObject({
   batch: count.describe('Images of one step, over all devices.'),
   learningRate: positive.describe('At the start; it falls polynomially.'),
   minimumLearningRate: z.number().min(0).describe('At the end.'),
-  power: positive.describe('Of the polynomial.'),
+  power: positive.describe('Exponent of the polynomial.'),
   momentum: z.number().min(0).lt(1),
   weightDecay: z.number().min(0).describe('Of every parameter, batch norm and biases too.'),
   precision: z.enum(['fp32', 'fp16', 'bf16']).describe('Of the convolutions.'),
@@ -67,17 +68,17 @@ const training = z.strictObject({
 const evaluation = z.strictObject({
   imageScaleWh: pair.describe('[width, height] that images are fitted into.'),
   mode: z.enum(['whole', 'slide']).describe('whole: the image at once; slide: windows that overlap.'),
-  cropHw: pair.nullable().describe('[height, width] of a window; null where whole.'),
-  strideHw: pair.nullable().describe('[height, width] between windows; null where whole.'),
+  cropHw: pair.nullable().describe('[height, width] of a window; null if whole.'),
+  strideHw: pair.nullable().describe('[height, width] between windows; null if whole.'),
   ratios: z.array(positive).min(1).describe('Of the scale, in multi-scale evaluation.'),
-  limit: count.nullable().describe('First images of the validation split only; null: all.'),
+  limit: count.nullable().describe('Number of images, from the start of the validation split; null: all.'),
 });
 
 const benchmark = z.strictObject({
   warmup: countOrZero.describe('Images that are not timed.'),
   images: count.describe('Images that are timed.'),
   trainingSteps: count.describe('Steps of the memory measurement.'),
-  trainingBatch: count.describe('Images of such a step: what one GPU held when the published memory was measured.'),
+  trainingBatch: count.describe('Images of such a step: those on one GPU when the published memory was measured.'),
 });
 
 const publishedFigure = z.number().positive().nullable();
@@ -100,7 +101,7 @@ export const recipeSchema = z.strictObject({
 });
 export type Recipe = z.output<typeof recipeSchema>;
 
-/** What names of files and folders are made of leads nowhere else. */
+/** A name that is safe as a part of a path. */
 export const namePart = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'expected letters, digits, ".", "_" and "-"');
 
 /** A resolved experiment, as it is stored in a run directory. */
@@ -130,7 +131,7 @@ const partialRecipe = z
     evaluation: evaluation.partial().optional(),
     benchmark: benchmark.partial().optional(),
   })
-  // Written once in the JSON Schema, where it stands in several places.
+  // The JSON Schema defines it once and refers to it.
   .meta({ id: 'recipe' });
 export type PartialRecipe = z.output<typeof partialRecipe>;
 
@@ -139,7 +140,7 @@ const parts = z.record(z.string(), partialRecipe).describe('Pieces of a recipe t
 /** experiments/base.yaml: what the recipes of all tables share. */
 export const baseFileSchema = z.strictObject({ recipe: partialRecipe, parts });
 
-/** One table: its shared recipe, then a line a row. A row's recipe is base, table, parts in order, and its own, merged. */
+/** One table. The recipe of a row merges base, table, the row's parts in order, and its own values. */
 export const tableFileSchema = z.strictObject({
   table: z.string().min(1).describe('Name of the table; "Local" for rows without published figures.'),
   position: count.optional().describe('Place among the published tables.'),
@@ -150,16 +151,16 @@ export const tableFileSchema = z.strictObject({
       reason: z.string().min(1).optional().describe('Where the tolerance comes from.'),
     })
     .optional()
-    .describe('How far a figure may lie from the published one and still count as reproduced, in points of mIoU.'),
+    .describe('How far a figure may be from the published one and still count as reproduced, in points of mIoU.'),
   hardware: z
     .strictObject({
       name: z.string().min(1).describe("A part of the GPU's name, as the driver gives it."),
-      tolerance: positive.describe('How far memory and fps may lie from the published ones, as a share of them.'),
+      tolerance: positive.describe('How far memory and fps may be from the published ones, as a share of them.'),
       reason: z.string().min(1).describe('Where the tolerance comes from.'),
     })
     .optional()
-    .describe('What the published memory and fps were measured on: on the same, they get a verdict.'),
-  downloads: z.url().optional().describe('Address under which weights and log of a row lie, as ADDRESS/ROW/FILE.'),
+    .describe('Hardware of the published memory and fps. Figures on the same hardware get a verdict.'),
+  downloads: z.url().optional().describe('Address of the weights and logs of rows, as ADDRESS/ROW/FILE.'),
   recipe: partialRecipe.optional().describe('What the recipes of all rows share.'),
   parts: parts.optional(),
   rows: z
@@ -177,18 +178,18 @@ export const tableFileSchema = z.strictObject({
 });
 export type TableFile = z.output<typeof tableFileSchema>;
 
-/** Kinds of experiment files. `table`: one's own and the package's tables; `base`: what the package's tables share. */
+/** Kinds of experiment files. `table`: a table, of the package or of a user; `base`: what the package's tables share. */
 export const EXPERIMENT_FILES = ['table', 'base'] as const;
 type ExperimentFile = (typeof EXPERIMENT_FILES)[number];
 
-/** JSON Schema (draft 7, which editors' YAML services know best) of an experiment file. */
+/** JSON Schema (draft 7, which editors support best) of an experiment file. */
 export function experimentJsonSchema(kind: ExperimentFile): object {
   const title = kind === 'table' ? 'fcn: a table of experiments' : 'fcn: what all tables share';
   const { $schema, ...schema } = z.toJSONSchema(kind === 'table' ? tableFileSchema : baseFileSchema, {
     target: 'draft-7',
     io: 'input',
     override: ({ jsonSchema }) => {
-      // What zod says of every whole number, and of every key of a map: nothing that helps to write a file.
+      // zod writes these for every integer and for every map; they do not help to write a file.
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
       delete jsonSchema.propertyNames;
     },
@@ -196,12 +197,12 @@ export function experimentJsonSchema(kind: ExperimentFile): object {
   return { $schema, title, ...schema };
 }
 
-/** What is read and never changed, to its last part. */
+/** Readonly at every level. */
 type DeepReadonly<T> = T extends object ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> } : T;
 
 /**
- * The resolved recipe of one row: plain, frozen, JSON-able data. Made by `resolve`, hashed, stored in every run. The schema says what each
- * value means. Sizes are [height, width] if the name ends in `Hw`, [width, height] if it ends in `Wh`.
+ * The resolved recipe of one row, as frozen JSON data: hashed, and stored in every run. The schema describes each value. Sizes are
+ * [height, width] if the name ends in `Hw`, and [width, height] if it ends in `Wh`.
  */
 export type Experiment = DeepReadonly<z.output<typeof experimentSchema>>;
 export type ModelRecipe = Experiment['model'];
@@ -209,7 +210,14 @@ export type HeadRecipe = ModelRecipe['decodeHead'];
 export type DataRecipe = Experiment['data'];
 export type TrainingRecipe = Experiment['training'];
 export type EvaluationRecipe = Experiment['evaluation'];
-/** As the table prints them: memory in GB (2^30 bytes), fps in images a second, mIoU in percent; null if it shows none. */
+/** Memory in GB (2^30 bytes), fps in images a second, mIoU in percent; null if the table has no such figure. */
 export type PublishedFigures = Experiment['published'];
-/** What images and their gradients are stored and convolved in; parameters and statistics always are float32. */
+/** Of images and their gradients, in memory and in convolutions. Parameters and statistics are always float32. */
 export type Precision = TrainingRecipe['precision'];
+
+export type RecipeSection = Readonly<Record<string, unknown>>;
+
+/** Whether a value of a file is a section of keys, not a list or a single value. */
+export function isSection(value: unknown): value is RecipeSection {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

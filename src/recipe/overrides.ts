@@ -3,17 +3,11 @@ import { UserError } from '../support/errors.js';
 import { endSentence } from '../support/format.js';
 import { alternatives, leastRemote, remoteness } from '../support/suggest.js';
 import { check, documentValue } from '../support/yaml.js';
-import { type Experiment, type Recipe, recipeSchema } from './experiment.js';
-
-type Section = { [key: string]: unknown };
-
-function isSection(value: unknown): value is Section {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
+import { type Experiment, isSection, type Recipe, type RecipeSection, recipeSchema } from './experiment.js';
 
 const SECTIONS = ['model', 'data', 'training', 'evaluation', 'benchmark'] as const;
 
-/** The values of a section by full path, `model.decodeHead.channels`; an array is one value. */
+/** The values of a section by their full path, such as `model.decodeHead.channels`. An array is one value. */
 function leaves(value: object, prefix = ''): Map<string, unknown> {
   const found = new Map<string, unknown>();
   for (const [key, inner] of Object.entries(value)) {
@@ -23,42 +17,42 @@ function leaves(value: object, prefix = ''): Map<string, unknown> {
   return found;
 }
 
-/** The sections of a recipe that hold values; names are not among them. */
-export type RecipeValues = Pick<Experiment, (typeof SECTIONS)[number]>;
+/** The sections of a recipe that determine an experiment's figures, without its names. */
+export type RecipeSections = Pick<Experiment, (typeof SECTIONS)[number]>;
 
-/** The values that make an experiment's figures, by full path. */
-export function valuesOf(recipe: RecipeValues): Map<string, unknown> {
+/** The values of a recipe by their full path. */
+export function recipeValues(recipe: RecipeSections): Map<string, unknown> {
   return leaves(Object.fromEntries(SECTIONS.map((section) => [section, recipe[section]])));
 }
 
 function parseValue(path: string, text: string): unknown {
   const document = parseDocument(text, { prettyErrors: false, logLevel: 'error' });
-  // A tag that is not known, say, is a warning only.
+  // Some mistakes, such as an unknown tag, are only warnings.
   const [error] = [...document.errors, ...document.warnings];
-  const said = error === undefined ? documentValue(document) : { problem: error.message };
-  if ('value' in said) return said.value;
-  throw new UserError(`--set ${path}=${text}: not a value: ${said.problem}`, 'Write it as in YAML.', { cause: error });
+  const parsed = error === undefined ? documentValue(document) : { problem: error.message };
+  if ('value' in parsed) return parsed.value;
+  throw new UserError(`--set ${path}=${text}: not a value: ${parsed.problem}`, 'Write it as in YAML.');
 }
 
-function withValue(section: Section, [key, ...rest]: readonly string[], value: unknown): Section {
-  return { ...section, [key!]: rest.length === 0 ? value : withValue(section[key!] as Section, rest, value) };
+function withValue(section: RecipeSection, [key, ...rest]: readonly string[], value: unknown): RecipeSection {
+  return { ...section, [key!]: rest.length === 0 ? value : withValue(section[key!] as RecipeSection, rest, value) };
 }
 
-/** A copy of a recipe with another value at a full path. */
-export function replaceValue<R extends RecipeValues>(recipe: R, path: string, value: unknown): R {
-  return withValue(recipe as unknown as Section, path.split('.'), value) as R;
+/** A copy of a recipe with a new value at a full path. */
+export function replaceValue<R extends RecipeSections>(recipe: R, path: string, value: unknown): R {
+  return withValue(recipe as unknown as RecipeSection, path.split('.'), value) as R;
 }
 
-/** A value as --set takes it, its path as short as it may be: `width=32`. */
-export function overrideText(path: string, value: unknown, recipe: RecipeValues): string {
+/** An override as --set takes it, with the shortest unambiguous path: `width=32`. */
+export function overrideText(path: string, value: unknown, recipe: RecipeSections): string {
   const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return `${shortPath(path, [...valuesOf(recipe).keys()])}=${text}`;
+  return `${shortPath(path, [...recipeValues(recipe).keys()])}=${text}`;
 }
 
 /**
- * Applies overrides written `path=value`, in order. The path may be shortened to any unambiguous trailing part
- * (`width` for `model.width`); the value is read as YAML.
- * @throws UserError where the path does not exist, is ambiguous, or the value is of the wrong kind.
+ * Applies overrides of the form `path=value`, in order. The path may be shortened to an unambiguous trailing part (`width` for
+ * `model.width`); the value is read as YAML.
+ * @throws UserError if the path does not exist or is ambiguous, or the value is of the wrong kind.
  */
 export function applyOverrides(recipe: Recipe, overrides: readonly string[]): Recipe {
   return overrides.reduce((current, override) => {
@@ -66,37 +60,34 @@ export function applyOverrides(recipe: Recipe, overrides: readonly string[]): Re
     if (equals < 1) {
       throw new UserError(`--set ${override}: expected path=value.`, 'For example: --set width=16.');
     }
-    const path = fullPath(override.slice(0, equals).trim(), [...valuesOf(current).keys()]);
+    const path = fullPath(override.slice(0, equals).trim(), [...recipeValues(current).keys()]);
     const value = parseValue(path, override.slice(equals + 1));
-    const keys = path.split('.');
-    const changed = check(recipeSchema, withValue(current, keys, value));
+    const changed = check(recipeSchema, withValue(current, path.split('.'), value));
     if ('value' in changed) return changed.value;
     throw new UserError(
       `--set ${path}: ${endSentence(changed.finding.message)}`,
-      `It is ${JSON.stringify(valuesOf(current).get(path))} in the recipe.`,
+      `It is ${JSON.stringify(recipeValues(current).get(path))} in the recipe.`,
     );
   }, recipe);
 }
 
-/** Full paths of a recipe's values, `model.decodeHead.channels`, and what people type for them. */
-
-/** What --set is asked to change and is no value of the recipe, and what changes it instead. */
-const ELSEWHERE: Readonly<Record<string, string>> = {
+/** How to change what --set cannot change. */
+const NOT_IN_RECIPE: Readonly<Record<string, string>> = {
   seed: 'Use --seed.',
   profile: 'Use --profile.',
   weights: 'Use --weights.',
   engine: 'Use --engine.',
-  method: 'It is only what a table shows; an experiment file says it (--file).',
+  method: 'It is only what a table shows. Change it in an experiment file (--file).',
   backbone:
-    'It is only what a table shows: set depth, stem, strides and dilations; an experiment file says it (--file).',
+    'It is only what a table shows. Set depth, stem, strides and dilations, or change it in an experiment file (--file).',
 };
 
-/** The last keys of a path, as many as given. */
+/** The last `keys` keys of a path. */
 function ending(path: string, keys: number): string {
   return path.split('.').slice(-keys).join('.');
 }
 
-/** The shortest trailing part of a path that no other has, as it may be typed. */
+/** The shortest trailing part of a path that no other path has. */
 function shortPath(path: string, paths: readonly string[]): string {
   const others = paths.filter((other) => other !== path);
   const lengths = path.split('.').map((_, i) => i + 1);
@@ -104,7 +95,7 @@ function shortPath(path: string, paths: readonly string[]): string {
   return short === undefined ? path : ending(path, short);
 }
 
-/** The sections that paths lie in, outer ones first. */
+/** The sections that contain these paths, outer ones first. */
 function sectionsOf(paths: readonly string[]): string[] {
   const sections = paths.flatMap((path) => {
     const keys = path.split('.');
@@ -113,7 +104,7 @@ function sectionsOf(paths: readonly string[]): string[] {
   return [...new Set(sections)];
 }
 
-/** How far what was typed is from the end of a path, key by key; undefined where one of them is out of reach. */
+/** How far typed keys are from the last keys of a path, in sum; undefined if one of them is not similar at all. */
 function pathRemoteness(typed: readonly string[], path: string): number | undefined {
   const keys = path.split('.').slice(-typed.length);
   if (keys.length < typed.length) return undefined;
@@ -123,13 +114,13 @@ function pathRemoteness(typed: readonly string[], path: string): number | undefi
   }, 0);
 }
 
-/** What to try for a path that there is not. */
+/** What to try instead of a path that does not exist. */
 function suggestion(typed: string, paths: readonly string[]): string {
   const keys = typed.split('.');
   const sections = sectionsOf(paths);
   const all = [...paths, ...sections];
   const near = leastRemote(all, (path) => pathRemoteness(keys, path));
-  // In another section than was typed.
+  // Perhaps it is in another section.
   const meant = near.length > 0 ? near : leastRemote(paths, (path) => pathRemoteness(keys.slice(-1), path));
   if (meant.length > 0) {
     const short = meant.map((path) => {
@@ -145,8 +136,8 @@ function suggestion(typed: string, paths: readonly string[]): string {
 }
 
 /**
- * The full path that a typed one means: itself, or the only one that ends in it.
- * @throws UserError that names the nearest where there is none, or those where there are several.
+ * The full path that a typed path means: the same one, or the only one that ends in it.
+ * @throws UserError that names similar paths if there is none, or all of them if there are several.
  */
 function fullPath(typed: string, paths: readonly string[]): string {
   if (paths.includes(typed)) return typed;
@@ -161,6 +152,6 @@ function fullPath(typed: string, paths: readonly string[]): string {
   }
   throw new UserError(
     `--set ${typed}: the recipe has no such value.`,
-    Object.hasOwn(ELSEWHERE, typed) ? ELSEWHERE[typed] : suggestion(typed, paths),
+    Object.hasOwn(NOT_IN_RECIPE, typed) ? NOT_IN_RECIPE[typed] : suggestion(typed, paths),
   );
 }

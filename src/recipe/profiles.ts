@@ -1,8 +1,8 @@
 import { UserError } from '../support/errors.js';
 import type { Recipe } from './experiment.js';
-import type { RecipeValues } from './overrides.js';
+import type { RecipeSections } from './overrides.js';
 
-/** `full`: as published. `smoke`: the same recipe in small, minutes on a laptop CPU; its figures mean nothing. */
+/** `full`: as published. `smoke`: scaled down to minutes on a laptop CPU; its figures mean nothing. */
 const PROFILES = ['full', 'smoke'] as const;
 export type Profile = (typeof PROFILES)[number];
 
@@ -13,54 +13,48 @@ export function isProfile(name: string): name is Profile {
 /** Shortest side of a smoke crop: at stride 8, still 8×8 positions. */
 const SMALLEST_CROP = 64;
 
-type Size = [number, number];
-
 /**
- * Divides sizes, keeping what the network needs of them: the published sizes are multiples of 8 or, with aligned corners,
- * multiples of 8 plus 1, so n becomes n / divisor, or (n − 1) / divisor + 1.
+ * Divides a side as the network needs it. Published sides are multiples of 8 or, with aligned corners, multiples of 8 plus 1: n
+ * becomes n / divisor, or (n − 1) / divisor + 1.
  */
-function divide([a, b]: readonly [number, number], divisor: number): Size {
-  const one = (n: number) => (n % 2 === 0 ? Math.round(n / divisor) : Math.round((n - 1) / divisor) + 1);
-  return [one(a), one(b)];
+function divide(side: number, divisor: number): number {
+  return side % 2 === 0 ? Math.round(side / divisor) : Math.round((side - 1) / divisor) + 1;
 }
 
-/** The row's recipe in small. What makes the row what it is stays: stem, strides, dilation, alignment, slide or whole. */
-function smoke<R extends RecipeValues>(recipe: R): R {
-  const shortest = Math.min(...recipe.data.cropHw);
+/** Scales a recipe down. What characterises the row stays: stem, strides, dilation, alignment, slide or whole. */
+function smoke<R extends RecipeSections>(recipe: R): R {
+  const { model, data, training, evaluation } = recipe;
+  const shortest = Math.min(...data.cropHw);
   const divisor = [8, 4, 2, 1].find((candidate) => shortest / candidate >= SMALLEST_CROP) ?? 1;
-  const { cropHw, strideHw } = recipe.evaluation;
+  const small = ([a, b]: readonly [number, number]): [number, number] => [divide(a, divisor), divide(b, divisor)];
   return {
     ...recipe,
-    model: { ...recipe.model, width: 16, pretrained: null },
-    data: {
-      ...recipe.data,
-      imageScaleWh: divide(recipe.data.imageScaleWh, divisor),
-      cropHw: divide(recipe.data.cropHw, divisor),
-    },
-    training: { ...recipe.training, iterations: 100, batch: 4, checkpointEvery: 50, logEvery: 10 },
+    model: { ...model, width: 16, pretrained: null },
+    data: { ...data, imageScaleWh: small(data.imageScaleWh), cropHw: small(data.cropHw) },
+    training: { ...training, iterations: 100, batch: 4, checkpointEvery: 50, logEvery: 10 },
     evaluation: {
-      ...recipe.evaluation,
-      imageScaleWh: divide(recipe.evaluation.imageScaleWh, divisor),
-      cropHw: cropHw === null ? null : divide(cropHw, divisor),
-      strideHw: strideHw === null ? null : divide(strideHw, divisor),
+      ...evaluation,
+      imageScaleWh: small(evaluation.imageScaleWh),
+      cropHw: evaluation.cropHw && small(evaluation.cropHw),
+      strideHw: evaluation.strideHw && small(evaluation.strideHw),
       limit: 8,
     },
     benchmark: { warmup: 1, images: 4, trainingSteps: 2, trainingBatch: 2 },
   };
 }
 
-/** @throws UserError on a profile that does not exist. */
-export function applyProfile<R extends RecipeValues>(recipe: R, profile: string): R {
+/** @throws UserError if the profile does not exist. */
+export function applyProfile<R extends RecipeSections>(recipe: R, profile: string): R {
   if (!isProfile(profile)) {
     throw new UserError(`Unknown profile: ${profile}.`, `The profiles are: ${PROFILES.join(', ')}.`);
   }
   return profile === 'smoke' ? smoke(recipe) : recipe;
 }
 
-/** What must hold between the values of a recipe, beyond the type of each. A rule returns what is wrong. */
+/** A condition on several values of a recipe. Returns what is wrong. */
 type Rule = (recipe: Recipe) => string | undefined;
 
-/** Width as published: the recipe's channels are counted at this width. */
+/** The published width, at which the recipe counts channels. */
 const PUBLISHED_WIDTH = 64;
 
 const wholeChannels: Rule = ({ model }) => {
@@ -96,45 +90,35 @@ const slideWindow: Rule = ({ evaluation: { mode, cropHw, strideHw } }) => {
   return undefined;
 };
 
-const orderedRatios: Rule = ({ data: { ratioRange } }) =>
-  ratioRange[0] > ratioRange[1]
-    ? `data.ratioRange is [${ratioRange.join(', ')}]: expected [lowest, highest]`
-    : undefined;
-
-/** What is wrong with a ratio of a scale, whose sides are truncated to whole pixels (data/transforms/size.ts). */
+/** A ratio must leave pixels of a scale, whose sides are truncated to whole pixels (`scaleByRatio`). */
 function withoutPixels(name: string, ratio: number, scaleName: string, scaleWh: readonly [number, number]) {
   if (scaleWh.every((side) => Math.trunc(side * ratio) >= 1)) return undefined;
   return `${name} has ${ratio}: no pixel of ${scaleName} ${scaleWh.join('×')} would be left, expected at least 1 / ${Math.min(...scaleWh)}`;
 }
 
-const trainingRatios: Rule = ({ data: { imageScaleWh, ratioRange } }) =>
-  withoutPixels('data.ratioRange', ratioRange[0], 'data.imageScaleWh', imageScaleWh);
-
-const evaluationRatios: Rule = ({ evaluation: { imageScaleWh, ratios } }) =>
-  withoutPixels('evaluation.ratios', Math.min(...ratios), 'evaluation.imageScaleWh', imageScaleWh);
-
-const learningRates: Rule = ({ training: { learningRate, minimumLearningRate } }) =>
-  minimumLearningRate > learningRate
-    ? `training.minimumLearningRate ${minimumLearningRate} is above training.learningRate ${learningRate}`
-    : undefined;
-
-const auxiliaryDepth: Rule = ({ model }) =>
-  model.auxiliaryHead.input > model.decodeHead.input
-    ? `model.auxiliaryHead.input ${model.auxiliaryHead.input} comes after model.decodeHead.input ${model.decodeHead.input}`
-    : undefined;
-
 const RULES: readonly Rule[] = [
   wholeChannels,
   contractedDilation,
   slideWindow,
-  orderedRatios,
-  trainingRatios,
-  evaluationRatios,
-  learningRates,
-  auxiliaryDepth,
+  ({ data: { ratioRange } }) =>
+    ratioRange[0] > ratioRange[1]
+      ? `data.ratioRange is [${ratioRange.join(', ')}]: expected [lowest, highest]`
+      : undefined,
+  ({ data: { imageScaleWh, ratioRange } }) =>
+    withoutPixels('data.ratioRange', ratioRange[0], 'data.imageScaleWh', imageScaleWh),
+  ({ evaluation: { imageScaleWh, ratios } }) =>
+    withoutPixels('evaluation.ratios', Math.min(...ratios), 'evaluation.imageScaleWh', imageScaleWh),
+  ({ training: { learningRate, minimumLearningRate } }) =>
+    minimumLearningRate > learningRate
+      ? `training.minimumLearningRate ${minimumLearningRate} is above training.learningRate ${learningRate}`
+      : undefined,
+  ({ model: { auxiliaryHead, decodeHead } }) =>
+    auxiliaryHead.input > decodeHead.input
+      ? `model.auxiliaryHead.input ${auxiliaryHead.input} comes after model.decodeHead.input ${decodeHead.input}`
+      : undefined,
 ];
 
-/** @throws UserError on the first rule that the recipe breaks. */
+/** @throws UserError for the first rule that the recipe breaks. */
 export function checkRules(recipe: Recipe, row: string): void {
   for (const rule of RULES) {
     const broken = rule(recipe);

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { UserError } from '../support/errors.js';
 import { check, formatFinding } from '../support/yaml.js';
-import { type Experiment, experimentSchema } from './experiment.js';
-import { applyOverrides, overrideText, type RecipeValues, replaceValue, valuesOf } from './overrides.js';
+import { type Experiment, experimentSchema, isSection } from './experiment.js';
+import { applyOverrides, overrideText, type RecipeSections, recipeValues, replaceValue } from './overrides.js';
 import { applyProfile, checkRules, isProfile } from './profiles.js';
 import { selectRow } from './select.js';
 import type { Row } from './tables.js';
 
-/** What is changed in a row's recipe. */
+/** Changes to a row's recipe. */
 export interface Changes {
   readonly profile?: string;
   /** `path=value`, applied in order after the profile. */
@@ -16,9 +16,9 @@ export interface Changes {
 }
 
 export interface ResolveOptions extends Changes {
-  /** The row's id, or a pattern that only it matches; may be left out where `file` has one row only. */
+  /** The row's id, or a pattern that only it matches; not needed if `file` has only one row. */
   readonly row?: string | undefined;
-  /** A table's file to read instead of those of the package. */
+  /** A table's file, instead of those of the package. */
   readonly file?: string | undefined;
 }
 
@@ -29,7 +29,7 @@ export interface Deviation {
   readonly value: unknown;
 }
 
-/** Values that only say when something is written: no figure depends on them. */
+/** Values that only determine when something is written: no figure depends on them. */
 const WITHOUT_EFFECT: ReadonlySet<string> = new Set(['training.checkpointEvery', 'training.logEvery']);
 
 function freeze<T>(value: T): T {
@@ -41,65 +41,53 @@ function freeze<T>(value: T): T {
 }
 
 /**
- * The experiment that a row, a profile and overrides stand for.
- * @throws UserError on a wrong override, or values that do not go together: what is resolved can be written and read again.
+ * The experiment of a row with a profile and overrides.
+ * @throws UserError for a wrong override, or values that do not fit together.
  */
 export function resolveRow(row: Row, { profile = 'full', overrides = [], seed = 0 }: Changes = {}): Experiment {
   const { id, table, published, weights, log } = row;
   const recipe = applyOverrides(applyProfile(row.recipe, profile), overrides);
   checkRules(recipe, id);
-  const checked = check(experimentSchema, {
-    row: id,
-    table: table.name,
-    profile,
-    seed,
-    ...recipe,
-    published,
-    weights,
-    log,
-  });
-  // Cloned, since parts are shared between rows and freezing goes all the way down.
+  const experiment = { row: id, table: table.name, profile, seed, ...recipe, published, weights, log };
+  const checked = check(experimentSchema, experiment);
+  // Cloned because rows share parts, which must not be frozen.
   if ('value' in checked) return freeze(structuredClone(checked.value));
   throw new UserError(`${id}: ${formatFinding(checked.finding)}`, `Correct it in ${table.file}.`);
 }
 
-/**
- * The same of a row that is still to be found.
- * @throws UserError on an unknown row or a broken file, too.
- */
+/** Finds a row and resolves it. @throws UserError also for an unknown row or a broken file. */
 export function resolve({ row, file, ...changes }: ResolveOptions): Experiment {
   return resolveRow(selectRow(row, file), changes);
 }
 
-/** What differs in the values of two recipes. */
-export function differences(experiment: RecipeValues, published: RecipeValues): Deviation[] {
-  const expected = valuesOf(published);
+/** The values that differ between two recipes. */
+export function differences(experiment: RecipeSections, published: RecipeSections): Deviation[] {
+  const expected = recipeValues(published);
   const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
-  return [...valuesOf(experiment)]
+  return [...recipeValues(experiment)]
     .filter(([path, value]) => !WITHOUT_EFFECT.has(path) && !same(value, expected.get(path)))
     .map(([path, value]) => ({ path, published: expected.get(path), value }));
 }
 
 /**
- * What differs from the recipe as published: the row's full profile without overrides. The seed is no deviation.
- * @param file The file that the experiment's row was read from, if not one of the package's.
+ * The values that differ from the published recipe: the row's full profile without overrides. The seed is no deviation.
+ * @param file The table's file, if it is not one of the package's.
  */
 export function deviations(experiment: Experiment, file?: string): Deviation[] {
   return differences(experiment, selectRow(experiment.row, file).recipe);
 }
 
-/** What a run was made of. */
 interface ChangedRun {
   readonly profile: string;
-  readonly experiment: RecipeValues;
+  readonly experiment: RecipeSections;
   readonly deviations: readonly Deviation[];
 }
 
 /**
- * What was changed in a recipe besides its profile, each as --set takes it (`width=32`), whoever changed it: an override, or the
- * hardware that has another 16-bit float.
+ * The changes to a recipe besides its profile, as --set takes them (`width=32`), whether by an override or because the hardware has
+ * another 16-bit float.
  */
-export function changesOf({ profile, experiment, deviations }: ChangedRun): string[] {
+export function recipeChanges({ profile, experiment, deviations }: ChangedRun): string[] {
   const published = deviations.reduce(
     (recipe, { path, published }) => replaceValue(recipe, path, published),
     experiment,
@@ -108,12 +96,10 @@ export function changesOf({ profile, experiment, deviations }: ChangedRun): stri
   return differences(experiment, unchanged).map(({ path, value }) => overrideText(path, value, experiment));
 }
 
-/** JSON with the keys of every object in order, so that equal data has equal text. */
+/** JSON with sorted keys, so that equal data has equal text. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_, inner: unknown) =>
-    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
+    isSection(inner) ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1))) : inner,
   );
 }
 

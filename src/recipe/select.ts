@@ -2,23 +2,23 @@ import { UserError } from '../support/errors.js';
 import { nearest, wildcardExpression } from '../support/suggest.js';
 import { LOCAL_TABLE, loadTable, loadTables, type Row, type Table } from './tables.js';
 
-/** Which rows are meant: those that a pattern, where there are any, and the table, where one is named, both allow. */
+/** Selects the rows that match any of the patterns and are in the table, as far as these are given. */
 export interface Selection {
   /** Ids of rows, or patterns with `*` (any text), `?` (any character) and `{a,b}` (one of these). */
   readonly patterns?: readonly string[];
-  /** A table's name, or its file's name without the ending; capitals do not matter. */
+  /** A table's name, or its file's name without the extension; case does not matter. */
   readonly table?: string | undefined;
-  /** Every published row; of a file, every row. */
+  /** Every published row; with a file, every row of it. */
   readonly all?: boolean | undefined;
-  /** Of the patterns, published rows only. */
+  /** Patterns match only published rows. */
   readonly published?: boolean | undefined;
-  /** A table's file, or several, to read instead of those of the package. */
+  /** Files of tables, instead of those of the package. */
   readonly file?: string | readonly string[] | undefined;
 }
 
 /**
- * The tables that rows are taken from: those of files, or the package's.
- * @throws UserError where a file is not as it should be, or two have a row of the same name, of which records could be either's.
+ * The tables in these files, or the package's.
+ * @throws UserError for a mistake in a file, or two rows of the same name: records could belong to either.
  */
 export function tablesOf(file: string | readonly string[] | undefined): Table[] {
   if (file === undefined) return loadTables();
@@ -30,17 +30,14 @@ export function tablesOf(file: string | readonly string[] | undefined): Table[] 
     if (owner !== table.file) {
       throw new UserError(
         `The row ${id} is in ${owner} and in ${table.file}.`,
-        'Rename one of them, or give one file.',
+        'Rename one of them, or give only one of the files.',
       );
     }
   }
   return tables;
 }
 
-/**
- * Finds a table by name or id.
- * @throws UserError that names the nearest where there is none.
- */
+/** Finds a table by name or id. @throws UserError that names the most similar one if there is none. */
 export function findTable(tables: readonly Table[], typed: string): Table {
   const wanted = typed.toLowerCase();
   const found = tables.find(({ name, id }) => name.toLowerCase() === wanted || id.toLowerCase() === wanted);
@@ -57,8 +54,8 @@ export function findTable(tables: readonly Table[], typed: string): Table {
 
 const WILDCARD = /[*?{]/;
 
-/** Rows that hold the most of a pattern's literal pieces; at most three. */
-function similar(pattern: string, rows: readonly Row[]): string[] {
+/** Rows that contain most of a pattern's literal pieces; at most three. */
+function similarRows(pattern: string, rows: readonly Row[]): string[] {
   const pieces = pattern.split(/[*?{},]+/).filter((piece) => piece !== '');
   const scored = rows
     .map(({ id }) => ({ id, score: pieces.filter((piece) => id.includes(piece)).length }))
@@ -70,13 +67,13 @@ function similar(pattern: string, rows: readonly Row[]): string[] {
     .map(({ id }) => id);
 }
 
-function unmatched(pattern: string, rows: readonly Row[], where: string): UserError {
+function noMatch(pattern: string, rows: readonly Row[], where: string): UserError {
   const all = 'fcn list shows all rows.';
   if (WILDCARD.test(pattern)) {
-    const near = similar(pattern, rows);
+    const near = similarRows(pattern, rows);
     return new UserError(
       `No row matches ${pattern}${where}.`,
-      near.length === 0 ? all : `Rows like it: ${near.join(', ')}. ${all}`,
+      near.length === 0 ? all : `Similar rows: ${near.join(', ')}. ${all}`,
     );
   }
   const meant = nearest(
@@ -86,33 +83,26 @@ function unmatched(pattern: string, rows: readonly Row[], where: string): UserEr
   return new UserError(`Unknown row: ${pattern}${where}.`, meant === undefined ? all : `Did you mean ${meant}? ${all}`);
 }
 
-/** The rows of the published tables. */
-export function publishedRows(): Row[] {
-  return loadTables()
-    .flatMap(({ rows }) => rows)
-    .filter(isPublished);
-}
-
 function isPublished({ table }: Row): boolean {
   return table.name !== LOCAL_TABLE;
 }
 
 /**
- * The rows that a selection means, each once: in the order of the patterns, and for one pattern in the order of the tables.
- * Where nothing is named, a file's only row.
- * @throws UserError that names the nearest where a pattern or the table matches nothing, or where nothing is selected.
+ * The selected rows, each once, in the order of the patterns, then of the tables. If nothing is selected, a file's only row.
+ * @throws UserError that names similar ones if a pattern or the table matches nothing, or if nothing is selected.
  */
 export function selectRows({ patterns = [], table, all = false, published = false, file }: Selection): Row[] {
-  const tables = tablesOf(file);
-  const inTables = table === undefined ? tables : [findTable(tables, table)];
-  const rows = inTables.flatMap((inTable) => inTable.rows).filter((row) => !published || isPublished(row));
+  const tables = table === undefined ? tablesOf(file) : [findTable(tablesOf(file), table)];
+  const rows = tables.flatMap((one) => one.rows).filter((row) => !published || isPublished(row));
+  const files = [file ?? []].flat().join(', ');
   if (patterns.length > 0) {
-    if (all) throw new UserError('Rows are named, and all are asked for.', 'Leave out the rows or --all.');
-    const where = `${published ? ' among the published ones' : ''}${table === undefined ? '' : ` in the table ${inTables[0]!.name}`}${file === undefined ? '' : ` in ${[file].flat().join(', ')}`}`;
+    if (all) throw new UserError('Rows cannot be combined with --all.', 'Leave out the rows or --all.');
+    const inTable = table === undefined ? '' : ` in the table ${tables[0]!.name}`;
+    const where = `${published ? ' among the published ones' : ''}${inTable}${file === undefined ? '' : ` in ${files}`}`;
     const chosen = patterns.flatMap((pattern) => {
       const expression = wildcardExpression(pattern);
       const matching = rows.filter(({ id }) => expression.test(id));
-      if (matching.length === 0) throw unmatched(pattern, rows, where);
+      if (matching.length === 0) throw noMatch(pattern, rows, where);
       return matching;
     });
     return [...new Set(chosen)];
@@ -121,22 +111,20 @@ export function selectRows({ patterns = [], table, all = false, published = fals
   if (all) return file === undefined ? rows.filter(isPublished) : rows;
   if (file !== undefined && rows.length === 1) return rows;
   throw new UserError(
-    file === undefined
-      ? 'No row was named.'
-      : `${[file].flat().join(', ')} has ${rows.length} rows and none was named.`,
-    'Name one of the rows that fcn list shows.',
+    file === undefined ? 'No row was given.' : `${files} has ${rows.length} rows and none was given.`,
+    'Give one of the rows that fcn list shows.',
   );
 }
 
 /**
- * The one row that an id or a pattern means; without either, a file's only row.
- * @throws UserError where it means none or several.
+ * The only row that an id or a pattern matches; without either, a file's only row.
+ * @throws UserError if it matches none or several.
  */
 export function selectRow(pattern: string | undefined, file?: string): Row {
   const rows = selectRows({ patterns: pattern === undefined ? [] : [pattern], file });
   if (rows.length === 1) return rows[0]!;
   throw new UserError(
-    `${pattern} matches ${rows.length} rows, and one is wanted.`,
-    `Name one of: ${rows.map(({ id }) => id).join(', ')}.`,
+    `${pattern} matches ${rows.length} rows, expected one.`,
+    `Give one of: ${rows.map(({ id }) => id).join(', ')}.`,
   );
 }

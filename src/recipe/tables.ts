@@ -8,6 +8,7 @@ import { alternatives, nearestAll } from '../support/suggest.js';
 import { check, checkYaml, formatFinding, formatPath, parseYaml, type YamlFile } from '../support/yaml.js';
 import {
   baseFileSchema,
+  isSection,
   type PartialRecipe,
   type PublishedFigures,
   type Recipe,
@@ -28,31 +29,28 @@ export interface Row {
 
 export interface Table {
   readonly name: string;
-  /** The file's name without its ending: what can be typed for the name. */
+  /** The file's name without its extension, which can be typed instead of the name. */
   readonly id: string;
   readonly file: string;
-  /** Place among the published tables; those without one come after. */
+  /** Place among the published tables; infinity (last) if the file gives none. */
   readonly position: number;
-  /** In points of mIoU; null where the table publishes no figures. */
+  /** In points of mIoU; null if the table publishes no figures. */
   readonly tolerance: { readonly mIoU: number; readonly mIoUMsFlip: number; readonly reason: string } | null;
-  /** What the published memory and fps were measured on; null where the table does not say. `tolerance` is a share. */
+  /** Hardware of the published memory and fps; null if the table does not say. `tolerance` is a share. */
   readonly hardware: { readonly name: string; readonly tolerance: number; readonly reason: string } | null;
   readonly rows: readonly Row[];
 }
 
-/** Name of the table of rows that no publication has figures for. It comes last. */
+/** Name of tables whose rows have no published figures. They come last. */
 export const LOCAL_TABLE = 'Local';
 
 const BASE_FILE = 'base.yaml';
 
-/** Of what can be published. */
 const WEB_ADDRESS = /^https?:\/\//;
 
-function experimentsFolder(): string {
-  return path.join(packageRoot(), 'experiments');
-}
+const experimentsFolder = () => path.join(packageRoot(), 'experiments');
 
-function read(file: string): YamlFile {
+function readYamlSync(file: string): YamlFile {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -62,10 +60,8 @@ function read(file: string): YamlFile {
   return parseYaml(text, file);
 }
 
-/** Sections are merged key by key, anything else (arrays too) is replaced by the later one. */
+/** Merges sections key by key. Of anything else, arrays included, the later one counts. */
 function merge(earlier: unknown, later: unknown): unknown {
-  const isSection = (value: unknown): value is Record<string, unknown> =>
-    typeof value === 'object' && value !== null && !Array.isArray(value);
   if (later === undefined) return earlier;
   if (!isSection(earlier) || !isSection(later)) return later;
   const merged: Record<string, unknown> = { ...earlier };
@@ -94,13 +90,11 @@ function rowRecipe(
 
 type Base = z.output<typeof baseFileSchema>;
 
-function readBase(): Base {
-  return checkYaml(read(path.join(experimentsFolder(), BASE_FILE)), baseFileSchema);
-}
+const readBase = (): Base => checkYaml(readYamlSync(path.join(experimentsFolder(), BASE_FILE)), baseFileSchema);
 
 /**
- * Address of a row's published weights or log: as given, or under the file's `downloads`; null where none is given.
- * @throws UserError where it is none: a file of one's own is no published one.
+ * Address of a row's published weights or log: as given, or under the file's `downloads`; null if none is given.
+ * @throws UserError if it is not a web address: a local file is not a published one.
  */
 function addressOf(
   yaml: YamlFile,
@@ -116,18 +110,18 @@ function addressOf(
   throw new UserError(
     `${yaml.file}:${yaml.lineOf(['rows', index, key])}: ${where}: expected a web address, or the name of a file under the address in downloads, got ${JSON.stringify(given)}.`,
     key === 'weights'
-      ? 'Leave it out where nothing is published; weights of your own are given to a command, with --weights FILE.'
-      : 'Leave it out where nothing is published; a log of your own is given to fcn compare.',
+      ? 'Leave it out if nothing is published. Give weights of your own to a command, with --weights FILE.'
+      : 'Leave it out if nothing is published. Give a log of your own to fcn compare.',
   );
 }
 
 /**
  * Reads a table's file.
  * @param base What the recipes of all tables share.
- * @throws UserError with file and line, or file and row, where it is not as it should be.
+ * @throws UserError with file and line, or file and row, of a mistake.
  */
 export function loadTable(file: string, base: Base = readBase()): Table {
-  const yaml = read(file);
+  const yaml = readYamlSync(file);
   const content = checkYaml(yaml, tableFileSchema);
   const parts = { ...base.parts, ...content.parts };
   const rows: Row[] = [];
@@ -142,7 +136,7 @@ export function loadTable(file: string, base: Base = readBase()): Table {
   };
   for (const [index, row] of content.rows.entries()) {
     if (rows.some(({ id }) => id === row.id)) {
-      throw new UserError(`${file}: row ${row.id} is there twice.`, `Remove or rename one of them in ${file}.`);
+      throw new UserError(`${file}: two rows are called ${row.id}.`, `Remove or rename one of them in ${file}.`);
     }
     const address = (key: 'weights' | 'log') => addressOf(yaml, content, index, key);
     rows.push({
@@ -165,19 +159,19 @@ export function loadTables(): Table[] {
     .sort();
   const base = readBase();
   const tables = files.map((name) => loadTable(path.join(folder, name), base));
-  // Two tables without a position, whose difference is no number, stay as they are: sorted by name.
+  // The difference of two infinite positions is NaN: such tables stay sorted by name.
   const published = tables.filter(({ name }) => name !== LOCAL_TABLE).sort((a, b) => a.position - b.position || 0);
   return [...published, ...tables.filter(({ name }) => name === LOCAL_TABLE)];
 }
 
-/** What tells the path of a data set's description from the id of one of the package's. */
+/** The path of a data set's description, not an id. */
 const DATASET_FILE = /\.ya?ml$/;
-/** What tells the name of a published backbone from the path of a file. */
+/** The name of a published backbone, not the path of a file. */
 const PUBLISHED_BACKBONE = /^[a-z-]+:\/\//;
 
 /**
- * A path that a file names, which is relative to that file's folder: as a path of the working folder where it lies inside, so
- * that a project's recipes are the same wherever the project is, and absolute elsewhere.
+ * Resolves a path that is relative to a file's folder. Inside the working folder the result is relative to that, so that a project's
+ * recipes do not depend on where the project is; elsewhere it is absolute.
  */
 function locate(named: string, file: string): string {
   const absolute = path.resolve(path.dirname(file), named);
@@ -187,8 +181,8 @@ function locate(named: string, file: string): string {
 }
 
 /**
- * The recipe of an experiment file with the paths in it, of a data set's description and of a pretrained backbone, as they are
- * found from the working folder. Names and ids stay.
+ * Resolves the paths in a recipe, of a data set's description and of a pretrained backbone, which are relative to the experiment
+ * file. Names and ids stay.
  */
 export function locateFiles({ data, model, ...rest }: Recipe, file: string): Recipe {
   const { pretrained } = model;

@@ -1,6 +1,6 @@
 import { publishedImages } from '../data/description.js';
 import { formatDeviation } from '../data/markers.js';
-import { changesOf, differences } from '../recipe/resolve.js';
+import { differences, recipeChanges } from '../recipe/resolve.js';
 import { LOCAL_TABLE, type Table } from '../recipe/tables.js';
 import { formatNumber } from '../support/format.js';
 import type { RunRecord } from './record.js';
@@ -14,7 +14,7 @@ export function whyNotComparable(record: RunRecord, tables: readonly Table[]): s
   if (record.profile !== 'full') reasons.push(`${record.profile} profile`);
   if (record.dataset?.synthetic) reasons.push('synthetic data');
   reasons.push(...(record.dataset?.deviations ?? []).map(formatDeviation));
-  reasons.push(...changesOf(record));
+  reasons.push(...recipeChanges(record));
   const { train, evaluate, 'evaluate-ms': multiScale } = record.details;
   const replaced = train?.skippedSamples.length ?? 0;
   if (replaced > 0) reasons.push(`${formatNumber(replaced, 'training image')} skipped`);

@@ -1,5 +1,5 @@
 import type { PublishedFigures } from '../recipe/experiment.js';
-import { canonicalJson, changesOf } from '../recipe/resolve.js';
+import { canonicalJson, recipeChanges } from '../recipe/resolve.js';
 import { weightsIdentity } from '../weights/load.js';
 import { hardwareName } from './environment.js';
 import type { RunRecord } from './record.js';
@@ -132,7 +132,7 @@ export function spreads(
         kind: runs.every(isPublished) ? 'published' : unpublished,
         row,
         profile,
-        changes: changesOf(runs[0]!),
+        changes: recipeChanges(runs[0]!),
         seeds: runs.map(({ seed }) => seed),
         runs: runs.map((record) => ({ run: record.run, seed: record.seed, file: fileOf(record) })),
         figures,

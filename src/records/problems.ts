@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { rooflineShares } from '../measurement/benchmark.js';
 import { benchmarkSize } from '../measurement/network-cost.js';
-import { valuesOf } from '../recipe/overrides.js';
+import { recipeValues } from '../recipe/overrides.js';
 import { canonicalJson, type Deviation, differences, hashExperiment, resolveRow } from '../recipe/resolve.js';
 import type { Row, Table } from '../recipe/tables.js';
 import { UserError } from '../support/errors.js';
@@ -139,7 +139,7 @@ function deviationProblems(record: RunRecord, expected: readonly Deviation[]): s
 
 /** Checks that each deviation occurs once and has the experiment's value. */
 function deviationValueProblems({ experiment, deviations }: RunRecord): string[] {
-  const values = valuesOf(experiment);
+  const values = recipeValues(experiment);
   return deviations.flatMap(({ path, value }, i) => {
     if (deviations.findIndex((other) => other.path === path) !== i) return [`${path} is twice among the deviations`];
     const own = values.get(path);
@@ -150,14 +150,14 @@ function deviationValueProblems({ experiment, deviations }: RunRecord): string[]
 
 /** Checks that row, profile, seed and overrides give the experiment. */
 function overrideProblems({ experiment, profile, overrides, seed, environment }: RunRecord, row: Row): string[] {
-  let expected: ReturnType<typeof valuesOf>;
+  let expected: ReturnType<typeof recipeValues>;
   try {
-    expected = valuesOf(resolveRow(row, { profile, overrides, seed }));
+    expected = recipeValues(resolveRow(row, { profile, overrides, seed }));
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return [`the profile and the overrides give no experiment: ${error.message}`];
   }
-  for (const [path, value] of valuesOf(experiment)) {
+  for (const [path, value] of recipeValues(experiment)) {
     // Processors have no float16: they run such a recipe in bfloat16.
     const isReplaced = path === 'training.precision' && value === 'bf16' && environment.device === 'cpu';
     if (canonicalJson(value) === canonicalJson(expected.get(path)) || (isReplaced && expected.get(path) === 'fp16')) {

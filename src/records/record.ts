@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { experimentSchema, namePart } from '../recipe/experiment.js';
 import { UserError } from '../support/errors.js';
-import { compactJson, explainFileError, writeFileAtomic } from '../support/files.js';
+import { explainFileError, writeFileAtomic } from '../support/files.js';
+import { compactJson } from '../support/json.js';
 import { check, formatFinding } from '../support/yaml.js';
 
 /** The stages of a run, in order. */

@@ -1,6 +1,6 @@
 import type { Dataset } from '../data/dataset.js';
 import type { Problem } from '../data/problem.js';
-import type { Entry } from '../data/split.js';
+import type { SplitEntry } from '../data/split.js';
 import type { InspectedSplit } from '../datasets/inspect.js';
 import type { Experiment } from '../recipe/experiment.js';
 import type { Stage } from '../records/record.js';
@@ -30,7 +30,7 @@ export interface CheckDataOptions {
 
 /** The samples of a split that a run reads, and the problems of their files. */
 interface ReadSplit {
-  readonly samples: readonly Entry[];
+  readonly samples: readonly SplitEntry[];
   readonly missing: readonly Problem[];
 }
 
@@ -53,7 +53,7 @@ async function check(splits: readonly string[], options: CheckDataOptions): Prom
   const { experiment, dataRoot, checkData, skipBad, signal, note, display } = options;
   const { loadDataset } = await import('../data/description.js');
   const { inspectSplit } = await import('../datasets/inspect.js');
-  const { LabelInventory } = await import('../data/held-labels.js');
+  const { LabelInventory } = await import('../data/label-inventory.js');
   const { summariseProblems } = await import('../data/problem.js');
   const { datasetFolder } = await import('../data/split.js');
   const { spareLabels } = await import('../datasets/check.js');
@@ -73,7 +73,7 @@ async function check(splits: readonly string[], options: CheckDataOptions): Prom
   });
   const missing = read.flatMap(([, split]) => split.missing);
   const lacking = new Set(missing.map(({ file }) => file));
-  const isWhole = (entry: Entry) => !filesOf(entry).some((file) => lacking.has(file));
+  const isWhole = (entry: SplitEntry) => !filesOf(entry).some((file) => lacking.has(file));
   const whole = Object.fromEntries(read.map(([split, { samples }]) => [split, samples.filter(isWhole)]));
   // The evaluation itself reports classes that are missing in validation.
   const inventories = Object.fromEntries(
@@ -98,7 +98,7 @@ async function check(splits: readonly string[], options: CheckDataOptions): Prom
   return null;
 }
 
-const filesOf = ({ image, label }: Entry) => [image, label];
+const filesOf = ({ image, label }: SplitEntry) => [image, label];
 
 /** The first `count` samples of a split, without problems of files that only later samples use. */
 function readSplit({ named, missing }: InspectedSplit, count: number): ReadSplit {
@@ -107,7 +107,7 @@ function readSplit({ named, missing }: InspectedSplit, count: number): ReadSplit
 }
 
 /** Number of samples with problems. */
-function countBad(problems: readonly Problem[], samples: readonly Entry[]): number {
+function countBad(problems: readonly Problem[], samples: readonly SplitEntry[]): number {
   const sampleOf = new Map(samples.flatMap(({ image, label }) => [[image, image] as const, [label, image] as const]));
   return new Set(problems.map(({ file }) => sampleOf.get(file) ?? file)).size;
 }
@@ -149,7 +149,7 @@ async function unlikePublished(
   const deviations = dataDeviations({
     images: Object.fromEntries(Object.entries(splits).map(([split, { named }]) => [split, named.length])),
     published: dataset.published?.images ?? {},
-    prepared: prepared.deviations ?? [],
+    prepared: prepared.deviations,
     synthetic: isSynthetic(folder),
   });
   return deviations.map((deviation) => ({

@@ -126,8 +126,8 @@ export function stateOf(written: RunStatus['state'] | null, lock: LockState | nu
   return written === 'running' ? holder : written;
 }
 
-function ofHolder({ vitality, silentMilliseconds }: LockState): 'running' | 'killed' | 'silent' {
-  if (vitality !== 'unknown') return vitality === 'alive' ? 'running' : 'killed';
+function ofHolder({ liveness, silentMilliseconds }: LockState): 'running' | 'killed' | 'silent' {
+  if (liveness !== 'unknown') return liveness === 'alive' ? 'running' : 'killed';
   // Negative if the clock was set back.
   return silentMilliseconds > SILENT_AFTER_MINUTES * 60_000 ? 'silent' : 'running';
 }

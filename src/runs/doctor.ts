@@ -1,14 +1,8 @@
 import path from 'node:path';
 import { type FoundDataset, listDatasets } from '../datasets/list.js';
-import type { EngineName } from '../engines/engine.js';
+import { AUTO_ENGINE, type EngineName } from '../engines/engine.js';
 import { describeHardware, type Hardware } from '../engines/hardware.js';
-import {
-  AUTO_ORDER,
-  type EngineStatus,
-  engineStatus,
-  missingForTensorflow,
-  nativeEngine,
-} from '../engines/selection.js';
+import { type EngineStatus, engineStatus, missingForTensorflow, nativeEngine } from '../engines/selection.js';
 import { formatNumber } from '../support/format.js';
 import { cacheDirectory, packageVersion } from '../support/package.js';
 
@@ -37,7 +31,7 @@ export async function examine(settings: {
   return {
     version: packageVersion(),
     engine: chosen?.available ? chosen.name : null,
-    chosenBy: isAuto ? `auto: ${AUTO_ORDER}` : '--engine or FCN_ENGINE',
+    chosenBy: isAuto ? `auto: ${AUTO_ENGINE}` : '--engine or FCN_ENGINE',
     engines,
     missing: nativeEngine(engines).available ? [] : await missingForTensorflow(),
     hardware,

@@ -3,12 +3,12 @@ import type { EngineName } from '../engines/engine.js';
 import { startEngine } from '../engines/selection.js';
 import { predictedDataset } from '../evaluation/evaluate.js';
 import { Predictor } from '../evaluation/inference.js';
-import { requireLabelIds } from '../evaluation/rows.js';
+import { requireLabelIds } from '../evaluation/prediction-png.js';
 import { createKernels } from '../kernels/create.js';
 import { loadInferenceNetwork } from '../network/load.js';
-import { formatShare, type PredictedClass, type PredictionFiles, predictionFiles } from '../prediction/output.js';
+import { formatPixelShare, type PredictedClass, type PredictionFiles, predictionFiles } from '../prediction/output.js';
 import { type PredictedImages, type PredictionTask, predictImages, slideOverrides } from '../prediction/predict.js';
-import { findSources, findTruths, requireApart } from '../prediction/sources.js';
+import { findSources, findTruths, requireSeparateOutputs } from '../prediction/sources.js';
 import { type Deviation, deviations, type ResolveOptions, resolve } from '../recipe/resolve.js';
 import { formatNumber, formatPercent, formatSeconds } from '../support/format.js';
 import { type DisplayMode, showCounted } from '../terminal/display.js';
@@ -66,7 +66,7 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
     outputs: predictionFiles(out, source.name, { truth: truths !== null, labelIds }),
   }));
   const weights = await givenWeights(requested, options.weights, options);
-  await requireApart(
+  await requireSeparateOutputs(
     tasks.flatMap(({ outputs }) => [outputs.labels, outputs.overlay ?? [], outputs.comparison ?? []].flat()),
     [...sources.map(({ file }) => file), ...(truths ?? []), weights],
   );
@@ -106,7 +106,7 @@ function resolveMode({ recipe, slide }: PredictOptions) {
 const NAMED = 5;
 
 function formatClasses(classes: readonly PredictedClass[]): string {
-  const named = classes.slice(0, NAMED).map(({ name, share }) => `${name} ${formatShare(share)}`);
+  const named = classes.slice(0, NAMED).map(({ name, share }) => `${name} ${formatPixelShare(share)}`);
   const more = classes.length - named.length;
   return [...named, ...(more > 0 ? [`${more} more`] : [])].join(', ');
 }

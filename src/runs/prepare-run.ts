@@ -104,6 +104,6 @@ export async function prepareRun(requested: ExecuteOptions): Promise<PreparedRun
 async function checkLabelIds({ labelIds, experiment }: ExecuteOptions): Promise<void> {
   if (labelIds !== true) return;
   const { loadDataset } = await import('../data/description.js');
-  const { requireLabelIds } = await import('../evaluation/rows.js');
+  const { requireLabelIds } = await import('../evaluation/prediction-png.js');
   requireLabelIds(await loadDataset(experiment.data.dataset));
 }

@@ -1,19 +1,19 @@
 import { MessageChannel } from 'node:worker_threads';
 
 /**
- * Zeroed memory in pages of its own: V8 gives that to buffers which could shrink. Others come from the C library's heap, which
- * keeps what is freed below something that is still used: blocks of many megabytes that come and go leave it ever more scattered.
+ * Zeroed memory in pages of its own, which V8 gives only to resizable buffers. Others come from the C library's heap: large
+ * blocks that come and go fragment it, and it keeps what is freed below a block still in use.
  */
 export function allocateBlock(bytes: number): ArrayBuffer {
   return new ArrayBuffer(bytes, { maxByteLength: bytes });
 }
 
 /**
- * Frees the memory of buffers in the next turn of the event loop. Garbage collection, which objects bring on rather than their
- * memory, may leave them for long. They have no bytes afterwards.
+ * Frees the memory of buffers in the next turn of the event loop; they have no bytes afterwards. Garbage collection may come much
+ * later: objects trigger it, not their memory.
  */
 export function release(buffers: readonly ArrayBuffer[]): void {
-  // They are handed over to one who is gone before they arrive.
+  // Their receiver is gone before they arrive.
   const { port1, port2 } = new MessageChannel();
   port1.postMessage(null, [...buffers]);
   port2.close();

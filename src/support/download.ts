@@ -1,31 +1,32 @@
-import { open, readFile, rm, stat } from 'node:fs/promises';
+import { open, rm, stat } from 'node:fs/promises';
 import { UserError } from './errors.js';
 import { explainFileError, writeFileAtomic } from './files.js';
 import { endSentence } from './format.js';
+import { readJson } from './json.js';
 
-/** What a request is answered with: the standard's `fetch`, or a test's. */
+/** The standard `fetch`, or a test's replacement. */
 export type Fetcher = (url: string, init: RequestInit) => Promise<Response>;
 
 export interface DownloadProgress {
-  /** Of the whole file, those of an earlier attempt included. */
+  /** Bytes of the file so far, including those of an earlier attempt. */
   readonly bytes: number;
-  /** Null where the server does not say. */
+  /** Null if the server does not say. */
   readonly total: number | null;
 }
 
 interface DownloadOptions {
   /** https only, redirects included. */
   readonly url: string;
-  /** Where the bytes go. What an earlier attempt left there is gone on with, if the file has not changed since. */
+  /** File that receives the bytes. What an earlier attempt left there is resumed, if the original has not changed since. */
   readonly part: string;
-  /** How to come by the file without this download, as advice: "download it elsewhere and …". */
-  readonly otherwise: string;
+  /** Advice on how to get the file without this download: "download it elsewhere and …". */
+  readonly alternative: string;
   readonly fetcher?: Fetcher;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: DownloadProgress) => void;
 }
 
-/** Beside the part: which version of which file it is the beginning of. */
+/** What is kept beside a part: which version of which file it belongs to. */
 interface PartState {
   readonly url: string;
   /** A strong ETag or a Last-Modified date, for If-Range (RFC 9110, section 13.1.5). */
@@ -33,17 +34,17 @@ interface PartState {
 }
 
 const MOST_REDIRECTS = 5;
-/** A connection that breaks after it gave some bytes is made again, so many times. */
+/** How often a connection that broke after it gave some bytes is made again. */
 const MOST_RESUMPTIONS = 5;
 const STATUS = { ok: 200, partial: 206, unsatisfiable: 416 } as const;
 
-/** The connection broke in the middle; what has arrived is in the part. */
+/** The connection broke; what has arrived is in the part. */
 class BrokenConnectionError extends Error {
   override readonly name = 'BrokenConnectionError';
 
   constructor(
     reason: string,
-    /** Bytes that this connection gave. */
+    /** Bytes from this connection. */
     readonly received: number,
     options?: ErrorOptions,
   ) {
@@ -52,10 +53,9 @@ class BrokenConnectionError extends Error {
 }
 
 /**
- * Downloads a file into `part`, going on where an earlier attempt broke off. The caller checks what has arrived, gives it
- * its name and discards the rest. After a failure or an abort the part stays, for the next attempt.
- * @throws UserError where there is no connection, the server refuses, or the part cannot be written; the signal's reason on
- * abort.
+ * Downloads a file into `part`, or resumes an earlier attempt. The caller checks the result, renames it and discards the rest.
+ * After a failure or an abort the part stays, for the next attempt.
+ * @throws UserError if there is no connection, the server refuses, or the part cannot be written; the signal's reason on abort.
  */
 export async function download(options: DownloadOptions): Promise<void> {
   for (let resumptions = 0; ; resumptions++) {
@@ -69,7 +69,7 @@ export async function download(options: DownloadOptions): Promise<void> {
   }
 }
 
-/** Removes what attempts have left. */
+/** Removes what earlier attempts left. */
 export async function discardPart(part: string): Promise<void> {
   await rm(part, { force: true });
   await rm(stateFile(part), { force: true });
@@ -81,7 +81,7 @@ async function attempt(options: DownloadOptions): Promise<void> {
   const state = size > 0 ? await readState(part) : null;
   const resuming = state !== null && state.url === url;
   const headers: Record<string, string> = resuming ? { range: `bytes=${size}-`, 'if-range': state.validator } : {};
-  // A compressed answer would have ranges of its own.
+  // The ranges of a compressed response would not be those of the file.
   const response = await request(options, { ...headers, 'accept-encoding': 'identity' });
   if (response.status === STATUS.partial && resuming && rangeStart(response) === size) {
     return receive(options, response, size);
@@ -92,7 +92,7 @@ async function attempt(options: DownloadOptions): Promise<void> {
   }
   await response.body?.cancel();
   if (resuming && (response.status === STATUS.unsatisfiable || response.status === STATUS.partial)) {
-    // Nothing is left to ask for where all of the same version is here already.
+    // The part is complete already.
     if (response.headers.get('content-range') === `bytes */${size}`) return;
     await discardPart(part);
     return attempt(options);
@@ -102,13 +102,13 @@ async function attempt(options: DownloadOptions): Promise<void> {
 
 /** Asks for the URL, following redirects as long as they stay on https. */
 async function request(
-  { url, fetcher = fetch, signal, otherwise }: DownloadOptions,
+  { url, fetcher = fetch, signal, alternative }: DownloadOptions,
   headers: Record<string, string>,
 ): Promise<Response> {
   let address = url;
   for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects++) {
     if (!address.startsWith('https://')) {
-      throw new UserError(`${address} is not an https address: nothing is downloaded from it.`, 'Use an https link.');
+      throw new UserError(`${address} is not an https address.`, 'Use an https link.');
     }
     let response: Response;
     try {
@@ -117,7 +117,7 @@ async function request(
       signal?.throwIfAborted();
       throw new UserError(
         `Cannot reach ${new URL(address).host}: ${reasonOf(error)}.`,
-        `Run the same command again with a connection, or ${otherwise}.`,
+        `Run the same command again with a connection, or ${alternative}.`,
         { cause: error },
       );
     }
@@ -129,7 +129,7 @@ async function request(
   throw new UserError(`${url} is redirected more than ${MOST_REDIRECTS} times.`, 'Check the link.');
 }
 
-/** Appends the answer's bytes to the part's first `start` bytes. */
+/** Appends the bytes of a response to the first `start` bytes of the part. */
 async function receive({ part, onProgress }: DownloadOptions, response: Response, start: number): Promise<void> {
   const length = response.headers.get('content-length');
   const total = length === null ? null : start + Number(length);
@@ -165,25 +165,25 @@ function rangeStart(response: Response): number | null {
   return match ? Number(match[1]) : null;
 }
 
-function refused({ url, otherwise }: DownloadOptions, { status, statusText }: Response): UserError {
+function refused({ url, alternative }: DownloadOptions, { status, statusText }: Response): UserError {
   const answer = `${status}${statusText === '' ? '' : ` ${statusText}`}`;
   return status === 404 || status === 410
-    ? new UserError(`${url} is not there (${answer}).`, `Check the link, or ${otherwise}.`)
+    ? new UserError(`${url} does not exist (${answer}).`, `Check the link, or ${alternative}.`)
     : new UserError(
         `${new URL(url).host} answered ${answer} to ${url}.`,
-        `Run the same command again later, or ${otherwise}.`,
+        `Run the same command again later, or ${alternative}.`,
       );
 }
 
 function brokenConnection({ url, part }: DownloadOptions, error: Error): UserError {
   return new UserError(
     `The connection to ${new URL(url).host} broke off: ${endSentence(error.message)}`,
-    `What has arrived is kept in ${part}: run the same command again to go on.`,
+    `What has arrived is kept in ${part}: run the same command again to resume.`,
     { cause: error },
   );
 }
 
-/** What lies behind fetch's "fetch failed": a system's code if there is one. */
+/** The cause of fetch's "fetch failed": the system's error code, if there is one. */
 function reasonOf(error: unknown): string {
   const { cause } = error as Error;
   const code = (cause as NodeJS.ErrnoException | undefined)?.code;
@@ -204,27 +204,15 @@ async function sizeOf(file: string): Promise<number> {
   }
 }
 
-/** Null where the version that the part belongs to is not known: then it must be fetched anew. */
+/** Null if it is unknown which version the part belongs to; then it must be downloaded again. */
 async function readState(part: string): Promise<PartState | null> {
-  let text: string;
-  try {
-    text = await readFile(stateFile(part), 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw explainFileError(error, stateFile(part), 'read');
-  }
-  try {
-    const { url, validator } = JSON.parse(text) as Partial<PartState>;
-    return typeof url === 'string' && typeof validator === 'string' ? { url, validator } : null;
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
+  const { url, validator } = ((await readJson(stateFile(part))) ?? {}) as Partial<PartState>;
+  return typeof url === 'string' && typeof validator === 'string' ? { url, validator } : null;
 }
 
 async function writeState(part: string, url: string, { headers }: Response): Promise<void> {
   const tag = headers.get('etag');
-  // A weak tag may stand for other bytes.
+  // A weak tag does not guarantee the same bytes.
   const validator = tag !== null && !tag.startsWith('W/') ? tag : headers.get('last-modified');
   await discardPart(part);
   if (validator !== null) {

@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, type Dirent } from 'node:fs';
-import { access, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { access, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { UserError } from './errors.js';
 
-/** Turns the operating system's refusals that a user can mend into a `UserError`; anything else is returned as it is. */
+/** Turns an error of the operating system that a user can fix into a `UserError`; returns any other error unchanged. */
 export function explainFileError(error: unknown, file: string, action: 'read' | 'write'): unknown {
   const code = (error as NodeJS.ErrnoException).code;
   switch (code) {
@@ -25,7 +25,7 @@ export function explainFileError(error: unknown, file: string, action: 'read' | 
     case 'ENOENT':
       return action === 'read'
         ? new UserError(`${file} does not exist.`, undefined, { cause: error })
-        : new UserError(`${file} cannot be made.`, 'Choose a folder that you can write.', { cause: error });
+        : new UserError(`${file} cannot be created.`, 'Choose a folder that you can write.', { cause: error });
     case 'ENOTDIR':
     case 'EEXIST':
       return new UserError(`${file}: a part of this path is a file, a folder was expected.`, undefined, {
@@ -38,7 +38,7 @@ export function explainFileError(error: unknown, file: string, action: 'read' | 
   }
 }
 
-/** Whether there is anything of this path. */
+/** Whether a file or folder of this path exists. */
 export async function isThere(file: string): Promise<boolean> {
   return access(file).then(
     () => true,
@@ -46,7 +46,7 @@ export async function isThere(file: string): Promise<boolean> {
   );
 }
 
-/** Whether a path leads to a folder, through links or not. */
+/** Whether a path leads to a folder, directly or through links. */
 export async function isFolder(file: string): Promise<boolean> {
   return stat(file).then(
     (found) => found.isDirectory(),
@@ -54,20 +54,26 @@ export async function isFolder(file: string): Promise<boolean> {
   );
 }
 
-/**
- * Names of the folders in a folder, links to folders among them, hidden ones left out, sorted; none where it does not exist.
- * @throws UserError where it cannot be read.
- */
-export async function foldersIn(folder: string): Promise<string[]> {
-  let entries: Dirent[];
-  try {
-    entries = await readdir(folder, { withFileTypes: true });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+/** Text of a file; null if it does not exist. @throws UserError if it cannot be read. */
+export async function readTextIfPresent(file: string): Promise<string | null> {
+  return readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw explainFileError(error, file, 'read');
+  });
+}
+
+/** Entries of a folder; none if it does not exist. @throws UserError if it cannot be read. */
+export async function entriesIn(folder: string): Promise<Dirent[]> {
+  return readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
     throw explainFileError(error, folder, 'read');
-  }
+  });
+}
+
+/** Sorted names of the folders in a folder, without hidden ones, but with links to folders. Otherwise as `entriesIn`. */
+export async function foldersIn(folder: string): Promise<string[]> {
   const names: string[] = [];
-  for (const entry of entries) {
+  for (const entry of await entriesIn(folder)) {
     if (entry.name.startsWith('.')) continue;
     if (entry.isDirectory() || (entry.isSymbolicLink() && (await isFolder(path.join(folder, entry.name))))) {
       names.push(entry.name);
@@ -77,8 +83,8 @@ export async function foldersIn(folder: string): Promise<string[]> {
 }
 
 /**
- * Makes a folder and those above it that are missing; one that is there already is fine. Node's own recursive `mkdir` never
- * returns where a folder exists but takes no entries, as in /proc.
+ * Creates a folder and its missing parents; it may exist already. Node's own recursive `mkdir` never returns if a folder exists but
+ * takes no entries, as in /proc.
  */
 export async function makeFolder(folder: string): Promise<void> {
   const make = () =>
@@ -95,24 +101,20 @@ export async function makeFolder(folder: string): Promise<void> {
   }
 }
 
-/** Removes what `writeFileAtomic` of a process that was killed left of files in a folder; there must be no live writer. */
+/** Removes the temporary files that `writeFileAtomic` of a killed process left in a folder. Nobody may be writing there. */
 export async function removeHalfWritten(folder: string, ofFile: (name: string) => boolean = () => true): Promise<void> {
-  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    throw explainFileError(error, folder, 'read');
-  });
-  for (const name of names) {
+  for (const { name } of await entriesIn(folder)) {
     const file = /^\.(.+)\.[0-9a-f]{8}\.tmp$/.exec(name)?.[1];
     if (file !== undefined && ofFile(file)) await rm(path.join(folder, name), { force: true });
   }
 }
 
-/** Of file systems and systems that do not flush folders. */
+/** Errors of file systems and systems that do not flush folders. */
 const NO_FOLDER_SYNC: ReadonlySet<unknown> = new Set(['EINVAL', 'ENOTSUP', 'EISDIR', 'EPERM', 'EACCES', 'EBADF']);
 
-/** Makes sure that the names in a folder are on the disk, where the system can. */
+/** Makes sure that the names in a folder are on the disk, if the system can. */
 async function syncFolder(folder: string): Promise<void> {
-  // Windows opens no folders.
+  // Windows cannot open folders.
   if (process.platform === 'win32') return;
   try {
     const handle = await open(folder, 'r');
@@ -127,15 +129,14 @@ async function syncFolder(folder: string): Promise<void> {
 }
 
 /**
- * Writes a file so that it is either whole or not there: temporary file beside it, fsync, rename, fsync of the folder, so that
- * what is removed after this is not gone before this is there. Creates the folder.
- * `content` may be an async or sync iterable of chunks, written one after the other.
- * @throws UserError when the disk is full or the folder cannot be written.
+ * Writes a file so that it is either complete or absent: temporary file beside it, fsync, rename, fsync of the folder, so that
+ * nothing removed afterwards is gone before this file exists. Creates the folder.
+ * @throws UserError if the disk is full or the folder cannot be written.
  */
 export async function writeFileAtomic(
   file: string,
   content: string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-  /** What errors name; the file itself where not given. */
+  /** The file that errors name. */
   named: string = file,
 ): Promise<void> {
   const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${randomBytes(4).toString('hex')}.tmp`);
@@ -152,7 +153,7 @@ export async function writeFileAtomic(
     await rename(temporary, file);
     await syncFolder(path.dirname(file));
   } catch (error) {
-    // What went wrong first is what the user has to mend; where the folder cannot be written, there is nothing to remove.
+    // The user needs the first error; if the folder cannot be written, there is nothing to remove.
     await rm(temporary, { force: true }).catch(() => {});
     throw explainFileError(error, named, 'write');
   }
@@ -168,21 +169,4 @@ export async function sha256File(file: string, signal?: AbortSignal): Promise<st
     throw error;
   }
   return hash.digest('hex');
-}
-
-/**
- * JSON with two spaces of indentation, in which a list of numbers, texts and the like takes one line: a confusion matrix
- * of 150 classes is 150 lines so, and not 22,500.
- */
-export function compactJson(value: unknown, indentation = ''): string {
-  const inner = `${indentation}  `;
-  if (Array.isArray(value)) {
-    if (value.every((item) => typeof item !== 'object' || item === null)) return JSON.stringify(value);
-    return `[\n${value.map((item) => inner + compactJson(item, inner)).join(',\n')}\n${indentation}]`;
-  }
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  const entries = Object.entries(value).filter(([, item]) => item !== undefined);
-  if (entries.length === 0) return '{}';
-  const lines = entries.map(([key, item]) => `${inner}${JSON.stringify(key)}: ${compactJson(item, inner)}`);
-  return `{\n${lines.join(',\n')}\n${indentation}}`;
 }

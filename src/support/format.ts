@@ -21,7 +21,7 @@ export function formatFileSize(bytes: number): string {
   return bytes < 2 ** 20 ? `${Math.ceil(bytes / 1024)} kB` : formatBytes(bytes);
 }
 
-/** A large number with a unit prefix and three digits: "23.5 M", "198 G". */
+/** A count with a unit prefix and three digits: "23.5 M", "198 G". */
 export function formatCount(count: number): string {
   const prefixes = ['', ' k', ' M', ' G', ' T', ' P', ' E'];
   const power = count < 1000 ? 0 : Math.min(prefixes.length - 1, Math.floor(Math.log10(count) / 3));
@@ -29,7 +29,7 @@ export function formatCount(count: number): string {
   return `${power === 0 ? String(count) : scaled.toPrecision(3)}${prefixes[power]}`;
 }
 
-/** A text with a full stop, unless it ends a sentence already. */
+/** A text with a full stop, unless it ends with punctuation already. */
 export function endSentence(text: string): string {
   return /[.?!…]$/.test(text) ? text : `${text}.`;
 }
@@ -39,18 +39,23 @@ export function formatPercent(fraction: number): string {
   return (fraction * 100).toFixed(2);
 }
 
-/** A share of things that were counted, in percent: "<0.01" where so little is there that two decimals would deny it. */
+/** A share of counted things, in percent; "<0.01" if it is not 0, but two decimals would show 0. */
 export function formatShare(fraction: number): string {
   const rounded = formatPercent(fraction);
   return fraction > 0 && rounded === '0.00' ? '<0.01' : rounded;
 }
 
-/** A number of things: "1 image", "2 images". */
+/** "1 image", "2 images". */
 export function formatNumber(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
 
-/** How far a download is, for people: "12.4 MB of 188.9 MB (6 %)". */
+/** "a", "a and b", "a, b and c". */
+export function listNames(names: readonly string[]): string {
+  return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
+}
+
+/** Progress of a download: "12.4 MB of 188.9 MB (6 %)". */
 export function formatDownload({ bytes, total }: { readonly bytes: number; readonly total: number | null }): string {
   return total === null
     ? formatBytes(bytes)
@@ -67,30 +72,30 @@ type Unit = keyof typeof SECONDS;
 export function parseDuration(text: string): number {
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)];
   if (parts.length === 0 || parts.map(([part]) => part).join('') !== text) {
-    throw new UserError(`"${text}" is no time.`, 'Write it as 90s, 5m or 3h50m.');
+    throw new UserError(`"${text}" is not a time.`, 'Write it as 90s, 5m or 3h50m.');
   }
   return parts.reduce((sum, [, count, unit]) => sum + Number(count) * SECONDS[unit as Unit], 0);
 }
 
-/** What a terminal would obey and not show: control characters (C0, DEL, C1), line and paragraph separators, marks of direction. */
+/** What a terminal obeys instead of showing it: control characters (C0, DEL, C1), line and paragraph separators, direction marks. */
 const CONTROLS = /[\p{Cc}\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
 const escaped = (control: string) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
-/** A text of somebody else, made safe to print in a line: what a terminal would obey becomes `\u001b` and the like. */
+/** Foreign text, safe to print in a line: a control character becomes an escape such as `\u001b`. */
 export function withoutControls(text: string): string {
   return text.replace(CONTROLS, escaped);
 }
 
-/** A value as JSON over several lines that is safe to print: within its texts the same escapes mean the same. */
+/** A value as indented JSON, safe to print: the escapes have the same meaning in JSON. */
 export function printableJson(value: unknown): string {
   return printable(JSON.stringify(value, null, 2));
 }
 
-/** Colours of letters, as this program draws them. */
+/** The colours that this program prints. */
 const COLOURS = new RegExp(String.raw`(${'\u001b'}\[(?:3[129]|38;2;\d{1,3};\d{1,3};\d{1,3})m)`);
 
-/** Lines, made safe to print in the same way; `coloured`: those with colours in them, which stay. */
+/** Lines, safe to print; line breaks and tabs stay. @param options.coloured Colours stay, too. */
 export function printable(lines: string, { coloured = false }: { readonly coloured?: boolean } = {}): string {
   const parts = coloured ? lines.split(COLOURS) : [lines];
   const safe = (text: string) =>
@@ -99,15 +104,15 @@ export function printable(lines: string, { coloured = false }: { readonly colour
   return parts.map((part, i) => (i % 2 === 0 ? safe(part) : part)).join('');
 }
 
-/** Words that a POSIX shell takes as they are. */
+/** Words that need no quotes in a POSIX shell. */
 const PLAIN = /^[\w@%+=:,./-]+$/;
 
-/** Words as a line to type into a POSIX shell, each quoted where it has to be. */
+/** A command line for a POSIX shell, each word quoted if necessary. */
 export function shellWords(words: readonly string[]): string {
   return words.map((word) => (PLAIN.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(' ');
 }
 
-/** Without the last digits, which differences of decimal fractions leave: −0.27, not −0.27000000000000046. */
+/** Without the rounding error of a difference of decimal fractions: −0.27, not −0.27000000000000046. */
 export function withoutNoise(value: number): number {
   return Number.isInteger(value) ? value : Number(value.toPrecision(12));
 }

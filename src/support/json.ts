@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { explainFileError, writeFileAtomic } from './files.js';
+import { explainFileError, readTextIfPresent, writeFileAtomic } from './files.js';
 
 /**
- * The value of a JSON file that others write; undefined where there is none, or one that is damaged or being replaced on a
- * shared folder.
- * @throws UserError where it cannot be read.
+ * The value of a JSON file that another process writes; undefined if it is absent, damaged or being replaced on a shared folder.
+ * @throws UserError if it cannot be read.
  */
 export async function readJson(file: string): Promise<unknown> {
   try {
@@ -25,24 +24,19 @@ interface Sealed {
 const text = (sealed: Sealed) => `${JSON.stringify(sealed, null, 2)}\n`;
 const digest = (content: unknown) => createHash('sha256').update(JSON.stringify(content)).digest('hex');
 
-/** Writes JSON with its own checksum, atomically, so that a reader knows it from one that was damaged since. */
+/** Writes JSON with its own checksum, atomically, so that a reader notices later damage. */
 export async function writeSealed(file: string, content: object): Promise<void> {
   await writeFileAtomic(file, text({ sha256: digest(content), content }));
 }
 
 /**
- * Reads what `writeSealed` wrote. Every changed byte is found, those between the values too: the text must be the one that
- * the values are written as.
- * @returns null where the file is not there; 'damaged' where it is not as it was written.
+ * Reads what `writeSealed` wrote. It finds every changed byte, also between the values: writing the values again must give the
+ * same text.
+ * @returns null if the file does not exist; 'damaged' if it is not as written.
  */
 export async function readSealed(file: string): Promise<object | 'damaged' | null> {
-  let found: string;
-  try {
-    found = await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw explainFileError(error, file, 'read');
-  }
+  const found = await readTextIfPresent(file);
+  if (found === null) return null;
   let sealed: Partial<Sealed> | null;
   try {
     sealed = JSON.parse(found) as Partial<Sealed> | null;
@@ -53,4 +47,18 @@ export async function readSealed(file: string): Promise<object | 'damaged' | nul
   const { sha256, content } = sealed ?? {};
   if (typeof sha256 !== 'string' || typeof content !== 'object' || content === null) return 'damaged';
   return digest(content) === sha256 && text({ sha256, content }) === found ? content : 'damaged';
+}
+
+/** JSON indented by two spaces, with each list of plain values on one line: 150 lines for the confusion matrix of 150 classes. */
+export function compactJson(value: unknown, indentation = ''): string {
+  const inner = `${indentation}  `;
+  if (Array.isArray(value)) {
+    if (value.every((item) => typeof item !== 'object' || item === null)) return JSON.stringify(value);
+    return `[\n${value.map((item) => inner + compactJson(item, inner)).join(',\n')}\n${indentation}]`;
+  }
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const entries = Object.entries(value).filter(([, item]) => item !== undefined);
+  if (entries.length === 0) return '{}';
+  const lines = entries.map(([key, item]) => `${inner}${JSON.stringify(key)}: ${compactJson(item, inner)}`);
+  return `{\n${lines.join(',\n')}\n${indentation}}`;
 }

@@ -1,41 +1,40 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync, readlinkSync } from 'node:fs';
 import { link, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
 import { explainFileError, makeFolder } from './files.js';
+import { type Liveness, livenessOf, type ProcessIdentity } from './process-identity.js';
 
 /** Who holds a lock. */
 export interface Holder extends ProcessIdentity {
-  /** Of this one holding, which no other has. */
+  /** Identifies this holding of the lock: a process that takes it again has another key. */
   readonly key: string;
 }
 
 /** What a lock file says. */
-export interface Found {
-  /** Null where the file holds no valid content, as a file system may leave it after a power failure. */
+interface LockFile {
+  /** Null if the file has no valid content, as a file system may leave it after a power failure. */
   readonly holder: Holder | null;
-  /** When the last sign of life was given, by the holder's clock: milliseconds since 1970. */
+  /** Time of the last sign of life, by the holder's clock: milliseconds since 1970. */
   readonly touchedMilliseconds: number;
   /** Changes with every sign of life. */
   readonly life: string;
 }
 
-/** How it stands with a lock that is held. */
+/** State of a lock that is held. */
 export interface LockState {
   readonly holder: Holder | null;
-  readonly vitality: ReturnType<typeof vitality>;
-  /** Since the last sign of life, by this machine's clock, while the holder's may be another. */
+  readonly liveness: Liveness;
+  /** Milliseconds since the last sign of life. The holder's clock may differ from this machine's. */
   readonly silentMilliseconds: number;
 }
 
-/** Milliseconds after which a file that is there for moments only was left, though it does not say by which process. */
-const ABANDONED = 60_000;
+/** Milliseconds after which a short-lived file counts as abandoned, even if it does not name its process. */
+const ABANDONED_AFTER = 60_000;
 
-/** @throws UserError where the file cannot be read. */
-export async function readLockFile(file: string): Promise<Found | 'released'> {
+/** @throws UserError if the file cannot be read. */
+export async function readLockFile(file: string): Promise<LockFile | 'released'> {
   try {
-    // Opening asks a network file system for the present state; a bare stat may be told an old one.
+    // Opening makes a network file system fetch the present state; a bare stat may return an old one.
     const handle = await open(file, 'r');
     try {
       const [text, { mtimeMs }] = [await handle.readFile('utf8'), await handle.stat()];
@@ -49,20 +48,20 @@ export async function readLockFile(file: string): Promise<Found | 'released'> {
   }
 }
 
-/** Looks at a lock without taking it; null where nobody holds it. @throws UserError where it cannot be read. */
+/** Reads the state of a lock without taking it; null if nobody holds it. @throws UserError if it cannot be read. */
 export async function inspectLock(file: string): Promise<LockState | null> {
   const found = await readLockFile(file);
   if (found === 'released') return null;
   const { holder, touchedMilliseconds } = found;
-  return { holder, vitality: vitalityOf(holder), silentMilliseconds: Date.now() - touchedMilliseconds };
+  return { holder, liveness: livenessOfHolder(holder), silentMilliseconds: Date.now() - touchedMilliseconds };
 }
 
-/** Whether a holder lives; one that its file does not name is dead. */
-export function vitalityOf(holder: Holder | null): ReturnType<typeof vitality> {
-  return holder === null ? 'dead' : vitality(holder);
+/** Whether a holder lives. A lock file without valid content has a dead one. */
+export function livenessOfHolder(holder: Holder | null): Liveness {
+  return holder === null ? 'dead' : livenessOf(holder);
 }
 
-/** Who holds a lock, of the text of its file; null where that is none. */
+/** The holder in the text of a lock file; null if the text is not valid. */
 export function parseHolder(text: string): Holder | null {
   try {
     const { pid, host, space = null, started = null, key = '' } = (JSON.parse(text) ?? {}) as Partial<Holder>;
@@ -74,104 +73,92 @@ export function parseHolder(text: string): Holder | null {
 }
 
 /**
- * Makes a lock file, with its content at once, where there is none.
- * @returns whether it did.
- * @throws UserError where the folder cannot be written.
+ * Creates a lock file, complete at once, unless it exists.
+ * @returns whether it was created.
+ * @throws UserError if the folder cannot be written.
  */
 export async function createLockFile(file: string, holder: Holder): Promise<boolean> {
-  return put(file, holder, async (prepared) => {
-    try {
-      await link(prepared, file);
-      return true;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-      throw error;
-    }
-  });
+  return placeLockFile(file, holder, link);
 }
 
 /**
- * Puts another holder into a lock file whose holder is gone. At no moment is there none.
- * `impatient`: a process that has been about to take it for long and cannot be asked is gone, too.
- * @returns false where the lock has changed hands meanwhile, or another process is about to take it.
+ * Replaces the holder in a lock file whose holder is gone. The file exists at every moment.
+ * `assumeDead`: whether another claimant counts as dead if its liveness is unknown.
+ * @returns false if the lock has changed hands meanwhile, or another process is about to take it.
  */
 export async function replaceHolder(
   file: string,
   gone: Holder | null,
   holder: Holder,
-  impatient: boolean,
+  assumeDead: boolean,
 ): Promise<boolean> {
-  return whileClaimed(file, { holder: gone, claimant: holder, impatient }, () =>
-    put(file, holder, async (prepared) => {
-      await rename(prepared, file);
-      return true;
-    }),
-  );
+  return whileClaimed(file, { holder: gone, claimant: holder, assumeDead }, () => placeLockFile(file, holder, rename));
 }
 
-/** Removes a lock file, if it is this holder's still. */
+/** Removes a lock file, if this holder still holds it. */
 export async function removeLockFile(file: string, holder: Holder): Promise<void> {
-  await whileClaimed(file, { holder, claimant: holder, impatient: false }, async () => {
+  await whileClaimed(file, { holder, claimant: holder, assumeDead: false }, async () => {
     await rm(file, { force: true });
     return true;
   });
 }
 
 /**
- * Removes what processes that were killed left beside a lock that was just made: files that are there for moments only, of
- * processes that are known to be gone, or old by the clock of the file system, which the lock tells. Claims after earlier
- * holders count no more. What cannot be removed stays; it harms nobody.
+ * Removes what killed processes left beside a lock that was just created: claims and prepared files, if their process is known to
+ * be dead or they are old by the clock of the file system, which the lock's own time shows. What cannot be removed stays, and does
+ * no harm.
  */
 export async function removeAbandoned(file: string, own: Holder): Promise<void> {
   const folder = path.dirname(file);
-  const beside = `${path.basename(file)}.`;
-  const isOurs = (name: string) =>
-    name.startsWith(beside) && /^(?=.)(after-\w*\.?)*(\d+\.[0-9a-f]{8})?$/.test(name.slice(beside.length));
+  const prefix = `${path.basename(file)}.`;
+  const isShortLived = (name: string) =>
+    name.startsWith(prefix) && /^(?=.)(after-\w*\.?)*(\d+\.[0-9a-f]{8})?$/.test(name.slice(prefix.length));
   const removeIfAbandoned = async (name: string, now: number) => {
-    const other = path.join(folder, name);
-    const found = await readLockFile(other);
+    const leftover = path.join(folder, name);
+    const found = await readLockFile(leftover);
     if (found === 'released') return;
-    const isOld = now - found.touchedMilliseconds > ABANDONED;
-    const isGone = found.holder !== null && vitality(found.holder) === 'dead';
-    // Whoever takes this very lock over needs the claim that was left there.
-    const isAfterOwn = name.startsWith(`${beside}after-${own.key}`);
-    if (isOld || (isGone && !isAfterOwn)) await rm(other, { force: true });
+    const isOld = now - found.touchedMilliseconds > ABANDONED_AFTER;
+    const isDead = found.holder !== null && livenessOf(found.holder) === 'dead';
+    // Whoever takes over this very lock needs the claim on it.
+    const isClaimOnOwn = name.startsWith(`${prefix}after-${own.key}`);
+    if (isOld || (isDead && !isClaimOnOwn)) await rm(leftover, { force: true });
   };
   try {
     const { mtimeMs: now } = await stat(file);
-    const names = (await readdir(folder)).filter(isOurs);
-    // Somebody else's cannot be read, say, or the folder cannot be listed.
+    const names = (await readdir(folder)).filter(isShortLived);
+    // Another user's file, say, cannot be read.
     await Promise.allSettled(names.map((name) => removeIfAbandoned(name, now)));
   } catch {
+    // The folder cannot be listed.
     return;
   }
 }
 
 /**
- * Changes a lock file while it is that of `holder`. Only who has the claim to come after a holder may, and there is one claim
- * for each, a lock file of its own: between looking and changing nobody else changes it. A claim of a process that was killed
- * in these moments is taken over in the same way.
- * @returns false where it has another holder, or another process has the claim.
+ * Changes a lock file while `holder` holds it. Only the owner of the claim to succeed that holder may do so. Each holder has one
+ * such claim, a lock file of its own, so nobody else changes the lock between the check and the change. The claim of a process that
+ * was killed meanwhile is taken over in the same way.
+ * @returns false if the lock has another holder, or another process has the claim.
  */
 async function whileClaimed(
   file: string,
-  { holder, claimant, impatient }: { holder: Holder | null; claimant: Holder; impatient: boolean },
+  { holder, claimant, assumeDead }: { holder: Holder | null; claimant: Holder; assumeDead: boolean },
   change: () => Promise<boolean>,
 ): Promise<boolean> {
   const claim = `${file}.after-${holder?.key ?? ''}`;
   if (!(await createLockFile(claim, claimant))) {
     const found = await readLockFile(claim);
     if (found === 'released') return false;
-    const state = vitalityOf(found.holder);
-    if (state === 'alive' || (state === 'unknown' && !impatient)) return false;
-    if (!(await replaceHolder(claim, found.holder, claimant, impatient))) return false;
+    const liveness = livenessOfHolder(found.holder);
+    if (liveness === 'alive' || (liveness === 'unknown' && !assumeDead)) return false;
+    if (!(await replaceHolder(claim, found.holder, claimant, assumeDead))) return false;
   }
   let changed: boolean;
   try {
     const found = await readLockFile(file);
     changed = found !== 'released' && found.holder?.key === holder?.key && (await change());
   } catch (error) {
-    // What went wrong first is what has to be mended.
+    // The first error is the one to fix.
     await rm(claim, { force: true }).catch(() => {});
     throw error;
   }
@@ -179,79 +166,34 @@ async function whileClaimed(
   return changed;
 }
 
-/** Writes a finished file beside a lock, which `use` moves or links to its place, so that nobody reads an empty one. */
-async function put(file: string, holder: Holder, use: (prepared: string) => Promise<boolean>): Promise<boolean> {
+/**
+ * Writes a complete file beside the lock and puts it in place, so that nobody reads an empty lock.
+ * @param place `link`, which fails if the lock exists, or `rename`, which replaces it.
+ * @returns false if `place` found that the lock exists.
+ */
+async function placeLockFile(file: string, holder: Holder, place: typeof link | typeof rename): Promise<boolean> {
   const prepared = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`;
   try {
     await makeFolder(path.dirname(file));
     const handle = await open(prepared, 'wx');
     try {
       await handle.writeFile(JSON.stringify(holder));
-      // Or a power failure may leave an empty lock.
+      // Without this, a power failure may leave an empty lock.
       await handle.sync();
     } finally {
       await handle.close();
     }
-    const done = await use(prepared);
+    const placed = await place(prepared, file).then(
+      () => true,
+      (error: NodeJS.ErrnoException) => {
+        if (place === link && error.code === 'EEXIST') return false;
+        throw error;
+      },
+    );
     await rm(prepared, { force: true });
-    return done;
+    return placed;
   } catch (error) {
     await rm(prepared, { force: true }).catch(() => {});
     throw explainFileError(error, file, 'write');
   }
-}
-
-/** A process, told apart from every other one on any machine, and from a later one with the same number. */
-export interface ProcessIdentity {
-  readonly pid: number;
-  readonly host: string;
-  /** Where the number counts: boot and process namespace, as containers have their own; null where the system does not tell. */
-  readonly space: string | null;
-  /** When it was started, in ticks since the boot; null where the system does not tell. */
-  readonly started: string | null;
-}
-
-function readIfLinux(read: () => string): string | null {
-  if (process.platform !== 'linux') return null;
-  try {
-    return read();
-  } catch {
-    // A container may hide it, and a process may be gone.
-    return null;
-  }
-}
-
-/** proc_pid_stat(5), from field 3, the state, on: the fields are counted from behind the name, which may hold anything. */
-function statOf(pid: number): string[] | undefined {
-  const stat = readIfLinux(() => readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
-}
-
-/** Field 22. */
-const startOf = (pid: number): string | null => statOf(pid)?.[19] ?? null;
-
-function space(): string | null {
-  return readIfLinux(
-    () => `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${readlinkSync('/proc/self/ns/pid')}`,
-  );
-}
-
-/** This process. */
-export function ownIdentity(): ProcessIdentity {
-  return { pid: process.pid, host: os.hostname(), space: space(), started: startOf(process.pid) };
-}
-
-/** Whether a process lives; 'unknown' of one on another machine, in another container or before a reboot. */
-export function vitality(other: ProcessIdentity): 'alive' | 'dead' | 'unknown' {
-  if (other.host !== os.hostname()) return 'unknown';
-  if (other.space !== null && other.space !== space()) return 'unknown';
-  try {
-    process.kill(other.pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return 'dead';
-  }
-  // A process that has ended keeps its number until its parent asks how.
-  if (statOf(other.pid)?.[0] === 'Z') return 'dead';
-  const started = startOf(other.pid);
-  return other.started !== null && started !== null && started !== other.started ? 'dead' : 'alive';
 }

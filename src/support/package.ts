@@ -3,7 +3,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import envPaths from 'env-paths';
 
-/** Folder of this package: the nearest one above this module that holds a package.json. */
+/** Folder of this package: the nearest one above this module with a package.json. */
 export function packageRoot(): string {
   let folder = path.dirname(fileURLToPath(import.meta.url));
   while (!existsSync(path.join(folder, 'package.json'))) {
@@ -14,17 +14,17 @@ export function packageRoot(): string {
   return folder;
 }
 
-/** Version in the package's package.json. */
+/** Version of this package. */
 export function packageVersion(): string {
   const text = readFileSync(path.join(packageRoot(), 'package.json'), 'utf8');
   return (JSON.parse(text) as { version: string }).version;
 }
 
 /**
- * The folder for what is fetched or built once and shared by all projects of this user: FCN_CACHE_DIR, else the
- * platform's cache folder (XDG_CACHE_HOME or ~/.cache on Linux). It need not exist.
+ * Folder for downloads and builds that all projects of this user share: FCN_CACHE_DIR, else the platform's cache folder
+ * (XDG_CACHE_HOME or ~/.cache on Linux). It need not exist.
  */
-export function cacheDirectory(environment: NodeJS.ProcessEnv = process.env): string {
-  const chosen = environment['FCN_CACHE_DIR'];
+export function cacheDirectory(): string {
+  const chosen = process.env['FCN_CACHE_DIR'];
   return chosen ? path.resolve(chosen) : envPaths('fcn', { suffix: '' }).cache;
 }

@@ -2,13 +2,13 @@ import { setImmediate } from 'node:timers/promises';
 import { InterruptedError } from './errors.js';
 
 /**
- * Lets the event loop in, if it has not been let in for a while. Long work on the main thread awaits this wherever it can
- * wait and nothing is half changed.
- * @throws InterruptedError where the work is to end here.
+ * Yields to the event loop if it has not run for a while. Long work on the main thread awaits this wherever it can wait and nothing
+ * is half changed.
+ * @throws InterruptedError if the work must end here.
  */
 export type Pause = () => Promise<void>;
 
-/** Of work that nothing need be heard in. */
+/** For work that nothing needs to interrupt. */
 export const noPause: Pause = async () => {};
 
 /** Milliseconds of work between two pauses. */
@@ -16,42 +16,39 @@ const INTERVAL = 200;
 
 interface PauseOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Of the InterruptedError. */
+  /** Message of the InterruptedError. */
   readonly message: string;
-  /** How long what is in hand may still take once an abort was heard in a pause. */
+  /** Time that the current step may still take once a pause has noticed the abort. */
   readonly patienceMilliseconds?: number;
 }
 
-/** Pauses of some work, which end it once its signal is aborted. */
+/** Pauses that end the work once its signal is aborted. */
 export function pauses({ signal, message, patienceMilliseconds = 0 }: PauseOptions): Pause {
   let last = performance.now();
-  let heard: number | null = null;
+  let abortedAt: number | null = null;
   return async () => {
     if (performance.now() - last < INTERVAL) return;
     await setImmediate();
     last = performance.now();
     if (signal?.aborted !== true) return;
-    heard ??= last;
-    if (last - heard >= patienceMilliseconds) throw InterruptedError.of(signal, message);
+    abortedAt ??= last;
+    if (last - abortedAt >= patienceMilliseconds) throw InterruptedError.of(signal, message);
   };
 }
 
 /**
- * Milliseconds that a step or an image may still take after a signal: less than the ten seconds in which a process
- * promises to end, by the time that saving takes.
+ * Milliseconds that a step or an image may still take after a signal. A process promises to end within ten seconds; the rest is for
+ * saving.
  */
 export const PATIENCE = 8000;
 
-/** Most milliseconds of one of Node's timers, 24.8 days; a longer one would be over at once. */
+/** Longest timer of Node in milliseconds, 24.8 days; a longer one would end at once. */
 const LONGEST = 2 ** 31 - 1;
 
-/** Starts one of Node's timers: `setTimeout`, or a test's. */
+/** Node's `setTimeout`, or a test's replacement. */
 export type StartTimer = (done: () => void, milliseconds: number) => NodeJS.Timeout;
 
-/**
- * Calls `done` once after a time of any length.
- * @returns what cancels it.
- */
+/** Calls `done` after a time of any length, unless the returned function cancels it. */
 export function callAfter(milliseconds: number, done: () => void, start: StartTimer = setTimeout): () => void {
   let timer: NodeJS.Timeout;
   const wait = (left: number) => {

@@ -1,16 +1,11 @@
 /**
- * Counter-based random numbers: every draw is a pure function of (seed, purpose, iteration, index). There is no hidden
- * state, so a resumed run and any number of workers make the same draws.
+ * Counter-based random numbers: every draw is a pure function of (seed, purpose, iteration, index). There is no hidden state, so
+ * a resumed run draws the same numbers, with any number of workers.
  *
  * Philox-4x32 with 10 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
  */
 
-/** Uniform in [0, 1) from two words, 53 bits. */
-function uniform53(words: Uint32Array, at: number): number {
-  return ((words[at]! >>> 5) * 0x4000000 + (words[at + 1]! >>> 6)) / 2 ** 53;
-}
-
-/** What a draw is for. Draws for different purposes are independent; the numbers are part of a run's identity: append only. */
+/** What a draw is for. Different purposes draw independently. The numbers are part of a run's identity: append only. */
 export const Purpose = {
   initialisation: 1,
   shuffle: 2,
@@ -30,7 +25,7 @@ const MULTIPLIER_1 = 0xcd9e8d57;
 const WEYL_0 = 0x9e3779b9;
 const WEYL_1 = 0xbb67ae85;
 
-/** High 32 bits of the 64-bit product of two uint32, by 16-bit halves: every partial sum stays below 2^53. */
+/** High 32 bits of the product of two uint32, from 16-bit halves so that every partial sum stays below 2^53. */
 function multiplyHigh(a: number, b: number): number {
   const aLow = a & 0xffff;
   const aHigh = a >>> 16;
@@ -41,7 +36,7 @@ function multiplyHigh(a: number, b: number): number {
   return aHigh * bHigh + (middle >>> 16) + (cross >>> 16);
 }
 
-/** One Philox block: four uint32, put into `out`, from a four-word counter and a two-word key. */
+/** Writes one Philox block, four uint32, from a four-word counter and a two-word key. */
 export function philox(
   out: Uint32Array,
   counter: readonly [number, number, number, number],
@@ -68,8 +63,8 @@ export function philox(
 }
 
 /**
- * The stream of draws for one (seed, purpose, iteration): `index` picks a draw, in any order.
- * `iteration` may be any integer in [0, 2^53), split over two counter words.
+ * The draws of one (seed, purpose, iteration); `index` picks one, in any order. Iteration and index are integers in [0, 2^53), split
+ * over two counter words each.
  */
 export class Draws {
   constructor(
@@ -89,7 +84,8 @@ export class Draws {
 
   /** Uniform in [0, 1), 53 bits. */
   uniform(index: number): number {
-    return uniform53(this.block(index), 0);
+    const words = this.block(index);
+    return ((words[0]! >>> 5) * 2 ** 26 + (words[1]! >>> 6)) / 2 ** 53;
   }
 
   /** Uniform integer in [low, high], both included. */
@@ -97,7 +93,7 @@ export class Draws {
     return low + Math.floor(this.uniform(index) * (high - low + 1));
   }
 
-  /** Fills `out` with normal draws of mean 0, four to a block of random bits; for large arrays. */
+  /** Fills `out` with normal draws of mean 0, four per block (Box–Muller). */
   fillNormal(out: Float32Array, deviation: number): void {
     for (let i = 0; i < out.length; i += 4) {
       const words = this.block(i);
@@ -116,9 +112,7 @@ export class Draws {
     const order = Uint32Array.from({ length }, (_, i) => i);
     for (let i = length - 1; i > 0; i--) {
       const j = this.integer(i, 0, i);
-      const swapped = order[i]!;
-      order[i] = order[j]!;
-      order[j] = swapped;
+      [order[i], order[j]] = [order[j]!, order[i]!];
     }
     return order;
   }

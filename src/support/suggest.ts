@@ -1,6 +1,6 @@
 import { UserError } from './errors.js';
 
-/** Number of insertions, deletions, substitutions and swaps of neighbours that turn one word into the other. */
+/** Number of insertions, deletions, substitutions and swaps of neighbouring letters that turn one word into the other. */
 export function editDistance(from: string, to: string): number {
   // Three rows of the optimal string alignment matrix; `row[j]` is the distance of the prefixes of length i and j.
   let beforePrevious: number[] = [];
@@ -20,12 +20,12 @@ export function editDistance(from: string, to: string): number {
   return previous[to.length]!;
 }
 
-/** Without capitals and separators: "decode_head" and "decodeHead" are one name. */
+/** Without capitals and separators: "decode_head" and "decodeHead" are the same name. */
 function plain(name: string): string {
   return name.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
 }
 
-/** The words of a name in camelCase, snake_case or kebab-case, in small letters. */
+/** The words of a name in camelCase, snake_case or kebab-case, in lower case. */
 function wordsOf(name: string): string[] {
   const spaced = name.replaceAll(/([a-z0-9])([A-Z])/g, '$1 $2').replaceAll(/([A-Z])([A-Z][a-z])/g, '$1 $2');
   return spaced
@@ -34,7 +34,7 @@ function wordsOf(name: string): string[] {
     .filter((word) => word !== '');
 }
 
-/** Whether the letters of one text are in the other in that order, beginning with its first: "aux" and "auxiliary". */
+/** Whether leaving letters out of `long`, but not the first, can give `short`: "aux" and "auxiliary". */
 function isShortened(short: string, long: string): boolean {
   if (short[0] !== long[0]) return false;
   let at = 0;
@@ -42,17 +42,18 @@ function isShortened(short: string, long: string): boolean {
   return at === short.length;
 }
 
-/** Of a word of three or four letters one may be wrong, of five two: with two, "seed" would be "stem". */
-const LETTERS_A_SLIP = 2.5;
+/** One typing mistake per so many letters: one in three or four letters, two in five. With two in four, "seed" would match "stem". */
+const LETTERS_PER_MISTAKE = 2.5;
 
-/** Shorter texts are in too many names by chance. */
+/** Shorter texts occur in too many names by chance. */
 const SHORTEST_PART = 3;
 
 /**
- * How far a name is from a typed one, by the way in which it may have been meant; undefined where it was hardly meant.
+ * How far a name is from what was typed; undefined if it was hardly meant.
  *
- * 0: the same but for capitals and separators. 1: its initials (lr, learningRate). 2 to 3: slips, as its length allows.
- * 3: it begins so. 4: one of its words, or it is one of the words typed. 5: a word begins so. 6: it has that in it. 7: letters left out.
+ * 0: equal except for capitals and separators. 1: `typed` is its initials (lr, learningRate). 2 to 3: typing mistakes. 3: it starts
+ * with `typed`. 4: `typed` is one of its words, or it is one of the words typed. 5: one of its words starts with `typed`. 6: it
+ * contains `typed`. 7: `typed` leaves letters out.
  */
 export function remoteness(typed: string, name: string): number | undefined {
   const [from, to] = [plain(typed), plain(name)];
@@ -60,9 +61,9 @@ export function remoteness(typed: string, name: string): number | undefined {
   if (from === to) return 0;
   const words = wordsOf(name);
   if (words.length > 1 && from === words.map(([initial]) => initial).join('')) return 1;
-  const slips = from.length < SHORTEST_PART ? 0 : Math.max(1, Math.floor(from.length / LETTERS_A_SLIP));
+  const mistakes = from.length < SHORTEST_PART ? 0 : Math.max(1, Math.floor(from.length / LETTERS_PER_MISTAKE));
   const distance = editDistance(from, to);
-  if (distance <= slips) return 2 + distance / (slips + 1);
+  if (distance <= mistakes) return 2 + distance / (mistakes + 1);
   if (to.startsWith(from)) return 3;
   if (from.length < SHORTEST_PART) return undefined;
   if (words.includes(from) || (to.length >= SHORTEST_PART && wordsOf(typed).includes(to))) return 4;
@@ -74,25 +75,25 @@ export function remoteness(typed: string, name: string): number | undefined {
 /** Most names that are suggested. */
 const MOST_NAMES = 3;
 
-/** The least remote names, equally near ones all, at most three; none where all are out of reach (undefined). */
+/** The names with the least remoteness, at most three; none if `remotenessOf` is undefined for all. */
 export function leastRemote(names: Iterable<string>, remotenessOf: (name: string) => number | undefined): string[] {
   const near = [...new Set(names)].flatMap((name) => {
-    const far = remotenessOf(name);
-    return far === undefined ? [] : [{ name, far }];
+    const distance = remotenessOf(name);
+    return distance === undefined ? [] : [{ name, distance }];
   });
-  const least = Math.min(...near.map(({ far }) => far));
+  const least = Math.min(...near.map(({ distance }) => distance));
   return near
-    .filter(({ far }) => far === least)
+    .filter(({ distance }) => distance === least)
     .slice(0, MOST_NAMES)
     .map(({ name }) => name);
 }
 
-/** The names that a typed one may have meant, equally near ones all, at most three; none where none is near. */
+/** The names that were most likely meant, at most three; none if none is near. */
 export function nearestAll(typed: string, names: Iterable<string>): string[] {
   return leastRemote(names, (name) => remoteness(typed, name));
 }
 
-/** The name that a typed one most likely meant; undefined where none is near. */
+/** The name that was most likely meant; undefined if none is near. */
 export function nearest(typed: string, names: Iterable<string>): string | undefined {
   return nearestAll(typed, names)[0];
 }
@@ -103,8 +104,8 @@ export function alternatives(names: readonly string[]): string {
 }
 
 /**
- * The regular expression of a pattern with `*` (any text), `?` (any character) and `{a,b}` (one of these), for whole names.
- * @throws UserError where a brace is not closed.
+ * The regular expression for whole names of a pattern with `*` (any text), `?` (any character) and `{a,b}` (a or b).
+ * @throws UserError if a brace is not closed.
  */
 export function wildcardExpression(pattern: string): RegExp {
   let depth = 0;

@@ -6,7 +6,7 @@ import { explainFileError } from './files.js';
 import { endSentence } from './format.js';
 import { alternatives, nearestAll } from './suggest.js';
 
-/** Where a value lies inside a document: keys and indices from the top. */
+/** Position of a value in a document: keys and indices from the top. */
 type ValuePath = readonly PropertyKey[];
 
 /** What is wrong with a value, and where. */
@@ -20,7 +20,7 @@ export function formatPath(path: ValuePath): string {
   return path.map((key, i) => (typeof key === 'number' ? `[${key}]` : `${i === 0 ? '' : '.'}${String(key)}`)).join('');
 }
 
-/** "training.batch: expected a whole number.", a whole sentence; of the document as a whole, only what is wrong. */
+/** A whole sentence: "training.batch: expected a whole number." Without the path if it is about the whole document. */
 export function formatFinding({ path, message }: Finding): string {
   return endSentence(path.length === 0 ? message : `${formatPath(path)}: ${message}`);
 }
@@ -29,7 +29,7 @@ function unwrap(schema: core.$ZodType): core.$ZodType {
   return schema instanceof z.ZodOptional || schema instanceof z.ZodNullable ? unwrap(schema.unwrap()) : schema;
 }
 
-/** The schema of the value at a path; undefined where the schema knows no such value. */
+/** The schema of the value at a path; undefined if the schema has no such value. */
 function schemaAt(schema: core.$ZodType, path: ValuePath): core.$ZodType | undefined {
   if (path.length === 0) return schema;
   const [key, ...rest] = path;
@@ -50,7 +50,7 @@ function valueAt(value: unknown, path: ValuePath): unknown {
   );
 }
 
-/** What zod calls a kind of value, in the words of somebody who writes a file. */
+/** zod's names for kinds of values, in plain words. */
 const KINDS: Readonly<Record<string, string>> = {
   int: 'a whole number',
   number: 'a number',
@@ -62,7 +62,7 @@ const KINDS: Readonly<Record<string, string>> = {
   record: 'a section',
 };
 
-/** Bounds of a number and of the length of a list or text, which zod writes as signs. */
+/** zod's signs for bounds of a number ("to be >=") and of the length of a list or text ("to have >="), in words. */
 const BOUNDS: Readonly<Record<string, { readonly be: string; readonly have: string }>> = {
   '>=': { be: 'of at least', have: 'with at least' },
   '>': { be: 'above', have: 'with more than' },
@@ -71,7 +71,7 @@ const BOUNDS: Readonly<Record<string, { readonly be: string; readonly have: stri
 };
 
 /** "Invalid input: expected int, received string" → "expected a whole number". */
-function sentence(message: string): string {
+function plainMessage(message: string): string {
   const body = message.replace(/^(Invalid input|Invalid option|Too small|Too big): /, '').replace(/, received .*$/, '');
   const worded = body.replace(/^expected (\w+)/, (whole, kind: string) =>
     kind in KINDS ? `expected ${KINDS[kind]}` : whole,
@@ -94,48 +94,47 @@ function explain(schema: core.$ZodType, value: unknown, issue: core.$ZodIssue): 
   }
   const found = valueAt(value, issue.path);
   if (found === undefined) return { path: issue.path, message: 'is missing' };
-  // A check may say itself what it got: where the key is wrong, it is not the value.
+  // A check of a key passes on what it got, which is not the value.
   const got = issue.code === 'custom' ? issue.params?.['got'] : undefined;
   const shown = got ?? (typeof found === 'number' ? found : JSON.stringify(found));
-  return { path: issue.path, message: `${sentence(issue.message)}, got ${shown}` };
+  return { path: issue.path, message: `${plainMessage(issue.message)}, got ${shown}` };
 }
 
-/** Checks a value; returns it typed, or the first thing that is wrong with it. */
+/** Checks a value; returns it typed, or the first mistake in it. */
 export function check<T>(schema: z.ZodType<T>, value: unknown): { readonly value: T } | { readonly finding: Finding } {
   const parsed = schema.safeParse(value);
   if (parsed.success) return { value: parsed.data };
-  // A misspelt key is also a missing one: the misspelling says more.
+  // A misspelt key is also a missing one; to report the misspelling helps more.
   const { issues } = parsed.error;
   const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]!;
   return { finding: explain(schema, value, issue) };
 }
 
-/** A parsed YAML file that still knows its lines. */
+/** A parsed YAML file with the lines of its values. */
 export interface YamlFile {
   readonly file: string;
   readonly value: unknown;
-  /** The line (from 1) of the key or item at a path, or of the nearest existing value that holds it. */
+  /** The line (from 1) of the key or item at a path, or of the nearest existing value around it. */
   lineOf(path: ValuePath): number;
 }
 
 /**
  * Parses the text of a YAML file.
- * @throws UserError that names file and line where it is no valid YAML (a key given twice included).
+ * @throws UserError that names file and line if it is not valid YAML (a repeated key included).
  */
 export function parseYaml(text: string, file: string): YamlFile {
   const lines = new LineCounter();
-  // What the library would print itself is an error here, or is found by the schema: a list as a key, say.
+  // The library must print nothing: its errors and warnings are thrown below, and the schema finds the rest.
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' });
-  // A tag that is not known, say, is a warning only.
   const [error] = [...document.errors, ...document.warnings];
   if (error) {
-    throw new UserError(`${file}:${lines.linePos(error.pos[0]).line}: ${error.message}`, 'Mend the YAML at that line.');
+    throw new UserError(`${file}:${lines.linePos(error.pos[0]).line}: ${error.message}`, 'Fix the YAML at that line.');
   }
-  const said = documentValue(document);
-  if ('problem' in said) throw new UserError(`${file}: ${said.problem}.`, 'Write the values in the places of aliases.');
+  const result = documentValue(document);
+  if ('problem' in result) throw new UserError(`${file}: ${result.problem}.`, 'Replace the aliases by their values.');
   return {
     file,
-    value: said.value,
+    value: result.value,
     lineOf(path) {
       for (let length = path.length; length > 0; length--) {
         const parent = length === 1 ? document.contents : document.getIn(path.slice(0, length - 1), true);
@@ -150,15 +149,15 @@ export function parseYaml(text: string, file: string): YamlFile {
 }
 
 /**
- * What a document without errors says; or, as a text, why it says nothing: an alias that stands for nothing, for too much, or
- * for what it is in.
+ * The value of a document without syntax errors; or, as a text, why it has none: an alias has no anchor, expands to too much, or
+ * refers to what contains it.
  */
 export function documentValue(document: Document.Parsed): { readonly value: unknown } | { readonly problem: string } {
   let value: unknown;
   try {
     value = document.toJS();
   } catch (error) {
-    // The library's, for aliases.
+    // The library throws this for aliases.
     if (error instanceof ReferenceError) return { problem: error.message };
     throw error;
   }
@@ -166,25 +165,22 @@ export function documentValue(document: Document.Parsed): { readonly value: unkn
     JSON.stringify(value);
     return { value };
   } catch (error) {
-    if (error instanceof TypeError) return { problem: 'an alias stands for what it is in' };
+    if (error instanceof TypeError) return { problem: 'an alias refers to what contains it' };
     throw error;
   }
 }
 
-/** Reads a YAML file; see {@link parseYaml}. */
+/** Reads a YAML file. @throws UserError if it cannot be read, and as `parseYaml`. */
 export async function readYaml(file: string): Promise<YamlFile> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
+  const text = await readFile(file, 'utf8').catch((error) => {
     throw explainFileError(error, file, 'read');
-  }
+  });
   return parseYaml(text, file);
 }
 
 /**
  * Checks a YAML file against a schema and returns the typed value.
- * @throws UserError with one "file:line: key: what is wrong" for the first mistake.
+ * @throws UserError "file:line: key: what is wrong" for the first mistake.
  */
 export function checkYaml<T>(yaml: YamlFile, schema: ZodType<T>): T {
   const checked = check(schema, yaml.value);
@@ -192,6 +188,6 @@ export function checkYaml<T>(yaml: YamlFile, schema: ZodType<T>): T {
   const { finding } = checked;
   throw new UserError(
     `${yaml.file}:${yaml.lineOf(finding.path)}: ${formatFinding(finding)}`,
-    'Mend the file at that line.',
+    'Fix the file at that line.',
   );
 }

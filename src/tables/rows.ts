@@ -1,6 +1,6 @@
 import { formatNetworkCost, type NetworkCost, networkCost } from '../measurement/network-cost.js';
 import type { Experiment, PublishedFigures } from '../recipe/experiment.js';
-import { valuesOf } from '../recipe/overrides.js';
+import { recipeValues } from '../recipe/overrides.js';
 import { type Deviation, deviations, hashExperiment, type ResolveOptions, resolve } from '../recipe/resolve.js';
 import { type Selection, selectRows, tablesOf } from '../recipe/select.js';
 import { FIGURE_COLUMNS, FIGURES, formatFigure } from '../records/figures.js';
@@ -107,7 +107,7 @@ export function formatDescription({ experiment, hash, deviations, network }: Des
   const differences = deviations.map(
     ({ path, published, value }) => `${path}: ${JSON.stringify(value)} instead of ${JSON.stringify(published)}`,
   );
-  const values = [...valuesOf(experiment)];
+  const values = [...recipeValues(experiment)];
   const width = Math.max(...values.map(([path]) => path.length));
   const body = values.map(([path, value]) => `${path.padEnd(width)}  ${JSON.stringify(value)}`);
   return [

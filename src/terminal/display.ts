@@ -1,19 +1,19 @@
 import { formatNumber, printable } from '../support/format.js';
 
-/** A stage of a run, as it is shown. */
+/** A stage of some work, with its progress shown. */
 export interface ShownStage {
   readonly title: string;
-  /** Does the work; `say` takes how far it is and may be called at any rate. Resolves to what came out of it, one line. */
-  readonly run: (say: (progress: string) => void) => Promise<string>;
+  /** Does the work; may call `report` with its progress at any rate. Resolves to its result, one line. */
+  readonly run: (report: (progress: string) => void) => Promise<string>;
 }
 
-/** All on standard error. `live`: redrawn in place in a terminal; `plain`: lines; `silent`: nothing. */
+/** How progress is shown on standard error. `live`: redrawn in place in a terminal; `plain`: lines; `silent`: nothing. */
 export type DisplayMode = 'live' | 'plain' | 'silent';
 
 /** Milliseconds between two updates of a stage. */
 const INTERVAL = { live: 1000, plain: 5000 } as const;
 
-/** Passes on at most one call in each interval, the first one after a whole interval. */
+/** Passes on at most one call per interval, the first after a whole interval. */
 function atMostEvery(milliseconds: number, show: (progress: string) => void): (progress: string) => void {
   let last = performance.now();
   return (progress) => {
@@ -29,16 +29,16 @@ async function showLive(stages: readonly ShownStage[]): Promise<void> {
   const tasks = stages.map(({ title, run }) => ({
     title,
     task: async (_: unknown, task: { title: string }) => {
-      const say = atMostEvery(INTERVAL.live, (progress) => {
+      const report = atMostEvery(INTERVAL.live, (progress) => {
         task.title = printable(`${title}: ${progress}`);
       });
-      task.title = printable(`${title}: ${await run(say)}`);
+      task.title = printable(`${title}: ${await run(report)}`);
     },
   }));
-  // Standard output is for results: listr2's "standard output" is ours for progress, standard error.
+  // Standard output is for results, so listr2 gets standard error as its output.
   const logger = new ListrLogger({ useIcons: true, processOutput: new ProcessOutput(process.stderr, process.stdout) });
-  // Interrupting is the caller's business: listr2's own signal handling would end the process with nothing saved. And the
-  // command prints the error: here it would stand twice.
+  // The caller handles signals: listr2's own handling would end the process with nothing saved. The command prints the error: here it
+  // would appear twice.
   const rendererOptions = { showErrorMessage: false, logger };
   await new Listr(tasks, { registerSignalListeners: false, rendererOptions }).run();
 }
@@ -51,7 +51,7 @@ async function showPlain(stages: readonly ShownStage[]): Promise<void> {
   }
 }
 
-/** Runs stages one after the other and shows how far they are. The first that fails ends it with its error. */
+/** Runs stages one after the other and shows their progress. @throws the error of the first stage that fails. */
 export async function showStages(stages: readonly ShownStage[], mode: DisplayMode): Promise<void> {
   switch (mode) {
     case 'live':
@@ -64,8 +64,8 @@ export async function showStages(stages: readonly ShownStage[], mode: DisplayMod
 }
 
 /**
- * Does work that goes on in equal steps, one stage of its own, and shows how many of them are done.
- * @param unit What a step is, in the singular.
+ * Does work of equal steps as a single stage and shows how many steps are done.
+ * @param unit Name of a step, in the singular.
  */
 export async function showCounted<Result>(
   title: string,
@@ -74,11 +74,11 @@ export async function showCounted<Result>(
   work: (onProgress: (done: number, total: number) => void) => Promise<Result>,
 ): Promise<Result> {
   const results: Result[] = [];
-  const run = async (say: (progress: string) => void) => {
+  const run = async (report: (progress: string) => void) => {
     let count = 0;
     const onProgress = (done: number, total: number) => {
       count = total;
-      say(`${done} of ${formatNumber(total, unit)}`);
+      report(`${done} of ${formatNumber(total, unit)}`);
     };
     results.push(await work(onProgress));
     return formatNumber(count, unit);

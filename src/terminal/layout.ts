@@ -1,22 +1,17 @@
 import Table from 'cli-table3';
 
-/** Columns of a terminal that says nothing else, and the most that lines of text take. */
+/** Columns of a terminal of unknown width, and the longest line of text. */
 export const TERMINAL_WIDTH = 80;
 
-/** Most characters of a line on standard output: those of the terminal, where it has fewer than `TERMINAL_WIDTH`. */
+/** Longest line on standard output: the terminal's width, at most `TERMINAL_WIDTH`. */
 export function outputWidth(): number {
-  // A terminal without a size says 0.
+  // A terminal without a size reports 0.
   return Math.min(process.stdout.columns || TERMINAL_WIDTH, TERMINAL_WIDTH);
 }
 
-/** A word in pieces that are no longer than a line. */
-function pieces(word: string, width: number): string[] {
-  return Array.from({ length: Math.ceil(word.length / width) }, (_, i) => word.slice(i * width, (i + 1) * width));
-}
-
 /**
- * Breaks a text between words so that no line is longer than the terminal; a word that is longer than a line, anywhere. Lines
- * after the first begin with two blanks.
+ * Breaks a text so that no line is longer than `width`: between words, and anywhere in a word longer than a line. Lines after the
+ * first are indented by two spaces.
  */
 export function wrap(text: string, width: number = TERMINAL_WIDTH): string[] {
   const lines: string[] = [];
@@ -28,23 +23,27 @@ export function wrap(text: string, width: number = TERMINAL_WIDTH): string[] {
       continue;
     }
     if (line !== '') lines.push(line);
-    const indented = pieces(word, width - 2).map((piece, i) => (lines.length + i === 0 ? piece : `  ${piece}`));
+    const room = width - 2;
+    const pieces = Array.from({ length: Math.max(1, Math.ceil(word.length / room)) }, (_, i) =>
+      word.slice(i * room, (i + 1) * room),
+    );
+    const indented = pieces.map((piece, i) => (lines.length + i === 0 ? piece : `  ${piece}`));
     lines.push(...indented.slice(0, -1));
     line = indented.at(-1)!;
   }
   return [...lines, line];
 }
 
-/** A cell of a line of columns; `rest`: it and all behind it in one, however wide the columns are. */
+/** A cell in a line of columns; `rest` fills the rest of the line, whatever the widths of the columns. */
 type ColumnCell = string | { readonly rest: string };
 export type ColumnLine = readonly ColumnCell[];
 
 interface ColumnLayout {
-  /** Columns from the left that are words, to the left; the others are figures, to the right. */
+  /** Number of columns from the left that hold words, aligned left; the others hold figures, aligned right. */
   readonly words: number;
-  /** Most characters of a line. */
+  /** Longest line. */
   readonly width: number;
-  /** Columns, by their heads, that may be left out to fit, the first of them first. */
+  /** Heads of the columns that may be left out to fit, in this order. */
   readonly spare: readonly string[];
 }
 
@@ -54,7 +53,7 @@ interface FittedColumns {
   readonly leftOut: readonly string[];
 }
 
-/** What is said below columns of which some were left out. */
+/** The note below columns if some were left out. */
 export function leftOutNote(heads: readonly string[], width: number): string {
   return `Left out to fit ${width} columns: ${heads.join(', ')}. --wide has all columns.`;
 }
@@ -75,9 +74,9 @@ function join(lines: readonly ColumnLine[], words: readonly boolean[], between: 
 }
 
 /**
- * Lines of columns without bars, which would take 25 columns: two blanks apart; where that is too wide, one; then without
- * the spare columns. What does not fit even so is longer than the width.
- * @param lines The first holds the heads, all of them texts.
+ * Lines of columns without borders: two spaces apart; if that is too wide, one; then without the spare columns. Lines may be longer
+ * than the width if even that does not fit.
+ * @param lines The first holds the heads.
  */
 export function fitColumns(lines: readonly ColumnLine[], { words, width, spare }: ColumnLayout): FittedColumns {
   const fits = (joined: readonly string[]) => joined.every((line) => line.length <= width);
@@ -98,19 +97,19 @@ export function fitColumns(lines: readonly ColumnLine[], { words, width, spare }
   return { lines: joined, leftOut };
 }
 
-/** Rows of cells under a heading, as every layout takes them. */
+/** Rows of cells below a head. */
 export interface Lines {
   readonly head: readonly string[];
   readonly body: readonly (readonly string[])[];
 }
 
 /**
- * Widths of columns, without borders and padding, that fit a table into a width: the widest give way first.
- * @returns Null where all fit as they are.
+ * Widths of columns, without borders and padding, that fit a table into a width: the widest column shrinks first.
+ * @returns Null if the table fits as it is.
  */
 function fittingWidths({ head, body }: Lines, width: number): number[] | null {
   const widths = head.map((_, i) => Math.max(...[head, ...body].map((cells) => cells[i]!.length)));
-  // A blank on either side of each, borders between them and at the ends.
+  // Each column has a space on either side; borders are between the columns and at both ends.
   const room = width - 3 * widths.length - 1;
   const narrowed = [...widths];
   for (let over = widths.reduce((sum, one) => sum + one, 0) - room; over > 0; over--) {
@@ -122,8 +121,8 @@ function fittingWidths({ head, body }: Lines, width: number): number[] | null {
 }
 
 /**
- * A table with borders for a terminal. Without colours: they would add nothing.
- * @param width Columns of the terminal, in which longer cells go on in the next line; as wide as it gets if not given.
+ * A table with borders for a terminal, without colours.
+ * @param width Columns of the terminal: longer cells are wrapped. Default: no limit.
  */
 export function terminalTable({ head, body }: Lines, width?: number): string {
   const widths = width === undefined ? null : fittingWidths({ head, body }, width);
@@ -139,23 +138,21 @@ export function terminalTable({ head, body }: Lines, width?: number): string {
 /** A named thing in a list. */
 export interface Entry {
   readonly name: string;
-  /** What is said of it: cells, in the order of the heads. */
+  /** Lines of cells, in the order of the heads. */
   readonly lines: readonly (readonly string[])[];
 }
 
 interface EntryLayout {
-  /** Columns from the left, after the name, that are words; the others are figures. */
+  /** As in `ColumnLayout`, not counting the name. */
   readonly words?: number;
-  /** Most characters of a line. */
   readonly width: number;
-  /** Columns, by their heads, that may be left out to fit, the first of them first. */
   readonly spare?: readonly string[];
 }
 
 /**
- * A list without bars: each thing on one line where all fit, else its name on one and what is said of it below. Only there spare
- * columns are left out.
- * @param heads Of the name, then of the columns.
+ * A list without borders: each thing on one line if all fit, else its name on one line and its cells below. Only the latter leaves
+ * out spare columns.
+ * @param heads Head of the name, then of the columns.
  */
 export function entryLines(
   heads: readonly string[],
@@ -169,30 +166,30 @@ export function entryLines(
     const fitted = fitColumns([[nameHead, ...cellHeads], ...joined], { ...layout, spare: [] });
     if (fitted.lines.every((line) => line.length <= width)) return fitted;
   }
-  const apart = entries.flatMap(({ name, lines }) => [
+  const nameAbove = entries.flatMap(({ name, lines }) => [
     ...wrap(name, width).map((rest) => [{ rest }]),
     ...lines.map((cells) => ['', ...cells]),
   ]);
-  return fitColumns([['', ...cellHeads], ...apart], { ...layout, spare });
+  return fitColumns([['', ...cellHeads], ...nameAbove], { ...layout, spare });
 }
 
 const LEVELS = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] as const;
 
-/** A place of a curve: x from 0 to 1, and its value. */
+/** A point of a curve; x is from 0 to 1. */
 export interface Sample {
   readonly x: number;
   readonly y: number;
 }
 
 /**
- * A curve as a line of blocks, a column an equal part of x from 0 to 1, each as high as the mean of its values; a blank where
- * there are none.
+ * A curve as a line of block characters. Each column is an equal part of x and as high as the mean of its values; a space if it has
+ * none.
  * @param range Values of the lowest and the highest block.
  */
 export function sparkline(samples: readonly Sample[], columns: number, [low, high]: readonly [number, number]): string {
   const sums = Array.from({ length: columns }, () => ({ sum: 0, count: 0 }));
   for (const { x, y } of samples) {
-    // A value stands for the steps up to it; rounding must not move it on by one.
+    // A value belongs to the steps up to it; rounding must not move it to the next column.
     const cell = sums[Math.min(Math.max(Math.ceil(x * columns - 1e-9) - 1, 0), columns - 1)]!;
     cell.sum += y;
     cell.count++;
@@ -206,7 +203,7 @@ export function sparkline(samples: readonly Sample[], columns: number, [low, hig
     .join('');
 }
 
-/** A line of blocks, one a value, from the lowest to the highest of them. */
+/** A line of block characters, one per value; the range is that of the values. */
 export function sparklineOf(values: readonly number[]): string {
   const samples = values.map((y, i) => ({ x: (i + 1) / values.length, y }));
   return sparkline(samples, values.length, [Math.min(...values), Math.max(...values)]);

@@ -1,5 +1,5 @@
 import { publishedImages } from '../data/description.js';
-import { valuesOf } from '../recipe/overrides.js';
+import { recipeValues } from '../recipe/overrides.js';
 import type { Row } from '../recipe/tables.js';
 import { formatNumber } from '../support/format.js';
 import { learningRate as learningRateAt } from '../training/step.js';
@@ -76,7 +76,7 @@ function gpuDifference({ log: { header }, row }: Compared): LogDifference[] {
 
 /** Values that the log's config states and the row does not have. */
 function statedDifferences({ log: { header }, row, implied }: Compared): LogDifference[] {
-  const published = valuesOf(row.recipe);
+  const published = recipeValues(row.recipe);
   return [...header.recipe].flatMap(([what, stated]) => {
     const expected = published.get(what);
     if (JSON.stringify(expected) === JSON.stringify(stated)) return [];

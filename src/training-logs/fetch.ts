@@ -33,7 +33,7 @@ export async function fetchPublishedLog(options: FetchLogOptions): Promise<{ fil
     const cached = readIfThere(file);
     if (cached !== null) return { file, log: cached };
     const part = `${file}.part`;
-    await download({ ...options, url, part, otherwise: 'download it elsewhere and name the file' });
+    await download({ ...options, url, part, alternative: 'download it elsewhere and name the file' });
     let log: PublishedLog;
     try {
       log = readPublishedLog(part);

@@ -1,39 +1,30 @@
 import { open } from 'node:fs/promises';
 import { serve } from '../data/workers/pool.js';
 import { release } from '../support/block.js';
-import { explainFileError } from '../support/files.js';
-import { type CheckpointFiles, type Snapshot, writeSnapshot } from './checkpoint.js';
+import { type CheckpointFiles, type Snapshot, unlessMissing, writeSnapshot } from './checkpoint.js';
 import { rotate } from './checkpoint-folder.js';
 
 export interface CheckpointTask {
   readonly snapshot: Snapshot;
-  /** Checkpoints that stay, besides the best. */
+  /** How many of the newest checkpoints to keep, besides the best. */
   readonly keep: number;
-  /** A file that must be on the disk before the checkpoint is: the log, whose lines up to it are not made again. */
+  /** The log: it must be on the disk before the checkpoint, because its lines up to there are not written again. */
   readonly log: string;
 }
 
 async function flush(file: string): Promise<void> {
-  try {
-    const handle = await open(file, 'r+');
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw explainFileError(error, file, 'write');
-  }
+  const handle = await open(file, 'r+');
+  await handle.sync().finally(() => handle.close());
 }
 
 serve<CheckpointTask, CheckpointFiles>(async ({ snapshot, keep, log }) => {
   try {
-    await flush(log);
+    await unlessMissing(log, 'write', flush(log), null);
     const files = await writeSnapshot(snapshot);
     await rotate(snapshot.directory, keep);
     return { result: files, transfer: [] };
   } finally {
-    // Before the next one is taken.
+    // Before the next snapshot is taken.
     release([snapshot.memory]);
   }
 });

@@ -4,11 +4,11 @@ import type { CheckpointFiles, Snapshot } from './checkpoint.js';
 import type { CheckpointTask } from './checkpoint-worker.js';
 
 interface CheckpointWriterSettings extends Omit<CheckpointTask, 'snapshot'> {
-  /** Called before each checkpoint; where it throws, none is written. */
+  /** Called before each checkpoint; if it throws, none is written. */
   readonly beforeWrite?: (() => Promise<void>) | undefined;
 }
 
-/** Writes snapshots in a thread of its own while training goes on, one at a time. */
+/** Writes snapshots in a separate thread during training, one at a time. */
 export class CheckpointWriter {
   private writing: Promise<CheckpointFiles> | null = null;
   private failure: Error | null = null;
@@ -24,15 +24,15 @@ export class CheckpointWriter {
     return new CheckpointWriter(await WorkerPool.start<CheckpointTask, CheckpointFiles>(module, 1, null), settings);
   }
 
-  /** The iteration of the newest checkpoint that this writer has written whole; null where there is none. */
-  get newestWhole(): number | null {
+  /** The iteration of the newest checkpoint that this writer has completed; null if there is none. */
+  get newestComplete(): number | null {
     return this.newest;
   }
 
   /**
-   * Begins to write what `take` returns, which is asked for once the one before is written, so that no two snapshots are in
-   * memory. Its memory is handed over.
-   * @throws UserError with which the one before failed.
+   * Starts writing the snapshot that `take` returns, and takes over its memory. `take` is called once the previous snapshot is
+   * written, so that no two are in memory.
+   * @throws UserError with which the previous one failed.
    */
   async write(take: () => Promise<Snapshot>): Promise<void> {
     await this.finish();
@@ -41,7 +41,7 @@ export class CheckpointWriter {
     const snapshot = await take();
     const { iteration } = snapshot;
     this.writing = this.pool.run({ keep, log, snapshot }, [snapshot.memory]);
-    // An error is thrown where the end is waited for, or after the next step.
+    // The error is thrown by `finish` or after the next step.
     this.writing.then(
       () => {
         this.newest = iteration;
@@ -53,8 +53,8 @@ export class CheckpointWriter {
   }
 
   /**
-   * After each step: begins to write a snapshot where one is `due`.
-   * @throws the error with which the one before failed, however long the next is off; the present state is tried once first.
+   * Call this after each step: it starts writing a snapshot if one is `due`.
+   * @throws the error with which the previous one failed, due or not; first it tries once to write the present state.
    */
   async afterStep(iteration: number, due: boolean, take: () => Promise<Snapshot>): Promise<void> {
     if (due) await this.settle();
@@ -66,23 +66,23 @@ export class CheckpointWriter {
       await this.write(take);
       await this.finish();
     } catch {
-      // For the same reason, mostly; the first error says what is to be mended.
+      // Mostly for the same reason; the first error says what to fix.
       throw failure;
     }
     if (!(failure instanceof UserError)) throw failure;
     throw new UserError(
-      `${failure.message} Written again, the state after iteration ${iteration} is saved.`,
+      `${failure.message} A second attempt saved the state after iteration ${iteration}.`,
       failure.next,
       { cause: failure },
     );
   }
 
-  /** Waits for what is being written. @throws UserError with which that failed. */
+  /** Waits for the snapshot that is being written. @throws UserError with which that failed. */
   async finish(): Promise<CheckpointFiles | null> {
     return this.writing;
   }
 
-  /** Ends the thread; what is being written is finished first, whether or not that succeeds. */
+  /** Ends the thread, after the snapshot that is being written, whether or not that succeeds. */
   async close(): Promise<void> {
     await this.settle();
     await this.pool.close();

@@ -7,31 +7,24 @@ import { BATCH_COUNTER, type ParameterSpec } from '../network/parameters.js';
 import type { Segmentor } from '../network/segmentor.js';
 import { allocateBlock, release } from '../support/block.js';
 import { UserError } from '../support/errors.js';
-import { sha256File } from '../support/files.js';
+import { explainFileError, sha256File } from '../support/files.js';
 import { readSealed, writeSealed } from '../support/json.js';
 import { bytesPerElement } from '../weights/dtypes.js';
 import { type NamedWeights, saveWeights } from '../weights/save.js';
 import { elementCount } from '../weights/tensor.js';
 import type { MomentumOptimizer } from './step.js';
 
-/** Where one checkpoint's files are. */
+/** Paths of one checkpoint's files. */
 export interface CheckpointFiles {
   /** Parameters and running statistics under their published names. */
   readonly weights: string;
   /** Momentum buffers, under the names of their parameters. */
   readonly optimizer: string;
-  /** Iteration, checksums and what training counts; written last, so that a checkpoint is complete where it exists. */
+  /** Iteration, checksums and progress; written last, so that a checkpoint is complete if this file exists. */
   readonly state: string;
 }
 
-const sum = z.number();
-const result = z.object({
-  loss: z.number(),
-  decodeLoss: z.number(),
-  auxiliaryLoss: z.number(),
-  accuracy: z.number(),
-  learningRate: z.number(),
-});
+const losses = z.object({ loss: z.number(), decodeLoss: z.number(), auxiliaryLoss: z.number(), accuracy: z.number() });
 
 /** What training counts from step to step, besides the tensors. */
 const progressSchema = z.object({
@@ -39,27 +32,23 @@ const progressSchema = z.object({
   seconds: z.number(),
   /** Of 16-bit training: steps that moved nothing. */
   skippedSteps: z.int().min(0),
-  /** Of these, the latest without any other between them; checkpoints of before do not have it. */
-  skippedInARow: z.int().min(0).default(0),
-  /** Exponential mean of the loss over about the last hundred steps: what the best checkpoint is chosen by. */
+  /** How many of these came last, in a row. */
+  skippedInARow: z.int().min(0),
+  /** Exponential mean of the loss over about the last hundred steps: lowest in the best checkpoint. */
   smoothedLoss: z.number(),
-  /** Names of the samples that could not be read, in whose place others were drawn; checkpoints of earlier versions lack it. */
-  skippedSamples: z.array(z.string()).default([]),
+  /** Names of unreadable samples that were replaced by others. */
+  skippedSamples: z.array(z.string()),
   peakLiveTensorBytes: z.number(),
   peakProcessBytes: z.number(),
   /** Of the last step. */
-  result,
+  result: losses.extend({ learningRate: z.number() }),
   /** Sums over the steps since the last line of the log. */
-  interval: z.object({
+  interval: losses.extend({
     steps: z.int().min(0),
-    loss: sum,
-    decodeLoss: sum,
-    auxiliaryLoss: sum,
-    accuracy: sum,
-    dataMilliseconds: sum,
-    stepMilliseconds: sum,
-    /** The highest of any of the steps; checkpoints of earlier versions lack it. */
-    peakLiveTensorBytes: z.number().default(0),
+    dataMilliseconds: z.number(),
+    stepMilliseconds: z.number(),
+    /** The highest in any of the steps. */
+    peakLiveTensorBytes: z.number(),
   }),
 });
 export type TrainingProgress = z.output<typeof progressSchema>;
@@ -69,11 +58,11 @@ const checkpointSchema = z.object({
   iteration: z.int().min(0),
   weights: fileSchema,
   optimizer: fileSchema,
-  /** Null of a state that was kept for looking at it, not for going on. */
+  /** Null if the state was saved for inspection, not for resuming. */
   progress: progressSchema.nullable(),
 });
 
-export interface Checkpoint {
+export interface TrainingCheckpoint {
   readonly iteration: number;
   readonly files: CheckpointFiles;
   readonly progress: TrainingProgress | null;
@@ -85,8 +74,8 @@ export function checkpointFiles(directory: string, iteration: number): Checkpoin
 }
 
 /**
- * Writes a snapshot, each file atomically, the one with the checksums last. Where one cannot be written, none stays.
- * @throws UserError when the disk is full or the folder cannot be written.
+ * Writes a snapshot, each file atomically, the one with the checksums last. If one cannot be written, none stays.
+ * @throws UserError if the disk is full or the folder cannot be written.
  */
 export async function writeSnapshot(snapshot: Snapshot): Promise<CheckpointFiles> {
   const { directory, iteration, metadata, weights, optimizer, progress } = snapshot;
@@ -102,7 +91,7 @@ export async function writeSnapshot(snapshot: Snapshot): Promise<CheckpointFiles
     };
     await writeSealed(files.state, content);
   } catch (error) {
-    // What is not complete is no checkpoint, and takes the room that the next one may need.
+    // An incomplete checkpoint is useless and takes the room that the next one may need.
     for (const file of [files.weights, files.optimizer]) await rm(file, { force: true }).catch(() => {});
     throw error;
   }
@@ -110,8 +99,8 @@ export async function writeSnapshot(snapshot: Snapshot): Promise<CheckpointFiles
 }
 
 /**
- * Writes the network and the optimizer after `iteration` steps, each file atomically.
- * @throws UserError when the disk is full or the folder cannot be written.
+ * Writes the network and the optimizer after `iteration` steps, without progress: for inspection.
+ * @throws UserError if the disk is full or the folder cannot be written.
  */
 export async function saveCheckpoint(
   directory: string,
@@ -122,8 +111,8 @@ export async function saveCheckpoint(
 }
 
 /**
- * What a checkpoint's JSON says; null where it is not there or not as it was written. The other files are not read.
- * @throws UserError where it cannot be read.
+ * The content of a checkpoint's JSON file; null if it is missing or damaged. The other files are not read.
+ * @throws UserError if it cannot be read.
  */
 export async function readDescription(state: string): Promise<z.output<typeof checkpointSchema> | null> {
   const content = await readSealed(state);
@@ -133,22 +122,22 @@ export async function readDescription(state: string): Promise<z.output<typeof ch
 }
 
 /**
- * Checks every byte of a checkpoint. One that cannot be read is no better than a damaged one.
+ * Checks every byte of a checkpoint. An unreadable one counts as damaged.
  * @returns the checkpoint, or what is wrong with it.
  */
-export async function openCheckpoint(directory: string, iteration: number): Promise<Checkpoint | string> {
+export async function openCheckpoint(directory: string, iteration: number): Promise<TrainingCheckpoint | string> {
   const files = checkpointFiles(directory, iteration);
   const description = await unlessUnreadable(files.state, () => readDescription(files.state));
   if (typeof description === 'string') return description;
-  if (description?.iteration !== iteration) return `${path.basename(files.state)} is not as it was written`;
+  if (description?.iteration !== iteration) return `${path.basename(files.state)} differs from what was written`;
   for (const name of ['weights', 'optimizer'] as const) {
-    const wrong = await unlessUnreadable(files[name], () => differs(files[name], description[name]));
-    if (wrong !== null) return wrong;
+    const damage = await unlessUnreadable(files[name], () => damageOf(files[name], description[name]));
+    if (damage !== null) return damage;
   }
   return { iteration, files, progress: description.progress };
 }
 
-/** What `read` returns; where the system refuses to read the file, that. */
+/** The result of `read`, or a sentence about the file that the system refuses to read. */
 async function unlessUnreadable<T>(file: string, read: () => Promise<T>): Promise<T | string> {
   try {
     return await read();
@@ -159,23 +148,34 @@ async function unlessUnreadable<T>(file: string, read: () => Promise<T>): Promis
   }
 }
 
-async function differs(file: string, expected: z.output<typeof fileSchema>): Promise<string | null> {
+/** How a file differs from what its checkpoint says; null if it does not. */
+async function damageOf(file: string, expected: z.output<typeof fileSchema>): Promise<string | null> {
   const name = path.basename(file);
   if (expected.file !== name) return `${name} is not the file that its checkpoint names`;
-  const { size } = await stat(file).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return { size: null };
-    throw error;
+  const status = await unlessMissing(file, 'read', stat(file), null);
+  if (status === null) return `${name} is missing`;
+  if (status.size !== expected.bytes) return `${name} has ${status.size} bytes, not ${expected.bytes}`;
+  return (await sha256File(file)) === expected.sha256 ? null : `${name} differs from what was written`;
+}
+
+/** The result of `work` on a file, or `otherwise` if the file is missing. @throws UserError if the system refuses. */
+export function unlessMissing<T, U>(
+  file: string,
+  action: 'read' | 'write',
+  work: Promise<T>,
+  otherwise: U,
+): Promise<T | U> {
+  return work.catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return otherwise;
+    throw explainFileError(error, file, action);
   });
-  if (size === null) return `${name} is not there`;
-  if (size !== expected.bytes) return `${name} has ${size} bytes, not ${expected.bytes}`;
-  return (await sha256File(file)) === expected.sha256 ? null : `${name} is not as it was written`;
 }
 
 async function describeFile(file: string): Promise<z.input<typeof fileSchema>> {
   return { file: path.basename(file), bytes: (await stat(file)).size, sha256: await sha256File(file) };
 }
 
-/** A checkpoint's values in main memory: nothing of it changes while it is written. */
+/** A checkpoint's values in main memory: they do not change while they are written. */
 export interface Snapshot {
   readonly directory: string;
   readonly iteration: number;
@@ -187,7 +187,7 @@ export interface Snapshot {
   readonly progress: TrainingProgress | null;
 }
 
-/** Copies the network and the optimizer after `iteration` steps into main memory; steps may go on once that is done. */
+/** Copies the network and the optimizer after `iteration` steps into main memory; then the next step may run. */
 export async function takeSnapshot(
   directory: string,
   iteration: number,
@@ -211,7 +211,7 @@ export async function takeSnapshot(
   };
 }
 
-/** What is to be copied: `read` gives an array that nobody else has. */
+/** A tensor to copy: `read` gives an array that nobody else uses. */
 interface Entry extends Omit<NamedWeights, 'data'> {
   readonly dtype: 'float32' | 'int64';
   readonly read: () => Float32Array | BigInt64Array;
@@ -232,15 +232,15 @@ function stateDict({ parameters }: Segmentor, iteration: number): Entry[] {
   });
 }
 
-/** Of the elements of any dtype. */
+/** Bytes: enough for elements of any dtype. */
 const ALIGNMENT = 8;
 
-/** Bytes of arrays that may be there at a time, besides a larger one. */
+/** Most bytes of copied arrays that wait for their release, except for a single larger one. */
 const MOST_UNRELEASED = 2 ** 24;
 
 /**
- * Copies all values into one block, which goes back to the system whole when it is freed. The arrays that the engine gives are freed
- * while that goes on: left to garbage collection, they would lie in the middle of the C library's heap for many steps.
+ * Copies all values into one block, which the system gets back whole once it is freed. The engine's arrays are released during
+ * the copy: left to garbage collection, they would fragment the C library's heap for many steps.
  */
 async function copyTogether(
   entries: readonly Entry[],

@@ -2,19 +2,20 @@ import type * as tfjs from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Batch } from '../data/image.js';
 import type { Engine } from '../engines/engine.js';
-import type { Kernels } from '../kernels/kernels.js';
+import { wrapKernels } from '../kernels/create.js';
+import { type Kernels, thenDispose } from '../kernels/kernels.js';
 import { isTrained, type Parameters } from '../network/parameters.js';
 import { noPause, type Pause } from '../support/pauses.js';
 import type { TrainingStep } from './step.js';
 
-/** What the step computes when it is done again, in the order in which it does. */
+/** All results of the repeated step, in the order of computation. */
 export interface Diagnosis {
-  /** The first result that is not finite; null where all are. */
+  /** The first result that is not finite; null if all are finite. */
   readonly began: (TracedTensor & { readonly direction: 'forward' | 'backward' }) | null;
   readonly forward: readonly TracedTensor[];
-  /** Empty where the forward pass was not finite already. */
+  /** Empty if the forward pass was not finite. */
   readonly backward: readonly TracedTensor[];
-  /** Of each trained parameter, as the loss scale left them. */
+  /** Of each trained parameter, still multiplied by the loss scale. */
   readonly gradients: Readonly<Record<string, Statistics>>;
 }
 
@@ -27,9 +28,9 @@ export function parameterStatistics({ segmentor }: TrainingStep): Record<string,
 }
 
 /**
- * Does a step again on the parameters as they are, moves nothing, and looks at every result on the way. It takes the step's
+ * Repeats a step on the present parameters without moving them, and checks every result on the way. This takes the step's
  * memory once more, and far more time.
- * @throws what `pause` throws; nothing is left of the pass then either.
+ * @throws what `pause` throws; no tensor of the pass is left then either.
  */
 export async function diagnose(
   engine: Engine,
@@ -52,7 +53,7 @@ export async function diagnose(
     gradients[path] = tensorStatistics(kernels, gradient);
     gradient.dispose();
   };
-  // Whatever of the pass is left when the scope ends goes with it.
+  // The end of the scope frees whatever the pass left.
   tf.engine().startScope('diagnosis');
   try {
     const { tape } = await step.forward(batch, iteration, { kernels: traced, update, pause });
@@ -69,7 +70,7 @@ export async function diagnose(
   return { began: first('forward', forward) ?? first('backward', backward), forward, backward, gradients };
 }
 
-/** Values of a tensor in brief. Minimum, maximum and mean are those of the finite ones; null where there are none. */
+/** Values of a tensor in brief. Minimum, maximum and mean are those of the finite values; null if there are none. */
 export interface Statistics {
   readonly minimum: number | null;
   readonly maximum: number | null;
@@ -80,9 +81,9 @@ export interface Statistics {
 
 /** A result of one operation of a step. */
 interface TracedTensor extends Statistics {
-  /** The kernel's name; of several results also which. */
+  /** The kernel's name, and that of the result if there are several. */
   readonly operation: string;
-  /** Path of the first parameter that it uses, or else that was used last: the layer that this belongs to, or comes after. */
+  /** Path of the first parameter that it uses, or else of the last one used before: its layer, or the layer before it. */
   readonly layer: string | null;
   readonly shape: readonly number[];
 }
@@ -110,15 +111,13 @@ export function statisticsOf(values: ArrayLike<number>): Statistics {
   };
 }
 
-/** Statistics of a tensor, in whatever precision it is stored. */
+/** Statistics of a tensor stored in any precision. */
 function tensorStatistics(kernels: Kernels, tensor: Tensor): Statistics {
   const full = kernels.cast(tensor, 'fp32');
-  const values = full.dataSync();
-  full.dispose();
-  return statisticsOf(values);
+  return statisticsOf(thenDispose(full.dataSync(), full));
 }
 
-/** The tensors among a kernel's inputs or results: themselves, or one level deep in an object; with their names there. */
+/** The tensors in a kernel's input or result: itself, or one level deep in an object; with their names there. */
 function tensorsIn(tf: typeof tfjs, value: unknown): [name: string, tensor: Tensor][] {
   if (value instanceof tf.Tensor) return [['', value]];
   if (typeof value !== 'object' || value === null) return [];
@@ -127,7 +126,7 @@ function tensorsIn(tf: typeof tfjs, value: unknown): [name: string, tensor: Tens
   );
 }
 
-/** The same kernels, of which each result is noted with its statistics. Slow: every value is read back. */
+/** The same kernels; each also notes its results with their statistics. Slow: every value is read back. */
 function tracedKernels(
   tf: typeof tfjs,
   kernels: Kernels,
@@ -136,22 +135,14 @@ function tracedKernels(
 ): Kernels {
   const pathOf = new Map(parameters.specs.map(({ path }) => [parameters.get(path).id, path]));
   let layer: string | null = null;
-  const traced = Object.entries<(...inputs: never[]) => unknown>({ ...kernels }).map(([operation, kernel]) => [
-    operation,
-    (...inputs: never[]) => {
-      const paths = inputs.flatMap((input) => tensorsIn(tf, input)).map(([, tensor]) => pathOf.get(tensor.id));
-      layer = paths.find((path) => path !== undefined) ?? layer;
-      const result = kernel(...inputs);
-      for (const [name, tensor] of tensorsIn(tf, result)) {
-        note({
-          operation: name === '' ? operation : `${operation}.${name}`,
-          layer,
-          shape: tensor.shape,
-          ...tensorStatistics(kernels, tensor),
-        });
-      }
-      return result;
-    },
-  ]);
-  return Object.fromEntries(traced) as Kernels;
+  return wrapKernels(kernels, (kernel, kernelName) => (...inputs) => {
+    const paths = inputs.flatMap((input) => tensorsIn(tf, input)).map(([, tensor]) => pathOf.get(tensor.id));
+    layer = paths.find((path) => path !== undefined) ?? layer;
+    const result = kernel(...inputs);
+    for (const [name, tensor] of tensorsIn(tf, result)) {
+      const operation = name === '' ? kernelName : `${kernelName}.${name}`;
+      note({ operation, layer, shape: tensor.shape, ...tensorStatistics(kernels, tensor) });
+    }
+    return result;
+  });
 }

@@ -1,6 +1,6 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { explainFileError, writeFileAtomic } from '../support/files.js';
-import type { TrainingProgress } from './checkpoint.js';
+import { type TrainingProgress, unlessMissing } from './checkpoint.js';
 import type { StepResult } from './step.js';
 
 const EMPTY: TrainingProgress['interval'] = {
@@ -14,11 +14,11 @@ const EMPTY: TrainingProgress['interval'] = {
   peakLiveTensorBytes: 0,
 };
 
-/** A line of log.jsonl: means over the steps since the line before. Read back, a value that was no number is NaN. */
+/** A line of log.jsonl about training: means over the steps since the line before. A reader gives NaN for null. */
 export interface LogLine {
   /** Steps done, from 1. */
   readonly iteration: number;
-  /** Of the last of the steps. */
+  /** Of the last step. */
   readonly learningRate: number;
   readonly loss: number;
   readonly decodeLoss: number;
@@ -26,9 +26,9 @@ export interface LogLine {
   /** Percent. */
   readonly accuracy: number;
   readonly secondsPerIteration: number;
-  /** Of these, waiting for data. */
+  /** The part of these spent waiting for data. */
   readonly dataSeconds: number;
-  /** Between two steps. */
+  /** Between steps. */
   readonly liveTensorBytes: number;
   /** The highest in any of the steps. */
   readonly peakLiveTensorBytes: number;
@@ -36,17 +36,17 @@ export interface LogLine {
   readonly processBytes: number;
 }
 
-/** A line of log.jsonl: an evaluation at a single scale while training went on. Figures are fractions. */
+/** A line of log.jsonl about an evaluation at a single scale during training. Figures are fractions. */
 export interface ValidationLine {
   readonly mode: 'val';
-  /** Steps that its weights had seen. */
+  /** Steps done when the weights were saved. */
   readonly iteration: number;
   readonly mIoU: number;
   readonly mAcc: number;
   readonly aAcc: number;
 }
 
-/** Means of what is logged over the steps since the last line. */
+/** Accumulates a line of the log over its steps. */
 export class LogInterval {
   constructor(private sums = EMPTY) {}
 
@@ -68,11 +68,12 @@ export class LogInterval {
     };
   }
 
-  /** The sums so far: what a new interval is begun with to go on. */
+  /** The sums so far, from which a new interval can continue. */
   get state(): TrainingProgress['interval'] {
     return this.sums;
   }
 
+  /** Ends the interval: its means for the log. */
   take() {
     const { steps, dataMilliseconds, stepMilliseconds, ...sums } = this.sums;
     this.sums = EMPTY;
@@ -88,19 +89,16 @@ export class LogInterval {
   }
 }
 
-/** Appends a line of JSON. @throws UserError where the file cannot be written. */
+/** Appends a line of JSON. @throws UserError if the file cannot be written. */
 export async function appendLine(file: string, line: LogLine | ValidationLine): Promise<void> {
-  try {
-    await appendFile(file, `${JSON.stringify(line)}\n`);
-  } catch (error) {
+  await appendFile(file, `${JSON.stringify(line)}\n`).catch((error) => {
     throw explainFileError(error, file, 'write');
-  }
+  });
 }
 
 /**
- * Cuts off what a log says of iterations after the last one that is saved, and a line that was being written when the
- * process ended: they are written again. A damaged line before that is taken out. `note` is told of what is lost: its iterations
- * are not done again.
+ * Cuts off a log's lines after the last saved iteration, and a half-written last line: they are written again. Damaged lines
+ * before that are removed; `note` gets a message about them, because their iterations are not repeated.
  * @param logEvery Iterations between two lines of training.
  */
 export async function cutLog(
@@ -112,42 +110,34 @@ export async function cutLog(
   const text = await logText(file);
   const lines = text.split('\n').slice(0, -1);
   const after = lines.findIndex((line) => iterationOf(line) > lastIteration);
-  // With nothing saved all of it is written again.
+  // If nothing is saved, everything is written again.
   const before = lastIteration === 0 ? [] : lines.slice(0, after === -1 ? lines.length : after);
   const damaged = before.flatMap((line, i) => (Number.isNaN(iterationOf(line)) ? [i + 1] : []));
   if (damaged.length > 0) {
     const numbers = `line${damaged.length === 1 ? '' : 's'} ${damaged.join(', ')}`;
-    note?.(
-      `${file} is damaged in ${numbers}: taken out. What it said of iterations up to ${lastIteration}, which are done, is lost.`,
-    );
+    note?.(`${file} is damaged in ${numbers}, removed now: what it said of iterations up to ${lastIteration} is lost.`);
   }
   const sound = before.filter((line) => !Number.isNaN(iterationOf(line)));
   const [found = 0, expected] = [sound.map(iterationOf).at(-1), lastIteration - (lastIteration % logEvery)];
   if (damaged.length === 0 && found < expected) {
-    note?.(`${file} ends at iteration ${found}: what it said of those up to ${expected}, which are done, is lost.`);
+    note?.(`${file} ends at iteration ${found}: what it said of iterations up to ${expected} is lost.`);
   }
   const cut = sound.map((line) => `${line}\n`).join('');
   if (cut !== text) await writeFileAtomic(file, cut);
 }
 
-/** A log's text; empty where there is none. @throws UserError where it cannot be read. */
-async function logText(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw explainFileError(error, file, 'read');
-  }
+/** A log's text; empty if there is none. @throws UserError if it cannot be read. */
+function logText(file: string): Promise<string> {
+  return unlessMissing(file, 'read', readFile(file, 'utf8'), '');
 }
 
-/** Whether a log has the evaluation after an iteration; false where there is no log. @throws UserError where it cannot be read. */
+/** Whether a log has the evaluation after an iteration; false if there is no log. @throws UserError if it cannot be read. */
 export async function hasValidation(file: string, iteration: number): Promise<boolean> {
-  const text = await logText(file);
-  const lines = text.split('\n').filter((line) => iterationOf(line) === iteration);
+  const lines = (await logText(file)).split('\n').filter((line) => iterationOf(line) === iteration);
   return lines.some((line) => (JSON.parse(line) as { mode?: unknown }).mode === 'val');
 }
 
-/** NaN of a line that is none of the log's. */
+/** The iteration of a line; NaN if it is no line of a log. */
 function iterationOf(line: string): number {
   try {
     const { iteration } = (JSON.parse(line) ?? {}) as { iteration?: unknown };

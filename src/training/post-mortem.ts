@@ -8,7 +8,7 @@ import { saveCheckpoint } from './checkpoint.js';
 import { type Diagnosis, diagnose, parameterStatistics, type Statistics, statisticsOf } from './diagnosis.js';
 import { NonFiniteError, type TrainingStep } from './step.js';
 
-/** Folder in the run directory for what is left of a training that was not finite. */
+/** Folder in the run directory for the state and the report of a training that stopped at a value that is not finite. */
 const POST_MORTEM_FOLDER = 'non-finite';
 
 /** report.json of that folder. */
@@ -20,9 +20,9 @@ export interface PostMortem {
   readonly batch: readonly string[];
   /** The normalised images of the batch: [count, height, width, 3]. */
   readonly images: Statistics;
-  /** As they were when training stopped: where a gradient stopped it, layers above its own have moved in this step. */
+  /** As they were when training stopped: if a gradient stopped it, the layers above have already moved in this step. */
   readonly parameters: Readonly<Record<string, Statistics>>;
-  /** The step done once more; null where that failed. */
+  /** Of the repeated step; null if repeating it failed. */
   readonly diagnosis: Diagnosis | null;
   readonly diagnosisError: string | null;
 }
@@ -36,14 +36,14 @@ interface PostMortemOptions {
   readonly directory: string;
   /** Called before anything is written. */
   readonly beforeWrite?: (() => Promise<void>) | undefined;
-  /** Awaited while the step is done again. */
+  /** Awaited while the step is repeated. */
   readonly pause?: Pause | undefined;
 }
 
 /**
- * Of an error that stopped training because something was not finite: saves the network and the optimizer beside the
- * checkpoints, finds out where it began, and writes a report.
- * @returns the error with what was found, and with why the state or the report could not be written; any other error as it is.
+ * If a value that is not finite stopped training: saves the network and the optimizer beside the checkpoints, finds out where
+ * it began, and writes a report.
+ * @returns the error, with the findings and why the state or the report could not be written; any other error unchanged.
  */
 export async function afterNonFinite(
   error: unknown,
@@ -70,7 +70,7 @@ export async function afterNonFinite(
     await makeFolder(folder);
     await saveCheckpoint(folder, iteration, { ...step, row });
   });
-  // Doing the step again takes its memory again: what is known already is written first.
+  // Repeating the step takes its memory again: what is known already is written first.
   await problemOf(() => write({ diagnosis: null, diagnosisError: 'not done' }));
   const findings: string[] = [];
   let diagnosis: Diagnosis | null = null;
@@ -88,7 +88,7 @@ export async function afterNonFinite(
   return new NonFiniteError(what, iteration, learningRate, names, findings);
 }
 
-/** Why something could not be done, for an error that says more; null where it could. */
+/** The message of the error with which `work` failed; null if it succeeded. */
 async function problemOf(work: () => Promise<void>): Promise<string | null> {
   try {
     await work();
@@ -98,21 +98,21 @@ async function problemOf(work: () => Promise<void>): Promise<string | null> {
   }
 }
 
-/** Where it began, in a sentence. */
+/** A sentence about where it began. */
 function beginning(
   { began }: Diagnosis,
   { images, parameters }: Pick<PostMortem, 'images' | 'parameters'>,
   { segmentor }: TrainingStep,
 ): string {
   if (images.nonFinite > 0) return `It began in the images: ${images.nonFinite} of ${images.count} values.`;
-  // Running statistics take what is not finite from the failed pass itself.
+  // Not the running statistics: the failed pass itself spoiled them.
   const trained = segmentor.parameters.specs.filter(({ kind }) => isTrained(kind));
   const broken = trained.find(({ path }) => parameters[path]!.nonFinite > 0);
   if (broken !== undefined) {
     const { nonFinite, count } = parameters[broken.path]!;
-    return `${nonFinite} of ${count} values of ${broken.path} are not finite already.`;
+    return `${nonFinite} of ${count} values of ${broken.path} were already not finite.`;
   }
-  if (began === null) return 'Done again, the step is finite throughout.';
+  if (began === null) return 'All results of the repeated step are finite.';
   const { layer, operation, direction, nonFinite, count } = began;
   const where = layer === null ? 'before the first layer' : `at ${layer}`;
   return `It began ${where} (${direction}, ${operation}): ${nonFinite} of ${count} values.`;

@@ -6,22 +6,22 @@ import type { Segmentor } from '../network/segmentor.js';
 import { UserError } from '../support/errors.js';
 import { cacheDirectory } from '../support/package.js';
 import { readCheckpoint } from '../weights/load.js';
-import type { Checkpoint } from './checkpoint.js';
+import type { TrainingCheckpoint } from './checkpoint.js';
 import type { TrainingStep } from './step.js';
 
-/** The published recipes name their ImageNet backbones as SOURCE://NAME; NAME is the file's name in the cache. */
+/** Published recipes name their ImageNet backbones SOURCE://NAME; NAME is the file's name in the cache. */
 const PUBLISHED_NAME = /^[a-z-]+:\/\/(\w+)$/;
 
 /**
- * Loads a recipe's pretrained backbone: a path to a weights file, or the name of a published one, which is looked for as
+ * Loads a recipe's pretrained backbone: a path to a weights file, or the name of a published one, whose file is
  * `<cache>/pretrained/<name>.pth` or `.safetensors`.
- * @throws UserError when there is no such file, or it does not fit the network.
+ * @throws UserError if there is no such file, or it does not fit the network.
  */
 export async function loadPretrained(engine: Engine, segmentor: Segmentor, pretrained: string): Promise<void> {
   await loadBackbone(engine, segmentor, findPretrained(pretrained));
 }
 
-/** The file of a pretrained backbone. @throws UserError when there is none. */
+/** The file of a pretrained backbone. @throws UserError if there is none. */
 export function findPretrained(pretrained: string): string {
   const name = PUBLISHED_NAME.exec(pretrained)?.[1];
   const candidates =
@@ -31,7 +31,7 @@ export function findPretrained(pretrained: string): string {
   const file = candidates.find((candidate) => existsSync(candidate));
   if (file === undefined) {
     throw new UserError(
-      `The pretrained backbone ${pretrained} is not there: looked for ${candidates.join(' and ')}.`,
+      `The pretrained backbone ${pretrained} was not found: there is no ${candidates.join(' or ')}.`,
       'Put the file there, or give --set pretrained=FILE; --set pretrained=null trains from scratch (a recorded deviation).',
     );
   }
@@ -39,16 +39,20 @@ export function findPretrained(pretrained: string): string {
 }
 
 /**
- * Puts a training step where a checkpoint was taken: every parameter, running statistic and velocity.
- * @throws UserError where the checkpoint is not of this network.
+ * Restores a training step from a checkpoint: every parameter, running statistic and velocity.
+ * @throws UserError if the checkpoint is not of this network.
  */
-export async function restoreStep(engine: Engine, step: TrainingStep, { files, progress }: Checkpoint): Promise<void> {
+export async function restoreStep(
+  engine: Engine,
+  step: TrainingStep,
+  { files, progress }: TrainingCheckpoint,
+): Promise<void> {
   const { missing, wrongShape } = await loadParameters(engine, step.segmentor, files.weights);
   const wrong = missing[0] ?? wrongShape[0]?.path;
   if (wrong !== undefined || progress === null) {
     throw new UserError(
       `${files.state} is no checkpoint of this recipe${wrong === undefined ? '' : ` (${wrong} does not fit)`}.`,
-      'Start anew with --fresh.',
+      'Start a new run with --fresh.',
     );
   }
   const { tensors } = await readCheckpoint(files.optimizer);

@@ -9,7 +9,7 @@ import type { Experiment } from '../recipe/experiment.js';
 import { InterruptedError } from '../support/errors.js';
 import { makeFolder } from '../support/files.js';
 import { PATIENCE, type Pause, pauses } from '../support/pauses.js';
-import { type Checkpoint, type TrainingProgress, takeSnapshot } from './checkpoint.js';
+import { type TrainingCheckpoint, type TrainingProgress, takeSnapshot } from './checkpoint.js';
 import { newestCheckpoint } from './checkpoint-folder.js';
 import { CheckpointWriter } from './checkpoint-writer.js';
 import { appendLine, cutLog, hasValidation, LogInterval, type LogLine, type ValidationLine } from './log.js';
@@ -21,39 +21,39 @@ export interface TrainOptions {
   readonly experiment: Experiment;
   readonly engine: Engine;
   readonly dataRoot: string;
-  /** The run directory: `log.jsonl` and `checkpoints/` are written there, and gone on with where they are there. */
+  /** The run directory with `log.jsonl` and `checkpoints/`; training resumes from them if they exist. */
   readonly directory: string;
-  /** Newest checkpoints that are kept, besides the best. */
+  /** How many of the newest checkpoints to keep, besides the best. */
   readonly keepCheckpoints: number;
-  /** A checkpoint is written at least so often, besides those at the recipe's interval. */
+  /** A checkpoint is written at least this often, besides those at the recipe's interval. */
   readonly mostSecondsLost: number;
-  /** Counts samples that cannot be read, in whose place others are drawn; where not given, such a sample is an error. */
+  /** Counts unreadable samples, which are replaced by others; default: such a sample is an error. */
   readonly skipped?: SkippedSamples | undefined;
   readonly signal?: AbortSignal;
-  /** How long a step may still take after an abort; one that takes longer is given up. */
+  /** How long a step may still take after an abort; a longer one is abandoned. */
   readonly patienceMilliseconds?: number;
   /** Whether a checkpoint was asked for since the last call. */
   readonly saveRequested?: (() => boolean) | undefined;
-  /** Called before anything is written into the run directory; where it throws, training ends. */
+  /** Called before anything is written into the run directory; if it throws, training ends. */
   readonly beforeWrite?: (() => Promise<void>) | undefined;
-  /** Told of damaged checkpoints, and from where training goes on. */
+  /** Gets messages about damaged checkpoints, and from where training resumes. */
   readonly note?: ((text: string) => void) | undefined;
   readonly onProgress?: (progress: TrainProgress) => void;
-  /** Told before the first step how many were done before. */
+  /** Called before the first step with the number of iterations done before. */
   readonly onStart?: ((iterations: number) => Promise<void>) | undefined;
-  /** None where it is not given. */
+  /** Default: no evaluations during training. */
   readonly validation?: Validation | undefined;
-  /** Told each line of log.jsonl about training once it is written. */
+  /** Gets each line of log.jsonl about training after it is written. */
   readonly onLog?: ((line: LogLine) => Promise<void>) | undefined;
 }
 
-/** Evaluations while training goes on. */
+/** Evaluations during training. */
 export interface Validation {
-  /** Iterations between two; after the last iteration there is none. */
+  /** Iterations between two evaluations; there is none after the last iteration. */
   readonly every: number;
   /**
-   * Evaluates weights, from a checkpoint's file; null where they give no figures. It must leave no tensor behind.
-   * @throws InterruptedError on abort: it is begun again, or gone on with, when training is.
+   * Evaluates the weights in a checkpoint's file; null if they give no figures. It must leave no tensor behind.
+   * @throws InterruptedError on abort: when training resumes, the evaluation starts again or resumes.
    */
   readonly evaluate: (weights: string, iteration: number) => Promise<Omit<ValidationLine, 'mode' | 'iteration'> | null>;
 }
@@ -72,9 +72,9 @@ export interface TrainResult {
   readonly iterations: number;
   readonly seconds: number;
   readonly finalLoss: number;
-  /** Of 16-bit training: steps that moved nothing, as a gradient had overflowed. */
+  /** Of 16-bit training: steps that moved nothing because a gradient overflowed. */
   readonly skippedSteps: number;
-  /** Names of the samples that could not be read, in whose place others were drawn. */
+  /** Names of unreadable samples that were replaced by others. */
   readonly skippedSamples: readonly string[];
   readonly peakLiveTensorBytes: number;
   readonly peakProcessBytes: number;
@@ -83,36 +83,36 @@ export interface TrainResult {
 /** Weight of the newest loss in the smoothed one: a mean over about the last hundred steps. */
 const SMOOTHING = 0.01;
 
-/** A training in one process: what it holds open, how far it is, and what is done around each step (`train`). */
+/** A training in one process: its open resources, its progress, and the actions around each step (see `train`). */
 export class TrainingSession {
   readonly iterations: number;
   /** Steps done so far, those of earlier processes included. */
   done: number;
-  private readonly first: number;
+  private readonly startIteration: number;
   private readonly logFile: string;
   private readonly interval: LogInterval;
   private readonly pause: Pause;
   private readonly start = performance.now();
-  private last: StepResult | null;
+  private lastResult: StepResult | null;
   private lastMilliseconds = 0;
-  /** Whether training ends after this step. */
+  /** Whether an abort ends training after this step. */
   private isInterrupted = false;
   private smoothedLoss: number | null;
   private peakLiveTensorBytes: number;
-  /** When a checkpoint was taken last. */
-  private saved = performance.now();
+  /** When the last checkpoint was taken. */
+  private savedAt = performance.now();
 
   private constructor(
     private readonly options: TrainOptions,
-    private readonly found: Checkpoint | null,
+    private readonly checkpoint: TrainingCheckpoint | null,
     private readonly loader: TrainingLoader,
     private readonly trainingStep: TrainingStep,
     private readonly writer: CheckpointWriter,
   ) {
-    const before = found?.progress ?? null;
+    const before = checkpoint?.progress ?? null;
     this.iterations = options.experiment.training.iterations;
-    this.first = found?.iteration ?? 0;
-    this.done = this.first;
+    this.startIteration = checkpoint?.iteration ?? 0;
+    this.done = this.startIteration;
     this.logFile = logOf(options);
     this.interval = new LogInterval(before?.interval);
     this.pause = pauses({
@@ -120,52 +120,45 @@ export class TrainingSession {
       message: 'Interrupted in the middle of a step.',
       patienceMilliseconds: options.patienceMilliseconds ?? PATIENCE,
     });
-    this.last = before?.result ?? null;
+    this.lastResult = before?.result ?? null;
     this.smoothedLoss = before?.smoothedLoss ?? null;
     this.peakLiveTensorBytes = before?.peakLiveTensorBytes ?? 0;
   }
 
-  /** Finds the newest checkpoint, cuts the log to it, and opens the loader and the thread that writes checkpoints. */
+  /** Finds the newest checkpoint, cuts the log to it, and opens the loader and the writer of checkpoints. */
   static async open(options: TrainOptions): Promise<TrainingSession> {
     const { experiment, engine, dataRoot, skipped, note } = options;
     const { training, data, seed } = experiment;
     const folder = checkpointsOf(options);
     await makeFolder(folder);
-    const found = await newestCheckpoint(folder, (what) => note?.(what));
-    const startIteration = found?.iteration ?? 0;
+    const checkpoint = await newestCheckpoint(folder, (message) => note?.(message));
+    const startIteration = checkpoint?.iteration ?? 0;
     await cutLog(logOf(options), startIteration, training.logEvery, note);
     await options.onStart?.(startIteration);
     const dataset = await loadDataset(data.dataset);
-    const { batch } = training;
-    const loader = await createTrainingLoader({
-      dataset,
-      recipe: data,
-      dataRoot,
-      seed,
-      batch,
-      startIteration,
-      skipped,
-    });
+    const settings = { dataset, recipe: data, dataRoot, seed, batch: training.batch, startIteration, skipped };
+    const loader = await createTrainingLoader(settings);
     const step = new TrainingStep(engine, experiment);
     const { keepCheckpoints: keep, beforeWrite } = options;
     const writer = await CheckpointWriter.start({ keep, log: logOf(options), beforeWrite });
-    return new TrainingSession(options, found, loader, step, writer);
+    return new TrainingSession(options, checkpoint, loader, step, writer);
   }
 
-  /** Takes the weights of the checkpoint, or the starting ones; and validates, if that was missed. */
+  /** Loads the weights of the checkpoint, or the starting ones; runs the evaluation after the checkpoint if it is missing. */
   async begin(): Promise<void> {
-    const { found, first, trainingStep, options } = this;
+    const { checkpoint, startIteration, trainingStep, options } = this;
     const { engine, note, experiment } = options;
     const { pretrained } = experiment.model;
-    if (found === null) {
+    if (checkpoint === null) {
       trainingStep.segmentor.initialise(experiment.seed, pretrained !== null);
       if (pretrained !== null) await loadPretrained(engine, trainingStep.segmentor, pretrained);
       return;
     }
-    await restoreStep(engine, trainingStep, found);
-    note?.(`Training goes on after iteration ${first} of ${this.iterations}.`);
-    // A training that was ended between a checkpoint and its evaluation.
-    if (this.validates && !(await hasValidation(this.logFile, first))) await this.evaluate(found.files.weights);
+    await restoreStep(engine, trainingStep, checkpoint);
+    note?.(`Training resumes after iteration ${startIteration} of ${this.iterations}.`);
+    // The training ended between a checkpoint and its evaluation.
+    if (this.evaluationIsDue && !(await hasValidation(this.logFile, startIteration)))
+      await this.evaluate(checkpoint.files.weights);
   }
 
   /** The next batch, and a step on it. */
@@ -179,11 +172,11 @@ export class TrainingSession {
     try {
       result = await trainingStep.run(batch, iteration, pause);
     } catch (error) {
-      if (error instanceof InterruptedError) throw await this.givenUp();
+      if (error instanceof InterruptedError) throw await this.abandonStep();
       const { row } = experiment;
       throw await afterNonFinite(error, { engine, step: trainingStep, batch, row, directory, beforeWrite, pause });
     }
-    this.last = result;
+    this.lastResult = result;
     this.done = iteration + 1;
     this.lastMilliseconds = performance.now() - running;
     const { peakLiveBytes } = trainingStep;
@@ -196,15 +189,15 @@ export class TrainingSession {
       ...result,
       iteration: this.done,
       iterations: this.iterations,
-      secondsPerIteration: this.seconds / (this.done - this.first),
+      secondsPerIteration: this.seconds / (this.done - this.startIteration),
     });
   }
 
   /** A line in the log, at the recipe's interval and at the end. */
   async log(): Promise<void> {
     const { done, options } = this;
-    if (!this.isLast && done % options.experiment.training.logEvery !== 0) return;
-    const { learningRate } = this.last!;
+    if (!this.isComplete && done % options.experiment.training.logEvery !== 0) return;
+    const { learningRate } = this.lastResult!;
     const memory = { liveTensorBytes: liveTensors(options.engine).bytes, processBytes: processMemory().residentBytes };
     const line = { iteration: done, learningRate, ...this.interval.take(), ...memory };
     await options.beforeWrite?.();
@@ -212,34 +205,34 @@ export class TrainingSession {
     await options.onLog?.(line);
   }
 
-  /** In short steps, signals, and what the other threads have to say, are heard here only. What is heard later counts after the next step. */
-  async listen(): Promise<void> {
+  /** Lets in signals and messages of other threads, as short steps do not. A later abort counts after the next step. */
+  async checkForAbort(): Promise<void> {
     await setImmediate();
-    this.isInterrupted = this.options.signal?.aborted === true && !this.isLast;
+    this.isInterrupted = this.options.signal?.aborted === true && !this.isComplete;
   }
 
-  /** A checkpoint, if one is due: at the recipe's interval, before an evaluation, when asked for, long ago, or at the end. */
+  /** A checkpoint if one is due: at the recipe's interval, before an evaluation, on request, after a long time, or at the end. */
   async save(): Promise<void> {
     const { options, done } = this;
     const { training } = options.experiment;
-    // One more step would be lost too, if it was not saved before it.
-    const unsaved = performance.now() - this.saved + this.lastMilliseconds;
-    const asked = options.saveRequested?.() === true;
+    // Without a checkpoint now, one more step could be lost.
+    const unsaved = performance.now() - this.savedAt + this.lastMilliseconds;
+    const requested = options.saveRequested?.() === true;
     const isDue =
-      this.isLast ||
+      this.isComplete ||
       this.isInterrupted ||
-      asked ||
+      requested ||
       unsaved >= options.mostSecondsLost * 1000 ||
-      this.validates ||
+      this.evaluationIsDue ||
       done % training.checkpointEvery === 0;
     await this.writer.afterStep(done, isDue, () => {
-      this.saved = performance.now();
+      this.savedAt = performance.now();
       const { row } = options.experiment;
       return takeSnapshot(checkpointsOf(options), done, { ...this.trainingStep, row }, this.progress());
     });
   }
 
-  /** @throws InterruptedError after an abort, once the checkpoint is on the disk. */
+  /** @throws InterruptedError after an abort, when the checkpoint is on the disk. */
   async endIfInterrupted(): Promise<void> {
     if (!this.isInterrupted) return;
     await this.writer.finish();
@@ -247,20 +240,20 @@ export class TrainingSession {
     throw InterruptedError.of(this.options.signal, message);
   }
 
-  /** Evaluates the checkpoint that was just written, if it is time: if that is interrupted, it begins again with the same weights. */
+  /** Evaluates the checkpoint just written, if an evaluation is due. An interrupted one starts again with the same weights. */
   async validate(): Promise<void> {
-    if (this.validates) await this.evaluate((await this.writer.finish())!.weights);
+    if (this.evaluationIsDue) await this.evaluate((await this.writer.finish())!.weights);
   }
 
-  /** To be called once, at the end. */
+  /** Call it once, at the end. */
   async result(): Promise<TrainResult> {
-    const { weights } = (await this.writer.finish()) ?? this.found!.files;
+    const { weights } = (await this.writer.finish()) ?? this.checkpoint!.files;
     const { seconds, skippedSteps, skippedSamples, peakProcessBytes } = this.progress();
     return {
       weights,
       iterations: this.iterations,
       seconds,
-      finalLoss: this.last!.loss,
+      finalLoss: this.lastResult!.loss,
       skippedSteps,
       skippedSamples,
       peakLiveTensorBytes: this.peakLiveTensorBytes,
@@ -274,14 +267,14 @@ export class TrainingSession {
     await this.loader.close();
   }
 
-  private get isLast(): boolean {
+  private get isComplete(): boolean {
     return this.done === this.iterations;
   }
 
   /** Whether an evaluation follows the steps done so far. */
-  private get validates(): boolean {
+  private get evaluationIsDue(): boolean {
     const { validation } = this.options;
-    return validation !== undefined && !this.isLast && this.done % validation.every === 0;
+    return validation !== undefined && !this.isComplete && this.done % validation.every === 0;
   }
 
   /** Of this process. */
@@ -297,30 +290,30 @@ export class TrainingSession {
       await beforeWrite?.();
       await appendLine(this.logFile, { mode: 'val', iteration, ...figures });
     }
-    this.saved = performance.now();
+    this.savedAt = performance.now();
   }
 
   private progress(): TrainingProgress {
-    const before = this.found?.progress ?? null;
+    const before = this.checkpoint?.progress ?? null;
     const skipped = this.options.skipped?.names('train') ?? [];
     return {
       seconds: (before?.seconds ?? 0) + this.seconds,
       skippedSteps: this.trainingStep.skipped,
       skippedInARow: this.trainingStep.skippedInARow,
       smoothedLoss: this.smoothedLoss!,
-      // Also one of an iteration that is done again: in this run it could not be read once.
+      // Including those of repeated iterations: this run could not read them once.
       skippedSamples: [...new Set([...(before?.skippedSamples ?? []), ...skipped])],
       peakLiveTensorBytes: this.peakLiveTensorBytes,
       peakProcessBytes: Math.max(before?.peakProcessBytes ?? 0, processMemory().peakBytes),
-      result: this.last!,
+      result: this.lastResult!,
       interval: this.interval.state,
     };
   }
 
-  private async givenUp(): Promise<InterruptedError> {
+  private async abandonStep(): Promise<InterruptedError> {
     await this.writer.finish();
-    const saved = this.writer.newestWhole ?? this.first;
-    return InterruptedError.of(this.options.signal, describeGivenUp(this.done, saved, this.iterations));
+    const saved = this.writer.newestComplete ?? this.startIteration;
+    return InterruptedError.of(this.options.signal, describeAbandoned(this.done, saved, this.iterations));
   }
 }
 
@@ -332,14 +325,14 @@ function logOf({ directory }: TrainOptions): string {
   return path.join(directory, 'log.jsonl');
 }
 
-/** Of a step, counted from 0, that was given up where `saved` are saved. */
-function describeGivenUp(iteration: number, saved: number, iterations: number): string {
+/** The message for an abandoned step: `iteration` counts from 0, `saved` is the number of iterations saved. */
+function describeAbandoned(iteration: number, saved: number, iterations: number): string {
   const from =
-    saved === 0 ? 'from the start, as nothing was saved yet' : `after iteration ${saved}, the last that was saved`;
+    saved === 0 ? 'from the start, because nothing was saved yet' : `after iteration ${saved}, the last one saved`;
   const lost = iteration - saved;
   const again = lost === 0 ? 'it is' : lost === 1 ? 'it and the one before are' : `it and the ${lost} before are`;
   return (
     `Interrupted in the middle of iteration ${iteration + 1} of ${iterations}, which would have taken too long to finish. ` +
-    `Training goes on ${from}: ${again} done again.`
+    `Training resumes ${from}: ${again} repeated.`
   );
 }

@@ -13,13 +13,13 @@ import { ExitCode, UserError } from '../support/errors.js';
 import { noPause, type Pause } from '../support/pauses.js';
 import { Draws, Purpose } from '../support/random.js';
 
-/** A loss or a gradient that is not finite: training cannot go on. Exit code 3. */
+/** A loss or a gradient that is not finite ends training. Exit code 3. */
 export class NonFiniteError extends UserError {
   override readonly name = 'NonFiniteError';
   override readonly exitCode = ExitCode.diverged;
 
   constructor(
-    /** What is not finite: "The loss", "The gradient of …". */
+    /** "The loss", "The gradient of …". */
     readonly what: string,
     /** From 0. */
     readonly iteration: number,
@@ -66,7 +66,7 @@ export class MomentumOptimizer {
     return this.velocities;
   }
 
-  /** Sets a parameter's velocity, disposing the one before; takes ownership. */
+  /** Sets a parameter's velocity and disposes the old one; takes ownership. */
   restore(path: string, velocity: Tensor): void {
     this.velocities.get(path)?.dispose();
     this.velocities.set(path, velocity);
@@ -91,7 +91,7 @@ export interface StepResult {
   /** decode + auxiliary. */
   readonly loss: number;
   readonly decodeLoss: number;
-  /** With its weight already in it. */
+  /** Times its weight. */
   readonly auxiliaryLoss: number;
   /** Pixel accuracy of the decode head, percent. */
   readonly accuracy: number;
@@ -104,7 +104,7 @@ export interface Forward extends ForwardLosses {
   readonly images: Value;
 }
 
-/** Steps in a row of which each overflowed in 16 bits: no bad luck any more. */
+/** So many steps in a row that overflow in 16 bits are no accident. */
 const MOST_OVERFLOWS_IN_A_ROW = 20;
 
 /**
@@ -116,9 +116,9 @@ const MOST_OVERFLOWS_IN_A_ROW = 20;
 export class TrainingStep {
   readonly segmentor: Segmentor;
   readonly optimizer: MomentumOptimizer;
-  /** Steps of mixed precision that moved nothing, as a gradient had overflowed. */
+  /** Steps of mixed precision that moved nothing because a gradient overflowed. */
   skipped = 0;
-  /** Of these, the latest without any other between them. */
+  /** How many of these came last, in a row. */
   skippedInARow = 0;
   private readonly meter: PeakMeter;
 
@@ -133,11 +133,11 @@ export class TrainingStep {
   }
 
   /**
-   * Runs iteration `iteration` (from 0). The number of tensors after a step equals the number before it, from the second step on:
-   * the first one makes the velocities.
-   * @throws NonFiniteError when the loss is not finite, before any parameter has moved; when the gradient of a filter is not
-   * finite, before that filter has moved; when one step after the other overflows in 16 bits; what `pause` throws, which
-   * leaves the step half done: some parameters have moved, and some of its tensors are held until the engine ends.
+   * Runs iteration `iteration` (from 0). From the second step on, the number of tensors stays the same: the first one makes the
+   * velocities.
+   * @throws NonFiniteError if the loss is not finite, before any parameter has moved; if the gradient of a filter is not
+   * finite, before that filter has moved; if many steps in a row overflow in 16 bits. What `pause` throws: it leaves the step
+   * half done, with some parameters moved and some tensors held until the engine ends.
    */
   async run(batch: Batch, iteration: number, pause: Pause = noPause): Promise<StepResult> {
     const { training } = this.experiment;
@@ -146,14 +146,14 @@ export class TrainingStep {
     const { precision, momentum, weightDecay } = training;
     const move = { learningRate: rate, momentum, weightDecay, gradientFactor: 1 / this.lossScale };
     const fail = (what: string) => new NonFiniteError(what, iteration, rate, batch.names);
-    // In float32 each parameter moves, and its gradient is freed, at once; an overflow shows only once all are there.
+    // In float32 each parameter moves at once, and its gradient is freed; in 16 bits all gradients must be checked first.
     const gradients = precision === 'fp32' ? null : new Map<string, Tensor>();
     const update = (path: string, gradient: Tensor) => {
       if (gradients !== null) {
         gradients.set(path, gradient);
         return;
       }
-      // What is not finite reaches the gradient of its layer's filter, whatever else it reaches.
+      // A value that is not finite always reaches the gradient of its layer's filter.
       if (gradient.rank === 4 && !kernels.allFinite([gradient])) throw fail(`The gradient of ${path}`);
       this.optimizer.update(path, gradient, move);
     };
@@ -165,7 +165,8 @@ export class TrainingStep {
     if (gradients !== null) {
       this.moveAll(gradients, move);
       if (this.skippedInARow >= MOST_OVERFLOWS_IN_A_ROW) {
-        throw fail(`Of ${this.skippedInARow} steps in a row a gradient in 16 bits (loss scale ${training.lossScale})`);
+        const steps = `each of ${this.skippedInARow} steps in a row`;
+        throw fail(`A gradient in 16 bits (loss scale ${training.lossScale}) of ${steps}`);
       }
     }
     return {
@@ -217,7 +218,7 @@ export class TrainingStep {
     return { tape, images, ...losses };
   }
 
-  /** Moves the parameters where every gradient is finite. */
+  /** Moves the parameters if every gradient is finite. */
   private moveAll(gradients: ReadonlyMap<string, Tensor>, move: MomentumStep): void {
     const finite = this.segmentor.kernels.allFinite([...gradients.values()]);
     for (const [path, gradient] of gradients) {
@@ -243,14 +244,13 @@ export class TrainingStep {
   }
 }
 
-/** Steps after which each tensor that lives on is there: the first one makes the velocities. */
+/** The first step makes the velocities; the second has every tensor. */
 const STEPS = 2;
 
 /**
- * What the tensors of a training step take, without computing it: the step itself runs on the engine's twin that knows
- * shapes only.
+ * Memory of a training step's tensors, without computing it: the step runs on the engine's twin that knows shapes only.
  * @param sizeHw [height, width] of the training crop.
- * @param images of a batch.
+ * @param images Images in a batch.
  */
 export function trainingMemory(
   engine: Engine,
@@ -261,7 +261,7 @@ export function trainingMemory(
   return peakOfSize(sizeHw, (divisor) =>
     engine.withShapes(async (twin) => {
       const [height, width] = sizeHw.map((side) => Math.ceil(side / divisor)) as [number, number];
-      // The twin looks at the shapes only.
+      // The twin uses the shapes only.
       const batch = { count: images, height, width, images: new Float32Array(), labels: new Int32Array(), names: [] };
       const step = new TrainingStep(twin, experiment);
       try {

@@ -154,7 +154,7 @@ export async function writePytorch(
         }),
         text('version', VERSION),
       ],
-      { packing: 'aligned', otherwise: 'Write a .safetensors file instead.' },
+      { packing: 'aligned', advice: 'Write a .safetensors file instead.' },
     ),
   );
 }

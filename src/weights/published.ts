@@ -86,8 +86,8 @@ export function publishedFile({ row, url }: Pick<FetchOptions, 'row' | 'url'>): 
 }
 
 async function fetchPart(options: FetchOptions, { url, hash }: PublishedFile, part: string): Promise<string> {
-  const otherwise = `download it elsewhere and give it with fcn weights fetch ${options.row} --from FILE`;
-  await download({ ...options, url, part, otherwise });
+  const alternative = `download it elsewhere and give it with fcn weights fetch ${options.row} --from FILE`;
+  await download({ ...options, url, part, alternative });
   const sha256 = await sha256File(part, options.signal);
   if (sha256.startsWith(hash)) return sha256;
   await discardPart(part);

@@ -4,7 +4,7 @@ import { rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
-import { encodePng } from '../../src/data/palette.js';
+import { encodePng } from '../../src/data/png-write.js';
 import type { RunRecord } from '../../src/records/record.js';
 import { fcn, fcnProcess } from '../helpers/command.js';
 import { smallDisk, withSmallDisk } from '../helpers/small-disk.js';
@@ -53,7 +53,7 @@ test.serial('a truncated image is found before training by a full check', async 
   t.false(existsSync(runs));
 });
 
-test.serial('a truncated image that is met in training ends the run with its name', async (t) => {
+test.serial('a truncated image found during training ends the run with its name', async (t) => {
   const { cwd, image, runs } = await smallSet(t);
   await cut(image);
   const { code, stderr } = await fcn(['train', ROW, ...TINY, ...SET('iterations=8')], { cwd });
@@ -88,7 +88,7 @@ test.serial(
   },
 );
 
-test.serial('a data set that goes away in mid-run ends it with the first missing file’s name', async (t) => {
+test.serial('a data set that disappears during a run ends it with the name of the first missing file', async (t) => {
   const { cwd, root, runs } = await smallSet(t);
   const { code, stderr } = await fcn(['train', ROW, ...TINY, ...SET('iterations=100000', 'logEvery=1')], {
     cwd,
@@ -143,7 +143,7 @@ withSmallDisk('a disk that fills up at a checkpoint keeps the checkpoints before
   for (const name of before) t.true(after.includes(name), name);
 });
 
-test.serial('a clock that is set back in mid-run changes nothing', async (t) => {
+test.serial('a clock that is set back during a run changes nothing', async (t) => {
   const { cwd, runs } = await smallSet(t);
   const { code, stderr } = await fcnProcess(['train', ROW, ...TINY, ...SET('iterations=4')], {
     cwd,
@@ -157,7 +157,7 @@ test.serial('a clock that is set back in mid-run changes nothing', async (t) => 
   t.true(record.details.train!.seconds > 0);
 });
 
-test.serial('a damaged checkpoint is said, and training goes on from the one before it', async (t) => {
+test.serial('a damaged checkpoint is reported, and training resumes from the one before it', async (t) => {
   const { cwd, runs } = await smallSet(t);
   const { code, stderr, run } = await interruptedTraining(cwd, runs);
   t.is(code, 143, stderr);
@@ -175,14 +175,14 @@ test.serial('a damaged checkpoint is said, and training goes on from the one bef
   const resumed = await fcn(['train', ROW, ...TINY, ...STEPS], { cwd });
   t.is(resumed.code, 0, resumed.stderr);
   const said =
-    `^The checkpoint of iteration ${newest} is damaged \\(iteration-${newest}\\.safetensors is not as it was written\\): ` +
-    `going back to the one before it\\. Its files are kept as .*damaged-iteration-${newest}\\.\\*\\.\n` +
-    `Training goes on after iteration ${before} of ${ITERATIONS}\\.$`;
+    `^The checkpoint of iteration ${newest} is damaged \\(iteration-${newest}\\.safetensors differs from what was written\\): ` +
+    `the one before it is used instead\\. Its files are kept as .*damaged-iteration-${newest}\\.\\*\\.\n` +
+    `Training resumes after iteration ${before} of ${ITERATIONS}\\.$`;
   t.regex(resumed.stderr, new RegExp(said, 'm'));
   t.deepEqual(logged(run), ALL);
 });
 
-test.serial('a run that cannot fit is refused with numbers before it starts', async (t) => {
+test.serial('a run that cannot fit is refused before it starts, with numbers', async (t) => {
   const { cwd, runs } = await smallSet(t);
   const huge = [...TINY, ...SET('data.cropHw=[65536,65536]', 'data.imageScaleWh=[65536,65536]')];
   const { code, stderr } = await fcn(['train', ROW, ...huge], { cwd });

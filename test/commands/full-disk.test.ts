@@ -8,7 +8,7 @@ import { smallDisk, withSmallDisk } from '../helpers/small-disk.js';
 
 const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
 
-withSmallDisk('a disk that is full when the run starts is found before training', async (t) => {
+withSmallDisk('a disk that is full at the start is found before training', async (t) => {
   const folder = await temporaryFolder(t);
   const mounted = await smallDisk(t, folder, '4k');
   const disk = mounted.folder;
@@ -28,7 +28,7 @@ withSmallDisk('a disk that is full when the run starts is found before training'
   t.is(code, 2);
 });
 
-withSmallDisk('a disk that fills while training ends the run with one line and nothing half-written', async (t) => {
+withSmallDisk('a disk that fills up during training ends the run with one line and no half-written file', async (t) => {
   const folder = await cityscapesFolder(t);
   const mounted = await smallDisk(t, folder, '64k');
   const disk = mounted.folder;

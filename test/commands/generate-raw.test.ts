@@ -14,7 +14,7 @@ for (const id of ['cityscapes', 'voc2012-aug']) {
     compareDownloads(t, id, false));
 }
 
-long('Pascal Context made from the label maps is not as published, and every record on it says so', async (t) => {
+long('Pascal Context made from label maps differs from the published set, and every record says so', async (t) => {
   const cwd = await temporaryFolder(t);
   await fcn(['datasets', 'generate', 'pascal-context', '--raw', '--images', '4', '--size', '64x64', '--out', 'raw'], {
     cwd,
@@ -35,7 +35,7 @@ long('Pascal Context made from the label maps is not as published, and every rec
   const tiny = ['--profile', 'smoke', '--engine', 'wasm', ...changes, '--stage', 'train'];
   const run = await fcn(['reproduce', row, ...tiny], { cwd });
   t.is(run.code, 0, run.stderr);
-  t.true(run.stderr.includes(`Note: datasets/data/VOCdevkit/VOC2010: ${other}: figures on it compare with nothing`));
+  t.true(run.stderr.includes(`Note: data/VOCdevkit/VOC2010: ${other}: figures on it compare with nothing`));
   t.regex(run.stdout, /Compares with nothing published: .*, labels of trainval\.tar\.gz instead of /);
   const [record] = await readdir(path.join(cwd, 'results/records'));
   t.deepEqual(readRecord(path.join(cwd, 'results/records', record!)).dataset?.deviations, [
@@ -43,38 +43,35 @@ long('Pascal Context made from the label maps is not as published, and every rec
   ]);
 });
 
-withSmallDisk(
-  'a full disk leaves no half-written archive, and with more space the downloads are finished',
-  async (t) => {
-    const cwd = await temporaryFolder(t);
-    // Less than the images and their archive need.
-    const mounted = await smallDisk(t, cwd, '260k');
-    const out = path.join(mounted.folder, 'downloads');
-    const parameters = ['datasets', 'generate', 'camvid', '--raw', '--images', '12', '--size', '96x128', '--out', out];
-    const full = await fcn(parameters, { cwd });
-    t.is(full.code, 2);
-    t.regex(full.stderr, /\nerror: Disk full while writing \/.*downloads.*\.\nnext: Free some space.*\n$/);
-    t.deepEqual(
-      (await readdir(out)).filter((name) => !name.startsWith('.')),
-      ['synthetic.json'],
-    );
-    const prepare = ['datasets', 'prepare', 'camvid', '--from', out];
-    const refused = await fcn(prepare, { cwd });
-    t.is(refused.code, 2);
-    t.regex(refused.stderr, /camvid\.zip \(the images and labels\) is neither packed nor unpacked/);
-    await mounted.remount('size=2m');
-    t.is((await fcn(parameters, { cwd })).code, 0);
-    t.is((await fcn(prepare, { cwd })).code, 0);
-  },
-);
+withSmallDisk('a full disk leaves no half-written archive; with more space the downloads are completed', async (t) => {
+  const cwd = await temporaryFolder(t);
+  // Less than the images and their archive need.
+  const mounted = await smallDisk(t, cwd, '260k');
+  const out = path.join(mounted.folder, 'downloads');
+  const parameters = ['datasets', 'generate', 'camvid', '--raw', '--images', '12', '--size', '96x128', '--out', out];
+  const full = await fcn(parameters, { cwd });
+  t.is(full.code, 2);
+  t.regex(full.stderr, /\nerror: Disk full while writing \/.*downloads.*\.\nnext: Free some space.*\n$/);
+  t.deepEqual(
+    (await readdir(out)).filter((name) => !name.startsWith('.')),
+    ['synthetic.json'],
+  );
+  const prepare = ['datasets', 'prepare', 'camvid', '--from', out];
+  const refused = await fcn(prepare, { cwd });
+  t.is(refused.code, 2);
+  t.regex(refused.stderr, /camvid\.zip \(the images and labels\) is neither packed nor unpacked/);
+  await mounted.remount('size=2m');
+  t.is((await fcn(parameters, { cwd })).code, 0);
+  t.is((await fcn(prepare, { cwd })).code, 0);
+});
 
-test('downloads are made under the data root, once, and other settings are refused there', async (t) => {
+test('downloads are made in the data root once, and not with other settings in the same place', async (t) => {
   const cwd = await temporaryFolder(t);
   const generate = (...parameters: string[]) =>
     fcn(['datasets', 'generate', 'pascal-context-59', '--size', '64x64', ...parameters], { cwd });
   const first = await generate('--raw', '--images', '2');
   t.is(first.code, 0, first.stderr);
-  const folder = path.join(cwd, 'datasets/data/downloads/pascal-context');
+  const folder = path.join(cwd, 'data/downloads/pascal-context');
   t.regex(
     first.stdout,
     /^\/.*downloads\/pascal-context: 1 training and 1 validation image .*, 3 of 3 files written now\.\n/,

@@ -5,7 +5,7 @@ import { cityscapesFolder } from '../helpers/datasets.js';
 import { fileOfRun, SET, SMOKE } from '../helpers/smoke-run.js';
 
 // Without the command: test/training/interruption.test.ts.
-test.serial('a signal is heard in the middle of a step of half a minute', async (t) => {
+test.serial('a signal is noticed in the middle of a step of half a minute', async (t) => {
   const cwd = await cityscapesFolder(t);
   const changes = SET('width=64', 'training.batch=2', 'data.cropHw=[256,512]', 'iterations=100000', 'logEvery=1');
   const result = await fcnProcess([...SMOKE, ...changes], {

@@ -10,7 +10,7 @@ const SMOKE = ['--profile', 'smoke', '--engine', 'wasm'];
 interface Mistake {
   readonly parameters: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
-  /** What standard error holds: the error, and what to do next. */
+  /** Standard error: the error and what to do next. */
   readonly error: RegExp;
   readonly next: RegExp;
 }
@@ -21,7 +21,7 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     error: /^error: Unknown row: fcn_r18-d8_512x1024_80k_cityscape\.$/,
     next: new RegExp(`^next: Did you mean ${ROW}\\?`),
   },
-  'no row': { parameters: ['show'], error: /^error: No row was named\.$/, next: /fcn list/ },
+  'no row': { parameters: ['show'], error: /^error: No row was given\.$/, next: /fcn list/ },
   'an unknown command': {
     parameters: ['reprodcue', ROW],
     error: /^error: Unknown command: reprodcue/,
@@ -54,7 +54,7 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
   },
   'an override that is in itself': {
     parameters: ['show', ROW, '--set', 'width=&a [*a]'],
-    error: /^error: --set model\.width=&a \[\*a\]: not a value: an alias stands for what it is in$/,
+    error: /^error: --set model\.width=&a \[\*a\]: not a value: an alias refers to what contains it$/,
     next: /YAML/,
   },
   'an override with an unknown tag': {
@@ -65,16 +65,16 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
   'aliases that stand for too much': {
     parameters: ['show', 'mine', '--file', 'aliases.yaml'],
     error: /^error: aliases\.yaml: Excessive alias count/,
-    next: /in the places of aliases/,
+    next: /the aliases by their values/,
   },
   'an alias of what it is in': {
     parameters: ['show', 'mine', '--file', 'circle.yaml'],
-    error: /^error: circle\.yaml: an alias stands for what it is in\.$/,
-    next: /in the places of aliases/,
+    error: /^error: circle\.yaml: an alias refers to what contains it\.$/,
+    next: /the aliases by their values/,
   },
   'synthetic images of more pixels than memory holds': {
     parameters: ['datasets', 'generate', 'cityscapes', '--size', '99999x99999'],
-    error: /^error: --size 99999x99999: 9999800001 pixels, at most \d+ are painted\.$/,
+    error: /^error: --size 99999x99999: 9999800001 pixels, but at most \d+ are possible\.$/,
     next: /smaller/,
   },
   'a control character, which is shown and not obeyed': {

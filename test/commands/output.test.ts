@@ -33,7 +33,7 @@ for (const parameters of [
   });
 }
 
-/** /dev/full is Linux's. */
+/** Only Linux has /dev/full. */
 const onLinux = process.platform === 'linux' ? test : test.skip;
 
 onLinux('a result that cannot be written is an error, not a crash', async (t) => {
@@ -97,7 +97,7 @@ test('a table fits 80 columns, with records of every kind', async (t) => {
   t.is(stdout.match(/^\[\d+\] /gm)?.length, 4, 'every record is listed');
 });
 
-test('a repository’s page without one of its parts is stale', async (t) => {
+test('a document of the repository without one of its parts is stale', async (t) => {
   const cwd = await temporaryFolder(t);
   await fcn(['table', '--write', 'results/README.md'], { cwd });
   writeFileSync(

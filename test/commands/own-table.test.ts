@@ -17,12 +17,12 @@ rows:
   - { id: mine, parts: [R-18-D8], recipe: { model: { width: 4, pretrained: null } }, published: { mIoU: 56.78 } }
 `;
 
-test("a table of one's own compares with the figures that it gives, and is never taken for one of the package", async (t) => {
+test('your own table compares with the figures that it gives, and is never mistaken for one of the package', async (t) => {
   const cwd = await temporaryFolder(t);
   const generated = await fcn(['datasets', 'generate', 'camvid', '--images', '4', '--size', '64x96'], { cwd });
   t.is(generated.code, 0, generated.stderr);
-  // Figures of painted images compare with nothing: these stand for real ones.
-  rmSync(path.join(cwd, 'datasets', 'data', 'camvid', 'synthetic.json'));
+  // Figures of generated images have no comparison: these stand for real ones.
+  rmSync(path.join(cwd, 'data', 'camvid', 'synthetic.json'));
   mkdirSync(path.join(cwd, 'sets'));
   mkdirSync(path.join(cwd, 'tables'));
   copyFileSync(path.join(packageRoot(), 'datasets', 'camvid.yaml'), path.join(cwd, 'sets', 'mine.yaml'));

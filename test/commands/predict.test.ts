@@ -46,13 +46,13 @@ async function prepared(t: Parameters<typeof temporaryFolder>[0], change: (segme
   const optimizer = new MomentumOptimizer(engine.tf, kernels, segmentor.parameters);
   const { weights } = await saveCheckpoint(cwd, 0, { segmentor, optimizer, row: ROW });
   segmentor.dispose();
-  const validation = path.join(cwd, 'datasets', 'data', 'cityscapes', 'leftImg8bit', 'val');
-  const truth = path.join(cwd, 'datasets', 'data', 'cityscapes', 'gtFine', 'val');
+  const validation = path.join(cwd, 'data', 'cityscapes', 'leftImg8bit', 'val');
+  const truth = path.join(cwd, 'data', 'cityscapes', 'gtFine', 'val');
   const given = ['--row', ROW, '--weights', weights];
   return { cwd, weights, validation, truth, given, predict: [...RECIPE, ...given] };
 }
 
-test.serial('weights that are not finite are refused with the first parameter of which they are', async (t) => {
+test.serial('weights that are not finite are refused with the name of their first parameter', async (t) => {
   const { tf } = await startEngine({ engine: 'wasm' });
   const { cwd, weights, validation, predict } = await prepared(t, ({ parameters }) => {
     const values = parameters.get('backbone.layer3.1.bn2.running_mean').dataSync().slice();
@@ -74,7 +74,7 @@ test.serial('weights that are not finite are refused with the first parameter of
   t.deepEqual(readdirSync(path.join(cwd, 'results', 'records')), [], 'no record is kept');
 });
 
-test.serial('a variance that is negative is refused, and logits that overflow end an evaluation with 3', async (t) => {
+test.serial('a negative variance is refused, and logits that overflow end an evaluation with 3', async (t) => {
   const { tf } = await startEngine({ engine: 'wasm' });
   const negative = await prepared(t, ({ parameters }) => {
     parameters.set('backbone.layer3.1.bn2.running_var', tf.fill([16], -1));
@@ -105,7 +105,7 @@ for (const engineName of ['wasm', 'tensorflow'] as const) {
   const declare: typeof long = engineName === 'wasm' ? test.serial : hasEngine(engineName) ? long : test.serial.skip;
   declare(`what overflows inside the network ends an evaluation and a prediction with 3 (${engineName})`, async (t) => {
     const { tf } = await startEngine({ engine: 'wasm' });
-    // The overflow is hidden: −∞ and NaN before a ReLU, and the identity beside them goes on.
+    // A ReLU hides the overflow (−∞ and NaN), and the identity beside it continues.
     const { cwd, weights, validation, given } = await prepared(t, ({ parameters }) => {
       for (const [name, factor] of Object.entries({ conv1: 3e27, conv2: -5e28 })) {
         const path = `backbone.layer3.1.${name}.weight`;
@@ -222,7 +222,7 @@ long(
   },
 );
 
-test.serial('images of any size and format; those that cannot be read are named, and the others done', async (t) => {
+test.serial('images of any size and format are predicted; those that cannot be read are named', async (t) => {
   const { cwd, predict } = await prepared(t);
   const folder = path.join(cwd, 'images');
   mkdirSync(path.join(folder, 'inner'), { recursive: true });
@@ -263,7 +263,7 @@ test.serial('images of any size and format; those that cannot be read are named,
   t.deepEqual(value('evaluation.strideHw'), [43, 85]);
 });
 
-test.serial('nothing that is read is written over, and mistakes end before anything is predicted', async (t) => {
+test.serial('no input is overwritten, and mistakes are found before anything is predicted', async (t) => {
   const { cwd, predict, validation } = await prepared(t);
   await sharp({ create: { width: 20, height: 20, channels: 3, background: 'red' } })
     .png()
@@ -275,8 +275,8 @@ test.serial('nothing that is read is written over, and mistakes end before anyth
   copyFileSync(path.join(cwd, 'a.png'), path.join(cwd, 'a.overlay.png'));
   for (const [parameters, message] of [
     [['a.png', 'a.overlay.png'], /^error: predictions\/a\.overlay\.png would be written twice: /m],
-    [['a.png', '--out', '.'], /^error: a\.png is an input, and would be written over\.$/m],
-    [['empty'], /^error: empty: no image in this folder or below it\.$/m],
+    [['a.png', '--out', '.'], /^error: a\.png is an input and would be overwritten\.$/m],
+    [['empty'], /^error: empty: no image in this folder or its subfolders\.$/m],
     [['none.png'], /^error: none\.png does not exist\.$/m],
     [['twice'], /^error: twice\/b\.jpg and twice\/b\.png would both be written to predictions\/b\.png\.$/m],
     [['a.png', '--truth', 'empty'], /^error: a\.png has no ground truth in empty: expected a\.png\.$/m],

@@ -5,14 +5,14 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { encodeJpeg } from '../../src/data/decode.js';
-import { encodePng } from '../../src/data/palette.js';
+import { encodePng } from '../../src/data/png-write.js';
 import { fcn, fcnProcess } from '../helpers/command.js';
 import { downloads, FAULTS, testFault } from '../helpers/download-faults.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { rawAde, rawCamvid, rawVoc, writeUnpacked } from '../helpers/raw-downloads.js';
 import { smallDisk, withSmallDisk } from '../helpers/small-disk.js';
 
-test('the command prepares a data set, and says what it does and what it made', async (t) => {
+test('the command prepares a data set, and reports its work and the result', async (t) => {
   const cwd = await temporaryFolder(t);
   const from = await downloads(cwd, await rawVoc());
   const first = await fcn(['datasets', 'prepare', 'voc2012-aug', '--from', from], { cwd });
@@ -29,7 +29,7 @@ test('the command prepares a data set, and says what it does and what it made', 
   t.like(JSON.parse(json.stdout), { dataset: 'voc2012-aug', images: { train: 4, val: 1 }, files: 18, made: 0 });
 });
 
-test('for a broken download, one line names it and one says what to do', async (t) => {
+test('a broken download gives one line that names it and one that says what to do', async (t) => {
   const cwd = await temporaryFolder(t);
   const from = await downloads(cwd, await rawVoc());
   await writeFile(path.join(from, 'benchmark.tgz'), '<html>404</html>');
@@ -45,10 +45,10 @@ test('for a broken download, one line names it and one says what to do', async (
 // npm run test:long tests all of them; test/datasets/prepare tests more, without the command.
 for (const fault of [FAULTS[0]!, FAULTS.at(-1)!]) testFault(fault);
 
-/** Numbers of label files, of 121, at which it is killed; the first time as soon as its marker exists. */
+/** Number of label files, of 121, at which the process is killed: first when it has noted its downloads, then later and later. */
 const KILLED_AT = [0, 60, 120];
 
-test('a run that is killed at any moment is resumed, and verify accepts only the finished data set', async (t) => {
+test('after a kill at any moment it is resumed, and verify accepts only the complete data set', async (t) => {
   const cwd = await temporaryFolder(t);
   const from = await downloads(cwd, await rawAde(120));
   const prepare = (dataRoot: string, onStart?: (child: ChildProcess) => void) =>
@@ -71,7 +71,7 @@ test('a run that is killed at any moment is resumed, and verify accepts only the
     });
     const { code: verdict, stdout, stderr } = await verify('killed');
     const message = `killed ${i + 1} times, ended with ${code}: ${stdout}${stderr}`;
-    // On a busy machine, the kill may come only after the end.
+    // On a busy machine the files may be noticed only after the end.
     const holds = (name: string) => existsSync(path.join(folder, name));
     // If it is killed after it made the folder and before it wrote the marker, verify finds no image.
     const isNoted = holds('.fcn-preparing.json') || holds('.fcn-prepared.json');
@@ -95,7 +95,7 @@ test('a run that is killed at any moment is resumed, and verify accepts only the
 test('Ctrl-C ends it with 130, and the same command resumes it', async (t) => {
   const cwd = await temporaryFolder(t);
   const from = await downloads(cwd, await rawAde(250));
-  const folder = path.join(cwd, 'datasets/data/ade/ADEChallengeData2016');
+  const folder = path.join(cwd, 'data/ade/ADEChallengeData2016');
   const journal = path.join(folder, '.fcn-preparing.jsonl');
   const parameters = ['datasets', 'prepare', 'ade20k', '--from', from, '--workers', '1'];
   const { code, stderr } = await fcnProcess(parameters, {
@@ -134,8 +134,8 @@ test('verify compares every file with the hash that its preparation recorded', a
   const verify = (...flags: string[]) => fcn(['datasets', 'verify', 'ade20k', ...flags], { cwd });
   t.regex((await verify()).stdout, /✓ Nothing is wrong; 1 warning \(checked: .*, 7 recorded hashes\)\.\n$/);
 
-  // A valid label map, in the wrong place.
-  const folder = path.join(cwd, 'datasets/data/ade/ADEChallengeData2016');
+  // Another valid label map.
+  const folder = path.join(cwd, 'data/ade/ADEChallengeData2016');
   const label = (n: number) => path.join(folder, `annotations/training/ADE_train_0000000${n}.png`);
   await copyFile(label(2), label(1));
   const changed = await verify();
@@ -152,7 +152,7 @@ test('verify compares every file with the hash that its preparation recorded', a
   t.regex(without.stdout, /✗ .*\.fcn-prepared\.sha256, the hashes of all files, does not exist/);
 });
 
-test('numbers that differ from unconfirmed ones need --accept-counts, and give a warning', async (t) => {
+test('a number of images that differs from an unconfirmed one is refused, and accepted with --accept-counts', async (t) => {
   const cwd = await temporaryFolder(t);
   const raw = await rawCamvid();
   const members = raw.archives['camvid.zip']!;
@@ -175,7 +175,7 @@ test('numbers that differ from unconfirmed ones need --accept-counts, and give a
   const both = /hold 2 train images \(367 expected\) and 1 val image \(101 expected\)\. Read in: .*\. Nobody/;
   t.regex(refused.stderr, both);
   t.regex(refused.stderr, /\nnext: .* --accept-counts /);
-  t.false(existsSync(path.join(cwd, 'datasets/data/camvid')));
+  t.false(existsSync(path.join(cwd, 'data/camvid')));
 
   const accepted = await prepare('--accept-counts');
   t.is(accepted.code, 0, accepted.stderr);
@@ -193,7 +193,7 @@ test('numbers that differ from unconfirmed ones need --accept-counts, and give a
   t.regex((await fcn(['datasets', 'list'], { cwd })).stdout, /│ camvid .*│ 2 +│ 1 +│ complete +│/);
 });
 
-test('the output says that paths and sizes of a folder are hashed, not its contents', async (t) => {
+test('for a folder, the report says that names and sizes are hashed, not contents', async (t) => {
   const cwd = await temporaryFolder(t);
   const from = path.join(cwd, 'downloads');
   await writeUnpacked(from, await rawCamvid());
@@ -204,7 +204,7 @@ test('the output says that paths and sizes of a folder are hashed, not its conte
   t.like(inputs[0], { name: 'downloads', hashed: 'paths and sizes' });
 });
 
-withSmallDisk('a full disk ends it with one line, and with more space it is finished', async (t) => {
+withSmallDisk('a full disk ends it with one line; with more space it is completed', async (t) => {
   const cwd = await temporaryFolder(t);
   const mounted = await smallDisk(t, cwd, '160k');
   const disk = mounted.folder;

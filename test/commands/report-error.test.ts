@@ -29,7 +29,7 @@ test("oclif's messages become one line, with the nearest flag", (t) => {
   });
 });
 
-test('a flag that needs another one is said in one short sentence', (t) => {
+test('a flag that needs another one gives one short sentence', (t) => {
   const text =
     'The following error occurred:\n  All of the following must be provided when using --label-ids: --predictions, --out\nSee more help with --help';
   const { message } = explainError(Object.assign(new Error(text), { oclif: { exit: 2 } }));

@@ -44,7 +44,7 @@ function onceUnderWay(
 }
 
 test.serial(
-  'a run is ended by a signal or its time, gone on with by its command, and written by one process',
+  'a run ends at a signal or its time limit, its command resumes it, and only one process writes it',
   async (t) => {
     const cwd = await cityscapesFolder(t);
     const terminated = await onceUnderWay(LONG, cwd, (child) => void child.kill('SIGTERM'));
@@ -71,7 +71,7 @@ test.serial(
     });
     t.is(interrupted.code, 130, interrupted.stderr);
     t.regex(interrupted.stderr, new RegExp(`^Resuming run ${run}\\.$`, 'm'));
-    t.regex(interrupted.stderr, new RegExp(`^Training goes on after iteration ${saved} of 100000\\.$`, 'm'));
+    t.regex(interrupted.stderr, new RegExp(`^Training resumes after iteration ${saved} of 100000\\.$`, 'm'));
     t.regex(interrupted.stderr, /^Saving at the next safe point\.$/m);
     t.is(second!.code, 75, second!.stderr);
     t.regex(second!.stderr, new RegExp(`^error: .*${run} is in use by process \\d+ on .*\\.\nnext: Wait`, 'm'));
@@ -101,41 +101,38 @@ test.serial(
   },
 );
 
-test.serial(
-  'a series that was interrupted does not run again what has completed; a run that has is only shown',
-  async (t) => {
-    const cwd = await cityscapesFolder(t);
-    const short = ['reproduce', ROW, ...TINY, '--set', 'iterations=4', '--stage', 'train'];
-    const series = [...short, '--repeat', '2'];
-    const isCompleted = (run: string) => {
-      const status = path.join(cwd, 'runs', ROW, run, 'status.json');
-      return existsSync(status) && readFileSync(status, 'utf8').includes('"completed"');
-    };
-    const interrupted = await fcnProcess(series, {
-      cwd,
-      onStart: async (child) => {
-        while (child.exitCode === null && !runsOf(cwd).some(isCompleted)) await sleep(5);
-        child.kill('SIGKILL');
-      },
-    });
-    t.is(interrupted.code, null);
-    const [first = '', ...others] = runsOf(cwd).filter(isCompleted);
-    t.deepEqual(others, []);
-    // The next may have been begun.
-    const second = runsOf(cwd).filter((run) => run !== first);
+test.serial('an interrupted series does not repeat completed runs; a completed run is only shown', async (t) => {
+  const cwd = await cityscapesFolder(t);
+  const short = ['reproduce', ROW, ...TINY, '--set', 'iterations=4', '--stage', 'train'];
+  const series = [...short, '--repeat', '2'];
+  const isCompleted = (run: string) => {
+    const status = path.join(cwd, 'runs', ROW, run, 'status.json');
+    return existsSync(status) && readFileSync(status, 'utf8').includes('"completed"');
+  };
+  const interrupted = await fcnProcess(series, {
+    cwd,
+    onStart: async (child) => {
+      while (child.exitCode === null && !runsOf(cwd).some(isCompleted)) await sleep(5);
+      child.kill('SIGKILL');
+    },
+  });
+  t.is(interrupted.code, null);
+  const [first = '', ...others] = runsOf(cwd).filter(isCompleted);
+  t.deepEqual(others, []);
+  // The next one may have started.
+  const second = runsOf(cwd).filter((run) => run !== first);
 
-    const again = await fcn(series, { cwd });
-    t.is(again.code, 0, again.stderr);
-    t.regex(again.stderr, new RegExp(`Run ${first} is already complete: nothing to do\\.`));
-    t.regex(again.stdout, /^2 runs: 2 completed\./m);
-    t.true(second.every((run) => runsOf(cwd).includes(run)) && runsOf(cwd).length <= 3);
-    t.deepEqual(readdirSync(path.join(cwd, 'runs')), [ROW], 'nothing is left of the series');
+  const again = await fcn(series, { cwd });
+  t.is(again.code, 0, again.stderr);
+  t.regex(again.stderr, new RegExp(`Run ${first} is already complete: nothing to do\\.`));
+  t.regex(again.stdout, /^2 runs: 2 completed\./m);
+  t.true(second.every((run) => runsOf(cwd).includes(run)) && runsOf(cwd).length <= 3);
+  t.deepEqual(readdirSync(path.join(cwd, 'runs')), [ROW], 'nothing is left of the series');
 
-    const shown = await fcn([...short, '--resume'], { cwd });
-    t.is(shown.code, 0, shown.stderr);
-    t.regex(shown.stderr, new RegExp(`Run ${first} is already complete`));
-    const count = runsOf(cwd).length;
-    t.is((await fcn(short, { cwd })).code, 0);
-    t.is(runsOf(cwd).length, count + 1, 'a completed run repeated is another one');
-  },
-);
+  const shown = await fcn([...short, '--resume'], { cwd });
+  t.is(shown.code, 0, shown.stderr);
+  t.regex(shown.stderr, new RegExp(`Run ${first} is already complete`));
+  const count = runsOf(cwd).length;
+  t.is((await fcn(short, { cwd })).code, 0);
+  t.is(runsOf(cwd).length, count + 1, 'a completed run repeated is another one');
+});

@@ -9,7 +9,7 @@ import { checkOutcome, checkResult, generateDatasets, HALF_ROW, type Outcome, re
 const DATASETS = ['cityscapes', 'ade20k', 'voc2012-aug', 'pascal-context', 'pascal-context-59'];
 
 test('every published row goes through every stage by the real command', async (t) => {
-  // Two minutes on two cores where nothing else runs.
+  // Two minutes on two idle cores.
   t.timeout(20 * 60_000);
   const cwd = await temporaryFolder(t);
   await generateDatasets(t, cwd, DATASETS);

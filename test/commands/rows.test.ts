@@ -9,7 +9,7 @@ import { checkOutcome, generateDatasets, HALF_ROW, type Outcome, reproduce } fro
 
 const ROWS = selectRows({ all: true });
 
-test('every published row in small is trained a step and predicts an image at every scale, on kernels that know shapes only', async (t) => {
+test('the smoke profile of every published row trains one step and predicts an image at every scale, on shapes only', async (t) => {
   const engine = await startEngine({ engine: 'wasm' });
   t.is(ROWS.length, 41);
   const computed = new Set<string>();
@@ -35,7 +35,7 @@ const REAL = {
   'fcn_r50-d8_512x512_80k_ade20k': 'ade20k',
 };
 
-test('rows go through every stage by the real command, and one that cannot is refused while the others go on', async (t) => {
+test('the real command takes rows through every stage; a row that cannot run is refused, and the others continue', async (t) => {
   const cwd = await temporaryFolder(t);
   await generateDatasets(t, cwd, [...new Set(Object.values(REAL))]);
   const rows = [HALF_ROW, ...Object.keys(REAL)];

@@ -69,53 +69,56 @@ test.serial('a row goes through every stage into the table, and stays out of the
   }
 });
 
-test.serial('a run whose progress nobody reads goes on, and who looks on ends when nobody reads that', async (t) => {
-  const cwd = await cityscapesFolder(t);
-  const endless = ['train', ROW, ...TINY, '--set', 'iterations=100000', '--set', 'logEvery=1'];
-  // Progress is said every five seconds: of a clock that is a thousand times as fast.
-  const preload = path.join(cwd, 'clock.mjs');
-  writeFileSync(preload, 'const now = performance.now.bind(performance); performance.now = () => 1000 * now();');
-  const { code } = await fcnProcess(endless, {
-    cwd,
-    env: { NODE_OPTIONS: `--import ${pathToFileURL(preload).href}` },
-    onStart: async (child) => {
-      const runs = path.join(cwd, 'runs', ROW);
-      const lines = () => {
-        const [run = ''] = existsSync(runs) ? readdirSync(runs) : [];
-        const log = path.join(runs, run, 'log.jsonl');
-        return existsSync(log) ? readFileSync(log, 'utf8').split('\n').length : 0;
-      };
-      const untilLines = async (count: number) => {
-        while (child.exitCode === null && lines() < count) await sleep(50);
-      };
-      await untilLines(1);
-      child.stderr?.destroy();
-      // Progress is said at each of them.
-      await untilLines(lines() + 5);
-      t.is(child.exitCode, null, 'it goes on');
-      for (const command of [
-        ['logs', ROW, '--follow', '--lines', '1'],
-        ['watch', '--interval', '1'],
-      ]) {
-        const closed = await fcnProcess(['runs', ...command], {
-          cwd,
-          onStart: (looking) => looking.stdout?.once('data', () => looking.stdout?.destroy()),
-        });
-        t.is(closed.code, 0, closed.stderr);
-        t.is(closed.stderr, '');
-      }
-      if (process.platform !== 'win32') {
-        const looked = await fcnProcess(['runs', 'watch', ROW], {
-          cwd,
-          onStart: (looking) => looking.stdout?.once('data', () => looking.kill('SIGTERM')),
-        });
-        t.is(looked.code, 143, looked.stderr);
-      }
-      child.kill('SIGINT');
-    },
-  });
-  t.is(code, 130);
-});
+test.serial(
+  'a run continues if nobody reads its progress, and a watching command ends if nobody reads its output',
+  async (t) => {
+    const cwd = await cityscapesFolder(t);
+    const endless = ['train', ROW, ...TINY, '--set', 'iterations=100000', '--set', 'logEvery=1'];
+    // Progress is reported every five seconds, by a clock that runs a thousand times as fast.
+    const preload = path.join(cwd, 'clock.mjs');
+    writeFileSync(preload, 'const now = performance.now.bind(performance); performance.now = () => 1000 * now();');
+    const { code } = await fcnProcess(endless, {
+      cwd,
+      env: { NODE_OPTIONS: `--import ${pathToFileURL(preload).href}` },
+      onStart: async (child) => {
+        const runs = path.join(cwd, 'runs', ROW);
+        const lines = () => {
+          const [run = ''] = existsSync(runs) ? readdirSync(runs) : [];
+          const log = path.join(runs, run, 'log.jsonl');
+          return existsSync(log) ? readFileSync(log, 'utf8').split('\n').length : 0;
+        };
+        const untilLines = async (count: number) => {
+          while (child.exitCode === null && lines() < count) await sleep(50);
+        };
+        await untilLines(1);
+        child.stderr?.destroy();
+        // Each of them reports progress.
+        await untilLines(lines() + 5);
+        t.is(child.exitCode, null, 'it goes on');
+        for (const command of [
+          ['logs', ROW, '--follow', '--lines', '1'],
+          ['watch', '--interval', '1'],
+        ]) {
+          const closed = await fcnProcess(['runs', ...command], {
+            cwd,
+            onStart: (looking) => looking.stdout?.once('data', () => looking.stdout?.destroy()),
+          });
+          t.is(closed.code, 0, closed.stderr);
+          t.is(closed.stderr, '');
+        }
+        if (process.platform !== 'win32') {
+          const looked = await fcnProcess(['runs', 'watch', ROW], {
+            cwd,
+            onStart: (looking) => looking.stdout?.once('data', () => looking.kill('SIGTERM')),
+          });
+          t.is(looked.code, 143, looked.stderr);
+        }
+        child.kill('SIGINT');
+      },
+    });
+    t.is(code, 130);
+  },
+);
 
 test.serial(
   'runs are listed, shown, watched, read and cleaned up; TensorBoard’s files are written on request',
@@ -162,7 +165,7 @@ test.serial(
   },
 );
 
-test.serial('every command that takes a run takes every form in which another prints it', async (t) => {
+test.serial('every command that takes a run accepts every form in which another command prints it', async (t) => {
   const cwd = await temporaryFolder(t);
   const run = '20250101-000000-aaaaaaaa';
   const changes = { run, exitReason: 'failed' as const, error: 'Full.' };
@@ -179,7 +182,7 @@ test.serial('every command that takes a run takes every form in which another pr
   };
   const shown = forms.map(async (form) => t.like(await json('runs', 'show', form), { row: ROW, run }, form));
   const others = forms.slice(0, -1).map(async (form, i) => {
-    // Each of these three sees two of the forms, so that there are not four times as many processes.
+    // Each of these three gets two of the forms, to save processes.
     if (i % 3 === 0) t.like((await json('runs', 'logs', form)) as unknown[], [{ iteration: 7 }], form);
     if (i % 3 === 1) t.like((await json('runs', 'watch', form)) as unknown[], [{ row: ROW, run }], form);
     if (i % 3 === 2) {
@@ -197,7 +200,7 @@ test.serial('every command that takes a run takes every form in which another pr
   );
 });
 
-test.serial('runs clean removes the runs that are named to it, and says which do not stand so', async (t) => {
+test.serial('runs clean removes the named runs, and says which are in another state', async (t) => {
   const cwd = await temporaryFolder(t);
   const [runs, row] = [path.join(cwd, 'runs'), 'camvid_r18-d8'];
   for (const [i, exitReason] of (['failed', 'failed', 'interrupted', 'completed'] as const).entries()) {
@@ -210,7 +213,7 @@ test.serial('runs clean removes the runs that are named to it, and says which do
   const others = `${row}/20250102-x (interrupted), ${row}/20250103-x (completed)`;
   t.is(removed.stderr, `Left, because --state selects failed: ${others}.\n`);
   t.deepEqual(left(), ['20250101-x', '20250102-x', '20250103-x']);
-  // Nothing is removed by the beginning of several names, or by an empty variable in a script: it is not the working folder.
+  // An ambiguous beginning of a name, or an empty variable in a script, removes nothing: it is not the working folder.
   const refuse = (reference: string, where: string) =>
     fcn(['runs', 'clean', reference, '--yes', '--state', 'completed', '--runs', runs], { cwd: where });
   const refused = [refuse('2025', cwd), refuse('', path.join(runs, row, '20250103-x')), refuse('.', cwd)];

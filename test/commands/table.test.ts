@@ -8,7 +8,7 @@ import { makeRecord } from '../helpers/record.js';
 
 const ROW = 'fcn_r50-d8_512x512_20k_voc12aug';
 
-test('a check says how to write what it checked, as it was typed', async (t) => {
+test('a check suggests the command that writes what it checked, as typed', async (t) => {
   const cwd = await temporaryFolder(t);
   const flags = ['--rows', 'fcn_r50*voc*', '--seeds', '--results', 'kept here', '--only-published'];
   const files = ['--write', 'one.md', '--write', 'two.md'];
@@ -28,7 +28,7 @@ test('a check says how to write what it checked, as it was typed', async (t) => 
   t.regex(names.stderr, /README\.md does not exist\.\nnext: Write it first: fcn table --write README\.md\.\n/);
 });
 
-test('the documents of a repository are named where none are given', async (t) => {
+test('without files, the documents of the repository are named', async (t) => {
   const cwd = await temporaryFolder(t);
   mkdirSync(path.join(cwd, 'results'));
   for (const file of ['README.md', 'results/README.md']) {
@@ -38,7 +38,7 @@ test('the documents of a repository are named where none are given', async (t) =
   t.regex(stdout, /^next: fcn table --write README\.md --write results.README\.md --sort mIoU$/m);
 });
 
-test('no format replaces a document, and none of several files is written then', async (t) => {
+test('a wrong format replaces no document, and writes none of several files', async (t) => {
   const cwd = await temporaryFolder(t);
   writeFileSync(path.join(cwd, 'README.md'), '# Mine\n');
   const { code, stderr } = await fcn(['table', '--write', 'all.csv', '--write', 'README.md', '--format', 'csv'], {
@@ -50,7 +50,7 @@ test('no format replaces a document, and none of several files is written then',
   t.throws(() => readFileSync(path.join(cwd, 'all.csv')), { code: 'ENOENT' });
 });
 
-test('where there is nothing to show, that is said', async (t) => {
+test('if there is nothing to show, the command says so', async (t) => {
   const cwd = await temporaryFolder(t);
   for (const chosen of [
     ['--table', 'Local'],

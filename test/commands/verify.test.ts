@@ -10,7 +10,7 @@ import { temporaryFolder } from '../helpers/folder.js';
 
 const CASE = 'r18b';
 
-/** A set of the package's smallest case alone, without hashes. */
+/** A reference set of only the package's smallest case, without hashes. */
 async function copyCase(t: ExecutionContext): Promise<{ cwd: string; folder: string }> {
   const cwd = await temporaryFolder(t);
   const folder = path.join(cwd, 'set', 'cases', CASE);
@@ -19,7 +19,7 @@ async function copyCase(t: ExecutionContext): Promise<{ cwd: string; folder: str
   return { cwd, folder };
 }
 
-/** Replaces a file of a case by what a change makes of its content. */
+/** Changes the content of a file of a case. */
 async function change(folder: string, name: string, edit: (content: Buffer) => Uint8Array | string): Promise<void> {
   const file = path.join(folder, name);
   const content = existsSync(file) ? readFileSync(file) : gunzipSync(readFileSync(`${file}.gz`));
@@ -50,7 +50,7 @@ test.serial('a wrong reference fails with exit code 1, and its line again at the
     content.writeFloatLE(content.readFloatLE(content.length - 4) + 0.01, content.length - 4);
     return content;
   });
-  const { code, stdout, stderr } = await verify(cwd, '--oracle', 'set');
+  const { code, stdout, stderr } = await verify(cwd, '--reference', 'set');
   t.is(code, 1, stderr);
   t.regex(stdout, /│ logits a +│ 5e-5 +│ 1\.\de-3 │ FAIL +│/);
   t.regex(stdout, /Failures:\n {2}r18b, logits a: 1\.\de-3, at most 5e-5\n {4}worst at eval_a_logits\.npy/);
@@ -64,18 +64,18 @@ const setAll = (value: number) => (content: Buffer) => {
   return content;
 };
 
-test.serial('weights that hold NaN are refused', async (t) => {
+test.serial('weights with NaN are refused', async (t) => {
   const { cwd, folder } = await copyCase(t);
   await change(folder, 'model.safetensors', setAll(Number.NaN));
-  const { code, stderr } = await verify(cwd, '--oracle', 'set');
+  const { code, stderr } = await verify(cwd, '--reference', 'set');
   t.is(code, 2);
   t.regex(stderr, /model\.safetensors/);
 });
 
-test.serial('what overflows fails every quantity of the network, and --json says so', async (t) => {
+test.serial('an overflow fails every quantity of the network, and --json says so', async (t) => {
   const { cwd, folder } = await copyCase(t);
   await change(folder, 'model.safetensors', setAll(3e38));
-  const { code, stdout } = await verify(cwd, '--oracle', 'set', '--json');
+  const { code, stdout } = await verify(cwd, '--reference', 'set', '--json');
   t.is(code, 1);
   const { passed, checks } = JSON.parse(stdout) as Verification;
   t.false(passed);
@@ -89,22 +89,22 @@ test.serial('what overflows fails every quantity of the network, and --json says
   );
 });
 
-test.serial('another momentum than the reference’s is noticed in the deltas', async (t) => {
+test.serial('a momentum other than that of the reference is noticed in the deltas', async (t) => {
   const { cwd, folder } = await copyCase(t);
   await change(folder, 'train_lowlr.json', (content) =>
     content.toString().replace('"momentum": 0.9', '"momentum": 0.8'),
   );
-  const { code, stdout } = await verify(cwd, '--oracle', 'set', '--json');
+  const { code, stdout } = await verify(cwd, '--reference', 'set', '--json');
   t.is(code, 1);
   const failed = (JSON.parse(stdout) as Verification).checks.filter(({ passed }) => !passed);
   t.true(failed.some(({ quantity }) => quantity === 'parameter deltas, median'));
 });
 
-test.serial('what is not there is told, what nobody reads too, and neither is a failure', async (t) => {
+test.serial('missing references and unread arrays are reported, and neither is a failure', async (t) => {
   const { cwd, folder } = await copyCase(t);
   for (const name of ['train.json', 'train_lowlr.json', 'whole_a_pred.npy']) await rm(path.join(folder, `${name}.gz`));
   await writeFile(path.join(folder, 'new_kind.npy'), '');
-  const { code, stdout } = await verify(cwd, '--oracle', path.join('set', 'cases'));
+  const { code, stdout } = await verify(cwd, '--reference', path.join('set', 'cases'));
   t.is(code, 0);
   for (const quantity of ['first losses', 'parameter deltas', 'predictions whole']) {
     t.regex(stdout, new RegExp(`\nNot in this set: .*\\b${quantity}[,.]`));
@@ -113,13 +113,9 @@ test.serial('what is not there is told, what nobody reads too, and neither is a 
 });
 
 for (const [mistake, parameters, message] of [
-  [
-    'a case that is not there',
-    ['--case', 'r34*'],
-    /No case of .*reference is named r34\*\.\nnext: The cases are: ade_r50,/,
-  ],
-  ['a folder that is not there', ['--oracle', 'nowhere'], /nowhere does not exist/],
-  ['a folder without reference data', ['--oracle', '.'], /holds no reference data: expected folders named cases/],
+  ['a missing case', ['--case', 'r34*'], /No case of .*reference is named r34\*\.\nnext: The cases are: ade_r50,/],
+  ['a missing folder', ['--reference', 'nowhere'], /nowhere does not exist/],
+  ['a folder without reference data', ['--reference', '.'], /holds no reference data: expected folders named cases/],
 ] as const) {
   test.serial(`${mistake} is a mistake with exit code 2`, async (t) => {
     const { code, stdout, stderr } = await verify(await temporaryFolder(t), ...parameters);

@@ -5,8 +5,8 @@ import { deflateSync } from 'node:zlib';
 import test from 'ava';
 import sharp, { type Sharp } from 'sharp';
 import { decodeLabels, decodeRgb } from '../../src/data/decode.js';
-import { encodePalettePng, encodePng } from '../../src/data/palette.js';
-import { readLabelImage, SIGNATURE, writeChunk } from '../../src/data/png-read.js';
+import { readLabelImage, SIGNATURE } from '../../src/data/png-read.js';
+import { encodePalettePng, encodePng, writeChunk } from '../../src/data/png-write.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { withShared } from '../helpers/shared.js';
 

@@ -130,7 +130,7 @@ test('mistakes in a description are errors with file and line', async (t) => {
     [(text) => text.replace('folder: mine', 'folder: ../mine'), /mine\.yaml:2: folder: expected a path relative/],
     [(text) => text.replace('ignoreIndex: 255', 'ignoreIndex: 1'), /mine\.yaml:3: ignoreIndex: .*labels are 0 to 1/],
     [(text) => text.replace('[4, 5, 6]', '[4, 5, 600]'), /mine\.yaml:14: classes\[1\]\.colour\[2\]: /],
-    [(text) => text.replace('ground', 'sky'), /mine\.yaml:14: classes\[1\]\.name: the class "sky" is there twice/],
+    [(text) => text.replace('ground', 'sky'), /mine\.yaml:14: classes\[1\]\.name: two classes are called "sky"/],
     [
       (text) => text.replace('splits:', 'published: { images: { train: 2, test: 3 } }\nsplits:'),
       /mine\.yaml:6: published\.images\.test: no such split; known: train, val/,

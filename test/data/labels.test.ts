@@ -7,8 +7,8 @@ import type { Dataset } from '../../src/data/dataset.js';
 import { decodeLabels } from '../../src/data/decode.js';
 import { loadDataset } from '../../src/data/description.js';
 import { datasetFingerprint } from '../../src/data/fingerprint.js';
-import { encodePng } from '../../src/data/palette.js';
-import { COLOUR_TYPE, SIGNATURE, writeChunk } from '../../src/data/png-read.js';
+import { COLOUR_TYPE, SIGNATURE } from '../../src/data/png-read.js';
+import { encodePng, writeChunk } from '../../src/data/png-write.js';
 import { readLabels } from '../../src/data/samples.js';
 import { readTruth } from '../../src/prediction/sources.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
@@ -77,15 +77,15 @@ test('a value that nothing gives a meaning is an error that names what does', as
 test('ground truth of a prediction is mapped likewise', async (t) => {
   const { folder, dataset, read } = await described(t, withLine('labels: { 200: 2 }'));
   await read(200, 0);
-  t.deepEqual([...(await readTruth(path.join(folder, 'label.png'), dataset, { height: 1, width: 2 }))], [2, 0]);
+  t.deepEqual(
+    [...(await readTruth(path.join(folder, 'label.png'), dataset, 'image.png', { height: 1, width: 2 }))],
+    [2, 0],
+  );
 });
 
 test('mistakes in the keys of labels and colours are errors with file and line', async (t) => {
   const cases: [line: string, message: RegExp][] = [
-    [
-      'labels: { 255: 3 }',
-      /fields\.yaml:5: labels\.255: expected a value that means something: 0 to 2, or 255 \(ignored\)/,
-    ],
+    ['labels: { 255: 3 }', /fields\.yaml:5: labels\.255: expected a value with a meaning: 0 to 2, or 255 \(ignored\)/],
     [
       'labels: { 256: 1 }',
       /fields\.yaml:5: labels\.256: expected a label value, 0 to 255, before the colon, got 256\.$/,

@@ -4,7 +4,7 @@ import test from 'ava';
 import { loadDataset } from '../../src/data/description.js';
 import type { Batch, EvaluationSample } from '../../src/data/image.js';
 import { createEvaluationLoader, createTrainingLoader, type TrainingLoaderOptions } from '../../src/data/loader.js';
-import { encodePng } from '../../src/data/palette.js';
+import { encodePng } from '../../src/data/png-write.js';
 import { makeEvaluationSample } from '../../src/data/samples.js';
 import { readSplit } from '../../src/data/split.js';
 import { makeBatch } from '../../src/data/training-samples.js';

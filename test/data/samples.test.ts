@@ -1,7 +1,7 @@
 import test from 'ava';
 import type { Dataset } from '../../src/data/dataset.js';
 import type { LabelMap } from '../../src/data/image.js';
-import { TrainingOrder, toTrainingIds } from '../../src/data/samples.js';
+import { convertToTrainingIds, TrainingOrder } from '../../src/data/samples.js';
 import { drawAugmentation } from '../../src/data/training-samples.js';
 import { transformChecks } from '../../src/parity/verify.js';
 import type { DataRecipe } from '../../src/recipe/experiment.js';
@@ -51,17 +51,20 @@ FULL_SET.test('the unusable reference of zero-label reduction counts as absent',
 
 test('zero-label reduction shifts the classes and ignores 0 and 255', (t) => {
   const data = Uint8Array.from([0, 1, 2, 149, 150, 255]);
-  toTrainingIds({ height: 1, width: data.length, data }, describe(150, true), 'x.png');
+  convertToTrainingIds({ height: 1, width: data.length, data }, describe(150, true), 'x.png');
   t.deepEqual([...data], [255, 0, 1, 148, 149, 255]);
-  t.throws(() => toTrainingIds({ height: 1, width: 1, data: Uint8Array.of(151) }, describe(150, true), 'x.png'), {
-    message:
-      'x.png: label value 151 at column 0, row 0 is no class of Any: expected 1 to 150 (or 0: no class), or 255.',
-  });
+  t.throws(
+    () => convertToTrainingIds({ height: 1, width: 1, data: Uint8Array.of(151) }, describe(150, true), 'x.png'),
+    {
+      message:
+        'x.png: label value 151 at column 0, row 0 is no class of Any: expected 1 to 150 (or 0: no class), or 255.',
+    },
+  );
 });
 
 test('a label that is no class is an error with file, value and pixel', (t) => {
   const labels: LabelMap = { height: 2, width: 3, data: Uint8Array.from([0, 1, 255, 2, 11, 3]) };
-  t.throws(() => toTrainingIds(labels, describe(11, false), 'labels/x.png'), {
+  t.throws(() => convertToTrainingIds(labels, describe(11, false), 'labels/x.png'), {
     name: 'UserError',
     message: 'labels/x.png: label value 11 at column 1, row 1 is no class of Any: expected 0 to 10, or 255.',
   });

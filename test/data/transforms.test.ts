@@ -70,7 +70,7 @@ test('the eleventh box is taken unchecked, and a maximum of 1 takes the first', 
   const uniform: LabelMap = { height: 20, width: 20, data: new Uint8Array(400).fill(3) };
   const count = (maximumRatio: number): number => {
     let draws = 0;
-    chooseCrop(uniform, uniform, { cropHw: [4, 4], maximumRatio, ignoreIndex: 255 }, () => draws++ % 2);
+    chooseCrop(uniform, uniform, { cropHw: [4, 4], maximumRatio }, () => draws++ % 2);
     return draws;
   };
   t.is(count(0.75), 22);

@@ -2,7 +2,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Dataset } from '../../src/data/dataset.js';
 import { loadDataset } from '../../src/data/description.js';
-import { encodePng } from '../../src/data/palette.js';
+import { encodePng } from '../../src/data/png-write.js';
 import { verifyDataset } from '../../src/datasets/verify.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
 

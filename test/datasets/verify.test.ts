@@ -4,7 +4,7 @@ import test from 'ava';
 import type { Dataset } from '../../src/data/dataset.js';
 import { decodeLabels } from '../../src/data/decode.js';
 import { PREPARING_MARKER } from '../../src/data/markers.js';
-import { encodePng } from '../../src/data/palette.js';
+import { encodePng } from '../../src/data/png-write.js';
 import type { Problem } from '../../src/data/problem.js';
 import { readSplit } from '../../src/data/split.js';
 import { type DatasetVerification, formatDatasetVerification, verifyDataset } from '../../src/datasets/verify.js';
@@ -258,7 +258,7 @@ test('a report counts, and puts many problems of one kind into one line', (t) =>
   t.regex(clean.at(-1)!, /^✓ Nothing is wrong \(checked: .*, 20 recorded hashes\)\.$/);
   const broken = report(20);
   t.deepEqual(broken.slice(4, -1), [
-    '  ✗ 20 label maps hold what is no class, such as labels/0.png (value 7), labels/1.png (value 8) and labels/2.png (value 9).',
+    '  ✗ 20 label maps hold values that are no class, such as labels/0.png (value 7), labels/1.png (value 8) and labels/2.png (value 9).',
     '  --json names every file.',
   ]);
   t.regex(broken.at(-1)!, /^✗ 20 problems /);

@@ -8,7 +8,7 @@ interface Backend {
   makeOutput(shape: number[], dtype: 'float32'): Tensor;
 }
 
-/** Allocates until not even a tensor of `least` bytes fits. Nothing is written: the system gives pages only where something is. */
+/** Allocates until not even a tensor of `least` bytes fits. Writes nothing, so the system provides no pages. */
 function fill(backend: Backend, least: number): void {
   for (let bytes = 2 ** 30; bytes >= least; bytes /= 2) {
     try {
@@ -19,13 +19,13 @@ function fill(backend: Backend, least: number): void {
   }
 }
 
-// One after the other: the memory is the same.
-test.serial('a tensor that finds no memory is an error, and the older ones keep their values', async (t) => {
+// One after the other, since they use the same memory.
+test.serial('a failed allocation of a tensor is an error, and older tensors keep their values', async (t) => {
   const { tf } = await startEngine({ engine: 'wasm' });
   const backend = tf.backend() as unknown as Backend;
   const values = Float32Array.from({ length: 1000 }, (_, i) => i);
   const older = tf.tensor1d(values);
-  // 4 GiB and a little: in 32 bits, the little alone.
+  // 4 GiB and a little more, of which 32 bits keep only the little.
   for (const shape of [[2 ** 30 + 4], [2 ** 14, 2 ** 16, 3]]) {
     const error = t.throws(() => backend.makeOutput(shape, 'float32'), { instanceOf: WasmMemoryError });
     t.regex(
@@ -46,11 +46,11 @@ test.serial('a tensor that finds no memory is an error, and the older ones keep 
   t.is(sum.dataSync()[0], 499500, 'what fits is computed on');
 });
 
-test.serial('a kernel that finds no memory for itself ends all computing', async (t) => {
+test.serial('a failed allocation in a kernel ends all computing', async (t) => {
   const { tf } = await startEngine({ engine: 'wasm' });
   const backend = tf.backend() as unknown as Backend;
   const kernels = portableKernels(tf);
-  // Packed for the kernel, the filter takes as much again.
+  // The kernel needs as much memory again for the packed filter.
   const free = backend.makeOutput([2 ** 17], 'float32');
   fill(backend, 64);
   tf.engine().makeTensorFromTensorInfo(free).dispose();
@@ -58,11 +58,7 @@ test.serial('a kernel that finds no memory for itself ends all computing', async
   const filter: Tensor4D = tf.ones([3, 3, 64, 128]);
   const geometry = { stride: 1, dilation: 1, padding: 1 };
   const failing = () => kernels.convolution(x, filter, geometry);
-  t.throws(failing, { instanceOf: WasmMemoryError, message: /out of memory \(inside Conv2D\)/ });
+  t.throws(failing, { instanceOf: WasmMemoryError, message: /out of memory \(in Conv2D\)/ });
   tf.dispose(filter);
-  t.throws(
-    () => tf.add(x, x),
-    { instanceOf: WasmMemoryError, message: /inside Conv2D/ },
-    'what it has written is unknown',
-  );
+  t.throws(() => tf.add(x, x), { instanceOf: WasmMemoryError, message: /in Conv2D/ }, 'what it has written is unknown');
 });

@@ -10,7 +10,7 @@ test("settings are added, and the user's own stay", (t) => {
   t.false('TF_DETERMINISTIC_OPS' in environment);
 });
 
-test('what is asked to be deterministic is so whatever else is set', (t) => {
+test('deterministic overrides what else is set', (t) => {
   const environment: NodeJS.ProcessEnv = { TF_DETERMINISTIC_OPS: '0', TF_CUDNN_USE_AUTOTUNE: '1' };
   t.true(prepareEnvironment(true, environment));
   t.like(environment, DETERMINISTIC);

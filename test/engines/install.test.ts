@@ -22,7 +22,7 @@ interface Prepared {
 const LIBRARIES = wheelSource('cpu').libraries;
 const WHEEL = `tensorflow_cpu-${FAKE_VERSION}-cp311-cp311-any.whl`;
 
-// These tests change PATH and CXX: one at a time.
+// These tests change PATH and CXX, so they run one at a time.
 const serial = canFakeTools() ? test.serial : test.serial.skip;
 
 async function prepare(t: ExecutionContext): Promise<Prepared> {
@@ -47,12 +47,12 @@ function wheelContent(changes: Partial<WheelContent> = {}): WheelContent {
   };
 }
 
-/** The projects differ by platform: what the fake pip hands out must be named as what is asked for. */
+/** The project, and so the name of the wheel that the fake pip must provide, depends on the platform. */
 function indexWheelName(): string {
   return `${wheelSource('cpu').project.replaceAll('-', '_')}-${FAKE_VERSION}-cp311-cp311-any.whl`;
 }
 
-serial('fetches, unpacks only what is needed, compiles, and then finds the work done', async (t) => {
+serial('installing downloads, unpacks only what is needed and compiles; a second time it does nothing', async (t) => {
   const { tools, root, install } = await prepare(t);
   await writeWheel(path.join(tools.wheels, indexWheelName()), wheelContent());
   const { installed, folder, manifest } = await install();
@@ -74,14 +74,14 @@ serial('fetches, unpacks only what is needed, compiles, and then finds the work 
   t.is((await tools.calls('compiler')).length, 3);
 });
 
-serial('a damaged build is made whole again, with as little as it takes', async (t) => {
+serial('a damaged build is repaired with as little work as possible', async (t) => {
   const { tools, install } = await prepare(t);
   await writeWheel(path.join(tools.wheels, indexWheelName()), wheelContent());
   const { folder } = await install();
 
   await rm(path.join(folder, addonFolder(), 'tfjs_binding.node'));
   t.true((await install()).installed);
-  t.is((await tools.calls('pip')).length, 1, 'the library was whole: nothing is fetched');
+  t.is((await tools.calls('pip')).length, 1, 'the library is complete: nothing is downloaded');
 
   await writeFile(path.join(folder, 'tensorflow', LIBRARIES[0]!), 'x');
   t.true((await install()).installed);
@@ -90,11 +90,11 @@ serial('a damaged build is made whole again, with as little as it takes', async 
   t.is((await inspectInstall(folder, addonRecipe())).kind, 'complete');
 });
 
-serial('the library of a build serves another version of this package, whose addons stay', async (t) => {
+serial('versions of this package share the library of a build, and keep their own addons', async (t) => {
   const { tools, install } = await prepare(t);
   await writeWheel(path.join(tools.wheels, indexWheelName()), wheelContent());
   const { folder, manifest } = await install();
-  // As if another version had made this build: its addons lie in a folder of another name.
+  // As if another version had made this build: its addons are in a folder with another name.
   const other = 'ab'.repeat(32);
   await rename(path.join(folder, addonFolder()), path.join(folder, addonFolder(other)));
   await rm(manifestFile(folder, addonRecipe()));
@@ -103,12 +103,12 @@ serial('the library of a build serves another version of this package, whose add
   await writeManifest(folder, { ...manifest, recipe: other, files });
 
   t.true((await install()).installed);
-  t.is((await tools.calls('pip')).length, 1, 'nothing is fetched');
+  t.is((await tools.calls('pip')).length, 1, 'nothing is downloaded');
   t.is((await tools.calls('compiler')).length, 6);
   for (const recipe of [addonRecipe(), other]) t.is((await inspectInstall(folder, recipe)).kind, 'complete');
 });
 
-serial('an installation that was broken off goes on with the wheel that was fetched', async (t) => {
+serial('an interrupted installation resumes with the wheel that it downloaded', async (t) => {
   const { tools, root, install } = await prepare(t);
   const downloads = path.join(root, 'downloads', `${FAKE_VERSION}-cpu`);
   await mkdir(downloads, { recursive: true });
@@ -119,7 +119,7 @@ serial('an installation that was broken off goes on with the wheel that was fetc
   t.is((await tools.calls('pip')).length, 0);
 });
 
-serial('of two installations at once, the second waits and finds the work done', async (t) => {
+serial('if two installations start at once, the second waits and finds the work done', async (t) => {
   const { tools, install } = await prepare(t);
   await writeWheel(path.join(tools.wheels, indexWheelName()), wheelContent());
   const steps: string[] = [];
@@ -129,7 +129,7 @@ serial('of two installations at once, the second waits and finds the work done',
   t.is((await tools.calls('pip')).length, 1);
 });
 
-serial('a wheel with another hash than the known one is refused and removed', async (t) => {
+serial('a wheel with an unexpected hash is refused and removed', async (t) => {
   const { tools, root, install } = await prepare(t);
   await writeWheel(path.join(tools.wheels, indexWheelName()), wheelContent());
   const error = await t.throwsAsync(install({ knownWheels: { [indexWheelName()]: '0'.repeat(64) } }), {
@@ -140,7 +140,7 @@ serial('a wheel with another hash than the known one is refused and removed', as
   t.is(await currentBuild(root), null);
 });
 
-serial('a given wheel serves without pip; a damaged one is refused and nothing is in use', async (t) => {
+serial('a given wheel needs no pip; a damaged one is refused, and no build is in use then', async (t) => {
   const { tools, root, folder, install } = await prepare(t);
   const wheel = path.join(folder, WHEEL);
   await writeWheel(wheel, wheelContent({ changeRecord: (record) => record.replace(/sha256=.{4}/, 'sha256=AAAA') }));
@@ -163,7 +163,7 @@ serial('a wheel that lacks a library is refused', async (t) => {
   await t.throwsAsync(install({ from: wheel }), { instanceOf: UserError, message: /lacks tensorflow\/libtensorflow/ });
 });
 
-serial('an installed TensorFlow is used where it lies', async (t) => {
+serial('an installed TensorFlow is used in place', async (t) => {
   const { tools, root, folder, install } = await prepare(t);
   const site = path.join(folder, 'site-packages');
   const tensorflow = path.join(site, 'tensorflow');
@@ -173,7 +173,7 @@ serial('an installed TensorFlow is used where it lies', async (t) => {
   for (const name of LIBRARIES) await writeFile(path.join(tensorflow, name), name);
   await t.throwsAsync(installTensorflow({ from: site, root }), {
     instanceOf: UserError,
-    message: /the release of that TensorFlow cannot be told/,
+    message: /the release of that TensorFlow is unknown/,
   });
 
   await mkdir(path.join(site, `tensorflow_cpu-${FAKE_VERSION}.dist-info`));
@@ -194,20 +194,20 @@ serial('an installed TensorFlow is used where it lies', async (t) => {
   t.like(await inspectInstall(result.folder, addonRecipe()), { kind: 'damaged' });
 });
 
-serial('what --from cannot be is said', async (t) => {
+serial('a wrong --from is refused with the reason', async (t) => {
   const { folder, install } = await prepare(t);
   const refused = (from: string, message: RegExp) =>
     t.throwsAsync(install({ from }), { instanceOf: UserError, message });
   await refused(path.join(folder, 'missing'), /missing does not exist/);
   await refused(folder, /holds no TensorFlow: expected libtensorflow_cc/);
   await writeFile(path.join(folder, 'x.zip'), '');
-  await refused(path.join(folder, 'x.zip'), /is no TensorFlow wheel/);
+  await refused(path.join(folder, 'x.zip'), /is not a TensorFlow wheel/);
 });
 
 /** There is no CUDA build for other platforms. */
 const serialCuda = platformName() === 'linux-x64' ? serial : test.serial.skip;
 
-serialCuda('the CUDA build takes NVIDIA’s libraries along', async (t) => {
+serialCuda('the CUDA build includes NVIDIA’s libraries', async (t) => {
   const { tools, folder, install } = await prepare(t);
   const wheel = path.join(folder, `tensorflow-${FAKE_VERSION}-cp311-cp311-any.whl`);
   await writeWheel(
@@ -248,15 +248,15 @@ serialCuda('the CUDA build takes NVIDIA’s libraries along', async (t) => {
   t.true(call.includes('-Wl,-rpath,$ORIGIN/../nvidia/cudnn/lib'));
 });
 
-serial('a CPU wheel is refused as CUDA build', async (t) => {
+serial('a CPU wheel is refused for a CUDA build', async (t) => {
   const { folder, install } = await prepare(t);
   const wheel = path.join(folder, WHEEL);
   await writeWheel(wheel, wheelContent());
   if (platformName() !== 'linux-x64') await t.throwsAsync(install({ from: wheel, gpu: true }));
-  else await t.throwsAsync(install({ from: wheel, gpu: true }), { message: /is no CUDA build of TensorFlow/ });
+  else await t.throwsAsync(install({ from: wheel, gpu: true }), { message: /is not a CUDA build of TensorFlow/ });
 });
 
-serial('a library of another release than its name says is refused', async (t) => {
+serial('a library whose release differs from its name is refused', async (t) => {
   const { folder, install } = await prepare(t);
   const wheel = path.join(folder, 'tensorflow_cpu-9.9.8-cp311-cp311-any.whl');
   await writeWheel(wheel, wheelContent());
@@ -270,14 +270,14 @@ for (const [what, error, expected] of [
   [
     'no network',
     "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError'\nERROR: No matching distribution found",
-    { missing: 'network', message: /pip cannot fetch .*: No matching distribution found/ },
+    { missing: 'network', message: /pip cannot download .*: No matching distribution found/ },
   ],
   [
     'no such release',
     'ERROR: No matching distribution found',
     { missing: undefined, message: /for .*: No matching distribution found/ },
   ],
-  ['a full disk', 'ERROR: No space left on device', { missing: undefined, message: /^Disk full while fetching/ }],
+  ['a full disk', 'ERROR: No space left on device', { missing: undefined, message: /^Disk full while downloading/ }],
 ] as const) {
   serial(`pip's failure is explained: ${what}`, async (t) => {
     const { install } = await prepare(t);
@@ -308,10 +308,10 @@ for (const [missing, variables, message] of [
   });
 }
 
-serial('a wrong release is told from a right one', async (t) => {
+serial('a malformed release is refused', async (t) => {
   const { install } = await prepare(t);
   await t.throwsAsync(install({ version: '2.x' }), {
     instanceOf: UserError,
-    message: '"2.x" is no TensorFlow version: expected three numbers, as in 2.21.0.',
+    message: '"2.x" is not a TensorFlow version: expected three numbers, as in 2.21.0.',
   });
 });

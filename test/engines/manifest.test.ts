@@ -37,7 +37,7 @@ async function recorded(folder: string): Promise<unknown> {
   return JSON.parse(await readFile(manifestFile(folder, 'r'), 'utf8'));
 }
 
-test('a whole build is complete, an empty folder is none', async (t) => {
+test('a build with all files is complete; an empty folder is no build', async (t) => {
   const folder = await temporaryFolder(t);
   t.deepEqual(await inspectInstall(folder, 'r'), { kind: 'absent' });
   t.deepEqual(await inspectInstall(path.join(folder, 'missing'), 'r'), { kind: 'absent' });
@@ -45,7 +45,7 @@ test('a whole build is complete, an empty folder is none', async (t) => {
   t.deepEqual(await inspectInstall(folder, 'r'), { kind: 'complete', manifest });
 });
 
-test('a file that is missing, cut off or has other bytes makes a build damaged', async (t) => {
+test('a file that is missing, truncated or has other bytes makes a build damaged', async (t) => {
   const folder = await temporaryFolder(t);
   const manifest = await fakeBuild(folder);
   const file = path.join(folder, 'a.so');
@@ -65,12 +65,12 @@ test('a file that is missing, cut off or has other bytes makes a build damaged',
   t.like(await inspectInstall(folder, 'r'), { kind: 'damaged', reason: `${file} is missing` });
 });
 
-test('a copy whose times were rounded, or are quite others, is whole; its bytes are looked at once', async (t) => {
+test('a copy with rounded or other times is complete; its bytes are read once', async (t) => {
   const folder = await temporaryFolder(t);
   const manifest = await fakeBuild(folder);
   const file = path.join(folder, 'a.so');
   const whole = Math.floor(manifest.files[0]!.modified / 1000);
-  // Whole seconds, the two of zip archives, the beginning of time, the future.
+  // Whole seconds, the two seconds of zip archives, the epoch, the future.
   for (const seconds of [whole, whole - (whole % 2) + 2, 0, 4e9]) {
     await utimes(file, seconds, seconds);
     const files = [{ ...manifest.files[0]!, modified: seconds * 1000 }];

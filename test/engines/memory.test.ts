@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import { describeHardware } from '../../src/engines/hardware.js';
 import { processMemory, resetPeakMemory } from '../../src/engines/memory.js';
 
-/** Puts other functions in the place of those of node:fs until the test ends. */
+/** Replaces functions of node:fs until the test ends. */
 function replace(t: ExecutionContext, functions: Partial<Pick<typeof fs, 'readFileSync' | 'writeFileSync'>>): void {
   const { readFileSync, writeFileSync } = fs;
   Object.assign(fs, functions);
@@ -18,7 +18,7 @@ function replace(t: ExecutionContext, functions: Partial<Pick<typeof fs, 'readFi
 /** Other systems have no /proc. */
 const onLinux = process.platform === 'linux' ? test.serial : test.serial.skip;
 
-onLinux('what is resident, and its peak, are those that Linux tells', (t) => {
+onLinux('resident memory and its peak are those that Linux reports', (t) => {
   const own = processMemory();
   t.true(own.residentBytes > 0 && own.peakBytes > 0);
   const status = 'Name:\tnode\nVmPeak:\t  900 kB\nVmHWM:\t  300 kB\nVmRSS:\t  200 kB\n';
@@ -26,7 +26,7 @@ onLinux('what is resident, and its peak, are those that Linux tells', (t) => {
   t.deepEqual(processMemory(), { residentBytes: 200 * 1024, peakBytes: 300 * 1024 });
 });
 
-onLinux('the peak is reset as proc_pid_clear_refs(5) says, and where that is refused it is said', (t) => {
+onLinux('the peak is reset as proc_pid_clear_refs(5) says; a refusal is reported', (t) => {
   const written: unknown[] = [];
   let code: string | null = null;
   replace(t, {

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { freeMemory, parseRows, sumOfProcess } from '../../src/engines/hardware.js';
 
-test('cells that nvidia-smi does not know are absent', (t) => {
+test('unknown cells of nvidia-smi are null', (t) => {
   t.deepEqual(parseRows('NVIDIA H100 80GB HBM3, 570.86, 81559\nOther, [N/A], [Not Supported]\n\n'), [
     ['NVIDIA H100 80GB HBM3', '570.86', '81559'],
     ['Other', null, null],
@@ -16,7 +16,7 @@ test("a process's GPU memory is the sum over GPUs, null where it is not listed o
   t.is(sumOfProcess([], 10), null);
 });
 
-test('the free memory that counts is that of the GPU in use', (t) => {
+test('free memory is that of the GPU in use', (t) => {
   const gpus = parseRows('0, GPU-aa11, 100\n1, GPU-bb22, 200\n2, GPU-cc33, [N/A]\n');
   const free = (processes: string, visible?: string) => freeMemory(gpus, parseRows(processes), 10, visible);
   const MiB = 2 ** 20;

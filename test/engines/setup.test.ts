@@ -13,7 +13,7 @@ async function setUpEngine(environment: Record<string, string>) {
   return execa(process.execPath, ['--input-type=module', '-e', PROGRAM, script], { env: environment, reject: false });
 }
 
-test('where a tool is missing, one line says so and the set-up succeeds', async (t) => {
+test('if a tool is missing, one line says so and the set-up succeeds', async (t) => {
   const folder = await temporaryFolder(t);
   const { exitCode, stdout, stderr } = await setUpEngine({
     PATH: folder,
@@ -26,7 +26,7 @@ test('where a tool is missing, one line says so and the set-up succeeds', async 
   t.regex(stderr, /^No native engine: No C\+\+ compiler .* Using the wasm engine\.$/);
 });
 
-test('who has chosen wasm gets no native engine', async (t) => {
+test('if wasm is chosen, no native engine is installed', async (t) => {
   const folder = await temporaryFolder(t);
   const { exitCode, stderr } = await setUpEngine({ FCN_ENGINE: 'wasm', FCN_CACHE_DIR: folder });
   t.is(exitCode, 0);

@@ -22,7 +22,7 @@ test('slices of any shape, of one to five axes, and of each type', async (t) => 
   for (let round = 0; round < 300; round++) {
     const shape = Array.from({ length: 1 + integer(5) }, () => 1 + integer(6));
     const begin = shape.map((extent) => integer(extent));
-    // Often whole axes, as runs are longer there; now and then nothing at all.
+    // Often whole axes, which make runs longer; sometimes an empty slice.
     const size = shape.map((extent, axis) => {
       if (integer(2) === 0) begin[axis] = 0;
       return begin[axis] === 0 && integer(3) > 0 ? extent : integer(extent - begin[axis]! + 1);
@@ -45,7 +45,7 @@ test('slices of any shape, of one to five axes, and of each type', async (t) => 
   }
 });
 
-test('sizes left out, and a slice that overflows', async (t) => {
+test('sizes may be left out, and a slice that overflows is refused', async (t) => {
   const { tf } = await startEngine({ engine: 'wasm' });
   tf.tidy(() => {
     const x = tf.tensor2d([1, 2, 3, 4, 5, 6], [2, 3]);

@@ -40,7 +40,7 @@ serial('TensorFlow computes', async (t) => {
   t.is(await startEngine(), engine, 'auto takes what runs');
 });
 
-/** Run as a program of its own: what the library prints goes past Node's streams. */
+/** Runs in a process of its own, since the library prints past Node's streams. */
 const PROGRAM = `
 const { startEngine } = await import(process.argv[1]);
 const { tf } = await startEngine({ engine: 'tensorflow' });

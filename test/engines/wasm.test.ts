@@ -32,7 +32,7 @@ test.serial('wasm computes, whatever the working directory', async (t) => {
   t.deepEqual(liveTensors(engine), before);
 });
 
-test.serial('one engine a process', async (t) => {
+test.serial('one engine per process', async (t) => {
   const engine = await startEngine({ engine: 'wasm' });
   t.is(await startEngine({ engine: 'wasm' }), engine);
   t.is(await startEngine(), engine, 'auto takes what runs');

@@ -10,7 +10,7 @@ const DISTRIBUTION = 'tensorflow_cpu-9.9.9';
 const MEMBERS = { 'tensorflow/a.so': 'library a', 'tensorflow/b.so': 'library b', 'tensorflow/c.py': 'program' };
 const isLibrary = (name: string) => name.endsWith('.so');
 
-test('unpacks the selected members, with their paths, and tells how far it is', async (t) => {
+test('unpacks the selected members with their paths, and reports progress', async (t) => {
   const folder = await temporaryFolder(t);
   const wheel = path.join(folder, 'x.whl');
   await writeWheel(wheel, { distribution: DISTRIBUTION, members: MEMBERS });
@@ -66,7 +66,7 @@ test('a member that RECORD does not list is refused', async (t) => {
   });
 });
 
-test('an unpacking that was broken off goes on where it stopped', async (t) => {
+test('an interrupted unpacking resumes where it stopped', async (t) => {
   const folder = await temporaryFolder(t);
   const wheel = path.join(folder, 'x.whl');
   await writeWheel(wheel, { distribution: DISTRIBUTION, members: MEMBERS });
@@ -88,7 +88,7 @@ test('an unpacking that was broken off goes on where it stopped', async (t) => {
   t.is(await readFile(path.join(folder, 'tensorflow/b.so'), 'utf8'), 'library b', 'what was not is replaced');
 });
 
-test('files that are no wheels are told apart from missing ones', async (t) => {
+test('a file that is not a wheel is distinguished from a missing one', async (t) => {
   const folder = await temporaryFolder(t);
   const wheel = path.join(folder, 'x.whl');
   await t.throwsAsync(unpackWheel(wheel, folder, { select: isLibrary }), {
@@ -99,6 +99,6 @@ test('files that are no wheels are told apart from missing ones', async (t) => {
   await truncate(wheel, 100);
   await t.throwsAsync(unpackWheel(wheel, folder, { select: isLibrary }), {
     instanceOf: UserError,
-    message: /x\.whl is no valid wheel: /,
+    message: /x\.whl is not a valid wheel: /,
   });
 });

@@ -15,7 +15,7 @@ import {
   evaluateSamples,
 } from '../../src/evaluation/evaluate.js';
 import { Predictor } from '../../src/evaluation/inference.js';
-import { encodePrediction, requireLabelIds } from '../../src/evaluation/rows.js';
+import { encodePrediction, requireLabelIds } from '../../src/evaluation/prediction-png.js';
 import { createKernels } from '../../src/kernels/create.js';
 import type { InferenceNetwork } from '../../src/network/inference.js';
 import { ExitCode, InterruptedError, UserError } from '../../src/support/errors.js';
@@ -32,7 +32,7 @@ const dataset: EvaluateSamplesOptions['dataset'] = {
   ],
 };
 
-/** A network that calls a pixel by its strongest colour, at full resolution. */
+/** A network that classifies a pixel by its strongest colour, at full resolution. */
 async function colourPredictor(): Promise<Predictor> {
   const engine = await startEngine({ engine: 'wasm' });
   const network: InferenceNetwork = {
@@ -97,7 +97,7 @@ test('figures of known predictions', async (t) => {
   );
 });
 
-test('labels outside the classes are counted beside the matrix, and nothing is said where there are none', async (t) => {
+test('labels outside the classes are counted beside the matrix; without any, no counts are given', async (t) => {
   const result = async (label: readonly number[]) =>
     evaluateSamples(list([sample('one', [0, 0, 1, 1], label)]), await colourPredictor(), { dataset, flip: false });
   const { outside, perClass } = await result([0, 7, 7, 1]);
@@ -106,7 +106,7 @@ test('labels outside the classes are counted beside the matrix, and nothing is s
   t.false('outside' in (await result([0, 0, 1, 255])));
 });
 
-test('predictions are palette images of class ids, named as the images', async (t) => {
+test('predictions are palette images of class ids, named after the images', async (t) => {
   const predictions = path.join(await temporaryFolder(t), 'predictions');
   const samples = list([sample('town/one', [0, 1, 2, 1], [0, 1, 2, 1])]);
   await evaluateSamples(samples, await colourPredictor(), { dataset, flip: true, predictions });
@@ -136,7 +136,7 @@ test('predictions of Cityscapes may be written as its label ids, grey', async (t
   }
 });
 
-test('a figure over some of the classes only is told as that', (t) => {
+test('a mean over only some of the classes says so', (t) => {
   const class_ = (name: string, iou: number | null, accuracy: number | null) => ({ name, iou, accuracy });
   const sea = class_('sea', 0.5, 0.5);
   t.is(describeCoverage([sea]), null);
@@ -169,7 +169,7 @@ test('an abort stops between images', async (t) => {
   t.deepEqual(done, [1, 2]);
 });
 
-test('an image that takes too long after an abort is given up, and what was counted before is what counts', async (t) => {
+test('an image that takes too long after an abort is abandoned, and the counts before it are kept', async (t) => {
   const controller = new AbortController();
   const image = sample('one', [0, 0, 0, 0], [0, 0, 0, 0]);
   const predictor = await colourPredictor();
@@ -178,25 +178,25 @@ test('an image that takes too long after an abort is given up, and what was coun
   predictor.predict = async (views, pause) => {
     if (++images === 2) {
       controller.abort();
-      // Longer than the thread may be kept.
+      // Longer than the thread may run without a pause.
       await sleep(250);
       await pause?.();
     }
     return predict(views, pause);
   };
   const counted: number[] = [];
-  let noted = 0;
+  let saves = 0;
   const running = evaluateSamples(list([image, image, image]), predictor, {
     dataset,
     flip: false,
     signal: controller.signal,
     patienceMilliseconds: 0,
     onImage: async ({ done }) => void counted.push(done),
-    onInterruption: async () => void noted++,
+    onInterruption: async () => void saves++,
   });
   await t.throwsAsync(running, { instanceOf: InterruptedError, message: /after 1 of 3/ });
   t.deepEqual(counted, [1]);
-  t.is(noted, 1);
+  t.is(saves, 1);
 });
 
 test('labels without any class are refused', async (t) => {

@@ -1,9 +1,9 @@
 import test, { type ExecutionContext } from 'ava';
-import type { View } from '../../src/data/image.js';
+import type { ImageView } from '../../src/data/image.js';
 import type { Engine } from '../../src/engines/engine.js';
 import { startEngine } from '../../src/engines/selection.js';
 import { type ImageViews, Predictor } from '../../src/evaluation/inference.js';
-import type { InferenceMode } from '../../src/evaluation/rows.js';
+import type { InferenceMode } from '../../src/evaluation/windows.js';
 import { createKernels } from '../../src/kernels/create.js';
 import type { Kernels } from '../../src/kernels/kernels.js';
 import { NonFiniteOutputError } from '../../src/network/overflow.js';
@@ -22,7 +22,7 @@ test.before(async () => {
   kernels = createKernels(engine);
 });
 
-function view(height: number, width: number, ratio = 1): View {
+function view(height: number, width: number, ratio = 1): ImageView {
   const image = new Float32Array(height * width * 3);
   new Draws(7, Purpose.benchmark, height * 1000 + width).fillNormal(image, 1);
   return { ratio, height, width, image };
@@ -134,7 +134,7 @@ test('logits that are not finite, or nearly so, have no largest class', async (t
     [Number.POSITIVE_INFINITY, /^The logits are not all finite: /],
     [Number.NEGATIVE_INFINITY, /^The logits are not all finite: /],
     [Number.NaN, /^The logits are not all finite: /],
-    [-1e32, /^The logits are beyond what sums and averages can hold: the weights are finite, /],
+    [-1e32, /^The logits are too large for their sums and averages: the weights are finite, /],
   ] as const) {
     const network = {
       ...sound,

@@ -50,6 +50,6 @@ test('multi-scale + flip in windows holds the sum of probabilities, and no map o
   const sum = 129 * 257 * network.classes * float;
   const map = height * width * network.classes * float;
   const taken = peak - before.bytes;
-  t.true(taken > sum, 'the sum is seen');
-  t.true(taken < map, `${taken} bytes, where a map of the largest view alone takes ${map}`);
+  t.true(taken > sum, 'the sum is included');
+  t.true(taken < map, `${taken} bytes; a map of the largest view alone takes ${map}`);
 });

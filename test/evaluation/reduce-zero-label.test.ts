@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { loadDataset } from '../../src/data/description.js';
-import { encodePng } from '../../src/data/palette.js';
+import { encodePng } from '../../src/data/png-write.js';
 import { loadSample, makeEvaluationSample } from '../../src/data/samples.js';
 import { ConfusionMatrix, metrics } from '../../src/evaluation/confusion.js';
 import { temporaryFolder } from '../helpers/folder.js';
@@ -33,7 +33,7 @@ for (const [id, last] of [
     const sample = await makeEvaluationSample(entry, dataset, [SIZE.width, SIZE.height], [1]);
     t.deepEqual([...sample.label], expected);
 
-    // Right at raw 1 (once of twice) and at the last class, wrong at raw 2 and 3; what is predicted at 0 and 255 counts nowhere.
+    // Right at raw 1 (once of twice) and at the last class, wrong at raw 2 and 3; predictions at 0 and 255 do not count.
     const confusion = new ConfusionMatrix(dataset.classes.length);
     confusion.add([5, 0, 0, last - 1, 7, 1, 0, 3], sample.label);
     const { iou, mIoU, aAcc } = metrics(confusion);

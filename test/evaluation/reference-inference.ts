@@ -1,7 +1,7 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
-import type { View } from '../../src/data/image.js';
+import type { ImageView } from '../../src/data/image.js';
 import type { Engine } from '../../src/engines/engine.js';
-import type { InferenceMode, Window } from '../../src/evaluation/rows.js';
+import type { InferenceMode, Window } from '../../src/evaluation/windows.js';
 import type { InferenceNetwork } from '../../src/network/inference.js';
 
 /** A map of values in float64, [height, width, channels], row-major. */
@@ -144,7 +144,7 @@ function softmax(field: Field): Field {
 
 export interface ReferenceOptions {
   readonly size: readonly [number, number];
-  readonly views: readonly View[];
+  readonly views: readonly ImageView[];
   readonly flip: boolean;
   readonly mode: InferenceMode;
   readonly alignCorners: boolean;

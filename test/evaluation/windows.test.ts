@@ -1,5 +1,5 @@
 import test from 'ava';
-import { inferenceWindows, slideWindows } from '../../src/evaluation/rows.js';
+import { inferenceWindows, slideWindows } from '../../src/evaluation/windows.js';
 import fc from '../helpers/properties.js';
 
 test('the published slide settings', (t) => {
@@ -30,7 +30,7 @@ const sizes = fc.record({
   part: fc.tuple(fc.double({ min: 0.1, max: 1, noNaN: true }), fc.double({ min: 0.1, max: 1, noNaN: true })),
 });
 
-test('windows cover every pixel, stay inside and have the crop size where it fits', (t) => {
+test('windows cover every pixel, stay inside and have the crop size if it fits', (t) => {
   fc.assert(
     fc.property(sizes, ({ size, crop, part }) => {
       const stride = [Math.ceil(crop[0] * part[0]), Math.ceil(crop[1] * part[1])] as const;

@@ -32,7 +32,7 @@ export async function generated(
 export async function cityscapesFolder(t: ExecutionContext, images = 4): Promise<string> {
   const cwd = await temporaryFolder(t);
   const dataset = await loadDataset('cityscapes');
-  const directory = datasetFolder(dataset, path.join(cwd, 'datasets', 'data'));
+  const directory = datasetFolder(dataset, path.join(cwd, 'data'));
   await generateDataset({ dataset, directory, images, size: { height: 64, width: 128 }, seed: 0, workers: 1 });
   return cwd;
 }

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import test from 'ava';
-import { encodePng } from '../../src/data/palette.js';
+import { encodePng } from '../../src/data/png-write.js';
 import { labelMatrix, writeMatlab } from '../../src/datasets/generate/raw/matlab-write.js';
 import { fcn } from './command.js';
 import { temporaryFolder } from './folder.js';

@@ -7,7 +7,7 @@ import { pack } from 'tar-stream';
 import { encodeJpeg } from '../../src/data/decode.js';
 import type { LabelMap } from '../../src/data/image.js';
 import type { SyntheticSettings } from '../../src/data/markers.js';
-import { encodePng } from '../../src/data/palette.js';
+import { encodePng } from '../../src/data/png-write.js';
 import { packRuns, runLengths } from '../../src/datasets/generate/raw/labels.js';
 import { labelMatrix, writeMatlab } from '../../src/datasets/generate/raw/matlab-write.js';
 import { zip } from './zip.js';

@@ -2,7 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import { describeCheck, type Findings } from '../../src/parity/check.js';
 import { NetworkCase } from '../../src/parity/network/case.js';
 import { type OtherPart, openSet, ReferenceFolder, shippedSet } from '../../src/parity/reference-set.js';
-import { sharedPath } from './shared.js';
+import { FULL_REFERENCE, sharedPath } from './shared.js';
 
 /** A set of reference data, and what declares tests that compare with it. */
 export interface TestSet {
@@ -16,7 +16,7 @@ export interface TestSet {
 /** The set that is part of the package. */
 export const PACKAGE_SET: TestSet = { title: 'the set of the package', folder: shippedSet(), test };
 
-const full = sharedPath('oracle');
+const full = sharedPath(FULL_REFERENCE);
 /** The set of which it is a part, if it lies beside the checkout. */
 export const FULL_SET: TestSet = {
   title: 'the full set',

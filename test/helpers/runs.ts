@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { ResolveOptions } from '../../src/recipe/resolve.js';
 import { type RunRecord, writeRecord } from '../../src/records/record.js';
 import { RunCatalogue } from '../../src/runs/catalogue.js';
-import { ownIdentity } from '../../src/support/lock-file.js';
+import { ownIdentity } from '../../src/support/process-identity.js';
 import { makeRecord } from './record.js';
 
 /**

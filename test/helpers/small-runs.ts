@@ -14,7 +14,7 @@ export const TINY = ['--profile', 'smoke', '--engine', 'wasm', ...SET('width=4',
 /** A folder with a small data set, and the paths of its first training and validation samples. */
 export async function smallSet(t: ExecutionContext) {
   const cwd = await cityscapesFolder(t, 8);
-  const root = path.join(cwd, 'datasets/data/cityscapes');
+  const root = path.join(cwd, 'data/cityscapes');
   const find = (...folder: string[]) => {
     const [first] = readdirSync(path.join(root, ...folder), { recursive: true, encoding: 'utf8' })
       .filter((name) => /(leftImg8bit|labelTrainIds)\.png$/.test(name))

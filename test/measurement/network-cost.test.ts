@@ -4,7 +4,7 @@ import { startEngine } from '../../src/engines/selection.js';
 import { createKernels } from '../../src/kernels/create.js';
 import type { Kernels } from '../../src/kernels/kernels.js';
 import { networkCost } from '../../src/measurement/network-cost.js';
-import { foldedNetwork } from '../../src/network/inference.js';
+import { FoldedNetwork } from '../../src/network/inference.js';
 import { Segmentor } from '../../src/network/segmentor.js';
 import type { TrainingPass } from '../../src/network/tape.js';
 import { Tape } from '../../src/network/tape.js';
@@ -87,7 +87,7 @@ test('the operations shown are those that the real networks compute, for every s
     const trainedParameters = parameters.specs.filter(({ kind }) => !kind.startsWith('running'));
     t.is(sum(trainedParameters.map(({ path }) => parameters.get(path).size)), cost.total.parameters);
 
-    const network = foldedNetwork(tf, kernels, architecture, (path) => parameters.get(path).clone());
+    const network = new FoldedNetwork(tf, kernels, architecture, (path) => parameters.get(path).clone());
     await network.logits(tf.zeros([1, ...SIZE, 3]));
     t.deepEqual(cost.testHw, SIZE);
     t.is(sum(calls.map(({ flops }) => flops)), cost.total.flopsAtTest, `${experiment.row}: at the test`);

@@ -27,7 +27,7 @@ test('filters start Kaiming normal with fan-out', (t) => {
   close('auxiliary_head.conv_seg.weight', 0.01);
 });
 
-test('norms start as the identity, the last one of a block as 0 where asked', (t) => {
+test('norms start as the identity, the last one of a block as 0 if requested', (t) => {
   t.true(start('backbone.layer1.0.bn1.weight').every((value) => value === 1));
   t.true(start('backbone.layer1.0.bn2.weight').every((value) => value === 0));
   t.true(start('backbone.layer1.0.bn1.bias').every((value) => value === 0));

@@ -54,7 +54,7 @@ test('weights of another network are refused in one line that says what differs'
       shapes.set('decode_head.conv_seg.bias', [19]);
     }),
     'weights.pth: decode_head.conv_seg.weight has shape [19,16,1,1], the network needs [3,16,1,1] ' +
-      '(filters: output, input channels, height, width); 1 more have another shape, too.',
+      '(filters: output, input channels, height, width); 1 more have another shape too.',
   );
   t.is(
     refusal((shapes) => {
@@ -64,7 +64,7 @@ test('weights of another network are refused in one line that says what differs'
       }
     }).replaceAll(/\d+ (of|that)/g, 'N $1'),
     "weights.pth lacks N of the network's parameters, the first of them decode_head.conv_seg.weight; " +
-      'it has N that the network has not, the first of them "head\\u001b[2J.conv_seg.weight".',
+      'it has N that the network does not have, the first of them "head\\u001b[2J.conv_seg.weight".',
   );
 });
 
@@ -86,19 +86,22 @@ for (const [prefix, others] of [
     const error = t.throws(() => assertComplete('weights.pth', report, isAuxiliary), { instanceOf: UserError });
     t.regex(
       error.message,
-      /lacks \d+ of the network's parameters: its names have ".*" before them, as ".*backbone\.stem\.0\.weight"\.$/,
+      /lacks \d+ of the network's parameters: its names begin with ".*", as in ".*backbone\.stem\.0\.weight"\.$/,
     );
     t.true(error.next!.includes(`name.removeprefix("${prefix}")`), error.next);
   });
 }
 
-test('a float64 beyond float32 is named as it stands in the file', (t) => {
+test('a float64 beyond float32 is reported with its value in the file', (t) => {
   const refusal = (value: number) => {
     const source = new MemorySource('w.pth', new Uint8Array(Float64Array.of(1, value).buffer));
     const storage = { source, byteOffset: 0, dtype: 'float64', elements: 2 } as const;
     const tensor = tensorOf('a.weight', storage, { offset: 0, shape: [2], strides: [1] });
     return t.throws(() => usableValues('w.pth', tensor), { instanceOf: UserError })!.message;
   };
-  t.regex(refusal(-2.5e300), /a\.weight holds -2\.5e\+300 \(value 2 of 2\), which is beyond float32/);
+  t.regex(
+    refusal(-2.5e300),
+    /a\.weight holds -2\.5e\+300 \(value 2 of 2\), but networks compute in float32, which ends at/,
+  );
   t.regex(refusal(Number.NEGATIVE_INFINITY), /holds -Infinity \(value 2 of 2\); every weight must be a finite number/);
 });

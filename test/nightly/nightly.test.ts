@@ -10,7 +10,7 @@ import {
   readNights,
 } from '../../src/nightly/history.js';
 import { startupMeasurements } from '../../src/nightly/measurements.js';
-import { publishedRows } from '../../src/recipe/select.js';
+import { selectRows } from '../../src/recipe/select.js';
 import { packageRoot } from '../../src/support/package.js';
 import { wildcardExpression } from '../../src/support/suggest.js';
 import { fcn } from '../helpers/command.js';
@@ -85,7 +85,7 @@ test('CamVid that is there and broken is a problem, which --measure shows and ex
 
 test('a whole night of which a part or a row is in no file fails, with each of them named', async (t) => {
   const cwd = await temporaryFolder(t);
-  const [first, ...others] = publishedRows().map(({ id }) => id);
+  const [first, ...others] = selectRows({ all: true }).map(({ id }) => id);
   const figure = { quantity: 'mIoU', subject: first!, hardware: 'Processor 9000', value: 10 } as const;
   await appendNight(path.join(cwd, '1.jsonl'), makeNight({ measurements: [figure] }));
   const { code, stderr } = await fcn(['nightly', '--from', '1.jsonl', '--whole'], { cwd });
@@ -139,14 +139,14 @@ test.serial('the start of commands is measured whatever records and settings are
 test("the GitLab example's patterns match every published row once, and no other", (t) => {
   const docs = readFileSync(path.join(packageRoot(), 'docs', 'nightly.md'), 'utf8');
   const patterns = JSON.parse(docs.match(/- ROWS: (\[.*\])/)![1]!) as string[];
-  for (const { id } of publishedRows()) {
+  for (const { id } of selectRows({ all: true })) {
     t.is(patterns.filter((pattern) => wildcardExpression(pattern).test(id)).length, 1, id);
   }
 });
 
 test('rows that parts are made of are in the tables, and docs and workflow name every part', (t) => {
-  t.true(publishedRows().some(({ id }) => id === BENCHMARK_ROW));
-  t.false(publishedRows().some(({ id }) => id === CAMVID_ROW));
+  t.true(selectRows({ all: true }).some(({ id }) => id === BENCHMARK_ROW));
+  t.false(selectRows({ all: true }).some(({ id }) => id === CAMVID_ROW));
   for (const file of ['docs/nightly.md', '.github/workflows/nightly.yml']) {
     const text = readFileSync(path.join(packageRoot(), file), 'utf8');
     for (const part of NIGHT_PARTS) t.true(text.includes(`--part ${part}`), `${file}: ${part}`);

@@ -5,7 +5,7 @@ import test from 'ava';
 import sharp from 'sharp';
 import { decodeLabels } from '../../src/data/decode.js';
 import { IGNORE_INDEX } from '../../src/data/image.js';
-import { encodePalettePng } from '../../src/data/palette.js';
+import { encodePalettePng } from '../../src/data/png-write.js';
 import { readSplit } from '../../src/data/split.js';
 import { ConfusionMatrix } from '../../src/evaluation/confusion.js';
 import { makeExamples } from '../../src/pages/runs/examples.js';

@@ -26,7 +26,7 @@ test('a check passes up to its tolerance and not beyond', (t) => {
   t.false(verdict(new Worst().add(1.0001, 'a').add(0, 'b')));
 });
 
-test('what is no number never passes, whatever comes after it', (t) => {
+test('NaN and infinity never pass, whatever comes after them', (t) => {
   for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
     t.false(verdict(new Worst().add(value, 'a').add(0, 'b')));
     t.false(verdict(new Worst().add(0, 'a').add(value, 'b')));
@@ -38,7 +38,7 @@ test('a check without any comparison never passes', (t) => {
   t.false(new Worst().compared);
 });
 
-test('the worst difference is told with its place', (t) => {
+test('the worst difference comes with its place', (t) => {
   const worst = new Worst().add(0.1, 'a').add(-0.7, 'b').add(0.3, 'c');
   t.deepEqual([worst.difference, worst.at], [0.7, 'b']);
 });
@@ -55,7 +55,7 @@ test('measures of distance', (t) => {
   t.is(relativeDifference(0, 0), 0);
 });
 
-test('a value that is no number, or a missing one, makes every measure no number', (t) => {
+test('with a NaN or missing value, no measure is finite', (t) => {
   for (const measure of [largestDifference, meanDifference, differenceOfLargest, relativeDistance, angularDistance]) {
     t.false(Number.isFinite(measure([1, Number.NaN, 2], [1, 2, 3])), measure.name);
     t.false(Number.isFinite(measure([1, 2, 3], [Number.NaN, 2, 3])), measure.name);
@@ -77,13 +77,13 @@ const SILENT: Noise = {
   delta95: 0,
 };
 
-test('a tolerance grows with the noise that a case tells of, and never shrinks below the usual', (t) => {
+test('a tolerance grows with the noise of a case, and never falls below the usual one', (t) => {
   t.is(TOLERANCES.logits(50, SILENT).limit, 5e-5);
   t.is(TOLERANCES.logits(50, { ...SILENT, logits: 1e-9 }).limit, 5e-5);
   t.is(TOLERANCES.logits(50, { ...SILENT, logits: 1e-4 }).limit, 4e-4);
 });
 
-test('backbone gradients are as sharp as the heads’ only where a case shows that no tie is near', (t) => {
+test('backbone gradients are as exact as the heads’ only if a case shows that no tie is near', (t) => {
   t.true(isFreeOfTies(18, { ...SILENT, backboneGradient: 1e-6 }));
   t.false(isFreeOfTies(18, { ...SILENT, backboneGradient: 1e-3 }));
   t.false(isFreeOfTies(50, { ...SILENT, backboneGradient: 1e-6 }));

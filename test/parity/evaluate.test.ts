@@ -2,7 +2,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import sharp from 'sharp';
-import { encodePng } from '../../src/data/palette.js';
+import { encodePng } from '../../src/data/png-write.js';
 import { startEngine } from '../../src/engines/selection.js';
 import { ConfusionMatrix } from '../../src/evaluation/confusion.js';
 import { type EvaluateOptions, evaluate } from '../../src/evaluation/evaluate.js';
@@ -114,7 +114,7 @@ test.serial('a data set with other classes than the row is refused before anythi
   const model = { ...given.experiment.model, classes: 21 };
   await t.throwsAsync(evaluate({ ...given, experiment: { ...given.experiment, model } }), {
     instanceOf: UserError,
-    message: /21 classes.* two 19/,
+    message: /21 classes.* two has 19/,
   });
 });
 

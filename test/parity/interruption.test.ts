@@ -7,12 +7,12 @@ import { temporaryFolder } from '../helpers/folder.js';
 const signal = AbortSignal.abort(new InterruptedError('', ExitCode.tryAgain));
 const quiet = { engine: 'wasm', signal, display: 'silent' } as const;
 
-test.serial('a verification ends with the code of what aborted it', async (t) => {
+test.serial('a verification ends with the exit code of its abort', async (t) => {
   const error = await t.throwsAsync(verify({ ...quiet, cases: 'metrics' }), { instanceOf: InterruptedError });
   t.is(error.exitCode, ExitCode.tryAgain);
 });
 
-test.serial('and so does a night, its benchmark too', async (t) => {
+test.serial('and so does a night, including its benchmark', async (t) => {
   const work = await temporaryFolder(t);
   for (const part of ['parity', 'benchmark'] as const) {
     const night = measureNight({ ...quiet, parts: [part], rows: [], dataRoot: work, work, say: () => {} });

@@ -40,9 +40,9 @@ for (const [what, file, message] of [
   ['a header beyond the file', npy(header('<f4', ''), new Uint8Array()).subarray(0, 30), /claims \d+ bytes/],
   ['Fortran order', npy(header('<f4', '2, 2', 'True'), new Uint8Array(16)), /Fortran order/],
   ['objects, which are pickles', npy(header('|O', '1,'), new Uint8Array(8)), /dtype \|O, expected <f4 or \|u1/],
-  ['a truncated body', npy(header('<f4', '2, 3'), new Uint8Array(20)), /20 bytes of values.*\[2,3\] asks for 24/],
-  ['bytes behind the values', npy(header('|u1', '2, 3'), new Uint8Array(7)), /7 bytes of values.*asks for 6/],
-  ['a shape beyond any memory', npy(header('<f4', '99999999, 99999999, 9999'), new Uint8Array(4)), /asks for/],
+  ['a truncated body', npy(header('<f4', '2, 3'), new Uint8Array(20)), /20 bytes of values.*\[2,3\] needs 24/],
+  ['bytes behind the values', npy(header('|u1', '2, 3'), new Uint8Array(7)), /7 bytes of values.*needs 6/],
+  ['a shape beyond any memory', npy(header('<f4', '99999999, 99999999, 9999'), new Uint8Array(4)), /needs \d/],
 ] as const) {
   test(`${what} is refused`, (t) => {
     t.throws(() => parseNpy(file, 'x.npy'), { instanceOf: UserError, message });

@@ -46,7 +46,7 @@ test('every file of the package’s set is in its list with the hash of its cont
   t.deepEqual([...listed].sort(), found.sort());
 });
 
-test('the image of a case comes from its levels or back from its normalised input, whole numbers all of it', async (t) => {
+test('the image of a case comes from its levels or from its normalised input, in whole numbers', async (t) => {
   const [first] = openSet(shippedSet()).networks;
   const shipped = NetworkCase.read(first!);
   const image = await caseImage(shipped, 'a');
@@ -87,7 +87,7 @@ test('a folder is taken as a set, as cases, or as one case', async (t) => {
   t.throws(() => openSet(path.join(folder, 'nowhere')), { instanceOf: UserError, message: /does not exist/ });
 });
 
-test('files are read plain or unpacked, and none outside the folder', async (t) => {
+test('plain and compressed files are read, but none outside the folder', async (t) => {
   const folder = await temporaryFolder(t);
   await writeFiles(folder, { 'set/plain.json': '[1]', 'set/packed.json.gz': gzipSync('[2]'), 'secret.json': '[3]' });
   const set = ReferenceFolder.open(path.join(folder, 'set'));
@@ -100,7 +100,7 @@ test('files are read plain or unpacked, and none outside the folder', async (t) 
   t.throws(() => set.json('plain.json', z.object({})), { instanceOf: UserError, message: /plain\.json: expected a/ });
 });
 
-test('a file that is not what the list of hashes says, or not in it, is refused', async (t) => {
+test('a file that differs from the list of hashes, or is not in it, is refused', async (t) => {
   const folder = await temporaryFolder(t);
   await writeFiles(folder, {
     'inner/good.json': '[1]',
@@ -112,7 +112,7 @@ test('a file that is not what the list of hashes says, or not in it, is refused'
   const set = ReferenceFolder.open(folder);
   t.notThrows(() => set.folder('inner').bytes('good.json'));
   t.notThrows(() => set.folder('inner').file('good.json'));
-  t.throws(() => set.folder('inner').bytes('bad.json'), { message: /bad\.json is not what is said in SHA256SUMS/ });
+  t.throws(() => set.folder('inner').bytes('bad.json'), { message: /bad\.json differs from its hash in SHA256SUMS/ });
   t.throws(() => set.bytes('other.json'), { message: /other\.json is not in SHA256SUMS/ });
   t.throws(() => set.bytes('torn.json'), { instanceOf: UserError, message: /torn\.json\.gz cannot be unpacked/ });
 });

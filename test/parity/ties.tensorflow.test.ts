@@ -19,13 +19,13 @@ const FILES = {
   'backbone.layer4.1.conv2.weight': 'grad_backbone.layer4.1.conv2.weight.npy',
 };
 
-onEngine('a tie that rounding decides otherwise is settled, an error is not', async (t, engine) => {
+onEngine('a tie that rounding decides differently is resolved, an error is not', async (t, engine) => {
   const compared = networkCase(FULL_SET, CASE);
   const segmentor = await caseSegmentor(engine, createKernels(engine), compared);
   const batch = readBatch(compared);
   const { gradients: own } = await gradientsOf(engine, segmentor, batch);
   const distance = (found: Gradients) => compareGradients(found, FILES, compared).backbone.difference;
-  // One tie of the reference's own float32 lies before the stem's gradient: 1.4e-3 where it falls otherwise.
+  // The reference's own float32 has one tie before the stem's gradient: decided differently, it gives 1.4e-3.
   t.true(distance(await nearestGradients(engine, segmentor, batch, { own, limit: LIMIT, distance })) <= LIMIT);
 
   const scaled = (found: Gradients): Gradients =>

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import test from 'ava';
 import { loadDataset } from '../../src/data/description.js';
-import { encodePng } from '../../src/data/palette.js';
+import { encodePng } from '../../src/data/png-write.js';
 import type { Predictor } from '../../src/evaluation/inference.js';
 import { predictImages } from '../../src/prediction/predict.js';
 import { ExitCode, InterruptedError } from '../../src/support/errors.js';

@@ -1,6 +1,6 @@
 import test from 'ava';
 import sharp from 'sharp';
-import { drawSheet, errorMap, formatShare, layOut, overlay, presentClasses } from '../../src/prediction/output.js';
+import { drawSheet, errorMap, formatPixelShare, layOut, overlay, presentClasses } from '../../src/prediction/output.js';
 
 const PALETTE = [
   [255, 0, 0],
@@ -14,8 +14,8 @@ test('a legend has the classes that occur, most frequent first, with their share
     { id: 2, name: 'car', share: 6 / 8 },
     { id: 0, name: 'sky', share: 1 / 8 },
   ]);
-  t.is(formatShare(0.1234), '12.3 %');
-  t.is(formatShare(0.0001), '< 0.1 %');
+  t.is(formatPixelShare(0.1234), '12.3 %');
+  t.is(formatPixelShare(0.0001), '< 0.1 %');
 });
 
 test('an overlay mixes image and colours by the opacity, and leaves what has no class', (t) => {

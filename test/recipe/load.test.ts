@@ -99,7 +99,7 @@ const BROKEN: readonly [name: string, change: (text: string) => string, message:
   ['a missing key', (s) => s.replace('table: Mine\n', ''), /mine\.yaml:1: table: is missing/],
   ['an incomplete recipe', (s) => s.replace('batch: 2, ', ''), /row mine: training\.batch: is missing/],
   ['an unknown part', (s) => s.replace('R-18-D8', 'R-18-D9'), /row mine: unknown part R-18-D9; did you mean R-18-D8\?/],
-  ['a row twice', (s) => `${s}  - { id: mine, parts: [R-18-D8] }\n`, /row mine is there twice/],
+  ['a row twice', (s) => `${s}  - { id: mine, parts: [R-18-D8] }\n`, /two rows are called mine/],
   [
     'weights that are no address',
     (s) => s.replace(/^downloads.*\n/m, ''),

@@ -13,7 +13,7 @@ const TABLES = loadTables();
 const ROW = 'fcn_r50-d8_512x512_20k_voc12aug';
 
 const DATASET = 'voc2012-aug';
-/** Images of the validation split of that data set, as published. */
+/** Published number of images in the validation split of that data set. */
 const IMAGES = 1449;
 
 type Evaluation = NonNullable<RunRecord['details']['evaluate']>;
@@ -181,7 +181,7 @@ const TAMPERED: readonly [string, (record: RunRecord) => void, RegExp][] = [
   ],
 ];
 
-/** Of a record of a changed recipe. */
+/** Changes to a record of a changed recipe. */
 const TAMPERED_CHANGES: readonly [string, (record: RunRecord) => void, RegExp][] = [
   [
     'what a deviation says was published',
@@ -204,7 +204,7 @@ const TAMPERED_CHANGES: readonly [string, (record: RunRecord) => void, RegExp][]
 ];
 
 for (const [name, change, problem] of TAMPERED_CHANGES) {
-  test(`${name}, where a recipe was changed, is found`, (t) => {
+  test(`${name} of a changed recipe that was changed is found`, (t) => {
     const record = makeCompleteRecord({ row: ROW, overrides: ['width=32'] }, 'narrow', IMAGES);
     t.deepEqual(recordProblems(record, TABLES), []);
     change(record);
@@ -212,7 +212,7 @@ for (const [name, change, problem] of TAMPERED_CHANGES) {
   });
 }
 
-test('a recipe in float16 may have run in the bfloat16 of processors, and in nothing else', (t) => {
+test('a recipe in float16 may have run in bfloat16 on a CPU, and in no other way', (t) => {
   const row = 'fcn_r101-d8_fp16_512x1024_80k_cityscapes';
   const asked = makeCompleteRecord({ row, overrides: [] }, 'fp16', 500);
   const replaced = { halfPrecision: 'bf16', device: 'cpu', name: 'tensorflow' } as Engine;
@@ -228,7 +228,7 @@ test('a recipe in float16 may have run in the bfloat16 of processors, and in not
   t.regex(recordProblems(onGpu, TABLES).join(), /precision is "bf16", but the profile and the overrides give "fp16"/);
 });
 
-test('a record of a row that no package has is held against itself', (t) => {
+test('a record of a row outside the package is checked against itself', (t) => {
   const record = makeCompleteRecord({ row: ROW, overrides: ['width=32'] }, 'own', IMAGES);
   t.deepEqual(recordProblems(record, []), []);
   record.deviations[0]!.value = 16;
@@ -248,7 +248,7 @@ test('labels outside the classes are in the record, but its figures follow from 
   t.regex(recordProblems(record, TABLES).join('\n'), /details\.evaluate: mIoU is/);
 });
 
-/** Figures of stages that follow from nothing else in a record: what was measured, or is of the system alone. */
+/** Figures of stages that follow from nothing else in a record: measured, or about the system. */
 const MEASURED = /seconds$|finalLoss$|peak|Peak|deviceBytes$|startedAt$/;
 
 /** Paths of all figures of the stages that follow from others. */
@@ -260,7 +260,7 @@ function figurePaths(value: unknown, path: readonly string[] = []): string[][] {
   return isFigure && !MEASURED.test(path.join('.')) ? [[...path]] : [];
 }
 
-/** Whole numbers where the figure is one, so that a record stays one that can be read. */
+/** Another figure; a whole number for a whole number, so that the record can still be read. */
 function otherThan(value: number | null): fc.Arbitrary<number | null> {
   const some: fc.Arbitrary<number | null> =
     value !== null && Number.isInteger(value)
@@ -269,14 +269,14 @@ function otherThan(value: number | null): fc.Arbitrary<number | null> {
   return some.filter((other) => other !== value);
 }
 
-test('any single figure of the stages that is changed is found', (t) => {
+test('a change of any single figure of the stages is found', (t) => {
   const whole = makeCompleteRecord({ row: ROW }, 'full', IMAGES);
   t.deepEqual(recordProblems(whole, TABLES), []);
   const paths = figurePaths(whole.details);
   t.true(paths.length > 2 * 21 * 21);
   const at = (path: readonly string[]) =>
     path.reduce<unknown>((value, key) => (value as Record<string, unknown>)[key], whole.details) as number | null;
-  // Most figures are counts of the matrices; those that are not are tried as often.
+  // Most figures are counts of the matrices; the others are tried as often.
   const isCount = (path: readonly string[]) => path.includes('confusion');
   const anyPath = fc.oneof(
     fc.constantFrom(...paths.filter(isCount)),
@@ -306,7 +306,7 @@ for (const [name, change, problem] of TAMPERED) {
   });
 }
 
-test('an evaluation is of no more images than the limit of its recipe', (t) => {
+test('an evaluation has no more images than the limit of its recipe', (t) => {
   const record = makeCompleteRecord({ row: ROW, profile: 'smoke' }, 'small', 8);
   record.dataset!.synthetic = true;
   t.deepEqual(recordProblems(record, TABLES), []);
@@ -317,7 +317,7 @@ test('an evaluation is of no more images than the limit of its recipe', (t) => {
   t.regex(recordProblems(record, TABLES).join('\n'), /500 images, but the recipe's limit is 8/);
 });
 
-test('a data set that says how many images it has more than the published one may have them evaluated', (t) => {
+test('additional images are accepted if the data set records their number', (t) => {
   const row = 'fcn_r101-d8_480x480_40k_pascal_context';
   const record = makeCompleteRecord({ row }, 'full', 5105);
   t.regex(recordProblems(record, TABLES).join('\n'), /5105 images, but 5104 were published/);

@@ -2,7 +2,7 @@ import { copyFile, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { decodeLabels } from '../../src/data/decode.js';
-import { encodePng } from '../../src/data/palette.js';
+import { encodePng } from '../../src/data/png-write.js';
 import { readSplit } from '../../src/data/split.js';
 import { resolve } from '../../src/recipe/resolve.js';
 import { type CheckDataOptions, checkData } from '../../src/runs/check-data.js';
@@ -66,7 +66,7 @@ test('labels of no image stop no run; many of them are one note', async (t) => {
   const folder = path.relative(directory, path.dirname(train[0]!.label));
   t.is(
     spare,
-    `Note: 4 labels are of no image, such as ${['a', 'b', 'c']
+    `Note: 4 labels belong to no image, such as ${['a', 'b', 'c']
       .map((name) => `${folder}/${name}_gtFine_labelTrainIds.png`)
       .join(', ')
       .replace(/, ([^,]*)$/, ' and $1')}.`,

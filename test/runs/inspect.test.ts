@@ -6,7 +6,7 @@ import { followLog, type InspectedRun, inspectRun, inspectRuns, watchRuns } from
 import { formatLogEntry, formatRun, formatRuns } from '../../src/runs/list.js';
 import { ProgressFile, readEntries, readProgress } from '../../src/runs/log.js';
 import { Lock } from '../../src/support/lock.js';
-import { ownIdentity, type ProcessIdentity } from '../../src/support/lock-file.js';
+import { ownIdentity, type ProcessIdentity } from '../../src/support/process-identity.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
 import { NO_PROCESS } from '../helpers/runs.js';
 

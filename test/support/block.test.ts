@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { allocateBlock, release } from '../../src/support/block.js';
 
-test.serial('released buffers have no bytes, and take no memory, however many there were', async (t) => {
+test.serial('released buffers have no bytes and take no memory', async (t) => {
   const bytes = 2 ** 24;
   const before = process.memoryUsage().arrayBuffers;
   for (let i = 0; i < 20; i++) {
@@ -15,7 +15,7 @@ test.serial('released buffers have no bytes, and take no memory, however many th
   t.pass();
 });
 
-test.serial('a block could shrink, so that V8 gives it pages of its own, and none of its bytes is beyond it', (t) => {
+test.serial('a block is resizable, so that V8 gives it pages of its own, and has exactly its bytes', (t) => {
   const block = allocateBlock(2 ** 22);
   t.true(block.resizable);
   t.deepEqual([block.byteLength, block.maxByteLength], [2 ** 22, 2 ** 22]);

@@ -14,11 +14,11 @@ const URL = 'https://weights.test/file';
 async function setUp(t: ExecutionContext) {
   const server = await fileServer(t, CONTENT);
   const part = path.join(await temporaryFolder(t), 'file.part');
-  const options = { url: URL, part, otherwise: 'look elsewhere', fetcher: server.fetcher };
+  const options = { url: URL, part, alternative: 'look elsewhere', fetcher: server.fetcher };
   return { server, part, options };
 }
 
-/** A download that breaks off and is given up: no connection can be made again. */
+/** A download that breaks off and fails: no further connection can be made. */
 async function breakOff(t: ExecutionContext, server: FileServer, options: Parameters<typeof download>[0], cut: number) {
   server.cuts.push(cut);
   let requests = 0;
@@ -43,7 +43,7 @@ test('a whole file, with progress, redirects followed', async (t) => {
   t.deepEqual(readdirSync(path.dirname(part)), []);
 });
 
-test('a connection that breaks is made again, and goes on where it broke', async (t) => {
+test('a broken connection is made again, and resumes where it broke', async (t) => {
   const { server, part, options } = await setUp(t);
   server.cuts.push(50_000, 70_000);
   await download(options);
@@ -54,7 +54,7 @@ test('a connection that breaks is made again, and goes on where it broke', async
   ]);
 });
 
-test('a server that gives nothing more is given up, and what arrived is kept', async (t) => {
+test('if a server sends nothing more, the download fails and keeps what arrived', async (t) => {
   const { server, part, options } = await setUp(t);
   server.cuts.push(50_000, 0);
   const error = await t.throwsAsync(download(options), { instanceOf: UserError, message: /weights\.test broke off/ });
@@ -62,7 +62,7 @@ test('a server that gives nothing more is given up, and what arrived is kept', a
   t.is(readFileSync(part).length, 50_000);
 });
 
-test('the next attempt goes on where an earlier one was given up', async (t) => {
+test('the next attempt resumes a failed one', async (t) => {
   const { server, part, options } = await setUp(t);
   await breakOff(t, server, options, 60_000);
   const progress: DownloadProgress[] = [];
@@ -73,7 +73,7 @@ test('the next attempt goes on where an earlier one was given up', async (t) => 
   t.is(progress[0]!.total, CONTENT.length);
 });
 
-test('a file that has changed meanwhile is fetched from its beginning', async (t) => {
+test('a file that has changed meanwhile is downloaded from the beginning', async (t) => {
   const { server, part, options } = await setUp(t);
   await breakOff(t, server, options, 60_000);
   server.content = CONTENT.toReversed();
@@ -83,7 +83,7 @@ test('a file that has changed meanwhile is fetched from its beginning', async (t
   t.like(server.seen.at(-1), { range: 'bytes=60000-', ifRange: '"first"' });
 });
 
-test('without a validator, and for another address, nothing is gone on with', async (t) => {
+test('without a validator, and for another address, nothing is resumed', async (t) => {
   const { server, part, options } = await setUp(t);
   server.etag = 'W/"weak"';
   await breakOff(t, server, options, 60_000);
@@ -97,7 +97,7 @@ test('without a validator, and for another address, nothing is gone on with', as
   t.deepEqual(readFileSync(part), Buffer.from(CONTENT));
 });
 
-test('a part that is whole already, or longer than the file, is no obstacle', async (t) => {
+test('a part that is complete already, or longer than the file, is no obstacle', async (t) => {
   const { server, part, options } = await setUp(t);
   await download(options);
   await download(options);
@@ -125,7 +125,7 @@ const refusals: [string, string, RegExp, RegExp][] = [
   [
     'a file that is not there',
     'https://weights.test/missing/file',
-    /missing\/file is not there \(404/,
+    /missing\/file does not exist \(404/,
     /look elsewhere/,
   ],
   ['a server in trouble', 'https://weights.test/broken/file', /weights\.test answered 503/, /later/],

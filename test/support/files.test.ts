@@ -6,7 +6,7 @@ import { UserError } from '../../src/support/errors.js';
 import { explainFileError, makeFolder, writeFileAtomic } from '../../src/support/files.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
 
-test('a folder is made with those above it, and once more without complaint', async (t) => {
+test('a folder is created with its parents, and may exist already', async (t) => {
   const folder = path.join(await temporaryFolder(t), 'a', 'b', 'c');
   await makeFolder(folder);
   await makeFolder(folder);
@@ -22,11 +22,11 @@ test('a file in the way of a folder is refused', async (t) => {
 
 const withProc = existsSync('/proc/self') ? test : test.skip;
 
-withProc('a folder that takes no entries is refused rather than tried for ever', async (t) => {
+withProc('a folder that takes no entries is refused, not tried for ever', async (t) => {
   await t.throwsAsync(makeFolder('/proc/fcn-test/below'), { code: 'ENOENT' });
 });
 
-test('a file is written whole, its folder with it, and nothing else is left', async (t) => {
+test('a file is written completely, with its folder, and no other file is left', async (t) => {
   const folder = path.join(await temporaryFolder(t), 'new');
   const file = path.join(folder, 'text.txt');
   await writeFileAtomic(file, [Buffer.from('one '), Buffer.from('two')]);
@@ -34,7 +34,7 @@ test('a file is written whole, its folder with it, and nothing else is left', as
   t.deepEqual(await readdir(folder), ['text.txt']);
 });
 
-test('a content that fails leaves the old file as it was', async (t) => {
+test('content that fails leaves the old file unchanged', async (t) => {
   const folder = await temporaryFolder(t);
   const file = path.join(folder, 'text.txt');
   await writeFileAtomic(file, 'old');
@@ -47,7 +47,7 @@ test('a content that fails leaves the old file as it was', async (t) => {
   t.deepEqual(await readdir(folder), ['text.txt']);
 });
 
-test('a full disk and a missing permission are mistakes that the user can mend', (t) => {
+test('a full disk and a missing permission are mistakes that the user can fix', (t) => {
   const explain = (code: string) => explainFileError(Object.assign(new Error(code), { code }), 'out/file', 'write');
   const full = explain('ENOSPC');
   t.true(full instanceof UserError);

@@ -11,10 +11,10 @@ import { execa } from 'execa';
 import { BusyError, ExitCode, UserError } from '../../src/support/errors.js';
 import type { HeartbeatData } from '../../src/support/heartbeat-worker.js';
 import { Lock, LostLockError, withLock } from '../../src/support/lock.js';
-import { ownIdentity } from '../../src/support/lock-file.js';
+import { ownIdentity } from '../../src/support/process-identity.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
-test('work under one lock is done one after the other, and the lock is gone in the end', async (t) => {
+test('tasks under one lock run one after the other, and the lock is gone at the end', async (t) => {
   const folder = await temporaryFolder(t);
   const file = path.join(folder, 'sub', 'x.lock');
   let running = 0;
@@ -42,7 +42,7 @@ test('the lock is released when the work fails', async (t) => {
   t.is(await withLock(file, async () => 'again'), 'again');
 });
 
-test('a lock of a process that is gone is taken over, and so is one without content', async (t) => {
+test('a lock of a dead process is taken over, and so is one without content', async (t) => {
   const file = path.join(await temporaryFolder(t), 'x.lock');
   const { pid } = spawnSync(process.execPath, ['-e', '']);
   for (const content of [JSON.stringify({ pid, host: os.hostname() }), 'nonsense', '']) {
@@ -71,7 +71,7 @@ test('a lock held on another machine is respected; waiting ends when aborted', a
   t.is(await readFile(file, 'utf8'), held);
 });
 
-test('a lock held elsewhere that shows no sign of life is taken over, one that does is busy', async (t) => {
+test('a lock held elsewhere is taken over if it shows no sign of life, else it is busy', async (t) => {
   const file = path.join(await temporaryFolder(t), 'x.lock');
   const elsewhere = { pid: 1, host: 'another-machine', space: null, started: null, key: 'k' };
   await writeFile(file, JSON.stringify(elsewhere));
@@ -81,7 +81,7 @@ test('a lock held elsewhere that shows no sign of life is taken over, one that d
   const beating = setInterval(() => {
     beaten = beaten.then(() => utimes(file, new Date(), ++beats));
   }, 10);
-  // Patient enough for a beat that a busy machine delays.
+  // Long enough for a sign of life that a busy machine delays.
   await t.throwsAsync(Lock.take(file, false, { ...now, patienceMilliseconds: 60_000 }), {
     instanceOf: BusyError,
     message: /process 1 on another-machine/,
@@ -95,12 +95,12 @@ test('a lock held elsewhere that shows no sign of life is taken over, one that d
   await lock.assertHeld();
 
   await writeFile(file, JSON.stringify(elsewhere));
-  await t.throwsAsync(lock.assertHeld(), { instanceOf: LostLockError, message: /taken over by another process, 1 on/ });
+  await t.throwsAsync(lock.assertHeld(), { instanceOf: LostLockError, message: /Another process, 1 on .+ took over/ });
   await lock.release();
   t.is(JSON.parse(await readFile(file, 'utf8')).key, 'k', "the other one's lock stays");
 });
 
-/** Only Linux tells when a process began. */
+/** Only Linux says when a process started. */
 const onLinux = process.platform === 'linux' ? test : test.skip;
 
 onLinux('a process that has the number of one that is gone does not hold its lock', async (t) => {
@@ -111,7 +111,7 @@ onLinux('a process that has the number of one that is gone does not hold its loc
   t.deepEqual(await readdir(path.dirname(file)), []);
 });
 
-test('a program given on the command line can hold a lock', async (t) => {
+test('a program on the command line can hold a lock', async (t) => {
   const file = path.join(await temporaryFolder(t), 'x.lock');
   const module = new URL('../../src/support/lock.js', import.meta.url).href;
   const program =
@@ -123,12 +123,12 @@ test('a program given on the command line can hold a lock', async (t) => {
   t.is(exitCode, 0, stderr);
 });
 
-test('of many that take over one lock at once, one after the other has it', async (t) => {
+test('if many take over one lock at once, they have it one after the other', async (t) => {
   const file = path.join(await temporaryFolder(t), 'x.lock');
   const { pid } = spawnSync(process.execPath, ['-e', '']);
   const gone = JSON.stringify({ pid, host: os.hostname(), key: 'gone' });
   await writeFile(file, gone);
-  // Of a process that was killed while it took the lock over.
+  // Left by a process that was killed while it took the lock over.
   await writeFile(`${file}.after-gone`, JSON.stringify({ pid, host: os.hostname(), key: 'too' }));
   let running = 0;
   let taken = 0;
@@ -143,7 +143,7 @@ test('of many that take over one lock at once, one after the other has it', asyn
   t.deepEqual(await readdir(path.dirname(file)), []);
 });
 
-test('what killed processes left beside a lock goes, once it is old', async (t) => {
+test('leftovers of killed processes beside a lock are removed once they are old', async (t) => {
   const folder = await temporaryFolder(t);
   const file = path.join(folder, 'x.lock');
   const old = ['x.lock.123.0a1b2c3d', 'x.lock.after-0a1b', 'x.lock.after-0a1b.123.0a1b2c3d'];
@@ -157,7 +157,7 @@ test('what killed processes left beside a lock goes, once it is old', async (t) 
   t.deepEqual((await readdir(folder)).sort(), others.sort());
 });
 
-test('what processes that are known to be gone left beside a lock goes at once', async (t) => {
+test('leftovers of processes known to be dead are removed at once', async (t) => {
   const folder = await temporaryFolder(t);
   const file = path.join(folder, 'x.lock');
   const { pid } = spawnSync(process.execPath, ['-e', '']);
@@ -170,7 +170,7 @@ test('what processes that are known to be gone left beside a lock goes at once',
   t.deepEqual((await readdir(folder)).sort(), ['x.lock.after-2c3d', 'x.lock.after-4e5f']);
 });
 
-test('a lock whose folder was removed, or that was, is lost; nothing is made anew', async (t) => {
+test('a lock is lost if it or its folder was removed; nothing is created again', async (t) => {
   const folder = path.join(await temporaryFolder(t), 'run');
   const lock = await Lock.take(path.join(folder, 'lock'), false);
   await rm(path.join(folder, 'lock'));
@@ -182,10 +182,10 @@ test('a lock whose folder was removed, or that was, is lost; nothing is made ane
   t.false(existsSync(folder));
 });
 
-test('what fails first is thrown, whether or not the lock can be given back', async (t) => {
+test('the first error is thrown, whether or not the lock can be released', async (t) => {
   const folder = path.join(await temporaryFolder(t), 'run');
   const failure = new UserError('Disk full.');
-  // Where there was a folder there is a file: nothing can be given back.
+  // A file replaces the folder: the lock cannot be released.
   const spoil = async () => {
     await rm(folder, { recursive: true });
     await writeFile(folder, '');
@@ -208,7 +208,7 @@ test('what fails first is thrown, whether or not the lock can be given back', as
   );
 });
 
-test('a sign of life is given for this process’s own lock only', async (t) => {
+test('signs of life are given only for this process’s own lock', async (t) => {
   const folder = await temporaryFolder(t);
   const old = new Date(1e12);
   const touched = async (file: string) => (await stat(file)).mtimeMs !== old.getTime();
@@ -223,7 +223,7 @@ test('a sign of life is given for this process’s own lock only', async (t) => 
     t.teardown(() => heart.terminate());
     await once(heart, 'online');
   }
-  // The other one's heart, begun later, has beaten, too, once this one was seen to beat twice.
+  // The second heartbeat started later: once the first has been seen twice, the second had its turn, too.
   for (let beats = 0; beats < 2; beats++) {
     while (!(await touched(files[0]!.file))) await sleep(5);
     await utimes(files[0]!.file, old, old);

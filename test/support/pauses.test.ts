@@ -1,10 +1,10 @@
 import test, { type ExecutionContext } from 'ava';
 import { ExitCode, InterruptedError } from '../../src/support/errors.js';
-import { pauses } from '../../src/support/pauses.js';
+import { callAfter, pauses, type StartTimer } from '../../src/support/pauses.js';
 
 const INTERVAL = 200;
 
-/** Stops the clock until the test ends, and gives what moves it on: milliseconds of work. */
+/** Stops the clock until the test ends. The returned function advances it by milliseconds of work. */
 function stopClock(t: ExecutionContext): (milliseconds: number) => void {
   const { now } = performance;
   // A whole number, so that differences are exact.
@@ -18,7 +18,7 @@ function stopClock(t: ExecutionContext): (milliseconds: number) => void {
   };
 }
 
-test.serial('the event loop is let in after long work, not after short', async (t) => {
+test.serial('a pause yields to the event loop after long work, not after short', async (t) => {
   const work = stopClock(t);
   let turns = 0;
   const pause = pauses({ message: 'no' });
@@ -36,7 +36,7 @@ test.serial('an abort ends the work with the code of its reason, once patience i
   const controller = new AbortController();
   const patient = pauses({ signal: controller.signal, message: 'Stopped here.', patienceMilliseconds: 60_000 });
   const prompt = pauses({ signal: controller.signal, message: 'Stopped here.' });
-  // Heard in the very pause.
+  // Noticed in the same pause.
   setImmediate(() => controller.abort(new InterruptedError('By SIGTERM.', ExitCode.terminated)));
   work(INTERVAL);
   await t.notThrowsAsync(patient());
@@ -46,4 +46,30 @@ test.serial('an abort ends the work with the code of its reason, once patience i
   await t.notThrowsAsync(patient());
   work(INTERVAL);
   await t.throwsAsync(patient(), { instanceOf: InterruptedError, message: 'Stopped here.' });
+});
+
+const DAY = 24 * 3600 * 1000;
+
+test('any time can be waited for, and no timer is longer than Node allows', (t) => {
+  let passed = 0;
+  let next: (() => void) | null = null;
+  const start: StartTimer = (done, milliseconds) => {
+    t.true(milliseconds <= 2 ** 31 - 1);
+    next = () => {
+      passed += milliseconds;
+      done();
+    };
+    return setTimeout(() => {}, 0);
+  };
+  let ended = 0;
+  callAfter(100 * DAY, () => ended++, start);
+  for (let fired = 1; ended === 0 && fired < 10; fired++) next!();
+  t.is(ended, 1);
+  t.is(passed, 100 * DAY);
+});
+
+test('a cancelled call is not made', async (t) => {
+  callAfter(1, () => t.fail())();
+  await new Promise((done) => setTimeout(done, 5));
+  t.pass();
 });

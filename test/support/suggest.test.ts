@@ -1,5 +1,7 @@
 import test from 'ava';
-import { alternatives, editDistance, nearest, nearestAll } from '../../src/support/suggest.js';
+import { UserError } from '../../src/support/errors.js';
+import { alternatives, editDistance, nearest, nearestAll, wildcardExpression } from '../../src/support/suggest.js';
+import fc from '../helpers/properties.js';
 
 test('edit distance counts insertions, deletions, substitutions and swaps', (t) => {
   t.is(editDistance('', 'abc'), 3);
@@ -19,7 +21,7 @@ const NAMES = [
   'classes',
 ];
 
-/** What is typed, and what is meant by it. */
+/** What is typed, and what it means. */
 const MEANT: readonly [typed: string, meant: string | undefined][] = [
   ['learningrate', 'learningRate'],
   ['learning_rate', 'learningRate'],
@@ -43,21 +45,41 @@ const MEANT: readonly [typed: string, meant: string | undefined][] = [
   ['_', undefined],
 ];
 
-test('what may have been meant is found by slips, initials, words and beginnings', (t) => {
+test('a name is found by typing mistakes, initials, words and beginnings', (t) => {
   for (const [typed, meant] of MEANT) t.is(nearest(typed, NAMES), meant, typed);
 });
 
-test('the nearest candidate is found only where one is near', (t) => {
+test('the nearest candidate is found only if one is near', (t) => {
   t.is(nearest('evalaute', ['train', 'evaluate', 'table']), 'evaluate');
   t.is(nearest('TABLE', ['train', 'table']), 'table');
   t.is(nearest('benchmark', ['train', 'table']), undefined);
   t.is(nearest('anything', []), undefined);
 });
 
-test('equally near ones are all named, at most three', (t) => {
+test('all equally near names are given, at most three', (t) => {
   t.deepEqual(nearestAll('head', ['decodeHead', 'auxiliaryHead', 'depth']), ['decodeHead', 'auxiliaryHead']);
   t.deepEqual(nearestAll('a', ['ab', 'ac', 'ad', 'ae']), ['ab', 'ac', 'ad']);
   t.is(alternatives([]), '');
   t.is(alternatives(['a']), 'a');
   t.is(alternatives(['a', 'b', 'c']), 'a, b or c');
+});
+
+const matches = (name: string, pattern: string) => wildcardExpression(pattern).test(name);
+
+test('* matches any characters, ? one, {a,b} either, and anything else itself', (t) => {
+  t.true(matches('d6_r50_769', 'd6*'));
+  t.true(matches('r18b', 'r18?'));
+  t.true(matches('r18', 'r18*'));
+  t.false(matches('r18', 'r18?'));
+  t.false(matches('xr18', 'r18'));
+  t.false(matches('r18', 'r1.'));
+  t.true(matches('r50_769', 'r{18,50}*'));
+  t.false(matches('r101_769', 'r{18,50}*'));
+  t.throws(() => wildcardExpression('r{18'), { instanceOf: UserError, message: /a "\{" is not closed/ });
+});
+
+test('a name without wildcards matches only itself, whatever its characters', (t) => {
+  const names = fc.string().filter((name) => !/[*?{]/.test(name));
+  fc.assert(fc.property(names, (name) => matches(name, name) && !matches(`${name}x`, name)));
+  t.pass();
 });

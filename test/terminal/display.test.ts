@@ -2,12 +2,12 @@ import test from 'ava';
 import { type DisplayMode, showStages } from '../../src/terminal/display.js';
 
 for (const mode of ['live', 'plain', 'silent'] satisfies DisplayMode[]) {
-  test.serial(`stages are done in order, and the first failure ends them with its own error (${mode})`, async (t) => {
+  test.serial(`stages run in order, and the first failure ends them with its own error (${mode})`, async (t) => {
     const done: string[] = [];
     const stage = (title: string, failure?: Error) => ({
       title,
-      run: async (say: (progress: string) => void) => {
-        say('half way');
+      run: async (report: (progress: string) => void) => {
+        report('half way');
         if (failure) throw failure;
         done.push(title);
         return 'all of it';

@@ -2,7 +2,7 @@ import test from 'ava';
 import { entryLines } from '../../src/terminal/layout.js';
 import fc from '../helpers/properties.js';
 
-test('names and figures stand on one line where they fit', (t) => {
+test('names and figures share a line if they fit', (t) => {
   const entries = [
     { name: 'camvid_r18-d8', lines: [['7', '28.81']] },
     { name: 'fcn', lines: [['12', '–']] },
@@ -12,7 +12,7 @@ test('names and figures stand on one line where they fit', (t) => {
   t.deepEqual(leftOut, []);
 });
 
-test('where they do not, names stand above them, and spare columns go', (t) => {
+test('if they do not fit, names are above the figures, and spare columns are left out', (t) => {
   const entries = [{ name: 'camvid_r18-d8', lines: [['done', '7', '28.81']] }];
   const layout = { words: 1, width: 18, spare: ['Seed'] };
   const { lines, leftOut } = entryLines(['Row', 'State', 'Seed', 'mIoU'], entries, layout);
@@ -23,7 +23,7 @@ test('where they do not, names stand above them, and spare columns go', (t) => {
   t.deepEqual(narrow.leftOut, ['Seed']);
 });
 
-test('no line is longer than the width where columns of eight characters fit', (t) => {
+test('no line is longer than the width if columns of eight characters fit', (t) => {
   const cell = fc.stringMatching(/^[0-9a-z.]{1,8}$/);
   const entry = fc.record({
     name: fc.stringMatching(/^[a-z0-9_-]{1,90}$/),

@@ -57,7 +57,7 @@ function snapshot(directory: string, iteration: number, smoothedLoss = 1): Snaps
   };
 }
 
-test('what training counts comes back exactly', async (t) => {
+test('progress comes back exactly', async (t) => {
   const folder = await temporaryFolder(t);
   await writeSnapshot(snapshot(folder, 7));
   const checkpoint = await openCheckpoint(folder, 7);
@@ -86,40 +86,43 @@ test('each of 1,000 random byte changes is found', async (t) => {
     t.is(typeof (await openCheckpoint(folder, 7)), 'string', `byte ${place} of ${file}`);
     writeFileSync(file, bytes);
   }
-  t.is(typeof (await openCheckpoint(folder, 7)), 'object', 'and unchanged it is whole');
+  t.is(typeof (await openCheckpoint(folder, 7)), 'object', 'unchanged, it is intact');
 });
 
-test('a damaged newest checkpoint is said, and the one before it is taken', async (t) => {
+test('a damaged newest checkpoint is reported, and the one before it is used', async (t) => {
   const folder = await temporaryFolder(t);
   for (const iteration of [2, 10, 9]) await writeSnapshot(snapshot(folder, iteration));
   truncateSync(path.join(folder, 'iteration-10.safetensors'), 30);
-  const said: string[] = [];
-  const found = await newestCheckpoint(folder, (what) => said.push(what));
+  const messages: string[] = [];
+  const found = await newestCheckpoint(folder, (message) => messages.push(message));
   t.is(found?.iteration, 9);
-  t.is(said.length, 1);
-  t.regex(said[0]!, /: going back to the one before it\. Its files are kept as .*damaged-iteration-10\.\*\.$/);
+  t.is(messages.length, 1);
+  t.regex(messages[0]!, /: the one before it is used instead\. Its files are kept as .*damaged-iteration-10\.\*\.$/);
   t.is(readdirSync(folder).filter((name) => name.startsWith('damaged-iteration-10.')).length, 3);
-  t.regex(said[0]!, /^The checkpoint of iteration 10 is damaged \(iteration-10\.safetensors has 30 bytes, not \d+\)/);
+  t.regex(
+    messages[0]!,
+    /^The checkpoint of iteration 10 is damaged \(iteration-10\.safetensors has 30 bytes, not \d+\)/,
+  );
   t.is(await newestCheckpoint(path.join(folder, 'none'), () => t.fail()), null);
 });
 
-test('where all are damaged or cannot be read, that is said, and none is lost', async (t) => {
+test('if all are damaged or unreadable, that is reported, and all files are kept', async (t) => {
   const folder = await temporaryFolder(t);
   for (const iteration of [3, 4]) await writeSnapshot(snapshot(folder, iteration));
   truncateSync(path.join(folder, 'iteration-3.json'), 30);
   // A folder cannot be read as a file, whoever reads.
   rmSync(path.join(folder, 'iteration-4.json'));
   mkdirSync(path.join(folder, 'iteration-4.json'));
-  const said: string[] = [];
-  t.is(await newestCheckpoint(folder, (what) => said.push(what)), null);
-  t.is(said.length, 2);
+  const messages: string[] = [];
+  t.is(await newestCheckpoint(folder, (message) => messages.push(message)), null);
+  t.is(messages.length, 2);
   t.regex(
-    said[0]!,
-    /^The checkpoint of iteration 4 is damaged \(iteration-4\.json cannot be read \(EISDIR\)\): going back/,
+    messages[0]!,
+    /^The checkpoint of iteration 4 is damaged \(iteration-4\.json cannot be read \(EISDIR\)\): the one before it is used/,
   );
   t.regex(
-    said[1]!,
-    /^The checkpoint of iteration 3 is damaged .*: no whole checkpoint is left, and training starts anew\./,
+    messages[1]!,
+    /^The checkpoint of iteration 3 is damaged .*: no intact checkpoint is left, so training starts from the beginning\./,
   );
   t.true(readdirSync(folder).every((name) => name.startsWith('damaged-iteration-')));
   t.is(readdirSync(folder).length, 6);
@@ -135,7 +138,7 @@ test('weights that cannot be read are found before they are needed', async (t) =
   t.is((await newestCheckpoint(folder, () => {}))?.iteration, 3);
 });
 
-test('the newest ones and the best stay, and what was set aside; what is older or half-written goes', async (t) => {
+test('the newest ones, the best and those set aside stay; older or half-written ones go', async (t) => {
   const folder = await temporaryFolder(t);
   const losses = { 1: 3, 2: 0.5, 3: 2, 4: 1.5, 5: 1.6 };
   for (const [iteration, loss] of Object.entries(losses))
@@ -153,7 +156,7 @@ test('the newest ones and the best stay, and what was set aside; what is older o
   t.deepEqual(readdirSync(folder).sort(), [...expected, 'notes.txt', 'damaged-iteration-9.json'].sort());
 });
 
-test('snapshots are written in the background, one after the other, and failures come out', async (t) => {
+test('snapshots are written in the background, one after the other, and failures are thrown', async (t) => {
   const folder = await temporaryFolder(t);
   const writer = await CheckpointWriter.start({ keep: 2, log: path.join(folder, 'log.jsonl') });
   const directory = path.join(folder, 'checkpoints');
@@ -170,7 +173,7 @@ test('snapshots are written in the background, one after the other, and failures
   await writer.close();
 });
 
-test('a failure is met after the next step, and the present state is tried once', async (t) => {
+test('a failure is thrown after the next step, after one attempt to write the present state', async (t) => {
   const folder = await temporaryFolder(t);
   const failed = path.join(folder, 'file', 'checkpoints');
   const good = path.join(folder, 'good');
@@ -182,58 +185,58 @@ test('a failure is met after the next step, and the present state is tried once'
     await t.throwsAsync(writer.finish());
     return writer;
   };
-  const mended = await failing();
+  const recovered = await failing();
   await t.throwsAsync(
-    mended.afterStep(2, false, async () => snapshot(good, 2)),
-    { name: 'UserError', message: /folder was expected\. Written again, the state after iteration 2 is saved\.$/ },
+    recovered.afterStep(2, false, async () => snapshot(good, 2)),
+    { name: 'UserError', message: /folder was expected\. A second attempt saved the state after iteration 2\.$/ },
   );
-  t.is(mended.newestWhole, 2);
+  t.is(recovered.newestComplete, 2);
   t.is((await newestCheckpoint(good, () => t.fail()))?.iteration, 2);
   const broken = await failing();
   await t.throwsAsync(
     broken.afterStep(2, false, async () => snapshot(failed, 2)),
     { name: 'UserError', message: /folder was expected\.$/ },
   );
-  t.is(broken.newestWhole, null);
+  t.is(broken.newestComplete, null);
 });
 
-test('where a checkpoint cannot be written whole, nothing of it stays', async (t) => {
+test('if a checkpoint cannot be written whole, nothing of it stays', async (t) => {
   const folder = await temporaryFolder(t);
   mkdirSync(path.join(folder, 'iteration-7.json'));
   await t.throwsAsync(writeSnapshot(snapshot(folder, 7)));
   t.deepEqual(readdirSync(folder), ['iteration-7.json']);
 });
 
-test('a log is cut after the last iteration that is saved, and at a line that was cut off', async (t) => {
+test('a log is cut after the last saved iteration, and at a half-written line', async (t) => {
   const folder = await temporaryFolder(t);
   const file = path.join(folder, 'log.jsonl');
   const line = (iteration: number) => `{"iteration":${iteration},"loss":1}\n`;
   writeFileSync(file, `${line(2)}${line(4)}${line(6)}{"iteration":8,"lo`);
-  const said: string[] = [];
-  await cutLog(file, 8, 2, (what) => said.push(what));
-  t.deepEqual(said, [`${file} ends at iteration 6: what it said of those up to 8, which are done, is lost.`]);
+  const messages: string[] = [];
+  await cutLog(file, 8, 2, (message) => messages.push(message));
+  t.deepEqual(messages, [`${file} ends at iteration 6: what it said of iterations up to 8 is lost.`]);
   t.is(readFileSync(file, 'utf8'), line(2) + line(4) + line(6));
   await cutLog(file, 5, 2, () => t.fail('all of it is there'));
   t.is(readFileSync(file, 'utf8'), line(2) + line(4));
   await cutLog(file, 0, 2, () => t.fail('all of it is written again'));
   t.is(readFileSync(file, 'utf8'), '');
   const none = path.join(folder, 'none');
-  await cutLog(none, 3, 2, (what) => said.push(what));
-  t.is(said[1], `${none} ends at iteration 0: what it said of those up to 2, which are done, is lost.`);
+  await cutLog(none, 3, 2, (message) => messages.push(message));
+  t.is(messages[1], `${none} ends at iteration 0: what it said of iterations up to 2 is lost.`);
   t.false(existsSync(none));
 });
 
-test('a damaged line in the middle of a log is said and taken out, and no other with it', async (t) => {
+test('a damaged line in the middle of a log is reported and removed, and no other line', async (t) => {
   const folder = await temporaryFolder(t);
   const file = path.join(folder, 'log.jsonl');
   const line = (iteration: number) => `{"iteration":${iteration},"loss":1}\n`;
   writeFileSync(file, `${line(2)}{"itera\0\0\n${line(6)}[]\n${line(10)}gone\n${line(14)}`);
-  const said: string[] = [];
-  await cutLog(file, 9, 2, (what) => said.push(what));
+  const messages: string[] = [];
+  await cutLog(file, 9, 2, (message) => messages.push(message));
   t.is(readFileSync(file, 'utf8'), line(2) + line(6));
-  t.is(said.length, 1);
-  t.true(said[0]!.startsWith(`${file} is damaged in lines 2, 4: taken out.`), said[0]);
-  t.regex(said[0]!, /iterations up to 9, which are done, is lost\.$/);
+  t.is(messages.length, 1);
+  t.true(messages[0]!.startsWith(`${file} is damaged in lines 2, 4, removed now: `), messages[0]);
+  t.regex(messages[0]!, /iterations up to 9 is lost\.$/);
   writeFileSync(file, `broken\n${line(2)}`);
   await cutLog(file, 0, 2, () => t.fail('all of it is written again'));
   t.is(readFileSync(file, 'utf8'), '');

@@ -7,7 +7,7 @@ import { fcnRecipe, trainingRecipe } from '../helpers/recipes.js';
 
 const onEngine = withEngine('tensorflow', halfPrecision !== null);
 
-/** Declares a test of training in the 16-bit float of this machine; where it has none, the test is skipped. */
+/** Declares a test of training in the 16-bit float of this machine; without one, the test is skipped. */
 function inHalf(
   title: string,
   body: (t: ExecutionContext, engine: Engine, precision: 'fp16' | 'bf16') => Promise<void>,

@@ -12,10 +12,10 @@ import type { TrainOptions } from '../../src/training/session.js';
 import { train } from '../../src/training/train.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
-/** Steps of some tenths of a second, so that the event loop is let in in their middle. */
+/** Steps of some tenths of a second, so that the event loop runs in the middle of them. */
 const CHANGES = ['width=8', 'training.batch=2', 'data.cropHw=[128,256]', 'data.imageScaleWh=[256,128]'];
 
-test('a step that takes too long is given up: nothing of it is saved, and the end is the same to the bit', async (t) => {
+test('a step that takes too long is abandoned: nothing of it is saved, and the end is the same to the bit', async (t) => {
   const folder = await temporaryFolder(t);
   const dataset = await loadDataset('cityscapes');
   await generate({
@@ -50,7 +50,7 @@ test('a step that takes too long is given up: nothing of it is saved, and the en
   const error = await t.throwsAsync(interrupted, {
     instanceOf: InterruptedError,
     message:
-      /^Interrupted in the middle of iteration 4 of 5, .* Training goes on after iteration 2, the last that was saved: it and the one before are done again\.$/,
+      /^Interrupted in the middle of iteration 4 of 5, .* Training resumes after iteration 2, the last one saved: it and the one before are repeated\.$/,
   });
   t.is(error.exitCode, ExitCode.terminated);
   t.deepEqual(

@@ -4,7 +4,7 @@ import { UserError } from '../../src/support/errors.js';
 import { findPretrained } from '../../src/training/pretrained.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
 
-test.serial('a published backbone is looked for in the cache by its name, a file where it is', async (t) => {
+test.serial('a published backbone is found in the cache by its name, a file by its path', async (t) => {
   const cache = await temporaryFolder(t);
   const previous = process.env['FCN_CACHE_DIR'];
   process.env['FCN_CACHE_DIR'] = cache;

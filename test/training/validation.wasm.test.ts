@@ -18,7 +18,7 @@ const experiment = resolve({
   overrides: ['width=4', 'training.batch=2', 'iterations=5', 'logEvery=2', 'checkpointEvery=100', 'evaluation.limit=2'],
 });
 
-/** What training leaves: the hash of its weights, and the lines of its log without what is measured. */
+/** The result of a training: the hash of its weights, and the lines of its log without measured values. */
 async function trained(t: ExecutionContext, dataRoot: string, attempts: readonly (Validation | undefined)[]) {
   const engine = await startEngine({ engine: 'wasm' });
   const directory = await temporaryFolder(t);
@@ -37,7 +37,7 @@ async function trained(t: ExecutionContext, dataRoot: string, attempts: readonly
   return { weights: await sha256File(weights), log };
 }
 
-test('evaluations while training goes on are logged, change nothing of it, and are made up for where they were ended', async (t) => {
+test('evaluations during training are logged, do not change it, and are repeated if they were interrupted', async (t) => {
   const { dataRoot } = await generated(t, 'camvid', 8, 64);
   const engine = await startEngine({ engine: 'wasm' });
   const evaluated: number[] = [];

@@ -6,7 +6,7 @@ import { UserError } from '../../src/support/errors.js';
 import { readCheckpoint, readCheckpointFrom } from '../../src/weights/load.js';
 import { FileSource } from '../../src/weights/source.js';
 import { assertFindings, FULL_SET, PACKAGE_SET, partOf } from '../helpers/reference-set.js';
-import { withShared } from '../helpers/shared.js';
+import { FULL_REFERENCE, withShared } from '../helpers/shared.js';
 
 /** Every kind of checkpoint, in each container that it has. */
 const FLAVOURS = [
@@ -57,7 +57,7 @@ const reasons: Record<string, RegExp> = {
   'garbage.pth': /neither a PyTorch checkpoint \(\.pth\) nor a safetensors file/,
 };
 
-const withHostile = withShared('oracle', 'checkpoints', 'malicious');
+const withHostile = withShared(FULL_REFERENCE, 'checkpoints', 'malicious');
 
 withHostile('every hostile file is refused by name and reason, and none is run', async (t, hostile) => {
   const expected = JSON.parse(readFileSync(path.join(hostile, 'expected.json'), 'utf8')) as Record<string, unknown>;

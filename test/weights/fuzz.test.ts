@@ -5,7 +5,7 @@ import { UserError } from '../../src/support/errors.js';
 import { Draws, Purpose } from '../../src/support/random.js';
 import { readCheckpointFrom } from '../../src/weights/load.js';
 import { type ByteSource, MemorySource } from '../../src/weights/source.js';
-import { sharedPath } from '../helpers/shared.js';
+import { FULL_REFERENCE, sharedPath } from '../helpers/shared.js';
 import { dictionary, pickle, pth, tensor, text, uint } from './builders.js';
 
 const MUTATIONS = 10_000;
@@ -66,7 +66,7 @@ for (const [name, valid] of [
   ['malicious/os_system_legacy.pth', false],
   ['malicious/bomb_stored.pth', false],
 ] as const) {
-  const file = sharedPath('oracle', 'checkpoints', ...name.split('/'));
+  const file = sharedPath(FULL_REFERENCE, 'checkpoints', ...name.split('/'));
   if (file) seeds[name] = { original: readFileSync(file), valid };
 }
 

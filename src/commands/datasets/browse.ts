@@ -5,26 +5,22 @@ import * as flags from '../../cli/flags.js';
 import { overridesOf } from '../../cli/flags.js';
 
 export default class DatasetsBrowse extends BaseCommand {
-  static override summary = 'Write a page of training samples with their labels: what the network really sees.';
-
+  static override summary = 'Write a page of training samples with their labels, as the network sees them.';
   static override description =
-    "Makes the first samples of a row's training with the loader of training itself, and shows each with its labels laid over " +
-    'it, what was done to it, and a legend. The page is one file, index.html, that needs no other.';
-
+    "Makes the first samples of a row's training with the loader of training, and shows each with an overlay of its labels, what was " +
+    'done to it, and a legend. The page is a single file, index.html.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> cityscapes --out samples',
     '<%= config.bin %> <%= command.id %> voc2012-aug --row fcn_r50-d8_512x512_20k_voc12aug --samples 24 --seed 7 --out samples',
   ];
-
   static override args = { name: flags.dataset };
-
   static override flags = {
     out: Flags.string({ summary: 'Folder to write the page to.', required: true, helpValue: 'DIR' }),
     row: Flags.string({
-      summary: 'Row whose recipe makes the samples; the first row of the data set if not given.',
+      summary: 'Row whose recipe makes the samples. Default: the first row of the data set.',
       helpValue: 'ROW',
     }),
-    samples: Flags.integer({ summary: 'Samples to show.', default: 12, min: 1, max: 500, helpValue: 'N' }),
+    samples: Flags.integer({ summary: 'Number of samples.', default: 12, min: 1, max: 500, helpValue: 'N' }),
     ...flags.experiment,
     'data-root': flags.dataRoot,
   };

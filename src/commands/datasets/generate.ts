@@ -9,7 +9,7 @@ import { IMITATED, imitationOf } from '../../datasets/generate/imitations.js';
 import { UserError } from '../../support/errors.js';
 import { formatNumber } from '../../support/format.js';
 
-/** As many as an image of 8192 x 16384 has: some ten bytes of memory each. */
+/** 8192 × 16384; each takes some ten bytes of memory. */
 const MOST_PIXELS = 2 ** 27;
 
 function parseSize(text: string): { height: number; width: number } {
@@ -18,7 +18,7 @@ function parseSize(text: string): { height: number; width: number } {
   const [height, width] = [Number(match[1]), Number(match[2])];
   if (height * width > MOST_PIXELS) {
     throw new UserError(
-      `--size ${text}: ${height * width} pixels, at most ${MOST_PIXELS} are painted.`,
+      `--size ${text}: ${height * width} pixels, but at most ${MOST_PIXELS} are possible.`,
       'Give a smaller size.',
     );
   }
@@ -38,42 +38,38 @@ function describe({ train, val, size, sizesDiffer }: Described): string {
 
 export default class DatasetsGenerate extends BaseCommand {
   static override summary = 'Make a synthetic data set in the folder layout and file formats of a real one.';
-
   static override description =
-    'Paints scenes with all classes of the data set, with exact labels: enough to try every command without downloading ' +
-    'anything. With --raw, as the archives that are downloaded (polygons, .mat files, lists), for fcn datasets prepare. ' +
-    'The same settings give the same files; an interrupted run goes on where it stopped.';
-
+    'Paints scenes with all classes of the data set and exact labels: enough to try every command without a download. With --raw, ' +
+    'makes archives like the real downloads (polygons, .mat files, lists), for fcn datasets prepare. The same settings give the same ' +
+    'files; run the command again to resume an interrupted one.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> cityscapes --images 16 --size 256x512',
     '<%= config.bin %> <%= command.id %> voc2012-aug --images 200 --seed 3 --data-root /data',
     {
-      description: 'Downloads to be prepared, which gives the same labels.',
+      description: 'Make downloads to prepare, which gives the same labels:',
       command: '<%= config.bin %> <%= command.id %> voc2012-aug --raw --size 128x128 --out downloads',
     },
   ];
-
   static override args = {
     name: Args.string({ description: 'Data set to imitate.', options: [...IMITATED], required: true }),
   };
-
   static override flags = {
     images: Flags.integer({
-      summary: 'Images to make; a quarter of them are for validation.',
+      summary: 'Number of images; a quarter of them are for validation.',
       default: 16,
       min: 2,
       helpValue: 'N',
     }),
     size: Flags.string({
       summary:
-        'Size of the images, or of the largest where those of the real data set differ; like the real ones if not given.',
+        'Size of the images, or of the largest one if sizes differ in the real data set. Default: like the real images.',
       helpValue: 'HxW',
     }),
     raw: Flags.boolean({
-      summary: 'Make the downloads that the data set is prepared from, not the data set.',
+      summary: 'Make the downloads from which the data set is prepared, not the data set.',
     }),
     out: Flags.string({
-      summary: 'Folder of the downloads; downloads/NAME under the data root if not given.',
+      summary: 'Folder of the downloads. Default: downloads/NAME in the data root.',
       dependsOn: ['raw'],
       helpValue: 'DIR',
     }),
@@ -85,12 +81,13 @@ export default class DatasetsGenerate extends BaseCommand {
     const { args, flags } = await this.parse(DatasetsGenerate);
     const signal = this.interruptSignal();
     const { loadDataset } = await import('../../data/description.js');
-    const { images } = flags;
+    const { images, 'data-root': dataRoot } = flags;
+    const out = flags.out ?? path.join(dataRoot, 'downloads', imitationOf(args.name).id);
     const size = flags.size === undefined ? undefined : parseSize(flags.size);
     const options = { dataset: await loadDataset(args.name), images, size, seed: flags.seed ?? 0, signal };
     return flags.raw
-      ? this.generateRaw({ ...options, directory: this.rawFolder(args.name, flags) }, flags['data-root'])
-      : this.generate(options, flags['data-root']);
+      ? this.generateRaw({ ...options, directory: path.resolve(out) }, dataRoot)
+      : this.generate(options, dataRoot);
   }
 
   private async generate(options: Omit<GenerateOptions, 'directory'>, dataRoot: string): Promise<object> {
@@ -108,11 +105,6 @@ export default class DatasetsGenerate extends BaseCommand {
     const written = result.written === 0 ? 'all there already' : `${result.written} written now`;
     this.print(`${directory}: ${describe({ size, sizesDiffer, ...result })}, ${written}.`);
     return { dataset: dataset.id, directory, raw: false, ...size, seed, ...result };
-  }
-
-  /** Where raw downloads are written. */
-  private rawFolder(name: string, { out, 'data-root': dataRoot }: { out?: string; 'data-root': string }): string {
-    return path.resolve(out ?? path.join(dataRoot, 'downloads', imitationOf(name).id));
   }
 
   private async generateRaw(options: GenerateOptions, dataRoot: string): Promise<object> {

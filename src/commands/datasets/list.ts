@@ -3,22 +3,18 @@ import { BaseCommand } from '../../cli/base.js';
 import * as flags from '../../cli/flags.js';
 
 export default class DatasetsList extends BaseCommand {
-  static override summary = 'List the data sets and which of them are there.';
-
+  static override summary = 'List the data sets and which of them are present.';
   static override description =
-    'Looks at folders, lists and names of files only: fcn datasets verify looks into the files.';
-
+    'Reads only folders, split lists and names of files; fcn datasets verify reads the files.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --data-root /data --json',
   ];
-
   static override flags = { 'data-root': flags.dataRoot };
 
   async run(): Promise<object> {
     const { flags } = await this.parse(DatasetsList);
-    const { listDatasets } = await import('../../datasets/list.js');
-    const { formatDatasets } = await import('../../datasets/list.js');
+    const { formatDatasets, listDatasets } = await import('../../datasets/list.js');
     const dataRoot = path.resolve(flags['data-root']);
     const datasets = await listDatasets(dataRoot);
     this.print(formatDatasets(datasets, dataRoot));

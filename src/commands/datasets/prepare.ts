@@ -7,43 +7,40 @@ import { PREPARABLE } from '../../datasets/prepare/recipes.js';
 
 export default class DatasetsPrepare extends BaseCommand {
   static override summary =
-    'Make a data set of its downloads: unpack, convert the labels, write the lists, check everything.';
-
+    'Make a data set from its downloads: unpack, convert the labels, write the split lists, check everything.';
   static override description =
-    'Reads the archives as they were downloaded (zip, tar, tgz, of any name), or what was unpacked of them, and writes images, label ' +
-    'maps of training ids and split lists in the layout that training reads. All files are checked, and the hashes of ' +
-    'the downloads and of every file are kept. An interrupted run goes on where it stopped; until it is finished, no ' +
-    'command reads the data set. docs/datasets.md tells which files to download.';
-
+    'Reads the downloaded archives (zip, tar, tgz, of any name), or what was unpacked from them, and writes images, label maps of ' +
+    'training ids and split lists in the layout that training reads. Checks all files and records the hashes of the downloads and of ' +
+    'every file. Run the command again to resume an interrupted one; no command reads the data set before it is complete. ' +
+    'docs/datasets.md says which files to download.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> cityscapes --from ~/Downloads',
     '<%= config.bin %> <%= command.id %> voc2012-aug --from VOCtrainval_11-May-2012.tar --from benchmark.tgz',
     '<%= config.bin %> <%= command.id %> pascal-context --from ~/Downloads --data-root /data',
     {
-      description: 'Unpacked where it is used: only what is missing is written.',
-      command: '<%= config.bin %> <%= command.id %> cityscapes --from datasets/data/cityscapes',
+      description: 'Unpacked in its final place: write only what is missing.',
+      command: '<%= config.bin %> <%= command.id %> cityscapes --from data/cityscapes',
     },
   ];
-
   static override args = {
     name: Args.string({ description: 'Data set to prepare.', options: [...PREPARABLE], required: true }),
   };
-
   static override flags = {
     from: Flags.string({
-      summary: 'Download, or folder of downloads, packed or unpacked; may be given several times.',
-      multiple: true,
-      multipleNonGreedy: true,
+      summary: 'A download or a folder of downloads, packed or unpacked; may be given several times.',
+      ...flags.repeatable,
       required: true,
       helpValue: 'PATH',
     }),
     'data-root': flags.dataRoot,
-    again: Flags.boolean({ summary: 'Prepare anew what is finished, or was begun from other downloads.' }),
+    again: Flags.boolean({
+      summary: 'Start over, even if the data set is complete or was begun from other downloads.',
+    }),
     'accept-counts': Flags.boolean({
-      summary: 'Go on with other numbers of images than expected, where nobody has confirmed the expected ones.',
+      summary: 'Continue if the number of images differs from an expected one that nobody has confirmed.',
     }),
     workers: Flags.integer({
-      summary: 'Worker threads; one less than there are cores, at most 8, if not given.',
+      summary: 'Worker threads. Default: one less than there are cores, at most 8.',
       env: 'FCN_WORKERS',
       min: 1,
       max: 64,
@@ -54,8 +51,7 @@ export default class DatasetsPrepare extends BaseCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(DatasetsPrepare);
     const signal = this.interruptSignal();
-    const { prepareDataset } = await import('../../datasets/prepare/prepare.js');
-    const { formatPrepared } = await import('../../datasets/prepare/prepare.js');
+    const { formatPrepared, prepareDataset } = await import('../../datasets/prepare/prepare.js');
     const { showStages } = await import('../../terminal/display.js');
     const mode = this.displayMode();
     const result = await prepareDataset({

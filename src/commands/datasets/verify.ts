@@ -6,22 +6,18 @@ import { ExitCode } from '../../support/errors.js';
 export default class DatasetsVerify extends BaseCommand {
   static override summary =
     'Check a data set: numbers of images, pairs, sizes, label values, and that every file can be read.';
-
   static override description =
-    'Reads every file and names each that is broken. Numbers of images are compared with the published ones, or, of a ' +
-    'generated data set, with those that it was made with; files, with the hashes that fcn datasets prepare recorded. Exit ' +
-    'code 1 if something is wrong; labels of no image and classes that no training label holds are warnings.';
-
+    'Reads every file and names each broken one. Compares the numbers of images with the published numbers, or those of a generated data ' +
+    'set with the numbers asked for, and files with the hashes that fcn datasets prepare recorded. Exits with 1 if something is wrong; ' +
+    'labels without an image and classes without a training label are warnings.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> cityscapes',
     '<%= config.bin %> <%= command.id %> voc2012-aug --fast --json --data-root /data',
   ];
-
   static override args = { name: flags.dataset };
-
   static override flags = {
     fast: Flags.boolean({
-      summary: 'Only look whether files are there, belong together, and begin as they should.',
+      summary: 'Check only that files exist, belong together, and begin as they should.',
       default: false,
     }),
     'data-root': flags.dataRoot,

@@ -2,11 +2,11 @@ import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../../cli/base.js';
 
 export default class EnginesInstall extends BaseCommand {
-  static override summary = "Set the native engine up: TensorFlow's library, and the addon compiled against it.";
+  static override summary = "Install the native engine: TensorFlow's library and the addon compiled against it.";
   static override description =
-    'Takes the library from a TensorFlow wheel, checks it, unpacks only what is needed into a cache folder shared by ' +
-    'projects (FCN_CACHE_DIR) and compiles the addon. Needs Python with pip (unless --from is given) and a C++ compiler. ' +
-    'Repeated, it finds the work done; broken off, it goes on where it stopped. What is installed last is in use.';
+    'Takes the library from a TensorFlow wheel, checks it, unpacks what is needed into a cache folder that projects share ' +
+    '(FCN_CACHE_DIR), and compiles the addon. Needs a C++ compiler, and Python with pip unless --from is given. Resumes an interrupted ' +
+    'installation, and does nothing if the engine is installed already. The build installed last is in use.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --gpu',
@@ -15,21 +15,21 @@ export default class EnginesInstall extends BaseCommand {
   ];
   static override flags = {
     tensorflow: Flags.string({
-      summary: 'Release of TensorFlow; the default is the tested one.',
+      summary: 'Release of TensorFlow. Default: the tested one.',
       helpValue: 'VERSION',
     }),
     from: Flags.string({
-      summary: 'Take the library from this TensorFlow wheel, or from this installed TensorFlow, where it stays.',
+      summary: 'Use this TensorFlow wheel, or this installed TensorFlow, which stays where it is.',
       helpValue: 'PATH',
     }),
-    gpu: Flags.boolean({ summary: "The CUDA build, with NVIDIA's run-time libraries (Linux x64)." }),
-    force: Flags.boolean({ summary: 'Install anew even where everything is in place.' }),
+    gpu: Flags.boolean({ summary: "Install the CUDA build, with NVIDIA's run-time libraries (Linux x64)." }),
+    force: Flags.boolean({ summary: 'Install again, even if everything is in place.' }),
   };
 
   async run(): Promise<object> {
     const { flags } = await this.parse(EnginesInstall);
     const { installTensorflow } = await import('../../engines/install.js');
-    let said = '';
+    let lastNote = '';
     const { installed, folder, manifest } = await installTensorflow({
       ...(flags.tensorflow === undefined ? {} : { version: flags.tensorflow }),
       ...(flags.from === undefined ? {} : { from: flags.from }),
@@ -37,8 +37,8 @@ export default class EnginesInstall extends BaseCommand {
       force: flags.force,
       signal: this.interruptSignal(),
       onProgress: ({ text }) => {
-        if (text !== said) this.note(`${text} …`);
-        said = text;
+        if (text !== lastNote) this.note(`${text} …`);
+        lastNote = text;
       },
     });
     const what = `TensorFlow ${manifest.tensorflow} (${manifest.variant})`;

@@ -5,8 +5,8 @@ import * as flags from '../../cli/flags.js';
 export default class ResultsAdd extends BaseCommand {
   static override summary = 'Keep the records of runs.';
   static override description =
-    'Checks each record and puts it under --results: full/ where its figures may stand beside published ones, smoke/ for the ' +
-    'smoke profile, local/ for everything else. Documents are made from kept records (fcn table --write).';
+    'Checks each record and copies it into --results: into full/ if its figures may appear beside published ones, into smoke/ for the ' +
+    'smoke profile, else into local/. Documents are written from kept records (fcn table --write).';
   static override examples = [
     '<%= config.bin %> <%= command.id %> results/records',
     '<%= config.bin %> <%= command.id %> runs/camvid_r18-d8/20260101-120000-01234567',

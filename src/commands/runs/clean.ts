@@ -1,36 +1,28 @@
-import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../../cli/base.js';
 import * as flags from '../../cli/flags.js';
 import { CLEANABLE } from '../../runs/directory.js';
 
 export default class RunsClean extends BaseCommand {
-  static override summary =
-    'Remove the directories of runs that failed; says what it would remove unless --yes is given.';
+  static override summary = 'Remove the directories of failed runs; without --yes, show what would be removed.';
   static override description =
-    'Runs that were interrupted or killed can be gone on with and are removed only when asked for with --state; running ones ' +
-    'never are. Records that are kept under --results stay.';
+    'Interrupted and killed runs can be resumed, so they are removed only with --state; running ones never are. Kept records ' +
+    '(--results) stay.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --state failed --state killed --older-than 7 --yes',
     '<%= config.bin %> <%= command.id %> camvid_r18-d8/20250102-030405-01234567 --state interrupted --yes',
   ];
-  static override args = {
-    runs: Args.string({
-      description: `Only these. ${flags.SEVERAL_RUNS_FORMS}. All runs if left out.`,
-      multiple: true,
-    }),
-  };
+  static override args = { runs: flags.runsOrAll };
   static override flags = {
     state: Flags.option({
-      summary: 'Runs that stand so; may be given several times.',
+      summary: 'Only runs in this state; may be given several times.',
       options: CLEANABLE,
-      multiple: true,
-      multipleNonGreedy: true,
+      ...flags.repeatable,
       default: ['failed'],
     })(),
     'older-than': Flags.integer({
-      summary: 'Only runs without a sign of life for so many days.',
+      summary: 'Only runs without a sign of life for this many days.',
       default: 0,
       min: 0,
       helpValue: 'DAYS',
@@ -51,9 +43,9 @@ export default class RunsClean extends BaseCommand {
       args.runs === undefined
         ? await inspectRuns(flags.runs)
         : await Promise.all((await findRunDirectories(flags.runs, args.runs)).map(({ folder }) => inspectRun(folder)));
-    const otherwise =
+    const inOtherStates =
       args.runs === undefined ? [] : runs.filter(({ state }) => !options.states.some((one) => one === state));
-    if (otherwise.length > 0) note(formatLeft(otherwise, options.states));
+    if (inOtherStates.length > 0) note(formatLeft(inOtherStates, options.states));
     const chosen = await cleanableRuns(runs, options, note);
     if (!flags.yes) {
       this.print(formatCleaning(chosen, false));

@@ -4,21 +4,20 @@ import * as flags from '../../cli/flags.js';
 import { RUN_STATES } from '../../runs/directory.js';
 
 export default class RunsList extends BaseCommand {
-  static override summary = 'List runs: how they stand, how far they are, time left, loss, mIoU so far.';
+  static override summary = 'List runs: state, progress, time left, loss, mIoU so far.';
   static override description =
-    'Read from the run directories alone, which may be on a folder that other machines write. A run whose process is gone ' +
-    'without a word is "killed"; one on another machine that nothing was heard of for ten minutes "silent"; one whose files ' +
-    'cannot be read "unreadable", and fcn runs show says why.';
+    'Reads only the run directories, which other machines may share. A run is "killed" if its process ended without saying so, "silent" ' +
+    'if it is on another machine and has shown no sign of life for ten minutes, and "unreadable" if its files cannot be read; ' +
+    'fcn runs show says why.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --state running --json --runs /shared/runs',
   ];
   static override flags = {
     state: Flags.option({
-      summary: 'Only runs that stand so; may be given several times.',
+      summary: 'Only runs in this state; may be given several times.',
       options: RUN_STATES,
-      multiple: true,
-      multipleNonGreedy: true,
+      ...flags.repeatable,
     })(),
     runs: flags.runs,
   };

@@ -1,31 +1,26 @@
-import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../../cli/base.js';
 import * as flags from '../../cli/flags.js';
 
 export default class RunsLogs extends BaseCommand {
-  static override summary = "Print the last lines of a run's log, and go on as they come.";
+  static override summary = "Print the last lines of a run's log, and with --follow the new ones.";
   static override description =
-    'The lines of log.jsonl, made readable; --json prints an array of them as they are. docs/runs.md says what they hold.';
+    'Prints the lines of log.jsonl in readable form; --json prints an array of them as they are. docs/runs.md explains them.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> camvid_r18-d8 --lines 0 --json',
     '<%= config.bin %> <%= command.id %> 20250102-0304 --follow',
   ];
-  static override args = {
-    run: Args.string({
-      description: `${flags.RUN_FORMS}; the newest run if left out.`,
-    }),
-  };
+  static override args = { run: flags.runOrNewest };
   static override flags = {
     lines: Flags.integer({
-      summary: 'So many lines from the end; 0: all.',
+      summary: 'Number of lines from the end; 0: all.',
       char: 'n',
       default: 20,
       min: 0,
       helpValue: 'N',
     }),
-    follow: Flags.boolean({ summary: 'Print further lines until the run ends.', char: 'f' }),
+    follow: Flags.boolean({ summary: 'Print new lines until the run ends.', char: 'f' }),
     runs: flags.runs,
   };
 
@@ -41,8 +36,8 @@ export default class RunsLogs extends BaseCommand {
       entries.push(entry);
       this.print(formatLogEntry(entry));
     }
-    if (entries.length === 0) this.note(`Nothing is logged yet in ${folder}.`);
-    this.endLooking(signal);
+    if (entries.length === 0) this.note(`${folder} has no log entries yet.`);
+    this.setInterruptionCode(signal);
     return entries;
   }
 }

@@ -1,19 +1,14 @@
-import * as Args from '@oclif/core/args';
 import { BaseCommand } from '../../cli/base.js';
 import * as flags from '../../cli/flags.js';
 
 export default class RunsShow extends BaseCommand {
-  static override summary = 'Show a run: how it stands, how far it is, what it ended with, its files.';
+  static override summary = 'Show a run: its state, progress, result and files.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> camvid_r18-d8 --json',
     '<%= config.bin %> <%= command.id %> 20250102-0304',
   ];
-  static override args = {
-    run: Args.string({
-      description: `${flags.RUN_FORMS}; the newest run if left out.`,
-    }),
-  };
+  static override args = { run: flags.runOrNewest };
   static override flags = { runs: flags.runs };
 
   async run(): Promise<object> {

@@ -6,9 +6,9 @@ import * as flags from '../../cli/flags.js';
 export default class WeightsConvert extends BaseCommand {
   static override summary = 'Convert weights between .pth and safetensors, with the same names and values.';
   static override description =
-    "The output's extension says what it becomes: .pth, as torch.load(weights_only=True) reads it, or .safetensors. " +
-    'Names, order, element types, shapes (convolutions are OIHW in both) and values stay; "module.", "_orig_mod." and "model." before every ' +
-    "name go, and so does an optimizer's state.";
+    "The output's extension sets its format: .pth, which torch.load(weights_only=True) reads, or .safetensors. Keeps names, order, " +
+    'element types, shapes (convolutions are OIHW in both) and values. Drops "module.", "_orig_mod." and "model." if they begin every ' +
+    "name, and an optimizer's state.";
   static override examples = [
     '<%= config.bin %> <%= command.id %> PUBLISHED.pth WEIGHTS.safetensors',
     '<%= config.bin %> <%= command.id %> runs/ROW/RUN/checkpoints/iteration-40000.safetensors WEIGHTS.pth',
@@ -19,7 +19,7 @@ export default class WeightsConvert extends BaseCommand {
   };
   static override flags = {
     key: flags.weightsKey,
-    bare: Flags.boolean({ summary: 'Write the state_dict alone into a .pth file, without metadata around it.' }),
+    bare: Flags.boolean({ summary: 'Write only the state_dict to a .pth file, without metadata around it.' }),
     force: Flags.boolean({ summary: 'Replace the output if it exists.' }),
   };
 

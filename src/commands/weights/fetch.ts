@@ -8,16 +8,15 @@ const PROGRESS_EVERY = 2;
 export default class WeightsFetch extends BaseCommand {
   static override summary = "Download a row's published weights into the cache, and check them.";
   static override description =
-    'Over https only; a download that broke off goes on where it stopped. The file is taken only if its SHA-256 begins ' +
-    'with the 8 digits at the end of its published name. It is kept in the folder that FCN_CACHE_DIR names; ' +
-    'fcn evaluate ROW --weights published takes it from there.';
+    'Downloads over https only, and resumes a broken download. Accepts the file only if its SHA-256 begins with the 8 digits at the end ' +
+    'of its published name. Keeps it in the cache (FCN_CACHE_DIR), where fcn evaluate ROW --weights published finds it.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> fcn_r50-d8_512x1024_40k_cityscapes',
     '<%= config.bin %> <%= command.id %> fcn_r50-d8_512x1024_40k_cityscapes --from ~/Downloads/FILE.pth',
   ];
   static override args = { row: flags.row };
   static override flags = {
-    from: Flags.string({ summary: 'Take this file, downloaded already, after the same check.', helpValue: 'FILE' }),
+    from: Flags.string({ summary: 'Use this file, downloaded before, after the same check.', helpValue: 'FILE' }),
     file: flags.file,
   };
 
@@ -27,16 +26,16 @@ export default class WeightsFetch extends BaseCommand {
     const { fetchPublished } = await import('../../weights/published.js');
     const { formatBytes, formatDownload } = await import('../../support/format.js');
     const { id, weights } = selectRow(args.row, flags.file);
-    let said = performance.now();
+    let lastNote = performance.now();
     const published = await fetchPublished({
       row: id,
       url: weights,
       from: flags.from,
       signal: this.interruptSignal(),
-      onWait: () => this.note('Another process fetches the same file: waiting for it.'),
+      onWait: () => this.note('Another process is downloading the same file: waiting for it.'),
       onProgress: (progress) => {
-        if (performance.now() - said < PROGRESS_EVERY * 1000) return;
-        said = performance.now();
+        if (performance.now() - lastNote < PROGRESS_EVERY * 1000) return;
+        lastNote = performance.now();
         this.note(formatDownload(progress));
       },
     });

@@ -4,10 +4,10 @@ import { BaseCommand } from '../../cli/base.js';
 import * as flags from '../../cli/flags.js';
 
 export default class WeightsShow extends BaseCommand {
-  static override summary = 'Show what a file of weights holds: names, shapes, element types, metadata.';
+  static override summary = 'Show the contents of a file of weights: names, shapes, element types, metadata.';
   static override description =
-    'Reads .pth (both containers of PyTorch) and safetensors, and runs nothing of what the file holds: ' +
-    'objects beside the tensors are listed as "not read", and a file that names what runs programs is refused.';
+    'Reads .pth (both containers of PyTorch) and safetensors, and executes nothing in the file: objects beside the tensors are listed as ' +
+    '"not read", and a file that names functions that can run programs is refused.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> FILE.pth',
     "<%= config.bin %> <%= command.id %> FILE.safetensors --keys 'decode_head.*' --json",
@@ -16,7 +16,7 @@ export default class WeightsShow extends BaseCommand {
   static override flags = {
     key: flags.weightsKey,
     keys: Flags.string({
-      summary: "Only tensors whose names match, as 'decode_head.*' or '*.{weight,bias}'.",
+      summary: "Only tensors whose names match, such as 'decode_head.*' or '*.{weight,bias}'.",
       helpValue: 'PATTERN',
     }),
   };

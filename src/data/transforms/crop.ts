@@ -1,14 +1,14 @@
-import type { Box, LabelMap, Size } from '../image.js';
+import { type Box, IGNORE_INDEX, type LabelMap, type Size } from '../image.js';
 import { resizeNearest } from './resize.js';
 
-/** Boxes that are tried for their categories; the one after the last of them is taken unchecked. */
+/** Boxes whose labels are checked; the next one is taken unchecked. */
 const CHECKED_BOXES = 10;
 
-/** True where the labels hold more than one class and the largest covers less than `maximumRatio` of the labelled pixels. */
-function isVaried(labels: LabelMap, maximumRatio: number, ignoreIndex: number): boolean {
+/** Whether the labels hold several classes and the largest covers less than `maximumRatio` of the labelled pixels. */
+function isVaried(labels: LabelMap, maximumRatio: number): boolean {
   const counts = new Uint32Array(256);
   for (const value of labels.data) counts[value]!++;
-  counts[ignoreIndex] = 0;
+  counts[IGNORE_INDEX] = 0;
   let classes = 0;
   let labelled = 0;
   let largest = 0;
@@ -21,40 +21,36 @@ function isVaried(labels: LabelMap, maximumRatio: number, ignoreIndex: number): 
   return classes > 1 && largest / labelled < maximumRatio;
 }
 
-/** The crop's box at an offset: an image smaller than the crop stays smaller. */
-function cropBox(size: Size, cropHw: readonly [number, number], top: number, left: number): Box {
-  return {
-    top,
-    left,
-    height: Math.min(cropHw[0], size.height - top),
-    width: Math.min(cropHw[1], size.width - left),
-  };
+interface CropRule {
+  readonly cropHw: readonly [number, number];
+  /** Most of the labelled pixels that one class may cover; 1 takes the first box. */
+  readonly maximumRatio: number;
 }
 
 /**
- * Chooses where to crop an image resized to `size`, by its labels, which are still at their own size: up to ten boxes
- * are drawn until one is varied enough, the eleventh is taken as it is. A `maximumRatio` of 1 takes the first.
- *
- * `draw(axisDraw, margin)` returns a uniform integer in [0, margin]; `axisDraw` counts the draws: rows, then columns.
- *
- * @returns the box and the resized labels in it.
+ * Chooses where to crop an image resized to `size`. Draws up to ten boxes until the labels in one are varied enough, and otherwise
+ * takes the eleventh unchecked.
+ * @param labels In their own size, not yet resized.
+ * @param draw Returns a uniform integer in [0, margin]; `axisDraw` counts the draws: rows, then columns.
+ * @returns The box and the resized labels in it.
  */
 export function chooseCrop(
   labels: LabelMap,
   size: Size,
-  {
-    cropHw,
-    maximumRatio,
-    ignoreIndex,
-  }: { cropHw: readonly [number, number]; maximumRatio: number; ignoreIndex: number },
+  { cropHw, maximumRatio }: CropRule,
   draw: (axisDraw: number, margin: number) => number,
 ): { box: Box; labels: LabelMap } {
   const marginRows = Math.max(size.height - cropHw[0], 0);
   const marginColumns = Math.max(size.width - cropHw[1], 0);
   for (let attempt = 0; ; attempt++) {
-    const box = cropBox(size, cropHw, draw(2 * attempt, marginRows), draw(2 * attempt + 1, marginColumns));
+    const top = draw(2 * attempt, marginRows);
+    const left = draw(2 * attempt + 1, marginColumns);
+    // An image smaller than the crop stays smaller.
+    const height = Math.min(cropHw[0], size.height - top);
+    const width = Math.min(cropHw[1], size.width - left);
+    const box = { top, left, height, width };
     const cropped = resizeNearest(labels, size, box);
-    if (maximumRatio >= 1 || attempt === CHECKED_BOXES || isVaried(cropped, maximumRatio, ignoreIndex)) {
+    if (maximumRatio >= 1 || attempt === CHECKED_BOXES || isVaried(cropped, maximumRatio)) {
       return { box, labels: cropped };
     }
   }

@@ -1,6 +1,6 @@
 import type { RgbImage } from '../image.js';
 
-/** Per channel, RGB, of the ImageNet images that the published backbones saw. */
+/** Mean and standard deviation of each channel, RGB, of ImageNet, on which the published backbones were trained. */
 export const MEAN_RGB = [123.675, 116.28, 103.53] as const;
 export const STD_RGB = [58.395, 57.12, 57.375] as const;
 
@@ -14,7 +14,7 @@ const TABLES = [channelTable(0), channelTable(1), channelTable(2)] as const;
 
 /**
  * Writes (v − mean)/std of an RGB image into the top left of a [height, width, 3] target that starts at `offset` and
- * is `targetWidth` pixels wide. The rest of the target is left as it is: padding is 0, put there *after* normalising.
+ * is `targetWidth` pixels wide. Leaves the rest of the target as it is: padding is 0 *after* normalising.
  */
 export function normaliseInto(image: RgbImage, target: Float32Array, offset = 0, targetWidth = image.width): void {
   const [red, green, blue] = TABLES;
@@ -30,7 +30,7 @@ export function normaliseInto(image: RgbImage, target: Float32Array, offset = 0,
   }
 }
 
-/** The RGB bytes that normalised values, [height, width, 3], were made of; a padded 0 is the mean colour. */
+/** The RGB bytes behind normalised values, [height, width, 3]; a padded 0 becomes the mean colour. */
 export function denormalise(values: Float32Array): Uint8Array {
   return Uint8Array.from(values, (value, i) => {
     const channel = i % 3;

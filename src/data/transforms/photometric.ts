@@ -10,7 +10,7 @@ export interface PhotometricStep {
   readonly value: number;
 }
 
-/** Indices of the draws of one sample's distortion, and how many indices one sample takes. */
+/** Indices of the draws of one sample's distortion, and how many are reserved for it. */
 const DRAW = {
   brightness: 0,
   brightnessValue: 1,
@@ -47,7 +47,7 @@ export function drawPhotometric(draws: Draws, position: number): PhotometricStep
   return steps;
 }
 
-/** What v·factor + shift becomes for every byte v: in float32, clipped to a byte, truncated. */
+/** v·factor + shift for every byte v: in float32, clipped to a byte, truncated. */
 function affineTable(factor: number, shift: number): Uint8Array {
   const { fround } = Math;
   return Uint8Array.from({ length: 256 }, (_, value) => {
@@ -56,37 +56,39 @@ function affineTable(factor: number, shift: number): Uint8Array {
   });
 }
 
-/** Replaces one channel of HSV pixels by its entry in a table. */
-function mapChannel(pixels: Uint8Array, channel: 0 | 1, table: Uint8Array): void {
-  for (let i = channel; i < pixels.length; i += 3) pixels[i] = table[pixels[i]!]!;
+/** Replaces every `step`-th byte from `first` on by its entry in a table. */
+function applyTable(bytes: Uint8Array, table: Uint8Array, first: number, step: number): void {
+  for (let i = first; i < bytes.length; i += step) bytes[i] = table[bytes[i]!]!;
 }
 
-/** Applies the steps in order, in place. Every step leaves 8-bit RGB, so steps do not commute or merge. */
-export function distort(image: RgbImage, steps: readonly PhotometricStep[]): void {
-  const { data, width } = image;
+/** Applies a table to one channel of the HSV of RGB pixels, [count, 3] in rows of `width`. */
+function mapHsv(pixels: Uint8Array, width: number, channel: 0 | 1, table: Uint8Array): void {
+  rgbToHsv(pixels);
+  applyTable(pixels, table, channel, 3);
+  hsvToRgb(pixels, width);
+}
+
+/** Applies the steps in order, in place. Every step leaves 8-bit RGB, so steps neither commute nor merge. */
+export function distort({ data, width }: RgbImage, steps: readonly PhotometricStep[]): void {
   for (const { operation, value } of steps) {
     switch (operation) {
       case 'brightness':
-      case 'contrast': {
-        const table = operation === 'brightness' ? affineTable(1, value) : affineTable(value, 0);
-        for (let i = 0; i < data.length; i++) data[i] = table[data[i]!]!;
+        applyTable(data, affineTable(1, value), 0, 1);
         break;
-      }
+      case 'contrast':
+        applyTable(data, affineTable(value, 0), 0, 1);
+        break;
       case 'saturation':
-        rgbToHsv(data);
-        mapChannel(data, 1, affineTable(value, 0));
-        hsvToRgb(data, width);
+        mapHsv(data, width, 1, affineTable(value, 0));
         break;
-      case 'hue': {
-        rgbToHsv(data);
-        mapChannel(
+      case 'hue':
+        mapHsv(
           data,
+          width,
           0,
           Uint8Array.from({ length: 180 }, (_, hue) => (hue + value + 180) % 180),
         );
-        hsvToRgb(data, width);
         break;
-      }
     }
   }
 }
@@ -125,16 +127,23 @@ export function rgbToHsv(pixels: Uint8Array): void {
   }
 }
 
-/** Columns that OpenCV's vector code takes at a time. */
+/** Columns that OpenCV's vector code converts at a time. */
 const VECTOR_COLUMNS = 64;
 
-/** Hue as a position on the circle of six sectors: the sector, and the float32 fraction within it. */
-const SECTOR = new Uint8Array(180);
-const FRACTION = new Float32Array(180);
+/** Of each hue: the channels (red 0, green 1, blue 2) with the largest, the middle and the smallest value. */
+const LARGEST = new Uint8Array(180);
+const MIDDLE = new Uint8Array(180);
+const SMALLEST = new Uint8Array(180);
+/** Of each hue: how far the middle value is from the largest (0) to the smallest (1), at full saturation. */
+const MIDDLE_WEIGHT = new Float32Array(180);
 for (let hue = 0; hue < 180; hue++) {
   const position = Math.fround(hue * Math.fround(6 / 180));
-  SECTOR[hue] = Math.floor(position);
-  FRACTION[hue] = position - SECTOR[hue]!;
+  const sector = Math.floor(position);
+  const fraction = Math.fround(position - sector);
+  MIDDLE_WEIGHT[hue] = sector % 2 === 0 ? 1 - fraction : fraction;
+  LARGEST[hue] = [0, 1, 1, 2, 2, 0][sector]!;
+  MIDDLE[hue] = [1, 0, 2, 1, 0, 2][sector]!;
+  SMALLEST[hue] = [2, 2, 0, 0, 1, 1][sector]!;
 }
 
 const ROUND_TO_INTEGER = 2 ** 23;
@@ -159,50 +168,15 @@ export function hsvToRgb(
       const i = row + column * 3;
       const hue = pixels[i]!;
       const saturation = UNIT[pixels[i + 1]!]!;
-      const value = UNIT[pixels[i + 2]!]!;
-      const fraction = FRACTION[hue]!;
+      const largest = UNIT[pixels[i + 2]!]!;
       // The product of two float32 is exact in double, so 1 − a·b rounds once, like the fused multiply-add it is there.
-      const rising = fround(value * fround(1 - saturation * fround(1 - fraction)));
-      const falling = fround(value * fround(1 - saturation * fraction));
-      const low = fround(value * fround(1 - saturation));
-      // A float32 sum with 2^23 is an integer: this rounds, ties to even, and without it the fraction is cut off.
+      const middle = fround(largest * fround(1 - saturation * MIDDLE_WEIGHT[hue]!));
+      const smallest = fround(largest * fround(1 - saturation));
+      // A float32 sum with 2^23 is an integer: this rounds, ties to even. Without it, the fraction is cut off.
       const rounding = column < truncatedColumns ? 0 : ROUND_TO_INTEGER;
-      const top = (fround(fround(value * 255) + rounding) - rounding) | 0;
-      const bottom = (fround(fround(low * 255) + rounding) - rounding) | 0;
-      const sector = SECTOR[hue]!;
-      const partial = sector & 1 ? falling : rising;
-      const middle = (fround(fround(partial * 255) + rounding) - rounding) | 0;
-      switch (sector) {
-        case 0:
-          pixels[i] = top;
-          pixels[i + 1] = middle;
-          pixels[i + 2] = bottom;
-          break;
-        case 1:
-          pixels[i] = middle;
-          pixels[i + 1] = top;
-          pixels[i + 2] = bottom;
-          break;
-        case 2:
-          pixels[i] = bottom;
-          pixels[i + 1] = top;
-          pixels[i + 2] = middle;
-          break;
-        case 3:
-          pixels[i] = bottom;
-          pixels[i + 1] = middle;
-          pixels[i + 2] = top;
-          break;
-        case 4:
-          pixels[i] = middle;
-          pixels[i + 1] = bottom;
-          pixels[i + 2] = top;
-          break;
-        default:
-          pixels[i] = top;
-          pixels[i + 1] = bottom;
-          pixels[i + 2] = middle;
-      }
+      pixels[i + LARGEST[hue]!] = fround(fround(largest * 255) + rounding) - rounding;
+      pixels[i + MIDDLE[hue]!] = fround(fround(middle * 255) + rounding) - rounding;
+      pixels[i + SMALLEST[hue]!] = fround(fround(smallest * 255) + rounding) - rounding;
     }
   }
 }

@@ -1,11 +1,10 @@
 import { type Box, type LabelMap, type RgbImage, type Size, wholeBox } from '../image.js';
 
 /**
- * Resizing to the bit as OpenCV does it on 8-bit images, because the published figures were made with it. Bilinear
- * interpolation there is in fixed point with 11 fractional bits (INTER_RESIZE_COEF_BITS), which differs from exact
- * interpolation by up to one level.
+ * Resizing of 8-bit images exactly as OpenCV does it, because the published figures were made with it. Its bilinear interpolation
+ * is in fixed point with 11 fractional bits (INTER_RESIZE_COEF_BITS), which differs from exact interpolation by up to one level.
  *
- * Every function can compute a window of the result only: training crops most of a resized image away.
+ * Every function can compute only a window of the result, because training crops most of a resized image away.
  */
 
 const COEFFICIENT_ONE = 2048;
@@ -18,7 +17,7 @@ function roundHalfToEven(value: number): number {
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
-/** Source pixels an output pixel lies between, and their weights; `low` may be outside the source. */
+/** The lower of the two source pixels of each output pixel, and the weights of both; `low` may be outside the source. */
 interface Taps {
   readonly low: Int32Array;
   readonly lowWeight: Int32Array;
@@ -43,8 +42,8 @@ function linearTaps(source: number, target: number, start: number, count: number
 }
 
 /**
- * Columns as byte offsets of RGB pixels. Outside the source the outermost pixel gets the whole weight; rows differ:
- * they keep their weights, and only the row numbers are clipped.
+ * Columns as byte offsets of RGB pixels. Outside the source, the outermost pixel gets the whole weight. (Rows keep their weights,
+ * and only the row numbers are clipped.)
  */
 function columnTaps(
   source: number,
@@ -67,7 +66,7 @@ function columnTaps(
   return { low, high, lowWeight, highWeight };
 }
 
-/** OpenCV takes the mean of 2×2 pixels, not bilinear interpolation, when both sides are halved exactly. */
+/** If both sides are halved exactly, OpenCV takes the mean of 2×2 pixels instead of interpolating. */
 function resizeByHalf(image: RgbImage, window: Box): RgbImage {
   const { data, width } = image;
   const result = new Uint8Array(window.height * window.width * 3);
@@ -99,14 +98,14 @@ export function resizeBilinear(image: RgbImage, size: Size, window: Box = wholeB
   const values = window.width * 3;
   const result = new Uint8Array(window.height * values);
 
-  // Horizontal sums of a source row, without their lowest 4 bits, as the vertical pass takes them. Neighbouring output
-  // rows share source rows, so the last two are kept.
+  // Horizontal sums of source rows, without their lowest 4 bits, for the vertical pass. Neighbouring output rows share source
+  // rows, so the last two are kept.
   const kept = [new Int32Array(values), new Int32Array(values)] as const;
   const keptRow = [-1, -1];
-  const horizontal = (row: number, other: number): Int32Array => {
+  const horizontal = (row: number, neighbour: number): Int32Array => {
     if (keptRow[0] === row) return kept[0];
     if (keptRow[1] === row) return kept[1];
-    const slot = keptRow[0] === other ? 1 : 0;
+    const slot = keptRow[0] === neighbour ? 1 : 0;
     const sums = kept[slot];
     keptRow[slot] = row;
     const base = row * stride;
@@ -138,7 +137,7 @@ export function resizeBilinear(image: RgbImage, size: Size, window: Box = wholeB
   return { height: window.height, width: window.width, data: result };
 }
 
-/** Source index of each of `count` output pixels from `start` on: floor, never rounded. */
+/** Source index of each of `count` output pixels from `start` on: rounded down. */
 function nearestIndices(source: number, target: number, start: number, count: number): Int32Array {
   const scale = 1 / (target / source);
   return Int32Array.from({ length: count }, (_, i) => Math.min(Math.floor((start + i) * scale), source - 1));
@@ -159,8 +158,8 @@ export function resizeNearest(labels: LabelMap, size: Size, window: Box = wholeB
 }
 
 /**
- * Size of an image fitted into a scale, keeping its aspect ratio. The scale is unordered: its longer side bounds the
- * image's longer side, its shorter side the shorter one.
+ * Size of an image fitted into a scale, keeping its aspect ratio. The longer side of the scale bounds the longer side of the
+ * image, whichever that is, and the shorter side the shorter one.
  */
 export function keepRatioSize(size: Size, scaleWh: readonly [number, number]): Size {
   const factor = Math.min(
@@ -175,7 +174,7 @@ export function scaleByRatio(scaleWh: readonly [number, number], ratio: number):
   return [Math.trunc(scaleWh[0] * ratio), Math.trunc(scaleWh[1] * ratio)];
 }
 
-/** Bytes of an image's views at each ratio of a scale, at most: as large as the scale, four bytes for each of three colours. */
+/** Most bytes of an image's views: as large as the scale times each ratio, with four bytes for each of three colours. */
 export function largestViewsBytes([width, height]: readonly [number, number], ratios: readonly number[]): number {
   return ratios.reduce((sum, ratio) => sum + ratio ** 2, 0) * width * height * 12;
 }

@@ -5,7 +5,7 @@ import { UserError } from '../../support/errors.js';
 
 interface Job<Task, Result> {
   readonly task: Task;
-  /** Buffers in the task that are handed over instead of copied. */
+  /** Buffers in the task that are transferred instead of copied. */
   readonly transfer: readonly ArrayBuffer[];
   readonly resolve: (result: Result) => void;
   readonly reject: (error: Error) => void;
@@ -17,16 +17,10 @@ interface Thread<Task, Result> {
   readonly jobs: Job<Task, Result>[];
 }
 
-/**
- * Tasks sent to a worker at a time. While a native engine computes, the main thread answers nobody; the second task keeps
- * the worker busy meanwhile.
- */
+/** Tasks sent to a worker at a time. The second keeps it busy while a native engine blocks the main thread. */
 const TASKS_A_WORKER = 2;
 
-/**
- * Room for young objects of a worker, in MB. Pixels lie outside of it; by default each worker's would grow to 48 MB over some
- * hundred tasks.
- */
+/** Memory for young objects of a worker, in MB, without pixels. By default it would grow to 48 MB over some hundred tasks. */
 const YOUNG_OBJECTS_MB = 4;
 
 function toError(answer: Exclude<Answer<unknown>, { kind: 'result' }>): Error {
@@ -36,18 +30,18 @@ function toError(answer: Exclude<Answer<unknown>, { kind: 'result' }>): Error {
   return error;
 }
 
-/** A fixed number of worker threads that work tasks off in order. Idle threads do not keep the process alive. */
+/** A fixed number of worker threads that do tasks in order. Idle threads do not keep the process alive. */
 export class WorkerPool<Task, Result> {
   private readonly threads: Thread<Task, Result>[] = [];
   private readonly waiting: Job<Task, Result>[] = [];
-  /** Why no task is taken any more. */
+  /** Why the pool takes no more tasks. */
   private ended: Error | null = null;
 
   private constructor() {}
 
-  /** Starts the threads. `module` calls `serve`; `workerData` is what it finds under that name. */
+  /** Starts the threads. `module` must call `serve`. */
   static async start<Task, Result>(module: URL, size: number, workerData: unknown): Promise<WorkerPool<Task, Result>> {
-    // sharp's libraries must have been loaded by the main thread, or they are unloaded with the first worker that ends.
+    // If the main thread has not loaded sharp's libraries, they are unloaded with the first worker that ends.
     await import('sharp');
     const pool = new WorkerPool<Task, Result>();
     const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_OBJECTS_MB };
@@ -55,7 +49,7 @@ export class WorkerPool<Task, Result> {
     return pool;
   }
 
-  /** Rejects with the UserError that the worker threw, or with another error where a thread or the pool has ended. */
+  /** Rejects with the UserError that the worker threw, or with another error if a thread or the pool has ended. */
   run(task: Task, transfer: readonly ArrayBuffer[] = []): Promise<Result> {
     if (this.ended) return Promise.reject(this.ended);
     return new Promise((resolve, reject) => {
@@ -65,9 +59,9 @@ export class WorkerPool<Task, Result> {
   }
 
   /**
-   * Runs tasks, at most `ahead` begun before the first is done, so that an end comes soon after an abort or a failure.
-   * `onResult` gets the results in the order in which they are done.
-   * @throws What a task failed with, or the signal's reason.
+   * Runs tasks, at most `ahead` at a time, so that it ends soon after an abort or a failure. `onResult` gets the results in the
+   * order in which they are done.
+   * @throws The error of a task, or the signal's reason.
    */
   async runAll(
     tasks: Iterable<Task>,
@@ -84,7 +78,7 @@ export class WorkerPool<Task, Result> {
     await Promise.all(Array.from({ length: ahead }, work));
   }
 
-  /** Ends the threads at once and rejects what is not done; resolves when no thread is left. */
+  /** Ends the threads at once and rejects unfinished tasks. Resolves when no thread is left. */
   async close(): Promise<void> {
     this.end(new Error('The workers were closed.'));
     await Promise.all(this.threads.splice(0).map(({ worker }) => worker.terminate()));
@@ -108,7 +102,7 @@ export class WorkerPool<Task, Result> {
       this.dispatch();
       if (jobs.length === 0) worker.unref();
     });
-    // A worker answers even when its task fails; one that ends by itself is broken, and its place is not filled again.
+    // A worker answers even if its task fails. One that ends by itself is broken and is not replaced.
     worker.on('error', (error) => this.end(error));
     void once(worker, 'exit').then(
       () => this.end(new Error('A worker thread ended unexpectedly.')),
@@ -130,22 +124,22 @@ export class WorkerPool<Task, Result> {
   }
 }
 
-/** Memory that finished and unfinished results ahead of the reader may take; at least one result is always made ahead. */
+/** Memory for results made ahead of the reader, in bytes. At least one result is always made ahead. */
 const BYTES_AHEAD = 384 * 2 ** 20;
 
-/** One core is left to the main thread; a few workers keep up with any engine. */
+/** One core is left to the main thread, and eight workers keep up with any engine. */
 export function defaultWorkers(): number {
   return Math.min(Math.max(availableParallelism() - 1, 1), 8);
 }
 
-/** How many results of a size are made ahead: one more than there are workers, as far as memory allows. */
+/** How many results of `bytes` each are made ahead: one more than there are workers, if memory allows. */
 export function resultsAhead(workers: number, bytes: number): number {
   return Math.max(1, Math.min(workers + 1, Math.floor(BYTES_AHEAD / bytes)));
 }
 
 /**
- * Results 0, 1, 2, … of `produce`, in order, of which never more than `ahead` are begun before they are read.
- * After a failure every further read fails in the same way.
+ * Results 0, 1, 2, … of `produce`, in order. At most `ahead` are begun before they are read. After a failure, every later read
+ * fails in the same way.
  */
 export class Prefetch<Result> {
   private readonly begun: Promise<Result>[] = [];
@@ -155,7 +149,7 @@ export class Prefetch<Result> {
   constructor(
     private readonly produce: (index: number) => Promise<Result>,
     private readonly ahead: number,
-    /** Results there are; reading on beyond them is an error. */
+    /** Number of results; reading more is an error. */
     private readonly count = Number.POSITIVE_INFINITY,
   ) {
     this.fill();
@@ -178,27 +172,27 @@ export class Prefetch<Result> {
   private fill(): void {
     while (this.begun.length < this.ahead && this.nextIndex < this.count) {
       const result = this.produce(this.nextIndex++);
-      // It is reported when it is read, which may be never.
+      // A failure is reported when the result is read, which may be never.
       result.catch(() => {});
       this.begun.push(result);
     }
   }
 }
 
-/** What a worker answers to a task: a result, a mistake of the user's (a broken file), or a bug of ours. */
+/** A worker's answer to a task: a result, a mistake of the user's (a broken file), or a bug of ours. */
 type Answer<Result> =
   | { readonly kind: 'result'; readonly result: Result }
   | { readonly kind: 'problem'; readonly message: string; readonly next: string | undefined }
   | { readonly kind: 'bug'; readonly message: string; readonly stack: string | undefined };
 
-/** A task's result, and the buffers in it that are handed over instead of copied. */
-export interface Outcome<Result> {
+/** A task's result, and the buffers in it that are transferred instead of copied. */
+interface TaskResult<Result> {
   readonly result: Result;
   readonly transfer: ArrayBuffer[];
 }
 
-/** Runs in a worker thread: answers every task, one after the other, with what `handle` makes of it. */
-export function serve<Task, Result>(handle: (task: Task) => Promise<Outcome<Result>>): void {
+/** Runs in a worker thread: answers one task after the other with the result of `handle`. */
+export function serve<Task, Result>(handle: (task: Task) => Promise<TaskResult<Result>>): void {
   const port = parentPort;
   if (!port) throw new Error('This module runs in a worker thread only.');
   const answer = async (task: Task): Promise<void> => {

@@ -1,25 +1,24 @@
 import { workerData } from 'node:worker_threads';
 import { decodeAnyRgb } from '../decode.js';
-import type { RgbImage, View } from '../image.js';
+import type { ImageView, RgbImage } from '../image.js';
 import { makeView } from '../samples.js';
 import { serve } from './pool.js';
 
-/** What every predicting worker is started with. */
 export interface PredictionWorkerData {
   readonly imageScaleWh: readonly [number, number];
   readonly ratios: readonly number[];
 }
 
-/** An image without a label, and its views, in the order of the ratios. */
+/** An image without a label, and its view at each ratio. */
 export interface PredictionSample {
   readonly image: RgbImage;
-  readonly views: readonly View[];
+  readonly views: readonly ImageView[];
 }
 
 serve<string, PredictionSample>(async (file) => {
   const { imageScaleWh, ratios } = workerData as PredictionWorkerData;
   const { height, width, data } = await decodeAnyRgb(file);
-  // A decoder's buffer may be a part of a larger one, which cannot be handed over.
+  // A decoder's buffer may be part of a larger one, which cannot be transferred.
   const image = { height, width, data: Uint8Array.from(data) };
   const views = ratios.map((ratio) => makeView(image, imageScaleWh, ratio));
   const buffers = [image.data, ...views.map((view) => view.image)].map(({ buffer }) => buffer as ArrayBuffer);

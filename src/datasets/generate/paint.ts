@@ -1,7 +1,7 @@
 import type { Dataset } from '../../data/dataset.js';
 import { encodeJpeg } from '../../data/decode.js';
-import type { Size } from '../../data/image.js';
-import { encodePalettePng, encodePng, type Palette } from '../../data/palette.js';
+import type { Palette, Size } from '../../data/image.js';
+import { encodePalettePng, encodePng } from '../../data/png-write.js';
 import { Draws, Purpose } from '../../support/random.js';
 import { Dice, ignoreOutlines, type NoiseTiles } from './canvas.js';
 import { paintClassScene } from './class-scene.js';

@@ -1,6 +1,6 @@
-import type { LabelMap, Size } from '../../data/image.js';
-import { encodePalettePng, encodePng, type Palette } from '../../data/palette.js';
+import type { LabelMap, Palette, Size } from '../../data/image.js';
 import { PngError, readIndices } from '../../data/png-read.js';
+import { encodePalettePng, encodePng } from '../../data/png-write.js';
 import {
   type ContextRegion,
   fromContextMap,

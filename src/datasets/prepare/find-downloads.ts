@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Dataset } from '../../data/dataset.js';
-import { listFiles } from '../../data/split.js';
+import { listFiles } from '../../data/files.js';
 import { UserError } from '../../support/errors.js';
 import { explainFileError } from '../../support/files.js';
 import { TarSource, ZipSource } from './archives.js';

@@ -9,7 +9,7 @@ import {
   type PreparationKey,
   type Prepared,
 } from '../../data/markers.js';
-import { type Entry, readUnfinishedSplit } from '../../data/split.js';
+import { readUnfinishedSplit, type SplitEntry } from '../../data/split.js';
 import type { WorkerPool } from '../../data/workers/pool.js';
 import { UserError } from '../../support/errors.js';
 import { writeFileAtomic } from '../../support/files.js';
@@ -131,8 +131,8 @@ export class Preparation {
     }
   }
 
-  private async entries(): Promise<Entry[]> {
-    const entries: Entry[] = [];
+  private async entries(): Promise<SplitEntry[]> {
+    const entries: SplitEntry[] = [];
     for (const [split, count] of Object.entries(this.context.inspection.plan.images)) {
       const found = await readUnfinishedSplit(this.context.dataset, split, this.context.dataRoot);
       if (found.length !== count) {
@@ -147,7 +147,11 @@ export class Preparation {
   }
 
   /** Adds the downloads that the files came from to an error; both files are made again next time. */
-  private async blame(error: UserError, entry: Entry, origins: ReadonlyMap<string, PlannedFile>): Promise<UserError> {
+  private async blame(
+    error: UserError,
+    entry: SplitEntry,
+    origins: ReadonlyMap<string, PlannedFile>,
+  ): Promise<UserError> {
     const from: string[] = [];
     for (const file of [entry.image, entry.label]) {
       const target = path.relative(this.context.folder, path.resolve(file)).split(path.sep).join('/');

@@ -4,12 +4,12 @@ import path from 'node:path';
 import { workerData } from 'node:worker_threads';
 import type { Dataset } from '../../data/dataset.js';
 import type { Size } from '../../data/image.js';
-import type { Entry } from '../../data/split.js';
+import type { SplitEntry } from '../../data/split.js';
 import { serve } from '../../data/workers/pool.js';
+import { crc32 } from '../../support/checksum.js';
 import { UserError } from '../../support/errors.js';
 import { explainFileError, writeFileAtomic } from '../../support/files.js';
 import { endSentence } from '../../support/format.js';
-import { crc32 } from '../../support/zip-write.js';
 import { checkEntry } from '../check.js';
 import { convert, isFileAtFault, remedyOf } from './convert.js';
 import type { Finished } from './journal.js';
@@ -37,7 +37,7 @@ export interface ConvertTask {
 }
 
 /** A file to make, or a finished image and its label to check. */
-export type PrepareTask = ConvertTask | { readonly kind: 'check'; readonly entry: Entry };
+export type PrepareTask = ConvertTask | { readonly kind: 'check'; readonly entry: SplitEntry };
 
 const { dataset, folder, size } = workerData as PrepareWorkerData;
 
@@ -70,7 +70,7 @@ async function make(task: ConvertTask): Promise<Finished> {
 }
 
 /** Checks an image and its label as `fcn datasets verify` does. */
-async function check(entry: Entry): Promise<void> {
+async function check(entry: SplitEntry): Promise<void> {
   const {
     problems: [problem],
   } = await checkEntry(entry, dataset, { fast: false, size });

@@ -15,9 +15,9 @@ const ADDON_FILES: readonly string[] = [BINDING_FILE, HOST_FILE, OPERATIONS_FILE
 
 const FLAGS = ['-O3', '-std=c++17', '-shared', '-fPIC', '-DNAPI_VERSION=8'];
 const PLATFORM_FLAGS: Partial<Record<NodeJS.Platform, readonly string[]>> = {
-  // Node's own symbols are found when the addon is loaded into it.
+  // Node's symbols are resolved when it loads the addon.
   darwin: ['-undefined', 'dynamic_lookup'],
-  // The older kind of search path also serves what the libraries themselves load.
+  // RPATH, unlike RUNPATH, also applies to what the libraries themselves load.
   linux: ['-Wl,--disable-new-dtags'],
 };
 
@@ -27,79 +27,72 @@ interface AddonSource {
   readonly files: readonly string[];
 }
 
-function bindingSource(): AddonSource {
-  const folder = path.join(npmPackageFolder(NODE_PACKAGE), 'binding');
-  const files = readdirSync(folder)
-    .filter((name) => name.endsWith('.cc'))
-    .sort();
-  return { output: BINDING_FILE, module: 'tfjs_binding', files: files.map((name) => path.join(folder, name)) };
+function filesIn(folder: string, extension: '.cc' | '.h'): string[] {
+  const names = readdirSync(folder).filter((name) => name.endsWith(extension));
+  return names.sort().map((name) => path.join(folder, name));
 }
 
-function nativeFolder(...parts: string[]): string {
-  return path.join(packageRoot(), 'src', 'engines', 'native', ...parts);
+/** The sources of TensorFlow.js's binding, and of this package's two addons. */
+function addonSources() {
+  const binding = path.join(npmPackageFolder(NODE_PACKAGE), 'binding');
+  const native = path.join(packageRoot(), 'src', 'engines', 'native');
+  const operations = path.join(native, 'operations');
+  return {
+    binding: { output: BINDING_FILE, module: 'tfjs_binding', files: filesIn(binding, '.cc') },
+    host: { output: HOST_FILE, module: 'fcn_host', files: [path.join(native, 'host.cc')] },
+    operations: { output: OPERATIONS_FILE, module: 'fcn_operations', files: filesIn(operations, '.cc') },
+    headers: filesIn(operations, '.h'),
+  } satisfies Record<string, AddonSource | string[]>;
 }
 
-function hostSource(): AddonSource {
-  return { output: HOST_FILE, module: 'fcn_host', files: [nativeFolder('host.cc')] };
-}
-
-/** The operations that this package adds to TensorFlow's own. */
-function operationsSource(): AddonSource {
-  return { output: OPERATIONS_FILE, module: 'fcn_operations', files: operationsFiles('.cc') };
-}
-
-function operationsFiles(extension: '.cc' | '.h'): string[] {
-  const names = readdirSync(nativeFolder('operations')).filter((name) => name.endsWith(extension));
-  return names.sort().map((name) => nativeFolder('operations', name));
-}
-
-/** Hash of all that decides what the compiled addons do, the compiler and TensorFlow's headers apart. */
+/** Hash of everything that determines the compiled addons, except the compiler and TensorFlow's headers. */
 export function addonRecipe(): string {
   const hash = createHash('sha256');
   hash.update(JSON.stringify([FLAGS, PLATFORM_FLAGS[process.platform] ?? []]));
-  const sources = [bindingSource(), hostSource(), operationsSource()].flatMap((source) => source.files);
-  for (const file of [...sources, ...operationsFiles('.h')]) hash.update(readFileSync(file));
+  const { binding, host, operations, headers } = addonSources();
+  const files = [...binding.files, ...host.files, ...operations.files, ...headers];
+  for (const file of files) hash.update(readFileSync(file));
   return hash.digest('hex');
 }
 
-/** The start of a recipe: enough to tell those in one cache apart. */
+/** The start of a recipe: enough to distinguish those in one cache. */
 export function recipeName(recipe: string): string {
   return recipe.slice(0, 12);
 }
 
 /**
- * Folder of this package's addons inside that of a build. Named by their recipe: several versions of this package share a
- * build, and none compiles the addons of another away.
+ * Folder of this package's addons in that of a build. Its name is their recipe, so that versions of this package that share a build do
+ * not replace each other's addons.
  */
 export function addonFolder(recipe: string = addonRecipe()): string {
   return `addon-${recipeName(recipe)}`;
 }
 
-/** What a build consists of besides TensorFlow's own library: paths inside its folder. */
+/** Paths of the addons in the folder of a build: binding, host, operations. */
 export function addonFiles(recipe: string = addonRecipe()): string[] {
   return ADDON_FILES.map((name) => path.join(addonFolder(recipe), name));
 }
 
 /**
- * The first C++ compiler that runs: CXX where set, else the usual names.
- * @throws EngineUnavailableError when there is none.
+ * The first C++ compiler that runs: CXX if set, else the usual names.
+ * @throws EngineUnavailableError if there is none.
  */
-export async function findCompiler(environment: NodeJS.ProcessEnv = process.env): Promise<string> {
-  const chosen = environment['CXX'];
+export async function findCompiler(): Promise<string> {
+  const chosen = process.env['CXX'];
   const candidates = chosen ? [chosen] : ['g++', 'c++', 'clang++'];
   for (const candidate of candidates) {
     const { outcome } = await runTool(candidate, ['--version']);
     if (outcome === 'success') return candidate;
   }
-  const looked = chosen ? `CXX=${chosen} does not run` : `none of ${candidates.join(', ')} is in PATH`;
+  const tried = chosen ? `CXX=${chosen} does not run` : `none of ${candidates.join(', ')} is in PATH`;
   throw new EngineUnavailableError(
     'compiler',
-    `No C++ compiler for the TensorFlow engine: ${looked}.`,
+    `No C++ compiler for the TensorFlow engine: ${tried}.`,
     'Install one (Debian and Ubuntu: apt-get install g++), then run fcn engines install; or use --engine wasm.',
   );
 }
 
-/** First line of what the compiler says of its version. */
+/** First line of the compiler's --version. */
 export async function compilerVersion(compiler: string): Promise<string> {
   const { stdout } = await runTool(compiler, ['--version']);
   return stdout.split('\n', 1)[0]!.trim();
@@ -107,29 +100,30 @@ export async function compilerVersion(compiler: string): Promise<string> {
 
 interface AddonBuild {
   readonly compiler: string;
-  /** Where the addons go. */
+  /** Folder for the addons. */
   readonly folder: string;
   /** TensorFlow's headers: the folder that holds tensorflow/c/c_api.h. */
   readonly include: string;
   /** Absolute paths of the libraries to link with. */
   readonly libraries: readonly string[];
-  /** Folders in which the addon looks for libraries when it is loaded. */
+  /** Folders in which the loaded addon looks for libraries. */
   readonly searchPath: readonly string[];
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Compiles TensorFlow.js's addon against a TensorFlow, and the two addons of this package beside it. All use Node-API,
- * whose binary interface is stable: one build serves all versions of Node.
- * @throws Error with the compiler's output when it fails.
+ * Compiles TensorFlow.js's addon and the two addons of this package. All use Node-API, whose binary interface is stable, so one build
+ * works with all versions of Node.
+ * @throws Error with the compiler's output if it fails.
  */
 export async function compileAddons(build: AddonBuild): Promise<void> {
   await makeFolder(build.folder);
   const link = [...build.libraries, ...build.searchPath.map((folder) => `-Wl,-rpath,${folder}`)];
+  const { binding, host, operations } = addonSources();
   await Promise.all([
-    compile(build, bindingSource(), [`-I${build.include}`], link),
-    compile(build, hostSource(), [], []),
-    compile(build, operationsSource(), [`-I${build.include}`], link),
+    compile(build, binding, [`-I${build.include}`], link),
+    compile(build, host, [], []),
+    compile(build, operations, [`-I${build.include}`], link),
   ]);
 }
 
@@ -154,7 +148,7 @@ async function compile(
       temporary,
       ...link,
     ],
-    build.signal ? { signal: build.signal } : {},
+    { signal: build.signal },
   );
   if (result.outcome !== 'success') {
     throw new Error(`Compiling ${source.output} with ${build.compiler} failed:\n${result.stderr.trim()}`);

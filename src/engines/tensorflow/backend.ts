@@ -1,11 +1,11 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
 import type { NativeBackend, NativeBinding } from '../engine.js';
 
-/** TensorFlow's numbers of the 16-bit floats (tensorflow/c/tf_datatype.h), which tfjs-node's binding does not export. */
+/** TensorFlow's numbers of the 16-bit floats (tensorflow/c/tf_datatype.h), which tfjs-node's binding lacks. */
 export const HALF_TYPES = { bf16: 14, fp16: 19 } as const;
 
-/** What an operation of the binding returns for each output. */
-interface OutputMetadata {
+/** What the binding returns for each output of an operation. */
+export interface OutputMetadata {
   readonly id: number;
   readonly shape: number[];
   readonly dtype: number;
@@ -13,12 +13,12 @@ interface OutputMetadata {
 
 interface TensorEntry {
   readonly shape: readonly number[];
-  /** Where TensorFlow has not taken them over yet. */
+  /** Null once TensorFlow has taken the values over. */
   readonly values: tfjs.backend_util.BackendValues | null;
   dtype: number;
 }
 
-/** The inner side of tfjs-node's backend, as far as it is extended here. */
+/** The part of tfjs-node's backend that is extended here. */
 interface NodeBackend extends tfjs.KernelBackend {
   readonly binding: NativeBinding;
   readonly tensorMap: { get(dataId: object): TensorEntry | undefined };
@@ -39,9 +39,8 @@ interface NodeBackend extends tfjs.KernelBackend {
 export type NodeBackendClass = new (binding: NativeBinding, packageName: string) => NodeBackend;
 
 /**
- * tfjs-node's backend with tensors of 16-bit floats, which TensorFlow.js has no name for: to it they are float32. Only
- * operations that are given the tensor's real type (`elementType`) may take one, and its values cannot be read before it
- * is cast.
+ * tfjs-node's backend with tensors of 16-bit floats. TensorFlow.js has no such type: it takes them for float32. Only operations that
+ * get the real type (`elementType`) may take such a tensor, and its values can be read only after a cast.
  */
 export function backendWithHalf(
   NodeJSKernelBackend: NodeBackendClass,
@@ -50,7 +49,7 @@ export function backendWithHalf(
 ): tfjs.KernelBackend & NativeBackend {
   const halfTypes: readonly number[] = Object.values(HALF_TYPES);
   const wide = [binding.TF_FLOAT, binding.TF_INT32];
-  /** Of another type than these there are only masks, a byte each. */
+  /** The only other types are masks, a byte each. */
   const bytesOf = ({ shape, dtype }: TensorEntry): number => {
     const count = shape.reduce((product, size) => product * size, 1);
     if (wide.includes(dtype)) return 4 * count;
@@ -75,13 +74,13 @@ export function backendWithHalf(
       return tensor;
     }
 
-    /** All values from outside come this way. */
+    /** All values from JavaScript come this way. */
     override move(...data: Parameters<NodeBackend['move']>): void {
       super.move(...data);
       this.liveBytes += bytesOf(this.tensorMap.get(data[0])!);
     }
 
-    /** tfjs-node's gives its own array away where TensorFlow has not taken the values over. */
+    /** tfjs-node returns its own array if TensorFlow has not taken the values over: copy it. */
     override readSync(dataId: object): tfjs.backend_util.BackendValues {
       const values = super.readSync(dataId);
       return values === this.tensorMap.get(dataId)?.values ? values.slice() : values;

@@ -1,12 +1,11 @@
 /**
- * Settings that TensorFlow reads from the environment while its library loads. Those that the user has set stay, except where
- * they contradict `deterministic`.
- * Must be called before the library is loaded; later it has no effect.
- * @returns whether operations on a GPU are deterministic: asked for here, or by the user's own TF_DETERMINISTIC_OPS.
+ * Sets what TensorFlow reads from the environment while its library loads; later it has no effect. What the user has set stays, unless
+ * it contradicts `deterministic`.
+ * @returns whether GPU operations are deterministic: asked for here, or by the user's own TF_DETERMINISTIC_OPS.
  */
 export function prepareEnvironment(deterministic: boolean, environment: NodeJS.ProcessEnv = process.env): boolean {
   for (const [name, value] of Object.entries(DEFAULTS)) environment[name] ??= value;
-  // As TensorFlow reads it.
+  // TensorFlow reads the variable in the same way.
   const asked = deterministic || ['1', 'true'].includes(environment['TF_DETERMINISTIC_OPS']?.toLowerCase() ?? '');
   if (asked) Object.assign(environment, DETERMINISTIC);
   return asked;
@@ -15,65 +14,63 @@ export function prepareEnvironment(deterministic: boolean, environment: NodeJS.P
 const DEFAULTS: Readonly<Record<string, string>> = {
   // Warnings and errors only.
   TF_CPP_MIN_LOG_LEVEL: '2',
-  // On by itself only on processors with neural-network instructions; the gradients of dilated convolutions need it on all.
+  // By default only on for CPUs with neural-network instructions; gradients of dilated convolutions need it everywhere.
   TF_ENABLE_ONEDNN_OPTS: '1',
-  // Otherwise all of the GPU's memory is taken at the start, and no figure of memory means anything.
+  // Otherwise TensorFlow takes all GPU memory at the start, and measured memory means nothing.
   TF_FORCE_GPU_ALLOW_GROWTH: 'true',
-  // A recipe's fp32 is float32: NVIDIA's libraries would round the factors of convolutions to 10 bits on GPUs that have TF32.
+  // Recipes with fp32 mean float32; with TF32, NVIDIA's libraries round the factors of convolutions to 10 bits.
   NVIDIA_TF32_OVERRIDE: '0',
 };
 
-/** What makes operations on a GPU give the same bits in every run. */
+/** Makes GPU operations give the same bits in every run. */
 const DETERMINISTIC: Readonly<Record<string, string>> = {
-  // Operations take their deterministic algorithm; those that have none fail.
+  // Operations use their deterministic algorithm; those without one fail.
   TF_DETERMINISTIC_OPS: '1',
-  // cuDNN's gradients of convolutions and of max pools, too.
+  // Also cuDNN's gradients of convolutions and max pools.
   TF_CUDNN_DETERMINISTIC: '1',
-  // The algorithm that was fastest in a trial may be another one in the next run.
+  // Autotuning may choose another algorithm in the next run.
   TF_CUDNN_USE_AUTOTUNE: '0',
 };
 
-/** Of glibc: the variable that sets it when a process starts, the parameter of mallopt (malloc.h), and its value here. */
-const SETTINGS = [
-  // By default every thread of TensorFlow's pool gets an arena of its own, each with free memory that the others cannot use.
+/** Settings of glibc's allocator: environment variable, parameter of mallopt (malloc.h), and value. */
+const ALLOCATOR_SETTINGS = [
+  // By default every thread of TensorFlow's pool has its own arena, whose free memory other threads cannot use.
   { variable: 'MALLOC_ARENA_MAX', parameter: -8, value: 1 },
-  // Smaller blocks come from the heap. By default both limits rise whenever a larger block is freed, at any time in a run, and
-  // the process's memory with them. This is the highest that glibc takes: lower ones slow the steps.
+  // Smaller blocks come from the heap. By default this limit and the next rise whenever a larger block is freed, and so does the
+  // process's memory. This is the highest value that glibc accepts; lower ones slow the steps down.
   { variable: 'MALLOC_MMAP_THRESHOLD_', parameter: -3, value: 32 * 2 ** 20 },
-  // What is free at the heap's end goes back to the system where it is more.
+  // Free memory above this at the end of the heap returns to the system.
   { variable: 'MALLOC_TRIM_THRESHOLD_', parameter: -1, value: 8 * 2 ** 20 },
 ] as const;
 
 /**
- * Sets glibc's allocator for what is loaded from now on. Its environment variables (MALLOC_*) are read only when a process
- * starts; those that the user has set stay in force. Elsewhere this does nothing.
+ * Configures glibc's allocator. Its environment variables (MALLOC_*) are read only when a process starts; what the user has set there
+ * stays in force. Without glibc this does nothing.
  */
-export function tuneAllocator(host: HostAddon, environment: NodeJS.ProcessEnv = process.env): void {
-  for (const { variable, parameter, value } of SETTINGS)
-    if (environment[variable] === undefined) host.setAllocator(parameter, value);
+export function tuneAllocator(host: HostAddon): void {
+  for (const { variable, parameter, value } of ALLOCATOR_SETTINGS) {
+    if (process.env[variable] === undefined) host.setAllocator(parameter, value);
+  }
 }
 
-/** The functions of this package's own addon (src/engines/native/host.cc). */
+/** The functions of this package's addon src/engines/native/host.cc. */
 export interface HostAddon {
-  /** glibc's mallopt(parameter, value). @returns false where there is none, or it refuses. */
+  /** glibc's mallopt(parameter, value). @returns false if there is no glibc, or it refuses. */
   setAllocator(parameter: number, value: number): boolean;
-  /** Holds standard error back until `releaseStandardError`. @returns false where that cannot be had. */
+  /** Holds back standard error until `releaseStandardError`. @returns false if that is impossible. */
   captureStandardError(): boolean;
-  /** Puts standard error back. @returns what was written meanwhile. */
+  /** Restores standard error. @returns what was written meanwhile. */
   releaseStandardError(): string;
 }
 
-/**
- * Lines that TensorFlow prints at every start whatever its log level, since they come before its log is set up.
- */
+/** Lines that TensorFlow prints at every start, whatever its log level, because its log is not set up yet. */
 const BANNER = [
   'WARNING: All log messages before absl::InitializeLog() is called are written to STDERR',
   'oneDNN custom operations are on.',
 ];
 
 /**
- * Does `work` (synchronous) without the banner that TensorFlow prints while it loads; every other line is passed on
- * once `work` has ended.
+ * Does synchronous `work` without the banner that TensorFlow prints while it loads. Other lines are printed once `work` has ended.
  */
 export function withoutBanner<T>(host: HostAddon, work: () => T): T {
   const captured = host.captureStandardError();
@@ -82,8 +79,7 @@ export function withoutBanner<T>(host: HostAddon, work: () => T): T {
   } finally {
     if (captured) {
       const lines = host.releaseStandardError().split('\n');
-      const kept = lines.filter((line) => !BANNER.some((part) => line.includes(part)));
-      const text = kept.join('\n');
+      const text = lines.filter((line) => !BANNER.some((part) => line.includes(part))).join('\n');
       if (text.trim() !== '') process.stderr.write(text);
     }
   }

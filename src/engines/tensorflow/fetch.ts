@@ -4,26 +4,17 @@ import { UserError } from '../../support/errors.js';
 import { makeFolder, sha256File } from '../../support/files.js';
 import { endSentence } from '../../support/format.js';
 import { EngineUnavailableError } from '../engine.js';
-import { nvidiaRequirements } from '../hardware.js';
 import { runTool } from '../tool.js';
 import { downloadFolder, type Job, report } from './job.js';
+import { nvidiaRequirements, nvidiaWheels } from './nvidia.js';
 import { KNOWN_WHEELS, type Variant } from './release.js';
 
-/** Free bytes needed before a fetch: the wheels, and what is unpacked of them. */
+/** Free bytes needed before a download: the wheels, and what is unpacked from them. */
 const NEEDED_BYTES: Readonly<Record<Variant, number>> = { cpu: 1.3e9, gpu: 9e9 };
 
-/** NVIDIA's wheels in a folder. */
-export async function nvidiaWheels(folder: string): Promise<string[]> {
-  const names = await readdir(folder);
-  return names
-    .filter((name) => /^nvidia_.*\.whl$/.test(name))
-    .sort()
-    .map((name) => path.join(folder, name));
-}
-
-/** Fetches NVIDIA's run-time libraries for a CUDA build of TensorFlow. */
+/** Downloads NVIDIA's run-time libraries for a CUDA build of TensorFlow. */
 export async function fetchNvidia(job: Job, wheel: string): Promise<string[]> {
-  report(job, 'fetch', "Fetching NVIDIA's run-time libraries");
+  report(job, 'fetch', "Downloading NVIDIA's run-time libraries");
   const requirements = await nvidiaRequirements(wheel);
   await pipDownload({ ...(await pipOptions(job)), requirements });
   return nvidiaWheels(downloadFolder(job));
@@ -34,11 +25,11 @@ async function pipOptions(job: Job) {
     python: await findPython(),
     platformTags: job.source.platformTags,
     folder: downloadFolder(job),
-    ...(job.options.signal ? { signal: job.options.signal } : {}),
+    signal: job.options.signal,
   };
 }
 
-/** Fetches TensorFlow's wheel, unless a whole one is left over from an installation that was broken off. */
+/** Downloads TensorFlow's wheel, unless an interrupted installation left a complete one. */
 export async function fetchWheel(job: Job): Promise<string> {
   const { source, version } = job;
   const prefix = `${source.project.replaceAll('-', '_')}-${version}-`;
@@ -47,10 +38,10 @@ export async function fetchWheel(job: Job): Promise<string> {
     if (name.startsWith(prefix) && (await hasHash(file, sha256))) return file;
   }
   const options = await pipOptions(job);
-  report(job, 'fetch', `Fetching ${source.project} ${version} with pip`);
+  report(job, 'fetch', `Downloading ${source.project} ${version} with pip`);
   const wheels = await pipDownload({ ...options, requirements: [`${source.project}==${version}`] });
   const wheel = wheels.find((file) => path.basename(file).startsWith(prefix));
-  if (!wheel) throw new UserError(`pip fetched no ${prefix}… wheel into ${downloadFolder(job)}.`);
+  if (!wheel) throw new UserError(`pip downloaded no ${prefix}… wheel to ${downloadFolder(job)}.`);
   return wheel;
 }
 
@@ -59,7 +50,7 @@ async function hasHash(file: string, sha256: string): Promise<boolean> {
   return found !== null && (await sha256File(file)) === sha256;
 }
 
-/** @throws UserError where the wheel is one whose hash is known and has another; a fetched one is removed. */
+/** The wheel's SHA-256. @throws UserError if it is not the known one; a downloaded wheel is then removed. */
 export async function checkHash(wheel: string, isGiven: boolean, job: Job): Promise<string> {
   const expected = (job.options.knownWheels ?? KNOWN_WHEELS)[path.basename(wheel)];
   const sha256 = await sha256File(wheel, job.options.signal);
@@ -67,11 +58,11 @@ export async function checkHash(wheel: string, isGiven: boolean, job: Job): Prom
   if (!isGiven) await rm(wheel, { force: true });
   throw new UserError(
     `${wheel} has SHA-256 ${sha256}, expected ${expected}: it is damaged or not the published file.`,
-    isGiven ? 'Fetch it again.' : 'It was removed. Run the same command again.',
+    isGiven ? 'Download it again.' : 'It was removed. Run the same command again.',
   );
 }
 
-/** @throws UserError where the disk has not the room for what is still to be fetched and unpacked. */
+/** @throws UserError if the disk has not enough space for what is still to be downloaded and unpacked. */
 export async function checkSpace(job: Job): Promise<void> {
   const { bavail, bsize } = await statfs(job.root);
   const free = bavail * bsize;
@@ -85,7 +76,7 @@ export async function checkSpace(job: Job): Promise<void> {
   }
 }
 
-/** Sum of the sizes of all files below a folder; 0 where it is not there. */
+/** Sum of the sizes of all files below a folder; 0 if it does not exist. */
 async function bytesBelow(folder: string): Promise<number> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
   let sum = 0;
@@ -102,7 +93,7 @@ function gigabytes(bytes: number): string {
 
 /**
  * The first Python that runs and has pip.
- * @throws EngineUnavailableError naming what is missing.
+ * @throws EngineUnavailableError that names what is missing.
  */
 export async function findPython(): Promise<string> {
   let found: string | null = null;
@@ -116,27 +107,27 @@ export async function findPython(): Promise<string> {
   if (found === null) {
     throw new EngineUnavailableError(
       'python',
-      'No Python to fetch TensorFlow with: neither python3 nor python runs.',
+      'No Python to download TensorFlow: neither python3 nor python runs.',
       next,
     );
   }
-  throw new EngineUnavailableError('pip', `No pip to fetch TensorFlow with: ${found} -m pip does not run.`, next);
+  throw new EngineUnavailableError('pip', `No pip to download TensorFlow: ${found} -m pip does not run.`, next);
 }
 
 interface PipDownload {
   readonly python: string;
-  /** As pip takes them: "tensorflow-cpu==2.21.0". */
+  /** In pip's form: "tensorflow-cpu==2.21.0". */
   readonly requirements: readonly string[];
   readonly platformTags: readonly string[];
-  /** Where the wheels go, and pip's temporary files. */
+  /** Folder for the wheels and pip's temporary files. */
   readonly folder: string;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Fetches wheels with pip, without what they depend on: those for CPython 3.11 or for any Python.
+ * Downloads wheels for CPython 3.11 or any Python with pip, without their dependencies.
  * @returns paths of all wheels in the folder.
- * @throws EngineUnavailableError when the index cannot be reached; UserError when there is no such release.
+ * @throws EngineUnavailableError if the index cannot be reached; UserError if there is no such release.
  */
 async function pipDownload(download: PipDownload): Promise<string[]> {
   const temporary = path.join(download.folder, 'tmp');
@@ -149,7 +140,7 @@ async function pipDownload(download: PipDownload): Promise<string[]> {
       ...download.platformTags.flatMap((tag) => ['--platform', tag]),
       ...['--dest', download.folder, '--progress-bar', 'off', ...download.requirements],
     ],
-    { environment: { TMPDIR: temporary }, ...(download.signal ? { signal: download.signal } : {}) },
+    { environment: { TMPDIR: temporary }, signal: download.signal },
   );
   if (result.outcome !== 'success') throw explainPipFailure(download, result.stderr);
   const names = await readdir(download.folder);
@@ -165,19 +156,19 @@ function explainPipFailure(download: PipDownload, output: string): Error {
   const last = errors.at(-1)?.replace(/^ERROR:\s*/, '') ?? output.trim().split('\n').at(-1) ?? '';
   if (/No space left on device|Disk quota exceeded/.test(output)) {
     return new UserError(
-      `Disk full while fetching ${wanted} into ${download.folder}.`,
+      `Disk full while downloading ${wanted} to ${download.folder}.`,
       'Free some space, or choose another folder with FCN_CACHE_DIR, then run the same command again.',
     );
   }
   if (NO_CONNECTION.test(output)) {
     return new EngineUnavailableError(
       'network',
-      `pip cannot fetch ${wanted}: ${endSentence(last)}`,
+      `pip cannot download ${wanted}: ${endSentence(last)}`,
       'Run fcn engines install again with a connection, give a wheel or an installed TensorFlow with --from, or use --engine wasm.',
     );
   }
   return new UserError(
-    `pip cannot fetch ${wanted} for ${download.platformTags[0]}: ${endSentence(last)}`,
+    `pip cannot download ${wanted} for ${download.platformTags[0]}: ${endSentence(last)}`,
     'Name another release with --tensorflow, or give a wheel or an installed TensorFlow with --from.',
   );
 }

@@ -3,15 +3,14 @@ import path from 'node:path';
 import { UserError } from '../../support/errors.js';
 import type { Variant, WheelSource } from './release.js';
 
-/** Where TensorFlow's library is taken from when the user names it: a wheel file, or an installed package's folder. */
+/** The source of TensorFlow's library that --from names: a wheel file, or the folder of an installed package. */
 export type GivenSource =
   | { readonly kind: 'wheel'; readonly file: string; readonly version: string | null }
   | { readonly kind: 'package'; readonly folder: string; readonly version: string | null };
 
 /**
- * Reads what --from names: a wheel, or a folder that holds TensorFlow's library (site-packages/tensorflow, or
- * site-packages itself).
- * @throws UserError when it is neither.
+ * Finds out what --from names: a wheel, or a folder with TensorFlow's library (site-packages/tensorflow, or site-packages itself).
+ * @throws UserError if it is neither.
  */
 export async function readGivenSource(given: string, wheel: WheelSource): Promise<GivenSource> {
   const absolute = path.resolve(given);
@@ -21,7 +20,7 @@ export async function readGivenSource(given: string, wheel: WheelSource): Promis
     const name = path.basename(absolute);
     const match = /^tensorflow(?:_cpu)?-(\d+\.\d+\.\d+)-.*\.whl$/.exec(name);
     if (!match)
-      throw new UserError(`--from: ${given} is no TensorFlow wheel (tensorflow-…whl or tensorflow_cpu-…whl).`);
+      throw new UserError(`--from: ${given} is not a TensorFlow wheel (tensorflow-….whl or tensorflow_cpu-….whl).`);
     return { kind: 'wheel', file: absolute, version: match[1]! };
   }
   for (const folder of [absolute, path.join(absolute, 'tensorflow')]) {
@@ -42,7 +41,7 @@ async function isPackage(folder: string, wheel: WheelSource): Promise<boolean> {
   return present.every((file) => file?.isFile());
 }
 
-/** The release, from the name of the metadata folder that pip puts beside the package; null where there is none. */
+/** The release by the name of the metadata folder that pip puts beside the package; null if there is none. */
 async function packageVersionBeside(folder: string): Promise<string | null> {
   const names = await readdir(path.dirname(folder));
   for (const name of names.sort()) {
@@ -53,30 +52,30 @@ async function packageVersionBeside(folder: string): Promise<string | null> {
 }
 
 export interface InstallOptions {
-  /** TensorFlow release, "2.21.0"; the default is the release that is tested. */
+  /** TensorFlow release, "2.21.0". Default: the tested one. */
   readonly version?: string;
-  /** A TensorFlow wheel, or the folder of an installed TensorFlow, to take the library from instead of fetching it. */
+  /** A TensorFlow wheel, or the folder of an installed TensorFlow, to use instead of a download. */
   readonly from?: string;
   /** The CUDA build, with NVIDIA's run-time libraries. */
   readonly gpu?: boolean;
-  /** Install anew even where the build is complete. */
+  /** Install again, even if the build is complete. */
   readonly force?: boolean;
   readonly onProgress?: (progress: InstallProgress) => void;
   readonly signal?: AbortSignal;
-  /** Folder of the builds; the shared cache unless given. */
+  /** Folder of the builds. Default: the shared cache. */
   readonly root?: string;
-  /** Expected SHA-256 of wheels by file name; those of the tested releases unless given. */
+  /** Expected SHA-256 of wheels by file name. Default: those of the tested releases. */
   readonly knownWheels?: Readonly<Record<string, string>>;
 }
 
 export interface InstallProgress {
   readonly step: 'wait' | 'fetch' | 'unpack' | 'compile' | 'check';
   readonly text: string;
-  /** Share of the step that is done, 0 to 1, where it is known. */
+  /** Done share of the step, 0 to 1, if known. */
   readonly fraction?: number;
 }
 
-/** One installation, resolved: what is installed, from where, and into which folder. */
+/** An installation: what is installed, from where, and to which folder. */
 export interface Job {
   readonly options: InstallOptions;
   readonly variant: Variant;
@@ -87,12 +86,11 @@ export interface Job {
   readonly folder: string;
 }
 
-/** Tells whoever asked for the installation how far it is. */
 export function report(job: Job, step: InstallProgress['step'], text: string, fraction?: number): void {
   job.options.onProgress?.({ step, text, ...(fraction === undefined ? {} : { fraction }) });
 }
 
-/** Where the wheels of this build are kept until it is complete. */
+/** Folder of this build's wheels until it is complete. */
 export function downloadFolder(job: Job): string {
   return path.join(job.root, 'downloads', path.basename(job.folder));
 }

@@ -1,16 +1,17 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../../support/errors.js';
+import { isThere } from '../../support/files.js';
 import { EngineUnavailableError } from '../engine.js';
-import { isNvidiaRuntime } from '../hardware.js';
-import { addonFiles, addonFolder, BINDING_FILE, HOST_FILE, OPERATIONS_FILE } from './addon.js';
+import { addonFiles } from './addon.js';
 import { prepareEnvironment } from './environment.js';
-import { checkHash, checkSpace, fetchNvidia, fetchWheel, nvidiaWheels } from './fetch.js';
+import { checkHash, checkSpace, fetchNvidia, fetchWheel } from './fetch.js';
 import { downloadFolder, type Job, report } from './job.js';
 import { type InstallManifest, listManifests, refreshManifest } from './manifest.js';
+import { isNvidiaRuntime, nvidiaWheels } from './nvidia.js';
 import { unpackWheel } from './wheel.js';
 
-/** TensorFlow's library, ready to be linked with. */
+/** TensorFlow's library, ready to link with. */
 export interface Library {
   readonly source: InstallManifest['source'];
   readonly runtimeWheels: readonly string[];
@@ -21,7 +22,7 @@ export interface Library {
 }
 
 /**
- * Makes TensorFlow's library ready: where it lies in an installed package, from an earlier installation, or from a wheel.
+ * Gets TensorFlow's library from an installed package, an earlier installation, or a wheel.
  * @throws as `installTensorflow`.
  */
 export async function obtainLibrary(job: Job): Promise<Library> {
@@ -29,7 +30,7 @@ export async function obtainLibrary(job: Job): Promise<Library> {
   return (await reuseLibrary(job)) ?? (await useWheel(job));
 }
 
-/** Takes the library of an installed TensorFlow where it lies: nothing is copied. */
+/** Uses the library of an installed TensorFlow in place; nothing is copied. */
 function usePackage(job: Job, tensorflow: string): Library {
   return {
     source: { kind: 'package', folder: tensorflow },
@@ -39,7 +40,7 @@ function usePackage(job: Job, tensorflow: string): Library {
   };
 }
 
-/** The library of an earlier installation of the same release, whichever version of this package compiled addons for it. */
+/** The library of an earlier installation of the same release, by whatever version of this package. */
 async function reuseLibrary(job: Job): Promise<Library | null> {
   if (job.options.force) return null;
   for (const manifest of await listManifests(job.folder)) {
@@ -49,7 +50,7 @@ async function reuseLibrary(job: Job): Promise<Library | null> {
   return null;
 }
 
-/** The library that a manifest lists, where it was unpacked from a wheel and is whole. */
+/** The library in a manifest, if it was unpacked from a wheel and is complete. */
 async function libraryOf(job: Job, manifest: InstallManifest): Promise<Library | null> {
   if (manifest.source.kind !== 'wheel') return null;
   const addons = addonFiles(manifest.recipe);
@@ -65,17 +66,13 @@ async function libraryOf(job: Job, manifest: InstallManifest): Promise<Library |
   };
 }
 
-/** Whether the headers that the addons include are there, and those of TensorFlow that the last of them includes. */
+/** Whether the headers that the addons include exist, and those that kernels.h includes. */
 async function hasHeaders(include: string): Promise<boolean> {
   const kernels = path.join(include, 'tensorflow', 'c', 'kernels.h');
-  if (!(await exists(kernels)) || !(await exists(path.join(include, 'tensorflow', 'c', 'c_api.h')))) return false;
+  if (!(await isThere(kernels)) || !(await isThere(path.join(include, 'tensorflow', 'c', 'c_api.h')))) return false;
   const included = (await readFile(kernels, 'utf8')).matchAll(/^#include "(.+)"/gm);
-  const present = await Promise.all([...included].map(([, header]) => exists(path.join(include, header!))));
+  const present = await Promise.all([...included].map(([, header]) => isThere(path.join(include, header!))));
   return present.every(Boolean);
-}
-
-async function exists(file: string): Promise<boolean> {
-  return (await stat(file).catch(() => null)) !== null;
 }
 
 async function useWheel(job: Job): Promise<Library> {
@@ -100,10 +97,10 @@ async function useWheel(job: Job): Promise<Library> {
   };
 }
 
-/** kernels.h includes a header from here. */
+/** kernels.h includes a header from this folder. */
 const PLUGGABLE_DEVICE = 'tensorflow/core/common_runtime/next_pluggable_device/c';
 
-/** What the C API's headers include, of all the headers in the wheel. */
+/** Whether the headers of the C API include this member of the wheel. */
 function isHeader(member: string): boolean {
   const folders = ['tensorflow/c', 'tensorflow/core/platform', PLUGGABLE_DEVICE, 'tsl', 'xla/tsl'];
   return member.endsWith('.h') && folders.some((folder) => member.startsWith(`tensorflow/include/${folder}/`));
@@ -115,23 +112,22 @@ async function unpack(job: Job, wheel: string, select: (member: string) => boole
   return unpackWheel(wheel, job.folder, {
     select,
     onProgress: (done, total) => report(job, 'unpack', text, total === 0 ? 1 : done / total),
-    ...(job.options.signal ? { signal: job.options.signal } : {}),
+    signal: job.options.signal,
   });
 }
 
-/** NVIDIA's wheels: those in the folder of a given wheel serve, so that a machine without a network can be set up. */
+/** Unpacks NVIDIA's wheels: those in the folder of a given wheel, for a machine without a network; else downloaded ones. */
 async function addNvidiaRuntime(job: Job, wheel: string): Promise<{ wheels: string[]; files: string[] }> {
-  const beside = path.dirname(wheel);
-  const isFetched = beside === downloadFolder(job);
-  const wheels =
-    isFetched || (await nvidiaWheels(beside)).length === 0 ? await fetchNvidia(job, wheel) : await nvidiaWheels(beside);
+  const folder = path.dirname(wheel);
+  const given = folder === downloadFolder(job) ? [] : await nvidiaWheels(folder);
+  const wheels = given.length > 0 ? given : await fetchNvidia(job, wheel);
   const files: string[] = [];
   for (const runtime of wheels) files.push(...(await unpack(job, runtime, isNvidiaRuntime)));
   return { wheels: wheels.map((file) => path.basename(file)), files };
 }
 
-/** Loads the addons in a process of its own, so that a library that ends the process does not end this one. */
-const PROGRAM = `
+/** Loads the addons. Runs in a process of its own, since a library may end the process. */
+const LOAD_PROGRAM = `
 const [binding, host, operations] = process.argv.slice(1);
 require(host);
 const { TF_Version } = require(binding);
@@ -140,8 +136,8 @@ process.stdout.write(TF_Version);
 `;
 
 /**
- * Checks that a build loads on this machine and is the release that it should be.
- * @throws EngineUnavailableError where the processor lacks instructions that the library uses; UserError otherwise.
+ * Checks that a build loads on this machine and is the expected release.
+ * @throws EngineUnavailableError if the processor lacks instructions that the library uses; UserError otherwise.
  */
 export async function checkBuild(folder: string, version: string, signal?: AbortSignal): Promise<void> {
   const environment: NodeJS.ProcessEnv = {};
@@ -149,11 +145,7 @@ export async function checkBuild(folder: string, version: string, signal?: Abort
   const { execa } = await import('execa');
   const result = await execa(
     process.execPath,
-    [
-      '-e',
-      PROGRAM,
-      ...[BINDING_FILE, HOST_FILE, OPERATIONS_FILE].map((name) => path.join(folder, addonFolder(), name)),
-    ],
+    ['-e', LOAD_PROGRAM, ...addonFiles().map((file) => path.join(folder, file))],
     { reject: false, stdin: 'ignore', env: environment, ...(signal ? { cancelSignal: signal } : {}) },
   );
   signal?.throwIfAborted();

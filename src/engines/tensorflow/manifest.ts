@@ -1,42 +1,42 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { UserError } from '../../support/errors.js';
-import { explainFileError, sha256File, writeFileAtomic } from '../../support/files.js';
+import { entriesIn, explainFileError, readTextIfPresent, sha256File, writeFileAtomic } from '../../support/files.js';
 import { recipeName } from './addon.js';
 import type { Variant } from './release.js';
 
-/** Each recipe of addons has a manifest of its own; all of them list the one library. */
+/** Each recipe of addons has a manifest of its own; all list the same library. */
 const MANIFEST_FILE = /^manifest-[0-9a-f]+\.json$/;
 
 export function manifestFile(folder: string, recipe: string): string {
   return path.join(folder, `manifest-${recipeName(recipe)}.json`);
 }
 
-/** One file of a build: an absolute path where it was left in another package, else relative to the build's folder. */
+/** A file of a build. `path` is absolute if the file belongs to another package, else relative to the build's folder. */
 interface InstalledFile {
   readonly path: string;
   readonly bytes: number;
   readonly sha256: string;
-  /** Time of last change, whole milliseconds since 1970: where it and the size are the same, the file is not read. */
+  /** Time of the last change, whole milliseconds since 1970. A file with the same time and size is not read again. */
   readonly modified: number;
 }
 
-/** What a finished build consists of. Written last: a folder without one is an install that was broken off. */
+/** What a complete build consists of. Written last: a folder without a manifest is an interrupted installation. */
 export interface InstallManifest {
   readonly schema: 1;
   readonly tensorflow: string;
   readonly variant: Variant;
   readonly platform: string;
-  /** Version of the npm package whose source the addon was compiled from. */
+  /** Version of the npm package with the addon's source. */
   readonly tfjsNode: string;
   readonly source:
     | { readonly kind: 'wheel'; readonly file: string; readonly sha256: string }
     | { readonly kind: 'package'; readonly folder: string };
   /** Wheels of NVIDIA's run-time libraries, for the CUDA build. */
   readonly runtimeWheels: readonly string[];
-  /** Hash of the addon's source and compiler flags: another one means that it must be compiled again. */
+  /** `addonRecipe`. If it changes, the addons must be compiled again. */
   readonly recipe: string;
   readonly compiler: string;
   readonly files: readonly InstalledFile[];
@@ -53,7 +53,7 @@ export async function writeManifest(folder: string, manifest: InstallManifest): 
   await writeFileAtomic(manifestFile(folder, manifest.recipe), `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
-/** What a file is now, for the manifest. */
+/** A file as it is now. */
 export async function describeFile(folder: string, file: string, signal?: AbortSignal): Promise<InstalledFile> {
   const absolute = path.resolve(folder, file);
   const { size, mtimeMs } = await stat(absolute);
@@ -61,9 +61,9 @@ export async function describeFile(folder: string, file: string, signal?: AbortS
 }
 
 /**
- * Whether a build with the addons of a recipe is whole, from its manifest and the sizes and times of its files; nothing is
- * loaded. Copies of a cache (layers of containers, archives) often have other times: where only those differ, the recorded
- * hashes decide, once: the new times are noted.
+ * Whether a build with the addons of a recipe is complete, by its manifest and the sizes and times of its files; loads nothing. Copies
+ * of a cache (container layers, archives) often have other times. If only those differ, the recorded hashes decide, once: the new
+ * times are recorded.
  */
 export async function inspectInstall(folder: string, recipe: string, signal?: AbortSignal): Promise<InstallState> {
   const file = manifestFile(folder, recipe);
@@ -74,39 +74,29 @@ export async function inspectInstall(folder: string, recipe: string, signal?: Ab
   let manifest = recorded;
   let changes = await changesOf(folder, manifest);
   if (changes.reason === null && changes.touched.length > 0) {
-    manifest = await readNote(file, recorded);
+    manifest = await withNotedTimes(file, recorded);
     changes = await changesOf(folder, manifest);
   }
   if (changes.reason !== null) return { kind: 'damaged', reason: changes.reason, manifest };
   if (changes.touched.length === 0) return { kind: 'complete', manifest };
 
-  const now = new Map<string, InstalledFile>();
-  for (const installed of changes.touched) {
-    const absolute = path.resolve(folder, installed.path);
-    const found = await describeFile(folder, installed.path, signal).catch((error: unknown) => {
-      throw explainFileError(error, absolute, 'read');
-    });
-    if (found.sha256 !== installed.sha256) {
-      return { kind: 'damaged', reason: `${absolute} was changed since it was installed`, manifest };
-    }
-    now.set(installed.path, found);
-  }
-  const whole = { ...manifest, files: manifest.files.map((installed) => now.get(installed.path) ?? installed) };
-  await noteWhole(folder, recorded, whole);
-  return { kind: 'complete', manifest: whole };
+  const updated = await rehash(folder, manifest, changes.touched, signal);
+  if (typeof updated === 'string') return { kind: 'damaged', reason: updated, manifest };
+  await recordTimes(folder, recorded, updated);
+  return { kind: 'complete', manifest: updated };
 }
 
-/** Manifests with the times of a cache that cannot be written to, by the manifest's path: what this process has found out. */
+/** This process's manifests with the times of a read-only cache, by the manifest's path. */
 const notes = new Map<string, InstallManifest>();
 
-/** Where such a manifest is noted for other processes of this user, as long as the system keeps temporary files. */
+/** File with such a manifest for other processes of this user, as long as the system keeps temporary files. */
 function noteFile(file: string): string {
   const name = createHash('sha256').update(path.resolve(file)).digest('hex').slice(0, 16);
   return path.join(os.tmpdir(), `fcn-engine-${process.getuid?.() ?? 'user'}-${name}.json`);
 }
 
-/** A manifest with the times that were noted for it: nothing else of a note is believed. The manifest itself where there is none. */
-async function readNote(file: string, recorded: InstallManifest): Promise<InstallManifest> {
+/** A manifest with the noted times, if there are any. Nothing else in a note is trusted. */
+async function withNotedTimes(file: string, recorded: InstallManifest): Promise<InstallManifest> {
   const noted = notes.get(file) ?? (await readManifest(noteFile(file)).catch(() => 'unreadable' as const));
   if (typeof noted === 'string' || noted.installedAt !== recorded.installedAt) return recorded;
   const files = recorded.files.map((installed) => {
@@ -116,69 +106,65 @@ async function readNote(file: string, recorded: InstallManifest): Promise<Instal
   return { ...recorded, files };
 }
 
-/** Puts a manifest in the place of the one that it was made from, unless an installation has written another one meanwhile. */
-async function noteWhole(folder: string, from: InstallManifest, whole: InstallManifest): Promise<void> {
-  const file = manifestFile(folder, whole.recipe);
+/** Replaces a manifest by one with new times, unless an installation has written another one meanwhile. */
+async function recordTimes(folder: string, from: InstallManifest, updated: InstallManifest): Promise<void> {
+  const file = manifestFile(folder, updated.recipe);
   if (JSON.stringify(await readManifest(file)) !== JSON.stringify(from)) return;
   try {
-    await writeManifest(folder, whole);
+    await writeManifest(folder, updated);
   } catch (error) {
-    // No permission, a read-only file system, a full disk: the build is whole all the same.
+    // No permission, a read-only file system, a full disk: the build is complete all the same.
     if (!(error instanceof UserError)) throw error;
-    notes.set(file, whole);
-    // Where not even this can be written, every process hashes the files.
-    await writeFileAtomic(noteFile(file), JSON.stringify(whole)).catch(() => {});
+    notes.set(file, updated);
+    // If this cannot be written either, every process hashes the files.
+    await writeFileAtomic(noteFile(file), JSON.stringify(updated)).catch(() => {});
   }
 }
 
+/** A manifest with the present times of `files`; or, as a text, which of them has other bytes than recorded. */
+async function rehash(
+  folder: string,
+  manifest: InstallManifest,
+  files: readonly InstalledFile[],
+  signal?: AbortSignal,
+): Promise<InstallManifest | string> {
+  const now = new Map<string, InstalledFile>();
+  for (const { path: file, sha256 } of files) {
+    const absolute = path.resolve(folder, file);
+    const found = await describeFile(folder, file, signal).catch((error: unknown) => {
+      throw explainFileError(error, absolute, 'read');
+    });
+    if (found.sha256 !== sha256) return `${absolute} was changed since it was installed`;
+    now.set(file, found);
+  }
+  return { ...manifest, files: manifest.files.map((file) => now.get(file.path) ?? file) };
+}
+
 /**
- * The manifest with the files' times brought up to date where every file still has its bytes (a cache that was copied or
- * restored); null where one has not.
+ * The manifest with the present times of its files (of a cache that was copied or restored); null unless every file has the recorded
+ * bytes.
  */
 export async function refreshManifest(
   folder: string,
   manifest: InstallManifest,
   signal?: AbortSignal,
 ): Promise<InstallManifest | null> {
-  const files: InstalledFile[] = [];
-  for (const file of manifest.files) {
-    const found = await stat(path.resolve(folder, file.path)).catch(() => null);
-    if (found?.size !== file.bytes) return null;
-    const now = await describeFile(folder, file.path, signal);
-    if (now.sha256 !== file.sha256) return null;
-    files.push(now);
-  }
-  return { ...manifest, files };
+  if ((await changesOf(folder, manifest)).reason !== null) return null;
+  const updated = await rehash(folder, manifest, manifest.files, signal);
+  return typeof updated === 'string' ? null : updated;
 }
 
-/** The manifests of a build's folder, of whatever recipe. */
+/** All manifests in a build's folder. */
 export async function listManifests(folder: string): Promise<InstallManifest[]> {
-  const names = (await readFolder(folder)).filter((name) => MANIFEST_FILE.test(name)).sort();
-  const manifests = await Promise.all(names.map((name) => readManifest(path.join(folder, name))));
+  const entries = await entriesIn(folder);
+  const names = entries.map(({ name }) => name).filter((name) => MANIFEST_FILE.test(name));
+  const manifests = await Promise.all(names.sort().map((name) => readManifest(path.join(folder, name))));
   return manifests.filter((manifest) => typeof manifest !== 'string');
 }
 
-async function readFolder(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (isAbsent(error)) return [];
-    throw explainFileError(error, folder, 'read');
-  }
-}
-
-function isAbsent(error: unknown): boolean {
-  return ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
-}
-
 async function readManifest(file: string): Promise<InstallManifest | 'absent' | 'unreadable'> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if (isAbsent(error)) return 'absent';
-    throw explainFileError(error, file, 'read');
-  }
+  const text = await readTextIfPresent(file);
+  if (text === null) return 'absent';
   try {
     const manifest = JSON.parse(text) as Partial<InstallManifest>;
     return manifest.schema === 1 && Array.isArray(manifest.files) ? (manifest as InstallManifest) : 'unreadable';
@@ -188,9 +174,9 @@ async function readManifest(file: string): Promise<InstallManifest | 'absent' | 
 }
 
 interface Changes {
-  /** What is wrong with the first file that cannot be the one that was installed; null where all may be. */
+  /** What is wrong with the first changed or missing file; null if there is none. */
   readonly reason: string | null;
-  /** Files of the right size with another time. */
+  /** Files of the right size, but with another time. */
   readonly touched: readonly InstalledFile[];
 }
 

@@ -1,26 +1,25 @@
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../../support/errors.js';
-import { explainFileError, writeFileAtomic } from '../../support/files.js';
+import { readTextIfPresent, writeFileAtomic } from '../../support/files.js';
 import { cacheDirectory } from '../../support/package.js';
 import { EngineUnavailableError } from '../engine.js';
 import { npmPackageVersion } from '../tool.js';
 
-/** The TensorFlow that is installed when none is asked for. */
+/** The TensorFlow that is installed by default. */
 export const DEFAULT_TENSORFLOW_VERSION = '2.21.0';
 
 export type Variant = 'cpu' | 'gpu';
 
 /**
- * The wheel that holds TensorFlow's library for a platform. All are asked for as CPython 3.11's, whatever Python the
- * user has: nothing of Python in them is used, and one fixed file has one known hash.
+ * The wheel with TensorFlow's library for a platform. Always the one for CPython 3.11, whatever Python the user has: its Python code is
+ * not used, and a fixed file has a known hash.
  */
 export interface WheelSource {
   /** Project on the Python package index. */
   readonly project: string;
-  /** Platform tags to accept, newest first: which one a release carries has changed over time. */
+  /** Platform tags to accept, newest first: releases use different ones. */
   readonly platformTags: readonly string[];
-  /** The two shared libraries, inside the wheel and inside an installed package. */
+  /** The two shared libraries, in the wheel and in an installed package. */
   readonly libraries: readonly string[];
 }
 
@@ -48,28 +47,28 @@ const WHEELS: Readonly<Record<string, Partial<Record<Variant, WheelSource>>>> = 
 };
 
 /**
- * SHA-256 of wheels, by file name. What unpacks from any other release is checked against the wheel's own list of
- * hashes, which protects against damage but not against a wheel that was replaced.
+ * SHA-256 of wheels, by file name. Other releases are checked only against the wheel's own list of hashes, which finds damage, but not
+ * a replaced wheel.
  */
 export const KNOWN_WHEELS: Readonly<Record<string, string>> = {
   'tensorflow_cpu-2.21.0-cp311-cp311-manylinux_2_27_x86_64.whl':
     '2b847d217b02ee7731ed91431daf3250daa0196c3c94614d23be27232e6e5b6c',
 };
 
-/** Name of this platform, as Node spells it: "linux-x64". */
+/** Name of this platform in Node's form: "linux-x64". */
 export function platformName(): string {
   return `${process.platform}-${process.arch}`;
 }
 
-/** @throws EngineUnavailableError on a Linux with another C library than glibc, which the wheels are made for. */
+/** @throws EngineUnavailableError on a Linux without glibc, which the wheels need. */
 export function checkCLibrary(): void {
   if (process.platform !== 'linux') return;
   const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
   if (header.glibcVersionRuntime !== undefined) return;
-  throw new EngineUnavailableError('platform', 'TensorFlow needs glibc as C library; this Linux has another one.');
+  throw new EngineUnavailableError('platform', 'TensorFlow needs the C library glibc; this Linux has another one.');
 }
 
-/** @throws EngineUnavailableError where no release has a usable library for the platform. */
+/** @throws EngineUnavailableError if no release has a usable library for the platform. */
 export function wheelSource(variant: Variant, platform: string = platformName()): WheelSource {
   const source = WHEELS[platform]?.[variant];
   if (source) return source;
@@ -77,32 +76,32 @@ export function wheelSource(variant: Variant, platform: string = platformName())
   throw new EngineUnavailableError('platform', `${what} no library for ${platform} that this engine can use.`);
 }
 
-/** @throws UserError unless `version` reads like a release: digits and points. */
+/** @throws UserError unless `version` looks like a release. */
 export function checkVersion(version: string): string {
   if (/^\d+\.\d+\.\d+$/.test(version)) return version;
   throw new UserError(
-    `"${version}" is no TensorFlow version: expected three numbers, as in ${DEFAULT_TENSORFLOW_VERSION}.`,
+    `"${version}" is not a TensorFlow version: expected three numbers, as in ${DEFAULT_TENSORFLOW_VERSION}.`,
   );
 }
 
-/** The npm package that holds the addon's source and the JavaScript half of the backend. */
+/** The npm package with the addon's source and the JavaScript part of the backend. */
 export const NODE_PACKAGE = '@tensorflow/tfjs-node-gpu';
 
-/** Folder of every TensorFlow build that this version of the npm package can use, shared by projects. */
+/** Folder of the TensorFlow builds for this version of the npm package, shared by projects. */
 export function installRoot(): string {
   const name = `${platformName()}-tfjs-node-${npmPackageVersion(NODE_PACKAGE)}`;
   return path.join(cacheDirectory(), 'engines', 'tensorflow', name);
 }
 
-/** Name of one build's folder: "2.21.0-cpu". */
+/** Name of a build's folder: "2.21.0-cpu". */
 export function buildName(version: string, variant: Variant): string {
   return `${version}-${variant}`;
 }
 
-/** @throws Error where the name is none that `buildName` makes. */
+/** @throws Error unless `buildName` made the name. */
 export function parseBuildName(name: string): { version: string; variant: Variant } {
   const match = /^(\d+\.\d+\.\d+)-(cpu|gpu)$/.exec(name);
-  if (!match) throw new Error(`"${name}" names no build of TensorFlow.`);
+  if (!match) throw new Error(`"${name}" is not the name of a TensorFlow build.`);
   return { version: match[1]!, variant: match[2] as Variant };
 }
 
@@ -118,14 +117,10 @@ function currentFile(root: string): string {
   return path.join(root, 'current');
 }
 
-/** Folder of the build in use; null where none was ever installed. */
+/** Folder of the build in use; null if none was ever installed. */
 export async function currentBuild(root: string = installRoot()): Promise<string | null> {
-  try {
-    return path.join(root, (await readFile(currentFile(root), 'utf8')).trim());
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw explainFileError(error, currentFile(root), 'read');
-  }
+  const name = await readTextIfPresent(currentFile(root));
+  return name === null ? null : path.join(root, name.trim());
 }
 
 export async function useBuild(root: string, build: string): Promise<void> {

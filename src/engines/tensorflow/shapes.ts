@@ -1,19 +1,13 @@
 import type { NativeBinding, OperationAttribute } from '../engine.js';
+import type { OutputMetadata } from './backend.js';
 
-/** A tensor without values: what TensorFlow would know of it before it computes. */
+/** A tensor without values: what TensorFlow knows before it computes. */
 interface ShapeOnly {
   readonly shape: readonly number[];
   /** TensorFlow's number of its type. */
   readonly dtype: number;
-  /** Of those that come from JavaScript: shapes, sizes and axes, which decide the shapes of what is made with them. */
+  /** Kept for small tensors from JavaScript: shapes, sizes and axes, on which the shapes of results depend. */
   readonly values: ArrayLike<number> | null;
-}
-
-/** What an operation returns for each output; the binding's form. */
-interface OutputMetadata {
-  readonly id: number;
-  readonly shape: number[];
-  readonly dtype: number;
 }
 
 type Values = Float32Array | Int32Array | Uint8Array;
@@ -28,14 +22,13 @@ export interface TensorBinding extends NativeBinding {
   executeOp(name: string, attributes: OperationAttribute[], inputs: number[], outputs: number): OutputMetadata[];
 }
 
-/** Values that come from JavaScript are kept up to this many: as many as shapes and axes have. */
+/** Most values that are kept of a tensor from JavaScript: enough for shapes and axes. */
 const MOST_VALUES_KEPT = 16;
 
 /**
- * A binding that computes nothing: it gives each operation's outputs their shapes and types, so that everything above it runs
- * as it does on the real one, and takes and releases the same tensors. Reading a tensor gives zeros; whether values are finite, yes.
- *
- * @throws Error of an operation that it does not know: what the networks call is all here, and a test runs all of it.
+ * A binding that computes nothing but the shapes and types of each operation's outputs. Everything above it runs as on the real
+ * binding, and makes and releases the same tensors. Values are read as zeros, and as finite.
+ * @throws Error for an unknown operation. A test runs all operations that the networks use.
  */
 export function shapesBinding(real: TensorBinding): TensorBinding {
   const tensors = new Map<number, ShapeOnly>();
@@ -63,9 +56,9 @@ export function shapesBinding(real: TensorBinding): TensorBinding {
     },
     executeOp(name: string, attributes: OperationAttribute[], inputs: number[], outputs: number): OutputMetadata[] {
       const operation = OPERATIONS[name];
-      if (operation === undefined) throw new Error(`The shapes of what ${name} makes are not known here.`);
+      if (operation === undefined) throw new Error(`The output shapes of ${name} are unknown here.`);
       const results = operation(new Call(real, attributes, inputs.map(get)));
-      if (results.length !== outputs) throw new Error(`${name} makes ${results.length} tensors, not ${outputs}.`);
+      if (results.length !== outputs) throw new Error(`${name} has ${results.length} outputs, not ${outputs}.`);
       return results.map((result) => ({ id: create(result), shape: [...result.shape], dtype: result.dtype }));
     },
   };
@@ -77,7 +70,7 @@ function elements(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
-/** An operation's inputs and attributes, and what outputs are made of. */
+/** The inputs and attributes of an operation's call. */
 class Call {
   constructor(
     readonly types: Pick<TensorBinding, 'TF_FLOAT' | 'TF_INT32' | 'TF_BOOL'>,
@@ -97,7 +90,7 @@ class Call {
     return [...this.input(index).shape];
   }
 
-  /** Of an input that comes from JavaScript. */
+  /** Values of an input from JavaScript. */
   values(index: number): number[] {
     const { values } = this.input(index);
     if (values === null) throw new Error('A shape depends on values that were computed.');
@@ -108,7 +101,7 @@ class Call {
     return this.attributes.find((attribute) => attribute.name === name)?.value as T | undefined;
   }
 
-  /** Of the type that the attribute names; else of the first input's. */
+  /** An output, by default of the type in attribute T, else of the first input's. */
   output(shape: readonly number[], dtype: number = this.attribute<number>('T') ?? this.input(0).dtype): ShapeOnly {
     return { shape, dtype, values: null };
   }
@@ -119,7 +112,7 @@ type Operation = (call: Call) => ShapeOnly[];
 const likeFirst: Operation = (call) => [call.output(call.shape(0))];
 const likeSecond: Operation = (call) => [call.output(call.shape(1))];
 
-/** By NumPy's rules of broadcasting. */
+/** The shape by NumPy's rules of broadcasting. */
 function broadcast(call: Call): number[] {
   const shapes = Array.from({ length: call.inputCount }, (_, i) => call.shape(i));
   const rank = Math.max(...shapes.map((shape) => shape.length));
@@ -131,7 +124,7 @@ function broadcast(call: Call): number[] {
 const pointwise: Operation = (call) => [call.output(broadcast(call))];
 const comparison: Operation = (call) => [call.output(broadcast(call), call.types.TF_BOOL)];
 
-/** Over the axes in the second input. */
+/** Reduces the axes in the second input. */
 const reduction: Operation = (call) => {
   const shape = call.shape(0);
   const axes = call.values(1).map((axis) => (axis < 0 ? axis + shape.length : axis));
@@ -140,7 +133,7 @@ const reduction: Operation = (call) => {
   return [call.output(reduced)];
 };
 
-/** NHWC with a window: SAME or EXPLICIT padding, as the kernels ask for. */
+/** A sliding window over NHWC, with SAME, EXPLICIT or no padding. */
 function windowed(call: Call, window: readonly [number, number], channels: number): ShapeOnly[] {
   const [images, height, width] = call.shape(0) as [number, number, number, number];
   const [, stride] = call.attribute<number[]>('strides')!;
@@ -166,7 +159,7 @@ const matrixProduct =
     return [call.output([...a.slice(0, -2), rows, columns])];
   };
 
-/** Of x, then of each channel: statistics or gradients, `count` of them, float32. */
+/** An output like input `index`, then `count` float32 outputs with a value per channel: statistics or gradients. */
 const withChannels =
   (index: number, count: number): Operation =>
   (call) => {
@@ -175,27 +168,16 @@ const withChannels =
     return [call.output(shape), ...channels];
   };
 
-/** The operations that the networks, their training and their inference are made of, by TensorFlow's names and this package's. */
+const all = (operation: Operation, ...names: string[]) => Object.fromEntries(names.map((name) => [name, operation]));
+
+/** The operations of the networks, their training and inference, by TensorFlow's names and this package's. */
 const OPERATIONS: Readonly<Record<string, Operation>> = {
-  ...Object.fromEntries(
-    [
-      'Relu',
-      'Abs',
-      'Rsqrt',
-      'Softmax',
-      'Log',
-      'ZerosLike',
-      'BiasAdd',
-      'ReverseV2',
-      'ReluGrad',
-      'FcnBatchNormApply',
-    ].map((name) => [name, likeFirst]),
-  ),
-  ...Object.fromEntries(['Add', 'AddV2', 'Sub', 'Mul', 'Div', 'RealDiv', 'Maximum'].map((name) => [name, pointwise])),
-  ...Object.fromEntries(['Equal', 'NotEqual', 'LogicalAnd'].map((name) => [name, comparison])),
-  ...Object.fromEntries(['Sum', 'Max', 'Min', 'Mean'].map((name) => [name, reduction])),
+  ...all(likeFirst, 'Relu', 'Abs', 'Rsqrt', 'Softmax', 'Log', 'ZerosLike', 'BiasAdd', 'ReverseV2', 'ReluGrad'),
+  ...all(pointwise, 'Add', 'AddV2', 'Sub', 'Mul', 'Div', 'RealDiv', 'Maximum'),
+  ...all(comparison, 'Equal', 'NotEqual', 'LogicalAnd'),
+  ...all(reduction, 'Sum', 'Max', 'Min', 'Mean'),
   Cast: (call) => [call.output(call.shape(0), call.attribute<number>('DstT'))],
-  // TensorFlow.js names float32 here for tensors of 16 bits, too; the values stay as they are stored.
+  // TensorFlow.js passes float32 here even for 16-bit tensors; the storage type stays.
   Reshape: (call) => [call.output(call.values(1), call.input(0).dtype)],
   Transpose: (call) => {
     const shape = call.shape(0);
@@ -214,21 +196,12 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   GatherV2: (call) => {
     const axis = call.values(2)[0]!;
     const shape = call.shape(0);
-    return [
-      call.output(
-        [...shape.slice(0, axis), ...call.shape(1), ...shape.slice(axis + 1)],
-        call.attribute<number>('Tparams'),
-      ),
-    ];
+    const gathered = [...shape.slice(0, axis), ...call.shape(1), ...shape.slice(axis + 1)];
+    return [call.output(gathered, call.attribute<number>('Tparams'))];
   },
   ArgMax: (call) => {
-    const axis = call.values(1)[0]!;
-    return [
-      call.output(
-        call.shape(0).filter((_, i) => i !== axis),
-        call.types.TF_INT32,
-      ),
-    ];
+    const reduced = call.shape(0).filter((_, axis) => axis !== call.values(1)[0]);
+    return [call.output(reduced, call.types.TF_INT32)];
   },
   OneHot: (call) => [call.output([...call.shape(0), call.values(1)[0]!])],
   Fill: (call) => [call.output(call.values(0))],
@@ -255,6 +228,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   FusedBatchNormV3: withChannels(0, 5),
   FusedBatchNormGradV3: withChannels(0, 4),
   FcnBatchNorm: withChannels(0, 2),
+  FcnBatchNormApply: likeFirst,
   FcnBatchNormGradient: withChannels(1, 2),
   SparseSoftmaxCrossEntropyWithLogits: (call) => [call.output([call.shape(0)[0]!]), call.output(call.shape(0))],
   FcnCrossEntropy: (call) => [

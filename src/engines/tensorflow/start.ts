@@ -18,12 +18,10 @@ interface BackendModule {
 }
 
 /**
- * Loads the TensorFlow build in `folder` and makes it TensorFlow.js's backend.
- *
- * The npm package's own entry point is not used: it insists on an addon inside node_modules and loads layers, data
- * and converter. Tensors have no chained methods (`x.add(y)`): call `tf.add(x, y)`.
- * @param deterministic Of what GPUs compute: the same bits in every run.
- * @throws UserError when the library cannot be loaded.
+ * Loads the TensorFlow build in `folder` and makes it TensorFlow.js's backend. The npm package's own entry point is not used: it needs an
+ * addon in node_modules and loads layers, data and converter. Tensors have no chained methods (`x.add(y)`): call `tf.add(x, y)`.
+ * @param deterministic Compute the same bits in every run on GPUs, too.
+ * @throws UserError if the library cannot be loaded.
  */
 export async function startTensorflow(folder: string, deterministic: boolean): Promise<Engine> {
   const require = packageRequire();
@@ -87,7 +85,7 @@ function load<T>(require: NodeJS.Require, file: string): T {
   }
 }
 
-/** tfjs-node 4.22 calls `util.isNullOrUndefined`, of which Node 22 warns and which Node 23 removed. */
+/** tfjs-node 4.22 calls `util.isNullOrUndefined`, which Node 22 deprecates and Node 23 removed. */
 function replaceIsNullOrUndefined(): void {
   const legacy = util as { isNullOrUndefined?: (value: unknown) => boolean };
   legacy.isNullOrUndefined = (value) => value === null || value === undefined;
@@ -95,16 +93,16 @@ function replaceIsNullOrUndefined(): void {
 
 const UNION_PACKAGE = '@tensorflow/tfjs';
 
-/** The parts of Node's CommonJS loader that are not in its types. */
+/** Parts of Node's CommonJS loader that its types lack. */
 interface ModuleLoader {
   new (id: string): NodeJS.Module;
   _resolveFilename(this: unknown, request: string, ...rest: unknown[]): string;
 }
 
 /**
- * Calls `load` while `require('@tensorflow/tfjs')` gives TensorFlow.js's core. tfjs-node's files require that union package,
- * but use nothing of it that is not in its core. Handing them the core spares the union's layers, data, converter and WebGL
- * parts: 0.2 s and 20 MB of every start, and 140 MB where the packed fcn is installed, which leaves the union out.
+ * Calls `load` while `require('@tensorflow/tfjs')` returns TensorFlow.js's core. tfjs-node requires that union package, but uses only its
+ * core. Without the union's layers, data, converter and WebGL parts, every start takes 0.2 s and 20 MB less, and the installed package,
+ * which leaves the union out, 140 MB less.
  */
 function withCoreAsUnionPackage<T>(require: NodeJS.Require, tf: typeof tfjs, load: () => T): T {
   const Module = require('node:module') as ModuleLoader;

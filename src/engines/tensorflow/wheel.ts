@@ -1,33 +1,32 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { chmod, open, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Entry, ZipFile } from 'yauzl';
 import { UserError } from '../../support/errors.js';
-import { explainFileError, makeFolder } from '../../support/files.js';
+import { explainFileError, makeFolder, sha256File } from '../../support/files.js';
 
 interface UnpackOptions {
-  /** Which members to unpack; they keep their paths. */
+  /** Whether to unpack a member; it keeps its path. */
   readonly select: (member: string) => boolean;
-  readonly signal?: AbortSignal;
-  /** Told as bytes are written (or found to be there already), with the sum so far and what it will come to. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called as bytes are written, or found to exist already. */
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
 }
 
 interface RecordLine {
-  /** base64url, without padding. */
+  /** Hexadecimal. */
   readonly sha256: string;
   readonly bytes: number;
 }
 
 /**
- * Unpacks members of a Python wheel (a zip file) below `folder` and checks each against the wheel's own RECORD. A member
- * that is already there with the right bytes is left alone, so that an unpacking that was broken off goes on where it
- * stopped; each other one is written beside its place and then moved there.
- * @returns paths of the unpacked members, relative to `folder`.
- * @throws UserError when the file is no valid wheel, a member leads out of the folder, or its bytes are not those of its RECORD.
+ * Unpacks members of a Python wheel (a zip file) to `folder` and checks each against the wheel's RECORD. A member that exists with the
+ * right bytes is kept, so an interrupted unpacking resumes. Other members are written to a temporary file first.
+ * @returns paths of the selected members, relative to `folder`.
+ * @throws UserError if the file is not a valid wheel, a member leads out of the folder, or its bytes are not those in RECORD.
  */
 export async function unpackWheel(wheel: string, folder: string, options: UnpackOptions): Promise<string[]> {
   const zip = await openWheel(wheel);
@@ -44,7 +43,7 @@ export async function unpackWheel(wheel: string, folder: string, options: Unpack
       const target = insideFolder(folder, entry.fileName, wheel);
       const before = done;
       const count = (bytes: number) => options.onProgress?.(before + bytes, total);
-      if (!(await isAlreadyThere(target, expected))) await unpack(zip, entry, expected, target, wheel, count, options);
+      if (!(await isUnpacked(target, expected))) await unpack(zip, entry, expected, target, wheel, count, options);
       done += entry.uncompressedSize;
       options.onProgress?.(done, total);
     }
@@ -54,7 +53,7 @@ export async function unpackWheel(wheel: string, folder: string, options: Unpack
   }
 }
 
-/** Text of the first member of a wheel whose path matches; null where there is none. */
+/** Text of the first member of a wheel whose path matches; null if there is none. */
 export async function readWheelText(wheel: string, member: RegExp): Promise<string | null> {
   const zip = await openWheel(wheel);
   try {
@@ -84,37 +83,41 @@ async function readEntries(zip: ZipFile, wheel: string): Promise<Entry[]> {
   return entries;
 }
 
-/** yauzl's own errors have no code; the system's have. */
+/** yauzl's own errors have no code; the system's do. */
 function explainWheelError(error: unknown, wheel: string): unknown {
   if ((error as NodeJS.ErrnoException).code !== undefined) return explainFileError(error, wheel, 'read');
-  return new UserError(`${wheel} is no valid wheel: ${(error as Error).message}.`, 'Remove it and fetch it again.', {
-    cause: error,
-  });
+  return new UserError(
+    `${wheel} is not a valid wheel: ${(error as Error).message}.`,
+    'Remove it and download it again.',
+    {
+      cause: error,
+    },
+  );
 }
 
 async function readRecord(zip: ZipFile, entries: readonly Entry[], wheel: string): Promise<Map<string, RecordLine>> {
   const entry = entries.find(({ fileName }) => /^[^/]+\.dist-info\/RECORD$/.test(fileName));
-  if (!entry) throw new UserError(`${wheel} is no valid wheel: it has no RECORD.`);
+  if (!entry) throw new UserError(`${wheel} is not a valid wheel: it has no RECORD.`);
   const record = new Map<string, RecordLine>();
   for (const line of (await readText(zip, entry)).split(/\r?\n/)) {
-    // A path with a comma is quoted; the hash and the size never are. Members without a hash (RECORD itself) do not match.
+    // A path with a comma is quoted; hash and size never are. A member without a hash (RECORD itself) does not match.
     const match = /^(?:"(.+)"|(.+)),sha256=([\w-]+),(\d+)$/.exec(line);
     if (match) {
       const name = match[1]?.replaceAll('""', '"') ?? match[2]!;
-      record.set(name, { sha256: match[3]!, bytes: Number(match[4]) });
+      record.set(name, { sha256: Buffer.from(match[3]!, 'base64url').toString('hex'), bytes: Number(match[4]) });
     }
   }
   return record;
 }
 
-/** The RECORD of TensorFlow's wheel, 15,000 members, has 2 MB. */
+/** The RECORD of TensorFlow's wheel, with 15,000 members, has 2 MB. */
 const LONGEST_TEXT = 64 * 2 ** 20;
 
 async function readText(zip: ZipFile, entry: Entry): Promise<string> {
   if (entry.uncompressedSize > LONGEST_TEXT) {
     throw new UserError(
-      `${entry.fileName} of the wheel claims ${entry.uncompressedSize} bytes.`,
-      'Fetch the wheel again.',
+      `${entry.fileName} in the wheel claims ${entry.uncompressedSize} bytes.`,
+      'Download the wheel again.',
     );
   }
   const chunks: Buffer[] = [];
@@ -122,12 +125,9 @@ async function readText(zip: ZipFile, entry: Entry): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-async function isAlreadyThere(file: string, expected: RecordLine): Promise<boolean> {
+async function isUnpacked(file: string, expected: RecordLine): Promise<boolean> {
   const found = await stat(file).catch(() => null);
-  if (!found?.isFile() || found.size !== expected.bytes) return false;
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), hash);
-  return hash.digest('base64url') === expected.sha256;
+  return found?.isFile() === true && found.size === expected.bytes && (await sha256File(file)) === expected.sha256;
 }
 
 async function unpack(
@@ -162,23 +162,23 @@ async function unpack(
     if (error instanceof UserError) throw error;
     throw isFileError(error) ? explainFileError(error, target, 'write') : explainWheelError(error, wheel);
   }
-  if (bytes !== expected.bytes || hash.digest('base64url') !== expected.sha256) {
+  if (bytes !== expected.bytes || hash.digest('hex') !== expected.sha256) {
     await rm(temporary, { force: true });
     throw notAsRecorded(entry, wheel);
   }
-  // The high half of the attributes is the Unix mode.
+  // The upper half of the attributes is the Unix mode.
   if ((entry.externalFileAttributes >>> 16) & 0o111) await chmod(temporary, 0o755);
   await synchronise(temporary);
   await rename(temporary, target);
 }
 
-/** Where a member goes. yauzl refuses such names too; this does not rest on it. */
+/** Path of an unpacked member. yauzl refuses names that leave the folder, too; this does not rely on it. */
 function insideFolder(folder: string, member: string, wheel: string): string {
   const target = path.resolve(folder, member);
   if (!target.startsWith(path.resolve(folder) + path.sep)) {
     throw new UserError(
       `${wheel}: its member ${JSON.stringify(member)} leads out of the folder.`,
-      'That is no wheel as published: fetch it again.',
+      'That is not a published wheel: download it again.',
     );
   }
   return target;
@@ -187,11 +187,11 @@ function insideFolder(folder: string, member: string, wheel: string): string {
 function notAsRecorded({ fileName }: Entry, wheel: string): UserError {
   return new UserError(
     `${wheel} is damaged: ${fileName} is not what the wheel's RECORD says (SHA-256).`,
-    'Remove it and fetch it again.',
+    'Remove it and download it again.',
   );
 }
 
-/** System errors with a path or a call; zlib's ("Z_DATA_ERROR") have neither. */
+/** System errors name a system call; zlib's ("Z_DATA_ERROR") do not. */
 function isFileError(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).syscall !== undefined;
 }

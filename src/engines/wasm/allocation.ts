@@ -2,21 +2,21 @@ import type * as tfjs from '@tensorflow/tfjs-core';
 import { UserError } from '../../support/errors.js';
 import { formatBytes, formatFileSize } from '../../support/format.js';
 
-/** The most that WebAssembly can address: pointers of 32 bits. */
+/** The most that WebAssembly can address, with pointers of 32 bits. */
 export const WASM_HEAP_LIMIT = 2 ** 32;
 
 /**
- * How much larger the heap is than what is in use of it, as freed blocks do not fit what is asked for next. Measured on R-18 and R-50
- * of several widths: 1.17 to 1.28 in training and 1.14 to 1.52 in inference, of which up to 0.2 is what the heap grows ahead.
+ * Size of the heap over the bytes in use: freed blocks often do not fit the next allocation. Measured on R-18 and R-50 of several
+ * widths: 1.17 to 1.28 in training and 1.14 to 1.52 in inference, including up to 0.2 by which the heap grows in advance.
  */
 const FRAGMENTATION = 1.2;
 
-/** Bytes that WebAssembly's heap must have for so many bytes in use at once. */
+/** Bytes that WebAssembly's heap needs for so many bytes in use. */
 export function heapNeeded(bytesInUse: number): number {
   return FRAGMENTATION * bytesInUse;
 }
 
-/** The WebAssembly module inside TensorFlow.js's backend, as Emscripten made it, as far as it is used here. */
+/** The part used here of the WebAssembly module in TensorFlow.js's backend, made by Emscripten. */
 interface WasmModule {
   readonly HEAPU8: Uint8Array;
   readonly HEAP32: Int32Array;
@@ -30,54 +30,54 @@ export class WasmMemoryError extends UserError {
   override readonly name = 'WasmMemoryError';
 }
 
-/** No data of the module lies there: what is written through a null pointer does. */
+/** The module has no data at this address: only a write through a null pointer changes it. */
 const NULL_ADDRESS = 0;
-const NOTHING_WRITTEN = 0x6e756c6c;
+const UNCHANGED = 0x6e756c6c;
 
 /**
- * Makes every allocation that fails in WebAssembly's memory end the work with an error. TensorFlow.js goes on with address 0
- * otherwise: results lie on top of each other, and older tensors change.
+ * Makes every failed allocation in WebAssembly's memory an error. Otherwise TensorFlow.js continues with address 0: results overwrite
+ * each other, and older tensors change.
  *
- * Tensors are allocated from JavaScript, where 0 is seen before anything is written. What kernels allocate for themselves
- * (packed filters, indirection tables) is out of sight; but the C library's `malloc` leaves an error number when it fails,
- * and what is written through a null pointer ends on address 0. Both are looked at after every kernel, before its results
- * are used. What such a kernel has done to the memory cannot be told, so the engine computes nothing afterwards.
+ * JavaScript allocates tensors, and notices a 0 before anything is written. Kernels also allocate memory themselves (packed filters,
+ * indirection tables). If that fails, the C library's `malloc` sets an error number, and writes through the null pointer change
+ * address 0. Both are checked after every kernel, before its results are used. Such a kernel may have damaged the memory, so the
+ * engine computes nothing afterwards.
  *
- * To be called once, before tensors are made.
+ * Call it once, before any tensor is made.
  */
 export function guardAllocations(tf: typeof tfjs): void {
   const { wasm } = tf.backend() as unknown as { readonly wasm: WasmModule };
   const errorNumber = wasm.___errno_location() >>> 2;
-  // Emscripten's own entry replaces itself when it is first called.
+  // Emscripten's entries replace themselves at the first call.
   wasm._free(wasm._malloc(1));
   const allocate = wasm._malloc;
   wasm._malloc = (bytes) => {
-    // It takes 32 bits of the number: 4 GiB and a byte would be one byte.
+    // malloc takes only 32 bits: 4 GiB and a byte would become one byte.
     const address = bytes < WASM_HEAP_LIMIT ? allocate(bytes) : 0;
     if (address === 0) throw memoryError(wasm, `for a tensor of ${formatFileSize(bytes)}`);
     return address;
   };
 
-  let spoiled: WasmMemoryError | null = null;
-  const hasFailed = () => wasm.HEAP32[errorNumber] !== 0 || wasm.HEAP32[NULL_ADDRESS] !== NOTHING_WRITTEN;
+  let failure: WasmMemoryError | null = null;
+  const hasFailed = () => wasm.HEAP32[errorNumber] !== 0 || wasm.HEAP32[NULL_ADDRESS] !== UNCHANGED;
   for (const config of tf.getKernelsForBackend('wasm')) {
     const { kernelName, kernelFunc } = config;
     const fail = (cause?: unknown): WasmMemoryError => {
-      spoiled = memoryError(wasm, `inside ${kernelName}`, cause);
-      return spoiled;
+      failure = memoryError(wasm, `in ${kernelName}`, cause);
+      return failure;
     };
     tf.unregisterKernel(kernelName, 'wasm');
     tf.registerKernel({
       ...config,
       kernelFunc: (inputs) => {
-        if (spoiled !== null) throw spoiled;
+        if (failure !== null) throw failure;
         wasm.HEAP32[errorNumber] = 0;
-        wasm.HEAP32[NULL_ADDRESS] = NOTHING_WRITTEN;
+        wasm.HEAP32[NULL_ADDRESS] = UNCHANGED;
         let outputs: ReturnType<typeof kernelFunc>;
         try {
           outputs = kernelFunc(inputs);
         } catch (error) {
-          // A module that finds no memory may also trap.
+          // Without memory, a module may also trap.
           throw error instanceof WasmMemoryError || !hasFailed() ? error : fail(error);
         }
         if (hasFailed()) throw fail();
@@ -89,8 +89,8 @@ export function guardAllocations(tf: typeof tfjs): void {
 
 function memoryError({ HEAPU8 }: WasmModule, where: string, cause?: unknown): WasmMemoryError {
   return new WasmMemoryError(
-    `The wasm engine is out of memory (${where}): it has ${formatBytes(HEAPU8.length)}, and can get ${formatBytes(WASM_HEAP_LIMIT)} at most.`,
-    'Use the tensorflow engine (fcn engines install sets it up), or smaller images, crops or batches.',
+    `The wasm engine is out of memory (${where}): it has ${formatBytes(HEAPU8.length)}, and can have ${formatBytes(WASM_HEAP_LIMIT)} at most.`,
+    'Use the tensorflow engine (install it with fcn engines install), or smaller images, crops or batches.',
     { cause },
   );
 }

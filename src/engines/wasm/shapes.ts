@@ -1,6 +1,6 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
 
-/** The inner side of TensorFlow.js's WebAssembly backend, as far as its twin replaces it. */
+/** The part of TensorFlow.js's WebAssembly backend that its twin replaces. */
 interface WasmBackend extends tfjs.KernelBackend {
   move(
     dataId: object,
@@ -16,7 +16,7 @@ interface WasmBackend extends tfjs.KernelBackend {
 
 export type WasmBackendClass = new (module: object) => WasmBackend;
 
-/** WebAssembly's memory with nothing in it: what is written is dropped. */
+/** WebAssembly's memory without content: writes are dropped. */
 const EMPTY_HEAP = {
   length: 0,
   set(): void {},
@@ -30,7 +30,7 @@ const EMPTY_HEAP = {
   },
 };
 
-/** Bytes that are handed out of the heap, each block by a number that stands for where it lies. */
+/** The use of a heap. Each block has a number, which stands for its address. */
 export class HeapUse {
   private readonly sizes = new Map<number, number>();
   private next = 1;
@@ -55,18 +55,18 @@ export class HeapUse {
 }
 
 /**
- * What the compiled kernels keep beside the tensors (tfjs-backend-wasm 4.22, src/cc/conv2d_impl.cc and batch_mat_mul_impl.cc): for
- * each filter, or second matrix, and its bias an operator of XNNPACK, until one of them is disposed. It holds a packed copy of
- * the weights; that of a convolution another copy, transposed, and a pointer for each pixel of the output and tap of the filter.
+ * What the compiled kernels keep beside the tensors (tfjs-backend-wasm 4.22, src/cc/conv2d_impl.cc and batch_mat_mul_impl.cc): an
+ * XNNPACK operator for each filter, or second matrix, with its bias, until one of them is disposed. The operator holds a packed copy of
+ * the weights; for a convolution also a transposed copy, and a pointer for each output pixel and tap of the filter.
  */
 class Operators {
   private readonly blocks = new Map<string, number>();
-  /** The operators that go with a tensor, by the tensor's number. */
+  /** Keys of the operators of each tensor, by the tensor's number. */
   private readonly keys = new Map<number, string[]>();
 
   constructor(private readonly heap: HeapUse) {}
 
-  /** What an operator holds grows with the image that it is used on. */
+  /** Makes an operator, or enlarges it for a larger image. */
   use(key: string, tensors: readonly number[], bytes: number): void {
     const known = this.blocks.get(key);
     if (known !== undefined && bytes <= this.heap.size(known)) return;
@@ -90,74 +90,37 @@ class Operators {
 const FLOAT_BYTES = 4;
 const POINTER_BYTES = 4;
 
-interface Convolution {
-  readonly input: readonly [height: number, width: number];
-  readonly filter: number;
-  readonly bias: number;
-  readonly kernel: readonly [height: number, width: number];
-  /** Padding (top, right, bottom, left), whether it is SAME, dilations, strides: as the kernel is given them. */
-  readonly geometry: readonly number[];
-  readonly channels: readonly [input: number, output: number];
-  readonly activation: number;
+type ConvolutionArguments = [...[number, number, number, number, number, number, number], ...number[]];
+
+/**
+ * A compiled convolution. Arguments: input, images, height, width, filter, kernel height and width; the bias, if fused; padding
+ * (top, right, bottom, left), whether it is SAME, dilations, strides; input and output channels; the activation, if fused.
+ */
+function convolution(operators: Operators, isFused: boolean): (...values: ConvolutionArguments) => void {
+  return (_input, _images, inputHeight, inputWidth, filter, kernelHeight, kernelWidth, ...more) => {
+    const [bias, ...rest] = (isFused ? more : [0, ...more]) as [number, ...number[]];
+    const geometry = rest.slice(0, 9);
+    const [top, right, bottom, left, isSame, dilationY, dilationX, strideY, strideX] = geometry as [
+      ...[number, number, number, number, number, number, number, number, number],
+    ];
+    const [inputs, outputs, activation] = rest.slice(9) as [number, number, number];
+    const extent = (size: number, padding: number, taps: number, dilation: number, stride: number) =>
+      isSame ? Math.ceil(size / stride) : Math.floor((size + padding - dilation * (taps - 1) - 1) / stride) + 1;
+    const height = extent(inputHeight, top + bottom, kernelHeight, dilationY, strideY);
+    const width = extent(inputWidth, left + right, kernelWidth, dilationX, strideX);
+    const taps = kernelHeight * kernelWidth;
+    const weights = FLOAT_BYTES * (taps * inputs * outputs + outputs);
+    const pointers = taps === 1 ? 0 : POINTER_BYTES * height * width * taps;
+    const key = ['convolution', filter, bias, isFused ? activation : 0, ...geometry].join();
+    operators.use(key, bias === 0 ? [filter] : [filter, bias], 2 * weights + pointers);
+  };
 }
 
-function convolve(
-  operators: Operators,
-  { input, filter, bias, kernel, geometry, channels, activation }: Convolution,
-): void {
-  const [top, right, bottom, left, isSame, dilationY, dilationX, strideY, strideX] = geometry as [
-    ...[number, number, number, number, number, number, number, number, number],
-  ];
-  const extent = (size: number, padding: number, taps: number, dilation: number, stride: number) =>
-    isSame ? Math.ceil(size / stride) : Math.floor((size + padding - dilation * (taps - 1) - 1) / stride) + 1;
-  const height = extent(input[0], top + bottom, kernel[0], dilationY, strideY);
-  const width = extent(input[1], left + right, kernel[1], dilationX, strideX);
-  const taps = kernel[0] * kernel[1];
-  const weights = FLOAT_BYTES * (taps * channels[0] * channels[1] + channels[1]);
-  const pointers = taps === 1 ? 0 : POINTER_BYTES * height * width * taps;
-  const key = ['convolution', filter, bias, activation, ...geometry].join();
-  operators.use(key, bias === 0 ? [filter] : [filter, bias], 2 * weights + pointers);
-}
-
-/** The compiled kernels that keep something, with the arguments that the backend calls them with. */
+/** The compiled kernels that keep memory, with the arguments that the backend passes. */
 function compiledKernels(operators: Operators): Record<string, (...values: never[]) => void> {
   return {
-    Conv2D: (_x: number, _images: number, ...rest: number[]) => {
-      const [height, width, filter, kernelHeight, kernelWidth, ...more] = rest as [
-        number,
-        number,
-        number,
-        number,
-        number,
-      ];
-      const geometry = (more as number[]).slice(0, 9);
-      const [inputs, outputs] = (more as number[]).slice(9) as [number, number];
-      convolve(operators, {
-        input: [height, width],
-        filter,
-        bias: 0,
-        kernel: [kernelHeight, kernelWidth],
-        geometry,
-        channels: [inputs, outputs],
-        activation: 0,
-      });
-    },
-    FusedConv2D: (_x: number, _images: number, ...rest: number[]) => {
-      const [height, width, filter, kernelHeight, kernelWidth, bias, ...more] = rest as [
-        ...[number, number, number, number, number, number],
-      ];
-      const geometry = (more as number[]).slice(0, 9);
-      const [inputs, outputs, activation] = (more as number[]).slice(9) as [number, number, number];
-      convolve(operators, {
-        input: [height, width],
-        filter,
-        bias,
-        kernel: [kernelHeight, kernelWidth],
-        geometry,
-        channels: [inputs, outputs],
-        activation,
-      });
-    },
+    Conv2D: convolution(operators, false),
+    FusedConv2D: convolution(operators, true),
     BatchMatMul: (
       _a: number,
       _aShape: Uint8Array,
@@ -173,7 +136,7 @@ function compiledKernels(operators: Operators): Record<string, (...values: never
   };
 }
 
-/** The compiled module's functions, none of which computes. Memory is handed out and taken back by number of bytes alone. */
+/** The compiled module's functions, which compute nothing; only the size of allocated memory is tracked. */
 function emptyModule(heap: HeapUse): object {
   const operators = new Operators(heap);
   const kernels = compiledKernels(operators);
@@ -192,7 +155,7 @@ function emptyModule(heap: HeapUse): object {
   };
 }
 
-/** TensorFlow.js's WebAssembly backend over a module that computes nothing. */
+/** TensorFlow.js's WebAssembly backend on a module that computes nothing. */
 export function shapesBackend(BackendWasm: WasmBackendClass, tf: typeof tfjs, heap: HeapUse): tfjs.KernelBackend {
   class ShapesBackend extends BackendWasm {
     override readSync(dataId: object, start = 0, end?: number): tfjs.backend_util.BackendValues {

@@ -8,24 +8,24 @@ import { shapesCore, withTwinBackend } from '../twin.js';
 import { guardAllocations, heapNeeded, WASM_HEAP_LIMIT } from './allocation.js';
 import { HeapUse, shapesBackend, type WasmBackendClass } from './shapes.js';
 
-/** The inner side of the WebAssembly backend, as far as it is used here. */
+/** The part of the WebAssembly backend that is used here. */
 interface WasmBackend {
   readonly wasm: { readonly HEAPU8: Uint8Array };
   readonly dataIdMap: { get(dataId: object): { readonly memoryOffset: number } };
   makeOutput(shape: number[], dtype: tfjs.DataType): tfjs.TensorInfo;
 }
 
-/** A part of an array: equally long runs of elements that lie together, with equal steps along the axes outside of them. */
+/** A part of an array: contiguous runs of elements of equal length, with constant steps along the axes outside them. */
 interface Runs {
   readonly length: number;
-  /** Of the first, in elements. */
+  /** Start of the first run, in elements. */
   readonly start: number;
-  /** Of the outer axes, the slowest first. */
+  /** Sizes and strides of the outer axes, the slowest first. */
   readonly counts: readonly number[];
   readonly strides: readonly number[];
 }
 
-/** Where [begin, begin + size) of a row-major array lies. Axes inside the innermost one that is cut go into the runs. */
+/** The runs of [begin, begin + size) in a row-major array. They cover the innermost axis that is cut and those inside it. */
 function runsOf(shape: readonly number[], begin: readonly number[], size: readonly number[]): Runs {
   const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, extent) => product * extent, 1));
   const cut = shape.findLastIndex((extent, axis) => size[axis] !== extent);
@@ -38,8 +38,8 @@ function runsOf(shape: readonly number[], begin: readonly number[], size: readon
 }
 
 /**
- * Replaces TensorFlow.js's kernel for slices, which first copies its whole input out of WebAssembly's memory, by one that
- * copies what is asked for, within it. Gradients of convolutions take slices of the same tensor for every tap of the filter.
+ * Replaces TensorFlow.js's kernel for slices, which copies its whole input out of WebAssembly's memory, by one that copies only the slice,
+ * within that memory. Gradients of convolutions slice the same tensor for every tap of the filter.
  */
 function replaceSliceKernel(tf: typeof tfjs): void {
   tf.unregisterKernel('Slice', 'wasm');
@@ -55,7 +55,7 @@ function replaceSliceKernel(tf: typeof tfjs): void {
       const output = makeOutput.call(backend, extent, x.dtype);
       const bytes = tf.util.bytesPerElement(x.dtype);
       const { length, start, counts, strides } = runsOf(x.shape, first, extent);
-      // After the output has its memory: that may move all of it.
+      // Read after the output is allocated, which may move the heap.
       const heap = wasm.HEAPU8;
       const source = dataIdMap.get(x.dataId).memoryOffset + start * bytes;
       let target = dataIdMap.get(output.dataId).memoryOffset;
@@ -67,14 +67,14 @@ function replaceSliceKernel(tf: typeof tfjs): void {
         }
         for (let i = 0; i < counts[axis]!; i++) copy(axis + 1, from + i * strides[axis]! * bytes);
       };
-      // There is none to copy in where only shapes are known (shapes.ts).
+      // The twin's heap is empty (shapes.ts).
       if (length > 0 && heap.length > 0) copy(0, source);
       return output;
     },
   });
 }
 
-/** A module that aborts without a reason while tensors hold this much of its heap, 4 GiB at most, has filled it. */
+/** If a module aborts without a reason while tensors hold this much of its 4 GiB heap, the heap was full. */
 const HELD_BY_FULL_HEAP = 2 ** 30;
 
 export const WASM_PACKAGE = '@tensorflow/tfjs-backend-wasm';
@@ -85,8 +85,8 @@ interface WasmModule {
 }
 
 /**
- * Starts the WebAssembly backend: no native code; in Node it runs on one thread.
- * @throws UserError where it cannot be started.
+ * Starts the WebAssembly backend. In Node it runs on one thread.
+ * @throws UserError if it cannot be started.
  */
 export async function startWasm(): Promise<Engine> {
   const require = packageRequire();
@@ -95,8 +95,8 @@ export async function startWasm(): Promise<Engine> {
   wasm.setWasmPaths(path.join(npmPackageFolder(WASM_PACKAGE), 'dist', path.sep));
   if (!(await tf.setBackend('wasm'))) {
     throw new UserError(
-      'The WebAssembly engine could not be started; TensorFlow.js says why above. Mostly its memory could not be had.',
-      'Allow the process a larger address space (ulimit -v): WebAssembly reserves some 10 GB of it, of which it uses little.',
+      'The WebAssembly engine cannot be started; TensorFlow.js says why above. Most likely, its memory cannot be allocated.',
+      'Allow the process a larger address space (ulimit -v): WebAssembly reserves about 10 GB of it, but uses little.',
     );
   }
   replaceSliceKernel(tf);

@@ -1,179 +1,147 @@
-import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
-import type { Precision } from '../../recipe/experiment.js';
-import type {
-  Activation,
-  BatchNormStatistics,
-  Kernels,
-  MomentumStep,
-  Normalisation,
-  PointwiseKernels,
-} from '../kernels.js';
+import type { Scalar, Tensor1D, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
+import { type BatchNormKernels, type CrossEntropyKernels, type PointwiseKernels, thenDispose } from '../kernels.js';
 import type { TensorFlow } from './window.js';
 
 /** ReLU, addition, channels joined, cut and scaled, the SGD update, softmax and argmax. */
-export function pointwiseKernels(tf: TensorFlow): PointwiseKernels {
-  function cast<T extends Tensor>(x: T, precision: Precision): T {
-    if (precision !== 'fp32') throw new Error(`The portable kernels compute in float32, not in ${precision}.`);
-    return tf.clone(x);
-  }
-
-  function momentumStep<T extends Tensor>(
-    parameter: T,
-    gradient: T,
-    velocity: T,
-    { learningRate, momentum, weightDecay, gradientFactor = 1 }: MomentumStep,
-  ): { parameter: T; velocity: T } {
-    /** Disposes what went into `result` and is not needed again. */
-    const release = <R extends Tensor>(result: R, ...inputs: Tensor[]): R => {
-      tf.dispose(inputs);
-      return result;
-    };
-    const decay = tf.mul<T>(parameter, weightDecay);
-    const unscaled = gradientFactor === 1 ? gradient : release(tf.mul<T>(gradient, gradientFactor), gradient);
-    const decayed = release(tf.add<T>(unscaled, decay), unscaled, decay);
-    const kept = release(tf.mul<T>(velocity, momentum), velocity);
-    const next = release(tf.add<T>(kept, decayed), kept, decayed);
-    const change = tf.mul<T>(next, learningRate);
-    return { parameter: release(tf.sub<T>(parameter, change), parameter, change), velocity: next };
-  }
-
-  function largestMagnitude(x: Tensor, nonNegative = false): number {
-    return tf.tidy(() => {
-      const largest = tf.max(x).dataSync()[0]!;
-      // No map of magnitudes is made.
-      return nonNegative ? largest : Math.max(largest, -tf.min(x).dataSync()[0]!);
-    });
-  }
-
+export function portablePointwiseKernels(tf: TensorFlow): PointwiseKernels {
   return {
-    cast,
+    cast(x, precision) {
+      if (precision !== 'fp32') throw new Error(`The portable kernels compute in float32, not in ${precision}.`);
+      return tf.clone(x);
+    },
     // A value that is not finite times 0 is NaN, and so is a sum with it.
     allFinite: (tensors) => tensors.every((x) => tf.tidy(() => tf.sum(tf.mul(x, 0)).dataSync()[0] === 0)),
-    largestMagnitude,
+    // Two reductions: magnitudes would be one more map in memory.
+    largestMagnitude: (x, nonNegative = false) =>
+      tf.tidy(() => {
+        const largest = tf.max(x).dataSync()[0]!;
+        return nonNegative ? largest : Math.max(largest, -tf.min(x).dataSync()[0]!);
+      }),
     relu: (x) => tf.relu(x),
     reluGradient: (gradient, y) => tf.tidy(() => tf.mul(gradient, tf.step(y))),
     add: (a, b) => tf.add(a, b),
     concatenateChannels: (a, b) => tf.concat([a, b], 3),
     sliceChannels: (x, begin, size) => tf.slice4d(x, [0, 0, 0, begin], [-1, -1, -1, size]),
     scaleChannels: (x, factors) => tf.mul(x, factors),
-    momentumStep,
+    momentumStep(parameter, gradient, velocity, { learningRate, momentum, weightDecay, gradientFactor = 1 }) {
+      const decay = tf.mul(parameter, weightDecay);
+      const unscaled = gradientFactor === 1 ? gradient : thenDispose(tf.mul(gradient, gradientFactor), gradient);
+      const decayed = thenDispose(tf.add(unscaled, decay), unscaled, decay);
+      const kept = thenDispose(tf.mul(velocity, momentum), velocity);
+      const next = thenDispose(tf.add<typeof velocity>(kept, decayed), kept, decayed);
+      const change = tf.mul(next, learningRate);
+      const moved = thenDispose(tf.sub<typeof parameter>(parameter, change), parameter, change);
+      return { parameter: moved, velocity: next };
+    },
     argmax: (x) => tf.argMax<Tensor3D>(x, 3),
     softmax: (x) => tf.softmax(x),
   };
 }
 
-/** Cross-entropy with an ignored label. Labels other than it are expected in [0, classes); readers of data check that. */
-export function crossEntropyKernels(tf: TensorFlow): Pick<Kernels, 'crossEntropy'> {
-  /**
-   * With p = softmax(z): the loss is log Σ exp z − z_label, where log Σ exp z = max z − log max p (the largest p is
-   * exp 0 / Σ exp(z − max z)). So no exponentials but softmax's are needed, and no logarithm of a p that underflowed.
-   * The gradient of the loss is p − onehot(label).
-   */
-  function crossEntropy(logits: Tensor4D, labels: Tensor3D, ignoreIndex: number) {
-    const [images, height, width, classes] = logits.shape;
-    const pixels = images * height * width;
-    return tf.tidy(() => {
-      const counted = tf.notEqual<Tensor3D>(labels, tf.scalar(ignoreIndex, 'int32'));
-      const mask = tf.cast(counted, 'float32');
-      // Ignored labels may lie outside the classes, where what one-hot does depends on the backend.
-      const safeLabels = tf.mul(labels, tf.cast(counted, 'int32'));
-      // Made as int32 and cast, as the WebAssembly backend writes integers into a float32 one-hot.
-      const oneHot = tf.tidy(() => tf.cast(tf.oneHot(safeLabels, classes), 'float32')) as Tensor4D;
-      const probabilities = tf.softmax(logits);
+/** Cross-entropy with an ignored label. Other labels must be in [0, classes); readers of data check that. */
+export function portableCrossEntropyKernels(tf: TensorFlow): CrossEntropyKernels {
+  return {
+    /**
+     * With p = softmax(z): the loss is log Σ exp z − z_label, where log Σ exp z = max z − log max p (the largest p is
+     * exp 0 / Σ exp(z − max z)). So no exponentials but softmax's are needed, and no logarithm of a p that underflowed.
+     * The gradient of the loss is p − onehot(label).
+     */
+    crossEntropy(logits, labels, ignoreIndex) {
+      const [images, height, width, classes] = logits.shape;
+      const pixels = images * height * width;
+      return tf.tidy(() => {
+        const counted = tf.notEqual<Tensor3D>(labels, tf.scalar(ignoreIndex, 'int32'));
+        const mask = tf.cast(counted, 'float32');
+        // Ignored labels may be no classes, and one-hot treats those differently on each backend.
+        const safeLabels = tf.mul(labels, tf.cast(counted, 'int32'));
+        // int32 and a cast, because the WebAssembly backend writes integers into a float32 one-hot.
+        const oneHot = tf.tidy(() => tf.cast(tf.oneHot(safeLabels, classes), 'float32')) as Tensor4D;
+        const probabilities = tf.softmax(logits);
 
-      const loss = tf.tidy(() => {
-        const labelled = tf.sum(tf.mul(logits, oneHot), 3);
-        const largest = tf.sub(tf.max(logits, 3), labelled);
-        const losses = tf.mul(tf.sub(largest, tf.log(tf.max(probabilities, 3))), mask);
-        // Row by row: a float32 sum of as many as a batch's pixels would lose digits.
-        return tf.mean(tf.mean(losses, 2)) as Scalar;
+        const loss = tf.tidy(() => {
+          const labelled = tf.sum(tf.mul(logits, oneHot), 3);
+          const largest = tf.sub(tf.max(logits, 3), labelled);
+          const losses = tf.mul(tf.sub(largest, tf.log(tf.max(probabilities, 3))), mask);
+          // Row by row: a float32 sum over all of a batch's pixels would lose digits.
+          return tf.mean(tf.mean(losses, 2)) as Scalar;
+        });
+        const difference = thenDispose(tf.sub<Tensor4D>(probabilities, oneHot), oneHot, probabilities);
+        const weights = tf.reshape(tf.div(mask, pixels), [images, height, width, 1]);
+        const gradient = tf.mul<Tensor4D>(difference, weights);
+
+        const hits = tf.logicalAnd(tf.equal(tf.argMax(logits, 3), labels), counted);
+        const correct: Scalar = tf.sum(tf.cast(hits, 'int32'));
+        return { loss, correct, gradient };
       });
-      const difference: Tensor4D = tf.sub(probabilities, oneHot);
-      oneHot.dispose();
-      probabilities.dispose();
-      const weights = tf.reshape(tf.div(mask, pixels), [images, height, width, 1]);
-      const gradient = tf.mul<Tensor4D>(difference, weights);
-
-      const hits = tf.logicalAnd(tf.equal(tf.argMax(logits, 3), labels), counted);
-      const correct: Scalar = tf.sum(tf.cast(hits, 'int32'));
-      return { loss, correct, gradient };
-    });
-  }
-
-  return { crossEntropy };
+    },
+  };
 }
 
-/** Batch norm over N, H and W. The mean is always subtracted first: (x·scale + shift) would cancel where |mean| ≫ σ. */
-export function batchNormKernels(tf: TensorFlow): Pick<Kernels, 'batchNorm' | 'batchNormApply' | 'batchNormGradient'> {
-  /** Means over N, H and W, in two steps: float32 sums of as many as a whole batch's pixels would lose digits. */
+/** Batch norm over N, H and W. The mean is always subtracted first: (x·scale + shift) would cancel if |mean| ≫ σ. */
+export function portableBatchNormKernels(tf: TensorFlow): BatchNormKernels {
+  /** Means over N, H and W, in two steps: float32 sums over all of a batch's pixels would lose digits. */
   function channelMean(x: Tensor4D): Tensor1D {
     const [images, height, width, channels] = x.shape;
     return tf.tidy(() => {
-      const rows = tf.reshape(x, [images * height, width * channels]) as Tensor2D;
-      const columnMeans = tf.reshape(tf.mean(rows, 0), [width, channels]) as Tensor2D;
-      return tf.mean(columnMeans, 0) as Tensor1D;
+      const rows = tf.reshape(x, [images * height, width * channels]);
+      return tf.mean(tf.reshape(tf.mean(rows, 0), [width, channels]), 0);
     });
   }
 
-  function batchNorm(x: Tensor4D, normalisation: Normalisation, activation: Activation) {
-    const mean = channelMean(x);
-    const variance = tf.tidy(() => channelMean(tf.squaredDifference(x, mean)));
-    const statistics = { mean, variance };
-    return { y: batchNormApply(x, normalisation, statistics, activation), statistics };
-  }
-
-  function batchNormApply(
-    x: Tensor4D,
-    { gamma, beta, epsilon }: Normalisation,
-    { mean, variance }: BatchNormStatistics,
-    { relu, residual }: Activation,
-  ): Tensor4D {
-    return tf.tidy(() => {
+  const batchNormApply: BatchNormKernels['batchNormApply'] = (
+    x,
+    { gamma, beta, epsilon },
+    { mean, variance },
+    { relu, residual },
+  ) =>
+    tf.tidy(() => {
       const scale = tf.mul(gamma, tf.rsqrt(tf.add(variance, epsilon)));
       const scaled: Tensor4D = tf.tidy(() => tf.mul(tf.sub(x, mean), scale));
-      const normalised: Tensor4D = tf.add(scaled, beta);
-      scaled.dispose();
-      const sum: Tensor4D = residual === undefined ? normalised : tf.add(normalised, residual);
+      const normalised = thenDispose(tf.add<Tensor4D>(scaled, beta), scaled);
+      const sum = residual === undefined ? normalised : tf.add<Tensor4D>(normalised, residual);
       return relu ? tf.relu(sum) : sum;
     });
-  }
 
-  /**
-   * With c = x − μ, r = 1/√(σ² + ε), M values in a channel and y = γ·r·c + β:
-   *
-   *   ∂L/∂β = Σ g,  ∂L/∂γ = r·Σ g·c.
-   *
-   * x reaches y directly (factor γr), through μ (every y moves by −γr/M; the variance does not, as Σ c = 0) and through
-   * σ² (∂σ²/∂x = 2c/M, ∂r/∂σ² = −r³/2, so every y moves by −γ·r³·c·c_x/M). Summed over the channel:
-   *
-   *   ∂L/∂x = γ·r·(g − mean(g) − c·r²·mean(g·c)).
-   */
-  function batchNormGradient(
-    outputGradient: Tensor4D,
-    x: Tensor4D,
-    { gamma, epsilon }: Normalisation,
-    { mean, variance }: BatchNormStatistics,
-    y: Tensor4D | null,
-  ) {
-    const count = x.shape[0] * x.shape[1] * x.shape[2];
-    return tf.tidy(() => {
-      const gradient: Tensor4D = y === null ? outputGradient : tf.tidy(() => tf.mul(outputGradient, tf.step(y)));
-      const inverseDeviation: Tensor1D = tf.rsqrt(tf.add(variance, epsilon));
-      const centred: Tensor4D = tf.sub(x, mean);
-      const gradientMean = channelMean(gradient);
-      const productMean = tf.tidy(() => channelMean(tf.mul(gradient, centred)));
-      const slope = tf.mul(tf.square(inverseDeviation), productMean);
-      const correction = tf.tidy(() => tf.add(tf.mul(centred, slope), gradientMean));
-      centred.dispose();
-      const corrected: Tensor4D = tf.sub(gradient, correction);
-      correction.dispose();
-      return {
-        x: tf.mul<Tensor4D>(corrected, tf.mul(gamma, inverseDeviation)),
-        gamma: tf.mul<Tensor1D>(tf.mul(productMean, count), inverseDeviation),
-        beta: tf.mul<Tensor1D>(gradientMean, count),
-      };
-    });
-  }
+  return {
+    batchNorm(x, normalisation, activation) {
+      const mean = channelMean(x);
+      const variance = tf.tidy(() => channelMean(tf.squaredDifference(x, mean)));
+      const statistics = { mean, variance };
+      return { y: batchNormApply(x, normalisation, statistics, activation), statistics };
+    },
 
-  return { batchNorm, batchNormApply, batchNormGradient };
+    batchNormApply,
+
+    /**
+     * With c = x − μ, r = 1/√(σ² + ε), M values in a channel and y = γ·r·c + β:
+     *
+     *   ∂L/∂β = Σ g,  ∂L/∂γ = r·Σ g·c.
+     *
+     * x reaches y directly (factor γr), through μ (every y moves by −γr/M; the variance does not, as Σ c = 0) and through
+     * σ² (∂σ²/∂x = 2c/M, ∂r/∂σ² = −r³/2, so every y moves by −γ·r³·c·c_x/M). Summed over the channel:
+     *
+     *   ∂L/∂x = γ·r·(g − mean(g) − c·r²·mean(g·c)).
+     */
+    batchNormGradient(outputGradient, x, { gamma, epsilon }, { mean, variance }, y) {
+      const count = x.shape[0] * x.shape[1] * x.shape[2];
+      return tf.tidy(() => {
+        const gradient: Tensor4D = y === null ? outputGradient : tf.tidy(() => tf.mul(outputGradient, tf.step(y)));
+        const inverseDeviation: Tensor1D = tf.rsqrt(tf.add(variance, epsilon));
+        const centred: Tensor4D = tf.sub(x, mean);
+        const gradientMean = channelMean(gradient);
+        const productMean = tf.tidy(() => channelMean(tf.mul(gradient, centred)));
+        const slope = tf.mul(tf.square(inverseDeviation), productMean);
+        const correction = thenDispose(
+          tf.tidy(() => tf.add(tf.mul(centred, slope), gradientMean)),
+          centred,
+        );
+        const corrected = thenDispose(tf.sub<Tensor4D>(gradient, correction), correction);
+        return {
+          x: tf.mul<Tensor4D>(corrected, tf.mul(gamma, inverseDeviation)),
+          gamma: tf.mul<Tensor1D>(tf.mul(productMean, count), inverseDeviation),
+          beta: tf.mul<Tensor1D>(gradientMean, count),
+        };
+      });
+    },
+  };
 }

@@ -1,14 +1,14 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
 import type { Tensor4D } from '@tensorflow/tfjs-core';
-import type { Kernels } from '../kernels.js';
+import type { MaxPoolKernels } from '../kernels.js';
 
-/** Where an image lies in a frame along one axis: `before` pixels of padding (negative: cropped), `size` pixels in all. */
+/** An image's place in a frame along one axis: `before` pixels of padding (negative: cropped), `size` pixels in all. */
 interface Span {
   readonly before: number;
   readonly size: number;
 }
 
-/** [N,H,W,C] → [N, rows.size, columns.size, C]: padded with `value`, or cropped, on each side as the spans say. */
+/** [N,H,W,C] → [N, rows.size, columns.size, C]: padded with `value`, or cropped, on each side. */
 export function frame(tf: TensorFlow, x: Tensor4D, rows: Span, columns: Span, value = 0): Tensor4D {
   const [images, height, width, channels] = x.shape;
   const top = Math.max(rows.before, 0);
@@ -29,16 +29,16 @@ export function frame(tf: TensorFlow, x: Tensor4D, rows: Span, columns: Span, va
 
 /**
  * Every `stride`-th pixel of [N,H,W,C] from (row, column) on: [N, H/stride, W/stride, C]. H and W are multiples of the
- * stride. As a slice of the reshaped tensor, because strided slices are slow on the WebAssembly backend.
+ * stride. A slice of the reshaped tensor, because strided slices are slow on the WebAssembly backend.
  */
 export function phase(tf: TensorFlow, x: Tensor4D, stride: number, row: number, column: number): Tensor4D {
   if (stride === 1) return tf.clone(x);
   const [images, height, width, channels] = x.shape;
   const [rows, columns] = [height / stride, width / stride];
   return tf.tidy(() => {
-    const grouped = tf.reshape(x, [images * rows, stride, columns, stride * channels]) as Tensor4D;
+    const grouped: Tensor4D = tf.reshape(x, [images * rows, stride, columns, stride * channels]);
     const slice = tf.slice4d(grouped, [0, row, 0, column * channels], [images * rows, 1, columns, channels]);
-    return tf.reshape(slice, [images, rows, columns, channels]) as Tensor4D;
+    return tf.reshape(slice, [images, rows, columns, channels]);
   });
 }
 
@@ -50,8 +50,7 @@ function interleave(tf: TensorFlow, phases: readonly Tensor4D[], stride: number)
       const columns = phases.slice(row * stride, (row + 1) * stride);
       return tf.reshape(tf.concat4d(columns, 3), [images * height, 1, width, stride * channels]) as Tensor4D;
     });
-    const joined = tf.concat4d(rows, 1);
-    return tf.reshape(joined, [images, stride * height, stride * width, channels]) as Tensor4D;
+    return tf.reshape(tf.concat4d(rows, 1), [images, stride * height, stride * width, channels]);
   });
 }
 
@@ -63,21 +62,15 @@ const STRIDE = 2;
 const PADDING = 1;
 
 /** Max pool 3×3, stride 2, padding 1, and its gradient. */
-export function maxPoolKernels(tf: TensorFlow): Pick<Kernels, 'maxPool' | 'maxPoolGradient'> {
+export function portableMaxPoolKernels(tf: TensorFlow): MaxPoolKernels {
   /** Padded with −∞, which never wins because every window holds at least one pixel of the image. */
   function padded(x: Tensor4D, height: number, width: number): Tensor4D {
     return frame(tf, x, { before: PADDING, size: height }, { before: PADDING, size: width }, Number.NEGATIVE_INFINITY);
   }
 
-  function maxPool(x: Tensor4D): Tensor4D {
-    return tf.tidy(() =>
-      tf.maxPool(padded(x, x.shape[1] + 2 * PADDING, x.shape[2] + 2 * PADDING), WINDOW, STRIDE, 'valid'),
-    );
-  }
-
   /**
-   * Goes through the window's nine pixels in row-major order: each hands its gradient to the pixel if that equals the
-   * maximum and no earlier one did. A pixel equals the maximum where step(y − pixel) is 0, which is several times as fast
+   * Goes through the window's nine pixels in row-major order: a pixel gets the gradient if it equals the maximum and no
+   * earlier one did. A pixel equals the maximum if step(y − pixel) is 0, which is several times as fast
    * as a comparison on the WebAssembly backend. Pixels of one phase (row and column parity) add up in one tensor.
    */
   function maxPoolGradient(gradient: Tensor4D, x: Tensor4D, y: Tensor4D): Tensor4D {
@@ -100,12 +93,8 @@ export function maxPoolKernels(tf: TensorFlow): Pick<Kernels, 'maxPool' | 'maxPo
           });
           const sum = sums[index];
           sums[index] = tf.tidy(() => {
-            const taken = frame(
-              tf,
-              tf.sub<Tensor4D>(left, rest),
-              { before: top, size: rows },
-              { before: start, size: columns },
-            );
+            const handed = tf.sub<Tensor4D>(left, rest);
+            const taken = frame(tf, handed, { before: top, size: rows }, { before: start, size: columns });
             return sum === undefined ? taken : tf.add(sum, taken);
           });
           sum?.dispose();
@@ -118,5 +107,9 @@ export function maxPoolKernels(tf: TensorFlow): Pick<Kernels, 'maxPool' | 'maxPo
     });
   }
 
-  return { maxPool, maxPoolGradient };
+  return {
+    maxPool: (x) =>
+      tf.tidy(() => tf.maxPool(padded(x, x.shape[1] + 2 * PADDING, x.shape[2] + 2 * PADDING), WINDOW, STRIDE, 'valid')),
+    maxPoolGradient,
+  };
 }

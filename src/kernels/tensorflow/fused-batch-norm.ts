@@ -1,88 +1,59 @@
 import type { Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
-import type { Activation, BatchNormStatistics, Kernels, Normalisation } from '../kernels.js';
+import { type Activation, type BatchNormKernels, thenDispose } from '../kernels.js';
 import type { Operations } from './operations.js';
 
 /** Batch norm by TensorFlow's own FusedBatchNormV3 and FusedBatchNormGradV3: for GPUs. */
-export function fusedBatchNormKernels(
-  operations: Operations,
-): Pick<Kernels, 'batchNorm' | 'batchNormApply' | 'batchNormGradient'> {
+export function fusedBatchNormKernels(operations: Operations): BatchNormKernels {
   const { tf, device } = operations.engine;
+  return {
+    batchNorm(x, { gamma, beta, epsilon }, activation) {
+      const none = tf.tensor1d([], 'float32');
+      const attributes = fusedAttributes(operations, x, epsilon, true);
+      const inputs = [x, gamma, beta, none, none];
+      const [y, mean, unbiased, ...reserved] = operations.runMany('FusedBatchNormV3', attributes, inputs, 6);
+      // Output 2 is the unbiased variance on every device; the reserved outputs differ between CPU and GPU.
+      const count = x.shape[0] * x.shape[1] * x.shape[2];
+      const variance: Tensor1D = tf.mul(unbiased!, (count - 1) / count);
+      tf.dispose([none, unbiased!, ...reserved]);
+      return { y: activate(operations, y as Tensor4D, activation), statistics: { mean: mean as Tensor1D, variance } };
+    },
 
-  function attributes(x: Tensor4D, epsilon: number, training: boolean) {
-    return [
-      operations.typeOf(x),
-      operations.type('U'),
-      operations.float('epsilon', epsilon),
-      operations.attribute('data_format', 'NHWC'),
-      operations.attribute('is_training', training),
-    ];
-  }
+    batchNormApply(x, { gamma, beta, epsilon }, { mean, variance }, activation) {
+      const attributes = fusedAttributes(operations, x, epsilon, false);
+      const inputs = [x, gamma, beta, mean, variance];
+      const [y, ...rest] = operations.runMany('FusedBatchNormV3', attributes, inputs, 6);
+      tf.dispose(rest);
+      return activate(operations, y as Tensor4D, activation);
+    },
 
-  /** Takes ownership of `y`. */
-  function activate(y: Tensor4D, { relu, residual }: Activation): Tensor4D {
-    let result = y;
-    const replace = (next: Tensor4D) => {
-      result.dispose();
-      result = next;
-    };
-    if (residual !== undefined) replace(operations.run('AddV2', [operations.typeOf(result)], [result, residual]));
-    if (relu) replace(operations.run('Relu', [operations.typeOf(result)], [result]));
-    return result;
-  }
+    batchNormGradient(gradient, x, { gamma, epsilon }, { mean, variance }, y) {
+      const masked: Tensor4D = y === null ? gradient : operations.elementwise('ReluGrad', gradient, y);
+      // The CPU operation takes the biased variance here, cuDNN the inverse standard deviation.
+      const spread = device === 'cpu' ? variance : tf.tidy(() => tf.rsqrt(tf.add(variance, epsilon)));
+      const none = tf.tensor1d([], 'float32');
+      const attributes = fusedAttributes(operations, x, epsilon, true);
+      const inputs = [masked, x, gamma, mean, spread, none];
+      const [dx, dgamma, dbeta, ...rest] = operations.runMany('FusedBatchNormGradV3', attributes, inputs, 5);
+      if (masked !== gradient) masked.dispose();
+      if (spread !== variance) spread.dispose();
+      tf.dispose([none, ...rest]);
+      return { x: dx as Tensor4D, gamma: dgamma as Tensor1D, beta: dbeta as Tensor1D };
+    },
+  };
+}
 
-  function batchNorm(x: Tensor4D, { gamma, beta, epsilon }: Normalisation, activation: Activation) {
-    const none = tf.tensor1d([], 'float32');
-    const [y, mean, unbiased, ...reserved] = operations.runMany(
-      'FusedBatchNormV3',
-      attributes(x, epsilon, true),
-      [x, gamma, beta, none, none],
-      6,
-    );
-    // Output 2 is the unbiased variance, on every device; what the reserved outputs hold differs between CPU and GPU.
-    const count = x.shape[0] * x.shape[1] * x.shape[2];
-    const variance = tf.mul(unbiased!, (count - 1) / count) as Tensor1D;
-    for (const tensor of [none, unbiased!, ...reserved]) tensor.dispose();
-    return { y: activate(y as Tensor4D, activation), statistics: { mean: mean as Tensor1D, variance } };
-  }
+function fusedAttributes(operations: Operations, x: Tensor4D, epsilon: number, training: boolean) {
+  return [
+    operations.typeOf(x),
+    operations.type('U'),
+    operations.float('epsilon', epsilon),
+    operations.attribute('data_format', 'NHWC'),
+    operations.attribute('is_training', training),
+  ];
+}
 
-  function batchNormApply(
-    x: Tensor4D,
-    { gamma, beta, epsilon }: Normalisation,
-    { mean, variance }: BatchNormStatistics,
-    activation: Activation,
-  ): Tensor4D {
-    const [y, ...rest] = operations.runMany(
-      'FusedBatchNormV3',
-      attributes(x, epsilon, false),
-      [x, gamma, beta, mean, variance],
-      6,
-    );
-    for (const tensor of rest) tensor.dispose();
-    return activate(y as Tensor4D, activation);
-  }
-
-  function batchNormGradient(
-    gradient: Tensor4D,
-    x: Tensor4D,
-    { gamma, epsilon }: Normalisation,
-    { mean, variance }: BatchNormStatistics,
-    y: Tensor4D | null,
-  ) {
-    const masked: Tensor4D = y === null ? gradient : operations.run('ReluGrad', [operations.typeOf(y)], [gradient, y]);
-    // The CPU operation takes the biased variance here, cuDNN the inverse standard deviation.
-    const spread = device === 'cpu' ? variance : tf.tidy(() => tf.rsqrt(tf.add(variance, epsilon)));
-    const none = tf.tensor1d([], 'float32');
-    const [dx, dgamma, dbeta, ...rest] = operations.runMany(
-      'FusedBatchNormGradV3',
-      attributes(x, epsilon, true),
-      [masked, x, gamma, mean, spread, none],
-      5,
-    );
-    if (masked !== gradient) masked.dispose();
-    if (spread !== variance) spread.dispose();
-    for (const tensor of [none, ...rest]) tensor.dispose();
-    return { x: dx as Tensor4D, gamma: dgamma as Tensor1D, beta: dbeta as Tensor1D };
-  }
-
-  return { batchNorm, batchNormApply, batchNormGradient };
+/** Takes ownership of `y`. */
+function activate(operations: Operations, y: Tensor4D, { relu, residual }: Activation): Tensor4D {
+  const sum = residual === undefined ? y : thenDispose(operations.elementwise<Tensor4D>('AddV2', y, residual), y);
+  return relu ? thenDispose(operations.elementwise<Tensor4D>('Relu', sum), sum) : sum;
 }

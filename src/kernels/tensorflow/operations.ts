@@ -2,6 +2,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Engine, NativeBackend, OperationAttribute } from '../../engines/engine.js';
 import { HALF_TYPES } from '../../engines/tensorflow/backend.js';
 import type { Precision } from '../../recipe/experiment.js';
+import { thenDispose } from '../kernels.js';
 
 type AttributeValue = number | boolean | string | readonly number[];
 
@@ -11,14 +12,14 @@ export class Operations {
 
   constructor(
     readonly engine: Engine,
-    /** Called after every operation, while its inputs are still alive: where memory peaks show. */
+    /** Called after every operation, while its inputs are still alive: memory peaks show there. */
     private readonly afterOperation: () => void,
   ) {
     if (engine.native === null) throw new Error(`The ${engine.name} engine has no native backend.`);
     this.native = engine.native;
   }
 
-  /** An element type attribute; float32 unless said otherwise. */
+  /** An element type attribute; default: float32. */
   type(name: string, dtype: 'float32' | 'int32' = 'float32'): OperationAttribute {
     const { binding } = this.native;
     return { name, type: binding.TF_ATTR_TYPE, value: dtype === 'float32' ? binding.TF_FLOAT : binding.TF_INT32 };
@@ -34,21 +35,19 @@ export class Operations {
     return this.native.elementType(x) !== this.native.binding.TF_FLOAT;
   }
 
-  /** A tensor with the values of `x` stored in `precision`; the caller owns it, also where nothing had to be done. */
+  /** The values of `x` stored in `precision`: always a tensor of its own, which the caller owns. */
   cast<T extends Tensor>(x: T, precision: Precision): T {
-    const target = precision === 'fp32' ? this.native.binding.TF_FLOAT : HALF_TYPES[precision];
-    return this.castTo(x, target);
+    return this.castTo(x, precision === 'fp32' ? this.native.binding.TF_FLOAT : HALF_TYPES[precision]);
   }
 
-  /** `x` stored as `like` is; the caller owns it. */
+  /** `x` stored in the type of `like`; the caller owns it. */
   castLike<T extends Tensor>(x: T, like: Tensor): T {
     return this.castTo(x, this.native.elementType(like));
   }
 
   private castTo<T extends Tensor>(x: T, target: number): T {
-    const { tf } = this.engine;
     const source = this.native.elementType(x);
-    if (source === target) return tf.clone(x);
+    if (source === target) return this.engine.tf.clone(x);
     const type = this.native.binding.TF_ATTR_TYPE;
     const attributes = [
       { name: 'SrcT', type, value: source },
@@ -76,6 +75,11 @@ export class Operations {
     return output as T;
   }
 
+  /** Runs an operation whose only attribute is the type of its inputs. */
+  elementwise<T extends Tensor>(name: string, ...inputs: readonly [Tensor, ...Tensor[]]): T {
+    return this.run(name, [this.typeOf(inputs[0])], inputs);
+  }
+
   runMany(name: string, attributes: OperationAttribute[], inputs: readonly Tensor[], outputs: number): Tensor[] {
     const results = this.native.executeMultipleOutputs(name, attributes, [...inputs], outputs);
     this.afterOperation();
@@ -88,13 +92,10 @@ export class Operations {
     return this.withIntegers([begin, size], (start, extent) => this.run<T>('Slice', attributes, [x, start!, extent!]));
   }
 
-  /** Joins tensors along an axis. */
   concatenate<T extends Tensor>(parts: readonly T[], axis: number): T {
     const attributes = [this.typeOf(parts[0]!), this.type('Tidx', 'int32'), this.attribute('N', parts.length)];
     const along = this.engine.tf.scalar(axis, 'int32');
-    const joined = this.run<T>('ConcatV2', attributes, [...parts, along]);
-    along.dispose();
-    return joined;
+    return thenDispose(this.run<T>('ConcatV2', attributes, [...parts, along]), along);
   }
 
   /** Runs `body` with small int32 vectors (shapes, sizes, axes) that operations take as inputs; disposes them. */

@@ -5,7 +5,7 @@ import { loadDataset } from '../../data/description.js';
 import { IGNORE_INDEX } from '../../data/image.js';
 import { createTrainingLoader } from '../../data/loader.js';
 import { isSynthetic } from '../../data/markers.js';
-import { encodePalettePng } from '../../data/palette.js';
+import { encodePalettePng } from '../../data/png-write.js';
 import { datasetFolder, readSplit } from '../../data/split.js';
 import { drawAugmentation } from '../../data/training-samples.js';
 import { denormalise } from '../../data/transforms/normalise.js';

@@ -1,5 +1,5 @@
 import type { Dataset } from '../../data/dataset.js';
-import { countAbsent } from '../../data/held-labels.js';
+import { countAbsentClasses } from '../../data/label-inventory.js';
 import type { PhotometricStep } from '../../data/transforms/photometric.js';
 import type { Experiment } from '../../recipe/experiment.js';
 import { formatNumber, formatPercent, formatShare } from '../../support/format.js';
@@ -81,7 +81,7 @@ function legend({ dataset, samples }: SamplePage): string {
     return item(colour, dataset.classes[id]!.trim(), count / labelled);
   });
   const absent = dataset.classes.length - present.length;
-  const absentNote = absent === 0 ? '' : `; ${countAbsent(absent, dataset.classes.length)} in these samples`;
+  const absentNote = absent === 0 ? '' : `; ${countAbsentClasses(absent, dataset.classes.length)} in these samples`;
   return `<ul class="legend">
 ${[...items, item('class="ignored"', 'ignored or padded', (all - labelled) / all)].join('\n')}
 </ul>

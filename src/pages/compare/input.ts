@@ -1,4 +1,4 @@
-import { valuesOf } from '../../recipe/overrides.js';
+import { recipeValues } from '../../recipe/overrides.js';
 import { loadTables, type Row } from '../../recipe/tables.js';
 import { environmentEntries, hardwareName } from '../../records/environment.js';
 import { type Figure, newestOfEachSeed, recipeKey } from '../../records/figures.js';
@@ -94,7 +94,7 @@ export function inputOfRun(run: KnownRun, all: readonly KnownRun[]): ComparisonI
     curve: curveOf(run.log, experiment.training.iterations),
     accuracy: accuracyOverIterations(run, all).map(({ iteration, mIoU }) => ({ iteration, mIoU: mIoU * 100 })),
     classes: new Map(evaluation?.perClass.flatMap(({ name, iou }) => (iou === null ? [] : [[name, iou * 100]]))),
-    recipe: new Map(valuesOf(experiment)),
+    recipe: new Map(recipeValues(experiment)),
     environment: environmentOfRun(run),
     hardware: hardwareName(environment),
     givenWeights: record?.weights?.source === 'given',
@@ -112,7 +112,7 @@ export function inputOfRow(row: Row): ComparisonInput {
     label: `${id} as published (${table.name})`,
     figures: published,
     iterations: recipe.training.iterations,
-    recipe: new Map(valuesOf(recipe)),
+    recipe: new Map(recipeValues(recipe)),
     hardware: table.hardware?.name ?? null,
     row,
   };
@@ -152,7 +152,7 @@ export function inputOfLog(log: PublishedLog, file: string): ComparisonInput {
       Number.isNaN(mIoU) ? [] : [{ iteration, mIoU: mIoU * 100 }],
     ),
     classes: new Map(perClass.flatMap(([name, iou]) => (Number.isNaN(iou) ? [] : [[name, iou * 100]]))),
-    recipe: row === null ? null : new Map([...valuesOf(row.recipe), ...header.recipe]),
+    recipe: row === null ? null : new Map([...recipeValues(row.recipe), ...header.recipe]),
     environment: environmentOfLog(header),
     hardware: header.gpu?.name ?? null,
     row,

@@ -2,10 +2,10 @@ import path from 'node:path';
 import type { Dataset } from '../../data/dataset.js';
 import { decodeLabels, decodeRgb, encodeJpeg } from '../../data/decode.js';
 import { loadDataset } from '../../data/description.js';
-import { IGNORE_INDEX, type LabelMap, type RgbImage, type Size } from '../../data/image.js';
-import { encodePalettePng, type Palette } from '../../data/palette.js';
+import { IGNORE_INDEX, type LabelMap, type Palette, type RgbImage, type Size } from '../../data/image.js';
+import { encodePalettePng } from '../../data/png-write.js';
 import { readLabels } from '../../data/samples.js';
-import { type Entry, readSplit } from '../../data/split.js';
+import { readSplit, type SplitEntry } from '../../data/split.js';
 import { ConfusionMatrix, metrics } from '../../evaluation/confusion.js';
 import type { Experiment } from '../../recipe/experiment.js';
 import { UserError } from '../../support/errors.js';
@@ -65,7 +65,7 @@ const ERROR_PALETTE: Palette = [
 ];
 
 interface Scored {
-  readonly entry: Entry;
+  readonly entry: SplitEntry;
   readonly mIoU: number;
   readonly pixelAccuracy: number;
 }
@@ -73,7 +73,7 @@ interface Scored {
 const GIVE_ITS_PREDICTIONS =
   'Give the folder that fcn evaluate --predictions wrote for this data set, without --label-ids.';
 
-async function readPrediction(entry: Entry, label: LabelMap, { predictions }: ExampleOptions, classes: number) {
+async function readPrediction(entry: SplitEntry, label: LabelMap, { predictions }: ExampleOptions, classes: number) {
   const file = path.join(predictions, `${entry.name}.png`);
   const prediction = await decodeLabels(file);
   const { width, height, data } = prediction;

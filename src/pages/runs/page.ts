@@ -1,5 +1,5 @@
 import { formatDeviation } from '../../data/markers.js';
-import { valuesOf } from '../../recipe/overrides.js';
+import { recipeValues } from '../../recipe/overrides.js';
 import type { Deviation } from '../../recipe/resolve.js';
 import { environmentEntries, hardwareName } from '../../records/environment.js';
 import { FIGURE_HEADINGS, FIGURES } from '../../records/figures.js';
@@ -241,7 +241,7 @@ function recipeSection({ run, deviations }: Pick<ReportedRun, 'run' | 'deviation
   const all = htmlTable({
     name: 'The whole recipe',
     head: ['Value', 'Here'],
-    body: [...valuesOf(run.experiment)].map(([path, value]) => [
+    body: [...recipeValues(run.experiment)].map(([path, value]) => [
       changed.has(path) ? `${path} *` : path,
       formatValue(value),
     ]),

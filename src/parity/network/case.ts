@@ -23,7 +23,7 @@ const head = z.object({
 const amount = z.number().min(0);
 const amounts = z.record(z.string(), amount);
 
-/** What a case says of itself, in `meta.json`. Pairs are [width, height] where named `_wh`, [height, width] where `_hw`. */
+/** A case's `meta.json`. Pairs named `_wh` are [width, height], pairs named `_hw` [height, width]. */
 export const caseSchema = z.object({
   width: z.object({ base_channels: count, stem_channels: count.optional() }),
   backbone: z.object({
@@ -58,7 +58,7 @@ export const caseSchema = z.object({
     }),
   ),
   argmax_margins: z.record(z.string(), z.object({ pixels: count, below_1e_4: z.int().min(0) })),
-  /** Of each image `eval_<image>_encdec`, and quantities of the training. */
+  /** `eval_<image>_encdec` of each image, and quantities of the training. */
   noise: z
     .object({
       first_loss_relative: amount.optional(),
@@ -73,7 +73,7 @@ export const caseSchema = z.object({
 
 type CaseMeta = z.infer<typeof caseSchema>;
 
-/** Published base channels, at which a recipe counts its heads' channels. */
+/** Published base channels: recipes give their heads' channels at this width. */
 const PUBLISHED_WIDTH = 64;
 
 /** One network of the reference: its recipe, its weights, and the folder of its inputs and outputs. */
@@ -91,7 +91,7 @@ export class NetworkCase {
     this.noise = noiseOf(meta);
   }
 
-  /** @throws UserError when `meta.json` is missing, or describes a network that is none of the published kinds. */
+  /** @throws UserError if `meta.json` is missing or describes a network of no published kind. */
   static read(folder: ReferenceFolder): NetworkCase {
     const meta = folder.json('meta.json', caseSchema);
     const file = path.join(folder.path, 'meta.json');
@@ -99,17 +99,15 @@ export class NetworkCase {
     if (stem !== base) throw new UserError(`${file}: width.stem_channels ${stem} is not base_channels ${base}.`);
     const { num_classes: classes, aux_num_classes: auxiliary = classes } = meta;
     if (auxiliary !== classes) {
-      throw new UserError(
-        `${file}: aux_num_classes ${auxiliary} is not num_classes ${classes}: no row has such heads.`,
-      );
+      throw new UserError(`${file}: aux_num_classes ${auxiliary} is not num_classes ${classes}.`);
     }
     return new NetworkCase(folder, meta);
   }
 
-  /** The file of the weights. @throws UserError when there is none. */
+  /** The file of the weights. @throws UserError if there is none. */
   weights(): string {
     const name = ['model.safetensors', 'model.pth'].find((name) => existsSync(path.join(this.folder.path, name)));
-    if (name === undefined) throw new UserError(`${this.folder.path} holds neither model.safetensors nor model.pth.`);
+    if (name === undefined) throw new UserError(`${this.folder.path} has neither model.safetensors nor model.pth.`);
     return this.folder.file(name);
   }
 }
@@ -161,18 +159,18 @@ function noiseOf({ noise = {} }: CaseMeta): Noise {
   };
 }
 
-/** Whether a parameter is of a head: few ReLUs lie between it and the loss. */
+/** Whether a parameter belongs to a head: there are few ReLUs between it and the loss. */
 export function isHead(parameter: string): boolean {
   return !parameter.startsWith('backbone.');
 }
 
-/** A value that normalising took from a whole number comes back to it within this: 255 levels in float32. */
+/** A level of 0 to 255 that is normalised in float32 comes back within this. */
 const ROUNDING = 1e-3;
 
 /**
- * An image of a case: its PNG file, or an array of its levels, or else what it was before it was normalised into
- * `eval_<image>_input`. Null where the set has none of them.
- * @throws UserError when it is not of the size that the case says, or the input is no normalised image.
+ * An image of a case: from its PNG file, an array of its levels, or the normalised `eval_<image>_input`. Null if the set has
+ * none of them.
+ * @throws UserError if its size differs from the case's, or the input is no normalised image.
  */
 export async function caseImage(networkCase: NetworkCase, name: string): Promise<RgbImage | null> {
   const { folder, meta } = networkCase;
@@ -187,7 +185,7 @@ export async function caseImage(networkCase: NetworkCase, name: string): Promise
   else return null;
   if (image.height !== size[0] || image.width !== size[1]) {
     const found = `${image.height}×${image.width}`;
-    throw new UserError(`${path.join(folder.path, from)} is ${found} pixels, meta.json says ${size.join('×')}.`);
+    throw new UserError(`${path.join(folder.path, from)} has ${found} pixels, meta.json says ${size.join('×')}.`);
   }
   return image;
 }
@@ -211,7 +209,7 @@ export interface NhwcArray {
   readonly data: Float32Array;
 }
 
-/** A float32 .npy file of NCHW values, in NHWC order. @throws UserError when it has not four axes. */
+/** A float32 .npy file of NCHW values, in NHWC order. @throws UserError if it does not have four axes. */
 export function readNhwc(folder: ReferenceFolder, file: string): NhwcArray {
   const { shape, data } = folder.floats(file);
   if (shape.length !== 4) throw new UserError(`${folder.path}: ${file} has shape [${shape}], expected four axes.`);
@@ -226,15 +224,15 @@ export function readNhwc(folder: ReferenceFolder, file: string): NhwcArray {
   return { shape: [images, height, width, channels], data: result };
 }
 
-/** Containers of the same weights that a case may hold beside the one that is used. */
-const OTHERS = ['model.pth', 'model_legacy.pth'];
+/** Other containers of the same weights that a case may have. */
+const OTHER_WEIGHTS = ['model.pth', 'model_legacy.pth'];
 
-/** Compares the weights in every container that a case has. @throws UserError when one cannot be read. */
+/** Compares the weights in all containers of a case. @throws UserError if one cannot be read. */
 export async function weightsChecks(networkCase: NetworkCase): Promise<Findings> {
   const findings = new Collector(networkCase.name);
   const { folder } = networkCase;
   const used = networkCase.weights();
-  const others = OTHERS.filter((name) => folder.has(name) && folder.file(name) !== used);
+  const others = OTHER_WEIGHTS.filter((name) => folder.has(name) && folder.file(name) !== used);
   if (others.length === 0) return findings;
   const { tensors } = await readCheckpoint(used);
   for (const name of others) {

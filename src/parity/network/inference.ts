@@ -4,8 +4,8 @@ import { makeView } from '../../data/samples.js';
 import { normalise } from '../../data/transforms/normalise.js';
 import type { Engine } from '../../engines/engine.js';
 import { type ImageViews, Predictor } from '../../evaluation/inference.js';
-import type { InferenceMode } from '../../evaluation/rows.js';
-import type { Kernels } from '../../kernels/kernels.js';
+import type { InferenceMode } from '../../evaluation/windows.js';
+import { type Kernels, thenDispose } from '../../kernels/kernels.js';
 import type { InferenceNetwork } from '../../network/inference.js';
 import { loadInferenceNetwork } from '../../network/load.js';
 import { NonFiniteOutputError } from '../../network/overflow.js';
@@ -18,14 +18,14 @@ import { caseImage, type NetworkCase, type NhwcArray, readNhwc } from './case.js
 interface Context {
   readonly engine: Engine;
   readonly kernels: Kernels;
-  /** Or why there is none: its weights overflow. */
+  /** Or the overflow of its weights. */
   readonly network: InferenceNetwork | NonFiniteOutputError;
   readonly networkCase: NetworkCase;
   readonly findings: Collector;
   readonly pause: Pause;
 }
 
-/** What is computed, or the overflow that ended it: a difference from the reference like any other. */
+/** The result of `work`, or the overflow that ended it: a difference from the reference like any other. */
 async function orOverflow<T>(work: Promise<T>): Promise<T | NonFiniteOutputError> {
   return work.catch((error: unknown) => {
     if (error instanceof NonFiniteOutputError) return error;
@@ -33,14 +33,15 @@ async function orOverflow<T>(work: Promise<T>): Promise<T | NonFiniteOutputError
   });
 }
 
-/** Notes an overflow as the worst difference there is. */
-function overflowed({ message }: NonFiniteOutputError, file: string): Worst {
-  return new Worst().add(Number.POSITIVE_INFINITY, `${file}: ${message}`);
+/** The difference of a result from the reference in `file`; an overflow is the worst possible. */
+function differenceOf<T>(actual: T | NonFiniteOutputError, file: string, measure: (actual: T) => number): Worst {
+  if (!(actual instanceof NonFiniteOutputError)) return new Worst().add(measure(actual), file);
+  return new Worst().add(Number.POSITIVE_INFINITY, `${file}: ${actual.message}`);
 }
 
 /**
  * Compares inference with the reference: logits, resized logits, predictions whole and slide at one and several scales.
- * @throws UserError when the case's files are missing or damaged.
+ * @throws UserError if the case's files are missing or damaged.
  */
 export async function inferenceChecks(
   engine: Engine,
@@ -67,39 +68,32 @@ async function checkLogits(
   const { folder, model, noise } = networkCase;
   const tolerance = TOLERANCES.logits(model.depth, noise);
   const [input, logitsFile, resizedFile] = ['input', 'logits', 'encdec'].map((name) => `eval_${image}_${name}.npy`);
-  const logitsName = `logits ${image}`;
-  const resizedName = `resized logits ${image}`;
-  // Sets give one image's logits; of an image without any, they promise none.
-  const promised = [logitsFile!, resizedFile!].filter((file) => folder.has(file));
-  if (promised.length === 0 && !folder.has(input!)) return;
-  const given = await inputOf(networkCase, image, input!);
-  if (given === null) {
-    for (const file of promised) findings.missing(file);
+  // A set has the logits of one image; for another image they are not missing.
+  const given = [logitsFile!, resizedFile!].filter((file) => folder.has(file));
+  if (given.length === 0 && !folder.has(input!)) return;
+  const inputArray = await inputOf(networkCase, image, input!);
+  if (inputArray === null) {
+    for (const file of given) findings.missing(file);
     return;
   }
-  const { shape, data } = given;
+  const { shape, data } = inputArray;
   const images = engine.tf.tensor4d(data, shape);
   const logits = network instanceof NonFiniteOutputError ? network : await orOverflow(network.logits(images, pause));
   images.dispose();
-  const compare = (name: string, file: string, actual: (logits: Tensor4D) => Float32Array): void => {
+  const compare = (name: string, file: string, valuesOf: (logits: Tensor4D) => Float32Array): void => {
+    const measure = (computed: Tensor4D) => differenceOfLargest(valuesOf(computed), readNhwc(folder, file).data);
     if (!folder.has(file)) findings.missing(name);
-    else if (logits instanceof NonFiniteOutputError) findings.add(name, tolerance, overflowed(logits, file));
-    else {
-      const difference = differenceOfLargest(actual(logits), readNhwc(folder, file).data);
-      findings.add(name, tolerance, new Worst().add(difference, file));
-    }
+    else findings.add(name, tolerance, differenceOf(logits, file, measure));
   };
-  compare(logitsName, logitsFile!, (computed) => computed.dataSync<'float32'>());
-  compare(resizedName, resizedFile!, (computed) => {
-    const resized = kernels.resizeBilinear(computed, [shape[1], shape[2]], networkCase.model.alignCorners);
-    const values = resized.dataSync<'float32'>();
-    resized.dispose();
-    return values;
+  compare(`logits ${image}`, logitsFile!, (computed) => computed.dataSync<'float32'>());
+  compare(`resized logits ${image}`, resizedFile!, (computed) => {
+    const resized = kernels.resizeBilinear(computed, [shape[1], shape[2]], model.alignCorners);
+    return thenDispose(resized.dataSync<'float32'>(), resized);
   });
   if (!(logits instanceof NonFiniteOutputError)) logits.dispose();
 }
 
-/** What the network is given for the logits of an image, normalised at its own size: a file, or made from the image's levels. */
+/** The network's input for the logits of an image, normalised at its own size: from a file, or from the image's levels. */
 async function inputOf(networkCase: NetworkCase, name: string, file: string): Promise<NhwcArray | null> {
   if (networkCase.folder.has(file)) return readNhwc(networkCase.folder, file);
   const image = await caseImage(networkCase, name);
@@ -126,7 +120,11 @@ async function checkImages(context: Context): Promise<void> {
         const views = viewsOf(networkCase, name, image, multiScale, sizes);
         const { network } = context;
         if (network instanceof NonFiniteOutputError) {
-          findings.add(quantity, TOLERANCES.predictions(0), overflowed(network, file));
+          findings.add(
+            quantity,
+            TOLERANCES.predictions(0),
+            differenceOf(network, file, () => 0),
+          );
           continue;
         }
         const predictor = new Predictor({ ...context, network, recipe: modeOf(networkCase, mode) });
@@ -140,7 +138,7 @@ async function checkImages(context: Context): Promise<void> {
   if (margins.compared) findings.add('margin where classes differ', TOLERANCES.predictionMargin, margins);
 }
 
-/** The image resized for each ratio, as the test pipeline does; their sizes are compared with the case's. */
+/** The image's views at each ratio, as in the test pipeline; adds the differences from the case's sizes to `sizes`. */
 function viewsOf({ meta }: NetworkCase, name: string, image: RgbImage, multiScale: boolean, sizes: Worst): ImageViews {
   const { img_scale_wh: scale, ratios } = meta.test;
   const { ms, test_size_hw: single } = meta.images[name]!;
@@ -169,7 +167,7 @@ interface Prediction {
   readonly views: ImageViews;
 }
 
-/** Classes may differ only where the two best are nearly equal: in no more pixels than the reference counts, and by little. */
+/** Classes may differ only if the two best are nearly equal: in no more pixels than the reference counts, and by little. */
 async function checkPrediction(
   { networkCase, findings, pause }: Context,
   { file, quantity, predictor, views, margins }: Prediction & { readonly margins: Worst },
@@ -180,7 +178,11 @@ async function checkPrediction(
   const expected = folder.octets(`${file}_pred.npy`).data;
   const actual = await orOverflow(predictor.predict(views, pause));
   if (actual instanceof NonFiniteOutputError) {
-    findings.add(quantity, TOLERANCES.predictions(margin.below_1e_4), overflowed(actual, file));
+    findings.add(
+      quantity,
+      TOLERANCES.predictions(margin.below_1e_4),
+      differenceOf(actual, file, () => 0),
+    );
     return;
   }
   const differing: number[] = [];
@@ -204,9 +206,6 @@ async function checkProbabilities(
 ): Promise<void> {
   const expected = readNhwc(networkCase.folder, `${file}_prob.npy`).data;
   const actual = await orOverflow(predictor.probabilities(views, pause));
-  const worst =
-    actual instanceof NonFiniteOutputError
-      ? overflowed(actual, file)
-      : new Worst().add(largestDifference(actual, expected), file);
+  const worst = differenceOf(actual, file, (values) => largestDifference(values, expected));
   findings.add(quantity, TOLERANCES.probabilities(networkCase.noise), worst);
 }

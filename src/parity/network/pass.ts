@@ -18,7 +18,7 @@ export interface ReferenceBatch {
   readonly labels: Uint8Array;
 }
 
-/** @throws UserError when the labels are not of the images' size. */
+/** @throws UserError if the labels do not have the images' size. */
 export function readBatch({ folder }: NetworkCase): ReferenceBatch {
   const images = readNhwc(folder, 'train_input.npy');
   const labels = folder.octets('train_label.npy');
@@ -31,7 +31,7 @@ export function readBatch({ folder }: NetworkCase): ReferenceBatch {
   return { images, labels: labels.data };
 }
 
-/** The case's network with its weights, in training mode. @throws UserError when the weights are not this network's. */
+/** The case's network with its weights, in training mode. @throws UserError if the weights do not fit the network. */
 export async function caseSegmentor(engine: Engine, kernels: Kernels, networkCase: NetworkCase): Promise<Segmentor> {
   const segmentor = new Segmentor(engine.tf, kernels, networkCase.model);
   segmentor.initialise(0, false);
@@ -59,7 +59,7 @@ function imagesOf(engine: Engine, tape: Tape, { data, shape }: NhwcArray): Value
   return tape.value(engine.tf.tensor4d(data, shape), null, false);
 }
 
-/** One forward and backward pass; `update` takes each parameter's gradient, and ownership of it. */
+/** One forward and backward pass; `update` takes each parameter's gradient and owns it. */
 export async function runPass(
   engine: Engine,
   segmentor: Segmentor,
@@ -79,14 +79,14 @@ export async function runPass(
   return losses;
 }
 
-/** Both heads' logits in training mode, NHWC. Leaves the segmentor without its running statistics: dispose it. */
+/** Both heads' logits in training mode, NHWC. The segmentor loses its running statistics: dispose it afterwards. */
 export async function trainingLogits(
   engine: Engine,
   segmentor: Segmentor,
   { images }: ReferenceBatch,
   pause: Pause = noPause,
 ): Promise<Record<'decode' | 'auxiliary', Float32Array>> {
-  // The tape is never run back, so that nothing but this scope would free what it holds.
+  // There is no backward pass, so only this scope frees the tape's tensors.
   const scope = engine.tf.engine();
   scope.startScope();
   try {
@@ -103,10 +103,10 @@ export async function trainingLogits(
   }
 }
 
-/** Every parameter's gradient by its path; filters OIHW. */
+/** Every parameter's gradient by path; filters OIHW. */
 export type Gradients = ReadonlyMap<string, Float32Array>;
 
-/** One pass: losses, and the gradients copied off the engine. */
+/** One pass: its losses, and the gradients copied from the engine. */
 export async function gradientsOf(
   engine: Engine,
   segmentor: Segmentor,
@@ -124,15 +124,15 @@ export async function gradientsOf(
   return { losses, gradients };
 }
 
-/** Of the inputs: ten units in the last place of float32, what the sums of a first convolution are off by. */
+/** Relative change of inputs: ten units in the last place of float32, the error of a first convolution's sums. */
 const ROUNDING = 1e-6;
-/** Each of them decides a tie either way, so that one tie stays wrong in all of them once in 256 times. */
+/** Each attempt decides a tie either way: one tie stays wrong in all of them once in 256 times. */
 const ATTEMPTS = 8;
 
 /**
- * The gradients nearest to the reference that rounding can give: those of the pass itself where they are within `limit`, else the
- * nearest of some passes whose inputs are moved by as much as rounding moves values. A ReLU or pooling tie that merely fell
- * otherwise falls as in the reference in one of them; an error stays in all of them.
+ * The gradients nearest to the reference that rounding can give: those of the pass itself if they are within `limit`, else the
+ * nearest of several passes whose inputs are changed as much as rounding changes values. A ReLU or pooling tie that only rounding
+ * decided differently is as in the reference in one of them; an error stays in all of them.
  */
 export async function nearestGradients(
   engine: Engine,

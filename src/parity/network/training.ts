@@ -23,7 +23,6 @@ import {
   type Gradients,
   gradientsOf,
   nearestGradients,
-  type ReferenceBatch,
   readBatch,
   runPass,
   trainingLogits,
@@ -58,13 +57,13 @@ function namedLosses({ decode, auxiliary }: ForwardLosses): z.infer<typeof losse
   };
 }
 
-/** The quantities of a first training step, as they are called where a set has no reference for them. */
+/** The quantities of a first training step, for a set without a reference for them. */
 const FIRST_STEP = ['training logits', 'first losses', 'accuracies', 'gradients', 'gradient norms'];
 
 /**
  * Compares one forward and backward pass in training mode with the reference: both heads' logits, losses, accuracies,
  * whole gradients, and the norms of all gradients.
- * @throws UserError when the case's files are damaged or do not belong together.
+ * @throws UserError if the case's files are damaged or do not belong together.
  */
 export async function firstStepChecks(
   engine: Engine,
@@ -72,21 +71,22 @@ export async function firstStepChecks(
   networkCase: NetworkCase,
   pause: Pause = noPause,
 ): Promise<Findings> {
-  const { folder } = networkCase;
   const findings = new Collector(networkCase.name);
-  if (!['train.json', 'train_input.npy', 'train_label.npy'].every((name) => folder.has(name))) {
-    FIRST_STEP.forEach((quantity) => void findings.missing(quantity));
-    return findings;
-  }
-  const expected = folder.json('train.json', trainSchema);
+  if (!hasReference(networkCase, 'train.json', FIRST_STEP, findings)) return findings;
+  const expected = networkCase.folder.json('train.json', trainSchema);
   const batch = readBatch(networkCase);
-  await checkTrainingLogits(engine, kernels, networkCase, batch, { findings, pause });
-
+  const { model, noise } = networkCase;
+  const forward = await caseSegmentor(engine, kernels, networkCase);
+  try {
+    checkTrainingLogits(await trainingLogits(engine, forward, batch, pause), networkCase, findings);
+  } finally {
+    forward.dispose();
+  }
   const segmentor = await caseSegmentor(engine, kernels, networkCase);
   try {
     const { losses, gradients: own } = await gradientsOf(engine, segmentor, batch, pause);
-    checkLosses(namedLosses(losses), expected.first_losses_f64, batch, networkCase, findings);
-    const { limit } = TOLERANCES.backboneGradients(networkCase.model.depth, networkCase.noise);
+    checkLosses(namedLosses(losses), expected.first_losses_f64, batch.labels.length, networkCase, findings);
+    const { limit } = TOLERANCES.backboneGradients(model.depth, noise);
     const distance = (found: Gradients) => {
       const { backbone } = compareGradients(found, expected.gradients, networkCase);
       return backbone.compared ? backbone.difference : 0;
@@ -100,30 +100,33 @@ export async function firstStepChecks(
   return findings;
 }
 
-async function checkTrainingLogits(
-  engine: Engine,
-  kernels: Kernels,
-  networkCase: NetworkCase,
-  batch: ReferenceBatch,
-  { findings, pause }: { readonly findings: Collector; readonly pause: Pause },
-): Promise<void> {
-  const { folder, model, noise } = networkCase;
+/** Whether a case has a batch and its results in `file`; if not, notes the quantities as missing. */
+function hasReference(
+  { folder }: NetworkCase,
+  file: string,
+  quantities: readonly string[],
+  findings: Collector,
+): boolean {
+  const isThere = [file, 'train_input.npy', 'train_label.npy'].every((name) => folder.has(name));
+  if (!isThere) for (const quantity of quantities) findings.missing(quantity);
+  return isThere;
+}
+
+function checkTrainingLogits(
+  logits: Record<'decode' | 'auxiliary', Float32Array>,
+  { folder, model, noise }: NetworkCase,
+  findings: Collector,
+): void {
   const files = { decode: 'train_logits.npy', auxiliary: 'train_auxlogits.npy' } as const;
-  const segmentor = await caseSegmentor(engine, kernels, networkCase);
-  try {
-    const logits = await trainingLogits(engine, segmentor, batch, pause);
-    for (const head of ['decode', 'auxiliary'] as const) {
-      const file = files[head];
-      const quantity = `training logits, ${head}`;
-      if (!folder.has(file)) {
-        findings.missing(quantity);
-        continue;
-      }
-      const worst = new Worst().add(differenceOfLargest(logits[head], readNhwc(folder, file).data), file);
-      findings.add(quantity, TOLERANCES.trainingLogits(model.depth, noise), worst);
+  for (const head of ['decode', 'auxiliary'] as const) {
+    const file = files[head];
+    const quantity = `training logits, ${head}`;
+    if (!folder.has(file)) {
+      findings.missing(quantity);
+      continue;
     }
-  } finally {
-    segmentor.dispose();
+    const worst = new Worst().add(differenceOfLargest(logits[head], readNhwc(folder, file).data), file);
+    findings.add(quantity, TOLERANCES.trainingLogits(model.depth, noise), worst);
   }
 }
 
@@ -132,7 +135,7 @@ type Losses = z.infer<typeof lossesSchema>;
 function checkLosses(
   actual: Losses,
   expected: Losses,
-  batch: ReferenceBatch,
+  pixels: number,
   { model, noise }: NetworkCase,
   findings: Collector,
 ): void {
@@ -140,15 +143,14 @@ function checkLosses(
   for (const name of LOSS_NAMES) losses.add(relativeDifference(actual[name], expected[name]), name);
   findings.add('first losses', TOLERANCES.firstLosses(model.depth, noise), losses);
   const accuracies = new Worst();
-  const pixels = batch.labels.length;
   for (const name of ['decode.acc_seg', 'aux.acc_seg'] as const) {
-    // From per cent; the reference's per cents are rounded to float32.
+    // From percent to pixels; the reference's percentages are rounded to float32.
     accuracies.add(Math.round(((actual[name] - expected[name]) * pixels) / 100), name);
   }
   findings.add('accuracies', TOLERANCES.accuracies(pixels), accuracies);
 }
 
-/** Worst distances of the whole gradients that the set has. */
+/** Worst distances from the whole gradients in the set. */
 export function compareGradients(
   gradients: Gradients,
   files: Readonly<Record<string, string>>,
@@ -158,7 +160,7 @@ export function compareGradients(
   for (const [path, file] of Object.entries(files)) {
     if (!folder.has(file)) continue;
     const expected = folder.floats(file).data;
-    // No values where the network has no such parameter: as far off as can be.
+    // No values if the network has no such parameter: the largest difference.
     const actual = gradients.get(path) ?? new Float32Array();
     worst[isHead(path) ? 'heads' : 'backbone'].add(relativeDistance(actual, expected), path);
     if (!isHead(path)) worst.angle.add(angularDistance(actual, expected), path);
@@ -190,13 +192,11 @@ function checkNorms(
 ): void {
   const classifiers = new Worst();
   const others: number[] = [];
-  // Of the parameters on either side: one without a counterpart has the norm NaN there.
+  // All parameters of both sides: a missing one has the norm NaN.
   for (const path of new Set([...gradients.keys(), ...Object.keys(expected)])) {
     const values = gradients.get(path);
-    const difference = relativeDifference(
-      values === undefined ? Number.NaN : norm(values),
-      expected[path] ?? Number.NaN,
-    );
+    const actual = values === undefined ? Number.NaN : norm(values);
+    const difference = relativeDifference(actual, expected[path] ?? Number.NaN);
     if (isClassifier(path)) classifiers.add(difference, path);
     else others.push(difference);
   }
@@ -207,7 +207,7 @@ function checkNorms(
   findings.add('gradient norms, median', gradientNormMedian(noise), quantiles(0.5));
 }
 
-/** Whether a parameter is of a head's last convolution: no ReLU lies between it and the loss. */
+/** Whether a parameter belongs to a head's last convolution: there is no ReLU between it and the loss. */
 function isClassifier(path: string): boolean {
   return path.includes('.conv_seg.');
 }
@@ -217,11 +217,11 @@ const norms = z.record(z.string(), z.number());
 const trajectorySchema = z.object({
   optimizer: z.object({ lr: z.number(), momentum: z.number(), weight_decay: z.number() }),
   schedule: z.object({ policy: z.literal('poly'), power: z.number(), min_lr: z.number(), max_iters: z.int().min(1) }),
-  /** Of each step, set before it. */
+  /** Of each step. */
   lr: z.array(z.number()).min(1),
   /** Before each step's update. */
   losses_f64: z.array(lossesSchema),
-  /** Norm of (value − start value) after the last step, of parameters and running statistics. */
+  /** Norm of (value − start value) after the last step, for parameters and running statistics. */
   delta_norms_f64: norms,
   /** Norm of the running statistics after the last step. */
   bn_norms_f64: norms,
@@ -230,9 +230,9 @@ const trajectorySchema = z.object({
 const TRAJECTORY = ['learning rates', 'losses of low-rate steps', 'parameter deltas', 'running statistics'];
 
 /**
- * Repeats the reference's few steps at a tiny learning rate on one batch: rates, losses, how far every parameter and running
- * statistic moved, and what the running statistics became.
- * @throws UserError when the case's files are damaged or do not belong together.
+ * Repeats the reference's few steps at a tiny learning rate on one batch: compares rates, losses, how far every parameter and
+ * running statistic moved, and the final running statistics.
+ * @throws UserError if the case's files are damaged or do not belong together.
  */
 export async function trajectoryChecks(
   engine: Engine,
@@ -242,10 +242,7 @@ export async function trajectoryChecks(
 ): Promise<Findings> {
   const { folder, model, noise } = networkCase;
   const findings = new Collector(networkCase.name);
-  if (!['train_lowlr.json', 'train_input.npy', 'train_label.npy'].every((name) => folder.has(name))) {
-    TRAJECTORY.forEach((quantity) => void findings.missing(quantity));
-    return findings;
-  }
+  if (!hasReference(networkCase, 'train_lowlr.json', TRAJECTORY, findings)) return findings;
   const expected = folder.json('train_lowlr.json', trajectorySchema);
   checkRates(expected, findings);
 
@@ -263,10 +260,8 @@ export async function trajectoryChecks(
       const update = (path: string, gradient: Tensor) => optimizer.update(path, gradient, step);
       const actual = namedLosses(await runPass(engine, segmentor, batch, update, pause));
       for (const name of LOSS_NAMES) {
-        losses.add(
-          relativeDifference(actual[name], expected.losses_f64[i]?.[name] ?? Number.NaN),
-          `step ${i}, ${name}`,
-        );
+        const wanted = expected.losses_f64[i]?.[name] ?? Number.NaN;
+        losses.add(relativeDifference(actual[name], wanted), `step ${i}, ${name}`);
       }
     }
     findings.add('losses of low-rate steps', TOLERANCES.trajectoryLosses(model.depth, noise), losses);
@@ -299,7 +294,7 @@ function checkRates({ optimizer, schedule, lr }: z.infer<typeof trajectorySchema
   findings.add('learning rates', TOLERANCES.learningRates, worst);
 }
 
-/** Relative differences of norms, by parameter; `actual` is null where the network has no such parameter. */
+/** Relative differences of the parameters' norms; `actual` is null if the network has no such parameter. */
 function relativeNorms(
   expected: Readonly<Record<string, number>>,
   actual: (path: string) => number | null,

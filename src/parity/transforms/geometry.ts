@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { decodeLabels, decodeRgb } from '../../data/decode.js';
-import { IGNORE_INDEX, type LabelMap, type RgbImage } from '../../data/image.js';
+import type { LabelMap, RgbImage } from '../../data/image.js';
 import { chooseCrop, flipHorizontally } from '../../data/transforms/crop.js';
 import { distort, hsvToRgb, type PhotometricStep, rgbToHsv } from '../../data/transforms/photometric.js';
 import { keepRatioSize, resizeBilinear, resizeNearest, scaleByRatio } from '../../data/transforms/resize.js';
@@ -9,8 +9,8 @@ import { labelsOf, type ReferenceFolder, rgbOf } from '../reference-set.js';
 import { TOLERANCES } from '../tolerances.js';
 
 /**
- * The reference of the data transforms: its folder, and its source images, which cases name by a letter. Each is a PNG or an
- * array of bytes, and has labels beside it.
+ * The reference of the data transforms: its folder and its source images with labels, each a PNG or an array of bytes. Cases
+ * name them by a letter.
  */
 export class TransformReference {
   constructor(readonly top: ReferenceFolder) {}
@@ -40,7 +40,7 @@ const sizesSchema = z.array(
   z.object({ wh: pair, img_scale_wh: pair, ratio: z.number(), scale_wh: pair, out_wh: pair }),
 );
 
-/** Keep-ratio sizes, and the scales that they are fitted into. */
+/** Keep-ratio sizes, and the scales that they fit into. */
 export function checkSizes(folder: ReferenceFolder, findings: Collector): void {
   const worst = new Worst();
   for (const { wh, img_scale_wh: base, ratio, scale_wh, out_wh } of folder.json('rescale_sizes.json', sizesSchema)) {
@@ -57,7 +57,7 @@ const pictures = { src: z.string(), img: z.string(), seg: z.string() };
 const resizeSchema = z.array(z.object({ ...pictures, img_scale_wh: pair, ratio: z.number(), out_hw: pair }));
 
 /** Bilinear resize of images and nearest resize of labels. */
-export async function checkResize(reference: TransformReference, folder: ReferenceFolder, findings: Collector) {
+export async function checkResize(folder: ReferenceFolder, findings: Collector, reference: TransformReference) {
   const [images, labels] = [new Worst(), new Worst()];
   for (const { src, img, seg, img_scale_wh, ratio, out_hw } of folder.json('cases.json', resizeSchema)) {
     const image = await reference.image(src);
@@ -74,12 +74,12 @@ export async function checkResize(reference: TransformReference, folder: Referen
 const cropSchema = z.array(z.object({ ...pictures, crop_hw: pair, offset_yx: pair, out_hw: pair }));
 
 /** Crops at given offsets; an image smaller than the crop stays smaller. */
-export async function checkCrop(reference: TransformReference, folder: ReferenceFolder, findings: Collector) {
+export async function checkCrop(folder: ReferenceFolder, findings: Collector, reference: TransformReference) {
   const worst = new Worst();
   for (const { src, img, seg, crop_hw, offset_yx, out_hw } of folder.json('cases.json', cropSchema)) {
     const image = await reference.image(src);
     const source = await reference.labels(src);
-    const rule = { cropHw: crop_hw, maximumRatio: 1, ignoreIndex: IGNORE_INDEX };
+    const rule = { cropHw: crop_hw, maximumRatio: 1 };
     const { box, labels } = chooseCrop(source, source, rule, (draw) => offset_yx[draw]!);
     worst.add(largestDifference([box.top, box.left, box.height, box.width], [...offset_yx, ...out_hw]), `${img}: box`);
     worst.add(largestDifference(labels.data, labelsOf(folder, seg).data), seg);
@@ -99,17 +99,17 @@ const categorySchema = z.array(
   }),
 );
 
-/** The rule that draws a crop again where one class covers too much: which boxes are tried, and which is taken. */
-export async function checkCategoryRule(reference: TransformReference, folder: ReferenceFolder, findings: Collector) {
+/** The rule that redraws a crop if one class covers too much: which boxes it tries, and which it takes. */
+export async function checkCategoryRule(folder: ReferenceFolder, findings: Collector, reference: TransformReference) {
   const worst = new Worst();
   for (const { src, img, seg, seg_in, ...rest } of folder.json('cat_cases.json', categorySchema)) {
     const source = labelsOf(folder, seg_in);
     const offsets = rest.tried_offsets_yx.flat();
     let draws = 0;
-    const rule = { cropHw: rest.crop_hw, maximumRatio: rest.cat_max_ratio, ignoreIndex: IGNORE_INDEX };
+    const rule = { cropHw: rest.crop_hw, maximumRatio: rest.cat_max_ratio };
     const { box, labels } = chooseCrop(source, source, rule, (draw) => {
       draws++;
-      // Beyond the boxes that the original tried: its first corner.
+      // More boxes than the original tried: the first corner.
       return offsets[draw] ?? 0;
     });
     worst.add(draws - offsets.length, `${seg_in}: boxes tried`);
@@ -123,8 +123,8 @@ export async function checkCategoryRule(reference: TransformReference, folder: R
 
 const flipSchema = z.array(z.object({ ...pictures, direction: z.string() }));
 
-/** Mirroring. No recipe flips vertically: those cases are left out. */
-export async function checkFlip(reference: TransformReference, folder: ReferenceFolder, findings: Collector) {
+/** Mirroring. No recipe flips vertically: such cases are left out. */
+export async function checkFlip(folder: ReferenceFolder, findings: Collector, reference: TransformReference) {
   const worst = new Worst();
   for (const { src, img, seg, direction } of folder.json('cases.json', flipSchema)) {
     if (direction !== 'horizontal') continue;
@@ -138,16 +138,13 @@ export async function checkFlip(reference: TransformReference, folder: Reference
   findings.add('flip, horizontal', TOLERANCES.exactLevels, worst);
 }
 
-/** Conversion to and from 8-bit HSV: OpenCV rounds in its scalar code and truncates in its vector code. */
+/** Conversion to and from 8-bit HSV: OpenCV's scalar code rounds, its vector code truncates. */
 export function checkHsv(folder: ReferenceFolder, findings: Collector): void {
   const compare = (quantity: string, from: string, to: string, convert: (image: RgbImage) => void) => {
     const image = rgbOf(folder, from);
     convert(image);
-    findings.add(
-      quantity,
-      TOLERANCES.exactLevels,
-      new Worst().add(largestDifference(image.data, rgbOf(folder, to).data), to),
-    );
+    const worst = new Worst().add(largestDifference(image.data, rgbOf(folder, to).data), to);
+    findings.add(quantity, TOLERANCES.exactLevels, worst);
   };
   compare('RGB to HSV', 'rgb.npy', 'rgb_to_hsv.npy', ({ data }) => rgbToHsv(data));
   compare('HSV to RGB, rounded', 'hsv.npy', 'hsv_to_rgb_scalar.npy', ({ data, width }) => hsvToRgb(data, width, 0));
@@ -173,8 +170,8 @@ export function usesHsv({ operation }: PhotometricStep): boolean {
   return operation === 'saturation' || operation === 'hue';
 }
 
-/** Photometric distortion: each step from where the reference's step before it ended, and whole chains. */
-export async function checkPhotometric(reference: TransformReference, folder: ReferenceFolder, findings: Collector) {
+/** Photometric distortion: each step from the reference's result of the step before, and whole chains. */
+export async function checkPhotometric(folder: ReferenceFolder, findings: Collector, reference: TransformReference) {
   const worst = { affine: new Worst(), hsv: new Worst(), hsvMean: new Worst(), chain: new Worst() };
   for (const { src, steps, out } of folder.json('cases.json', photoSchema)) {
     let before = await reference.image(src);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Dataset } from '../../data/dataset.js';
 import { IGNORE_INDEX, type LabelMap, type RgbImage } from '../../data/image.js';
-import { makeView, toTrainingIds } from '../../data/samples.js';
+import { convertToTrainingIds, makeView } from '../../data/samples.js';
 import { augment } from '../../data/training-samples.js';
 import { normalise, normaliseInto } from '../../data/transforms/normalise.js';
 import type { DataRecipe } from '../../recipe/experiment.js';
@@ -25,7 +25,7 @@ const RAMP: RgbImage = {
 };
 
 /** Normalising: of images, and of every level (`src` null). */
-export async function checkNormalise(reference: TransformReference, folder: ReferenceFolder, findings: Collector) {
+export async function checkNormalise(folder: ReferenceFolder, findings: Collector, reference: TransformReference) {
   const worst = new Worst();
   for (const { src, img } of folder.json('cases.json', normalizeSchema).cases) {
     if (src !== null && !reference.has(src)) {
@@ -50,7 +50,7 @@ const padSchema = z.array(
 );
 
 /** Padding at the bottom and the right: images with 0 after normalising, labels with 255. */
-export async function checkPad(reference: TransformReference, folder: ReferenceFolder, findings: Collector) {
+export async function checkPad(folder: ReferenceFolder, findings: Collector, reference: TransformReference) {
   const [images, labels] = [new Worst(), new Worst()];
   for (const { src, size_hw, img, seg } of folder.json('cases.json', padSchema)) {
     const padded = pad(await reference.image(src), await reference.labels(src), size_hw);
@@ -95,11 +95,11 @@ const fullSchema = z.object({
   ),
 });
 
-/** Whole training pipelines: resize, crop, flip, distort, normalise, pad. Images by whether a step went through HSV. */
+/** Whole training pipelines: resize, crop, flip, distort, normalise, pad. Samples with an HSV step are checked separately. */
 export async function checkTrainingSamples(
-  reference: TransformReference,
   folder: ReferenceFolder,
   findings: Collector,
+  reference: TransformReference,
 ) {
   const { pipelines, cases } = folder.json('cases.json', fullSchema);
   const worst = { labels: new Worst(), plain: new Worst(), distorted: new Worst() };
@@ -120,7 +120,7 @@ export async function checkTrainingSamples(
       flipProbability: Number(flip),
     };
     const labels = await reference.labels(src);
-    if (find('LoadAnnotations')?.reduce_zero_label) toTrainingIds(labels, ZERO_LABEL, src);
+    if (find('LoadAnnotations')?.reduce_zero_label) convertToTrainingIds(labels, ZERO_LABEL, src);
     const draws = tried_offsets_yx.flat();
     const cropDraw = (draw: number) => draws[draw] ?? 0;
     const choices = { ratio, cropDraw, flip, photometric: photo.steps };
@@ -135,7 +135,7 @@ export async function checkTrainingSamples(
   if (worst.distorted.compared) findings.add('training samples with HSV', TOLERANCES.distorted, worst.distorted);
 }
 
-/** [height, width, 3] → [3, height, width], the reference's order of finished samples. */
+/** [height, width, 3] → [3, height, width], the order of the reference's finished samples. */
 function toPlanes(data: Float32Array): Float32Array {
   const plane = data.length / 3;
   const result = new Float32Array(data.length);
@@ -150,7 +150,7 @@ const viewsSchema = z.object({
 });
 
 /** The inputs of multi-scale + flip inference. */
-export async function checkTestViews(reference: TransformReference, folder: ReferenceFolder, findings: Collector) {
+export async function checkTestViews(folder: ReferenceFolder, findings: Collector, reference: TransformReference) {
   const { src, img_scale_wh: scale, cases } = folder.json('cases.json', viewsSchema);
   const image = await reference.image(src);
   const worst = new Worst();
@@ -166,7 +166,7 @@ export async function checkTestViews(reference: TransformReference, folder: Refe
   findings.add('test views', TOLERANCES.normalised, worst);
 }
 
-/** Every value but 0 and 255 is a class, so that the reduction alone is compared. */
+/** Every value except 0 and 255 is a class, so that only the reduction is compared. */
 const ZERO_LABEL: Dataset = {
   id: 'reference',
   name: 'Reference',
@@ -186,9 +186,8 @@ const zeroLabelSchema = z.object({
 });
 
 /**
- * Zero-label reduction of single values. A file whose `out` is one number instead of a list (the original was given the
- * values as a list, not as an array, and collapsed them) says nothing about them: it counts as not in the set. Whole
- * pipelines with the reduction are among the training samples, and the metrics have theirs.
+ * Zero-label reduction of single values. In some sets `out` is one number (the original got a list instead of an array and
+ * collapsed it): that counts as not in the set. The training samples and the metrics also contain the reduction.
  */
 export function checkZeroLabel(folder: ReferenceFolder, findings: Collector): void {
   const quantity = 'zero-label reduction';
@@ -198,6 +197,6 @@ export function checkZeroLabel(folder: ReferenceFolder, findings: Collector): vo
     return;
   }
   const labels: LabelMap = { height: 1, width: values.length, data: Uint8Array.from(values) };
-  toTrainingIds(labels, ZERO_LABEL, 'reduce_zero_label.json');
+  convertToTrainingIds(labels, ZERO_LABEL, 'reduce_zero_label.json');
   findings.add(quantity, TOLERANCES.exactLevels, new Worst().add(largestDifference(labels.data, out), 'values'));
 }

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import test, { type ExecutionContext } from 'ava';
 import { loadDataset } from '../../../src/data/description.js';
 import { readPrepared } from '../../../src/data/markers.js';
-import { encodePng } from '../../../src/data/palette.js';
+import { encodePng } from '../../../src/data/png-write.js';
 import { readSplit } from '../../../src/data/split.js';
 import { labelMatrix, writeMatlab } from '../../../src/datasets/generate/raw/matlab-write.js';
 import { UserError } from '../../../src/support/errors.js';

@@ -17,7 +17,7 @@ interface Case {
 }
 
 const SLIDE = ['evaluation.cropHw=[97, 97]', 'evaluation.strideHw=[65, 65]'];
-/** Whole and slide, one view and several, both alignments, both heads; where the network, the maps and the weights are the peak. */
+/** Whole and slide, one view and several, both alignments, both heads; peaks in the network, the maps and the weights. */
 export const CASES: readonly Case[] = [
   {
     row: 'fcn_r50-d8_512x1024_40k_cityscapes',
@@ -63,10 +63,10 @@ export const CASES: readonly Case[] = [
   { row: 'fcn_r101-d8_512x512_80k_ade20k', overrides: ['width=8'], size: [96, 128], views: [[128, 171]], flip: false },
 ];
 
-/** Strips as small for these images as those of published sizes are. */
+/** Strips as small for these images as the default ones are for images of published sizes. */
 const STRIP_ELEMENTS = 2 ** 15;
 
-/** The real predictor, and what the estimate says of it. */
+/** Compares the real predictor with its estimate. */
 export function testInferenceMemory(name: EngineName, chosen: typeof CASES): void {
   const onEngine = withEngine(name);
   for (const { row, overrides, size, views, flip } of chosen) {

@@ -10,8 +10,8 @@ import { pointwiseTests } from './pointwise.js';
 import { resizeTests } from './resize.js';
 
 /**
- * Declares the tests of every kernel against float64 references. They draw their inputs on the engine: where it is not installed, one
- * test that is skipped stands for all of them.
+ * Declares the tests of every kernel against float64 references. They draw their inputs on the engine: if it is not installed, one
+ * skipped test stands for all of them.
  */
 export async function testOnEngine(
   engineName: EngineName,

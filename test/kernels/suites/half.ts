@@ -12,7 +12,7 @@ const UNIT_ROUNDOFF = { bf16: 2 ** -8, fp16: 2 ** -11 } as const;
 type Shape = readonly [number, number, number, number];
 type Stored = (x: Tensor4D) => Tensor4D;
 
-/** What a kernel returns is stored in 16 bits, or float32 whatever its inputs are. */
+/** Results of a kernel: those stored in 16 bits, and those that are always float32. */
 interface Outcome {
   readonly stored?: Readonly<Record<string, Tensor>>;
   readonly full?: Readonly<Record<string, Tensor>>;

@@ -46,7 +46,7 @@ export function pointwiseTests(subject: Subject): void {
     );
   });
 
-  test(`${subject.name}: a value that is not finite is found wherever it stands`, (t) => {
+  test(`${subject.name}: a value that is not finite is found at any place`, (t) => {
     const { tf, kernels } = subject;
     const before = tf.memory().numTensors;
     const values = new Float32Array(70_001).fill(3e38);

@@ -34,7 +34,7 @@ export const vector = (values: ArrayLike<number>): Host<Rank.R1> => ({ values, s
 
 /**
  * Runs one kernel on tensors made of `inputs`, and reads what it returns. Asserts that it left no tensor but those
- * returned, and disposed no input, or all of them where it `owns` them.
+ * returned, and disposed no input, or all of them if it `owns` them.
  */
 export function execute<H extends Hosts, R extends Readonly<Record<string, Tensor>>>(
   t: ExecutionContext,

@@ -2,7 +2,7 @@ import type { Tensor4D } from '@tensorflow/tfjs-core';
 import type { Engine, EngineName } from '../../../src/engines/engine.js';
 import { createKernels } from '../../../src/kernels/create.js';
 import type { Kernels } from '../../../src/kernels/kernels.js';
-import { foldedNetwork } from '../../../src/network/inference.js';
+import { FoldedNetwork } from '../../../src/network/inference.js';
 import { NonFiniteOutputError } from '../../../src/network/overflow.js';
 import { Segmentor } from '../../../src/network/segmentor.js';
 import type { Precision } from '../../../src/recipe/experiment.js';
@@ -21,7 +21,7 @@ const all =
   (values) =>
     values.fill(value);
 
-/** Where an overflow begins, by what is changed of which parameters, and how the error names the place. */
+/** Places where an overflow begins: the changed parameters, and the place in the error's message. */
 const PLACES: readonly {
   readonly title: string;
   readonly depth: 18 | 50;
@@ -86,13 +86,13 @@ const PLACES: readonly {
     title: 'a weight that batch norm is folded into',
     depth: 18,
     changes: { 'backbone.layer1.1.bn2.weight': all(3e38), 'backbone.layer1.1.bn2.running_var': all(1e-6) },
-    what: 'The filter of backbone.layer1.1.conv2, with what inference folds into it,',
+    what: 'The filter of backbone.layer1.1.conv2, with batch norm folded in,',
   },
   {
     title: 'a bias that batch norm is folded into',
     depth: 18,
     changes: { 'backbone.layer1.0.bn1.running_mean': all(3e38), 'backbone.layer1.0.bn1.running_var': all(0) },
-    what: 'The bias of backbone.layer1.0.conv1, with what inference folds into it,',
+    what: 'The bias of backbone.layer1.0.conv1, with batch norm folded in,',
   },
 ];
 
@@ -116,7 +116,7 @@ export async function logitsOf(
   new Draws(5, Purpose.benchmark, 0).fillNormal(pixels, 1);
   try {
     const source = (path: string) => tf.clone(parameters.get(path));
-    const network = foldedNetwork(tf, kernels, architecture, source, precision);
+    const network = new FoldedNetwork(tf, kernels, architecture, source, precision);
     const images: Tensor4D = tf.tensor4d(pixels, [1, 33, 41, 3]);
     try {
       const logits = await network.logits(images);
@@ -144,9 +144,9 @@ export function overflowSuite(engineName: EngineName, precisions: readonly Preci
         const error = await t.throwsAsync(logitsOf(engine, kernels, depth, changes, precision), {
           instanceOf: NonFiniteOutputError,
         });
-        t.is(error.message, `${what} is not finite: the weights are finite, but what is computed with them overflows.`);
+        t.is(error.message, `${what} is not finite: the weights are finite, but computing with them overflows.`);
         t.is(error.exitCode, 3);
-        t.regex(error.of('a.png').message, / is not finite for a\.png: /);
+        t.regex(error.forImage('a.png').message, / is not finite for a\.png: /);
         t.is(engine.tf.memory().numTensors, before, 'tensors');
       }
     });

@@ -4,7 +4,7 @@ import { firstStepChecks, trajectoryChecks } from '../../../src/parity/network/t
 import { withEngine } from '../../helpers/engines.js';
 import { assertFindings, FULL_SET, networkCase, networkNames, type TestSet } from '../../helpers/reference-set.js';
 
-/** What is too large for the set of the package. */
+/** Too large for the package's set. */
 const ABSENT: Readonly<Record<string, string[]>> = {
   ade_r50: ['training logits, decode', 'training logits, auxiliary'],
   r18: ['gradient of backbone.layer4.1.conv1.weight'],

@@ -13,7 +13,7 @@ export const SOME: readonly { row: string; width: number; sizeHw: readonly [numb
   { row: 'fcn_d6_r50-d16_512x1024_40k_cityscapes', width: 8, sizeHw: [64, 64] },
 ];
 
-/** The others of every structure, and one of which the parameters are most of the memory. */
+/** Rows of every other structure, and one whose memory is mostly parameters. */
 export const OTHERS: typeof SOME = [
   { row: 'fcn_r18-d8_512x1024_80k_cityscapes', width: 64, sizeHw: [64, 64] },
   { row: 'fcn_r18b-d8_769x769_80k_cityscapes', width: 16, sizeHw: [65, 65] },
@@ -40,7 +40,7 @@ function compare(precision: Precision, { row, width, sizeHw }: (typeof SOME)[num
   };
 }
 
-/** The real step, and what the estimate says of it. */
+/** Compares the real step with its estimate. */
 export function testTrainingMemory(name: EngineName, cases: typeof SOME): void {
   const onEngine = withEngine(name);
   for (const each of cases) {

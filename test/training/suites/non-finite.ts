@@ -9,7 +9,7 @@ import { withEngine } from '../../helpers/engines.js';
 import { colourBatch, tinyExperiment } from '../../helpers/experiments.js';
 import { temporaryFolder } from '../../helpers/folder.js';
 
-/** Tests of what happens when training stops as something is not finite, on an engine. */
+/** Tests of a training that stops because a value is not finite, on an engine. */
 export function nonFiniteSuite(engineName: EngineName): void {
   const onEngine = withEngine(engineName);
   const start = async (engine: Engine) => {
@@ -73,15 +73,15 @@ export function nonFiniteSuite(engineName: EngineName): void {
     step.dispose();
   });
 
-  onEngine('a parameter that was broken before is named', async (t, engine) => {
+  onEngine('a parameter that was not finite before the step is named', async (t, engine) => {
     const step = await start(engine);
     fill(engine, step, 'decode_head.conv_seg.bias', Number.NaN);
     const { message } = await fail(t, engine, step);
-    t.regex(message, /3 of 3 values of decode_head\.conv_seg\.bias are not finite already\./);
+    t.regex(message, /3 of 3 values of decode_head\.conv_seg\.bias were already not finite\./);
     step.dispose();
   });
 
-  onEngine('where the state cannot be saved, that is said beside what was not finite', async (t, engine) => {
+  onEngine('if the state cannot be saved, the error says so too', async (t, engine) => {
     const step = await start(engine);
     fill(engine, step, 'decode_head.conv_seg.bias', Number.NaN);
     const batch = colourBatch(1);
@@ -92,7 +92,7 @@ export function nonFiniteSuite(engineName: EngineName): void {
     const explained = (await afterNonFinite(error, { engine, step, batch, row: 'tiny', directory })) as NonFiniteError;
     t.is(explained.exitCode, ExitCode.diverged);
     t.regex(explained.message, /^The loss .* is not finite at iteration 1/);
-    t.regex(explained.message, /3 of 3 values of decode_head\.conv_seg\.bias are not finite already\./);
+    t.regex(explained.message, /3 of 3 values of decode_head\.conv_seg\.bias were already not finite\./);
     t.regex(explained.message, /The state could not be saved: .*run/);
     step.dispose();
   });

@@ -6,9 +6,9 @@ import { createKernels } from '../../../src/kernels/create.js';
 import { loadInferenceNetwork, loadParameters } from '../../../src/network/load.js';
 import { UserError } from '../../../src/support/errors.js';
 import {
-  type Checkpoint,
   openCheckpoint,
   saveCheckpoint,
+  type TrainingCheckpoint,
   takeSnapshot,
   writeSnapshot,
 } from '../../../src/training/checkpoint.js';
@@ -68,7 +68,7 @@ export function stepSuite(engineName: EngineName): void {
     t.is(engine.tf.memory().numTensors, before);
   });
 
-  onEngine('the same seed gives the same losses, another one others', async (t, engine) => {
+  onEngine('the same seed gives the same losses, another seed different ones', async (t, engine) => {
     const losses = async (seed: number) => {
       const step = start(engine, tinyExperiment({ seed }));
       const values: number[] = [];
@@ -130,7 +130,7 @@ export function stepSuite(engineName: EngineName): void {
     await rm(directory, { recursive: true });
   });
 
-  onEngine('a training that is gone on with counts on what it skipped', async (t, engine) => {
+  onEngine('a resumed training continues its counts of skipped steps', async (t, engine) => {
     const directory = await mkdtemp(path.join(tmpdir(), 'fcn-'));
     const step = start(engine);
     const result = await step.run(colourBatch(0), 0);
@@ -149,7 +149,7 @@ export function stepSuite(engineName: EngineName): void {
     await writeSnapshot(await takeSnapshot(directory, 1, { ...step, row: 'tiny' }, progress));
     step.dispose();
     const other = start(engine, tinyExperiment({ seed: 5 }));
-    await restoreStep(engine, other, (await openCheckpoint(directory, 1)) as Checkpoint);
+    await restoreStep(engine, other, (await openCheckpoint(directory, 1)) as TrainingCheckpoint);
     t.deepEqual([other.skipped, other.skippedInARow], [25, 19]);
     other.dispose();
     await rm(directory, { recursive: true });

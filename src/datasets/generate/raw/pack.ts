@@ -31,7 +31,7 @@ async function* mergedAnnotations(members: readonly ArchiveMember[]): AsyncGener
  */
 export function packArchive(file: string, members: readonly ArchiveMember[]): AsyncGenerator<Uint8Array> {
   if (file.endsWith('.zip')) {
-    return zipArchive(file, members, { packing: 'deflated', otherwise: 'Make fewer images, or smaller ones.' });
+    return zipArchive(file, members, { packing: 'deflated', advice: 'Make fewer images, or smaller ones.' });
   }
   if (file.endsWith('.json')) return mergedAnnotations(members);
   return file.endsWith('.tar') ? tarArchive(members) : gzipped(tarArchive(members));

@@ -11,10 +11,10 @@ import { makeCompleteRecord } from '../helpers/complete-record.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
 const ROW = 'fcn_r50-d8_512x512_20k_voc12aug';
-/** Images of the validation split of its data set, as published. */
+/** Published number of images in the validation split of its data set. */
 const IMAGES = 1449;
 
-test('records are kept by kind, listed, found whole, and end in the table of their kind', async (t) => {
+test('records are kept by kind, listed and verified, and appear in the table of their kind', async (t) => {
   const mIoU = makeCompleteRecord({ row: ROW }, 'full', IMAGES).figures.mIoU!.toFixed(2);
   const cwd = await temporaryFolder(t);
   const inbox = path.join(cwd, 'results', 'records');
@@ -38,7 +38,7 @@ test('records are kept by kind, listed, found whole, and end in the table of the
   t.false(again.stdout.includes('kept '));
 
   const verified = await fcn(['results', 'verify'], { cwd });
-  t.is(verified.stdout, '3 records under results: all as they should be.\n');
+  t.is(verified.stdout, '3 records in results: all are correct.\n');
   t.is(verified.code, 0);
   const { stdout: list } = await fcn(['results', 'list'], { cwd });
   t.regex(list, /^3 records: 1 full, 1 smoke, 1 local\.$/m);
@@ -59,11 +59,11 @@ test('records are kept by kind, listed, found whole, and end in the table of the
   t.is((await fcn(['table', '--check', '--write', 'results/README.md'], { cwd })).code, 0);
 });
 
-test('the kept records of the repository are as they should be', (t) => {
+test('the kept records of the repository are correct', (t) => {
   t.deepEqual(checkResults(path.join(packageRoot(), 'results')).problems, []);
 });
 
-test('a folder of results that is not there is a mistake, and named', async (t) => {
+test('a missing folder of results is a mistake, and named', async (t) => {
   const cwd = await temporaryFolder(t);
   const { code, stdout, stderr } = await fcn(['results', 'verify', '--results', 'typo'], { cwd });
   t.is(code, 2);
@@ -76,7 +76,7 @@ test('a folder of results that is not there is a mistake, and named', async (t) 
   });
 });
 
-test('a record that was changed is found in its folder, and is not kept', async (t) => {
+test('a changed record is found in its folder, and is not kept', async (t) => {
   const results = await temporaryFolder(t);
   const file = path.join(results, 'full', `${ROW}.full.json`);
   await writeRecord(file, makeCompleteRecord({ row: ROW }, 'full', IMAGES));

@@ -1,8 +1,8 @@
 import test from 'ava';
-import { compactJson } from '../../src/support/files.js';
+import { compactJson } from '../../src/support/json.js';
 import fc from '../helpers/properties.js';
 
-test('compact JSON reads back as JSON does', (t) => {
+test('compact JSON reads back as the same value', (t) => {
   fc.assert(
     fc.property(fc.jsonValue(), (value) => {
       t.deepEqual(JSON.parse(compactJson(value)), JSON.parse(JSON.stringify(value)));
@@ -10,7 +10,7 @@ test('compact JSON reads back as JSON does', (t) => {
   );
 });
 
-test('a list of numbers takes a line', (t) => {
+test('a list of numbers takes one line', (t) => {
   t.is(
     compactJson({ a: [[1, 2], [3]], b: [], c: {} }),
     '{\n  "a": [\n    [1,2],\n    [3]\n  ],\n  "b": [],\n  "c": {}\n}',
