@@ -19,6 +19,9 @@ export const dataRoot = Flags.string({
 export const RUN_FORMS =
   "A run: ROW/RUN, RUN, the beginning of its name, its directory or its record; or a row: the row's newest run";
 
+/** What a flag that takes weights says of them. `published`: whether a row's published ones count. */
+export const WEIGHTS_VALUE = 'FILE|published|RUN[:best|:last]';
+
 /** What one that takes several says. */
 export const SEVERAL_RUNS_FORMS =
   'Runs: ROW/RUN, RUN, the beginning of a name, a directory or a record; or rows and patterns: all their runs';
@@ -101,6 +104,11 @@ export const evaluateEvery = Flags.integer({
   helpValue: 'N',
 });
 
+export const reset = Flags.option({
+  summary: 'Do not load these from the initial weights of the recipe, but start them anew.',
+  options: ['classifier'] as const,
+})();
+
 /** Which experiment: a row's recipe, its profile and what is changed in it. */
 export const experiment = { profile, set, precision, seed, file };
 
@@ -108,11 +116,17 @@ export const experiment = { profile, set, precision, seed, file };
 export function overridesOf({
   set = [],
   precision,
+  reset,
 }: {
   readonly set?: string[] | undefined;
   readonly precision?: Precision | undefined;
+  readonly reset?: 'classifier' | undefined;
 }): string[] {
-  return [...set, ...(precision === undefined ? [] : [`training.precision=${precision}`])];
+  return [
+    ...set,
+    ...(precision === undefined ? [] : [`training.precision=${precision}`]),
+    ...(reset === undefined ? [] : [`model.reset=${reset}`]),
+  ];
 }
 
 export const checkData = Flags.option({

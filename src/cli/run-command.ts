@@ -3,6 +3,7 @@ import type { Precision } from '../recipe/experiment.js';
 import type { Stage } from '../records/record.js';
 import type { DataCheck } from '../runs/check-data.js';
 import type { Resume } from '../runs/resumption.js';
+import { UserError } from '../support/errors.js';
 import { parseDuration } from '../support/format.js';
 import { BaseCommand } from './base.js';
 import { overridesOf } from './flags.js';
@@ -12,6 +13,7 @@ interface RunFlags {
   readonly profile: 'full' | 'smoke';
   readonly set?: string[] | undefined;
   readonly precision?: Precision | undefined;
+  readonly reset?: 'classifier' | undefined;
   readonly seed?: number | undefined;
   readonly file?: string | undefined;
   readonly engine: EngineName | 'auto';
@@ -66,30 +68,49 @@ export abstract class RunCommand extends BaseCommand {
     };
   }
 
+  /** The weights that a flag names, and their run; a run's are described to the user. */
+  protected async findWeights(given: string | undefined, runs: string) {
+    if (given === undefined) return { file: undefined, run: null };
+    const { findWeights } = await import('../runs/weights-argument.js');
+    const found = await findWeights(given, runs);
+    if (found.described !== null) this.note(found.described);
+    return found;
+  }
+
   protected async runRow(
     row: string | undefined,
     flags: RunFlags,
     stages: readonly Stage[],
-    extra: {
+    {
+      recipeOf,
+      ...extra
+    }: {
       readonly weights?: string;
+      /** A run whose recipe counts, without its weights. */
+      readonly recipeOf?: string | undefined;
       readonly weightsKey?: string | undefined;
       readonly predictions?: string | undefined;
       readonly labelIds?: boolean;
     } = {},
   ): Promise<object> {
-    const { resolve, deviations } = await import('../recipe/resolve.js');
+    const { chooseRecipe } = await import('../runs/run-recipe.js');
     const { execute } = await import('../runs/execute.js');
     const { tablesOf } = await import('../recipe/select.js');
     const { formatExecution } = await import('../tables/series.js');
     const { profile, file, seed } = flags;
-    const experiment = resolve({ row, file, profile, seed, overrides: overridesOf(flags) });
-    const execution = await execute({
-      ...this.executionOptions(flags),
-      experiment,
-      deviations: deviations(experiment, file),
-      stages,
-      ...extra,
-    });
+    const found = await this.findWeights(recipeOf ?? extra.weights, flags.runs);
+    const { run } = found;
+    if (recipeOf !== undefined && run === null) {
+      throw new UserError(
+        `--weights ${recipeOf} is no run, but only the recipe counts here.`,
+        'Give a run as fcn runs list names it, or give a row and leave out --weights.',
+      );
+    }
+    const weights = recipeOf === undefined ? found.file : undefined;
+    const isProfileGiven = this.isGiven('profile');
+    const overrides = overridesOf(flags);
+    const recipe = await chooseRecipe(run, { row, file, profile, isProfileGiven, seed, overrides });
+    const execution = await execute({ ...this.executionOptions(flags), ...recipe, stages, ...extra, weights });
     this.print(formatExecution(execution, tablesOf(file)));
     return execution;
   }

@@ -48,8 +48,8 @@ export default class Reproduce extends RunCommand {
       multipleNonGreedy: true,
     })(),
     weights: Flags.string({
-      summary: "Evaluate these instead of training: a file, or each row's published ones.",
-      helpValue: 'FILE|published',
+      summary: "Evaluate these instead of training: a file, each row's published ones, or a checkpoint of a run.",
+      helpValue: flags.WEIGHTS_VALUE,
       exclusive: ['repeat'],
     }),
     key: { ...flags.weightsKey, dependsOn: ['weights'] },
@@ -61,6 +61,7 @@ export default class Reproduce extends RunCommand {
     'keep-going': Flags.boolean({ summary: 'Go on with the next run after one that failed.' }),
     'dry-run': Flags.boolean({ summary: 'Say what would be done and about what it would take, and do nothing.' }),
     ...flags.experiment,
+    reset: flags.reset,
     'evaluate-every': flags.evaluateEvery,
     ...flags.run,
   };
@@ -70,7 +71,8 @@ export default class Reproduce extends RunCommand {
     const { selectRows, tablesOf } = await import('../recipe/select.js');
     const { chooseStages, planRuns, requireOneRow, requireOneRun } = await import('../runs/plan.js');
     const { executeSeries } = await import('../runs/series.js');
-    const { table, all, file, profile, weights, seed = 0, repeat = 1 } = flags;
+    const { table, all, file, profile, seed = 0, repeat = 1 } = flags;
+    const { file: weights } = await this.findWeights(flags.weights, flags.runs);
     const overrides = overridesOf(flags);
     const rows = selectRows({ patterns: args.rows, table, all, file });
     requireOneRow(rows, weights);

@@ -27,6 +27,14 @@ const dataDeviation = z.strictObject({
   value: z.union([z.string(), z.number()]),
 });
 
+/** How weights fit a network; shapes as in the file. */
+const fit = z.object({
+  loaded: z.int().min(0),
+  missing: names,
+  unexpected: names,
+  wrongShape: z.array(z.object({ path: z.string(), expected: shape, found: shape })).readonly(),
+});
+
 const train = z.object({
   iterations: z.int().min(1),
   seconds,
@@ -37,6 +45,10 @@ const train = z.object({
   skippedSamples: names,
   peakLiveTensorBytes: bytes,
   peakProcessBytes: bytes,
+  /** The weights of a whole network from which training started; `reset`: parameters of classifiers that started anew. */
+  initialWeights: fit.extend({ file: z.string(), sha256, reset: names }).optional(),
+  /** The best of the evaluations during training, mIoU as a fraction; absent if there were none. */
+  bestValidation: z.object({ iteration: z.int().min(1), mIoU: z.number() }).optional(),
 });
 
 /** Figures are fractions; null for a class that is neither labelled nor predicted. */
@@ -55,13 +67,7 @@ const evaluationFields = z.object({
   confusion: z.array(z.array(z.int())),
   /** [classes] each: pixels of a class whose counterpart, prediction or label, is no class; absent if there are none. */
   outside: z.strictObject({ labels: counts, predictions: counts }).optional(),
-  /** How the weights fit the network; shapes as in the file. */
-  loadReport: z.object({
-    loaded: z.int().min(0),
-    missing: names,
-    unexpected: names,
-    wrongShape: z.array(z.object({ path: z.string(), expected: shape, found: shape })).readonly(),
-  }),
+  loadReport: fit,
 });
 
 function areOfSameClasses({ perClass, confusion, outside }: z.output<typeof evaluationFields>): boolean {
@@ -69,10 +75,19 @@ function areOfSameClasses({ perClass, confusion, outside }: z.output<typeof eval
   return perClass.length > 0 && lists.every(({ length }) => length === perClass.length);
 }
 
-const evaluation = evaluationFields.refine(areOfSameClasses, {
-  path: ['confusion'],
-  message: 'expected counts of the classes in perClass',
-});
+const ofSameClasses = { path: ['confusion'], message: 'expected counts of the classes in perClass' };
+
+const multiScaleEvaluation = evaluationFields.refine(areOfSameClasses, ofSameClasses);
+
+const evaluation = evaluationFields
+  .extend({
+    /** The evaluation of the best checkpoint, if that is another than the last, which the figures are of. */
+    best: evaluationFields
+      .extend({ iteration: z.int().min(1), file: z.string(), sha256 })
+      .refine(areOfSameClasses, ofSameClasses)
+      .optional(),
+  })
+  .refine(areOfSameClasses, ofSameClasses);
 
 const benchmark = z.object({
   fps: rate,
@@ -170,7 +185,7 @@ export const recordSchema = z.strictObject({
   details: z.strictObject({
     train: train.nullable(),
     evaluate: evaluation.nullable(),
-    'evaluate-ms': evaluation.nullable(),
+    'evaluate-ms': multiScaleEvaluation.nullable(),
     benchmark: benchmark.nullable(),
   }),
 });

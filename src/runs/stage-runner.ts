@@ -11,7 +11,10 @@ import { runStage, STAGE_TITLES } from './stages.js';
 
 /** The options of a run for its stages. */
 export interface StageOptions
-  extends Omit<StageContext, 'engine' | 'directory' | 'skipped' | 'beforeWrite' | 'weights' | 'weightsKey'> {
+  extends Omit<
+    StageContext,
+    'engine' | 'directory' | 'skipped' | 'beforeWrite' | 'evaluatesLast' | 'weights' | 'weightsKey'
+  > {
   /** In order. */
   readonly stages: readonly Stage[];
   /** Unreadable samples that may be left out. */
@@ -79,6 +82,7 @@ export class StageRunner {
       directory: this.directory.path,
       skipped: await SkippedSamples.open(this.directory.file('skipped.jsonl'), this.options.skipBad, beforeWrite),
       beforeWrite,
+      evaluatesLast: this.options.stages.includes('evaluate'),
       weights: this.weights,
       weightsKey: this.used?.key,
     };
