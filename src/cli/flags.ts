@@ -19,8 +19,8 @@ export const dataRoot = Flags.string({
 export const RUN_FORMS =
   "A run: ROW/RUN, RUN, the beginning of its name, its directory or its record; or a row: the row's newest run";
 
-/** What a flag that takes weights says of them. `published`: whether a row's published ones count. */
-export const WEIGHTS_VALUE = 'FILE|published|RUN[:best|:last]';
+/** What a flag that takes weights shows as its value. */
+export const WEIGHTS_VALUE = 'FILE|published|RUN';
 
 /** What one that takes several says. */
 export const SEVERAL_RUNS_FORMS =

@@ -10,7 +10,7 @@ export default class Train extends RunCommand {
   static override examples = [
     '<%= config.bin %> <%= command.id %> fcn_r18-d8_512x1024_80k_cityscapes --profile smoke',
     '<%= config.bin %> <%= command.id %> camvid_r18-d8 --seed 1 --set iterations=1000 --data-root DIR',
-    '<%= config.bin %> <%= command.id %> camvid_r18-d8 --set initialWeights=FILE.pth --reset classifier --evaluate-every 500',
+    '<%= config.bin %> <%= command.id %> camvid_r18-d8 --set initialWeights=FILE.pth --reset classifier',
   ];
   static override args = { row: flags.row };
   static override flags = {

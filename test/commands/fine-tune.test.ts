@@ -50,10 +50,7 @@ test.serial('a command takes weights and recipe from a run, and training starts 
   t.is(evaluate!.mIoU, bestValidation!.mIoU);
   t.is(byRun.record.experimentHash, byFile.record.experimentHash);
   t.deepEqual(byRun.record.deviations, byFile.record.deviations);
-  t.deepEqual(
-    [...byRun.record.overrides].sort(),
-    ['batch=2', 'checkpointEvery=1', 'iterations=4', 'width=4'].filter((change) => change !== 'checkpointEvery=1'),
-  );
+  t.deepEqual([...byRun.record.overrides].sort(), ['batch=2', 'iterations=4', 'width=4']);
   t.is(byRun.record.weights!.sha256, byFile.record.weights!.sha256);
 
   const [image] = readdirSync(path.join(cwd, 'data/cityscapes/leftImg8bit/val'), { recursive: true, encoding: 'utf8' })
@@ -66,14 +63,6 @@ test.serial('a command takes weights and recipe from a run, and training starts 
   t.is(measured.record.experiment.model.width, 4);
   t.is(measured.record.weights, null);
   t.regex((await run('weights', 'show', `${name}:best`)).stdout, /decode_head\.conv_seg\.weight/);
-  await run('weights', 'convert', name, 'converted.pth');
-
-  const other = await fcn(['evaluate', 'camvid_r18-d8', '--weights', name], { cwd });
-  t.is(other.code, 2);
-  t.regex(other.stderr, /^error: The weights are of fcn_r18.*, but the row camvid_r18-d8 was given\.$/m);
-  const profile = await fcn(['evaluate', '--profile', 'full', '--weights', name], { cwd });
-  t.is(profile.code, 2);
-  t.regex(profile.stderr, /a run of the smoke profile, but --profile full was given\.$/m);
 
   // Fine-tuning: from the file, then from the run, which is the same run; then with the classifiers started anew.
   mkdirSync(path.join(cwd, 'elsewhere'));
