@@ -48,7 +48,8 @@ export default class Reproduce extends RunCommand {
       multipleNonGreedy: true,
     })(),
     weights: Flags.string({
-      summary: "Evaluate these instead of training: a file, each row's published ones, or a run's (RUN:best, RUN:last).",
+      summary:
+        "Evaluate these instead of training: a file, each row's published ones, or a run's (RUN:best, RUN:last).",
       helpValue: flags.WEIGHTS_VALUE,
       exclusive: ['repeat'],
     }),

@@ -99,7 +99,9 @@ function bestProblems({ details: { train, evaluate }, experiment }: RunRecord): 
     ...(best.iteration < iterations
       ? []
       : [`it is of iteration ${best.iteration} of ${iterations}, expected an earlier one`]),
-    ...(best.mIoU > evaluate!.mIoU ? [] : ['its mIoU is not above that of the last checkpoint']),
+    ...((train?.bestValidation?.mIoU ?? 0) > evaluate!.mIoU
+      ? []
+      : ['its mIoU during training is not above that of the last checkpoint']),
     ...mismatch(
       'its iteration',
       best.iteration,

@@ -32,14 +32,14 @@ export async function requireInitialWeights(
     publishedFile({ row, url });
     return PUBLISHED;
   }
+  const { file, run } = await findWeights(named, runs);
   const reference = named.replace(/:(best|last)$/, '');
-  if (reference === row || /[*?{]/.test(reference)) {
+  if (run !== null && (reference === row || /[*?{]/.test(reference))) {
     throw new UserError(
       `model.initialWeights is ${named}, which would be another run as soon as this one has begun.`,
       'Name one run: ROW/RUN, as fcn runs list shows it.',
     );
   }
-  const { file } = await findWeights(named, runs);
   await readInitialWeights(parameterSpecs(architecture(model)), file, model.reset === 'classifier');
   return file;
 }

@@ -31,28 +31,30 @@ export async function findWeights(given: string, runs: string): Promise<WeightsA
   if (given === PUBLISHED || isWeightsFile(given)) return { file: given, run: null, described: null };
   const [, reference, which] = /^(.*?)(?::(best|last))?$/s.exec(given)!;
   const run = await findTrained(given, reference!, runs);
-  const checkpoint = await checkpointOf(run, (which as Which | undefined) ?? 'last');
-  return { run, ...checkpoint };
-}
-
-/** Whether a name is that of a file of weights. A run's record or log is a file, too, and means the run. */
-function isWeightsFile(given: string): boolean {
-  return !/\.jsonl?$/.test(given) && statSync(given, { throwIfNoEntry: false })?.isDirectory() === false;
+  if (run === null) return { file: given, run: null, described: null };
+  return { run, ...(await checkpointOf(run, (which as Which | undefined) ?? 'last')) };
 }
 
 /** What ends like a file of weights is not the name of a run. */
-const FILE_NAME = /\.(pth|pt|ckpt|bin|safetensors|h5|onnx|npz)$/i;
+const FILE_NAME = /\.(pth|pt|ckpt|bin|safetensors)$/i;
 
-async function findTrained(given: string, reference: string, runs: string): Promise<RunReader> {
-  const forms = 'Give a file of weights, a run (RUN, RUN:best or RUN:last), or published.';
-  if (FILE_NAME.test(given)) throw new UserError(`${given} does not exist.`, forms);
+/** Whether a name is that of a file of weights. A run's record or log is a file, too, and means the run. */
+function isWeightsFile(given: string): boolean {
+  if (FILE_NAME.test(given)) return true;
+  return !/\.jsonl?$/.test(given) && statSync(given, { throwIfNoEntry: false })?.isDirectory() === false;
+}
+
+/** The run; null for a folder that is no run: whoever reads it as weights knows what to give instead. */
+async function findTrained(given: string, reference: string, runs: string): Promise<RunReader | null> {
   try {
     return await findRunDirectory(runs, reference, (run) => newestIteration(run.file(CHECKPOINTS)));
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    const isFolder = statSync(given, { throwIfNoEntry: false }) !== undefined;
-    const what = isFolder ? 'is a folder, but no run directory' : 'is no file';
-    throw new UserError(`${given} ${what}. ${error.message}`, `${error.next ?? ''} ${forms}`.trim(), { cause: error });
+    if (statSync(given, { throwIfNoEntry: false }) !== undefined) return null;
+    const forms = 'Give a file of weights, a run (RUN, RUN:best or RUN:last), or published.';
+    throw new UserError(`${given} is no file. ${error.message}`, `${error.next ?? ''} ${forms}`.trim(), {
+      cause: error,
+    });
   }
 }
 

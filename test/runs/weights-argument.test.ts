@@ -71,9 +71,13 @@ test('a name that means several runs, or a checkpoint that is not there, is an e
     (await t.throwsAsync(findWeights(given, runs), { instanceOf: UserError }))!.message;
   const both = await message('20250102');
   t.true(both.includes(`${ROW}/20250102-000000-bbbbbbbb`) && both.includes(`${OTHER}/20250102-000000-dddddddd`), both);
-  t.is(await message('none.pth'), 'none.pth does not exist.');
+  t.like(
+    await findWeights('none.pth', runs),
+    { file: 'none.pth', run: null },
+    'whoever reads it says that it is missing',
+  );
   t.regex(await message('camvid_r81-d8'), /^camvid_r81-d8 is no file\. No run is called camvid_r81-d8 under/);
-  t.regex(await message(root), /is a folder, but no run directory\./);
+  t.deepEqual(await findWeights(root, runs), { file: root, run: null, described: null }, 'a folder that is no run');
   t.regex(await message('20250103'), /camvid_r18-d8\/20250103-000000-cccccccc has no checkpoint/);
   t.regex(await message('20250101:best'), /has no best checkpoint: none was evaluated during training\.$/);
   writeFileSync(file(folder, 100), 'changed');
