@@ -89,13 +89,16 @@ export function resolve({ row, file, ...changes }: ResolveOptions): Experiment {
   return resolveRow(selectRow(row, file), changes);
 }
 
-/** The values that differ between two recipes. */
+/** The values that differ between two recipes and that figures may depend on. */
 export function differences(experiment: RecipeSections, published: RecipeSections): Deviation[] {
+  return allDifferences(experiment, published).filter(({ path }) => !WITHOUT_EFFECT.has(path));
+}
+
+function allDifferences(experiment: RecipeSections, published: RecipeSections): Deviation[] {
   const [values, expected] = [recipeValues(experiment), recipeValues(published)];
   const valueAt = (recipe: ReadonlyMap<string, unknown>, path: string) =>
     isOptional(path) ? (recipe.get(path) ?? null) : recipe.get(path);
   return [...new Set([...values.keys(), ...[...expected.keys()].filter(isOptional)])]
-    .filter((path) => !WITHOUT_EFFECT.has(path))
     .map((path) => ({ path, published: valueAt(expected, path), value: valueAt(values, path) }))
     .filter(({ published, value }) => JSON.stringify(published) !== JSON.stringify(value));
 }
@@ -125,6 +128,15 @@ export function recipeChanges({ profile, experiment, deviations }: ChangedRun): 
   );
   const unchanged = isProfile(profile) ? applyProfile(published, profile) : published;
   return differences(experiment, unchanged).map(({ path, value }) => overrideText(path, value, experiment));
+}
+
+/**
+ * What gives an experiment from the published recipe and a profile, as --set takes it: also values that no figure depends on, but
+ * that its hash does.
+ */
+export function overridesFrom(published: RecipeSections, experiment: Experiment): string[] {
+  const unchanged = applyProfile(published, experiment.profile);
+  return allDifferences(experiment, unchanged).map(({ path, value }) => overrideText(path, value, experiment));
 }
 
 /** JSON with sorted keys, so that equal data has equal text. */

@@ -5,8 +5,8 @@ import {
   type Deviation,
   deviations,
   differences,
+  overridesFrom,
   type ResolveOptions,
-  recipeChanges,
   resolve,
 } from '../recipe/resolve.js';
 import { tablesOf } from '../recipe/select.js';
@@ -53,9 +53,12 @@ export async function chooseRecipe(run: RunReader | null, request: RecipeRequest
     );
   }
   const experiment = changeExperiment(own, { overrides, seed }, run.file('experiment.json'));
-  const found = differences(experiment, await publishedRecipe(run, own, file));
-  const changes = recipeChanges({ profile: own.profile, experiment, deviations: found });
-  return { experiment, deviations: found, overrides: changes };
+  const published = await publishedRecipe(run, own, file);
+  return {
+    experiment,
+    deviations: differences(experiment, published),
+    overrides: overridesFrom(published, experiment),
+  };
 }
 
 /**

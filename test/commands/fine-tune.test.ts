@@ -50,7 +50,7 @@ test.serial('a command takes weights and recipe from a run, and training starts 
   t.is(evaluate!.mIoU, bestValidation!.mIoU);
   t.is(byRun.record.experimentHash, byFile.record.experimentHash);
   t.deepEqual(byRun.record.deviations, byFile.record.deviations);
-  t.deepEqual([...byRun.record.overrides].sort(), ['batch=2', 'iterations=4', 'width=4']);
+  t.deepEqual([...byRun.record.overrides].sort(), ['batch=2', 'checkpointEvery=1', 'iterations=4', 'width=4']);
   t.is(byRun.record.weights!.sha256, byFile.record.weights!.sha256);
 
   const [image] = readdirSync(path.join(cwd, 'data/cityscapes/leftImg8bit/val'), { recursive: true, encoding: 'utf8' })

@@ -10,7 +10,7 @@ import { temporaryFolder } from '../helpers/folder.js';
 import { writeRun } from '../helpers/runs.js';
 
 const ROW = 'camvid_r18-d8';
-const OPTIONS = { row: ROW, profile: 'smoke', overrides: ['width=4', 'iterations=7'], seed: 3 };
+const OPTIONS = { row: ROW, profile: 'smoke', overrides: ['width=4', 'iterations=7', 'checkpointEvery=3'], seed: 3 };
 const NOTHING_GIVEN = { profile: 'full', isProfileGiven: false };
 
 test("a run's recipe is its own, with what the command changes on top", async (t) => {
@@ -20,14 +20,14 @@ test("a run's recipe is its own, with what the command changes on top", async (t
   const { experiment, deviations, overrides } = await chooseRecipe(run, NOTHING_GIVEN);
   t.is(hashExperiment(experiment), hashExperiment(own));
   t.deepEqual(deviations, differences(own, selectRow(ROW).recipe));
-  t.deepEqual([...overrides].sort(), ['iterations=7', 'width=4']);
+  t.deepEqual([...overrides].sort(), ['checkpointEvery=3', 'iterations=7', 'width=4']);
 
   const changed = await chooseRecipe(run, { ...NOTHING_GIVEN, overrides: ['evaluation.limit=2'], seed: 5, row: ROW });
   t.deepEqual(
     [changed.experiment.evaluation.limit, changed.experiment.seed, changed.experiment.model.width],
     [2, 5, 4],
   );
-  t.deepEqual([...changed.overrides].sort(), ['iterations=7', 'limit=2', 'width=4']);
+  t.deepEqual([...changed.overrides].sort(), ['checkpointEvery=3', 'iterations=7', 'limit=2', 'width=4']);
   t.is(
     hashExperiment(changed.experiment),
     hashExperiment(resolve({ ...OPTIONS, overrides: changed.overrides, seed: 5 })),
@@ -53,7 +53,7 @@ test('a run of a row that is in no table here says itself from what it deviates'
   const { deviations, experiment, overrides } = await chooseRecipe(run, NOTHING_GIVEN);
   t.is(experiment.row, 'mine');
   t.deepEqual(deviations, record.deviations);
-  t.deepEqual([...overrides].sort(), ['iterations=7', 'width=4']);
+  t.deepEqual([...overrides].sort(), ['checkpointEvery=3', 'iterations=7', 'width=4']);
   await rm(path.join(directory, 'record.json'));
   await t.throwsAsync(chooseRecipe(run, NOTHING_GIVEN), {
     instanceOf: UserError,
