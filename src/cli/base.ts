@@ -127,6 +127,11 @@ export abstract class BaseCommand extends Command {
     if (!this.jsonEnabled()) process.stderr.write(`${printable(text)}\n`);
   }
 
+  /** Whether a flag stands in the command line, instead of its default or an environment variable. */
+  protected isGiven(flag: string): boolean {
+    return this.argv.some((argument) => argument === `--${flag}` || argument.startsWith(`--${flag}=`));
+  }
+
   /** How to show progress: redrawn in place in a terminal, else as lines; nothing with --json. */
   protected displayMode(): DisplayMode {
     if (this.jsonEnabled()) return 'silent';

@@ -48,8 +48,9 @@ export default class Reproduce extends RunCommand {
       ...flags.repeatable,
     })(),
     weights: Flags.string({
-      summary: "Weights to evaluate instead of training: a file, or each row's published weights.",
-      helpValue: 'FILE|published',
+      summary:
+        "Weights to evaluate instead of training: a file, each row's published weights, or a run's (RUN:best, RUN:last).",
+      helpValue: flags.WEIGHTS_VALUE,
       exclusive: ['repeat'],
     }),
     key: { ...flags.weightsKey, dependsOn: ['weights'] },
@@ -61,6 +62,7 @@ export default class Reproduce extends RunCommand {
     'keep-going': Flags.boolean({ summary: 'Continue with the next run after a failure.' }),
     'dry-run': Flags.boolean({ summary: 'Start nothing: estimate the time, memory and disk space of the runs.' }),
     ...flags.experiment,
+    reset: flags.reset,
     'evaluate-every': flags.evaluateEvery,
     sort: flags.classOrder,
     ...flags.run,
@@ -71,7 +73,8 @@ export default class Reproduce extends RunCommand {
     const { selectRows, tablesOf } = await import('../recipe/select.js');
     const { chooseStages, planRuns, requireOneRow, requireOneRun } = await import('../runs/plan.js');
     const { executeSeries } = await import('../runs/series.js');
-    const { table, all, file, profile, weights, seed = 0, repeat = 1 } = flags;
+    const { table, all, file, profile, seed = 0, repeat = 1 } = flags;
+    const { file: weights } = await this.findWeights(flags.weights, flags.runs);
     const overrides = overridesOf(flags);
     const rows = selectRows({ patterns: args.rows, table, all, file });
     requireOneRow(rows, weights);

@@ -184,8 +184,8 @@ function stageWork(
       const { iterations, batch } = training;
       const trainingFlops = iterations * batch * flopsOfSample;
       if (evaluateEvery === undefined) return { count: iterations, trainingFlops, inferenceFlops: 0 };
-      // The stage `evaluate` follows the last iteration.
-      const evaluations = Math.floor((iterations - 1) / evaluateEvery);
+      // And at most one more: of the last checkpoint if no stage evaluates it, otherwise of the best one in that stage.
+      const evaluations = Math.floor((iterations - 1) / evaluateEvery) + 1;
       const each = stageWork(experiment, 'evaluate', validationImages, undefined);
       return { count: iterations, trainingFlops, inferenceFlops: evaluations * each.inferenceFlops };
     }

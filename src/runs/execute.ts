@@ -44,8 +44,9 @@ export async function execute(requested: ExecuteOptions): Promise<Execution> {
     const before = await completedBefore(taken, requested);
     if (before !== null) return before;
     const times = await begin(taken, prepared);
-    const { options, engine, weights, given } = prepared;
-    const stages = new StageRunner(options, engine, taken.directory, taken.lock, weights, given);
+    const { options, engine, weights, given, initialWeights } = prepared;
+    const settings = { ...options, initialWeights };
+    const stages = new StageRunner(settings, engine, taken.directory, taken.lock, weights, given);
     try {
       await stages.doStages();
     } catch (error) {
@@ -132,7 +133,8 @@ async function begin({ directory, isResumed }: TakenDirectory, prepared: Prepare
   const ofRow = path.dirname(directory.path);
   if (!isResumed) {
     const number = (await highestNumber(ofRow)) + 1;
-    await writeDescription(directory.path, { identity, setup, startedAt, number, continued: [] });
+    const deviations = options.deviations.map((deviation) => ({ ...deviation }));
+    await writeDescription(directory.path, { identity, setup, startedAt, deviations, number, continued: [] });
     return { startedAt };
   }
   // Another process may have resumed or removed the run since it was found.

@@ -28,6 +28,8 @@ export interface InputOptions {
   /** Training iterations between two evaluations; default: no evaluation during training. */
   readonly evaluateEvery?: number | undefined;
   readonly dataRoot: string;
+  /** Folder of the run directories. */
+  readonly runs: string;
   /** Weights to evaluate if no stage trains: a file, or `published` for the row's own. */
   readonly weights?: string | undefined;
   /** Which dictionary of tensors in the file; default: the only one. */
@@ -117,8 +119,11 @@ export async function requireInputs(experiment: Experiment, options: InputOption
   if (evaluateEvery !== undefined && !stages.includes('evaluate')) {
     await requireDataset(experiment, ['evaluate'], options);
   }
-  const { pretrained } = experiment.model;
-  if (stages.includes('train') && pretrained !== null) {
+  const { pretrained, initialWeights = null } = experiment.model;
+  if (initialWeights !== null) {
+    const { requireInitialWeights } = await import('./initial-weights.js');
+    await requireInitialWeights(experiment, options);
+  } else if (stages.includes('train') && pretrained !== null) {
     const { backboneState } = await import('../training/pretrained.js');
     const found = await backboneState(pretrained, options);
     if (found.state === 'missing') throw found.error;

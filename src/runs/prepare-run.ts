@@ -4,9 +4,11 @@ import { startEngine } from '../engines/selection.js';
 import { type Deviation, hashExperiment } from '../recipe/resolve.js';
 import { captureEnvironment, codeVersion } from '../records/environment.js';
 import type { Environment, RunRecord } from '../records/record.js';
+import type { WeightsFile } from '../training/start.js';
 import { weightsIdentity } from '../weights/load.js';
 import { type CheckDataOptions, checkData } from './check-data.js';
 import { type RunIdentity, type RunSetup, requireWritable } from './directory.js';
+import { requireInitialWeights, withInitialWeights } from './initial-weights.js';
 import { givenWeights, recordedWeights } from './plan.js';
 import { inAvailablePrecision, precisionNote } from './precision.js';
 import { type InputOptions, readingStages, requireInputs } from './preflight.js';
@@ -43,6 +45,8 @@ export interface PreparedRun {
   readonly environment: Environment;
   readonly experimentHash: string;
   readonly dataset: RunRecord['dataset'];
+  /** The file of the recipe's initial weights, if a stage trains from them. */
+  readonly initialWeights: WeightsFile | undefined;
   /** The file to evaluate if no stage trains, and its description in the record. */
   readonly weights: string | undefined;
   readonly given: RunRecord['weights'];
@@ -71,11 +75,13 @@ export async function prepareRun(requested: ExecuteOptions): Promise<PreparedRun
     requested.weights === undefined
       ? undefined
       : await givenWeights(requested.experiment, requested.weights, requested);
+  const named = await requireInitialWeights(requested.experiment, requested);
+  const initial = named === null ? null : await givenWeights(requested.experiment, named, requested);
   const given = weights === undefined ? null : await recordedWeights(weights, 'given', requested.weightsKey);
   await requireWritable(recordsFolder(requested));
   const engine = await startEngine(requested);
   const available = inAvailablePrecision(engine, requested);
-  const { experiment, deviations } = available;
+  const { experiment, deviations, initialWeights } = await withInitialWeights(available, initial);
   const replaced = precisionNote(available);
   if (replaced !== null) note(replaced);
   const environment = await captureEnvironment(engine);
@@ -87,6 +93,7 @@ export async function prepareRun(requested: ExecuteOptions): Promise<PreparedRun
     environment,
     experimentHash,
     dataset: data?.described ?? null,
+    initialWeights,
     weights,
     given,
     identity: {
