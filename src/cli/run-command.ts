@@ -1,8 +1,10 @@
 import type { InferredFlags } from '@oclif/core/interfaces';
 import type { Stage } from '../records/record.js';
 import type { Resume } from '../runs/resumption.js';
+import type { CommandWith } from '../runs/run-check.js';
 import { parseDuration } from '../support/format.js';
 import { BaseCommand } from './base.js';
+import { commandWith } from './command-with.js';
 import { type experiment, overridesOf, type run } from './flags.js';
 
 /** Parsed flags of a command that runs a row. */
@@ -39,7 +41,14 @@ export abstract class RunCommand extends BaseCommand {
       saveRequested: this.saveRequests(),
       note: (text: string) => this.note(text),
       display: this.displayMode(),
+      commandWith: this.commandWith(),
     };
+  }
+
+  /** Suggests this command with other flags. */
+  protected commandWith(): CommandWith {
+    const { flags, baseFlags } = this.ctor;
+    return commandWith({ bin: this.config.bin, id: this.id!, argv: this.argv, flags: { ...baseFlags, ...flags } });
   }
 
   protected async runRow(

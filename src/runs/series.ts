@@ -2,17 +2,14 @@ import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { startEngine } from '../engines/selection.js';
 import { canonicalJson, hashExperiment } from '../recipe/resolve.js';
 import { InterruptedError, type UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
 import { readSealed, writeSealed } from '../support/json.js';
 import { withLock } from '../support/lock.js';
-import { checkData } from './check-data.js';
+import { checkRuns, refusalOf } from './checks.js';
 import { type Execution, execute } from './execute.js';
 import type { PlannedRun } from './plan.js';
-import { inAvailablePrecision } from './precision.js';
-import { requireInputs } from './preflight.js';
 import type { ExecuteOptions } from './prepare-run.js';
 import { completedRuns } from './resumption.js';
 
@@ -46,7 +43,7 @@ interface FailedRun {
  * Executes runs one after the other. Checks all of them first, so that a data set missing for the last one is reported now and
  * not after days.
  * @returns How each ended, in order. After a failure (unless `keepGoing`) or an interruption, the rest is not run.
- * @throws UserError if one of the runs cannot be started, unless `keepGoing`.
+ * @throws SeveralProblems if some of the runs cannot be started, unless `keepGoing`.
  */
 export async function executeSeries(options: SeriesOptions): Promise<Outcome[]> {
   const { plan, keepGoing, signal, note, onStart, onFailure } = options;
@@ -101,22 +98,21 @@ async function executeOne(
   }
 }
 
-/** The runs that cannot be started; throws for the first one unless `keepGoing`. */
+/**
+ * The runs that cannot be started.
+ * @throws SeveralProblems for all of them together, each problem once, unless `keepGoing`.
+ */
 async function checkAll(options: SeriesOptions): Promise<Map<PlannedRun, FailedRun>> {
   const { plan, keepGoing } = options;
   const refused = new Map<PlannedRun, FailedRun>();
   // A single run checks itself.
   if (plan.length === 1) return refused;
-  const engine = await startEngine(options);
-  for (const run of plan) {
-    try {
-      inAvailablePrecision(engine, run);
-      await requireInputs(run.experiment, options);
-      await checkData({ ...options, experiment: run.experiment });
-    } catch (error) {
-      if (!keepGoing) throw error;
-      refused.set(run, { run, state: 'failed', error });
-    }
+  const checked = await checkRuns(plan, options);
+  const refusal = refusalOf(checked);
+  if (refusal !== null && !keepGoing) throw refusal;
+  for (const each of checked) {
+    const error = refusalOf([each]);
+    if (error !== null) refused.set(each.run, { run: each.run, state: 'failed', error });
   }
   return refused;
 }

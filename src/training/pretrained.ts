@@ -21,6 +21,22 @@ export async function loadPretrained(engine: Engine, segmentor: Segmentor, pretr
   await loadBackbone(engine, segmentor, findPretrained(pretrained));
 }
 
+/** Where a recipe's backbone is. `missing`: training cannot start; the error says why. */
+export type BackboneState =
+  | { readonly state: 'present'; readonly file: string }
+  | { readonly state: 'fetchable'; readonly url: string }
+  | { readonly state: 'missing'; readonly error: UserError };
+
+/** Looks for a recipe's backbone, without the network and without reading it. */
+export async function backboneState(pretrained: string): Promise<BackboneState> {
+  try {
+    return { state: 'present', file: findPretrained(pretrained) };
+  } catch (error) {
+    if (error instanceof UserError) return { state: 'missing', error };
+    throw error;
+  }
+}
+
 /** The file of a pretrained backbone. @throws UserError if there is none. */
 export function findPretrained(pretrained: string): string {
   const name = PUBLISHED_NAME.exec(pretrained)?.[1];

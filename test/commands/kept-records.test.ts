@@ -70,7 +70,10 @@ test('a missing folder of results is a mistake, and named', async (t) => {
   t.is(stdout, '');
   t.regex(stderr, /typo does not exist: there are no kept records to check/);
   writeFileSync(path.join(cwd, 'file'), '');
-  t.throws(() => checkResults(path.join(cwd, 'file')), { instanceOf: UserError, message: /is a file; expected a folder/ });
+  t.throws(() => checkResults(path.join(cwd, 'file')), {
+    instanceOf: UserError,
+    message: /is a file; expected a folder/,
+  });
 });
 
 test('a changed record is found in its folder, and is not kept', async (t) => {
