@@ -6,7 +6,7 @@ import { engineStatus, nativeEngine, startEngine } from '../engines/selection.js
 import { installCommand } from '../engines/tensorflow/release.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { UserError } from '../support/errors.js';
-import { explainFileError, foldersIn } from '../support/files.js';
+import { explainFileError, foldersIn, isFolder } from '../support/files.js';
 import { formatBytes } from '../support/format.js';
 import { checkpointsSize } from '../training/checkpoint-folder.js';
 import type { PlannedRun } from './plan.js';
@@ -65,7 +65,7 @@ export async function checkPrecision(
   const { precision } = available.experiment.training;
   const note = precisionNote(available);
   if (note === null) return { check: passed('precision', precision), available };
-  return { check: { name: 'precision', state: 'warning', text: note.replace(row, 'The run'), next: null }, available };
+  return { check: { name: 'precision', state: 'warning', text: note.replace(row, 'The row'), next: null }, available };
 }
 
 export interface ResourceCheckOptions extends ResourcesOptions {
@@ -132,6 +132,8 @@ function unlessForced(check: RunCheck, { force }: ResourceCheckOptions): RunChec
 export async function resumableCheckpoints(runs: string, row: string): Promise<number> {
   const ofRow = path.join(runs, row);
   let most = 0;
+  // A folder that is none is another check's problem.
+  if (!(await isFolder(ofRow))) return 0;
   for (const id of await foldersIn(ofRow)) {
     const directory = path.join(ofRow, id);
     if (await new RunReader(directory).isCompleted()) continue;

@@ -29,7 +29,7 @@ export const passed = (name: RunCheck['name'], text: string): RunCheck => ({ nam
 /** The check for an error that would prevent the run. @param next Commands that fix it. */
 export function failed(name: RunCheck['name'], row: string, error: UserError, next: readonly string[]): RunCheck {
   const { message } = error;
-  const text = message.startsWith(`${row}: `) ? message.slice(row.length + 2) : message.replace(row, 'The run');
+  const text = message.startsWith(`${row}: `) ? message.slice(row.length + 2) : message.replace(row, 'The row');
   return { name, state: 'missing', text, next: next.join('\n') };
 }
 

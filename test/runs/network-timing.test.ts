@@ -49,3 +49,22 @@ test.serial('what cannot be measured at all goes by an expected share of the bar
   // Half of 10 GFLOP/s.
   t.deepEqual(timing, { secondsPerFlop: 1 / 5e9, spread: [0.5, 3.5], setUpSeconds: 0, basis: 'share' });
 });
+
+test.serial('a time does not depend on which other networks are timed, and what is measured is said', async (t) => {
+  const experiment = small('training.batch=1');
+  const wider = small('training.batch=2');
+  const engine = await startEngine({ engine: 'wasm' });
+  const measured: string[] = [];
+  const onMeasure = (what: string) => measured.push(what);
+  const options = { engine, convolutionGflops: FAST, memoryBytes: null, onMeasure };
+  const among = new NetworkTimer(options);
+  await among.time('training', wider);
+  const { basis, spread } = await among.time('training', experiment);
+  t.is((await new NetworkTimer(options).time('training', experiment)).basis, basis);
+  t.true(spread[0] < 1 && spread[1] > 1);
+  t.deepEqual([...new Set(measured)], ['fcn_r18-d8_512x1024_80k_cityscapes, a training step']);
+  t.is(measured.length, 3);
+
+  const signal = AbortSignal.abort(new Error('Enough.'));
+  await t.throwsAsync(new NetworkTimer({ ...options, signal }).time('training', wider), { message: 'Enough.' });
+});
