@@ -48,7 +48,7 @@ export async function checkDataset(experiment: Experiment, options: InputCheckOp
   }
   // What evaluation during training reads is not part of the run's data set: a run may be resumed without it.
   const all = await orMistake(() => requireDataset(dataset, experiment, reading, options));
-  if (all instanceof UserError) return refused(all, await waysToGet(dataset, data.dataset, all, options));
+  if (all instanceof UserError) return refused(all, await waysToGet(dataset, experiment, all, options));
   const bad = await orMistake(() => checkData({ ...options, experiment, stages: reading }));
   if (bad instanceof UserError) {
     return refused(bad, [verification(data.dataset, dataRoot), commandWith(['--skip-bad', 'N'])]);
@@ -71,10 +71,12 @@ const verification = (id: string, dataRoot: string) =>
 /** Commands that make the data set, or say what is wrong with it. */
 async function waysToGet(
   dataset: Dataset,
-  id: string,
+  experiment: Experiment,
   error: UserError,
-  { dataRoot, commandWith }: InputCheckOptions,
+  options: InputCheckOptions,
 ): Promise<string[]> {
+  const { dataRoot, commandWith } = options;
+  const id = experiment.data.dataset;
   const { UnfinishedError } = await import('../data/markers.js');
   const { datasetFolder } = await import('../data/split.js');
   const { PREPARABLE } = await import('../datasets/prepare/recipes.js');
@@ -82,7 +84,12 @@ async function waysToGet(
   const root = ['--data-root', dataRoot];
   const prepare = shellWords(['fcn', 'datasets', 'prepare', id, '--from', 'DOWNLOADS', ...root]);
   if (error instanceof UnfinishedError) return [prepare];
-  if (await isFolder(datasetFolder(dataset, dataRoot))) return [verification(id, dataRoot)];
+  if (await isFolder(datasetFolder(dataset, dataRoot))) {
+    const tolerant = { dataRoot, skipBad: 1 };
+    const incomplete = await orMistake(() => requireDataset(dataset, experiment, readingStages(options), tolerant));
+    const skipping = incomplete instanceof UserError ? [] : [commandWith(['--skip-bad', 'N'])];
+    return [verification(id, dataRoot), ...skipping];
+  }
   return [
     ...(PREPARABLE.includes(id) ? [prepare] : []),
     ...(IMITATED.includes(id) ? [shellWords(['fcn', 'datasets', 'generate', id, ...root])] : []),

@@ -164,14 +164,14 @@ export async function checkFolders(
 }
 
 /** @throws UserError if a folder, or the one in which it would be created, takes no files. */
-async function assertWritable(folder: string): Promise<void> {
-  const there = path.resolve(folder);
+async function assertWritable(folder: string, existing = folder): Promise<void> {
+  const there = path.resolve(existing);
   try {
     if (!(await stat(there)).isDirectory()) throw Object.assign(new Error(), { code: 'ENOTDIR' });
     await access(there, constants.W_OK | constants.X_OK);
   } catch (error) {
     const parent = path.dirname(there);
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && parent !== there) return assertWritable(parent);
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && parent !== there) return assertWritable(folder, parent);
     throw explainFileError(error, folder, 'write');
   }
 }

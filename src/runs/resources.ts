@@ -23,7 +23,8 @@ export async function freeDisk(folder: string): Promise<number> {
     return bavail * bsize;
   } catch (error) {
     const parent = path.dirname(folder);
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && parent !== folder) return freeDisk(parent);
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (['ENOENT', 'ENOTDIR'].includes(code) && parent !== folder) return freeDisk(parent);
     throw explainFileError(error, folder, 'read');
   }
 }

@@ -142,7 +142,7 @@ test.serial('a dry run says what would be done and what prevents it, and writes 
   t.regex(stdout, /^Time of training: measured on a training step of this network here\.$/m);
   t.regex(
     stdout,
-    /^✗ data {6}[\s\S]*VOC2012, the\s+folder[\s\S]*\n +Rows: fcn_r50-d8_512x512_20k_voc12aug\n +fcn datasets prepare voc2012-aug/m,
+    /^✗ data {6}[\s\S]*VOC2012,\s+the\s+folder[\s\S]*\n +Rows: fcn_r50-d8_512x512_20k_voc12aug\n +fcn datasets prepare voc2012-aug/m,
   );
   t.regex(stdout, /^1 problem: some runs would not start\.$/m);
   t.true(stdout.split('\n').every((line) => line.length <= 80));
