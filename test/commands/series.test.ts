@@ -55,7 +55,7 @@ test.serial(
     const rows = [WITHOUT_DATA, ROW];
     const refused = await fcn(['reproduce', ...rows, ...TINY], { cwd });
     t.is(refused.code, 2);
-    t.regex(refused.stderr, /^error: .*VOC2012/);
+    t.regex(refused.stderr, /^error: .*VOC2012/m);
     t.false(existsSync(path.join(cwd, 'runs')), 'nothing was started');
 
     const { code, stdout, stderr } = await fcn(['reproduce', ...rows, ...TINY, '--keep-going'], { cwd });
@@ -146,7 +146,7 @@ test.serial('a dry run says what would be done and what prevents it, and writes 
   );
   t.regex(stdout, /^1 problem: some runs would not start\.$/m);
   t.true(stdout.split('\n').every((line) => line.length <= 80));
-  t.deepEqual(readdirSync(cwd), ['datasets']);
+  t.deepEqual(readdirSync(cwd), ['data']);
 });
 
 long('a dry run without data uses the published numbers of images', async (t) => {
