@@ -47,6 +47,7 @@ export default class Doctor extends BaseCommand {
     results: flags.results,
     'check-data': flags.run['check-data'],
     'skip-bad': flags.run['skip-bad'],
+    offline: flags.offline,
     keep: flags.run.keep,
     force: flags.run.force,
   };
@@ -85,6 +86,7 @@ export default class Doctor extends BaseCommand {
       weightsKey: flags.key,
       dataRoot: flags['data-root'],
       skipBad: flags['skip-bad'],
+      offline: flags.offline,
       checkData: flags['check-data'],
       checkedData: new Map(),
       keepCheckpoints: flags.keep,

@@ -3,6 +3,7 @@ import { explainError } from '../cli/base.js';
 import * as flags from '../cli/flags.js';
 import { overridesOf } from '../cli/flags.js';
 import { RunCommand } from '../cli/run-command.js';
+import type { ClassOrder } from '../evaluation/class-order.js';
 import type { Table } from '../recipe/tables.js';
 import { STAGE_NAMES } from '../records/record.js';
 import type { CheckOptions } from '../runs/checks.js';
@@ -64,6 +65,7 @@ export default class Reproduce extends RunCommand {
     }),
     ...flags.experiment,
     'evaluate-every': flags.evaluateEvery,
+    sort: flags.classOrder,
     ...flags.run,
   };
 
@@ -95,7 +97,7 @@ export default class Reproduce extends RunCommand {
         this.noteError(error);
       },
     });
-    return this.report(outcomes, flags.results, tablesOf(file));
+    return this.report(outcomes, flags.results, tablesOf(file), flags.sort);
   }
 
   /** Shows what runs would take and what they lack. The exit code says whether they would start. */
@@ -118,12 +120,21 @@ export default class Reproduce extends RunCommand {
     return { basis: estimate?.basis ?? null, runs: estimated };
   }
 
-  private async report(outcomes: readonly Outcome[], results: string, tables: readonly Table[]): Promise<object> {
+  private async report(
+    outcomes: readonly Outcome[],
+    results: string,
+    tables: readonly Table[],
+    order: ClassOrder,
+  ): Promise<object> {
     const { describeOutcome, formatExecution, formatSeries } = await import('../tables/series.js');
     const { outputWidth } = await import('../terminal/layout.js');
     const [only] = outcomes;
     const single = outcomes.length === 1 && only?.state === 'completed';
-    this.print(single ? formatExecution(only.execution, tables) : formatSeries(outcomes, results, outputWidth()));
+    const width = outputWidth();
+    const text = single
+      ? formatExecution(only.execution, tables, { order, width })
+      : formatSeries(outcomes, results, width);
+    this.print(text);
     process.exitCode = exitCodeOf(outcomes);
     return outcomes.map((outcome) => ({
       ...describeOutcome(outcome),

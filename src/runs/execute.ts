@@ -10,6 +10,7 @@ import { Lock, LostLockError } from '../support/lock.js';
 import { checkpointsSize } from '../training/checkpoint-folder.js';
 import { refusalOf } from './checks.js';
 import { RunDirectory, writeDescription } from './directory.js';
+import { fetchMissingBackbone } from './fetch.js';
 import { checkResources } from './machine-checks.js';
 import { readingStages } from './preflight.js';
 import { type ExecuteOptions, type PreparedRun, prepareRun, recordsFolder } from './prepare-run.js';
@@ -82,6 +83,8 @@ async function takeDirectory({
   const earlier = await findRunToResume(path.join(runs, experiment.row), { identity, setup }, resume, note);
   if (earlier?.completed !== true) {
     await requireResources(options, engine, earlier?.directory ?? null);
+    const begun = earlier === null ? 0 : await checkpointsSize(path.join(earlier.directory, 'checkpoints'));
+    if (options.stages.includes('train') && begun === 0) await fetchMissingBackbone(experiment, options);
   }
   const directory = earlier
     ? RunDirectory.at(earlier.directory)

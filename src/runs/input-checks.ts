@@ -97,45 +97,50 @@ async function waysToGet(
   ];
 }
 
+/** A file that is not in the cache and must not be fetched. */
+function notFetched(
+  name: 'backbone' | 'weights',
+  row: string,
+  { message }: UserError,
+  { url, command = 'fcn weights fetch' }: { readonly url: string; readonly command?: string | undefined },
+): RunCheck {
+  return failed(name, row, new UserError(`${message} Get it from ${url}.`), [`${command} --from FILE`]);
+}
+
 /** Checks the pretrained backbone. Returns null if nothing is trained, or training starts from random weights. */
 export async function checkBackbone(
   { row, model: { pretrained } }: Experiment,
-  { stages, commandWith }: InputCheckOptions,
+  { stages, offline, commandWith }: InputCheckOptions,
 ): Promise<RunCheck | null> {
   if (!stages.includes('train') || pretrained === null) return null;
   const { backboneState } = await import('../training/pretrained.js');
-  const found = await backboneState(pretrained);
+  const found = await backboneState(pretrained, { offline });
   switch (found.state) {
     case 'present':
       return passed('backbone', `${pretrained}: ${found.file}`);
     case 'fetchable':
       return passed('backbone', `${pretrained} will be fetched from ${found.url}`);
-    case 'missing':
+    case 'missing': {
+      const online = await backboneState(pretrained, { offline: false });
+      if (online.state === 'fetchable') return notFetched('backbone', row, found.error, online);
       return failed('backbone', row, found.error, [
         commandWith(['--set', 'pretrained=FILE']),
         // A recorded deviation: training from scratch.
         commandWith(['--set', 'pretrained=null']),
       ]);
+    }
   }
 }
 
 /**
- * Checks given weights without fetching any: a file exists and has the structure of a checkpoint; published ones have a link.
- * Returns null if none are given.
+ * Checks given weights without fetching any: a file exists and has the structure of a checkpoint; published ones have a link or,
+ * offline, are in the cache. Returns null if none are given.
  */
-export async function checkWeights(
-  { row, weights: url }: Experiment,
-  { weights, weightsKey, commandWith }: InputCheckOptions,
-): Promise<RunCheck | null> {
+export async function checkWeights(experiment: Experiment, options: InputCheckOptions): Promise<RunCheck | null> {
+  const { row, weights: url } = experiment;
+  const { weights, weightsKey, commandWith } = options;
   if (weights === undefined) return null;
-  const { publishedFile } = await import('../weights/published.js');
-  if (weights === PUBLISHED) {
-    const published = await orMistake(() => publishedFile({ row, url }));
-    if (published instanceof UserError) {
-      return failed('weights', row, published, [commandWith(['--weights', 'FILE'], row)]);
-    }
-    return passed('weights', `${published.name}, as published: fetched unless it is in the cache`);
-  }
+  if (weights === PUBLISHED) return checkPublishedWeights(experiment, options);
   const { readCheckpoint } = await import('../weights/load.js');
   const checkpoint = await orMistake(() => readCheckpoint(weights, weightsKey));
   if (!(checkpoint instanceof UserError)) {
@@ -146,4 +151,19 @@ export async function checkWeights(
     commandWith(['--weights', 'FILE']),
     ...(url === null ? [] : [commandWith(['--weights', PUBLISHED], row)]),
   ]);
+}
+
+async function checkPublishedWeights(
+  { row, weights: url }: Experiment,
+  { offline, commandWith }: InputCheckOptions,
+): Promise<RunCheck> {
+  const { cachedPlaces, notInCache, weightsRequest } = await import('../weights/published.js');
+  const request = await orMistake(() => weightsRequest(row, url));
+  if (request instanceof UserError) return failed('weights', row, request, [commandWith(['--weights', 'FILE'], row)]);
+  const cached = cachedPlaces(request).find(({ file }) => existsSync(file));
+  if (cached !== undefined) return passed('weights', `as published: ${cached.file}`);
+  const [{ url: link }] = request.files;
+  const command = request.command ?? undefined;
+  if (offline) return notFetched('weights', row, notInCache(request), { url: link, command });
+  return passed('weights', `will be fetched from ${link}`);
 }

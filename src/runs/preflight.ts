@@ -34,6 +34,8 @@ export interface InputOptions {
   readonly weightsKey?: string | undefined;
   /** Bad samples that may be left out without ending the run. */
   readonly skipBad: number;
+  /** Fetch nothing. */
+  readonly offline: boolean;
 }
 
 /** The data set of a run. */

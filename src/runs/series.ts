@@ -3,15 +3,17 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { canonicalJson, hashExperiment } from '../recipe/resolve.js';
-import { InterruptedError, type UserError } from '../support/errors.js';
+import { InterruptedError, UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
 import { readSealed, writeSealed } from '../support/json.js';
 import { withLock } from '../support/lock.js';
 import { checkRuns, refusalOf } from './checks.js';
 import { type Execution, execute } from './execute.js';
+import { fetchMissingBackbone } from './fetch.js';
 import type { PlannedRun } from './plan.js';
 import type { ExecuteOptions } from './prepare-run.js';
 import { completedRuns } from './resumption.js';
+import { orMistake } from './run-check.js';
 
 interface SeriesOptions extends Omit<ExecuteOptions, 'experiment' | 'deviations' | 'predictions'> {
   readonly plan: readonly PlannedRun[];
@@ -111,10 +113,18 @@ async function checkAll(options: SeriesOptions): Promise<Map<PlannedRun, FailedR
   const refusal = refusalOf(checked);
   if (refusal !== null && !keepGoing) throw refusal;
   for (const each of checked) {
-    const error = refusalOf([each]);
-    if (error !== null) refused.set(each.run, { run: each.run, state: 'failed', error });
+    const { run } = each;
+    const error = refusalOf([each]) ?? (await orMistake(() => fetchInputs(run, options)));
+    if (!(error instanceof UserError)) continue;
+    if (!keepGoing) throw error;
+    refused.set(run, { run, state: 'failed', error });
   }
   return refused;
+}
+
+/** Fetches what the run needs now, and not after days. */
+async function fetchInputs({ experiment }: PlannedRun, options: SeriesOptions): Promise<void> {
+  if (options.stages.includes('train')) await fetchMissingBackbone(experiment, options);
 }
 
 const schema = z.object({

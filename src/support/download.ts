@@ -23,6 +23,8 @@ interface DownloadOptions {
   readonly alternative: string;
   readonly fetcher?: Fetcher;
   readonly signal?: AbortSignal | undefined;
+  /** Told the whole size in bytes, null if the server does not say, before the bytes of a connection arrive. */
+  readonly onStart?: (total: number | null) => void;
   readonly onProgress?: (progress: DownloadProgress) => void;
 }
 
@@ -130,9 +132,14 @@ async function request(
 }
 
 /** Appends the bytes of a response to the first `start` bytes of the part. */
-async function receive({ part, onProgress }: DownloadOptions, response: Response, start: number): Promise<void> {
+async function receive(
+  { part, onStart, onProgress }: DownloadOptions,
+  response: Response,
+  start: number,
+): Promise<void> {
   const length = response.headers.get('content-length');
   const total = length === null ? null : start + Number(length);
+  onStart?.(total);
   const handle = await open(part, start === 0 ? 'w' : 'a').catch((error) => {
     throw explainFileError(error, part, 'write');
   });

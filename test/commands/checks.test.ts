@@ -10,7 +10,7 @@ const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
 const OTHER = 'fcn_r18-d8_769x769_80k_cityscapes';
 
 /** Without data, backbone, memory that WebAssembly could address, and a folder for runs. */
-const BARE = ['--engine', 'wasm', '--data-root', 'my data', '--runs', 'file/runs'];
+const BARE = ['--offline', '--engine', 'wasm', '--data-root', 'my data', '--runs', 'file/runs'];
 
 interface Problem {
   readonly name: string;
@@ -58,7 +58,7 @@ test.serial('reproduce, train and evaluate name everything that is missing befor
     stderr,
     /^error: The data root .*my data does not exist.*\nnext: fcn datasets prepare .*\n {2}or: fcn datasets generate /,
   );
-  t.regex(stderr, /^error: The pretrained backbone .*\nnext: fcn train .* --set pretrained=FILE$/m);
+  t.regex(stderr, /^error: resnet18_v1c-\w+\.pth, .* Get it from https:.*\nnext: fcn weights fetch --from FILE$/m);
   t.regex(stderr, /^error: The row needs about .*\nnext: fcn train .* --set training\.batch=6$/m);
   t.regex(stderr, /^error: file\/runs: a part of this path is a file.*\nnext: fcn train .* --runs DIR$/m);
   t.is(stderr.match(/^error: /gm)!.length, 4);

@@ -2,7 +2,10 @@ import test from 'ava';
 import { resolve } from '../../src/recipe/resolve.js';
 import { formatChecks } from '../../src/runs/check-report.js';
 import { groupChecks, refusalOf } from '../../src/runs/checks.js';
+import { checkBackbone, checkWeights, type InputCheckOptions } from '../../src/runs/input-checks.js';
 import type { RunCheck } from '../../src/runs/run-check.js';
+import { flagsAlone } from '../../src/runs/run-check.js';
+import { temporaryFolder } from '../helpers/folder.js';
 
 const ROWS = ['fcn_r18-d8_512x1024_80k_cityscapes', 'fcn_r50-d8_512x1024_40k_cityscapes', 'camvid_r18-d8'] as const;
 
@@ -84,4 +87,27 @@ test('a list of checks fits its width, and says whether the runs would start', (
   t.true(series.split('\n').every((line) => line.length <= 80));
   t.regex(series, /\n\n2 problems: some runs would not start\.$/);
   t.regex(formatChecks([SERIES[2]!], 80), /\n\nNothing is missing: the run would start\.$/);
+});
+
+test.serial('what can be fetched is not missing, unless --offline forbids it', async (t) => {
+  const previous = process.env['FCN_CACHE_DIR'];
+  process.env['FCN_CACHE_DIR'] = await temporaryFolder(t);
+  t.teardown(() => {
+    if (previous === undefined) delete process.env['FCN_CACHE_DIR'];
+    else process.env['FCN_CACHE_DIR'] = previous;
+  });
+  const experiment = resolve({ row: ROWS[0] });
+  const options = { commandWith: flagsAlone, weights: 'published' } as const;
+  const check = async (offline: boolean) => {
+    const inputs = { ...options, offline, stages: ['train'] } as unknown as InputCheckOptions;
+    return [await checkBackbone(experiment, inputs), await checkWeights(experiment, inputs)] as const;
+  };
+  for (const found of await check(false)) {
+    t.is(found?.state, 'ok');
+    t.regex(found!.text, /will be fetched from https:.*\.pth$/);
+  }
+  const [backbone, weights] = await check(true);
+  t.like(backbone, { state: 'missing', next: 'fcn weights fetch --from FILE' });
+  t.like(weights, { state: 'missing', next: `fcn weights fetch ${ROWS[0]} --from FILE` });
+  t.regex(weights!.text, /forbids fetching it\. Get it from https:/);
 });
