@@ -41,11 +41,24 @@ function checkLines({ name, state, text, next, rows }: GroupedCheck, count: numb
   const room = width - INDENT;
   const about = rows.length < count && state !== 'ok' ? wrap(`Rows: ${nameRows(rows)}`, room) : [];
   const commands = (next ?? '').split('\n').filter((command) => command !== '');
-  const lines = [
-    ...wrap(text, room).map((line) => line.trimStart()),
-    ...about,
-    ...commands.flatMap((command) => breakCommand(command, room)),
-  ];
+  const lines = [...textLines(text, room), ...about, ...commands.flatMap((command) => breakCommand(command, room))];
   const head = `${MARKS[state]} ${name.padEnd(INDENT - 2)}`;
-  return lines.map((line, i) => `${i === 0 ? head : ' '.repeat(INDENT)}${line}`);
+  return lines.map((line, i) => {
+    if (i === 0) return `${head}${line}`;
+    // A long link or path has the whole width.
+    return `${' '.repeat(line.length > room ? 2 : INDENT)}${line}`;
+  });
+}
+
+/** Lines of a text; a word that is longer than a line, such as a link, stays whole so that it can be copied. */
+function textLines(text: string, room: number): string[] {
+  const [before = '', word, after = ''] = splitAtLongWord(text, room);
+  const lines = before === '' ? [] : wrap(before, room).map((line) => line.trimStart());
+  return word === undefined ? lines : [...lines, word, ...textLines(after, room)];
+}
+
+function splitAtLongWord(text: string, room: number): string[] {
+  const words = text.split(' ');
+  const at = words.findIndex((word, i) => i > 0 && word.length > room);
+  return at < 0 ? [text] : [words.slice(0, at).join(' '), words[at]!, words.slice(at + 1).join(' ')];
 }

@@ -104,7 +104,8 @@ function notFetched(
   { message }: UserError,
   { url, command = 'fcn weights fetch' }: { readonly url: string; readonly command?: string | undefined },
 ): RunCheck {
-  return failed(name, row, new UserError(`${message} Get it from ${url}.`), [`${command} --from FILE`]);
+  const advice = `Download ${url} elsewhere and give the file.`;
+  return failed(name, row, new UserError(`${message} ${advice}`), [`${command} --from FILE`]);
 }
 
 /** Checks the pretrained backbone. Returns null if nothing is trained, or training starts from random weights. */

@@ -109,5 +109,20 @@ test.serial('what can be fetched is not missing, unless --offline forbids it', a
   const [backbone, weights] = await check(true);
   t.like(backbone, { state: 'missing', next: 'fcn weights fetch --from FILE' });
   t.like(weights, { state: 'missing', next: `fcn weights fetch ${ROWS[0]} --from FILE` });
-  t.regex(weights!.text, /forbids fetching it\. Get it from https:/);
+  t.regex(weights!.text, /forbids fetching it\. Download https:/);
+});
+
+test('a link that is longer than the column of texts has a line of its own and stays whole', (t) => {
+  const link = `https://example.org/${'a'.repeat(50)}`;
+  t.is(
+    formatChecks([checked(ROWS[0], missing('weights', `There are none. Download ${link} elsewhere.`, 'fcn a'))], 80),
+    [
+      '✗ weights   There are none. Download',
+      `  ${link}`,
+      '            elsewhere.',
+      '            fcn a',
+      '',
+      '1 problem: the run would not start.',
+    ].join('\n'),
+  );
 });
