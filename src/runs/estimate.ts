@@ -57,7 +57,7 @@ export interface EstimateBasis {
   readonly freeBytes: number;
 }
 
-export interface EstimateOptions extends InputOptions {
+interface EstimateOptions extends InputOptions {
   /** Newest checkpoints to keep, besides the best. */
   readonly keepCheckpoints: number;
   /** Folder of the run directories; it need not exist. */

@@ -68,7 +68,7 @@ export async function checkPrecision(
   return { check: { name: 'precision', state: 'warning', text: note.replace(row, 'The row'), next: null }, available };
 }
 
-export interface ResourceCheckOptions extends ResourcesOptions {
+interface ResourceCheckOptions extends ResourcesOptions {
   readonly commandWith: CommandWith;
 }
 
