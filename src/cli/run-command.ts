@@ -2,9 +2,11 @@ import type { InferredFlags } from '@oclif/core/interfaces';
 import type { ClassOrder } from '../evaluation/class-order.js';
 import type { Stage } from '../records/record.js';
 import type { Resume } from '../runs/resumption.js';
+import type { CommandWith } from '../runs/run-check.js';
 import { UserError } from '../support/errors.js';
 import { parseDuration } from '../support/format.js';
 import { BaseCommand } from './base.js';
+import { commandWith } from './command-with.js';
 import { type experiment, overridesOf, type run } from './flags.js';
 
 /** Parsed flags of a command that runs a row. */
@@ -46,6 +48,7 @@ export abstract class RunCommand extends BaseCommand {
       saveRequested: this.saveRequests(),
       note: (text: string) => this.note(text),
       display: this.displayMode(),
+      commandWith: this.commandWith(),
     };
   }
 
@@ -56,6 +59,12 @@ export abstract class RunCommand extends BaseCommand {
     const found = await findWeights(given, runs);
     if (found.described !== null) this.note(found.described);
     return found;
+  }
+
+  /** Suggests this command with other flags. */
+  protected commandWith(): CommandWith {
+    const { flags, baseFlags } = this.ctor;
+    return commandWith({ bin: this.config.bin, id: this.id!, argv: this.argv, flags: { ...baseFlags, ...flags } });
   }
 
   protected async runRow(

@@ -13,7 +13,6 @@ import type { Stage } from '../records/record.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
 import { formatBytes } from '../support/format.js';
-import { checkpointsSize } from '../training/checkpoint-folder.js';
 import { trainingMemory } from '../training/step.js';
 import { largestStageMemory, type StageMemory } from './stage-memory.js';
 
@@ -24,7 +23,8 @@ export async function freeDisk(folder: string): Promise<number> {
     return bavail * bsize;
   } catch (error) {
     const parent = path.dirname(folder);
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && parent !== folder) return freeDisk(parent);
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (['ENOENT', 'ENOTDIR'].includes(code) && parent !== folder) return freeDisk(parent);
     throw explainFileError(error, folder, 'read');
   }
 }
@@ -42,7 +42,21 @@ export function checkpointsBytes(experiment: Experiment, keep: number): number {
   return mostCheckpoints(experiment, keep) * bytes;
 }
 
-interface ResourcesOptions {
+/** A run does not fit. */
+export class TooLargeError extends UserError {
+  override readonly name = 'TooLargeError';
+
+  constructor(
+    message: string,
+    next: string,
+    /** The change of the recipe with which it fits, as `--set` takes it; null if there is none. */
+    readonly change: string | null = null,
+  ) {
+    super(message, next);
+  }
+}
+
+export interface ResourcesOptions {
   readonly experiment: Experiment;
   readonly stages: readonly Stage[];
   /** Folder of the run directories; it need not exist. */
@@ -54,7 +68,7 @@ interface ResourcesOptions {
 }
 
 /** Available resources, in bytes. */
-interface Available {
+export interface Available {
   /** Main memory that this process may still use. */
   readonly memory: number;
   /** Free memory of the GPU, null if unknown; null if the processor computes. */
@@ -75,34 +89,30 @@ export async function availableForTensors(engine: Engine): Promise<number | null
   return Math.min(availableMemory(), engine.addressableBytes ?? Number.POSITIVE_INFINITY);
 }
 
-/**
- * Refuses a run that does not fit in memory or on the disk.
- * @param directory The directory of a resumed run; null for a new one.
- * @throws UserError with needed and available bytes, unless `force`.
- */
-export async function requireResources(
-  options: ResourcesOptions,
-  engine: Engine,
-  directory: string | null,
-): Promise<void> {
-  if (options.force) return;
+/** What this machine has for a run. @param checkpoints Bytes of existing checkpoints that the run continues. */
+export async function availableResources(engine: Engine, runs: string, checkpoints: number): Promise<Available> {
   const gpu = engine.device === 'gpu' ? { free: await freeMemoryOfGpu() } : null;
-  const disk = await freeDisk(path.resolve(options.runs));
-  const checkpoints = directory === null ? 0 : await checkpointsSize(path.join(directory, 'checkpoints'));
-  await assertFits(options, engine, { memory: availableMemory(), gpu, disk, checkpoints });
+  return { memory: availableMemory(), gpu, disk: await freeDisk(path.resolve(runs)), checkpoints };
 }
 
-/** @throws UserError if the run needs more than is available. */
+/** @throws TooLargeError if the run needs more memory or disk space than is available. */
 export async function assertFits(options: ResourcesOptions, engine: Engine, available: Available): Promise<void> {
   await assertMemory(options, engine, available);
-  const { experiment, stages, runs, keepCheckpoints } = options;
+  assertDisk(options, available);
+}
+
+/** @throws TooLargeError if the run's checkpoints need more disk space than is free. */
+export function assertDisk(
+  { experiment, stages, runs, keepCheckpoints }: ResourcesOptions,
+  available: Pick<Available, 'disk' | 'checkpoints'>,
+): void {
   const { row, training } = experiment;
   if (!stages.includes('train')) return;
   const all = checkpointsBytes(experiment, keepCheckpoints);
   if (all - available.checkpoints > available.disk) {
     const existing =
       available.checkpoints === 0 ? '' : `, ${formatBytes(available.checkpoints)} of which already exist,`;
-    throw new UserError(
+    throw new TooLargeError(
       `${row} writes about ${formatBytes(all)} of checkpoints (every ${training.checkpointEvery} iterations, ` +
         `${mostCheckpoints(experiment, keepCheckpoints)} at a time)${existing} to ${runs}, where ${formatBytes(available.disk)} are free.`,
       'Free some space, choose another folder with --runs, keep fewer (--keep 1), or start anyway with --force.',
@@ -110,10 +120,11 @@ export async function assertFits(options: ResourcesOptions, engine: Engine, avai
   }
 }
 
-async function assertMemory(
+/** @throws TooLargeError if the run needs more memory than is free, or than its engine can address. */
+export async function assertMemory(
   { experiment, stages }: ResourcesOptions,
   engine: Engine,
-  { memory, gpu }: Available,
+  { memory, gpu }: Pick<Available, 'memory' | 'gpu'>,
 ): Promise<void> {
   const { row } = experiment;
   const largest = await largestStageMemory(experiment, stages, engine);
@@ -122,11 +133,12 @@ async function assertMemory(
   const { addressableBytes } = engine;
   if (addressedBytes !== null && addressableBytes !== null && addressedBytes > addressableBytes) {
     const fits = (peak: PeakMemory) => peak.addressedBytes! <= addressableBytes;
-    throw new UserError(
+    const batch = await fittingBatch(largest, experiment, engine, fits);
+    throw new TooLargeError(
       `${row} needs about ${formatBytes(addressedBytes)} on the ${engine.name} engine (${tensors}, and what its kernels ` +
         `keep besides), which can address ${formatBytes(addressableBytes)}.`,
-      `${await smallerBatch(largest, experiment, engine, fits)}Use the native engine (fcn engines install), or run it ` +
-        'anyway with --force.',
+      `${adviceFor(batch)}Use the native engine (fcn engines install), or run it anyway with --force.`,
+      changeTo(batch),
     );
   }
   // Batches made ahead are in main memory, like the tensors without a GPU.
@@ -137,21 +149,23 @@ async function assertMemory(
   const made = stage === 'train' ? 'batches' : 'images';
   const ahead = aheadBytes === 0 ? '' : `, ${formatBytes(aheadBytes)} of ${made} made ahead`;
   const fits = (peak: PeakMemory) => (peak.addressedBytes ?? peak.peakBytes) <= free - aheadBytes;
-  throw new UserError(
+  const batch = await fittingBatch(largest, experiment, engine, fits);
+  throw new TooLargeError(
     `${row} needs about ${formatBytes(tensorBytes + aheadBytes)} of ${gpu === null ? 'memory' : 'GPU memory'} ` +
       `(${tensors}${ahead}), but ${formatBytes(free)} are free.`,
-    `${await smallerBatch(largest, experiment, engine, fits)}Free some memory, or start anyway with --force.`,
+    `${adviceFor(batch)}Free some memory, or start anyway with --force.`,
+    changeTo(batch),
   );
 }
 
-/** Suggests the largest batch whose step fits; nothing if none does, or another stage does not fit. */
-async function smallerBatch(
+/** The largest batch whose step fits; null if none does, or another stage does not fit. */
+async function fittingBatch(
   { stage }: StageMemory,
   experiment: Experiment,
   engine: Engine,
   fits: (peak: PeakMemory) => boolean,
-): Promise<string> {
-  if (stage !== 'train') return '';
+): Promise<number | null> {
+  if (stage !== 'train') return null;
   const { data, training } = experiment;
   // Memory grows with the batch, so bisection finds the largest that fits.
   let [fitting, tooLarge] = [0, training.batch];
@@ -160,8 +174,13 @@ async function smallerBatch(
     if (fits(await trainingMemory(engine, experiment, data.cropHw, batch))) fitting = batch;
     else tooLarge = batch;
   }
-  return fitting === 0 ? '' : `A batch of ${fitting} fits: --set training.batch=${fitting} (a recorded deviation). `;
+  return fitting === 0 ? null : fitting;
 }
+
+const changeTo = (batch: number | null) => (batch === null ? null : `training.batch=${batch}`);
+
+const adviceFor = (batch: number | null) =>
+  batch === null ? '' : `A batch of ${batch} fits: --set ${changeTo(batch)} (a recorded deviation). `;
 
 /** Number of the largest tensors to name. */
 const MOST_NAMED = 3;
