@@ -9,9 +9,13 @@ import { DATA_CHECKS } from '../runs/check-data.js';
 const DEFAULT_DATA_ROOT = 'data';
 
 export const dataRoot = Flags.string({
-  summary: 'Folder that holds the data sets.',
+  summary: 'Folder that holds the data sets; default: the dataRoot in the experiment file, else data.',
   env: 'FCN_DATA_ROOT',
-  default: DEFAULT_DATA_ROOT,
+  default: async ({ flags }) => {
+    if (typeof flags['file'] !== 'string') return DEFAULT_DATA_ROOT;
+    const { dataRootOf } = await import('../recipe/tables.js');
+    return dataRootOf(flags['file']) ?? DEFAULT_DATA_ROOT;
+  },
   helpValue: 'DIR',
 });
 

@@ -1,24 +1,42 @@
+import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base.js';
 
+const KINDS = ['table', 'base', 'dataset'] as const;
+
 export default class Schema extends BaseCommand {
-  static override summary = 'Print the JSON Schema of experiment files, by which editors check and complete them.';
+  static override summary = 'Print the JSON Schema of your files, by which editors check and complete them.';
   static override description =
     'Save it beside your file and name it in the first line: # yaml-language-server: $schema=./schema.json';
-  static override examples = ['<%= config.bin %> <%= command.id %> > schema.json'];
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> > schema.json',
+    '<%= config.bin %> <%= command.id %> dataset > dataset.schema.json',
+  ];
+  static override args = {
+    kind: Args.string({
+      description: "table: an experiment file; dataset: a data set's file; base: what the package's tables share.",
+      options: [...KINDS],
+    }),
+  };
   static override flags = {
-    of: Flags.option({
-      summary: "table: your own tables and the package's; base: what the package's tables share.",
-      default: 'table' as const,
-      options: ['table', 'base'] as const,
-    })(),
+    // The form of earlier versions.
+    of: Flags.option({ default: 'table' as const, options: KINDS, hidden: true })(),
   };
 
   async run(): Promise<object> {
-    const { flags } = await this.parse(Schema);
-    const { experimentJsonSchema } = await import('../recipe/experiment.js');
-    const schema = experimentJsonSchema(flags.of);
+    const { args, flags } = await this.parse(Schema);
+    const kind = KINDS.find((known) => known === args.kind) ?? flags.of;
+    const schema = await schemaOf(kind);
     this.print(JSON.stringify(schema, null, 2));
     return schema;
   }
+}
+
+async function schemaOf(kind: (typeof KINDS)[number]): Promise<object> {
+  if (kind === 'dataset') {
+    const { datasetJsonSchema } = await import('../data/description.js');
+    return datasetJsonSchema();
+  }
+  const { experimentJsonSchema } = await import('../recipe/experiment.js');
+  return experimentJsonSchema(kind);
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { UserError } from '../support/errors.js';
 import { check, formatFinding } from '../support/yaml.js';
 import { type Experiment, experimentSchema, isSection } from './experiment.js';
+import { identifyingValue, locateFiles, withoutFolders } from './named-files.js';
 import { applyOverrides, overrideText, type RecipeSections, recipeValues, replaceValue } from './overrides.js';
 import { applyProfile, checkRules, isProfile } from './profiles.js';
 import { selectRow } from './select.js';
@@ -46,7 +47,8 @@ function freeze<T>(value: T): T {
  */
 export function resolveRow(row: Row, { profile = 'full', overrides = [], seed = 0 }: Changes = {}): Experiment {
   const { id, table, published, weights, log } = row;
-  const recipe = applyOverrides(applyProfile(row.recipe, profile), overrides);
+  // A path that is typed is relative to the working folder.
+  const recipe = locateFiles(applyOverrides(applyProfile(row.recipe, profile), overrides), '');
   checkRules(recipe, id);
   const experiment = { row: id, table: table.name, profile, seed, ...recipe, published, weights, log };
   const checked = check(experimentSchema, experiment);
@@ -60,12 +62,14 @@ export function resolve({ row, file, ...changes }: ResolveOptions): Experiment {
   return resolveRow(selectRow(row, file), changes);
 }
 
-/** The values that differ between two recipes. */
+/** The values that differ between two recipes. Of files, only their names are compared. */
 export function differences(experiment: RecipeSections, published: RecipeSections): Deviation[] {
   const expected = recipeValues(published);
-  const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
+  const identity = (path: string, value: unknown) => JSON.stringify(identifyingValue(path, value));
   return [...recipeValues(experiment)]
-    .filter(([path, value]) => !WITHOUT_EFFECT.has(path) && !same(value, expected.get(path)))
+    .filter(
+      ([path, value]) => !WITHOUT_EFFECT.has(path) && identity(path, value) !== identity(path, expected.get(path)),
+    )
     .map(([path, value]) => ({ path, published: expected.get(path), value }));
 }
 
@@ -93,7 +97,9 @@ export function recipeChanges({ profile, experiment, deviations }: ChangedRun): 
     experiment,
   );
   const unchanged = isProfile(profile) ? applyProfile(published, profile) : published;
-  return differences(experiment, unchanged).map(({ path, value }) => overrideText(path, value, experiment));
+  return differences(experiment, unchanged).map(({ path, value }) =>
+    overrideText(path, identifyingValue(path, value), experiment),
+  );
 }
 
 /** JSON with sorted keys, so that equal data has equal text. */
@@ -103,7 +109,17 @@ export function canonicalJson(value: unknown): string {
   );
 }
 
-/** SHA-256, in hexadecimal, of the experiment as canonical JSON. */
+/** SHA-256, in hexadecimal, of data as canonical JSON. */
+function hashOf(data: unknown): string {
+  return createHash('sha256').update(canonicalJson(data)).digest('hex');
+}
+
+/** SHA-256, in hexadecimal, of the experiment as canonical JSON, with the names of its files only. */
 export function hashExperiment(experiment: Experiment): string {
-  return createHash('sha256').update(canonicalJson(experiment)).digest('hex');
+  return hashOf(withoutFolders(experiment));
+}
+
+/** Whether a recorded hash is that of the experiment. Earlier versions hashed the paths of files. */
+export function isHashOf(hash: string, experiment: Experiment): boolean {
+  return hash === hashExperiment(experiment) || hash === hashOf(experiment);
 }

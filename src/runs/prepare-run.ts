@@ -10,6 +10,7 @@ import { type RunIdentity, type RunSetup, requireWritable } from './directory.js
 import { givenWeights, recordedWeights } from './plan.js';
 import { inAvailablePrecision, precisionNote } from './precision.js';
 import { type InputOptions, readingStages, requireInputs } from './preflight.js';
+import { recipeFilesHash } from './recipe-files.js';
 import type { Resume } from './resumption.js';
 import type { StageOptions } from './stage-runner.js';
 
@@ -80,6 +81,7 @@ export async function prepareRun(requested: ExecuteOptions): Promise<PreparedRun
   if (replaced !== null) note(replaced);
   const environment = await captureEnvironment(engine);
   const experimentHash = hashExperiment(experiment);
+  const files = await recipeFilesHash(experiment, stages);
   return {
     options: { ...requested, experiment, deviations },
     startedAt,
@@ -95,6 +97,7 @@ export async function prepareRun(requested: ExecuteOptions): Promise<PreparedRun
       engine: engine.name,
       device: engine.device,
       dataset: data?.names ?? null,
+      ...(files !== undefined && { files }),
       weights: given === null ? null : weightsIdentity(given.sha256, given.key),
     },
     setup: { environment, code: codeVersion(), dataset: data?.described.fingerprint ?? null },
