@@ -41,6 +41,8 @@ export const DEFAULTS: readonly Default[] = [
   { key: 'benchmark.trainingBatch', words: '`training.batch`', value: (read) => read('training.batch') },
 ];
 
+export const DERIVED_KEYS: readonly string[] = DEFAULTS.map(({ key }) => key);
+
 /** Adds the values that a recipe leaves out and that follow from others. The schema checks the result. */
 export function withDefaults(recipe: RecipeSection): RecipeSection {
   let completed = recipe;

@@ -6,7 +6,7 @@ import { explainFileError } from '../support/files.js';
 import { packageRoot } from '../support/package.js';
 import { alternatives, nearestAll } from '../support/suggest.js';
 import { check, checkYaml, formatFinding, formatPath, parseYaml, type YamlFile } from '../support/yaml.js';
-import { withDefaults } from './defaults.js';
+import { DERIVED_KEYS, withDefaults } from './defaults.js';
 import {
   baseFileSchema,
   isSection,
@@ -86,10 +86,8 @@ function rowRecipe(
       `Correct the row's parts in ${file}.`,
     );
   });
-  const checked = check(
-    recipeSchema,
-    withDefaults([...shared, ...chosen, row.recipe].reduce(merge, {}) as RecipeSection),
-  );
+  const merged = [...shared, ...chosen, row.recipe].reduce(merge, {}) as RecipeSection;
+  const checked = check(recipeSchema, withDefaults(merged), DERIVED_KEYS);
   if ('value' in checked) return locateFiles(checked.value, path.dirname(file));
   throw new UserError(
     `${file}: row ${row.id}: ${formatFinding(checked.finding)}`,

@@ -110,15 +110,25 @@ function explainMissing(issues: readonly core.$ZodIssue[]): Finding {
   return { path: shared, message: `${listNames(names)} are missing` };
 }
 
-/** Checks a value; returns it typed, or the first thing that is wrong with it: of missing values, all. */
-export function check<T>(schema: z.ZodType<T>, value: unknown): { readonly value: T } | { readonly finding: Finding } {
+/**
+ * Checks a value; returns it typed, or the first thing that is wrong with it: of missing values, all.
+ * @param derived Paths of values that follow from others: they are not named among the missing ones.
+ */
+export function check<T>(
+  schema: z.ZodType<T>,
+  value: unknown,
+  derived: readonly string[] = [],
+): { readonly value: T } | { readonly finding: Finding } {
   const parsed = schema.safeParse(value);
   if (parsed.success) return { value: parsed.data };
   // A misspelt key is also a missing one: the misspelling says more.
   const { issues } = parsed.error;
   const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]!;
   const missing = issues.filter(({ path }) => valueAt(value, path) === undefined);
-  if (missing.includes(issue)) return { finding: explainMissing(missing) };
+  if (missing.includes(issue)) {
+    const given = missing.filter(({ path }) => !derived.includes(formatPath(path)));
+    return { finding: explainMissing(given.length > 0 ? given : missing) };
+  }
   return { finding: explain(schema, value, issue) };
 }
 

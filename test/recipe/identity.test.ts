@@ -72,7 +72,7 @@ test('all that is missing from a recipe is named at once', async (t) => {
   writeFileSync(file, 'rows:\n  - { id: mine }\n');
   t.throws(() => resolve({ file }), {
     message:
-      /row mine: backbone, model\.depth, model\.classes, model\.pretrained, data\.dataset, data\.imageScaleWh, data\.cropHw, training\.iterations, training\.checkpointEvery and evaluation\.imageScaleWh are missing\.$/,
+      /row mine: backbone, model\.depth, model\.classes, model\.pretrained, data\.dataset, data\.imageScaleWh and training\.iterations are missing\.$/,
   });
   writeFileSync(file, 'table: Mine\n');
   t.throws(() => resolve({ file }), { message: /:1: rows: is missing\.$/ });
