@@ -131,7 +131,10 @@ function proposeColours({ colours }: Survey, given: readonly string[] | undefine
 export function proposeClasses(survey: Survey, given: readonly string[] | undefined): ProposedClasses | Refusal {
   const { values, colours } = survey.decoded;
   if (values > 0 && colours > 0) {
-    return { mistakes: [`${values} label maps hold values, but ${colours} hold colours: save all in the same way.`] };
+    const found = `${formatNumber(values, 'label map')} hold${values === 1 ? 's' : ''} values`;
+    return {
+      mistakes: [`${found}, but ${colours} hold${colours === 1 ? 's' : ''} colours: save all in the same way.`],
+    };
   }
   const twice = given?.find((name, i) => given.indexOf(name) !== i);
   if (twice !== undefined) return { mistakes: [`--classes names ${twice} twice.`] };

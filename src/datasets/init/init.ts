@@ -2,13 +2,14 @@ import path from 'node:path';
 import { datasetJsonSchema } from '../../data/description.js';
 import { experimentJsonSchema, namePart } from '../../recipe/experiment.js';
 import { UserError } from '../../support/errors.js';
-import { isFolder, isThere, makeFolder, writeFileAtomic } from '../../support/files.js';
+import { isFolder } from '../../support/files.js';
 import { formatNumber, listNames } from '../../support/format.js';
 import { type ProposedClasses, proposeClasses } from './classes.js';
 import { type FoundPairs, findPairs } from './pairs.js';
+import { type NewFile, placeSources, slashes, writeFiles } from './places.js';
 import { type ProposedSplits, proposeSplits, type SplitChoice } from './splits.js';
 import { type Survey, surveyPairs } from './survey.js';
-import { type DescribedSource, type Description, datasetText, experimentText } from './texts.js';
+import { type Description, datasetText, experimentText } from './texts.js';
 
 interface InitOptions extends SplitChoice {
   /** Where the files are written. */
@@ -78,6 +79,8 @@ async function optionMistakes({ directory, images, labels, name, classes, fracti
     const whose = name === undefined ? `the name of ${directory}` : `--name ${name}`;
     mistakes.push(`${whose}: a data set's name has only letters, digits, ".", "_" and "-". Give one with --name.`);
   }
+  if (name === 'experiment')
+    mistakes.push(`--name ${name}: experiment.yaml is the name of the other file. Give another.`);
   if (classes?.some((one) => one === '') === true) mistakes.push('--classes: a name is empty.');
   if (fraction !== undefined && !(fraction > 0 && fraction < 1)) {
     mistakes.push(`--val-fraction ${fraction}: expected a number between 0 and 1.`);
@@ -118,51 +121,6 @@ function sizeWarnings({ sizes }: Survey): string[] {
   return [`Images have ${sizes.length} sizes (${shown.join(', ')}${more}): all are fitted into one scale.`];
 }
 
-/** The deepest folder that contains all of these. */
-function commonFolder(folders: readonly string[]): string {
-  const split = folders.map((folder) => path.resolve(folder).split(path.sep));
-  const [first] = split as [string[]];
-  const differs = first.findIndex((part, i) => split.some((parts) => parts[i] !== part));
-  return first.slice(0, differs < 0 ? first.length : differs).join(path.sep) || path.sep;
-}
-
-const slashes = (relative: string) => relative.replaceAll(path.sep, '/') || '.';
-
-/** A file to write. */
-interface NewFile {
-  readonly file: string;
-  readonly text: string;
-}
-
-/** Where everything is, and the lists of names. */
-function placeSources(
-  { directory, images, labels }: InitOptions,
-  { sources, areFolders }: ProposedSplits,
-  needsLists: boolean,
-) {
-  const lists = needsLists || !areFolders;
-  // A data set's folder has a name of its own under the data root.
-  const inner = commonFolder([images, labels, ...(lists ? [directory] : [])]);
-  const dataRoot = path.dirname(inner);
-  const below = (folder: string) => slashes(path.relative(inner, path.resolve(folder)));
-  const listFiles: NewFile[] = [];
-  const described = sources.map(({ split, folder, group, names }): DescribedSource => {
-    const suffixes = new Set(sources.filter((source) => source.split === split).map((one) => one.group.imageSuffix));
-    const label = suffixes.size > 1 ? `${split}${group.imageSuffix}` : split;
-    const file = path.join(directory, 'lists', `${label}.txt`);
-    if (lists) listFiles.push({ file, text: `${[...names].sort().join('\n')}\n` });
-    return {
-      split,
-      images: below(path.join(images, folder)),
-      labels: below(path.join(labels, folder)),
-      imageSuffix: group.imageSuffix,
-      labelSuffix: group.labelSuffix,
-      list: lists ? below(file) : null,
-    };
-  });
-  return { dataRoot, folder: path.basename(inner) || '.', sources: described, listFiles };
-}
-
 function countImages({ sources }: ProposedSplits): Record<string, number> {
   const images: Record<string, number> = {};
   for (const { split, names } of sources) images[split] = (images[split] ?? 0) + names.length;
@@ -180,22 +138,6 @@ function newFiles(options: InitOptions, description: Description, row: string, l
     { file: file('schemas', 'dataset.json'), text: json(datasetJsonSchema()) },
     { file: file('schemas', 'experiment.json'), text: json(experimentJsonSchema('table')) },
   ];
-}
-
-/** Writes the files, each whole. @throws UserError if one is there already, unless `force`. */
-async function writeFiles(files: readonly NewFile[], force: boolean): Promise<void> {
-  const there: string[] = [];
-  for (const { file } of force ? [] : files) if (await isThere(file)) there.push(file);
-  if (there.length > 0) {
-    throw new UserError(
-      `${listNames(there)} ${there.length === 1 ? 'is' : 'are'} there already.`,
-      'Give another folder, or --force to replace them.',
-    );
-  }
-  for (const { file, text } of files) {
-    await makeFolder(path.dirname(file));
-    await writeFileAtomic(file, text);
-  }
 }
 
 /**

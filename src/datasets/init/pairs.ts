@@ -48,6 +48,13 @@ interface Endings {
   readonly label: string;
 }
 
+/** What follows the first `shared` characters. A separator belongs to it: "_img" and "_mask" of "a_img" and "a_mask". */
+function endingsFrom(image: string, label: string, shared: number): Endings {
+  const isSeparated = shared > 1 && /[_. -]/.test(image[shared - 1]!) && Math.max(image.length, label.length) > shared;
+  const start = isSeparated ? shared - 1 : shared;
+  return { image: image.slice(start), label: label.slice(start) };
+}
+
 /** The endings with which an image and a label share most of their names. None may reach into another folder. */
 function likelyEndings(image: string, labels: readonly string[]): Endings[] {
   const stem = stemOf(image);
@@ -56,7 +63,7 @@ function likelyEndings(image: string, labels: readonly string[]): Endings[] {
   for (const other of labels) {
     const otherStem = stemOf(other);
     const shared = sharedLength(stem, otherStem);
-    const endings = { image: stem.slice(shared), label: otherStem.slice(shared) };
+    const endings = endingsFrom(stem, otherStem, shared);
     if (shared < longest || endings.image.includes('/') || endings.label.includes('/')) continue;
     if (shared > longest) found = [];
     longest = shared;
