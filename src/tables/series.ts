@@ -1,6 +1,6 @@
 import { describeCoverage } from '../evaluation/confusion.js';
 import type { Table } from '../recipe/tables.js';
-import { whyNotComparable } from '../records/comparability.js';
+import { comparabilityNote, hasPublished, whyNotComparable } from '../records/comparability.js';
 import {
   FIGURE_COLUMNS,
   FIGURE_HEADINGS,
@@ -53,6 +53,7 @@ function coverageOf({ details }: RunRecord): string | null {
 export function formatExecution({ record, directory, kept, weights }: Execution, tables: readonly Table[]): string {
   const { row, profile, seed, experiment, figures } = record;
   const reason = whyNotComparable(record, tables);
+  const note = reason === null ? null : comparabilityNote(reason, hasPublished(experiment.published));
   const measured = FIGURES.filter((figure) => figures[figure] !== null);
   const table = terminalTable({
     head: reason === null ? ['', 'published', 'here'] : ['', 'here'],
@@ -67,7 +68,7 @@ export function formatExecution({ record, directory, kept, weights }: Execution,
     `${row}, ${profile} profile, seed ${seed}`,
     ...(measured.length === 0 ? [] : [table]),
     ...(coverage === null ? [] : [`${coverage}.`]),
-    ...(reason === null ? [] : [`Compares with nothing published: ${reason}.`]),
+    ...(note === null ? [] : [note]),
     `run      ${directory}`,
     ...(weights === null ? [] : [`weights  ${weights}`]),
     ...loadReportLines(record),
@@ -113,14 +114,14 @@ export function formatSeries(outcomes: readonly Outcome[], results: string, widt
   const counts = (['completed', 'failed', 'interrupted', 'not run'] as const)
     .filter((state) => count(state) > 0)
     .map((state) => `${count(state)} ${state}`);
+  const isPublished = completed.some(({ run }) => hasPublished(run.experiment.published));
+  const shown = isPublished ? 'fcn table shows them beside the published figures' : 'fcn table shows them';
   return [
     ...lines,
     '',
     ...(coverages.length > 0 ? [...coverages, ''] : []),
     ...(overSeeds.length > 0 ? [...spreadSection(overSeeds, width), ''] : []),
     `${formatNumber(outcomes.length, 'run')}: ${counts.join(', ')}.`,
-    ...(completed.length > 0
-      ? wrap(`Records are in ${results}/records; fcn table shows them beside the published figures.`, width)
-      : []),
+    ...(completed.length > 0 ? wrap(`Records are in ${results}/records; ${shown}.`, width) : []),
   ].join('\n');
 }

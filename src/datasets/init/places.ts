@@ -40,9 +40,10 @@ export function placeSources(
   const dataRoot = path.dirname(inner);
   const below = (folder: string) => slashes(path.relative(inner, path.resolve(folder)));
   const listFiles: NewFile[] = [];
-  const described = sources.map(({ split, folder, group, names }): DescribedSource => {
-    const suffixes = new Set(sources.filter((source) => source.split === split).map((one) => one.group.imageSuffix));
-    const label = suffixes.size > 1 ? `${split}${group.imageSuffix}` : split;
+  const described = sources.map((source): DescribedSource => {
+    const { split, folder, group, names } = source;
+    const ofSplit = sources.filter((other) => other.split === split);
+    const label = ofSplit.length > 1 ? `${split}-${ofSplit.indexOf(source) + 1}` : split;
     const file = path.join(directory, 'lists', `${label}.txt`);
     if (lists) listFiles.push({ file, text: `${[...names].sort().join('\n')}\n` });
     return {
