@@ -9,7 +9,7 @@ import { DATA_CHECKS } from '../runs/check-data.js';
 const DEFAULT_DATA_ROOT = 'data';
 
 export const dataRoot = Flags.string({
-  summary: 'Folder that holds the data sets; default: the dataRoot in the experiment file, else data.',
+  summary: "Folder that holds the data sets; the experiment file's dataRoot replaces the default.",
   env: 'FCN_DATA_ROOT',
   default: async ({ flags }) => {
     if (typeof flags['file'] !== 'string') return DEFAULT_DATA_ROOT;
@@ -87,6 +87,12 @@ export const profile = Flags.option({
 
 export const file = Flags.string({
   summary: 'Experiment file to read the row from, instead of those of the package.',
+  helpValue: 'FILE.yaml',
+});
+
+/** For commands that read a data set, but no row. */
+export const dataRootFile = Flags.string({
+  summary: 'Experiment file whose dataRoot holds the data set.',
   helpValue: 'FILE.yaml',
 });
 

@@ -51,10 +51,9 @@ export default class Init extends BaseCommand {
     const written = await showCounted('Look at images and labels', 'pair', this.displayMode(), (onProgress) =>
       initialise({ ...options, onProgress }),
     );
-    const relative = (file: string) => path.relative(process.cwd(), file) || '.';
-    const { datasetFile, experimentFile, dataRoot, row } = written;
+    const { datasetFile, experimentFile, row } = written;
     const next = [
-      ['datasets', 'verify', datasetFile, '--data-root', relative(dataRoot)],
+      ['datasets', 'verify', datasetFile, '--file', experimentFile],
       ['reproduce', '--file', experimentFile],
       ['report', row, '--out', path.join(directory, 'report')],
     ].map((words) => `fcn ${shellWords(words)}`);

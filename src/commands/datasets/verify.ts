@@ -24,6 +24,7 @@ export default class DatasetsVerify extends BaseCommand {
       summary: 'Only look whether files are there, belong together, and begin as they should.',
       default: false,
     }),
+    file: flags.dataRootFile,
     'data-root': flags.dataRoot,
   };
 

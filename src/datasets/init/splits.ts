@@ -4,10 +4,10 @@ import { Draws, Purpose } from '../../support/random.js';
 import type { PairGroup } from './pairs.js';
 
 /** Share of the images that validate a training if nobody says how many. */
-export const VALIDATION_FRACTION = 0.2;
+const VALIDATION_FRACTION = 0.2;
 
 /** Images of a split that have the same endings. */
-export interface ProposedSource {
+interface ProposedSource {
   readonly split: string;
   /** Folder below those of images and labels that holds the split; '' if both splits lie in one. */
   readonly folder: string;

@@ -1,4 +1,5 @@
 import type { Size } from '../../data/image.js';
+import { formatNumber } from '../../support/format.js';
 import type { ProposedClasses } from './classes.js';
 import { MOST_DECODED, type Survey } from './survey.js';
 
@@ -82,7 +83,7 @@ export function datasetText({ name, folder, classes, sources, splitReading, surv
 const LONGEST_SIDE = 1024;
 
 /** The scale that images are fitted into: the size of all, or the median sides of images of several sizes. */
-export function imageScaleWh(sizes: Survey['sizes']): [number, number] {
+function imageScaleWh(sizes: Survey['sizes']): [number, number] {
   const each = sizes.flatMap(({ size, images }) => Array.from({ length: images }, () => size));
   const median = (side: (size: Size) => number) => each.map(side).sort((a, b) => a - b)[Math.floor(each.length / 2)]!;
   const [only] = sizes;
@@ -94,9 +95,12 @@ export function imageScaleWh(sizes: Survey['sizes']): [number, number] {
   return [Math.round(width * factor), Math.round(height * factor)];
 }
 
-/** A hundred passes over the training images in batches of four, but neither too few to learn nor too many for a first try. */
-export function iterationsFor(images: number): number {
-  return Math.min(20_000, Math.max(1000, Math.round((100 * images) / 4 / 100) * 100));
+/** The default of `training.batch`. */
+const BATCH = 4;
+
+/** A hundred passes over the training images, but neither too few to learn nor too many for a first try. */
+function iterationsFor(images: number): number {
+  return Math.min(20_000, Math.max(1000, Math.round((100 * images) / BATCH / 100) * 100));
 }
 
 /** The experiment file, with comments. */
@@ -104,6 +108,7 @@ export function experimentText({ name, dataRoot, classes, images, survey }: Desc
   const [width, height] = imageScaleWh(survey.sizes);
   const training = images['train'] ?? 0;
   const iterations = iterationsFor(training);
+  const batch = Math.min(BATCH, Math.max(1, training));
   return [
     '# yaml-language-server: $schema=./schemas/experiment.json',
     `# FCN with a ResNet-18 on ${name}: ${training} training and ${images['val'] ?? 0} validation images.`,
@@ -115,7 +120,7 @@ export function experimentText({ name, dataRoot, classes, images, survey }: Desc
     `  model: { classes: ${classes.names.length} } # as many as ${name}.yaml has`,
     `  # Images are fitted into this [width, height] and cropped to at most 512 × 512.`,
     `  data: { dataset: ${scalar(`${name}.yaml`)}, imageScaleWh: [${width}, ${height}] }`,
-    `  training: { iterations: ${iterations} } # of 4 images: ${Math.round((4 * iterations) / Math.max(1, training))} times each`,
+    `  training: { ${batch < BATCH ? `batch: ${batch}, ` : ''}iterations: ${iterations} } # of ${formatNumber(batch, 'image')}: ${Math.round((batch * iterations) / Math.max(1, training))} times each`,
     '',
     '# Training starts from a backbone that was trained on ImageNet. To start from random weights, add to a row',
     '# "recipe: { model: { pretrained: null } }". R-50-D8 and R-101-D8 are larger networks.',
