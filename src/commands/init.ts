@@ -43,6 +43,7 @@ export default class Init extends BaseCommand {
     const signal = this.interruptSignal();
     const { formatInitialised, initialise } = await import('../datasets/init/init.js');
     const { showCounted } = await import('../terminal/display.js');
+    const { outputWidth } = await import('../terminal/layout.js');
     const { images, labels, name, force } = flags;
     const fraction = flags['val-fraction'] === undefined ? undefined : Number(flags['val-fraction']);
     const classes = flags.classes?.split(',').map((one) => one.trim());
@@ -57,7 +58,9 @@ export default class Init extends BaseCommand {
       ['reproduce', '--file', experimentFile],
       ['report', row, '--out', path.join(directory, 'report')],
     ].map((words) => `fcn ${shellWords(words)}`);
-    this.print([formatInitialised(written), '', 'Next:', ...next.map((command) => `  ${command}`)].join('\n'));
+    this.print(
+      [formatInitialised(written, outputWidth()), '', 'Next:', ...next.map((command) => `  ${command}`)].join('\n'),
+    );
     return { ...written, next };
   }
 }

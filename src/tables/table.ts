@@ -106,7 +106,7 @@ export function makeReport(
   const ofRow = (id: string) => completed.filter((record) => record.row === id && isPublished(record));
   return {
     tables: tables
-      .filter(({ name }) => name !== LOCAL_TABLE)
+      .filter(({ name, rows }) => name !== LOCAL_TABLE && rows.some(({ published }) => hasPublished(published)))
       .map((table) => ({
         table: table.name,
         file: isOwn(table) ? null : table.file,

@@ -112,3 +112,12 @@ test('the data root of the file gives way to the environment and the flag', asyn
     /The data root \/nowhere\/b does not/,
   );
 });
+
+test('fcn schema prints the schema of either file', async (t) => {
+  const print = async (...words: string[]) =>
+    JSON.parse((await fcn(['schema', ...words], { cwd: packageRoot() })).stdout);
+  const read = (file: string) => JSON.parse(readFileSync(path.join(packageRoot(), file), 'utf8'));
+  t.deepEqual(await print('dataset'), read('datasets/schema.json'));
+  t.deepEqual(await print(), read('experiments/schema.json'));
+  t.deepEqual(await print('--of', 'base'), read('experiments/base.schema.json'));
+});

@@ -100,6 +100,9 @@ function proposeValues(survey: Survey, given: readonly string[] | undefined): Pr
   };
 }
 
+const listedColours = (colours: Palette) =>
+  listNames(colours.length > 8 ? [...colours.slice(0, 7).map(hex), `${colours.length - 7} more`] : colours.map(hex));
+
 const hex = (colour: readonly number[]) => `#${colour.map((level) => level.toString(16).padStart(2, '0')).join('')}`;
 
 function proposeColours({ colours }: Survey, given: readonly string[] | undefined): ProposedClasses | Refusal {
@@ -110,7 +113,7 @@ function proposeColours({ colours }: Survey, given: readonly string[] | undefine
     };
   }
   if (colours.length < 2) return { mistakes: ['All label maps have one colour: at least two classes are needed.'] };
-  const found = `the label maps hold ${colours.length} colours: ${listNames(colours.map(hex))}`;
+  const found = `the label maps hold ${colours.length} colours: ${listedColours(colours)}`;
   const refusal = wrongCount(colours.length, given, found);
   if (refusal !== null) return refusal;
   const named = colours.length === 2 || given?.length === colours.length;
@@ -119,7 +122,7 @@ function proposeColours({ colours }: Survey, given: readonly string[] | undefine
     palette: colours,
     reduceZeroLabel: false,
     labels: {},
-    reading: `the colours ${listNames(colours.map(hex))}`,
+    reading: `the colours ${listedColours(colours)}`,
     warnings: [],
   };
 }

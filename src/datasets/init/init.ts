@@ -4,6 +4,7 @@ import { experimentJsonSchema, namePart } from '../../recipe/experiment.js';
 import { UserError } from '../../support/errors.js';
 import { isFolder } from '../../support/files.js';
 import { formatNumber, listNames } from '../../support/format.js';
+import { wrap } from '../../terminal/layout.js';
 import { type ProposedClasses, proposeClasses } from './classes.js';
 import { type FoundPairs, findPairs } from './pairs.js';
 import { type NewFile, placeSources, slashes, writeFiles } from './places.js';
@@ -198,27 +199,30 @@ export async function initialise(options: InitOptions): Promise<Initialised> {
   };
 }
 
-/** What was found and written, for a terminal, without the next commands. */
-export function formatInitialised({
-  name,
-  images,
-  sizes,
-  classes,
-  labelReading,
-  splitReading,
-  warnings,
-  files,
-}: Initialised): string {
+/** Wrapped lines after a head, all below each other. */
+function entry(head: string, text: string, width: number): string[] {
+  return wrap(text, width - head.length).map((line, i) => (i === 0 ? head : ' '.repeat(head.length)) + line);
+}
+
+/**
+ * What was found and written, for a terminal, without the next commands.
+ * @param width Maximum characters in a line, except of names of files.
+ */
+export function formatInitialised(
+  { name, images, sizes, classes, labelReading, splitReading, warnings, files }: Initialised,
+  width: number,
+): string {
   const splits = Object.entries(images).map(([split, count]) => `${count} ${split}`);
   const total = Object.values(images).reduce((sum, count) => sum + count, 0);
   const [only] = sizes;
   const size = sizes.length === 1 ? `, ${only!.size.width}×${only!.size.height} pixels` : '';
+  const named = listNames(classes.length > 8 ? [...classes.slice(0, 7), `${classes.length - 7} more`] : classes);
   return [
     `${name}: ${formatNumber(total, 'image')} with labels${size}`,
-    `  splits   ${splits.join(', ')} (${splitReading})`,
-    `  labels   ${labelReading}`,
-    `  classes  ${listNames(classes.length > 8 ? [...classes.slice(0, 7), `${classes.length - 7} more`] : classes)}`,
-    ...warnings.map((warning) => `  ! ${warning}`),
+    ...entry('  splits   ', `${splits.join(', ')} (${splitReading})`, width),
+    ...entry('  labels   ', labelReading, width),
+    ...entry('  classes  ', named, width),
+    ...warnings.flatMap((warning) => entry('  ! ', warning, width)),
     '',
     ...files.map((file) => `wrote ${file}`),
   ].join('\n');
