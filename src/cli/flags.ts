@@ -13,9 +13,13 @@ export const repeatable = { multiple: true, multipleNonGreedy: true } as const;
 const DEFAULT_DATA_ROOT = 'data';
 
 export const dataRoot = Flags.string({
-  summary: 'Folder of the data sets.',
+  summary: "Folder of the data sets; the experiment file's dataRoot replaces the default.",
   env: 'FCN_DATA_ROOT',
-  default: DEFAULT_DATA_ROOT,
+  default: async ({ flags }) => {
+    if (typeof flags['file'] !== 'string') return DEFAULT_DATA_ROOT;
+    const { dataRootOf } = await import('../recipe/tables.js');
+    return dataRootOf(flags['file']) ?? DEFAULT_DATA_ROOT;
+  },
   helpValue: 'DIR',
 });
 
@@ -93,6 +97,12 @@ export const profile = Flags.option({
 
 export const file = Flags.string({
   summary: 'Experiment file with the row, instead of those of the package.',
+  helpValue: 'FILE.yaml',
+});
+
+/** For commands that read a data set, but no row. */
+export const dataRootFile = Flags.string({
+  summary: 'Experiment file whose dataRoot holds the data set.',
   helpValue: 'FILE.yaml',
 });
 

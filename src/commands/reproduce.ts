@@ -42,7 +42,10 @@ export default class Reproduce extends RunCommand {
   static override args = { rows: flags.rows };
   static override flags = {
     table: flags.tableName,
-    all: Flags.boolean({ summary: 'Every published row.', exclusive: ['table'] }),
+    all: Flags.boolean({
+      summary: 'Every published row; with --file, every row of the file.',
+      exclusive: ['table'],
+    }),
     stage: Flags.option({
       summary: 'Only this stage; may be given several times.',
       options: STAGE_NAMES,

@@ -1,25 +1,36 @@
-import * as Flags from '@oclif/core/flags';
+import * as Args from '@oclif/core/args';
 import { BaseCommand } from '../cli/base.js';
 
+const KINDS = ['table', 'base', 'dataset'] as const;
+
 export default class Schema extends BaseCommand {
-  static override summary = 'Print the JSON Schema of experiment files, with which editors check and complete them.';
+  static override summary = 'Print the JSON Schema of your files, with which editors check and complete them.';
   static override description =
     'Save it beside your file and name it in the first line: # yaml-language-server: $schema=./schema.json';
-  static override examples = ['<%= config.bin %> <%= command.id %> > schema.json'];
-  static override flags = {
-    of: Flags.option({
-      summary:
-        "table: for your own tables and the package's; base: for experiments/base.yaml, which the package's tables share.",
-      default: 'table' as const,
-      options: ['table', 'base'] as const,
-    })(),
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> > schema.json',
+    '<%= config.bin %> <%= command.id %> dataset > dataset.schema.json',
+  ];
+  static override args = {
+    kind: Args.string({
+      description: "table: an experiment file; dataset: a data set's file; base: what the package's tables share.",
+      options: [...KINDS],
+      default: 'table',
+    }),
   };
-
   async run(): Promise<object> {
-    const { flags } = await this.parse(Schema);
-    const { experimentJsonSchema } = await import('../recipe/experiment.js');
-    const schema = experimentJsonSchema(flags.of);
+    const { args } = await this.parse(Schema);
+    const schema = await schemaOf(KINDS.find((known) => known === args.kind) ?? 'table');
     this.print(JSON.stringify(schema, null, 2));
     return schema;
   }
+}
+
+async function schemaOf(kind: (typeof KINDS)[number]): Promise<object> {
+  if (kind === 'dataset') {
+    const { datasetJsonSchema } = await import('../data/description.js');
+    return datasetJsonSchema();
+  }
+  const { experimentJsonSchema } = await import('../recipe/experiment.js');
+  return experimentJsonSchema(kind);
 }

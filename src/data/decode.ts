@@ -3,7 +3,7 @@ import { endSentence } from '../support/format.js';
 import { decodeBmp } from './bmp.js';
 import { BMP_HEADER_BYTES, BmpError, isBmp, readBmpSize } from './bmp-header.js';
 import { readBytes, readStart } from './files.js';
-import type { LabelMap, RgbImage, Size } from './image.js';
+import type { LabelMap, Palette, RgbImage, Size } from './image.js';
 import {
   type LabelImage,
   PNG_HEADER_BYTES,
@@ -11,6 +11,7 @@ import {
   readIndices,
   readLabelImage,
   readLabelImageSize,
+  readPalette,
 } from './png-read.js';
 
 /** Loads sharp without its cache (no image is decoded twice in a row) and with one thread an image (there are workers). */
@@ -163,6 +164,12 @@ export async function readImageSize(file: string): Promise<Size> {
 export async function decodeLabelImage(file: string): Promise<LabelImage> {
   const bytes = await readBytes(file);
   return decode(file, () => readLabelImage(bytes));
+}
+
+/** The colours of a palette PNG, by index; empty if it has none. @throws UserError like `decodeLabelImage`. */
+export async function decodePalette(file: string): Promise<Palette> {
+  const bytes = await readBytes(file);
+  return decode(file, () => readPalette(bytes));
 }
 
 /** Like `decodeLabelImage`, but refuses colours. */

@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../support/errors.js';
+import { fileJsonSchema } from '../support/json-schema.js';
 import { packageRoot } from '../support/package.js';
 import { nearest } from '../support/suggest.js';
 import { checkYaml, parseYaml, readYaml, type YamlFile } from '../support/yaml.js';
@@ -22,44 +23,78 @@ const inside = z
   });
 
 const source = z.strictObject({
-  images: inside,
-  labels: inside,
-  imageSuffix: z.string().min(1),
-  labelSuffix: z.string().min(1),
-  list: inside.optional(),
+  images: inside.describe("Folder of the images, relative to the data set's folder; subfolders are searched too."),
+  labels: inside.describe('Folder of the label maps, in the same way.'),
+  imageSuffix: z.string().min(1).describe('End of the names of images: NAME and this is an image.'),
+  labelSuffix: z
+    .string()
+    .min(1)
+    .describe('End of the names of label maps: NAME and this is the label of the same NAME.'),
+  list: inside
+    .optional()
+    .describe('File with one NAME a line, in the same way: only these are taken. Default: all images.'),
 });
 
 const positive = z.int().min(1);
 
 const counts = z.strictObject({
-  images: z.record(z.string(), positive),
-  evidence: z.enum(EVIDENCE).optional(),
-  readIn: z.string().min(1).optional(),
+  images: z.record(z.string(), positive).describe('Number of images of each split.'),
+  evidence: z.enum(EVIDENCE).optional().describe('Who has seen these numbers.'),
+  readIn: z.string().min(1).optional().describe('Where they were read.'),
 });
 
 const published = counts.extend({
-  // [height, width]
-  size: z.tuple([positive, positive]).optional(),
-  otherSources: z.record(z.string(), counts).optional(),
+  size: z
+    .tuple([positive, positive])
+    .optional()
+    .describe('[height, width] in pixels if all images have the same size.'),
+  otherSources: z
+    .record(z.string(), counts)
+    .optional()
+    .describe('Other downloads that the data set can be made of, by name.'),
 });
 
 /** A file in datasets/. The data set's id is the file's name. */
 const datasetSchema = z
   .strictObject({
-    name: z.string().min(1),
-    folder: inside,
-    ignoreIndex: byte,
-    reduceZeroLabel: z.boolean(),
-    labels: z.record(z.string(), byte).optional(),
-    ignoreColours: z.array(colour).min(1).optional(),
-    obtain: z.string().min(1),
-    published: published.optional(),
-    splits: z.record(z.string(), z.array(source).min(1)),
+    name: z.string().min(1).describe('As shown in messages.'),
+    folder: inside.describe('Folder of the data set under the data root; "." is the data root itself.'),
+    ignoreIndex: byte.default(255).describe('Label value of pixels that are not counted.'),
+    reduceZeroLabel: z
+      .boolean()
+      .default(false)
+      .describe('Whether label 0 is no class: 0 is ignored, and k becomes class k − 1.'),
+    labels: z
+      .record(z.string(), byte)
+      .optional()
+      .describe(
+        'Label values that stand for others: { 255: 1 } reads 255 as 1. Each pixel is replaced once, before all else.',
+      ),
+    ignoreColours: z
+      .array(colour)
+      .min(1)
+      .optional()
+      .describe('[red, green, blue] of pixels that are not counted, if label maps are images of colours.'),
+    obtain: z
+      .string()
+      .min(1)
+      .default('Check the folders in the description of the data set.')
+      .describe('How to get the data; shown if a folder is missing.'),
+    published: published.optional().describe('What the publication says; fcn datasets verify compares with it.'),
+    splits: z
+      .record(z.string(), z.array(source).min(1))
+      .describe('Sources of each split, train and val, read one after the other.'),
     // 255 is reserved for unlabelled pixels.
     classes: z
-      .array(z.strictObject({ name: z.string().min(1), colour }))
+      .array(
+        z.strictObject({
+          name: z.string().min(1).describe('As shown in tables and legends.'),
+          colour: colour.describe('[red, green, blue], 0 to 255.'),
+        }),
+      )
       .min(1)
-      .max(255),
+      .max(255)
+      .describe('In the order of their ids, from 0.'),
   })
   .superRefine((value, context) => {
     const report = (path: (string | number)[], message: string, params?: { got: string }) =>
@@ -96,6 +131,11 @@ const datasetSchema = z
       if (same) report(['ignoreColours', index], `expected a colour of no class: it is that of "${same.name}"`);
     }
   });
+
+/** JSON Schema of a data set's file, for editors. */
+export function datasetJsonSchema(): object {
+  return fileJsonSchema(datasetSchema, 'fcn: a data set');
+}
 
 const EXTENSION = /\.ya?ml$/;
 

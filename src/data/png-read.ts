@@ -1,5 +1,5 @@
 import { inflateSync } from 'node:zlib';
-import { type LabelMap, MAX_PIXELS, type RgbImage, type Size } from './image.js';
+import { type LabelMap, MAX_PIXELS, type Palette, type RgbImage, type Size } from './image.js';
 
 /** A PNG is a signature, then chunks of length, type, data and CRC (PNG specification, third edition, chapter 5). */
 
@@ -240,6 +240,20 @@ export function readLabelImageSize(bytes: Buffer): Size {
 /** Whether a label PNG holds colours instead of values; otherwise like `readLabelImageSize`. */
 export function holdsColours(bytes: Buffer): boolean {
   return readHeader(bytes).channels > 2;
+}
+
+/** The colours of a palette PNG, in the order of their indices; empty if it has none. @throws PngError if it is damaged. */
+export function readPalette(bytes: Buffer): Palette {
+  if (readHeader(bytes).colourType !== COLOUR_TYPE.palette) return [];
+  for (const { type, data } of readChunks(bytes)) {
+    if (type !== 'PLTE') continue;
+    return Array.from({ length: Math.floor(data.length / 3) }, (_, i) => [
+      data[3 * i]!,
+      data[3 * i + 1]!,
+      data[3 * i + 2]!,
+    ]);
+  }
+  return [];
 }
 
 function notOpaque(pixel: number, width: number): PngError {

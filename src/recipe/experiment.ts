@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { fileJsonSchema } from '../support/json-schema.js';
 
 /**
  * Schemas of the recipe and of the files in experiments/. Every object is strict: an unknown key is an error. Editors show the
@@ -74,7 +75,7 @@ const training = z.strictObject({
   learningRate: positive.describe('At the start; it falls polynomially.'),
   minimumLearningRate: z.number().min(0).describe('At the end.'),
   power: positive.describe('Exponent of the polynomial.'),
-  momentum: z.number().min(0).lt(1),
+  momentum: z.number().min(0).lt(1).describe('Of the optimizer, stochastic gradient descent.'),
   weightDecay: z.number().min(0).describe('Of every parameter, batch norm and biases too.'),
   precision: z.enum(['fp32', 'fp16', 'bf16']).describe('Of the convolutions.'),
   lossScale: positive.describe('Static factor of the loss in 16-bit training; without effect in fp32.'),
@@ -175,12 +176,16 @@ export const backbonesFileSchema = z.strictObject({
 
 /** One table. The recipe of a row merges base, table, the row's parts in order, and its own values. */
 export const tableFileSchema = z.strictObject({
-  table: z.string().min(1).describe('Name of the table; "Local" for rows without published figures.'),
+  table: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Name of the table; default: "Local", for rows without published figures.'),
   position: count.optional().describe('Place among the published tables.'),
   tolerance: z
     .strictObject({
-      mIoU: positive,
-      mIoUMsFlip: positive,
+      mIoU: positive.describe('At a single scale.'),
+      mIoUMsFlip: positive.describe('Multi-scale and mirrored.'),
       reason: z.string().min(1).optional().describe('Where the tolerance comes from.'),
     })
     .optional()
@@ -193,6 +198,11 @@ export const tableFileSchema = z.strictObject({
     })
     .optional()
     .describe('Hardware of the published memory and fps. Figures on the same hardware get a verdict.'),
+  dataRoot: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Folder that holds the data sets, relative to this file; --data-root and FCN_DATA_ROOT replace it.'),
   downloads: z.url().optional().describe('Address of the weights and logs of rows, as ADDRESS/ROW/FILE.'),
   recipe: partialRecipe.optional().describe('What the recipes of all rows share.'),
   parts: parts.optional(),
@@ -207,7 +217,8 @@ export const tableFileSchema = z.strictObject({
         log: z.string().optional().describe('Published training log: an address, or a file under downloads.'),
       }),
     )
-    .min(1),
+    .min(1)
+    .describe('The rows, each with a recipe of its own.'),
 });
 export type TableFile = z.output<typeof tableFileSchema>;
 
@@ -222,16 +233,7 @@ export function experimentJsonSchema(kind: ExperimentFile): object {
     base: ['fcn: what all tables share', baseFileSchema] as const,
     backbones: ['fcn: published backbones', backbonesFileSchema] as const,
   }[kind];
-  const { $schema, ...schema } = z.toJSONSchema(fileSchema, {
-    target: 'draft-7',
-    io: 'input',
-    override: ({ jsonSchema }) => {
-      // zod writes these for every integer and for every map; they do not help to write a file.
-      if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
-      delete jsonSchema.propertyNames;
-    },
-  });
-  return { $schema, title, ...schema };
+  return fileJsonSchema(fileSchema, title);
 }
 
 /** Readonly at every level. */

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { UserError } from '../support/errors.js';
 import { check, formatFinding } from '../support/yaml.js';
 import { type Experiment, experimentSchema, isSection, type Recipe, recipeSchema } from './experiment.js';
+import { identifyingValue, locateFiles, withoutFolders } from './named-files.js';
 import {
   applyOverrides,
   isOptional,
@@ -55,7 +56,8 @@ function freeze<T>(value: T): T {
  */
 export function resolveRow(row: Row, { profile = 'full', overrides = [], seed = 0 }: Changes = {}): Experiment {
   const { id, table, published, weights, log } = row;
-  const recipe = applyOverrides(applyProfile(row.recipe, profile), overrides);
+  // A path that is typed is relative to the working folder.
+  const recipe = locateFiles(applyOverrides(applyProfile(row.recipe, profile), overrides), '');
   const experiment = { row: id, table: table.name, profile, seed, ...recipe, published, weights, log };
   return checkExperiment(experiment, table.file);
 }
@@ -89,7 +91,7 @@ export function resolve({ row, file, ...changes }: ResolveOptions): Experiment {
   return resolveRow(selectRow(row, file), changes);
 }
 
-/** The values that differ between two recipes and that figures may depend on. */
+/** The values that differ between two recipes and that figures may depend on. Of files, only their names are compared. */
 export function differences(experiment: RecipeSections, published: RecipeSections): Deviation[] {
   return allDifferences(experiment, published).filter(({ path }) => !WITHOUT_EFFECT.has(path));
 }
@@ -98,9 +100,10 @@ function allDifferences(experiment: RecipeSections, published: RecipeSections): 
   const [values, expected] = [recipeValues(experiment), recipeValues(published)];
   const valueAt = (recipe: ReadonlyMap<string, unknown>, path: string) =>
     isOptional(path) ? (recipe.get(path) ?? null) : recipe.get(path);
+  const identity = (path: string, value: unknown) => JSON.stringify(identifyingValue(path, value));
   return [...new Set([...values.keys(), ...[...expected.keys()].filter(isOptional)])]
     .map((path) => ({ path, published: valueAt(expected, path), value: valueAt(values, path) }))
-    .filter(({ published, value }) => JSON.stringify(published) !== JSON.stringify(value));
+    .filter(({ path, published, value }) => identity(path, published) !== identity(path, value));
 }
 
 /**
@@ -127,7 +130,9 @@ export function recipeChanges({ profile, experiment, deviations }: ChangedRun): 
     experiment,
   );
   const unchanged = isProfile(profile) ? applyProfile(published, profile) : published;
-  return differences(experiment, unchanged).map(({ path, value }) => overrideText(path, value, experiment));
+  return differences(experiment, unchanged).map(({ path, value }) =>
+    overrideText(path, identifyingValue(path, value), experiment),
+  );
 }
 
 /**
@@ -146,7 +151,17 @@ export function canonicalJson(value: unknown): string {
   );
 }
 
-/** SHA-256, in hexadecimal, of the experiment as canonical JSON. */
+/** SHA-256, in hexadecimal, of data as canonical JSON. */
+function hashOf(data: unknown): string {
+  return createHash('sha256').update(canonicalJson(data)).digest('hex');
+}
+
+/** SHA-256, in hexadecimal, of the experiment as canonical JSON, with the names of its files only. */
 export function hashExperiment(experiment: Experiment): string {
-  return createHash('sha256').update(canonicalJson(experiment)).digest('hex');
+  return hashOf(withoutFolders(experiment));
+}
+
+/** Whether a recorded hash is that of the experiment. Earlier versions hashed the paths of files. */
+export function isHashOf(hash: string, experiment: Experiment): boolean {
+  return hash === hashExperiment(experiment) || hash === hashOf(experiment);
 }

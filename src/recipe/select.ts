@@ -87,6 +87,15 @@ function noMatch(pattern: string, rows: readonly Row[], where: string): UserErro
   return new UserError(`Unknown row: ${pattern}${where}.`, meant === undefined ? all : `Did you mean ${meant}? ${all}`);
 }
 
+/** Most rows that a message names. */
+const MOST_NAMES = 10;
+
+function severalRows(files: string, rows: readonly Row[], advice: string): UserError {
+  const more = rows.length > MOST_NAMES ? `, … (fcn list --file ${files} shows all)` : '';
+  const names = rows.slice(0, MOST_NAMES).map(({ id }) => id);
+  return new UserError(`${files} has ${rows.length} rows and none was given.`, `${advice}${names.join(', ')}${more}.`);
+}
+
 function isPublished({ table }: Row): boolean {
   return table.name !== LOCAL_TABLE;
 }
@@ -114,10 +123,8 @@ export function selectRows({ patterns = [], table, all = false, published = fals
   if (table !== undefined) return rows;
   if (all) return file === undefined ? rows.filter(isPublished) : rows;
   if (file !== undefined && rows.length === 1) return rows;
-  throw new UserError(
-    file === undefined ? 'No row was given.' : `${files} has ${rows.length} rows and none was given.`,
-    'Give one of the rows that fcn list shows.',
-  );
+  if (file === undefined) throw new UserError('No row was given.', 'Give one of the rows that fcn list shows.');
+  throw severalRows(files, rows, 'Name the wanted ones, or take all with --all: ');
 }
 
 /**
@@ -125,6 +132,11 @@ export function selectRows({ patterns = [], table, all = false, published = fals
  * @throws UserError if it matches none or several.
  */
 export function selectRow(pattern: string | undefined, file?: string): Row {
+  if (pattern === undefined && file !== undefined) {
+    const { rows } = loadTable(file);
+    if (rows.length === 1) return rows[0]!;
+    throw severalRows(file, rows, 'Name one of: ');
+  }
   const rows = selectRows({ patterns: pattern === undefined ? [] : [pattern], file });
   if (rows.length === 1) return rows[0]!;
   throw new UserError(

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { z } from 'zod';
 import { UserError } from '../support/errors.js';
@@ -6,16 +6,19 @@ import { explainFileError } from '../support/files.js';
 import { packageRoot } from '../support/package.js';
 import { alternatives, nearestAll } from '../support/suggest.js';
 import { check, checkYaml, formatFinding, formatPath, parseYaml, type YamlFile } from '../support/yaml.js';
+import { DERIVED_KEYS, withDefaults } from './defaults.js';
 import {
   baseFileSchema,
   isSection,
   type PartialRecipe,
   type PublishedFigures,
   type Recipe,
+  type RecipeSection,
   recipeSchema,
   type TableFile,
   tableFileSchema,
 } from './experiment.js';
+import { locateFiles } from './named-files.js';
 
 /** A line of a results table with its recipe as published. */
 export interface Row {
@@ -87,14 +90,23 @@ function rowRecipe(
       `Correct the row's parts in ${file}.`,
     );
   });
-  const checked = check(recipeSchema, [...shared, ...chosen, row.recipe].reduce(merge, {}));
-  if ('value' in checked) return locateFiles(checked.value, file);
-  throw new UserError(`${file}: row ${row.id}: ${formatFinding(checked.finding)}`, `Complete the recipe in ${file}.`);
+  const merged = [...shared, ...chosen, row.recipe].reduce(merge, {}) as RecipeSection;
+  const checked = check(recipeSchema, withDefaults(merged), DERIVED_KEYS);
+  if ('value' in checked) return locateFiles(checked.value, path.dirname(file));
+  throw new UserError(
+    `${file}: row ${row.id}: ${formatFinding(checked.finding)}`,
+    `Complete the recipe in ${file}. A part such as R-18-D8 gives a row its backbone; docs/keys.md has all keys.`,
+  );
 }
 
 type Base = z.output<typeof baseFileSchema>;
 
 const readBase = (): Base => checkYaml(readYamlSync(path.join(experimentsFolder(), BASE_FILE)), baseFileSchema);
+
+/** What the recipes of all tables share: the defaults of a table's file. */
+export function recipeDefaults(): PartialRecipe {
+  return readBase().recipe;
+}
 
 /**
  * Address of a row's published weights or log: as given, or under the file's `downloads`; null if none is given.
@@ -130,7 +142,7 @@ export function loadTable(file: string, base: Base = readBase()): Table {
   const parts = { ...base.parts, ...content.parts };
   const rows: Row[] = [];
   const table: Table = {
-    name: content.table,
+    name: content.table ?? LOCAL_TABLE,
     id: path.basename(file).replace(/\.ya?ml$/, ''),
     file,
     position: content.position ?? Number.POSITIVE_INFINITY,
@@ -155,6 +167,15 @@ export function loadTable(file: string, base: Base = readBase()): Table {
   return table;
 }
 
+/**
+ * The data root that a table's file names, resolved relative to the file; undefined if it names none.
+ * @throws UserError like `loadTable`.
+ */
+export function dataRootOf(file: string): string | undefined {
+  const { dataRoot } = checkYaml(readYamlSync(file), tableFileSchema);
+  return dataRoot === undefined ? undefined : path.resolve(path.dirname(file), dataRoot);
+}
+
 /** The tables of the package by position, then by file name; local rows last. */
 export function loadTables(): Table[] {
   const folder = experimentsFolder();
@@ -166,46 +187,4 @@ export function loadTables(): Table[] {
   // The difference of two infinite positions is NaN: such tables stay sorted by name.
   const published = tables.filter(({ name }) => name !== LOCAL_TABLE).sort((a, b) => a.position - b.position || 0);
   return [...published, ...tables.filter(({ name }) => name === LOCAL_TABLE)];
-}
-
-/** The path of a data set's description, not an id. */
-const DATASET_FILE = /\.ya?ml$/;
-/** The name of a published backbone, not the path of a file. */
-const PUBLISHED_BACKBONE = /^[a-z-]+:\/\//;
-
-/**
- * Resolves a path that is relative to a file's folder. Inside the working folder the result is relative to that, so that a project's
- * recipes do not depend on where the project is; elsewhere it is absolute.
- */
-function locate(named: string, file: string): string {
-  const absolute = path.resolve(path.dirname(file), named);
-  const relative = path.relative('', absolute);
-  const isInside = !path.isAbsolute(relative) && relative.split(path.sep)[0] !== '..';
-  return isInside ? relative.replaceAll(path.sep, '/') : absolute;
-}
-
-/** The path of a weights file, even if there is none. */
-const WEIGHTS_PATH = /^\.{0,2}[/\\]|\.(pth|pt|ckpt|bin|safetensors)$/;
-
-/** Initial weights: a file's path is resolved; `published` and the name of a run stay. */
-function locateWeights(named: string, file: string): string {
-  const isFile = statSync(path.resolve(path.dirname(file), named), { throwIfNoEntry: false })?.isFile() === true;
-  return WEIGHTS_PATH.test(named) || isFile ? locate(named, file) : named;
-}
-
-/**
- * Resolves the paths in a recipe, of a data set's description, of a pretrained backbone and of initial weights, which are relative
- * to the experiment file. Names and ids stay.
- */
-export function locateFiles({ data, model: given, ...rest }: Recipe, file: string): Recipe {
-  const { pretrained, initialWeights = null } = given;
-  const model = initialWeights === null ? given : { ...given, initialWeights: locateWeights(initialWeights, file) };
-  return {
-    ...rest,
-    data: DATASET_FILE.test(data.dataset) ? { ...data, dataset: locate(data.dataset, file) } : data,
-    model:
-      pretrained === null || PUBLISHED_BACKBONE.test(pretrained)
-        ? model
-        : { ...model, pretrained: locate(pretrained, file) },
-  };
 }

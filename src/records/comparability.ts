@@ -1,9 +1,28 @@
 import { publishedImages } from '../data/description.js';
 import { formatDeviation } from '../data/markers.js';
+import type { PublishedFigures } from '../recipe/experiment.js';
 import { differences, recipeChanges } from '../recipe/resolve.js';
 import { LOCAL_TABLE, type Table } from '../recipe/tables.js';
 import { formatNumber } from '../support/format.js';
 import type { RunRecord } from './record.js';
+
+/** The reason of rows without published figures. */
+export const NOTHING_PUBLISHED = 'nothing published';
+
+/** Whether anything was published for a row. */
+export function hasPublished(published: PublishedFigures): boolean {
+  return Object.values(published).some((figure) => figure !== null);
+}
+
+/**
+ * A sentence about figures that compare with nothing published; null if there is nothing to say.
+ * @param reason As `whyNotComparable` gives it.
+ * @param published Whether there are published figures of the row. Otherwise nobody expects a comparison.
+ */
+export function comparabilityNote(reason: string, published: boolean): string | null {
+  if (published) return `Compares with nothing published: ${reason}.`;
+  return reason === NOTHING_PUBLISHED ? null : `Conditions: ${reason}.`;
+}
 
 /**
  * Why a record's figures must not be compared with published ones; null if they may be.
@@ -24,7 +43,7 @@ export function whyNotComparable(record: RunRecord, tables: readonly Table[]): s
   if (lost.length > 0) reasons.push(lost[0]!);
   if (reasons.length > 0) return reasons.join(', ');
   const row = tables.flatMap(({ rows }) => rows).find(({ id }) => id === record.row);
-  if (row === undefined || row.table.name === LOCAL_TABLE) return 'nothing published';
+  if (row === undefined || row.table.name === LOCAL_TABLE || !hasPublished(row.published)) return NOTHING_PUBLISHED;
   const [difference] = differences(record.experiment, row.recipe);
   if (difference !== undefined) return `another ${difference.path} than published`;
   const published = publishedImages(row.recipe.data.dataset)['val'];

@@ -1,4 +1,5 @@
 import type { PublishedFigures } from '../recipe/experiment.js';
+import { withoutFolders } from '../recipe/named-files.js';
 import { canonicalJson, recipeChanges } from '../recipe/resolve.js';
 import { shortNumber } from '../support/format.js';
 import { weightsIdentity } from '../weights/load.js';
@@ -94,7 +95,8 @@ export function newestOfEachSeed(records: readonly RunRecord[]): RunRecord[] {
 /** Equal for runs with the same recipe except the seed, the same stages, data and, if given, weights. */
 export function recipeKey({ experiment, dataset, stages, weights }: RunRecord): string {
   const given = weights?.source === 'given' ? weightsIdentity(weights.sha256, weights.key) : null;
-  return canonicalJson([{ ...experiment, seed: null }, dataset?.fingerprint, stages.map(({ stage }) => stage), given]);
+  const recipe = { ...withoutFolders(experiment), seed: null };
+  return canonicalJson([recipe, dataset?.fingerprint, stages.map(({ stage }) => stage), given]);
 }
 
 interface SpreadOptions {

@@ -1,8 +1,9 @@
 import path from 'node:path';
 import { rooflineShares } from '../measurement/benchmark.js';
 import { benchmarkSize } from '../measurement/network-cost.js';
+import { identifyingValue } from '../recipe/named-files.js';
 import { isOptional, recipeValues } from '../recipe/overrides.js';
-import { canonicalJson, type Deviation, differences, hashExperiment, resolveRow } from '../recipe/resolve.js';
+import { canonicalJson, type Deviation, differences, isHashOf, resolveRow } from '../recipe/resolve.js';
 import type { Row, Table } from '../recipe/tables.js';
 import { UserError } from '../support/errors.js';
 import { evaluationProblems, jsonText, mismatch } from './evaluation-problems.js';
@@ -111,7 +112,7 @@ function stageProblems(record: RunRecord): string[] {
     find(record),
   );
   // Counting operations of a changed recipe could take any time.
-  const ofTheRun = hashExperiment(record.experiment) === record.experimentHash && amountProblems(record).length === 0;
+  const ofTheRun = isHashOf(record.experimentHash, record.experiment) && amountProblems(record).length === 0;
   return ofTheRun ? [...problems, ...shareProblems(record)] : problems;
 }
 
@@ -123,7 +124,9 @@ function deviationProblems(record: RunRecord, expected: readonly Deviation[]): s
     const recorded = deviations.find((deviation) => deviation.path === path);
     if (recorded === undefined) {
       problems.push(`${path} differs from the published recipe, but is not among the deviations`);
-    } else if (canonicalJson(recorded.published) !== canonicalJson(published)) {
+    } else if (
+      canonicalJson(identifyingValue(path, recorded.published)) !== canonicalJson(identifyingValue(path, published))
+    ) {
       problems.push(
         `the deviation of ${path} says that ${jsonText(recorded.published)} was published, not ${jsonText(published)}`,
       );
@@ -165,9 +168,8 @@ function overrideProblems({ experiment, profile, overrides, seed, environment }:
     if (path === 'model.initialWeights' && value !== undefined && expected.has(path)) continue;
     // Processors have no float16: they run such a recipe in bfloat16.
     const isReplaced = path === 'training.precision' && value === 'bf16' && environment.device === 'cpu';
-    if (canonicalJson(value) === canonicalJson(expected.get(path)) || (isReplaced && expected.get(path) === 'fp16')) {
-      continue;
-    }
+    const identity = (found: unknown) => canonicalJson(identifyingValue(path, found));
+    if (identity(value) === identity(expected.get(path)) || (isReplaced && expected.get(path) === 'fp16')) continue;
     return [`${path} is ${jsonText(value)}, but the profile and the overrides give ${jsonText(expected.get(path))}`];
   }
   return [];
@@ -177,7 +179,7 @@ function overrideProblems({ experiment, profile, overrides, seed, environment }:
 function recipeProblems(record: RunRecord, tables: readonly Table[]): string[] {
   const { experiment } = record;
   const problems: string[] = [];
-  if (hashExperiment(experiment) !== record.experimentHash) {
+  if (!isHashOf(record.experimentHash, experiment)) {
     problems.push('experimentHash is not that of the experiment');
   }
   for (const key of ['row', 'table', 'profile', 'seed'] as const) {

@@ -140,6 +140,8 @@ const identitySchema = z.object({
   device: z.string(),
   /** Hash of the data set's sample names, which determine their order; null if no stage reads data. */
   dataset: z.string().nullable(),
+  /** Hash of the content of the files that the recipe names; absent if it names none, and in runs of earlier versions. */
+  files: z.string().optional(),
   /** `weightsIdentity` of given weights; null if there are none. */
   weights: z.string().nullable(),
 });

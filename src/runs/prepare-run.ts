@@ -12,6 +12,7 @@ import { requireInitialWeights, withInitialWeights } from './initial-weights.js'
 import { givenWeights, recordedWeights } from './plan.js';
 import { precisionNote } from './precision.js';
 import type { InputOptions } from './preflight.js';
+import { recipeFilesHash } from './recipe-files.js';
 import type { Resume } from './resumption.js';
 import type { CommandWith } from './run-check.js';
 import type { StageOptions } from './stage-runner.js';
@@ -86,6 +87,7 @@ export async function prepareRun(requested: ExecuteOptions): Promise<PreparedRun
   if (replaced !== null) note(replaced);
   const environment = await captureEnvironment(engine);
   const experimentHash = hashExperiment(experiment);
+  const files = await recipeFilesHash(experiment, stages);
   return {
     options: { ...requested, experiment, deviations },
     startedAt,
@@ -102,6 +104,7 @@ export async function prepareRun(requested: ExecuteOptions): Promise<PreparedRun
       engine: engine.name,
       device: engine.device,
       dataset: data?.names ?? null,
+      ...(files !== undefined && { files }),
       weights: given === null ? null : weightsIdentity(given.sha256, given.key),
     },
     setup: { environment, code: codeVersion(), dataset: data?.described.fingerprint ?? null },

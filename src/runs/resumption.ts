@@ -49,7 +49,7 @@ function identityDifferences(earlier: RunDescription, { identity }: WantedRun): 
 }
 
 /** What may differ between runs of the same command. */
-const CIRCUMSTANCES: readonly (keyof RunIdentity)[] = ['dataset', 'engine', 'device'];
+const CIRCUMSTANCES: readonly (keyof RunIdentity)[] = ['dataset', 'files', 'engine', 'device'];
 
 const WORDS: Readonly<Record<keyof RunIdentity, string>> = {
   experimentHash: 'recipe',
@@ -57,6 +57,7 @@ const WORDS: Readonly<Record<keyof RunIdentity, string>> = {
   engine: 'engine',
   device: 'device',
   dataset: 'names of the images in the data set',
+  files: 'content of the files that the recipe names',
   weights: 'weights',
 };
 
@@ -71,7 +72,10 @@ async function readEarlier(reader: RunReader): Promise<EarlierRun | null> {
   const description = await reader.description();
   if (description === null) return null;
   const { id, folder: directory } = reader;
-  return { id, number: description.number, directory, description, completed: await reader.isCompleted() };
+  const { number, identity } = description;
+  const current = { ...identity, experimentHash: await reader.recipeHash(identity.experimentHash) };
+  const completed = await reader.isCompleted();
+  return { id, number, directory, description: { ...description, identity: current }, completed };
 }
 
 /**
@@ -126,6 +130,7 @@ function howToResume({ id, description }: EarlierRun, names: readonly (keyof Run
   const { engine, device } = description.identity;
   const steps = [
     ...(names.includes('dataset') ? ['restore the data set'] : []),
+    ...(names.includes('files') ? ['restore the files that the recipe names'] : []),
     ...(names.includes('device') ? [`run where the engine has a ${device.toUpperCase()}`] : []),
     `give ${names.includes('engine') ? `--engine ${engine} ` : ''}--resume-run ${id}`,
   ];

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { type Experiment, experimentSchema } from '../recipe/experiment.js';
+import { hashExperiment, isHashOf } from '../recipe/resolve.js';
 import { type ClassEvaluation, classEvaluation } from '../records/class-evaluation.js';
 import { type Environment, environmentSchema, type RunRecord, readRecord, recordSchema } from '../records/record.js';
 import { UserError } from '../support/errors.js';
@@ -92,6 +93,15 @@ export class RunReader {
   /** @throws UserError that names the file if it is missing or damaged. */
   experiment(): Experiment {
     return readChecked(this.file('experiment.json'), experimentSchema);
+  }
+
+  /**
+   * The recipe's hash, as this version computes it, of a run with this recorded hash. The recorded one if experiment.json is missing
+   * or damaged, or is of another recipe.
+   */
+  async recipeHash(recorded: string): Promise<string> {
+    const experiment = experimentSchema.safeParse(await readJson(this.file('experiment.json'))).data;
+    return experiment !== undefined && isHashOf(recorded, experiment) ? hashExperiment(experiment) : recorded;
   }
 
   /** @throws UserError that names the file if it is missing or damaged. */

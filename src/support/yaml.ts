@@ -3,7 +3,7 @@ import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } fr
 import { type core, type ZodType, z } from 'zod';
 import { UserError } from './errors.js';
 import { explainFileError } from './files.js';
-import { endSentence } from './format.js';
+import { endSentence, listNames } from './format.js';
 import { alternatives, nearestAll } from './suggest.js';
 
 /** Position of a value in a document: keys and indices from the top. */
@@ -93,20 +93,42 @@ function explain(schema: core.$ZodType, value: unknown, issue: core.$ZodIssue): 
     return { path: [...issue.path, key], message: `unknown key; ${hint}` };
   }
   const found = valueAt(value, issue.path);
-  if (found === undefined) return { path: issue.path, message: 'is missing' };
   // A check of a key passes on what it got, which is not the value.
   const got = issue.code === 'custom' ? issue.params?.['got'] : undefined;
   const shown = got ?? (typeof found === 'number' ? found : JSON.stringify(found));
   return { path: issue.path, message: `${plainMessage(issue.message)}, got ${shown}` };
 }
 
-/** Checks a value; returns it typed, or the first mistake in it. */
-export function check<T>(schema: z.ZodType<T>, value: unknown): { readonly value: T } | { readonly finding: Finding } {
+/** The values that are missing, as one finding at what holds them all. */
+function explainMissing(issues: readonly core.$ZodIssue[]): Finding {
+  const paths = issues.map((issue) => issue.path);
+  const first = paths[0]!;
+  const differs = first.findIndex((key, i) => paths.some((path) => path[i] !== key));
+  const shared = first.slice(0, Math.min(differs < 0 ? first.length : differs, first.length - 1));
+  const names = paths.map((path) => formatPath(path.slice(shared.length)));
+  if (names.length === 1) return { path: first, message: 'is missing' };
+  return { path: shared, message: `${listNames(names)} are missing` };
+}
+
+/**
+ * Checks a value; returns it typed, or the first thing that is wrong with it: of missing values, all.
+ * @param derived Paths of values that follow from others: they are not named among the missing ones.
+ */
+export function check<T>(
+  schema: z.ZodType<T>,
+  value: unknown,
+  derived: readonly string[] = [],
+): { readonly value: T } | { readonly finding: Finding } {
   const parsed = schema.safeParse(value);
   if (parsed.success) return { value: parsed.data };
   // A misspelt key is also a missing one; to report the misspelling helps more.
   const { issues } = parsed.error;
   const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]!;
+  const missing = issues.filter(({ path }) => valueAt(value, path) === undefined);
+  if (missing.includes(issue)) {
+    const given = missing.filter(({ path }) => !derived.includes(formatPath(path)));
+    return { finding: explainMissing(given.length > 0 ? given : missing) };
+  }
   return { finding: explain(schema, value, issue) };
 }
 

@@ -1,3 +1,4 @@
+import { comparabilityNote } from '../records/comparability.js';
 import { FIGURE_HEADINGS, FIGURES, type Figure, type Spread } from '../records/figures.js';
 import { type Cell, hardwareMarks, markNotes } from './cell.js';
 import type { OtherRun, PublishedTable } from './table.js';
@@ -50,7 +51,11 @@ export function cellsOf({ rows }: PublishedTable): Cell[] {
 
 /** Notes below the runs of a group. */
 export function groupNotes({ reason, hardware, runs }: OtherGroup): string[] {
-  return [`Compares with nothing published: ${reason}.`, `Measured on ${hardware}.`, ...markNotes(runs)];
+  const note = comparabilityNote(
+    reason,
+    runs.some((run) => run.hasPublished),
+  );
+  return [...(note === null ? [] : [note]), `Measured on ${hardware}.`, ...markNotes(runs)];
 }
 
 /** The recipe of runs that differ only in the seed. */

@@ -3,6 +3,7 @@ import type { Experiment, PublishedFigures } from '../recipe/experiment.js';
 import { recipeValues } from '../recipe/overrides.js';
 import { type Deviation, deviations, hashExperiment, type ResolveOptions, resolve } from '../recipe/resolve.js';
 import { type Selection, selectRows, tablesOf } from '../recipe/select.js';
+import { hasPublished } from '../records/comparability.js';
 import { FIGURE_COLUMNS, FIGURES, formatFigure } from '../records/figures.js';
 import { formatNumber } from '../support/format.js';
 import { fitColumns, type Lines, leftOutNote, terminalTable, wrap } from '../terminal/layout.js';
@@ -28,15 +29,17 @@ const WORDS = ['Row', 'Method', 'Backbone', 'Crop', 'Iterations'];
 const SPARE = ['Iterations', 'Crop', 'Method', 'Backbone'];
 
 function linesOf(rows: readonly ListedRow[]): Lines {
+  // Rows of one's own have no published figures.
+  const isPublished = rows.some(({ published }) => hasPublished(published));
   return {
-    head: [...WORDS, ...FIGURE_COLUMNS],
+    head: [...WORDS, ...(isPublished ? FIGURE_COLUMNS : [])],
     body: rows.map(({ row, method, backbone, crop, iterations, published }) => [
       row,
       method,
       backbone,
       crop,
       String(iterations),
-      ...FIGURES.map((figure) => formatFigure(published[figure])),
+      ...(isPublished ? FIGURES.map((figure) => formatFigure(published[figure])) : []),
     ]),
   };
 }
@@ -95,11 +98,15 @@ export function formatDescription({ experiment, hash, deviations, network }: Des
     `mIoU ${formatFigure(published.mIoU)}`,
     `ms+flip ${formatFigure(published.mIoUMsFlip)}`,
   ];
-  const heading = list(row, [
-    `table       ${table}: ${method}, ${backbone}`,
+  const isPublished = hasPublished(published) || weights !== null || log !== null;
+  const publications = [
     `published   ${figures.join(', ')}`,
     `weights     ${weights ?? '–'}`,
     `log         ${log ?? '–'}`,
+  ];
+  const heading = list(row, [
+    `table       ${table}: ${method}, ${backbone}`,
+    ...(isPublished ? publications : []),
     `profile     ${profile}, seed ${seed}`,
     `parameters  ${network.total.parameters}`,
     `hash        ${hash}`,
@@ -114,7 +121,10 @@ export function formatDescription({ experiment, hash, deviations, network }: Des
     heading,
     list('parameters and operations; the auxiliary head is for training only', formatNetworkCost(network).split('\n')),
     list('recipe (any value can be changed with --set)', body),
-    list('deviations from the published recipe', differences.length === 0 ? ['none'] : differences),
+    list(
+      isPublished ? 'deviations from the published recipe' : "changes to the row's recipe",
+      differences.length === 0 ? ['none'] : differences,
+    ),
   ].join('\n\n');
 }
 

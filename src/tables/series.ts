@@ -2,7 +2,7 @@ import type { ClassLayout } from '../evaluation/class-figures.js';
 import { describeCoverage } from '../evaluation/confusion.js';
 import type { Table } from '../recipe/tables.js';
 import { classEvaluation, formatClasses } from '../records/class-evaluation.js';
-import { whyNotComparable } from '../records/comparability.js';
+import { comparabilityNote, hasPublished, whyNotComparable } from '../records/comparability.js';
 import {
   FIGURE_COLUMNS,
   FIGURE_HEADINGS,
@@ -47,6 +47,7 @@ export function formatExecution(
 ): string {
   const { row, profile, seed, experiment, figures } = record;
   const reason = whyNotComparable(record, tables);
+  const note = reason === null ? null : comparabilityNote(reason, hasPublished(experiment.published));
   const measured = FIGURES.filter((figure) => figures[figure] !== null);
   const table = terminalTable({
     head: reason === null ? ['', 'published', 'here'] : ['', 'here'],
@@ -62,7 +63,7 @@ export function formatExecution(
     `${row}, ${profile} profile, seed ${seed}`,
     ...(classes === null ? [] : ['', ...formatClasses(classes, classLayout), '']),
     ...(measured.length === 0 ? [] : [table]),
-    ...(reason === null ? [] : [`Compares with nothing published: ${reason}.`]),
+    ...(note === null ? [] : [note]),
     `run      ${directory}`,
     ...(weights === null ? [] : [`weights  ${weights}`]),
     ...(best === null ? [] : [`best     ${best}`]),
@@ -113,6 +114,8 @@ export function formatSeries(outcomes: readonly Outcome[], results: string, widt
   const counts = (['completed', 'failed', 'interrupted', 'not run'] as const)
     .filter((state) => count(state) > 0)
     .map((state) => `${count(state)} ${state}`);
+  const isPublished = completed.some(({ run }) => hasPublished(run.experiment.published));
+  const shown = isPublished ? 'fcn table shows them beside the published figures' : 'fcn table shows them';
   return [
     ...lines,
     '',
@@ -120,8 +123,6 @@ export function formatSeries(outcomes: readonly Outcome[], results: string, widt
     ...(best.length > 0 ? [...best, ''] : []),
     ...(overSeeds.length > 0 ? [...spreadSection(overSeeds, width), ''] : []),
     `${formatNumber(outcomes.length, 'run')}: ${counts.join(', ')}.`,
-    ...(completed.length > 0
-      ? wrap(`Records are in ${results}/records; fcn table shows them beside the published figures.`, width)
-      : []),
+    ...(completed.length > 0 ? wrap(`Records are in ${results}/records; ${shown}.`, width) : []),
   ].join('\n');
 }

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { LOCAL_TABLE, type Row, type Table } from '../recipe/tables.js';
-import { whyNotComparable } from '../records/comparability.js';
+import { hasPublished, whyNotComparable } from '../records/comparability.js';
 import { hardwareName } from '../records/environment.js';
 import { type Figure, type Spread, spreads } from '../records/figures.js';
 import type { RunRecord } from '../records/record.js';
@@ -55,6 +55,8 @@ export interface OtherRun {
   readonly continued: boolean;
   /** Why it is not in a published table. */
   readonly reason: string;
+  /** Whether there are published figures of its row. */
+  readonly hasPublished: boolean;
   readonly hardware: string;
 }
 
@@ -104,7 +106,7 @@ export function makeReport(
   const ofRow = (id: string) => completed.filter((record) => record.row === id && isPublished(record));
   return {
     tables: tables
-      .filter(({ name }) => name !== LOCAL_TABLE)
+      .filter(({ name, rows }) => name !== LOCAL_TABLE && rows.some(({ published }) => hasPublished(published)))
       .map((table) => ({
         table: table.name,
         file: isOwn(table) ? null : table.file,
@@ -115,11 +117,13 @@ export function makeReport(
     otherRuns: onlyPublished
       ? []
       : others.map((record) => {
-          const { row, run, profile, seed, figures, environment, weights } = record;
+          const { row, run, profile, seed, figures, experiment, environment, weights } = record;
           const reason = reasons.get(record)!;
           const hardware = hardwareName(environment);
           const marks = { givenWeights: weights?.source === 'given', continued: resumedWithChanges(record) };
-          return { row, run, file: fileOf(record), profile, seed, figures, ...marks, reason, hardware };
+          const published = hasPublished(experiment.published);
+          const described = { row, run, file: fileOf(record), profile, seed, figures, ...marks };
+          return { ...described, reason, hasPublished: published, hardware };
         }),
     spreads: spreads(onlyPublished ? completed.filter(isPublished) : completed, { fileOf, isPublished }),
   };

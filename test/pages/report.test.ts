@@ -68,7 +68,7 @@ test('the page of a run is one file that needs no other, with all texts escaped'
   t.is(new Set(ids).size, ids.length);
   // Deviations and what makes it not comparable are there.
   t.regex(page, /<th scope="row">model\.width<\/th><td class="text">64<\/td><td class="text">16<\/td>/);
-  t.regex(page, /Compares with nothing published<\/dt><dd>width=16</);
+  t.regex(page, /Conditions<\/dt><dd>width=16</);
   t.regex(page, /prefers-color-scheme: dark/);
 });
 
@@ -115,7 +115,7 @@ test('figures stand beside the published ones as in the table, or alone with the
     await pageOf({ row }, { exitReason: 'failed', error: 'x' }),
   ]) {
     t.regex(apart, /mIoU<\/th><td class="number">72\.50<\/td><td class="text"><\/td>/);
-    t.regex(apart, /They compare with nothing published: (smoke profile|width=16|the run was failed)\./);
+    t.regex(apart, /Compares with nothing published: (smoke profile|width=16|the run was failed)\./);
     t.notRegex(apart, /published mean|published figure|72\.25/);
   }
   const weights = { file: 'x.pth', sha256: 'ab'.repeat(32), source: 'given' as const };

@@ -25,7 +25,7 @@ test('every experiment file names its schema', (t) => {
 test('editors are told of unknown keys, kinds and ranges', (t) => {
   const schema = experimentJsonSchema('table');
   t.like(schema, {
-    required: ['table', 'rows'],
+    required: ['rows'],
     additionalProperties: false,
     definitions: {
       recipe: {

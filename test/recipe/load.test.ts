@@ -1,9 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import type { Recipe } from '../../src/recipe/experiment.js';
 import { deviations, resolve } from '../../src/recipe/resolve.js';
-import { loadTable, locateFiles } from '../../src/recipe/tables.js';
+import { loadTable } from '../../src/recipe/tables.js';
 import { UserError } from '../../src/support/errors.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
@@ -45,17 +44,13 @@ test('paths in a file are relative to it, names and addresses are what they are'
   t.is(resolve({ file }).data.dataset, path.join(folder, 'mine.yaml'));
   t.is(resolve({ file: path.relative('', file) }).data.dataset, path.join(folder, 'mine.yaml'));
   const backbone = (pretrained: string) => resolve({ file, overrides: [`pretrained=${pretrained}`] }).model.pretrained;
-  t.is(backbone('backbone.pth'), 'backbone.pth', 'what is typed is relative to where it is typed');
+  t.is(backbone('backbone.pth'), path.resolve('backbone.pth'), 'a typed path is relative to the working folder');
   writeFileSync(
     file,
     VALID.replace('{ id: mine, ', '{ id: mine, recipe: { model: { pretrained: ../backbone.pth } }, '),
   );
   t.is(resolve({ file }).model.pretrained, path.join(path.dirname(folder), 'backbone.pth'));
   t.is(resolve({ file }).data.dataset, 'mine', 'the id of a data set');
-  const inside = path.join('recipes', 'mine.yaml');
-  const recipe = { ...resolve({ file }), data: { ...resolve({ file }).data, dataset: '../sets/mine.yaml' } };
-  t.is(locateFiles(recipe as unknown as Recipe, inside).data.dataset, 'sets/mine.yaml');
-  t.is(locateFiles(recipe as unknown as Recipe, path.resolve(inside)).data.dataset, 'sets/mine.yaml');
 });
 
 const BROKEN: readonly [name: string, change: (text: string) => string, message: RegExp][] = [
@@ -96,8 +91,8 @@ const BROKEN: readonly [name: string, change: (text: string) => string, message:
   ],
   ['no YAML', (s) => s.replace('[64, 32]', '[64, 32'), /mine\.yaml:5: /],
   ['a key twice', (s) => `${s}table: Mine\n`, /mine\.yaml:11: /],
-  ['a missing key', (s) => s.replace('table: Mine\n', ''), /mine\.yaml:1: table: is missing/],
-  ['an incomplete recipe', (s) => s.replace('batch: 2, ', ''), /row mine: training\.batch: is missing/],
+  ['a missing key', (s) => s.replace('id: mine, ', ''), /mine\.yaml:10: rows\[0\]\.id: is missing/],
+  ['an incomplete recipe', (s) => s.replace('iterations: 10, ', ''), /row mine: training\.iterations: is missing/],
   ['an unknown part', (s) => s.replace('R-18-D8', 'R-18-D9'), /row mine: unknown part R-18-D9; did you mean R-18-D8\?/],
   ['a row twice', (s) => `${s}  - { id: mine, parts: [R-18-D8] }\n`, /two rows are called mine/],
   [

@@ -18,6 +18,7 @@ export default class DatasetsShow extends BaseCommand {
       default: 'frequency' as const,
       options: ['frequency', 'id'] as const,
     })(),
+    file: flags.dataRootFile,
     'data-root': flags.dataRoot,
   };
 

@@ -20,6 +20,7 @@ export default class DatasetsVerify extends BaseCommand {
       summary: 'Check only that files exist, belong together, and begin as they should.',
       default: false,
     }),
+    file: flags.dataRootFile,
     'data-root': flags.dataRoot,
   };
 

@@ -1,6 +1,6 @@
 import { type Deviation, differences } from '../../recipe/resolve.js';
 import { LOCAL_TABLE, type Row, type Table } from '../../recipe/tables.js';
-import { whyNotComparable } from '../../records/comparability.js';
+import { comparabilityNote, hasPublished, NOTHING_PUBLISHED, whyNotComparable } from '../../records/comparability.js';
 import { hardwareName } from '../../records/environment.js';
 import { dependsOnHardware, FIGURE_HEADINGS, FIGURES, type Figure, formatSmallFigure } from '../../records/figures.js';
 import type { KnownRun } from '../../runs/catalogue.js';
@@ -68,11 +68,9 @@ export function figuresSection(run: KnownRun, cells: RunCells, notComparable: st
         hardware(figure),
       ]),
     });
-    const reason =
-      notComparable === null
-        ? ''
-        : `<p class="note">They compare with nothing published: ${escapeHtml(notComparable)}.</p>`;
-    return `${shown}${reason}${marks}`;
+    const note =
+      notComparable === null ? null : comparabilityNote(notComparable, hasPublished(run.experiment.published));
+    return `${shown}${note === null ? '' : `<p class="note">${escapeHtml(note)}</p>`}${marks}`;
   }
   const tolerances = new Set(
     FIGURES.flatMap((figure) => {
@@ -117,7 +115,7 @@ export function reasonNotComparable(run: KnownRun, tables: readonly Table[]): st
     // The many deviations of a profile follow from its name.
     if (experiment.profile !== 'full') return `${experiment.profile} profile`;
     const row = findRow(experiment.row, tables);
-    if (row === null || row.table.name === LOCAL_TABLE) return 'nothing published';
+    if (row === null || row.table.name === LOCAL_TABLE || !hasPublished(row.published)) return NOTHING_PUBLISHED;
     const changed = deviationsOf(run, tables).map(({ path, value }) => `${path}=${JSON.stringify(value)}`);
     return changed.length === 0 ? null : changed.join(', ');
   }

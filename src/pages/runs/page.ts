@@ -1,6 +1,7 @@
 import { formatDeviation } from '../../data/markers.js';
 import { recipeValues } from '../../recipe/overrides.js';
 import type { Deviation } from '../../recipe/resolve.js';
+import { hasPublished, NOTHING_PUBLISHED } from '../../records/comparability.js';
 import { environmentEntries, hardwareName } from '../../records/environment.js';
 import { FIGURE_HEADINGS, FIGURES } from '../../records/figures.js';
 import type { RunRecord } from '../../records/record.js';
@@ -109,7 +110,9 @@ function runFacts({ run, notComparable }: ReportedRun): string {
     ['Data', record?.dataset ? formatData(record.dataset) : experiment.data.dataset],
     ['Left out', skipped(run)],
     ['Hardware', hardwareName(environment)],
-    ['Compares with nothing published', notComparable],
+    hasPublished(experiment.published)
+      ? ['Compares with nothing published', notComparable]
+      : ['Conditions', notComparable === NOTHING_PUBLISHED ? null : notComparable],
     ['Record', run.file],
   ]);
 }

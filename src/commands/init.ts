@@ -1,0 +1,66 @@
+import path from 'node:path';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
+import { BaseCommand } from '../cli/base.js';
+import { shellWords } from '../support/format.js';
+
+export default class Init extends BaseCommand {
+  static override summary = 'Describe your own images and labels: write a data set file and an experiment file.';
+  static override description =
+    'Pairs images with labels by their names, reads sizes and label values, and writes files that you can edit. Labels are PNGs of ' +
+    'class ids, masks of 0 and 255, or colours. Folders train and val are taken as they are; otherwise a share of the images is ' +
+    'drawn for validation.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> cells --images photos --labels masks',
+    '<%= config.bin %> <%= command.id %> roads --images img --labels ann --classes background,road,car --val-fraction 0.1',
+  ];
+  static override args = {
+    directory: Args.string({ description: 'Folder to write the files to.', required: true }),
+  };
+  static override flags = {
+    images: Flags.string({ summary: 'Folder of the images (JPEG, PNG, BMP).', required: true, helpValue: 'DIR' }),
+    labels: Flags.string({ summary: 'Folder of the label maps (PNG).', required: true, helpValue: 'DIR' }),
+    'val-fraction': Flags.string({
+      summary: 'Share of the images that is drawn for validation; default: 0.2, unless folders train and val exist.',
+      helpValue: '0.2',
+      exclusive: ['split-lists'],
+    }),
+    'split-lists': Flags.string({
+      summary: 'Files with an image name a line, called after their splits: train.txt val.txt.',
+      helpValue: 'FILE…',
+      multiple: true,
+    }),
+    classes: Flags.string({
+      summary: 'Names of the classes, in the order of the label values or colours.',
+      helpValue: 'a,b,c',
+    }),
+    name: Flags.string({ summary: 'Name of the data set; default: the name of the folder.', helpValue: 'NAME' }),
+    force: Flags.boolean({ summary: 'Replace files that exist.' }),
+  };
+
+  async run(): Promise<object> {
+    const { args, flags } = await this.parse(Init);
+    const signal = this.interruptSignal();
+    const { formatInitialised, initialise } = await import('../datasets/init/init.js');
+    const { showCounted } = await import('../terminal/display.js');
+    const { outputWidth } = await import('../terminal/layout.js');
+    const { images, labels, name, force } = flags;
+    const fraction = flags['val-fraction'] === undefined ? undefined : Number(flags['val-fraction']);
+    const classes = flags.classes?.split(',').map((one) => one.trim());
+    const { directory } = args;
+    const options = { directory, images, labels, name, classes, fraction, lists: flags['split-lists'], force, signal };
+    const written = await showCounted('Look at images and labels', 'pair', this.displayMode(), (onProgress) =>
+      initialise({ ...options, onProgress }),
+    );
+    const { datasetFile, experimentFile, row } = written;
+    const next = [
+      ['datasets', 'verify', datasetFile, '--file', experimentFile],
+      ['reproduce', '--file', experimentFile],
+      ['report', row, '--out', path.join(directory, 'report')],
+    ].map((words) => `fcn ${shellWords(words)}`);
+    this.print(
+      [formatInitialised(written, outputWidth()), '', 'Next:', ...next.map((command) => `  ${command}`)].join('\n'),
+    );
+    return { ...written, next };
+  }
+}
