@@ -91,6 +91,8 @@ export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true;
 
   private readonly stopListening: (() => void)[] = [];
+  /** Messages of `noteLeftOut`. */
+  private readonly leftOut = new Set<string>();
   private readonly outputAborter = new AbortController();
 
   abstract override run(): Promise<object>;
@@ -126,6 +128,13 @@ export abstract class BaseCommand extends Command {
   protected note(text: string): void {
     if (!this.jsonEnabled()) process.stderr.write(`${printable(text)}\n`);
   }
+
+  /** Names a broken file that is left out, once, on standard error; with --json, too. */
+  protected readonly noteLeftOut = ({ message }: UserError): void => {
+    if (this.leftOut.has(message)) return;
+    this.leftOut.add(message);
+    process.stderr.write(`${printable(`Left out: ${message}`)}\n`);
+  };
 
   /** How to show progress: redrawn in place in a terminal, else as lines; nothing with --json. */
   protected displayMode(): DisplayMode {

@@ -3,7 +3,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type CleanOptions, cleanableRuns, removeRuns } from '../../src/runs/clean.js';
 import { followLog, type InspectedRun, inspectRun, inspectRuns, watchRuns } from '../../src/runs/inspect.js';
-import { formatLogEntry, formatRun, formatRuns } from '../../src/runs/list.js';
+import { formatLogEntry, formatRun, formatRuns, LOG_HEADS } from '../../src/runs/list.js';
 import { ProgressFile, readEntries, readProgress } from '../../src/runs/log.js';
 import { Lock } from '../../src/support/lock.js';
 import { ownIdentity, type ProcessIdentity } from '../../src/support/process-identity.js';
@@ -213,6 +213,25 @@ test('a log is read in whole lines, from its end too, and followed until its run
   const followed: object[] = [];
   for await (const entry of followLog(run, { lines: 2, follow: true, signal })) followed.push(entry);
   t.deepEqual(followed, [{ iteration: 3 }, { iteration: 4 }]);
+});
+
+test('lines of a log have columns, with dashes for what is missing or no number', (t) => {
+  const step = { iteration: 50, loss: 3.6168123, decodeLoss: 2.5, auxiliaryLoss: 1.1168, accuracy: 12.345 };
+  const speed = { learningRate: 0.01, secondsPerIteration: 0.25, peakLiveTensorBytes: 2 ** 20 };
+  const lines = [
+    LOG_HEADS,
+    formatLogEntry({ ...step, ...speed }),
+    formatLogEntry({ iteration: 100, loss: 1.2345e38, decodeLoss: null, accuracy: Number.NaN, learningRate: 1e-4 }),
+    formatLogEntry({ iteration: 100, mIoU: 0.7225, mAcc: null, aAcc: 0.9 }),
+    formatLogEntry({ note: 'resumed' }),
+  ];
+  t.deepEqual(lines, [
+    'iteration      loss    decode auxiliary  acc %        lr  s/step      peak',
+    '       50     3.617       2.5     1.117  12.35      0.01    0.25    1.0 MB',
+    '      100   1.2e+38         –         –    NaN    1.0e-4       –         –',
+    '      100 mIoU 72.25, mAcc –, aAcc 90.00',
+    '{"note":"resumed"}',
+  ]);
 });
 
 test('watching ends with the last run, or with the signal', async (t) => {
