@@ -32,6 +32,11 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     error: /^error: Unknown command: engines instal\.$/,
     next: /^next: Did you mean fcn engines install\?$/,
   },
+  'an unknown command of a topic that has none like it': {
+    parameters: ['engines', 'everything'],
+    error: /^error: Unknown command: engines everything\.$/,
+    next: /^next: See fcn engines --help for the commands\.$/,
+  },
   'an argument too many': {
     parameters: ['table', 'everything'],
     error: /^error: fcn table takes no argument, got: everything\.$/,

@@ -3,7 +3,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type CleanOptions, cleanableRuns, removeRuns } from '../../src/runs/clean.js';
 import { followLog, type InspectedRun, inspectRun, inspectRuns, watchRuns } from '../../src/runs/inspect.js';
-import { formatLogEntry, formatRun, formatRuns, LOG_HEADS } from '../../src/runs/list.js';
+import { formatLogEntry, formatRun, formatRunLine, formatRuns, LOG_HEADS } from '../../src/runs/list.js';
 import { ProgressFile, readEntries, readProgress } from '../../src/runs/log.js';
 import { Lock } from '../../src/support/lock.js';
 import { ownIdentity, type ProcessIdentity } from '../../src/support/process-identity.js';
@@ -11,6 +11,7 @@ import { temporaryFolder, writeFiles } from '../helpers/folder.js';
 import { NO_PROCESS } from '../helpers/runs.js';
 
 const MINUTE = 60_000;
+const EVALUATION = { iteration: 30, done: 5, total: 20 };
 const at = (minutes: number) => new Date(Date.now() - minutes * MINUTE);
 
 interface Kind {
@@ -28,7 +29,16 @@ function files({ state = 'running', minutes = 0, lock = {} }: Kind): Record<stri
   return {
     'status.json': JSON.stringify({ state, stage: 'train', processId, updatedAt }),
     'progress.json': JSON.stringify({
-      ...{ stage: 'train', done: 30, total: 120, secondsLeft: 45, loss: 1.5, mIoU: null, mIoUMsFlip: null },
+      ...{
+        stage: 'train',
+        done: 30,
+        total: 120,
+        secondsLeft: 45,
+        evaluation: EVALUATION,
+        loss: 1.5,
+        mIoU: null,
+        mIoUMsFlip: null,
+      },
       ...{ processId, host, updatedAt },
     }),
     'experiment.json': JSON.stringify({ profile: 'full', seed: 7 }),
@@ -95,9 +105,14 @@ test('a run is running, killed or silent by who holds its lock and by the last s
     done: 30,
     total: 120,
     secondsLeft: 45,
+    evaluation: EVALUATION,
     loss: 1.5,
     mIoU: null,
   });
+  const alive = await inspectRun(path.join(folder, 'a', 'alive'));
+  t.regex(formatRun(alive, [], 80), /^evaluation image 5\/20 after iteration 30$/m);
+  t.regex(formatRunLine(alive), /, evaluates image 5\/20 after iteration 30, 45 s left,/);
+  t.is((await inspectRun(path.join(folder, 'a', 'done'))).evaluation, null);
   t.is((await inspectRun(path.join(folder, 'a', 'done'))).secondsLeft, null);
   t.deepEqual(await inspectRuns(path.join(folder, 'nowhere')), []);
 });

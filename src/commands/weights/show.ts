@@ -24,8 +24,9 @@ export default class WeightsShow extends BaseCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(WeightsShow);
     const { describeWeights, formatWeights } = await import('../../weights/show.js');
+    const { outputWidth } = await import('../../terminal/layout.js');
     const description = await describeWeights(args.file, flags);
-    this.print(formatWeights(description));
+    this.print(formatWeights(description, outputWidth()));
     return description;
   }
 }
