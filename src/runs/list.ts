@@ -38,7 +38,7 @@ function formatProgress({ done, total }: InspectedRun): string {
 }
 
 /** How far an evaluation during training is: "image 20/500 after iteration 4000". */
-export function formatEvaluation({ iteration, done, total }: NonNullable<Progress['evaluation']>): string {
+function formatEvaluation({ iteration, done, total }: NonNullable<Progress['evaluation']>): string {
   return `image ${done}/${total} after iteration ${iteration}`;
 }
 

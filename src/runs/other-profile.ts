@@ -6,7 +6,18 @@ import { type ResolveOptions, resolve } from '../recipe/resolve.js';
 import { UserError } from '../support/errors.js';
 import { type Checkpoint, readCheckpoint } from '../weights/load.js';
 
-function fits(model: ModelRecipe, tensors: Checkpoint['tensors']): boolean {
+/** The network of a recipe; null if its overrides do not fit the profile. */
+function modelOf(recipe: ResolveOptions): ModelRecipe | null {
+  try {
+    return resolve(recipe).model;
+  } catch (error) {
+    if (error instanceof UserError) return null;
+    throw error;
+  }
+}
+
+function fits(model: ModelRecipe | null, tensors: Checkpoint['tensors']): boolean {
+  if (model === null) return false;
   const { missing, wrongShape }: LoadReport = matchCheckpoint(parameterSpecs(architecture(model)), tensors);
   return [...missing, ...wrongShape.map(({ path }) => path)].every(isAuxiliary);
 }
@@ -24,7 +35,7 @@ export async function explainMisfit(
   if (!(error instanceof UserError)) return error;
   const profile = recipe.profile === 'smoke' ? 'full' : 'smoke';
   const { tensors } = await readCheckpoint(file, key);
-  if (fits(resolve(recipe).model, tensors) || !fits(resolve({ ...recipe, profile }).model, tensors)) return error;
+  if (fits(modelOf(recipe), tensors) || !fits(modelOf({ ...recipe, profile }), tensors)) return error;
   return new UserError(error.message, `The weights fit the ${profile} profile: add --profile ${profile}.`, {
     cause: error,
   });

@@ -31,6 +31,7 @@ test('weights of the other profile are recognised by their shapes; other errors 
   t.is(hint.next, 'The weights fit the smoke profile: add --profile smoke.');
   t.is(await explained({ profile: 'smoke' }), error, 'they fit: something else is wrong');
   t.is(await explained({ overrides: ['width=4'] }), error, 'they fit neither');
+  t.is(await explained({ overrides: ['noSuchValue=4'] }), error, 'the recipe fits neither profile');
   const bug = new TypeError('bug');
   t.is(await explainMisfit(bug, { row: ROW }, file), bug);
 });
