@@ -101,6 +101,8 @@ export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true;
 
   private readonly stopListening: (() => void)[] = [];
+  /** Messages of `noteLeftOut`. */
+  private readonly leftOut = new Set<string>();
   private readonly outputAborter = new AbortController();
 
   abstract override run(): Promise<object>;
@@ -141,6 +143,13 @@ export abstract class BaseCommand extends Command {
   protected isGiven(flag: string): boolean {
     return this.argv.some((argument) => argument === `--${flag}` || argument.startsWith(`--${flag}=`));
   }
+
+  /** Names a broken file that is left out, once, on standard error; with --json, too. */
+  protected readonly noteLeftOut = ({ message }: UserError): void => {
+    if (this.leftOut.has(message)) return;
+    this.leftOut.add(message);
+    process.stderr.write(`${printable(`Left out: ${message}`)}\n`);
+  };
 
   /** How to show progress: redrawn in place in a terminal, else as lines; nothing with --json. */
   protected displayMode(): DisplayMode {

@@ -17,10 +17,17 @@ const commandNotFound: Hook.CommandNotFound = async ({ id, config }) => {
   const topics = config.topics.map((topic) => topic.name);
   const known = words.filter((_, i) => topics.includes(words.slice(0, i + 1).join(':'))).length;
   const typed = words.slice(0, known + 1);
-  const meant = nearest(typed.join(':'), [...config.commandIDs, ...topics]);
+  const topic = words.slice(0, known);
+  const inTopic = [...config.commandIDs, ...topics].flatMap((name) => {
+    const parts = name.split(':');
+    return parts.length === known + 1 && topic.every((word, i) => parts[i] === word) ? parts.slice(known) : [];
+  });
+  const meant = nearest(words[known] ?? '', inTopic);
   throw new UserError(
     `Unknown command: ${typed.join(' ')}.`,
-    meant === undefined ? 'See fcn --help for the commands.' : `Did you mean fcn ${meant.replaceAll(':', ' ')}?`,
+    meant === undefined
+      ? `See ${['fcn', ...topic].join(' ')} --help for the commands.`
+      : `Did you mean ${['fcn', ...topic, meant].join(' ')}?`,
   );
 };
 

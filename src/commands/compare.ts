@@ -75,7 +75,7 @@ export default class Compare extends BaseCommand {
     const { compare } = await import('../pages/compare/compare.js');
     const { describeComparison, formatComparison } = await import('../pages/compare/format.js');
     const { RunCatalogue } = await import('../runs/catalogue.js');
-    const catalogue = new RunCatalogue(flags, ({ message }) => this.note(`Left out: ${message}`));
+    const catalogue = new RunCatalogue(flags, this.noteLeftOut);
     if (flags.recipe) {
       const changes = { profile: flags.profile, overrides: flags.set ?? [] };
       return this.compareRecipes([args.a, args.b], changes, catalogue);

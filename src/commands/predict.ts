@@ -86,7 +86,8 @@ export default class Predict extends BaseCommand {
       note: (text) => this.note(text),
       display: this.displayMode(),
     });
-    this.print(formatPredictions({ ...predicted, failed }, out));
+    const { fitTerminal } = await import('../terminal/layout.js');
+    this.print(fitTerminal(formatPredictions({ ...predicted, failed }, out)));
     for (const { problem } of failed) this.noteError(problem);
     if (failed.length > 0) process.exitCode = ExitCode.userError;
     return { ...predicted, failed: failed.map(({ file, problem }) => ({ file, error: explainError(problem) })) };

@@ -81,14 +81,14 @@ export default class Table extends BaseCommand {
     const { flags } = await this.parse(Table);
     const { reportOf } = await import('../tables/report.js');
     const toFile = flags.check || flags.write !== undefined;
-    const report = reportOf({ ...flags, onlyPublished: flags['only-published'], onlyKept: toFile });
+    const chosen = { ...flags, onlyPublished: flags['only-published'] };
+    // A document without a kept record that is merely damaged would look right.
+    const report = reportOf(toFile ? { ...chosen, onlyKept: true } : { ...chosen, onBroken: this.noteLeftOut });
     if (flags.check) return this.check(report, flags.write, flags.format);
     if (flags.write !== undefined) return this.write(report, flags.write, flags.format);
     if (flags.file !== undefined && !flags.seeds && !flags['only-published']) {
       const { ownLeaderboard } = await import('../tables/leaderboard/own-files.js');
-      const board = await ownLeaderboard({ ...flags, file: flags.file }, ({ message }) =>
-        this.note(`Left out: ${message}`),
-      );
+      const board = await ownLeaderboard({ ...flags, file: flags.file }, this.noteLeftOut);
       if (board !== null) return this.printLeaderboard(board, report, flags.format ?? 'terminal', flags.wide);
     }
     const { formatReport } = await import('../tables/report.js');

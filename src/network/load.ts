@@ -158,7 +158,7 @@ export function assertComplete(file: string, report: LoadReport, optional: (path
     const more = otherShapes.length === 0 ? '' : `; ${otherShapes.length} more have another shape too`;
     throw new UserError(
       `${file}: ${wrong.path} has shape [${wrong.found}], the network needs [${wrong.expected}] (filters: output, input channels, height, width)${more}.`,
-      'Use the weights of the same row, or give the overrides that they were trained with (for instance --set width=…).',
+      'Use the weights of the same row, or give the overrides that they were trained with (for instance --profile smoke or --set width=…).',
     );
   }
   if (missing !== undefined) {

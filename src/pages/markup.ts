@@ -15,7 +15,8 @@ interface TableContent {
 function cellHtml(cell: CellContent): string {
   if (typeof cell === 'string') return escapeHtml(cell);
   if ('number' in cell) return escapeHtml(cell.number);
-  return `<a href="${escapeHtml(cell.link)}">${escapeHtml(cell.text)}</a>`;
+  // The name of a row is one word: on a phone it breaks at an underscore.
+  return `<a href="${escapeHtml(cell.link)}">${escapeHtml(cell.text).replaceAll('_', '_<wbr>')}</a>`;
 }
 
 const isNumber = (cell: CellContent | undefined) => typeof cell === 'object' && 'number' in cell;
@@ -62,11 +63,15 @@ thead th { color: var(--soft); font-weight: 500; white-space: nowrap; }
 tbody th { font-weight: 500; overflow-wrap: anywhere; min-width: 9rem; }
 td.number { text-align: right; white-space: nowrap; }
 th.number { text-align: right; }
-td.text { overflow-wrap: anywhere; min-width: 8rem; }
+td.text { overflow-wrap: anywhere; min-width: 5rem; }
+td.text:last-child { min-width: 8rem; }
+.card th, .card td { padding-inline: 0.4rem; }
+.card tbody th, .card td.text { min-width: 0; }
+@media (max-width: 40rem) { th, td { padding-inline: 0.5rem; } tbody th { min-width: 8rem; } td.text:last-child { min-width: 5rem; } }
 .run { margin: 1.5rem 0 0; border-top: 2px solid var(--line); }
 .run > summary { padding: 0.75rem 0; cursor: pointer; font-size: 1.15rem; font-weight: 600; overflow-wrap: anywhere; }
 .run > summary small { font-size: 0.875rem; font-weight: 400; color: var(--soft); }
-.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 21rem), 1fr)); gap: 1rem; align-items: start; }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 1rem; align-items: start; }
 .card { margin: 0; padding: 0.85rem 1rem; border: 1px solid var(--line); border-radius: 0.5rem; background: var(--card); min-width: 0; }
 .card h3 { margin: 0 0 0.5rem; }
 .card .chart { display: block; width: 100%; height: auto; max-width: 34rem; }

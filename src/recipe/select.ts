@@ -1,6 +1,6 @@
 import { UserError } from '../support/errors.js';
 import { shellWords } from '../support/format.js';
-import { nearest, wildcardExpression } from '../support/suggest.js';
+import { alternatives, nearest, nearestAll, wildcardExpression } from '../support/suggest.js';
 import { LOCAL_TABLE, loadTable, loadTables, type Row, type Table } from './tables.js';
 
 /** Selects the rows that match any of the patterns and are in the table, as far as these are given. */
@@ -68,6 +68,20 @@ function similarRows(pattern: string, rows: readonly Row[]): string[] {
     .map(({ id }) => id);
 }
 
+/** The most rows that a hint names. */
+const MOST_NAMED = 3;
+
+/** Names the rows that were most likely meant; if many contain what was typed, only the pattern for them. Empty if none is near. */
+function rowHint(typed: string, rows: readonly Row[]): string {
+  const ids = rows.map(({ id }) => id);
+  const containing = typed === '' ? [] : ids.filter((id) => id.includes(typed));
+  if (containing.length > MOST_NAMED) {
+    return `${containing.length} rows have it in their names: ${shellWords([`*${typed}*`])} means them all. `;
+  }
+  const meant = containing.length > 0 ? containing : nearestAll(typed, ids);
+  return meant.length === 0 ? '' : `Did you mean ${alternatives(meant)}? `;
+}
+
 function noMatch(pattern: string, rows: readonly Row[], where: string): UserError {
   const all = 'fcn list shows all rows.';
   if (/\.ya?ml$/.test(pattern)) {
@@ -80,11 +94,7 @@ function noMatch(pattern: string, rows: readonly Row[], where: string): UserErro
       near.length === 0 ? all : `Similar rows: ${near.join(', ')}. ${all}`,
     );
   }
-  const meant = nearest(
-    pattern,
-    rows.map(({ id }) => id),
-  );
-  return new UserError(`Unknown row: ${pattern}${where}.`, meant === undefined ? all : `Did you mean ${meant}? ${all}`);
+  return new UserError(`Unknown row: ${pattern}${where}.`, `${rowHint(pattern, rows)}${all}`);
 }
 
 /** Most rows that a message names. */

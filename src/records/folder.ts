@@ -44,13 +44,16 @@ export function jsonFiles(folder: string): string[] {
     .map((name) => path.join(folder, name));
 }
 
-/** The kept records, oldest first. @throws UserError that names a file that is not a record. */
-export function findKeptRecords(results: string): FoundRecord[] {
-  return readRecords(KEPT_KINDS.flatMap((kind) => jsonFiles(path.join(results, kind))));
-}
-
 /** Called with the error of each broken file, which is then skipped. */
 export type OnBroken = (error: UserError) => void;
+
+/** The kept records, oldest first. @throws UserError that names a file that is not a record, unless `onBroken` is given. */
+export function findKeptRecords(results: string, onBroken?: OnBroken): FoundRecord[] {
+  return readRecords(
+    KEPT_KINDS.flatMap((kind) => jsonFiles(path.join(results, kind))),
+    onBroken,
+  );
+}
 
 /** All records under the results, oldest first: those that runs wrote there, and the kept ones. */
 export function findResultRecords(results: string, onBroken: OnBroken): FoundRecord[] {
@@ -145,8 +148,8 @@ export async function keepRecords(given: readonly string[], results: string) {
 type ListedRecord = ReturnType<typeof listResults>[number];
 
 /** The kept records, by kind, then oldest first. */
-export function listResults(results: string) {
-  const found = findKeptRecords(results).map(({ file, record }) => {
+export function listResults(results: string, onBroken: OnBroken) {
+  const found = findKeptRecords(results, onBroken).map(({ file, record }) => {
     const { row, run, seed, figures, environment, code } = record;
     const kind = path.basename(path.dirname(file)) as KeptKind;
     return { kind, file, row, run, seed, figures, hardware: hardwareName(environment), commit: code.commit };

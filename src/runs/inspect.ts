@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Stage } from '../records/record.js';
 import type { RunState } from './directory.js';
-import { LOG_FILE, readEntries } from './log.js';
+import { LOG_FILE, type Progress, readEntries } from './log.js';
 import { findRunDirectory } from './run-names.js';
 import { RunReader, runsBelow, whyUnreadable } from './run-reader.js';
 
@@ -20,6 +20,8 @@ export interface InspectedRun {
   readonly done: number | null;
   readonly total: number | null;
   readonly secondsLeft: number | null;
+  /** The evaluation that interrupts its training now. */
+  readonly evaluation: Progress['evaluation'];
   /** Of the latest known training step. */
   readonly loss: number | null;
   /** Fractions; during an evaluation, of the images so far. */
@@ -82,6 +84,7 @@ function describe(parts: Partial<Parts> & Pick<Parts, 'state'>): Omit<InspectedR
     done: progress?.done ?? null,
     total: progress?.total ?? null,
     secondsLeft: state === 'running' ? (progress?.secondsLeft ?? null) : null,
+    evaluation: state === 'running' ? (progress?.evaluation ?? null) : null,
     loss: progress?.loss ?? null,
     mIoU: progress?.mIoU ?? fraction(record?.figures.mIoU),
     mIoUMsFlip: progress?.mIoUMsFlip ?? fraction(record?.figures.mIoUMsFlip),

@@ -7,11 +7,11 @@ import {
   shortNumber,
   withoutControls,
 } from '../support/format.js';
-import { entryLines, wrap } from '../terminal/layout.js';
+import { entryLines, labelled } from '../terminal/layout.js';
 import type { CleanableRun } from './clean.js';
 import type { RunState } from './directory.js';
 import type { InspectedRun } from './inspect.js';
-import type { LogLine } from './log.js';
+import type { LogLine, Progress } from './log.js';
 
 /** Width of the names in `formatRun`. */
 const NAME_WIDTH = 10;
@@ -35,6 +35,11 @@ const COUNTED: Readonly<Record<Stage, string>> = {
 function formatProgress({ done, total }: InspectedRun): string {
   if (done === null || total === null || total === 0) return '–';
   return `${done}/${total} (${Math.floor((100 * done) / total)} %)`;
+}
+
+/** How far an evaluation during training is: "image 20/500 after iteration 4000". */
+function formatEvaluation({ iteration, done, total }: NonNullable<Progress['evaluation']>): string {
+  return `image ${done}/${total} after iteration ${iteration}`;
 }
 
 /**
@@ -66,6 +71,7 @@ export function formatRunLine(run: InspectedRun): string {
     `${withoutControls(`${run.row}/${run.run}`)}: ${run.state}`,
     ...(run.stage === null ? [] : [run.stage]),
     ...(run.done === null || run.total === 0 ? [] : [formatProgress(run)]),
+    ...(run.evaluation === null ? [] : [`evaluates ${formatEvaluation(run.evaluation)}`]),
     ...(run.secondsLeft === null ? [] : [`${formatSeconds(run.secondsLeft)} left`]),
     ...(run.loss === null ? [] : [`loss ${run.loss.toFixed(4)}`]),
     ...(run.mIoU === null ? [] : [`mIoU ${formatPercent(run.mIoU)}`]),
@@ -78,13 +84,8 @@ export function formatRunLine(run: InspectedRun): string {
  * @param width Maximum characters in a line.
  */
 export function formatRun(run: InspectedRun, files: readonly string[], width: number): string {
-  const indent = ' '.repeat(NAME_WIDTH + 1);
   const line = (name: string, value: string | null) =>
-    value === null
-      ? []
-      : wrap(withoutControls(value), width - indent.length).map(
-          (text, i) => `${i === 0 ? `${name.padEnd(NAME_WIDTH)} ` : indent}${text.trimStart()}`,
-        );
+    value === null ? [] : labelled(`${name.padEnd(NAME_WIDTH)} `, withoutControls(value), width);
   return [
     withoutControls(
       `${run.row}${run.profile === null ? '' : `, ${run.profile} profile`}${run.seed === null ? '' : `, seed ${run.seed}`}`,
@@ -96,6 +97,7 @@ export function formatRun(run: InspectedRun, files: readonly string[], width: nu
       'progress',
       run.done === null ? null : `${formatProgress(run)}${run.stage === null ? '' : ` ${COUNTED[run.stage]}`}`,
     ),
+    ...line('evaluation', run.evaluation === null ? null : formatEvaluation(run.evaluation)),
     ...line('left', run.secondsLeft === null ? null : formatSeconds(run.secondsLeft)),
     ...line('loss', run.loss === null ? null : run.loss.toFixed(4)),
     ...line('mIoU', run.mIoU === null ? null : formatPercent(run.mIoU)),

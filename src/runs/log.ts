@@ -18,6 +18,8 @@ const schema = z.object({
   /** Iterations, images, or in a benchmark images and steps. */
   total: z.number(),
   secondsLeft: maybe,
+  /** An evaluation that interrupts the training, in images; null if there is none now. */
+  evaluation: z.object({ iteration: z.number(), done: z.number(), total: z.number() }).nullable().catch(null),
   /** Of the latest training step. */
   loss: maybe,
   /** Fractions, of the images so far. */
@@ -56,7 +58,7 @@ export class ProgressFile {
   static async open(directory: string, stage: Stage, beforeWrite = async () => {}): Promise<ProgressFile> {
     const before = await readProgress(directory);
     const { loss = null, mIoU = null, mIoUMsFlip = null } = before ?? {};
-    const start = { stage, done: 0, total: 0, secondsLeft: null };
+    const start = { stage, done: 0, total: 0, secondsLeft: null, evaluation: null };
     const now = { processId: process.pid, host: os.hostname(), updatedAt: new Date().toISOString() };
     return new ProgressFile(directory, beforeWrite, { ...start, loss, mIoU, mIoUMsFlip, ...now });
   }

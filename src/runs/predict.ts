@@ -15,6 +15,7 @@ import type { Deviation } from '../recipe/resolve.js';
 import { formatNumber, formatPercent, formatSeconds } from '../support/format.js';
 import { type DisplayMode, showCounted } from '../terminal/display.js';
 import { requireWritable } from './directory.js';
+import { explainMisfit } from './other-profile.js';
 import { givenWeights } from './plan.js';
 import { inAvailablePrecision, precisionNote } from './precision.js';
 import type { RunReader } from './run-reader.js';
@@ -91,7 +92,12 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
   if (replaced !== null) options.note(replaced);
   const { model, training, evaluation: recipe, row } = experiment;
   const kernels = createKernels(engine);
-  const network = await loadInferenceNetwork(engine, kernels, model, weights, training.precision, options.weightsKey);
+  const key = options.weightsKey;
+  const network = await loadInferenceNetwork(engine, kernels, model, weights, training.precision, key).catch(
+    async (error: unknown) => {
+      throw await explainMisfit(error, options.recipe, weights, key);
+    },
+  );
   const loadReport = summarise(network.report);
   options.note(formatLoadReport('Weights', loadReport));
   try {

@@ -14,20 +14,24 @@ async function eventFiles({ tensorboard }: StageContext) {
 }
 
 /** Evaluation during training; undefined if there is none. */
-async function validationDuring(context: StageContext, say: Say, onFigures: ValidationOptions['onFigures']) {
+async function validationDuring(context: StageContext, options: Omit<ValidationOptions, 'every'>) {
   const { evaluateEvery: every } = context;
   if (every === undefined) return undefined;
   const { validationOf } = await import('./validation.js');
-  return validationOf(context, { every, say, onFigures });
+  return validationOf(context, { every, ...options });
 }
 
 async function train(context: StageContext, say: Say, progress: ProgressFile): Promise<StageResult<'train'>> {
   const { train } = await import('../training/train.js');
   const Events = await eventFiles(context);
   let events: EventFile | undefined;
-  const validation = await validationDuring(context, say, async (iteration, { mIoU, mAcc, aAcc }) => {
-    progress.update({ done: iteration, total: context.experiment.training.iterations, mIoU });
-    await events?.add(iteration, { 'evaluate/mIoU': mIoU, 'evaluate/mAcc': mAcc, 'evaluate/aAcc': aAcc });
+  const validation = await validationDuring(context, {
+    say,
+    onImages: (evaluation) => progress.update({ evaluation }),
+    onFigures: async (iteration, { mIoU, mAcc, aAcc }) => {
+      progress.update({ done: iteration, total: context.experiment.training.iterations, mIoU });
+      await events?.add(iteration, { 'evaluate/mIoU': mIoU, 'evaluate/mAcc': mAcc, 'evaluate/aAcc': aAcc });
+    },
   });
   const { weights, ...details } = await train({
     ...context,

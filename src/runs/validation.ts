@@ -3,11 +3,14 @@ import { evaluate } from '../evaluation/evaluate.js';
 import { NonFiniteOutputError } from '../network/overflow.js';
 import { formatPercent, formatSeconds } from '../support/format.js';
 import type { Validation } from '../training/session.js';
+import type { Progress } from './log.js';
 import { POSITION_SECONDS, positionFile, type StageContext } from './stage-results.js';
 
 export interface ValidationOptions {
   readonly every: number;
   readonly say: (progress: string) => void;
+  /** Called at any rate with the images done so far; null after the evaluation. */
+  readonly onImages: (evaluation: Progress['evaluation']) => void;
   /** Called with the figures (fractions). */
   readonly onFigures: (iteration: number, figures: { mIoU: number; mAcc: number; aAcc: number }) => Promise<void>;
 }
@@ -16,7 +19,10 @@ export interface ValidationOptions {
  * Evaluates checkpoints during training, on the validation split at a single scale. Resumes an interrupted evaluation. Its
  * network is in memory in addition to the trained one.
  */
-export function validationOf(context: StageContext, { every, say, onFigures }: ValidationOptions): Validation {
+export function validationOf(
+  context: StageContext,
+  { every, say, onImages, onFigures }: ValidationOptions,
+): Validation {
   const { experiment, engine, dataRoot, directory, skipped, signal, saveRequested, beforeWrite, note } = context;
   return {
     every,
@@ -37,6 +43,7 @@ export function validationOf(context: StageContext, { every, say, onFigures }: V
         note,
         position: { file, everySeconds: Math.min(context.mostSecondsLost, POSITION_SECONDS) },
         onProgress: ({ done, total, secondsPerImage, mIoU }) => {
+          onImages({ iteration, done, total });
           const soFar = mIoU === null ? '' : `, mIoU ${formatPercent(mIoU)}`;
           const left = formatSeconds(secondsPerImage * (total - done));
           say(`evaluation after iteration ${iteration}: image ${done}/${total}${soFar}, ${left} left`);
@@ -47,6 +54,7 @@ export function validationOf(context: StageContext, { every, say, onFigures }: V
         note(`No evaluation after iteration ${iteration}: ${error.message}`);
         return null;
       });
+      onImages(null);
       if (evaluated === null) return null;
       const { mIoU, mAcc, aAcc } = evaluated;
       await onFigures(iteration, { mIoU, mAcc, aAcc });

@@ -34,16 +34,16 @@ function wordsOf(name: string): string[] {
     .filter((word) => word !== '');
 }
 
-/** Whether leaving letters out of `long`, but not the first, can give `short`: "aux" and "auxiliary". */
+/** Whether leaving letters out of `long`, but not the first and at most two thirds, can give `short`: "aux" and "auxiliary". */
 function isShortened(short: string, long: string): boolean {
-  if (short[0] !== long[0]) return false;
+  if (short[0] !== long[0] || 3 * short.length < long.length) return false;
   let at = 0;
   for (const letter of long) if (letter === short[at]) at++;
   return at === short.length;
 }
 
-/** One typing mistake per so many letters: one in three or four letters, two in five. With two in four, "seed" would match "stem". */
-const LETTERS_PER_MISTAKE = 2.5;
+/** One typing mistake per so many letters: one in three to five letters, two in six. With two in four, "seed" would match "stem". */
+const LETTERS_PER_MISTAKE = 3;
 
 /** Shorter texts occur in too many names by chance. */
 const SHORTEST_PART = 3;

@@ -1,5 +1,5 @@
 import { findTable, selectRows, tablesOf } from '../recipe/select.js';
-import { findKeptRecords, findRecords } from '../records/folder.js';
+import { findKeptRecords, findRecords, type OnBroken } from '../records/folder.js';
 import { type LinkTo, linksFrom, pathsAsFound } from './document.js';
 import { writeMarkdown } from './markdown.js';
 import { type SortKey, sortRows } from './rows.js';
@@ -12,6 +12,8 @@ export interface ReportOptions {
   readonly runs: string;
   /** Only kept records: what a document may cite. */
   readonly onlyKept?: boolean | undefined;
+  /** Told of each broken record, which is left out; default: the first is thrown. */
+  readonly onBroken?: OnBroken | undefined;
   /** Only figures of this profile. */
   readonly profile?: string | undefined;
   /** Tables of these files, with their runs, instead of the package's. */
@@ -29,10 +31,10 @@ export interface ReportOptions {
 
 /**
  * Makes the report of the selected tables and records.
- * @throws UserError for an unknown table or row, or a broken record.
+ * @throws UserError for an unknown table or row, or, without `onBroken`, a broken record.
  */
 export function reportOf(options: ReportOptions): Report {
-  const { results, runs, onlyKept, profile, file, table, rows: patterns = [], sort = 'published' } = options;
+  const { results, runs, onlyKept, onBroken, profile, file, table, rows: patterns = [], sort = 'published' } = options;
   const all = tablesOf(file);
   const named = table === undefined ? all : [findTable(all, table)];
   const chosen = patterns.length === 0 ? null : new Set(selectRows({ patterns, table, file }).map(({ id }) => id));
@@ -40,7 +42,7 @@ export function reportOf(options: ReportOptions): Report {
   const tables = (profile === 'smoke' ? [] : named)
     .map((one) => (chosen === null ? one : { ...one, rows: one.rows.filter(({ id }) => chosen.has(id)) }))
     .filter(({ rows }) => rows.length > 0);
-  const found = onlyKept ? findKeptRecords(results) : findRecords(results, runs);
+  const found = onlyKept ? findKeptRecords(results, onBroken) : findRecords(results, runs, onBroken);
   const files = new Map(found.map(({ file, record }) => [record, file]));
   const only = table === undefined && file === undefined ? null : new Set(named.map(({ name }) => name));
   const records = [...files.keys()].filter(

@@ -49,6 +49,25 @@ export function breakCommand(command: string, width: number = TERMINAL_WIDTH): s
   return lines.map((line, i) => (i < lines.length - 1 ? `${line} \\` : line));
 }
 
+/** A text in lines of at most `width` characters: the label before the first, as many blanks before the others. */
+export function labelled(label: string, text: string, width: number): string[] {
+  const indent = ' '.repeat(label.length);
+  return wrap(text, width - label.length).map((line, i) => `${i === 0 ? label : indent}${line.trimStart()}`);
+}
+
+/** Lines for standard output: in a terminal, longer ones are broken between words, and indented lines keep their indent. */
+export function fitTerminal(text: string, { isTTY, columns }: NodeJS.WriteStream = process.stdout): string {
+  if (!isTTY) return text;
+  const width = columns || TERMINAL_WIDTH;
+  return text
+    .split('\n')
+    .flatMap((line) => {
+      const words = line.trimStart();
+      return labelled(' '.repeat(line.length - words.length), words, width);
+    })
+    .join('\n');
+}
+
 /** A cell in a line of columns; `rest` fills the rest of the line, whatever the widths of the columns. */
 type ColumnCell = string | { readonly rest: string };
 export type ColumnLine = readonly ColumnCell[];

@@ -1,7 +1,7 @@
 import { UserError } from '../support/errors.js';
 import { formatBytes, formatCount, withoutControls } from '../support/format.js';
 import { wildcardExpression } from '../support/suggest.js';
-import { terminalTable } from '../terminal/layout.js';
+import { entryLines, fitColumns, labelled, wrap } from '../terminal/layout.js';
 import { type Checkpoint, readCheckpoint } from './load.js';
 import { isPlainObject, type JsonObject, type JsonValue, type NotRead } from './metadata.js';
 import { byteLength, type StoredTensor } from './tensor.js';
@@ -57,30 +57,47 @@ const FORMAT_NAMES: Readonly<Record<Checkpoint['format'], string>> = {
 /** The most characters of a value of the metadata. */
 const LONGEST_VALUE = 160;
 
-export function formatWeights(description: WeightsDescription): string {
+/** The tensors in columns; without their bytes if the names are too long for that, or each name on a line of its own. */
+function tensorLines(tensors: readonly DescribedTensor[], width: number): string[] {
+  const heads = ['Name', 'Shape', 'Type', 'Bytes'];
+  const lines = tensors.map(({ name, shape, dtype, bytes }) => [
+    withoutControls(name),
+    shape.length === 0 ? 'scalar' : shape.join('×'),
+    dtype,
+    String(bytes),
+  ]);
+  const { lines: fitted, leftOut } = fitColumns([heads, ...lines], { words: 3, width, spare: ['Bytes'] });
+  if (fitted.some((line) => line.length > width)) {
+    const entries = lines.map(([name = '', ...cells]) => ({ name, lines: [cells] }));
+    return entryLines(heads, entries, { words: 2, width }).lines;
+  }
+  return leftOut.length === 0
+    ? fitted
+    : [...fitted, '', ...wrap('Left out to fit: the bytes of each; --json has them.', width)];
+}
+
+/** What a file of weights holds, in lines of at most `width` characters. */
+export function formatWeights(description: WeightsDescription, width: number): string {
   const { file, format, key, metadata, notRead, optimizer, tensors, totals, tensorsInFile } = description;
   const { tensors: count, elements, bytes } = totals;
   const all = count === tensorsInFile ? '' : ` of ${tensorsInFile}`;
   const dtypes = [...new Set(tensors.map(({ dtype }) => dtype))].join(', ');
   return [
-    terminalTable({
-      head: ['Name', 'Shape', 'Type', 'Bytes'],
-      body: tensors.map(({ name, shape, dtype, bytes }) => [
-        withoutControls(name),
-        shape.length === 0 ? 'scalar' : shape.join('×'),
-        dtype,
-        String(bytes),
-      ]),
-    }),
+    ...tensorLines(tensors, width),
     '',
-    `file       ${file}`,
+    ...labelled('file       ', file, width),
     `format     ${FORMAT_NAMES[format]}`,
-    ...(key === null || key === 'state_dict' ? [] : [`key        ${withoutControls(key)}`]),
-    `tensors    ${count}${all}, ${formatCount(elements)} elements, ${bytes} bytes (${formatBytes(bytes)})`,
-    `types      ${dtypes}`,
+    ...(key === null || key === 'state_dict' ? [] : labelled('key        ', withoutControls(key), width)),
+    ...labelled(
+      'tensors    ',
+      `${count}${all}, ${formatCount(elements)} elements, ${bytes} bytes (${formatBytes(bytes)})`,
+      width,
+    ),
+    ...labelled('types      ', dtypes, width),
     `optimizer  ${optimizer ? 'its state is in the file, and is not read' : 'none'}`,
-    ...metadataLines(metadata),
-    ...notReadLines(notRead),
+    ...[...metadataLines(metadata), ...notReadLines(notRead)].flatMap((line) =>
+      line.startsWith('  ') ? labelled('  ', line.trimStart(), width) : [line],
+    ),
   ].join('\n');
 }
 

@@ -74,10 +74,13 @@ test('downloads are made in the data root once, and not with other settings in t
   const folder = path.join(cwd, 'data/downloads/pascal-context');
   t.regex(
     first.stdout,
-    /^\/.*downloads\/pascal-context: 1 training and 1 validation image .*, 3 of 3 files written now\.\n/,
+    /^data.downloads.pascal-context: 1 training and 1 validation image .*, 3 of 3 files written now\.\n/,
   );
   t.regex(first.stdout, / {2}trainval\.tar\.gz {2}\d+ kB\n/);
-  t.regex(first.stdout, /\nPrepare them with: fcn datasets prepare pascal-context-59 --from \/.*\n$/);
+  t.regex(
+    first.stdout,
+    /\nPrepare them with:\n {2}fcn datasets prepare pascal-context-59 --from data.downloads.pascal-context\n$/,
+  );
   t.regex(
     first.stderr,
     // With the three images that only the label maps have.

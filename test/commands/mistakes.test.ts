@@ -32,6 +32,11 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     error: /^error: Unknown command: engines instal\.$/,
     next: /^next: Did you mean fcn engines install\?$/,
   },
+  'an unknown command of a topic that has none like it': {
+    parameters: ['engines', 'everything'],
+    error: /^error: Unknown command: engines everything\.$/,
+    next: /^next: See fcn engines --help for the commands\.$/,
+  },
   'an argument too many': {
     parameters: ['table', 'everything'],
     error: /^error: fcn table takes no argument, got: everything\.$/,
@@ -150,9 +155,14 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     error: /^error: The tensorflow engine is not installed\.$/,
     next: /fcn engines install/,
   },
-  'a broken record': {
-    parameters: ['table', '--runs', 'broken-runs'],
-    error: /^error: .*record\.json is not a record that this version reads/,
+  'an experiment file in place of a row': {
+    parameters: ['train', 'my exp.yaml', ...SMOKE],
+    error: /^error: my exp\.yaml is a file, not a row\.$/,
+    next: /^next: Give it with --file 'my exp\.yaml'\.$/,
+  },
+  'a broken record in a document': {
+    parameters: ['table', '--results', 'broken-results', '--write', 'all.md'],
+    error: /^error: .*full.broken\.json is not a record that this version reads/,
     next: /Remove the file/,
   },
 };
@@ -166,8 +176,8 @@ async function workplace(t: Parameters<typeof temporaryFolder>[0]): Promise<stri
   writeFileSync(path.join(folder, 'circle.yaml'), 'table: &all { inner: *all }\n');
   writeFileSync(path.join(folder, 'misspelt.yaml'), 'table: Mine\nrowz: []\n');
   mkdirSync(path.join(folder, 'empty-cache'));
-  mkdirSync(path.join(folder, 'broken-runs', ROW, 'run'), { recursive: true });
-  writeFileSync(path.join(folder, 'broken-runs', ROW, 'run', 'record.json'), '{}');
+  mkdirSync(path.join(folder, 'broken-results', 'full'), { recursive: true });
+  writeFileSync(path.join(folder, 'broken-results', 'full', 'broken.json'), '{}');
   return folder;
 }
 

@@ -33,6 +33,16 @@ for (const parameters of [
   });
 }
 
+test('-h is --help', async (t) => {
+  const cwd = await temporaryFolder(t);
+  for (const words of [[], ['runs', 'logs']]) {
+    const [short, long] = await Promise.all(['-h', '--help'].map((flag) => fcn([...words, flag], { cwd })));
+    t.is(short!.code, 0);
+    t.is(short!.stdout, long!.stdout);
+    t.regex(short!.stdout, /USAGE/);
+  }
+});
+
 /** Only Linux has /dev/full. */
 const onLinux = process.platform === 'linux' ? test : test.skip;
 

@@ -2,11 +2,61 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { writeRecord } from '../../src/records/record.js';
+import { packageRoot } from '../../src/support/package.js';
 import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { makeRecord } from '../helpers/record.js';
 
 const ROW = 'fcn_r50-d8_512x512_20k_voc12aug';
+
+/** Runs commands at the same time. */
+const fcnEach = (commands: readonly (readonly string[])[], cwd: string) =>
+  Promise.all(commands.map((command) => fcn(command, { cwd })));
+
+test('a broken record is named and left out; documents and the audit refuse it', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const figures = { memoryGB: null, fps: null, mIoU: 67, mIoUMsFlip: null };
+  await writeRecord(
+    path.join(cwd, 'results', 'full', `${ROW}.sound.json`),
+    makeRecord({ row: ROW }, { run: 'sound', figures }),
+  );
+  writeFileSync(path.join(cwd, 'results', 'full', 'broken.json'), '{"format":1}');
+  const shown = await fcnEach(
+    [
+      ['table', '--only-published', '--rows', ROW],
+      ['table', '--summary'],
+      ['table', '--file', path.join(packageRoot(), 'experiments', 'camvid.yaml')],
+      ['results', 'list'],
+      ['runs', 'table'],
+      ['compare', `${ROW}.sound`],
+      ['report', '--out', 'page'],
+      ['table', '--json'],
+    ],
+    cwd,
+  );
+  for (const { code, stderr } of shown) {
+    t.is(code, 0, stderr);
+    t.is(
+      stderr.match(/Left out: results.full.broken\.json is not a record that this version reads: /g)?.length,
+      1,
+      stderr,
+    );
+  }
+  t.regex(shown[0]!.stdout, /67\.00/);
+  const refused = await fcnEach(
+    [
+      ['table', '--write', 'all.md'],
+      ['table', '--check', '--write', 'all.md'],
+      ['results', 'verify'],
+    ],
+    cwd,
+  );
+  t.deepEqual(
+    refused.map(({ code }) => code),
+    [2, 2, 1],
+  );
+  for (const { stdout, stderr } of refused) t.regex(stdout + stderr, /full.broken\.json is not a record/);
+});
 
 test('a check suggests the command that writes what it checked, as typed', async (t) => {
   const cwd = await temporaryFolder(t);

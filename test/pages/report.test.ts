@@ -192,6 +192,8 @@ test('41 runs of 1,000 lines make a page of less than 10 MB with few elements', 
   const page = readFileSync(files[0]!.file, 'utf8');
   t.is(page.match(/<svg /g)!.length, 41 * 8);
   t.true(page.match(/<[a-z]/g)!.length < 80_000);
+  t.regex(page, />Run<\/th><th[^>]*>Mem \(GB\)</, 'figures are in the first columns, which a phone shows');
+  t.true(page.includes('>fcn_<wbr>r50-d8_<wbr>512x1024_<wbr>40k_<wbr>cityscapes '), 'names break at underscores');
   t.is(page.match(/<details class="run"[^>]* open>/g), null);
 });
 

@@ -61,6 +61,13 @@ const MISTAKES: readonly [selection: Selection, message: RegExp, next: RegExp][]
   [{ patterns: ['qwertz*'] }, /^No row matches qwertz\*\.$/, /^fcn list shows all rows\.$/],
   [{ patterns: ['*769*'], table: 'ADE20K' }, /^No row matches \*769\* in the table ADE20K\.$/, /fcn list/],
   [{ patterns: ['fcn_{r50'] }, /^fcn_\{r50: a "\{" is not closed\.$/, /alternatives/],
+  [
+    { patterns: ['fcn_r50'] },
+    /^Unknown row: fcn_r50\.$/,
+    /^\d+ rows have it in their names: '\*fcn_r50\*' means them all\. fcn list/,
+  ],
+  [{ patterns: ['camvid'] }, /^Unknown row: camvid\.$/, /^Did you mean camvid_r18-d8\? fcn list/],
+  [{ patterns: ['mobilenet'] }, /^Unknown row: mobilenet\.$/, /^fcn list shows all rows\.$/],
   [{ table: 'Cityscape' }, /^Unknown table: Cityscape\.$/, /^Did you mean Cityscapes\?$/],
   [{ table: 'Nothing' }, /^Unknown table: Nothing\.$/, /Cityscapes, ADE20K, Pascal VOC 2012 \+ Aug/],
 ];

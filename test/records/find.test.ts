@@ -31,9 +31,18 @@ test('no folders, no records', async (t) => {
   t.deepEqual(findRecords(path.join(folder, 'results'), path.join(folder, 'runs')), []);
 });
 
-test('a broken record is named', async (t) => {
+test('a broken record is named; on request it is left out', async (t) => {
   const folder = await temporaryFolder(t);
   mkdirSync(path.join(folder, 'records'));
   writeFileSync(path.join(folder, 'records', 'broken.json'), '{}');
   t.throws(() => findRecords(folder, folder), { instanceOf: UserError, message: /broken\.json is not a record/ });
+  await writeRecord(path.join(folder, 'records', 'sound.json'), makeRecord({ row: ROW }, { run: 'sound' }));
+  const broken: string[] = [];
+  const found = findRecords(folder, folder, ({ message }) => broken.push(message));
+  t.deepEqual(
+    found.map(({ record }) => record.run),
+    ['sound'],
+  );
+  t.is(broken.length, 1);
+  t.regex(broken[0]!, /broken\.json is not a record/);
 });

@@ -3,7 +3,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type CleanOptions, cleanableRuns, removeRuns } from '../../src/runs/clean.js';
 import { followLog, type InspectedRun, inspectRun, inspectRuns, watchRuns } from '../../src/runs/inspect.js';
-import { formatLogEntry, formatRun, formatRuns } from '../../src/runs/list.js';
+import { formatLogEntry, formatRun, formatRunLine, formatRuns, LOG_HEADS } from '../../src/runs/list.js';
 import { ProgressFile, readEntries, readProgress } from '../../src/runs/log.js';
 import { Lock } from '../../src/support/lock.js';
 import { ownIdentity, type ProcessIdentity } from '../../src/support/process-identity.js';
@@ -11,6 +11,7 @@ import { temporaryFolder, writeFiles } from '../helpers/folder.js';
 import { NO_PROCESS } from '../helpers/runs.js';
 
 const MINUTE = 60_000;
+const EVALUATION = { iteration: 30, done: 5, total: 20 };
 const at = (minutes: number) => new Date(Date.now() - minutes * MINUTE);
 
 interface Kind {
@@ -28,7 +29,16 @@ function files({ state = 'running', minutes = 0, lock = {} }: Kind): Record<stri
   return {
     'status.json': JSON.stringify({ state, stage: 'train', processId, updatedAt }),
     'progress.json': JSON.stringify({
-      ...{ stage: 'train', done: 30, total: 120, secondsLeft: 45, loss: 1.5, mIoU: null, mIoUMsFlip: null },
+      ...{
+        stage: 'train',
+        done: 30,
+        total: 120,
+        secondsLeft: 45,
+        evaluation: EVALUATION,
+        loss: 1.5,
+        mIoU: null,
+        mIoUMsFlip: null,
+      },
       ...{ processId, host, updatedAt },
     }),
     'experiment.json': JSON.stringify({ profile: 'full', seed: 7 }),
@@ -95,9 +105,14 @@ test('a run is running, killed or silent by who holds its lock and by the last s
     done: 30,
     total: 120,
     secondsLeft: 45,
+    evaluation: EVALUATION,
     loss: 1.5,
     mIoU: null,
   });
+  const alive = await inspectRun(path.join(folder, 'a', 'alive'));
+  t.regex(formatRun(alive, [], 80), /^evaluation image 5\/20 after iteration 30$/m);
+  t.regex(formatRunLine(alive), /, evaluates image 5\/20 after iteration 30, 45 s left,/);
+  t.is((await inspectRun(path.join(folder, 'a', 'done'))).evaluation, null);
   t.is((await inspectRun(path.join(folder, 'a', 'done'))).secondsLeft, null);
   t.deepEqual(await inspectRuns(path.join(folder, 'nowhere')), []);
 });
@@ -213,6 +228,25 @@ test('a log is read in whole lines, from its end too, and followed until its run
   const followed: object[] = [];
   for await (const entry of followLog(run, { lines: 2, follow: true, signal })) followed.push(entry);
   t.deepEqual(followed, [{ iteration: 3 }, { iteration: 4 }]);
+});
+
+test('lines of a log have columns, with dashes for what is missing or no number', (t) => {
+  const step = { iteration: 50, loss: 3.6168123, decodeLoss: 2.5, auxiliaryLoss: 1.1168, accuracy: 12.345 };
+  const speed = { learningRate: 0.01, secondsPerIteration: 0.25, peakLiveTensorBytes: 2 ** 20 };
+  const lines = [
+    LOG_HEADS,
+    formatLogEntry({ ...step, ...speed }),
+    formatLogEntry({ iteration: 100, loss: 1.2345e38, decodeLoss: null, accuracy: Number.NaN, learningRate: 1e-4 }),
+    formatLogEntry({ iteration: 100, mIoU: 0.7225, mAcc: null, aAcc: 0.9 }),
+    formatLogEntry({ note: 'resumed' }),
+  ];
+  t.deepEqual(lines, [
+    'iteration      loss    decode auxiliary  acc %        lr  s/step      peak',
+    '       50     3.617       2.5     1.117  12.35      0.01    0.25    1.0 MB',
+    '      100   1.2e+38         –         –    NaN    1.0e-4       –         –',
+    '      100 mIoU 72.25, mAcc –, aAcc 90.00',
+    '{"note":"resumed"}',
+  ]);
 });
 
 test('watching ends with the last run, or with the signal', async (t) => {

@@ -11,6 +11,7 @@ import {
   printable,
   printableJson,
   shellWords,
+  shortNumber,
   withoutControls,
 } from '../../src/support/format.js';
 import fc from '../helpers/properties.js';
@@ -31,6 +32,13 @@ test('memory, counts and percentages', (t) => {
   t.is(formatCount(49_497_734), '49.5 M');
   t.is(formatCount(270e9), '270 G');
   t.is(formatPercent(0.72251), '72.25');
+});
+
+test('figures stay short, however large, and if they are no numbers', (t) => {
+  const shown = [0, 0.01, 0.0123456, 3.6168, -2.5, 99_999, 1e-4, 1.234e38, -1e38, Number.NaN, Infinity].map(
+    shortNumber,
+  );
+  t.deepEqual(shown.join(' '), '0 0.01 0.01235 3.617 -2.5 100000 1.0e-4 1.2e+38 -1.0e+38 NaN Infinity');
 });
 
 test('times are read as people write them', (t) => {

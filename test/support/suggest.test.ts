@@ -39,6 +39,9 @@ const MEANT: readonly [typed: string, meant: string | undefined][] = [
   ['stm', 'stem'],
   // Two slips in a short word are another word.
   ['seed', undefined],
+  ['steps', undefined],
+  // Nobody leaves out more than two thirds of the letters.
+  ['ile', undefined],
   ['foo', undefined],
   ['x', undefined],
   ['', undefined],

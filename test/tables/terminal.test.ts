@@ -1,5 +1,6 @@
 import test from 'ava';
 import { loadTables } from '../../src/recipe/tables.js';
+import { formatSummary } from '../../src/tables/summary.js';
 import { makeReport, type Report } from '../../src/tables/table.js';
 import { compactReport } from '../../src/tables/terminal.js';
 import { fitColumns, wrap } from '../../src/terminal/layout.js';
@@ -72,6 +73,73 @@ test('every figure has the number of its record, which is listed once', (t) => {
     lines.filter((line) => !/^\[\d+\] \S+$/.test(line)).flatMap((line) => line.match(/\[\d+\]/g) ?? []),
   );
   t.deepEqual([...shown].sort(), listed.map((number) => `[${number}]`).sort());
+});
+
+/** How often texts occur in a report whose wrapped lines are joined. */
+const occurrences = (text: string, part: string) => text.replaceAll('\n  ', ' ').split(part).length - 1;
+
+test('a note appears once, also if it explains several tables', (t) => {
+  const text = compactReport(fullReport(false));
+  for (const note of [
+    '= reproduced, ↑ above, ↓ below',
+    'The published memory and fps are of a',
+    'Published; below it',
+  ]) {
+    t.is(occurrences(text, note), note.startsWith('Published') ? occurrences(text, 'rows have a record') : 1, note);
+  }
+});
+
+test('notes explain only what is shown', (t) => {
+  const tables = loadTables().filter(({ name }) => name === 'Cityscapes');
+  const row = tables[0]!.rows[0]!.id;
+  const textOf = (figures: object | null) => {
+    const nothing = { memoryGB: null, fps: null, mIoU: null, mIoUMsFlip: null };
+    const records = figures === null ? [] : [makeRecord({ row }, { figures: { ...nothing, ...figures } })];
+    return compactReport(makeReport(tables, records, { seeds: false, fileOf: () => null }));
+  };
+  const noted = (text: string) => ({
+    legend: occurrences(text, '= reproduced'),
+    nothing: occurrences(text, 'None of its rows has a record.'),
+    tolerance: occurrences(text, 'mIoU is reproduced within'),
+    hardware: occurrences(text, 'The published memory and fps are of'),
+  });
+  t.deepEqual(noted(textOf(null)), { legend: 0, nothing: 1, tolerance: 0, hardware: 0 });
+  t.deepEqual(noted(textOf({ mIoU: 72 })), { legend: 1, nothing: 0, tolerance: 1, hardware: 0 });
+  t.deepEqual(noted(textOf({ fps: 3.5 })), { legend: 1, nothing: 0, tolerance: 0, hardware: 1 });
+});
+
+test('a summary has a line for each table, and fits a terminal', (t) => {
+  const report = fullReport(false);
+  const lines = formatSummary(report, 80).split('\n');
+  t.regex(lines[0]!, /^Table +Rows +Measured +Reproduced +Above +Below$/);
+  for (const { table, rows } of report.tables) {
+    const counts = lines
+      .find((line) => line.startsWith(`${table}  `))!
+      .slice(table.length)
+      .trim()
+      .split(/ +/)
+      .map(Number);
+    const [all, measured, ...verdicts] = counts;
+    t.is(all, rows.length, table);
+    t.is(measured, rows.filter(({ cells }) => cells.mIoU.reproduced !== null).length, table);
+    t.deepEqual(
+      verdicts,
+      ['reproduced', 'above', 'below'].map(
+        (verdict) => rows.filter(({ cells }) => cells.mIoU.verdict === verdict).length,
+      ),
+      table,
+    );
+  }
+  const smoke = report.otherRuns.filter(({ profile }) => profile === 'smoke').length;
+  t.true(lines.some((line) => line.startsWith(`${smoke} smoke runs and `)));
+  for (const width of [60, 80]) {
+    t.deepEqual(
+      formatSummary(report, width)
+        .split('\n')
+        .filter((line) => line.length > width),
+      [],
+    );
+  }
 });
 
 test('columns move together before any is left out, and words may take the rest of a line', (t) => {

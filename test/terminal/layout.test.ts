@@ -1,5 +1,5 @@
 import test from 'ava';
-import { entryLines } from '../../src/terminal/layout.js';
+import { entryLines, fitTerminal, labelled } from '../../src/terminal/layout.js';
 import fc from '../helpers/properties.js';
 
 test('names and figures share a line if they fit', (t) => {
@@ -44,4 +44,16 @@ test('no line is longer than the width if columns of eight characters fit', (t) 
       },
     ),
   );
+});
+
+test('a label is before the first line of a text, and blanks before the others', (t) => {
+  t.deepEqual(labelled('run  ', 'words of a line', 13), ['run  words of', '     a line']);
+  t.deepEqual(labelled('run  ', '', 13), ['run  ']);
+});
+
+test('in a terminal lines are broken between words and keep their indent; elsewhere they stay', (t) => {
+  const text = 'one line of words\n  an indented line\n';
+  const terminal = { isTTY: true, columns: 12 } as NodeJS.WriteStream;
+  t.is(fitTerminal(text, terminal), 'one line of\nwords\n  an\n  indented\n  line\n');
+  t.is(fitTerminal(text, { isTTY: false } as NodeJS.WriteStream), text);
 });

@@ -7,7 +7,7 @@ import { dataRootFlag } from '../../cli/flags.js';
 import type { GenerateOptions } from '../../datasets/generate/generate.js';
 import { IMITATED, imitationOf } from '../../datasets/generate/imitations.js';
 import { UserError } from '../../support/errors.js';
-import { formatNumber } from '../../support/format.js';
+import { formatNumber, shellWords } from '../../support/format.js';
 
 /** 8192 × 16384; each takes some ten bytes of memory. */
 const MOST_PIXELS = 2 ** 27;
@@ -34,6 +34,12 @@ interface Described {
 
 function describe({ train, val, size, sizesDiffer }: Described): string {
   return `${train} training and ${formatNumber(val, 'validation image')} of ${sizesDiffer ? 'at most ' : ''}${size.height}x${size.width}`;
+}
+
+/** A path as short as it can be written here. */
+function pathFromHere(file: string): string {
+  const relative = path.relative(process.cwd(), file) || '.';
+  return relative.length < file.length ? relative : file;
 }
 
 export default class DatasetsGenerate extends BaseCommand {
@@ -103,7 +109,8 @@ export default class DatasetsGenerate extends BaseCommand {
       (onProgress) => generateDataset({ ...options, directory, onProgress }),
     );
     const written = result.written === 0 ? 'all there already' : `${result.written} written now`;
-    this.print(`${directory}: ${describe({ size, sizesDiffer, ...result })}, ${written}.`);
+    const { fitTerminal } = await import('../../terminal/layout.js');
+    this.print(fitTerminal(`${pathFromHere(directory)}: ${describe({ size, sizesDiffer, ...result })}, ${written}.`));
     return { dataset: dataset.id, directory, raw: false, ...size, seed, ...result };
   }
 
@@ -119,13 +126,17 @@ export default class DatasetsGenerate extends BaseCommand {
       onWait: (pid) => this.note(`Waiting for process ${pid}, which makes the same downloads.`),
     });
     const { archives, written } = result;
+    const { fitTerminal } = await import('../../terminal/layout.js');
+    const summary = [
+      `${pathFromHere(directory)}: ${describe({ size, sizesDiffer, ...result })}, ` +
+        `${written === 0 ? 'all there already' : `${written} of ${archives.length} files written now`}.`,
+      ...archives.map(({ name, bytes }) => `  ${name}  ${formatFileSize(bytes)}`),
+      'Prepare them with:',
+    ];
+    this.print(fitTerminal(summary.join('\n')));
+    // Unbroken, so that it can be pasted.
     this.print(
-      [
-        `${directory}: ${describe({ size, sizesDiffer, ...result })}, ` +
-          `${written === 0 ? 'all there already' : `${written} of ${archives.length} files written now`}.`,
-        ...archives.map(({ name, bytes }) => `  ${name}  ${formatFileSize(bytes)}`),
-        `Prepare them with: fcn datasets prepare ${dataset.id} --from ${directory}${dataRootFlag(dataRoot)}`,
-      ].join('\n'),
+      `  ${shellWords(['fcn', 'datasets', 'prepare', dataset.id, '--from', pathFromHere(directory)])}${dataRootFlag(dataRoot)}`,
     );
     return { dataset: dataset.id, directory, raw: true, ...size, seed, ...result };
   }

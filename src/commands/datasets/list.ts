@@ -17,7 +17,8 @@ export default class DatasetsList extends BaseCommand {
     const { formatDatasets, listDatasets } = await import('../../datasets/list.js');
     const dataRoot = path.resolve(flags['data-root']);
     const datasets = await listDatasets(dataRoot);
-    this.print(formatDatasets(datasets, dataRoot));
+    const { fitTerminal } = await import('../../terminal/layout.js');
+    this.print(fitTerminal(formatDatasets(datasets, dataRoot)));
     return { dataRoot, datasets };
   }
 }

@@ -13,7 +13,7 @@ export default class ResultsList extends BaseCommand {
     const { flags } = await this.parse(ResultsList);
     const { formatResults, listResults } = await import('../../records/folder.js');
     const { outputWidth } = await import('../../terminal/layout.js');
-    const records = listResults(flags.results);
+    const records = listResults(flags.results, this.noteLeftOut);
     this.print(formatResults(records, outputWidth()));
     return { records };
   }

@@ -73,7 +73,7 @@ export default class RunsTable extends BaseCommand {
     const { tablesOf } = await import('../../recipe/select.js');
     const { state: states, where, columns, sort, reverse, file, format, wide, write = [] } = flags;
     const rows = file && tablesOf(file).flatMap((table) => table.rows);
-    const catalogue = new RunCatalogue(flags, ({ message }) => this.note(`Left out: ${message}`));
+    const catalogue = new RunCatalogue(flags, this.noteLeftOut);
     const known = await catalogue.all();
     const chosen = args.runs === undefined ? known : await catalogue.find(args.runs);
     const board = makeLeaderboard(chosen, known, { states, where, columns, sort, reverse, rows });

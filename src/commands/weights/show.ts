@@ -29,7 +29,8 @@ export default class WeightsShow extends BaseCommand {
     const { describeWeights, formatWeights } = await import('../../weights/show.js');
     const { findWeightsFile } = await import('../../runs/weights-argument.js');
     const description = await describeWeights(await findWeightsFile(args.file, flags.runs), flags);
-    this.print(formatWeights(description));
+    const { outputWidth } = await import('../../terminal/layout.js');
+    this.print(formatWeights(description, outputWidth()));
     return description;
   }
 }

@@ -40,12 +40,13 @@ function overview(reported: readonly ReportedRun[]): string {
   const figures = FIGURES.map((figure) => FIGURE_HEADINGS[figure]);
   return htmlTable({
     name: 'All runs with their figures',
-    head: ['Run', 'Profile', 'Seed', ...figures, 'State', 'Not comparable because'],
+    // A phone shows the first columns.
+    head: ['Run', ...figures, 'Profile', 'Seed', 'State', 'Not comparable because'],
     body: reported.map((one, i) => {
       const { run, notComparable } = one;
       const { profile, seed } = run.experiment;
       const link = { link: `#run-${i + 1}`, text: nameOf(one) };
-      return [link, profile, { number: String(seed) }, ...figureCells(run, one.cells), run.state, notComparable ?? ''];
+      return [link, ...figureCells(run, one.cells), profile, { number: String(seed) }, run.state, notComparable ?? ''];
     }),
   });
 }
