@@ -1,7 +1,8 @@
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { cp, mkdtemp } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import test, { type ExecutionContext } from 'ava';
+import type { ExecutionContext } from 'ava';
 import type { Dataset } from '../../src/data/dataset.js';
 import { loadDataset } from '../../src/data/description.js';
 import { datasetFolder } from '../../src/data/split.js';
@@ -17,13 +18,15 @@ export interface GeneratedDataset {
 
 /** Data roots of the sets that this process has generated, by what they are: tests get copies. */
 const originals = new Map<string, Promise<string>>();
+const roots: string[] = [];
 
-test.after.always(async () => {
-  for (const root of originals.values()) await rm(await root, { recursive: true, force: true });
+process.on('exit', () => {
+  for (const root of roots) rmSync(root, { recursive: true, force: true });
 });
 
 async function generate(dataset: Dataset, images: number, size: { height: number; width: number }): Promise<string> {
   const root = await mkdtemp(path.join(os.tmpdir(), 'fcn-test-'));
+  roots.push(root);
   await generateDataset({ dataset, directory: datasetFolder(dataset, root), images, size, seed: 0, workers: 1 });
   return root;
 }
