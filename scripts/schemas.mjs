@@ -8,6 +8,7 @@ const folder = path.join(path.dirname(path.dirname(fileURLToPath(import.meta.url
 for (const [kind, name] of [
   ['table', 'schema.json'],
   ['base', 'base.schema.json'],
+  ['backbones', 'backbones.schema.json'],
 ]) {
   await writeFileAtomic(path.join(folder, name), `${JSON.stringify(experimentJsonSchema(kind), null, 2)}\n`);
 }

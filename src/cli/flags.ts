@@ -1,6 +1,7 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { AUTO_ENGINE, ENGINE_NAMES } from '../engines/engine.js';
+import { CLASS_ORDERS } from '../evaluation/class-order.js';
 import type { Precision } from '../recipe/experiment.js';
 import { DATA_CHECKS } from '../runs/check-data.js';
 
@@ -143,6 +144,11 @@ const tensorboard = Flags.boolean({
 
 const force = Flags.boolean({ summary: 'Start even if the estimate says that memory or disk will not suffice.' });
 
+export const offline = Flags.boolean({
+  summary: 'Fetch nothing; if a file is not in the cache, say where to put it.',
+  env: 'FCN_OFFLINE',
+});
+
 const resume = Flags.boolean({
   summary: 'Resume the newest run of the recipe (the default), but do nothing if it has completed.',
   exclusive: ['fresh', 'resume-run'],
@@ -179,6 +185,13 @@ const timeLimit = Flags.string({
   helpValue: 'TIME',
 });
 
+export const classOrder = Flags.option({
+  summary: 'Order of the classes: as the data set lists them, by IoU, or by name.',
+  env: 'FCN_SORT_CLASSES',
+  default: 'data-set' as const,
+  options: CLASS_ORDERS,
+})();
+
 /** Where a run reads and writes, its engine, and how it treats bad data. */
 export const run = {
   engine,
@@ -190,6 +203,7 @@ export const run = {
   'skip-bad': skipBad,
   tensorboard,
   force,
+  offline,
   resume,
   'resume-run': resumeRun,
   fresh,

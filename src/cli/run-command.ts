@@ -1,4 +1,5 @@
 import type { InferredFlags } from '@oclif/core/interfaces';
+import type { ClassOrder } from '../evaluation/class-order.js';
 import type { Stage } from '../records/record.js';
 import type { Resume } from '../runs/resumption.js';
 import { parseDuration } from '../support/format.js';
@@ -6,7 +7,10 @@ import { BaseCommand } from './base.js';
 import { type experiment, overridesOf, type run } from './flags.js';
 
 /** Parsed flags of a command that runs a row. */
-type RunFlags = InferredFlags<typeof experiment & typeof run> & { readonly 'evaluate-every'?: number | undefined };
+type RunFlags = InferredFlags<typeof experiment & typeof run> & {
+  readonly 'evaluate-every'?: number | undefined;
+  readonly sort?: ClassOrder;
+};
 
 function resumeOf({ resume, fresh, 'resume-run': run }: RunFlags): Resume {
   if (run !== undefined) return { run };
@@ -25,6 +29,7 @@ export abstract class RunCommand extends BaseCommand {
       evaluateEvery: flags['evaluate-every'],
       tensorboard: flags.tensorboard,
       force: flags.force,
+      offline: flags.offline,
       checkedData: new Map(),
       overrides: overridesOf(flags),
       engine,
@@ -57,7 +62,8 @@ export abstract class RunCommand extends BaseCommand {
     const { execute } = await import('../runs/execute.js');
     const { tablesOf } = await import('../recipe/select.js');
     const { formatExecution } = await import('../tables/series.js');
-    const { profile, file, seed } = flags;
+    const { outputWidth } = await import('../terminal/layout.js');
+    const { profile, file, seed, sort: order = 'data-set' } = flags;
     const experiment = resolve({ row, file, profile, seed, overrides: overridesOf(flags) });
     const execution = await execute({
       ...this.executionOptions(flags),
@@ -66,7 +72,7 @@ export abstract class RunCommand extends BaseCommand {
       stages,
       ...extra,
     });
-    this.print(formatExecution(execution, tablesOf(file)));
+    this.print(formatExecution(execution, tablesOf(file), { order, width: outputWidth() }));
     return execution;
   }
 }

@@ -59,6 +59,7 @@ export default class Predict extends BaseCommand {
     }),
     ...flags.experiment,
     engine: flags.engine,
+    offline: flags.offline,
   };
 
   async run(): Promise<object> {
@@ -77,6 +78,7 @@ export default class Predict extends BaseCommand {
       slide,
       opacity: opacity / 100,
       engine,
+      offline: flags.offline,
       signal: this.interruptSignal(),
       note: (text) => this.note(text),
       display: this.displayMode(),

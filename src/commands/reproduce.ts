@@ -3,6 +3,7 @@ import { explainError } from '../cli/base.js';
 import * as flags from '../cli/flags.js';
 import { overridesOf } from '../cli/flags.js';
 import { RunCommand } from '../cli/run-command.js';
+import type { ClassOrder } from '../evaluation/class-order.js';
 import type { Table } from '../recipe/tables.js';
 import { STAGE_NAMES } from '../records/record.js';
 import type { EstimateOptions } from '../runs/estimate.js';
@@ -61,6 +62,7 @@ export default class Reproduce extends RunCommand {
     'dry-run': Flags.boolean({ summary: 'Start nothing: estimate the time, memory and disk space of the runs.' }),
     ...flags.experiment,
     'evaluate-every': flags.evaluateEvery,
+    sort: flags.classOrder,
     ...flags.run,
   };
 
@@ -89,6 +91,7 @@ export default class Reproduce extends RunCommand {
         deterministic,
         dataRoot,
         skipBad,
+        offline: flags.offline,
         runs,
         keepCheckpoints,
       });
@@ -110,7 +113,7 @@ export default class Reproduce extends RunCommand {
         this.noteError(error);
       },
     });
-    return this.report(outcomes, flags.results, tablesOf(file));
+    return this.report(outcomes, flags.results, tablesOf(file), flags.sort);
   }
 
   private async estimate(options: EstimateOptions): Promise<object> {
@@ -122,12 +125,21 @@ export default class Reproduce extends RunCommand {
     return { basis, runs };
   }
 
-  private async report(outcomes: readonly Outcome[], results: string, tables: readonly Table[]): Promise<object> {
+  private async report(
+    outcomes: readonly Outcome[],
+    results: string,
+    tables: readonly Table[],
+    order: ClassOrder,
+  ): Promise<object> {
     const { describeOutcome, formatExecution, formatSeries } = await import('../tables/series.js');
     const { outputWidth } = await import('../terminal/layout.js');
     const [only] = outcomes;
     const single = outcomes.length === 1 && only?.state === 'completed';
-    this.print(single ? formatExecution(only.execution, tables) : formatSeries(outcomes, results, outputWidth()));
+    const width = outputWidth();
+    const text = single
+      ? formatExecution(only.execution, tables, { order, width })
+      : formatSeries(outcomes, results, width);
+    this.print(text);
     process.exitCode = exitCodeOf(outcomes);
     return outcomes.map((outcome) => ({
       ...describeOutcome(outcome),

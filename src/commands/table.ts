@@ -3,6 +3,7 @@ import { BaseCommand } from '../cli/base.js';
 import * as flags from '../cli/flags.js';
 import { ExitCode } from '../support/errors.js';
 import { shellWords } from '../support/format.js';
+import type { Leaderboard } from '../tables/leaderboard/leaderboard.js';
 import type { TableFormat } from '../tables/report.js';
 import type { Report } from '../tables/table.js';
 
@@ -10,7 +11,8 @@ export default class Table extends BaseCommand {
   static override summary = 'Show the published tables with the published and the reproduced figures.';
   static override description =
     'Uses only the records under --results and --runs. A figure of the smoke profile, of a changed recipe or of a row without ' +
-    'published figures never appears in a published table, but in a table of its own. Files are written from kept records only ' +
+    'published figures never appears in a published table, but in a table of its own. ' +
+    'A file (--file) that publishes nothing is shown as fcn runs table shows runs. Files are written from kept records only ' +
     '(fcn results add). In a Markdown file only the text between the markers <!-- fcn table: PART --> and ' +
     '<!-- end of fcn table: PART --> is replaced; PART is published, smoke or local.';
   static override examples = [
@@ -33,6 +35,10 @@ export default class Table extends BaseCommand {
       options: ['terminal', 'markdown', 'csv', 'json', 'html'] as const,
     })(),
     wide: flags.wide,
+    summary: Flags.boolean({
+      summary: 'In a terminal: only a line for each published table.',
+      exclusive: ['wide', 'format', 'write', 'check'],
+    }),
     'only-published': Flags.boolean({ summary: 'Leave out smoke and local runs.' }),
     seeds: Flags.boolean({
       summary: 'Show mean ± sample standard deviation over all seeds, and their number, instead of the newest run.',
@@ -78,10 +84,38 @@ export default class Table extends BaseCommand {
     const report = reportOf({ ...flags, onlyPublished: flags['only-published'], onlyKept: toFile });
     if (flags.check) return this.check(report, flags.write, flags.format);
     if (flags.write !== undefined) return this.write(report, flags.write, flags.format);
+    if (flags.file !== undefined && !flags.seeds && !flags['only-published']) {
+      const { ownLeaderboard } = await import('../tables/leaderboard/own-files.js');
+      const board = await ownLeaderboard({ ...flags, file: flags.file }, ({ message }) =>
+        this.note(`Left out: ${message}`),
+      );
+      if (board !== null) return this.printLeaderboard(board, report, flags.format ?? 'terminal', flags.wide);
+    }
     const { formatReport } = await import('../tables/report.js');
     const { outputWidth } = await import('../terminal/layout.js');
+    if (flags.summary) {
+      const { formatSummary } = await import('../tables/summary.js');
+      this.print(formatSummary(report, outputWidth()));
+      return report;
+    }
     this.print(await formatReport(report, flags.format ?? 'terminal', { wide: flags.wide, width: outputWidth() }));
     return report;
+  }
+
+  /** The runs of files that publish nothing. As JSON beside the report, whose form is that of every table. */
+  private async printLeaderboard(
+    board: Leaderboard,
+    report: Report,
+    format: TableFormat,
+    wide: boolean,
+  ): Promise<object> {
+    const { describeLeaderboard, formatBoard } = await import('../tables/leaderboard/report.js');
+    const { outputWidth } = await import('../terminal/layout.js');
+    const described = { ...report, ...describeLeaderboard(board) };
+    if (board.runs.length === 0) this.note('No run is of the requested rows.');
+    else if (format === 'json') this.print(JSON.stringify(described, null, 2));
+    else this.print(await formatBoard(board, format, { wide, width: outputWidth() }));
+    return described;
   }
 
   private async write(report: Report, files: readonly string[], asked: TableFormat | undefined): Promise<object> {

@@ -164,7 +164,7 @@ function sum(values: readonly number[]): number {
 }
 
 /** A class's figures. IoU is null if it is neither labelled nor predicted, accuracy if it is not labelled. */
-interface ClassFigures {
+export interface ClassFigures {
   readonly name: string;
   readonly iou: number | null;
   readonly accuracy: number | null;

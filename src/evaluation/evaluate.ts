@@ -7,7 +7,9 @@ import { createEvaluationLoader, type EvaluationLoader } from '../data/loader.js
 import type { SkippedSamples } from '../data/problem.js';
 import type { Engine } from '../engines/engine.js';
 import { createKernels } from '../kernels/create.js';
-import { type LoadReport, loadInferenceNetwork } from '../network/load.js';
+import { loadInferenceNetwork } from '../network/load.js';
+import { summarise } from '../network/load-report.js';
+import type { LoadSummary } from '../network/load-summary.js';
 import { NonFiniteOutputError } from '../network/overflow.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { InterruptedError, UserError } from '../support/errors.js';
@@ -55,6 +57,8 @@ export interface EvaluateOptions extends EvaluationSettings {
   /** Called before the position is saved; if it throws, the evaluation ends. */
   readonly beforeWrite?: (() => Promise<void>) | undefined;
   readonly saveRequested?: (() => boolean) | undefined;
+  /** Gets the report on how the weights fit the network, before the first image. */
+  readonly onLoad?: ((report: LoadSummary) => void) | undefined;
   /** Gets messages about where the evaluation resumes. */
   readonly note?: ((text: string) => void) | undefined;
 }
@@ -89,7 +93,7 @@ interface EvaluationResult {
 
 /** The figures, and how the weights fit the network: an auxiliary head that does not fit is left out. */
 export interface Evaluation extends EvaluationResult {
-  readonly loadReport: Omit<LoadReport, 'loaded'> & { readonly loaded: number };
+  readonly loadReport: LoadSummary;
 }
 
 /**
@@ -116,6 +120,8 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const dataset = await predictedDataset(experiment);
   const kernels = createKernels(engine);
   const network = await loadInferenceNetwork(engine, kernels, model, weights, training.precision, weightsKey);
+  const loadReport = summarise(network.report);
+  options.onLoad?.(loadReport);
   try {
     const ratios = multiScale ? recipe.ratios : [1];
     const { file, everySeconds = 0 } = options.position ?? {};
@@ -151,7 +157,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
       };
       const settings = { ...options, dataset, flip: multiScale, previous, onImage, onInterruption: savePosition };
       const result = await evaluateSamples(samples, predictor, settings);
-      return { ...result, loadReport: { ...network.report, loaded: network.report.loaded.length } };
+      return { ...result, loadReport };
     } finally {
       await samples.close();
     }

@@ -94,18 +94,22 @@ export async function loadParameters(engine: Engine, segmentor: Segmentor, file:
 }
 
 /**
- * Loads a pretrained classification backbone, whose names lack the "backbone." prefix; its classifier is left out.
+ * Loads a pretrained classification backbone, whose names lack the "backbone." prefix; its classifier is left out. The report has
+ * the names as in the file.
  * @throws UserError if a backbone parameter is missing, has another shape, or is not finite.
  */
-export async function loadBackbone(engine: Engine, segmentor: Segmentor, file: string): Promise<void> {
+export async function loadBackbone(engine: Engine, segmentor: Segmentor, file: string): Promise<LoadReport> {
   const prefix = 'backbone.';
   const { tensors } = await readCheckpoint(file);
   const stored = new Map(
     [...tensors].map(([path, tensor]) => [path.startsWith(prefix) ? path : `${prefix}${path}`, tensor]),
   );
   const specs = segmentor.parameters.specs.filter((spec) => spec.path.startsWith(prefix));
-  assertComplete(file, matchCheckpoint(specs, stored), () => false);
+  const report = matchCheckpoint(specs, stored);
+  assertComplete(file, report, () => false);
   for (const { path } of specs) segmentor.parameters.set(path, parameterOf(engine, file, stored.get(path)!));
+  const unexpected = report.unexpected.map((path) => stored.get(path)!.name);
+  return { ...report, unexpected };
 }
 
 /** How a checkpoint fits a network, by state_dict key. Shapes are as in files: filters OIHW. */

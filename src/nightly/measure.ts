@@ -204,6 +204,7 @@ async function runRows(
     checkData: 'off',
     skipBad: 0,
     force: false,
+    offline: false,
     tensorboard: false,
     // An earlier night's unfinished run was made by other code.
     resume: 'never',

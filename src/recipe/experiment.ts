@@ -38,7 +38,8 @@ const model = z.strictObject({
     .min(1)
     .nullable()
     .describe(
-      'Name of the published ImageNet backbone, path of a weights file, relative to this one, or null: from scratch.',
+      'Name of a published ImageNet backbone, an https link to NAME-HASH.pth (HASH: the first 8 digits of its SHA-256), path of a ' +
+        'weights file, relative to this one, or null: from scratch.',
     ),
 });
 
@@ -140,6 +141,22 @@ const parts = z.record(z.string(), partialRecipe).describe('Pieces of a recipe t
 /** experiments/base.yaml: what the recipes of all tables share. */
 export const baseFileSchema = z.strictObject({ recipe: partialRecipe, parts });
 
+/** A link to a backbone: the name of the file ends in the first 8 hexadecimal digits of its SHA-256. */
+export const BACKBONE_LINK = /^https:\/\/[^?#]+-[0-9a-f]{8}\.(?:pth|safetensors)$/;
+
+const backboneLink = z.string().regex(BACKBONE_LINK, 'expected https://…/NAME-HASH.pth, HASH 8 hexadecimal digits');
+
+/** experiments/backbones.yaml: where published backbones are, by their names in recipes. */
+export const backbonesFileSchema = z.strictObject({
+  backbones: z.record(
+    z.string().regex(/^[a-z-]+:\/\/\w+$/),
+    z.strictObject({
+      link: backboneLink.describe('The file that is fetched.'),
+      alsoAccepted: backboneLink.optional().describe('Another file of the same network.'),
+    }),
+  ),
+});
+
 /** One table. The recipe of a row merges base, table, the row's parts in order, and its own values. */
 export const tableFileSchema = z.strictObject({
   table: z.string().min(1).describe('Name of the table; "Local" for rows without published figures.'),
@@ -178,14 +195,18 @@ export const tableFileSchema = z.strictObject({
 });
 export type TableFile = z.output<typeof tableFileSchema>;
 
-/** Kinds of experiment files. `table`: a table, of the package or of a user; `base`: what the package's tables share. */
-export const EXPERIMENT_FILES = ['table', 'base'] as const;
+/** Kinds of experiment files. `table`: a table; `base`: what the package's tables share; `backbones`: links to published backbones. */
+export const EXPERIMENT_FILES = ['table', 'base', 'backbones'] as const;
 type ExperimentFile = (typeof EXPERIMENT_FILES)[number];
 
 /** JSON Schema (draft 7, which editors support best) of an experiment file. */
 export function experimentJsonSchema(kind: ExperimentFile): object {
-  const title = kind === 'table' ? 'fcn: a table of experiments' : 'fcn: what all tables share';
-  const { $schema, ...schema } = z.toJSONSchema(kind === 'table' ? tableFileSchema : baseFileSchema, {
+  const [title, fileSchema] = {
+    table: ['fcn: a table of experiments', tableFileSchema] as const,
+    base: ['fcn: what all tables share', baseFileSchema] as const,
+    backbones: ['fcn: published backbones', backbonesFileSchema] as const,
+  }[kind];
+  const { $schema, ...schema } = z.toJSONSchema(fileSchema, {
     target: 'draft-7',
     io: 'input',
     override: ({ jsonSchema }) => {

@@ -25,13 +25,14 @@ export function recipeValues(recipe: RecipeSections): Map<string, unknown> {
   return leaves(Object.fromEntries(SECTIONS.map((section) => [section, recipe[section]])));
 }
 
-function parseValue(path: string, text: string): unknown {
+/** A value written as in YAML. @param option How it was given, `--set width`. @throws UserError where it is none. */
+export function parseValue(option: string, text: string): unknown {
   const document = parseDocument(text, { prettyErrors: false, logLevel: 'error' });
   // Some mistakes, such as an unknown tag, are only warnings.
   const [error] = [...document.errors, ...document.warnings];
   const parsed = error === undefined ? documentValue(document) : { problem: error.message };
   if ('value' in parsed) return parsed.value;
-  throw new UserError(`--set ${path}=${text}: not a value: ${parsed.problem}`, 'Write it as in YAML.');
+  throw new UserError(`${option}=${text}: not a value: ${parsed.problem}`, 'Write it as in YAML.');
 }
 
 function withValue(section: RecipeSection, [key, ...rest]: readonly string[], value: unknown): RecipeSection {
@@ -61,7 +62,7 @@ export function applyOverrides(recipe: Recipe, overrides: readonly string[]): Re
       throw new UserError(`--set ${override}: expected path=value.`, 'For example: --set width=16.');
     }
     const path = fullPath(override.slice(0, equals).trim(), [...recipeValues(current).keys()]);
-    const value = parseValue(path, override.slice(equals + 1));
+    const value = parseValue(`--set ${path}`, override.slice(equals + 1));
     const changed = check(recipeSchema, withValue(current, path.split('.'), value));
     if ('value' in changed) return changed.value;
     throw new UserError(
@@ -88,7 +89,7 @@ function ending(path: string, keys: number): string {
 }
 
 /** The shortest trailing part of a path that no other path has. */
-function shortPath(path: string, paths: readonly string[]): string {
+export function shortPath(path: string, paths: readonly string[]): string {
   const others = paths.filter((other) => other !== path);
   const lengths = path.split('.').map((_, i) => i + 1);
   const short = lengths.find((keys) => !others.some((other) => ending(other, keys) === ending(path, keys)));
@@ -137,21 +138,22 @@ function suggestion(typed: string, paths: readonly string[]): string {
 
 /**
  * The full path that a typed path means: the same one, or the only one that ends in it.
+ * @param option The flag it was given by.
  * @throws UserError that names similar paths if there is none, or all of them if there are several.
  */
-function fullPath(typed: string, paths: readonly string[]): string {
+export function fullPath(typed: string, paths: readonly string[], option = '--set'): string {
   if (paths.includes(typed)) return typed;
   const endings = paths.filter((path) => path.endsWith(`.${typed}`));
   if (endings.length === 1) return endings[0]!;
   if (endings.length > 1) {
-    throw new UserError(`--set ${typed}: ambiguous.`, `Say which: ${endings.join(', ')}.`);
+    throw new UserError(`${option} ${typed}: ambiguous.`, `Say which: ${endings.join(', ')}.`);
   }
   const inside = paths.filter((path) => path.startsWith(`${typed}.`) || path.includes(`.${typed}.`));
   if (inside.length > 0) {
-    throw new UserError(`--set ${typed}: a section, not a value.`, `Set one of its values: ${inside.join(', ')}.`);
+    throw new UserError(`${option} ${typed}: a section, not a value.`, `Name one of its values: ${inside.join(', ')}.`);
   }
   throw new UserError(
-    `--set ${typed}: the recipe has no such value.`,
-    Object.hasOwn(NOT_IN_RECIPE, typed) ? NOT_IN_RECIPE[typed] : suggestion(typed, paths),
+    `${option} ${typed}: the recipe has no such value.`,
+    option === '--set' && Object.hasOwn(NOT_IN_RECIPE, typed) ? NOT_IN_RECIPE[typed] : suggestion(typed, paths),
   );
 }

@@ -45,10 +45,14 @@ export interface Table {
 export const LOCAL_TABLE = 'Local';
 
 const BASE_FILE = 'base.yaml';
+/** Links to backbones: no table. */
+export const BACKBONES_FILE = 'backbones.yaml';
 
 const WEB_ADDRESS = /^https?:\/\//;
 
-const experimentsFolder = () => path.join(packageRoot(), 'experiments');
+export function experimentsFolder(): string {
+  return path.join(packageRoot(), 'experiments');
+}
 
 function readYamlSync(file: string): YamlFile {
   let text: string;
@@ -155,7 +159,7 @@ export function loadTable(file: string, base: Base = readBase()): Table {
 export function loadTables(): Table[] {
   const folder = experimentsFolder();
   const files = readdirSync(folder)
-    .filter((name) => name.endsWith('.yaml') && name !== BASE_FILE)
+    .filter((name) => name.endsWith('.yaml') && name !== BASE_FILE && name !== BACKBONES_FILE)
     .sort();
   const base = readBase();
   const tables = files.map((name) => loadTable(path.join(folder, name), base));

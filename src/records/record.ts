@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { loadSummarySchema } from '../network/load-summary.js';
 import { experimentSchema, namePart } from '../recipe/experiment.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, writeFileAtomic } from '../support/files.js';
 import { compactJson } from '../support/json.js';
 import { check, formatFinding } from '../support/yaml.js';
+import { loadedBackboneSchema } from '../training/loaded-backbone.js';
 
 /** The stages of a run, in order. */
 export const STAGE_NAMES = ['train', 'evaluate', 'evaluate-ms', 'benchmark'] as const;
@@ -18,7 +20,6 @@ const seconds = z.number().min(0);
 const sizeHw = z.tuple([z.int(), z.int()]).readonly();
 
 const names = z.array(z.string()).readonly();
-const shape = z.array(z.int().min(0)).readonly();
 
 const counts = z.array(z.int().min(0)).readonly();
 
@@ -38,6 +39,8 @@ const train = z.object({
   skippedSamples: names,
   peakLiveTensorBytes: bytes,
   peakProcessBytes: bytes,
+  /** The backbone that training started from; absent in older records, or if there was none. */
+  backbone: loadedBackboneSchema.optional(),
 });
 
 /** Figures are fractions; null for a class that is neither labelled nor predicted. */
@@ -57,12 +60,7 @@ const evaluationFields = z.object({
   /** [classes] each: pixels of a class whose counterpart, prediction or label, is no class; absent if there are none. */
   outside: z.strictObject({ labels: counts, predictions: counts }).optional(),
   /** How the weights fit the network; shapes as in the file. */
-  loadReport: z.object({
-    loaded: z.int().min(0),
-    missing: names,
-    unexpected: names,
-    wrongShape: z.array(z.object({ path: z.string(), expected: shape, found: shape })).readonly(),
-  }),
+  loadReport: loadSummarySchema,
 });
 
 function areOfSameClasses({ perClass, confusion, outside }: z.output<typeof evaluationFields>): boolean {

@@ -6,7 +6,9 @@ import { type RunRecord, readRecord, type Stage, writeRecord } from '../records/
 import { InterruptedError, UserError } from '../support/errors.js';
 import { removeHalfWritten } from '../support/files.js';
 import { Lock, LostLockError } from '../support/lock.js';
+import { checkpointsSize } from '../training/checkpoint-folder.js';
 import { RunDirectory, writeDescription } from './directory.js';
+import { fetchMissingBackbone } from './fetch.js';
 import { readingStages } from './preflight.js';
 import { type ExecuteOptions, type PreparedRun, prepareRun, recordsFolder } from './prepare-run.js';
 import { requireResources } from './resources.js';
@@ -78,6 +80,8 @@ async function takeDirectory({
   const earlier = await findRunToResume(path.join(runs, experiment.row), { identity, setup }, resume, note);
   if (earlier?.completed !== true) {
     await requireResources({ ...options, stages: readingStages(options) }, engine, earlier?.directory ?? null);
+    const begun = earlier === null ? 0 : await checkpointsSize(path.join(earlier.directory, 'checkpoints'));
+    if (options.stages.includes('train') && begun === 0) await fetchMissingBackbone(experiment, options);
   }
   const directory = earlier
     ? RunDirectory.at(earlier.directory)

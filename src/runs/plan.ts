@@ -5,8 +5,7 @@ import type { Row } from '../recipe/tables.js';
 import { type RunRecord, STAGE_NAMES, type Stage } from '../records/record.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, sha256File } from '../support/files.js';
-import { formatDownload } from '../support/format.js';
-import { type DisplayMode, showStages } from '../terminal/display.js';
+import { type ShownFetchOptions, showFetch } from './fetch.js';
 
 /** Means the row's published weights instead of a file; `./published` is a file of that name. */
 export const PUBLISHED = 'published';
@@ -18,29 +17,15 @@ export const PUBLISHED = 'published';
 export async function givenWeights(
   { row, weights: url }: Experiment,
   given: string,
-  { signal, display }: { readonly signal: AbortSignal; readonly display: DisplayMode },
+  options: ShownFetchOptions,
 ): Promise<string> {
   if (given !== PUBLISHED) return given;
   const { fetchPublished } = await import('../weights/published.js');
-  let file = '';
-  await showStages(
-    [
-      {
-        title: 'Fetch the published weights',
-        run: async (say) => {
-          const published = await fetchPublished({
-            row,
-            url,
-            signal,
-            onProgress: (progress) => say(formatDownload(progress)),
-            onWait: () => say('waiting for another process that fetches them'),
-          });
-          file = published.file;
-          return `${published.source === 'cache' ? 'in the cache' : 'fetched'}: ${file}`;
-        },
-      },
-    ],
-    display,
+  const { file } = await showFetch(
+    'Fetch the published weights',
+    'the published weights',
+    (events) => fetchPublished({ row, url, ...events }),
+    options,
   );
   return file;
 }

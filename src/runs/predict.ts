@@ -6,6 +6,8 @@ import { Predictor } from '../evaluation/inference.js';
 import { requireLabelIds } from '../evaluation/prediction-png.js';
 import { createKernels } from '../kernels/create.js';
 import { loadInferenceNetwork } from '../network/load.js';
+import { formatLoadReport, summarise } from '../network/load-report.js';
+import type { LoadSummary } from '../network/load-summary.js';
 import { formatPixelShare, type PredictedClass, type PredictionFiles, predictionFiles } from '../prediction/output.js';
 import { type PredictedImages, type PredictionTask, predictImages, slideOverrides } from '../prediction/predict.js';
 import { findSources, findTruths, requireSeparateOutputs } from '../prediction/sources.js';
@@ -36,6 +38,8 @@ interface PredictOptions {
   /** Opacity of the colours over the image, 0 to 1. */
   readonly opacity: number;
   readonly engine: EngineName | 'auto';
+  /** Fetch nothing. */
+  readonly offline: boolean;
   readonly signal: AbortSignal;
   readonly note: (text: string) => void;
   readonly display: DisplayMode;
@@ -45,6 +49,7 @@ interface PredictionRun extends PredictedImages {
   readonly row: string;
   /** File of the weights. */
   readonly weights: string;
+  readonly loadReport: LoadSummary;
   readonly deviations: readonly Deviation[];
 }
 
@@ -82,6 +87,8 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
   const { model, training, evaluation: recipe, row } = experiment;
   const kernels = createKernels(engine);
   const network = await loadInferenceNetwork(engine, kernels, model, weights, training.precision, options.weightsKey);
+  const loadReport = summarise(network.report);
+  options.note(formatLoadReport('Weights', loadReport));
   try {
     const predictor = new Predictor({ engine, kernels, network, recipe });
     const ratios = multiScale ? recipe.ratios : [1];
@@ -89,7 +96,7 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
     const predicted = await showCounted(`Predict with ${row}`, 'image', display, (onProgress) =>
       predictImages({ ...settings, onProgress }),
     );
-    return { row, weights, deviations: found, ...predicted };
+    return { row, weights, loadReport, deviations: found, ...predicted };
   } finally {
     network.dispose();
   }

@@ -34,6 +34,8 @@ export interface InputOptions {
   readonly weightsKey?: string | undefined;
   /** Bad samples that may be left out without ending the run. */
   readonly skipBad: number;
+  /** Fetch nothing. */
+  readonly offline: boolean;
 }
 
 interface RunData {
@@ -78,13 +80,19 @@ async function requireDataset(
 }
 
 /**
- * Checks given weights without fetching any: a file exists and has the structure of a checkpoint; published ones have a link.
+ * Checks given weights without fetching any: a file exists and has the structure of a checkpoint; published ones have a link or,
+ * offline, are in the cache.
  * @throws UserError if they cannot be used.
  */
-async function requireWeights({ row, weights: url }: Experiment, given: string, key?: string): Promise<void> {
+async function requireWeights(
+  { row, weights: url }: Experiment,
+  given: string,
+  { weightsKey: key, offline }: Pick<InputOptions, 'weightsKey' | 'offline'>,
+): Promise<void> {
   if (given === PUBLISHED) {
-    const { publishedFile } = await import('../weights/published.js');
-    publishedFile({ row, url });
+    const { fetchFile, weightsRequest } = await import('../weights/published.js');
+    const request = weightsRequest(row, url);
+    if (offline) await fetchFile(request, { offline });
   } else {
     const { readCheckpoint } = await import('../weights/load.js');
     await readCheckpoint(given, key);
@@ -97,7 +105,7 @@ async function requireWeights({ row, weights: url }: Experiment, given: string, 
  * @throws UserError that says what is missing.
  */
 export async function requireInputs(experiment: Experiment, options: InputOptions): Promise<RunData | null> {
-  const { stages, evaluateEvery, weights, weightsKey } = options;
+  const { stages, evaluateEvery, weights } = options;
   if (evaluateEvery !== undefined && !stages.includes('train')) {
     throw new UserError(
       `--evaluate-every ${evaluateEvery} evaluates during training, but no stage trains.`,
@@ -111,9 +119,10 @@ export async function requireInputs(experiment: Experiment, options: InputOption
   }
   const { pretrained } = experiment.model;
   if (stages.includes('train') && pretrained !== null) {
-    const { findPretrained } = await import('../training/pretrained.js');
-    findPretrained(pretrained);
+    const { backboneState } = await import('../training/pretrained.js');
+    const found = await backboneState(pretrained, options);
+    if (found.state === 'missing') throw found.error;
   }
-  if (weights !== undefined) await requireWeights(experiment, weights, weightsKey);
+  if (weights !== undefined) await requireWeights(experiment, weights, options);
   return data;
 }

@@ -16,7 +16,7 @@ import type { StageOptions } from './stage-runner.js';
 export interface ExecuteOptions
   extends StageOptions,
     Pick<CheckDataOptions, 'checkData' | 'checkedData'>,
-    Pick<InputOptions, 'weights' | 'weightsKey'> {
+    Pick<InputOptions, 'weights' | 'weightsKey' | 'offline'> {
   /** `path=value`, as the user gave them, already applied to the experiment. */
   readonly overrides: readonly string[];
   readonly deviations: readonly Deviation[];

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { type Experiment, experimentSchema } from '../recipe/experiment.js';
+import { type ClassEvaluation, classEvaluation } from '../records/class-evaluation.js';
 import { type Environment, environmentSchema, type RunRecord, readRecord, recordSchema } from '../records/record.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, foldersIn } from '../support/files.js';
@@ -41,6 +42,11 @@ const briefRecordSchema = z.object({
   error: z.string().nullable().catch(null),
   /** Percent. */
   figures: z.object({ mIoU: figure, mIoUMsFlip: figure }),
+});
+
+const { evaluate, 'evaluate-ms': multiScale } = recordSchema.shape.details.shape;
+const recordedEvaluationsSchema = z.object({
+  details: z.object({ evaluate: evaluate.catch(null), 'evaluate-ms': multiScale.catch(null) }),
 });
 
 /**
@@ -115,6 +121,12 @@ export class RunReader {
   /** How the run ended, and its mIoU; null if the record is missing or damaged. */
   async briefRecord(): Promise<z.output<typeof briefRecordSchema> | null> {
     return briefRecordSchema.safeParse(await readJson(this.file(RECORD_FILE))).data ?? null;
+  }
+
+  /** The evaluation in the record whose classes are shown; null without one, or if the record is missing or damaged. */
+  async classes(): Promise<ClassEvaluation | null> {
+    const { data } = recordedEvaluationsSchema.safeParse(await readJson(this.file(RECORD_FILE)));
+    return data === undefined ? null : classEvaluation(data.details);
   }
 
   /** Whether nothing is left to do. A lost record is made again from the results of the stages. */

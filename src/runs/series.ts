@@ -10,6 +10,7 @@ import { readSealed, writeSealed } from '../support/json.js';
 import { withLock } from '../support/lock.js';
 import { checkData } from './check-data.js';
 import { type Execution, execute } from './execute.js';
+import { fetchMissingBackbone } from './fetch.js';
 import type { PlannedRun } from './plan.js';
 import { inAvailablePrecision } from './precision.js';
 import { requireInputs } from './preflight.js';
@@ -113,6 +114,7 @@ async function checkAll(options: SeriesOptions): Promise<Map<PlannedRun, FailedR
       inAvailablePrecision(engine, run);
       await requireInputs(run.experiment, options);
       await checkData({ ...options, experiment: run.experiment });
+      if (options.stages.includes('train')) await fetchMissingBackbone(run.experiment, options);
     } catch (error) {
       if (!keepGoing) throw error;
       refused.set(run, { run, state: 'failed', error });

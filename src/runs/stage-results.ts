@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { SkippedSamples } from '../data/problem.js';
 import type { Engine } from '../engines/engine.js';
 import { holdsPredictions } from '../evaluation/position.js';
+import type { LoadSummary } from '../network/load-summary.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { type RunRecord, recordSchema, type Stage } from '../records/record.js';
 import { sha256File } from '../support/files.js';
@@ -30,6 +31,8 @@ export interface StageContext {
   readonly saveRequested: () => boolean;
   /** Throws if this process may no longer write into the run directory. */
   readonly beforeWrite: () => Promise<void>;
+  /** Fetch nothing. */
+  readonly offline: boolean;
   readonly note: (text: string) => void;
   /** Folder for predicted label maps, if any. */
   readonly predictions?: string | undefined;
@@ -39,6 +42,8 @@ export interface StageContext {
   readonly weights: string | undefined;
   /** Which dictionary of tensors in the file; default: the only one. */
   readonly weightsKey: string | undefined;
+  /** Told how the weights fit the network, before an evaluation. */
+  readonly onLoad: (report: LoadSummary) => void;
 }
 
 type Details = RunRecord['details'];

@@ -1,5 +1,6 @@
 import { SkippedSamples } from '../data/problem.js';
 import type { Engine } from '../engines/engine.js';
+import { formatLoadReport } from '../network/load-report.js';
 import type { RunRecord, Stage } from '../records/record.js';
 import type { Lock } from '../support/lock.js';
 import { type DisplayMode, showStages } from '../terminal/display.js';
@@ -11,7 +12,7 @@ import { runStage, STAGE_TITLES } from './stages.js';
 
 /** The options of a run for its stages. */
 export interface StageOptions
-  extends Omit<StageContext, 'engine' | 'directory' | 'skipped' | 'beforeWrite' | 'weights' | 'weightsKey'> {
+  extends Omit<StageContext, 'engine' | 'directory' | 'skipped' | 'beforeWrite' | 'weights' | 'weightsKey' | 'onLoad'> {
   /** In order. */
   readonly stages: readonly Stage[];
   /** Unreadable samples that may be left out. */
@@ -23,6 +24,8 @@ export interface StageOptions
 export class StageRunner {
   readonly details: RunRecord['details'] = { train: null, evaluate: null, 'evaluate-ms': null, benchmark: null };
   readonly completed: RunRecord['stages'] = [];
+  /** The load report that was said last. */
+  private said: string | null = null;
   /** The current stage. */
   current: Stage | null = null;
 
@@ -81,7 +84,14 @@ export class StageRunner {
       beforeWrite,
       weights: this.weights,
       weightsKey: this.used?.key,
+      onLoad: (report) => this.sayLoaded(formatLoadReport('Weights', report)),
     };
+  }
+
+  /** Says how given weights fit, once; those that an earlier stage trained fit. */
+  private sayLoaded(text: string): void {
+    if (this.used?.source === 'given' && text !== this.said) this.options.note(text);
+    this.said = text;
   }
 
   private async take(stage: Stage, { details, weights, startedAt, seconds }: CompletedStage): Promise<void> {

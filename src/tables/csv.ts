@@ -114,6 +114,6 @@ export function reportCsv({ tables, otherRuns, spreads }: Report): string {
 }
 
 /** Escapes a text that a spreadsheet would take for a formula. */
-function asText(text: string): string {
+export function asText(text: string): string {
   return /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
 }

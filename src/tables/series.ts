@@ -1,5 +1,7 @@
+import type { ClassLayout } from '../evaluation/class-figures.js';
 import { describeCoverage } from '../evaluation/confusion.js';
 import type { Table } from '../recipe/tables.js';
+import { classEvaluation, formatClasses } from '../records/class-evaluation.js';
 import { whyNotComparable } from '../records/comparability.js';
 import {
   FIGURE_COLUMNS,
@@ -12,33 +14,9 @@ import {
 import type { RunRecord } from '../records/record.js';
 import type { Execution } from '../runs/execute.js';
 import type { Outcome } from '../runs/series.js';
-import { formatNumber, formatSeconds, withoutControls } from '../support/format.js';
+import { formatNumber, formatSeconds } from '../support/format.js';
 import { entryLines, terminalTable, wrap } from '../terminal/layout.js';
 import { spreadSection } from './terminal.js';
-
-/** Maximum number of names of a kind in a message. */
-const MOST_NAMES = 3;
-
-/** How given weights fit the network. */
-function loadReportLines({ weights, details }: RunRecord): string[] {
-  const report = details.evaluate?.loadReport ?? details['evaluate-ms']?.loadReport;
-  if (report === undefined || weights?.source !== 'given') return [];
-  const { loaded, missing, unexpected, wrongShape } = report;
-  const line = (what: string, found: readonly string[]) => {
-    const more = found.length > MOST_NAMES ? ` and ${found.length - MOST_NAMES} more` : '';
-    return found.length === 0 ? [] : [`         ${what}: ${found.slice(0, MOST_NAMES).join(', ')}${more}`];
-  };
-  const shapes = wrongShape.map(({ path, expected, found }) => `${path} [${found}] for [${expected}]`);
-  return [
-    `         ${loaded} of ${loaded + missing.length + wrongShape.length} parameters are in it and fit`,
-    ...line('missing', missing),
-    ...line('of another shape', shapes),
-    ...line('unexpected', unexpected.map(withoutControls)),
-    ...(missing.length + wrongShape.length > 0
-      ? ['         the auxiliary head, which only training uses, was left out']
-      : []),
-  ];
-}
 
 /** Which classes a run's mIoU covers; null if it covers all, or nothing was evaluated. */
 function coverageOf({ details }: RunRecord): string | null {
@@ -47,10 +25,14 @@ function coverageOf({ details }: RunRecord): string | null {
 }
 
 /**
- * A run's figures, published ones beside them if they are comparable, and its files.
+ * The classes of a run's evaluation, its figures, published ones beside them if they are comparable, and its files.
  * @param tables The tables of the run's row.
  */
-export function formatExecution({ record, directory, kept, weights }: Execution, tables: readonly Table[]): string {
+export function formatExecution(
+  { record, directory, kept, weights }: Execution,
+  tables: readonly Table[],
+  classLayout: ClassLayout,
+): string {
   const { row, profile, seed, experiment, figures } = record;
   const reason = whyNotComparable(record, tables);
   const measured = FIGURES.filter((figure) => figures[figure] !== null);
@@ -62,15 +44,14 @@ export function formatExecution({ record, directory, kept, weights }: Execution,
       formatFigure(figures[figure]),
     ]),
   });
-  const coverage = coverageOf(record);
+  const classes = classEvaluation(record.details);
   return [
     `${row}, ${profile} profile, seed ${seed}`,
+    ...(classes === null ? [] : ['', ...formatClasses(classes, classLayout), '']),
     ...(measured.length === 0 ? [] : [table]),
-    ...(coverage === null ? [] : [`${coverage}.`]),
     ...(reason === null ? [] : [`Compares with nothing published: ${reason}.`]),
     `run      ${directory}`,
     ...(weights === null ? [] : [`weights  ${weights}`]),
-    ...loadReportLines(record),
     `record   ${kept}`,
   ].join('\n');
 }

@@ -4,6 +4,7 @@ import { type DownloadProgress, discardPart, download, type Fetcher } from '../s
 import { UserError } from '../support/errors.js';
 import { explainFileError, makeFolder } from '../support/files.js';
 import { withLock } from '../support/lock.js';
+import { mirrored } from '../support/mirror.js';
 import { cacheDirectory } from '../support/package.js';
 import { type PublishedLog, readPublishedLog } from './read.js';
 
@@ -14,6 +15,8 @@ interface FetchLogOptions {
   /** Default: the project's cache folder. */
   readonly cache?: string;
   readonly fetcher?: Fetcher;
+  /** Never use the network. */
+  readonly offline?: boolean;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: DownloadProgress) => void;
 }
@@ -32,8 +35,9 @@ export async function fetchPublishedLog(options: FetchLogOptions): Promise<{ fil
   const work = async () => {
     const cached = readIfThere(file);
     if (cached !== null) return { file, log: cached };
+    if (options.offline === true) throw notInCache(row, url, file);
     const part = `${file}.part`;
-    await download({ ...options, url, part, alternative: 'download it elsewhere and name the file' });
+    await download({ ...options, url: mirrored(url), part, alternative: 'download it elsewhere and name the file' });
     let log: PublishedLog;
     try {
       log = readPublishedLog(part);
@@ -48,6 +52,13 @@ export async function fetchPublishedLog(options: FetchLogOptions): Promise<{ fil
     return { file, log };
   };
   return withLock(`${file}.lock`, work, signal ? { signal } : {});
+}
+
+function notInCache(row: string, url: string, file: string): UserError {
+  return new UserError(
+    `The published log of ${row} is not in the cache, and --offline (FCN_OFFLINE) forbids fetching it.`,
+    `Get it from ${url} and put it at ${file}, or name the file.`,
+  );
 }
 
 function readIfThere(file: string): PublishedLog | null {

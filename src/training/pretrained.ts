@@ -2,40 +2,104 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Engine } from '../engines/engine.js';
 import { loadBackbone, loadParameters, toEngine } from '../network/load.js';
+import { summarise } from '../network/load-report.js';
 import type { Segmentor } from '../network/segmentor.js';
+import { findBackbone } from '../recipe/backbones.js';
 import { UserError } from '../support/errors.js';
+import { explainFileError, sha256File } from '../support/files.js';
 import { cacheDirectory } from '../support/package.js';
+import { backboneRequest } from '../weights/backbones.js';
 import { readCheckpoint } from '../weights/load.js';
+import { cachedPlaces, type FetchedFile, type FetchSettings, fetchFile, notInCache } from '../weights/published.js';
 import type { TrainingCheckpoint } from './checkpoint.js';
+import type { LoadedBackbone } from './loaded-backbone.js';
 import type { TrainingStep } from './step.js';
 
-/** Published recipes name their ImageNet backbones SOURCE://NAME; NAME is the file's name in the cache. */
+/**
+ * The published recipes name their ImageNet backbones as SOURCE://NAME. NAME is also that of a file, `.pth` or `.safetensors`, that a
+ * user may put into `pretrained/` in the cache.
+ */
 const PUBLISHED_NAME = /^[a-z-]+:\/\/(\w+)$/;
 
 /**
- * Loads a recipe's pretrained backbone: a path to a weights file, or the name of a published one, whose file is
- * `<cache>/pretrained/<name>.pth` or `.safetensors`.
- * @throws UserError if there is no such file, or it does not fit the network.
+ * Where a recipe's backbone is. `fetchable`: not here, but it is fetched when training starts. `missing`: training cannot start; the
+ * error says what to do.
  */
-export async function loadPretrained(engine: Engine, segmentor: Segmentor, pretrained: string): Promise<void> {
-  await loadBackbone(engine, segmentor, findPretrained(pretrained));
+type BackboneState =
+  | { readonly state: 'present'; readonly file: string }
+  | { readonly state: 'fetchable'; readonly url: string }
+  | { readonly state: 'missing'; readonly error: UserError };
+
+/**
+ * Looks for a recipe's backbone, without the network and without reading it. It is a path or the name of a published one: that is
+ * the file that a user has put into the cache under its short name, or a published file in the cache.
+ */
+export async function backboneState(
+  pretrained: string,
+  { offline = false }: Pick<FetchSettings, 'offline'> = {},
+): Promise<BackboneState> {
+  const backbone = await findBackbone(pretrained);
+  const request = backbone === null ? null : backboneRequest(backbone);
+  const places = [...ownFiles(pretrained), ...(request === null ? [] : cachedPlaces(request)).map(({ file }) => file)];
+  const file = places.find((place) => existsSync(place));
+  if (file !== undefined) return { state: 'present', file };
+  if (request === null) return { state: 'missing', error: nowhere(pretrained, places) };
+  return offline ? { state: 'missing', error: notInCache(request) } : { state: 'fetchable', url: request.files[0].url };
 }
 
-/** The file of a pretrained backbone. @throws UserError if there is none. */
-export function findPretrained(pretrained: string): string {
+/** A path's file; for a published name, where a user may put the file under the short name. Its hash is not checked. */
+function ownFiles(pretrained: string): string[] {
   const name = PUBLISHED_NAME.exec(pretrained)?.[1];
-  const candidates =
-    name === undefined
-      ? [path.resolve(pretrained)]
-      : ['.pth', '.safetensors'].map((extension) => path.join(cacheDirectory(), 'pretrained', `${name}${extension}`));
-  const file = candidates.find((candidate) => existsSync(candidate));
-  if (file === undefined) {
-    throw new UserError(
-      `The pretrained backbone ${pretrained} was not found: there is no ${candidates.join(' or ')}.`,
-      'Put the file there, or give --set pretrained=FILE; --set pretrained=null trains from scratch (a recorded deviation).',
+  if (name === undefined) return [path.resolve(pretrained)];
+  return ['.pth', '.safetensors'].map((extension) => path.join(cacheDirectory(), 'pretrained', `${name}${extension}`));
+}
+
+function nowhere(pretrained: string, places: readonly string[]): UserError {
+  if (/^https?:/.test(pretrained)) {
+    return new UserError(
+      `The pretrained backbone ${pretrained} is no link to a file that could be checked.`,
+      'Give an https link whose last part ends in a hyphen, the first 8 hexadecimal digits of the SHA-256, and .pth or .safetensors.',
     );
   }
-  return file;
+  return new UserError(
+    `The pretrained backbone ${pretrained} is not there: looked for ${places.join(' and ')}.`,
+    'Put the file there, or give --set pretrained=FILE; --set pretrained=null trains from scratch (a recorded deviation).',
+  );
+}
+
+/**
+ * The file of a recipe's backbone; a published one is fetched unless it is in the cache.
+ * @throws UserError if it is not here and cannot be fetched; the signal's reason on abort.
+ */
+export async function fetchBackbone(
+  pretrained: string,
+  settings: FetchSettings,
+): Promise<Pick<FetchedFile, 'file' | 'sha256'>> {
+  const found = await backboneState(pretrained, settings);
+  if (found.state === 'missing') throw found.error;
+  if (found.state === 'present' && ownFiles(pretrained).includes(found.file)) {
+    const { file } = found;
+    const sha256 = await sha256File(file, settings.signal).catch((error) => {
+      throw explainFileError(error, file, 'read');
+    });
+    return { file, sha256 };
+  }
+  return fetchFile(backboneRequest((await findBackbone(pretrained))!), settings);
+}
+
+/**
+ * Loads a recipe's backbone into a network.
+ * @throws UserError as `fetchBackbone`, or if it does not fit the network.
+ */
+export async function loadPretrained(
+  engine: Engine,
+  segmentor: Segmentor,
+  pretrained: string,
+  settings: FetchSettings,
+): Promise<LoadedBackbone> {
+  const { file, sha256 } = await fetchBackbone(pretrained, settings);
+  const report = await loadBackbone(engine, segmentor, file);
+  return { file: path.basename(file), sha256, loadReport: summarise(report) };
 }
 
 /**

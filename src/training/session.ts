@@ -5,6 +5,7 @@ import { createTrainingLoader, type TrainingLoader } from '../data/loader.js';
 import type { SkippedSamples } from '../data/problem.js';
 import type { Engine } from '../engines/engine.js';
 import { liveTensors, processMemory } from '../engines/memory.js';
+import { formatLoadReport } from '../network/load-report.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { InterruptedError } from '../support/errors.js';
 import { makeFolder } from '../support/files.js';
@@ -12,6 +13,7 @@ import { PATIENCE, type Pause, pauses } from '../support/pauses.js';
 import { type TrainingCheckpoint, type TrainingProgress, takeSnapshot } from './checkpoint.js';
 import { newestCheckpoint } from './checkpoint-folder.js';
 import { CheckpointWriter } from './checkpoint-writer.js';
+import { type LoadedBackbone, readLoadedBackbone, writeLoadedBackbone } from './loaded-backbone.js';
 import { appendLine, cutLog, hasValidation, LogInterval, type LogLine, type ValidationLine } from './log.js';
 import { afterNonFinite } from './post-mortem.js';
 import { loadPretrained, restoreStep } from './pretrained.js';
@@ -30,6 +32,8 @@ export interface TrainOptions {
   /** Counts unreadable samples, which are replaced by others; default: such a sample is an error. */
   readonly skipped?: SkippedSamples | undefined;
   readonly signal?: AbortSignal;
+  /** Never fetch a missing backbone. */
+  readonly offline?: boolean | undefined;
   /** How long a step may still take after an abort; a longer one is abandoned. */
   readonly patienceMilliseconds?: number;
   /** Whether a checkpoint was asked for since the last call. */
@@ -78,6 +82,8 @@ export interface TrainResult {
   readonly skippedSamples: readonly string[];
   readonly peakLiveTensorBytes: number;
   readonly peakProcessBytes: number;
+  /** The backbone that training started from, if there is one. */
+  readonly backbone?: LoadedBackbone;
 }
 
 /** Weight of the newest loss in the smoothed one: a mean over about the last hundred steps. */
@@ -99,6 +105,7 @@ export class TrainingSession {
   private isInterrupted = false;
   private smoothedLoss: number | null;
   private peakLiveTensorBytes: number;
+  private backbone: LoadedBackbone | undefined;
   /** When the last checkpoint was taken. */
   private savedAt = performance.now();
 
@@ -151,14 +158,24 @@ export class TrainingSession {
     const { pretrained } = experiment.model;
     if (checkpoint === null) {
       trainingStep.segmentor.initialise(experiment.seed, pretrained !== null);
-      if (pretrained !== null) await loadPretrained(engine, trainingStep.segmentor, pretrained);
+      if (pretrained !== null) await this.loadBackbone(pretrained);
       return;
     }
+    this.backbone = await readLoadedBackbone(options.directory);
     await restoreStep(engine, trainingStep, checkpoint);
     note?.(`Training resumes after iteration ${startIteration} of ${this.iterations}.`);
     // The training ended between a checkpoint and its evaluation.
     if (this.evaluationIsDue && !(await hasValidation(this.logFile, startIteration)))
       await this.evaluate(checkpoint.files.weights);
+  }
+
+  private async loadBackbone(pretrained: string): Promise<void> {
+    const { engine, directory, note, beforeWrite, offline, signal } = this.options;
+    const settings = { offline, signal };
+    this.backbone = await loadPretrained(engine, this.trainingStep.segmentor, pretrained, settings);
+    note?.(formatLoadReport('Backbone', this.backbone.loadReport));
+    await beforeWrite?.();
+    await writeLoadedBackbone(directory, this.backbone);
   }
 
   /** The next batch, and a step on it. */
@@ -258,6 +275,7 @@ export class TrainingSession {
       skippedSamples,
       peakLiveTensorBytes: this.peakLiveTensorBytes,
       peakProcessBytes,
+      ...(this.backbone !== undefined && { backbone: this.backbone }),
     };
   }
 

@@ -5,32 +5,46 @@ import { type DownloadProgress, discardPart, download, type Fetcher } from '../s
 import { UserError } from '../support/errors.js';
 import { explainFileError, sha256File, writeFileAtomic } from '../support/files.js';
 import { withLock } from '../support/lock.js';
+import { mirrored } from '../support/mirror.js';
 import { cacheDirectory } from '../support/package.js';
 
-interface FetchOptions {
-  /** The row whose weights they are, for messages. */
-  readonly row: string;
-  /** Link to the published file; null if there is none. Its name ends in the first 8 hexadecimal digits of its SHA-256. */
-  readonly url: string | null;
-  /** A file that was downloaded already and is used instead of the network. */
-  readonly from?: string | undefined;
-  /** Default: the project's cache folder. */
-  readonly cache?: string;
-  readonly fetcher?: Fetcher;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: (progress: DownloadProgress) => void;
-  /** Called if another process is fetching the same file. */
-  readonly onWait?: () => void;
-}
-
+/** A published file, as its link says. */
 interface PublishedFile {
   readonly url: string;
   readonly name: string;
+  /** The first 8 hexadecimal digits of its SHA-256. */
   readonly hash: string;
 }
 
-interface PublishedWeights {
-  readonly row: string;
+/** A published file, or one of several of the same content. */
+export interface FileRequest {
+  /** What it is, for messages: "the weights of ROW". */
+  readonly subject: string;
+  readonly owner: { readonly row: string } | { readonly backbone: string };
+  /** Any of them will do; the first is fetched if none is in the cache. */
+  readonly files: readonly [PublishedFile, ...PublishedFile[]];
+  /** The command that fetches it, and takes a file that was downloaded elsewhere with --from; null if none is known. */
+  readonly command: string | null;
+}
+
+export interface FetchSettings {
+  /** A file that was downloaded already and is used instead of the network. */
+  readonly from?: string | undefined;
+  /** Never use the network. */
+  readonly offline?: boolean | undefined;
+  /** Default: the project's cache folder. */
+  readonly cache?: string | undefined;
+  readonly fetcher?: Fetcher | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Called before a download, with the whole size in bytes, null if the server does not say, and the server's name. */
+  readonly onStart?: ((start: { readonly total: number | null; readonly host: string }) => void) | undefined;
+  readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
+  /** Called if another process is fetching the same file. */
+  readonly onWait?: (() => void) | undefined;
+}
+
+export interface FetchedFile {
+  /** The link, whatever mirror it came from. */
   readonly url: string;
   /** In the cache. */
   readonly file: string;
@@ -40,84 +54,181 @@ interface PublishedWeights {
   readonly source: 'cache' | 'download' | 'given file';
 }
 
+/** Where published files are in the cache: fetched ones in the first; users may put backbones into the second, too. */
+const FOLDERS = ['weights', 'pretrained'] as const;
+
 /**
- * The published weights of a row, from the cache, a given file or the network. Wherever it is from, the SHA-256 of the file begins
- * with the digits in its published name.
- * @throws UserError if the row has none, they cannot be downloaded or read, or they have another hash; the signal's reason on
- * abort, after which the next call resumes the download.
+ * A published file from the cache, a given file or the network. Wherever it is from, its SHA-256 begins with the digits in its
+ * published name.
+ * @throws UserError if it cannot be downloaded or read, or has another hash; or `offline` is set and it is not in the cache. The
+ * signal's reason on abort, after which the next call resumes the download.
  */
-export async function fetchPublished(options: FetchOptions): Promise<PublishedWeights> {
-  const { row, from, signal, onWait, cache = cacheDirectory() } = options;
-  const published = publishedFile(options);
-  const file = path.join(cache, 'weights', published.name);
-  const done = async (source: PublishedWeights['source'], sha256: string) => {
-    return { row, url: published.url, file, bytes: (await stat(file)).size, sha256, source };
-  };
+export async function fetchFile(request: FileRequest, settings: FetchSettings = {}): Promise<FetchedFile> {
+  const { from, offline = false, signal, onWait } = settings;
+  const [wanted] = request.files;
+  if (from === undefined) {
+    // Without a lock, as the cache may be read-only.
+    const cached = await findCached(request, settings);
+    if (cached !== null) return cached;
+    if (offline) throw notInCache(request, settings);
+  }
   const work = async () => {
-    const cached = await hashIfExists(file, signal);
-    if (from === undefined && cached?.startsWith(published.hash)) return done('cache', cached);
-    const part = `${file}.part`;
-    const sha256 =
-      from === undefined ? await fetchPart(options, published, part) : await importPart(from, published, part, signal);
-    await rename(part, file).catch((error) => {
-      throw explainFileError(error, file, 'write');
-    });
-    await discardPart(part);
-    return done(from === undefined ? 'download' : 'given file', sha256);
+    if (from !== undefined) return importFile(from, request, settings);
+    return (await findCached(request, settings)) ?? downloadFile(request, settings);
   };
-  return withLock(`${file}.lock`, work, { ...(signal && { signal }), ...(onWait && { onWait }) });
+  const lock = `${cachedPath(wanted, settings)}.lock`;
+  return withLock(lock, work, { ...(signal && { signal }), ...(onWait && { onWait }) });
 }
 
 /**
- * The link to a row's published weights, the file's name, and the first 8 hexadecimal digits of its SHA-256.
- * @throws UserError if there is no link, or the name does not end in such digits.
+ * The published weights of a row, as `fetchFile` has them.
+ * @throws UserError also if the row has none.
  */
-export function publishedFile({ row, url }: Pick<FetchOptions, 'row' | 'url'>): PublishedFile {
+export async function fetchPublished({
+  row,
+  url,
+  ...settings
+}: { readonly row: string; readonly url: string | null } & FetchSettings): Promise<FetchedFile & { row: string }> {
+  return { row, ...(await fetchFile(weightsRequest(row, url), settings)) };
+}
+
+/**
+ * The request for a row's published weights.
+ * @throws UserError if it has no link, or the name of the file does not end in digits of its SHA-256.
+ */
+export function weightsRequest(row: string, url: string | null): FileRequest {
   if (url === null) {
     throw new UserError(`${row} has no published weights.`, 'Train the row, or give a file of weights.');
   }
-  const name = URL.canParse(url) ? path.posix.basename(new URL(url).pathname) : '';
-  const hash = /-([0-9a-f]{8})\.(?:pth|safetensors)$/.exec(name)?.[1];
-  if (hash !== undefined) return { url, name, hash };
+  const file = fileOf(url);
+  if (file !== null) {
+    return { subject: `the weights of ${row}`, owner: { row }, files: [file], command: `fcn weights fetch ${row}` };
+  }
   throw new UserError(
     `The link to the weights of ${row}, ${url}, does not end in 8 hexadecimal digits with which the file could be checked.`,
     'Download and check it yourself, then give the file with --weights.',
   );
 }
 
-async function fetchPart(options: FetchOptions, { url, hash }: PublishedFile, part: string): Promise<string> {
-  const alternative = `download it elsewhere and give it with fcn weights fetch ${options.row} --from FILE`;
-  await download({ ...options, url, part, alternative });
-  const sha256 = await sha256File(part, options.signal);
-  if (sha256.startsWith(hash)) return sha256;
+/** The published file of a link; null if its name does not end in digits of its SHA-256. */
+export function fileOf(url: string): PublishedFile | null {
+  const name = URL.canParse(url) ? path.posix.basename(new URL(url).pathname) : '';
+  const hash = /-([0-9a-f]{8})\.(?:pth|safetensors)$/.exec(name)?.[1];
+  return hash === undefined ? null : { url, name, hash };
+}
+
+/** Where a published file is kept once it is fetched. */
+function cachedPath({ name }: PublishedFile, { cache = cacheDirectory() }: FetchSettings): string {
+  return path.join(cache, FOLDERS[0], name);
+}
+
+/** The places of the cache where a file of the request may be, with the digits that its SHA-256 must begin with. */
+export function cachedPlaces(
+  { files }: Pick<FileRequest, 'files'>,
+  { cache = cacheDirectory() }: Pick<FetchSettings, 'cache'> = {},
+): (PublishedFile & { readonly file: string })[] {
+  return files.flatMap((one) => FOLDERS.map((folder) => ({ ...one, file: path.join(cache, folder, one.name) })));
+}
+
+async function findCached(request: FileRequest, settings: FetchSettings): Promise<FetchedFile | null> {
+  for (const { file, url, hash } of cachedPlaces(request, settings)) {
+    const sha256 = await hashIfExists(file, settings.signal);
+    if (sha256?.startsWith(hash)) return describe(url, file, sha256, 'cache');
+  }
+  return null;
+}
+
+async function downloadFile(request: FileRequest, settings: FetchSettings): Promise<FetchedFile> {
+  const { onStart, onProgress, fetcher, signal } = settings;
+  const [wanted] = request.files;
+  const file = cachedPath(wanted, settings);
+  const part = `${file}.part`;
+  const url = mirrored(wanted.url);
+  let announced = false;
+  await download({
+    url,
+    part,
+    alternative: `download it elsewhere and ${howToGive(request, file)}`,
+    signal,
+    ...(fetcher && { fetcher }),
+    ...(onProgress && { onProgress }),
+    onStart: (total) => {
+      // Once, however often the connection breaks.
+      if (!announced) onStart?.({ total, host: new URL(url).host });
+      announced = true;
+    },
+  });
+  const sha256 = await sha256File(part, signal);
+  if (sha256.startsWith(wanted.hash)) return keep(part, file, wanted.url, sha256, 'download');
   await discardPart(part);
   throw new UserError(
-    `The download from ${url} has SHA-256 ${sha256}, which should begin with ${hash}: it is damaged or not the published file.`,
+    `The download from ${url} has SHA-256 ${sha256}, which should begin with ${wanted.hash}: it is damaged or not the published file.`,
     'It was removed. Run the same command again.',
   );
 }
 
-async function importPart(
-  from: string,
-  { name, hash }: PublishedFile,
-  part: string,
-  signal: AbortSignal | undefined,
-): Promise<string> {
+async function importFile(from: string, { files }: FileRequest, settings: FetchSettings): Promise<FetchedFile> {
+  const { signal } = settings;
   const sha256 = await hashIfExists(from, signal);
-  if (sha256 === null) throw new UserError(`${from} does not exist.`, `Give the file that was published as ${name}.`);
-  if (!sha256.startsWith(hash)) {
+  const names = files.map(({ name }) => name).join(' or ');
+  if (sha256 === null) throw new UserError(`${from} does not exist.`, `Give the file that was published as ${names}.`);
+  const published = files.find(({ hash }) => sha256.startsWith(hash));
+  if (published === undefined) {
+    const digits = files.map(({ hash }) => hash).join(' or ');
     throw new UserError(
-      `${from} has SHA-256 ${sha256}, which should begin with ${hash}: it is damaged or not ${name}.`,
+      `${from} has SHA-256 ${sha256}, which should begin with ${digits}: it is damaged or not ${names}.`,
       'Download the file again.',
     );
   }
+  const file = cachedPath(published, settings);
+  const part = `${file}.part`;
   await discardPart(part);
   await writeFileAtomic(part, createReadStream(from, { highWaterMark: 1 << 20 }));
   // The copy must be what was checked.
-  const copied = await sha256File(part, signal);
-  if (copied === sha256) return sha256;
+  if ((await sha256File(part, signal)) === sha256) return keep(part, file, published.url, sha256, 'given file');
   await discardPart(part);
   throw new UserError(`${from} was changed while it was being read.`, 'Run the same command again.');
+}
+
+/** Gives a part that was checked its name in the cache. */
+async function keep(
+  part: string,
+  file: string,
+  url: string,
+  sha256: string,
+  source: FetchedFile['source'],
+): Promise<FetchedFile> {
+  await rename(part, file).catch((error) => {
+    throw explainFileError(error, file, 'write');
+  });
+  await discardPart(part);
+  return describe(url, file, sha256, source);
+}
+
+async function describe(
+  url: string,
+  file: string,
+  sha256: string,
+  source: FetchedFile['source'],
+): Promise<FetchedFile> {
+  return { url, file, bytes: (await stat(file)).size, sha256, source };
+}
+
+/** What to say if a file is needed that may not be fetched. */
+export function notInCache(request: FileRequest, settings: FetchSettings = {}): UserError {
+  const {
+    subject,
+    files: [wanted],
+  } = request;
+  const place = cachedPath(wanted, settings);
+  return new UserError(
+    `${wanted.name}, ${subject}, is not in the cache, and --offline (FCN_OFFLINE) forbids fetching it.`,
+    `Get it from ${wanted.url} (its SHA-256 begins with ${wanted.hash}), then ${howToGive(request, place)}.`,
+  );
+}
+
+function howToGive({ command }: FileRequest, place: string): string {
+  return command === null ? `put it at ${place}` : `run ${command} --from FILE or put it at ${place}`;
 }
 
 /** SHA-256 of a file; null if it does not exist. */

@@ -238,6 +238,7 @@ test.serial('images of any size and format are predicted; those that cannot be r
 
   const { code, stdout, stderr } = await fcn(['predict', 'images', ...predict, '--out', 'images/predicted'], { cwd });
   t.is(code, 2);
+  t.regex(stderr, /^Weights: (\d+) of \1 tensors loaded$/m);
   t.regex(stderr, /error: images\/broken\.png: the image cannot be decoded/);
   t.regex(stdout, /^images\/turned\.jpg: 40×60, /m);
   t.regex(stdout, /^3 images predicted in images\/predicted, 1 left out\.$/m);
@@ -252,6 +253,7 @@ test.serial('images of any size and format are predicted; those that cannot be r
   const again = await fcn(['predict', 'images', ...predict, '--out', 'images/predicted', '--slide', '--json'], { cwd });
   t.is(again.code, 2);
   const { images, failed, deviations } = JSON.parse(again.stdout) as Printed;
+  t.like(JSON.parse(again.stdout).loadReport, { missing: [], unexpected: [], wrongShape: [] });
   t.is(images.length, 3, 'earlier predictions are no images to predict');
   t.deepEqual(
     failed.map(({ file }) => file),

@@ -22,6 +22,7 @@ test.serial('a row goes through every stage into the table, and stays out of the
     t.true(stderr.includes(`> ${stage}\n`), stage);
   }
   t.regex(stdout, /Compares with nothing published: smoke profile, synthetic data, width=4/);
+  t.regex(stdout, /\n\nSingle scale, each class in %: mIoU .*\nClass +IoU +Acc.*\nroad /);
 
   const record = findRecords(path.join(cwd, 'results'), path.join(cwd, 'none'))[0]?.record;
   t.like(record, { row: ROW, profile: 'smoke', seed: 5, exitReason: 'completed', error: null });

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { architecture } from '../../src/network/architecture.js';
 import { assertComplete, isAuxiliary, matchCheckpoint, usableValues } from '../../src/network/load.js';
+import { formatLoadReport } from '../../src/network/load-report.js';
 import { parameterSpecs } from '../../src/network/parameters.js';
 import { UserError } from '../../src/support/errors.js';
 import type { Checkpoint } from '../../src/weights/load.js';
@@ -104,4 +105,29 @@ test('a float64 beyond float32 is reported with its value in the file', (t) => {
     /a\.weight holds -2\.5e\+300 \(value 2 of 2\), but networks compute in float32, which ends at/,
   );
   t.regex(refusal(Number.NEGATIVE_INFINITY), /holds -Infinity \(value 2 of 2\); every weight must be a finite number/);
+});
+
+test('a report is one line if all is as expected, else a short list', (t) => {
+  const fits = { loaded: 122, missing: [], unexpected: [], wrongShape: [] };
+  t.is(formatLoadReport('Weights', fits), 'Weights: 122 of 122 tensors loaded');
+  t.is(
+    formatLoadReport('Backbone', { ...fits, loaded: 626, unexpected: ['fc.weight', 'fc.bias'] }),
+    'Backbone: 626 of 626 tensors loaded; fc.weight, fc.bias not used, as expected',
+  );
+  const report = formatLoadReport('Weights', {
+    loaded: 120,
+    missing: ['auxiliary_head.conv_seg.weight'],
+    unexpected: ['a', 'b\u001b', 'c', 'd', 'fc.weight'],
+    wrongShape: [{ path: 'auxiliary_head.conv_seg.bias', expected: [19], found: [5] }],
+  });
+  t.is(
+    report,
+    [
+      'Weights: 120 of 122 tensors loaded',
+      '  1 missing in the file: auxiliary_head.conv_seg.weight',
+      '  1 of another shape: auxiliary_head.conv_seg.bias [5] for [19]',
+      '  5 in the file but not used: a, b\\u001b, c and 2 more',
+      '  The auxiliary head, which only training uses, was left out.',
+    ].join('\n'),
+  );
 });

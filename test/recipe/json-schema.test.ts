@@ -5,7 +5,8 @@ import { EXPERIMENT_FILES, experimentJsonSchema } from '../../src/recipe/experim
 import { packageRoot } from '../../src/support/package.js';
 
 const folder = path.join(packageRoot(), 'experiments');
-const FILES = { table: 'schema.json', base: 'base.schema.json' } as const;
+const FILES = { table: 'schema.json', base: 'base.schema.json', backbones: 'backbones.schema.json' } as const;
+const KINDS: Readonly<Record<string, keyof typeof FILES>> = { 'base.yaml': 'base', 'backbones.yaml': 'backbones' };
 
 test('the schemas beside the experiment files are those of this version', (t) => {
   for (const kind of EXPERIMENT_FILES) {
@@ -17,7 +18,7 @@ test('the schemas beside the experiment files are those of this version', (t) =>
 test('every experiment file names its schema', (t) => {
   for (const name of readdirSync(folder).filter((file) => file.endsWith('.yaml'))) {
     const [first] = readFileSync(path.join(folder, name), 'utf8').split('\n');
-    t.is(first, `# yaml-language-server: $schema=./${name === 'base.yaml' ? FILES.base : FILES.table}`);
+    t.is(first, `# yaml-language-server: $schema=./${FILES[KINDS[name] ?? 'table']}`);
   }
 });
 

@@ -42,6 +42,7 @@ async function workplace(t: ExecutionContext) {
       runs: path.join(folder, 'runs'),
       results: path.join(folder, 'results'),
       force: false,
+      offline: true,
       tensorboard: false,
       resume: 'unfinished',
       keepCheckpoints: 2,

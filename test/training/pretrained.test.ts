@@ -1,7 +1,7 @@
 import path from 'node:path';
 import test from 'ava';
-import { UserError } from '../../src/support/errors.js';
-import { findPretrained } from '../../src/training/pretrained.js';
+import type { UserError } from '../../src/support/errors.js';
+import { backboneState } from '../../src/training/pretrained.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
 
 test.serial('a published backbone is found in the cache by its name, a file by its path', async (t) => {
@@ -12,12 +12,31 @@ test.serial('a published backbone is found in the cache by its name, a file by i
     if (previous === undefined) delete process.env['FCN_CACHE_DIR'];
     else process.env['FCN_CACHE_DIR'] = previous;
   });
-  const error = t.throws(() => findPretrained('open-mmlab://resnet18_v1c'), { instanceOf: UserError });
-  t.true(error!.message.includes(path.join(cache, 'pretrained', 'resnet18_v1c.pth')));
-  t.regex((error as UserError).next!, /--set pretrained=null/);
+  const missing = async (pretrained: string, offline = false): Promise<UserError> => {
+    const found = await backboneState(pretrained, { offline });
+    if (found.state !== 'missing') throw new Error(found.state);
+    return found.error;
+  };
+  const resnet18 = 'open-mmlab://resnet18_v1c';
+  const link = 'https://download.openmmlab.com/pretrain/third_party/resnet18_v1c-b5776b93.pth';
+  t.deepEqual(await backboneState(resnet18), { state: 'fetchable', url: link });
+  t.regex((await missing(resnet18, true)).message, /resnet18_v1c-b5776b93\.pth.* is not in the cache/);
+  const unknown = await missing('other://resnet34');
+  t.true(unknown.message.includes(path.join(cache, 'pretrained', 'resnet34.pth')));
+  t.regex(unknown.next!, /--set pretrained=null/);
+  t.regex((await missing(path.join(cache, 'none.pth'))).message, /none\.pth is not there/);
+  t.regex((await missing('https://weights.test/file.pth')).message, /is no link to a file that could be checked/);
 
-  await writeFiles(cache, { 'pretrained/resnet18_v1c.safetensors': '', 'own.pth': '' });
-  t.is(findPretrained('open-mmlab://resnet18_v1c'), path.join(cache, 'pretrained', 'resnet18_v1c.safetensors'));
-  t.is(findPretrained(path.join(cache, 'own.pth')), path.join(cache, 'own.pth'));
-  t.throws(() => findPretrained('torchvision://resnet50'), { message: /resnet50\.pth/ });
+  await writeFiles(cache, {
+    'weights/resnet18_v1c-b5776b93.pth': '',
+    'pretrained/resnet50-0676ba61.pth': '',
+    'own.pth': '',
+  });
+  const present = (...names: string[]) => ({ state: 'present', file: path.join(cache, ...names) }) as const;
+  t.deepEqual(await backboneState(resnet18), present('weights', 'resnet18_v1c-b5776b93.pth'));
+  t.deepEqual(await backboneState('torchvision://resnet50'), present('pretrained', 'resnet50-0676ba61.pth'));
+  t.deepEqual(await backboneState(path.join(cache, 'own.pth')), present('own.pth'));
+  // The user's choice before the published file.
+  await writeFiles(cache, { 'pretrained/resnet18_v1c.safetensors': '' });
+  t.deepEqual(await backboneState(resnet18, { offline: true }), present('pretrained', 'resnet18_v1c.safetensors'));
 });

@@ -2,14 +2,14 @@ import { BaseCommand } from '../../cli/base.js';
 import * as flags from '../../cli/flags.js';
 
 export default class RunsShow extends BaseCommand {
-  static override summary = 'Show a run: its state, progress, result and files.';
+  static override summary = 'Show a run: its state, progress, result, the IoU of each class, and its files.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> camvid_r18-d8 --json',
     '<%= config.bin %> <%= command.id %> 20250102-0304',
   ];
   static override args = { run: flags.runOrNewest };
-  static override flags = { runs: flags.runs };
+  static override flags = { sort: flags.classOrder, runs: flags.runs };
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(RunsShow);
@@ -18,12 +18,19 @@ export default class RunsShow extends BaseCommand {
     const { inspectRun } = await import('../../runs/inspect.js');
     const { explainFileError } = await import('../../support/files.js');
     const { formatRun } = await import('../../runs/list.js');
-    const run = await inspectRun((await findRunDirectory(flags.runs, args.run)).folder);
+    const { formatClasses } = await import('../../records/class-evaluation.js');
+    const { outputWidth } = await import('../../terminal/layout.js');
+    const reader = await findRunDirectory(flags.runs, args.run);
+    const run = await inspectRun(reader.folder);
     const names = await readdir(run.folder).catch((error) => {
       throw explainFileError(error, run.folder, 'read');
     });
     const files = names.sort();
-    this.print(formatRun(run, files));
-    return { ...run, files };
+    const classes = run.state === 'unreadable' ? null : await reader.classes();
+    this.print(formatRun(run, files, outputWidth()));
+    if (classes !== null) {
+      this.print(`\n${formatClasses(classes, { order: flags.sort, width: outputWidth() }).join('\n')}`);
+    }
+    return { ...run, files, classes };
   }
 }

@@ -152,7 +152,8 @@ function meanAround(curve: readonly CurvePoint[], share: number): number | null 
   return near.length === 0 ? null : near.reduce((sum, loss) => sum + loss, 0) / near.length;
 }
 
-function compareMaps(
+/** What differs between two maps, by key; null if one of them is absent. */
+export function compareMaps(
   a: ReadonlyMap<string, unknown> | null,
   b: ReadonlyMap<string, unknown> | null,
 ): Difference[] | null {

@@ -1,3 +1,5 @@
+import { type ClassOrder, sortClasses } from '../../evaluation/class-order.js';
+import { classEvaluation, formatClasses } from '../../records/class-evaluation.js';
 import { dependsOnHardware, FIGURE_HEADINGS, formatSmallFigure } from '../../records/figures.js';
 import { withoutNoise } from '../../support/format.js';
 import { type Lines, type Sample, sparkline, TERMINAL_WIDTH, terminalTable, wrap } from '../../terminal/layout.js';
@@ -95,17 +97,35 @@ function bandLines({ departures }: Comparison): string[] {
   ];
 }
 
-function classTable({ classes }: Comparison): string[] {
-  if (classes.length === 0) return [];
-  const body = classes
-    .slice(0, MOST_CLASSES)
-    .map(({ name, a, b, difference }) => [name, a.toFixed(2), b.toFixed(2), signed(difference)]);
-  const more = classes.length - body.length;
-  const rest = more > 0 ? [`${more} more classes differ less; --json lists all.`] : [];
-  return [[table({ head: ['IoU, largest difference first', 'A', 'B', 'A − B'], body }), ...rest].join('\n')];
+/** The classes of run a if b has none to compare them with. */
+function classesOfRun({ a }: Comparison, order: ClassOrder): string[] {
+  const record = a.run?.record ?? null;
+  const evaluation = record === null ? null : classEvaluation(record.details);
+  return evaluation === null ? [] : [formatClasses(evaluation, { order, width: TERMINAL_WIDTH }).join('\n')];
 }
 
-const formatValue = (value: unknown) =>
+/** @param order By IoU: that of a. Default: the largest difference first, and only the first ones. */
+function classTable(comparison: Comparison, order?: ClassOrder): string[] {
+  const { classes } = comparison;
+  if (classes.length === 0) return classesOfRun(comparison, order ?? 'data-set');
+  const names = [...comparison.a.classes.keys()];
+  const inDataSet = [...classes].sort((one, other) => names.indexOf(one.name) - names.indexOf(other.name));
+  const sorted =
+    order === undefined
+      ? classes.slice(0, MOST_CLASSES)
+      : sortClasses(
+          inDataSet.map((one) => ({ ...one, iou: one.a })),
+          order,
+        );
+  const body = sorted.map(({ name, a, b, difference }) => [name, a.toFixed(2), b.toFixed(2), signed(difference)]);
+  const more = classes.length - body.length;
+  const rest = more > 0 ? [`${more} more classes differ less; --sort data-set lists all.`] : [];
+  const title = order === undefined ? 'IoU, largest difference first' : 'IoU';
+  return [[table({ head: [title, 'A', 'B', 'A − B'], body }), ...rest].join('\n')];
+}
+
+/** A dash for a value that is not there. */
+export const formatValue = (value: unknown) =>
   value === undefined ? '–' : typeof value === 'string' ? value : JSON.stringify(value);
 
 /** @param absent The reason if there is nothing to compare. */
@@ -123,7 +143,8 @@ function logLines({ log }: Comparison): string[] {
   return [differenceLines(log), notes].filter((lines) => lines.length > 0).map((lines) => lines.join('\n'));
 }
 
-export function formatComparison(comparison: Comparison): string {
+/** @param classOrder Default: the classes that differ most, first. */
+export function formatComparison(comparison: Comparison, classOrder?: ClassOrder): string {
   const { a, b, recipe, environment, notes } = comparison;
   const absentEnvironment = [a.kind, b.kind].includes('row') ? 'none is published' : 'the log does not state it';
   return [
@@ -134,7 +155,7 @@ export function formatComparison(comparison: Comparison): string {
     ...curveLines('mIoU, %', accuracyOf(a), accuracyOf(b)),
     ...stopsTable(comparison),
     ...bandLines(comparison),
-    ...classTable(comparison),
+    ...classTable(comparison, classOrder),
     ...differencesTable('Recipe', recipe, 'the log does not say which row it belongs to'),
     ...differencesTable('Environment', environment, absentEnvironment),
     ...logLines(comparison),
@@ -142,7 +163,9 @@ export function formatComparison(comparison: Comparison): string {
   ].join('\n\n');
 }
 
-function describeInput({ kind, label, figures, iterations, curve, accuracy, classes, seeds }: ComparisonInput): object {
+function describeInput(input: ComparisonInput): object {
+  const { kind, label, figures, iterations, curve, accuracy, classes, seeds, run } = input;
+  const details = run?.record?.details;
   const points = curve.map(({ iteration, loss }) => ({ x: iteration, y: loss }));
   const kept = new Set(downsample(points, JSON_BUCKETS).map(({ x }) => x));
   return {
@@ -154,6 +177,7 @@ function describeInput({ kind, label, figures, iterations, curve, accuracy, clas
     curve: curve.filter(({ iteration }) => kept.has(iteration)),
     accuracy,
     classes: Object.fromEntries(classes),
+    evaluation: details === undefined ? null : classEvaluation(details),
   };
 }
 

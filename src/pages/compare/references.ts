@@ -105,15 +105,18 @@ export async function secondInput(
  */
 export async function publishedLogInput(
   { run, row: published }: ComparisonInput,
-  signal: AbortSignal,
-  display: DisplayMode,
+  {
+    signal,
+    offline,
+    display,
+  }: { readonly signal: AbortSignal; readonly offline: boolean; readonly display: DisplayMode },
 ): Promise<ComparisonInput> {
   const row = run?.experiment.row ?? published!.id;
   const url = run === null ? published!.log : run.experiment.log;
   let input: ComparisonInput | undefined;
   const fetch = async (say: (progress: string) => void) => {
     const onProgress = (progress: Parameters<typeof formatDownload>[0]) => say(formatDownload(progress));
-    const { file, log } = await fetchPublishedLog({ row, url, signal, onProgress });
+    const { file, log } = await fetchPublishedLog({ row, url, signal, offline, onProgress });
     input = inputOfLog(log, file);
     return file;
   };

@@ -1,0 +1,30 @@
+import path from 'node:path';
+import { checkYaml, readYaml } from '../support/yaml.js';
+import { BACKBONE_LINK, backbonesFileSchema } from './experiment.js';
+import { BACKBONES_FILE, experimentsFolder } from './tables.js';
+
+/** A published ImageNet backbone. */
+export interface Backbone {
+  /** As recipes have it: open-mmlab://resnet50_v1c, or a link. */
+  readonly name: string;
+  /** The file that is fetched. */
+  readonly link: string;
+  /** Links to other files of the same network, which do as well. */
+  readonly alternatives: readonly string[];
+}
+
+/** The published backbones, in the file's order. */
+export async function loadBackbones(): Promise<Backbone[]> {
+  const { backbones } = checkYaml(await readYaml(path.join(experimentsFolder(), BACKBONES_FILE)), backbonesFileSchema);
+  return Object.entries(backbones).map(([name, { link, alsoAccepted }]) => ({
+    name,
+    link,
+    alternatives: alsoAccepted === undefined ? [] : [alsoAccepted],
+  }));
+}
+
+/** The backbone that is published under this name, which may also be its link itself; null if there is none. */
+export async function findBackbone(name: string): Promise<Backbone | null> {
+  if (BACKBONE_LINK.test(name)) return { name, link: name, alternatives: [] };
+  return (await loadBackbones()).find((backbone) => backbone.name === name) ?? null;
+}

@@ -1,0 +1,76 @@
+import { findBackbone } from '../recipe/backbones.js';
+import { selectRow, tablesOf } from '../recipe/select.js';
+import type { Row } from '../recipe/tables.js';
+import { UserError } from '../support/errors.js';
+import { explainFileError, sha256File } from '../support/files.js';
+import { backboneRequest, backboneRequests } from './backbones.js';
+import { type FileRequest, weightsRequest } from './published.js';
+
+interface WantedFiles {
+  readonly row: string | undefined;
+  /** A table's file to read the row from, instead of those of the package. */
+  readonly file: string | undefined;
+  /** The row's backbone instead of its weights. */
+  readonly backbone: boolean;
+  /** All published backbones. */
+  readonly backbones: boolean;
+  /** Weights of all rows, and all published backbones. */
+  readonly all: boolean;
+  /** A file that was downloaded already: it is one of what is wanted, of everything if nothing is named. */
+  readonly from: string | undefined;
+}
+
+/**
+ * The published files that are wanted.
+ * @throws UserError if there are none, or `from` is none of them.
+ */
+export async function requestsFor(wanted: WantedFiles): Promise<FileRequest[]> {
+  const { from } = wanted;
+  const requests = await possibleRequests(wanted);
+  // What is wrong with a file that can only be one is said when it is taken.
+  return from === undefined || requests.length === 1 ? requests : [await recognise(from, requests)];
+}
+
+async function possibleRequests({ row, file, backbone, backbones, all, from }: WantedFiles): Promise<FileRequest[]> {
+  const isNamed = row !== undefined || file !== undefined;
+  if (row !== undefined && (backbones || all)) {
+    throw new UserError(
+      `--${all ? 'all' : 'backbones'} is not about one row, but ${row} is given.`,
+      'Leave one of them out.',
+    );
+  }
+  if (backbones) return backboneRequests();
+  if (all || (from !== undefined && !isNamed && !backbone)) {
+    const rows = tablesOf(file).flatMap((table) => table.rows);
+    const published = rows.flatMap(({ id, weights }) => (weights === null ? [] : [weightsRequest(id, weights)]));
+    return [...published, ...(await backboneRequests())];
+  }
+  const chosen = selectRow(row, file);
+  if (backbone) return [await rowBackbone(chosen)];
+  const weights = weightsRequest(chosen.id, chosen.weights);
+  const known = from === undefined ? null : await findBackbone(chosen.recipe.model.pretrained ?? '');
+  return known === null ? [weights] : [weights, backboneRequest(known)];
+}
+
+async function rowBackbone({ id, recipe }: Row): Promise<FileRequest> {
+  const { pretrained } = recipe.model;
+  const known = pretrained === null ? null : await findBackbone(pretrained);
+  if (known !== null) return backboneRequest(known);
+  throw new UserError(
+    `${id} starts from no published backbone: model.pretrained is ${pretrained ?? 'null, from scratch'}.`,
+    'fcn weights fetch --backbones fetches all published ones.',
+  );
+}
+
+/** The request for the published file that this is, by its SHA-256. */
+async function recognise(from: string, requests: readonly FileRequest[]): Promise<FileRequest> {
+  const sha256 = await sha256File(from).catch((error) => {
+    throw explainFileError(error, from, 'read');
+  });
+  const found = requests.find(({ files }) => files.some(({ hash }) => sha256.startsWith(hash)));
+  if (found !== undefined) return found;
+  throw new UserError(
+    `${from} has SHA-256 ${sha256}: it is damaged, or none of the ${requests.length} published files that it may be.`,
+    'Download the file again; fcn show ROW shows the links of a row.',
+  );
+}
