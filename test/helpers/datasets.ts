@@ -16,7 +16,7 @@ export interface GeneratedDataset {
   readonly directory: string;
 }
 
-/** Data roots of the sets that this process has generated, by what they are: tests get copies. */
+/** Data roots of the sets that this process has generated; each test gets a copy. */
 const originals = new Map<string, Promise<string>>();
 const roots: string[] = [];
 
