@@ -45,12 +45,12 @@ test('a broken download gives one line that names it and one that says what to d
 // npm run test:long tests all of them; test/datasets/prepare tests more, without the command.
 for (const fault of [FAULTS[0]!, FAULTS.at(-1)!]) testFault(fault);
 
-/** Number of label files, of 121, at which the process is killed: first when it has noted its downloads, then later and later. */
-const KILLED_AT = [0, 60, 120];
+/** Number of label files, of 61, at which the process is killed: first when it has noted its downloads, then later and later. */
+const KILLED_AT = [0, 30, 60];
 
 test('after a kill at any moment it is resumed, and verify accepts only the complete data set', async (t) => {
   const cwd = await temporaryFolder(t);
-  const from = await downloads(cwd, await rawAde(120));
+  const from = await downloads(cwd, await rawAde(60));
   const prepare = (dataRoot: string, onStart?: (child: ChildProcess) => void) =>
     fcnProcess(['datasets', 'prepare', 'ade20k', '--from', from, '--data-root', dataRoot, '--workers', '1'], {
       cwd,

@@ -16,7 +16,7 @@ const RUN = [
   ...['--max-loss', '1ms'],
 ];
 
-/** All of the folder's run that must not depend on whether it was killed: everything but times, memory and speed. */
+/** What a kill must not change in the folder's run: everything but times, memory and speed. */
 async function outcome(cwd: string) {
   const folder = path.join(cwd, 'runs', ROW);
   const runs = readdirSync(folder);
@@ -40,10 +40,7 @@ async function outcome(cwd: string) {
   };
 }
 
-/**
- * Runs a process that kills itself when it is about to give a file that it has written its name (`before`), or has just done
- * so: the same moment in every run of this test.
- */
+/** Runs a process that kills itself just before, or just after, it renames a finished file to this name: at the same moment every time. */
 async function killed(cwd: string, file: string, before: boolean) {
   const preload = path.join(cwd, 'kill.mjs');
   await writeFile(
@@ -63,7 +60,7 @@ async function killed(cwd: string, file: string, before: boolean) {
 
 // Killed at random moments of every stage: survival.long.test.ts.
 test.serial(
-  'a run that is killed in training, in a checkpoint and in an evaluation ends as one that never was, to the bit',
+  'a run that is killed in training, in a checkpoint and in an evaluation ends with the same bits as an uninterrupted one',
   async (t) => {
     const whole = await cityscapesFolder(t, 8);
     t.is((await fcn(RUN, { cwd: whole })).code, 0);

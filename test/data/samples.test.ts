@@ -3,6 +3,7 @@ import type { Dataset } from '../../src/data/dataset.js';
 import type { LabelMap } from '../../src/data/image.js';
 import { convertToTrainingIds, TrainingOrder } from '../../src/data/samples.js';
 import { drawAugmentation } from '../../src/data/training-samples.js';
+import { TOLERANCES } from '../../src/parity/tolerances.js';
 import { transformChecks } from '../../src/parity/verify.js';
 import type { DataRecipe } from '../../src/recipe/experiment.js';
 import { assertFindings, FULL_SET, PACKAGE_SET, partOf } from '../helpers/reference-set.js';
@@ -36,7 +37,7 @@ for (const set of [PACKAGE_SET, FULL_SET]) {
     const findings = await transformChecks(partOf(set, 'pipeline'), ['training samples']);
     assertFindings(t, findings);
     // As exact as without HSV: the reference's own vector columns are known.
-    for (const { difference, quantity } of findings.checks) t.true(difference <= 1e-6, quantity);
+    for (const { difference, quantity } of findings.checks) t.true(difference <= TOLERANCES.normalised.limit, quantity);
   });
 
   set.test(`test views are those of the original (${set.title})`, async (t) =>

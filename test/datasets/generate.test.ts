@@ -16,7 +16,7 @@ async function generate(t: ExecutionContext, id: string, options: Partial<Genera
   const root = await temporaryFolder(t);
   const dataset = await loadDataset(id);
   const directory = datasetFolder(dataset, root);
-  const result = await generateDataset({ dataset, directory, images: 8, size: SIZE, seed: 0, ...options });
+  const result = await generateDataset({ dataset, directory, images: 8, size: SIZE, seed: 0, workers: 1, ...options });
   const [train, val] = await Promise.all([readSplit(dataset, 'train', root), readSplit(dataset, 'val', root)]);
   return { root, dataset, directory, result, train, val };
 }

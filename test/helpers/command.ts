@@ -24,13 +24,13 @@ interface Options<Running> {
   readonly onStart?: (command: Running) => void;
 }
 
-/** The environment of a command: the caller's without its FCN_ settings, and no colours. */
+/** The environment of a command: that of the caller without its FCN_ settings, and no colours. */
 function environment(env: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(FCN_|FORCE_COLOR)/.test(name));
   return { ...Object.fromEntries(inherited), NO_COLOR: '1', ...env };
 }
 
-/** Runs the real command in a process of its own: for what signals, exits, leftovers or another engine have to do with. */
+/** Runs the real command in a process of its own: for tests of signals, of kills, of what a process leaves, or of a second engine. */
 export function fcnProcess(
   parameters: readonly string[],
   { cwd, env, onStart }: Options<ChildProcess>,
@@ -58,9 +58,8 @@ export function fcnProcess(
 let previous: Promise<unknown> = Promise.resolve();
 
 /**
- * Runs the real command in this process, which spares half a second of loading: all that `bin/run.js` runs, with its output
- * caught. The working folder and the environment belong to a process, so one command runs after another. One engine a process
- * holds here, too.
+ * Runs the real command in this process, all that `bin/run.js` runs, and captures its output: this saves half a second of loading.
+ * Commands run one after another, because a process has one working folder and one environment. It has one engine, too.
  */
 export function fcn(parameters: readonly string[], options: Options<RunningCommand>): Promise<CommandResult> {
   const result = previous.then(() => runHere(parameters, options));
@@ -83,7 +82,7 @@ async function runHere(
   process.chdir(cwd);
   const command: { exitCode: number | null; kill: RunningCommand['kill'] } = {
     exitCode: null,
-    // Only the command hears it, not the process.
+    // Calls the command's listeners; the process gets no signal.
     kill: (signal) => process.emit(signal, signal),
   };
   try {
@@ -106,7 +105,7 @@ function setEnvironment(wanted: NodeJS.ProcessEnv): void {
   Object.assign(process.env, wanted);
 }
 
-/** Gives what is written to a stream to `take` instead, until the returned function is called; listeners that came meanwhile go, too. */
+/** Passes what is written to a stream to `take`. The returned function ends this, and removes error listeners added since. */
 function catchOutput(stream: NodeJS.WriteStream, take: (text: string) => void): () => void {
   const { write } = stream;
   const listeners = stream.listeners('error');

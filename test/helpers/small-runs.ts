@@ -81,7 +81,7 @@ export async function interruptedTraining(cwd: string, runs: string, env?: NodeJ
 }
 
 /** So many that the end does not come before the signal on a busy machine. */
-export const ITERATIONS = 30;
+export const ITERATIONS = 20;
 export const STEPS = SET(`iterations=${ITERATIONS}`, 'logEvery=1', 'checkpointEvery=2');
 
 /** The iterations of a run's log. */

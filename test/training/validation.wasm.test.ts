@@ -15,7 +15,15 @@ const ROW = 'camvid_r18-d8';
 const experiment = resolve({
   row: ROW,
   profile: 'smoke',
-  overrides: ['width=4', 'training.batch=2', 'iterations=5', 'logEvery=2', 'checkpointEvery=100', 'evaluation.limit=2'],
+  overrides: [
+    'width=4',
+    'training.batch=2',
+    'iterations=5',
+    'logEvery=2',
+    'checkpointEvery=100',
+    'evaluation.limit=2',
+    'data.cropHw=[32, 48]',
+  ],
 });
 
 /** The result of a training: the hash of its weights, and the lines of its log without measured values. */
