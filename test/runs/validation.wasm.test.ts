@@ -19,6 +19,7 @@ test('an evaluation during training says which of its images it is at, and when 
     ...{ experiment, engine, dataRoot, directory, skipped, keepCheckpoints: 2, mostSecondsLost: 300 },
     ...{ signal: new AbortController().signal, tensorboard: false, offline: true, weights: undefined },
     ...{ weightsKey: undefined, saveRequested: () => false, beforeWrite: async () => {}, onLoad: () => {} },
+    evaluatesLast: true,
     note: (text: string) => t.fail(text),
   };
   const said: string[] = [];
