@@ -63,10 +63,12 @@ export function formatEstimate(
     ...timingOf(runs),
     `The bare convolution ran at ${rates.join(', ')}.`,
     'Not included: starting, waiting for data, and writing checkpoints.',
-    'Memory: live tensors of a training step or of inference, whichever are more, from their shapes.',
+    'Memory: at most, of the whole process; on a GPU, of the tensors there. It is computed from shapes.',
     'Disk: the most checkpoints that exist at a time.',
     ...(large.length > 0
-      ? [`Need more memory than is free (${formatBytes(memoryBytes!)}): ${large.map(({ row }) => row).join(', ')}.`]
+      ? [
+          `Need more memory than is available (${formatBytes(memoryBytes!)}): ${large.map(({ row }) => row).join(', ')}.`,
+        ]
       : []),
     ...(disk > freeBytes ? [`The runs need more disk space than is free (${formatBytes(freeBytes)}).`] : []),
     ...[...replaced].map(

@@ -9,11 +9,12 @@ import type { Experiment, Precision } from '../recipe/experiment.js';
 import { captureEnvironment, hardwareName } from '../records/environment.js';
 import type { Stage } from '../records/record.js';
 import { UserError } from '../support/errors.js';
+import { availableForTensors, memoryForRun, neededBytes, usableBytes } from './memory-check.js';
 import { NetworkTimer, type TimingBasis } from './network-timing.js';
 import type { PlannedRun } from './plan.js';
 import { inAvailablePrecision } from './precision.js';
-import { type InputOptions, requireInputs } from './preflight.js';
-import { availableForTensors, checkpointsBytes, freeDisk } from './resources.js';
+import { type InputOptions, readingStages, requireInputs } from './preflight.js';
+import { checkpointsBytes, freeDisk } from './resources.js';
 import { largestStageMemory } from './stage-memory.js';
 
 interface StageEstimate {
@@ -34,7 +35,7 @@ export interface RunEstimate {
   readonly seconds: number | null;
   /** How the times were found; null if no stage trains, or none infers. */
   readonly timing: { readonly training: TimingBasis | null; readonly inference: TimingBasis | null };
-  /** Live tensors of a training step or of inference, whichever are more. */
+  /** Main memory of the process in the stage that takes most; on a GPU, that of its tensors. */
   readonly memoryBytes: number;
   /** Most checkpoints that exist at a time. */
   readonly diskBytes: number;
@@ -49,7 +50,7 @@ export interface EstimateBasis {
   readonly hardware: string;
   /** Measured rate of a bare 3×3 convolution in each precision of the runs, GFLOP/s (10^9 operations per second). */
   readonly convolutionGflops: Readonly<Partial<Record<Precision, number>>>;
-  /** Free memory for tensors, of the GPU or main memory; null if unknown. */
+  /** Memory that a run may have, of the GPU or main memory; null if unknown. */
   readonly memoryBytes: number | null;
   /** Free disk space for the run directories. */
   readonly freeBytes: number;
@@ -81,11 +82,11 @@ export async function estimateSeries(
   const precisions = new Set(planned.map(({ experiment }) => experiment.training.precision));
   const convolutionGflops: Partial<Record<Precision, number>> = {};
   for (const precision of precisions) convolutionGflops[precision] = convolutionRate(engine, kernels, precision);
-  const memoryBytes = await availableForTensors(engine);
+  const memoryBytes = usableBytes(engine, await memoryForRun(engine));
   const timer = new NetworkTimer({
     engine,
     convolutionGflops,
-    memoryBytes,
+    memoryBytes: await availableForTensors(engine),
     experiments: planned.map(({ experiment }) => experiment),
   });
   const runs: RunEstimate[] = [];
@@ -147,7 +148,7 @@ async function estimateRun(
     flops: sumIfKnown(estimates.map(({ flops }) => flops)),
     seconds: sumIfKnown(estimates.map(({ seconds }) => seconds)),
     timing: { training: training?.basis ?? null, inference: inference?.basis ?? null },
-    memoryBytes: (await largestStageMemory(experiment, stages, engine)).peakBytes,
+    memoryBytes: neededBytes(await largestStageMemory(experiment, readingStages(options), engine), engine),
     diskBytes: stages.includes('train') ? checkpointsBytes(experiment, keepCheckpoints) : 0,
     problem: await problemOf(experiment, options),
   };

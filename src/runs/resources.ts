@@ -1,21 +1,17 @@
 import { statfs } from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
 import type { Engine } from '../engines/engine.js';
-import { freeMemoryOfGpu } from '../engines/hardware.js';
-import { liveTensors, type PeakMemory } from '../engines/memory.js';
+import { liveTensors } from '../engines/memory.js';
 import { benchmarkSize } from '../measurement/network-cost.js';
-import { architecture } from '../network/architecture.js';
 import { largestTensors } from '../network/complexity.js';
-import { isTrained, parameterSpecs } from '../network/parameters.js';
 import type { Experiment } from '../recipe/experiment.js';
 import type { Stage } from '../records/record.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
 import { formatBytes } from '../support/format.js';
 import { checkpointsSize } from '../training/checkpoint-folder.js';
-import { trainingMemory } from '../training/step.js';
-import { largestStageMemory, type StageMemory } from './stage-memory.js';
+import { checkpointBytes } from './main-memory.js';
+import { type MemoryForRun, memoryForRun, memoryProblem } from './memory-check.js';
 
 /** Free bytes on the disk of a folder, which need not exist. */
 export async function freeDisk(folder: string): Promise<number> {
@@ -34,12 +30,9 @@ export function mostCheckpoints({ training: { iterations, checkpointEvery } }: E
   return Math.min(Math.ceil(iterations / checkpointEvery), keep + 2);
 }
 
-/** Bytes of these checkpoints: weights with running statistics, and the momentum of trained parameters. */
+/** Bytes of these checkpoints. */
 export function checkpointsBytes(experiment: Experiment, keep: number): number {
-  const bytes = parameterSpecs(architecture(experiment.model))
-    .map(({ kind, shape }) => (isTrained(kind) ? 2 : 1) * 4 * shape.reduce((product, n) => product * n, 1))
-    .reduce((sum, each) => sum + each, 0);
-  return mostCheckpoints(experiment, keep) * bytes;
+  return mostCheckpoints(experiment, keep) * checkpointBytes(experiment);
 }
 
 interface ResourcesOptions {
@@ -54,25 +47,10 @@ interface ResourcesOptions {
 }
 
 /** Available resources, in bytes. */
-interface Available {
-  /** Main memory that this process may still use. */
-  readonly memory: number;
-  /** Free memory of the GPU, null if unknown; null if the processor computes. */
-  readonly gpu: { readonly free: number | null } | null;
+interface Available extends MemoryForRun {
   readonly disk: number;
   /** Existing checkpoints of a resumed run. */
   readonly checkpoints: number;
-}
-
-/** Main memory that this process may still use, within a container's limit if Node knows it. */
-function availableMemory(): number {
-  return process.availableMemory?.() ?? os.freemem();
-}
-
-/** Free memory for tensors, of the GPU or main memory; null if unknown. */
-export async function availableForTensors(engine: Engine): Promise<number | null> {
-  if (engine.device === 'gpu') return freeMemoryOfGpu();
-  return Math.min(availableMemory(), engine.addressableBytes ?? Number.POSITIVE_INFINITY);
 }
 
 /**
@@ -86,16 +64,16 @@ export async function requireResources(
   directory: string | null,
 ): Promise<void> {
   if (options.force) return;
-  const gpu = engine.device === 'gpu' ? { free: await freeMemoryOfGpu() } : null;
   const disk = await freeDisk(path.resolve(options.runs));
   const checkpoints = directory === null ? 0 : await checkpointsSize(path.join(directory, 'checkpoints'));
-  await assertFits(options, engine, { memory: availableMemory(), gpu, disk, checkpoints });
+  await assertFits(options, engine, { ...(await memoryForRun(engine)), disk, checkpoints });
 }
 
 /** @throws UserError if the run needs more than is available. */
 export async function assertFits(options: ResourcesOptions, engine: Engine, available: Available): Promise<void> {
-  await assertMemory(options, engine, available);
   const { experiment, stages, runs, keepCheckpoints } = options;
+  const problem = await memoryProblem(experiment, stages, engine, available);
+  if (problem !== null) throw problem;
   const { row, training } = experiment;
   if (!stages.includes('train')) return;
   const all = checkpointsBytes(experiment, keepCheckpoints);
@@ -108,59 +86,6 @@ export async function assertFits(options: ResourcesOptions, engine: Engine, avai
       'Free some space, choose another folder with --runs, keep fewer (--keep 1), or start anyway with --force.',
     );
   }
-}
-
-async function assertMemory(
-  { experiment, stages }: ResourcesOptions,
-  engine: Engine,
-  { memory, gpu }: Available,
-): Promise<void> {
-  const { row } = experiment;
-  const largest = await largestStageMemory(experiment, stages, engine);
-  const { stage, peakBytes, addressedBytes, of } = largest;
-  const tensors = `${formatBytes(peakBytes)} of tensors in ${of}`;
-  const { addressableBytes } = engine;
-  if (addressedBytes !== null && addressableBytes !== null && addressedBytes > addressableBytes) {
-    const fits = (peak: PeakMemory) => peak.addressedBytes! <= addressableBytes;
-    throw new UserError(
-      `${row} needs about ${formatBytes(addressedBytes)} on the ${engine.name} engine (${tensors}, and what its kernels ` +
-        `keep besides), which can address ${formatBytes(addressableBytes)}.`,
-      `${await smallerBatch(largest, experiment, engine, fits)}Use the native engine (fcn engines install), or run it ` +
-        'anyway with --force.',
-    );
-  }
-  // Batches made ahead are in main memory, like the tensors without a GPU.
-  const aheadBytes = gpu === null ? largest.aheadBytes : 0;
-  const tensorBytes = addressedBytes ?? peakBytes;
-  const free = gpu === null ? memory : gpu.free;
-  if (free === null || tensorBytes + aheadBytes <= free) return;
-  const made = stage === 'train' ? 'batches' : 'images';
-  const ahead = aheadBytes === 0 ? '' : `, ${formatBytes(aheadBytes)} of ${made} made ahead`;
-  const fits = (peak: PeakMemory) => (peak.addressedBytes ?? peak.peakBytes) <= free - aheadBytes;
-  throw new UserError(
-    `${row} needs about ${formatBytes(tensorBytes + aheadBytes)} of ${gpu === null ? 'memory' : 'GPU memory'} ` +
-      `(${tensors}${ahead}), but ${formatBytes(free)} are free.`,
-    `${await smallerBatch(largest, experiment, engine, fits)}Free some memory, or start anyway with --force.`,
-  );
-}
-
-/** Suggests the largest batch whose step fits; nothing if none does, or another stage does not fit. */
-async function smallerBatch(
-  { stage }: StageMemory,
-  experiment: Experiment,
-  engine: Engine,
-  fits: (peak: PeakMemory) => boolean,
-): Promise<string> {
-  if (stage !== 'train') return '';
-  const { data, training } = experiment;
-  // Memory grows with the batch, so bisection finds the largest that fits.
-  let [fitting, tooLarge] = [0, training.batch];
-  while (tooLarge - fitting > 1) {
-    const batch = Math.floor((fitting + tooLarge) / 2);
-    if (fits(await trainingMemory(engine, experiment, data.cropHw, batch))) fitting = batch;
-    else tooLarge = batch;
-  }
-  return fitting === 0 ? '' : `A batch of ${fitting} fits: --set training.batch=${fitting} (a recorded deviation). `;
 }
 
 /** Number of the largest tensors to name. */

@@ -113,8 +113,10 @@ export async function startWasm(): Promise<Engine> {
     withShapes: (work) => {
       const heap = new HeapUse();
       const makeBackend = () => shapesBackend(wasm.BackendWasm, tf, heap);
+      // All of the heap that was ever used stays in main memory.
+      const needed = () => heapNeeded(heap.peakBytes);
       return withTwinBackend(tf, makeBackend, () =>
-        work({ ...engine, tf: shapesCore(tf), addressedBytes: () => heapNeeded(heap.peakBytes) }),
+        work({ ...engine, tf: shapesCore(tf), addressedBytes: needed, residentBytes: needed }),
       );
     },
     deterministic: true,
