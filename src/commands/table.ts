@@ -35,6 +35,10 @@ export default class Table extends BaseCommand {
       options: ['terminal', 'markdown', 'csv', 'json', 'html'] as const,
     })(),
     wide: flags.wide,
+    summary: Flags.boolean({
+      summary: 'In a terminal: only a line for each published table.',
+      exclusive: ['wide', 'format', 'write', 'check'],
+    }),
     'only-published': Flags.boolean({ summary: 'Leave out smoke and local runs.' }),
     seeds: Flags.boolean({
       summary: 'Show mean ± sample standard deviation over all seeds, and their number, instead of the newest run.',
@@ -89,6 +93,11 @@ export default class Table extends BaseCommand {
     }
     const { formatReport } = await import('../tables/report.js');
     const { outputWidth } = await import('../terminal/layout.js');
+    if (flags.summary) {
+      const { formatSummary } = await import('../tables/summary.js');
+      this.print(formatSummary(report, outputWidth()));
+      return report;
+    }
     this.print(await formatReport(report, flags.format ?? 'terminal', { wide: flags.wide, width: outputWidth() }));
     return report;
   }

@@ -93,6 +93,9 @@ function sumOf(convolutions: readonly ConvolutionCost[]): NetworkCost['total'] {
   };
 }
 
+/** What the unit of all FLOPs is: programs differ by a factor of two. */
+export const FLOPS_UNIT = 'FLOPs: a multiply-add counts as two (mmsegmentation counts it as one).';
+
 /** A table: a line for each module and their sum, after a line that says which sizes the columns refer to. */
 export function formatNetworkCost({ cropHw, testHw, windows, modules, total }: NetworkCost): string {
   const line = (name: string, { parameters, flopsAtCrop, flopsAtTest }: Omit<ModuleCost, 'module'>) => [
@@ -106,7 +109,8 @@ export function formatNetworkCost({ cropHw, testHw, windows, modules, total }: N
     head: ['Module', 'Parameters', 'FLOPs at the crop', 'FLOPs at the test size'],
     body: [...modules.map((cost) => line(cost.module, cost)), line('total', total)],
   });
-  return `one image forward: the crop is ${cropHw.join('×')}, the test size ${testHw.join('×')}${inWindows}\n${table}`;
+  const sizes = `one image forward: the crop is ${cropHw.join('×')}, the test size ${testHw.join('×')}${inWindows}`;
+  return `${sizes}\n${FLOPS_UNIT}\n${table}`;
 }
 
 const PHOTOGRAPH = 4 / 3;

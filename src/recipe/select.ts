@@ -1,4 +1,5 @@
 import { UserError } from '../support/errors.js';
+import { shellWords } from '../support/format.js';
 import { nearest, wildcardExpression } from '../support/suggest.js';
 import { LOCAL_TABLE, loadTable, loadTables, type Row, type Table } from './tables.js';
 
@@ -69,6 +70,9 @@ function similarRows(pattern: string, rows: readonly Row[]): string[] {
 
 function noMatch(pattern: string, rows: readonly Row[], where: string): UserError {
   const all = 'fcn list shows all rows.';
+  if (/\.ya?ml$/.test(pattern)) {
+    return new UserError(`${pattern} is a file, not a row.`, `Give it with --file ${shellWords([pattern])}.`);
+  }
   if (WILDCARD.test(pattern)) {
     const near = similarRows(pattern, rows);
     return new UserError(

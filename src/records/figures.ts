@@ -1,5 +1,6 @@
 import type { PublishedFigures } from '../recipe/experiment.js';
 import { canonicalJson, recipeChanges } from '../recipe/resolve.js';
+import { shortNumber } from '../support/format.js';
 import { weightsIdentity } from '../weights/load.js';
 import { hardwareName } from './environment.js';
 import type { RunRecord } from './record.js';
@@ -25,7 +26,8 @@ export function dependsOnHardware(figure: Figure): boolean {
 
 /** A figure with two decimals; a dash for null. */
 export function formatFigure(value: number | null): string {
-  return value === null ? '–' : value.toFixed(2);
+  if (value === null) return '–';
+  return Math.abs(value) < 1e5 ? value.toFixed(2) : shortNumber(value);
 }
 
 /** A figure with two decimals; below 0.1, as a small network's memory, with two significant digits. */

@@ -1,8 +1,20 @@
-import { formatBytes, formatNumber, formatPercent, formatSeconds, withoutControls } from '../support/format.js';
-import { entryLines } from '../terminal/layout.js';
+import type { Stage } from '../records/record.js';
+import {
+  formatBytes,
+  formatNumber,
+  formatPercent,
+  formatSeconds,
+  shortNumber,
+  withoutControls,
+} from '../support/format.js';
+import { entryLines, wrap } from '../terminal/layout.js';
 import type { CleanableRun } from './clean.js';
 import type { RunState } from './directory.js';
 import type { InspectedRun } from './inspect.js';
+import type { LogLine } from './log.js';
+
+/** Width of the names in `formatRun`. */
+const NAME_WIDTH = 10;
 
 /** Maximum number of runs listed as left. */
 const MOST_LEFT = 5;
@@ -10,6 +22,14 @@ const MOST_LEFT = 5;
 /** A formatted value; a dash for null. */
 export const orDash = <T>(value: T | null, format: (value: T) => string): string =>
   value === null ? '–' : format(value);
+
+/** What a stage counts. */
+const COUNTED: Readonly<Record<Stage, string>> = {
+  train: 'iterations',
+  evaluate: 'images',
+  'evaluate-ms': 'images',
+  benchmark: 'images and steps',
+};
 
 /** "1200/40000 (3 %)" of the stage. */
 function formatProgress({ done, total }: InspectedRun): string {
@@ -53,10 +73,18 @@ export function formatRunLine(run: InspectedRun): string {
   ].join(', ');
 }
 
-/** What a run's directory says. */
-export function formatRun(run: InspectedRun, files: readonly string[]): string {
+/**
+ * What a run's directory says.
+ * @param width Maximum characters in a line.
+ */
+export function formatRun(run: InspectedRun, files: readonly string[], width: number): string {
+  const indent = ' '.repeat(NAME_WIDTH + 1);
   const line = (name: string, value: string | null) =>
-    value === null ? [] : [`${name.padEnd(10)} ${withoutControls(value)}`];
+    value === null
+      ? []
+      : wrap(withoutControls(value), width - indent.length).map(
+          (text, i) => `${i === 0 ? `${name.padEnd(NAME_WIDTH)} ` : indent}${text.trimStart()}`,
+        );
   return [
     withoutControls(
       `${run.row}${run.profile === null ? '' : `, ${run.profile} profile`}${run.seed === null ? '' : `, seed ${run.seed}`}`,
@@ -64,7 +92,10 @@ export function formatRun(run: InspectedRun, files: readonly string[]): string {
     ...line('run', run.folder),
     ...line('state', run.state),
     ...line('stage', run.stage),
-    ...line('progress', run.done === null ? null : formatProgress(run)),
+    ...line(
+      'progress',
+      run.done === null ? null : `${formatProgress(run)}${run.stage === null ? '' : ` ${COUNTED[run.stage]}`}`,
+    ),
     ...line('left', run.secondsLeft === null ? null : formatSeconds(run.secondsLeft)),
     ...line('loss', run.loss === null ? null : run.loss.toFixed(4)),
     ...line('mIoU', run.mIoU === null ? null : formatPercent(run.mIoU)),
@@ -76,15 +107,36 @@ export function formatRun(run: InspectedRun, files: readonly string[]): string {
   ].join('\n');
 }
 
-/** A line of log.jsonl with shortened numbers. */
+/** Columns of `fcn runs logs`: head, key of log.jsonl, width, format. */
+const LOG_COLUMNS: readonly (readonly [head: string, key: keyof LogLine, width: number, format: Format])[] = [
+  ['iteration', 'iteration', 9, String],
+  ['loss', 'loss', 9, shortNumber],
+  ['decode', 'decodeLoss', 9, shortNumber],
+  ['auxiliary', 'auxiliaryLoss', 9, shortNumber],
+  ['acc %', 'accuracy', 6, (value) => value.toFixed(2)],
+  ['lr', 'learningRate', 9, shortNumber],
+  ['s/step', 'secondsPerIteration', 7, shortNumber],
+  ['peak', 'peakLiveTensorBytes', 9, formatBytes],
+];
+type Format = (value: number) => string;
+
+/** Heads of the columns of `formatLogEntry`. */
+export const LOG_HEADS = LOG_COLUMNS.map(([head, , width]) => head.padStart(width)).join(' ');
+
+/**
+ * A line of log.jsonl: training in columns below `LOG_HEADS`, an evaluation in words, anything else as JSON. A dash for what is no
+ * number.
+ */
 export function formatLogEntry(entry: object): string {
-  return Object.entries(entry)
-    .map(([name, value]) => {
-      if (name.endsWith('Bytes') && typeof value === 'number') return `${name.slice(0, -5)} ${formatBytes(value)}`;
-      const whole = typeof value !== 'number' || Number.isInteger(value);
-      return withoutControls(`${name} ${whole ? String(value) : value.toPrecision(4)}`);
-    })
-    .join('  ');
+  const value = (key: string, format: Format) => {
+    const found = (entry as Readonly<Record<string, unknown>>)[key];
+    return typeof found === 'number' ? format(found) : '–';
+  };
+  const [head, ...columns] = LOG_COLUMNS.map(([, key, width, format]) => value(key, format).padStart(width));
+  if ('loss' in entry) return [head, ...columns].join(' ');
+  if (!('mIoU' in entry)) return withoutControls(JSON.stringify(entry));
+  const figures = (['mIoU', 'mAcc', 'aAcc'] as const).map((key) => `${key} ${value(key, formatPercent)}`);
+  return `${head} ${figures.join(', ')}`;
 }
 
 /** Named runs that a cleaning does not remove because of their state. */

@@ -29,6 +29,13 @@ export function formatCount(count: number): string {
   return `${power === 0 ? String(count) : scaled.toPrecision(3)}${prefixes[power]}`;
 }
 
+/** A number with four digits: "0.0123", "3.617", "1.2e+38"; "NaN" and "Infinity" as they are. */
+export function shortNumber(value: number): string {
+  const text = Number(value.toPrecision(4));
+  const isPlain = value === 0 || (Math.abs(value) >= 1e-3 && Math.abs(value) < 1e5);
+  return isPlain || !Number.isFinite(value) ? String(text) : value.toExponential(1);
+}
+
 /** A text with a full stop, unless it ends with punctuation already. */
 export function endSentence(text: string): string {
   return /[.?!…]$/.test(text) ? text : `${text}.`;

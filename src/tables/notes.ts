@@ -1,4 +1,4 @@
-import { FIGURE_HEADINGS, FIGURES, type Spread } from '../records/figures.js';
+import { FIGURE_HEADINGS, FIGURES, type Figure, type Spread } from '../records/figures.js';
 import { type Cell, hardwareMarks, markNotes } from './cell.js';
 import type { OtherRun, PublishedTable } from './table.js';
 
@@ -85,21 +85,43 @@ function hardwareNote({ hardware }: PublishedTable): string[] {
   ];
 }
 
+const measuredRows = ({ rows }: PublishedTable) =>
+  rows.filter(({ cells }) => FIGURES.some((figure) => cells[figure].reproduced !== null)).length;
+
+/** Notes below a published table in a terminal: as `notesOf`, but only those that explain a figure of the table. */
+export function notesOfShown(table: PublishedTable, howToRead: string): string[] {
+  const isMeasured = (...figures: Figure[]) =>
+    table.rows.some(({ cells }) => figures.some((figure) => cells[figure].reproduced !== null));
+  if (measuredRows(table) > 0) {
+    return notesOf(
+      {
+        ...table,
+        tolerance: isMeasured('mIoU', 'mIoUMsFlip') ? table.tolerance : null,
+        hardware: isMeasured('memoryGB', 'fps') ? table.hardware : null,
+      },
+      howToRead,
+    );
+  }
+  return [...fileNote(table), 'None of its rows has a record.', ...neverPublishedNote(table)];
+}
+
+function fileNote({ file }: PublishedTable): string[] {
+  return file === null ? [] : [`Published figures are from ${file}; fcn itself has none of them.`];
+}
+
 /**
  * Notes below a published table: how to read it, tolerances, hardware, marks.
  * @param howToRead Where the layout shows published and measured figures.
  */
 export function notesOf(table: PublishedTable, howToRead: string): string[] {
   const cells = cellsOf(table);
-  const { file } = table;
   const marks = hardwareMarks(cells);
   const here = [...new Set(cells.flatMap((cell) => cell.hardware ?? []))].map((name) =>
     [marks.get(name), name].filter((part) => part !== undefined).join(' '),
   );
-  const run = table.rows.filter(({ cells }) => FIGURES.some((figure) => cells[figure].reproduced !== null)).length;
   return [
-    ...(file === null ? [] : [`Published figures are from ${file}; fcn itself has none of them.`]),
-    `${howToRead} –: not run. ${run} of ${table.rows.length} rows have a record.`,
+    ...fileNote(table),
+    `${howToRead} –: not run. ${measuredRows(table)} of ${table.rows.length} rows have a record.`,
     ...neverPublishedNote(table),
     ...toleranceNote(table),
     ...(here.length === 0 ? [] : [`Memory and fps here: ${here.join('; ')}.`]),

@@ -11,7 +11,7 @@ import {
 } from '../terminal/layout.js';
 import { type Cell, comparison, figureMarks, hardwareMarks, marksOf, publishedText, signed } from './cell.js';
 import { References, type Section, type Text } from './document.js';
-import { cellsOf, groupNotes, notesOf, otherGroups, spreadRecipe } from './notes.js';
+import { cellsOf, groupNotes, notesOfShown, otherGroups, spreadRecipe } from './notes.js';
 import type { OtherRun, PublishedTable, Report } from './table.js';
 
 /** The mark behind a figure for each verdict. */
@@ -28,6 +28,12 @@ const WORDS = ['Method', 'Backbone', 'Crop', 'Lr schd'] as const;
 
 /** Columns that a narrow terminal leaves out, in this order. */
 const SPARE = ['Lr schd', 'Crop', 'Method', 'Mem', 'fps'];
+
+/** A table with the notes that explain it. */
+interface ReportPart {
+  readonly lines: readonly string[];
+  readonly notes: readonly string[];
+}
 
 interface Layout {
   readonly width: number;
@@ -67,7 +73,7 @@ class FigureColumn {
   }
 }
 
-function publishedLines(table: PublishedTable, layout: Layout): string[] {
+function publishedPart(table: PublishedTable, layout: Layout): ReportPart {
   const { width, references } = layout;
   const hardware = hardwareMarks(cellsOf(table));
   const mark = (cell: Cell) =>
@@ -102,14 +108,10 @@ function publishedLines(table: PublishedTable, layout: Layout): string[] {
   const legend = cellsOf(table).some(({ reproduced }) => reproduced !== null)
     ? ['= reproduced, ↑ above, ↓ below, * nothing published; no mark: other hardware.']
     : [];
-  const notes = [...legend, ...notesOf(table, 'Published; below it what was measured here.')];
-  return [
-    ...wrap(table.table, width),
-    '',
-    ...fit([heads, ...body], WORDS.length, layout),
-    '',
-    ...notes.flatMap((note) => wrap(note, width)),
-  ];
+  return {
+    lines: [...wrap(table.table, width), '', ...fit([heads, ...body], WORDS.length, layout)],
+    notes: [...legend, ...notesOfShown(table, 'Published; below it what was measured here.')],
+  };
 }
 
 function runLines(runs: readonly OtherRun[], { width, references, leftOut }: Layout): string[] {
@@ -131,15 +133,24 @@ function runLines(runs: readonly OtherRun[], { width, references, leftOut }: Lay
   return fitted.lines;
 }
 
-function otherLines(report: Report, layout: Layout): string[][] {
-  const { width } = layout;
-  return otherGroups(report.otherRuns).map((group) => [
-    ...wrap(group.title, width),
-    '',
-    ...runLines(group.runs, layout),
-    '',
-    ...groupNotes(group).flatMap((note) => wrap(note, width)),
-  ]);
+function otherParts(report: Report, layout: Layout): ReportPart[] {
+  return otherGroups(report.otherRuns).map((group) => ({
+    lines: [...wrap(group.title, layout.width), '', ...runLines(group.runs, layout)],
+    notes: groupNotes(group),
+  }));
+}
+
+/** The parts with their own notes below them; a note of several parts appears once, after the last of them. */
+function withNotes(parts: readonly ReportPart[], width: number): string[][] {
+  const all = parts.flatMap(({ notes }) => [...new Set(notes)]);
+  const isShared = (note: string) => all.indexOf(note) !== all.lastIndexOf(note);
+  const text = (notes: readonly string[]) => notes.flatMap((note) => wrap(note, Math.min(width, TERMINAL_WIDTH)));
+  const shared = text([...new Set(all.filter(isShared))]);
+  const shown = parts.map(({ lines, notes }) => {
+    const own = text(notes.filter((note) => !isShared(note)));
+    return own.length === 0 ? [...lines] : [...lines, '', ...own];
+  });
+  return shared.length === 0 ? shown : [...shown, shared];
 }
 
 function spreadLines(spread: Spread, layout: Layout): string[] {
@@ -175,7 +186,10 @@ export function spreadSection(spreads: readonly Spread[], width: number): string
  */
 export function compactReport(report: Report, width: number = TERMINAL_WIDTH): string {
   const layout: Layout = { width, references: new References(), leftOut: new Set() };
-  const parts = [...report.tables.map((table) => publishedLines(table, layout)), ...otherLines(report, layout)];
+  const parts = withNotes(
+    [...report.tables.map((table) => publishedPart(table, layout)), ...otherParts(report, layout)],
+    width,
+  );
   if (report.spreads.length > 0) parts.push(spreadsLines(report.spreads, layout));
   if (parts.length === 0) return NOTHING_TO_SHOW;
   const records = layout.references.lines();
@@ -209,7 +223,13 @@ function wideSection({ title, table: { head, body }, notes }: Section, reference
 export function wideReport(sections: readonly Section[]): string {
   if (sections.length === 0) return NOTHING_TO_SHOW;
   const references = new References();
-  const shown = sections.map((section) => wideSection(section, references));
+  const printed = new Set<string>();
+  const shown = sections.map((section) => {
+    const key = (note: Text) => note.map(({ text }) => text).join('');
+    const notes = section.notes.filter((note) => !printed.has(key(note)));
+    for (const note of notes) printed.add(key(note));
+    return wideSection({ ...section, notes }, references);
+  });
   const records = references.lines();
   return [...shown, ...(records.length === 0 ? [] : [records.join('\n')])].join('\n\n');
 }

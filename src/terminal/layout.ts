@@ -3,10 +3,9 @@ import Table from 'cli-table3';
 /** Columns of a terminal of unknown width, and the longest line of text. */
 export const TERMINAL_WIDTH = 80;
 
-/** Longest line on standard output: the terminal's width, at most `TERMINAL_WIDTH`. */
+/** Longest line on standard output: the terminal's width; `TERMINAL_WIDTH` if it is not a terminal, or one without a size. */
 export function outputWidth(): number {
-  // A terminal without a size reports 0.
-  return Math.min(process.stdout.columns || TERMINAL_WIDTH, TERMINAL_WIDTH);
+  return process.stdout.columns || TERMINAL_WIDTH;
 }
 
 /**

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { encodePng } from '../../src/data/png-write.js';
 import type { RunRecord } from '../../src/records/record.js';
-import { fcn } from '../helpers/command.js';
+import { fcn, fcnProcess } from '../helpers/command.js';
 import { smallDisk, withSmallDisk } from '../helpers/small-disk.js';
 import {
   ALL,
@@ -128,7 +128,7 @@ withSmallDisk('a disk that fills up at a checkpoint keeps the checkpoints before
   };
   let before: string[] = [];
   const changes = SET('iterations=100000', 'logEvery=1', 'checkpointEvery=5');
-  const { code, stderr } = await fcn(['train', ROW, ...TINY, ...changes, '--runs', disk, '--force'], {
+  const { code, stderr } = await fcnProcess(['train', ROW, ...TINY, ...changes, '--runs', disk, '--force'], {
     cwd,
     onStart: async (child) => {
       while (child.exitCode === null && !checkpoints().includes('iteration-5.json')) await sleep(20);
@@ -145,7 +145,7 @@ withSmallDisk('a disk that fills up at a checkpoint keeps the checkpoints before
 
 test.serial('a clock that is set back during a run changes nothing', async (t) => {
   const { cwd, runs } = await smallSet(t);
-  const { code, stderr } = await fcn(['train', ROW, ...TINY, ...SET('iterations=4')], {
+  const { code, stderr } = await fcnProcess(['train', ROW, ...TINY, ...SET('iterations=4')], {
     cwd,
     env: await wrongClock(cwd, `existsSync(${JSON.stringify(runs)}) ? -${DAY} : 0`),
   });

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
-import { fcn } from '../helpers/command.js';
+import { fcnProcess } from '../helpers/command.js';
 import { cityscapesFolder } from '../helpers/datasets.js';
 import { fileOfRun, SET, SMOKE } from '../helpers/smoke-run.js';
 
@@ -8,7 +8,7 @@ import { fileOfRun, SET, SMOKE } from '../helpers/smoke-run.js';
 test.serial('a signal is noticed in the middle of a step of half a minute', async (t) => {
   const cwd = await cityscapesFolder(t);
   const changes = SET('width=64', 'training.batch=2', 'data.cropHw=[256,512]', 'iterations=100000', 'logEvery=1');
-  const result = await fcn([...SMOKE, ...changes], {
+  const result = await fcnProcess([...SMOKE, ...changes], {
     cwd,
     onStart: async (child) => {
       while (child.exitCode === null && !fileOfRun(cwd, 'status.json')?.includes('"train"')) await sleep(20);

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { fcn } from '../helpers/command.js';
+import { fcn, fcnProcess } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
 const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
@@ -173,7 +173,9 @@ async function workplace(t: Parameters<typeof temporaryFolder>[0]): Promise<stri
 
 for (const [name, { parameters, env, error, next }] of Object.entries(MISTAKES)) {
   test(`${name}: one line, what to do next, exit code 2`, async (t) => {
-    const { code, stdout, stderr } = await fcn(parameters, { cwd: await workplace(t), ...(env && { env }) });
+    // Those of the environment in a process of their own.
+    const run = env === undefined ? fcn : fcnProcess;
+    const { code, stdout, stderr } = await run(parameters, { cwd: await workplace(t), ...(env && { env }) });
     const [first = '', second = '', ...rest] = stderr.trimEnd().split('\n');
     t.regex(first, error);
     t.regex(second, next);

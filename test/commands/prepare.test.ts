@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { encodeJpeg } from '../../src/data/decode.js';
 import { encodePng } from '../../src/data/png-write.js';
-import { fcn } from '../helpers/command.js';
+import { fcn, fcnProcess } from '../helpers/command.js';
 import { downloads, FAULTS, testFault } from '../helpers/download-faults.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { rawAde, rawCamvid, rawVoc, writeUnpacked } from '../helpers/raw-downloads.js';
@@ -52,7 +52,7 @@ test('after a kill at any moment it is resumed, and verify accepts only the comp
   const cwd = await temporaryFolder(t);
   const from = await downloads(cwd, await rawAde(120));
   const prepare = (dataRoot: string, onStart?: (child: ChildProcess) => void) =>
-    fcn(['datasets', 'prepare', 'ade20k', '--from', from, '--data-root', dataRoot, '--workers', '1'], {
+    fcnProcess(['datasets', 'prepare', 'ade20k', '--from', from, '--data-root', dataRoot, '--workers', '1'], {
       cwd,
       ...(onStart && { onStart }),
     });
@@ -98,7 +98,7 @@ test('Ctrl-C ends it with 130, and the same command resumes it', async (t) => {
   const folder = path.join(cwd, 'data/ade/ADEChallengeData2016');
   const journal = path.join(folder, '.fcn-preparing.jsonl');
   const parameters = ['datasets', 'prepare', 'ade20k', '--from', from, '--workers', '1'];
-  const { code, stderr } = await fcn(parameters, {
+  const { code, stderr } = await fcnProcess(parameters, {
     cwd,
     onStart: async (child) => {
       while (child.exitCode === null && !(statSync(journal, { throwIfNoEntry: false })?.size ?? 0)) await sleep(5);
@@ -210,7 +210,8 @@ withSmallDisk('a full disk ends it with one line; with more space it is complete
   const disk = mounted.folder;
   const from = await downloads(cwd, await rawAde(40));
   const parameters = ['datasets', 'prepare', 'ade20k', '--from', from, '--data-root', disk, '--workers', '1'];
-  const { code, stderr } = await fcn(parameters, { cwd });
+  // On a full disk its lock stays until the process is gone.
+  const { code, stderr } = await fcnProcess(parameters, { cwd });
   t.is(code, 2);
   t.regex(stderr, /\nerror: Disk full while writing \/.*ADEChallengeData2016.*\.\nnext: Free some space.*\n$/);
   const folder = path.join(disk, 'ade/ADEChallengeData2016');

@@ -1,9 +1,8 @@
-import type { ChildProcess } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
-import { type CommandResult, fcn } from '../helpers/command.js';
+import { type CommandResult, fcn, fcnProcess, type RunningCommand } from '../helpers/command.js';
 import { cityscapesFolder } from '../helpers/datasets.js';
 
 const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
@@ -30,11 +29,12 @@ function checkpointsOf(cwd: string, run: string): string[] {
 function onceUnderWay(
   parameters: readonly string[],
   cwd: string,
-  then: (child: ChildProcess) => void | Promise<void>,
+  then: (child: RunningCommand) => void | Promise<void>,
+  run: typeof fcn = fcnProcess,
 ): Promise<CommandResult> {
   const lines = () => runsOf(cwd).reduce((sum, run) => sum + logOf(cwd, run).length, 0);
   const before = lines();
-  return fcn(parameters, {
+  return run(parameters, {
     cwd,
     onStart: async (child) => {
       while (child.exitCode === null && lines() < before + 2) await sleep(20);
@@ -52,6 +52,12 @@ test.serial(
     t.regex(terminated.stderr, /^next: The same command resumes it from its state in .*\.$/m);
     const [run = ''] = runsOf(cwd);
     const saved = logOf(cwd, run).length;
+    t.true(terminated.stderr.includes(`error: Interrupted after iteration ${saved} of 100000.\n`), terminated.stderr);
+    const json = (name: string): unknown => JSON.parse(readFileSync(path.join(cwd, 'runs', ROW, run, name), 'utf8'));
+    t.like(json('status.json'), { state: 'interrupted', stage: 'train' });
+    t.like(json('record.json'), { exitReason: 'interrupted' });
+    t.deepEqual(checkpointsOf(cwd, run), [`iteration-${saved}.json`]);
+    t.deepEqual(readdirSync(path.join(cwd, 'results', 'records')), [], 'only completed runs are kept');
 
     let second: CommandResult | null = null;
     const interrupted = await onceUnderWay([...LONG, '--resume'], cwd, async (child) => {
@@ -77,16 +83,16 @@ test.serial(
       'no iteration twice, none left out',
     );
 
-    const fresh = await onceUnderWay([...LONG, '--fresh'], cwd, (child) => void child.kill('SIGINT'));
+    const fresh = await onceUnderWay([...LONG, '--fresh'], cwd, (child) => void child.kill('SIGINT'), fcn);
     t.is(fresh.code, 130, fresh.stderr);
     t.is(runsOf(cwd).length, 2, 'another run');
     const [other = ''] = runsOf(cwd).filter((one) => one !== run);
     const further = `The same command with --resume-run ${other} in place of --fresh resumes it from its state in `;
     t.true(fresh.stderr.includes(further), fresh.stderr);
 
-    const limited = await fcn([...LONG, '--resume-run', path.join('runs', ROW, other), '--time-limit', '5s'], { cwd });
+    const limited = await fcn([...LONG, '--resume-run', path.join('runs', ROW, other), '--time-limit', '1s'], { cwd });
     t.is(limited.code, 75, limited.stderr);
-    t.regex(limited.stderr, /^The time limit of 5s is over/m);
+    t.regex(limited.stderr, /^The time limit of 1s is over/m);
     t.is(runsOf(cwd).length, 2, 'no other run');
 
     const changed = await fcn([...LONG, '--resume-run', `${ROW}/${run}`, '--seed', '3'], { cwd });
@@ -97,16 +103,16 @@ test.serial(
 
 test.serial('an interrupted series does not repeat completed runs; a completed run is only shown', async (t) => {
   const cwd = await cityscapesFolder(t);
-  const short = ['reproduce', ROW, ...TINY, '--set', 'iterations=10', '--stage', 'train'];
+  const short = ['reproduce', ROW, ...TINY, '--set', 'iterations=4', '--stage', 'train'];
   const series = [...short, '--repeat', '2'];
   const isCompleted = (run: string) => {
     const status = path.join(cwd, 'runs', ROW, run, 'status.json');
     return existsSync(status) && readFileSync(status, 'utf8').includes('"completed"');
   };
-  const interrupted = await fcn(series, {
+  const interrupted = await fcnProcess(series, {
     cwd,
     onStart: async (child) => {
-      while (child.exitCode === null && !runsOf(cwd).some(isCompleted)) await sleep(1);
+      while (child.exitCode === null && !runsOf(cwd).some(isCompleted)) await sleep(5);
       child.kill('SIGKILL');
     },
   });

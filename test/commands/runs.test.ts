@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import test from 'ava';
 import { findRecords } from '../../src/records/folder.js';
-import { fcn } from '../helpers/command.js';
+import { fcn, fcnProcess } from '../helpers/command.js';
 import { cityscapesFolder } from '../helpers/datasets.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { logLine, writeRun } from '../helpers/runs.js';
@@ -70,28 +70,6 @@ test.serial('a row goes through every stage into the table, and stays out of the
   }
 });
 
-test.serial('an interrupted run saves its state and ends with 130', async (t) => {
-  const cwd = await cityscapesFolder(t);
-  const runs = path.join(cwd, 'runs', ROW);
-  const { code, stderr } = await fcn(['train', ROW, ...TINY, '--set', 'iterations=100000', '--set', 'logEvery=1'], {
-    cwd,
-    onStart: async (child) => {
-      // Once the log has a line, training is in progress.
-      const underWay = () =>
-        existsSync(runs) && readdirSync(runs).some((run) => existsSync(path.join(runs, run, 'log.jsonl')));
-      while (child.exitCode === null && !underWay()) await sleep(50);
-      child.kill('SIGINT');
-    },
-  });
-  t.is(code, 130, stderr);
-  t.regex(stderr, /^error: Interrupted after iteration \d+ of 100000\.$/m);
-  const folder = path.join(runs, readdirSync(runs)[0]!);
-  t.like(JSON.parse(readFileSync(path.join(folder, 'status.json'), 'utf8')), { state: 'interrupted', stage: 'train' });
-  t.like(JSON.parse(readFileSync(path.join(folder, 'record.json'), 'utf8')), { exitReason: 'interrupted' });
-  t.true(readdirSync(path.join(folder, 'checkpoints')).some((name) => name.endsWith('.safetensors')));
-  t.deepEqual(readdirSync(path.join(cwd, 'results', 'records')), [], 'only completed runs are kept');
-});
-
 test.serial(
   'a run continues if nobody reads its progress, and a watching command ends if nobody reads its output',
   async (t) => {
@@ -100,7 +78,7 @@ test.serial(
     // Progress is reported every five seconds, by a clock that runs a thousand times as fast.
     const preload = path.join(cwd, 'clock.mjs');
     writeFileSync(preload, 'const now = performance.now.bind(performance); performance.now = () => 1000 * now();');
-    const { code } = await fcn(endless, {
+    const { code } = await fcnProcess(endless, {
       cwd,
       env: { NODE_OPTIONS: `--import ${pathToFileURL(preload).href}` },
       onStart: async (child) => {
@@ -122,7 +100,7 @@ test.serial(
           ['logs', ROW, '--follow', '--lines', '1'],
           ['watch', '--interval', '1'],
         ]) {
-          const closed = await fcn(['runs', ...command], {
+          const closed = await fcnProcess(['runs', ...command], {
             cwd,
             onStart: (looking) => looking.stdout?.once('data', () => looking.stdout?.destroy()),
           });
@@ -130,7 +108,7 @@ test.serial(
           t.is(closed.stderr, '');
         }
         if (process.platform !== 'win32') {
-          const looked = await fcn(['runs', 'watch', ROW], {
+          const looked = await fcnProcess(['runs', 'watch', ROW], {
             cwd,
             onStart: (looking) => looking.stdout?.once('data', () => looking.kill('SIGTERM')),
           });

@@ -12,6 +12,8 @@ const CHANGES = [
   'width=4',
   'iterations=2',
   'training.batch=2',
+  'data.cropHw=[32, 64]',
+  'evaluation.imageScaleWh=[128, 64]',
   'evaluation.limit=1',
   'ratios=[0.5]',
   'benchmark.images=1',
@@ -42,7 +44,7 @@ test.serial('a row runs with several seeds, with one summary and what the seed c
   t.is(stderr.split('> Check the data').length, 2, 'once for both');
   t.false(stderr.includes('Benchmark'), 'only the stages asked for');
   t.regex(stdout, new RegExp(`^${ROW}\\s+7 .* completed\n${ROW}\\s+8 .* completed\n\n`, 'm'));
-  t.regex(stdout, /^Over seeds: mean, sample standard deviation\n\n[\s\S]*, n = 2, seeds 7, 8\n/m);
+  t.regex(stdout, /^Over seeds: mean, sample standard deviation\n\n[\s\S]*, n = 2, seeds\s+7, 8\n/m);
   t.true(stdout.split('\n').every((line) => line.length <= 80));
   t.regex(stdout, /^2 runs: 2 completed\.\nRecords are in results\/records/m);
   t.is(readdirSync(path.join(cwd, 'results', 'records')).length, 2);
@@ -58,7 +60,9 @@ test.serial(
     t.regex(refused.stderr, /^error: .*VOC2012/);
     t.false(existsSync(path.join(cwd, 'runs')), 'nothing was started');
 
-    const { code, stdout, stderr } = await fcn(['reproduce', ...rows, ...TINY, '--keep-going'], { cwd });
+    const { code, stdout, stderr } = await fcn(['reproduce', ...rows, ...TINY, '--keep-going', '--stage', 'train'], {
+      cwd,
+    });
     t.is(code, 2);
     t.regex(
       stderr,
@@ -115,8 +119,7 @@ test.serial('a dry run says what would be done and what prevents it, and writes 
     'smoke',
     '--engine',
     'wasm',
-    '--set',
-    'width=4',
+    ...['width=4', 'data.cropHw=[32, 64]', 'evaluation.imageScaleWh=[128, 64]'].flatMap((change) => ['--set', change]),
     '--dry-run',
   ];
   const { code, stdout, stderr } = await fcn(parameters, { cwd });
@@ -136,7 +139,7 @@ test.serial('a dry run says what would be done and what prevents it, and writes 
   // The table is as wide as the times that were measured.
   const text = stdout.split('\n').filter((line) => !/^ +(train|count|time) /.test(line));
   t.true(text.every((line) => line.length <= 80));
-  t.deepEqual(readdirSync(cwd), ['datasets']);
+  t.deepEqual(readdirSync(cwd), ['data']);
 });
 
 long('a dry run without data uses the published numbers of images', async (t) => {
@@ -188,9 +191,9 @@ long('the disk space in a dry run is that of the checkpoints', async (t) => {
   const files = readdirSync(folder).filter((name) => name.endsWith('.safetensors'));
   t.is(files.length, 4, 'weights and momentum, twice');
   const bytes = files.reduce((sum, name) => sum + readFileSync(path.join(folder, name)).length, 0);
-  // At this width, file headers and batch counters take a fifth.
+  // At this width, file headers take a fifth, and batch counters 0.05 %.
   const headers = files.reduce((sum, name) => {
     return sum + 8 + Number(readFileSync(path.join(folder, name)).readBigUInt64LE(0));
   }, 0);
-  t.true(Math.abs((bytes - headers) / runs[0]!.diskBytes - 1) < 0.01, `${bytes - headers} and ${runs[0]!.diskBytes}`);
+  t.true(Math.abs((bytes - headers) / runs[0]!.diskBytes - 1) < 0.002, `${bytes - headers} and ${runs[0]!.diskBytes}`);
 });

@@ -20,6 +20,7 @@ import { createKernels } from '../../src/kernels/create.js';
 import type { InferenceNetwork } from '../../src/network/inference.js';
 import { ExitCode, InterruptedError, UserError } from '../../src/support/errors.js';
 import { temporaryFolder } from '../helpers/folder.js';
+import { near } from '../helpers/numeric.js';
 
 const dataset: EvaluateSamplesOptions['dataset'] = {
   name: 'Three colours',
@@ -85,7 +86,7 @@ test('figures of known predictions', async (t) => {
     { name: 'blue', iou: null, accuracy: null },
   ]);
   t.is(result.mIoU, 2 / 3);
-  t.true(Math.abs(result.mAcc - 5 / 6) < 1e-15);
+  near(t, result.mAcc, 5 / 6);
   t.is(result.aAcc, 4 / 5);
   t.deepEqual(
     progress.map(({ done, total }) => [done, total]),

@@ -33,6 +33,9 @@ function predictor(mode: InferenceMode, alignCorners: boolean, stripElements?: n
   return new Predictor({ engine, kernels, network, recipe: mode, ...(stripElements && { stripElements }) });
 }
 
+/** The logits are float32, and are resized twice; exponentials of them are averaged. Measured: 1.7e-6. */
+const PROBABILITY_TOLERANCE = 6e-6;
+
 /** Compares with the reference: probabilities closely, classes wherever the best two are not nearly equal. */
 async function agrees(
   t: ExecutionContext,
@@ -46,14 +49,14 @@ async function agrees(
   const actual = await subject.probabilities(image);
   t.is(actual.length, expected.length);
   const largest = actual.reduce((worst, value, i) => Math.max(worst, Math.abs(value - expected[i]!)), 0);
-  t.true(largest < 1e-5, `probabilities differ by ${largest}`);
+  t.true(largest < PROBABILITY_TOLERANCE, `probabilities differ by ${largest}`);
 
   const classes = await subject.predict(image);
   let wrong = 0;
   for (let pixel = 0; pixel < classes.length; pixel++) {
     const probabilities = [...expected.subarray(pixel * FAKE_CLASSES, (pixel + 1) * FAKE_CLASSES)];
     const best = Math.max(...probabilities);
-    if (best - probabilities[classes[pixel]!]! > 1e-4) wrong++;
+    if (best - probabilities[classes[pixel]!]! > 2 * PROBABILITY_TOLERANCE) wrong++;
   }
   t.is(wrong, 0, 'pixels with another class');
   t.true(new Set(classes).size > 1);
@@ -87,7 +90,8 @@ test('interpolation by gathering, as on a GPU, gives the same', async (t) => {
   const network = fakeNetwork(engine, false);
   const gpu = new Predictor({ engine: { ...engine, device: 'gpu' }, kernels, network, recipe: SLIDE });
   const expected = await predictor(SLIDE, false).probabilities(image);
-  assertClose(t, await gpu.probabilities(image), expected, { absolute: 1e-6 });
+  // Measured: 8.9e-8, the rounding of a probability near 1.
+  assertClose(t, await gpu.probabilities(image), expected, { absolute: 3.5e-7 });
 });
 
 test('slide inference with one window is whole inference', async (t) => {

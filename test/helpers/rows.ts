@@ -4,7 +4,7 @@ import type { ExecutionContext } from 'ava';
 import { differences, hashExperiment, resolveRow } from '../../src/recipe/resolve.js';
 import { selectRows } from '../../src/recipe/select.js';
 import { type RunRecord, readRecord } from '../../src/records/record.js';
-import { type CommandResult, fcn } from './command.js';
+import { type CommandResult, fcn, fcnProcess } from './command.js';
 
 /** The row in mixed precision, which the wasm engine does not have. */
 export const HALF_ROW = 'fcn_r101-d8_fp16_512x1024_80k_cityscapes';
@@ -65,7 +65,9 @@ export async function generateDatasets(t: ExecutionContext, cwd: string, dataset
 /** Every stage of rows with the changes, by the real command. */
 export function reproduce(cwd: string, parameters: readonly string[], engine = 'wasm'): Promise<CommandResult> {
   const changes = CHANGES.flatMap((change) => ['--set', change]);
-  return fcn(['reproduce', ...parameters, '--profile', 'smoke', '--engine', engine, '--json', ...changes], { cwd });
+  return fcnProcess(['reproduce', ...parameters, '--profile', 'smoke', '--engine', engine, '--json', ...changes], {
+    cwd,
+  });
 }
 
 /** That a completed row is recorded as itself, with the changes and no other, and with every figure. */

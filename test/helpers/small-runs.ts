@@ -4,7 +4,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import type { ExecutionContext } from 'ava';
-import { fcn } from './command.js';
+import { fcn, fcnProcess, type RunningCommand } from './command.js';
 import { cityscapesFolder } from './datasets.js';
 
 export const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
@@ -42,7 +42,7 @@ export const cut = (file: string) => truncate(file, 200);
 
 /** Does something once a run's log has a line. */
 export function whenLogged(runs: string, act: () => void | Promise<void>) {
-  return async (child: { readonly exitCode: number | null }) => {
+  return async (child: RunningCommand) => {
     const logged = () => isBegun(runs) && existsSync(path.join(onlyRun(runs), 'log.jsonl'));
     while (child.exitCode === null && !logged()) await sleep(20);
     await act();
@@ -68,15 +68,15 @@ export async function wrongClock(cwd: string, milliseconds: string) {
 export const DAY = 24 * 3600 * 1000;
 
 /** Trains in small steps until the log has six lines, then is told to end. */
-export async function interruptedTraining(cwd: string, runs: string, env: NodeJS.ProcessEnv = {}) {
-  const result = await fcn(['train', ROW, ...TINY, ...STEPS], {
-    cwd,
-    env,
-    onStart: async (child) => {
-      while (child.exitCode === null && (!isBegun(runs) || logged(onlyRun(runs)).length < 6)) await sleep(10);
-      child.kill('SIGTERM');
-    },
-  });
+export async function interruptedTraining(cwd: string, runs: string, env?: NodeJS.ProcessEnv) {
+  const onStart = async (child: RunningCommand) => {
+    while (child.exitCode === null && (!isBegun(runs) || logged(onlyRun(runs)).length < 6)) await sleep(10);
+    child.kill('SIGTERM');
+  };
+  const parameters = ['train', ROW, ...TINY, ...STEPS];
+  const result = await (env === undefined
+    ? fcn(parameters, { cwd, onStart })
+    : fcnProcess(parameters, { cwd, env, onStart }));
   return { ...result, run: onlyRun(runs) };
 }
 

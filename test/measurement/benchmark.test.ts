@@ -5,6 +5,7 @@ import { type BenchmarkProgress, benchmark } from '../../src/measurement/benchma
 import type { Experiment } from '../../src/recipe/experiment.js';
 import { resolve } from '../../src/recipe/resolve.js';
 import { ExitCode, InterruptedError } from '../../src/support/errors.js';
+import { near } from '../helpers/numeric.js';
 
 let engine: Engine;
 
@@ -31,7 +32,7 @@ test.serial('figures agree with each other, and no tensor is left behind', async
   const result = await benchmark({ experiment: tiny(), engine, onProgress: (item) => progress.push(item) });
   t.is(engine.tf.memory().numTensors, before);
 
-  t.true(Math.abs(result.fps * result.secondsPerImage - 1) < 1e-12);
+  near(t, result.fps * result.secondsPerImage, 1);
   t.deepEqual(result.sizeHw, [64, 128]);
   t.deepEqual([result.images, result.warmup], [2, 1]);
   t.deepEqual([result.trainingBatch, result.trainingSteps], [2, 3]);

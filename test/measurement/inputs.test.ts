@@ -5,9 +5,9 @@ test('values are standard normal, the same for a seed and different between seed
   const values = normalValues(200_000, 3, 0);
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
-  // Of 65,521 different values: standard errors 0.004 and 0.006.
-  t.true(Math.abs(mean) < 0.02);
-  t.true(Math.abs(variance - 1) < 0.03);
+  // Of 65,521 different values: standard errors 0.004 and 0.006. These, which do not change, are 0.0044 and 0.0042 off.
+  t.true(Math.abs(mean) < 0.016);
+  t.true(Math.abs(variance - 1) < 0.016);
   t.deepEqual(normalValues(1000, 3, 0), values.slice(0, 1000));
   t.notDeepEqual(normalValues(1000, 4, 0), values.slice(0, 1000));
   t.notDeepEqual(normalValues(1000, 3, 1), values.slice(0, 1000));

@@ -12,6 +12,7 @@ import { makeExamples } from '../../src/pages/runs/examples.js';
 import { resolve } from '../../src/recipe/resolve.js';
 import { generated } from '../helpers/datasets.js';
 import { temporaryFolder } from '../helpers/folder.js';
+import { near } from '../helpers/numeric.js';
 
 const ROW = 'camvid_r18-d8';
 
@@ -52,7 +53,7 @@ test('the best and the worst predictions are those of the highest and the lowest
     return wrong / (wrong + colours.filter((colour) => colour === '232 236 240').length);
   };
   t.is(await wrongShare(best[0]!.error), 0);
-  t.true(Math.abs((await wrongShare(worst[0]!.error)) - (1 - worst[0]!.pixelAccuracy)) < 1e-9);
+  near(t, await wrongShare(worst[0]!.error), 1 - worst[0]!.pixelAccuracy);
   const other = own.map((row, i) =>
     row.map((count, k) => (i !== 0 ? count : count + (k === 0 ? 3 : k === 1 ? -3 : 0))),
   );

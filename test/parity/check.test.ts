@@ -11,6 +11,7 @@ import {
   Worst,
 } from '../../src/parity/check.js';
 import { isFreeOfTies, type Noise, TOLERANCES } from '../../src/parity/tolerances.js';
+import { near } from '../helpers/numeric.js';
 
 const LIMIT = { limit: 1, unit: 'absolute', reason: 'a test' } as const;
 
@@ -49,7 +50,7 @@ test('measures of distance', (t) => {
   t.is(relativeDifference(3, 2), 0.5);
   t.is(relativeDistance([3, 4], [0, 0]), Number.POSITIVE_INFINITY);
   t.is(relativeDistance([6, 8], [3, 4]), 1);
-  t.true(Math.abs(angularDistance([1, 0], [0, 1]) - 1) < 1e-12);
+  near(t, angularDistance([1, 0], [0, 1]), 1);
   t.is(quantile([4, 1, 3, 2, 5], 0.5), 3);
   t.is(relativeDifference(0, 0), 0);
 });

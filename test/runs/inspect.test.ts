@@ -119,7 +119,7 @@ test('a run whose files cannot be read, or hold something else, spoils no list',
   const other = found.find(({ run }) => run === 'other')!;
   t.like(other, { done: null, loss: null, mIoU: null });
   t.true(formatRuns(found, 80).includes('unreadable'));
-  const shown = formatRun(other, ['strange\u0085name']);
+  const shown = formatRun(other, ['strange\u0085name'], 80);
   t.notRegex(shown.replaceAll('\n', ''), /\p{Cc}|\u202e/u);
   t.true(shown.includes('full\\u001b[2J profile') && shown.includes('Bad.\\u001b]0;title\\u0007\\u202e'), shown);
   t.false(formatLogEntry({ note: '\u001b[31m' }).includes('\u001b'));

@@ -54,10 +54,11 @@ test('normal draws have mean 0 and the deviation asked for, and do not depend on
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
   const kurtosis = values.reduce((sum, value) => sum + (value - mean) ** 4, 0) / values.length / variance ** 2;
-  // Standard deviations of the three: 0.0063, 0.018, 0.015.
-  t.true(Math.abs(mean) < 0.03);
-  t.true(Math.abs(variance - 4) < 0.09);
-  t.true(Math.abs(kurtosis - 3) < 0.08);
+  // Standard deviations of the three: 0.0063, 0.018, 0.015. These draws, which do not change, are 0.0020, 0.0012 and 0.0009
+  // off.
+  t.true(Math.abs(mean) < 0.0063);
+  t.true(Math.abs(variance - 4) < 0.0048);
+  t.true(Math.abs(kurtosis - 3) < 0.0034);
   const shorter = new Float32Array(10);
   new Draws(0, Purpose.initialisation, 5).fillNormal(shorter, 2);
   t.deepEqual(shorter, values.slice(0, 10));

@@ -5,6 +5,7 @@ import { readingNotes } from '../../src/training-logs/format.js';
 import { type PublishedLog, parsePublishedLog, readPublishedLog } from '../../src/training-logs/read.js';
 import { readLogText } from '../../src/training-logs/text.js';
 import { temporaryFolder } from '../helpers/folder.js';
+import { near } from '../helpers/numeric.js';
 
 type Line = Record<string, unknown> | string;
 
@@ -205,7 +206,7 @@ test('the unit is that of the whole line', (t) => {
   const of = (...figures: Record<string, number>[]) =>
     parse(figures.flatMap((values, i) => [train(100 * (i + 1)), { mode: 'val', iter: 7, ...values }]));
   const [percent] = of({ aAcc: 83.1, mIoU: 21.5, 'IoU.wall': 77.2, 'IoU.fan': 0.61, 'IoU.lake': 1 }).validation;
-  t.true(Math.abs(percent!.perClass.get('fan')! - 0.0061) < 1e-12);
+  near(t, percent!.perClass.get('fan')!, 0.0061);
   t.is(percent!.perClass.get('lake'), 0.01);
   const [fraction] = of({ aAcc: 0.831, mIoU: 0.215, 'IoU.wall': 1, 'IoU.fan': 0.0061 }).validation;
   t.is(fraction!.perClass.get('wall'), 1);

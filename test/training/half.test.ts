@@ -35,7 +35,8 @@ inHalf('mixed precision starts from the same loss and learns as float32 does', a
       full: (await full.run(batch, iteration)).decodeLoss,
     };
     if (iteration === 0)
-      t.true(Math.abs(losses.half / losses.full - 1) < 0.02, `${losses.half} against ${losses.full}`);
+      // Images rounded to 2^-9 of their values, each another way. Measured in bfloat16: 5.7e-5.
+      t.true(Math.abs(losses.half / losses.full - 1) < 2.2e-4, `${losses.half} against ${losses.full}`);
   }
   t.true(losses.half < 0.6 && losses.full < 0.6, `after 60 steps: ${losses.half}, float32 ${losses.full}`);
   t.is(half.skipped, 0);

@@ -28,11 +28,12 @@ export default class RunsLogs extends BaseCommand {
     const { args, flags } = await this.parse(RunsLogs);
     const { findRunDirectory } = await import('../../runs/run-names.js');
     const { followLog } = await import('../../runs/inspect.js');
-    const { formatLogEntry } = await import('../../runs/list.js');
+    const { formatLogEntry, LOG_HEADS } = await import('../../runs/list.js');
     const { folder } = await findRunDirectory(flags.runs, args.run);
     const signal = AbortSignal.any([this.interruptSignal(), this.outputClosed]);
     const entries: object[] = [];
     for await (const entry of followLog(folder, { lines: flags.lines, follow: flags.follow, signal })) {
+      if (entries.length === 0) this.print(LOG_HEADS);
       entries.push(entry);
       this.print(formatLogEntry(entry));
     }

@@ -27,7 +27,7 @@ export default class RunsShow extends BaseCommand {
     });
     const files = names.sort();
     const classes = run.state === 'unreadable' ? null : await reader.classes();
-    this.print(formatRun(run, files));
+    this.print(formatRun(run, files, outputWidth()));
     if (classes !== null) {
       this.print(`\n${formatClasses(classes, { order: flags.sort, width: outputWidth() }).join('\n')}`);
     }

@@ -30,7 +30,10 @@ export function batchNormTests(subject: Subject): void {
       const gradient = normals(4, reference.size(shape));
       // The float32 mean is off by up to half a unit in its last place, seen in units of the deviation.
       const condition = 1 + Math.abs(mean) / deviation;
-      const tolerance = { ofLargest: 2e-6 * condition, absolute: 1e-6 };
+      // Measured: 0.3 of each of these at most, where the variance of one value or of a large mean counts most.
+      const tolerance = { ofLargest: 4e-7 * condition, absolute: 2e-7 };
+      const gammaTolerance = { ofLargest: 1e-6 * condition, absolute: 5e-7 };
+      const againTolerance = { ofLargest: 2e-7 * condition, absolute: 1e-7 };
       const expected = reference.batchNorm(x, gamma, beta, EPSILON);
       const statistics = reference.channelStatistics(x, channels);
       const inputs = { x: image(x, shape), gamma: vector(gamma), beta: vector(beta) };
@@ -42,14 +45,14 @@ export function batchNormTests(subject: Subject): void {
         return { y: shaped(t, y, shape), mean: statistics.mean, variance: statistics.variance };
       });
       assertClose(t, forward.y, expected, tolerance, 'y');
-      assertClose(t, forward.mean, statistics.mean, { ofLargest: 1e-6, absolute: 1e-6 * deviation }, 'mean');
-      assertClose(t, forward.variance, statistics.variance, { ofLargest: 2e-6 * condition }, 'variance');
+      assertClose(t, forward.mean, statistics.mean, { ofLargest: 3.5e-7, absolute: 3.5e-7 * deviation }, 'mean');
+      assertClose(t, forward.variance, statistics.variance, { ofLargest: 7e-7 * condition }, 'variance');
 
       const measured = { mean: vector(forward.mean), variance: vector(forward.variance) };
       const again = execute(t, subject, { ...inputs, ...measured }, ({ x, gamma, beta, ...statistics }) => ({
         y: shaped(t, kernels.batchNormApply(x, { gamma, beta, epsilon: EPSILON }, statistics, { relu: false }), shape),
       }));
-      assertClose(t, again.y, forward.y, tolerance, 'y from known statistics');
+      assertClose(t, again.y, forward.y, againTolerance, 'y from known statistics');
 
       const backward = execute(t, subject, { gradient: image(gradient, shape), ...inputs, ...measured }, (tensors) => {
         const normalisation = { ...tensors, epsilon: EPSILON };
@@ -64,7 +67,7 @@ export function batchNormTests(subject: Subject): void {
       const ofBeta = (at: Float64Array) => dot(gradient, reference.batchNorm(x, gamma, at, EPSILON));
       const dx = finiteDifferences(ofX, x, 1e-4 * deviation);
       assertClose(t, backward.x, dx, { ofLargest: 2e-6 * condition, absolute: 2e-6 / deviation }, 'x gradient');
-      assertClose(t, backward.gamma, finiteDifferences(ofGamma, gamma, 1), tolerance, 'γ gradient');
+      assertClose(t, backward.gamma, finiteDifferences(ofGamma, gamma, 1), gammaTolerance, 'γ gradient');
       assertClose(t, backward.beta, finiteDifferences(ofBeta, beta, 1), { ofLargest: 1e-6 }, 'β gradient');
     });
   }
@@ -79,7 +82,8 @@ export function batchNormTests(subject: Subject): void {
       const { y, statistics } = kernels.batchNorm(tensors.x, normalisation, { relu: false });
       return { y, mean: statistics.mean, variance: statistics.variance };
     });
-    assertClose(t, mean, statistics.mean, { relative: 1e-5 }, 'mean');
+    // TensorFlow's own kernels sum 24,576 values in float32. Measured: 1.1e-6 and 2.5e-6.
+    assertClose(t, mean, statistics.mean, { relative: 4e-6 }, 'mean');
     assertClose(t, variance, statistics.variance, { relative: 1e-5 }, 'variance');
   });
 
@@ -113,8 +117,9 @@ export function batchNormTests(subject: Subject): void {
           return relu ? Math.max(sum, 0) : sum;
         });
         const label = `residual ${added}, ReLU ${relu}`;
-        assertClose(t, result.y, expected, { ofLargest: 2e-6 }, label);
-        assertClose(t, result.again, expected, { ofLargest: 2e-6 }, `${label}, again`);
+        // Measured: 1.4e-7.
+        assertClose(t, result.y, expected, { ofLargest: 5e-7 }, label);
+        assertClose(t, result.again, expected, { ofLargest: 5e-7 }, `${label}, again`);
       }
     }
   });
@@ -141,7 +146,8 @@ export function batchNormTests(subject: Subject): void {
     });
     const difference = (of: (at: Float64Array) => Float64Array, at: ArrayLike<number>) =>
       finiteDifferences((point) => dot(gradient, of(point)), at, 1e-6);
-    const tolerance = { ofLargest: 5e-6 };
+    // Measured: 1.6e-7.
+    const tolerance = { ofLargest: 6e-7 };
     assertClose(
       t,
       result.x,

@@ -35,11 +35,12 @@ export function crossEntropyTests(subject: Subject): void {
       return { loss: result.loss, correct: result.correct, gradient: result.gradient };
     });
     const value = (at: ArrayLike<number>) => reference.crossEntropy(at, classes, labels, ignoreIndex);
-    assertClose(t, loss, [value(logits)], { relative: 2e-6, absolute: 1e-7 }, 'loss');
+    // Measured: a quarter of each of these two.
+    assertClose(t, loss, [value(logits)], { relative: 4e-7, absolute: 2e-8 }, 'loss');
     const predicted = reference.argmax(logits, classes);
     const hits = predicted.filter((label, i) => labels[i] !== ignoreIndex && label === labels[i]).length;
     t.is(correct[0], hits);
-    const tolerance = { absolute: 2e-6 / labels.length };
+    const tolerance = { absolute: 4.5e-7 / labels.length };
     assertClose(t, gradient, finiteDifferences(value, logits, 1e-4), tolerance, 'gradient');
   }
 

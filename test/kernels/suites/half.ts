@@ -48,8 +48,10 @@ export function halfTests({ name, tf, kernels }: Subject, precision: Exclude<Pre
       for (const kind of ['stored', 'full'] as const) {
         for (const [key, tensor] of Object.entries(actual[kind] ?? {})) {
           const read = kind === 'stored' ? kernels.cast(tensor, 'fp32') : tf.clone(tensor);
-          // Rounded once, or twice if it is a sum of slices. CPUs sum float16 in float16.
-          const tolerance = { ofLargest: precision === 'bf16' ? 2 * unit : 16 * unit };
+          // Rounded once, or twice if it is the sum of slices; processors sum float16 in float16. Measured: 5.3e-3 and
+          // 3.6e-3. What is float32 differs by the order of sums: 3.3e-7.
+          const ofStored = precision === 'bf16' ? 2 * unit : 16 * unit;
+          const tolerance = { ofLargest: kind === 'stored' ? ofStored : 1.2e-6 };
           assertClose(t, read.dataSync(), expected[kind]![key]!.dataSync(), tolerance, key);
           read.dispose();
         }

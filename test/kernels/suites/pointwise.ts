@@ -134,8 +134,9 @@ export function pointwiseTests(subject: Subject): void {
           },
           { owns: true },
         );
-        assertClose(t, state.velocity, expected.velocity, { ofLargest: 1e-6 }, `velocity ${iteration}`);
-        assertClose(t, state.parameter, expected.parameter, { ofLargest: 1e-6 }, `parameter ${iteration}`);
+        // Measured: 7.0e-8 and 8.6e-8.
+        assertClose(t, state.velocity, expected.velocity, { ofLargest: 2.5e-7 }, `velocity ${iteration}`);
+        assertClose(t, state.parameter, expected.parameter, { ofLargest: 3e-7 }, `parameter ${iteration}`);
       }
     });
   }
@@ -155,7 +156,8 @@ export function pointwiseTests(subject: Subject): void {
       const { y } = execute(t, subject, { x: image(x, SHAPE) }, (tensors) => ({
         y: shaped(t, kernels.softmax(tensors.x), SHAPE),
       }));
-      assertClose(t, y, reference.softmax(x, SHAPE[3]), { absolute: 1e-6 });
+      // A unit in the last place of 1: logits of deviation 50 give probabilities near it. Measured: 1.2e-7.
+      assertClose(t, y, reference.softmax(x, SHAPE[3]), { absolute: 4e-7 });
     });
   }
 }

@@ -12,6 +12,7 @@ import {
   textColourOn,
 } from '../../../src/pages/charts/svg.js';
 import { unbalanced } from '../../helpers/markup.js';
+import { near } from '../../helpers/numeric.js';
 import fc from '../../helpers/properties.js';
 
 test('steps of ticks are 1, 2 or 5 times a power of ten', (t) => {
@@ -95,9 +96,9 @@ test('a curve is drawn where its values are on the axes', (t) => {
   const drawn = curveOf(svg);
   t.is(drawn.length, 5);
   const [first, , middle, , last] = drawn;
-  // Equal steps of x; heights as 0, 4 and 16.
-  t.true(Math.abs(middle![0]! - (first![0]! + last![0]!) / 2) < 0.02);
-  t.true(Math.abs((first![1]! - middle![1]!) / (first![1]! - last![1]!) - 4 / 16) < 1e-3);
+  // Equal steps of x; heights as 0, 4 and 16. Coordinates of some hundred are written with two decimals.
+  near(t, middle![0]!, (first![0]! + last![0]!) / 2, 0.01);
+  near(t, (first![1]! - middle![1]!) / (first![1]! - last![1]!), 4 / 16, 1e-4);
   // The bottom of the axis is 0.
   const [, zero] = /text-anchor="end">0<|y="([\d.]+)" text-anchor="end">0</.exec(svg)!;
   t.is(Number(zero) - 4, first![1]!);
@@ -162,7 +163,8 @@ test('a class without a figure has no bar and says so; the others are as long as
   const { body } = barChart({ title: 'IoU', valueName: 'IoU, %', bars, maximum: 100, marks: [] });
   const widths = [...body.matchAll(/<rect class="f0"[^>]* width="([\d.]+)"/g)].map(([, width]) => Number(width));
   t.is(widths.length, 2);
-  t.true(Math.abs(widths[0]! / widths[1]! - 2) < 1e-3);
+  // Two decimals of some hundred.
+  near(t, widths[0]! / widths[1]!, 2, 1e-4);
   t.regex(body, />no figure</);
 });
 

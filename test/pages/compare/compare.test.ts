@@ -62,15 +62,15 @@ test('two runs: figures, classes, recipe and environment, by hand', async (t) =>
   const a = await runInput('aaa', catalogue);
   const { figures, classes, recipe, environment, stops, notes } = compare(a, await secondInput('bbb', a, catalogue));
   t.is(figures.length, 1);
-  near(t, figures[0]!.difference!, 81.7 - 33.3, 1e-9);
+  near(t, figures[0]!.difference!, 81.7 - 33.3);
   t.is(figures[0]!.verdict, null);
   // IoU of road 8/10 and 5/15, of sky 10/12 and 5/15.
   t.deepEqual(
     classes.map(({ name }) => name),
     ['sky', 'road'],
   );
-  near(t, classes[0]!.difference, 100 * (10 / 12 - 5 / 15), 1e-9);
-  near(t, classes[1]!.difference, 100 * (8 / 10 - 5 / 15), 1e-9);
+  near(t, classes[0]!.difference, 100 * (10 / 12 - 5 / 15));
+  near(t, classes[1]!.difference, 100 * (8 / 10 - 5 / 15));
   t.deepEqual(recipe, [{ path: 'model.width', a: 64, b: 16 }]);
   t.deepEqual(environment, []);
   t.is(stops.length, 6);
@@ -97,13 +97,13 @@ test('seeds: their means are compared, and with a published figure', async (t) =
   t.is(a.seeds.length, 3);
   const [figure] = compare(a, await secondInput('wide1', a, catalogue)).figures;
   // Means 71 and 76, deviations 1: t = −5/√(2/3), four degrees of freedom.
-  near(t, figure!.significance!.t, -5 / Math.sqrt(2 / 3), 1e-9);
-  near(t, figure!.significance!.degreesOfFreedom, 4, 1e-9);
+  near(t, figure!.significance!.t, -5 / Math.sqrt(2 / 3));
+  near(t, figure!.significance!.degreesOfFreedom, 4);
   const comparison = compare(a, await secondInput(undefined, a, catalogue));
   const mIoU = comparison.figures.find(({ figure }) => figure === 'mIoU')!;
   t.is(mIoU.b, 70.8);
   t.is(mIoU.verdict, 'reproduced');
-  near(t, mIoU.significance!.t, (71 - 70.8) / Math.sqrt(4 / 3), 1e-9);
+  near(t, mIoU.significance!.t, (71 - 70.8) / Math.sqrt(4 / 3));
   t.regex(formatComparison(comparison), /mIoU +│ 71\.00 │ 70\.80 │ \+0\.20 │ reproduced, p = 0\.\d{3}/);
 });
 

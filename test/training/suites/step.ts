@@ -38,11 +38,11 @@ export function stepSuite(engineName: EngineName): void {
     const optimizer = new MomentumOptimizer(tf, createKernels(engine), parameters);
     const options = { momentum: 0.9, weightDecay: 0.1 };
     optimizer.update(path_, tf.tensor1d([0.5, 0.5, 0.5]), { ...options, learningRate: 0.1 });
-    // v = g + 0.1·p = (0.6, 0.3, 0.8); p ← p − 0.1·v.
-    assertClose(t, parameters.get(path_).dataSync(), [0.94, -2.03, 2.92], { absolute: 1e-6 });
+    // v = g + 0.1·p = (0.6, 0.3, 0.8); p ← p − 0.1·v. Measured: 7.6e-8 off, and 1.1e-7 after the next, roundings of 3.
+    assertClose(t, parameters.get(path_).dataSync(), [0.94, -2.03, 2.92], { absolute: 3e-7 });
     optimizer.update(path_, tf.tensor1d([0, 0, 0]), { ...options, learningRate: 0.2 });
     // v = 0.9·v + 0.1·p = (0.634, 0.067, 1.012); p ← p − 0.2·v.
-    assertClose(t, parameters.get(path_).dataSync(), [0.8132, -2.0434, 2.7176], { absolute: 1e-6 });
+    assertClose(t, parameters.get(path_).dataSync(), [0.8132, -2.0434, 2.7176], { absolute: 4e-7 });
     optimizer.dispose();
     step.dispose();
   });
