@@ -39,7 +39,7 @@ if (!STAGES.includes(stage)) fail(`--stage ${stage}: expected ${STAGES.join(', '
 
 const experiment = resolve({ row, overrides: [...set, 'pretrained=null'] });
 const engine = await startEngine({ engine: engineName });
-const estimated = await largestStageMemory(experiment, [stage], engine);
+const estimated = await largestStageMemory({ experiment, stages: [stage] }, engine);
 
 async function train() {
   const { data, training } = experiment;

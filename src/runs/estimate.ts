@@ -148,7 +148,10 @@ async function estimateRun(
     flops: sumIfKnown(estimates.map(({ flops }) => flops)),
     seconds: sumIfKnown(estimates.map(({ seconds }) => seconds)),
     timing: { training: training?.basis ?? null, inference: inference?.basis ?? null },
-    memoryBytes: neededBytes(await largestStageMemory(experiment, readingStages(options), engine), engine),
+    memoryBytes: neededBytes(
+      await largestStageMemory({ ...options, experiment, stages: readingStages(options) }, engine),
+      engine,
+    ),
     diskBytes: stages.includes('train') ? checkpointsBytes(experiment, keepCheckpoints) : 0,
     problem: await problemOf(experiment, options),
   };

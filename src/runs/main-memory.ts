@@ -10,10 +10,14 @@ import type { Stage } from '../records/record.js';
 const MB = 2 ** 20;
 
 /**
- * The process without tensors: Node, this program, the engine's libraries and what they set up for each shape.
- * Measured on Linux x64 (docs/measuring.md, "Memory before a run").
+ * The process without images and tensors: Node, this program and the engine's libraries in bytes; and the arrays in which JavaScript
+ * had the weights before they became tensors and which it has not freed, in parts of the weights. In training all are drawn before
+ * they are loaded. Measured on Linux x64 (docs/measuring.md, "Memory before a run").
  */
-const PROCESS_BYTES = { tensorflow: 480 * MB, wasm: 200 * MB } as const;
+const PROCESS = {
+  tensorflow: { bytes: 450 * MB, weightsInTraining: 1.4, weightsInInference: 0.5 },
+  wasm: { bytes: 110 * MB, weightsInTraining: 0.5, weightsInInference: 0.3 },
+} as const;
 
 /** A thread that reads images, without pixels: V8 and the decoders. */
 const WORKER_BYTES = 40 * MB;
@@ -21,14 +25,25 @@ const WORKER_BYTES = 40 * MB;
 /** Bytes a pixel while an image is decoded, resized and distorted: file, colours and labels before and after, and their sums. */
 const DECODING_BYTES = 24;
 
-export function processBytes({ name }: Pick<Engine, 'name'>): number {
-  return PROCESS_BYTES[name];
+/** Bytes of the process without images and tensors. */
+export function programBytes(
+  { name }: Pick<Engine, 'name'>,
+  { model }: Pick<Experiment, 'model'>,
+  trains: boolean,
+): number {
+  const { bytes, weightsInTraining, weightsInInference } = PROCESS[name];
+  const weights = parameterSpecs(architecture(model)).reduce((sum, { shape }) => sum + floatBytes(shape), 0);
+  return bytes + weights * (trains ? weightsInTraining : weightsInInference);
+}
+
+function floatBytes(shape: readonly number[]): number {
+  return 4 * shape.reduce((product, size) => product * size, 1);
 }
 
 /** Bytes of a checkpoint: weights with running statistics, and the momentum of trained parameters. */
 export function checkpointBytes({ model }: Pick<Experiment, 'model'>): number {
   return parameterSpecs(architecture(model))
-    .map(({ kind, shape }) => (isTrained(kind) ? 2 : 1) * 4 * shape.reduce((product, n) => product * n, 1))
+    .map(({ kind, shape }) => (isTrained(kind) ? 2 : 1) * floatBytes(shape))
     .reduce((sum, each) => sum + each, 0);
 }
 

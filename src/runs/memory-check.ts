@@ -2,11 +2,30 @@ import type { Engine } from '../engines/engine.js';
 import { freeMemoryOfGpu } from '../engines/hardware.js';
 import { processMemory } from '../engines/memory.js';
 import type { Experiment } from '../recipe/experiment.js';
-import type { Stage } from '../records/record.js';
 import { type AvailableMemory, availableMemory } from '../support/available-memory.js';
 import { UserError } from '../support/errors.js';
 import { formatBytes } from '../support/format.js';
-import { largestStageMemory, type MemoryParts, type StageMemory, stepMemory } from './stage-memory.js';
+import {
+  largestStageMemory,
+  type MemoryParts,
+  type StageMemory,
+  type StagesOfRun,
+  stepMemory,
+} from './stage-memory.js';
+
+/** A run does not fit. */
+export class TooLargeError extends UserError {
+  override readonly name = 'TooLargeError';
+
+  constructor(
+    message: string,
+    next: string,
+    /** The changes of the recipe with which it fits, one of which is enough, as `--set` takes them. */
+    readonly changes: readonly string[] = [],
+  ) {
+    super(message, next);
+  }
+}
 
 /** Memory for a run. */
 export interface MemoryForRun {
@@ -40,37 +59,38 @@ export function neededBytes({ peakBytes, processBytes }: StageMemory, { device }
 
 /** Compares what a run's largest stage needs with the memory there is. @returns what is wrong and what fits; null if it fits. */
 export async function memoryProblem(
-  experiment: Experiment,
-  stages: readonly Stage[],
+  run: StagesOfRun,
   engine: Engine,
   available: MemoryForRun,
-): Promise<UserError | null> {
-  const largest = await largestStageMemory(experiment, stages, engine);
+): Promise<TooLargeError | null> {
+  const { experiment } = run;
+  const largest = await largestStageMemory(run, engine);
   const { addressableBytes } = engine;
   const { addressedBytes } = largest;
   if (addressedBytes !== null && addressableBytes !== null && addressedBytes > addressableBytes) {
-    const fits = (memory: StageMemory) => memory.addressedBytes! <= addressableBytes;
-    return new UserError(
+    const changes = await whatFits(largest, experiment, engine, (memory) => memory.addressedBytes! <= addressableBytes);
+    return new TooLargeError(
       `${experiment.row} needs about ${formatBytes(addressedBytes)} on the ${engine.name} engine ` +
         `(${formatBytes(largest.peakBytes)} of tensors in ${largest.of}, and what its kernels keep besides), which can ` +
         `address ${formatBytes(addressableBytes)}.`,
-      `${await whatFits(largest, experiment, engine, fits)}Use the native engine (fcn engines install), or run it ` +
-        'anyway with --force.',
+      `${adviceFor(changes)}Use the native engine (fcn engines install), or run it anyway with --force.`,
+      changes,
     );
   }
   const free = available.gpu === null ? available.main.bytes : available.gpu.free;
   if (free === null || neededBytes(largest, engine) <= free) return null;
-  const fits = (memory: StageMemory) => neededBytes(memory, engine) <= free;
-  return new UserError(
+  const changes = await whatFits(largest, experiment, engine, (memory) => neededBytes(memory, engine) <= free);
+  return new TooLargeError(
     `${experiment.row} needs about ${describeMemory(largest, engine)}, but ${describeAvailable(available)}.`,
-    `${await whatFits(largest, experiment, engine, fits)}Free some memory, or start anyway with --force.`,
+    `${adviceFor(changes)}Free some memory, or start anyway with --force.`,
+    changes,
   );
 }
 
 const PART_NAMES: Readonly<Record<keyof MemoryParts, string>> = {
   tensors: 'tensors',
   libraries: "the engine's scratch and gaps",
-  process: 'the program and its libraries',
+  program: 'the program and its libraries',
   samples: 'images being read',
   checkpoint: 'a checkpoint being written',
 };
@@ -97,14 +117,14 @@ export function describeAvailable({ main, gpu }: MemoryForRun): string {
   return `${formatBytes(bytes)} are available: ${limit}`;
 }
 
-/** Suggests the largest batch and the largest crop whose step fits; nothing if none does, or another stage does not fit. */
+/** The largest batch and the largest crop whose step fits, as changes of the recipe; none if another stage does not fit. */
 async function whatFits(
   { stage }: StageMemory,
   experiment: Experiment,
   engine: Engine,
   fits: (memory: StageMemory) => boolean,
-): Promise<string> {
-  if (stage !== 'train') return '';
+): Promise<string[]> {
+  if (stage !== 'train') return [];
   const { data, training } = experiment;
   const batch = await largestFitting(training.batch, async (images) =>
     fits(await stepMemory(experiment, stage, images, engine)),
@@ -113,12 +133,15 @@ async function whatFits(
     const smaller = { ...experiment, data: { ...data, cropHw: partOfCrop(data.cropHw, part) } };
     return fits(await stepMemory(smaller, stage, training.batch, engine));
   });
-  const [height, width] = partOfCrop(data.cropHw, crop);
-  const options = [
-    ...(batch === 0 ? [] : [`a batch of ${batch} (--set training.batch=${batch})`]),
-    ...(crop === 0 ? [] : [`a crop of ${height}×${width} (--set data.cropHw=[${height},${width}])`]),
+  return [
+    ...(batch === 0 ? [] : [`training.batch=${batch}`]),
+    ...(crop === 0 ? [] : [`data.cropHw=[${partOfCrop(data.cropHw, crop)}]`]),
   ];
-  return options.length === 0 ? '' : `What fits: ${options.join(', or ')}; either is a recorded deviation. `;
+}
+
+function adviceFor(changes: readonly string[]): string {
+  if (changes.length === 0) return '';
+  return `It fits with ${changes.map((change) => `--set ${change}`).join(' or ')} (a recorded deviation). `;
 }
 
 /** Crops are tried in this many steps of their sides. */

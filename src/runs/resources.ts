@@ -12,6 +12,7 @@ import { formatBytes } from '../support/format.js';
 import { checkpointsSize } from '../training/checkpoint-folder.js';
 import { checkpointBytes } from './main-memory.js';
 import { type MemoryForRun, memoryForRun, memoryProblem } from './memory-check.js';
+import type { StagesOfRun } from './stage-memory.js';
 
 /** Free bytes on the disk of a folder, which need not exist. */
 export async function freeDisk(folder: string): Promise<number> {
@@ -35,9 +36,7 @@ export function checkpointsBytes(experiment: Experiment, keep: number): number {
   return mostCheckpoints(experiment, keep) * checkpointBytes(experiment);
 }
 
-interface ResourcesOptions {
-  readonly experiment: Experiment;
-  readonly stages: readonly Stage[];
+interface ResourcesOptions extends StagesOfRun {
   /** Folder of the run directories; it need not exist. */
   readonly runs: string;
   /** Newest checkpoints to keep, besides the best. */
@@ -72,7 +71,7 @@ export async function requireResources(
 /** @throws UserError if the run needs more than is available. */
 export async function assertFits(options: ResourcesOptions, engine: Engine, available: Available): Promise<void> {
   const { experiment, stages, runs, keepCheckpoints } = options;
-  const problem = await memoryProblem(experiment, stages, engine, available);
+  const problem = await memoryProblem(options, engine, available);
   if (problem !== null) throw problem;
   const { row, training } = experiment;
   if (!stages.includes('train')) return;

@@ -5,7 +5,7 @@ import { benchmarkSize, testViews } from '../measurement/network-cost.js';
 import type { Experiment } from '../recipe/experiment.js';
 import type { Stage } from '../records/record.js';
 import { trainingMemory } from '../training/step.js';
-import { checkpointBytes, processBytes, samplesBytes } from './main-memory.js';
+import { checkpointBytes, programBytes, samplesBytes } from './main-memory.js';
 
 /** What a stage takes of main memory at its peak, in bytes. */
 export interface MemoryParts {
@@ -13,8 +13,8 @@ export interface MemoryParts {
   readonly tensors: number;
   /** Scratch of operations, and gaps between tensors in the memory that the engine has from the system. */
   readonly libraries: number;
-  /** Node, the program and the libraries themselves. */
-  readonly process: number;
+  /** Node, this program and the libraries themselves. */
+  readonly program: number;
   /** Images in use and made ahead, and the threads that make them. */
   readonly samples: number;
   /** The copy of weights and momentum that a thread writes as a checkpoint. */
@@ -33,16 +33,27 @@ export interface StageMemory extends PeakMemory {
 /** What measurements on other machines may find above the parts. */
 const MARGIN = 0.05;
 
+/** The stages of a run. */
+export interface StagesOfRun {
+  readonly experiment: Experiment;
+  readonly stages: readonly Stage[];
+  /** Iterations between evaluations during training, whose network is in memory beside the one in training. */
+  readonly evaluateEvery?: number | undefined;
+}
+
 /** The stage that takes most main memory; on a GPU, the one with the most tensors. */
 export async function largestStageMemory(
-  experiment: Experiment,
-  stages: readonly Stage[],
+  { experiment, stages, evaluateEvery }: StagesOfRun,
   engine: Engine,
 ): Promise<StageMemory> {
   const size = (each: StageMemory) => (engine.device === 'cpu' ? each.processBytes : each.peakBytes);
   const all: StageMemory[] = [];
   // One after the other, because an engine has one twin at a time.
-  for (const stage of stages) all.push(...(await memoryOf(experiment, stage, engine)));
+  for (const stage of stages) {
+    const found = await memoryOf(experiment, stage, engine);
+    const isBeside = stage === 'evaluate' && evaluateEvery !== undefined;
+    all.push(...(isBeside ? found.map((memory) => besideTraining(memory, experiment)) : found));
+  }
   return all.reduce((largest, each) => (size(each) > size(largest) ? each : largest));
 }
 
@@ -93,19 +104,42 @@ async function imageMemory(
   return withParts({ ...peak, stage, of: 'inference of an image' }, experiment, engine);
 }
 
+/** An evaluation between two training steps: weights, momentum and the next batches of the training stay. */
+function besideTraining(memory: StageMemory, experiment: Experiment): StageMemory {
+  const trained = checkpointBytes(experiment);
+  const added = (bytes: number | null) => (bytes === null ? null : bytes + trained);
+  const { parts, peakBytes, addressedBytes, residentBytes } = memory;
+  const all: MemoryParts = {
+    ...parts,
+    tensors: residentBytes === null ? 0 : parts.tensors + trained,
+    samples: parts.samples + samplesBytes(experiment, 'train'),
+  };
+  return {
+    ...memory,
+    peakBytes: peakBytes + trained,
+    addressedBytes: added(addressedBytes),
+    residentBytes: added(residentBytes),
+    parts: all,
+    processBytes: sumWithMargin(all),
+  };
+}
+
+function sumWithMargin(parts: MemoryParts): number {
+  return (1 + MARGIN) * Object.values(parts).reduce((total: number, bytes: number) => total + bytes, 0);
+}
+
 function withParts(
   memory: Omit<StageMemory, 'parts' | 'processBytes'>,
   experiment: Experiment,
   engine: Engine,
 ): StageMemory {
-  const { stage, peakBytes, residentBytes } = memory;
+  const { stage, of, peakBytes, residentBytes } = memory;
   const parts: MemoryParts = {
     tensors: residentBytes === null ? 0 : peakBytes,
     libraries: residentBytes === null ? 0 : Math.max(0, residentBytes - peakBytes),
-    process: processBytes(engine),
+    program: programBytes(engine, experiment, of === 'a training step'),
     samples: samplesBytes(experiment, stage),
     checkpoint: stage === 'train' ? checkpointBytes(experiment) : 0,
   };
-  const sum = Object.values(parts).reduce((total: number, bytes: number) => total + bytes, 0);
-  return { ...memory, parts, processBytes: (1 + MARGIN) * sum };
+  return { ...memory, parts, processBytes: sumWithMargin(parts) };
 }

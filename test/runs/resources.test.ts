@@ -44,7 +44,7 @@ test('a run whose training step does not fit is refused with numbers, and with t
   );
   t.regex(
     (error as UserError).next!,
-    /^What fits: a batch of \d+ \(--set training\.batch=\d+\), or a crop of (\d+)×(\d+) \(--set data\.cropHw=\[\1,\2\]\); .*--force\.$/,
+    /^It fits with --set training\.batch=\d+ or --set data\.cropHw=\[\d+,\d+\] \(a recorded deviation\)\. .*--force\.$/,
   );
   const none = await t.throwsAsync(assertFits(options, engine, { ...plenty, main: main(1000) }), {
     instanceOf: UserError,
@@ -64,10 +64,19 @@ test('the parts of the memory are named, and the limit of a container', async (t
     t.true(error!.message.includes(` for ${part}`), part);
   }
   t.regex(error!.message, /: the container's limit is 0\.0 MB \(\/sys\/fs\/cgroup\/memory\.max\)\.$/);
-  const { parts, processBytes } = await largestStageMemory(experiment, ['train'], engine);
+  const { parts, processBytes } = await largestStageMemory({ experiment, stages: ['train'] }, engine);
   const sum = Object.values(parts).reduce((total: number, bytes: number) => total + bytes, 0);
   t.true(processBytes > sum && processBytes < 1.1 * sum);
   t.is(parts.checkpoint, checkpointsBytes(experiment, 2) / 4);
+});
+
+test('an evaluation during training needs the weights and the momentum in training, too', async (t) => {
+  const engine = await startEngine({ engine: 'wasm' });
+  const evaluated = { experiment, stages: ['evaluate'] as const };
+  const after = await largestStageMemory(evaluated, engine);
+  const during = await largestStageMemory({ ...evaluated, evaluateEvery: 10 }, engine);
+  t.is(during.peakBytes - after.peakBytes, checkpointsBytes(experiment, 2) / 4);
+  t.true(during.parts.samples > after.parts.samples && during.processBytes > after.processBytes);
 });
 
 test('a run whose checkpoints do not fit onto the disk is refused', async (t) => {
@@ -114,8 +123,8 @@ test('an evaluation that does not fit is refused, too, several scales before one
     /needs about [\d.]+ [MG]B of memory in inference of an image \(.*[\d.]+ [MG]B for tensors.* for images being read.*\), but /,
   );
   t.is((error as UserError).next, 'Free some memory, or start anyway with --force.');
-  const single = await largestStageMemory(wide, ['evaluate'], engine);
-  const several = await largestStageMemory(wide, ['evaluate', 'evaluate-ms'], engine);
+  const single = await largestStageMemory({ experiment: wide, stages: ['evaluate'] }, engine);
+  const several = await largestStageMemory({ experiment: wide, stages: ['evaluate', 'evaluate-ms'] }, engine);
   t.is(several.stage, 'evaluate-ms');
   // The view at ratio 1.75, whole: features of three times the size.
   t.true(several.peakBytes > 2 * single.peakBytes && several.peakBytes < 4 * single.peakBytes);
@@ -139,7 +148,7 @@ test('what WebAssembly cannot address is refused on that engine, however much me
     error!.message,
     /needs about [\d.]+ GB on the wasm engine \([\d.]+ GB of tensors in a training step, .*can address 4\.00 GB\.$/,
   );
-  t.regex((error as UserError).next!, /^What fits: a batch of 6 .*fcn engines install.*--force\.$/);
+  t.regex((error as UserError).next!, /^It fits with --set training\.batch=6 .*fcn engines install.*--force\.$/);
   const six = { ...full, training: { ...full.training, batch: 6 } };
   await t.notThrowsAsync(assertFits({ ...options, experiment: six }, engine, plenty));
 });
