@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { hiddenTools, repackedWheel } from './check-addons.mjs';
 import { pack } from './pack.mjs';
 
 /** Of about 5 MB the reference set takes 3.5. A larger package contains something that does not belong in it. */
@@ -32,10 +33,9 @@ const TINY = [
 const work = mkdtempSync(path.join(os.tmpdir(), 'fcn-package-'));
 try {
   const folder = path.join(work, 'folder');
-  const { tarball, files } = pack(folder);
+  const { tarball, files } = await pack(folder);
   checkContents(tarball, files);
-  // npx takes a path without a leading dot for the name of a program.
-  const fcn = (...parameters) => npx(`./${path.basename(tarball)}`, folder, parameters);
+  const fcn = (...parameters) => npx(tarball, parameters);
   fcn('--version');
   checkScripts();
   fcn('list');
@@ -44,8 +44,10 @@ try {
   fcn('datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128', '--data-root', 'data');
   fcn('reproduce', ROW, '--profile', 'smoke', ...TINY, '--data-root', 'data', '--engine', 'wasm');
   const native = engines.some(({ name, available }) => name === 'tensorflow' && available);
-  if (native) fcn('benchmark', ROW, '--profile', 'smoke', ...TINY, '--engine', 'tensorflow');
-  else say('The native engine is not installed here: the package was used with the wasm engine only.');
+  if (native) {
+    fcn('benchmark', ROW, '--profile', 'smoke', ...TINY, '--engine', 'tensorflow');
+    if (process.platform !== 'win32') await checkWithoutTools(tarball, files);
+  } else say('The native engine is not installed here: the package was used with the wasm engine only.');
   say('The package works.');
 } finally {
   rmSync(work, { recursive: true, force: true });
@@ -61,19 +63,46 @@ function checkContents(tarball, files) {
   if (size > MOST_BYTES) fail(`The package has ${size} bytes; at most ${MOST_BYTES} are allowed.`);
 }
 
-/** Runs fcn from the tarball. If it fails, its output is shown and this process ends. */
-function npx(tarball, cwd, parameters) {
+/** Without Python and compiler: a wheel and the addons in the package must make the native engine, and the demo must run on it. */
+async function checkWithoutTools(tarball, files) {
+  const platform = `${process.platform}-${process.arch}`;
+  const addons = ['addons.json', 'host.node', 'operations.node', 'tfjs_binding.node'].map(
+    (name) => `addons/${platform}/${name}`,
+  );
+  const missing = addons.filter((file) => !files.includes(file));
+  if (missing.length > 0) fail(`The package lacks ${missing.join(', ')}.`);
+  const folder = path.join(work, 'without-tools');
+  const wheel = await repackedWheel(folder);
+  const environment = {
+    PATH: hiddenTools(path.join(folder, 'bin')),
+    CXX: '',
+    FCN_CACHE_DIR: path.join(folder, 'cache'),
+  };
+  const fcn = (...parameters) => npx(tarball, parameters, environment);
+  fcn('engines', 'install', '--from', wheel);
+  const { engine } = JSON.parse(fcn('doctor', '--json'));
+  if (engine !== 'tensorflow') fail(`Without Python and compiler the engine is ${engine}, not tensorflow.`);
+  const [data, runs, results] = ['data', 'runs', 'results'].map((name) => path.join(folder, name));
+  fcn('datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128', '--data-root', data);
+  fcn('reproduce', ROW, '--profile', 'smoke', ...TINY, '--data-root', data, '--runs', runs, '--results', results);
+  fcn('table', '--runs', runs, '--results', results);
+}
+
+/** Runs fcn from the tarball, in its folder. If it fails, its output is shown and this process ends. */
+function npx(tarball, parameters, environment = {}) {
   const started = performance.now();
   // Without the developer's FCN_ settings, and those that `npm run` sets.
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^(fcn_|npm_config_(ignore_scripts|cache)$)/i.test(name),
   );
-  const { status, error, stdout, stderr } = spawnSync('npx', ['--yes', tarball, ...parameters], {
-    cwd,
+  const { status, error, stdout, stderr } = spawnSync('npx', ['--yes', `./${path.basename(tarball)}`, ...parameters], {
+    // npx takes a path without a leading dot for the name of a program.
+    cwd: path.dirname(tarball),
     env: {
       ...Object.fromEntries(inherited),
       npm_config_cache: path.join(work, 'cache'),
       npm_config_ignore_scripts: 'false',
+      ...environment,
     },
     encoding: 'utf8',
     shell: process.platform === 'win32',

@@ -10,16 +10,21 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { makeAddons } from './addons.mjs';
 import { build, installPackages, npmProgram, root } from './setup.mjs';
 
 const BUNDLED = '@tensorflow/tfjs-node-gpu';
 /** What the loaded files of the copy require besides Node and TensorFlow.js's core. */
 const BUNDLED_NEEDS = ['google-protobuf'];
 
-/** Builds if needed, and packs into `folder`. @returns The tarball's path and the names of its files. */
-export function pack(folder) {
+/**
+ * Builds if needed, compiles the addons for this platform, and packs into `folder`, with what addons/ holds for other platforms.
+ * @returns The tarball's path and the names of its files.
+ */
+export async function pack(folder) {
   installPackages();
   build();
+  await makeAddons();
   const stage = mkdtempSync(path.join(os.tmpdir(), 'fcn-pack-'));
   try {
     for (const { path: file } of npmPack(root, '--dry-run').files) copyFile(file, stage);
@@ -93,6 +98,6 @@ function writeJson(file, value) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { tarball, files } = pack(process.argv[2] ?? '.');
+  const { tarball, files } = await pack(process.argv[2] ?? '.');
   process.stdout.write(`${tarball}: ${files.length} files\n`);
 }

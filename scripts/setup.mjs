@@ -50,6 +50,7 @@ export async function setUpEngine() {
   let shown = '';
   try {
     await ensureTensorflow({
+      index: process.env['FCN_INDEX'] || undefined,
       onProgress({ text }) {
         if (text !== shown) say(`${text} …`);
         shown = text;

@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
 import { Command } from '@oclif/core/command';
-import { ExitCode, InterruptedError, UserError } from '../support/errors.js';
+import { ExitCode, InterruptedError, type ReportedProblem, SeveralProblems, UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
 import { parseDuration, printable, printableJson } from '../support/format.js';
 import { callAfter } from '../support/pauses.js';
@@ -12,6 +12,8 @@ interface ErrorReport {
   readonly message: string;
   readonly next: string | null;
   readonly code: number;
+  /** Each problem by itself, if the error reports what was found before a start. */
+  readonly problems?: readonly ReportedProblem[];
   readonly stack?: string;
 }
 
@@ -32,7 +34,12 @@ export function explainError(
   context: { readonly flags?: readonly string[]; readonly command?: string | undefined } = {},
 ): ErrorReport {
   if (error instanceof UserError || error instanceof InterruptedError) {
-    return { message: error.message, next: error.next ?? null, code: error.exitCode };
+    return {
+      message: error.message,
+      next: error.next ?? null,
+      code: error.exitCode,
+      ...(error instanceof SeveralProblems && { problems: error.problems }),
+    };
   }
   if (isCommandLineError(error)) return explainCommandLineError(error, context.flags ?? [], context.command);
   const bug = error instanceof Error ? error : new Error(String(error));
@@ -76,8 +83,11 @@ export function reportError(report: ErrorReport, asJson: boolean): void {
     process.stdout.write(`${printableJson({ error: report })}\n`);
     return;
   }
-  process.stderr.write(`${printable(report.stack ?? `error: ${report.message}`)}\n`);
-  if (report.next !== null) process.stderr.write(`next: ${printable(report.next)}\n`);
+  for (const { message, next } of report.problems ?? [{ ...report, message: report.stack ?? report.message }]) {
+    process.stderr.write(`${report.stack === undefined ? 'error: ' : ''}${printable(message)}\n`);
+    // Several commands are alternatives.
+    if (next !== null) process.stderr.write(`next: ${printable(next).replaceAll('\n', '\n  or: ')}\n`);
+  }
 }
 
 /** A second signal within this time was sent together with the first. */
@@ -125,6 +135,11 @@ export abstract class BaseCommand extends Command {
   /** Writes a note to standard error; nothing with --json. */
   protected note(text: string): void {
     if (!this.jsonEnabled()) process.stderr.write(`${printable(text)}\n`);
+  }
+
+  /** Whether a flag stands in the command line, instead of its default or an environment variable. */
+  protected isGiven(flag: string): boolean {
+    return this.argv.some((argument) => argument === `--${flag}` || argument.startsWith(`--${flag}=`));
   }
 
   /** How to show progress: redrawn in place in a terminal, else as lines; nothing with --json. */

@@ -25,6 +25,9 @@ export const RUN_FORMS =
 
 export const runOrNewest = Args.string({ description: `${RUN_FORMS}. Default: the newest run.` });
 
+/** The forms of a flag that names weights. */
+export const WEIGHTS_VALUE = 'FILE|published|RUN';
+
 export const runsOrAll = Args.string({
   description:
     'Runs (ROW/RUN, RUN, the beginning of a name, a directory or a record), or rows and patterns, for all their runs. Default: all runs.',
@@ -108,6 +111,11 @@ export const evaluateEvery = Flags.integer({
   helpValue: 'N',
 });
 
+export const reset = Flags.option({
+  summary: 'Start these anew instead of loading them from the initial weights of the recipe.',
+  options: ['classifier'] as const,
+})();
+
 /** Which experiment to run: a row's recipe, its profile and changes to it. */
 export const experiment = { profile, set, precision, seed, file };
 
@@ -115,11 +123,17 @@ export const experiment = { profile, set, precision, seed, file };
 export function overridesOf({
   set = [],
   precision,
+  reset,
 }: {
   readonly set?: string[] | undefined;
   readonly precision?: Precision | undefined;
+  readonly reset?: 'classifier' | undefined;
 }): string[] {
-  return [...set, ...(precision === undefined ? [] : [`training.precision=${precision}`])];
+  return [
+    ...set,
+    ...(precision === undefined ? [] : [`training.precision=${precision}`]),
+    ...(reset === undefined ? [] : [`model.reset=${reset}`]),
+  ];
 }
 
 const checkData = Flags.option({

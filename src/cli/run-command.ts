@@ -2,12 +2,16 @@ import type { InferredFlags } from '@oclif/core/interfaces';
 import type { ClassOrder } from '../evaluation/class-order.js';
 import type { Stage } from '../records/record.js';
 import type { Resume } from '../runs/resumption.js';
+import type { CommandWith } from '../runs/run-check.js';
+import { UserError } from '../support/errors.js';
 import { parseDuration } from '../support/format.js';
 import { BaseCommand } from './base.js';
+import { commandWith } from './command-with.js';
 import { type experiment, overridesOf, type run } from './flags.js';
 
 /** Parsed flags of a command that runs a row. */
 type RunFlags = InferredFlags<typeof experiment & typeof run> & {
+  readonly reset?: 'classifier' | undefined;
   readonly 'evaluate-every'?: number | undefined;
   readonly sort?: ClassOrder;
 };
@@ -44,34 +48,60 @@ export abstract class RunCommand extends BaseCommand {
       saveRequested: this.saveRequests(),
       note: (text: string) => this.note(text),
       display: this.displayMode(),
+      commandWith: this.commandWith(),
     };
+  }
+
+  /** The weights that a flag names, and their run; a run's are described to the user. */
+  protected async findWeights(given: string | undefined, runs: string) {
+    if (given === undefined) return { file: undefined, run: null };
+    const { findWeights } = await import('../runs/weights-argument.js');
+    const found = await findWeights(given, runs);
+    if (found.described !== null) this.note(found.described);
+    return found;
+  }
+
+  /** Suggests this command with other flags. */
+  protected commandWith(): CommandWith {
+    const { flags, baseFlags } = this.ctor;
+    return commandWith({ bin: this.config.bin, id: this.id!, argv: this.argv, flags: { ...baseFlags, ...flags } });
   }
 
   protected async runRow(
     row: string | undefined,
     flags: RunFlags,
     stages: readonly Stage[],
-    extra: {
+    {
+      recipeOf,
+      ...extra
+    }: {
       readonly weights?: string;
+      /** A run whose recipe counts, without its weights. */
+      readonly recipeOf?: string | undefined;
       readonly weightsKey?: string | undefined;
       readonly predictions?: string | undefined;
       readonly labelIds?: boolean;
     } = {},
   ): Promise<object> {
-    const { resolve, deviations } = await import('../recipe/resolve.js');
+    const { chooseRecipe } = await import('../runs/run-recipe.js');
     const { execute } = await import('../runs/execute.js');
     const { tablesOf } = await import('../recipe/select.js');
     const { formatExecution } = await import('../tables/series.js');
     const { outputWidth } = await import('../terminal/layout.js');
     const { profile, file, seed, sort: order = 'data-set' } = flags;
-    const experiment = resolve({ row, file, profile, seed, overrides: overridesOf(flags) });
-    const execution = await execute({
-      ...this.executionOptions(flags),
-      experiment,
-      deviations: deviations(experiment, file),
-      stages,
-      ...extra,
-    });
+    const found = await this.findWeights(recipeOf ?? extra.weights, flags.runs);
+    const { run } = found;
+    if (recipeOf !== undefined && run === null) {
+      throw new UserError(
+        `--weights ${recipeOf} is no run, but only the recipe counts here.`,
+        'Give a run as fcn runs list names it, or give a row and leave out --weights.',
+      );
+    }
+    const weights = recipeOf === undefined ? found.file : undefined;
+    const isProfileGiven = this.isGiven('profile');
+    const overrides = overridesOf(flags);
+    const recipe = await chooseRecipe(run, { row, file, profile, isProfileGiven, seed, overrides });
+    const execution = await execute({ ...this.executionOptions(flags), ...recipe, stages, ...extra, weights });
     this.print(formatExecution(execution, tablesOf(file), { order, width: outputWidth() }));
     return execution;
   }

@@ -1,3 +1,4 @@
+import * as Flags from '@oclif/core/flags';
 import * as flags from '../cli/flags.js';
 import { RunCommand } from '../cli/run-command.js';
 
@@ -11,10 +12,18 @@ export default class Benchmark extends RunCommand {
     '<%= config.bin %> <%= command.id %> fcn_r50-d8_512x1024_40k_cityscapes --set benchmark.images=20 --json',
   ];
   static override args = { row: flags.row };
-  static override flags = { ...flags.experiment, ...flags.run };
+  static override flags = {
+    weights: Flags.string({
+      summary:
+        'Measure with the recipe of this run. The measured network is untrained: its speed does not depend on weights.',
+      helpValue: 'RUN',
+    }),
+    ...flags.experiment,
+    ...flags.run,
+  };
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Benchmark);
-    return this.runRow(args.row, flags, ['benchmark']);
+    return this.runRow(args.row, flags, ['benchmark'], { recipeOf: flags.weights });
   }
 }

@@ -14,6 +14,7 @@ export default class Predict extends BaseCommand {
     "row's test scale, and predicted at its own size. Images that cannot be read are named at the end.";
   static override examples = [
     '<%= config.bin %> <%= command.id %> street.jpg --row fcn_r50-d8_512x1024_40k_cityscapes --weights published',
+    '<%= config.bin %> <%= command.id %> street.jpg --weights RUN:best',
     '<%= config.bin %> <%= command.id %> photographs --row camvid_r18-d8 --weights FILE.safetensors --out predicted --ms-flip',
     '<%= config.bin %> <%= command.id %> images --row camvid_r18-d8 --weights FILE.safetensors --truth labels --json',
   ];
@@ -22,13 +23,13 @@ export default class Predict extends BaseCommand {
   };
   static override flags = {
     row: Flags.string({
-      summary: 'Row of the network; may be left out if --file has one row.',
+      summary: 'Row of the network; not needed if --file has one row or the weights are of a run.',
       helpValue: 'ROW',
     }),
     weights: Flags.string({
-      summary: "Weights of the network: a file, or the row's published weights.",
+      summary: "Weights of the network: a file, the row's published weights, or a checkpoint of a run.",
       required: true,
-      helpValue: 'FILE|published',
+      helpValue: flags.WEIGHTS_VALUE,
     }),
     key: flags.weightsKey,
     out: Flags.string({
@@ -58,6 +59,7 @@ export default class Predict extends BaseCommand {
       helpValue: 'N',
     }),
     ...flags.experiment,
+    runs: flags.runs,
     engine: flags.engine,
     offline: flags.offline,
   };
@@ -65,11 +67,12 @@ export default class Predict extends BaseCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Predict);
     const { formatPredictions, predict } = await import('../runs/predict.js');
-    const { row, file, profile, seed, weights, out, truth, slide, opacity, engine } = flags;
+    const { row, file, profile, seed, weights, runs, out, truth, slide, opacity, engine } = flags;
     const { failed, ...predicted } = await predict({
       inputs: args.images,
-      recipe: { row, file, profile, seed, overrides: overridesOf(flags) },
+      recipe: { row, file, profile, isProfileGiven: this.isGiven('profile'), seed, overrides: overridesOf(flags) },
       weights,
+      runs,
       weightsKey: flags.key,
       out,
       truth,

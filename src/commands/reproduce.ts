@@ -6,7 +6,8 @@ import { RunCommand } from '../cli/run-command.js';
 import type { ClassOrder } from '../evaluation/class-order.js';
 import type { Table } from '../recipe/tables.js';
 import { STAGE_NAMES } from '../records/record.js';
-import type { EstimateOptions } from '../runs/estimate.js';
+import type { CheckOptions } from '../runs/checks.js';
+import type { PlannedRun } from '../runs/plan.js';
 import type { Outcome } from '../runs/series.js';
 import { ExitCode } from '../support/errors.js';
 
@@ -48,8 +49,9 @@ export default class Reproduce extends RunCommand {
       ...flags.repeatable,
     })(),
     weights: Flags.string({
-      summary: "Weights to evaluate instead of training: a file, or each row's published weights.",
-      helpValue: 'FILE|published',
+      summary:
+        "Weights to evaluate instead of training: a file, each row's published weights, or a run's (RUN:best, RUN:last).",
+      helpValue: flags.WEIGHTS_VALUE,
       exclusive: ['repeat'],
     }),
     key: { ...flags.weightsKey, dependsOn: ['weights'] },
@@ -59,8 +61,11 @@ export default class Reproduce extends RunCommand {
       helpValue: 'N',
     }),
     'keep-going': Flags.boolean({ summary: 'Continue with the next run after a failure.' }),
-    'dry-run': Flags.boolean({ summary: 'Start nothing: estimate the time, memory and disk space of the runs.' }),
+    'dry-run': Flags.boolean({
+      summary: 'Start nothing: estimate time, memory and disk space, and list everything that is missing.',
+    }),
     ...flags.experiment,
+    reset: flags.reset,
     'evaluate-every': flags.evaluateEvery,
     sort: flags.classOrder,
     ...flags.run,
@@ -71,38 +76,20 @@ export default class Reproduce extends RunCommand {
     const { selectRows, tablesOf } = await import('../recipe/select.js');
     const { chooseStages, planRuns, requireOneRow, requireOneRun } = await import('../runs/plan.js');
     const { executeSeries } = await import('../runs/series.js');
-    const { table, all, file, profile, weights, seed = 0, repeat = 1 } = flags;
+    const { table, all, file, profile, seed = 0, repeat = 1 } = flags;
+    const { file: weights } = await this.findWeights(flags.weights, flags.runs);
     const overrides = overridesOf(flags);
     const rows = selectRows({ patterns: args.rows, table, all, file });
     requireOneRow(rows, weights);
     requireOneRun(rows.length * repeat, flags['resume-run']);
     const stages = chooseStages(flags.stage, weights);
     const plan = planRuns({ rows, profile, overrides, seed, repeat });
-    if (flags['dry-run']) {
-      const { engine, deterministic, runs, 'data-root': dataRoot, 'skip-bad': skipBad, keep: keepCheckpoints } = flags;
-      const evaluateEvery = flags['evaluate-every'];
-      return this.estimate({
-        plan,
-        stages,
-        evaluateEvery,
-        weights,
-        weightsKey: flags.key,
-        engine,
-        deterministic,
-        dataRoot,
-        skipBad,
-        offline: flags.offline,
-        runs,
-        keepCheckpoints,
-      });
-    }
+    const options = { ...this.executionOptions(flags), stages, weights, weightsKey: flags.key };
+    if (flags['dry-run']) return this.estimate(plan, options);
     const several = plan.length > 1;
     const outcomes = await executeSeries({
-      ...this.executionOptions(flags),
+      ...options,
       plan,
-      stages,
-      weights,
-      weightsKey: flags.key,
       keepGoing: flags['keep-going'],
       onStart: ({ experiment }, index) => {
         if (several) this.note(`[${index + 1}/${plan.length}] ${experiment.row}, seed ${experiment.seed}`);
@@ -116,13 +103,24 @@ export default class Reproduce extends RunCommand {
     return this.report(outcomes, flags.results, tablesOf(file), flags.sort);
   }
 
-  private async estimate(options: EstimateOptions): Promise<object> {
+  /** Shows what runs would take and what they lack. The exit code says whether they would start. */
+  private async estimate(plan: readonly PlannedRun[], options: CheckOptions): Promise<object> {
+    const { checkRuns, refusalOf } = await import('../runs/checks.js');
+    const { formatChecks } = await import('../runs/check-report.js');
     const { estimateSeries } = await import('../runs/estimate.js');
     const { formatEstimate } = await import('../runs/estimate-report.js');
     const { outputWidth } = await import('../terminal/layout.js');
-    const { basis, runs } = await estimateSeries(options);
-    this.print(formatEstimate(basis, runs, outputWidth()));
-    return { basis, runs };
+    const checked = await checkRuns(plan, options);
+    const engine = checked[0]?.engine ?? null;
+    const estimate = engine === null ? null : await estimateSeries(plan, engine, options);
+    if (estimate !== null) this.print(`${formatEstimate(estimate.basis, estimate.runs, outputWidth())}\n`);
+    this.print(formatChecks(checked, outputWidth()));
+    if (refusalOf(checked) !== null) process.exitCode = ExitCode.userError;
+    const estimated = checked.map(({ run, checks }, i) => {
+      const { row, seed } = run.experiment;
+      return { row, seed, ...estimate?.runs[i], checks };
+    });
+    return { basis: estimate?.basis ?? null, runs: estimated };
   }
 
   private async report(

@@ -88,7 +88,7 @@ export interface NativeBinding {
   readonly TF_Version: string;
 }
 
-type MissingPart = 'platform' | 'python' | 'pip' | 'compiler' | 'network';
+type MissingPart = 'platform' | 'compiler' | 'network';
 
 /** This machine lacks a part that the native engine needs. The wasm engine works. */
 export class EngineUnavailableError extends UserError {

@@ -4,14 +4,7 @@ import { UserError } from '../support/errors.js';
 import { explainFileError, makeFolder } from '../support/files.js';
 import { withLock } from '../support/lock.js';
 import { tensorflowState } from './selection.js';
-import {
-  addonFiles,
-  addonFolder,
-  addonRecipe,
-  compileAddons,
-  compilerVersion,
-  findCompiler,
-} from './tensorflow/addon.js';
+import { addonFiles, addonRecipe } from './tensorflow/addon.js';
 import {
   downloadFolder,
   type GivenSource,
@@ -20,9 +13,15 @@ import {
   readGivenSource,
   report,
 } from './tensorflow/job.js';
-import { checkBuild, obtainLibrary } from './tensorflow/library.js';
-import { describeFile, type InstallManifest, inspectInstall, writeManifest } from './tensorflow/manifest.js';
-import { nvidiaLibraryFolders } from './tensorflow/nvidia.js';
+import { obtainLibrary } from './tensorflow/library.js';
+import {
+  describeFile,
+  type InstalledFile,
+  type InstallManifest,
+  inspectInstall,
+  writeManifest,
+} from './tensorflow/manifest.js';
+import { chooseAddons, prepareAddons } from './tensorflow/prepare-addons.js';
 import {
   buildName,
   checkCLibrary,
@@ -49,10 +48,10 @@ interface InstallResult {
 }
 
 /**
- * Installs the native engine, TensorFlow's library and the addon compiled against it, in a folder that projects share. Resumes an
+ * Installs the native engine, TensorFlow's library and the addons compiled against it, in a folder that projects share. Resumes an
  * interrupted installation, repairs a damaged build, and does nothing if the build is complete. The build becomes the one in use.
- * @throws EngineUnavailableError if this machine lacks Python, pip, a compiler, the network or a supported platform; UserError for a
- * wrong version, source or hash, or a full disk.
+ * @throws EngineUnavailableError if the platform is not supported, the package index cannot be reached, or addons must be compiled
+ * and there is no compiler; UserError for a wrong version, source or hash, or a full disk.
  */
 export async function installTensorflow(options: InstallOptions = {}): Promise<InstallResult> {
   const variant: Variant = options.gpu ? 'gpu' : 'cpu';
@@ -89,7 +88,7 @@ export async function installTensorflow(options: InstallOptions = {}): Promise<I
  * @throws as `installTensorflow`.
  */
 export async function ensureTensorflow(
-  options: Pick<InstallOptions, 'onProgress' | 'signal'> = {},
+  options: Pick<InstallOptions, 'index' | 'onProgress' | 'signal'> = {},
 ): Promise<InstallResult | null> {
   const state = await tensorflowState();
   if (state.kind === 'ready') return null;
@@ -123,10 +122,10 @@ function isSameSource(given: GivenSource | null, manifest: InstallManifest): boo
 }
 
 async function install(job: Job): Promise<InstallManifest> {
-  const { folder, options } = job;
+  const { folder } = job;
   checkCLibrary();
-  // First, because without a compiler there is no point in downloading anything.
-  const compiler = await findCompiler();
+  // First, because without addons there is no point in downloading anything.
+  const addons = await chooseAddons(job);
   try {
     await makeFolder(folder);
   } catch (error) {
@@ -134,23 +133,8 @@ async function install(job: Job): Promise<InstallManifest> {
   }
   const library = await obtainLibrary(job);
 
-  report(job, 'compile', `Compiling the addon with ${compiler}`);
-  await compileAddons({
-    compiler,
-    folder: path.join(folder, addonFolder()),
-    include: path.join(library.tensorflow, 'include'),
-    libraries: job.source.libraries.map((name) => path.join(library.tensorflow, name)),
-    searchPath: await searchPath(folder, library.tensorflow),
-    signal: options.signal,
-  });
-
-  report(job, 'check', 'Checking that it runs');
-  await checkBuild(folder, job.version, options.signal);
-
-  const files = [];
-  for (const file of [...library.files, ...addonFiles()]) {
-    files.push(await describeFile(folder, file, options.signal));
-  }
+  const files = await describeFiles(job, library.files);
+  const compiler = await prepareAddons(job, addons, library, files);
   const manifest: InstallManifest = {
     schema: 1,
     tensorflow: job.version,
@@ -160,8 +144,8 @@ async function install(job: Job): Promise<InstallManifest> {
     source: library.source,
     runtimeWheels: library.runtimeWheels,
     recipe: addonRecipe(),
-    compiler: await compilerVersion(compiler),
-    files,
+    compiler,
+    files: [...files, ...(await describeFiles(job, addonFiles()))],
     installedAt: new Date().toISOString(),
   };
   await writeManifest(folder, manifest);
@@ -169,11 +153,8 @@ async function install(job: Job): Promise<InstallManifest> {
   return manifest;
 }
 
-/** Folders in which the addon looks for libraries: relative to itself if they are unpacked beside its folder. */
-async function searchPath(folder: string, tensorflow: string): Promise<string[]> {
-  const packages = path.dirname(tensorflow);
-  const found = [path.basename(tensorflow), ...(await nvidiaLibraryFolders(packages))];
-  if (packages !== folder) return found.map((name) => path.join(packages, name));
-  const own = process.platform === 'darwin' ? '@loader_path' : '$ORIGIN';
-  return found.map((name) => `${own}/../${name}`);
+async function describeFiles(job: Job, names: readonly string[]): Promise<InstalledFile[]> {
+  const files: InstalledFile[] = [];
+  for (const name of names) files.push(await describeFile(job.folder, name, job.options.signal));
+  return files;
 }

@@ -2,7 +2,7 @@ import { UserError } from '../support/errors.js';
 import { autoEngine, ENGINE_NAMES, type Engine, type EngineName, EngineUnavailableError } from './engine.js';
 import { convolvesBfloat16, listGpus } from './hardware.js';
 import { addonRecipe, findCompiler } from './tensorflow/addon.js';
-import { findPython } from './tensorflow/fetch.js';
+import { BUNDLED_FOR, bundleFolder, readBundle, whyUnfit } from './tensorflow/bundled-addons.js';
 import { type InstallManifest, inspectInstall } from './tensorflow/manifest.js';
 import { currentBuild, installCommand, NODE_PACKAGE, wheelSource } from './tensorflow/release.js';
 import { npmPackageFolder, npmPackageVersion } from './tool.js';
@@ -101,7 +101,7 @@ function wasmStatus(): Omit<EngineStatus, 'isDefault'> {
 
 /** What this machine lacks to install the native engine, a sentence each. Runs the tools to find out. */
 export async function missingForTensorflow(): Promise<string[]> {
-  const checks = [async () => wheelSource('cpu'), findPython, findCompiler];
+  const checks = [async () => wheelSource('cpu'), checkAddons];
   const missing: string[] = [];
   for (const check of checks) {
     try {
@@ -112,6 +112,12 @@ export async function missingForTensorflow(): Promise<string[]> {
     }
   }
   return missing;
+}
+
+/** @throws EngineUnavailableError if the addons of the tested release must be compiled, and there is no compiler. */
+async function checkAddons(): Promise<void> {
+  const why = whyUnfit(await readBundle(bundleFolder()), BUNDLED_FOR);
+  if (why !== null) await findCompiler(why);
 }
 
 let started: { readonly name: EngineName; readonly engine: Promise<Engine> } | null = null;

@@ -41,6 +41,22 @@ const model = z.strictObject({
       'Name of a published ImageNet backbone, an https link to NAME-HASH.pth (HASH: the first 8 digits of its SHA-256), path of a ' +
         'weights file, relative to this one, or null: from scratch.',
     ),
+  initialWeights: z
+    .string()
+    .min(1)
+    .nullable()
+    .optional()
+    .describe(
+      'Fine-tuning: weights of a whole network, of which all that fits is loaded before training, in place of pretrained. ' +
+        'A weights file, relative to this one; a run, as RUN, RUN:best or RUN:last; or published. Default: null, none.',
+    ),
+  reset: z
+    .literal('classifier')
+    .nullable()
+    .optional()
+    .describe(
+      'classifier: the last convolution of both heads is not loaded from initialWeights, but starts anew. Default: null.',
+    ),
 });
 
 const data = z.strictObject({

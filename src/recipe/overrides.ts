@@ -17,12 +17,24 @@ function leaves(value: object, prefix = ''): Map<string, unknown> {
   return found;
 }
 
+/** Values that a recipe may leave out; then they are null. Recipes and hashes from before they existed stay as they are. */
+const OPTIONAL_VALUES: ReadonlySet<string> = new Set(['model.initialWeights', 'model.reset']);
+
+/** Whether a recipe may leave out a value, given by its full path. */
+export const isOptional = (path: string) => OPTIONAL_VALUES.has(path);
+
 /** The sections of a recipe that determine an experiment's figures, without its names. */
 export type RecipeSections = Pick<Experiment, (typeof SECTIONS)[number]>;
 
 /** The values of a recipe by their full path. */
 export function recipeValues(recipe: RecipeSections): Map<string, unknown> {
   return leaves(Object.fromEntries(SECTIONS.map((section) => [section, recipe[section]])));
+}
+
+/** A copy of a recipe without optional values that are null, so that equal recipes have equal hashes. */
+export function withoutUnset<R extends { readonly model: Recipe['model'] }>(recipe: R): R {
+  const entries = Object.entries(recipe.model).filter(([key, value]) => value !== null || !isOptional(`model.${key}`));
+  return { ...recipe, model: Object.fromEntries(entries) as Recipe['model'] };
 }
 
 /** A value written as in YAML. @param option How it was given, `--set width`. @throws UserError where it is none. */
@@ -44,10 +56,13 @@ export function replaceValue<R extends RecipeSections>(recipe: R, path: string, 
   return withValue(recipe as unknown as RecipeSection, path.split('.'), value) as R;
 }
 
+/** The full paths of all values that --set can change. */
+const pathsOf = (recipe: RecipeSections) => [...new Set([...recipeValues(recipe).keys(), ...OPTIONAL_VALUES])];
+
 /** An override as --set takes it, with the shortest unambiguous path: `width=32`. */
 export function overrideText(path: string, value: unknown, recipe: RecipeSections): string {
   const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return `${shortPath(path, [...recipeValues(recipe).keys()])}=${text}`;
+  return `${shortPath(path, pathsOf(recipe))}=${text}`;
 }
 
 /**
@@ -61,13 +76,13 @@ export function applyOverrides(recipe: Recipe, overrides: readonly string[]): Re
     if (equals < 1) {
       throw new UserError(`--set ${override}: expected path=value.`, 'For example: --set width=16.');
     }
-    const path = fullPath(override.slice(0, equals).trim(), [...recipeValues(current).keys()]);
+    const path = fullPath(override.slice(0, equals).trim(), pathsOf(current));
     const value = parseValue(`--set ${path}`, override.slice(equals + 1));
     const changed = check(recipeSchema, withValue(current, path.split('.'), value));
     if ('value' in changed) return changed.value;
     throw new UserError(
       `--set ${path}: ${endSentence(changed.finding.message)}`,
-      `It is ${JSON.stringify(recipeValues(current).get(path))} in the recipe.`,
+      `It is ${JSON.stringify(recipeValues(current).get(path) ?? null)} in the recipe.`,
     );
   }, recipe);
 }

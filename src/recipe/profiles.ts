@@ -112,6 +112,10 @@ const RULES: readonly Rule[] = [
     minimumLearningRate > learningRate
       ? `training.minimumLearningRate ${minimumLearningRate} is above training.learningRate ${learningRate}`
       : undefined,
+  ({ model: { initialWeights = null, reset = null } }) =>
+    reset !== null && initialWeights === null
+      ? `model.reset is ${reset}, but there are no model.initialWeights from which it would be loaded`
+      : undefined,
   ({ model: { auxiliaryHead, decodeHead } }) =>
     auxiliaryHead.input > decodeHead.input
       ? `model.auxiliaryHead.input ${auxiliaryHead.input} comes after model.decodeHead.input ${decodeHead.input}`

@@ -1,8 +1,17 @@
 import { createHash } from 'node:crypto';
+import type { z } from 'zod';
 import { UserError } from '../support/errors.js';
 import { check, formatFinding } from '../support/yaml.js';
-import { type Experiment, experimentSchema, isSection } from './experiment.js';
-import { applyOverrides, overrideText, type RecipeSections, recipeValues, replaceValue } from './overrides.js';
+import { type Experiment, experimentSchema, isSection, type Recipe, recipeSchema } from './experiment.js';
+import {
+  applyOverrides,
+  isOptional,
+  overrideText,
+  type RecipeSections,
+  recipeValues,
+  replaceValue,
+  withoutUnset,
+} from './overrides.js';
 import { applyProfile, checkRules, isProfile } from './profiles.js';
 import { selectRow } from './select.js';
 import type { Row } from './tables.js';
@@ -47,12 +56,32 @@ function freeze<T>(value: T): T {
 export function resolveRow(row: Row, { profile = 'full', overrides = [], seed = 0 }: Changes = {}): Experiment {
   const { id, table, published, weights, log } = row;
   const recipe = applyOverrides(applyProfile(row.recipe, profile), overrides);
-  checkRules(recipe, id);
   const experiment = { row: id, table: table.name, profile, seed, ...recipe, published, weights, log };
+  return checkExperiment(experiment, table.file);
+}
+
+/**
+ * The experiment of an earlier run with other overrides or another seed.
+ * @param file Where the experiment is from, for messages.
+ * @throws UserError for a wrong override, or values that do not fit together.
+ */
+export function changeExperiment(
+  experiment: Experiment,
+  { overrides = [], seed = experiment.seed }: Pick<Changes, 'overrides' | 'seed'>,
+  file: string,
+): Experiment {
+  const recipe = Object.fromEntries(
+    Object.keys(recipeSchema.shape).map((key) => [key, experiment[key as keyof Recipe]]),
+  );
+  return checkExperiment({ ...experiment, ...applyOverrides(recipe as unknown as Recipe, overrides), seed }, file);
+}
+
+function checkExperiment(experiment: z.input<typeof experimentSchema> | Experiment, file: string): Experiment {
+  checkRules(experiment as Recipe, experiment.row);
   const checked = check(experimentSchema, experiment);
   // Cloned because rows share parts, which must not be frozen.
-  if ('value' in checked) return freeze(structuredClone(checked.value));
-  throw new UserError(`${id}: ${formatFinding(checked.finding)}`, `Correct it in ${table.file}.`);
+  if ('value' in checked) return freeze(structuredClone(withoutUnset(checked.value)));
+  throw new UserError(`${experiment.row}: ${formatFinding(checked.finding)}`, `Correct it in ${file}.`);
 }
 
 /** Finds a row and resolves it. @throws UserError also for an unknown row or a broken file. */
@@ -60,13 +89,18 @@ export function resolve({ row, file, ...changes }: ResolveOptions): Experiment {
   return resolveRow(selectRow(row, file), changes);
 }
 
-/** The values that differ between two recipes. */
+/** The values that differ between two recipes and that figures may depend on. */
 export function differences(experiment: RecipeSections, published: RecipeSections): Deviation[] {
-  const expected = recipeValues(published);
-  const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
-  return [...recipeValues(experiment)]
-    .filter(([path, value]) => !WITHOUT_EFFECT.has(path) && !same(value, expected.get(path)))
-    .map(([path, value]) => ({ path, published: expected.get(path), value }));
+  return allDifferences(experiment, published).filter(({ path }) => !WITHOUT_EFFECT.has(path));
+}
+
+function allDifferences(experiment: RecipeSections, published: RecipeSections): Deviation[] {
+  const [values, expected] = [recipeValues(experiment), recipeValues(published)];
+  const valueAt = (recipe: ReadonlyMap<string, unknown>, path: string) =>
+    isOptional(path) ? (recipe.get(path) ?? null) : recipe.get(path);
+  return [...new Set([...values.keys(), ...[...expected.keys()].filter(isOptional)])]
+    .map((path) => ({ path, published: valueAt(expected, path), value: valueAt(values, path) }))
+    .filter(({ published, value }) => JSON.stringify(published) !== JSON.stringify(value));
 }
 
 /**
@@ -94,6 +128,15 @@ export function recipeChanges({ profile, experiment, deviations }: ChangedRun): 
   );
   const unchanged = isProfile(profile) ? applyProfile(published, profile) : published;
   return differences(experiment, unchanged).map(({ path, value }) => overrideText(path, value, experiment));
+}
+
+/**
+ * What gives an experiment from the published recipe and a profile, as --set takes it: also values that no figure depends on, but
+ * that its hash does.
+ */
+export function overridesFrom(published: RecipeSections, experiment: Experiment): string[] {
+  const unchanged = applyProfile(published, experiment.profile);
+  return allDifferences(experiment, unchanged).map(({ path, value }) => overrideText(path, value, experiment));
 }
 
 /** JSON with sorted keys, so that equal data has equal text. */

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { z } from 'zod';
 import { UserError } from '../support/errors.js';
@@ -184,12 +184,22 @@ function locate(named: string, file: string): string {
   return isInside ? relative.replaceAll(path.sep, '/') : absolute;
 }
 
+/** The path of a weights file, even if there is none. */
+const WEIGHTS_PATH = /^\.{0,2}[/\\]|\.(pth|pt|ckpt|bin|safetensors)$/;
+
+/** Initial weights: a file's path is resolved; `published` and the name of a run stay. */
+function locateWeights(named: string, file: string): string {
+  const isFile = statSync(path.resolve(path.dirname(file), named), { throwIfNoEntry: false })?.isFile() === true;
+  return WEIGHTS_PATH.test(named) || isFile ? locate(named, file) : named;
+}
+
 /**
- * Resolves the paths in a recipe, of a data set's description and of a pretrained backbone, which are relative to the experiment
- * file. Names and ids stay.
+ * Resolves the paths in a recipe, of a data set's description, of a pretrained backbone and of initial weights, which are relative
+ * to the experiment file. Names and ids stay.
  */
-export function locateFiles({ data, model, ...rest }: Recipe, file: string): Recipe {
-  const { pretrained } = model;
+export function locateFiles({ data, model: given, ...rest }: Recipe, file: string): Recipe {
+  const { pretrained, initialWeights = null } = given;
+  const model = initialWeights === null ? given : { ...given, initialWeights: locateWeights(initialWeights, file) };
   return {
     ...rest,
     data: DATASET_FILE.test(data.dataset) ? { ...data, dataset: locate(data.dataset, file) } : data,

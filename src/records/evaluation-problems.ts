@@ -89,24 +89,48 @@ function differingLabels(single: Evaluation, multi: Evaluation, matrices: readon
   return [`${name} is labelled on ${areas![k]} pixels in details.evaluate, ${multiAreas![k]} in details.evaluate-ms`];
 }
 
+/** Checks that the best checkpoint is another than the last, better, and one that was evaluated during training. */
+function bestProblems({ details: { train, evaluate }, experiment }: RunRecord): string[] {
+  const best = evaluate?.best;
+  if (best === undefined) return [];
+  const { iterations } = experiment.training;
+  return [
+    ...(train === null ? ['it is of a training, but there was none'] : []),
+    ...(best.iteration < iterations
+      ? []
+      : [`it is of iteration ${best.iteration} of ${iterations}, expected an earlier one`]),
+    ...((train?.bestValidation?.mIoU ?? 0) > evaluate!.mIoU
+      ? []
+      : ['its mIoU during training is not above that of the last checkpoint']),
+    ...mismatch(
+      'its iteration',
+      best.iteration,
+      'the evaluations during training say',
+      train?.bestValidation?.iteration,
+    ),
+  ];
+}
+
 /**
  * Checks the evaluations of a record: figures against their confusion matrices, numbers of images, and both evaluations against
  * each other.
  */
 export function evaluationProblems(record: RunRecord): string[] {
-  const { details, experiment } = record;
+  const { evaluate, 'evaluate-ms': multiScale } = record.details;
   const problems: string[] = [];
   const matrices: ConfusionMatrix[] = [];
-  for (const stage of ['evaluate', 'evaluate-ms'] as const) {
-    const evaluation = details[stage];
-    if (evaluation === null) continue;
-    const matrix = matrixOf(evaluation, experiment.model.classes);
+  const add = (name: string, evaluation: Evaluation | null | undefined, others: readonly string[] = []) => {
+    if (evaluation == null) return;
+    const matrix = matrixOf(evaluation, record.experiment.model.classes);
     const found = typeof matrix === 'string' ? [matrix] : classFigureProblems(evaluation, matrix);
     if (typeof matrix !== 'string') matrices.push(matrix);
-    found.push(...classProblems(evaluation, record), ...imageProblems(evaluation, record));
-    problems.push(...found.map((problem) => `details.${stage}: ${problem}`));
-  }
-  const { evaluate, 'evaluate-ms': multiScale } = details;
+    found.push(...classProblems(evaluation, record), ...imageProblems(evaluation, record), ...others);
+    problems.push(...found.map((problem) => `details.${name}: ${problem}`));
+  };
+  add('evaluate.best', evaluate?.best, bestProblems(record));
+  matrices.length = 0;
+  add('evaluate', evaluate);
+  add('evaluate-ms', multiScale);
   if (evaluate === null || multiScale === null) return problems;
   problems.push(...differingLabels(evaluate, multiScale, matrices));
   if (canonicalJson(evaluate.loadReport) !== canonicalJson(multiScale.loadReport)) {

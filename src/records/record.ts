@@ -41,6 +41,10 @@ const train = z.object({
   peakProcessBytes: bytes,
   /** The backbone that training started from; absent in older records, or if there was none. */
   backbone: loadedBackboneSchema.optional(),
+  /** The weights of a whole network from which training started; `reset`: parameters of classifiers that started anew. */
+  initialWeights: loadSummarySchema.extend({ file: z.string(), sha256, reset: names }).optional(),
+  /** The best of the evaluations during training, mIoU as a fraction; absent if there were none. */
+  bestValidation: z.object({ iteration: z.int().min(1), mIoU: z.number() }).optional(),
 });
 
 /** Figures are fractions; null for a class that is neither labelled nor predicted. */
@@ -68,10 +72,19 @@ function areOfSameClasses({ perClass, confusion, outside }: z.output<typeof eval
   return perClass.length > 0 && lists.every(({ length }) => length === perClass.length);
 }
 
-const evaluation = evaluationFields.refine(areOfSameClasses, {
-  path: ['confusion'],
-  message: 'expected counts of the classes in perClass',
-});
+const ofSameClasses = { path: ['confusion'], message: 'expected counts of the classes in perClass' };
+
+const multiScaleEvaluation = evaluationFields.refine(areOfSameClasses, ofSameClasses);
+
+const evaluation = evaluationFields
+  .extend({
+    /** The evaluation of the best checkpoint, if that is another than the last, which the figures are of. */
+    best: evaluationFields
+      .extend({ iteration: z.int().min(1), file: z.string(), sha256 })
+      .refine(areOfSameClasses, ofSameClasses)
+      .optional(),
+  })
+  .refine(areOfSameClasses, ofSameClasses);
 
 const benchmark = z.object({
   fps: rate,
@@ -169,7 +182,7 @@ export const recordSchema = z.strictObject({
   details: z.strictObject({
     train: train.nullable(),
     evaluate: evaluation.nullable(),
-    'evaluate-ms': evaluation.nullable(),
+    'evaluate-ms': multiScaleEvaluation.nullable(),
     benchmark: benchmark.nullable(),
   }),
 });

@@ -158,6 +158,8 @@ export const descriptionSchema = z.object({
   identity: identitySchema,
   setup: setupSchema,
   startedAt: z.iso.datetime(),
+  /** Differences from the published recipe; absent in runs of earlier versions. */
+  deviations: z.array(z.object({ path: z.string(), published: z.unknown(), value: z.unknown() })).optional(),
   /** Numbers the runs of a row in order, as clocks may be set back. */
   number: z.int().min(0),
   continued: z.array(z.object({ at: z.iso.datetime(), changed: z.array(z.string()) })),

@@ -1,6 +1,5 @@
 import path from 'node:path';
-import type { Engine, EngineName } from '../engines/engine.js';
-import { startEngine } from '../engines/selection.js';
+import type { Engine } from '../engines/engine.js';
 import { createKernels } from '../kernels/create.js';
 import { benchmarkSize, inferenceFlops, testViews } from '../measurement/network-cost.js';
 import { convolutionRate } from '../measurement/roofline.js';
@@ -9,11 +8,13 @@ import type { Experiment, Precision } from '../recipe/experiment.js';
 import { captureEnvironment, hardwareName } from '../records/environment.js';
 import type { Stage } from '../records/record.js';
 import { UserError } from '../support/errors.js';
+import { formatNumber } from '../support/format.js';
+import { type DisplayMode, showStages } from '../terminal/display.js';
 import { availableForTensors, memoryForRun, neededBytes, usableBytes } from './memory-check.js';
-import { NetworkTimer, type TimingBasis } from './network-timing.js';
+import { NetworkTimer, type Range, type Timing, type TimingBasis } from './network-timing.js';
 import type { PlannedRun } from './plan.js';
 import { inAvailablePrecision } from './precision.js';
-import { type InputOptions, readingStages, requireInputs } from './preflight.js';
+import { type InputOptions, readingStages } from './preflight.js';
 import { checkpointsBytes, freeDisk } from './resources.js';
 import { largestStageMemory } from './stage-memory.js';
 
@@ -24,6 +25,8 @@ interface StageEstimate {
   /** Floating-point operations of all convolutions, and time; null if the number of images is not known. */
   readonly flops: number | null;
   readonly seconds: number | null;
+  /** Within which bounds the time is expected; null if it is not known. */
+  readonly secondsRange: Range | null;
 }
 
 export interface RunEstimate {
@@ -33,6 +36,7 @@ export interface RunEstimate {
   /** Null if unknown for any stage. */
   readonly flops: number | null;
   readonly seconds: number | null;
+  readonly secondsRange: Range | null;
   /** How the times were found; null if no stage trains, or none infers. */
   readonly timing: { readonly training: TimingBasis | null; readonly inference: TimingBasis | null };
   /** Main memory of the process in the stage that takes most; on a GPU, that of its tensors. */
@@ -41,8 +45,6 @@ export interface RunEstimate {
   readonly diskBytes: number;
   /** The requested precision if the run would use another one; otherwise null. */
   readonly replacedPrecision: Precision | null;
-  /** What would stop the run, as far as is known: a missing data set, for example. */
-  readonly problem: string | null;
 }
 
 /** What all estimates are based on. */
@@ -56,44 +58,53 @@ export interface EstimateBasis {
   readonly freeBytes: number;
 }
 
-export interface EstimateOptions extends InputOptions {
-  readonly plan: readonly PlannedRun[];
-  readonly engine: EngineName | 'auto';
-  /** Same bits in every run also on a GPU, which is slower. */
-  readonly deterministic: boolean;
-  /** Folder of the run directories; it need not exist. */
-  readonly runs: string;
+interface EstimateOptions extends InputOptions {
   /** Newest checkpoints to keep, besides the best. */
   readonly keepCheckpoints: number;
+  /** Folder of the run directories; it need not exist. */
+  readonly runs: string;
+  readonly signal: AbortSignal;
+  readonly display: DisplayMode;
 }
 
 /**
- * Estimates what runs would take on this machine; writes nothing. In less than a minute, it measures a bare convolution, and one
- * training step and one image of each distinct network (`NetworkTimer`); times are operations divided by these rates.
- * @throws UserError if the engine cannot be started.
+ * Estimates what runs would take on this machine; writes nothing. It measures a bare convolution, and one training step and one image
+ * of each distinct network (`NetworkTimer`), some seconds for each; times are operations divided by these rates.
+ * @throws the signal's reason on abort.
  */
 export async function estimateSeries(
+  plan: readonly PlannedRun[],
+  engine: Engine,
   options: EstimateOptions,
 ): Promise<{ basis: EstimateBasis; runs: readonly RunEstimate[] }> {
-  const engine = await startEngine(options);
   const environment = await captureEnvironment(engine);
-  const planned = options.plan.map((run) => availableRun(engine, run));
-  const kernels = createKernels(engine);
-  const precisions = new Set(planned.map(({ experiment }) => experiment.training.precision));
-  const convolutionGflops: Partial<Record<Precision, number>> = {};
-  for (const precision of precisions) convolutionGflops[precision] = convolutionRate(engine, kernels, precision);
+  const planned = plan.map((run) => availableRun(engine, run));
   const memoryBytes = usableBytes(engine, await memoryForRun(engine));
-  const timer = new NetworkTimer({
-    engine,
-    convolutionGflops,
-    memoryBytes: await availableForTensors(engine),
-    experiments: planned.map(({ experiment }) => experiment),
-  });
+  const forTensors = await availableForTensors(engine);
+  const convolutionGflops: Partial<Record<Precision, number>> = {};
   const runs: RunEstimate[] = [];
-  for (const { experiment, replacedPrecision, problem } of planned) {
-    const estimate = await estimateRun(experiment, options, engine, timer);
-    runs.push({ ...estimate, replacedPrecision, problem: estimate.problem ?? problem });
-  }
+  const measure = async (say: (progress: string) => void) => {
+    const kernels = createKernels(engine);
+    const precisions = new Set(planned.map(({ experiment }) => experiment.training.precision));
+    for (const precision of precisions) convolutionGflops[precision] = convolutionRate(engine, kernels, precision);
+    let networks = 0;
+    const onMeasure = (what: string) => {
+      networks++;
+      say(what);
+    };
+    const timer = new NetworkTimer({
+      engine,
+      convolutionGflops,
+      memoryBytes: forTensors,
+      onMeasure,
+      signal: options.signal,
+    });
+    for (const { experiment, replacedPrecision } of planned) {
+      runs.push({ ...(await estimateRun(experiment, options, engine, timer)), replacedPrecision });
+    }
+    return formatNumber(networks, 'measurement');
+  };
+  await showStages([{ title: 'Measure the networks', run: measure }], options.display);
   const freeBytes = await freeDisk(path.resolve(options.runs));
   return { basis: { hardware: hardwareName(environment), convolutionGflops, memoryBytes, freeBytes }, runs };
 }
@@ -102,15 +113,12 @@ export async function estimateSeries(
 function availableRun(engine: Engine, { experiment, deviations }: PlannedRun) {
   try {
     const available = inAvailablePrecision(engine, { experiment, deviations });
-    return { experiment: available.experiment, replacedPrecision: available.replaced, problem: null };
+    return { experiment: available.experiment, replacedPrecision: available.replaced };
   } catch (error) {
+    // The checks say so.
     if (!(error instanceof UserError)) throw error;
     const training = { ...experiment.training, precision: 'fp32' as const };
-    return {
-      experiment: { ...experiment, training },
-      replacedPrecision: null,
-      problem: `${error.message} ${error.next ?? ''}`.trimEnd(),
-    };
+    return { experiment: { ...experiment, training }, replacedPrecision: null };
   }
 }
 
@@ -126,19 +134,24 @@ async function estimateRun(
   const infers = stages.some((stage) => stage !== 'train') || options.evaluateEvery !== undefined;
   const training = trains ? await timer.time('training', experiment) : null;
   const inference = infers ? await timer.time('inference', experiment) : null;
-  const estimates = stages.map((stage) => {
+  const estimates = stages.map((stage): StageEstimate => {
     const work = stageWork(experiment, stage, images, options.evaluateEvery);
     const { count } = work;
-    if (count === null) return { stage, count, flops: null, seconds: null };
+    if (count === null) return { stage, count, flops: null, seconds: null, secondsRange: null };
     const parts = [
       { timing: training, flops: work.trainingFlops },
       { timing: inference, flops: work.inferenceFlops },
     ].filter(({ flops }) => flops > 0);
+    const total = (bound: (timing: Timing) => number) =>
+      parts.reduce((sum, { timing, flops }) => {
+        return sum + (timing!.setUpSeconds + timing!.secondsPerFlop * flops) * bound(timing!);
+      }, 0);
     return {
       stage,
       count,
       flops: work.trainingFlops + work.inferenceFlops,
-      seconds: parts.reduce((sum, { timing, flops }) => sum + timing!.setUpSeconds + timing!.secondsPerFlop * flops, 0),
+      seconds: total(() => 1),
+      secondsRange: [total(({ spread: [low] }) => low), total(({ spread: [, high] }) => high)],
     };
   });
   return {
@@ -147,19 +160,26 @@ async function estimateRun(
     stages: estimates,
     flops: sumIfKnown(estimates.map(({ flops }) => flops)),
     seconds: sumIfKnown(estimates.map(({ seconds }) => seconds)),
+    secondsRange: sumOfRanges(estimates.map(({ secondsRange }) => secondsRange)),
     timing: { training: training?.basis ?? null, inference: inference?.basis ?? null },
     memoryBytes: neededBytes(
       await largestStageMemory({ ...options, experiment, stages: readingStages(options) }, engine),
       engine,
     ),
     diskBytes: stages.includes('train') ? checkpointsBytes(experiment, keepCheckpoints) : 0,
-    problem: await problemOf(experiment, options),
   };
 }
 
 /** A sum; null if any value is unknown. */
 export function sumIfKnown(values: readonly (number | null)[]): number | null {
   return values.reduce((total, value) => (total === null || value === null ? null : total + value), 0);
+}
+
+/** The bounds of a sum; null if any value is unknown. */
+export function sumOfRanges(ranges: readonly (Range | null)[]): Range | null {
+  const low = sumIfKnown(ranges.map((range) => range?.[0] ?? null));
+  const high = sumIfKnown(ranges.map((range) => range?.[1] ?? null));
+  return low === null || high === null ? null : [low, high];
 }
 
 /** Floating-point operations of all convolutions, in training steps and in inference. */
@@ -188,8 +208,8 @@ function stageWork(
       const { iterations, batch } = training;
       const trainingFlops = iterations * batch * flopsOfSample;
       if (evaluateEvery === undefined) return { count: iterations, trainingFlops, inferenceFlops: 0 };
-      // The stage `evaluate` follows the last iteration.
-      const evaluations = Math.floor((iterations - 1) / evaluateEvery);
+      // And at most one more: of the last checkpoint if no stage evaluates it, otherwise of the best one in that stage.
+      const evaluations = Math.floor((iterations - 1) / evaluateEvery) + 1;
       const each = stageWork(experiment, 'evaluate', validationImages, undefined);
       return { count: iterations, trainingFlops, inferenceFlops: evaluations * each.inferenceFlops };
     }
@@ -228,15 +248,4 @@ async function validationImages(
   });
   const images = found?.length ?? dataset.published?.images['val'] ?? null;
   return images === null ? null : Math.min(images, evaluation.limit ?? images);
-}
-
-/** The first problem that would stop a run before it starts. */
-async function problemOf(experiment: Experiment, options: InputOptions): Promise<string | null> {
-  try {
-    await requireInputs(experiment, options);
-    return null;
-  } catch (error) {
-    if (error instanceof UserError) return error.message;
-    throw error;
-  }
 }

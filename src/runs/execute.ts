@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import type { Engine } from '../engines/engine.js';
 import { codeVersion } from '../records/environment.js';
 import { figuresOf } from '../records/figures.js';
 import { type RunRecord, readRecord, type Stage, writeRecord } from '../records/record.js';
@@ -7,12 +8,14 @@ import { InterruptedError, UserError } from '../support/errors.js';
 import { removeHalfWritten } from '../support/files.js';
 import { Lock, LostLockError } from '../support/lock.js';
 import { checkpointsSize } from '../training/checkpoint-folder.js';
+import { refusalOf } from './checks.js';
 import { RunDirectory, writeDescription } from './directory.js';
 import { fetchMissingBackbone } from './fetch.js';
+import { checkResources } from './machine-checks.js';
 import { readingStages } from './preflight.js';
 import { type ExecuteOptions, type PreparedRun, prepareRun, recordsFolder } from './prepare-run.js';
-import { requireResources } from './resources.js';
 import { findRunToResume, highestNumber, setupChanges } from './resumption.js';
+import { flagsAlone } from './run-check.js';
 import { RunReader } from './run-reader.js';
 import { readStageResult } from './stage-results.js';
 import { StageRunner } from './stage-runner.js';
@@ -44,8 +47,9 @@ export async function execute(requested: ExecuteOptions): Promise<Execution> {
     const before = await completedBefore(taken, requested);
     if (before !== null) return before;
     const times = await begin(taken, prepared);
-    const { options, engine, weights, given } = prepared;
-    const stages = new StageRunner(options, engine, taken.directory, taken.lock, weights, given);
+    const { options, engine, weights, given, initialWeights } = prepared;
+    const settings = { ...options, initialWeights };
+    const stages = new StageRunner(settings, engine, taken.directory, taken.lock, weights, given);
     try {
       await stages.doStages();
     } catch (error) {
@@ -79,7 +83,7 @@ async function takeDirectory({
   const { experiment, runs, resume, note, signal } = options;
   const earlier = await findRunToResume(path.join(runs, experiment.row), { identity, setup }, resume, note);
   if (earlier?.completed !== true) {
-    await requireResources({ ...options, stages: readingStages(options) }, engine, earlier?.directory ?? null);
+    await requireResources(options, engine, earlier?.directory ?? null);
     const begun = earlier === null ? 0 : await checkpointsSize(path.join(earlier.directory, 'checkpoints'));
     if (options.stages.includes('train') && begun === 0) await fetchMissingBackbone(experiment, options);
   }
@@ -101,6 +105,20 @@ async function takeDirectory({
   });
   const name = `${experiment.row}.${experiment.profile}.${directory.id}.json`;
   return { directory, kept: path.join(recordsFolder(options), name), lock, isResumed: earlier !== null };
+}
+
+/**
+ * Refuses a run that does not fit in memory or on the disk, unless --force is given.
+ * @param directory The directory of a resumed run; null for a new one.
+ * @throws SeveralProblems with needed and available bytes.
+ */
+async function requireResources(options: ExecuteOptions, engine: Engine, directory: string | null): Promise<void> {
+  if (options.force) return;
+  const existing = directory === null ? 0 : await checkpointsSize(path.join(directory, 'checkpoints'));
+  const { commandWith = flagsAlone } = options;
+  const checks = await checkResources({ ...options, commandWith, stages: readingStages(options) }, engine, existing);
+  const refusal = refusalOf([{ run: options, checks }]);
+  if (refusal !== null) throw refusal;
 }
 
 async function removeHalfWrittenFiles({ directory, kept }: TakenDirectory): Promise<void> {
@@ -132,7 +150,8 @@ async function begin({ directory, isResumed }: TakenDirectory, prepared: Prepare
   const ofRow = path.dirname(directory.path);
   if (!isResumed) {
     const number = (await highestNumber(ofRow)) + 1;
-    await writeDescription(directory.path, { identity, setup, startedAt, number, continued: [] });
+    const deviations = options.deviations.map((deviation) => ({ ...deviation }));
+    await writeDescription(directory.path, { identity, setup, startedAt, deviations, number, continued: [] });
     return { startedAt };
   }
   // Another process may have resumed or removed the run since it was found.

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Engine } from '../engines/engine.js';
 import type { PeakMemory } from '../engines/memory.js';
 import { inferenceMemory } from '../evaluation/inference.js';
@@ -10,13 +11,18 @@ import { trainingMemory } from '../training/step.js';
 
 /**
  * How a time was found. `measured`: with a step or image of the recipe; `reduced`: with a smaller one, scaled by operations;
- * `share`: from other networks' mean share of the bare convolution's rate.
+ * `share`: from the rate of the bare convolution, because not even a small one fits into memory.
  */
 export type TimingBasis = 'measured' | 'reduced' | 'share';
+
+/** A lower and an upper bound. */
+export type Range = readonly [low: number, high: number];
 
 /** How fast a network trains, or infers. */
 export interface Timing {
   readonly secondsPerFlop: number;
+  /** Seconds of the fastest and of the slowest machine that the estimate allows for, as multiples of the estimate. */
+  readonly spread: Range;
   /** To make the network, and what the first step takes in addition. */
   readonly setUpSeconds: number;
   readonly basis: TimingBasis;
@@ -34,15 +40,20 @@ interface Candidate {
   readonly reduced: boolean;
 }
 
-/** Maximum seconds of all measurements, and of one. */
-const ALL_SECONDS = 24;
-const ONE_SECONDS = 6;
+/** Maximum seconds of one measurement. */
+const ONE_SECONDS = 3;
 
 /** For short steps and images; the median counts. */
 const MOST_REPETITIONS = 7;
 
-/** Expected share of the bare convolution's rate before the first measurement. */
+/** Expected share of the bare convolution's rate: to choose a measurement, and if none is possible. */
 const EXPECTED_SHARE = 0.5;
+
+/**
+ * How far times may lie from the estimate besides what the repetitions differ. `measured`: a machine's speed drifts. `reduced`:
+ * small sizes use a processor less well than the recipe's. `share`: networks reach from a seventh of the bare rate to all of it.
+ */
+const SPREAD: Readonly<Record<TimingBasis, Range>> = { measured: [0.85, 1.2], reduced: [0.5, 1.3], share: [0.5, 3.5] };
 
 /** Share of free memory that a measurement may use. */
 const MEMORY_SHARE = 0.8;
@@ -53,51 +64,55 @@ interface NetworkTimerOptions {
   readonly convolutionGflops: Readonly<Partial<Record<Precision, number>>>;
   /** Free memory for tensors; null if unknown. */
   readonly memoryBytes: number | null;
-  /** All experiments to be timed: their networks share the time. */
-  readonly experiments: readonly Experiment[];
+  /** Told what is measured next. */
+  readonly onMeasure?: (what: string) => void;
+  /** Ends before the next measurement. */
+  readonly signal?: AbortSignal;
 }
 
-/** Times one training step and one image of each distinct network once, within a time limit. */
+/**
+ * Times one training step and one image of each distinct network once. What it finds for a network does not depend on which others
+ * it times.
+ */
 export class NetworkTimer {
-  private readonly known = new Map<string, Timing | null>();
-  private readonly shares: Record<Kind, { share: number; setUpSeconds: number }[]> = { training: [], inference: [] };
-  private secondsLeft = ALL_SECONDS;
-  private networksLeft: number;
+  private readonly known = new Map<string, Timing>();
 
-  constructor(private readonly options: NetworkTimerOptions) {
-    this.networksLeft = new Set(options.experiments.map((experiment) => keyOf('training', experiment))).size;
-  }
+  constructor(private readonly options: NetworkTimerOptions) {}
 
   /** The training or single-scale inference time of the experiment's network. */
   async time(kind: Kind, experiment: Experiment): Promise<Timing> {
     const key = keyOf(kind, experiment);
     if (!this.known.has(key)) {
+      const { signal, onMeasure } = this.options;
+      onMeasure?.(`${experiment.row}, ${kind === 'training' ? 'a training step' : 'inference of an image'}`);
+      // Measuring keeps the thread busy: progress is drawn, and signals arrive, before.
+      await setImmediate();
+      signal?.throwIfAborted();
       const candidate = await this.choose(kind, experiment);
-      this.known.set(key, candidate === null ? null : await this.measure(kind, experiment, candidate));
-      if (kind === 'inference') this.networksLeft = Math.max(1, this.networksLeft - 1);
+      this.known.set(
+        key,
+        candidate === null ? this.byShare(experiment) : await this.measure(kind, experiment, candidate),
+      );
     }
-    return this.known.get(key) ?? this.byShare(kind, experiment);
+    return this.known.get(key)!;
   }
 
-  /** The largest step or image that fits in memory and time; null if none does. */
+  /** The largest step or image that fits in memory and time, or the smallest if none is fast enough; null if none fits in memory. */
   private async choose(kind: Kind, experiment: Experiment): Promise<Candidate | null> {
     const { memoryBytes, engine } = this.options;
-    const rate = this.expectedRate(kind, experiment);
-    const limit = this.limit();
+    const rate = this.expectedRate(experiment);
     const fitting = (await candidatesOf(kind, experiment, engine)).filter(
       ({ bytes }) => memoryBytes === null || bytes <= MEMORY_SHARE * memoryBytes,
     );
     // One repetition to warm up, one that is timed.
-    const found = fitting.find(({ flops }) => (2 * flops) / rate <= limit);
-    // Before the first measurement, even the smallest one is useful.
-    return found ?? (this.meanShare(kind) === null ? (fitting.at(-1) ?? null) : null);
+    return fitting.find(({ flops }) => (2 * flops) / rate <= ONE_SECONDS) ?? fitting.at(-1) ?? null;
   }
 
   private async measure(kind: Kind, experiment: Experiment, candidate: Candidate): Promise<Timing> {
     const { engine } = this.options;
     const { size: sizeHw, batch, flops, reduced } = candidate;
-    const expected = flops / this.expectedRate(kind, experiment);
-    const repetitions = Math.max(1, Math.min(MOST_REPETITIONS, Math.floor(this.limit() / expected) - 1));
+    const expected = flops / this.expectedRate(experiment);
+    const repetitions = Math.max(1, Math.min(MOST_REPETITIONS, Math.floor(ONE_SECONDS / expected) - 1));
     const options = { engine, experiment, sizeHw, warmup: 1, repetitions };
     const start = performance.now();
     const { seconds } =
@@ -105,36 +120,24 @@ export class NetworkTimer {
     const once = median(seconds);
     const all = (performance.now() - start) / 1000;
     const setUpSeconds = Math.max(0, all - (1 + repetitions) * once);
-    this.secondsLeft = Math.max(0, this.secondsLeft - all);
-    this.shares[kind].push({ share: flops / once / this.rateOf(experiment), setUpSeconds });
-    return { secondsPerFlop: once / flops, setUpSeconds, basis: reduced ? 'reduced' : 'measured' };
+    const basis = reduced ? 'reduced' : 'measured';
+    const [low, high] = SPREAD[basis];
+    const spread = [(low * Math.min(...seconds)) / once, (high * Math.max(...seconds)) / once] as const;
+    return { secondsPerFlop: once / flops, spread, setUpSeconds, basis };
   }
 
-  private byShare(kind: Kind, experiment: Experiment): Timing {
-    const share = this.meanShare(kind) ?? EXPECTED_SHARE;
-    const setUps = this.shares[kind].map(({ setUpSeconds }) => setUpSeconds);
+  private byShare(experiment: Experiment): Timing {
     return {
-      secondsPerFlop: 1 / (this.rateOf(experiment) * share),
-      setUpSeconds: setUps.reduce((sum, each) => sum + each, 0) / Math.max(1, setUps.length),
+      secondsPerFlop: 1 / this.expectedRate(experiment),
+      spread: SPREAD.share,
+      setUpSeconds: 0,
       basis: 'share',
     };
   }
 
-  /** Geometric mean, because shares are ratios; null before the first measurement. */
-  private meanShare(kind: Kind): number | null {
-    const shares = this.shares[kind];
-    if (shares.length === 0) return null;
-    return Math.exp(shares.reduce((sum, { share }) => sum + Math.log(share), 0) / shares.length);
-  }
-
-  /** Maximum seconds of the next measurement. */
-  private limit(): number {
-    return Math.min(ONE_SECONDS, this.secondsLeft / (2 * this.networksLeft));
-  }
-
   /** Expected FLOP/s of a network. */
-  private expectedRate(kind: Kind, experiment: Experiment): number {
-    return this.rateOf(experiment) * (this.meanShare(kind) ?? EXPECTED_SHARE);
+  private expectedRate(experiment: Experiment): number {
+    return this.rateOf(experiment) * EXPECTED_SHARE;
   }
 
   /** FLOP/s of the bare convolution. */

@@ -109,7 +109,7 @@ export function chooseStages(requested: readonly Stage[] | undefined, weights: s
   if (weights !== undefined && stages.includes('train')) {
     throw new UserError(
       '--weights evaluates without training, but --stage train trains.',
-      'Leave one of them out; --set pretrained=FILE starts training from a backbone.',
+      'Leave one of them out; --set initialWeights=FILE starts training from weights.',
     );
   }
   const evaluates = stages.find((stage) => stage === 'evaluate' || stage === 'evaluate-ms');

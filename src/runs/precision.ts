@@ -8,7 +8,7 @@ interface PrecisionInput {
   readonly deviations: readonly Deviation[];
 }
 
-interface InPrecision extends PrecisionInput {
+export interface InPrecision extends PrecisionInput {
   /** The requested precision if the experiment now has another one; otherwise null. */
   readonly replaced: Precision | null;
 }

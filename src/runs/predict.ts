@@ -11,19 +11,25 @@ import type { LoadSummary } from '../network/load-summary.js';
 import { formatPixelShare, type PredictedClass, type PredictionFiles, predictionFiles } from '../prediction/output.js';
 import { type PredictedImages, type PredictionTask, predictImages, slideOverrides } from '../prediction/predict.js';
 import { findSources, findTruths, requireSeparateOutputs } from '../prediction/sources.js';
-import { type Deviation, deviations, type ResolveOptions, resolve } from '../recipe/resolve.js';
+import type { Deviation } from '../recipe/resolve.js';
 import { formatNumber, formatPercent, formatSeconds } from '../support/format.js';
 import { type DisplayMode, showCounted } from '../terminal/display.js';
 import { requireWritable } from './directory.js';
 import { givenWeights } from './plan.js';
 import { inAvailablePrecision, precisionNote } from './precision.js';
+import type { RunReader } from './run-reader.js';
+import { chooseRecipe } from './run-recipe.js';
+import { findWeights } from './weights-argument.js';
 
 interface PredictOptions {
   /** Images, and folders of images. */
   readonly inputs: readonly string[];
-  readonly recipe: ResolveOptions;
-  /** A file, or `published` for the row's own. */
+  /** Of the row; not needed if the weights are a run's. */
+  readonly recipe: Parameters<typeof chooseRecipe>[1];
+  /** As in `findWeights`. */
   readonly weights: string;
+  /** Folder of the run directories. */
+  readonly runs: string;
   /** Which dictionary of tensors in the file; default: the only one. */
   readonly weightsKey?: string | undefined;
   readonly out: string;
@@ -60,7 +66,9 @@ interface PredictionRun extends PredictedImages {
  */
 export async function predict(options: PredictOptions): Promise<PredictionRun> {
   const { inputs, out, truth, labelIds, multiScale, opacity, signal, display } = options;
-  const requested = resolveMode(options);
+  const given = await findWeights(options.weights, options.runs);
+  if (given.described !== null) options.note(given.described);
+  const { experiment: requested, deviations } = await recipeInMode(given.run, options);
   const dataset = await predictedDataset(requested);
   if (labelIds) requireLabelIds(dataset);
   const sources = await findSources(inputs, out);
@@ -70,17 +78,14 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
     truth: truths?.[i] ?? null,
     outputs: predictionFiles(out, source.name, { truth: truths !== null, labelIds }),
   }));
-  const weights = await givenWeights(requested, options.weights, options);
+  const weights = await givenWeights(requested, given.file, options);
   await requireSeparateOutputs(
     tasks.flatMap(({ outputs }) => [outputs.labels, outputs.overlay ?? [], outputs.comparison ?? []].flat()),
     [...sources.map(({ file }) => file), ...(truths ?? []), weights],
   );
   await requireWritable(path.resolve(out));
   const engine = await startEngine({ engine: options.engine });
-  const available = inAvailablePrecision(engine, {
-    experiment: requested,
-    deviations: deviations(requested, options.recipe.file),
-  });
+  const available = inAvailablePrecision(engine, { experiment: requested, deviations });
   const { experiment, deviations: found } = available;
   const replaced = precisionNote(available);
   if (replaced !== null) options.note(replaced);
@@ -102,11 +107,12 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
   }
 }
 
-/** The experiment, with inference in windows if requested. */
-function resolveMode({ recipe, slide }: PredictOptions) {
-  const experiment = resolve(recipe);
-  if (!slide) return experiment;
-  return resolve({ ...recipe, overrides: [...(recipe.overrides ?? []), ...slideOverrides(experiment)] });
+/** The recipe, with inference in windows if requested. */
+async function recipeInMode(run: RunReader | null, { recipe, slide }: PredictOptions) {
+  const chosen = await chooseRecipe(run, recipe);
+  if (!slide) return chosen;
+  const overrides = [...(recipe.overrides ?? []), ...slideOverrides(chosen.experiment)];
+  return chooseRecipe(run, { ...recipe, overrides });
 }
 
 /** Maximum number of classes that a line names; the others are counted. */

@@ -1,16 +1,19 @@
 import path from 'node:path';
 import type { Engine, EngineName } from '../engines/engine.js';
-import { startEngine } from '../engines/selection.js';
 import { type Deviation, hashExperiment } from '../recipe/resolve.js';
 import { captureEnvironment, codeVersion } from '../records/environment.js';
 import type { Environment, RunRecord } from '../records/record.js';
+import type { WeightsFile } from '../training/start.js';
 import { weightsIdentity } from '../weights/load.js';
-import { type CheckDataOptions, checkData } from './check-data.js';
+import type { CheckDataOptions } from './check-data.js';
+import { type CheckedRun, checkRun, refusalOf } from './checks.js';
 import { type RunIdentity, type RunSetup, requireWritable } from './directory.js';
+import { requireInitialWeights, withInitialWeights } from './initial-weights.js';
 import { givenWeights, recordedWeights } from './plan.js';
-import { inAvailablePrecision, precisionNote } from './precision.js';
-import { type InputOptions, readingStages, requireInputs } from './preflight.js';
+import { precisionNote } from './precision.js';
+import type { InputOptions } from './preflight.js';
 import type { Resume } from './resumption.js';
+import type { CommandWith } from './run-check.js';
 import type { StageOptions } from './stage-runner.js';
 
 export interface ExecuteOptions
@@ -32,6 +35,8 @@ export interface ExecuteOptions
   /** Start even if memory or disk space is estimated to be too small. */
   readonly force: boolean;
   readonly resume: Resume;
+  /** For the fixes that a refusal names. Default: they name flags alone. */
+  readonly commandWith?: CommandWith;
 }
 
 /** A run after all checks. */
@@ -43,6 +48,8 @@ export interface PreparedRun {
   readonly environment: Environment;
   readonly experimentHash: string;
   readonly dataset: RunRecord['dataset'];
+  /** The file of the recipe's initial weights, if a stage trains from them. */
+  readonly initialWeights: WeightsFile | undefined;
   /** The file to evaluate if no stage trains, and its description in the record. */
   readonly weights: string | undefined;
   readonly given: RunRecord['weights'];
@@ -58,24 +65,23 @@ export function recordsFolder({ results }: Pick<ExecuteOptions, 'results'>): str
 }
 
 /**
- * Checks data, weights, folders and precision, and starts the engine.
- * @throws UserError for the first problem.
+ * Checks data, backbone, weights, engine, precision and folders, and starts the engine.
+ * @throws SeveralProblems with everything that is missing.
  */
 export async function prepareRun(requested: ExecuteOptions): Promise<PreparedRun> {
   const { stages, note } = requested;
   const startedAt = new Date();
   await checkLabelIds(requested);
-  const data = await requireInputs(requested.experiment, requested);
-  await checkData({ ...requested, stages: readingStages(requested) });
+  const { data, engine, available } = await passedChecks(requested);
   const weights =
     requested.weights === undefined
       ? undefined
       : await givenWeights(requested.experiment, requested.weights, requested);
+  const named = await requireInitialWeights(requested.experiment, requested);
+  const initial = named === null ? null : await givenWeights(requested.experiment, named, requested);
   const given = weights === undefined ? null : await recordedWeights(weights, 'given', requested.weightsKey);
   await requireWritable(recordsFolder(requested));
-  const engine = await startEngine(requested);
-  const available = inAvailablePrecision(engine, requested);
-  const { experiment, deviations } = available;
+  const { experiment, deviations, initialWeights } = await withInitialWeights(available, initial);
   const replaced = precisionNote(available);
   if (replaced !== null) note(replaced);
   const environment = await captureEnvironment(engine);
@@ -87,6 +93,7 @@ export async function prepareRun(requested: ExecuteOptions): Promise<PreparedRun
     environment,
     experimentHash,
     dataset: data?.described ?? null,
+    initialWeights,
     weights,
     given,
     identity: {
@@ -99,6 +106,16 @@ export async function prepareRun(requested: ExecuteOptions): Promise<PreparedRun
     },
     setup: { environment, code: codeVersion(), dataset: data?.described.fingerprint ?? null },
   };
+}
+
+/** @throws SeveralProblems unless everything is there. */
+async function passedChecks(requested: ExecuteOptions) {
+  const checked: CheckedRun = await checkRun(requested, requested, 'if refused');
+  const { data, engine, available } = checked;
+  const refusal = refusalOf([checked]);
+  if (refusal !== null) throw refusal;
+  if (engine === null || available === null) throw new Error('An engine that is not there was not refused.');
+  return { data, engine, available };
 }
 
 async function checkLabelIds({ labelIds, experiment }: ExecuteOptions): Promise<void> {

@@ -9,9 +9,8 @@ import type { Stage } from '../records/record.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
 import { formatBytes } from '../support/format.js';
-import { checkpointsSize } from '../training/checkpoint-folder.js';
 import { checkpointBytes } from './main-memory.js';
-import { type MemoryForRun, memoryForRun, memoryProblem } from './memory-check.js';
+import { type MemoryForRun, memoryForRun, memoryProblem, TooLargeError } from './memory-check.js';
 import type { StagesOfRun } from './stage-memory.js';
 
 /** Free bytes on the disk of a folder, which need not exist. */
@@ -21,7 +20,8 @@ export async function freeDisk(folder: string): Promise<number> {
     return bavail * bsize;
   } catch (error) {
     const parent = path.dirname(folder);
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && parent !== folder) return freeDisk(parent);
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (['ENOENT', 'ENOTDIR'].includes(code) && parent !== folder) return freeDisk(parent);
     throw explainFileError(error, folder, 'read');
   }
 }
@@ -36,7 +36,7 @@ export function checkpointsBytes(experiment: Experiment, keep: number): number {
   return mostCheckpoints(experiment, keep) * checkpointBytes(experiment);
 }
 
-interface ResourcesOptions extends StagesOfRun {
+export interface ResourcesOptions extends StagesOfRun {
   /** Folder of the run directories; it need not exist. */
   readonly runs: string;
   /** Newest checkpoints to keep, besides the best. */
@@ -46,40 +46,36 @@ interface ResourcesOptions extends StagesOfRun {
 }
 
 /** Available resources, in bytes. */
-interface Available extends MemoryForRun {
+export interface Available extends MemoryForRun {
   readonly disk: number;
   /** Existing checkpoints of a resumed run. */
   readonly checkpoints: number;
 }
 
-/**
- * Refuses a run that does not fit in memory or on the disk.
- * @param directory The directory of a resumed run; null for a new one.
- * @throws UserError with needed and available bytes, unless `force`.
- */
-export async function requireResources(
-  options: ResourcesOptions,
-  engine: Engine,
-  directory: string | null,
-): Promise<void> {
-  if (options.force) return;
-  const disk = await freeDisk(path.resolve(options.runs));
-  const checkpoints = directory === null ? 0 : await checkpointsSize(path.join(directory, 'checkpoints'));
-  await assertFits(options, engine, { ...(await memoryForRun(engine)), disk, checkpoints });
+/** What this machine has for a run. @param checkpoints Bytes of existing checkpoints that the run continues. */
+export async function availableResources(engine: Engine, runs: string, checkpoints: number): Promise<Available> {
+  return { ...(await memoryForRun(engine)), disk: await freeDisk(path.resolve(runs)), checkpoints };
 }
 
-/** @throws UserError if the run needs more than is available. */
+/** @throws TooLargeError if the run needs more memory or disk space than is available. */
 export async function assertFits(options: ResourcesOptions, engine: Engine, available: Available): Promise<void> {
-  const { experiment, stages, runs, keepCheckpoints } = options;
   const problem = await memoryProblem(options, engine, available);
   if (problem !== null) throw problem;
+  assertDisk(options, available);
+}
+
+/** @throws TooLargeError if the run's checkpoints need more disk space than is free. */
+export function assertDisk(
+  { experiment, stages, runs, keepCheckpoints }: ResourcesOptions,
+  available: Pick<Available, 'disk' | 'checkpoints'>,
+): void {
   const { row, training } = experiment;
   if (!stages.includes('train')) return;
   const all = checkpointsBytes(experiment, keepCheckpoints);
   if (all - available.checkpoints > available.disk) {
     const existing =
       available.checkpoints === 0 ? '' : `, ${formatBytes(available.checkpoints)} of which already exist,`;
-    throw new UserError(
+    throw new TooLargeError(
       `${row} writes about ${formatBytes(all)} of checkpoints (every ${training.checkpointEvery} iterations, ` +
         `${mostCheckpoints(experiment, keepCheckpoints)} at a time)${existing} to ${runs}, where ${formatBytes(available.disk)} are free.`,
       'Free some space, choose another folder with --runs, keep fewer (--keep 1), or start anyway with --force.',

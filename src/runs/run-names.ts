@@ -196,9 +196,14 @@ function directoryAtPath(reference: string, runs: string): RunReader | null {
 /**
  * The run directory that a reference means: by path or by name (`runsNamed`); for a row or pattern, the newest run; without
  * reference, the newest of all.
+ * @param prefer Of the runs of a row or pattern, only those for which it returns a value other than null count, if there are any.
  * @throws UserError if there is none, or several.
  */
-export async function findRunDirectory(runs: string, reference: string | undefined): Promise<RunReader> {
+export async function findRunDirectory(
+  runs: string,
+  reference: string | undefined,
+  prefer: (run: RunReader) => Promise<unknown> = async () => true,
+): Promise<RunReader> {
   const places = { runs, results: null };
   if (reference === undefined) {
     return new RunReader(newestRun(requireRuns(await directoriesBelow(runs), places)).directory);
@@ -206,7 +211,9 @@ export async function findRunDirectory(runs: string, reference: string | undefin
   const atPath = directoryAtPath(reference, runs);
   if (atPath !== null) return atPath;
   const called = runsNamed(referenceName(reference, runs), await directoriesBelow(runs), places);
-  return new RunReader(newestRun(called).directory);
+  const values = await Promise.all(called.map(({ directory }) => prefer(new RunReader(directory))));
+  const preferred = called.filter((_, i) => values[i] !== null);
+  return new RunReader(newestRun(isFilled(preferred) ? preferred : called).directory);
 }
 
 /**

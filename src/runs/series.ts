@@ -2,20 +2,18 @@ import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { startEngine } from '../engines/selection.js';
 import { canonicalJson, hashExperiment } from '../recipe/resolve.js';
-import { InterruptedError, type UserError } from '../support/errors.js';
+import { InterruptedError, UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
 import { readSealed, writeSealed } from '../support/json.js';
 import { withLock } from '../support/lock.js';
-import { checkData } from './check-data.js';
+import { checkRuns, refusalOf } from './checks.js';
 import { type Execution, execute } from './execute.js';
 import { fetchMissingBackbone } from './fetch.js';
 import type { PlannedRun } from './plan.js';
-import { inAvailablePrecision } from './precision.js';
-import { requireInputs } from './preflight.js';
 import type { ExecuteOptions } from './prepare-run.js';
 import { completedRuns } from './resumption.js';
+import { orMistake } from './run-check.js';
 
 interface SeriesOptions extends Omit<ExecuteOptions, 'experiment' | 'deviations' | 'predictions'> {
   readonly plan: readonly PlannedRun[];
@@ -47,7 +45,7 @@ interface FailedRun {
  * Executes runs one after the other. Checks all of them first, so that a data set missing for the last one is reported now and
  * not after days.
  * @returns How each ended, in order. After a failure (unless `keepGoing`) or an interruption, the rest is not run.
- * @throws UserError if one of the runs cannot be started, unless `keepGoing`.
+ * @throws SeveralProblems if some of the runs cannot be started, unless `keepGoing`.
  */
 export async function executeSeries(options: SeriesOptions): Promise<Outcome[]> {
   const { plan, keepGoing, signal, note, onStart, onFailure } = options;
@@ -102,25 +100,31 @@ async function executeOne(
   }
 }
 
-/** The runs that cannot be started; throws for the first one unless `keepGoing`. */
+/**
+ * The runs that cannot be started.
+ * @throws SeveralProblems for all of them together, each problem once, unless `keepGoing`.
+ */
 async function checkAll(options: SeriesOptions): Promise<Map<PlannedRun, FailedRun>> {
   const { plan, keepGoing } = options;
   const refused = new Map<PlannedRun, FailedRun>();
   // A single run checks itself.
   if (plan.length === 1) return refused;
-  const engine = await startEngine(options);
-  for (const run of plan) {
-    try {
-      inAvailablePrecision(engine, run);
-      await requireInputs(run.experiment, options);
-      await checkData({ ...options, experiment: run.experiment });
-      if (options.stages.includes('train')) await fetchMissingBackbone(run.experiment, options);
-    } catch (error) {
-      if (!keepGoing) throw error;
-      refused.set(run, { run, state: 'failed', error });
-    }
+  const checked = await checkRuns(plan, options);
+  const refusal = refusalOf(checked);
+  if (refusal !== null && !keepGoing) throw refusal;
+  for (const each of checked) {
+    const { run } = each;
+    const error = refusalOf([each]) ?? (await orMistake(() => fetchInputs(run, options)));
+    if (!(error instanceof UserError)) continue;
+    if (!keepGoing) throw error;
+    refused.set(run, { run, state: 'failed', error });
   }
   return refused;
+}
+
+/** Fetches what the run needs now, and not after days. */
+async function fetchInputs({ experiment }: PlannedRun, options: SeriesOptions): Promise<void> {
+  if (options.stages.includes('train')) await fetchMissingBackbone(experiment, options);
 }
 
 const schema = z.object({

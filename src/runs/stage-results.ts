@@ -9,6 +9,7 @@ import type { Experiment } from '../recipe/experiment.js';
 import { type RunRecord, recordSchema, type Stage } from '../records/record.js';
 import { sha256File } from '../support/files.js';
 import { readSealed, writeSealed } from '../support/json.js';
+import type { WeightsFile } from '../training/start.js';
 
 export interface StageContext {
   readonly experiment: Experiment;
@@ -38,6 +39,10 @@ export interface StageContext {
   readonly predictions?: string | undefined;
   /** Write predictions as Cityscapes' label ids. */
   readonly labelIds?: boolean | undefined;
+  /** The file of the recipe's initial weights, if a stage trains from them. */
+  readonly initialWeights?: WeightsFile | undefined;
+  /** Whether a stage evaluates the final weights at a single scale. */
+  readonly evaluatesLast: boolean;
   /** Weights to evaluate, given or trained by this run. */
   readonly weights: string | undefined;
   /** Which dictionary of tensors in the file; default: the only one. */
@@ -97,8 +102,8 @@ const fileOf = (directory: string, stage: Stage) => path.join(directory, 'stages
 /** An evaluation saves its position at least so often. */
 export const POSITION_SECONDS = 30;
 
-/** Position file of an evaluation: of a stage, or after a training iteration. */
-export function positionFile(directory: string, stage: Stage | `train-${number}`): string {
+/** Position file of an evaluation: of a stage, of the best checkpoint, or after a training iteration. */
+export function positionFile(directory: string, stage: Stage | 'evaluate-best' | `train-${number}`): string {
   return path.join(directory, 'stages', `${stage}.position.json`);
 }
 

@@ -12,7 +12,10 @@ import { runStage, STAGE_TITLES } from './stages.js';
 
 /** The options of a run for its stages. */
 export interface StageOptions
-  extends Omit<StageContext, 'engine' | 'directory' | 'skipped' | 'beforeWrite' | 'weights' | 'weightsKey' | 'onLoad'> {
+  extends Omit<
+    StageContext,
+    'engine' | 'directory' | 'skipped' | 'beforeWrite' | 'evaluatesLast' | 'weights' | 'weightsKey' | 'onLoad'
+  > {
   /** In order. */
   readonly stages: readonly Stage[];
   /** Unreadable samples that may be left out. */
@@ -82,6 +85,7 @@ export class StageRunner {
       directory: this.directory.path,
       skipped: await SkippedSamples.open(this.directory.file('skipped.jsonl'), this.options.skipBad, beforeWrite),
       beforeWrite,
+      evaluatesLast: this.options.stages.includes('evaluate'),
       weights: this.weights,
       weightsKey: this.used?.key,
       onLoad: (report) => this.sayLoaded(formatLoadReport('Weights', report)),

@@ -1,5 +1,6 @@
 import type { Stage } from '../records/record.js';
 import { formatBytes, formatNumber, formatPercent, formatSeconds } from '../support/format.js';
+import { evaluateBest } from './evaluate-best.js';
 import { ProgressFile } from './log.js';
 import { explainOutOfMemory } from './resources.js';
 import { POSITION_SECONDS, positionFile, type StageContext, type StageResult } from './stage-results.js';
@@ -90,6 +91,7 @@ async function evaluate(
       say(`image ${done}/${total}, ${formatSeconds(secondsLeft)} left`);
     },
   });
+  const best = multiScale ? null : await evaluateBest(context, details.mIoU, say);
   const { images, skippedImages, seconds, mIoU, mAcc, aAcc } = details;
   const events = await (await eventFiles(context))?.create(context.directory, context.beforeWrite);
   await events?.add(context.experiment.training.iterations, {
@@ -98,7 +100,7 @@ async function evaluate(
     [`${stage}/aAcc`]: aAcc,
   });
   return {
-    details,
+    details: best === null ? details : { ...details, best },
     summary:
       `mIoU ${formatPercent(mIoU)}, mAcc ${formatPercent(mAcc)}, aAcc ${formatPercent(aAcc)} ` +
       `on ${formatNumber(images, 'image')} in ${formatSeconds(seconds)}` +

@@ -20,6 +20,7 @@ export function validationOf(context: StageContext, { every, say, onFigures }: V
   const { experiment, engine, dataRoot, directory, skipped, signal, saveRequested, beforeWrite, note } = context;
   return {
     every,
+    atEnd: !context.evaluatesLast,
     evaluate: async (weights, iteration) => {
       // A file for each iteration, because weights differ.
       const file = positionFile(directory, `train-${iteration}`);

@@ -14,9 +14,14 @@ export interface DownloadProgress {
   readonly total: number | null;
 }
 
+/** The server cannot be reached, breaks off, or does not give the file. */
+export class DownloadError extends UserError {}
+
 interface DownloadOptions {
   /** https only, redirects included. */
   readonly url: string;
+  /** Media type to ask for. Default: any. */
+  readonly accept?: string;
   /** File that receives the bytes. What an earlier attempt left there is resumed, if the original has not changed since. */
   readonly part: string;
   /** Advice on how to get the file without this download: "download it elsewhere and …". */
@@ -57,7 +62,8 @@ class BrokenConnectionError extends Error {
 /**
  * Downloads a file into `part`, or resumes an earlier attempt. The caller checks the result, renames it and discards the rest.
  * After a failure or an abort the part stays, for the next attempt.
- * @throws UserError if there is no connection, the server refuses, or the part cannot be written; the signal's reason on abort.
+ * @throws DownloadError if there is no connection or the server refuses; UserError if an address is not https or the part cannot be
+ * written; the signal's reason on abort.
  */
 export async function download(options: DownloadOptions): Promise<void> {
   for (let resumptions = 0; ; resumptions++) {
@@ -83,6 +89,7 @@ async function attempt(options: DownloadOptions): Promise<void> {
   const state = size > 0 ? await readState(part) : null;
   const resuming = state !== null && state.url === url;
   const headers: Record<string, string> = resuming ? { range: `bytes=${size}-`, 'if-range': state.validator } : {};
+  if (options.accept !== undefined) headers['accept'] = options.accept;
   // The ranges of a compressed response would not be those of the file.
   const response = await request(options, { ...headers, 'accept-encoding': 'identity' });
   if (response.status === STATUS.partial && resuming && rangeStart(response) === size) {
@@ -117,7 +124,7 @@ async function request(
       response = await fetcher(address, { headers, redirect: 'manual', ...(signal ? { signal } : {}) });
     } catch (error) {
       signal?.throwIfAborted();
-      throw new UserError(
+      throw new DownloadError(
         `Cannot reach ${new URL(address).host}: ${reasonOf(error)}.`,
         `Run the same command again with a connection, or ${alternative}.`,
         { cause: error },
@@ -172,18 +179,18 @@ function rangeStart(response: Response): number | null {
   return match ? Number(match[1]) : null;
 }
 
-function refused({ url, alternative }: DownloadOptions, { status, statusText }: Response): UserError {
+function refused({ url, alternative }: DownloadOptions, { status, statusText }: Response): DownloadError {
   const answer = `${status}${statusText === '' ? '' : ` ${statusText}`}`;
   return status === 404 || status === 410
-    ? new UserError(`${url} does not exist (${answer}).`, `Check the link, or ${alternative}.`)
-    : new UserError(
+    ? new DownloadError(`${url} does not exist (${answer}).`, `Check the link, or ${alternative}.`)
+    : new DownloadError(
         `${new URL(url).host} answered ${answer} to ${url}.`,
         `Run the same command again later, or ${alternative}.`,
       );
 }
 
-function brokenConnection({ url, part }: DownloadOptions, error: Error): UserError {
-  return new UserError(
+function brokenConnection({ url, part }: DownloadOptions, error: Error): DownloadError {
+  return new DownloadError(
     `The connection to ${new URL(url).host} broke off: ${endSentence(error.message)}`,
     `What has arrived is kept in ${part}: run the same command again to resume.`,
     { cause: error },

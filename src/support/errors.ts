@@ -31,6 +31,24 @@ export class UserError extends Error {
   }
 }
 
+/** One of several problems that an error reports. */
+export interface ReportedProblem {
+  readonly message: string;
+  /** Commands that fix it, one a line: each of them alone does; null if there is none. */
+  readonly next: string | null;
+}
+
+/** Everything that prevents some work, found before it starts. */
+export class SeveralProblems extends UserError {
+  override readonly name = 'SeveralProblems';
+
+  /** @param problems At least one. */
+  constructor(readonly problems: readonly ReportedProblem[]) {
+    const next = problems.flatMap((problem) => problem.next ?? []).join('\n');
+    super(problems.map(({ message }) => message).join(' '), next === '' ? undefined : next);
+  }
+}
+
 /** Another process uses what is needed, or it is not available now: the same command may succeed later. */
 export class BusyError extends UserError {
   override readonly name = 'BusyError';

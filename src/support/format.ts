@@ -11,6 +11,24 @@ export function formatSeconds(seconds: number): string {
   return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
 }
 
+const TIME_UNITS = [
+  [31_557_600, 'years'],
+  [86_400, 'days'],
+  [3600, 'h'],
+  [60, 'min'],
+] as const;
+
+/** A range of times for people, in one unit: "53–156 s", "12–18 min", "1.5–2.1 h". */
+export function formatTimeRange(lowSeconds: number, highSeconds: number): string {
+  const [seconds, unit] =
+    TIME_UNITS.find(([size]) => lowSeconds >= size || highSeconds >= 5 * size) ?? ([1, 's'] as const);
+  const [low, high] = [lowSeconds, highSeconds].map((bound) => {
+    const value = bound / seconds;
+    return value.toFixed(value >= 9.95 ? 0 : value >= 0.995 ? 1 : 2);
+  });
+  return low === high ? `${low} ${unit}` : `${low}–${high} ${unit}`;
+}
+
 /** Memory for people: "12.4 MB", "1.38 GB". Powers of 1024, as the published tables count. */
 export function formatBytes(bytes: number): string {
   return bytes < 2 ** 29 ? `${(bytes / 2 ** 20).toFixed(1)} MB` : `${(bytes / 2 ** 30).toFixed(2)} GB`;

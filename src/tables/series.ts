@@ -14,7 +14,7 @@ import {
 import type { RunRecord } from '../records/record.js';
 import type { Execution } from '../runs/execute.js';
 import type { Outcome } from '../runs/series.js';
-import { formatNumber, formatSeconds } from '../support/format.js';
+import { formatNumber, formatPercent, formatSeconds } from '../support/format.js';
 import { entryLines, terminalTable, wrap } from '../terminal/layout.js';
 import { spreadSection } from './terminal.js';
 
@@ -22,6 +22,18 @@ import { spreadSection } from './terminal.js';
 function coverageOf({ details }: RunRecord): string | null {
   const evaluated = details.evaluate ?? details['evaluate-ms'];
   return evaluated === null ? null : describeCoverage(evaluated.perClass);
+}
+
+/** "after iteration 40: mIoU 28.00 (last: 27.10)"; null if no checkpoint was evaluated during training. */
+function describeBest({ details: { train, evaluate }, experiment }: RunRecord): string | null {
+  const during = evaluate?.best ?? train?.bestValidation;
+  if (during === undefined) return null;
+  const { iterations } = experiment.training;
+  if (evaluate !== null && evaluate.best === undefined && during.mIoU <= evaluate.mIoU) {
+    return `the last, after iteration ${iterations}`;
+  }
+  const last = evaluate === null ? '' : ` (last: ${formatPercent(evaluate.mIoU)})`;
+  return `after iteration ${during.iteration}: mIoU ${formatPercent(during.mIoU)}${last}`;
 }
 
 /**
@@ -45,6 +57,7 @@ export function formatExecution(
     ]),
   });
   const classes = classEvaluation(record.details);
+  const best = describeBest(record);
   return [
     `${row}, ${profile} profile, seed ${seed}`,
     ...(classes === null ? [] : ['', ...formatClasses(classes, classLayout), '']),
@@ -52,6 +65,7 @@ export function formatExecution(
     ...(reason === null ? [] : [`Compares with nothing published: ${reason}.`]),
     `run      ${directory}`,
     ...(weights === null ? [] : [`weights  ${weights}`]),
+    ...(best === null ? [] : [`best     ${best}`]),
     `record   ${kept}`,
   ].join('\n');
 }
@@ -90,6 +104,11 @@ export function formatSeries(outcomes: readonly Outcome[], results: string, widt
     const { row, seed } = run.experiment;
     return coverage === null ? [] : wrap(`${row}, seed ${seed}: ${coverage}.`, width);
   });
+  const best = completed.flatMap(({ run, execution }) => {
+    const described = describeBest(execution.record);
+    const { row, seed } = run.experiment;
+    return described === null ? [] : wrap(`${row}, seed ${seed}: best checkpoint ${described}.`, width);
+  });
   const count = (state: Outcome['state']) => outcomes.filter((outcome) => outcome.state === state).length;
   const counts = (['completed', 'failed', 'interrupted', 'not run'] as const)
     .filter((state) => count(state) > 0)
@@ -98,6 +117,7 @@ export function formatSeries(outcomes: readonly Outcome[], results: string, widt
     ...lines,
     '',
     ...(coverages.length > 0 ? [...coverages, ''] : []),
+    ...(best.length > 0 ? [...best, ''] : []),
     ...(overSeeds.length > 0 ? [...spreadSection(overSeeds, width), ''] : []),
     `${formatNumber(outcomes.length, 'run')}: ${counts.join(', ')}.`,
     ...(completed.length > 0

@@ -33,6 +33,22 @@ export function wrap(text: string, width: number = TERMINAL_WIDTH): string[] {
   return [...lines, line];
 }
 
+/**
+ * Breaks a command for a POSIX shell between words, with backslashes at the ends of lines: it can still be pasted. A word longer than
+ * a line stays whole.
+ */
+export function breakCommand(command: string, width: number = TERMINAL_WIDTH): string[] {
+  // Text in single quotes belongs to its word; a flag and its value stay together.
+  const words = command.match(/(?:--[\w-]+ (?=[^-]))?(?:\\.|[^\s'\\]|'[^']*')+/g) ?? [];
+  const lines: string[] = [];
+  for (const word of words) {
+    const last = lines.at(-1);
+    if (last !== undefined && `${last} ${word} \\`.length <= width) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(last === undefined ? word : `  ${word}`);
+  }
+  return lines.map((line, i) => (i < lines.length - 1 ? `${line} \\` : line));
+}
+
 /** A cell in a line of columns; `rest` fills the rest of the line, whatever the widths of the columns. */
 type ColumnCell = string | { readonly rest: string };
 export type ColumnLine = readonly ColumnCell[];

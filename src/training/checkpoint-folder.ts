@@ -1,5 +1,6 @@
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { sha256File } from '../support/files.js';
 import {
   checkpointFiles,
   openCheckpoint,
@@ -50,6 +51,27 @@ export async function newestCheckpoint(
   return null;
 }
 
+/** The iteration of a folder's newest complete checkpoint; null if there is none. */
+export async function newestIteration(directory: string): Promise<number | null> {
+  return (await iterations(directory))[0] ?? null;
+}
+
+/**
+ * The weights file of a checkpoint, every byte as written, or what is wrong with it.
+ * @throws UserError if the system refuses to read it.
+ */
+export async function intactWeights(
+  directory: string,
+  iteration: number,
+): Promise<{ readonly file: string; readonly sha256: string } | { readonly problem: string }> {
+  const { weights: file, state } = checkpointFiles(directory, iteration);
+  const { sha256 } = (await readDescription(state))?.weights ?? {};
+  if (sha256 === undefined) return { problem: `${state} is missing or damaged` };
+  const found = await unlessMissing(file, 'read', sha256File(file), null);
+  if (found === null) return { problem: `${file} is missing` };
+  return found === sha256 ? { file, sha256 } : { problem: `${file} differs from what was written` };
+}
+
 /** Bytes of all checkpoint files in a folder; 0 if there is no folder. */
 export async function checkpointsSize(directory: string): Promise<number> {
   const own = (await names(directory)).filter((name) => OWN_NAME.test(name));
@@ -67,13 +89,8 @@ async function setAside(directory: string, iteration: number): Promise<void> {
   }
 }
 
-/**
- * Removes all but the `keep` newest checkpoints and the best one (lowest smoothed loss), and the half-written files of a
- * process that was killed. Files set aside as damaged stay.
- */
-export async function rotate(directory: string, keep: number): Promise<void> {
-  const own = await iterations(directory);
-  const kept = new Set(own.slice(0, keep));
+/** The iteration of the lowest smoothed loss; null if there is no checkpoint. */
+async function lowestLoss(directory: string, own: readonly number[]): Promise<number | null> {
   let best: { readonly iteration: number; readonly loss: number } | null = null;
   for (const iteration of own) {
     // An unreadable one cannot be the best.
@@ -81,7 +98,19 @@ export async function rotate(directory: string, keep: number): Promise<void> {
     const loss = description?.progress?.smoothedLoss ?? Number.POSITIVE_INFINITY;
     if (best === null || loss < best.loss) best = { iteration, loss };
   }
-  if (best !== null) kept.add(best.iteration);
+  return best?.iteration ?? null;
+}
+
+/**
+ * Removes all but the `keep` newest checkpoints and the best one, and the half-written files of a process that was killed. Files
+ * set aside as damaged stay.
+ * @param best Iteration of the highest mIoU; null if none was evaluated: then the best is the one of the lowest smoothed loss.
+ */
+export async function rotate(directory: string, keep: number, best: number | null): Promise<void> {
+  const own = await iterations(directory);
+  const kept = new Set(own.slice(0, keep));
+  const also = best ?? (await lowestLoss(directory, own));
+  if (also !== null) kept.add(also);
   const files = new Set(
     [...kept].flatMap((iteration) => Object.values<string>({ ...checkpointFiles(directory, iteration) })),
   );

@@ -8,6 +8,8 @@ export interface CheckpointTask {
   readonly snapshot: Snapshot;
   /** How many of the newest checkpoints to keep, besides the best. */
   readonly keep: number;
+  /** Iteration of the checkpoint with the highest mIoU; null if none was evaluated. */
+  readonly best: number | null;
   /** The log: it must be on the disk before the checkpoint, because its lines up to there are not written again. */
   readonly log: string;
 }
@@ -17,11 +19,11 @@ async function flush(file: string): Promise<void> {
   await handle.sync().finally(() => handle.close());
 }
 
-serve<CheckpointTask, CheckpointFiles>(async ({ snapshot, keep, log }) => {
+serve<CheckpointTask, CheckpointFiles>(async ({ snapshot, keep, best, log }) => {
   try {
     await unlessMissing(log, 'write', flush(log), null);
     const files = await writeSnapshot(snapshot);
-    await rotate(snapshot.directory, keep);
+    await rotate(snapshot.directory, keep, best);
     return { result: files, transfer: [] };
   } finally {
     // Before the next snapshot is taken.

@@ -3,7 +3,7 @@ import { UserError } from '../support/errors.js';
 import type { CheckpointFiles, Snapshot } from './checkpoint.js';
 import type { CheckpointTask } from './checkpoint-worker.js';
 
-interface CheckpointWriterSettings extends Omit<CheckpointTask, 'snapshot'> {
+interface CheckpointWriterSettings extends Omit<CheckpointTask, 'snapshot' | 'best'> {
   /** Called before each checkpoint; if it throws, none is written. */
   readonly beforeWrite?: (() => Promise<void>) | undefined;
 }
@@ -13,6 +13,8 @@ export class CheckpointWriter {
   private writing: Promise<CheckpointFiles> | null = null;
   private failure: Error | null = null;
   private newest: number | null = null;
+  /** Iteration of the best checkpoint, which stays; null if none was evaluated. */
+  best: number | null = null;
 
   private constructor(
     private readonly pool: WorkerPool<CheckpointTask, CheckpointFiles>,
@@ -40,7 +42,7 @@ export class CheckpointWriter {
     const { keep, log } = this.settings;
     const snapshot = await take();
     const { iteration } = snapshot;
-    this.writing = this.pool.run({ keep, log, snapshot }, [snapshot.memory]);
+    this.writing = this.pool.run({ keep, best: this.best, log, snapshot }, [snapshot.memory]);
     // The error is thrown by `finish` or after the next step.
     this.writing.then(
       () => {

@@ -34,7 +34,7 @@ const progressSchema = z.object({
   skippedSteps: z.int().min(0),
   /** How many of these came last, in a row. */
   skippedInARow: z.int().min(0),
-  /** Exponential mean of the loss over about the last hundred steps: lowest in the best checkpoint. */
+  /** Exponential mean of the loss over about the last hundred steps. */
   smoothedLoss: z.number(),
   /** Names of unreadable samples that were replaced by others. */
   skippedSamples: z.array(z.string()),

@@ -131,10 +131,10 @@ function logText(file: string): Promise<string> {
   return unlessMissing(file, 'read', readFile(file, 'utf8'), '');
 }
 
-/** Whether a log has the evaluation after an iteration; false if there is no log. @throws UserError if it cannot be read. */
-export async function hasValidation(file: string, iteration: number): Promise<boolean> {
-  const lines = (await logText(file)).split('\n').filter((line) => iterationOf(line) === iteration);
-  return lines.some((line) => (JSON.parse(line) as { mode?: unknown }).mode === 'val');
+/** The evaluations in a log, oldest first; none if there is no log. @throws UserError if it cannot be read. */
+export async function validationLines(file: string): Promise<ValidationLine[]> {
+  const lines = (await logText(file)).split('\n').filter((line) => !Number.isNaN(iterationOf(line)));
+  return lines.map((line) => JSON.parse(line)).filter(({ mode }) => mode === 'val');
 }
 
 /** The iteration of a line; NaN if it is no line of a log. */

@@ -5,18 +5,19 @@ import { createTrainingLoader, type TrainingLoader } from '../data/loader.js';
 import type { SkippedSamples } from '../data/problem.js';
 import type { Engine } from '../engines/engine.js';
 import { liveTensors, processMemory } from '../engines/memory.js';
-import { formatLoadReport } from '../network/load-report.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { InterruptedError } from '../support/errors.js';
 import { makeFolder } from '../support/files.js';
 import { PATIENCE, type Pause, pauses } from '../support/pauses.js';
+import { type BestCheckpoint, bestOf, better, markBest } from './best-checkpoint.js';
 import { type TrainingCheckpoint, type TrainingProgress, takeSnapshot } from './checkpoint.js';
 import { newestCheckpoint } from './checkpoint-folder.js';
 import { CheckpointWriter } from './checkpoint-writer.js';
-import { type LoadedBackbone, readLoadedBackbone, writeLoadedBackbone } from './loaded-backbone.js';
-import { appendLine, cutLog, hasValidation, LogInterval, type LogLine, type ValidationLine } from './log.js';
+import { type LoadedBackbone, readLoadedBackbone } from './loaded-backbone.js';
+import { appendLine, cutLog, LogInterval, type LogLine, type ValidationLine, validationLines } from './log.js';
 import { afterNonFinite } from './post-mortem.js';
-import { loadPretrained, restoreStep } from './pretrained.js';
+import { restoreStep } from './pretrained.js';
+import { type FittedInitialWeights, fitInitialWeights, startTraining, type WeightsFile } from './start.js';
 import { type StepResult, TrainingStep } from './step.js';
 
 export interface TrainOptions {
@@ -45,6 +46,8 @@ export interface TrainOptions {
   readonly onProgress?: (progress: TrainProgress) => void;
   /** Called before the first step with the number of iterations done before. */
   readonly onStart?: ((iterations: number) => Promise<void>) | undefined;
+  /** The file of the recipe's initial weights, if it has any. */
+  readonly initialWeights?: WeightsFile | undefined;
   /** Default: no evaluations during training. */
   readonly validation?: Validation | undefined;
   /** Gets each line of log.jsonl about training after it is written. */
@@ -53,8 +56,10 @@ export interface TrainOptions {
 
 /** Evaluations during training. */
 export interface Validation {
-  /** Iterations between two evaluations; there is none after the last iteration. */
+  /** Iterations between two evaluations. */
   readonly every: number;
+  /** Whether there is one after the last iteration: only if no later stage evaluates the final weights. */
+  readonly atEnd: boolean;
   /**
    * Evaluates the weights in a checkpoint's file; null if they give no figures. It must leave no tensor behind.
    * @throws InterruptedError on abort: when training resumes, the evaluation starts again or resumes.
@@ -76,6 +81,10 @@ export interface TrainResult {
   readonly iterations: number;
   readonly seconds: number;
   readonly finalLoss: number;
+  /** How the initial weights fitted; undefined if there were none. */
+  readonly initialWeights: FittedInitialWeights | undefined;
+  /** The best of the evaluations during training; undefined if there were none. */
+  readonly bestValidation: BestCheckpoint | undefined;
   /** Of 16-bit training: steps that moved nothing because a gradient overflowed. */
   readonly skippedSteps: number;
   /** Names of unreadable samples that were replaced by others. */
@@ -108,6 +117,7 @@ export class TrainingSession {
   private backbone: LoadedBackbone | undefined;
   /** When the last checkpoint was taken. */
   private savedAt = performance.now();
+  private initialWeights: FittedInitialWeights | undefined;
 
   private constructor(
     private readonly options: TrainOptions,
@@ -115,6 +125,7 @@ export class TrainingSession {
     private readonly loader: TrainingLoader,
     private readonly trainingStep: TrainingStep,
     private readonly writer: CheckpointWriter,
+    private best: BestCheckpoint | null,
   ) {
     const before = checkpoint?.progress ?? null;
     this.iterations = options.experiment.training.iterations;
@@ -148,34 +159,30 @@ export class TrainingSession {
     const step = new TrainingStep(engine, experiment);
     const { keepCheckpoints: keep, beforeWrite } = options;
     const writer = await CheckpointWriter.start({ keep, log: logOf(options), beforeWrite });
-    return new TrainingSession(options, checkpoint, loader, step, writer);
+    // The log now ends at the checkpoint: a mark may be of an evaluation that will be repeated.
+    const best = bestOf(await validationLines(logOf(options)));
+    await markBest(folder, best);
+    writer.best = best?.iteration ?? null;
+    return new TrainingSession(options, checkpoint, loader, step, writer, best);
   }
 
   /** Loads the weights of the checkpoint, or the starting ones; runs the evaluation after the checkpoint if it is missing. */
   async begin(): Promise<void> {
     const { checkpoint, startIteration, trainingStep, options } = this;
-    const { engine, note, experiment } = options;
-    const { pretrained } = experiment.model;
     if (checkpoint === null) {
-      trainingStep.segmentor.initialise(experiment.seed, pretrained !== null);
-      if (pretrained !== null) await this.loadBackbone(pretrained);
+      const { initialWeights, backbone } = await startTraining(options, trainingStep.segmentor);
+      this.initialWeights = initialWeights;
+      this.backbone = backbone;
       return;
     }
-    this.backbone = await readLoadedBackbone(options.directory);
+    const { engine, note, directory } = options;
+    this.initialWeights = await fitInitialWeights(options, trainingStep.segmentor);
+    this.backbone = await readLoadedBackbone(directory);
     await restoreStep(engine, trainingStep, checkpoint);
     note?.(`Training resumes after iteration ${startIteration} of ${this.iterations}.`);
     // The training ended between a checkpoint and its evaluation.
-    if (this.evaluationIsDue && !(await hasValidation(this.logFile, startIteration)))
-      await this.evaluate(checkpoint.files.weights);
-  }
-
-  private async loadBackbone(pretrained: string): Promise<void> {
-    const { engine, directory, note, beforeWrite, offline, signal } = this.options;
-    const settings = { offline, signal };
-    this.backbone = await loadPretrained(engine, this.trainingStep.segmentor, pretrained, settings);
-    note?.(formatLoadReport('Backbone', this.backbone.loadReport));
-    await beforeWrite?.();
-    await writeLoadedBackbone(directory, this.backbone);
+    const isMissing = !(await validationLines(this.logFile)).some(({ iteration }) => iteration === startIteration);
+    if (this.evaluationIsDue && isMissing) await this.evaluate(checkpoint.files.weights);
   }
 
   /** The next batch, and a step on it. */
@@ -271,6 +278,8 @@ export class TrainingSession {
       iterations: this.iterations,
       seconds,
       finalLoss: this.lastResult!.loss,
+      initialWeights: this.initialWeights,
+      bestValidation: this.best ?? undefined,
       skippedSteps,
       skippedSamples,
       peakLiveTensorBytes: this.peakLiveTensorBytes,
@@ -292,7 +301,8 @@ export class TrainingSession {
   /** Whether an evaluation follows the steps done so far. */
   private get evaluationIsDue(): boolean {
     const { validation } = this.options;
-    return validation !== undefined && !this.isComplete && this.done % validation.every === 0;
+    if (validation === undefined) return false;
+    return this.isComplete ? validation.atEnd : this.done % validation.every === 0;
   }
 
   /** Of this process. */
@@ -307,6 +317,9 @@ export class TrainingSession {
     if (figures !== null) {
       await beforeWrite?.();
       await appendLine(this.logFile, { mode: 'val', iteration, ...figures });
+      this.best = better(this.best, { iteration, ...figures });
+      this.writer.best = this.best.iteration;
+      await markBest(checkpointsOf(this.options), this.best);
     }
     this.savedAt = performance.now();
   }

@@ -10,7 +10,13 @@ import { UserError } from '../../src/support/errors.js';
 import { sha256File } from '../../src/support/files.js';
 import { canFakeTools, FAKE_VERSION, type FakeTools, fakeTools, setEnvironment } from '../helpers/fake-tools.js';
 import { temporaryFolder } from '../helpers/folder.js';
-import { type WheelContent, writeWheel } from '../helpers/wheel.js';
+import { WHEEL_NAME, wheelContent } from '../helpers/tensorflow-wheel.js';
+import { writeWheel } from '../helpers/wheel.js';
+
+/** A package index that cannot be reached, so that the fake pip is asked. package-index.test.ts has one that answers. */
+async function noNetwork(): Promise<Response> {
+  throw new Error('no network');
+}
 
 interface Prepared {
   readonly folder: string;
@@ -29,37 +35,18 @@ async function prepare(t: ExecutionContext): Promise<Prepared> {
   const folder = await temporaryFolder(t);
   const root = path.join(folder, 'root');
   const install = (options: InstallOptions = {}) =>
-    installTensorflow({ version: FAKE_VERSION, root, knownWheels: {}, ...options });
+    installTensorflow({ version: FAKE_VERSION, root, knownWheels: {}, fetcher: noNetwork, ...options });
   return { folder, root, tools: await fakeTools(t, folder), install };
-}
-
-function wheelContent(changes: Partial<WheelContent> = {}): WheelContent {
-  const libraries = LIBRARIES.map((name) => [`tensorflow/${name}`, `library ${name}`] as const);
-  return {
-    distribution: `tensorflow_cpu-${FAKE_VERSION}`,
-    members: {
-      ...Object.fromEntries(libraries),
-      'tensorflow/include/tensorflow/c/c_api.h': '// header',
-      'tensorflow/include/tensorflow/c/kernels.h': '// header',
-      'tensorflow/python/unneeded.py': 'program',
-    },
-    ...changes,
-  };
-}
-
-/** The project, and so the name of the wheel that the fake pip must provide, depends on the platform. */
-function indexWheelName(): string {
-  return `${wheelSource('cpu').project.replaceAll('-', '_')}-${FAKE_VERSION}-cp311-cp311-any.whl`;
 }
 
 serial('installing downloads, unpacks only what is needed and compiles; a second time it does nothing', async (t) => {
   const { tools, root, install } = await prepare(t);
-  await writeWheel(path.join(tools.wheels, indexWheelName()), wheelContent());
+  await writeWheel(path.join(tools.wheels, WHEEL_NAME), wheelContent());
   const { installed, folder, manifest } = await install();
   t.true(installed);
   t.is(folder, path.join(root, `${FAKE_VERSION}-cpu`));
   t.like(manifest, { tensorflow: FAKE_VERSION, variant: 'cpu', platform: platformName(), compiler: 'fake compiler 1' });
-  t.like(manifest.source, { kind: 'wheel', file: indexWheelName() });
+  t.like(manifest.source, { kind: 'wheel', file: WHEEL_NAME });
   t.deepEqual((await readdir(path.join(folder, 'tensorflow'))).sort(), ['include', ...LIBRARIES].sort());
   t.deepEqual(
     manifest.files.map((file) => file.path).sort(),
@@ -76,7 +63,7 @@ serial('installing downloads, unpacks only what is needed and compiles; a second
 
 serial('a damaged build is repaired with as little work as possible', async (t) => {
   const { tools, install } = await prepare(t);
-  await writeWheel(path.join(tools.wheels, indexWheelName()), wheelContent());
+  await writeWheel(path.join(tools.wheels, WHEEL_NAME), wheelContent());
   const { folder } = await install();
 
   await rm(path.join(folder, addonFolder(), 'tfjs_binding.node'));
@@ -92,7 +79,7 @@ serial('a damaged build is repaired with as little work as possible', async (t) 
 
 serial('versions of this package share the library of a build, and keep their own addons', async (t) => {
   const { tools, install } = await prepare(t);
-  await writeWheel(path.join(tools.wheels, indexWheelName()), wheelContent());
+  await writeWheel(path.join(tools.wheels, WHEEL_NAME), wheelContent());
   const { folder, manifest } = await install();
   // As if another version had made this build: its addons are in a folder with another name.
   const other = 'ab'.repeat(32);
@@ -112,16 +99,16 @@ serial('an interrupted installation resumes with the wheel that it downloaded', 
   const { tools, root, install } = await prepare(t);
   const downloads = path.join(root, 'downloads', `${FAKE_VERSION}-cpu`);
   await mkdir(downloads, { recursive: true });
-  const wheel = path.join(downloads, indexWheelName());
+  const wheel = path.join(downloads, WHEEL_NAME);
   await writeWheel(wheel, wheelContent());
-  const { installed } = await install({ knownWheels: { [indexWheelName()]: await sha256File(wheel) } });
+  const { installed } = await install({ knownWheels: { [WHEEL_NAME]: await sha256File(wheel) } });
   t.true(installed);
   t.is((await tools.calls('pip')).length, 0);
 });
 
 serial('if two installations start at once, the second waits and finds the work done', async (t) => {
   const { tools, install } = await prepare(t);
-  await writeWheel(path.join(tools.wheels, indexWheelName()), wheelContent());
+  await writeWheel(path.join(tools.wheels, WHEEL_NAME), wheelContent());
   const steps: string[] = [];
   const results = await Promise.all([1, 2].map(() => install({ onProgress: (progress) => steps.push(progress.step) })));
   t.deepEqual(results.map((result) => result.installed).sort(), [false, true]);
@@ -131,8 +118,8 @@ serial('if two installations start at once, the second waits and finds the work 
 
 serial('a wheel with an unexpected hash is refused and removed', async (t) => {
   const { tools, root, install } = await prepare(t);
-  await writeWheel(path.join(tools.wheels, indexWheelName()), wheelContent());
-  const error = await t.throwsAsync(install({ knownWheels: { [indexWheelName()]: '0'.repeat(64) } }), {
+  await writeWheel(path.join(tools.wheels, WHEEL_NAME), wheelContent());
+  const error = await t.throwsAsync(install({ knownWheels: { [WHEEL_NAME]: '0'.repeat(64) } }), {
     instanceOf: UserError,
   });
   t.regex(error.message, /has SHA-256 [0-9a-f]{64}, expected 0{64}/);
@@ -293,12 +280,10 @@ for (const [what, error, expected] of [
 for (const [missing, variables, message] of [
   ['compiler', { CXX: '/no/such/compiler' }, /No C\+\+ compiler .*CXX=\/no\/such\/compiler does not run/],
   ['compiler', { CXX: '', PATH: '/no/such/folder' }, /No C\+\+ compiler .*none of g\+\+, c\+\+, clang\+\+ is in PATH/],
-  ['python', { PATH: '/no/such/folder' }, /No Python .*: neither python3 nor python runs/],
-  ['pip', { FAKE_NO_PIP: '1' }, /No pip .*: python3 -m pip does not run/],
+  ['network', { FAKE_NO_PIP: '1' }, /^No package index is known: there is no pip here, and --index names none\.$/],
 ] as const) {
   serial(`what is missing is named: ${message}`, async (t) => {
     const { install } = await prepare(t);
-    if (missing === 'python') setEnvironment(t, { CXX: process.execPath });
     setEnvironment(t, variables);
     const thrown = await t.throwsAsync<EngineUnavailableError>(install(), {
       instanceOf: EngineUnavailableError,

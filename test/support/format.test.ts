@@ -6,6 +6,7 @@ import {
   formatCount,
   formatPercent,
   formatSeconds,
+  formatTimeRange,
   parseDuration,
   printable,
   printableJson,
@@ -79,4 +80,14 @@ posix('a shell reads the same words', (t) => {
     }),
     { numRuns: 50 },
   );
+});
+
+test('a range of times is in one unit', (t) => {
+  t.is(formatTimeRange(0.004, 0.5), '0.00–0.50 s');
+  t.is(formatTimeRange(53, 156), '53–156 s');
+  t.is(formatTimeRange(720, 1080), '12–18 min');
+  t.is(formatTimeRange(5400, 7560), '1.5–2.1 h');
+  t.is(formatTimeRange(46 * 86_400, 118 * 86_400), '46–118 days');
+  t.is(formatTimeRange(2e9, 3e9), '63–95 years');
+  t.is(formatTimeRange(12, 12.2), '12 s');
 });

@@ -149,7 +149,7 @@ test('the newest ones, the best and those set aside stay; older or half-written 
     'notes.txt': 'mine',
     'damaged-iteration-9.json': 'damaged',
   });
-  await rotate(folder, 2);
+  await rotate(folder, 2, null);
   const expected = [2, 4, 5].flatMap((i) =>
     ['json', 'optimizer.safetensors', 'safetensors'].map((e) => `iteration-${i}.${e}`),
   );

@@ -44,6 +44,7 @@ test('evaluations during training are logged, do not change it, and are repeated
   /** @param endedAt Iterations after which the evaluation is ended before it has a result. */
   const every2 = (...endedAt: number[]): Validation => ({
     every: 2,
+    atEnd: false,
     evaluate: async (weights, iteration) => {
       evaluated.push(iteration);
       if (endedAt.includes(iteration)) throw new InterruptedError('Ended.');

@@ -1,12 +1,16 @@
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../../cli/base.js';
 
+/** Seconds between two lines about a download. */
+const PROGRESS_EVERY = 5;
+
 export default class EnginesInstall extends BaseCommand {
-  static override summary = "Install the native engine: TensorFlow's library and the addon compiled against it.";
+  static override summary = "Install the native engine: TensorFlow's library and the addons compiled against it.";
   static override description =
-    'Takes the library from a TensorFlow wheel, checks it, unpacks what is needed into a cache folder that projects share ' +
-    '(FCN_CACHE_DIR), and compiles the addon. Needs a C++ compiler, and Python with pip unless --from is given. Resumes an interrupted ' +
-    'installation, and does nothing if the engine is installed already. The build installed last is in use.';
+    'Downloads a TensorFlow wheel from the package index, checks it, and unpacks the library into a cache folder that projects share ' +
+    '(FCN_CACHE_DIR). Uses the compiled addons of the package if they fit the library, and otherwise compiles them, which needs a C++ ' +
+    'compiler. Needs no Python: pip is used only if the public index cannot be read. Resumes an interrupted installation, and does ' +
+    'nothing if the engine is installed already. The build installed last is in use.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --gpu',
@@ -22,6 +26,13 @@ export default class EnginesInstall extends BaseCommand {
       summary: 'Use this TensorFlow wheel, or this installed TensorFlow, which stays where it is.',
       helpValue: 'PATH',
     }),
+    index: Flags.string({
+      summary:
+        'Package index to download from: the https address that pip --index-url takes; it must answer in JSON (PEP 691). ' +
+        'Default: the public one.',
+      env: 'FCN_INDEX',
+      helpValue: 'URL',
+    }),
     gpu: Flags.boolean({ summary: "Install the CUDA build, with NVIDIA's run-time libraries (Linux x64)." }),
     force: Flags.boolean({ summary: 'Install again, even if everything is in place.' }),
   };
@@ -29,16 +40,22 @@ export default class EnginesInstall extends BaseCommand {
   async run(): Promise<object> {
     const { flags } = await this.parse(EnginesInstall);
     const { installTensorflow } = await import('../../engines/install.js');
+    const { formatDownload } = await import('../../support/format.js');
     let lastNote = '';
+    let lastProgress = performance.now();
     const { installed, folder, manifest } = await installTensorflow({
       ...(flags.tensorflow === undefined ? {} : { version: flags.tensorflow }),
       ...(flags.from === undefined ? {} : { from: flags.from }),
+      index: flags.index,
       gpu: flags.gpu,
       force: flags.force,
       signal: this.interruptSignal(),
-      onProgress: ({ text }) => {
+      onProgress: ({ text, download }) => {
         if (text !== lastNote) this.note(`${text} …`);
         lastNote = text;
+        if (download === undefined || performance.now() - lastProgress < PROGRESS_EVERY * 1000) return;
+        lastProgress = performance.now();
+        this.note(formatDownload(download));
       },
     });
     const what = `TensorFlow ${manifest.tensorflow} (${manifest.variant})`;

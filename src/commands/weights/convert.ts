@@ -14,11 +14,15 @@ export default class WeightsConvert extends BaseCommand {
     '<%= config.bin %> <%= command.id %> runs/ROW/RUN/checkpoints/iteration-40000.safetensors WEIGHTS.pth',
   ];
   static override args = {
-    input: Args.string({ description: 'File to read, .pth or safetensors.', required: true }),
+    input: Args.string({
+      description: 'File to read, .pth or safetensors, or a run: RUN, RUN:best, RUN:last.',
+      required: true,
+    }),
     output: Args.string({ description: 'File to write: NAME.pth or NAME.safetensors.', required: true }),
   };
   static override flags = {
     key: flags.weightsKey,
+    runs: flags.runs,
     bare: Flags.boolean({ summary: 'Write only the state_dict to a .pth file, without metadata around it.' }),
     force: Flags.boolean({ summary: 'Replace the output if it exists.' }),
   };
@@ -26,7 +30,9 @@ export default class WeightsConvert extends BaseCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(WeightsConvert);
     const { convertCheckpoint, formatConversion } = await import('../../weights/convert.js');
-    const conversion = await convertCheckpoint({ ...args, ...flags });
+    const { findWeightsFile } = await import('../../runs/weights-argument.js');
+    const input = await findWeightsFile(args.input, flags.runs);
+    const conversion = await convertCheckpoint({ ...args, ...flags, input });
     this.print(formatConversion(conversion));
     return conversion;
   }

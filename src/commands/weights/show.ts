@@ -12,9 +12,12 @@ export default class WeightsShow extends BaseCommand {
     '<%= config.bin %> <%= command.id %> FILE.pth',
     "<%= config.bin %> <%= command.id %> FILE.safetensors --keys 'decode_head.*' --json",
   ];
-  static override args = { file: Args.string({ description: 'File of weights.', required: true }) };
+  static override args = {
+    file: Args.string({ description: 'File of weights, or a run: RUN, RUN:best, RUN:last.', required: true }),
+  };
   static override flags = {
     key: flags.weightsKey,
+    runs: flags.runs,
     keys: Flags.string({
       summary: "Only tensors whose names match, such as 'decode_head.*' or '*.{weight,bias}'.",
       helpValue: 'PATTERN',
@@ -24,7 +27,8 @@ export default class WeightsShow extends BaseCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(WeightsShow);
     const { describeWeights, formatWeights } = await import('../../weights/show.js');
-    const description = await describeWeights(args.file, flags);
+    const { findWeightsFile } = await import('../../runs/weights-argument.js');
+    const description = await describeWeights(await findWeightsFile(args.file, flags.runs), flags);
     this.print(formatWeights(description));
     return description;
   }

@@ -11,7 +11,7 @@ import { NODE_PACKAGE } from './release.js';
 export const BINDING_FILE = 'tfjs_binding.node';
 export const HOST_FILE = 'host.node';
 export const OPERATIONS_FILE = 'operations.node';
-const ADDON_FILES: readonly string[] = [BINDING_FILE, HOST_FILE, OPERATIONS_FILE];
+export const ADDON_FILES: readonly string[] = [BINDING_FILE, HOST_FILE, OPERATIONS_FILE];
 
 const FLAGS = ['-O3', '-std=c++17', '-shared', '-fPIC', '-DNAPI_VERSION=8'];
 const PLATFORM_FLAGS: Partial<Record<NodeJS.Platform, readonly string[]>> = {
@@ -32,10 +32,19 @@ function filesIn(folder: string, extension: '.cc' | '.h'): string[] {
   return names.sort().map((name) => path.join(folder, name));
 }
 
+function nativeFolder(): string {
+  return path.join(packageRoot(), 'src', 'engines', 'native');
+}
+
+/** Folder of a build, relative to its addons: "$ORIGIN/../tensorflow". */
+export function besideAddons(name: string): string {
+  return `${process.platform === 'darwin' ? '@loader_path' : '$ORIGIN'}/../${name}`;
+}
+
 /** The sources of TensorFlow.js's binding, and of this package's two addons. */
 function addonSources() {
   const binding = path.join(npmPackageFolder(NODE_PACKAGE), 'binding');
-  const native = path.join(packageRoot(), 'src', 'engines', 'native');
+  const native = nativeFolder();
   const operations = path.join(native, 'operations');
   return {
     binding: { output: BINDING_FILE, module: 'tfjs_binding', files: filesIn(binding, '.cc') },
@@ -75,9 +84,10 @@ export function addonFiles(recipe: string = addonRecipe()): string[] {
 
 /**
  * The first C++ compiler that runs: CXX if set, else the usual names.
+ * @param why Why the compiled addons of the package do not do: for the message.
  * @throws EngineUnavailableError if there is none.
  */
-export async function findCompiler(): Promise<string> {
+export async function findCompiler(why?: string): Promise<string> {
   const chosen = process.env['CXX'];
   const candidates = chosen ? [chosen] : ['g++', 'c++', 'clang++'];
   for (const candidate of candidates) {
@@ -87,7 +97,7 @@ export async function findCompiler(): Promise<string> {
   const tried = chosen ? `CXX=${chosen} does not run` : `none of ${candidates.join(', ')} is in PATH`;
   throw new EngineUnavailableError(
     'compiler',
-    `No C++ compiler for the TensorFlow engine: ${tried}.`,
+    `No C++ compiler for the TensorFlow engine: ${tried}${why === undefined ? '' : `, and no compiled addons fit: ${why}`}.`,
     'Install one (Debian and Ubuntu: apt-get install g++), then run fcn engines install; or use --engine wasm.',
   );
 }
@@ -108,6 +118,8 @@ interface AddonBuild {
   readonly libraries: readonly string[];
   /** Folders in which the loaded addon looks for libraries. */
   readonly searchPath: readonly string[];
+  /** For other machines: needs the oldest versions of the system's libraries that are possible. */
+  readonly portable?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -140,6 +152,7 @@ async function compile(
     [
       ...FLAGS,
       ...(PLATFORM_FLAGS[process.platform] ?? []),
+      ...(build.portable ? ['-s', '-include', path.join(nativeFolder(), 'portable.h')] : []),
       `-DNODE_GYP_MODULE_NAME=${source.module}`,
       `-I${path.join(npmPackageFolder('node-api-headers'), 'include')}`,
       ...include,

@@ -1,32 +1,26 @@
-import { readdir, rm, stat, statfs } from 'node:fs/promises';
+import { readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
+import { DownloadError, discardPart, download } from '../../support/download.js';
 import { UserError } from '../../support/errors.js';
-import { makeFolder, sha256File } from '../../support/files.js';
-import { endSentence } from '../../support/format.js';
+import { explainFileError, sha256File } from '../../support/files.js';
+import { endSentence, formatNumber } from '../../support/format.js';
 import { EngineUnavailableError } from '../engine.js';
-import { runTool } from '../tool.js';
 import { downloadFolder, type Job, report } from './job.js';
 import { nvidiaRequirements, nvidiaWheels } from './nvidia.js';
+import { type IndexFile, listIndexFiles } from './package-index.js';
+import { findPip, pipDownload } from './pip.js';
 import { KNOWN_WHEELS, type Variant } from './release.js';
+import { chooseWheel, parseRequirement } from './requirement.js';
 
 /** Free bytes needed before a download: the wheels, and what is unpacked from them. */
 const NEEDED_BYTES: Readonly<Record<Variant, number>> = { cpu: 1.3e9, gpu: 9e9 };
 
+const ALTERNATIVE = 'give a wheel or an installed TensorFlow with --from';
+
 /** Downloads NVIDIA's run-time libraries for a CUDA build of TensorFlow. */
 export async function fetchNvidia(job: Job, wheel: string): Promise<string[]> {
-  report(job, 'fetch', "Downloading NVIDIA's run-time libraries");
-  const requirements = await nvidiaRequirements(wheel);
-  await pipDownload({ ...(await pipOptions(job)), requirements });
+  await fetchRequirements(job, await nvidiaRequirements(wheel));
   return nvidiaWheels(downloadFolder(job));
-}
-
-async function pipOptions(job: Job) {
-  return {
-    python: await findPython(),
-    platformTags: job.source.platformTags,
-    folder: downloadFolder(job),
-    signal: job.options.signal,
-  };
 }
 
 /** Downloads TensorFlow's wheel, unless an interrupted installation left a complete one. */
@@ -37,11 +31,126 @@ export async function fetchWheel(job: Job): Promise<string> {
     const file = path.join(downloadFolder(job), name);
     if (name.startsWith(prefix) && (await hasHash(file, sha256))) return file;
   }
-  const options = await pipOptions(job);
-  report(job, 'fetch', `Downloading ${source.project} ${version} with pip`);
-  const wheels = await pipDownload({ ...options, requirements: [`${source.project}==${version}`] });
+  const wheels = await fetchRequirements(job, [`${source.project}==${version}`]);
   const wheel = wheels.find((file) => path.basename(file).startsWith(prefix));
-  if (!wheel) throw new UserError(`pip downloaded no ${prefix}… wheel to ${downloadFolder(job)}.`);
+  if (!wheel) throw new UserError(`No ${prefix}… wheel was downloaded to ${downloadFolder(job)}.`);
+  return wheel;
+}
+
+/**
+ * Downloads a wheel for each requirement from the package index that --index names; if none is named, with pip, which knows an index.
+ * @returns paths of wheels, those of the requirements among them.
+ * @throws EngineUnavailableError if neither is possible; UserError if there is no such release or a wheel is not what the index says.
+ */
+async function fetchRequirements(job: Job, requirements: readonly string[]): Promise<string[]> {
+  const index = indexAddress(job);
+  if (index === null) {
+    const python = await findPip();
+    if (python === null) throw noIndex();
+    report(job, 'fetch', `pip downloads ${formatNumber(requirements.length, 'package')}`);
+    const { platformTags } = job.source;
+    return pipDownload({ python, requirements, platformTags, folder: downloadFolder(job), signal: job.options.signal });
+  }
+  const files = await findOnIndex(job, index, requirements).catch((error) => {
+    throw error instanceof DownloadError ? withoutIndex(error) : error;
+  });
+  const wheels: string[] = [];
+  for (const file of files) wheels.push(await downloadWheel(job, file));
+  return wheels;
+}
+
+function withoutIndex(error: DownloadError): EngineUnavailableError {
+  return new EngineUnavailableError(
+    'network',
+    endSentence(error.message),
+    `Run fcn engines install again with a connection, name a mirror with --index, ${ALTERNATIVE}, or use --engine wasm.`,
+    { cause: error },
+  );
+}
+
+function noIndex(): EngineUnavailableError {
+  return new EngineUnavailableError(
+    'network',
+    'No package index is known: there is no pip here, and --index names none.',
+    `Name an index by the address that pip --index-url takes, as in fcn engines install --index URL; or ${ALTERNATIVE}, or use --engine wasm.`,
+  );
+}
+
+/** The package index of --index; null if none is named. @throws UserError if it cannot be used. */
+function indexAddress({ options: { index } }: Job): string | null {
+  if (index === undefined) return null;
+  const { protocol, username, password } = URL.canParse(index)
+    ? new URL(index)
+    : { protocol: '', username: '', password: '' };
+  if (username !== '' || password !== '') {
+    throw new UserError(
+      '--index: an address with a user name or password cannot be used.',
+      `Download the wheel with pip download, and ${ALTERNATIVE}.`,
+    );
+  }
+  if (protocol === 'https:') return index;
+  throw new UserError(`--index: ${index} is not an https address.`, 'Give the address that pip --index-url takes.');
+}
+
+/** The files on the index that meet the requirements. */
+async function findOnIndex(job: Job, index: string, requirements: readonly string[]): Promise<IndexFile[]> {
+  const { fetcher, signal } = job.options;
+  const { platformTags } = job.source;
+  const found: IndexFile[] = [];
+  for (const text of requirements) {
+    const requirement = parseRequirement(text);
+    report(job, 'fetch', `Looking up ${text} on ${new URL(index).host}`);
+    const files = await listIndexFiles(requirement.project, {
+      index,
+      folder: downloadFolder(job),
+      alternative: ALTERNATIVE,
+      fetcher,
+      signal,
+    });
+    const file = chooseWheel(files, requirement, platformTags);
+    if (file === null) {
+      throw new UserError(
+        `${index} has no wheel of ${text} for CPython 3.11 on ${platformTags[0]}.`,
+        `Name another release with --tensorflow, or ${ALTERNATIVE}.`,
+      );
+    }
+    found.push(file);
+  }
+  return found;
+}
+
+/** Downloads a wheel, or resumes an earlier attempt. @throws UserError if its SHA-256 is not what the index says. */
+async function downloadWheel(job: Job, { name, url, sha256: expected }: IndexFile): Promise<string> {
+  const { fetcher, signal } = job.options;
+  const wheel = path.join(downloadFolder(job), name);
+  if (expected !== null && (await hasHash(wheel, expected))) return wheel;
+  const part = `${wheel}.part`;
+  const text = `Downloading ${name}`;
+  report(job, 'fetch', text);
+  try {
+    await download({
+      url,
+      part,
+      alternative: ALTERNATIVE,
+      signal,
+      onProgress: (progress) => job.options.onProgress?.({ step: 'fetch', text, download: progress }),
+      ...(fetcher && { fetcher }),
+    });
+  } catch (error) {
+    throw error instanceof DownloadError ? new EngineUnavailableError('network', error.message, error.next) : error;
+  }
+  const sha256 = await sha256File(part, signal);
+  if (expected !== null && sha256 !== expected) {
+    await discardPart(part);
+    throw new UserError(
+      `The download from ${url} has SHA-256 ${sha256}; the index says ${expected}.`,
+      'It was removed. Run the same command again.',
+    );
+  }
+  await rename(part, wheel).catch((error) => {
+    throw explainFileError(error, wheel, 'write');
+  });
+  await discardPart(part);
   return wheel;
 }
 
@@ -89,86 +198,4 @@ async function bytesBelow(folder: string): Promise<number> {
 
 function gigabytes(bytes: number): string {
   return (bytes / 1e9).toFixed(1);
-}
-
-/**
- * The first Python that runs and has pip.
- * @throws EngineUnavailableError that names what is missing.
- */
-export async function findPython(): Promise<string> {
-  let found: string | null = null;
-  for (const candidate of ['python3', 'python']) {
-    if ((await runTool(candidate, ['--version'])).outcome !== 'success') continue;
-    found ??= candidate;
-    if ((await runTool(candidate, ['-m', 'pip', '--version'])).outcome === 'success') return candidate;
-  }
-  const next =
-    'Install it (Debian and Ubuntu: apt-get install python3-pip) and run fcn engines install, give a wheel or an installed TensorFlow with --from, or use --engine wasm.';
-  if (found === null) {
-    throw new EngineUnavailableError(
-      'python',
-      'No Python to download TensorFlow: neither python3 nor python runs.',
-      next,
-    );
-  }
-  throw new EngineUnavailableError('pip', `No pip to download TensorFlow: ${found} -m pip does not run.`, next);
-}
-
-interface PipDownload {
-  readonly python: string;
-  /** In pip's form: "tensorflow-cpu==2.21.0". */
-  readonly requirements: readonly string[];
-  readonly platformTags: readonly string[];
-  /** Folder for the wheels and pip's temporary files. */
-  readonly folder: string;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/**
- * Downloads wheels for CPython 3.11 or any Python with pip, without their dependencies.
- * @returns paths of all wheels in the folder.
- * @throws EngineUnavailableError if the index cannot be reached; UserError if there is no such release.
- */
-async function pipDownload(download: PipDownload): Promise<string[]> {
-  const temporary = path.join(download.folder, 'tmp');
-  await makeFolder(temporary);
-  const result = await runTool(
-    download.python,
-    [
-      ...['-m', 'pip', 'download', '--no-deps', '--only-binary=:all:', '--disable-pip-version-check', '--no-input'],
-      ...['--implementation', 'cp', '--python-version', '3.11', '--abi', 'cp311', '--abi', 'abi3', '--abi', 'none'],
-      ...download.platformTags.flatMap((tag) => ['--platform', tag]),
-      ...['--dest', download.folder, '--progress-bar', 'off', ...download.requirements],
-    ],
-    { environment: { TMPDIR: temporary }, signal: download.signal },
-  );
-  if (result.outcome !== 'success') throw explainPipFailure(download, result.stderr);
-  const names = await readdir(download.folder);
-  return names.filter((name) => name.endsWith('.whl')).map((name) => path.join(download.folder, name));
-}
-
-const NO_CONNECTION =
-  /NewConnectionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError|Max retries exceeded|Retrying \(Retry|Temporary failure in name resolution|Network is unreachable|IncompleteRead|ProtocolError/;
-
-function explainPipFailure(download: PipDownload, output: string): Error {
-  const wanted = download.requirements.join(', ');
-  const errors = output.split('\n').filter((line) => line.startsWith('ERROR:'));
-  const last = errors.at(-1)?.replace(/^ERROR:\s*/, '') ?? output.trim().split('\n').at(-1) ?? '';
-  if (/No space left on device|Disk quota exceeded/.test(output)) {
-    return new UserError(
-      `Disk full while downloading ${wanted} to ${download.folder}.`,
-      'Free some space, or choose another folder with FCN_CACHE_DIR, then run the same command again.',
-    );
-  }
-  if (NO_CONNECTION.test(output)) {
-    return new EngineUnavailableError(
-      'network',
-      `pip cannot download ${wanted}: ${endSentence(last)}`,
-      'Run fcn engines install again with a connection, give a wheel or an installed TensorFlow with --from, or use --engine wasm.',
-    );
-  }
-  return new UserError(
-    `pip cannot download ${wanted} for ${download.platformTags[0]}: ${endSentence(last)}`,
-    'Name another release with --tensorflow, or give a wheel or an installed TensorFlow with --from.',
-  );
 }

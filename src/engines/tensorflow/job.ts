@@ -1,5 +1,6 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
+import type { DownloadProgress, Fetcher } from '../../support/download.js';
 import { UserError } from '../../support/errors.js';
 import type { Variant, WheelSource } from './release.js';
 
@@ -64,8 +65,13 @@ export interface InstallOptions {
   readonly signal?: AbortSignal;
   /** Folder of the builds. Default: the shared cache. */
   readonly root?: string;
+  /** Address of the package index to download from: https. Default: the public one, or pip if that cannot be read. */
+  readonly index?: string | undefined;
+  readonly fetcher?: Fetcher;
   /** Expected SHA-256 of wheels by file name. Default: those of the tested releases. */
   readonly knownWheels?: Readonly<Record<string, string>>;
+  /** Folder of compiled addons to use if they fit. Default: those that the package brings for this platform. */
+  readonly bundledAddons?: string;
 }
 
 export interface InstallProgress {
@@ -73,6 +79,8 @@ export interface InstallProgress {
   readonly text: string;
   /** Done share of the step, 0 to 1, if known. */
   readonly fraction?: number;
+  /** The bytes so far, if the step downloads a file itself. */
+  readonly download?: DownloadProgress;
 }
 
 /** An installation: what is installed, from where, and to which folder. */

@@ -15,7 +15,7 @@ export function manifestFile(folder: string, recipe: string): string {
 }
 
 /** A file of a build. `path` is absolute if the file belongs to another package, else relative to the build's folder. */
-interface InstalledFile {
+export interface InstalledFile {
   readonly path: string;
   readonly bytes: number;
   readonly sha256: string;
@@ -38,6 +38,7 @@ export interface InstallManifest {
   readonly runtimeWheels: readonly string[];
   /** `addonRecipe`. If it changes, the addons must be compiled again. */
   readonly recipe: string;
+  /** The compiler of the addons: this machine's, or that of the package's compiled addons. */
   readonly compiler: string;
   readonly files: readonly InstalledFile[];
   /** ISO 8601. */

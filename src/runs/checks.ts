@@ -1,0 +1,148 @@
+import type { Engine } from '../engines/engine.js';
+import type { Experiment } from '../recipe/experiment.js';
+import { type ReportedProblem, SeveralProblems } from '../support/errors.js';
+import { formatNumber } from '../support/format.js';
+import { checkDataset, checkStart, checkWeights, type InputCheckOptions } from './input-checks.js';
+import { checkEngine, checkFolders, checkPrecision, checkResources, resumableCheckpoints } from './machine-checks.js';
+import type { PlannedRun } from './plan.js';
+import type { InPrecision } from './precision.js';
+import { assertTrains, type RunData, readingStages } from './preflight.js';
+import type { ResourcesOptions } from './resources.js';
+import type { Resume } from './resumption.js';
+import { type CommandWith, flagsAlone, type RunCheck } from './run-check.js';
+
+export interface CheckOptions
+  extends Omit<InputCheckOptions, 'commandWith'>,
+    Omit<ResourcesOptions, 'experiment' | 'stages'> {
+  readonly engine: Parameters<typeof checkEngine>[1]['engine'];
+  /** Same bits in every run also on a GPU. */
+  readonly deterministic: boolean;
+  /** Folder of the kept records. */
+  readonly results: string;
+  /** `never`: no existing checkpoint counts for the disk. */
+  readonly resume: Resume;
+  /** Default: fixes name flags alone. */
+  readonly commandWith?: CommandWith;
+}
+
+/** What the checks of a run found. */
+export interface CheckedRun {
+  readonly run: PlannedRun;
+  readonly checks: readonly RunCheck[];
+  /** Null if no stage reads data, or it is missing. */
+  readonly data: RunData | null;
+  /** Null if it cannot be started. */
+  readonly engine: Engine | null;
+  /** The experiment in the engine's precision; null if there is none. */
+  readonly available: InPrecision | null;
+}
+
+/**
+ * Checks everything that a run needs, and writes nothing. Fetches nothing either.
+ * @param resources `always`: memory and disk, too; `if refused`: only if something else is missing, because the run itself checks
+ * them once it knows which checkpoints it continues.
+ * @throws UserError for flags that do not fit together; the signal's reason on abort.
+ */
+export async function checkRun(
+  run: PlannedRun,
+  options: CheckOptions,
+  resources: 'always' | 'if refused',
+): Promise<CheckedRun> {
+  assertTrains(options);
+  const { experiment } = run;
+  const { row } = experiment;
+  const { runs, resume, commandWith = flagsAlone } = options;
+  const all = { ...options, commandWith };
+  const found = await checkDataset(experiment, all);
+  const inputs = [found?.check ?? null, await checkStart(experiment, all), await checkWeights(experiment, all)];
+  const started = await checkEngine(row, all);
+  const { engine } = started;
+  const fitted = engine === null ? null : await checkPrecision(engine, run, commandWith);
+  const available = fitted?.available ?? null;
+  const folders = await checkFolders(experiment, all);
+  const needs = [...inputs, started.check, fitted?.check ?? null].filter((check) => check !== null);
+  const isRefused = [...needs, folders].some(({ state }) => state === 'missing');
+  const sizes: RunCheck[] = [];
+  if (engine !== null && (resources === 'always' || isRefused)) {
+    const checkpoints = resume === 'never' ? 0 : await resumableCheckpoints(runs, row);
+    const sized = {
+      ...all,
+      experiment: available?.experiment ?? inFloat32(experiment),
+      stages: readingStages(options),
+    };
+    sizes.push(...(await checkResources(sized, engine, checkpoints)));
+  }
+  return { run, checks: [...needs, ...sizes, folders], data: found?.data ?? null, engine, available };
+}
+
+/** What an experiment in a precision that the engine lacks would be run in. */
+function inFloat32(experiment: Experiment): Experiment {
+  return { ...experiment, training: { ...experiment.training, precision: 'fp32' } };
+}
+
+/** Checks all runs of a command completely. @throws as `checkRun`. */
+export async function checkRuns(plan: readonly PlannedRun[], options: CheckOptions): Promise<CheckedRun[]> {
+  const checked: CheckedRun[] = [];
+  for (const run of plan) checked.push(await checkRun(run, options, 'always'));
+  return checked;
+}
+
+/** A check that came out the same for several rows. */
+export interface GroupedCheck extends RunCheck {
+  readonly rows: readonly string[];
+}
+
+/**
+ * Each distinct check once, by name in the order of the checks, with the rows that it is about. Rows that do not fit into memory or on
+ * the disk are one group, although each has its own figures.
+ */
+export function groupChecks(checked: readonly Pick<CheckedRun, 'run' | 'checks'>[]): GroupedCheck[] {
+  const groups = new Map<string, GroupedCheck[]>();
+  for (const { run, checks } of checked) {
+    for (const check of checks) {
+      const { name, state } = check;
+      const sized = (name === 'memory' || name === 'disk') && state !== 'ok';
+      const key = JSON.stringify(sized ? [name, state] : check);
+      groups.set(key, [...(groups.get(key) ?? []), { ...check, rows: [run.experiment.row] }]);
+    }
+  }
+  const names = [...new Set(checked.flatMap(({ checks }) => checks.map(({ name }) => name)))];
+  const merged = [...groups.values()].map(merge);
+  return names.flatMap((name) => merged.filter((group) => group.name === name));
+}
+
+/** The group of checks of one name and state; of commands, those that fix all of them. */
+function merge(checks: readonly GroupedCheck[]): GroupedCheck {
+  const [first] = checks as [GroupedCheck];
+  const rows = [...new Set(checks.flatMap((check) => check.rows))];
+  const others = rows.length - 1;
+  if (checks.every(({ text, next }) => text === first.text && next === first.next)) return { ...first, rows };
+  const commands = checks.map(({ next }) => next?.split('\n') ?? []);
+  const next = commands[0]!.filter((command) => commands.every((all) => all.includes(command))).join('\n');
+  const text = `${rows[0]}: ${first.text} The same holds for ${formatNumber(others, 'other row')}: fcn doctor ROW says what each needs.`;
+  return { ...first, text, rows, next: next === '' ? null : next };
+}
+
+/** Rows named in a message. */
+const MOST_NAMED = 3;
+
+/** "fcn_a, fcn_b and 3 more rows". */
+export function nameRows(rows: readonly string[]): string {
+  const more = rows.length - MOST_NAMED;
+  return more > 0 ? `${rows.slice(0, MOST_NAMED).join(', ')} and ${formatNumber(more, 'more row')}` : rows.join(', ');
+}
+
+/** The error that reports everything that is missing, each problem once; null if the runs may start. */
+export function refusalOf(checked: readonly Pick<CheckedRun, 'run' | 'checks'>[]): SeveralProblems | null {
+  const count = new Set(checked.map(({ run }) => run.experiment.row)).size;
+  const missing = groupChecks(checked).filter(({ state }) => state === 'missing');
+  if (missing.length === 0) return null;
+  return new SeveralProblems(
+    missing.map(({ name, text, next, rows }): ReportedProblem & Pick<GroupedCheck, 'name' | 'rows'> => ({
+      name,
+      rows,
+      message: rows.length < count ? `${nameRows(rows)}: ${text}` : text,
+      next,
+    })),
+  );
+}

@@ -1,0 +1,180 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import type { Dataset } from '../data/dataset.js';
+import type { Experiment } from '../recipe/experiment.js';
+import { UserError } from '../support/errors.js';
+import { isFolder } from '../support/files.js';
+import { formatNumber, listNames, shellWords } from '../support/format.js';
+import { type CheckDataOptions, checkData } from './check-data.js';
+import { PUBLISHED } from './plan.js';
+import { type InputOptions, type RunData, readingStages, requireDataset, splitsOf } from './preflight.js';
+import { type CommandWith, failed, orMistake, passed, type RunCheck } from './run-check.js';
+
+export interface InputCheckOptions
+  extends InputOptions,
+    Pick<CheckDataOptions, 'checkData' | 'checkedData' | 'signal' | 'note' | 'display'> {
+  readonly commandWith: CommandWith;
+}
+
+interface CheckedData {
+  readonly check: RunCheck;
+  /** The data set of the stages; null if they read none, or it cannot be used. */
+  readonly data: RunData | null;
+}
+
+/**
+ * Checks the data set and, unless `checkData` is off, the samples that the run reads.
+ * @returns null if the run reads no data.
+ * @throws the signal's reason on abort.
+ */
+export async function checkDataset(experiment: Experiment, options: InputCheckOptions): Promise<CheckedData | null> {
+  const { row, model, data } = experiment;
+  const { stages, dataRoot, commandWith } = options;
+  const reading = readingStages(options);
+  if (splitsOf(reading).length === 0) return null;
+  const { loadDataset } = await import('../data/description.js');
+  const refused = (error: UserError, next: readonly string[]) => ({
+    check: failed('data', row, error, next),
+    data: null,
+  });
+  const dataset = await orMistake(() => loadDataset(data.dataset));
+  if (dataset instanceof UserError) return refused(dataset, ['fcn datasets list']);
+  const classes = dataset.classes.length;
+  if (classes !== model.classes) {
+    const error = new UserError(
+      `model.classes is ${model.classes}, but the data set ${dataset.id} has ${classes} classes.`,
+    );
+    return refused(error, [commandWith(['--set', `model.classes=${classes}`], row)]);
+  }
+  // What evaluation during training reads is not part of the run's data set: a run may be resumed without it.
+  const all = await orMistake(() => requireDataset(dataset, experiment, reading, options));
+  if (all instanceof UserError) return refused(all, await waysToGet(dataset, experiment, all, options));
+  const bad = await orMistake(() => checkData({ ...options, experiment, stages: reading }));
+  if (bad instanceof UserError) {
+    return refused(bad, [verification(data.dataset, dataRoot), commandWith(['--skip-bad', 'N'])]);
+  }
+  const found = reading === stages ? all : await requireDataset(dataset, experiment, stages, options);
+  return { check: passed('data', await describe(dataset, all!, dataRoot)), data: found };
+}
+
+async function describe(dataset: Dataset, { images, described }: RunData, dataRoot: string): Promise<string> {
+  const { datasetFolder } = await import('../data/split.js');
+  const counts = Object.entries(images).map(([split, count]) => `${formatNumber(count, `${split} image`)}`);
+  const kind = described.synthetic ? ' (synthetic)' : '';
+  return `${dataset.name}${kind} in ${datasetFolder(dataset, dataRoot)}: ${listNames(counts)}`;
+}
+
+/** @param id As the recipe names the data set: an id, or the path of its description. */
+const verification = (id: string, dataRoot: string) =>
+  shellWords(['fcn', 'datasets', 'verify', id, '--data-root', dataRoot]);
+
+/** Commands that make the data set, or say what is wrong with it. */
+async function waysToGet(
+  dataset: Dataset,
+  experiment: Experiment,
+  error: UserError,
+  options: InputCheckOptions,
+): Promise<string[]> {
+  const { dataRoot, commandWith } = options;
+  const id = experiment.data.dataset;
+  const { UnfinishedError } = await import('../data/markers.js');
+  const { datasetFolder } = await import('../data/split.js');
+  const { PREPARABLE } = await import('../datasets/prepare/recipes.js');
+  const { IMITATED } = await import('../datasets/generate/imitations.js');
+  const root = ['--data-root', dataRoot];
+  const prepare = shellWords(['fcn', 'datasets', 'prepare', id, '--from', 'DOWNLOADS', ...root]);
+  if (error instanceof UnfinishedError) return [prepare];
+  if (await isFolder(datasetFolder(dataset, dataRoot))) {
+    const tolerant = { dataRoot, skipBad: 1 };
+    const incomplete = await orMistake(() => requireDataset(dataset, experiment, readingStages(options), tolerant));
+    const skipping = incomplete instanceof UserError ? [] : [commandWith(['--skip-bad', 'N'])];
+    return [verification(id, dataRoot), ...skipping];
+  }
+  return [
+    ...(PREPARABLE.includes(id) ? [prepare] : []),
+    ...(IMITATED.includes(id) ? [shellWords(['fcn', 'datasets', 'generate', id, ...root])] : []),
+    commandWith(['--data-root', 'DIR']),
+  ];
+}
+
+/** A file that is not in the cache and must not be fetched. */
+function notFetched(
+  name: 'backbone' | 'weights',
+  row: string,
+  { message }: UserError,
+  { url, command = 'fcn weights fetch' }: { readonly url: string; readonly command?: string | undefined },
+): RunCheck {
+  const advice = `Download ${url} elsewhere and give the file.`;
+  return failed(name, row, new UserError(`${message} ${advice}`), [`${command} --from FILE`]);
+}
+
+/**
+ * Checks what training starts from: the recipe's initial weights, or else its pretrained backbone. Returns null if nothing is trained,
+ * or training starts from random weights.
+ */
+export async function checkStart(experiment: Experiment, options: InputCheckOptions): Promise<RunCheck | null> {
+  const { row, model } = experiment;
+  const { pretrained, initialWeights = null } = model;
+  const { stages, offline, commandWith } = options;
+  if (!stages.includes('train')) return null;
+  if (initialWeights !== null) {
+    const { requireInitialWeights } = await import('./initial-weights.js');
+    const found = await orMistake(() => requireInitialWeights(experiment, options));
+    if (!(found instanceof UserError)) return passed('weights', `training starts from ${found}`);
+    return failed('weights', row, found, [commandWith(['--set', 'initialWeights=FILE'])]);
+  }
+  if (pretrained === null) return null;
+  const { backboneState } = await import('../training/pretrained.js');
+  const found = await backboneState(pretrained, { offline });
+  switch (found.state) {
+    case 'present':
+      return passed('backbone', `${pretrained}: ${found.file}`);
+    case 'fetchable':
+      return passed('backbone', `${pretrained} will be fetched from ${found.url}`);
+    case 'missing': {
+      const online = await backboneState(pretrained, { offline: false });
+      if (online.state === 'fetchable') return notFetched('backbone', row, found.error, online);
+      return failed('backbone', row, found.error, [
+        commandWith(['--set', 'pretrained=FILE']),
+        // A recorded deviation: training from scratch.
+        commandWith(['--set', 'pretrained=null']),
+      ]);
+    }
+  }
+}
+
+/**
+ * Checks given weights without fetching any: a file exists and has the structure of a checkpoint; published ones have a link or,
+ * offline, are in the cache. Returns null if none are given.
+ */
+export async function checkWeights(experiment: Experiment, options: InputCheckOptions): Promise<RunCheck | null> {
+  const { row, weights: url } = experiment;
+  const { weights, weightsKey, commandWith } = options;
+  if (weights === undefined) return null;
+  if (weights === PUBLISHED) return checkPublishedWeights(experiment, options);
+  const { readCheckpoint } = await import('../weights/load.js');
+  const checkpoint = await orMistake(() => readCheckpoint(weights, weightsKey));
+  if (!(checkpoint instanceof UserError)) {
+    return passed('weights', `${path.basename(weights)}: ${formatNumber(checkpoint.tensors.size, 'tensor')}`);
+  }
+  return failed('weights', row, checkpoint, [
+    ...(existsSync(weights) ? [shellWords(['fcn', 'weights', 'show', weights])] : []),
+    commandWith(['--weights', 'FILE']),
+    ...(url === null ? [] : [commandWith(['--weights', PUBLISHED], row)]),
+  ]);
+}
+
+async function checkPublishedWeights(
+  { row, weights: url }: Experiment,
+  { offline, commandWith }: InputCheckOptions,
+): Promise<RunCheck> {
+  const { cachedPlaces, notInCache, weightsRequest } = await import('../weights/published.js');
+  const request = await orMistake(() => weightsRequest(row, url));
+  if (request instanceof UserError) return failed('weights', row, request, [commandWith(['--weights', 'FILE'], row)]);
+  const cached = cachedPlaces(request).find(({ file }) => existsSync(file));
+  if (cached !== undefined) return passed('weights', `as published: ${cached.file}`);
+  const [{ url: link }] = request.files;
+  const command = request.command ?? undefined;
+  if (offline) return notFetched('weights', row, notInCache(request), { url: link, command });
+  return passed('weights', `will be fetched from ${link}`);
+}

@@ -1,0 +1,175 @@
+import { constants } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
+import path from 'node:path';
+import type { Engine, EngineName } from '../engines/engine.js';
+import { engineStatus, nativeEngine, startEngine } from '../engines/selection.js';
+import { installCommand } from '../engines/tensorflow/release.js';
+import type { Experiment } from '../recipe/experiment.js';
+import { UserError } from '../support/errors.js';
+import { explainFileError, foldersIn, isFolder } from '../support/files.js';
+import { formatBytes } from '../support/format.js';
+import { checkpointsSize } from '../training/checkpoint-folder.js';
+import { memoryProblem, neededBytes, usableBytes } from './memory-check.js';
+import type { PlannedRun } from './plan.js';
+import { type InPrecision, inAvailablePrecision, precisionNote } from './precision.js';
+import {
+  type Available,
+  assertDisk,
+  availableResources,
+  checkpointsBytes,
+  type ResourcesOptions,
+} from './resources.js';
+import { type CommandWith, failed, orMistake, passed, type RunCheck } from './run-check.js';
+import { RunReader } from './run-reader.js';
+import { largestStageMemory } from './stage-memory.js';
+
+interface EngineOptions {
+  readonly engine: EngineName | 'auto';
+  /** Same bits in every run also on a GPU. */
+  readonly deterministic: boolean;
+  readonly commandWith: CommandWith;
+}
+
+/** Starts the engine. `engine` is null if it cannot be started. */
+export async function checkEngine(
+  row: string,
+  options: EngineOptions,
+): Promise<{ readonly check: RunCheck; readonly engine: Engine | null }> {
+  const engine = await orMistake(() => startEngine(options));
+  if (engine instanceof UserError) {
+    const { path: installed } = nativeEngine(await engineStatus());
+    const install = installed === null ? 'fcn engines install' : installCommand(installed);
+    const next = [install, options.commandWith(['--engine', 'wasm'])];
+    return { check: failed('engine', row, engine, next), engine: null };
+  }
+  const libraries = Object.entries(engine.versions).map(([library, version]) => `${library} ${version}`);
+  const text = `${engine.name} on this ${engine.device.toUpperCase()} (${libraries.join(', ')})`;
+  if (engine.isNative || options.engine !== 'auto') return { check: passed('engine', text), engine };
+  const slow = `${text}: about a tenth as fast as the native engine, which is not installed`;
+  return { check: { name: 'engine', state: 'warning', text: slow, next: 'fcn engines install' }, engine };
+}
+
+/** Fits the recipe to the precision that the engine has. `available` is null if there is none. */
+export async function checkPrecision(
+  engine: Engine,
+  run: PlannedRun,
+  commandWith: CommandWith,
+): Promise<{ readonly check: RunCheck; readonly available: InPrecision | null }> {
+  const { row } = run.experiment;
+  const available = await orMistake(() => inAvailablePrecision(engine, run));
+  if (available instanceof UserError) {
+    const next = [commandWith(['--precision', engine.halfPrecision ?? 'fp32'])];
+    return { check: failed('precision', row, available, next), available: null };
+  }
+  const { precision } = available.experiment.training;
+  const note = precisionNote(available);
+  if (note === null) return { check: passed('precision', precision), available };
+  return { check: { name: 'precision', state: 'warning', text: note.replace(row, 'The row'), next: null }, available };
+}
+
+interface ResourceCheckOptions extends ResourcesOptions {
+  readonly commandWith: CommandWith;
+}
+
+/**
+ * Checks memory and, if the run trains, the disk.
+ * @param checkpoints Bytes of existing checkpoints that the run continues.
+ */
+export async function checkResources(
+  options: ResourceCheckOptions,
+  engine: Engine,
+  checkpoints: number,
+): Promise<RunCheck[]> {
+  const available = await availableResources(engine, options.runs, checkpoints);
+  const memory = await checkMemory(options, engine, available);
+  return options.stages.includes('train') ? [memory, await checkDisk(options, available)] : [memory];
+}
+
+async function checkMemory(options: ResourceCheckOptions, engine: Engine, available: Available): Promise<RunCheck> {
+  const { experiment, commandWith } = options;
+  const { row } = experiment;
+  const tooLarge = await memoryProblem(options, engine, available);
+  if (tooLarge !== null) {
+    const { changes } = tooLarge;
+    const text = changes.length === 0 ? '' : ` It fits with ${changes.join(' or ')} (a recorded deviation).`;
+    const error = new UserError(`${tooLarge.message}${text}`);
+    const next = [
+      ...changes.map((change) => commandWith(['--set', change], row)),
+      ...(engine.isNative ? [] : ['fcn engines install']),
+      commandWith(['--force']),
+    ];
+    return unlessForced(failed('memory', row, error, next), options);
+  }
+  const largest = await largestStageMemory(options, engine);
+  const needed = `about ${formatBytes(neededBytes(largest, engine))} for ${largest.of}`;
+  const most = usableBytes(engine, available);
+  return passed('memory', most === null ? needed : `${needed}, of ${formatBytes(most)}`);
+}
+
+async function checkDisk(options: ResourceCheckOptions, available: Available): Promise<RunCheck> {
+  const { experiment, runs, keepCheckpoints, commandWith } = options;
+  const tooLarge = await orMistake(() => assertDisk(options, available));
+  if (tooLarge instanceof UserError) {
+    const next = [
+      commandWith(['--runs', 'DIR']),
+      ...(keepCheckpoints > 1 ? [commandWith(['--keep', '1'])] : []),
+      commandWith(['--force']),
+    ];
+    return unlessForced(failed('disk', experiment.row, tooLarge, next), options);
+  }
+  const needed = formatBytes(checkpointsBytes(experiment, keepCheckpoints));
+  return passed('disk', `about ${needed} for checkpoints in ${runs}, where ${formatBytes(available.disk)} are free`);
+}
+
+/** With --force, a run starts even if it is estimated not to fit. */
+function unlessForced(check: RunCheck, { force }: ResourceCheckOptions): RunCheck {
+  return force ? { ...check, state: 'warning', next: null } : check;
+}
+
+/** The most bytes of checkpoints that any run of the row could continue. */
+export async function resumableCheckpoints(runs: string, row: string): Promise<number> {
+  const ofRow = path.join(runs, row);
+  let most = 0;
+  // A folder that is none is another check's problem.
+  if (!(await isFolder(ofRow))) return 0;
+  for (const id of await foldersIn(ofRow)) {
+    const directory = path.join(ofRow, id);
+    if (await new RunReader(directory).isCompleted()) continue;
+    most = Math.max(most, await checkpointsSize(path.join(directory, 'checkpoints')));
+  }
+  return most;
+}
+
+/** Checks, without writing, that files can be written in the folders of runs and records. */
+export async function checkFolders(
+  { row }: Experiment,
+  {
+    runs,
+    results,
+    commandWith,
+  }: { readonly runs: string; readonly results: string; readonly commandWith: CommandWith },
+): Promise<RunCheck> {
+  const problems = await Promise.all([orMistake(() => assertWritable(runs)), orMistake(() => assertWritable(results))]);
+  const [ofRuns, ofResults] = problems;
+  const flags = [
+    ...(ofRuns instanceof UserError ? ['--runs', 'DIR'] : []),
+    ...(ofResults instanceof UserError ? ['--results', 'DIR'] : []),
+  ];
+  const errors = problems.filter((problem) => problem instanceof UserError);
+  if (errors.length === 0) return passed('folders', `${runs} and ${results} can be written`);
+  const all = new UserError(errors.map(({ message }) => message).join(' '));
+  return failed('folders', row, all, [commandWith(flags)]);
+}
+
+/** @throws UserError if a folder, or the one in which it would be created, takes no files. */
+async function assertWritable(folder: string, existing = folder): Promise<void> {
+  const there = path.resolve(existing);
+  try {
+    if (!(await stat(there)).isDirectory()) throw Object.assign(new Error(), { code: 'ENOTDIR' });
+    await access(there, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const parent = path.dirname(there);
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && parent !== there) return assertWritable(folder, parent);
+    throw explainFileError(error, folder, 'write');
+  }
+}

@@ -1,0 +1,84 @@
+import type { Experiment } from '../recipe/experiment.js';
+import { type RecipeSections, replaceValue } from '../recipe/overrides.js';
+import {
+  changeExperiment,
+  type Deviation,
+  deviations,
+  differences,
+  overridesFrom,
+  type ResolveOptions,
+  resolve,
+} from '../recipe/resolve.js';
+import { tablesOf } from '../recipe/select.js';
+import { UserError } from '../support/errors.js';
+import { wildcardExpression } from '../support/suggest.js';
+import type { RunReader } from './run-reader.js';
+
+interface RecipeRequest extends ResolveOptions {
+  /** Whether the profile was given, or is the default. */
+  readonly isProfileGiven: boolean;
+}
+
+interface ChosenRecipe {
+  readonly experiment: Experiment;
+  /** From the recipe as published, or as the experiment file has it. */
+  readonly deviations: readonly Deviation[];
+  /** What gives the experiment from its row and profile: the run's own overrides, too. */
+  readonly overrides: readonly string[];
+}
+
+/**
+ * The recipe that a command works with: that of the run whose weights it was given, with the command's overrides on top; without
+ * a run, that of the row.
+ * @throws UserError if the row, the profile or the file is another than the run's, or an override does not fit.
+ */
+export async function chooseRecipe(run: RunReader | null, request: RecipeRequest): Promise<ChosenRecipe> {
+  const { row, file, profile, isProfileGiven, overrides = [], seed } = request;
+  if (run === null) {
+    const experiment = resolve({ row, file, profile, overrides, seed });
+    return { experiment, deviations: deviations(experiment, file), overrides };
+  }
+  const own = run.experiment();
+  const name = `${run.row}/${run.id}`;
+  if (row !== undefined && !wildcardExpression(row).test(own.row)) {
+    throw new UserError(
+      `The weights are of ${name}, but the row ${row} was given.`,
+      'Leave out the row: the run has its recipe. To use the weights with another recipe, give their file.',
+    );
+  }
+  if (isProfileGiven && profile !== own.profile) {
+    throw new UserError(
+      `The weights are of ${name}, a run of the ${own.profile} profile, but --profile ${profile} was given.`,
+      'Leave out --profile: the run has its recipe.',
+    );
+  }
+  const experiment = changeExperiment(own, { overrides, seed }, run.file('experiment.json'));
+  const published = await publishedRecipe(run, own, file);
+  return {
+    experiment,
+    deviations: differences(experiment, published),
+    overrides: overridesFrom(published, experiment),
+  };
+}
+
+/**
+ * The recipe that a run's experiment deviates from: of its row, if that is in the file or the package; otherwise as the run noted
+ * its deviations.
+ */
+async function publishedRecipe(run: RunReader, own: Experiment, file: string | undefined): Promise<RecipeSections> {
+  const rows = tablesOf(file).flatMap((table) => table.rows);
+  const row = rows.find(({ id, table }) => id === own.row && (file !== undefined || table.name === own.table));
+  if (row !== undefined) return row.recipe;
+  const name = `${run.row}/${run.id}`;
+  if (file !== undefined) {
+    throw new UserError(`${file} has no row ${own.row}, of which ${name} is a run.`, 'Leave out --file.');
+  }
+  const noted = (await run.description())?.deviations ?? run.record()?.deviations;
+  if (noted !== undefined) {
+    return noted.reduce<RecipeSections>((recipe, { path, published }) => replaceValue(recipe, path, published), own);
+  }
+  throw new UserError(
+    `The run ${name} does not say from which recipe it deviates: it was begun by an earlier version and has no record.`,
+    'Give its experiment file with --file.',
+  );
+}

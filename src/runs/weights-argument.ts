@@ -1,0 +1,109 @@
+import { statSync } from 'node:fs';
+import { UserError } from '../support/errors.js';
+import { formatPercent } from '../support/format.js';
+import { type BestCheckpoint, readBest } from '../training/best-checkpoint.js';
+import { intactWeights, newestIteration } from '../training/checkpoint-folder.js';
+import { PUBLISHED } from './plan.js';
+import { findRunDirectory } from './run-names.js';
+import type { RunReader } from './run-reader.js';
+
+/** Weights that a command was given, as FILE, published, RUN, RUN:best or RUN:last. */
+export interface WeightsArgument {
+  /** The file; `published` for a row's published weights, which are fetched later. */
+  readonly file: string;
+  /** The run that trained them; null if they were not given as a run's. */
+  readonly run: RunReader | null;
+  /** Which weights of which run these are, as one line; null if they were not given as a run's. */
+  readonly described: string | null;
+}
+
+/** Which checkpoint of a run. `last`: the newest complete one; `best`: the one of the highest mIoU during training. */
+type Which = 'best' | 'last';
+
+/**
+ * Finds weights: `published`; or a file, if one has this name; or else the checkpoint of a run, by default the last. A row or a
+ * pattern means its newest run with checkpoints.
+ * @param runs Folder of the run directories.
+ * @throws UserError if there is neither such a file nor such a run, the name could mean several runs, or the run has no such
+ * checkpoint.
+ */
+export async function findWeights(given: string, runs: string): Promise<WeightsArgument> {
+  if (given === PUBLISHED || isWeightsFile(given)) return { file: given, run: null, described: null };
+  const [, reference, which] = /^(.*?)(?::(best|last))?$/s.exec(given)!;
+  const run = await findTrained(given, reference!, runs);
+  if (run === null) return { file: given, run: null, described: null };
+  return { run, ...(await checkpointOf(run, (which as Which | undefined) ?? 'last')) };
+}
+
+/** What ends like a file of weights is not the name of a run. */
+const FILE_NAME = /\.(pth|pt|ckpt|bin|safetensors)$/i;
+
+/** Whether a name is that of a file of weights. A run's record or log is a file, too, and means the run. */
+function isWeightsFile(given: string): boolean {
+  if (FILE_NAME.test(given)) return true;
+  return !/\.jsonl?$/.test(given) && statSync(given, { throwIfNoEntry: false })?.isDirectory() === false;
+}
+
+/** The run; null for a folder that is no run: whoever reads it as weights knows what to give instead. */
+async function findTrained(given: string, reference: string, runs: string): Promise<RunReader | null> {
+  try {
+    return await findRunDirectory(runs, reference, (run) => newestIteration(run.file(CHECKPOINTS)));
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    if (statSync(given, { throwIfNoEntry: false }) !== undefined) return null;
+    const forms = 'Give a file of weights, a run (RUN, RUN:best or RUN:last), or published.';
+    throw new UserError(`${given} is no file. ${error.message}`, `${error.next ?? ''} ${forms}`.trim(), {
+      cause: error,
+    });
+  }
+}
+
+const CHECKPOINTS = 'checkpoints';
+
+async function checkpointOf(run: RunReader, which: Which): Promise<Omit<WeightsArgument, 'run'>> {
+  const name = `${run.row}/${run.id}`;
+  const folder = run.file(CHECKPOINTS);
+  const last = await newestIteration(folder);
+  if (last === null) {
+    throw new UserError(
+      `The run ${name} has no checkpoint: it trained nothing, or was stopped before the first one, or they were removed.`,
+      'Give a run that has trained, or a file of weights.',
+    );
+  }
+  const best = await readBest(folder);
+  if (which === 'best' && best === null) {
+    throw new UserError(
+      `The run ${name} has no best checkpoint: none was evaluated during training.`,
+      `Give ${name}:last, or train with --evaluate-every N.`,
+    );
+  }
+  const iteration = which === 'best' ? best!.iteration : last;
+  const found = await intactWeights(folder, iteration);
+  if ('problem' in found) {
+    const other = iteration === last ? '' : ` or ${name}:last`;
+    throw new UserError(
+      `The checkpoint of iteration ${iteration} of ${name} cannot be used: ${found.problem}.`,
+      `Give another checkpoint of the run as a file${other}.`,
+    );
+  }
+  return { file: found.file, described: describe(run, iteration, last, best) };
+}
+
+/** "Weights: ROW/RUN after iteration 40 of 100 (best, mIoU 31.20)" */
+function describe(run: RunReader, iteration: number, last: number, best: BestCheckpoint | null): string {
+  const { iterations } = run.experiment().training;
+  const marks = [
+    ...(iteration === last ? ['last'] : []),
+    ...(iteration === best?.iteration ? [`best, mIoU ${formatPercent(best.mIoU)}`] : []),
+  ];
+  return `Weights: ${run.row}/${run.id}\n  iteration ${iteration} of ${iterations} (${marks.join(', ')})`;
+}
+
+/** The file of weights for commands that need no row. @throws UserError also for `published`, which is of a row. */
+export async function findWeightsFile(given: string, runs: string): Promise<string> {
+  if (given !== PUBLISHED) return (await findWeights(given, runs)).file;
+  throw new UserError(
+    'published means the published weights of a row, but no row is given here.',
+    `fcn weights fetch ROW names their file; ./${PUBLISHED} is a file of this name.`,
+  );
+}

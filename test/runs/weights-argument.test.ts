@@ -1,0 +1,87 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { findWeights, findWeightsFile } from '../../src/runs/weights-argument.js';
+import { UserError } from '../../src/support/errors.js';
+import { markBest } from '../../src/training/best-checkpoint.js';
+import { writeSnapshot } from '../../src/training/checkpoint.js';
+import { temporaryFolder, writeFiles } from '../helpers/folder.js';
+import { writeRun } from '../helpers/runs.js';
+
+const ROW = 'camvid_r18-d8';
+const OTHER = 'fcn_r50-d8_512x1024_40k_cityscapes';
+
+async function writeTrained(runs: string, row: string, run: string, iterations: readonly number[], startedAt: string) {
+  const { directory } = await writeRun(runs, { row }, { run, startedAt }, []);
+  const folder = path.join(directory, 'checkpoints');
+  for (const iteration of iterations) {
+    const data = Float32Array.of(iteration);
+    const tensor = { name: 'conv.weight', dtype: 'float32' as const, shape: [1], data };
+    const memory = data.buffer as ArrayBuffer;
+    const content = { weights: [tensor], optimizer: [tensor], memory, progress: null };
+    await writeSnapshot({ directory: folder, iteration, metadata: {}, ...content });
+  }
+  return folder;
+}
+
+/** Two runs of a row with checkpoints, then one that evaluated; and a run of another row. */
+async function prepared(t: ExecutionContext) {
+  const root = await temporaryFolder(t);
+  const runs = path.join(root, 'runs');
+  const old = await writeTrained(runs, ROW, '20250101-000000-aaaaaaaa', [5, 10], '2025-01-01T00:00:00.000Z');
+  const folder = await writeTrained(runs, ROW, '20250102-000000-bbbbbbbb', [20, 40, 100], '2025-01-02T00:00:00.000Z');
+  await writeTrained(runs, ROW, '20250103-000000-cccccccc', [], '2025-01-03T00:00:00.000Z');
+  await writeTrained(runs, OTHER, '20250102-000000-dddddddd', [3], '2025-01-02T00:00:00.000Z');
+  await markBest(folder, { iteration: 40, mIoU: 0.312 });
+  return { root, runs, old, folder };
+}
+
+const file = (folder: string, iteration: number) => path.join(folder, `iteration-${iteration}.safetensors`);
+
+test('weights are a file, published, or a checkpoint of a run in any form that names one', async (t) => {
+  const { root, runs, old, folder } = await prepared(t);
+  const found = async (given: string) => (await findWeights(given, runs)).file;
+  t.deepEqual(await findWeights('published', runs), { file: 'published', run: null, described: null });
+  const last = [
+    '20250102-000000-bbbbbbbb',
+    `${ROW}/20250102`,
+    path.dirname(folder),
+    path.join(folder, '..', 'record.json'),
+  ];
+  for (const name of [ROW, ...last]) {
+    t.is(path.resolve(await found(name)), file(folder, 100), name);
+    t.is(path.resolve(await found(`${name}:last`)), file(folder, 100), name);
+  }
+  t.is(await found(`${ROW}:best`), file(folder, 40), 'of a row: its newest run with checkpoints');
+  t.is(await found('20250101'), file(old, 10));
+  const { run, described } = await findWeights(`${ROW}/20250102:best`, runs);
+  t.like(run, { row: ROW, id: '20250102-000000-bbbbbbbb' });
+  t.is(described, `Weights: ${ROW}/20250102-000000-bbbbbbbb\n  iteration 40 of 4000 (best, mIoU 31.20)`);
+
+  await writeFiles(root, { [ROW]: 'a file', 'x:best': 'another' });
+  t.is(await found(path.join(root, ROW)), path.join(root, ROW), 'a file of that name wins');
+  t.is(await found(path.join(root, 'x:best')), path.join(root, 'x:best'));
+  t.is(await findWeightsFile(`${ROW}:best`, runs), file(folder, 40));
+  await t.throwsAsync(findWeightsFile('published', runs), { instanceOf: UserError, message: /of a row/ });
+});
+
+test('a name that means several runs, or a checkpoint that is not there, is an error that says which', async (t) => {
+  const { root, runs, old, folder } = await prepared(t);
+  const message = async (given: string) =>
+    (await t.throwsAsync(findWeights(given, runs), { instanceOf: UserError }))!.message;
+  const both = await message('20250102');
+  t.true(both.includes(`${ROW}/20250102-000000-bbbbbbbb`) && both.includes(`${OTHER}/20250102-000000-dddddddd`), both);
+  t.like(
+    await findWeights('none.pth', runs),
+    { file: 'none.pth', run: null },
+    'whoever reads it says that it is missing',
+  );
+  t.regex(await message('camvid_r81-d8'), /^camvid_r81-d8 is no file\. No run is called camvid_r81-d8 under/);
+  t.deepEqual(await findWeights(root, runs), { file: root, run: null, described: null }, 'a folder that is no run');
+  t.regex(await message('20250103'), /camvid_r18-d8\/20250103-000000-cccccccc has no checkpoint/);
+  t.regex(await message('20250101:best'), /has no best checkpoint: none was evaluated during training\.$/);
+  writeFileSync(file(folder, 100), 'changed');
+  t.regex(await message(ROW), /The checkpoint of iteration 100 of .* cannot be used: .* differs from what was written/);
+  rmSync(file(old, 10));
+  t.regex(await message('20250101'), /cannot be used: .*iteration-10\.safetensors is missing\./);
+});
