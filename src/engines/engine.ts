@@ -46,6 +46,11 @@ export interface ShapesEngine extends Engine {
    * if it has no limit of its own.
    */
   addressedBytes(): number | null;
+  /**
+   * Bytes of main memory that the tensors, the scratch of operations and the gaps between them would take of the process, at most so
+   * far; null if the tensors are in a GPU's memory.
+   */
+  residentBytes(): number | null;
 }
 
 /** The part of the native backend that the native kernels call. */

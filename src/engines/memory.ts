@@ -14,10 +14,12 @@ export interface PeakMemory {
   readonly peakBytes: number;
   /** `ShapesEngine.addressedBytes`. */
   readonly addressedBytes: number | null;
+  /** `ShapesEngine.residentBytes`. */
+  readonly residentBytes: number | null;
 }
 
-/** Pixels of the largest image that a twin processes at full size: 4096×4096. */
-const MOST_PIXELS = 2 ** 24;
+/** Pixels of the largest image that a twin processes at full size: 8192×8192. */
+const MOST_PIXELS = 2 ** 26;
 
 /**
  * The memory for images of [height, width]. `find` measures it at that size, or for huge images with sides divided by `divisor`; the
@@ -28,9 +30,13 @@ export async function peakOfSize(
   find: (divisor: number) => Promise<PeakMemory>,
 ): Promise<PeakMemory> {
   const divisor = Math.max(1, Math.ceil(Math.sqrt((height * width) / MOST_PIXELS)));
-  const { peakBytes, addressedBytes } = await find(divisor);
-  const area = divisor ** 2;
-  return { peakBytes: area * peakBytes, addressedBytes: addressedBytes === null ? null : area * addressedBytes };
+  const { peakBytes, addressedBytes, residentBytes } = await find(divisor);
+  const scaled = (bytes: number | null) => (bytes === null ? null : divisor ** 2 * bytes);
+  return {
+    peakBytes: divisor ** 2 * peakBytes,
+    addressedBytes: scaled(addressedBytes),
+    residentBytes: scaled(residentBytes),
+  };
 }
 
 /** Main memory of this process, including native libraries. */

@@ -229,7 +229,8 @@ async function predictedOn(
       // The twin uses the shapes only.
       views: views.map(smaller).map(([height, width], ratio) => ({ ratio, height, width, image: new Float32Array() })),
     });
-    return { peakBytes: meter.bytes, addressedBytes: twin.addressedBytes() };
+    const [addressedBytes, residentBytes] = [twin.addressedBytes(), twin.residentBytes()];
+    return { peakBytes: meter.bytes, addressedBytes, residentBytes };
   } finally {
     network.dispose();
   }

@@ -52,7 +52,7 @@ export function formatEstimate(
     ...timingNotes(runs, 'training', 'a training step'),
     ...timingNotes(runs, 'inference', 'inference of an image'),
     'Not included: starting, waiting for data, and writing checkpoints.',
-    'Memory: live tensors of a training step or of inference, whichever are more. Disk: the most checkpoints at a time.',
+    'Memory: of the whole process at its peak; on a GPU, of the tensors there. Disk: the most checkpoints at a time.',
     ...(disk > freeBytes ? [`All runs together need more disk space than is free (${formatBytes(freeBytes)}).`] : []),
   ];
   return [...estimateLines(runs, disk, width), '', ...notes.flatMap((note) => wrap(note, width))].join('\n');

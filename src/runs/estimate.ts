@@ -10,11 +10,12 @@ import type { Stage } from '../records/record.js';
 import { UserError } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
 import { type DisplayMode, showStages } from '../terminal/display.js';
+import { availableForTensors, memoryForRun, neededBytes, usableBytes } from './memory-check.js';
 import { NetworkTimer, type Range, type Timing, type TimingBasis } from './network-timing.js';
 import type { PlannedRun } from './plan.js';
 import { inAvailablePrecision } from './precision.js';
-import type { InputOptions } from './preflight.js';
-import { availableForTensors, checkpointsBytes, freeDisk } from './resources.js';
+import { type InputOptions, readingStages } from './preflight.js';
+import { checkpointsBytes, freeDisk } from './resources.js';
 import { largestStageMemory } from './stage-memory.js';
 
 interface StageEstimate {
@@ -38,7 +39,7 @@ export interface RunEstimate {
   readonly secondsRange: Range | null;
   /** How the times were found; null if no stage trains, or none infers. */
   readonly timing: { readonly training: TimingBasis | null; readonly inference: TimingBasis | null };
-  /** Live tensors of a training step or of inference, whichever are more. */
+  /** Main memory of the process in the stage that takes most; on a GPU, that of its tensors. */
   readonly memoryBytes: number;
   /** Most checkpoints that exist at a time. */
   readonly diskBytes: number;
@@ -51,7 +52,7 @@ export interface EstimateBasis {
   readonly hardware: string;
   /** Measured rate of a bare 3×3 convolution in each precision of the runs, GFLOP/s (10^9 operations per second). */
   readonly convolutionGflops: Readonly<Partial<Record<Precision, number>>>;
-  /** Free memory for tensors, of the GPU or main memory; null if unknown. */
+  /** Memory that a run may have, of the GPU or main memory; null if unknown. */
   readonly memoryBytes: number | null;
   /** Free disk space for the run directories. */
   readonly freeBytes: number;
@@ -78,7 +79,8 @@ export async function estimateSeries(
 ): Promise<{ basis: EstimateBasis; runs: readonly RunEstimate[] }> {
   const environment = await captureEnvironment(engine);
   const planned = plan.map((run) => availableRun(engine, run));
-  const memoryBytes = await availableForTensors(engine);
+  const memoryBytes = usableBytes(engine, await memoryForRun(engine));
+  const forTensors = await availableForTensors(engine);
   const convolutionGflops: Partial<Record<Precision, number>> = {};
   const runs: RunEstimate[] = [];
   const measure = async (say: (progress: string) => void) => {
@@ -90,7 +92,13 @@ export async function estimateSeries(
       networks++;
       say(what);
     };
-    const timer = new NetworkTimer({ engine, convolutionGflops, memoryBytes, onMeasure, signal: options.signal });
+    const timer = new NetworkTimer({
+      engine,
+      convolutionGflops,
+      memoryBytes: forTensors,
+      onMeasure,
+      signal: options.signal,
+    });
     for (const { experiment, replacedPrecision } of planned) {
       runs.push({ ...(await estimateRun(experiment, options, engine, timer)), replacedPrecision });
     }
@@ -154,7 +162,10 @@ async function estimateRun(
     seconds: sumIfKnown(estimates.map(({ seconds }) => seconds)),
     secondsRange: sumOfRanges(estimates.map(({ secondsRange }) => secondsRange)),
     timing: { training: training?.basis ?? null, inference: inference?.basis ?? null },
-    memoryBytes: (await largestStageMemory(experiment, stages, engine)).peakBytes,
+    memoryBytes: neededBytes(
+      await largestStageMemory({ ...options, experiment, stages: readingStages(options) }, engine),
+      engine,
+    ),
     diskBytes: stages.includes('train') ? checkpointsBytes(experiment, keepCheckpoints) : 0,
   };
 }

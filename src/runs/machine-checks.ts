@@ -9,16 +9,15 @@ import { UserError } from '../support/errors.js';
 import { explainFileError, foldersIn, isFolder } from '../support/files.js';
 import { formatBytes } from '../support/format.js';
 import { checkpointsSize } from '../training/checkpoint-folder.js';
+import { memoryProblem, neededBytes, usableBytes } from './memory-check.js';
 import type { PlannedRun } from './plan.js';
 import { type InPrecision, inAvailablePrecision, precisionNote } from './precision.js';
 import {
   type Available,
   assertDisk,
-  assertMemory,
   availableResources,
   checkpointsBytes,
   type ResourcesOptions,
-  TooLargeError,
 } from './resources.js';
 import { type CommandWith, failed, orMistake, passed, type RunCheck } from './run-check.js';
 import { RunReader } from './run-reader.js';
@@ -87,24 +86,23 @@ export async function checkResources(
 }
 
 async function checkMemory(options: ResourceCheckOptions, engine: Engine, available: Available): Promise<RunCheck> {
-  const { experiment, stages, commandWith } = options;
+  const { experiment, commandWith } = options;
   const { row } = experiment;
-  const tooLarge = await orMistake(() => assertMemory(options, engine, available));
-  if (tooLarge instanceof TooLargeError) {
-    const { change } = tooLarge;
-    const text = change === null ? '' : ` It fits with ${change} (a recorded deviation).`;
+  const tooLarge = await memoryProblem(options, engine, available);
+  if (tooLarge !== null) {
+    const { changes } = tooLarge;
+    const text = changes.length === 0 ? '' : ` It fits with ${changes.join(' or ')} (a recorded deviation).`;
     const error = new UserError(`${tooLarge.message}${text}`);
     const next = [
-      ...(change === null ? [] : [commandWith(['--set', change], row)]),
+      ...changes.map((change) => commandWith(['--set', change], row)),
       ...(engine.isNative ? [] : ['fcn engines install']),
       commandWith(['--force']),
     ];
     return unlessForced(failed('memory', row, error, next), options);
   }
-  const { peakBytes, addressedBytes, of } = await largestStageMemory(experiment, stages, engine);
-  const free = available.gpu === null ? available.memory : available.gpu.free;
-  const most = engine.addressableBytes === null ? free : Math.min(engine.addressableBytes, free ?? Infinity);
-  const needed = `about ${formatBytes(addressedBytes ?? peakBytes)} for ${of}`;
+  const largest = await largestStageMemory(options, engine);
+  const needed = `about ${formatBytes(neededBytes(largest, engine))} for ${largest.of}`;
+  const most = usableBytes(engine, available);
   return passed('memory', most === null ? needed : `${needed}, of ${formatBytes(most)}`);
 }
 

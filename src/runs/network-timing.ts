@@ -158,8 +158,8 @@ async function candidatesOf(kind: Kind, experiment: Experiment, engine: Engine):
   const { model, data, training, evaluation } = experiment;
   const factors = [1, 2, 4, 8];
   const candidates: Candidate[] = [];
-  const add = (candidate: Omit<Candidate, 'bytes'>, { peakBytes, addressedBytes }: PeakMemory) =>
-    candidates.push({ ...candidate, bytes: addressedBytes ?? peakBytes });
+  const add = (candidate: Omit<Candidate, 'bytes'>, { peakBytes, residentBytes }: PeakMemory) =>
+    candidates.push({ ...candidate, bytes: residentBytes ?? peakBytes });
   if (kind === 'inference') {
     for (const factor of factors) {
       const size = reducedSize(benchmarkSize(evaluation), factor);

@@ -1,20 +1,17 @@
 import { statfs } from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
 import type { Engine } from '../engines/engine.js';
-import { freeMemoryOfGpu } from '../engines/hardware.js';
-import { liveTensors, type PeakMemory } from '../engines/memory.js';
+import { liveTensors } from '../engines/memory.js';
 import { benchmarkSize } from '../measurement/network-cost.js';
-import { architecture } from '../network/architecture.js';
 import { largestTensors } from '../network/complexity.js';
-import { isTrained, parameterSpecs } from '../network/parameters.js';
 import type { Experiment } from '../recipe/experiment.js';
 import type { Stage } from '../records/record.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
 import { formatBytes } from '../support/format.js';
-import { trainingMemory } from '../training/step.js';
-import { largestStageMemory, type StageMemory } from './stage-memory.js';
+import { checkpointBytes } from './main-memory.js';
+import { type MemoryForRun, memoryForRun, memoryProblem, TooLargeError } from './memory-check.js';
+import type { StagesOfRun } from './stage-memory.js';
 
 /** Free bytes on the disk of a folder, which need not exist. */
 export async function freeDisk(folder: string): Promise<number> {
@@ -34,31 +31,12 @@ export function mostCheckpoints({ training: { iterations, checkpointEvery } }: E
   return Math.min(Math.ceil(iterations / checkpointEvery), keep + 2);
 }
 
-/** Bytes of these checkpoints: weights with running statistics, and the momentum of trained parameters. */
+/** Bytes of these checkpoints. */
 export function checkpointsBytes(experiment: Experiment, keep: number): number {
-  const bytes = parameterSpecs(architecture(experiment.model))
-    .map(({ kind, shape }) => (isTrained(kind) ? 2 : 1) * 4 * shape.reduce((product, n) => product * n, 1))
-    .reduce((sum, each) => sum + each, 0);
-  return mostCheckpoints(experiment, keep) * bytes;
+  return mostCheckpoints(experiment, keep) * checkpointBytes(experiment);
 }
 
-/** A run does not fit. */
-export class TooLargeError extends UserError {
-  override readonly name = 'TooLargeError';
-
-  constructor(
-    message: string,
-    next: string,
-    /** The change of the recipe with which it fits, as `--set` takes it; null if there is none. */
-    readonly change: string | null = null,
-  ) {
-    super(message, next);
-  }
-}
-
-export interface ResourcesOptions {
-  readonly experiment: Experiment;
-  readonly stages: readonly Stage[];
+export interface ResourcesOptions extends StagesOfRun {
   /** Folder of the run directories; it need not exist. */
   readonly runs: string;
   /** Newest checkpoints to keep, besides the best. */
@@ -68,36 +46,21 @@ export interface ResourcesOptions {
 }
 
 /** Available resources, in bytes. */
-export interface Available {
-  /** Main memory that this process may still use. */
-  readonly memory: number;
-  /** Free memory of the GPU, null if unknown; null if the processor computes. */
-  readonly gpu: { readonly free: number | null } | null;
+export interface Available extends MemoryForRun {
   readonly disk: number;
   /** Existing checkpoints of a resumed run. */
   readonly checkpoints: number;
 }
 
-/** Main memory that this process may still use, within a container's limit if Node knows it. */
-function availableMemory(): number {
-  return process.availableMemory?.() ?? os.freemem();
-}
-
-/** Free memory for tensors, of the GPU or main memory; null if unknown. */
-export async function availableForTensors(engine: Engine): Promise<number | null> {
-  if (engine.device === 'gpu') return freeMemoryOfGpu();
-  return Math.min(availableMemory(), engine.addressableBytes ?? Number.POSITIVE_INFINITY);
-}
-
 /** What this machine has for a run. @param checkpoints Bytes of existing checkpoints that the run continues. */
 export async function availableResources(engine: Engine, runs: string, checkpoints: number): Promise<Available> {
-  const gpu = engine.device === 'gpu' ? { free: await freeMemoryOfGpu() } : null;
-  return { memory: availableMemory(), gpu, disk: await freeDisk(path.resolve(runs)), checkpoints };
+  return { ...(await memoryForRun(engine)), disk: await freeDisk(path.resolve(runs)), checkpoints };
 }
 
 /** @throws TooLargeError if the run needs more memory or disk space than is available. */
 export async function assertFits(options: ResourcesOptions, engine: Engine, available: Available): Promise<void> {
-  await assertMemory(options, engine, available);
+  const problem = await memoryProblem(options, engine, available);
+  if (problem !== null) throw problem;
   assertDisk(options, available);
 }
 
@@ -119,68 +82,6 @@ export function assertDisk(
     );
   }
 }
-
-/** @throws TooLargeError if the run needs more memory than is free, or than its engine can address. */
-export async function assertMemory(
-  { experiment, stages }: ResourcesOptions,
-  engine: Engine,
-  { memory, gpu }: Pick<Available, 'memory' | 'gpu'>,
-): Promise<void> {
-  const { row } = experiment;
-  const largest = await largestStageMemory(experiment, stages, engine);
-  const { stage, peakBytes, addressedBytes, of } = largest;
-  const tensors = `${formatBytes(peakBytes)} of tensors in ${of}`;
-  const { addressableBytes } = engine;
-  if (addressedBytes !== null && addressableBytes !== null && addressedBytes > addressableBytes) {
-    const fits = (peak: PeakMemory) => peak.addressedBytes! <= addressableBytes;
-    const batch = await fittingBatch(largest, experiment, engine, fits);
-    throw new TooLargeError(
-      `${row} needs about ${formatBytes(addressedBytes)} on the ${engine.name} engine (${tensors}, and what its kernels ` +
-        `keep besides), which can address ${formatBytes(addressableBytes)}.`,
-      `${adviceFor(batch)}Use the native engine (fcn engines install), or run it anyway with --force.`,
-      changeTo(batch),
-    );
-  }
-  // Batches made ahead are in main memory, like the tensors without a GPU.
-  const aheadBytes = gpu === null ? largest.aheadBytes : 0;
-  const tensorBytes = addressedBytes ?? peakBytes;
-  const free = gpu === null ? memory : gpu.free;
-  if (free === null || tensorBytes + aheadBytes <= free) return;
-  const made = stage === 'train' ? 'batches' : 'images';
-  const ahead = aheadBytes === 0 ? '' : `, ${formatBytes(aheadBytes)} of ${made} made ahead`;
-  const fits = (peak: PeakMemory) => (peak.addressedBytes ?? peak.peakBytes) <= free - aheadBytes;
-  const batch = await fittingBatch(largest, experiment, engine, fits);
-  throw new TooLargeError(
-    `${row} needs about ${formatBytes(tensorBytes + aheadBytes)} of ${gpu === null ? 'memory' : 'GPU memory'} ` +
-      `(${tensors}${ahead}), but ${formatBytes(free)} are free.`,
-    `${adviceFor(batch)}Free some memory, or start anyway with --force.`,
-    changeTo(batch),
-  );
-}
-
-/** The largest batch whose step fits; null if none does, or another stage does not fit. */
-async function fittingBatch(
-  { stage }: StageMemory,
-  experiment: Experiment,
-  engine: Engine,
-  fits: (peak: PeakMemory) => boolean,
-): Promise<number | null> {
-  if (stage !== 'train') return null;
-  const { data, training } = experiment;
-  // Memory grows with the batch, so bisection finds the largest that fits.
-  let [fitting, tooLarge] = [0, training.batch];
-  while (tooLarge - fitting > 1) {
-    const batch = Math.floor((fitting + tooLarge) / 2);
-    if (fits(await trainingMemory(engine, experiment, data.cropHw, batch))) fitting = batch;
-    else tooLarge = batch;
-  }
-  return fitting === 0 ? null : fitting;
-}
-
-const changeTo = (batch: number | null) => (batch === null ? null : `training.batch=${batch}`);
-
-const adviceFor = (batch: number | null) =>
-  batch === null ? '' : `A batch of ${batch} fits: --set ${changeTo(batch)} (a recorded deviation). `;
 
 /** Number of the largest tensors to name. */
 const MOST_NAMED = 3;

@@ -1,5 +1,3 @@
-import { largestViewsBytes } from '../data/transforms/resize.js';
-import { defaultWorkers, resultsAhead } from '../data/workers/pool.js';
 import type { Engine } from '../engines/engine.js';
 import type { PeakMemory } from '../engines/memory.js';
 import { inferenceMemory } from '../evaluation/inference.js';
@@ -7,26 +5,56 @@ import { benchmarkSize, testViews } from '../measurement/network-cost.js';
 import type { Experiment } from '../recipe/experiment.js';
 import type { Stage } from '../records/record.js';
 import { trainingMemory } from '../training/step.js';
+import { checkpointBytes, programBytes, samplesBytes } from './main-memory.js';
+
+/** What a stage takes of main memory at its peak, in bytes. */
+export interface MemoryParts {
+  /** Live tensors; 0 if they are in a GPU's memory. */
+  readonly tensors: number;
+  /** Scratch of operations, and gaps between tensors in the memory that the engine has from the system. */
+  readonly libraries: number;
+  /** Node, this program and the libraries themselves. */
+  readonly program: number;
+  /** Images in use and made ahead, and the threads that make them. */
+  readonly samples: number;
+  /** The copy of weights and momentum that a thread writes as a checkpoint. */
+  readonly checkpoint: number;
+}
 
 /** A stage's peak memory, computed from shapes. */
 export interface StageMemory extends PeakMemory {
   readonly stage: Stage;
   readonly of: 'a training step' | 'inference of an image';
-  /** Batches or images that worker threads make ahead, in main memory. */
-  readonly aheadBytes: number;
+  readonly parts: MemoryParts;
+  /** Main memory of the process: the parts, and a margin. */
+  readonly processBytes: number;
 }
 
-/** The stage with the largest peak: tensors and what is made ahead; on a GPU, only tensors. */
+/** What measurements on other machines may find above the parts. */
+const MARGIN = 0.07;
+
+/** The stages of a run. */
+export interface StagesOfRun {
+  readonly experiment: Experiment;
+  readonly stages: readonly Stage[];
+  /** Iterations between evaluations during training, whose network is in memory beside the one in training. */
+  readonly evaluateEvery?: number | undefined;
+}
+
+/** The stage that takes most main memory; on a GPU, the one with the most tensors. */
 export async function largestStageMemory(
-  experiment: Experiment,
-  stages: readonly Stage[],
+  { experiment, stages, evaluateEvery }: StagesOfRun,
   engine: Engine,
 ): Promise<StageMemory> {
-  const total = ({ peakBytes, aheadBytes }: StageMemory) => peakBytes + (engine.device === 'cpu' ? aheadBytes : 0);
+  const size = (each: StageMemory) => (engine.device === 'cpu' ? each.processBytes : each.peakBytes);
   const all: StageMemory[] = [];
   // One after the other, because an engine has one twin at a time.
-  for (const stage of stages) all.push(...(await memoryOf(experiment, stage, engine)));
-  return all.reduce((largest, each) => (total(each) > total(largest) ? each : largest));
+  for (const stage of stages) {
+    const found = await memoryOf(experiment, stage, engine);
+    const isBeside = stage === 'evaluate' && evaluateEvery !== undefined;
+    all.push(...(isBeside ? found.map((memory) => besideTraining(memory, experiment)) : found));
+  }
+  return all.reduce((largest, each) => (size(each) > size(largest) ? each : largest));
 }
 
 async function memoryOf(experiment: Experiment, stage: Stage, engine: Engine): Promise<StageMemory[]> {
@@ -46,38 +74,72 @@ async function once(key: readonly unknown[], find: () => Promise<PeakMemory>): P
   return peak;
 }
 
-async function stepMemory(experiment: Experiment, stage: Stage, batch: number, engine: Engine): Promise<StageMemory> {
+/** Memory of a training step with so many images, in this stage. */
+export async function stepMemory(
+  experiment: Experiment,
+  stage: 'train' | 'benchmark',
+  batch: number,
+  engine: Engine,
+): Promise<StageMemory> {
   const { model, data, training } = experiment;
   const key = [engine.name, { ...model, pretrained: null }, data.cropHw, batch, training.precision];
   const peak = await once(key, () => trainingMemory(engine, experiment, data.cropHw, batch));
-  const aheadBytes = stage === 'train' ? batchesAhead(experiment) : 0;
-  return { ...peak, stage, of: 'a training step', aheadBytes };
+  const stepped = { ...experiment, training: { ...training, batch } };
+  return withParts({ ...peak, stage, of: 'a training step' }, stepped, engine);
 }
 
-async function imageMemory(experiment: Experiment, stage: Stage, engine: Engine): Promise<StageMemory> {
+async function imageMemory(
+  experiment: Experiment,
+  stage: Exclude<Stage, 'train'>,
+  engine: Engine,
+): Promise<StageMemory> {
   const { model, training, evaluation } = experiment;
   const flip = stage === 'evaluate-ms';
-  const ratios = flip ? evaluation.ratios : [1];
-  const views = testViews(evaluation, ratios);
+  const views = testViews(evaluation, flip ? evaluation.ratios : [1]);
   const { mode, cropHw, strideHw } = evaluation;
   const size = benchmarkSize(evaluation);
   const network = { ...model, pretrained: null };
   const key = [engine.name, network, mode, cropHw, strideHw, size, views, flip, training.precision];
   const peak = await once(key, () => inferenceMemory(engine, { experiment, size, views, flip }));
-  const aheadBytes = stage === 'benchmark' ? 0 : viewsAhead(evaluation, ratios);
-  return { ...peak, stage, of: 'inference of an image', aheadBytes };
+  return withParts({ ...peak, stage, of: 'inference of an image' }, experiment, engine);
 }
 
-/** Bytes of the training batches that workers make ahead. */
-function batchesAhead({ data, training }: Experiment): number {
-  const [height, width] = data.cropHw;
-  const bytes = training.batch * height * width * 16;
-  return bytes * resultsAhead(defaultWorkers(), bytes);
+/** An evaluation between two training steps: weights, momentum and the next batches of the training stay. */
+function besideTraining(memory: StageMemory, experiment: Experiment): StageMemory {
+  const trained = checkpointBytes(experiment);
+  const added = (bytes: number | null) => (bytes === null ? null : bytes + trained);
+  const { parts, peakBytes, addressedBytes, residentBytes } = memory;
+  const all: MemoryParts = {
+    ...parts,
+    tensors: residentBytes === null ? 0 : parts.tensors + trained,
+    samples: parts.samples + samplesBytes(experiment, 'train'),
+  };
+  return {
+    ...memory,
+    peakBytes: peakBytes + trained,
+    addressedBytes: added(addressedBytes),
+    residentBytes: added(residentBytes),
+    parts: all,
+    processBytes: sumWithMargin(all),
+  };
 }
 
-/** Bytes of the views of the current image, and of those that workers make ahead. */
-function viewsAhead({ imageScaleWh, ...rest }: Experiment['evaluation'], ratios: readonly number[]): number {
-  const bytes = testViews({ imageScaleWh }, ratios).reduce((sum, [height, width]) => sum + height * width * 12, 0);
-  const images = 1 + resultsAhead(defaultWorkers(), largestViewsBytes(imageScaleWh, ratios));
-  return bytes * Math.min(images, rest.limit ?? images);
+function sumWithMargin(parts: MemoryParts): number {
+  return (1 + MARGIN) * Object.values(parts).reduce((total: number, bytes: number) => total + bytes, 0);
+}
+
+function withParts(
+  memory: Omit<StageMemory, 'parts' | 'processBytes'>,
+  experiment: Experiment,
+  engine: Engine,
+): StageMemory {
+  const { stage, of, peakBytes, residentBytes } = memory;
+  const parts: MemoryParts = {
+    tensors: residentBytes === null ? 0 : peakBytes,
+    libraries: residentBytes === null ? 0 : Math.max(0, residentBytes - peakBytes),
+    program: programBytes(engine, experiment, of === 'a training step'),
+    samples: samplesBytes(experiment, stage),
+    checkpoint: stage === 'train' ? checkpointBytes(experiment) : 0,
+  };
+  return { ...memory, parts, processBytes: sumWithMargin(parts) };
 }

@@ -269,7 +269,8 @@ export function trainingMemory(
         for (const { path, shape } of parameters.specs) parameters.set(path, twin.tf.fill([...shape], 0));
         step.resetPeak();
         for (let i = 0; i < STEPS; i++) await step.run(batch, 0);
-        return { peakBytes: step.peakLiveBytes, addressedBytes: twin.addressedBytes() };
+        const [addressedBytes, residentBytes] = [twin.addressedBytes(), twin.residentBytes()];
+        return { peakBytes: step.peakLiveBytes, addressedBytes, residentBytes };
       } finally {
         step.dispose();
       }

@@ -1,16 +1,17 @@
 import test from 'ava';
+import type { Engine } from '../../src/engines/engine.js';
 import { startEngine } from '../../src/engines/selection.js';
 import { resolve } from '../../src/recipe/resolve.js';
 import { assertFits, checkpointsBytes, explainOutOfMemory, mostCheckpoints } from '../../src/runs/resources.js';
-import { largestStageMemory } from '../../src/runs/stage-memory.js';
+import { largestStageMemory, stepMemory } from '../../src/runs/stage-memory.js';
 import { UserError } from '../../src/support/errors.js';
-import { trainingMemory } from '../../src/training/step.js';
 
 const GB = 2 ** 30;
 const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
 const experiment = resolve({ row: ROW, profile: 'full', seed: 0, overrides: ['width=16'] });
 const options = { experiment, stages: ['train', 'evaluate'] as const, runs: 'runs', keepCheckpoints: 2, force: false };
-const plenty = { memory: 1000 * GB, gpu: null, disk: 1000 * GB, checkpoints: 0 };
+const main = (bytes: number, limitFile: string | null = null) => ({ bytes, limitFile, totalBytes: bytes });
+const plenty = { main: main(1000 * GB), gpu: null, disk: 1000 * GB, checkpoints: 0 };
 
 test('a run that fits may start', async (t) => {
   const engine = await startEngine({ engine: 'wasm' });
@@ -20,27 +21,62 @@ test('a run that fits may start', async (t) => {
     'writes no checkpoints',
   );
   await t.notThrowsAsync(
-    assertFits(options, engine, { ...plenty, gpu: { free: null } }),
+    assertFits(options, onGpu(engine), { ...plenty, gpu: { free: null } }),
     'nobody tells what the GPU has',
   );
 });
 
-test('a run whose training step does not fit is refused with numbers and the batch that would', async (t) => {
+/** An engine whose tensors would be in a GPU's memory. */
+const onGpu = (engine: Engine): Engine => ({ ...engine, device: 'gpu' });
+
+test('a run whose training step does not fit is refused with numbers, and with the batch and the crop that would', async (t) => {
   const engine = await startEngine({ engine: 'wasm' });
-  const { data, training } = experiment;
-  const { peakBytes: all } = await trainingMemory(engine, experiment, data.cropHw, training.batch);
-  const { peakBytes: one } = await trainingMemory(engine, experiment, data.cropHw, 1);
-  const error = await t.throwsAsync(assertFits(options, engine, { ...plenty, gpu: { free: (one + all) / 2 } }), {
+  const { training } = experiment;
+  const all = await stepMemory(experiment, 'train', training.batch, engine);
+  const one = await stepMemory(experiment, 'train', 1, engine);
+  const free = (one.peakBytes + all.peakBytes) / 2;
+  const error = await t.throwsAsync(assertFits(options, onGpu(engine), { ...plenty, gpu: { free } }), {
     instanceOf: UserError,
   });
   t.regex(
     error!.message,
-    /^fcn_r18-d8_512x1024_80k_cityscapes needs about [\d.]+ GB of GPU memory \([\d.]+ GB of tensors/,
+    /^fcn_r18-d8_512x1024_80k_cityscapes needs about [\d.]+ GB of GPU memory for the tensors in a training step, but [\d.]+ .B are free\.$/,
   );
-  t.regex((error as UserError).next!, /^A batch of \d+ fits: --set training\.batch=\d+ .*--force\.$/);
-  const none = await t.throwsAsync(assertFits(options, engine, { ...plenty, memory: 1000 }), { instanceOf: UserError });
-  t.regex(none!.message, /of memory .* batches made ahead\), but 0\.0 MB are free/);
+  t.regex(
+    (error as UserError).next!,
+    /^It fits with --set training\.batch=\d+ or --set data\.cropHw=\[\d+,\d+\] \(a recorded deviation\)\. .*--force\.$/,
+  );
+  const none = await t.throwsAsync(assertFits(options, engine, { ...plenty, main: main(1000) }), {
+    instanceOf: UserError,
+  });
+  t.regex(
+    none!.message,
+    /needs about [\d.]+ GB of memory in a training step \([\d.]+ .B for tensors, .*and a margin\), but 0\.0 MB are available: the machine has 0\.0 MB\.$/,
+  );
   t.regex((none as UserError).next!, /^Free some memory/);
+});
+
+test('the parts of the memory are named, and the limit of a container', async (t) => {
+  const engine = await startEngine({ engine: 'wasm' });
+  const limited = { ...plenty, main: main(1000, '/sys/fs/cgroup/memory.max') };
+  const error = await t.throwsAsync(assertFits(options, engine, limited), { instanceOf: UserError });
+  for (const part of ['tensors', "the engine's scratch", 'the program', 'images being read', 'a checkpoint']) {
+    t.true(error!.message.includes(` for ${part}`), part);
+  }
+  t.regex(error!.message, /: the container's limit is 0\.0 MB \(\/sys\/fs\/cgroup\/memory\.max\)\.$/);
+  const { parts, processBytes } = await largestStageMemory({ experiment, stages: ['train'] }, engine);
+  const sum = Object.values(parts).reduce((total: number, bytes: number) => total + bytes, 0);
+  t.true(processBytes > sum && processBytes < 1.1 * sum);
+  t.is(parts.checkpoint, checkpointsBytes(experiment, 2) / 4);
+});
+
+test('an evaluation during training needs the weights and the momentum in training, too', async (t) => {
+  const engine = await startEngine({ engine: 'wasm' });
+  const evaluated = { experiment, stages: ['evaluate'] as const };
+  const after = await largestStageMemory(evaluated, engine);
+  const during = await largestStageMemory({ ...evaluated, evaluateEvery: 10 }, engine);
+  t.is(during.peakBytes - after.peakBytes, checkpointsBytes(experiment, 2) / 4);
+  t.true(during.parts.samples > after.parts.samples && during.processBytes > after.processBytes);
 });
 
 test('a run whose checkpoints do not fit onto the disk is refused', async (t) => {
@@ -79,24 +115,27 @@ test('an evaluation that does not fit is refused, too, several scales before one
   const engine = await startEngine({ engine: 'wasm' });
   const wide = resolve({ row: 'fcn_r50-d8_512x1024_40k_cityscapes', overrides: ['width=32'] });
   const evaluation = { ...options, experiment: wide, stages: ['evaluate'] as const };
-  const error = await t.throwsAsync(assertFits(evaluation, engine, { ...plenty, memory: 1000 }), {
+  const error = await t.throwsAsync(assertFits(evaluation, engine, { ...plenty, main: main(1000) }), {
     instanceOf: UserError,
   });
   t.regex(
     error!.message,
-    /needs about [\d.]+ [MG]B of memory \([\d.]+ [MG]B of tensors in inference of an image, [\d.]+ MB of images made ahead\), but /,
+    /needs about [\d.]+ [MG]B of memory in inference of an image \(.*[\d.]+ [MG]B for tensors.* for images being read.*\), but /,
   );
   t.is((error as UserError).next, 'Free some memory, or start anyway with --force.');
-  const single = await largestStageMemory(wide, ['evaluate'], engine);
-  const several = await largestStageMemory(wide, ['evaluate', 'evaluate-ms'], engine);
+  const single = await largestStageMemory({ experiment: wide, stages: ['evaluate'] }, engine);
+  const several = await largestStageMemory({ experiment: wide, stages: ['evaluate', 'evaluate-ms'] }, engine);
   t.is(several.stage, 'evaluate-ms');
   // The view at ratio 1.75, whole: features of three times the size.
   t.true(several.peakBytes > 2 * single.peakBytes && several.peakBytes < 4 * single.peakBytes);
   const free = (single.peakBytes + several.peakBytes) / 2;
-  await t.notThrowsAsync(assertFits(evaluation, engine, { ...plenty, gpu: { free } }));
-  await t.throwsAsync(assertFits({ ...evaluation, stages: ['evaluate-ms'] }, engine, { ...plenty, gpu: { free } }), {
-    message: /of GPU memory \([\d.]+ [MG]B of tensors in inference of an image\)/,
-  });
+  await t.notThrowsAsync(assertFits(evaluation, onGpu(engine), { ...plenty, gpu: { free } }));
+  await t.throwsAsync(
+    assertFits({ ...evaluation, stages: ['evaluate-ms'] }, onGpu(engine), { ...plenty, gpu: { free } }),
+    {
+      message: /[\d.]+ [MG]B of GPU memory for the tensors in inference of an image, /,
+    },
+  );
 });
 
 test('what WebAssembly cannot address is refused on that engine, however much memory there is', async (t) => {
@@ -109,7 +148,7 @@ test('what WebAssembly cannot address is refused on that engine, however much me
     error!.message,
     /needs about [\d.]+ GB on the wasm engine \([\d.]+ GB of tensors in a training step, .*can address 4\.00 GB\.$/,
   );
-  t.regex((error as UserError).next!, /^A batch of 6 fits: .*fcn engines install.*--force\.$/);
+  t.regex((error as UserError).next!, /^It fits with --set training\.batch=6 .*fcn engines install.*--force\.$/);
   const six = { ...full, training: { ...full.training, batch: 6 } };
   await t.notThrowsAsync(assertFits({ ...options, experiment: six }, engine, plenty));
 });

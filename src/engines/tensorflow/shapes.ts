@@ -1,5 +1,7 @@
 import type { NativeBinding, OperationAttribute } from '../engine.js';
-import type { OutputMetadata } from './backend.js';
+import { HALF_TYPES, type OutputMetadata } from './backend.js';
+import type { ResidentMemory } from './resident.js';
+import { type StoredShape, scratchBytes } from './scratch.js';
 
 /** A tensor without values: what TensorFlow knows before it computes. */
 interface ShapeOnly {
@@ -28,13 +30,18 @@ const MOST_VALUES_KEPT = 16;
 /**
  * A binding that computes nothing but the shapes and types of each operation's outputs. Everything above it runs as on the real
  * binding, and makes and releases the same tensors. Values are read as zeros, and as finite.
+ * @param memory Gets every allocation that TensorFlow would make in main memory.
  * @throws Error for an unknown operation. A test runs all operations that the networks use.
  */
-export function shapesBinding(real: TensorBinding): TensorBinding {
+export function shapesBinding(real: TensorBinding, memory: ResidentMemory): TensorBinding {
   const tensors = new Map<number, ShapeOnly>();
+  const stored = ({ shape, dtype }: ShapeOnly): StoredShape => ({ shape, elementBytes: elementBytes(real, dtype) });
   let nextId = 0;
-  const create = (tensor: ShapeOnly): number => {
+  /** A tensor with values of its own, or with those of another. */
+  const create = (tensor: ShapeOnly, other: number | null = null): number => {
     tensors.set(nextId, tensor);
+    if (other === null) memory.allocate(nextId, elements(tensor.shape) * elementBytes(real, tensor.dtype));
+    else memory.share(nextId, other);
     return nextId++;
   };
   const get = (id: number): ShapeOnly => {
@@ -46,7 +53,9 @@ export function shapesBinding(real: TensorBinding): TensorBinding {
     isUsingGpuDevice: () => real.isUsingGpuDevice(),
     createTensor: (shape: number[], dtype: number, values: Values) =>
       create({ shape: [...shape], dtype, values: values.length <= MOST_VALUES_KEPT ? values : null }),
-    deleteTensor: (id: number) => void tensors.delete(id),
+    deleteTensor(id: number): void {
+      if (tensors.delete(id)) memory.free(id);
+    },
     tensorDataSync(id: number): Values {
       const { shape, dtype, values } = get(id);
       const size = elements(shape);
@@ -59,11 +68,23 @@ export function shapesBinding(real: TensorBinding): TensorBinding {
       if (operation === undefined) throw new Error(`The output shapes of ${name} are unknown here.`);
       const results = operation(new Call(real, attributes, inputs.map(get)));
       if (results.length !== outputs) throw new Error(`${name} has ${results.length} outputs, not ${outputs}.`);
-      return results.map((result) => ({ id: create(result), shape: [...result.shape], dtype: result.dtype }));
+      const other = name === 'Reshape' ? inputs[0]! : null;
+      const made = results.map((result) => ({
+        id: create(result, other),
+        shape: [...result.shape],
+        dtype: result.dtype,
+      }));
+      memory.scratch(scratchBytes(name, attributes, inputs.map(get).map(stored), results.map(stored)));
+      return made;
     },
   };
   // The binding's own properties are read-only.
   return Object.create(real, Object.getOwnPropertyDescriptors(replaced)) as TensorBinding;
+}
+
+function elementBytes({ TF_FLOAT, TF_INT32 }: NativeBinding, dtype: number): number {
+  if (dtype === TF_FLOAT || dtype === TF_INT32) return 4;
+  return dtype === HALF_TYPES.bf16 || dtype === HALF_TYPES.fp16 ? 2 : 1;
 }
 
 function elements(shape: readonly number[]): number {

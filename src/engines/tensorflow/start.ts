@@ -11,6 +11,7 @@ import { addonFolder, BINDING_FILE, HOST_FILE, OPERATIONS_FILE } from './addon.j
 import { backendWithHalf, type NodeBackendClass } from './backend.js';
 import { type HostAddon, prepareEnvironment, tuneAllocator, withoutBanner } from './environment.js';
 import { NODE_PACKAGE } from './release.js';
+import { ResidentMemory } from './resident.js';
 import { shapesBinding, type TensorBinding } from './shapes.js';
 
 interface BackendModule {
@@ -55,11 +56,14 @@ export async function startTensorflow(folder: string, deterministic: boolean): P
     isOutOfMemory: saysOutOfMemory,
     addressableBytes: null,
     withShapes: (work) => {
-      const twin = backendWithHalf(NodeJSKernelBackend, shapesBinding(binding), NODE_PACKAGE);
+      const memory = new ResidentMemory();
+      const twin = backendWithHalf(NodeJSKernelBackend, shapesBinding(binding, memory), NODE_PACKAGE);
+      // A GPU has its tensors in its own memory.
+      const residentBytes = () => (device === 'cpu' ? memory.peakBytes : null);
       return withTwinBackend(
         tf,
         () => twin,
-        () => work({ ...engine, tf: shapesCore(tf), native: twin, addressedBytes: () => null }),
+        () => work({ ...engine, tf: shapesCore(tf), native: twin, addressedBytes: () => null, residentBytes }),
       );
     },
     deterministic: device === 'cpu' || deterministicOnGpus,

@@ -16,6 +16,17 @@ export function heapNeeded(bytesInUse: number): number {
   return FRAGMENTATION * bytesInUse;
 }
 
+/**
+ * The part of the heap that is ever written, and so takes main memory, over the bytes in use. Measured: 1.0 and less
+ * (docs/measuring.md).
+ */
+const WRITTEN = 1.1;
+
+/** Bytes of main memory that the heap takes for so many bytes in use. It never shrinks. */
+export function heapResident(bytesInUse: number): number {
+  return WRITTEN * bytesInUse;
+}
+
 /** The part used here of the WebAssembly module in TensorFlow.js's backend, made by Emscripten. */
 interface WasmModule {
   readonly HEAPU8: Uint8Array;

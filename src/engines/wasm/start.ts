@@ -5,7 +5,7 @@ import type { Engine } from '../engine.js';
 import { saysOutOfMemory } from '../memory.js';
 import { npmPackageFolder, npmPackageVersion, packageRequire } from '../tool.js';
 import { shapesCore, withTwinBackend } from '../twin.js';
-import { guardAllocations, heapNeeded, WASM_HEAP_LIMIT } from './allocation.js';
+import { guardAllocations, heapNeeded, heapResident, WASM_HEAP_LIMIT } from './allocation.js';
 import { HeapUse, shapesBackend, type WasmBackendClass } from './shapes.js';
 
 /** The part of the WebAssembly backend that is used here. */
@@ -113,8 +113,10 @@ export async function startWasm(): Promise<Engine> {
     withShapes: (work) => {
       const heap = new HeapUse();
       const makeBackend = () => shapesBackend(wasm.BackendWasm, tf, heap);
+      const addressedBytes = () => heapNeeded(heap.peakBytes);
+      const residentBytes = () => heapResident(heap.peakBytes);
       return withTwinBackend(tf, makeBackend, () =>
-        work({ ...engine, tf: shapesCore(tf), addressedBytes: () => heapNeeded(heap.peakBytes) }),
+        work({ ...engine, tf: shapesCore(tf), addressedBytes, residentBytes }),
       );
     },
     deterministic: true,

@@ -1,0 +1,92 @@
+import { largestViewsBytes } from '../data/transforms/resize.js';
+import { defaultWorkers, resultsAhead } from '../data/workers/pool.js';
+import type { Engine } from '../engines/engine.js';
+import { benchmarkSize, testViews } from '../measurement/network-cost.js';
+import { architecture } from '../network/architecture.js';
+import { isTrained, parameterSpecs } from '../network/parameters.js';
+import type { Experiment } from '../recipe/experiment.js';
+import type { Stage } from '../records/record.js';
+
+const MB = 2 ** 20;
+
+/**
+ * The process without images and tensors: Node, this program and the engine's libraries in bytes; and the arrays in which JavaScript
+ * had the weights before they became tensors and which it has not freed, in parts of the weights. In training all are drawn before
+ * they are loaded. Measured on Linux x64 (docs/measuring.md, "Memory before a run").
+ */
+const PROCESS = {
+  tensorflow: { bytes: 450 * MB, weightsInTraining: 1.4, weightsInInference: 0.5 },
+  wasm: { bytes: 110 * MB, weightsInTraining: 0.5, weightsInInference: 0.3 },
+} as const;
+
+/** A thread that reads images, without pixels: V8 and the decoders. */
+const WORKER_BYTES = 40 * MB;
+
+/** Bytes a pixel while an image is decoded, resized and distorted: file, colours and labels before and after, and their sums. */
+const DECODING_BYTES = 24;
+
+/** Bytes of the process without images and tensors. */
+export function programBytes(
+  { name }: Pick<Engine, 'name'>,
+  { model }: Pick<Experiment, 'model'>,
+  trains: boolean,
+): number {
+  const { bytes, weightsInTraining, weightsInInference } = PROCESS[name];
+  const weights = parameterSpecs(architecture(model)).reduce((sum, { shape }) => sum + floatBytes(shape), 0);
+  return bytes + weights * (trains ? weightsInTraining : weightsInInference);
+}
+
+function floatBytes(shape: readonly number[]): number {
+  return 4 * shape.reduce((product, size) => product * size, 1);
+}
+
+/** Bytes of a checkpoint: weights with running statistics, and the momentum of trained parameters. */
+export function checkpointBytes({ model }: Pick<Experiment, 'model'>): number {
+  return parameterSpecs(architecture(model))
+    .map(({ kind, shape }) => (isTrained(kind) ? 2 : 1) * floatBytes(shape))
+    .reduce((sum, each) => sum + each, 0);
+}
+
+/** Bytes of images that a stage holds besides its tensors: the batch or views of the moment, those made ahead, and the threads. */
+export function samplesBytes(experiment: Experiment, stage: Stage): number {
+  switch (stage) {
+    case 'train':
+      return trainingSamples(experiment);
+    case 'evaluate':
+      return evaluationSamples(experiment, [1]);
+    case 'evaluate-ms':
+      return evaluationSamples(experiment, experiment.evaluation.ratios);
+    case 'benchmark':
+      return Math.max(batchBytes(experiment, experiment.benchmark.trainingBatch), viewsBytes(experiment, [1]));
+  }
+}
+
+function trainingSamples(experiment: Experiment): number {
+  const { data, training } = experiment;
+  const [width, height] = data.imageScaleWh;
+  const bytes = batchBytes(experiment, training.batch);
+  const ahead = resultsAhead(defaultWorkers(), bytes);
+  return (1 + ahead) * bytes + threadsBytes(ahead, width * height);
+}
+
+function evaluationSamples(experiment: Experiment, ratios: readonly number[]): number {
+  const { imageScaleWh, limit } = experiment.evaluation;
+  const [height, width] = benchmarkSize(experiment.evaluation);
+  const ahead = resultsAhead(defaultWorkers(), largestViewsBytes(imageScaleWh, ratios));
+  const images = Math.min(1 + ahead, limit ?? Number.POSITIVE_INFINITY);
+  return images * viewsBytes(experiment, ratios) + threadsBytes(ahead, width * height);
+}
+
+/** Three float32 colours and a label of 32 bits for each pixel. */
+function batchBytes({ data }: Experiment, images: number): number {
+  return images * data.cropHw[0] * data.cropHw[1] * 16;
+}
+
+/** Three float32 colours for each pixel. */
+function viewsBytes({ evaluation }: Experiment, ratios: readonly number[]): number {
+  return testViews(evaluation, ratios).reduce((sum, [height, width]) => sum + height * width * 12, 0);
+}
+
+function threadsBytes(ahead: number, pixels: number): number {
+  return Math.min(defaultWorkers(), ahead) * (WORKER_BYTES + DECODING_BYTES * pixels);
+}

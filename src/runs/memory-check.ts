@@ -1,0 +1,165 @@
+import type { Engine } from '../engines/engine.js';
+import { freeMemoryOfGpu } from '../engines/hardware.js';
+import { processMemory } from '../engines/memory.js';
+import type { Experiment } from '../recipe/experiment.js';
+import { type AvailableMemory, availableMemory } from '../support/available-memory.js';
+import { UserError } from '../support/errors.js';
+import { formatBytes } from '../support/format.js';
+import {
+  largestStageMemory,
+  type MemoryParts,
+  type StageMemory,
+  type StagesOfRun,
+  stepMemory,
+} from './stage-memory.js';
+
+/** A run does not fit. */
+export class TooLargeError extends UserError {
+  override readonly name = 'TooLargeError';
+
+  constructor(
+    message: string,
+    next: string,
+    /** The changes of the recipe with which it fits, one of which is enough, as `--set` takes them. */
+    readonly changes: readonly string[] = [],
+  ) {
+    super(message, next);
+  }
+}
+
+/** Memory for a run. */
+export interface MemoryForRun {
+  readonly main: AvailableMemory;
+  /** Free memory of the GPU, null if unknown; null if the processor computes. */
+  readonly gpu: { readonly free: number | null } | null;
+}
+
+/** Memory that a run in this process may have. */
+export async function memoryForRun(engine: Engine): Promise<MemoryForRun> {
+  const main = availableMemory(processMemory().residentBytes);
+  return { main, gpu: engine.device === 'gpu' ? { free: await freeMemoryOfGpu() } : null };
+}
+
+/** What of it the engine can use: of the GPU, or of main memory; null if unknown. */
+export function usableBytes({ addressableBytes }: Pick<Engine, 'addressableBytes'>, { main, gpu }: MemoryForRun) {
+  return gpu === null ? Math.min(main.bytes, addressableBytes ?? Number.POSITIVE_INFINITY) : gpu.free;
+}
+
+/** The same for tensors alone, besides what the process has now. */
+export async function availableForTensors(engine: Engine): Promise<number | null> {
+  const { main, gpu } = await memoryForRun(engine);
+  const bytes = main.bytes - processMemory().residentBytes;
+  return usableBytes(engine, { main: { ...main, bytes }, gpu });
+}
+
+/** What a run needs of the memory that limits it: a GPU's for its tensors, or else main memory. */
+export function neededBytes({ peakBytes, processBytes }: StageMemory, { device }: Pick<Engine, 'device'>): number {
+  return device === 'gpu' ? peakBytes : processBytes;
+}
+
+/** Compares what a run's largest stage needs with the memory there is. @returns what is wrong and what fits; null if it fits. */
+export async function memoryProblem(
+  run: StagesOfRun,
+  engine: Engine,
+  available: MemoryForRun,
+): Promise<TooLargeError | null> {
+  const { experiment } = run;
+  const largest = await largestStageMemory(run, engine);
+  const { addressableBytes } = engine;
+  const { addressedBytes } = largest;
+  if (addressedBytes !== null && addressableBytes !== null && addressedBytes > addressableBytes) {
+    const changes = await whatFits(largest, experiment, engine, (memory) => memory.addressedBytes! <= addressableBytes);
+    return new TooLargeError(
+      `${experiment.row} needs about ${formatBytes(addressedBytes)} on the ${engine.name} engine ` +
+        `(${formatBytes(largest.peakBytes)} of tensors in ${largest.of}, and what its kernels keep besides), which can ` +
+        `address ${formatBytes(addressableBytes)}.`,
+      `${adviceFor(changes)}Use the native engine (fcn engines install), or run it anyway with --force.`,
+      changes,
+    );
+  }
+  const free = available.gpu === null ? available.main.bytes : available.gpu.free;
+  if (free === null || neededBytes(largest, engine) <= free) return null;
+  const changes = await whatFits(largest, experiment, engine, (memory) => neededBytes(memory, engine) <= free);
+  return new TooLargeError(
+    `${experiment.row} needs about ${describeMemory(largest, engine)}, but ${describeAvailable(available)}.`,
+    `${adviceFor(changes)}Free some memory, or start anyway with --force.`,
+    changes,
+  );
+}
+
+const PART_NAMES: Readonly<Record<keyof MemoryParts, string>> = {
+  tensors: 'tensors',
+  libraries: "the engine's scratch and gaps",
+  program: 'the program and its libraries',
+  samples: 'images being read',
+  checkpoint: 'a checkpoint being written',
+};
+
+/** "6.2 GB of memory in a training step: 4.0 GB for tensors, …", largest parts first. */
+export function describeMemory(memory: StageMemory, engine: Pick<Engine, 'device'>): string {
+  const { of, parts, peakBytes, processBytes } = memory;
+  if (engine.device === 'gpu') return `${formatBytes(peakBytes)} of GPU memory for the tensors in ${of}`;
+  const named = (Object.entries(parts) as [keyof MemoryParts, number][])
+    .filter(([, bytes]) => bytes > 0)
+    .sort(([, a], [, b]) => b - a)
+    .map(([name, bytes]) => `${formatBytes(bytes)} for ${PART_NAMES[name]}`);
+  return `${formatBytes(processBytes)} of memory in ${of} (${named.join(', ')}, and a margin)`;
+}
+
+/** "8.0 GB are available: the container's limit is 10.0 GB (FILE)". */
+export function describeAvailable({ main, gpu }: MemoryForRun): string {
+  if (gpu !== null) return `${formatBytes(gpu.free ?? 0)} are free`;
+  const { bytes, limitFile, totalBytes } = main;
+  const limit =
+    limitFile === null
+      ? `the machine has ${formatBytes(totalBytes)}`
+      : `the container's limit is ${formatBytes(totalBytes)} (${limitFile})`;
+  return `${formatBytes(bytes)} are available: ${limit}`;
+}
+
+/** The largest batch and the largest crop whose step fits, as changes of the recipe; none if another stage does not fit. */
+async function whatFits(
+  { stage }: StageMemory,
+  experiment: Experiment,
+  engine: Engine,
+  fits: (memory: StageMemory) => boolean,
+): Promise<string[]> {
+  if (stage !== 'train') return [];
+  const { data, training } = experiment;
+  const batch = await largestFitting(training.batch, async (images) =>
+    fits(await stepMemory(experiment, stage, images, engine)),
+  );
+  const crop = await largestFitting(CROPS, async (part) => {
+    const smaller = { ...experiment, data: { ...data, cropHw: partOfCrop(data.cropHw, part) } };
+    return fits(await stepMemory(smaller, stage, training.batch, engine));
+  });
+  return [
+    ...(batch === 0 ? [] : [`training.batch=${batch}`]),
+    ...(crop === 0 ? [] : [`data.cropHw=[${partOfCrop(data.cropHw, crop)}]`]),
+  ];
+}
+
+function adviceFor(changes: readonly string[]): string {
+  if (changes.length === 0) return '';
+  return `It fits with ${changes.map((change) => `--set ${change}`).join(' or ')} (a recorded deviation). `;
+}
+
+/** Crops are tried in this many steps of their sides. */
+const CROPS = 16;
+
+/** Sides of part / CROPS of a crop, in multiples of 8 pixels, plus 1 if the crop's are: aligned networks need that. */
+function partOfCrop(cropHw: readonly [number, number], part: number): [number, number] {
+  const sides = cropHw.map((side) => 8 * Math.max(1, Math.floor((side * part) / CROPS / 8)) + (side % 8 === 1 ? 1 : 0));
+  return sides as [number, number];
+}
+
+/** The largest number below `tooLarge` that fits, by bisection, because memory grows with it; 0 if none does. */
+async function largestFitting(tooLarge: number, fits: (count: number) => Promise<boolean>): Promise<number> {
+  let [fitting, notFitting] = [0, tooLarge];
+  while (notFitting - fitting > 1) {
+    const middle = Math.floor((fitting + notFitting) / 2);
+    if (await fits(middle)) fitting = middle;
+    else notFitting = middle;
+  }
+  return fitting;
+}
