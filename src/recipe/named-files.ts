@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import type { Recipe } from './experiment.js';
 import { type RecipeSections, recipeValues, replaceValue } from './overrides.js';
@@ -10,24 +11,25 @@ const PUBLISHED_BACKBONE = /^[a-z-]+:\/\//;
 /** The path of a weights file, not `published`, the name of a run, or the hash of a file. */
 const WEIGHTS_FILE = /^\.{0,2}[/\\]|\.(pth|pt|ckpt|bin|safetensors)$/;
 
-/** The values of a recipe that may be the path of a file, and whether such a value is a path. */
-const FILE_VALUES: Readonly<Record<string, (value: string) => boolean>> = {
+/** The values of a recipe that may be the path of a file, and whether such a value is a path, relative to a folder. */
+const FILE_VALUES: Readonly<Record<string, (value: string, folder: string) => boolean>> = {
   'data.dataset': (value) => DATASET_FILE.test(value),
   'model.pretrained': (value) => !PUBLISHED_BACKBONE.test(value),
-  'model.initialWeights': (value) => WEIGHTS_FILE.test(value),
+  'model.initialWeights': (value, folder) =>
+    WEIGHTS_FILE.test(value) || statSync(path.resolve(folder, value), { throwIfNoEntry: false })?.isFile() === true,
 };
 
-function isFile(key: string, value: unknown): value is string {
-  return typeof value === 'string' && FILE_VALUES[key]?.(value) === true;
+function isFile(key: string, value: unknown, folder = ''): value is string {
+  return typeof value === 'string' && FILE_VALUES[key]?.(value, folder) === true;
 }
 
-/** The files that a recipe names, by their key. */
-export function namedFiles(recipe: RecipeSections): Map<string, string> {
+/** The files that a recipe names, by their key. @param folder What relative paths are relative to; default: the working folder. */
+export function namedFiles(recipe: RecipeSections, folder = ''): Map<string, string> {
   const values = recipeValues(recipe);
   return new Map(
     Object.keys(FILE_VALUES).flatMap((key) => {
       const value = values.get(key);
-      return isFile(key, value) ? [[key, value]] : [];
+      return isFile(key, value, folder) ? [[key, value]] : [];
     }),
   );
 }
@@ -37,7 +39,7 @@ export function namedFiles(recipe: RecipeSections): Map<string, string> {
  * @param folder What relative paths are relative to: the folder of the experiment file or, for typed values, the working folder.
  */
 export function locateFiles<R extends Recipe>(recipe: R, folder: string): R {
-  return [...namedFiles(recipe)].reduce(
+  return [...namedFiles(recipe, folder)].reduce(
     (located, [key, file]) => replaceValue(located, key, path.resolve(folder, file)),
     recipe,
   );

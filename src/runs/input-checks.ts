@@ -5,6 +5,7 @@ import type { Experiment } from '../recipe/experiment.js';
 import { UserError } from '../support/errors.js';
 import { isFolder } from '../support/files.js';
 import { formatNumber, listNames, shellWords } from '../support/format.js';
+import type { FileRequest } from '../weights/published.js';
 import { type CheckDataOptions, checkData } from './check-data.js';
 import { PUBLISHED } from './plan.js';
 import { type InputOptions, type RunData, readingStages, requireDataset, splitsOf } from './preflight.js';
@@ -98,14 +99,13 @@ async function waysToGet(
 }
 
 /** A file that is not in the cache and must not be fetched. */
-function notFetched(
-  name: 'backbone' | 'weights',
-  row: string,
-  { message }: UserError,
-  { url, command = 'fcn weights fetch' }: { readonly url: string; readonly command?: string | undefined },
-): RunCheck {
-  const advice = `Download ${url} elsewhere and give the file.`;
-  return failed(name, row, new UserError(`${message} ${advice}`), [`${command} --from FILE`]);
+async function notFetched(name: 'backbone' | 'weights', row: string, request: FileRequest): Promise<RunCheck> {
+  const { cachedPlaces, notInCache } = await import('../weights/published.js');
+  const [{ url }] = request.files;
+  const place = cachedPlaces(request)[0]!.file;
+  const error = new UserError(`${notInCache(request).message} Download ${url} elsewhere, and put it at ${place}.`);
+  const { command } = request;
+  return failed(name, row, error, [command === null ? shellWords(['cp', 'FILE', place]) : `${command} --from FILE`]);
 }
 
 /**
@@ -132,8 +132,7 @@ export async function checkStart(experiment: Experiment, options: InputCheckOpti
     case 'fetchable':
       return passed('backbone', `${pretrained} will be fetched from ${found.url}`);
     case 'missing': {
-      const online = await backboneState(pretrained, { offline: false });
-      if (online.state === 'fetchable') return notFetched('backbone', row, found.error, online);
+      if (found.request !== undefined) return notFetched('backbone', row, found.request);
       return failed('backbone', row, found.error, [
         commandWith(['--set', 'pretrained=FILE']),
         // A recorded deviation: training from scratch.
@@ -168,13 +167,11 @@ async function checkPublishedWeights(
   { row, weights: url }: Experiment,
   { offline, commandWith }: InputCheckOptions,
 ): Promise<RunCheck> {
-  const { cachedPlaces, notInCache, weightsRequest } = await import('../weights/published.js');
+  const { cachedPlaces, weightsRequest } = await import('../weights/published.js');
   const request = await orMistake(() => weightsRequest(row, url));
   if (request instanceof UserError) return failed('weights', row, request, [commandWith(['--weights', 'FILE'], row)]);
   const cached = cachedPlaces(request).find(({ file }) => existsSync(file));
   if (cached !== undefined) return passed('weights', `as published: ${cached.file}`);
-  const [{ url: link }] = request.files;
-  const command = request.command ?? undefined;
-  if (offline) return notFetched('weights', row, notInCache(request), { url: link, command });
-  return passed('weights', `will be fetched from ${link}`);
+  if (offline) return notFetched('weights', row, request);
+  return passed('weights', `will be fetched from ${request.files[0].url}`);
 }

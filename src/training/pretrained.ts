@@ -10,7 +10,14 @@ import { explainFileError, sha256File } from '../support/files.js';
 import { cacheDirectory } from '../support/package.js';
 import { backboneRequest } from '../weights/backbones.js';
 import { readCheckpoint } from '../weights/load.js';
-import { cachedPlaces, type FetchedFile, type FetchSettings, fetchFile, notInCache } from '../weights/published.js';
+import {
+  cachedPlaces,
+  type FetchedFile,
+  type FetchSettings,
+  type FileRequest,
+  fetchFile,
+  notInCache,
+} from '../weights/published.js';
 import type { TrainingCheckpoint } from './checkpoint.js';
 import type { LoadedBackbone } from './loaded-backbone.js';
 import type { TrainingStep } from './step.js';
@@ -28,7 +35,8 @@ const PUBLISHED_NAME = /^[a-z-]+:\/\/(\w+)$/;
 type BackboneState =
   | { readonly state: 'present'; readonly file: string }
   | { readonly state: 'fetchable'; readonly url: string }
-  | { readonly state: 'missing'; readonly error: UserError };
+  /** `request`: the file that would be fetched if that were allowed. */
+  | { readonly state: 'missing'; readonly error: UserError; readonly request?: FileRequest };
 
 /**
  * Looks for a recipe's backbone, without the network and without reading it. It is a path or the name of a published one: that is
@@ -44,7 +52,9 @@ export async function backboneState(
   const file = places.find((place) => existsSync(place));
   if (file !== undefined) return { state: 'present', file };
   if (request === null) return { state: 'missing', error: nowhere(pretrained, places) };
-  return offline ? { state: 'missing', error: notInCache(request) } : { state: 'fetchable', url: request.files[0].url };
+  return offline
+    ? { state: 'missing', error: notInCache(request), request }
+    : { state: 'fetchable', url: request.files[0].url };
 }
 
 /** A path's file; for a published name, where a user may put the file under the short name. Its hash is not checked. */

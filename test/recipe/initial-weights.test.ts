@@ -15,12 +15,12 @@ test('initial weights are a deviation, and a recipe without any is as it was bef
   t.deepEqual(deviations(unset), []);
 
   const tuned = resolve({ row: ROW, profile: 'smoke', overrides: ['initialWeights=some.pth', 'reset=classifier'] });
-  t.like(tuned.model, { initialWeights: 'some.pth', reset: 'classifier' });
+  t.like(tuned.model, { initialWeights: path.resolve('some.pth'), reset: 'classifier' });
   const found = deviations(tuned);
   t.deepEqual(
     found.filter(({ path: where }) => /initialWeights|reset/.test(where)),
     [
-      { path: 'model.initialWeights', published: null, value: 'some.pth' },
+      { path: 'model.initialWeights', published: null, value: path.resolve('some.pth') },
       { path: 'model.reset', published: null, value: 'classifier' },
     ],
   );

@@ -37,7 +37,7 @@ test('when something is written deviates from nothing', (t) => {
 
 const MISTAKES: readonly [override: string, message: RegExp, next: RegExp][] = [
   ['widht=3', /^--set widht: the recipe has no such value/, /Did you mean width\?/],
-  ['model.withd=3', /no such value/, /Did you mean model\.width\?/],
+  ['model.widht=3', /no such value/, /Did you mean model\.width\?/],
   ['lr=3', /no such value/, /^Did you mean learningRate\?$/],
   ['training.lr=3', /no such value/, /^Did you mean training\.learningRate\?$/],
   ['model.learningRate=3', /no such value/, /^Did you mean training\.learningRate\?$/],

@@ -107,7 +107,10 @@ test.serial('what can be fetched is not missing, unless --offline forbids it', a
     t.regex(found!.text, /will be fetched from https:.*\.pth$/);
   }
   const [backbone, weights] = await check(true);
-  t.like(backbone, { state: 'missing', next: 'fcn weights fetch --from FILE' });
+  t.like(backbone, {
+    state: 'missing',
+    next: 'fcn weights fetch fcn_r18-d8_512x1024_80k_cityscapes --backbone --from FILE',
+  });
   t.like(weights, { state: 'missing', next: `fcn weights fetch ${ROWS[0]} --from FILE` });
   t.regex(weights!.text, /forbids fetching it\. Download https:/);
 });
