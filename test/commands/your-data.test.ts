@@ -104,7 +104,8 @@ test('the data root of the file gives way to the environment and the flag', asyn
   const cwd = await temporaryFolder(t);
   writeFileSync(path.join(cwd, 'mine.yaml'), blocks('yaml')[0]!.replace('streets.yaml', 'camvid'));
   const row = ['train', 'streets_scratch', '--file', 'mine.yaml'];
-  const place = async (more: string[], env = {}) => (await fcn([...row, ...more], { cwd, env })).stderr;
+  const place = async (more: string[], env = {}) =>
+    (await fcn([...row, ...more], { cwd, env: { FCN_ENGINE: 'wasm', ...env } })).stderr;
   t.regex(await place([]), new RegExp(`The data root ${path.join(path.dirname(cwd), 'example')} does not exist`));
   t.regex(await place([], { FCN_DATA_ROOT: '/nowhere/a' }), /The data root \/nowhere\/a does not exist/);
   t.regex(
