@@ -58,7 +58,10 @@ test.serial('reproduce, train and evaluate name everything that is missing befor
     stderr,
     /^error: The data root .*my data does not exist.*\nnext: fcn datasets prepare .*\n {2}or: fcn datasets generate /,
   );
-  t.regex(stderr, /^error: resnet18_v1c-\w+\.pth, .* Download https:.*\nnext: fcn weights fetch --from FILE$/m);
+  t.regex(
+    stderr,
+    /^error: resnet18_v1c-\w+\.pth, .* Download https:.*\nnext: fcn weights fetch \S+ --backbone --from FILE$/m,
+  );
   t.regex(stderr, /^error: The row needs about .*\nnext: fcn train .* --set training\.batch=6$/m);
   t.regex(stderr, /^error: file\/runs: a part of this path is a file.*\nnext: fcn train .* --runs DIR$/m);
   t.is(stderr.match(/^error: /gm)!.length, 4);

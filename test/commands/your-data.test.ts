@@ -4,7 +4,7 @@ import test from 'ava';
 import { resolveRow } from '../../src/recipe/resolve.js';
 import { selectRows } from '../../src/recipe/select.js';
 import { packageRoot } from '../../src/support/package.js';
-import { fcnProcess } from '../helpers/command.js';
+import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
 const page = readFileSync(path.join(packageRoot(), 'docs', 'your-data.md'), 'utf8');
@@ -21,7 +21,7 @@ test('the commands of docs/your-data.md run as they are printed', async (t) => {
   for (const command of commands) {
     const [program, ...words] = command.split(' ');
     t.is(program, 'fcn');
-    const { code, stdout, stderr } = await fcnProcess(words, { cwd, env: { FCN_ENGINE: 'wasm' } });
+    const { code, stdout, stderr } = await fcn(words, { cwd, env: { FCN_ENGINE: 'wasm' } });
     t.is(code, 0, `${command}\n${stderr}`);
     t.notRegex(stdout, /[Pp]ublished/, command);
   }
@@ -51,13 +51,13 @@ test('the same file from elsewhere continues the same run, finds its data and it
   mkdirSync(elsewhere, { recursive: true });
   const env = { FCN_ENGINE: 'wasm', FCN_RUNS: path.join(cwd, 'runs'), FCN_RESULTS: path.join(cwd, 'results') };
   const generate = ['datasets', 'generate', 'camvid', '--images', '8', '--size', '64x96', '--data-root', 'example'];
-  t.is((await fcnProcess(generate, { cwd, env })).code, 0);
+  t.is((await fcn(generate, { cwd, env })).code, 0);
   const init = ['init', 'mine', '--images', 'example/camvid/images', '--labels', 'example/camvid/annotations'];
-  t.is((await fcnProcess(init, { cwd, env })).code, 0);
+  t.is((await fcn(init, { cwd, env })).code, 0);
   const file = path.join(cwd, 'mine', 'experiment.yaml');
   const settings = ['--profile', 'smoke', '--set', 'width=4', '--set', 'iterations=4', '--set', 'checkpointEvery=2'];
   const train = (from: string, ...more: string[]) =>
-    fcnProcess(['train', '--file', path.relative(from, file), ...settings, ...more], { cwd: from, env });
+    fcn(['train', '--file', path.relative(from, file), ...settings, ...more], { cwd: from, env });
 
   const first = await train(cwd, '--json');
   t.is(first.code, 0, first.stderr);
@@ -66,9 +66,9 @@ test('the same file from elsewhere continues the same run, finds its data and it
   t.is(again.code, 0, again.stderr);
   t.is(JSON.parse(again.stdout).directory, run.directory);
 
-  const shown = await fcnProcess(['show', '--file', file, ...settings, '--json'], { cwd: elsewhere, env });
+  const shown = await fcn(['show', '--file', file, ...settings, '--json'], { cwd: elsewhere, env });
   t.is(JSON.parse(shown.stdout).hash, run.record.experimentHash);
-  const report = await fcnProcess(['report', 'mine_r18-d8', '--out', 'report'], { cwd: elsewhere, env });
+  const report = await fcn(['report', 'mine_r18-d8', '--out', 'report'], { cwd: elsewhere, env });
   t.is(report.code, 0, report.stderr);
 
   // Another description under the same name is another run.
@@ -82,19 +82,19 @@ test('the same file from elsewhere continues the same run, finds its data and it
 test('a file with several rows: all, list and show', async (t) => {
   const cwd = await temporaryFolder(t);
   writeFileSync(path.join(cwd, 'mine.yaml'), blocks('yaml')[0]!);
-  const listed = await fcnProcess(['list', '--file', 'mine.yaml'], { cwd });
+  const listed = await fcn(['list', '--file', 'mine.yaml'], { cwd });
   t.regex(listed.stdout, /^Local: 3 rows$/m);
   t.notRegex(listed.stdout, /mIoU|ublished/);
-  const shown = await fcnProcess(['show', '--file', 'mine.yaml'], { cwd });
+  const shown = await fcn(['show', '--file', 'mine.yaml'], { cwd });
   t.is(shown.code, 2);
   t.regex(
     shown.stderr,
     /mine\.yaml has 3 rows and none was given\.\nnext: Name one of: streets_r18-d8, streets_r50-d8, streets_scratch\./,
   );
-  const reproduced = await fcnProcess(['reproduce', '--file', 'mine.yaml'], { cwd });
+  const reproduced = await fcn(['reproduce', '--file', 'mine.yaml'], { cwd });
   t.is(reproduced.code, 2);
   t.regex(reproduced.stderr, /take all with --all: streets_r18-d8/);
-  const one = await fcnProcess(['show', 'streets_scratch', '--file', 'mine.yaml'], { cwd });
+  const one = await fcn(['show', 'streets_scratch', '--file', 'mine.yaml'], { cwd });
   t.is(one.code, 0, one.stderr);
   t.regex(one.stdout, /changes to the row's recipe/);
   t.notRegex(one.stdout, /ublished/);
@@ -104,7 +104,8 @@ test('the data root of the file gives way to the environment and the flag', asyn
   const cwd = await temporaryFolder(t);
   writeFileSync(path.join(cwd, 'mine.yaml'), blocks('yaml')[0]!.replace('streets.yaml', 'camvid'));
   const row = ['train', 'streets_scratch', '--file', 'mine.yaml'];
-  const place = async (more: string[], env = {}) => (await fcnProcess([...row, ...more], { cwd, env })).stderr;
+  const place = async (more: string[], env = {}) =>
+    (await fcn([...row, ...more], { cwd, env: { FCN_ENGINE: 'wasm', ...env } })).stderr;
   t.regex(await place([]), new RegExp(`The data root ${path.join(path.dirname(cwd), 'example')} does not exist`));
   t.regex(await place([], { FCN_DATA_ROOT: '/nowhere/a' }), /The data root \/nowhere\/a does not exist/);
   t.regex(
@@ -115,7 +116,7 @@ test('the data root of the file gives way to the environment and the flag', asyn
 
 test('fcn schema prints the schema of either file', async (t) => {
   const print = async (...words: string[]) =>
-    JSON.parse((await fcnProcess(['schema', ...words], { cwd: packageRoot() })).stdout);
+    JSON.parse((await fcn(['schema', ...words], { cwd: packageRoot() })).stdout);
   const read = (file: string) => JSON.parse(readFileSync(path.join(packageRoot(), file), 'utf8'));
   t.deepEqual(await print('dataset'), read('datasets/schema.json'));
   t.deepEqual(await print(), read('experiments/schema.json'));

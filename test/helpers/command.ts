@@ -71,6 +71,8 @@ async function runHere(
   parameters: readonly string[],
   { cwd, env, onStart }: Options<RunningCommand>,
 ): Promise<CommandResult> {
+  const early = Object.keys(env ?? {}).filter((name) => name.startsWith('NODE_'));
+  if (early.length > 0) throw new Error(`Node reads ${early.join()} when a process starts: use fcnProcess.`);
   const output = { stdout: '', stderr: '' };
   const before = { folder: process.cwd(), env: { ...process.env } };
   const releases = (['stdout', 'stderr'] as const).map((name) =>
