@@ -16,7 +16,7 @@ fcn('datasets', 'generate', 'cityscapes', '--images', '48', '--size', '128x256',
 fcn('reproduce', ROW, '--profile', 'smoke', '--data-root', DATA, '--fresh');
 process.stderr.write(`
 Everything works. Next (fcn is node bin/run.js; npm link makes it a command):
-  fcn report --data-root ${DATA}     a page about this run: curves, classes, examples
-  fcn table --summary               the published tables, and what was measured here
-  fcn init --help                   train on your own images (docs/your-data.md)
+  fcn report --data-root ${DATA}   a page about this run: curves, classes, examples
+  fcn table --summary                the published tables, and what was measured here
+  fcn init --help                    train on your own images (docs/your-data.md)
 `);

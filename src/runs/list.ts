@@ -53,7 +53,7 @@ export function formatRuns(runs: readonly InspectedRun[], width: number): string
       [
         run.state,
         run.stage ?? '–',
-        formatProgress(run),
+        run.stage === null ? '–' : formatProgress(run),
         orDash(run.secondsLeft, formatSeconds),
         orDash(run.loss, (loss) => loss.toFixed(4)),
         orDash(run.mIoU, formatPercent),
