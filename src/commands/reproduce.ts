@@ -6,7 +6,7 @@ import { RunCommand } from '../cli/run-command.js';
 import type { ClassOrder } from '../evaluation/class-order.js';
 import type { Table } from '../recipe/tables.js';
 import { STAGE_NAMES } from '../records/record.js';
-import type { CheckOptions } from '../runs/checks.js';
+import type { RunCheckOptions } from '../runs/checks.js';
 import type { PlannedRun } from '../runs/plan.js';
 import type { Outcome } from '../runs/series.js';
 import { ExitCode } from '../support/errors.js';
@@ -107,7 +107,7 @@ export default class Reproduce extends RunCommand {
   }
 
   /** Shows what runs would take and what they lack. The exit code says whether they would start. */
-  private async estimate(plan: readonly PlannedRun[], options: CheckOptions): Promise<object> {
+  private async estimate(plan: readonly PlannedRun[], options: RunCheckOptions): Promise<object> {
     const { checkRuns, refusalOf } = await import('../runs/checks.js');
     const { formatChecks } = await import('../runs/check-report.js');
     const { estimateSeries } = await import('../runs/estimate.js');

@@ -24,14 +24,6 @@ export async function readStart(file: string, length: number): Promise<Buffer> {
   }
 }
 
-/** The text of a file, or null if the file does not exist. */
-export function readTextIfPresent(file: string): Promise<string | null> {
-  return readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return null;
-    throw explainFileError(error, file, 'read');
-  });
-}
-
 /** What a link leads to, or null if that does not exist. */
 function followLink(link: string): Promise<Stats | null> {
   return stat(link).catch((error: NodeJS.ErrnoException) => {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { UserError } from '../support/errors.js';
-import { readTextIfPresent } from './files.js';
+import { readTextIfPresent } from '../support/files.js';
 import type { Size } from './image.js';
 
 /** How a data set differs from the one behind the published figures. */

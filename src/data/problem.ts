@@ -1,9 +1,8 @@
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../support/errors.js';
-import { explainFileError } from '../support/files.js';
+import { explainFileError, readTextIfPresent } from '../support/files.js';
 import { listNames } from '../support/format.js';
-import { readTextIfPresent } from './files.js';
 
 /** What can be wrong with a data set. Each phrase continues a number: "4 images have no label". */
 const PROBLEM_KINDS = {

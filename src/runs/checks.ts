@@ -11,7 +11,7 @@ import type { ResourcesOptions } from './resources.js';
 import type { Resume } from './resumption.js';
 import { type CommandWith, flagsAlone, type RunCheck } from './run-check.js';
 
-export interface CheckOptions
+export interface RunCheckOptions
   extends Omit<InputCheckOptions, 'commandWith'>,
     Omit<ResourcesOptions, 'experiment' | 'stages'> {
   readonly engine: Parameters<typeof checkEngine>[1]['engine'];
@@ -45,7 +45,7 @@ export interface CheckedRun {
  */
 export async function checkRun(
   run: PlannedRun,
-  options: CheckOptions,
+  options: RunCheckOptions,
   resources: 'always' | 'if refused',
 ): Promise<CheckedRun> {
   assertTrains(options);
@@ -81,7 +81,7 @@ function inFloat32(experiment: Experiment): Experiment {
 }
 
 /** Checks all runs of a command completely. @throws as `checkRun`. */
-export async function checkRuns(plan: readonly PlannedRun[], options: CheckOptions): Promise<CheckedRun[]> {
+export async function checkRuns(plan: readonly PlannedRun[], options: RunCheckOptions): Promise<CheckedRun[]> {
   const checked: CheckedRun[] = [];
   for (const run of plan) checked.push(await checkRun(run, options, 'always'));
   return checked;

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { readTextIfPresent } from '../../data/files.js';
+import { readTextIfPresent } from '../../support/files.js';
 import { Draws, Purpose } from '../../support/random.js';
 import type { PairGroup } from './pairs.js';
 
