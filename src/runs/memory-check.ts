@@ -40,8 +40,11 @@ export async function memoryForRun(engine: Engine): Promise<MemoryForRun> {
   return { main, gpu: engine.device === 'gpu' ? { free: await freeMemoryOfGpu() } : null };
 }
 
-/** What of it the engine can use: of the GPU, or of main memory; null if unknown. */
-export function usableBytes({ addressableBytes }: Pick<Engine, 'addressableBytes'>, { main, gpu }: MemoryForRun) {
+/** The part of it that the engine can use, of the GPU or of main memory; null if unknown. */
+export function usableBytes(
+  { addressableBytes }: Pick<Engine, 'addressableBytes'>,
+  { main, gpu }: MemoryForRun,
+): number | null {
   return gpu === null ? Math.min(main.bytes, addressableBytes ?? Number.POSITIVE_INFINITY) : gpu.free;
 }
 
@@ -52,12 +55,12 @@ export async function availableForTensors(engine: Engine): Promise<number | null
   return usableBytes(engine, { main: { ...main, bytes }, gpu });
 }
 
-/** What a run needs of the memory that limits it: a GPU's for its tensors, or else main memory. */
+/** Bytes that a stage needs: of a GPU's memory for its tensors, or else of main memory. */
 export function neededBytes({ peakBytes, processBytes }: StageMemory, { device }: Pick<Engine, 'device'>): number {
   return device === 'gpu' ? peakBytes : processBytes;
 }
 
-/** Compares what a run's largest stage needs with the memory there is. @returns what is wrong and what fits; null if it fits. */
+/** Compares what a run's largest stage needs with the available memory. @returns what is wrong and what fits; null if it fits. */
 export async function memoryProblem(
   run: StagesOfRun,
   engine: Engine,
@@ -96,7 +99,7 @@ const PART_NAMES: Readonly<Record<keyof MemoryParts, string>> = {
 };
 
 /** "6.2 GB of memory in a training step: 4.0 GB for tensors, …", largest parts first. */
-export function describeMemory(memory: StageMemory, engine: Pick<Engine, 'device'>): string {
+function describeMemory(memory: StageMemory, engine: Pick<Engine, 'device'>): string {
   const { of, parts, peakBytes, processBytes } = memory;
   if (engine.device === 'gpu') return `${formatBytes(peakBytes)} of GPU memory for the tensors in ${of}`;
   const named = (Object.entries(parts) as [keyof MemoryParts, number][])
@@ -107,7 +110,7 @@ export function describeMemory(memory: StageMemory, engine: Pick<Engine, 'device
 }
 
 /** "8.0 GB are available: the container's limit is 10.0 GB (FILE)". */
-export function describeAvailable({ main, gpu }: MemoryForRun): string {
+function describeAvailable({ main, gpu }: MemoryForRun): string {
   if (gpu !== null) return `${formatBytes(gpu.free ?? 0)} are free`;
   const { bytes, limitFile, totalBytes } = main;
   const limit =

@@ -36,9 +36,9 @@ export interface Chunk {
 }
 
 /**
- * TensorFlow's allocator on CPUs with oneDNN (MklCPUAllocator, which uses its BFCAllocator), without memory: it places what it is
- * asked for exactly where TensorFlow does. Freed memory stays in the process, new regions double in size, and a tensor may get a chunk of up
- * to twice its size. So the process is larger than its tensors, and this tells by how much.
+ * A copy of TensorFlow's allocator on CPUs with oneDNN (MklCPUAllocator on a BFCAllocator) that has no memory, but chooses the same
+ * places. Freed memory stays in the process, new regions double in size, and a tensor may get a chunk of up to twice its size. So the
+ * process is larger than its tensors, and this tells by how much.
  */
 export class BestFitAllocator {
   private readonly regions: Region[] = [];
@@ -47,7 +47,7 @@ export class BestFitAllocator {
   private nextRegion = FIRST_REGION;
   private usedBlocks = 0;
 
-  /** Bytes of all memory that was ever used: what of the regions is resident. */
+  /** Bytes of all memory that was ever used, and so is resident. */
   get residentBytes(): number {
     return this.usedBlocks * BLOCK;
   }
