@@ -26,7 +26,7 @@ import {
   sharedImages,
 } from './inspect.js';
 
-export interface VerifyDatasetOptions {
+interface VerifyDatasetOptions {
   readonly dataset: Dataset;
   readonly dataRoot: string;
   /** Check folders, lists, pairs and headers; neither pixels nor label values. */

@@ -94,7 +94,7 @@ function sumOf(convolutions: readonly ConvolutionCost[]): NetworkCost['total'] {
 }
 
 /** What the unit of all FLOPs is: programs differ by a factor of two. */
-export const FLOPS_UNIT = 'FLOPs: a multiply-add counts as two (mmsegmentation counts it as one).';
+const FLOPS_UNIT = 'FLOPs: a multiply-add counts as two (mmsegmentation counts it as one).';
 
 /** A table: a line for each module and their sum, after a line that says which sizes the columns refer to. */
 export function formatNetworkCost({ cropHw, testHw, windows, modules, total }: NetworkCost): string {

@@ -140,7 +140,7 @@ export async function appendNight(file: string, night: Night): Promise<void> {
 }
 
 /** A part of a night, and the file that it was read from. */
-export interface Shard {
+interface Shard {
   readonly file: string;
   readonly night: Night;
 }

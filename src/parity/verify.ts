@@ -87,7 +87,7 @@ export async function transformChecks(
   return findings;
 }
 
-export interface VerifyOptions {
+interface VerifyOptions {
   readonly engine: EngineName | 'auto';
   /** Folder of a set of reference data; default: the one that comes with the package. */
   readonly reference?: string | undefined;

@@ -11,7 +11,7 @@ import { splitsOf } from './preflight.js';
 
 /** `fast`: files exist, begin correctly and have the size of their pair; `full`: every pixel is read. */
 export const DATA_CHECKS = ['fast', 'full', 'off'] as const;
-export type DataCheck = (typeof DATA_CHECKS)[number];
+type DataCheck = (typeof DATA_CHECKS)[number];
 
 export interface CheckDataOptions {
   readonly experiment: Experiment;

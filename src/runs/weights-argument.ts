@@ -8,7 +8,7 @@ import { findRunDirectory } from './run-names.js';
 import type { RunReader } from './run-reader.js';
 
 /** Weights that a command was given, as FILE, published, RUN, RUN:best or RUN:last. */
-export interface WeightsArgument {
+interface WeightsArgument {
   /** The file; `published` for a row's published weights, which are fetched later. */
   readonly file: string;
   /** The run that trained them; null if they were not given as a run's. */

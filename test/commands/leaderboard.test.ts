@@ -6,6 +6,7 @@ import type { ResolveOptions } from '../../src/recipe/resolve.js';
 import type { RunRecord } from '../../src/records/record.js';
 import { fcn } from '../helpers/command.js';
 import { makeEvaluation } from '../helpers/complete-record.js';
+import { NARROW_AND_WIDE } from '../helpers/experiments.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
 import { logLine, writeRun, writeRunning } from '../helpers/runs.js';
 import { htmlTables, markdownTables, parseCsv } from '../helpers/table-formats.js';
@@ -115,21 +116,9 @@ test('CSV, Markdown, HTML and JSON have the same runs and all columns; no docume
   t.regex(refused.stderr, /mine\.md is a document that fcn runs table did not write/);
 });
 
-const FILE = `table: Mine
-recipe:
-  model: { classes: 11, width: 4, pretrained: null }
-  data: { dataset: camvid, imageScaleWh: [96, 64], cropHw: [32, 32] }
-  training: { batch: 2, iterations: 2, checkpointEvery: 2 }
-  evaluation: { imageScaleWh: [96, 64], limit: 1 }
-  benchmark: { trainingBatch: 2 }
-rows:
-  - { id: narrow, parts: [R-18-D8] }
-  - { id: wide, parts: [R-18-D8], recipe: { model: { width: 8 } } }
-`;
-
 test('fcn table --file of a file that publishes nothing ranks its runs, and says nothing of publications', async (t) => {
   const cwd = await temporaryFolder(t);
-  await writeFiles(cwd, { 'mine.yaml': FILE });
+  await writeFiles(cwd, { 'mine.yaml': NARROW_AND_WIDE });
   const [runs, file] = [path.join(cwd, 'runs'), path.join(cwd, 'mine.yaml')];
   await writeRun(runs, { row: 'narrow', file }, { run: 'aaa', figures: figures(40) }, []);
   await writeRun(runs, { row: 'wide', file }, { run: 'bbb', figures: figures(50) }, []);

@@ -49,3 +49,16 @@ export function colourBatch(seed: number, count = 2, height = 32, width = 48): B
   }
   return { count, height, width, images, labels, names: Array.from({ length: count }, (_, i) => `image${i}`) };
 }
+
+/** An experiment file that publishes nothing: two rows, `narrow` and `wide`, whose widths are 4 and 8. */
+export const NARROW_AND_WIDE = `table: Mine
+recipe:
+  model: { classes: 11, width: 4, pretrained: null }
+  data: { dataset: camvid, imageScaleWh: [96, 64], cropHw: [32, 32] }
+  training: { batch: 2, iterations: 2, checkpointEvery: 2 }
+  evaluation: { imageScaleWh: [96, 64], limit: 1 }
+  benchmark: { trainingBatch: 2 }
+rows:
+  - { id: narrow, parts: [R-18-D8] }
+  - { id: wide, parts: [R-18-D8], recipe: { model: { width: 8 } } }
+`;

@@ -11,7 +11,7 @@ import { contextMapOf, contextRegionsOf, polygonsOf, sbdFileOf } from './raw/lab
 import { paintScene } from './scene.js';
 
 /** A synthetic image and its labels. */
-export interface Painting {
+interface Painting {
   readonly size: Size;
   /** [height, width, 3] */
   readonly rgb: Uint8ClampedArray;

@@ -39,7 +39,7 @@ export interface PrepareOptions {
   readonly onWait?: (pid: number) => void;
 }
 
-export interface PrepareResult extends Omit<Inspection, 'sources' | 'plan'> {
+interface PrepareResult extends Omit<Inspection, 'sources' | 'plan'> {
   readonly dataset: string;
   readonly directory: string;
   /** Number of images of each split. */

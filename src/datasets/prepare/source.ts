@@ -4,7 +4,7 @@ import { UserError } from '../../support/errors.js';
 import { explainFileError } from '../../support/files.js';
 
 /** What a preparation does with a file of a download: convert or copy it, read it first as a list, or skip it (null). */
-export type Role = 'file' | 'list' | null;
+type Role = 'file' | 'list' | null;
 
 /** The role of each path in a download. */
 export type RoleOf = (path: string) => Role;

@@ -16,7 +16,7 @@ import type { InstalledFile } from './manifest.js';
 import { nvidiaLibraryFolders } from './nvidia.js';
 
 /** Compiled addons that may fit an installation, or why there are none. */
-export type AddonChoice =
+type AddonChoice =
   | { readonly kind: 'bundle'; readonly bundle: BundledAddons; readonly folder: string }
   | { readonly kind: 'compile'; readonly why: string };
 

@@ -12,7 +12,7 @@ import { hwioToOihw } from '../../weights/tensor.js';
 import { type NetworkCase, type NhwcArray, readNhwc } from './case.js';
 
 /** A case's batch. */
-export interface ReferenceBatch {
+interface ReferenceBatch {
   readonly images: NhwcArray;
   /** [N, H, W], 255 where ignored. */
   readonly labels: Uint8Array;

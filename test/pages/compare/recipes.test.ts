@@ -2,24 +2,13 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { compareRecipes, formatRecipeComparison } from '../../../src/pages/compare/recipes.js';
 import { fcn } from '../../helpers/command.js';
+import { NARROW_AND_WIDE } from '../../helpers/experiments.js';
 import { temporaryFolder, writeFiles } from '../../helpers/folder.js';
 import { catalogueOf, writeRun } from '../../helpers/runs.js';
 
 const ROW = 'camvid_r18-d8';
 const CITYSCAPES = 'fcn_r18-d8_512x1024_80k_cityscapes';
 const UNCHANGED = { overrides: [] };
-
-const FILE = `table: Mine
-recipe:
-  model: { classes: 11, width: 4, pretrained: null }
-  data: { dataset: camvid, imageScaleWh: [96, 64], cropHw: [32, 32] }
-  training: { batch: 2, iterations: 2, checkpointEvery: 2 }
-  evaluation: { imageScaleWh: [96, 64], limit: 1 }
-  benchmark: { trainingBatch: 2 }
-rows:
-  - { id: narrow, parts: [R-18-D8] }
-  - { id: wide, parts: [R-18-D8], recipe: { model: { width: 8 } } }
-`;
 
 async function emptyCatalogue(t: ExecutionContext) {
   const folder = await temporaryFolder(t);
@@ -70,7 +59,7 @@ test('--set and --profile apply to both', async (t) => {
 
 test('rows of experiment files; what is meant by nothing is said', async (t) => {
   const { folder, catalogue } = await emptyCatalogue(t);
-  await writeFiles(folder, { 'mine.yaml': FILE });
+  await writeFiles(folder, { 'mine.yaml': NARROW_AND_WIDE });
   const file = path.join(folder, 'mine.yaml');
   const { differences } = await compareRecipes(`${file}:narrow`, `${file}:wide`, UNCHANGED, catalogue);
   t.deepEqual(differences, [{ path: 'model.width', a: 4, b: 8 }]);
