@@ -12,7 +12,7 @@ import {
 } from '../data/markers.js';
 import { type Problem, summariseProblems } from '../data/problem.js';
 import { datasetFolder, requireDatasetFolder, type SplitEntry } from '../data/split.js';
-import { defaultWorkers, WorkerPool } from '../data/workers/pool.js';
+import { defaultWorkers, WorkerPool, workersFor } from '../data/workers/pool.js';
 import { formatNumber } from '../support/format.js';
 import { type CheckedEntry, spareLabels } from './check.js';
 import type { CheckTask, CheckWorkerData } from './check-worker.js';
@@ -192,7 +192,7 @@ export async function checkEntries(
     }
   }
   const module = new URL('./check-worker.js', import.meta.url);
-  const pool = await WorkerPool.start<CheckTask, CheckedEntry>(module, Math.min(workers, total), data);
+  const pool = await WorkerPool.start<CheckTask, CheckedEntry>(module, workersFor(total, workers), data);
   try {
     await pool.runAll(tasks(), 2 * workers, {
       signal,

@@ -132,6 +132,14 @@ export function defaultWorkers(): number {
   return Math.min(Math.max(availableParallelism() - 1, 1), 8);
 }
 
+/** Files that are read while a worker starts. */
+const FILES_A_START = 16;
+
+/** How many workers read so many files: for a few, a second one takes longer to start than it saves. */
+export function workersFor(files: number, most: number): number {
+  return Math.max(1, Math.min(most, Math.floor(files / FILES_A_START)));
+}
+
 /** How many results of `bytes` each are made ahead: one more than there are workers, if memory allows. */
 export function resultsAhead(workers: number, bytes: number): number {
   return Math.max(1, Math.min(workers + 1, Math.floor(BYTES_AHEAD / bytes)));
