@@ -182,7 +182,7 @@ test.serial('a damaged checkpoint is reported, and training resumes from the one
 
 test.serial('a run that cannot fit is refused before it starts, with numbers', async (t) => {
   const { cwd, runs } = await smallSet(t);
-  const huge = [...TINY, ...SET('data.cropHw=[65536,65536]', 'data.imageScaleWh=[65536,65536]')];
+  const huge = [...TINY, ...SET('width=512', 'data.cropHw=[4096,4096]', 'data.imageScaleWh=[4096,4096]')];
   const { code, stderr } = await fcn(['train', ROW, ...huge], { cwd });
   t.regex(
     stderr,
