@@ -4,7 +4,7 @@ import { IGNORE_INDEX, type Size } from '../data/image.js';
 import { countAbsentClasses } from '../data/label-inventory.js';
 import { isSynthetic } from '../data/markers.js';
 import { datasetFolder, readSplit, type SplitEntry } from '../data/split.js';
-import { defaultWorkers, WorkerPool, workersFor } from '../data/workers/pool.js';
+import { defaultWorkers, WorkerPool } from '../data/workers/pool.js';
 import { formatCount, formatNumber, formatShare } from '../support/format.js';
 import type { CountWorkerData, LabelCounts } from './count-worker.js';
 
@@ -68,7 +68,7 @@ export async function classFrequencies(options: FrequencyOptions): Promise<Frequ
   };
   const data: CountWorkerData = { dataset };
   const module = new URL('./count-worker.js', import.meta.url);
-  const pool = await WorkerPool.start<SplitEntry, LabelCounts>(module, workersFor(entries.length, workers), data);
+  const pool = await WorkerPool.start<SplitEntry, LabelCounts>(module, Math.min(workers, entries.length), data);
   try {
     await pool.runAll(entries, 2 * workers, { signal, onResult: add });
   } finally {

@@ -90,7 +90,9 @@ test.serial(
     const further = `The same command with --resume-run ${other} in place of --fresh resumes it from its state in `;
     t.true(fresh.stderr.includes(further), fresh.stderr);
 
-    const limited = await fcn([...LONG, '--resume-run', path.join('runs', ROW, other), '--time-limit', '100ms'], { cwd });
+    const limited = await fcn([...LONG, '--resume-run', path.join('runs', ROW, other), '--time-limit', '100ms'], {
+      cwd,
+    });
     t.is(limited.code, 75, limited.stderr);
     t.regex(limited.stderr, /^The time limit of 100ms is over/m);
     t.is(runsOf(cwd).length, 2, 'no other run');
