@@ -50,9 +50,8 @@ const KILLED_AT = [0, 30, 60];
 test('after a kill at any moment it is resumed, and verify accepts only the complete data set', async (t) => {
   const cwd = await temporaryFolder(t);
   const from = await downloads(cwd, await rawAde(60));
-  const parameters = (dataRoot: string) => [
-    ...['datasets', 'prepare', 'ade20k', '--from', from, '--data-root', dataRoot, '--workers', '1'],
-  ];
+  const command = ['datasets', 'prepare', 'ade20k', '--from', from, '--workers', '1'];
+  const parameters = (dataRoot: string) => [...command, '--data-root', dataRoot];
   const prepare = (dataRoot: string) => fcn(parameters(dataRoot), { cwd });
   const folderOf = (dataRoot: string) => path.join(cwd, dataRoot, 'ade/ADEChallengeData2016');
   const verify = (dataRoot: string) => fcn(['datasets', 'verify', 'ade20k', '--data-root', dataRoot], { cwd });
@@ -95,11 +94,11 @@ test('after a kill at any moment it is resumed, and verify accepts only the comp
 
 test('Ctrl-C ends it with 130, and the same command resumes it', async (t) => {
   const cwd = await temporaryFolder(t);
-  const from = await downloads(cwd, await rawAde(120));
+  const from = await downloads(cwd, await rawAde(180));
   const folder = path.join(cwd, 'data/ade/ADEChallengeData2016');
   const journal = path.join(folder, '.fcn-preparing.jsonl');
   const parameters = ['datasets', 'prepare', 'ade20k', '--from', from, '--workers', '1'];
-  const { code, stderr } = await fcn(parameters, {
+  const { code, stderr } = await fcnProcess(parameters, {
     cwd,
     onStart: async (child) => {
       while (child.exitCode === null && !(statSync(journal, { throwIfNoEntry: false })?.size ?? 0)) await sleep(5);
@@ -122,7 +121,7 @@ test('Ctrl-C ends it with 130, and the same command resumes it', async (t) => {
   const resumed = await fcn([...parameters, '--json'], { cwd });
   t.is(resumed.code, 0, resumed.stderr);
   const { files, made } = JSON.parse(resumed.stdout) as { files: number; made: number };
-  t.is(files, 121 * 2 + 1);
+  t.is(files, 181 * 2 + 1);
   const finished = await fcn(['datasets', 'verify', 'ade20k'], { cwd });
   t.is(finished.code, 0, finished.stderr);
   t.true(done > 0 && made <= files - done, `${made} of ${files}, ${done} done`);
