@@ -76,7 +76,8 @@ test.serial(
 
     const json = await fcn(['reproduce', ...rows, ...TINY, '--keep-going', '--stage', 'train', '--json'], { cwd });
     t.is(json.code, 2);
-    t.is(json.stderr, '');
+    t.regex(json.stderr, new RegExp(`^\\[1/2\\] ${WITHOUT_DATA}, seed 0\nerror: `, 'm'), 'as without --json');
+    t.regex(json.stderr, /already complete/);
     const [first, second] = JSON.parse(json.stdout) as Entry[];
     t.like(first, { row: WITHOUT_DATA, state: 'failed', error: { code: 2 } });
     t.like(second, { row: ROW, state: 'completed', record: { row: ROW } });
