@@ -1,7 +1,9 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Engine } from '../engines/engine.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { type ReportedProblem, SeveralProblems } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
+import { showCounted } from '../terminal/display.js';
 import { breakCommand, wrap } from '../terminal/layout.js';
 import { checkDataset, checkStart, checkWeights, type InputCheckOptions } from './input-checks.js';
 import { checkEngine, checkFolders, checkPrecision, checkResources, resumableCheckpoints } from './machine-checks.js';
@@ -84,8 +86,21 @@ function inFloat32(experiment: Experiment): Experiment {
 /** Checks all runs of a command completely. @throws as `checkRun`. */
 export async function checkRuns(plan: readonly PlannedRun[], options: RunCheckOptions): Promise<CheckedRun[]> {
   const checked: CheckedRun[] = [];
-  for (const run of plan) checked.push(await checkRun(run, options, 'always'));
-  return checked;
+  const all = async (onProgress: (done: number, total: number) => void) => {
+    for (const run of plan) {
+      // Shapes keep the thread busy: progress is drawn, and signals arrive, before.
+      await setImmediate();
+      options.signal.throwIfAborted();
+      checked.push(await checkRun(run, options, 'always'));
+      onProgress(checked.length, plan.length);
+    }
+    return checked;
+  };
+  if (plan.length === 1) return all(() => {});
+  // Samples of the data sets have a progress of their own, so they are checked first; what is found is found again at once.
+  const withCommands = { commandWith: flagsAlone, ...options };
+  for (const { experiment } of plan) await checkDataset(experiment, withCommands);
+  return showCounted('Check what the runs need', 'run', options.display, all);
 }
 
 /** A check that came out the same for several rows. */
