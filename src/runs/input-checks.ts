@@ -4,7 +4,7 @@ import type { Dataset } from '../data/dataset.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { UserError } from '../support/errors.js';
 import { isFolder } from '../support/files.js';
-import { formatNumber, listNames, shellWords } from '../support/format.js';
+import { formatBytes, formatNumber, listNames, shellWords } from '../support/format.js';
 import type { FileRequest } from '../weights/published.js';
 import { type CheckDataOptions, checkData } from './check-data.js';
 import { PUBLISHED } from './plan.js';
@@ -98,6 +98,9 @@ async function waysToGet(
   ];
 }
 
+/** " (97.8 MB)"; nothing if the size is not known. */
+const sizeOf = (bytes: number | null) => (bytes === null ? '' : ` (${formatBytes(bytes)})`);
+
 /** A file that is not in the cache and must not be fetched. */
 async function notFetched(name: 'backbone' | 'weights', row: string, request: FileRequest): Promise<RunCheck> {
   const { cachedPlaces, notInCache } = await import('../weights/published.js');
@@ -130,7 +133,7 @@ export async function checkStart(experiment: Experiment, options: InputCheckOpti
     case 'present':
       return passed('backbone', `${pretrained}: ${found.file}`);
     case 'fetchable':
-      return passed('backbone', `${pretrained} will be fetched from ${found.url}`);
+      return passed('backbone', `${pretrained}${sizeOf(found.bytes)} will be fetched from ${found.url}`);
     case 'missing': {
       if (found.request !== undefined) return notFetched('backbone', row, found.request);
       return failed('backbone', row, found.error, [

@@ -56,7 +56,8 @@ const PUBLISHED_NAME = /^[a-z-]+:\/\/(\w+)$/;
  */
 type BackboneState =
   | { readonly state: 'present'; readonly file: string }
-  | { readonly state: 'fetchable'; readonly url: string }
+  /** `bytes`: null if the size is not known. */
+  | { readonly state: 'fetchable'; readonly url: string; readonly bytes: number | null }
   /** `request`: the file that would be fetched if that were allowed. */
   | { readonly state: 'missing'; readonly error: UserError; readonly request?: FileRequest };
 
@@ -76,7 +77,7 @@ export async function backboneState(
   if (request === null) return { state: 'missing', error: nowhere(pretrained, places) };
   return offline
     ? { state: 'missing', error: notInCache(request), request }
-    : { state: 'fetchable', url: request.files[0].url };
+    : { state: 'fetchable', url: request.files[0].url, bytes: backbone?.bytes ?? null };
 }
 
 /** A path's file; for a published name, where a user may put the file under the short name. Its hash is not checked. */

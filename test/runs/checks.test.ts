@@ -105,6 +105,9 @@ test.serial('what can be fetched is not missing, unless --offline forbids it', a
     t.is(found?.state, 'ok');
     t.regex(found!.text, /will be fetched from https:.*\.pth$/);
   }
+  const deep = resolve({ row: 'fcn_r18b-d8_512x1024_80k_cityscapes' });
+  const sized = await checkStart(deep, { commandWith: flagsAlone, stages: ['train'] } as unknown as InputCheckOptions);
+  t.regex(sized!.text, /^torchvision:\/\/resnet18 \(44\.7 MB\) will be fetched from https:/);
   const [backbone, weights] = await check(true);
   t.like(backbone, {
     state: 'missing',
