@@ -232,7 +232,8 @@ function stageWork(
     case 'evaluate':
       return ofImages(inferenceFlops(experiment, benchmarkSize(evaluation)));
     case 'evaluate-ms':
-      return ofImages(multiScaleFlops(experiment));
+      // With evaluations during training, at most twice: of the last checkpoint, and of the best one.
+      return ofImages((evaluateEvery === undefined ? 1 : 2) * multiScaleFlops(experiment));
     case 'benchmark': {
       const count = benchmark.warmup + benchmark.images;
       return {
