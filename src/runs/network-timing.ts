@@ -191,7 +191,8 @@ function ofSteps({ flops, seconds }: OfSize): Pick<Timing, 'secondsPerFlop' | 's
 /**
  * From steps of two small sizes. A step takes a fixed time (weights are updated and laid out for the library) and one that grows with
  * its operations, so the recipe's step lies on the line through the two. Bounds are the flattest and the steepest line through a step of
- * each size. No line is flatter than a network at the bare convolution's rate, nor so steep that the fixed time is negative.
+ * each size. No line is so steep that the fixed time is negative, nor flatter than a network at the bare convolution's rate: if
+ * that of the medians is, the machine was busy with something else, and the upper bound is the steepest possible line.
  * @param flops Of the recipe's step.
  * @param gflops Rate of the bare convolution.
  */
@@ -202,14 +203,19 @@ function ofLine(
 ): Pick<Timing, 'secondsPerFlop' | 'spread'> {
   const { seconds: shorter, flops: from } = small!;
   const { seconds: longer, flops: to } = large!;
-  const at = (first: number, last: number) => {
+  const slope = (first: number, last: number) => (last - first) / (to - from);
+  const at = (last: number, measured: number) => {
     const steepest = last / to;
     const flattest = Math.min(1 / (gflops * 1e9), steepest);
-    const slope = Math.min(Math.max((last - first) / (to - from), flattest), steepest);
-    return last + slope * (flops - to);
+    return last + Math.min(Math.max(measured, flattest), steepest) * (flops - to);
   };
-  const middle = at(median(shorter), median(longer));
-  const low = at(Math.max(...shorter), Math.min(...longer));
-  const high = at(Math.min(...shorter), Math.max(...longer));
+  const slopeOfMedians = slope(median(shorter), median(longer));
+  const isTooFlat = slopeOfMedians * gflops * 1e9 < 1;
+  const middle = at(median(longer), slopeOfMedians);
+  const low = at(Math.min(...longer), slope(Math.max(...shorter), Math.min(...longer)));
+  const high = at(
+    Math.max(...longer),
+    isTooFlat ? Number.POSITIVE_INFINITY : slope(Math.min(...shorter), Math.max(...longer)),
+  );
   return { secondsPerFlop: middle / flops, spread: [low / middle, high / middle] };
 }
