@@ -6,6 +6,7 @@ import { parseDuration, printable, printableJson } from '../support/format.js';
 import { callAfter } from '../support/pauses.js';
 import { nearest } from '../support/suggest.js';
 import type { DisplayMode } from '../terminal/display.js';
+import { fitStandardError } from './stderr.js';
 
 /** What the user sees of an error. `stack` is set only if the error is a bug of this program. */
 interface ErrorReport {
@@ -76,6 +77,11 @@ function explainCommandLineError(error: CommandLineError, flags: readonly string
   };
 }
 
+/** Writes lines to standard error, with control characters escaped. */
+function writeError(text: string): void {
+  process.stderr.write(`${fitStandardError(printable(text))}\n`);
+}
+
 /** Prints an error (as JSON on standard output, or as lines on standard error) and sets the exit code. */
 export function reportError(report: ErrorReport, asJson: boolean): void {
   process.exitCode = report.code;
@@ -84,9 +90,9 @@ export function reportError(report: ErrorReport, asJson: boolean): void {
     return;
   }
   for (const { message, next } of report.problems ?? [{ ...report, message: report.stack ?? report.message }]) {
-    process.stderr.write(`${report.stack === undefined ? 'error: ' : ''}${printable(message)}\n`);
+    writeError(`${report.stack === undefined ? 'error: ' : ''}${message}`);
     // Several commands are alternatives.
-    if (next !== null) process.stderr.write(`next: ${printable(next).replaceAll('\n', '\n  or: ')}\n`);
+    if (next !== null) writeError(`next: ${next.replaceAll('\n', '\n  or: ')}`);
   }
 }
 
@@ -141,7 +147,7 @@ export abstract class BaseCommand extends Command {
 
   /** Writes a note to standard error, unless FCN_QUIET is set. */
   protected note(text: string): void {
-    if (!isQuiet()) process.stderr.write(`${printable(text)}\n`);
+    if (!isQuiet()) writeError(text);
   }
 
   /** Whether a flag stands in the command line, instead of its default or an environment variable. */
@@ -153,7 +159,7 @@ export abstract class BaseCommand extends Command {
   protected readonly noteLeftOut = ({ message }: UserError): void => {
     if (this.leftOut.has(message)) return;
     this.leftOut.add(message);
-    process.stderr.write(`${printable(`Left out: ${message}`)}\n`);
+    writeError(`Left out: ${message}`);
   };
 
   /** How to show progress on standard error: redrawn in place in a terminal, else as lines; nothing with FCN_QUIET. */
