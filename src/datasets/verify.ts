@@ -12,7 +12,7 @@ import {
 } from '../data/markers.js';
 import { type Problem, summariseProblems } from '../data/problem.js';
 import { datasetFolder, requireDatasetFolder, type SplitEntry } from '../data/split.js';
-import { defaultWorkers, WorkerPool } from '../data/workers/pool.js';
+import { defaultWorkers, doInWorkers } from '../data/workers/pool.js';
 import { formatNumber } from '../support/format.js';
 import { type CheckedEntry, spareLabels } from './check.js';
 import type { CheckTask, CheckWorkerData } from './check-worker.js';
@@ -192,19 +192,18 @@ export async function checkEntries(
     }
   }
   const module = new URL('./check-worker.js', import.meta.url);
-  const pool = await WorkerPool.start<CheckTask, CheckedEntry>(module, Math.min(workers, total), data);
-  try {
-    await pool.runAll(tasks(), 2 * workers, {
-      signal,
-      onResult: ({ problems, held }, { entry, lookAtLabels }) => {
-        found.set(entry, problems);
-        if (lookAtLabels || !fast) inventories[splitOf.get(entry)!]?.add(held);
-        onProgress?.(found.size, total);
-      },
-    });
-  } finally {
-    await pool.close();
-  }
+  await doInWorkers<CheckTask, CheckedEntry>(module, {
+    workers,
+    workerData: data,
+    tasks: tasks(),
+    count: total,
+    signal,
+    onResult: ({ problems, held }, { entry, lookAtLabels }) => {
+      found.set(entry, problems);
+      if (lookAtLabels || !fast) inventories[splitOf.get(entry)!]?.add(held);
+      onProgress?.(found.size, total);
+    },
+  });
   // Workers finish in any order; a report has one.
   return [...splitOf].flatMap(([entry, split]) => (found.get(entry) ?? []).map((problem) => ({ ...problem, split })));
 }

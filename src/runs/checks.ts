@@ -34,6 +34,8 @@ export interface CheckedRun {
   readonly checks: readonly RunCheck[];
   /** Null if no stage reads data, or it is missing. */
   readonly data: RunData | null;
+  /** The file of the initial weights, or `published`; null if the run has none, or they cannot be used. */
+  readonly initialWeights: string | null;
   /** Null if it cannot be started. */
   readonly engine: Engine | null;
   /** The experiment in the engine's precision; null if there is none. */
@@ -57,7 +59,8 @@ export async function checkRun(
   const { runs, resume, commandWith = flagsAlone } = options;
   const all = { ...options, commandWith };
   const found = await checkDataset(experiment, all);
-  const inputs = [found?.check ?? null, await checkStart(experiment, all), await checkWeights(experiment, all)];
+  const start = await checkStart(experiment, all);
+  const inputs = [found?.check ?? null, start?.check ?? null, await checkWeights(experiment, all)];
   const started = await checkEngine(row, all);
   const { engine } = started;
   const fitted = engine === null ? null : await checkPrecision(engine, run, commandWith);
@@ -75,7 +78,14 @@ export async function checkRun(
     };
     sizes.push(...(await checkResources(sized, engine, checkpoints)));
   }
-  return { run, checks: [...needs, ...sizes, folders], data: found?.data ?? null, engine, available };
+  return {
+    run,
+    checks: [...needs, ...sizes, folders],
+    data: found?.data ?? null,
+    initialWeights: start?.initialWeights ?? null,
+    engine,
+    available,
+  };
 }
 
 /** What an experiment in a precision that the engine lacks would be run in. */

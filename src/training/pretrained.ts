@@ -6,7 +6,7 @@ import { loadBackbone, loadParameters, loadSummarySchema, summarise, toEngine } 
 import type { Segmentor } from '../network/segmentor.js';
 import { findBackbone } from '../recipe/backbones.js';
 import { UserError } from '../support/errors.js';
-import { explainFileError, sha256File } from '../support/files.js';
+import { explainFileError, sha256Once } from '../support/files.js';
 import { readSealed, writeSealed } from '../support/json.js';
 import { cacheDirectory } from '../support/package.js';
 import { readCheckpoint } from '../weights/load.js';
@@ -112,7 +112,7 @@ export async function fetchBackbone(
   if (found.state === 'missing') throw found.error;
   if (found.state === 'present' && ownFiles(pretrained).includes(found.file)) {
     const { file } = found;
-    const sha256 = await sha256File(file, settings.signal).catch((error) => {
+    const sha256 = await sha256Once(file, settings.signal).catch((error) => {
       throw explainFileError(error, file, 'read');
     });
     return { file, sha256 };
