@@ -4,7 +4,7 @@ import { TERMINAL_WIDTH } from '../terminal/layout.js';
 const TOPICS: ReadonlySet<string | undefined> = new Set(['datasets', 'engines', 'results', 'runs', 'weights']);
 
 /** A line that is a command as a whole, to be pasted, and no sentence that begins with one. */
-const COMMAND = /^(fcn|cp|node|npm|pip|python3?) \S(.*[^.!?])?$/;
+const COMMAND = /^(fcn|cp|mkdir|node|npm|pip|python3?) \S(.*[^.!?])?$/;
 
 const FLAG = /^--?[a-z]/;
 
