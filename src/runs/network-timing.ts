@@ -80,6 +80,8 @@ interface Choice {
  */
 export class NetworkTimer {
   private readonly known = new Map<string, Measurement>();
+  /** Those that were measured in earlier dry runs. */
+  private readonly keptKeys = new Set<string>();
   private cannotKeep = false;
 
   constructor(private readonly options: NetworkTimerOptions) {}
@@ -93,9 +95,11 @@ export class NetworkTimer {
       return { secondsPerFlop, spread: SHARE_SPREAD, setUpSeconds: 0, basis: 'share', isKept: false };
     }
     const { kept } = this.options;
-    const earlier = this.known.has(choice.key) ? null : (kept?.get(choice.key) ?? null);
-    const found = this.known.get(choice.key) ?? earlier ?? (await this.measure(kind, experiment, choice));
+    const known = this.known.get(choice.key);
+    const earlier = known === undefined ? (kept?.get(choice.key) ?? null) : null;
+    const found = known ?? earlier ?? (await this.measure(kind, experiment, choice));
     this.known.set(choice.key, found);
+    if (earlier !== null) this.keptKeys.add(choice.key);
     // A machine's speed drifts, and that of the bare convolution with it.
     const drift = (found.gflops * 1e9) / rate;
     const { sizes } = found;
@@ -105,7 +109,7 @@ export class NetworkTimer {
       spread: line.spread,
       setUpSeconds: drift * found.setUpSeconds,
       basis: sizes.length === 1 ? 'measured' : 'reduced',
-      isKept: earlier !== null,
+      isKept: this.keptKeys.has(choice.key),
     };
   }
 
