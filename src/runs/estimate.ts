@@ -17,6 +17,7 @@ import { inAvailablePrecision } from './precision.js';
 import { type InputOptions, readingStages } from './preflight.js';
 import { checkpointsBytes, freeDisk } from './resources.js';
 import { largestStageMemory } from './stage-memory.js';
+import { validationImages } from './validation-images.js';
 
 interface StageEstimate {
   readonly stage: Stage;
@@ -232,20 +233,4 @@ function stageWork(
 function multiScaleFlops(experiment: Experiment): number {
   const views = testViews(experiment.evaluation, experiment.evaluation.ratios);
   return views.reduce((sum, size) => sum + 2 * inferenceFlops(experiment, size), 0);
-}
-
-/** Number of images to evaluate: of the data set if it exists, or else as published. */
-async function validationImages(
-  { data, evaluation }: Experiment,
-  { dataRoot, skipBad }: InputOptions,
-): Promise<number | null> {
-  const { loadDataset } = await import('../data/description.js');
-  const { readSplit } = await import('../data/split.js');
-  const dataset = await loadDataset(data.dataset);
-  const found = await readSplit(dataset, 'val', dataRoot, skipBad > 0 ? 'kept' : 'refused').catch((error) => {
-    if (error instanceof UserError) return null;
-    throw error;
-  });
-  const images = found?.length ?? dataset.published?.images['val'] ?? null;
-  return images === null ? null : Math.min(images, evaluation.limit ?? images);
 }

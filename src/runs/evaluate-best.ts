@@ -5,6 +5,7 @@ import { formatPercent, formatSeconds } from '../support/format.js';
 import { better, markBest, readBest } from '../training/best-checkpoint.js';
 import { intactWeights } from '../training/checkpoint-folder.js';
 import { POSITION_SECONDS, positionFile, type StageContext } from './stage-results.js';
+import { stageThreads } from './stage-threads.js';
 
 type BestEvaluation = NonNullable<NonNullable<RunRecord['details']['evaluate']>['best']>;
 
@@ -40,6 +41,7 @@ export async function evaluateBest(
   const { evaluate } = await import('../evaluation/evaluate.js');
   const evaluation = await evaluate({
     ...context,
+    threads: await stageThreads(context, 'evaluate'),
     predictions: undefined,
     weights: found.file,
     weightsKey: undefined,

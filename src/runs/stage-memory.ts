@@ -5,7 +5,7 @@ import { benchmarkSize, testViews } from '../measurement/network-cost.js';
 import type { Experiment } from '../recipe/experiment.js';
 import type { Stage } from '../records/record.js';
 import { trainingMemory } from '../training/step.js';
-import { checkpointBytes, programBytes, samplesBytes } from './main-memory.js';
+import { checkpointBytes, predictionThreadsBytes, programBytes, samplesBytes } from './main-memory.js';
 
 /** What a stage takes of main memory at its peak, in bytes. */
 export interface MemoryParts {
@@ -19,6 +19,8 @@ export interface MemoryParts {
   readonly samples: number;
   /** The copy of weights and momentum that a thread writes as a checkpoint. */
   readonly checkpoint: number;
+  /** Threads that predict with an engine each, without its tensors; the weights and images that they share. 0: the main thread predicts. */
+  readonly threads: number;
 }
 
 /** A stage's peak memory, computed from shapes. */
@@ -31,7 +33,7 @@ export interface StageMemory extends PeakMemory {
 }
 
 /** What measurements on other machines may find above the parts. */
-const MARGIN = 0.07;
+export const MARGIN = 0.07;
 
 /** The stages of a run. */
 export interface StagesOfRun {
@@ -88,7 +90,8 @@ export async function stepMemory(
   return withParts({ ...peak, stage, of: 'a training step' }, stepped, engine);
 }
 
-async function imageMemory(
+/** Memory of predicting images one by one in the main thread, in this stage. */
+export async function imageMemory(
   experiment: Experiment,
   stage: Exclude<Stage, 'train'>,
   engine: Engine,
@@ -102,6 +105,22 @@ async function imageMemory(
   const key = [engine.name, network, mode, cropHw, strideHw, size, views, flip, training.precision];
   const peak = await once(key, () => inferenceMemory(engine, { experiment, size, views, flip }));
   return withParts({ ...peak, stage, of: 'inference of an image' }, experiment, engine);
+}
+
+/** The parts of `imageMemory` if several threads predict, each with an engine, and the main thread does not. */
+export function threadsMemory(
+  parts: MemoryParts,
+  experiment: Experiment,
+  stage: 'evaluate' | 'evaluate-ms',
+  threads: number,
+): MemoryParts {
+  if (threads === 1) return parts;
+  return {
+    ...parts,
+    tensors: threads * parts.tensors,
+    libraries: threads * parts.libraries,
+    threads: predictionThreadsBytes(experiment, stage, threads),
+  };
 }
 
 /** An evaluation between two training steps: weights, momentum and the next batches of the training stay. */
@@ -140,6 +159,7 @@ function withParts(
     program: programBytes(engine, experiment, of === 'a training step'),
     samples: samplesBytes(experiment, stage),
     checkpoint: stage === 'train' ? checkpointBytes(experiment) : 0,
+    threads: 0,
   };
   return { ...memory, parts, processBytes: sumWithMargin(parts) };
 }

@@ -4,6 +4,7 @@ import { evaluateBest } from './evaluate-best.js';
 import { ProgressFile } from './log.js';
 import { explainOutOfMemory } from './resources.js';
 import { POSITION_SECONDS, positionFile, type StageContext, type StageResult } from './stage-results.js';
+import { stageThreads } from './stage-threads.js';
 import type { EventFile } from './tensorboard.js';
 import type { ValidationOptions } from './validation.js';
 
@@ -83,6 +84,7 @@ async function evaluate(
   const { evaluate } = await import('../evaluation/evaluate.js');
   const details = await evaluate({
     ...context,
+    threads: await stageThreads(context, stage),
     weights: context.weights,
     multiScale,
     position: {

@@ -5,6 +5,7 @@ import { formatPercent, formatSeconds } from '../support/format.js';
 import type { Validation } from '../training/session.js';
 import type { Progress } from './log.js';
 import { POSITION_SECONDS, positionFile, type StageContext } from './stage-results.js';
+import { stageThreads } from './stage-threads.js';
 
 export interface ValidationOptions {
   readonly every: number;
@@ -36,6 +37,7 @@ export function validationOf(
         dataRoot,
         weights,
         multiScale: false,
+        threads: await stageThreads(context, 'evaluate'),
         skipped,
         signal,
         saveRequested,
