@@ -6,8 +6,7 @@ import type { Experiment } from '../recipe/experiment.js';
 import { availableMemory } from '../support/available-memory.js';
 import { availableProcessors } from '../support/available-processors.js';
 import { formatBytes, formatNumber } from '../support/format.js';
-import { samplesBytes } from './main-memory.js';
-import { imageMemory, MARGIN, threadsMemory } from './stage-memory.js';
+import { imageMemory, inThreads, type StageMemory, sumWithMargin } from './stage-memory.js';
 
 /** What is to be predicted. */
 export interface PredictionWork {
@@ -30,7 +29,7 @@ const LEAST_FLOPS = 1e11;
  * Threads on which an engine that uses one is to predict, as far as the work can be divided: by images, and within an image by views and
  * windows. 1: the main thread. Does not look at memory.
  */
-export function threadsForWork(
+function threadsForWork(
   { usesOneThread }: Pick<Engine, 'usesOneThread'>,
   { experiment, stage, images, threads }: PredictionWork,
 ): number {
@@ -52,6 +51,7 @@ export async function predictionThreads(
   engine: Engine,
   work: PredictionWork,
   note: (text: string) => void,
+  free = freeMemory(),
 ): Promise<number> {
   const { experiment, stage, threads } = work;
   if (threads !== undefined && !engine.usesOneThread) {
@@ -61,20 +61,52 @@ export async function predictionThreads(
   }
   const wanted = threadsForWork(engine, work);
   if (wanted === 1) return 1;
-  const { residentBytes } = processMemory();
-  const free = availableMemory(residentBytes).bytes - residentBytes;
   const memory = await imageMemory(experiment, stage, engine);
-  const needed = (count: number) => {
-    const { tensors, libraries, threads: beside } = threadsMemory(memory.parts, experiment, stage, count);
-    return (1 + MARGIN) * (tensors + libraries + beside + samplesBytes(experiment, stage));
-  };
-  let fitting = wanted;
-  while (fitting > 1 && needed(fitting) > free) fitting--;
+  // The program is there already, and so is what a training beside it holds.
+  const needed = (count: number) => sumWithMargin({ ...inThreads(memory, experiment, count).parts, program: 0 });
+  const fitting = mostThreads(wanted, (count) => needed(count) <= free);
   if (fitting < wanted) {
     note(
       `${formatNumber(fitting, 'thread')} instead of ${wanted}: ${formatNumber(fitting + 1, 'thread')} would need about ` +
-        `${formatBytes(needed(fitting + 1))} more, and ${formatBytes(Math.max(0, free))} are free.`,
+        `${formatBytes(needed(fitting + 1))} more, and ${formatBytes(free)} are free.`,
     );
   }
   return fitting;
+}
+
+/** Main memory that the process may have besides what it has. */
+function freeMemory(): number {
+  const { residentBytes } = processMemory();
+  return Math.max(0, availableMemory(residentBytes).bytes - residentBytes);
+}
+
+/** The most threads that fit, 1 if no more do. */
+function mostThreads(wanted: number, fits: (count: number) => boolean): number {
+  let count = wanted;
+  while (count > 1 && !fits(count)) count--;
+  return count;
+}
+
+interface ThreadsToPlan extends Pick<PredictionWork, 'threads'> {
+  readonly experiment: Experiment;
+  /** Default: the recipe's limit. */
+  readonly images?: number | null;
+  /** Main memory that the process may have. */
+  readonly mainBytes: number;
+}
+
+/** The memory of a stage in a run that has not begun, with the threads that it will use; of an unknown number of images, if there are many. */
+export function withPlannedThreads(
+  memory: StageMemory,
+  engine: Pick<Engine, 'usesOneThread'>,
+  { experiment, threads, mainBytes, images = experiment.evaluation.limit }: ThreadsToPlan,
+): StageMemory {
+  const { stage } = memory;
+  if (stage !== 'evaluate' && stage !== 'evaluate-ms') return memory;
+  const wanted = threadsForWork(engine, { experiment, stage, images, threads });
+  return inThreads(
+    memory,
+    experiment,
+    mostThreads(wanted, (count) => inThreads(memory, experiment, count).processBytes <= mainBytes),
+  );
 }

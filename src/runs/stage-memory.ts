@@ -28,12 +28,14 @@ export interface StageMemory extends PeakMemory {
   readonly stage: Stage;
   readonly of: 'a training step' | 'inference of an image';
   readonly parts: MemoryParts;
+  /** Threads that predict; 1: the main thread alone. */
+  readonly predictionThreads: number;
   /** Main memory of the process: the parts, and a margin. */
   readonly processBytes: number;
 }
 
 /** What measurements on other machines may find above the parts. */
-export const MARGIN = 0.07;
+const MARGIN = 0.07;
 
 /** The stages of a run. */
 export interface StagesOfRun {
@@ -43,16 +45,20 @@ export interface StagesOfRun {
   readonly evaluateEvery?: number | undefined;
 }
 
-/** The stage that takes most main memory; on a GPU, the one with the most tensors. */
+/**
+ * The stage that takes most main memory; on a GPU, the one with the most tensors.
+ * @param planned Gives the memory of a stage with the threads that will predict; default: the main thread predicts.
+ */
 export async function largestStageMemory(
   { experiment, stages, evaluateEvery }: StagesOfRun,
   engine: Engine,
+  planned: (memory: StageMemory) => StageMemory = (memory) => memory,
 ): Promise<StageMemory> {
   const size = (each: StageMemory) => (engine.device === 'cpu' ? each.processBytes : each.peakBytes);
   const all: StageMemory[] = [];
   // One after the other, because an engine has one twin at a time.
   for (const stage of stages) {
-    const found = await memoryOf(experiment, stage, engine);
+    const found = (await memoryOf(experiment, stage, engine)).map(planned);
     const isBeside = stage === 'evaluate' && evaluateEvery !== undefined;
     all.push(...(isBeside ? found.map((memory) => besideTraining(memory, experiment)) : found));
   }
@@ -107,20 +113,17 @@ export async function imageMemory(
   return withParts({ ...peak, stage, of: 'inference of an image' }, experiment, engine);
 }
 
-/** The parts of `imageMemory` if several threads predict, each with an engine, and the main thread does not. */
-export function threadsMemory(
-  parts: MemoryParts,
-  experiment: Experiment,
-  stage: 'evaluate' | 'evaluate-ms',
-  threads: number,
-): MemoryParts {
-  if (threads === 1) return parts;
-  return {
-    ...parts,
-    tensors: threads * parts.tensors,
-    libraries: threads * parts.libraries,
+/** The memory of an evaluation if several threads predict, each with an engine, and the main thread does not. */
+export function inThreads(memory: StageMemory, experiment: Experiment, threads: number): StageMemory {
+  const { stage } = memory;
+  if (threads === 1 || (stage !== 'evaluate' && stage !== 'evaluate-ms')) return memory;
+  const parts: MemoryParts = {
+    ...memory.parts,
+    tensors: threads * memory.parts.tensors,
+    libraries: threads * memory.parts.libraries,
     threads: predictionThreadsBytes(experiment, stage, threads),
   };
+  return { ...memory, parts, predictionThreads: threads, processBytes: sumWithMargin(parts) };
 }
 
 /** An evaluation between two training steps: weights, momentum and the next batches of the training stay. */
@@ -143,12 +146,12 @@ function besideTraining(memory: StageMemory, experiment: Experiment): StageMemor
   };
 }
 
-function sumWithMargin(parts: MemoryParts): number {
+export function sumWithMargin(parts: MemoryParts): number {
   return (1 + MARGIN) * Object.values(parts).reduce((total: number, bytes: number) => total + bytes, 0);
 }
 
 function withParts(
-  memory: Omit<StageMemory, 'parts' | 'processBytes'>,
+  memory: Omit<StageMemory, 'parts' | 'processBytes' | 'predictionThreads'>,
   experiment: Experiment,
   engine: Engine,
 ): StageMemory {
@@ -161,5 +164,5 @@ function withParts(
     checkpoint: stage === 'train' ? checkpointBytes(experiment) : 0,
     threads: 0,
   };
-  return { ...memory, parts, processBytes: sumWithMargin(parts) };
+  return { ...memory, parts, predictionThreads: 1, processBytes: sumWithMargin(parts) };
 }

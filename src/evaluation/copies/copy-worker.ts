@@ -12,11 +12,19 @@ const started = startEngine({ engine: name }).then((engine) => ({
   engine,
   copy: new EngineCopy(engine, model, weights),
 }));
-// The first task reports a failure.
+// Every task reports a failure.
 started.catch(() => {});
 
+/** A failure to start, which one thread might not have. */
+function explainStart(error: unknown): never {
+  if (!(error instanceof UserError)) throw error;
+  throw new UserError(error.message, `${error.next ?? ''} One thread needs less: --threads 1.`.trim(), {
+    cause: error,
+  });
+}
+
 async function answer(task: CopyTask): Promise<CopyAnswer> {
-  const { engine, copy } = await started;
+  const { engine, copy } = await started.catch(explainStart);
   try {
     if (task.kind === 'logits') return { kind: 'logits', logits: await copy.logits(task) };
     return { kind: 'classes', classes: await copy.classes(task) };
