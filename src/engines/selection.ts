@@ -93,7 +93,7 @@ function wasmStatus(): Omit<EngineStatus, 'isDefault'> {
     name: 'wasm',
     available: true,
     halfPrecision: null,
-    reason: 'Part of this package: WebAssembly, no native code, one thread.',
+    reason: 'Part of this package: WebAssembly, no native code; one thread, several to predict.',
     versions: { 'tfjs-backend-wasm': npmPackageVersion(WASM_PACKAGE) },
     path: npmPackageFolder(WASM_PACKAGE),
   };
