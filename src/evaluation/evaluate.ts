@@ -6,7 +6,7 @@ import { type EvaluationSample, IGNORE_INDEX } from '../data/image.js';
 import { createEvaluationLoader, type EvaluationLoader } from '../data/loader.js';
 import type { SkippedSamples } from '../data/problem.js';
 import type { Engine } from '../engines/engine.js';
-import type { LoadSummary } from '../network/load-summary.js';
+import type { LoadSummary } from '../network/load.js';
 import { NonFiniteOutputError } from '../network/overflow.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { InterruptedError, UserError } from '../support/errors.js';

@@ -1,8 +1,6 @@
 import type { Engine } from '../engines/engine.js';
 import { createKernels } from '../kernels/create.js';
-import { loadInferenceNetwork, loadSharedWeights } from '../network/load.js';
-import { summarise } from '../network/load-report.js';
-import type { LoadSummary } from '../network/load-summary.js';
+import { type LoadSummary, loadInferenceNetwork, loadSharedWeights, summarise } from '../network/load.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { ParallelPredictor } from './copies/parallel-predictor.js';
 import { type ImagePredictor, Predictor } from './inference.js';
