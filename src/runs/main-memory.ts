@@ -24,7 +24,7 @@ const PROCESS = {
 const WORKER_BYTES = 40 * MB;
 
 /** A thread with an engine, without tensors: V8, this program and TensorFlow.js. */
-const ENGINE_THREAD_BYTES = 60 * MB;
+const ENGINE_THREAD_BYTES = 75 * MB;
 
 /** Bytes a pixel while an image is decoded, resized and distorted: file, colours and labels before and after, and their sums. */
 const DECODING_BYTES = 24;
