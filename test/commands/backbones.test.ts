@@ -6,7 +6,7 @@ import { architecture } from '../../src/network/architecture.js';
 import { initialValue, parameterSpecs } from '../../src/network/parameters.js';
 import { resolve } from '../../src/recipe/resolve.js';
 import { saveWeights } from '../../src/weights/convert.js';
-import { fcnProcess } from '../helpers/command.js';
+import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { httpsServer } from '../helpers/https-server.js';
 
@@ -55,9 +55,8 @@ async function workplace(t: ExecutionContext) {
   const server = await httpsServer(t, content);
   const setLink = (link: string) => writeFileSync(inside('mine.yaml'), tableFile(link));
   setLink(`${server.origin}/models/${name}`);
-  const env = { ...server.env, FCN_CACHE_DIR: inside('cache') };
   const run = (parameters: string[], more: NodeJS.ProcessEnv = {}) =>
-    fcnProcess(parameters, { cwd, env: { ...env, ...more } });
+    fcn(parameters, { cwd, env: { FCN_CACHE_DIR: inside('cache'), ...more } });
   const train = (...more: string[]) => run(['train', '--file', 'mine.yaml', '--engine', 'wasm', '--fresh', ...more]);
   const generate = () => run(['datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128']);
   return { cwd, inside, content, sha256, name, server, setLink, run, train, generate };

@@ -104,6 +104,9 @@ interface PaintOptions extends Omit<GenerateOptions, 'images'> {
   readonly size: Size;
 }
 
+/** Fewer are painted before another worker has started. */
+const PIXELS_A_WORKER = 2 ** 18;
+
 async function missingOf(tasks: readonly GenerateTask[], directory: string): Promise<GenerateTask[]> {
   const missing: GenerateTask[] = [];
   for (const task of tasks) {
@@ -125,7 +128,11 @@ export async function paintFiles(tasks: readonly GenerateTask[], options: PaintO
   onProgress?.(done, tasks.length);
   if (missing.length === 0) return 0;
   const data: GenerateWorkerData = { directory, dataset, size, seed };
-  const workers = Math.min(options.workers ?? defaultWorkers() + 1, missing.length);
+  const worthwhile = Math.min(
+    defaultWorkers() + 1,
+    Math.ceil((missing.length * size.height * size.width) / PIXELS_A_WORKER),
+  );
+  const workers = Math.min(options.workers ?? worthwhile, missing.length);
   const module = new URL('./generate-worker.js', import.meta.url);
   const pool = await WorkerPool.start<GenerateTask, null>(module, workers, data);
   try {
