@@ -61,7 +61,7 @@ test.serial('fewer threads where memory does not suffice, which is said; each is
   t.is(three.predictionThreads, 3);
   t.deepEqual(planned(one.processBytes), one);
   // A process that is there already needs the program no more.
-  const free = three.processBytes - 1.07 * three.parts.program;
+  const free = three.processBytes - 1.07 * three.parts.program + 1;
   const { threads, notes } = await threadsFor({ threads: 4 }, free);
   t.is(threads, 3);
   t.is(notes.length, 1);
