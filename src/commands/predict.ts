@@ -61,6 +61,7 @@ export default class Predict extends BaseCommand {
     ...flags.experiment,
     runs: flags.runs,
     engine: flags.engine,
+    threads: flags.threads,
     offline: flags.offline,
   };
 
@@ -81,6 +82,7 @@ export default class Predict extends BaseCommand {
       slide,
       opacity: opacity / 100,
       engine,
+      threads: flags.threads,
       offline: flags.offline,
       signal: this.interruptSignal(),
       note: (text) => this.note(text),

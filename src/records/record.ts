@@ -63,6 +63,8 @@ const evaluationFields = z.object({
   confusion: z.array(z.array(z.int())),
   /** [classes] each: pixels of a class whose counterpart, prediction or label, is no class; absent if there are none. */
   outside: z.strictObject({ labels: counts, predictions: counts }).optional(),
+  /** Threads that predicted, each with an engine; absent if the engine of the main thread did. */
+  threads: z.int().min(2).optional(),
   /** How the weights fit the network; shapes as in the file. */
   loadReport: loadSummarySchema,
 });

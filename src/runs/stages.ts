@@ -3,6 +3,7 @@ import { formatBytes, formatNumber, formatPercent, formatSeconds } from '../supp
 import { ProgressFile } from './log.js';
 import { explainOutOfMemory } from './resources.js';
 import { POSITION_SECONDS, positionFile, type StageContext, type StageResult } from './stage-results.js';
+import { stageThreads } from './stage-threads.js';
 import type { EventFile } from './tensorboard.js';
 import { evaluateBest, type ValidationOptions } from './validation.js';
 
@@ -82,6 +83,7 @@ async function evaluate(
   const { evaluate } = await import('../evaluation/evaluate.js');
   const details = await evaluate({
     ...context,
+    threads: await stageThreads(context, stage),
     weights: context.weights,
     multiScale,
     position: {
