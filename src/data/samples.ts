@@ -15,6 +15,7 @@ import {
 import { distinctLabels } from './label-inventory.js';
 import type { LabelImage } from './png-read.js';
 import { prepareRows } from './simd/distorted.js';
+import type { StoredLabels } from './simd/labels.js';
 import { findImage, findLabels, type StoredPixels } from './simd/png.js';
 import { placeImage, resizeRows } from './simd/resized.js';
 import { openWorkspace, type Workspace } from './simd/workspace.js';
@@ -165,7 +166,7 @@ export async function loadSample(entry: SplitEntry, dataset: Dataset): Promise<{
 /** An image and its label map: decoded, or what the pixel code decodes. */
 export interface SampleSources {
   readonly image: RgbImage | StoredPixels;
-  readonly labels: LabelMap | StoredPixels;
+  readonly labels: LabelMap | StoredLabels;
 }
 
 /** Reads a sample like `loadSample`, but does not decode what the pixel code can decode as far as it is needed. */
@@ -176,7 +177,9 @@ export async function readSources(entry: SplitEntry, dataset: Dataset): Promise<
   };
   const readLabelMap = async (file: string) => {
     const bytes = await readBytes(file);
-    return findLabels(bytes) ?? toTrainingIds(decodeLabelBytes(file, bytes), dataset, file);
+    const stored = findLabels(bytes);
+    if (stored !== null) return { ...stored, ids: labelTable(dataset) };
+    return toTrainingIds(decodeLabelBytes(file, bytes), dataset, file);
   };
   const [image, labels] = await Promise.all([readImage(entry.image), readLabelMap(entry.label)]);
   return { image, labels };

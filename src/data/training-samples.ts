@@ -1,6 +1,6 @@
 import type { DataRecipe } from '../recipe/experiment.js';
 import { Draws, Purpose } from '../support/random.js';
-import { type Dataset, labelTable } from './dataset.js';
+import type { Dataset } from './dataset.js';
 import { type Batch, IGNORE_INDEX, type LabelMap, type RgbImage } from './image.js';
 import { badSampleError, badSampleReason, type SkipTolerance, tolerates, tooManyBad } from './problem.js';
 import { loadSample, readSources, type SampleSources } from './samples.js';
@@ -81,19 +81,17 @@ function placeSample({ image, labels }: { image: RgbImage; labels: LabelMap }, p
 /**
  * Does with the pixel code what `augment` and `placeSample` do, with the same result. Decodes only the part of the image that the crop
  * needs.
- * @param ids Training id of each stored label value.
  * @returns False, before anything is written, if something is damaged or wrong.
  */
 export function augmentInto(
   workspace: Workspace,
   { image, labels }: SampleSources,
-  ids: Int16Array,
   recipe: DataRecipe,
   { ratio, cropDraw, flip: isMirrored, photometric }: Augmentation,
   place: Place,
 ): boolean {
   if (image.height !== labels.height || image.width !== labels.width) return false;
-  const placedLabels = 'compressed' in labels ? decodeLabels(workspace, labels, ids) : placeLabels(workspace, labels);
+  const placedLabels = 'compressed' in labels ? decodeLabels(workspace, labels) : placeLabels(workspace, labels);
   if (placedLabels === null) return false;
   const size = keepRatioSize(image, scaleByRatio(recipe.imageScaleWh, ratio));
   const rule = { cropHw: recipe.cropHw, maximumRatio: recipe.categoryMaximumRatio };
@@ -128,7 +126,7 @@ async function makeSample(
   if (openWorkspace() !== null) {
     const sources = await readSources(entry, dataset);
     // Opened again: others may have used it meanwhile.
-    if (augmentInto(openWorkspace()!, sources, labelTable(dataset), recipe, augmentation, place)) return;
+    if (augmentInto(openWorkspace()!, sources, recipe, augmentation, place)) return;
   }
   placeSample(augment(await loadSample(entry, dataset), recipe, augmentation), place);
 }

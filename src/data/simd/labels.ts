@@ -16,13 +16,15 @@ export function placeLabels(workspace: Workspace, { height, width, data }: Label
   return { height, width, pixels: workspace.place(data), ids: Int16Array.from({ length: 256 }, (_, id) => id) };
 }
 
-/**
- * Decodes a label map.
- * @param ids Training id of each value; negative: not allowed.
- * @returns Null if it is damaged or holds a value that is not allowed.
- */
-export function decodeLabels(workspace: Workspace, stored: StoredPixels, ids: Int16Array): PlacedLabels | null {
-  const { height, width } = stored;
+/** A compressed label map. */
+export interface StoredLabels extends StoredPixels {
+  /** Training id of each value; negative: not allowed. */
+  readonly ids: Int16Array;
+}
+
+/** Decodes a label map. Null if it is damaged or holds a value that is not allowed. */
+export function decodeLabels(workspace: Workspace, stored: StoredLabels): PlacedLabels | null {
+  const { height, width, ids } = stored;
   const pixels = decodePixels(workspace, stored);
   if (pixels === null) return null;
   const seen = workspace.place(new Uint8Array(256));
