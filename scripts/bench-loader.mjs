@@ -39,7 +39,11 @@ async function* trainingImages() {
     startIteration: 0,
   });
   try {
-    for (;;) yield (await loader.next()).count;
+    for (;;) {
+      const batch = await loader.next();
+      yield batch.count;
+      loader.release?.(batch);
+    }
   } finally {
     await loader.close();
   }

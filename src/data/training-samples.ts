@@ -1,7 +1,7 @@
 import type { DataRecipe } from '../recipe/experiment.js';
 import { Draws, Purpose } from '../support/random.js';
 import type { Dataset } from './dataset.js';
-import { type Batch, IGNORE_INDEX, type LabelMap, type RgbImage } from './image.js';
+import { type Batch, IGNORE_INDEX, type LabelMap, type RgbImage, type Size } from './image.js';
 import { badSampleError, badSampleReason, type SkipTolerance, tolerates, tooManyBad } from './problem.js';
 import { loadSample, readSources, type SampleSources } from './samples.js';
 import { prepareRows } from './simd/distorted.js';
@@ -60,18 +60,27 @@ export function augment(
   return { image, labels };
 }
 
-/** Where a sample goes in the arrays of its batch. */
-interface Place {
-  readonly images: Float32Array;
-  readonly labels: Int32Array;
+/** The arrays of a batch, as `Batch` describes them. */
+export type BatchArrays = Pick<Batch, 'images' | 'labels'>;
+
+/** Where a sample goes in the arrays of its batch; height and width are those of the batch. */
+interface Place extends BatchArrays, Size {
   /** The sample's first pixel. */
   readonly pixel: number;
-  /** Width of the images of the batch. */
-  readonly width: number;
 }
 
-/** Writes an augmented sample, normalised, to the top left of its place. */
+/** Pads a sample of a size at the bottom and the right. */
+function padPlace({ images, labels, pixel, height, width }: Place, size: Size): void {
+  for (let y = 0; y < height; y++) {
+    const [from, to] = [pixel + y * width + (y < size.height ? size.width : 0), pixel + (y + 1) * width];
+    images.fill(0, from * 3, to * 3);
+    labels.fill(IGNORE_INDEX, from, to);
+  }
+}
+
+/** Writes an augmented sample, normalised, to the top left of its place, and pads it. */
 function placeSample({ image, labels }: { image: RgbImage; labels: LabelMap }, place: Place): void {
+  padPlace(place, image);
   normaliseInto(image, place.images, place.pixel * 3, place.width);
   for (let y = 0; y < labels.height; y++) {
     place.labels.set(labels.data.subarray(y * labels.width, (y + 1) * labels.width), place.pixel + y * place.width);
@@ -104,6 +113,7 @@ export function augmentInto(
     placedImage = { pixels, box, size: image };
   } else placedImage = placeImage(workspace, image);
 
+  padPlace(place, window);
   const target = { size, window, isMirrored };
   const { steps, normalised } = prepareRows(workspace, window.width, photometric);
   const values = workspace.reserve(window.width * 12);
@@ -189,20 +199,25 @@ async function makeGoodSample(
   }
 }
 
-/** Makes the batch of an iteration. Samples smaller than the crop are padded at the bottom and the right. */
+/**
+ * Makes the batch of an iteration. Samples smaller than the crop are padded at the bottom and the right.
+ * @param used Arrays of an earlier batch of the same size, to be overwritten. The system clears the pages of new ones one by one, which
+ *   takes as long as resizing.
+ */
 export async function makeBatch(
   entries: readonly SplitEntry[],
   options: BatchOptions,
   iteration: number,
+  used?: BatchArrays,
 ): Promise<MadeBatch> {
   const [height, width] = options.recipe.cropHw;
   const bad = new Map<string, string>();
   const names: string[] = [];
   const pixels = height * width;
-  const images = new Float32Array(entries.length * pixels * 3);
-  const labels = new Int32Array(entries.length * pixels).fill(IGNORE_INDEX);
+  const images = used?.images ?? new Float32Array(entries.length * pixels * 3);
+  const labels = used?.labels ?? new Int32Array(entries.length * pixels);
   for (const [position, entry] of entries.entries()) {
-    const place = { images, labels, pixel: position * pixels, width };
+    const place = { images, labels, pixel: position * pixels, height, width };
     names.push(await makeGoodSample(entry, options, iteration, position, bad, place));
   }
   return {

@@ -198,6 +198,7 @@ export class TrainingSession {
       const { row } = experiment;
       throw await afterNonFinite(error, { engine, step: trainingStep, batch, row, directory, beforeWrite, pause });
     }
+    loader.release(batch);
     this.lastResult = result;
     this.done = iteration + 1;
     this.lastMilliseconds = performance.now() - running;

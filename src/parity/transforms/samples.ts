@@ -132,8 +132,8 @@ export async function checkTrainingSamples(
     if (workspace !== null) {
       const [height, width] = crop_size;
       const images = new Float32Array(height * width * 3);
-      const ids = new Int32Array(height * width).fill(IGNORE_INDEX);
-      augmentInto(workspace, { image, labels }, recipe, choices, { images, labels: ids, pixel: 0, width });
+      const ids = new Int32Array(height * width);
+      augmentInto(workspace, { image, labels }, recipe, choices, { images, labels: ids, pixel: 0, height, width });
       made.push({ image: images, labels: Uint8Array.from(ids) });
     }
     for (const padded of made) {

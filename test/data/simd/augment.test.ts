@@ -169,7 +169,7 @@ withPixelCode('whole training samples are those of the JavaScript for any draws,
     const augmentation = { ...drawAugmentation(recipe, 11, seed, 0), ...(seed % 10 === 9 ? { ratio: 0.5 } : {}) };
     const pixels = cropHw[0] * cropHw[1];
     const actual = { images: new Float32Array(2 * pixels * 3), labels: new Int32Array(2 * pixels).fill(255) };
-    const place = { ...actual, pixel: pixels, width: cropHw[1] };
+    const place = { ...actual, pixel: pixels, height: cropHw[0], width: cropHw[1] };
     t.true(augmentInto(openWorkspace()!, sample, recipe, augmentation, place));
     const expected = { images: new Float32Array(2 * pixels * 3), labels: new Int32Array(2 * pixels).fill(255) };
     const { image, labels } = augment(sample, recipe, augmentation);
