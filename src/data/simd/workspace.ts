@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { endianness } from 'node:os';
 
 /** What the module of `assembly/` exports. Pointers are byte offsets in its memory; its sources say what each function does. */
 interface PixelCode {
@@ -49,11 +50,8 @@ export class Workspace {
     code.prepareInflate();
   }
 
-  /** Null on a processor without the vector instructions of WebAssembly. */
-  static create(): Workspace | null {
-    const bytes = readFileSync(new URL('./pixels.wasm', import.meta.url));
-    if (!WebAssembly.validate(bytes)) return null;
-    return new Workspace(new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports as PixelCode);
+  static create(module: object): Workspace {
+    return new Workspace(new WebAssembly.Instance(module).exports as PixelCode);
   }
 
   /** Bytes of the memory. */
@@ -95,11 +93,20 @@ export class Workspace {
   }
 }
 
-let opened: Workspace | null | undefined;
+/** Null on a processor without the vector instructions of WebAssembly, or with another order of bytes. */
+function compile(): object | null {
+  const bytes = readFileSync(new URL('./pixels.wasm', import.meta.url));
+  return endianness() === 'LE' && WebAssembly.validate(bytes) ? new WebAssembly.Module(bytes) : null;
+}
+
+let compiled: object | null | undefined;
+let opened: Workspace | null = null;
 
 /** This thread's workspace, empty. Null if the processor cannot run it: then the JavaScript in `transforms/` does the same. */
 export function openWorkspace(): Workspace | null {
-  if (opened === undefined || (opened !== null && opened.size > KEPT_BYTES)) opened = Workspace.create();
-  opened?.clear();
+  if (compiled === undefined) compiled = compile();
+  if (compiled === null) return null;
+  if (opened === null || opened.size > KEPT_BYTES) opened = Workspace.create(compiled);
+  opened.clear();
   return opened;
 }
