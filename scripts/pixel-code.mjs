@@ -1,6 +1,7 @@
 // Compiles assembly/ to dist/src/data/simd/pixels.wasm with AssemblyScript, unless that is newer. Part of `npm run build`.
 import { mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { root } from './setup.mjs';
 
 const source = path.join(root, 'assembly');
@@ -10,7 +11,7 @@ const time = (file) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 const inputs = [
   ...readdirSync(source).map((name) => path.join(source, name)),
   path.join(root, 'package-lock.json'),
-  import.meta.filename,
+  fileURLToPath(import.meta.url),
 ];
 if (time(target) < Math.max(...inputs.map(time))) {
   const { default: asc } = await import('assemblyscript/asc');

@@ -196,6 +196,19 @@ export interface EvaluateSamplesOptions extends EvaluationSettings {
   readonly onInterruption?: () => Promise<void>;
 }
 
+/** The classes of a sample's pixels; null on abort. @throws NonFiniteOutputError naming the image. */
+function predictSample(
+  { name, height, width, views }: EvaluationSample,
+  predictor: ImagePredictor,
+  { flip, signal, patienceMilliseconds = PATIENCE }: EvaluateSamplesOptions,
+) {
+  const pause = pauses({ signal, message: 'Interrupted in the middle of an image.', patienceMilliseconds });
+  return predictor.predict({ size: [height, width], views, flip }, pause).catch((error: unknown) => {
+    if (error instanceof InterruptedError) return null;
+    throw error instanceof NonFiniteOutputError ? error.forImage(name) : error;
+  });
+}
+
 /**
  * Predicts each sample and compares it with its label.
  * @throws UserError if no pixel is labelled with a class, or the predictions cannot be written; NonFiniteOutputError naming the
@@ -206,18 +219,7 @@ export async function evaluateSamples(
   predictor: ImagePredictor,
   options: EvaluateSamplesOptions,
 ): Promise<EvaluationResult> {
-  const {
-    dataset,
-    flip,
-    predictions,
-    labelIds = false,
-    signal,
-    previous,
-    onImage,
-    onInterruption,
-    onProgress,
-  } = options;
-  const { patienceMilliseconds = PATIENCE } = options;
+  const { dataset, predictions, labelIds = false, signal, previous, onImage, onInterruption, onProgress } = options;
   const start = performance.now();
   const secondsHere = () => (performance.now() - start) / 1000;
   const seconds = () => (previous?.seconds ?? 0) + secondsHere();
@@ -237,17 +239,10 @@ export async function evaluateSamples(
     );
   };
   if (signal?.aborted) throw await interruption();
-  const predicted = inOrder(samples, predictor.atATime, async ({ name, height, width, label, views }) => {
+  const predicted = inOrder(samples, predictor.atATime, async (sample) => {
     // Samples after this one may be read before it is counted.
     const leftOut = samples.leftOut.length;
-    const pause = pauses({ signal, message: 'Interrupted in the middle of an image.', patienceMilliseconds });
-    const prediction = await predictor
-      .predict({ size: [height, width], views, flip }, pause)
-      .catch((error: unknown) => {
-        if (error instanceof InterruptedError) return null;
-        throw error instanceof NonFiniteOutputError ? error.forImage(name) : error;
-      });
-    return { name, height, width, label, prediction, leftOut };
+    return { ...sample, prediction: await predictSample(sample, predictor, options), leftOut };
   });
   for await (const { name, height, width, label, prediction, leftOut } of predicted) {
     if (prediction === null) throw await interruption();
