@@ -1,3 +1,4 @@
+import { usedValues } from '../../recipe/backbones.js';
 import { recipeValues } from '../../recipe/overrides.js';
 import { loadTables, type Row } from '../../recipe/tables.js';
 import { environmentEntries, hardwareName } from '../../records/environment.js';
@@ -94,7 +95,7 @@ export function inputOfRun(run: KnownRun, all: readonly KnownRun[]): ComparisonI
     curve: curveOf(run.log, experiment.training.iterations),
     accuracy: accuracyOverIterations(run, all).map(({ iteration, mIoU }) => ({ iteration, mIoU: mIoU * 100 })),
     classes: new Map(evaluation?.perClass.flatMap(({ name, iou }) => (iou === null ? [] : [[name, iou * 100]]))),
-    recipe: new Map(recipeValues(experiment)),
+    recipe: usedValues(experiment),
     environment: environmentOfRun(run),
     hardware: hardwareName(environment),
     givenWeights: record?.weights?.source === 'given',

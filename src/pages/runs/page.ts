@@ -1,5 +1,5 @@
 import { formatDeviation } from '../../data/markers.js';
-import { recipeValues } from '../../recipe/overrides.js';
+import { usedValues } from '../../recipe/backbones.js';
 import type { Deviation } from '../../recipe/resolve.js';
 import { hasPublished, NOTHING_PUBLISHED } from '../../records/comparability.js';
 import { environmentEntries, hardwareName } from '../../records/environment.js';
@@ -245,7 +245,7 @@ function recipeSection({ run, deviations }: Pick<ReportedRun, 'run' | 'deviation
   const all = htmlTable({
     name: 'The whole recipe',
     head: ['Value', 'Here'],
-    body: [...recipeValues(run.experiment)].map(([path, value]) => [
+    body: [...usedValues(run.experiment)].map(([path, value]) => [
       changed.has(path) ? `${path} *` : path,
       formatValue(value),
     ]),

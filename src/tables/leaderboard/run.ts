@@ -1,4 +1,4 @@
-import { recipeValues } from '../../recipe/overrides.js';
+import { usedValues } from '../../recipe/backbones.js';
 import { hardwareName } from '../../records/environment.js';
 import type { RunRecord } from '../../records/record.js';
 import type { KnownRun } from '../../runs/catalogue.js';
@@ -61,7 +61,7 @@ export function rankedRun(run: KnownRun, known: readonly KnownRun[]): RankedRun 
     continued: record !== null && resumedWithChanges(record),
     synthetic: record?.dataset?.synthetic ?? null,
     file: record === null ? null : file,
-    values: recipeValues(experiment),
+    values: usedValues(experiment),
   };
 }
 
