@@ -38,9 +38,14 @@ export function matchInitialWeights(
   };
 }
 
+/** A file of which nothing fits a network. */
+export class NothingFits extends UserError {
+  override readonly name = 'NothingFits';
+}
+
 /**
  * How a weights file fits a network that is to start from it. The values are not read.
- * @throws UserError if the file cannot be read, or none of it fits.
+ * @throws NothingFits; UserError if the file cannot be read.
  */
 export async function readInitialWeights(
   specs: readonly ParameterSpec[],
@@ -50,7 +55,7 @@ export async function readInitialWeights(
   const { tensors } = await readCheckpoint(file);
   const report = matchInitialWeights(specs, tensors, reset);
   if (report.loaded.length > 0) return { report, tensors };
-  throw new UserError(
+  throw new NothingFits(
     `${file} holds none of the network's ${specs.length} parameters by name and shape, so training cannot start from it.`,
     'Use weights of a network of the same depth, stem and width. A backbone alone is given as pretrained.',
   );

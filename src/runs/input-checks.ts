@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Dataset } from '../data/dataset.js';
+import { backboneOf } from '../recipe/backbones.js';
 import type { Experiment } from '../recipe/experiment.js';
+import { OverridesNeeded } from '../recipe/overrides.js';
 import { UserError } from '../support/errors.js';
 import { isFolder } from '../support/files.js';
 import { formatNumber, listNames, shellWords } from '../support/format.js';
@@ -114,31 +116,44 @@ async function notFetched(name: 'backbone' | 'weights', row: string, request: Fi
  */
 export async function checkStart(experiment: Experiment, options: InputCheckOptions): Promise<RunCheck | null> {
   const { row, model } = experiment;
-  const { pretrained, initialWeights = null } = model;
-  const { stages, offline, commandWith } = options;
+  const { stages, commandWith } = options;
   if (!stages.includes('train')) return null;
-  if (initialWeights !== null) {
+  if ((model.initialWeights ?? null) !== null) {
     const { requireInitialWeights } = await import('./weights-argument.js');
     const found = await orMistake(() => requireInitialWeights(experiment, options));
     if (!(found instanceof UserError)) return passed('weights', `training starts from ${found}`);
-    return failed('weights', row, found, [commandWith(['--set', 'initialWeights=FILE'])]);
+    const overrides = found instanceof OverridesNeeded ? found.overrides : ['initialWeights=FILE'];
+    return failed('weights', row, found, [commandWith(overridingFlags(overrides))]);
   }
-  if (pretrained === null) return null;
-  const { backboneState } = await import('../training/pretrained.js');
+  const pretrained = backboneOf(model);
+  return pretrained === null ? null : checkBackbone(experiment, pretrained, options);
+}
+
+const overridingFlags = (overrides: readonly string[]) => overrides.flatMap((override) => ['--set', override]);
+
+async function checkBackbone(
+  { row, model }: Experiment,
+  pretrained: string,
+  { offline, commandWith }: InputCheckOptions,
+): Promise<RunCheck> {
+  const { backboneState, requireFittingBackbone } = await import('../training/pretrained.js');
   const found = await backboneState(pretrained, { offline });
+  // A recorded deviation: training from scratch.
+  const others = [commandWith(['--set', 'pretrained=FILE']), commandWith(['--set', 'pretrained=null'])];
+  const misfit = await orMistake(() => requireFittingBackbone(model, pretrained, found));
+  if (misfit instanceof UserError) {
+    const needed = misfit instanceof OverridesNeeded ? [commandWith(overridingFlags(misfit.overrides))] : [];
+    return failed('backbone', row, misfit, [...needed, ...others]);
+  }
   switch (found.state) {
     case 'present':
       return passed('backbone', `${pretrained}: ${found.file}`);
     case 'fetchable':
-      return passed('backbone', `${pretrained} will be fetched from ${found.url}`);
-    case 'missing': {
-      if (found.request !== undefined) return notFetched('backbone', row, found.request);
-      return failed('backbone', row, found.error, [
-        commandWith(['--set', 'pretrained=FILE']),
-        // A recorded deviation: training from scratch.
-        commandWith(['--set', 'pretrained=null']),
-      ]);
-    }
+      return passed('backbone', `${pretrained} is not here yet: training will fetch it from ${found.url}`);
+    case 'missing':
+      return found.request === undefined
+        ? failed('backbone', row, found.error, others)
+        : notFetched('backbone', row, found.request);
   }
 }
 

@@ -1,8 +1,9 @@
 import { statSync } from 'node:fs';
-import { architecture } from '../network/architecture.js';
-import { readInitialWeights } from '../network/initial-weights.js';
+import { architecture, otherSizes } from '../network/architecture.js';
+import { NothingFits, readInitialWeights } from '../network/initial-weights.js';
 import { parameterSpecs } from '../network/parameters.js';
-import type { Experiment } from '../recipe/experiment.js';
+import type { Experiment, ModelRecipe } from '../recipe/experiment.js';
+import { OverridesNeeded } from '../recipe/overrides.js';
 import type { Deviation } from '../recipe/resolve.js';
 import type { Stage } from '../records/record.js';
 import { UserError } from '../support/errors.js';
@@ -138,15 +139,30 @@ export async function requireInitialWeights(
     return PUBLISHED;
   }
   const { file, run } = await findWeights(named, runs);
-  const reference = named.replace(/:(best|last)$/, '');
+  const [, reference = '', which = ''] = /^(.*?)(:best|:last)?$/s.exec(named)!;
   if (run !== null && (reference === row || /[*?{]/.test(reference))) {
-    throw new UserError(
-      `model.initialWeights is ${named}, which would be another run as soon as this one has begun.`,
-      'Name one run: ROW/RUN, as fcn runs list shows it.',
+    throw new OverridesNeeded(
+      `model.initialWeights is ${named}, the newest of several runs: that would be another one as soon as this run has begun.`,
+      [`initialWeights=${run.row}/${run.id}${which}`],
     );
   }
-  await readInitialWeights(parameterSpecs(architecture(model)), file, model.reset === 'classifier');
+  const reset = model.reset === 'classifier';
+  await readInitialWeights(parameterSpecs(architecture(model)), file, reset).catch((error: unknown) => {
+    throw run !== null && error instanceof NothingFits ? explainOtherSize(error, run, model) : error;
+  });
   return file;
+}
+
+/** Names the sizes in which the network of a run differs from the one that is to start from its weights. */
+function explainOtherSize(error: NothingFits, run: RunReader, model: ModelRecipe): UserError {
+  const own = run.experiment().model;
+  const [needed, present] = [otherSizes(own, model), otherSizes(model, own)];
+  if (needed.length === 0) return error;
+  return new OverridesNeeded(
+    `None of the weights of ${run.row}/${run.id} fit: the run has ${needed.join(', ')}, this recipe ${present.join(', ')}.`,
+    needed,
+    { cause: error },
+  );
 }
 
 interface InitialisedRun {

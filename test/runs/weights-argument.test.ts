@@ -1,7 +1,9 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { findWeights, findWeightsFile } from '../../src/runs/weights-argument.js';
+import { OverridesNeeded } from '../../src/recipe/overrides.js';
+import { resolve } from '../../src/recipe/resolve.js';
+import { findWeights, findWeightsFile, requireInitialWeights } from '../../src/runs/weights-argument.js';
 import { UserError } from '../../src/support/errors.js';
 import { writeSnapshot } from '../../src/training/checkpoint.js';
 import { markBest } from '../../src/training/checkpoint-folder.js';
@@ -84,4 +86,22 @@ test('a name that means several runs, or a checkpoint that is not there, is an e
   t.regex(await message(ROW), /The checkpoint of iteration 100 of .* cannot be used: .* differs from what was written/);
   rmSync(file(old, 10));
   t.regex(await message('20250101'), /cannot be used: .*iteration-10\.safetensors is missing\./);
+});
+
+test('initial weights of a row, or of another size of the network, are an error that names the run and the change', async (t) => {
+  const { runs } = await prepared(t);
+  const stages = ['train'] as const;
+  const from = async (...overrides: string[]) =>
+    (await t.throwsAsync(requireInitialWeights(resolve({ row: ROW, overrides }), { stages, runs }), {
+      instanceOf: OverridesNeeded,
+    }))!;
+  const ofRow = await from(`initialWeights=${ROW}:best`);
+  t.regex(ofRow.message, /^model\.initialWeights is camvid_r18-d8:best, the newest of several runs: /);
+  t.is(ofRow.next, `Add --set initialWeights=${ROW}/20250102-000000-bbbbbbbb:best.`);
+  const narrow = await from('initialWeights=20250102-000000-bbbbbbbb', 'width=16');
+  t.is(
+    narrow.message,
+    `None of the weights of ${ROW}/20250102-000000-bbbbbbbb fit: the run has width=64, this recipe width=16.`,
+  );
+  t.deepEqual(narrow.overrides, ['width=64']);
 });
