@@ -144,6 +144,11 @@ export abstract class BaseCommand extends Command {
     return this.argv.some((argument) => argument === `--${flag}` || argument.startsWith(`--${flag}=`));
   }
 
+  /** Whether the user says where the data sets are; otherwise a run may know better than the default. */
+  protected isDataRootGiven(): boolean {
+    return this.isGiven('data-root') || Boolean(process.env['FCN_DATA_ROOT']);
+  }
+
   /** Names a broken file that is left out, once, on standard error; with --json, too. */
   protected readonly noteLeftOut = ({ message }: UserError): void => {
     if (this.leftOut.has(message)) return;

@@ -54,7 +54,7 @@ export abstract class RunCommand extends BaseCommand {
 
   /** The weights that a flag names, and their run; a run's are described to the user. */
   protected async findWeights(given: string | undefined, runs: string) {
-    if (given === undefined) return { file: undefined, run: null };
+    if (given === undefined) return { file: undefined, run: null, trainedBy: null };
     const { findWeights } = await import('../runs/weights-argument.js');
     const found = await findWeights(given, runs);
     if (found.described !== null) this.note(found.described);
@@ -86,6 +86,7 @@ export abstract class RunCommand extends BaseCommand {
     const { chooseRecipe } = await import('../runs/run-recipe.js');
     const { execute } = await import('../runs/execute.js');
     const { tablesOf } = await import('../recipe/select.js');
+    const { dataRootOf } = await import('../recipe/tables.js');
     const { formatExecution } = await import('../tables/series.js');
     const { outputWidth } = await import('../terminal/layout.js');
     const { profile, file, seed, sort: order = 'data-set' } = flags;
@@ -97,11 +98,17 @@ export abstract class RunCommand extends BaseCommand {
         'Give a run as fcn runs list names it, or give a row and leave out --weights.',
       );
     }
-    const weights = recipeOf === undefined ? found.file : undefined;
+    const evaluated =
+      recipeOf === undefined
+        ? { weights: found.file, trainedBy: found.trainedBy ?? undefined }
+        : { weights: undefined };
     const isProfileGiven = this.isGiven('profile');
     const overrides = overridesOf(flags);
     const recipe = await chooseRecipe(run, { row, file, profile, isProfileGiven, seed, overrides });
-    const execution = await execute({ ...this.executionOptions(flags), ...recipe, stages, ...extra, weights });
+    const isRootKnown = this.isDataRootGiven() || (file !== undefined && dataRootOf(file) !== undefined);
+    const dataRoot = isRootKnown ? null : ((await run?.dataRoot()) ?? null);
+    const options = { ...this.executionOptions(flags), ...(dataRoot !== null && { dataRoot }) };
+    const execution = await execute({ ...options, ...recipe, stages, ...extra, ...evaluated });
     this.print(formatExecution(execution, tablesOf(file), { order, width: outputWidth() }));
     return execution;
   }

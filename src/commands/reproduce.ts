@@ -80,14 +80,20 @@ export default class Reproduce extends RunCommand {
     const { chooseStages, planRuns, requireOneRow, requireOneRun } = await import('../runs/plan.js');
     const { executeSeries } = await import('../runs/series.js');
     const { table, all, file, profile, seed = 0, repeat = 1 } = flags;
-    const { file: weights } = await this.findWeights(flags.weights, flags.runs);
+    const { file: weights, trainedBy } = await this.findWeights(flags.weights, flags.runs);
     const overrides = overridesOf(flags);
     const rows = selectRows({ patterns: args.rows, table, all, file });
     requireOneRow(rows, weights);
     requireOneRun(rows.length * repeat, flags['resume-run']);
     const stages = chooseStages(flags.stage, weights);
     const plan = planRuns({ rows, profile, overrides, seed, repeat });
-    const options = { ...this.executionOptions(flags), stages, weights, weightsKey: flags.key };
+    const options = {
+      ...this.executionOptions(flags),
+      stages,
+      weights,
+      weightsKey: flags.key,
+      trainedBy: trainedBy ?? undefined,
+    };
     if (flags['dry-run']) return this.estimate(plan, options);
     const several = plan.length > 1;
     const outcomes = await executeSeries({

@@ -1,4 +1,4 @@
-import type { Stage } from '../records/record.js';
+import { formatTrainedBy, type Stage } from '../records/record.js';
 import {
   formatBytes,
   formatNumber,
@@ -102,6 +102,7 @@ export function formatRun(run: InspectedRun, files: readonly string[], width: nu
     ...line('loss', run.loss === null ? null : run.loss.toFixed(4)),
     ...line('mIoU', run.mIoU === null ? null : formatPercent(run.mIoU)),
     ...line('ms+flip', run.mIoUMsFlip === null ? null : formatPercent(run.mIoUMsFlip)),
+    ...line('weights', run.trainedBy === null ? null : `of ${formatTrainedBy(run.trainedBy)}`),
     ...line('process', run.processId === null ? null : `${run.processId}${run.host === null ? '' : ` on ${run.host}`}`),
     ...line('updated', run.updatedAt),
     ...line('error', run.error),

@@ -3,7 +3,7 @@ import { describeCoverage } from '../evaluation/confusion.js';
 import type { Table } from '../recipe/tables.js';
 import { classEvaluation, formatClasses } from '../records/class-evaluation.js';
 import { comparabilityNote, hasPublished, whyNotComparable } from '../records/comparability.js';
-import type { RunRecord } from '../records/record.js';
+import { formatTrainedBy, type RunRecord } from '../records/record.js';
 import {
   FIGURE_COLUMNS,
   FIGURE_HEADINGS,
@@ -59,6 +59,7 @@ export function formatExecution(
   });
   const classes = classEvaluation(record.details);
   const best = describeBest(record);
+  const trainedBy = record.weights?.trainedBy;
   return [
     `${row}, ${profile} profile, seed ${seed}`,
     ...(classes === null ? [] : ['', ...formatClasses(classes, classLayout), '']),
@@ -66,6 +67,7 @@ export function formatExecution(
     ...(note === null ? [] : [note]),
     `run      ${directory}`,
     ...(weights === null ? [] : [`weights  ${weights}`]),
+    ...(trainedBy === undefined ? [] : [`of       ${formatTrainedBy(trainedBy)}`]),
     ...(best === null ? [] : [`best     ${best}`]),
     `record   ${kept}`,
   ].join('\n');

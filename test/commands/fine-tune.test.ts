@@ -52,6 +52,8 @@ test.serial('a command takes weights and recipe from a run, and training starts 
   t.deepEqual(byRun.record.deviations, byFile.record.deviations);
   t.deepEqual([...byRun.record.overrides].sort(), ['batch=2', 'checkpointEvery=1', 'iterations=4', 'width=4']);
   t.is(byRun.record.weights!.sha256, byFile.record.weights!.sha256);
+  t.deepEqual(byRun.record.weights!.trainedBy, { row: ROW, run: name, iteration: bestValidation!.iteration });
+  t.is(byFile.record.weights!.trainedBy, undefined);
 
   const [image] = readdirSync(path.join(cwd, 'data/cityscapes/leftImg8bit/val'), { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.png'))

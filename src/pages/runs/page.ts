@@ -3,7 +3,7 @@ import { usedValues } from '../../recipe/backbones.js';
 import type { Deviation } from '../../recipe/resolve.js';
 import { hasPublished, NOTHING_PUBLISHED } from '../../records/comparability.js';
 import { environmentEntries, hardwareName } from '../../records/environment.js';
-import type { RunRecord } from '../../records/record.js';
+import { formatTrainedBy, type RunRecord } from '../../records/record.js';
 import { FIGURE_HEADINGS, FIGURES } from '../../records/verdict.js';
 import type { KnownRun } from '../../runs/catalogue.js';
 import { formatBytes, formatNumber, formatPercent, formatSeconds } from '../../support/format.js';
@@ -62,8 +62,9 @@ function skipped({ record }: KnownRun): string | null {
   return parts.length === 0 ? null : parts.join('; ');
 }
 
-function formatWeights({ file, key, source, sha256 }: NonNullable<RunRecord['weights']>): string {
-  return `${file}${key === undefined ? '' : `, ${key}`} (${source}), SHA-256 ${sha256.slice(0, 12)}…`;
+function formatWeights({ file, key, source, trainedBy, sha256 }: NonNullable<RunRecord['weights']>): string {
+  const origin = trainedBy === undefined ? source : `of ${formatTrainedBy(trainedBy)}`;
+  return `${file}${key === undefined ? '' : `, ${key}`} (${origin}), SHA-256 ${sha256.slice(0, 12)}…`;
 }
 
 function formatData({ id, synthetic, deviations = [], fingerprint }: NonNullable<RunRecord['dataset']>): string {
