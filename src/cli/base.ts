@@ -6,6 +6,7 @@ import { parseDuration, printable, printableJson } from '../support/format.js';
 import { callAfter } from '../support/pauses.js';
 import { nearest } from '../support/suggest.js';
 import type { DisplayMode } from '../terminal/display.js';
+import type { NextStep } from './next-steps.js';
 
 /** What the user sees of an error. `stack` is set only if the error is a bug of this program. */
 interface ErrorReport {
@@ -137,6 +138,14 @@ export abstract class BaseCommand extends Command {
   /** Writes a note to standard error; nothing with --json. */
   protected note(text: string): void {
     if (!this.jsonEnabled()) process.stderr.write(`${printable(text)}\n`);
+  }
+
+  /** Suggests what to do next, on standard error; nothing with --json. */
+  protected async suggest(stepsAfter: (known: typeof import('./next-steps.js')) => readonly NextStep[]): Promise<void> {
+    if (this.jsonEnabled()) return;
+    const known = await import('./next-steps.js');
+    const steps = stepsAfter(known);
+    if (steps.length > 0) this.note(`\n${known.formatNextSteps(steps)}`);
   }
 
   /** Whether a flag stands in the command line, instead of its default or an environment variable. */

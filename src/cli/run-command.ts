@@ -110,6 +110,7 @@ export abstract class RunCommand extends BaseCommand {
     const options = { ...this.executionOptions(flags), ...(dataRoot !== null && { dataRoot }) };
     const execution = await execute({ ...options, ...recipe, stages, ...extra, ...evaluated });
     this.print(formatExecution(execution, tablesOf(file), { order, width: outputWidth() }));
+    await this.suggest(({ stepsAfterRun }) => stepsAfterRun(execution.record, flags, extra.predictions));
     return execution;
   }
 }

@@ -109,7 +109,7 @@ export default class Reproduce extends RunCommand {
         this.noteError(error);
       },
     });
-    return this.report(outcomes, flags.results, tablesOf(file), flags.sort);
+    return this.report(outcomes, flags, tablesOf(file), flags.sort);
   }
 
   /** Shows what runs would take and what they lack. The exit code says whether they would start. */
@@ -134,7 +134,7 @@ export default class Reproduce extends RunCommand {
 
   private async report(
     outcomes: readonly Outcome[],
-    results: string,
+    places: { readonly runs: string; readonly results: string },
     tables: readonly Table[],
     order: ClassOrder,
   ): Promise<object> {
@@ -145,8 +145,9 @@ export default class Reproduce extends RunCommand {
     const width = outputWidth();
     const text = single
       ? formatExecution(only.execution, tables, { order, width })
-      : formatSeries(outcomes, results, width);
+      : formatSeries(outcomes, places.results, width);
     this.print(text);
+    if (single) await this.suggest(({ stepsAfterRun }) => stepsAfterRun(only.execution.record, places));
     process.exitCode = exitCodeOf(outcomes);
     return outcomes.map((outcome) => ({
       ...describeOutcome(outcome),

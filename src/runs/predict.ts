@@ -54,6 +54,8 @@ interface PredictionRun extends PredictedImages {
   readonly row: string;
   /** File of the weights. */
   readonly weights: string;
+  /** Whether they were given as a run's. */
+  readonly isOfRun: boolean;
   readonly loadReport: LoadSummary;
   readonly deviations: readonly Deviation[];
 }
@@ -105,7 +107,7 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
     const predicted = await showCounted(`Predict with ${row}`, 'image', display, (onProgress) =>
       predictImages({ ...settings, onProgress }),
     );
-    return { row, weights, loadReport, deviations: found, ...predicted };
+    return { row, weights, isOfRun: given.run !== null, loadReport, deviations: found, ...predicted };
   } finally {
     network.dispose();
   }
@@ -133,7 +135,7 @@ const pictureNames = ({ overlay, comparison }: PredictionFiles) =>
   [overlay, comparison].flatMap((file) => (file === null ? [] : [path.basename(file)]));
 
 /** What was predicted: three lines per image, then the figures of all images. */
-export function formatPredictions({ images, failed, mIoU, coverage }: PredictionRun, out: string): string {
+export function formatPredictions({ images, failed, mIoU, coverage }: PredictedImages, out: string): string {
   const lines = images.flatMap(({ file, size, outputs, classes, seconds, mIoU }) => [
     `${file}: ${size.width}×${size.height}, ${formatSeconds(seconds)}${mIoU === null ? '' : `, mIoU ${formatPercent(mIoU)}`}`,
     `  ${formatClasses(classes)}`,
