@@ -66,7 +66,9 @@ function explainCommandLineError(error: CommandLineError, flags: readonly string
       ),
     );
   // Several mistakes have a line each, below a title.
-  const message = /^The following errors? occurred:$/.test(first) ? others.join('; ') : [first, ...others].join(' ');
+  const whole = /^The following errors? occurred:$/.test(first) ? others.join('; ') : [first, ...others].join(' ');
+  // What the parser's authors think that a developer may have got wrong.
+  const message = whole.replace(/ Note: --[\w-]+ allows multiple values\. .*$/s, '');
   const typed = Array.isArray(error.flags) ? error.flags[0] : undefined;
   const meant = typed?.startsWith('--') ? nearest(typed.slice(2), flags) : undefined;
   const help = `See fcn ${command === undefined ? '' : `${command.replaceAll(':', ' ')} `}--help.`;

@@ -61,6 +61,25 @@ export abstract class RunCommand extends BaseCommand {
     return found;
   }
 
+  /** A row that is in no file of the package may be one of which there are runs: then its experiment file is missing. */
+  protected override async catch(error: Error): Promise<void> {
+    const { UnknownRow } = await import('../recipe/select.js');
+    return super.catch(error instanceof UnknownRow ? await this.explainUnknownRow(error) : error);
+  }
+
+  private async explainUnknownRow(error: UserError & { readonly row: string }): Promise<UserError> {
+    const parsed: unknown = await this.parse();
+    const { runs, file } = (parsed as { readonly flags: RunFlags }).flags;
+    const { runsBelow } = await import('../runs/run-reader.js');
+    const [newest] = file === undefined ? (await runsBelow(runs, error.row)).reverse() : [];
+    if (newest === undefined) return error;
+    return new UserError(
+      `${error.row} is no row of the package, but there are runs of it, such as ${newest.folder}.`,
+      'Add --file FILE.yaml, the experiment file that has the row. fcn evaluate and fcn predict need only --weights RUN.',
+      { cause: error },
+    );
+  }
+
   /** Suggests this command with other flags. */
   protected commandWith(): CommandWith {
     const { flags, baseFlags } = this.ctor;

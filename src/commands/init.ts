@@ -27,7 +27,7 @@ export default class Init extends BaseCommand {
     }),
     'split-lists': Flags.string({
       summary: 'Files with an image name a line, called after their splits: train.txt val.txt.',
-      helpValue: 'FILE…',
+      helpValue: 'FILE',
       multiple: true,
     }),
     classes: Flags.string({
@@ -53,9 +53,15 @@ export default class Init extends BaseCommand {
       initialise({ ...options, onProgress }),
     );
     const { datasetFile, experimentFile, row } = written;
+    const reproduce = ['reproduce', '--file', experimentFile];
+    const inFile = [datasetFile, '--file', experimentFile];
     const next = [
-      ['datasets', 'verify', datasetFile, '--file', experimentFile],
-      ['reproduce', '--file', experimentFile],
+      ['datasets', 'verify', ...inFile],
+      ['datasets', 'browse', ...inFile, '--out', path.join(directory, 'samples')],
+      // A try of the whole, in a minute or so.
+      [...reproduce, '--profile', 'smoke', '--set', 'iterations=20'],
+      [...reproduce, '--dry-run'],
+      reproduce,
       ['report', row, '--out', path.join(directory, 'report')],
     ].map((words) => `fcn ${shellWords(words)}`);
     this.print(

@@ -27,7 +27,7 @@ export default class Predict extends BaseCommand {
       helpValue: 'ROW',
     }),
     weights: Flags.string({
-      summary: "Weights of the network: a file, the row's published weights, or a checkpoint of a run.",
+      summary: "Weights of the network: a file, the row's published weights, or a run's (RUN:best, RUN:last).",
       required: true,
       helpValue: flags.WEIGHTS_VALUE,
     }),

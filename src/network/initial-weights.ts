@@ -96,7 +96,7 @@ export function formatInitialWeights(report: InitialWeightsReport, name: string,
   const shapes = wrongShape.map(({ path }) => path);
   const line = (what: string, names: readonly string[]) => (names.length === 0 ? [] : [`  ${what}: ${named(names)}`]);
   return [
-    `Initial weights: ${loaded.length} of ${formatNumber(total, 'parameter')} from ${name}`,
+    `Initial weights: ${loaded.length} of ${formatNumber(total, 'tensor')} from ${name}`,
     ...(classifiers.length === 0
       ? []
       : [`  start anew${requested ? '' : ' (another size)'}: ${classifiers.join(', ')}`]),

@@ -101,13 +101,19 @@ async function waysToGet(
 }
 
 /** A file that is not in the cache and must not be fetched. */
-async function notFetched(name: 'backbone' | 'weights', row: string, request: FileRequest): Promise<RunCheck> {
+async function notFetched(
+  name: 'backbone' | 'weights',
+  row: string,
+  request: FileRequest,
+  others: readonly string[] = [],
+): Promise<RunCheck> {
   const { cachedPlaces, notInCache } = await import('../weights/published.js');
   const [{ url }] = request.files;
   const place = cachedPlaces(request)[0]!.file;
   const error = new UserError(`${notInCache(request).message} Download ${url} elsewhere, and put it at ${place}.`);
   const { command } = request;
-  return failed(name, row, error, [command === null ? shellWords(['cp', 'FILE', place]) : `${command} --from FILE`]);
+  const take = command === null ? shellWords(['cp', 'FILE', place]) : `${command} --from FILE`;
+  return failed(name, row, error, [take, ...others]);
 }
 
 /**
@@ -139,7 +145,8 @@ async function checkBackbone(
   const { backboneState, requireFittingBackbone } = await import('../training/pretrained.js');
   const found = await backboneState(pretrained, { offline });
   // A recorded deviation: training from scratch.
-  const others = [commandWith(['--set', 'pretrained=FILE']), commandWith(['--set', 'pretrained=null'])];
+  const scratch = commandWith(['--set', 'pretrained=null']);
+  const others = [commandWith(['--set', 'pretrained=FILE']), scratch];
   const misfit = await orMistake(() => requireFittingBackbone(model, pretrained, found));
   if (misfit instanceof UserError) {
     const needed = misfit instanceof OverridesNeeded ? [commandWith(overridingFlags(misfit.overrides))] : [];
@@ -153,7 +160,7 @@ async function checkBackbone(
     case 'missing':
       return found.request === undefined
         ? failed('backbone', row, found.error, others)
-        : notFetched('backbone', row, found.request);
+        : notFetched('backbone', row, found.request, [scratch]);
   }
 }
 

@@ -83,7 +83,7 @@ test.serial('a command takes weights and recipe from a run, and training starts 
   const anew = await run(...TRAIN, ROW, '--set', `initialWeights=${name}`, '--reset', 'classifier');
   t.regex(
     anew.stderr,
-    /^Initial weights: 130 of 134 parameters from iteration-4\.safetensors\n {2}start anew: decode_head\.conv_seg, auxiliary_head\.conv_seg$/m,
+    /^Initial weights: 130 of 134 tensors from iteration-4\.safetensors\n {2}start anew: decode_head\.conv_seg, auxiliary_head\.conv_seg$/m,
   );
   t.regex(anew.stdout, /Compares with nothing published: .*initialWeights=sha256:[0-9a-f]{16}/);
 
@@ -109,7 +109,7 @@ test.serial('classifiers of another number of classes start anew by themselves',
   t.is(tuned.code, 0, tuned.stderr);
   t.regex(
     tuned.stderr,
-    /^Initial weights: 130 of 134 parameters from iteration-4\.safetensors\n {2}start anew \(another size\): decode_head\.conv_seg, auxiliary_head\.conv_seg$/m,
+    /^Initial weights: 130 of 134 tensors from iteration-4\.safetensors\n {2}start anew \(another size\): decode_head\.conv_seg, auxiliary_head\.conv_seg$/m,
   );
   const kept = path.join(cwd, 'results', 'records');
   const record = readdirSync(kept).find((file) => file.startsWith('camvid'))!;

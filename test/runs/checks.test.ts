@@ -166,7 +166,7 @@ test.serial('what can be fetched is not missing, unless --offline forbids it', a
   const [backbone, weights] = await check(true);
   t.like(backbone, {
     state: 'missing',
-    next: 'fcn weights fetch --backbones --from FILE',
+    next: 'fcn weights fetch --backbones --from FILE\n--set pretrained=null',
   });
   t.like(weights, { state: 'missing', next: `fcn weights fetch ${ROWS[0]} --from FILE` });
   t.regex(weights!.text, /forbids fetching it\. Download https:/);
