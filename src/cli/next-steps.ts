@@ -34,11 +34,11 @@ export function stepsAfterRun(record: RunRecord, places: Places, predictions?: s
   const weights = details.train?.bestValidation === undefined ? run : `${run}:best`;
   const inRuns = placeFlags({ runs: places.runs });
   const evaluation = { command: ['evaluate', '--weights', weights, ...inRuns], gives: 'IoU of each class' };
-  const prediction = { command: ['predict', 'IMAGE', '--weights', weights, ...inRuns], gives: 'an image in classes' };
+  const prediction = { command: ['predict', 'IMAGE', '--weights', weights, ...inRuns], gives: 'classes of an image' };
   const shown = predictions === undefined ? [] : ['--predictions', predictions];
   const report = {
     command: ['report', run, ...shown, '--out', 'report', ...placeFlags(places)],
-    gives: predictions === undefined ? 'a page about this run' : 'best and worst images',
+    gives: predictions === undefined ? 'a page about it' : 'best and worst images',
   };
   return [
     ...(done.has('train') && !done.has('evaluate') ? [evaluation] : []),

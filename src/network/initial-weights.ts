@@ -39,9 +39,7 @@ export function matchInitialWeights(
 }
 
 /** A file of which nothing fits a network. */
-export class NothingFits extends UserError {
-  override readonly name = 'NothingFits';
-}
+export class NothingFits extends UserError {}
 
 /**
  * How a weights file fits a network that is to start from it. The values are not read.

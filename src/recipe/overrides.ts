@@ -25,8 +25,6 @@ export const isOptional = (path: string) => OPTIONAL_VALUES.has(path);
 
 /** A recipe that would do with overrides. */
 export class OverridesNeeded extends UserError {
-  override readonly name = 'OverridesNeeded';
-
   /** @param overrides `path=value`, all of them together; at least one. */
   constructor(
     message: string,

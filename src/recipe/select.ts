@@ -84,8 +84,6 @@ function rowHint(typed: string, rows: readonly Row[]): string {
 
 /** A row that is in no known file. */
 export class UnknownRow extends UserError {
-  override readonly name = 'UnknownRow';
-
   constructor(
     message: string,
     next: string,

@@ -147,7 +147,7 @@ export async function requireInitialWeights(
   const [, reference = '', which = ''] = /^(.*?)(:best|:last)?$/s.exec(named)!;
   if (run !== null && (reference === row || /[*?{]/.test(reference))) {
     throw new OverridesNeeded(
-      `model.initialWeights is ${named}, the newest of several runs: that would be another one as soon as this run has begun.`,
+      `model.initialWeights is ${named}, the newest run of that name: this would be another one as soon as it has begun.`,
       [`initialWeights=${run.row}/${run.id}${which}`],
     );
   }

@@ -76,7 +76,7 @@ test('the same file from elsewhere continues the same run, finds its data and it
   const evaluated = await fcn(evaluate, { cwd: elsewhere, env });
   t.is(evaluated.code, 0, evaluated.stderr);
   t.regex(evaluated.stdout, /^of {7}mine_r18-d8\/\S+ after iteration 4$/m);
-  t.regex(evaluated.stderr, /\n\nNext:\n {2}fcn report \S+ --out report {2}a page about this run\n$/);
+  t.regex(evaluated.stderr, /\n\nNext:\n {2}fcn report \S+ --out report {2}a page about it\n$/);
   const nowhere = await fcn([...evaluate, '--data-root', 'data'], { cwd: elsewhere, env });
   t.regex(nowhere.stderr, /The data root \S+data does not exist/, 'what is given comes first');
 

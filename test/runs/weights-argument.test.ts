@@ -101,7 +101,7 @@ test('initial weights of a row, or of another size of the network, are an error 
       instanceOf: OverridesNeeded,
     }))!;
   const ofRow = await from(`initialWeights=${ROW}:best`);
-  t.regex(ofRow.message, /^model\.initialWeights is camvid_r18-d8:best, the newest of several runs: /);
+  t.regex(ofRow.message, /^model\.initialWeights is camvid_r18-d8:best, the newest run of that name: /);
   t.is(ofRow.next, `Add --set initialWeights=${ROW}/20250102-000000-bbbbbbbb:best.`);
   const narrow = await from('initialWeights=20250102-000000-bbbbbbbb', 'width=16');
   t.is(
