@@ -6,7 +6,7 @@ import type { Experiment } from '../recipe/experiment.js';
 import { OverridesNeeded } from '../recipe/overrides.js';
 import { UserError } from '../support/errors.js';
 import { isFolder } from '../support/files.js';
-import { formatNumber, listNames, shellWords } from '../support/format.js';
+import { formatBytes, formatNumber, listNames, shellWords } from '../support/format.js';
 import type { FileRequest } from '../weights/published.js';
 import { type CheckDataOptions, checkData } from './check-data.js';
 import { PUBLISHED } from './plan.js';
@@ -100,6 +100,13 @@ async function waysToGet(
   ];
 }
 
+/** " (97.8 MB)"; nothing if the size is not known. */
+const sizeOf = (bytes: number | null) => (bytes === null ? '' : ` (${formatBytes(bytes)})`);
+
+/** A command that copies a file to a place whose folder need not exist. */
+const copyTo = (place: string) =>
+  `${shellWords(['mkdir', '-p', path.dirname(place)])} && ${shellWords(['cp', 'FILE', place])}`;
+
 /** A file that is not in the cache and must not be fetched. */
 async function notFetched(
   name: 'backbone' | 'weights',
@@ -112,27 +119,36 @@ async function notFetched(
   const place = cachedPlaces(request)[0]!.file;
   const error = new UserError(`${notInCache(request).message} Download ${url} elsewhere, and put it at ${place}.`);
   const { command } = request;
-  const take = command === null ? shellWords(['cp', 'FILE', place]) : `${command} --from FILE`;
+  const take = command === null ? copyTo(place) : `${command} --from FILE`;
   return failed(name, row, error, [take, ...others]);
+}
+
+interface CheckedStart {
+  readonly check: RunCheck;
+  /** The file of the recipe's initial weights, or `published`; null if training starts from a backbone, or they cannot be used. */
+  readonly initialWeights: string | null;
 }
 
 /**
  * Checks what training starts from: the recipe's initial weights, or else its pretrained backbone. Returns null if nothing is trained,
  * or training starts from random weights.
  */
-export async function checkStart(experiment: Experiment, options: InputCheckOptions): Promise<RunCheck | null> {
+export async function checkStart(experiment: Experiment, options: InputCheckOptions): Promise<CheckedStart | null> {
   const { row, model } = experiment;
   const { stages, commandWith } = options;
   if (!stages.includes('train')) return null;
   if ((model.initialWeights ?? null) !== null) {
     const { requireInitialWeights } = await import('./weights-argument.js');
     const found = await orMistake(() => requireInitialWeights(experiment, options));
-    if (!(found instanceof UserError)) return passed('weights', `training starts from ${found}`);
+    if (!(found instanceof UserError)) {
+      return { check: passed('weights', `training starts from ${found}`), initialWeights: found };
+    }
     const overrides = found instanceof OverridesNeeded ? found.overrides : ['initialWeights=FILE'];
-    return failed('weights', row, found, [commandWith(overridingFlags(overrides))]);
+    return { check: failed('weights', row, found, [commandWith(overridingFlags(overrides))]), initialWeights: null };
   }
   const pretrained = backboneOf(model);
-  return pretrained === null ? null : checkBackbone(experiment, pretrained, options);
+  if (pretrained === null) return null;
+  return { check: await checkBackbone(experiment, pretrained, options), initialWeights: null };
 }
 
 const overridingFlags = (overrides: readonly string[]) => overrides.flatMap((override) => ['--set', override]);
@@ -156,7 +172,10 @@ async function checkBackbone(
     case 'present':
       return passed('backbone', `${pretrained}: ${found.file}`);
     case 'fetchable':
-      return passed('backbone', `${pretrained} is not here yet: training will fetch it from ${found.url}`);
+      return passed(
+        'backbone',
+        `${pretrained}${sizeOf(found.bytes)} will be fetched from ${found.url}`,
+      );
     case 'missing':
       return found.request === undefined
         ? failed('backbone', row, found.error, others)

@@ -19,7 +19,7 @@ import type { ModelRecipe } from '../recipe/experiment.js';
 import { OverridesNeeded } from '../recipe/overrides.js';
 import { selectRows } from '../recipe/select.js';
 import { UserError } from '../support/errors.js';
-import { explainFileError, sha256File } from '../support/files.js';
+import { explainFileError, sha256Once } from '../support/files.js';
 import { readSealed, writeSealed } from '../support/json.js';
 import { cacheDirectory } from '../support/package.js';
 import { readCheckpoint } from '../weights/load.js';
@@ -70,7 +70,8 @@ const PUBLISHED_NAME = /^[a-z-]+:\/\/(\w+)$/;
 type BackboneState =
   /** `isOwn`: a file of the user's; otherwise a published one in the cache, which is fetched again if it is damaged. */
   | { readonly state: 'present'; readonly file: string; readonly isOwn: boolean }
-  | { readonly state: 'fetchable'; readonly url: string }
+  /** `bytes`: null if the size is not known. */
+  | { readonly state: 'fetchable'; readonly url: string; readonly bytes: number | null }
   /** `request`: the file that would be fetched if that were allowed. */
   | { readonly state: 'missing'; readonly error: UserError; readonly request?: FileRequest };
 
@@ -91,7 +92,7 @@ export async function backboneState(
   if (request === null) return { state: 'missing', error: nowhere(pretrained, places) };
   return offline
     ? { state: 'missing', error: notInCache(request), request }
-    : { state: 'fetchable', url: request.files[0].url };
+    : { state: 'fetchable', url: request.files[0].url, bytes: backbone?.bytes ?? null };
 }
 
 /** A path's file; for a published name, where a user may put the file under the short name. Its hash is not checked. */
@@ -126,7 +127,7 @@ export async function fetchBackbone(
   if (found.state === 'missing') throw found.error;
   if (found.state === 'present' && found.isOwn) {
     const { file } = found;
-    const sha256 = await sha256File(file, settings.signal).catch((error) => {
+    const sha256 = await sha256Once(file, settings.signal).catch((error) => {
       throw explainFileError(error, file, 'read');
     });
     return { file, sha256 };

@@ -111,7 +111,8 @@ test('the name of a row is left out at the beginning of a text, and stays in pat
 test('a backbone that does not fit the network is missing, with the width that it needs', async (t) => {
   const cwd = await temporaryFolder(t);
   const inputs = { commandWith: flagsAlone, stages: ['train'], offline: false } as unknown as InputCheckOptions;
-  const check = (...overrides: string[]) => checkStart(resolve({ row: ROWS[0], overrides }), inputs);
+  const check = async (...overrides: string[]) =>
+    (await checkStart(resolve({ row: ROWS[0], overrides }), inputs))?.check;
   const narrow = await check('width=16');
   t.like(narrow, { name: 'backbone', state: 'missing' });
   t.regex(
@@ -157,12 +158,15 @@ test.serial('what can be fetched is not missing, unless --offline forbids it', a
   const options = { commandWith: flagsAlone, weights: 'published' } as const;
   const check = async (offline: boolean) => {
     const inputs = { ...options, offline, stages: ['train'] } as unknown as InputCheckOptions;
-    return [await checkStart(experiment, inputs), await checkWeights(experiment, inputs)] as const;
+    return [(await checkStart(experiment, inputs))?.check, await checkWeights(experiment, inputs)] as const;
   };
   for (const found of await check(false)) {
     t.is(found?.state, 'ok');
-    t.regex(found!.text, /fetch(?:ed)?(?: it)? from https:.*\.pth$/);
+    t.regex(found!.text, /will be fetched from https:.*\.pth$/);
   }
+  const deep = resolve({ row: 'fcn_r18b-d8_512x1024_80k_cityscapes' });
+  const sized = await checkStart(deep, { commandWith: flagsAlone, stages: ['train'] } as unknown as InputCheckOptions);
+  t.regex(sized!.check.text, /^torchvision:\/\/resnet18 \(44\.7 MB\) will be fetched from https:/);
   const [backbone, weights] = await check(true);
   t.like(backbone, {
     state: 'missing',

@@ -176,7 +176,10 @@ test('a row means the newest of its runs that train, not an evaluation of one', 
   t.is((await catalogueOf(places).findOne(A)).id, '20250102-bbbbbbbb');
   t.is((await findRunDirectory(places.runs, undefined)).id, '20250109-cccccccc', 'without a name, the newest of all');
   t.deepEqual((await inspectRun(directory)).trainedBy, trainedBy);
-  t.regex(formatRun(await inspectRun(directory), [], 80), /^weights {4}of \S+\/20250102-bbbbbbbb after iteration 40$/m);
+  t.regex(
+    formatRun(await inspectRun(directory), null, [], 80),
+    /^weights {4}of \S+\/20250102-bbbbbbbb after iteration 40$/m,
+  );
   const error = await t.throwsAsync(catalogueOf(places).findOne(`${A}:best`), { instanceOf: UserError });
   t.regex(error!.message, /names the best weights of a run, but a run is wanted here\./);
   t.is(error!.next, `Give ${A}.`);

@@ -73,7 +73,7 @@ async function runExamples(run: KnownRun, predictions: string, options: RunRepor
     warn(`${run.file} has no evaluation: whether the predictions in ${predictions} are of this run cannot be checked.`);
   }
   const skipped = new Set(evaluations.flatMap(({ skippedImages }) => skippedImages));
-  const best = evaluate?.best === undefined ? [] : [evaluate.best];
+  const best = evaluations.flatMap((evaluation) => evaluation.best ?? []);
   const recorded = [...evaluations, ...best].map(({ confusion }) => confusion);
   const { experiment, directory } = run;
   const own = options.isDataRootGiven || directory === null ? null : await new RunReader(directory).dataRoot();
