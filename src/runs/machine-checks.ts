@@ -20,7 +20,7 @@ import {
   checkpointsBytes,
   type ResourcesOptions,
 } from './resources.js';
-import { type CommandWith, failed, orMistake, passed, type RunCheck } from './run-check.js';
+import { type CommandWith, failed, orMistake, passed, type RunCheck, withoutRow } from './run-check.js';
 import { RunReader } from './run-reader.js';
 import { largestStageMemory } from './stage-memory.js';
 
@@ -65,7 +65,7 @@ export async function checkPrecision(
   const { precision } = available.experiment.training;
   const note = precisionNote(available);
   if (note === null) return { check: passed('precision', precision), available };
-  return { check: { name: 'precision', state: 'warning', text: note.replace(row, 'The row'), next: null }, available };
+  return { check: { name: 'precision', state: 'warning', text: withoutRow(note, row), next: null }, available };
 }
 
 interface ResourceCheckOptions extends ResourcesOptions {

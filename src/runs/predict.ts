@@ -56,6 +56,8 @@ interface PredictionRun extends PredictedImages {
   readonly row: string;
   /** File of the weights. */
   readonly weights: string;
+  /** Whether they were given as a run's. */
+  readonly isOfRun: boolean;
   readonly loadReport: LoadSummary;
   /** Threads that predicted, each with an engine; absent if the engine of the main thread did. */
   readonly threads?: number;
@@ -111,7 +113,8 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
     const predicted = await showCounted(`Predict with ${row}`, 'image', display, (onProgress) =>
       predictImages({ ...settings, onProgress }),
     );
-    return { row, weights, loadReport, ...(threads > 1 && { threads }), deviations: found, ...predicted };
+    const isOfRun = given.run !== null;
+    return { row, weights, isOfRun, loadReport, ...(threads > 1 && { threads }), deviations: found, ...predicted };
   } finally {
     await opened.close();
   }
@@ -139,7 +142,7 @@ const pictureNames = ({ overlay, comparison }: PredictionFiles) =>
   [overlay, comparison].flatMap((file) => (file === null ? [] : [path.basename(file)]));
 
 /** What was predicted: three lines per image, then the figures of all images. */
-export function formatPredictions({ images, failed, mIoU, coverage }: PredictionRun, out: string): string {
+export function formatPredictions({ images, failed, mIoU, coverage }: PredictedImages, out: string): string {
   const lines = images.flatMap(({ file, size, outputs, classes, seconds, mIoU }) => [
     `${file}: ${size.width}×${size.height}, ${formatSeconds(seconds)}${mIoU === null ? '' : `, mIoU ${formatPercent(mIoU)}`}`,
     `  ${formatClasses(classes)}`,

@@ -128,7 +128,7 @@ async function benchmark(context: StageContext, say: Say, progress: ProgressFile
     details,
     summary:
       `${fps.toFixed(2)} fps, ${formatBytes(memory.liveTensorBytes)} of tensors in training; ` +
-      `of a bare convolution's rate: training ${percent(roofline.trainingShare)}, inference ${percent(roofline.inferenceShare)}`,
+      `rate beside a bare convolution (100 %): training ${percent(roofline.trainingShare)}, inference ${percent(roofline.inferenceShare)}`,
   };
 }
 
