@@ -13,6 +13,10 @@
 #include "operation.h"
 #include "winograd.h"
 
+// Keeps arrays of vectors in registers: only loops without a counter leave them there.
+#undef FCN_UNROLL
+#define FCN_UNROLL _Pragma("GCC unroll 16")
+
 #undef FCN_TARGET
 #undef FCN_VECTOR_NAMESPACE
 #if FCN_VECTOR_AVX512
@@ -133,15 +137,20 @@ FCN_TARGET FCN_INLINE void InputTile(const float *const (&pixels)[M + 2][M + 2],
                                      size_t stride) {
   constexpr int n = M + 2;
   Vector rows[n][n];
+  FCN_UNROLL
   for (int j = 0; j < n; ++j) {
     Vector d[n], r[n];
+    FCN_UNROLL
     for (int i = 0; i < n; ++i) d[i] = Load(pixels[i][j] + channel);
     Transform<M>::Input(d, r);
+    FCN_UNROLL
     for (int i = 0; i < n; ++i) rows[i][j] = r[i];
   }
+  FCN_UNROLL
   for (int i = 0; i < n; ++i) {
     Vector r[n];
     Transform<M>::Input(rows[i], r);
+    FCN_UNROLL
     for (int j = 0; j < n; ++j) Store(to + (i * n + j) * stride, r[j]);
   }
 }
