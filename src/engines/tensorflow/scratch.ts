@@ -68,6 +68,15 @@ const OWN_SCRATCH: Readonly<Record<string, Scratch>> = {
   FcnMaxPoolGradient: ([gradient]) => (4 * elementsOf(gradient!)) / gradient!.shape[0]!,
 };
 
+/** Tiles of `outputs` pixels of a map along one axis: each of the `dilation` phases is tiled by itself. */
+export function tilesAlong(size: number, dilation: number, outputs: number): number {
+  let tiles = 0;
+  for (let phase = 0; phase < Math.min(dilation, size); phase++) {
+    tiles += Math.ceil(Math.ceil((size - phase) / dilation) / outputs);
+  }
+  return tiles;
+}
+
 /** As in native/operations/winograd-convolution.cc, whose constants these are; up to a few paddings. */
 const WINOGRAD = {
   narrowFilter: 128 * 128,
@@ -84,10 +93,15 @@ const WINOGRAD = {
  * their products.
  * @param m Width of a tile of outputs.
  */
-function winogradWorkBytes(m: number, inputs: number, outputs: number, { shape }: StoredShape): number {
+function winogradWorkBytes(
+  m: number,
+  inputs: number,
+  outputs: number,
+  { shape: [images, height, width] }: StoredShape,
+  dilation: number,
+): number {
   const points = (m + 2) ** 2;
-  // The whole image in full tiles, and the phases' last ones.
-  const tiles = (2 * shape[0]! * shape[1]! * shape[2]!) / m ** 2;
+  const tiles = images! * tilesAlong(height!, dilation, m) * tilesAlong(width!, dilation, m);
   const factor = m === 2 ? 2 : 1;
   if (inputs * outputs <= WINOGRAD.narrowFilter) {
     const strips = availableParallelism() * Math.min(tiles, WINOGRAD.ownStrip * factor);
@@ -103,10 +117,14 @@ function winogradWorkBytes(m: number, inputs: number, outputs: number, { shape }
 
 /** As `SCRATCH`, of what the process keeps once it has been needed: the work memory that the Winograd convolutions share. */
 const KEPT: Readonly<Record<string, Scratch>> = {
-  FcnWinogradConvolution: ([, filter], [y], attribute) =>
-    winogradWorkBytes(attribute('tile') as number, filter!.shape[2]!, filter!.shape[3]!, y!),
-  FcnWinogradInputGradient: ([, filter], [x], attribute) =>
-    winogradWorkBytes(attribute('tile') as number, filter!.shape[3]!, filter!.shape[2]!, x!),
+  FcnWinogradConvolution([, filter], [y], attribute) {
+    const [, , inputs, outputs] = filter!.shape;
+    return winogradWorkBytes(attribute('tile') as number, inputs!, outputs!, y!, attribute('dilation') as number);
+  },
+  FcnWinogradInputGradient([, filter], [x], attribute) {
+    const [, , inputs, outputs] = filter!.shape;
+    return winogradWorkBytes(attribute('tile') as number, outputs!, inputs!, x!, attribute('dilation') as number);
+  },
 };
 
 export interface ScratchBytes {

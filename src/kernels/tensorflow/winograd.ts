@@ -1,4 +1,5 @@
 import type { Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
+import { tilesAlong } from '../../engines/tensorflow/scratch.js';
 import type { ConvolutionGeometry, Shape4D } from '../kernels.js';
 import type { Operations } from './operations.js';
 
@@ -29,15 +30,6 @@ const CHANNELS = 16;
 
 /** Less than this share of the direct convolution's operations is expected to be faster. */
 const WORTHWHILE = 0.9;
-
-/** Tiles of a map along one axis: each of the `dilation` phases is tiled by itself. */
-function tilesAlong(size: number, dilation: number, outputs: number): number {
-  let tiles = 0;
-  for (let phase = 0; phase < Math.min(dilation, size); phase++) {
-    tiles += Math.ceil(Math.ceil((size - phase) / dilation) / outputs);
-  }
-  return tiles;
-}
 
 /**
  * The path with the fewest operations for a convolution 3×3, stride 1, in float32 of one image; so a result does not depend on what

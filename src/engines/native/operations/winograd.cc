@@ -7,9 +7,7 @@
 #include <new>
 #include <stdexcept>
 
-#if defined(__linux__)
 #include <sys/mman.h>
-#endif
 
 namespace fcn {
 namespace winograd {
@@ -18,8 +16,29 @@ namespace {
 constexpr size_t kHugePage = size_t{2} << 20;
 
 std::mutex work_memory_mutex;
+void *mapping = nullptr;
+size_t mapping_bytes = 0;
 float *work_memory = nullptr;
 size_t work_memory_floats = 0;
+
+// Pages of its own, so that what is outgrown goes back to the system.
+void Grow(size_t floats) {
+  if (mapping != nullptr) munmap(mapping, mapping_bytes);
+  mapping = nullptr;
+  work_memory_floats = 0;
+  const size_t bytes = (floats * sizeof(float) + kHugePage - 1) / kHugePage * kHugePage;
+  // Somewhere in it a huge page begins; what is outside is never touched.
+  mapping_bytes = bytes + kHugePage;
+  void *memory = mmap(nullptr, mapping_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  mapping = memory;
+  const auto place = reinterpret_cast<uintptr_t>(memory);
+  work_memory = reinterpret_cast<float *>((place + kHugePage - 1) / kHugePage * kHugePage);
+  work_memory_floats = bytes / sizeof(float);
+#if defined(__linux__)
+  madvise(work_memory, bytes, MADV_HUGEPAGE);
+#endif
+}
 
 InstructionSet Detect() {
 #if FCN_WINOGRAD
@@ -96,19 +115,12 @@ template void FilterMatrix<4>(double (&g)[6][3]);
 WorkMemory::WorkMemory(size_t floats) {
   work_memory_mutex.lock();
   if (floats > work_memory_floats) {
-    std::free(work_memory);
-    const size_t bytes = (floats * sizeof(float) + kHugePage - 1) / kHugePage * kHugePage;
-    void *memory = nullptr;
-    const bool failed = posix_memalign(&memory, kHugePage, bytes) != 0;
-    work_memory = failed ? nullptr : static_cast<float *>(memory);
-    work_memory_floats = failed ? 0 : bytes / sizeof(float);
-    if (failed) {
+    try {
+      Grow(floats);
+    } catch (...) {
       work_memory_mutex.unlock();
-      throw std::bad_alloc();
+      throw;
     }
-#if defined(__linux__)
-    madvise(work_memory, bytes, MADV_HUGEPAGE);
-#endif
   }
   next_ = work_memory;
   end_ = work_memory + work_memory_floats;
