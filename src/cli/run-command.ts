@@ -13,6 +13,7 @@ import { type experiment, overridesOf, type run } from './flags.js';
 type RunFlags = InferredFlags<typeof experiment & typeof run> & {
   readonly reset?: 'classifier' | undefined;
   readonly 'evaluate-every'?: number | undefined;
+  readonly threads?: number | undefined;
   readonly sort?: ClassOrder;
 };
 
@@ -31,6 +32,7 @@ export abstract class RunCommand extends BaseCommand {
       checkData: flags['check-data'],
       skipBad: flags['skip-bad'],
       evaluateEvery: flags['evaluate-every'],
+      threads: flags.threads,
       tensorboard: flags.tensorboard,
       force: flags.force,
       offline: flags.offline,

@@ -31,6 +31,7 @@ export default class Evaluate extends RunCommand {
       summary: 'Write the predictions as label ids for the Cityscapes server; for rows of Cityscapes only.',
       dependsOn: ['predictions'],
     }),
+    threads: flags.threads,
     sort: flags.classOrder,
     ...flags.experiment,
     ...flags.run,

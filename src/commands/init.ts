@@ -1,4 +1,3 @@
-import path from 'node:path';
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base.js';
@@ -52,15 +51,22 @@ export default class Init extends BaseCommand {
     const written = await showCounted('Look at images and labels', 'pair', this.displayMode(), (onProgress) =>
       initialise({ ...options, onProgress }),
     );
-    const { datasetFile, experimentFile, row } = written;
-    const next = [
-      ['datasets', 'verify', datasetFile, '--file', experimentFile],
-      ['reproduce', '--file', experimentFile],
-      ['report', row, '--out', path.join(directory, 'report')],
-    ].map((words) => `fcn ${shellWords(words)}`);
+    const { datasetFile, experimentFile } = written;
+    const ofFile = ['--file', experimentFile];
+    const steps = [
+      { says: 'check every pair and every pixel:', words: ['datasets', 'verify', datasetFile, ...ofFile] },
+      { says: 'a first try in minutes, scaled down:', words: ['reproduce', ...ofFile, '--profile', 'smoke'] },
+      { says: 'train and evaluate (--dry-run says how long it takes):', words: ['reproduce', ...ofFile] },
+    ].map(({ says, words }) => ({ says, command: `fcn ${shellWords(words)}` }));
     this.print(
-      [formatInitialised(written, outputWidth()), '', 'Next:', ...next.map((command) => `  ${command}`)].join('\n'),
+      [
+        formatInitialised(written, outputWidth()),
+        '',
+        'Next:',
+        ...steps.flatMap(({ says, command }) => [`  ${says}`, `    ${command}`]),
+      ].join('\n'),
     );
+    const next = steps.map(({ command }) => command);
     return { ...written, next };
   }
 }

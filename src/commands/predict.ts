@@ -62,6 +62,7 @@ export default class Predict extends BaseCommand {
     runs: flags.runs,
     engine: flags.engine,
     convolution: flags.convolution,
+    threads: flags.threads,
     offline: flags.offline,
   };
 
@@ -83,6 +84,7 @@ export default class Predict extends BaseCommand {
       opacity: opacity / 100,
       engine,
       convolution,
+      threads: flags.threads,
       offline: flags.offline,
       signal: this.interruptSignal(),
       note: (text) => this.note(text),

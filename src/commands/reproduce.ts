@@ -70,6 +70,7 @@ export default class Reproduce extends RunCommand {
     ...flags.experiment,
     reset: flags.reset,
     'evaluate-every': flags.evaluateEvery,
+    threads: flags.threads,
     sort: flags.classOrder,
     ...flags.run,
   };

@@ -32,7 +32,10 @@ const source = z.strictObject({
     .describe('End of the names of label maps: NAME and this is the label of the same NAME.'),
   list: inside
     .optional()
-    .describe('File with one NAME a line, in the same way: only these are taken. Default: all images.'),
+    .describe(
+      'File with one NAME a line, in the same way or, if it begins with "./", relative to this file: only these are taken. ' +
+        'Default: all images.',
+    ),
 });
 
 const positive = z.int().min(1);
@@ -143,6 +146,10 @@ function toCounts({ images, evidence, readIn }: z.infer<typeof counts>): Publish
   return { images, evidence: evidence ?? null, readIn: readIn ?? null };
 }
 
+/** A list beside the description that names it has an absolute path; any other stays relative to the data set's folder. */
+const listFile = (description: string, list: string) =>
+  list.startsWith('./') ? path.resolve(path.dirname(description), list) : list;
+
 /** @throws UserError naming file and line of a mistake in the file. */
 function toDataset(yaml: YamlFile): Dataset {
   const { classes, published, splits, labels, ignoreColours, ...rest } = checkYaml(yaml, datasetSchema);
@@ -166,7 +173,10 @@ function toDataset(yaml: YamlFile): Dataset {
     splits: Object.fromEntries(
       Object.entries(splits).map(([split, sources]) => [
         split,
-        sources.map((source) => ({ ...source, list: source.list ?? null })),
+        sources.map(({ list, ...source }) => ({
+          ...source,
+          list: list === undefined ? null : listFile(yaml.file, list),
+        })),
       ]),
     ),
   };

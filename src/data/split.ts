@@ -154,7 +154,7 @@ export async function findEntries(dataset: Dataset, source: SplitSource, dataRoo
   const labels = path.join(root, source.labels);
   await requireFolder(dataset, images, 'its images');
   await requireFolder(dataset, labels, 'its labels');
-  const list = source.list === null ? null : path.join(root, source.list);
+  const list = source.list === null ? null : path.resolve(root, source.list);
   const listed = list === null ? null : await readList(list);
 
   const ofImages = { folder: images, suffix: imageSuffix };

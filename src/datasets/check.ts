@@ -120,7 +120,7 @@ async function expectedLabels({ splits }: Dataset, root: string, list: typeof li
     const { ofImages, ofLabels } = filesOf(folders, source);
     const names = namesOf(await list(folders.images), ofImages, ofLabels);
     // Images that a list names and that do not exist are problems of their own, and so is a list that cannot be read.
-    const listed = source.list === null ? [] : await readList(path.join(root, source.list)).catch(noneIfUnreadable);
+    const listed = source.list === null ? [] : await readList(path.resolve(root, source.list)).catch(noneIfUnreadable);
     for (const name of [...names, ...listed]) expected.add(path.join(folders.realLabels, name + source.labelSuffix));
   }
   return expected;

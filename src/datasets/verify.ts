@@ -12,9 +12,9 @@ import {
 } from '../data/markers.js';
 import { type Problem, summariseProblems } from '../data/problem.js';
 import { datasetFolder, requireDatasetFolder, type SplitEntry } from '../data/split.js';
-import { defaultWorkers, WorkerPool } from '../data/workers/pool.js';
+import { defaultWorkers, doInWorkers, workersFor } from '../data/workers/pool.js';
 import { formatNumber } from '../support/format.js';
-import { type CheckedEntry, spareLabels } from './check.js';
+import { type CheckedEntry, checkEntry, spareLabels } from './check.js';
 import type { CheckTask, CheckWorkerData } from './check-worker.js';
 import { compareHashes, readTrustedHashes, type TrustedHashes } from './hashes.js';
 import {
@@ -191,19 +191,21 @@ export async function checkEntries(
       yield { entry, lookAtLabels: inventories[split] !== undefined && inventories[split].absent().length > 0 };
     }
   }
-  const module = new URL('./check-worker.js', import.meta.url);
-  const pool = await WorkerPool.start<CheckTask, CheckedEntry>(module, Math.min(workers, total), data);
-  try {
-    await pool.runAll(tasks(), 2 * workers, {
-      signal,
-      onResult: ({ problems, held }, { entry, lookAtLabels }) => {
-        found.set(entry, problems);
-        if (lookAtLabels || !fast) inventories[splitOf.get(entry)!]?.add(held);
-        onProgress?.(found.size, total);
-      },
-    });
-  } finally {
-    await pool.close();
+  const onResult = ({ problems, held }: CheckedEntry, { entry, lookAtLabels }: CheckTask) => {
+    found.set(entry, problems);
+    if (lookAtLabels || !fast) inventories[splitOf.get(entry)!]?.add(held);
+    onProgress?.(found.size, total);
+  };
+  const threads = workersFor(total, workers);
+  if (threads > 0) {
+    const module = new URL('./check-worker.js', import.meta.url);
+    const options = { workers: threads, workerData: data, tasks: tasks(), count: total, signal, onResult };
+    await doInWorkers<CheckTask, CheckedEntry>(module, options);
+  } else {
+    for (const task of tasks()) {
+      signal?.throwIfAborted();
+      onResult(await checkEntry(task.entry, dataset, { ...data.options, lookAtLabels: task.lookAtLabels }), task);
+    }
   }
   // Workers finish in any order; a report has one.
   return [...splitOf].flatMap(([entry, split]) => (found.get(entry) ?? []).map((problem) => ({ ...problem, split })));

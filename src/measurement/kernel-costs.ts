@@ -27,7 +27,11 @@ const MOST_REPETITIONS = 16;
  * machine hardly changes; the lowest of the passes counts, because disturbances only add time.
  * @throws InterruptedError on abort, between kernels.
  */
-export async function kernelCosts(engine: Engine, signal?: AbortSignal): Promise<KernelCost[]> {
+export async function kernelCosts(
+  engine: Engine,
+  signal?: AbortSignal,
+  { passes: wanted, rounds } = { passes: PASSES, rounds: ROUNDS },
+): Promise<KernelCost[]> {
   const timed = new TimedKernels(engine);
   try {
     const repetitions = timed.kernels.map(({ run }) => {
@@ -36,7 +40,7 @@ export async function kernelCosts(engine: Engine, signal?: AbortSignal): Promise
       return Math.ceil(SHORTEST_SECONDS / Math.max(secondsOf(engine, run), SHORTEST_SECONDS / MOST_REPETITIONS));
     });
     const passes: number[][] = [];
-    while (passes.length < PASSES) passes.push(await timePass(engine, timed, repetitions, signal));
+    while (passes.length < wanted) passes.push(await timePass(engine, timed, { repetitions, rounds }, signal));
     return timed.kernels.map(({ kernel }, i) => ({ kernel, cost: Math.min(...passes.map((costs) => costs[i]!)) }));
   } finally {
     timed.dispose();
@@ -51,11 +55,11 @@ function repeat(work: () => void, times: number): void {
 async function timePass(
   engine: Engine,
   { kernels, bare }: TimedKernels,
-  repetitions: readonly number[],
+  { repetitions, rounds }: { repetitions: readonly number[]; rounds: number },
   signal?: AbortSignal,
 ): Promise<number[]> {
   const ratios = kernels.map((): number[] => []);
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < rounds; round++) {
     for (const [i, { run, bare: of }] of kernels.entries()) {
       await setImmediate();
       if (signal?.aborted) throw InterruptedError.of(signal, 'Timing of kernels interrupted.');

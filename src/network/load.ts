@@ -11,7 +11,7 @@ import { type Checkpoint, readCheckpoint } from '../weights/load.js';
 import { quote } from '../weights/malformed.js';
 import { hwioShape, oihwShape, oihwToHwio, type StoredTensor } from '../weights/tensor.js';
 import { architecture } from './architecture.js';
-import { FoldedNetwork, type InferenceNetwork } from './inference.js';
+import { FoldedNetwork, type InferenceNetwork, type SharedWeights, shareWeights } from './inference.js';
 import { BATCH_COUNTER, type ParameterSpec, parameterSpecs } from './parameters.js';
 import type { Segmentor } from './segmentor.js';
 
@@ -133,12 +133,32 @@ export async function loadInferenceNetwork(
   precision: Precision = 'fp32',
   key?: string,
 ): Promise<InferenceNetwork & { readonly report: LoadReport }> {
+  const { network, report, source } = await openWeights(engine, recipe, file, key);
+  return Object.assign(new FoldedNetwork(engine.tf, kernels, network, source, precision), { report });
+}
+
+/**
+ * Like `loadInferenceNetwork`, but in float32 for networks on the engines of other threads: reads the weights into memory that all
+ * threads see.
+ */
+export async function loadSharedWeights(
+  engine: Engine,
+  kernels: Kernels,
+  recipe: ModelRecipe,
+  file: string,
+  key?: string,
+): Promise<{ readonly weights: SharedWeights; readonly report: LoadReport }> {
+  const { network, report, source } = await openWeights(engine, recipe, file, key);
+  return { weights: shareWeights(engine.tf, kernels, network, source), report };
+}
+
+/** Opens weights for inference. @throws UserError if the file cannot be read, or does not fit the recipe. */
+async function openWeights(engine: Engine, recipe: ModelRecipe, file: string, key: string | undefined) {
   const network = architecture(recipe);
   const { tensors } = await readCheckpoint(file, key);
   const report = matchCheckpoint(parameterSpecs(network), tensors);
   assertComplete(file, report, isAuxiliary);
-  const source = (path: string) => parameterOf(engine, file, tensors.get(path)!);
-  return Object.assign(new FoldedNetwork(engine.tf, kernels, network, source, precision), { report });
+  return { network, report, source: (path: string) => parameterOf(engine, file, tensors.get(path)!) };
 }
 
 /**

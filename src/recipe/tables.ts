@@ -57,6 +57,9 @@ export function experimentsFolder(): string {
   return path.join(packageRoot(), 'experiments');
 }
 
+/** The last text of each file with what it says: a command reads the package's tables several times, and to parse them is slow. */
+const parsedFiles = new Map<string, { readonly text: string; readonly yaml: YamlFile }>();
+
 function readYamlSync(file: string): YamlFile {
   let text: string;
   try {
@@ -64,7 +67,11 @@ function readYamlSync(file: string): YamlFile {
   } catch (error) {
     throw explainFileError(error, file, 'read');
   }
-  return parseYaml(text, file);
+  const before = parsedFiles.get(file);
+  if (before?.text === text) return before.yaml;
+  const yaml = parseYaml(text, file);
+  parsedFiles.set(file, { text, yaml });
+  return yaml;
 }
 
 /** Merges sections key by key. Of anything else, arrays included, the later one counts. */

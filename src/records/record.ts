@@ -64,6 +64,8 @@ const evaluationFields = z.object({
   confusion: z.array(z.array(z.int())),
   /** [classes] each: pixels of a class whose counterpart, prediction or label, is no class; absent if there are none. */
   outside: z.strictObject({ labels: counts, predictions: counts }).optional(),
+  /** Threads that predicted, each with an engine; absent if the engine of the main thread did. */
+  threads: z.int().min(2).optional(),
   /** How the weights fit the network; shapes as in the file. */
   loadReport: loadSummarySchema,
 });
@@ -74,8 +76,6 @@ function areOfSameClasses({ perClass, confusion, outside }: z.output<typeof eval
 }
 
 const ofSameClasses = { path: ['confusion'], message: 'expected counts of the classes in perClass' };
-
-const multiScaleEvaluation = evaluationFields.refine(areOfSameClasses, ofSameClasses);
 
 const evaluation = evaluationFields
   .extend({
@@ -185,7 +185,7 @@ export const recordSchema = z.strictObject({
   details: z.strictObject({
     train: train.nullable(),
     evaluate: evaluation.nullable(),
-    'evaluate-ms': multiScaleEvaluation.nullable(),
+    'evaluate-ms': evaluation.nullable(),
     benchmark: benchmark.nullable(),
   }),
 });

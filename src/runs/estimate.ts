@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { Engine } from '../engines/engine.js';
 import { benchmarkSize, inferenceFlops, testViews } from '../measurement/network-cost.js';
 import { convolutionRate } from '../measurement/roofline.js';
@@ -9,13 +10,16 @@ import type { Stage } from '../records/record.js';
 import { UserError } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
 import { type DisplayMode, showStages } from '../terminal/display.js';
+import { KeptTimings } from './kept-timings.js';
 import { availableForTensors, memoryForRun, neededBytes, usableBytes } from './memory-check.js';
 import { NetworkTimer, type Range, type Timing, type TimingBasis } from './network-timing.js';
 import type { PlannedRun } from './plan.js';
 import { inAvailablePrecision } from './precision.js';
+import { withPlannedThreads } from './prediction-threads.js';
 import { type InputOptions, readingStages } from './preflight.js';
 import { checkpointsBytes, freeDisk } from './resources.js';
-import { largestStageMemory } from './stage-memory.js';
+import { imageMemory, largestStageMemory } from './stage-memory.js';
+import { validationImages } from './validation-images.js';
 
 interface StageEstimate {
   readonly stage: Stage;
@@ -38,6 +42,8 @@ export interface RunEstimate {
   readonly secondsRange: Range | null;
   /** How the times were found; null if no stage trains, or none infers. */
   readonly timing: { readonly training: TimingBasis | null; readonly inference: TimingBasis | null };
+  /** Whether any of them was measured in an earlier dry run. */
+  readonly timingIsKept: boolean;
   /** Main memory of the process in the stage that takes most; on a GPU, that of its tensors. */
   readonly memoryBytes: number;
   /** Most checkpoints that exist at a time. */
@@ -55,6 +61,8 @@ export interface EstimateBasis {
   readonly memoryBytes: number | null;
   /** Free disk space for the run directories. */
   readonly freeBytes: number;
+  /** The file of measurements that later dry runs use again. */
+  readonly keptTimings: string;
 }
 
 interface EstimateOptions extends InputOptions {
@@ -62,13 +70,17 @@ interface EstimateOptions extends InputOptions {
   readonly keepCheckpoints: number;
   /** Folder of the run directories; it need not exist. */
   readonly runs: string;
+  /** See `PredictionWork`. */
+  readonly threads?: number | undefined;
   readonly signal: AbortSignal;
+  readonly note: (text: string) => void;
   readonly display: DisplayMode;
 }
 
 /**
- * Estimates what runs would take on this machine; writes nothing. It measures a bare convolution, and one training step and one image
- * of each distinct network (`NetworkTimer`), some seconds for each; times are operations divided by these rates.
+ * Estimates what runs would take on this machine; writes nothing but the cache of measurements. It measures a bare convolution, and
+ * training steps and images of each distinct network (`NetworkTimer`), some seconds for each; times are operations divided by these
+ * rates.
  * @throws the signal's reason on abort.
  */
 export async function estimateSeries(
@@ -78,9 +90,11 @@ export async function estimateSeries(
 ): Promise<{ basis: EstimateBasis; runs: readonly RunEstimate[] }> {
   const environment = await captureEnvironment(engine);
   const planned = plan.map((run) => availableRun(engine, run));
-  const memoryBytes = usableBytes(engine, await memoryForRun(engine));
+  const memory = await memoryForRun(engine);
+  const memoryBytes = usableBytes(engine, memory);
   const forTensors = await availableForTensors(engine);
   const convolutionGflops: Partial<Record<Precision, number>> = {};
+  const kept = await KeptTimings.open(environment);
   const runs: RunEstimate[] = [];
   const measure = async (say: (progress: string) => void) => {
     const precisions = new Set(planned.map(({ experiment }) => experiment.training.precision));
@@ -88,23 +102,30 @@ export async function estimateSeries(
     let networks = 0;
     const onMeasure = (what: string) => {
       networks++;
-      say(what);
+      say(`run ${runs.length + 1} of ${planned.length}: ${what}`);
     };
     const timer = new NetworkTimer({
       engine,
       convolutionGflops,
       memoryBytes: forTensors,
+      kept,
       onMeasure,
+      onNotKept: (reason) => options.note(`Note: the measurements are not kept for later dry runs. ${reason}`),
       signal: options.signal,
     });
     for (const { experiment, replacedPrecision } of planned) {
-      runs.push({ ...(await estimateRun(experiment, options, engine, timer)), replacedPrecision });
+      say(`run ${runs.length + 1} of ${planned.length}: ${experiment.row}`);
+      await setImmediate();
+      options.signal.throwIfAborted();
+      const estimate = await estimateRun(experiment, options, engine, { timer, mainBytes: memory.main.bytes });
+      runs.push({ ...estimate, replacedPrecision });
     }
     return formatNumber(networks, 'measurement');
   };
   await showStages([{ title: 'Measure the networks', run: measure }], options.display);
   const freeBytes = await freeDisk(path.resolve(options.runs));
-  return { basis: { hardware: hardwareName(environment), convolutionGflops, memoryBytes, freeBytes }, runs };
+  const hardware = hardwareName(environment);
+  return { basis: { hardware, convolutionGflops, memoryBytes, freeBytes, keptTimings: kept.file }, runs };
 }
 
 /** The experiment as it would be executed; in float32 if the engine does not have its precision. */
@@ -124,7 +145,7 @@ async function estimateRun(
   experiment: Experiment,
   options: EstimateOptions,
   engine: Engine,
-  timer: NetworkTimer,
+  { timer, mainBytes }: { readonly timer: NetworkTimer; readonly mainBytes: number },
 ): Promise<Omit<RunEstimate, 'replacedPrecision'>> {
   const { stages, keepCheckpoints } = options;
   const images = await validationImages(experiment, options);
@@ -132,26 +153,13 @@ async function estimateRun(
   const infers = stages.some((stage) => stage !== 'train') || options.evaluateEvery !== undefined;
   const training = trains ? await timer.time('training', experiment) : null;
   const inference = infers ? await timer.time('inference', experiment) : null;
-  const estimates = stages.map((stage): StageEstimate => {
+  const plan = { experiment, threads: options.threads, mainBytes, images };
+  const estimates: StageEstimate[] = [];
+  for (const stage of stages) {
     const work = stageWork(experiment, stage, images, options.evaluateEvery);
-    const { count } = work;
-    if (count === null) return { stage, count, flops: null, seconds: null, secondsRange: null };
-    const parts = [
-      { timing: training, flops: work.trainingFlops },
-      { timing: inference, flops: work.inferenceFlops },
-    ].filter(({ flops }) => flops > 0);
-    const total = (bound: (timing: Timing) => number) =>
-      parts.reduce((sum, { timing, flops }) => {
-        return sum + (timing!.setUpSeconds + timing!.secondsPerFlop * flops) * bound(timing!);
-      }, 0);
-    return {
-      stage,
-      count,
-      flops: work.trainingFlops + work.inferenceFlops,
-      seconds: total(() => 1),
-      secondsRange: [total(({ spread: [low] }) => low), total(({ spread: [, high] }) => high)],
-    };
-  });
+    const threads = await threadsOfStage(stage, engine, plan);
+    estimates.push(estimateStage(stage, work, { training, inference, threads }));
+  }
   return {
     row: experiment.row,
     seed: experiment.seed,
@@ -160,11 +168,59 @@ async function estimateRun(
     seconds: sumIfKnown(estimates.map(({ seconds }) => seconds)),
     secondsRange: sumOfRanges(estimates.map(({ secondsRange }) => secondsRange)),
     timing: { training: training?.basis ?? null, inference: inference?.basis ?? null },
+    timingIsKept: training?.isKept === true || inference?.isKept === true,
     memoryBytes: neededBytes(
-      await largestStageMemory({ ...options, experiment, stages: readingStages(options) }, engine),
+      await largestStageMemory({ ...options, experiment, stages: readingStages(options) }, engine, (memory) =>
+        withPlannedThreads(memory, engine, { experiment, threads: options.threads, mainBytes }),
+      ),
       engine,
     ),
     diskBytes: stages.includes('train') ? checkpointsBytes(experiment, keepCheckpoints) : 0,
+  };
+}
+
+/** Threads that predict in a stage, or in the evaluations during training. */
+async function threadsOfStage(
+  stage: Stage,
+  engine: Engine,
+  plan: Parameters<typeof withPlannedThreads>[2],
+): Promise<number> {
+  if (stage === 'benchmark' || !engine.usesOneThread) return 1;
+  const memory = await imageMemory(plan.experiment, stage === 'train' ? 'evaluate' : stage, engine);
+  return withPlannedThreads(memory, engine, plan).predictionThreads;
+}
+
+/** The least and the most by which each further thread shortens predictions, of its share (docs/measuring.md). */
+const GAIN_OF_THREAD: Range = [0.7, 1];
+
+function estimateStage(
+  stage: Stage,
+  { count, trainingFlops, inferenceFlops }: Work,
+  {
+    training,
+    inference,
+    threads,
+  }: { readonly training: Timing | null; readonly inference: Timing | null; readonly threads: number },
+): StageEstimate {
+  if (count === null) return { stage, count, flops: null, seconds: null, secondsRange: null };
+  const [least, most] = GAIN_OF_THREAD.map((gain) => 1 + gain * (threads - 1)) as [number, number];
+  const parts = [
+    { timing: training, flops: trainingFlops, speedUp: [1, 1] },
+    { timing: inference, flops: inferenceFlops, speedUp: [least, most] },
+  ].filter(({ flops }) => flops > 0);
+  const total = (bound: (timing: Timing, speedUp: number[]) => number) =>
+    parts.reduce((sum, { timing, flops, speedUp }) => {
+      return sum + (timing!.setUpSeconds + timing!.secondsPerFlop * flops) * bound(timing!, speedUp);
+    }, 0);
+  return {
+    stage,
+    count,
+    flops: trainingFlops + inferenceFlops,
+    seconds: total((_, [low, high]) => 2 / (low! + high!)),
+    secondsRange: [
+      total(({ spread: [low] }, [, high]) => low / high!),
+      total(({ spread: [, high] }, [low]) => high / low!),
+    ],
   };
 }
 
@@ -214,7 +270,8 @@ function stageWork(
     case 'evaluate':
       return ofImages(inferenceFlops(experiment, benchmarkSize(evaluation)));
     case 'evaluate-ms':
-      return ofImages(multiScaleFlops(experiment));
+      // With evaluations during training, at most twice: of the last checkpoint, and of the best one.
+      return ofImages((evaluateEvery === undefined ? 1 : 2) * multiScaleFlops(experiment));
     case 'benchmark': {
       const count = benchmark.warmup + benchmark.images;
       return {
@@ -230,20 +287,4 @@ function stageWork(
 function multiScaleFlops(experiment: Experiment): number {
   const views = testViews(experiment.evaluation, experiment.evaluation.ratios);
   return views.reduce((sum, size) => sum + 2 * inferenceFlops(experiment, size), 0);
-}
-
-/** Number of images to evaluate: of the data set if it exists, or else as published. */
-async function validationImages(
-  { data, evaluation }: Experiment,
-  { dataRoot, skipBad }: InputOptions,
-): Promise<number | null> {
-  const { loadDataset } = await import('../data/description.js');
-  const { readSplit } = await import('../data/split.js');
-  const dataset = await loadDataset(data.dataset);
-  const found = await readSplit(dataset, 'val', dataRoot, skipBad > 0 ? 'kept' : 'refused').catch((error) => {
-    if (error instanceof UserError) return null;
-    throw error;
-  });
-  const images = found?.length ?? dataset.published?.images['val'] ?? null;
-  return images === null ? null : Math.min(images, evaluation.limit ?? images);
 }

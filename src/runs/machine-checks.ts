@@ -7,11 +7,12 @@ import { installCommand } from '../engines/tensorflow/release.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, foldersIn, isFolder } from '../support/files.js';
-import { formatBytes } from '../support/format.js';
+import { formatBytes, formatNumber } from '../support/format.js';
 import { checkpointsSize } from '../training/checkpoint-folder.js';
 import { memoryProblem, neededBytes, usableBytes } from './memory-check.js';
 import type { PlannedRun } from './plan.js';
 import { type InPrecision, inAvailablePrecision, precisionNote } from './precision.js';
+import { withPlannedThreads } from './prediction-threads.js';
 import {
   type Available,
   assertDisk,
@@ -102,9 +103,15 @@ async function checkMemory(options: ResourceCheckOptions, engine: Engine, availa
     ];
     return unlessForced(failed('memory', row, error, next), options);
   }
-  const largest = await largestStageMemory(options, engine);
-  const needed = `about ${formatBytes(neededBytes(largest, engine))} for ${largest.of}`;
-  const most = usableBytes(engine, available);
+  const mainBytes = available.main.bytes;
+  const largest = await largestStageMemory(options, engine, (memory) =>
+    withPlannedThreads(memory, engine, { experiment, threads: options.threads, mainBytes }),
+  );
+  const { of, predictionThreads: threads } = largest;
+  const beside = threads === 1 ? '' : ` in each of ${formatNumber(threads, 'thread')}`;
+  const needed = `about ${formatBytes(neededBytes(largest, engine))} for ${of}${beside}`;
+  // What an engine can address limits each thread by itself.
+  const most = threads === 1 ? usableBytes(engine, available) : mainBytes;
   return passed('memory', most === null ? needed : `${needed}, of ${formatBytes(most)}`);
 }
 

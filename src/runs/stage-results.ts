@@ -34,6 +34,8 @@ export interface StageContext {
   readonly beforeWrite: () => Promise<void>;
   /** Fetch nothing. */
   readonly offline: boolean;
+  /** See `PredictionWork`. */
+  readonly threads?: number | undefined;
   readonly note: (text: string) => void;
   /** Folder for predicted label maps, if any. */
   readonly predictions?: string | undefined;
@@ -103,7 +105,10 @@ const fileOf = (directory: string, stage: Stage) => path.join(directory, 'stages
 export const POSITION_SECONDS = 30;
 
 /** Position file of an evaluation: of a stage, of the best checkpoint, or after a training iteration. */
-export function positionFile(directory: string, stage: Stage | 'evaluate-best' | `train-${number}`): string {
+export function positionFile(
+  directory: string,
+  stage: Stage | `${'evaluate' | 'evaluate-ms'}-best` | `train-${number}`,
+): string {
   return path.join(directory, 'stages', `${stage}.position.json`);
 }
 

@@ -3,6 +3,7 @@ import { formatBytes, formatNumber, formatPercent, formatSeconds } from '../supp
 import { ProgressFile } from './log.js';
 import { explainOutOfMemory } from './resources.js';
 import { POSITION_SECONDS, positionFile, type StageContext, type StageResult } from './stage-results.js';
+import { stageThreads } from './stage-threads.js';
 import type { EventFile } from './tensorboard.js';
 import { evaluateBest, type ValidationOptions } from './validation.js';
 
@@ -82,6 +83,7 @@ async function evaluate(
   const { evaluate } = await import('../evaluation/evaluate.js');
   const details = await evaluate({
     ...context,
+    threads: await stageThreads(context, stage),
     weights: context.weights,
     multiScale,
     position: {
@@ -94,7 +96,7 @@ async function evaluate(
       say(`image ${done}/${total}, ${formatSeconds(secondsLeft)} left`);
     },
   });
-  const best = multiScale ? null : await evaluateBest(context, details.mIoU, say);
+  const best = await evaluateBest(context, multiScale ? null : details.mIoU, say);
   const { images, skippedImages, seconds, mIoU, mAcc, aAcc } = details;
   const events = await (await eventFiles(context))?.create(context.directory, context.beforeWrite);
   await events?.add(context.experiment.training.iterations, {

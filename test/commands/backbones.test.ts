@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -6,7 +7,7 @@ import { architecture } from '../../src/network/architecture.js';
 import { initialValue, parameterSpecs } from '../../src/network/parameters.js';
 import { resolve } from '../../src/recipe/resolve.js';
 import { saveWeights } from '../../src/weights/convert.js';
-import { fcnProcess } from '../helpers/command.js';
+import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { httpsServer } from '../helpers/https-server.js';
 
@@ -55,9 +56,8 @@ async function workplace(t: ExecutionContext) {
   const server = await httpsServer(t, content);
   const setLink = (link: string) => writeFileSync(inside('mine.yaml'), tableFile(link));
   setLink(`${server.origin}/models/${name}`);
-  const env = { ...server.env, FCN_CACHE_DIR: inside('cache') };
   const run = (parameters: string[], more: NodeJS.ProcessEnv = {}) =>
-    fcnProcess(parameters, { cwd, env: { ...env, ...more } });
+    fcn(parameters, { cwd, env: { FCN_CACHE_DIR: inside('cache'), ...more } });
   const train = (...more: string[]) => run(['train', '--file', 'mine.yaml', '--engine', 'wasm', '--fresh', ...more]);
   const generate = () => run(['datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128']);
   return { cwd, inside, content, sha256, name, server, setLink, run, train, generate };
@@ -156,6 +156,40 @@ test('FCN_MIRROR replaces the host of a link; a file at the place that the advic
     source: 'cache',
     file: path.join(cwd, 'cache', 'pretrained', name),
   });
+});
+
+test('the way of a published row: doctor names what is missing, its commands fetch it, and the row would start', async (t) => {
+  const { inside, name, content, server, run } = await workplace(t);
+  const mine = ['mine', '--file', 'mine.yaml', '--engine', 'wasm', '--offline'];
+  const before = await run(['doctor', ...mine]);
+  t.is(before.code, 2, before.stderr);
+  const found = before.stdout.replaceAll(/\s+/g, ' ');
+  t.regex(found, /✗ data .* fcn datasets generate cityscapes --data-root data .*✗ backbone /);
+  t.is((await run(['datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128'])).code, 0);
+
+  // The link and the command are printed whole, to be pasted; with a connection elsewhere, the link gives the file.
+  const [, link] = /Download (https:\S+) elsewhere/.exec(found)!;
+  t.is(link, `${server.origin}/models/${name}`);
+  const elsewhere = { FCN_CACHE_DIR: inside('elsewhere') };
+  const fetched = await run(['weights', 'fetch', 'mine', '--file', 'mine.yaml', '--backbone', '--json'], elsewhere);
+  t.is(fetched.code, 0, fetched.stdout);
+  t.deepEqual(
+    server.seen.map((request) => request.path),
+    [`/models/${name}`],
+  );
+  const { file } = JSON.parse(fetched.stdout) as { file: string };
+  t.deepEqual(readFileSync(file), content);
+  const [command] = /mkdir -p [\s\S]*? && [\s\S]*?cp FILE[\s\\]+\S+/.exec(before.stdout)!;
+  execFileSync('sh', ['-c', command.replace('FILE', file)], { cwd: inside() });
+
+  const after = await run(['doctor', ...mine]);
+  t.is(after.code, 0, after.stdout);
+  t.regex(after.stdout, /^✓ backbone /m);
+  t.regex(after.stdout, /^Nothing is missing: the run would start\.$/m);
+  const dry = await run(['reproduce', ...mine, '--dry-run', '--stage', 'train']);
+  t.is(dry.code, 0, dry.stderr);
+  t.regex(dry.stdout, /^Nothing is missing: the run would start\.$/m);
+  t.is(server.seen.length, 1, 'nothing else was fetched');
 });
 
 test('weights fetch: --from tells by the hash which file it is; --offline names file and place', async (t) => {

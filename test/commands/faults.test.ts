@@ -56,7 +56,7 @@ test.serial('a truncated image is found before training by a full check', async 
 test.serial('a truncated image found during training ends the run with its name', async (t) => {
   const { cwd, image, runs } = await smallSet(t);
   await cut(image);
-  const { code, stderr } = await fcn(['train', ROW, ...TINY, ...SET('iterations=8')], { cwd });
+  const { code, stderr } = await fcn(['train', ROW, ...TINY, ...SET('iterations=3')], { cwd });
   t.true(stderr.includes(`error: ${path.relative(cwd, image)}: the image cannot be decoded`), stderr);
   t.regex(stderr, /next: .*--skip-bad N/);
   t.is(code, 2);
@@ -70,7 +70,7 @@ test.serial(
     await cut(image);
     await cut(validationImage);
     const stages = ['--stage', 'train', '--stage', 'evaluate'];
-    const parameters = ['reproduce', ROW, ...TINY, ...SET('iterations=8'), ...stages, '--skip-bad', '2'];
+    const parameters = ['reproduce', ROW, ...TINY, ...SET('iterations=3'), ...stages, '--skip-bad', '2'];
     const { code, stdout, stderr } = await fcn([...parameters, '--check-data', 'full'], { cwd });
     t.is(code, 0, stderr);
     t.regex(stderr, /loss \S+; unreadable samples replaced: 1$/m);
@@ -143,7 +143,7 @@ withSmallDisk('a disk that fills up at a checkpoint keeps the checkpoints before
 
 test.serial('a clock that is set back during a run changes nothing', async (t) => {
   const { cwd, runs } = await smallSet(t);
-  const { code, stderr } = await fcnProcess(['train', ROW, ...TINY, ...SET('iterations=4')], {
+  const { code, stderr } = await fcnProcess(['train', ROW, ...TINY, ...SET('iterations=2')], {
     cwd,
     env: await wrongClock(cwd, `existsSync(${JSON.stringify(runs)}) ? -${DAY} : 0`),
   });
@@ -182,7 +182,7 @@ test.serial('a damaged checkpoint is reported, and training resumes from the one
 
 test.serial('a run that cannot fit is refused before it starts, with numbers', async (t) => {
   const { cwd, runs } = await smallSet(t);
-  const huge = [...TINY, ...SET('data.cropHw=[65536,65536]', 'data.imageScaleWh=[65536,65536]')];
+  const huge = [...TINY, ...SET('width=512', 'data.cropHw=[4096,4096]', 'data.imageScaleWh=[4096,4096]')];
   const { code, stderr } = await fcn(['train', ROW, ...huge], { cwd });
   t.regex(
     stderr,

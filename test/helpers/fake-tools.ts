@@ -1,5 +1,7 @@
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { npmPackageFolder } from '../../src/engines/tool.js';
@@ -34,7 +36,7 @@ for argument; do
   previous="$argument"
 done
 case "$output" in
-  *tfjs_binding* | *operations*) exec g++ -shared -fPIC -I"$FAKE_INCLUDE" "$FAKE_FOLDER/stub.cc" -o "$output";;
+  *tfjs_binding* | *operations*) exec cp "$FAKE_STUB" "$output";;
 esac
 exec g++ "$@"
 `;
@@ -48,6 +50,22 @@ static napi_value Initialise(napi_env env, napi_value exports) {
 }
 NAPI_MODULE(stub, Initialise)
 `;
+
+/** The folder of the compiled stub, which all tests of a process share. */
+let stubFolder: string | undefined;
+
+/** Compiles the stub once a process. */
+function compiledStub(): string {
+  if (stubFolder === undefined) {
+    const folder = mkdtempSync(path.join(os.tmpdir(), 'fcn-test-'));
+    process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+    const include = path.join(npmPackageFolder('node-api-headers'), 'include');
+    const parameters = ['-shared', '-fPIC', `-I${include}`, '-x', 'c++', '-', '-o', path.join(folder, 'stub.node')];
+    execFileSync('g++', parameters, { input: STUB });
+    stubFolder = folder;
+  }
+  return path.join(stubFolder, 'stub.node');
+}
 
 export interface FakeTools {
   /** Where the fake pip takes wheels from. */
@@ -66,7 +84,6 @@ export async function fakeTools(t: ExecutionContext, folder: string): Promise<Fa
   const programs = path.join(folder, 'bin');
   const wheels = path.join(folder, 'wheels');
   await Promise.all([mkdir(programs), mkdir(wheels)]);
-  await writeFile(path.join(folder, 'stub.cc'), STUB);
   for (const [name, text] of [
     ['python3', PYTHON],
     ['python', PYTHON],
@@ -79,7 +96,7 @@ export async function fakeTools(t: ExecutionContext, folder: string): Promise<Fa
     PATH: `${programs}${path.delimiter}${process.env['PATH']}`,
     CXX: path.join(programs, 'fake-compiler'),
     FAKE_FOLDER: folder,
-    FAKE_INCLUDE: path.join(npmPackageFolder('node-api-headers'), 'include'),
+    FAKE_STUB: compiledStub(),
   });
   const calls = async (tool: string) => {
     const text = await readFile(path.join(folder, `${tool}.log`), 'utf8').catch(() => '');

@@ -1,23 +1,13 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
-import { temporaryFolder, writeFiles } from './folder.js';
+import { packageRoot } from '../../src/support/package.js';
 
-/** A certificate for 127.0.0.1 that only the tests trust, with its key. */
-const CERTIFICATE = `-----BEGIN CERTIFICATE-----
-MIIBXDCCAQKgAwIBAgIBATAKBggqhkjOPQQDAjAUMRIwEAYDVQQDDAlmY24gdGVz
-dHMwIBcNMjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBaMBQxEjAQBgNVBAMM
-CWZjbiB0ZXN0czBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABDk9kPvlkSXtSfUc
-8MnM8CdwJQ6TyoopL7U//QLLALlAMXKEMn/mXQsCnMIUG6A2oFR+H0fbMuwMNN3f
-o3WH0LajQzBBMA8GA1UdEQQIMAaHBH8AAAEwDwYDVR0TAQH/BAUwAwEB/zAdBgNV
-HQ4EFgQUo71FNAv/jtpOSwiGKMacisOPSZswCgYIKoZIzj0EAwIDSAAwRQIgLo3B
-N4B8OrXG1Gud8dEOL+A3gVSR/dcsAklX/Pa7GcwCIQD6QCkATfoUlBvHmHptthsH
-Z2nSd0sNYFzzGUywoh3q2A==
------END CERTIFICATE-----
-`;
+/** A certificate for 127.0.0.1 that only the tests trust (ava.config.mjs), and its key below. */
+const CERTIFICATE = readFileSync(path.join(packageRoot(), 'test', 'helpers', 'certificate.pem'));
 const KEY = `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg/tflO5ijvu7ahfTi
 jwKGbl/hgVerZosQXnmSZ7U2DwuhRANCAAQ5PZD75ZEl7Un1HPDJzPAncCUOk8qK
@@ -28,8 +18,6 @@ KS+1P/0CywC5QDFyhDJ/5l0LApzCFBugNqBUfh9H2zLsDDTd36N1h9C2
 interface HttpsServer {
   /** https://127.0.0.1:PORT */
   readonly origin: string;
-  /** Makes a command trust the server. */
-  readonly env: NodeJS.ProcessEnv;
   /** Of each request: the path, and the range if one was asked for. */
   readonly seen: { readonly path: string; readonly range: string | undefined }[];
   content: Uint8Array;
@@ -38,12 +26,10 @@ interface HttpsServer {
 }
 
 /**
- * An https server of one file, on this machine only, for commands in processes of their own. It honours Range with If-Range. A path
+ * An https server of one file, on this machine only; test processes trust it. It honours Range with If-Range. A path
  * below /plain/ redirects to an http address.
  */
 export async function httpsServer(t: ExecutionContext, content: Uint8Array): Promise<HttpsServer> {
-  const folder = await temporaryFolder(t);
-  await writeFiles(folder, { 'certificate.pem': CERTIFICATE });
   const server = createServer({ cert: CERTIFICATE, key: KEY }, ({ url = '/', headers }, response) => {
     state.seen.push({ path: url, range: headers.range });
     if (url.startsWith('/plain/')) {
@@ -70,7 +56,6 @@ export async function httpsServer(t: ExecutionContext, content: Uint8Array): Pro
   });
   const state: HttpsServer = {
     origin: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    env: { NODE_EXTRA_CA_CERTS: path.join(folder, 'certificate.pem') },
     seen: [],
     content,
     cut: null,

@@ -65,9 +65,8 @@ export async function generateDatasets(t: ExecutionContext, cwd: string, dataset
 /** Every stage of rows with the changes, by the real command. */
 export function reproduce(cwd: string, parameters: readonly string[], engine = 'wasm'): Promise<CommandResult> {
   const changes = CHANGES.flatMap((change) => ['--set', change]);
-  return fcnProcess(['reproduce', ...parameters, '--profile', 'smoke', '--engine', engine, '--json', ...changes], {
-    cwd,
-  });
+  const run = engine === 'wasm' ? fcn : fcnProcess;
+  return run(['reproduce', ...parameters, '--profile', 'smoke', '--engine', engine, '--json', ...changes], { cwd });
 }
 
 /** That a completed row is recorded as itself, with the changes and no other, and with every figure. */

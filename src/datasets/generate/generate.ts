@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { Dataset } from '../../data/dataset.js';
 import type { Size } from '../../data/image.js';
 import type { SyntheticSettings } from '../../data/markers.js';
-import { defaultWorkers, WorkerPool } from '../../data/workers/pool.js';
+import { defaultWorkers, doInWorkers } from '../../data/workers/pool.js';
 import { UserError } from '../../support/errors.js';
 import { isThere, writeFileAtomic } from '../../support/files.js';
 import type { GenerateWorkerData } from './generate-worker.js';
@@ -104,6 +104,9 @@ interface PaintOptions extends Omit<GenerateOptions, 'images'> {
   readonly size: Size;
 }
 
+/** Fewer are painted before another worker has started. */
+const PIXELS_A_WORKER = 2 ** 18;
+
 async function missingOf(tasks: readonly GenerateTask[], directory: string): Promise<GenerateTask[]> {
   const missing: GenerateTask[] = [];
   for (const task of tasks) {
@@ -125,13 +128,17 @@ export async function paintFiles(tasks: readonly GenerateTask[], options: PaintO
   onProgress?.(done, tasks.length);
   if (missing.length === 0) return 0;
   const data: GenerateWorkerData = { directory, dataset, size, seed };
-  const workers = Math.min(options.workers ?? defaultWorkers() + 1, missing.length);
-  const module = new URL('./generate-worker.js', import.meta.url);
-  const pool = await WorkerPool.start<GenerateTask, null>(module, workers, data);
-  try {
-    await pool.runAll(missing, workers, { signal, onResult: () => onProgress?.(++done, tasks.length) });
-  } finally {
-    await pool.close();
-  }
+  const worthwhile = Math.min(
+    defaultWorkers() + 1,
+    Math.ceil((missing.length * size.height * size.width) / PIXELS_A_WORKER),
+  );
+  await doInWorkers<GenerateTask, null>(new URL('./generate-worker.js', import.meta.url), {
+    workers: options.workers ?? worthwhile,
+    workerData: data,
+    tasks: missing,
+    count: missing.length,
+    signal,
+    onResult: () => onProgress?.(++done, tasks.length),
+  });
   return missing.length;
 }

@@ -25,11 +25,22 @@ const MASK = 255;
 /** At most 255 classes: 255 is reserved for pixels that are not counted. */
 const MOST_CLASSES = 255;
 
-/** The colour of a class without one: the colours of Pascal VOC's label maps, which differ as much as possible. */
+/** Degrees between the hues of one class and the next: the golden angle, so that any number of hues is spread evenly. */
+const HUE_STEP = 137.508;
+
+/** Lightness of one class and the next: neighbours on the circle of hues differ in it. */
+const LIGHTNESS = [0.5, 0.72, 0.34] as const;
+
+/** The colour of a class without one. No class is black or white: pages show pixels that are not counted in black. */
 function standardColour(id: number): readonly [number, number, number] {
-  const channel = (first: number) =>
-    Array.from({ length: 8 }, (_, bit) => ((id >> (3 * bit + first)) & 1) << (7 - bit)).reduce((sum, one) => sum + one);
-  return [channel(0), channel(1), channel(2)];
+  const hue = (210 + id * HUE_STEP) % 360;
+  const lightness = LIGHTNESS[id % LIGHTNESS.length]!;
+  const chroma = 0.8 * Math.min(lightness, 1 - lightness);
+  const channel = (offset: number) => {
+    const at = (offset + hue / 30) % 12;
+    return Math.round(255 * (lightness - chroma * Math.max(-1, Math.min(at - 3, 9 - at, 1))));
+  };
+  return [channel(0), channel(8), channel(4)];
 }
 
 /** Names of classes: the given ones, or numbered ones. Two classes are a background and what is looked for. */
@@ -70,12 +81,12 @@ function proposeValues(survey: Survey, given: readonly string[] | undefined): Pr
   if (last === undefined || counted.length + (given?.length === 1 ? 1 : 0) < 2) {
     return { mistakes: [`All label maps hold only ${listed(values)}: at least two classes are needed.`] };
   }
-  const all = `label values ${listed(counted)}`;
+  const all = `values ${listed(counted)}`;
   // Grey levels that are far apart are made for the eye: they are numbered.
   if (given === undefined ? last >= 2 * counted.length : last >= given.length) {
     const withLast = given?.length === values.length;
     const used = withLast ? values : counted;
-    return mapped(used, `label values ${listed(used)}, numbered from 0${withLast ? '' : also}`);
+    return mapped(used, `values ${listed(used)}, numbered from 0${withLast ? '' : also}`);
   }
   if (counted[0] === 1 && counted.length === last && (given === undefined || given.length === last)) {
     return {

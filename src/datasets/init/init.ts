@@ -122,6 +122,12 @@ function sizeWarnings({ sizes }: Survey): string[] {
   return [`Images have ${sizes.length} sizes (${shown.join(', ')}${more}): all are fitted into one scale.`];
 }
 
+/** Says where to name classes that are only numbered. */
+const nameHints = ({ names }: ProposedClasses, { classes }: InitOptions): string[] =>
+  classes !== undefined || names.length === 2
+    ? []
+    : [`The classes have no names yet: give them with --classes, or write them into the data set's file.`];
+
 function countImages({ sources }: ProposedSplits): Record<string, number> {
   const images: Record<string, number> = {};
   for (const { split, names } of sources) images[split] = (images[split] ?? 0) + names.length;
@@ -195,7 +201,12 @@ export async function initialise(options: InitOptions): Promise<Initialised> {
     classes: proposed.names,
     labelReading: proposed.reading,
     splitReading: splits.reading,
-    warnings: [...partnerWarnings(pairs), ...sizeWarnings(survey), ...proposed.warnings],
+    warnings: [
+      ...partnerWarnings(pairs),
+      ...sizeWarnings(survey),
+      ...proposed.warnings,
+      ...nameHints(proposed, options),
+    ],
   };
 }
 

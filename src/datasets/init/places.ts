@@ -35,8 +35,8 @@ export function placeSources(
   needsLists: boolean,
 ) {
   const lists = needsLists || !areFolders;
-  // A data set's folder has a name of its own under the data root.
-  const inner = commonFolder([images, labels, ...(lists ? [directory] : [])]);
+  // A data set's folder has a name of its own under the data root. The lists stay beside the description, wherever it is moved.
+  const inner = commonFolder([images, labels]);
   const dataRoot = path.dirname(inner);
   const below = (folder: string) => slashes(path.relative(inner, path.resolve(folder)));
   const listFiles: NewFile[] = [];
@@ -52,7 +52,7 @@ export function placeSources(
       labels: below(path.join(labels, folder)),
       imageSuffix: group.imageSuffix,
       labelSuffix: group.labelSuffix,
-      list: lists ? below(file) : null,
+      list: lists ? `./lists/${label}.txt` : null,
     };
   });
   return { dataRoot, folder: path.basename(inner) || '.', sources: described, listFiles };

@@ -1,15 +1,17 @@
 import type { Size } from '../../data/image.js';
+import { withDefaults } from '../../recipe/defaults.js';
 import { formatNumber } from '../../support/format.js';
 import type { ProposedClasses } from './classes.js';
 import { MOST_DECODED, type Survey } from './survey.js';
 
-/** A source of a split as the data set's file has it; paths are relative to the data set's folder. */
+/** A source of a split as the data set's file has it; folders are relative to the data set's folder. */
 export interface DescribedSource {
   readonly split: string;
   readonly images: string;
   readonly labels: string;
   readonly imageSuffix: string;
   readonly labelSuffix: string;
+  /** Beside the data set's file. */
   readonly list: string | null;
 }
 
@@ -66,7 +68,7 @@ export function datasetText({ name, folder, classes, sources, splitReading, surv
       ? ['# A colour that means "no label" belongs here instead of among the classes: ignoreColours: [[0, 0, 0]]']
       : []),
     '',
-    `# Images and labels, ${splitReading}. Paths are relative to the folder above.`,
+    `# Images and labels, ${splitReading}. Folders are relative to the folder above; lists are beside this file.`,
     'splits:',
     ...splits,
     '',
@@ -108,6 +110,7 @@ export function experimentText({ name, dataRoot, classes, images, survey }: Desc
   const [width, height] = imageScaleWh(survey.sizes);
   const training = images['train'] ?? 0;
   const iterations = iterationsFor(training);
+  const { cropHw } = withDefaults({ data: { imageScaleWh: [width, height] } })['data'] as { cropHw: number[] };
   const batch = Math.min(BATCH, Math.max(1, training));
   return [
     '# yaml-language-server: $schema=./schemas/experiment.json',
@@ -118,7 +121,7 @@ export function experimentText({ name, dataRoot, classes, images, survey }: Desc
     '',
     'recipe:',
     `  model: { classes: ${classes.names.length} } # as many as ${name}.yaml has`,
-    `  # Images are fitted into this [width, height] and cropped to at most 512 × 512.`,
+    `  # Images are fitted into this [width, height], and training takes crops of ${cropHw.join(' × ')} (height × width).`,
     `  data: { dataset: ${scalar(`${name}.yaml`)}, imageScaleWh: [${width}, ${height}] }`,
     `  training: { ${batch < BATCH ? `batch: ${batch}, ` : ''}iterations: ${iterations} } # of ${formatNumber(batch, 'image')}: ${Math.round((batch * iterations) / Math.max(1, training))} times each`,
     '',

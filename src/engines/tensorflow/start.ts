@@ -65,6 +65,7 @@ export async function startTensorflow(
     device,
     isNative: true,
     convolution: device === 'cpu' && operations.winogradInstructions !== null ? convolution : 'direct',
+    usesOneThread: false,
     isOutOfMemory: saysOutOfMemory,
     addressableBytes: null,
     withShapes: (work) => {

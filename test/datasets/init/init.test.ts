@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync } from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { loadDataset } from '../../../src/data/description.js';
@@ -105,8 +105,14 @@ test('class ids keep their numbers, and 255 is not counted', async (t) => {
   t.deepEqual(dataset.classes, ['class 0', 'class 1', 'class 2', 'class 3']);
   t.is(dataset.ignoreIndex, 255);
   t.is(dataset.labels, undefined);
-  t.is(written.labelReading, 'label values 0, 1 and 3; 255 is not counted');
-  t.deepEqual(written.warnings, ['No label map holds the value 2.']);
+  t.is(written.labelReading, 'values 0, 1 and 3; 255 is not counted');
+  t.deepEqual(written.warnings, [
+    'No label map holds the value 2.',
+    "The classes have no names yet: give them with --classes, or write them into the data set's file.",
+  ]);
+  const colours = dataset.palette.map(String);
+  t.is(new Set(colours).size, 4);
+  t.false(colours.includes('0,0,0'), 'pages show pixels that are not counted in black');
 });
 
 test('ids from 1 on leave 0 out, and grey levels are numbered', async (t) => {
@@ -203,6 +209,14 @@ test('lists decide the splits, whether they name files or only names', async (t)
   const { images, datasetFile } = await init(folder, { lists });
   t.deepEqual(images, { train: 2, val: 1 });
   t.is(readFileSync(path.join(path.dirname(datasetFile), 'lists/train.txt'), 'utf8'), 'c\nx/a\n');
+  const renamed = path.join(folder, 'renamed');
+  renameSync(path.dirname(datasetFile), renamed);
+  const moved = path.join(renamed, path.basename(datasetFile));
+  const dataset = await loadDataset(moved);
+  const dataRoot = dataRootOf(path.join(renamed, 'experiment.yaml'))!;
+  const { problems } = await verifyDataset({ dataset, dataRoot, fast: false, signal: new AbortController().signal });
+  t.deepEqual(problems, [], 'the lists are beside the file');
+  renameSync(renamed, path.dirname(datasetFile));
 
   await writeFiles(folder, { 'train.txt': 'a\nnone\n', 'val.txt': 'a\n', 'other.txt': 'c\n' });
   const error = await t.throwsAsync(init(folder, { force: true, lists: [...lists, path.join(folder, 'other.txt')] }), {
