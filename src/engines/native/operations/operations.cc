@@ -10,6 +10,7 @@
 #include "finite.h"
 #include "max-pool.h"
 #include "momentum.h"
+#include "winograd-filter-gradient.h"
 
 namespace {
 
@@ -23,6 +24,7 @@ napi_value Initialise(napi_env env, napi_value exports) {
     fcn::RegisterFinite();
     fcn::RegisterMaxPool();
     fcn::RegisterMomentum();
+    fcn::RegisterWinogradFilterGradient();
     registered = true;
   } catch (const std::exception &error) {
     napi_throw_error(env, nullptr, error.what());
