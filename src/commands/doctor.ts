@@ -42,6 +42,7 @@ export default class Doctor extends BaseCommand {
     'evaluate-every': flags.evaluateEvery,
     engine: flags.engine,
     deterministic: flags.deterministic,
+    convolution: flags.convolution,
     'data-root': flags.dataRoot,
     runs: flags.runs,
     results: flags.results,
@@ -76,7 +77,7 @@ export default class Doctor extends BaseCommand {
     const { checkRuns, refusalOf } = await import('../runs/checks.js');
     const { formatChecks } = await import('../runs/check-report.js');
     const { outputWidth } = await import('../terminal/layout.js');
-    const { table, all, file, profile, seed = 0, engine, deterministic, runs, results, force } = flags;
+    const { table, all, file, profile, seed = 0, engine, deterministic, convolution, runs, results, force } = flags;
     const rows = selectRows({ patterns, table, all, file });
     const weights = flags.weights === undefined ? undefined : (await findWeights(flags.weights, runs)).file;
     requireOneRow(rows, weights);
@@ -94,6 +95,7 @@ export default class Doctor extends BaseCommand {
       keepCheckpoints: flags.keep,
       engine,
       deterministic,
+      convolution,
       runs,
       results,
       force,

@@ -61,13 +61,14 @@ export default class Predict extends BaseCommand {
     ...flags.experiment,
     runs: flags.runs,
     engine: flags.engine,
+    convolution: flags.convolution,
     offline: flags.offline,
   };
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Predict);
     const { formatPredictions, predict } = await import('../runs/predict.js');
-    const { row, file, profile, seed, weights, runs, out, truth, slide, opacity, engine } = flags;
+    const { row, file, profile, seed, weights, runs, out, truth, slide, opacity, engine, convolution } = flags;
     const { failed, ...predicted } = await predict({
       inputs: args.images,
       recipe: { row, file, profile, isProfileGiven: this.isGiven('profile'), seed, overrides: overridesOf(flags) },
@@ -81,6 +82,7 @@ export default class Predict extends BaseCommand {
       slide,
       opacity: opacity / 100,
       engine,
+      convolution,
       offline: flags.offline,
       signal: this.interruptSignal(),
       note: (text) => this.note(text),

@@ -1,4 +1,4 @@
-import type { Engine, EngineName } from '../engines/engine.js';
+import type { ConvolutionMode, Engine, EngineName } from '../engines/engine.js';
 import { startEngine } from '../engines/selection.js';
 import { createKernels } from '../kernels/create.js';
 import { InterruptedError, UserError } from '../support/errors.js';
@@ -89,6 +89,7 @@ export async function transformChecks(
 
 interface VerifyOptions {
   readonly engine: EngineName | 'auto';
+  readonly convolution: ConvolutionMode;
   /** Folder of a set of reference data; default: the one that comes with the package. */
   readonly reference?: string | undefined;
   /** Only cases with matching names; may contain `*` and `?`. */
@@ -123,7 +124,7 @@ export async function verify(options: VerifyOptions): Promise<Verification> {
   const { signal } = options;
   const message = 'Verification interrupted.';
   const pause = pauses({ signal, message });
-  const engine = await startEngine({ engine: options.engine });
+  const engine = await startEngine(options);
   const results: { name: string; findings: Findings }[] = [];
   const stages = chosen.map(
     (name): ShownStage => ({

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import type { OperationAttribute } from '../engine.js';
 
 /** Shape of an input or output, and the bytes of an element. */
@@ -67,16 +68,67 @@ const OWN_SCRATCH: Readonly<Record<string, Scratch>> = {
   FcnMaxPoolGradient: ([gradient]) => (4 * elementsOf(gradient!)) / gradient!.shape[0]!,
 };
 
-/** What an operation allocates besides its outputs, in bytes: by TensorFlow's allocator, and by the C library. */
+/** As in native/operations/winograd-convolution.cc, whose constants these are; up to a few paddings. */
+const WINOGRAD = {
+  narrowFilter: 128 * 128,
+  mostColumns: 512,
+  mostDepth: 256,
+  tileRow: 256 + 16,
+  ownStrip: 28,
+  sharedStrip: 128,
+  section: 512,
+} as const;
+
+/**
+ * Bytes of work memory of a Winograd convolution: the transformed filter, the transformed tiles of a strip or of one for each thread, and
+ * their products.
+ * @param m Width of a tile of outputs.
+ */
+function winogradWorkBytes(m: number, inputs: number, outputs: number, { shape }: StoredShape): number {
+  const points = (m + 2) ** 2;
+  // The whole image in full tiles, and the phases' last ones.
+  const tiles = (2 * shape[0]! * shape[1]! * shape[2]!) / m ** 2;
+  const factor = m === 2 ? 2 : 1;
+  if (inputs * outputs <= WINOGRAD.narrowFilter) {
+    const strips = availableParallelism() * Math.min(tiles, WINOGRAD.ownStrip * factor);
+    return FLOAT_BYTES * points * (inputs * outputs + strips * (WINOGRAD.tileRow + outputs + 16));
+  }
+  const columns = Math.min(outputs, WINOGRAD.mostColumns);
+  const strip = WINOGRAD.sharedStrip * factor;
+  const section = Math.max((WINOGRAD.section * factor * WINOGRAD.mostColumns) / columns, strip);
+  const products = Math.min(tiles, section) * (columns + 16);
+  const depth = Math.min(inputs, WINOGRAD.mostDepth);
+  return FLOAT_BYTES * points * (depth * columns + Math.min(tiles, strip) * WINOGRAD.tileRow + products);
+}
+
+/** As `SCRATCH`, of what the process keeps once it has been needed: the work memory that the Winograd convolutions share. */
+const KEPT: Readonly<Record<string, Scratch>> = {
+  FcnWinogradConvolution: ([, filter], [y], attribute) =>
+    winogradWorkBytes(attribute('tile') as number, filter!.shape[2]!, filter!.shape[3]!, y!),
+  FcnWinogradInputGradient: ([, filter], [x], attribute) =>
+    winogradWorkBytes(attribute('tile') as number, filter!.shape[3]!, filter!.shape[2]!, x!),
+};
+
+export interface ScratchBytes {
+  /** By TensorFlow's allocator. */
+  readonly allocator: number;
+  /** By the C library. */
+  readonly library: number;
+  /** Shared by all operations, and not freed. */
+  readonly kept: number;
+}
+
+/** What an operation allocates besides its outputs, in bytes. */
 export function scratchBytes(
   name: string,
   attributes: readonly OperationAttribute[],
   inputs: readonly StoredShape[],
   outputs: readonly StoredShape[],
-): { readonly allocator: number; readonly library: number } {
+): ScratchBytes {
   const attribute = (wanted: string) => attributes.find((each) => each.name === wanted)?.value;
   return {
     allocator: SCRATCH[name]?.(inputs, outputs, attribute) ?? 0,
     library: OWN_SCRATCH[name]?.(inputs, outputs, attribute) ?? 0,
+    kept: KEPT[name]?.(inputs, outputs, attribute) ?? 0,
   };
 }

@@ -107,6 +107,7 @@ export async function startWasm(): Promise<Engine> {
     native: null,
     device: 'cpu',
     isNative: false,
+    convolution: 'direct',
     isOutOfMemory: (error) =>
       saysOutOfMemory(error) || (/^Aborted\(/.test(error.message) && tf.memory().numBytes >= HELD_BY_FULL_HEAP),
     addressableBytes: WASM_HEAP_LIMIT,

@@ -2,6 +2,7 @@ import type { Tensor, Tensor4D } from '@tensorflow/tfjs-core';
 import type { OperationAttribute } from '../../engines/engine.js';
 import { type ConvolutionGeometry, type ConvolutionKernels, type Shape4D, thenDispose } from '../kernels.js';
 import type { Operations } from './operations.js';
+import type { WinogradConvolutions } from './winograd.js';
 
 /**
  * oneDNN reads an NHWC image with a channel stride of a power of two ≥ 4 KiB through few cache sets: 3×3 convolutions of
@@ -10,20 +11,31 @@ import type { Operations } from './operations.js';
  */
 const SLICE_CHANNELS = { forward: 512, filterGradient: 256 } as const;
 
-/** Conv2D and its gradients by TensorFlow's own operations, dilated ones included. */
-export function tensorflowConvolutionKernels(operations: Operations): ConvolutionKernels {
+/**
+ * Conv2D and its gradients by TensorFlow's own operations, dilated ones included.
+ * @param winograd For the convolutions that need fewer operations so; null: all are direct.
+ */
+export function tensorflowConvolutionKernels(
+  operations: Operations,
+  winograd: WinogradConvolutions | null,
+): ConvolutionKernels {
   const onCpu = operations.engine.device === 'cpu';
 
-  const convolution: ConvolutionKernels['convolution'] = (x, filter, geometry) => {
+  const direct = (x: Tensor4D, filter: Tensor4D, geometry: ConvolutionGeometry): Tensor4D => {
     const stored = operations.castLike(filter, x);
     return thenDispose(convolutionOfStored(operations, x, stored, geometry), stored);
   };
 
   return {
-    convolution,
+    convolution(x, filter, geometry) {
+      const tile = winograd?.tileOf(x, filter.shape, geometry) ?? null;
+      return tile === null ? direct(x, filter, geometry) : winograd!.convolution(tile, x, filter, geometry);
+    },
 
     convolutionBias(x, filter, bias, geometry, relu) {
-      const y = convolution(x, filter, geometry);
+      const tile = winograd?.tileOf(x, filter.shape, geometry) ?? null;
+      if (tile !== null) return winograd!.convolution(tile, x, filter, geometry, { bias, relu });
+      const y = direct(x, filter, geometry);
       const stored = operations.castLike(bias, y);
       const attributes = [operations.typeOf(y), operations.attribute('data_format', 'NHWC')];
       const biased = thenDispose(operations.run<Tensor4D>('BiasAdd', attributes, [y, stored]), y, stored);
@@ -32,6 +44,8 @@ export function tensorflowConvolutionKernels(operations: Operations): Convolutio
 
     convolutionInputGradient(gradient, filter, inputShape, geometry) {
       const kernelSize = filter.shape[0];
+      const tile = winograd?.tileOfInputGradient(gradient, filter.shape, inputShape, geometry) ?? null;
+      if (tile !== null) return winograd!.inputGradient(tile, gradient, filter, geometry);
       return summedInFloat32(operations, kernelSize, geometry, [gradient], (gradient) => {
         const stored = operations.castLike(filter, gradient);
         const attributes = convolutionAttributes(operations, gradient, kernelSize, geometry);

@@ -1,6 +1,8 @@
 // The kernels of winograd-filter-gradient-kernels.h in the vectors of one instruction set. Without include guard, like
 // winograd-vector.h: winograd-filter-gradient-kernels.cc includes it once for each set.
 
+#include <algorithm>
+
 #include "winograd-vector.h"
 
 namespace fcn {
@@ -63,10 +65,15 @@ FCN_TARGET void TransformGradient(const Geometry &geometry, const T *gradients, 
                                   int64_t count, float *to, const Strides &strides) {
   const T *pixels[kTilesOfCall][M][M];
   for (int64_t tile = 0; tile < count; ++tile) GradientPixels<M>(geometry, gradients, zeros, tiles[tile], pixels[tile]);
+  // Half of the last group may have no channels.
+  const T *none[M][M];
+  for (auto &row : none) std::fill_n(row, M, zeros);
   for (int64_t group = 0; group < geometry.outputs; group += kOutputGroup) {
     for (int64_t tile = 0; tile < count; ++tile) {
       for (int64_t lane = 0; lane < kOutputGroup; lane += kLanes) {
-        GradientTile<M>(pixels[tile], group + lane, to + tile * kOutputGroup + lane, strides.position);
+        const bool exists = group + lane < geometry.outputs;
+        GradientTile<M>(exists ? pixels[tile] : none, exists ? group + lane : 0, to + tile * kOutputGroup + lane,
+                        strides.position);
       }
     }
     to += strides.group;

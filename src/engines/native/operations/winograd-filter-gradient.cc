@@ -50,13 +50,14 @@ class FilterGradient {
         kernels_(winograd::FilterGradientKernelsOf<M, T>(winograd::InstructionSetHere())),
         tiles_(winograd::TilesOf(geometry, M)),
         count_(static_cast<int64_t>(tiles_.size())),
+        groups_(Parts(geometry.outputs, kOutputGroup)),
         zeros_(std::max(geometry.inputs, geometry.outputs), T{}) {
     strip_ = std::min(count_, strip == 0 ? kTilesOfStrip : Parts(strip, kTilesOfSum) * kTilesOfSum);
     block_ = std::min(geometry.inputs, kInputsOfBlock);
     const int64_t kept = geometry.inputs > block_ ? count_ : strip_;
     of_input_ = {static_cast<size_t>(strip_ * block_ + kPadding), static_cast<size_t>(strip_ * kInputGroup)};
-    of_gradient_ = {static_cast<size_t>(kept * geometry.outputs + kPadding), static_cast<size_t>(kept * kOutputGroup)};
-    row_ = geometry.outputs + kPadding;
+    of_gradient_ = {static_cast<size_t>(kept * groups_ * kOutputGroup + kPadding), static_cast<size_t>(kept * kOutputGroup)};
+    row_ = groups_ * kOutputGroup + kPadding;
     product_position_ = block_ * row_ + kPadding;
   }
 
@@ -97,8 +98,7 @@ class FilterGradient {
   }
 
   void MultiplyStrip(int64_t inputs, int64_t count, const float *gradient, bool add) const {
-    const int64_t groups = geometry_.outputs / kOutputGroup;
-    const int64_t shares = Parts(groups, kGroupsOfThread);
+    const int64_t shares = Parts(groups_, kGroupsOfThread);
     ParallelFor(kPositions * shares, [&](int64_t item) {
       const int64_t position = item / shares, share = item % shares;
       const float *a = input_ + position * of_input_.position;
@@ -106,7 +106,7 @@ class FilterGradient {
       float *c = product_ + position * product_position_;
       for (int64_t tile = 0; tile < count; tile += kTilesOfSum) {
         const int64_t some = std::min(kTilesOfSum, count - tile);
-        for (int64_t group = groups * share / shares; group < groups * (share + 1) / shares; ++group) {
+        for (int64_t group = groups_ * share / shares; group < groups_ * (share + 1) / shares; ++group) {
           for (int64_t channel = 0; channel < inputs; channel += kInputGroup) {
             kernels_.multiply(a + channel / kInputGroup * of_input_.group + tile * kInputGroup,
                               b + group * of_gradient_.group + tile * kOutputGroup, some,
@@ -123,6 +123,7 @@ class FilterGradient {
   const winograd::FilterGradientKernels<T> kernels_;
   const std::vector<winograd::Tile> tiles_;
   const int64_t count_;
+  const int64_t groups_;
   const std::vector<T> zeros_;
   int64_t strip_, block_;
   winograd::Strides of_input_, of_gradient_;
@@ -155,8 +156,8 @@ class WinogradFilterGradient : public StoredKernel<WinogradFilterGradient> {
                 TF_Dim(gradient, 2) == geometry.output_width,
             "the gradient must have the size of the convolution's output");
     Require(TF_TensorElementCount(gradient) > 0, "the convolution has no output");
-    Require(geometry.inputs % kInputGroup == 0 && geometry.outputs % kOutputGroup == 0,
-            "the channels must be multiples of 16, the filters of 32");
+    Require(geometry.inputs % kInputGroup == 0 && geometry.outputs % kInputGroup == 0,
+            "Winograd's filter gradient needs channels in multiples of 16");
     T *filter = Data<T>(call.Output(0, type_, {3, 3, geometry.inputs, geometry.outputs}));
     if (tile_ == 2) {
       FilterGradient<2, T>(geometry, Data<T>(image), Data<T>(gradient), strip_).Write(filter);
