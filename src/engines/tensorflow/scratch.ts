@@ -101,10 +101,35 @@ function winogradWorkBytes(m: number, inputs: number, outputs: number, { shape }
   return FLOAT_BYTES * points * (depth * columns + Math.min(tiles, strip) * WINOGRAD.tileRow + products);
 }
 
+/** Winograd tiles of a map along one axis: each of the `dilation` phases is tiled by itself. */
+export function tilesAlong(size: number, dilation: number, outputs: number): number {
+  let tiles = 0;
+  for (let phase = 0; phase < Math.min(dilation, size); phase++) {
+    tiles += Math.ceil(Math.ceil((size - phase) / dilation) / outputs);
+  }
+  return tiles;
+}
+
+/** As in native/operations/winograd-filter-gradient.cc, whose constants these are; up to a few paddings. */
+const FILTER_GRADIENT = { strip: 512, block: 128, group: 32 } as const;
+
+/** The same of the filter gradient: the transformed inputs and gradients of a strip, and a block of the transformed filter gradient. */
+function filterGradientWorkBytes(m: number, inputs: number, gradient: StoredShape, dilation: number): number {
+  const [images, height, width, outputs] = gradient.shape as [number, number, number, number];
+  const tiles = images * tilesAlong(height, dilation, m) * tilesAlong(width, dilation, m);
+  const strip = Math.min(tiles, FILTER_GRADIENT.strip);
+  const block = Math.min(inputs, FILTER_GRADIENT.block);
+  const columns = FILTER_GRADIENT.group * Math.ceil(outputs / FILTER_GRADIENT.group);
+  const kept = inputs > block ? tiles : strip;
+  return FLOAT_BYTES * (m + 2) ** 2 * (strip * block + kept * columns + block * (columns + 16));
+}
+
 /** As `SCRATCH`, of what the process keeps once it has been needed: the work memory that the Winograd convolutions share. */
 const KEPT: Readonly<Record<string, Scratch>> = {
   FcnWinogradConvolution: ([, filter], [y], attribute) =>
     winogradWorkBytes(attribute('tile') as number, filter!.shape[2]!, filter!.shape[3]!, y!),
+  FcnWinogradFilterGradient: ([gradient, x], _outputs, attribute) =>
+    filterGradientWorkBytes(attribute('tile') as number, x!.shape[3]!, gradient!, attribute('dilation') as number),
   FcnWinogradInputGradient: ([, filter], [x], attribute) =>
     winogradWorkBytes(attribute('tile') as number, filter!.shape[3]!, filter!.shape[2]!, x!),
 };
