@@ -27,7 +27,7 @@ using winograd::kTilesOfCall;
 using winograd::WorkMemory;
 
 // Tiles whose products are added up in registers: their 16 + 32 channels, 24 KiB, stay in the first cache.
-constexpr int64_t kTilesOfSum = 128;
+constexpr int64_t kTilesOfSum = 64;
 // A strip of 128 input and 128 output channels takes 19 MB. The scratch of src/engines/tensorflow/scratch.ts follows from these two.
 constexpr int64_t kTilesOfStrip = 512;
 constexpr int64_t kInputsOfBlock = 128;
