@@ -8,8 +8,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { decodeLabels, decodeRgb } from '../dist/src/data/decode.js';
+import { saveWeights } from '../dist/src/weights/convert.js';
 import { readCheckpoint } from '../dist/src/weights/load.js';
-import { saveWeights } from '../dist/src/weights/save.js';
 import { root } from './setup.mjs';
 
 const LARGEST_TOTAL = 5e6;

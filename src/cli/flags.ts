@@ -1,7 +1,7 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { AUTO_ENGINE, CONVOLUTION_MODES, ENGINE_NAMES } from '../engines/engine.js';
-import { CLASS_ORDERS } from '../evaluation/class-order.js';
+import { CLASS_ORDERS } from '../evaluation/class-figures.js';
 import type { Precision } from '../recipe/experiment.js';
 import { DATA_CHECKS } from '../runs/check-data.js';
 

@@ -1,5 +1,5 @@
 import type { InferredFlags } from '@oclif/core/interfaces';
-import type { ClassOrder } from '../evaluation/class-order.js';
+import type { ClassOrder } from '../evaluation/class-figures.js';
 import type { Stage } from '../records/record.js';
 import type { Resume } from '../runs/resumption.js';
 import type { CommandWith } from '../runs/run-check.js';

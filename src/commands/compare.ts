@@ -2,7 +2,7 @@ import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base.js';
 import * as flags from '../cli/flags.js';
-import { CLASS_ORDERS } from '../evaluation/class-order.js';
+import { CLASS_ORDERS } from '../evaluation/class-figures.js';
 import type { RunCatalogue } from '../runs/catalogue.js';
 
 export default class Compare extends BaseCommand {

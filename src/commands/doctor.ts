@@ -75,7 +75,7 @@ export default class Doctor extends BaseCommand {
     const { chooseStages, planRuns, requireOneRow } = await import('../runs/plan.js');
     const { findWeights } = await import('../runs/weights-argument.js');
     const { checkRuns, refusalOf } = await import('../runs/checks.js');
-    const { formatChecks } = await import('../runs/check-report.js');
+    const { formatChecks } = await import('../runs/checks.js');
     const { outputWidth } = await import('../terminal/layout.js');
     const { table, all, file, profile, seed = 0, engine, deterministic, convolution, runs, results, force } = flags;
     const rows = selectRows({ patterns, table, all, file });

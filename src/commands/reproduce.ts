@@ -3,7 +3,7 @@ import { explainError } from '../cli/base.js';
 import * as flags from '../cli/flags.js';
 import { overridesOf } from '../cli/flags.js';
 import { RunCommand } from '../cli/run-command.js';
-import type { ClassOrder } from '../evaluation/class-order.js';
+import type { ClassOrder } from '../evaluation/class-figures.js';
 import type { Table } from '../recipe/tables.js';
 import { STAGE_NAMES } from '../records/record.js';
 import type { RunCheckOptions } from '../runs/checks.js';
@@ -109,7 +109,7 @@ export default class Reproduce extends RunCommand {
   /** Shows what runs would take and what they lack. The exit code says whether they would start. */
   private async estimate(plan: readonly PlannedRun[], options: RunCheckOptions): Promise<object> {
     const { checkRuns, refusalOf } = await import('../runs/checks.js');
-    const { formatChecks } = await import('../runs/check-report.js');
+    const { formatChecks } = await import('../runs/checks.js');
     const { estimateSeries } = await import('../runs/estimate.js');
     const { formatEstimate } = await import('../runs/estimate-report.js');
     const { outputWidth } = await import('../terminal/layout.js');

@@ -87,14 +87,14 @@ export default class Table extends BaseCommand {
     if (flags.check) return this.check(report, flags.write, flags.format);
     if (flags.write !== undefined) return this.write(report, flags.write, flags.format);
     if (flags.file !== undefined && !flags.seeds && !flags['only-published']) {
-      const { ownLeaderboard } = await import('../tables/leaderboard/own-files.js');
+      const { ownLeaderboard } = await import('../tables/leaderboard/leaderboard.js');
       const board = await ownLeaderboard({ ...flags, file: flags.file }, this.noteLeftOut);
       if (board !== null) return this.printLeaderboard(board, report, flags.format ?? 'terminal', flags.wide);
     }
     const { formatReport } = await import('../tables/report.js');
     const { outputWidth } = await import('../terminal/layout.js');
     if (flags.summary) {
-      const { formatSummary } = await import('../tables/summary.js');
+      const { formatSummary } = await import('../tables/report.js');
       this.print(formatSummary(report, outputWidth()));
       return report;
     }

@@ -1,6 +1,6 @@
 import { promisify } from 'node:util';
 import { deflate, constants as zlib } from 'node:zlib';
-import { crc32 } from '../support/checksum.js';
+import { crc32 } from '../support/files.js';
 import type { Palette, Size } from './image.js';
 import { COLOUR_TYPE, SIGNATURE } from './png-read.js';
 

@@ -16,7 +16,7 @@ import {
   whyOtherLibrary,
   whyUnfit,
   writeBundle,
-} from './tensorflow/bundled-addons.js';
+} from './tensorflow/prepare-addons.js';
 import { platformName, wheelSource } from './tensorflow/release.js';
 import { runTool } from './tool.js';
 

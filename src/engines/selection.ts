@@ -9,8 +9,8 @@ import {
 } from './engine.js';
 import { convolvesBfloat16, listGpus } from './hardware.js';
 import { addonRecipe, findCompiler } from './tensorflow/addon.js';
-import { BUNDLED_FOR, bundleFolder, readBundle, whyUnfit } from './tensorflow/bundled-addons.js';
 import { type InstallManifest, inspectInstall } from './tensorflow/manifest.js';
+import { BUNDLED_FOR, bundleFolder, readBundle, whyUnfit } from './tensorflow/prepare-addons.js';
 import { currentBuild, installCommand, NODE_PACKAGE, wheelSource } from './tensorflow/release.js';
 import { npmPackageFolder, npmPackageVersion } from './tool.js';
 import { WASM_PACKAGE } from './wasm/start.js';

@@ -7,9 +7,7 @@ import { createEvaluationLoader, type EvaluationLoader } from '../data/loader.js
 import type { SkippedSamples } from '../data/problem.js';
 import type { Engine } from '../engines/engine.js';
 import { createKernels } from '../kernels/create.js';
-import { loadInferenceNetwork } from '../network/load.js';
-import { summarise } from '../network/load-report.js';
-import type { LoadSummary } from '../network/load-summary.js';
+import { type LoadSummary, loadInferenceNetwork, summarise } from '../network/load.js';
 import { NonFiniteOutputError } from '../network/overflow.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { InterruptedError, UserError } from '../support/errors.js';

@@ -8,15 +8,15 @@ import { formatNumber } from '../support/format.js';
 import { entryLines, wrap } from '../terminal/layout.js';
 import { whyNotComparable } from './comparability.js';
 import { hardwareName } from './environment.js';
-import { FIGURE_COLUMNS, FIGURES, formatSmallFigure } from './figures.js';
 import { recordProblems } from './problems.js';
 import { type RunRecord, readRecord, writeRecord } from './record.js';
+import { FIGURE_COLUMNS, FIGURES, formatSmallFigure } from './verdict.js';
 
 /**
  * Kinds of kept records, each in a folder of that name under the results. `full`: comparable with published figures; `smoke`:
  * of the smoke profile; `local`: of a changed recipe, an unpublished row, or synthetic data.
  */
-export const KEPT_KINDS = ['full', 'smoke', 'local'] as const;
+const KEPT_KINDS = ['full', 'smoke', 'local'] as const;
 type KeptKind = (typeof KEPT_KINDS)[number];
 
 /** Names in a folder, sorted; none if it does not exist or is a file. @throws UserError if it cannot be read. */
@@ -38,7 +38,7 @@ export interface FoundRecord {
 }
 
 /** The JSON files of a folder, sorted; none if it does not exist. */
-export function jsonFiles(folder: string): string[] {
+function jsonFiles(folder: string): string[] {
   return entries(folder)
     .filter((name) => name.endsWith('.json'))
     .map((name) => path.join(folder, name));
@@ -101,7 +101,7 @@ export function kindOf(record: RunRecord, tables: readonly Table[]): KeptKind {
 }
 
 /** File name of a kept record. */
-export function keptName({ row, run }: Pick<RunRecord, 'row' | 'run'>): string {
+function keptName({ row, run }: Pick<RunRecord, 'row' | 'run'>): string {
   return `${row}.${run}.json`;
 }
 
@@ -172,4 +172,55 @@ export function formatResults(records: readonly ListedRecord[], width: number): 
   });
   const count = KEPT_KINDS.map((kind) => `${records.filter((record) => record.kind === kind).length} ${kind}`);
   return [...parts, `${formatNumber(records.length, 'record')}: ${count.join(', ')}.`].join('\n\n');
+}
+
+interface ResultsCheck {
+  readonly records: number;
+  /** "FILE: what is wrong". */
+  readonly problems: readonly string[];
+}
+
+/** Without this check, a mistyped folder would pass as one without problems. */
+function requireFolder(folder: string): void {
+  try {
+    if (statSync(folder).isDirectory()) return;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw explainFileError(error, folder, 'read');
+    throw new UserError(
+      `${folder} does not exist: there are no kept records to check.`,
+      'Give the folder of the results with --results DIR; fcn results add makes one.',
+      { cause: error },
+    );
+  }
+  throw new UserError(`${folder} is a file; expected a folder.`, 'Give the folder of the results with --results DIR.');
+}
+
+/**
+ * Checks that every kept record is valid, is in the folder of its kind under its own name, and exists only once.
+ * @throws UserError if the folder of the results does not exist.
+ */
+export function checkResults(results: string): ResultsCheck {
+  requireFolder(results);
+  const tables = loadTables();
+  const problems: string[] = [];
+  const runs = new Map<string, string>();
+  const files = KEPT_KINDS.flatMap((kind) => jsonFiles(path.join(results, kind)).map((file) => ({ kind, file })));
+  for (const { kind, file } of files) {
+    const add = (problem: string) => problems.push(`${file}: ${problem}`);
+    try {
+      const record = readRecord(file);
+      for (const problem of recordProblems(record, tables)) add(problem);
+      if (path.basename(file) !== keptName(record)) add(`expected the name ${keptName(record)}`);
+      const belongs = kindOf(record, tables);
+      if (belongs !== kind) add(`belongs in ${path.join(results, belongs)}`);
+      const run = `${record.row} ${record.run}`;
+      const other = runs.get(run);
+      if (other !== undefined) add(`the same run as ${other}`);
+      runs.set(run, file);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      problems.push(error.message);
+    }
+  }
+  return { records: files.length, problems };
 }

@@ -7,8 +7,8 @@ import { canonicalJson, type Deviation, differences, isHashOf, resolveRow } from
 import type { Row, Table } from '../recipe/tables.js';
 import { UserError } from '../support/errors.js';
 import { evaluationProblems, jsonText, mismatch } from './evaluation-problems.js';
-import { FIGURES, figuresOf } from './figures.js';
 import { type RunRecord, STAGE_NAMES } from './record.js';
+import { FIGURES, figuresOf } from './verdict.js';
 
 /** Checks that exactly the completed stages have details, and that they have the data and weights they need. */
 function presenceProblems({ stages, details, weights, dataset, experiment }: RunRecord): string[] {

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { CONVOLUTION_MODES } from '../engines/engine.js';
-import { loadSummarySchema } from '../network/load-summary.js';
+import { loadSummarySchema } from '../network/load.js';
 import { experimentSchema, namePart } from '../recipe/experiment.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, writeFileAtomic } from '../support/files.js';
 import { compactJson } from '../support/json.js';
 import { check, formatFinding } from '../support/yaml.js';
-import { loadedBackboneSchema } from '../training/loaded-backbone.js';
+import { loadedBackboneSchema } from '../training/pretrained.js';
 
 /** The stages of a run, in order. */
 export const STAGE_NAMES = ['train', 'evaluate', 'evaluate-ms', 'benchmark'] as const;

@@ -118,7 +118,7 @@ export async function checkStart(experiment: Experiment, options: InputCheckOpti
   const { stages, offline, commandWith } = options;
   if (!stages.includes('train')) return null;
   if (initialWeights !== null) {
-    const { requireInitialWeights } = await import('./initial-weights.js');
+    const { requireInitialWeights } = await import('./weights-argument.js');
     const found = await orMistake(() => requireInitialWeights(experiment, options));
     if (!(found instanceof UserError)) return passed('weights', `training starts from ${found}`);
     return failed('weights', row, found, [commandWith(['--set', 'initialWeights=FILE'])]);

@@ -8,14 +8,14 @@ import { weightsIdentity } from '../weights/load.js';
 import type { CheckDataOptions } from './check-data.js';
 import { type CheckedRun, checkRun, refusalOf } from './checks.js';
 import { type RunIdentity, type RunSetup, requireWritable } from './directory.js';
-import { requireInitialWeights, withInitialWeights } from './initial-weights.js';
 import { givenWeights, recordedWeights } from './plan.js';
 import { precisionNote } from './precision.js';
 import type { InputOptions } from './preflight.js';
-import { recipeFilesHash } from './recipe-files.js';
 import type { Resume } from './resumption.js';
 import type { CommandWith } from './run-check.js';
+import { recipeFilesHash } from './run-recipe.js';
 import type { StageOptions } from './stage-runner.js';
+import { requireInitialWeights, withInitialWeights } from './weights-argument.js';
 
 export interface ExecuteOptions
   extends StageOptions,

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { SkippedSamples } from '../data/problem.js';
 import type { Engine } from '../engines/engine.js';
 import { holdsPredictions } from '../evaluation/position.js';
-import type { LoadSummary } from '../network/load-summary.js';
+import type { LoadSummary } from '../network/load.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { type RunRecord, recordSchema, type Stage } from '../records/record.js';
 import { sha256File } from '../support/files.js';

@@ -1,6 +1,6 @@
 import { SkippedSamples } from '../data/problem.js';
 import type { Engine } from '../engines/engine.js';
-import { formatLoadReport } from '../network/load-report.js';
+import { formatLoadReport } from '../network/load.js';
 import type { RunRecord, Stage } from '../records/record.js';
 import type { Lock } from '../support/lock.js';
 import { type DisplayMode, showStages } from '../terminal/display.js';

@@ -1,11 +1,10 @@
 import type { Stage } from '../records/record.js';
 import { formatBytes, formatNumber, formatPercent, formatSeconds } from '../support/format.js';
-import { evaluateBest } from './evaluate-best.js';
 import { ProgressFile } from './log.js';
 import { explainOutOfMemory } from './resources.js';
 import { POSITION_SECONDS, positionFile, type StageContext, type StageResult } from './stage-results.js';
 import type { EventFile } from './tensorboard.js';
-import type { ValidationOptions } from './validation.js';
+import { evaluateBest, type ValidationOptions } from './validation.js';
 
 type Say = (progress: string) => void;
 

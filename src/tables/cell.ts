@@ -1,14 +1,17 @@
 import type { Row } from '../recipe/tables.js';
 import { hardwareName } from '../records/environment.js';
+import type { RunRecord } from '../records/record.js';
 import {
   dependsOnHardware,
   type Figure,
+  type FigureTolerance,
   formatFigure,
+  judge,
   meanAndDeviation,
   newestOfEachSeed,
-} from '../records/figures.js';
-import type { RunRecord } from '../records/record.js';
-import { type FigureTolerance, judge, toleranceOf, type Verdict } from '../records/verdict.js';
+  toleranceOf,
+  type Verdict,
+} from '../records/verdict.js';
 import type { LinkTo, Piece, Text } from './document.js';
 
 type Marked = Pick<Cell, 'givenWeights' | 'continued'>;

@@ -1,5 +1,5 @@
 import { stringify } from 'csv-stringify/sync';
-import { dependsOnHardware, FIGURE_HEADINGS, FIGURES } from '../records/figures.js';
+import { dependsOnHardware, FIGURE_HEADINGS, FIGURES } from '../records/verdict.js';
 import { withoutNoise } from '../support/format.js';
 import { otherGroups } from './notes.js';
 import type { Report } from './table.js';

@@ -1,5 +1,5 @@
 import { comparabilityNote } from '../records/comparability.js';
-import { FIGURE_HEADINGS, FIGURES, type Figure, type Spread } from '../records/figures.js';
+import { FIGURE_HEADINGS, FIGURES, type Figure, type Spread } from '../records/verdict.js';
 import { type Cell, hardwareMarks, markNotes } from './cell.js';
 import type { OtherRun, PublishedTable } from './table.js';
 

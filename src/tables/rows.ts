@@ -4,7 +4,7 @@ import { recipeValues } from '../recipe/overrides.js';
 import { type Deviation, deviations, hashExperiment, type ResolveOptions, resolve } from '../recipe/resolve.js';
 import { type Selection, selectRows, tablesOf } from '../recipe/select.js';
 import { hasPublished } from '../records/comparability.js';
-import { FIGURE_COLUMNS, FIGURES, formatFigure } from '../records/figures.js';
+import { FIGURE_COLUMNS, FIGURES, formatFigure } from '../records/verdict.js';
 import { formatNumber } from '../support/format.js';
 import { fitColumns, type Lines, leftOutNote, terminalTable, wrap } from '../terminal/layout.js';
 import { rowHeading, type TableRow } from './table.js';

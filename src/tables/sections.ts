@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { FIGURE_HEADINGS, FIGURES, formatFigure, formatSmallFigure, type Spread } from '../records/figures.js';
+import { FIGURE_HEADINGS, FIGURES, formatFigure, formatSmallFigure, type Spread } from '../records/verdict.js';
 import { packageRoot } from '../support/package.js';
 import { cellText, figureMarks, hardwareMarks, recordPiece, seedPieces } from './cell.js';
 import { type DocumentTable, type LinkTo, type Piece, plain, type Section, type Text } from './document.js';

@@ -3,6 +3,7 @@ import { describeCoverage } from '../evaluation/confusion.js';
 import type { Table } from '../recipe/tables.js';
 import { classEvaluation, formatClasses } from '../records/class-evaluation.js';
 import { comparabilityNote, hasPublished, whyNotComparable } from '../records/comparability.js';
+import type { RunRecord } from '../records/record.js';
 import {
   FIGURE_COLUMNS,
   FIGURE_HEADINGS,
@@ -10,8 +11,7 @@ import {
   formatFigure,
   formatSmallFigure,
   spreads,
-} from '../records/figures.js';
-import type { RunRecord } from '../records/record.js';
+} from '../records/verdict.js';
 import type { Execution } from '../runs/execute.js';
 import type { Outcome } from '../runs/series.js';
 import { formatNumber, formatPercent, formatSeconds } from '../support/format.js';

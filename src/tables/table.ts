@@ -2,8 +2,8 @@ import path from 'node:path';
 import { LOCAL_TABLE, type Row, type Table } from '../recipe/tables.js';
 import { hasPublished, whyNotComparable } from '../records/comparability.js';
 import { hardwareName } from '../records/environment.js';
-import { type Figure, type Spread, spreads } from '../records/figures.js';
 import type { RunRecord } from '../records/record.js';
+import { type Figure, type Spread, spreads } from '../records/verdict.js';
 import { packageRoot } from '../support/package.js';
 import { type Cell, type CellOptions, makeCell, resumedWithChanges } from './cell.js';
 

@@ -1,5 +1,11 @@
-import { FIGURE_COLUMNS, FIGURES, formatFigure, formatSmallFigure, type Spread } from '../records/figures.js';
-import type { Verdict } from '../records/verdict.js';
+import {
+  FIGURE_COLUMNS,
+  FIGURES,
+  formatFigure,
+  formatSmallFigure,
+  type Spread,
+  type Verdict,
+} from '../records/verdict.js';
 import {
   type ColumnLine,
   entryLines,

@@ -1,10 +1,9 @@
 import { rename } from 'node:fs/promises';
 import path from 'node:path';
-import { type DownloadProgress, discardPart, download, type Fetcher } from '../support/download.js';
+import { type DownloadProgress, discardPart, download, type Fetcher, mirrored } from '../support/download.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, makeFolder } from '../support/files.js';
 import { withLock } from '../support/lock.js';
-import { mirrored } from '../support/mirror.js';
 import { cacheDirectory } from '../support/package.js';
 import { type PublishedLog, readPublishedLog } from './read.js';
 

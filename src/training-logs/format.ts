@@ -1,4 +1,4 @@
-import { formatSmallFigure } from '../records/figures.js';
+import { formatSmallFigure } from '../records/verdict.js';
 import { formatNumber, formatSeconds, withoutControls } from '../support/format.js';
 import { TERMINAL_WIDTH, wrap } from '../terminal/layout.js';
 import type { LogDifference } from './differences.js';

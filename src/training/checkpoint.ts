@@ -9,8 +9,8 @@ import { allocateBlock, release } from '../support/block.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, sha256File } from '../support/files.js';
 import { readSealed, writeSealed } from '../support/json.js';
+import { type NamedWeights, saveWeights } from '../weights/convert.js';
 import { bytesPerElement } from '../weights/dtypes.js';
-import { type NamedWeights, saveWeights } from '../weights/save.js';
 import { elementCount } from '../weights/tensor.js';
 import type { MomentumOptimizer } from './step.js';
 

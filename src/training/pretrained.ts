@@ -1,14 +1,14 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { z } from 'zod';
 import type { Engine } from '../engines/engine.js';
-import { loadBackbone, loadParameters, toEngine } from '../network/load.js';
-import { summarise } from '../network/load-report.js';
+import { loadBackbone, loadParameters, loadSummarySchema, summarise, toEngine } from '../network/load.js';
 import type { Segmentor } from '../network/segmentor.js';
 import { findBackbone } from '../recipe/backbones.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, sha256File } from '../support/files.js';
+import { readSealed, writeSealed } from '../support/json.js';
 import { cacheDirectory } from '../support/package.js';
-import { backboneRequest } from '../weights/backbones.js';
 import { readCheckpoint } from '../weights/load.js';
 import {
   cachedPlaces,
@@ -18,9 +18,31 @@ import {
   fetchFile,
   notInCache,
 } from '../weights/published.js';
+import { backboneRequest } from '../weights/requests.js';
 import type { TrainingCheckpoint } from './checkpoint.js';
-import type { LoadedBackbone } from './loaded-backbone.js';
 import type { TrainingStep } from './step.js';
+
+/** The backbone that a training started from. */
+export const loadedBackboneSchema = z.strictObject({
+  /** Name of the file, without the folder, which means nothing elsewhere. */
+  file: z.string().min(1),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in hexadecimal'),
+  loadReport: loadSummarySchema,
+});
+export type LoadedBackbone = z.output<typeof loadedBackboneSchema>;
+
+/** In the run directory: a training that resumes from a checkpoint does not load the backbone again. */
+const fileOf = (directory: string) => path.join(directory, 'backbone.json');
+
+/** Notes in the run directory what the training starts from. */
+export async function writeLoadedBackbone(directory: string, backbone: LoadedBackbone): Promise<void> {
+  await writeSealed(fileOf(directory), backbone);
+}
+
+/** What the training of a run directory started from; undefined if that was not noted, or the note is damaged. */
+export async function readLoadedBackbone(directory: string): Promise<LoadedBackbone | undefined> {
+  return loadedBackboneSchema.safeParse(await readSealed(fileOf(directory))).data;
+}
 
 /**
  * The published recipes name their ImageNet backbones as SOURCE://NAME. NAME is also that of a file, `.pth` or `.safetensors`, that a

@@ -9,14 +9,12 @@ import type { Experiment } from '../recipe/experiment.js';
 import { InterruptedError } from '../support/errors.js';
 import { makeFolder } from '../support/files.js';
 import { PATIENCE, type Pause, pauses } from '../support/pauses.js';
-import { type BestCheckpoint, bestOf, better, markBest } from './best-checkpoint.js';
 import { type TrainingCheckpoint, type TrainingProgress, takeSnapshot } from './checkpoint.js';
-import { newestCheckpoint } from './checkpoint-folder.js';
+import { type BestCheckpoint, bestOf, better, markBest, newestCheckpoint } from './checkpoint-folder.js';
 import { CheckpointWriter } from './checkpoint-writer.js';
-import { type LoadedBackbone, readLoadedBackbone } from './loaded-backbone.js';
 import { appendLine, cutLog, LogInterval, type LogLine, type ValidationLine, validationLines } from './log.js';
 import { afterNonFinite } from './post-mortem.js';
-import { restoreStep } from './pretrained.js';
+import { type LoadedBackbone, readLoadedBackbone, restoreStep } from './pretrained.js';
 import { type FittedInitialWeights, fitInitialWeights, startTraining, type WeightsFile } from './start.js';
 import { type StepResult, TrainingStep } from './step.js';
 

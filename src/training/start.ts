@@ -6,11 +6,10 @@ import {
   loadInitialWeights,
   readInitialWeights,
 } from '../network/initial-weights.js';
-import { formatLoadReport } from '../network/load-report.js';
+import { formatLoadReport } from '../network/load.js';
 import type { Segmentor } from '../network/segmentor.js';
 import type { Experiment } from '../recipe/experiment.js';
-import { type LoadedBackbone, writeLoadedBackbone } from './loaded-backbone.js';
-import { loadPretrained } from './pretrained.js';
+import { type LoadedBackbone, loadPretrained, writeLoadedBackbone } from './pretrained.js';
 
 export interface WeightsFile {
   readonly file: string;

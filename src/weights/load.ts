@@ -1,7 +1,6 @@
 import { UserError } from '../support/errors.js';
 import { endSentence } from '../support/format.js';
-import { foreignFile } from './foreign.js';
-import { foreignText } from './foreign-text.js';
+import { foreignFile, foreignText } from './foreign.js';
 import { adviceForOwnFile, MalformedFileError, quote, USE_ANOTHER_FILE } from './malformed.js';
 import { type JsonObject, keyText, metadataFromTexts, type NotRead, readMetadata } from './metadata.js';
 import { InertObject } from './pickle.js';

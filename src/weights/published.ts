@@ -1,11 +1,10 @@
 import { createReadStream } from 'node:fs';
 import { rename, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { type DownloadProgress, discardPart, download, type Fetcher } from '../support/download.js';
+import { type DownloadProgress, discardPart, download, type Fetcher, mirrored } from '../support/download.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, sha256File, writeFileAtomic } from '../support/files.js';
 import { withLock } from '../support/lock.js';
-import { mirrored } from '../support/mirror.js';
 import { cacheDirectory } from '../support/package.js';
 
 /** A published file, as its link says. */

@@ -1,10 +1,22 @@
-import { findBackbone } from '../recipe/backbones.js';
-import { selectRow, tablesOf } from '../recipe/select.js';
+import { type Backbone, findBackbone, loadBackbones } from '../recipe/backbones.js';
+import { selectRow, selectRows, tablesOf } from '../recipe/select.js';
 import type { Row } from '../recipe/tables.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, sha256File } from '../support/files.js';
-import { backboneRequest, backboneRequests } from './backbones.js';
-import { type FileRequest, weightsRequest } from './published.js';
+import { type FileRequest, fileOf, weightsRequest } from './published.js';
+
+/** The request for a published backbone. */
+export function backboneRequest({ name, link, alternatives }: Backbone): FileRequest {
+  const [wanted, ...others] = [link, ...alternatives].map((url) => fileOf(url)!);
+  const row = selectRows({ all: true }).find(({ recipe }) => recipe.model.pretrained === name);
+  const command = row === undefined ? null : `fcn weights fetch ${row.id} --backbone`;
+  return { subject: `the backbone ${name}`, owner: { backbone: name }, files: [wanted!, ...others], command };
+}
+
+/** The requests for all published backbones. */
+export async function backboneRequests(): Promise<FileRequest[]> {
+  return (await loadBackbones()).map(backboneRequest);
+}
 
 interface WantedFiles {
   readonly row: string | undefined;

@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { architecture } from '../../src/network/architecture.js';
 import { initialValue, parameterSpecs } from '../../src/network/parameters.js';
 import { resolve } from '../../src/recipe/resolve.js';
-import { saveWeights } from '../../src/weights/save.js';
+import { saveWeights } from '../../src/weights/convert.js';
 import { fcnProcess } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { httpsServer } from '../helpers/https-server.js';

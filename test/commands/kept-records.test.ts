@@ -1,8 +1,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { checkResults } from '../../src/records/audit.js';
-import { keepRecords } from '../../src/records/folder.js';
+import { checkResults, keepRecords } from '../../src/records/folder.js';
 import { readRecord, writeRecord } from '../../src/records/record.js';
 import { UserError } from '../../src/support/errors.js';
 import { packageRoot } from '../../src/support/package.js';

@@ -1,8 +1,8 @@
 import test from 'ava';
 import { makeBundle } from '../../src/engines/bundle.js';
 import { addonRecipe } from '../../src/engines/tensorflow/addon.js';
-import { BUNDLED_FOR, readBundle, whyOtherLibrary, whyUnfit } from '../../src/engines/tensorflow/bundled-addons.js';
 import { inspectInstall } from '../../src/engines/tensorflow/manifest.js';
+import { BUNDLED_FOR, readBundle, whyOtherLibrary, whyUnfit } from '../../src/engines/tensorflow/prepare-addons.js';
 import { currentBuild } from '../../src/engines/tensorflow/release.js';
 import { hasEngine } from '../helpers/engines.js';
 import { canFakeTools } from '../helpers/fake-tools.js';

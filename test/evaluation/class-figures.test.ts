@@ -1,7 +1,6 @@
 import test from 'ava';
 import { describedDataset } from '../../src/data/description.js';
-import { classLines } from '../../src/evaluation/class-figures.js';
-import { CLASS_ORDERS, sortClasses } from '../../src/evaluation/class-order.js';
+import { CLASS_ORDERS, classLines, sortClasses } from '../../src/evaluation/class-figures.js';
 
 /** Means do not follow from the classes here: only what is printed is looked at. */
 const MEANS = { mIoU: 0.5, mAcc: 0.6, aAcc: 0.7 };

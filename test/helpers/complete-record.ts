@@ -3,9 +3,9 @@ import { ConfusionMatrix, metrics, type OutsideCounts } from '../../src/evaluati
 import { rooflineShares } from '../../src/measurement/benchmark.js';
 import { benchmarkSize } from '../../src/measurement/network-cost.js';
 import type { ResolveOptions } from '../../src/recipe/resolve.js';
-import { figuresOf } from '../../src/records/figures.js';
 import type { RunRecord } from '../../src/records/record.js';
 import { STAGE_NAMES } from '../../src/records/record.js';
+import { figuresOf } from '../../src/records/verdict.js';
 import { makeRecord } from './record.js';
 
 type Evaluation = NonNullable<RunRecord['details']['evaluate']>;

@@ -1,7 +1,12 @@
 import test from 'ava';
 import { architecture } from '../../src/network/architecture.js';
-import { assertComplete, isAuxiliary, matchCheckpoint, usableValues } from '../../src/network/load.js';
-import { formatLoadReport } from '../../src/network/load-report.js';
+import {
+  assertComplete,
+  formatLoadReport,
+  isAuxiliary,
+  matchCheckpoint,
+  usableValues,
+} from '../../src/network/load.js';
 import { parameterSpecs } from '../../src/network/parameters.js';
 import { UserError } from '../../src/support/errors.js';
 import type { Checkpoint } from '../../src/weights/load.js';

@@ -1,8 +1,8 @@
 import test from 'ava';
 import { loadTables } from '../../src/recipe/tables.js';
-import { figuresOf } from '../../src/records/figures.js';
 import { recordProblems } from '../../src/records/problems.js';
 import { type RunRecord, recordSchema } from '../../src/records/record.js';
+import { figuresOf } from '../../src/records/verdict.js';
 import { makeCompleteRecord, makeEvaluation } from '../helpers/complete-record.js';
 
 const TABLES = loadTables();

@@ -1,7 +1,6 @@
 import test from 'ava';
 import { resolve } from '../../src/recipe/resolve.js';
-import { formatChecks } from '../../src/runs/check-report.js';
-import { groupChecks, refusalOf } from '../../src/runs/checks.js';
+import { formatChecks, groupChecks, refusalOf } from '../../src/runs/checks.js';
 import { checkStart, checkWeights, type InputCheckOptions } from '../../src/runs/input-checks.js';
 import type { RunCheck } from '../../src/runs/run-check.js';
 import { flagsAlone } from '../../src/runs/run-check.js';

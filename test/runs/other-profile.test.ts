@@ -5,7 +5,7 @@ import { parameterSpecs } from '../../src/network/parameters.js';
 import { resolve } from '../../src/recipe/resolve.js';
 import { explainMisfit } from '../../src/runs/other-profile.js';
 import { UserError } from '../../src/support/errors.js';
-import { saveWeights } from '../../src/weights/save.js';
+import { saveWeights } from '../../src/weights/convert.js';
 import { elementCount } from '../../src/weights/tensor.js';
 import { temporaryFolder } from '../helpers/folder.js';
 

@@ -3,8 +3,8 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { findWeights, findWeightsFile } from '../../src/runs/weights-argument.js';
 import { UserError } from '../../src/support/errors.js';
-import { markBest } from '../../src/training/best-checkpoint.js';
 import { writeSnapshot } from '../../src/training/checkpoint.js';
+import { markBest } from '../../src/training/checkpoint-folder.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
 import { writeRun } from '../helpers/runs.js';
 

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { loadTables } from '../../src/recipe/tables.js';
-import { FIGURES } from '../../src/records/figures.js';
 import type { RunRecord } from '../../src/records/record.js';
+import { FIGURES } from '../../src/records/verdict.js';
 import type { Cell } from '../../src/tables/cell.js';
 import { formatReport } from '../../src/tables/report.js';
 import { makeReport, type Report } from '../../src/tables/table.js';

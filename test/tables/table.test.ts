@@ -1,8 +1,8 @@
 import test from 'ava';
 import { loadTables } from '../../src/recipe/tables.js';
 import { whyNotComparable } from '../../src/records/comparability.js';
-import type { Figure } from '../../src/records/figures.js';
 import type { RunRecord } from '../../src/records/record.js';
+import type { Figure } from '../../src/records/verdict.js';
 import { makeReport } from '../../src/tables/table.js';
 import { near } from '../helpers/numeric.js';
 import { makeRecord } from '../helpers/record.js';

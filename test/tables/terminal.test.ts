@@ -1,6 +1,6 @@
 import test from 'ava';
 import { loadTables } from '../../src/recipe/tables.js';
-import { formatSummary } from '../../src/tables/summary.js';
+import { formatSummary } from '../../src/tables/report.js';
 import { makeReport, type Report } from '../../src/tables/table.js';
 import { compactReport } from '../../src/tables/terminal.js';
 import { fitColumns, wrap } from '../../src/terminal/layout.js';

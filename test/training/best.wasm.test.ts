@@ -4,7 +4,7 @@ import test from 'ava';
 import { startEngine } from '../../src/engines/selection.js';
 import { resolve } from '../../src/recipe/resolve.js';
 import { InterruptedError } from '../../src/support/errors.js';
-import { bestOf, better, readBest } from '../../src/training/best-checkpoint.js';
+import { bestOf, better, readBest } from '../../src/training/checkpoint-folder.js';
 import type { Validation } from '../../src/training/session.js';
 import { train } from '../../src/training/train.js';
 import { generated } from '../helpers/datasets.js';

@@ -4,10 +4,9 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { UserError } from '../../src/support/errors.js';
-import { convertCheckpoint } from '../../src/weights/convert.js';
+import { convertCheckpoint, saveWeights } from '../../src/weights/convert.js';
 import { type Checkpoint, readCheckpoint } from '../../src/weights/load.js';
 import { writePytorch } from '../../src/weights/pickle-write.js';
-import { saveWeights } from '../../src/weights/save.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { FULL_SET, PACKAGE_SET, partOf, type TestSet } from '../helpers/reference-set.js';
 

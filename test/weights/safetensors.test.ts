@@ -3,9 +3,9 @@ import os from 'node:os';
 import path from 'node:path';
 import test from 'ava';
 import { UserError } from '../../src/support/errors.js';
+import { saveWeights } from '../../src/weights/convert.js';
 import { readCheckpoint, readCheckpointFrom } from '../../src/weights/load.js';
 import { writeSafetensors } from '../../src/weights/safetensors.js';
-import { saveWeights } from '../../src/weights/save.js';
 import { MemorySource } from '../../src/weights/source.js';
 import { pickle, uint } from './builders.js';
 

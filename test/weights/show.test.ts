@@ -1,6 +1,6 @@
 import path from 'node:path';
 import test from 'ava';
-import { saveWeights } from '../../src/weights/save.js';
+import { saveWeights } from '../../src/weights/convert.js';
 import { describeWeights, formatWeights } from '../../src/weights/show.js';
 import { temporaryFolder } from '../helpers/folder.js';
 

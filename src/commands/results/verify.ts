@@ -13,7 +13,7 @@ export default class ResultsVerify extends BaseCommand {
 
   async run(): Promise<object> {
     const { flags } = await this.parse(ResultsVerify);
-    const { checkResults } = await import('../../records/audit.js');
+    const { checkResults } = await import('../../records/folder.js');
     const { formatNumber } = await import('../../support/format.js');
     const checked = checkResults(flags.results);
     if (checked.problems.length > 0) {

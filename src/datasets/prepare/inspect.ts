@@ -3,10 +3,16 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Dataset } from '../../data/dataset.js';
 import { countDeviations, type DataDeviation, type PreparedInput, SYNTHETIC_MARKER } from '../../data/markers.js';
-import { checkCounts, expectedCounts } from './counts.js';
 import { type FoundDownload, findDownloads } from './find-downloads.js';
 import { isKnownPreparation } from './journal.js';
-import type { FoundPart, Plan, PlannedFile, PreparationRecipe } from './recipe.js';
+import {
+  checkCounts,
+  expectedCounts,
+  type FoundPart,
+  type Plan,
+  type PlannedFile,
+  type PreparationRecipe,
+} from './recipe.js';
 import { type DownloadSource, FolderSource, JoinedSource, type RoleOf } from './source.js';
 
 /** All that is known before anything is written. */

@@ -6,11 +6,9 @@ import { explainFileError, sha256File } from '../../support/files.js';
 import { endSentence, formatNumber } from '../../support/format.js';
 import { EngineUnavailableError } from '../engine.js';
 import { downloadFolder, type Job, report } from './job.js';
-import { nvidiaRequirements, nvidiaWheels } from './nvidia.js';
-import { type IndexFile, listIndexFiles } from './package-index.js';
-import { findPip, pipDownload } from './pip.js';
 import { KNOWN_WHEELS, type Variant } from './release.js';
-import { chooseWheel, parseRequirement } from './requirement.js';
+import { chooseWheel, nvidiaRequirements, nvidiaWheels, parseRequirement } from './requirement.js';
+import { findPip, type IndexFile, listIndexFiles, pipDownload } from './wheel-sources.js';
 
 /** Free bytes needed before a download: the wheels, and what is unpacked from them. */
 const NEEDED_BYTES: Readonly<Record<Variant, number>> = { cpu: 1.3e9, gpu: 9e9 };

@@ -8,7 +8,7 @@ import { prepareEnvironment } from './environment.js';
 import { checkHash, checkSpace, fetchNvidia, fetchWheel } from './fetch.js';
 import { downloadFolder, type Job, report } from './job.js';
 import { type InstallManifest, listManifests, refreshManifest } from './manifest.js';
-import { isNvidiaRuntime, nvidiaWheels } from './nvidia.js';
+import { isNvidiaRuntime, nvidiaWheels } from './requirement.js';
 import { unpackWheel } from './wheel.js';
 
 /** TensorFlow's library, ready to link with. */

@@ -32,14 +32,18 @@ export function tensorflowConvolutionKernels(
       return tile === null ? direct(x, filter, geometry) : winograd!.convolution(tile, x, filter, geometry);
     },
 
-    convolutionBias(x, filter, bias, geometry, relu) {
+    convolutionBias(x, filter, bias, geometry, relu, residual) {
       const tile = winograd?.tileOf(x, filter.shape, geometry) ?? null;
-      if (tile !== null) return winograd!.convolution(tile, x, filter, geometry, { bias, relu });
+      if (tile !== null) return winograd!.convolution(tile, x, filter, geometry, { bias, residual, relu });
       const y = direct(x, filter, geometry);
       const stored = operations.castLike(bias, y);
       const attributes = [operations.typeOf(y), operations.attribute('data_format', 'NHWC')];
       const biased = thenDispose(operations.run<Tensor4D>('BiasAdd', attributes, [y, stored]), y, stored);
-      return relu ? thenDispose(operations.elementwise<Tensor4D>('Relu', biased), biased) : biased;
+      const sum =
+        residual === undefined
+          ? biased
+          : thenDispose(operations.elementwise<Tensor4D>('AddV2', biased, residual), biased);
+      return relu ? thenDispose(operations.elementwise<Tensor4D>('Relu', sum), sum) : sum;
     },
 
     convolutionInputGradient(gradient, filter, inputShape, geometry) {

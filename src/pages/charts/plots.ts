@@ -1,5 +1,14 @@
-import { downsample, linearScale, type Point, type Scale } from './scale.js';
-import { type Chart, coordinate, line, text, textWidth } from './svg.js';
+import {
+  type Chart,
+  coordinate,
+  downsample,
+  line,
+  linearScale,
+  type Point,
+  type Scale,
+  text,
+  textWidth,
+} from './svg.js';
 
 export interface Series {
   readonly name: string;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { meanAndDeviation } from '../../records/figures.js';
+import { meanAndDeviation } from '../../records/verdict.js';
 import type { RunState } from '../../runs/directory.js';
 import { UserError } from '../../support/errors.js';
 import { type ComparisonInput, type CurvePoint, rereadRun } from './input.js';

@@ -1,6 +1,5 @@
 import { loadTables, type Table } from '../../recipe/tables.js';
-import { dependsOnHardware, FIGURES, type Figure, recipeKey } from '../../records/figures.js';
-import { measuredOn, type Verdict } from '../../records/verdict.js';
+import { dependsOnHardware, FIGURES, type Figure, measuredOn, recipeKey, type Verdict } from '../../records/verdict.js';
 import { type Cell, makeCell } from '../../tables/cell.js';
 import { type LogSummary, summarizeLog } from '../../training-logs/summary.js';
 import { findRow, reasonNotComparable } from '../runs/figures.js';

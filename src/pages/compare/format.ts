@@ -1,10 +1,10 @@
-import { type ClassOrder, sortClasses } from '../../evaluation/class-order.js';
+import { type ClassOrder, sortClasses } from '../../evaluation/class-figures.js';
 import { classEvaluation, formatClasses } from '../../records/class-evaluation.js';
-import { dependsOnHardware, FIGURE_HEADINGS, formatSmallFigure } from '../../records/figures.js';
+import { dependsOnHardware, FIGURE_HEADINGS, formatSmallFigure } from '../../records/verdict.js';
 import { withoutNoise } from '../../support/format.js';
 import { type Lines, type Sample, sparkline, TERMINAL_WIDTH, terminalTable, wrap } from '../../terminal/layout.js';
 import { differenceLines, readingNotes } from '../../training-logs/format.js';
-import { downsample } from '../charts/scale.js';
+import { downsample } from '../charts/svg.js';
 import { formatDeparture } from './band.js';
 import type { Comparison, Difference, FigureComparison } from './compare.js';
 import type { ComparisonInput } from './input.js';

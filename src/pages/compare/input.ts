@@ -1,8 +1,8 @@
 import { recipeValues } from '../../recipe/overrides.js';
 import { loadTables, type Row } from '../../recipe/tables.js';
 import { environmentEntries, hardwareName } from '../../records/environment.js';
-import { type Figure, newestOfEachSeed, recipeKey } from '../../records/figures.js';
 import type { RunRecord } from '../../records/record.js';
+import { type Figure, newestOfEachSeed, recipeKey } from '../../records/verdict.js';
 import { type KnownRun, readRun } from '../../runs/catalogue.js';
 import { UserError } from '../../support/errors.js';
 import { formatGpus, type LogHeader } from '../../training-logs/header.js';

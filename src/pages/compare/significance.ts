@@ -1,4 +1,4 @@
-import { meanAndDeviation } from '../../records/figures.js';
+import { meanAndDeviation } from '../../records/verdict.js';
 
 /** A two-sided test of whether two means differ by more than chance. */
 export interface Significance {

@@ -2,7 +2,7 @@ import { type Deviation, differences } from '../../recipe/resolve.js';
 import { LOCAL_TABLE, type Row, type Table } from '../../recipe/tables.js';
 import { comparabilityNote, hasPublished, NOTHING_PUBLISHED, whyNotComparable } from '../../records/comparability.js';
 import { hardwareName } from '../../records/environment.js';
-import { dependsOnHardware, FIGURE_HEADINGS, FIGURES, type Figure, formatSmallFigure } from '../../records/figures.js';
+import { dependsOnHardware, FIGURE_HEADINGS, FIGURES, type Figure, formatSmallFigure } from '../../records/verdict.js';
 import type { KnownRun } from '../../runs/catalogue.js';
 import {
   type Cell,

@@ -4,7 +4,7 @@ import {
   FIGURE_HEADINGS,
   FIGURES,
   formatSmallFigure,
-} from '../../records/figures.js';
+} from '../../records/verdict.js';
 import { formatNumber, withoutControls } from '../../support/format.js';
 import { type ColumnLine, entryLines, fitColumns, leftOutNote, wrap } from '../../terminal/layout.js';
 import { figureMarks, markNotes, recordPiece } from '../cell.js';

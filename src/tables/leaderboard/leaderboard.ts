@@ -1,10 +1,15 @@
 import { fullPath, parseValue, shortPath } from '../../recipe/overrides.js';
+import { findTable, selectRows, tablesOf } from '../../recipe/select.js';
 import type { Row } from '../../recipe/tables.js';
-import type { KnownRun } from '../../runs/catalogue.js';
+import type { OnBroken } from '../../records/folder.js';
+import { FIGURE_COLUMNS, FIGURES, type Figure } from '../../records/verdict.js';
+import { type KnownRun, RunCatalogue } from '../../runs/catalogue.js';
 import type { RunState } from '../../runs/directory.js';
 import { UserError } from '../../support/errors.js';
-import { sortRuns } from './order.js';
-import { isFact, type RankedRun, rankedRun, valueText } from './run.js';
+import { nearest } from '../../support/suggest.js';
+import type { ReportOptions } from '../report.js';
+import type { SortKey } from '../rows.js';
+import { isFact, type RankedRun, rankedRun, runValue, valueText } from './run.js';
 
 /** A column of a value that differs between runs, or was asked for. */
 export interface BoardColumn {
@@ -101,4 +106,100 @@ export function makeLeaderboard(
     })),
     asked: columns !== undefined,
   };
+}
+
+interface Order {
+  /** A figure, `row`, `run`, `seed`, `state`, a fact, or a value of the recipe. */
+  readonly sort: string;
+  /** The other way round; runs without the value stay last. */
+  readonly reverse: boolean;
+  /** Every path that a recipe of the runs has. */
+  readonly paths: readonly string[];
+}
+
+type SortValue = number | string | null;
+
+/** Of figures the best comes first: the highest, but the least memory. */
+const FIGURE_KEYS: Readonly<Record<string, Figure>> = {
+  memory: 'memoryGB',
+  ...Object.fromEntries(FIGURES.slice(1).map((figure, i) => [FIGURE_COLUMNS[i + 1]!, figure])),
+};
+
+const NAMES = ['row', 'run', 'seed', 'state'] as const;
+
+/** The keys of `--sort` besides values of the recipe. */
+const SORT_NAMES = [...Object.keys(FIGURE_KEYS), ...NAMES, 'started', 'profile', 'hardware'];
+
+function comparable(value: unknown): SortValue {
+  if (value === undefined || value === null) return null;
+  return typeof value === 'number' ? value : typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+function sortValue(sort: string, paths: readonly string[]): (run: RankedRun) => SortValue {
+  const figure = Object.hasOwn(FIGURE_KEYS, sort) ? FIGURE_KEYS[sort] : undefined;
+  if (figure !== undefined) {
+    const sign = figure === 'memoryGB' ? 1 : -1;
+    return ({ figures }) => (figures[figure] === null ? null : sign * figures[figure]);
+  }
+  const name = NAMES.find((known) => known === sort);
+  if (name !== undefined) return (run) => run[name];
+  const key = isFact(sort) ? sort : recipeKey(sort, paths);
+  return (run) => comparable(runValue(run, key));
+}
+
+function recipeKey(sort: string, paths: readonly string[]): string {
+  try {
+    return fullPath(sort, paths, '--sort');
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const meant = nearest(sort, SORT_NAMES);
+    if (meant !== undefined) throw new UserError(error.message, `Did you mean ${meant}?`, { cause: error });
+    const next = `${error.next ?? ''} Besides values of the recipe it takes ${SORT_NAMES.join(', ')}.`;
+    throw new UserError(error.message, next.trim(), { cause: error });
+  }
+}
+
+function compareValues(a: SortValue, b: SortValue): number {
+  if (typeof a === 'number' && typeof b === 'number') return a - b;
+  return String(a).localeCompare(String(b), 'en');
+}
+
+/** Runs in an order; those without the value last, equal ones as they were. @throws UserError for a key that there is not. */
+function sortRuns(runs: readonly RankedRun[], { sort, reverse, paths }: Order): RankedRun[] {
+  const value = sortValue(sort, paths);
+  const direction = reverse ? -1 : 1;
+  return [...runs].sort((one, other) => {
+    const [a, b] = [value(one), value(other)];
+    if (a === null || b === null) return Number(a === null) - Number(b === null);
+    return direction * compareValues(a, b);
+  });
+}
+
+interface OwnOptions extends Omit<ReportOptions, 'file'> {
+  readonly file: readonly string[];
+}
+
+/** The order of a leaderboard that an order of rows means. @throws UserError if it needs published figures. */
+function sortOf(sort: SortKey = 'here'): string {
+  if (sort === 'published' || sort === 'here') return 'mIoU';
+  if (sort !== 'backbone' && sort !== 'difference') return sort;
+  throw new UserError(
+    `--sort ${sort} orders published rows, and nothing is published here.`,
+    'Use row, memory, fps, mIoU or ms+flip; fcn runs table --sort also takes values of the recipe.',
+  );
+}
+
+/**
+ * The leaderboard of the runs of experiment files; null if one of their rows has published figures.
+ * @throws UserError for an unknown row or table, or an order that needs published figures.
+ */
+export async function ownLeaderboard(options: OwnOptions, onBroken: OnBroken): Promise<Leaderboard | null> {
+  const { file, table, rows: patterns = [], profile, sort, results, runs } = options;
+  const tables = tablesOf(file);
+  const publishes = tables.some((one) => one.rows.some(({ published }) => FIGURES.some((f) => published[f] !== null)));
+  if (publishes) return null;
+  const named = table === undefined ? tables : [findTable(tables, table)];
+  const rows = patterns.length === 0 ? named.flatMap((one) => one.rows) : selectRows({ patterns, table, file });
+  const known = await new RunCatalogue({ results, runs }, onBroken).all();
+  return makeLeaderboard(known, known, { rows, profile, sort: sortOf(sort) });
 }

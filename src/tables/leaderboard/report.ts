@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { FIGURE_HEADINGS, FIGURES } from '../../records/figures.js';
+import { FIGURE_HEADINGS, FIGURES } from '../../records/verdict.js';
 import { UserError } from '../../support/errors.js';
 import { explainFileError, writeFileAtomic } from '../../support/files.js';
 import { withoutNoise } from '../../support/format.js';

@@ -1,8 +1,8 @@
 import test from 'ava';
 import type { Dataset } from '../../../src/data/dataset.js';
 import { loadDataset } from '../../../src/data/description.js';
-import { checkCounts, expectedCounts } from '../../../src/datasets/prepare/counts.js';
 import type { Download, FoundPart } from '../../../src/datasets/prepare/recipe.js';
+import { checkCounts, expectedCounts } from '../../../src/datasets/prepare/recipe.js';
 import { recipeOf } from '../../../src/datasets/prepare/recipes.js';
 import { UserError } from '../../../src/support/errors.js';
 

@@ -1,15 +1,17 @@
 import test from 'ava';
 import { heatMap, mostConfused, rowShares } from '../../../src/pages/charts/heat-map.js';
 import { barChart, lineChart } from '../../../src/pages/charts/plots.js';
-import { downsample, linearScale, tickStep } from '../../../src/pages/charts/scale.js';
 import {
   CHART_COLOURS,
   contrast,
+  downsample,
   HEAT_LEVELS,
   heatColour,
+  linearScale,
   standaloneSvg,
   svgElement,
   textColourOn,
+  tickStep,
 } from '../../../src/pages/charts/svg.js';
 import { unbalanced } from '../../helpers/markup.js';
 import { near } from '../../helpers/numeric.js';
