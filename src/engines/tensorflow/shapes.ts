@@ -268,5 +268,6 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     call.output(call.shape(0), call.types.TF_FLOAT),
   ],
   FcnMomentumStep: () => [],
+  FcnBiasActivation: () => [],
   FcnAllFinite: (call) => [{ ...call.output([], call.types.TF_BOOL), values: [1] }],
 };

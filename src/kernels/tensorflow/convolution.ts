@@ -1,4 +1,4 @@
-import type { Tensor, Tensor4D } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
 import type { OperationAttribute } from '../../engines/engine.js';
 import { type ConvolutionGeometry, type ConvolutionKernels, type Shape4D, thenDispose } from '../kernels.js';
 import type { Operations } from './operations.js';
@@ -13,11 +13,12 @@ const SLICE_CHANNELS = { forward: 512, filterGradient: 256 } as const;
 
 /**
  * Conv2D and its gradients by TensorFlow's own operations, dilated ones included.
- * @param winograd For the convolutions that need fewer operations so; null: all are direct.
+ * @param own What this package's operations add on CPUs. `winograd` for the convolutions that need fewer operations so; null: all are
+ * direct. `activation`: bias, residual and ReLU in one pass.
  */
 export function tensorflowConvolutionKernels(
   operations: Operations,
-  winograd: WinogradConvolutions | null,
+  { winograd, activation }: { readonly winograd: WinogradConvolutions | null; readonly activation: boolean },
 ): ConvolutionKernels {
   const onCpu = operations.engine.device === 'cpu';
 
@@ -36,6 +37,7 @@ export function tensorflowConvolutionKernels(
       const tile = winograd?.tileOf(x, filter.shape, geometry) ?? null;
       if (tile !== null) return winograd!.convolution(tile, x, filter, geometry, { bias, residual, relu });
       const y = direct(x, filter, geometry);
+      if (activation) return activated(operations, y, bias, relu, residual);
       const stored = operations.castLike(bias, y);
       const attributes = [operations.typeOf(y), operations.attribute('data_format', 'NHWC')];
       const biased = thenDispose(operations.run<Tensor4D>('BiasAdd', attributes, [y, stored]), y, stored);
@@ -71,6 +73,18 @@ export function tensorflowConvolutionKernels(
       );
     },
   };
+}
+
+/** Bias, residual and ReLU, written into the memory of y. */
+function activated(operations: Operations, y: Tensor4D, bias: Tensor1D, relu: boolean, residual?: Tensor4D): Tensor4D {
+  const attributes = [
+    operations.typeOf(y),
+    operations.attribute('add', residual !== undefined),
+    operations.attribute('relu', relu),
+  ];
+  // Without a residual the operation ignores the input in its place.
+  operations.runMany('FcnBiasActivation', attributes, [y, bias, residual ?? y], 0);
+  return y;
 }
 
 function convolutionAttributes(

@@ -100,7 +100,7 @@ export function tensorflowKernels(engine: Engine, options: TensorflowKernelsOpti
   const operations = new Operations(engine, afterOperation);
   const winograd = convolutionPath === null ? null : new WinogradConvolutions(operations, convolutionPath);
   return {
-    ...tensorflowConvolutionKernels(operations, winograd),
+    ...tensorflowConvolutionKernels(operations, { winograd, activation: !stock }),
     ...tensorflowPointwiseKernels(operations),
     ...tensorflowMaxPoolKernels(operations),
     ...tensorflowResizeKernels(operations),

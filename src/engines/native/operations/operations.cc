@@ -5,6 +5,7 @@
 
 #include <stdexcept>
 
+#include "activation.h"
 #include "batch-norm.h"
 #include "cross-entropy.h"
 #include "finite.h"
@@ -40,6 +41,7 @@ napi_value Initialise(napi_env env, napi_value exports) {
   try {
     ExportInstructions(env, exports);
     if (registered) return exports;
+    fcn::RegisterActivation();
     fcn::RegisterBatchNorm();
     fcn::RegisterCrossEntropy();
     fcn::RegisterFinite();
