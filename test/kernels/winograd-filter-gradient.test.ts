@@ -203,6 +203,23 @@ whereFast('strips of any size give the same bits', (t) => {
   }
 });
 
+whereFast('a channel has the same bits with others, also with so many that they are computed in sections', (t) => {
+  const kernels = tensorflowKernels(engine!, { convolutionPath: () => 'F(4×4)' });
+  const { tf } = engine!;
+  tf.tidy(() => {
+    // A tile of 1 to 4 pixels for each phase of each image: 8·144 tiles of 320 channels are more than are kept at a time.
+    const geometry = { stride: 1, dilation: 12, padding: 12 };
+    const x = tf.tensor4d(normals(7, 8 * 13 * 13 * 144), [8, 13, 13, 144]);
+    const gradient = tf.tensor4d(normals(8, 8 * 13 * 13 * 320), [8, 13, 13, 320]);
+    const all = kernels.convolutionFilterGradient(gradient, x, [3, 3, 144, 320], geometry);
+    for (const begin of [0, 128, 304]) {
+      const part = kernels.sliceChannels(gradient, begin, 16);
+      const alone = kernels.convolutionFilterGradient(part, x, [3, 3, 144, 16], geometry).dataSync();
+      t.deepEqual(kernels.sliceChannels(all, begin, 16).dataSync(), alone);
+    }
+  });
+});
+
 whereFast('what the operation cannot take is an error that says so', (t) => {
   const kernels = tensorflowKernels(engine!, { convolutionPath: () => 'F(4×4)' });
   const { tf } = engine!;

@@ -111,7 +111,7 @@ export function tilesAlong(size: number, dilation: number, outputs: number): num
 }
 
 /** As in native/operations/winograd-filter-gradient.cc, whose constants these are; up to a few paddings. */
-const FILTER_GRADIENT = { strip: 512, block: 128, group: 32 } as const;
+const FILTER_GRADIENT = { strip: 512, block: 128, mostKept: 5 * 2 ** 16, group: 32 } as const;
 
 /** The same of the filter gradient: the transformed inputs and gradients of a strip, and a block of the transformed filter gradient. */
 function filterGradientWorkBytes(m: number, inputs: number, gradient: StoredShape, dilation: number): number {
@@ -119,8 +119,9 @@ function filterGradientWorkBytes(m: number, inputs: number, gradient: StoredShap
   const tiles = images * tilesAlong(height, dilation, m) * tilesAlong(width, dilation, m);
   const strip = Math.min(tiles, FILTER_GRADIENT.strip);
   const block = Math.min(inputs, FILTER_GRADIENT.block);
-  const columns = FILTER_GRADIENT.group * Math.ceil(outputs / FILTER_GRADIENT.group);
   const kept = inputs > block ? tiles : strip;
+  const sections = Math.ceil((kept * outputs) / Math.max(FILTER_GRADIENT.mostKept, kept * FILTER_GRADIENT.group));
+  const columns = FILTER_GRADIENT.group * Math.ceil(Math.ceil(outputs / sections) / FILTER_GRADIENT.group);
   return FLOAT_BYTES * (m + 2) ** 2 * (strip * block + kept * columns + block * (columns + 16));
 }
 

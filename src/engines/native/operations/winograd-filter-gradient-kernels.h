@@ -29,17 +29,17 @@ struct FilterGradientKernels {
   void (*transform_input)(const Geometry &geometry, const T *images, const T *zeros, const Tile *tiles, int64_t count,
                           int64_t begin, int64_t end, float *to, const Strides &strides);
 
-  // A y′ Aᵀ of at most kTilesOfCall tiles, for all output channels.
+  // A y′ Aᵀ of at most kTilesOfCall tiles, for output channels [begin, end), filled up to groups with zeros.
   void (*transform_gradient)(const Geometry &geometry, const T *gradients, const T *zeros, const Tile *tiles,
-                             int64_t count, float *to, const Strides &strides);
+                             int64_t count, int64_t begin, int64_t end, float *to, const Strides &strides);
 
   // to[16][32] = Σ over tiles of input[tile][16] · gradient[tile][32], added to what is there if `add`; rows of `to` are
   // `stride` apart. One sum after the other, in the order of the tiles.
   void (*multiply)(const float *input, const float *gradient, int64_t tiles, float *to, size_t stride, bool add);
 
-  // Gᵀ m G for one input channel and all outputs: the position (i, j) of m is at `from + (i·(M + 2) + j)·stride`, the
-  // result's (i, j) at `to + (3·i + j)·inputs·outputs`.
-  void (*transform_filter)(const Geometry &geometry, const float *from, size_t stride, T *to);
+  // Gᵀ m G for one input channel and `outputs` outputs, a multiple of 16: the position (i, j) of m is at
+  // `from + (i·(M + 2) + j)·stride`, the result's (i, j) at `to + (3·i + j)·tap`.
+  void (*transform_filter)(int64_t outputs, const float *from, size_t stride, T *to, size_t tap);
 };
 
 // The kernels of F(M×M, 3×3), M = 2 or 4. @throws std::invalid_argument for InstructionSet::kNone.

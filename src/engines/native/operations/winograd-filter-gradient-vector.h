@@ -62,16 +62,16 @@ FCN_INLINE void GradientPixels(const Geometry &geometry, const T *gradients, con
 
 template <int M, typename T>
 FCN_TARGET void TransformGradient(const Geometry &geometry, const T *gradients, const T *zeros, const Tile *tiles,
-                                  int64_t count, float *to, const Strides &strides) {
+                                  int64_t count, int64_t begin, int64_t end, float *to, const Strides &strides) {
   const T *pixels[kTilesOfCall][M][M];
   for (int64_t tile = 0; tile < count; ++tile) GradientPixels<M>(geometry, gradients, zeros, tiles[tile], pixels[tile]);
-  // Half of the last group may have no channels.
+  // The last group may have channels in its first half alone.
   const T *none[M][M];
   for (auto &row : none) std::fill_n(row, M, zeros);
-  for (int64_t group = 0; group < geometry.outputs; group += kOutputGroup) {
+  for (int64_t group = begin; group < end; group += kOutputGroup) {
     for (int64_t tile = 0; tile < count; ++tile) {
       for (int64_t lane = 0; lane < kOutputGroup; lane += kLanes) {
-        const bool exists = group + lane < geometry.outputs;
+        const bool exists = group + lane < end;
         GradientTile<M>(exists ? pixels[tile] : none, exists ? group + lane : 0, to + tile * kOutputGroup + lane,
                         strides.position);
       }
@@ -136,7 +136,7 @@ FCN_TARGET FCN_INLINE void TransformBack(const Vector (&g)[M + 2][3], const Vect
 }
 
 template <int M, typename T>
-FCN_TARGET void TransformFilter(const Geometry &geometry, const float *from, size_t stride, T *to) {
+FCN_TARGET void TransformFilter(int64_t outputs, const float *from, size_t stride, T *to, size_t tap) {
   constexpr int n = M + 2;
   double matrix[n][3];
   FilterMatrix<M>(matrix);
@@ -144,8 +144,7 @@ FCN_TARGET void TransformFilter(const Geometry &geometry, const float *from, siz
   for (int p = 0; p < n; ++p) {
     for (int i = 0; i < 3; ++i) g[p][i] = Spread(static_cast<float>(matrix[p][i]));
   }
-  const int64_t tap = geometry.inputs * geometry.outputs;
-  for (int64_t output = 0; output < geometry.outputs; output += kLanes) {
+  for (int64_t output = 0; output < outputs; output += kLanes) {
     Vector rows[3][n];
     FCN_UNROLL
     for (int j = 0; j < n; ++j) {
