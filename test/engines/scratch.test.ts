@@ -102,3 +102,17 @@ test('kept scratch counts once, as the most that an operation needs', (t) => {
   memory.scratch({ allocator: 0, library: 500, kept: 2000 });
   t.is(memory.peakBytes, 3500);
 });
+
+test('the work memory of a filter gradient holds a strip of both transforms and a block of their product', (t) => {
+  const kept = (inputs: number, outputs: number, [height, width]: readonly [number, number]) => {
+    const numbers = Object.entries({ tile: 4, dilation: 1 }).map(([name, value]) => ({ name, type: 0, value }));
+    const images = [full(2, height, width, outputs), full(2, height, width, inputs)];
+    return scratchBytes('FcnWinogradFilterGradient', numbers, images, [full(3, 3, inputs, outputs)]).kept;
+  };
+  const bytes = 36 * 4;
+  // 2·32·64 tiles, in strips of 512.
+  t.is(kept(64, 64, [128, 256]), bytes * (512 * 64 + 512 * 64 + 64 * 80));
+  // 2·16·32 tiles; all of the gradient, in two sections of 256 channels.
+  t.is(kept(512, 512, [64, 128]), bytes * (512 * 128 + 1024 * 256 + 128 * 272));
+  t.true(kept(2560, 512, [97, 97]) < 65e6);
+});

@@ -26,7 +26,9 @@ export function sumsOfBits(engine: Engine): string[] {
         const bias = tf.tensor1d(normals(3, outputs));
         const y = kernels.convolutionBias(x, filter, bias, geometry, true);
         const gradient = kernels.convolutionInputGradient(y, filter, [2, 15, 17, inputs], geometry);
-        for (const result of [y, gradient]) hashes.push(createHash('sha256').update(result.dataSync()).digest('hex'));
+        const filterGradient = kernels.convolutionFilterGradient(y, x, [3, 3, inputs, outputs], geometry);
+        for (const result of [y, gradient, filterGradient])
+          hashes.push(createHash('sha256').update(result.dataSync()).digest('hex'));
       });
     }
   }

@@ -115,12 +115,29 @@ function winogradWorkBytes(
   return FLOAT_BYTES * points * (depth * columns + Math.min(tiles, strip) * WINOGRAD.tileRow + products);
 }
 
+/** As in native/operations/winograd-filter-gradient.cc, whose constants these are; up to a few paddings. */
+const FILTER_GRADIENT = { strip: 512, block: 128, mostKept: 5 * 2 ** 16, group: 32 } as const;
+
+/** The same of the filter gradient: the transformed inputs and gradients of a strip, and a block of the transformed filter gradient. */
+function filterGradientWorkBytes(m: number, inputs: number, gradient: StoredShape, dilation: number): number {
+  const [images, height, width, outputs] = gradient.shape as [number, number, number, number];
+  const tiles = images * tilesAlong(height, dilation, m) * tilesAlong(width, dilation, m);
+  const strip = Math.min(tiles, FILTER_GRADIENT.strip);
+  const block = Math.min(inputs, FILTER_GRADIENT.block);
+  const kept = inputs > block ? tiles : strip;
+  const sections = Math.ceil((kept * outputs) / Math.max(FILTER_GRADIENT.mostKept, kept * FILTER_GRADIENT.group));
+  const columns = FILTER_GRADIENT.group * Math.ceil(Math.ceil(outputs / sections) / FILTER_GRADIENT.group);
+  return FLOAT_BYTES * (m + 2) ** 2 * (strip * block + kept * columns + block * (columns + 16));
+}
+
 /** As `SCRATCH`, of what the process keeps once it has been needed: the work memory that the Winograd convolutions share. */
 const KEPT: Readonly<Record<string, Scratch>> = {
   FcnWinogradConvolution([, filter], [y], attribute) {
     const [, , inputs, outputs] = filter!.shape;
     return winogradWorkBytes(attribute('tile') as number, inputs!, outputs!, y!, attribute('dilation') as number);
   },
+  FcnWinogradFilterGradient: ([gradient, x], _outputs, attribute) =>
+    filterGradientWorkBytes(attribute('tile') as number, x!.shape[3]!, gradient!, attribute('dilation') as number),
   FcnWinogradInputGradient([, filter], [x], attribute) {
     const [, , inputs, outputs] = filter!.shape;
     return winogradWorkBytes(attribute('tile') as number, outputs!, inputs!, x!, attribute('dilation') as number);

@@ -243,6 +243,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   Conv2DBackpropInput: (call) => [call.output(call.values(0))],
   Conv2DBackpropFilter: (call) => [call.output(call.values(1))],
   FcnWinogradConvolution: (call) => [call.output(windowSums(call, 1, call.shape(1)[3]!))],
+  FcnWinogradFilterGradient: (call) => [call.output([3, 3, call.shape(1)[3]!, call.shape(0)[3]!])],
   FcnWinogradInputGradient: (call) => [call.output(windowSums(call, -1, call.shape(1)[2]!))],
   MaxPool: (call) => {
     const [, height, width] = call.attribute<number[]>('ksize')!;

@@ -66,6 +66,8 @@ export function tensorflowConvolutionKernels(
       if (onCpu && filterShape[0] === 1 && geometry.stride === 1 && geometry.padding === 0) {
         return pointwiseFilterGradient(operations, gradient, x, filterShape);
       }
+      const tile = winograd?.tileOfFilterGradient(gradient, filterShape, geometry) ?? null;
+      if (tile !== null) return winograd!.filterGradient(tile, gradient, x, geometry);
       return summedInFloat32(operations, filterShape[0], geometry, [gradient, x], (gradient, x) =>
         slicedFilterGradient(operations, gradient, x, filterShape, geometry),
       );

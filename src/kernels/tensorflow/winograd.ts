@@ -32,31 +32,32 @@ const CHANNELS = 16;
 const WORTHWHILE = 0.9;
 
 /**
- * The path with the fewest operations for a convolution 3×3, stride 1, in float32 of one image; so a result does not depend on what
- * else is in the batch.
+ * The path with the fewest operations for a convolution 3×3, stride 1, in float32, or for a gradient of it.
  * @param output Height and width of the result.
  * @param channels Of the input and of the result.
+ * @param images 1 for all but the filter gradient: so an image's result does not depend on what else is in the batch.
  */
 export function cheapestPath(
   output: readonly [height: number, width: number],
   channels: readonly [inputs: number, outputs: number],
   dilation: number,
+  images = 1,
 ): ConvolutionPath {
   const [height, width] = output;
   const [inputs, outputs] = channels;
   if (inputs % CHANNELS !== 0 || outputs % CHANNELS !== 0 || height < 1 || width < 1) return 'direct';
   const pairs = inputs * outputs;
   let path: ConvolutionPath = 'direct';
-  let least = WORTHWHILE * 9 * height * width * pairs;
+  let least = WORTHWHILE * 9 * images * height * width * pairs;
   for (const costs of WINOGRAD) {
-    const tiles = tilesAlong(height, dilation, costs.outputs) * tilesAlong(width, dilation, costs.outputs);
+    const tiles = images * tilesAlong(height, dilation, costs.outputs) * tilesAlong(width, dilation, costs.outputs);
     const cost = costs.products * (tiles + FILTER_TILES) * pairs + costs.transform * tiles * (inputs + outputs);
     if (cost < least) [path, least] = [costs.path, cost];
   }
   return path;
 }
 
-/** Winograd's convolutions by this package's operations (src/engines/native/operations/winograd-convolution.cc). */
+/** Winograd's convolutions by this package's operations (src/engines/native/operations/winograd-*.cc). */
 export class WinogradConvolutions {
   constructor(
     private readonly operations: Operations,
@@ -69,7 +70,8 @@ export class WinogradConvolutions {
     const [, height, width] = x.shape;
     const { dilation, padding } = geometry;
     const growth = 2 * (padding - dilation);
-    return this.tile(x, filter, geometry, [height + growth, width + growth], [filter[2], filter[3]]);
+    if (this.operations.isHalf(x)) return null;
+    return this.tile(filter, geometry, [height + growth, width + growth], [filter[2], filter[3]]);
   }
 
   /** The same for the input gradient of a convolution whose input is [height, width]. */
@@ -79,7 +81,17 @@ export class WinogradConvolutions {
     [, height, width]: Shape4D,
     geometry: ConvolutionGeometry,
   ): 2 | 4 | null {
-    return this.tile(gradient, filter, geometry, [height, width], [filter[3], filter[2]]);
+    if (this.operations.isHalf(gradient)) return null;
+    return this.tile(filter, geometry, [height, width], [filter[3], filter[2]]);
+  }
+
+  /** The same for the filter gradient. Images of 16 bits are multiplied in float32. */
+  tileOfFilterGradient(
+    { shape: [images, height, width] }: Tensor4D,
+    filter: Shape4D,
+    geometry: ConvolutionGeometry,
+  ): 2 | 4 | null {
+    return this.tile(filter, geometry, [height, width], [filter[2], filter[3]], images);
   }
 
   /** @param epilogue Each is optional: bias, then residual image, then ReLU. */
@@ -106,6 +118,11 @@ export class WinogradConvolutions {
     return this.operations.run('FcnWinogradInputGradient', this.attributes(tile, geometry), [gradient, filter]);
   }
 
+  filterGradient(tile: 2 | 4, gradient: Tensor4D, x: Tensor4D, geometry: ConvolutionGeometry): Tensor4D {
+    const attributes = [this.operations.typeOf(x), ...this.attributes(tile, geometry)];
+    return this.operations.run('FcnWinogradFilterGradient', attributes, [gradient, x]);
+  }
+
   private attributes(tile: 2 | 4, { dilation, padding }: ConvolutionGeometry) {
     const { operations } = this;
     return [
@@ -116,14 +133,14 @@ export class WinogradConvolutions {
   }
 
   private tile(
-    image: Tensor4D,
     [kernelHeight, kernelWidth]: Shape4D,
     { stride, dilation }: ConvolutionGeometry,
     output: readonly [number, number],
     channels: readonly [number, number],
+    images = 1,
   ): 2 | 4 | null {
-    if (kernelHeight !== 3 || kernelWidth !== 3 || stride !== 1 || this.operations.isHalf(image)) return null;
-    const path = this.choose(output, channels, dilation);
+    if (kernelHeight !== 3 || kernelWidth !== 3 || stride !== 1) return null;
+    const path = this.choose(output, channels, dilation, images);
     return path === 'direct' ? null : path === 'F(2×2)' ? 2 : 4;
   }
 }

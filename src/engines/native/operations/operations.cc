@@ -12,6 +12,7 @@
 #include "max-pool.h"
 #include "momentum.h"
 #include "winograd-convolution.h"
+#include "winograd-filter-gradient.h"
 
 namespace {
 
@@ -47,6 +48,7 @@ napi_value Initialise(napi_env env, napi_value exports) {
     fcn::RegisterMaxPool();
     fcn::RegisterMomentum();
     fcn::RegisterWinogradConvolution();
+    fcn::RegisterWinogradFilterGradient();
     registered = true;
   } catch (const std::exception &error) {
     napi_throw_error(env, nullptr, error.what());

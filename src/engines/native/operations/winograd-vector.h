@@ -10,6 +10,7 @@
 
 #include <immintrin.h>
 
+#include "element.h"
 #include "operation.h"
 #include "winograd.h"
 
@@ -46,6 +47,19 @@ FCN_TARGET FCN_INLINE Vector MultiplyAdd(Vector a, Vector b, Vector c) { return 
 FCN_TARGET FCN_INLINE Vector SubtractProduct(Vector a, Vector b, Vector c) { return _mm512_fnmadd_ps(a, b, c); }
 // NaN stays NaN: the instruction returns its second operand if one is NaN.
 FCN_TARGET FCN_INLINE Vector AtLeast(Vector least, Vector v) { return _mm512_max_ps(least, v); }
+// As Load and Store of element.h, which they would be confused with if they had its names.
+FCN_TARGET FCN_INLINE Vector LoadElements(const Bfloat16 *at) {
+  const __m512i bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(at)));
+  return _mm512_castsi512_ps(_mm512_slli_epi32(bits, 16));
+}
+FCN_TARGET FCN_INLINE void StoreElements(Bfloat16 *at, Vector v) {
+  const __m512i bits = _mm512_castps_si512(v);
+  const __m512i last = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i rounded = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), last);
+  const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+  const __m512i kept = _mm512_mask_mov_epi32(_mm512_srli_epi32(rounded, 16), nan, _mm512_set1_epi32(0x7fc0));
+  _mm256_storeu_si256(reinterpret_cast<__m256i *>(at), _mm512_cvtepi32_epi16(kept));
+}
 #else
 using Vector = __m256;
 constexpr int kLanes = 8;
@@ -61,7 +75,24 @@ FCN_TARGET FCN_INLINE Vector MultiplyAdd(Vector a, Vector b, Vector c) { return 
 FCN_TARGET FCN_INLINE Vector SubtractProduct(Vector a, Vector b, Vector c) { return _mm256_fnmadd_ps(a, b, c); }
 // NaN stays NaN: the instruction returns its second operand if one is NaN.
 FCN_TARGET FCN_INLINE Vector AtLeast(Vector least, Vector v) { return _mm256_max_ps(least, v); }
+// As Load and Store of element.h, which they would be confused with if they had its names.
+FCN_TARGET FCN_INLINE Vector LoadElements(const Bfloat16 *at) {
+  const __m256i bits = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(at)));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(bits, 16));
+}
+FCN_TARGET FCN_INLINE void StoreElements(Bfloat16 *at, Vector v) {
+  const __m256i bits = _mm256_castps_si256(v);
+  const __m256i last = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  const __m256i rounded = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), last);
+  const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+  const __m256i kept = _mm256_blendv_epi8(_mm256_srli_epi32(rounded, 16), _mm256_set1_epi32(0x7fc0), nan);
+  // Each half of the register is packed by itself: twice its four values.
+  const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(kept, kept), 0x08);
+  _mm_storeu_si128(reinterpret_cast<__m128i *>(at), _mm256_castsi256_si128(packed));
+}
 #endif
+FCN_TARGET FCN_INLINE Vector LoadElements(const float *at) { return Load(at); }
+FCN_TARGET FCN_INLINE void StoreElements(float *at, Vector v) { Store(at, v); }
 
 template <int M>
 struct Transform;
@@ -132,8 +163,8 @@ struct Transform<4> {
 
 // Bᵀ d B of one tile for kLanes channels: `pixels[i][j]` is where the tile's input (i, j) has them; position (i, j) of the
 // result goes to `to + (i·(M+2) + j)·stride`.
-template <int M>
-FCN_TARGET FCN_INLINE void InputTile(const float *const (&pixels)[M + 2][M + 2], int64_t channel, float *to,
+template <int M, typename T>
+FCN_TARGET FCN_INLINE void InputTile(const T *const (&pixels)[M + 2][M + 2], int64_t channel, float *to,
                                      size_t stride) {
   constexpr int n = M + 2;
   Vector rows[n][n];
@@ -141,7 +172,7 @@ FCN_TARGET FCN_INLINE void InputTile(const float *const (&pixels)[M + 2][M + 2],
   for (int j = 0; j < n; ++j) {
     Vector d[n], r[n];
     FCN_UNROLL
-    for (int i = 0; i < n; ++i) d[i] = Load(pixels[i][j] + channel);
+    for (int i = 0; i < n; ++i) d[i] = LoadElements(pixels[i][j] + channel);
     Transform<M>::Input(d, r);
     FCN_UNROLL
     for (int i = 0; i < n; ++i) rows[i][j] = r[i];
@@ -156,9 +187,9 @@ FCN_TARGET FCN_INLINE void InputTile(const float *const (&pixels)[M + 2][M + 2],
 }
 
 // Where each input of a tile lies in NHWC images; `zeros` (as many as channels) stands for what lies outside.
-template <int M>
-FCN_INLINE void InputPixels(const Geometry &geometry, const float *images, const float *zeros, const Tile &tile,
-                            const float *(&pixels)[M + 2][M + 2]) {
+template <int M, typename T>
+FCN_INLINE void InputPixels(const Geometry &geometry, const T *images, const T *zeros, const Tile &tile,
+                            const T *(&pixels)[M + 2][M + 2]) {
   for (int i = 0; i < M + 2; ++i) {
     const int64_t row = tile.InputRow(geometry, i);
     for (int j = 0; j < M + 2; ++j) {
