@@ -65,6 +65,15 @@ export interface ConvolutionKernels {
     relu: boolean,
     residual?: Tensor4D,
   ): Tensor4D;
+  /** `convolutionBias` of both images' channels, those of `a` first: to the same bits, but without the memory if that is possible. */
+  joinedConvolutionBias(
+    a: Tensor4D,
+    b: Tensor4D,
+    filter: Tensor4D,
+    bias: Tensor1D,
+    geometry: ConvolutionGeometry,
+    relu: boolean,
+  ): Tensor4D;
 }
 
 export interface BatchNormKernels {

@@ -130,12 +130,16 @@ export class TimedKernels {
 
   private convolutions(kernels: Kernels, x: Tensor4D, gradient: Tensor4D): TimedKernel[] {
     const bias = this.vector(x.shape[3]);
+    const half = x.shape[3] / 2;
+    const halves = [0, half].map((begin) => this.keep(kernels.sliceChannels(x, begin, half)));
     return CONVOLUTIONS.flatMap(({ name, size, ...geometry }) => {
       const shape = filterShape(size, x.shape);
       const filter = this.random(shape);
       const runs: Record<string, () => Tensor> = {
         convolution: () => kernels.convolution(x, filter, geometry),
         convolutionBias: () => kernels.convolutionBias(x, filter, bias, geometry, true),
+        joinedConvolutionBias: () =>
+          kernels.joinedConvolutionBias(halves[0]!, halves[1]!, filter, bias, geometry, true),
         convolutionInputGradient: () => kernels.convolutionInputGradient(gradient, filter, x.shape, geometry),
         convolutionFilterGradient: () => kernels.convolutionFilterGradient(gradient, x, shape, geometry),
       };

@@ -75,14 +75,14 @@ export class FoldedNetwork implements InferenceNetwork {
         image = replace(image, (x) => this.apply(unit, x, true));
         await pauseHolding(pause, image);
       }
-      if (concatenation !== null) image = replace(image, (x) => this.guard.concatenation(input, x));
+      if (concatenation !== null) {
+        const convolution = this.folded.get(concatenation.path)!;
+        image = replace(image, (x) => this.guard.joinedConvolution(convolution, input, x));
+      }
     } finally {
       input.x.dispose();
     }
-    if (concatenation !== null) {
-      image = replace(image, (x) => this.apply(concatenation, x, true));
-      await pauseHolding(pause, image);
-    }
+    if (concatenation !== null) await pauseHolding(pause, image);
     const { x } = replace(image, (input) => this.apply(classifier, input, false));
     try {
       return this.kernels.cast(x, 'fp32');

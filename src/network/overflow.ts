@@ -102,11 +102,21 @@ export class OverflowGuard {
    * @throws NonFiniteOutputError naming the convolution.
    */
   convolution(convolution: FoldedConvolution, input: Bounded, relu: boolean): Bounded {
-    const { path, geometry, filter, bias, gain, offset } = convolution;
-    const bound = this.provenBound(() => input.bound * gain + offset, [input]);
-    const isProven = bound !== null;
-    const x = this.kernels.convolutionBias(input.x, filter, bias, geometry, relu && isProven);
-    return isProven ? { x, nonNegative: relu, bound, measured: false } : this.checked(path, x, relu);
+    const { geometry, filter, bias } = convolution;
+    return this.convolved(convolution, [input], relu, (relu) =>
+      this.kernels.convolutionBias(input.x, filter, bias, geometry, relu),
+    );
+  }
+
+  /**
+   * Convolution of both images' channels, those of `a` first, and bias and ReLU.
+   * @throws NonFiniteOutputError naming the convolution.
+   */
+  joinedConvolution(convolution: FoldedConvolution, a: Bounded, b: Bounded): Bounded {
+    const { geometry, filter, bias } = convolution;
+    return this.convolved(convolution, [a, b], true, (relu) =>
+      this.kernels.joinedConvolutionBias(a.x, b.x, filter, bias, geometry, relu),
+    );
   }
 
   /**
@@ -130,11 +140,16 @@ export class OverflowGuard {
     return { ...input, x: this.kernels.maxPool(input.x) };
   }
 
-  /** Concatenates along the channels, `a` first. */
-  concatenation(a: Bounded, b: Bounded): Bounded {
-    const x = this.kernels.concatenateChannels(a.x, b.x);
-    const measured = a.measured && b.measured;
-    return { x, nonNegative: a.nonNegative && b.nonNegative, bound: Math.max(a.bound, b.bound), measured };
+  /** The convolution of inputs one beside the other, by `compute`, which applies the ReLU if it is told to. */
+  private convolved(
+    { path, gain, offset }: FoldedConvolution,
+    inputs: readonly Bounded[],
+    relu: boolean,
+    compute: (relu: boolean) => Tensor4D,
+  ): Bounded {
+    const bound = this.provenBound(() => Math.max(...inputs.map(({ bound }) => bound)) * gain + offset, inputs);
+    const x = compute(relu && bound !== null);
+    return bound === null ? this.checked(path, x, relu) : { x, nonNegative: relu, bound, measured: false };
   }
 
   /** A bound that proves that nothing overflows, after measuring its inputs if needed; null if there is none. */

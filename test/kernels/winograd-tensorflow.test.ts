@@ -173,16 +173,43 @@ whereFast('an image has the same bits by itself, with others, and in strips of a
         const bits = (images: Tensor4D, strip: number) => {
           const attributes = [
             ...Object.entries({ tile, dilation: 2, padding: 2, strip }),
-            ...Object.entries({ biased: false, add: false, relu: false }),
+            ...Object.entries({ biased: false, add: false, relu: false, joined: false }),
           ].map(([key, value]) => operations.attribute(key, value));
           return operations
-            .run<Tensor4D>('FcnWinogradConvolution', attributes, [images, filter, images, images])
+            .run<Tensor4D>('FcnWinogradConvolution', attributes, [images, filter, images, images, images])
             .dataSync();
         };
         const whole = bits(x, 0);
         for (const strip of [1, 5, 29]) t.deepEqual(bits(x, strip), whole, `strips of ${strip}`);
         const second = operations.slice(x, [1, 0, 0, 0], [1, 11, 13, inputs]);
         t.deepEqual(bits(second, 0), whole.slice(whole.length / 3, (2 * whole.length) / 3));
+      });
+    }
+  }
+});
+
+whereFast('two images beside each other have the bits of one image with the channels of both', (t) => {
+  const { tf } = engine!;
+  for (const path of ['F(2×2)', 'F(4×4)'] as const) {
+    const kernels = tensorflowKernels(engine!, { convolutionPath: () => path });
+    // Of narrow and wide layers; the second image begins within a block of channels, at one, or there is none.
+    for (const [first, second, outputs] of [
+      [16, 32, 48],
+      [96, 272, 80],
+      [256, 64, 80],
+      [512, 0, 48],
+      [8, 24, 32],
+    ] as const) {
+      tf.tidy(() => {
+        const [height, width, channels] = [11, 13, first + second];
+        const x = tf.tensor4d(normals(13, 2 * height * width * channels), [2, height, width, channels]);
+        const [a, b] = [kernels.sliceChannels(x, 0, first), kernels.sliceChannels(x, first, second)];
+        const filter = tf.tensor4d(normals(14, 9 * channels * outputs), [3, 3, channels, outputs]);
+        const bias = tf.tensor1d(normals(15, outputs));
+        const geometry = { stride: 1, dilation: 2, padding: 2 };
+        const joined = kernels.joinedConvolutionBias(a, b, filter, bias, geometry, true);
+        const whole = kernels.convolutionBias(x, filter, bias, geometry, true);
+        t.deepEqual(joined.dataSync(), whole.dataSync(), `${path}, ${first} and ${second} channels`);
       });
     }
   }
@@ -217,6 +244,10 @@ whereFast('what the operations cannot take is an error that says so', (t) => {
   t.throws(() => kernels.convolution(tf.zeros([1, 4, 4, 16]), even, small), { message: /smaller than the filter/ });
   t.throws(() => kernels.convolutionBias(tf.zeros([1, 4, 4, 16]), even, tf.zeros([3]), plain, false), {
     message: /a value for each output channel/,
+  });
+  const [beside, both]: Tensor4D[] = [tf.zeros([1, 4, 5, 16]), tf.zeros([3, 3, 32, 16])];
+  t.throws(() => kernels.joinedConvolutionBias(tf.zeros([1, 4, 4, 16]), beside!, both!, tf.zeros([16]), plain, false), {
+    message: /both images must have one size/,
   });
 });
 

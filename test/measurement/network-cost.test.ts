@@ -42,6 +42,8 @@ function counting(kernels: Kernels, calls: Call[]): Kernels {
     convolution: (x, filter, geometry) => note(filter, kernels.convolution(x, filter, geometry)),
     convolutionBias: (x, filter, bias, geometry, relu) =>
       note(filter, kernels.convolutionBias(x, filter, bias, geometry, relu)),
+    joinedConvolutionBias: (a, b, filter, bias, geometry, relu) =>
+      note(filter, kernels.joinedConvolutionBias(a, b, filter, bias, geometry, relu)),
   };
 }
 

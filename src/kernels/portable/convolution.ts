@@ -7,24 +7,38 @@ import { frame, phase, type TensorFlow } from './window.js';
  * each tap of the filter; neither needs a backward operation of the backend, and both take any stride and dilation.
  */
 export function portableConvolutionKernels(tf: TensorFlow): ConvolutionKernels {
+  const convolutionBias: ConvolutionKernels['convolutionBias'] = (
+    x,
+    filter,
+    bias,
+    { stride, dilation, padding },
+    relu,
+    residual,
+  ) => {
+    const isLast = residual === undefined;
+    const y = tf.fused.conv2d({
+      x,
+      filter,
+      strides: stride,
+      pad: symmetric(padding),
+      dilations: dilation,
+      bias,
+      activation: relu && isLast ? 'relu' : 'linear',
+    });
+    if (isLast) return y;
+    const sum = thenDispose(tf.add<Tensor4D>(y, residual), y);
+    return relu ? thenDispose(tf.relu(sum), sum) : sum;
+  };
+
   return {
     convolution: (x, filter, { stride, dilation, padding }) =>
       tf.conv2d(x, filter, stride, symmetric(padding), 'NHWC', dilation),
 
-    convolutionBias(x, filter, bias, { stride, dilation, padding }, relu, residual) {
-      const isLast = residual === undefined;
-      const y = tf.fused.conv2d({
-        x,
-        filter,
-        strides: stride,
-        pad: symmetric(padding),
-        dilations: dilation,
-        bias,
-        activation: relu && isLast ? 'relu' : 'linear',
-      });
-      if (isLast) return y;
-      const sum = thenDispose(tf.add<Tensor4D>(y, residual), y);
-      return relu ? thenDispose(tf.relu(sum), sum) : sum;
+    convolutionBias,
+
+    joinedConvolutionBias(a, b, filter, bias, geometry, relu) {
+      const joined: Tensor4D = tf.concat([a, b], 3);
+      return thenDispose(convolutionBias(joined, filter, bias, geometry, relu), joined);
     },
 
     /**

@@ -27,25 +27,34 @@ export function tensorflowConvolutionKernels(
     return thenDispose(convolutionOfStored(operations, x, stored, geometry), stored);
   };
 
+  const convolutionBias: ConvolutionKernels['convolutionBias'] = (x, filter, bias, geometry, relu, residual) => {
+    const tile = winograd?.tileOf(x, filter.shape, geometry) ?? null;
+    if (tile !== null) return winograd!.convolution(tile, x, filter, geometry, { bias, residual, relu });
+    const y = direct(x, filter, geometry);
+    if (activation) return activated(operations, y, bias, relu, residual);
+    const stored = operations.castLike(bias, y);
+    const attributes = [operations.typeOf(y), operations.attribute('data_format', 'NHWC')];
+    const biased = thenDispose(operations.run<Tensor4D>('BiasAdd', attributes, [y, stored]), y, stored);
+    const sum =
+      residual === undefined
+        ? biased
+        : thenDispose(operations.elementwise<Tensor4D>('AddV2', biased, residual), biased);
+    return relu ? thenDispose(operations.elementwise<Tensor4D>('Relu', sum), sum) : sum;
+  };
+
   return {
     convolution(x, filter, geometry) {
       const tile = winograd?.tileOf(x, filter.shape, geometry) ?? null;
       return tile === null ? direct(x, filter, geometry) : winograd!.convolution(tile, x, filter, geometry);
     },
 
-    convolutionBias(x, filter, bias, geometry, relu, residual) {
-      const tile = winograd?.tileOf(x, filter.shape, geometry) ?? null;
-      if (tile !== null) return winograd!.convolution(tile, x, filter, geometry, { bias, residual, relu });
-      const y = direct(x, filter, geometry);
-      if (activation) return activated(operations, y, bias, relu, residual);
-      const stored = operations.castLike(bias, y);
-      const attributes = [operations.typeOf(y), operations.attribute('data_format', 'NHWC')];
-      const biased = thenDispose(operations.run<Tensor4D>('BiasAdd', attributes, [y, stored]), y, stored);
-      const sum =
-        residual === undefined
-          ? biased
-          : thenDispose(operations.elementwise<Tensor4D>('AddV2', biased, residual), biased);
-      return relu ? thenDispose(operations.elementwise<Tensor4D>('Relu', sum), sum) : sum;
+    convolutionBias,
+
+    joinedConvolutionBias(a, b, filter, bias, geometry, relu) {
+      const tile = winograd?.tileOfJoined(a, filter.shape, geometry) ?? null;
+      if (tile !== null) return winograd!.convolution(tile, a, filter, geometry, { bias, relu }, b);
+      const joined = operations.concatenate([a, b], 3);
+      return thenDispose(convolutionBias(joined, filter, bias, geometry, relu), joined);
     },
 
     convolutionInputGradient(gradient, filter, inputShape, geometry) {

@@ -74,6 +74,11 @@ export class WinogradConvolutions {
     return this.tile(filter, geometry, [height + growth, width + growth], [filter[2], filter[3]]);
   }
 
+  /** The same for a convolution of x's channels and those of another image after them. */
+  tileOfJoined(x: Tensor4D, filter: Shape4D, geometry: ConvolutionGeometry): 2 | 4 | null {
+    return x.shape[3] % CHANNELS === 0 ? this.tileOf(x, filter, geometry) : null;
+  }
+
   /** The same for the input gradient of a convolution whose input is [height, width]. */
   tileOfInputGradient(
     gradient: Tensor4D,
@@ -94,13 +99,17 @@ export class WinogradConvolutions {
     return this.tile(filter, geometry, [height, width], [filter[2], filter[3]], images);
   }
 
-  /** @param epilogue Each is optional: bias, then residual image, then ReLU. */
+  /**
+   * @param epilogue Each is optional: bias, then residual image, then ReLU.
+   * @param beside An image of the same size, whose channels follow those of x; the same bits as if they were concatenated.
+   */
   convolution(
     tile: 2 | 4,
     x: Tensor4D,
     filter: Tensor4D,
     geometry: ConvolutionGeometry,
     epilogue: { readonly bias?: Tensor1D; readonly residual?: Tensor4D | undefined; readonly relu?: boolean } = {},
+    beside?: Tensor4D,
   ): Tensor4D {
     const { operations } = this;
     const { bias, residual, relu = false } = epilogue;
@@ -109,9 +118,10 @@ export class WinogradConvolutions {
       operations.attribute('biased', bias !== undefined),
       operations.attribute('add', residual !== undefined),
       operations.attribute('relu', relu),
+      operations.attribute('joined', beside !== undefined),
     ];
     // The operation ignores an input that an attribute does not announce.
-    return operations.run('FcnWinogradConvolution', attributes, [x, filter, bias ?? x, residual ?? x]);
+    return operations.run('FcnWinogradConvolution', attributes, [x, filter, bias ?? x, residual ?? x, beside ?? x]);
   }
 
   inputGradient(tile: 2 | 4, gradient: Tensor4D, filter: Tensor4D, geometry: ConvolutionGeometry): Tensor4D {

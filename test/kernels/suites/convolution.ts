@@ -101,6 +101,41 @@ export function convolutionTests(subject: Subject): void {
       assertClose(t, [dot(x, dx), dot(filter, dw)], Array(2).fill(dot(y, gradient)), { absolute: 5e-8 * scale });
     });
 
+    test(`${subject.name}: convolution of two images' channels, ${title}`, (t) => {
+      const xShape = [2, 9, 12, inputs + 2] as const;
+      const filterShape = [kernel, kernel, inputs + 2, outputs] as const;
+      const yShape = reference.convolutionShape(xShape, filterShape, geometry);
+      const x = normals(11, reference.size(xShape));
+      const filter = normals(12, reference.size(filterShape));
+      const bias = normals(13, outputs);
+      const channelsOf = (begin: number, count: number) =>
+        Float64Array.from({ length: 2 * 9 * 12 * count }, (_, i) => {
+          const pixel = Math.floor(i / count);
+          return x[pixel * (inputs + 2) + begin + (i % count)]!;
+        });
+      const hosts = {
+        a: image(channelsOf(0, inputs), [2, 9, 12, inputs]),
+        b: image(channelsOf(inputs, 2), [2, 9, 12, 2]),
+        filter: image(filter, filterShape),
+        bias: vector(bias),
+      };
+      const { y } = execute(t, subject, hosts, (tensors) => {
+        const result = kernels.joinedConvolutionBias(
+          tensors.a,
+          tensors.b,
+          tensors.filter,
+          tensors.bias,
+          geometry,
+          true,
+        );
+        return { y: shaped(t, result, yShape) };
+      });
+      const expected = reference
+        .convolution(x, xShape, filter, filterShape, geometry)
+        .map((value, i) => Math.max(value + bias[i % outputs]!, 0));
+      assertClose(t, y, expected, TOLERANCE);
+    });
+
     for (const [relu, adds] of [
       [false, false],
       [true, false],

@@ -63,15 +63,21 @@ size_t PointStride(int64_t rows, int64_t row) {
   return floats / 16 % 2 == 0 ? floats + 16 : floats;
 }
 
+// Images that have some of the input channels: one beside the other they are the input.
+struct Source {
+  const float *images;
+  int64_t channels;
+};
+
 class Convolution {
  public:
   // `strip`: tiles of a strip; 0: as is best.
-  Convolution(const Geometry &geometry, int m, int64_t strip, const float *images, const float *filter, bool turned,
-              const Epilogue &epilogue, float *outputs)
+  Convolution(const Geometry &geometry, int m, int64_t strip, const std::vector<Source> &sources, const float *filter,
+              bool turned, const Epilogue &epilogue, float *outputs)
       : geometry_(geometry),
         passes_(PassesFor(m)),
         points_((m + 2) * (m + 2)),
-        images_(images),
+        sources_(sources),
         filter_(filter),
         turned_(turned),
         epilogue_(epilogue),
@@ -115,9 +121,17 @@ class Convolution {
   }
 
   void TransformInput(const Strip &strip, size_t stride, int64_t first_channel, int64_t begin, int64_t end) const {
-    for (int64_t tile = begin; tile < end; ++tile) {
-      passes_.input(geometry_, images_, zeros_, strip.tiles[tile], first_channel, Depth(first_channel),
-                    strip.v + tile * kTileRow, stride);
+    const int64_t end_channel = first_channel + Depth(first_channel);
+    int64_t offset = 0;  // The source's first channel among all.
+    for (const Source &source : sources_) {
+      const int64_t first = std::max(first_channel, offset), depth = std::min(end_channel, offset + source.channels) - first;
+      Geometry geometry = geometry_;
+      geometry.inputs = source.channels;
+      for (int64_t tile = begin; depth > 0 && tile < end; ++tile) {
+        passes_.input(geometry, source.images, zeros_, strip.tiles[tile], first - offset, depth,
+                      strip.v + tile * kTileRow + first - first_channel, stride);
+      }
+      offset += source.channels;
     }
   }
 
@@ -252,7 +266,7 @@ class Convolution {
   const Geometry geometry_;
   const Passes &passes_;
   const int64_t points_;
-  const float *images_;
+  const std::vector<Source> sources_;
   const float *filter_;
   const bool turned_;
   const Epilogue epilogue_;
@@ -291,14 +305,27 @@ class WinogradConvolution {
       : settings_(attributes),
         biased_(attributes.Bool("biased")),
         add_(attributes.Bool("add")),
-        relu_(attributes.Bool("relu")) {}
+        relu_(attributes.Bool("relu")),
+        joined_(attributes.Bool("joined")) {}
 
   void Compute(Call &call) const {
     TF_Tensor *x = call.Input(0), *filter = call.Input(1), *bias = call.Input(2), *residual = call.Input(3);
+    TF_Tensor *beside = call.Input(4);
     const std::vector<int64_t> shape = Shape(x), filter_shape = Shape(filter);
     CheckFilter(filter_shape);
-    Require(shape.size() == 4 && shape[3] == filter_shape[2], "the image must have the filter's input channels");
-    const Geometry geometry = ForwardGeometry(shape[0], shape[1], shape[2], shape[3], filter_shape[3], settings_.dilation,
+    Require(shape.size() == 4, "the image must have four axes");
+    std::vector<Source> sources = {{Data<float>(x), shape[3]}};
+    int64_t channels = shape[3];
+    if (joined_) {
+      const std::vector<int64_t> other = Shape(beside);
+      const bool is_beside = other.size() == 4 && std::equal(shape.begin(), shape.begin() + 3, other.begin());
+      Require(is_beside, "both images must have one size");
+      Require(shape[3] % kFilterPiece == 0, "the first image's number of channels must be a multiple of 16");
+      sources.push_back({Data<float>(beside), other[3]});
+      channels += other[3];
+    }
+    Require(channels == filter_shape[2], "the image must have the filter's input channels");
+    const Geometry geometry = ForwardGeometry(shape[0], shape[1], shape[2], channels, filter_shape[3], settings_.dilation,
                                               settings_.padding);
     Require(geometry.output_height > 0 && geometry.output_width > 0, "the image is smaller than the filter");
     const std::vector<int64_t> result = {shape[0], geometry.output_height, geometry.output_width, filter_shape[3]};
@@ -306,12 +333,12 @@ class WinogradConvolution {
     Require(!add_ || Shape(residual) == result, "the residual must have the result's shape");
     const Epilogue epilogue = {biased_ ? Data<float>(bias) : nullptr, add_ ? Data<float>(residual) : nullptr, relu_};
     float *y = Data<float>(call.Output(0, TF_FLOAT, result));
-    Convolution(geometry, settings_.tile, settings_.strip, Data<float>(x), Data<float>(filter), false, epilogue, y).Run();
+    Convolution(geometry, settings_.tile, settings_.strip, sources, Data<float>(filter), false, epilogue, y).Run();
   }
 
  private:
   const Settings settings_;
-  const bool biased_, add_, relu_;
+  const bool biased_, add_, relu_, joined_;
 };
 
 class WinogradInputGradient {
@@ -328,8 +355,8 @@ class WinogradInputGradient {
     const Geometry forward = ForwardGeometry(shape[0], shape[1] + growth, shape[2] + growth, filter_shape[2],
                                              filter_shape[3], settings_.dilation, settings_.padding);
     float *result = Data<float>(call.Output(0, TF_FLOAT, {shape[0], forward.height, forward.width, filter_shape[2]}));
-    Convolution(InputGradientGeometry(forward), settings_.tile, settings_.strip, Data<float>(gradient), Data<float>(filter),
-                true, {nullptr, nullptr, false}, result)
+    Convolution(InputGradientGeometry(forward), settings_.tile, settings_.strip, {{Data<float>(gradient), shape[3]}},
+                Data<float>(filter), true, {nullptr, nullptr, false}, result)
         .Run();
   }
 
@@ -341,12 +368,14 @@ class WinogradInputGradient {
 }  // namespace winograd
 
 void RegisterWinogradConvolution() {
-  // `strip`, the tiles that are computed together, is for tests: it must not change a bit.
+  // `strip`, the tiles that are computed together, is for tests: it must not change a bit. `joined`: the channels of `beside`
+  // follow those of `x`, to the same bits as if they were one image.
   Register<winograd::WinogradConvolution>(
       {"FcnWinogradConvolution",
-       {"x: float", "filter: float", "bias: float", "residual: float"},
+       {"x: float", "filter: float", "bias: float", "residual: float", "beside: float"},
        {"y: float"},
-       {"tile: int", "dilation: int", "padding: int", "strip: int = 0", "biased: bool", "add: bool", "relu: bool"}});
+       {"tile: int", "dilation: int", "padding: int", "strip: int = 0", "biased: bool", "add: bool", "relu: bool",
+        "joined: bool"}});
   Register<winograd::WinogradInputGradient>({"FcnWinogradInputGradient",
                                              {"gradient: float", "filter: float"},
                                              {"result: float"},
