@@ -65,7 +65,10 @@ export interface ConvolutionKernels {
     relu: boolean,
     residual?: Tensor4D,
   ): Tensor4D;
-  /** `convolutionBias` of both images' channels, those of `a` first: to the same bits, but without the memory if that is possible. */
+  /**
+   * `convolutionBias` of both images' channels, those of `a` first, to the same bits. Takes ownership of `a` and `b`: where
+   * they must be concatenated, they are released before the convolution.
+   */
   joinedConvolutionBias(
     a: Tensor4D,
     b: Tensor4D,
@@ -174,8 +177,8 @@ export interface CrossEntropyKernels {
  * stored like the images that went in. All else is float32: filters (rounded to the images' precision for use), statistics,
  * γ, β and their gradients, resized logits. Sums are taken in float32 throughout.
  *
- * Ownership: a kernel never disposes its inputs (except `momentumStep`), returns tensors that the caller owns, and leaves no
- * other tensor behind.
+ * Ownership: a kernel never disposes its inputs (except `momentumStep` and `joinedConvolutionBias`), returns tensors that the
+ * caller owns, and leaves no other tensor behind.
  */
 export interface Kernels
   extends ConvolutionKernels,

@@ -138,8 +138,11 @@ export class TimedKernels {
       const runs: Record<string, () => Tensor> = {
         convolution: () => kernels.convolution(x, filter, geometry),
         convolutionBias: () => kernels.convolutionBias(x, filter, bias, geometry, true),
-        joinedConvolutionBias: () =>
-          kernels.joinedConvolutionBias(halves[0]!, halves[1]!, filter, bias, geometry, true),
+        joinedConvolutionBias: () => {
+          // It takes ownership of its images.
+          const [a, b] = halves.map((half) => this.engine.tf.clone(half)) as [Tensor4D, Tensor4D];
+          return kernels.joinedConvolutionBias(a, b, filter, bias, geometry, true);
+        },
         convolutionInputGradient: () => kernels.convolutionInputGradient(gradient, filter, x.shape, geometry),
         convolutionFilterGradient: () => kernels.convolutionFilterGradient(gradient, x, shape, geometry),
       };

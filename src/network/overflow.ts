@@ -109,7 +109,7 @@ export class OverflowGuard {
   }
 
   /**
-   * Convolution of both images' channels, those of `a` first, and bias and ReLU.
+   * Convolution of both images' channels, those of `a` first, and bias and ReLU. Takes ownership of both, unless it throws.
    * @throws NonFiniteOutputError naming the convolution.
    */
   joinedConvolution(convolution: FoldedConvolution, a: Bounded, b: Bounded): Bounded {

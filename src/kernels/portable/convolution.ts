@@ -37,7 +37,7 @@ export function portableConvolutionKernels(tf: TensorFlow): ConvolutionKernels {
     convolutionBias,
 
     joinedConvolutionBias(a, b, filter, bias, geometry, relu) {
-      const joined: Tensor4D = tf.concat([a, b], 3);
+      const joined: Tensor4D = thenDispose(tf.concat([a, b], 3), a, b);
       return thenDispose(convolutionBias(joined, filter, bias, geometry, relu), joined);
     },
 

@@ -52,8 +52,8 @@ export function tensorflowConvolutionKernels(
 
     joinedConvolutionBias(a, b, filter, bias, geometry, relu) {
       const tile = winograd?.tileOfJoined(a, filter.shape, geometry) ?? null;
-      if (tile !== null) return winograd!.convolution(tile, a, filter, geometry, { bias, relu }, b);
-      const joined = operations.concatenate([a, b], 3);
+      if (tile !== null) return thenDispose(winograd!.convolution(tile, a, filter, geometry, { bias, relu }, b), a, b);
+      const joined = thenDispose(operations.concatenate([a, b], 3), a, b);
       return thenDispose(convolutionBias(joined, filter, bias, geometry, relu), joined);
     },
 

@@ -120,9 +120,10 @@ export function convolutionTests(subject: Subject): void {
         bias: vector(bias),
       };
       const { y } = execute(t, subject, hosts, (tensors) => {
+        // The kernel takes ownership of its images.
         const result = kernels.joinedConvolutionBias(
-          tensors.a,
-          tensors.b,
+          subject.tf.clone(tensors.a),
+          subject.tf.clone(tensors.b),
           tensors.filter,
           tensors.bias,
           geometry,
