@@ -1,6 +1,7 @@
+import path from 'node:path';
 import type { Stage } from '../records/record.js';
 import { formatBytes, formatNumber, formatPercent, formatSeconds } from '../support/format.js';
-import { ProgressFile } from './log.js';
+import { LOG_FILE, ProgressFile, readLog } from './log.js';
 import { explainOutOfMemory } from './resources.js';
 import { POSITION_SECONDS, positionFile, type StageContext, type StageResult } from './stage-results.js';
 import type { EventFile } from './tensorboard.js';
@@ -32,7 +33,7 @@ async function train(context: StageContext, say: Say, progress: ProgressFile): P
       await events?.add(iteration, { 'evaluate/mIoU': mIoU, 'evaluate/mAcc': mAcc, 'evaluate/aAcc': aAcc });
     },
   });
-  const { weights, ...details } = await train({
+  const { weights, ...trained } = await train({
     ...context,
     validation,
     onProgress: ({ iteration, iterations, loss, learningRate, secondsPerIteration }) => {
@@ -60,6 +61,10 @@ async function train(context: StageContext, say: Say, progress: ProgressFile): P
         'memory/process_bytes': line.processBytes,
       }),
   });
+  // From the log, as training may have been resumed after it.
+  const last = readLog(path.join(context.directory, LOG_FILE)).validation.at(-1);
+  const lastValidation = last && { iteration: last.iteration, mIoU: last.mIoU };
+  const details = { ...trained, ...(lastValidation && { lastValidation }) };
   const { iterations, skippedSamples, skippedSteps, seconds, finalLoss } = details;
   return {
     details,

@@ -76,7 +76,7 @@ export function reportCsv({ tables, otherRuns, spreads }: Report): string {
     ),
   );
   const others = otherGroups(otherRuns).flatMap(({ label, reason, runs }) =>
-    runs.flatMap(({ row, run, seed, file, profile, figures, hardware, givenWeights, continued }) =>
+    runs.flatMap(({ row, run, seed, file, profile, figures, hardware, givenWeights, continued, validation }) =>
       FIGURES.map(
         (figure): Line => ({
           section: label,
@@ -87,7 +87,12 @@ export function reportCsv({ tables, otherRuns, spreads }: Report): string {
           n: figures[figure] === null ? 0 : 1,
           profile,
           hardware,
-          note: noteOf(reason, givenWeights && !dependsOnHardware(figure) && 'given weights', continued && 'continued'),
+          note: noteOf(
+            reason,
+            givenWeights && !dependsOnHardware(figure) && 'given weights',
+            continued && 'continued',
+            validation !== null && figure === 'mIoU' && `validation after iteration ${validation.iteration}`,
+          ),
           records: figures[figure] === null ? null : (file ?? run),
         }),
       ),

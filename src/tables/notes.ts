@@ -1,4 +1,5 @@
 import { comparabilityNote } from '../records/comparability.js';
+import { validationNotes } from '../records/last-validation.js';
 import { FIGURE_HEADINGS, FIGURES, type Figure, type Spread } from '../records/verdict.js';
 import { type Cell, hardwareMarks, markNotes } from './cell.js';
 import type { OtherRun, PublishedTable } from './table.js';
@@ -55,7 +56,7 @@ export function groupNotes({ reason, hardware, runs }: OtherGroup): string[] {
     reason,
     runs.some((run) => run.hasPublished),
   );
-  return [...(note === null ? [] : [note]), `Measured on ${hardware}.`, ...markNotes(runs)];
+  return [...(note === null ? [] : [note]), `Measured on ${hardware}.`, ...markNotes(runs), ...validationNotes(runs)];
 }
 
 /** The recipe of runs that differ only in the seed. */

@@ -1,3 +1,4 @@
+import { validationMark } from '../records/last-validation.js';
 import {
   FIGURE_COLUMNS,
   FIGURES,
@@ -128,7 +129,7 @@ function runLines(runs: readonly OtherRun[], { width, references, leftOut }: Lay
         String(run.seed),
         ...FIGURES.map((figure) => {
           const value = run.figures[figure];
-          return `${formatSmallFigure(value)}${value === null ? '' : figureMarks(run, figure)}`;
+          return `${formatSmallFigure(value)}${value === null ? '' : `${figureMarks(run, figure)}${validationMark(run, figure)}`}`;
         }),
         run.file === null ? '' : references.of(run.file),
       ],

@@ -1,4 +1,5 @@
 import { loadTables, type Table } from '../../recipe/tables.js';
+import { validationNotes } from '../../records/last-validation.js';
 import { dependsOnHardware, FIGURES, type Figure, measuredOn, recipeKey, type Verdict } from '../../records/verdict.js';
 import { type Cell, makeCell } from '../../tables/cell.js';
 import { type LogSummary, summarizeLog } from '../../training-logs/summary.js';
@@ -104,6 +105,8 @@ function cellOf(pair: Pair, figure: Figure): Cell | null {
   const { a, b, notComparable } = pair;
   const record = a.run?.record ?? null;
   if (b.kind !== 'row' || record === null || notComparable !== null || differentRows(pair)) return null;
+  // A validation during training is no figure of the published table.
+  if (figure === 'mIoU' && a.validation !== null) return null;
   return makeCell(b.row!, [record], figure, { fileOf: () => null });
 }
 
@@ -218,6 +221,7 @@ function notesOf(pair: Pair): string[] {
     );
   }
   if (a.givenWeights || b.givenWeights) notes.push('† Evaluated with weights that were given, not trained here.');
+  notes.push(...validationNotes([a, b]));
   return [...notes, ...logNotes(pair), ...chanceNotes(pair)];
 }
 

@@ -1,5 +1,6 @@
 import { type ClassOrder, sortClasses } from '../../evaluation/class-figures.js';
 import { classEvaluation, formatClasses } from '../../records/class-evaluation.js';
+import { validationMark } from '../../records/last-validation.js';
 import { dependsOnHardware, FIGURE_HEADINGS, formatSmallFigure } from '../../records/verdict.js';
 import { withoutNoise } from '../../support/format.js';
 import { type Lines, type Sample, sparkline, TERMINAL_WIDTH, terminalTable, wrap } from '../../terminal/layout.js';
@@ -38,12 +39,12 @@ function formatRemark({ figure, verdict, sameHardware, significance, ratio }: Fi
   ].join(', ');
 }
 
-function figuresTable({ figures }: Comparison): string[] {
+function figuresTable({ a, b, figures }: Comparison): string[] {
   if (figures.length === 0) return [];
   const body = figures.map((one) => [
     FIGURE_HEADINGS[one.figure],
-    `${formatSmallFigure(one.a)}${one.givenWeights.a ? ' †' : ''}`,
-    `${formatSmallFigure(one.b)}${one.givenWeights.b ? ' †' : ''}`,
+    `${formatSmallFigure(one.a)}${one.givenWeights.a ? ' †' : ''}${validationMark(a, one.figure)}`,
+    `${formatSmallFigure(one.b)}${one.givenWeights.b ? ' †' : ''}${validationMark(b, one.figure)}`,
     one.difference === null ? '–' : signed(one.difference),
     formatRemark(one),
   ]);
@@ -164,7 +165,7 @@ export function formatComparison(comparison: Comparison, classOrder?: ClassOrder
 }
 
 function describeInput(input: ComparisonInput): object {
-  const { kind, label, figures, iterations, curve, accuracy, classes, seeds, run } = input;
+  const { kind, label, figures, validation, iterations, curve, accuracy, classes, seeds, run } = input;
   const details = run?.record?.details;
   const points = curve.map(({ iteration, loss }) => ({ x: iteration, y: loss }));
   const kept = new Set(downsample(points, JSON_BUCKETS).map(({ x }) => x));
@@ -172,6 +173,7 @@ function describeInput(input: ComparisonInput): object {
     kind,
     label,
     figures,
+    validation,
     iterations,
     seeds: seeds.map(({ seed }) => seed),
     curve: curve.filter(({ iteration }) => kept.has(iteration)),

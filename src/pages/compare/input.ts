@@ -1,6 +1,7 @@
 import { recipeValues } from '../../recipe/overrides.js';
 import { loadTables, type Row } from '../../recipe/tables.js';
 import { environmentEntries, hardwareName } from '../../records/environment.js';
+import { type ShownFigures, shownFigures } from '../../records/last-validation.js';
 import type { RunRecord } from '../../records/record.js';
 import { type Figure, newestOfEachSeed, recipeKey } from '../../records/verdict.js';
 import { type KnownRun, readRun } from '../../runs/catalogue.js';
@@ -23,6 +24,8 @@ export interface ComparisonInput {
   readonly kind: 'run' | 'row' | 'log';
   readonly label: string;
   readonly figures: Readonly<Record<Figure, number | null>>;
+  /** As of `ShownFigures`. */
+  readonly validation: ShownFigures['validation'];
   /** Length of the schedule; null if unknown. */
   readonly iterations: number | null;
   /** Ordered by iteration; every loss is finite. */
@@ -47,6 +50,7 @@ export interface ComparisonInput {
 
 const EMPTY: Omit<ComparisonInput, 'kind' | 'label'> = {
   figures: { memoryGB: null, fps: null, mIoU: null, mIoUMsFlip: null },
+  validation: null,
   iterations: null,
   curve: [],
   accuracy: [],
@@ -89,7 +93,7 @@ export function inputOfRun(run: KnownRun, all: readonly KnownRun[]): ComparisonI
     ...EMPTY,
     kind: 'run',
     label: `${experiment.row} ${run.id} (${experiment.profile}, seed ${experiment.seed}, ${run.state})`,
-    figures: record?.figures ?? EMPTY.figures,
+    ...shownFigures(record, run.validation),
     iterations: experiment.training.iterations,
     curve: curveOf(run.log, experiment.training.iterations),
     accuracy: accuracyOverIterations(run, all).map(({ iteration, mIoU }) => ({ iteration, mIoU: mIoU * 100 })),

@@ -1,3 +1,4 @@
+import { validationMark, validationNotes } from '../../records/last-validation.js';
 import {
   dependsOnHardware,
   FIGURE_COLUMNS,
@@ -37,7 +38,7 @@ function figureTexts(run: RankedRun, marked: boolean): string[] {
     const value = run.figures[figure];
     if (value === null) return '–';
     const synthetic = marked && run.synthetic && !dependsOnHardware(figure) ? SYNTHETIC_MARK : '';
-    return `${formatSmallFigure(value)}${figureMarks(run, figure)}${synthetic}`;
+    return `${formatSmallFigure(value)}${figureMarks(run, figure)}${validationMark(run, figure)}${synthetic}`;
   });
 }
 
@@ -56,6 +57,7 @@ function notesOf({ runs }: Leaderboard): string[] {
   const generated = evaluated.length > 0 && evaluated.every(({ synthetic }) => synthetic);
   return [
     ...markNotes(runs),
+    ...validationNotes(runs),
     ...(marksSynthetic(runs) ? [`${SYNTHETIC_MARK} On generated data.`] : []),
     ...(generated ? ['All figures are of generated data.'] : []),
     ...(several ? ['Memory and fps were measured on different hardware; --columns hardware shows it.'] : []),
