@@ -6,6 +6,7 @@ import { parseDuration, printable, printableJson } from '../support/format.js';
 import { callAfter } from '../support/pauses.js';
 import { nearest } from '../support/suggest.js';
 import type { DisplayMode } from '../terminal/display.js';
+import { fitStandardError } from './stderr.js';
 
 /** What the user sees of an error. `stack` is set only if the error is a bug of this program. */
 interface ErrorReport {
@@ -76,6 +77,11 @@ function explainCommandLineError(error: CommandLineError, flags: readonly string
   };
 }
 
+/** Writes lines to standard error, with control characters escaped. */
+function writeError(text: string): void {
+  process.stderr.write(`${fitStandardError(printable(text))}\n`);
+}
+
 /** Prints an error (as JSON on standard output, or as lines on standard error) and sets the exit code. */
 export function reportError(report: ErrorReport, asJson: boolean): void {
   process.exitCode = report.code;
@@ -84,10 +90,15 @@ export function reportError(report: ErrorReport, asJson: boolean): void {
     return;
   }
   for (const { message, next } of report.problems ?? [{ ...report, message: report.stack ?? report.message }]) {
-    process.stderr.write(`${report.stack === undefined ? 'error: ' : ''}${printable(message)}\n`);
+    writeError(`${report.stack === undefined ? 'error: ' : ''}${message}`);
     // Several commands are alternatives.
-    if (next !== null) process.stderr.write(`next: ${printable(next).replaceAll('\n', '\n  or: ')}\n`);
+    if (next !== null) writeError(`next: ${next.replaceAll('\n', '\n  or: ')}`);
   }
+}
+
+/** Whether FCN_QUIET asks for no notes and no progress on standard error. Errors are shown all the same. */
+function isQuiet(): boolean {
+  return !['', '0', 'false'].includes(process.env['FCN_QUIET'] ?? '');
 }
 
 /** A second signal within this time was sent together with the first. */
@@ -95,7 +106,7 @@ const SECOND_SIGNAL_AFTER_MILLISECONDS = 250;
 
 /**
  * The base class of all commands. `run()` returns what `--json` prints. Results go to standard output, notes and progress to standard
- * error.
+ * error, with --json, too; FCN_QUIET silences them.
  */
 export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true;
@@ -134,9 +145,9 @@ export abstract class BaseCommand extends Command {
     process.stdout.write(`${printableJson(json)}\n`);
   }
 
-  /** Writes a note to standard error; nothing with --json. */
+  /** Writes a note to standard error, unless FCN_QUIET is set. */
   protected note(text: string): void {
-    if (!this.jsonEnabled()) process.stderr.write(`${printable(text)}\n`);
+    if (!isQuiet()) writeError(text);
   }
 
   /** Whether a flag stands in the command line, instead of its default or an environment variable. */
@@ -144,23 +155,22 @@ export abstract class BaseCommand extends Command {
     return this.argv.some((argument) => argument === `--${flag}` || argument.startsWith(`--${flag}=`));
   }
 
-  /** Names a broken file that is left out, once, on standard error; with --json, too. */
+  /** Names a broken file that is left out, once, on standard error; with FCN_QUIET, too. */
   protected readonly noteLeftOut = ({ message }: UserError): void => {
     if (this.leftOut.has(message)) return;
     this.leftOut.add(message);
-    process.stderr.write(`${printable(`Left out: ${message}`)}\n`);
+    writeError(`Left out: ${message}`);
   };
 
-  /** How to show progress: redrawn in place in a terminal, else as lines; nothing with --json. */
+  /** How to show progress on standard error: redrawn in place in a terminal, else as lines; nothing with FCN_QUIET. */
   protected displayMode(): DisplayMode {
-    if (this.jsonEnabled()) return 'silent';
-    // listr2 redraws only if standard output is a terminal, too, although it draws on standard error.
-    return process.stdout.isTTY && process.stderr.isTTY ? 'live' : 'plain';
+    if (isQuiet()) return 'silent';
+    return process.stderr.isTTY ? 'live' : 'plain';
   }
 
-  /** Reports that a part of the work failed, as an error of the whole command is reported; nothing with --json. */
+  /** Reports on standard error that a part of the work failed; with FCN_QUIET only if no JSON document will hold it. */
   protected noteError(error: unknown): void {
-    if (!this.jsonEnabled()) reportError(explainError(error), false);
+    if (!(isQuiet() && this.jsonEnabled())) reportError(explainError(error), false);
   }
 
   /**

@@ -4,7 +4,7 @@ import { IGNORE_INDEX, type Size } from '../data/image.js';
 import { countAbsentClasses } from '../data/label-inventory.js';
 import { isSynthetic } from '../data/markers.js';
 import { datasetFolder, readSplit, type SplitEntry } from '../data/split.js';
-import { defaultWorkers, WorkerPool } from '../data/workers/pool.js';
+import { defaultWorkers, doInWorkers } from '../data/workers/pool.js';
 import { formatCount, formatNumber, formatShare } from '../support/format.js';
 import type { CountWorkerData, LabelCounts } from './count-worker.js';
 
@@ -68,12 +68,8 @@ export async function classFrequencies(options: FrequencyOptions): Promise<Frequ
   };
   const data: CountWorkerData = { dataset };
   const module = new URL('./count-worker.js', import.meta.url);
-  const pool = await WorkerPool.start<SplitEntry, LabelCounts>(module, Math.min(workers, entries.length), data);
-  try {
-    await pool.runAll(entries, 2 * workers, { signal, onResult: add });
-  } finally {
-    await pool.close();
-  }
+  const all = { workers, workerData: data, tasks: entries, count: entries.length, signal, onResult: add };
+  await doInWorkers<SplitEntry, LabelCounts>(module, all);
   const total = pixels.reduce((sum, count) => sum + count, 0);
   const ignored = pixels[IGNORE_INDEX]!;
   // Sizes of the same area are sorted by height, so that the result does not depend on the order of the workers.

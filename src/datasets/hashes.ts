@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PREPARED_HASHES, readPrepared } from '../data/markers.js';
 import type { FileProblem } from '../data/problem.js';
-import { WorkerPool } from '../data/workers/pool.js';
+import { doInWorkers } from '../data/workers/pool.js';
 import { explainFileError } from '../support/files.js';
 
 /** The data that each hashing worker starts with. */
@@ -91,17 +91,16 @@ export async function compareHashes(
   const data: HashWorkerData = { folder };
   const found = new Map<RecordedHash, FileProblem>();
   const module = new URL('./hash-worker.js', import.meta.url);
-  const pool = await WorkerPool.start<RecordedHash, FileProblem | null>(module, Math.min(workers, hashes.length), data);
-  try {
-    await pool.runAll(hashes, 2 * workers, {
-      signal,
-      onResult: (problem, hash) => {
-        if (problem) found.set(hash, problem);
-        onFile();
-      },
-    });
-  } finally {
-    await pool.close();
-  }
+  await doInWorkers<RecordedHash, FileProblem | null>(module, {
+    workers,
+    workerData: data,
+    tasks: hashes,
+    count: hashes.length,
+    signal,
+    onResult: (problem, hash) => {
+      if (problem) found.set(hash, problem);
+      onFile();
+    },
+  });
   return hashes.flatMap((hash) => found.get(hash) ?? []);
 }

@@ -12,7 +12,7 @@ import {
 } from '../data/markers.js';
 import { type Problem, summariseProblems } from '../data/problem.js';
 import { datasetFolder, requireDatasetFolder, type SplitEntry } from '../data/split.js';
-import { defaultWorkers, WorkerPool, workersFor } from '../data/workers/pool.js';
+import { defaultWorkers, doInWorkers, workersFor } from '../data/workers/pool.js';
 import { formatNumber } from '../support/format.js';
 import { type CheckedEntry, checkEntry, spareLabels } from './check.js';
 import type { CheckTask, CheckWorkerData } from './check-worker.js';
@@ -198,7 +198,9 @@ export async function checkEntries(
   };
   const threads = workersFor(total, workers);
   if (threads > 0) {
-    await checkInWorkers(tasks(), threads, data, { signal, onResult });
+    const module = new URL('./check-worker.js', import.meta.url);
+    const options = { workers: threads, workerData: data, tasks: tasks(), count: total, signal, onResult };
+    await doInWorkers<CheckTask, CheckedEntry>(module, options);
   } else {
     for (const task of tasks()) {
       signal?.throwIfAborted();
@@ -207,21 +209,6 @@ export async function checkEntries(
   }
   // Workers finish in any order; a report has one.
   return [...splitOf].flatMap(([entry, split]) => (found.get(entry) ?? []).map((problem) => ({ ...problem, split })));
-}
-
-async function checkInWorkers(
-  tasks: Iterable<CheckTask>,
-  threads: number,
-  data: CheckWorkerData,
-  options: { signal: AbortSignal | undefined; onResult: (checked: CheckedEntry, task: CheckTask) => void },
-): Promise<void> {
-  const module = new URL('./check-worker.js', import.meta.url);
-  const pool = await WorkerPool.start<CheckTask, CheckedEntry>(module, threads, data);
-  try {
-    await pool.runAll(tasks, 2 * threads, options);
-  } finally {
-    await pool.close();
-  }
 }
 
 /** The result of a check as lines for a terminal, with many problems of one kind in one line. */

@@ -1,16 +1,19 @@
 import { setImmediate } from 'node:timers/promises';
+import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Engine } from '../engines/engine.js';
 import { processMemory, resetPeakMemory } from '../engines/memory.js';
 import { Predictor } from '../evaluation/inference.js';
 import { createKernels } from '../kernels/create.js';
 import type { Kernels } from '../kernels/kernels.js';
+import { architecture } from '../network/architecture.js';
 import { FoldedNetwork, type InferenceNetwork } from '../network/inference.js';
+import { type ParameterSpec, parameterSpecs } from '../network/parameters.js';
 import { Segmentor } from '../network/segmentor.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { InterruptedError } from '../support/errors.js';
 import { type Pause, pauses } from '../support/pauses.js';
 import { TrainingStep } from '../training/step.js';
-import { drain, median, randomBatch, randomView } from './roofline.js';
+import { drain, median, normalValues, randomBatch, randomView } from './roofline.js';
 
 /** The recipe's network for inference with its starting weights: speed does not depend on training. */
 export function randomNetwork(
@@ -99,6 +102,77 @@ export async function measureTraining(
   } finally {
     step.dispose();
   }
+}
+
+/** A size at which a network is timed. */
+export interface TimedSize {
+  /** [height, width] of the input images. */
+  readonly sizeHw: readonly [number, number];
+  /** Images of a training step; inference takes one. */
+  readonly batch: number;
+  /** After one that is not timed. */
+  readonly repetitions: number;
+}
+
+/**
+ * Times training steps, or single-scale inference of an image, of one network at several sizes. It is as `measureTraining` and
+ * `measureInference` do it, but with repeated weights: to draw those of a large network takes longer than its steps.
+ * @returns the seconds of the timed repetitions of each size.
+ * @throws as `measureTraining`.
+ */
+export async function timeNetwork(
+  kind: 'training' | 'inference',
+  options: Pick<MeasureOptions, 'engine' | 'experiment' | 'signal'> & { readonly sizes: readonly TimedSize[] },
+): Promise<number[][]> {
+  const { engine, experiment, sizes } = options;
+  const { model, evaluation: recipe, seed, training } = experiment;
+  const seconds: number[][] = [];
+  const time = async ({ sizeHw, repetitions }: TimedSize, work: (pause: Pause) => Promise<unknown>) =>
+    seconds.push(await repeat({ ...options, sizeHw, warmup: 1, repetitions }, work));
+  if (kind === 'training') {
+    const step = new TrainingStep(engine, experiment);
+    try {
+      const { parameters } = step.segmentor;
+      const weightsOf = repeatedValues(engine, parameters.specs);
+      for (const { path } of parameters.specs) parameters.set(path, weightsOf(path));
+      for (const size of sizes) {
+        const batch = randomBatch(size.batch, size.sizeHw, model.classes, seed);
+        await time(size, (pause) => step.run(batch, 0, pause));
+      }
+    } finally {
+      step.dispose();
+    }
+    return seconds;
+  }
+  const kernels = createKernels(engine);
+  const described = architecture(model);
+  const weightsOf = repeatedValues(engine, parameterSpecs(described));
+  const network = new FoldedNetwork(engine.tf, kernels, described, weightsOf, training.precision);
+  try {
+    const predictor = new Predictor({ engine, kernels, network, recipe });
+    for (const size of sizes) {
+      const image = { size: size.sizeHw, views: [randomView(size.sizeHw, seed)], flip: false };
+      await time(size, (pause) => predictor.predict(image, pause));
+    }
+  } finally {
+    network.dispose();
+  }
+  return seconds;
+}
+
+/** Starting weights as they are drawn, but each filter from the same numbers. The caller owns the tensors. */
+function repeatedValues({ tf }: Engine, specs: readonly ParameterSpec[]): (path: string) => Tensor {
+  const byPath = new Map(specs.map((spec) => [spec.path, spec]));
+  const sizeOf = ({ shape }: ParameterSpec) => shape.reduce((product, side) => product * side, 1);
+  const drawn = normalValues(Math.max(...specs.map(sizeOf)), 0, 5);
+  return (path) => {
+    const spec = byPath.get(path)!;
+    const { kind, shape } = spec;
+    if (kind !== 'filter') return tf.fill([...shape], kind === 'gamma' || kind === 'runningVariance' ? 1 : 0);
+    const [height, width, , output] = shape as [number, number, number, number];
+    const deviation = Math.sqrt(2 / (height * width * output));
+    return tf.tidy(() => tf.mul(tf.tensor(drawn.subarray(0, sizeOf(spec)), [...shape]), deviation));
+  };
 }
 
 async function repeat(

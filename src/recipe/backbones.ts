@@ -9,6 +9,8 @@ export interface Backbone {
   readonly name: string;
   /** The file that is fetched. */
   readonly link: string;
+  /** Its size; null if it is not known. */
+  readonly bytes: number | null;
   /** Links to other files of the same network, which do as well. */
   readonly alternatives: readonly string[];
 }
@@ -16,15 +18,16 @@ export interface Backbone {
 /** The published backbones, in the file's order. */
 export async function loadBackbones(): Promise<Backbone[]> {
   const { backbones } = checkYaml(await readYaml(path.join(experimentsFolder(), BACKBONES_FILE)), backbonesFileSchema);
-  return Object.entries(backbones).map(([name, { link, alsoAccepted }]) => ({
+  return Object.entries(backbones).map(([name, { link, bytes = null, alsoAccepted }]) => ({
     name,
     link,
+    bytes,
     alternatives: alsoAccepted === undefined ? [] : [alsoAccepted],
   }));
 }
 
 /** The backbone that is published under this name, which may also be its link itself; null if there is none. */
 export async function findBackbone(name: string): Promise<Backbone | null> {
-  if (BACKBONE_LINK.test(name)) return { name, link: name, alternatives: [] };
+  if (BACKBONE_LINK.test(name)) return { name, link: name, bytes: null, alternatives: [] };
   return (await loadBackbones()).find((backbone) => backbone.name === name) ?? null;
 }

@@ -169,6 +169,7 @@ export const backbonesFileSchema = z.strictObject({
     z.string().regex(/^[a-z-]+:\/\/\w+$/),
     z.strictObject({
       link: backboneLink.describe('The file that is fetched.'),
+      bytes: count.optional().describe('Its size; leave it out if it is not known.'),
       alsoAccepted: backboneLink.optional().describe('Another file of the same network.'),
     }),
   ),

@@ -90,8 +90,9 @@ function differingLabels(single: Evaluation, multi: Evaluation, matrices: readon
 }
 
 /** Checks that the best checkpoint is another than the last, better, and one that was evaluated during training. */
-function bestProblems({ details: { train, evaluate }, experiment }: RunRecord): string[] {
-  const best = evaluate?.best;
+function bestProblems({ details, experiment }: RunRecord, stage: 'evaluate' | 'evaluate-ms'): string[] {
+  const { train, evaluate } = details;
+  const best = details[stage]?.best;
   if (best === undefined) return [];
   const { iterations } = experiment.training;
   return [
@@ -99,7 +100,7 @@ function bestProblems({ details: { train, evaluate }, experiment }: RunRecord): 
     ...(best.iteration < iterations
       ? []
       : [`it is of iteration ${best.iteration} of ${iterations}, expected an earlier one`]),
-    ...((train?.bestValidation?.mIoU ?? 0) > evaluate!.mIoU
+    ...(evaluate === null || (train?.bestValidation?.mIoU ?? 0) > evaluate.mIoU
       ? []
       : ['its mIoU during training is not above that of the last checkpoint']),
     ...mismatch(
@@ -127,7 +128,18 @@ export function evaluationProblems(record: RunRecord): string[] {
     found.push(...classProblems(evaluation, record), ...imageProblems(evaluation, record), ...others);
     problems.push(...found.map((problem) => `details.${name}: ${problem}`));
   };
-  add('evaluate.best', evaluate?.best, bestProblems(record));
+  add('evaluate.best', evaluate?.best, bestProblems(record, 'evaluate'));
+  add('evaluate-ms.best', multiScale?.best, bestProblems(record, 'evaluate-ms'));
+  if (evaluate?.best !== undefined && multiScale?.best !== undefined) {
+    problems.push(
+      ...mismatch(
+        'details.evaluate.best: the SHA-256 of its weights',
+        evaluate.best.sha256,
+        'details.evaluate-ms.best has',
+        multiScale.best.sha256,
+      ),
+    );
+  }
   matrices.length = 0;
   add('evaluate', evaluate);
   add('evaluate-ms', multiScale);

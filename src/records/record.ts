@@ -76,8 +76,6 @@ function areOfSameClasses({ perClass, confusion, outside }: z.output<typeof eval
 
 const ofSameClasses = { path: ['confusion'], message: 'expected counts of the classes in perClass' };
 
-const multiScaleEvaluation = evaluationFields.refine(areOfSameClasses, ofSameClasses);
-
 const evaluation = evaluationFields
   .extend({
     /** The evaluation of the best checkpoint, if that is another than the last, which the figures are of. */
@@ -184,7 +182,7 @@ export const recordSchema = z.strictObject({
   details: z.strictObject({
     train: train.nullable(),
     evaluate: evaluation.nullable(),
-    'evaluate-ms': multiScaleEvaluation.nullable(),
+    'evaluate-ms': evaluation.nullable(),
     benchmark: benchmark.nullable(),
   }),
 });

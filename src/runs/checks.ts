@@ -1,7 +1,9 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Engine } from '../engines/engine.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { type ReportedProblem, SeveralProblems } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
+import { showCounted } from '../terminal/display.js';
 import { breakCommand, wrap } from '../terminal/layout.js';
 import { checkDataset, checkStart, checkWeights, type InputCheckOptions } from './input-checks.js';
 import { checkEngine, checkFolders, checkPrecision, checkResources, resumableCheckpoints } from './machine-checks.js';
@@ -32,6 +34,8 @@ export interface CheckedRun {
   readonly checks: readonly RunCheck[];
   /** Null if no stage reads data, or it is missing. */
   readonly data: RunData | null;
+  /** The file of the initial weights, or `published`; null if the run has none, or they cannot be used. */
+  readonly initialWeights: string | null;
   /** Null if it cannot be started. */
   readonly engine: Engine | null;
   /** The experiment in the engine's precision; null if there is none. */
@@ -55,7 +59,8 @@ export async function checkRun(
   const { runs, resume, commandWith = flagsAlone } = options;
   const all = { ...options, commandWith };
   const found = await checkDataset(experiment, all);
-  const inputs = [found?.check ?? null, await checkStart(experiment, all), await checkWeights(experiment, all)];
+  const start = await checkStart(experiment, all);
+  const inputs = [found?.check ?? null, start?.check ?? null, await checkWeights(experiment, all)];
   const started = await checkEngine(row, all);
   const { engine } = started;
   const fitted = engine === null ? null : await checkPrecision(engine, run, commandWith);
@@ -73,7 +78,14 @@ export async function checkRun(
     };
     sizes.push(...(await checkResources(sized, engine, checkpoints)));
   }
-  return { run, checks: [...needs, ...sizes, folders], data: found?.data ?? null, engine, available };
+  return {
+    run,
+    checks: [...needs, ...sizes, folders],
+    data: found?.data ?? null,
+    initialWeights: start?.initialWeights ?? null,
+    engine,
+    available,
+  };
 }
 
 /** What an experiment in a precision that the engine lacks would be run in. */
@@ -84,8 +96,21 @@ function inFloat32(experiment: Experiment): Experiment {
 /** Checks all runs of a command completely. @throws as `checkRun`. */
 export async function checkRuns(plan: readonly PlannedRun[], options: RunCheckOptions): Promise<CheckedRun[]> {
   const checked: CheckedRun[] = [];
-  for (const run of plan) checked.push(await checkRun(run, options, 'always'));
-  return checked;
+  const all = async (onProgress: (done: number, total: number) => void) => {
+    for (const run of plan) {
+      // Shapes keep the thread busy: progress is drawn, and signals arrive, before.
+      await setImmediate();
+      options.signal.throwIfAborted();
+      checked.push(await checkRun(run, options, 'always'));
+      onProgress(checked.length, plan.length);
+    }
+    return checked;
+  };
+  if (plan.length === 1) return all(() => {});
+  // Samples of the data sets have a progress of their own, so they are checked first; what is found is found again at once.
+  const withCommands = { commandWith: flagsAlone, ...options };
+  for (const { experiment } of plan) await checkDataset(experiment, withCommands);
+  return showCounted('Check what the runs need', 'run', options.display, all);
 }
 
 /** A check that came out the same for several rows. */

@@ -38,7 +38,7 @@ function estimateLines(runs: readonly RunEstimate[], disk: number, width: number
 
 /** What runs would take, their sum, and how it was estimated, in lines of at most `width` characters. */
 export function formatEstimate(
-  { hardware, convolutionGflops, freeBytes }: EstimateBasis,
+  { hardware, convolutionGflops, freeBytes, keptTimings }: EstimateBasis,
   runs: readonly RunEstimate[],
   width: number,
 ): string {
@@ -51,6 +51,11 @@ export function formatEstimate(
     'Count: iterations or images. FLOPs: those of convolutions, a multiply-add counts as two.',
     ...timingNotes(runs, 'training', 'a training step'),
     ...timingNotes(runs, 'inference', 'inference of an image'),
+    ...(runs.some(({ timingIsKept }) => timingIsKept)
+      ? [
+          `Measured in an earlier dry run, and scaled by the bare convolution's rate; to measure again, remove ${keptTimings}`,
+        ]
+      : []),
     'Not included: starting, waiting for data, and writing checkpoints.',
     'Memory: of the whole process at its peak; on a GPU, of the tensors there. Disk: the most checkpoints at a time.',
     ...(disk > freeBytes ? [`All runs together need more disk space than is free (${formatBytes(freeBytes)}).`] : []),
@@ -59,9 +64,10 @@ export function formatEstimate(
 }
 
 const BASES: Readonly<Record<TimingBasis, (sample: string) => string>> = {
-  measured: (sample) => `measured on ${sample} of this network here`,
-  reduced: (sample) => `measured here on a smaller input (${sample} of this network), scaled by FLOPs`,
-  share: () => "from the bare convolution's rate, as no measurement fits into memory",
+  measured: (sample) => `measured on ${sample} of this network here; the range is twice the scatter of the repetitions`,
+  reduced: (sample) =>
+    `from ${sample} of this network on two small inputs, along the line through them; the range is that of all lines through the repetitions`,
+  share: () => "0.5 to 3.5 times what half of the bare convolution's rate gives, as no measurement fits into memory",
 };
 
 /** How the times of training, or of inference, were found. */

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { Engine } from '../engines/engine.js';
 import { createKernels } from '../kernels/create.js';
 import { benchmarkSize, inferenceFlops, testViews } from '../measurement/network-cost.js';
@@ -10,6 +11,7 @@ import type { Stage } from '../records/record.js';
 import { UserError } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
 import { type DisplayMode, showStages } from '../terminal/display.js';
+import { KeptTimings } from './kept-timings.js';
 import { availableForTensors, memoryForRun, neededBytes, usableBytes } from './memory-check.js';
 import { NetworkTimer, type Range, type Timing, type TimingBasis } from './network-timing.js';
 import type { PlannedRun } from './plan.js';
@@ -39,6 +41,8 @@ export interface RunEstimate {
   readonly secondsRange: Range | null;
   /** How the times were found; null if no stage trains, or none infers. */
   readonly timing: { readonly training: TimingBasis | null; readonly inference: TimingBasis | null };
+  /** Whether any of them was measured in an earlier dry run. */
+  readonly timingIsKept: boolean;
   /** Main memory of the process in the stage that takes most; on a GPU, that of its tensors. */
   readonly memoryBytes: number;
   /** Most checkpoints that exist at a time. */
@@ -56,6 +60,8 @@ export interface EstimateBasis {
   readonly memoryBytes: number | null;
   /** Free disk space for the run directories. */
   readonly freeBytes: number;
+  /** The file of measurements that later dry runs use again. */
+  readonly keptTimings: string;
 }
 
 interface EstimateOptions extends InputOptions {
@@ -64,12 +70,14 @@ interface EstimateOptions extends InputOptions {
   /** Folder of the run directories; it need not exist. */
   readonly runs: string;
   readonly signal: AbortSignal;
+  readonly note: (text: string) => void;
   readonly display: DisplayMode;
 }
 
 /**
- * Estimates what runs would take on this machine; writes nothing. It measures a bare convolution, and one training step and one image
- * of each distinct network (`NetworkTimer`), some seconds for each; times are operations divided by these rates.
+ * Estimates what runs would take on this machine; writes nothing but the cache of measurements. It measures a bare convolution, and
+ * training steps and images of each distinct network (`NetworkTimer`), some seconds for each; times are operations divided by these
+ * rates.
  * @throws the signal's reason on abort.
  */
 export async function estimateSeries(
@@ -82,6 +90,7 @@ export async function estimateSeries(
   const memoryBytes = usableBytes(engine, await memoryForRun(engine));
   const forTensors = await availableForTensors(engine);
   const convolutionGflops: Partial<Record<Precision, number>> = {};
+  const kept = await KeptTimings.open(environment);
   const runs: RunEstimate[] = [];
   const measure = async (say: (progress: string) => void) => {
     const kernels = createKernels(engine);
@@ -90,23 +99,29 @@ export async function estimateSeries(
     let networks = 0;
     const onMeasure = (what: string) => {
       networks++;
-      say(what);
+      say(`run ${runs.length + 1} of ${planned.length}: ${what}`);
     };
     const timer = new NetworkTimer({
       engine,
       convolutionGflops,
       memoryBytes: forTensors,
+      kept,
       onMeasure,
+      onNotKept: (reason) => options.note(`Note: the measurements are not kept for later dry runs. ${reason}`),
       signal: options.signal,
     });
     for (const { experiment, replacedPrecision } of planned) {
+      say(`run ${runs.length + 1} of ${planned.length}: ${experiment.row}`);
+      await setImmediate();
+      options.signal.throwIfAborted();
       runs.push({ ...(await estimateRun(experiment, options, engine, timer)), replacedPrecision });
     }
     return formatNumber(networks, 'measurement');
   };
   await showStages([{ title: 'Measure the networks', run: measure }], options.display);
   const freeBytes = await freeDisk(path.resolve(options.runs));
-  return { basis: { hardware: hardwareName(environment), convolutionGflops, memoryBytes, freeBytes }, runs };
+  const hardware = hardwareName(environment);
+  return { basis: { hardware, convolutionGflops, memoryBytes, freeBytes, keptTimings: kept.file }, runs };
 }
 
 /** The experiment as it would be executed; in float32 if the engine does not have its precision. */
@@ -162,6 +177,7 @@ async function estimateRun(
     seconds: sumIfKnown(estimates.map(({ seconds }) => seconds)),
     secondsRange: sumOfRanges(estimates.map(({ secondsRange }) => secondsRange)),
     timing: { training: training?.basis ?? null, inference: inference?.basis ?? null },
+    timingIsKept: training?.isKept === true || inference?.isKept === true,
     memoryBytes: neededBytes(
       await largestStageMemory({ ...options, experiment, stages: readingStages(options) }, engine),
       engine,
@@ -216,7 +232,8 @@ function stageWork(
     case 'evaluate':
       return ofImages(inferenceFlops(experiment, benchmarkSize(evaluation)));
     case 'evaluate-ms':
-      return ofImages(multiScaleFlops(experiment));
+      // With evaluations during training, at most twice: of the last checkpoint, and of the best one.
+      return ofImages((evaluateEvery === undefined ? 1 : 2) * multiScaleFlops(experiment));
     case 'benchmark': {
       const count = benchmark.warmup + benchmark.images;
       return {

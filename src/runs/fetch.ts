@@ -1,7 +1,6 @@
 import type { Experiment } from '../recipe/experiment.js';
 import { formatBytes, formatDownload } from '../support/format.js';
 import { type DisplayMode, showStages } from '../terminal/display.js';
-import { wrap } from '../terminal/layout.js';
 import type { FetchedFile, FetchSettings } from '../weights/published.js';
 
 export interface ShownFetchOptions {
@@ -39,7 +38,7 @@ export async function showFetch<Fetched extends Pick<FetchedFile, 'file'> & Part
   const start = await Promise.race([started, fetching.then(() => null)]);
   if (start !== null) {
     const size = start.total === null ? '' : ` (${formatBytes(start.total)})`;
-    note(wrap(`Fetching ${subject}${size} from ${start.host}`).join('\n'));
+    note(`Fetching ${subject}${size} from ${start.host}`);
   }
   const run = async (progress: typeof say) => {
     say = progress;

@@ -4,7 +4,7 @@ import type { Dataset } from '../data/dataset.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { UserError } from '../support/errors.js';
 import { isFolder } from '../support/files.js';
-import { formatNumber, listNames, shellWords } from '../support/format.js';
+import { formatBytes, formatNumber, listNames, shellWords } from '../support/format.js';
 import type { FileRequest } from '../weights/published.js';
 import { type CheckDataOptions, checkData } from './check-data.js';
 import { PUBLISHED } from './plan.js';
@@ -98,6 +98,13 @@ async function waysToGet(
   ];
 }
 
+/** " (97.8 MB)"; nothing if the size is not known. */
+const sizeOf = (bytes: number | null) => (bytes === null ? '' : ` (${formatBytes(bytes)})`);
+
+/** A command that copies a file to a place whose folder need not exist. */
+const copyTo = (place: string) =>
+  `${shellWords(['mkdir', '-p', path.dirname(place)])} && ${shellWords(['cp', 'FILE', place])}`;
+
 /** A file that is not in the cache and must not be fetched. */
 async function notFetched(name: 'backbone' | 'weights', row: string, request: FileRequest): Promise<RunCheck> {
   const { cachedPlaces, notInCache } = await import('../weights/published.js');
@@ -105,32 +112,48 @@ async function notFetched(name: 'backbone' | 'weights', row: string, request: Fi
   const place = cachedPlaces(request)[0]!.file;
   const error = new UserError(`${notInCache(request).message} Download ${url} elsewhere, and put it at ${place}.`);
   const { command } = request;
-  return failed(name, row, error, [command === null ? shellWords(['cp', 'FILE', place]) : `${command} --from FILE`]);
+  return failed(name, row, error, [command === null ? copyTo(place) : `${command} --from FILE`]);
+}
+
+interface CheckedStart {
+  readonly check: RunCheck;
+  /** The file of the recipe's initial weights, or `published`; null if training starts from a backbone, or they cannot be used. */
+  readonly initialWeights: string | null;
 }
 
 /**
  * Checks what training starts from: the recipe's initial weights, or else its pretrained backbone. Returns null if nothing is trained,
  * or training starts from random weights.
  */
-export async function checkStart(experiment: Experiment, options: InputCheckOptions): Promise<RunCheck | null> {
+export async function checkStart(experiment: Experiment, options: InputCheckOptions): Promise<CheckedStart | null> {
   const { row, model } = experiment;
   const { pretrained, initialWeights = null } = model;
-  const { stages, offline, commandWith } = options;
+  const { stages, commandWith } = options;
   if (!stages.includes('train')) return null;
   if (initialWeights !== null) {
     const { requireInitialWeights } = await import('./weights-argument.js');
     const found = await orMistake(() => requireInitialWeights(experiment, options));
-    if (!(found instanceof UserError)) return passed('weights', `training starts from ${found}`);
-    return failed('weights', row, found, [commandWith(['--set', 'initialWeights=FILE'])]);
+    if (!(found instanceof UserError)) {
+      return { check: passed('weights', `training starts from ${found}`), initialWeights: found };
+    }
+    const check = failed('weights', row, found, [commandWith(['--set', 'initialWeights=FILE'])]);
+    return { check, initialWeights: null };
   }
-  if (pretrained === null) return null;
+  return pretrained === null ? null : { check: await checkBackbone(row, pretrained, options), initialWeights: null };
+}
+
+async function checkBackbone(
+  row: string,
+  pretrained: string,
+  { offline, commandWith }: InputCheckOptions,
+): Promise<RunCheck> {
   const { backboneState } = await import('../training/pretrained.js');
   const found = await backboneState(pretrained, { offline });
   switch (found.state) {
     case 'present':
       return passed('backbone', `${pretrained}: ${found.file}`);
     case 'fetchable':
-      return passed('backbone', `${pretrained} will be fetched from ${found.url}`);
+      return passed('backbone', `${pretrained}${sizeOf(found.bytes)} will be fetched from ${found.url}`);
     case 'missing': {
       if (found.request !== undefined) return notFetched('backbone', row, found.request);
       return failed('backbone', row, found.error, [

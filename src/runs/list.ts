@@ -1,3 +1,4 @@
+import { formatBest, formatCheckpoint, type MarkedCheckpoints } from '../records/checkpoint-figures.js';
 import type { Stage } from '../records/record.js';
 import {
   formatBytes,
@@ -81,9 +82,16 @@ export function formatRunLine(run: InspectedRun): string {
 
 /**
  * What a run's directory says.
+ * @param checkpoints Null if it has none.
  * @param width Maximum characters in a line.
  */
-export function formatRun(run: InspectedRun, files: readonly string[], width: number): string {
+export function formatRun(
+  run: InspectedRun,
+  checkpoints: MarkedCheckpoints | null,
+  files: readonly string[],
+  width: number,
+): string {
+  const best = checkpoints === null ? null : formatBest(checkpoints);
   const line = (name: string, value: string | null) =>
     value === null ? [] : labelled(`${name.padEnd(NAME_WIDTH)} `, withoutControls(value), width);
   return [
@@ -102,6 +110,8 @@ export function formatRun(run: InspectedRun, files: readonly string[], width: nu
     ...line('loss', run.loss === null ? null : run.loss.toFixed(4)),
     ...line('mIoU', run.mIoU === null ? null : formatPercent(run.mIoU)),
     ...line('ms+flip', run.mIoUMsFlip === null ? null : formatPercent(run.mIoUMsFlip)),
+    ...line('last', checkpoints === null ? null : formatCheckpoint(checkpoints.last)),
+    ...line('best', best),
     ...line('process', run.processId === null ? null : `${run.processId}${run.host === null ? '' : ` on ${run.host}`}`),
     ...line('updated', run.updatedAt),
     ...line('error', run.error),

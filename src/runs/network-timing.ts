@@ -1,17 +1,22 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Engine } from '../engines/engine.js';
-import type { PeakMemory } from '../engines/memory.js';
-import { inferenceMemory } from '../evaluation/inference.js';
-import { measureInference, measureTraining } from '../measurement/measure.js';
-import { benchmarkSize, inferenceFlops } from '../measurement/network-cost.js';
+import { timeNetwork } from '../measurement/measure.js';
 import { median } from '../measurement/roofline.js';
-import { complexity } from '../network/complexity.js';
 import type { Experiment, Precision } from '../recipe/experiment.js';
-import { trainingMemory } from '../training/step.js';
+import type { KeptTimings, Measurement } from './kept-timings.js';
+import {
+  type Candidate,
+  flopsOfPass,
+  forSmallInputs,
+  memoryOf,
+  ownCandidate,
+  smallPairs,
+  type TimedKind,
+} from './timing-sizes.js';
 
 /**
- * How a time was found. `measured`: with a step or image of the recipe; `reduced`: with a smaller one, scaled by operations;
- * `share`: from the rate of the bare convolution, because not even a small one fits into memory.
+ * How a time was found. `measured`: with a step or image of the recipe; `reduced`: with inputs of two smaller sizes, on the line through
+ * which the recipe's lies; `share`: from the rate of the bare convolution, because not even a small one fits into memory.
  */
 export type TimingBasis = 'measured' | 'reduced' | 'share';
 
@@ -21,39 +26,26 @@ export type Range = readonly [low: number, high: number];
 /** How fast a network trains, or infers. */
 export interface Timing {
   readonly secondsPerFlop: number;
-  /** Seconds of the fastest and of the slowest machine that the estimate allows for, as multiples of the estimate. */
+  /** Bounds of the time, as multiples of the estimate. */
   readonly spread: Range;
   /** To make the network, and what the first step takes in addition. */
   readonly setUpSeconds: number;
   readonly basis: TimingBasis;
+  /** Whether it was measured in an earlier dry run. */
+  readonly isKept: boolean;
 }
 
-type Kind = 'training' | 'inference';
-type Size = readonly [height: number, width: number];
+/** Maximum expected seconds of a measurement, unless the smallest possible one takes longer. */
+const ONE_SECONDS = 2;
 
-/** A possible measurement: a step or an image. */
-interface Candidate {
-  readonly size: Size;
-  readonly batch: number;
-  readonly flops: number;
-  readonly bytes: number;
-  readonly reduced: boolean;
-}
-
-/** Maximum seconds of one measurement. */
-const ONE_SECONDS = 3;
-
-/** For short steps and images; the median counts. */
-const MOST_REPETITIONS = 7;
+/** Timed repetitions of each size; the median counts. The most are for short steps and images. */
+const REPETITIONS = { own: 3, small: 2, most: 7 } as const;
 
 /** Expected share of the bare convolution's rate: to choose a measurement, and if none is possible. */
 const EXPECTED_SHARE = 0.5;
 
-/**
- * How far times may lie from the estimate besides what the repetitions differ. `measured`: a machine's speed drifts. `reduced`:
- * small sizes use a processor less well than the recipe's. `share`: networks reach from a seventh of the bare rate to all of it.
- */
-const SPREAD: Readonly<Record<TimingBasis, Range>> = { measured: [0.85, 1.2], reduced: [0.5, 1.3], share: [0.5, 3.5] };
+/** Bounds if nothing was measured: networks reach from a seventh of the bare rate to all of it. */
+const SHARE_SPREAD: Range = [0.5, 3.5];
 
 /** Share of free memory that a measurement may use. */
 const MEMORY_SHARE = 0.8;
@@ -64,80 +56,117 @@ interface NetworkTimerOptions {
   readonly convolutionGflops: Readonly<Partial<Record<Precision, number>>>;
   /** Free memory for tensors; null if unknown. */
   readonly memoryBytes: number | null;
+  /** Measurements of earlier dry runs, which are used, and to which new ones are added. Default: none. */
+  readonly kept?: KeptTimings;
   /** Told what is measured next. */
   readonly onMeasure?: (what: string) => void;
+  /** Told once why new measurements cannot be kept. */
+  readonly onNotKept?: (reason: string) => void;
   /** Ends before the next measurement. */
   readonly signal?: AbortSignal;
 }
 
+/** What is measured: the sizes, from small to large, of a network. */
+interface Choice {
+  readonly experiment: Experiment;
+  readonly sizes: readonly Candidate[];
+  /** What the time depends on, which excludes the initial weights. */
+  readonly key: string;
+}
+
 /**
- * Times one training step and one image of each distinct network once. What it finds for a network does not depend on which others
- * it times.
+ * Times training steps and images of each distinct network once. What it finds for a network does not depend on which others it
+ * times.
  */
 export class NetworkTimer {
-  private readonly known = new Map<string, Timing>();
+  private readonly known = new Map<string, Measurement>();
+  /** Those that were measured in earlier dry runs. */
+  private readonly keptKeys = new Set<string>();
+  private cannotKeep = false;
 
   constructor(private readonly options: NetworkTimerOptions) {}
 
   /** The training or single-scale inference time of the experiment's network. */
-  async time(kind: Kind, experiment: Experiment): Promise<Timing> {
-    const key = keyOf(kind, experiment);
-    if (!this.known.has(key)) {
-      const { signal, onMeasure } = this.options;
-      onMeasure?.(`${experiment.row}, ${kind === 'training' ? 'a training step' : 'inference of an image'}`);
-      // Measuring keeps the thread busy: progress is drawn, and signals arrive, before.
-      await setImmediate();
-      signal?.throwIfAborted();
-      const candidate = await this.choose(kind, experiment);
-      this.known.set(
-        key,
-        candidate === null ? this.byShare(experiment) : await this.measure(kind, experiment, candidate),
-      );
+  async time(kind: TimedKind, experiment: Experiment): Promise<Timing> {
+    const choice = await this.choose(kind, experiment);
+    const rate = this.rateOf(experiment);
+    if (choice === null) {
+      const secondsPerFlop = 1 / (rate * EXPECTED_SHARE);
+      return { secondsPerFlop, spread: SHARE_SPREAD, setUpSeconds: 0, basis: 'share', isKept: false };
     }
-    return this.known.get(key)!;
-  }
-
-  /** The largest step or image that fits in memory and time, or the smallest if none is fast enough; null if none fits in memory. */
-  private async choose(kind: Kind, experiment: Experiment): Promise<Candidate | null> {
-    const { memoryBytes, engine } = this.options;
-    const rate = this.expectedRate(experiment);
-    const fitting = (await candidatesOf(kind, experiment, engine)).filter(
-      ({ bytes }) => memoryBytes === null || bytes <= MEMORY_SHARE * memoryBytes,
-    );
-    // One repetition to warm up, one that is timed.
-    return fitting.find(({ flops }) => (2 * flops) / rate <= ONE_SECONDS) ?? fitting.at(-1) ?? null;
-  }
-
-  private async measure(kind: Kind, experiment: Experiment, candidate: Candidate): Promise<Timing> {
-    const { engine } = this.options;
-    const { size: sizeHw, batch, flops, reduced } = candidate;
-    const expected = flops / this.expectedRate(experiment);
-    const repetitions = Math.max(1, Math.min(MOST_REPETITIONS, Math.floor(ONE_SECONDS / expected) - 1));
-    const options = { engine, experiment, sizeHw, warmup: 1, repetitions };
-    const start = performance.now();
-    const { seconds } =
-      kind === 'training' ? await measureTraining({ ...options, batch }) : await measureInference(options);
-    const once = median(seconds);
-    const all = (performance.now() - start) / 1000;
-    const setUpSeconds = Math.max(0, all - (1 + repetitions) * once);
-    const basis = reduced ? 'reduced' : 'measured';
-    const [low, high] = SPREAD[basis];
-    const spread = [(low * Math.min(...seconds)) / once, (high * Math.max(...seconds)) / once] as const;
-    return { secondsPerFlop: once / flops, spread, setUpSeconds, basis };
-  }
-
-  private byShare(experiment: Experiment): Timing {
+    const { kept } = this.options;
+    const known = this.known.get(choice.key);
+    const earlier = known === undefined ? (kept?.get(choice.key) ?? null) : null;
+    const found = known ?? earlier ?? (await this.measure(kind, experiment, choice));
+    this.known.set(choice.key, found);
+    if (earlier !== null) this.keptKeys.add(choice.key);
+    // A machine's speed drifts, and that of the bare convolution with it.
+    const drift = (found.gflops * 1e9) / rate;
+    const { sizes } = found;
+    const line = sizes.length === 1 ? ofSteps(sizes[0]!) : ofLine(sizes, flopsOfPass(kind, experiment), found.gflops);
     return {
-      secondsPerFlop: 1 / this.expectedRate(experiment),
-      spread: SPREAD.share,
-      setUpSeconds: 0,
-      basis: 'share',
+      secondsPerFlop: drift * line.secondsPerFlop,
+      spread: line.spread,
+      setUpSeconds: drift * found.setUpSeconds,
+      basis: sizes.length === 1 ? 'measured' : 'reduced',
+      isKept: this.keptKeys.has(choice.key),
     };
   }
 
-  /** Expected FLOP/s of a network. */
-  private expectedRate(experiment: Experiment): number {
-    return this.rateOf(experiment) * EXPECTED_SHARE;
+  /** The recipe's own step or image if it takes little time; else the largest pair of squares that does, or the smallest pair. */
+  private async choose(kind: TimedKind, experiment: Experiment): Promise<Choice | null> {
+    const { memoryBytes, engine } = this.options;
+    const rate = this.rateOf(experiment) * EXPECTED_SHARE;
+    const fits = async (one: Candidate, ofExperiment: Experiment) =>
+      memoryBytes === null || (await memoryOf(kind, ofExperiment, one, engine)) <= MEMORY_SHARE * memoryBytes;
+    const own = ownCandidate(kind, experiment);
+    const { mode, cropHw, strideHw } = experiment.evaluation;
+    const ownChoice = (): Choice => {
+      const seen = kind === 'training' ? own : [own, mode, cropHw, strideHw];
+      return { experiment, sizes: [own], key: keyOf(kind, experiment, seen) };
+    };
+    const isShort = ((1 + REPETITIONS.own) * own.flops) / rate <= ONE_SECONDS;
+    if (isShort && (await fits(own, experiment))) return ownChoice();
+    const small = forSmallInputs(experiment);
+    const seconds = (pair: readonly Candidate[]) => ((1 + REPETITIONS.small) * sumOfFlops(pair)) / rate;
+    const pairs = smallPairs(kind, small, own.flops);
+    const inTime = pairs.filter((pair, i) => i === 0 || seconds(pair) <= ONE_SECONDS);
+    for (const sizes of inTime.reverse()) {
+      if (await fits(sizes[1], small)) return { experiment: small, sizes, key: keyOf(kind, small, 'squares') };
+    }
+    return !isShort && (await fits(own, experiment)) ? ownChoice() : null;
+  }
+
+  private async measure(kind: TimedKind, experiment: Experiment, choice: Choice): Promise<Measurement> {
+    const { engine, kept, signal, onMeasure, onNotKept } = this.options;
+    onMeasure?.(`${experiment.row}, ${kind === 'training' ? 'training steps' : 'inference of an image'}`);
+    // Measuring keeps the thread busy: progress is drawn, and signals arrive, before.
+    await setImmediate();
+    signal?.throwIfAborted();
+    const expected = sumOfFlops(choice.sizes) / (this.rateOf(experiment) * EXPECTED_SHARE);
+    const least = choice.sizes.length === 1 ? REPETITIONS.own : REPETITIONS.small;
+    const repetitions = Math.max(least, Math.min(REPETITIONS.most, Math.floor(ONE_SECONDS / expected) - 1));
+    const sizes = choice.sizes.map((size) => ({ ...size, repetitions }));
+    const start = performance.now();
+    const seconds = await timeNetwork(kind, {
+      engine,
+      experiment: choice.experiment,
+      sizes,
+      ...(signal && { signal }),
+    });
+    const all = (performance.now() - start) / 1000;
+    const steps = seconds.reduce((sum, ofSize) => sum + (1 + repetitions) * median(ofSize), 0);
+    const found: Measurement = {
+      gflops: this.rateOf(experiment) / 1e9,
+      setUpSeconds: Math.max(0, all - steps),
+      sizes: choice.sizes.map(({ flops }, i) => ({ flops, seconds: seconds[i]! })),
+    };
+    const problem = this.cannotKeep ? null : ((await kept?.tryToAdd(choice.key, found)) ?? null);
+    if (problem !== null) {
+      this.cannotKeep = true;
+      onNotKept?.(problem);
+    }
+    return found;
   }
 
   /** FLOP/s of the bare convolution. */
@@ -146,42 +175,51 @@ export class NetworkTimer {
   }
 }
 
-/** What a time depends on, which excludes the initial weights. */
-function keyOf(kind: Kind, { model, data, training, evaluation }: Experiment): string {
-  const { mode, cropHw, strideHw, imageScaleWh } = evaluation;
-  const seen = { training: [data.cropHw, training.batch], inference: [mode, cropHw, strideHw, imageScaleWh] }[kind];
-  return JSON.stringify([kind, { ...model, pretrained: null }, training.precision, seen]);
+function sumOfFlops(candidates: readonly Candidate[]): number {
+  return candidates.reduce((sum, { flops }) => sum + flops, 0);
 }
 
-/** Candidates from the recipe's own size down to an eighth of its sides. */
-async function candidatesOf(kind: Kind, experiment: Experiment, engine: Engine): Promise<Candidate[]> {
-  const { model, data, training, evaluation } = experiment;
-  const factors = [1, 2, 4, 8];
-  const candidates: Candidate[] = [];
-  const add = (candidate: Omit<Candidate, 'bytes'>, { peakBytes, residentBytes }: PeakMemory) =>
-    candidates.push({ ...candidate, bytes: residentBytes ?? peakBytes });
-  if (kind === 'inference') {
-    for (const factor of factors) {
-      const size = reducedSize(benchmarkSize(evaluation), factor);
-      const flops = inferenceFlops(experiment, size);
-      const memory = await inferenceMemory(engine, { experiment, size, views: [size], flip: false });
-      add({ size, batch: 1, flops, reduced: factor > 1 }, memory);
-    }
-    return candidates;
-  }
-  for (const [factor, batch] of [[1, training.batch], ...factors.map((factor) => [factor, 1])] as [number, number][]) {
-    const size = reducedSize(data.cropHw, factor);
-    const flops = batch * complexity(model, size).trainingFlops;
-    const memory = await trainingMemory(engine, experiment, size, batch);
-    add({ size, batch, flops, reduced: factor > 1 || batch < training.batch }, memory);
-  }
-  return candidates;
+function keyOf(kind: TimedKind, { model, training }: Experiment, sizes: unknown): string {
+  return JSON.stringify([kind, { ...model, pretrained: null, initialWeights: null }, training.precision, sizes]);
 }
 
-/** Keeps sides of 8 k + 1, which aligned networks need. */
-function reducedSize(size: Size, factor: number): Size {
-  const [height, width] = size.map((side) =>
-    side % 8 === 1 ? Math.round((side - 1) / factor) + 1 : Math.max(1, Math.round(side / factor)),
+type OfSize = Measurement['sizes'][number];
+
+/** From the recipe's own steps: bounds are the fastest and the slowest, each as far again from the median. */
+function ofSteps({ flops, seconds }: OfSize): Pick<Timing, 'secondsPerFlop' | 'spread'> {
+  const middle = median(seconds);
+  const spread = [(Math.min(...seconds) / middle) ** 2, (Math.max(...seconds) / middle) ** 2] as const;
+  return { secondsPerFlop: middle / flops, spread };
+}
+
+/**
+ * From steps of two small sizes. A step takes a fixed time (weights are updated and laid out for the library) and one that grows with
+ * its operations, so the recipe's step lies on the line through the two. Bounds are the flattest and the steepest line through a step of
+ * each size. No line is so steep that the fixed time is negative, nor flatter than a network at the bare convolution's rate: if
+ * that of the medians is, the machine was busy with something else, and the upper bound is the steepest possible line.
+ * @param flops Of the recipe's step.
+ * @param gflops Rate of the bare convolution.
+ */
+function ofLine(
+  [small, large]: readonly OfSize[],
+  flops: number,
+  gflops: number,
+): Pick<Timing, 'secondsPerFlop' | 'spread'> {
+  const { seconds: shorter, flops: from } = small!;
+  const { seconds: longer, flops: to } = large!;
+  const slope = (first: number, last: number) => (last - first) / (to - from);
+  const at = (last: number, measured: number) => {
+    const steepest = last / to;
+    const flattest = Math.min(1 / (gflops * 1e9), steepest);
+    return last + Math.min(Math.max(measured, flattest), steepest) * (flops - to);
+  };
+  const slopeOfMedians = slope(median(shorter), median(longer));
+  const isTooFlat = slopeOfMedians * gflops * 1e9 < 1;
+  const middle = at(median(longer), slopeOfMedians);
+  const low = at(Math.min(...longer), slope(Math.max(...shorter), Math.min(...longer)));
+  const high = at(
+    Math.max(...longer),
+    isTooFlat ? Number.POSITIVE_INFINITY : slope(Math.min(...shorter), Math.max(...longer)),
   );
-  return [height!, width!];
+  return { secondsPerFlop: middle / flops, spread: [low / middle, high / middle] };
 }

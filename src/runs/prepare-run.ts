@@ -15,7 +15,7 @@ import type { Resume } from './resumption.js';
 import type { CommandWith } from './run-check.js';
 import { recipeFilesHash } from './run-recipe.js';
 import type { StageOptions } from './stage-runner.js';
-import { requireInitialWeights, withInitialWeights } from './weights-argument.js';
+import { withInitialWeights } from './weights-argument.js';
 
 export interface ExecuteOptions
   extends StageOptions,
@@ -73,12 +73,11 @@ export async function prepareRun(requested: ExecuteOptions): Promise<PreparedRun
   const { stages, note } = requested;
   const startedAt = new Date();
   await checkLabelIds(requested);
-  const { data, engine, available } = await passedChecks(requested);
+  const { data, engine, available, initialWeights: named } = await passedChecks(requested);
   const weights =
     requested.weights === undefined
       ? undefined
       : await givenWeights(requested.experiment, requested.weights, requested);
-  const named = await requireInitialWeights(requested.experiment, requested);
   const initial = named === null ? null : await givenWeights(requested.experiment, named, requested);
   const given = weights === undefined ? null : await recordedWeights(weights, 'given', requested.weightsKey);
   await requireWritable(recordsFolder(requested));
@@ -114,11 +113,11 @@ export async function prepareRun(requested: ExecuteOptions): Promise<PreparedRun
 /** @throws SeveralProblems unless everything is there. */
 async function passedChecks(requested: ExecuteOptions) {
   const checked: CheckedRun = await checkRun(requested, requested, 'if refused');
-  const { data, engine, available } = checked;
+  const { data, initialWeights, engine, available } = checked;
   const refusal = refusalOf([checked]);
   if (refusal !== null) throw refusal;
   if (engine === null || available === null) throw new Error('An engine that is not there was not refused.');
-  return { data, engine, available };
+  return { data, initialWeights, engine, available };
 }
 
 async function checkLabelIds({ labelIds, experiment }: ExecuteOptions): Promise<void> {

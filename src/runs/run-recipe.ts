@@ -15,7 +15,7 @@ import {
 import { tablesOf } from '../recipe/select.js';
 import type { Stage } from '../records/record.js';
 import { UserError } from '../support/errors.js';
-import { sha256File } from '../support/files.js';
+import { sha256Once } from '../support/files.js';
 import { wildcardExpression } from '../support/suggest.js';
 import { splitsOf } from './preflight.js';
 import type { RunReader } from './run-reader.js';
@@ -104,7 +104,7 @@ export async function recipeFilesHash(experiment: Experiment, stages: readonly S
     contents['data.dataset'] = { folder, splits };
   }
   const backbone = (experiment.model.initialWeights ?? null) === null ? files.get('model.pretrained') : undefined;
-  if (backbone !== undefined && stages.includes('train')) contents['model.pretrained'] = await sha256File(backbone);
+  if (backbone !== undefined && stages.includes('train')) contents['model.pretrained'] = await sha256Once(backbone);
   if (Object.keys(contents).length === 0) return undefined;
   return createHash('sha256').update(canonicalJson(contents)).digest('hex');
 }

@@ -103,7 +103,10 @@ const fileOf = (directory: string, stage: Stage) => path.join(directory, 'stages
 export const POSITION_SECONDS = 30;
 
 /** Position file of an evaluation: of a stage, of the best checkpoint, or after a training iteration. */
-export function positionFile(directory: string, stage: Stage | 'evaluate-best' | `train-${number}`): string {
+export function positionFile(
+  directory: string,
+  stage: Stage | `${'evaluate' | 'evaluate-ms'}-best` | `train-${number}`,
+): string {
   return path.join(directory, 'stages', `${stage}.position.json`);
 }
 

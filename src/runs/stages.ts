@@ -99,7 +99,7 @@ async function evaluate(
       say(`image ${done}/${total}, ${formatSeconds(secondsLeft)} left`);
     },
   });
-  const best = multiScale ? null : await evaluateBest(context, details.mIoU, say);
+  const best = await evaluateBest(context, multiScale ? null : details.mIoU, say);
   const { images, skippedImages, seconds, mIoU, mAcc, aAcc } = details;
   const events = await (await eventFiles(context))?.create(context.directory, context.beforeWrite);
   await events?.add(context.experiment.training.iterations, {

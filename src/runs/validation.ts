@@ -67,24 +67,26 @@ export function validationOf(
   };
 }
 
-type BestEvaluation = NonNullable<NonNullable<RunRecord['details']['evaluate']>['best']>;
+type BestEvaluation = NonNullable<NonNullable<RunRecord['details']['evaluate' | 'evaluate-ms']>['best']>;
 
 /**
  * After the evaluation of the last checkpoint: marks it if it is the best, otherwise evaluates the best one. Null if no checkpoint
  * was evaluated during training, or the last is the best.
- * @param lastMIoU Of the last checkpoint, a fraction.
+ * @param lastMIoU Of the last checkpoint at a single scale, a fraction; null for the evaluation with multi-scale + flip, which does
+ * not choose.
  */
 export async function evaluateBest(
   context: StageContext,
-  lastMIoU: number,
+  lastMIoU: number | null,
   say: (progress: string) => void,
 ): Promise<BestEvaluation | null> {
+  const multiScale = lastMIoU === null;
   const { directory, experiment, note, beforeWrite } = context;
   const folder = path.join(directory, 'checkpoints');
   const { iterations } = experiment.training;
   const marked = await readBest(folder);
   if (marked === null || marked.iteration === iterations) return null;
-  const best = better(marked, { iteration: iterations, mIoU: lastMIoU });
+  const best = multiScale ? marked : better(marked, { iteration: iterations, mIoU: lastMIoU });
   if (best.iteration === iterations) {
     await beforeWrite();
     await markBest(folder, best);
@@ -97,14 +99,14 @@ export async function evaluateBest(
     );
     return null;
   }
-  const position = positionFile(directory, 'evaluate-best');
+  const position = positionFile(directory, multiScale ? 'evaluate-ms-best' : 'evaluate-best');
   const { evaluate } = await import('../evaluation/evaluate.js');
   const evaluation = await evaluate({
     ...context,
     predictions: undefined,
     weights: found.file,
     weightsKey: undefined,
-    multiScale: false,
+    multiScale,
     position: { file: position, everySeconds: Math.min(context.mostSecondsLost, POSITION_SECONDS) },
     onProgress: ({ done, total, secondsPerImage }) => {
       const left = formatSeconds(secondsPerImage * (total - done));

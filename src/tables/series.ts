@@ -1,6 +1,7 @@
 import type { ClassLayout } from '../evaluation/class-figures.js';
 import { describeCoverage } from '../evaluation/confusion.js';
 import type { Table } from '../recipe/tables.js';
+import { formatBest, formatCheckpoint, markedCheckpoints } from '../records/checkpoint-figures.js';
 import { classEvaluation, formatClasses } from '../records/class-evaluation.js';
 import { comparabilityNote, hasPublished, whyNotComparable } from '../records/comparability.js';
 import type { RunRecord } from '../records/record.js';
@@ -14,7 +15,7 @@ import {
 } from '../records/verdict.js';
 import type { Execution } from '../runs/execute.js';
 import type { Outcome } from '../runs/series.js';
-import { formatNumber, formatPercent, formatSeconds } from '../support/format.js';
+import { formatNumber, formatSeconds } from '../support/format.js';
 import { entryLines, terminalTable, wrap } from '../terminal/layout.js';
 import { spreadSection } from './terminal.js';
 
@@ -24,16 +25,13 @@ function coverageOf({ details }: RunRecord): string | null {
   return evaluated === null ? null : describeCoverage(evaluated.perClass);
 }
 
-/** "after iteration 40: mIoU 28.00 (last: 27.10)"; null if no checkpoint was evaluated during training. */
-function describeBest({ details: { train, evaluate }, experiment }: RunRecord): string | null {
-  const during = evaluate?.best ?? train?.bestValidation;
-  if (during === undefined) return null;
-  const { iterations } = experiment.training;
-  if (evaluate !== null && evaluate.best === undefined && during.mIoU <= evaluate.mIoU) {
-    return `the last, after iteration ${iterations}`;
-  }
-  const last = evaluate === null ? '' : ` (last: ${formatPercent(evaluate.mIoU)})`;
-  return `after iteration ${during.iteration}: mIoU ${formatPercent(during.mIoU)}${last}`;
+/** "after iteration 40: mIoU 28.00 (last: mIoU 27.10)"; null if no checkpoint was evaluated during training. */
+function describeBest(record: RunRecord): string | null {
+  const marked = markedCheckpoints(record);
+  const best = marked === null ? null : formatBest(marked);
+  if (best === null || marked!.best === marked!.last) return best;
+  const [, last] = formatCheckpoint(marked!.last).split(': ');
+  return last === undefined ? best : `${best} (last: ${last})`;
 }
 
 /**

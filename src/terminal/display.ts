@@ -25,7 +25,11 @@ function atMostEvery(milliseconds: number, show: (progress: string) => void): (p
 }
 
 async function showLive(stages: readonly ShownStage[]): Promise<void> {
-  const { Listr, ListrLogger, ProcessOutput } = await import('listr2');
+  const { DefaultRenderer, Listr, ListrLogger, ProcessOutput } = await import('listr2');
+  // listr2 would redraw only if standard output is a terminal, too; here it is often a file that gets the result.
+  class TerminalRenderer extends DefaultRenderer {
+    static override nonTTY = true;
+  }
   const tasks = stages.map(({ title, run }) => ({
     title,
     task: async (_: unknown, task: { title: string }) => {
@@ -40,7 +44,7 @@ async function showLive(stages: readonly ShownStage[]): Promise<void> {
   // The caller handles signals: listr2's own handling would end the process with nothing saved. The command prints the error: here it
   // would appear twice.
   const rendererOptions = { showErrorMessage: false, logger };
-  await new Listr(tasks, { registerSignalListeners: false, rendererOptions }).run();
+  await new Listr(tasks, { registerSignalListeners: false, renderer: TerminalRenderer, rendererOptions }).run();
 }
 
 async function showPlain(stages: readonly ShownStage[]): Promise<void> {

@@ -1,9 +1,7 @@
-import { rename } from 'node:fs/promises';
 import path from 'node:path';
-import { type DownloadProgress, discardPart, download, type Fetcher, mirrored } from '../support/download.js';
+import { findOrFetch, keepChecked } from '../support/cached-file.js';
+import { type DownloadProgress, download, type Fetcher, mirrored } from '../support/download.js';
 import { UserError } from '../support/errors.js';
-import { explainFileError, makeFolder } from '../support/files.js';
-import { withLock } from '../support/lock.js';
 import { cacheDirectory } from '../support/package.js';
 import { type PublishedLog, readPublishedLog } from './read.js';
 
@@ -30,27 +28,17 @@ export async function fetchPublishedLog(options: FetchLogOptions): Promise<{ fil
   const { row, url, cache = cacheDirectory(), signal } = options;
   if (url === null) throw new UserError(`${row} has no published training log.`, 'Name a run or the file of a log.');
   const file = path.join(cache, 'logs', path.posix.basename(new URL(url).pathname));
-  await makeFolder(path.dirname(file));
-  const work = async () => {
-    const cached = readIfThere(file);
-    if (cached !== null) return { file, log: cached };
-    if (options.offline === true) throw notInCache(row, url, file);
+  const fetchLog = async () => {
     const part = `${file}.part`;
     await download({ ...options, url: mirrored(url), part, alternative: 'download it elsewhere and name the file' });
-    let log: PublishedLog;
-    try {
-      log = readPublishedLog(part);
-    } catch (error) {
-      await discardPart(part);
-      throw error;
-    }
-    await rename(part, file).catch((error) => {
-      throw explainFileError(error, file, 'write');
-    });
-    await discardPart(part);
-    return { file, log };
+    return keepChecked(part, file, async () => readPublishedLog(part));
   };
-  return withLock(`${file}.lock`, work, signal ? { signal } : {});
+  const find = async () => {
+    const log = readIfThere(file);
+    if (log === null && options.offline === true) throw notInCache(row, url, file);
+    return log;
+  };
+  return { file, log: await findOrFetch(file, { find, fetch: fetchLog, signal }) };
 }
 
 function notInCache(row: string, url: string, file: string): UserError {

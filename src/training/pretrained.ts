@@ -6,7 +6,7 @@ import { loadBackbone, loadParameters, loadSummarySchema, summarise, toEngine } 
 import type { Segmentor } from '../network/segmentor.js';
 import { findBackbone } from '../recipe/backbones.js';
 import { UserError } from '../support/errors.js';
-import { explainFileError, sha256File } from '../support/files.js';
+import { explainFileError, sha256Once } from '../support/files.js';
 import { readSealed, writeSealed } from '../support/json.js';
 import { cacheDirectory } from '../support/package.js';
 import { readCheckpoint } from '../weights/load.js';
@@ -56,7 +56,8 @@ const PUBLISHED_NAME = /^[a-z-]+:\/\/(\w+)$/;
  */
 type BackboneState =
   | { readonly state: 'present'; readonly file: string }
-  | { readonly state: 'fetchable'; readonly url: string }
+  /** `bytes`: null if the size is not known. */
+  | { readonly state: 'fetchable'; readonly url: string; readonly bytes: number | null }
   /** `request`: the file that would be fetched if that were allowed. */
   | { readonly state: 'missing'; readonly error: UserError; readonly request?: FileRequest };
 
@@ -76,7 +77,7 @@ export async function backboneState(
   if (request === null) return { state: 'missing', error: nowhere(pretrained, places) };
   return offline
     ? { state: 'missing', error: notInCache(request), request }
-    : { state: 'fetchable', url: request.files[0].url };
+    : { state: 'fetchable', url: request.files[0].url, bytes: backbone?.bytes ?? null };
 }
 
 /** A path's file; for a published name, where a user may put the file under the short name. Its hash is not checked. */
@@ -111,7 +112,7 @@ export async function fetchBackbone(
   if (found.state === 'missing') throw found.error;
   if (found.state === 'present' && ownFiles(pretrained).includes(found.file)) {
     const { file } = found;
-    const sha256 = await sha256File(file, settings.signal).catch((error) => {
+    const sha256 = await sha256Once(file, settings.signal).catch((error) => {
       throw explainFileError(error, file, 'read');
     });
     return { file, sha256 };

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
-import { rename, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
+import { findOrFetch, keepChecked } from '../support/cached-file.js';
 import { type DownloadProgress, discardPart, download, type Fetcher, mirrored } from '../support/download.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, sha256File, writeFileAtomic } from '../support/files.js';
@@ -64,19 +65,17 @@ const FOLDERS = ['weights', 'pretrained'] as const;
  */
 export async function fetchFile(request: FileRequest, settings: FetchSettings = {}): Promise<FetchedFile> {
   const { from, offline = false, signal, onWait } = settings;
-  const [wanted] = request.files;
-  if (from === undefined) {
-    // Without a lock, as the cache may be read-only.
-    const cached = await findCached(request, settings);
-    if (cached !== null) return cached;
-    if (offline) throw notInCache(request, settings);
+  const place = cachedPath(request.files[0], settings);
+  if (from !== undefined) {
+    const work = () => importFile(from, request, settings);
+    return withLock(`${place}.lock`, work, { ...(signal && { signal }), ...(onWait && { onWait }) });
   }
-  const work = async () => {
-    if (from !== undefined) return importFile(from, request, settings);
-    return (await findCached(request, settings)) ?? downloadFile(request, settings);
+  const find = async () => {
+    const cached = await findCached(request, settings);
+    if (cached === null && offline) throw notInCache(request, settings);
+    return cached;
   };
-  const lock = `${cachedPath(wanted, settings)}.lock`;
-  return withLock(lock, work, { ...(signal && { signal }), ...(onWait && { onWait }) });
+  return findOrFetch(place, { find, fetch: () => downloadFile(request, settings), signal, onWait });
 }
 
 /**
@@ -157,13 +156,15 @@ async function downloadFile(request: FileRequest, settings: FetchSettings): Prom
       announced = true;
     },
   });
-  const sha256 = await sha256File(part, signal);
-  if (sha256.startsWith(wanted.hash)) return keep(part, file, wanted.url, sha256, 'download');
-  await discardPart(part);
-  throw new UserError(
-    `The download from ${url} has SHA-256 ${sha256}, which should begin with ${wanted.hash}: it is damaged or not the published file.`,
-    'It was removed. Run the same command again.',
-  );
+  const sha256 = await keepChecked(part, file, async () => {
+    const found = await sha256File(part, signal);
+    if (found.startsWith(wanted.hash)) return found;
+    throw new UserError(
+      `The download from ${url} has SHA-256 ${found}, which should begin with ${wanted.hash}: it is damaged or not the published file.`,
+      'It was removed. Run the same command again.',
+    );
+  });
+  return describe(wanted.url, file, sha256, 'download');
 }
 
 async function importFile(from: string, { files }: FileRequest, settings: FetchSettings): Promise<FetchedFile> {
@@ -184,24 +185,11 @@ async function importFile(from: string, { files }: FileRequest, settings: FetchS
   await discardPart(part);
   await writeFileAtomic(part, createReadStream(from, { highWaterMark: 1 << 20 }));
   // The copy must be what was checked.
-  if ((await sha256File(part, signal)) === sha256) return keep(part, file, published.url, sha256, 'given file');
-  await discardPart(part);
-  throw new UserError(`${from} was changed while it was being read.`, 'Run the same command again.');
-}
-
-/** Gives a part that was checked its name in the cache. */
-async function keep(
-  part: string,
-  file: string,
-  url: string,
-  sha256: string,
-  source: FetchedFile['source'],
-): Promise<FetchedFile> {
-  await rename(part, file).catch((error) => {
-    throw explainFileError(error, file, 'write');
+  await keepChecked(part, file, async () => {
+    if ((await sha256File(part, signal)) === sha256) return;
+    throw new UserError(`${from} was changed while it was being read.`, 'Run the same command again.');
   });
-  await discardPart(part);
-  return describe(url, file, sha256, source);
+  return describe(published.url, file, sha256, 'given file');
 }
 
 async function describe(

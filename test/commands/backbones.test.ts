@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -155,6 +156,40 @@ test('FCN_MIRROR replaces the host of a link; a file at the place that the advic
     source: 'cache',
     file: path.join(cwd, 'cache', 'pretrained', name),
   });
+});
+
+test('the way of a published row: doctor names what is missing, its commands fetch it, and the row would start', async (t) => {
+  const { inside, name, content, server, run } = await workplace(t);
+  const mine = ['mine', '--file', 'mine.yaml', '--engine', 'wasm', '--offline'];
+  const before = await run(['doctor', ...mine]);
+  t.is(before.code, 2, before.stderr);
+  const found = before.stdout.replaceAll(/\s+/g, ' ');
+  t.regex(found, /✗ data .* fcn datasets generate cityscapes --data-root data .*✗ backbone /);
+  t.is((await run(['datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128'])).code, 0);
+
+  // The link and the command are printed whole, to be pasted; with a connection elsewhere, the link gives the file.
+  const [, link] = /Download (https:\S+) elsewhere/.exec(found)!;
+  t.is(link, `${server.origin}/models/${name}`);
+  const elsewhere = { FCN_CACHE_DIR: inside('elsewhere') };
+  const fetched = await run(['weights', 'fetch', 'mine', '--file', 'mine.yaml', '--backbone', '--json'], elsewhere);
+  t.is(fetched.code, 0, fetched.stdout);
+  t.deepEqual(
+    server.seen.map((request) => request.path),
+    [`/models/${name}`],
+  );
+  const { file } = JSON.parse(fetched.stdout) as { file: string };
+  t.deepEqual(readFileSync(file), content);
+  const [command] = /mkdir -p [\s\S]*? && [\s\S]*?cp FILE[\s\\]+\S+/.exec(before.stdout)!;
+  execFileSync('sh', ['-c', command.replace('FILE', file)], { cwd: inside() });
+
+  const after = await run(['doctor', ...mine]);
+  t.is(after.code, 0, after.stdout);
+  t.regex(after.stdout, /^✓ backbone /m);
+  t.regex(after.stdout, /^Nothing is missing: the run would start\.$/m);
+  const dry = await run(['reproduce', ...mine, '--dry-run', '--stage', 'train']);
+  t.is(dry.code, 0, dry.stderr);
+  t.regex(dry.stdout, /^Nothing is missing: the run would start\.$/m);
+  t.is(server.seen.length, 1, 'nothing else was fetched');
 });
 
 test('weights fetch: --from tells by the hash which file it is; --offline names file and place', async (t) => {

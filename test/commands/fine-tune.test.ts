@@ -65,6 +65,10 @@ test.serial('a command takes weights and recipe from a run, and training starts 
   t.is(measured.record.weights, null);
   t.regex((await run('weights', 'show', `${name}:best`)).stdout, /decode_head\.conv_seg\.weight/);
 
+  const shown = await run('runs', 'show', name);
+  t.regex(shown.stdout, /^last +after iteration 4: mIoU \d/m);
+  t.regex(shown.stdout, new RegExp(`^best +.*after iteration ${bestValidation!.iteration}: mIoU \\d`, 'm'));
+
   // Fine-tuning: from the file, then from the run, which is the same run; then with the classifiers started anew.
   mkdirSync(path.join(cwd, 'elsewhere'));
   copyFileSync(path.join(cwd, trained.weights), path.join(cwd, 'elsewhere', 'base.safetensors'));

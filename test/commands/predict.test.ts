@@ -150,10 +150,10 @@ test.serial('predictions of validation images are those of an evaluation, bit fo
     t.is(evaluated.code, 0, evaluated.stderr);
     const { code, stdout, stderr } = await fcn(
       ['predict', validation, ...predict, ...flag!, '--truth', truth, '--out', 'predicted', '--json'],
-      { cwd },
+      { cwd, env: { FCN_QUIET: '1' } },
     );
     t.is(code, 0, stderr);
-    t.is(stderr, '', 'silent under --json');
+    t.is(stderr, '', 'FCN_QUIET silences notes and progress');
     const { images, mIoU } = JSON.parse(stdout) as Printed;
     const { record } = JSON.parse(evaluated.stdout) as { record: { figures: Record<string, number | null> } };
     t.is(mIoU! * 100, (record.figures['mIoU'] ?? record.figures['mIoUMsFlip'])!);

@@ -239,7 +239,7 @@ test('evaluate --weights published: taken from the cache, with a report of how t
 
   const json = await evaluate('--ms', '--set', 'ratios=[1]', '--json');
   t.is(json.code, 0, json.stdout);
-  t.is(json.stderr, '');
+  t.regex(json.stderr, /^> Evaluate \(multi-scale \+ flip\)$/m);
   const { record } = JSON.parse(json.stdout);
   t.deepEqual(record.weights, { file: name, sha256, source: 'given' });
   t.deepEqual(record.details['evaluate-ms'].loadReport, {

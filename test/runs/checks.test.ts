@@ -99,12 +99,15 @@ test.serial('what can be fetched is not missing, unless --offline forbids it', a
   const options = { commandWith: flagsAlone, weights: 'published' } as const;
   const check = async (offline: boolean) => {
     const inputs = { ...options, offline, stages: ['train'] } as unknown as InputCheckOptions;
-    return [await checkStart(experiment, inputs), await checkWeights(experiment, inputs)] as const;
+    return [(await checkStart(experiment, inputs))?.check, await checkWeights(experiment, inputs)] as const;
   };
   for (const found of await check(false)) {
     t.is(found?.state, 'ok');
     t.regex(found!.text, /will be fetched from https:.*\.pth$/);
   }
+  const deep = resolve({ row: 'fcn_r18b-d8_512x1024_80k_cityscapes' });
+  const sized = await checkStart(deep, { commandWith: flagsAlone, stages: ['train'] } as unknown as InputCheckOptions);
+  t.regex(sized!.check.text, /^torchvision:\/\/resnet18 \(44\.7 MB\) will be fetched from https:/);
   const [backbone, weights] = await check(true);
   t.like(backbone, {
     state: 'missing',

@@ -17,7 +17,7 @@ import { generated } from '../helpers/datasets.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
 const ROW = 'camvid_r18-d8';
-const overrides = ['width=4', 'iterations=6', 'evaluation.limit=2'];
+const overrides = ['width=4', 'iterations=6', 'evaluation.limit=2', 'ratios=[0.5]'];
 const experiment = resolve({ row: ROW, profile: 'smoke', overrides });
 
 test('the best checkpoint is evaluated unless the last is better, and a missing one is named', async (t) => {
@@ -61,6 +61,11 @@ test('the best checkpoint is evaluated unless the last is better, and a missing 
   t.deepEqual(found as object, { iteration: 4, file: 'iteration-4.safetensors', sha256, ...direct });
   t.true(seconds > 0);
   t.deepEqual(await readBest(folder), { iteration: 4, mIoU: 0.9 });
+
+  const { seconds: took, ...mirrored } = (await evaluateBest(context, null, () => {}))!;
+  const { seconds: __, ...both } = await evaluate({ experiment, engine, dataRoot, weights, multiScale: true });
+  t.deepEqual(mirrored as object, { iteration: 4, file: 'iteration-4.safetensors', sha256, ...both });
+  t.true(took > 0);
 
   rmSync(weights);
   t.is(await best(0.1), null);

@@ -110,7 +110,7 @@ test('a run is running, killed or silent by who holds its lock and by the last s
     mIoU: null,
   });
   const alive = await inspectRun(path.join(folder, 'a', 'alive'));
-  t.regex(formatRun(alive, [], 80), /^evaluation image 5\/20 after iteration 30$/m);
+  t.regex(formatRun(alive, null, [], 80), /^evaluation image 5\/20 after iteration 30$/m);
   t.regex(formatRunLine(alive), /, evaluates image 5\/20 after iteration 30, 45 s left,/);
   t.is((await inspectRun(path.join(folder, 'a', 'done'))).evaluation, null);
   t.is((await inspectRun(path.join(folder, 'a', 'done'))).secondsLeft, null);
@@ -134,7 +134,7 @@ test('a run whose files cannot be read, or hold something else, spoils no list',
   const other = found.find(({ run }) => run === 'other')!;
   t.like(other, { done: null, loss: null, mIoU: null });
   t.true(formatRuns(found, 80).includes('unreadable'));
-  const shown = formatRun(other, ['strange\u0085name'], 80);
+  const shown = formatRun(other, null, ['strange\u0085name'], 80);
   t.notRegex(shown.replaceAll('\n', ''), /\p{Cc}|\u202e/u);
   t.true(shown.includes('full\\u001b[2J profile') && shown.includes('Bad.\\u001b]0;title\\u0007\\u202e'), shown);
   t.false(formatLogEntry({ note: '\u001b[31m' }).includes('\u001b'));

@@ -27,7 +27,7 @@ const HASHES = CONTENTS.map((content) => createHash('sha256').update(content).di
 const [LINK, OTHER] = HASHES.map((hash) => `https://weights.test/resnet-${hash.slice(0, 8)}.pth`) as [string, string];
 
 test('either file of a backbone is taken from the cache, the first one is fetched', async (t) => {
-  const request = backboneRequest({ name: 'test://resnet', link: LINK, alternatives: [OTHER] });
+  const request = backboneRequest({ name: 'test://resnet', link: LINK, bytes: null, alternatives: [OTHER] });
   t.is(request.command, null, 'no row starts from it');
   const server = await fileServer(t, CONTENTS[0]!);
   const cache = await temporaryFolder(t);

@@ -26,11 +26,13 @@ export default class RunsShow extends BaseCommand {
       throw explainFileError(error, run.folder, 'read');
     });
     const files = names.sort();
+    const { markedCheckpointsOf } = await import('../../runs/marked-checkpoints.js');
+    const checkpoints = run.state === 'unreadable' ? null : await markedCheckpointsOf(reader);
     const classes = run.state === 'unreadable' ? null : await reader.classes();
-    this.print(formatRun(run, files, outputWidth()));
+    this.print(formatRun(run, checkpoints, files, outputWidth()));
     if (classes !== null) {
       this.print(`\n${formatClasses(classes, { order: flags.sort, width: outputWidth() }).join('\n')}`);
     }
-    return { ...run, files, classes };
+    return { ...run, checkpoints, files, classes };
   }
 }

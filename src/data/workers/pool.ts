@@ -218,3 +218,33 @@ export function serve<Task, Result>(handle: (task: Task) => Promise<TaskResult<R
     last = last.then(() => answer(task));
   });
 }
+
+interface WorkersOptions<Task, Result> {
+  /** Threads; fewer if there are fewer tasks. */
+  readonly workers: number;
+  /** What each thread starts with. */
+  readonly workerData: unknown;
+  readonly tasks: Iterable<Task>;
+  /** Number of tasks. */
+  readonly count: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Gets the results in the order in which they are done. */
+  readonly onResult?: (result: Result, task: Task) => void;
+}
+
+/**
+ * Does tasks in threads that are started for them and ended afterwards.
+ * @param module As `WorkerPool.start` takes it.
+ * @throws as `WorkerPool.runAll`.
+ */
+export async function doInWorkers<Task, Result>(
+  module: URL,
+  { workers, workerData, tasks, count, signal, onResult }: WorkersOptions<Task, Result>,
+): Promise<void> {
+  const pool = await WorkerPool.start<Task, Result>(module, Math.min(workers, count), workerData);
+  try {
+    await pool.runAll(tasks, TASKS_A_WORKER * workers, { signal, ...(onResult && { onResult }) });
+  } finally {
+    await pool.close();
+  }
+}

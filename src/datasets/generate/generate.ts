@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { Dataset } from '../../data/dataset.js';
 import type { Size } from '../../data/image.js';
 import type { SyntheticSettings } from '../../data/markers.js';
-import { defaultWorkers, WorkerPool } from '../../data/workers/pool.js';
+import { defaultWorkers, doInWorkers } from '../../data/workers/pool.js';
 import { UserError } from '../../support/errors.js';
 import { isThere, writeFileAtomic } from '../../support/files.js';
 import type { GenerateWorkerData } from './generate-worker.js';
@@ -132,13 +132,13 @@ export async function paintFiles(tasks: readonly GenerateTask[], options: PaintO
     defaultWorkers() + 1,
     Math.ceil((missing.length * size.height * size.width) / PIXELS_A_WORKER),
   );
-  const workers = Math.min(options.workers ?? worthwhile, missing.length);
-  const module = new URL('./generate-worker.js', import.meta.url);
-  const pool = await WorkerPool.start<GenerateTask, null>(module, workers, data);
-  try {
-    await pool.runAll(missing, workers, { signal, onResult: () => onProgress?.(++done, tasks.length) });
-  } finally {
-    await pool.close();
-  }
+  await doInWorkers<GenerateTask, null>(new URL('./generate-worker.js', import.meta.url), {
+    workers: options.workers ?? worthwhile,
+    workerData: data,
+    tasks: missing,
+    count: missing.length,
+    signal,
+    onResult: () => onProgress?.(++done, tasks.length),
+  });
   return missing.length;
 }

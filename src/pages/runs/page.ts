@@ -1,6 +1,7 @@
 import { formatDeviation } from '../../data/markers.js';
 import { recipeValues } from '../../recipe/overrides.js';
 import type { Deviation } from '../../recipe/resolve.js';
+import { formatBest, formatCheckpoint, markedCheckpoints } from '../../records/checkpoint-figures.js';
 import { hasPublished, NOTHING_PUBLISHED } from '../../records/comparability.js';
 import { environmentEntries, hardwareName } from '../../records/environment.js';
 import type { RunRecord } from '../../records/record.js';
@@ -74,6 +75,7 @@ function formatData({ id, synthetic, deviations = [], fingerprint }: NonNullable
 function runFacts({ run, notComparable }: ReportedRun): string {
   const { record, experiment, environment, startedAt, state } = run;
   const { train, evaluate, benchmark } = record?.details ?? {};
+  const marked = record === null ? null : markedCheckpoints(record);
   const last = run.log.at(-1);
   return facts([
     ['Row', `${experiment.row} (${experiment.table}): ${experiment.method}, ${experiment.backbone}`],
@@ -95,6 +97,8 @@ function runFacts({ run, notComparable }: ReportedRun): string {
         ? `mIoU ${formatPercent(evaluate.mIoU)}, mAcc ${formatPercent(evaluate.mAcc)}, aAcc ${formatPercent(evaluate.aAcc)} on ${formatNumber(evaluate.images, 'image')}`
         : null,
     ],
+    ['Last checkpoint', marked === null ? null : formatCheckpoint(marked.last)],
+    ['Best checkpoint', marked === null ? null : formatBest(marked)],
     [
       'Benchmark',
       benchmark
