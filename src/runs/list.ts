@@ -62,7 +62,7 @@ export function formatRuns(runs: readonly InspectedRun[], width: number): string
       ],
     ],
   }));
-  const heads = ['Run', 'State', 'Stage', 'Progress', 'Left', 'Loss', 'mIoU', 'ms+flip'];
+  const heads = ['Run', 'State', 'Stage', 'Progress', 'Left', 'Last loss', 'mIoU', 'ms+flip'];
   return entryLines(heads, entries, { words: 2, width }).lines.join('\n');
 }
 
@@ -74,7 +74,7 @@ export function formatRunLine(run: InspectedRun): string {
     ...(run.done === null || run.total === 0 ? [] : [formatProgress(run)]),
     ...(run.evaluation === null ? [] : [`evaluates ${formatEvaluation(run.evaluation)}`]),
     ...(run.secondsLeft === null ? [] : [`${formatSeconds(run.secondsLeft)} left`]),
-    ...(run.loss === null ? [] : [`loss ${run.loss.toFixed(4)}`]),
+    ...(run.loss === null ? [] : [`last loss ${run.loss.toFixed(4)}`]),
     ...(run.mIoU === null ? [] : [`mIoU ${formatPercent(run.mIoU)}`]),
     ...(run.mIoUMsFlip === null ? [] : [`ms+flip ${formatPercent(run.mIoUMsFlip)}`]),
   ].join(', ');
@@ -107,7 +107,7 @@ export function formatRun(
     ),
     ...line('evaluation', run.evaluation === null ? null : formatEvaluation(run.evaluation)),
     ...line('left', run.secondsLeft === null ? null : formatSeconds(run.secondsLeft)),
-    ...line('loss', run.loss === null ? null : run.loss.toFixed(4)),
+    ...line('last loss', run.loss === null ? null : run.loss.toFixed(4)),
     ...line('mIoU', run.mIoU === null ? null : formatPercent(run.mIoU)),
     ...line('ms+flip', run.mIoUMsFlip === null ? null : formatPercent(run.mIoUMsFlip)),
     ...line('last', checkpoints === null ? null : formatCheckpoint(checkpoints.last)),
@@ -122,7 +122,7 @@ export function formatRun(
 /** Columns of `fcn runs logs`: head, key of log.jsonl, width, format. */
 const LOG_COLUMNS: readonly (readonly [head: string, key: keyof LogLine, width: number, format: Format])[] = [
   ['iteration', 'iteration', 9, String],
-  ['loss', 'loss', 9, shortNumber],
+  ['mean loss', 'loss', 9, shortNumber],
   ['decode', 'decodeLoss', 9, shortNumber],
   ['auxiliary', 'auxiliaryLoss', 9, shortNumber],
   ['acc %', 'accuracy', 6, (value) => value.toFixed(2)],

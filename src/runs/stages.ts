@@ -70,7 +70,7 @@ async function train(context: StageContext, say: Say, progress: ProgressFile): P
     details,
     weights,
     summary:
-      `${formatNumber(iterations, 'iteration')} in ${formatSeconds(seconds)}, loss ${finalLoss.toFixed(4)}` +
+      `${formatNumber(iterations, 'iteration')} in ${formatSeconds(seconds)}, last loss ${finalLoss.toFixed(4)}` +
       (skippedSteps === 0 ? '' : `; ${formatNumber(skippedSteps, 'step')} skipped, as gradients overflowed`) +
       (skippedSamples.length === 0 ? '' : `; unreadable samples replaced: ${skippedSamples.length}`),
   };

@@ -93,6 +93,9 @@ test('it is in the leaderboard, in comparisons and on pages, marked as what it i
   const page = readFileSync(files[0]!.file, 'utf8');
   t.regex(page, /mIoU<\/th><td class="number">20\.00 ◊<\/td>/);
   t.true(page.includes(`<p class="note">${note}</p>`));
+  // The log of the helper has a line an iteration; the last loss is the record's.
+  t.regex(page, /<dt>Last loss<\/dt><dd>1\.0000<\/dd>/);
+  t.regex(page, /<dt>Mean loss<\/dt><dd>0\.2360 over the last 1 iteration logged<\/dd>/);
 });
 
 test('a published table does not take it; tables of other runs do', async (t) => {

@@ -111,6 +111,10 @@ test('a run is running, killed or silent by who holds its lock and by the last s
   });
   const alive = await inspectRun(path.join(folder, 'a', 'alive'));
   t.regex(formatRun(alive, null, [], 80), /^evaluation image 5\/20 after iteration 30$/m);
+  // Two figures are called loss, each by a name of its own.
+  t.regex(formatRun(alive, null, [], 80), /^last loss +1\.5000$/m);
+  t.regex(formatRuns([alive], 120), /Last loss/);
+  t.regex(formatRunLine(alive), /, last loss 1\.5000/);
   t.regex(formatRunLine(alive), /, evaluates image 5\/20 after iteration 30, 45 s left,/);
   t.is((await inspectRun(path.join(folder, 'a', 'done'))).evaluation, null);
   t.is((await inspectRun(path.join(folder, 'a', 'done'))).secondsLeft, null);
@@ -241,7 +245,7 @@ test('lines of a log have columns, with dashes for what is missing or no number'
     formatLogEntry({ note: 'resumed' }),
   ];
   t.deepEqual(lines, [
-    'iteration      loss    decode auxiliary  acc %        lr  s/step      peak',
+    'iteration mean loss    decode auxiliary  acc %        lr  s/step      peak',
     '       50     3.617       2.5     1.117  12.35      0.01    0.25    1.0 MB',
     '      100   1.2e+38         –         –    NaN    1.0e-4       –         –',
     '      100 mIoU 72.25, mAcc –, aAcc 90.00',

@@ -84,15 +84,15 @@ function stopsTable({ stops }: Comparison): string[] {
     cell(b),
     a === null || b === null ? '–' : signed(a - b),
   ]);
-  return [table({ head: ['of the schedule', 'loss A', 'loss B', 'A − B'], body })];
+  return [table({ head: ['of the schedule', 'mean loss A', 'mean loss B', 'A − B'], body })];
 }
 
 function bandLines({ departures }: Comparison): string[] {
   if (departures === null) return [];
-  if (departures.length === 0) return ["A's loss stays in B's band (mean ± 3 deviations of nearby lines)."];
+  if (departures.length === 0) return ["A's mean loss stays in B's band (mean ± 3 deviations of nearby lines)."];
   return [
     [
-      "A's loss leaves B's band (mean ± 3 deviations of nearby lines):",
+      "A's mean loss leaves B's band (mean ± 3 deviations of nearby lines):",
       ...departures.flatMap((one) => wrap(formatDeparture(one), TERMINAL_WIDTH - 2).map((line) => `  ${line}`)),
     ].join('\n'),
   ];
@@ -151,7 +151,7 @@ export function formatComparison(comparison: Comparison, classOrder?: ClassOrder
   return [
     [...wrap(`A  ${a.label}`), ...wrap(`B  ${b.label}`)].join('\n'),
     ...figuresTable(comparison),
-    ...curveLines('Loss', lossOf(a), lossOf(b)),
+    ...curveLines('Mean loss', lossOf(a), lossOf(b)),
     ...curveLines('Learning rate', rateOf(a), rateOf(b)),
     ...curveLines('mIoU, %', accuracyOf(a), accuracyOf(b)),
     ...stopsTable(comparison),

@@ -72,6 +72,14 @@ function formatData({ id, synthetic, deviations = [], fingerprint }: NonNullable
   return [id, ...marks, `fingerprint ${fingerprint.slice(0, 12)}…`].join(', ');
 }
 
+/** Of the last line of the log: the curve ends there. */
+function meanLoss({ log }: KnownRun): string | null {
+  const [last, before] = [log.at(-1), log.at(-2)];
+  if (last === undefined) return null;
+  const over = last.iteration - (before?.iteration ?? 0);
+  return `${last.loss.toFixed(4)} over the last ${formatNumber(over, 'iteration')} logged`;
+}
+
 function runFacts({ run, notComparable }: ReportedRun): string {
   const { record, experiment, environment, startedAt, state } = run;
   const { train, evaluate, benchmark } = record?.details ?? {};
@@ -90,7 +98,8 @@ function runFacts({ run, notComparable }: ReportedRun): string {
           ? `${last.iteration} of ${experiment.training.iterations} iterations`
           : null,
     ],
-    ['Loss', train ? train.finalLoss.toFixed(4) : last ? last.loss.toFixed(4) : null],
+    ['Last loss', train ? train.finalLoss.toFixed(4) : null],
+    ['Mean loss', meanLoss(run)],
     [
       'Evaluated',
       evaluate

@@ -57,7 +57,12 @@ function commonLossChart(chosen: readonly KnownRun[]): Chart | string | null {
     name: `${experiment.row} ${id.slice(0, 15)} (seed ${experiment.seed})`,
     points: log.map(({ iteration, loss }) => ({ x: iteration, y: loss })),
   }));
-  return lineChart({ title: 'Loss of all runs', xName: 'iteration', yName: 'Loss', series });
+  return lineChart({
+    title: 'Mean loss of all runs',
+    xName: 'iteration',
+    yName: 'Mean loss between log lines',
+    series,
+  });
 }
 
 /** @throws UserError if they are not the predictions that the run's figures were counted from. */
