@@ -16,7 +16,7 @@ import { FIGURE_COLUMNS, FIGURES, formatSmallFigure } from './verdict.js';
  * Kinds of kept records, each in a folder of that name under the results. `full`: comparable with published figures; `smoke`:
  * of the smoke profile; `local`: of a changed recipe, an unpublished row, or synthetic data.
  */
-const KEPT_KINDS = ['full', 'smoke', 'local'] as const;
+export const KEPT_KINDS = ['full', 'smoke', 'local'] as const;
 type KeptKind = (typeof KEPT_KINDS)[number];
 
 /** Names in a folder, sorted; none if it does not exist or is a file. @throws UserError if it cannot be read. */
