@@ -89,7 +89,13 @@ test('it is in the leaderboard, in comparisons and on pages, marked as what it i
 
   const options = { ...folders, out: path.join(folder, 'out'), format: 'html' as const, charts: [], theme: null };
   const warn = (text: string) => t.fail(text);
-  const { files } = await writeRunReport({ ...options, references: ['bbb'], dataRoot: folder, warn });
+  const { files } = await writeRunReport({
+    ...options,
+    references: ['bbb'],
+    dataRoot: folder,
+    isDataRootGiven: true,
+    warn,
+  });
   const page = readFileSync(files[0]!.file, 'utf8');
   t.regex(page, /mIoU<\/th><td class="number">20\.00 ◊<\/td>/);
   t.true(page.includes(`<p class="note">${note}</p>`));

@@ -3,6 +3,7 @@ import { classEvaluation, formatClasses } from '../../records/class-evaluation.j
 import { validationMark } from '../../records/last-validation.js';
 import { dependsOnHardware, FIGURE_HEADINGS, formatSmallFigure } from '../../records/verdict.js';
 import { withoutNoise } from '../../support/format.js';
+import { marksOf } from '../../tables/cell.js';
 import { type Lines, type Sample, sparkline, TERMINAL_WIDTH, terminalTable, wrap } from '../../terminal/layout.js';
 import { differenceLines, readingNotes } from '../../training-logs/format.js';
 import { downsample } from '../charts/svg.js';
@@ -41,10 +42,11 @@ function formatRemark({ figure, verdict, sameHardware, significance, ratio }: Fi
 
 function figuresTable({ a, b, figures }: Comparison): string[] {
   if (figures.length === 0) return [];
+  const mark = (input: ComparisonInput) => ` ${marksOf({ ...input, continued: false })}`;
   const body = figures.map((one) => [
     FIGURE_HEADINGS[one.figure],
-    `${formatSmallFigure(one.a)}${one.givenWeights.a ? ' †' : ''}${validationMark(a, one.figure)}`,
-    `${formatSmallFigure(one.b)}${one.givenWeights.b ? ' †' : ''}${validationMark(b, one.figure)}`,
+    `${formatSmallFigure(one.a)}${one.givenWeights.a ? mark(a) : ''}${validationMark(a, one.figure)}`,
+    `${formatSmallFigure(one.b)}${one.givenWeights.b ? mark(b) : ''}${validationMark(b, one.figure)}`,
     one.difference === null ? '–' : signed(one.difference),
     formatRemark(one),
   ]);
