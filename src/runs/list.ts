@@ -1,5 +1,6 @@
 import { formatBest, formatCheckpoint, type MarkedCheckpoints } from '../records/checkpoint-figures.js';
 import { formatTrainedBy, type Stage } from '../records/record.js';
+import { formatFigure } from '../records/verdict.js';
 import {
   formatBytes,
   formatNumber,
@@ -54,11 +55,11 @@ export function formatRuns(runs: readonly InspectedRun[], width: number): string
       [
         run.state,
         run.stage ?? '–',
-        run.stage === null ? '–' : formatProgress(run),
+        formatProgress(run),
         orDash(run.secondsLeft, formatSeconds),
         orDash(run.loss, (loss) => loss.toFixed(4)),
-        orDash(run.mIoU, formatPercent),
-        orDash(run.mIoUMsFlip, formatPercent),
+        orDash(run.mIoU, formatFigure),
+        orDash(run.mIoUMsFlip, formatFigure),
       ],
     ],
   }));
@@ -75,8 +76,8 @@ export function formatRunLine(run: InspectedRun): string {
     ...(run.evaluation === null ? [] : [`evaluates ${formatEvaluation(run.evaluation)}`]),
     ...(run.secondsLeft === null ? [] : [`${formatSeconds(run.secondsLeft)} left`]),
     ...(run.loss === null ? [] : [`last loss ${run.loss.toFixed(4)}`]),
-    ...(run.mIoU === null ? [] : [`mIoU ${formatPercent(run.mIoU)}`]),
-    ...(run.mIoUMsFlip === null ? [] : [`ms+flip ${formatPercent(run.mIoUMsFlip)}`]),
+    ...(run.mIoU === null ? [] : [`mIoU ${formatFigure(run.mIoU)}`]),
+    ...(run.mIoUMsFlip === null ? [] : [`ms+flip ${formatFigure(run.mIoUMsFlip)}`]),
   ].join(', ');
 }
 
@@ -108,8 +109,8 @@ export function formatRun(
     ...line('evaluation', run.evaluation === null ? null : formatEvaluation(run.evaluation)),
     ...line('left', run.secondsLeft === null ? null : formatSeconds(run.secondsLeft)),
     ...line('last loss', run.loss === null ? null : run.loss.toFixed(4)),
-    ...line('mIoU', run.mIoU === null ? null : formatPercent(run.mIoU)),
-    ...line('ms+flip', run.mIoUMsFlip === null ? null : formatPercent(run.mIoUMsFlip)),
+    ...line('mIoU', run.mIoU === null ? null : formatFigure(run.mIoU)),
+    ...line('ms+flip', run.mIoUMsFlip === null ? null : formatFigure(run.mIoUMsFlip)),
     ...line('last', checkpoints === null ? null : formatCheckpoint(checkpoints.last)),
     ...line('best', best),
     ...line('weights', run.trainedBy === null ? null : `of ${formatTrainedBy(run.trainedBy)}`),

@@ -1,6 +1,8 @@
-import { appendFile, mkdir, rm, symlink, utimes } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { appendFile, mkdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { checkpointPercents } from '../../src/records/checkpoint-figures.js';
 import { type CleanOptions, cleanableRuns, removeRuns } from '../../src/runs/clean.js';
 import { followLog, type InspectedRun, inspectRun, inspectRuns, watchRuns } from '../../src/runs/inspect.js';
 import { formatLogEntry, formatRun, formatRunLine, formatRuns, LOG_HEADS } from '../../src/runs/list.js';
@@ -265,6 +267,24 @@ test('watching ends with the last run, or with the signal', async (t) => {
   t.deepEqual([looks, states(last)], [[['alive']], { alive: 'running' }]);
   const ended = await watchRuns({ ...options, name: 'done', signal: new AbortController().signal }, () => undefined);
   t.deepEqual(states(ended), { done: 'completed' });
+});
+
+test("figures are in percent, from a record as from a run's progress, and a list shows the progress of ended runs, too", async (t) => {
+  const folder = await runsOf(t, { done: { state: 'completed', lock: null }, alive: {} });
+  const record = { figures: { mIoU: 15.5, mIoUMsFlip: 16.25 }, error: null, weights: null };
+  await writeFiles(path.join(folder, 'a', 'done'), { 'record.json': JSON.stringify(record) });
+  const alive = path.join(folder, 'a', 'alive', 'progress.json');
+  const progress = JSON.parse(readFileSync(alive, 'utf8')) as Record<string, unknown>;
+  await writeFile(alive, JSON.stringify({ ...progress, mIoU: 0.125 }));
+  const found = await inspectRuns(folder);
+  const figures = new Map(found.map(({ run, mIoU, mIoUMsFlip }) => [run, [mIoU, mIoUMsFlip]]));
+  t.deepEqual(figures.get('done'), [15.5, 16.25]);
+  t.deepEqual(figures.get('alive'), [12.5, null]);
+  const done = found.filter(({ run }) => run === 'done');
+  t.regex(formatRuns(done, 120), / 30\/120 \(25 %\) .* 15\.50 +16\.25$/m);
+  t.regex(formatRun(done[0]!, null, [], 80), /^mIoU +15\.50$/m);
+  const fractions = { last: { iteration: 4, mIoU: 0.5, mIoUMsFlip: null }, best: null };
+  t.deepEqual(checkpointPercents(fractions), { last: { iteration: 4, mIoU: 50, mIoUMsFlip: null }, best: null });
 });
 
 test('progress keeps what earlier stages found, and survives a damaged file', async (t) => {
