@@ -222,6 +222,12 @@ function notesOf(pair: Pair): string[] {
   }
   notes.push(...markNotes([a, b].map((input) => ({ ...input, continued: false }))));
   notes.push(...validationNotes([a, b]));
+  const [dataA, dataB] = [a, b].map(({ environment }) => environment?.get('data'));
+  if (b.kind === 'run' && dataA !== undefined && dataB !== undefined && dataA !== dataB) {
+    notes.push(
+      'The hash of the data is of classes, names and file sizes of the samples in the splits that the stages of a run read: train, val or both.',
+    );
+  }
   return [...notes, ...logNotes(pair), ...chanceNotes(pair)];
 }
 

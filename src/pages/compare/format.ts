@@ -50,10 +50,14 @@ function figuresTable({ a, b, figures }: Comparison): string[] {
     one.difference === null ? '–' : signed(one.difference),
     formatRemark(one),
   ]);
+  // Beside another run there is nothing to remark on mIoU.
+  const remarked = body.some((cells) => cells.at(-1) !== '');
+  const shown = remarked ? body : body.map((cells) => cells.slice(0, -1));
+  const head = ['Figure', 'A', 'B', 'A − B', ...(remarked ? ['Remark'] : [])];
   const tests = figures.flatMap(({ figure, significance }) =>
     significance === null ? [] : wrap(`${FIGURE_HEADINGS[figure]}: ${formatSignificance(significance)}`),
   );
-  return [[table({ head: ['', 'A', 'B', 'A − B', ''], body }), ...tests].join('\n')];
+  return [[table({ head, body: shown }), ...tests].join('\n')];
 }
 
 /** A sparkline for each curve, on a common scale. */
@@ -78,9 +82,11 @@ const accuracyOf = ({ accuracy, iterations }: ComparisonInput) =>
   iterations === null ? [] : accuracy.map(({ iteration, mIoU }) => ({ x: iteration / iterations, y: mIoU }));
 
 function stopsTable({ stops }: Comparison): string[] {
-  if (stops.length === 0) return [];
+  // A short run has no line near some of them.
+  const known = stops.filter(({ a, b }) => a !== null || b !== null);
+  if (known.length === 0) return [];
   const cell = (value: number | null) => (value === null ? '–' : value.toFixed(4));
-  const body = stops.map(({ share, a, b }) => [
+  const body = known.map(({ share, a, b }) => [
     `${Math.round(share * 100)} %`,
     cell(a),
     cell(b),

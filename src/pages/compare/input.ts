@@ -82,7 +82,8 @@ function environmentOfRun({ environment, record, experiment }: KnownRun): Map<st
   return entries
     .set('fcn', `${code.version}${code.commit === null ? '' : ` ${code.commit.slice(0, 12)}`}`)
     .set('data', dataset === null ? 'none' : `${dataset.id} ${dataset.fingerprint.slice(0, 12)}`)
-    .set('weights', weights?.source ?? 'none');
+    .set('weights', weights?.source ?? 'none')
+    .set('stages', record.stages.map(({ stage }) => stage).join(', ') || 'none');
 }
 
 /** @param all Every known run: evaluations of its checkpoints and other seeds are taken from them. */

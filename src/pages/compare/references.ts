@@ -3,6 +3,7 @@ import path from 'node:path';
 import { loadTables } from '../../recipe/tables.js';
 import type { RunCatalogue } from '../../runs/catalogue.js';
 import { LOG_FILE } from '../../runs/log.js';
+import { listRuns } from '../../runs/run-names.js';
 import { UserError } from '../../support/errors.js';
 import { formatDownload } from '../../support/format.js';
 import { type DisplayMode, showStages } from '../../terminal/display.js';
@@ -88,9 +89,12 @@ export async function secondInput(
   const row = findRow(id, loadTables());
   if (row !== null) return inputOfRow(row);
   if (reference === undefined) {
+    const others = (await catalogue.all()).filter((run) => run.row === id && run.id !== first.run?.id);
     throw new UserError(
       `${id} is not a row of the package: there is nothing to compare ${first.label} with.`,
-      'Name a second run, or the file of a log.',
+      others.length === 0
+        ? 'Name a second run, or the file of a log.'
+        : `Name a second run: ${listRuns(others.reverse())}; or the file of a log.`,
     );
   }
   const isFile = existsSync(reference) && !statSync(reference).isDirectory();

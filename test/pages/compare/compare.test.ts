@@ -8,14 +8,16 @@ import { runInput, secondInput } from '../../../src/pages/compare/references.js'
 import type { ResolveOptions } from '../../../src/recipe/resolve.js';
 import { loadTables } from '../../../src/recipe/tables.js';
 import { type RunRecord, writeRecord } from '../../../src/records/record.js';
+import type { UserError } from '../../../src/support/errors.js';
 import { makeReport } from '../../../src/tables/table.js';
 import { sparkline } from '../../../src/terminal/layout.js';
 import { parsePublishedLog } from '../../../src/training-logs/read.js';
 import { fcn } from '../../helpers/command.js';
+import { NARROW_AND_WIDE } from '../../helpers/experiments.js';
 import { temporaryFolder } from '../../helpers/folder.js';
 import { near } from '../../helpers/numeric.js';
 import { makeRecord } from '../../helpers/record.js';
-import { catalogueOf, evaluationOf, logLines, writeRun } from '../../helpers/runs.js';
+import { catalogueOf, evaluationOf, logLine, logLines, writeRun } from '../../helpers/runs.js';
 
 const ROW = 'camvid_r18-d8';
 const PUBLISHED_ROW = 'fcn_r18-d8_769x769_80k_cityscapes';
@@ -75,6 +77,32 @@ test('two runs: figures, classes, recipe and environment, by hand', async (t) =>
   t.deepEqual(environment, []);
   t.is(stops.length, 6);
   t.regex(notes.join(), /that takes two seeds of each recipe, and there are 1 and 1/);
+});
+
+test('two short runs: no empty columns or lines, and why the hash of one folder differs', async (t) => {
+  const folder = await temporaryFolder(t);
+  const folders = { runs: path.join(folder, 'runs'), results: path.join(folder, 'results') };
+  const catalogue = catalogueOf(folders);
+  const experiment = path.join(folder, 'mine.yaml');
+  writeFileSync(experiment, NARROW_AND_WIDE);
+  const write = (run: string, changes: Partial<RunRecord>) =>
+    writeRun(folders.runs, { row: 'narrow', file: experiment }, { run, ...changes }, [logLine(2)]);
+  const stages = [{ stage: 'evaluate' as const, startedAt: '2025-01-02T03:04:06.000Z', seconds: 1 }];
+  const dataset = { id: 'camvid', fingerprint: 'cd'.repeat(32), synthetic: false };
+  await write('aaa', evaluated(ALL_RIGHT, 50));
+  await write('bbb', { ...evaluated(ALL_RIGHT, 60), stages, dataset });
+  const a = await runInput('aaa', catalogue);
+  const text = formatComparison(compare(a, await secondInput('bbb', a, catalogue)));
+  t.regex(text, /│ Figure │ A +│ B +│ A − B +│\n/);
+  const shares = [...text.matchAll(/│ (\d+) % +│/g)].map(([, share]) => share);
+  t.deepEqual(shares, ['100']);
+  t.regex(text, /│ data +│ camvid abababababab +│ camvid cdcdcdcdcdcd +│/);
+  t.regex(text, /│ stages +│ train +│ evaluate +│/);
+  t.regex(text, /\nThe hash of the data is of classes, names and file sizes of the samples in the\n/);
+  // Alone a run of one's own has nothing beside it but other runs.
+  await t.throwsAsync(secondInput(undefined, a, catalogue), { message: /^narrow is not a row of the package/ });
+  const { next } = (await t.throwsAsync(secondInput(undefined, a, catalogue))) as UserError;
+  t.is(next, 'Name a second run: narrow/bbb; or the file of a log.');
 });
 
 test('seeds: their means are compared, and with a published figure', async (t) => {
