@@ -50,8 +50,8 @@ function formatVerdict(run: KnownRun, { verdict }: Cell, figure: Figure): string
 }
 
 /** A run's figures for a table of many runs: with the published ones if they compare with them. */
-export function figureCells(run: KnownRun, cells: RunCells): CellContent[] {
-  return FIGURES.map((figure) => ({
+export function figureCells(run: KnownRun, cells: RunCells, shown: readonly Figure[]): CellContent[] {
+  return shown.map((figure) => ({
     number:
       cells === null
         ? formatRunFigure(run, figure)
@@ -78,8 +78,9 @@ export function figuresSection(run: KnownRun, cells: RunCells, notComparable: st
         hardware(figure),
       ]),
     });
+    // Where nothing is published, the conditions stand above, with what else is said of the run.
     const note =
-      notComparable === null ? null : comparabilityNote(notComparable, hasPublished(run.experiment.published));
+      notComparable !== null && hasPublished(run.experiment.published) ? comparabilityNote(notComparable, true) : null;
     return `${shown}${note === null ? '' : `<p class="note">${escapeHtml(note)}</p>`}${marks}`;
   }
   const tolerances = new Set(
