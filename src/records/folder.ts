@@ -16,7 +16,7 @@ import { FIGURE_COLUMNS, FIGURES, formatSmallFigure } from './verdict.js';
  * Kinds of kept records, each in a folder of that name under the results. `full`: comparable with published figures; `smoke`:
  * of the smoke profile; `local`: of a changed recipe, an unpublished row, or synthetic data.
  */
-export const KEPT_KINDS = ['full', 'smoke', 'local'] as const;
+const KEPT_KINDS = ['full', 'smoke', 'local'] as const;
 type KeptKind = (typeof KEPT_KINDS)[number];
 
 /** Names in a folder, sorted; none if it does not exist or is a file. @throws UserError if it cannot be read. */
@@ -53,6 +53,11 @@ export function findKeptRecords(results: string, onBroken?: OnBroken): FoundReco
     KEPT_KINDS.flatMap((kind) => jsonFiles(path.join(results, kind))),
     onBroken,
   );
+}
+
+/** Whether a file is a kept record, by its folder. */
+export function isKept(file: string): boolean {
+  return KEPT_KINDS.some((kind) => kind === path.basename(path.dirname(file)));
 }
 
 /** All records under the results, oldest first: those that runs wrote there, and the kept ones. */

@@ -64,6 +64,11 @@ export function spreadRecipe({ profile, changes }: Spread): string {
   return [`${profile} profile`, ...changes].join(', ');
 }
 
+/** Whether a note explains a figure of the table above it, and has to stay there even if another table has the same. */
+export const isOfOneTable = (note: string) => note.startsWith(NEVER);
+
+const NEVER = 'none: never published';
+
 /** How many figures of each column were never published. */
 function neverPublishedNote({ rows }: PublishedTable): string[] {
   const counts = FIGURES.map((figure) => ({
@@ -71,9 +76,7 @@ function neverPublishedNote({ rows }: PublishedTable): string[] {
     count: rows.filter(({ cells }) => cells[figure].published === null).length,
   })).filter(({ count }) => count > 0);
   if (counts.length === 0) return [];
-  return [
-    `none: never published (${counts.map(({ figure, count }) => `${count} × ${FIGURE_HEADINGS[figure]}`).join(', ')}).`,
-  ];
+  return [`${NEVER} (${counts.map(({ figure, count }) => `${count} × ${FIGURE_HEADINGS[figure]}`).join(', ')}).`];
 }
 
 function toleranceNote({ tolerance }: PublishedTable): string[] {
@@ -91,7 +94,7 @@ function hardwareNote({ hardware }: PublishedTable): string[] {
   ];
 }
 
-const measuredRows = ({ rows }: PublishedTable) =>
+export const measuredRows = ({ rows }: PublishedTable) =>
   rows.filter(({ cells }) => FIGURES.some((figure) => cells[figure].reproduced !== null)).length;
 
 /** Notes below a published table in a terminal: as `notesOf`, but only those that explain a figure of the table. */
@@ -108,7 +111,7 @@ export function notesOfShown(table: PublishedTable, howToRead: string): string[]
       howToRead,
     );
   }
-  return [...fileNote(table), 'None of its rows has a record.', ...neverPublishedNote(table)];
+  return [...fileNote(table), ...neverPublishedNote(table)];
 }
 
 function fileNote({ file }: PublishedTable): string[] {

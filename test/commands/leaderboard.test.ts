@@ -98,7 +98,7 @@ test("kept records of others are not ranked among one's own runs unless asked fo
   await writeRun(path.join(cwd, 'runs'), { row: ROW }, { run: 'mine0000', figures: figures(50) }, []);
   t.deepEqual(await table(), [
     ['mine0000'],
-    'Without 1 kept record that no run directory here belongs to; --kept adds them.\n',
+    'Not shown: 1 kept record that no run directory here belongs to; --kept adds them.\n',
   ]);
   t.deepEqual(await table('--kept'), [['kept0000', 'mine0000'], '']);
   t.deepEqual(await table(ROW), [['kept0000', 'mine0000'], '']);

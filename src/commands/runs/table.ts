@@ -85,7 +85,7 @@ export default class RunsTable extends BaseCommand {
     const kept = known.length - chosen.length;
     if (args.runs === undefined && kept > 0) {
       this.note(
-        `Without ${formatNumber(kept, 'kept record')} that no run directory here belongs to; --kept adds them.`,
+        `Not shown: ${formatNumber(kept, 'kept record')} that no run directory here belongs to; --kept adds them.`,
       );
     }
     for (const file of write) {

@@ -1,8 +1,7 @@
-import path from 'node:path';
 import { fullPath, parseValue, shortPath } from '../../recipe/overrides.js';
 import { findTable, selectRows, tablesOf } from '../../recipe/select.js';
 import type { Row } from '../../recipe/tables.js';
-import { KEPT_KINDS, type OnBroken } from '../../records/folder.js';
+import { isKept, type OnBroken } from '../../records/folder.js';
 import { FIGURE_COLUMNS, FIGURES, type Figure } from '../../records/verdict.js';
 import { type KnownRun, RunCatalogue } from '../../runs/catalogue.js';
 import type { RunState } from '../../runs/directory.js';
@@ -90,7 +89,7 @@ function differingKeys(runs: readonly RankedRun[], paths: readonly string[]): st
 
 /** Kept records without a run directory, such as those of a repository: they are not of whoever trains here. */
 export function isOnlyKept({ directory, file }: KnownRun): boolean {
-  return directory === null && KEPT_KINDS.some((kind) => kind === path.basename(path.dirname(file)));
+  return directory === null && isKept(file);
 }
 
 /**
