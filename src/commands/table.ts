@@ -100,13 +100,12 @@ export default class Table extends BaseCommand {
       this.print(formatSummary(report, outputWidth()));
       return report;
     }
-    const named = [flags.rows, flags.table, flags.profile, flags.file, flags.format].some((flag) => flag !== undefined);
-    const all = named || flags.kept || flags.wide;
+    const format = flags.format ?? 'terminal';
+    const named = [flags.rows, flags.table, flags.profile, flags.file].some((flag) => flag !== undefined);
+    const all = named || flags.kept || flags.wide || format !== 'terminal';
     const shown = all ? { report, leftOut: 0 } : withoutOnlyKept(report, flags.runs);
     const { leftOut } = shown;
-    this.print(
-      await formatReport(shown.report, flags.format ?? 'terminal', { wide: flags.wide, width: outputWidth() }),
-    );
+    this.print(await formatReport(shown.report, format, { wide: flags.wide, width: outputWidth() }));
     if (leftOut > 0) {
       const runs = `${formatNumber(leftOut, 'smoke or local run')} of kept records without a run directory here`;
       this.print(`\n${wrap(`Not shown: ${runs}; --kept adds them.`, outputWidth()).join('\n')}`);
