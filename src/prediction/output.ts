@@ -119,7 +119,7 @@ function sheetSvg(layout: SheetLayout, panels: readonly Panel[], entries: readon
       colour === null
         ? ''
         : `<rect x="${left}" y="${top}" width="${fontSize}" height="${fontSize}" fill="rgb(${colour.join(',')})" stroke="#888"/>`;
-    return swatch + `<text x="${left + fontSize * 1.5}" y="${top + baseline}">${escapeText(text)}</text>`;
+    return `${swatch}<text x="${left + fontSize * 1.5}" y="${top + baseline}">${escapeText(text)}</text>`;
   });
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif" ` +
