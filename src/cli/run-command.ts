@@ -89,6 +89,8 @@ export abstract class RunCommand extends BaseCommand {
     const { formatExecution } = await import('../tables/series.js');
     const { outputWidth } = await import('../terminal/layout.js');
     const { profile, file, seed, sort: order = 'data-set' } = flags;
+    // Read now: while the run takes days, somebody may edit the file.
+    const tables = tablesOf(file);
     const found = await this.findWeights(recipeOf ?? extra.weights, flags.runs);
     const { run } = found;
     if (recipeOf !== undefined && run === null) {
@@ -102,7 +104,7 @@ export abstract class RunCommand extends BaseCommand {
     const overrides = overridesOf(flags);
     const recipe = await chooseRecipe(run, { row, file, profile, isProfileGiven, seed, overrides });
     const execution = await execute({ ...this.executionOptions(flags), ...recipe, stages, ...extra, weights });
-    this.print(formatExecution(execution, tablesOf(file), { order, width: outputWidth() }));
+    this.print(formatExecution(execution, tables, { order, width: outputWidth() }));
     return execution;
   }
 }
