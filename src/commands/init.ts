@@ -43,11 +43,11 @@ export default class Init extends BaseCommand {
     const { formatInitialised, initialise } = await import('../datasets/init/init.js');
     const { showCounted } = await import('../terminal/display.js');
     const { outputWidth } = await import('../terminal/layout.js');
-    const { images, labels, name, force } = flags;
-    const fraction = flags['val-fraction'] === undefined ? undefined : Number(flags['val-fraction']);
+    const { images, labels, name, force, 'val-fraction': typedFraction, 'split-lists': lists } = flags;
+    const fraction = typedFraction === undefined ? undefined : Number(typedFraction);
     const classes = flags.classes?.split(',').map((one) => one.trim());
     const { directory } = args;
-    const options = { directory, images, labels, name, classes, fraction, lists: flags['split-lists'], force, signal };
+    const options = { directory, images, labels, name, classes, fraction, typedFraction, lists, force, signal };
     const written = await showCounted('Look at images and labels', 'pair', this.displayMode(), (onProgress) =>
       initialise({ ...options, onProgress }),
     );
