@@ -12,6 +12,7 @@ import { makeReport } from '../../../src/tables/table.js';
 import { sparkline } from '../../../src/terminal/layout.js';
 import { parsePublishedLog } from '../../../src/training-logs/read.js';
 import { fcn } from '../../helpers/command.js';
+import { NARROW_AND_WIDE } from '../../helpers/experiments.js';
 import { temporaryFolder } from '../../helpers/folder.js';
 import { near } from '../../helpers/numeric.js';
 import { makeRecord } from '../../helpers/record.js';
@@ -181,6 +182,23 @@ test('what compares with nothing published gets neither verdict nor test', async
   const comparison = compare(a, await secondInput(undefined, a, catalogue));
   for (const { verdict, significance } of comparison.figures) t.deepEqual([verdict, significance], [null, null]);
   t.regex(comparison.notes.join(), /compare with nothing published \(smoke profile\).*neither verdict nor test/);
+});
+
+test('a run of a row of your own alone: its figures, its classes, and what was changed in the row', async (t) => {
+  const file = path.join(await temporaryFolder(t), 'mine.yaml');
+  writeFileSync(file, NARROW_AND_WIDE);
+  const options = { file, row: 'narrow', overrides: ['training.batch=1'] };
+  const { comparison, text } = await beside(t, options, evaluated(ALL_RIGHT, 100));
+  t.deepEqual(comparison.recipe, [{ path: 'training.batch', a: 1, b: 2 }]);
+  t.regex(text, /^B {2}narrow as its experiment file had it$/m);
+  t.regex(text, /mIoU +│ 100\.00 │ – /);
+  for (const name of NAMES) t.regex(text, new RegExp(`${name} +100\\.00`));
+  t.notRegex(text, /published|Environment/);
+
+  writeFileSync(file, NARROW_AND_WIDE.replace('narrow,', 'narrow, published: { mIoU: 90 },'));
+  const published = await beside(t, options, evaluated(ALL_RIGHT, 100));
+  t.like(published.of('mIoU'), { a: 100, b: 90, verdict: null, significance: null });
+  t.regex(published.text.replaceAll(/\s+/g, ' '), /compare with nothing published \(/);
 });
 
 test('figures of weights that were given are marked, and nothing is said of chance', async (t) => {
