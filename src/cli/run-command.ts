@@ -27,7 +27,7 @@ function resumeOf({ resume, fresh, 'resume-run': run }: RunFlags): Resume {
 export abstract class RunCommand extends BaseCommand {
   /** The options that all runs of the command share. */
   protected executionOptions(flags: RunFlags) {
-    const { engine, deterministic, runs, results, 'data-root': dataRoot } = flags;
+    const { engine, deterministic, convolution, runs, results, 'data-root': dataRoot } = flags;
     return {
       checkData: flags['check-data'],
       skipBad: flags['skip-bad'],
@@ -40,6 +40,7 @@ export abstract class RunCommand extends BaseCommand {
       overrides: overridesOf(flags),
       engine,
       deterministic,
+      convolution,
       dataRoot,
       runs,
       results,

@@ -61,6 +61,7 @@ export default class Predict extends BaseCommand {
     ...flags.experiment,
     runs: flags.runs,
     engine: flags.engine,
+    convolution: flags.convolution,
     threads: flags.threads,
     offline: flags.offline,
   };
@@ -68,7 +69,7 @@ export default class Predict extends BaseCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Predict);
     const { formatPredictions, predict } = await import('../runs/predict.js');
-    const { row, file, profile, seed, weights, runs, out, truth, slide, opacity, engine } = flags;
+    const { row, file, profile, seed, weights, runs, out, truth, slide, opacity, engine, convolution } = flags;
     const { failed, isOfRun, ...predicted } = await predict({
       inputs: args.images,
       recipe: { row, file, profile, isProfileGiven: this.isGiven('profile'), seed, overrides: overridesOf(flags) },
@@ -82,6 +83,7 @@ export default class Predict extends BaseCommand {
       slide,
       opacity: opacity / 100,
       engine,
+      convolution,
       threads: flags.threads,
       offline: flags.offline,
       signal: this.interruptSignal(),

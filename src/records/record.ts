@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { CONVOLUTION_MODES } from '../engines/engine.js';
 import { loadSummarySchema } from '../network/load.js';
 import { experimentSchema, namePart } from '../recipe/experiment.js';
 import { UserError } from '../support/errors.js';
@@ -112,6 +113,8 @@ export const environmentSchema = z.strictObject({
   device: z.enum(['cpu', 'gpu']),
   /** Whether every run gives the same bits; optional on a GPU. Absent in some kept records. */
   deterministic: z.boolean().optional(),
+  /** How 3×3 convolutions were computed. Absent in records from before there was a choice: directly. */
+  convolution: z.enum(CONVOLUTION_MODES).optional(),
   /** Library versions by name. */
   versions: z.record(z.string(), z.string()),
   node: z.string(),

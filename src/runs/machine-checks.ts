@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import path from 'node:path';
-import type { Engine, EngineName } from '../engines/engine.js';
+import type { ConvolutionMode, Engine, EngineName } from '../engines/engine.js';
 import { engineStatus, nativeEngine, startEngine } from '../engines/selection.js';
 import { installCommand } from '../engines/tensorflow/release.js';
 import type { Experiment } from '../recipe/experiment.js';
@@ -29,6 +29,8 @@ interface EngineOptions {
   readonly engine: EngineName | 'auto';
   /** Same bits in every run also on a GPU. */
   readonly deterministic: boolean;
+  /** As far as the engine has fast ones. */
+  readonly convolution: ConvolutionMode;
   readonly commandWith: CommandWith;
 }
 
@@ -45,7 +47,7 @@ export async function checkEngine(
     return { check: failed('engine', row, engine, next), engine: null };
   }
   const libraries = Object.entries(engine.versions).map(([library, version]) => `${library} ${version}`);
-  const text = `${engine.name} on this ${engine.device.toUpperCase()} (${libraries.join(', ')})`;
+  const text = `${engine.name} on this ${engine.device.toUpperCase()} (${libraries.join(', ')}), ${engine.convolution} convolutions`;
   if (engine.isNative || options.engine !== 'auto') return { check: passed('engine', text), engine };
   const slow = `${text}: about a tenth as fast as the native engine, which is not installed`;
   return { check: { name: 'engine', state: 'warning', text: slow, next: 'fcn engines install' }, engine };

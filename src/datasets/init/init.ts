@@ -129,7 +129,7 @@ function partnerWarnings({ imagesWithoutLabel, labelsWithoutImage }: FoundPairs)
 function listMistakes(images: readonly string[]): string[] {
   if (images.length === 0) return [];
   const names = named(
-    images.map((image) => JSON.stringify(image)),
+    [...images].sort().map((image) => JSON.stringify(image)),
     '1 image cannot be named in a list',
     'images cannot be named in a list',
   );

@@ -332,7 +332,7 @@ const REFUSED: readonly [string, () => Promise<Files>, Options, RegExp][] = [
     'names that a list cannot hold',
     () => pairs([...NAMES, 'end ', ' start', 'two\nlines', 'back\\slash', 'c:d'], () => labels([0, 1])),
     {},
-    /^5 images cannot be named in a list: "c:d\.png", "end \.png", "two\\nlines\.png", " start\.png" and "back\\\\slash\.png"\./,
+    /^5 images cannot be named in a list: " start\.png", "back\\\\slash\.png", "c:d\.png", "end \.png" and "two\\nlines\.png"\./,
   ],
   ['a name of another file', () => pairs(NAMES, () => labels([0, 1])), { name: 'experiment' }, /experiment\.yaml/],
 ];
