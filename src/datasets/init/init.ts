@@ -101,8 +101,9 @@ function pairMistakes(found: FoundPairs, { images, labels }: InitOptions): strin
   const paired = found.images.length - alone.length;
   if (paired > 0 && paired >= alone.length) return ambiguities(found);
   if (path.relative(images, labels) === '') {
+    const few = paired === 0 ? 'no image has' : `only ${paired === 1 ? '1 image has' : `${paired} images have`}`;
     return [
-      `--images and --labels are one folder, ${images}, in which ${paired === 0 ? 'no image has' : `only ${paired} images have`} a label beside it, ` +
+      `--images and --labels are one folder, ${images}, in which ${few} a label beside it, ` +
         `as a.jpg and a.png or a.png and a_mask.png: there are ${alone.slice(0, 3).join(', ')}.`,
     ];
   }

@@ -93,8 +93,10 @@ async function surveyPair({ image, label }: Pair, contents: Contents, decodes: b
   if (typeof size === 'string' || typeof ofLabel === 'string') {
     return [...new Set([size, ofLabel])].filter((one) => typeof one === 'string');
   }
-  if (ofLabel.height === size.height && ofLabel.width === size.width) return size;
-  return [`${label} is ${ofLabel.width}×${ofLabel.height} pixels, but its image ${size.width}×${size.height}.`];
+  // Without the pixels, which would stay in memory.
+  const { height, width } = size;
+  if (ofLabel.height === height && ofLabel.width === width) return { height, width };
+  return [`${label} is ${ofLabel.width}×${ofLabel.height} pixels, but its image ${width}×${height}.`];
 }
 
 /**

@@ -92,6 +92,7 @@ test('masks of 0 and 255 are two classes, and a fifth of the images validates', 
   t.deepEqual(dataset.classes, ['background', 'foreground']);
   t.deepEqual(dataset.labels, { 255: 1 });
   t.deepEqual(written.images, { train: 4, val: 1 });
+  t.deepEqual(written.sizes, [{ size: { height: HEIGHT, width: WIDTH }, images: 5 }]);
   t.is(written.splitReading, '1 of 5 drawn at random for validation');
   t.deepEqual(written.warnings, []);
   t.deepEqual(experiment.data.imageScaleWh, [WIDTH, HEIGHT]);
