@@ -155,7 +155,11 @@ function logLines({ log }: Comparison): string[] {
 /** @param classOrder Default: the classes that differ most, first. */
 export function formatComparison(comparison: Comparison, classOrder?: ClassOrder): string {
   const { a, b, recipe, environment, notes } = comparison;
+  const isOwnRow = b.kind === 'row' && b.row === null;
   const absentEnvironment = [a.kind, b.kind].includes('row') ? 'none is published' : 'the log does not state it';
+  const absentRecipe = isOwnRow
+    ? 'what was changed is known when the run has ended'
+    : 'the log does not say which row it belongs to';
   return [
     [...wrap(`A  ${a.label}`), ...wrap(`B  ${b.label}`)].join('\n'),
     ...figuresTable(comparison),
@@ -165,8 +169,8 @@ export function formatComparison(comparison: Comparison, classOrder?: ClassOrder
     ...stopsTable(comparison),
     ...bandLines(comparison),
     ...classTable(comparison, classOrder),
-    ...differencesTable('Recipe', recipe, 'the log does not say which row it belongs to'),
-    ...differencesTable('Environment', environment, absentEnvironment),
+    ...differencesTable('Recipe', recipe, absentRecipe),
+    ...(isOwnRow ? [] : differencesTable('Environment', environment, absentEnvironment)),
     ...logLines(comparison),
     ...(notes.length === 0 ? [] : [notes.flatMap((note) => wrap(note)).join('\n')]),
   ].join('\n\n');

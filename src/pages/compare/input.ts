@@ -1,5 +1,5 @@
-import { usedValues } from '../../recipe/backbones.js';
-import { recipeValues } from '../../recipe/overrides.js';
+import { comparedValues } from '../../recipe/backbones.js';
+import { type RecipeSections, replaceValue } from '../../recipe/overrides.js';
 import { loadTables, type Row } from '../../recipe/tables.js';
 import { environmentEntries, hardwareName } from '../../records/environment.js';
 import { type ShownFigures, shownFigures } from '../../records/last-validation.js';
@@ -105,7 +105,7 @@ export function inputOfRun(run: KnownRun, all: readonly KnownRun[]): ComparisonI
     curve: curveOf(run.log, experiment.training.iterations),
     accuracy: accuracyOverIterations(run, all).map(({ iteration, mIoU }) => ({ iteration, mIoU: mIoU * 100 })),
     classes: new Map(evaluation?.perClass.flatMap(({ name, iou }) => (iou === null ? [] : [[name, iou * 100]]))),
-    recipe: usedValues(experiment),
+    recipe: comparedValues(experiment),
     environment: environmentOfRun(run),
     hardware: hardwareName(environment),
     ...weights,
@@ -123,9 +123,28 @@ export function inputOfRow(row: Row): ComparisonInput {
     label: `${id} as published (${table.name})`,
     figures: published,
     iterations: recipe.training.iterations,
-    recipe: new Map(recipeValues(recipe)),
+    recipe: comparedValues(recipe),
     hardware: table.hardware?.name ?? null,
     row,
+  };
+}
+
+/**
+ * The row of a run that no file of the package has, as its own experiment file had it: the run's recipe without its deviations.
+ * Without a record they are unknown, and so is the recipe.
+ */
+export function inputOfOwnRow({ experiment, record }: KnownRun): ComparisonInput {
+  const recipe = record?.deviations.reduce<RecipeSections>(
+    (changed, { path, published }) => replaceValue(changed, path, published),
+    experiment,
+  );
+  return {
+    ...EMPTY,
+    kind: 'row',
+    label: `${experiment.row} as its experiment file had it`,
+    figures: experiment.published,
+    iterations: experiment.training.iterations,
+    recipe: recipe === undefined ? null : comparedValues(recipe),
   };
 }
 
@@ -163,7 +182,7 @@ export function inputOfLog(log: PublishedLog, file: string): ComparisonInput {
       Number.isNaN(mIoU) ? [] : [{ iteration, mIoU: mIoU * 100 }],
     ),
     classes: new Map(perClass.flatMap(([name, iou]) => (Number.isNaN(iou) ? [] : [[name, iou * 100]]))),
-    recipe: row === null ? null : new Map([...recipeValues(row.recipe), ...header.recipe]),
+    recipe: row === null ? null : new Map([...comparedValues(row.recipe), ...header.recipe]),
     environment: environmentOfLog(header),
     hardware: header.gpu?.name ?? null,
     row,

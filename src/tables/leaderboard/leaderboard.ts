@@ -1,3 +1,4 @@
+import { identifyingValue } from '../../recipe/named-files.js';
 import { fullPath, parseValue, shortPath } from '../../recipe/overrides.js';
 import { findTable, selectRows, tablesOf } from '../../recipe/select.js';
 import type { Row } from '../../recipe/tables.js';
@@ -61,7 +62,7 @@ function matches(where: readonly string[], paths: readonly string[]): (run: Rank
     }
     const key = ['seed', 'profile', 'hardware'].includes(typed) ? typed : fullPath(typed, paths, '--where');
     const wanted = parseValue(`--where ${typed}`, condition.slice(equals + 1));
-    return { key, wanted: JSON.stringify(wanted) };
+    return { key, wanted: JSON.stringify(identifyingValue(key, wanted)) };
   });
   return (run) => conditions.every(({ key, wanted }) => valueText(run, key) === wanted);
 }
@@ -114,7 +115,8 @@ export function makeLeaderboard(
       (states?.includes(run.state) ?? true) && (profile === undefined || run.profile === profile) && isMatch(run),
   );
   if (runs.length === 0) return { runs: [], columns: [], asked: false };
-  const keys = columns?.map((typed) => (isFact(typed) ? typed : fullPath(typed, paths, '--columns')));
+  const named = columns?.map((typed) => (isFact(typed) ? typed : fullPath(typed, paths, '--columns')));
+  const keys = named && [...new Set(named)];
   return {
     runs: sortRuns(runs, { sort, reverse, paths }),
     columns: (keys ?? differingKeys(runs, paths)).map((key) => ({

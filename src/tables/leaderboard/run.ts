@@ -1,4 +1,4 @@
-import { usedValues } from '../../recipe/backbones.js';
+import { comparedValues } from '../../recipe/backbones.js';
 import { hardwareName } from '../../records/environment.js';
 import { type ShownFigures, shownFigures } from '../../records/last-validation.js';
 import type { KnownRun } from '../../runs/catalogue.js';
@@ -26,7 +26,7 @@ export interface RankedRun extends ShownFigures {
   readonly synthetic: boolean | null;
   /** The file of its record; null without a record. */
   readonly file: string | null;
-  /** The values of its recipe by full path. */
+  /** The values of its recipe by full path, of files their names. */
   readonly values: ReadonlyMap<string, unknown>;
 }
 
@@ -59,7 +59,7 @@ export function rankedRun(run: KnownRun, known: readonly KnownRun[]): RankedRun 
     continued: record !== null && resumedWithChanges(record),
     synthetic: record?.dataset?.synthetic ?? null,
     file: record === null ? null : file,
-    values: usedValues(experiment),
+    values: comparedValues(experiment),
   };
 }
 

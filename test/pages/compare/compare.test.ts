@@ -8,7 +8,6 @@ import { runInput, secondInput } from '../../../src/pages/compare/references.js'
 import type { ResolveOptions } from '../../../src/recipe/resolve.js';
 import { loadTables } from '../../../src/recipe/tables.js';
 import { type RunRecord, writeRecord } from '../../../src/records/record.js';
-import type { UserError } from '../../../src/support/errors.js';
 import { makeReport } from '../../../src/tables/table.js';
 import { sparkline } from '../../../src/terminal/layout.js';
 import { parsePublishedLog } from '../../../src/training-logs/read.js';
@@ -99,10 +98,6 @@ test('two short runs: no empty columns or lines, and why the hash of one folder 
   t.regex(text, /│ data +│ camvid abababababab +│ camvid cdcdcdcdcdcd +│/);
   t.regex(text, /│ stages +│ train +│ evaluate +│/);
   t.regex(text, /\nThe hash of the data is of classes, names and file sizes of the samples in the\n/);
-  // Alone a run of one's own has nothing beside it but other runs.
-  await t.throwsAsync(secondInput(undefined, a, catalogue), { message: /^narrow is not a row of the package/ });
-  const { next } = (await t.throwsAsync(secondInput(undefined, a, catalogue))) as UserError;
-  t.is(next, 'Name a second run: narrow/bbb; or the file of a log.');
 });
 
 test('seeds: their means are compared, and with a published figure', async (t) => {
@@ -209,6 +204,23 @@ test('what compares with nothing published gets neither verdict nor test', async
   const comparison = compare(a, await secondInput(undefined, a, catalogue));
   for (const { verdict, significance } of comparison.figures) t.deepEqual([verdict, significance], [null, null]);
   t.regex(comparison.notes.join(), /compare with nothing published \(smoke profile\).*neither verdict nor test/);
+});
+
+test('a run of a row of your own alone: its figures, its classes, and what was changed in the row', async (t) => {
+  const file = path.join(await temporaryFolder(t), 'mine.yaml');
+  writeFileSync(file, NARROW_AND_WIDE);
+  const options = { file, row: 'narrow', overrides: ['training.batch=1'] };
+  const { comparison, text } = await beside(t, options, evaluated(ALL_RIGHT, 100));
+  t.deepEqual(comparison.recipe, [{ path: 'training.batch', a: 1, b: 2 }]);
+  t.regex(text, /^B {2}narrow as its experiment file had it$/m);
+  t.regex(text, /mIoU +│ 100\.00 │ – /);
+  for (const name of NAMES) t.regex(text, new RegExp(`${name} +100\\.00`));
+  t.notRegex(text, /published|Environment/);
+
+  writeFileSync(file, NARROW_AND_WIDE.replace('narrow,', 'narrow, published: { mIoU: 90 },'));
+  const published = await beside(t, options, evaluated(ALL_RIGHT, 100));
+  t.like(published.of('mIoU'), { a: 100, b: 90, verdict: null, significance: null });
+  t.regex(published.text.replaceAll(/\s+/g, ' '), /compare with nothing published \(/);
 });
 
 test('figures of weights that were given are marked, and nothing is said of chance', async (t) => {
