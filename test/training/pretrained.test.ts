@@ -38,7 +38,7 @@ test.serial('a published backbone is found in the cache by its name, a file by i
     isOwn,
   });
   t.deepEqual(await backboneState(resnet18), present(false, 'weights', 'resnet18_v1c-b5776b93.pth'));
-  t.deepEqual(await backboneState('torchvision://resnet50'), present(true, 'pretrained', 'resnet50-0676ba61.pth'));
+  t.deepEqual(await backboneState('torchvision://resnet50'), present(false, 'pretrained', 'resnet50-0676ba61.pth'));
   t.deepEqual(await backboneState(path.join(cache, 'own.pth')), present(true, 'own.pth'));
   // The user's choice before the published file.
   await writeFiles(cache, { 'pretrained/resnet18_v1c.safetensors': '' });
