@@ -129,7 +129,7 @@ test('offline, with a wrong hash, or redirected to http, training ends before it
   setLink(`${server.origin}/plain/${name}`);
   const redirected = await train();
   t.is(redirected.code, 2);
-  t.regex(redirected.stderr, /error: http:\/\/elsewhere\.test\/file is not an https address/);
+  t.regex(redirected.stderr, / redirects \S+ to http:\/\/elsewhere\.test\/file, which is not an https address/);
   t.false(existsSync(path.join(cwd, 'runs')), 'no run was begun');
 });
 
