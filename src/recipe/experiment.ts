@@ -119,8 +119,11 @@ export const recipeSchema = z.strictObject({
 });
 export type Recipe = z.output<typeof recipeSchema>;
 
-/** A name that is safe as a part of a path. */
-export const namePart = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'expected letters, digits, ".", "_" and "-"');
+/** A name that is safe as a part of a path. File systems take 255 bytes, of which records add other parts to a row's name. */
+export const namePart = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'expected letters, digits, ".", "_" and "-"')
+  .max(127, 'expected at most 127 characters');
 
 /** A resolved experiment, as it is stored in a run directory. */
 export const experimentSchema = z.strictObject({

@@ -1,12 +1,10 @@
-import { constants } from 'node:fs';
-import { access, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Engine, EngineName } from '../engines/engine.js';
 import { engineStatus, nativeEngine, startEngine } from '../engines/selection.js';
 import { installCommand } from '../engines/tensorflow/release.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { UserError } from '../support/errors.js';
-import { explainFileError, foldersIn, isFolder } from '../support/files.js';
+import { assertWritable, foldersIn, isFolder } from '../support/files.js';
 import { formatBytes } from '../support/format.js';
 import { checkpointsSize } from '../training/checkpoint-folder.js';
 import { memoryProblem, neededBytes, usableBytes } from './memory-check.js';
@@ -159,17 +157,4 @@ export async function checkFolders(
   if (errors.length === 0) return passed('folders', `${runs} and ${results} can be written`);
   const all = new UserError(errors.map(({ message }) => message).join(' '));
   return failed('folders', row, all, [commandWith(flags)]);
-}
-
-/** @throws UserError if a folder, or the one in which it would be created, takes no files. */
-async function assertWritable(folder: string, existing = folder): Promise<void> {
-  const there = path.resolve(existing);
-  try {
-    if (!(await stat(there)).isDirectory()) throw Object.assign(new Error(), { code: 'ENOTDIR' });
-    await access(there, constants.W_OK | constants.X_OK);
-  } catch (error) {
-    const parent = path.dirname(there);
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && parent !== there) return assertWritable(folder, parent);
-    throw explainFileError(error, folder, 'write');
-  }
 }

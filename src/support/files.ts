@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream, type Dirent } from 'node:fs';
+import { constants, createReadStream, type Dirent } from 'node:fs';
 import { access, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -113,6 +113,19 @@ async function makeFolders(folder: string): Promise<void> {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === folder) throw error;
     await makeFolders(parent);
     await make();
+  }
+}
+
+/** Looks without writing. @throws UserError if a folder, or the one in which it would be created, takes no files. */
+export async function assertWritable(folder: string, existing = folder): Promise<void> {
+  const there = path.resolve(existing);
+  try {
+    if (!(await stat(there)).isDirectory()) throw Object.assign(new Error(), { code: 'ENOTDIR' });
+    await access(there, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const parent = path.dirname(there);
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && parent !== there) return assertWritable(folder, parent);
+    throw explainFileError(error, folder, 'write');
   }
 }
 
