@@ -16,6 +16,7 @@ const EXPECTED = [
   'docs/nightly.md',
   'experiments/nightly/gates.yaml',
   'oclif.manifest.json',
+  'dist/src/data/simd/pixels.wasm',
 ];
 
 const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';

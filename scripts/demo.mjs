@@ -14,9 +14,9 @@ await setUp();
 rmSync(path.join(root, DATA), { recursive: true, force: true });
 fcn('datasets', 'generate', 'cityscapes', '--images', '48', '--size', '128x256', '--seed', '0', '--data-root', DATA);
 fcn('reproduce', ROW, '--profile', 'smoke', '--data-root', DATA, '--fresh');
-process.stderr.write(`
-Everything works. Next (fcn is node bin/run.js; npm link makes it a command):
-  fcn report --data-root ${DATA}   a page about this run: curves, classes, examples
-  fcn table --summary                the published tables, and what was measured here
-  fcn init --help                    train on your own images (docs/your-data.md)
+// fcn reproduce has said what may be done with the run, in columns as wide as these.
+process.stderr.write(`${'  fcn table --summary'.padEnd(56)}published, measured here
+${'  fcn init --help'.padEnd(56)}your own images
+
+Everything works. fcn is node bin/run.js; npm link makes it a command.
 `);

@@ -52,7 +52,7 @@ function npmPack(folder, ...options) {
 function copyFile(file, stage) {
   const target = path.join(stage, file);
   mkdirSync(path.dirname(target), { recursive: true });
-  if (!file.startsWith('dist/')) {
+  if (!file.startsWith('dist/') || file.endsWith('.wasm')) {
     cpSync(path.join(root, file), target);
     return;
   }

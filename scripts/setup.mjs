@@ -30,7 +30,7 @@ export function installPackages() {
 /** Runs `npm run build` if a source is newer than the last build. */
 export function build() {
   const stamp = path.join(root, 'dist', '.built');
-  const sources = ['src', 'test', 'scripts', 'package.json', 'package-lock.json', 'tsconfig.json'];
+  const sources = ['src', 'assembly', 'test', 'scripts', 'package.json', 'package-lock.json', 'tsconfig.json'];
   if (modified(stamp) >= Math.max(...sources.map((name) => newest(path.join(root, name))))) return;
   say('Building …');
   const started = new Date();

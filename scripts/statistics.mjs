@@ -3,6 +3,7 @@
 //   node scripts/statistics.mjs [--json] [FOLDER]
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { root } from './setup.mjs';
 
 const LONG_FUNCTION = 80;
@@ -158,7 +159,7 @@ export function statistics(folder = 'src') {
   };
 }
 
-if (process.argv[1] === import.meta.filename) {
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [folder = 'src'] = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
   const figures = statistics(folder);
   if (process.argv.includes('--json')) {

@@ -6,6 +6,7 @@ import { parseDuration, printable, printableJson } from '../support/format.js';
 import { callAfter } from '../support/pauses.js';
 import { nearest } from '../support/suggest.js';
 import type { DisplayMode } from '../terminal/display.js';
+import type { NextStep } from './next-steps.js';
 import { fitStandardError } from './stderr.js';
 
 /** What the user sees of an error. `stack` is set only if the error is a bug of this program. */
@@ -66,7 +67,9 @@ function explainCommandLineError(error: CommandLineError, flags: readonly string
       ),
     );
   // Several mistakes have a line each, below a title.
-  const message = /^The following errors? occurred:$/.test(first) ? others.join('; ') : [first, ...others].join(' ');
+  const whole = /^The following errors? occurred:$/.test(first) ? others.join('; ') : [first, ...others].join(' ');
+  // What the parser's authors think that a developer may have got wrong.
+  const message = whole.replace(/ Note: --[\w-]+ allows multiple values\. .*$/s, '');
   const typed = Array.isArray(error.flags) ? error.flags[0] : undefined;
   const meant = typed?.startsWith('--') ? nearest(typed.slice(2), flags) : undefined;
   const help = `See fcn ${command === undefined ? '' : `${command.replaceAll(':', ' ')} `}--help.`;
@@ -150,9 +153,22 @@ export abstract class BaseCommand extends Command {
     if (!isQuiet()) writeError(text);
   }
 
+  /** Suggests what to do next, on standard error; nothing with --json. */
+  protected async suggest(stepsAfter: (known: typeof import('./next-steps.js')) => readonly NextStep[]): Promise<void> {
+    if (this.jsonEnabled()) return;
+    const known = await import('./next-steps.js');
+    const steps = stepsAfter(known);
+    if (steps.length > 0) this.note(`\n${known.formatNextSteps(steps)}`);
+  }
+
   /** Whether a flag stands in the command line, instead of its default or an environment variable. */
   protected isGiven(flag: string): boolean {
     return this.argv.some((argument) => argument === `--${flag}` || argument.startsWith(`--${flag}=`));
+  }
+
+  /** Whether the user says where the data sets are; otherwise a run may know better than the default. */
+  protected isDataRootGiven(): boolean {
+    return this.isGiven('data-root') || Boolean(process.env['FCN_DATA_ROOT']);
   }
 
   /** Names a broken file that is left out, once, on standard error; with FCN_QUIET, too. */

@@ -30,18 +30,27 @@ function wordsOf(argv: readonly string[], flags: FlagInput): Word[] {
 /** Flags that choose rows. */
 const CHOOSING: ReadonlySet<string | null> = new Set(['table', 'all']);
 
-/** How a command suggests itself with other flags. Added flags replace those that may be given only once. */
+/** Whether two overrides, `path=value`, are of one value: paths may be shortened to their end. */
+function overrideSameValue(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((override) => `.${override.split('=')[0]!.trim()}`) as [string, string];
+  return a.endsWith(b) || b.endsWith(a);
+}
+
+/** How a command suggests itself with other flags. Added flags replace those that may be given only once, and overrides of the same value. */
 export function commandWith({ bin, id, argv, flags }: TypedCommand): CommandWith {
   const typed = wordsOf(argv, flags);
   return (added, row) => {
+    const more = wordsOf(added, flags);
     const replaced = new Set(
-      wordsOf(added, flags).flatMap(({ flag }) => {
+      more.flatMap(({ flag }) => {
         const known = flag === null ? undefined : flags[flag];
         return known?.type === 'option' && known.multiple ? [] : [flag];
       }),
     );
-    const kept = typed.filter(({ flag }) => {
+    const overrides = more.flatMap(({ flag, value }) => (flag === 'set' && value !== null ? [value] : []));
+    const kept = typed.filter(({ flag, value }) => {
       if (flag === null) return row === undefined;
+      if (flag === 'set') return !overrides.some((override) => overrideSameValue(override, value ?? ''));
       return !replaced.has(flag) && !(row !== undefined && CHOOSING.has(flag));
     });
     return shellWords([

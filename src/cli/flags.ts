@@ -114,6 +114,15 @@ export const precision = Flags.option({
   options: ['fp32', 'bf16', 'fp16'] as const satisfies readonly Precision[],
 })();
 
+export const threads = Flags.integer({
+  summary:
+    'Most threads that predict on the wasm engine, which uses one by itself; no figure depends on it. Default: as many as there are ' +
+    'processors, if memory allows it and the work is worth it.',
+  env: 'FCN_THREADS',
+  min: 1,
+  helpValue: 'N',
+});
+
 export const evaluateEvery = Flags.integer({
   summary: 'During training, evaluate after every N iterations; log.jsonl and fcn report show the result.',
   env: 'FCN_EVALUATE_EVERY',

@@ -13,6 +13,7 @@ import { type experiment, overridesOf, type run } from './flags.js';
 type RunFlags = InferredFlags<typeof experiment & typeof run> & {
   readonly reset?: 'classifier' | undefined;
   readonly 'evaluate-every'?: number | undefined;
+  readonly threads?: number | undefined;
   readonly sort?: ClassOrder;
 };
 
@@ -31,6 +32,7 @@ export abstract class RunCommand extends BaseCommand {
       checkData: flags['check-data'],
       skipBad: flags['skip-bad'],
       evaluateEvery: flags['evaluate-every'],
+      threads: flags.threads,
       tensorboard: flags.tensorboard,
       force: flags.force,
       offline: flags.offline,
@@ -54,11 +56,30 @@ export abstract class RunCommand extends BaseCommand {
 
   /** The weights that a flag names, and their run; a run's are described to the user. */
   protected async findWeights(given: string | undefined, runs: string) {
-    if (given === undefined) return { file: undefined, run: null };
+    if (given === undefined) return { file: undefined, run: null, trainedBy: null };
     const { findWeights } = await import('../runs/weights-argument.js');
     const found = await findWeights(given, runs);
     if (found.described !== null) this.note(found.described);
     return found;
+  }
+
+  /** A row that is in no file of the package may be one of which there are runs: then its experiment file is missing. */
+  protected override async catch(error: Error): Promise<void> {
+    const { UnknownRow } = await import('../recipe/select.js');
+    return super.catch(error instanceof UnknownRow ? await this.explainUnknownRow(error) : error);
+  }
+
+  private async explainUnknownRow(error: UserError & { readonly row: string }): Promise<UserError> {
+    const parsed: unknown = await this.parse();
+    const { runs, file } = (parsed as { readonly flags: RunFlags }).flags;
+    const { runsBelow } = await import('../runs/run-reader.js');
+    const [newest] = file === undefined ? (await runsBelow(runs, error.row)).reverse() : [];
+    if (newest === undefined) return error;
+    return new UserError(
+      `${error.row} is no row of the package, but there are runs of it, such as ${newest.folder}.`,
+      'Add --file FILE.yaml, the experiment file that has the row. fcn evaluate and fcn predict need only --weights RUN.',
+      { cause: error },
+    );
   }
 
   /** Suggests this command with other flags. */
@@ -86,6 +107,7 @@ export abstract class RunCommand extends BaseCommand {
     const { chooseRecipe } = await import('../runs/run-recipe.js');
     const { execute } = await import('../runs/execute.js');
     const { tablesOf } = await import('../recipe/select.js');
+    const { dataRootOf } = await import('../recipe/tables.js');
     const { formatExecution } = await import('../tables/series.js');
     const { outputWidth } = await import('../terminal/layout.js');
     const { profile, file, seed, sort: order = 'data-set' } = flags;
@@ -97,12 +119,19 @@ export abstract class RunCommand extends BaseCommand {
         'Give a run as fcn runs list names it, or give a row and leave out --weights.',
       );
     }
-    const weights = recipeOf === undefined ? found.file : undefined;
+    const evaluated =
+      recipeOf === undefined
+        ? { weights: found.file, trainedBy: found.trainedBy ?? undefined }
+        : { weights: undefined };
     const isProfileGiven = this.isGiven('profile');
     const overrides = overridesOf(flags);
     const recipe = await chooseRecipe(run, { row, file, profile, isProfileGiven, seed, overrides });
-    const execution = await execute({ ...this.executionOptions(flags), ...recipe, stages, ...extra, weights });
+    const isRootKnown = this.isDataRootGiven() || (file !== undefined && dataRootOf(file) !== undefined);
+    const dataRoot = isRootKnown ? null : ((await run?.dataRoot()) ?? null);
+    const options = { ...this.executionOptions(flags), ...(dataRoot !== null && { dataRoot }) };
+    const execution = await execute({ ...options, ...recipe, stages, ...extra, ...evaluated });
     this.print(formatExecution(execution, tablesOf(file), { order, width: outputWidth() }));
+    await this.suggest(({ stepsAfterRun }) => stepsAfterRun(execution.record, flags, extra.predictions));
     return execution;
   }
 }

@@ -34,7 +34,8 @@ export default class Doctor extends BaseCommand {
       ...flags.repeatable,
     })(),
     weights: Flags.string({
-      summary: "Weights to evaluate instead of training: a file, each row's published weights, or a run's.",
+      summary:
+        "Weights to evaluate instead of training: a file, each row's published weights, or a run's (RUN:best, RUN:last).",
       helpValue: flags.WEIGHTS_VALUE,
     }),
     key: { ...flags.weightsKey, dependsOn: ['weights'] },

@@ -17,7 +17,7 @@ export default class Evaluate extends RunCommand {
   static override args = { row: flags.row };
   static override flags = {
     weights: Flags.string({
-      summary: "Weights to evaluate: a file, the row's published weights, or a checkpoint of a run.",
+      summary: "Weights to evaluate: a file, the row's published weights, or a run's (RUN:best, RUN:last).",
       required: true,
       helpValue: flags.WEIGHTS_VALUE,
     }),
@@ -31,6 +31,7 @@ export default class Evaluate extends RunCommand {
       summary: 'Write the predictions as label ids for the Cityscapes server; for rows of Cityscapes only.',
       dependsOn: ['predictions'],
     }),
+    threads: flags.threads,
     sort: flags.classOrder,
     ...flags.experiment,
     ...flags.run,

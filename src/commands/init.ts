@@ -26,7 +26,7 @@ export default class Init extends BaseCommand {
     }),
     'split-lists': Flags.string({
       summary: 'Files with an image name a line, called after their splits: train.txt val.txt.',
-      helpValue: 'FILE…',
+      helpValue: 'FILE',
       multiple: true,
     }),
     classes: Flags.string({

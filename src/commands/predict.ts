@@ -27,7 +27,7 @@ export default class Predict extends BaseCommand {
       helpValue: 'ROW',
     }),
     weights: Flags.string({
-      summary: "Weights of the network: a file, the row's published weights, or a checkpoint of a run.",
+      summary: "Weights of the network: a file, the row's published weights, or a run's (RUN:best, RUN:last).",
       required: true,
       helpValue: flags.WEIGHTS_VALUE,
     }),
@@ -61,6 +61,7 @@ export default class Predict extends BaseCommand {
     ...flags.experiment,
     runs: flags.runs,
     engine: flags.engine,
+    threads: flags.threads,
     offline: flags.offline,
   };
 
@@ -68,7 +69,7 @@ export default class Predict extends BaseCommand {
     const { args, flags } = await this.parse(Predict);
     const { formatPredictions, predict } = await import('../runs/predict.js');
     const { row, file, profile, seed, weights, runs, out, truth, slide, opacity, engine } = flags;
-    const { failed, ...predicted } = await predict({
+    const { failed, isOfRun, ...predicted } = await predict({
       inputs: args.images,
       recipe: { row, file, profile, isProfileGiven: this.isGiven('profile'), seed, overrides: overridesOf(flags) },
       weights,
@@ -81,6 +82,7 @@ export default class Predict extends BaseCommand {
       slide,
       opacity: opacity / 100,
       engine,
+      threads: flags.threads,
       offline: flags.offline,
       signal: this.interruptSignal(),
       note: (text) => this.note(text),
@@ -90,6 +92,7 @@ export default class Predict extends BaseCommand {
     this.print(fitTerminal(formatPredictions({ ...predicted, failed }, out)));
     for (const { problem } of failed) this.noteError(problem);
     if (failed.length > 0) process.exitCode = ExitCode.userError;
+    else await this.suggest((steps) => steps.stepsAfterPrediction({ weights, row, isOfRun }, { runs }));
     return { ...predicted, failed: failed.map(({ file, problem }) => ({ file, error: explainError(problem) })) };
   }
 }

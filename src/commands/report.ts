@@ -65,7 +65,13 @@ export default class Report extends BaseCommand {
     const options = { out, format, charts: chart, theme, predictions, examples, log, results, runs, signal, warn };
     const references = args.runs ?? [];
     const write = (onProgress?: (done: number, total: number) => void) =>
-      writeRunReport({ ...options, references, dataRoot: flags['data-root'], ...(onProgress && { onProgress }) });
+      writeRunReport({
+        ...options,
+        references,
+        dataRoot: flags['data-root'],
+        isDataRootGiven: this.isDataRootGiven(),
+        ...(onProgress && { onProgress }),
+      });
     const written =
       predictions === undefined
         ? await write()

@@ -70,6 +70,7 @@ export default class Reproduce extends RunCommand {
     ...flags.experiment,
     reset: flags.reset,
     'evaluate-every': flags.evaluateEvery,
+    threads: flags.threads,
     sort: flags.classOrder,
     ...flags.run,
   };
@@ -80,14 +81,20 @@ export default class Reproduce extends RunCommand {
     const { chooseStages, planRuns, requireOneRow, requireOneRun } = await import('../runs/plan.js');
     const { executeSeries } = await import('../runs/series.js');
     const { table, all, file, profile, seed = 0, repeat = 1 } = flags;
-    const { file: weights } = await this.findWeights(flags.weights, flags.runs);
+    const { file: weights, trainedBy } = await this.findWeights(flags.weights, flags.runs);
     const overrides = overridesOf(flags);
     const rows = selectRows({ patterns: args.rows, table, all, file });
     requireOneRow(rows, weights);
     requireOneRun(rows.length * repeat, flags['resume-run']);
     const stages = chooseStages(flags.stage, weights);
     const plan = planRuns({ rows, profile, overrides, seed, repeat });
-    const options = { ...this.executionOptions(flags), stages, weights, weightsKey: flags.key };
+    const options = {
+      ...this.executionOptions(flags),
+      stages,
+      weights,
+      weightsKey: flags.key,
+      trainedBy: trainedBy ?? undefined,
+    };
     if (flags['dry-run']) return this.estimate(plan, options);
     const several = plan.length > 1;
     const outcomes = await executeSeries({
@@ -103,7 +110,7 @@ export default class Reproduce extends RunCommand {
         this.noteError(error);
       },
     });
-    return this.report(outcomes, flags.results, tablesOf(file), flags.sort);
+    return this.report(outcomes, flags, tablesOf(file), flags.sort);
   }
 
   /** Shows what runs would take and what they lack. The exit code says whether they would start. */
@@ -128,7 +135,7 @@ export default class Reproduce extends RunCommand {
 
   private async report(
     outcomes: readonly Outcome[],
-    results: string,
+    places: { readonly runs: string; readonly results: string },
     tables: readonly Table[],
     order: ClassOrder,
   ): Promise<object> {
@@ -139,8 +146,9 @@ export default class Reproduce extends RunCommand {
     const width = outputWidth();
     const text = single
       ? formatExecution(only.execution, tables, { order, width })
-      : formatSeries(outcomes, results, width);
+      : formatSeries(outcomes, places.results, width);
     this.print(text);
+    if (single) await this.suggest(({ stepsAfterRun }) => stepsAfterRun(only.execution.record, places));
     process.exitCode = exitCodeOf(outcomes);
     return outcomes.map((outcome) => ({
       ...describeOutcome(outcome),

@@ -17,6 +17,7 @@ export default class Train extends RunCommand {
     ...flags.experiment,
     reset: flags.reset,
     'evaluate-every': flags.evaluateEvery,
+    threads: flags.threads,
     ...flags.run,
   };
 

@@ -13,6 +13,8 @@ import {
   readLabelImageSize,
   readPalette,
 } from './png-read.js';
+import { decodeWhole, findImage, findLabels, type StoredPixels } from './simd/png.js';
+import { openWorkspace } from './simd/workspace.js';
 
 /** Loads sharp without its cache (no image is decoded twice in a row) and with one thread an image (there are workers). */
 async function loadSharp() {
@@ -94,8 +96,18 @@ function toRgb({ data, info: { width, height, channels } }: Decoded): RgbImage {
   return { height, width, data: rgb };
 }
 
-async function decodeRgbBytes(file: string, bytes: Buffer): Promise<RgbImage> {
+/** Decodes pixels that the pixel code reads; null if it cannot. */
+function decodeStored(stored: StoredPixels | null): Uint8Array | null {
+  const workspace = stored && openWorkspace();
+  return workspace && decodeWhole(workspace, stored);
+}
+
+/** Like `decodeRgb`, from the file's bytes. */
+export async function decodeRgbBytes(file: string, bytes: Buffer): Promise<RgbImage> {
   if (isBmp(bytes)) return decode(file, () => decodeBmp(bytes));
+  const stored = findImage(bytes);
+  const data = decodeStored(stored);
+  if (data !== null) return { height: stored!.height, width: stored!.width, data };
   const sharp = await loadSharp();
   try {
     // "error" fails on truncated and undecodable data, but not on what libjpeg only warns about.
@@ -162,7 +174,14 @@ export async function readImageSize(file: string): Promise<Size> {
  * @throws UserError naming the file if it is missing, truncated, damaged, or another kind of image.
  */
 export async function decodeLabelImage(file: string): Promise<LabelImage> {
-  const bytes = await readBytes(file);
+  return decodeLabelBytes(file, await readBytes(file));
+}
+
+/** Like `decodeLabelImage`, from the file's bytes. */
+export function decodeLabelBytes(file: string, bytes: Buffer): LabelImage {
+  const stored = findLabels(bytes);
+  const data = decodeStored(stored);
+  if (data !== null) return { kind: 'values', labels: { height: stored!.height, width: stored!.width, data } };
   return decode(file, () => readLabelImage(bytes));
 }
 

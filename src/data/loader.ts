@@ -6,7 +6,7 @@ import type { Batch, EvaluationSample } from './image.js';
 import { NO_TOLERANCE, type SkippedSamples, type SkipTolerance } from './problem.js';
 import { TrainingOrder } from './samples.js';
 import { type Incomplete, readSplit, type SplitEntry } from './split.js';
-import type { BatchOptions, MadeBatch } from './training-samples.js';
+import type { BatchArrays, BatchOptions, MadeBatch } from './training-samples.js';
 import { largestViewsBytes } from './transforms/resize.js';
 import type { EvaluationAnswer, EvaluationWorkerData } from './workers/evaluation-worker.js';
 import { defaultWorkers, Prefetch, resultsAhead, WorkerPool } from './workers/pool.js';
@@ -41,6 +41,8 @@ export interface TrainingLoader {
    * @throws UserError for a file that is missing, damaged or wrong; every later call throws it again.
    */
   next(): Promise<Batch>;
+  /** Takes back the arrays of a batch, for a later one. They must not be read any more. */
+  release(batch: Batch): void;
   /** Ends the worker threads. */
   close(): Promise<void>;
 }
@@ -68,16 +70,23 @@ export async function createTrainingLoader(options: TrainingLoaderOptions): Prom
   const data: BatchOptions = { dataset, recipe, seed, replacements: { entries, tolerance } };
   const size = Math.min(workers, ahead);
   const pool = await WorkerPool.start<TrainingTask, MadeBatch>(workerModule('training'), size, data);
+  const released: BatchArrays[] = [];
   const prefetch = new Prefetch((index) => {
     const iteration = startIteration + index;
-    return pool.run({ iteration, entries: Array.from(order.at(iteration), (number) => entries[number]!) });
+    const used = released.pop();
+    const transfer = used === undefined ? [] : [used.images.buffer as ArrayBuffer, used.labels.buffer as ArrayBuffer];
+    const chosen = Array.from(order.at(iteration), (number) => entries[number]!);
+    return pool.run({ iteration, entries: chosen, used }, transfer);
   }, ahead);
   const next = async () => {
     const { batch, bad } = await prefetch.next();
     for (const sample of bad) await skipped?.add({ split, ...sample });
     return batch;
   };
-  return { images: entries.length, next, close: () => pool.close() };
+  const release = ({ images, labels }: Batch): void => {
+    released.push({ images, labels });
+  };
+  return { images: entries.length, next, release, close: () => pool.close() };
 }
 
 /** If samples may be skipped, so may those that lack a file. They are counted when they are read. */

@@ -18,20 +18,24 @@ export class PngError extends Error {
 interface Chunk {
   readonly type: string;
   readonly data: Buffer;
+  /** Where it begins in the file, with its length. */
+  readonly at: number;
 }
+
+export const isPng = (bytes: Buffer): boolean => bytes.subarray(0, SIGNATURE.length).equals(SIGNATURE);
 
 /**
  * The chunks of a PNG up to IEND. Ignores what follows.
  * @throws PngError if the signature is missing or the file ends early.
  */
-function* readChunks(bytes: Buffer): Generator<Chunk, undefined> {
-  if (!bytes.subarray(0, SIGNATURE.length).equals(SIGNATURE)) throw new PngError('not a PNG');
+export function* readChunks(bytes: Buffer): Generator<Chunk, undefined> {
+  if (!isPng(bytes)) throw new PngError('not a PNG');
   for (let at = SIGNATURE.length; ; ) {
     if (at + 12 > bytes.length) throw new PngError('truncated');
     const length = bytes.readUInt32BE(at);
     const type = bytes.toString('latin1', at + 4, at + 8);
     if (at + 12 + length > bytes.length) throw new PngError('truncated');
-    yield { type, data: bytes.subarray(at + 8, at + 8 + length) };
+    yield { type, data: bytes.subarray(at + 8, at + 8 + length), at };
     if (type === 'IEND') return undefined;
     at += 12 + length;
   }
@@ -57,7 +61,8 @@ const KINDS: Readonly<Record<number, Kind>> = {
   [COLOUR_TYPE.rgba]: { name: 'RGBA', channels: 4, depths: [8] },
 };
 
-function parseHeader(data: Buffer): Header {
+/** @throws PngError if it is damaged, or of an image of more than 8 bits a channel. */
+export function parseHeader(data: Buffer): Header {
   if (data.length !== 13) throw new PngError('damaged header');
   const width = data.readUInt32BE(0);
   const height = data.readUInt32BE(4);
@@ -74,7 +79,7 @@ function parseHeader(data: Buffer): Header {
 }
 
 /** Deflate makes at most 258 bytes of two bits (RFC 1951). A header that claims more than that is wrong. */
-const MAX_EXPANSION = 1032;
+export const MAX_EXPANSION = 1032;
 
 /** PNG's prediction of a byte from those on the left (a), above (b) and above left (c). */
 function paeth(a: number, b: number, c: number): number {

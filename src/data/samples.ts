@@ -1,7 +1,8 @@
 import { UserError } from '../support/errors.js';
 import { Draws, Purpose } from '../support/random.js';
 import { type Dataset, firstLabel, INVALID_LABEL, labelTable, replacedLabels } from './dataset.js';
-import { decodeLabelImage, decodeRgb } from './decode.js';
+import { decodeLabelBytes, decodeLabelImage, decodeRgb, decodeRgbBytes } from './decode.js';
+import { readBytes } from './files.js';
 import {
   type EvaluationSample,
   IGNORE_INDEX,
@@ -9,8 +10,15 @@ import {
   type LabelMap,
   type RgbImage,
   type Size,
+  wholeBox,
 } from './image.js';
 import { distinctLabels } from './label-inventory.js';
+import type { LabelImage } from './png-read.js';
+import { prepareRows } from './simd/distorted.js';
+import type { StoredLabels } from './simd/labels.js';
+import { findImage, findLabels, type StoredPixels } from './simd/png.js';
+import { placeImage, resizeRows } from './simd/resized.js';
+import { openWorkspace, type Workspace } from './simd/workspace.js';
 import type { SplitEntry } from './split.js';
 import { normalise } from './transforms/normalise.js';
 import { keepRatioSize, resizeBilinear, scaleByRatio } from './transforms/resize.js';
@@ -121,7 +129,15 @@ export async function readLabels(
   dataset: Dataset,
   onValues?: (values: readonly number[]) => void,
 ): Promise<LabelMap> {
-  const read = await decodeLabelImage(file);
+  return toTrainingIds(await decodeLabelImage(file), dataset, file, onValues);
+}
+
+function toTrainingIds(
+  read: LabelImage,
+  dataset: Dataset,
+  file: string,
+  onValues?: (values: readonly number[]) => void,
+): LabelMap {
   if (read.kind === 'colours') return fromColours(read.image, dataset, file);
   onValues?.(distinctLabels(read.labels));
   convertToTrainingIds(read.labels, dataset, file);
@@ -147,10 +163,54 @@ export async function loadSample(entry: SplitEntry, dataset: Dataset): Promise<{
   return { image, labels };
 }
 
+/** An image and its label map: decoded, or what the pixel code decodes. */
+export interface SampleSources {
+  readonly image: RgbImage | StoredPixels;
+  readonly labels: LabelMap | StoredLabels;
+}
+
+/** Reads a sample like `loadSample`, but does not decode what the pixel code can decode as far as it is needed. */
+export async function readSources(entry: SplitEntry, dataset: Dataset): Promise<SampleSources> {
+  const readImage = async (file: string) => {
+    const bytes = await readBytes(file);
+    return findImage(bytes) ?? (await decodeRgbBytes(file, bytes));
+  };
+  const readLabelMap = async (file: string) => {
+    const bytes = await readBytes(file);
+    const stored = findLabels(bytes);
+    if (stored !== null) return { ...stored, ids: labelTable(dataset) };
+    return toTrainingIds(decodeLabelBytes(file, bytes), dataset, file);
+  };
+  const [image, labels] = await Promise.all([readImage(entry.image), readLabelMap(entry.label)]);
+  return { image, labels };
+}
+
 /** An image fitted into the test scale times a ratio (whole, not padded), normalised. */
 export function makeView(image: RgbImage, imageScaleWh: readonly [number, number], ratio: number): ImageView {
   const size = keepRatioSize(image, scaleByRatio(imageScaleWh, ratio));
   return { ratio, ...size, image: normalise(resizeBilinear(image, size)) };
+}
+
+/** The views of an image at each ratio, as `makeView` makes them. */
+export function makeViews(
+  image: RgbImage,
+  imageScaleWh: readonly [number, number],
+  ratios: readonly number[],
+  workspace: Workspace | null = openWorkspace(),
+): ImageView[] {
+  if (workspace === null) return ratios.map((ratio) => makeView(image, imageScaleWh, ratio));
+  const placed = placeImage(workspace, image);
+  return ratios.map((ratio) => {
+    const size = keepRatioSize(image, scaleByRatio(imageScaleWh, ratio));
+    const values = new Float32Array(size.height * size.width * 3);
+    const { normalised } = prepareRows(workspace, size.width, []);
+    const target = workspace.reserve(size.width * 12);
+    resizeRows(workspace, placed, { size, window: wholeBox(size), isMirrored: false }, (row, y) => {
+      workspace.code.normalise(row, size.width, normalised, target);
+      values.set(workspace.floats(target, size.width * 3), y * size.width * 3);
+    });
+    return { ratio, ...size, image: values };
+  });
 }
 
 /** Reads an image with its label and makes its view at each ratio. */
@@ -166,7 +226,7 @@ export async function makeEvaluationSample(
     height: image.height,
     width: image.width,
     label: labels.data,
-    views: ratios.map((ratio) => makeView(image, imageScaleWh, ratio)),
+    views: makeViews(image, imageScaleWh, ratios),
   };
 }
 

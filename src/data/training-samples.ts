@@ -1,11 +1,16 @@
 import type { DataRecipe } from '../recipe/experiment.js';
 import { Draws, Purpose } from '../support/random.js';
 import type { Dataset } from './dataset.js';
-import { type Batch, IGNORE_INDEX, type LabelMap, type RgbImage } from './image.js';
+import { type Batch, IGNORE_INDEX, type LabelMap, type RgbImage, type Size } from './image.js';
 import { badSampleError, badSampleReason, type SkipTolerance, tolerates, tooManyBad } from './problem.js';
-import { loadSample } from './samples.js';
+import { loadSample, readSources, type SampleSources } from './samples.js';
+import { prepareRows } from './simd/distorted.js';
+import { countIds, decodeLabels, placeLabels, writeIds } from './simd/labels.js';
+import { decodePixels } from './simd/png.js';
+import { type PlacedImage, placeImage, resizeRows, sourceBox } from './simd/resized.js';
+import { openWorkspace, type Workspace } from './simd/workspace.js';
 import type { SplitEntry } from './split.js';
-import { chooseCrop, flipHorizontally } from './transforms/crop.js';
+import { chooseBox, chooseCrop, flipHorizontally } from './transforms/crop.js';
 import { normaliseInto } from './transforms/normalise.js';
 import { distort, drawPhotometric, type PhotometricStep } from './transforms/photometric.js';
 import { keepRatioSize, resizeBilinear, scaleByRatio } from './transforms/resize.js';
@@ -55,11 +60,85 @@ export function augment(
   return { image, labels };
 }
 
-/** Copies labels to the top left of a target that starts at `offset` and is `targetWidth` wide. */
-function placeLabels(labels: LabelMap, target: Int32Array, offset: number, targetWidth: number): void {
-  for (let y = 0; y < labels.height; y++) {
-    target.set(labels.data.subarray(y * labels.width, (y + 1) * labels.width), offset + y * targetWidth);
+/** The arrays of a batch, as `Batch` describes them. */
+export type BatchArrays = Pick<Batch, 'images' | 'labels'>;
+
+/** Where a sample goes in the arrays of its batch; height and width are those of the batch. */
+interface Place extends BatchArrays, Size {
+  /** The sample's first pixel. */
+  readonly pixel: number;
+}
+
+/** Pads a sample of a size at the bottom and the right. */
+function padPlace({ images, labels, pixel, height, width }: Place, size: Size): void {
+  for (let y = 0; y < height; y++) {
+    const [from, to] = [pixel + y * width + (y < size.height ? size.width : 0), pixel + (y + 1) * width];
+    images.fill(0, from * 3, to * 3);
+    labels.fill(IGNORE_INDEX, from, to);
   }
+}
+
+/** Writes an augmented sample, normalised, to the top left of its place, and pads it. */
+function placeSample({ image, labels }: { image: RgbImage; labels: LabelMap }, place: Place): void {
+  padPlace(place, image);
+  normaliseInto(image, place.images, place.pixel * 3, place.width);
+  for (let y = 0; y < labels.height; y++) {
+    place.labels.set(labels.data.subarray(y * labels.width, (y + 1) * labels.width), place.pixel + y * place.width);
+  }
+}
+
+/**
+ * Does with the pixel code what `augment` and `placeSample` do, with the same result. Decodes only the part of the image that the crop
+ * needs.
+ * @returns False, before anything is written, if something is damaged or wrong.
+ */
+export function augmentInto(
+  workspace: Workspace,
+  { image, labels }: SampleSources,
+  recipe: DataRecipe,
+  { ratio, cropDraw, flip: isMirrored, photometric }: Augmentation,
+  place: Place,
+): boolean {
+  if (image.height !== labels.height || image.width !== labels.width) return false;
+  const placedLabels = 'compressed' in labels ? decodeLabels(workspace, labels) : placeLabels(workspace, labels);
+  if (placedLabels === null) return false;
+  const size = keepRatioSize(image, scaleByRatio(recipe.imageScaleWh, ratio));
+  const rule = { cropHw: recipe.cropHw, maximumRatio: recipe.categoryMaximumRatio };
+  const window = chooseBox(size, rule, cropDraw, (box) => countIds(workspace, placedLabels, size, box));
+  let placedImage: PlacedImage;
+  if ('compressed' in image) {
+    const box = sourceBox(image, size, window);
+    const pixels = decodePixels(workspace, image, box);
+    if (pixels === null) return false;
+    placedImage = { pixels, box, size: image };
+  } else placedImage = placeImage(workspace, image);
+
+  padPlace(place, window);
+  const target = { size, window, isMirrored };
+  const { steps, normalised } = prepareRows(workspace, window.width, photometric);
+  const values = workspace.reserve(window.width * 12);
+  resizeRows(workspace, placedImage, target, (row, y) => {
+    for (const step of steps) step(row);
+    workspace.code.normalise(row, window.width, normalised, values);
+    place.images.set(workspace.floats(values, window.width * 3), (place.pixel + y * place.width) * 3);
+  });
+  writeIds(workspace, placedLabels, target, place.labels, place.pixel, place.width);
+  return true;
+}
+
+/** Reads a sample and writes it, augmented, to its place. @throws UserError for a bad file. */
+async function makeSample(
+  entry: SplitEntry,
+  { dataset, recipe }: BatchOptions,
+  augmentation: Augmentation,
+  place: Place,
+): Promise<void> {
+  if (openWorkspace() !== null) {
+    const sources = await readSources(entry, dataset);
+    // Opened again: others may have used it meanwhile.
+    if (augmentInto(openWorkspace()!, sources, recipe, augmentation, place)) return;
+  }
+  placeSample(augment(await loadSample(entry, dataset), recipe, augmentation), place);
 }
 
 /** Where samples are drawn that replace those that cannot be read. */
@@ -87,20 +166,25 @@ export interface MadeBatch {
 const MOST_ATTEMPTS = 1000;
 
 /**
- * Reads the sample at `position` in the batch of an iteration. If it cannot be read, it is noted in `bad` and replaced by one drawn
- * from the whole split, which depends only on seed, iteration, position, and on which files are bad.
+ * Makes the sample at `position` in the batch of an iteration from `entry`. If that cannot be read, it is noted in `bad` and replaced
+ * by one drawn from the whole split, which depends only on seed, iteration, position, and on which files are bad.
+ * @returns The name of the sample that was made.
  */
-async function readSample(
+async function makeGoodSample(
   entry: SplitEntry,
-  { dataset, seed, replacements }: BatchOptions,
+  options: BatchOptions,
   iteration: number,
   position: number,
   bad: Map<string, string>,
-) {
+  place: Place,
+): Promise<string> {
+  const { seed, recipe, replacements } = options;
+  const augmentation = drawAugmentation(recipe, seed, iteration, position);
   const draws = new Draws(seed, Purpose.replacement, iteration);
   for (let chosen = entry, attempt = 0; ; attempt++) {
     try {
-      return { name: chosen.name, ...(await loadSample(chosen, dataset)) };
+      await makeSample(chosen, options, augmentation, place);
+      return chosen.name;
     } catch (error) {
       const reason = badSampleReason(error);
       if (reason === null || !replacements || !tolerates(replacements.tolerance, chosen.name))
@@ -115,25 +199,26 @@ async function readSample(
   }
 }
 
-/** Makes the batch of an iteration. Samples smaller than the crop are padded at the bottom and the right. */
+/**
+ * Makes the batch of an iteration. Samples smaller than the crop are padded at the bottom and the right.
+ * @param used Arrays of an earlier batch of the same size, to be overwritten. The system clears the pages of new ones one by one, which
+ *   takes as long as resizing.
+ */
 export async function makeBatch(
   entries: readonly SplitEntry[],
   options: BatchOptions,
   iteration: number,
+  used?: BatchArrays,
 ): Promise<MadeBatch> {
-  const { recipe, seed } = options;
+  const [height, width] = options.recipe.cropHw;
   const bad = new Map<string, string>();
   const names: string[] = [];
-  const [height, width] = recipe.cropHw;
   const pixels = height * width;
-  const images = new Float32Array(entries.length * pixels * 3);
-  const labels = new Int32Array(entries.length * pixels).fill(IGNORE_INDEX);
+  const images = used?.images ?? new Float32Array(entries.length * pixels * 3);
+  const labels = used?.labels ?? new Int32Array(entries.length * pixels);
   for (const [position, entry] of entries.entries()) {
-    const { name, ...loaded } = await readSample(entry, options, iteration, position, bad);
-    names.push(name);
-    const sample = augment(loaded, recipe, drawAugmentation(recipe, seed, iteration, position));
-    normaliseInto(sample.image, images, position * pixels * 3, width);
-    placeLabels(sample.labels, labels, position * pixels, width);
+    const place = { images, labels, pixel: position * pixels, height, width };
+    names.push(await makeGoodSample(entry, options, iteration, position, bad, place));
   }
   return {
     batch: { count: entries.length, height, width, images, labels, names },

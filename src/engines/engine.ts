@@ -12,7 +12,7 @@ export function autoEngine(isTensorflowInstalled: boolean): EngineName {
   return isTensorflowInstalled ? 'tensorflow' : 'wasm';
 }
 
-/** A started engine, which executes tensors. One per process. */
+/** A started engine, which executes tensors. One per process, or per worker thread. */
 export interface Engine {
   readonly name: EngineName;
   /** TensorFlow.js's core, with this engine's backend. The caller owns what `dataSync` and `data` return. */
@@ -28,6 +28,8 @@ export interface Engine {
   isOutOfMemory(error: Error): boolean;
   /** Whether its convolutions are native code, about ten times as fast as portable code. */
   readonly isNative: boolean;
+  /** Whether it computes on one thread only. Worker threads may each start another of it, and compute beside it (`startEngine`). */
+  readonly usesOneThread: boolean;
   /** The most memory that it can address; null if it has no limit of its own. */
   readonly addressableBytes: number | null;
   /**

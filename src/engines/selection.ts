@@ -93,7 +93,7 @@ function wasmStatus(): Omit<EngineStatus, 'isDefault'> {
     name: 'wasm',
     available: true,
     halfPrecision: null,
-    reason: 'Part of this package: WebAssembly, no native code, one thread.',
+    reason: 'Part of this package: WebAssembly, no native code; one thread, several to predict.',
     versions: { 'tfjs-backend-wasm': npmPackageVersion(WASM_PACKAGE) },
     path: npmPackageFolder(WASM_PACKAGE),
   };
@@ -130,7 +130,7 @@ interface StartOptions {
 
 /**
  * Starts an engine, by default `autoEngine`. TensorFlow.js has one backend per process, so each process has one engine: later calls
- * return the same.
+ * return the same. So it is in a worker thread, whose TensorFlow.js is its own.
  * @throws UserError if the engine is unknown, not installed or damaged; Error if another one is running already.
  */
 export async function startEngine(options: StartOptions = {}): Promise<Engine> {

@@ -6,18 +6,19 @@ import { type EvaluationSample, IGNORE_INDEX } from '../data/image.js';
 import { createEvaluationLoader, type EvaluationLoader } from '../data/loader.js';
 import type { SkippedSamples } from '../data/problem.js';
 import type { Engine } from '../engines/engine.js';
-import { createKernels } from '../kernels/create.js';
-import { type LoadSummary, loadInferenceNetwork, summarise } from '../network/load.js';
+import type { LoadSummary } from '../network/load.js';
 import { NonFiniteOutputError } from '../network/overflow.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { InterruptedError, UserError } from '../support/errors.js';
 import { sha256File, writeFileAtomic } from '../support/files.js';
 import { formatNumber } from '../support/format.js';
+import { inOrder } from '../support/in-order.js';
 import { writeSealed } from '../support/json.js';
 import { PATIENCE, pauses } from '../support/pauses.js';
 import { weightsIdentity } from '../weights/load.js';
 import { ConfusionMatrix, metrics, type OutsideCounts } from './confusion.js';
-import { Predictor } from './inference.js';
+import type { ImagePredictor } from './inference.js';
+import { openPredictor } from './open-predictor.js';
 import {
   type Counted,
   type EvaluationInputs,
@@ -50,6 +51,8 @@ export interface EvaluateOptions extends EvaluationSettings {
   readonly weightsKey?: string | undefined;
   /** All of the recipe's ratios, each also mirrored; otherwise ratio 1 alone. */
   readonly multiScale: boolean;
+  /** Threads that predict, each with an engine, if the engine uses one thread; default: 1, this one. No figure depends on it. */
+  readonly threads?: number | undefined;
   /** The position is saved to this file at least this often; the evaluation resumes from it if it exists. */
   readonly position?: { readonly file: string; readonly everySeconds: number } | undefined;
   /** Called before the position is saved; if it throws, the evaluation ends. */
@@ -91,6 +94,8 @@ interface EvaluationResult {
 
 /** The figures, and how the weights fit the network: an auxiliary head that does not fit is left out. */
 export interface Evaluation extends EvaluationResult {
+  /** Threads that predicted, each with an engine; absent if the engine of the main thread did. */
+  readonly threads?: number;
   readonly loadReport: LoadSummary;
 }
 
@@ -114,14 +119,15 @@ export async function predictedDataset({ row, model, data }: Experiment): Promis
  */
 export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const { experiment, engine, dataRoot, weights, weightsKey, multiScale, skipped, predictions, note } = options;
-  const { model, training, evaluation: recipe } = experiment;
+  const { threads = 1 } = options;
+  const { evaluation: recipe } = experiment;
   const dataset = await predictedDataset(experiment);
-  const kernels = createKernels(engine);
-  const network = await loadInferenceNetwork(engine, kernels, model, weights, training.precision, weightsKey);
-  const loadReport = summarise(network.report);
-  options.onLoad?.(loadReport);
+  const ratios = multiScale ? recipe.ratios : [1];
+  const viewsOfImage = ratios.length * (multiScale ? 2 : 1);
+  const opened = await openPredictor({ engine, experiment, weights, weightsKey, copies: threads, viewsOfImage });
+  const { predictor, loadReport } = opened;
   try {
-    const ratios = multiScale ? recipe.ratios : [1];
+    options.onLoad?.(loadReport);
     const { file, everySeconds = 0 } = options.position ?? {};
     const folder = predictions === undefined ? null : path.resolve(predictions);
     const inputs: EvaluationInputs = {
@@ -139,7 +145,6 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     if (previous !== null) note?.(`The evaluation resumes after image ${start} of ${samples.length}.`);
     try {
       if (folder !== null) requireDistinct(samples.names, folder);
-      const predictor = new Predictor({ engine, kernels, network, recipe });
       let savedAt = performance.now();
       let position: EvaluationPosition | null = null;
       const savePosition = async () => {
@@ -149,18 +154,18 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
         savedAt = performance.now();
       };
       const onImage = async (counted: Counted) => {
-        position = { ...counted, ...inputs, position: samples.position };
+        position = { ...counted, ...inputs, position: counted.done + counted.skippedImages.length };
         const isDue = performance.now() - savedAt >= everySeconds * 1000;
         if (options.saveRequested?.() === true || isDue) await savePosition();
       };
       const settings = { ...options, dataset, flip: multiScale, previous, onImage, onInterruption: savePosition };
       const result = await evaluateSamples(samples, predictor, settings);
-      return { ...result, loadReport };
+      return { ...result, ...(threads > 1 && { threads }), loadReport };
     } finally {
       await samples.close();
     }
   } finally {
-    network.dispose();
+    await opened.close();
   }
 }
 
@@ -191,6 +196,19 @@ export interface EvaluateSamplesOptions extends EvaluationSettings {
   readonly onInterruption?: () => Promise<void>;
 }
 
+/** The classes of a sample's pixels; null on abort. @throws NonFiniteOutputError naming the image. */
+function predictSample(
+  { name, height, width, views }: EvaluationSample,
+  predictor: ImagePredictor,
+  { flip, signal, patienceMilliseconds = PATIENCE }: EvaluateSamplesOptions,
+) {
+  const pause = pauses({ signal, message: 'Interrupted in the middle of an image.', patienceMilliseconds });
+  return predictor.predict({ size: [height, width], views, flip }, pause).catch((error: unknown) => {
+    if (error instanceof InterruptedError) return null;
+    throw error instanceof NonFiniteOutputError ? error.forImage(name) : error;
+  });
+}
+
 /**
  * Predicts each sample and compares it with its label.
  * @throws UserError if no pixel is labelled with a class, or the predictions cannot be written; NonFiniteOutputError naming the
@@ -198,21 +216,10 @@ export interface EvaluateSamplesOptions extends EvaluationSettings {
  */
 export async function evaluateSamples(
   samples: AsyncIterable<EvaluationSample> & Pick<EvaluationLoader, 'length' | 'leftOut'>,
-  predictor: Predictor,
+  predictor: ImagePredictor,
   options: EvaluateSamplesOptions,
 ): Promise<EvaluationResult> {
-  const {
-    dataset,
-    flip,
-    predictions,
-    labelIds = false,
-    signal,
-    previous,
-    onImage,
-    onInterruption,
-    onProgress,
-  } = options;
-  const { patienceMilliseconds = PATIENCE } = options;
+  const { dataset, predictions, labelIds = false, signal, previous, onImage, onInterruption, onProgress } = options;
   const start = performance.now();
   const secondsHere = () => (performance.now() - start) / 1000;
   const seconds = () => (previous?.seconds ?? 0) + secondsHere();
@@ -220,7 +227,10 @@ export async function evaluateSamples(
   if (previous) confusion.restore(previous.counts);
   const doneBefore = previous?.done ?? 0;
   let done = doneBefore;
-  const skippedImages = () => [...(previous?.skippedImages ?? []), ...samples.leftOut];
+  const skippedImages = (count = samples.leftOut.length) => [
+    ...(previous?.skippedImages ?? []),
+    ...samples.leftOut.slice(0, count),
+  ];
   const interruption = async () => {
     await onInterruption?.();
     return InterruptedError.of(
@@ -228,16 +238,14 @@ export async function evaluateSamples(
       `Evaluation interrupted after ${done} of ${formatNumber(samples.length, 'image')}.`,
     );
   };
-  const pause = pauses({ signal, message: 'Interrupted in the middle of an image.', patienceMilliseconds });
   if (signal?.aborted) throw await interruption();
-  for await (const { name, height, width, label, views } of samples) {
-    let prediction: Uint8Array;
-    try {
-      prediction = await predictor.predict({ size: [height, width], views, flip }, pause);
-    } catch (error) {
-      if (error instanceof InterruptedError) throw await interruption();
-      throw error instanceof NonFiniteOutputError ? error.forImage(name) : error;
-    }
+  const predicted = inOrder(samples, predictor.atATime, async (sample) => {
+    // Samples after this one may be read before it is counted.
+    const leftOut = samples.leftOut.length;
+    return { ...sample, prediction: await predictSample(sample, predictor, options), leftOut };
+  });
+  for await (const { name, height, width, label, prediction, leftOut } of predicted) {
+    if (prediction === null) throw await interruption();
     confusion.add(prediction, label);
     if (predictions !== undefined) {
       const png = await encodePrediction(prediction, width, height, dataset, labelIds);
@@ -248,7 +256,7 @@ export async function evaluateSamples(
     onProgress?.({ done, total: samples.length, secondsPerImage, mIoU: figure(metrics(confusion).mIoU) });
     // Lets in signals, which predictions of small images do not.
     await setImmediate();
-    await onImage?.({ done, counts: confusion.toCounts(), seconds: seconds(), skippedImages: skippedImages() });
+    await onImage?.({ done, counts: confusion.toCounts(), seconds: seconds(), skippedImages: skippedImages(leftOut) });
     if (signal?.aborted) throw await interruption();
   }
   const { mIoU, mAcc, aAcc, iou, accuracy } = metrics(confusion);

@@ -40,6 +40,18 @@ interface ViewLogits {
   readonly pause: Pause;
 }
 
+/** Predicts the classes of images. */
+export interface ImagePredictor {
+  /** How many images it should have at a time, so that it never waits for one. */
+  readonly atATime: number;
+  /**
+   * The class of each pixel: [height, width], row-major. If `pause` throws, the prediction ends. `onStart` is called when it begins to
+   * compute, if it may do so later than it is called.
+   * @throws NonFiniteOutputError
+   */
+  predict(image: ImageViews, pause?: Pause, onStart?: () => void): Promise<Uint8Array>;
+}
+
 /** 8 MB of float32 on a CPU (near its caches); 256 MB on a GPU, where a launch costs more than memory. */
 export const STRIP_ELEMENTS = { cpu: 2 ** 21, gpu: 2 ** 26 } as const;
 
@@ -50,7 +62,8 @@ export const STRIP_ELEMENTS = { cpu: 2 ** 21, gpu: 2 ** 26 } as const;
  * From the logits on, everything runs strip by strip over the image's rows. The only full-size map of classes is the sum of
  * probabilities of several views.
  */
-export class Predictor {
+export class Predictor implements ImagePredictor {
+  readonly atATime = 1;
   private readonly stripElements: number;
 
   constructor(private readonly options: PredictorOptions) {
@@ -156,30 +169,64 @@ export class Predictor {
       images.dispose();
     }
     try {
-      const columns: RowSource =
-        view.width === size[1]
-          ? map.rows
-          : (from, to) => {
-              const rows = map.rows(from, to);
-              // The number of rows stays: only the columns are resized.
-              const resized = kernels.resizeBilinear(rows, [to - from, size[1]], network.alignCorners);
-              rows.dispose();
-              return resized;
-            };
-      await use(resizedRows(engine, columns, view.height, size[0], network.alignCorners));
+      await use(imageRows({ engine, kernels, alignCorners: network.alignCorners }, map.rows, view, size));
     } finally {
       map.dispose();
     }
   }
 
-  /** Rows [from, to) of each strip of an image. */
-  private strips([height, width]: Size): { from: number; to: number }[] {
-    const rows = Math.max(1, Math.floor(this.stripElements / (width * this.options.network.classes)));
-    return Array.from({ length: Math.ceil(height / rows) }, (_, i) => ({
-      from: i * rows,
-      to: Math.min((i + 1) * rows, height),
-    }));
+  private strips(size: Size): Strip[] {
+    return stripsOf(size, this.options.network.classes, this.stripElements);
   }
+}
+
+/** Rows [from, to) of an image. */
+export interface Strip {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The strips of an image in which `elements` logits are processed at a time, from top to bottom. */
+export function stripsOf([height, width]: Size, classes: number, elements: number): Strip[] {
+  const rows = Math.max(1, Math.floor(elements / (width * classes)));
+  return Array.from({ length: Math.ceil(height / rows) }, (_, i) => ({
+    from: i * rows,
+    to: Math.min((i + 1) * rows, height),
+  }));
+}
+
+/** Rows whose columns are resized to another width. The number of rows stays. */
+export function resizedColumns(
+  { kernels, alignCorners }: ResizeContext,
+  source: RowSource,
+  from: number,
+  to: number,
+): RowSource {
+  if (from === to) return source;
+  return (top, bottom) => {
+    const rows = source(top, bottom);
+    const resized = kernels.resizeBilinear(rows, [bottom - top, to], alignCorners);
+    rows.dispose();
+    return resized;
+  };
+}
+
+interface ResizeContext {
+  readonly engine: Engine;
+  readonly kernels: Kernels;
+  /** Of the decode head. */
+  readonly alignCorners: boolean;
+}
+
+/** The logits of a view as rows of the image, which has `size`. */
+export function imageRows(
+  context: ResizeContext,
+  rowsOfView: RowSource,
+  { height, width }: Pick<ImageView, 'height' | 'width'>,
+  size: Size,
+): RowSource {
+  const columns = resizedColumns(context, rowsOfView, width, size[1]);
+  return resizedRows(context.engine, columns, height, size[0], context.alignCorners);
 }
 
 interface InferenceMemoryOptions {

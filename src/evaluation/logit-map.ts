@@ -28,6 +28,43 @@ async function requireFinite({ tf }: Engine, logits: Tensor4D): Promise<void> {
   );
 }
 
+/** The logits of a window of an image. */
+interface WindowLogits {
+  /** In the image; of a mirrored view, in the mirrored one. */
+  readonly window: Window;
+  /** Rows [from, to) of the logits as the network gives them, mirrored back, with columns as the window has them: [1, h, width, classes]. */
+  readonly rows: RowSource;
+  /** Number of these rows. */
+  readonly height: number;
+}
+
+/** A view that was divided into windows. */
+interface DividedView {
+  readonly width: number;
+  readonly flip: boolean;
+  /** Of the decode head. */
+  readonly alignCorners: boolean;
+}
+
+/**
+ * The network's logits of one window, mirrored back if `flip`: [1, h, w, classes]. Disposes `crop`, the window's pixels.
+ * @throws NonFiniteOutputError
+ */
+export async function windowLogits(
+  engine: Engine,
+  network: InferenceNetwork,
+  crop: Tensor4D,
+  { flip, pause }: { readonly flip: boolean; readonly pause: Pause },
+): Promise<Tensor4D> {
+  const logits = await network.logits(crop, pause).finally(() => crop.dispose());
+  try {
+    await requireFinite(engine, logits);
+    return flip ? engine.tf.reverse(logits, 2) : logits.clone();
+  } finally {
+    logits.dispose();
+  }
+}
+
 /**
  * The logits of one view at the network's input size, [1, H, W, classes], computed a few rows at a time.
  *
@@ -38,12 +75,23 @@ async function requireFinite({ tf }: Engine, logits: Tensor4D): Promise<void> {
 export class LogitMap {
   private constructor(
     private readonly engine: Engine,
-    private readonly windows: readonly {
-      readonly window: Window;
-      readonly logits: Tensor4D;
-      readonly rows: RowSource;
-    }[],
+    private readonly windows: readonly { readonly window: Window; readonly rows: RowSource }[],
+    private readonly owned: readonly Tensor4D[],
   ) {}
+
+  /** The map of a view's windows; it owns the tensors `owned`. */
+  static of(
+    engine: Engine,
+    { width, flip, alignCorners }: DividedView,
+    windows: readonly WindowLogits[],
+    owned: readonly Tensor4D[] = [],
+  ): LogitMap {
+    const parts = windows.map(({ window, rows, height }) => ({
+      window: { ...window, left: flip ? width - window.left - window.width : window.left },
+      rows: resizedRows(engine, rows, height, window.height, alignCorners),
+    }));
+    return new LogitMap(engine, parts, owned);
+  }
 
   /**
    * Runs the network over each window of `images`, [1, H, W, 3], which the caller keeps owning.
@@ -68,12 +116,10 @@ export class LogitMap {
         // A single window is always the whole image: no copy is needed.
         const crop =
           windows.length === 1 ? images.clone() : tf.slice(images, [0, top, left, 0], [1, height, width, -1]);
-        const small = await network.logits(crop, pause).finally(() => crop.dispose());
+        const small = await windowLogits(engine, network, crop, { flip, pause });
         try {
-          await requireFinite(engine, small);
           // The number of rows stays: only the columns are resized.
-          const resize = (x: Tensor4D) => kernels.resizeBilinear(x, [x.shape[1], width], network.alignCorners);
-          logits.push(tf.tidy(() => resize(flip ? tf.reverse(small, 2) : small)));
+          logits.push(kernels.resizeBilinear(small, [small.shape[1], width], network.alignCorners));
         } finally {
           small.dispose();
         }
@@ -83,13 +129,12 @@ export class LogitMap {
       for (const computed of logits) computed.dispose();
       throw error;
     }
-    const parts = logits.map((small, i) => {
-      const window = windows[i]!;
-      const left = flip ? images.shape[2] - window.left - window.width : window.left;
-      const rows = resizedRows(engine, rowsOf(engine, small), small.shape[1], window.height, network.alignCorners);
-      return { window: { ...window, left }, logits: small, rows };
-    });
-    return new LogitMap(engine, parts);
+    const parts = logits.map((resized, i) => ({
+      window: windows[i]!,
+      rows: rowsOf(engine, resized),
+      height: resized.shape[1],
+    }));
+    return LogitMap.of(engine, { width: images.shape[2], flip, alignCorners: network.alignCorners }, parts, logits);
   }
 
   /** Rows [from, to): [1, to − from, W, classes], owned by the caller. */
@@ -106,7 +151,7 @@ export class LogitMap {
   };
 
   dispose(): void {
-    for (const { logits } of this.windows) logits.dispose();
+    for (const logits of this.owned) logits.dispose();
   }
 
   /** Rows [top, bottom), which every window covers wholly or not at all. Call it inside a tidy. */

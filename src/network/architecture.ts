@@ -183,3 +183,11 @@ export function isUnit(spec: ConvolutionSpec): spec is UnitSpec {
 export function headConvolutions(head: HeadSpec): ConvolutionSpec[] {
   return [head.classifier, ...head.convolutions, ...(head.concatenation ? [head.concatenation] : [])];
 }
+
+/** The values of a recipe on which the shapes of a backbone's parameters depend. */
+const SIZES = ['depth', 'stem', 'width'] as const;
+
+/** The sizes of a network that another one has differently, as overrides: `width=16`. */
+export function otherSizes(network: ModelRecipe, other: ModelRecipe): string[] {
+  return SIZES.filter((key) => network[key] !== other[key]).map((key) => `${key}=${network[key]}`);
+}

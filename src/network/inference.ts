@@ -18,11 +18,23 @@ import { BATCH_NORM_EPSILON } from './resnet.js';
 /** The value of a parameter, by its path, as a tensor that the caller owns. Filters are HWIO. */
 type ParameterSource = (path: string) => tfjs.Tensor;
 
+/** A folded convolution in memory that all threads see, in float32. */
+type SharedConvolution = Pick<FoldedConvolution, 'path' | 'geometry' | 'gain' | 'offset'> & {
+  /** [kh,kw,I,O]. */
+  readonly filterShape: readonly [number, number, number, number];
+  readonly filter: Float32Array<SharedArrayBuffer>;
+  /** [O]. */
+  readonly bias: Float32Array<SharedArrayBuffer>;
+};
+
+/** The folded convolutions of a network, for networks on the engines of other threads. Plain data, sent without a copy. */
+export type SharedWeights = readonly SharedConvolution[];
+
 /**
  * The network for inference: batch norm folded into the convolutions,
  * w′ = w·γ/√(variance + ε), b′ = β − mean·γ/√(variance + ε); without the auxiliary head.
- * Every parameter is read once; the network owns what it makes of it, and if one cannot be read, no tensor is left. A 16-bit
- * precision applies to filters and images inside the network; the input images, which must be finite, and the logits are
+ * Every parameter is read once; the network owns what it makes of it, and if one cannot be read, no tensor is left. Shared weights
+ * give the same bits as the parameters from which they were folded (`shareWeights`). A 16-bit precision applies to filters and images inside the network; the input images, which must be finite, and the logits are
  * float32. An overflow ends a pass (`OverflowGuard`).
  * @throws NonFiniteOutputError if a weight overflows when batch norm is folded into it; what `source` throws.
  */
@@ -36,14 +48,18 @@ export class FoldedNetwork implements InferenceNetwork {
     private readonly tf: typeof tfjs,
     private readonly kernels: Kernels,
     private readonly network: Architecture,
-    source: ParameterSource,
+    source: ParameterSource | SharedWeights,
     private readonly precision: Precision = 'fp32',
   ) {
     this.classes = network.classes;
     this.alignCorners = network.alignCorners;
     this.guard = new OverflowGuard(kernels, precision);
     try {
-      this.foldAll(source);
+      const convolutions =
+        typeof source === 'function'
+          ? foldedConvolutions(tf, kernels, network, source, precision)
+          : source.map((shared) => fromShared(tf, shared));
+      for (const convolution of convolutions) this.folded.set(convolution.path, convolution);
     } catch (error) {
       this.dispose();
       throw error;
@@ -80,25 +96,6 @@ export class FoldedNetwork implements InferenceNetwork {
       filter.dispose();
       bias.dispose();
     }
-  }
-
-  private foldAll(source: ParameterSource): void {
-    const { tf, network } = this;
-    const { decodeHead } = network;
-    const units: UnitSpec[] = [
-      ...network.stem,
-      ...network.stages.flat().flatMap(blockUnits),
-      ...headConvolutions(decodeHead).filter(isUnit),
-    ];
-    for (const unit of units) this.keep(unit, fold(tf, unit, source));
-    const { path } = decodeHead.classifier;
-    const filter = source(`${path}.weight`) as Tensor4D;
-    this.keep(decodeHead.classifier, { filter, bias: source(`${path}.bias`) as Tensor1D });
-  }
-
-  private keep({ path, geometry }: ConvolutionSpec, parameters: Folded): void {
-    const convolution = { path, geometry, ...parameters };
-    this.folded.set(path, inferenceConvolution(this.tf, this.kernels, convolution, this.precision));
   }
 
   private apply(spec: ConvolutionSpec, input: Bounded, relu: boolean): Bounded {
@@ -166,6 +163,58 @@ function fold(tf: typeof tfjs, unit: UnitSpec, source: ParameterSource): Folded 
     const bias = tf.sub(beta!, tf.mul(mean!, scale)) as Tensor1D;
     return { filter, bias };
   });
+}
+
+/**
+ * Folds a network's convolutions one by one; the caller owns each.
+ * @throws NonFiniteOutputError if a weight overflows when batch norm is folded into it; what `source` throws.
+ */
+function* foldedConvolutions(
+  tf: typeof tfjs,
+  kernels: Kernels,
+  { stem, stages, decodeHead }: Architecture,
+  source: ParameterSource,
+  precision: Precision,
+): Generator<FoldedConvolution> {
+  const ready = ({ path, geometry }: ConvolutionSpec, parameters: Folded) =>
+    inferenceConvolution(tf, kernels, { path, geometry, ...parameters }, precision);
+  const units: UnitSpec[] = [
+    ...stem,
+    ...stages.flat().flatMap(blockUnits),
+    ...headConvolutions(decodeHead).filter(isUnit),
+  ];
+  for (const unit of units) yield ready(unit, fold(tf, unit, source));
+  const { classifier } = decodeHead;
+  const filter = source(`${classifier.path}.weight`) as Tensor4D;
+  yield ready(classifier, { filter, bias: source(`${classifier.path}.bias`) as Tensor1D });
+}
+
+/**
+ * Folds a network for inference in float32 on engines of other threads. One convolution at a time is on this engine.
+ * @throws NonFiniteOutputError if a weight overflows when batch norm is folded into it; what `source` throws.
+ */
+export function shareWeights(
+  tf: typeof tfjs,
+  kernels: Kernels,
+  network: Architecture,
+  source: ParameterSource,
+): SharedWeights {
+  return Array.from(foldedConvolutions(tf, kernels, network, source, 'fp32'), ({ filter, bias, ...rest }) => {
+    const shared = { ...rest, filterShape: filter.shape, filter: shareFloats(filter), bias: shareFloats(bias) };
+    filter.dispose();
+    bias.dispose();
+    return shared;
+  });
+}
+
+function shareFloats(tensor: tfjs.Tensor): Float32Array<SharedArrayBuffer> {
+  const shared = new Float32Array(new SharedArrayBuffer(4 * tensor.size));
+  shared.set(tensor.dataSync());
+  return shared;
+}
+
+function fromShared(tf: typeof tfjs, { filterShape, filter, bias, ...rest }: SharedConvolution): FoldedConvolution {
+  return { ...rest, filter: tf.tensor4d(filter, [...filterShape]), bias: tf.tensor1d(bias) };
 }
 
 /** A network ready for inference. */

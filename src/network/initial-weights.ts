@@ -38,9 +38,12 @@ export function matchInitialWeights(
   };
 }
 
+/** A file of which nothing fits a network. */
+export class NothingFits extends UserError {}
+
 /**
  * How a weights file fits a network that is to start from it. The values are not read.
- * @throws UserError if the file cannot be read, or none of it fits.
+ * @throws NothingFits; UserError if the file cannot be read.
  */
 export async function readInitialWeights(
   specs: readonly ParameterSpec[],
@@ -50,7 +53,7 @@ export async function readInitialWeights(
   const { tensors } = await readCheckpoint(file);
   const report = matchInitialWeights(specs, tensors, reset);
   if (report.loaded.length > 0) return { report, tensors };
-  throw new UserError(
+  throw new NothingFits(
     `${file} holds none of the network's ${specs.length} parameters by name and shape, so training cannot start from it.`,
     'Use weights of a network of the same depth, stem and width. A backbone alone is given as pretrained.',
   );
@@ -91,7 +94,7 @@ export function formatInitialWeights(report: InitialWeightsReport, name: string,
   const shapes = wrongShape.map(({ path }) => path);
   const line = (what: string, names: readonly string[]) => (names.length === 0 ? [] : [`  ${what}: ${named(names)}`]);
   return [
-    `Initial weights: ${loaded.length} of ${formatNumber(total, 'parameter')} from ${name}`,
+    `Initial weights: ${loaded.length} of ${formatNumber(total, 'tensor')} from ${name}`,
     ...(classifiers.length === 0
       ? []
       : [`  start anew${requested ? '' : ' (another size)'}: ${classifiers.join(', ')}`]),

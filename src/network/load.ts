@@ -7,11 +7,11 @@ import { UserError } from '../support/errors.js';
 import { formatNumber, withoutControls } from '../support/format.js';
 import { TERMINAL_WIDTH, wrap } from '../terminal/layout.js';
 import { firstInexact, storedValue } from '../weights/dtypes.js';
-import { type Checkpoint, readCheckpoint } from '../weights/load.js';
+import { readCheckpoint } from '../weights/load.js';
 import { quote } from '../weights/malformed.js';
 import { hwioShape, oihwShape, oihwToHwio, type StoredTensor } from '../weights/tensor.js';
 import { architecture } from './architecture.js';
-import { FoldedNetwork, type InferenceNetwork } from './inference.js';
+import { FoldedNetwork, type InferenceNetwork, type SharedWeights, shareWeights } from './inference.js';
 import { BATCH_COUNTER, type ParameterSpec, parameterSpecs } from './parameters.js';
 import type { Segmentor } from './segmentor.js';
 
@@ -133,12 +133,32 @@ export async function loadInferenceNetwork(
   precision: Precision = 'fp32',
   key?: string,
 ): Promise<InferenceNetwork & { readonly report: LoadReport }> {
+  const { network, report, source } = await openWeights(engine, recipe, file, key);
+  return Object.assign(new FoldedNetwork(engine.tf, kernels, network, source, precision), { report });
+}
+
+/**
+ * Like `loadInferenceNetwork`, but in float32 for networks on the engines of other threads: reads the weights into memory that all
+ * threads see.
+ */
+export async function loadSharedWeights(
+  engine: Engine,
+  kernels: Kernels,
+  recipe: ModelRecipe,
+  file: string,
+  key?: string,
+): Promise<{ readonly weights: SharedWeights; readonly report: LoadReport }> {
+  const { network, report, source } = await openWeights(engine, recipe, file, key);
+  return { weights: shareWeights(engine.tf, kernels, network, source), report };
+}
+
+/** Opens weights for inference. @throws UserError if the file cannot be read, or does not fit the recipe. */
+async function openWeights(engine: Engine, recipe: ModelRecipe, file: string, key: string | undefined) {
   const network = architecture(recipe);
   const { tensors } = await readCheckpoint(file, key);
   const report = matchCheckpoint(parameterSpecs(network), tensors);
   assertComplete(file, report, isAuxiliary);
-  const source = (path: string) => parameterOf(engine, file, tensors.get(path)!);
-  return Object.assign(new FoldedNetwork(engine.tf, kernels, network, source, precision), { report });
+  return { network, report, source: (path: string) => parameterOf(engine, file, tensors.get(path)!) };
 }
 
 /**
@@ -160,17 +180,41 @@ export async function loadParameters(engine: Engine, segmentor: Segmentor, file:
  * @throws UserError if a backbone parameter is missing, has another shape, or is not finite.
  */
 export async function loadBackbone(engine: Engine, segmentor: Segmentor, file: string): Promise<LoadReport> {
-  const prefix = 'backbone.';
   const { tensors } = await readCheckpoint(file);
-  const stored = new Map(
-    [...tensors].map(([path, tensor]) => [path.startsWith(prefix) ? path : `${prefix}${path}`, tensor]),
-  );
-  const specs = segmentor.parameters.specs.filter((spec) => spec.path.startsWith(prefix));
-  const report = matchCheckpoint(specs, stored);
-  assertComplete(file, report, () => false);
-  for (const { path } of specs) segmentor.parameters.set(path, parameterOf(engine, file, stored.get(path)!));
+  const { report, stored } = fitBackbone(segmentor.parameters.specs, tensors, file);
+  for (const path of report.loaded) segmentor.parameters.set(path, parameterOf(engine, file, stored.get(path)!));
   const unexpected = report.unexpected.map((path) => stored.get(path)!.name);
   return { ...report, unexpected };
+}
+
+const BACKBONE = 'backbone.';
+
+/**
+ * Matches the tensors of a classification backbone with a network's backbone. Reads no values.
+ * @param tensors By name, with or without "backbone."; shapes as in files.
+ * @param file What they are of, for messages.
+ * @returns The report, and the tensors by the network's names.
+ * @throws UserError if a backbone parameter is missing or has another shape.
+ */
+export function fitBackbone<T extends Pick<StoredTensor, 'shape'>>(
+  specs: readonly ParameterSpec[],
+  tensors: ReadonlyMap<string, T>,
+  file: string,
+): { readonly report: LoadReport; readonly stored: ReadonlyMap<string, T> } {
+  const stored = new Map(
+    [...tensors].map(([path, tensor]) => [path.startsWith(BACKBONE) ? path : `${BACKBONE}${path}`, tensor]),
+  );
+  const report = matchCheckpoint(specs.filter(isOfBackbone), stored);
+  assertComplete(file, report, () => false);
+  return { report, stored };
+}
+
+const isOfBackbone = ({ path }: ParameterSpec) => path.startsWith(BACKBONE);
+
+/** The shapes of the backbone of a network, as a file of it has them. */
+export function backboneShapes(model: ModelRecipe): Map<string, Pick<StoredTensor, 'shape'>> {
+  const specs = parameterSpecs(architecture(model)).filter(isOfBackbone);
+  return new Map(specs.map((spec) => [spec.path, { shape: storedShape(spec) }]));
 }
 
 /** How a checkpoint fits a network, by state_dict key. Shapes are as in files: filters OIHW. */
@@ -190,7 +234,10 @@ function storedShape({ shape }: ParameterSpec): readonly number[] {
 }
 
 /** Compares a checkpoint's tensors with a network's parameters, by name and shape; reads no values. */
-export function matchCheckpoint(specs: readonly ParameterSpec[], tensors: Checkpoint['tensors']): LoadReport {
+export function matchCheckpoint(
+  specs: readonly ParameterSpec[],
+  tensors: ReadonlyMap<string, Pick<StoredTensor, 'shape'>>,
+): LoadReport {
   const known = new Set(specs.map((spec) => spec.path));
   const loaded: string[] = [];
   const missing: string[] = [];

@@ -14,10 +14,10 @@ export class NonFiniteOutputError extends UserError {
    * @param image The image's name; null if it is not known, or every image overflows.
    */
   constructor(
-    private readonly what: string,
+    readonly what: string,
     image: string | null = null,
     /** What is wrong with `what`. */
-    private readonly fault = 'is not finite',
+    readonly fault = 'is not finite',
   ) {
     super(
       `${what} ${fault}${image === null ? '' : ` for ${image}`}: the weights are finite, but computing with them overflows.`,

@@ -3,13 +3,20 @@ import type { Size } from '../data/image.js';
 import { createImageLoader } from '../data/loader.js';
 import type { PredictionSample } from '../data/workers/prediction-worker.js';
 import { ConfusionMatrix, describeCoverage, metrics } from '../evaluation/confusion.js';
-import type { Predictor } from '../evaluation/inference.js';
+import type { ImagePredictor } from '../evaluation/inference.js';
 import { NonFiniteOutputError } from '../network/overflow.js';
 import type { EvaluationRecipe, Experiment } from '../recipe/experiment.js';
 import { InterruptedError, UserError } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
+import { inOrder } from '../support/in-order.js';
 import { type Pause, pauses } from '../support/pauses.js';
-import { type PredictedClass, type PredictionFiles, presentClasses, writePrediction } from './output.js';
+import {
+  type Predicted,
+  type PredictedClass,
+  type PredictionFiles,
+  presentClasses,
+  writePrediction,
+} from './output.js';
 import { readTruth, type Source } from './sources.js';
 
 /** An image's prediction. */
@@ -19,7 +26,7 @@ export interface Prediction {
   readonly outputs: PredictionFiles;
   /** Most frequent first. */
   readonly classes: readonly PredictedClass[];
-  /** Time from the network to the classes, without reading and writing. */
+  /** Time from the network to the classes, without reading and writing. Several threads may compute other images in it. */
   readonly seconds: number;
   /** Fraction; null without a ground truth, or if none of it is labelled. */
   readonly mIoU: number | null;
@@ -39,7 +46,7 @@ export interface PredictionTask {
 
 interface PredictImagesOptions {
   readonly tasks: readonly PredictionTask[];
-  readonly predictor: Predictor;
+  readonly predictor: ImagePredictor;
   readonly dataset: Dataset;
   readonly recipe: EvaluationRecipe;
   readonly ratios: readonly number[];
@@ -62,7 +69,7 @@ export interface PredictedImages {
 }
 
 /**
- * Predicts images one after the other and writes their files. The result names the images that cannot be read.
+ * Predicts images and writes their files, one after the other. The result names the images that cannot be read.
  * @throws UserError if a file cannot be written; NonFiniteOutputError that names the image; InterruptedError on abort, before
  * anything of the current image is written.
  */
@@ -76,21 +83,24 @@ export async function predictImages(options: PredictImagesOptions): Promise<Pred
     recipe,
     ratios,
   );
+  let read = 0;
+  const predicted = inOrder(loader, options.predictor.atATime, async (loaded): Promise<PredictedSample | UserError> => {
+    const message = `Prediction interrupted after ${read} of ${formatNumber(tasks.length, 'image')}.`;
+    if (signal.aborted) throw InterruptedError.of(signal, message);
+    const task = tasks[read++]!;
+    if ('problem' in loaded) return loaded.problem;
+    const { sample } = loaded;
+    const { file } = task.source;
+    const truth =
+      task.truth === null ? null : await readTruth(task.truth, dataset, file, sample.image).catch(userErrorAsValue);
+    return truth instanceof UserError ? truth : predictOne(file, sample, truth, options, pauses({ signal, message }));
+  });
   try {
     let index = 0;
-    for await (const loaded of loader) {
-      const message = `Prediction interrupted after ${index} of ${formatNumber(tasks.length, 'image')}.`;
-      if (signal.aborted) throw InterruptedError.of(signal, message);
+    for await (const result of predicted) {
       const task = tasks[index]!;
-      const { file } = task.source;
-      if ('problem' in loaded) failed.push({ file, problem: loaded.problem });
-      else {
-        const { image } = loaded.sample;
-        const truth =
-          task.truth === null ? null : await readTruth(task.truth, dataset, file, image).catch(userErrorAsValue);
-        if (truth instanceof UserError) failed.push({ file, problem: truth });
-        else images.push(await predictOne(task, loaded.sample, truth, all, options, pauses({ signal, message })));
-      }
+      if (result instanceof UserError) failed.push({ file: task.source.file, problem: result });
+      else images.push(await writeOne(task, result, all, options));
       onProgress(++index, tasks.length);
     }
   } finally {
@@ -104,20 +114,35 @@ function userErrorAsValue(error: unknown): UserError {
   throw error;
 }
 
+/** An image with its prediction and its ground truth, if any. */
+type PredictedSample = Predicted & Pick<Prediction, 'seconds'>;
+
 async function predictOne(
-  { source, outputs }: PredictionTask,
+  file: string,
   { image, views }: PredictionSample,
   truth: Uint8Array | null,
-  all: ConfusionMatrix,
-  { predictor, dataset, flip, opacity, labelIds = false }: PredictImagesOptions,
+  { predictor, flip }: PredictImagesOptions,
   pause: Pause,
+): Promise<PredictedSample> {
+  const { height, width } = image;
+  let start = performance.now();
+  const onStart = () => {
+    start = performance.now();
+  };
+  const toPredict = { size: [height, width], views, flip } as const;
+  const prediction = await predictor.predict(toPredict, pause, onStart).catch((error: unknown) => {
+    throw error instanceof NonFiniteOutputError ? error.forImage(file) : error;
+  });
+  return { image, prediction, truth, seconds: (performance.now() - start) / 1000 };
+}
+
+async function writeOne(
+  { source, outputs }: PredictionTask,
+  { image, prediction, truth, seconds }: PredictedSample,
+  all: ConfusionMatrix,
+  { dataset, opacity, labelIds = false }: PredictImagesOptions,
 ): Promise<Prediction> {
   const { height, width } = image;
-  const start = performance.now();
-  const prediction = await predictor.predict({ size: [height, width], views, flip }, pause).catch((error: unknown) => {
-    throw error instanceof NonFiniteOutputError ? error.forImage(source.file) : error;
-  });
-  const seconds = (performance.now() - start) / 1000;
   const own = new ConfusionMatrix(dataset.classes.length);
   if (truth !== null) {
     own.add(prediction, truth);

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { checkYaml, readYaml } from '../support/yaml.js';
-import { BACKBONE_LINK, backbonesFileSchema } from './experiment.js';
+import { BACKBONE_LINK, backbonesFileSchema, type ModelRecipe } from './experiment.js';
+import { type RecipeSections, recipeValues } from './overrides.js';
 import { BACKBONES_FILE, experimentsFolder } from './tables.js';
 
 /** A published ImageNet backbone. */
@@ -30,4 +31,16 @@ export async function loadBackbones(): Promise<Backbone[]> {
 export async function findBackbone(name: string): Promise<Backbone | null> {
   if (BACKBONE_LINK.test(name)) return { name, link: name, bytes: null, alternatives: [] };
   return (await loadBackbones()).find((backbone) => backbone.name === name) ?? null;
+}
+
+/** The backbone that training starts from; null without one, also if initial weights of the whole network take its place. */
+export function backboneOf({ pretrained, initialWeights = null }: ModelRecipe): string | null {
+  return initialWeights === null ? pretrained : null;
+}
+
+/** The values of a recipe by full path, to show: `model.pretrained` is null if initial weights take the backbone's place. */
+export function usedValues(recipe: RecipeSections): Map<string, unknown> {
+  const values = recipeValues(recipe);
+  if ((values.get('model.initialWeights') ?? null) !== null) values.set('model.pretrained', null);
+  return values;
 }

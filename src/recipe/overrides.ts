@@ -23,6 +23,18 @@ const OPTIONAL_VALUES: ReadonlySet<string> = new Set(['model.initialWeights', 'm
 /** Whether a recipe may leave out a value, given by its full path. */
 export const isOptional = (path: string) => OPTIONAL_VALUES.has(path);
 
+/** A recipe that would do with overrides. */
+export class OverridesNeeded extends UserError {
+  /** @param overrides `path=value`, all of them together; at least one. */
+  constructor(
+    message: string,
+    readonly overrides: readonly string[],
+    options?: ErrorOptions,
+  ) {
+    super(message, `Add ${overrides.map((override) => `--set ${override}`).join(' ')}.`, options);
+  }
+}
+
 /** The sections of a recipe that determine an experiment's figures, without its names. */
 export type RecipeSections = Pick<Experiment, (typeof SECTIONS)[number]>;
 

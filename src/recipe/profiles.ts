@@ -60,8 +60,11 @@ export function applyProfile<R extends RecipeSections>(recipe: R, profile: strin
   return profile === 'smoke' ? smoke(recipe) : recipe;
 }
 
+/** What is wrong with a recipe, and how to fix it if that is not to change one of the values. */
+type Broken = string | { readonly problem: string; readonly next: string };
+
 /** A condition on several values of a recipe. Returns what is wrong. */
-type Rule = (recipe: Recipe) => string | undefined;
+type Rule = (recipe: Recipe) => Broken | undefined;
 
 /** The published width, at which the recipe counts channels. */
 const PUBLISHED_WIDTH = 64;
@@ -123,7 +126,10 @@ const RULES: readonly Rule[] = [
       : undefined,
   ({ model: { initialWeights = null, reset = null } }) =>
     reset !== null && initialWeights === null
-      ? `model.reset is ${reset}, but there are no model.initialWeights from which it would be loaded`
+      ? {
+          problem: `model.reset is ${reset}, but there are no model.initialWeights from which it would be loaded`,
+          next: 'Add --set initialWeights=FILE or --set initialWeights=ROW/RUN, or leave out the reset.',
+        }
       : undefined,
   ({ model: { auxiliaryHead, decodeHead } }) =>
     auxiliaryHead.input > decodeHead.input
@@ -135,6 +141,9 @@ const RULES: readonly Rule[] = [
 export function checkRules(recipe: Recipe, row: string): void {
   for (const rule of RULES) {
     const broken = rule(recipe);
-    if (broken !== undefined) throw new UserError(`${row}: ${broken}.`, 'Change the value in the file or with --set.');
+    if (broken === undefined) continue;
+    const { problem, next } =
+      typeof broken === 'string' ? { problem: broken, next: 'Change the value in the file or with --set.' } : broken;
+    throw new UserError(`${row}: ${problem}.`, next);
   }
 }

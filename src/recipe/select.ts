@@ -82,7 +82,18 @@ function rowHint(typed: string, rows: readonly Row[]): string {
   return meant.length === 0 ? '' : `Did you mean ${alternatives(meant)}? `;
 }
 
-function noMatch(pattern: string, rows: readonly Row[], where: string): UserError {
+/** A row that is in no known file. */
+export class UnknownRow extends UserError {
+  constructor(
+    message: string,
+    next: string,
+    readonly row: string,
+  ) {
+    super(message, next);
+  }
+}
+
+function noMatch(pattern: string, rows: readonly Row[], where: string, isFileGiven: boolean): UserError {
   const all = 'fcn list shows all rows.';
   if (/\.ya?ml$/.test(pattern)) {
     return new UserError(`${pattern} is a file, not a row.`, `Give it with --file ${shellWords([pattern])}.`);
@@ -94,7 +105,9 @@ function noMatch(pattern: string, rows: readonly Row[], where: string): UserErro
       near.length === 0 ? all : `Similar rows: ${near.join(', ')}. ${all}`,
     );
   }
-  return new UserError(`Unknown row: ${pattern}${where}.`, `${rowHint(pattern, rows)}${all}`);
+  const hint = rowHint(pattern, rows);
+  const own = isFileGiven || hint !== '' ? '' : ' A row of your own is in its experiment file: add --file FILE.yaml.';
+  return new UnknownRow(`Unknown row: ${pattern}${where}.`, `${hint}${all}${own}`, pattern);
 }
 
 /** Most rows that a message names. */
@@ -125,7 +138,7 @@ export function selectRows({ patterns = [], table, all = false, published = fals
     const chosen = patterns.flatMap((pattern) => {
       const expression = wildcardExpression(pattern);
       const matching = rows.filter(({ id }) => expression.test(id));
-      if (matching.length === 0) throw noMatch(pattern, rows, where);
+      if (matching.length === 0) throw noMatch(pattern, rows, where, file !== undefined);
       return matching;
     });
     return [...new Set(chosen)];

@@ -63,6 +63,8 @@ const evaluationFields = z.object({
   confusion: z.array(z.array(z.int())),
   /** [classes] each: pixels of a class whose counterpart, prediction or label, is no class; absent if there are none. */
   outside: z.strictObject({ labels: counts, predictions: counts }).optional(),
+  /** Threads that predicted, each with an engine; absent if the engine of the main thread did. */
+  threads: z.int().min(2).optional(),
   /** How the weights fit the network; shapes as in the file. */
   loadReport: loadSummarySchema,
 });
@@ -154,6 +156,8 @@ export const recordSchema = z.strictObject({
       source: z.enum(['trained', 'given']),
       /** The dictionary of tensors in the file, if one was chosen. */
       key: z.string().optional(),
+      /** The run that trained given weights, if they were given as a run's, and after how many iterations. */
+      trainedBy: z.strictObject({ row: namePart, run: namePart, iteration: z.int().min(0) }).optional(),
     })
     .nullable(),
   code: z.strictObject({ version: z.string(), commit: z.string().nullable() }),
@@ -185,6 +189,13 @@ export const recordSchema = z.strictObject({
   }),
 });
 export type RunRecord = z.output<typeof recordSchema>;
+type RecordedWeights = NonNullable<RunRecord['weights']>;
+export type TrainedBy = NonNullable<RecordedWeights['trainedBy']>;
+
+/** "ROW/RUN after iteration 40". */
+export function formatTrainedBy({ row, run, iteration }: TrainedBy): string {
+  return `${row}/${run} after iteration ${iteration}`;
+}
 
 /** Writes a record after checking it against the schema. */
 export async function writeRecord(file: string, record: RunRecord): Promise<void> {

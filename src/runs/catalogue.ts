@@ -8,7 +8,7 @@ import type { RunLog } from './log.js';
 import {
   compareStarts,
   type NamedRun,
-  newestRun,
+  newestTraining,
   type RunPlaces,
   referenceName,
   requireRuns,
@@ -45,7 +45,9 @@ export async function readRun(folder: string, kept?: FoundRecord): Promise<Known
   const description = await reader.description();
   const record = kept === undefined ? reader.record() : kept.record;
   const { train: log, validation } = reader.log();
-  const common = { state, number: description?.number ?? 0, directory: path.resolve(folder), log, validation };
+  const stages = description?.identity.stages ?? record?.stages.map(({ stage }) => stage);
+  const trains = stages?.includes('train') ?? log.length > 0;
+  const common = { state, number: description?.number ?? 0, trains, directory: path.resolve(folder), log, validation };
   if (record !== null) return { ...ofRecord({ file: kept?.file ?? reader.file(RECORD_FILE), record }), ...common };
   return {
     row: reader.row,
@@ -62,8 +64,9 @@ export async function readRun(folder: string, kept?: FoundRecord): Promise<Known
 /** A run without a directory. */
 function ofRecord({ file, record }: FoundRecord): KnownRun {
   const { row, run: id, experiment, environment, exitReason: state, startedAt } = record;
+  const trains = record.stages.some(({ stage }) => stage === 'train');
   const nothing = { number: 0, directory: null, log: [], validation: [] };
-  return { row, id, experiment, environment, state, startedAt, record, file, ...nothing };
+  return { row, id, experiment, environment, state, startedAt, record, file, trains, ...nothing };
 }
 
 /** The runs of some folders, each read once, when it is first needed. */
@@ -124,9 +127,9 @@ export class RunCatalogue {
     return [...new Map(found.map((run) => [keyOf(run), run])).values()];
   }
 
-  /** The run that a reference means; for a row or pattern, the newest. @throws UserError like `find`. */
+  /** The run that a reference means; for a row or pattern, the newest that trains. @throws UserError like `find`. */
   async findOne(reference: string): Promise<KnownRun> {
-    return newestRun(await this.matching(reference));
+    return newestTraining(await this.matching(reference));
   }
 
   private async matching(reference: string): Promise<readonly [KnownRun, ...KnownRun[]]> {

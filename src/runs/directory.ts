@@ -162,6 +162,11 @@ export const descriptionSchema = z.object({
   startedAt: z.iso.datetime(),
   /** Differences from the published recipe; absent in runs of earlier versions. */
   deviations: z.array(z.object({ path: z.string(), published: z.unknown(), value: z.unknown() })).optional(),
+  /**
+   * Where the data sets were, an absolute path: commands that take the run's weights look there, too. Absent if no stage reads
+   * data, and in runs of earlier versions.
+   */
+  dataRoot: z.string().optional(),
   /** Numbers the runs of a row in order, as clocks may be set back. */
   number: z.int().min(0),
   continued: z.array(z.object({ at: z.iso.datetime(), changed: z.array(z.string()) })),

@@ -41,6 +41,14 @@ export async function examine(settings: {
   };
 }
 
+/** How to get data sets that are missing. */
+const MISSING = [
+  '    fcn datasets prepare NAME --from DOWNLOADS   makes one from its downloads',
+  '    fcn datasets generate NAME                   makes a synthetic one',
+  '    fcn init DIR --images DIR --labels DIR       describes your own images',
+  '    fcn doctor ROW                               says what a row needs',
+];
+
 /** The report as lines for a terminal. */
 export function formatDoctor(report: DoctorReport): string {
   const { hardware } = report;
@@ -61,6 +69,7 @@ export function formatDoctor(report: DoctorReport): string {
     ...report.datasets.map((dataset) =>
       formatDataset(dataset, Math.max(...report.datasets.map(({ id }) => id.length))),
     ),
+    ...(report.datasets.some(({ present }) => !present) ? MISSING : []),
   ].join('\n');
 }
 

@@ -16,9 +16,11 @@ import { availableForTensors, memoryForRun, neededBytes, usableBytes } from './m
 import { NetworkTimer, type Range, type Timing, type TimingBasis } from './network-timing.js';
 import type { PlannedRun } from './plan.js';
 import { inAvailablePrecision } from './precision.js';
+import { withPlannedThreads } from './prediction-threads.js';
 import { type InputOptions, readingStages } from './preflight.js';
 import { checkpointsBytes, freeDisk } from './resources.js';
-import { largestStageMemory } from './stage-memory.js';
+import { imageMemory, largestStageMemory } from './stage-memory.js';
+import { validationImages } from './validation-images.js';
 
 interface StageEstimate {
   readonly stage: Stage;
@@ -69,6 +71,8 @@ interface EstimateOptions extends InputOptions {
   readonly keepCheckpoints: number;
   /** Folder of the run directories; it need not exist. */
   readonly runs: string;
+  /** See `PredictionWork`. */
+  readonly threads?: number | undefined;
   readonly signal: AbortSignal;
   readonly note: (text: string) => void;
   readonly display: DisplayMode;
@@ -87,7 +91,8 @@ export async function estimateSeries(
 ): Promise<{ basis: EstimateBasis; runs: readonly RunEstimate[] }> {
   const environment = await captureEnvironment(engine);
   const planned = plan.map((run) => availableRun(engine, run));
-  const memoryBytes = usableBytes(engine, await memoryForRun(engine));
+  const memory = await memoryForRun(engine);
+  const memoryBytes = usableBytes(engine, memory);
   const forTensors = await availableForTensors(engine);
   const convolutionGflops: Partial<Record<Precision, number>> = {};
   const kept = await KeptTimings.open(environment);
@@ -114,7 +119,8 @@ export async function estimateSeries(
       say(`run ${runs.length + 1} of ${planned.length}: ${experiment.row}`);
       await setImmediate();
       options.signal.throwIfAborted();
-      runs.push({ ...(await estimateRun(experiment, options, engine, timer)), replacedPrecision });
+      const estimate = await estimateRun(experiment, options, engine, { timer, mainBytes: memory.main.bytes });
+      runs.push({ ...estimate, replacedPrecision });
     }
     return formatNumber(networks, 'measurement');
   };
@@ -141,7 +147,7 @@ async function estimateRun(
   experiment: Experiment,
   options: EstimateOptions,
   engine: Engine,
-  timer: NetworkTimer,
+  { timer, mainBytes }: { readonly timer: NetworkTimer; readonly mainBytes: number },
 ): Promise<Omit<RunEstimate, 'replacedPrecision'>> {
   const { stages, keepCheckpoints } = options;
   const images = await validationImages(experiment, options);
@@ -149,26 +155,13 @@ async function estimateRun(
   const infers = stages.some((stage) => stage !== 'train') || options.evaluateEvery !== undefined;
   const training = trains ? await timer.time('training', experiment) : null;
   const inference = infers ? await timer.time('inference', experiment) : null;
-  const estimates = stages.map((stage): StageEstimate => {
+  const plan = { experiment, threads: options.threads, mainBytes, images };
+  const estimates: StageEstimate[] = [];
+  for (const stage of stages) {
     const work = stageWork(experiment, stage, images, options.evaluateEvery);
-    const { count } = work;
-    if (count === null) return { stage, count, flops: null, seconds: null, secondsRange: null };
-    const parts = [
-      { timing: training, flops: work.trainingFlops },
-      { timing: inference, flops: work.inferenceFlops },
-    ].filter(({ flops }) => flops > 0);
-    const total = (bound: (timing: Timing) => number) =>
-      parts.reduce((sum, { timing, flops }) => {
-        return sum + (timing!.setUpSeconds + timing!.secondsPerFlop * flops) * bound(timing!);
-      }, 0);
-    return {
-      stage,
-      count,
-      flops: work.trainingFlops + work.inferenceFlops,
-      seconds: total(() => 1),
-      secondsRange: [total(({ spread: [low] }) => low), total(({ spread: [, high] }) => high)],
-    };
-  });
+    const threads = await threadsOfStage(stage, engine, plan);
+    estimates.push(estimateStage(stage, work, { training, inference, threads }));
+  }
   return {
     row: experiment.row,
     seed: experiment.seed,
@@ -179,10 +172,57 @@ async function estimateRun(
     timing: { training: training?.basis ?? null, inference: inference?.basis ?? null },
     timingIsKept: training?.isKept === true || inference?.isKept === true,
     memoryBytes: neededBytes(
-      await largestStageMemory({ ...options, experiment, stages: readingStages(options) }, engine),
+      await largestStageMemory({ ...options, experiment, stages: readingStages(options) }, engine, (memory) =>
+        withPlannedThreads(memory, engine, { experiment, threads: options.threads, mainBytes }),
+      ),
       engine,
     ),
     diskBytes: stages.includes('train') ? checkpointsBytes(experiment, keepCheckpoints) : 0,
+  };
+}
+
+/** Threads that predict in a stage, or in the evaluations during training. */
+async function threadsOfStage(
+  stage: Stage,
+  engine: Engine,
+  plan: Parameters<typeof withPlannedThreads>[2],
+): Promise<number> {
+  if (stage === 'benchmark' || !engine.usesOneThread) return 1;
+  const memory = await imageMemory(plan.experiment, stage === 'train' ? 'evaluate' : stage, engine);
+  return withPlannedThreads(memory, engine, plan).predictionThreads;
+}
+
+/** The least and the most by which each further thread shortens predictions, of its share (docs/measuring.md). */
+const GAIN_OF_THREAD: Range = [0.7, 1];
+
+function estimateStage(
+  stage: Stage,
+  { count, trainingFlops, inferenceFlops }: Work,
+  {
+    training,
+    inference,
+    threads,
+  }: { readonly training: Timing | null; readonly inference: Timing | null; readonly threads: number },
+): StageEstimate {
+  if (count === null) return { stage, count, flops: null, seconds: null, secondsRange: null };
+  const [least, most] = GAIN_OF_THREAD.map((gain) => 1 + gain * (threads - 1)) as [number, number];
+  const parts = [
+    { timing: training, flops: trainingFlops, speedUp: [1, 1] },
+    { timing: inference, flops: inferenceFlops, speedUp: [least, most] },
+  ].filter(({ flops }) => flops > 0);
+  const total = (bound: (timing: Timing, speedUp: number[]) => number) =>
+    parts.reduce((sum, { timing, flops, speedUp }) => {
+      return sum + (timing!.setUpSeconds + timing!.secondsPerFlop * flops) * bound(timing!, speedUp);
+    }, 0);
+  return {
+    stage,
+    count,
+    flops: trainingFlops + inferenceFlops,
+    seconds: total((_, [low, high]) => 2 / (low! + high!)),
+    secondsRange: [
+      total(({ spread: [low] }, [, high]) => low / high!),
+      total(({ spread: [, high] }, [low]) => high / low!),
+    ],
   };
 }
 
@@ -249,20 +289,4 @@ function stageWork(
 function multiScaleFlops(experiment: Experiment): number {
   const views = testViews(experiment.evaluation, experiment.evaluation.ratios);
   return views.reduce((sum, size) => sum + 2 * inferenceFlops(experiment, size), 0);
-}
-
-/** Number of images to evaluate: of the data set if it exists, or else as published. */
-async function validationImages(
-  { data, evaluation }: Experiment,
-  { dataRoot, skipBad }: InputOptions,
-): Promise<number | null> {
-  const { loadDataset } = await import('../data/description.js');
-  const { readSplit } = await import('../data/split.js');
-  const dataset = await loadDataset(data.dataset);
-  const found = await readSplit(dataset, 'val', dataRoot, skipBad > 0 ? 'kept' : 'refused').catch((error) => {
-    if (error instanceof UserError) return null;
-    throw error;
-  });
-  const images = found?.length ?? dataset.published?.images['val'] ?? null;
-  return images === null ? null : Math.min(images, evaluation.limit ?? images);
 }

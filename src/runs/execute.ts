@@ -148,10 +148,12 @@ async function begin({ directory, isResumed }: TakenDirectory, prepared: Prepare
   const { options, identity, setup } = prepared;
   const startedAt = prepared.startedAt.toISOString();
   const ofRow = path.dirname(directory.path);
+  const dataRoot = setup.dataset === null ? {} : { dataRoot: path.resolve(options.dataRoot) };
   if (!isResumed) {
     const number = (await highestNumber(ofRow)) + 1;
     const deviations = options.deviations.map((deviation) => ({ ...deviation }));
-    await writeDescription(directory.path, { identity, setup, startedAt, deviations, number, continued: [] });
+    const begun = { identity, setup, startedAt, deviations, number, continued: [] };
+    await writeDescription(directory.path, { ...begun, ...dataRoot });
     return { startedAt };
   }
   // Another process may have resumed or removed the run since it was found.
@@ -161,7 +163,7 @@ async function begin({ directory, isResumed }: TakenDirectory, prepared: Prepare
   }
   const changed = setupChanges(description.setup, setup);
   const continued = [...description.continued, { at: startedAt, changed }];
-  await writeDescription(directory.path, { ...description, continued });
+  await writeDescription(directory.path, { ...description, ...dataRoot, continued });
   const changes =
     changed.length === 0 ? '' : ` Changed since its start: ${changed.join(', ')}; results may differ in the last bits.`;
   const sizes = changed.includes('dataset')

@@ -1,4 +1,6 @@
+import { backboneOf } from '../recipe/backbones.js';
 import type { Experiment } from '../recipe/experiment.js';
+import { DownloadError } from '../support/download.js';
 import { formatBytes, formatDownload } from '../support/format.js';
 import { type DisplayMode, showStages } from '../terminal/display.js';
 import type { FetchedFile, FetchSettings } from '../weights/published.js';
@@ -64,9 +66,21 @@ function withResolver<Value>(): { promise: Promise<Value>; resolve: (value: Valu
  * @throws UserError if it cannot be fetched; the signal's reason on abort.
  */
 export async function fetchMissingBackbone({ model }: Experiment, options: ShownFetchOptions): Promise<void> {
-  const { pretrained } = model;
+  const pretrained = backboneOf(model);
   if (pretrained === null) return;
   const { backboneState, fetchBackbone } = await import('../training/pretrained.js');
   if ((await backboneState(pretrained, options)).state !== 'fetchable') return;
-  await showFetch('Fetch the backbone', pretrained, (events) => fetchBackbone(pretrained, events), options);
+  const fetching = showFetch('Fetch the backbone', pretrained, (events) => fetchBackbone(pretrained, events), options);
+  await fetching.catch((error: unknown) => {
+    throw error instanceof DownloadError ? withoutBackbone(error, pretrained) : error;
+  });
+}
+
+/** The error of a download, with the way to train without the backbone. */
+function withoutBackbone(error: DownloadError, pretrained: string): DownloadError {
+  return new DownloadError(
+    `The backbone ${pretrained} cannot be fetched. ${error.message}`,
+    `${error.next} --set pretrained=null trains without it, from random weights (a recorded deviation).`,
+    { cause: error },
+  );
 }

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Dataset } from '../data/dataset.js';
+import { backboneOf } from '../recipe/backbones.js';
 import type { Experiment } from '../recipe/experiment.js';
+import { OverridesNeeded } from '../recipe/overrides.js';
 import { UserError } from '../support/errors.js';
 import { isFolder } from '../support/files.js';
 import { formatBytes, formatNumber, listNames, shellWords } from '../support/format.js';
@@ -106,13 +108,19 @@ const copyTo = (place: string) =>
   `${shellWords(['mkdir', '-p', path.dirname(place)])} && ${shellWords(['cp', 'FILE', place])}`;
 
 /** A file that is not in the cache and must not be fetched. */
-async function notFetched(name: 'backbone' | 'weights', row: string, request: FileRequest): Promise<RunCheck> {
+async function notFetched(
+  name: 'backbone' | 'weights',
+  row: string,
+  request: FileRequest,
+  others: readonly string[] = [],
+): Promise<RunCheck> {
   const { cachedPlaces, notInCache } = await import('../weights/published.js');
   const [{ url }] = request.files;
   const place = cachedPlaces(request)[0]!.file;
   const error = new UserError(`${notInCache(request).message} Download ${url} elsewhere, and put it at ${place}.`);
   const { command } = request;
-  return failed(name, row, error, [command === null ? copyTo(place) : `${command} --from FILE`]);
+  const take = command === null ? copyTo(place) : `${command} --from FILE`;
+  return failed(name, row, error, [take, ...others]);
 }
 
 interface CheckedStart {
@@ -127,41 +135,48 @@ interface CheckedStart {
  */
 export async function checkStart(experiment: Experiment, options: InputCheckOptions): Promise<CheckedStart | null> {
   const { row, model } = experiment;
-  const { pretrained, initialWeights = null } = model;
   const { stages, commandWith } = options;
   if (!stages.includes('train')) return null;
-  if (initialWeights !== null) {
+  if ((model.initialWeights ?? null) !== null) {
     const { requireInitialWeights } = await import('./weights-argument.js');
     const found = await orMistake(() => requireInitialWeights(experiment, options));
     if (!(found instanceof UserError)) {
       return { check: passed('weights', `training starts from ${found}`), initialWeights: found };
     }
-    const check = failed('weights', row, found, [commandWith(['--set', 'initialWeights=FILE'])]);
-    return { check, initialWeights: null };
+    const overrides = found instanceof OverridesNeeded ? found.overrides : ['initialWeights=FILE'];
+    return { check: failed('weights', row, found, [commandWith(overridingFlags(overrides))]), initialWeights: null };
   }
-  return pretrained === null ? null : { check: await checkBackbone(row, pretrained, options), initialWeights: null };
+  const pretrained = backboneOf(model);
+  if (pretrained === null) return null;
+  return { check: await checkBackbone(experiment, pretrained, options), initialWeights: null };
 }
 
+const overridingFlags = (overrides: readonly string[]) => overrides.flatMap((override) => ['--set', override]);
+
 async function checkBackbone(
-  row: string,
+  { row, model }: Experiment,
   pretrained: string,
   { offline, commandWith }: InputCheckOptions,
 ): Promise<RunCheck> {
-  const { backboneState } = await import('../training/pretrained.js');
+  const { backboneState, requireFittingBackbone } = await import('../training/pretrained.js');
   const found = await backboneState(pretrained, { offline });
+  // A recorded deviation: training from scratch.
+  const scratch = commandWith(['--set', 'pretrained=null']);
+  const others = [commandWith(['--set', 'pretrained=FILE']), scratch];
+  const misfit = await orMistake(() => requireFittingBackbone(model, pretrained, found));
+  if (misfit instanceof UserError) {
+    const needed = misfit instanceof OverridesNeeded ? [commandWith(overridingFlags(misfit.overrides))] : [];
+    return failed('backbone', row, misfit, [...needed, ...others]);
+  }
   switch (found.state) {
     case 'present':
       return passed('backbone', `${pretrained}: ${found.file}`);
     case 'fetchable':
       return passed('backbone', `${pretrained}${sizeOf(found.bytes)} will be fetched from ${found.url}`);
-    case 'missing': {
-      if (found.request !== undefined) return notFetched('backbone', row, found.request);
-      return failed('backbone', row, found.error, [
-        commandWith(['--set', 'pretrained=FILE']),
-        // A recorded deviation: training from scratch.
-        commandWith(['--set', 'pretrained=null']),
-      ]);
-    }
+    case 'missing':
+      return found.request === undefined
+        ? failed('backbone', row, found.error, others)
+        : notFetched('backbone', row, found.request, [scratch]);
   }
 }
 

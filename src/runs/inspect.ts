@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Stage } from '../records/record.js';
+import type { Stage, TrainedBy } from '../records/record.js';
 import type { RunState } from './directory.js';
 import { LOG_FILE, type Progress, readEntries } from './log.js';
 import { findRunDirectory } from './run-names.js';
@@ -32,6 +32,8 @@ export interface InspectedRun {
   readonly processId: number | null;
   /** Last sign of life, ISO 8601. */
   readonly updatedAt: string | null;
+  /** The run whose weights it evaluates, and their iteration; null if it was given none of a run. */
+  readonly trainedBy: TrainedBy | null;
   /** Error message that it ended with. */
   readonly error: string | null;
 }
@@ -91,6 +93,7 @@ function describe(parts: Partial<Parts> & Pick<Parts, 'state'>): Omit<InspectedR
     host: lock?.holder?.host ?? progress?.host ?? null,
     processId: lock?.holder?.pid ?? status?.processId ?? progress?.processId ?? null,
     updatedAt: updates.sort().at(-1) ?? null,
+    trainedBy: record?.weights?.trainedBy ?? null,
     error: record?.error ?? null,
   };
 }
@@ -124,7 +127,8 @@ export async function watchRuns(
   { runs, name, seconds, signal }: WatchOptions,
   onLook: (runs: readonly InspectedRun[]) => void,
 ): Promise<readonly InspectedRun[]> {
-  const one = name === undefined ? null : await findRunDirectory(runs, name);
+  const running = async (run: RunReader) => ((await run.state()).state === 'running' ? run : null);
+  const one = name === undefined ? null : await findRunDirectory(runs, name, running);
   const watched = new Set<string>();
   for (;;) {
     const all = one === null ? await inspectRuns(runs) : [await inspectRun(one.folder)];

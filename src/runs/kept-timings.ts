@@ -14,7 +14,7 @@ const measurement = z.object({
   /** One size, or two from small to large: operations of a repetition, and seconds of each. */
   sizes: z.array(z.object({ flops: z.number().positive(), seconds: z.array(z.number().positive()).min(1) })).min(1),
 });
-export type Measurement = z.infer<typeof measurement>;
+export type KeptTiming = z.infer<typeof measurement>;
 
 /** Measurements by machine, then by network. */
 const file = z.record(z.string(), z.record(z.string(), measurement));
@@ -30,7 +30,7 @@ export class KeptTimings {
   private constructor(
     readonly file: string,
     private readonly machine: string,
-    private readonly all: Record<string, Record<string, Measurement>>,
+    private readonly all: Record<string, Record<string, KeptTiming>>,
   ) {}
 
   /** Reads the file in the cache. What is damaged, or of another form, is measured again. */
@@ -51,12 +51,12 @@ export class KeptTimings {
     return new KeptTimings(place, machine, read.success ? read.data : {});
   }
 
-  get(key: string): Measurement | null {
+  get(key: string): KeptTiming | null {
     return this.all[this.machine]?.[key] ?? null;
   }
 
   /** Keeps a measurement that took some time, now, so that an interruption loses nothing. @throws UserError if it cannot. */
-  async add(key: string, found: Measurement): Promise<void> {
+  async add(key: string, found: KeptTiming): Promise<void> {
     const took = found.sizes.flatMap(({ seconds }) => seconds).reduce((sum, one) => sum + one, 0);
     if (took < KEPT_FROM_SECONDS) return;
     this.all[this.machine] = { ...this.all[this.machine], [key]: found };
@@ -64,7 +64,7 @@ export class KeptTimings {
   }
 
   /** As `add`, but says why it cannot instead of failing: a dry run needs no kept file. @returns null if it could. */
-  async tryToAdd(key: string, found: Measurement): Promise<string | null> {
+  async tryToAdd(key: string, found: KeptTiming): Promise<string | null> {
     try {
       await this.add(key, found);
       return null;

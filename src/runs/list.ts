@@ -1,5 +1,5 @@
 import { formatBest, formatCheckpoint, type MarkedCheckpoints } from '../records/checkpoint-figures.js';
-import type { Stage } from '../records/record.js';
+import { formatTrainedBy, type Stage } from '../records/record.js';
 import {
   formatBytes,
   formatNumber,
@@ -112,6 +112,7 @@ export function formatRun(
     ...line('ms+flip', run.mIoUMsFlip === null ? null : formatPercent(run.mIoUMsFlip)),
     ...line('last', checkpoints === null ? null : formatCheckpoint(checkpoints.last)),
     ...line('best', best),
+    ...line('weights', run.trainedBy === null ? null : `of ${formatTrainedBy(run.trainedBy)}`),
     ...line('process', run.processId === null ? null : `${run.processId}${run.host === null ? '' : ` on ${run.host}`}`),
     ...line('updated', run.updatedAt),
     ...line('error', run.error),

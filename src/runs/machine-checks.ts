@@ -5,11 +5,12 @@ import { installCommand } from '../engines/tensorflow/release.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { UserError } from '../support/errors.js';
 import { assertWritable, foldersIn, isFolder } from '../support/files.js';
-import { formatBytes } from '../support/format.js';
+import { formatBytes, formatNumber } from '../support/format.js';
 import { checkpointsSize } from '../training/checkpoint-folder.js';
 import { memoryProblem, neededBytes, usableBytes } from './memory-check.js';
 import type { PlannedRun } from './plan.js';
 import { type InPrecision, inAvailablePrecision, precisionNote } from './precision.js';
+import { withPlannedThreads } from './prediction-threads.js';
 import {
   type Available,
   assertDisk,
@@ -17,7 +18,7 @@ import {
   checkpointsBytes,
   type ResourcesOptions,
 } from './resources.js';
-import { type CommandWith, failed, orMistake, passed, type RunCheck } from './run-check.js';
+import { type CommandWith, failed, orMistake, passed, type RunCheck, withoutRow } from './run-check.js';
 import { RunReader } from './run-reader.js';
 import { largestStageMemory } from './stage-memory.js';
 
@@ -62,7 +63,7 @@ export async function checkPrecision(
   const { precision } = available.experiment.training;
   const note = precisionNote(available);
   if (note === null) return { check: passed('precision', precision), available };
-  return { check: { name: 'precision', state: 'warning', text: note.replace(row, 'The row'), next: null }, available };
+  return { check: { name: 'precision', state: 'warning', text: withoutRow(note, row), next: null }, available };
 }
 
 interface ResourceCheckOptions extends ResourcesOptions {
@@ -98,9 +99,15 @@ async function checkMemory(options: ResourceCheckOptions, engine: Engine, availa
     ];
     return unlessForced(failed('memory', row, error, next), options);
   }
-  const largest = await largestStageMemory(options, engine);
-  const needed = `about ${formatBytes(neededBytes(largest, engine))} for ${largest.of}`;
-  const most = usableBytes(engine, available);
+  const mainBytes = available.main.bytes;
+  const largest = await largestStageMemory(options, engine, (memory) =>
+    withPlannedThreads(memory, engine, { experiment, threads: options.threads, mainBytes }),
+  );
+  const { of, predictionThreads: threads } = largest;
+  const beside = threads === 1 ? '' : ` in each of ${formatNumber(threads, 'thread')}`;
+  const needed = `about ${formatBytes(neededBytes(largest, engine))} for ${of}${beside}`;
+  // What an engine can address limits each thread by itself.
+  const most = threads === 1 ? usableBytes(engine, available) : mainBytes;
   return passed('memory', most === null ? needed : `${needed}, of ${formatBytes(most)}`);
 }
 

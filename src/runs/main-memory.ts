@@ -1,6 +1,7 @@
 import { largestViewsBytes } from '../data/transforms/resize.js';
 import { defaultWorkers, resultsAhead } from '../data/workers/pool.js';
 import type { Engine } from '../engines/engine.js';
+import { imagesAtATime } from '../evaluation/copies/parallel-predictor.js';
 import { benchmarkSize, testViews } from '../measurement/network-cost.js';
 import { architecture } from '../network/architecture.js';
 import { isTrained, parameterSpecs } from '../network/parameters.js';
@@ -22,6 +23,9 @@ const PROCESS = {
 /** A thread that reads images, without pixels: V8 and the decoders. */
 const WORKER_BYTES = 40 * MB;
 
+/** A thread with an engine, without tensors: V8, this program and TensorFlow.js. */
+const ENGINE_THREAD_BYTES = 75 * MB;
+
 /** Bytes a pixel while an image is decoded, resized and distorted: file, colours and labels before and after, and their sums. */
 const DECODING_BYTES = 24;
 
@@ -32,8 +36,11 @@ export function programBytes(
   trains: boolean,
 ): number {
   const { bytes, weightsInTraining, weightsInInference } = PROCESS[name];
-  const weights = parameterSpecs(architecture(model)).reduce((sum, { shape }) => sum + floatBytes(shape), 0);
-  return bytes + weights * (trains ? weightsInTraining : weightsInInference);
+  return bytes + weightsBytes({ model }) * (trains ? weightsInTraining : weightsInInference);
+}
+
+function weightsBytes({ model }: Pick<Experiment, 'model'>): number {
+  return parameterSpecs(architecture(model)).reduce((sum, { shape }) => sum + floatBytes(shape), 0);
 }
 
 function floatBytes(shape: readonly number[]): number {
@@ -75,6 +82,20 @@ function evaluationSamples(experiment: Experiment, ratios: readonly number[]): n
   const ahead = resultsAhead(defaultWorkers(), largestViewsBytes(imageScaleWh, ratios));
   const images = Math.min(1 + ahead, limit ?? Number.POSITIVE_INFINITY);
   return images * viewsBytes(experiment, ratios) + threadsBytes(ahead, width * height);
+}
+
+/**
+ * Bytes of threads that predict with an engine each, besides the engines' tensors: the threads, the weights that they share, and the
+ * views of the images that are predicted at a time (`ParallelPredictor.atATime`).
+ */
+export function predictionThreadsBytes(
+  experiment: Experiment,
+  stage: 'evaluate' | 'evaluate-ms',
+  threads: number,
+): number {
+  const [ratios, mirrored] = stage === 'evaluate' ? [[1], 1] : [experiment.evaluation.ratios, 2];
+  const images = imagesAtATime(threads, mirrored * ratios.length);
+  return threads * ENGINE_THREAD_BYTES + weightsBytes(experiment) + images * viewsBytes(experiment, ratios);
 }
 
 /** Three float32 colours and a label of 32 bits for each pixel. */

@@ -96,6 +96,7 @@ const PART_NAMES: Readonly<Record<keyof MemoryParts, string>> = {
   program: 'the program and its libraries',
   samples: 'images being read',
   checkpoint: 'a checkpoint being written',
+  threads: 'threads that predict',
 };
 
 /** "6.2 GB of memory in a training step: 4.0 GB for tensors, …", largest parts first. */

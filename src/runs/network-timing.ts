@@ -3,7 +3,7 @@ import type { Engine } from '../engines/engine.js';
 import { timeNetwork } from '../measurement/measure.js';
 import { median } from '../measurement/roofline.js';
 import type { Experiment, Precision } from '../recipe/experiment.js';
-import type { KeptTimings, Measurement } from './kept-timings.js';
+import type { KeptTiming, KeptTimings } from './kept-timings.js';
 import {
   type Candidate,
   flopsOfPass,
@@ -79,7 +79,7 @@ interface Choice {
  * times.
  */
 export class NetworkTimer {
-  private readonly known = new Map<string, Measurement>();
+  private readonly known = new Map<string, KeptTiming>();
   /** Those that were measured in earlier dry runs. */
   private readonly keptKeys = new Set<string>();
   private cannotKeep = false;
@@ -137,7 +137,7 @@ export class NetworkTimer {
     return !isShort && (await fits(own, experiment)) ? ownChoice() : null;
   }
 
-  private async measure(kind: TimedKind, experiment: Experiment, choice: Choice): Promise<Measurement> {
+  private async measure(kind: TimedKind, experiment: Experiment, choice: Choice): Promise<KeptTiming> {
     const { engine, kept, signal, onMeasure, onNotKept } = this.options;
     onMeasure?.(`${experiment.row}, ${kind === 'training' ? 'training steps' : 'inference of an image'}`);
     // Measuring keeps the thread busy: progress is drawn, and signals arrive, before.
@@ -156,7 +156,7 @@ export class NetworkTimer {
     });
     const all = (performance.now() - start) / 1000;
     const steps = seconds.reduce((sum, ofSize) => sum + (1 + repetitions) * median(ofSize), 0);
-    const found: Measurement = {
+    const found: KeptTiming = {
       gflops: this.rateOf(experiment) / 1e9,
       setUpSeconds: Math.max(0, all - steps),
       sizes: choice.sizes.map(({ flops }, i) => ({ flops, seconds: seconds[i]! })),
@@ -183,7 +183,7 @@ function keyOf(kind: TimedKind, { model, training }: Experiment, sizes: unknown)
   return JSON.stringify([kind, { ...model, pretrained: null, initialWeights: null }, training.precision, sizes]);
 }
 
-type OfSize = Measurement['sizes'][number];
+type OfSize = KeptTiming['sizes'][number];
 
 /** From the recipe's own steps: bounds are the fastest and the slowest, each as far again from the median. */
 function ofSteps({ flops, seconds }: OfSize): Pick<Timing, 'secondsPerFlop' | 'spread'> {

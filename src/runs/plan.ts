@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { Experiment } from '../recipe/experiment.js';
 import { type Deviation, differences, resolveRow } from '../recipe/resolve.js';
 import type { Row } from '../recipe/tables.js';
-import { type RunRecord, STAGE_NAMES, type Stage } from '../records/record.js';
+import { type RunRecord, STAGE_NAMES, type Stage, type TrainedBy } from '../records/record.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, sha256File } from '../support/files.js';
 import { type ShownFetchOptions, showFetch } from './fetch.js';
@@ -34,10 +34,16 @@ export async function givenWeights(
 export async function recordedWeights(
   file: string,
   source: 'trained' | 'given',
-  key?: string,
+  { key, trainedBy }: { readonly key?: string | undefined; readonly trainedBy?: TrainedBy | undefined } = {},
 ): Promise<NonNullable<RunRecord['weights']>> {
   try {
-    return { file: path.basename(file), sha256: await sha256File(file), source, ...(key !== undefined && { key }) };
+    return {
+      file: path.basename(file),
+      sha256: await sha256File(file),
+      source,
+      ...(key !== undefined && { key }),
+      ...(trainedBy !== undefined && { trainedBy }),
+    };
   } catch (error) {
     throw explainFileError(error, file, 'read');
   }

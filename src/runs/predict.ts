@@ -2,10 +2,9 @@ import path from 'node:path';
 import type { EngineName } from '../engines/engine.js';
 import { startEngine } from '../engines/selection.js';
 import { predictedDataset } from '../evaluation/evaluate.js';
-import { Predictor } from '../evaluation/inference.js';
+import { openPredictor } from '../evaluation/open-predictor.js';
 import { requireLabelIds } from '../evaluation/prediction-png.js';
-import { createKernels } from '../kernels/create.js';
-import { formatLoadReport, type LoadSummary, loadInferenceNetwork, summarise } from '../network/load.js';
+import { formatLoadReport, type LoadSummary } from '../network/load.js';
 import { formatPixelShare, type PredictedClass, type PredictionFiles, predictionFiles } from '../prediction/output.js';
 import { type PredictedImages, type PredictionTask, predictImages, slideOverrides } from '../prediction/predict.js';
 import { findSources, findTruths, requireSeparateOutputs } from '../prediction/sources.js';
@@ -16,6 +15,7 @@ import { requireWritable } from './directory.js';
 import { explainMisfit } from './other-profile.js';
 import { givenWeights } from './plan.js';
 import { inAvailablePrecision, precisionNote } from './precision.js';
+import { predictionThreads } from './prediction-threads.js';
 import type { RunReader } from './run-reader.js';
 import { chooseRecipe } from './run-recipe.js';
 import { findWeights } from './weights-argument.js';
@@ -43,6 +43,8 @@ interface PredictOptions {
   /** Opacity of the colours over the image, 0 to 1. */
   readonly opacity: number;
   readonly engine: EngineName | 'auto';
+  /** See `PredictionWork`. */
+  readonly threads?: number | undefined;
   /** Fetch nothing. */
   readonly offline: boolean;
   readonly signal: AbortSignal;
@@ -54,7 +56,11 @@ interface PredictionRun extends PredictedImages {
   readonly row: string;
   /** File of the weights. */
   readonly weights: string;
+  /** Whether they were given as a run's. */
+  readonly isOfRun: boolean;
   readonly loadReport: LoadSummary;
+  /** Threads that predicted, each with an engine; absent if the engine of the main thread did. */
+  readonly threads?: number;
   readonly deviations: readonly Deviation[];
 }
 
@@ -88,26 +94,29 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
   const { experiment, deviations: found } = available;
   const replaced = precisionNote(available);
   if (replaced !== null) options.note(replaced);
-  const { model, training, evaluation: recipe, row } = experiment;
-  const kernels = createKernels(engine);
-  const key = options.weightsKey;
-  const network = await loadInferenceNetwork(engine, kernels, model, weights, training.precision, key).catch(
-    async (error: unknown) => {
-      throw await explainMisfit(error, options.recipe, weights, key);
-    },
-  );
-  const loadReport = summarise(network.report);
-  options.note(formatLoadReport('Weights', loadReport));
+  const { evaluation: recipe, row } = experiment;
+  const { weightsKey } = options;
+  const ratios = multiScale ? recipe.ratios : [1];
+  const stage = multiScale ? 'evaluate-ms' : 'evaluate';
+  const work = { experiment, stage, images: tasks.length, threads: options.threads } as const;
+  const threads = await predictionThreads(engine, work, options.note);
+  const viewsOfImage = ratios.length * (multiScale ? 2 : 1);
+  const opened = await openPredictor({
+    ...{ engine, experiment, weights, weightsKey, copies: threads, viewsOfImage },
+  }).catch(async (error: unknown) => {
+    throw await explainMisfit(error, options.recipe, weights, weightsKey);
+  });
+  const { predictor, loadReport } = opened;
   try {
-    const predictor = new Predictor({ engine, kernels, network, recipe });
-    const ratios = multiScale ? recipe.ratios : [1];
+    options.note(formatLoadReport('Weights', loadReport));
     const settings = { tasks, predictor, dataset, recipe, ratios, flip: multiScale, opacity, labelIds, signal };
     const predicted = await showCounted(`Predict with ${row}`, 'image', display, (onProgress) =>
       predictImages({ ...settings, onProgress }),
     );
-    return { row, weights, loadReport, deviations: found, ...predicted };
+    const isOfRun = given.run !== null;
+    return { row, weights, isOfRun, loadReport, ...(threads > 1 && { threads }), deviations: found, ...predicted };
   } finally {
-    network.dispose();
+    await opened.close();
   }
 }
 
@@ -133,7 +142,7 @@ const pictureNames = ({ overlay, comparison }: PredictionFiles) =>
   [overlay, comparison].flatMap((file) => (file === null ? [] : [path.basename(file)]));
 
 /** What was predicted: three lines per image, then the figures of all images. */
-export function formatPredictions({ images, failed, mIoU, coverage }: PredictionRun, out: string): string {
+export function formatPredictions({ images, failed, mIoU, coverage }: PredictedImages, out: string): string {
   const lines = images.flatMap(({ file, size, outputs, classes, seconds, mIoU }) => [
     `${file}: ${size.width}×${size.height}, ${formatSeconds(seconds)}${mIoU === null ? '' : `, mIoU ${formatPercent(mIoU)}`}`,
     `  ${formatClasses(classes)}`,

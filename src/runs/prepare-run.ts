@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { Engine, EngineName } from '../engines/engine.js';
 import { type Deviation, hashExperiment } from '../recipe/resolve.js';
 import { captureEnvironment, codeVersion } from '../records/environment.js';
-import type { Environment, RunRecord } from '../records/record.js';
+import type { Environment, RunRecord, TrainedBy } from '../records/record.js';
 import type { WeightsFile } from '../training/start.js';
 import { weightsIdentity } from '../weights/load.js';
 import type { CheckDataOptions } from './check-data.js';
@@ -21,6 +21,8 @@ export interface ExecuteOptions
   extends StageOptions,
     Pick<CheckDataOptions, 'checkData' | 'checkedData'>,
     Pick<InputOptions, 'weights' | 'weightsKey' | 'offline'> {
+  /** The run that trained the given weights, if they were given as a run's. */
+  readonly trainedBy?: TrainedBy | undefined;
   /** `path=value`, as the user gave them, already applied to the experiment. */
   readonly overrides: readonly string[];
   readonly deviations: readonly Deviation[];
@@ -79,7 +81,8 @@ export async function prepareRun(requested: ExecuteOptions): Promise<PreparedRun
       ? undefined
       : await givenWeights(requested.experiment, requested.weights, requested);
   const initial = named === null ? null : await givenWeights(requested.experiment, named, requested);
-  const given = weights === undefined ? null : await recordedWeights(weights, 'given', requested.weightsKey);
+  const { weightsKey: key, trainedBy } = requested;
+  const given = weights === undefined ? null : await recordedWeights(weights, 'given', { key, trainedBy });
   await requireWritable(recordsFolder(requested));
   const { experiment, deviations, initialWeights } = await withInitialWeights(available, initial);
   const replaced = precisionNote(available);

@@ -43,6 +43,8 @@ export interface ResourcesOptions extends StagesOfRun {
   readonly keepCheckpoints: number;
   /** Start even if the run does not fit. */
   readonly force: boolean;
+  /** See `PredictionWork`. */
+  readonly threads?: number | undefined;
 }
 
 /** Available resources, in bytes. */

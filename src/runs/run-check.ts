@@ -28,9 +28,13 @@ export const passed = (name: RunCheck['name'], text: string): RunCheck => ({ nam
 
 /** The check for an error that would prevent the run. @param next Commands that fix it. */
 export function failed(name: RunCheck['name'], row: string, error: UserError, next: readonly string[]): RunCheck {
-  const { message } = error;
-  const text = message.startsWith(`${row}: `) ? message.slice(row.length + 2) : message.replace(row, 'The row');
-  return { name, state: 'missing', text, next: next.join('\n') };
+  return { name, state: 'missing', text: withoutRow(error.message, row), next: next.join('\n') };
+}
+
+/** A message without the name of its row at the beginning. Elsewhere the name may be a part of a path or a run, and stays. */
+export function withoutRow(message: string, row: string): string {
+  if (message.startsWith(`${row}: `)) return message.slice(row.length + 2);
+  return message.startsWith(`${row} `) ? `The row${message.slice(row.length)}` : message;
 }
 
 /** Does a part of a check. Returns a user's mistake, and throws any other error. */

@@ -17,6 +17,8 @@ export interface NamedRun {
   readonly startedAt: string;
   /** Counts the runs of a row in order of their start; 0 if unknown. */
   readonly number: number;
+  /** Whether training is one of its stages; if that is unknown, whether it has a log. */
+  readonly trains: boolean;
 }
 
 /** Where to look for runs; `results` is null if kept records do not count. */
@@ -29,7 +31,7 @@ export interface RunPlaces {
 const MOST_LISTED = 5;
 
 /** "ROW/RUN, ROW/RUN, …" */
-function listRuns(runs: readonly Pick<NamedRun, 'row' | 'id'>[]): string {
+export function listRuns(runs: readonly Pick<NamedRun, 'row' | 'id'>[]): string {
   const names = runs.slice(0, MOST_LISTED).map(({ row, id }) => `${row}/${id}`);
   return [...names, ...(runs.length > MOST_LISTED ? ['…'] : [])].join(', ');
 }
@@ -61,6 +63,12 @@ export function newestRun<T extends NamedRun>(runs: readonly [T, ...T[]]): T {
   }
   const candidates = [...newestOfRow.values(), ...runs.filter(({ directory }) => directory === null)];
   return candidates.sort(compareStarts).at(-1)!;
+}
+
+/** The newest of the runs that train, of which evaluations are made; of all, if none trains. */
+export function newestTraining<T extends NamedRun>(runs: readonly [T, ...T[]]): T {
+  const training = runs.filter(({ trains }) => trains);
+  return newestRun(isFilled(training) ? training : runs);
 }
 
 /** The rows and ids of a run: those in its record, and the names of its folders. */
@@ -116,6 +124,13 @@ export function requireRuns<T>(runs: readonly T[], { runs: folder, results }: Ru
 }
 
 function noRunNamed(name: string, runs: readonly NamedRun[], places: RunPlaces): UserError {
+  const [, reference, which] = /^(.+):(best|last)$/.exec(name) ?? [];
+  if (reference !== undefined) {
+    return new UserError(
+      `${name} names the ${which} weights of a run, but a run is wanted here.`,
+      `Give ${reference}.`,
+    );
+  }
   const where = places.results === null ? places.runs : `${places.runs} and ${places.results}`;
   const rows = loadTables().flatMap((table) => table.rows.map(({ id }) => id));
   if (rows.includes(name)) {
@@ -172,7 +187,10 @@ async function nameRun(reader: RunReader): Promise<DirectoryRun> {
     if (whyUnreadable(error) === null) throw error;
     return null;
   });
-  return { row, id, directory, startedAt: reader.startedAt(description), number: description?.number ?? 0 };
+  const trains =
+    description?.identity.stages.includes('train') ??
+    (statSync(reader.file(LOG_FILE), { throwIfNoEntry: false })?.size ?? 0) > 0;
+  return { row, id, directory, startedAt: reader.startedAt(description), number: description?.number ?? 0, trains };
 }
 
 async function directoriesBelow(runs: string, row?: string): Promise<DirectoryRun[]> {
@@ -194,9 +212,9 @@ function directoryAtPath(reference: string, runs: string): RunReader | null {
 }
 
 /**
- * The run directory that a reference means: by path or by name (`runsNamed`); for a row or pattern, the newest run; without
- * reference, the newest of all.
- * @param prefer Of the runs of a row or pattern, only those for which it returns a value other than null count, if there are any.
+ * The run directory that a reference means: by path or by name (`runsNamed`); for a row or pattern, the newest run that trains;
+ * without reference, the newest of all.
+ * @param prefer Of the runs of a row or pattern, those for which it returns a value other than null count before the others.
  * @throws UserError if there is none, or several.
  */
 export async function findRunDirectory(
@@ -213,7 +231,7 @@ export async function findRunDirectory(
   const called = runsNamed(referenceName(reference, runs), await directoriesBelow(runs), places);
   const values = await Promise.all(called.map(({ directory }) => prefer(new RunReader(directory))));
   const preferred = called.filter((_, i) => values[i] !== null);
-  return new RunReader(newestRun(isFilled(preferred) ? preferred : called).directory);
+  return new RunReader(newestTraining(isFilled(preferred) ? preferred : called).directory);
 }
 
 /**

@@ -6,7 +6,7 @@ import { hashExperiment, isHashOf } from '../recipe/resolve.js';
 import { type ClassEvaluation, classEvaluation } from '../records/class-evaluation.js';
 import { type Environment, environmentSchema, type RunRecord, readRecord, recordSchema } from '../records/record.js';
 import { UserError } from '../support/errors.js';
-import { explainFileError, foldersIn } from '../support/files.js';
+import { explainFileError, foldersIn, isFolder } from '../support/files.js';
 import { readJson, readSealed } from '../support/json.js';
 import { inspectLock, type LockState } from '../support/lock-file.js';
 import { check, formatFinding } from '../support/yaml.js';
@@ -41,6 +41,7 @@ const briefExperimentSchema = z.object({ profile: z.string(), seed: z.number() }
 const briefRecordSchema = z.object({
   exitReason: recordSchema.shape.exitReason.nullable().catch(null),
   error: z.string().nullable().catch(null),
+  weights: recordSchema.shape.weights.catch(null),
   /** Percent. */
   figures: z.object({ mIoU: figure, mIoUMsFlip: figure }),
 });
@@ -78,6 +79,12 @@ export class RunReader {
   async description(): Promise<RunDescription | null> {
     const content = await readSealed(this.file(DESCRIPTION_FILE));
     return content === null || content === 'damaged' ? null : (descriptionSchema.safeParse(content).data ?? null);
+  }
+
+  /** Where the data sets of the run were, as far as they still are there; null if unknown or gone. */
+  async dataRoot(): Promise<string | null> {
+    const root = (await this.description())?.dataRoot ?? null;
+    return root !== null && (await isFolder(root)) ? root : null;
   }
 
   /** status.json; null if missing or damaged. */

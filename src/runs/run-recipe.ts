@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { backboneOf } from '../recipe/backbones.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { namedFiles } from '../recipe/named-files.js';
 import { type RecipeSections, replaceValue } from '../recipe/overrides.js';
@@ -103,7 +104,7 @@ export async function recipeFilesHash(experiment: Experiment, stages: readonly S
     const { folder, splits } = await loadDataset(description);
     contents['data.dataset'] = { folder, splits };
   }
-  const backbone = (experiment.model.initialWeights ?? null) === null ? files.get('model.pretrained') : undefined;
+  const backbone = backboneOf(experiment.model) === null ? undefined : files.get('model.pretrained');
   if (backbone !== undefined && stages.includes('train')) contents['model.pretrained'] = await sha256Once(backbone);
   if (Object.keys(contents).length === 0) return undefined;
   return createHash('sha256').update(canonicalJson(contents)).digest('hex');

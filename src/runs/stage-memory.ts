@@ -5,7 +5,7 @@ import { benchmarkSize, testViews } from '../measurement/network-cost.js';
 import type { Experiment } from '../recipe/experiment.js';
 import type { Stage } from '../records/record.js';
 import { trainingMemory } from '../training/step.js';
-import { checkpointBytes, programBytes, samplesBytes } from './main-memory.js';
+import { checkpointBytes, predictionThreadsBytes, programBytes, samplesBytes } from './main-memory.js';
 
 /** What a stage takes of main memory at its peak, in bytes. */
 export interface MemoryParts {
@@ -19,6 +19,8 @@ export interface MemoryParts {
   readonly samples: number;
   /** The copy of weights and momentum that a thread writes as a checkpoint. */
   readonly checkpoint: number;
+  /** Threads that predict with an engine each, without its tensors; the weights and images that they share. 0: the main thread predicts. */
+  readonly threads: number;
 }
 
 /** A stage's peak memory, computed from shapes. */
@@ -26,6 +28,8 @@ export interface StageMemory extends PeakMemory {
   readonly stage: Stage;
   readonly of: 'a training step' | 'inference of an image';
   readonly parts: MemoryParts;
+  /** Threads that predict; 1: the main thread alone. */
+  readonly predictionThreads: number;
   /** Main memory of the process: the parts, and a margin. */
   readonly processBytes: number;
 }
@@ -41,16 +45,20 @@ export interface StagesOfRun {
   readonly evaluateEvery?: number | undefined;
 }
 
-/** The stage that takes most main memory; on a GPU, the one with the most tensors. */
+/**
+ * The stage that takes most main memory; on a GPU, the one with the most tensors.
+ * @param planned Gives the memory of a stage with the threads that will predict; default: the main thread predicts.
+ */
 export async function largestStageMemory(
   { experiment, stages, evaluateEvery }: StagesOfRun,
   engine: Engine,
+  planned: (memory: StageMemory) => StageMemory = (memory) => memory,
 ): Promise<StageMemory> {
   const size = (each: StageMemory) => (engine.device === 'cpu' ? each.processBytes : each.peakBytes);
   const all: StageMemory[] = [];
   // One after the other, because an engine has one twin at a time.
   for (const stage of stages) {
-    const found = await memoryOf(experiment, stage, engine);
+    const found = (await memoryOf(experiment, stage, engine)).map(planned);
     const isBeside = stage === 'evaluate' && evaluateEvery !== undefined;
     all.push(...(isBeside ? found.map((memory) => besideTraining(memory, experiment)) : found));
   }
@@ -88,7 +96,8 @@ export async function stepMemory(
   return withParts({ ...peak, stage, of: 'a training step' }, stepped, engine);
 }
 
-async function imageMemory(
+/** Memory of predicting images one by one in the main thread, in this stage. */
+export async function imageMemory(
   experiment: Experiment,
   stage: Exclude<Stage, 'train'>,
   engine: Engine,
@@ -102,6 +111,19 @@ async function imageMemory(
   const key = [engine.name, network, mode, cropHw, strideHw, size, views, flip, training.precision];
   const peak = await once(key, () => inferenceMemory(engine, { experiment, size, views, flip }));
   return withParts({ ...peak, stage, of: 'inference of an image' }, experiment, engine);
+}
+
+/** The memory of an evaluation if several threads predict, each with an engine, and the main thread does not. */
+export function inThreads(memory: StageMemory, experiment: Experiment, threads: number): StageMemory {
+  const { stage } = memory;
+  if (threads === 1 || (stage !== 'evaluate' && stage !== 'evaluate-ms')) return memory;
+  const parts: MemoryParts = {
+    ...memory.parts,
+    tensors: threads * memory.parts.tensors,
+    libraries: threads * memory.parts.libraries,
+    threads: predictionThreadsBytes(experiment, stage, threads),
+  };
+  return { ...memory, parts, predictionThreads: threads, processBytes: sumWithMargin(parts) };
 }
 
 /** An evaluation between two training steps: weights, momentum and the next batches of the training stay. */
@@ -124,12 +146,12 @@ function besideTraining(memory: StageMemory, experiment: Experiment): StageMemor
   };
 }
 
-function sumWithMargin(parts: MemoryParts): number {
+export function sumWithMargin(parts: MemoryParts): number {
   return (1 + MARGIN) * Object.values(parts).reduce((total: number, bytes: number) => total + bytes, 0);
 }
 
 function withParts(
-  memory: Omit<StageMemory, 'parts' | 'processBytes'>,
+  memory: Omit<StageMemory, 'parts' | 'processBytes' | 'predictionThreads'>,
   experiment: Experiment,
   engine: Engine,
 ): StageMemory {
@@ -140,6 +162,7 @@ function withParts(
     program: programBytes(engine, experiment, of === 'a training step'),
     samples: samplesBytes(experiment, stage),
     checkpoint: stage === 'train' ? checkpointBytes(experiment) : 0,
+    threads: 0,
   };
-  return { ...memory, parts, processBytes: sumWithMargin(parts) };
+  return { ...memory, parts, predictionThreads: 1, processBytes: sumWithMargin(parts) };
 }

@@ -34,6 +34,8 @@ export interface StageContext {
   readonly beforeWrite: () => Promise<void>;
   /** Fetch nothing. */
   readonly offline: boolean;
+  /** See `PredictionWork`. */
+  readonly threads?: number | undefined;
   readonly note: (text: string) => void;
   /** Folder for predicted label maps, if any. */
   readonly predictions?: string | undefined;

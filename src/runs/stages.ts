@@ -3,6 +3,7 @@ import { formatBytes, formatNumber, formatPercent, formatSeconds } from '../supp
 import { ProgressFile } from './log.js';
 import { explainOutOfMemory } from './resources.js';
 import { POSITION_SECONDS, positionFile, type StageContext, type StageResult } from './stage-results.js';
+import { stageThreads } from './stage-threads.js';
 import type { EventFile } from './tensorboard.js';
 import { evaluateBest, type ValidationOptions } from './validation.js';
 
@@ -82,6 +83,7 @@ async function evaluate(
   const { evaluate } = await import('../evaluation/evaluate.js');
   const details = await evaluate({
     ...context,
+    threads: await stageThreads(context, stage),
     weights: context.weights,
     multiScale,
     position: {
@@ -126,7 +128,7 @@ async function benchmark(context: StageContext, say: Say, progress: ProgressFile
     details,
     summary:
       `${fps.toFixed(2)} fps, ${formatBytes(memory.liveTensorBytes)} of tensors in training; ` +
-      `of a bare convolution's rate: training ${percent(roofline.trainingShare)}, inference ${percent(roofline.inferenceShare)}`,
+      `rate beside a bare convolution (100 %): training ${percent(roofline.trainingShare)}, inference ${percent(roofline.inferenceShare)}`,
   };
 }
 

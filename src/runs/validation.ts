@@ -8,6 +8,7 @@ import { better, intactWeights, markBest, readBest } from '../training/checkpoin
 import type { Validation } from '../training/session.js';
 import type { Progress } from './log.js';
 import { POSITION_SECONDS, positionFile, type StageContext } from './stage-results.js';
+import { stageThreads } from './stage-threads.js';
 
 export interface ValidationOptions {
   readonly every: number;
@@ -39,6 +40,7 @@ export function validationOf(
         dataRoot,
         weights,
         multiScale: false,
+        threads: await stageThreads(context, 'evaluate'),
         skipped,
         signal,
         saveRequested,
@@ -103,6 +105,7 @@ export async function evaluateBest(
   const { evaluate } = await import('../evaluation/evaluate.js');
   const evaluation = await evaluate({
     ...context,
+    threads: await stageThreads(context, 'evaluate'),
     predictions: undefined,
     weights: found.file,
     weightsKey: undefined,

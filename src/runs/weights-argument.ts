@@ -1,10 +1,11 @@
 import { statSync } from 'node:fs';
-import { architecture } from '../network/architecture.js';
-import { readInitialWeights } from '../network/initial-weights.js';
+import { architecture, otherSizes } from '../network/architecture.js';
+import { NothingFits, readInitialWeights } from '../network/initial-weights.js';
 import { parameterSpecs } from '../network/parameters.js';
-import type { Experiment } from '../recipe/experiment.js';
+import type { Experiment, ModelRecipe } from '../recipe/experiment.js';
+import { OverridesNeeded } from '../recipe/overrides.js';
 import type { Deviation } from '../recipe/resolve.js';
-import type { Stage } from '../records/record.js';
+import type { Stage, TrainedBy } from '../records/record.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, sha256File } from '../support/files.js';
 import { formatPercent } from '../support/format.js';
@@ -20,6 +21,8 @@ interface WeightsArgument {
   readonly file: string;
   /** The run that trained them; null if they were not given as a run's. */
   readonly run: RunReader | null;
+  /** That run and the iteration, for a record; null if they were not given as a run's. */
+  readonly trainedBy: TrainedBy | null;
   /** Which weights of which run these are, as one line; null if they were not given as a run's. */
   readonly described: string | null;
 }
@@ -35,12 +38,14 @@ type Which = 'best' | 'last';
  * checkpoint.
  */
 export async function findWeights(given: string, runs: string): Promise<WeightsArgument> {
-  if (given === PUBLISHED || isWeightsFile(given)) return { file: given, run: null, described: null };
+  if (given === PUBLISHED || isWeightsFile(given)) return fileAlone(given);
   const [, reference, which] = /^(.*?)(?::(best|last))?$/s.exec(given)!;
   const run = await findTrained(given, reference!, runs);
-  if (run === null) return { file: given, run: null, described: null };
+  if (run === null) return fileAlone(given);
   return { run, ...(await checkpointOf(run, (which as Which | undefined) ?? 'last')) };
 }
+
+const fileAlone = (file: string): WeightsArgument => ({ file, run: null, trainedBy: null, described: null });
 
 /** What ends like a file of weights is not the name of a run. */
 const FILE_NAME = /\.(pth|pt|ckpt|bin|safetensors)$/i;
@@ -93,7 +98,8 @@ async function checkpointOf(run: RunReader, which: Which): Promise<Omit<WeightsA
       `Give another checkpoint of the run as a file${other}.`,
     );
   }
-  return { file: found.file, described: describe(run, iteration, last, best) };
+  const trainedBy = { row: run.row, run: run.id, iteration };
+  return { file: found.file, trainedBy, described: describe(run, iteration, last, best) };
 }
 
 /** "Weights: ROW/RUN after iteration 40 of 100 (best, mIoU 31.20)" */
@@ -138,15 +144,30 @@ export async function requireInitialWeights(
     return PUBLISHED;
   }
   const { file, run } = await findWeights(named, runs);
-  const reference = named.replace(/:(best|last)$/, '');
+  const [, reference = '', which = ''] = /^(.*?)(:best|:last)?$/s.exec(named)!;
   if (run !== null && (reference === row || /[*?{]/.test(reference))) {
-    throw new UserError(
-      `model.initialWeights is ${named}, which would be another run as soon as this one has begun.`,
-      'Name one run: ROW/RUN, as fcn runs list shows it.',
+    throw new OverridesNeeded(
+      `model.initialWeights is ${named}, the newest run of that name: this would be another one as soon as it has begun.`,
+      [`initialWeights=${run.row}/${run.id}${which}`],
     );
   }
-  await readInitialWeights(parameterSpecs(architecture(model)), file, model.reset === 'classifier');
+  const reset = model.reset === 'classifier';
+  await readInitialWeights(parameterSpecs(architecture(model)), file, reset).catch((error: unknown) => {
+    throw run !== null && error instanceof NothingFits ? explainOtherSize(error, run, model) : error;
+  });
   return file;
+}
+
+/** Names the sizes in which the network of a run differs from the one that is to start from its weights. */
+function explainOtherSize(error: NothingFits, run: RunReader, model: ModelRecipe): UserError {
+  const own = run.experiment().model;
+  const [needed, present] = [otherSizes(own, model), otherSizes(model, own)];
+  if (needed.length === 0) return error;
+  return new OverridesNeeded(
+    `None of the weights of ${run.row}/${run.id} fit: the run has ${needed.join(', ')}, this recipe ${present.join(', ')}.`,
+    needed,
+    { cause: error },
+  );
 }
 
 interface InitialisedRun {

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { cgroupFolders, readText } from './cgroups.js';
 
 /** Main memory that this process may have. */
 export interface AvailableMemory {
@@ -19,7 +19,8 @@ export interface AvailableMemory {
  */
 export function availableMemory(residentBytes: number, root = '/'): AvailableMemory {
   const machine = machineMemory(root);
-  const limits = [{ ...machine, limitFile: null }, ...cgroupLimits(root)];
+  const groups = cgroupFolders(root, 'memory').flatMap(({ folder, version }) => limitsIn(root, folder, version));
+  const limits = [{ ...machine, limitFile: null }, ...groups];
   const least = limits.reduce((most, each) => (each.freeBytes < most.freeBytes ? each : most));
   const { limitFile, totalBytes, freeBytes } = least;
   return { bytes: Math.min(totalBytes, Math.max(0, freeBytes) + residentBytes), limitFile, totalBytes };
@@ -39,55 +40,6 @@ function machineMemory(root: string): Omit<Limit, 'limitFile'> {
     return found === null ? null : Number(found[1]) * 1024;
   };
   return { totalBytes: field('MemTotal') ?? os.totalmem(), freeBytes: field('MemAvailable') ?? os.freemem() };
-}
-
-/** Where a hierarchy of cgroups is mounted. */
-interface Mount {
-  readonly version: 1 | 2;
-  /** The cgroup that the mount point shows. */
-  readonly group: string;
-  readonly folder: string;
-}
-
-/** The limits of the process's cgroup and of all above it. None on other systems than Linux. */
-function cgroupLimits(root: string): Limit[] {
-  const groups = readText(path.join(root, 'proc/self/cgroup'));
-  const mounts = readText(path.join(root, 'proc/self/mountinfo'));
-  if (groups === null || mounts === null) return [];
-  return mounts.split('\n').flatMap((line) => {
-    const mount = mountOf(line);
-    if (mount === null) return [];
-    const group = groupOf(groups, mount.version);
-    return group === null ? [] : foldersOf(mount, group).flatMap((folder) => limitsIn(root, folder, mount.version));
-  });
-}
-
-/** A line of /proc/self/mountinfo (proc_pid_mountinfo(5)): id, parent, device, root, mount point, options … - type, source, options. */
-function mountOf(line: string): Mount | null {
-  const [before = '', after = ''] = line.split(' - ');
-  const [, , , group, folder] = before.split(' ');
-  const [type, , options = ''] = after.split(' ');
-  if (group === undefined || folder === undefined) return null;
-  if (type === 'cgroup2') return { version: 2, group, folder };
-  return type === 'cgroup' && options.split(',').includes('memory') ? { version: 1, group, folder } : null;
-}
-
-/** The process's cgroup in /proc/self/cgroup (cgroups(7)), lines of hierarchy:controllers:group; null if it is in none. */
-function groupOf(text: string, version: 1 | 2): string | null {
-  for (const line of text.split('\n')) {
-    const [hierarchy, controllers = '', ...group] = line.split(':');
-    const isWanted =
-      version === 2 ? hierarchy === '0' && controllers === '' : controllers.split(',').includes('memory');
-    if (isWanted) return group.join(':');
-  }
-  return null;
-}
-
-/** Folders of a cgroup and of those above it, as far as they are mounted. A container may see its own as the mount point alone. */
-function foldersOf({ group: shown, folder }: Mount, group: string): string[] {
-  const inside = path.posix.relative(shown, group);
-  const parts = inside === '' || inside.startsWith('..') ? [] : inside.split('/');
-  return [folder, ...parts.map((_, index) => path.posix.join(folder, ...parts.slice(0, index + 1)))];
 }
 
 const FILES = {
@@ -112,15 +64,4 @@ function limitsIn(root: string, folder: string, version: 1 | 2): Limit[] {
     if (Number.isNaN(totalBytes) || totalBytes >= NO_LIMIT) return [];
     return [{ limitFile: path.posix.join(folder, file), totalBytes, freeBytes: totalBytes - used + cached }];
   });
-}
-
-/** A file of the system's; null if it is not there or not for us. */
-function readText(file: string): string | null {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException;
-    if (['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EOPNOTSUPP', 'EINVAL', 'ENODEV'].includes(code)) return null;
-    throw error;
-  }
 }

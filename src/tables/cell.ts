@@ -1,6 +1,6 @@
 import type { Row } from '../recipe/tables.js';
 import { hardwareName } from '../records/environment.js';
-import type { RunRecord } from '../records/record.js';
+import { formatTrainedBy, type RunRecord } from '../records/record.js';
 import {
   dependsOnHardware,
   type Figure,
@@ -14,28 +14,42 @@ import {
 } from '../records/verdict.js';
 import type { LinkTo, Piece, Text } from './document.js';
 
-type Marked = Pick<Cell, 'givenWeights' | 'continued'>;
+/** What the marks of a figure depend on. */
+export type Marked = Pick<Cell, 'givenWeights' | 'continued'> & Partial<Pick<Cell, 'weightsOf'>>;
 
 const NOTES = {
   givenWeights: '† Evaluated with weights that were given, not trained here.',
+  weightsOf: '¶ Evaluated with weights that another run trained here.',
   continued:
     '‡ The run was resumed with another version, on another machine or with changed data: the last digits may differ.',
 } as const;
 
-/** Marks behind a figure: † if its weights were given, ‡ if its run was resumed with changes. */
-export function marksOf({ givenWeights, continued }: Marked): string {
-  return `${givenWeights ? '†' : ''}${continued ? '‡' : ''}`;
+/** Marks behind a figure: † if its weights were given, ¶ if they are another run's, ‡ if its run was resumed with changes. */
+export function marksOf({ givenWeights, weightsOf, continued }: Marked): string {
+  const given = weightsOf === undefined ? '†' : '¶';
+  return `${givenWeights ? given : ''}${continued ? '‡' : ''}`;
+}
+
+/** What the marks of a run's figures depend on, of its weights. */
+export function weightsMarks(record: Pick<RunRecord, 'weights'> | null): Omit<Marked, 'continued'> {
+  const { source, trainedBy } = record?.weights ?? {};
+  return { givenWeights: source === 'given', ...(trainedBy && { weightsOf: formatTrainedBy(trainedBy) }) };
 }
 
 /** The marks of a run's figure: memory and fps do not depend on the weights. */
-export function figureMarks({ givenWeights, continued }: Marked, figure: Figure): string {
-  return marksOf({ givenWeights: givenWeights && !dependsOnHardware(figure), continued });
+export function figureMarks(marked: Marked, figure: Figure): string {
+  return marksOf({ ...marked, givenWeights: marked.givenWeights && !dependsOnHardware(figure) });
 }
 
 /** The meaning of each mark that some figures have. */
 export function markNotes(figures: readonly Marked[]): string[] {
-  return (['givenWeights', 'continued'] as const)
-    .filter((mark) => figures.some((figure) => figure[mark]))
+  const has = {
+    givenWeights: ({ givenWeights, weightsOf }: Marked) => givenWeights && weightsOf === undefined,
+    weightsOf: ({ givenWeights, weightsOf }: Marked) => givenWeights && weightsOf !== undefined,
+    continued: ({ continued }: Marked) => continued,
+  };
+  return (['givenWeights', 'weightsOf', 'continued'] as const)
+    .filter((mark) => figures.some(has[mark]))
     .map((mark) => NOTES[mark]);
 }
 
@@ -71,6 +85,8 @@ export interface Cell {
   readonly hardware: string | null;
   /** Whether the weights were given to the run, not trained by it. */
   readonly givenWeights: boolean;
+  /** The run here that trained given weights, and the iteration; absent if they were not given as a run's. */
+  readonly weightsOf?: string;
   /** Whether a run behind it was resumed with another version, on another machine or with changed data. */
   readonly continued: boolean;
 }
@@ -133,7 +149,7 @@ export function makeCell(row: Row, records: readonly RunRecord[], figure: Figure
     run: newest.run,
     records: used.map((record) => ({ run: record.run, seed: record.seed, file: options.fileOf(record) })),
     hardware: dependsOnHardware(figure) ? hardwareName(newest.environment) : null,
-    givenWeights: ofGivenWeights(newest, figure),
+    ...(ofGivenWeights(newest, figure) ? weightsMarks(newest) : { givenWeights: false }),
     continued: used.some(resumedWithChanges),
   };
 }

@@ -1,6 +1,7 @@
 import { stringify } from 'csv-stringify/sync';
 import { dependsOnHardware, FIGURE_HEADINGS, FIGURES } from '../records/verdict.js';
 import { withoutNoise } from '../support/format.js';
+import type { Marked } from './cell.js';
 import { otherGroups } from './notes.js';
 import type { Report } from './table.js';
 
@@ -40,6 +41,11 @@ function noteOf(...parts: readonly (string | false)[]): string | null {
   return parts.filter((part) => part !== false && part !== '').join('; ') || null;
 }
 
+/** What the note of a line says of given weights; false of others. */
+function weightsNote({ givenWeights, weightsOf }: Omit<Marked, 'continued'>): string | false {
+  return givenWeights && (weightsOf === undefined ? 'given weights' : `weights of ${weightsOf}`);
+}
+
 /** A line for each figure, so that a spreadsheet can filter; `section` separates published tables from other runs. */
 export function reportCsv({ tables, otherRuns, spreads }: Report): string {
   const published = tables.flatMap(({ table, rows }) =>
@@ -66,7 +72,7 @@ export function reportCsv({ tables, otherRuns, spreads }: Report): string {
           'tolerance from': tolerance?.source ?? null,
           profile: records.length === 0 ? null : 'full',
           hardware: cell.hardware,
-          note: noteOf(cell.givenWeights && 'given weights', cell.continued && 'continued'),
+          note: noteOf(weightsNote(cell), cell.continued && 'continued'),
           records: records.map(({ run, file }) => file ?? run).join(' '),
           config,
           model: weights,
@@ -76,7 +82,7 @@ export function reportCsv({ tables, otherRuns, spreads }: Report): string {
     ),
   );
   const others = otherGroups(otherRuns).flatMap(({ label, reason, runs }) =>
-    runs.flatMap(({ row, run, seed, file, profile, figures, hardware, givenWeights, continued }) =>
+    runs.flatMap(({ row, run, seed, file, profile, figures, hardware, continued, ...weights }) =>
       FIGURES.map(
         (figure): Line => ({
           section: label,
@@ -87,7 +93,7 @@ export function reportCsv({ tables, otherRuns, spreads }: Report): string {
           n: figures[figure] === null ? 0 : 1,
           profile,
           hardware,
-          note: noteOf(reason, givenWeights && !dependsOnHardware(figure) && 'given weights', continued && 'continued'),
+          note: noteOf(reason, !dependsOnHardware(figure) && weightsNote(weights), continued && 'continued'),
           records: figures[figure] === null ? null : (file ?? run),
         }),
       ),

@@ -4,7 +4,7 @@ import type { Table } from '../recipe/tables.js';
 import { formatBest, formatCheckpoint, markedCheckpoints } from '../records/checkpoint-figures.js';
 import { classEvaluation, formatClasses } from '../records/class-evaluation.js';
 import { comparabilityNote, hasPublished, whyNotComparable } from '../records/comparability.js';
-import type { RunRecord } from '../records/record.js';
+import { formatTrainedBy, type RunRecord } from '../records/record.js';
 import {
   FIGURE_COLUMNS,
   FIGURE_HEADINGS,
@@ -57,6 +57,7 @@ export function formatExecution(
   });
   const classes = classEvaluation(record.details);
   const best = describeBest(record);
+  const trainedBy = record.weights?.trainedBy;
   return [
     `${row}, ${profile} profile, seed ${seed}`,
     ...(classes === null ? [] : ['', ...formatClasses(classes, classLayout), '']),
@@ -64,6 +65,7 @@ export function formatExecution(
     ...(note === null ? [] : [note]),
     `run      ${directory}`,
     ...(weights === null ? [] : [`weights  ${weights}`]),
+    ...(trainedBy === undefined ? [] : [`of       ${formatTrainedBy(trainedBy)}`]),
     ...(best === null ? [] : [`best     ${best}`]),
     `record   ${kept}`,
   ].join('\n');

@@ -5,7 +5,7 @@ import { hardwareName } from '../records/environment.js';
 import type { RunRecord } from '../records/record.js';
 import { type Figure, type Spread, spreads } from '../records/verdict.js';
 import { packageRoot } from '../support/package.js';
-import { type Cell, type CellOptions, makeCell, resumedWithChanges } from './cell.js';
+import { type Cell, type CellOptions, makeCell, resumedWithChanges, weightsMarks } from './cell.js';
 
 /** What identifies a row in a table. */
 interface RowHeading {
@@ -52,6 +52,8 @@ export interface OtherRun {
   readonly figures: RunRecord['figures'];
   /** Whether the weights behind mIoU and mIoU(ms+flip) were given, not trained by the run. */
   readonly givenWeights: boolean;
+  /** As in a cell. */
+  readonly weightsOf?: string;
   readonly continued: boolean;
   /** Why it is not in a published table. */
   readonly reason: string;
@@ -117,10 +119,10 @@ export function makeReport(
     otherRuns: onlyPublished
       ? []
       : others.map((record) => {
-          const { row, run, profile, seed, figures, experiment, environment, weights } = record;
+          const { row, run, profile, seed, figures, experiment, environment } = record;
           const reason = reasons.get(record)!;
           const hardware = hardwareName(environment);
-          const marks = { givenWeights: weights?.source === 'given', continued: resumedWithChanges(record) };
+          const marks = { ...weightsMarks(record), continued: resumedWithChanges(record) };
           const published = hasPublished(experiment.published);
           const described = { row, run, file: fileOf(record), profile, seed, figures, ...marks };
           return { ...described, reason, hasPublished: published, hardware };

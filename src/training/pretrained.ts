@@ -2,9 +2,22 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import type { Engine } from '../engines/engine.js';
-import { loadBackbone, loadParameters, loadSummarySchema, summarise, toEngine } from '../network/load.js';
+import { architecture, otherSizes } from '../network/architecture.js';
+import {
+  backboneShapes,
+  fitBackbone,
+  loadBackbone,
+  loadParameters,
+  loadSummarySchema,
+  summarise,
+  toEngine,
+} from '../network/load.js';
+import { parameterSpecs } from '../network/parameters.js';
 import type { Segmentor } from '../network/segmentor.js';
 import { findBackbone } from '../recipe/backbones.js';
+import type { ModelRecipe } from '../recipe/experiment.js';
+import { OverridesNeeded } from '../recipe/overrides.js';
+import { selectRows } from '../recipe/select.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, sha256Once } from '../support/files.js';
 import { readSealed, writeSealed } from '../support/json.js';
@@ -55,7 +68,8 @@ const PUBLISHED_NAME = /^[a-z-]+:\/\/(\w+)$/;
  * error says what to do.
  */
 type BackboneState =
-  | { readonly state: 'present'; readonly file: string }
+  /** `isOwn`: a file of the user's; otherwise a published one in the cache, which is fetched again if it is damaged. */
+  | { readonly state: 'present'; readonly file: string; readonly isOwn: boolean }
   /** `bytes`: null if the size is not known. */
   | { readonly state: 'fetchable'; readonly url: string; readonly bytes: number | null }
   /** `request`: the file that would be fetched if that were allowed. */
@@ -71,9 +85,10 @@ export async function backboneState(
 ): Promise<BackboneState> {
   const backbone = await findBackbone(pretrained);
   const request = backbone === null ? null : backboneRequest(backbone);
-  const places = [...ownFiles(pretrained), ...(request === null ? [] : cachedPlaces(request)).map(({ file }) => file)];
+  const own = ownFiles(pretrained);
+  const places = [...own, ...(request === null ? [] : cachedPlaces(request)).map(({ file }) => file)];
   const file = places.find((place) => existsSync(place));
-  if (file !== undefined) return { state: 'present', file };
+  if (file !== undefined) return { state: 'present', file, isOwn: own.includes(file) };
   if (request === null) return { state: 'missing', error: nowhere(pretrained, places) };
   return offline
     ? { state: 'missing', error: notInCache(request), request }
@@ -110,7 +125,7 @@ export async function fetchBackbone(
 ): Promise<Pick<FetchedFile, 'file' | 'sha256'>> {
   const found = await backboneState(pretrained, settings);
   if (found.state === 'missing') throw found.error;
-  if (found.state === 'present' && ownFiles(pretrained).includes(found.file)) {
+  if (found.state === 'present' && found.isOwn) {
     const { file } = found;
     const sha256 = await sha256Once(file, settings.signal).catch((error) => {
       throw explainFileError(error, file, 'read');
@@ -118,6 +133,38 @@ export async function fetchBackbone(
     return { file, sha256 };
   }
   return fetchFile(backboneRequest((await findBackbone(pretrained))!), settings);
+}
+
+/** The network whose backbone is published under this name, as the rows have it that start from it; undefined if there is none. */
+function publishedNetwork(pretrained: string): ModelRecipe | undefined {
+  return selectRows({ all: true }).find(({ recipe }) => recipe.model.pretrained === pretrained)?.recipe.model;
+}
+
+/**
+ * Checks by names and shapes that a recipe's backbone fits its network, as `loadPretrained` does, without fetching it: by the file
+ * or, of a published one, by the network that it is of. A link of the user's whose file is not here is not checked.
+ * @throws OverridesNeeded if a published one would fit another size of the network; UserError if a file does not fit or cannot be
+ * read.
+ */
+export async function requireFittingBackbone(
+  model: ModelRecipe,
+  pretrained: string,
+  found: BackboneState,
+): Promise<void> {
+  const specs = parameterSpecs(architecture(model));
+  const isOwn = found.state === 'present' && found.isOwn;
+  const published = isOwn ? undefined : publishedNetwork(pretrained);
+  if (published !== undefined) {
+    try {
+      fitBackbone(specs, backboneShapes(published), pretrained);
+    } catch (error) {
+      const needed = otherSizes(published, model);
+      if (!(error instanceof UserError) || needed.length === 0) throw error;
+      throw new OverridesNeeded(error.message, needed, { cause: error });
+    }
+  } else if (isOwn) {
+    fitBackbone(specs, (await readCheckpoint(found.file)).tensors, found.file);
+  }
 }
 
 /**

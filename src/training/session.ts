@@ -198,6 +198,8 @@ export class TrainingSession {
       const { row } = experiment;
       throw await afterNonFinite(error, { engine, step: trainingStep, batch, row, directory, beforeWrite, pause });
     }
+    // Tensors of the native engine share the batch's memory; the step has disposed them.
+    loader.release(batch);
     this.lastResult = result;
     this.done = iteration + 1;
     this.lastMilliseconds = performance.now() - running;

@@ -8,6 +8,7 @@ import {
 } from '../network/initial-weights.js';
 import { formatLoadReport } from '../network/load.js';
 import type { Segmentor } from '../network/segmentor.js';
+import { backboneOf } from '../recipe/backbones.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { type LoadedBackbone, loadPretrained, writeLoadedBackbone } from './pretrained.js';
 
@@ -51,7 +52,7 @@ const resetsClassifier = ({ model }: Experiment) => model.reset === 'classifier'
  */
 export async function startTraining(options: StartOptions, segmentor: Segmentor): Promise<TrainingStart> {
   const { experiment, engine, initialWeights: given, note } = options;
-  const { pretrained } = experiment.model;
+  const pretrained = backboneOf(experiment.model);
   segmentor.initialise(experiment.seed, pretrained !== null || given !== undefined);
   if (given === undefined) {
     return pretrained === null ? {} : { backbone: await startFromBackbone(options, segmentor, pretrained) };

@@ -1,5 +1,6 @@
 import { type Backbone, findBackbone, loadBackbones } from '../recipe/backbones.js';
-import { selectRow, selectRows, tablesOf } from '../recipe/select.js';
+import { BACKBONE_LINK } from '../recipe/experiment.js';
+import { selectRow, tablesOf } from '../recipe/select.js';
 import type { Row } from '../recipe/tables.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, sha256File } from '../support/files.js';
@@ -8,8 +9,8 @@ import { type FileRequest, fileOf, weightsRequest } from './published.js';
 /** The request for a published backbone. */
 export function backboneRequest({ name, link, alternatives }: Backbone): FileRequest {
   const [wanted, ...others] = [link, ...alternatives].map((url) => fileOf(url)!);
-  const row = selectRows({ all: true }).find(({ recipe }) => recipe.model.pretrained === name);
-  const command = row === undefined ? null : `fcn weights fetch ${row.id} --backbone`;
+  // A link is one of the user's own recipe, which alone names it. Which of the published ones a file is, its hash says.
+  const command = BACKBONE_LINK.test(name) ? null : 'fcn weights fetch --backbones';
   return { subject: `the backbone ${name}`, owner: { backbone: name }, files: [wanted!, ...others], command };
 }
 

@@ -18,6 +18,11 @@ test('a command is suggested with more flags; one that may be given only once is
     command(['--set', 'training.batch=2']),
     'fcn reproduce row --set width=4 --engine wasm --dry-run --set training.batch=2',
   );
+  t.is(
+    command(['--set', 'model.width=16', '--set', 'depth=18']),
+    'fcn reproduce row --engine wasm --dry-run --set model.width=16 --set depth=18',
+    'an override of the same value, too',
+  );
   t.is(command(['--engine', 'tensorflow']), 'fcn reproduce row --set width=4 --dry-run --engine tensorflow');
   t.is(command(['--force']), 'fcn reproduce row --set width=4 --engine wasm --dry-run --force');
   t.is(typed('row', '--force')(['--force']), 'fcn reproduce row --force');

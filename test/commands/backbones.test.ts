@@ -220,7 +220,7 @@ test('weights fetch: --from tells by the hash which file it is; --offline names 
       'error: resnet18_v1c-b5776b93.pth, the backbone open-mmlab://resnet18_v1c, is not in the cache, and --offline ' +
         '(FCN_OFFLINE) forbids fetching it.\n' +
         'next: Get it from https://download.openmmlab.com/pretrain/third_party/resnet18_v1c-b5776b93.pth (its SHA-256 begins ' +
-        'with b5776b93), then run fcn weights fetch fcn_r18-d8_512x1024_80k_cityscapes --backbone --from FILE or put it at ' +
+        'with b5776b93), then run fcn weights fetch --backbones --from FILE or put it at ' +
         `${inside('cache', 'weights', 'resnet18_v1c-b5776b93.pth')}.\n`,
     ),
     backbones.stderr,

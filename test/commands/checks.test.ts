@@ -60,7 +60,7 @@ test.serial('reproduce, train and evaluate name everything that is missing befor
   );
   t.regex(
     stderr,
-    /^error: resnet18_v1c-\w+\.pth, .* Download https:.*\nnext: fcn weights fetch \S+ --backbone --from FILE$/m,
+    /^error: resnet18_v1c-\w+\.pth, .* Download https:.*\nnext: fcn weights fetch --backbones --from FILE\n {2}or: fcn train .* --set pretrained=null$/m,
   );
   t.regex(stderr, /^error: The row needs about .*\nnext: fcn train .* --set training\.batch=6$/m);
   t.regex(stderr, /^error: file\/runs: a part of this path is a file.*\nnext: fcn train .* --runs DIR$/m);

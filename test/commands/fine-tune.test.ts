@@ -52,6 +52,8 @@ test.serial('a command takes weights and recipe from a run, and training starts 
   t.deepEqual(byRun.record.deviations, byFile.record.deviations);
   t.deepEqual([...byRun.record.overrides].sort(), ['batch=2', 'checkpointEvery=1', 'iterations=4', 'width=4']);
   t.is(byRun.record.weights!.sha256, byFile.record.weights!.sha256);
+  t.deepEqual(byRun.record.weights!.trainedBy, { row: ROW, run: name, iteration: bestValidation!.iteration });
+  t.is(byFile.record.weights!.trainedBy, undefined);
 
   const [image] = readdirSync(path.join(cwd, 'data/cityscapes/leftImg8bit/val'), { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.png'))
@@ -85,7 +87,7 @@ test.serial('a command takes weights and recipe from a run, and training starts 
   const anew = await run(...TRAIN, ROW, '--set', `initialWeights=${name}`, '--reset', 'classifier');
   t.regex(
     anew.stderr,
-    /^Initial weights: 130 of 134 parameters from iteration-4\.safetensors\n {2}start anew: decode_head\.conv_seg, auxiliary_head\.conv_seg$/m,
+    /^Initial weights: 130 of 134 tensors from iteration-4\.safetensors\n {2}start anew: decode_head\.conv_seg, auxiliary_head\.conv_seg$/m,
   );
   t.regex(anew.stdout, /Compares with nothing published: .*initialWeights=sha256:[0-9a-f]{16}/);
 
@@ -111,7 +113,7 @@ test.serial('classifiers of another number of classes start anew by themselves',
   t.is(tuned.code, 0, tuned.stderr);
   t.regex(
     tuned.stderr,
-    /^Initial weights: 130 of 134 parameters from iteration-4\.safetensors\n {2}start anew \(another size\): decode_head\.conv_seg, auxiliary_head\.conv_seg$/m,
+    /^Initial weights: 130 of 134 tensors from iteration-4\.safetensors\n {2}start anew \(another size\): decode_head\.conv_seg, auxiliary_head\.conv_seg$/m,
   );
   const kept = path.join(cwd, 'results', 'records');
   const record = readdirSync(kept).find((file) => file.startsWith('camvid'))!;

@@ -21,6 +21,17 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     error: /^error: Unknown row: fcn_r18-d8_512x1024_80k_cityscape\.$/,
     next: new RegExp(`^next: Did you mean ${ROW}\\?`),
   },
+  'a row of which there are only runs': {
+    parameters: ['train', 'known-by-runs', '--runs', 'begun'],
+    error:
+      /^error: known-by-runs is no row of the package, but there are runs of it, such as begun.known-by-runs.two\.$/,
+    next: /^next: Add --file FILE\.yaml, the experiment file that has the row\./,
+  },
+  'no argument where one is needed': {
+    parameters: ['init'],
+    error: /^error: Missing 1 required arg: directory: Folder to write the files to\.$/,
+    next: /^next: See fcn init --help\.$/,
+  },
   'no row': { parameters: ['show'], error: /^error: No row was given\.$/, next: /fcn list/ },
   'an unknown command': {
     parameters: ['reprodcue', ROW],
@@ -176,6 +187,7 @@ async function workplace(t: Parameters<typeof temporaryFolder>[0]): Promise<stri
   writeFileSync(path.join(folder, 'circle.yaml'), 'table: &all { inner: *all }\n');
   writeFileSync(path.join(folder, 'misspelt.yaml'), 'table: Mine\nrowz: []\n');
   mkdirSync(path.join(folder, 'empty-cache'));
+  mkdirSync(path.join(folder, 'begun', 'known-by-runs', 'two'), { recursive: true });
   mkdirSync(path.join(folder, 'broken-results', 'full'), { recursive: true });
   writeFileSync(path.join(folder, 'broken-results', 'full', 'broken.json'), '{}');
   return folder;

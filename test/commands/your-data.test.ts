@@ -71,6 +71,15 @@ test('the same file from elsewhere continues the same run, finds its data and it
   const report = await fcn(['report', 'mine_r18-d8', '--out', 'report'], { cwd: elsewhere, env });
   t.is(report.code, 0, report.stderr);
 
+  // The run has its recipe, and knows where its data was.
+  const evaluate = ['evaluate', '--weights', 'mine_r18-d8', '--set', 'evaluation.limit=1'];
+  const evaluated = await fcn(evaluate, { cwd: elsewhere, env });
+  t.is(evaluated.code, 0, evaluated.stderr);
+  t.regex(evaluated.stdout, /^of {7}mine_r18-d8\/\S+ after iteration 4$/m);
+  t.regex(evaluated.stderr, /\n\nNext:\n {2}fcn report \S+ --out report {2}a page about it\n$/);
+  const nowhere = await fcn([...evaluate, '--data-root', 'data'], { cwd: elsewhere, env });
+  t.regex(nowhere.stderr, /The data root \S+data does not exist/, 'what is given comes first');
+
   // Another description under the same name is another run.
   const dataset = path.join(cwd, 'mine', 'mine.yaml');
   writeFileSync(dataset, readFileSync(dataset, 'utf8').replace('images: images/val', 'images: ./images/val'));

@@ -71,6 +71,11 @@ test('a batch is the same whatever the workers, the prefetch and the start', asy
   const entries = await readSplit(dataset, 'train', dataRoot);
   const here = one[5]!.names.map((name) => entries.find((entry) => entry.name === name)!);
   t.deepEqual(await makeBatch(here, { dataset, recipe: RECIPE, seed: 5 }, 5), { batch: one[5], bad: [] });
+  // In arrays that held another batch, and padding.
+  const used = { images: one[5]!.images.map(() => 7), labels: one[5]!.labels.map(() => 7) };
+  const again = await makeBatch(here, { dataset, recipe: RECIPE, seed: 5 }, 5, used);
+  t.is(again.batch.images, used.images);
+  t.deepEqual(again.batch, one[5]);
 });
 
 test('samples of an evaluation come in order, limited, with every view, and again on a second pass', async (t) => {
@@ -130,6 +135,21 @@ test('a broken file is the error of the batch that needs it, and of every later 
   t.true((await failure()).startsWith(`${entry!.label}: label value 77 at column 5, row 3 is no class of Cityscapes`));
   await writeFile(entry!.label, await encodePng(new Uint8Array(64 * 64), { height: 64, width: 64 }, grey));
   t.regex(await failure(), /is 64×64 pixels, but its image .* is 128×64/);
+});
+
+test('batches in released arrays are the same', async (t) => {
+  const { dataset, dataRoot } = await smallSet(t);
+  // Some samples are smaller than the crop and padded.
+  const recipe = { ...RECIPE, cropHw: [60, 120] as const };
+  const options = { dataset, recipe, dataRoot, seed: 5, batch: 2, startIteration: 0, workers: 1, prefetch: 2 };
+  const expected = await batches(options, 6);
+  const loader = await createTrainingLoader(options);
+  for (const batch of expected) {
+    const read = await loader.next();
+    t.deepEqual(read, batch);
+    loader.release(read);
+  }
+  await loader.close();
 });
 
 test('a split smaller than a batch and a closed loader are errors', async (t) => {

@@ -110,3 +110,9 @@ export function near(
 ): void {
   t.true(Math.abs(value - expected) <= tolerance, `${value} instead of ${expected}`);
 }
+
+/** Whether two arrays have the same bytes; large ones are compared much faster than by an assertion. */
+export function sameBytes(a: ArrayBufferView, b: ArrayBufferView): boolean {
+  const bytes = ({ buffer, byteOffset, byteLength }: ArrayBufferView) => Buffer.from(buffer, byteOffset, byteLength);
+  return bytes(a).equals(bytes(b));
+}

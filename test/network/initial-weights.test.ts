@@ -29,7 +29,7 @@ test('everything of an equal network is loaded; reset leaves out the classifiers
   t.deepEqual([whole.reset, whole.missing, whole.wrongShape, whole.unexpected], [[], [], [], []]);
   t.is(
     formatInitialWeights(whole, 'x.pth', false),
-    `Initial weights: ${specs.length} of ${specs.length} parameters from x.pth`,
+    `Initial weights: ${specs.length} of ${specs.length} tensors from x.pth`,
   );
   const reset = matchInitialWeights(specs, tensorsOf(), true);
   t.deepEqual([...reset.reset].sort(), [...CLASSIFIERS].sort());

@@ -37,6 +37,7 @@ function optionsFor(folder: string, changes: Partial<RunReportOptions> = {}): Ru
     charts: [],
     theme: null,
     dataRoot: folder,
+    isDataRootGiven: true,
     examples: 2,
     warn: (text) => {
       throw new Error(text);

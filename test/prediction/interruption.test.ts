@@ -2,7 +2,6 @@ import path from 'node:path';
 import test from 'ava';
 import { loadDataset } from '../../src/data/description.js';
 import { encodePng } from '../../src/data/png-write.js';
-import type { Predictor } from '../../src/evaluation/inference.js';
 import { predictImages } from '../../src/prediction/predict.js';
 import { ExitCode, InterruptedError } from '../../src/support/errors.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
@@ -21,7 +20,7 @@ test('a prediction ends with the code of what aborted it', async (t) => {
         outputs: { labels: path.join(out, 'labels.png'), overlay: path.join(out, 'overlay.png'), comparison: null },
       },
     ],
-    predictor: { predict: () => t.fail() } as unknown as Predictor,
+    predictor: { atATime: 1, predict: async () => t.fail() as never },
     dataset: await loadDataset('cityscapes'),
     recipe: { imageScaleWh: [8, 4], mode: 'whole', cropHw: null, strideHw: null, ratios: [1], limit: null },
     ratios: [1],

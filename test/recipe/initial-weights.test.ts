@@ -1,5 +1,6 @@
 import path from 'node:path';
 import test from 'ava';
+import { backboneOf, usedValues } from '../../src/recipe/backbones.js';
 import { deviations, hashExperiment, recipeChanges, resolve } from '../../src/recipe/resolve.js';
 import { selectRow } from '../../src/recipe/select.js';
 import { UserError } from '../../src/support/errors.js';
@@ -28,11 +29,24 @@ test('initial weights are a deviation, and a recipe without any is as it was bef
     'initialWeights=some.pth',
     'reset=classifier',
   ]);
-  t.throws(() => resolve({ row: ROW, overrides: ['reset=classifier'] }), {
+  const reset = t.throws(() => resolve({ row: ROW, overrides: ['reset=classifier'] }), {
     instanceOf: UserError,
     message: /model\.reset is classifier, but there are no model\.initialWeights/,
   });
+  t.regex(reset!.next!, /^Add --set initialWeights=FILE or /);
   t.throws(() => resolve({ row: ROW, overrides: ['initialWeights=x', 'reset=backbone'] }), { instanceOf: UserError });
+});
+
+test('initial weights take the place of the backbone, also where values are shown', (t) => {
+  const row = 'fcn_r18-d8_512x1024_80k_cityscapes';
+  const backbone = 'open-mmlab://resnet18_v1c';
+  const plain = resolve({ row });
+  t.is(backboneOf(plain.model), backbone);
+  t.is(usedValues(plain).get('model.pretrained'), backbone);
+  const tuned = resolve({ row, overrides: ['initialWeights=some.pth'] });
+  t.is(backboneOf(tuned.model), null);
+  t.is(usedValues(tuned).get('model.pretrained'), null);
+  t.is(tuned.model.pretrained, backbone, 'the recipe stays what it was, and so does its hash');
 });
 
 test('initial weights in a file: a path is relative to it, published and the name of a run stay', async (t) => {

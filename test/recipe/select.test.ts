@@ -67,7 +67,11 @@ const MISTAKES: readonly [selection: Selection, message: RegExp, next: RegExp][]
     /^\d+ rows have it in their names: '\*fcn_r50\*' means them all\. fcn list/,
   ],
   [{ patterns: ['camvid'] }, /^Unknown row: camvid\.$/, /^Did you mean camvid_r18-d8\? fcn list/],
-  [{ patterns: ['mobilenet'] }, /^Unknown row: mobilenet\.$/, /^fcn list shows all rows\.$/],
+  [
+    { patterns: ['mobilenet'] },
+    /^Unknown row: mobilenet\.$/,
+    /^fcn list shows all rows\. A row of your own .* add --file FILE\.yaml\.$/,
+  ],
   [{ table: 'Cityscape' }, /^Unknown table: Cityscape\.$/, /^Did you mean Cityscapes\?$/],
   [{ table: 'Nothing' }, /^Unknown table: Nothing\.$/, /Cityscapes, ADE20K, Pascal VOC 2012 \+ Aug/],
 ];

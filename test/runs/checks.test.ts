@@ -1,12 +1,24 @@
-import test from 'ava';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { backboneShapes } from '../../src/network/load.js';
 import { resolve } from '../../src/recipe/resolve.js';
 import { formatChecks, groupChecks, refusalOf } from '../../src/runs/checks.js';
 import { checkStart, checkWeights, type InputCheckOptions } from '../../src/runs/input-checks.js';
-import type { RunCheck } from '../../src/runs/run-check.js';
-import { flagsAlone } from '../../src/runs/run-check.js';
+import { failed, flagsAlone, type RunCheck } from '../../src/runs/run-check.js';
+import { UserError } from '../../src/support/errors.js';
+import { saveWeights } from '../../src/weights/convert.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
 const ROWS = ['fcn_r18-d8_512x1024_80k_cityscapes', 'fcn_r50-d8_512x1024_40k_cityscapes', 'camvid_r18-d8'] as const;
+
+/** Until the test ends. */
+function setEnvironment(t: ExecutionContext, values: Readonly<Record<string, string>>): void {
+  const before = { ...process.env };
+  Object.assign(process.env, values);
+  t.teardown(() => {
+    process.env = before;
+  });
+}
 
 const checked = (row: (typeof ROWS)[number], ...checks: RunCheck[]) => ({
   run: { experiment: resolve({ row }), deviations: [] },
@@ -88,13 +100,60 @@ test('a list of checks fits its width, and says whether the runs would start', (
   t.regex(formatChecks([SERIES[2]!], 80), /\n\nNothing is missing: the run would start\.$/);
 });
 
-test.serial('what can be fetched is not missing, unless --offline forbids it', async (t) => {
-  const previous = process.env['FCN_CACHE_DIR'];
-  process.env['FCN_CACHE_DIR'] = await temporaryFolder(t);
-  t.teardown(() => {
-    if (previous === undefined) delete process.env['FCN_CACHE_DIR'];
-    else process.env['FCN_CACHE_DIR'] = previous;
+test('the name of a row is left out at the beginning of a text, and stays in paths and names of runs', (t) => {
+  const text = (message: string) => failed('weights', 'mine', new UserError(message), []).text;
+  t.is(text('mine: no file.'), 'no file.');
+  t.is(text('mine needs 3 GB.'), 'The row needs 3 GB.');
+  const kept = ['runs/mine/20250102/a.pth has nothing.', 'mine:best is no run.', 'mine/20250102 is no run.'];
+  for (const message of kept) t.is(text(message), message);
+});
+
+test('a backbone that does not fit the network is missing, with the width that it needs', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const inputs = { commandWith: flagsAlone, stages: ['train'], offline: false } as unknown as InputCheckOptions;
+  const check = async (...overrides: string[]) =>
+    (await checkStart(resolve({ row: ROWS[0], overrides }), inputs))?.check;
+  const narrow = await check('width=16');
+  t.like(narrow, { name: 'backbone', state: 'missing' });
+  t.regex(
+    narrow!.text,
+    /^open-mmlab:\/\/resnet18_v1c: backbone\.\S+ has shape \[32,3,3,3\], the network needs \[8,3,3,3\]/,
+  );
+  t.is(narrow!.next, '--set width=64\n--set pretrained=FILE\n--set pretrained=null');
+
+  const file = path.join(cwd, 'narrow.safetensors');
+  const tensors = [...backboneShapes(resolve({ row: ROWS[0], overrides: ['width=2'] }).model)].map(
+    ([name, { shape }]) => ({
+      name,
+      dtype: 'float32' as const,
+      shape,
+      data: new Float32Array(shape.reduce((product, size) => product * size, 1)),
+    }),
+  );
+  await saveWeights(file, tensors, {});
+  t.like(await check('width=2', `pretrained=${file}`), { state: 'ok' });
+  const wider = await check('width=4', `pretrained=${file}`);
+  t.like(wider, { state: 'missing', next: '--set pretrained=FILE\n--set pretrained=null' });
+  t.regex(wider!.text, /narrow\.safetensors: backbone\.\S+ has shape/);
+});
+
+test.serial('a backbone is fetched only if training starts from it, and an error says how to do without', async (t) => {
+  const { fetchMissingBackbone } = await import('../../src/runs/fetch.js');
+  setEnvironment(t, { FCN_CACHE_DIR: await temporaryFolder(t), FCN_MIRROR: 'https://127.0.0.1:9' });
+  const { signal } = new AbortController();
+  const options = { offline: false, signal, note: () => {}, display: 'silent' } as const;
+  const fetching = (...overrides: string[]) => fetchMissingBackbone(resolve({ row: ROWS[0], overrides }), options);
+  await t.notThrowsAsync(fetching('initialWeights=some.pth'));
+  await t.notThrowsAsync(fetching('pretrained=null'));
+  const error = await t.throwsAsync(fetching(), {
+    instanceOf: UserError,
+    message: /resnet18_v1c cannot be fetched\. Cannot reach/,
   });
+  t.regex(error!.next!, /--backbones --from FILE or put it at .*\. --set pretrained=null trains without it/);
+});
+
+test.serial('what can be fetched is not missing, unless --offline forbids it', async (t) => {
+  setEnvironment(t, { FCN_CACHE_DIR: await temporaryFolder(t) });
   const experiment = resolve({ row: ROWS[0] });
   const options = { commandWith: flagsAlone, weights: 'published' } as const;
   const check = async (offline: boolean) => {
@@ -111,7 +170,7 @@ test.serial('what can be fetched is not missing, unless --offline forbids it', a
   const [backbone, weights] = await check(true);
   t.like(backbone, {
     state: 'missing',
-    next: 'fcn weights fetch fcn_r18-d8_512x1024_80k_cityscapes --backbone --from FILE',
+    next: 'fcn weights fetch --backbones --from FILE\n--set pretrained=null',
   });
   t.like(weights, { state: 'missing', next: `fcn weights fetch ${ROWS[0]} --from FILE` });
   t.regex(weights!.text, /forbids fetching it\. Download https:/);

@@ -25,3 +25,23 @@ test('a GPU that the installed engine does not compute on is said, with the comm
   t.notRegex(formatDoctor(report([GPU], 'fp16')), /install --gpu/);
   t.notRegex(formatDoctor(report([], 'bf16')), /install --gpu/);
 });
+
+test('what is missing is said with the commands that make it', (t) => {
+  const missing = {
+    id: 'camvid',
+    name: 'CamVid',
+    folder: 'data/camvid',
+    images: {},
+    expected: {},
+    classes: 11,
+    isUnconfirmed: false,
+    synthetic: false,
+  };
+  const dataset = { ...missing, present: false, unfinished: false, problem: 'There is none.', next: null };
+  const found = { ...dataset, present: true, problem: null };
+  t.regex(
+    formatDoctor({ ...report([], null), datasets: [dataset] }),
+    /✗ camvid missing\n {4}fcn datasets prepare NAME .*\n {4}fcn datasets generate NAME .*\n {4}fcn init /,
+  );
+  t.notRegex(formatDoctor({ ...report([], null), datasets: [found] }), /fcn datasets/);
+});

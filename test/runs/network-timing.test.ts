@@ -5,7 +5,7 @@ import { startEngine } from '../../src/engines/selection.js';
 import type { Experiment } from '../../src/recipe/experiment.js';
 import { resolve } from '../../src/recipe/resolve.js';
 import { captureEnvironment } from '../../src/records/environment.js';
-import { KeptTimings, type Measurement } from '../../src/runs/kept-timings.js';
+import { type KeptTiming, KeptTimings } from '../../src/runs/kept-timings.js';
 import { NetworkTimer } from '../../src/runs/network-timing.js';
 import { flopsOfPass } from '../../src/runs/timing-sizes.js';
 import { trainingMemory } from '../../src/training/step.js';
@@ -79,7 +79,7 @@ test.serial(
     const environment = await captureEnvironment(await startEngine({ engine: 'wasm' }));
     const keys: string[] = [];
     /** A fixed second and a second an operation at each size, and repetitions from a tenth less to a tenth more. */
-    const measured = (gflops: number): Measurement => ({
+    const measured = (gflops: number): KeptTiming => ({
       gflops,
       setUpSeconds: 4,
       sizes: [100, 300].map((flops) => ({ flops, seconds: [0.9, 1, 1.1].map((part) => part * (1 + flops)) })),
@@ -125,7 +125,7 @@ test.serial('why a measurement cannot be kept is said', async (t) => {
   const engine = await startEngine({ engine: 'wasm' });
   const kept = await KeptTimings.open(await captureEnvironment(engine));
   writeFileSync(cache, 'A file where the folder would be.');
-  const slow: Measurement = { gflops: 1, setUpSeconds: 0, sizes: [{ flops: 1, seconds: [1] }] };
+  const slow: KeptTiming = { gflops: 1, setUpSeconds: 0, sizes: [{ flops: 1, seconds: [1] }] };
   t.regex((await kept.tryToAdd('key', slow))!, /timings\.json/);
 });
 

@@ -4,6 +4,8 @@ import test, { type ExecutionContext } from 'ava';
 import { writeRecord } from '../../src/records/record.js';
 import { RunCatalogue } from '../../src/runs/catalogue.js';
 import { writeDescription } from '../../src/runs/directory.js';
+import { inspectRun } from '../../src/runs/inspect.js';
+import { formatRun } from '../../src/runs/list.js';
 import {
   findRunDirectories,
   findRunDirectory,
@@ -15,7 +17,7 @@ import {
 import { UserError } from '../../src/support/errors.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
 import { makeRecord } from '../helpers/record.js';
-import { writeRun } from '../helpers/runs.js';
+import { catalogueOf, logLine, writeRun } from '../helpers/runs.js';
 
 const [A, B] = ['camvid_r18-d8', 'fcn_r18-d8_769x769_80k_cityscapes'];
 
@@ -159,9 +161,33 @@ test('the newest run of a row is the one that was begun last, whatever the clock
   t.is((await findRunDirectory(runs, '20250101')).id, '20250101-a', 'but its run can be named');
 });
 
+test('a row means the newest of its runs that train, not an evaluation of one', async (t) => {
+  const root = await temporaryFolder(t);
+  const places = { runs: path.join(root, 'runs'), results: path.join(root, 'results') };
+  const stages = (stage: 'train' | 'evaluate') => [{ stage, startedAt: '2025-01-02T03:04:05.000Z', seconds: 1 }];
+  const trainedBy = { row: A, run: '20250102-bbbbbbbb', iteration: 40 };
+  const weights = { file: 'iteration-40.safetensors', sha256: 'ab'.repeat(32), source: 'given', trainedBy } as const;
+  await writeRun(places.runs, { row: A }, { run: '20250101-aaaaaaaa', stages: stages('train') }, [logLine(1)]);
+  await writeRun(places.runs, { row: A }, { run: '20250102-bbbbbbbb', stages: stages('train') }, [logLine(1)]);
+  const startedAt = '2025-01-09T03:04:05.000Z';
+  const evaluation = { run: '20250109-cccccccc', startedAt, stages: stages('evaluate'), weights };
+  const { directory } = await writeRun(places.runs, { row: A }, evaluation, []);
+  t.is((await findRunDirectory(places.runs, A)).id, '20250102-bbbbbbbb');
+  t.is((await catalogueOf(places).findOne(A)).id, '20250102-bbbbbbbb');
+  t.is((await findRunDirectory(places.runs, undefined)).id, '20250109-cccccccc', 'without a name, the newest of all');
+  t.deepEqual((await inspectRun(directory)).trainedBy, trainedBy);
+  t.regex(
+    formatRun(await inspectRun(directory), null, [], 80),
+    /^weights {4}of \S+\/20250102-bbbbbbbb after iteration 40$/m,
+  );
+  const error = await t.throwsAsync(catalogueOf(places).findOne(`${A}:best`), { instanceOf: UserError });
+  t.regex(error!.message, /names the best weights of a run, but a run is wanted here\./);
+  t.is(error!.next, `Give ${A}.`);
+});
+
 test('between rows and kept records, the clock says which is the newest', (t) => {
   const run = (row: string, id: string, startedAt: string, number: number, directory: string | null): NamedRun => {
-    return { row, id, startedAt, number, directory };
+    return { row, id, startedAt, number, directory, trains: true };
   };
   const first = run(A, '2', '2025-01-01', 2, `runs/${A}/2`);
   const setBack = run(A, '1', '2025-01-09', 1, `runs/${A}/1`);

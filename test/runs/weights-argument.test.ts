@@ -1,7 +1,9 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { findWeights, findWeightsFile } from '../../src/runs/weights-argument.js';
+import { OverridesNeeded } from '../../src/recipe/overrides.js';
+import { resolve } from '../../src/recipe/resolve.js';
+import { findWeights, findWeightsFile, requireInitialWeights } from '../../src/runs/weights-argument.js';
 import { UserError } from '../../src/support/errors.js';
 import { writeSnapshot } from '../../src/training/checkpoint.js';
 import { markBest } from '../../src/training/checkpoint-folder.js';
@@ -41,7 +43,7 @@ const file = (folder: string, iteration: number) => path.join(folder, `iteration
 test('weights are a file, published, or a checkpoint of a run in any form that names one', async (t) => {
   const { root, runs, old, folder } = await prepared(t);
   const found = async (given: string) => (await findWeights(given, runs)).file;
-  t.deepEqual(await findWeights('published', runs), { file: 'published', run: null, described: null });
+  t.deepEqual(await findWeights('published', runs), { file: 'published', run: null, trainedBy: null, described: null });
   const last = [
     '20250102-000000-bbbbbbbb',
     `${ROW}/20250102`,
@@ -54,7 +56,8 @@ test('weights are a file, published, or a checkpoint of a run in any form that n
   }
   t.is(await found(`${ROW}:best`), file(folder, 40), 'of a row: its newest run with checkpoints');
   t.is(await found('20250101'), file(old, 10));
-  const { run, described } = await findWeights(`${ROW}/20250102:best`, runs);
+  const { run, trainedBy, described } = await findWeights(`${ROW}/20250102:best`, runs);
+  t.deepEqual(trainedBy, { row: ROW, run: '20250102-000000-bbbbbbbb', iteration: 40 });
   t.like(run, { row: ROW, id: '20250102-000000-bbbbbbbb' });
   t.is(described, `Weights: ${ROW}/20250102-000000-bbbbbbbb\n  iteration 40 of 4000 (best, mIoU 31.20)`);
 
@@ -77,11 +80,33 @@ test('a name that means several runs, or a checkpoint that is not there, is an e
     'whoever reads it says that it is missing',
   );
   t.regex(await message('camvid_r81-d8'), /^camvid_r81-d8 is no file\. No run is called camvid_r81-d8 under/);
-  t.deepEqual(await findWeights(root, runs), { file: root, run: null, described: null }, 'a folder that is no run');
+  t.deepEqual(
+    await findWeights(root, runs),
+    { file: root, run: null, trainedBy: null, described: null },
+    'a folder that is no run',
+  );
   t.regex(await message('20250103'), /camvid_r18-d8\/20250103-000000-cccccccc has no checkpoint/);
   t.regex(await message('20250101:best'), /has no best checkpoint: none was evaluated during training\.$/);
   writeFileSync(file(folder, 100), 'changed');
   t.regex(await message(ROW), /The checkpoint of iteration 100 of .* cannot be used: .* differs from what was written/);
   rmSync(file(old, 10));
   t.regex(await message('20250101'), /cannot be used: .*iteration-10\.safetensors is missing\./);
+});
+
+test('initial weights of a row, or of another size of the network, are an error that names the run and the change', async (t) => {
+  const { runs } = await prepared(t);
+  const stages = ['train'] as const;
+  const from = async (...overrides: string[]) =>
+    (await t.throwsAsync(requireInitialWeights(resolve({ row: ROW, overrides }), { stages, runs }), {
+      instanceOf: OverridesNeeded,
+    }))!;
+  const ofRow = await from(`initialWeights=${ROW}:best`);
+  t.regex(ofRow.message, /^model\.initialWeights is camvid_r18-d8:best, the newest run of that name: /);
+  t.is(ofRow.next, `Add --set initialWeights=${ROW}/20250102-000000-bbbbbbbb:best.`);
+  const narrow = await from('initialWeights=20250102-000000-bbbbbbbb', 'width=16');
+  t.is(
+    narrow.message,
+    `None of the weights of ${ROW}/20250102-000000-bbbbbbbb fit: the run has width=64, this recipe width=16.`,
+  );
+  t.deepEqual(narrow.overrides, ['width=64']);
 });

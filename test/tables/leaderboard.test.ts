@@ -15,7 +15,7 @@ const mIoU = (value: number) => ({ memoryGB: null, fps: null, mIoU: value, mIoUM
 function knownRun(letter: string, options: ResolveOptions, changes: Partial<RunRecord> = {}): KnownRun {
   const record = makeRecord(options, { run: `20250102-030405-${letter}0000000`, ...changes });
   const { row, run: id, experiment, environment, exitReason: state, startedAt } = record;
-  const nothing = { number: 0, directory: null, log: [], validation: [] };
+  const nothing = { number: 0, trains: true, directory: null, log: [], validation: [] };
   return { row, id, experiment, environment, state, startedAt, record, file: `${letter}.json`, ...nothing };
 }
 

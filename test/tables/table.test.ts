@@ -3,6 +3,7 @@ import { loadTables } from '../../src/recipe/tables.js';
 import { whyNotComparable } from '../../src/records/comparability.js';
 import type { RunRecord } from '../../src/records/record.js';
 import type { Figure } from '../../src/records/verdict.js';
+import { markNotes, marksOf } from '../../src/tables/cell.js';
 import { makeReport } from '../../src/tables/table.js';
 import { near } from '../helpers/numeric.js';
 import { makeRecord } from '../helpers/record.js';
@@ -128,6 +129,19 @@ test('a training stands in a cell before what was merely evaluated, however new 
   const evaluated = makeRecord({ row: ROW }, { run: 'given', figures: { ...nothing, mIoU: 80 }, weights });
   t.like(cell([trained, evaluated], 'mIoU'), { run: 'trained', givenWeights: false });
   t.like(cell([evaluated], 'mIoU'), { run: 'given', reproduced: 80, givenWeights: true });
+});
+
+test('weights of a run have a mark of their own, and stand in a cell only where no training does', (t) => {
+  const trainedBy = { row: ROW, run: 'trained', iteration: 40 };
+  const weights = { file: 'a.safetensors', sha256: 'cd'.repeat(32), source: 'given', trainedBy } as const;
+  const trained = makeRecord({ row: ROW }, { run: 'trained', figures });
+  const evaluated = makeRecord({ row: ROW }, { run: 'evaluated', figures: { ...figures, mIoU: 80 }, weights });
+  t.like(cell([trained, evaluated], 'mIoU'), { run: 'trained', givenWeights: false });
+  const alone = cell([evaluated], 'mIoU');
+  t.like(alone, { givenWeights: true, weightsOf: `${ROW}/trained after iteration 40` });
+  t.is(marksOf(alone), '¶');
+  t.deepEqual(markNotes([alone]), ['¶ Evaluated with weights that another run trained here.']);
+  t.is(marksOf(cell([evaluated], 'fps')), '');
 });
 
 test('a run that was resumed with changes is marked', (t) => {

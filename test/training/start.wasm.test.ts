@@ -37,7 +37,7 @@ test('initial weights replace what the seed draws, except the classifiers that s
   const { initialWeights: fitted } = await startTraining(options, second);
   t.regex(
     notes.join(),
-    /^Initial weights: 130 of 134 parameters from iteration-0\.safetensors\n {2}start anew: decode_head/,
+    /^Initial weights: 130 of 134 tensors from iteration-0\.safetensors\n {2}start anew: decode_head/,
   );
   t.like(fitted, {
     file: path.basename(file),

@@ -38,6 +38,11 @@ export default class DatasetsVerify extends BaseCommand {
     );
     this.print(formatDatasetVerification(verification));
     if (verification.problems.length > 0) process.exitCode = ExitCode.failed;
+    else {
+      const { file, 'data-root': root } = flags;
+      const where = file === undefined ? (this.isGiven('data-root') ? ['--data-root', root] : []) : ['--file', file];
+      await this.suggest(({ stepsAfterVerification }) => stepsAfterVerification(args.name, where, file));
+    }
     return verification;
   }
 }

@@ -20,7 +20,8 @@ export default class RunsShow extends BaseCommand {
     const { formatRun } = await import('../../runs/list.js');
     const { formatClasses } = await import('../../records/class-evaluation.js');
     const { outputWidth } = await import('../../terminal/layout.js');
-    const reader = await findRunDirectory(flags.runs, args.run);
+    // RUN:best and RUN:last name weights of the run.
+    const reader = await findRunDirectory(flags.runs, args.run?.replace(/:(best|last)$/, ''));
     const run = await inspectRun(reader.folder);
     const names = await readdir(run.folder).catch((error) => {
       throw explainFileError(error, run.folder, 'read');

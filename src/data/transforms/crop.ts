@@ -4,21 +4,24 @@ import { resizeNearest } from './resize.js';
 /** Boxes whose labels are checked; the next one is taken unchecked. */
 const CHECKED_BOXES = 10;
 
-/** Whether the labels hold several classes and the largest covers less than `maximumRatio` of the labelled pixels. */
-function isVaried(labels: LabelMap, maximumRatio: number): boolean {
-  const counts = new Uint32Array(256);
-  for (const value of labels.data) counts[value]!++;
-  counts[IGNORE_INDEX] = 0;
+/** Whether several of the 256 training ids occur and the most frequent covers less than `maximumRatio` of the labelled pixels. */
+function isVaried(counts: Uint32Array, maximumRatio: number): boolean {
   let classes = 0;
   let labelled = 0;
   let largest = 0;
-  for (const count of counts) {
-    if (count === 0) continue;
+  for (const [id, count] of counts.entries()) {
+    if (count === 0 || id === IGNORE_INDEX) continue;
     classes++;
     labelled += count;
     if (count > largest) largest = count;
   }
   return classes > 1 && largest / labelled < maximumRatio;
+}
+
+function countIds(labels: LabelMap): Uint32Array {
+  const counts = new Uint32Array(256);
+  for (const id of labels.data) counts[id]!++;
+  return counts;
 }
 
 interface CropRule {
@@ -27,19 +30,20 @@ interface CropRule {
   readonly maximumRatio: number;
 }
 
+/** Returns a uniform integer in [0, margin]; `axisDraw` counts the draws: rows, then columns. */
+type CropDraw = (axisDraw: number, margin: number) => number;
+
 /**
  * Chooses where to crop an image resized to `size`. Draws up to ten boxes until the labels in one are varied enough, and otherwise
  * takes the eleventh unchecked.
- * @param labels In their own size, not yet resized.
- * @param draw Returns a uniform integer in [0, margin]; `axisDraw` counts the draws: rows, then columns.
- * @returns The box and the resized labels in it.
+ * @param countsIn How often each training id occurs in a box.
  */
-export function chooseCrop(
-  labels: LabelMap,
+export function chooseBox(
   size: Size,
   { cropHw, maximumRatio }: CropRule,
-  draw: (axisDraw: number, margin: number) => number,
-): { box: Box; labels: LabelMap } {
+  draw: CropDraw,
+  countsIn: (box: Box) => Uint32Array,
+): Box {
   const marginRows = Math.max(size.height - cropHw[0], 0);
   const marginColumns = Math.max(size.width - cropHw[1], 0);
   for (let attempt = 0; ; attempt++) {
@@ -49,11 +53,28 @@ export function chooseCrop(
     const height = Math.min(cropHw[0], size.height - top);
     const width = Math.min(cropHw[1], size.width - left);
     const box = { top, left, height, width };
-    const cropped = resizeNearest(labels, size, box);
-    if (maximumRatio >= 1 || attempt === CHECKED_BOXES || isVaried(cropped, maximumRatio)) {
-      return { box, labels: cropped };
-    }
+    if (maximumRatio >= 1 || attempt === CHECKED_BOXES || isVaried(countsIn(box), maximumRatio)) return box;
   }
+}
+
+/**
+ * Chooses a box as `chooseBox` does.
+ * @param labels In their own size, not yet resized.
+ * @returns The box and the resized labels in it.
+ */
+export function chooseCrop(
+  labels: LabelMap,
+  size: Size,
+  rule: CropRule,
+  draw: CropDraw,
+): { box: Box; labels: LabelMap } {
+  let last: { readonly box: Box; readonly labels: LabelMap } | null = null;
+  const crop = (box: Box): LabelMap => {
+    if (last?.box !== box) last = { box, labels: resizeNearest(labels, size, box) };
+    return last.labels;
+  };
+  const box = chooseBox(size, rule, draw, (tried) => countIds(crop(tried)));
+  return { box, labels: crop(box) };
 }
 
 /** Mirrors rows left to right, in place: `data` is [height, width, channels]. */

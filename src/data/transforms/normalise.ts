@@ -10,14 +10,15 @@ function channelTable(channel: 0 | 1 | 2): Float32Array {
   return Float32Array.from({ length: 256 }, (_, value) => Math.fround(value - MEAN_RGB[channel]) * factor);
 }
 
-const TABLES = [channelTable(0), channelTable(1), channelTable(2)] as const;
+/** The normalised value of each byte, for each channel. */
+export const NORMALISED = [channelTable(0), channelTable(1), channelTable(2)] as const;
 
 /**
  * Writes (v − mean)/std of an RGB image into the top left of a [height, width, 3] target that starts at `offset` and
  * is `targetWidth` pixels wide. Leaves the rest of the target as it is: padding is 0 *after* normalising.
  */
 export function normaliseInto(image: RgbImage, target: Float32Array, offset = 0, targetWidth = image.width): void {
-  const [red, green, blue] = TABLES;
+  const [red, green, blue] = NORMALISED;
   const { data, height, width } = image;
   let from = 0;
   for (let y = 0; y < height; y++) {

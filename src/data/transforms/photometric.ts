@@ -48,7 +48,7 @@ export function drawPhotometric(draws: Draws, position: number): PhotometricStep
 }
 
 /** v·factor + shift for every byte v: in float32, clipped to a byte, truncated. */
-function affineTable(factor: number, shift: number): Uint8Array {
+export function affineTable(factor: number, shift: number): Uint8Array {
   const { fround } = Math;
   return Uint8Array.from({ length: 256 }, (_, value) => {
     const result = fround(fround(value * fround(factor)) + fround(shift));
@@ -127,8 +127,8 @@ export function rgbToHsv(pixels: Uint8Array): void {
   }
 }
 
-/** Columns that OpenCV's vector code converts at a time. */
-const VECTOR_COLUMNS = 64;
+/** OpenCV's vector code converts 64 columns at a time. It cuts off what it converts; the rest of a row is rounded. */
+export const truncatedColumns = (rowLength: number): number => rowLength - (rowLength % 64);
 
 /** Of each hue: the channels (red 0, green 1, blue 2) with the largest, the middle and the smallest value. */
 const LARGEST = new Uint8Array(180);
@@ -154,14 +154,9 @@ const UNIT = Float32Array.from({ length: 256 }, (_, i) => Math.fround(i * BYTE_T
 /**
  * Converts HSV pixels to RGB, in place: `pixels` is [rows, rowLength, 3].
  *
- * OpenCV truncates the result in its vector code and rounds it in the scalar code that takes the rest of each row, so
- * the first `truncatedColumns` of a row are truncated.
+ * The first `truncated` columns of a row are truncated, the others rounded.
  */
-export function hsvToRgb(
-  pixels: Uint8Array,
-  rowLength: number,
-  truncatedColumns = rowLength - (rowLength % VECTOR_COLUMNS),
-): void {
+export function hsvToRgb(pixels: Uint8Array, rowLength: number, truncated = truncatedColumns(rowLength)): void {
   const { fround } = Math;
   for (let row = 0; row < pixels.length; row += rowLength * 3) {
     for (let column = 0; column < rowLength; column++) {
@@ -173,7 +168,7 @@ export function hsvToRgb(
       const middle = fround(largest * fround(1 - saturation * MIDDLE_WEIGHT[hue]!));
       const smallest = fround(largest * fround(1 - saturation));
       // A float32 sum with 2^23 is an integer: this rounds, ties to even. Without it, the fraction is cut off.
-      const rounding = column < truncatedColumns ? 0 : ROUND_TO_INTEGER;
+      const rounding = column < truncated ? 0 : ROUND_TO_INTEGER;
       pixels[i + LARGEST[hue]!] = fround(fround(largest * 255) + rounding) - rounding;
       pixels[i + MIDDLE[hue]!] = fround(fround(middle * 255) + rounding) - rounding;
       pixels[i + SMALLEST[hue]!] = fround(fround(smallest * 255) + rounding) - rounding;

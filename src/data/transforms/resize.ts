@@ -25,7 +25,7 @@ interface Taps {
 }
 
 /** Taps of `count` output pixels from `start` on, along an axis of `source` pixels resized to `target`. */
-function linearTaps(source: number, target: number, start: number, count: number): Taps {
+export function linearTaps(source: number, target: number, start: number, count: number): Taps {
   const low = new Int32Array(count);
   const lowWeight = new Int32Array(count);
   const highWeight = new Int32Array(count);
@@ -45,7 +45,7 @@ function linearTaps(source: number, target: number, start: number, count: number
  * Columns as byte offsets of RGB pixels. Outside the source, the outermost pixel gets the whole weight. (Rows keep their weights,
  * and only the row numbers are clipped.)
  */
-function columnTaps(
+export function columnTaps(
   source: number,
   target: number,
   start: number,
@@ -67,6 +67,10 @@ function columnTaps(
 }
 
 /** If both sides are halved exactly, OpenCV takes the mean of 2×2 pixels instead of interpolating. */
+export function isHalf(source: Size, target: Size): boolean {
+  return source.height === target.height * 2 && source.width === target.width * 2;
+}
+
 function resizeByHalf(image: RgbImage, window: Box): RgbImage {
   const { data, width } = image;
   const result = new Uint8Array(window.height * window.width * 3);
@@ -90,7 +94,7 @@ function resizeByHalf(image: RgbImage, window: Box): RgbImage {
  * image, are computed and returned.
  */
 export function resizeBilinear(image: RgbImage, size: Size, window: Box = wholeBox(size)): RgbImage {
-  if (image.height === size.height * 2 && image.width === size.width * 2) return resizeByHalf(image, window);
+  if (isHalf(image, size)) return resizeByHalf(image, window);
   const { data } = image;
   const stride = image.width * 3;
   const columns = columnTaps(image.width, size.width, window.left, window.width);
@@ -138,7 +142,7 @@ export function resizeBilinear(image: RgbImage, size: Size, window: Box = wholeB
 }
 
 /** Source index of each of `count` output pixels from `start` on: rounded down. */
-function nearestIndices(source: number, target: number, start: number, count: number): Int32Array {
+export function nearestIndices(source: number, target: number, start: number, count: number): Int32Array {
   const scale = 1 / (target / source);
   return Int32Array.from({ length: count }, (_, i) => Math.min(Math.floor((start + i) * scale), source - 1));
 }

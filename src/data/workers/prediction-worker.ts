@@ -1,7 +1,7 @@
 import { workerData } from 'node:worker_threads';
 import { decodeAnyRgb } from '../decode.js';
 import type { ImageView, RgbImage } from '../image.js';
-import { makeView } from '../samples.js';
+import { makeViews } from '../samples.js';
 import { serve } from './pool.js';
 
 export interface PredictionWorkerData {
@@ -20,7 +20,7 @@ serve<string, PredictionSample>(async (file) => {
   const { height, width, data } = await decodeAnyRgb(file);
   // A decoder's buffer may be part of a larger one, which cannot be transferred.
   const image = { height, width, data: Uint8Array.from(data) };
-  const views = ratios.map((ratio) => makeView(image, imageScaleWh, ratio));
+  const views = makeViews(image, imageScaleWh, ratios);
   const buffers = [image.data, ...views.map((view) => view.image)].map(({ buffer }) => buffer as ArrayBuffer);
   return { result: { image, views }, transfer: buffers };
 });

@@ -53,6 +53,7 @@ export async function startTensorflow(folder: string, deterministic: boolean): P
     native,
     device,
     isNative: true,
+    usesOneThread: false,
     isOutOfMemory: saysOutOfMemory,
     addressableBytes: null,
     withShapes: (work) => {

@@ -1,6 +1,6 @@
 import { loadTables, type Table } from '../../recipe/tables.js';
 import { dependsOnHardware, FIGURES, type Figure, measuredOn, recipeKey, type Verdict } from '../../records/verdict.js';
-import { type Cell, makeCell } from '../../tables/cell.js';
+import { type Cell, makeCell, markNotes } from '../../tables/cell.js';
 import { type LogSummary, summarizeLog } from '../../training-logs/summary.js';
 import { findRow, reasonNotComparable } from '../runs/figures.js';
 import { bandAt, type Departure, departures } from './band.js';
@@ -217,7 +217,7 @@ function notesOf(pair: Pair): string[] {
       `The schedules differ (${a.iterations} and ${b.iterations} iterations): curves are compared at the same part of the schedule.`,
     );
   }
-  if (a.givenWeights || b.givenWeights) notes.push('† Evaluated with weights that were given, not trained here.');
+  notes.push(...markNotes([a, b].map((input) => ({ ...input, continued: false }))));
   return [...notes, ...logNotes(pair), ...chanceNotes(pair)];
 }
 

@@ -2,6 +2,7 @@ import { type ClassOrder, sortClasses } from '../../evaluation/class-figures.js'
 import { classEvaluation, formatClasses } from '../../records/class-evaluation.js';
 import { dependsOnHardware, FIGURE_HEADINGS, formatSmallFigure } from '../../records/verdict.js';
 import { withoutNoise } from '../../support/format.js';
+import { marksOf } from '../../tables/cell.js';
 import { type Lines, type Sample, sparkline, TERMINAL_WIDTH, terminalTable, wrap } from '../../terminal/layout.js';
 import { differenceLines, readingNotes } from '../../training-logs/format.js';
 import { downsample } from '../charts/svg.js';
@@ -38,12 +39,13 @@ function formatRemark({ figure, verdict, sameHardware, significance, ratio }: Fi
   ].join(', ');
 }
 
-function figuresTable({ figures }: Comparison): string[] {
+function figuresTable({ a, b, figures }: Comparison): string[] {
   if (figures.length === 0) return [];
+  const mark = (input: ComparisonInput) => ` ${marksOf({ ...input, continued: false })}`;
   const body = figures.map((one) => [
     FIGURE_HEADINGS[one.figure],
-    `${formatSmallFigure(one.a)}${one.givenWeights.a ? ' †' : ''}`,
-    `${formatSmallFigure(one.b)}${one.givenWeights.b ? ' †' : ''}`,
+    `${formatSmallFigure(one.a)}${one.givenWeights.a ? mark(a) : ''}`,
+    `${formatSmallFigure(one.b)}${one.givenWeights.b ? mark(b) : ''}`,
     one.difference === null ? '–' : signed(one.difference),
     formatRemark(one),
   ]);

@@ -1,3 +1,4 @@
+import { usedValues } from '../../recipe/backbones.js';
 import { recipeValues } from '../../recipe/overrides.js';
 import { loadTables, type Row } from '../../recipe/tables.js';
 import { environmentEntries, hardwareName } from '../../records/environment.js';
@@ -5,6 +6,7 @@ import type { RunRecord } from '../../records/record.js';
 import { type Figure, newestOfEachSeed, recipeKey } from '../../records/verdict.js';
 import { type KnownRun, readRun } from '../../runs/catalogue.js';
 import { UserError } from '../../support/errors.js';
+import { weightsMarks } from '../../tables/cell.js';
 import { formatGpus, type LogHeader } from '../../training-logs/header.js';
 import type { PublishedLog } from '../../training-logs/read.js';
 import { loggedFigures, rowOfLog, scheduleOfLog } from '../../training-logs/summary.js';
@@ -37,6 +39,8 @@ export interface ComparisonInput {
   readonly hardware: string | null;
   /** Whether the evaluated weights were given to the run instead of trained by it. */
   readonly givenWeights: boolean;
+  /** The run that trained given weights, and the iteration; absent if they were not given as a run's. */
+  readonly weightsOf?: string;
   /** The row itself, or the row of a log; null if a log does not say. */
   readonly row: Row | null;
   /** Records of the same recipe on the same data: the newest of each seed. The run's own is among them. */
@@ -82,22 +86,24 @@ export function inputOfRun(run: KnownRun, all: readonly KnownRun[]): ComparisonI
   const { experiment, record, environment } = run;
   const evaluation = shownEvaluation(run);
   const key = record === null ? null : recipeKey(record);
+  const weights = weightsMarks(record);
+  const ofRun = weights.weightsOf === undefined ? '' : `, weights of ${weights.weightsOf}`;
   const sameRecipe = all
     .flatMap((known) => known.record ?? [])
     .filter((known) => known.exitReason === 'completed' && key !== null && recipeKey(known) === key);
   return {
     ...EMPTY,
     kind: 'run',
-    label: `${experiment.row} ${run.id} (${experiment.profile}, seed ${experiment.seed}, ${run.state})`,
+    label: `${experiment.row} ${run.id} (${experiment.profile}, seed ${experiment.seed}, ${run.state}${ofRun})`,
     figures: record?.figures ?? EMPTY.figures,
     iterations: experiment.training.iterations,
     curve: curveOf(run.log, experiment.training.iterations),
     accuracy: accuracyOverIterations(run, all).map(({ iteration, mIoU }) => ({ iteration, mIoU: mIoU * 100 })),
     classes: new Map(evaluation?.perClass.flatMap(({ name, iou }) => (iou === null ? [] : [[name, iou * 100]]))),
-    recipe: new Map(recipeValues(experiment)),
+    recipe: usedValues(experiment),
     environment: environmentOfRun(run),
     hardware: hardwareName(environment),
-    givenWeights: record?.weights?.source === 'given',
+    ...weights,
     seeds: newestOfEachSeed(sameRecipe),
     run,
   };

@@ -1,5 +1,6 @@
+import { usedValues } from '../../recipe/backbones.js';
 import type { Experiment, Recipe } from '../../recipe/experiment.js';
-import { applyOverrides, recipeValues } from '../../recipe/overrides.js';
+import { applyOverrides } from '../../recipe/overrides.js';
 import { applyProfile, checkRules } from '../../recipe/profiles.js';
 import { resolveRow } from '../../recipe/resolve.js';
 import { selectRow, selectRows } from '../../recipe/select.js';
@@ -114,7 +115,7 @@ export async function compareRecipes(
   // A run beside its row: both of one profile, so that only what was changed differs.
   const ofSecond = second === undefined ? { profile: a.profile, overrides: changes.overrides } : changes;
   const b = await namedRecipe(second ?? a.row, ofSecond, catalogue);
-  const differences = compareMaps(new Map(recipeValues(a.experiment)), new Map(recipeValues(b.experiment))) ?? [];
+  const differences = compareMaps(usedValues(a.experiment), usedValues(b.experiment)) ?? [];
   return { a, b, differences };
 }
 

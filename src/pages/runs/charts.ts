@@ -23,9 +23,11 @@ export function accuracyOverIterations(run: KnownRun, all: readonly KnownRun[]):
   const points = new Map(run.validation.map(({ iteration, mIoU }) => [iteration, mIoU]));
   const hash = hashExperiment(run.experiment);
   for (const { record, experiment } of trains ? all : []) {
-    const iteration = CHECKPOINT_NAME.exec(record?.weights?.file ?? '')?.[1];
+    const { source, trainedBy, file = '' } = record?.weights ?? {};
+    const iteration = CHECKPOINT_NAME.exec(file)?.[1];
     const evaluation = record?.details.evaluate;
-    if (iteration === undefined || !evaluation || record?.weights?.source !== 'given') continue;
+    if (iteration === undefined || !evaluation || source !== 'given') continue;
+    if (trainedBy !== undefined && (trainedBy.row !== run.row || trainedBy.run !== run.id)) continue;
     if (experiment.row === run.experiment.row && hashExperiment(experiment) === hash) {
       points.set(Number(iteration), evaluation.mIoU);
     }

@@ -13,6 +13,7 @@ import {
   marksOf,
   publishedText,
   resumedWithChanges,
+  weightsMarks,
 } from '../../tables/cell.js';
 import { escapeHtml } from '../../tables/html.js';
 import { type CellContent, htmlTable } from '../markup.js';
@@ -29,8 +30,9 @@ export function runCells({ record }: KnownRun, row: Row | null): RunCells {
 
 /** What decides which marks a run's figures get. */
 function markedBy({ record }: KnownRun, figure?: Figure) {
-  const given = record?.weights?.source === 'given' && (figure === undefined || !dependsOnHardware(figure));
-  return { givenWeights: given, continued: record !== null && resumedWithChanges(record) };
+  const weights = weightsMarks(record);
+  const givenWeights = weights.givenWeights && (figure === undefined || !dependsOnHardware(figure));
+  return { ...weights, givenWeights, continued: record !== null && resumedWithChanges(record) };
 }
 
 function formatRunFigure(run: KnownRun, figure: Figure): string {

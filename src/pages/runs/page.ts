@@ -1,10 +1,10 @@
 import { formatDeviation } from '../../data/markers.js';
-import { recipeValues } from '../../recipe/overrides.js';
+import { usedValues } from '../../recipe/backbones.js';
 import type { Deviation } from '../../recipe/resolve.js';
 import { formatBest, formatCheckpoint, markedCheckpoints } from '../../records/checkpoint-figures.js';
 import { hasPublished, NOTHING_PUBLISHED } from '../../records/comparability.js';
 import { environmentEntries, hardwareName } from '../../records/environment.js';
-import type { RunRecord } from '../../records/record.js';
+import { formatTrainedBy, type RunRecord } from '../../records/record.js';
 import { FIGURE_HEADINGS, FIGURES } from '../../records/verdict.js';
 import type { KnownRun } from '../../runs/catalogue.js';
 import { formatBytes, formatNumber, formatPercent, formatSeconds } from '../../support/format.js';
@@ -63,8 +63,9 @@ function skipped({ record }: KnownRun): string | null {
   return parts.length === 0 ? null : parts.join('; ');
 }
 
-function formatWeights({ file, key, source, sha256 }: NonNullable<RunRecord['weights']>): string {
-  return `${file}${key === undefined ? '' : `, ${key}`} (${source}), SHA-256 ${sha256.slice(0, 12)}…`;
+function formatWeights({ file, key, source, trainedBy, sha256 }: NonNullable<RunRecord['weights']>): string {
+  const origin = trainedBy === undefined ? source : `of ${formatTrainedBy(trainedBy)}`;
+  return `${file}${key === undefined ? '' : `, ${key}`} (${origin}), SHA-256 ${sha256.slice(0, 12)}…`;
 }
 
 function formatData({ id, synthetic, deviations = [], fingerprint }: NonNullable<RunRecord['dataset']>): string {
@@ -249,7 +250,7 @@ function recipeSection({ run, deviations }: Pick<ReportedRun, 'run' | 'deviation
   const all = htmlTable({
     name: 'The whole recipe',
     head: ['Value', 'Here'],
-    body: [...recipeValues(run.experiment)].map(([path, value]) => [
+    body: [...usedValues(run.experiment)].map(([path, value]) => [
       changed.has(path) ? `${path} *` : path,
       formatValue(value),
     ]),

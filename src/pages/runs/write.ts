@@ -1,6 +1,8 @@
 import path from 'node:path';
 import { loadTables, type Table } from '../../recipe/tables.js';
 import { type KnownRun, RunCatalogue } from '../../runs/catalogue.js';
+import { compareStarts, listRuns } from '../../runs/run-names.js';
+import { RunReader } from '../../runs/run-reader.js';
 import { UserError } from '../../support/errors.js';
 import { writeFileAtomic } from '../../support/files.js';
 import { readingNotesOf } from '../../training-logs/format.js';
@@ -29,6 +31,8 @@ export interface RunReportOptions {
   /** Folder of predicted labels, for a single run. */
   readonly predictions?: string;
   readonly dataRoot: string;
+  /** Whether the user said where the data sets are; otherwise a run's own place comes first. */
+  readonly isDataRootGiven: boolean;
   /** How many of the best predictions, and of the worst. Default: 3. */
   readonly examples?: number;
   /** A published training log of the runs' row, drawn with their curves. */
@@ -62,15 +66,18 @@ function commonLossChart(chosen: readonly KnownRun[]): Chart | string | null {
 
 /** @throws UserError if they are not the predictions that the run's figures were counted from. */
 async function runExamples(run: KnownRun, predictions: string, options: RunReportOptions): Promise<Examples> {
-  const { dataRoot, examples: count = 3, signal, warn, onProgress } = options;
+  const { examples: count = 3, signal, warn, onProgress } = options;
   const { evaluate, 'evaluate-ms': multiScale } = run.record?.details ?? {};
   const evaluations = [evaluate, multiScale].filter((evaluation) => evaluation != null);
   if (evaluations.length === 0) {
     warn(`${run.file} has no evaluation: whether the predictions in ${predictions} are of this run cannot be checked.`);
   }
   const skipped = new Set(evaluations.flatMap(({ skippedImages }) => skippedImages));
-  const recorded = evaluations.map(({ confusion }) => confusion);
-  const { experiment } = run;
+  const best = evaluations.flatMap((evaluation) => evaluation.best ?? []);
+  const recorded = [...evaluations, ...best].map(({ confusion }) => confusion);
+  const { experiment, directory } = run;
+  const own = options.isDataRootGiven || directory === null ? null : await new RunReader(directory).dataRoot();
+  const dataRoot = own ?? options.dataRoot;
   return makeExamples({ experiment, dataRoot, predictions, count, skipped, recorded, signal, onProgress });
 }
 
@@ -161,8 +168,8 @@ export async function writeRunReport(options: RunReportOptions): Promise<Written
   const chosen = await catalogue.find(references);
   if (predictions !== undefined && chosen.length !== 1) {
     throw new UserError(
-      `--predictions holds predictions of one run, but ${chosen.length} are chosen.`,
-      'Name one run, by its id or its directory.',
+      `--predictions holds predictions of one run, but ${chosen.length} are chosen: ${listRuns([...chosen].sort(compareStarts).reverse())}.`,
+      'Name the one that made them, the newest first in this list.',
     );
   }
   const tables = loadTables();

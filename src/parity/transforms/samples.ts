@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import type { Dataset } from '../../data/dataset.js';
 import { IGNORE_INDEX, type LabelMap, type RgbImage } from '../../data/image.js';
-import { convertToTrainingIds, makeView } from '../../data/samples.js';
-import { augment } from '../../data/training-samples.js';
+import { convertToTrainingIds, makeView, makeViews } from '../../data/samples.js';
+import { openWorkspace } from '../../data/simd/workspace.js';
+import { augment, augmentInto } from '../../data/training-samples.js';
 import { normalise, normaliseInto } from '../../data/transforms/normalise.js';
 import type { DataRecipe } from '../../recipe/experiment.js';
 import { UserError } from '../../support/errors.js';
@@ -95,7 +96,7 @@ const fullSchema = z.object({
   ),
 });
 
-/** Whole training pipelines: resize, crop, flip, distort, normalise, pad. Samples with an HSV step are checked separately. */
+/** Whole training pipelines: resize, crop, flip, distort, normalise, pad; in JavaScript and with the pixel code. Samples with an HSV step are checked separately. */
 export async function checkTrainingSamples(
   folder: ReferenceFolder,
   findings: Collector,
@@ -119,16 +120,27 @@ export async function checkTrainingSamples(
       categoryMaximumRatio: cat_max_ratio,
       flipProbability: Number(flip),
     };
+    const image = await reference.image(src);
     const labels = await reference.labels(src);
     if (find('LoadAnnotations')?.reduce_zero_label) convertToTrainingIds(labels, ZERO_LABEL, src);
     const draws = tried_offsets_yx.flat();
     const cropDraw = (draw: number) => draws[draw] ?? 0;
     const choices = { ratio, cropDraw, flip, photometric: photo.steps };
-    const sample = augment({ image: await reference.image(src), labels }, recipe, choices);
-    const padded = pad(sample.image, sample.labels, crop_size);
-    const difference = largestDifference(toPlanes(padded.image), folder.floats(img).data);
-    worst[photo.steps.some(usesHsv) ? 'distorted' : 'plain'].add(difference, img);
-    worst.labels.add(largestDifference(padded.labels, labelsOf(folder, seg).data), seg);
+    const sample = augment({ image, labels }, recipe, choices);
+    const made = [pad(sample.image, sample.labels, crop_size)];
+    const workspace = openWorkspace();
+    if (workspace !== null) {
+      const [height, width] = crop_size;
+      const images = new Float32Array(height * width * 3);
+      const ids = new Int32Array(height * width);
+      augmentInto(workspace, { image, labels }, recipe, choices, { images, labels: ids, pixel: 0, height, width });
+      made.push({ image: images, labels: Uint8Array.from(ids) });
+    }
+    for (const padded of made) {
+      const difference = largestDifference(toPlanes(padded.image), folder.floats(img).data);
+      worst[photo.steps.some(usesHsv) ? 'distorted' : 'plain'].add(difference, img);
+      worst.labels.add(largestDifference(padded.labels, labelsOf(folder, seg).data), seg);
+    }
   }
   findings.add('training samples, labels', TOLERANCES.exactLevels, worst.labels);
   if (worst.plain.compared) findings.add('training samples', TOLERANCES.normalised, worst.plain);
@@ -149,19 +161,20 @@ const viewsSchema = z.object({
   cases: z.array(z.object({ ratio: z.number(), size_hw: pair, flip: z.boolean(), img: z.string() })),
 });
 
-/** The inputs of multi-scale + flip inference. */
+/** The inputs of multi-scale + flip inference, in JavaScript and as evaluation makes them. */
 export async function checkTestViews(folder: ReferenceFolder, findings: Collector, reference: TransformReference) {
   const { src, img_scale_wh: scale, cases } = folder.json('cases.json', viewsSchema);
   const image = await reference.image(src);
   const worst = new Worst();
   for (const { ratio, size_hw, flip, img } of cases) {
-    const view = makeView(image, scale, ratio);
-    worst.add(largestDifference([view.height, view.width], size_hw), `${img}: size`);
-    const planes = toPlanes(view.image);
-    if (flip) {
-      for (let row = 0; row < planes.length; row += view.width) planes.subarray(row, row + view.width).reverse();
+    for (const view of [makeView(image, scale, ratio), ...makeViews(image, scale, [ratio])]) {
+      worst.add(largestDifference([view.height, view.width], size_hw), `${img}: size`);
+      const planes = toPlanes(view.image);
+      if (flip) {
+        for (let row = 0; row < planes.length; row += view.width) planes.subarray(row, row + view.width).reverse();
+      }
+      worst.add(largestDifference(planes, folder.floats(img).data), img);
     }
-    worst.add(largestDifference(planes, folder.floats(img).data), img);
   }
   findings.add('test views', TOLERANCES.normalised, worst);
 }

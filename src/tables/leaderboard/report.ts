@@ -43,7 +43,7 @@ async function leaderboardCsv({ runs, columns }: Leaderboard): Promise<string> {
       ...[run.row, run.run, run.state, run.profile, run.seed, run.startedAt],
       ...keys.map(value),
       ...FIGURES.map((figure) => rounded(run.figures[figure])),
-      ...[run.hardware, run.givenWeights ? 'given' : '', run.synthetic ? 'generated' : '', run.file],
+      ...[run.hardware, run.givenWeights ? (run.weightsOf ?? 'given') : '', run.synthetic ? 'generated' : '', run.file],
     ];
   });
   const head = [...facts, ...keys, ...figures, 'hardware', 'weights', 'data', 'record'];
