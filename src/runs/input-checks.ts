@@ -52,12 +52,28 @@ export async function checkDataset(experiment: Experiment, options: InputCheckOp
   // What evaluation during training reads is not part of the run's data set: a run may be resumed without it.
   const all = await orMistake(() => requireDataset(dataset, experiment, reading, options));
   if (all instanceof UserError) return refused(all, await waysToGet(dataset, experiment, all, options));
+  const tooFew = await orMistake(() => requireBatch(dataset, experiment, all!, options));
+  if (tooFew instanceof UserError) {
+    return refused(tooFew, [commandWith(['--set', `training.batch=${all!.images['train']}`], row)]);
+  }
   const bad = await orMistake(() => checkData({ ...options, experiment, stages: reading }));
   if (bad instanceof UserError) {
     return refused(bad, [verification(data.dataset, dataRoot), commandWith(['--skip-bad', 'N'])]);
   }
   const found = reading === stages ? all : await requireDataset(dataset, experiment, stages, options);
   return { check: passed('data', await describe(dataset, all!, dataRoot)), data: found };
+}
+
+/** @throws UserError if training reads fewer images than a batch has. */
+async function requireBatch(
+  dataset: Dataset,
+  { training }: Experiment,
+  { images }: RunData,
+  { stages }: InputCheckOptions,
+): Promise<void> {
+  if (!stages.includes('train')) return;
+  const { assertBatchFits } = await import('../data/loader.js');
+  assertBatchFits(dataset, images['train']!, training.batch);
 }
 
 async function describe(dataset: Dataset, { images, described }: RunData, dataRoot: string): Promise<string> {

@@ -98,12 +98,12 @@ test.serial('a series names each problem once, for all its rows', async (t) => {
 });
 
 test.serial('a row that lacks nothing passes, and rows of a file that lack the same are told so', async (t) => {
-  const cwd = await cityscapesFolder(t);
+  const cwd = await cityscapesFolder(t, 6);
   const content = () => readdirSync(cwd, { recursive: true }).sort();
   const before = content();
   const { code, stdout } = await fcn(['doctor', ROW, '--profile', 'smoke', '--engine', 'wasm'], { cwd });
   t.is(code, 0);
-  t.regex(stdout, /^✓ data {6}Cityscapes \(synthetic\) in data\/cityscapes: 3 train images and 1 val\n {12}image$/m);
+  t.regex(stdout, /^✓ data {6}Cityscapes \(synthetic\) in data\/cityscapes: 4 train images and 2 val\n {12}images$/m);
   t.regex(stdout, /^Nothing is missing: the run would start\.$/m);
   t.deepEqual(content(), before);
 
@@ -115,6 +115,17 @@ test.serial('a row that lacks nothing passes, and rows of a file that lack the s
     wrong.stdout,
     /^✗ data {6}model\.classes is 7, but the data set cityscapes has 19 classes\.\n[\s\S]*--set model\.classes=19$/m,
   );
+  const batch = ['doctor', ROW, '--profile', 'smoke', '--set', 'batch=5', '--engine', 'wasm'];
+  const tooFew = await fcn(batch, { cwd });
+  t.is(tooFew.code, 2);
+  t.regex(
+    tooFew.stdout,
+    /^✗ data {6}The split "train" of Cityscapes has 4 images, too few for a batch\s+of\s+5\.\n[\s\S]*--set training\.batch=4$/m,
+  );
+  const evaluated = await fcn([...batch, '--stage', 'evaluate', '--stage', 'benchmark', '--weights', 'none.pth'], {
+    cwd,
+  });
+  t.regex(evaluated.stdout, /^✓ data {6}Cityscapes/m, 'only training reads batches');
 });
 
 test('flags of a row without a row are refused, and without any, doctor shows the machine', async (t) => {
