@@ -1,6 +1,6 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { AUTO_ENGINE, ENGINE_NAMES } from '../engines/engine.js';
+import { AUTO_ENGINE, CONVOLUTION_MODES, ENGINE_NAMES } from '../engines/engine.js';
 import { CLASS_ORDERS } from '../evaluation/class-figures.js';
 import type { Precision } from '../recipe/experiment.js';
 import { DATA_CHECKS } from '../runs/check-data.js';
@@ -54,6 +54,13 @@ export const deterministic = Flags.boolean({
   summary: 'Compute the same bits in every run on GPUs, too, which is slower; CPUs always do.',
   env: 'FCN_DETERMINISTIC',
 });
+
+export const convolution = Flags.option({
+  summary: '3×3 convolutions: fast, by fewer multiplications where that pays (float32, x86-64 processors), or direct.',
+  env: 'FCN_CONVOLUTION',
+  default: 'fast' as const,
+  options: CONVOLUTION_MODES,
+})();
 
 export const wide = Flags.boolean({
   summary: 'In a terminal, show all columns, with borders, instead of those that fit 80 characters.',
@@ -229,6 +236,7 @@ export const classOrder = Flags.option({
 export const run = {
   engine,
   deterministic,
+  convolution,
   'data-root': dataRoot,
   runs,
   results,

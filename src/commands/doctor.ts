@@ -8,7 +8,7 @@ import { STAGE_NAMES } from '../records/record.js';
 import { ExitCode, UserError } from '../support/errors.js';
 
 export default class Doctor extends BaseCommand {
-  static override summary = 'Show the engines, hardware and data sets of this machine, or all that rows need to run.';
+  static override summary = 'Show engines, hardware and data sets, or all that rows need to run.';
   static override description =
     'With rows, checks everything that fcn reproduce needs: data, backbone, weights, engine, precision, memory, disk, folders. What is ' +
     'missing is listed with the commands that fix it, and the exit code is 2. Writes and fetches nothing.';
@@ -43,6 +43,7 @@ export default class Doctor extends BaseCommand {
     'evaluate-every': flags.evaluateEvery,
     engine: flags.engine,
     deterministic: flags.deterministic,
+    convolution: flags.convolution,
     'data-root': flags.dataRoot,
     runs: flags.runs,
     results: flags.results,
@@ -77,7 +78,7 @@ export default class Doctor extends BaseCommand {
     const { checkRuns, refusalOf } = await import('../runs/checks.js');
     const { formatChecks } = await import('../runs/checks.js');
     const { outputWidth } = await import('../terminal/layout.js');
-    const { table, all, file, profile, seed = 0, engine, deterministic, runs, results, force } = flags;
+    const { table, all, file, profile, seed = 0, engine, deterministic, convolution, runs, results, force } = flags;
     const rows = selectRows({ patterns, table, all, file });
     const weights = flags.weights === undefined ? undefined : (await findWeights(flags.weights, runs)).file;
     requireOneRow(rows, weights);
@@ -95,6 +96,7 @@ export default class Doctor extends BaseCommand {
       keepCheckpoints: flags.keep,
       engine,
       deterministic,
+      convolution,
       runs,
       results,
       force,

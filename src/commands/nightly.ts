@@ -67,6 +67,7 @@ export default class Nightly extends BaseCommand {
       helpValue: 'DIR',
     }),
     engine: flags.engine,
+    convolution: flags.convolution,
     'data-root': flags.dataRoot,
     results: flags.results,
   };
@@ -96,6 +97,7 @@ export default class Nightly extends BaseCommand {
       parts: flags.part ?? NIGHT_PARTS,
       rows: flags.rows ?? [],
       engine: flags.engine,
+      convolution: flags.convolution,
       dataRoot: flags['data-root'],
       work: flags.work,
       signal: this.interruptSignal(),
@@ -118,7 +120,7 @@ export default class Nightly extends BaseCommand {
   }
 }
 
-const MEASURING_FLAGS = ['part', 'rows', 'work', 'engine', 'data-root'];
+const MEASURING_FLAGS = ['part', 'rows', 'work', 'engine', 'convolution', 'data-root'];
 const JUDGING_FLAGS = ['gates', 'history', 'accept', 'summary', 'results', 'whole'];
 
 /** @throws UserError if a given flag would have no effect, or is empty. */

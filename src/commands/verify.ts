@@ -16,6 +16,7 @@ export default class Verify extends BaseCommand {
   ];
   static override flags = {
     engine: flags.engine,
+    convolution: flags.convolution,
     reference: Flags.string({
       summary: 'A larger reference set, instead of that of the package.',
       env: 'FCN_REFERENCE',
@@ -32,6 +33,7 @@ export default class Verify extends BaseCommand {
     const { formatVerification, verify } = await import('../parity/verify.js');
     const found = await verify({
       engine: flags.engine,
+      convolution: flags.convolution,
       reference: flags.reference,
       cases: flags.case,
       signal: this.interruptSignal(),

@@ -12,6 +12,10 @@ export function autoEngine(isTensorflowInstalled: boolean): EngineName {
   return isTensorflowInstalled ? 'tensorflow' : 'wasm';
 }
 
+/** How 3×3 convolutions of stride 1 are computed: with fewer multiplications where that is faster, or with all of them. */
+export const CONVOLUTION_MODES = ['fast', 'direct'] as const;
+export type ConvolutionMode = (typeof CONVOLUTION_MODES)[number];
+
 /** A started engine, which executes tensors. One per process, or per worker thread. */
 export interface Engine {
   readonly name: EngineName;
@@ -24,6 +28,11 @@ export interface Engine {
   readonly deterministic: boolean;
   /** The 16-bit float that its hardware convolves at full rate; null if there is none. */
   readonly halfPrecision: 'fp16' | 'bf16' | null;
+  /**
+   * `fast`: float32 convolutions may be Winograd's, which the engine has operations for; `direct`: it has none, or was asked not to use
+   * them.
+   */
+  readonly convolution: ConvolutionMode;
   /** Whether an error in a computation means that memory ran out. */
   isOutOfMemory(error: Error): boolean;
   /** Whether its convolutions are native code, about ten times as fast as portable code. */

@@ -1,5 +1,12 @@
 import { UserError } from '../support/errors.js';
-import { autoEngine, ENGINE_NAMES, type Engine, type EngineName, EngineUnavailableError } from './engine.js';
+import {
+  autoEngine,
+  type ConvolutionMode,
+  ENGINE_NAMES,
+  type Engine,
+  type EngineName,
+  EngineUnavailableError,
+} from './engine.js';
 import { convolvesBfloat16, listGpus } from './hardware.js';
 import { addonRecipe, findCompiler } from './tensorflow/addon.js';
 import { type InstallManifest, inspectInstall } from './tensorflow/manifest.js';
@@ -126,6 +133,8 @@ interface StartOptions {
   readonly engine?: EngineName | 'auto';
   /** Compute the same bits in every run on GPUs, too, which is slower; CPUs always do. */
   readonly deterministic?: boolean;
+  /** Default: fast, as far as the engine is. */
+  readonly convolution?: ConvolutionMode;
 }
 
 /**
@@ -134,13 +143,13 @@ interface StartOptions {
  * @throws UserError if the engine is unknown, not installed or damaged; Error if another one is running already.
  */
 export async function startEngine(options: StartOptions = {}): Promise<Engine> {
-  const { engine: wanted = 'auto', deterministic = false } = options;
+  const { engine: wanted = 'auto', deterministic = false, convolution = 'fast' } = options;
   if (wanted !== 'auto' && !ENGINE_NAMES.includes(wanted)) {
     throw new UserError(`Unknown engine "${wanted}": expected auto, ${ENGINE_NAMES.join(' or ')}.`);
   }
   if (started === null) {
     const name = wanted === 'auto' ? autoEngine((await tensorflowState()).kind !== 'absent') : wanted;
-    started ??= { name, engine: start(name, deterministic) };
+    started ??= { name, engine: start(name, deterministic, convolution) };
   }
   if (wanted !== 'auto' && wanted !== started.name) {
     throw new Error(`The ${started.name} engine is running: the ${wanted} engine needs a process of its own.`);
@@ -149,25 +158,30 @@ export async function startEngine(options: StartOptions = {}): Promise<Engine> {
   if (deterministic && !engine.deterministic) {
     throw new Error(`The ${engine.name} engine is running: a deterministic one needs a process of its own.`);
   }
+  if (convolution === 'direct' && engine.convolution !== 'direct') {
+    throw new Error(
+      `The ${engine.name} engine is running with fast convolutions: direct ones need a process of its own.`,
+    );
+  }
   return engine;
 }
 
 /** A failed start does not count as the running engine. */
-async function start(name: EngineName, deterministic: boolean): Promise<Engine> {
+async function start(name: EngineName, deterministic: boolean, convolution: ConvolutionMode): Promise<Engine> {
   try {
     if (name === 'wasm') return await (await import('./wasm/start.js')).startWasm();
-    return await startInstalled(deterministic);
+    return await startInstalled(deterministic, convolution);
   } catch (error) {
     started = null;
     throw error;
   }
 }
 
-async function startInstalled(deterministic: boolean): Promise<Engine> {
+async function startInstalled(deterministic: boolean, convolution: ConvolutionMode): Promise<Engine> {
   const state = await tensorflowState();
   switch (state.kind) {
     case 'ready':
-      return (await import('./tensorflow/start.js')).startTensorflow(state.folder, deterministic);
+      return (await import('./tensorflow/start.js')).startTensorflow(state.folder, deterministic, convolution);
     case 'absent':
       throw new UserError(
         'The tensorflow engine is not installed.',

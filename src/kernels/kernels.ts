@@ -56,13 +56,14 @@ export interface ConvolutionKernels {
     filterShape: Shape4D,
     geometry: ConvolutionGeometry,
   ): Tensor4D;
-  /** Convolution, plus bias, and ReLU if `relu`: inference with batch norm folded in. */
+  /** Convolution, plus bias, plus `residual` of the result's shape, and ReLU if `relu`: inference with batch norm folded in. */
   convolutionBias(
     x: Tensor4D,
     filter: Tensor4D,
     bias: Tensor1D,
     geometry: ConvolutionGeometry,
     relu: boolean,
+    residual?: Tensor4D,
   ): Tensor4D;
 }
 

@@ -1,6 +1,5 @@
 import type { Engine } from '../engines/engine.js';
 import { gpuMemoryOfProcess } from '../engines/hardware.js';
-import { createKernels } from '../kernels/create.js';
 import { complexity } from '../network/complexity.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { measureInference, measureTraining } from './measure.js';
@@ -76,13 +75,12 @@ export async function benchmark({
   onProgress,
 }: BenchmarkOptions): Promise<BenchmarkResult> {
   const { evaluation, data, training, benchmark: recipe } = experiment;
-  const kernels = createKernels(engine);
   const sizeHw = benchmarkSize(evaluation);
   const common = { engine, experiment, signal };
   const report = (part: BenchmarkProgress['part'], total: number) => (done: number, seconds: number) =>
     onProgress?.({ part, done, total, seconds });
 
-  const convolutionGflopsBefore = convolutionRate(engine, kernels, training.precision);
+  const convolutionGflopsBefore = convolutionRate(engine, training.precision);
   const inference = await measureInference({
     ...common,
     sizeHw,
@@ -101,7 +99,7 @@ export async function benchmark({
     onRepetition: report('training', recipe.trainingSteps),
   });
   const deviceBytes = engine.device === 'gpu' ? await gpuMemoryOfProcess() : null;
-  const convolutionGflopsAfter = convolutionRate(engine, kernels, training.precision);
+  const convolutionGflopsAfter = convolutionRate(engine, training.precision);
 
   const secondsPerImage = inference.seconds.reduce((sum, seconds) => sum + seconds, 0) / inference.seconds.length;
   const trainingSecondsPerStep = median(steps.seconds);

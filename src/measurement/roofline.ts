@@ -1,6 +1,7 @@
 import type { Batch, ImageView } from '../data/image.js';
 import type { Engine } from '../engines/engine.js';
-import { type Kernels, thenDispose } from '../kernels/kernels.js';
+import { createKernels } from '../kernels/create.js';
+import { thenDispose } from '../kernels/kernels.js';
 import type { Precision } from '../recipe/experiment.js';
 import { Draws, Purpose } from '../support/random.js';
 
@@ -66,11 +67,12 @@ function repeatValues(values: Float32Array | Int32Array): void {
 const REPETITIONS = 4;
 
 /**
- * Rate of a bare convolution (3×3, stride 1, padding 1, batch 1) in GFLOP/s (a multiply-accumulate counts 2): the best of a few
- * after a warm-up. A network's rate is compared with it; measure it just before and after, because a machine's speed drifts.
+ * Rate of a bare direct convolution (3×3, stride 1, padding 1, batch 1) in GFLOP/s (a multiply-accumulate counts 2): the best of a few
+ * after a warm-up. It is what the hardware gives; a network with fast convolutions can have a higher rate. A network's rate is compared with it; measure it just before and after, because a machine's speed drifts.
  */
-export function convolutionRate(engine: Engine, kernels: Kernels, precision: Precision = 'fp32'): number {
+export function convolutionRate(engine: Engine, precision: Precision = 'fp32'): number {
   const { tf } = engine;
+  const kernels = createKernels({ ...engine, convolution: 'direct' });
   // As in the last stage of a published network; without native code, small enough to take milliseconds.
   const [channels, height, width] = engine.isNative ? ([512, 64, 128] as const) : ([128, 32, 64] as const);
   const stored = (values: Float32Array, shape: [number, number, number, number]) => {

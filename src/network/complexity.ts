@@ -49,12 +49,23 @@ export function convolutionParameters(network: Architecture): Map<string, number
 
 /** Forward operations of every convolution, by path. */
 export function convolutionFlops(network: Architecture, size: Size): Map<string, number> {
-  const flops = new Map<string, number>();
+  const sizes = convolutionSizes(network, size);
+  return new Map(
+    allConvolutions(network).map(({ path, inputChannels, outputChannels, kernel }) => {
+      const [height, width] = sizes.get(path)!;
+      return [path, 2 * height * width * inputChannels * outputChannels * kernel ** 2];
+    }),
+  );
+}
+
+/** Height and width of the result of every convolution, by path. */
+export function convolutionSizes(network: Architecture, size: Size): Map<string, Size> {
+  const sizes = new Map<string, Size>();
   const visit = (spec: ConvolutionSpec, [height, width]: Size): Size => {
     const { stride, dilation, padding } = spec.geometry;
     const output = (n: number) => Math.floor((n + 2 * padding - dilation * (spec.kernel - 1) - 1) / stride) + 1;
     const result: Size = [output(height), output(width)];
-    flops.set(spec.path, 2 * result[0] * result[1] * spec.inputChannels * spec.outputChannels * spec.kernel ** 2);
+    sizes.set(spec.path, result);
     return result;
   };
   let current = network.stem.reduce((at, spec) => visit(spec, at), size);
@@ -71,7 +82,7 @@ export function convolutionFlops(network: Architecture, size: Size): Map<string,
   for (const head of [network.decodeHead, network.auxiliaryHead]) {
     for (const spec of headConvolutions(head)) visit(spec, stageSizes[head.input]!);
   }
-  return flops;
+  return sizes;
 }
 
 interface LargeTensor {

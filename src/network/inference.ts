@@ -104,14 +104,13 @@ export class FoldedNetwork implements InferenceNetwork {
 
   private residualBlock(block: BlockSpec, input: Bounded): Bounded {
     let inner = this.apply(block.units[0]!, input, true);
-    block.units.slice(1).forEach((unit, i) => {
-      inner = replace(inner, (image) => this.apply(unit, image, i + 2 < block.units.length));
-    });
+    for (const unit of block.units.slice(1, -1)) inner = replace(inner, (image) => this.apply(unit, image, true));
     const identity = block.downsample === null ? input : this.apply(block.downsample, input, false);
-    const sum = this.guard.sum(block.path, inner, identity);
+    const last = this.folded.get(block.units.at(-1)!.path)!;
+    const sum = this.guard.residualConvolution(block.path, last, inner, identity);
     inner.x.dispose();
     if (identity !== input) identity.x.dispose();
-    return replace(sum, (image) => this.guard.relu(image));
+    return sum;
   }
 
   /** Disposes the images. */

@@ -102,29 +102,27 @@ export class OverflowGuard {
    * @throws NonFiniteOutputError naming the convolution.
    */
   convolution(convolution: FoldedConvolution, input: Bounded, relu: boolean): Bounded {
-    const { kernels } = this;
     const { path, geometry, filter, bias, gain, offset } = convolution;
     const bound = this.provenBound(() => input.bound * gain + offset, [input]);
-    if (bound !== null) {
-      const x = kernels.convolutionBias(input.x, filter, bias, geometry, relu);
-      return { x, nonNegative: relu, bound, measured: false };
-    }
-    return this.checked(path, kernels.convolutionBias(input.x, filter, bias, geometry, false), relu);
+    const isProven = bound !== null;
+    const x = this.kernels.convolutionBias(input.x, filter, bias, geometry, relu && isProven);
+    return isProven ? { x, nonNegative: relu, bound, measured: false } : this.checked(path, x, relu);
   }
 
   /**
-   * The sum of two images, at the end of a residual block.
-   * @throws NonFiniteOutputError naming the block.
+   * Convolution, bias, sum with a residual image, ReLU: the end of a residual block, in one pass where nothing can overflow.
+   * @param block The block's path.
+   * @throws NonFiniteOutputError naming the convolution, or the block if it is the sum that overflows.
    */
-  sum(path: string, a: Bounded, b: Bounded): Bounded {
-    const bound = this.provenBound(() => a.bound + b.bound, [a, b]);
-    const x = this.kernels.add(a.x, b.x);
-    if (bound === null) return this.checked(path, x, false);
-    return { x, nonNegative: false, bound, measured: false };
-  }
-
-  relu(input: Bounded): Bounded {
-    return { x: this.kernels.relu(input.x), nonNegative: true, bound: input.bound, measured: false };
+  residualConvolution(block: string, convolution: FoldedConvolution, input: Bounded, residual: Bounded): Bounded {
+    const { geometry, filter, bias, gain, offset } = convolution;
+    const bound = this.provenBound(() => input.bound * gain + offset + residual.bound, [input, residual]);
+    if (bound !== null) {
+      const x = this.kernels.convolutionBias(input.x, filter, bias, geometry, true, residual.x);
+      return { x, nonNegative: true, bound, measured: false };
+    }
+    const inner = this.convolution(convolution, input, false);
+    return this.checked(block, thenDispose(this.kernels.add(inner.x, residual.x), inner.x), true);
   }
 
   /** Max pool: each window's largest value is one of the input's. */
@@ -160,7 +158,7 @@ export class OverflowGuard {
     }
     const bounded = { x, nonNegative: false, bound: Number.POSITIVE_INFINITY, measured: false };
     if (!relu) return bounded;
-    return thenDispose(this.relu(bounded), x);
+    return { ...bounded, x: thenDispose(this.kernels.relu(x), x), nonNegative: true };
   }
 }
 

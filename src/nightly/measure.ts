@@ -4,7 +4,7 @@ import { loadDataset } from '../data/description.js';
 import type { Size } from '../data/image.js';
 import { datasetFolder } from '../data/split.js';
 import { generateDataset } from '../datasets/generate/generate.js';
-import type { Engine, EngineName } from '../engines/engine.js';
+import type { ConvolutionMode, Engine, EngineName } from '../engines/engine.js';
 import { startEngine } from '../engines/selection.js';
 import { kernelCosts } from '../measurement/kernel-costs.js';
 import { compareSteps } from '../measurement/measure.js';
@@ -50,6 +50,7 @@ interface NightOptions {
   /** Patterns of the smoke runs' rows; empty: all published rows. */
   readonly rows: readonly string[];
   readonly engine: EngineName | 'auto';
+  readonly convolution: ConvolutionMode;
   /** Searched for CamVid. */
   readonly dataRoot: string;
   /** Folder for generated data, runs and their records. */
@@ -81,7 +82,7 @@ export async function measureNight(options: NightOptions): Promise<Night> {
   const { parts, rows, signal, say } = options;
   const at = new Date().toISOString();
   const smokeRows = selectRows(rows.length === 0 ? { all: true } : { patterns: rows, published: true });
-  const started = await startEngine({ engine: options.engine });
+  const started = await startEngine({ engine: options.engine, convolution: options.convolution });
   const hardware = hardwareName(await captureEnvironment(started));
   const found: Findings = { measurements: [], problems: [], leftOut: [] };
   for (const part of NIGHT_PARTS.filter((name) => parts.includes(name))) {
@@ -158,8 +159,8 @@ const MEASURE: Readonly<Record<NightPart, (context: Context) => Promise<void>>> 
     found.measurements.push(...kernelMeasurements(await kernelCosts(started, signal), hardware));
   },
 
-  async parity({ engine, hardware, signal, display, found }) {
-    const { checks } = await verify({ engine, signal, display });
+  async parity({ engine, convolution, hardware, signal, display, found }) {
+    const { checks } = await verify({ engine, convolution, signal, display });
     if (checks.length === 0) found.problems.push('parity: nothing was compared');
     found.measurements.push(...parityMeasurements(checks, hardware));
   },
@@ -186,7 +187,7 @@ function smokeRuns(rows: readonly Row[]): RowRuns {
 /** Runs rows and adds their figures. `name` makes the beginning of a problem's line from the row. */
 async function runRows(
   { rows, profile, overrides, stages, figures }: RowRuns,
-  { engine, dataRoot, work, signal, display, say, found }: Context,
+  { engine, convolution, dataRoot, work, signal, display, say, found }: Context,
   name: (row: string) => string,
 ): Promise<void> {
   const plan = planRuns({ rows, profile, overrides, seed: 0, repeat: 1 });
@@ -196,6 +197,7 @@ async function runRows(
     overrides,
     engine,
     deterministic: false,
+    convolution,
     dataRoot,
     runs: path.join(work, 'runs'),
     results: path.join(work, 'results'),

@@ -1,4 +1,4 @@
-import type { Engine, EngineName } from '../engines/engine.js';
+import type { ConvolutionMode, Engine, EngineName } from '../engines/engine.js';
 import { startEngine } from '../engines/selection.js';
 import { createKernels } from '../kernels/create.js';
 import { InterruptedError, UserError } from '../support/errors.js';
@@ -89,6 +89,7 @@ export async function transformChecks(
 
 interface VerifyOptions {
   readonly engine: EngineName | 'auto';
+  readonly convolution: ConvolutionMode;
   /** Folder of a set of reference data; default: the one that comes with the package. */
   readonly reference?: string | undefined;
   /** Only cases with matching names; may contain `*` and `?`. */
@@ -101,6 +102,7 @@ export interface Verification {
   readonly passed: boolean;
   readonly engine: EngineName;
   readonly device: Engine['device'];
+  readonly convolution: ConvolutionMode;
   readonly versions: Engine['versions'];
   /** Folder of the reference data. */
   readonly set: string;
@@ -123,7 +125,7 @@ export async function verify(options: VerifyOptions): Promise<Verification> {
   const { signal } = options;
   const message = 'Verification interrupted.';
   const pause = pauses({ signal, message });
-  const engine = await startEngine({ engine: options.engine });
+  const engine = await startEngine(options);
   const results: { name: string; findings: Findings }[] = [];
   const stages = chosen.map(
     (name): ShownStage => ({
@@ -146,6 +148,7 @@ export async function verify(options: VerifyOptions): Promise<Verification> {
     passed: checks.length > 0 && checks.every(({ passed }) => passed),
     engine: engine.name,
     device: engine.device,
+    convolution: engine.convolution,
     versions: engine.versions,
     set: set.root.path,
     checks,
@@ -243,7 +246,7 @@ function summaryLines({ checks, absent, seconds, passed }: Verification, paint: 
 
 /** The table of a verification, its failures again, the number of checks, and the kinds for which the set has no reference. */
 export function formatVerification(found: Verification, paint: Paint): string {
-  const { checks, unread, engine, device, versions, set } = found;
+  const { checks, unread, engine, device, convolution, versions, set } = found;
   const table = terminalTable({
     head: ['Case', 'Quantity', 'Tolerance', 'Worst', 'Verdict'],
     body: checks.map((check) => [
@@ -262,7 +265,7 @@ export function formatVerification(found: Verification, paint: Paint): string {
     ...(unread.length === 0 ? [] : ['', 'Files that no check reads:', ...unread.map((file) => `  ${file}`)]),
     ...(failures.length === 0 ? [] : ['', paint('Failures:', false), ...failures.flatMap(failureLines)]),
     '',
-    `${engine} engine on ${device}: ${libraries.join(', ')}`,
+    `${engine} engine on ${device}, ${convolution} convolutions: ${libraries.join(', ')}`,
     `reference ${set}`,
     ...summaryLines(found, paint),
   ].join('\n');

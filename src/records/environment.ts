@@ -13,6 +13,7 @@ export async function captureEnvironment(engine: Engine): Promise<Environment> {
     engine: engine.name,
     device: engine.device,
     deterministic: engine.deterministic,
+    convolution: engine.convolution,
     versions: { ...engine.versions },
     node,
     system,
@@ -70,13 +71,13 @@ export function codeVersion(): CodeVersion {
 
 /** The environment as names and texts, for people. */
 export function environmentEntries(environment: Environment): [name: string, text: string][] {
-  const { engine, device, versions, node, system, processor, cores, memoryBytes, gpus } = environment;
+  const { engine, device, convolution, versions, node, system, processor, cores, memoryBytes, gpus } = environment;
   const ofGpus = gpus.map(
     ({ name, driver, memoryBytes: bytes }) =>
       `${name} (driver ${driver}${bytes === null ? '' : `, ${formatBytes(bytes)}`})`,
   );
   return [
-    ['engine', `${engine}, ${device}`],
+    ['engine', `${engine}, ${device}${convolution === undefined ? '' : `, ${convolution} convolutions`}`],
     ...Object.entries(versions),
     ['Node', node],
     ['system', system],

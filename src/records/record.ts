@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { CONVOLUTION_MODES } from '../engines/engine.js';
 import { loadSummarySchema } from '../network/load.js';
 import { experimentSchema, namePart } from '../recipe/experiment.js';
 import { UserError } from '../support/errors.js';
@@ -45,6 +46,8 @@ const train = z.object({
   initialWeights: loadSummarySchema.extend({ file: z.string(), sha256, reset: names }).optional(),
   /** The best of the evaluations during training, mIoU as a fraction; absent if there were none. */
   bestValidation: z.object({ iteration: z.int().min(1), mIoU: z.number() }).optional(),
+  /** The last of them; absent in older records, too. */
+  lastValidation: z.object({ iteration: z.int().min(1), mIoU: z.number() }).optional(),
 });
 
 /** Figures are fractions; null for a class that is neither labelled nor predicted. */
@@ -112,6 +115,8 @@ export const environmentSchema = z.strictObject({
   device: z.enum(['cpu', 'gpu']),
   /** Whether every run gives the same bits; optional on a GPU. Absent in some kept records. */
   deterministic: z.boolean().optional(),
+  /** How 3×3 convolutions were computed. Absent in records from before there was a choice: directly. */
+  convolution: z.enum(CONVOLUTION_MODES).optional(),
   /** Library versions by name. */
   versions: z.record(z.string(), z.string()),
   node: z.string(),

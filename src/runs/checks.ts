@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Engine } from '../engines/engine.js';
+import type { ConvolutionMode, Engine } from '../engines/engine.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { type ReportedProblem, SeveralProblems } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
@@ -20,6 +20,8 @@ export interface RunCheckOptions
   readonly engine: Parameters<typeof checkEngine>[1]['engine'];
   /** Same bits in every run also on a GPU. */
   readonly deterministic: boolean;
+  /** As far as the engine has fast ones. */
+  readonly convolution: ConvolutionMode;
   /** Folder of the kept records. */
   readonly results: string;
   /** `never`: no existing checkpoint counts for the disk. */

@@ -1,7 +1,6 @@
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Engine } from '../engines/engine.js';
-import { createKernels } from '../kernels/create.js';
 import { benchmarkSize, inferenceFlops, testViews } from '../measurement/network-cost.js';
 import { convolutionRate } from '../measurement/roofline.js';
 import { complexity } from '../network/complexity.js';
@@ -98,9 +97,8 @@ export async function estimateSeries(
   const kept = await KeptTimings.open(environment);
   const runs: RunEstimate[] = [];
   const measure = async (say: (progress: string) => void) => {
-    const kernels = createKernels(engine);
     const precisions = new Set(planned.map(({ experiment }) => experiment.training.precision));
-    for (const precision of precisions) convolutionGflops[precision] = convolutionRate(engine, kernels, precision);
+    for (const precision of precisions) convolutionGflops[precision] = convolutionRate(engine, precision);
     let networks = 0;
     const onMeasure = (what: string) => {
       networks++;

@@ -23,9 +23,9 @@ const file = z.record(z.string(), z.record(z.string(), measurement));
 const KEPT_FROM_SECONDS = 0.5;
 
 /** What else on a machine a time depends on. */
-const SETTINGS = /^(TF_NUM_|OMP_|KMP_|TF_ENABLE_ONEDNN|ONEDNN_|DNNL_|GOMP_)/;
+const SETTINGS = /^(TF_NUM_|OMP_|KMP_|TF_ENABLE_ONEDNN|ONEDNN_|DNNL_|GOMP_|FCN_INSTRUCTIONS$)/;
 
-/** Measurements of earlier dry runs on this machine, with the same engine, libraries, threads and version of this program. */
+/** Measurements of earlier dry runs on this machine, with the same engine, convolutions, libraries, threads and version of this program. */
 export class KeptTimings {
   private constructor(
     readonly file: string,
@@ -34,13 +34,22 @@ export class KeptTimings {
   ) {}
 
   /** Reads the file in the cache. What is damaged, or of another form, is measured again. */
-  static async open({ engine, device, versions, processor, cores, gpus }: Environment): Promise<KeptTimings> {
+  static async open({
+    engine,
+    device,
+    convolution,
+    versions,
+    processor,
+    cores,
+    gpus,
+  }: Environment): Promise<KeptTimings> {
     const place = path.join(cacheDirectory(), 'timings.json');
     const settings = Object.entries(process.env).filter(([name]) => SETTINGS.test(name));
     const machine = JSON.stringify([
       packageVersion(),
       engine,
       device,
+      convolution,
       versions,
       processor,
       cores,

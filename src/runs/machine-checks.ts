@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { Engine, EngineName } from '../engines/engine.js';
+import type { ConvolutionMode, Engine, EngineName } from '../engines/engine.js';
 import { engineStatus, nativeEngine, startEngine } from '../engines/selection.js';
 import { installCommand } from '../engines/tensorflow/release.js';
 import type { Experiment } from '../recipe/experiment.js';
@@ -16,6 +16,7 @@ import {
   assertDisk,
   availableResources,
   checkpointsBytes,
+  keepThatFits,
   type ResourcesOptions,
 } from './resources.js';
 import { type CommandWith, failed, orMistake, passed, type RunCheck, withoutRow } from './run-check.js';
@@ -26,6 +27,8 @@ interface EngineOptions {
   readonly engine: EngineName | 'auto';
   /** Same bits in every run also on a GPU. */
   readonly deterministic: boolean;
+  /** As far as the engine has fast ones. */
+  readonly convolution: ConvolutionMode;
   readonly commandWith: CommandWith;
 }
 
@@ -42,7 +45,7 @@ export async function checkEngine(
     return { check: failed('engine', row, engine, next), engine: null };
   }
   const libraries = Object.entries(engine.versions).map(([library, version]) => `${library} ${version}`);
-  const text = `${engine.name} on this ${engine.device.toUpperCase()} (${libraries.join(', ')})`;
+  const text = `${engine.name} on this ${engine.device.toUpperCase()} (${libraries.join(', ')}), ${engine.convolution} convolutions`;
   if (engine.isNative || options.engine !== 'auto') return { check: passed('engine', text), engine };
   const slow = `${text}: about a tenth as fast as the native engine, which is not installed`;
   return { check: { name: 'engine', state: 'warning', text: slow, next: 'fcn engines install' }, engine };
@@ -115,9 +118,10 @@ async function checkDisk(options: ResourceCheckOptions, available: Available): P
   const { experiment, runs, keepCheckpoints, commandWith } = options;
   const tooLarge = await orMistake(() => assertDisk(options, available));
   if (tooLarge instanceof UserError) {
+    const keep = keepThatFits(options, available);
     const next = [
       commandWith(['--runs', 'DIR']),
-      ...(keepCheckpoints > 1 ? [commandWith(['--keep', '1'])] : []),
+      ...(keep === null ? [] : [commandWith(['--keep', String(keep)])]),
       commandWith(['--force']),
     ];
     return unlessForced(failed('disk', experiment.row, tooLarge, next), options);

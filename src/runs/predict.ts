@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { EngineName } from '../engines/engine.js';
+import type { ConvolutionMode, EngineName } from '../engines/engine.js';
 import { startEngine } from '../engines/selection.js';
 import { predictedDataset } from '../evaluation/evaluate.js';
 import { openPredictor } from '../evaluation/open-predictor.js';
@@ -43,6 +43,7 @@ interface PredictOptions {
   /** Opacity of the colours over the image, 0 to 1. */
   readonly opacity: number;
   readonly engine: EngineName | 'auto';
+  readonly convolution: ConvolutionMode;
   /** See `PredictionWork`. */
   readonly threads?: number | undefined;
   /** Fetch nothing. */
@@ -89,7 +90,7 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
     [...sources.map(({ file }) => file), ...(truths ?? []), weights],
   );
   await requireWritable(path.resolve(out));
-  const engine = await startEngine({ engine: options.engine });
+  const engine = await startEngine({ engine: options.engine, convolution: options.convolution });
   const available = inAvailablePrecision(engine, { experiment: requested, deviations });
   const { experiment, deviations: found } = available;
   const replaced = precisionNote(available);

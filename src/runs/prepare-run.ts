@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { Engine, EngineName } from '../engines/engine.js';
+import type { ConvolutionMode, Engine, EngineName } from '../engines/engine.js';
 import { type Deviation, hashExperiment } from '../recipe/resolve.js';
 import { captureEnvironment, codeVersion } from '../records/environment.js';
 import type { Environment, RunRecord, TrainedBy } from '../records/record.js';
@@ -29,6 +29,8 @@ export interface ExecuteOptions
   readonly engine: EngineName | 'auto';
   /** Same bits in every run also on a GPU. */
   readonly deterministic: boolean;
+  /** As far as the engine has fast ones. */
+  readonly convolution: ConvolutionMode;
   /** Folder of the run directories. */
   readonly runs: string;
   /** Folder of the kept records. */

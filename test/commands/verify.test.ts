@@ -34,7 +34,7 @@ test.serial('a case of the package passes: table on stdout, progress on stderr, 
   const { code, stdout, stderr } = await verify(cwd, '--case', CASE);
   t.is(code, 0, stderr);
   t.regex(stdout, /│ r18b │ logits a +│ 5e-5 +│ \d(\.\d)?e-\d+ +│ pass +│/);
-  t.regex(stdout, /wasm engine on cpu: TensorFlow\.js/);
+  t.regex(stdout, /wasm engine on cpu, direct convolutions: TensorFlow\.js/);
   t.regex(stdout, /\nAll 22 checks of 22 kinds pass, in [^\n]+\nNot in this set: resized logits\.\n$/);
   t.true(stdout.split('\n').every((line) => line.startsWith('reference ') || line.length <= 105));
   t.true(

@@ -5,7 +5,7 @@ import { ExitCode, InterruptedError } from '../../src/support/errors.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
 const signal = AbortSignal.abort(new InterruptedError('', ExitCode.tryAgain));
-const quiet = { engine: 'wasm', signal, display: 'silent' } as const;
+const quiet = { engine: 'wasm', convolution: 'fast', signal, display: 'silent' } as const;
 
 test.serial('a verification ends with the exit code of its abort', async (t) => {
   const error = await t.throwsAsync(verify({ ...quiet, cases: 'metrics' }), { instanceOf: InterruptedError });

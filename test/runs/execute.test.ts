@@ -38,6 +38,7 @@ async function workplace(t: ExecutionContext) {
       stages: ['train', 'evaluate'],
       engine: 'wasm',
       deterministic: false,
+      convolution: 'fast',
       dataRoot,
       runs: path.join(folder, 'runs'),
       results: path.join(folder, 'results'),

@@ -1,4 +1,5 @@
 import { BestFitAllocator, type Chunk } from './allocator.js';
+import type { ScratchBytes } from './scratch.js';
 
 /** Smaller tensors come from the C library's heap (tensorflow/core/common_runtime/mkl_cpu_allocator.h, kSmallAllocationsThreshold). */
 const SMALLEST_IN_REGIONS = 2 ** 18;
@@ -16,6 +17,7 @@ export class ResidentMemory {
   private readonly allocator = new BestFitAllocator();
   private readonly buffers = new Map<number, Buffer>();
   private heapBytes = 0;
+  private keptBytes = 0;
   /** The most so far. */
   peakBytes = 0;
 
@@ -37,8 +39,9 @@ export class ResidentMemory {
     if (--buffer.tensors === 0) this.release(buffer);
   }
 
-  /** What an operation allocates besides its outputs, until it ends. */
-  scratch({ allocator, library }: { readonly allocator: number; readonly library: number }): void {
+  /** What an operation allocates besides its outputs, until it ends; of `kept` the process keeps the most that one needs. */
+  scratch({ allocator, library, kept }: ScratchBytes): void {
+    this.keptBytes = Math.max(this.keptBytes, kept);
     const buffer = this.buffer(allocator);
     this.heapBytes += library;
     this.sample();
@@ -59,6 +62,6 @@ export class ResidentMemory {
   }
 
   private sample(): void {
-    this.peakBytes = Math.max(this.peakBytes, this.allocator.residentBytes + this.heapBytes);
+    this.peakBytes = Math.max(this.peakBytes, this.allocator.residentBytes + this.heapBytes + this.keptBytes);
   }
 }

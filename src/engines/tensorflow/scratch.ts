@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import type { OperationAttribute } from '../engine.js';
 
 /** Shape of an input or output, and the bytes of an element. */
@@ -67,16 +68,102 @@ const OWN_SCRATCH: Readonly<Record<string, Scratch>> = {
   FcnMaxPoolGradient: ([gradient]) => (4 * elementsOf(gradient!)) / gradient!.shape[0]!,
 };
 
-/** What an operation allocates besides its outputs, in bytes: by TensorFlow's allocator, and by the C library. */
+/** Tiles of `outputs` pixels of a map along one axis: each of the `dilation` phases is tiled by itself. */
+export function tilesAlong(size: number, dilation: number, outputs: number): number {
+  let tiles = 0;
+  for (let phase = 0; phase < Math.min(dilation, size); phase++) {
+    tiles += Math.ceil(Math.ceil((size - phase) / dilation) / outputs);
+  }
+  return tiles;
+}
+
+/** As in native/operations/winograd-convolution.cc, whose constants these are; up to a few paddings. */
+const WINOGRAD = {
+  narrowFilter: 128 * 128,
+  mostColumns: 512,
+  mostDepth: 256,
+  tileRow: 256 + 16,
+  ownStrip: 28,
+  sharedStrip: 128,
+  section: 512,
+} as const;
+
+/**
+ * Bytes of work memory of a Winograd convolution: the transformed filter, the transformed tiles of a strip or of one for each thread, and
+ * their products.
+ * @param m Width of a tile of outputs.
+ */
+function winogradWorkBytes(
+  m: number,
+  inputs: number,
+  outputs: number,
+  { shape: [images, height, width] }: StoredShape,
+  dilation: number,
+): number {
+  const points = (m + 2) ** 2;
+  const tiles = images! * tilesAlong(height!, dilation, m) * tilesAlong(width!, dilation, m);
+  const factor = m === 2 ? 2 : 1;
+  if (inputs * outputs <= WINOGRAD.narrowFilter) {
+    const strips = availableParallelism() * Math.min(tiles, WINOGRAD.ownStrip * factor);
+    return FLOAT_BYTES * points * (inputs * outputs + strips * (WINOGRAD.tileRow + outputs + 16));
+  }
+  const columns = Math.min(outputs, WINOGRAD.mostColumns);
+  const strip = WINOGRAD.sharedStrip * factor;
+  const section = Math.max((WINOGRAD.section * factor * WINOGRAD.mostColumns) / columns, strip);
+  const products = Math.min(tiles, section) * (columns + 16);
+  const depth = Math.min(inputs, WINOGRAD.mostDepth);
+  return FLOAT_BYTES * points * (depth * columns + Math.min(tiles, strip) * WINOGRAD.tileRow + products);
+}
+
+/** As in native/operations/winograd-filter-gradient.cc, whose constants these are; up to a few paddings. */
+const FILTER_GRADIENT = { strip: 512, block: 128, mostKept: 5 * 2 ** 16, group: 32 } as const;
+
+/** The same of the filter gradient: the transformed inputs and gradients of a strip, and a block of the transformed filter gradient. */
+function filterGradientWorkBytes(m: number, inputs: number, gradient: StoredShape, dilation: number): number {
+  const [images, height, width, outputs] = gradient.shape as [number, number, number, number];
+  const tiles = images * tilesAlong(height, dilation, m) * tilesAlong(width, dilation, m);
+  const strip = Math.min(tiles, FILTER_GRADIENT.strip);
+  const block = Math.min(inputs, FILTER_GRADIENT.block);
+  const kept = inputs > block ? tiles : strip;
+  const sections = Math.ceil((kept * outputs) / Math.max(FILTER_GRADIENT.mostKept, kept * FILTER_GRADIENT.group));
+  const columns = FILTER_GRADIENT.group * Math.ceil(Math.ceil(outputs / sections) / FILTER_GRADIENT.group);
+  return FLOAT_BYTES * (m + 2) ** 2 * (strip * block + kept * columns + block * (columns + 16));
+}
+
+/** As `SCRATCH`, of what the process keeps once it has been needed: the work memory that the Winograd convolutions share. */
+const KEPT: Readonly<Record<string, Scratch>> = {
+  FcnWinogradConvolution([, filter], [y], attribute) {
+    const [, , inputs, outputs] = filter!.shape;
+    return winogradWorkBytes(attribute('tile') as number, inputs!, outputs!, y!, attribute('dilation') as number);
+  },
+  FcnWinogradFilterGradient: ([gradient, x], _outputs, attribute) =>
+    filterGradientWorkBytes(attribute('tile') as number, x!.shape[3]!, gradient!, attribute('dilation') as number),
+  FcnWinogradInputGradient([, filter], [x], attribute) {
+    const [, , inputs, outputs] = filter!.shape;
+    return winogradWorkBytes(attribute('tile') as number, outputs!, inputs!, x!, attribute('dilation') as number);
+  },
+};
+
+export interface ScratchBytes {
+  /** By TensorFlow's allocator. */
+  readonly allocator: number;
+  /** By the C library. */
+  readonly library: number;
+  /** Shared by all operations, and not freed. */
+  readonly kept: number;
+}
+
+/** What an operation allocates besides its outputs, in bytes. */
 export function scratchBytes(
   name: string,
   attributes: readonly OperationAttribute[],
   inputs: readonly StoredShape[],
   outputs: readonly StoredShape[],
-): { readonly allocator: number; readonly library: number } {
+): ScratchBytes {
   const attribute = (wanted: string) => attributes.find((each) => each.name === wanted)?.value;
   return {
     allocator: SCRATCH[name]?.(inputs, outputs, attribute) ?? 0,
     library: OWN_SCRATCH[name]?.(inputs, outputs, attribute) ?? 0,
+    kept: KEPT[name]?.(inputs, outputs, attribute) ?? 0,
   };
 }

@@ -171,6 +171,13 @@ function windowed(call: Call, window: readonly [number, number], channels: numbe
   ];
 }
 
+/** Images of 3×3 sums with stride 1 (`sign` 1), or of which the first input are such sums (−1). */
+function windowSums(call: Call, sign: 1 | -1, channels: number): number[] {
+  const [images, height, width] = call.shape(0) as [number, number, number, number];
+  const growth = 2 * sign * (call.attribute<number>('padding')! - call.attribute<number>('dilation')!);
+  return [images, height + growth, width + growth, channels];
+}
+
 const matrixProduct =
   (transposes: readonly [string, string]): Operation =>
   (call) => {
@@ -235,6 +242,9 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   Conv2DBackpropInput: (call) => [call.output(call.values(0))],
   Conv2DBackpropFilter: (call) => [call.output(call.values(1))],
+  FcnWinogradConvolution: (call) => [call.output(windowSums(call, 1, call.shape(1)[3]!))],
+  FcnWinogradFilterGradient: (call) => [call.output([3, 3, call.shape(1)[3]!, call.shape(0)[3]!])],
+  FcnWinogradInputGradient: (call) => [call.output(windowSums(call, -1, call.shape(1)[2]!))],
   MaxPool: (call) => {
     const [, height, width] = call.attribute<number[]>('ksize')!;
     return windowed(call, [height!, width!], call.shape(0).at(-1)!);
@@ -258,5 +268,6 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     call.output(call.shape(0), call.types.TF_FLOAT),
   ],
   FcnMomentumStep: () => [],
+  FcnBiasActivation: () => [],
   FcnAllFinite: (call) => [{ ...call.output([], call.types.TF_BOOL), values: [1] }],
 };

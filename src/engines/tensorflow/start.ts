@@ -2,7 +2,7 @@ import path from 'node:path';
 import util from 'node:util';
 import type * as tfjs from '@tensorflow/tfjs-core';
 import { UserError } from '../../support/errors.js';
-import type { Engine } from '../engine.js';
+import type { ConvolutionMode, Engine } from '../engine.js';
 import { convolvesBfloat16 } from '../hardware.js';
 import { saysOutOfMemory } from '../memory.js';
 import { npmPackageVersion, packageRequire } from '../tool.js';
@@ -18,13 +18,24 @@ interface BackendModule {
   readonly NodeJSKernelBackend: NodeBackendClass;
 }
 
+/** What this package's operations (src/engines/native/operations/operations.cc) say of themselves when they are loaded. */
+interface OperationsAddon {
+  /** The instruction set of the Winograd convolutions; null if this processor has none that they need. */
+  readonly winogradInstructions: 'avx2' | 'avx512' | null;
+}
+
 /**
  * Loads the TensorFlow build in `folder` and makes it TensorFlow.js's backend. The npm package's own entry point is not used: it needs an
  * addon in node_modules and loads layers, data and converter. Tensors have no chained methods (`x.add(y)`): call `tf.add(x, y)`.
  * @param deterministic Compute the same bits in every run on GPUs, too.
+ * @param convolution `fast` on GPUs and on processors without the instructions is `direct`, too.
  * @throws UserError if the library cannot be loaded.
  */
-export async function startTensorflow(folder: string, deterministic: boolean): Promise<Engine> {
+export async function startTensorflow(
+  folder: string,
+  deterministic: boolean,
+  convolution: ConvolutionMode,
+): Promise<Engine> {
   const require = packageRequire();
   const deterministicOnGpus = prepareEnvironment(deterministic);
   const userWantsLog = ['0', '1'].includes(process.env['TF_CPP_MIN_LOG_LEVEL'] ?? '');
@@ -33,7 +44,7 @@ export async function startTensorflow(folder: string, deterministic: boolean): P
   tuneAllocator(host);
   const loadBinding = () => load<TensorBinding>(require, path.join(addons, BINDING_FILE));
   const binding = userWantsLog ? loadBinding() : withoutBanner(host, loadBinding);
-  load(require, path.join(addons, OPERATIONS_FILE));
+  const operations = load<OperationsAddon>(require, path.join(addons, OPERATIONS_FILE));
 
   const tf = require('@tensorflow/tfjs-core') as typeof tfjs;
   replaceIsNullOrUndefined();
@@ -53,6 +64,7 @@ export async function startTensorflow(folder: string, deterministic: boolean): P
     native,
     device,
     isNative: true,
+    convolution: device === 'cpu' && operations.winogradInstructions !== null ? convolution : 'direct',
     usesOneThread: false,
     isOutOfMemory: saysOutOfMemory,
     addressableBytes: null,

@@ -120,6 +120,7 @@ export async function startWasm(): Promise<Engine> {
     native: null,
     device: 'cpu',
     isNative: false,
+    convolution: 'direct',
     usesOneThread: true,
     isOutOfMemory: (error) =>
       saysOutOfMemory(error) || (/^Aborted\(/.test(error.message) && tf.memory().numBytes >= HELD_BY_FULL_HEAP),

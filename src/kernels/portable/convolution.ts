@@ -1,5 +1,5 @@
 import type { Tensor2D, Tensor4D } from '@tensorflow/tfjs-core';
-import type { ConvolutionGeometry, ConvolutionKernels, Shape4D } from '../kernels.js';
+import { type ConvolutionGeometry, type ConvolutionKernels, type Shape4D, thenDispose } from '../kernels.js';
 import { frame, phase, type TensorFlow } from './window.js';
 
 /**
@@ -11,16 +11,21 @@ export function portableConvolutionKernels(tf: TensorFlow): ConvolutionKernels {
     convolution: (x, filter, { stride, dilation, padding }) =>
       tf.conv2d(x, filter, stride, symmetric(padding), 'NHWC', dilation),
 
-    convolutionBias: (x, filter, bias, { stride, dilation, padding }, relu) =>
-      tf.fused.conv2d({
+    convolutionBias(x, filter, bias, { stride, dilation, padding }, relu, residual) {
+      const isLast = residual === undefined;
+      const y = tf.fused.conv2d({
         x,
         filter,
         strides: stride,
         pad: symmetric(padding),
         dilations: dilation,
         bias,
-        activation: relu ? 'relu' : 'linear',
-      }),
+        activation: relu && isLast ? 'relu' : 'linear',
+      });
+      if (isLast) return y;
+      const sum = thenDispose(tf.add<Tensor4D>(y, residual), y);
+      return relu ? thenDispose(tf.relu(sum), sum) : sum;
+    },
 
     /**
      * Input pixel s·h + d·i − p meets output pixel h at tap i. So with the gradient spread by the stride s, input pixel y

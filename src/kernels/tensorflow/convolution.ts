@@ -1,7 +1,8 @@
-import type { Tensor, Tensor4D } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
 import type { OperationAttribute } from '../../engines/engine.js';
 import { type ConvolutionGeometry, type ConvolutionKernels, type Shape4D, thenDispose } from '../kernels.js';
 import type { Operations } from './operations.js';
+import type { WinogradConvolutions } from './winograd.js';
 
 /**
  * oneDNN reads an NHWC image with a channel stride of a power of two ≥ 4 KiB through few cache sets: 3×3 convolutions of
@@ -10,28 +11,47 @@ import type { Operations } from './operations.js';
  */
 const SLICE_CHANNELS = { forward: 512, filterGradient: 256 } as const;
 
-/** Conv2D and its gradients by TensorFlow's own operations, dilated ones included. */
-export function tensorflowConvolutionKernels(operations: Operations): ConvolutionKernels {
+/**
+ * Conv2D and its gradients by TensorFlow's own operations, dilated ones included.
+ * @param own What this package's operations add on CPUs. `winograd` for the convolutions that need fewer operations so; null: all are
+ * direct. `activation`: bias, residual and ReLU in one pass.
+ */
+export function tensorflowConvolutionKernels(
+  operations: Operations,
+  { winograd, activation }: { readonly winograd: WinogradConvolutions | null; readonly activation: boolean },
+): ConvolutionKernels {
   const onCpu = operations.engine.device === 'cpu';
 
-  const convolution: ConvolutionKernels['convolution'] = (x, filter, geometry) => {
+  const direct = (x: Tensor4D, filter: Tensor4D, geometry: ConvolutionGeometry): Tensor4D => {
     const stored = operations.castLike(filter, x);
     return thenDispose(convolutionOfStored(operations, x, stored, geometry), stored);
   };
 
   return {
-    convolution,
+    convolution(x, filter, geometry) {
+      const tile = winograd?.tileOf(x, filter.shape, geometry) ?? null;
+      return tile === null ? direct(x, filter, geometry) : winograd!.convolution(tile, x, filter, geometry);
+    },
 
-    convolutionBias(x, filter, bias, geometry, relu) {
-      const y = convolution(x, filter, geometry);
+    convolutionBias(x, filter, bias, geometry, relu, residual) {
+      const tile = winograd?.tileOf(x, filter.shape, geometry) ?? null;
+      if (tile !== null) return winograd!.convolution(tile, x, filter, geometry, { bias, residual, relu });
+      const y = direct(x, filter, geometry);
+      if (activation) return activated(operations, y, bias, relu, residual);
       const stored = operations.castLike(bias, y);
       const attributes = [operations.typeOf(y), operations.attribute('data_format', 'NHWC')];
       const biased = thenDispose(operations.run<Tensor4D>('BiasAdd', attributes, [y, stored]), y, stored);
-      return relu ? thenDispose(operations.elementwise<Tensor4D>('Relu', biased), biased) : biased;
+      const sum =
+        residual === undefined
+          ? biased
+          : thenDispose(operations.elementwise<Tensor4D>('AddV2', biased, residual), biased);
+      return relu ? thenDispose(operations.elementwise<Tensor4D>('Relu', sum), sum) : sum;
     },
 
     convolutionInputGradient(gradient, filter, inputShape, geometry) {
       const kernelSize = filter.shape[0];
+      const tile = winograd?.tileOfInputGradient(gradient, filter.shape, inputShape, geometry) ?? null;
+      if (tile !== null) return winograd!.inputGradient(tile, gradient, filter, geometry);
       return summedInFloat32(operations, kernelSize, geometry, [gradient], (gradient) => {
         const stored = operations.castLike(filter, gradient);
         const attributes = convolutionAttributes(operations, gradient, kernelSize, geometry);
@@ -46,11 +66,25 @@ export function tensorflowConvolutionKernels(operations: Operations): Convolutio
       if (onCpu && filterShape[0] === 1 && geometry.stride === 1 && geometry.padding === 0) {
         return pointwiseFilterGradient(operations, gradient, x, filterShape);
       }
+      const tile = winograd?.tileOfFilterGradient(gradient, filterShape, geometry) ?? null;
+      if (tile !== null) return winograd!.filterGradient(tile, gradient, x, geometry);
       return summedInFloat32(operations, filterShape[0], geometry, [gradient, x], (gradient, x) =>
         slicedFilterGradient(operations, gradient, x, filterShape, geometry),
       );
     },
   };
+}
+
+/** Bias, residual and ReLU, written into the memory of y. */
+function activated(operations: Operations, y: Tensor4D, bias: Tensor1D, relu: boolean, residual?: Tensor4D): Tensor4D {
+  const attributes = [
+    operations.typeOf(y),
+    operations.attribute('add', residual !== undefined),
+    operations.attribute('relu', relu),
+  ];
+  // Without a residual the operation ignores the input in its place.
+  operations.runMany('FcnBiasActivation', attributes, [y, bias, residual ?? y], 0);
+  return y;
 }
 
 function convolutionAttributes(

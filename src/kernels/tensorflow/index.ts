@@ -12,6 +12,7 @@ import { tensorflowCrossEntropyKernels } from './cross-entropy.js';
 import { fusedBatchNormKernels } from './fused-batch-norm.js';
 import { Operations } from './operations.js';
 import { tensorflowMaxPoolKernels, tensorflowPointwiseKernels, tensorflowResizeKernels } from './pointwise.js';
+import { cheapestPath, WinogradConvolutions } from './winograd.js';
 
 type OwnKernels = BatchNormKernels &
   CrossEntropyKernels &
@@ -82,6 +83,8 @@ interface TensorflowKernelsOptions {
   readonly afterOperation?: (() => void) | undefined;
   /** TensorFlow's own operations alone: those that run on GPUs, tested on any device. */
   readonly stock?: boolean;
+  /** The path of a convolution 3×3 of stride 1 in float32, and of a filter gradient; default: `cheapestPath` if the engine's convolutions are fast, else direct. */
+  readonly convolutionPath?: typeof cheapestPath;
   /** No operation that TensorFlow refuses on GPUs in deterministic mode. */
   readonly deterministic?: boolean;
 }
@@ -93,9 +96,11 @@ interface TensorflowKernelsOptions {
 export function tensorflowKernels(engine: Engine, options: TensorflowKernelsOptions = {}): Kernels {
   const onGpu = engine.device !== 'cpu';
   const { afterOperation = () => {}, stock = onGpu, deterministic = onGpu && engine.deterministic } = options;
+  const { convolutionPath = engine.convolution === 'fast' && !stock ? cheapestPath : null } = options;
   const operations = new Operations(engine, afterOperation);
+  const winograd = convolutionPath === null ? null : new WinogradConvolutions(operations, convolutionPath);
   return {
-    ...tensorflowConvolutionKernels(operations),
+    ...tensorflowConvolutionKernels(operations, { winograd, activation: !stock }),
     ...tensorflowPointwiseKernels(operations),
     ...tensorflowMaxPoolKernels(operations),
     ...tensorflowResizeKernels(operations),

@@ -101,25 +101,35 @@ export function convolutionTests(subject: Subject): void {
       assertClose(t, [dot(x, dx), dot(filter, dw)], Array(2).fill(dot(y, gradient)), { absolute: 5e-8 * scale });
     });
 
-    for (const relu of [false, true]) {
-      test(`${subject.name}: convolution with bias${relu ? ' and ReLU' : ''}, ${title}`, (t) => {
+    for (const [relu, adds] of [
+      [false, false],
+      [true, false],
+      [false, true],
+      [true, true],
+    ] as const) {
+      const parts = [...(adds ? ['residual'] : []), ...(relu ? ['ReLU'] : [])];
+      test(`${subject.name}: convolution with ${['bias', ...parts].join(', ')}, ${title}`, (t) => {
         const xShape = [2, 9, 12, inputs] as const;
         const filterShape = [kernel, kernel, inputs, outputs] as const;
         const yShape = reference.convolutionShape(xShape, filterShape, geometry);
         const x = normals(7, reference.size(xShape));
         const filter = normals(8, reference.size(filterShape));
         const bias = normals(9, outputs);
-        const { y } = execute(
-          t,
-          subject,
-          { x: image(x, xShape), filter: image(filter, filterShape), bias: vector(bias) },
-          (tensors) => ({
-            y: shaped(t, kernels.convolutionBias(tensors.x, tensors.filter, tensors.bias, geometry, relu), yShape),
-          }),
-        );
+        const added = normals(10, reference.size(yShape));
+        const hosts = {
+          x: image(x, xShape),
+          filter: image(filter, filterShape),
+          bias: vector(bias),
+          added: image(added, yShape),
+        };
+        const { y } = execute(t, subject, hosts, (tensors) => {
+          const residual = adds ? tensors.added : undefined;
+          const result = kernels.convolutionBias(tensors.x, tensors.filter, tensors.bias, geometry, relu, residual);
+          return { y: shaped(t, result, yShape) };
+        });
         const expected = reference
           .convolution(x, xShape, filter, filterShape, geometry)
-          .map((value, i) => value + bias[i % outputs]!)
+          .map((value, i) => value + bias[i % outputs]! + (adds ? added[i]! : 0))
           .map((value) => (relu ? Math.max(value, 0) : value));
         assertClose(t, y, expected, TOLERANCE);
       });

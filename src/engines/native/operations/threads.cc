@@ -23,14 +23,6 @@ int ProcessorCount() {
   return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 }
 
-// TF_NUM_INTRAOP_THREADS limits TensorFlow, and so these threads too.
-int ThreadCount() {
-  const char *setting = std::getenv("TF_NUM_INTRAOP_THREADS");
-  const int limit = setting == nullptr ? 0 : std::atoi(setting);
-  const int processors = ProcessorCount();
-  return limit > 0 ? std::min(limit, processors) : processors;
-}
-
 class Pool {
  public:
   Pool() {
@@ -92,6 +84,17 @@ class Pool {
 };
 
 }  // namespace
+
+// TF_NUM_INTRAOP_THREADS limits TensorFlow, and so these threads too.
+int ThreadCount() {
+  static const int count = [] {
+    const char *setting = std::getenv("TF_NUM_INTRAOP_THREADS");
+    const int limit = setting == nullptr ? 0 : std::atoi(setting);
+    const int processors = ProcessorCount();
+    return limit > 0 ? std::min(limit, processors) : processors;
+  }();
+  return count;
+}
 
 void ParallelFor(int64_t blocks, const std::function<void(int64_t)> &body) {
   // Never destroyed: its threads wait until the process ends.

@@ -11,4 +11,7 @@ namespace fcn {
 // all have returned. One call at a time: a second one from another thread waits.
 void ParallelFor(int64_t blocks, const std::function<void(int64_t)> &body);
 
+// How many threads that is.
+int ThreadCount();
+
 }  // namespace fcn

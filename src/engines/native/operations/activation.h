@@ -1,0 +1,8 @@
+#pragma once
+
+namespace fcn {
+
+// FcnBiasActivation.
+void RegisterActivation();
+
+}  // namespace fcn

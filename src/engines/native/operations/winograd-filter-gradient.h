@@ -1,0 +1,8 @@
+#pragma once
+
+namespace fcn {
+
+// FcnWinogradFilterGradient.
+void RegisterWinogradFilterGradient();
+
+}  // namespace fcn

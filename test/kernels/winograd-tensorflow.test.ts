@@ -1,0 +1,234 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
+import test, { type ExecutionContext } from 'ava';
+import type { ConvolutionGeometry } from '../../src/kernels/kernels.js';
+import { tensorflowKernels } from '../../src/kernels/tensorflow/index.js';
+import { Operations } from '../../src/kernels/tensorflow/operations.js';
+import { hasEngine, startTestEngine } from '../helpers/engines.js';
+import { assertClose, dot, finiteDifferences, largestMagnitude, normals } from '../helpers/numeric.js';
+import * as reference from '../helpers/reference.js';
+import { sumsOfBits } from '../helpers/winograd-bits.js';
+import { execute, image, vector } from './suites/subject.js';
+
+const engine = hasEngine('tensorflow') ? await startTestEngine('tensorflow') : null;
+const whereFast = engine?.convolution === 'fast' ? test : test.skip;
+
+/** Of the largest, and of the root mean square: at most four times what was measured. */
+const LIMITS = { 'F(2×2)': { largest: 1.8e-6, rms: 9e-7 }, 'F(4×4)': { largest: 6e-6, rms: 2.4e-6 } } as const;
+type Tiled = keyof typeof LIMITS;
+
+interface Layer {
+  /** Images, height, width, channels. */
+  readonly shape: reference.Shape4;
+  readonly outputs: number;
+  readonly dilation: number;
+  /** Default: the size stays. */
+  readonly padding?: number;
+}
+
+/**
+ * Odd sizes, batches of two and one pixel; channels that fill no panel of columns; narrow layers, whose threads have strips of their own,
+ * and wide ones, in several blocks of input channels (336) and groups of output channels (528).
+ */
+const LAYERS: readonly Layer[] = [
+  { shape: [1, 1, 1, 16], outputs: 16, dilation: 1 },
+  { shape: [2, 1, 1, 32], outputs: 16, dilation: 12 },
+  { shape: [2, 7, 5, 16], outputs: 48, dilation: 1 },
+  { shape: [1, 13, 6, 48], outputs: 16, dilation: 2 },
+  { shape: [2, 9, 11, 16], outputs: 16, dilation: 3 },
+  { shape: [1, 10, 17, 32], outputs: 32, dilation: 4 },
+  { shape: [1, 13, 14, 16], outputs: 32, dilation: 6 },
+  { shape: [1, 25, 27, 16], outputs: 16, dilation: 12 },
+  { shape: [1, 9, 8, 32], outputs: 16, dilation: 1, padding: 0 },
+  { shape: [1, 9, 8, 16], outputs: 32, dilation: 2, padding: 5 },
+  { shape: [1, 5, 6, 336], outputs: 80, dilation: 1 },
+  { shape: [2, 5, 4, 32], outputs: 528, dilation: 1 },
+];
+
+function name({ shape, outputs, dilation, padding }: Layer): string {
+  return `${shape.join('×')} to ${outputs}, dilation ${dilation}${padding === undefined ? '' : `, padding ${padding}`}`;
+}
+
+function assertExact(
+  t: ExecutionContext,
+  actual: ArrayLike<number>,
+  expected: Float64Array,
+  path: Tiled,
+  what: string,
+) {
+  const { largest, rms } = LIMITS[path];
+  assertClose(t, actual, expected, { ofLargest: largest }, what);
+  const errors = expected.map((value, i) => actual[i]! - value);
+  const error = Math.sqrt(dot(errors, errors) / dot(expected, expected));
+  t.true(error <= rms, `${what}: ${error} of the root mean square`);
+}
+
+/** The gradient of ⟨y, gradient⟩ for each input pixel and channel: the convolution with the turned filter. */
+function inputGradient(
+  gradient: ArrayLike<number>,
+  gradientShape: reference.Shape4,
+  filter: ArrayLike<number>,
+  [, , inputs, outputs]: reference.Shape4,
+  { dilation, padding }: ConvolutionGeometry,
+): Float64Array {
+  const turned = Float64Array.from({ length: filter.length }, (_, at) => {
+    const [c, o, tap] = [at % inputs, Math.floor(at / inputs) % outputs, Math.floor(at / inputs / outputs)];
+    return filter[((8 - tap) * inputs + c) * outputs + o]!;
+  });
+  const geometry = { stride: 1, dilation, padding: 2 * dilation - padding };
+  return reference.convolution(gradient, gradientShape, turned, [3, 3, outputs, inputs], geometry);
+}
+
+for (const path of ['F(2×2)', 'F(4×4)'] as const) {
+  for (const layer of LAYERS) {
+    whereFast(`${path} of ${name(layer)} is the convolution, with bias, residual and ReLU, and its gradient`, (t) => {
+      const kernels = tensorflowKernels(engine!, { convolutionPath: () => path });
+      const subject = { name: path, tf: engine!.tf, kernels };
+      const { shape, outputs, dilation, padding = dilation } = layer;
+      const geometry = { stride: 1, dilation, padding };
+      const filterShape = [3, 3, shape[3], outputs] as const;
+      const yShape = reference.convolutionShape(shape, filterShape, geometry);
+      const values = {
+        x: normals(1, reference.size(shape), 0.5),
+        filter: normals(2, reference.size(filterShape), 0, 0.1),
+        bias: normals(3, outputs),
+        residual: normals(4, reference.size(yShape)),
+      };
+      const inputs = {
+        x: image(values.x, shape),
+        filter: image(values.filter, filterShape),
+        bias: vector(values.bias),
+        residual: image(values.residual, yShape),
+      };
+      const { y, biased, added, dx } = execute(t, subject, inputs, ({ x, filter, bias, residual }) => ({
+        y: kernels.convolution(x, filter, geometry),
+        biased: kernels.convolutionBias(x, filter, bias, geometry, true),
+        added: kernels.convolutionBias(x, filter, bias, geometry, true, residual),
+        dx: kernels.convolutionInputGradient(residual, filter, shape, geometry),
+      }));
+      const sums = reference.convolution(values.x, shape, values.filter, filterShape, geometry);
+      const withBias = sums.map((sum, i) => sum + values.bias[i % outputs]!);
+      assertExact(t, y, sums, path, 'y');
+      const relu = (value: number) => Math.max(value, 0);
+      assertExact(t, biased, withBias.map(relu), path, 'with bias');
+      assertExact(t, added, withBias.map((sum, i) => sum + values.residual[i]!).map(relu), path, 'with residual');
+      assertExact(
+        t,
+        dx,
+        inputGradient(values.residual, yShape, values.filter, filterShape, geometry),
+        path,
+        'gradient',
+      );
+    });
+  }
+
+  whereFast(`${path}: the input gradient is what finite differences are`, (t) => {
+    const kernels = tensorflowKernels(engine!, { convolutionPath: () => path });
+    const geometry = { stride: 1, dilation: 2, padding: 1 };
+    const [shape, filterShape] = [[1, 6, 5, 16] as const, [3, 3, 16, 16] as const];
+    const yShape = reference.convolutionShape(shape, filterShape, geometry);
+    const x = normals(5, reference.size(shape));
+    const filter = normals(6, reference.size(filterShape), 0, 0.1);
+    const gradient = normals(7, reference.size(yShape));
+    const inputs = { gradient: image(gradient, yShape), filter: image(filter, filterShape) };
+    const { dx } = execute(t, { name: path, tf: engine!.tf, kernels }, inputs, (tensors) => ({
+      dx: kernels.convolutionInputGradient(tensors.gradient, tensors.filter, shape, geometry),
+    }));
+    const product = (at: Float64Array) =>
+      dot(gradient, reference.convolution(at, shape, filter, filterShape, geometry));
+    assertExact(t, dx, finiteDifferences(product, x, 1), path, 'gradient');
+  });
+
+  whereFast(`${path}: a value that is not finite shows in the result, also after the ReLU`, (t) => {
+    const kernels = tensorflowKernels(engine!, { convolutionPath: () => path });
+    const { tf } = engine!;
+    tf.tidy(() => {
+      const filter: Tensor4D = tf.fill([3, 3, 16, 16], 0.1);
+      const bias: Tensor1D = tf.zeros([16]);
+      for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+        const values = normals(8, 9 * 9 * 16);
+        values[(4 * 9 + 4) * 16 + 3] = value;
+        const y = kernels.convolutionBias(tf.tensor4d(values, [1, 9, 9, 16]), filter, bias, plain, true);
+        t.false(y.dataSync().every(Number.isFinite), `${value}`);
+      }
+    });
+  });
+}
+
+const plain = { stride: 1, dilation: 1, padding: 1 } as const;
+
+whereFast('an image has the same bits by itself, with others, and in strips of any size', (t) => {
+  const { tf } = engine!;
+  const operations = new Operations(engine!, () => {});
+  for (const tile of [2, 4]) {
+    for (const [inputs, outputs] of [
+      [32, 48],
+      [272, 80],
+    ] as const) {
+      tf.tidy(() => {
+        const x = tf.tensor4d(normals(9, 3 * 11 * 13 * inputs), [3, 11, 13, inputs]);
+        const filter = tf.tensor4d(normals(10, 9 * inputs * outputs), [3, 3, inputs, outputs]);
+        const bits = (images: Tensor4D, strip: number) => {
+          const attributes = [
+            ...Object.entries({ tile, dilation: 2, padding: 2, strip }),
+            ...Object.entries({ biased: false, add: false, relu: false }),
+          ].map(([key, value]) => operations.attribute(key, value));
+          return operations
+            .run<Tensor4D>('FcnWinogradConvolution', attributes, [images, filter, images, images])
+            .dataSync();
+        };
+        const whole = bits(x, 0);
+        for (const strip of [1, 5, 29]) t.deepEqual(bits(x, strip), whole, `strips of ${strip}`);
+        const second = operations.slice(x, [1, 0, 0, 0], [1, 11, 13, inputs]);
+        t.deepEqual(bits(second, 0), whole.slice(whole.length / 3, (2 * whole.length) / 3));
+      });
+    }
+  }
+});
+
+const run = promisify(execFile);
+const bitsHelper = fileURLToPath(new URL('../helpers/winograd-bits.js', import.meta.url));
+
+whereFast(
+  'one thread and another instruction set give the same bits; a processor without either convolves directly',
+  async (t) => {
+    const environments = [{ TF_NUM_INTRAOP_THREADS: '1', FCN_INSTRUCTIONS: 'avx2' }, { FCN_INSTRUCTIONS: 'none' }];
+    const outputs = await Promise.all(
+      environments.map(async (more) => {
+        const { stdout } = await run(process.execPath, [bitsHelper], { env: { ...process.env, ...more } });
+        return JSON.parse(stdout) as unknown;
+      }),
+    );
+    t.deepEqual(outputs[0], { convolution: 'fast', bits: sumsOfBits(engine!) });
+    t.like(outputs[1], { convolution: 'direct' });
+  },
+);
+
+whereFast('what the operations cannot take is an error that says so', (t) => {
+  const kernels = tensorflowKernels(engine!, { convolutionPath: () => 'F(4×4)' });
+  const { tf } = engine!;
+  const [images, filter]: Tensor4D[] = [tf.zeros([1, 4, 4, 24]), tf.zeros([3, 3, 24, 16])];
+  const even: Tensor4D = tf.zeros([3, 3, 16, 16]);
+  t.throws(() => kernels.convolution(images!, filter!, plain), { message: /multiples of 16/ });
+  t.throws(() => kernels.convolution(images!, even, plain), { message: /filter's input channels/ });
+  const small = { stride: 1, dilation: 3, padding: 0 };
+  t.throws(() => kernels.convolution(tf.zeros([1, 4, 4, 16]), even, small), { message: /smaller than the filter/ });
+  t.throws(() => kernels.convolutionBias(tf.zeros([1, 4, 4, 16]), even, tf.zeros([3]), plain, false), {
+    message: /a value for each output channel/,
+  });
+});
+
+whereFast('the largest magnitude of a result stays, whatever its scale', (t) => {
+  const kernels = tensorflowKernels(engine!, { convolutionPath: () => 'F(4×4)' });
+  const { tf } = engine!;
+  const largest = [1e-30, 1, 1e30].map((scale) =>
+    tf.tidy(() => {
+      const x = tf.tensor4d(normals(11, 8 * 8 * 16, 0, scale), [1, 8, 8, 16]);
+      const filter = tf.tensor4d(normals(12, 9 * 16 * 16), [3, 3, 16, 16]);
+      return largestMagnitude(kernels.convolution(x, filter, plain).dataSync()) / scale;
+    }),
+  );
+  assertClose(t, largest, Array(3).fill(largest[1]!), { relative: 4e-6 });
+});
