@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import type { RunCheck } from '../../src/runs/run-check.js';
@@ -77,6 +77,56 @@ test.serial('reproduce, train and evaluate name everything that is missing befor
     /^error: none\.pth .*\nnext: fcn evaluate .* --weights FILE\n {2}or: fcn evaluate .* --weights published$/m,
   );
   t.deepEqual(content(), before);
+});
+
+test.serial(
+  'a cache that cannot take what will be fetched, and what is damaged in it, are named before the start',
+  async (t) => {
+    const cwd = await cityscapesFolder(t, 6);
+    writeFileSync(path.join(cwd, 'file'), '');
+    const doctor = (cache: string, ...more: string[]) =>
+      fcn(['doctor', ROW, '--stage', 'train', '--set', 'width=4', '--set', 'batch=4', '--engine', 'wasm', ...more], {
+        cwd,
+        env: { FCN_CACHE_DIR: cache },
+      });
+    const from = ['--set', 'pretrained=https://weights.test/mine-e3b0c442.pth'];
+    const inTheWay = await doctor('file/cache', ...from);
+    t.is(inTheWay.code, 2);
+    t.regex(inTheWay.stdout, /^✗ folders {3}\S*file\/cache: a part of\s+this\s+path/m);
+    t.regex(inTheWay.stdout, /^ +FCN_CACHE_DIR=DIR fcn doctor /m);
+    t.regex((await doctor('cache', ...from)).stdout, /^✓ folders {3}runs, results and \S*cache can be\s+written$/m);
+
+    const weights = path.join(cwd, 'cache', 'weights');
+    mkdirSync(weights, { recursive: true });
+    writeFileSync(path.join(weights, 'mine-e3b0c442.pth'), 'damaged');
+    const damaged = await doctor('cache', ...from, '--offline');
+    t.is(damaged.code, 2);
+    t.regex(damaged.stdout, /^✗ backbone {2}mine-e3b0c442\.pth, [\s\S]* is\s+damaged/m);
+    for (const [pretrained, message] of [
+      ['file', /^✗ backbone {2}Cannot read weights/m],
+      ['data', /^✗ backbone {2}\S*data is not a regular\s+file/m],
+    ] as const) {
+      const own = await doctor('cache', '--set', `pretrained=${pretrained}`);
+      t.is(own.code, 2);
+      t.regex(own.stdout, message);
+    }
+  },
+);
+
+/** A file system that has no space. */
+const withProc = existsSync('/proc/self') ? test.serial : test.serial.skip;
+
+withProc('a cache without space for a backbone is named before the start', async (t) => {
+  const cwd = await cityscapesFolder(t, 6);
+  const { code, stdout } = await fcn(['doctor', ROW, '--stage', 'train', '--set', 'batch=4', '--engine', 'wasm'], {
+    cwd,
+    env: { FCN_CACHE_DIR: '/proc/nosuch' },
+  });
+  t.is(code, 2);
+  t.regex(
+    stdout,
+    /^✗ disk {6}\/proc\/nosuch, the cache, has no space for the backbone, which will\s+be fetched: 0\.0 MB are free\.$/m,
+  );
 });
 
 test.serial('a series names each problem once, for all its rows', async (t) => {

