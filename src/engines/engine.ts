@@ -46,6 +46,8 @@ export interface Engine {
    * stored or computed. This shows the memory and the operations that the work needs. Nothing else may compute meanwhile.
    */
   withShapes<R>(work: (twin: ShapesEngine) => Promise<R>): Promise<R>;
+  /** Whether this is such a twin: tensors are made from their shapes, and the values that are given for them are not read. */
+  readonly isTwin: boolean;
   /** Library versions, by name ("TensorFlow", "TensorFlow.js", …). */
   readonly versions: Readonly<Record<string, string>>;
 }

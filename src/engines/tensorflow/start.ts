@@ -76,9 +76,18 @@ export async function startTensorflow(
       return withTwinBackend(
         tf,
         () => twin,
-        () => work({ ...engine, tf: shapesCore(tf), native: twin, addressedBytes: () => null, residentBytes }),
+        () =>
+          work({
+            ...engine,
+            isTwin: true,
+            tf: shapesCore(tf),
+            native: twin,
+            addressedBytes: () => null,
+            residentBytes,
+          }),
       );
     },
+    isTwin: false,
     deterministic: device === 'cpu' || deterministicOnGpus,
     halfPrecision: device === 'gpu' ? 'fp16' : cpuPrecision,
     versions: {
