@@ -1,7 +1,7 @@
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base.js';
 import * as flags from '../cli/flags.js';
-import { ExitCode } from '../support/errors.js';
+import { ExitCode, UserError } from '../support/errors.js';
 import { formatNumber, shellWords } from '../support/format.js';
 import type { Leaderboard } from '../tables/leaderboard/leaderboard.js';
 import type { TableFormat } from '../tables/report.js';
@@ -62,8 +62,6 @@ export default class Table extends BaseCommand {
       summary: 'Show the table of this experiment file, not those of the package; may be given several times.',
       ...flags.repeatable,
       helpValue: 'FILE.yaml',
-      // A file with our markers must hold the package's own tables only.
-      exclusive: ['write', 'check'],
     }),
     table: Flags.string({ summary: 'Only this published table.', helpValue: 'NAME' }),
     write: Flags.string({
@@ -83,6 +81,13 @@ export default class Table extends BaseCommand {
     const { flags } = await this.parse(Table);
     const { reportOf } = await import('../tables/report.js');
     const toFile = flags.check || flags.write !== undefined;
+    // The parser's "exclusive" of two flags with one and the same would garble the usage line.
+    if (toFile && flags.file !== undefined) {
+      throw new UserError(
+        "--write and --check are for documents with the package's own tables, not for those of --file.",
+        'Leave out --file, or print the table with --format and redirect it to a file.',
+      );
+    }
     const chosen = { ...flags, onlyPublished: flags['only-published'] };
     // A document without a kept record that is merely damaged would look right.
     const report = reportOf(toFile ? { ...chosen, onlyKept: true } : { ...chosen, onBroken: this.noteLeftOut });
