@@ -77,7 +77,7 @@ export async function checkRun(
   const available = fitted?.available ?? null;
   const fetches = await plannedFetches(experiment, all);
   const folders = await checkFolders(experiment, { ...all, fetches });
-  const cacheDisk = await checkCacheDisk(experiment, { fetches, commandWith });
+  const cacheDisk = await checkCacheDisk(experiment, { ...all, fetches });
   const needs = [...inputs, started.check, fitted?.check ?? null].filter((check) => check !== null);
   const late = [cacheDisk, folders].filter((check) => check !== null);
   const isRefused = [...needs, ...late].some(({ state }) => state === 'missing');

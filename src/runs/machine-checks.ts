@@ -134,7 +134,7 @@ async function checkDisk(options: ResourceCheckOptions, available: Available): P
 }
 
 /** With --force, a run starts even if it is estimated not to fit. */
-function unlessForced(check: RunCheck, { force }: ResourceCheckOptions): RunCheck {
+function unlessForced(check: RunCheck, { force }: Pick<ResourcesOptions, 'force'>): RunCheck {
   return force ? { ...check, state: 'warning', next: null } : check;
 }
 
@@ -186,7 +186,7 @@ export async function checkFolders(
 /** Checks that the disk of the cache has space for what is fetched, at least some if the size is not known; null if it has. */
 export async function checkCacheDisk(
   { row }: Experiment,
-  { fetches, commandWith }: Pick<FolderOptions, 'fetches' | 'commandWith'>,
+  { fetches, force, commandWith }: Pick<FolderOptions, 'fetches' | 'commandWith'> & Pick<ResourcesOptions, 'force'>,
 ): Promise<RunCheck | null> {
   if (fetches.length === 0) return null;
   const cache = cacheDirectory();
@@ -199,5 +199,6 @@ export async function checkCacheDisk(
   const error = new UserError(
     `${cache}, the cache, has no space for ${what}${size}, which will be fetched: ${formatBytes(free)} are free.`,
   );
-  return failed('disk', row, error, [withOtherCache(commandWith([]))]);
+  const next = [withOtherCache(commandWith([])), commandWith(['--force'])];
+  return unlessForced(failed('disk', row, error, next), { force });
 }
