@@ -136,6 +136,7 @@ export async function startWasm(): Promise<Engine> {
     },
     deterministic: true,
     halfPrecision: null,
+    halfSpeed: null,
     versions: { 'TensorFlow.js': tf.version_core, 'tfjs-backend-wasm': npmPackageVersion(WASM_PACKAGE) },
   };
   return engine;
