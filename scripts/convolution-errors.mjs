@@ -4,7 +4,8 @@
 //   node scripts/convolution-errors.mjs
 //
 // Each layer is computed with its own channels to be summed and its dilation, for 16 channels of the result on a map of 24×32: errors do
-// not depend on more. Images are ReLUs of normal values, gradients normal ones, filters as He's initialisation makes them. A cell is the
+// not depend on more. A filter gradient sums over pixels: it is computed for 16 channels of either side on the map of a crop of 512×1024
+// pixels, which is that of 64×128 in the last stages. Images are ReLUs of normal values, gradients normal ones, filters as He's initialisation makes them. A cell is the
 // largest error in parts of the largest result, and the root mean square error in parts of the results' root mean square.
 import { startEngine } from '../dist/src/engines/selection.js';
 import { tensorflowKernels } from '../dist/src/kernels/tensorflow/index.js';
@@ -15,6 +16,7 @@ import { fail, ROWS } from './bench.mjs';
 
 const PATHS = ['direct', 'F(2×2)', 'F(4×4)'];
 const [HEIGHT, WIDTH, KEPT] = [24, 32, 16];
+const SUMMED = { height: 64, width: 128 };
 
 /** The distinct 3×3 convolutions of stride 1 of the networks: channels and dilation. */
 function layers() {
@@ -56,6 +58,24 @@ function exact(x, filter, inputs, outputs, dilation) {
   return y;
 }
 
+/** The gradient [3,3,16,16] of a filter in float64, of x and the gradient [H,W,16] of its convolution. */
+function exactFilterGradient(x, gradient, { height, width }, dilation) {
+  const sums = new Float64Array(9 * KEPT * KEPT);
+  for (let tap = 0; tap < 9; tap++) {
+    const [down, right] = [(Math.floor(tap / 3) - 1) * dilation, ((tap % 3) - 1) * dilation];
+    for (let row = Math.max(0, -down); row < Math.min(height, height - down); row++) {
+      for (let column = Math.max(0, -right); column < Math.min(width, width - right); column++) {
+        const source = ((row + down) * width + column + right) * KEPT;
+        const result = (row * width + column) * KEPT;
+        for (let c = 0; c < KEPT; c++) {
+          for (let o = 0; o < KEPT; o++) sums[(tap * KEPT + c) * KEPT + o] += x[source + c] * gradient[result + o];
+        }
+      }
+    }
+  }
+  return sums;
+}
+
 /** A filter [3,3,I,O] turned by 180°, with its channels exchanged. */
 function turned(filter, inputs, outputs) {
   const result = new Float32Array(filter.length);
@@ -86,7 +106,7 @@ if (engine.convolution !== 'fast') fail('This machine has no fast convolutions: 
 const { tf } = engine;
 const kernels = PATHS.map((path) => tensorflowKernels(engine, { convolutionPath: () => path }));
 
-/** Errors of the forward pass and of the input gradient, a list by path of each. */
+/** Errors of the forward pass and of the input gradient, for each path. */
 function errorsOf({ inputs, outputs, geometry }) {
   const { dilation } = geometry;
   const forward = {
@@ -112,10 +132,37 @@ function errorsOf({ inputs, outputs, geometry }) {
   );
 }
 
-const columns = ['forward', 'input gradient'].flatMap((kind) => PATHS.map((path) => `${kind}, ${path}`));
-const lines = [['layer', ...columns], Array(1 + columns.length).fill('---')];
-for (const layer of layers()) {
-  const errors = errorsOf(layer);
-  lines.push([layer.name, ...[0, 1].flatMap((kind) => errors.map((of) => of[kind]))]);
+/** Errors of the filter gradient, for each path. */
+function filterGradientErrors(geometry) {
+  const { height, width } = SUMMED;
+  const map = [1, height, width, KEPT];
+  const x = normals(5, height * width * KEPT, 1).map((value) => Math.max(value, 0));
+  const gradient = normals(6, height * width * KEPT, 1);
+  const expected = exactFilterGradient(x, gradient, SUMMED, geometry.dilation);
+  return kernels.map((own) =>
+    tf.tidy(() => {
+      const images = [tf.tensor4d(gradient, map), tf.tensor4d(x, map)];
+      const result = own.convolutionFilterGradient(...images, [3, 3, KEPT, KEPT], geometry);
+      return errorOf(result.dataSync(), expected);
+    }),
+  );
 }
-process.stdout.write(`${lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n')}\n`);
+
+function printTable(head, lines) {
+  const all = [head, head.map(() => '---'), ...lines];
+  process.stdout.write(`${all.map((cells) => `| ${cells.join(' | ')} |`).join('\n')}\n\n`);
+}
+
+const found = layers();
+printTable(
+  ['layer', ...['forward', 'input gradient'].flatMap((kind) => PATHS.map((path) => `${kind}: ${path}`))],
+  found.map((layer) => {
+    const errors = errorsOf(layer);
+    return [layer.name, ...[0, 1].flatMap((kind) => errors.map((of) => of[kind]))];
+  }),
+);
+const byDilation = new Map(found.map(({ geometry }) => [geometry.dilation, geometry]));
+printTable(
+  ['filter gradient', ...PATHS],
+  [...byDilation.values()].map((geometry) => [`dilation ${geometry.dilation}`, ...filterGradientErrors(geometry)]),
+);

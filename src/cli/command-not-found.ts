@@ -5,6 +5,9 @@ import { nearest } from '../support/suggest.js';
 /** Suggests the command that a mistyped one may mean. */
 const commandNotFound: Hook.CommandNotFound = async ({ id, config }) => {
   const words = id.split(':');
+  if (words[0]!.startsWith('-')) {
+    throw new UserError(`The flag ${words[0]} stands where a command is expected.`, 'See fcn --help for the commands.');
+  }
   // oclif joins all words before the first flag into the name of the command.
   for (let length = words.length - 1; length > 0; length--) {
     if (config.findCommand(words.slice(0, length).join(':')) === undefined) continue;

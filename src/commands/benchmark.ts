@@ -9,7 +9,7 @@ export default class Benchmark extends RunCommand {
     'of training, and the rate of a bare convolution, with the share of it that the network reaches. Reads no data.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> fcn_r50-d8_512x1024_40k_cityscapes',
-    '<%= config.bin %> <%= command.id %> fcn_r50-d8_512x1024_40k_cityscapes --set benchmark.images=20 --json',
+    '<%= config.bin %> <%= command.id %> camvid_r18-d8 --set benchmark.images=20 --json',
   ];
   static override args = { row: flags.row };
   static override flags = {

@@ -8,7 +8,7 @@ import { STAGE_NAMES } from '../records/record.js';
 import { ExitCode, UserError } from '../support/errors.js';
 
 export default class Doctor extends BaseCommand {
-  static override summary = 'Show the engines, hardware and data sets of this machine, or all that rows need to run.';
+  static override summary = 'Show engines, hardware and data sets, or all that rows need to run.';
   static override description =
     'With rows, checks everything that fcn reproduce needs: data, backbone, weights, engine, precision, memory, disk, folders. What is ' +
     'missing is listed with the commands that fix it, and the exit code is 2. Writes and fetches nothing.';

@@ -4,14 +4,14 @@ import { BaseCommand } from '../cli/base.js';
 import { shellWords } from '../support/format.js';
 
 export default class Init extends BaseCommand {
-  static override summary = 'Describe your own images and labels: write a data set file and an experiment file.';
+  static override summary = 'Write a data set file and an experiment file for your own images and labels.';
   static override description =
     'Pairs images with labels by their names, reads sizes and label values, and writes files that you can edit. Labels are PNGs of ' +
     'class ids, masks of 0 and 255, or colours. Folders train and val are taken as they are; otherwise a share of the images is ' +
     'drawn for validation.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> cells --images photos --labels masks',
-    '<%= config.bin %> <%= command.id %> roads --images img --labels ann --classes background,road,car --val-fraction 0.1',
+    '<%= config.bin %> <%= command.id %> roads --images img --labels ann --classes ground,road,car',
   ];
   static override args = {
     directory: Args.string({ description: 'Folder to write the files to.', required: true }),
@@ -43,11 +43,11 @@ export default class Init extends BaseCommand {
     const { formatInitialised, initialise } = await import('../datasets/init/init.js');
     const { showCounted } = await import('../terminal/display.js');
     const { outputWidth } = await import('../terminal/layout.js');
-    const { images, labels, name, force } = flags;
-    const fraction = flags['val-fraction'] === undefined ? undefined : Number(flags['val-fraction']);
+    const { images, labels, name, force, 'val-fraction': typedFraction, 'split-lists': lists } = flags;
+    const fraction = typedFraction === undefined ? undefined : Number(typedFraction);
     const classes = flags.classes?.split(',').map((one) => one.trim());
     const { directory } = args;
-    const options = { directory, images, labels, name, classes, fraction, lists: flags['split-lists'], force, signal };
+    const options = { directory, images, labels, name, classes, fraction, typedFraction, lists, force, signal };
     const written = await showCounted('Look at images and labels', 'pair', this.displayMode(), (onProgress) =>
       initialise({ ...options, onProgress }),
     );

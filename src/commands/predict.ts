@@ -13,10 +13,10 @@ export default class Predict extends BaseCommand {
     'ground truth, prediction and errors side by side. With --label-ids, only NAME.png. An image of any size is resized to fit the ' +
     "row's test scale, and predicted at its own size. Images that cannot be read are named at the end.";
   static override examples = [
-    '<%= config.bin %> <%= command.id %> street.jpg --row fcn_r50-d8_512x1024_40k_cityscapes --weights published',
+    '<%= config.bin %> <%= command.id %> room.jpg --row fcn_r50-d8_512x512_80k_ade20k --weights published',
     '<%= config.bin %> <%= command.id %> street.jpg --weights RUN:best',
-    '<%= config.bin %> <%= command.id %> photographs --row camvid_r18-d8 --weights FILE.safetensors --out predicted --ms-flip',
-    '<%= config.bin %> <%= command.id %> images --row camvid_r18-d8 --weights FILE.safetensors --truth labels --json',
+    '<%= config.bin %> <%= command.id %> photographs --row camvid_r18-d8 --weights FILE.pth --ms-flip',
+    '<%= config.bin %> <%= command.id %> images --row camvid_r18-d8 --weights FILE.pth --truth labels',
   ];
   static override args = {
     images: Args.string({ description: 'Images, or folders of images.', required: true, multiple: true }),

@@ -4,14 +4,14 @@ import { BaseCommand } from '../cli/base.js';
 import * as flags from '../cli/flags.js';
 
 export default class Report extends BaseCommand {
-  static override summary = 'Write a page of runs: curves, classes, confusion, predictions, recipe and environment.';
+  static override summary = 'Write a page of runs: curves, classes, confusion, predictions, recipe.';
   static override description =
     'Writes a single file, index.html, that needs no other file and no network; or, with --format svg or png, a file for each chart. ' +
     'Shows a run in progress up to now.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> --out report',
     '<%= config.bin %> <%= command.id %> camvid_r18-d8 --predictions DIR --data-root DIR --out report',
-    '<%= config.bin %> <%= command.id %> runs/camvid_r18-d8/RUN --format png --chart loss --chart iou --out charts',
+    '<%= config.bin %> <%= command.id %> runs/camvid_r18-d8/RUN --format png --chart iou --out charts',
   ];
   static override args = { runs: flags.runsOrAll };
   static override flags = {

@@ -83,6 +83,8 @@ export default class Reproduce extends RunCommand {
     const { table, all, file, profile, seed = 0, repeat = 1 } = flags;
     const { file: weights, trainedBy } = await this.findWeights(flags.weights, flags.runs);
     const overrides = overridesOf(flags);
+    // Read now: while the runs take days, somebody may edit the file.
+    const tables = tablesOf(file);
     const rows = selectRows({ patterns: args.rows, table, all, file });
     requireOneRow(rows, weights);
     requireOneRun(rows.length * repeat, flags['resume-run']);
@@ -110,7 +112,7 @@ export default class Reproduce extends RunCommand {
         this.noteError(error);
       },
     });
-    return this.report(outcomes, flags, tablesOf(file), flags.sort);
+    return this.report(outcomes, flags, tables, flags.sort);
   }
 
   /** Shows what runs would take and what they lack. The exit code says whether they would start. */

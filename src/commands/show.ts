@@ -4,7 +4,7 @@ import * as flags from '../cli/flags.js';
 import { overridesOf } from '../cli/flags.js';
 
 export default class Show extends BaseCommand {
-  static override summary = 'Show the resolved recipe of a row, its size, and its deviations from the published one.';
+  static override summary = 'Show the whole recipe of a row, its size, and how it deviates.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> fcn_r50-d8_512x1024_40k_cityscapes',
     '<%= config.bin %> <%= command.id %> camvid_r18-d8 --set width=32 --json',

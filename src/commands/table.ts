@@ -1,8 +1,8 @@
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base.js';
 import * as flags from '../cli/flags.js';
-import { ExitCode } from '../support/errors.js';
-import { shellWords } from '../support/format.js';
+import { ExitCode, UserError } from '../support/errors.js';
+import { formatNumber, shellWords } from '../support/format.js';
 import type { Leaderboard } from '../tables/leaderboard/leaderboard.js';
 import type { TableFormat } from '../tables/report.js';
 import type { Report } from '../tables/table.js';
@@ -11,7 +11,8 @@ export default class Table extends BaseCommand {
   static override summary = 'Show the published tables with the published and the reproduced figures.';
   static override description =
     'Uses only the records under --results and --runs. A figure of the smoke profile, of a changed recipe or of a row without ' +
-    'published figures never appears in a published table, but in a table of its own. ' +
+    'published figures never appears in a published table, but in a table of its own: in a terminal, kept records without a run ' +
+    'directory only if they are chosen, or with --kept. ' +
     'A file (--file) that publishes nothing is shown as fcn runs table shows runs. Files are written from kept records only ' +
     '(fcn results add). In a Markdown file only the text between the markers <!-- fcn table: PART --> and ' +
     '<!-- end of fcn table: PART --> is replaced; PART is published, smoke or local.';
@@ -40,6 +41,7 @@ export default class Table extends BaseCommand {
       exclusive: ['wide', 'format', 'write', 'check'],
     }),
     'only-published': Flags.boolean({ summary: 'Leave out smoke and local runs.' }),
+    kept: Flags.boolean({ summary: 'In a terminal: also smoke and local runs of which there is only a kept record.' }),
     seeds: Flags.boolean({
       summary: 'Show mean ± sample standard deviation over all seeds, and their number, instead of the newest run.',
     }),
@@ -60,8 +62,6 @@ export default class Table extends BaseCommand {
       summary: 'Show the table of this experiment file, not those of the package; may be given several times.',
       ...flags.repeatable,
       helpValue: 'FILE.yaml',
-      // A file with our markers must hold the package's own tables only.
-      exclusive: ['write', 'check'],
     }),
     table: Flags.string({ summary: 'Only this published table.', helpValue: 'NAME' }),
     write: Flags.string({
@@ -81,6 +81,13 @@ export default class Table extends BaseCommand {
     const { flags } = await this.parse(Table);
     const { reportOf } = await import('../tables/report.js');
     const toFile = flags.check || flags.write !== undefined;
+    // The parser's "exclusive" of two flags with one and the same would garble the usage line.
+    if (toFile && flags.file !== undefined) {
+      throw new UserError(
+        "--write and --check are for documents with the package's own tables, not for those of --file.",
+        'Leave out --file, or print the table with --format and redirect it to a file.',
+      );
+    }
     const chosen = { ...flags, onlyPublished: flags['only-published'] };
     // A document without a kept record that is merely damaged would look right.
     const report = reportOf(toFile ? { ...chosen, onlyKept: true } : { ...chosen, onBroken: this.noteLeftOut });
@@ -91,14 +98,23 @@ export default class Table extends BaseCommand {
       const board = await ownLeaderboard({ ...flags, file: flags.file }, this.noteLeftOut);
       if (board !== null) return this.printLeaderboard(board, report, flags.format ?? 'terminal', flags.wide);
     }
-    const { formatReport } = await import('../tables/report.js');
-    const { outputWidth } = await import('../terminal/layout.js');
+    const { formatReport, withoutOnlyKept } = await import('../tables/report.js');
+    const { outputWidth, wrap } = await import('../terminal/layout.js');
     if (flags.summary) {
       const { formatSummary } = await import('../tables/report.js');
       this.print(formatSummary(report, outputWidth()));
       return report;
     }
-    this.print(await formatReport(report, flags.format ?? 'terminal', { wide: flags.wide, width: outputWidth() }));
+    const format = flags.format ?? 'terminal';
+    const named = [flags.rows, flags.table, flags.profile, flags.file].some((flag) => flag !== undefined);
+    const all = named || flags.kept || flags.wide || format !== 'terminal';
+    const shown = all ? { report, leftOut: 0 } : withoutOnlyKept(report, flags.runs);
+    const { leftOut } = shown;
+    this.print(await formatReport(shown.report, format, { wide: flags.wide, width: outputWidth() }));
+    if (leftOut > 0) {
+      const runs = `${formatNumber(leftOut, 'smoke or local run')} of kept records without a run directory here`;
+      this.print(`\n${wrap(`Not shown: ${runs}; --kept adds them.`, outputWidth()).join('\n')}`);
+    }
     return report;
   }
 

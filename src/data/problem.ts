@@ -14,6 +14,7 @@ const PROBLEM_KINDS = {
   'repeated name': 'names are in a list more than once',
   'repeated image': 'images are in a split more than once',
   'shared image': 'images are in two splits',
+  'shared label': 'labels belong to images in two splits',
   'number of images': 'splits have a different number of images than expected',
   'image file': 'images cannot be read',
   'label file': 'label maps cannot be read',

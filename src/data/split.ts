@@ -102,6 +102,11 @@ function isBelow(name: string): boolean {
   return path.posix.normalize(name) === name && name !== '..' && !name.startsWith('../');
 }
 
+/** Whether a line of a split list can name an image: the line is read as just this name, of a file below the list's folder. */
+export function isListable(name: string): boolean {
+  return name !== '' && !name.includes('\n') && name.trim() === name && isBelow(name);
+}
+
 /**
  * Names in a split list, one a line, sorted.
  * @throws UserError if the list cannot be read, or a name is not below the folder of images.

@@ -7,7 +7,7 @@ import { loadSample, readSources, type SampleSources } from './samples.js';
 import { prepareRows } from './simd/distorted.js';
 import { countIds, decodeLabels, placeLabels, writeIds } from './simd/labels.js';
 import { decodePixels } from './simd/png.js';
-import { type PlacedImage, placeImage, resizeRows, sourceBox } from './simd/resized.js';
+import { placeImage, resizeRows, sourceBox, type WorkspaceImage } from './simd/resized.js';
 import { openWorkspace, type Workspace } from './simd/workspace.js';
 import type { SplitEntry } from './split.js';
 import { chooseBox, chooseCrop, flipHorizontally } from './transforms/crop.js';
@@ -105,7 +105,7 @@ export function augmentInto(
   const size = keepRatioSize(image, scaleByRatio(recipe.imageScaleWh, ratio));
   const rule = { cropHw: recipe.cropHw, maximumRatio: recipe.categoryMaximumRatio };
   const window = chooseBox(size, rule, cropDraw, (box) => countIds(workspace, placedLabels, size, box));
-  let placedImage: PlacedImage;
+  let placedImage: WorkspaceImage;
   if ('compressed' in image) {
     const box = sourceBox(image, size, window);
     const pixels = decodePixels(workspace, image, box);

@@ -72,17 +72,29 @@ function countBy<Item>(items: readonly Item[], key: (item: Item) => string): Map
   return counts;
 }
 
-/** Images that are in more than one split: one split would be trained on what the other measures. */
+/**
+ * Images that are in more than one split: one split would be trained on what the other measures. So would images that share a label:
+ * they are one picture in two files.
+ */
 export function sharedImages(splits: Readonly<Record<string, InspectedSplit>>): Problem[] {
-  const first = new Map<string, string>();
+  const splitOf = { image: new Map<string, string>(), label: new Map<string, string>() };
+  /** The split that had the file first, if that is another one. */
+  const earlierSplit = (kind: 'image' | 'label', file: string, split: string) => {
+    const earlier = splitOf[kind].get(file);
+    if (earlier === undefined) splitOf[kind].set(file, split);
+    return earlier === split ? undefined : earlier;
+  };
   const problems: Problem[] = [];
   for (const [split, { entries }] of Object.entries(splits)) {
-    for (const { image } of entries) {
-      const earlier = first.get(image);
-      if (earlier === undefined) first.set(image, split);
-      else if (earlier !== split) {
-        const message = `${image} is in the split "${earlier}" and in "${split}".`;
+    for (const { image, label } of entries) {
+      const ofImage = earlierSplit('image', image, split);
+      const ofLabel = earlierSplit('label', label, split);
+      if (ofImage !== undefined) {
+        const message = `${image} is in the split "${ofImage}" and in "${split}".`;
         problems.push({ file: image, split, kind: 'shared image', message });
+      } else if (ofLabel !== undefined) {
+        const message = `${label} is the label of an image in the split "${ofLabel}" and of ${image} in "${split}".`;
+        problems.push({ file: label, split, kind: 'shared label', message });
       }
     }
   }

@@ -30,7 +30,9 @@ export function htmlTable({ name, head, body }: TableContent): string {
   const rows = body.map((cells) => {
     const [header, ...rest] = cells;
     const data = rest.map((cell) => `<td class="${isNumber(cell) ? 'number' : 'text'}">${cellHtml(cell)}</td>`);
-    return `<tr><th scope="row">${cellHtml(header!)}</th>${data.join('')}</tr>`;
+    // A path of the recipe is one word: on a phone it breaks at a dot.
+    const heading = cellHtml(header!).replaceAll(/(?<=[a-z])\.(?=[a-z])/gi, '.<wbr>');
+    return `<tr><th scope="row">${heading}</th>${data.join('')}</tr>`;
   });
   const label = escapeHtml(name);
   return `<div class="scroll" role="region" tabindex="0" aria-label="${label}"><table>
@@ -54,20 +56,25 @@ export function dataUri(type: 'image/jpeg' | 'image/png', bytes: Buffer): string
 export const REPORT_STYLE = `${PAGE_BASE}
 a { color: var(--accent); }
 h3 { margin: 1.5rem 0 0.5rem; font-size: 1rem; }
-.scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 0.5rem; background: var(--card); }
+.scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 0.5rem; background:
+  linear-gradient(to right, var(--card) 40%, transparent) left / 2.5rem 100% no-repeat local,
+  linear-gradient(to left, var(--card) 40%, transparent) right / 2.5rem 100% no-repeat local,
+  linear-gradient(to right, rgb(128 128 128 / 50%), transparent) left / 0.6rem 100% no-repeat scroll,
+  linear-gradient(to left, rgb(128 128 128 / 50%), transparent) right / 0.6rem 100% no-repeat scroll,
+  var(--card); }
 .scroll:focus-visible, summary:focus-visible, a:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 table { border-collapse: collapse; width: 100%; font-size: 0.875rem; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.35rem 0.75rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 tr:last-child > * { border-bottom: 0; }
 thead th { color: var(--soft); font-weight: 500; white-space: nowrap; }
-tbody th { font-weight: 500; overflow-wrap: anywhere; min-width: 9rem; }
+tbody th { font-weight: 500; overflow-wrap: break-word; min-width: 9rem; }
 td.number { text-align: right; white-space: nowrap; }
 th.number { text-align: right; }
-td.text { overflow-wrap: anywhere; min-width: 5rem; }
+td.text { overflow-wrap: anywhere; min-width: 6.75rem; }
 td.text:last-child { min-width: 8rem; }
 .card th, .card td { padding-inline: 0.4rem; }
 .card tbody th, .card td.text { min-width: 0; }
-@media (max-width: 40rem) { th, td { padding-inline: 0.5rem; } tbody th { min-width: 8rem; } td.text:last-child { min-width: 5rem; } }
+@media (max-width: 40rem) { th, td { padding-inline: 0.5rem; } tbody th { min-width: 8rem; } td.text:last-child { min-width: 6.75rem; } }
 .run { margin: 1.5rem 0 0; border-top: 2px solid var(--line); }
 .run > summary { padding: 0.75rem 0; cursor: pointer; font-size: 1.15rem; font-weight: 600; overflow-wrap: anywhere; }
 .run > summary small { font-size: 0.875rem; font-weight: 400; color: var(--soft); }

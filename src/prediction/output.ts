@@ -46,7 +46,8 @@ function blend(image: RgbImage, colourOf: (pixel: number) => Colour | undefined,
 }
 
 interface LegendEntry {
-  readonly colour: Colour;
+  /** Null for what is of no class. */
+  readonly colour: Colour | null;
   readonly text: string;
 }
 
@@ -114,10 +115,11 @@ function sheetSvg(layout: SheetLayout, panels: readonly Panel[], entries: readon
   });
   const legend = entries.map(({ colour, text }, i) => {
     const { left, top } = layout.entries[i]!;
-    return (
-      `<rect x="${left}" y="${top}" width="${fontSize}" height="${fontSize}" fill="rgb(${colour.join(',')})" stroke="#888"/>` +
-      `<text x="${left + fontSize * 1.5}" y="${top + baseline}">${escapeText(text)}</text>`
-    );
+    const swatch =
+      colour === null
+        ? ''
+        : `<rect x="${left}" y="${top}" width="${fontSize}" height="${fontSize}" fill="rgb(${colour.join(',')})" stroke="#888"/>`;
+    return `${swatch}<text x="${left + fontSize * 1.5}" y="${top + baseline}">${escapeText(text)}</text>`;
   });
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif" ` +
@@ -190,6 +192,21 @@ export function presentClasses(labels: Uint8Array, classes: readonly string[]): 
     .sort((a, b) => b.share - a.share || a.id - b.id);
 }
 
+/** The figures of one image: over all of it, then of each class that is labelled or predicted. */
+export function comparisonLegend(
+  confusion: ConfusionMatrix,
+  { classes, palette }: Pick<Dataset, 'classes' | 'palette'>,
+): LegendEntry[] {
+  const { iou, mIoU, aAcc } = metrics(confusion);
+  const entry = (name: string, value: number, colour: Colour | null): LegendEntry[] =>
+    Number.isNaN(value) ? [] : [{ colour, text: `${name} ${formatPercent(value)} %` }];
+  return [
+    ...entry('mIoU of this image:', mIoU, null),
+    ...entry('pixels right:', aAcc, null),
+    ...iou.flatMap((value, id) => entry(`${classes[id]}: IoU`, value, palette[id]!)),
+  ];
+}
+
 export interface Predicted {
   readonly image: RgbImage;
   /** Both [height, width], training ids. */
@@ -210,22 +227,20 @@ export async function writePrediction(
   const blended = overlay(image, prediction, palette, opacity);
   const legend = presentClasses(prediction, classes).map(({ id, name, share }) => ({
     colour: palette[id]!,
-    text: `${name} ${formatPixelShare(share)}`,
+    text: `${name}: ${formatPixelShare(share)}`,
   }));
   await writeFileAtomic(files.overlay, await drawSheet([{ title: null, image: blended }], 1, legend));
   if (files.comparison === null || truth === null) return;
+  const confusion = new ConfusionMatrix(classes.length);
+  confusion.add(prediction, truth);
   const panels = [
     { title: 'image', image },
     { title: 'ground truth', image: overlay(image, truth, palette, opacity) },
     { title: 'prediction', image: blended },
     { title: 'errors (red; black: not labelled)', image: errorMap(image, prediction, truth) },
   ];
-  const confusion = new ConfusionMatrix(classes.length);
-  confusion.add(prediction, truth);
-  const entries: LegendEntry[] = metrics(confusion).iou.flatMap((iou, id) =>
-    Number.isNaN(iou) ? [] : [{ colour: palette[id]!, text: `${classes[id]} IoU ${formatPercent(iou)}` }],
-  );
-  await writeFileAtomic(files.comparison, await drawSheet(panels, 2, entries));
+  const figures = comparisonLegend(confusion, { classes, palette });
+  await writeFileAtomic(files.comparison, await drawSheet(panels, 2, figures));
 }
 
 /** In percent with one decimal: "12.3 %", "< 0.1 %". */

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { checkYaml, readYaml } from '../support/yaml.js';
 import { BACKBONE_LINK, backbonesFileSchema, type ModelRecipe } from './experiment.js';
+import { withoutFolders } from './named-files.js';
 import { type RecipeSections, recipeValues } from './overrides.js';
 import { BACKBONES_FILE, experimentsFolder } from './tables.js';
 
@@ -43,4 +44,9 @@ export function usedValues(recipe: RecipeSections): Map<string, unknown> {
   const values = recipeValues(recipe);
   if ((values.get('model.initialWeights') ?? null) !== null) values.set('model.pretrained', null);
   return values;
+}
+
+/** The used values of a recipe by full path, of files their names: as recipes are compared and told apart. */
+export function comparedValues(recipe: RecipeSections): Map<string, unknown> {
+  return usedValues(withoutFolders(recipe));
 }

@@ -2,7 +2,14 @@ import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import { UserError } from '../support/errors.js';
 import { check, formatFinding } from '../support/yaml.js';
-import { type Experiment, experimentSchema, isSection, type Recipe, recipeSchema } from './experiment.js';
+import {
+  type Experiment,
+  experimentSchema,
+  isSection,
+  type PublishedFigures,
+  type Recipe,
+  recipeSchema,
+} from './experiment.js';
 import { identifyingValue, locateFiles, withoutFolders } from './named-files.js';
 import {
   applyOverrides,
@@ -15,7 +22,7 @@ import {
 } from './overrides.js';
 import { applyProfile, checkRules, isProfile } from './profiles.js';
 import { selectRow } from './select.js';
-import type { Row } from './tables.js';
+import { LOCAL_TABLE, type Row } from './tables.js';
 
 /** Changes to a row's recipe. */
 export interface Changes {
@@ -156,12 +163,23 @@ function hashOf(data: unknown): string {
   return createHash('sha256').update(canonicalJson(data)).digest('hex');
 }
 
-/** SHA-256, in hexadecimal, of the experiment as canonical JSON, with the names of its files only. */
-export function hashExperiment(experiment: Experiment): string {
-  return hashOf(withoutFolders(experiment));
+const NOTHING_PUBLISHED: PublishedFigures = { memoryGB: null, fps: null, mIoU: null, mIoUMsFlip: null };
+
+/**
+ * What identifies an experiment: of files only the names, and of a row of no named table neither links nor published figures, as no
+ * figure of a run depends on them. Those of named tables, the package's among them, count: they are in the hashes of kept records.
+ */
+export function identityOf(experiment: Experiment): Experiment {
+  const named = withoutFolders(experiment);
+  return named.table === LOCAL_TABLE ? { ...named, published: NOTHING_PUBLISHED, weights: null, log: null } : named;
 }
 
-/** Whether a recorded hash is that of the experiment. Earlier versions hashed the paths of files. */
+/** SHA-256, in hexadecimal, of what identifies the experiment, as canonical JSON. */
+export function hashExperiment(experiment: Experiment): string {
+  return hashOf(identityOf(experiment));
+}
+
+/** Whether a recorded hash is that of the experiment. Earlier versions hashed the paths of files, or the links of all rows. */
 export function isHashOf(hash: string, experiment: Experiment): boolean {
-  return hash === hashExperiment(experiment) || hash === hashOf(experiment);
+  return [identityOf(experiment), withoutFolders(experiment), experiment].some((hashed) => hashOf(hashed) === hash);
 }

@@ -8,6 +8,17 @@ export interface CheckpointFigures {
   readonly mIoUMsFlip: number | null;
 }
 
+/** In percent, as a record's figures are. */
+export function checkpointPercents({ last, best }: MarkedCheckpoints): MarkedCheckpoints {
+  const percent = (fraction: number | null) => (fraction === null ? null : fraction * 100);
+  const inPercent = ({ iteration, mIoU, mIoUMsFlip }: CheckpointFigures) => ({
+    iteration,
+    mIoU: percent(mIoU),
+    mIoUMsFlip: percent(mIoUMsFlip),
+  });
+  return { last: inPercent(last), best: best && inPercent(best) };
+}
+
 /** The checkpoints that RUN:last and RUN:best name. `best`: null if none was evaluated during training; it may be the last. */
 export interface MarkedCheckpoints {
   readonly last: CheckpointFigures;

@@ -55,6 +55,11 @@ export function findKeptRecords(results: string, onBroken?: OnBroken): FoundReco
   );
 }
 
+/** Whether a file is a kept record, by its folder. */
+export function isKept(file: string): boolean {
+  return KEPT_KINDS.some((kind) => kind === path.basename(path.dirname(file)));
+}
+
 /** All records under the results, oldest first: those that runs wrote there, and the kept ones. */
 export function findResultRecords(results: string, onBroken: OnBroken): FoundRecord[] {
   return readRecords(resultFiles(results), onBroken);

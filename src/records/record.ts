@@ -46,6 +46,8 @@ const train = z.object({
   initialWeights: loadSummarySchema.extend({ file: z.string(), sha256, reset: names }).optional(),
   /** The best of the evaluations during training, mIoU as a fraction; absent if there were none. */
   bestValidation: z.object({ iteration: z.int().min(1), mIoU: z.number() }).optional(),
+  /** The last of them; absent in older records, too. */
+  lastValidation: z.object({ iteration: z.int().min(1), mIoU: z.number() }).optional(),
 });
 
 /** Figures are fractions; null for a class that is neither labelled nor predicted. */

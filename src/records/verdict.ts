@@ -1,6 +1,5 @@
 import type { PublishedFigures } from '../recipe/experiment.js';
-import { withoutFolders } from '../recipe/named-files.js';
-import { canonicalJson, recipeChanges } from '../recipe/resolve.js';
+import { canonicalJson, identityOf, recipeChanges } from '../recipe/resolve.js';
 import type { Table } from '../recipe/tables.js';
 import { shortNumber } from '../support/format.js';
 import { weightsIdentity } from '../weights/load.js';
@@ -146,7 +145,7 @@ export function newestOfEachSeed(records: readonly RunRecord[]): RunRecord[] {
 /** Equal for runs with the same recipe except the seed, the same stages, data and, if given, weights. */
 export function recipeKey({ experiment, dataset, stages, weights }: RunRecord): string {
   const given = weights?.source === 'given' ? weightsIdentity(weights.sha256, weights.key) : null;
-  const recipe = { ...withoutFolders(experiment), seed: null };
+  const recipe = { ...identityOf(experiment), seed: null };
   return canonicalJson([recipe, dataset?.fingerprint, stages.map(({ stage }) => stage), given]);
 }
 

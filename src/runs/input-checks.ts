@@ -202,11 +202,13 @@ export async function checkWeights(experiment: Experiment, options: InputCheckOp
 }
 
 async function checkPublishedWeights(
-  { row, weights: url }: Experiment,
+  experiment: Experiment,
   { offline, commandWith }: InputCheckOptions,
 ): Promise<RunCheck> {
-  const { cachedPlaces, weightsRequest } = await import('../weights/published.js');
-  const request = await orMistake(() => weightsRequest(row, url));
+  const { row } = experiment;
+  const { cachedPlaces } = await import('../weights/published.js');
+  const { experimentWeights } = await import('../weights/requests.js');
+  const request = await orMistake(() => experimentWeights(experiment));
   if (request instanceof UserError) return failed('weights', row, request, [commandWith(['--weights', 'FILE'], row)]);
   const cached = cachedPlaces(request).find(({ file }) => existsSync(file));
   if (cached !== undefined) return passed('weights', `as published: ${cached.file}`);

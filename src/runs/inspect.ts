@@ -24,7 +24,7 @@ export interface InspectedRun {
   readonly evaluation: Progress['evaluation'];
   /** Of the latest known training step. */
   readonly loss: number | null;
-  /** Fractions; during an evaluation, of the images so far. */
+  /** Percent, as in a record's figures; during an evaluation, of the images so far. */
   readonly mIoU: number | null;
   readonly mIoUMsFlip: number | null;
   /** The machine and process that execute or executed it. */
@@ -76,7 +76,7 @@ type Parts = Awaited<ReturnType<typeof readParts>>;
 function describe(parts: Partial<Parts> & Pick<Parts, 'state'>): Omit<InspectedRun, 'row' | 'run' | 'folder'> {
   const { state, status, lock, description, progress, experiment, record } = parts;
   const updates = [status?.updatedAt, progress?.updatedAt].filter((time) => time !== undefined);
-  const fraction = (percent: number | null | undefined) => (percent == null ? null : percent / 100);
+  const percent = (fraction: number | null | undefined) => (fraction == null ? null : fraction * 100);
   return {
     number: description?.number ?? null,
     profile: experiment?.profile ?? null,
@@ -88,8 +88,8 @@ function describe(parts: Partial<Parts> & Pick<Parts, 'state'>): Omit<InspectedR
     secondsLeft: state === 'running' ? (progress?.secondsLeft ?? null) : null,
     evaluation: state === 'running' ? (progress?.evaluation ?? null) : null,
     loss: progress?.loss ?? null,
-    mIoU: progress?.mIoU ?? fraction(record?.figures.mIoU),
-    mIoUMsFlip: progress?.mIoUMsFlip ?? fraction(record?.figures.mIoUMsFlip),
+    mIoU: percent(progress?.mIoU) ?? record?.figures.mIoU ?? null,
+    mIoUMsFlip: percent(progress?.mIoUMsFlip) ?? record?.figures.mIoUMsFlip ?? null,
     host: lock?.holder?.host ?? progress?.host ?? null,
     processId: lock?.holder?.pid ?? status?.processId ?? progress?.processId ?? null,
     updatedAt: updates.sort().at(-1) ?? null,

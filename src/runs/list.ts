@@ -1,5 +1,6 @@
 import { formatBest, formatCheckpoint, type MarkedCheckpoints } from '../records/checkpoint-figures.js';
 import { formatTrainedBy, type Stage } from '../records/record.js';
+import { formatFigure } from '../records/verdict.js';
 import {
   formatBytes,
   formatNumber,
@@ -54,15 +55,15 @@ export function formatRuns(runs: readonly InspectedRun[], width: number): string
       [
         run.state,
         run.stage ?? '–',
-        run.stage === null ? '–' : formatProgress(run),
+        formatProgress(run),
         orDash(run.secondsLeft, formatSeconds),
         orDash(run.loss, (loss) => loss.toFixed(4)),
-        orDash(run.mIoU, formatPercent),
-        orDash(run.mIoUMsFlip, formatPercent),
+        orDash(run.mIoU, formatFigure),
+        orDash(run.mIoUMsFlip, formatFigure),
       ],
     ],
   }));
-  const heads = ['Run', 'State', 'Stage', 'Progress', 'Left', 'Loss', 'mIoU', 'ms+flip'];
+  const heads = ['Run', 'State', 'Stage', 'Progress', 'Left', 'Last loss', 'mIoU', 'ms+flip'];
   return entryLines(heads, entries, { words: 2, width }).lines.join('\n');
 }
 
@@ -74,9 +75,9 @@ export function formatRunLine(run: InspectedRun): string {
     ...(run.done === null || run.total === 0 ? [] : [formatProgress(run)]),
     ...(run.evaluation === null ? [] : [`evaluates ${formatEvaluation(run.evaluation)}`]),
     ...(run.secondsLeft === null ? [] : [`${formatSeconds(run.secondsLeft)} left`]),
-    ...(run.loss === null ? [] : [`loss ${run.loss.toFixed(4)}`]),
-    ...(run.mIoU === null ? [] : [`mIoU ${formatPercent(run.mIoU)}`]),
-    ...(run.mIoUMsFlip === null ? [] : [`ms+flip ${formatPercent(run.mIoUMsFlip)}`]),
+    ...(run.loss === null ? [] : [`last loss ${run.loss.toFixed(4)}`]),
+    ...(run.mIoU === null ? [] : [`mIoU ${formatFigure(run.mIoU)}`]),
+    ...(run.mIoUMsFlip === null ? [] : [`ms+flip ${formatFigure(run.mIoUMsFlip)}`]),
   ].join(', ');
 }
 
@@ -107,9 +108,9 @@ export function formatRun(
     ),
     ...line('evaluation', run.evaluation === null ? null : formatEvaluation(run.evaluation)),
     ...line('left', run.secondsLeft === null ? null : formatSeconds(run.secondsLeft)),
-    ...line('loss', run.loss === null ? null : run.loss.toFixed(4)),
-    ...line('mIoU', run.mIoU === null ? null : formatPercent(run.mIoU)),
-    ...line('ms+flip', run.mIoUMsFlip === null ? null : formatPercent(run.mIoUMsFlip)),
+    ...line('last loss', run.loss === null ? null : run.loss.toFixed(4)),
+    ...line('mIoU', run.mIoU === null ? null : formatFigure(run.mIoU)),
+    ...line('ms+flip', run.mIoUMsFlip === null ? null : formatFigure(run.mIoUMsFlip)),
     ...line('last', checkpoints === null ? null : formatCheckpoint(checkpoints.last)),
     ...line('best', best),
     ...line('weights', run.trainedBy === null ? null : `of ${formatTrainedBy(run.trainedBy)}`),
@@ -123,7 +124,7 @@ export function formatRun(
 /** Columns of `fcn runs logs`: head, key of log.jsonl, width, format. */
 const LOG_COLUMNS: readonly (readonly [head: string, key: keyof LogLine, width: number, format: Format])[] = [
   ['iteration', 'iteration', 9, String],
-  ['loss', 'loss', 9, shortNumber],
+  ['mean loss', 'loss', 9, shortNumber],
   ['decode', 'decodeLoss', 9, shortNumber],
   ['auxiliary', 'auxiliaryLoss', 9, shortNumber],
   ['acc %', 'accuracy', 6, (value) => value.toFixed(2)],

@@ -18,6 +18,7 @@ import {
   assertDisk,
   availableResources,
   checkpointsBytes,
+  keepThatFits,
   type ResourcesOptions,
 } from './resources.js';
 import { type CommandWith, failed, orMistake, passed, type RunCheck, withoutRow } from './run-check.js';
@@ -119,9 +120,10 @@ async function checkDisk(options: ResourceCheckOptions, available: Available): P
   const { experiment, runs, keepCheckpoints, commandWith } = options;
   const tooLarge = await orMistake(() => assertDisk(options, available));
   if (tooLarge instanceof UserError) {
+    const keep = keepThatFits(options, available);
     const next = [
       commandWith(['--runs', 'DIR']),
-      ...(keepCheckpoints > 1 ? [commandWith(['--keep', '1'])] : []),
+      ...(keep === null ? [] : [commandWith(['--keep', String(keep)])]),
       commandWith(['--force']),
     ];
     return unlessForced(failed('disk', experiment.row, tooLarge, next), options);

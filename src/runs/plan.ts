@@ -14,17 +14,14 @@ export const PUBLISHED = 'published';
  * The file of given weights: the file itself or, for `published`, the row's published file, fetched unless it is in the cache.
  * @throws UserError if the row has none or they cannot be fetched; the signal's reason on abort.
  */
-export async function givenWeights(
-  { row, weights: url }: Experiment,
-  given: string,
-  options: ShownFetchOptions,
-): Promise<string> {
+export async function givenWeights(experiment: Experiment, given: string, options: ShownFetchOptions): Promise<string> {
   if (given !== PUBLISHED) return given;
-  const { fetchPublished } = await import('../weights/published.js');
+  const { fetchFile } = await import('../weights/published.js');
+  const { experimentWeights } = await import('../weights/requests.js');
   const { file } = await showFetch(
     'Fetch the published weights',
     'the published weights',
-    (events) => fetchPublished({ row, url, ...events }),
+    (events) => fetchFile(experimentWeights(experiment), events),
     options,
   );
   return file;

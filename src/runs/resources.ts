@@ -66,6 +66,17 @@ export async function assertFits(options: ResourcesOptions, engine: Engine, avai
   assertDisk(options, available);
 }
 
+/** The most checkpoints to keep, fewer than now, whose bytes fit onto the disk; null if not even one does. */
+export function keepThatFits(
+  { experiment, keepCheckpoints }: Pick<ResourcesOptions, 'experiment' | 'keepCheckpoints'>,
+  { disk, checkpoints }: Pick<Available, 'disk' | 'checkpoints'>,
+): number | null {
+  for (let keep = keepCheckpoints - 1; keep > 0; keep--) {
+    if (checkpointsBytes(experiment, keep) - checkpoints <= disk) return keep;
+  }
+  return null;
+}
+
 /** @throws TooLargeError if the run's checkpoints need more disk space than is free. */
 export function assertDisk(
   { experiment, stages, runs, keepCheckpoints }: ResourcesOptions,
@@ -77,10 +88,12 @@ export function assertDisk(
   if (all - available.checkpoints > available.disk) {
     const existing =
       available.checkpoints === 0 ? '' : `, ${formatBytes(available.checkpoints)} of which already exist,`;
+    const keep = keepThatFits({ experiment, keepCheckpoints }, available);
+    const fewer = keep === null ? '' : ` keep fewer (--keep ${keep}),`;
     throw new TooLargeError(
       `${row} writes about ${formatBytes(all)} of checkpoints (every ${training.checkpointEvery} iterations, ` +
         `${mostCheckpoints(experiment, keepCheckpoints)} at a time)${existing} to ${runs}, where ${formatBytes(available.disk)} are free.`,
-      'Free some space, choose another folder with --runs, keep fewer (--keep 1), or start anyway with --force.',
+      `Free some space, choose another folder with --runs,${fewer} or start anyway with --force.`,
     );
   }
 }

@@ -1,6 +1,7 @@
+import path from 'node:path';
 import type { Stage } from '../records/record.js';
 import { formatBytes, formatNumber, formatPercent, formatSeconds } from '../support/format.js';
-import { ProgressFile } from './log.js';
+import { LOG_FILE, ProgressFile, readLog } from './log.js';
 import { explainOutOfMemory } from './resources.js';
 import { POSITION_SECONDS, positionFile, type StageContext, type StageResult } from './stage-results.js';
 import { stageThreads } from './stage-threads.js';
@@ -33,7 +34,7 @@ async function train(context: StageContext, say: Say, progress: ProgressFile): P
       await events?.add(iteration, { 'evaluate/mIoU': mIoU, 'evaluate/mAcc': mAcc, 'evaluate/aAcc': aAcc });
     },
   });
-  const { weights, ...details } = await train({
+  const { weights, ...trained } = await train({
     ...context,
     validation,
     onProgress: ({ iteration, iterations, loss, learningRate, secondsPerIteration }) => {
@@ -61,12 +62,16 @@ async function train(context: StageContext, say: Say, progress: ProgressFile): P
         'memory/process_bytes': line.processBytes,
       }),
   });
+  // From the log, as training may have been resumed after it.
+  const last = readLog(path.join(context.directory, LOG_FILE)).validation.at(-1);
+  const lastValidation = last && { iteration: last.iteration, mIoU: last.mIoU };
+  const details = { ...trained, ...(lastValidation && { lastValidation }) };
   const { iterations, skippedSamples, skippedSteps, seconds, finalLoss } = details;
   return {
     details,
     weights,
     summary:
-      `${formatNumber(iterations, 'iteration')} in ${formatSeconds(seconds)}, loss ${finalLoss.toFixed(4)}` +
+      `${formatNumber(iterations, 'iteration')} in ${formatSeconds(seconds)}, last loss ${finalLoss.toFixed(4)}` +
       (skippedSteps === 0 ? '' : `; ${formatNumber(skippedSteps, 'step')} skipped, as gradients overflowed`) +
       (skippedSamples.length === 0 ? '' : `; unreadable samples replaced: ${skippedSamples.length}`),
   };

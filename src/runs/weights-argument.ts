@@ -137,10 +137,10 @@ export async function requireInitialWeights(
 ): Promise<string | null> {
   const named = namedWeights(experiment, stages);
   if (named === null) return null;
-  const { row, model, weights: url } = experiment;
+  const { row, model } = experiment;
   if (named === PUBLISHED) {
-    const { weightsRequest } = await import('../weights/published.js');
-    weightsRequest(row, url);
+    const { experimentWeights } = await import('../weights/requests.js');
+    experimentWeights(experiment);
     return PUBLISHED;
   }
   const { file, run } = await findWeights(named, runs);

@@ -42,6 +42,12 @@ function isShortened(short: string, long: string): boolean {
   return at === short.length;
 }
 
+/** Whether a part is within one word of a name, or begins with one: "idr" is no part of "camvid_r18", though its letters are. */
+function contains(name: string, part: string): boolean {
+  const words = wordsOf(name);
+  return words.some((word, i) => word.includes(part) || words.slice(i).join('').startsWith(part));
+}
+
 /** One typing mistake per so many letters: one in three to five letters, two in six. With two in four, "seed" would match "stem". */
 const LETTERS_PER_MISTAKE = 3;
 
@@ -53,7 +59,7 @@ const SHORTEST_PART = 3;
  *
  * 0: equal except for capitals and separators. 1: `typed` is its initials (lr, learningRate). 2 to 3: typing mistakes. 3: it starts
  * with `typed`. 4: `typed` is one of its words, or it is one of the words typed. 5: one of its words starts with `typed`. 6: it
- * contains `typed`. 7: `typed` leaves letters out.
+ * contains `typed` within a word, or from the start of one. 7: `typed` leaves letters out.
  */
 export function remoteness(typed: string, name: string): number | undefined {
   const [from, to] = [plain(typed), plain(name)];
@@ -68,7 +74,7 @@ export function remoteness(typed: string, name: string): number | undefined {
   if (from.length < SHORTEST_PART) return undefined;
   if (words.includes(from) || (to.length >= SHORTEST_PART && wordsOf(typed).includes(to))) return 4;
   if (words.some((word) => word.startsWith(from))) return 5;
-  if (to.includes(from)) return 6;
+  if (contains(name, from)) return 6;
   return isShortened(from, to) ? 7 : undefined;
 }
 

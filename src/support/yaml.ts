@@ -82,16 +82,19 @@ function plainMessage(message: string): string {
     .replace(' to be ', ' ');
 }
 
-function explain(schema: core.$ZodType, value: unknown, issue: core.$ZodIssue): Finding {
-  if (issue.code === 'unrecognized_keys') {
-    const key = issue.keys[0]!;
-    const inner = schemaAt(schema, issue.path);
-    const object = inner === undefined ? undefined : unwrap(inner);
-    const known = object instanceof z.ZodObject ? Object.keys(object.shape) : [];
+/** The keys of a section that its schema does not know, each with what may be meant. */
+function explainUnknown(schema: core.$ZodType, { path, keys }: core.$ZodIssueUnrecognizedKeys): Finding[] {
+  const inner = schemaAt(schema, path);
+  const object = inner === undefined ? undefined : unwrap(inner);
+  const known = object instanceof z.ZodObject ? Object.keys(object.shape) : [];
+  return keys.map((key) => {
     const meant = nearestAll(key, known);
     const hint = meant.length === 0 ? `known keys: ${known.join(', ')}` : `did you mean ${alternatives(meant)}?`;
-    return { path: [...issue.path, key], message: `unknown key; ${hint}` };
-  }
+    return { path: [...path, key], message: `unknown key; ${hint}` };
+  });
+}
+
+function explainWrong(value: unknown, issue: core.$ZodIssue): Finding {
   const found = valueAt(value, issue.path);
   // A check of a key passes on what it got, which is not the value.
   const got = issue.code === 'custom' ? issue.params?.['got'] : undefined;
@@ -110,26 +113,45 @@ function explainMissing(issues: readonly core.$ZodIssue[]): Finding {
   return { path: shared, message: `${listNames(names)} are missing` };
 }
 
+/** What is wrong with a value: at least one thing. */
+type Findings = readonly [Finding, ...Finding[]];
+
 /**
- * Checks a value; returns it typed, or the first thing that is wrong with it: of missing values, all.
+ * All that is wrong: unknown keys first, then wrong values and, as one finding, the missing ones. A misspelt key is also a missing one,
+ * so beside unknown keys nothing is said to be missing.
+ */
+function explain(
+  schema: core.$ZodType,
+  value: unknown,
+  issues: readonly core.$ZodIssue[],
+  derived: readonly string[],
+): Findings {
+  const unknown = issues.flatMap((issue) => (issue.code === 'unrecognized_keys' ? explainUnknown(schema, issue) : []));
+  const others = issues.filter(({ code }) => code !== 'unrecognized_keys');
+  const missing = others.filter(({ path }) => valueAt(value, path) === undefined);
+  const given = missing.filter(({ path }) => !derived.includes(formatPath(path)));
+  const named = given.length > 0 ? given : missing;
+  const wrong = others.filter((issue) => !missing.includes(issue)).map((issue) => explainWrong(value, issue));
+  // Of a value that is wrong in two ways, one is enough.
+  const paths = wrong.map(({ path }) => formatPath(path));
+  const distinct = wrong.filter((_, i) => paths.indexOf(paths[i]!) === i);
+  const absent = unknown.length > 0 || named.length === 0 ? [] : [explainMissing(named)];
+  return [...unknown, ...distinct, ...absent] as [Finding, ...Finding[]];
+}
+
+/**
+ * Checks a value; returns it typed, or what is wrong with it.
  * @param derived Paths of values that follow from others: they are not named among the missing ones.
  */
 export function check<T>(
   schema: z.ZodType<T>,
   value: unknown,
   derived: readonly string[] = [],
-): { readonly value: T } | { readonly finding: Finding } {
+): { readonly value: T } | { readonly finding: Finding; readonly findings: Findings } {
   const parsed = schema.safeParse(value);
   if (parsed.success) return { value: parsed.data };
-  // A misspelt key is also a missing one; to report the misspelling helps more.
-  const { issues } = parsed.error;
-  const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]!;
-  const missing = issues.filter(({ path }) => valueAt(value, path) === undefined);
-  if (missing.includes(issue)) {
-    const given = missing.filter(({ path }) => !derived.includes(formatPath(path)));
-    return { finding: explainMissing(given.length > 0 ? given : missing) };
-  }
-  return { finding: explain(schema, value, issue) };
+  const findings = explain(schema, value, parsed.error.issues, derived);
+  return { finding: findings[0], findings };
 }
 
 /** A parsed YAML file with the lines of its values. */
@@ -200,16 +222,23 @@ export async function readYaml(file: string): Promise<YamlFile> {
   return parseYaml(text, file);
 }
 
+/** Most findings that an error names. */
+const MOST_FINDINGS = 10;
+
 /**
  * Checks a YAML file against a schema and returns the typed value.
- * @throws UserError "file:line: key: what is wrong" for the first mistake.
+ * @throws UserError "file:line: key: what is wrong", of several mistakes a line each.
  */
 export function checkYaml<T>(yaml: YamlFile, schema: ZodType<T>): T {
   const checked = check(schema, yaml.value);
   if ('value' in checked) return checked.value;
-  const { finding } = checked;
+  const found = checked.findings.map((finding) => ({ line: yaml.lineOf(finding.path), text: formatFinding(finding) }));
+  const lines = found.sort((a, b) => a.line - b.line).map(({ line, text }) => `${yaml.file}:${line}: ${text}`);
+  if (lines.length === 1) throw new UserError(lines[0]!, 'Fix the file at that line.');
+  const more = lines.length - MOST_FINDINGS;
+  const shown = more > 0 ? [...lines.slice(0, MOST_FINDINGS), `… and ${more} more.`] : lines;
   throw new UserError(
-    `${yaml.file}:${yaml.lineOf(finding.path)}: ${formatFinding(finding)}`,
-    'Fix the file at that line.',
+    `${yaml.file}: ${lines.length} things are wrong.\n${shown.map((line) => `  ✗ ${line}`).join('\n')}`,
+    'Fix the file at these lines.',
   );
 }

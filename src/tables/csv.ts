@@ -82,7 +82,7 @@ export function reportCsv({ tables, otherRuns, spreads }: Report): string {
     ),
   );
   const others = otherGroups(otherRuns).flatMap(({ label, reason, runs }) =>
-    runs.flatMap(({ row, run, seed, file, profile, figures, hardware, continued, ...weights }) =>
+    runs.flatMap(({ row, run, seed, file, profile, figures, hardware, continued, validation, ...weights }) =>
       FIGURES.map(
         (figure): Line => ({
           section: label,
@@ -93,7 +93,12 @@ export function reportCsv({ tables, otherRuns, spreads }: Report): string {
           n: figures[figure] === null ? 0 : 1,
           profile,
           hardware,
-          note: noteOf(reason, !dependsOnHardware(figure) && weightsNote(weights), continued && 'continued'),
+          note: noteOf(
+            reason,
+            !dependsOnHardware(figure) && weightsNote(weights),
+            continued && 'continued',
+            validation !== null && figure === 'mIoU' && `validation after iteration ${validation.iteration}`,
+          ),
           records: figures[figure] === null ? null : (file ?? run),
         }),
       ),

@@ -1,4 +1,5 @@
 import { comparabilityNote } from '../records/comparability.js';
+import { validationNotes } from '../records/last-validation.js';
 import { FIGURE_HEADINGS, FIGURES, type Figure, type Spread } from '../records/verdict.js';
 import { type Cell, hardwareMarks, markNotes } from './cell.js';
 import type { OtherRun, PublishedTable } from './table.js';
@@ -55,13 +56,18 @@ export function groupNotes({ reason, hardware, runs }: OtherGroup): string[] {
     reason,
     runs.some((run) => run.hasPublished),
   );
-  return [...(note === null ? [] : [note]), `Measured on ${hardware}.`, ...markNotes(runs)];
+  return [...(note === null ? [] : [note]), `Measured on ${hardware}.`, ...markNotes(runs), ...validationNotes(runs)];
 }
 
 /** The recipe of runs that differ only in the seed. */
 export function spreadRecipe({ profile, changes }: Spread): string {
   return [`${profile} profile`, ...changes].join(', ');
 }
+
+/** Whether a note explains a figure of the table above it, and has to stay there even if another table has the same. */
+export const isOfOneTable = (note: string) => note.startsWith(NEVER);
+
+const NEVER = 'none: never published';
 
 /** How many figures of each column were never published. */
 function neverPublishedNote({ rows }: PublishedTable): string[] {
@@ -70,9 +76,7 @@ function neverPublishedNote({ rows }: PublishedTable): string[] {
     count: rows.filter(({ cells }) => cells[figure].published === null).length,
   })).filter(({ count }) => count > 0);
   if (counts.length === 0) return [];
-  return [
-    `none: never published (${counts.map(({ figure, count }) => `${count} × ${FIGURE_HEADINGS[figure]}`).join(', ')}).`,
-  ];
+  return [`${NEVER} (${counts.map(({ figure, count }) => `${count} × ${FIGURE_HEADINGS[figure]}`).join(', ')}).`];
 }
 
 function toleranceNote({ tolerance }: PublishedTable): string[] {
@@ -90,7 +94,7 @@ function hardwareNote({ hardware }: PublishedTable): string[] {
   ];
 }
 
-const measuredRows = ({ rows }: PublishedTable) =>
+export const measuredRows = ({ rows }: PublishedTable) =>
   rows.filter(({ cells }) => FIGURES.some((figure) => cells[figure].reproduced !== null)).length;
 
 /** Notes below a published table in a terminal: as `notesOf`, but only those that explain a figure of the table. */
@@ -107,7 +111,7 @@ export function notesOfShown(table: PublishedTable, howToRead: string): string[]
       howToRead,
     );
   }
-  return [...fileNote(table), 'None of its rows has a record.', ...neverPublishedNote(table)];
+  return [...fileNote(table), ...neverPublishedNote(table)];
 }
 
 function fileNote({ file }: PublishedTable): string[] {

@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { findTable, selectRows, tablesOf } from '../recipe/select.js';
-import { findKeptRecords, findRecords, type OnBroken } from '../records/folder.js';
+import { findKeptRecords, findRecords, isKept, type OnBroken } from '../records/folder.js';
 import { FIGURES, type Verdict } from '../records/verdict.js';
 import { formatNumber } from '../support/format.js';
 import { fitColumns, wrap } from '../terminal/layout.js';
@@ -63,6 +65,22 @@ export function reportOf(options: ReportOptions): Report {
     ...report,
     tables: report.tables.map((published) => ({ ...published, rows: sortRows(published.rows, sort) })),
   };
+}
+
+/**
+ * A report without runs that compare with nothing published and are here only as kept records, such as those of a repository: they
+ * are not of whoever trains here.
+ * @param runs The folder of the run directories.
+ */
+export function withoutOnlyKept(report: Report, runs: string): { readonly report: Report; readonly leftOut: number } {
+  const isOnlyKept = ({ row, run, file }: { row: string; run: string; file: string | null }) =>
+    file !== null && isKept(file) && !existsSync(path.join(runs, row, run));
+  const otherRuns = report.otherRuns.filter((run) => !isOnlyKept(run));
+  const spreads = report.spreads.filter(
+    ({ kind, row, runs: ofSeeds }) =>
+      kind === 'published' || !ofSeeds.every(({ run, file }) => isOnlyKept({ row, run, file })),
+  );
+  return { report: { ...report, otherRuns, spreads }, leftOut: report.otherRuns.length - otherRuns.length };
 }
 
 export const TABLE_FORMATS = ['terminal', 'markdown', 'csv', 'json', 'html'] as const;

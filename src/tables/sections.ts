@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { validationMark } from '../records/last-validation.js';
 import { FIGURE_HEADINGS, FIGURES, formatFigure, formatSmallFigure, type Spread } from '../records/verdict.js';
 import { packageRoot } from '../support/package.js';
 import { cellText, figureMarks, hardwareMarks, recordPiece, seedPieces } from './cell.js';
@@ -55,7 +56,7 @@ function otherSection(group: OtherGroup, linkTo: LinkTo): Section {
         ...FIGURES.map((figure): Text => {
           const value = run.figures[figure];
           if (value === null) return plain('–');
-          const marks = figureMarks(run, figure);
+          const marks = `${figureMarks(run, figure)}${validationMark(run, figure)}`;
           const figureText = recordPiece(formatSmallFigure(value), run, linkTo);
           return marks === '' ? [figureText] : [figureText, { text: ` ${marks}` }];
         }),

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { LOCAL_TABLE, type Row, type Table } from '../recipe/tables.js';
 import { hasPublished, whyNotComparable } from '../records/comparability.js';
 import { hardwareName } from '../records/environment.js';
+import { type ShownFigures, shownFigures } from '../records/last-validation.js';
 import type { RunRecord } from '../records/record.js';
 import { type Figure, type Spread, spreads } from '../records/verdict.js';
 import { packageRoot } from '../support/package.js';
@@ -42,14 +43,13 @@ export interface PublishedTable {
 }
 
 /** A run that compares with nothing published: of the smoke profile, with deviations, or of a local row. */
-export interface OtherRun {
+export interface OtherRun extends ShownFigures {
   readonly row: string;
   readonly run: string;
   /** The record's file; null if it was not read from a file. */
   readonly file: string | null;
   readonly profile: string;
   readonly seed: number;
-  readonly figures: RunRecord['figures'];
   /** Whether the weights behind mIoU and mIoU(ms+flip) were given, not trained by the run. */
   readonly givenWeights: boolean;
   /** As in a cell. */
@@ -119,12 +119,12 @@ export function makeReport(
     otherRuns: onlyPublished
       ? []
       : others.map((record) => {
-          const { row, run, profile, seed, figures, experiment, environment } = record;
+          const { row, run, profile, seed, experiment, environment } = record;
           const reason = reasons.get(record)!;
           const hardware = hardwareName(environment);
           const marks = { ...weightsMarks(record), continued: resumedWithChanges(record) };
           const published = hasPublished(experiment.published);
-          const described = { row, run, file: fileOf(record), profile, seed, figures, ...marks };
+          const described = { row, run, file: fileOf(record), profile, seed, ...shownFigures(record), ...marks };
           return { ...described, reason, hasPublished: published, hardware };
         }),
     spreads: spreads(onlyPublished ? completed.filter(isPublished) : completed, { fileOf, isPublished }),

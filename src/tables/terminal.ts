@@ -1,3 +1,4 @@
+import { validationMark } from '../records/last-validation.js';
 import {
   FIGURE_COLUMNS,
   FIGURES,
@@ -17,7 +18,7 @@ import {
 } from '../terminal/layout.js';
 import { type Cell, comparison, figureMarks, hardwareMarks, marksOf, publishedText, signed } from './cell.js';
 import { References, type Section, type Text } from './document.js';
-import { cellsOf, groupNotes, notesOfShown, otherGroups, spreadRecipe } from './notes.js';
+import { cellsOf, groupNotes, isOfOneTable, measuredRows, notesOfShown, otherGroups, spreadRecipe } from './notes.js';
 import type { OtherRun, PublishedTable, Report } from './table.js';
 
 /** The mark behind a figure for each verdict. */
@@ -115,7 +116,14 @@ function publishedPart(table: PublishedTable, layout: Layout): ReportPart {
     ? ['= reproduced, ↑ above, ↓ below, * nothing published; no mark: other hardware.']
     : [];
   return {
-    lines: [...wrap(table.table, width), '', ...fit([heads, ...body], WORDS.length, layout)],
+    lines: [
+      ...wrap(
+        `${table.table}${measuredRows(table) === 0 ? ', as published: none of its rows has a record' : ''}`,
+        width,
+      ),
+      '',
+      ...fit([heads, ...body], WORDS.length, layout),
+    ],
     notes: [...legend, ...notesOfShown(table, 'Published; below it what was measured here.')],
   };
 }
@@ -128,7 +136,7 @@ function runLines(runs: readonly OtherRun[], { width, references, leftOut }: Lay
         String(run.seed),
         ...FIGURES.map((figure) => {
           const value = run.figures[figure];
-          return `${formatSmallFigure(value)}${value === null ? '' : figureMarks(run, figure)}`;
+          return `${formatSmallFigure(value)}${value === null ? '' : `${figureMarks(run, figure)}${validationMark(run, figure)}`}`;
         }),
         run.file === null ? '' : references.of(run.file),
       ],
@@ -142,14 +150,15 @@ function runLines(runs: readonly OtherRun[], { width, references, leftOut }: Lay
 function otherParts(report: Report, layout: Layout): ReportPart[] {
   return otherGroups(report.otherRuns).map((group) => ({
     lines: [...wrap(group.title, layout.width), '', ...runLines(group.runs, layout)],
-    notes: groupNotes(group),
+    // The title says it already if it tells groups apart.
+    notes: groupNotes(group).filter((note) => note !== `Conditions: ${group.reason}.` || group.title === group.label),
   }));
 }
 
 /** The parts with their own notes below them; a note of several parts appears once, after the last of them. */
 function withNotes(parts: readonly ReportPart[], width: number): string[][] {
   const all = parts.flatMap(({ notes }) => [...new Set(notes)]);
-  const isShared = (note: string) => all.indexOf(note) !== all.lastIndexOf(note);
+  const isShared = (note: string) => !isOfOneTable(note) && all.indexOf(note) !== all.lastIndexOf(note);
   const text = (notes: readonly string[]) => notes.flatMap((note) => wrap(note, Math.min(width, TERMINAL_WIDTH)));
   const shared = text([...new Set(all.filter(isShared))]);
   const shown = parts.map(({ lines, notes }) => {

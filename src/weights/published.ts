@@ -78,29 +78,26 @@ export async function fetchFile(request: FileRequest, settings: FetchSettings = 
   return findOrFetch(place, { find, fetch: () => downloadFile(request, settings), signal, onWait });
 }
 
-/**
- * The published weights of a row, as `fetchFile` has them.
- * @throws UserError also if the row has none.
- */
-export async function fetchPublished({
-  row,
-  url,
-  ...settings
-}: { readonly row: string; readonly url: string | null } & FetchSettings): Promise<FetchedFile & { row: string }> {
-  return { row, ...(await fetchFile(weightsRequest(row, url), settings)) };
+/** A row's published weights. */
+interface PublishedWeights {
+  readonly row: string;
+  /** The link; null if none are published. */
+  readonly url: string | null;
+  /** As of `FileRequest`. */
+  readonly command: string | null;
 }
 
 /**
  * The request for a row's published weights.
  * @throws UserError if it has no link, or the name of the file does not end in digits of its SHA-256.
  */
-export function weightsRequest(row: string, url: string | null): FileRequest {
+export function weightsRequest({ row, url, command }: PublishedWeights): FileRequest {
   if (url === null) {
     throw new UserError(`${row} has no published weights.`, 'Train the row, or give a file of weights.');
   }
   const file = fileOf(url);
   if (file !== null) {
-    return { subject: `the weights of ${row}`, owner: { row }, files: [file], command: `fcn weights fetch ${row}` };
+    return { subject: `the weights of ${row}`, owner: { row }, files: [file], command };
   }
   throw new UserError(
     `The link to the weights of ${row}, ${url}, does not end in 8 hexadecimal digits with which the file could be checked.`,

@@ -1,9 +1,10 @@
 import { type Backbone, findBackbone, loadBackbones } from '../recipe/backbones.js';
-import { BACKBONE_LINK } from '../recipe/experiment.js';
+import { BACKBONE_LINK, type Experiment } from '../recipe/experiment.js';
 import { selectRow, tablesOf } from '../recipe/select.js';
-import type { Row } from '../recipe/tables.js';
+import { loadTables, type Row } from '../recipe/tables.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, sha256File } from '../support/files.js';
+import { shellWords } from '../support/format.js';
 import { type FileRequest, fileOf, weightsRequest } from './published.js';
 
 /** The request for a published backbone. */
@@ -55,14 +56,30 @@ async function possibleRequests({ row, file, backbone, backbones, all, from }: W
   if (backbones) return backboneRequests();
   if (all || (from !== undefined && !isNamed && !backbone)) {
     const rows = tablesOf(file).flatMap((table) => table.rows);
-    const published = rows.flatMap(({ id, weights }) => (weights === null ? [] : [weightsRequest(id, weights)]));
+    const published = rows.flatMap((one) => (one.weights === null ? [] : [rowWeights(one, file)]));
     return [...published, ...(await backboneRequests())];
   }
   const chosen = selectRow(row, file);
   if (backbone) return [await rowBackbone(chosen)];
-  const weights = weightsRequest(chosen.id, chosen.weights);
+  const weights = rowWeights(chosen, file);
   const known = from === undefined ? null : await findBackbone(chosen.recipe.model.pretrained ?? '');
   return known === null ? [weights] : [weights, backboneRequest(known)];
+}
+
+/** @param file The experiment file that has the row; undefined for a row of the package. */
+function rowWeights({ id, weights }: Pick<Row, 'id' | 'weights'>, file: string | undefined): FileRequest {
+  const command = shellWords(['fcn', 'weights', 'fetch', id, ...(file === undefined ? [] : ['--file', file])]);
+  return weightsRequest({ row: id, url: weights, command });
+}
+
+/**
+ * The request for the published weights of an experiment's row. Only for a row of the package it names a command that fetches them: in
+ * which experiment file another row is, an experiment does not say.
+ * @throws UserError as `weightsRequest`.
+ */
+export function experimentWeights({ row, weights: url }: Pick<Experiment, 'row' | 'weights'>): FileRequest {
+  const inPackage = loadTables().some(({ rows }) => rows.some(({ id, weights }) => id === row && weights === url));
+  return inPackage ? rowWeights({ id: row, weights: url }, undefined) : weightsRequest({ row, url, command: null });
 }
 
 async function rowBackbone({ id, recipe }: Row): Promise<FileRequest> {

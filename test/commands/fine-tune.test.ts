@@ -37,7 +37,8 @@ test.serial('a command takes weights and recipe from a run, and training starts 
   };
   const json = async (...parameters: string[]) => JSON.parse((await run(...parameters, '--json')).stdout) as Printed;
   const trained = await json(...TRAIN, ROW, '--evaluate-every', '2');
-  const { bestValidation } = trained.record.details.train!;
+  const { bestValidation, lastValidation } = trained.record.details.train!;
+  t.is(lastValidation!.iteration, 4);
   t.true([2, 4].includes(bestValidation!.iteration));
   const name = path.basename(trained.directory);
   const best = path.join(trained.directory, 'checkpoints', `iteration-${bestValidation!.iteration}.safetensors`);

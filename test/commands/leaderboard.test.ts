@@ -1,13 +1,14 @@
 import { rmSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { ResolveOptions } from '../../src/recipe/resolve.js';
-import type { RunRecord } from '../../src/records/record.js';
+import { type RunRecord, writeRecord } from '../../src/records/record.js';
 import { fcn } from '../helpers/command.js';
 import { makeEvaluation } from '../helpers/complete-record.js';
 import { NARROW_AND_WIDE } from '../helpers/experiments.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
+import { makeRecord } from '../helpers/record.js';
 import { logLine, writeRun, writeRunning } from '../helpers/runs.js';
 import { htmlTables, markdownTables, parseCsv } from '../helpers/table-formats.js';
 
@@ -81,6 +82,26 @@ test('flags sort, filter and choose columns; a key that there is not is an error
   const unknown = await fcn(['runs', 'table', '--where', 'widht=32'], { cwd });
   t.is(unknown.code, 2);
   t.regex(unknown.stderr, /--where widht: the recipe has no such value\.\nnext: Did you mean width\?/);
+});
+
+test("kept records of others are not ranked among one's own runs unless asked for", async (t) => {
+  const cwd = await temporaryFolder(t);
+  const record = makeRecord({ row: ROW, profile: 'smoke' }, { run: 'kept0000', figures: figures(70) });
+  await mkdir(path.join(cwd, 'results/smoke'), { recursive: true });
+  await writeRecord(path.join(cwd, 'results/smoke/kept.json'), record);
+  const table = async (...flags: string[]) => {
+    const { code, stdout, stderr } = await fcn(['runs', 'table', '--json', ...flags], { cwd });
+    t.is(code, 0, stderr);
+    return [(JSON.parse(stdout) as { runs: { run: string }[] }).runs.map(({ run }) => run), stderr];
+  };
+  t.deepEqual(await table(), [['kept0000'], '']);
+  await writeRun(path.join(cwd, 'runs'), { row: ROW }, { run: 'mine0000', figures: figures(50) }, []);
+  t.deepEqual(await table(), [
+    ['mine0000'],
+    'Not shown: 1 kept record that no run directory here belongs to; --kept adds them.\n',
+  ]);
+  t.deepEqual(await table('--kept'), [['kept0000', 'mine0000'], '']);
+  t.deepEqual(await table(ROW), [['kept0000', 'mine0000'], '']);
 });
 
 test('CSV, Markdown, HTML and JSON have the same runs and all columns; no document is replaced', async (t) => {

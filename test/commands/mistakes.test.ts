@@ -38,6 +38,11 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     error: /^error: Unknown command: reprodcue/,
     next: /^next: Did you mean fcn reproduce\?$/,
   },
+  'a flag in place of a command': {
+    parameters: ['--set', 'x'],
+    error: /^error: The flag --set stands where a command is expected\.$/,
+    next: /^next: See fcn --help for the commands\.$/,
+  },
   'an unknown command of a topic': {
     parameters: ['engines', 'instal', '--gpu'],
     error: /^error: Unknown command: engines instal\.$/,

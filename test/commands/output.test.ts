@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { openSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { Config } from '@oclif/core/config';
 import test from 'ava';
 import { writeRecord } from '../../src/records/record.js';
 import { packageRoot } from '../../src/support/package.js';
@@ -56,6 +57,20 @@ onLinux('a result that cannot be written is an error, not a crash', async (t) =>
     });
     t.is(stderr, `error: Disk full while writing standard output.\n${NEXT_DISK}`);
     t.is(status, 2);
+  }
+});
+
+test('summaries and examples of help pages fit 80 columns', async (t) => {
+  const config = await Config.load(packageRoot());
+  const own = config.commands.filter(({ pluginName }) => pluginName === config.name);
+  t.true(own.length > 30);
+  for (const { id, summary, examples = [] } of own) {
+    t.true(summary!.length <= 80, `${id}: ${summary}`);
+    // Commands with a description are broken over lines, as a shell takes them.
+    for (const example of examples.filter((one) => typeof one === 'string')) {
+      const words = example.replace('<%= config.bin %>', 'fcn').replace('<%= command.id %>', id.replaceAll(':', ' '));
+      t.true(words.length <= 80 - '  $ '.length, words);
+    }
   }
 });
 

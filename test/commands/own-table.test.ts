@@ -4,6 +4,7 @@ import test from 'ava';
 import { packageRoot } from '../../src/support/package.js';
 import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
+import { brokenMeanwhile } from '../helpers/small-runs.js';
 
 const TABLE = `table: Mine
 tolerance: { mIoU: 1, mIoUMsFlip: 1, reason: chosen for the test }
@@ -30,8 +31,10 @@ test('your own table compares with the figures that it gives, and is never mista
   writeFileSync(path.join(cwd, file), TABLE);
 
   const stages = ['--stage', 'train', '--stage', 'evaluate'];
-  const run = await fcn(['reproduce', '--file', file, '--engine', 'wasm', ...stages], { cwd });
+  const edit = brokenMeanwhile(path.join(cwd, file), path.join(cwd, 'runs', 'mine'));
+  const run = await fcn(['reproduce', '--file', file, '--engine', 'wasm', ...stages], { cwd, onStart: edit.onStart });
   t.is(run.code, 0, run.stderr);
+  t.true(edit.restore(), 'the file was edited while the run went on');
   t.notRegex(run.stdout, /Compares with nothing published/);
   const [, published, here] = /mIoU *│ *([\d.]+) *│ *([\d.]+)/.exec(run.stdout) ?? [];
   t.is(published, '56.78', run.stdout);

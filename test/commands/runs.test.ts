@@ -154,7 +154,7 @@ test.serial(
     t.regex(listed.stdout, new RegExp(`^${ROW}/${run!['run']}\n +completed .* [\\d.]+ `, 'm'));
     t.true(listed.stdout.split('\n').every((line) => line.length <= 80));
     const watched = await fcn(['runs', 'watch', ROW], { cwd });
-    t.regex(watched.stdout, new RegExp(`^${ROW}/${run!['run']}: completed.*, loss [\\d.]+, mIoU [\\d.]+\n$`));
+    t.regex(watched.stdout, new RegExp(`^${ROW}/${run!['run']}: completed.*, last loss [\\d.]+, mIoU [\\d.]+\n$`));
 
     const dry = await fcn(['runs', 'clean', '--state', 'completed'], { cwd });
     t.regex(dry.stdout, /Would be removed: 1 run, /);

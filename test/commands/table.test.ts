@@ -100,6 +100,15 @@ test('a wrong format replaces no document, and writes none of several files', as
   t.throws(() => readFileSync(path.join(cwd, 'all.csv')), { code: 'ENOENT' });
 });
 
+test("documents hold the package's own tables only", async (t) => {
+  const cwd = await temporaryFolder(t);
+  for (const flags of [['--check'], ['--write', 'mine.md']]) {
+    const { code, stderr } = await fcn(['table', '--file', 'mine.yaml', ...flags], { cwd });
+    t.is(code, 2);
+    t.regex(stderr, /not for those of --file/);
+  }
+});
+
 test('if there is nothing to show, the command says so', async (t) => {
   const cwd = await temporaryFolder(t);
   for (const chosen of [

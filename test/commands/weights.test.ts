@@ -189,8 +189,14 @@ test('fetch: without a network one line; a file given is checked, kept, and foun
   t.is(offline.code, 2);
   t.regex(
     offline.stderr,
-    /^error: Cannot reach 127\.0\.0\.1:\d+: ECONNREFUSED\.\nnext: .* run fcn weights fetch mine --from FILE or put it at \/.*\.pth\.\n$/,
+    /^error: Cannot reach 127\.0\.0\.1:\d+: ECONNREFUSED\.\nnext: .* run fcn weights fetch mine --file mine\.yaml --from FILE or put it at \/.*\.pth\.\n$/,
   );
+  // In which file its row is, an evaluation does not know: only the place is said.
+  const evaluated = ['evaluate', '--file', 'mine.yaml', '--weights', 'published', '--offline'];
+  const refused = await fcn(evaluated, { cwd, env });
+  t.is(refused.code, 2);
+  t.regex(refused.stderr, /is not in the cache/);
+  t.notRegex(refused.stderr, /fcn weights fetch/);
   const wrong = await fetch('--from', 'trained.safetensors');
   t.is(wrong.code, 2);
   t.regex(wrong.stderr, /^error: trained\.safetensors has SHA-256 [0-9a-f]{64}, which should begin with [0-9a-f]{8}/);

@@ -6,6 +6,7 @@ import { selectRows } from '../../src/recipe/select.js';
 import { packageRoot } from '../../src/support/package.js';
 import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
+import { brokenMeanwhile } from '../helpers/small-runs.js';
 
 const page = readFileSync(path.join(packageRoot(), 'docs', 'your-data.md'), 'utf8');
 
@@ -59,8 +60,11 @@ test('the same file from elsewhere continues the same run, finds its data and it
   const train = (from: string, ...more: string[]) =>
     fcn(['train', '--file', path.relative(from, file), ...settings, ...more], { cwd: from, env });
 
-  const first = await train(cwd, '--json');
+  const edit = brokenMeanwhile(file, path.join(cwd, 'runs', 'mine_r18-d8'));
+  const words = ['train', '--file', path.relative(cwd, file), ...settings, '--json'];
+  const first = await fcn(words, { cwd, env, onStart: edit.onStart });
   t.is(first.code, 0, first.stderr);
+  t.true(edit.restore(), 'the file was edited while the run went on');
   const run = JSON.parse(first.stdout) as { directory: string; record: { experimentHash: string } };
   const again = await train(elsewhere, '--resume', '--json');
   t.is(again.code, 0, again.stderr);

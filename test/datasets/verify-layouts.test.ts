@@ -182,3 +182,14 @@ test('a problem with files that two splits share is reported once', async (t) =>
   t.is(of(/labels\/c\.png does not exist/), 1);
   t.is(of(/is in the split "train" and in "val"/), 2);
 });
+
+test('a label of two images may be in one split, but not in two', async (t) => {
+  const files = ['images/a.png', 'images/a.jpg', 'labels/a.png'];
+  const both = [source('images', 'labels'), source('images', 'labels', '.jpg')];
+  const one = await verifyLayout(t, { splits: `  train: [${both.join(', ')}]`, files });
+  t.deepEqual(one.problems, []);
+  const two = await verifyLayout(t, { splits: `  train: [${both[0]}]\n  val: [${both[1]}]`, files });
+  t.deepEqual(two.problems, [
+    'labels/a.png is the label of an image in the split "train" and of images/a.jpg in "val".',
+  ]);
+});

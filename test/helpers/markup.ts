@@ -1,5 +1,5 @@
 /** Elements that are never closed. */
-const VOID = new Set(['meta', 'img', 'input']);
+const VOID = new Set(['meta', 'img', 'input', 'wbr']);
 
 /** What is open at the end of a page, and every mismatch on the way; nothing where all elements are closed in order. */
 export function unbalanced(page: string): string[] {

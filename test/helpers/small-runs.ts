@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -46,6 +46,23 @@ export function whenLogged(runs: string, act: () => void | Promise<void>) {
     const logged = () => isBegun(runs) && existsSync(path.join(onlyRun(runs), 'log.jsonl'));
     while (child.exitCode === null && !logged()) await sleep(20);
     await act();
+  };
+}
+
+/** Makes a file unreadable as YAML once a run has begun; `restore` undoes that, and says whether the run went on then. */
+export function brokenMeanwhile(file: string, runs: string) {
+  const before = readFileSync(file);
+  let isBroken = false;
+  return {
+    async onStart(child: RunningCommand) {
+      while (child.exitCode === null && !isBegun(runs)) await sleep(5);
+      isBroken = child.exitCode === null;
+      if (isBroken) writeFileSync(file, 'rows: [');
+    },
+    restore() {
+      writeFileSync(file, before);
+      return isBroken;
+    },
   };
 }
 

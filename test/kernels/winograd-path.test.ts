@@ -39,8 +39,6 @@ test('where the processor convolves 16 bits faster, fewer operations must make u
     // With AMX no tile in float32 is fast enough.
     t.is(cheapestPath(size, channels, dilation, { halfSpeed: 8 }), 'direct');
   }
-  // F(2×2) needs 0.44 of the operations; a filter gradient gains half as much by 16 bits.
+  // F(2×2) needs 0.44 of the operations.
   t.is(cheapestPath([24, 24], [512, 512], 12, { halfSpeed: 2 }), 'direct');
-  t.is(cheapestPath([24, 24], [512, 512], 12, { halfSpeed: 1, images: 2 }), 'F(2×2)');
-  t.is(cheapestPath([32, 64], [512, 512], 4, { halfSpeed: 4, images: 2 }), 'direct');
 });

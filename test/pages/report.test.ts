@@ -68,9 +68,31 @@ test('the page of a run is one file that needs no other, with all texts escaped'
   const ids = [...page.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id);
   t.is(new Set(ids).size, ids.length);
   // Deviations and what makes it not comparable are there.
-  t.regex(page, /<th scope="row">model\.width<\/th><td class="text">64<\/td><td class="text">16<\/td>/);
+  t.regex(page, /<th scope="row">model\.<wbr>width<\/th><td class="text">64<\/td><td class="text">16<\/td>/);
   t.regex(page, /Conditions<\/dt><dd>width=16</);
+  // Nothing is published of this row, and the page does not speak of publications; its conditions stand once.
+  t.regex(page, /<h3>Changes to the row&#39;s recipe<\/h3>|<h3>Changes to the row's recipe<\/h3>/);
+  t.notRegex(page.replaceAll(/<style>[\s\S]*?<\/style>|model\.<wbr>pretrained|published\./g, ''), /published/i);
+  t.is(page.match(/Conditions/g)!.length, 1);
   t.regex(page, /prefers-color-scheme: dark/);
+});
+
+test('an overview names runs as short as it may, and leaves out figures that no run has', async (t) => {
+  const folder = await temporaryFolder(t);
+  for (const run of ['20250102-030405-aaaa0000', '20250102-030406-bbbb0000', '20250102-030406-cccc0000']) {
+    await writeRun(path.join(folder, 'runs'), { row: ROW }, { ...EVALUATED, run }, logLines(3));
+  }
+  const { files } = await writeRunReport(optionsFor(folder));
+  const [overview] = readFileSync(files[0]!.file, 'utf8').split('<h2>Losses</h2>');
+  const heads = [...overview!.matchAll(/<th scope="col"[^>]*>([^<]*)</g)].map(([, head]) => head);
+  t.deepEqual(heads, ['Run', 'mIoU', 'Profile', 'Seed', 'State', 'Conditions']);
+  const names = [...overview!.matchAll(/<a href="#run-\d">([^/]*)<\/a>/g)].map(([, name]) =>
+    name!.replaceAll('<wbr>', ''),
+  );
+  t.deepEqual(
+    names.map((name) => name.split(' ')[1]),
+    ['20250102-030405', '20250102-030406-bbbb0000', '20250102-030406-cccc0000'],
+  );
 });
 
 test('only links to published files lead out of the page', async (t) => {

@@ -1,6 +1,15 @@
 import test from 'ava';
 import sharp from 'sharp';
-import { drawSheet, errorMap, formatPixelShare, layOut, overlay, presentClasses } from '../../src/prediction/output.js';
+import { ConfusionMatrix } from '../../src/evaluation/confusion.js';
+import {
+  comparisonLegend,
+  drawSheet,
+  errorMap,
+  formatPixelShare,
+  layOut,
+  overlay,
+  presentClasses,
+} from '../../src/prediction/output.js';
 
 const PALETTE = [
   [255, 0, 0],
@@ -23,6 +32,27 @@ test('an overlay mixes image and colours by the opacity, and leaves what has no 
   const { data } = overlay(image, Uint8Array.of(0, 1, 255), PALETTE, 0.25);
   t.deepEqual([...data], [139, 75, 75, 8, 79, 23, 7, 8, 9]);
   t.is(image.data[0], 100, 'the image stays as it is');
+});
+
+test('the legend of a comparison has the figures of the image, then of each class in it', (t) => {
+  const confusion = ConfusionMatrix.fromRows(
+    [
+      [3, 1, 0],
+      [0, 4, 0],
+      [0, 0, 0],
+    ],
+    null,
+  );
+  const [red, green, blue] = [[255, 0, 0] as const, [0, 255, 0] as const, [0, 0, 255] as const];
+  const legend = comparisonLegend(confusion, { classes: ['sky', 'car', 'none'], palette: [red, green, blue] });
+  t.deepEqual(legend, [
+    { colour: null, text: 'mIoU of this image: 77.50 %' },
+    { colour: null, text: 'pixels right: 87.50 %' },
+    { colour: red, text: 'sky: IoU 75.00 %' },
+    { colour: green, text: 'car: IoU 80.00 %' },
+  ]);
+  // Of an image without labels there are no figures.
+  t.deepEqual(comparisonLegend(ConfusionMatrix.fromRows([[0]], null), { classes: ['sky'], palette: [red] }), []);
 });
 
 test('errors are red, unlabelled pixels black, the rest grey', (t) => {

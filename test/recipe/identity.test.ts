@@ -2,7 +2,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { deviations, hashExperiment, isHashOf, recipeChanges, resolve } from '../../src/recipe/resolve.js';
+import type { RunRecord } from '../../src/records/record.js';
+import { recipeKey } from '../../src/records/verdict.js';
 import { temporaryFolder } from '../helpers/folder.js';
+import { makeRecord } from '../helpers/record.js';
 
 const MINIMAL = `dataRoot: ..
 recipe:
@@ -39,6 +42,30 @@ test('the hash depends on the names of files and on every other value', async (t
   const moved = resolve({ file, overrides: ['dataset=elsewhere/mine.yaml'] });
   t.is(hashExperiment(moved), hash);
   t.is(moved.data.dataset, path.resolve('elsewhere/mine.yaml'));
+});
+
+test('links and published figures of a row of your own are not part of its hash, nor of what tells seeds apart', async (t) => {
+  const { createHash } = await import('node:crypto');
+  const { canonicalJson } = await import('../../src/recipe/resolve.js');
+  const file = await write(t, 'a');
+  const before = resolve({ file });
+  const link = 'https://example.test/mine-01234567.pth';
+  const more = `{ id: mine, weights: "${link}", log: "https://example.test/log.json", published: { mIoU: 50 },`;
+  writeFileSync(file, MINIMAL.replace('{ id: mine,', more));
+  const linked = resolve({ file });
+  t.is(linked.weights, link);
+  t.is(hashExperiment(linked), hashExperiment(before));
+  const records = [before, linked].map((experiment) => ({ ...makeRecord({ row: 'camvid_r18-d8' }), experiment }));
+  t.is(...(records.map((record) => recipeKey(record as RunRecord)) as [string, string]));
+  // Of an earlier version.
+  const dataset = { ...linked.data, dataset: 'mine.yaml' };
+  const named = { ...linked, data: dataset, model: { ...linked.model, pretrained: 'backbone.pth' } };
+  t.true(isHashOf(createHash('sha256').update(canonicalJson(named)).digest('hex'), linked));
+});
+
+test('the hash of a row of a named table has its links, as kept records do', (t) => {
+  const experiment = resolve({ row: 'fcn_r18-d8_512x1024_80k_cityscapes' });
+  t.not(hashExperiment({ ...experiment, log: null }), hashExperiment(experiment));
 });
 
 test('a changed file is named without its folder', async (t) => {

@@ -60,6 +60,16 @@ const BROKEN: readonly [name: string, change: (text: string) => string, message:
     /mine\.yaml:4: recipe\.model\.clases: unknown key; did you mean classes\?/,
   ],
   [
+    'several misspelt keys and wrong values, but not what is missing because of them',
+    (s) => s.replace('classes:', 'clases:').replace('batch: 2', 'batch: two, iteration: 3').replace('parts:', 'part:'),
+    /mine\.yaml: 4 things are wrong\.\n {2}✗ \S*mine\.yaml:4: recipe\.model\.clases: unknown key; did you mean classes\?\n {2}✗ \S*:6: recipe\.training\.iteration: unknown key; did you mean iterations\?\n {2}✗ \S*:6: recipe\.training\.batch: expected a number, got "two"\.\n {2}✗ \S*:10: rows\[0\]\.part: unknown key; did you mean parts\?$/,
+  ],
+  [
+    'more mistakes than are named',
+    (s) => `${s}${Array.from({ length: 12 }, (_, i) => `other${i}: 1\n`).join('')}`,
+    /mine\.yaml: 12 things are wrong\.[\s\S]*: other9: [^\n]*\n {2}✗ … and 2 more\.$/,
+  ],
+  [
     'an abbreviated key',
     (s) => s.replace('batch: 2', 'batch: 2, lr: 0.1'),
     /mine\.yaml:6: recipe\.training\.lr: unknown key; did you mean learningRate\?$/,

@@ -1,6 +1,8 @@
-import { appendFile, mkdir, rm, symlink, utimes } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { appendFile, mkdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { checkpointPercents } from '../../src/records/checkpoint-figures.js';
 import { type CleanOptions, cleanableRuns, removeRuns } from '../../src/runs/clean.js';
 import { followLog, type InspectedRun, inspectRun, inspectRuns, watchRuns } from '../../src/runs/inspect.js';
 import { formatLogEntry, formatRun, formatRunLine, formatRuns, LOG_HEADS } from '../../src/runs/list.js';
@@ -111,6 +113,10 @@ test('a run is running, killed or silent by who holds its lock and by the last s
   });
   const alive = await inspectRun(path.join(folder, 'a', 'alive'));
   t.regex(formatRun(alive, null, [], 80), /^evaluation image 5\/20 after iteration 30$/m);
+  // Two figures are called loss, each by a name of its own.
+  t.regex(formatRun(alive, null, [], 80), /^last loss +1\.5000$/m);
+  t.regex(formatRuns([alive], 120), /Last loss/);
+  t.regex(formatRunLine(alive), /, last loss 1\.5000/);
   t.regex(formatRunLine(alive), /, evaluates image 5\/20 after iteration 30, 45 s left,/);
   t.is((await inspectRun(path.join(folder, 'a', 'done'))).evaluation, null);
   t.is((await inspectRun(path.join(folder, 'a', 'done'))).secondsLeft, null);
@@ -241,7 +247,7 @@ test('lines of a log have columns, with dashes for what is missing or no number'
     formatLogEntry({ note: 'resumed' }),
   ];
   t.deepEqual(lines, [
-    'iteration      loss    decode auxiliary  acc %        lr  s/step      peak',
+    'iteration mean loss    decode auxiliary  acc %        lr  s/step      peak',
     '       50     3.617       2.5     1.117  12.35      0.01    0.25    1.0 MB',
     '      100   1.2e+38         –         –    NaN    1.0e-4       –         –',
     '      100 mIoU 72.25, mAcc –, aAcc 90.00',
@@ -261,6 +267,24 @@ test('watching ends with the last run, or with the signal', async (t) => {
   t.deepEqual([looks, states(last)], [[['alive']], { alive: 'running' }]);
   const ended = await watchRuns({ ...options, name: 'done', signal: new AbortController().signal }, () => undefined);
   t.deepEqual(states(ended), { done: 'completed' });
+});
+
+test("figures are in percent, from a record as from a run's progress, and a list shows the progress of ended runs, too", async (t) => {
+  const folder = await runsOf(t, { done: { state: 'completed', lock: null }, alive: {} });
+  const record = { figures: { mIoU: 15.5, mIoUMsFlip: 16.25 }, error: null, weights: null };
+  await writeFiles(path.join(folder, 'a', 'done'), { 'record.json': JSON.stringify(record) });
+  const alive = path.join(folder, 'a', 'alive', 'progress.json');
+  const progress = JSON.parse(readFileSync(alive, 'utf8')) as Record<string, unknown>;
+  await writeFile(alive, JSON.stringify({ ...progress, mIoU: 0.125 }));
+  const found = await inspectRuns(folder);
+  const figures = new Map(found.map(({ run, mIoU, mIoUMsFlip }) => [run, [mIoU, mIoUMsFlip]]));
+  t.deepEqual(figures.get('done'), [15.5, 16.25]);
+  t.deepEqual(figures.get('alive'), [12.5, null]);
+  const done = found.filter(({ run }) => run === 'done');
+  t.regex(formatRuns(done, 120), / 30\/120 \(25 %\) .* 15\.50 +16\.25$/m);
+  t.regex(formatRun(done[0]!, null, [], 80), /^mIoU +15\.50$/m);
+  const fractions = { last: { iteration: 4, mIoU: 0.5, mIoUMsFlip: null }, best: null };
+  t.deepEqual(checkpointPercents(fractions), { last: { iteration: 4, mIoU: 50, mIoUMsFlip: null }, best: null });
 });
 
 test('progress keeps what earlier stages found, and survives a damaged file', async (t) => {

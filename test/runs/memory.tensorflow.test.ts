@@ -30,6 +30,9 @@ onEngine('the process is larger than its tensors, and not by much', async (t, en
       { experiment: resolve({ row: ROW }), stages: [stage] },
       engine,
     );
-    t.true(residentBytes! > peakBytes && residentBytes! < 1.7 * peakBytes, `${stage}: ${residentBytes! / peakBytes}`);
+    // Fast convolutions keep their work memory, of the widest layer.
+    const beside = engine.convolution === 'fast' ? 64 * 2 ** 20 : 0;
+    t.true(residentBytes! > peakBytes + beside / 2, `${stage}: ${residentBytes} of ${peakBytes}`);
+    t.true(residentBytes! < 1.7 * peakBytes + beside, `${stage}: ${residentBytes} of ${peakBytes}`);
   }
 });

@@ -81,14 +81,19 @@ test('an evaluation during training needs the weights and the momentum in traini
 
 test('a run whose checkpoints do not fit onto the disk is refused', async (t) => {
   const engine = await startEngine({ engine: 'wasm' });
-  const error = await t.throwsAsync(assertFits(options, engine, { ...plenty, disk: 10_000 }), {
-    instanceOf: UserError,
-  });
+  const refused = async (keepCheckpoints: number, disk: number) =>
+    (await t.throwsAsync(assertFits({ ...options, keepCheckpoints }, engine, { ...plenty, disk }), {
+      instanceOf: UserError,
+    })) as UserError;
+  const { message, next } = await refused(2, checkpointsBytes(experiment, 1));
   t.regex(
-    error!.message,
-    /writes about [\d.]+ MB of checkpoints \(every \d+ iterations, 4 at a time\) to runs, where 0\.0 MB are free/,
+    message,
+    /writes about [\d.]+ MB of checkpoints \(every \d+ iterations, 4 at a time\) to runs, where [\d.]+ MB are/,
   );
-  t.regex((error as UserError).next!, /--runs.*--keep 1.*--force/);
+  t.regex(next!, /--runs.*--keep 1.*--force/);
+  t.regex((await refused(5, checkpointsBytes(experiment, 3))).next!, /--keep 3/);
+  // To keep fewer is no way out if not even one fits.
+  t.notRegex((await refused(2, 10_000)).next!, /--keep/);
 });
 
 test('a resumed run needs disk space only for what does not exist yet', async (t) => {

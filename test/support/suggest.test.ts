@@ -52,6 +52,14 @@ test('a name is found by typing mistakes, initials, words and beginnings', (t) =
   for (const [typed, meant] of MEANT) t.is(nearest(typed, NAMES), meant, typed);
 });
 
+test('letters of two words are no part of a name, unless they begin with the first', (t) => {
+  const rows = ['camvid_r18-d8', 'voc_r50-d8'];
+  t.is(nearest('idr', rows), undefined);
+  t.is(nearest('vid', rows), 'camvid_r18-d8');
+  t.is(nearest('r18d8', rows), 'camvid_r18-d8');
+  t.is(nearest('rate', ['minimumLearningRate']), 'minimumLearningRate');
+});
+
 test('the nearest candidate is found only if one is near', (t) => {
   t.is(nearest('evalaute', ['train', 'evaluate', 'table']), 'evaluate');
   t.is(nearest('TABLE', ['train', 'table']), 'table');

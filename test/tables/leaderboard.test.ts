@@ -26,6 +26,13 @@ const RUNS = [
   knownRun('d', { row: ROW }, { exitReason: 'failed', error: 'Out of memory.' }),
 ];
 
+/** A run of a data set that is described by this file. */
+const described = (letter: string, file: string) => {
+  const run = knownRun(letter, { row: ROW }, { figures: mIoU(50) });
+  const { experiment } = run;
+  return { ...run, experiment: { ...experiment, data: { ...experiment.data, dataset: file } } };
+};
+
 const order = (options: LeaderboardOptions, runs = RUNS) =>
   makeLeaderboard(runs, runs, options)
     .runs.map(({ shortName }) => shortName.at(-1))
@@ -87,6 +94,42 @@ test('a terminal shows what fits, names what does not, and breaks no line', (t) 
   t.is(formatLeaderboard(makeLeaderboard([], []), 80), 'No runs.');
 });
 
+test('what tells most runs apart is the last to be left out; of long values the name at their end is shown', (t) => {
+  const backbone = 'pretrained=models/of/mine/resnet18_v1c-0123456789ab.pth';
+  const options = [['width=16'], ['width=32', 'iterations=80'], ['width=8', 'iterations=40', backbone]];
+  const runs = options.map((overrides, i) => knownRun('abc'[i]!, { row: ROW, overrides }));
+  t.deepEqual(columnsOf(runs), ['width', 'iterations', 'pretrained']);
+  t.regex(formatLeaderboard(makeLeaderboard(runs, runs), 120), / +resnet18_v1c-012345… +8 +40 +0$/m);
+  t.regex(formatLeaderboard(makeLeaderboard(runs, runs), 60), /^Run +State +width +iterations +Seed\n/m);
+  // Files count by their names, as in the hash of a recipe.
+  const alike = ['one', 'two'].map((folder, i) =>
+    knownRun('ab'[i]!, { row: ROW, overrides: [`pretrained=models/${folder}/resnet18_v1c.pth`] }),
+  );
+  t.deepEqual(columnsOf(alike), []);
+});
+
+test('a column that is asked for is shown, whatever goes instead', (t) => {
+  const weights = 'runs/camvid_r18-d8/20250102-030405-a0000000/checkpoints/iteration-80.safetensors';
+  const changes = { row: 'a-long-name-of-a-row-of-mine', figures: { ...mIoU(55), memoryGB: 2, fps: 8 } };
+  const runs = [knownRun('a', { row: ROW, overrides: [`initialWeights=${weights}`] }, changes), ...RUNS];
+  const columns = ['width', 'iterations', 'learningRate', 'initialWeights'];
+  const text = formatLeaderboard(makeLeaderboard(runs, runs, { columns }), 80);
+  t.regex(text, /initialWeights/);
+  t.regex(text, / iteration-80\.safete… /);
+  for (const line of text.split('\n')) t.true(line.length <= 80, line);
+});
+
+test('--where of a row or a run says how they are named', (t) => {
+  t.like(
+    t.throws(() => order({ where: [`row=${ROW}`] })),
+    {
+      message: `--where row=${ROW}: rows are named without --where.`,
+      next: `For example: fcn runs table ${ROW}; patterns are taken, too.`,
+    },
+  );
+  t.throws(() => order({ where: ['run=2025'] }), { message: /runs are named without --where\.$/ });
+});
+
 test('columns that are asked for go before one line a run', (t) => {
   const runs = RUNS.map((run) => ({ ...run, row: 'a-row-of-my-own' }));
   const board = makeLeaderboard(runs, runs, { columns: ['started', 'dataset'] });
@@ -121,4 +164,19 @@ test('what a reader must know is said: generated data, given weights, other hard
   const environment = { ...RUNS[0]!.environment, processor: 'Processor 1' };
   const elsewhere = knownRun('e', { row: ROW }, { figures: { ...mIoU(50), fps: 1 }, environment });
   t.regex(text([...RUNS, elsewhere]), /measured on different hardware; --columns hardware shows it\.$/);
+});
+
+test('a data set of the same name in another folder is the same one', (t) => {
+  const runs = [described('a', '/one/st.yaml'), described('b', '/two/st.yaml')];
+  t.deepEqual(makeLeaderboard(runs, runs).columns, []);
+  for (const where of ['dataset=st.yaml', 'dataset=/elsewhere/st.yaml']) t.is(order({ where: [where] }, runs), 'ab');
+  t.is(order({ where: ['dataset=other.yaml'] }, runs), '');
+});
+
+test('a column that is asked for twice is shown once', (t) => {
+  const { columns } = makeLeaderboard(RUNS, RUNS, { columns: ['batch', 'started', 'training.batch', 'started'] });
+  t.deepEqual(
+    columns.map(({ name }) => name),
+    ['batch', 'started'],
+  );
 });

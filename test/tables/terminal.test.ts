@@ -1,10 +1,15 @@
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
 import test from 'ava';
 import { loadTables } from '../../src/recipe/tables.js';
-import { formatSummary } from '../../src/tables/report.js';
+import { formatSummary, withoutOnlyKept } from '../../src/tables/report.js';
 import { makeReport, type Report } from '../../src/tables/table.js';
 import { compactReport } from '../../src/tables/terminal.js';
 import { fitColumns, wrap } from '../../src/terminal/layout.js';
+import { temporaryFolder } from '../helpers/folder.js';
 import { makeRecord } from '../helpers/record.js';
+
+const NOTHING = { memoryGB: null, fps: null, mIoU: null, mIoUMsFlip: null };
 
 const CARDS = ['NVIDIA H100 80GB HBM3', 'Tesla V100-SXM2-32GB', 'NVIDIA GeForce RTX 4090'];
 const SEEDS = 3;
@@ -89,6 +94,38 @@ test('a note appears once, also if it explains several tables', (t) => {
   }
 });
 
+test('each table explains its own dashes, and a title that says the conditions is not repeated', (t) => {
+  const records = [[], ['width=16']].map((overrides, i) =>
+    makeRecord({ row: 'camvid_r18-d8', overrides }, { run: `run${i}`, figures: { ...NOTHING, mIoU: 50 + i } }),
+  );
+  const text = compactReport(makeReport(loadTables(), records));
+  const tables = text.split('\n\n');
+  for (const name of ['ADE20K', 'Pascal VOC 2012 + Aug']) {
+    const at = tables.findIndex((part) => part.startsWith(`${name}, as published`));
+    t.is(tables[at + 2], 'none: never published (2 × Mem (GB), 2 × Inf time (fps)).', name);
+  }
+  t.is(occurrences(text, 'Local runs: width=16'), 1);
+  t.is(occurrences(text, 'Conditions: width=16'), 0);
+  const alone = compactReport(makeReport(loadTables(), records.slice(1)));
+  t.is(occurrences(alone, 'Conditions: width=16.'), 1);
+});
+
+test('runs that are only kept records can be left out, with their means', async (t) => {
+  const runs = await temporaryFolder(t);
+  const records = [0, 1, 2, 3].map((seed) =>
+    makeRecord({ row: 'camvid_r18-d8', seed }, { run: `run${seed}`, figures: { ...NOTHING, mIoU: 50 + seed } }),
+  );
+  const fileOf = ({ run }: { run: string }) =>
+    run === 'run3' ? 'results/records/run3.json' : `results/local/${run}.json`;
+  const full = makeReport(loadTables(), records, { fileOf });
+  t.is(full.spreads.length, 1);
+  const none = withoutOnlyKept(makeReport(loadTables(), records.slice(0, 3), { fileOf }), runs);
+  t.like(none, { leftOut: 3, report: { otherRuns: [], spreads: [] } });
+  await mkdir(path.join(runs, 'camvid_r18-d8', 'run1'), { recursive: true });
+  const { report, leftOut } = withoutOnlyKept(full, runs);
+  t.deepEqual([report.otherRuns.map(({ run }) => run), leftOut, report.spreads.length], [['run1', 'run3'], 2, 1]);
+});
+
 test('notes explain only what is shown', (t) => {
   const tables = loadTables().filter(({ name }) => name === 'Cityscapes');
   const row = tables[0]!.rows[0]!.id;
@@ -99,7 +136,7 @@ test('notes explain only what is shown', (t) => {
   };
   const noted = (text: string) => ({
     legend: occurrences(text, '= reproduced'),
-    nothing: occurrences(text, 'None of its rows has a record.'),
+    nothing: occurrences(text, 'Cityscapes, as published: none of its rows has a record'),
     tolerance: occurrences(text, 'mIoU is reproduced within'),
     hardware: occurrences(text, 'The published memory and fps are of'),
   });

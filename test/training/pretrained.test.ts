@@ -19,7 +19,7 @@ test.serial('a published backbone is found in the cache by its name, a file by i
   };
   const resnet18 = 'open-mmlab://resnet18_v1c';
   const link = 'https://download.openmmlab.com/pretrain/third_party/resnet18_v1c-b5776b93.pth';
-  t.deepEqual(await backboneState(resnet18), { state: 'fetchable', url: link });
+  t.deepEqual(await backboneState(resnet18), { state: 'fetchable', bytes: null, url: link });
   t.regex((await missing(resnet18, true)).message, /resnet18_v1c-b5776b93\.pth.* is not in the cache/);
   const unknown = await missing('other://resnet34');
   t.true(unknown.message.includes(path.join(cache, 'pretrained', 'resnet34.pth')));
@@ -32,11 +32,18 @@ test.serial('a published backbone is found in the cache by its name, a file by i
     'pretrained/resnet50-0676ba61.pth': '',
     'own.pth': '',
   });
-  const present = (...names: string[]) => ({ state: 'present', file: path.join(cache, ...names) }) as const;
-  t.deepEqual(await backboneState(resnet18), present('weights', 'resnet18_v1c-b5776b93.pth'));
-  t.deepEqual(await backboneState('torchvision://resnet50'), present('pretrained', 'resnet50-0676ba61.pth'));
-  t.deepEqual(await backboneState(path.join(cache, 'own.pth')), present('own.pth'));
+  const present = (isOwn: boolean, ...names: string[]) => ({
+    state: 'present',
+    file: path.join(cache, ...names),
+    isOwn,
+  });
+  t.deepEqual(await backboneState(resnet18), present(false, 'weights', 'resnet18_v1c-b5776b93.pth'));
+  t.deepEqual(await backboneState('torchvision://resnet50'), present(true, 'pretrained', 'resnet50-0676ba61.pth'));
+  t.deepEqual(await backboneState(path.join(cache, 'own.pth')), present(true, 'own.pth'));
   // The user's choice before the published file.
   await writeFiles(cache, { 'pretrained/resnet18_v1c.safetensors': '' });
-  t.deepEqual(await backboneState(resnet18, { offline: true }), present('pretrained', 'resnet18_v1c.safetensors'));
+  t.deepEqual(
+    await backboneState(resnet18, { offline: true }),
+    present(true, 'pretrained', 'resnet18_v1c.safetensors'),
+  );
 });

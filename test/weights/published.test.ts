@@ -3,13 +3,20 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { UserError } from '../../src/support/errors.js';
-import { fetchPublished } from '../../src/weights/published.js';
+import { type FetchSettings, fetchFile, weightsRequest } from '../../src/weights/published.js';
 import { fileServer } from '../helpers/file-server.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
 const CONTENT = Buffer.from('Instead of weights.'.repeat(1000));
 const SHA256 = createHash('sha256').update(CONTENT).digest('hex');
 const NAME = `fcn_r18_20200604-${SHA256.slice(0, 8)}.pth`;
+
+const fetchPublished = async ({
+  row,
+  url,
+  ...settings
+}: { readonly row: string; readonly url: string | null } & FetchSettings) =>
+  fetchFile(weightsRequest({ row, url, command: null }), settings);
 
 async function setUp(t: ExecutionContext) {
   const server = await fileServer(t, CONTENT);
@@ -21,7 +28,7 @@ async function setUp(t: ExecutionContext) {
 test('weights are fetched once, then taken from the cache', async (t) => {
   const { server, folder, options } = await setUp(t);
   const fetched = await fetchPublished(options);
-  const expected = { row: 'some_row', url: options.url, bytes: CONTENT.length, sha256: SHA256 };
+  const expected = { url: options.url, bytes: CONTENT.length, sha256: SHA256 };
   t.deepEqual(fetched, { ...expected, file: path.join(folder, NAME), source: 'download' });
   t.deepEqual(readFileSync(fetched.file), CONTENT);
   t.deepEqual(readdirSync(folder), [NAME], 'no part, state or lock is left');

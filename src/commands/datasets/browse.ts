@@ -11,7 +11,7 @@ export default class DatasetsBrowse extends BaseCommand {
     'done to it, and a legend. The page is a single file, index.html.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> cityscapes --out samples',
-    '<%= config.bin %> <%= command.id %> voc2012-aug --row fcn_r50-d8_512x512_20k_voc12aug --samples 24 --seed 7 --out samples',
+    '<%= config.bin %> <%= command.id %> camvid --row camvid_r18-d8 --samples 24 --out samples',
   ];
   static override args = { name: flags.dataset };
   static override flags = {

@@ -6,8 +6,7 @@ import { dataRootFlag } from '../../cli/flags.js';
 import { PREPARABLE } from '../../datasets/prepare/recipes.js';
 
 export default class DatasetsPrepare extends BaseCommand {
-  static override summary =
-    'Make a data set from its downloads: unpack, convert the labels, write the split lists, check everything.';
+  static override summary = 'Make a data set from its downloads: unpack, convert labels, list splits, check.';
   static override description =
     'Reads the downloaded archives (zip, tar, tgz, of any name), or what was unpacked from them, and writes images, label maps of ' +
     'training ids and split lists in the layout that training reads. Checks all files and records the hashes of the downloads and of ' +
@@ -15,7 +14,7 @@ export default class DatasetsPrepare extends BaseCommand {
     'docs/datasets.md says which files to download.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> cityscapes --from ~/Downloads',
-    '<%= config.bin %> <%= command.id %> voc2012-aug --from VOCtrainval_11-May-2012.tar --from benchmark.tgz',
+    '<%= config.bin %> <%= command.id %> voc2012-aug --from VOCtrainval.tar --from benchmark.tgz',
     '<%= config.bin %> <%= command.id %> pascal-context --from ~/Downloads --data-root /data',
     {
       description: 'Unpacked in its final place: write only what is missing.',

@@ -4,8 +4,7 @@ import * as flags from '../../cli/flags.js';
 import { ExitCode } from '../../support/errors.js';
 
 export default class DatasetsVerify extends BaseCommand {
-  static override summary =
-    'Check a data set: numbers of images, pairs, sizes, label values, and that every file can be read.';
+  static override summary = 'Check a data set: numbers of images, pairs, sizes, label values, every file.';
   static override description =
     'Reads every file and names each broken one. Compares the numbers of images with the published numbers, or those of a generated data ' +
     'set with the numbers asked for, and files with the hashes that fcn datasets prepare recorded. Exits with 1 if something is wrong; ' +

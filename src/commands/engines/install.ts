@@ -5,7 +5,7 @@ import { BaseCommand } from '../../cli/base.js';
 const PROGRESS_EVERY = 5;
 
 export default class EnginesInstall extends BaseCommand {
-  static override summary = "Install the native engine: TensorFlow's library and the addons compiled against it.";
+  static override summary = "Install the native engine: TensorFlow's library and the addons for it.";
   static override description =
     'Downloads a TensorFlow wheel from the package index, checks it, and unpacks the library into a cache folder that projects share ' +
     '(FCN_CACHE_DIR). Uses the compiled addons of the package if they fit the library, and otherwise compiles them, which needs a C++ ' +

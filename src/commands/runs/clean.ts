@@ -4,14 +4,14 @@ import * as flags from '../../cli/flags.js';
 import { CLEANABLE } from '../../runs/directory.js';
 
 export default class RunsClean extends BaseCommand {
-  static override summary = 'Remove the directories of failed runs; without --yes, show what would be removed.';
+  static override summary = 'Remove the directories of failed runs; without --yes, only list them.';
   static override description =
     'Interrupted and killed runs can be resumed, so they are removed only with --state; running ones never are. Kept records ' +
     '(--results) stay.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --state failed --state killed --older-than 7 --yes',
-    '<%= config.bin %> <%= command.id %> camvid_r18-d8/20250102-030405-01234567 --state interrupted --yes',
+    '<%= config.bin %> <%= command.id %> camvid_r18-d8/20250102-030405 --state interrupted --yes',
   ];
   static override args = { runs: flags.runsOrAll };
   static override flags = {

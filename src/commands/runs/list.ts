@@ -4,7 +4,7 @@ import * as flags from '../../cli/flags.js';
 import { RUN_STATES } from '../../runs/directory.js';
 
 export default class RunsList extends BaseCommand {
-  static override summary = 'List runs: state, progress, time left, loss, mIoU so far.';
+  static override summary = 'List runs: state, progress, time left, last loss, mIoU so far.';
   static override description =
     'Reads only the run directories, which other machines may share. A run is "killed" if its process ended without saying so, "silent" ' +
     'if it is on another machine and has shown no sign of life for ten minutes, and "unreadable" if its files cannot be read; ' +

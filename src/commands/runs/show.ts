@@ -18,6 +18,7 @@ export default class RunsShow extends BaseCommand {
     const { inspectRun } = await import('../../runs/inspect.js');
     const { explainFileError } = await import('../../support/files.js');
     const { formatRun } = await import('../../runs/list.js');
+    const { checkpointPercents } = await import('../../records/checkpoint-figures.js');
     const { formatClasses } = await import('../../records/class-evaluation.js');
     const { outputWidth } = await import('../../terminal/layout.js');
     // RUN:best and RUN:last name weights of the run.
@@ -34,6 +35,6 @@ export default class RunsShow extends BaseCommand {
     if (classes !== null) {
       this.print(`\n${formatClasses(classes, { order: flags.sort, width: outputWidth() }).join('\n')}`);
     }
-    return { ...run, checkpoints, files, classes };
+    return { ...run, checkpoints: checkpoints && checkpointPercents(checkpoints), files, classes };
   }
 }

@@ -2,11 +2,13 @@ import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../../cli/base.js';
 import * as flags from '../../cli/flags.js';
 import { RUN_STATES } from '../../runs/directory.js';
+import { formatNumber } from '../../support/format.js';
 
 export default class RunsTable extends BaseCommand {
   static override summary = 'Rank runs: a line each, with what differs in their recipes and their figures.';
   static override description =
-    'Runs with a directory or a kept record, also those that still run or failed. A value of the recipe is a column if it is ' +
+    'Runs with a directory or a record, also those that still run or failed; kept records without a directory only if there is ' +
+    'nothing else, if they are named, or with --kept. A value of the recipe is a column if it is ' +
     'not the same in all of the runs. Columns that do not fit the terminal are named below; --columns chooses others. ' +
     'Other formats have all of them.';
   static override examples = [
@@ -53,6 +55,7 @@ export default class RunsTable extends BaseCommand {
       summary: "How to lay the table out; of a file, by default what its name's ending says.",
       options: ['terminal', 'markdown', 'csv', 'json', 'html'] as const,
     })(),
+    kept: Flags.boolean({ summary: 'Also all kept records without a run directory, such as those of a repository.' }),
     wide: flags.wide,
     write: Flags.string({
       summary: 'Write to a file instead of standard output; may be given several times.',
@@ -67,7 +70,7 @@ export default class RunsTable extends BaseCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(RunsTable);
     const { RunCatalogue } = await import('../../runs/catalogue.js');
-    const { makeLeaderboard } = await import('../../tables/leaderboard/leaderboard.js');
+    const { isOnlyKept, makeLeaderboard } = await import('../../tables/leaderboard/leaderboard.js');
     const { describeLeaderboard, formatBoard, writeLeaderboard } = await import('../../tables/leaderboard/report.js');
     const { outputWidth } = await import('../../terminal/layout.js');
     const { tablesOf } = await import('../../recipe/select.js');
@@ -75,8 +78,16 @@ export default class RunsTable extends BaseCommand {
     const rows = file && tablesOf(file).flatMap((table) => table.rows);
     const catalogue = new RunCatalogue(flags, this.noteLeftOut);
     const known = await catalogue.all();
-    const chosen = args.runs === undefined ? known : await catalogue.find(args.runs);
+    const own = known.filter((run) => !isOnlyKept(run));
+    const all = flags.kept || file !== undefined || own.length === 0 ? known : own;
+    const chosen = args.runs === undefined ? all : await catalogue.find(args.runs);
     const board = makeLeaderboard(chosen, known, { states, where, columns, sort, reverse, rows });
+    const kept = known.length - chosen.length;
+    if (args.runs === undefined && kept > 0) {
+      this.note(
+        `Not shown: ${formatNumber(kept, 'kept record')} that no run directory here belongs to; --kept adds them.`,
+      );
+    }
     for (const file of write) {
       await writeLeaderboard(board, file, format);
       this.note(`Wrote ${file}.`);

@@ -11,7 +11,7 @@ export default class WeightsConvert extends BaseCommand {
     "name, and an optimizer's state.";
   static override examples = [
     '<%= config.bin %> <%= command.id %> PUBLISHED.pth WEIGHTS.safetensors',
-    '<%= config.bin %> <%= command.id %> runs/ROW/RUN/checkpoints/iteration-40000.safetensors WEIGHTS.pth',
+    '<%= config.bin %> <%= command.id %> runs/ROW/RUN/checkpoints/iteration-500.safetensors W.pth',
   ];
   static override args = {
     input: Args.string({

@@ -3,7 +3,7 @@ import { BaseCommand } from '../../cli/base.js';
 import * as flags from '../../cli/flags.js';
 
 export default class WeightsFetch extends BaseCommand {
-  static override summary = "Download a row's published weights, or backbones, into the cache, and check them.";
+  static override summary = 'Download published weights or backbones into the cache, and check them.';
   static override description =
     'Downloads over https only, and resumes a broken download. Accepts a file only if its SHA-256 begins with the 8 digits at the end ' +
     'of its published name. Keeps it in the cache (FCN_CACHE_DIR), where fcn evaluate ROW --weights published and training find it; ' +

@@ -3,7 +3,7 @@ import { columnTaps, isHalf, linearTaps } from '../transforms/resize.js';
 import type { Workspace } from './workspace.js';
 
 /** A part of an image in a workspace. */
-export interface PlacedImage {
+export interface WorkspaceImage {
   /** Where the pixels of `box` are: [height, width, 3]. */
   readonly pixels: number;
   /** The part of the image that is there. */
@@ -13,7 +13,7 @@ export interface PlacedImage {
 }
 
 /** A copy of a whole image in a workspace. */
-export function placeImage(workspace: Workspace, image: RgbImage): PlacedImage {
+export function placeImage(workspace: Workspace, image: RgbImage): WorkspaceImage {
   return { pixels: workspace.place(image.data), box: wholeBox(image), size: image };
 }
 
@@ -52,7 +52,7 @@ interface Target {
  */
 export function resizeRows(
   workspace: Workspace,
-  { pixels, box, size: source }: PlacedImage,
+  { pixels, box, size: source }: WorkspaceImage,
   { size, window, isMirrored }: Target,
   onRow: (row: number, y: number) => void,
 ): void {

@@ -3,10 +3,10 @@ import { datasetJsonSchema } from '../../data/description.js';
 import { experimentJsonSchema, namePart } from '../../recipe/experiment.js';
 import { UserError } from '../../support/errors.js';
 import { isFolder } from '../../support/files.js';
-import { formatNumber, listNames } from '../../support/format.js';
+import { formatNumber, listNames, shellWords } from '../../support/format.js';
 import { wrap } from '../../terminal/layout.js';
 import { type ProposedClasses, proposeClasses } from './classes.js';
-import { type FoundPairs, findPairs } from './pairs.js';
+import { ambiguities, type FoundPairs, findPairs } from './pairs.js';
 import { type NewFile, placeSources, slashes, writeFiles } from './places.js';
 import { type ProposedSplits, proposeSplits, type SplitChoice } from './splits.js';
 import { type Survey, surveyPairs } from './survey.js';
@@ -20,6 +20,8 @@ interface InitOptions extends SplitChoice {
   /** Of the data set; default: the name of the directory. */
   readonly name?: string | undefined;
   readonly classes?: readonly string[] | undefined;
+  /** `fraction` as it was typed, for messages. */
+  readonly typedFraction?: string | undefined;
   /** Replace files that are there already. */
   readonly force: boolean;
   readonly signal: AbortSignal;
@@ -68,8 +70,10 @@ function refuse(mistakes: readonly string[]): void {
 }
 
 /** What is wrong with the folders and names that were given. */
-async function optionMistakes({ directory, images, labels, name, classes, fraction }: InitOptions): Promise<string[]> {
+async function optionMistakes(options: InitOptions): Promise<string[]> {
+  const { directory, images, labels, name, classes, fraction, typedFraction = String(fraction) } = options;
   const mistakes: string[] = [];
+  if (directory === '') mistakes.push('The name of the folder to write to is empty.');
   for (const [flag, folder] of [
     ['--images', images],
     ['--labels', labels],
@@ -84,18 +88,25 @@ async function optionMistakes({ directory, images, labels, name, classes, fracti
     mistakes.push(`--name ${name}: experiment.yaml is the name of the other file. Give another.`);
   if (classes?.some((one) => one === '') === true) mistakes.push('--classes: a name is empty.');
   if (fraction !== undefined && !(fraction > 0 && fraction < 1)) {
-    mistakes.push(`--val-fraction ${fraction}: expected a number between 0 and 1.`);
+    mistakes.push(`--val-fraction ${shellWords([typedFraction])}: expected a number between 0 and 1, such as 0.2.`);
   }
   return mistakes;
 }
 
-/** What is wrong with pairs of images and labels: fewer than half of the images have a label. */
+/** What is wrong with pairs of images and labels: fewer than half of the images have a label, or it is not clear which one. */
 function pairMistakes(found: FoundPairs, { images, labels }: InitOptions): string[] {
   if (found.images.length === 0) return [`--images ${images}: no JPEG, PNG or BMP is in it.`];
   if (found.labels.length === 0) return [`--labels ${labels}: no PNG is in it. Label maps must be PNGs.`];
   const alone = found.imagesWithoutLabel;
   const paired = found.images.length - alone.length;
-  if (paired > 0 && paired >= alone.length) return [];
+  if (paired > 0 && paired >= alone.length) return ambiguities(found);
+  if (path.relative(images, labels) === '') {
+    const few = paired === 0 ? 'no image has' : `only ${paired === 1 ? '1 image has' : `${paired} images have`}`;
+    return [
+      `--images and --labels are one folder, ${images}, in which ${few} a label beside it, ` +
+        `as a.jpg and a.png or a.png and a_mask.png: there are ${alone.slice(0, 3).join(', ')}.`,
+    ];
+  }
   return [
     `Only ${paired} of ${found.images.length} images have a label of the same name: ` +
       `there are ${alone.slice(0, 2).join(' and ')} among the images, ${found.labels.slice(0, 2).join(' and ')} among the labels.`,
@@ -112,6 +123,20 @@ function partnerWarnings({ imagesWithoutLabel, labelsWithoutImage }: FoundPairs)
     ...(labelsWithoutImage.length === 0
       ? []
       : [`${named(labelsWithoutImage, '1 label belongs to no image', 'labels belong to no image')}.`]),
+  ];
+}
+
+/** What is wrong with images that no line of a list can name. */
+function listMistakes(images: readonly string[]): string[] {
+  if (images.length === 0) return [];
+  const names = named(
+    [...images].sort().map((image) => JSON.stringify(image)),
+    '1 image cannot be named in a list',
+    'images cannot be named in a list',
+  );
+  const why = 'The lists of splits have a name without its suffix on each line';
+  return [
+    `${names}. ${why}: it must not begin or end with a space, hold a line break or a backslash, or begin as a drive does ("c:").`,
   ];
 }
 
@@ -167,14 +192,15 @@ export async function initialise(options: InitOptions): Promise<Initialised> {
   });
   const classes = survey.problems.length > 0 ? null : proposeClasses(survey, options.classes);
   const splits = await proposeSplits(pairs.groups, options);
+  const needsLists = pairs.imagesWithoutLabel.length > 0;
+  const { dataRoot, folder, sources, listFiles, unlistable } = placeSources(options, splits, needsLists);
   refuse([
     ...survey.problems,
     ...(classes !== null && 'mistakes' in classes ? classes.mistakes : []),
     ...splits.mistakes,
+    ...listMistakes(unlistable),
   ]);
   const name = options.name ?? path.basename(path.resolve(directory));
-  const needsLists = pairs.imagesWithoutLabel.length > 0;
-  const { dataRoot, folder, sources, listFiles } = placeSources(options, splits, needsLists);
   const proposed = classes as ProposedClasses;
   const description: Description = {
     name,

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { listFiles } from '../../data/files.js';
+import { listNames } from '../../support/format.js';
 
 /** Endings of images that a data set may hold, in lower case. */
 const IMAGE_EXTENSIONS = ['.jpg', '.jpeg', '.png', '.bmp'];
@@ -119,6 +120,45 @@ function bestGroups(files: Files): PairGroup[] {
   const lengths = ({ endings: { image, label } }: { readonly endings: Endings }) => 2 * image.length + label.length;
   scored.sort((a, b) => b.pairs - a.pairs || lengths(a) - lengths(b));
   return scored[0]?.groups ?? [];
+}
+
+/** Files that have one and the same partner: a sentence for each partner. */
+function shared(
+  groups: readonly PairGroup[],
+  namesOf: (group: PairGroup, name: string) => { readonly file: string; readonly partner: string },
+  say: (files: readonly string[], partner: string) => string,
+): string[] {
+  const filesOfPartner = new Map<string, Set<string>>();
+  for (const group of groups) {
+    for (const name of group.names) {
+      const { file, partner } = namesOf(group, name);
+      filesOfPartner.set(partner, (filesOfPartner.get(partner) ?? new Set()).add(file));
+    }
+  }
+  return [...filesOfPartner]
+    .filter(([, files]) => files.size > 1)
+    .map(([partner, files]) => say([...files].sort(), partner));
+}
+
+/**
+ * What makes pairs ambiguous, a sentence each: images of one label, as "a.jpg" and "a.png" beside the label "a.png", which could come
+ * into two splits; and labels of one image.
+ */
+export function ambiguities({ groups }: FoundPairs): string[] {
+  const image = ({ imageSuffix }: PairGroup, name: string) => name + imageSuffix;
+  const label = ({ labelSuffix }: PairGroup, name: string) => name + labelSuffix;
+  return [
+    ...shared(
+      groups,
+      (group, name) => ({ file: image(group, name), partner: label(group, name) }),
+      (images, label) => `The images ${listNames(images)} have one label, ${label}: keep one of them, or rename.`,
+    ),
+    ...shared(
+      groups,
+      (group, name) => ({ file: label(group, name), partner: image(group, name) }),
+      (labels, image) => `The image ${image} has several labels, ${listNames(labels)}: keep one of them.`,
+    ),
+  ];
 }
 
 /**

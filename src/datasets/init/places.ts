@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { isListable } from '../../data/split.js';
 import { UserError } from '../../support/errors.js';
 import { isThere, makeFolder, writeFileAtomic } from '../../support/files.js';
 import { listNames } from '../../support/format.js';
@@ -28,13 +29,17 @@ export interface NewFile {
   readonly text: string;
 }
 
-/** Where everything is, and the lists of names: a folder that is a split needs none, unless some images are left out. */
+/**
+ * Where everything is, and the lists of names: a folder that is a split needs none, unless some images are left out.
+ * `unlistable` are images that no line of a list can name.
+ */
 export function placeSources(
   { directory, images, labels }: Folders,
   { sources, areFolders }: ProposedSplits,
   needsLists: boolean,
 ) {
   const lists = needsLists || !areFolders;
+  const unlistable: string[] = [];
   // A data set's folder has a name of its own under the data root. The lists stay beside the description, wherever it is moved.
   const inner = commonFolder([images, labels]);
   const dataRoot = path.dirname(inner);
@@ -45,6 +50,8 @@ export function placeSources(
     const ofSplit = sources.filter((other) => other.split === split);
     const label = ofSplit.length > 1 ? `${split}-${ofSplit.indexOf(source) + 1}` : split;
     const file = path.join(directory, 'lists', `${label}.txt`);
+    const wrong = lists ? names.filter((name) => !isListable(name)) : [];
+    unlistable.push(...wrong.map((name) => path.posix.join(folder, name + group.imageSuffix)));
     if (lists) listFiles.push({ file, text: `${[...names].sort().join('\n')}\n` });
     return {
       split,
@@ -55,7 +62,7 @@ export function placeSources(
       list: lists ? `./lists/${label}.txt` : null,
     };
   });
-  return { dataRoot, folder: path.basename(inner) || '.', sources: described, listFiles };
+  return { dataRoot, folder: path.basename(inner) || '.', sources: described, listFiles, unlistable };
 }
 
 /** Writes the files, each whole. @throws UserError if one is there already, unless `force`. */

@@ -57,18 +57,24 @@ function splitsOfFolders(groups: readonly PairGroup[]): ProposedSource[] | null 
   return found.has('train') && found.has('val') ? [...sources.values()] : null;
 }
 
-/** Puts a share of the images into the validation split, at random, but the same each time. */
-function splitsByFraction(groups: readonly PairGroup[], fraction: number): ProposedSource[] {
+/** Puts a share of the images, but at least one and not all, into the validation split, at random, but the same each time. */
+function splitsByFraction(groups: readonly PairGroup[], fraction: number): ProposedSplits {
   const all = groups.flatMap((group) => group.names.map((name) => ({ group, name })));
   const count = Math.min(all.length - 1, Math.max(1, Math.round(all.length * fraction)));
   const order = new Draws(0, Purpose.shuffle, 0).permutation(all.length);
   const isVal = new Set([...order].slice(0, count));
-  return ['train', 'val'].flatMap((split) =>
+  const sources = ['train', 'val'].flatMap((split) =>
     groups.flatMap((group) => {
       const names = all.filter((one, i) => one.group === group && isVal.has(i) === (split === 'val'));
       return names.length === 0 ? [] : [{ split, folder: '', group, names: names.map(({ name }) => name) }];
     }),
   );
+  return {
+    sources,
+    reading: `${count} of ${all.length} drawn at random for validation`,
+    areFolders: false,
+    mistakes: all.length < 2 ? ['Only one image has a label: training and validation need one each.'] : [],
+  };
 }
 
 /** Finds the pair that a line of a list names: with or without folder, suffix or extension. */
@@ -142,12 +148,5 @@ export async function proposeSplits(
   if (folders !== null) {
     return { sources: folders, reading: 'as in the folders', areFolders: true, mistakes: [] };
   }
-  const share = fraction ?? VALIDATION_FRACTION;
-  const count = groups.reduce((sum, { names }) => sum + names.length, 0);
-  return {
-    sources: splitsByFraction(groups, share),
-    reading: `${Math.round(100 * share)} % drawn at random for validation`,
-    areFolders: false,
-    mistakes: count < 2 ? ['Only one image has a label: training and validation need one each.'] : [],
-  };
+  return splitsByFraction(groups, fraction ?? VALIDATION_FRACTION);
 }

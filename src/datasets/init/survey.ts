@@ -1,12 +1,12 @@
 import path from 'node:path';
-import { decodeLabelImage, decodePalette, readImageSize } from '../../data/decode.js';
+import { decodeLabelImage, decodePalette, decodeRgb, readImageSize } from '../../data/decode.js';
 import type { Palette, RgbImage, Size } from '../../data/image.js';
 import { distinctLabels } from '../../data/label-inventory.js';
 import { UserError } from '../../support/errors.js';
 import { type Pause, pauses } from '../../support/pauses.js';
 import type { PairGroup } from './pairs.js';
 
-/** Most label maps that are decoded: enough to see the values, and soon done. */
+/** Most pairs that are decoded: enough to see the values of the labels, and soon done. */
 export const MOST_DECODED = 1000;
 
 /** More colours than classes can have: the labels are photographs, or were compressed or smoothed. */
@@ -71,27 +71,36 @@ class Contents {
   }
 }
 
-/** Whether the label of this index is decoded: evenly spread ones of many. */
+/** Whether the pair of this index is decoded: evenly spread ones of many. */
 function isDecoded(index: number, total: number): boolean {
   return Math.floor((index * MOST_DECODED) / total) !== Math.floor(((index - 1) * MOST_DECODED) / total);
 }
 
-/** The size of a pair, or what is wrong with it. */
-async function surveyPair({ image, label }: Pair, contents: Contents, decodes: boolean): Promise<Size | string> {
+/** What was read of a file, or what is wrong with it: a sentence. */
+async function orProblem<Result>(reading: Promise<Result>): Promise<Result | string> {
   try {
-    const size = await readImageSize(image);
-    if (!decodes) return size;
-    const ofLabel = await contents.add(label);
-    if (ofLabel.height === size.height && ofLabel.width === size.width) return size;
-    return `${label} is ${ofLabel.width}×${ofLabel.height} pixels, but its image ${size.width}×${size.height}.`;
+    return await reading;
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return error.message;
   }
 }
 
+/** The size of a pair, or what is wrong with its image, its label, or both. */
+async function surveyPair({ image, label }: Pair, contents: Contents, decodes: boolean): Promise<Size | string[]> {
+  const size = await orProblem<Size>(decodes ? decodeRgb(image) : readImageSize(image));
+  const ofLabel = decodes ? await orProblem(contents.add(label)) : size;
+  if (typeof size === 'string' || typeof ofLabel === 'string') {
+    return [...new Set([size, ofLabel])].filter((one) => typeof one === 'string');
+  }
+  // Without the pixels, which would stay in memory.
+  const { height, width } = size;
+  if (ofLabel.height === height && ofLabel.width === width) return { height, width };
+  return [`${label} is ${ofLabel.width}×${ofLabel.height} pixels, but its image ${width}×${height}.`];
+}
+
 /**
- * Reads the sizes of all images, and the values or colours of at most `MOST_DECODED` label maps.
+ * Reads the sizes of all images, and decodes at most `MOST_DECODED` pairs: the pixels of images and the values or colours of labels.
  * @throws InterruptedError when the signal is aborted.
  */
 export async function surveyPairs({
@@ -114,8 +123,8 @@ export async function surveyPairs({
   for (const [index, pair] of pairs.entries()) {
     await pause();
     const found = await surveyPair(pair, contents, isDecoded(index, pairs.length));
-    if (typeof found === 'string') {
-      problems.push(found);
+    if (Array.isArray(found)) {
+      problems.push(...found);
     } else {
       const key = `${found.width}×${found.height}`;
       const known = sizes.get(key) ?? { size: found, images: 0 };

@@ -34,9 +34,6 @@ const WORTHWHILE = 0.9;
 /** Transforming tiles of 16-bit images takes this share, because they are half as large. Measured. */
 const HALF_TRANSFORM = 0.7;
 
-/** The direct filter gradient of 16-bit images gains this share of what a convolution does: oneDNN transposes them first. Measured. */
-const HALF_FILTER_GRADIENT = 0.5;
-
 /** What the choice of a path depends on besides sizes. */
 interface PathOptions {
   /** 1 for all but the filter gradient: so an image's result does not depend on what else is in the batch. */
@@ -104,8 +101,7 @@ export class WinogradConvolutions {
   /** The same for the filter gradient. */
   tileOfFilterGradient(gradient: Tensor4D, filter: Shape4D, geometry: ConvolutionGeometry): 2 | 4 | null {
     const [images, height, width] = gradient.shape;
-    const speed = this.halfSpeed(gradient);
-    const options = { images, halfSpeed: speed === null ? null : HALF_FILTER_GRADIENT * speed };
+    const options = { images, halfSpeed: this.halfSpeed(gradient) };
     return this.tile(filter, geometry, [height, width], [filter[2], filter[3]], options);
   }
 

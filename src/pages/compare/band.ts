@@ -94,7 +94,7 @@ export function departures(curve: readonly CurvePoint[], reference: readonly Cur
 
 export function formatDeparture({ side, from, to, worst }: Departure): string {
   return (
-    `iterations ${from} to ${to}: loss ${side} the band, at worst ${worst.loss.toFixed(4)} at ${worst.iteration}, ` +
+    `iterations ${from} to ${to}: mean loss ${side} the band, at worst ${worst.loss.toFixed(4)} at ${worst.iteration}, ` +
     `expected ${worst.low.toFixed(4)} to ${worst.high.toFixed(4)}`
   );
 }
@@ -145,7 +145,7 @@ export async function follow({ run, reference, milliseconds, signal, say, warn }
       iteration = last.iteration;
       const band = bandAt(reference.curve, last.share)!;
       say(
-        `iteration ${iteration}/${iterations}: loss ${last.loss.toFixed(4)}, ` +
+        `iteration ${iteration}/${iterations}: mean loss ${last.loss.toFixed(4)}, ` +
           `expected ${band.low.toFixed(4)} to ${band.high.toFixed(4)}`,
       );
     }

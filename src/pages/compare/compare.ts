@@ -1,4 +1,5 @@
 import { loadTables, type Table } from '../../recipe/tables.js';
+import { validationNotes } from '../../records/last-validation.js';
 import { dependsOnHardware, FIGURES, type Figure, measuredOn, recipeKey, type Verdict } from '../../records/verdict.js';
 import { type Cell, makeCell, markNotes } from '../../tables/cell.js';
 import { type LogSummary, summarizeLog } from '../../training-logs/summary.js';
@@ -104,6 +105,8 @@ function cellOf(pair: Pair, figure: Figure): Cell | null {
   const { a, b, notComparable } = pair;
   const record = a.run?.record ?? null;
   if (b.kind !== 'row' || record === null || notComparable !== null || differentRows(pair)) return null;
+  // A validation during training is no figure of the published table.
+  if (figure === 'mIoU' && a.validation !== null) return null;
   return makeCell(b.row!, [record], figure, { fileOf: () => null });
 }
 
@@ -207,7 +210,9 @@ function notesOf(pair: Pair): string[] {
       `${b.kind === 'log' ? 'The log' : 'B'} belongs to the row ${b.row!.id}, and ${first} to ${rowIdOf(a)}: no verdict is given.`,
     );
   }
-  if (b.kind !== 'run' && notComparable !== null) {
+  // Beside a row of one's own without published figures there is nothing to explain.
+  const publishes = b.row !== null || FIGURES.some((figure) => b.figures[figure] !== null);
+  if (b.kind !== 'run' && (b.kind === 'log' || publishes) && notComparable !== null) {
     notes.push(
       `The run's figures compare with nothing published (${notComparable}): the differences say nothing about the reproduction, and get neither verdict nor test.`,
     );
@@ -218,6 +223,13 @@ function notesOf(pair: Pair): string[] {
     );
   }
   notes.push(...markNotes([a, b].map((input) => ({ ...input, continued: false }))));
+  notes.push(...validationNotes([a, b]));
+  const [dataA, dataB] = [a, b].map(({ environment }) => environment?.get('data'));
+  if (b.kind === 'run' && dataA !== undefined && dataB !== undefined && dataA !== dataB) {
+    notes.push(
+      'The hash of the data is of classes, names and file sizes of the samples in the splits that the stages of a run read: train, val or both.',
+    );
+  }
   return [...notes, ...logNotes(pair), ...chanceNotes(pair)];
 }
 

@@ -1,5 +1,6 @@
 import { type ClassOrder, sortClasses } from '../../evaluation/class-figures.js';
 import { classEvaluation, formatClasses } from '../../records/class-evaluation.js';
+import { validationMark } from '../../records/last-validation.js';
 import { dependsOnHardware, FIGURE_HEADINGS, formatSmallFigure } from '../../records/verdict.js';
 import { withoutNoise } from '../../support/format.js';
 import { marksOf } from '../../tables/cell.js';
@@ -44,15 +45,19 @@ function figuresTable({ a, b, figures }: Comparison): string[] {
   const mark = (input: ComparisonInput) => ` ${marksOf({ ...input, continued: false })}`;
   const body = figures.map((one) => [
     FIGURE_HEADINGS[one.figure],
-    `${formatSmallFigure(one.a)}${one.givenWeights.a ? mark(a) : ''}`,
-    `${formatSmallFigure(one.b)}${one.givenWeights.b ? mark(b) : ''}`,
+    `${formatSmallFigure(one.a)}${one.givenWeights.a ? mark(a) : ''}${validationMark(a, one.figure)}`,
+    `${formatSmallFigure(one.b)}${one.givenWeights.b ? mark(b) : ''}${validationMark(b, one.figure)}`,
     one.difference === null ? '–' : signed(one.difference),
     formatRemark(one),
   ]);
+  // Beside another run there is nothing to remark on mIoU.
+  const remarked = body.some((cells) => cells.at(-1) !== '');
+  const shown = remarked ? body : body.map((cells) => cells.slice(0, -1));
+  const head = ['Figure', 'A', 'B', 'A − B', ...(remarked ? ['Remark'] : [])];
   const tests = figures.flatMap(({ figure, significance }) =>
     significance === null ? [] : wrap(`${FIGURE_HEADINGS[figure]}: ${formatSignificance(significance)}`),
   );
-  return [[table({ head: ['', 'A', 'B', 'A − B', ''], body }), ...tests].join('\n')];
+  return [[table({ head, body: shown }), ...tests].join('\n')];
 }
 
 /** A sparkline for each curve, on a common scale. */
@@ -77,23 +82,25 @@ const accuracyOf = ({ accuracy, iterations }: ComparisonInput) =>
   iterations === null ? [] : accuracy.map(({ iteration, mIoU }) => ({ x: iteration / iterations, y: mIoU }));
 
 function stopsTable({ stops }: Comparison): string[] {
-  if (stops.length === 0) return [];
+  // A short run has no line near some of them.
+  const known = stops.filter(({ a, b }) => a !== null || b !== null);
+  if (known.length === 0) return [];
   const cell = (value: number | null) => (value === null ? '–' : value.toFixed(4));
-  const body = stops.map(({ share, a, b }) => [
+  const body = known.map(({ share, a, b }) => [
     `${Math.round(share * 100)} %`,
     cell(a),
     cell(b),
     a === null || b === null ? '–' : signed(a - b),
   ]);
-  return [table({ head: ['of the schedule', 'loss A', 'loss B', 'A − B'], body })];
+  return [table({ head: ['of the schedule', 'mean loss A', 'mean loss B', 'A − B'], body })];
 }
 
 function bandLines({ departures }: Comparison): string[] {
   if (departures === null) return [];
-  if (departures.length === 0) return ["A's loss stays in B's band (mean ± 3 deviations of nearby lines)."];
+  if (departures.length === 0) return ["A's mean loss stays in B's band (mean ± 3 deviations of nearby lines)."];
   return [
     [
-      "A's loss leaves B's band (mean ± 3 deviations of nearby lines):",
+      "A's mean loss leaves B's band (mean ± 3 deviations of nearby lines):",
       ...departures.flatMap((one) => wrap(formatDeparture(one), TERMINAL_WIDTH - 2).map((line) => `  ${line}`)),
     ].join('\n'),
   ];
@@ -148,25 +155,29 @@ function logLines({ log }: Comparison): string[] {
 /** @param classOrder Default: the classes that differ most, first. */
 export function formatComparison(comparison: Comparison, classOrder?: ClassOrder): string {
   const { a, b, recipe, environment, notes } = comparison;
+  const isOwnRow = b.kind === 'row' && b.row === null;
   const absentEnvironment = [a.kind, b.kind].includes('row') ? 'none is published' : 'the log does not state it';
+  const absentRecipe = isOwnRow
+    ? 'what was changed is known when the run has ended'
+    : 'the log does not say which row it belongs to';
   return [
     [...wrap(`A  ${a.label}`), ...wrap(`B  ${b.label}`)].join('\n'),
     ...figuresTable(comparison),
-    ...curveLines('Loss', lossOf(a), lossOf(b)),
+    ...curveLines('Mean loss', lossOf(a), lossOf(b)),
     ...curveLines('Learning rate', rateOf(a), rateOf(b)),
     ...curveLines('mIoU, %', accuracyOf(a), accuracyOf(b)),
     ...stopsTable(comparison),
     ...bandLines(comparison),
     ...classTable(comparison, classOrder),
-    ...differencesTable('Recipe', recipe, 'the log does not say which row it belongs to'),
-    ...differencesTable('Environment', environment, absentEnvironment),
+    ...differencesTable('Recipe', recipe, absentRecipe),
+    ...(isOwnRow ? [] : differencesTable('Environment', environment, absentEnvironment)),
     ...logLines(comparison),
     ...(notes.length === 0 ? [] : [notes.flatMap((note) => wrap(note)).join('\n')]),
   ].join('\n\n');
 }
 
 function describeInput(input: ComparisonInput): object {
-  const { kind, label, figures, iterations, curve, accuracy, classes, seeds, run } = input;
+  const { kind, label, figures, validation, iterations, curve, accuracy, classes, seeds, run } = input;
   const details = run?.record?.details;
   const points = curve.map(({ iteration, loss }) => ({ x: iteration, y: loss }));
   const kept = new Set(downsample(points, JSON_BUCKETS).map(({ x }) => x));
@@ -174,6 +185,7 @@ function describeInput(input: ComparisonInput): object {
     kind,
     label,
     figures,
+    validation,
     iterations,
     seeds: seeds.map(({ seed }) => seed),
     curve: curve.filter(({ iteration }) => kept.has(iteration)),

@@ -1,7 +1,8 @@
-import { usedValues } from '../../recipe/backbones.js';
-import { recipeValues } from '../../recipe/overrides.js';
+import { comparedValues } from '../../recipe/backbones.js';
+import { type RecipeSections, replaceValue } from '../../recipe/overrides.js';
 import { loadTables, type Row } from '../../recipe/tables.js';
 import { environmentEntries, hardwareName } from '../../records/environment.js';
+import { type ShownFigures, shownFigures } from '../../records/last-validation.js';
 import type { RunRecord } from '../../records/record.js';
 import { type Figure, newestOfEachSeed, recipeKey } from '../../records/verdict.js';
 import { type KnownRun, readRun } from '../../runs/catalogue.js';
@@ -25,6 +26,8 @@ export interface ComparisonInput {
   readonly kind: 'run' | 'row' | 'log';
   readonly label: string;
   readonly figures: Readonly<Record<Figure, number | null>>;
+  /** As of `ShownFigures`. */
+  readonly validation: ShownFigures['validation'];
   /** Length of the schedule; null if unknown. */
   readonly iterations: number | null;
   /** Ordered by iteration; every loss is finite. */
@@ -51,6 +54,7 @@ export interface ComparisonInput {
 
 const EMPTY: Omit<ComparisonInput, 'kind' | 'label'> = {
   figures: { memoryGB: null, fps: null, mIoU: null, mIoUMsFlip: null },
+  validation: null,
   iterations: null,
   curve: [],
   accuracy: [],
@@ -78,7 +82,8 @@ function environmentOfRun({ environment, record, experiment }: KnownRun): Map<st
   return entries
     .set('fcn', `${code.version}${code.commit === null ? '' : ` ${code.commit.slice(0, 12)}`}`)
     .set('data', dataset === null ? 'none' : `${dataset.id} ${dataset.fingerprint.slice(0, 12)}`)
-    .set('weights', weights?.source ?? 'none');
+    .set('weights', weights?.source ?? 'none')
+    .set('stages', record.stages.map(({ stage }) => stage).join(', ') || 'none');
 }
 
 /** @param all Every known run: evaluations of its checkpoints and other seeds are taken from them. */
@@ -95,12 +100,12 @@ export function inputOfRun(run: KnownRun, all: readonly KnownRun[]): ComparisonI
     ...EMPTY,
     kind: 'run',
     label: `${experiment.row} ${run.id} (${experiment.profile}, seed ${experiment.seed}, ${run.state}${ofRun})`,
-    figures: record?.figures ?? EMPTY.figures,
+    ...shownFigures(record, run.validation),
     iterations: experiment.training.iterations,
     curve: curveOf(run.log, experiment.training.iterations),
     accuracy: accuracyOverIterations(run, all).map(({ iteration, mIoU }) => ({ iteration, mIoU: mIoU * 100 })),
     classes: new Map(evaluation?.perClass.flatMap(({ name, iou }) => (iou === null ? [] : [[name, iou * 100]]))),
-    recipe: usedValues(experiment),
+    recipe: comparedValues(experiment),
     environment: environmentOfRun(run),
     hardware: hardwareName(environment),
     ...weights,
@@ -118,9 +123,28 @@ export function inputOfRow(row: Row): ComparisonInput {
     label: `${id} as published (${table.name})`,
     figures: published,
     iterations: recipe.training.iterations,
-    recipe: new Map(recipeValues(recipe)),
+    recipe: comparedValues(recipe),
     hardware: table.hardware?.name ?? null,
     row,
+  };
+}
+
+/**
+ * The row of a run that no file of the package has, as its own experiment file had it: the run's recipe without its deviations.
+ * Without a record they are unknown, and so is the recipe.
+ */
+export function inputOfOwnRow({ experiment, record }: KnownRun): ComparisonInput {
+  const recipe = record?.deviations.reduce<RecipeSections>(
+    (changed, { path, published }) => replaceValue(changed, path, published),
+    experiment,
+  );
+  return {
+    ...EMPTY,
+    kind: 'row',
+    label: `${experiment.row} as its experiment file had it`,
+    figures: experiment.published,
+    iterations: experiment.training.iterations,
+    recipe: recipe === undefined ? null : comparedValues(recipe),
   };
 }
 
@@ -158,7 +182,7 @@ export function inputOfLog(log: PublishedLog, file: string): ComparisonInput {
       Number.isNaN(mIoU) ? [] : [{ iteration, mIoU: mIoU * 100 }],
     ),
     classes: new Map(perClass.flatMap(([name, iou]) => (Number.isNaN(iou) ? [] : [[name, iou * 100]]))),
-    recipe: row === null ? null : new Map([...recipeValues(row.recipe), ...header.recipe]),
+    recipe: row === null ? null : new Map([...comparedValues(row.recipe), ...header.recipe]),
     environment: environmentOfLog(header),
     hardware: header.gpu?.name ?? null,
     row,

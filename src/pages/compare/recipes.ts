@@ -1,4 +1,4 @@
-import { usedValues } from '../../recipe/backbones.js';
+import { comparedValues } from '../../recipe/backbones.js';
 import type { Experiment, Recipe } from '../../recipe/experiment.js';
 import { applyOverrides } from '../../recipe/overrides.js';
 import { applyProfile, checkRules } from '../../recipe/profiles.js';
@@ -115,7 +115,7 @@ export async function compareRecipes(
   // A run beside its row: both of one profile, so that only what was changed differs.
   const ofSecond = second === undefined ? { profile: a.profile, overrides: changes.overrides } : changes;
   const b = await namedRecipe(second ?? a.row, ofSecond, catalogue);
-  const differences = compareMaps(usedValues(a.experiment), usedValues(b.experiment)) ?? [];
+  const differences = compareMaps(comparedValues(a.experiment), comparedValues(b.experiment)) ?? [];
   return { a, b, differences };
 }
 

@@ -10,7 +10,7 @@ import { fetchPublishedLog } from '../../training-logs/fetch.js';
 import { parsePublishedLog, readPublishedLog } from '../../training-logs/read.js';
 import { readLogText } from '../../training-logs/text.js';
 import { findRow } from '../runs/figures.js';
-import { type ComparisonInput, inputOfLog, inputOfRow, inputOfRun, rowIdOf } from './input.js';
+import { type ComparisonInput, inputOfLog, inputOfOwnRow, inputOfRow, inputOfRun, rowIdOf } from './input.js';
 
 /** The word for the row's published training log; `./published` is a file of that name. */
 export const PUBLISHED_LOG = 'published';
@@ -76,7 +76,8 @@ export async function firstInput(
 }
 
 /**
- * The second of the two: a published row by its id, a run, or the file of a published log. Default: the first one's row.
+ * The second of the two: a published row by its id, a run, or the file of a published log. Default: the first one's row, as the package
+ * has it or, if it does not, as the run's own experiment file had it.
  * @throws UserError if it is none of them.
  */
 export async function secondInput(
@@ -87,12 +88,8 @@ export async function secondInput(
   const id = reference ?? rowIdOf(first)!;
   const row = findRow(id, loadTables());
   if (row !== null) return inputOfRow(row);
-  if (reference === undefined) {
-    throw new UserError(
-      `${id} is not a row of the package: there is nothing to compare ${first.label} with.`,
-      'Name a second run, or the file of a log.',
-    );
-  }
+  // Without a reference the first is a run: a row needs a log beside it.
+  if (reference === undefined) return inputOfOwnRow(first.run!);
   const isFile = existsSync(reference) && !statSync(reference).isDirectory();
   if (!isFile || path.basename(reference) === LOG_FILE) return runInput(reference, catalogue);
   const text = readLogText(reference);

@@ -82,7 +82,12 @@ function lossChart(source: ChartSource): Chart | null {
     curve('auxiliary head', log, ({ auxiliaryLoss }) => auxiliaryLoss, ofRun),
     curve('total, published', source.published?.log.train, ({ loss }) => loss, ofPublished),
   ];
-  return lineChart({ title: 'Loss', xName, yName: 'Cross-entropy, heads weighted', series });
+  return lineChart({
+    title: 'Mean loss',
+    xName,
+    yName: 'Cross-entropy, heads weighted, mean between log lines',
+    series,
+  });
 }
 
 function learningRateChart(source: ChartSource): Chart | null {

@@ -2,6 +2,7 @@ import { type Deviation, differences } from '../../recipe/resolve.js';
 import { LOCAL_TABLE, type Row, type Table } from '../../recipe/tables.js';
 import { comparabilityNote, hasPublished, NOTHING_PUBLISHED, whyNotComparable } from '../../records/comparability.js';
 import { hardwareName } from '../../records/environment.js';
+import { shownFigures, validationMark, validationNotes } from '../../records/last-validation.js';
 import { dependsOnHardware, FIGURE_HEADINGS, FIGURES, type Figure, formatSmallFigure } from '../../records/verdict.js';
 import type { KnownRun } from '../../runs/catalogue.js';
 import {
@@ -36,14 +37,21 @@ function markedBy({ record }: KnownRun, figure?: Figure) {
 }
 
 function formatRunFigure(run: KnownRun, figure: Figure): string {
-  const value = run.record?.figures[figure] ?? null;
-  const marks = marksOf(markedBy(run, figure));
+  const shown = shownFigures(run.record, run.validation);
+  const value = shown.figures[figure];
+  const marks = `${marksOf(markedBy(run, figure))}${validationMark(shown, figure)}`;
   return `${formatSmallFigure(value)}${value === null || marks === '' ? '' : ` ${marks}`}`;
 }
 
+function formatVerdict(run: KnownRun, { verdict }: Cell, figure: Figure): string {
+  const { validation } = shownFigures(run.record, run.validation);
+  if (figure === 'mIoU' && validation !== null) return 'none: during training';
+  return verdict ?? 'none: other hardware';
+}
+
 /** A run's figures for a table of many runs: with the published ones if they compare with them. */
-export function figureCells(run: KnownRun, cells: RunCells): CellContent[] {
-  return FIGURES.map((figure) => ({
+export function figureCells(run: KnownRun, cells: RunCells, shown: readonly Figure[]): CellContent[] {
+  return shown.map((figure) => ({
     number:
       cells === null
         ? formatRunFigure(run, figure)
@@ -57,7 +65,7 @@ export function figureCells(run: KnownRun, cells: RunCells): CellContent[] {
 export function figuresSection(run: KnownRun, cells: RunCells, notComparable: string | null): string {
   const hardware = (figure: Figure) =>
     dependsOnHardware(figure) && run.record?.figures[figure] != null ? hardwareName(run.environment) : '';
-  const marks = markNotes([markedBy(run)])
+  const marks = [...markNotes([markedBy(run)]), ...validationNotes([shownFigures(run.record, run.validation)])]
     .map((note) => `<p class="note">${escapeHtml(note)}</p>`)
     .join('');
   if (cells === null) {
@@ -70,8 +78,9 @@ export function figuresSection(run: KnownRun, cells: RunCells, notComparable: st
         hardware(figure),
       ]),
     });
+    // Where nothing is published, the conditions stand above, with what else is said of the run.
     const note =
-      notComparable === null ? null : comparabilityNote(notComparable, hasPublished(run.experiment.published));
+      notComparable !== null && hasPublished(run.experiment.published) ? comparabilityNote(notComparable, true) : null;
     return `${shown}${note === null ? '' : `<p class="note">${escapeHtml(note)}</p>`}${marks}`;
   }
   const tolerances = new Set(
@@ -89,7 +98,7 @@ export function figuresSection(run: KnownRun, cells: RunCells, notComparable: st
       { number: publishedText(cells[figure]) },
       { number: formatRunFigure(run, figure) },
       { number: comparison(cells[figure]) ?? '–' },
-      cells[figure].verdict ?? 'none: other hardware',
+      formatVerdict(run, cells[figure], figure),
       hardware(figure),
     ]),
   });

@@ -1,9 +1,9 @@
 import { formatDeviation } from '../../data/markers.js';
-import { usedValues } from '../../recipe/backbones.js';
 import type { Deviation } from '../../recipe/resolve.js';
 import { formatBest, formatCheckpoint, markedCheckpoints } from '../../records/checkpoint-figures.js';
 import { hasPublished, NOTHING_PUBLISHED } from '../../records/comparability.js';
-import { environmentEntries, hardwareName } from '../../records/environment.js';
+import { hardwareName } from '../../records/environment.js';
+import { shownFigures } from '../../records/last-validation.js';
 import { formatTrainedBy, type RunRecord } from '../../records/record.js';
 import { FIGURE_HEADINGS, FIGURES } from '../../records/verdict.js';
 import type { KnownRun } from '../../runs/catalogue.js';
@@ -15,6 +15,7 @@ import { facts, htmlTable, REPORT_STYLE } from '../markup.js';
 import { type AccuracyPoint, type ChartName, shownEvaluation } from './charts.js';
 import { type Examples, examplesSection } from './examples.js';
 import { figureCells, figuresSection, type RunCells } from './figures.js';
+import { recipeSection } from './recipe-section.js';
 
 /** A run with everything that the page shows of it. */
 export interface ReportedRun {
@@ -35,19 +36,49 @@ const MOST_OPEN = 3;
 const MOST_BARS = 40;
 const CONFUSED_PAIRS = 8;
 
+/** The beginning of a run's name, date and time, if it names no other run of its row here. */
+function shortNameOf({ run: { experiment, id } }: ReportedRun, reported: readonly ReportedRun[]): string {
+  const beginning = id.slice(0, '20250102-030405'.length);
+  const same = reported.filter(({ run }) => run.row === experiment.row && run.id.startsWith(beginning));
+  return `${experiment.row} ${same.length === 1 ? beginning : id}`;
+}
+
 const nameOf = ({ run: { experiment, id } }: ReportedRun) => `${experiment.row} ${id}`;
 
+/** Whether anything was published for one of the rows: otherwise the page says nothing of publications. */
+const anyPublished = (reported: readonly ReportedRun[]) =>
+  reported.some(({ run }) => hasPublished(run.experiment.published));
+
+/** What makes a run special, where nothing is published of its row either. */
+const conditionsOf = ({ notComparable }: ReportedRun) =>
+  notComparable === NOTHING_PUBLISHED ? '' : (notComparable ?? '');
+
 function overview(reported: readonly ReportedRun[]): string {
-  const figures = FIGURES.map((figure) => FIGURE_HEADINGS[figure]);
+  const isPublished = anyPublished(reported);
+  // On a phone each column counts: one without a figure, here or published, is left out.
+  const shown = FIGURES.filter((figure) =>
+    reported.some(
+      ({ run, cells }) =>
+        shownFigures(run.record, run.validation).figures[figure] !== null || cells?.[figure].published != null,
+    ),
+  );
+  const figures = shown.map((figure) => FIGURE_HEADINGS[figure]);
   return htmlTable({
     name: 'All runs with their figures',
     // A phone shows the first columns.
-    head: ['Run', ...figures, 'Profile', 'Seed', 'State', 'Not comparable because'],
+    head: ['Run', ...figures, 'Profile', 'Seed', 'State', isPublished ? 'Not comparable because' : 'Conditions'],
     body: reported.map((one, i) => {
-      const { run, notComparable } = one;
+      const { run } = one;
       const { profile, seed } = run.experiment;
-      const link = { link: `#run-${i + 1}`, text: nameOf(one) };
-      return [link, ...figureCells(run, one.cells), profile, { number: String(seed) }, run.state, notComparable ?? ''];
+      const link = { link: `#run-${i + 1}`, text: shortNameOf(one, reported) };
+      return [
+        link,
+        ...figureCells(run, one.cells, shown),
+        profile,
+        { number: String(seed) },
+        run.state,
+        isPublished ? (one.notComparable ?? '') : conditionsOf(one),
+      ];
     }),
   });
 }
@@ -73,7 +104,16 @@ function formatData({ id, synthetic, deviations = [], fingerprint }: NonNullable
   return [id, ...marks, `fingerprint ${fingerprint.slice(0, 12)}…`].join(', ');
 }
 
-function runFacts({ run, notComparable }: ReportedRun): string {
+/** Of the last line of the log: the curve ends there. */
+function meanLoss({ log }: KnownRun): string | null {
+  const [last, before] = [log.at(-1), log.at(-2)];
+  if (last === undefined) return null;
+  const over = last.iteration - (before?.iteration ?? 0);
+  return `${last.loss.toFixed(4)} over the last ${formatNumber(over, 'iteration')} logged`;
+}
+
+function runFacts(one: ReportedRun): string {
+  const { run } = one;
   const { record, experiment, environment, startedAt, state } = run;
   const { train, evaluate, benchmark } = record?.details ?? {};
   const marked = record === null ? null : markedCheckpoints(record);
@@ -91,7 +131,8 @@ function runFacts({ run, notComparable }: ReportedRun): string {
           ? `${last.iteration} of ${experiment.training.iterations} iterations`
           : null,
     ],
-    ['Loss', train ? train.finalLoss.toFixed(4) : last ? last.loss.toFixed(4) : null],
+    ['Last loss', train ? train.finalLoss.toFixed(4) : null],
+    ['Mean loss', meanLoss(run)],
     [
       'Evaluated',
       evaluate
@@ -116,9 +157,8 @@ function runFacts({ run, notComparable }: ReportedRun): string {
     ['Data', record?.dataset ? formatData(record.dataset) : experiment.data.dataset],
     ['Left out', skipped(run)],
     ['Hardware', hardwareName(environment)],
-    hasPublished(experiment.published)
-      ? ['Compares with nothing published', notComparable]
-      : ['Conditions', notComparable === NOTHING_PUBLISHED ? null : notComparable],
+    // Beside published figures the reason stands with the figures.
+    ['Conditions', hasPublished(experiment.published) ? null : conditionsOf(one) || null],
     ['Record', run.file],
   ]);
 }
@@ -209,6 +249,9 @@ function allRunsSection(losses: Chart | string | null): string {
   return `<h2>Losses</h2>\n${shown}\n`;
 }
 
+const ABOUT_PUBLISHED =
+  ' If two figures are in one cell, the first is the published one. Figures of the smoke profile, of changed recipes and of synthetic data compare with nothing published.';
+
 /**
  * A self-contained page. Its only external links lead to published files.
  * @param losses The losses of all runs in one chart, or the reason why there is none; null if fewer than two have one.
@@ -225,7 +268,7 @@ ${pageHead(title, REPORT_STYLE)}
 <body>
 <header>
 <h1>${title}</h1>
-<p>Made by fcn from records and logs. “–” means that there is no figure. If two figures are in one cell, the first is the published one. Figures of the smoke profile, of changed recipes and of synthetic data compare with nothing published.</p>
+<p>Made by fcn from records and logs. “–” means that there is no figure.${anyPublished(reported) ? ABOUT_PUBLISHED : ''}</p>
 </header>
 <main>
 ${reported.length > 1 ? `<h2>Runs</h2>\n${overview(reported)}\n` : ''}${allRunsSection(losses)}${reported.map((one, i) => runSection(one, i, open)).join('\n')}
@@ -233,41 +276,4 @@ ${reported.length > 1 ? `<h2>Runs</h2>\n${overview(reported)}\n` : ''}${allRunsS
 </body>
 </html>
 `;
-}
-
-const formatValue = (value: unknown) => (value === undefined ? '–' : JSON.stringify(value));
-
-function recipeSection({ run, deviations }: Pick<ReportedRun, 'run' | 'deviations'>): string {
-  const changed = new Set(deviations.map(({ path }) => path));
-  const deviating =
-    deviations.length === 0
-      ? '<p class="note">Nothing deviates from the published recipe.</p>'
-      : htmlTable({
-          name: 'Deviations from the published recipe',
-          head: ['Value', 'Published', 'Here'],
-          body: deviations.map(({ path, published, value }) => [path, formatValue(published), formatValue(value)]),
-        });
-  const all = htmlTable({
-    name: 'The whole recipe',
-    head: ['Value', 'Here'],
-    body: [...usedValues(run.experiment)].map(([path, value]) => [
-      changed.has(path) ? `${path} *` : path,
-      formatValue(value),
-    ]),
-  });
-  const machine = htmlTable({
-    name: 'Environment',
-    head: ['What', 'Which'],
-    body: [
-      ...environmentEntries(run.environment),
-      ...(run.record
-        ? [['fcn', `${run.record.code.version}${run.record.code.commit ? `, commit ${run.record.code.commit}` : ''}`]]
-        : []),
-    ],
-  });
-  return `<div class="two">
-<section><h3>Deviations from the published recipe</h3>${deviating}
-<details class="more"><summary>The whole recipe (* deviates)</summary>${all}</details></section>
-<section><h3>Environment</h3>${machine}</section>
-</div>`;
 }

@@ -57,11 +57,19 @@ function commonLossChart(chosen: readonly KnownRun[]): Chart | string | null {
   if (logged.length > MOST_CURVES) {
     return `The losses of ${logged.length} runs are not drawn in one chart: more than ${MOST_CURVES} curves could not be told apart. Name fewer runs to get the chart.`;
   }
+  const differ = (value: (run: KnownRun) => unknown) => new Set(logged.map(value)).size > 1;
+  const [rows, seeds] = [differ(({ experiment }) => experiment.row), differ(({ experiment }) => experiment.seed)];
   const series = logged.map(({ experiment, id, log }) => ({
-    name: `${experiment.row} ${id.slice(0, 15)} (seed ${experiment.seed})`,
+    // What tells the runs apart comes first, as a legend has room for some fifty characters.
+    name: `${id.slice(0, 15)}${seeds ? `, seed ${experiment.seed}` : ''}${rows ? ` ${experiment.row}` : ''}`,
     points: log.map(({ iteration, loss }) => ({ x: iteration, y: loss })),
   }));
-  return lineChart({ title: 'Loss of all runs', xName: 'iteration', yName: 'Loss', series });
+  return lineChart({
+    title: 'Mean loss of all runs',
+    xName: 'iteration',
+    yName: 'Mean loss between log lines',
+    series,
+  });
 }
 
 /** @throws UserError if they are not the predictions that the run's figures were counted from. */

@@ -1,3 +1,4 @@
+import { validationMark, validationNotes } from '../../records/last-validation.js';
 import {
   dependsOnHardware,
   FIGURE_COLUMNS,
@@ -22,6 +23,19 @@ function formatValue(run: RankedRun, key: string): string {
   return typeof value === 'string' ? withoutControls(value) : JSON.stringify(value);
 }
 
+/** Longer words are a path or an address in most cases. */
+const LONGEST_WORD = 20;
+
+/** The values of a column for a terminal: of long ones the name at the end, and of that its beginning, if they stay different. */
+function shortValues(runs: readonly RankedRun[], key: string): string[] {
+  const values = runs.map((run) => formatValue(run, key));
+  const ends = values.map((value) => value.split('/').at(-1)!);
+  const cut = ends.map((end) => (end.length > LONGEST_WORD ? `${end.slice(0, LONGEST_WORD - 1)}…` : end));
+  const count = new Set(values).size;
+  if (values.every(({ length }) => length <= LONGEST_WORD)) return values;
+  return [cut, ends].find((short) => new Set(short).size === count) ?? values;
+}
+
 const isWord = (runs: readonly RankedRun[], { key }: BoardColumn) =>
   runs.some((run) => typeof runValue(run, key) === 'string');
 
@@ -37,7 +51,7 @@ function figureTexts(run: RankedRun, marked: boolean): string[] {
     const value = run.figures[figure];
     if (value === null) return '–';
     const synthetic = marked && run.synthetic && !dependsOnHardware(figure) ? SYNTHETIC_MARK : '';
-    return `${formatSmallFigure(value)}${figureMarks(run, figure)}${synthetic}`;
+    return `${formatSmallFigure(value)}${figureMarks(run, figure)}${validationMark(run, figure)}${synthetic}`;
   });
 }
 
@@ -56,6 +70,7 @@ function notesOf({ runs }: Leaderboard): string[] {
   const generated = evaluated.length > 0 && evaluated.every(({ synthetic }) => synthetic);
   return [
     ...markNotes(runs),
+    ...validationNotes(runs),
     ...(marksSynthetic(runs) ? [`${SYNTHETIC_MARK} On generated data.`] : []),
     ...(generated ? ['All figures are of generated data.'] : []),
     ...(several ? ['Memory and fps were measured on different hardware; --columns hardware shows it.'] : []),
@@ -75,25 +90,23 @@ function boardLines({ runs, columns, asked }: Leaderboard, width: number) {
   const [words, numbers] = [true, false].map((wanted) => columns.filter((one) => isWord(runs, one) === wanted));
   const ordered = [...words!, ...numbers!];
   const heads = [...words!.map(({ name }) => name), ...numbers!.map(({ name }) => name), 'Seed'];
-  const cells = (run: RankedRun): string[] => {
+  const values = ordered.map(({ key }) => shortValues(runs, key));
+  const cells = (run: RankedRun, line: number): string[] => {
     const figures = figureTexts(run, marked);
-    return [
-      run.state,
-      ...ordered.map(({ key }) => formatValue(run, key)),
-      String(run.seed),
-      ...shown.map((i) => figures[i]!),
-    ];
+    return [run.state, ...values.map((column) => column[line]!), String(run.seed), ...shown.map((i) => figures[i]!)];
   };
   const cellHeads = ['State', ...heads, ...shown.map((i) => FIGURE_COLUMNS[i]!)];
-  const spare = columns.map(({ name }) => name).reverse();
+  const names = columns.map(({ name }) => name).reverse();
+  // What was asked for goes last.
+  const spare = asked ? ['Seed', 'Mem', 'fps', 'State', ...names] : names;
   const lines: ColumnLine[] = [
     [...(severalRows ? ['Row'] : []), 'Run', ...cellHeads],
-    ...runs.map((run) => [...(severalRows ? [run.row] : []), run.shortName, ...cells(run)]),
+    ...runs.map((run, i) => [...(severalRows ? [run.row] : []), run.shortName, ...cells(run, i)]),
   ];
   const wordCount = words!.length + 1;
   const fitted = fitColumns(lines, { words: wordCount + (severalRows ? 2 : 1), width, spare: asked ? [] : spare });
   if (fitted.lines.every((line) => line.length <= width)) return fitted;
-  const entries = runs.map((run) => ({ name: `${run.row}/${run.shortName}`, lines: [cells(run)] }));
+  const entries = runs.map((run, i) => ({ name: `${run.row}/${run.shortName}`, lines: [cells(run, i)] }));
   return entryLines(['Run', ...cellHeads], entries, { words: wordCount, width, spare });
 }
 

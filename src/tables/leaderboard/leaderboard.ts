@@ -1,7 +1,8 @@
+import { identifyingValue } from '../../recipe/named-files.js';
 import { fullPath, parseValue, shortPath } from '../../recipe/overrides.js';
 import { findTable, selectRows, tablesOf } from '../../recipe/select.js';
 import type { Row } from '../../recipe/tables.js';
-import type { OnBroken } from '../../records/folder.js';
+import { isKept, type OnBroken } from '../../records/folder.js';
 import { FIGURE_COLUMNS, FIGURES, type Figure } from '../../records/verdict.js';
 import { type KnownRun, RunCatalogue } from '../../runs/catalogue.js';
 import type { RunState } from '../../runs/directory.js';
@@ -53,26 +54,43 @@ function matches(where: readonly string[], paths: readonly string[]): (run: Rank
     const equals = condition.indexOf('=');
     if (equals < 1) throw new UserError(`--where ${condition}: expected key=value.`, 'For example: --where width=16.');
     const typed = condition.slice(0, equals).trim();
+    if (typed === 'row' || typed === 'run') {
+      throw new UserError(
+        `--where ${condition}: ${typed}s are named without --where.`,
+        `For example: fcn runs table ${condition.slice(equals + 1) || 'ROW'}; patterns are taken, too.`,
+      );
+    }
     const key = ['seed', 'profile', 'hardware'].includes(typed) ? typed : fullPath(typed, paths, '--where');
     const wanted = parseValue(`--where ${typed}`, condition.slice(equals + 1));
-    return { key, wanted: JSON.stringify(wanted) };
+    return { key, wanted: JSON.stringify(identifyingValue(key, wanted)) };
   });
   return (run) => conditions.every(({ key, wanted }) => valueText(run, key) === wanted);
 }
 
+/** How many of the runs have another value than most of them have. */
+function apart(key: string, runs: readonly RankedRun[]): number {
+  const counts = new Map<string, number>();
+  for (const run of runs) counts.set(valueText(run, key), (counts.get(valueText(run, key)) ?? 0) + 1);
+  return runs.length - Math.max(...counts.values());
+}
+
 /**
  * Keys whose values are not the same in all runs: first those that differ between runs of one row and profile, which the row's
- * name does not tell apart, then the others; each in the order of the recipe.
+ * name does not tell apart, and of them those that tell most runs apart; then the others. Equal ones are in the order of the recipe.
  */
 function differingKeys(runs: readonly RankedRun[], paths: readonly string[]): string[] {
-  const differs = (key: string, among: readonly RankedRun[]) =>
-    new Set(among.map((run) => valueText(run, key))).size > 1;
   const groupOf = ({ row, profile }: RankedRun) => `${row} ${profile}`;
   const groups = [...new Set(runs.map(groupOf))].map((name) => runs.filter((run) => groupOf(run) === name));
-  const differing = ['profile', ...paths].filter((key) => differs(key, runs));
-  const within = differing.filter((key) => groups.some((group) => differs(key, group)));
+  const differing = ['profile', ...paths].filter((key) => apart(key, runs) > 0);
+  const withinGroups = (key: string) => groups.reduce((sum, group) => sum + apart(key, group), 0);
+  const within = differing.filter((key) => withinGroups(key) > 0).sort((a, b) => withinGroups(b) - withinGroups(a));
   const facts = differing.filter((key) => key === 'profile');
   return [...new Set([...facts, ...within, ...differing])];
+}
+
+/** Kept records without a run directory, such as those of a repository: they are not of whoever trains here. */
+export function isOnlyKept({ directory, file }: KnownRun): boolean {
+  return directory === null && isKept(file);
 }
 
 /**
@@ -97,7 +115,8 @@ export function makeLeaderboard(
       (states?.includes(run.state) ?? true) && (profile === undefined || run.profile === profile) && isMatch(run),
   );
   if (runs.length === 0) return { runs: [], columns: [], asked: false };
-  const keys = columns?.map((typed) => (isFact(typed) ? typed : fullPath(typed, paths, '--columns')));
+  const named = columns?.map((typed) => (isFact(typed) ? typed : fullPath(typed, paths, '--columns')));
+  const keys = named && [...new Set(named)];
   return {
     runs: sortRuns(runs, { sort, reverse, paths }),
     columns: (keys ?? differingKeys(runs, paths)).map((key) => ({

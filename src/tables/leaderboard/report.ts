@@ -44,9 +44,10 @@ async function leaderboardCsv({ runs, columns }: Leaderboard): Promise<string> {
       ...keys.map(value),
       ...FIGURES.map((figure) => rounded(run.figures[figure])),
       ...[run.hardware, run.givenWeights ? (run.weightsOf ?? 'given') : '', run.synthetic ? 'generated' : '', run.file],
+      run.validation?.iteration,
     ];
   });
-  const head = [...facts, ...keys, ...figures, 'hardware', 'weights', 'data', 'record'];
+  const head = [...facts, ...keys, ...figures, 'hardware', 'weights', 'data', 'record', 'mIoU from validation after'];
   return stringify([head, ...lines], { cast: { string: asText } }).trimEnd();
 }
 

@@ -1,12 +1,12 @@
-import { usedValues } from '../../recipe/backbones.js';
+import { comparedValues } from '../../recipe/backbones.js';
 import { hardwareName } from '../../records/environment.js';
-import type { RunRecord } from '../../records/record.js';
+import { type ShownFigures, shownFigures } from '../../records/last-validation.js';
 import type { KnownRun } from '../../runs/catalogue.js';
 import type { RunState } from '../../runs/directory.js';
 import { resumedWithChanges, weightsMarks } from '../cell.js';
 
 /** A run as a line of a leaderboard. */
-export interface RankedRun {
+export interface RankedRun extends ShownFigures {
   readonly row: string;
   readonly run: string;
   /** Enough of the run's name to name it in a command. */
@@ -16,8 +16,6 @@ export interface RankedRun {
   readonly seed: number;
   /** ISO 8601. */
   readonly startedAt: string;
-  /** In the tables' units; null if not measured, or not yet. */
-  readonly figures: RunRecord['figures'];
   readonly hardware: string;
   /** Whether the evaluated weights were given to the run instead of trained by it. */
   readonly givenWeights: boolean;
@@ -28,7 +26,7 @@ export interface RankedRun {
   readonly synthetic: boolean | null;
   /** The file of its record; null without a record. */
   readonly file: string | null;
-  /** The values of its recipe by full path. */
+  /** The values of its recipe by full path, of files their names. */
   readonly values: ReadonlyMap<string, unknown>;
 }
 
@@ -39,8 +37,6 @@ type Fact = (typeof FACTS)[number];
 export function isFact(key: string): key is Fact {
   return (FACTS as readonly string[]).includes(key);
 }
-
-const NO_FIGURES: RunRecord['figures'] = { memoryGB: null, fps: null, mIoU: null, mIoUMsFlip: null };
 
 /** As many characters of a run's name as its date and time have: 20250102-030405. */
 const SHORTEST_NAME = 15;
@@ -57,13 +53,13 @@ export function rankedRun(run: KnownRun, known: readonly KnownRun[]): RankedRun 
     profile,
     seed,
     startedAt,
-    figures: record?.figures ?? NO_FIGURES,
+    ...shownFigures(record, run.validation),
     hardware: hardwareName(environment),
     ...weightsMarks(record),
     continued: record !== null && resumedWithChanges(record),
     synthetic: record?.dataset?.synthetic ?? null,
     file: record === null ? null : file,
-    values: usedValues(experiment),
+    values: comparedValues(experiment),
   };
 }
 

@@ -92,6 +92,8 @@ test('masks of 0 and 255 are two classes, and a fifth of the images validates', 
   t.deepEqual(dataset.classes, ['background', 'foreground']);
   t.deepEqual(dataset.labels, { 255: 1 });
   t.deepEqual(written.images, { train: 4, val: 1 });
+  t.deepEqual(written.sizes, [{ size: { height: HEIGHT, width: WIDTH }, images: 5 }]);
+  t.is(written.splitReading, '1 of 5 drawn at random for validation');
   t.deepEqual(written.warnings, []);
   t.deepEqual(experiment.data.imageScaleWh, [WIDTH, HEIGHT]);
   t.is(experiment.row, 'mine_r18-d8');
@@ -249,15 +251,15 @@ test('images and labels without a partner are named and left out; sizes that dif
 
 test('all mistakes are named at once, and nothing is written', async (t) => {
   const folder = await temporaryFolder(t);
-  const nowhere = await t.throwsAsync(init(folder, { name: 'a b', fraction: 2, classes: ['a', ''] }), {
-    instanceOf: UserError,
-  });
+  const typed = { name: 'a b', fraction: Number.NaN, typedFraction: '50%', classes: ['a', ''] };
+  const nowhere = await t.throwsAsync(init(folder, { ...typed, directory: '' }), { instanceOf: UserError });
   for (const part of [
-    /5 things/,
+    /6 things/,
+    /The name of the folder to write to is empty/,
     /--images .*no such folder/,
     /--labels .*no such folder/,
     /--name a b/,
-    /--val-fraction 2/,
+    /--val-fraction 50%: expected a number between 0 and 1/,
     /--classes: a name is empty/,
   ]) {
     t.regex(nowhere.message, part);
@@ -266,11 +268,16 @@ test('all mistakes are named at once, and nothing is written', async (t) => {
     ...(await pairs(NAMES, () => labels([0, 1]))),
     'masks/b.png': await labels([0, 1], undefined, 5),
     'masks/c.png': 'no PNG',
+    'images/c.png': 'no image',
+    // Its header is whole: only its pixels show that the end is missing.
+    'images/d.png': (await image()).subarray(0, -20),
   });
   const broken = await t.throwsAsync(init(folder), { instanceOf: UserError });
-  t.regex(broken.message, /2 things are wrong/);
+  t.regex(broken.message, /4 things are wrong/);
+  for (const part of [/images\/c\.png: the image cannot/, /images\/d\.png: the image cannot/, /masks\/c\.png/]) {
+    t.regex(broken.message, part);
+  }
   t.regex(broken.message, /b\.png is 5×8 pixels, but its image 12×8\./);
-  t.regex(broken.message, /c\.png/);
   t.false(existsSync(path.join(folder, 'mine')));
 });
 
@@ -310,8 +317,41 @@ const REFUSED: readonly [string, () => Promise<Files>, Options, RegExp][] = [
     /more than 255 colours/,
   ],
   ['one image', () => pairs(['a'], () => labels([0, 1])), {}, /Only one image has a label/],
+  [
+    'two images of one label',
+    async () => ({ ...(await pairs(NAMES, () => labels([0, 1]))), 'images/b.bmp': await image() }),
+    {},
+    /The images b\.bmp and b\.png have one label, b\.png/,
+  ],
+  [
+    'two labels of one image',
+    async () => ({ ...(await pairs(NAMES, () => labels([0, 1]))), 'masks/b.PNG': await labels([0, 1]) }),
+    {},
+    /The image b\.png has several labels, b\.PNG and b\.png/,
+  ],
+  [
+    'names that a list cannot hold',
+    () => pairs([...NAMES, 'end ', ' start', 'two\nlines', 'back\\slash', 'c:d'], () => labels([0, 1])),
+    {},
+    /^5 images cannot be named in a list: " start\.png", "back\\\\slash\.png", "c:d\.png", "end \.png" and "two\\nlines\.png"\./,
+  ],
   ['a name of another file', () => pairs(NAMES, () => labels([0, 1])), { name: 'experiment' }, /experiment\.yaml/],
 ];
+
+test('one folder without endings by which images and labels differ: refused', async (t) => {
+  const folder = await temporaryFolder(t);
+  await writeFiles(folder, { 'images/a.png': await image(), 'images/b.png': await image() });
+  await t.throwsAsync(init(folder, { labels: path.join(folder, 'images') }), {
+    instanceOf: UserError,
+    message:
+      /^--images and --labels are one folder, .*images, in which no image has a label beside it, as .*: there are a\.png, b\.png\.$/,
+  });
+});
+
+test('folders train and val need no list, so that any name will do', async (t) => {
+  const { written } = await described(t, await pairs(['train/a ', 'train/ b', 'val/c:d'], () => labels([0, 1])));
+  t.deepEqual(written.images, { train: 2, val: 1 });
+});
 
 for (const [name, files, options, message] of REFUSED) {
   test(`${name}: refused`, async (t) => {

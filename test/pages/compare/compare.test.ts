@@ -12,10 +12,11 @@ import { makeReport } from '../../../src/tables/table.js';
 import { sparkline } from '../../../src/terminal/layout.js';
 import { parsePublishedLog } from '../../../src/training-logs/read.js';
 import { fcn } from '../../helpers/command.js';
+import { NARROW_AND_WIDE } from '../../helpers/experiments.js';
 import { temporaryFolder } from '../../helpers/folder.js';
 import { near } from '../../helpers/numeric.js';
 import { makeRecord } from '../../helpers/record.js';
-import { catalogueOf, evaluationOf, logLines, writeRun } from '../../helpers/runs.js';
+import { catalogueOf, evaluationOf, logLine, logLines, writeRun } from '../../helpers/runs.js';
 
 const ROW = 'camvid_r18-d8';
 const PUBLISHED_ROW = 'fcn_r18-d8_769x769_80k_cityscapes';
@@ -75,6 +76,28 @@ test('two runs: figures, classes, recipe and environment, by hand', async (t) =>
   t.deepEqual(environment, []);
   t.is(stops.length, 6);
   t.regex(notes.join(), /that takes two seeds of each recipe, and there are 1 and 1/);
+});
+
+test('two short runs: no empty columns or lines, and why the hash of one folder differs', async (t) => {
+  const folder = await temporaryFolder(t);
+  const folders = { runs: path.join(folder, 'runs'), results: path.join(folder, 'results') };
+  const catalogue = catalogueOf(folders);
+  const experiment = path.join(folder, 'mine.yaml');
+  writeFileSync(experiment, NARROW_AND_WIDE);
+  const write = (run: string, changes: Partial<RunRecord>) =>
+    writeRun(folders.runs, { row: 'narrow', file: experiment }, { run, ...changes }, [logLine(2)]);
+  const stages = [{ stage: 'evaluate' as const, startedAt: '2025-01-02T03:04:06.000Z', seconds: 1 }];
+  const dataset = { id: 'camvid', fingerprint: 'cd'.repeat(32), synthetic: false };
+  await write('aaa', evaluated(ALL_RIGHT, 50));
+  await write('bbb', { ...evaluated(ALL_RIGHT, 60), stages, dataset });
+  const a = await runInput('aaa', catalogue);
+  const text = formatComparison(compare(a, await secondInput('bbb', a, catalogue)));
+  t.regex(text, /│ Figure │ A +│ B +│ A − B +│\n/);
+  const shares = [...text.matchAll(/│ (\d+) % +│/g)].map(([, share]) => share);
+  t.deepEqual(shares, ['100']);
+  t.regex(text, /│ data +│ camvid abababababab +│ camvid cdcdcdcdcdcd +│/);
+  t.regex(text, /│ stages +│ train +│ evaluate +│/);
+  t.regex(text, /\nThe hash of the data is of classes, names and file sizes of the samples in the\n/);
 });
 
 test('seeds: their means are compared, and with a published figure', async (t) => {
@@ -181,6 +204,23 @@ test('what compares with nothing published gets neither verdict nor test', async
   const comparison = compare(a, await secondInput(undefined, a, catalogue));
   for (const { verdict, significance } of comparison.figures) t.deepEqual([verdict, significance], [null, null]);
   t.regex(comparison.notes.join(), /compare with nothing published \(smoke profile\).*neither verdict nor test/);
+});
+
+test('a run of a row of your own alone: its figures, its classes, and what was changed in the row', async (t) => {
+  const file = path.join(await temporaryFolder(t), 'mine.yaml');
+  writeFileSync(file, NARROW_AND_WIDE);
+  const options = { file, row: 'narrow', overrides: ['training.batch=1'] };
+  const { comparison, text } = await beside(t, options, evaluated(ALL_RIGHT, 100));
+  t.deepEqual(comparison.recipe, [{ path: 'training.batch', a: 1, b: 2 }]);
+  t.regex(text, /^B {2}narrow as its experiment file had it$/m);
+  t.regex(text, /mIoU +│ 100\.00 │ – /);
+  for (const name of NAMES) t.regex(text, new RegExp(`${name} +100\\.00`));
+  t.notRegex(text, /published|Environment/);
+
+  writeFileSync(file, NARROW_AND_WIDE.replace('narrow,', 'narrow, published: { mIoU: 90 },'));
+  const published = await beside(t, options, evaluated(ALL_RIGHT, 100));
+  t.like(published.of('mIoU'), { a: 100, b: 90, verdict: null, significance: null });
+  t.regex(published.text.replaceAll(/\s+/g, ' '), /compare with nothing published \(/);
 });
 
 test('figures of weights that were given are marked, and nothing is said of chance', async (t) => {

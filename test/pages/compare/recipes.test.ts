@@ -63,6 +63,11 @@ test('rows of experiment files; what is meant by nothing is said', async (t) => 
   const file = path.join(folder, 'mine.yaml');
   const { differences } = await compareRecipes(`${file}:narrow`, `${file}:wide`, UNCHANGED, catalogue);
   t.deepEqual(differences, [{ path: 'model.width', a: 4, b: 8 }]);
+  // A file that a recipe names counts by its name, wherever it is.
+  const ofFile = NARROW_AND_WIDE.replace('dataset: camvid', 'dataset: set.yaml');
+  await writeFiles(folder, { 'one/mine.yaml': ofFile, 'two/mine.yaml': ofFile });
+  const [one, two] = ['one', 'two'].map((name) => `${path.join(folder, name, 'mine.yaml')}:wide`);
+  t.deepEqual((await compareRecipes(one!, two, UNCHANGED, catalogue)).differences, []);
   const refused = (reference: string, message: RegExp) =>
     t.throwsAsync(compareRecipes(reference, ROW, UNCHANGED, catalogue), { name: 'UserError', message });
   await refused(file, /mine\.yaml has 2 rows, and one is wanted\./);
