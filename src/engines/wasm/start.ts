@@ -137,6 +137,7 @@ export async function startWasm(): Promise<Engine> {
     isTwin: false,
     deterministic: true,
     halfPrecision: null,
+    halfSpeed: null,
     versions: { 'TensorFlow.js': tf.version_core, 'tfjs-backend-wasm': npmPackageVersion(WASM_PACKAGE) },
   };
   return engine;
