@@ -48,9 +48,10 @@ function pathCounts() {
   for (const { path, kernel, inputChannels, outputChannels, geometry } of allConvolutions(network)) {
     const isTaken = train || !path.startsWith('auxiliary_head.');
     if (!isTaken || kernel !== 3 || geometry.stride !== 1) continue;
-    const isFast = engine.convolution === 'fast' && precision === 'fp32';
     const channels = [inputChannels, outputChannels];
-    const chosen = isFast ? cheapestPath(sizes.get(path), channels, geometry.dilation) : 'direct';
+    const options = { halfSpeed: precision === 'fp32' ? null : engine.halfSpeed };
+    const isFast = engine.convolution === 'fast';
+    const chosen = isFast ? cheapestPath(sizes.get(path), channels, geometry.dilation, options) : 'direct';
     counts[chosen] = (counts[chosen] ?? 0) + 1;
   }
   return counts;

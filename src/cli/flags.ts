@@ -56,7 +56,7 @@ export const deterministic = Flags.boolean({
 });
 
 export const convolution = Flags.option({
-  summary: '3×3 convolutions: fast, by fewer multiplications where that pays (float32, x86-64 processors), or direct.',
+  summary: '3×3 convolutions: fast, by fewer multiplications where that pays (x86-64 processors), or direct.',
   env: 'FCN_CONVOLUTION',
   default: 'fast' as const,
   options: CONVOLUTION_MODES,

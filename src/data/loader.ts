@@ -47,21 +47,28 @@ export interface TrainingLoader {
   close(): Promise<void>;
 }
 
+/** The split that training reads. */
+const SPLIT = 'train';
+
+/** @throws UserError if a batch has more images than the training split: no image is twice in a batch. */
+export function assertBatchFits(dataset: Dataset, images: number, batch: number): void {
+  if (images >= batch) return;
+  throw new UserError(
+    `The split "${SPLIT}" of ${dataset.name} has ${formatNumber(images, 'image')}, too few for a batch of ${batch}.`,
+    'Use a smaller batch or a larger data set.',
+  );
+}
+
 /**
  * Starts worker threads that make training batches ahead of the reader.
  * @throws UserError if the data set is missing or incomplete, or has fewer images than a batch.
  */
 export async function createTrainingLoader(options: TrainingLoaderOptions): Promise<TrainingLoader> {
   const { dataset, recipe, dataRoot, seed, batch, startIteration, skipped } = options;
-  const split = 'train';
+  const split = SPLIT;
   const tolerance = skipped?.toleranceOf(split) ?? NO_TOLERANCE;
   const entries = await readSplit(dataset, split, dataRoot, incompleteSamples(tolerance));
-  if (entries.length < batch) {
-    throw new UserError(
-      `The split "${split}" of ${dataset.name} has ${formatNumber(entries.length, 'image')}, too few for a batch of ${batch}.`,
-      'Use a smaller batch or a larger data set.',
-    );
-  }
+  assertBatchFits(dataset, entries.length, batch);
   const order = new TrainingOrder(seed, entries.length, batch);
   const [height, width] = recipe.cropHw;
   const workers = options.workers ?? defaultWorkers();

@@ -62,7 +62,7 @@ const KINDS: Readonly<Record<number, Kind>> = {
 };
 
 /** @throws PngError if it is damaged, or of an image of more than 8 bits a channel. */
-export function parseHeader(data: Buffer): Header {
+export function parsePngHeader(data: Buffer): Header {
   if (data.length !== 13) throw new PngError('damaged header');
   const width = data.readUInt32BE(0);
   const height = data.readUInt32BE(4);
@@ -193,7 +193,7 @@ function readSamples(bytes: Buffer): Samples {
   let transparency: Buffer | null = null;
   const compressed: Buffer[] = [];
   for (const { type, data } of readChunks(bytes)) {
-    if (type === 'IHDR') header = parseHeader(data);
+    if (type === 'IHDR') header = parsePngHeader(data);
     else if (type === 'IDAT') compressed.push(data);
     else if (type === 'tRNS') transparency = data;
   }
@@ -230,7 +230,7 @@ export type LabelImage =
 function readHeader(bytes: Buffer): Header {
   const { value: first } = readChunks(bytes.subarray(0, PNG_HEADER_BYTES)).next();
   if (first?.type !== 'IHDR') throw new PngError('no header');
-  return parseHeader(first.data);
+  return parsePngHeader(first.data);
 }
 
 /**

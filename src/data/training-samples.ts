@@ -5,7 +5,7 @@ import { type Batch, IGNORE_INDEX, type LabelMap, type RgbImage, type Size } fro
 import { badSampleError, badSampleReason, type SkipTolerance, tolerates, tooManyBad } from './problem.js';
 import { loadSample, readSources, type SampleSources } from './samples.js';
 import { prepareRows } from './simd/distorted.js';
-import { countIds, decodeLabels, placeLabels, writeIds } from './simd/labels.js';
+import { countIds, decodePlacedLabels, placeLabels, writeIds } from './simd/labels.js';
 import { decodePixels } from './simd/png.js';
 import { placeImage, resizeRows, sourceBox, type WorkspaceImage } from './simd/resized.js';
 import { openWorkspace, type Workspace } from './simd/workspace.js';
@@ -100,7 +100,7 @@ export function augmentInto(
   place: Place,
 ): boolean {
   if (image.height !== labels.height || image.width !== labels.width) return false;
-  const placedLabels = 'compressed' in labels ? decodeLabels(workspace, labels) : placeLabels(workspace, labels);
+  const placedLabels = 'compressed' in labels ? decodePlacedLabels(workspace, labels) : placeLabels(workspace, labels);
   if (placedLabels === null) return false;
   const size = keepRatioSize(image, scaleByRatio(recipe.imageScaleWh, ratio));
   const rule = { cropHw: recipe.cropHw, maximumRatio: recipe.categoryMaximumRatio };

@@ -28,8 +28,10 @@ export interface Engine {
   readonly deterministic: boolean;
   /** The 16-bit float that its hardware convolves at full rate; null if there is none. */
   readonly halfPrecision: 'fp16' | 'bf16' | null;
+  /** About how many times as fast as float32 its processor convolves in `halfPrecision`; null without one, and on GPUs. */
+  readonly halfSpeed: number | null;
   /**
-   * `fast`: float32 convolutions may be Winograd's, which the engine has operations for; `direct`: it has none, or was asked not to use
+   * `fast`: convolutions may be Winograd's, which the engine has operations for; `direct`: it has none, or was asked not to use
    * them.
    */
   readonly convolution: ConvolutionMode;
@@ -46,6 +48,8 @@ export interface Engine {
    * stored or computed. This shows the memory and the operations that the work needs. Nothing else may compute meanwhile.
    */
   withShapes<R>(work: (twin: ShapesEngine) => Promise<R>): Promise<R>;
+  /** Whether this is such a twin: tensors are made from their shapes, and the values that are given for them are not read. */
+  readonly isTwin: boolean;
   /** Library versions, by name ("TensorFlow", "TensorFlow.js", …). */
   readonly versions: Readonly<Record<string, string>>;
 }

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../support/errors.js';
-import { explainFileError, makeFolder } from '../support/files.js';
+import { makeFolder } from '../support/files.js';
 import { withLock } from '../support/lock.js';
 import { tensorflowState } from './selection.js';
 import { addonFiles, addonRecipe } from './tensorflow/addon.js';
@@ -126,11 +126,7 @@ async function install(job: Job): Promise<InstallManifest> {
   checkCLibrary();
   // First, because without addons there is no point in downloading anything.
   const addons = await chooseAddons(job);
-  try {
-    await makeFolder(folder);
-  } catch (error) {
-    throw explainFileError(error, folder, 'write');
-  }
+  await makeFolder(folder);
   const library = await obtainLibrary(job);
 
   const files = await describeFiles(job, library.files);

@@ -18,24 +18,42 @@ export interface PeakMemory {
   readonly residentBytes: number | null;
 }
 
-/** Pixels of the largest image that a twin processes at full size: 8192×8192. */
-const MOST_PIXELS = 2 ** 26;
+/** The largest batch and image that a twin processes: pixels of an image (8192×8192), a side, images, and pixels of all of them. */
+const MOST = { pixels: 2 ** 26, side: 2 ** 15, images: 1024, inAll: 2 ** 30 } as const;
+
+/** What a twin processes in place of something larger. */
+interface Smaller {
+  /** [height, width], divided as the largest image's is. */
+  size(sizeHw: readonly [number, number]): [number, number];
+  readonly images: number;
+}
 
 /**
- * The memory for images of [height, width]. `find` measures it at that size, or for huge images with sides divided by `divisor`; the
- * result is scaled up, since memory grows with the area.
+ * The memory for images of [height, width]. `find` measures it for that many of that size or, of huge ones, for fewer and smaller ones;
+ * the result is scaled up, since memory grows with the number and the area. A shape has 32 bits for
+ * the pixels of all images.
  */
 export async function peakOfSize(
   [height, width]: readonly [number, number],
-  find: (divisor: number) => Promise<PeakMemory>,
+  images: number,
+  find: (smaller: Smaller) => Promise<PeakMemory>,
 ): Promise<PeakMemory> {
-  const divisor = Math.max(1, Math.ceil(Math.sqrt((height * width) / MOST_PIXELS)));
-  const { peakBytes, addressedBytes, residentBytes } = await find(divisor);
-  const scaled = (bytes: number | null) => (bytes === null ? null : divisor ** 2 * bytes);
+  const longest = [height, width].map((side) => Math.max(1, Math.ceil(side / MOST.side))) as [number, number];
+  const shorter = (divisors: readonly [number, number]) =>
+    Math.ceil(height / divisors[0]) * Math.ceil(width / divisors[1]);
+  const both = Math.max(1, Math.ceil(Math.sqrt(shorter(longest) / MOST.pixels)));
+  const divisors = [longest[0] * both, longest[1] * both] as const;
+  const ofImages = Math.max(1, Math.ceil(images / MOST.images), Math.ceil((images * shorter(divisors)) / MOST.inAll));
+  const found = await find({
+    size: (sides) => [Math.ceil(sides[0] / divisors[0]), Math.ceil(sides[1] / divisors[1])],
+    images: Math.ceil(images / ofImages),
+  });
+  const factor = divisors[0] * divisors[1] * ofImages;
+  const scaled = (bytes: number | null) => (bytes === null ? null : factor * bytes);
   return {
-    peakBytes: divisor ** 2 * peakBytes,
-    addressedBytes: scaled(addressedBytes),
-    residentBytes: scaled(residentBytes),
+    peakBytes: factor * found.peakBytes,
+    addressedBytes: scaled(found.addressedBytes),
+    residentBytes: scaled(found.residentBytes),
   };
 }
 

@@ -7,7 +7,7 @@ import {
   type EngineName,
   EngineUnavailableError,
 } from './engine.js';
-import { convolvesBfloat16, listGpus } from './hardware.js';
+import { bfloat16Speed, listGpus } from './hardware.js';
 import { addonRecipe, findCompiler } from './tensorflow/addon.js';
 import { type InstallManifest, inspectInstall } from './tensorflow/manifest.js';
 import { BUNDLED_FOR, bundleFolder, readBundle, whyUnfit } from './tensorflow/prepare-addons.js';
@@ -65,7 +65,7 @@ export async function engineStatus(): Promise<EngineStatus[]> {
 /** The 16-bit float that a build uses on this machine: that of a GPU, if it can use one, else that of the CPU. */
 async function halfPrecisionOf({ variant }: InstallManifest): Promise<'fp16' | 'bf16' | null> {
   if (variant === 'gpu' && (await listGpus()).length > 0) return 'fp16';
-  return convolvesBfloat16() ? 'bf16' : null;
+  return bfloat16Speed() === null ? null : 'bf16';
 }
 
 async function tensorflowStatus(state: TensorflowState): Promise<Omit<EngineStatus, 'isDefault'>> {

@@ -18,16 +18,18 @@ export function withTwinBackend<R>(
 }
 
 /**
- * TensorFlow.js's core for a twin: it makes the tensors of images and labels from their shapes, so that nobody needs arrays of that
+ * TensorFlow.js's core for a twin: it makes tensors of given values, and zeros, from their shapes, so that nobody needs arrays of that
  * size.
  */
 export function shapesCore(tf: typeof tfjs): typeof tfjs {
   const filled = (shape: number[], dtype: 'float32' | 'int32' = 'float32') => tf.fill(shape, 0, dtype);
   const made = {
+    zeros: (shape: number[]) => filled(shape),
+    tensor2d: (_values: unknown, shape: number[], dtype?: 'float32' | 'int32') => filled(shape, dtype),
     tensor3d: (_values: unknown, shape: number[], dtype?: 'float32' | 'int32') => filled(shape, dtype),
     tensor4d: (_values: unknown, shape: number[], dtype?: 'float32' | 'int32') => filled(shape, dtype),
   };
-  return { ...tf, ...(made as Pick<typeof tfjs, 'tensor3d' | 'tensor4d'>) };
+  return { ...tf, ...(made as unknown as Pick<typeof tfjs, 'zeros' | 'tensor2d' | 'tensor3d' | 'tensor4d'>) };
 }
 
 async function withBackend<R>(

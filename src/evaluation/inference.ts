@@ -246,7 +246,7 @@ interface InferenceMemoryOptions {
  */
 export function inferenceMemory(engine: Engine, options: InferenceMemoryOptions): Promise<PeakMemory> {
   const largest = [options.size, ...options.views].reduce((most, size) => (area(size) > area(most) ? size : most));
-  return peakOfSize(largest, (divisor) => engine.withShapes((twin) => predictedOn(twin, options, divisor)));
+  return peakOfSize(largest, 1, (smaller) => engine.withShapes((twin) => predictedOn(twin, options, smaller.size)));
 }
 
 function area([height, width]: Size): number {
@@ -256,10 +256,9 @@ function area([height, width]: Size): number {
 async function predictedOn(
   twin: ShapesEngine,
   { experiment, size, views, flip, stripElements }: InferenceMemoryOptions,
-  divisor: number,
+  smaller: (size: Size) => Size,
 ): Promise<PeakMemory> {
   const { model, training, evaluation: recipe } = experiment;
-  const smaller = (sides: Size) => sides.map((side) => Math.ceil(side / divisor)) as [number, number];
   const meter = new PeakMeter(twin);
   const kernels = createKernels(twin, meter);
   const described = architecture(model);

@@ -39,7 +39,7 @@ export function wrapKernels(kernels: Kernels, wrap: (kernel: Kernel, name: strin
  */
 export function createKernels(engine: Engine, meter?: PeakMeter): Kernels {
   if (engine.native !== null) return tensorflowKernels(engine, { afterOperation: meter?.sample });
-  const kernels = portableKernels(engine.tf);
+  const kernels = portableKernels(engine.tf, engine.isTwin);
   if (meter === undefined) return kernels;
   return wrapKernels(kernels, (kernel) => (...inputs) => {
     const result = kernel(...inputs);

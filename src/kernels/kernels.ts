@@ -174,8 +174,8 @@ export interface CrossEntropyKernels {
  * ([height, width, input channels, output channels]).
  *
  * Images and their gradients are stored in float32 or in 16 bits (see `cast`). Results, gradients of filters included, are
- * stored like the images that went in. All else is float32: filters (rounded to the images' precision for use), statistics,
- * γ, β and their gradients, resized logits. Sums are taken in float32 throughout.
+ * stored like the images that went in. All else is float32: filters (which direct convolutions round to the images' precision),
+ * statistics, γ, β and their gradients, resized logits. Sums are taken in float32 throughout.
  *
  * Ownership: a kernel never disposes its inputs (except `momentumStep` and `joinedConvolutionBias`), returns tensors that the
  * caller owns, and leaves no other tensor behind.

@@ -13,10 +13,16 @@ const fraction = z.number().min(0).max(1);
 const pair = z.tuple([count, count]);
 const perStage = z.tuple([count, count, count, count]);
 
+/**
+ * Far beyond any network that fits into a machine. Within these limits, what a network takes is computed in seconds, and its shapes fit
+ * into the 32 bits that engines have for a size.
+ */
+const MOST = { width: 2 ** 14, headChannels: 2 ** 13, headConvolutions: 100 } as const;
+
 const head = z.strictObject({
   input: z.int().min(0).max(3).describe('Stage of the ResNet, 0 to 3, whose output is the input.'),
-  channels: count.describe('Channels at width 64.'),
-  convolutions: count.describe('3×3 convolutions before the classifier.'),
+  channels: count.max(MOST.headChannels).describe('Channels at width 64.'),
+  convolutions: count.max(MOST.headConvolutions).describe('3×3 convolutions before the classifier.'),
   concatenateInput: z.boolean().describe('Whether another convolution follows on input and output together.'),
   dilation: count.describe('Of the convolutions; not of the one after the concatenation.'),
   dropout: z.number().min(0).lt(1).describe('Share of channels dropped in training.'),
@@ -26,7 +32,7 @@ const head = z.strictObject({
 const model = z.strictObject({
   depth: z.literal([18, 50, 101]).describe('Layers of the ResNet.'),
   stem: z.enum(['deep', '7x7']).describe('deep: three 3×3 convolutions; 7x7: one 7×7 convolution.'),
-  width: count.describe('Base channels, 64 as published; scales stem, stages and heads.'),
+  width: count.max(MOST.width).describe('Base channels, 64 as published; scales stem, stages and heads.'),
   strides: perStage.describe('Of the first block of each stage.'),
   dilations: perStage.describe('Of the blocks of each stage.'),
   contractDilation: z.boolean().describe('Whether the first block of a dilated stage has half the dilation.'),
@@ -119,8 +125,11 @@ export const recipeSchema = z.strictObject({
 });
 export type Recipe = z.output<typeof recipeSchema>;
 
-/** A name that is safe as a part of a path. */
-export const namePart = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'expected letters, digits, ".", "_" and "-"');
+/** A name that is safe as a part of a path. File systems take 255 bytes, of which records add other parts to a row's name. */
+export const namePart = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'expected letters, digits, ".", "_" and "-"')
+  .max(127, 'expected at most 127 characters');
 
 /** A resolved experiment, as it is stored in a run directory. */
 export const experimentSchema = z.strictObject({

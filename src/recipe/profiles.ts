@@ -13,6 +13,9 @@ export function isProfile(name: string): name is Profile {
 /** Shortest side of a smoke crop: at stride 8, still 8×8 positions. */
 const SMALLEST_CROP = 64;
 
+/** Images of a smoke step; a recipe for a few images may have fewer. */
+const SMOKE_BATCH = 4;
+
 /**
  * Divides a side as the network needs it. Published sides are multiples of 8 or, with aligned corners, multiples of 8 plus 1: n
  * becomes n / divisor, or (n − 1) / divisor + 1.
@@ -31,7 +34,13 @@ function smoke<R extends RecipeSections>(recipe: R): R {
     ...recipe,
     model: { ...model, width: 16, pretrained: null },
     data: { ...data, imageScaleWh: small(data.imageScaleWh), cropHw: small(data.cropHw) },
-    training: { ...training, iterations: 100, batch: 4, checkpointEvery: 50, logEvery: 10 },
+    training: {
+      ...training,
+      iterations: 100,
+      batch: Math.min(SMOKE_BATCH, training.batch),
+      checkpointEvery: 50,
+      logEvery: 10,
+    },
     evaluation: {
       ...evaluation,
       imageScaleWh: small(evaluation.imageScaleWh),

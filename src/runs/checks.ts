@@ -6,8 +6,16 @@ import { formatNumber } from '../support/format.js';
 import { showCounted } from '../terminal/display.js';
 import { breakCommand, wrap } from '../terminal/layout.js';
 import { checkDataset, checkStart, checkWeights, type InputCheckOptions } from './input-checks.js';
-import { checkEngine, checkFolders, checkPrecision, checkResources, resumableCheckpoints } from './machine-checks.js';
+import {
+  checkCacheDisk,
+  checkEngine,
+  checkFolders,
+  checkPrecision,
+  checkResources,
+  resumableCheckpoints,
+} from './machine-checks.js';
 import type { PlannedRun } from './plan.js';
+import { plannedFetches } from './planned-fetches.js';
 import type { InPrecision } from './precision.js';
 import { assertTrains, type RunData, readingStages } from './preflight.js';
 import type { ResourcesOptions } from './resources.js';
@@ -67,9 +75,12 @@ export async function checkRun(
   const { engine } = started;
   const fitted = engine === null ? null : await checkPrecision(engine, run, commandWith);
   const available = fitted?.available ?? null;
-  const folders = await checkFolders(experiment, all);
+  const fetches = await plannedFetches(experiment, all);
+  const folders = await checkFolders(experiment, { ...all, fetches });
+  const cacheDisk = await checkCacheDisk(experiment, { ...all, fetches });
   const needs = [...inputs, started.check, fitted?.check ?? null].filter((check) => check !== null);
-  const isRefused = [...needs, folders].some(({ state }) => state === 'missing');
+  const late = [cacheDisk, folders].filter((check) => check !== null);
+  const isRefused = [...needs, ...late].some(({ state }) => state === 'missing');
   const sizes: RunCheck[] = [];
   if (engine !== null && (resources === 'always' || isRefused)) {
     const checkpoints = resume === 'never' ? 0 : await resumableCheckpoints(runs, row);
@@ -82,7 +93,7 @@ export async function checkRun(
   }
   return {
     run,
-    checks: [...needs, ...sizes, folders],
+    checks: [...needs, ...sizes, ...late],
     data: found?.data ?? null,
     initialWeights: start?.initialWeights ?? null,
     engine,

@@ -52,12 +52,28 @@ export async function checkDataset(experiment: Experiment, options: InputCheckOp
   // What evaluation during training reads is not part of the run's data set: a run may be resumed without it.
   const all = await orMistake(() => requireDataset(dataset, experiment, reading, options));
   if (all instanceof UserError) return refused(all, await waysToGet(dataset, experiment, all, options));
+  const tooFew = await orMistake(() => requireBatch(dataset, experiment, all!, options));
+  if (tooFew instanceof UserError) {
+    return refused(tooFew, [commandWith(['--set', `training.batch=${all!.images['train']}`], row)]);
+  }
   const bad = await orMistake(() => checkData({ ...options, experiment, stages: reading }));
   if (bad instanceof UserError) {
     return refused(bad, [verification(data.dataset, dataRoot), commandWith(['--skip-bad', 'N'])]);
   }
   const found = reading === stages ? all : await requireDataset(dataset, experiment, stages, options);
   return { check: passed('data', await describe(dataset, all!, dataRoot)), data: found };
+}
+
+/** @throws UserError if training reads fewer images than a batch has. */
+async function requireBatch(
+  dataset: Dataset,
+  { training }: Experiment,
+  { images }: RunData,
+  { stages }: InputCheckOptions,
+): Promise<void> {
+  if (!stages.includes('train')) return;
+  const { assertBatchFits } = await import('../data/loader.js');
+  assertBatchFits(dataset, images['train']!, training.batch);
 }
 
 async function describe(dataset: Dataset, { images, described }: RunData, dataRoot: string): Promise<string> {
@@ -117,7 +133,8 @@ async function notFetched(
   const { cachedPlaces, notInCache } = await import('../weights/published.js');
   const [{ url }] = request.files;
   const place = cachedPlaces(request)[0]!.file;
-  const error = new UserError(`${notInCache(request).message} Download ${url} elsewhere, and put it at ${place}.`);
+  const { message } = await notInCache(request);
+  const error = new UserError(`${message} Download ${url} elsewhere, and put it at ${place}.`);
   const { command } = request;
   const take = command === null ? copyTo(place) : `${command} --from FILE`;
   return failed(name, row, error, [take, ...others]);
@@ -140,6 +157,10 @@ export async function checkStart(experiment: Experiment, options: InputCheckOpti
   if ((model.initialWeights ?? null) !== null) {
     const { requireInitialWeights } = await import('./weights-argument.js');
     const found = await orMistake(() => requireInitialWeights(experiment, options));
+    if (found === PUBLISHED) {
+      const check = await checkPublishedWeights(experiment, options);
+      return { check, initialWeights: check.state === 'missing' ? null : found };
+    }
     if (!(found instanceof UserError)) {
       return { check: passed('weights', `training starts from ${found}`), initialWeights: found };
     }
@@ -156,13 +177,14 @@ const overridingFlags = (overrides: readonly string[]) => overrides.flatMap((ove
 async function checkBackbone(
   { row, model }: Experiment,
   pretrained: string,
-  { offline, commandWith }: InputCheckOptions,
+  { offline, signal, commandWith }: InputCheckOptions,
 ): Promise<RunCheck> {
   const { backboneState, requireFittingBackbone } = await import('../training/pretrained.js');
-  const found = await backboneState(pretrained, { offline });
   // A recorded deviation: training from scratch.
   const scratch = commandWith(['--set', 'pretrained=null']);
   const others = [commandWith(['--set', 'pretrained=FILE']), scratch];
+  const found = await orMistake(() => backboneState(pretrained, { offline, signal }));
+  if (found instanceof UserError) return failed('backbone', row, found, others);
   const misfit = await orMistake(() => requireFittingBackbone(model, pretrained, found));
   if (misfit instanceof UserError) {
     const needed = misfit instanceof OverridesNeeded ? [commandWith(overridingFlags(misfit.overrides))] : [];
@@ -203,15 +225,17 @@ export async function checkWeights(experiment: Experiment, options: InputCheckOp
 
 async function checkPublishedWeights(
   experiment: Experiment,
-  { offline, commandWith }: InputCheckOptions,
+  { offline, signal, commandWith }: InputCheckOptions,
 ): Promise<RunCheck> {
   const { row } = experiment;
-  const { cachedPlaces } = await import('../weights/published.js');
+  const { findCached } = await import('../weights/published.js');
   const { experimentWeights } = await import('../weights/requests.js');
   const request = await orMistake(() => experimentWeights(experiment));
-  if (request instanceof UserError) return failed('weights', row, request, [commandWith(['--weights', 'FILE'], row)]);
-  const cached = cachedPlaces(request).find(({ file }) => existsSync(file));
-  if (cached !== undefined) return passed('weights', `as published: ${cached.file}`);
+  const others = [commandWith(['--weights', 'FILE'], row)];
+  if (request instanceof UserError) return failed('weights', row, request, others);
+  const cached = await orMistake(() => findCached(request, { signal }));
+  if (cached instanceof UserError) return failed('weights', row, cached, others);
+  if (cached !== null) return passed('weights', `as published: ${cached.file}`);
   if (offline) return notFetched('weights', row, request);
   return passed('weights', `will be fetched from ${request.files[0].url}`);
 }

@@ -1,16 +1,16 @@
-import { constants } from 'node:fs';
-import { access, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { ConvolutionMode, Engine, EngineName } from '../engines/engine.js';
 import { engineStatus, nativeEngine, startEngine } from '../engines/selection.js';
 import { installCommand } from '../engines/tensorflow/release.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { UserError } from '../support/errors.js';
-import { explainFileError, foldersIn, isFolder } from '../support/files.js';
-import { formatBytes, formatNumber } from '../support/format.js';
+import { assertWritable, foldersIn, isFolder } from '../support/files.js';
+import { formatBytes, formatNumber, listNames } from '../support/format.js';
+import { cacheDirectory } from '../support/package.js';
 import { checkpointsSize } from '../training/checkpoint-folder.js';
 import { memoryProblem, neededBytes, usableBytes } from './memory-check.js';
 import type { PlannedRun } from './plan.js';
+import type { PlannedFetch } from './planned-fetches.js';
 import { type InPrecision, inAvailablePrecision, precisionNote } from './precision.js';
 import { withPlannedThreads } from './prediction-threads.js';
 import {
@@ -18,6 +18,7 @@ import {
   assertDisk,
   availableResources,
   checkpointsBytes,
+  freeDisk,
   keepThatFits,
   type ResourcesOptions,
 } from './resources.js';
@@ -133,7 +134,7 @@ async function checkDisk(options: ResourceCheckOptions, available: Available): P
 }
 
 /** With --force, a run starts even if it is estimated not to fit. */
-function unlessForced(check: RunCheck, { force }: ResourceCheckOptions): RunCheck {
+function unlessForced(check: RunCheck, { force }: Pick<ResourcesOptions, 'force'>): RunCheck {
   return force ? { ...check, state: 'warning', next: null } : check;
 }
 
@@ -151,36 +152,53 @@ export async function resumableCheckpoints(runs: string, row: string): Promise<n
   return most;
 }
 
-/** Checks, without writing, that files can be written in the folders of runs and records. */
+interface FolderOptions {
+  readonly runs: string;
+  readonly results: string;
+  /** What will be written to the cache. */
+  readonly fetches: readonly PlannedFetch[];
+  readonly commandWith: CommandWith;
+}
+
+/** The command again with another cache. */
+const withOtherCache = (command: string) => `FCN_CACHE_DIR=DIR ${command}`;
+
+/** Checks, without writing, that files can be written in the folders of runs and records, and in the cache if something is fetched. */
 export async function checkFolders(
   { row }: Experiment,
-  {
-    runs,
-    results,
-    commandWith,
-  }: { readonly runs: string; readonly results: string; readonly commandWith: CommandWith },
+  { runs, results, fetches, commandWith }: FolderOptions,
 ): Promise<RunCheck> {
-  const problems = await Promise.all([orMistake(() => assertWritable(runs)), orMistake(() => assertWritable(results))]);
-  const [ofRuns, ofResults] = problems;
+  const cache = cacheDirectory();
+  const folders = [runs, results, ...(fetches.length > 0 ? [cache] : [])];
+  const problems = await Promise.all(folders.map((folder) => orMistake(() => assertWritable(folder))));
+  const [ofRuns, ofResults, ofCache] = problems;
   const flags = [
     ...(ofRuns instanceof UserError ? ['--runs', 'DIR'] : []),
     ...(ofResults instanceof UserError ? ['--results', 'DIR'] : []),
   ];
   const errors = problems.filter((problem) => problem instanceof UserError);
-  if (errors.length === 0) return passed('folders', `${runs} and ${results} can be written`);
+  if (errors.length === 0) return passed('folders', `${listNames(folders)} can be written`);
   const all = new UserError(errors.map(({ message }) => message).join(' '));
-  return failed('folders', row, all, [commandWith(flags)]);
+  const command = commandWith(flags);
+  return failed('folders', row, all, [ofCache instanceof UserError ? withOtherCache(command) : command]);
 }
 
-/** @throws UserError if a folder, or the one in which it would be created, takes no files. */
-async function assertWritable(folder: string, existing = folder): Promise<void> {
-  const there = path.resolve(existing);
-  try {
-    if (!(await stat(there)).isDirectory()) throw Object.assign(new Error(), { code: 'ENOTDIR' });
-    await access(there, constants.W_OK | constants.X_OK);
-  } catch (error) {
-    const parent = path.dirname(there);
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && parent !== there) return assertWritable(folder, parent);
-    throw explainFileError(error, folder, 'write');
-  }
+/** Checks that the disk of the cache has space for what is fetched, at least some if the size is not known; null if it has. */
+export async function checkCacheDisk(
+  { row }: Experiment,
+  { fetches, force, commandWith }: Pick<FolderOptions, 'fetches' | 'commandWith'> & Pick<ResourcesOptions, 'force'>,
+): Promise<RunCheck | null> {
+  if (fetches.length === 0) return null;
+  const cache = cacheDirectory();
+  const free = await orMistake(() => freeDisk(cache));
+  const needed = fetches.reduce((sum, { bytes }) => sum + (bytes ?? 0), 0);
+  // A folder that cannot be examined is the problem of another check.
+  if (free instanceof UserError || free > needed) return null;
+  const what = listNames(fetches.map(({ what }) => what));
+  const size = needed === 0 ? '' : ` (${formatBytes(needed)})`;
+  const error = new UserError(
+    `${cache}, the cache, has no space for ${what}${size}, which will be fetched: ${formatBytes(free)} are free.`,
+  );
+  const next = [withOtherCache(commandWith([])), commandWith(['--force'])];
+  return unlessForced(failed('disk', row, error, next), { force });
 }

@@ -70,8 +70,14 @@ export async function memoryProblem(
   const largest = await largestStageMemory(run, engine);
   const { addressableBytes } = engine;
   const { addressedBytes } = largest;
+  const free = available.gpu === null ? available.main.bytes : available.gpu.free;
+  const share = (memory: StageMemory) =>
+    Math.max(
+      (memory.addressedBytes ?? 0) / (addressableBytes ?? Number.POSITIVE_INFINITY),
+      neededBytes(memory, engine) / (free ?? Number.POSITIVE_INFINITY),
+    );
   if (addressedBytes !== null && addressableBytes !== null && addressedBytes > addressableBytes) {
-    const changes = await whatFits(largest, experiment, engine, (memory) => memory.addressedBytes! <= addressableBytes);
+    const changes = await whatFits(largest, experiment, engine, share);
     return new TooLargeError(
       `${experiment.row} needs about ${formatBytes(addressedBytes)} on the ${engine.name} engine ` +
         `(${formatBytes(largest.peakBytes)} of tensors in ${largest.of}, and what its kernels keep besides), which can ` +
@@ -80,9 +86,8 @@ export async function memoryProblem(
       changes,
     );
   }
-  const free = available.gpu === null ? available.main.bytes : available.gpu.free;
   if (free === null || neededBytes(largest, engine) <= free) return null;
-  const changes = await whatFits(largest, experiment, engine, (memory) => neededBytes(memory, engine) <= free);
+  const changes = await whatFits(largest, experiment, engine, share);
   return new TooLargeError(
     `${experiment.row} needs about ${describeMemory(largest, engine)}, but ${describeAvailable(available)}.`,
     `${adviceFor(changes)}Free some memory, or start anyway with --force.`,
@@ -121,25 +126,32 @@ function describeAvailable({ main, gpu }: MemoryForRun): string {
   return `${formatBytes(bytes)} are available: ${limit}`;
 }
 
-/** The largest batch and the largest crop whose step fits, as changes of the recipe; none if another stage does not fit. */
+/**
+ * The largest batch and the largest crop whose step fits, as changes of the recipe; none if another stage does not fit.
+ * @param share Of the memory that is available, as a fraction: up to 1 fits.
+ */
 async function whatFits(
-  { stage }: StageMemory,
+  largest: StageMemory,
   experiment: Experiment,
   engine: Engine,
-  fits: (memory: StageMemory) => boolean,
+  share: (memory: StageMemory) => number,
 ): Promise<string[]> {
+  const { stage } = largest;
   if (stage !== 'train') return [];
   const { data, training } = experiment;
-  const batch = await largestFitting(training.batch, async (images) =>
-    fits(await stepMemory(experiment, stage, images, engine)),
+  const tooMuch = share(largest);
+  const batch = await largestFitting({ count: training.batch, share: tooMuch }, 1, async (images) =>
+    share(await stepMemory(experiment, stage, images, engine)),
   );
-  const crop = await largestFitting(CROPS, async (part) => {
-    const smaller = { ...experiment, data: { ...data, cropHw: partOfCrop(data.cropHw, part) } };
-    return fits(await stepMemory(smaller, stage, training.batch, engine));
+  const parts = Math.max(1, Math.floor(Math.max(...data.cropHw) / SIDE_STEP));
+  // Memory grows with the area.
+  const crop = await largestFitting({ count: parts, share: tooMuch }, 2, async (part) => {
+    const smaller = { ...experiment, data: { ...data, cropHw: partOfCrop(data.cropHw, part, parts) } };
+    return share(await stepMemory(smaller, stage, training.batch, engine));
   });
   return [
     ...(batch === 0 ? [] : [`training.batch=${batch}`]),
-    ...(crop === 0 ? [] : [`data.cropHw=[${partOfCrop(data.cropHw, crop)}]`]),
+    ...(crop === 0 ? [] : [`data.cropHw=[${partOfCrop(data.cropHw, crop, parts)}]`]),
   ];
 }
 
@@ -148,22 +160,50 @@ function adviceFor(changes: readonly string[]): string {
   return `It fits with ${changes.map((change) => `--set ${change}`).join(' or ')} (a recorded deviation). `;
 }
 
-/** Crops are tried in this many steps of their sides. */
-const CROPS = 16;
+/** Sides of crops are tried in steps of this many pixels. */
+const SIDE_STEP = 8;
 
-/** Sides of part / CROPS of a crop, in multiples of 8 pixels, plus 1 if the crop's are: aligned networks need that. */
-function partOfCrop(cropHw: readonly [number, number], part: number): [number, number] {
-  const sides = cropHw.map((side) => 8 * Math.max(1, Math.floor((side * part) / CROPS / 8)) + (side % 8 === 1 ? 1 : 0));
+/** Sides of part / parts of a crop, in multiples of 8 pixels, plus 1 if the crop's are: aligned networks need that. */
+function partOfCrop(cropHw: readonly [number, number], part: number, parts: number): [number, number] {
+  const sides = cropHw.map(
+    (side) =>
+      SIDE_STEP * Math.max(1, Math.floor((side / SIDE_STEP) * (part / parts))) + (side % SIDE_STEP === 1 ? 1 : 0),
+  );
   return sides as [number, number];
 }
 
-/** The largest number below `tooLarge` that fits, by bisection, because memory grows with it; 0 if none does. */
-async function largestFitting(tooLarge: number, fits: (count: number) => Promise<boolean>): Promise<number> {
-  let [fitting, notFitting] = [0, tooLarge];
-  while (notFitting - fitting > 1) {
-    const middle = Math.floor((fitting + notFitting) / 2);
-    if (await fits(middle)) fitting = middle;
-    else notFitting = middle;
+/** What is found is at least 16/17 of the largest number that fits, and of up to 16 that number itself. */
+const CLOSE = 16;
+
+/** A number of something, and its share of the available memory. */
+interface Tried {
+  readonly count: number;
+  readonly share: number;
+}
+
+/**
+ * About the largest number below `tooLarge` that fits; 0 if none does. Memory grows with about this power of the number, which says where
+ * to look next; every third time it is the middle between what fits and what does not, so that few steps are enough in any case.
+ */
+async function largestFitting(
+  tooLarge: Tried,
+  power: number,
+  shareOf: (count: number) => Promise<number>,
+): Promise<number> {
+  if (tooLarge.count <= 1) return 0;
+  let above = tooLarge;
+  let below: Tried = { count: 1, share: await shareOf(1) };
+  if (below.share > 1) return 0;
+  for (let step = 0; ; step++) {
+    const margin = Math.max(1, Math.floor(below.count / CLOSE));
+    if (above.count - below.count <= margin) return below.count;
+    const between = (1 - below.share) / (above.share - below.share);
+    const [low, high] = [below.count ** power, above.count ** power];
+    const expected = (low + between * (high - low)) ** (1 / power);
+    const next = Math.floor(step % 3 === 2 ? Math.sqrt(below.count * above.count) : expected);
+    const count = Math.max(below.count + margin, Math.min(next, above.count - margin));
+    const tried = { count, share: await shareOf(count) };
+    if (tried.share <= 1) below = tried;
+    else above = tried;
   }
-  return fitting;
 }

@@ -72,11 +72,7 @@ export class EventFile {
     const name = `events.out.tfevents.${seconds}.${os.hostname()}.${process.pid}.${randomBytes(2).toString('hex')}`;
     const events = new EventFile(path.join(directory, EVENTS_FOLDER, name), beforeWrite);
     await beforeWrite();
-    try {
-      await makeFolder(path.dirname(events.file));
-    } catch (error) {
-      throw explainFileError(error, events.file, 'write');
-    }
+    await makeFolder(path.dirname(events.file));
     await events.append(bytes(EVENT.fileVersion, Buffer.from('brain.Event:2')));
     return events;
   }

@@ -62,8 +62,8 @@ class BrokenConnectionError extends Error {
 /**
  * Downloads a file into `part`, or resumes an earlier attempt. The caller checks the result, renames it and discards the rest.
  * After a failure or an abort the part stays, for the next attempt.
- * @throws DownloadError if there is no connection or the server refuses; UserError if an address is not https or the part cannot be
- * written; the signal's reason on abort.
+ * @throws DownloadError if there is no connection, or the server refuses or redirects to anything but https; UserError if the address
+ * is not https or the part cannot be written; the signal's reason on abort.
  */
 export async function download(options: DownloadOptions): Promise<void> {
   for (let resumptions = 0; ; resumptions++) {
@@ -77,10 +77,13 @@ export async function download(options: DownloadOptions): Promise<void> {
   }
 }
 
-/** Removes what earlier attempts left. */
+/** Removes what earlier attempts left. @throws UserError if it cannot be removed. */
 export async function discardPart(part: string): Promise<void> {
-  await rm(part, { force: true });
-  await rm(stateFile(part), { force: true });
+  for (const file of [part, stateFile(part)]) {
+    await rm(file, { force: true }).catch((error) => {
+      throw explainFileError(error, file, 'write');
+    });
+  }
 }
 
 async function attempt(options: DownloadOptions): Promise<void> {
@@ -116,9 +119,7 @@ async function request(
 ): Promise<Response> {
   let address = url;
   for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects++) {
-    if (!address.startsWith('https://')) {
-      throw new UserError(`${address} is not an https address.`, 'Use an https link.');
-    }
+    if (!isHttps(address)) throw new UserError(`${address} is not an https address.`, 'Use an https link.');
     let response: Response;
     try {
       response = await fetcher(address, { headers, redirect: 'manual', ...(signal ? { signal } : {}) });
@@ -133,9 +134,21 @@ async function request(
     const location = response.headers.get('location');
     if (response.status < 300 || response.status > 399 || location === null) return response;
     await response.body?.cancel();
-    address = new URL(location, address).href;
+    address = redirectedTo(address, location, alternative);
   }
   throw new UserError(`${url} is redirected more than ${MOST_REDIRECTS} times.`, 'Check the link.');
+}
+
+const isHttps = (address: string) => address.startsWith('https://') && URL.canParse(address);
+
+/** The address that a server names in place of another. @throws DownloadError if it is not https, or no address. */
+function redirectedTo(address: string, location: string, alternative: string): string {
+  const target = URL.canParse(location, address) ? new URL(location, address).href : location;
+  if (isHttps(target)) return target;
+  throw new DownloadError(
+    `${new URL(address).host} redirects ${address} to ${target}, which is not an https address: nothing is fetched from there.`,
+    `Run the same command again later, or ${alternative}.`,
+  );
 }
 
 /** Appends the bytes of a response to the first `start` bytes of the part. */

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream, type Dirent } from 'node:fs';
+import { constants, createReadStream, type Dirent } from 'node:fs';
 import { access, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -32,7 +32,15 @@ export function explainFileError(error: unknown, file: string, action: 'read' | 
         cause: error,
       });
     case 'EISDIR':
+    // What Node's `rm` says of a folder.
+    case 'ERR_FS_EISDIR':
       return new UserError(`${file} is a folder, a file was expected.`, undefined, { cause: error });
+    case 'ENAMETOOLONG':
+      return new UserError(`${file} cannot be used: the system takes no path or name of this length.`, undefined, {
+        cause: error,
+      });
+    case 'ELOOP':
+      return new UserError(`${file} cannot be used: its links lead in a circle.`, undefined, { cause: error });
     default:
       return error;
   }
@@ -85,8 +93,15 @@ export async function foldersIn(folder: string): Promise<string[]> {
 /**
  * Creates a folder and its missing parents; it may exist already. Node's own recursive `mkdir` never returns if a folder exists but
  * takes no entries, as in /proc.
+ * @throws UserError if it cannot be created.
  */
 export async function makeFolder(folder: string): Promise<void> {
+  await makeFolders(folder).catch((error) => {
+    throw explainFileError(error, folder, 'write');
+  });
+}
+
+async function makeFolders(folder: string): Promise<void> {
   const make = () =>
     mkdir(folder).catch(async (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST' || !(await stat(folder)).isDirectory()) throw error;
@@ -96,8 +111,21 @@ export async function makeFolder(folder: string): Promise<void> {
   } catch (error) {
     const parent = path.dirname(folder);
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === folder) throw error;
-    await makeFolder(parent);
+    await makeFolders(parent);
     await make();
+  }
+}
+
+/** Looks without writing. @throws UserError if a folder, or the one in which it would be created, takes no files. */
+export async function assertWritable(folder: string, existing = folder): Promise<void> {
+  const there = path.resolve(existing);
+  try {
+    if (!(await stat(there)).isDirectory()) throw Object.assign(new Error(), { code: 'ENOTDIR' });
+    await access(there, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const parent = path.dirname(there);
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && parent !== there) return assertWritable(folder, parent);
+    throw explainFileError(error, folder, 'write');
   }
 }
 
@@ -141,7 +169,7 @@ export async function writeFileAtomic(
 ): Promise<void> {
   const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${randomBytes(4).toString('hex')}.tmp`);
   try {
-    await makeFolder(path.dirname(file));
+    await makeFolders(path.dirname(file));
     const handle = await open(temporary, 'wx');
     try {
       if (typeof content === 'string' || content instanceof Uint8Array) await handle.writeFile(content);

@@ -29,9 +29,16 @@ export function formatTimeRange(lowSeconds: number, highSeconds: number): string
   return low === high ? `${low} ${unit}` : `${low}–${high} ${unit}`;
 }
 
-/** Memory for people: "12.4 MB", "1.38 GB". Powers of 1024, as the published tables count. */
+/** Units above GB, and from how many of the one before they are used. */
+const LARGE_UNITS = ['TB', 'PB', 'EB'] as const;
+const MOST_OF_UNIT = 10_000;
+
+/** Memory for people: "12.4 MB", "1.38 GB", "97.66 TB", ">9999 EB". Powers of 1024, as the published tables count. */
 export function formatBytes(bytes: number): string {
-  return bytes < 2 ** 29 ? `${(bytes / 2 ** 20).toFixed(1)} MB` : `${(bytes / 2 ** 30).toFixed(2)} GB`;
+  if (bytes < 2 ** 29) return `${(bytes / 2 ** 20).toFixed(1)} MB`;
+  let [value, unit]: [number, string] = [bytes / 2 ** 30, 'GB'];
+  for (const larger of LARGE_UNITS) if (value >= MOST_OF_UNIT) [value, unit] = [value / 1024, larger];
+  return value < MOST_OF_UNIT ? `${value.toFixed(2)} ${unit}` : `>${MOST_OF_UNIT - 1} ${unit}`;
 }
 
 /** The size of a file for people: "48 kB", and from a megabyte on as `formatBytes`. */

@@ -24,11 +24,11 @@ import { readSealed, writeSealed } from '../support/json.js';
 import { cacheDirectory } from '../support/package.js';
 import { readCheckpoint } from '../weights/load.js';
 import {
-  cachedPlaces,
   type FetchedFile,
   type FetchSettings,
   type FileRequest,
   fetchFile,
+  findCached,
   notInCache,
 } from '../weights/published.js';
 import { backboneRequest } from '../weights/requests.js';
@@ -68,7 +68,7 @@ const PUBLISHED_NAME = /^[a-z-]+:\/\/(\w+)$/;
  * error says what to do.
  */
 type BackboneState =
-  /** `isOwn`: a file of the user's; otherwise a published one in the cache, which is fetched again if it is damaged. */
+  /** `isOwn`: a file of the user's; otherwise a published one in the cache, with the right hash. */
   | { readonly state: 'present'; readonly file: string; readonly isOwn: boolean }
   /** `bytes`: null if the size is not known. */
   | { readonly state: 'fetchable'; readonly url: string; readonly bytes: number | null }
@@ -76,22 +76,24 @@ type BackboneState =
   | { readonly state: 'missing'; readonly error: UserError; readonly request?: FileRequest };
 
 /**
- * Looks for a recipe's backbone, without the network and without reading it. It is a path or the name of a published one: that is
- * the file that a user has put into the cache under its short name, or a published file in the cache.
+ * Looks for a recipe's backbone, without the network. It is a path or the name of a published one: that is the file that a user has
+ * put into the cache under its short name, or a published file in the cache, if it has the right hash.
+ * @throws UserError if a file in the cache cannot be read.
  */
 export async function backboneState(
   pretrained: string,
-  { offline = false }: Pick<FetchSettings, 'offline'> = {},
+  { offline = false, signal }: Pick<FetchSettings, 'offline' | 'signal'> = {},
 ): Promise<BackboneState> {
   const backbone = await findBackbone(pretrained);
   const request = backbone === null ? null : backboneRequest(backbone);
   const own = ownFiles(pretrained);
-  const places = [...own, ...(request === null ? [] : cachedPlaces(request)).map(({ file }) => file)];
-  const file = places.find((place) => existsSync(place));
-  if (file !== undefined) return { state: 'present', file, isOwn: own.includes(file) };
-  if (request === null) return { state: 'missing', error: nowhere(pretrained, places) };
+  const ownFile = own.find((place) => existsSync(place));
+  if (ownFile !== undefined) return { state: 'present', file: ownFile, isOwn: true };
+  if (request === null) return { state: 'missing', error: nowhere(pretrained, own) };
+  const cached = await findCached(request, { signal });
+  if (cached !== null) return { state: 'present', file: cached.file, isOwn: false };
   return offline
-    ? { state: 'missing', error: notInCache(request), request }
+    ? { state: 'missing', error: await notInCache(request, { signal }), request }
     : { state: 'fetchable', url: request.files[0].url, bytes: backbone?.bytes ?? null };
 }
 

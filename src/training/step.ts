@@ -205,7 +205,7 @@ export class TrainingStep {
       update,
       pause,
       dropoutFactors: (place, count, channels, dropRate) =>
-        Float32Array.from({ length: count * channels }, (_, i) =>
+        Float32Array.from({ length: this.engine.isTwin ? 0 : count * channels }, (_, i) =>
           dropout.uniform(place * 2 ** 32 + i) < dropRate ? 0 : 1 / (1 - dropRate),
         ),
     };
@@ -258,11 +258,12 @@ export function trainingMemory(
   sizeHw: readonly [number, number],
   images: number,
 ): Promise<PeakMemory> {
-  return peakOfSize(sizeHw, (divisor) =>
+  return peakOfSize(sizeHw, images, (smaller) =>
     engine.withShapes(async (twin) => {
-      const [height, width] = sizeHw.map((side) => Math.ceil(side / divisor)) as [number, number];
+      const [height, width] = smaller.size(sizeHw);
       // The twin uses the shapes only.
-      const batch = { count: images, height, width, images: new Float32Array(), labels: new Int32Array(), names: [] };
+      const none = { images: new Float32Array(), labels: new Int32Array(), names: [] };
+      const batch = { count: smaller.images, height, width, ...none };
       const step = new TrainingStep(twin, experiment);
       try {
         const { parameters } = step.segmentor;

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { findOrFetch, keepChecked } from '../support/cached-file.js';
 import { type DownloadProgress, discardPart, download, type Fetcher, mirrored } from '../support/download.js';
 import { UserError } from '../support/errors.js';
-import { explainFileError, sha256File, writeFileAtomic } from '../support/files.js';
+import { explainFileError, sha256File, sha256Once, writeFileAtomic } from '../support/files.js';
 import { withLock } from '../support/lock.js';
 import { cacheDirectory } from '../support/package.js';
 
@@ -72,7 +72,7 @@ export async function fetchFile(request: FileRequest, settings: FetchSettings = 
   }
   const find = async () => {
     const cached = await findCached(request, settings);
-    if (cached === null && offline) throw notInCache(request, settings);
+    if (cached === null && offline) throw await notInCache(request, settings);
     return cached;
   };
   return findOrFetch(place, { find, fetch: () => downloadFile(request, settings), signal, onWait });
@@ -125,7 +125,11 @@ export function cachedPlaces(
   return files.flatMap((one) => FOLDERS.map((folder) => ({ ...one, file: path.join(cache, folder, one.name) })));
 }
 
-async function findCached(request: FileRequest, settings: FetchSettings): Promise<FetchedFile | null> {
+/**
+ * The file of the request that is in the cache; null if none is, or only with another hash.
+ * @throws UserError if one cannot be read; the signal's reason on abort.
+ */
+export async function findCached(request: FileRequest, settings: FetchSettings = {}): Promise<FetchedFile | null> {
   for (const { file, url, hash } of cachedPlaces(request, settings)) {
     const sha256 = await hashIfExists(file, settings.signal);
     if (sha256?.startsWith(hash)) return describe(url, file, sha256, 'cache');
@@ -198,15 +202,22 @@ async function describe(
   return { url, file, bytes: (await stat(file)).size, sha256, source };
 }
 
-/** What to say if a file is needed that may not be fetched. */
-export function notInCache(request: FileRequest, settings: FetchSettings = {}): UserError {
+/** What to say if a file is needed that `findCached` has not found and that may not be fetched. */
+export async function notInCache(request: FileRequest, settings: FetchSettings = {}): Promise<UserError> {
   const {
     subject,
     files: [wanted],
   } = request;
   const place = cachedPath(wanted, settings);
+  let state = 'is not in the cache';
+  for (const { file, hash } of cachedPlaces(request, settings)) {
+    const sha256 = await hashIfExists(file, settings.signal);
+    if (sha256 === null) continue;
+    state = `is damaged in the cache (${file} has SHA-256 ${sha256}, which should begin with ${hash})`;
+    break;
+  }
   return new UserError(
-    `${wanted.name}, ${subject}, is not in the cache, and --offline (FCN_OFFLINE) forbids fetching it.`,
+    `${wanted.name}, ${subject}, ${state}, and --offline (FCN_OFFLINE) forbids fetching it.`,
     `Get it from ${wanted.url} (its SHA-256 begins with ${wanted.hash}), then ${howToGive(request, place)}.`,
   );
 }
@@ -218,9 +229,10 @@ function howToGive({ command }: FileRequest, place: string): string {
 /** SHA-256 of a file; null if it does not exist. */
 async function hashIfExists(file: string, signal: AbortSignal | undefined): Promise<string | null> {
   try {
-    return await sha256File(file, signal);
+    return await sha256Once(file, signal);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    // Without a folder for it there is no file either.
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return null;
     throw explainFileError(error, file, 'read');
   }
 }

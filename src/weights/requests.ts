@@ -34,18 +34,26 @@ interface WantedFiles {
   readonly from: string | undefined;
 }
 
+interface FoundRequests {
+  readonly requests: readonly FileRequest[];
+  /** Rows of many whose file cannot be fetched. */
+  readonly refused: readonly UserError[];
+}
+
 /**
  * The published files that are wanted.
  * @throws UserError if there are none, or `from` is none of them.
  */
-export async function requestsFor(wanted: WantedFiles): Promise<FileRequest[]> {
+export async function requestsFor(wanted: WantedFiles): Promise<FoundRequests> {
   const { from } = wanted;
-  const requests = await possibleRequests(wanted);
+  const { requests, refused } = await possibleRequests(wanted);
   // What is wrong with a file that can only be one is said when it is taken.
-  return from === undefined || requests.length === 1 ? requests : [await recognise(from, requests)];
+  if (from === undefined || requests.length === 1) return { requests, refused };
+  return { requests: [await recognise(from, requests)], refused: [] };
 }
 
-async function possibleRequests({ row, file, backbone, backbones, all, from }: WantedFiles): Promise<FileRequest[]> {
+async function possibleRequests(wanted: WantedFiles): Promise<FoundRequests> {
+  const { row, file, backbones, all, from, backbone } = wanted;
   const isNamed = row !== undefined || file !== undefined;
   if (row !== undefined && (backbones || all)) {
     throw new UserError(
@@ -53,12 +61,26 @@ async function possibleRequests({ row, file, backbone, backbones, all, from }: W
       'Leave one of them out.',
     );
   }
-  if (backbones) return backboneRequests();
+  if (backbones) return { requests: await backboneRequests(), refused: [] };
   if (all || (from !== undefined && !isNamed && !backbone)) {
     const rows = tablesOf(file).flatMap((table) => table.rows);
-    const published = rows.flatMap((one) => (one.weights === null ? [] : [rowWeights(one, file)]));
-    return [...published, ...(await backboneRequests())];
+    const refused: UserError[] = [];
+    const published = rows.flatMap((one) => {
+      if (one.weights === null) return [];
+      try {
+        return [rowWeights(one, file)];
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        refused.push(error);
+        return [];
+      }
+    });
+    return { requests: [...published, ...(await backboneRequests())], refused };
   }
+  return { requests: await requestsOfRow(wanted), refused: [] };
+}
+
+async function requestsOfRow({ row, file, backbone, from }: WantedFiles): Promise<FileRequest[]> {
   const chosen = selectRow(row, file);
   if (backbone) return [await rowBackbone(chosen)];
   const weights = rowWeights(chosen, file);

@@ -129,7 +129,7 @@ test('offline, with a wrong hash, or redirected to http, training ends before it
   setLink(`${server.origin}/plain/${name}`);
   const redirected = await train();
   t.is(redirected.code, 2);
-  t.regex(redirected.stderr, /error: http:\/\/elsewhere\.test\/file is not an https address/);
+  t.regex(redirected.stderr, / redirects \S+ to http:\/\/elsewhere\.test\/file, which is not an https address/);
   t.false(existsSync(path.join(cwd, 'runs')), 'no run was begun');
 });
 
@@ -216,7 +216,7 @@ test('weights fetch: --from tells by the hash which file it is; --offline names 
   const backbones = await fetch('--backbones', '--offline');
   t.is(backbones.code, 2);
   t.true(
-    backbones.stderr.endsWith(
+    backbones.stderr.includes(
       'error: resnet18_v1c-b5776b93.pth, the backbone open-mmlab://resnet18_v1c, is not in the cache, and --offline ' +
         '(FCN_OFFLINE) forbids fetching it.\n' +
         'next: Get it from https://download.openmmlab.com/pretrain/third_party/resnet18_v1c-b5776b93.pth (its SHA-256 begins ' +
@@ -225,5 +225,27 @@ test('weights fetch: --from tells by the hash which file it is; --offline names 
     ),
     backbones.stderr,
   );
+  t.is(backbones.stderr.match(/^error: .* is not in the cache/gm)!.length, 6, 'all are named');
   t.is(server.seen.length, 0);
+});
+
+test('weights fetch --all fetches what it can, and names every file that it cannot', async (t) => {
+  const { inside, name, content, server, run } = await workplace(t);
+  const table = JSON.parse(tableFile(null));
+  const links = ['no-hash.pth', 'no-hash-either.pth', 'plain/redirected-00000000.pth', name];
+  const rows = links.map((link, i) => ({ ...table.rows[0], id: `row${i}`, weights: `${server.origin}/${link}` }));
+  writeFileSync(inside('mine.yaml'), JSON.stringify({ ...table, rows }));
+  // The published backbones come from this server, too, and so have wrong hashes.
+  const all = ['weights', 'fetch', '--file', 'mine.yaml', '--all'];
+  const { code, stdout, stderr } = await run(all, { FCN_MIRROR: server.origin });
+  t.is(code, 2);
+  t.deepEqual(readFileSync(inside('cache', 'weights', name)), content);
+  t.regex(stdout, new RegExp(`${name} was taken from the download`));
+  const errors = stderr.match(/^error: .*/gm)!;
+  for (const row of ['row0', 'row1']) {
+    t.is(errors.filter((error) => error.includes(`The link to the weights of ${row}, `)).length, 1);
+  }
+  t.is(errors.filter((error) => error.includes('redirected-00000000.pth to http://elsewhere')).length, 1, stderr);
+  t.is(errors.filter((error) => /has SHA-256/.test(error)).length, 6);
+  t.is(errors.length, 9);
 });

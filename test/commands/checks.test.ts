@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import type { RunCheck } from '../../src/runs/run-check.js';
@@ -79,6 +79,56 @@ test.serial('reproduce, train and evaluate name everything that is missing befor
   t.deepEqual(content(), before);
 });
 
+test.serial(
+  'a cache that cannot take what will be fetched, and what is damaged in it, are named before the start',
+  async (t) => {
+    const cwd = await cityscapesFolder(t, 6);
+    writeFileSync(path.join(cwd, 'file'), '');
+    const doctor = (cache: string, ...more: string[]) =>
+      fcn(['doctor', ROW, '--stage', 'train', '--set', 'width=4', '--set', 'batch=4', '--engine', 'wasm', ...more], {
+        cwd,
+        env: { FCN_CACHE_DIR: cache },
+      });
+    const from = ['--set', 'pretrained=https://weights.test/mine-e3b0c442.pth'];
+    const inTheWay = await doctor('file/cache', ...from);
+    t.is(inTheWay.code, 2);
+    t.regex(inTheWay.stdout, /^✗ folders {3}\S*file\/cache: a part of\s+this\s+path/m);
+    t.regex(inTheWay.stdout, /^ +FCN_CACHE_DIR=DIR fcn doctor /m);
+    t.regex((await doctor('cache', ...from)).stdout, /^✓ folders {3}runs, results and \S*cache can be\s+written$/m);
+
+    const weights = path.join(cwd, 'cache', 'weights');
+    mkdirSync(weights, { recursive: true });
+    writeFileSync(path.join(weights, 'mine-e3b0c442.pth'), 'damaged');
+    const damaged = await doctor('cache', ...from, '--offline');
+    t.is(damaged.code, 2);
+    t.regex(damaged.stdout, /^✗ backbone {2}mine-e3b0c442\.pth, [\s\S]* is\s+damaged/m);
+    for (const [pretrained, message] of [
+      ['file', /^✗ backbone {2}Cannot read weights/m],
+      ['data', /^✗ backbone {2}\S*data is not a regular\s+file/m],
+    ] as const) {
+      const own = await doctor('cache', '--set', `pretrained=${pretrained}`);
+      t.is(own.code, 2);
+      t.regex(own.stdout, message);
+    }
+  },
+);
+
+/** A file system that has no space. */
+const withProc = existsSync('/proc/self') ? test.serial : test.serial.skip;
+
+withProc('a cache without space for a backbone is named before the start', async (t) => {
+  const cwd = await cityscapesFolder(t, 6);
+  const { code, stdout } = await fcn(['doctor', ROW, '--stage', 'train', '--set', 'batch=4', '--engine', 'wasm'], {
+    cwd,
+    env: { FCN_CACHE_DIR: '/proc/nosuch' },
+  });
+  t.is(code, 2);
+  t.regex(
+    stdout,
+    /^✗ disk {6}\/proc\/nosuch, the cache, has no space for the backbone, which will\s+be fetched: 0\.0 MB are free\.$/m,
+  );
+});
+
 test.serial('a series names each problem once, for all its rows', async (t) => {
   const { cwd, env, content, before } = await bareFolder(t);
   const { code, stdout } = await fcn(['reproduce', ROW, OTHER, ...BARE, '--json'], { cwd, env });
@@ -98,12 +148,12 @@ test.serial('a series names each problem once, for all its rows', async (t) => {
 });
 
 test.serial('a row that lacks nothing passes, and rows of a file that lack the same are told so', async (t) => {
-  const cwd = await cityscapesFolder(t);
+  const cwd = await cityscapesFolder(t, 6);
   const content = () => readdirSync(cwd, { recursive: true }).sort();
   const before = content();
   const { code, stdout } = await fcn(['doctor', ROW, '--profile', 'smoke', '--engine', 'wasm'], { cwd });
   t.is(code, 0);
-  t.regex(stdout, /^✓ data {6}Cityscapes \(synthetic\) in data\/cityscapes: 3 train images and 1 val\n {12}image$/m);
+  t.regex(stdout, /^✓ data {6}Cityscapes \(synthetic\) in data\/cityscapes: 4 train images and 2 val\n {12}images$/m);
   t.regex(stdout, /^Nothing is missing: the run would start\.$/m);
   t.deepEqual(content(), before);
 
@@ -115,6 +165,17 @@ test.serial('a row that lacks nothing passes, and rows of a file that lack the s
     wrong.stdout,
     /^✗ data {6}model\.classes is 7, but the data set cityscapes has 19 classes\.\n[\s\S]*--set model\.classes=19$/m,
   );
+  const batch = ['doctor', ROW, '--profile', 'smoke', '--set', 'batch=5', '--engine', 'wasm'];
+  const tooFew = await fcn(batch, { cwd });
+  t.is(tooFew.code, 2);
+  t.regex(
+    tooFew.stdout,
+    /^✗ data {6}The split "train" of Cityscapes has 4 images, too few for a batch\s+of\s+5\.\n[\s\S]*--set training\.batch=4$/m,
+  );
+  const evaluated = await fcn([...batch, '--stage', 'evaluate', '--stage', 'benchmark', '--weights', 'none.pth'], {
+    cwd,
+  });
+  t.regex(evaluated.stdout, /^✓ data {6}Cityscapes/m, 'only training reads batches');
 });
 
 test('flags of a row without a row are refused, and without any, doctor shows the machine', async (t) => {

@@ -117,7 +117,7 @@ long('weights are evaluated without training, and a single run gives an array, t
 });
 
 test.serial('a dry run says what would be done and what prevents it, and writes nothing', async (t) => {
-  const cwd = await cityscapesFolder(t);
+  const cwd = await cityscapesFolder(t, 5);
   const parameters = [
     'reproduce',
     WITHOUT_DATA,

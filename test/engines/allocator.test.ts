@@ -58,6 +58,16 @@ test('tensors that share values take memory once, until the last of them is free
   t.true(memory.peakBytes >= 128 * MB);
 });
 
+test('memory of any size is counted without memory of its own', (t) => {
+  const memory = new ResidentMemory();
+  const huge = 2 ** 20 * 2 ** 30;
+  for (let tensor = 0; tensor < 100; tensor++) memory.allocate(tensor, huge);
+  t.is(memory.peakBytes, 100 * huge);
+  for (let tensor = 0; tensor < 100; tensor += 2) memory.free(tensor);
+  memory.allocate(0, huge);
+  t.is(memory.peakBytes, 100 * huge);
+});
+
 test('small tensors and scratch count while they exist', (t) => {
   const memory = new ResidentMemory();
   memory.allocate(0, 1000);

@@ -91,8 +91,9 @@ for (const [what, url, message] of [
   [
     'a redirect to http',
     `https://files.test/plain/${WHEEL_NAME}`,
-    /^http:\/\/elsewhere\.test.* is not an https address/,
+    / to http:\/\/elsewhere\.test.* is not an https address/,
   ],
+  ['a link that is no address', 'https://[', /^https:\/\/\[ is not an https address/],
   ['a link to http', `http://files.test/${WHEEL_NAME}`, /^http:\/\/files\.test.* is not an https address/],
 ] as const) {
   serial(`${what} is refused`, async (t) => {

@@ -23,7 +23,7 @@ export interface FileServer {
 
 /**
  * An HTTP server of one file, on this machine only, that honours Range with If-Range. Paths: /missing/… is 404, /broken/… 503,
- * /moved/NAME redirects to /NAME, /plain/… to an http address, /loop/… to itself.
+ * /moved/NAME redirects to /NAME, /plain/… to an http address, /wrong/… to no address, /loop/… to itself.
  */
 export async function fileServer(t: ExecutionContext, content: Uint8Array): Promise<FileServer> {
   const state: FileServer = { fetcher, seen: [], content, etag: '"first"', cuts: [] };
@@ -74,6 +74,7 @@ function answer(state: FileServer, { url = '/', headers }: IncomingMessage, resp
   if (kind === 'broken') return void response.writeHead(503).end();
   if (kind === 'moved') return void response.writeHead(302, { location: `/${name}` }).end();
   if (kind === 'plain') return void response.writeHead(302, { location: `http://elsewhere.test/${name}` }).end();
+  if (kind === 'wrong') return void response.writeHead(302, { location: 'https://[' }).end();
   if (kind === 'loop') return void response.writeHead(302, { location: url }).end();
 
   const { content, etag } = state;

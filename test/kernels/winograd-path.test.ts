@@ -27,3 +27,18 @@ test('a convolution of other numbers of channels than multiples of 16 is direct'
   t.is(cheapestPath([256, 512], [3, 64], 1), 'direct');
   t.is(cheapestPath([64, 128], [512, 19], 1), 'direct');
 });
+
+test('where the processor convolves 16 bits faster, fewer operations must make up for it', (t) => {
+  const stages = [
+    [[64, 128], [512, 512], 4],
+    [[64, 128], [2048, 512], 1],
+    [[128, 256], [32, 64], 1],
+  ] as const;
+  for (const [size, channels, dilation] of stages) {
+    t.is(cheapestPath(size, channels, dilation, { halfSpeed: 2 }), 'F(4×4)');
+    // With AMX no tile in float32 is fast enough.
+    t.is(cheapestPath(size, channels, dilation, { halfSpeed: 8 }), 'direct');
+  }
+  // F(2×2) needs 0.44 of the operations.
+  t.is(cheapestPath([24, 24], [512, 512], 12, { halfSpeed: 2 }), 'direct');
+});

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
 import test, { type ExecutionContext } from 'ava';
-import type { ConvolutionGeometry } from '../../src/kernels/kernels.js';
+import { type ConvolutionGeometry, thenDispose } from '../../src/kernels/kernels.js';
 import { tensorflowKernels } from '../../src/kernels/tensorflow/index.js';
 import { Operations } from '../../src/kernels/tensorflow/operations.js';
 import { hasEngine, startTestEngine } from '../helpers/engines.js';
@@ -14,6 +14,7 @@ import { execute, image, vector } from './suites/subject.js';
 
 const engine = hasEngine('tensorflow') ? await startTestEngine('tensorflow') : null;
 const whereFast = engine?.convolution === 'fast' ? test : test.skip;
+const whereHalf = engine?.convolution === 'fast' && engine.halfPrecision === 'bf16' ? test : test.skip;
 
 /** Of the largest, and of the root mean square: at most four times what was measured. */
 const LIMITS = { 'F(2×2)': { largest: 1.8e-6, rms: 9e-7 }, 'F(4×4)': { largest: 6e-6, rms: 2.4e-6 } } as const;
@@ -124,6 +125,55 @@ for (const path of ['F(2×2)', 'F(4×4)'] as const) {
     });
   }
 
+  // A narrow layer, and a wide one with several blocks of input channels.
+  for (const layer of [LAYERS[4]!, LAYERS[10]!]) {
+    whereHalf(`${path} of 16-bit images ${name(layer)} is the convolution of their values, rounded once`, (t) => {
+      const kernels = tensorflowKernels(engine!, { convolutionPath: () => path });
+      const { shape, outputs, dilation } = layer;
+      const geometry = { stride: 1, dilation, padding: dilation };
+      const filterShape = [3, 3, shape[3], outputs] as const;
+      const yShape = reference.convolutionShape(shape, filterShape, geometry);
+      // The filter and the bias have values that 16 bits cannot hold.
+      const filter = normals(2, reference.size(filterShape), 0, 0.1);
+      const bias = normals(3, outputs);
+      const drawn = { x: normals(1, reference.size(shape), 0.5), residual: normals(4, reference.size(yShape)) };
+      const inputs = {
+        x: image(drawn.x, shape),
+        residual: image(drawn.residual, yShape),
+        filter: image(filter, filterShape),
+        bias: vector(bias),
+      };
+      const results = execute(t, { name: path, tf: engine!.tf, kernels }, inputs, (tensors) => {
+        const [x, residual] = [kernels.cast(tensors.x, 'bf16'), kernels.cast(tensors.residual, 'bf16')];
+        const stored = {
+          x,
+          residual,
+          y: kernels.convolution(x, tensors.filter, geometry),
+          biased: kernels.convolutionBias(x, tensors.filter, tensors.bias, geometry, true),
+          added: kernels.convolutionBias(x, tensors.filter, tensors.bias, geometry, true, residual),
+          dx: kernels.convolutionInputGradient(residual, tensors.filter, shape, geometry),
+        };
+        return Object.fromEntries(
+          Object.entries(stored).map(([key, half]) => [key, thenDispose(kernels.cast(half, 'fp32'), half)]),
+        ) as typeof stored;
+      });
+      const sums = reference.convolution(results.x, shape, filter, filterShape, geometry);
+      const withBias = sums.map((sum, i) => sum + bias[i % outputs]!);
+      const relu = (value: number) => Math.max(value, 0);
+      const expected = {
+        y: sums,
+        biased: withBias.map(relu),
+        added: withBias.map((sum, i) => sum + results.residual[i]!).map(relu),
+        dx: inputGradient(results.residual, yShape, filter, filterShape, geometry),
+      };
+      // bfloat16 has 8 significant bits.
+      const tolerance = { relative: 2 ** -8, ofLargest: LIMITS[path].largest };
+      for (const [key, values] of Object.entries(expected)) {
+        assertClose(t, results[key as keyof typeof expected], values, tolerance, key);
+      }
+    });
+  }
+
   whereFast(`${path}: the input gradient is what finite differences are`, (t) => {
     const kernels = tensorflowKernels(engine!, { convolutionPath: () => path });
     const geometry = { stride: 1, dilation: 2, padding: 1 };
@@ -175,9 +225,9 @@ whereFast('an image has the same bits by itself, with others, and in strips of a
             ...Object.entries({ tile, dilation: 2, padding: 2, strip }),
             ...Object.entries({ biased: false, add: false, relu: false, joined: false }),
           ].map(([key, value]) => operations.attribute(key, value));
-          return operations
-            .run<Tensor4D>('FcnWinogradConvolution', attributes, [images, filter, images, images, images])
-            .dataSync();
+          const all = [operations.typeOf(images), ...attributes];
+          const inputs = [images, filter, filter, images, images];
+          return operations.run<Tensor4D>('FcnWinogradConvolution', all, inputs).dataSync();
         };
         const whole = bits(x, 0);
         for (const strip of [1, 5, 29]) t.deepEqual(bits(x, strip), whole, `strips of ${strip}`);
@@ -207,9 +257,13 @@ whereFast('two images beside each other have the bits of one image with the chan
         const filter = tf.tensor4d(normals(14, 9 * channels * outputs), [3, 3, channels, outputs]);
         const bias = tf.tensor1d(normals(15, outputs));
         const geometry = { stride: 1, dilation: 2, padding: 2 };
-        const joined = kernels.joinedConvolutionBias(a, b, filter, bias, geometry, true);
-        const whole = kernels.convolutionBias(x, filter, bias, geometry, true);
-        t.deepEqual(joined.dataSync(), whole.dataSync(), `${path}, ${first} and ${second} channels`);
+        for (const precision of ['fp32', 'bf16'] as const) {
+          const stored = (image: Tensor4D) => kernels.cast(image, precision);
+          const joined = kernels.joinedConvolutionBias(stored(a), stored(b), filter, bias, geometry, true);
+          const whole = kernels.convolutionBias(stored(x), filter, bias, geometry, true);
+          const [actual, expected] = [joined, whole].map((y) => kernels.cast(y, 'fp32').dataSync());
+          t.deepEqual(actual, expected, `${path}, ${precision}, ${first} and ${second} channels`);
+        }
       });
     }
   }

@@ -120,6 +120,11 @@ const BROKEN: readonly [name: string, change: (text: string) => string, message:
     /mine\.yaml:9: rows\[0\]\.log: expected a web address, .*, got "file:\/\/\/tmp\/log\.json"/,
   ],
   ['a row that is a path', (s) => s.replace('id: mine', 'id: ../mine'), /mine\.yaml:10: rows\[0\]\.id: /],
+  [
+    'a row whose id is too long',
+    (s) => s.replace('id: mine', `id: ${'m'.repeat(128)}`),
+    /mine\.yaml:10: rows\[0\]\.id: expected at most 127/,
+  ],
 ];
 
 for (const [name, change, message] of BROKEN) {

@@ -57,6 +57,11 @@ const MISTAKES: readonly [override: string, message: RegExp, next: RegExp][] = [
   ['width=abc', /^--set model\.width: expected a number, got "abc"\.$/, /64/],
   ['width=10.5', /^--set model\.width: expected a whole number, got 10\.5\.$/, /64/],
   ['width=', /^--set model\.width: expected a number, got null\.$/, /64/],
+  [
+    'decodeHead.convolutions=100000',
+    /^--set model\.decodeHead\.convolutions: expected a number of at most 100, got 100000\.$/,
+    /2/,
+  ],
   ['model.decodeHead=3', /a section, not a value/, /model\.decodeHead\.dilation/],
   ['iterations', /expected path=value/, /width=16/],
   ['depth=34', /expected one of 18\|50\|101, got 34/, /18/],

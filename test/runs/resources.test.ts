@@ -56,6 +56,30 @@ test('a run whose training step does not fit is refused with numbers, and with t
   t.regex((none as UserError).next!, /^Free some memory/);
 });
 
+test('what is far too large is refused at once, with a batch or a crop that fits', async (t) => {
+  const engine = await startEngine({ engine: 'wasm' });
+  const small = resolve({ row: ROW, overrides: ['width=4', 'batch=2', 'data.cropHw=[64,64]'] });
+  const run = { ...options, stages: ['train'] as const };
+  const limited = { ...plenty, main: main(GB) };
+  const { data, training } = small;
+  const cropHw = [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER] as const;
+  const cropped = { ...small, data: { ...data, cropHw } };
+  const large = await t.throwsAsync(assertFits({ ...run, experiment: cropped }, engine, limited), {
+    instanceOf: UserError,
+  });
+  t.notRegex(large!.message, /NaN|Infinity|e\+/);
+  const [, height, width] = /data\.cropHw=\[(\d+),(\d+)\]/.exec((large as UserError).next!)!;
+  const fitting = { ...small, data: { ...data, cropHw: [Number(height), Number(width)] as const } };
+  await t.notThrowsAsync(assertFits({ ...run, experiment: fitting }, engine, limited));
+  t.true(Number(height) * Number(width) > 2 ** 17, 'no smaller than it must be');
+  const experiment = { ...small, training: { ...training, batch: 1_000_000_000 } };
+  const error = await t.throwsAsync(assertFits({ ...run, experiment }, engine, limited), { instanceOf: UserError });
+  const batch = Number(/training\.batch=(\d+)/.exec((error as UserError).next!)![1]);
+  const ofBatch = (images: number) => ({ ...run, experiment: { ...small, training: { ...training, batch: images } } });
+  await t.notThrowsAsync(assertFits(ofBatch(batch), engine, limited));
+  await t.throwsAsync(assertFits(ofBatch(Math.ceil(batch * 1.1)), engine, limited), { instanceOf: UserError });
+});
+
 test('the parts of the memory are named, and the limit of a container', async (t) => {
   const engine = await startEngine({ engine: 'wasm' });
   const limited = { ...plenty, main: main(1000, '/sys/fs/cgroup/memory.max') };

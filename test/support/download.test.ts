@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type DownloadProgress, discardPart, download } from '../../src/support/download.js';
@@ -130,7 +130,19 @@ const refusals: [string, string, RegExp, RegExp][] = [
   ],
   ['a server in trouble', 'https://weights.test/broken/file', /weights\.test answered 503/, /later/],
   ['an http address', 'http://weights.test/file', /not an https address/, /https/],
-  ['a redirect to http', 'https://weights.test/plain/file', /http:\/\/elsewhere\.test\/file is not an https/, /https/],
+  ['an address that is none', 'https://[', /^https:\/\/\[ is not an https address/, /https/],
+  [
+    'a redirect to http',
+    'https://weights.test/plain/file',
+    /^weights\.test redirects https:\/\/weights\.test\/plain\/file to http:\/\/elsewhere\.test\/file, which is not an https/,
+    /look elsewhere/,
+  ],
+  [
+    'a redirect to no address',
+    'https://weights.test/wrong/file',
+    /^weights\.test redirects https:\/\/weights\.test\/wrong\/file to https:\/\/\[, which is not an https/,
+    /look elsewhere/,
+  ],
   ['an endless redirect', 'https://weights.test/loop/file', /redirected more than 5 times/, /link/],
 ];
 for (const [name, url, message, next] of refusals) {
@@ -141,6 +153,15 @@ for (const [name, url, message, next] of refusals) {
     t.false(existsSync(part));
   });
 }
+
+test('a folder in the place of a part, or of what is kept beside it, is named', async (t) => {
+  for (const suffix of ['', '.json']) {
+    const { part, options } = await setUp(t);
+    mkdirSync(part + suffix);
+    const error = await t.throwsAsync(download(options), { instanceOf: UserError });
+    t.is(error!.message, `${part}${suffix} is a folder, a file was expected.`);
+  }
+});
 
 test('without a network one line says so', async (t) => {
   const { options } = await setUp(t);

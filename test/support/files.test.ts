@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { UserError } from '../../src/support/errors.js';
@@ -16,14 +16,32 @@ test('a folder is created with its parents, and may exist already', async (t) =>
 test('a file in the way of a folder is refused', async (t) => {
   const folder = await temporaryFolder(t);
   await writeFiles(folder, { taken: 'text' });
-  await t.throwsAsync(makeFolder(path.join(folder, 'taken')), { code: 'EEXIST' });
-  await t.throwsAsync(makeFolder(path.join(folder, 'taken', 'below')), { code: 'ENOTDIR' });
+  const expected = {
+    instanceOf: UserError,
+    message: /taken.*: a part of this path is a file, a folder was expected\.$/,
+  };
+  await t.throwsAsync(makeFolder(path.join(folder, 'taken')), expected);
+  await t.throwsAsync(makeFolder(path.join(folder, 'taken', 'below')), expected);
+});
+
+test('a name that is too long and links in a circle are refused', async (t) => {
+  const folder = await temporaryFolder(t);
+  await t.throwsAsync(makeFolder(path.join(folder, 'a'.repeat(300))), {
+    instanceOf: UserError,
+    message: /of this length/,
+  });
+  await symlink('circle', path.join(folder, 'circle'));
+  const below = path.join(folder, 'circle', 'below');
+  await t.throwsAsync(writeFileAtomic(below, ''), { instanceOf: UserError, message: /lead in a circle/ });
 });
 
 const withProc = existsSync('/proc/self') ? test : test.skip;
 
 withProc('a folder that takes no entries is refused, not tried for ever', async (t) => {
-  await t.throwsAsync(makeFolder('/proc/fcn-test/below'), { code: 'ENOENT' });
+  await t.throwsAsync(makeFolder('/proc/fcn-test/below'), {
+    instanceOf: UserError,
+    message: '/proc/fcn-test/below cannot be created.',
+  });
 });
 
 test('a file is written completely, with its folder, and no other file is left', async (t) => {

@@ -28,6 +28,9 @@ test('times', (t) => {
 test('memory, counts and percentages', (t) => {
   t.is(formatBytes(13_000_000), '12.4 MB');
   t.is(formatBytes(1.38 * 2 ** 30), '1.38 GB');
+  t.is(formatBytes(9999 * 2 ** 30), '9999.00 GB');
+  t.is(formatBytes(1e6 * 2 ** 30), '976.56 TB');
+  t.is(formatBytes(1e25 * 2 ** 30), '>9999 EB');
   t.is(formatCount(12), '12');
   t.is(formatCount(49_497_734), '49.5 M');
   t.is(formatCount(270e9), '270 G');

@@ -19,7 +19,8 @@ test.serial('a published backbone is found in the cache by its name, a file by i
   };
   const resnet18 = 'open-mmlab://resnet18_v1c';
   const link = 'https://download.openmmlab.com/pretrain/third_party/resnet18_v1c-b5776b93.pth';
-  t.deepEqual(await backboneState(resnet18), { state: 'fetchable', bytes: null, url: link });
+  const fetchable = { state: 'fetchable', bytes: null, url: link };
+  t.deepEqual(await backboneState(resnet18), fetchable);
   t.regex((await missing(resnet18, true)).message, /resnet18_v1c-b5776b93\.pth.* is not in the cache/);
   const unknown = await missing('other://resnet34');
   t.true(unknown.message.includes(path.join(cache, 'pretrained', 'resnet34.pth')));
@@ -27,18 +28,22 @@ test.serial('a published backbone is found in the cache by its name, a file by i
   t.regex((await missing(path.join(cache, 'none.pth'))).message, /none\.pth is not there/);
   t.regex((await missing('https://weights.test/file.pth')).message, /is no link to a file that could be checked/);
 
+  // The SHA-256 of no bytes.
+  const empty = 'mine-e3b0c442.pth';
   await writeFiles(cache, {
-    'weights/resnet18_v1c-b5776b93.pth': '',
-    'pretrained/resnet50-0676ba61.pth': '',
+    'weights/resnet18_v1c-b5776b93.pth': 'damaged',
+    [`pretrained/${empty}`]: '',
     'own.pth': '',
   });
-  const present = (isOwn: boolean, ...names: string[]) => ({
-    state: 'present',
-    file: path.join(cache, ...names),
-    isOwn,
-  });
-  t.deepEqual(await backboneState(resnet18), present(false, 'weights', 'resnet18_v1c-b5776b93.pth'));
-  t.deepEqual(await backboneState('torchvision://resnet50'), present(true, 'pretrained', 'resnet50-0676ba61.pth'));
+  const present = (isOwn: boolean, ...names: string[]) =>
+    ({ state: 'present', file: path.join(cache, ...names), isOwn }) as const;
+  t.deepEqual(await backboneState(resnet18), fetchable, 'a damaged file is fetched again');
+  const damaged = await missing(resnet18, true);
+  t.regex(
+    damaged.message,
+    /^resnet18_v1c-b5776b93\.pth, .* is damaged in the cache \(.* has SHA-256 [0-9a-f]{64}, which should begin with b5776b93\), and --offline/,
+  );
+  t.deepEqual(await backboneState(`https://weights.test/${empty}`), present(false, 'pretrained', empty));
   t.deepEqual(await backboneState(path.join(cache, 'own.pth')), present(true, 'own.pth'));
   // The user's choice before the published file.
   await writeFiles(cache, { 'pretrained/resnet18_v1c.safetensors': '' });

@@ -23,7 +23,7 @@ export interface StoredLabels extends StoredPixels {
 }
 
 /** Decodes a label map. Null if it is damaged or holds a value that is not allowed. */
-export function decodeLabels(workspace: Workspace, stored: StoredLabels): PlacedLabels | null {
+export function decodePlacedLabels(workspace: Workspace, stored: StoredLabels): PlacedLabels | null {
   const { height, width, ids } = stored;
   const pixels = decodePixels(workspace, stored);
   if (pixels === null) return null;

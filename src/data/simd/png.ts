@@ -1,7 +1,7 @@
 import * as zlib from 'node:zlib';
 import { crc32 } from '../../support/files.js';
 import { type Box, type Size, wholeBox } from '../image.js';
-import { COLOUR_TYPE, isPng, MAX_EXPANSION, PngError, parseHeader, readChunks } from '../png-read.js';
+import { COLOUR_TYPE, isPng, MAX_EXPANSION, PngError, parsePngHeader, readChunks } from '../png-read.js';
 import type { Workspace } from './workspace.js';
 
 /**
@@ -25,7 +25,7 @@ const MOST_PIXELS = 2 ** 26;
 const checksum: (bytes: Uint8Array) => number = (zlib as Partial<typeof zlib>).crc32 ?? crc32;
 
 interface Contents {
-  readonly header: ReturnType<typeof parseHeader>;
+  readonly header: ReturnType<typeof parsePngHeader>;
   readonly compressed: readonly Uint8Array[];
   /** Types of the other chunks. */
   readonly others: ReadonlySet<string>;
@@ -43,7 +43,7 @@ function readContents(bytes: Buffer, checkSums: boolean): Contents | null {
       if (checkSums && checksum(bytes.subarray(at + 4, end)) !== bytes.readUInt32BE(end)) return null;
       if (type === 'IHDR') {
         if (header) return null;
-        header = parseHeader(data);
+        header = parsePngHeader(data);
       } else if (!header) return null;
       else if (type === 'IDAT') compressed.push(data);
       else others.add(type);

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { datasetJsonSchema } from '../../data/description.js';
 import { experimentJsonSchema, namePart } from '../../recipe/experiment.js';
 import { UserError } from '../../support/errors.js';
-import { isFolder } from '../../support/files.js';
+import { assertWritable, isFolder } from '../../support/files.js';
 import { formatNumber, listNames, shellWords } from '../../support/format.js';
 import { wrap } from '../../terminal/layout.js';
 import { type ProposedClasses, proposeClasses } from './classes.js';
@@ -69,6 +69,9 @@ function refuse(mistakes: readonly string[]): void {
   );
 }
 
+/** Id of the experiment's row. */
+const rowOf = (name: string) => `${name}_r18-d8`;
+
 /** What is wrong with the folders and names that were given. */
 async function optionMistakes(options: InitOptions): Promise<string[]> {
   const { directory, images, labels, name, classes, fraction, typedFraction = String(fraction) } = options;
@@ -80,9 +83,14 @@ async function optionMistakes(options: InitOptions): Promise<string[]> {
   ] as const) {
     if (!(await isFolder(folder))) mistakes.push(`${flag} ${folder}: there is no such folder.`);
   }
-  if (!namePart.safeParse(name ?? path.basename(path.resolve(directory))).success) {
+  const unwritable = await assertWritable(directory).catch((error: unknown) => error);
+  if (unwritable instanceof UserError) mistakes.push(unwritable.message);
+  else if (unwritable !== undefined) throw unwritable;
+  if (!namePart.safeParse(rowOf(name ?? path.basename(path.resolve(directory)))).success) {
     const whose = name === undefined ? `the name of ${directory}` : `--name ${name}`;
-    mistakes.push(`${whose}: a data set's name has only letters, digits, ".", "_" and "-". Give one with --name.`);
+    mistakes.push(
+      `${whose}: a data set's name has only letters, digits, ".", "_" and "-", and at most 120 of them. Give one with --name.`,
+    );
   }
   if (name === 'experiment')
     mistakes.push(`--name ${name}: experiment.yaml is the name of the other file. Give another.`);
@@ -212,7 +220,7 @@ export async function initialise(options: InitOptions): Promise<Initialised> {
     splitReading: splits.reading,
     survey,
   };
-  const row = `${name}_r18-d8`;
+  const row = rowOf(name);
   const files = newFiles(options, description, row, listFiles);
   await writeFiles(files, options.force);
   return {

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { isListable } from '../../data/split.js';
 import { UserError } from '../../support/errors.js';
-import { isThere, makeFolder, writeFileAtomic } from '../../support/files.js';
+import { isThere, writeFileAtomic } from '../../support/files.js';
 import { listNames } from '../../support/format.js';
 import type { ProposedSplits } from './splits.js';
 import type { DescribedSource } from './texts.js';
@@ -75,8 +75,5 @@ export async function writeFiles(files: readonly NewFile[], force: boolean): Pro
       'Give another folder, or --force to replace them.',
     );
   }
-  for (const { file, text } of files) {
-    await makeFolder(path.dirname(file));
-    await writeFileAtomic(file, text);
-  }
+  for (const { file, text } of files) await writeFileAtomic(file, text);
 }

@@ -16,13 +16,16 @@ const HEAP_REGION = 32 * 2 ** 20;
 /** Resident memory is counted in blocks of this many bytes. */
 const BLOCK = 2 ** 16;
 
+/** Blocks [from, to). */
+type BlockSpan = readonly [from: number, to: number];
+
 /** Memory that the allocator got from the system. It never gives it back. */
 interface Region {
   readonly bytes: number;
   /** Regions in the order of their addresses have ascending places. */
   readonly place: number;
-  /** 1 for each block that was ever used: the system adds a page to the process when it is first written. */
-  readonly used: Uint8Array;
+  /** Blocks that were ever used, as spans apart from each other: the system adds a page to the process when it is first written. */
+  used: readonly BlockSpan[];
 }
 
 /** A part of a region: a tensor, or free. */
@@ -109,17 +112,20 @@ export class BestFitAllocator {
     if (isLargeEnough) this.nextRegion *= 2;
     const index = this.regions.length;
     const place = bytes < HEAP_REGION ? index : Number.MAX_SAFE_INTEGER - index;
-    const region = { bytes, place, used: new Uint8Array(Math.ceil(bytes / BLOCK)) };
+    const region = { bytes, place, used: [] };
     this.regions.push(region);
     this.insert({ region, start: 0, size: bytes, isFree: true, previous: null, next: null });
   }
 
-  private use({ used }: Region, start: number, end: number): void {
-    for (let block = Math.floor(start / BLOCK); block * BLOCK < end; block++) {
-      if (used[block] === 1) continue;
-      used[block] = 1;
-      this.usedBlocks++;
-    }
+  private use(region: Region, start: number, end: number): void {
+    const [from, to] = [Math.floor(start / BLOCK), Math.ceil(end / BLOCK)];
+    const touched = region.used.filter((span) => span[0] <= to && from <= span[1]);
+    const joined: BlockSpan = [
+      Math.min(from, ...touched.map((span) => span[0])),
+      Math.max(to, ...touched.map((span) => span[1])),
+    ];
+    this.usedBlocks += length(joined) - touched.reduce((sum, span) => sum + length(span), 0);
+    region.used = [...region.used.filter((span) => !touched.includes(span)), joined];
   }
 
   private insert(chunk: Chunk): void {
@@ -132,6 +138,10 @@ export class BestFitAllocator {
     const bin = this.bins[binOf(chunk.size)]!;
     bin.splice(bin.indexOf(chunk), 1);
   }
+}
+
+function length([from, to]: BlockSpan): number {
+  return to - from;
 }
 
 function binOf(size: number): number {

@@ -3,7 +3,7 @@ import util from 'node:util';
 import type * as tfjs from '@tensorflow/tfjs-core';
 import { UserError } from '../../support/errors.js';
 import type { ConvolutionMode, Engine } from '../engine.js';
-import { convolvesBfloat16 } from '../hardware.js';
+import { bfloat16Speed } from '../hardware.js';
 import { saysOutOfMemory } from '../memory.js';
 import { npmPackageVersion, packageRequire } from '../tool.js';
 import { shapesCore, withTwinBackend } from '../twin.js';
@@ -57,7 +57,8 @@ export async function startTensorflow(
   if (!(await tf.setBackend('tensorflow'))) throw new Error('TensorFlow.js did not take the TensorFlow backend.');
 
   const device = binding.isUsingGpuDevice() ? 'gpu' : 'cpu';
-  const cpuPrecision = convolvesBfloat16() ? 'bf16' : null;
+  const halfSpeed = bfloat16Speed();
+  const cpuPrecision = halfSpeed === null ? null : 'bf16';
   const engine: Engine = {
     name: 'tensorflow',
     tf,
@@ -76,11 +77,21 @@ export async function startTensorflow(
       return withTwinBackend(
         tf,
         () => twin,
-        () => work({ ...engine, tf: shapesCore(tf), native: twin, addressedBytes: () => null, residentBytes }),
+        () =>
+          work({
+            ...engine,
+            isTwin: true,
+            tf: shapesCore(tf),
+            native: twin,
+            addressedBytes: () => null,
+            residentBytes,
+          }),
       );
     },
+    isTwin: false,
     deterministic: device === 'cpu' || deterministicOnGpus,
     halfPrecision: device === 'gpu' ? 'fp16' : cpuPrecision,
+    halfSpeed: device === 'cpu' ? halfSpeed : null,
     versions: {
       TensorFlow: binding.TF_Version,
       'TensorFlow.js': tf.version_core,

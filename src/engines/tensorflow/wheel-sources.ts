@@ -128,7 +128,8 @@ export async function listIndexFiles(project: string, options: ListOptions): Pro
   await discardPart(part);
   return parsePage(text, url, alternative).map(({ filename, url: link, hashes, yanked }) => ({
     name: filename,
-    url: new URL(link, url).href,
+    // What is no address is refused if that file is wanted.
+    url: URL.canParse(link, url) ? new URL(link, url).href : link,
     sha256: hashes['sha256']?.toLowerCase() ?? null,
     isYanked: yanked !== undefined && yanked !== false,
   }));

@@ -131,11 +131,13 @@ export async function startWasm(): Promise<Engine> {
       const addressedBytes = () => heapNeeded(heap.peakBytes);
       const residentBytes = () => heapResident(heap.peakBytes);
       return withTwinBackend(tf, makeBackend, () =>
-        work({ ...engine, tf: shapesCore(tf), addressedBytes, residentBytes }),
+        work({ ...engine, isTwin: true, tf: shapesCore(tf), addressedBytes, residentBytes }),
       );
     },
+    isTwin: false,
     deterministic: true,
     halfPrecision: null,
+    halfSpeed: null,
     versions: { 'TensorFlow.js': tf.version_core, 'tfjs-backend-wasm': npmPackageVersion(WASM_PACKAGE) },
   };
   return engine;

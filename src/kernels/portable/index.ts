@@ -10,14 +10,15 @@ import { portableMaxPoolKernels, type TensorFlow } from './window.js';
  * runs and computes on whole tensors quickly; it gathers, reverses and slices with strides one element at a time.
  *
  * @param tf TensorFlow.js's core, set to the backend that runs them.
+ * @param isTwin As `Engine.isTwin`: no values are computed.
  */
-export function portableKernels(tf: TensorFlow): Kernels {
+export function portableKernels(tf: TensorFlow, isTwin = false): Kernels {
   return {
     ...portableConvolutionKernels(tf),
     ...portableBatchNormKernels(tf),
     ...portablePointwiseKernels(tf),
     ...portableMaxPoolKernels(tf),
-    ...portableResizeKernels(tf),
+    ...portableResizeKernels(tf, isTwin),
     ...portableCrossEntropyKernels(tf),
   };
 }

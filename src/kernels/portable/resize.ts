@@ -2,13 +2,17 @@ import type { Tensor2D, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
 import type { ResizeKernels } from '../kernels.js';
 import type { TensorFlow } from './window.js';
 
-/** Bilinear resize and its gradient, in both alignment modes. */
-export function portableResizeKernels(tf: TensorFlow): ResizeKernels {
+/** In place of values that nobody reads. */
+const NO_VALUES = new Float32Array();
+
+/** Bilinear resize and its gradient, in both alignment modes. @param isTwin As `Engine.isTwin`. */
+export function portableResizeKernels(tf: TensorFlow, isTwin: boolean): ResizeKernels {
   /** Along the first axis: [from, …] → [to, …]. */
   function shrink(gradient: Tensor3D, to: number, alignCorners: boolean): Tensor3D {
     const [from, columns, channels] = gradient.shape;
     return tf.tidy(() => {
-      const matrix = tf.tensor2d(transposedInterpolation(to, from, alignCorners), [to, from]);
+      const values = isTwin ? NO_VALUES : transposedInterpolation(to, from, alignCorners);
+      const matrix = tf.tensor2d(values, [to, from]);
       const flat: Tensor2D = tf.reshape(gradient, [from, columns * channels]);
       return tf.reshape(tf.matMul(matrix, flat), [to, columns, channels]);
     });

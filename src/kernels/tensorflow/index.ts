@@ -83,7 +83,7 @@ interface TensorflowKernelsOptions {
   readonly afterOperation?: (() => void) | undefined;
   /** TensorFlow's own operations alone: those that run on GPUs, tested on any device. */
   readonly stock?: boolean;
-  /** The path of a convolution 3×3 of stride 1 in float32, and of a filter gradient; default: `cheapestPath` if the engine's convolutions are fast, else direct. */
+  /** The path of a convolution 3×3 of stride 1; default: `cheapestPath` if the engine's convolutions are fast, else direct. */
   readonly convolutionPath?: typeof cheapestPath;
   /** No operation that TensorFlow refuses on GPUs in deterministic mode. */
   readonly deterministic?: boolean;

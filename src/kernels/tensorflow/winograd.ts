@@ -31,38 +31,40 @@ const CHANNELS = 16;
 /** Less than this share of the direct convolution's operations is expected to be faster. */
 const WORTHWHILE = 0.9;
 
-/** How many times as fast as in float32 direct filter gradients of 16-bit images are. Measured: 1.5 to 2.4. */
-const HALF_RATE = 2;
+/** Transforming tiles of 16-bit images takes this share, because they are half as large. Measured. */
+const HALF_TRANSFORM = 0.7;
 
-/** What the work of a filter gradient is, beside the convolution's shape. */
-interface FilterGradientWork {
-  /** All images count: the gradient is a sum over them. */
-  readonly images: number;
-  /** How many times as fast as in float32 the direct path is. */
-  readonly directRate: number;
+/** What the choice of a path depends on besides sizes. */
+interface PathOptions {
+  /** 1 for all but the filter gradient: so an image's result does not depend on what else is in the batch. */
+  readonly images?: number;
+  /** Of images of 16 bits, whose tiles are float32: how many times as fast as float32 it is direct. Default: null, images in float32. */
+  readonly halfSpeed?: number | null;
 }
 
 /**
- * The path with the fewest operations for a convolution 3×3, stride 1, in float32, or for a gradient of it.
+ * The path with the fewest operations for a convolution 3×3, stride 1, or for a gradient of it.
  * @param output Height and width of the result.
  * @param channels Of the input and of the result.
- * @param work For the filter gradient. Otherwise one image counts, so that its result does not depend on what else is in the batch.
+ * @param options Default: one image in float32.
  */
 export function cheapestPath(
   output: readonly [height: number, width: number],
   channels: readonly [inputs: number, outputs: number],
   dilation: number,
-  { images, directRate }: FilterGradientWork = { images: 1, directRate: 1 },
+  { images = 1, halfSpeed = null }: PathOptions = {},
 ): ConvolutionPath {
   const [height, width] = output;
   const [inputs, outputs] = channels;
   if (inputs % CHANNELS !== 0 || outputs % CHANNELS !== 0 || height < 1 || width < 1) return 'direct';
   const pairs = inputs * outputs;
   let path: ConvolutionPath = 'direct';
-  let least = (WORTHWHILE * 9 * images * height * width * pairs) / directRate;
+  let least = (WORTHWHILE * 9 * images * height * width * pairs) / (halfSpeed ?? 1);
+  const transforms = halfSpeed === null ? 1 : HALF_TRANSFORM;
   for (const costs of WINOGRAD) {
     const tiles = images * tilesAlong(height, dilation, costs.outputs) * tilesAlong(width, dilation, costs.outputs);
-    const cost = costs.products * (tiles + FILTER_TILES) * pairs + costs.transform * tiles * (inputs + outputs);
+    const transform = transforms * costs.transform * tiles * (inputs + outputs);
+    const cost = costs.products * (tiles + FILTER_TILES) * pairs + transform;
     if (cost < least) [path, least] = [costs.path, cost];
   }
   return path;
@@ -81,8 +83,8 @@ export class WinogradConvolutions {
     const [, height, width] = x.shape;
     const { dilation, padding } = geometry;
     const growth = 2 * (padding - dilation);
-    if (this.operations.isHalf(x)) return null;
-    return this.tile(filter, geometry, [height + growth, width + growth], [filter[2], filter[3]]);
+    const options = { halfSpeed: this.halfSpeed(x) };
+    return this.tile(filter, geometry, [height + growth, width + growth], [filter[2], filter[3]], options);
   }
 
   /** The same for a convolution of x's channels and those of another image after them. */
@@ -97,15 +99,15 @@ export class WinogradConvolutions {
     [, height, width]: Shape4D,
     geometry: ConvolutionGeometry,
   ): 2 | 4 | null {
-    if (this.operations.isHalf(gradient)) return null;
-    return this.tile(filter, geometry, [height, width], [filter[3], filter[2]]);
+    const options = { halfSpeed: this.halfSpeed(gradient) };
+    return this.tile(filter, geometry, [height, width], [filter[3], filter[2]], options);
   }
 
-  /** The same for the filter gradient. Images of 16 bits are multiplied in float32. */
+  /** The same for the filter gradient. */
   tileOfFilterGradient(gradient: Tensor4D, filter: Shape4D, geometry: ConvolutionGeometry): 2 | 4 | null {
     const [images, height, width] = gradient.shape;
-    const work = { images, directRate: this.operations.isHalf(gradient) ? HALF_RATE : 1 };
-    return this.tile(filter, geometry, [height, width], [filter[2], filter[3]], work);
+    const options = { images, halfSpeed: this.halfSpeed(gradient) };
+    return this.tile(filter, geometry, [height, width], [filter[2], filter[3]], options);
   }
 
   /**
@@ -123,6 +125,7 @@ export class WinogradConvolutions {
     const { operations } = this;
     const { bias, residual, relu = false } = epilogue;
     const attributes = [
+      operations.typeOf(x),
       ...this.attributes(tile, geometry),
       operations.attribute('biased', bias !== undefined),
       operations.attribute('add', residual !== undefined),
@@ -130,11 +133,13 @@ export class WinogradConvolutions {
       operations.attribute('joined', beside !== undefined),
     ];
     // The operation ignores an input that an attribute does not announce.
-    return operations.run('FcnWinogradConvolution', attributes, [x, filter, bias ?? x, residual ?? x, beside ?? x]);
+    const inputs = [x, filter, bias ?? filter, residual ?? x, beside ?? x];
+    return operations.run('FcnWinogradConvolution', attributes, inputs);
   }
 
   inputGradient(tile: 2 | 4, gradient: Tensor4D, filter: Tensor4D, geometry: ConvolutionGeometry): Tensor4D {
-    return this.operations.run('FcnWinogradInputGradient', this.attributes(tile, geometry), [gradient, filter]);
+    const attributes = [this.operations.typeOf(gradient), ...this.attributes(tile, geometry)];
+    return this.operations.run('FcnWinogradInputGradient', attributes, [gradient, filter]);
   }
 
   filterGradient(tile: 2 | 4, gradient: Tensor4D, x: Tensor4D, geometry: ConvolutionGeometry): Tensor4D {
@@ -151,15 +156,20 @@ export class WinogradConvolutions {
     ];
   }
 
+  /** As in `PathOptions`. */
+  private halfSpeed(image: Tensor4D): number | null {
+    return this.operations.isHalf(image) ? (this.operations.engine.halfSpeed ?? 1) : null;
+  }
+
   private tile(
     [kernelHeight, kernelWidth]: Shape4D,
     { stride, dilation }: ConvolutionGeometry,
     output: readonly [number, number],
     channels: readonly [number, number],
-    work?: FilterGradientWork,
+    options: PathOptions,
   ): 2 | 4 | null {
     if (kernelHeight !== 3 || kernelWidth !== 3 || stride !== 1) return null;
-    const path = this.choose(output, channels, dilation, work);
+    const path = this.choose(output, channels, dilation, options);
     return path === 'direct' ? null : path === 'F(2×2)' ? 2 : 4;
   }
 }

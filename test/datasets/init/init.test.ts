@@ -362,6 +362,26 @@ for (const [name, files, options, message] of REFUSED) {
   });
 }
 
+test('a file in the way of the folder, and a name that is too long, are named before images are read', async (t) => {
+  const folder = await temporaryFolder(t);
+  await writeFiles(folder, { ...(await pairs(NAMES, () => labels([0, 1]))), taken: '' });
+  for (const directory of ['taken', 'taken/below']) {
+    const message = `${path.join(folder, directory)}: a part of this path is a file, a folder was expected.`;
+    await t.throwsAsync(init(folder, { directory: path.join(folder, directory) }), { instanceOf: UserError, message });
+  }
+  const long = { instanceOf: UserError, message: /^--name n+: a data set's name has .*at most 120 of them/ };
+  await t.throwsAsync(init(folder, { name: 'n'.repeat(121) }), long);
+  const { row } = await init(folder, { name: 'n'.repeat(120) });
+  t.is(row.length, 127);
+});
+
+test('a few images get a batch that fits them, in the smoke profile, too', async (t) => {
+  const folder = await temporaryFolder(t);
+  await writeFiles(folder, await pairs(['a', 'b', 'c'], () => labels([0, 1])));
+  const { row, images, experimentFile: file } = await init(folder);
+  for (const profile of ['full', 'smoke']) t.is(resolve({ row, file, profile }).training.batch, images['train']!);
+});
+
 test('files that are there are named, and replaced only by force', async (t) => {
   const folder = await temporaryFolder(t);
   await writeFiles(folder, { ...(await pairs(NAMES, () => labels([0, 1]))), 'mine/experiment.yaml': 'precious' });

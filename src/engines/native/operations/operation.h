@@ -12,8 +12,12 @@
 #include "tensorflow/c/tf_status.h"
 #include "tensorflow/c/tf_tensor.h"
 
-// One function compiled for several instruction sets, the best one chosen when the library is loaded.
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__)
+// One function compiled for several instruction sets, the best one chosen when the library is loaded. A level such as x86-64-v4 is
+// chosen by the processor's instructions, the name of a processor only on that very one: not on AMD's, nor on later ones.
+// Compilers that do not know levels get the names.
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+#define FCN_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#elif defined(__x86_64__) && defined(__linux__) && defined(__GNUC__)
 #define FCN_CLONES __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
 #else
 #define FCN_CLONES

@@ -1,4 +1,5 @@
-// Convolutions 3×3 of stride 1 and their input gradients by Winograd's minimal filtering, float32, NHWC.
+// Convolutions 3×3 of stride 1 and their input gradients by Winograd's minimal filtering, NHWC. Images are stored in float32 or
+// bfloat16; tiles, the filter and sums are float32, so that results are rounded once.
 //
 // The work goes over strips of tiles, and in each over blocks of input channels: transform the tiles (V), multiply by the
 // transformed filter (U) at each of the points, add to the products (R); after the last block transform the products to
@@ -43,13 +44,14 @@ constexpr int64_t kTilesOfBlock = 4;
 
 int64_t Parts(int64_t count, int64_t size) { return (count + size - 1) / size; }
 
-const Passes &PassesFor(int m) {
+template <typename T>
+const Passes<T> &PassesFor(int m) {
 #if FCN_WINOGRAD
   switch (InstructionSetHere()) {
     case InstructionSet::kAvx512:
-      return m == 2 ? avx512::kPasses2 : avx512::kPasses4;
+      return m == 2 ? avx512::kPasses<2, T> : avx512::kPasses<4, T>;
     case InstructionSet::kAvx2:
-      return m == 2 ? avx2::kPasses2 : avx2::kPasses4;
+      return m == 2 ? avx2::kPasses<2, T> : avx2::kPasses<4, T>;
     case InstructionSet::kNone:
       break;
   }
@@ -64,18 +66,20 @@ size_t PointStride(int64_t rows, int64_t row) {
 }
 
 // Images that have some of the input channels: one beside the other they are the input.
+template <typename T>
 struct Source {
-  const float *images;
+  const T *images;
   int64_t channels;
 };
 
+template <typename T>
 class Convolution {
  public:
   // `strip`: tiles of a strip; 0: as is best.
-  Convolution(const Geometry &geometry, int m, int64_t strip, const std::vector<Source> &sources, const float *filter,
-              bool turned, const Epilogue &epilogue, float *outputs)
+  Convolution(const Geometry &geometry, int m, int64_t strip, const std::vector<Source<T>> &sources, const float *filter,
+              bool turned, const Epilogue<T> &epilogue, T *outputs)
       : geometry_(geometry),
-        passes_(PassesFor(m)),
+        passes_(PassesFor<T>(m)),
         points_((m + 2) * (m + 2)),
         sources_(sources),
         filter_(filter),
@@ -123,7 +127,7 @@ class Convolution {
   void TransformInput(const Strip &strip, size_t stride, int64_t first_channel, int64_t begin, int64_t end) const {
     const int64_t end_channel = first_channel + Depth(first_channel);
     int64_t offset = 0;  // The source's first channel among all.
-    for (const Source &source : sources_) {
+    for (const Source<T> &source : sources_) {
       const int64_t first = std::max(first_channel, offset), depth = std::min(end_channel, offset + source.channels) - first;
       Geometry geometry = geometry_;
       geometry.inputs = source.channels;
@@ -152,7 +156,7 @@ class Convolution {
   void TakeZeros(WorkMemory &memory) {
     float *zeros = memory.Take(geometry_.inputs);
     std::memset(zeros, 0, geometry_.inputs * sizeof(float));
-    zeros_ = zeros;
+    zeros_ = reinterpret_cast<const T *>(zeros);
   }
 
   void RunNarrow() {
@@ -264,17 +268,17 @@ class Convolution {
   }
 
   const Geometry geometry_;
-  const Passes &passes_;
+  const Passes<T> &passes_;
   const int64_t points_;
-  const std::vector<Source> sources_;
+  const std::vector<Source<T>> sources_;
   const float *filter_;
   const bool turned_;
-  const Epilogue epilogue_;
-  float *outputs_;
+  const Epilogue<T> epilogue_;
+  T *outputs_;
   const std::vector<Tile> tiles_;
   const int64_t factor_;
   const int64_t given_strip_;
-  const float *zeros_ = nullptr;
+  const T *zeros_ = nullptr;
   // The columns that are computed now.
   int64_t first_column_ = 0, columns_ = 0, padded_ = 0, row_ = 0;
 };
@@ -299,29 +303,31 @@ void CheckFilter(const std::vector<int64_t> &filter) {
           "the numbers of channels must be multiples of 16");
 }
 
-class WinogradConvolution {
+class WinogradConvolution : public StoredKernel<WinogradConvolution> {
  public:
   explicit WinogradConvolution(Attributes &attributes)
-      : settings_(attributes),
+      : StoredKernel(attributes.Type("T")),
+        settings_(attributes),
         biased_(attributes.Bool("biased")),
         add_(attributes.Bool("add")),
         relu_(attributes.Bool("relu")),
         joined_(attributes.Bool("joined")) {}
 
-  void Compute(Call &call) const {
+  template <typename T>
+  void Run(Call &call) const {
     TF_Tensor *x = call.Input(0), *filter = call.Input(1), *bias = call.Input(2), *residual = call.Input(3);
     TF_Tensor *beside = call.Input(4);
     const std::vector<int64_t> shape = Shape(x), filter_shape = Shape(filter);
     CheckFilter(filter_shape);
     Require(shape.size() == 4, "the image must have four axes");
-    std::vector<Source> sources = {{Data<float>(x), shape[3]}};
+    std::vector<Source<T>> sources = {{Data<T>(x), shape[3]}};
     int64_t channels = shape[3];
     if (joined_) {
       const std::vector<int64_t> other = Shape(beside);
       const bool is_beside = other.size() == 4 && std::equal(shape.begin(), shape.begin() + 3, other.begin());
       Require(is_beside, "both images must have one size");
       Require(shape[3] % kFilterPiece == 0, "the first image's number of channels must be a multiple of 16");
-      sources.push_back({Data<float>(beside), other[3]});
+      sources.push_back({Data<T>(beside), other[3]});
       channels += other[3];
     }
     Require(channels == filter_shape[2], "the image must have the filter's input channels");
@@ -331,9 +337,9 @@ class WinogradConvolution {
     const std::vector<int64_t> result = {shape[0], geometry.output_height, geometry.output_width, filter_shape[3]};
     Require(!biased_ || TF_TensorElementCount(bias) == filter_shape[3], "the bias must have a value for each output channel");
     Require(!add_ || Shape(residual) == result, "the residual must have the result's shape");
-    const Epilogue epilogue = {biased_ ? Data<float>(bias) : nullptr, add_ ? Data<float>(residual) : nullptr, relu_};
-    float *y = Data<float>(call.Output(0, TF_FLOAT, result));
-    Convolution(geometry, settings_.tile, settings_.strip, sources, Data<float>(filter), false, epilogue, y).Run();
+    const Epilogue<T> epilogue = {biased_ ? Data<float>(bias) : nullptr, add_ ? Data<T>(residual) : nullptr, relu_};
+    T *y = Data<T>(call.Output(0, type_, result));
+    Convolution<T>(geometry, settings_.tile, settings_.strip, sources, Data<float>(filter), false, epilogue, y).Run();
   }
 
  private:
@@ -341,11 +347,12 @@ class WinogradConvolution {
   const bool biased_, add_, relu_, joined_;
 };
 
-class WinogradInputGradient {
+class WinogradInputGradient : public StoredKernel<WinogradInputGradient> {
  public:
-  explicit WinogradInputGradient(Attributes &attributes) : settings_(attributes) {}
+  explicit WinogradInputGradient(Attributes &attributes) : StoredKernel(attributes.Type("T")), settings_(attributes) {}
 
-  void Compute(Call &call) const {
+  template <typename T>
+  void Run(Call &call) const {
     TF_Tensor *gradient = call.Input(0), *filter = call.Input(1);
     const std::vector<int64_t> shape = Shape(gradient), filter_shape = Shape(filter);
     CheckFilter(filter_shape);
@@ -354,9 +361,9 @@ class WinogradInputGradient {
     Require(shape[1] + growth > 0 && shape[2] + growth > 0, "the padding is larger than the input");
     const Geometry forward = ForwardGeometry(shape[0], shape[1] + growth, shape[2] + growth, filter_shape[2],
                                              filter_shape[3], settings_.dilation, settings_.padding);
-    float *result = Data<float>(call.Output(0, TF_FLOAT, {shape[0], forward.height, forward.width, filter_shape[2]}));
-    Convolution(InputGradientGeometry(forward), settings_.tile, settings_.strip, {{Data<float>(gradient), shape[3]}},
-                Data<float>(filter), true, {nullptr, nullptr, false}, result)
+    T *result = Data<T>(call.Output(0, type_, {shape[0], forward.height, forward.width, filter_shape[2]}));
+    Convolution<T>(InputGradientGeometry(forward), settings_.tile, settings_.strip, {{Data<T>(gradient), shape[3]}},
+                   Data<float>(filter), true, {nullptr, nullptr, false}, result)
         .Run();
   }
 
@@ -372,14 +379,15 @@ void RegisterWinogradConvolution() {
   // follow those of `x`, to the same bits as if they were one image.
   Register<winograd::WinogradConvolution>(
       {"FcnWinogradConvolution",
-       {"x: float", "filter: float", "bias: float", "residual: float", "beside: float"},
-       {"y: float"},
-       {"tile: int", "dilation: int", "padding: int", "strip: int = 0", "biased: bool", "add: bool", "relu: bool",
-        "joined: bool"}});
-  Register<winograd::WinogradInputGradient>({"FcnWinogradInputGradient",
-                                             {"gradient: float", "filter: float"},
-                                             {"result: float"},
-                                             {"tile: int", "dilation: int", "padding: int", "strip: int = 0"}});
+       {"x: T", "filter: float", "bias: float", "residual: T", "beside: T"},
+       {"y: T"},
+       {"T: {float, bfloat16}", "tile: int", "dilation: int", "padding: int", "strip: int = 0", "biased: bool", "add: bool",
+        "relu: bool", "joined: bool"}});
+  Register<winograd::WinogradInputGradient>(
+      {"FcnWinogradInputGradient",
+       {"gradient: T", "filter: float"},
+       {"result: T"},
+       {"T: {float, bfloat16}", "tile: int", "dilation: int", "padding: int", "strip: int = 0"}});
 }
 
 }  // namespace fcn

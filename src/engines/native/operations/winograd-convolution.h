@@ -1,6 +1,6 @@
 #pragma once
 
-#include "operation.h"
+#include "element.h"
 #include "winograd.h"
 
 namespace fcn {
@@ -33,26 +33,28 @@ struct FilterBlock {
 };
 
 // What follows the sum, in this order: bias of each channel, residual image, ReLU. Null: none.
+template <typename T>
 struct Epilogue {
   const float *bias;
-  const float *residual;
+  const T *residual;
   bool relu;
 };
 
-// The passes of one instruction set and tile size.
+// The passes of one instruction set and tile size. Images are stored as T, all between in float32.
+template <typename T>
 struct Passes {
   int64_t panel;
   // One panel, channels [piece, piece + 1)·kFilterPiece of the block.
   void (*filter)(const FilterBlock &block, int64_t panel, int64_t piece);
   // Channels [first, first + depth) of one tile to to[point·stride + channel − first].
-  void (*input)(const Geometry &geometry, const float *images, const float *zeros, const Tile &tile, int64_t first,
-                int64_t depth, float *to, size_t stride);
+  void (*input)(const Geometry &geometry, const T *images, const T *zeros, const Tile &tile, int64_t first, int64_t depth,
+                float *to, size_t stride);
   // products[tile·row + column] (+)= tiles[tile·kTileRow + k] · panels[column / panel][k][column % panel]
   void (*multiply)(const float *tiles, int64_t count, int64_t depth, const float *panels, int64_t panel_count,
                    float *products, size_t row, bool add);
   // The outputs of one tile from products[point·stride + column].
   void (*output)(const Geometry &geometry, const Tile &tile, const float *products, size_t stride, int64_t first_column,
-                 int64_t columns, const Epilogue &epilogue, float *images);
+                 int64_t columns, const Epilogue<T> &epilogue, T *images);
 };
 
 }  // namespace winograd

@@ -1,5 +1,5 @@
 // The four passes of a Winograd convolution for one instruction set. Without include guard, like winograd-vector.h, which it
-// includes: it defines `kPasses2` and `kPasses4`, for F(2×2, 3×3) and F(4×4, 3×3).
+// includes: it defines `kPasses<M, T>` for F(M×M, 3×3), M = 2 or 4, of images stored as T.
 
 #include <algorithm>
 
@@ -94,10 +94,10 @@ FCN_TARGET void TransformFilter(const FilterBlock &block, int64_t panel, int64_t
 
 // ---- input
 
-template <int M>
-FCN_TARGET void TransformInput(const Geometry &geometry, const float *images, const float *zeros, const Tile &tile,
-                               int64_t first, int64_t depth, float *to, size_t stride) {
-  const float *pixels[M + 2][M + 2];
+template <int M, typename T>
+FCN_TARGET void TransformInput(const Geometry &geometry, const T *images, const T *zeros, const Tile &tile, int64_t first,
+                               int64_t depth, float *to, size_t stride) {
+  const T *pixels[M + 2][M + 2];
   InputPixels<M>(geometry, images, zeros, tile, pixels);
   for (int64_t c = 0; c < depth; c += kLanes) InputTile<M>(pixels, first + c, to + c, stride);
 }
@@ -177,9 +177,9 @@ inline void Multiply(const float *tiles, int64_t count, int64_t depth, const flo
 
 // ---- output
 
-template <int M>
+template <int M, typename T>
 FCN_TARGET void TransformOutput(const Geometry &geometry, const Tile &tile, const float *products, size_t stride,
-                                int64_t first_column, int64_t columns, const Epilogue &epilogue, float *images) {
+                                int64_t first_column, int64_t columns, const Epilogue<T> &epilogue, T *images) {
   constexpr int n = M + 2;
   int64_t places[M][M];
   for (int i = 0; i < M; ++i) {
@@ -210,16 +210,18 @@ FCN_TARGET void TransformOutput(const Geometry &geometry, const Tile &tile, cons
       for (int j = 0; j < M; ++j) {
         if (places[i][j] < 0) continue;
         Vector value = Add(y[j], bias);
-        if (epilogue.residual != nullptr) value = Add(value, Load(epilogue.residual + places[i][j] + c));
+        if (epilogue.residual != nullptr) {
+          value = Add(value, LoadElements(epilogue.residual + places[i][j] + c));
+        }
         if (epilogue.relu) value = AtLeast(Zero(), value);
-        Store(images + places[i][j] + c, value);
+        StoreElements(images + places[i][j] + c, value);
       }
     }
   }
 }
 
-constexpr Passes kPasses2 = {kPanel, TransformFilter<2>, TransformInput<2>, Multiply, TransformOutput<2>};
-constexpr Passes kPasses4 = {kPanel, TransformFilter<4>, TransformInput<4>, Multiply, TransformOutput<4>};
+template <int M, typename T>
+constexpr Passes<T> kPasses = {kPanel, TransformFilter<M>, TransformInput<M, T>, Multiply, TransformOutput<M, T>};
 
 }  // namespace FCN_VECTOR_NAMESPACE
 }  // namespace winograd
