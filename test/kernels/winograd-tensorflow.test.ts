@@ -125,6 +125,24 @@ for (const path of ['F(2×2)', 'F(4×4)'] as const) {
     });
   }
 
+  whereHalf(`${path} takes a filter that is stored in 16 bits, as networks for inference store theirs`, (t) => {
+    const kernels = tensorflowKernels(engine!, { convolutionPath: () => path });
+    const geometry = { stride: 1, dilation: 1, padding: 1 };
+    const inputs = {
+      x: image(normals(1, 9 * 11 * 32), [1, 9, 11, 32]),
+      filter: image(normals(2, 9 * 32 * 16, 0, 0.1), [3, 3, 32, 16]),
+      bias: vector(normals(3, 16)),
+    };
+    const { half, full } = execute(t, { name: path, tf: engine!.tf, kernels }, inputs, ({ x, filter, bias }) => {
+      const [image, stored] = [kernels.cast(x, 'bf16'), kernels.cast(filter, 'bf16')];
+      const rounded = kernels.cast(stored, 'fp32');
+      const results = [stored, rounded].map((each) => kernels.convolutionBias(image, each, bias, geometry, true));
+      const [half, full] = results.map((result) => thenDispose(kernels.cast(result, 'fp32'), result));
+      return thenDispose({ half: half!, full: full! }, image, stored, rounded);
+    });
+    t.deepEqual(half, full);
+  });
+
   // A narrow layer, and a wide one with several blocks of input channels.
   for (const layer of [LAYERS[4]!, LAYERS[10]!]) {
     whereHalf(`${path} of 16-bit images ${name(layer)} is the convolution of their values, rounded once`, (t) => {

@@ -1,6 +1,6 @@
 import type { Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
 import { tilesAlong } from '../../engines/tensorflow/scratch.js';
-import type { ConvolutionGeometry, Shape4D } from '../kernels.js';
+import { type ConvolutionGeometry, type Shape4D, thenDispose } from '../kernels.js';
 import type { Operations } from './operations.js';
 
 /** A way to compute a convolution: directly, or in tiles of 2×2 or 4×4 outputs by Winograd's minimal filtering. */
@@ -132,9 +132,11 @@ export class WinogradConvolutions {
       operations.attribute('relu', relu),
       operations.attribute('joined', beside !== undefined),
     ];
+    // A network for inference stores its filters like its images.
+    const full = operations.cast(filter, 'fp32');
     // The operation ignores an input that an attribute does not announce.
-    const inputs = [x, filter, bias ?? filter, residual ?? x, beside ?? x];
-    return operations.run('FcnWinogradConvolution', attributes, inputs);
+    const inputs = [x, full, bias ?? full, residual ?? x, beside ?? x];
+    return thenDispose(operations.run<Tensor4D>('FcnWinogradConvolution', attributes, inputs), full);
   }
 
   inputGradient(tile: 2 | 4, gradient: Tensor4D, filter: Tensor4D, geometry: ConvolutionGeometry): Tensor4D {

@@ -49,9 +49,9 @@ test('a run beside its row, and beside another run; seeds are not part of a reci
 
 test('--set and --profile apply to both', async (t) => {
   const { folders, catalogue } = await emptyCatalogue(t);
-  await writeRun(folders.runs, { row: ROW, overrides: ['width=16', 'batch=3'] }, { run: 'aaa' }, []);
+  await writeRun(folders.runs, { row: ROW, overrides: ['width=16', 'batch=5'] }, { run: 'aaa' }, []);
   const set = await compareRecipes('aaa', ROW, { overrides: ['width=8'] }, catalogue);
-  t.deepEqual(set.differences, [{ path: 'training.batch', a: 3, b: 4 }]);
+  t.deepEqual(set.differences, [{ path: 'training.batch', a: 5, b: 4 }]);
   t.is(set.a.experiment.model.width, 8);
   const smoke = await compareRecipes('aaa', ROW, { profile: 'smoke', overrides: [] }, catalogue);
   t.deepEqual([smoke.differences, smoke.a.profile], [[], 'smoke']);
