@@ -114,12 +114,16 @@ export function formatRun(
     ...line('last', checkpoints === null ? null : formatCheckpoint(checkpoints.last)),
     ...line('best', best),
     ...line('weights', run.trainedBy === null ? null : `of ${formatTrainedBy(run.trainedBy)}`),
-    ...line('process', run.processId === null ? null : `${run.processId}${run.host === null ? '' : ` on ${run.host}`}`),
+    ...line('process', run.state === 'running' ? processOf(run) : null),
     ...line('updated', run.updatedAt),
     ...line('error', run.error),
     ...line('files', files.join(', ')),
   ].join('\n');
 }
+
+/** "1234 on server": whom to signal, and where. */
+const processOf = ({ processId, host }: Pick<InspectedRun, 'processId' | 'host'>): string | null =>
+  processId === null ? null : `${processId}${host === null ? '' : ` on ${host}`}`;
 
 /** Columns of `fcn runs logs`: head, key of log.jsonl, width, format. */
 const LOG_COLUMNS: readonly (readonly [head: string, key: keyof LogLine, width: number, format: Format])[] = [
