@@ -11,6 +11,7 @@ import { findSources, findTruths, requireSeparateOutputs } from '../prediction/s
 import type { Deviation } from '../recipe/resolve.js';
 import { formatNumber, formatPercent, formatSeconds } from '../support/format.js';
 import { type DisplayMode, showCounted } from '../terminal/display.js';
+import { withKeptPaths } from './convolution-paths.js';
 import { requireWritable } from './directory.js';
 import { explainMisfit } from './other-profile.js';
 import { givenWeights } from './plan.js';
@@ -90,7 +91,8 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
     [...sources.map(({ file }) => file), ...(truths ?? []), weights],
   );
   await requireWritable(path.resolve(out));
-  const engine = await startEngine({ engine: options.engine, convolution: options.convolution });
+  const started = await startEngine({ engine: options.engine, convolution: options.convolution });
+  const engine = await withKeptPaths(started);
   const available = inAvailablePrecision(engine, { experiment: requested, deviations });
   const { experiment, deviations: found } = available;
   const replaced = precisionNote(available);
