@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { createImageLoader } from '../data/loader.js';
 import type { ConvolutionMode, EngineName } from '../engines/engine.js';
 import { startEngine } from '../engines/selection.js';
 import { predictedDataset } from '../evaluation/evaluate.js';
@@ -104,15 +105,22 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
   const work = { experiment, stage, images: tasks.length, threads: options.threads } as const;
   const threads = await predictionThreads(engine, work, options.note);
   const viewsOfImage = ratios.length * (multiScale ? 2 : 1);
+  // Its threads start, and read the first images, while this one reads the weights.
+  const files = tasks.map(({ source }) => source.file);
+  const loading = createImageLoader(files, recipe, ratios);
+  // A failure is thrown where it is awaited.
+  loading.catch(() => {});
   const opened = await openPredictor({
     ...{ engine, experiment, weights, weightsKey, copies: threads, viewsOfImage },
   }).catch(async (error: unknown) => {
+    await (await loading).close();
     throw await explainMisfit(error, options.recipe, weights, weightsKey);
   });
   const { predictor, loadReport } = opened;
   try {
     options.note(formatLoadReport('Weights', loadReport));
-    const settings = { tasks, predictor, dataset, recipe, ratios, flip: multiScale, opacity, labelIds, signal };
+    const loader = await loading;
+    const settings = { tasks, loader, predictor, dataset, flip: multiScale, opacity, labelIds, signal };
     const predicted = await showCounted(`Predict with ${row}`, 'image', display, (onProgress) =>
       predictImages({ ...settings, onProgress }),
     );
