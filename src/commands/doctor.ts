@@ -36,7 +36,7 @@ export default class Doctor extends BaseCommand {
     weights: Flags.string({
       summary:
         "Weights to evaluate instead of training: a file, each row's published weights, or a run's (RUN:best, RUN:last).",
-      helpValue: flags.WEIGHTS_VALUE,
+      ...flags.weightsValue,
     }),
     key: { ...flags.weightsKey, dependsOn: ['weights'] },
     ...flags.experiment,

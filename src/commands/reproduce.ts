@@ -54,7 +54,7 @@ export default class Reproduce extends RunCommand {
     weights: Flags.string({
       summary:
         "Weights to evaluate instead of training: a file, each row's published weights, or a run's (RUN:best, RUN:last).",
-      helpValue: flags.WEIGHTS_VALUE,
+      ...flags.weightsValue,
       exclusive: ['repeat'],
     }),
     key: { ...flags.weightsKey, dependsOn: ['weights'] },
