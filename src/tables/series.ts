@@ -17,6 +17,7 @@ import type { Execution } from '../runs/execute.js';
 import type { Outcome } from '../runs/series.js';
 import { formatNumber, formatSeconds } from '../support/format.js';
 import { entryLines, terminalTable, wrap } from '../terminal/layout.js';
+import { formatPlaces } from './places.js';
 import { spreadSection } from './terminal.js';
 
 /** Which classes a run's mIoU covers; null if it covers all, or nothing was evaluated. */
@@ -37,13 +38,16 @@ function describeBest(record: RunRecord): string | null {
 /**
  * The classes of a run's evaluation, its figures, published ones beside them if they are comparable, and its files.
  * @param tables The tables of the run's row.
+ * @param pathWidth Longest line of a path; infinite where nobody looks at lines.
  */
 export function formatExecution(
-  { record, directory, kept, weights }: Execution,
+  execution: Execution,
   tables: readonly Table[],
-  classLayout: ClassLayout,
+  { pathWidth, ...classLayout }: ClassLayout & { readonly pathWidth: number },
 ): string {
+  const { record } = execution;
   const { row, profile, seed, experiment, figures } = record;
+  const places = formatPlaces(execution, pathWidth);
   const reason = whyNotComparable(record, tables);
   const note = reason === null ? null : comparabilityNote(reason, hasPublished(experiment.published));
   const measured = FIGURES.filter((figure) => figures[figure] !== null);
@@ -63,11 +67,11 @@ export function formatExecution(
     ...(classes === null ? [] : ['', ...formatClasses(classes, classLayout), '']),
     ...(measured.length === 0 ? [] : [table]),
     ...(note === null ? [] : [note]),
-    `run      ${directory}`,
-    ...(weights === null ? [] : [`weights  ${weights}`]),
+    places.run,
+    ...(places.weights === null ? [] : [places.weights]),
     ...(trainedBy === undefined ? [] : [`of       ${formatTrainedBy(trainedBy)}`]),
     ...(best === null ? [] : [`best     ${best}`]),
-    `record   ${kept}`,
+    places.record,
   ].join('\n');
 }
 

@@ -8,6 +8,11 @@ export function outputWidth(): number {
   return process.stdout.columns || TERMINAL_WIDTH;
 }
 
+/** Longest line of what must not be broken, such as a path: the terminal's width; infinite if standard output is none. */
+export function pathWidth(): number {
+  return process.stdout.isTTY ? outputWidth() : Number.POSITIVE_INFINITY;
+}
+
 /**
  * Breaks a text so that no line is longer than `width`: between words, and anywhere in a word longer than a line. Lines after the
  * first are indented by two spaces.
