@@ -110,7 +110,7 @@ export abstract class RunCommand extends BaseCommand {
     const { tablesOf } = await import('../recipe/select.js');
     const { dataRootOf } = await import('../recipe/tables.js');
     const { formatExecution } = await import('../tables/series.js');
-    const { outputWidth, pathWidth } = await import('../terminal/layout.js');
+    const { outputWidth, terminalWidth } = await import('../terminal/layout.js');
     const { profile, file, seed, sort: order = 'data-set' } = flags;
     // Read now: while the run takes days, somebody may edit the file.
     const tables = tablesOf(file);
@@ -133,7 +133,7 @@ export abstract class RunCommand extends BaseCommand {
     const dataRoot = isRootKnown ? null : ((await run?.dataRoot()) ?? null);
     const options = { ...this.executionOptions(flags), ...(dataRoot !== null && { dataRoot }) };
     const execution = await execute({ ...options, ...recipe, stages, ...extra, ...evaluated });
-    this.print(formatExecution(execution, tables, { order, width: outputWidth(), pathWidth: pathWidth() }));
+    this.print(formatExecution(execution, tables, { order, width: outputWidth(), lineWidth: terminalWidth() }));
     await this.suggest(({ stepsAfterRun }) => stepsAfterRun(execution.record, flags, extra.predictions));
     return execution;
   }

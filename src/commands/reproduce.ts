@@ -143,12 +143,12 @@ export default class Reproduce extends RunCommand {
     order: ClassOrder,
   ): Promise<object> {
     const { describeOutcome, formatExecution, formatSeries } = await import('../tables/series.js');
-    const { outputWidth, pathWidth } = await import('../terminal/layout.js');
+    const { outputWidth, terminalWidth } = await import('../terminal/layout.js');
     const [only] = outcomes;
     const single = outcomes.length === 1 && only?.state === 'completed';
     const width = outputWidth();
     const text = single
-      ? formatExecution(only.execution, tables, { order, width, pathWidth: pathWidth() })
+      ? formatExecution(only.execution, tables, { order, width, lineWidth: terminalWidth() })
       : formatSeries(outcomes, places.results, width);
     this.print(text);
     if (single) await this.suggest(({ stepsAfterRun }) => stepsAfterRun(only.execution.record, places));

@@ -16,7 +16,7 @@ import {
 import type { Execution } from '../runs/execute.js';
 import type { Outcome } from '../runs/series.js';
 import { formatNumber, formatSeconds } from '../support/format.js';
-import { entryLines, terminalTable, wrap } from '../terminal/layout.js';
+import { entryLines, labelled, terminalTable, wrap } from '../terminal/layout.js';
 import { formatPlaces } from './places.js';
 import { spreadSection } from './terminal.js';
 
@@ -38,16 +38,16 @@ function describeBest(record: RunRecord): string | null {
 /**
  * The classes of a run's evaluation, its figures, published ones beside them if they are comparable, and its files.
  * @param tables The tables of the run's row.
- * @param pathWidth Longest line of a path; infinite where nobody looks at lines.
+ * @param lineWidth Longest line of sentences and paths; infinite where nobody looks at lines.
  */
 export function formatExecution(
   execution: Execution,
   tables: readonly Table[],
-  { pathWidth, ...classLayout }: ClassLayout & { readonly pathWidth: number },
+  { lineWidth, ...classLayout }: ClassLayout & { readonly lineWidth: number },
 ): string {
   const { record } = execution;
   const { row, profile, seed, experiment, figures } = record;
-  const places = formatPlaces(execution, pathWidth);
+  const places = formatPlaces(execution, lineWidth);
   const reason = whyNotComparable(record, tables);
   const note = reason === null ? null : comparabilityNote(reason, hasPublished(experiment.published));
   const measured = FIGURES.filter((figure) => figures[figure] !== null);
@@ -66,11 +66,11 @@ export function formatExecution(
     `${row}, ${profile} profile, seed ${seed}`,
     ...(classes === null ? [] : ['', ...formatClasses(classes, classLayout), '']),
     ...(measured.length === 0 ? [] : [table]),
-    ...(note === null ? [] : [note]),
+    ...(note === null ? [] : wrap(note, lineWidth)),
     places.run,
     ...(places.weights === null ? [] : [places.weights]),
-    ...(trainedBy === undefined ? [] : [`of       ${formatTrainedBy(trainedBy)}`]),
-    ...(best === null ? [] : [`best     ${best}`]),
+    ...(trainedBy === undefined ? [] : labelled('of       ', formatTrainedBy(trainedBy), lineWidth)),
+    ...(best === null ? [] : labelled('best     ', best, lineWidth)),
     places.record,
   ].join('\n');
 }

@@ -8,8 +8,8 @@ export function outputWidth(): number {
   return process.stdout.columns || TERMINAL_WIDTH;
 }
 
-/** Longest line of what must not be broken, such as a path: the terminal's width; infinite if standard output is none. */
-export function pathWidth(): number {
+/** Longest line where a pipe gets lines of any length: the terminal's width; infinite if standard output is none. */
+export function terminalWidth(): number {
   return process.stdout.isTTY ? outputWidth() : Number.POSITIVE_INFINITY;
 }
 
