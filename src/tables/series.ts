@@ -4,7 +4,7 @@ import type { Table } from '../recipe/tables.js';
 import { formatBest, formatCheckpoint, markedCheckpoints } from '../records/checkpoint-figures.js';
 import { classEvaluation, formatClasses } from '../records/class-evaluation.js';
 import { comparabilityNote, hasPublished, whyNotComparable } from '../records/comparability.js';
-import { formatTrainedBy, type RunRecord } from '../records/record.js';
+import type { RunRecord } from '../records/record.js';
 import {
   FIGURE_COLUMNS,
   FIGURE_HEADINGS,
@@ -61,17 +61,15 @@ export function formatExecution(
   });
   const classes = classEvaluation(record.details);
   const best = describeBest(record);
-  const trainedBy = record.weights?.trainedBy;
   return [
     `${row}, ${profile} profile, seed ${seed}`,
     ...(classes === null ? [] : ['', ...formatClasses(classes, classLayout), '']),
     ...(measured.length === 0 ? [] : [table]),
     ...(note === null ? [] : wrap(note, lineWidth)),
-    places.run,
-    ...(places.weights === null ? [] : [places.weights]),
-    ...(trainedBy === undefined ? [] : labelled('of       ', formatTrainedBy(trainedBy), lineWidth)),
+    ...places.run,
+    ...places.weights,
     ...(best === null ? [] : labelled('best     ', best, lineWidth)),
-    places.record,
+    ...places.record,
   ].join('\n');
 }
 

@@ -60,6 +60,12 @@ export function labelled(label: string, text: string, width: number): string[] {
   return wrap(text, width - label.length).map((line, i) => `${i === 0 ? label : indent}${line.trimStart()}`);
 }
 
+/** A path behind its label or, if that is longer than `width`, below it: whole, so that it can be copied. */
+export function labelledPath(label: string, file: string, width: number): string[] {
+  const line = `${label}${file}`;
+  return line.length <= width ? [line] : [label.trimEnd(), `  ${file}`];
+}
+
 /** Lines for standard output: in a terminal, longer ones are broken between words, and indented lines keep their indent. */
 export function fitTerminal(text: string, { isTTY, columns }: NodeJS.WriteStream = process.stdout): string {
   if (!isTTY) return text;
