@@ -9,7 +9,7 @@ type Size = readonly [height: number, width: number];
 const MOST_WINDOWS = 64;
 
 /** Windows with larger strides, and what the recipe's own windows take beside those, in bytes. */
-export interface FewerWindows {
+interface FewerWindows {
   readonly recipe: InferenceMode;
   /** Logits of the further windows, which are kept until a view is done. */
   readonly keptBytes: number;

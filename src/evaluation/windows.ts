@@ -21,7 +21,7 @@ export function inferenceWindows({ mode, cropHw, strideHw }: InferenceMode, size
 }
 
 /** How many windows there are, and their [height, width]: that of the crop, or of the image where it is smaller. */
-export interface WindowCount {
+interface WindowCount {
   readonly count: number;
   readonly size: readonly [number, number];
 }

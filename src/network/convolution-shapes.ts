@@ -1,4 +1,4 @@
-import { type ConvolutionShape, shapeName } from '../kernels/kernels.js';
+import type { ConvolutionShape } from '../kernels/kernels.js';
 import type { ModelRecipe } from '../recipe/experiment.js';
 import { allConvolutions, architecture } from './architecture.js';
 import { convolutionSizes } from './complexity.js';
@@ -15,7 +15,7 @@ export interface NetworkPass {
 
 /**
  * The 3×3 convolutions of stride 1 in a pass, each as often as the network has it; in training first all of them, then their input
- * gradients, then their filter gradients.
+ * gradients, then their filter gradients. A test compares them with those for which the kernels ask.
  */
 export function convolutionShapes(
   model: ModelRecipe,
@@ -41,9 +41,4 @@ export function convolutionShapes(
     }),
     ...convolutions.map((shape): ConvolutionShape => ({ ...shape, of: 'filter gradient', images: trainingImages })),
   ];
-}
-
-/** Each shape once, by name, in the order in which they appear first. */
-export function distinctShapes(shapes: readonly ConvolutionShape[]): Map<string, ConvolutionShape> {
-  return new Map(shapes.map((shape) => [shapeName(shape), shape]));
 }

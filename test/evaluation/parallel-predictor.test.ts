@@ -177,7 +177,7 @@ test.serial('a thread whose engine or network cannot be started, and one that en
   await t.throwsAsync(refused.predict(image), { instanceOf: UserError, message: /^Unknown engine "none"/ });
   await refused.close();
   const misfit = await started(t, WHOLE, fcnRecipe(18, { width: 8 }), weights.slice(1));
-  await t.throwsAsync(misfit.predict(image), undefined, 'the network cannot be made of these weights');
+  await t.throwsAsync(misfit.predict(image), { instanceOf: Error }, 'the network cannot be made of these weights');
   const closed = await started(t, WHOLE, MODEL, weights);
   const rejected = t.throwsAsync(closed.predict(image), { message: 'The workers were closed.' });
   await closed.close();

@@ -34,7 +34,7 @@ export function layerName({ shape, outputs, dilation, padding }: Layer): string 
 }
 
 /** Largest errors, of the largest magnitude and of the root mean square. */
-export interface ErrorLimits {
+interface ErrorLimits {
   readonly largest: number;
   readonly rms: number;
 }

@@ -15,10 +15,10 @@ export interface TimedPath {
 }
 
 /** Each path is timed at most so often, in turn with the direct one. The first repetition finds both without memory of their own. */
-const MOST_PAIRS = 5;
+const MOST_PAIRS = 15;
 
-/** A path that takes longer than this multiple of the direct one's time loses. */
-const LOSS = 1.1;
+/** A path that takes longer than this multiple of the direct one's best time, and is slower in so many of the pairs, loses. */
+const LOSS = { ofBest: 1.1, ofPairs: 0.75 } as const;
 
 /**
  * Times the paths that have fewer operations than the direct one. The cheapest that does not lose is taken: less than a clear loss changes
@@ -34,20 +34,22 @@ export function timePaths(
   const [first, ...others] = cheaperPaths(shape, engine.halfSpeed ?? 1);
   if (first === undefined) return null;
   const { work, dispose } = trialOf(engine, shape);
-  const ofDirect = (path: ConvolutionPath): number => {
+  const compare = (path: ConvolutionPath) => {
+    let slower = 0;
     let [least, leastDirect] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
     for (let pair = 0; pair < MOST_PAIRS; pair++) {
-      least = Math.min(least, seconds(work(path)));
-      leastDirect = Math.min(leastDirect, seconds(work('direct')));
+      const [own, direct] = [seconds(work(path)), seconds(work('direct'))];
+      [least, leastDirect] = [Math.min(least, own), Math.min(leastDirect, direct)];
+      if (own > direct) slower++;
       if (least <= leastDirect) break;
     }
-    return least / leastDirect;
+    const ofDirect = least / leastDirect;
+    return { ofDirect, loses: ofDirect > LOSS.ofBest && slower >= LOSS.ofPairs * MOST_PAIRS };
   };
   try {
-    const found = ofDirect(first);
-    if (found <= LOSS) return { path: first, counted: first, ofDirect: found };
-    const path = others.find((other) => ofDirect(other) <= LOSS) ?? 'direct';
-    return { path, counted: first, ofDirect: found };
+    const { ofDirect, loses } = compare(first);
+    const path = loses ? (others.find((other) => !compare(other).loses) ?? 'direct') : first;
+    return { path, counted: first, ofDirect };
   } finally {
     dispose();
   }
