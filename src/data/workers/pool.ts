@@ -39,10 +39,15 @@ export class WorkerPool<Task, Result> {
 
   private constructor() {}
 
-  /** Starts the threads. `module` must call `serve`. */
+  /** Starts the threads, which may decode images. `module` must call `serve`. */
   static async start<Task, Result>(module: URL, size: number, workerData: unknown): Promise<WorkerPool<Task, Result>> {
     // If the main thread has not loaded sharp's libraries, they are unloaded with the first worker that ends.
     await import('sharp');
+    return WorkerPool.startWithoutSharp(module, size, workerData);
+  }
+
+  /** The same at once, of threads that do not load sharp. */
+  static startWithoutSharp<Task, Result>(module: URL, size: number, workerData: unknown): WorkerPool<Task, Result> {
     const pool = new WorkerPool<Task, Result>();
     const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_OBJECTS_MB };
     for (let i = 0; i < size; i++) pool.addThread(new Worker(module, { workerData, resourceLimits }));
@@ -56,6 +61,16 @@ export class WorkerPool<Task, Result> {
       this.waiting.push({ task, transfer, resolve, reject });
       this.dispatch();
     });
+  }
+
+  /** Runs a task on every thread, before those that are given later. Rejects as `run`, once one of them fails. */
+  runOnEach(task: Task): Promise<Result[]> {
+    if (this.ended) return Promise.reject(this.ended);
+    return Promise.all(
+      this.threads.map(
+        (thread) => new Promise<Result>((resolve, reject) => send(thread, { task, transfer: [], resolve, reject })),
+      ),
+    );
   }
 
   /**
@@ -112,16 +127,20 @@ export class WorkerPool<Task, Result> {
 
   private dispatch(): void {
     for (let depth = 1; depth <= TASKS_A_WORKER; depth++) {
-      for (const { worker, jobs } of this.threads) {
-        if (jobs.length >= depth) continue;
+      for (const thread of this.threads) {
+        if (thread.jobs.length >= depth) continue;
         const job = this.waiting.shift();
         if (!job) return;
-        jobs.push(job);
-        worker.ref();
-        worker.postMessage(job.task, job.transfer);
+        send(thread, job);
       }
     }
   }
+}
+
+function send<Task, Result>({ worker, jobs }: Thread<Task, Result>, job: Job<Task, Result>): void {
+  jobs.push(job);
+  worker.ref();
+  worker.postMessage(job.task, job.transfer);
 }
 
 /** Memory for results made ahead of the reader, in bytes. At least one result is always made ahead. */
