@@ -7,7 +7,7 @@ import { figuresOf } from '../records/verdict.js';
 import { InterruptedError, UserError } from '../support/errors.js';
 import { removeHalfWritten } from '../support/files.js';
 import { Lock, LostLockError } from '../support/lock.js';
-import { checkpointsSize } from '../training/checkpoint-folder.js';
+import { checkpointsSize } from '../training/checkpoint-rotation.js';
 import { refusalOf } from './checks.js';
 import { choosePaths, describePaths, type RunPaths, resumePaths } from './convolution-paths.js';
 import { RunDirectory, writeDescription } from './directory.js';

@@ -239,8 +239,10 @@ export function serve<Task, Result>(handle: (task: Task) => Promise<TaskResult<R
 }
 
 interface WorkersOptions<Task, Result> {
-  /** Threads; fewer if there are fewer tasks. */
+  /** Threads; fewer if there are fewer tasks. 0: this thread does the tasks, one after the other. */
   readonly workers: number;
+  /** Does a task in this thread. */
+  readonly here: (task: Task) => Promise<Result>;
   /** What each thread starts with. */
   readonly workerData: unknown;
   readonly tasks: Iterable<Task>;
@@ -252,14 +254,21 @@ interface WorkersOptions<Task, Result> {
 }
 
 /**
- * Does tasks in threads that are started for them and ended afterwards.
+ * Does tasks in threads that are started for them and ended afterwards, or in this one.
  * @param module As `WorkerPool.start` takes it.
  * @throws as `WorkerPool.runAll`.
  */
 export async function doInWorkers<Task, Result>(
   module: URL,
-  { workers, workerData, tasks, count, signal, onResult }: WorkersOptions<Task, Result>,
+  { workers, here, workerData, tasks, count, signal, onResult }: WorkersOptions<Task, Result>,
 ): Promise<void> {
+  if (workers === 0) {
+    for (const task of tasks) {
+      signal?.throwIfAborted();
+      onResult?.(await here(task), task);
+    }
+    return;
+  }
   const pool = await WorkerPool.start<Task, Result>(module, Math.min(workers, count), workerData);
   try {
     await pool.runAll(tasks, TASKS_A_WORKER * workers, { signal, ...(onResult && { onResult }) });
