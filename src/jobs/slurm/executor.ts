@@ -1,0 +1,146 @@
+import path from 'node:path';
+import { UserError } from '../../support/errors.js';
+import { explainFileError, writeFileAtomic } from '../../support/files.js';
+import { formatNumber, shellWords } from '../../support/format.js';
+import { type ClusterOptions, readClusterOptions } from '../cluster-options.js';
+import type { Executor, ExecutorContext } from '../executor.js';
+import { JOBS_FOLDER } from '../../runs/run-reader.js';
+import type { Job, JobDescription } from '../job.js';
+import { readHistory, type StartEnd } from '../task-history.js';
+import { readRequest, writeRequest } from '../task-request.js';
+import { slurmChecks } from './checks.js';
+import { nextStart, ownTask, requeueTask } from './own-task.js';
+import { callSlurm, sbatchEnvironment } from './programs.js';
+import { entriesOf, queueOf } from './queue.js';
+import { arrayOf, formatIndices, givenOptions, SCRIPT_FILE, slurmScript } from './script.js';
+import { addSubmission, arrayIdOf, readSubmissions } from './submissions.js';
+
+/** Executes the tasks of a job as an array of Slurm. */
+export const slurmExecutor: Executor = {
+  name: 'slurm',
+  signalsAll: true,
+
+  async check(job, checked, { runs }) {
+    const options = readClusterOptions(job.options);
+    return slurmChecks({ options, folder: plannedFolder(runs), tasks: job.tasks.length }, checked);
+  },
+
+  async describe(job) {
+    const options = readClusterOptions(job.options);
+    const count = job.tasks.length;
+    const { maxParallel } = options;
+    const most = maxParallel === undefined ? '' : `, at most ${maxParallel} at a time`;
+    const folder = plannedFolder(runsOf(job));
+    const command = shellWords(sbatchWords(indicesOf(job), options));
+    return [
+      `${formatNumber(count, 'task')} in an array of Slurm${most}.`,
+      `In ${folder}: ${command}`,
+      '',
+      slurmScript(options, folder, count),
+    ].join('\n');
+  },
+
+  async submit(job, context) {
+    const options = readClusterOptions(job.options);
+    const script = slurmScript(options, job.folder, job.tasks.length);
+    await writeFileAtomic(path.join(job.folder, SCRIPT_FILE), script);
+    await submitTasks(job, indicesOf(job), context);
+  },
+
+  queue: queueOf,
+
+  async cancel(job, indices, { signal, note }) {
+    const submissions = await readSubmissions(job);
+    for (const id of new Set(indices.map((index) => arrayIdOf(submissions, index)))) {
+      const own = indices.filter((index) => arrayIdOf(submissions, index) === id);
+      if (id === null) continue;
+      const { outcome, message } = await callSlurm('scancel', [`${id}_[${formatIndices(own)}]`], { signal });
+      if (outcome === 'success') continue;
+      // The tasks are marked: a worker that is started all the same ends at once.
+      note(`scancel did not end tasks of the array ${id}: ${outcome === 'absent' ? 'it is not on this machine' : message}.`);
+    }
+  },
+
+  retry: submitTasks,
+
+  async again(job, index, end) {
+    await startAgain(job, index, end);
+    return 'elsewhere';
+  },
+
+  identify(environment) {
+    const task = ownTask(environment);
+    const { SLURM_JOB_ID: id, SLURM_RESTART_COUNT: restarts = '0' } = environment;
+    return task === null || id === undefined ? {} : { task, id, restarts };
+  },
+};
+
+const indicesOf = ({ tasks }: Pick<JobDescription, 'tasks'>) => tasks.map(({ index }) => index);
+
+/** The folder of a job that is not submitted yet. */
+const plannedFolder = (runs: string) => path.join(path.resolve(runs), JOBS_FOLDER, 'ID');
+
+/** The folder of the run directories, from the arguments of the tasks. */
+function runsOf({ tasks }: JobDescription): string {
+  const words = tasks[0]!.arguments;
+  const joined = words.find((word) => word.startsWith('--runs='));
+  return joined?.slice('--runs='.length) ?? words[words.indexOf('--runs') + 1]!;
+}
+
+const sbatchWords = (indices: readonly number[], options: ClusterOptions) => [
+  'sbatch',
+  '--parsable',
+  `--array=${arrayOf(indices, options)}`,
+  SCRIPT_FILE,
+];
+
+/** Hands tasks to Slurm as an array. @throws UserError if Slurm refuses them. */
+async function submitTasks(job: Job, indices: readonly number[], { signal, note }: ExecutorContext): Promise<void> {
+  const options = readClusterOptions(job.options);
+  const [, ...parameters] = sbatchWords(indices, options);
+  const { outcome, stdout, message } = await callSlurm('sbatch', parameters, {
+    // The script's output has paths relative to it.
+    cwd: job.folder,
+    environment: sbatchEnvironment(givenOptions(options), process.env),
+    signal,
+  });
+  if (outcome === 'absent') {
+    throw new UserError('sbatch is not on this machine.', 'Run the command on a login node of the cluster.');
+  }
+  // "ID", or "ID;CLUSTER" where there are several.
+  const id = /^(\d+)(;|$)/m.exec(stdout.trim())?.[1];
+  if (outcome !== 'success' || id === undefined) {
+    throw new UserError(
+      `Slurm refused the job: ${message === '' ? `sbatch printed "${stdout.trim()}"` : message}.`,
+      `Correct what it names, then fcn jobs retry ${job.id}, or submit again.`,
+    );
+  }
+  note(`Slurm has ${formatNumber(indices.length, 'task')} as the array ${id}.`);
+  await addSubmission(job, { id, at: new Date().toISOString(), indices: [...indices] });
+}
+
+/** Makes sure that a task that ended early is started again, unless the user cancelled it. */
+async function startAgain(job: Job, index: number, end: StartEnd): Promise<void> {
+  const task = ownTask(process.env);
+  if (task === null) {
+    throw new UserError(
+      'This process is no task of a Slurm array: nothing will start the task again.',
+      `Run fcn jobs retry ${job.id}.`,
+    );
+  }
+  const [array] = task.split('_');
+  const entries = await entriesOf(job, [array!]);
+  const entry = entries?.find((one) => one.array === array && one.has(index));
+  // Without an answer of the queue: a signal that nobody announced may be a cancellation.
+  const next =
+    entry === undefined
+      ? end.because === 'signal'
+        ? 'slurm'
+        : 'task'
+      : nextStart(entry, Number(process.env['SLURM_RESTART_COUNT'] ?? 0));
+  if ((await readRequest(job, index))?.what === 'cancel' || next === 'slurm') return;
+  if (next === 'task') return requeueTask(task);
+  // By scancel: the job's folder remembers what Slurm forgets.
+  const { starts } = await readHistory(job, index);
+  await writeRequest(job, index, { what: 'cancel', at: new Date().toISOString(), starts: starts.length });
+}
