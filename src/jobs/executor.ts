@@ -1,6 +1,7 @@
-import type { CheckedRun } from '../runs/checks.js';
+import type { CheckedRun, RunCheckOptions } from '../runs/checks.js';
 import type { RunCheck } from '../runs/run-check.js';
 import type { ExecutorName, Job, JobDescription } from './job.js';
+import type { StartEnd } from './task-history.js';
 
 /** A task as the executor's queue has it. */
 export interface QueuedTask {
@@ -31,8 +32,9 @@ export interface Executor {
   /**
    * Everything that would prevent the job, besides what `checkRuns` found for each of its runs. Writes and submits nothing.
    * @param checked Of each task, in order.
+   * @param options With which they were checked.
    */
-  check(job: JobDescription, checked: readonly CheckedRun[]): Promise<readonly RunCheck[]>;
+  check(job: JobDescription, checked: readonly CheckedRun[], options: RunCheckOptions): Promise<readonly RunCheck[]>;
   /** For --dry-run: the script, manifest or plan, as text that can be used. */
   describe(job: JobDescription): Promise<string>;
   /** Hands all tasks to the scheduler. The local executor returns once all have ended. @throws UserError if it refuses them. */
@@ -46,9 +48,10 @@ export interface Executor {
   /**
    * A start of a task ended early: makes sure that it is started again. `here`: the worker starts it again at once; `elsewhere`: the
    * scheduler will, and the worker ends.
-   * @param signal Is aborted if the worker is to end.
+   * @param end How the start ended: whether from outside, and whether it brought progress.
+   * @param signal Is aborted if the worker is to end, or the task was cancelled.
    */
-  again(job: Job, index: number, signal: AbortSignal): Promise<'here' | 'elsewhere'>;
+  again(job: Job, index: number, end: StartEnd, signal: AbortSignal): Promise<'here' | 'elsewhere'>;
   /** How the scheduler calls the start that is about to begin, from the worker's environment; see `TaskStart`. */
   identify(environment: NodeJS.ProcessEnv): Readonly<Record<string, string>>;
 }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
+import { JOBS_FOLDER } from '../runs/run-reader.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, foldersIn, makeFolder, readTextIfPresent, writeFileAtomic } from '../support/files.js';
 import { check, formatFinding } from '../support/yaml.js';
@@ -57,9 +58,6 @@ export interface Job extends JobDescription {
   /** The folder of the run directories, absolute. */
   readonly runs: string;
 }
-
-/** The folder of the jobs, in the folder of the run directories. */
-export const JOBS_FOLDER = 'jobs';
 
 /** File of a job's description, in its folder. */
 export const JOB_FILE = 'job.json';

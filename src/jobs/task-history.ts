@@ -1,18 +1,8 @@
 import { z } from 'zod';
+import { savedPositionSchema } from '../runs/saved-position.js';
 import { UserError } from '../support/errors.js';
 import { readTextIfPresent, writeFileAtomic } from '../support/files.js';
 import { type Job, taskFile } from './job.js';
-
-/** How far a run is that could be resumed now; see `savedPosition`. */
-const positionSchema = z.object({
-  /** Completed stages. */
-  stages: z.int().min(0),
-  /** Iteration of the newest checkpoint. */
-  iteration: z.int().min(0),
-  /** Images of the evaluation that is not complete. */
-  images: z.int().min(0),
-});
-export type SavedPosition = Readonly<z.output<typeof positionSchema>>;
 
 const endSchema = z.object({
   at: z.iso.datetime(),
@@ -23,12 +13,12 @@ const endSchema = z.object({
   progressed: z.boolean(),
   /**
    * Why it was ended from outside: `cancelled` by the user, `stopped` by the executor, which wants to go on later, or a `signal` that
-   * reached all processes of the task, as Slurm's do. Null if it ended by itself.
+   * reached all processes of the task, as Slurm's do, or `lost`: its worker was killed. Null if it ended by itself.
    */
-  because: z.enum(['cancelled', 'stopped', 'signal']).nullable(),
+  because: z.enum(['cancelled', 'stopped', 'signal', 'lost']).nullable(),
   /** What follows; see `TaskEnd`. */
   verdict: z.enum(['completed', 'failed', 'again', 'given up', 'cancelled']),
-  /** The last line that the command wrote, if it failed; null otherwise. */
+  /** The last error that the command wrote; null if there is none. */
   message: z.string().nullable(),
 });
 
@@ -41,7 +31,7 @@ const startSchema = z.object({
   scheduler: z.record(z.string(), z.string()),
   /** The run directory, absolute; null until the command has one. */
   run: z.string().nullable(),
-  before: positionSchema,
+  before: savedPositionSchema,
   /** Null while it runs, and for ever if the worker was killed. */
   end: endSchema.nullable(),
 });

@@ -43,6 +43,7 @@ export async function execute(requested: ExecuteOptions): Promise<Execution> {
   const prepared = await prepareRun(requested);
   const taken = await takeDirectory(prepared);
   return taken.lock.during(async () => {
+    await requested.onDirectory?.(path.resolve(taken.directory.path));
     if (taken.isResumed) await removeHalfWrittenFiles(taken);
     const before = await completedBefore(taken, requested);
     if (before !== null) return before;

@@ -1,0 +1,49 @@
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { stateOf } from '../../runs/directory.js';
+import { inspectLock } from '../../support/lock-file.js';
+import type { Executor, ExecutorContext } from '../executor.js';
+import type { Job } from '../job.js';
+import { checkTogether } from './checks.js';
+import { localOptionsSchema } from './options.js';
+import { executeTasks, SCHEDULER_LOCK } from './scheduler.js';
+
+/** Executes tasks side by side on this machine, in the foreground: a process of fcn is the scheduler. */
+export const localExecutor: Executor = {
+  name: 'local',
+  signalsAll: false,
+
+  check: checkTogether,
+
+  async describe({ options, tasks }) {
+    const { maxParallel, threads } = localOptionsSchema.parse(options);
+    const together = Math.min(maxParallel, tasks.length);
+    return `${tasks.length} tasks on this machine, ${together} at a time, ${threads} threads each.`;
+  },
+
+  submit: execute,
+
+  async queue(job) {
+    const isThere = stateOf('running', await inspectLock(path.join(job.folder, SCHEDULER_LOCK))) === 'running';
+    return job.tasks.map(() => ({ state: isThere ? 'pending' : 'absent', reason: null }));
+  },
+
+  // The scheduler sees the mark, wherever it runs.
+  async cancel() {},
+
+  async retry(job, _, context) {
+    await execute(job, context);
+  },
+
+  async again(job, _, { progressed }, signal) {
+    const { pauseSeconds } = localOptionsSchema.parse(job.options);
+    if (!progressed) await sleep(pauseSeconds * 1000, undefined, { signal }).catch(() => {});
+    return 'here';
+  },
+
+  identify: () => ({}),
+};
+
+async function execute(job: Job, context: ExecutorContext): Promise<void> {
+  await executeTasks(job, localOptionsSchema.parse(job.options), { ...context, executor: localExecutor });
+}
