@@ -104,7 +104,9 @@ function partitionChecks(options: ClusterOptions, cluster: Cluster): RunCheck[] 
   });
   const groups = groupsOf(options, cluster);
   if (options.partition === undefined && groups.length === 0) {
-    return [problem('scheduler', `This cluster has no default partition. Known: ${listNames(known)}.`, '--partition NAME')];
+    return [
+      problem('scheduler', `This cluster has no default partition. Known: ${listNames(known)}.`, '--partition NAME'),
+    ];
   }
   return [...missing, ...(groups.length === 0 ? [] : [...downChecks(groups), ...timeChecks(options, groups)])];
 }
@@ -143,7 +145,9 @@ function nodeChecks(options: ClusterOptions, cluster: Cluster): RunCheck[] {
   const gpuCount = (group: NodeGroup) =>
     group.gpus.reduce((sum, { type, count }) => sum + (wanted.type === null || wanted.type === type ? count : 0), 0);
   const features = new Set(groups.flatMap((group) => group.features));
-  const lacking = (constraint?.match(/[\w.:+/@-]+/g) ?? []).filter((name) => /^[a-z]/i.test(name) && !features.has(name));
+  const lacking = (constraint?.match(/[\w.:+/@-]+/g) ?? []).filter(
+    (name) => /^[a-z]/i.test(name) && !features.has(name),
+  );
   const where = `a node of the partition ${listNames([...new Set(groups.map(({ partition }) => partition))])}`;
   const found: RunCheck[] = [];
   const says = (text: string, ...next: string[]) => found.push(problem('scheduler', text, ...next));
@@ -191,7 +195,9 @@ async function engineChecks(
     const [{ name, architecture }] = others as [NodeKind];
     const text = `${name} and ${formatNumber(others.length - 1, 'other node')} have ${architecture} processors, this machine ${own}.`;
     const all = `${others.length === 1 ? `${name} has ${architecture} processors, this machine ${own}.` : text} Node and the engine that are installed here do not run there.`;
-    found.push(alike ? warning('engine', `${all} Choose others with --constraint or --partition.`) : problem('engine', all));
+    found.push(
+      alike ? warning('engine', `${all} Choose others with --constraint or --partition.`) : problem('engine', all),
+    );
   }
   const native = checked.some(({ engine }) => engine?.isNative === true);
   if (gpusOf(options.gpus).count === 0 || checked.every(({ engine }) => engine === null)) return found;

@@ -1,10 +1,10 @@
 import path from 'node:path';
+import { JOBS_FOLDER } from '../../runs/run-reader.js';
 import { UserError } from '../../support/errors.js';
-import { explainFileError, writeFileAtomic } from '../../support/files.js';
+import { writeFileAtomic } from '../../support/files.js';
 import { formatNumber, shellWords } from '../../support/format.js';
 import { type ClusterOptions, readClusterOptions } from '../cluster-options.js';
 import type { Executor, ExecutorContext } from '../executor.js';
-import { JOBS_FOLDER } from '../../runs/run-reader.js';
 import type { Job, JobDescription } from '../job.js';
 import { readHistory, type StartEnd } from '../task-history.js';
 import { readRequest, writeRequest } from '../task-request.js';
@@ -57,7 +57,9 @@ export const slurmExecutor: Executor = {
       const { outcome, message } = await callSlurm('scancel', [`${id}_[${formatIndices(own)}]`], { signal });
       if (outcome === 'success') continue;
       // The tasks are marked: a worker that is started all the same ends at once.
-      note(`scancel did not end tasks of the array ${id}: ${outcome === 'absent' ? 'it is not on this machine' : message}.`);
+      note(
+        `scancel did not end tasks of the array ${id}: ${outcome === 'absent' ? 'it is not on this machine' : message}.`,
+      );
     }
   },
 
@@ -68,7 +70,7 @@ export const slurmExecutor: Executor = {
     return 'elsewhere';
   },
 
-  identify(environment) {
+  identify(environment): Readonly<Record<string, string>> {
     const task = ownTask(environment);
     const { SLURM_JOB_ID: id, SLURM_RESTART_COUNT: restarts = '0' } = environment;
     return task === null || id === undefined ? {} : { task, id, restarts };

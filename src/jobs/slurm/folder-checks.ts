@@ -7,7 +7,7 @@ import { cacheDirectory, packageRoot } from '../../support/package.js';
 import type { NodeKind } from './partitions.js';
 
 /** File systems that no other machine sees, by the numbers of statfs(2): in memory. */
-const IN_MEMORY: Readonly<Record<number, string>> = { 0x01021994: 'tmpfs', 0x858458f6: 'ramfs' };
+const IN_MEMORY: Readonly<Record<number, string>> = { 16914836: 'tmpfs', 2240043254: 'ramfs' };
 
 /** Those on a disk of this machine; another machine sees them only if this one shares them. */
 const ON_DISK: Readonly<Record<number, string>> = {
@@ -60,5 +60,7 @@ export async function folderChecks(folder: string, nodes: readonly NodeKind[]): 
     const kind = listNames([...new Set(local.map(({ type }) => ON_DISK[type]!))]);
     says('warning', `${names}: on a disk of this machine (${kind}). ${seen} must see the same at the same path.`);
   }
-  return found.length > 0 ? found : [passed('folders', `the nodes see ${listNames(folders)} if they mount what this machine does`)];
+  return found.length > 0
+    ? found
+    : [passed('folders', `the nodes see ${listNames(folders)} if they mount what this machine does`)];
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../../support/errors.js';
-import type { QueueEntry } from './queue.js';
 import { callSlurm } from './programs.js';
+import type { QueueEntry } from './queue.js';
 
 /**
  * How Slurm calls the task of this process: ARRAY_INDEX. Not SLURM_JOB_ID, which for the last task of an array is the id of the whole

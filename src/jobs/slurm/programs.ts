@@ -60,7 +60,6 @@ export async function callSlurm(
   });
   signal?.throwIfAborted();
   const isAbsent = result.code === 'ENOENT' || result.code === 'EACCES';
-  const outcome =
-    result.exitCode === 0 ? 'success' : isAbsent ? 'absent' : result.isTerminated ? 'killed' : 'failure';
+  const outcome = result.exitCode === 0 ? 'success' : isAbsent ? 'absent' : result.isTerminated ? 'killed' : 'failure';
   return { outcome, stdout: String(result.stdout), message: messageOf(String(result.stderr)) };
 }

@@ -16,7 +16,9 @@ const numeral = z
   .nullish();
 
 /** Since version 24.05, a state is a list: what the job is, and what happens to it besides. */
-const states = z.union([z.string(), z.array(z.string())]).transform((state) => (Array.isArray(state) ? state : [state]));
+const states = z
+  .union([z.string(), z.array(z.string())])
+  .transform((state) => (Array.isArray(state) ? state : [state]));
 
 const entrySchema = z.object({
   job_id: z.number(),
