@@ -276,3 +276,19 @@ export const rows = Args.string({
   description: "Ids of rows, as fcn list shows them, or quoted patterns such as 'fcn_r50*769*' or 'fcn_{r18,r50}-*'.",
   multiple: true,
 });
+
+export const jobOrNewest = Args.string({
+  description:
+    'A job: its id as fcn jobs list shows it, the beginning of the id, or its folder. Default: the newest job.',
+});
+
+export const job = Args.string({
+  description: 'A job: its id as fcn jobs list shows it, the beginning of the id, or its folder.',
+  required: true,
+});
+
+/** The forms of an argument that names tasks of a job. */
+const TASK_FORMS =
+  'Tasks: a row, ROW:SEED, an index, the beginning of a row, or a quoted pattern; without it, all tasks of the job.';
+
+export const tasks = Args.string({ description: TASK_FORMS });

@@ -1,3 +1,5 @@
+import type { ObservedJob } from '../jobs/observe.js';
+import { hasEnded, isRetried } from '../jobs/states.js';
 import type { RunRecord } from '../records/record.js';
 import { shellWords } from '../support/format.js';
 import { breakCommand, TERMINAL_WIDTH } from '../terminal/layout.js';
@@ -67,6 +69,24 @@ export function stepsAfterVerification(name: string, where: readonly string[], f
     browse,
     { command: [...reproduce, '--profile', 'smoke', '--set', 'iterations=20'], gives: 'a try in a minute' },
     { command: [...reproduce, '--dry-run'], gives: 'time and memory of the whole' },
+  ];
+}
+
+/** What may follow the submission of a job, or its end. */
+export function stepsAfterJob({ id, tasks }: ObservedJob, places: Places): NextStep[] {
+  const inRuns = placeFlags({ runs: places.runs });
+  const failed = tasks.find(({ state }) => state === 'failed' || state === 'given up');
+  if (!tasks.every(hasEnded)) return [{ command: ['jobs', 'watch', id, ...inRuns], gives: 'its tasks as they go on' }];
+  return [
+    ...(failed === undefined
+      ? []
+      : [{ command: ['jobs', 'logs', id, failed.name, ...inRuns], gives: 'what the task said' }]),
+    ...(tasks.some(isRetried)
+      ? [{ command: ['jobs', 'retry', id, ...inRuns], gives: 'another start of what has not completed' }]
+      : []),
+    ...(tasks.some(({ state }) => state === 'completed')
+      ? [{ command: ['table', ...placeFlags({ results: places.results })], gives: 'its figures in the table' }]
+      : []),
   ];
 }
 

@@ -29,6 +29,8 @@ export interface Executor {
    * worker (Kubernetes).
    */
   readonly signalsAll: boolean;
+  /** Whether `submit` and `retry` execute the tasks themselves, and return once they have ended. */
+  readonly isForeground: boolean;
   /**
    * Everything that would prevent the job, besides what `checkRuns` found for each of its runs. Writes and submits nothing.
    * @param checked Of each task, in order.
@@ -37,7 +39,7 @@ export interface Executor {
   check(job: JobDescription, checked: readonly CheckedRun[], options: RunCheckOptions): Promise<readonly RunCheck[]>;
   /** For --dry-run: the script, manifest or plan, as text that can be used. */
   describe(job: JobDescription): Promise<string>;
-  /** Hands all tasks to the scheduler. The local executor returns once all have ended. @throws UserError if it refuses them. */
+  /** Hands all tasks to the scheduler. @throws UserError if it refuses them. */
   submit(job: Job, context: ExecutorContext): Promise<void>;
   /** Each task, by index, as the scheduler sees it now; null if it cannot be asked from here. */
   queue(job: Job): Promise<readonly QueuedTask[] | null>;

@@ -42,11 +42,16 @@ export interface TaskStatus {
   readonly request: TaskRequest | null;
 }
 
+/** Whether the user asked for another start, and it has not come yet. */
+export function isRequested({ history, request }: Pick<TaskStatus, 'history' | 'request'>): boolean {
+  return request?.what === 'retry' && request.starts === history.starts.length;
+}
+
 /** How a task has ended for good; null if it may be started. */
-export function settledEnd({ starts }: TaskHistory, request: TaskRequest | null): Exclude<TaskEnd, 'again'> | null {
-  const verdict = starts.at(-1)?.end?.verdict ?? null;
+export function settledEnd(history: TaskHistory, request: TaskRequest | null): Exclude<TaskEnd, 'again'> | null {
+  const verdict = history.starts.at(-1)?.end?.verdict ?? null;
   if (verdict === 'completed') return verdict;
-  if (request?.what === 'retry' && request.starts === starts.length) return null;
+  if (isRequested({ history, request })) return null;
   if (verdict !== null && verdict !== 'again') return verdict;
   return request?.what === 'cancel' ? 'cancelled' : null;
 }
@@ -69,8 +74,8 @@ export function taskState({ history, request, lock, queued }: Sources): TaskStat
   if (settled !== null) return settled;
   // Between two starts of a worker.
   if (isHeld) return last === undefined ? 'pending' : 'waiting';
-  const isRequested = request?.what === 'retry' && request.starts === history.starts.length;
-  const before = last === undefined || isRequested ? 'pending' : last.end === null ? 'lost' : 'waiting';
+  const before =
+    last === undefined || isRequested({ history, request }) ? 'pending' : last.end === null ? 'lost' : 'waiting';
   switch (queued?.state) {
     case undefined:
       return before;

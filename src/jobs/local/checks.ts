@@ -9,23 +9,23 @@ import { formatBytes } from '../../support/format.js';
 import type { JobDescription } from '../job.js';
 import { localOptionsSchema } from './options.js';
 
-/** Checks that the tasks that take most memory fit side by side. Says nothing if one of them does not even fit alone. */
+/** Checks that the tasks that take most memory fit side by side, as far as each of them would start alone. */
 export async function checkTogether(
   { options: asked }: JobDescription,
   checked: readonly CheckedRun[],
   options: RunCheckOptions,
 ): Promise<readonly RunCheck[]> {
   const { maxParallel, threads } = localOptionsSchema.parse(asked);
-  const together = Math.min(maxParallel, checked.length);
-  const refused = checked.some(({ checks }) => checks.some(({ state }) => state === 'missing'));
-  const engine = checked[0]?.engine ?? null;
-  if (together < 2 || refused || engine === null) return [];
+  const started = checked.filter(({ checks }) => checks.every(({ state }) => state !== 'missing'));
+  const together = Math.min(maxParallel, started.length);
+  const engine = started[0]?.engine ?? null;
+  if (together < 2 || engine === null) return [];
   const available = await memoryForRun(engine);
   const free = freeBytes(available);
   if (free === null) return [];
   const needed: number[] = [];
   const stages = readingStages(options);
-  for (const { run, available: fitted } of checked) {
+  for (const { run, available: fitted } of started) {
     const experiment = fitted?.experiment ?? run.experiment;
     const plan = { experiment, threads, mainBytes: free / together };
     const stage = await largestStageMemory({ ...options, experiment, stages }, engine, (memory) =>

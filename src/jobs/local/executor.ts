@@ -12,6 +12,7 @@ import { executeTasks, SCHEDULER_LOCK } from './scheduler.js';
 export const localExecutor: Executor = {
   name: 'local',
   signalsAll: false,
+  isForeground: true,
 
   check: checkTogether,
 

@@ -5,7 +5,7 @@ import { Lock } from '../../support/lock.js';
 import type { Executor, ExecutorContext } from '../executor.js';
 import type { Job } from '../job.js';
 import { taskName } from '../names.js';
-import { hasEnded, taskStatuses } from '../states.js';
+import { hasEnded, isRequested, taskStatuses } from '../states.js';
 import { workOn } from '../worker.js';
 import type { LocalOptions } from './options.js';
 
@@ -39,7 +39,7 @@ export async function executeTasks(job: Job, options: LocalOptions, context: Sch
     const scheduler = new Scheduler(job, options, context);
     await lock.during(() => scheduler.run());
     // A request may have come between the last look and the release of the lock.
-    if (scheduler.isHalted || !(await scheduler.hasMore())) return;
+    if (scheduler.isStopped || !(await scheduler.hasMore())) return;
   }
 }
 
@@ -56,9 +56,14 @@ class Scheduler {
     private readonly context: SchedulerContext,
   ) {}
 
-  /** Whether no further task is to be started. */
-  get isHalted(): boolean {
-    return this.context.signal.aborted || this.failures.length > 0 || (this.failed && !this.options.keepGoing);
+  /** Whether no further task is started. */
+  get isStopped(): boolean {
+    return this.context.signal.aborted || this.failures.length > 0;
+  }
+
+  /** Whether no further task is started but those that the user asks for. */
+  private get isHalted(): boolean {
+    return this.failed && !this.options.keepGoing;
   }
 
   async hasMore(): Promise<boolean> {
@@ -68,7 +73,7 @@ class Scheduler {
   /** @throws the first error that is no failure of a task, once the other tasks have ended. */
   async run(): Promise<void> {
     for (;;) {
-      const startable = this.isHalted ? [] : await this.startable();
+      const startable = this.isStopped ? [] : await this.startable();
       const free = this.options.maxParallel - this.running.size;
       for (const index of startable.slice(0, free)) this.start(index);
       if (this.running.size === 0) break;
@@ -85,6 +90,7 @@ class Scheduler {
     const statuses = await taskStatuses(this.job, { queue });
     return statuses
       .filter((status) => !hasEnded(status) && status.state !== 'running')
+      .filter((status) => !this.isHalted || isRequested(status))
       .map(({ task }) => task.index)
       .filter((index) => !this.running.has(index) && !this.leftAlone.has(index));
   }
