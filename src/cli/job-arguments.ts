@@ -2,9 +2,11 @@ import path from 'node:path';
 import type { FlagInput } from '@oclif/core/interfaces';
 import type { PlannedRun } from '../runs/plan.js';
 import { cacheDirectory } from '../support/package.js';
+import { clusterFlags } from './cluster-flags.js';
 
 /** Flags that are not a task's: they choose tasks or say how the job is executed, or the worker sets them. */
 const NOT_OF_TASKS: ReadonlySet<string> = new Set([
+  ...Object.keys(clusterFlags),
   'all',
   'announce',
   'dry-run',

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { FlagInput } from '@oclif/core/interfaces';
 import type { Engine } from '../engines/engine.js';
+import { clusterOptions, cpusOf } from '../jobs/cluster-options.js';
 import type { Executor } from '../jobs/executor.js';
 import { executorOf } from '../jobs/executors.js';
 import { createJob, type ExecutorName, type JobDescription } from '../jobs/job.js';
@@ -13,12 +14,13 @@ import type { RunReader } from '../runs/run-reader.js';
 import { fetchInputs } from '../runs/series.js';
 import { availableProcessors } from '../support/available-processors.js';
 import { UserError } from '../support/errors.js';
-import { formatNumber } from '../support/format.js';
+import { formatNumber, listNames } from '../support/format.js';
+import { type ClusterFlags, clusterInput } from './cluster-flags.js';
 import { type ShownOptions, whileShown } from './foreground-job.js';
 import { taskArguments, taskEnvironment } from './job-arguments.js';
 
 /** The flags of `fcn reproduce` that matter for a job. */
-interface JobFlags extends Readonly<Record<string, unknown>> {
+interface JobFlags extends ClusterFlags {
   readonly executor?: ExecutorName | undefined;
   readonly 'max-parallel'?: number | undefined;
   readonly 'keep-going': boolean;
@@ -50,6 +52,30 @@ function localOptions(flags: JobFlags, tasks: number): LocalOptions {
   return { maxParallel, threads, keepGoing: flags['keep-going'], pauseSeconds: PAUSE_SECONDS };
 }
 
+/** What the job asks of its executor, and the threads that each task has. */
+interface Asked {
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly threads: number;
+}
+
+/** @throws UserError for flags that the executor does not have, and for mistakes in the cluster file. */
+async function askedOf(flags: Submission['flags'], tasks: number): Promise<Asked> {
+  const input = clusterInput(flags);
+  if (flags.executor !== 'local') {
+    const options = await clusterOptions(flags.cluster, input);
+    return { options: { ...options }, threads: cpusOf(options) };
+  }
+  const others = Object.keys(input).filter((name) => name !== 'maxParallel');
+  if (others.length > 0) {
+    throw new UserError(
+      `--executor local takes no ${listNames(others.map((name) => `--${name}`))}: these are asked of a cluster.`,
+      'Leave them out, or choose --executor slurm.',
+    );
+  }
+  const options = localOptions(flags, tasks);
+  return { options: { ...options }, threads: options.threads };
+}
+
 /**
  * The job of a command.
  * @param engine Which is on here; null if none can be started.
@@ -57,7 +83,7 @@ function localOptions(flags: JobFlags, tasks: number): LocalOptions {
  */
 function describeSubmission(
   { plan, flags, known, command, weights }: Submission,
-  options: LocalOptions,
+  { options, threads }: Asked,
   engine: Engine | null,
 ): JobDescription {
   if (flags['resume-run'] !== undefined) {
@@ -70,7 +96,7 @@ function describeSubmission(
     flags,
     known,
     weights: weightsFromAnywhere(flags.weights, weights),
-    threads: engine?.usesOneThread ? options.threads : null,
+    threads: engine?.usesOneThread ? threads : null,
   };
   return {
     format: 1,
@@ -78,10 +104,10 @@ function describeSubmission(
     executor: flags.executor,
     command: [...command],
     workingFolder: process.cwd(),
-    options: { ...options },
+    options,
     environment: {
       ...taskEnvironment(process.env, known),
-      TF_NUM_INTRAOP_THREADS: String(options.threads),
+      TF_NUM_INTRAOP_THREADS: String(threads),
     },
     tasks: plan.map((run, index) => ({
       index,
@@ -119,8 +145,9 @@ export interface PreparedJob {
 export async function prepareJob(submission: Submission, options: SubmissionOptions): Promise<PreparedJob> {
   const { flags, plan } = submission;
   const executor = executorOf(flags.executor);
-  const asked = localOptions(flags, plan.length);
-  const ofTasks = { ...options, threads: asked.threads };
+  const asked = await askedOf(flags, plan.length);
+  const mainMemory = await executor.taskMemory(asked.options);
+  const ofTasks = { ...options, threads: asked.threads, ...(mainMemory !== 'here' && { mainMemory }) };
   const checked = await checkRuns(plan, ofTasks);
   const description = describeSubmission(submission, asked, checked[0]?.engine ?? null);
   const ofJob = await executor.check(description, checked, ofTasks);

@@ -1,5 +1,6 @@
 import * as Flags from '@oclif/core/flags';
 import { explainError } from '../cli/base.js';
+import { clusterFlags } from '../cli/cluster-flags.js';
 import * as flags from '../cli/flags.js';
 import { overridesOf } from '../cli/flags.js';
 import type { PreparedJob, Submission, SubmissionOptions } from '../cli/job-submission.js';
@@ -44,6 +45,11 @@ export default class Reproduce extends RunCommand {
       description: 'Execute two rows at a time on this machine, as tasks of a job that fcn jobs shows:',
       command: '<%= config.bin %> <%= command.id %> --table Cityscapes --executor local --max-parallel 2',
     },
+    {
+      description: 'Execute a table on a cluster with Slurm:',
+      command:
+        '<%= config.bin %> <%= command.id %> --table Cityscapes --executor slurm --gpus 1 --cpus 16 --time 24:00:00',
+    },
   ];
   static override args = { rows: flags.rows };
   static override flags = {
@@ -74,15 +80,19 @@ export default class Reproduce extends RunCommand {
       summary: 'Start nothing: estimate time, memory and disk space, and list everything that is missing.',
     }),
     executor: Flags.option({
-      summary: 'Make the runs tasks of a job, which fcn jobs shows; local: execute them on this machine, now.',
-      options: ['local'] as const,
+      summary:
+        'Make the runs tasks of a job, which fcn jobs shows; local: execute them on this machine, now; slurm: as an array of Slurm; ' +
+        'kubernetes: only print a manifest (--dry-run).',
+      options: ['local', 'slurm', 'kubernetes'] as const,
     })(),
     'max-parallel': Flags.integer({
-      summary: 'Tasks of a job that run at a time; on one machine they share its threads and memory. Default: 1.',
+      summary:
+        'Tasks of a job that run at a time. On one machine they share its threads and memory, default: 1; default on a cluster: all that it lets run.',
       min: 1,
       helpValue: 'N',
       dependsOn: ['executor'],
     }),
+    ...clusterFlags,
     announce: Flags.string({ summary: 'File to write the name of the run directory to.', hidden: true }),
     recipe: Flags.string({ summary: 'Hash that the recipe must have.', hidden: true }),
     ...flags.experiment,

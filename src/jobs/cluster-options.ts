@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import type { AvailableMemory } from '../support/available-memory.js';
 import { UserError } from '../support/errors.js';
+import { formatBytes } from '../support/format.js';
 import { fileJsonSchema } from '../support/json.js';
 import { check, checkYaml, formatFinding, readYaml } from '../support/yaml.js';
 import { parseTimeLimit, TIME_FORMS } from './slurm/time-limit.js';
@@ -121,6 +123,13 @@ const MEM_UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G:
 export function memBytes(mem: string | number): number {
   const [, count, unit = 'M'] = /^(\d+)([KMGT]?)$/.exec(String(mem)) ?? [];
   return Number(count) * MEM_UNITS[unit === '' ? 'M' : unit]!;
+}
+
+/** The main memory that `mem` asks for; null if it does not. */
+export function askedMemory({ mem }: Pick<ClusterOptions, 'mem'>): AvailableMemory | null {
+  if (mem === undefined) return null;
+  const bytes = memBytes(mem);
+  return { bytes, totalBytes: bytes, limitFile: null, origin: `a task gets ${formatBytes(bytes)} (--mem ${mem})` };
 }
 
 /** The number of GPUs of `gpus`, and their type if it names one. */

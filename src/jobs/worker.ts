@@ -28,6 +28,11 @@ export interface WorkOptions {
   readonly signalled?: AbortSignal;
   /** Whether a signal for this process's group must not reach the task's. */
   readonly ownGroup: boolean;
+  /**
+   * Whether to wait for another worker that has the task. A scheduler that took a node for dead starts a task elsewhere while the first
+   * worker lives; if this one ended, nothing would start the task again.
+   */
+  readonly waitForLock?: boolean;
   readonly note: (text: string) => void;
 }
 
@@ -35,11 +40,11 @@ export interface WorkOptions {
  * Does a task: starts its command, and again as long as the executor says so. Nothing is started if the task has ended for good or
  * was cancelled, whoever asks.
  * @returns How it ended; `again`: it was stopped, or the scheduler will start it again.
- * @throws BusyError if another worker has the task; UserError if the folder of the job cannot be written.
+ * @throws BusyError if another worker has the task, unless it waits; UserError if the folder of the job cannot be written.
  */
 export async function workOn(job: Job, index: number, options: WorkOptions): Promise<TaskEnd> {
   const task = job.tasks[index]!;
-  const lock = await Lock.take(taskFile(job, index, 'lock'), false, { signal: options.stop });
+  const lock = await Lock.take(taskFile(job, index, 'lock'), options.waitForLock ?? false, { signal: options.stop });
   return lock.during(async () => {
     for (;;) {
       const history = await closeLostStart(job, index);

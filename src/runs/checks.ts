@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { ConvolutionMode, Engine } from '../engines/engine.js';
 import type { Experiment } from '../recipe/experiment.js';
+import type { AvailableMemory } from '../support/available-memory.js';
 import { type ReportedProblem, SeveralProblems } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
 import { showCounted } from '../terminal/display.js';
@@ -32,6 +33,8 @@ export interface RunCheckOptions
   readonly convolution: ConvolutionMode;
   /** Folder of the kept records. */
   readonly results: string;
+  /** Main memory of the machine that executes the run; default: this one's. `unknown`: it is not checked here. */
+  readonly mainMemory?: AvailableMemory | 'unknown' | undefined;
   /** `never`: no existing checkpoint counts for the disk. */
   readonly resume: Resume;
   /** Default: fixes name flags alone. */

@@ -3,6 +3,7 @@ import type { ConvolutionMode, Engine, EngineName } from '../engines/engine.js';
 import { engineStatus, nativeEngine, startEngine } from '../engines/selection.js';
 import { installCommand } from '../engines/tensorflow/release.js';
 import type { Experiment } from '../recipe/experiment.js';
+import type { AvailableMemory } from '../support/available-memory.js';
 import { UserError } from '../support/errors.js';
 import { assertWritable, foldersIn, isFolder } from '../support/files.js';
 import { formatBytes, formatNumber, listNames } from '../support/format.js';
@@ -74,6 +75,8 @@ export async function checkPrecision(
 
 interface ResourceCheckOptions extends ResourcesOptions {
   readonly commandWith: CommandWith;
+  /** Of the machine that executes the run, if it is not this one. */
+  readonly mainMemory?: AvailableMemory | 'unknown' | undefined;
 }
 
 /**
@@ -85,8 +88,14 @@ export async function checkResources(
   engine: Engine,
   checkpoints: number,
 ): Promise<RunCheck[]> {
-  const available = await availableResources(engine, options.runs, checkpoints);
-  const memory = await checkMemory(options, engine, available);
+  const { mainMemory } = options;
+  const here = await availableResources(engine, options.runs, checkpoints);
+  const available =
+    mainMemory === undefined || mainMemory === 'unknown' ? here : { ...here, main: mainMemory, gpu: null };
+  const memory =
+    mainMemory === 'unknown'
+      ? passed('memory', 'is checked where the run starts')
+      : await checkMemory(options, engine, available);
   return options.stages.includes('train') ? [memory, await checkDisk(options, available)] : [memory];
 }
 

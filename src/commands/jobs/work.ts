@@ -24,7 +24,8 @@ export default class JobsWork extends BaseCommand {
     const listeners = { SIGUSR2: stop, SIGTERM: onTerminate, SIGINT: onTerminate };
     for (const [signal, controller] of Object.entries(listeners)) process.on(signal, () => controller.abort());
     const note = (text: string) => this.note(text);
-    const options = { executor, stop: stop.signal, signalled: signalled.signal, ownGroup: false, note };
+    const signals = { stop: stop.signal, signalled: signalled.signal };
+    const options = { executor, ...signals, ownGroup: false, waitForLock: executor.signalsAll, note };
     const end = await workOn(job, args.index, options);
     process.exitCode = await workerExitCode(job, args.index, end);
     return { job: job.id, index: args.index, end };

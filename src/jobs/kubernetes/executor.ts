@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { RunCheck } from '../../runs/run-check.js';
 import { UserError } from '../../support/errors.js';
 import { listNames } from '../../support/format.js';
-import { readClusterOptions } from '../cluster-options.js';
+import { askedMemory, gpusOf, readClusterOptions } from '../cluster-options.js';
 import type { Executor } from '../executor.js';
 import type { JobDescription } from '../job.js';
 import { manifestOf } from './manifest.js';
@@ -21,6 +21,12 @@ const refuse = async (): Promise<never> => {
 export const kubernetesExecutor: Executor = {
   name: 'kubernetes',
   signalsAll: false,
+  isForeground: false,
+
+  async taskMemory(options) {
+    const asked = readClusterOptions(options);
+    return gpusOf(asked.gpus).count > 0 ? 'unknown' : (askedMemory(asked) ?? 'unknown');
+  },
 
   async check(job) {
     return [imageCheck(job), ...folderCheck(job), ...freshCheck(job)].filter((check) => check !== null);

@@ -14,6 +14,8 @@ export const localExecutor: Executor = {
   signalsAll: false,
   isForeground: true,
 
+  taskMemory: async () => 'here',
+
   check: checkTogether,
 
   async describe({ options, tasks }) {

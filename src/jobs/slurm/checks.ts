@@ -2,11 +2,19 @@ import os from 'node:os';
 import { tensorflowState } from '../../engines/selection.js';
 import type { CheckedRun } from '../../runs/checks.js';
 import { passed, type RunCheck } from '../../runs/run-check.js';
+import type { AvailableMemory } from '../../support/available-memory.js';
 import { formatBytes, formatNumber, formatSeconds, listNames, shellWords } from '../../support/format.js';
 import { nearest } from '../../support/suggest.js';
-import { type ClusterOptions, cpusOf, gpusOf, memBytes } from '../cluster-options.js';
+import { askedMemory, type ClusterOptions, cpusOf, gpusOf, memBytes } from '../cluster-options.js';
 import { folderChecks } from './folder-checks.js';
-import { type NodeGroup, type NodeKind, readNodes, readPartitions, readSettings } from './partitions.js';
+import {
+  type NodeGroup,
+  type NodeKind,
+  readDefaultMemory,
+  readMaxArraySize,
+  readNodes,
+  readPartitions,
+} from './partitions.js';
 import { callSlurm, sbatchEnvironment } from './programs.js';
 import { givenOptions, slurmScript } from './script.js';
 import { parseTimeLimit } from './time-limit.js';
@@ -62,10 +70,10 @@ export async function slurmChecks(planned: Planned, checked: readonly CheckedRun
 }
 
 async function readCluster(): Promise<Cluster | RunCheck> {
-  const settings = await readSettings();
+  const maxArraySize = await readMaxArraySize();
   const [groups, nodes] = await Promise.all([readPartitions(), readNodes()]);
-  if (settings !== null && groups !== null && nodes !== null) {
-    return { groups, nodes, maxArraySize: settings.maxArraySize };
+  if (maxArraySize !== null && groups !== null && nodes !== null) {
+    return { groups, nodes, maxArraySize };
   }
   const { outcome, message } = await callSlurm('scontrol', ['ping']);
   const text =
@@ -209,6 +217,20 @@ async function engineChecks(
     found.push(problem('engine', text, 'fcn engines install --gpu'));
   }
   return found;
+}
+
+/** Main memory that a task gets: what it asks for, or the default of the cluster, at most that of a node. */
+export async function taskMemory(options: ClusterOptions): Promise<AvailableMemory | 'unknown'> {
+  // What the main memory must hold then is known only where the GPU is.
+  if (gpusOf(options.gpus).count > 0) return 'unknown';
+  const asked = askedMemory(options);
+  if (asked !== null) return asked;
+  const groups = await readPartitions();
+  const [partition] = groups === null ? [] : groupsOf(options, { groups });
+  const bytes = partition === undefined ? null : await readDefaultMemory(partition.partition, cpusOf(options));
+  if (bytes === null) return 'unknown';
+  const origin = `a task gets ${formatBytes(bytes)}, the default of the partition ${partition!.partition}: ask for more with --mem`;
+  return { bytes, totalBytes: bytes, limitFile: null, origin };
 }
 
 /** Lets Slurm check the script: accounts, qualities of service, and all together. */

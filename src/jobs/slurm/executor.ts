@@ -8,7 +8,7 @@ import type { Executor, ExecutorContext } from '../executor.js';
 import type { Job, JobDescription } from '../job.js';
 import { readHistory, type StartEnd } from '../task-history.js';
 import { readRequest, writeRequest } from '../task-request.js';
-import { slurmChecks } from './checks.js';
+import { slurmChecks, taskMemory } from './checks.js';
 import { nextStart, ownTask, requeueTask } from './own-task.js';
 import { callSlurm, sbatchEnvironment } from './programs.js';
 import { entriesOf, queueOf } from './queue.js';
@@ -19,6 +19,9 @@ import { addSubmission, arrayIdOf, readSubmissions } from './submissions.js';
 export const slurmExecutor: Executor = {
   name: 'slurm',
   signalsAll: true,
+  isForeground: false,
+
+  taskMemory: (options) => taskMemory(readClusterOptions(options)),
 
   async check(job, checked, { runs }) {
     const options = readClusterOptions(job.options);
@@ -84,9 +87,9 @@ const plannedFolder = (runs: string) => path.join(path.resolve(runs), JOBS_FOLDE
 
 /** The folder of the run directories, from the arguments of the tasks. */
 function runsOf({ tasks }: JobDescription): string {
-  const words = tasks[0]!.arguments;
-  const joined = words.find((word) => word.startsWith('--runs='));
-  return joined?.slice('--runs='.length) ?? words[words.indexOf('--runs') + 1]!;
+  const named = tasks[0]!.arguments.find((word) => word.startsWith('--runs='));
+  if (named === undefined) throw new Error('The tasks of a job name their folder of run directories.');
+  return named.slice('--runs='.length);
 }
 
 const sbatchWords = (indices: readonly number[], options: ClusterOptions) => [

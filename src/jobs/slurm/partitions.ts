@@ -64,20 +64,26 @@ export async function readPartitions(): Promise<NodeGroup[] | null> {
   return outcome === 'success' ? parsePartitions(stdout) : null;
 }
 
-/** What the checks need of the controller's settings. */
-export interface SlurmSettings {
-  /** Array indices are below it. */
-  readonly maxArraySize: number;
-  /** Whether the nodes include this machine only. */
-  readonly version: string;
+/** Array indices must be below it, by `scontrol show config`; null if the controller cannot be asked. */
+export async function readMaxArraySize(): Promise<number | null> {
+  const { outcome, stdout } = await callSlurm('scontrol', ['show', 'config']);
+  const size = /^MaxArraySize\s*= (\d+)/m.exec(stdout)?.[1];
+  return outcome === 'success' && size !== undefined ? Number(size) : null;
 }
 
-/** Settings of the controller by `scontrol show config`; null if it cannot be asked. */
-export async function readSettings(): Promise<SlurmSettings | null> {
-  const { outcome, stdout } = await callSlurm('scontrol', ['show', 'config']);
-  if (outcome !== 'success') return null;
-  const setting = (name: string) => new RegExp(`^${name}\\s*= (.*)$`, 'm').exec(stdout)?.[1]?.trim() ?? '';
-  return { maxArraySize: Number(setting('MaxArraySize')), version: setting('SLURM_VERSION') };
+/** Bytes by `DefMemPerNode=2000` or `DefMemPerCPU=500`, in MiB; null if a text has neither. */
+export function parseDefaultMemory(text: string, cpus: number): number | null {
+  const value = (name: string) => new RegExp(`\\b${name}\\s*=\\s*(\\d+)`).exec(text)?.[1];
+  const [perNode, perCpu] = [value('DefMemPerNode'), value('DefMemPerCPU')];
+  if (perCpu !== undefined) return Number(perCpu) * cpus * 2 ** 20;
+  return perNode === undefined ? null : Number(perNode) * 2 ** 20;
+}
+
+/** Bytes of main memory that a partition gives to who asks for none; null if it is not limited, or unknown. */
+export async function readDefaultMemory(partition: string, cpus: number): Promise<number | null> {
+  const ofPartition = await callSlurm('scontrol', ['--oneliner', 'show', 'partition', partition]);
+  const ofCluster = await callSlurm('scontrol', ['show', 'config']);
+  return parseDefaultMemory(ofPartition.stdout, cpus) ?? parseDefaultMemory(ofCluster.stdout, cpus);
 }
 
 /** A node's name and processor. */
