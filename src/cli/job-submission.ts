@@ -23,11 +23,11 @@ import { taskArguments, taskEnvironment } from './job-arguments.js';
 interface JobFlags extends ClusterFlags {
   readonly executor?: ExecutorName | undefined;
   readonly 'max-parallel'?: number | undefined;
-  readonly 'keep-going': boolean;
-  readonly 'dry-run': boolean;
+  readonly 'keep-going'?: boolean;
+  readonly 'dry-run'?: boolean;
   readonly threads?: number | undefined;
   readonly weights?: string | undefined;
-  readonly fresh: boolean;
+  readonly fresh?: boolean;
   readonly 'resume-run'?: string | undefined;
 }
 
@@ -49,7 +49,7 @@ function localOptions(flags: JobFlags, tasks: number): LocalOptions {
   const chosen = Number(process.env['TF_NUM_INTRAOP_THREADS']);
   const share = Math.max(1, Math.floor(availableProcessors() / Math.min(maxParallel, tasks)));
   const threads = flags.threads ?? (Number.isInteger(chosen) && chosen > 0 ? chosen : share);
-  return { maxParallel, threads, keepGoing: flags['keep-going'], pauseSeconds: PAUSE_SECONDS };
+  return { maxParallel, threads, keepGoing: flags['keep-going'] === true, pauseSeconds: PAUSE_SECONDS };
 }
 
 /** What the job asks of its executor, and the threads that each task has. */

@@ -168,7 +168,7 @@ export default class Reproduce extends RunCommand {
     if (flags['dry-run']) return this.estimate(plan, prepared.options, prepared);
     const job = await submitJob(prepared, {
       ...options,
-      keepGoing: flags['keep-going'],
+      keepGoing: flags['keep-going'] === true,
       noteError: (error) => this.noteError(error),
     });
     const { exitCodeOfJob } = await import('../cli/foreground-job.js');

@@ -7,15 +7,15 @@ import { flagsAlone, passed, type RunCheck } from '../../runs/run-check.js';
 import { largestStageMemory } from '../../runs/stage-memory.js';
 import { formatBytes } from '../../support/format.js';
 import type { JobDescription } from '../job.js';
-import { localOptionsSchema } from './options.js';
+import { localOptionsOf } from './options.js';
 
 /** Checks that the tasks that take most memory fit side by side, as far as each of them would start alone. */
 export async function checkTogether(
-  { options: asked }: JobDescription,
+  job: JobDescription,
   checked: readonly CheckedRun[],
   options: RunCheckOptions,
 ): Promise<readonly RunCheck[]> {
-  const { maxParallel, threads } = localOptionsSchema.parse(asked);
+  const { maxParallel, threads } = localOptionsOf(job);
   const started = checked.filter(({ checks }) => checks.every(({ state }) => state !== 'missing'));
   const together = Math.min(maxParallel, started.length);
   const engine = started[0]?.engine ?? null;

@@ -5,7 +5,7 @@ import { inspectLock } from '../../support/lock-file.js';
 import type { Executor, ExecutorContext } from '../executor.js';
 import type { Job } from '../job.js';
 import { checkTogether } from './checks.js';
-import { localOptionsSchema } from './options.js';
+import { localOptionsOf } from './options.js';
 import { executeTasks, SCHEDULER_LOCK } from './scheduler.js';
 
 /** Executes tasks side by side on this machine, in the foreground: a process of fcn is the scheduler. */
@@ -18,10 +18,11 @@ export const localExecutor: Executor = {
 
   check: checkTogether,
 
-  async describe({ options, tasks }) {
-    const { maxParallel, threads } = localOptionsSchema.parse(options);
-    const together = Math.min(maxParallel, tasks.length);
-    return `${tasks.length} tasks on this machine, ${together} at a time, ${threads} threads each.`;
+  async describe(job) {
+    const { maxParallel, threads } = localOptionsOf(job);
+    const count = job.tasks.length;
+    const together = Math.min(maxParallel, count);
+    return `${count} tasks on this machine, ${together} at a time, ${threads} threads each.`;
   },
 
   submit: execute,
@@ -39,7 +40,7 @@ export const localExecutor: Executor = {
   },
 
   async again(job, _, { progressed }, signal) {
-    const { pauseSeconds } = localOptionsSchema.parse(job.options);
+    const { pauseSeconds } = localOptionsOf(job);
     if (!progressed) await sleep(pauseSeconds * 1000, undefined, { signal }).catch(() => {});
     return 'here';
   },
@@ -48,5 +49,5 @@ export const localExecutor: Executor = {
 };
 
 async function execute(job: Job, context: ExecutorContext): Promise<void> {
-  await executeTasks(job, localOptionsSchema.parse(job.options), { ...context, executor: localExecutor });
+  await executeTasks(job, localOptionsOf(job), { ...context, executor: localExecutor });
 }
