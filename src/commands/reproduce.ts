@@ -176,7 +176,8 @@ export default class Reproduce extends RunCommand {
     const { outputWidth } = await import('../terminal/layout.js');
     this.print(formatJob(job, outputWidth()));
     await this.suggest(({ stepsAfterJob }) => stepsAfterJob(job, options));
-    process.exitCode = exitCodeOfJob(job);
+    // What a scheduler has accepted succeeds or fails later.
+    if (prepared.executor.isForeground) process.exitCode = exitCodeOfJob(job);
     return job;
   }
 

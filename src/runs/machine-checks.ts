@@ -108,6 +108,7 @@ async function checkMemory(options: ResourceCheckOptions, engine: Engine, availa
     const text = changes.length === 0 ? '' : ` It fits with ${changes.join(' or ')} (a recorded deviation).`;
     const error = new UserError(`${tooLarge.message}${text}`);
     const next = [
+      ...(available.main.origin === undefined ? [] : [commandWith(['--mem', await memFor(options, engine)])]),
       ...changes.map((change) => commandWith(['--set', change], row)),
       ...(engine.isNative ? [] : ['fcn engines install']),
       commandWith(['--force']),
@@ -124,6 +125,11 @@ async function checkMemory(options: ResourceCheckOptions, engine: Engine, availa
   // What an engine can address limits each thread by itself.
   const most = threads === 1 ? usableBytes(engine, available) : mainBytes;
   return passed('memory', most === null ? needed : `${needed}, of ${formatBytes(most)}`);
+}
+
+/** What a task must ask a cluster for, in MiB. */
+async function memFor(options: ResourceCheckOptions, engine: Engine): Promise<string> {
+  return `${Math.ceil(neededBytes(await largestStageMemory(options, engine), engine) / 2 ** 20)}M`;
 }
 
 async function checkDisk(options: ResourceCheckOptions, available: Available): Promise<RunCheck> {

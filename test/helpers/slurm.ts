@@ -16,8 +16,6 @@ const isInstalled = (program: string) => PATH.split(':').some((folder) => exists
 export const withSlurm = process.platform === 'linux' && PROGRAMS.every(isInstalled) ? test.serial : test.serial.skip;
 
 interface SlurmOptions {
-  /** Seconds after which Slurm forgets a job that has ended. */
-  readonly minJobAge?: number;
   /** Processors that the node says it has. */
   readonly cpus?: number;
 }
@@ -25,9 +23,11 @@ interface SlurmOptions {
 /** A Slurm of one node, this machine, with daemons, keys and ports of its own. */
 export interface Slurm {
   /** Variables that the programs of Slurm need. */
-  readonly environment: NodeJS.ProcessEnv;
+  readonly environment: { readonly PATH: string; readonly SLURM_CONF: string };
   /** Runs one of them and returns what it prints. */
   call(program: string, ...parameters: string[]): string;
+  /** Restarts the controller without its state: it knows no job any more, and counts them from 1 again. */
+  forget(): Promise<void>;
   /** The daemons' logs, for a test that failed. */
   logs(): string;
   stop(): Promise<void>;
@@ -43,7 +43,7 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-async function configuration(folder: string, { minJobAge = 300, cpus = 16 }: SlurmOptions): Promise<string> {
+async function configuration(folder: string, { cpus = 16 }: SlurmOptions): Promise<string> {
   const host = os.hostname().split('.')[0]!;
   const user = os.userInfo().username;
   const [controller, node] = [await freePort(), await freePort()];
@@ -67,7 +67,7 @@ async function configuration(folder: string, { minJobAge = 300, cpus = 16 }: Slu
     'ReturnToService=2',
     'SelectType=select/cons_tres',
     'SelectTypeParameters=CR_Core_Memory',
-    'DefMemPerCPU=100',
+    'DefMemPerCPU=500',
     'AccountingStorageType=accounting_storage/none',
     'JobAcctGatherType=jobacct_gather/none',
     'PreemptType=preempt/partition_prio',
@@ -77,7 +77,6 @@ async function configuration(folder: string, { minJobAge = 300, cpus = 16 }: Slu
     // As soon as possible; usually it is every minute.
     'SchedulerParameters=sched_interval=1,batch_sched_delay=0,bf_interval=1',
     'KillWait=20',
-    `MinJobAge=${minJobAge}`,
     `NodeName=${host} NodeAddr=127.0.0.1 CPUs=${cpus} RealMemory=16000 Feature=here State=UNKNOWN`,
     `PartitionName=main Nodes=${host} Default=YES MaxTime=1:00:00 PriorityTier=1 State=UP`,
     `PartitionName=urgent Nodes=${host} MaxTime=INFINITE PriorityTier=2 State=UP`,
@@ -92,6 +91,14 @@ function daemon(program: string, parameters: readonly string[], environment: Nod
   return child;
 }
 
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  const late = sleep(5000, 'late' as const, { ref: false });
+  if ((await Promise.race([ended, late])) === 'late') child.kill('SIGKILL');
+}
+
 /** Starts one in a temporary folder. `stop` removes all of it. @throws an Error with the logs if the node does not become ready. */
 export async function startSlurm(options: SlurmOptions = {}): Promise<Slurm> {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'fcn-slurm-'));
@@ -100,7 +107,8 @@ export async function startSlurm(options: SlurmOptions = {}): Promise<Slurm> {
   for (const name of ['state', 'spool']) mkdirSync(path.join(folder, name), { mode: 0o755 });
   const conf = path.join(folder, 'slurm.conf');
   writeFileSync(conf, await configuration(folder, options));
-  const environment: NodeJS.ProcessEnv = { ...process.env, PATH, SLURM_CONF: conf };
+  const own = { PATH, SLURM_CONF: conf };
+  const environment: NodeJS.ProcessEnv = { ...process.env, ...own };
   const inFolder = (name: string) => path.join(folder, name);
   execFileSync('mungekey', ['--create', `--keyfile=${inFolder('munge.key')}`], { env: environment });
   const munge = [
@@ -112,16 +120,11 @@ export async function startSlurm(options: SlurmOptions = {}): Promise<Slurm> {
     `--seed-file=${inFolder('munge.seed')}`,
     `--log-file=${inFolder('munge.log')}`,
   ];
-  const daemons = [daemon('munged', munge, environment)];
+  const munged = daemon('munged', munge, environment);
+  const controller = (...flags: string[]) => daemon('slurmctld', ['-D', '-f', conf, ...flags], environment);
+  const slurm: { controller?: ChildProcess; node?: ChildProcess } = {};
   const stop = async () => {
-    // slurmd before slurmctld before munged.
-    for (const child of [...daemons].reverse()) {
-      if (child.exitCode !== null || child.signalCode !== null) continue;
-      const ended = new Promise((resolve) => child.once('exit', resolve));
-      child.kill('SIGTERM');
-      const late = sleep(5000, 'late' as const);
-      if ((await Promise.race([ended, late])) === 'late') child.kill('SIGKILL');
-    }
+    for (const child of [slurm.node, slurm.controller, munged]) if (child !== undefined) await end(child);
     rmSync(folder, { recursive: true, force: true });
   };
   const logs = () =>
@@ -133,21 +136,26 @@ export async function startSlurm(options: SlurmOptions = {}): Promise<Slurm> {
     if (status !== 0) throw new Error(`${program} ${parameters.join(' ')}: ${status}: ${stderr}`);
     return stdout;
   };
+  const isIdle = () => {
+    const { stdout } = spawnSync('sinfo', ['-h', '-p', 'main', '-o', '%T'], { env: environment, encoding: 'utf8' });
+    return stdout.trim() === 'idle';
+  };
+  const forget = async () => {
+    if (slurm.controller !== undefined) await end(slurm.controller);
+    slurm.controller = controller('-c');
+    await until(isIdle, 30);
+  };
   try {
     await until(() => existsSync(inFolder('munge.socket')), 10);
-    daemons.push(daemon('slurmctld', ['-D', '-f', conf, '-i'], environment));
-    daemons.push(daemon('slurmd', ['-D', '-f', conf], environment));
-    const isIdle = () => {
-      const { stdout } = spawnSync('sinfo', ['-h', '-p', 'main', '-o', '%T'], { env: environment, encoding: 'utf8' });
-      return stdout.trim() === 'idle';
-    };
+    slurm.controller = controller('-i');
+    slurm.node = daemon('slurmd', ['-D', '-f', conf], environment);
     await until(isIdle, 30);
   } catch (error) {
     const text = logs();
     await stop();
     throw new Error(`Slurm did not start: ${(error as Error).message}\n${text}`);
   }
-  return { environment, call, logs, stop };
+  return { environment: own, call, forget, logs, stop };
 }
 
 /** Waits until something holds. @throws an Error after so many seconds. */

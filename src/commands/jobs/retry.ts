@@ -34,7 +34,8 @@ export default class JobsRetry extends BaseCommand {
     const last = await whileShown(job, executor, context, () => executor.retry(job, indices, context));
     this.print(formatJob(last, outputWidth()));
     await this.suggest(({ stepsAfterJob }) => stepsAfterJob(last, flags));
-    process.exitCode = exitCodeOfJob(last);
+    // What a scheduler has accepted succeeds or fails later.
+    if (executor.isForeground) process.exitCode = exitCodeOfJob(last);
     return last;
   }
 }

@@ -1,7 +1,7 @@
 import os from 'node:os';
 import { tensorflowState } from '../../engines/selection.js';
 import type { CheckedRun } from '../../runs/checks.js';
-import { passed, type RunCheck } from '../../runs/run-check.js';
+import { type CommandWith, passed, type RunCheck } from '../../runs/run-check.js';
 import type { AvailableMemory } from '../../support/available-memory.js';
 import { formatBytes, formatNumber, formatSeconds, listNames, shellWords } from '../../support/format.js';
 import { nearest } from '../../support/suggest.js';
@@ -47,6 +47,8 @@ interface Planned {
   /** RUNS/jobs/ID, absolute; ID need not be known yet. */
   readonly folder: string;
   readonly tasks: number;
+  /** The user's command again with other flags. */
+  readonly commandWith: CommandWith;
 }
 
 /**
@@ -54,22 +56,25 @@ interface Planned {
  * @param checked Of each task.
  */
 export async function slurmChecks(planned: Planned, checked: readonly CheckedRun[]): Promise<RunCheck[]> {
-  const cluster = await readCluster();
+  const cluster = await readCluster(planned);
   if ('name' in cluster) return [cluster];
   const { options, folder } = planned;
   const found = [
     ...arrayChecks(planned, cluster),
-    ...partitionChecks(options, cluster),
-    ...nodeChecks(options, cluster),
+    ...partitionChecks(planned, cluster),
+    ...nodeChecks(planned, cluster),
     ...(await engineChecks(options, cluster, checked)),
     ...(await folderChecks(folder, nodesOf(options, cluster))),
   ];
   // What Slurm itself says comes last: it stops at the first thing that is wrong, in few words.
   const isRefused = found.some(({ name, state }) => name === 'scheduler' && state === 'missing');
-  return isRefused ? found : [...found, await askSlurm(planned, cluster)];
+  if (!isRefused) return [...found, await askSlurm(planned, cluster)];
+  const { account, qos, sbatch } = options;
+  const rest = await askSlurm({ ...planned, tasks: 1, options: { account, qos, sbatch } }, cluster);
+  return rest.state === 'ok' ? found : [...found, rest];
 }
 
-async function readCluster(): Promise<Cluster | RunCheck> {
+async function readCluster({ commandWith }: Planned): Promise<Cluster | RunCheck> {
   const maxArraySize = await readMaxArraySize();
   const [groups, nodes] = await Promise.all([readPartitions(), readNodes()]);
   if (maxArraySize !== null && groups !== null && nodes !== null) {
@@ -80,13 +85,19 @@ async function readCluster(): Promise<Cluster | RunCheck> {
     outcome === 'absent'
       ? 'This machine has no Slurm: scontrol, sinfo and sbatch are not on the path.'
       : `Slurm does not answer${message === '' ? '' : `: ${message}`}.`;
-  return problem('scheduler', `${text} Run the command on a login node of the cluster.`, '--executor local');
+  return problem(
+    'scheduler',
+    `${text} Run the command on a login node of the cluster.`,
+    commandWith(['--executor', 'local']),
+  );
 }
 
 /** The groups of nodes that a job may use: those of its partitions, or of the default one. */
 function groupsOf({ partition }: Pick<ClusterOptions, 'partition'>, { groups }: Pick<Cluster, 'groups'>): NodeGroup[] {
   const named = partition?.split(',');
-  return groups.filter((group) => named?.includes(group.partition) ?? group.isDefault);
+  const found = groups.filter((group) => named?.includes(group.partition) ?? group.isDefault);
+  // Of an unknown partition: what no node has is wrong all the same.
+  return found.length > 0 || named === undefined ? found : [...groups];
 }
 
 /** The nodes that a job may use. */
@@ -102,21 +113,28 @@ function arrayChecks({ tasks }: Planned, { maxArraySize }: Cluster): RunCheck[] 
   return [problem('scheduler', `${text} Submit the rows or seeds in several jobs.`)];
 }
 
-function partitionChecks(options: ClusterOptions, cluster: Cluster): RunCheck[] {
+function partitionChecks({ options, commandWith }: Planned, cluster: Cluster): RunCheck[] {
   const known = [...new Set(cluster.groups.map(({ partition }) => partition))];
   const unknown = (options.partition?.split(',') ?? []).filter((name) => !known.includes(name));
   const missing = unknown.map((name) => {
     const meant = nearest(name, known);
     const text = `There is no partition ${name}. Known: ${listNames(known)}.`;
-    return problem('scheduler', text, ...(meant === undefined ? [] : [`--partition ${meant}`]));
+    return problem('scheduler', text, ...(meant === undefined ? [] : [commandWith(['--partition', meant])]));
   });
   const groups = groupsOf(options, cluster);
   if (options.partition === undefined && groups.length === 0) {
     return [
-      problem('scheduler', `This cluster has no default partition. Known: ${listNames(known)}.`, '--partition NAME'),
+      problem(
+        'scheduler',
+        `This cluster has no default partition. Known: ${listNames(known)}.`,
+        commandWith(['--partition', 'NAME']),
+      ),
     ];
   }
-  return [...missing, ...(groups.length === 0 ? [] : [...downChecks(groups), ...timeChecks(options, groups)])];
+  return [
+    ...missing,
+    ...(groups.length === 0 ? [] : [...downChecks(groups), ...timeChecks({ options, commandWith }, groups)]),
+  ];
 }
 
 function downChecks(groups: readonly NodeGroup[]): RunCheck[] {
@@ -126,7 +144,10 @@ function downChecks(groups: readonly NodeGroup[]): RunCheck[] {
 }
 
 /** Slurm accepts a longer time than the partition's, and never starts the job. */
-function timeChecks({ time }: ClusterOptions, groups: readonly NodeGroup[]): RunCheck[] {
+function timeChecks(
+  { options: { time }, commandWith }: Pick<Planned, 'options' | 'commandWith'>,
+  groups: readonly NodeGroup[],
+): RunCheck[] {
   const limits = groups.map(({ mostSeconds }) => mostSeconds ?? Number.POSITIVE_INFINITY);
   const most = Math.max(...limits);
   const asked = time === undefined ? null : parseTimeLimit(String(time));
@@ -134,7 +155,7 @@ function timeChecks({ time }: ClusterOptions, groups: readonly NodeGroup[]): Run
   const text =
     `--time ${time} (${formatSeconds(asked)}) is more than the partition ${groups[0]!.partition} allows: ` +
     `${formatSeconds(most)}. A task that is not done in that time is resumed.`;
-  return [problem('scheduler', text, `--time ${formatLimit(most)}`)];
+  return [problem('scheduler', text, commandWith(['--time', formatLimit(most)]))];
 }
 
 /** Seconds as Slurm writes a limit, rounded down to minutes. */
@@ -144,7 +165,7 @@ function formatLimit(seconds: number): string {
 }
 
 /** Whether nodes with all that is asked exist. Each thing that no node has is named. */
-function nodeChecks(options: ClusterOptions, cluster: Cluster): RunCheck[] {
+function nodeChecks({ options, commandWith }: Planned, cluster: Cluster): RunCheck[] {
   const groups = groupsOf(options, cluster);
   if (groups.length === 0) return [];
   const { mem, gpus, constraint, nodes = 1 } = options;
@@ -160,11 +181,12 @@ function nodeChecks(options: ClusterOptions, cluster: Cluster): RunCheck[] {
   const found: RunCheck[] = [];
   const says = (text: string, ...next: string[]) => found.push(problem('scheduler', text, ...next));
   const mostCpus = most((group) => group.cpus);
-  if (cpus > mostCpus) says(`--cpus ${cpus}, but ${where} has at most ${mostCpus}.`, `--cpus ${mostCpus}`);
+  if (cpus > mostCpus)
+    says(`--cpus ${cpus}, but ${where} has at most ${mostCpus}.`, commandWith(['--cpus', String(mostCpus)]));
   const mostBytes = most((group) => group.memory);
   if (bytes > mostBytes) {
     const mebibytes = Math.floor(mostBytes / 2 ** 20);
-    says(`--mem ${mem}, but ${where} has at most ${formatBytes(mostBytes)}.`, `--mem ${mebibytes}M`);
+    says(`--mem ${mem}, but ${where} has at most ${formatBytes(mostBytes)}.`, commandWith(['--mem', `${mebibytes}M`]));
   }
   const mostGpus = most(gpuCount);
   if (wanted.count > mostGpus) {

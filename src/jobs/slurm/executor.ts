@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { flagsAlone } from '../../runs/run-check.js';
 import { JOBS_FOLDER } from '../../runs/run-reader.js';
 import { UserError } from '../../support/errors.js';
 import { writeFileAtomic } from '../../support/files.js';
@@ -23,9 +24,9 @@ export const slurmExecutor: Executor = {
 
   taskMemory: (options) => taskMemory(readClusterOptions(options)),
 
-  async check(job, checked, { runs }) {
+  async check(job, checked, { runs, commandWith = flagsAlone }) {
     const options = readClusterOptions(job.options);
-    return slurmChecks({ options, folder: plannedFolder(runs), tasks: job.tasks.length }, checked);
+    return slurmChecks({ options, folder: plannedFolder(runs), tasks: job.tasks.length, commandWith }, checked);
   },
 
   async describe(job) {
