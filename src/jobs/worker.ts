@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { isFurther, NOTHING_SAVED, savedPosition } from '../runs/saved-position.js';
-import { ExitCode } from '../support/errors.js';
+import { ExitCode, UserError } from '../support/errors.js';
 import { isFolder } from '../support/files.js';
 import { Lock } from '../support/lock.js';
 import type { Executor } from './executor.js';
@@ -29,6 +29,8 @@ export interface WorkOptions {
   /** Whether a signal for this process's group must not reach the task's. */
   readonly ownGroup: boolean;
   readonly note: (text: string) => void;
+  /** Runs the command of the task. Default: as a process. */
+  readonly run?: typeof runTask;
 }
 
 /**
@@ -39,7 +41,8 @@ export interface WorkOptions {
  */
 export async function workOn(job: Job, index: number, options: WorkOptions): Promise<TaskEnd> {
   const task = job.tasks[index]!;
-  const lock = await Lock.take(taskFile(job, index, 'lock'), false, { signal: options.stop });
+  const lock = await takeTask(job, index, options.stop);
+  if (lock === null) return 'again';
   return lock.during(async () => {
     for (;;) {
       const history = await closeLostStart(job, index);
@@ -55,6 +58,16 @@ export async function workOn(job: Job, index: number, options: WorkOptions): Pro
       if (where === 'elsewhere') return 'again';
     }
   });
+}
+
+/** The lock of a task; null if the worker is to end before it is known whether another one, on another machine, still has it. */
+async function takeTask(job: Job, index: number, stop: AbortSignal): Promise<Lock | null> {
+  try {
+    return await Lock.take(taskFile(job, index, 'lock'), false, { signal: stop });
+  } catch (error) {
+    if (stop.aborted && !(error instanceof UserError)) return null;
+    throw error;
+  }
 }
 
 /**
@@ -128,7 +141,7 @@ async function startOnce({ job, task, history: before, options, lock }: Start): 
   await writeHistory(job, index, history);
   const cancelled = new AbortController();
   const watching = watchForCancel(job, index, () => cancelled.abort());
-  const ended = await runTask({
+  const ended = await (options.run ?? runTask)({
     job,
     task,
     heading: `== Start ${history.starts.length}, ${at}, process ${process.pid} on ${hostname()}`,
