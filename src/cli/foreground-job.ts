@@ -7,6 +7,7 @@ import { printable, shellWords } from '../support/format.js';
 import type { DisplayMode } from '../terminal/display.js';
 import { TERMINAL_WIDTH } from '../terminal/layout.js';
 import { Redrawn } from '../terminal/redraw.js';
+import { placeFlags } from './next-steps.js';
 
 /** Seconds between two looks. */
 const LOOK_SECONDS = 1;
@@ -57,7 +58,7 @@ function interruption({ id, runs }: Job, signal: AbortSignal): InterruptedError 
   return new InterruptedError(
     `${reason} The tasks of job ${id} have stopped, with their state saved.`,
     ExitCode.tryAgain,
-    `${shellWords(['fcn', 'jobs', 'retry', id, '--runs', runs])} resumes them.`,
+    `${shellWords(['fcn', 'jobs', 'retry', id, ...placeFlags({ runs })])} resumes them.`,
   );
 }
 

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import type { ObservedJob } from '../jobs/observe.js';
 import { hasEnded, isRetried } from '../jobs/states.js';
 import type { RunRecord } from '../records/record.js';
@@ -22,10 +23,11 @@ const DEFAULTS: readonly (readonly [place: keyof Places, variable: string])[] = 
 ];
 
 /** The flags that a suggested command needs to look in these folders: none for the defaults. */
-function placeFlags(places: Partial<Places>): string[] {
+export function placeFlags(places: Partial<Places>): string[] {
   return DEFAULTS.flatMap(([place, variable]) => {
     const folder = places[place];
-    return folder === undefined || folder === (process.env[variable] || place) ? [] : [`--${place}`, folder];
+    const isDefault = folder === undefined || path.resolve(folder) === path.resolve(process.env[variable] || place);
+    return isDefault ? [] : [`--${place}`, folder];
   });
 }
 

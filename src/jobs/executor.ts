@@ -56,10 +56,15 @@ export interface Executor {
   /**
    * A start of a task ended early: makes sure that it is started again. `here`: the worker starts it again at once; `elsewhere`: the
    * scheduler will, and the worker ends.
-   * @param end How the start ended: whether from outside, and whether it brought progress.
+   * @param end How the start ended, or that it did not come to it: whether from outside, and whether it brought progress.
    * @param signal Is aborted if the worker is to end, or the task was cancelled.
    */
-  again(job: Job, index: number, end: StartEnd, signal: AbortSignal): Promise<'here' | 'elsewhere'>;
+  again(
+    job: Job,
+    index: number,
+    end: Pick<StartEnd, 'because' | 'progressed'>,
+    signal: AbortSignal,
+  ): Promise<'here' | 'elsewhere'>;
   /** How the scheduler calls the start that is about to begin, from the worker's environment; see `TaskStart`. */
   identify(environment: NodeJS.ProcessEnv): Readonly<Record<string, string>>;
 }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { JOBS_FOLDER } from '../runs/run-reader.js';
@@ -83,10 +83,16 @@ export async function createJob(runs: string, description: JobDescription): Prom
       if ((error as NodeJS.ErrnoException).code === 'EEXIST' && attempt < MOST_IN_A_SECOND) continue;
       throw explainFileError(error, folder, 'write');
     }
-    await makeFolder(path.join(folder, 'logs'));
-    await makeFolder(path.join(folder, 'tasks'));
-    // Last: a folder without this file is no job yet.
-    await writeFileAtomic(path.join(folder, JOB_FILE), `${JSON.stringify(description, null, 2)}\n`);
+    try {
+      await makeFolder(path.join(folder, 'logs'));
+      await makeFolder(path.join(folder, 'tasks'));
+      // Last: a folder without this file is no job yet.
+      await writeFileAtomic(path.join(folder, JOB_FILE), `${JSON.stringify(description, null, 2)}\n`);
+    } catch (error) {
+      // The user needs the first error.
+      await rm(folder, { recursive: true, force: true }).catch(() => {});
+      throw error;
+    }
     return { ...description, id, folder, runs: path.dirname(parent) };
   }
 }

@@ -39,9 +39,11 @@ export function summary(tasks: readonly Pick<ObservedTask, 'state'>[]): string {
   return `${formatNumber(tasks.length, 'task')}: ${counts(tasks)}.`;
 }
 
+/** What is done, what goes on, and what needs the user. */
+const COUNTED: readonly TaskState[] = ['completed', 'running', 'waiting', 'pending'];
+
 function counts(tasks: readonly Pick<ObservedTask, 'state'>[]): string {
-  const order: readonly TaskState[] = ['completed', ...TASK_STATES.filter((state) => state !== 'completed')];
-  return order
+  return [...new Set([...COUNTED, ...TASK_STATES])]
     .map((state) => ({ state, count: tasks.filter((task) => task.state === state).length }))
     .filter(({ count }) => count > 0)
     .map(({ state, count }) => `${count} ${state}`)

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { isFurther, NOTHING_SAVED, savedPosition } from '../runs/saved-position.js';
-import { ExitCode } from '../support/errors.js';
+import { ExitCode, UserError } from '../support/errors.js';
 import { isFolder } from '../support/files.js';
 import { Lock } from '../support/lock.js';
 import type { Executor } from './executor.js';
@@ -34,6 +34,8 @@ export interface WorkOptions {
    */
   readonly waitForLock?: boolean;
   readonly note: (text: string) => void;
+  /** Runs the command of the task. Default: as a process. */
+  readonly run?: typeof runTask;
 }
 
 /**
@@ -44,13 +46,14 @@ export interface WorkOptions {
  */
 export async function workOn(job: Job, index: number, options: WorkOptions): Promise<TaskEnd> {
   const task = job.tasks[index]!;
-  const lock = await Lock.take(taskFile(job, index, 'lock'), options.waitForLock ?? false, { signal: options.stop });
+  const lock = await takeTask(job, index, options);
+  if (lock === null) return leave(job, index, options);
   return lock.during(async () => {
     for (;;) {
       const history = await closeLostStart(job, index);
       const settled = settledEnd(history, await readRequest(job, index));
       if (settled !== null) return settled;
-      if (options.stop.aborted) return 'again';
+      if (isToEnd(options)) return leave(job, index, options);
       const end = await startOnce({ job, task, history, options, lock });
       if (end.verdict !== 'again') return end.verdict;
       const cancelled = new AbortController();
@@ -60,6 +63,31 @@ export async function workOn(job: Job, index: number, options: WorkOptions): Pro
       if (where === 'elsewhere') return 'again';
     }
   });
+}
+
+/** Whether the worker was told to end. */
+const isToEnd = ({ stop, signalled }: WorkOptions) => stop.aborted || signalled?.aborted === true;
+
+/** Ends before the command was started: its scheduler must learn all the same whether to start the task again. */
+async function leave(job: Job, index: number, { executor, stop }: WorkOptions): Promise<TaskEnd> {
+  const because = stop.aborted ? 'stopped' : 'signal';
+  await executor.again(job, index, { because, progressed: false }, AbortSignal.abort());
+  return 'again';
+}
+
+/** The lock of a task; null if the worker is to end before it is known whether another one, on another machine, still has it. */
+async function takeTask(
+  job: Job,
+  index: number,
+  { stop, signalled, waitForLock = false }: WorkOptions,
+): Promise<Lock | null> {
+  const signal = signalled === undefined ? stop : AbortSignal.any([stop, signalled]);
+  try {
+    return await Lock.take(taskFile(job, index, 'lock'), waitForLock, { signal });
+  } catch (error) {
+    if (signal.aborted && !(error instanceof UserError)) return null;
+    throw error;
+  }
 }
 
 /**
@@ -133,7 +161,7 @@ async function startOnce({ job, task, history: before, options, lock }: Start): 
   await writeHistory(job, index, history);
   const cancelled = new AbortController();
   const watching = watchForCancel(job, index, () => cancelled.abort());
-  const ended = await runTask({
+  const ended = await (options.run ?? runTask)({
     job,
     task,
     heading: `== Start ${history.starts.length}, ${at}, process ${process.pid} on ${hostname()}`,

@@ -4,7 +4,6 @@ import { createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import test from 'ava';
 
 /** What a Slurm of one machine consists of. Debian has the daemons in sbin, which is not on everybody's path. */
 const PATH = `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/sbin`;
@@ -12,8 +11,8 @@ const PROGRAMS = ['munged', 'mungekey', 'slurmctld', 'slurmd', 'sbatch', 'squeue
 
 const isInstalled = (program: string) => PATH.split(':').some((folder) => existsSync(path.join(folder, program)));
 
-/** Declares tests with a Slurm of their own, one after the other; skipped where it is not installed. */
-export const withSlurm = process.platform === 'linux' && PROGRAMS.every(isInstalled) ? test.serial : test.serial.skip;
+/** Whether this machine can have a Slurm of its own. */
+export const hasSlurm = process.platform === 'linux' && PROGRAMS.every(isInstalled);
 
 interface SlurmOptions {
   /** Processors that the node says it has. */

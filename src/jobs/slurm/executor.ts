@@ -126,7 +126,7 @@ async function submitTasks(job: Job, indices: readonly number[], { signal, note 
 }
 
 /** Makes sure that a task that ended early is started again, unless the user cancelled it. */
-async function startAgain(job: Job, index: number, end: StartEnd): Promise<void> {
+async function startAgain(job: Job, index: number, end: Pick<StartEnd, 'because'>): Promise<void> {
   const task = ownTask(process.env);
   if (task === null) {
     throw new UserError(

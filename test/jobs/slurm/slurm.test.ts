@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { fcnProcess } from '../../helpers/command.js';
 import { generated } from '../../helpers/datasets.js';
 import { temporaryFolder } from '../../helpers/folder.js';
-import { type Slurm, startSlurm, until, withSlurm } from '../../helpers/slurm.js';
+import { hasSlurm, type Slurm, startSlurm, until } from '../../helpers/slurm.js';
 import {
   fcnWith,
   hurried,
@@ -19,6 +19,7 @@ import {
   whenAll,
 } from '../../helpers/slurm-jobs.js';
 import { cut, SET } from '../../helpers/small-runs.js';
+import { withSlurm } from '../../helpers/with-slurm.js';
 
 /** A folder whose name a shell, Slurm's files or a pattern would take for something else. */
 const HOSTILE = `it's "$(touch broken)" #1; ü, *`;
@@ -47,11 +48,12 @@ const COMMAND = [
 ];
 
 let slurm: Slurm;
-withSlurm === test.serial &&
+if (hasSlurm) {
   test.before(async () => {
     slurm = await startSlurm();
     process.env['SLURM_CONF'] = slurm.environment['SLURM_CONF'];
   });
+}
 test.after.always(() => slurm?.stop());
 
 /** A working folder with the rows and small data sets. An image of the bad row cannot be read to its end. */
@@ -78,7 +80,7 @@ async function undisturbed(t: ExecutionContext, ...rows: string[]) {
 
 /** Does something to a task once its training has got further. */
 async function onceFurther(job: SlurmJob, row: string, lines: number, act: () => void): Promise<void> {
-  await until(() => trainedLines(job.cwd, row) >= lines, 60);
+  await until(() => trainedLines(job.cwd, row) >= lines, 180);
   act();
 }
 
@@ -99,7 +101,7 @@ withSlurm(
       onceFurther(job, 'second', 12, () => requeue(2)),
       onceFurther(job, 'last', 5, () => warn(4)).then(() => onceFurther(job, 'last', 18, () => requeue(4))),
     ]);
-    const ended = await whenAll(job, ({ state }) => state === 'completed' || state === 'failed', 90);
+    const ended = await whenAll(job, ({ state }) => state === 'completed' || state === 'failed', 240);
     t.deepEqual(statesOf(ended), {
       ...{ first: 'completed', second: 'completed', last: 'completed' },
       ...{ bad: 'failed', diverging: 'failed' },
@@ -115,7 +117,7 @@ withSlurm(
     await writeFile(image, whole);
     const { code, stderr } = await fcnWith(slurm, cwd, 'jobs', 'retry', job.id, 'bad');
     t.is(code, 0, stderr);
-    const retried = await whenAll(job, ({ name, state }) => name !== 'bad' || state === 'completed', 60);
+    const retried = await whenAll(job, ({ name, state }) => name !== 'bad' || state === 'completed', 180);
     t.is(retried.tasks.find(({ name }) => name === 'diverging')?.state, 'failed');
   },
 );
@@ -135,7 +137,7 @@ withSlurm('what the user cancels stays cancelled, whoever ends it, also after Sl
     '3',
   );
   const rest = hurried(job);
-  await whenAll(job, ({ index, run }) => index === 3 || (run?.done ?? 0) > 0, 60);
+  await whenAll(job, ({ index, run }) => index === 3 || (run?.done ?? 0) > 0, 180);
   // One by fcn, one behind its back, one that must go on.
   const [cancelled] = await Promise.all([
     fcnWith(slurm, cwd, 'jobs', 'cancel', job.id, 'first:0'),
@@ -143,11 +145,11 @@ withSlurm('what the user cancels stays cancelled, whoever ends it, also after Sl
   ]);
   t.is(cancelled.code, 0, cancelled.stderr);
   slurm.call('scancel', taskOf(job, 1));
-  const some = await whenAll(job, ({ index, state }) => index === 2 || state === 'cancelled', 60);
+  const some = await whenAll(job, ({ index, state }) => index === 2 || state === 'cancelled', 180);
   t.is(some.tasks[2]?.state, 'running');
   t.is(some.tasks[3]?.starts, 0);
   await fcnWith(slurm, cwd, 'jobs', 'cancel', job.id);
-  await whenAll(job, ({ state }) => state === 'cancelled', 60);
+  await whenAll(job, ({ state }) => state === 'cancelled', 180);
   await rest();
   await slurm.forget();
   const { tasks } = await shown(job);
