@@ -25,6 +25,8 @@ export interface Slurm {
   readonly environment: { readonly PATH: string; readonly SLURM_CONF: string };
   /** Runs one of them and returns what it prints. */
   call(program: string, ...parameters: string[]): string;
+  /** Restarts the controller, which remembers its jobs. */
+  restart(): Promise<void>;
   /** Restarts the controller without its state: it knows no job any more, and counts them from 1 again. */
   forget(): Promise<void>;
   /** The daemons' logs, for a test that failed. */
@@ -139,9 +141,13 @@ export async function startSlurm(options: SlurmOptions = {}): Promise<Slurm> {
     const { stdout } = spawnSync('sinfo', ['-h', '-p', 'main', '-o', '%T'], { env: environment, encoding: 'utf8' });
     return stdout.trim() === 'idle';
   };
-  const forget = async () => {
+  const restart = async (...flags: string[]) => {
     if (slurm.controller !== undefined) await end(slurm.controller);
-    slurm.controller = controller('-c');
+    slurm.controller = controller(...flags);
+    await until(() => spawnSync('scontrol', ['ping'], { env: environment }).status === 0, 30);
+  };
+  const forget = async () => {
+    await restart('-c');
     await until(isIdle, 30);
   };
   try {
@@ -154,7 +160,7 @@ export async function startSlurm(options: SlurmOptions = {}): Promise<Slurm> {
     await stop();
     throw new Error(`Slurm did not start: ${(error as Error).message}\n${text}`);
   }
-  return { environment: own, call, forget, logs, stop };
+  return { environment: own, call, restart: () => restart(), forget, logs, stop };
 }
 
 /** Waits until something holds. @throws an Error after so many seconds. */
