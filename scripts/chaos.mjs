@@ -182,6 +182,10 @@ async function disturb({ slurm, id, look }) {
     await sleep((PAUSE[0] + pause * (PAUSE[1] - PAUSE[0])) * 1000);
     const { tasks } = await look();
     await retryLeft({ slurm, id, tasks, retries });
+    for (const task of tasks.filter(({ state }) => state === 'waiting')) {
+      // Otherwise each of its starts would last a minute.
+      attempt(slurm, 'scontrol', 'update', `jobid=${task.scheduler.task}`, 'timelimit=30');
+    }
     const running = tasks.filter(({ state }) => state === 'running');
     if (running.length === 0) {
       if (tasks.every(({ state }) => state === 'completed')) break;

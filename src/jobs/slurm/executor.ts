@@ -10,7 +10,7 @@ import type { Job, JobDescription } from '../job.js';
 import { readHistory, type StartEnd } from '../task-history.js';
 import { readRequest, writeRequest } from '../task-request.js';
 import { slurmChecks, taskMemory } from './checks.js';
-import { nextStart, ownTask, requeueTask } from './own-task.js';
+import { nextStart, ownTask, requeueTask, startSoon } from './own-task.js';
 import { callSlurm, sbatchEnvironment } from './programs.js';
 import { entriesOf, queueOf } from './queue.js';
 import { arrayOf, formatIndices, givenOptions, SCRIPT_FILE, slurmScript } from './script.js';
@@ -144,7 +144,8 @@ async function startAgain(job: Job, index: number, end: Pick<StartEnd, 'because'
         ? 'slurm'
         : 'task'
       : nextStart(entry, Number(process.env['SLURM_RESTART_COUNT'] ?? 0));
-  if ((await readRequest(job, index))?.what === 'cancel' || next === 'slurm') return;
+  if ((await readRequest(job, index))?.what === 'cancel') return;
+  if (next === 'slurm') return startSoon(task);
   if (next === 'task') return requeueTask(task);
   // By scancel: the job's folder remembers what Slurm forgets.
   const { starts } = await readHistory(job, index);

@@ -55,6 +55,18 @@ export async function requeueTask(task: string): Promise<void> {
     }
     await sleep(pause);
   }
-  // If this fails, the task only starts later.
-  await callSlurm('scontrol', ['update', `jobid=${task}`, `starttime=now+${START_AFTER_SECONDS}`]);
+  await startSoon(task);
+}
+
+/**
+ * Ends the two minutes that a requeued task would wait: also after a preemption or the failure of a node, for which Slurm requeues by
+ * itself. If this fails, the task only starts later.
+ */
+export async function startSoon(task: string): Promise<void> {
+  for (const pause of PAUSES) {
+    const update = ['update', `jobid=${task}`, `starttime=now+${START_AFTER_SECONDS}`];
+    // The SIGTERM that ends the task's processes may come while this one runs: it comes once.
+    if ((await callSlurm('scontrol', update)).outcome !== 'killed') return;
+    await sleep(pause);
+  }
 }
