@@ -108,14 +108,16 @@ export function changedTasks(seconds: number): (tasks: readonly ObservedTask[]) 
 
 /**
  * Exit code of a job whose tasks have ended: that of the most important failure. A bug, then a diverged training, then a user's mistake,
- * then what may succeed later.
+ * then what may succeed later, then what the user cancelled.
  */
 export function exitCodeOfJob({ tasks }: ObservedJob): number {
   const codes = tasks.map(({ state, exitCode }): number => {
     if (state === 'failed') return exitCode ?? ExitCode.failed;
     if (state === 'given up') return ExitCode.failed;
+    if (state === 'cancelled') return ExitCode.terminated;
     return state === 'lost' || state === 'stopped' ? ExitCode.tryAgain : ExitCode.success;
   });
-  const order: readonly number[] = [ExitCode.bug, ExitCode.diverged, ExitCode.userError, ExitCode.tryAgain];
+  const { bug, diverged, userError, tryAgain, terminated } = ExitCode;
+  const order: readonly number[] = [bug, diverged, userError, tryAgain, terminated];
   return order.find((code) => codes.includes(code)) ?? ExitCode.success;
 }

@@ -137,9 +137,14 @@ async function announcedRun(file: string, processId: number | undefined): Promis
 /** More bytes than the last messages of a command have. */
 const LONGEST_END = 65_536;
 
-/** The last line "error: …" of a log from a position on. */
+/** The last error in a log from a position on: from "error: " to "next: ", or to the end of the line. */
 async function lastError(file: string, from: number): Promise<string | null> {
   const text = (await readFile(file)).subarray(from).subarray(-LONGEST_END).toString('utf8');
-  const found = text.split('\n').findLast((line) => line.startsWith('error: '));
-  return found?.slice('error: '.length) ?? null;
+  const last = text
+    .split(/^error: /m)
+    .slice(1)
+    .at(-1);
+  if (last === undefined) return null;
+  const [message = ''] = last.split(/^next: /m);
+  return message.length < last.length ? message.trimEnd() : message.split('\n', 1)[0]!;
 }
