@@ -117,11 +117,14 @@ const sha256 = (file: string) => createHash('sha256').update(readFileSync(file))
 /** Keys of the log that are times or memory. */
 const MEASURED = new Set(['secondsPerIteration', 'dataSeconds', 'processBytes']);
 
-/** What of a row's only run must not depend on interruptions: hashes of its last weights and optimizer, and its log without times. */
+/**
+ * What of a row's only completed run must not depend on interruptions: hashes of its last weights and optimizer, and its log without
+ * times. A start that ended before there was anything to resume leaves a run directory without a record.
+ */
 export function outcomeOf(cwd: string, row: string) {
   const folder = path.join(cwd, 'runs', row);
-  const runs = readdirSync(folder);
-  if (runs.length !== 1) throw new Error(`${row} has ${runs.length} runs.`);
+  const runs = readdirSync(folder).filter((run) => existsSync(path.join(folder, run, 'record.json')));
+  if (runs.length !== 1) throw new Error(`${row} has ${runs.length} runs with a record.`);
   const run = path.join(folder, runs[0]!);
   const { weights, figures } = JSON.parse(readFileSync(path.join(run, 'record.json'), 'utf8')) as {
     weights: { file: string };
