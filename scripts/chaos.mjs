@@ -4,7 +4,7 @@
 // the log that it has undisturbed. Needs Slurm and the built repository.
 //
 //   node scripts/chaos.mjs [--minutes 10] [--rows 12] [--seed 0] [--parallel 4] [--set path=value…] [--folder DIR] [--json]
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createWriteStream, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -26,7 +26,7 @@ const { values: flags } = parseArgs({
     rows: { type: 'string', default: '12' },
     seed: { type: 'string', default: '0' },
     parallel: { type: 'string', default: '4' },
-    set: { type: 'string', multiple: true, default: ['width=8', 'iterations=60', 'checkpointEvery=20', 'logEvery=1'] },
+    set: { type: 'string', multiple: true, default: ['width=8', 'iterations=150', 'checkpointEvery=50', 'logEvery=1'] },
     folder: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
@@ -39,7 +39,7 @@ if (!hasSlurm) {
 }
 
 /** Seconds between two disturbances, at least and at most. */
-const PAUSE = [2, 12];
+const PAUSE = [1, 8];
 /** Seconds that tasks may take once nothing disturbs them any more. */
 const PATIENCE = 1800;
 
@@ -87,14 +87,10 @@ async function mustSucceed(folder, parameters, environment) {
   return output;
 }
 
-/** Does what may come too late: for a task that has ended meanwhile. */
-function attempt(slurm, ...words) {
-  try {
-    slurm.call(...words);
-    return true;
-  } catch {
-    return false;
-  }
+/** Does what may come too late: for a task that ends or has ended meanwhile. scancel would try again for a minute. */
+function attempt(slurm, program, ...parameters) {
+  const options = { env: { ...process.env, ...slurm.environment }, timeout: 5000, stdio: 'ignore' };
+  return spawnSync(program, parameters, options).status === 0;
 }
 
 /** What may happen to a running task. Each returns whether it did. */
@@ -188,7 +184,8 @@ async function disturb({ slurm, id, look }) {
     }
     const running = tasks.filter(({ state }) => state === 'running');
     if (running.length === 0) {
-      if (tasks.every(({ state }) => state === 'completed')) break;
+      if (tasks.every(({ state }) => state === 'completed'))
+        throw new Error('All tasks completed before the time was over: give them more iterations.');
       continue;
     }
     const task = running[Math.floor(whom * running.length)];
@@ -227,6 +224,7 @@ async function finish({ slurm, id, look, retries }) {
 const slurm = await startSlurm();
 Object.assign(process.env, slurm.environment);
 say(`export SLURM_CONF=${slurm.environment.SLURM_CONF}`);
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => slurm.stop().then(() => process.exit(130)));
 let failed = true;
 try {
   const report = await main(slurm);

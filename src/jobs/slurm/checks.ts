@@ -229,16 +229,19 @@ async function engineChecks(
       alike ? warning('engine', `${all} Choose others with --constraint or --partition.`) : problem('engine', all),
     );
   }
-  const native = checked.some(({ engine }) => engine?.isNative === true);
-  if (gpusOf(options.gpus).count === 0 || checked.every(({ engine }) => engine === null)) return found;
-  const state = await tensorflowState();
-  if (!native) {
-    found.push(problem('engine', 'The wasm engine uses no GPU, but --gpus asks for one.', 'fcn engines install --gpu'));
-  } else if (state.kind === 'ready' && state.manifest.variant !== 'gpu') {
-    const text = 'The native engine that is installed uses no GPU, but --gpus asks for one.';
-    found.push(problem('engine', text, 'fcn engines install --gpu'));
-  }
+  found.push(...(await gpuChecks(options, checked)));
   return found;
+}
+
+/** Whether the engine that is installed uses the GPU that is asked for. */
+async function gpuChecks({ gpus }: ClusterOptions, checked: readonly CheckedRun[]): Promise<RunCheck[]> {
+  const native = checked.some(({ engine }) => engine?.isNative === true);
+  if (gpusOf(gpus).count === 0 || checked.every(({ engine }) => engine === null)) return [];
+  const install = 'fcn engines install --gpu';
+  if (!native) return [problem('engine', 'The wasm engine uses no GPU, but --gpus asks for one.', install)];
+  const state = await tensorflowState();
+  if (state.kind !== 'ready' || state.manifest.variant === 'gpu') return [];
+  return [problem('engine', 'The native engine that is installed uses no GPU, but --gpus asks for one.', install)];
 }
 
 /** Main memory that a task gets: what it asks for, or the default of the cluster, at most that of a node. */
