@@ -26,6 +26,7 @@ interface JobFlags extends ClusterFlags {
   readonly 'keep-going'?: boolean;
   readonly 'dry-run'?: boolean;
   readonly threads?: number | undefined;
+  readonly 'time-limit'?: string | undefined;
   readonly weights?: string | undefined;
   readonly fresh?: boolean;
   readonly 'resume-run'?: string | undefined;
@@ -58,10 +59,27 @@ interface Asked {
   readonly threads: number;
 }
 
+/** @throws UserError for flags that mean something else, or nothing, on a cluster. */
+function requireNoLocalFlags(flags: Submission['flags']): void {
+  if (flags['time-limit'] !== undefined) {
+    throw new UserError(
+      `--time-limit ends this command, not the tasks of --executor ${flags.executor}.`,
+      'Give --time, the time limit of a task.',
+    );
+  }
+  if (flags.threads !== undefined) {
+    throw new UserError(
+      `--threads is for this machine: a task of --executor ${flags.executor} has as many threads as processors.`,
+      'Give --cpus, the number of its processors.',
+    );
+  }
+}
+
 /** @throws UserError for flags that the executor does not have, and for mistakes in the cluster file. */
 async function askedOf(flags: Submission['flags'], tasks: number): Promise<Asked> {
   const input = clusterInput(flags);
   if (flags.executor !== 'local') {
+    requireNoLocalFlags(flags);
     const options = await clusterOptions(flags.cluster, input);
     return { options: { ...options }, threads: cpusOf(options) };
   }

@@ -125,11 +125,18 @@ export function memBytes(mem: string | number): number {
   return Number(count) * MEM_UNITS[unit === '' ? 'M' : unit]!;
 }
 
+/** What the worker of a task takes beside its command: 100 MB were measured. */
+const WORKER_BYTES = 128 * 2 ** 20;
+
+/** Main memory of a task that gets these bytes. @param why For messages. */
+export function memoryOfTask(totalBytes: number, why: string): AvailableMemory {
+  const origin = `a task gets ${formatBytes(totalBytes)}, less what its worker takes (${why})`;
+  return { bytes: Math.max(0, totalBytes - WORKER_BYTES), totalBytes, limitFile: null, origin };
+}
+
 /** The main memory that `mem` asks for; null if it does not. */
 export function askedMemory({ mem }: Pick<ClusterOptions, 'mem'>): AvailableMemory | null {
-  if (mem === undefined) return null;
-  const bytes = memBytes(mem);
-  return { bytes, totalBytes: bytes, limitFile: null, origin: `a task gets ${formatBytes(bytes)} (--mem ${mem})` };
+  return mem === undefined ? null : memoryOfTask(memBytes(mem), `--mem ${mem}`);
 }
 
 /** The number of GPUs of `gpus`, and their type if it names one. */

@@ -108,7 +108,9 @@ async function checkMemory(options: ResourceCheckOptions, engine: Engine, availa
     const text = changes.length === 0 ? '' : ` It fits with ${changes.join(' or ')} (a recorded deviation).`;
     const error = new UserError(`${tooLarge.message}${text}`);
     const next = [
-      ...(available.main.origin === undefined ? [] : [commandWith(['--mem', await memFor(options, engine)])]),
+      ...(available.main.origin === undefined
+        ? []
+        : [commandWith(['--mem', await memFor(options, engine, available.main)])]),
       ...changes.map((change) => commandWith(['--set', change], row)),
       ...(engine.isNative ? [] : ['fcn engines install']),
       commandWith(['--force']),
@@ -127,9 +129,10 @@ async function checkMemory(options: ResourceCheckOptions, engine: Engine, availa
   return passed('memory', most === null ? needed : `${needed}, of ${formatBytes(most)}`);
 }
 
-/** What a task must ask a cluster for, in MiB. */
-async function memFor(options: ResourceCheckOptions, engine: Engine): Promise<string> {
-  return `${Math.ceil(neededBytes(await largestStageMemory(options, engine), engine) / 2 ** 20)}M`;
+/** What a task must ask a cluster for, in MiB: what it needs, and what it does not get of what it asks for. */
+async function memFor(options: ResourceCheckOptions, engine: Engine, { bytes, totalBytes }: AvailableMemory) {
+  const needed = neededBytes(await largestStageMemory(options, engine), engine);
+  return `${Math.ceil((needed + totalBytes - bytes) / 2 ** 20)}M`;
 }
 
 async function checkDisk(options: ResourceCheckOptions, available: Available): Promise<RunCheck> {

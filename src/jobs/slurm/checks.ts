@@ -5,7 +5,7 @@ import { type CommandWith, passed, type RunCheck } from '../../runs/run-check.js
 import type { AvailableMemory } from '../../support/available-memory.js';
 import { formatBytes, formatNumber, formatSeconds, listNames, shellWords } from '../../support/format.js';
 import { nearest } from '../../support/suggest.js';
-import { askedMemory, type ClusterOptions, cpusOf, gpusOf, memBytes } from '../cluster-options.js';
+import { askedMemory, type ClusterOptions, cpusOf, gpusOf, memBytes, memoryOfTask } from '../cluster-options.js';
 import { folderChecks } from './folder-checks.js';
 import {
   type NodeGroup,
@@ -254,8 +254,7 @@ export async function taskMemory(options: ClusterOptions): Promise<AvailableMemo
   const [partition] = groups === null ? [] : groupsOf(options, { groups });
   const bytes = partition === undefined ? null : await readDefaultMemory(partition.partition, cpusOf(options));
   if (bytes === null) return 'unknown';
-  const origin = `a task gets ${formatBytes(bytes)}, the default of the partition ${partition!.partition}: ask for more with --mem`;
-  return { bytes, totalBytes: bytes, limitFile: null, origin };
+  return memoryOfTask(bytes, `the default of the partition ${partition!.partition}: ask for more with --mem`);
 }
 
 /** Lets Slurm check the script: accounts, qualities of service, and all together. */

@@ -121,8 +121,14 @@ async function submitTasks(job: Job, indices: readonly number[], { signal, note 
       `Correct what it names, then fcn jobs retry ${job.id}, or submit again.`,
     );
   }
+  try {
+    await addSubmission(job, { id, at: new Date().toISOString(), indices: [...indices] });
+  } catch (error) {
+    // The job would not know its own array.
+    await callSlurm('scancel', [id]);
+    throw error;
+  }
   note(`Slurm has ${formatNumber(indices.length, 'task')} as the array ${id}.`);
-  await addSubmission(job, { id, at: new Date().toISOString(), indices: [...indices] });
 }
 
 /** Makes sure that a task that ended early is started again, unless the user cancelled it. */

@@ -9,11 +9,13 @@ export interface SlurmResult {
 }
 
 /**
- * Variables with which sbatch would replace options of the script. Others, such as SBATCH_ACCOUNT, stay: they are the user's defaults for
+ * Variables with which sbatch would replace options of the script, or which tasks would take for their own. Others, such as SBATCH_ACCOUNT, stay: they are the user's defaults for
  * what the job does not say.
  */
 const REPLACING = [
   ...['SBATCH_ARRAY_INX', 'SBATCH_OPEN_MODE', 'SBATCH_REQUEUE', 'SBATCH_NO_REQUEUE', 'SBATCH_SIGNAL', 'SBATCH_OUTPUT'],
+  // Set where the command is itself part of a job; Slurm does not set it for the first start of a task.
+  'SLURM_RESTART_COUNT',
   ...['SBATCH_ERROR', 'SBATCH_WAIT', 'SBATCH_JOB_NAME', 'SBATCH_CPUS_PER_TASK', 'SBATCH_NUM_NODES', 'SBATCH_NTASKS'],
 ] as const;
 

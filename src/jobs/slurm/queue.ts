@@ -2,6 +2,9 @@ import { realpath, stat } from 'node:fs/promises';
 import { z } from 'zod';
 import type { QueuedTask } from '../executor.js';
 import type { Job } from '../job.js';
+import { settledEnd } from '../states.js';
+import { readHistory } from '../task-history.js';
+import { readRequest } from '../task-request.js';
 import { callSlurm } from './programs.js';
 import { arrayIdOf, readSubmissions } from './submissions.js';
 
@@ -136,6 +139,8 @@ export async function entriesOf(
 
 /** Each task of a job as Slurm sees it, by index; null if Slurm cannot be asked from here. */
 export async function queueOf(job: Pick<Job, 'folder' | 'tasks'>): Promise<QueuedTask[] | null> {
+  // What has ended for good needs no question: old jobs are listed at once.
+  if (await hasEnded(job)) return job.tasks.map(() => ({ state: 'absent', reason: null }));
   const submissions = await readSubmissions(job);
   const entries = await entriesOf(
     job,
@@ -147,4 +152,11 @@ export async function queueOf(job: Pick<Job, 'folder' | 'tasks'>): Promise<Queue
     const entry = entries.find((one) => one.array === array && one.has(index));
     return entry === undefined ? { state: 'absent', reason: null } : queuedTask(entry);
   });
+}
+
+async function hasEnded(job: Pick<Job, 'folder' | 'tasks'>): Promise<boolean> {
+  for (const { index } of job.tasks) {
+    if (settledEnd(await readHistory(job, index), await readRequest(job, index)) === null) return false;
+  }
+  return true;
 }

@@ -5,6 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { fcnProcess } from '../../helpers/command.js';
 import { generated } from '../../helpers/datasets.js';
 import { temporaryFolder } from '../../helpers/folder.js';
+import { long } from '../../helpers/long.js';
 import { hasSlurm, type Slurm, startSlurm, until } from '../../helpers/slurm.js';
 import {
   fcnWith,
@@ -224,3 +225,20 @@ withSlurm('everything that Slurm would refuse, or never start, is named before a
   t.regex(dry.stdout, /^#SBATCH --time=30$/m);
   await t.throwsAsync(readdir(path.join(cwd, 'runs', 'jobs')), { code: 'ENOENT' });
 });
+
+if (hasSlurm) {
+  long('a row that needs several time limits ends as an undisturbed one', async (t) => {
+    t.timeout(1_200_000);
+    // Takes more than a minute on any machine; Slurm's shortest limit is one.
+    const many = [...SET('iterations=6000', 'checkpointEvery=6000'), '--max-loss', '1h'];
+    const { cwd } = await workingFolder(t);
+    const job = await submit(slurm, cwd, 'first', ...COMMAND, ...many, '--time', '1');
+    const ended = await whenAll(job, ({ state }) => state === 'completed' || state === 'failed', 1000);
+    t.deepEqual(statesOf(ended), { first: 'completed' });
+    t.true(ended.tasks[0]!.starts > 1);
+    const { cwd: calm } = await workingFolder(t);
+    const { code, stderr } = await fcnProcess(['reproduce', 'first', ...COMMAND, ...many], { cwd: calm });
+    t.is(code, 0, stderr);
+    t.deepEqual(outcomeOf(cwd, 'first'), outcomeOf(calm, 'first'));
+  });
+}
