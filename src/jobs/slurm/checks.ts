@@ -92,9 +92,9 @@ async function readCluster({ commandWith }: Planned): Promise<Cluster | RunCheck
   );
 }
 
-/** The groups of nodes that a job may use: those of its partitions, or of the default one. */
+/** The groups of nodes that a job may use: those of its partitions, or of the user's or the cluster's default. */
 function groupsOf({ partition }: Pick<ClusterOptions, 'partition'>, { groups }: Pick<Cluster, 'groups'>): NodeGroup[] {
-  const named = partition?.split(',');
+  const named = (partition ?? process.env['SBATCH_PARTITION'])?.split(',');
   const found = groups.filter((group) => named?.includes(group.partition) ?? group.isDefault);
   // Of an unknown partition: what no node has is wrong all the same.
   return found.length > 0 || named === undefined ? found : [...groups];
@@ -164,7 +164,7 @@ function formatLimit(seconds: number): string {
   return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')}:00`;
 }
 
-/** Whether nodes with all that is asked exist. Each thing that no node has is named. */
+/** Names each thing that is asked for and that no node has. Whether one has all of them, Slurm says. */
 function nodeChecks({ options, commandWith }: Planned, cluster: Cluster): RunCheck[] {
   const groups = groupsOf(options, cluster);
   if (groups.length === 0) return [];

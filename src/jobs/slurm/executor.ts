@@ -101,14 +101,13 @@ const sbatchWords = (indices: readonly number[], options: ClusterOptions) => [
 ];
 
 /** Hands tasks to Slurm as an array. @throws UserError if Slurm refuses them. */
-async function submitTasks(job: Job, indices: readonly number[], { signal, note }: ExecutorContext): Promise<void> {
+async function submitTasks(job: Job, indices: readonly number[], { note }: ExecutorContext): Promise<void> {
   const options = readClusterOptions(job.options);
   const [, ...parameters] = sbatchWords(indices, options);
   const { outcome, stdout, message } = await callSlurm('sbatch', parameters, {
     // The script's output has paths relative to it.
     cwd: job.folder,
     environment: sbatchEnvironment(givenOptions(options), process.env),
-    signal,
   });
   if (outcome === 'absent') {
     throw new UserError('sbatch is not on this machine.', 'Run the command on a login node of the cluster.');
@@ -153,6 +152,7 @@ async function startAgain(job: Job, index: number, end: Pick<StartEnd, 'because'
   if ((await readRequest(job, index))?.what === 'cancel') return;
   if (next === 'slurm') return startSoon(task);
   if (next === 'task') return requeueTask(task);
+  if (next === 'nothing') return;
   // By scancel: the job's folder remembers what Slurm forgets.
   const { starts } = await readHistory(job, index);
   await writeRequest(job, index, { what: 'cancel', at: new Date().toISOString(), starts: starts.length });

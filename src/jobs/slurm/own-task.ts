@@ -12,22 +12,25 @@ export function ownTask(environment: NodeJS.ProcessEnv): string | null {
   return array === undefined || index === undefined ? null : `${array}_${index}`;
 }
 
-/** Who starts a task again that a signal of Slurm's ended: `slurm` itself, the `task` by asking for it, or nobody. */
-export type NextStart = 'slurm' | 'task' | 'nobody';
+/**
+ * What follows the end of a task by a signal of Slurm's: `slurm` has requeued it; the `task` must ask for that; it was `cancelled`; or
+ * `nothing`: Slurm ended it for a reason of its own, such as its deadline.
+ */
+export type NextStart = 'slurm' | 'task' | 'cancelled' | 'nothing';
 
-/** States of a task that Slurm requeues by itself, or has requeued. */
-const REQUEUED: readonly string[] = ['PENDING', 'REQUEUED', 'PREEMPTED', 'NODE_FAIL', 'BOOT_FAIL'];
+/** States of a task that can be requeued by itself. */
+const REQUEUEABLE: readonly string[] = ['RUNNING', 'TIMEOUT', 'PREEMPTED', 'NODE_FAIL'];
 
 /**
  * Why Slurm sent SIGTERM to a task's processes, from its entry in the queue meanwhile. While a task ends, some versions say only COMPLETING:
- * then the number of restarts tells a requeue from a cancellation.
+ * then the number of restarts tells a requeue from a cancellation, and the reason or a time the rest.
  * @param restarts SLURM_RESTART_COUNT of this start.
  */
-export function nextStart({ states, reason, restarts: now }: QueueEntry, restarts: number): NextStart {
-  if (now > restarts || states.some((state) => REQUEUED.includes(state))) return 'slurm';
-  // The limit came before the task had saved: the warning was late, or saving took long.
-  if (states.includes('TIMEOUT') || reason === 'TimeLimit') return 'task';
-  return states.includes('RUNNING') ? 'task' : 'nobody';
+export function nextStart({ states, reason, restarts: now, isPreempted }: QueueEntry, restarts: number): NextStart {
+  if (now > restarts || states.includes('PENDING') || states.includes('REQUEUED')) return 'slurm';
+  // The limit came before the task had saved: the warning was late, or saving took long. Or preemption cancels here.
+  if (reason === 'TimeLimit' || isPreempted || states.some((state) => REQUEUEABLE.includes(state))) return 'task';
+  return states.includes('CANCELLED') || states.every((state) => state === 'COMPLETING') ? 'cancelled' : 'nothing';
 }
 
 /**

@@ -33,6 +33,8 @@ const entrySchema = z.object({
   state_reason: z.string().nullish(),
   restart_cnt: numeral,
   current_working_directory: z.string().nullish(),
+  start_time: numeral,
+  preempt_time: numeral,
 });
 
 /** What squeue says of a task, or of several that have not begun. */
@@ -43,6 +45,8 @@ export interface QueueEntry {
   readonly reason: string | null;
   /** How often it was started again. */
   readonly restarts: number;
+  /** Whether it was chosen to make room for another job since it was started. */
+  readonly isPreempted: boolean;
   /** Null for an entry without one. */
   readonly folder: string | null;
   has(index: number): boolean;
@@ -87,6 +91,7 @@ export function parseQueue(text: string): QueueEntry[] | null {
         states: entry.job_state,
         reason: reason === undefined || reason === null || reason === '' || reason === 'None' ? null : reason,
         restarts: entry.restart_cnt ?? 0,
+        isPreempted: (entry.preempt_time ?? 0) >= (entry.start_time ?? 0) && (entry.preempt_time ?? 0) > 0,
         folder: entry.current_working_directory ?? null,
         has: (index: number) => (tasks ? hasIndex(tasks, index) : task === index),
       },

@@ -70,17 +70,28 @@ test('names and comments forge nothing', (t) => {
   t.is(parseQueue('{}'), null);
 });
 
-test('who starts a task again after a SIGTERM of Slurm', (t) => {
-  const entry = (states: string[], restarts = 0, reason: string | null = null): QueueEntry => ({
-    ...{ array: '12', states, reason, restarts, folder: null },
+test('what follows a SIGTERM of Slurm', (t) => {
+  const entry = (states: string[], restarts = 0, changes: Partial<QueueEntry> = {}): QueueEntry => ({
+    ...{ array: '12', states, reason: null, restarts, isPreempted: false, folder: null, ...changes },
     has: () => true,
   });
   // 22.05 says no more than COMPLETING of either; a requeue has been counted already.
   t.is(nextStart(entry(['COMPLETING'], 1), 0), 'slurm');
-  t.is(nextStart(entry(['COMPLETING'], 1), 1), 'nobody');
-  t.is(nextStart(entry(['CANCELLED', 'COMPLETING']), 0), 'nobody');
-  t.is(nextStart(entry(['PREEMPTED', 'COMPLETING']), 0), 'slurm');
-  t.is(nextStart(entry(['COMPLETING'], 0, 'TimeLimit'), 0), 'task');
+  t.is(nextStart(entry(['COMPLETING'], 1), 1), 'cancelled');
+  t.is(nextStart(entry(['CANCELLED', 'COMPLETING']), 0), 'cancelled');
+  t.is(nextStart(entry(['COMPLETING'], 0, { reason: 'TimeLimit' }), 0), 'task');
   t.is(nextStart(entry(['TIMEOUT', 'COMPLETING']), 0), 'task');
   t.is(nextStart(entry(['RUNNING']), 0), 'task');
+  // Where preemption requeues, and where it cancels.
+  t.is(nextStart(entry(['COMPLETING'], 1, { isPreempted: true }), 0), 'slurm');
+  t.is(nextStart(entry(['COMPLETING'], 0, { isPreempted: true }), 0), 'task');
+  t.is(nextStart(entry(['PREEMPTED', 'COMPLETING']), 0), 'task');
+  t.is(nextStart(entry(['DEADLINE', 'COMPLETING']), 0), 'nothing');
+});
+
+test('a preemption counts if it came after the start', (t) => {
+  const [entry] = parse(old({ start_time: 100, preempt_time: 120 }));
+  t.true(entry!.isPreempted);
+  t.false(parse(old({ start_time: 100, preempt_time: 90 }))[0]!.isPreempted);
+  t.false(parse(recent({ start_time: set(0), preempt_time: set(0) }))[0]!.isPreempted);
 });
