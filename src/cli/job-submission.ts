@@ -97,19 +97,12 @@ async function askedOf(flags: Submission['flags'], tasks: number): Promise<Asked
 /**
  * The job of a command.
  * @param engine Which is on here; null if none can be started.
- * @throws UserError for flags that a job cannot have.
  */
 function describeSubmission(
   { plan, flags, known, command, weights }: Submission,
   { options, threads }: Asked,
   engine: Engine | null,
 ): JobDescription {
-  if (flags['resume-run'] !== undefined) {
-    throw new UserError(
-      '--resume-run resumes one run, but the tasks of a job find theirs by themselves.',
-      'Leave it out.',
-    );
-  }
   const choices = {
     flags,
     known,
@@ -162,6 +155,12 @@ export interface PreparedJob {
 /** Checks everything that a job needs. Writes and submits nothing. @throws UserError for flags that a job cannot have. */
 export async function prepareJob(submission: Submission, options: SubmissionOptions): Promise<PreparedJob> {
   const { flags, plan } = submission;
+  if (flags['resume-run'] !== undefined) {
+    throw new UserError(
+      '--resume-run resumes one run, but the tasks of a job find theirs by themselves.',
+      'Leave it out.',
+    );
+  }
   const executor = executorOf(flags.executor);
   const asked = await askedOf(flags, plan.length);
   const mainMemory = await executor.taskMemory(asked.options);

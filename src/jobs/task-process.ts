@@ -58,7 +58,7 @@ export async function runTask(options: ProcessOptions): Promise<ProcessEnd> {
       detached: options.ownGroup,
     });
     const end = await ended(child, announcement, options);
-    return { ...end, message: await lastError(file, from) };
+    return { ...end, message: end.code === 0 ? null : await lastError(file, from) };
   } catch (error) {
     throw explainFileError(error, file, 'write');
   } finally {

@@ -5,7 +5,7 @@ import { Lock } from '../../support/lock.js';
 import type { Executor, ExecutorContext } from '../executor.js';
 import type { Job } from '../job.js';
 import { taskName } from '../names.js';
-import { hasEnded, isRequested, taskStatuses } from '../states.js';
+import { hasEnded, isRequested, type TaskStatus, taskStatuses } from '../states.js';
 import { workOn } from '../worker.js';
 import type { LocalOptions } from './options.js';
 
@@ -48,6 +48,8 @@ class Scheduler {
   /** Tasks that this process cannot do. */
   private readonly leftAlone = new Set<number>();
   private readonly failures: unknown[] = [];
+  /** What the user had asked for each task when this scheduler began: it says nothing about failures since. */
+  private asked: ReadonlyMap<number, string> | null = null;
   private failed = false;
 
   constructor(
@@ -61,7 +63,7 @@ class Scheduler {
     return this.context.signal.aborted || this.failures.length > 0;
   }
 
-  /** Whether no further task is started but those that the user asks for. */
+  /** Whether no further task is started but those that the user asks for now. */
   private get isHalted(): boolean {
     return this.failed && !this.options.keepGoing;
   }
@@ -73,7 +75,7 @@ class Scheduler {
   /** @throws the first error that is no failure of a task, once the other tasks have ended. */
   async run(): Promise<void> {
     for (;;) {
-      const startable = this.isStopped ? [] : await this.startable();
+      const startable = this.isStopped ? [] : await this.startable().catch((error: unknown) => this.fail(error));
       const free = this.options.maxParallel - this.running.size;
       for (const index of startable.slice(0, free)) this.start(index);
       if (this.running.size === 0) break;
@@ -85,12 +87,21 @@ class Scheduler {
     if (this.failures.length > 0) throw this.failures[0];
   }
 
+  /** Ends the scheduler, once the running tasks have ended. */
+  private fail(error: unknown): number[] {
+    this.failures.push(error);
+    return [];
+  }
+
   private async startable(): Promise<number[]> {
     const queue = async () => this.job.tasks.map(() => ({ state: 'pending' as const, reason: null }));
     const statuses = await taskStatuses(this.job, { queue });
+    const asked = new Map(statuses.map(({ task, request }) => [task.index, JSON.stringify(request)]));
+    this.asked ??= asked;
+    const isNew = ({ task: { index } }: TaskStatus) => asked.get(index) !== this.asked?.get(index);
     return statuses
       .filter((status) => !hasEnded(status) && status.state !== 'running')
-      .filter((status) => !this.isHalted || isRequested(status))
+      .filter((status) => !this.isHalted || (isRequested(status) && isNew(status)))
       .map(({ task }) => task.index)
       .filter((index) => !this.running.has(index) && !this.leftAlone.has(index));
   }
@@ -103,7 +114,7 @@ class Scheduler {
       })
       .catch((error: unknown) => {
         if (error === signal.reason) return;
-        if (!(error instanceof UserError)) return void this.failures.push(error);
+        if (!(error instanceof UserError)) return void this.fail(error);
         // Of the other tasks none is to be lost because the history of one cannot be written.
         this.leftAlone.add(index);
         this.failed = true;
