@@ -111,7 +111,7 @@ test.serial('tables, data sets, fixed values, files', async (t) => {
   t.true((await candidates(folder, 'list', '--table', '')).values.includes('voc2012-aug'));
   t.deepEqual((await candidates(folder, 'train', '--engine', '')).values, ['auto', 'tensorflow', 'wasm']);
   t.deepEqual((await candidates(folder, 'train', '--profile=')).values, ['--profile=full', '--profile=smoke']);
-  t.deepEqual((await candidates(folder, 'schema', '')).values, ['table', 'base', 'dataset']);
+  t.deepEqual((await candidates(folder, 'schema', '')).values, ['table', 'base', 'dataset', 'cluster']);
   t.deepEqual(await candidates(folder, 'datasets', 'verify', ''), {
     files: 'files .yaml',
     values: ['ade20k', 'camvid', 'cityscapes', 'pascal-context', 'pascal-context-59', 'voc2012-aug'],
