@@ -132,7 +132,10 @@ export default class Reproduce extends RunCommand {
     if (flags.executor !== undefined) {
       const known = { ...this.ctor.baseFlags, ...this.ctor.flags };
       const asked = { ...flags, executor: flags.executor };
-      return this.asJob({ plan, flags: asked, known, command: [this.id!, ...this.argv], weights: found }, options);
+      const submission = { plan, flags: asked, known, command: [this.id!, ...this.argv], weights: found };
+      if (!flags['dry-run']) return this.asJob(submission, options);
+      const { PublishedHosts } = await import('../weights/hosts.js');
+      return this.asJob(submission, { ...options, hosts: new PublishedHosts(options.signal) });
     }
     if (flags['dry-run']) return this.estimate(plan, options);
     const several = plan.length > 1;

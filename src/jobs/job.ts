@@ -8,7 +8,7 @@ import { explainFileError, foldersIn, makeFolder, readTextIfPresent, writeFileAt
 import { check, formatFinding } from '../support/yaml.js';
 
 /** What may execute the tasks of a job. */
-export const EXECUTOR_NAMES = ['local', 'slurm', 'kubernetes'] as const;
+const EXECUTOR_NAMES = ['local', 'slurm', 'kubernetes'] as const;
 export type ExecutorName = (typeof EXECUTOR_NAMES)[number];
 
 const taskSchema = z.strictObject({

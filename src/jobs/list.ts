@@ -7,7 +7,7 @@ import { hasEnded, TASK_STATES, type TaskState } from './states.js';
 const HEADS = ['Task', 'State', 'Starts', ...PROGRESS_HEADS];
 
 /** The tasks of a job, a line each; in a narrow terminal, two. The columns after the first three are those of `fcn runs list`. */
-export function formatTasks(tasks: readonly ObservedTask[], width: number): string {
+function formatTasks(tasks: readonly ObservedTask[], width: number): string {
   const entries = tasks.map(({ name, state, starts, run }) => ({
     name: withoutControls(name),
     lines: [[state, String(starts), ...progressCells(run)]],

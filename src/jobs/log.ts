@@ -7,7 +7,7 @@ import { taskName } from './names.js';
 import { hasEnded, taskStatuses } from './states.js';
 
 /** A line that a task's command wrote. */
-export interface TaskLine {
+interface TaskLine {
   /** As in `taskName`. */
   readonly task: string;
   readonly line: string;

@@ -14,7 +14,7 @@ export const savedPositionSchema = z.object({
   /** Images of evaluations that are not complete. */
   images: z.int().min(0),
 });
-export type SavedPosition = Readonly<z.output<typeof savedPositionSchema>>;
+type SavedPosition = Readonly<z.output<typeof savedPositionSchema>>;
 
 /** Of a run that has not begun. */
 export const NOTHING_SAVED: SavedPosition = { stages: 0, iteration: 0, images: 0 };

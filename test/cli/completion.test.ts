@@ -23,6 +23,8 @@ async function workplace(t: ExecutionContext): Promise<string> {
   writeFileSync(inside('runs', 'mine', RUN, 'experiment.json'), '{}');
   writeFileSync(inside('runs', 'mine', RUN, 'checkpoints', 'best.json'), '{}');
   writeFileSync(inside('runs', 'mine', OTHER_RUN, 'run.json'), '{}');
+  mkdirSync(inside('runs', 'jobs', '20260104-030405'), { recursive: true });
+  writeFileSync(inside('runs', 'jobs', '20260104-030405', 'job.json'), '{}');
   writeFileSync(inside('results', 'local', 'kept.row.20260101-000000-89ab0123.json'), '{}');
   writeFileSync(inside('mine.yaml'), 'rows: [{ id: mine_wide }, { id: mine_narrow }, 3, { no: id }]\n');
   writeFileSync(inside('broken.yaml'), 'rows: [{ id: "x }]\n');
@@ -94,6 +96,7 @@ test.serial('runs, weights, records', async (t) => {
   }
   const withPlace = (await complete(['runs', 'show', '--runs', path.join(folder, 'elsewhere'), ''])).split('\n');
   t.deepEqual(withPlace, ['-']);
+  t.deepEqual((await candidates(folder, 'jobs', 'show', '')).values, ['20260104-030405']);
   t.deepEqual((await candidates(folder, 'runs', 'show', 'mine/')).values, [`mine/${RUN}`, `mine/${OTHER_RUN}`]);
   t.deepEqual(await candidates(folder, 'evaluate', '--weights', ''), {
     files: 'files',

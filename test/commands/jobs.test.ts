@@ -76,7 +76,7 @@ test.serial('rows run side by side; what fails stays failed, and a retry starts 
   const { code, stdout, stderr } = await fcn(['reproduce', ...rows, ...job, '--keep-going'], { cwd });
   t.is(code, 3, stderr);
   t.regex(stderr, /^Job \d+-\d+: 3 tasks, in /m);
-  t.regex(stderr, /^good: running$/m);
+  t.regex(stderr, /^good: running/m);
   t.regex(stderr, /^ {2}fcn jobs retry \d+-\d+ *\n? +another start/m);
   t.regex(stdout, /^good +completed +1 +– +6\/6/m);
   t.regex(stdout, /^diverging \(failed\): exit code 3: The (loss|gradient)\b/m);

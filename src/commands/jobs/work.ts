@@ -5,8 +5,8 @@ export default class JobsWork extends BaseCommand {
   static override hidden = true;
   static override summary = 'Do a task of a job: what a scheduler starts.';
   static override args = {
-    job: Args.string({ description: 'Folder of the job.', required: true }),
-    index: Args.integer({ description: 'Index of the task.', required: true, min: 0 }),
+    job: Args.string({ description: 'Folder of the job.', required: true, completes: 'DIR' }),
+    index: Args.string({ description: 'Index of the task.', required: true, completes: 'N' }),
   };
 
   async run(): Promise<object> {
@@ -16,8 +16,9 @@ export default class JobsWork extends BaseCommand {
     const { workerExitCode, workOn } = await import('../../jobs/worker.js');
     const { UserError } = await import('../../support/errors.js');
     const job = await readJob(args.job);
-    const { length } = job.tasks;
-    if (args.index >= length) throw new UserError(`${job.folder} has tasks 0 to ${length - 1}, not ${args.index}.`);
+    const task = job.tasks.find(({ index }) => String(index) === args.index);
+    if (task === undefined) throw new UserError(`${job.folder} has no task ${args.index}.`);
+    const { index } = task;
     const executor = executorOf(job.executor);
     const [stop, signalled] = [new AbortController(), new AbortController()];
     const onTerminate = executor.signalsAll ? signalled : stop;
@@ -26,8 +27,8 @@ export default class JobsWork extends BaseCommand {
     const note = (text: string) => this.note(text);
     const signals = { stop: stop.signal, signalled: signalled.signal };
     const options = { executor, ...signals, ownGroup: false, waitForLock: executor.signalsAll, note };
-    const end = await workOn(job, args.index, options);
-    process.exitCode = await workerExitCode(job, args.index, end);
-    return { job: job.id, index: args.index, end };
+    const end = await workOn(job, index, options);
+    process.exitCode = await workerExitCode(job, index, end);
+    return { job: job.id, index, end };
   }
 }
