@@ -1,11 +1,12 @@
 import os from 'node:os';
-import { tensorflowState } from '../../engines/selection.js';
 import type { CheckedRun } from '../../runs/checks.js';
 import { type CommandWith, passed, type RunCheck } from '../../runs/run-check.js';
 import type { AvailableMemory } from '../../support/available-memory.js';
 import { formatBytes, formatNumber, formatSeconds, listNames, shellWords } from '../../support/format.js';
 import { nearest } from '../../support/suggest.js';
 import { askedMemory, type ClusterOptions, cpusOf, gpusOf, memBytes, memoryOfTask } from '../cluster-options.js';
+import { engineChecks } from './engine-checks.js';
+import { problem, warning } from './findings.js';
 import { folderChecks } from './folder-checks.js';
 import {
   type NodeGroup,
@@ -18,21 +19,6 @@ import {
 import { callSlurm, sbatchEnvironment } from './programs.js';
 import { givenOptions, slurmScript } from './script.js';
 import { parseTimeLimit } from './time-limit.js';
-
-/** What is wrong, and what to type instead. */
-const problem = (name: RunCheck['name'], text: string, ...next: readonly string[]): RunCheck => ({
-  name,
-  state: 'missing',
-  text,
-  next: next.length === 0 ? null : next.join('\n'),
-});
-
-const warning = (name: RunCheck['name'], text: string, next: string | null = null): RunCheck => ({
-  name,
-  state: 'warning',
-  text,
-  next,
-});
 
 /** What is known of the cluster. */
 interface Cluster {
@@ -63,7 +49,7 @@ export async function slurmChecks(planned: Planned, checked: readonly CheckedRun
     ...arrayChecks(planned, cluster),
     ...partitionChecks(planned, cluster),
     ...nodeChecks(planned, cluster),
-    ...(await engineChecks(options, cluster, checked)),
+    ...(await engineChecks(options, nodesOf(options, cluster), checked)),
     ...(await folderChecks(folder, nodesOf(options, cluster))),
   ];
   // What Slurm itself says comes last: it stops at the first thing that is wrong, in few words.
@@ -206,42 +192,6 @@ function nodeChecks({ options, commandWith }: Planned, cluster: Cluster): RunChe
     found.push(warning('scheduler', `--gpus ${gpus}: a task uses one GPU; ${idle} of each would stand idle.`));
   }
   return found;
-}
-
-/** Node's names of processors, as `uname -m` has them. */
-const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64' };
-
-/** Whether what is installed here can run there. */
-async function engineChecks(
-  options: ClusterOptions,
-  cluster: Cluster,
-  checked: readonly CheckedRun[],
-): Promise<RunCheck[]> {
-  const own = ARCHITECTURES[process.arch] ?? process.arch;
-  const others = nodesOf(options, cluster).filter(({ architecture }) => architecture !== null && architecture !== own);
-  const alike = nodesOf(options, cluster).length > others.length;
-  const found: RunCheck[] = [];
-  if (others.length > 0) {
-    const [{ name, architecture }] = others as [NodeKind];
-    const text = `${name} and ${formatNumber(others.length - 1, 'other node')} have ${architecture} processors, this machine ${own}.`;
-    const all = `${others.length === 1 ? `${name} has ${architecture} processors, this machine ${own}.` : text} Node and the engine that are installed here do not run there.`;
-    found.push(
-      alike ? warning('engine', `${all} Choose others with --constraint or --partition.`) : problem('engine', all),
-    );
-  }
-  found.push(...(await gpuChecks(options, checked)));
-  return found;
-}
-
-/** Whether the engine that is installed uses the GPU that is asked for. */
-async function gpuChecks({ gpus }: ClusterOptions, checked: readonly CheckedRun[]): Promise<RunCheck[]> {
-  const native = checked.some(({ engine }) => engine?.isNative === true);
-  if (gpusOf(gpus).count === 0 || checked.every(({ engine }) => engine === null)) return [];
-  const install = 'fcn engines install --gpu';
-  if (!native) return [problem('engine', 'The wasm engine uses no GPU, but --gpus asks for one.', install)];
-  const state = await tensorflowState();
-  if (state.kind !== 'ready' || state.manifest.variant === 'gpu') return [];
-  return [problem('engine', 'The native engine that is installed uses no GPU, but --gpus asks for one.', install)];
 }
 
 /** Main memory that a task gets: what it asks for, or the default of the cluster, at most that of a node. */

@@ -16,7 +16,7 @@ export function ownTask(environment: NodeJS.ProcessEnv): string | null {
  * What follows the end of a task by a signal of Slurm's: `slurm` has requeued it; the `task` must ask for that; it was `cancelled`; or
  * `nothing`: Slurm ended it for a reason of its own, such as its deadline.
  */
-export type NextStart = 'slurm' | 'task' | 'cancelled' | 'nothing';
+type NextStart = 'slurm' | 'task' | 'cancelled' | 'nothing';
 
 /** States of a task that can be requeued by itself. */
 const REQUEUEABLE: readonly string[] = ['RUNNING', 'TIMEOUT', 'PREEMPTED', 'NODE_FAIL'];

@@ -1,7 +1,7 @@
 import { execa } from 'execa';
 
 /** How a program of Slurm's ended. */
-export interface SlurmResult {
+interface SlurmResult {
   readonly outcome: 'success' | 'failure' | 'absent' | 'killed';
   readonly stdout: string;
   /** What it said of a failure, in a line; empty without one. */
