@@ -163,8 +163,8 @@ export async function prepareJob(submission: Submission, options: SubmissionOpti
   }
   const executor = executorOf(flags.executor);
   const asked = await askedOf(flags, plan.length);
-  const mainMemory = await executor.taskMemory(asked.options);
-  const ofTasks = { ...options, threads: asked.threads, ...(mainMemory !== 'here' && { mainMemory }) };
+  const machine = (await executor.machineOf(asked.options)) ?? undefined;
+  const ofTasks = { ...options, threads: asked.threads, machine };
   const checked = await checkRuns(plan, ofTasks);
   const description = describeSubmission(submission, asked, checked[0]?.engine ?? null);
   const ofJob = await executor.check(description, checked, ofTasks);

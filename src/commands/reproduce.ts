@@ -200,7 +200,9 @@ export default class Reproduce extends RunCommand {
     const { PublishedHosts } = await import('../weights/hosts.js');
     const checked = job?.checked ?? (await checkRuns(plan, { ...options, hosts: new PublishedHosts(options.signal) }));
     const engine = checked[0]?.engine ?? null;
-    const estimate = engine === null ? null : await estimateSeries(plan, engine, options);
+    // What this machine would take says nothing of another one, and a login node is no place to measure.
+    const isHere = job === null || job.options.machine === undefined;
+    const estimate = engine === null || !isHere ? null : await estimateSeries(plan, engine, options);
     if (estimate !== null) this.print(`${formatEstimate(estimate.basis, estimate.runs, outputWidth())}\n`);
     this.print(formatChecks(checked, outputWidth()));
     const described = job === null ? null : await job.executor.describe(job.description);

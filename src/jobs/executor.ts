@@ -1,6 +1,6 @@
 import type { CheckedRun, RunCheckOptions } from '../runs/checks.js';
+import type { OtherMachine } from '../runs/machine-checks.js';
 import type { RunCheck } from '../runs/run-check.js';
-import type { AvailableMemory } from '../support/available-memory.js';
 import type { ExecutorName, Job, JobDescription } from './job.js';
 import type { StartEnd } from './task-history.js';
 
@@ -32,11 +32,8 @@ export interface Executor {
   readonly signalsAll: boolean;
   /** Whether `submit` and `retry` execute the tasks themselves, and return once they have ended. */
   readonly isForeground: boolean;
-  /**
-   * Main memory of a task where it is executed: `here`, as much as this process may have; or what the executor gives it; `unknown`: it is
-   * checked when the task starts.
-   */
-  taskMemory(options: JobDescription['options']): Promise<AvailableMemory | 'here' | 'unknown'>;
+  /** The machine that executes a task; null if it is this one. */
+  machineOf(options: JobDescription['options']): Promise<OtherMachine | null>;
   /**
    * Everything that would prevent the job, besides what `checkRuns` found for each of its runs. Writes and submits nothing.
    * @param checked Of each task, in order.

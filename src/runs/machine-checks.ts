@@ -73,10 +73,19 @@ export async function checkPrecision(
   return { check: { name: 'precision', state: 'warning', text: withoutRow(note, row), next: null }, available };
 }
 
+/** A machine that executes runs, which is not this one. */
+export interface OtherMachine {
+  /** What a run may have; null if that is known only there, or says nothing because a GPU computes. */
+  readonly mainMemory: AvailableMemory | null;
+  readonly hasGpu: boolean;
+}
+
+/** What a check says that can be done only on another machine. */
+export const CHECKED_THERE = 'is checked where the run starts';
+
 interface ResourceCheckOptions extends ResourcesOptions {
   readonly commandWith: CommandWith;
-  /** Of the machine that executes the run, if it is not this one. */
-  readonly mainMemory?: AvailableMemory | 'unknown' | undefined;
+  readonly machine?: OtherMachine | undefined;
 }
 
 /**
@@ -88,13 +97,13 @@ export async function checkResources(
   engine: Engine,
   checkpoints: number,
 ): Promise<RunCheck[]> {
-  const { mainMemory } = options;
+  const { machine } = options;
   const here = await availableResources(engine, options.runs, checkpoints);
-  const available =
-    mainMemory === undefined || mainMemory === 'unknown' ? here : { ...here, main: mainMemory, gpu: null };
+  const main = machine?.mainMemory ?? null;
+  const available = main === null ? here : { ...here, main, gpu: null };
   const memory =
-    mainMemory === 'unknown'
-      ? passed('memory', 'is checked where the run starts')
+    machine !== undefined && main === null
+      ? passed('memory', CHECKED_THERE)
       : await checkMemory(options, engine, available);
   return options.stages.includes('train') ? [memory, await checkDisk(options, available)] : [memory];
 }

@@ -23,9 +23,10 @@ export const kubernetesExecutor: Executor = {
   signalsAll: false,
   isForeground: false,
 
-  async taskMemory(options) {
+  async machineOf(options) {
     const asked = readClusterOptions(options);
-    return gpusOf(asked.gpus).count > 0 ? 'unknown' : (askedMemory(asked) ?? 'unknown');
+    const hasGpu = gpusOf(asked.gpus).count > 0;
+    return { hasGpu, mainMemory: hasGpu ? null : askedMemory(asked) };
   },
 
   async check(job) {

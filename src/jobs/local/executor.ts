@@ -14,7 +14,7 @@ export const localExecutor: Executor = {
   signalsAll: false,
   isForeground: true,
 
-  taskMemory: async () => 'here',
+  machineOf: async () => null,
 
   check: checkTogether,
 

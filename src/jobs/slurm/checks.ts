@@ -1,5 +1,6 @@
 import os from 'node:os';
 import type { CheckedRun } from '../../runs/checks.js';
+import type { OtherMachine } from '../../runs/machine-checks.js';
 import { type CommandWith, passed, type RunCheck } from '../../runs/run-check.js';
 import type { AvailableMemory } from '../../support/available-memory.js';
 import { formatBytes, formatNumber, formatSeconds, listNames, shellWords } from '../../support/format.js';
@@ -194,17 +195,19 @@ function nodeChecks({ options, commandWith }: Planned, cluster: Cluster): RunChe
   return found;
 }
 
-/** Main memory that a task gets: what it asks for, or the default of the cluster, at most that of a node. */
-export async function taskMemory(options: ClusterOptions): Promise<AvailableMemory | 'unknown'> {
-  // What the main memory must hold then is known only where the GPU is.
-  if (gpusOf(options.gpus).count > 0) return 'unknown';
-  const asked = askedMemory(options);
-  if (asked !== null) return asked;
+/** The machine of a task: with the main memory that it asks for, or the default of the cluster. */
+export async function machineOf(options: ClusterOptions): Promise<OtherMachine> {
+  if (gpusOf(options.gpus).count > 0) return { hasGpu: true, mainMemory: null };
+  return { hasGpu: false, mainMemory: askedMemory(options) ?? (await defaultMemory(options)) };
+}
+
+async function defaultMemory(options: ClusterOptions): Promise<AvailableMemory | null> {
   const groups = await readPartitions();
-  const [partition] = groups === null ? [] : groupsOf(options, { groups });
-  const bytes = partition === undefined ? null : await readDefaultMemory(partition.partition, cpusOf(options));
-  if (bytes === null) return 'unknown';
-  return memoryOfTask(bytes, `the default of the partition ${partition!.partition}: ask for more with --mem`);
+  const [group] = groups === null ? [] : groupsOf(options, { groups });
+  if (group === undefined) return null;
+  const bytes = await readDefaultMemory(group.partition, cpusOf(options));
+  const why = `the default of the partition ${group.partition}: ask for more with --mem`;
+  return bytes === null ? null : memoryOfTask(bytes, why);
 }
 
 /** Lets Slurm check the script: accounts, qualities of service, and all together. */

@@ -21,8 +21,9 @@ export async function engineChecks(
   const found: RunCheck[] = [];
   if (others.length > 0) {
     const [{ name, architecture }] = others as [NodeKind];
-    const text = `${name} and ${formatNumber(others.length - 1, 'other node')} have ${architecture} processors, this machine ${own}.`;
-    const all = `${others.length === 1 ? `${name} has ${architecture} processors, this machine ${own}.` : text} Node and the engine that are installed here do not run there.`;
+    const who =
+      others.length === 1 ? `${name} has` : `${name} and ${formatNumber(others.length - 1, 'other node')} have`;
+    const all = `${who} ${architecture} processors, this machine ${own}: Node and the engine that are installed here do not run there.`;
     found.push(
       alike ? warning('engine', `${all} Choose others with --constraint or --partition.`) : problem('engine', all),
     );

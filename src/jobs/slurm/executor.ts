@@ -9,7 +9,7 @@ import type { Executor, ExecutorContext } from '../executor.js';
 import type { Job, JobDescription } from '../job.js';
 import { readHistory, type StartEnd } from '../task-history.js';
 import { readRequest, writeRequest } from '../task-request.js';
-import { slurmChecks, taskMemory } from './checks.js';
+import { machineOf, slurmChecks } from './checks.js';
 import { nextStart, ownTask, requeueTask, startSoon } from './own-task.js';
 import { callSlurm, sbatchEnvironment } from './programs.js';
 import { entriesOf, queueOf } from './queue.js';
@@ -22,7 +22,7 @@ export const slurmExecutor: Executor = {
   signalsAll: true,
   isForeground: false,
 
-  taskMemory: (options) => taskMemory(readClusterOptions(options)),
+  machineOf: (options) => machineOf(readClusterOptions(options)),
 
   async check(job, checked, { runs, commandWith = flagsAlone }) {
     const options = readClusterOptions(job.options);

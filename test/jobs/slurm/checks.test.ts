@@ -2,7 +2,7 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type ClusterInput, clusterOptions } from '../../../src/jobs/cluster-options.js';
-import { slurmChecks, taskMemory } from '../../../src/jobs/slurm/checks.js';
+import { machineOf, slurmChecks } from '../../../src/jobs/slurm/checks.js';
 import { folderChecks } from '../../../src/jobs/slurm/folder-checks.js';
 import { parseDefaultMemory } from '../../../src/jobs/slurm/partitions.js';
 import { flagsAlone, type RunCheck } from '../../../src/runs/run-check.js';
@@ -109,12 +109,12 @@ onUnix('processors of another kind, and a partition that is down', async (t) => 
 onUnix('the memory that a task gets: asked for, or the default of the partition', async (t) => {
   await cluster(t, CLUSTER);
   const bytesOf = async (asked: ClusterInput) => {
-    const memory = await taskMemory(await clusterOptions(undefined, asked));
-    return memory === 'unknown' ? memory : memory.totalBytes / 2 ** 20;
+    const { mainMemory } = await machineOf(await clusterOptions(undefined, asked));
+    return mainMemory === null ? null : mainMemory.totalBytes / 2 ** 20;
   };
   t.is(await bytesOf({ mem: '3G' }), 3072);
   t.is(await bytesOf({ cpus: 2 }), 4000);
-  t.is(await bytesOf({ gpus: '1' }), 'unknown');
+  t.is(await bytesOf({ gpus: '1' }), null);
 });
 
 test('defaults of memory in all forms', (t) => {
