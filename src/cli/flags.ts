@@ -284,3 +284,21 @@ export const rows = Args.string({
   multiple: true,
   completes: 'ROW',
 });
+
+export const jobOrNewest = Args.string({
+  description:
+    'A job: its id as fcn jobs list shows it, the beginning of the id, or its folder. Default: the newest job.',
+  completes: 'JOB',
+});
+
+export const job = Args.string({
+  description: 'A job: its id as fcn jobs list shows it, the beginning of the id, or its folder.',
+  required: true,
+  completes: 'JOB',
+});
+
+/** The forms of an argument that names tasks of a job. */
+const TASK_FORMS =
+  'Tasks: a row, ROW:SEED, an index, the beginning of a row, or a quoted pattern; without it, all tasks of the job.';
+
+export const tasks = Args.string({ description: TASK_FORMS, completes: 'ROW' });

@@ -47,6 +47,7 @@ export async function execute(requested: ExecuteOptions): Promise<Execution> {
   const { prepared, paths } = await withPaths(checked, earlier);
   const taken = await takeDirectory(prepared, earlier, paths);
   return taken.lock.during(async () => {
+    await requested.onDirectory?.(path.resolve(taken.directory.path));
     if (taken.isResumed) await removeHalfWrittenFiles(taken);
     const before = await completedBefore(taken, requested);
     if (before !== null) return before;

@@ -40,6 +40,8 @@ export interface ExecuteOptions
   /** Start even if memory or disk space is estimated to be too small. */
   readonly force: boolean;
   readonly resume: Resume;
+  /** Called once this process has a run directory for itself. */
+  readonly onDirectory?: (directory: string) => Promise<void>;
   /** For the fixes that a refusal names. Default: they name flags alone. */
   readonly commandWith?: CommandWith;
 }

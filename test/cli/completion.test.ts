@@ -23,6 +23,8 @@ async function workplace(t: ExecutionContext): Promise<string> {
   writeFileSync(inside('runs', 'mine', RUN, 'experiment.json'), '{}');
   writeFileSync(inside('runs', 'mine', RUN, 'checkpoints', 'best.json'), '{}');
   writeFileSync(inside('runs', 'mine', OTHER_RUN, 'run.json'), '{}');
+  mkdirSync(inside('runs', 'jobs', '20260104-030405'), { recursive: true });
+  writeFileSync(inside('runs', 'jobs', '20260104-030405', 'job.json'), '{}');
   writeFileSync(inside('results', 'local', 'kept.row.20260101-000000-89ab0123.json'), '{}');
   writeFileSync(inside('mine.yaml'), 'rows: [{ id: mine_wide }, { id: mine_narrow }, 3, { no: id }]\n');
   writeFileSync(inside('broken.yaml'), 'rows: [{ id: "x }]\n');
@@ -94,6 +96,7 @@ test.serial('runs, weights, records', async (t) => {
   }
   const withPlace = (await complete(['runs', 'show', '--runs', path.join(folder, 'elsewhere'), ''])).split('\n');
   t.deepEqual(withPlace, ['-']);
+  t.deepEqual((await candidates(folder, 'jobs', 'show', '')).values, ['20260104-030405']);
   t.deepEqual((await candidates(folder, 'runs', 'show', 'mine/')).values, [`mine/${RUN}`, `mine/${OTHER_RUN}`]);
   t.deepEqual(await candidates(folder, 'evaluate', '--weights', ''), {
     files: 'files',
@@ -111,7 +114,7 @@ test.serial('tables, data sets, fixed values, files', async (t) => {
   t.true((await candidates(folder, 'list', '--table', '')).values.includes('voc2012-aug'));
   t.deepEqual((await candidates(folder, 'train', '--engine', '')).values, ['auto', 'tensorflow', 'wasm']);
   t.deepEqual((await candidates(folder, 'train', '--profile=')).values, ['--profile=full', '--profile=smoke']);
-  t.deepEqual((await candidates(folder, 'schema', '')).values, ['table', 'base', 'dataset']);
+  t.deepEqual((await candidates(folder, 'schema', '')).values, ['table', 'base', 'dataset', 'cluster']);
   t.deepEqual(await candidates(folder, 'datasets', 'verify', ''), {
     files: 'files .yaml',
     values: ['ade20k', 'camvid', 'cityscapes', 'pascal-context', 'pascal-context-59', 'voc2012-aug'],

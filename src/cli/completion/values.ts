@@ -98,6 +98,15 @@ async function runDirectories({ flag }: ValueSources): Promise<KnownRun[]> {
   return found;
 }
 
+/** The jobs in --runs. Reads names only. */
+async function jobCandidates({ flag }: ValueSources): Promise<Candidate[]> {
+  const [runs] = flag('runs');
+  if (runs === undefined) return [];
+  const folder = path.join(runs, 'jobs');
+  const ids = (await foldersIn(folder)).filter((id) => existsSync(path.join(folder, id, 'job.json')));
+  return ids.map((value) => ({ value, description: 'job' }));
+}
+
 /** The folders of kept records in --results, and ROW.RUN or ROW.PROFILE.RUN, the names of records. */
 const RECORD_FOLDERS = ['full', 'smoke', 'local', 'records'];
 const RECORD_NAME = /^(.+?)(?:\.(?:full|smoke))?\.(\d{8}-\d{6}-[^.]+)$/;
@@ -140,6 +149,7 @@ const VALUES: Readonly<Record<string, Values>> = {
   TABLE: tableCandidates,
   RUN: async (sources, word) => runCandidates(await runDirectories(sources), word, false),
   'RUN:best': async (sources, word) => runCandidates(await runDirectories(sources), word, true),
+  JOB: jobCandidates,
   RECORD: (sources, word) => runCandidates(keptRecords(sources), word, false),
   DATASET: () =>
     namesIn(path.join(packageRoot(), 'datasets'), YAML_FILE).map((value) => ({ value, description: 'data set' })),
