@@ -1,4 +1,4 @@
-// Writes the JSON Schemas in experiments/, datasets/ and clusters/, which editors use, and docs/keys.md. Run after each compilation.
+// Writes the JSON Schemas in experiments/ and datasets/, which editors use, and docs/keys.md. Run after each compilation.
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { datasetJsonSchema } from '../dist/src/data/description.js';
@@ -17,5 +17,5 @@ for (const [kind, name] of [
   await writeFileAtomic(file, `${JSON.stringify(experimentJsonSchema(kind), null, 2)}\n`);
 }
 await writeFileAtomic(path.join(root, 'datasets', 'schema.json'), `${JSON.stringify(datasetJsonSchema(), null, 2)}\n`);
-await writeFileAtomic(path.join(root, 'clusters', 'schema.json'), `${JSON.stringify(clusterJsonSchema(), null, 2)}\n`);
+await writeFileAtomic(path.join(root, 'experiments', 'clusters', 'schema.json'), `${JSON.stringify(clusterJsonSchema(), null, 2)}\n`);
 await writeFileAtomic(path.join(root, 'docs', 'keys.md'), keysPage());

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { AvailableMemory } from '../support/available-memory.js';
 import { UserError } from '../support/errors.js';
 import { formatBytes } from '../support/format.js';
-import { fileJsonSchema } from '../support/json.js';
+import { fileJsonSchema } from '../support/json-schema.js';
 import { check, checkYaml, formatFinding, readYaml } from '../support/yaml.js';
 import { parseTimeLimit, TIME_FORMS } from './slurm/time-limit.js';
 

@@ -8,7 +8,7 @@ import { UserError } from '../support/errors.js';
 import { assertWritable, foldersIn, isFolder } from '../support/files.js';
 import { formatBytes, formatNumber, listNames } from '../support/format.js';
 import { cacheDirectory } from '../support/package.js';
-import { checkpointsSize } from '../training/checkpoint-folder.js';
+import { checkpointsSize } from '../training/checkpoint-rotation.js';
 import { memoryProblem, neededBytes, usableBytes } from './memory-check.js';
 import type { PlannedRun } from './plan.js';
 import type { PlannedFetch } from './planned-fetches.js';

@@ -55,6 +55,8 @@ export interface PreparedRun {
   readonly environment: Environment;
   readonly experimentHash: string;
   readonly dataset: RunRecord['dataset'];
+  /** Images of the validation split; 0 if no stage reads it. */
+  readonly validationImages: number;
   /** The file of the recipe's initial weights, if a stage trains from them. */
   readonly initialWeights: WeightsFile | undefined;
   /** The file to evaluate if no stage trains, and its description in the record. */
@@ -101,6 +103,7 @@ export async function prepareRun(requested: ExecuteOptions): Promise<PreparedRun
     environment,
     experimentHash,
     dataset: data?.described ?? null,
+    validationImages: data?.images['val'] ?? 0,
     initialWeights,
     weights,
     given,

@@ -32,7 +32,7 @@ import {
   notInCache,
 } from '../weights/published.js';
 import { backboneRequest } from '../weights/requests.js';
-import type { TrainingCheckpoint } from './checkpoint.js';
+import type { TrainingCheckpoint } from './checkpoint-read.js';
 import type { TrainingStep } from './step.js';
 
 /** The backbone that a training started from. */

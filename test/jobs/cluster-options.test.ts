@@ -5,7 +5,7 @@ import { clusterJsonSchema, clusterOptions, gpusOf, memBytes } from '../../src/j
 import { packageRoot } from '../../src/support/package.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
 
-const example = (name: string) => path.join(packageRoot(), 'clusters', name);
+const example = (name: string) => path.join(packageRoot(), 'experiments', 'clusters', name);
 
 test('flags replace what the file says; options of sbatch are those of both', async (t) => {
   const options = await clusterOptions(example('slurm.yaml'), { time: '12:00:00', sbatch: ['--mail-type=END'] });
