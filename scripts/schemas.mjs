@@ -17,5 +17,8 @@ for (const [kind, name] of [
   await writeFileAtomic(file, `${JSON.stringify(experimentJsonSchema(kind), null, 2)}\n`);
 }
 await writeFileAtomic(path.join(root, 'datasets', 'schema.json'), `${JSON.stringify(datasetJsonSchema(), null, 2)}\n`);
-await writeFileAtomic(path.join(root, 'experiments', 'clusters', 'schema.json'), `${JSON.stringify(clusterJsonSchema(), null, 2)}\n`);
+await writeFileAtomic(
+  path.join(root, 'experiments', 'clusters', 'schema.json'),
+  `${JSON.stringify(clusterJsonSchema(), null, 2)}\n`,
+);
 await writeFileAtomic(path.join(root, 'docs', 'keys.md'), keysPage());
