@@ -54,7 +54,7 @@ export default class Reproduce extends RunCommand {
     weights: Flags.string({
       summary:
         "Weights to evaluate instead of training: a file, each row's published weights, or a run's (RUN:best, RUN:last).",
-      helpValue: flags.WEIGHTS_VALUE,
+      ...flags.weightsValue,
       exclusive: ['repeat'],
     }),
     key: { ...flags.weightsKey, dependsOn: ['weights'] },
@@ -122,7 +122,8 @@ export default class Reproduce extends RunCommand {
     const { estimateSeries } = await import('../runs/estimate.js');
     const { formatEstimate } = await import('../runs/estimate-report.js');
     const { outputWidth } = await import('../terminal/layout.js');
-    const checked = await checkRuns(plan, options);
+    const { PublishedHosts } = await import('../weights/hosts.js');
+    const checked = await checkRuns(plan, { ...options, hosts: new PublishedHosts(options.signal) });
     const engine = checked[0]?.engine ?? null;
     const estimate = engine === null ? null : await estimateSeries(plan, engine, options);
     if (estimate !== null) this.print(`${formatEstimate(estimate.basis, estimate.runs, outputWidth())}\n`);
@@ -142,12 +143,12 @@ export default class Reproduce extends RunCommand {
     order: ClassOrder,
   ): Promise<object> {
     const { describeOutcome, formatExecution, formatSeries } = await import('../tables/series.js');
-    const { outputWidth } = await import('../terminal/layout.js');
+    const { outputWidth, terminalWidth } = await import('../terminal/layout.js');
     const [only] = outcomes;
     const single = outcomes.length === 1 && only?.state === 'completed';
     const width = outputWidth();
     const text = single
-      ? formatExecution(only.execution, tables, { order, width })
+      ? formatExecution(only.execution, tables, { order, width, lineWidth: terminalWidth() })
       : formatSeries(outcomes, places.results, width);
     this.print(text);
     if (single) await this.suggest(({ stepsAfterRun }) => stepsAfterRun(only.execution.record, places));

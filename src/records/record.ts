@@ -161,7 +161,7 @@ export const recordSchema = z.strictObject({
       source: z.enum(['trained', 'given']),
       /** The dictionary of tensors in the file, if one was chosen. */
       key: z.string().optional(),
-      /** The run that trained given weights, if they were given as a run's, and after how many iterations. */
+      /** The run that trained given weights, if they were given as a run's or by the path of its checkpoint, and after how many iterations. */
       trainedBy: z.strictObject({ row: namePart, run: namePart, iteration: z.int().min(0) }).optional(),
     })
     .nullable(),

@@ -15,7 +15,7 @@ import {
   resumableCheckpoints,
 } from './machine-checks.js';
 import type { PlannedRun } from './plan.js';
-import { plannedFetches } from './planned-fetches.js';
+import { askHosts, plannedFetches } from './planned-fetches.js';
 import type { InPrecision } from './precision.js';
 import { assertTrains, type RunData, readingStages } from './preflight.js';
 import type { ResourcesOptions } from './resources.js';
@@ -53,7 +53,7 @@ export interface CheckedRun {
 }
 
 /**
- * Checks everything that a run needs, and writes nothing. Fetches nothing either.
+ * Checks everything that a run needs, and writes nothing. Fetches nothing either; `hosts`, if given, are asked whether they answer.
  * @param resources `always`: memory and disk, too; `if refused`: only if something else is missing, because the run itself checks
  * them once it knows which checkpoints it continues.
  * @throws UserError for flags that do not fit together; the signal's reason on abort.
@@ -109,7 +109,14 @@ function inFloat32(experiment: Experiment): Experiment {
 /** Checks all runs of a command completely. @throws as `checkRun`. */
 export async function checkRuns(plan: readonly PlannedRun[], options: RunCheckOptions): Promise<CheckedRun[]> {
   const checked: CheckedRun[] = [];
+  const { hosts } = options;
   const all = async (onProgress: (done: number, total: number) => void) => {
+    if (hosts !== undefined) {
+      await askHosts(
+        plan.map(({ experiment }) => experiment),
+        { ...options, hosts },
+      );
+    }
     for (const run of plan) {
       // Shapes keep the thread busy: progress is drawn, and signals arrive, before.
       await setImmediate();

@@ -9,7 +9,7 @@ import {
   shortNumber,
   withoutControls,
 } from '../support/format.js';
-import { entryLines, labelled } from '../terminal/layout.js';
+import { entryLines, labelled, labelledPath } from '../terminal/layout.js';
 import type { CleanableRun } from './clean.js';
 import type { RunState } from './directory.js';
 import type { InspectedRun } from './inspect.js';
@@ -99,7 +99,7 @@ export function formatRun(
     withoutControls(
       `${run.row}${run.profile === null ? '' : `, ${run.profile} profile`}${run.seed === null ? '' : `, seed ${run.seed}`}`,
     ),
-    ...line('run', run.folder),
+    ...labelledPath(`${'run'.padEnd(NAME_WIDTH)} `, withoutControls(run.folder), width),
     ...line('state', run.state),
     ...line('stage', run.stage),
     ...line(

@@ -17,7 +17,7 @@ import { givenWeights } from './plan.js';
 import { inAvailablePrecision, precisionNote } from './precision.js';
 import { predictionThreads } from './prediction-threads.js';
 import type { RunReader } from './run-reader.js';
-import { chooseRecipe } from './run-recipe.js';
+import { chooseRecipe, recipeRun } from './run-recipe.js';
 import { findWeights } from './weights-argument.js';
 
 interface PredictOptions {
@@ -74,7 +74,8 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
   const { inputs, out, truth, labelIds, multiScale, opacity, signal, display } = options;
   const given = await findWeights(options.weights, options.runs);
   if (given.described !== null) options.note(given.described);
-  const { experiment: requested, deviations } = await recipeInMode(given.run, options);
+  const run = recipeRun(given, options.recipe);
+  const { experiment: requested, deviations } = await recipeInMode(run, options);
   const dataset = await predictedDataset(requested);
   if (labelIds) requireLabelIds(dataset);
   const sources = await findSources(inputs, out);
@@ -114,7 +115,7 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
     const predicted = await showCounted(`Predict with ${row}`, 'image', display, (onProgress) =>
       predictImages({ ...settings, onProgress }),
     );
-    const isOfRun = given.run !== null;
+    const isOfRun = run !== null;
     return { row, weights, isOfRun, loadReport, ...(threads > 1 && { threads }), deviations: found, ...predicted };
   } finally {
     await opened.close();

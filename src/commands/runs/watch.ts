@@ -15,6 +15,7 @@ export default class RunsWatch extends BaseCommand {
   static override args = {
     run: Args.string({
       description: `${flags.RUN_FORMS}. Default: all running ones.`,
+      completes: 'RUN',
     }),
   };
   static override flags = {
