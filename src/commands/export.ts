@@ -21,13 +21,14 @@ export default class Export extends BaseCommand {
     name: Args.string({
       description: 'A run (RUN, RUN:best, RUN:last), for its weights; with --weights, the row of the network.',
       required: true,
+      completes: 'RUN:best|ROW',
     }),
-    output: Args.string({ description: 'File to write: NAME.onnx.', required: true }),
+    output: Args.string({ description: 'File to write: NAME.onnx.', required: true, completes: 'FILE' }),
   };
   static override flags = {
     weights: Flags.string({
       summary: "Weights of the network: a file, the row's published weights, or a run's.",
-      helpValue: flags.WEIGHTS_VALUE,
+      ...flags.weightsValue,
     }),
     key: flags.weightsKey,
     to: Flags.option({ summary: 'Format to write.', options: ['onnx'] as const, default: 'onnx' as const })(),
