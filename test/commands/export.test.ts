@@ -64,11 +64,13 @@ test('weights of a row are exported with its recipe, the same bytes each time', 
 test('nothing is replaced unless asked, and mistakes are explained', async (t) => {
   const cwd = await temporaryFolder(t);
   await writeFile(path.join(cwd, 'there.onnx'), 'mine');
+  // Away from the checkpoints of its run.
+  await cp(WEIGHTS, path.join(cwd, 'alone.safetensors'));
   const given = ['--weights', WEIGHTS, ...RECIPE];
   const cases: [string[], RegExp][] = [
     [['export', ROW, 'there.onnx', ...given], /there\.onnx exists already.*--force/s],
     [['export', ROW, 'new.onnx'], /no run.*--weights.*the row/s],
-    [['export', WEIGHTS, 'new.onnx'], /does not say of which row.*fcn export ROW OUTPUT/s],
+    [['export', 'alone.safetensors', 'new.onnx'], /does not say of which row.*fcn export ROW OUTPUT/s],
     [['export', ROW, 'new.onnx', '--size', '64', ...given], /--size 64 is no size.*512x1024/s],
     [['export', ROW, 'new.onnx', '--size', '0x5', ...given], /no size/],
     [['export', ROW, 'new.onnx', '--weights', WEIGHTS], /has shape/],
