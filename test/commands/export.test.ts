@@ -73,7 +73,7 @@ test('nothing is replaced unless asked, and mistakes are explained', async (t) =
     [['export', 'alone.safetensors', 'new.onnx'], /does not say of which row.*fcn export ROW OUTPUT/s],
     [['export', ROW, 'new.onnx', '--size', '64', ...given], /--size 64 is no size.*512x1024/s],
     [['export', ROW, 'new.onnx', '--size', '0x5', ...given], /no size/],
-    [['export', ROW, 'new.onnx', '--weights', WEIGHTS], /has shape/],
+    [['export', ROW, 'new.onnx', '--weights', 'alone.safetensors'], /has shape/],
   ];
   for (const [command, expected] of cases) {
     const { code, stderr } = await fcn(command, { cwd });
