@@ -1,0 +1,220 @@
+import type { Tensor, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
+import type { Batch } from '../data/image.js';
+import type { Engine } from '../engines/engine.js';
+import type { BatchNormStatistics } from '../kernels/kernels.js';
+import type { BatchPart } from '../network/whole-batch.js';
+import type { Communicator } from '../parallel/communicator.js';
+import { GradientSums } from '../parallel/gradient-sums.js';
+import { Meeting } from '../parallel/meeting.js';
+import type { Share } from '../parallel/shards.js';
+import type { Experiment } from '../recipe/experiment.js';
+import { noPause, type Pause } from '../support/pauses.js';
+import { treeSum } from '../support/shard-tree.js';
+import { NonFiniteError, type StepResult, TrainingStep } from './step.js';
+
+/** Mean losses and accuracy of a shard, or of the batch. */
+interface Losses {
+  readonly decode: number;
+  readonly auxiliary: number;
+  readonly accuracy: number;
+}
+
+/** What the shards of one process share in one step. */
+interface SharedStep {
+  readonly meeting: Meeting;
+  readonly sums: GradientSums;
+  /** Next values of the running statistics. */
+  readonly running: Map<string, Tensor>;
+}
+
+/**
+ * A training step on a batch that is divided into shards, of which this process has some and other processes the rest. Each shard has
+ * a pass of its own; the passes proceed side by side and wait for each other at every batch norm. No operation sees more than one shard,
+ * and sums over shards have one order, so weights have the same bits whatever the number of processes.
+ *
+ * Nothing moves before all gradients are there: if a step fails, the state is still that after the step before.
+ */
+export class ShardedTrainingStep extends TrainingStep {
+  constructor(
+    engine: Engine,
+    experiment: Experiment,
+    private readonly communicator: Communicator,
+    private readonly share: Share,
+  ) {
+    super(engine, experiment);
+  }
+
+  /**
+   * Runs iteration `iteration` (from 0).
+   * @param batch The images of this process.
+   * @throws NonFiniteError, in all processes alike, before any parameter has moved. What `pause` and the communicator throw: nothing
+   * has moved then, but some tensors are held until the engine ends.
+   */
+  override async run(batch: Batch, iteration: number, pause: Pause = noPause): Promise<StepResult> {
+    const { share, communicator } = this;
+    const { kernels, parameters } = this.segmentor;
+    const own = share.own.end - share.own.begin;
+    const add = (left: Tensor, right: Tensor): Tensor => {
+      const sum = kernels.add(left, right);
+      left.dispose();
+      right.dispose();
+      return sum;
+    };
+    const shared: SharedStep = {
+      meeting: new Meeting(own),
+      sums: new GradientSums(communicator, share.shards, share.own, add),
+      running: new Map(),
+    };
+    const shards = Array.from({ length: own }, (_, index) =>
+      this.runShard(shardOf(batch, index, share.imagesOfShard), { index, iteration, pause, shared }),
+    );
+    let losses: Losses;
+    try {
+      [losses] = (await Promise.all(shards)) as [Losses, ...Losses[]];
+    } catch (error) {
+      shared.meeting.fail(error);
+      throw error;
+    }
+    const gradients = await shared.sums.finish();
+    this.move(gradients, batch, iteration);
+    for (const [path, value] of shared.running) parameters.set(path, value);
+    return {
+      loss: losses.decode + losses.auxiliary,
+      decodeLoss: losses.decode,
+      auxiliaryLoss: losses.auxiliary,
+      accuracy: losses.accuracy,
+      learningRate: this.moveOf(iteration).learningRate,
+    };
+  }
+
+  /** One shard's part of a step. @returns the losses of the whole batch. */
+  private async runShard(
+    batch: Batch,
+    {
+      index,
+      iteration,
+      pause,
+      shared,
+    }: { readonly index: number; readonly iteration: number; readonly pause: Pause; readonly shared: SharedStep },
+  ): Promise<Losses> {
+    const { meeting, sums } = shared;
+    const { kernels } = this.segmentor;
+    const shard = this.share.own.begin + index;
+    const update = (path: string, gradient: Tensor) => {
+      const full = kernels.cast(gradient, 'fp32');
+      gradient.dispose();
+      sums.addShard(path, shard, full);
+    };
+    const pauseAll = async () => {
+      meeting.assertGoing();
+      await pause();
+      meeting.assertGoing();
+    };
+    const { tape, images, decode, auxiliary } = await this.forward(batch, iteration, {
+      kernels,
+      update,
+      pause: pauseAll,
+      part: this.partOf(index, shared),
+      first: shard * this.share.imagesOfShard,
+    });
+    const own = { decode: decode.loss, auxiliary: auxiliary.loss, accuracy: decode.accuracy };
+    const losses = await meeting.bring(index, own, (parts: readonly Losses[]) => this.meanLosses(parts));
+    const loss = losses.decode + losses.auxiliary;
+    if (!Number.isFinite(loss)) throw this.failure(`The loss (${loss})`, iteration, batch.names);
+    await tape.backward(pauseAll);
+    images.release();
+    return losses;
+  }
+
+  /** How a shard's pass works with the others. */
+  private partOf(index: number, { meeting, sums, running }: SharedStep): BatchPart {
+    const { kernels } = this.segmentor;
+    const gather = async (part: Tensor3D): Promise<Tensor3D> => {
+      const all = await meeting.bring(index, part, (parts: readonly Tensor3D[]) => this.gather(parts));
+      part.dispose();
+      return all[index]!;
+    };
+    const ofFirst = (take: (path: string, value: Tensor) => void) => (path: string, value: Tensor) => {
+      // All shards compute the same.
+      if (index === 0) take(path, value);
+      else value.dispose();
+    };
+    return {
+      norm: {
+        async batchNorm(x, normalisation, activation) {
+          const moments = await gather(kernels.batchNormMoments(x));
+          const result = kernels.batchNormOfShards(x, normalisation, activation, moments);
+          moments.dispose();
+          return result;
+        },
+        async batchNormGradient(gradient: Tensor4D, x, normalisation, statistics: BatchNormStatistics, y) {
+          const sums = await gather(kernels.batchNormGradientSums(gradient, x, normalisation, statistics, y));
+          const result = kernels.batchNormGradientOfShards(gradient, x, normalisation, statistics, y, sums);
+          sums.dispose();
+          return result;
+        },
+      },
+      shards: this.share.shards,
+      updateOfBatch: ofFirst((path, gradient) => sums.addWhole(path, gradient)),
+      setRunning: ofFirst((path, value) => {
+        running.get(path)?.dispose();
+        running.set(path, value);
+      }),
+    };
+  }
+
+  /** All shards' numbers, once for each shard of this process. */
+  private async gather(parts: readonly Tensor3D[]): Promise<Tensor3D[]> {
+    const all = await this.communicator.gatherShards(parts);
+    const handles = parts.map(() => this.engine.tf.clone(all));
+    all.dispose();
+    return handles;
+  }
+
+  private async meanLosses(parts: readonly Losses[]): Promise<Losses> {
+    const { shards } = this.share;
+    const numbers = parts.flatMap(({ decode, auxiliary, accuracy }) => [decode, auxiliary, accuracy]);
+    const all = await this.communicator.gatherNumbers(numbers);
+    const mean = (which: number): number => {
+      const leaf = ({ begin, end }: { begin: number; end: number }) =>
+        end - begin === 1 ? all[3 * begin + which] : undefined;
+      return treeSum({ begin: 0, end: shards }, leaf, (left, right) => left + right) / shards;
+    };
+    return { decode: mean(0), auxiliary: mean(1), accuracy: mean(2) };
+  }
+
+  /** Owns the gradients. */
+  private move(gradients: ReadonlyMap<string, Tensor>, { names }: Batch, iteration: number): void {
+    const move = this.moveOf(iteration);
+    const fail = (what: string) => this.failure(what, iteration, names);
+    if (this.experiment.training.precision !== 'fp32') {
+      this.moveIfFinite(gradients, move, fail);
+      return;
+    }
+    const { kernels } = this.segmentor;
+    // A value that is not finite always reaches the gradient of its layer's filter.
+    for (const [path, gradient] of gradients) {
+      if (gradient.rank === 4 && !kernels.allFinite([gradient])) throw fail(`The gradient of ${path}`);
+    }
+    for (const [path, gradient] of gradients) this.optimizer.update(path, gradient, move);
+  }
+
+  private failure(what: string, iteration: number, names: readonly string[]): NonFiniteError {
+    return new NonFiniteError(what, iteration, this.moveOf(iteration).learningRate, names);
+  }
+}
+
+/** The images of one shard, in the same memory. */
+function shardOf({ count, height, width, images, labels, names }: Batch, index: number, size: number): Batch {
+  if (count % size !== 0) throw new Error(`A batch of ${count} images has no whole shards of ${size}.`);
+  const pixels = height * width;
+  const [first, end] = [index * size, (index + 1) * size];
+  return {
+    count: size,
+    height,
+    width,
+    images: images.subarray(first * pixels * 3, end * pixels * 3),
+    labels: labels.subarray(first * pixels, end * pixels),
+    names: names.slice(first, end),
+  };
+}
