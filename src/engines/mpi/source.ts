@@ -1,0 +1,37 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { packageRoot } from '../../support/package.js';
+import { COMPILER_FLAGS, PLATFORM_FLAGS } from '../tensorflow/addon.js';
+
+/** The addon for MPI, and the library that keeps mpirun on the loopback address, in their folder. */
+export const MPI_ADDON_FILE = 'mpi.node';
+export const LOOPBACK_FILE = 'loopback.so';
+
+function filesIn(folder: string, pattern: RegExp): string[] {
+  const names = readdirSync(folder).filter((name) => pattern.test(name));
+  return names.sort().map((name) => path.join(folder, name));
+}
+
+const native = (name: string) => path.join(packageRoot(), 'src', 'engines', 'native', name);
+
+const isLoopback = (file: string) => path.basename(file) === 'loopback.cc';
+
+/** Source files of the addon. */
+export function mpiSources(): string[] {
+  return filesIn(native('mpi'), /\.cc$/).filter((file) => !isLoopback(file));
+}
+
+/** Source file of the library for mpirun. */
+export function loopbackSource(): string {
+  return filesIn(native('mpi'), /\.cc$/).find(isLoopback)!;
+}
+
+/** Hash of what determines the addon, except the compiler, MPI and TensorFlow's headers. */
+export function mpiRecipe(): string {
+  const hash = createHash('sha256');
+  hash.update(JSON.stringify([COMPILER_FLAGS, PLATFORM_FLAGS[process.platform] ?? []]));
+  const shared = ['operation.h', 'element.h'].map((name) => path.join(native('operations'), name));
+  for (const file of [...filesIn(native('mpi'), /\.(cc|h)$/), ...shared]) hash.update(readFileSync(file));
+  return hash.digest('hex');
+}
