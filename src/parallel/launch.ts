@@ -43,18 +43,22 @@ export async function launchHere(processes: number): Promise<number> {
   const { program, options } = await findMpirun(mpi);
   const folder = await mkdtemp(path.join(tmpdir(), 'fcn-processes-'));
   try {
-    const child = spawn(program, [...options(processes), process.execPath, ...process.execArgv, ...process.argv.slice(1)], {
-      stdio: 'inherit',
-      // Ctrl-C in a terminal would reach mpirun, too, which then kills all without letting them save.
-      detached: true,
-      env: {
-        ...process.env,
-        TF_NUM_INTRAOP_THREADS: process.env['TF_NUM_INTRAOP_THREADS'] ?? `${threadsOfEach(processes)}`,
-        LD_PRELOAD: [mpi.loopback, process.env['LD_PRELOAD'] ?? ''].filter((file) => file !== '').join(':'),
-        [LAUNCH_FOLDER]: folder,
-        [LAUNCHER]: `${process.pid}`,
+    const child = spawn(
+      program,
+      [...options(processes), process.execPath, ...process.execArgv, ...process.argv.slice(1)],
+      {
+        stdio: 'inherit',
+        // Ctrl-C in a terminal would reach mpirun, too, which then kills all without letting them save.
+        detached: true,
+        env: {
+          ...process.env,
+          TF_NUM_INTRAOP_THREADS: process.env['TF_NUM_INTRAOP_THREADS'] ?? `${threadsOfEach(processes)}`,
+          LD_PRELOAD: [mpi.loopback, process.env['LD_PRELOAD'] ?? ''].filter((file) => file !== '').join(':'),
+          [LAUNCH_FOLDER]: folder,
+          [LAUNCHER]: `${process.pid}`,
+        },
       },
-    });
+    );
     const stopForwarding = forwardSignals(folder);
     const code = await new Promise<number>((resolve, reject) => {
       child.once('error', reject);
@@ -78,7 +82,7 @@ async function findMpirun({ compiler, library }: InstalledMpi): Promise<Mpirun> 
   }
   throw new UserError(
     `No mpirun of ${library}: none of ${candidates.join(', ')} is it.`,
-    'Put it into PATH, or run fcn engines install --mpi=PATH for the MPI to which your mpirun belongs.',
+    'Put it into PATH, or run fcn engines install --mpi --mpicxx PATH for the MPI to which your mpirun belongs.',
   );
 }
 

@@ -23,6 +23,11 @@ export class Inbox<M extends Message> {
     return new Promise((resolve, reject) => this.readers.push({ resolve, reject }));
   }
 
+  /** All messages that have come and nobody has taken. */
+  takeWaiting(): M[] {
+    return this.waiting.splice(0);
+  }
+
   fail(error: unknown): void {
     this.failure ??= { error };
     for (const reader of this.readers.splice(0)) reader.reject(error);

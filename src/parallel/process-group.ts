@@ -1,7 +1,8 @@
 import type { Tensor, Tensor3D } from '@tensorflow/tfjs-core';
 import type { Engine } from '../engines/engine.js';
 import { loadMpi, type MpiAddon } from '../engines/mpi/load.js';
-import { type TensorExchange, tensorExchange } from '../kernels/tensorflow/exchange.js';
+import { createExchange } from '../kernels/create.js';
+import type { TensorExchange } from '../kernels/tensorflow/exchange.js';
 import { ExitCode, InterruptedError, UserError } from '../support/errors.js';
 import { type Node, nodesWithin, treeSum } from '../support/shard-tree.js';
 import type { Communicator } from './communicator.js';
@@ -37,41 +38,55 @@ interface GroupOptions {
 export class ProcessGroup implements Communicator {
   readonly rank: number;
   readonly size: number;
-  /** Messages of the other processes to this one. */
+  /** Messages of the other processes that no listener takes. */
   readonly inbox = new Inbox<Message>();
+  private readonly listeners = new Map<string, (message: Message, rank: number) => void>();
   /** Milliseconds in which a computation waited for other processes, so far. */
   waitedMilliseconds = 0;
-  private readonly exchange: TensorExchange;
   private readonly open = new Map<number, { resolve(values: Float64Array): void; reject(error: unknown): void }>();
   private ticket = 0;
+  private readonly firstFailed: Promise<void>;
+  private onFirstFailed!: () => void;
   private failure: LostProcessError | null = null;
   private readonly stopper = new AbortController();
+  private readonly loser = new AbortController();
   private readonly halves: boolean;
 
   private constructor(
     private readonly addon: MpiAddon,
-    { engine, size, halves = false }: GroupOptions,
+    private readonly exchange: TensorExchange,
+    { size, halves = false }: Omit<GroupOptions, 'engine'>,
   ) {
+    this.firstFailed = new Promise((resolve) => {
+      this.onFirstFailed = resolve;
+    });
     const started = addon.start((...event) => this.hear(...event), SILENCE_SECONDS);
     this.rank = started.rank;
     this.size = started.size;
     this.halves = halves;
-    this.exchange = tensorExchange(engine);
     if (this.size !== size) {
       addon.stop(false);
       throw new UserError(
         `${size} processes were started, but MPI knows of ${this.size}: they were started by another MPI than ${addon.library}.`,
-        'Start them with the mpirun of the MPI for which fcn engines install --mpi compiled, or run that command with --mpi=PATH.',
+        'Start them with the mpirun of the MPI for which fcn engines install --mpi compiled, or run that command with --mpicxx PATH.',
       );
     }
   }
 
   /**
    * Connects this process with the others of its run.
-   * @throws UserError if the operations for MPI are not installed, or belong to another MPI than that of the launcher.
+   * @throws UserError if the engine's tensors cannot be exchanged, the operations for MPI are not installed, or these belong to another
+   * MPI than the launcher.
    */
-  static async start(options: GroupOptions): Promise<ProcessGroup> {
-    return new ProcessGroup(await loadMpi(), options);
+  static async start({ engine, ...options }: GroupOptions): Promise<ProcessGroup> {
+    const exchange = createExchange(engine);
+    if (exchange === null) {
+      throw new UserError(
+        `Several processes need the tensorflow engine on processors; this is ${engine.name} on a ${engine.device}.`,
+        'Use --engine tensorflow (fcn engines install), or leave out --processes.',
+      );
+    }
+    return new ProcessGroup(await loadMpi(), exchange, options);
   }
 
   /** Bytes that this process has sent in exchanges. */
@@ -151,6 +166,12 @@ export class ProcessGroup implements Communicator {
     for (let rank = 0; rank < this.size; rank++) if (rank !== this.rank) this.send(rank, message);
   }
 
+  /** Has `listener` take the messages of a kind. @returns what ends that. */
+  listen<M extends Message>(kind: M['kind'], listener: (message: M, rank: number) => void): () => void {
+    this.listeners.set(kind, listener as (message: Message, rank: number) => void);
+    return () => this.listeners.delete(kind);
+  }
+
   /** Asks process 0 to stop all, because this process was asked to. */
   askToStop(reason: InterruptedError): void {
     this.send(0, { kind: 'stop', message: reason.message, code: reason.exitCode } satisfies Stop as Message);
@@ -158,15 +179,26 @@ export class ProcessGroup implements Communicator {
 
   /** Tells the others that this process fails; their exchanges fail, too. */
   tellFailure(error: unknown): void {
-    if (error instanceof LostProcessError) return;
+    // The others find out by themselves; but they wait for process 0 to save.
+    if (error instanceof LostProcessError && this.rank > 0) return;
     const message = error instanceof Error ? error.message : String(error);
     const code = error instanceof UserError || error instanceof InterruptedError ? error.exitCode : ExitCode.bug;
     this.sendAll({ kind: 'failed', message, code } satisfies Failed as Message);
   }
 
-  /** The error of a process that was lost or has failed; null if there is none. */
-  get lost(): LostProcessError | null {
-    return this.failure;
+  /** Is aborted with a `LostProcessError` when a process is lost or has failed. */
+  get lostSignal(): AbortSignal {
+    return this.loser.signal;
+  }
+
+  /** Waits until process 0 has told that it fails, too: then it has saved. @param milliseconds At most. */
+  async farewell(milliseconds: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const time = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, milliseconds);
+    });
+    await Promise.race([this.firstFailed, time]);
+    clearTimeout(timer);
   }
 
   /** Leaves the group. @param together Whether all processes do. */
@@ -208,11 +240,16 @@ export class ProcessGroup implements Communicator {
     const from = capitalised(processName(rank, this.size));
     if (message.kind === 'failed') {
       const { message: text, code } = message as Failed;
+      if (rank === 0) this.onFirstFailed();
       this.fail(new LostProcessError(`${from} has failed: ${text}`, code));
     } else if (message.kind === 'stop') {
       const { message: text, code } = message as Stop;
       this.stopper.abort(new InterruptedError(`${from}: ${text}`, code));
-    } else this.inbox.put(message);
+    } else {
+      const listener = this.listeners.get(message.kind);
+      if (listener === undefined) this.inbox.put(message);
+      else listener(message, rank);
+    }
   }
 
   private fail(error: LostProcessError): void {
@@ -221,6 +258,7 @@ export class ProcessGroup implements Communicator {
     for (const { reject } of this.open.values()) reject(error);
     this.open.clear();
     this.inbox.fail(error);
+    this.loser.abort(error);
   }
 }
 

@@ -6,6 +6,7 @@ import type { BatchPart } from '../network/whole-batch.js';
 import type { Communicator } from '../parallel/communicator.js';
 import { GradientSums } from '../parallel/gradient-sums.js';
 import { Meeting } from '../parallel/meeting.js';
+import type { TrainingPart } from '../parallel/processes.js';
 import type { Share } from '../parallel/shards.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { noPause, type Pause } from '../support/pauses.js';
@@ -35,13 +36,14 @@ interface SharedStep {
  * Nothing moves before all gradients are there: if a step fails, the state is still that after the step before.
  */
 export class ShardedTrainingStep extends TrainingStep {
-  constructor(
-    engine: Engine,
-    experiment: Experiment,
-    private readonly communicator: Communicator,
-    private readonly share: Share,
-  ) {
-    super(engine, experiment);
+  override readonly movesAtOnce = true;
+  private readonly communicator: Communicator;
+  private readonly share: Share;
+
+  constructor(engine: Engine, experiment: Experiment, part: TrainingPart) {
+    super(engine, experiment, true);
+    this.communicator = part.communicator;
+    this.share = part.share;
   }
 
   /**

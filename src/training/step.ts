@@ -129,14 +129,17 @@ export class TrainingStep {
   skipped = 0;
   /** How many of these came last, in a row. */
   skippedInARow = 0;
+  /** Whether a step that fails or is abandoned leaves the state of the step before it. */
+  readonly movesAtOnce: boolean = false;
   private readonly meter: PeakMeter;
 
   constructor(
     protected readonly engine: Engine,
     protected readonly experiment: Experiment,
+    anyThreads = false,
   ) {
     this.meter = new PeakMeter(engine);
-    const kernels = createKernels(engine, this.meter);
+    const kernels = createKernels(engine, this.meter, { anyThreads });
     this.segmentor = new Segmentor(engine.tf, kernels, experiment.model);
     this.optimizer = new MomentumOptimizer(engine.tf, kernels, this.segmentor.parameters);
   }

@@ -82,7 +82,7 @@ async function findCompiler(given: string | undefined): Promise<MpiCompiler> {
       : `${given} is no C++ compiler of an MPI, nor a folder with mpicxx`;
   throw new UserError(
     `No MPI: ${where}.`,
-    'Install one (Debian and Ubuntu: apt-get install openmpi-bin libopenmpi-dev), load its module, or name its mpicxx with --mpi=PATH.',
+    'Install one (Debian and Ubuntu: apt-get install openmpi-bin libopenmpi-dev), load its module, or name its mpicxx with --mpicxx PATH.',
   );
 }
 

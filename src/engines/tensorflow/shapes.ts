@@ -216,6 +216,15 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     const [begin, size] = [call.values(1), call.values(2)];
     return [call.output(call.shape(0).map((all, axis) => (size[axis] === -1 ? all - begin[axis]! : size[axis]!)))];
   },
+  StridedSlice: (call) => {
+    const [begin, end, strides] = [call.values(1), call.values(2), call.values(3)];
+    const size = (axis: number) => Math.ceil((end[axis]! - begin[axis]!) / strides[axis]!);
+    return [call.output(call.shape(0).map((_, axis) => size(axis)))];
+  },
+  Pad: (call) => {
+    const paddings = call.values(1);
+    return [call.output(call.shape(0).map((all, axis) => all + paddings[2 * axis]! + paddings[2 * axis + 1]!))];
+  },
   ConcatV2: (call) => {
     const axis = call.values(-1)[0]!;
     const parts = Array.from({ length: call.inputCount - 1 }, (_, i) => call.shape(i));

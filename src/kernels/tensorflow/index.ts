@@ -111,6 +111,8 @@ interface TensorflowKernelsOptions {
   readonly stock?: boolean;
   /** The path of a convolution 3×3 of stride 1; default: `cheapestPath` if the engine's convolutions are fast, else direct. */
   readonly convolutionPath?: typeof cheapestPath;
+  /** Whether filter gradients must have the same bits on any number of threads; default: false. */
+  readonly anyThreads?: boolean | undefined;
   /** No operation that TensorFlow refuses on GPUs in deterministic mode. */
   readonly deterministic?: boolean;
 }
@@ -127,7 +129,11 @@ export function tensorflowKernels(engine: Engine, options: TensorflowKernelsOpti
   const winograd = convolutionPath === null ? null : new WinogradConvolutions(operations, convolutionPath);
   const fusedBatchNorm = fusedBatchNormKernels(operations);
   return {
-    ...tensorflowConvolutionKernels(operations, { winograd, activation: !stock }),
+    ...tensorflowConvolutionKernels(operations, {
+      winograd,
+      activation: !stock,
+      anyThreads: options.anyThreads === true && !stock,
+    }),
     ...tensorflowPointwiseKernels(operations),
     ...tensorflowMaxPoolKernels(operations),
     ...tensorflowResizeKernels(operations),

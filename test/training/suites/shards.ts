@@ -50,7 +50,10 @@ async function train(
   const communicators =
     size === 1 ? [singleProcess(kernels.joinShards)] : linkedProcesses(size, division.shards, kernels);
   const steps = communicators.map((communicator, rank) => {
-    const step = new ShardedTrainingStep(engine, experiment, communicator, shareOf(division, rank, size));
+    const step = new ShardedTrainingStep(engine, experiment, {
+      communicator,
+      share: shareOf(division, rank, size),
+    });
     step.segmentor.initialise(experiment.seed, false);
     return step;
   });
