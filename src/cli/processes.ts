@@ -57,7 +57,7 @@ async function startGroup({ engine: options, halves }: JoinOptions, { size }: La
 /** In process 0. */
 async function lead(options: JoinOptions, launched: Launched): Promise<Joined> {
   const group = await startGroup(options, launched);
-  reportToLauncher(() => process.kill(process.pid, 'SIGTERM'));
+  reportToLauncher(launched.rank, () => process.kill(process.pid, 'SIGTERM'));
   const leave = (error: unknown) => {
     const code = Number(process.exitCode ?? 0);
     if (error === null) group.sendAll({ kind: 'end', code } satisfies EndOrder as EndOrder);
@@ -73,6 +73,7 @@ async function followAs(options: JoinOptions, launched: Launched): Promise<numbe
   process.env['FCN_QUIET'] = '1';
   const signal = options.interruptSignal();
   process.on('SIGUSR1', () => undefined);
+  reportToLauncher(launched.rank, () => {});
   const group = await startGroup(options, launched);
   signal.addEventListener('abort', () => group.askToStop(signal.reason as InterruptedError));
   try {

@@ -6,7 +6,7 @@ import { type InstalledMpi, requireMpi } from '../engines/mpi/manifest.js';
 import { runTool } from '../engines/tool.js';
 import { ExitCode, UserError } from '../support/errors.js';
 import { threadsOfEach } from './launched.js';
-import { EXIT_CODE_FILE, LAUNCH_FOLDER, LAUNCHER, PROCESS_FILE } from './launcher-files.js';
+import { EXIT_CODE_FILE, LAUNCH_FOLDER, LAUNCHER, processFile } from './launcher-files.js';
 
 type LauncherKind = 'Open MPI' | 'MPICH';
 
@@ -16,7 +16,11 @@ interface Mpirun {
   readonly options: (processes: number) => string[];
 }
 
-/** Milliseconds that a process has after SIGTERM, before mpirun kills it. */
+/** Time between two looks at what is left, and looks after process 0 has ended until the rest is killed. */
+const SWEEP_MILLISECONDS = 500;
+const SWEEP_AFTER = 4;
+
+/** Seconds that a process has after SIGTERM, before mpirun kills it. */
 const GRACE_SECONDS = 30;
 
 const OPTIONS: Readonly<Record<LauncherKind, (processes: number) => string[]>> = {
@@ -27,7 +31,7 @@ const OPTIONS: Readonly<Record<LauncherKind, (processes: number) => string[]>> =
     ...['--mca', 'orte_enable_recovery', '1', '--mca', 'orte_abort_on_non_zero_status', '0'],
     ...['--mca', 'odls_base_sigkill_timeout', `${GRACE_SECONDS}`],
     // On one machine, shared memory is enough.
-    ...['--mca', 'btl', '^tcp,openib'],
+    ...['--mca', 'pml', 'ob1', '--mca', 'btl', '^tcp,openib'],
   ],
   MPICH: (processes) => ['-disable-auto-cleanup', '-n', `${processes}`],
 };
@@ -54,16 +58,22 @@ export async function launchHere(processes: number): Promise<number> {
           ...process.env,
           TF_NUM_INTRAOP_THREADS: process.env['TF_NUM_INTRAOP_THREADS'] ?? `${threadsOfEach(processes)}`,
           LD_PRELOAD: [mpi.loopback, process.env['LD_PRELOAD'] ?? ''].filter((file) => file !== '').join(':'),
-          [LAUNCH_FOLDER]: folder,
+          // UCX, which some MPIs use: shared memory alone, no sockets.
+        UCX_TLS: process.env['UCX_TLS'] ?? 'self,sm',
+        [LAUNCH_FOLDER]: folder,
           [LAUNCHER]: `${process.pid}`,
         },
       },
     );
     const stopForwarding = forwardSignals(folder);
+    const stopSweeping = sweepAfterFirst(folder, processes);
     const code = await new Promise<number>((resolve, reject) => {
       child.once('error', reject);
       child.once('exit', (status) => resolve(status ?? ExitCode.bug));
-    }).finally(stopForwarding);
+    }).finally(() => {
+      stopForwarding();
+      stopSweeping();
+    });
     return (await exitCodeOfFirst(folder)) ?? (code === 0 ? ExitCode.tryAgain : code);
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -91,17 +101,36 @@ const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGUSR1'] as const;
 /** Passes signals on to process 0. @returns what ends that. */
 function forwardSignals(folder: string): () => void {
   const forward = (signal: NodeJS.Signals) => {
-    readFile(path.join(folder, PROCESS_FILE), 'utf8')
-      .then((id) => process.kill(Number(id), signal))
-      .catch((error: NodeJS.ErrnoException) => {
-        // It has not begun yet, or has ended.
-        if (error.code !== 'ENOENT' && error.code !== 'ESRCH') throw error;
-      });
+    void signalProcess(folder, 0, signal);
   };
   for (const signal of FORWARDED) process.on(signal, forward);
   return () => {
     for (const signal of FORWARDED) process.off(signal, forward);
   };
+}
+
+async function signalProcess(folder: string, rank: number, signal: NodeJS.Signals): Promise<void> {
+  try {
+    process.kill(Number(await readFile(path.join(folder, processFile(rank)), 'utf8')), signal);
+  } catch (error) {
+    // It has not begun yet, or has ended.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT' && code !== 'ESRCH') throw error;
+  }
+}
+
+/**
+ * Kills what is still there some time after process 0 has ended: a process that hangs would keep mpirun, too.
+ * @returns what ends that.
+ */
+function sweepAfterFirst(folder: string, processes: number): () => void {
+  let seen = 0;
+  const timer = setInterval(async () => {
+    if ((await exitCodeOfFirst(folder)) === null) return;
+    if (++seen < SWEEP_AFTER) return;
+    for (let rank = 0; rank < processes; rank++) await signalProcess(folder, rank, 'SIGKILL');
+  }, SWEEP_MILLISECONDS);
+  return () => clearInterval(timer);
 }
 
 /** The exit code that process 0 left; null if it was killed. */

@@ -5,19 +5,24 @@ import path from 'node:path';
 export const LAUNCH_FOLDER = 'FCN_LAUNCH_FOLDER';
 export const LAUNCHER = 'FCN_LAUNCHER';
 
-/** Files in that folder: the process number of process 0, to which signals go, and its exit code, which mpirun may not pass on. */
-export const PROCESS_FILE = 'process';
+/** Files in that folder: the exit code of process 0, which mpirun may not pass on, and the system's number of each process. */
 export const EXIT_CODE_FILE = 'exit-code';
+export const processFile = (rank: number) => `process-${rank}`;
 
 /** Milliseconds between two looks whether the launcher is still there. */
 const LOOK_EVERY = 1000;
 
-/** In process 0: tells its launcher, if it is `fcn`, what that needs. @param onOrphaned Called if the launcher has been killed. */
-export function reportToLauncher(onOrphaned: () => void, environment: NodeJS.ProcessEnv = process.env): void {
+/** Tells the launcher, if it is `fcn`, what it needs. @param onOrphaned Called in process 0 if the launcher has been killed. */
+export function reportToLauncher(
+  rank: number,
+  onOrphaned: () => void,
+  environment: NodeJS.ProcessEnv = process.env,
+): void {
   const folder = environment[LAUNCH_FOLDER];
   const launcher = Number(environment[LAUNCHER]);
   if (folder === undefined || !Number.isInteger(launcher)) return;
-  writeFileSync(path.join(folder, PROCESS_FILE), `${process.pid}`);
+  writeFileSync(path.join(folder, processFile(rank)), `${process.pid}`);
+  if (rank > 0) return;
   process.on('exit', (code) => {
     try {
       writeFileSync(path.join(folder, EXIT_CODE_FILE), `${code}`);

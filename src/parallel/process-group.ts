@@ -232,6 +232,8 @@ export class ProcessGroup implements Communicator {
       else open?.reject(this.failure ?? new LostProcessError(`MPI has failed: ${problem}.`));
     } else if (kind === 'lost') {
       const who = number < 0 ? 'MPI has failed' : `${capitalised(processName(number, this.size))} is lost`;
+      // Nobody is left to wait for.
+      if (number === 0) this.onFirstFailed();
       this.fail(new LostProcessError(`${who}: ${problem}.`));
     } else this.receive(number, JSON.parse(new TextDecoder().decode(values as Uint8Array)) as Message);
   }
