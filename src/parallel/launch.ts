@@ -5,6 +5,7 @@ import path from 'node:path';
 import { type InstalledMpi, requireMpi } from '../engines/mpi/manifest.js';
 import { runTool } from '../engines/tool.js';
 import { ExitCode, UserError } from '../support/errors.js';
+import { LostProcessError } from './errors.js';
 import { threadsOfEach } from './launched.js';
 import { EXIT_CODE_FILE, LAUNCH_FOLDER, LAUNCHER, processFile } from './launcher-files.js';
 
@@ -30,8 +31,9 @@ const OPTIONS: Readonly<Record<LauncherKind, (processes: number) => string[]>> =
     // If a process ends, the others must still save; they find out by themselves.
     ...['--mca', 'orte_enable_recovery', '1', '--mca', 'orte_abort_on_non_zero_status', '0'],
     ...['--mca', 'odls_base_sigkill_timeout', `${GRACE_SECONDS}`],
-    // On one machine, shared memory is enough.
-    ...['--mca', 'pml', 'ob1', '--mca', 'btl', '^tcp,openib'],
+    // On one machine, shared memory is enough; to read another process's memory would end this one if that is gone.
+    ...['--mca', 'btl_vader_single_copy_mechanism', 'none'],
+    ...['--mca', 'pml', 'ob1', '--mca', 'btl', 'self,vader'],
   ],
   MPICH: (processes) => ['-disable-auto-cleanup', '-n', `${processes}`],
 };
@@ -40,7 +42,7 @@ const OPTIONS: Readonly<Record<LauncherKind, (processes: number) => string[]>> =
  * Runs this command again as several processes on this machine, by the mpirun of the MPI for which operations are compiled. Nothing
  * of it listens on an address that other machines reach. Signals are passed on to process 0, which stops all.
  * @returns the exit code of process 0.
- * @throws UserError if there are no operations for MPI, or no mpirun.
+ * @throws UserError if there are no operations for MPI, or no mpirun; LostProcessError if process 0 was killed.
  */
 export async function launchHere(processes: number): Promise<number> {
   const mpi = await requireMpi();
@@ -58,9 +60,9 @@ export async function launchHere(processes: number): Promise<number> {
           ...process.env,
           TF_NUM_INTRAOP_THREADS: process.env['TF_NUM_INTRAOP_THREADS'] ?? `${threadsOfEach(processes)}`,
           LD_PRELOAD: [mpi.loopback, process.env['LD_PRELOAD'] ?? ''].filter((file) => file !== '').join(':'),
-          // UCX, which some MPIs use: shared memory alone, no sockets.
-        UCX_TLS: process.env['UCX_TLS'] ?? 'self,sm',
-        [LAUNCH_FOLDER]: folder,
+          // UCX, which some MPIs use: no sockets; nor reading another process's memory, which ends this one if that is gone.
+          UCX_TLS: process.env['UCX_TLS'] ?? 'self,posix,sysv',
+          [LAUNCH_FOLDER]: folder,
           [LAUNCHER]: `${process.pid}`,
         },
       },
@@ -74,7 +76,11 @@ export async function launchHere(processes: number): Promise<number> {
       stopForwarding();
       stopSweeping();
     });
-    return (await exitCodeOfFirst(folder)) ?? (code === 0 ? ExitCode.tryAgain : code);
+    const ofFirst = await exitCodeOfFirst(folder);
+    if (ofFirst !== null) return ofFirst;
+    throw new LostProcessError(
+      `${program} has ended with exit code ${code}, and process 0 could not save: the same command resumes a run from its last checkpoint.`,
+    );
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -32,3 +32,9 @@ export function launchedBy(environment: NodeJS.ProcessEnv = process.env): Launch
 export function threadsOfEach(processes: number): number {
   return Math.max(1, Math.floor(availableProcessors() / processes));
 }
+
+/** Threads on which this process's engine computes. TF_NUM_INTRAOP_THREADS limits them. */
+export function computingThreads(environment: NodeJS.ProcessEnv = process.env): number {
+  const limit = Number(environment['TF_NUM_INTRAOP_THREADS'] ?? 0);
+  return limit > 0 ? Math.min(limit, availableProcessors()) : availableProcessors();
+}

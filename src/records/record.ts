@@ -50,6 +50,8 @@ const train = z.object({
   parts: z
     .strictObject({
       processes: z.int().min(1),
+      /** Of each process. */
+      threads: z.int().min(1),
       shards: z.int().min(1),
       imagesOfShard: z.int().min(1),
       mpi: z.string().optional(),

@@ -7,6 +7,7 @@ import type { Engine } from '../engines/engine.js';
 import { liveTensors, processMemory } from '../engines/memory.js';
 import { createKernels } from '../kernels/create.js';
 import { LostProcessError } from '../parallel/errors.js';
+import { computingThreads } from '../parallel/launched.js';
 import { type Processes, type TrainingPart, trainingPart } from '../parallel/processes.js';
 import type { Share } from '../parallel/shards.js';
 import type { Experiment } from '../recipe/experiment.js';
@@ -102,6 +103,8 @@ export interface TrainResult {
   /** How each batch was divided when the training ended; absent if one process had it whole. */
   readonly parts?: {
     readonly processes: number;
+    /** Of each process. */
+    readonly threads: number;
     readonly shards: number;
     readonly imagesOfShard: number;
     /** The MPI library, and whether gradients were exchanged in bfloat16; absent in one process. */
@@ -417,7 +420,15 @@ function partsOf(options: TrainOptions): Pick<TrainResult, 'parts'> {
   if (part === null || options.processes === undefined) return {};
   const { count, group, halves } = options.processes;
   const { shards, imagesOfShard } = part.share;
-  return { parts: { processes: count, shards, imagesOfShard, ...(group && { mpi: group.library, halves }) } };
+  return {
+    parts: {
+      processes: count,
+      threads: computingThreads(),
+      shards,
+      imagesOfShard,
+      ...(group && { mpi: group.library, halves }),
+    },
+  };
 }
 
 function checkpointsOf({ directory }: TrainOptions): string {

@@ -9,6 +9,7 @@ import { Meeting } from '../parallel/meeting.js';
 import type { TrainingPart } from '../parallel/processes.js';
 import type { Share } from '../parallel/shards.js';
 import type { Experiment } from '../recipe/experiment.js';
+import { UserError } from '../support/errors.js';
 import { noPause, type Pause } from '../support/pauses.js';
 import { treeSum } from '../support/shard-tree.js';
 import { NonFiniteError, type StepResult, TrainingStep } from './step.js';
@@ -175,14 +176,34 @@ export class ShardedTrainingStep extends TrainingStep {
 
   private async meanLosses(parts: readonly Losses[]): Promise<Losses> {
     const { shards } = this.share;
-    const numbers = parts.flatMap(({ decode, auxiliary, accuracy }) => [decode, auxiliary, accuracy]);
+    const mark = this.markOfWeights();
+    const numbers = parts.flatMap(({ decode, auxiliary, accuracy }) => [decode, auxiliary, accuracy, mark]);
     const all = await this.communicator.gatherNumbers(numbers);
+    // Processors with other instructions could round differently; the processes would slowly train networks of their own.
+    if (all.some((value, i) => i % 4 === 3 && value !== mark)) {
+      throw new UserError(
+        'The processes of this run compute different bits: their weights are no longer the same.',
+        'Use machines with the same processors, or set FCN_INSTRUCTIONS=avx2 for all.',
+      );
+    }
     const mean = (which: number): number => {
       const leaf = ({ begin, end }: { begin: number; end: number }) =>
-        end - begin === 1 ? all[3 * begin + which] : undefined;
+        end - begin === 1 ? all[4 * begin + which] : undefined;
       return treeSum({ begin: 0, end: shards }, leaf, (left, right) => left + right) / shards;
     };
     return { decode: mean(0), auxiliary: mean(1), accuracy: mean(2) };
+  }
+
+  /** A number that tells the weights of the last batch norm from others: on it depends every step before. */
+  private markOfWeights(): number {
+    const { parameters, architecture } = this.segmentor;
+    const { normPath } = architecture.stages.at(-1)!.at(-1)!.units.at(-1)!;
+    const values = parameters.get(`${normPath}.weight`).dataSync<'float32'>();
+    let mark = 0;
+    for (const [i, bits] of new Int32Array(values.buffer, values.byteOffset, values.length).entries()) {
+      mark = (mark * 31 + bits + i) % 2 ** 32;
+    }
+    return mark;
   }
 
   /** Owns the gradients. */
