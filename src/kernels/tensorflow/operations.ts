@@ -97,7 +97,7 @@ export class Operations {
     const attributes = [this.typeOf(x), this.type('Tpaddings', 'int32')];
     const around = [size, size];
     const { tf } = this.engine;
-    const paddings = tf.tensor2d([0, 0, ...around, ...around, 0, 0], [4, 2], 'int32');
+    const paddings = tf.tensor([0, 0, ...around, ...around, 0, 0], [4, 2], 'int32');
     return thenDispose(this.run<Tensor4D>('Pad', attributes, [x, paddings]), paddings);
   }
 
