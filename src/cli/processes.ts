@@ -44,11 +44,15 @@ export async function joinProcesses(options: JoinOptions): Promise<Joined> {
   const count = launched?.size ?? wanted ?? 1;
   if (count === 1 || alone) {
     if ((launched?.rank ?? 0) > 0) process.exit(ExitCode.success);
+    if (launched !== null) reportToLauncher(0, endGently);
     return { processes: { count, group: null, halves }, leave: () => {} };
   }
   if (launched === null) process.exit(await launchHere(count));
   return launched.rank === 0 ? lead(options, launched) : endAfter(() => followAs(options, launched), launched);
 }
+
+/** As if somebody had asked for it. */
+const endGently = () => process.kill(process.pid, 'SIGTERM');
 
 async function startGroup({ engine: options, halves }: JoinOptions, { size }: Launched): Promise<ProcessGroup> {
   return ProcessGroup.start({ engine: await startEngine(options), size, halves });
@@ -57,7 +61,7 @@ async function startGroup({ engine: options, halves }: JoinOptions, { size }: La
 /** In process 0. */
 async function lead(options: JoinOptions, launched: Launched): Promise<Joined> {
   const group = await startGroup(options, launched);
-  reportToLauncher(launched.rank, () => process.kill(process.pid, 'SIGTERM'));
+  reportToLauncher(0, endGently);
   const leave = (error: unknown) => {
     const code = Number(process.exitCode ?? 0);
     if (error === null) group.sendAll({ kind: 'end', code } satisfies EndOrder as EndOrder);

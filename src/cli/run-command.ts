@@ -21,6 +21,9 @@ type RunFlags = InferredFlags<typeof experiment & typeof run> & {
   readonly sort?: ClassOrder;
 };
 
+/** The flags that say how to join processes. */
+export type JoiningFlags = Pick<RunFlags, 'engine' | 'deterministic' | 'convolution' | 'processes' | 'exchange'>;
+
 function resumeOf({ resume, fresh, 'resume-run': run }: RunFlags): Resume {
   if (run !== undefined) return { run };
   if (fresh) return 'never';
@@ -42,7 +45,7 @@ export abstract class RunCommand extends BaseCommand {
    * others, or follow process 0: these end here.
    * @param alone Whether the command does nothing that could be divided.
    */
-  protected async joinProcesses(flags: RunFlags, alone: boolean): Promise<Processes | undefined> {
+  protected async joinProcesses(flags: JoiningFlags, alone: boolean): Promise<Processes | undefined> {
     if (flags.processes === undefined && launchedBy() === null) return undefined;
     const { joinProcesses } = await import('./processes.js');
     const { engine, deterministic, convolution, processes, exchange } = flags;

@@ -38,35 +38,42 @@ const OPTIONS: Readonly<Record<LauncherKind, (processes: number) => string[]>> =
   MPICH: (processes) => ['-disable-auto-cleanup', '-n', `${processes}`],
 };
 
+interface Launch {
+  /** The program and its arguments; default: this command. */
+  readonly words?: readonly string[];
+  /** Added to that of this process. */
+  readonly environment?: NodeJS.ProcessEnv;
+}
+
 /**
  * Runs this command again as several processes on this machine, by the mpirun of the MPI for which operations are compiled. Nothing
  * of it listens on an address that other machines reach. Signals are passed on to process 0, which stops all.
  * @returns the exit code of process 0.
  * @throws UserError if there are no operations for MPI, or no mpirun; LostProcessError if process 0 was killed.
  */
-export async function launchHere(processes: number): Promise<number> {
+export async function launchHere(
+  processes: number,
+  { words = process.argv.slice(1), environment = {} }: Launch = {},
+): Promise<number> {
   const mpi = await requireMpi();
   const { program, options } = await findMpirun(mpi);
   const folder = await mkdtemp(path.join(tmpdir(), 'fcn-processes-'));
   try {
-    const child = spawn(
-      program,
-      [...options(processes), process.execPath, ...process.execArgv, ...process.argv.slice(1)],
-      {
-        stdio: 'inherit',
-        // Ctrl-C in a terminal would reach mpirun, too, which then kills all without letting them save.
-        detached: true,
-        env: {
-          ...process.env,
-          TF_NUM_INTRAOP_THREADS: process.env['TF_NUM_INTRAOP_THREADS'] ?? `${threadsOfEach(processes)}`,
-          LD_PRELOAD: [mpi.loopback, process.env['LD_PRELOAD'] ?? ''].filter((file) => file !== '').join(':'),
-          // UCX, which some MPIs use: no sockets; nor reading another process's memory, which ends this one if that is gone.
-          UCX_TLS: process.env['UCX_TLS'] ?? 'self,posix,sysv',
-          [LAUNCH_FOLDER]: folder,
-          [LAUNCHER]: `${process.pid}`,
-        },
+    const child = spawn(program, [...options(processes), process.execPath, ...process.execArgv, ...words], {
+      stdio: 'inherit',
+      // Ctrl-C in a terminal would reach mpirun, too, which then kills all without letting them save.
+      detached: true,
+      env: {
+        ...process.env,
+        ...environment,
+        TF_NUM_INTRAOP_THREADS: process.env['TF_NUM_INTRAOP_THREADS'] ?? `${threadsOfEach(processes)}`,
+        LD_PRELOAD: [mpi.loopback, process.env['LD_PRELOAD'] ?? ''].filter((file) => file !== '').join(':'),
+        // UCX, which some MPIs use: no sockets; nor reading another process's memory, which ends this one if that is gone.
+        UCX_TLS: process.env['UCX_TLS'] ?? 'self,posix,sysv',
+        [LAUNCH_FOLDER]: folder,
+        [LAUNCHER]: `${process.pid}`,
       },
-    );
+    });
     const stopForwarding = forwardSignals(folder);
     const stopSweeping = sweepAfterFirst(folder, processes);
     const code = await new Promise<number>((resolve, reject) => {

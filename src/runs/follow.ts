@@ -1,5 +1,6 @@
 import type { Engine } from '../engines/engine.js';
 import type { EvaluateOrder } from '../evaluation/shared-evaluation.js';
+import type { MeasureOrder } from '../measurement/scaling.js';
 import type { Message } from '../parallel/messages.js';
 import type { ProcessGroup } from '../parallel/process-group.js';
 import type { Processes } from '../parallel/processes.js';
@@ -30,6 +31,12 @@ export async function follow(engine: Engine, processes: Processes & { readonly g
       case 'evaluate': {
         const { followEvaluation } = await import('../evaluation/follower.js');
         await followEvaluation(engine, group, order as EvaluateOrder);
+        break;
+      }
+      case 'measure': {
+        const { measureScaling, timedSteps } = await import('../measurement/scaling.js');
+        const { experiment } = order as MeasureOrder;
+        await measureScaling(engine, experiment, processes, timedSteps(experiment));
         break;
       }
       case 'end':

@@ -38,6 +38,8 @@ interface SharedStep {
  */
 export class ShardedTrainingStep extends TrainingStep {
   override readonly movesAtOnce = true;
+  /** In which gradients were not there yet when the backward pass had ended, so far. */
+  waitedMilliseconds = 0;
   private readonly communicator: Communicator;
   private readonly share: Share;
 
@@ -78,7 +80,9 @@ export class ShardedTrainingStep extends TrainingStep {
       shared.meeting.fail(error);
       throw error;
     }
+    const start = performance.now();
     const gradients = await shared.sums.finish();
+    this.waitedMilliseconds += performance.now() - start;
     this.move(gradients, batch, iteration);
     for (const [path, value] of shared.running) parameters.set(path, value);
     return {
