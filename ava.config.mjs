@@ -1,12 +1,24 @@
+import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 // `npm run test:long` sets FCN_TEST_LONG: then tests that take long are run, too, the files *.long.test.ts and what
 // test/helpers/long.ts declares.
 const LONG = 'dist/test/**/*.long.test.js';
 
+/**
+ * Node's arguments for a test file, which is a short program of its own. By default V8 optimises a function after 66 KB of executed
+ * bytecode (Node 20). In programs of seconds that costs more than it saves: a fifth of the tests' processor time. Results are the same.
+ * Not every version of V8 has this option, and Node refuses to start with one that it does not know.
+ */
+function optimiseLater() {
+  const known = execFileSync(process.execPath, ['--v8-options'], { encoding: 'utf8' });
+  return known.includes('--interrupt-budget ') ? ['--interrupt-budget=1000000'] : [];
+}
+
 export default {
   files: ['dist/test/**/*.test.js', ...(process.env.FCN_TEST_LONG === '1' ? [] : [`!${LONG}`])],
   workerThreads: false,
+  nodeArguments: optimiseLater(),
   // Node reads it only when a process starts. test/helpers/https-server.ts has the key.
   environmentVariables: {
     NODE_EXTRA_CA_CERTS: fileURLToPath(new URL('test/helpers/certificate.pem', import.meta.url)),

@@ -152,11 +152,12 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
 
 /** What the other processes must know. */
 async function orderOf(
-  { experiment, dataRoot, weights, weightsKey, multiScale, predictions, labelIds }: EvaluateOptions,
+  { experiment, engine, dataRoot, weights, weightsKey, multiScale, predictions, labelIds }: EvaluateOptions,
   start: number,
 ) {
   const sha256 = await sha256File(weights);
-  return { experiment, dataRoot, weights, sha256, weightsKey, multiScale, start, predictions, labelIds };
+  const paths = [...engine.decidedPaths];
+  return { experiment, paths, dataRoot, weights, sha256, weightsKey, multiScale, start, predictions, labelIds };
 }
 
 /** @throws UserError if two images would have the same file of predictions. */

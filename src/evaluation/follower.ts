@@ -1,5 +1,5 @@
 import { createEvaluationLoader, type EvaluationLoader } from '../data/loader.js';
-import type { Engine } from '../engines/engine.js';
+import { type Engine, withDecidedPaths } from '../engines/engine.js';
 import { NonFiniteOutputError } from '../network/overflow.js';
 import type { ProcessGroup } from '../parallel/process-group.js';
 import { UserError } from '../support/errors.js';
@@ -12,9 +12,10 @@ import { countOwnImages, type EvaluateOrder, reporter, skippedAsOutcomes } from 
  * Evaluates this process's images as process 0 orders, and tells it their counts.
  * @throws UserError if the weights are not there: folders must be shared between machines.
  */
-export async function followEvaluation(engine: Engine, group: ProcessGroup, order: EvaluateOrder): Promise<void> {
+export async function followEvaluation(started: Engine, group: ProcessGroup, order: EvaluateOrder): Promise<void> {
   const { id, experiment, dataRoot, weights, weightsKey, multiScale, start, predictions, labelIds, tolerance } = order;
   await requireSameWeights(order);
+  const engine = withDecidedPaths(started, new Map(order.paths));
   const { evaluation: recipe } = experiment;
   const dataset = await predictedDataset(experiment);
   const ratios = multiScale ? recipe.ratios : [1];

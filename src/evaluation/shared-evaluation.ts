@@ -2,6 +2,7 @@ import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { EvaluationLoader } from '../data/loader.js';
 import { NO_TOLERANCE, type SkipCounter, type SkippedSample, type SkipTolerance } from '../data/problem.js';
+import type { ConvolutionPath } from '../engines/engine.js';
 import { NonFiniteOutputError } from '../network/overflow.js';
 import { LostProcessError } from '../parallel/errors.js';
 import type { Message } from '../parallel/messages.js';
@@ -25,6 +26,8 @@ export interface EvaluateOrder extends Message {
   /** Distinguishes the evaluations of a run. */
   readonly id: number;
   readonly experiment: Experiment;
+  /** `Engine.decidedPaths`. */
+  readonly paths: readonly (readonly [string, ConvolutionPath])[];
   /** Absolute paths. */
   readonly dataRoot: string;
   readonly weights: string;

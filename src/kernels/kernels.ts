@@ -11,6 +11,25 @@ export interface ConvolutionGeometry {
   readonly padding: number;
 }
 
+/** What the choice of a path depends on, of a convolution 3×3 with stride 1 or of a gradient of it. */
+export interface ConvolutionShape {
+  readonly of: 'convolution' | 'input gradient' | 'filter gradient';
+  /** Height and width of the result; for a filter gradient, of the gradient that it is made of. */
+  readonly output: readonly [height: number, width: number];
+  /** Of what the convolution reads and makes; for an input gradient, of the gradient and of the result. */
+  readonly channels: readonly [inputs: number, outputs: number];
+  readonly dilation: number;
+  /** 1 for all but filter gradients, which are sums over a batch: an image's result does not depend on what else is in the batch. */
+  readonly images: number;
+  /** Whether images are stored in 16 bits. */
+  readonly isHalf: boolean;
+}
+
+/** "filter gradient 2×64×128, 512 to 512, dilation 4, 16 bits": the same for equal shapes alone. */
+export function shapeName({ of, output, channels, dilation, images, isHalf }: ConvolutionShape): string {
+  return `${of} ${[images, ...output].join('×')}, ${channels.join(' to ')}, dilation ${dilation}${isHalf ? ', 16 bits' : ''}`;
+}
+
 /** Mean and variance of a batch, over N, H and W. */
 export interface BatchNormStatistics {
   readonly mean: Tensor1D;

@@ -1,6 +1,6 @@
 import { loadDataset } from '../data/description.js';
 import { createTrainingLoader } from '../data/loader.js';
-import type { Engine } from '../engines/engine.js';
+import { type Engine, withDecidedPaths } from '../engines/engine.js';
 import { createKernels } from '../kernels/create.js';
 import type { ProcessGroup } from '../parallel/process-group.js';
 import { type Processes, trainingPart } from '../parallel/processes.js';
@@ -15,12 +15,13 @@ import { NonFiniteError } from './step.js';
  * @throws what a step throws, except for values that are not finite: process 0 meets the same ones and reports them.
  */
 export async function followTraining(
-  engine: Engine,
+  started: Engine,
   processes: Processes & { readonly group: ProcessGroup },
   order: TrainOrder,
 ): Promise<void> {
   const { experiment, dataRoot, startIteration, tolerance, hasVelocities, skippedInARow } = order;
   const { group } = processes;
+  const engine = withDecidedPaths(started, new Map(order.paths));
   const { data, training, seed } = experiment;
   const part = trainingPart(processes, experiment, createKernels(engine).joinShards);
   const { own, imagesOfShard } = part.share;

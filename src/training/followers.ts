@@ -28,6 +28,7 @@ export class Followers {
     this.group.sendAll({
       kind: 'train',
       experiment,
+      paths: [...engine.decidedPaths],
       dataRoot: path.resolve(dataRoot),
       startIteration,
       tolerance: skipped?.toleranceOf('train') ?? NO_TOLERANCE,

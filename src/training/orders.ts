@@ -1,4 +1,5 @@
 import type { SkippedSample, SkipTolerance } from '../data/problem.js';
+import type { ConvolutionPath } from '../engines/engine.js';
 import type { Message } from '../parallel/messages.js';
 import type { Experiment } from '../recipe/experiment.js';
 
@@ -6,6 +7,8 @@ import type { Experiment } from '../recipe/experiment.js';
 export interface TrainOrder extends Message {
   readonly kind: 'train';
   readonly experiment: Experiment;
+  /** `Engine.decidedPaths`. */
+  readonly paths: readonly (readonly [string, ConvolutionPath])[];
   /** An absolute path. */
   readonly dataRoot: string;
   readonly startIteration: number;

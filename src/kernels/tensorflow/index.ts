@@ -1,8 +1,9 @@
 import type { Tensor, Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
-import type { Engine } from '../../engines/engine.js';
+import type { ConvolutionPath, Engine } from '../../engines/engine.js';
 import {
   type Activation,
   type BatchNormKernels,
+  type ConvolutionShape,
   type CrossEntropyKernels,
   type Kernels,
   type ShardedBatchNormKernels,
@@ -10,11 +11,12 @@ import {
 } from '../kernels.js';
 import { portableShardedBatchNormKernels } from '../portable/sharded-batch-norm.js';
 import { tensorflowConvolutionKernels } from './convolution.js';
+import { pathOn } from './convolution-path.js';
 import { tensorflowCrossEntropyKernels } from './cross-entropy.js';
 import { fusedBatchNormKernels } from './fused-batch-norm.js';
 import { Operations } from './operations.js';
 import { tensorflowMaxPoolKernels, tensorflowPointwiseKernels, tensorflowResizeKernels } from './pointwise.js';
-import { cheapestPath, WinogradConvolutions } from './winograd.js';
+import { WinogradConvolutions } from './winograd.js';
 
 type OwnKernels = BatchNormKernels &
   ShardedBatchNormKernels &
@@ -109,8 +111,8 @@ interface TensorflowKernelsOptions {
   readonly afterOperation?: (() => void) | undefined;
   /** TensorFlow's own operations alone: those that run on GPUs, tested on any device. */
   readonly stock?: boolean;
-  /** The path of a convolution 3×3 of stride 1; default: `cheapestPath` if the engine's convolutions are fast, else direct. */
-  readonly convolutionPath?: typeof cheapestPath;
+  /** The path of a convolution 3×3 of stride 1; default: `pathOn` if the engine's convolutions are fast, else direct. */
+  readonly convolutionPath?: (shape: ConvolutionShape) => ConvolutionPath;
   /** Whether filter gradients must have the same bits on any number of threads; default: false. */
   readonly anyThreads?: boolean | undefined;
   /** No operation that TensorFlow refuses on GPUs in deterministic mode. */
@@ -124,7 +126,8 @@ interface TensorflowKernelsOptions {
 export function tensorflowKernels(engine: Engine, options: TensorflowKernelsOptions = {}): Kernels {
   const onGpu = engine.device !== 'cpu';
   const { afterOperation = () => {}, stock = onGpu, deterministic = onGpu && engine.deterministic } = options;
-  const { convolutionPath = engine.convolution === 'fast' && !stock ? cheapestPath : null } = options;
+  const onEngine = (shape: ConvolutionShape) => pathOn(engine, shape);
+  const { convolutionPath = engine.convolution === 'fast' && !stock ? onEngine : null } = options;
   const operations = new Operations(engine, afterOperation);
   const winograd = convolutionPath === null ? null : new WinogradConvolutions(operations, convolutionPath);
   const fusedBatchNorm = fusedBatchNormKernels(operations);
