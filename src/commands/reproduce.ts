@@ -107,7 +107,7 @@ export default class Reproduce extends RunCommand {
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Reproduce);
-    const processes = await this.joinProcesses(flags, flags['dry-run']);
+    const processes = await this.joinProcesses(flags, flags['dry-run'] || flags.executor !== undefined);
     const { selectRows, tablesOf } = await import('../recipe/select.js');
     const { chooseStages, planRuns, requireOneRow, requireOneRun } = await import('../runs/plan.js');
     const { executeSeries } = await import('../runs/series.js');
