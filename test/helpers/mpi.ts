@@ -10,7 +10,6 @@ export const withMpi = 'problem' in state ? test.serial.skip : test.serial;
 
 /** The cache with the operations, for commands: they do not inherit settings of this program. */
 export const MPI_ENVIRONMENT: NodeJS.ProcessEnv = {
-  TF_NUM_INTRAOP_THREADS: '1',
   ...(process.env['FCN_CACHE_DIR'] && { FCN_CACHE_DIR: process.env['FCN_CACHE_DIR'] }),
 };
 

@@ -1,4 +1,5 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
+import type { Shape4D } from '../../src/kernels/kernels.js';
 import { tensorflowKernels } from '../../src/kernels/tensorflow/index.js';
 import { withEngine } from '../helpers/engines.js';
 import { assertClose, normals } from '../helpers/numeric.js';
@@ -23,12 +24,12 @@ for (const { what, input, kernel, outputs, geometry } of CASES) {
     const { tf } = engine;
     const kernels = tensorflowKernels(engine);
     const byTaps = tensorflowKernels(engine, { anyThreads: true });
-    const random = (seed: number, shape: readonly number[]): Tensor4D => {
+    const random = (seed: number, shape: Shape4D): Tensor4D => {
       const values = normals(
         seed,
         shape.reduce((product, size) => product * size, 1),
       );
-      return tf.tensor(Float32Array.from(values), [...shape]) as Tensor4D;
+      return tf.tensor4d(Float32Array.from(values), [...shape]);
     };
     const before = tf.memory().numTensors;
     const shape = [kernel, kernel, input[3], outputs] as const;
