@@ -132,6 +132,13 @@ export default class Reproduce extends RunCommand {
       trainedBy: trainedBy ?? undefined,
       ...(flags.announce !== undefined && { onDirectory: this.announceTo(flags.announce) }),
     };
+    // The environment may name a cluster file for all commands.
+    if (this.isGiven('cluster') && (flags.executor === undefined || flags.executor === 'local')) {
+      throw new UserError(
+        '--cluster says what a job asks of a cluster, but the runs would be executed here.',
+        'Add --executor slurm or --executor kubernetes, or leave out --cluster.',
+      );
+    }
     if (flags.executor !== undefined) {
       const known = { ...this.ctor.baseFlags, ...this.ctor.flags };
       const asked = { ...flags, executor: flags.executor };

@@ -113,6 +113,16 @@ export interface BatchNormKernels {
     activation: Activation,
   ): Tensor4D;
   /**
+   * running ← (1 − momentum)·running + momentum·batch, of mean and variance. The running variance takes the batch's unbiased one:
+   * biased · count/(count − 1), where count ≥ 1 is N·H·W. Takes ownership of `running` and may write into its memory.
+   */
+  runningStatistics(
+    running: BatchNormStatistics,
+    batch: BatchNormStatistics,
+    momentum: number,
+    count: number,
+  ): BatchNormStatistics;
+  /**
    * Gradients of `batchNorm` (through the statistics too) from the gradient of y and the *input* x. `y` is the output of a
    * ReLU without residual; null if there was no ReLU, or if the gradient has passed through it already.
    */
@@ -168,6 +178,9 @@ export interface ShardedBatchNormKernels {
   ): BatchNormGradients;
 }
 
+/** A value's gradient, in one part or two that are still to be added. */
+export type Gradients = readonly [Tensor4D] | readonly [Tensor4D, Tensor4D];
+
 /** Operations on each value, or each channel, by itself. */
 export interface PointwiseKernels {
   /** The same values stored in another precision. Values stored in 16 bits can be read only after a cast to float32. */
@@ -177,8 +190,11 @@ export interface PointwiseKernels {
   /** The largest magnitude of all values but NaN. `nonNegative` says that no value is below 0, which halves the work. */
   largestMagnitude(x: Tensor, nonNegative?: boolean): number;
   relu(x: Tensor4D): Tensor4D;
-  /** The gradient where the ReLU's *output* y is positive, 0 elsewhere. */
-  reluGradient(gradient: Tensor4D, y: Tensor4D): Tensor4D;
+  /**
+   * The gradient, or the sum of two, where the ReLU's *output* y is positive, 0 elsewhere. Takes ownership of the gradients, whose memory
+   * no other tensor may share, and may write into it.
+   */
+  reluGradient(gradients: Gradients, y: Tensor4D): Tensor4D;
   add<T extends Tensor>(a: T, b: T): T;
   /** [N,H,W,A] and [N,H,W,B] → [N,H,W,A+B]. */
   concatenateChannels(a: Tensor4D, b: Tensor4D): Tensor4D;
@@ -239,8 +255,8 @@ export interface CrossEntropyKernels {
  * stored like the images that went in. All else is float32: filters (which direct convolutions round to the images' precision),
  * statistics, γ, β and their gradients, resized logits. Sums are taken in float32 throughout.
  *
- * Ownership: a kernel never disposes its inputs (except `momentumStep` and `joinedConvolutionBias`), returns tensors that the
- * caller owns, and leaves no other tensor behind.
+ * Ownership: a kernel never disposes its inputs (unless it says so), returns tensors that the caller owns, and leaves no other tensor
+ * behind.
  */
 export interface Kernels
   extends ConvolutionKernels,

@@ -4,6 +4,7 @@ import {
   type Activation,
   type BatchNormGradients,
   type BatchNormStatistics,
+  type Gradients,
   type Kernels,
   type Normalisation,
   thenDispose,
@@ -18,7 +19,7 @@ import type { Parameters } from './parameters.js';
  */
 export class Value {
   private held: Tensor4D | null;
-  private gradientSum: Tensor4D | null = null;
+  private gradients: Gradients | null = null;
   readonly shape: [number, number, number, number];
 
   constructor(
@@ -26,6 +27,8 @@ export class Value {
     tensor: Tensor4D,
     private readonly rebuild: (() => Tensor4D) | null,
     readonly needsGradient: boolean,
+    /** Whether its producer's backward step takes only its gradient. */
+    private readonly isReadByConsumersOnly: boolean,
   ) {
     this.held = tensor;
     this.shape = tensor.shape;
@@ -50,6 +53,11 @@ export class Value {
     if (this.rebuild !== null) this.release();
   }
 
+  /** Called by a consumer's backward step once it has read the tensor: frees the memory if nobody else will read it. */
+  consumed(): void {
+    if (this.isReadByConsumersOnly) this.release();
+  }
+
   /** Frees the memory for good: called by the value's producer at the end of its backward step. */
   release(): void {
     this.held?.dispose();
@@ -58,16 +66,21 @@ export class Value {
 
   /** Adds a gradient of the value; takes ownership of it. */
   addGradient(gradient: Tensor4D): void {
-    const { gradientSum: sum } = this;
-    this.gradientSum = sum === null ? gradient : thenDispose(this.kernels.add(sum, gradient), sum, gradient);
+    this.gradients = this.gradients === null ? [gradient] : [this.takeGradient(), gradient];
   }
 
   /** The summed gradient; the caller owns it now. */
   takeGradient(): Tensor4D {
-    if (this.gradientSum === null) throw new Error('No gradient has reached this value.');
-    const gradient = this.gradientSum;
-    this.gradientSum = null;
-    return gradient;
+    const [gradient, other] = this.takeGradients();
+    return other === undefined ? gradient : thenDispose(this.kernels.add(gradient, other), gradient, other);
+  }
+
+  /** The gradients that are still to be added; the caller owns them now. */
+  takeGradients(): Gradients {
+    const { gradients } = this;
+    if (gradients === null) throw new Error('No gradient has reached this value.');
+    this.gradients = null;
+    return gradients;
   }
 }
 
@@ -84,8 +97,12 @@ export class Tape {
   constructor(private readonly kernels: Kernels) {}
 
   /** Puts a tensor on the tape, which then owns it. */
-  value(tensor: Tensor4D, rebuild: (() => Tensor4D) | null = null, needsGradient = true): Value {
-    return new Value(this.kernels, tensor, rebuild, needsGradient);
+  value(
+    tensor: Tensor4D,
+    rebuild: (() => Tensor4D) | null = null,
+    { needsGradient = true, isReadByConsumersOnly = false } = {},
+  ): Value {
+    return new Value(this.kernels, tensor, rebuild, needsGradient, isReadByConsumersOnly);
   }
 
   push(step: BackwardStep): void {
@@ -134,8 +151,8 @@ export interface TrainingPass {
   update(path: string, gradient: Tensor): void;
   /** The same for a gradient that is that of the whole batch already. */
   updateOfBatch(path: string, gradient: Tensor): void;
-  /** Takes the next value of a running statistic, and ownership of it. */
-  setRunning(path: string, value: Tensor): void;
+  /** Has `move` move running statistics with those of the batch, now or at the end of the step. It owns no tensor that it gets. */
+  moveRunning(batch: BatchNormStatistics, move: (batch: BatchNormStatistics) => void): void;
   /**
    * Channel factors of a dropout, [count, 1, 1, channels] in row-major order: 0 with probability `rate`,
    * 1/(1 − rate) otherwise. `place` identifies the dropout within the network.

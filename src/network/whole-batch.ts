@@ -1,17 +1,12 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Kernels } from '../kernels/kernels.js';
-import type { Parameters } from './parameters.js';
 import type { TrainingPass } from './tape.js';
 
 /** What a pass must know of the rest of its batch. */
-export type BatchPart = Pick<TrainingPass, 'norm' | 'shards' | 'updateOfBatch' | 'setRunning'>;
+export type BatchPart = Pick<TrainingPass, 'norm' | 'shards' | 'updateOfBatch' | 'moveRunning'>;
 
 /** A pass that has the whole batch: nothing to wait for. @param update Takes each parameter's gradient and ownership of it. */
-export function wholeBatch(
-  kernels: Kernels,
-  parameters: Parameters,
-  update: (path: string, gradient: Tensor) => void,
-): BatchPart {
+export function wholeBatch(kernels: Kernels, update: (path: string, gradient: Tensor) => void): BatchPart {
   return {
     norm: {
       batchNorm: async (...inputs) => kernels.batchNorm(...inputs),
@@ -19,6 +14,6 @@ export function wholeBatch(
     },
     shards: 1,
     updateOfBatch: update,
-    setRunning: (path, value) => parameters.set(path, value),
+    moveRunning: (batch, move) => move(batch),
   };
 }

@@ -25,8 +25,8 @@ interface Losses {
 interface SharedStep {
   readonly meeting: Meeting;
   readonly sums: GradientSums;
-  /** Next values of the running statistics. */
-  readonly running: Map<string, Tensor>;
+  /** What moves the running statistics, at the end. */
+  readonly running: (() => void)[];
 }
 
 /**
@@ -57,7 +57,7 @@ export class ShardedTrainingStep extends TrainingStep {
    */
   override async run(batch: Batch, iteration: number, pause: Pause = noPause): Promise<StepResult> {
     const { share, communicator } = this;
-    const { kernels, parameters } = this.segmentor;
+    const { kernels } = this.segmentor;
     const own = share.own.end - share.own.begin;
     const add = (left: Tensor, right: Tensor): Tensor => {
       const sum = kernels.add(left, right);
@@ -68,7 +68,7 @@ export class ShardedTrainingStep extends TrainingStep {
     const shared: SharedStep = {
       meeting: new Meeting(own),
       sums: new GradientSums(communicator, share.shards, share.own, add),
-      running: new Map(),
+      running: [],
     };
     const shards = Array.from({ length: own }, (_, index) =>
       this.runShard(shardOf(batch, index, share.imagesOfShard), { index, iteration, pause, shared }),
@@ -84,7 +84,7 @@ export class ShardedTrainingStep extends TrainingStep {
     const gradients = await shared.sums.finish();
     this.waitedMilliseconds += performance.now() - start;
     this.move(gradients, batch, iteration);
-    for (const [path, value] of shared.running) parameters.set(path, value);
+    for (const move of shared.running) move();
     return {
       loss: losses.decode + losses.auxiliary,
       decodeLoss: losses.decode,
@@ -141,11 +141,6 @@ export class ShardedTrainingStep extends TrainingStep {
       part.dispose();
       return all[index]!;
     };
-    const ofFirst = (take: (path: string, value: Tensor) => void) => (path: string, value: Tensor) => {
-      // All shards compute the same.
-      if (index === 0) take(path, value);
-      else value.dispose();
-    };
     return {
       norm: {
         async batchNorm(x, normalisation, activation) {
@@ -162,11 +157,20 @@ export class ShardedTrainingStep extends TrainingStep {
         },
       },
       shards: this.share.shards,
-      updateOfBatch: ofFirst((path, gradient) => sums.addWhole(path, gradient)),
-      setRunning: ofFirst((path, value) => {
-        running.get(path)?.dispose();
-        running.set(path, value);
-      }),
+      updateOfBatch: (path, gradient) => {
+        // All shards compute the same.
+        if (index === 0) sums.addWhole(path, gradient);
+        else gradient.dispose();
+      },
+      moveRunning: ({ mean, variance }, move) => {
+        if (index > 0) return;
+        const kept = { mean: mean.clone(), variance: variance.clone() };
+        running.push(() => {
+          move(kept);
+          kept.mean.dispose();
+          kept.variance.dispose();
+        });
+      },
     };
   }
 

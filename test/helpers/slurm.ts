@@ -85,9 +85,13 @@ async function configuration(folder: string, { cpus = 16 }: SlurmOptions): Promi
   ].join('\n');
 }
 
+/** What ends a daemon when this process is killed; nothing where it is not installed. */
+const PREFIX = isInstalled('setpriv') ? ['setpriv', '--pdeathsig', 'TERM'] : [];
+
 /** Starts a daemon that stays in the foreground; its output goes to its log. */
 function daemon(program: string, parameters: readonly string[], environment: NodeJS.ProcessEnv): ChildProcess {
-  const child = spawn(program, parameters, { env: environment, stdio: 'ignore' });
+  const [first, ...others] = [...PREFIX, program, ...parameters];
+  const child = spawn(first!, others, { env: environment, stdio: 'ignore' });
   child.on('error', () => {});
   return child;
 }

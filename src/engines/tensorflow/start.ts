@@ -18,6 +18,9 @@ interface BackendModule {
   readonly NodeJSKernelBackend: NodeBackendClass;
 }
 
+/** In the file name of each of TensorFlow's libraries. */
+const LIBRARY_NAME = 'libtensorflow';
+
 /** What this package's operations (src/engines/native/operations/operations.cc) say of themselves when they are loaded. */
 interface OperationsAddon {
   /** The instruction set of the Winograd convolutions; null if this processor has none that they need. */
@@ -55,6 +58,7 @@ export async function startTensorflow(
   const native = backendWithHalf(NodeJSKernelBackend, binding, NODE_PACKAGE);
   tf.registerBackend('tensorflow', () => native);
   if (!(await tf.setBackend('tensorflow'))) throw new Error('TensorFlow.js did not take the TensorFlow backend.');
+  host.dropLibraryPages(LIBRARY_NAME);
 
   const device = binding.isUsingGpuDevice() ? 'gpu' : 'cpu';
   const instructions = device === 'cpu' ? operations.winogradInstructions : null;

@@ -21,7 +21,7 @@ import { WinogradConvolutions } from './winograd.js';
 type OwnKernels = BatchNormKernels &
   ShardedBatchNormKernels &
   CrossEntropyKernels &
-  Pick<Kernels, 'allFinite' | 'maxPoolGradient' | 'momentumStep'>;
+  Pick<Kernels, 'allFinite' | 'maxPoolGradient' | 'momentumStep' | 'reluGradient'>;
 
 /** Kernels by the operations that this package adds to TensorFlow on CPUs (src/engines/native/operations). */
 function ownKernels(operations: Operations): OwnKernels {
@@ -38,10 +38,30 @@ function ownKernels(operations: Operations): OwnKernels {
 
   return {
     allFinite: (tensors) =>
-      tensors.every((x) => {
-        const finite: Tensor = operations.elementwise('FcnAllFinite', x);
+      // An operation takes tensors of one type.
+      [tensors.filter((x) => operations.isHalf(x)), tensors.filter((x) => !operations.isHalf(x))].every((some) => {
+        if (some.length === 0) return true;
+        const attributes = [operations.attribute('N', some.length), operations.typeOf(some[0]!)];
+        const finite = operations.run<Tensor>('FcnAllFinite', attributes, some);
         return thenDispose(finite.dataSync()[0] !== 0, finite);
       }),
+
+    reluGradient([gradient, other], y) {
+      // Without a second gradient the operation ignores the input in its place.
+      const attributes = [operations.typeOf(y), operations.attribute('add', other !== undefined)];
+      operations.runMany('FcnReluGradient', attributes, [gradient, other ?? y, y], 0);
+      other?.dispose();
+      return gradient;
+    },
+
+    runningStatistics(running, { mean, variance }, momentum, count) {
+      const attributes = [
+        operations.float('momentum', momentum),
+        operations.float('unbiased', count / Math.max(count - 1, 1)),
+      ];
+      operations.runMany('FcnRunningStatistics', attributes, [mean, variance, running.mean, running.variance], 0);
+      return running;
+    },
 
     batchNorm(x, { gamma, beta, epsilon }, activation) {
       // Without a residual the operation ignores the input in its place.

@@ -24,7 +24,11 @@ export function tensorflowPointwiseKernels(operations: Operations): PointwiseKer
         ? extreme(operations, 'Max', x)
         : Math.max(extreme(operations, 'Max', x), -extreme(operations, 'Min', x)),
     relu: (x) => operations.elementwise('Relu', x),
-    reluGradient: (gradient, y) => operations.elementwise('ReluGrad', gradient, y),
+    reluGradient([gradient, other], y) {
+      const sum = other === undefined ? gradient : operations.elementwise<Tensor4D>('AddV2', gradient, other);
+      if (other !== undefined) tf.dispose([gradient, other]);
+      return thenDispose(operations.elementwise<Tensor4D>('ReluGrad', sum, y), sum);
+    },
     add: (a, b) => operations.elementwise('AddV2', a, b),
     concatenateChannels: (a, b) => operations.concatenate([a, b], 3),
     sliceChannels: (x, begin, size) =>

@@ -60,7 +60,7 @@ function passOf(
     parameters,
     precision: 'fp32',
     lossScale: 1,
-    ...wholeBatch(kernels, parameters, update),
+    ...wholeBatch(kernels, update),
     update,
     pause,
     dropoutFactors,
@@ -68,7 +68,7 @@ function passOf(
 }
 
 function imagesOf(engine: Engine, tape: Tape, { data, shape }: NhwcArray): Value {
-  return tape.value(engine.tf.tensor4d(data, shape), null, false);
+  return tape.value(engine.tf.tensor4d(data, shape), null, { needsGradient: false });
 }
 
 /** One forward and backward pass; `update` takes each parameter's gradient and owns it. */

@@ -228,12 +228,12 @@ withSlurm('everything that Slurm would refuse, or never start, is named before a
 
 if (hasSlurm) {
   long('a row that needs several time limits ends as an undisturbed one', async (t) => {
-    t.timeout(1_200_000);
+    t.timeout(2_400_000);
     // Takes more than a minute on any machine; Slurm's shortest limit is one.
-    const many = [...SET('iterations=6000', 'checkpointEvery=6000'), '--max-loss', '1h'];
+    const many = [...SET('iterations=4000', 'checkpointEvery=4000'), '--max-loss', '1h'];
     const { cwd } = await workingFolder(t);
     const job = await submit(slurm, cwd, 'first', ...COMMAND, ...many, '--time', '1');
-    const ended = await whenAll(job, ({ state }) => state === 'completed' || state === 'failed', 1000);
+    const ended = await whenAll(job, ({ state }) => state === 'completed' || state === 'failed', 1500);
     t.deepEqual(statesOf(ended), { first: 'completed' });
     t.true(ended.tasks[0]!.starts > 1);
     const { cwd: calm } = await workingFolder(t);

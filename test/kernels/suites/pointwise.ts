@@ -23,12 +23,27 @@ export function pointwiseTests(subject: Subject): void {
       {},
     );
     const { dx } = execute(t, subject, { gradient: image(gradient, SHAPE), y: image(y, SHAPE) }, (tensors) => ({
-      dx: shaped(t, kernels.reluGradient(tensors.gradient, tensors.y), SHAPE),
+      dx: shaped(t, kernels.reluGradient([subject.tf.clone(tensors.gradient)], tensors.y), SHAPE),
     }));
     assertClose(
       t,
       dx,
       gradient.map((value, i) => (x[i]! > 0 ? value : 0)),
+      {},
+    );
+  });
+
+  test(`${subject.name}: the gradient of a ReLU from two gradients`, (t) => {
+    const [a, b, y] = [normals(2, COUNT), normals(3, COUNT), normals(4, COUNT)];
+    const inputs = { a: image(a, SHAPE), b: image(b, SHAPE), y: image(y, SHAPE) };
+    const { dx } = execute(t, subject, inputs, (tensors) => {
+      const gradients = [subject.tf.clone(tensors.a), subject.tf.clone(tensors.b)] as const;
+      return { dx: shaped(t, kernels.reluGradient(gradients, tensors.y), SHAPE) };
+    });
+    assertClose(
+      t,
+      dx,
+      a.map((value, i) => (y[i]! > 0 ? value + b[i]! : 0)),
       {},
     );
   });
