@@ -111,7 +111,7 @@ async function compileMpi(
     compiler,
     [...common, ...addon],
     path.join(folder, MPI_ADDON_FILE),
-    [...libraries, search, '-pthread'],
+    [...libraries, search, '-pthread', ...BIND_NOW],
     signal,
   );
   await compile(compiler, [...common, loopbackSource()], path.join(folder, LOOPBACK_FILE), ['-ldl'], signal);
@@ -139,6 +139,9 @@ async function compile(
   }
   await rename(temporary, output);
 }
+
+/** All symbols are looked up when the addon is loaded: one that is missing shows here, not in the middle of a run. */
+const BIND_NOW = process.platform === 'linux' ? ['-Wl,-z,now'] : [];
 
 /** Loads the addon in a process of its own. */
 const LOAD_PROGRAM =

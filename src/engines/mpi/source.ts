@@ -17,9 +17,14 @@ const native = (name: string) => path.join(packageRoot(), 'src', 'engines', 'nat
 
 const isLoopback = (file: string) => path.basename(file) === 'loopback.cc';
 
+/** What the addon takes of the other operations' source. */
+const SHARED = ['operation.h', 'element.h', 'threads.h', 'threads.cc'];
+const shared = () => SHARED.map((name) => path.join(native('operations'), name));
+
 /** Source files of the addon. */
 export function mpiSources(): string[] {
-  return filesIn(native('mpi'), /\.cc$/).filter((file) => !isLoopback(file));
+  const own = filesIn(native('mpi'), /\.cc$/).filter((file) => !isLoopback(file));
+  return [...own, ...shared().filter((file) => file.endsWith('.cc'))];
 }
 
 /** Source file of the library for mpirun. */
@@ -31,7 +36,6 @@ export function loopbackSource(): string {
 export function mpiRecipe(): string {
   const hash = createHash('sha256');
   hash.update(JSON.stringify([COMPILER_FLAGS, PLATFORM_FLAGS[process.platform] ?? []]));
-  const shared = ['operation.h', 'element.h'].map((name) => path.join(native('operations'), name));
-  for (const file of [...filesIn(native('mpi'), /\.(cc|h)$/), ...shared]) hash.update(readFileSync(file));
+  for (const file of [...filesIn(native('mpi'), /\.(cc|h)$/), ...shared()]) hash.update(readFileSync(file));
   return hash.digest('hex');
 }
