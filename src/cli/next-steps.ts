@@ -75,7 +75,7 @@ export function stepsAfterVerification(name: string, where: readonly string[], f
 }
 
 /** What may follow the submission of a job, or its end. */
-export function stepsAfterJob({ id, tasks }: ObservedJob, places: Places): NextStep[] {
+export function stepsAfterJob({ id, tasks }: ObservedJob, places: Partial<Places>): NextStep[] {
   const inRuns = placeFlags({ runs: places.runs });
   const failed = tasks.find(({ state }) => state === 'failed' || state === 'given up');
   if (!tasks.every(hasEnded)) return [{ command: ['jobs', 'watch', id, ...inRuns], gives: 'its tasks as they go on' }];

@@ -31,7 +31,7 @@ export default class JobsLogs extends BaseCommand {
     const { findJob, tasksNamed } = await import('../../jobs/names.js');
     const job = await findJob(flags.runs, args.job);
     const chosen = args.tasks === undefined ? job.tasks : tasksNamed(job, args.tasks);
-    const signal = AbortSignal.any([this.interruptSignal(), this.outputClosed]);
+    const signal = this.viewerSignal();
     const options = { lines: flags.lines, follow: flags.follow, signal };
     const lines: object[] = [];
     for await (const { task, line } of taskLines(job, chosen, executorOf(job.executor), options)) {
