@@ -2,6 +2,7 @@ import { PROGRESS_HEADS, progressCells, progressWords } from '../runs/list.js';
 import { formatNumber, shellWords, withoutControls } from '../support/format.js';
 import { entryLines, labelled, wrap } from '../terminal/layout.js';
 import type { JobSummary, ObservedJob, ObservedTask } from './observe.js';
+import { reasonInWords } from './slurm/reasons.js';
 import { hasEnded, TASK_STATES, type TaskState } from './states.js';
 
 const HEADS = ['Task', 'State', 'Starts', ...PROGRESS_HEADS];
@@ -62,7 +63,7 @@ export function formatTaskLine(task: ObservedTask): string {
 
 /** Why a task is in its state; null if there is nothing to say. */
 function whyOf({ state, reason, message, exitCode, signal }: ObservedTask): string | null {
-  if (state === 'pending' || state === 'waiting') return reason;
+  if (state === 'pending' || state === 'waiting') return reason === null ? null : reasonInWords(reason);
   if (state !== 'failed' && state !== 'given up') return null;
   if (signal !== null) return `ended by ${signal}${signal === 'SIGKILL' ? ', perhaps for lack of memory' : ''}`;
   const code = exitCode === null ? '' : `exit code ${exitCode}`;
