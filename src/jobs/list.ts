@@ -64,6 +64,8 @@ export function formatTaskLine(task: ObservedTask): string {
 /** Why a task is in its state; null if there is nothing to say. */
 function whyOf({ state, reason, message, exitCode, signal }: ObservedTask): string | null {
   if (state === 'pending' || state === 'waiting') return reason === null ? null : reasonInWords(reason);
+  if (state === 'lost')
+    return 'its worker was killed: for lack of memory, or with its machine; a retry resumes the run';
   if (state !== 'failed' && state !== 'given up') return null;
   if (signal !== null) return `ended by ${signal}${signal === 'SIGKILL' ? ', perhaps for lack of memory' : ''}`;
   const code = exitCode === null ? '' : `exit code ${exitCode}`;

@@ -19,10 +19,12 @@ export default class JobsShow extends BaseCommand {
     const { formatJob } = await import('../../jobs/list.js');
     const { findJob } = await import('../../jobs/names.js');
     const { observeJob } = await import('../../jobs/observe.js');
+    const { isRetried } = await import('../../jobs/states.js');
     const { outputWidth } = await import('../../terminal/layout.js');
     const job = await findJob(flags.runs, args.job);
     const observed = await observeJob(job, executorOf(job.executor));
     this.print(formatJob(observed, outputWidth()));
+    if (observed.tasks.some(isRetried)) await this.suggest(({ stepsAfterJob }) => stepsAfterJob(observed, flags));
     return observed;
   }
 }
