@@ -74,13 +74,14 @@ function whyOf({ state, reason, message, exitCode, signal }: ObservedTask): stri
 
 /** A job: its command, the table of its tasks, why some wait or failed, and what may be done. */
 export function formatJob(job: ObservedJob, width: number): string {
-  const { id, tasks, executor, submittedAt, command } = job;
+  const { id, tasks, executor, schedulerIds, submittedAt, command } = job;
   const reasons = tasks.flatMap((task) => {
     const why = whyOf(task);
     return why === null ? [] : wrap(withoutControls(`${task.name} (${task.state}): ${why}`), width);
   });
   return [
     `Job ${id}, ${executor} executor, submitted ${submittedAt}`,
+    ...(schedulerIds.length === 0 ? [] : labelled('arrays   ', schedulerIds.join(', '), width)),
     ...labelled('folder   ', withoutControls(job.folder), width),
     ...labelled('command  ', withoutControls(shellWords(['fcn', ...command])), width),
     '',

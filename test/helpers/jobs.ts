@@ -56,5 +56,5 @@ export function observedTask(changes: Partial<ObservedTask> = {}): ObservedTask 
 /** The job of such a task. */
 export const observedJob: ObservedJob = {
   ...{ id: '1', folder: '/jobs/1', submittedAt: '2025-01-02T03:04:05.678Z', executor: 'local' },
-  ...{ command: ['reproduce'], tasks: [observedTask()] },
+  ...{ command: ['reproduce'], schedulerIds: [], tasks: [observedTask()] },
 };

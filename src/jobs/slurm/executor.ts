@@ -53,6 +53,10 @@ export const slurmExecutor: Executor = {
 
   queue: queueOf,
 
+  async schedulerIds(job) {
+    return (await readSubmissions(job)).map(({ id }) => id);
+  },
+
   async cancel(job, indices, { signal, note }) {
     const submissions = await readSubmissions(job);
     for (const id of new Set(indices.map((index) => arrayIdOf(submissions, index)))) {
