@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { createJob, jobIds, readJob } from '../../src/jobs/job.js';
-import { findJob, taskName, tasksNamed } from '../../src/jobs/names.js';
+import { findJob, findTasks, taskName, tasksNamed } from '../../src/jobs/names.js';
 import { runsBelow } from '../../src/runs/run-reader.js';
 import { UserError } from '../../src/support/errors.js';
 import { temporaryFolder } from '../helpers/folder.js';
@@ -58,6 +58,29 @@ test('a job is named by its id, a unique beginning, or its folder; the newest wi
   await t.throwsAsync(findJob(runs, ''), { instanceOf: UserError });
   await t.throwsAsync(findJob(runs, '../..'), { instanceOf: UserError });
   t.is((await t.throwsAsync<UserError>(findJob(runs, '20250102-030416'))).next, `Did you mean ${newest.id}?`);
+});
+
+test('a task alone is one of the newest job, where that does no harm', async (t) => {
+  const { runs, id } = await jobOf(t, TASKS);
+  const indices = async (job: string, tasks?: string) => {
+    const found = await findTasks(runs, { job, tasks }, 'taken');
+    t.is(found.job.id, id);
+    return found.tasks?.map(({ index }) => index) ?? null;
+  };
+  t.is(await indices(id), null);
+  t.is(await indices('2'), null, 'a job comes first: its id begins so');
+  t.deepEqual(await indices('fcn_r50'), [1, 2]);
+  t.deepEqual(await indices('fcn_r50:1'), [2]);
+  t.deepEqual(await indices('*'), [0, 1, 2, 3]);
+  t.deepEqual(await indices(id, '0'), [0]);
+  await t.throwsAsync(indices('fcn_r19'), { instanceOf: UserError, message: /^No job is called fcn_r19 in / });
+  await t.throwsAsync(indices('fcn'), { instanceOf: UserError, message: /^No job is called fcn in / });
+  const refused = findTasks(runs, { job: 'fcn_r50:1', tasks: undefined }, { refusedBy: 'cancel' });
+  const error = await t.throwsAsync<UserError>(refused);
+  t.is(error.message, 'fcn_r50:1 is no job: the job comes first, then its tasks.');
+  t.is(error.next, `fcn jobs cancel ${id} fcn_r50:1 means tasks of the newest job.`);
+  const none = findTasks(await temporaryFolder(t), { job: 'fcn_r50', tasks: undefined }, 'taken');
+  await t.throwsAsync(none, { instanceOf: UserError, message: /^No job is called fcn_r50 in / });
 });
 
 test('a job that cannot be read says which file is wrong', async (t) => {
