@@ -6,26 +6,15 @@ import { shellWords } from '../support/format.js';
 import { alternatives, nearestAll, wildcardExpression } from '../support/suggest.js';
 import { JOB_FILE, type Job, jobIds, readJob, type Task } from './job.js';
 
+class UnknownJob extends UserError {
+  override readonly name = 'UnknownJob';
+}
+
 /** Most names in a message. */
 const MOST_LISTED = 5;
 
 const list = (names: readonly string[]) =>
   [...names.slice(0, MOST_LISTED), ...(names.length > MOST_LISTED ? ['…'] : [])].join(', ');
-
-/** No job has this reference. */
-class NoSuchJob extends UserError {
-  constructor(
-    readonly reference: string,
-    parent: string,
-    readonly ids: readonly string[],
-  ) {
-    const meant = nearestAll(reference, ids);
-    super(
-      `No job is called ${reference} in ${parent}.`,
-      meant.length > 0 ? `Did you mean ${alternatives(meant)}?` : 'See fcn jobs list.',
-    );
-  }
-}
 
 /**
  * The job that a reference means: by its folder, its id, or a unique beginning of it; without reference, the newest.
@@ -52,53 +41,62 @@ export async function findJob(runs: string, reference: string | undefined): Prom
   if (found.length > 1) {
     throw new UserError(`"${reference}" could be ${found.length} jobs: ${list(found)}.`, 'Give more of the name.');
   }
-  throw new NoSuchJob(reference, parent, ids);
+  const meant = nearestAll(reference, ids);
+  throw new UnknownJob(
+    `No job is called ${reference} in ${parent}.`,
+    meant.length > 0 ? `Did you mean ${alternatives(meant)}?` : 'See fcn jobs list.',
+  );
+}
+
+/** Arguments of a command that names a job and tasks of it. */
+interface TaskArguments {
+  readonly job: string | undefined;
+  readonly tasks: string | undefined;
+}
+
+/**
+ * The tasks that arguments mean, and their job. A command that takes the newest job by itself also takes a name of tasks alone, if no job
+ * is called so; fcn jobs cancel says how to name both.
+ * @returns tasks: null if none are named.
+ * @throws as `findJob` and `tasksNamed`.
+ */
+export async function findTasks(
+  runs: string,
+  { job: reference, tasks: name }: TaskArguments,
+  command: 'logs' | 'retry' | 'cancel',
+): Promise<{ readonly job: Job; readonly tasks: Task[] | null }> {
+  try {
+    const job = await findJob(runs, reference);
+    return { job, tasks: name === undefined ? null : tasksNamed(job, name) };
+  } catch (error) {
+    if (!(error instanceof UnknownJob) || reference === undefined || name !== undefined) throw error;
+    const newest = await newestWith(runs, reference);
+    if (newest === null) throw error;
+    if (command !== 'cancel') return newest;
+    throw new UserError(
+      `"${reference}" is no job, but a task of the newest job, ${newest.job.id}.`,
+      shellWords(['fcn', 'jobs', command, newest.job.id, reference]),
+      { cause: error },
+    );
+  }
+}
+
+/** The newest job with its tasks of a name; null if it has none, or there is no job. */
+async function newestWith(runs: string, name: string): Promise<{ readonly job: Job; readonly tasks: Task[] } | null> {
+  if ((await jobIds(runs)).length === 0) return null;
+  const job = await findJob(runs, undefined);
+  try {
+    return { job, tasks: tasksNamed(job, name) };
+  } catch (error) {
+    if (error instanceof UserError) return null;
+    throw error;
+  }
 }
 
 /** The name of a task: its row; with its seed, ROW:SEED, if the job has several tasks of the row. */
 export function taskName({ tasks }: Pick<Job, 'tasks'>, index: number): string {
   const { row, seed } = tasks[index]!;
   return tasks.filter((task) => task.row === row).length > 1 ? `${row}:${seed}` : row;
-}
-
-/**
- * The job and the tasks of a command that takes both. A reference alone that is no job is tasks of the newest job.
- * @param alone What becomes of such a reference: `taken` or, where a mistake would cost work, `refused`.
- * @returns tasks: null if none are named.
- * @throws UserError if a reference means none, or several.
- */
-export async function findTasks(
-  runs: string,
-  reference: { readonly job: string | undefined; readonly tasks: string | undefined },
-  alone: 'taken' | { readonly refusedBy: string },
-): Promise<{ readonly job: Job; readonly tasks: Task[] | null }> {
-  if (reference.tasks !== undefined) {
-    const job = await findJob(runs, reference.job);
-    return { job, tasks: tasksNamed(job, reference.tasks) };
-  }
-  try {
-    return { job: await findJob(runs, reference.job), tasks: null };
-  } catch (error) {
-    if (!(error instanceof NoSuchJob)) throw error;
-    const newest = error.ids.length === 0 ? null : await findJob(runs, undefined);
-    const tasks = newest === null ? null : tasksIfNamed(newest, error.reference);
-    if (newest === null || tasks === null) throw error;
-    if (alone === 'taken') return { job: newest, tasks };
-    throw new UserError(
-      `${error.reference} is no job: the job comes first, then its tasks.`,
-      `${shellWords(['fcn', 'jobs', alone.refusedBy, newest.id, error.reference])} means tasks of the newest job.`,
-    );
-  }
-}
-
-/** Null if the name means no tasks, or several begin with it. */
-function tasksIfNamed(job: Job, name: string): Task[] | null {
-  try {
-    return tasksNamed(job, name);
-  } catch (error) {
-    if (error instanceof UserError) return null;
-    throw error;
-  }
 }
 
 /**

@@ -60,27 +60,37 @@ test('a job is named by its id, a unique beginning, or its folder; the newest wi
   t.is((await t.throwsAsync<UserError>(findJob(runs, '20250102-030416'))).next, `Did you mean ${newest.id}?`);
 });
 
-test('a task alone is one of the newest job, where that does no harm', async (t) => {
-  const { runs, id } = await jobOf(t, TASKS);
-  const indices = async (job: string, tasks?: string) => {
-    const found = await findTasks(runs, { job, tasks }, 'taken');
-    t.is(found.job.id, id);
-    return found.tasks?.map(({ index }) => index) ?? null;
+test('a name of tasks alone means the newest job, or the mistake says so', async (t) => {
+  const runs = await temporaryFolder(t);
+  await t.throwsAsync(findTasks(runs, { job: 'tiny', tasks: undefined }, 'logs'), {
+    message: /^No job is called/,
+  });
+  await createJob(runs, describedJob([['old', 0]]));
+  const later = { submittedAt: '2025-01-02T03:04:06.000Z' };
+  const newest = await createJob(
+    runs,
+    describedJob(
+      [
+        ['tiny', 0],
+        ["it's", 0],
+        ['2025', 0],
+      ],
+      later,
+    ),
+  );
+  const found = async (job?: string, tasks?: string) => {
+    const { job: of, tasks: named } = await findTasks(runs, { job, tasks }, 'logs');
+    return [of.id, named?.map(({ index }) => index)];
   };
-  t.is(await indices(id), null);
-  t.is(await indices('2'), null, 'a job comes first: its id begins so');
-  t.deepEqual(await indices('fcn_r50'), [1, 2]);
-  t.deepEqual(await indices('fcn_r50:1'), [2]);
-  t.deepEqual(await indices('*'), [0, 1, 2, 3]);
-  t.deepEqual(await indices(id, '0'), [0]);
-  await t.throwsAsync(indices('fcn_r19'), { instanceOf: UserError, message: /^No job is called fcn_r19 in / });
-  await t.throwsAsync(indices('fcn'), { instanceOf: UserError, message: /^No job is called fcn in / });
-  const refused = findTasks(runs, { job: 'fcn_r50:1', tasks: undefined }, { refusedBy: 'cancel' });
-  const error = await t.throwsAsync<UserError>(refused);
-  t.is(error.message, 'fcn_r50:1 is no job: the job comes first, then its tasks.');
-  t.is(error.next, `fcn jobs cancel ${id} fcn_r50:1 means tasks of the newest job.`);
-  const none = findTasks(await temporaryFolder(t), { job: 'fcn_r50', tasks: undefined }, 'taken');
-  await t.throwsAsync(none, { instanceOf: UserError, message: /^No job is called fcn_r50 in / });
+  t.deepEqual(await found(), [newest.id, undefined]);
+  t.deepEqual(await found('tiny'), [newest.id, [0]]);
+  t.deepEqual(await found('20250102-030405', 'old'), ['20250102-030405', [0]]);
+  await t.throwsAsync(found('2025'), { message: /could be 2 jobs/ }, 'a job comes first');
+  await t.throwsAsync(found('old'), { message: /^No job is called old/ }, 'not of an older job');
+  await t.throwsAsync(found('tiny', '0'), { message: /^No job is called tiny/ });
+  const error = await t.throwsAsync<UserError>(findTasks(runs, { job: "it's", tasks: undefined }, 'cancel'));
+  t.is(error.message, `"it's" is no job, but a task of the newest job, ${newest.id}.`);
+  t.is(error.next, `fcn jobs cancel ${newest.id} 'it'\\''s'`);
 });
 
 test('a job that cannot be read says which file is wrong', async (t) => {

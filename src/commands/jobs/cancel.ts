@@ -18,13 +18,9 @@ export default class JobsCancel extends BaseCommand {
     const { formatTaskLine } = await import('../../jobs/list.js');
     const { findTasks } = await import('../../jobs/names.js');
     const { observeJob } = await import('../../jobs/observe.js');
-    const { fitTerminal } = await import('../../terminal/layout.js');
     const { cancelTasks } = await import('../../jobs/requests.js');
-    const { job, tasks: named } = await findTasks(
-      flags.runs,
-      { job: args.job, tasks: args.tasks },
-      { refusedBy: 'cancel' },
-    );
+    const { fitTerminal } = await import('../../terminal/layout.js');
+    const { job, tasks: named } = await findTasks(flags.runs, args, 'cancel');
     const chosen = named ?? job.tasks;
     const executor = executorOf(job.executor);
     const context = { signal: this.interruptSignal(), note: (text: string) => this.note(text) };

@@ -28,22 +28,22 @@ export default class JobsLogs extends BaseCommand {
     const { args, flags } = await this.parse(JobsLogs);
     const { executorOf } = await import('../../jobs/executors.js');
     const { taskLines } = await import('../../jobs/log.js');
+    const { findTasks } = await import('../../jobs/names.js');
     const { withoutControls } = await import('../../support/format.js');
     const { fitTerminal } = await import('../../terminal/layout.js');
-    const { findTasks } = await import('../../jobs/names.js');
-    const { job, tasks } = await findTasks(flags.runs, { job: args.job, tasks: args.tasks }, 'taken');
-    const chosen = tasks ?? job.tasks;
+    const { job, tasks: named } = await findTasks(flags.runs, args, 'logs');
+    const chosen = named ?? job.tasks;
     const signal = this.viewerSignal();
     const options = { lines: flags.lines, follow: flags.follow, signal };
     const lines: object[] = [];
     const widest = Math.max(...chosen.map(({ index }) => String(index).length));
-    const named = new Set<number>();
+    const titled = new Set<number>();
     for await (const { index, task, line } of taskLines(job, chosen, executorOf(job.executor), options)) {
       lines.push({ task, line });
       const label = chosen.length === 1 ? '' : `${String(index).padStart(widest)} | `;
       // Names are long: each once.
-      if (label !== '' && !named.has(index)) this.print(`${label}${withoutControls(task)}`);
-      named.add(index);
+      if (label !== '' && !titled.has(index)) this.print(`${label}${withoutControls(task)}`);
+      titled.add(index);
       this.print(fitTerminal(line, process.stdout, label));
     }
     if (lines.length === 0) this.note('These tasks have written nothing yet.');

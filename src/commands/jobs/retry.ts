@@ -22,9 +22,9 @@ export default class JobsRetry extends BaseCommand {
     const { findTasks } = await import('../../jobs/names.js');
     const { requestRetry } = await import('../../jobs/requests.js');
     const { outputWidth } = await import('../../terminal/layout.js');
-    const { job, tasks: named } = await findTasks(flags.runs, { job: args.job, tasks: args.tasks }, 'taken');
+    const { job, tasks: chosen } = await findTasks(flags.runs, args, 'retry');
     const executor = executorOf(job.executor);
-    const indices = await requestRetry(job, named, executor);
+    const indices = await requestRetry(job, chosen, executor);
     const context = {
       signal: this.interruptSignal(),
       note: (text: string) => this.note(text),
