@@ -206,7 +206,7 @@ export async function submitJob(
   if (twin !== null) {
     const retry = shellWords(['fcn', 'jobs', 'retry', twin.id, ...placeFlags({ runs: options.runs })]);
     submit.note(
-      `Job ${twin.id} has the same tasks and has not completed them; this one resumes their runs. ${retry} would do without a second job.`,
+      `Job ${twin.id} has the same tasks, and not all have completed. This job resumes their runs; next time, ${retry} does it without a second job.`,
     );
   }
   return whileShown(job, executor, submit, () => executor.submit(job, submit));
