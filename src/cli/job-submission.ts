@@ -162,6 +162,7 @@ export async function prepareJob(submission: Submission, options: SubmissionOpti
     );
   }
   const executor = executorOf(flags.executor);
+  if (executor.onlyDescribes !== undefined && !flags['dry-run']) throw executor.onlyDescribes;
   const asked = await askedOf(flags, plan.length);
   const machine = (await executor.machineOf(asked.options)) ?? undefined;
   const ofTasks = { ...options, threads: asked.threads, machine };

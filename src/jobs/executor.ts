@@ -1,6 +1,7 @@
 import type { CheckedRun, RunCheckOptions } from '../runs/checks.js';
 import type { OtherMachine } from '../runs/machine-checks.js';
 import type { RunCheck } from '../runs/run-check.js';
+import type { UserError } from '../support/errors.js';
 import type { ExecutorName, Job, JobDescription } from './job.js';
 import type { StartEnd } from './task-history.js';
 
@@ -32,6 +33,8 @@ export interface Executor {
   readonly signalsAll: boolean;
   /** Whether `submit` and `retry` execute the tasks themselves, and return once they have ended. */
   readonly isForeground: boolean;
+  /** Why it submits nothing, and only describes jobs; undefined if it does. */
+  readonly onlyDescribes?: UserError;
   /** The machine that executes a task; null if it is this one. */
   machineOf(options: JobDescription['options']): Promise<OtherMachine | null>;
   /**

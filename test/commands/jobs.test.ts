@@ -6,6 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { ObservedJob } from '../../src/jobs/observe.js';
 import { fcn, fcnProcess, type RunningCommand } from '../helpers/command.js';
 import { cityscapesFolder } from '../helpers/datasets.js';
+import { temporaryFolder } from '../helpers/folder.js';
 
 const TABLE = `table: Mine
 recipe:
@@ -107,6 +108,20 @@ test.serial('rows run side by side; what fails stays failed, and a retry starts 
   t.regex(log.stdout, /^== Start 1, .*\n(.*\n)*Run .* is already complete: nothing to do\./m);
   const list = await fcn(['jobs', 'list'], { cwd });
   t.regex(list.stdout, /^\S+ +local +\S+ \S+ +3 +1 completed, 2 failed\n\S+ +local +\S+ \S+ +1 +1 completed$/m);
+});
+
+test('a job for Kubernetes is refused before anything is written', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const { code, stderr } = await fcn(['reproduce', 'fcn_r50-d8_512x512_20k_voc12aug', '--executor', 'kubernetes'], {
+    cwd,
+  });
+  t.is(code, 2);
+  t.is(
+    stderr,
+    'error: fcn writes manifests for Kubernetes, and submits none.\n' +
+      'next: Add --dry-run, save what it prints, and give it to kubectl apply -f.\n',
+  );
+  t.deepEqual(readdirSync(cwd), []);
 });
 
 /** Iterations that the runs of a row have logged. */

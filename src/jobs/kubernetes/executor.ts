@@ -22,6 +22,7 @@ export const kubernetesExecutor: Executor = {
   name: 'kubernetes',
   signalsAll: false,
   isForeground: false,
+  onlyDescribes: ONLY_PRINTS,
 
   async machineOf(options) {
     const asked = readClusterOptions(options);
