@@ -208,7 +208,9 @@ export abstract class BaseCommand extends Command {
       setTimeout(() => {
         replyIsSeen = true;
       }, SECOND_SIGNAL_AFTER_MILLISECONDS).unref();
-      this.note('\nInterrupted: stopping at the next safe point. Press Ctrl-C again to stop at once.');
+      // Nobody sits at the keyboard of a task.
+      const hint = this.endsWithParent ? '' : ' Press Ctrl-C again to stop at once.';
+      this.note(`\nInterrupted: stopping at the next safe point.${hint}`);
       controller.abort(new InterruptedError(`Interrupted by ${signal}.`, code));
     };
     this.listen('SIGINT', interrupt);

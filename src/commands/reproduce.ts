@@ -12,7 +12,7 @@ import { STAGE_NAMES } from '../records/record.js';
 import type { RunCheckOptions } from '../runs/checks.js';
 import type { PlannedRun } from '../runs/plan.js';
 import type { Outcome } from '../runs/series.js';
-import { ExitCode, UserError } from '../support/errors.js';
+import { ExitCode, InterruptedError, UserError } from '../support/errors.js';
 
 export default class Reproduce extends RunCommand {
   static override summary = 'Reproduce rows: train, evaluate, evaluate multi-scale + flip, benchmark.';
@@ -127,7 +127,7 @@ export default class Reproduce extends RunCommand {
       weights,
       weightsKey: flags.key,
       trainedBy: trainedBy ?? undefined,
-      ...(flags.announce !== undefined && { onDirectory: this.announceTo(flags.announce) }),
+      ...(flags.announce !== undefined && (await this.asTask(flags.announce))),
     };
     // The environment may name a cluster file for all commands.
     if (this.isGiven('cluster') && (flags.executor === undefined || flags.executor === 'local')) {
@@ -168,6 +168,22 @@ export default class Reproduce extends RunCommand {
       const { writeFileAtomic } = await import('../support/files.js');
       await writeFileAtomic(file, `${JSON.stringify({ run, processId: process.pid })}\n`);
     };
+  }
+
+  /** What is different for a task of a job. */
+  private async asTask(announcement: string) {
+    const { commandOfTask } = await import('../cli/task-command.js');
+    const known = { ...this.ctor.baseFlags, ...this.ctor.flags };
+    return {
+      onDirectory: this.announceTo(announcement),
+      commandWith: await commandOfTask(announcement, this.config.bin, known),
+    };
+  }
+
+  /** What follows the interruption of a task is the worker's to say. */
+  protected override async catch(error: Error): Promise<void> {
+    const isOfTask = this.endsWithParent && error instanceof InterruptedError;
+    return super.catch(isOfTask ? new InterruptedError(error.message, error.exitCode) : error);
   }
 
   /** Makes the runs tasks of a job, and executes or submits them. */
