@@ -16,11 +16,11 @@ export default class JobsCancel extends BaseCommand {
     const { args, flags } = await this.parse(JobsCancel);
     const { executorOf } = await import('../../jobs/executors.js');
     const { formatTaskLine } = await import('../../jobs/list.js');
-    const { findJob, tasksNamed } = await import('../../jobs/names.js');
+    const { findTasks } = await import('../../jobs/names.js');
     const { observeJob } = await import('../../jobs/observe.js');
     const { cancelTasks } = await import('../../jobs/requests.js');
-    const job = await findJob(flags.runs, args.job);
-    const chosen = args.tasks === undefined ? job.tasks : tasksNamed(job, args.tasks);
+    const { job, tasks: named } = await findTasks(flags.runs, args, 'cancel');
+    const chosen = named ?? job.tasks;
     const executor = executorOf(job.executor);
     const context = { signal: this.interruptSignal(), note: (text: string) => this.note(text) };
     const cancelled = await cancelTasks(job, chosen, executor, context);

@@ -28,9 +28,9 @@ export default class JobsLogs extends BaseCommand {
     const { args, flags } = await this.parse(JobsLogs);
     const { executorOf } = await import('../../jobs/executors.js');
     const { taskLines } = await import('../../jobs/log.js');
-    const { findJob, tasksNamed } = await import('../../jobs/names.js');
-    const job = await findJob(flags.runs, args.job);
-    const chosen = args.tasks === undefined ? job.tasks : tasksNamed(job, args.tasks);
+    const { findTasks } = await import('../../jobs/names.js');
+    const { job, tasks: named } = await findTasks(flags.runs, args, 'logs');
+    const chosen = named ?? job.tasks;
     const signal = AbortSignal.any([this.interruptSignal(), this.outputClosed]);
     const options = { lines: flags.lines, follow: flags.follow, signal };
     const lines: object[] = [];

@@ -19,12 +19,11 @@ export default class JobsRetry extends BaseCommand {
     const { exitCodeOfJob, whileShown } = await import('../../cli/foreground-job.js');
     const { executorOf } = await import('../../jobs/executors.js');
     const { formatJob } = await import('../../jobs/list.js');
-    const { findJob, tasksNamed } = await import('../../jobs/names.js');
+    const { findTasks } = await import('../../jobs/names.js');
     const { requestRetry } = await import('../../jobs/requests.js');
     const { outputWidth } = await import('../../terminal/layout.js');
-    const job = await findJob(flags.runs, args.job);
+    const { job, tasks: chosen } = await findTasks(flags.runs, args, 'retry');
     const executor = executorOf(job.executor);
-    const chosen = args.tasks === undefined ? null : tasksNamed(job, args.tasks);
     const indices = await requestRetry(job, chosen, executor);
     const context = {
       signal: this.interruptSignal(),
