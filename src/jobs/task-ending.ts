@@ -4,11 +4,10 @@ import type { Job } from './job.js';
 import { taskName } from './names.js';
 import type { StartEnd } from './task-history.js';
 
-/** The command that starts a task again, for the folder from which the job was submitted. */
-function retryCommand(job: Job, index: number): string {
-  const { id, runs, workingFolder } = job;
-  const where = runs === path.resolve(workingFolder, 'runs') ? [] : ['--runs', runs];
-  return shellWords(['fcn', 'jobs', 'retry', id, taskName(job, index), ...where]);
+/** The command that starts tasks again. @param tasks Name or pattern. @param folder Where it will be typed. */
+export function retryCommand({ id, runs }: Pick<Job, 'id' | 'runs'>, tasks: string, folder: string): string {
+  const where = runs === path.resolve(folder, 'runs') ? [] : ['--runs', runs];
+  return shellWords(['fcn', 'jobs', 'retry', id, tasks, ...where]);
 }
 
 /** Why a start ended early, and what follows, as far as the worker knows: on Slurm it ends before it could hear the answer. */
@@ -27,7 +26,7 @@ function earlyEnd({ executor }: Pick<Job, 'executor'>, { because, signal, code }
 
 /** What stands in the log of a task below the output of a start: how it ended, and whether it starts again or what the user may do. */
 export function endingText(job: Job, index: number, end: StartEnd): string {
-  const retry = retryCommand(job, index);
+  const retry = retryCommand(job, taskName(job, index), job.workingFolder);
   switch (end.verdict) {
     case 'completed':
       return `== Completed, ${end.at}`;

@@ -220,7 +220,7 @@ test.serial('another terminal shows, follows, cancels and retries what runs', as
   t.deepEqual(states(await shown(cwd)), { 'good:0': 'cancelled', 'good:1': 'cancelled', 'good:2': 'cancelled' });
   const refused = await fcn(['jobs', 'retry'], { cwd });
   t.is(refused.code, 2);
-  t.regex(refused.stderr, /^next: A cancelled task must be named: fcn jobs retry \S+ good:0\.$/m);
+  t.regex(refused.stderr, /^next: fcn jobs retry \S+ good:0\n {2}or: fcn jobs retry \S+ '\*'$/m);
   const named = await fcnProcess(['jobs', 'retry', await idOf(cwd), 'good:2', '--json'], {
     cwd,
     onStart: async (child) => {
