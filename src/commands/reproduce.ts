@@ -196,7 +196,6 @@ export default class Reproduce extends RunCommand {
     if (flags['dry-run']) return this.estimate(plan, prepared.options, prepared);
     const job = await submitJob(prepared, {
       ...options,
-      keepGoing: flags['keep-going'] === true,
       noteError: (error) => this.noteError(error),
     });
     const { exitCodeOfJob } = await import('../cli/foreground-job.js');
@@ -227,7 +226,8 @@ export default class Reproduce extends RunCommand {
     const isHere = job === null || job.options.machine === undefined;
     const estimate = engine === null || !isHere ? null : await estimateSeries(plan, engine, options);
     if (estimate !== null) this.print(`${formatEstimate(estimate.basis, estimate.runs, outputWidth())}\n`);
-    this.print(formatChecks(checked, outputWidth()));
+    const refused = job?.isRefused ? 'nothing would be submitted' : undefined;
+    this.print(formatChecks(checked, outputWidth(), refused));
     const described = job === null ? null : await job.executor.describe(job.description);
     if (described !== null) this.print(`\n${described}`);
     if (refusalOf(checked) !== null) process.exitCode = ExitCode.userError;

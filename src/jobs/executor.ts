@@ -2,6 +2,7 @@ import type { CheckedRun, RunCheckOptions } from '../runs/checks.js';
 import type { OtherMachine } from '../runs/machine-checks.js';
 import type { RunCheck } from '../runs/run-check.js';
 import type { UserError } from '../support/errors.js';
+import type { OptionOrigins } from './cluster-options.js';
 import type { ExecutorName, Job, JobDescription } from './job.js';
 import type { StartEnd } from './task-history.js';
 
@@ -23,6 +24,12 @@ export interface ExecutorContext {
   readonly note: (text: string) => void;
 }
 
+/** How a job is checked. */
+export interface JobCheckOptions extends RunCheckOptions {
+  /** Where options stand that are no flags. Default: all are flags. */
+  readonly origins?: OptionOrigins;
+}
+
 /** What executes the tasks of a job. Each task is done by `fcn jobs work` or, in the same process, by `workOn`. */
 export interface Executor {
   readonly name: ExecutorName;
@@ -42,7 +49,7 @@ export interface Executor {
    * @param checked Of each task, in order.
    * @param options With which they were checked.
    */
-  check(job: JobDescription, checked: readonly CheckedRun[], options: RunCheckOptions): Promise<readonly RunCheck[]>;
+  check(job: JobDescription, checked: readonly CheckedRun[], options: JobCheckOptions): Promise<readonly RunCheck[]>;
   /** For --dry-run: the script, manifest or plan, as text that can be used. */
   describe(job: JobDescription): Promise<string>;
   /** Hands all tasks to the scheduler. @throws UserError if it refuses them. */

@@ -208,8 +208,13 @@ const INDENT = 12;
 /**
  * The checks of runs, each distinct one once, in lines of at most `width` characters, with the commands that fix what is missing.
  * Commands are broken with backslashes, so that they can be pasted.
+ * @param refused What follows from something missing. Default: runs would not start.
  */
-export function formatChecks(checked: readonly Pick<CheckedRun, 'run' | 'checks'>[], width: number): string {
+export function formatChecks(
+  checked: readonly Pick<CheckedRun, 'run' | 'checks'>[],
+  width: number,
+  refused?: string,
+): string {
   const groups = groupChecks(checked);
   const count = new Set(checked.map(({ run }) => run.experiment.row)).size;
   const missing = groups.filter(({ state }) => state === 'missing').length;
@@ -217,7 +222,7 @@ export function formatChecks(checked: readonly Pick<CheckedRun, 'run' | 'checks'
   const verdict =
     missing === 0
       ? `Nothing is missing: ${all} would start.`
-      : `${formatNumber(missing, 'problem')}: ${some} would not start.`;
+      : `${formatNumber(missing, 'problem')}: ${refused ?? `${some} would not start`}.`;
   return [...summarise(groups).flatMap((group) => checkLines(group, count, width)), '', verdict].join('\n');
 }
 
