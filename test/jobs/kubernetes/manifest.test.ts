@@ -160,7 +160,21 @@ test('what a pod would lack is named before', async (t) => {
       ['folders', 'missing'],
     ],
   );
-  t.regex(checks[1]!.text, /\/data\/runs/);
+  t.is(checks[1]!.next, '--cluster FILE.yaml');
+  t.regex(
+    checks[1]!.text,
+    /see \/data\/runs, which .* in the cluster file, .*: volumes: \[ \{ claim: CLAIM, path: \/data\/runs \} \]$/,
+  );
+  const volumes = [{ claim: 'work', path: '/work' }];
+  const given = { ...description, options: { ...options, kubernetes: { image: 'fcn:1', volumes } } };
+  const origins = new Map([['kubernetes', 'k.yaml:5']]);
+  const ofFile = { origins } as unknown as Parameters<typeof kubernetesExecutor.check>[2];
+  const [folders] = await kubernetesExecutor.check(given, [], ofFile);
+  t.regex(
+    folders!.text,
+    /below kubernetes \(k\.yaml:5\), .*: volumes: \[ \{ claim: work, path: \/work \}, \{ claim: CLAIM,/,
+  );
+  t.is(folders!.next, null, 'a file is given');
   t.deepEqual(
     await kubernetesExecutor.check(description, [], {} as Parameters<typeof kubernetesExecutor.check>[2]),
     [],
