@@ -214,8 +214,7 @@ export default class Reproduce extends RunCommand {
     options: RunCheckOptions,
     job: PreparedJob | null = null,
   ): Promise<object> {
-    const { checkRuns, refusalOf } = await import('../runs/checks.js');
-    const { formatChecks } = await import('../runs/checks.js');
+    const { checkRuns, formatChecks, refusalOf, verdictOn } = await import('../runs/checks.js');
     const { estimateSeries } = await import('../runs/estimate.js');
     const { formatEstimate } = await import('../runs/estimate-report.js');
     const { outputWidth } = await import('../terminal/layout.js');
@@ -230,7 +229,11 @@ export default class Reproduce extends RunCommand {
     this.print(formatChecks(checked, outputWidth(), refused));
     const described = job === null ? null : await job.executor.describe(job.description);
     if (described !== null) this.print(`\n${described}`);
-    if (refusalOf(checked) !== null) process.exitCode = ExitCode.userError;
+    if (refusalOf(checked) !== null) {
+      process.exitCode = ExitCode.userError;
+      // What is described may be long: the checks are far above.
+      if (described !== null) this.print(`\n${verdictOn(checked, refused)} They are named above.`);
+    }
     const estimated = checked.map(({ run, checks }, i) => {
       const { row, seed } = run.experiment;
       return { row, seed, ...estimate?.runs[i], checks };

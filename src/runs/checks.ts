@@ -217,13 +217,20 @@ export function formatChecks(
 ): string {
   const groups = groupChecks(checked);
   const count = new Set(checked.map(({ run }) => run.experiment.row)).size;
-  const missing = groups.filter(({ state }) => state === 'missing').length;
+  return [
+    ...summarise(groups).flatMap((group) => checkLines(group, count, width)),
+    '',
+    verdictOn(checked, refused),
+  ].join('\n');
+}
+
+/** Whether runs would start, and how many problems there are, in a sentence. @param refused As in `formatChecks`. */
+export function verdictOn(checked: readonly Pick<CheckedRun, 'run' | 'checks'>[], refused?: string): string {
+  const missing = groupChecks(checked).filter(({ state }) => state === 'missing').length;
   const [all, some] = checked.length === 1 ? ['the run', 'the run'] : ['all runs', 'some runs'];
-  const verdict =
-    missing === 0
-      ? `Nothing is missing: ${all} would start.`
-      : `${formatNumber(missing, 'problem')}: ${refused ?? `${some} would not start`}.`;
-  return [...summarise(groups).flatMap((group) => checkLines(group, count, width)), '', verdict].join('\n');
+  return missing === 0
+    ? `Nothing is missing: ${all} would start.`
+    : `${formatNumber(missing, 'problem')}: ${refused ?? `${some} would not start`}.`;
 }
 
 /** Checks of one name that all passed, in different words for different rows, become one. */

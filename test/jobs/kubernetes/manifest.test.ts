@@ -150,6 +150,23 @@ test('each pod becomes the command of its task, whatever a row is called', (t) =
   t.is(run(1), `reproduce|${HOSTILE}|--runs=/data/runs|--seed=1|--time-limit=3600s|--resume|`);
 });
 
+test('what tasks share stands in the script once, and arguments keep their order', (t) => {
+  const tasks = ['a', 'b'].map((row, index) => ({
+    ...task(index, row),
+    arguments: ['reproduce', row, '--set=x=1', '--runs=/data/runs', `--seed=${index}`, '--set=x=2'],
+  }));
+  const text = manifestOf({ ...description, tasks }, options);
+  t.notRegex(text, /&a1/);
+  const { command } = jobSchema.parse(parse(text)).spec.template.spec.containers[0]!;
+  const script = command.at(-1)!;
+  t.is(script.split('--runs=').length, 2);
+  const { stdout } = spawnSync('/bin/sh', ['-c', script.replace('exec fcn', "printf '%s|'")], {
+    encoding: 'utf8',
+    env: { JOB_COMPLETION_INDEX: '1' },
+  });
+  t.is(stdout, 'reproduce|b|--set=x=1|--runs=/data/runs|--seed=1|--set=x=2|--time-limit=3600s|--resume|');
+});
+
 test('what a pod would lack is named before', async (t) => {
   const lacking = { ...description, options: await clusterOptions(undefined, {}) };
   const checks = await kubernetesExecutor.check(lacking, [], {} as Parameters<typeof kubernetesExecutor.check>[2]);
