@@ -197,8 +197,9 @@ export abstract class BaseCommand extends Command {
    * stop at a safe point. A second signal ends the process at once.
    */
   protected interruptSignal(timeLimit?: string): AbortSignal {
-    const note = '\nInterrupted: stopping at the next safe point. Press Ctrl-C again to stop at once.';
-    return this.endSignal(() => this.note(note), timeLimit);
+    // Nobody sits at the keyboard of a task.
+    const hint = this.endsWithParent ? '' : ' Press Ctrl-C again to stop at once.';
+    return this.endSignal(() => this.note(`\nInterrupted: stopping at the next safe point.${hint}`), timeLimit);
   }
 
   /** As `interruptSignal`, for a command that only shows: it has nothing to save, so it says nothing. Also if nobody reads on. */

@@ -89,7 +89,7 @@ export function stepsAfterJob({ id, tasks }: ObservedJob, places: Partial<Places
       ? [{ command: ['jobs', 'retry', id, ...inRuns], gives: 'another start of what has not completed' }]
       : []),
     ...(hasAllEnded && tasks.some(({ state }) => state === 'completed')
-      ? [{ command: ['table', ...placeFlags({ results: places.results })], gives: 'its figures in the table' }]
+      ? [{ command: ['runs', 'table', id, ...placeFlags(places)], gives: 'the figures of its runs' }]
       : []),
   ];
 }

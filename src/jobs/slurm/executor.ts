@@ -25,9 +25,10 @@ export const slurmExecutor: Executor = {
 
   machineOf: (options) => machineOf(readClusterOptions(options)),
 
-  async check(job, checked, { runs, commandWith = flagsAlone }) {
+  async check(job, checked, { runs, engine, commandWith = flagsAlone, origins = new Map() }) {
     const options = readClusterOptions(job.options);
-    return slurmChecks({ options, folder: plannedFolder(runs), tasks: job.tasks.length, commandWith }, checked);
+    const planned = { options, origins, folder: plannedFolder(runs), tasks: job.tasks.length, engine, commandWith };
+    return slurmChecks(planned, checked);
   },
 
   async describe(job) {
