@@ -46,8 +46,8 @@ async function gpuChecks(asked: AskedEngine, checked: readonly CheckedRun[]): Pr
   const native = checked.some(({ engine }) => engine?.isNative === true);
   if (gpusOf(options.gpus).count === 0 || checked.every(({ engine }) => engine === null)) return [];
   const gpus = written(asked, 'gpus');
-  if (!native && engine === 'wasm') {
-    const text = `The wasm engine uses no GPU, but ${gpus} asks for one. Leave out one of the two.`;
+  if (!native && engine !== 'auto') {
+    const text = `The ${engine} engine uses no GPU, but ${gpus} asks for one. Leave out one of the two.`;
     return [problem('engine', text, commandWith(['--engine', 'auto']))];
   }
   const install = 'fcn engines install --gpu';
