@@ -7,6 +7,7 @@ import { executorOf } from '../jobs/executors.js';
 import { createJob, type ExecutorName, type JobDescription } from '../jobs/job.js';
 import { type LocalOptions, PAUSE_SECONDS } from '../jobs/local/options.js';
 import type { ObservedJob } from '../jobs/observe.js';
+import { resumableTwin } from '../jobs/twin.js';
 import { hashExperiment } from '../recipe/resolve.js';
 import { type CheckedRun, checkRuns, type RunCheckOptions, refusalOf } from '../runs/checks.js';
 import type { PlannedRun } from '../runs/plan.js';
@@ -14,10 +15,11 @@ import type { RunReader } from '../runs/run-reader.js';
 import { fetchInputs } from '../runs/series.js';
 import { availableProcessors } from '../support/available-processors.js';
 import { UserError } from '../support/errors.js';
-import { formatNumber, listNames } from '../support/format.js';
+import { formatNumber, listNames, shellWords } from '../support/format.js';
 import { type ClusterFlags, clusterInput } from './cluster-flags.js';
 import { type ShownOptions, whileShown } from './foreground-job.js';
 import { taskArguments, taskEnvironment } from './job-arguments.js';
+import { placeFlags } from './next-steps.js';
 
 /** The flags of `fcn reproduce` that matter for a job. */
 interface JobFlags extends ClusterFlags {
@@ -202,7 +204,14 @@ export async function submitJob(
   for (const { run, checks } of checked) {
     if (checks.every(({ state }) => state !== 'missing')) await fetchInputs(run, options);
   }
+  const twin = await resumableTwin(options.runs, description, executorOf);
   const job = await createJob(options.runs, description);
   submit.note(`Job ${job.id}: ${formatNumber(job.tasks.length, 'task')}, in ${job.folder}`);
+  if (twin !== null) {
+    const retry = shellWords(['fcn', 'jobs', 'retry', twin.id, ...placeFlags({ runs: options.runs })]);
+    submit.note(
+      `Job ${twin.id} has the same tasks, and not all have completed. This job resumes their runs; next time, ${retry} does it without a second job.`,
+    );
+  }
   return whileShown(job, executor, submit, () => executor.submit(job, submit));
 }

@@ -54,6 +54,8 @@ export interface Executor {
   describe(job: JobDescription): Promise<string>;
   /** Hands all tasks to the scheduler. @throws UserError if it refuses them. */
   submit(job: Job, context: ExecutorContext): Promise<void>;
+  /** The ids under which the scheduler has the job, oldest first: one of each submission. Empty without a scheduler. */
+  schedulerIds(job: Job): Promise<readonly string[]>;
   /** Each task, by index, as the scheduler sees it now; null if it cannot be asked from here. */
   queue(job: Job): Promise<readonly QueuedTask[] | null>;
   /** Ends these tasks; they are marked as cancelled already (`TaskRequest`), which their worker also finds out by itself. */

@@ -79,7 +79,7 @@ test.serial('rows run side by side; what fails stays failed, and a retry starts 
   t.regex(stderr, /^Job \d+-\d+: 3 tasks, in /m);
   t.regex(stderr, /^good: running/m);
   t.regex(stderr, /^ {2}fcn jobs retry \d+-\d+ *\n? +another start/m);
-  t.regex(stdout, /^good +completed +1 +– +6\/6/m);
+  t.regex(stdout, /^good +completed +1 +– +– +– +\d/m);
   t.regex(stdout, /^diverging \(failed\): exit code 3: The (loss|gradient)\b/m);
   t.regex(stdout, /^without-data \(failed\): exit code 2: CamVid: /m);
   t.regex(stdout, /^3 tasks: 1 completed, 2 failed\.$/m);

@@ -12,7 +12,7 @@ test.before(async () => {
 });
 
 /** Too cheap to time (views, single multiplications, a value a channel), or not used by a network by itself. */
-const UNTIMED = ['cast', 'runningStatistics', 'scaleChannels'];
+const UNTIMED = ['cast', 'joinShards', 'runningStatistics', 'scaleChannels'];
 
 test.serial('every kernel is timed', (t) => {
   const timed = new TimedKernels(engine);

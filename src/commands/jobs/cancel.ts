@@ -19,6 +19,7 @@ export default class JobsCancel extends BaseCommand {
     const { findTasks } = await import('../../jobs/names.js');
     const { observeJob } = await import('../../jobs/observe.js');
     const { cancelTasks } = await import('../../jobs/requests.js');
+    const { fitTerminal } = await import('../../terminal/layout.js');
     const { job, tasks: named } = await findTasks(flags.runs, args, 'cancel');
     const chosen = named ?? job.tasks;
     const executor = executorOf(job.executor);
@@ -26,7 +27,7 @@ export default class JobsCancel extends BaseCommand {
     const cancelled = await cancelTasks(job, chosen, executor, context);
     const { tasks } = await observeJob(job, executor);
     const shown = tasks.filter(({ index }) => chosen.some((task) => task.index === index));
-    for (const task of shown) this.print(formatTaskLine(task));
+    for (const task of shown) this.print(fitTerminal(formatTaskLine(task)));
     if (cancelled.length === 0) this.note('None of these tasks was left to cancel.');
     else if (shown.some(({ state }) => state === 'running')) this.note('Running tasks end at their next safe point.');
     return { cancelled, tasks: shown };

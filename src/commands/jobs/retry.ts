@@ -2,10 +2,9 @@ import { BaseCommand } from '../../cli/base.js';
 import * as flags from '../../cli/flags.js';
 
 export default class JobsRetry extends BaseCommand {
-  static override summary =
-    'Start the tasks of a job again that failed, were given up, lost or stopped; each resumes its run.';
+  static override summary = 'Start tasks again that failed, were given up, lost or stopped.';
   static override description =
-    'Cancelled tasks are started again only if they are named. Tasks of a local job run in this process, unless the process that submitted ' +
+    'Each task resumes its run. Cancelled tasks are started again only if they are named. Tasks of a local job run in this process, unless the process that submitted ' +
     'the job still runs: then it takes them up.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',

@@ -47,6 +47,7 @@ export const kubernetesExecutor: Executor = {
   again: refuse,
   // No job of this executor has a folder.
   queue: async () => null,
+  schedulerIds: async () => [],
   identify: () => ({}),
 };
 

@@ -4,6 +4,7 @@ import { JOBS_FOLDER } from '../../runs/run-reader.js';
 import { UserError } from '../../support/errors.js';
 import { writeFileAtomic } from '../../support/files.js';
 import { formatNumber, shellWords } from '../../support/format.js';
+import { breakCommand, TERMINAL_WIDTH } from '../../terminal/layout.js';
 import { type ClusterOptions, readClusterOptions } from '../cluster-options.js';
 import type { Executor, ExecutorContext } from '../executor.js';
 import type { Job, JobDescription } from '../job.js';
@@ -36,10 +37,11 @@ export const slurmExecutor: Executor = {
     const { maxParallel } = options;
     const most = maxParallel === undefined ? '' : `, at most ${maxParallel} at a time`;
     const folder = plannedFolder(runsOf(job));
-    const command = shellWords(sbatchWords(indicesOf(job), options));
+    const command = breakCommand(shellWords(sbatchWords(indicesOf(job), options)), TERMINAL_WIDTH - 2);
     return [
       `${formatNumber(count, 'task')} in an array of Slurm${most}.`,
-      `In ${folder}: ${command}`,
+      `In ${folder}:`,
+      ...command.map((line) => `  ${line}`),
       '',
       slurmScript(options, folder, count),
     ].join('\n');
@@ -53,6 +55,10 @@ export const slurmExecutor: Executor = {
   },
 
   queue: queueOf,
+
+  async schedulerIds(job) {
+    return (await readSubmissions(job)).map(({ id }) => id);
+  },
 
   async cancel(job, indices, { signal, note }) {
     const submissions = await readSubmissions(job);
