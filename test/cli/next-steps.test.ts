@@ -46,9 +46,9 @@ test('of a job: what is left to do for tasks that have not completed, also while
   };
   t.deepEqual(commandsOf('running', 'pending'), ['jobs watch 1']);
   t.deepEqual(commandsOf('running', 'failed'), ['jobs watch 1', 'jobs logs 1 row:1', 'jobs retry 1']);
-  t.deepEqual(commandsOf('completed', 'lost'), ['jobs logs 1 row:1', 'jobs retry 1']);
+  t.deepEqual(commandsOf('completed', 'lost'), ['jobs logs 1 row:1', 'jobs retry 1', 'runs table 1']);
   t.deepEqual(commandsOf('stopped'), ['jobs retry 1']);
-  t.deepEqual(commandsOf('completed', 'cancelled'), []);
+  t.deepEqual(commandsOf('completed', 'cancelled'), ['runs table 1']);
 });
 
 test('after predictions and the check of a data set', (t) => {
