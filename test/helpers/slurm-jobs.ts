@@ -90,6 +90,8 @@ export function trainedLines(cwd: string, row: string): number {
  */
 export function hurried({ slurm, array }: Pick<SlurmJob, 'slurm' | 'array'>): () => Promise<void> {
   let isOver = false;
+  // Another update in between would put the start off again: Slurm looks for tasks to start every few seconds.
+  const hurriedAt = new Map<string, number>();
   const hurrying = (async () => {
     while (!isOver) {
       const lines = slurm.call('squeue', '--noheader', '--array', '--states=PENDING', '--format=%i|%r|%S').split('\n');
@@ -97,6 +99,8 @@ export function hurried({ slurm, array }: Pick<SlurmJob, 'slurm' | 'array'>): ()
         const [task, reason, start = ''] = line.split('|');
         const wait = Date.parse(start) - Date.now();
         if (!task?.startsWith(`${array}_`) || reason !== 'BeginTime' || wait < 3000) continue;
+        if (Date.now() - (hurriedAt.get(task) ?? 0) < 15_000) continue;
+        hurriedAt.set(task, Date.now());
         try {
           slurm.call('scontrol', 'update', `jobid=${task}`, 'starttime=now+2');
         } catch {
