@@ -3,6 +3,7 @@ import { liveTensors } from '../engines/memory.js';
 import type { Kernels } from './kernels.js';
 import { portableKernels } from './portable/index.js';
 import { tensorflowKernels } from './tensorflow/index.js';
+import { webgpuKernels } from './webgpu/index.js';
 
 /** The largest sum of live tensor bytes since the last reset. */
 export class PeakMeter {
@@ -34,11 +35,13 @@ export function wrapKernels(kernels: Kernels, wrap: (kernel: Kernel, name: strin
 }
 
 /**
- * The kernels of an engine: native if it has native code, otherwise portable. With a `meter`, the native kernels sample the
- * live bytes after every operation, the portable ones after every kernel (peaks inside a portable kernel are not seen).
+ * The kernels of an engine: native if it has native code, programs of this package if it runs on a GPU by itself, otherwise portable.
+ * With a `meter`, the live bytes are sampled after every operation, with portable kernels after every kernel (peaks inside one are not
+ * seen).
  */
 export function createKernels(engine: Engine, meter?: PeakMeter): Kernels {
   if (engine.native !== null) return tensorflowKernels(engine, { afterOperation: meter?.sample });
+  if (engine.gpu !== null) return webgpuKernels(engine, { afterOperation: meter?.sample });
   const kernels = portableKernels(engine.tf, engine.isTwin);
   if (meter === undefined) return kernels;
   return wrapKernels(kernels, (kernel) => (...inputs) => {

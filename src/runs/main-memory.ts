@@ -17,6 +17,7 @@ const MB = 2 ** 20;
  */
 const PROCESS = {
   tensorflow: { bytes: 380 * MB, weightsInTraining: 2.2, weightsInInference: 0.8 },
+  webgpu: { bytes: 220 * MB, weightsInTraining: 0.5, weightsInInference: 0.3 },
   wasm: { bytes: 130 * MB, weightsInTraining: 0.5, weightsInInference: 0.3 },
 } as const;
 

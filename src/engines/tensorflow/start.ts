@@ -63,6 +63,7 @@ export async function startTensorflow(
     name: 'tensorflow',
     tf,
     native,
+    gpu: null,
     device,
     isNative: true,
     convolution: device === 'cpu' && operations.winogradInstructions !== null ? convolution : 'direct',

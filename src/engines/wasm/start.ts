@@ -118,6 +118,7 @@ export async function startWasm(): Promise<Engine> {
     name: 'wasm',
     tf,
     native: null,
+    gpu: null,
     device: 'cpu',
     isNative: false,
     convolution: 'direct',

@@ -1,0 +1,87 @@
+import type { Tensor, Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
+import type { Program } from '../../engines/webgpu/program.js';
+import { type BatchNormKernels, thenDispose } from '../kernels.js';
+import {
+  applyProgram,
+  CHUNK_ROWS,
+  chunkGradients,
+  chunkMoments,
+  chunkTotals,
+  inputGradientProgram,
+  LANES,
+} from './batch-norm-programs.js';
+import type { Programs } from './programs.js';
+
+/** Batch norm over N, H and W: one pass over memory for the statistics and one for the result; two for the gradient. */
+export function webgpuBatchNormKernels(programs: Programs): BatchNormKernels {
+  /** Runs a program over chunks of an image's pixels; gives its two results a chunk. */
+  function overChunks(program: Program, inputs: readonly Tensor[], x: Tensor4D): [Tensor, Tensor] {
+    const channels = x.shape[3];
+    const rows = x.size / channels;
+    const chunks = Math.ceil(rows / CHUNK_ROWS);
+    const groups = channels / programs.widthOf(channels);
+    const results: [Tensor, Tensor] = [programs.allocate([chunks, channels]), programs.allocate([chunks, channels])];
+    const [along, folds] = programs.backend.foldedGrid(chunks);
+    const grid = [Math.ceil(groups / LANES.channels), along, folds] as const;
+    programs.run(program, [...inputs, ...results], { rows, groups }, grid);
+    return results;
+  }
+
+  /** Joins chunks: two vectors of a value a channel. */
+  function totals(
+    of: 'moments' | 'gradients',
+    chunks: readonly [Tensor, Tensor],
+    x: Tensor4D,
+    more: readonly Tensor[] = [],
+    epsilon = 0,
+  ): [Tensor1D, Tensor1D] {
+    const channels = x.shape[3];
+    const results: [Tensor1D, Tensor1D] = [programs.allocate([channels]), programs.allocate([channels])];
+    const program = programs.get('chunkTotals', { of }, chunkTotals);
+    const values = { rows: x.size / channels, channels, chunks: chunks[0].shape[0]!, epsilon };
+    programs.run(program, [...chunks, ...more, ...results], values, programs.backend.foldedGrid(channels));
+    return thenDispose(results, ...chunks);
+  }
+
+  const optionsOf = (x: Tensor4D) => ({ type: programs.typeOf(x), width: programs.widthOf(x.shape[3]) });
+
+  const batchNormApply: BatchNormKernels['batchNormApply'] = (
+    x,
+    { gamma, beta, epsilon },
+    { mean, variance },
+    { relu, residual },
+  ) => {
+    const options = { ...optionsOf(x), residual: residual !== undefined, relu };
+    const result = programs.allocate<Tensor4D>(x.shape, options.type);
+    const program = programs.get('batchNormApply', options, applyProgram);
+    const inputs = [x, mean, variance, gamma, beta, ...(residual === undefined ? [] : [residual])];
+    const groups = x.shape[3] / options.width;
+    programs.runFlat(program, [...inputs, result], x.size / options.width, { groups, epsilon });
+    return result;
+  };
+
+  return {
+    batchNorm(x, normalisation, activation) {
+      const chunks = overChunks(programs.get('chunkMoments', optionsOf(x), chunkMoments), [x], x);
+      const [mean, variance] = totals('moments', chunks, x);
+      const statistics = { mean, variance };
+      return { y: batchNormApply(x, normalisation, statistics, activation), statistics };
+    },
+
+    batchNormApply,
+
+    batchNormGradient(gradient, x, { gamma, epsilon }, { mean, variance }, y) {
+      const options = { ...optionsOf(x), masked: y !== null };
+      const mask = y === null ? [] : [y];
+      const sums = programs.get('chunkGradients', options, chunkGradients);
+      const chunks = overChunks(sums, [gradient, x, mean, ...mask], x);
+      const [betaGradient, gammaGradient] = totals('gradients', chunks, x, [variance], epsilon);
+      const result = programs.allocate<Tensor4D>(x.shape, options.type);
+      const program = programs.get('batchNormGradient', options, inputGradientProgram);
+      const inputs = [gradient, x, mean, variance, gamma, gammaGradient, betaGradient, ...mask];
+      const values = { groups: x.shape[3] / options.width, epsilon, share: x.shape[3] / x.size };
+      programs.runFlat(program, [...inputs, result], x.size / options.width, values);
+      return { x: result, gamma: gammaGradient, beta: betaGradient };
+    },
+  };
+}

@@ -1,0 +1,54 @@
+/**
+ * How a workgroup divides its part of a matrix product: a thread computes `threadRows` × `threadColumns` values, in registers; threads
+ * are arranged in `rows` × `columns`; and `depth` terms of all sums are in shared memory at a time.
+ */
+export interface Tile {
+  readonly threadRows: 4 | 8;
+  readonly threadColumns: 4 | 8;
+  readonly rows: number;
+  readonly columns: number;
+  readonly depth: 4 | 8 | 16;
+}
+
+/** Rows and columns of a product that a workgroup computes. */
+export function tileSize({ threadRows, threadColumns, rows, columns }: Tile): { rows: number; columns: number } {
+  return { rows: threadRows * rows, columns: threadColumns * columns };
+}
+
+/**
+ * 128×128 values for 16×16 threads. In a step of the depth a thread reads 16 values from shared memory for 64 multiplications; for each
+ * byte from the caches the workgroup does 32 operations (docs/engines.md has the arithmetic).
+ */
+const LARGE: Omit<Tile, 'depth'> = { threadRows: 8, threadColumns: 8, rows: 16, columns: 16 };
+/** The same registers in workgroups of 64: where a matrix has too few large tiles to occupy a GPU. */
+const MEDIUM: Omit<Tile, 'depth'> = { threadRows: 8, threadColumns: 8, rows: 8, columns: 8 };
+/** For few columns: the classifier's, the stem's, and those of narrow networks. */
+const NARROW: readonly Omit<Tile, 'depth'>[] = [
+  { threadRows: 8, threadColumns: 4, rows: 32, columns: 2 },
+  { threadRows: 8, threadColumns: 4, rows: 16, columns: 4 },
+  { threadRows: 8, threadColumns: 4, rows: 16, columns: 8 },
+];
+
+/** Fewer tiles than this leave parts of a large GPU idle, which has about 130 processors with room for two. */
+const ENOUGH_TILES = 256;
+
+/**
+ * The tile for a product of `rows` × `columns`.
+ * @param depth The most terms that are worth a step.
+ * @param splits Into how many products over parts of the terms it can be divided.
+ */
+export function chooseTile(rows: number, columns: number, depth: Tile['depth'], splits = 1): Tile {
+  const narrow = NARROW.find((tile) => columns <= tileSize({ ...tile, depth }).columns);
+  const isLarge = Math.ceil(rows / 128) * Math.ceil(columns / 128) * splits >= ENOUGH_TILES && columns > 64;
+  const tile = narrow ?? (isLarge ? LARGE : MEDIUM);
+  // Each thread loads at most one block of 4×4 values of each factor in a step.
+  const threads = tile.rows * tile.columns;
+  const most = Math.min((16 * threads) / (tile.threadRows * tile.rows), (16 * threads) / (tile.threadColumns * tile.columns));
+  return { ...tile, depth: Math.min(depth, most) as Tile['depth'] };
+}
+
+/** Terms of a step if the sums run over channels: the last step of each tap is padded. */
+export function depthFor(channels: number): Tile['depth'] {
+  if (channels % 16 === 0) return 16;
+  return channels <= 4 ? 4 : 8;
+}
