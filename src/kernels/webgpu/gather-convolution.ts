@@ -151,7 +151,7 @@ function transposedFilterFactor({ widths }: GatherOptions): Factor {
 function epilogue(value: string, column: string, at: string, zero: string): string {
   return `if (p.adds_bias == 1u) { ${value} += load_bias(${column}); }
         if (p.adds_residual == 1u) { ${value} += load_residual(${at}); }
-        ${value} = select(${value}, ${zero}, (${value} <= ${zero}) & ${zero === '0.0' ? 'p.relu == 1u' : 'vec4<bool>(p.relu == 1u)'});
+        ${value} = select(${value}, ${zero}, (${value} <= ${zero}) & ${zero === '0.0' ? '(p.relu == 1u)' : 'vec4<bool>(p.relu == 1u)'});
         store_result(${at}, ${value});`;
 }
 
