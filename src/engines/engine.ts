@@ -56,6 +56,8 @@ export interface Engine {
   readonly convolution: ConvolutionMode;
   /** Whether an error in a computation means that memory ran out. */
   isOutOfMemory(error: Error): boolean;
+  /** Whether reading a value waits until the device has done all work: then values are read together, as late as possible. */
+  readonly gathersReads: boolean;
   /** Whether its convolutions are native code, about ten times as fast as portable code. */
   readonly isNative: boolean;
   /** Whether it computes on one thread only. Worker threads may each start another of it, and compute beside it (`startEngine`). */

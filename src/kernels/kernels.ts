@@ -120,6 +120,8 @@ export interface PointwiseKernels {
   /** The gradient where the ReLU's *output* y is positive, 0 elsewhere. */
   reluGradient(gradient: Tensor4D, y: Tensor4D): Tensor4D;
   add<T extends Tensor>(a: T, b: T): T;
+  /** a·weightOfA + b·weightOfB: running statistics. float32. */
+  blend<T extends Tensor>(a: T, weightOfA: number, b: T, weightOfB: number): T;
   /** [N,H,W,A] and [N,H,W,B] → [N,H,W,A+B]. */
   concatenateChannels(a: Tensor4D, b: Tensor4D): Tensor4D;
   /** Channels [begin, begin + size). */

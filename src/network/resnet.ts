@@ -74,18 +74,14 @@ export function convolutionUnit(pass: TrainingPass, spec: UnitSpec, x: Value): V
  * biased · count/(count − 1) with count = N·H·W.
  */
 function updateRunningStatistics(
-  { tf, parameters }: TrainingPass,
+  { kernels, parameters }: TrainingPass,
   spec: UnitSpec,
   { mean, variance }: BatchNormStatistics,
   count: number,
 ): void {
   const blend = (path: string, batch: Tensor1D, factor: number): void => {
-    const next = tf.tidy(() =>
-      tf.add(
-        tf.mul(parameters.get<Tensor1D>(path), 1 - BATCH_NORM_MOMENTUM),
-        tf.mul(batch, BATCH_NORM_MOMENTUM * factor),
-      ),
-    );
+    const running = parameters.get<Tensor1D>(path);
+    const next = kernels.blend(running, 1 - BATCH_NORM_MOMENTUM, batch, BATCH_NORM_MOMENTUM * factor);
     parameters.set(path, next);
   };
   blend(`${spec.normPath}.running_mean`, mean, 1);

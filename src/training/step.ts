@@ -6,7 +6,7 @@ import { type PeakMemory, peakOfSize } from '../engines/memory.js';
 import { createKernels, PeakMeter } from '../kernels/create.js';
 import type { Kernels, MomentumStep } from '../kernels/kernels.js';
 import type { Parameters } from '../network/parameters.js';
-import { type ForwardLosses, Segmentor } from '../network/segmentor.js';
+import { type ForwardLosses, type PendingLosses, Segmentor } from '../network/segmentor.js';
 import { Tape, type TrainingPass, type Value } from '../network/tape.js';
 import type { Experiment, TrainingRecipe } from '../recipe/experiment.js';
 import { ExitCode, UserError } from '../support/errors.js';
@@ -99,9 +99,17 @@ export interface StepResult {
 }
 
 /** A forward pass whose backward steps are on its tape. */
-export interface Forward extends ForwardLosses {
+export interface Forward {
+  readonly losses: PendingLosses;
   readonly tape: Tape;
   readonly images: Value;
+}
+
+/** The losses, unless their sum is not finite. @throws what `fail` makes. */
+function finiteLosses(losses: ForwardLosses, fail: (what: string) => Error): ForwardLosses {
+  const sum = losses.decode.loss + losses.auxiliary.loss;
+  if (Number.isFinite(sum)) return losses;
+  throw fail(`The loss (${sum})`);
 }
 
 /** So many steps in a row that overflow in 16 bits are no accident. */
@@ -146,8 +154,10 @@ export class TrainingStep {
     const { precision, momentum, weightDecay } = training;
     const move = { learningRate: rate, momentum, weightDecay, gradientFactor: 1 / this.lossScale };
     const fail = (what: string) => new NonFiniteError(what, iteration, rate, batch.names);
-    // In float32 each parameter moves at once, and its gradient is freed; in 16 bits all gradients must be checked first.
-    const gradients = precision === 'fp32' ? null : new Map<string, Tensor>();
+    const { gathersReads } = this.engine;
+    // In float32 each parameter moves at once, and its gradient is freed; in 16 bits all gradients must be checked first, and where
+    // a check would wait for the whole device, they are checked together.
+    const gradients = precision === 'fp32' && !gathersReads ? null : new Map<string, Tensor>();
     const update = (path: string, gradient: Tensor) => {
       if (gradients !== null) {
         gradients.set(path, gradient);
@@ -157,20 +167,25 @@ export class TrainingStep {
       if (gradient.rank === 4 && !kernels.allFinite([gradient])) throw fail(`The gradient of ${path}`);
       this.optimizer.update(path, gradient, move);
     };
-    const { tape, images, decode, auxiliary } = await this.forward(batch, iteration, { kernels, update, pause });
-    const loss = decode.loss + auxiliary.loss;
-    if (!Number.isFinite(loss)) throw fail(`The loss (${loss})`);
+    const { tape, images, losses } = await this.forward(batch, iteration, { kernels, update, pause });
+    let result = gathersReads ? null : finiteLosses(losses.read(), fail);
     await tape.backward(pause);
     images.release();
+    // Where losses are read behind the step, nothing has moved yet.
+    result ??= finiteLosses(losses.read(), (what) => {
+      this.engine.tf.dispose([...(gradients?.values() ?? [])]);
+      return fail(what);
+    });
     if (gradients !== null) {
-      this.moveAll(gradients, move);
+      this.moveAll(gradients, move, precision === 'fp32' ? fail : null);
       if (this.skippedInARow >= MOST_OVERFLOWS_IN_A_ROW) {
         const steps = `each of ${this.skippedInARow} steps in a row`;
         throw fail(`A gradient in 16 bits (loss scale ${training.lossScale}) of ${steps}`);
       }
     }
+    const { decode, auxiliary } = result;
     return {
-      loss,
+      loss: decode.loss + auxiliary.loss,
       decodeLoss: decode.loss,
       auxiliaryLoss: auxiliary.loss,
       accuracy: decode.accuracy,
@@ -183,7 +198,7 @@ export class TrainingStep {
     return precision === 'fp32' ? 1 : lossScale;
   }
 
-  /** The forward pass of a step, with its losses. The caller runs the tape backwards and releases the images. */
+  /** The forward pass of a step. The caller reads the losses, runs the tape backwards and releases the images. */
   async forward(
     batch: Batch,
     iteration: number,
@@ -215,18 +230,26 @@ export class TrainingStep {
     const labels: Tensor3D = tf.tensor3d(batch.labels, [batch.count, batch.height, batch.width], 'int32');
     const losses = await this.segmentor.losses(pass, images, labels, IGNORE_INDEX);
     labels.dispose();
-    return { tape, images, ...losses };
+    return { tape, images, losses };
   }
 
-  /** Moves the parameters if every gradient is finite. */
-  private moveAll(gradients: ReadonlyMap<string, Tensor>, move: MomentumStep): void {
-    const finite = this.segmentor.kernels.allFinite([...gradients.values()]);
-    for (const [path, gradient] of gradients) {
-      if (finite) this.optimizer.update(path, gradient, move);
-      else gradient.dispose();
+  /**
+   * Moves the parameters if every gradient is finite. Otherwise a step of mixed precision is skipped.
+   * @param fail Makes the error that ends a step in float32 instead, from what is not finite.
+   */
+  private moveAll(gradients: ReadonlyMap<string, Tensor>, move: MomentumStep, fail: ((what: string) => Error) | null) {
+    const { kernels } = this.segmentor;
+    const finite = kernels.allFinite([...gradients.values()]);
+    if (finite) {
+      for (const [path, gradient] of gradients) this.optimizer.update(path, gradient, move);
+      this.skippedInARow = 0;
+      return;
     }
-    if (!finite) this.skipped++;
-    this.skippedInARow = finite ? 0 : this.skippedInARow + 1;
+    const broken = [...gradients].find(([, gradient]) => fail !== null && !kernels.allFinite([gradient]));
+    this.engine.tf.dispose([...gradients.values()]);
+    if (fail !== null && broken !== undefined) throw fail(`The gradient of ${broken[0]}`);
+    this.skipped++;
+    this.skippedInARow++;
   }
 
   /** Largest sum of live tensor bytes since the start or the last `resetPeak`. */

@@ -24,7 +24,8 @@ export default class EnginesInstall extends BaseCommand {
       helpValue: 'VERSION',
     }),
     from: Flags.string({
-      summary: 'Use this TensorFlow wheel, this installed TensorFlow, which stays where it is, or this tarball of webgpu.',
+      summary:
+        'Use this TensorFlow wheel, this installed TensorFlow, which stays where it is, or this tarball of webgpu.',
       helpValue: 'PATH',
     }),
     index: Flags.string({
@@ -36,7 +37,8 @@ export default class EnginesInstall extends BaseCommand {
     }),
     gpu: Flags.boolean({ summary: "Install the CUDA build, with NVIDIA's run-time libraries (Linux x64)." }),
     webgpu: Flags.boolean({
-      summary: 'Install the webgpu engine instead, for GPUs of any make: npm fetches its package (51 MB), or --from is its tarball.',
+      summary:
+        'Install the webgpu engine instead, for GPUs of any make: npm fetches its package (51 MB), or --from is its tarball.',
       exclusive: ['tensorflow', 'gpu', 'index'],
     }),
     force: Flags.boolean({ summary: 'Install again, even if everything is in place.' }),

@@ -19,7 +19,9 @@ export default class EnginesList extends BaseCommand {
       this.print(`  ${versions.join(', ')}`);
       if (engine.path !== null) this.print(`  ${engine.path}`);
       for (const { index, name, backend, driver, software } of engine.adapters ?? []) {
-        this.print(`  adapter ${index}: ${name} (${backend}${software ? ', software' : ''}), driver ${driver || 'unknown'}`);
+        this.print(
+          `  adapter ${index}: ${name} (${backend}${software ? ', software' : ''}), driver ${driver || 'unknown'}`,
+        );
       }
     }
     return { engines };

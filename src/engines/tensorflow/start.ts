@@ -65,6 +65,7 @@ export async function startTensorflow(
     native,
     gpu: null,
     device,
+    gathersReads: false,
     isNative: true,
     convolution: device === 'cpu' && operations.winogradInstructions !== null ? convolution : 'direct',
     usesOneThread: false,

@@ -120,6 +120,7 @@ export async function startWasm(): Promise<Engine> {
     native: null,
     gpu: null,
     device: 'cpu',
+    gathersReads: false,
     isNative: false,
     convolution: 'direct',
     usesOneThread: true,

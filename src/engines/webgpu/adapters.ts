@@ -21,7 +21,10 @@ export interface AdapterDescription {
   readonly memoryBytes: number | null;
   readonly limits: Pick<
     GpuLimits,
-    'maxBufferSize' | 'maxStorageBufferBindingSize' | 'maxComputeWorkgroupStorageSize' | 'maxComputeInvocationsPerWorkgroup'
+    | 'maxBufferSize'
+    | 'maxStorageBufferBindingSize'
+    | 'maxComputeWorkgroupStorageSize'
+    | 'maxComputeInvocationsPerWorkgroup'
   >;
   readonly features: readonly string[];
 }
@@ -104,7 +107,9 @@ export async function findAdapters(folder: string): Promise<FoundAdapter[]> {
   const found: Omit<FoundAdapter, 'index'>[] = [];
   for (const { name, backend } of await adapterNames(dawn)) {
     const gpu = create(dawn, [`adapter=${name}`, `backend=${backend}`, `enable-dawn-features=${DAWN_FEATURES}`]);
-    const adapter = await dawn.events.within(() => gpu.requestAdapter({ powerPreference: 'high-performance' })).catch(() => null);
+    const adapter = await dawn.events
+      .within(() => gpu.requestAdapter({ powerPreference: 'high-performance' }))
+      .catch(() => null);
     if (adapter === null) continue;
     const { limits, info, features } = adapter;
     const description = {
@@ -144,7 +149,10 @@ type ChosenAdapter =
 const USE_ANOTHER = 'use another engine (--engine tensorflow or --engine wasm)';
 
 /** The adapter that is wanted, or why there is none. */
-export function chooseAdapter(found: readonly FoundAdapter[], { adapter, allowSoftware }: AdapterChoice): ChosenAdapter {
+export function chooseAdapter(
+  found: readonly FoundAdapter[],
+  { adapter, allowSoftware }: AdapterChoice,
+): ChosenAdapter {
   const none = (reason: string, next: string) => ({ kind: 'none', reason, next }) as const;
   if (found.length === 0) {
     return none(
@@ -157,7 +165,8 @@ export function chooseAdapter(found: readonly FoundAdapter[], { adapter, allowSo
     if (adapter === undefined) return true;
     return /^\d+$/.test(adapter) ? index === Number(adapter) : name.toLowerCase().includes(adapter.toLowerCase());
   });
-  if (matching.length === 0) return none(`no adapter is named ${adapter}: there are ${names}`, 'Choose one with --adapter.');
+  if (matching.length === 0)
+    return none(`no adapter is named ${adapter}: there are ${names}`, 'Choose one with --adapter.');
   const chosen = matching.find(({ description }) => allowSoftware === true || !description.software);
   if (chosen !== undefined) return { kind: 'chosen', chosen };
   return none(

@@ -24,9 +24,11 @@ export class Device {
       event.preventDefault();
       this.errors.push({ kind: event.error.constructor.name, message: event.error.message });
     });
-    events.within(() => gpu.lost).then((info) => {
-      this.lost = info;
-    });
+    events
+      .within(() => gpu.lost)
+      .then((info) => {
+        this.lost = info;
+      });
   }
 
   /** Throws what has gone wrong since the last call. Dawn reports errors within the call that causes them. */
@@ -35,7 +37,9 @@ export class Device {
     if (this.errors.length === 0) return;
     const [first] = this.errors.splice(0);
     // The rest of a message is the whole chain of calls, with their descriptors.
-    throw new Error(`${this.adapter} refused a command. ${first!.kind}: ${first!.message.split('\n').slice(0, 3).join(' ')}`);
+    throw new Error(
+      `${this.adapter} refused a command. ${first!.kind}: ${first!.message.split('\n').slice(0, 3).join(' ')}`,
+    );
   }
 
   /**

@@ -58,7 +58,8 @@ export async function installWebgpu(options: WebgpuInstallOptions = {}): Promise
   const present = await find();
   if (present !== null) return present;
   const onWait = (pid: number) => onProgress?.(`Waiting for another installation (process ${pid})`);
-  const work = async () => (await find()) ?? { installed: true, folder, manifest: await install(options, folder, members) };
+  const work = async () =>
+    (await find()) ?? { installed: true, folder, manifest: await install(options, folder, members) };
   return withLock(`${folder}.lock`, work, { onWait, signal });
 }
 
@@ -97,7 +98,10 @@ async function npmPack(folder: string, signal: AbortSignal | undefined): Promise
   const errors = result.stderr.split('\n').filter((line) => /^npm (?:error|ERR!)/.test(line));
   const reason = errors.map((line) => line.replace(/^npm (?:error|ERR!)\s*/, '')).find((line) => !/^code /.test(line));
   if (/ENOSPC|no space left/i.test(result.stderr)) {
-    throw new UserError(`Disk full while npm fetched ${release} to ${folder}.`, 'Free some space, or choose another folder with FCN_CACHE_DIR.');
+    throw new UserError(
+      `Disk full while npm fetched ${release} to ${folder}.`,
+      'Free some space, or choose another folder with FCN_CACHE_DIR.',
+    );
   }
   throw new EngineUnavailableError('network', `npm cannot fetch ${release}: ${reason ?? 'it says no reason'}.`, advice);
 }

@@ -11,6 +11,7 @@ interface Free {
 const STEPS_PER_DOUBLING = 8;
 /** WebGPU asks for multiples of 4; small ones share a size. */
 const SMALLEST_BYTES = 256;
+const SMALL_BYTES = 64 * 2 ** 10;
 /** Kept in any case, beside what the largest need justifies. */
 const SLACK_BYTES = 64 * 2 ** 20;
 
@@ -81,7 +82,11 @@ export class BufferPool {
   private reuse(size: number, forUpload: boolean): GpuBuffer | null {
     const candidates = this.free.get(size);
     if (candidates === undefined || candidates.length === 0) return null;
-    if (forUpload && candidates.every(({ recording }) => recording === this.recording)) this.submit();
+    if (forUpload && candidates.every(({ recording }) => recording === this.recording)) {
+      // A new small buffer costs less than a submission.
+      if (size <= SMALL_BYTES) return null;
+      this.submit();
+    }
     const index = forUpload ? candidates.findLastIndex(({ recording }) => recording !== this.recording) : -1;
     const [{ buffer }] = candidates.splice(index, 1) as [Free];
     this.freeBytes -= size;

@@ -10,6 +10,8 @@ export interface BufferSlot {
   /** Values that are loaded and stored together; default: 1. */
   readonly width?: 1 | 4;
   readonly access: 'read' | 'read_write';
+  /** Whether float32 values are rounded to float16 as they are loaded. */
+  readonly rounded?: boolean;
   /** Whether it is used by atomic operations (of integers). */
   readonly atomic?: boolean;
 }
@@ -47,7 +49,8 @@ export function writeParameters(target: DataView, offset: number, program: Progr
     else target.setUint32(at, value, true);
     at += 4;
   }
-  if (at - offset > PARAMETER_BYTES) throw new Error(`${program.name} has more than ${PARAMETER_BYTES} bytes of parameters.`);
+  if (at - offset > PARAMETER_BYTES)
+    throw new Error(`${program.name} has more than ${PARAMETER_BYTES} bytes of parameters.`);
 }
 
 /** Keeps programs by name and options, so that their code is written only once. */

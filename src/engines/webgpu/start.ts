@@ -39,16 +39,19 @@ interface WebgpuOptions extends AdapterChoice {
  */
 export async function startWebgpu(folder: string, options: WebgpuOptions): Promise<Engine> {
   const choice = chooseAdapter(await findAdapters(folder), options);
-  if (choice.kind === 'none') throw new UserError(`The webgpu engine cannot be started: ${choice.reason}.`, choice.next);
+  if (choice.kind === 'none')
+    throw new UserError(`The webgpu engine cannot be started: ${choice.reason}.`, choice.next);
   const { description } = choice.chosen;
   const events = dawnEvents(folder);
-  const gpuDevice = await events.within(() => requestDevice(choice.chosen)).catch((error: Error) => {
-    throw new UserError(
-      `The driver of ${description.name} refuses to start: ${error.message.split('\n')[0]}`,
-      'Update the driver, choose another adapter with --adapter, or use another engine (--engine tensorflow or --engine wasm).',
-      { cause: error },
-    );
-  });
+  const gpuDevice = await events
+    .within(() => requestDevice(choice.chosen))
+    .catch((error: Error) => {
+      throw new UserError(
+        `The driver of ${description.name} refuses to start: ${error.message.split('\n')[0]}`,
+        'Update the driver, choose another adapter with --adapter, or use another engine (--engine tensorflow or --engine wasm).',
+        { cause: error },
+      );
+    });
   const executor = new DeviceExecutor(new Device(gpuDevice, events, description.name), options.mostTensorBytes);
 
   const tf = packageRequire()('@tensorflow/tfjs-core') as typeof tfjs;
@@ -64,6 +67,7 @@ export async function startWebgpu(folder: string, options: WebgpuOptions): Promi
     native: null,
     gpu: backend,
     device: description.software ? 'cpu' : 'gpu',
+    gathersReads: true,
     isNative: !description.software,
     convolution: 'direct',
     usesOneThread: false,
@@ -85,7 +89,12 @@ export async function startWebgpu(folder: string, options: WebgpuOptions): Promi
     deterministic: true,
     halfPrecision: executor.hasHalf ? 'fp16' : null,
     halfSpeed: null,
-    versions: { adapter: description.name, driver: description.driver || 'unknown', webgpu: WEBGPU_VERSION, 'TensorFlow.js': tf.version_core },
+    versions: {
+      adapter: description.name,
+      driver: description.driver || 'unknown',
+      webgpu: WEBGPU_VERSION,
+      'TensorFlow.js': tf.version_core,
+    },
   };
   return engine;
 }

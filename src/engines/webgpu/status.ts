@@ -27,7 +27,13 @@ export async function webgpuState(): Promise<WebgpuState> {
   if (installed.kind === 'absent') return { kind: 'absent' };
   const { folder } = installed;
   if (installed.kind === 'damaged') {
-    return { kind: 'unusable', folder, adapters: [], reason: `it is damaged: ${installed.reason}`, next: 'Repair it with fcn engines install --webgpu --force.' };
+    return {
+      kind: 'unusable',
+      folder,
+      adapters: [],
+      reason: `it is damaged: ${installed.reason}`,
+      next: 'Repair it with fcn engines install --webgpu --force.',
+    };
   }
   try {
     const found = await findAdapters(folder);

@@ -19,7 +19,7 @@ function storedType({ type, width = 1, atomic = false }: BufferSlot): string {
  * convert from and to float32 if it is stored in float16; i counts groups of `width` values. Parameters are the members of `p`.
  */
 export function declarations(slots: readonly BufferSlot[], parameters: Parameters): string {
-  const half = slots.some(({ type }) => type === 'f16') ? 'enable f16;\n' : '';
+  const half = slots.some(({ type, rounded = false }) => type === 'f16' || rounded) ? 'enable f16;\n' : '';
   const members = Object.entries(parameters).map(([name, type]) => `  ${name}: ${type},`);
   return [
     half,
@@ -34,7 +34,9 @@ function declaration(slot: BufferSlot, binding: number): string {
   const buffer = `@group(0) @binding(${binding}) var<storage, ${access}> ${name}: array<${storedType(slot)}>;`;
   if (atomic) return buffer;
   const value = valueType(slot);
-  const load = `fn load_${name}(i: u32) -> ${value} { return ${value}(${name}[i]); }`;
+  const half = storedType({ ...slot, type: 'f16' });
+  const element = slot.rounded === true ? `${half}(${name}[i])` : `${name}[i]`;
+  const load = `fn load_${name}(i: u32) -> ${value} { return ${value}(${element}); }`;
   const store = `fn store_${name}(i: u32, value: ${value}) { ${name}[i] = ${storedType(slot)}(value); }`;
   return [buffer, load, ...(access === 'read_write' ? [store] : [])].join('\n');
 }

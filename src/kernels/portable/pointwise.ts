@@ -1,4 +1,4 @@
-import type { Scalar, Tensor1D, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
+import type { Scalar, Tensor, Tensor1D, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
 import { type BatchNormKernels, type CrossEntropyKernels, type PointwiseKernels, thenDispose } from '../kernels.js';
 import type { TensorFlow } from './window.js';
 
@@ -21,6 +21,8 @@ export function portablePointwiseKernels(tf: TensorFlow): PointwiseKernels {
     relu: (x) => tf.relu(x),
     reluGradient: (gradient, y) => tf.tidy(() => tf.mul(gradient, tf.step(y))),
     add: (a, b) => tf.add(a, b),
+    blend: <T extends Tensor>(a: T, weightOfA: number, b: T, weightOfB: number) =>
+      tf.tidy(() => tf.add<T>(tf.mul(a, weightOfA), tf.mul(b, weightOfB))),
     concatenateChannels: (a, b) => tf.concat([a, b], 3),
     sliceChannels: (x, begin, size) => tf.slice4d(x, [0, 0, 0, begin], [-1, -1, -1, size]),
     scaleChannels: (x, factors) => tf.mul(x, factors),

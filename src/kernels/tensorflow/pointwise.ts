@@ -27,6 +27,8 @@ export function tensorflowPointwiseKernels(operations: Operations): PointwiseKer
     relu: (x) => operations.elementwise('Relu', x),
     reluGradient: (gradient, y) => operations.elementwise('ReluGrad', gradient, y),
     add: (a, b) => operations.elementwise('AddV2', a, b),
+    blend: <T extends Tensor>(a: T, weightOfA: number, b: T, weightOfB: number) =>
+      tf.tidy(() => tf.add<T>(tf.mul(a, weightOfA), tf.mul(b, weightOfB))),
     concatenateChannels: (a, b) => operations.concatenate([a, b], 3),
     sliceChannels: (x, begin, size) =>
       operations.slice(x, [0, 0, 0, begin], [x.shape[0], x.shape[1], x.shape[2], size]),

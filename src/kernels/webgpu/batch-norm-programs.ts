@@ -13,7 +13,12 @@ export interface ChannelOptions {
 }
 
 const read = (name: string, type: ElementType, width: 1 | 4): BufferSlot => ({ name, type, width, access: 'read' });
-const write = (name: string, type: ElementType, width: 1 | 4): BufferSlot => ({ name, type, width, access: 'read_write' });
+const write = (name: string, type: ElementType, width: 1 | 4): BufferSlot => ({
+  name,
+  type,
+  width,
+  access: 'read_write',
+});
 
 interface ChunkProgram {
   readonly slots: readonly BufferSlot[];
@@ -140,13 +145,16 @@ export function chunkGradients({ type, width, masked: isMasked }: GradientOption
 interface TotalsOptions {
   /** Of what the chunks hold. */
   readonly of: 'moments' | 'gradients';
+  /** Threads that join the chunks of one channel: 1, or a workgroup's. */
+  readonly threads: 1 | typeof JOINING_THREADS;
 }
 
-/** Threads that join the chunks of one channel. */
-const JOINING_THREADS = 64;
+/** Up to so many chunks a thread joins alone. */
+export const FEW_CHUNKS = 16;
+export const JOINING_THREADS = 64;
 
-/** Joins the chunks of each channel; workgroup i has channel i. Moments give mean and variance, gradients those of β and γ. */
-export function chunkTotals({ of }: TotalsOptions): Omit<Program, 'name'> {
+/** Joins the chunks of each channel. Moments give mean and variance, gradients those of β and γ. */
+export function chunkTotals({ of, threads }: TotalsOptions): Omit<Program, 'name'> {
   const isMoments = of === 'moments';
   const slots = [
     read('u_chunks', 'f32', 1),
@@ -155,30 +163,36 @@ export function chunkTotals({ of }: TotalsOptions): Omit<Program, 'name'> {
     write('u_result', 'f32', 1),
     write('v_result', 'f32', 1),
   ];
-  const parameters: Parameters = { rows: 'u32', channels: 'u32', chunks: 'u32', epsilon: 'f32' };
   const join = isMoments ? JOIN_MOMENTS : '      u += u_other;\n      v += v_other;';
-  const code = `${declarations(slots, parameters)}
-var<workgroup> u_all: array<f32, ${JOINING_THREADS}>;
-var<workgroup> v_all: array<f32, ${JOINING_THREADS}>;
-var<workgroup> count_all: array<f32, ${JOINING_THREADS}>;
-
-@compute @workgroup_size(${JOINING_THREADS})
-fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32, @builtin(num_workgroups) all: vec3u) {
-  let channel = workgroup.x + workgroup.y * all.x;
-  if (channel >= p.channels) { return; }
-  var u = 0.0;
+  const own = `  var u = 0.0;
   var v = 0.0;
   var count = 0.0;
-  for (var chunk = lane; chunk < p.chunks; chunk += ${JOINING_THREADS}u) {
+  for (var chunk = lane; chunk < p.chunks; chunk += ${threads}u) {
     let u_other = load_u_chunks(chunk * p.channels + channel);
     let v_other = load_v_chunks(chunk * p.channels + channel);
     let count_other = f32(min(p.rows - chunk * ${CHUNK_ROWS}u, ${CHUNK_ROWS}u));
 ${join}
+  }`;
+  const result = `  store_u_result(channel, u);
+  store_v_result(channel, ${isMoments ? 'v / f32(p.rows)' : 'v / sqrt(load_variance(channel) + p.epsilon)'});`;
+  const parameters: Parameters = { rows: 'u32', channels: 'u32', chunks: 'u32', epsilon: 'f32' };
+  if (threads === 1) {
+    return flatProgram({ slots, parameters, body: `  let channel = i;\n  let lane = 0u;\n${own}\n${result}` });
   }
+  const code = `${declarations(slots, parameters)}
+var<workgroup> u_all: array<f32, ${threads}>;
+var<workgroup> v_all: array<f32, ${threads}>;
+var<workgroup> count_all: array<f32, ${threads}>;
+
+@compute @workgroup_size(${threads})
+fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32, @builtin(num_workgroups) all: vec3u) {
+  let channel = workgroup.x + workgroup.y * all.x;
+  if (channel >= p.channels) { return; }
+${own}
   u_all[lane] = u;
   v_all[lane] = v;
   count_all[lane] = count;
-  for (var half = ${JOINING_THREADS / 2}u; half > 0u; half /= 2u) {
+  for (var half = ${threads / 2}u; half > 0u; half /= 2u) {
     workgroupBarrier();
     if (lane < half) {
       let u_other = u_all[lane + half];
@@ -191,8 +205,7 @@ ${join}
     }
   }
   if (lane == 0u) {
-    store_u_result(channel, u);
-    store_v_result(channel, ${isMoments ? 'v / f32(p.rows)' : 'v / sqrt(load_variance(channel) + p.epsilon)'});
+${result}
   }
 }`;
   return { slots, parameters, code };

@@ -4,6 +4,8 @@ import { type BatchNormKernels, thenDispose } from '../kernels.js';
 import {
   applyProgram,
   CHUNK_ROWS,
+  FEW_CHUNKS,
+  JOINING_THREADS,
   chunkGradients,
   chunkMoments,
   chunkTotals,
@@ -37,9 +39,13 @@ export function webgpuBatchNormKernels(programs: Programs): BatchNormKernels {
   ): [Tensor1D, Tensor1D] {
     const channels = x.shape[3];
     const results: [Tensor1D, Tensor1D] = [programs.allocate([channels]), programs.allocate([channels])];
-    const program = programs.get('chunkTotals', { of }, chunkTotals);
-    const values = { rows: x.size / channels, channels, chunks: chunks[0].shape[0]!, epsilon };
-    programs.run(program, [...chunks, ...more, ...results], values, programs.backend.foldedGrid(channels));
+    const count = chunks[0].shape[0]!;
+    const values = { rows: x.size / channels, channels, chunks: count, epsilon };
+    const tensors = [...chunks, ...more, ...results];
+    const threads = count <= FEW_CHUNKS ? 1 : JOINING_THREADS;
+    const program = programs.get('chunkTotals', { of, threads } as const, chunkTotals);
+    if (threads === 1) programs.runFlat(program, tensors, channels, values);
+    else programs.run(program, tensors, values, programs.backend.foldedGrid(channels));
     return thenDispose(results, ...chunks);
   }
 

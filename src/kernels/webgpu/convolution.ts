@@ -72,6 +72,7 @@ function phaseAxis(phase: number, input: number, output: number, taps: number, g
 
 interface Gathering {
   readonly source: Tensor4D;
+  readonly second?: Tensor4D | undefined;
   readonly filter: Tensor4D;
   readonly result: Tensor4D;
   readonly y: Axis;
@@ -101,7 +102,17 @@ export class Convolutions implements ConvolutionKernels {
   readonly convolutionBias: ConvolutionKernels['convolutionBias'] = (x, filter, bias, geometry, relu, residual) =>
     this.forward(x, filter, geometry, { bias, residual, relu });
 
-  readonly joinedConvolutionBias: ConvolutionKernels['joinedConvolutionBias'] = (a, b, filter, bias, geometry, relu) => {
+  readonly joinedConvolutionBias: ConvolutionKernels['joinedConvolutionBias'] = (
+    a,
+    b,
+    filter,
+    bias,
+    geometry,
+    relu,
+  ) => {
+    if (a.shape[3] % 4 === 0 && b.shape[3] % 4 === 0) {
+      return thenDispose(this.forward(a, filter, geometry, { bias, relu }, b), a, b);
+    }
     const joined: Tensor4D = thenDispose(this.programs.tf.concat([a, b], 3), a, b);
     return thenDispose(this.forward(joined, filter, geometry, { bias, relu }), joined);
   };
@@ -116,7 +127,15 @@ export class Convolutions implements ConvolutionKernels {
     const [, outputHeight, outputWidth, outputs] = gradient.shape;
     const [tapsY, tapsX] = filter.shape;
     const result = this.programs.allocate<Tensor4D>(inputShape, this.programs.typeOf(gradient));
-    const common = { source: gradient, filter, result, channels: outputs, columns: inputs, transposed: true, epilogue: {} };
+    const common = {
+      source: gradient,
+      filter,
+      result,
+      channels: outputs,
+      columns: inputs,
+      transposed: true,
+      epilogue: {},
+    };
     for (let phaseY = 0; phaseY < geometry.stride; phaseY++) {
       for (let phaseX = 0; phaseX < geometry.stride; phaseX++) {
         const y = phaseAxis(phaseY, height, outputHeight, tapsY, geometry);
@@ -141,11 +160,17 @@ export class Convolutions implements ConvolutionKernels {
     const mostParts = Math.ceil(pixels / SMALLEST_PART);
     const tile = this.tiles(rows, outputs, 16, mostParts);
     const tilesOf = this.tileCounts(tile, rows, outputs);
-    const parts = Math.max(1, Math.min(mostParts, Math.floor(ENOUGH_WORKGROUPS / (tilesOf.row_tiles * tilesOf.column_tiles))));
+    const parts = Math.max(
+      1,
+      Math.min(mostParts, Math.floor(ENOUGH_WORKGROUPS / (tilesOf.row_tiles * tilesOf.column_tiles))),
+    );
     const partPixels = Math.ceil(pixels / parts / tile.depth) * tile.depth;
     const count = Math.ceil(pixels / partPixels);
     const image = programs.typeOf(x);
-    const sum = programs.allocate<Tensor4D>(count === 1 ? filterShape : [count, 1, rows, outputs], count === 1 ? image : 'f32');
+    const sum = programs.allocate<Tensor4D>(
+      count === 1 ? filterShape : [count, 1, rows, outputs],
+      count === 1 ? image : 'f32',
+    );
     const widths = { input: programs.widthOf(inputs), gradient: programs.widthOf(outputs) };
     const options = { tile, image, result: programs.typeOf(sum), widths };
     const program = programs.get('convolutionFilterGradient', options, filterGradientProgram);
@@ -164,21 +189,32 @@ export class Convolutions implements ConvolutionKernels {
     return thenDispose(result, parts);
   }
 
-  private forward(x: Tensor4D, filter: Tensor4D, geometry: ConvolutionGeometry, epilogue: Epilogue): Tensor4D {
-    const [images, height, width, inputs] = x.shape;
-    const [tapsY, tapsX, , outputs] = filter.shape;
+  /** @param second Its channels follow those of `x`. */
+  private forward(
+    x: Tensor4D,
+    filter: Tensor4D,
+    geometry: ConvolutionGeometry,
+    epilogue: Epilogue,
+    second?: Tensor4D,
+  ): Tensor4D {
+    const [images, height, width] = x.shape;
+    const [tapsY, tapsX, inputs, outputs] = filter.shape;
     const [outputHeight, outputWidth] = [outputSize(height, tapsY, geometry), outputSize(width, tapsX, geometry)];
-    const result = this.programs.allocate<Tensor4D>([images, outputHeight, outputWidth, outputs], this.programs.typeOf(x));
+    const result = this.programs.allocate<Tensor4D>(
+      [images, outputHeight, outputWidth, outputs],
+      this.programs.typeOf(x),
+    );
     this.gather({
-      ...{ source: x, filter, result, channels: inputs, columns: outputs, transposed: false, epilogue },
+      ...{ source: x, second, filter, result, channels: inputs, columns: outputs, transposed: false, epilogue },
       y: forwardAxis(height, outputHeight, tapsY, geometry),
       x: forwardAxis(width, outputWidth, tapsX, geometry),
     });
     return result;
   }
 
-  private gather({ source, filter, result, y, x, channels, columns, transposed, epilogue }: Gathering): void {
+  private gather(gathering: Gathering): void {
     const { programs } = this;
+    const { source, second, filter, result, y, x, channels, columns, transposed, epilogue } = gathering;
     const rows = source.shape[0] * y.size * x.size;
     const tile = this.tiles(rows, columns, depthFor(channels));
     const { bias, residual, relu = false } = epilogue;
@@ -186,6 +222,7 @@ export class Convolutions implements ConvolutionKernels {
       tile,
       image: programs.typeOf(source),
       filter: programs.typeOf(filter),
+      joined: second !== undefined,
       transposed,
       widths: {
         image: programs.widthOf(channels),
@@ -194,10 +231,31 @@ export class Convolutions implements ConvolutionKernels {
       },
     };
     const program = programs.get('convolution', options, gatherConvolution);
-    const chosen = { adds_bias: Number(bias !== undefined), adds_residual: Number(residual !== undefined), relu: Number(relu) };
-    const tensors = [source, filter, bias ?? filter, residual ?? source, result];
+    const chosen = {
+      adds_bias: Number(bias !== undefined),
+      adds_residual: Number(residual !== undefined),
+      relu: Number(relu),
+    };
+    const tensors = [
+      source,
+      ...(second === undefined ? [] : [second]),
+      filter,
+      bias ?? filter,
+      residual ?? source,
+      result,
+    ];
     const tilesOf = this.tileCounts(tile, rows, columns);
-    const values = { ...tilesOf, ...chosen, rows, channels, columns, filter_width: filter.shape[1], ...named(y, 'y'), ...named(x, 'x') };
+    const values = {
+      ...tilesOf,
+      ...chosen,
+      rows,
+      channels,
+      first_channels: source.shape[3],
+      columns,
+      filter_width: filter.shape[1],
+      ...named(y, 'y'),
+      ...named(x, 'x'),
+    };
     const grid = programs.backend.foldedGrid(tilesOf.row_tiles * tilesOf.column_tiles);
     programs.run(program, tensors, values, grid);
   }

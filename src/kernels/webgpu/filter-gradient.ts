@@ -129,7 +129,9 @@ function gradientFactor(width: 1 | 4): Factor {
   const load = LANES.map((term) => {
     const at = `(begin + ${term}u) * p.columns + first`;
     const whole = `block[${term}] = load_gradient((${at}) / 4u);`;
-    const each = LANES.map((i) => `if (first + ${i}u < p.columns) { block[${term}][${i}] = load_gradient(${at} + ${i}u); }`);
+    const each = LANES.map(
+      (i) => `if (first + ${i}u < p.columns) { block[${term}][${i}] = load_gradient(${at} + ${i}u); }`,
+    );
     const isColumn = width === 4 ? '(first < p.columns)' : 'true';
     return `        if ((begin + ${term}u < last_pixel) & ${isColumn}) {
           ${width === 4 ? whole : each.join('\n          ')}

@@ -1,16 +1,17 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { ElementType, Parameters, Program } from '../../engines/webgpu/program.js';
-import { declarations } from '../../engines/webgpu/wgsl.js';
+import { declarations, valueType } from '../../engines/webgpu/wgsl.js';
 import { type PointwiseKernels, thenDispose } from '../kernels.js';
 import type { Programs } from './programs.js';
 
 const THREADS = 256;
-/** Values that a thread looks at, so that few workgroups add to the result. */
-const VALUES = 16;
+/** Values, or groups of values, that a thread looks at, so that few workgroups add to the result. */
+const VALUES = 8;
 
 interface BitsOptions {
   readonly type: ElementType;
-  /** What becomes of a value's magnitude `bits` in `found`. */
+  readonly width: 1 | 4;
+  /** The vector or scalar, from magnitudes `bits`, whose largest value counts; `ONE` and `NONE` are of its type. */
   readonly take: string;
 }
 
@@ -19,13 +20,16 @@ interface BitsOptions {
  * atomic maxima of integers do not depend on their order. Bits, because drivers may take a comparison with NaN for one that is always
  * false, and drop a multiplication by 0.
  */
-function bitsProgram({ type, take }: BitsOptions): Omit<Program, 'name'> {
+function bitsProgram({ type, width, take }: BitsOptions): Omit<Program, 'name'> {
   const slots = [
-    { name: 'x', type, access: 'read' },
+    { name: 'x', type, width, access: 'read' },
     { name: 'result', type: 'u32', access: 'read_write', atomic: true },
   ] as const;
   const parameters: Parameters = { size: 'u32' };
+  const unsigned = valueType({ type: 'u32', width });
   const code = `${declarations(slots, parameters)}
+const NONE = ${unsigned}(0u);
+const ONE = ${unsigned}(1u);
 var<workgroup> largest: atomic<u32>;
 
 @compute @workgroup_size(${THREADS})
@@ -37,24 +41,31 @@ fn main(
   let all = groups.x * groups.y * ${THREADS}u;
   if (lane == 0u) { atomicStore(&largest, 0u); }
   workgroupBarrier();
-  var found = 0u;
+  var most = NONE;
   for (var i = thread.x + thread.y * groups.x * ${THREADS}u; i < p.size; i += all) {
-    let bits = bitcast<u32>(load_x(i)) & 0x7fffffffu;
-    ${take}
+    let bits = bitcast<${unsigned}>(load_x(i)) & ${unsigned}(0x7fffffffu);
+    most = max(most, ${take});
   }
-  atomicMax(&largest, found);
+  let found = ${width === 4 ? 'max(max(most.x, most.y), max(most.z, most.w))' : 'most'};
+  // Mostly there is nothing to find.
+  if (found > 0u) { atomicMax(&largest, found); }
   workgroupBarrier();
-  if (lane == 0u) { atomicMax(&result[0], atomicLoad(&largest)); }
+  if (lane == 0u) {
+    let all_found = atomicLoad(&largest);
+    if (all_found > 0u) { atomicMax(&result[0], all_found); }
+  }
 }`;
   return { slots, parameters, code };
 }
 
 /** The exponent of values that are not finite has all its bits set. */
 const INFINITY = 0x7f800000;
-const IS_NOT_FINITE = `if (bits >= ${INFINITY}u) { found = 1u; }`;
-const MAGNITUDE = `if (bits <= ${INFINITY}u) { found = max(found, bits); }`;
+const IS_NOT_FINITE = `select(NONE, ONE, bits >= ONE * ${INFINITY}u)`;
+const MAGNITUDE = `select(NONE, bits, bits <= ONE * ${INFINITY}u)`;
 
-export function finitenessKernels(programs: Programs): Pick<PointwiseKernels, 'allFinite' | 'largestMagnitude' | 'readScalars'> {
+export function finitenessKernels(
+  programs: Programs,
+): Pick<PointwiseKernels, 'allFinite' | 'largestMagnitude' | 'readScalars'> {
   const { backend } = programs;
 
   /** One number for all tensors, in one wait. */
@@ -62,9 +73,10 @@ export function finitenessKernels(programs: Programs): Pick<PointwiseKernels, 'a
     const result = programs.allocate([1], 'u32');
     backend.clear(result);
     for (const tensor of tensors) {
-      const program = programs.get(name, { type: programs.typeOf(tensor), take }, bitsProgram);
-      const grid = backend.foldedGrid(Math.ceil(tensor.size / (THREADS * VALUES)));
-      programs.run(program, [tensor, result], { size: tensor.size }, grid);
+      const options = { type: programs.typeOf(tensor), width: programs.widthOf(tensor.size), take };
+      const size = tensor.size / options.width;
+      const grid = backend.foldedGrid(Math.ceil(size / (THREADS * VALUES)));
+      programs.run(programs.get(name, options, bitsProgram), [tensor, result], { size }, grid);
     }
     const [values] = backend.readAll([result]);
     return thenDispose(values![0]!, result);

@@ -8,6 +8,8 @@ export interface GatherOptions {
   /** Of the images that are read and written. */
   readonly image: ElementType;
   readonly filter: ElementType;
+  /** Whether the source is two images, whose channels are taken one image after the other. */
+  readonly joined: boolean;
   /** Whether filters are read by output channel: for the input gradient, whose columns are input channels. */
   readonly transposed: boolean;
   /** Values that are read from images, read from filters and written at a time. */
@@ -25,8 +27,12 @@ const AXIS = [
 const SIGNED = ['source_first', 'tap_step'];
 
 const parameters: Parameters = Object.fromEntries([
-  ...['rows', 'channels', 'columns', 'filter_width', 'adds_bias', 'adds_residual', 'relu'].map((name) => [name, 'u32' as const]),
-  ...['y', 'x'].flatMap((axis) => AXIS.map((name) => [`${name}_${axis}`, SIGNED.includes(name) ? ('i32' as const) : ('u32' as const)])),
+  ...['rows', 'channels', 'first_channels', 'columns', 'filter_width', 'adds_bias', 'adds_residual', 'relu'].map(
+    (name) => [name, 'u32' as const],
+  ),
+  ...['y', 'x'].flatMap((axis) =>
+    AXIS.map((name) => [`${name}_${axis}`, SIGNED.includes(name) ? ('i32' as const) : ('u32' as const)]),
+  ),
 ]);
 
 /**
@@ -41,7 +47,9 @@ export function gatherConvolution(options: GatherOptions): Omit<Program, 'name'>
     tile,
     slots: [
       read('source', image, widths.image),
-      read('filters', filter, widths.filter),
+      ...(options.joined ? [read('second', image, widths.image)] : []),
+      // Direct convolutions round filters to the precision of the images.
+      { ...read('filters', filter, widths.filter), rounded: image === 'f16' && filter === 'f32' },
       // Any buffers if there is no bias or no residual: they are not read then.
       read('bias', 'f32', widths.result),
       read('residual', image, widths.result),
@@ -95,17 +103,26 @@ fn filter_tap(tap_y: u32, tap_x: u32) -> u32 {
 
 const LANES = [0, 1, 2, 3] as const;
 
-function sourceFactor({ widths }: GatherOptions): Factor {
-  const setup = LANES.map(
-    (lane) => `  let origin_${lane} = origin_of(first + ${lane}u);`,
-  ).join('\n');
+function sourceFactor({ widths, joined }: GatherOptions): Factor {
+  const setup = LANES.map((lane) => `  let origin_${lane} = origin_of(first + ${lane}u);`).join('\n');
   const load = LANES.map((lane) => {
-    const at = `u32(pixel_${lane}) * p.channels + begin`;
-    const whole = `block[${lane}] = load_source((${at}) / 4u);`;
-    const each = LANES.map((i) => `if (begin + ${i}u < p.channels) { block[${lane}][${i}] = load_source(${at} + ${i}u); }`);
+    const pixel = `u32(pixel_${lane})`;
+    const at = `${pixel} * p.channels + begin`;
+    const single =
+      widths.image === 4
+        ? `block[${lane}] = load_source((${at}) / 4u);`
+        : LANES.map(
+            (i) => `if (begin + ${i}u < p.channels) { block[${lane}][${i}] = load_source(${at} + ${i}u); }`,
+          ).join('\n          ');
+    // Both images' channels are multiples of 4, so four of them are of one image.
+    const either = `if (begin < p.first_channels) {
+            block[${lane}] = load_source((${pixel} * p.first_channels + begin) / 4u);
+          } else {
+            block[${lane}] = load_second((${pixel} * (p.channels - p.first_channels) + begin - p.first_channels) / 4u);
+          }`;
     return `        let pixel_${lane} = tapped(origin_${lane}, tap_y, tap_x);
         if ((pixel_${lane} >= 0) & (begin < p.channels)) {
-          ${widths.image === 4 ? whole : each.join('\n          ')}
+          ${joined ? either : single}
         }`;
   }).join('\n');
   return { termsAreContiguous: true, setup, load: `        let begin = channel + depth;\n${load}` };
@@ -116,7 +133,9 @@ function filterFactor({ widths }: GatherOptions): Factor {
   const load = LANES.map((term) => {
     const at = `(tap_row + begin + ${term}u) * p.columns + first`;
     const whole = `block[${term}] = load_filters((${at}) / 4u);`;
-    const each = LANES.map((i) => `if (first + ${i}u < p.columns) { block[${term}][${i}] = load_filters(${at} + ${i}u); }`);
+    const each = LANES.map(
+      (i) => `if (first + ${i}u < p.columns) { block[${term}][${i}] = load_filters(${at} + ${i}u); }`,
+    );
     const isColumn = widths.filter === 4 ? '(first < p.columns)' : 'true';
     return `        if ((begin + ${term}u < p.channels) & ${isColumn}) {
           ${widths.filter === 4 ? whole : each.join('\n          ')}
@@ -134,7 +153,9 @@ function transposedFilterFactor({ widths }: GatherOptions): Factor {
   const load = LANES.map((lane) => {
     const at = `(tap_row + first + ${lane}u) * p.channels + begin`;
     const whole = `block[${lane}] = load_filters((${at}) / 4u);`;
-    const each = LANES.map((i) => `if (begin + ${i}u < p.channels) { block[${lane}][${i}] = load_filters(${at} + ${i}u); }`);
+    const each = LANES.map(
+      (i) => `if (begin + ${i}u < p.channels) { block[${lane}][${i}] = load_filters(${at} + ${i}u); }`,
+    );
     const isTerm = widths.filter === 4 ? '(begin < p.channels)' : 'true';
     return `        if ((first + ${lane}u < p.columns) & ${isTerm}) {
           ${widths.filter === 4 ? whole : each.join('\n          ')}

@@ -8,7 +8,13 @@ interface PoolOptions {
   readonly type: ElementType;
 }
 
-const parameters: Parameters = { height: 'u32', width: 'u32', channels: 'u32', pooled_height: 'u32', pooled_width: 'u32' };
+const parameters: Parameters = {
+  height: 'u32',
+  width: 'u32',
+  channels: 'u32',
+  pooled_height: 'u32',
+  pooled_width: 'u32',
+};
 
 /** Of a 3×3 window with stride 2 and padding 1: rows and columns 2y − 1 … 2y + 1. */
 const FUNCTIONS = `

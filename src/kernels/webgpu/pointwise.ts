@@ -64,6 +64,14 @@ function momentumProgram({ gradient, width }: MomentumOptions): Omit<Program, 'n
   });
 }
 
+function blendProgram({ width }: { readonly width: 1 | 4 }): Omit<Program, 'name'> {
+  return flatProgram({
+    slots: [read('a', 'f32', width), read('b', 'f32', width), write('result', 'f32', width)],
+    parameters: { weight_a: 'f32', weight_b: 'f32' },
+    body: '  store_result(i, load_a(i) * p.weight_a + load_b(i) * p.weight_b);',
+  });
+}
+
 /** The class of the largest value of a pixel, the first of equal ones. */
 function argmaxProgram(): Omit<Program, 'name'> {
   return flatProgram({
@@ -118,6 +126,13 @@ export function webgpuPointwiseKernels(programs: Programs): PointwiseKernels {
     relu: (x) => each('relu', [x], 'select(x0, zero, x0 <= zero)'),
     reluGradient: (gradient, y) => each('reluGradient', [gradient, y], 'select(zero, x0, x1 > zero)'),
     add: (a, b) => each('add', [a, b], 'x0 + x1'),
+    blend<T extends Tensor>(a: T, weightOfA: number, b: T, weightOfB: number) {
+      const options = { width: programs.widthOf(a.size) };
+      const result = programs.allocate<T>(a.shape);
+      const values = { weight_a: weightOfA, weight_b: weightOfB };
+      programs.runFlat(programs.get('blend', options, blendProgram), [a, b, result], a.size / options.width, values);
+      return result;
+    },
     concatenateChannels: (a, b) => tf.concat([a, b], 3),
     sliceChannels: (x, begin, size) => tf.slice4d(x, [0, 0, 0, begin], [-1, -1, -1, size]),
     scaleChannels(x, factors) {

@@ -1,5 +1,5 @@
-import { declarations } from '../../engines/webgpu/wgsl.js';
 import type { BufferSlot, Parameters, Program } from '../../engines/webgpu/program.js';
+import { declarations } from '../../engines/webgpu/wgsl.js';
 import { type Tile, tileSize } from './tile.js';
 
 /** How a factor's values reach shared memory. */
@@ -71,7 +71,9 @@ fn main(
 ${setup}
 ${factorSetup('a', a, rows, tile, 'thread', 'first_row')}
 ${factorSetup('b', b, columns, tile, `thread - ${firstOfB}u`, 'first_column')}
-${sums(tile).map((name) => `  var ${name} = vec4f();`).join('\n')}
+${sums(tile)
+  .map((name) => `  var ${name} = vec4f();`)
+  .join('\n')}
   for (var step = 0u; ; step++) {
     var a_block = mat4x4f();
     var b_block = mat4x4f();
@@ -133,7 +135,8 @@ function named(statements: string, name: 'a' | 'b'): string {
 function factorStore(name: 'a' | 'b', { termsAreContiguous }: Factor, extent: number): string {
   const value = termsAreContiguous ? `transpose(${name}_block)` : `${name}_block`;
   const stores = range(4).map(
-    (term) => `      ${name}_tile[(${name}_depth + ${term}u) * ${extent / 4 + PADDING}u + ${name}_group] = values[${term}];`,
+    (term) =>
+      `      ${name}_tile[(${name}_depth + ${term}u) * ${extent / 4 + PADDING}u + ${name}_group] = values[${term}];`,
   );
   return [`      let values = ${value};`, ...stores].join('\n');
 }

@@ -30,7 +30,9 @@ export class Programs {
 
   /** A tensor with any content, which the caller owns. */
   allocate<T extends Tensor>(shape: readonly number[], type: ElementType = 'f32'): T {
-    return this.tensor(this.backend.allocate({ shape, type, dtype: type === 'i32' || type === 'u32' ? 'int32' : 'float32' }));
+    return this.tensor(
+      this.backend.allocate({ shape, type, dtype: type === 'i32' || type === 'u32' ? 'int32' : 'float32' }),
+    );
   }
 
   run(program: Program, tensors: readonly Tensor[], values: ParameterValues, grid: Grid): void {
@@ -46,4 +48,3 @@ export class Programs {
     return this.tf.engine().makeTensorFromTensorInfo(info) as T;
   }
 }
-

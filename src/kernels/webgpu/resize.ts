@@ -62,8 +62,14 @@ const gradientParameters: Parameters = { input: 'u32', output: 'u32', inner: 'u3
  */
 function axisGradientProgram({ alignCorners, width }: ResizeOptions): Omit<Program, 'name'> {
   const [first, last] = alignCorners
-    ? ['(max(at, 1u) - 1u) * (p.output - 1u) / max(p.input - 1u, 1u)', '(at + 1u) * (p.output - 1u) / max(p.input - 1u, 1u) + 2u']
-    : ['max((2u * max(at, 1u) - 1u) * p.output / (2u * p.input), 1u) - 1u', '(2u * at + 3u) * p.output / (2u * p.input) + 2u'];
+    ? [
+        '(max(at, 1u) - 1u) * (p.output - 1u) / max(p.input - 1u, 1u)',
+        '(at + 1u) * (p.output - 1u) / max(p.input - 1u, 1u) + 2u',
+      ]
+    : [
+        'max((2u * max(at, 1u) - 1u) * p.output / (2u * p.input), 1u) - 1u',
+        '(2u * at + 3u) * p.output / (2u * p.input) + 2u',
+      ];
   return flatProgram({
     slots: [
       { name: 'gradient', type: 'f32', width, access: 'read' },

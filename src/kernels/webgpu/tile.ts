@@ -15,32 +15,46 @@ export function tileSize({ threadRows, threadColumns, rows, columns }: Tile): { 
   return { rows: threadRows * rows, columns: threadColumns * columns };
 }
 
+type Arrangement = Omit<Tile, 'depth'>;
+
 /**
  * 128×128 values for 16×16 threads. In a step of the depth a thread reads 16 values from shared memory for 64 multiplications; for each
- * byte from the caches the workgroup does 32 operations (docs/engines.md has the arithmetic).
+ * byte from the caches the workgroup does 16 operations (docs/engines.md has the arithmetic).
  */
-const LARGE: Omit<Tile, 'depth'> = { threadRows: 8, threadColumns: 8, rows: 16, columns: 16 };
-/** The same registers in workgroups of 64: where a matrix has too few large tiles to occupy a GPU. */
-const MEDIUM: Omit<Tile, 'depth'> = { threadRows: 8, threadColumns: 8, rows: 8, columns: 8 };
-/** For few columns: the classifier's, the stem's, and those of narrow networks. */
-const NARROW: readonly Omit<Tile, 'depth'>[] = [
-  { threadRows: 8, threadColumns: 4, rows: 32, columns: 2 },
-  { threadRows: 8, threadColumns: 4, rows: 16, columns: 4 },
-  { threadRows: 8, threadColumns: 4, rows: 16, columns: 8 },
+const LARGE: Arrangement = { threadRows: 8, threadColumns: 8, rows: 16, columns: 16 };
+
+/** What each value costs in a tile, compared with a large one: smaller ones read more from shared memory for a multiplication. */
+const OTHERS: readonly { readonly arrangement: Arrangement; readonly cost: number }[] = [
+  // The same registers in workgroups of 64: where a matrix has too few large tiles to occupy a GPU.
+  { arrangement: { threadRows: 8, threadColumns: 8, rows: 8, columns: 8 }, cost: 1.2 },
+  // For few columns: the classifier's, the stem's, and those of narrow networks.
+  { arrangement: { threadRows: 8, threadColumns: 4, rows: 16, columns: 8 }, cost: 1.5 },
+  { arrangement: { threadRows: 8, threadColumns: 4, rows: 16, columns: 4 }, cost: 1.6 },
+  { arrangement: { threadRows: 8, threadColumns: 4, rows: 32, columns: 2 }, cost: 1.7 },
+  // For few rows, too: filter gradients of the stem and of narrow networks.
+  { arrangement: { threadRows: 4, threadColumns: 4, rows: 8, columns: 8 }, cost: 2 },
+  { arrangement: { threadRows: 4, threadColumns: 4, rows: 16, columns: 2 }, cost: 2 },
 ];
 
 /** Fewer tiles than this leave parts of a large GPU idle, which has about 130 processors with room for two. */
 const ENOUGH_TILES = 256;
 
 /**
- * The tile for a product of `rows` × `columns`.
+ * The tile for a product of `rows` × `columns`: the cheapest, padding included.
  * @param depth The most terms that are worth a step.
  * @param splits Into how many products over parts of the terms it can be divided.
  */
 export function chooseTile(rows: number, columns: number, depth: Tile['depth'], splits = 1): Tile {
-  const narrow = NARROW.find((tile) => columns <= tileSize({ ...tile, depth }).columns);
-  const isLarge = Math.ceil(rows / 128) * Math.ceil(columns / 128) * splits >= ENOUGH_TILES && columns > 64;
-  const tile = narrow ?? (isLarge ? LARGE : MEDIUM);
+  const tiles = (arrangement: Arrangement): number => {
+    const size = tileSize({ ...arrangement, depth });
+    return Math.ceil(rows / size.rows) * Math.ceil(columns / size.columns);
+  };
+  const candidates = tiles(LARGE) * splits >= ENOUGH_TILES ? [{ arrangement: LARGE, cost: 1 }, ...OTHERS] : OTHERS;
+  const costs = candidates.map(({ arrangement, cost }) => {
+    const size = tileSize({ ...arrangement, depth });
+    return cost * tiles(arrangement) * size.rows * size.columns;
+  });
+  const tile = candidates[costs.indexOf(Math.min(...costs))]!.arrangement;
   // Each thread loads at most one block of 4×4 values of each factor in a step.
   const threads = tile.rows * tile.columns;
   const most = Math.min((16 * threads) / (tile.threadRows * tile.rows), (16 * threads) / (tile.threadColumns * tile.columns));

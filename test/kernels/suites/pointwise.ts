@@ -2,7 +2,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import test from 'ava';
 import { assertClose, integers, normals } from '../../helpers/numeric.js';
 import * as reference from '../../helpers/reference.js';
-import { execute, image, type Subject, shaped } from './subject.js';
+import { execute, image, type Subject, shaped, vector } from './subject.js';
 
 const SHAPE = [2, 5, 7, 6] as const;
 const COUNT = reference.size(SHAPE);
@@ -44,6 +44,27 @@ export function pointwiseTests(subject: Subject): void {
       a.map((value, i) => value + b[i]!),
       {},
     );
+  });
+
+  test(`${subject.name}: weighted sums`, (t) => {
+    const [a, b] = [normals(3, 30), normals(4, 30)];
+    const { y } = execute(t, subject, { a: vector(a), b: vector(b) }, (tensors) => ({
+      y: shaped(t, kernels.blend(tensors.a, 0.9, tensors.b, 0.25), [30]),
+    }));
+    // Two products and a sum, rounded.
+    assertClose(
+      t,
+      y,
+      a.map((value, i) => 0.9 * value + 0.25 * b[i]!),
+      { ofLargest: 2e-7 },
+    );
+  });
+
+  test(`${subject.name}: several scalars are read together`, (t) => {
+    const { tf } = subject;
+    const scalars = [tf.scalar(1.5), tf.scalar(7, 'int32'), tf.tensor1d([-2])];
+    t.deepEqual(kernels.readScalars(scalars), [1.5, 7, -2]);
+    tf.dispose(scalars);
   });
 
   test(`${subject.name}: a value that is not finite is found at any place`, (t) => {

@@ -28,8 +28,7 @@ function binaryProgram({ type, expression }: BinaryOptions) {
   ];
   const strides = ['x', 'y'].flatMap((name) => LETTERS.map((letter) => `${name}_${letter}`));
   const sizes = ['size_b', 'size_c', 'size_d'];
-  const offset = (name: string) =>
-    `a * p.${name}_a + b * p.${name}_b + c * p.${name}_c + d * p.${name}_d`;
+  const offset = (name: string) => `a * p.${name}_a + b * p.${name}_b + c * p.${name}_c + d * p.${name}_d`;
   return flatProgram({
     slots,
     parameters: Object.fromEntries([...sizes, ...strides].map((name) => [name, 'u32' as const])),
@@ -144,4 +143,3 @@ export const elementwiseOperations: ReadonlyMap<string, Operation> = new Map([
   ['Fill', fill],
   ['ZerosLike', zerosLike],
 ]);
-

@@ -12,14 +12,19 @@ export interface OperationCall {
 export type Operation = (call: OperationCall) => tfjs.TensorInfo;
 
 /** The same values in another shape. */
-export function alias(backend: tfjs.KernelBackend, { dataId, dtype }: TensorLike, shape: readonly number[]): tfjs.TensorInfo {
+export function alias(
+  backend: tfjs.KernelBackend,
+  { dataId, dtype }: TensorLike,
+  shape: readonly number[],
+): tfjs.TensorInfo {
   backend.incRef(dataId);
   return { dataId, dtype, shape: [...shape] };
 }
 
 /** A shape with ones before it, so that it has four axes. */
 export function paddedTo4(shape: readonly number[]): [number, number, number, number] {
-  if (shape.length > 4) throw new Error(`The webgpu engine computes with at most 4 axes, not with [${shape.join(', ')}].`);
+  if (shape.length > 4)
+    throw new Error(`The webgpu engine computes with at most 4 axes, not with [${shape.join(', ')}].`);
   return [...Array<number>(4 - shape.length).fill(1), ...shape] as [number, number, number, number];
 }
 

@@ -27,7 +27,12 @@ function partialSums() {
 }
 
 /** Sums of the columns of [rows, columns], as a tree: float32 sums of many values one after the other lose digits. */
-function columnSums({ backend }: OperationCall, x: TensorLike, rows: number, shape: readonly number[]): tfjs.TensorInfo {
+function columnSums(
+  { backend }: OperationCall,
+  x: TensorLike,
+  rows: number,
+  shape: readonly number[],
+): tfjs.TensorInfo {
   const columns = extent(shape, 0);
   const program = backend.programs.get('Sum', {}, partialSums);
   let current = x;
