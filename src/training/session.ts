@@ -194,7 +194,7 @@ export class TrainingSession {
     try {
       result = await trainingStep.run(batch, iteration, pause);
     } catch (error) {
-      if (error instanceof InterruptedError) throw await this.abandonStep();
+      if (error instanceof InterruptedError) throw await this.abandonStep(error);
       const { row } = experiment;
       throw await afterNonFinite(error, { engine, step: trainingStep, batch, row, directory, beforeWrite, pause });
     }
@@ -341,10 +341,16 @@ export class TrainingSession {
     };
   }
 
-  private async abandonStep(): Promise<InterruptedError> {
+  /** The error for a step that was left half done: after an abort, or because the engine lost its device. */
+  private async abandonStep(error: InterruptedError): Promise<InterruptedError> {
     await this.writer.finish();
     const saved = this.writer.newestComplete ?? this.startIteration;
-    return InterruptedError.of(this.options.signal, describeAbandoned(this.done, saved, this.iterations));
+    const { signal } = this.options;
+    if (signal?.aborted === true) {
+      return InterruptedError.of(signal, describeAbandoned(this.done, saved, this.iterations));
+    }
+    const message = `${error.message} ${describeResumption(this.done, saved)}`;
+    return new InterruptedError(message, error.exitCode, error.next);
   }
 }
 
@@ -358,12 +364,16 @@ function logOf({ directory }: TrainOptions): string {
 
 /** The message for an abandoned step: `iteration` counts from 0, `saved` is the number of iterations saved. */
 function describeAbandoned(iteration: number, saved: number, iterations: number): string {
+  return (
+    `Interrupted in the middle of iteration ${iteration + 1} of ${iterations}, which would have taken too long to finish. ` +
+    describeResumption(iteration, saved)
+  );
+}
+
+function describeResumption(iteration: number, saved: number): string {
   const from =
     saved === 0 ? 'from the start, because nothing was saved yet' : `after iteration ${saved}, the last one saved`;
   const lost = iteration - saved;
   const again = lost === 0 ? 'it is' : lost === 1 ? 'it and the one before are' : `it and the ${lost} before are`;
-  return (
-    `Interrupted in the middle of iteration ${iteration + 1} of ${iterations}, which would have taken too long to finish. ` +
-    `Training resumes ${from}: ${again} repeated.`
-  );
+  return `Training resumes ${from}: ${again} repeated.`;
 }

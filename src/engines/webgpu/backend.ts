@@ -37,6 +37,8 @@ export interface GpuBackend {
   readonly liveBytes: number;
   /** Bytes that are allocated for tensors: the live ones and what the pool keeps for later. */
   readonly allocatedBytes: number;
+  /** How often the thread has waited for the device. */
+  readonly blockingReads: number;
   /** Whether tensors can be stored in float16. */
   readonly hasHalf: boolean;
   readonly programs: ProgramCache;
@@ -53,6 +55,8 @@ export interface GpuBackend {
   /** Workgroups, folded along the second axis, so that there are at least `count`. */
   foldedGrid(count: number, third?: number): Grid;
   clear(tensor: TensorLike): void;
+  /** Ends the device, as a reset of its driver does. For tests. */
+  destroyDevice(): void;
   /** Values of several tensors in one wait. */
   readAll(tensors: readonly TensorLike[]): tfjs.backend_util.TypedArray[];
 }
@@ -66,6 +70,7 @@ export function backendClass(tf: typeof tfjs): BackendClass {
     readonly programs = new ProgramCache();
     afterDispatch = (): void => {};
     liveBytes = 0;
+    blockingReads = 0;
     private readonly entries = new Map<object, TensorEntry>();
 
     constructor(private readonly executor: Executor) {
@@ -111,8 +116,13 @@ export function backendClass(tf: typeof tfjs): BackendClass {
       this.executor.clear(this.entry(dataId).storage);
     }
 
+    destroyDevice(): void {
+      this.executor.destroy();
+    }
+
     readAll(tensors: readonly TensorLike[]): tfjs.backend_util.TypedArray[] {
       const entries = tensors.map(({ dataId }) => this.readable(dataId));
+      this.blockingReads++;
       return this.executor.read(entries).map((buffer, i) => typedArray(buffer, entries[i]!.dtype));
     }
 
@@ -140,6 +150,7 @@ export function backendClass(tf: typeof tfjs): BackendClass {
 
     override readSync(dataId: object): tfjs.backend_util.TypedArray {
       const entry = this.readable(dataId);
+      this.blockingReads++;
       return typedArray(this.executor.read([entry])[0]!, entry.dtype);
     }
 

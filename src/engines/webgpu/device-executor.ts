@@ -121,6 +121,10 @@ export class DeviceExecutor implements Executor {
     return this.contents(staging, parts, offsets)[0]!;
   }
 
+  destroy(): void {
+    this.device.gpu.destroy();
+  }
+
   /** Copies storages one after the other into a buffer that can be mapped, and submits everything. */
   private copyOut(parts: readonly { readonly storage: DeviceStorage; readonly bytes: number }[]) {
     const offsets: number[] = [];

@@ -29,4 +29,6 @@ export interface Executor {
   read(parts: readonly { readonly storage: Storage; readonly bytes: number }[]): ArrayBuffer[];
   /** The same without blocking. */
   readLater(storage: Storage, bytes: number): Promise<ArrayBuffer>;
+  /** Ends the device. */
+  destroy(): void;
 }

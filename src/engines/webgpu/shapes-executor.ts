@@ -34,6 +34,8 @@ export class ShapesExecutor implements Executor {
 
   run(): void {}
 
+  destroy(): void {}
+
   read(parts: readonly { readonly bytes: number }[]): ArrayBuffer[] {
     return parts.map(({ bytes }) => new ArrayBuffer(bytes));
   }

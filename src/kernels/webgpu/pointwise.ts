@@ -17,7 +17,7 @@ interface EachOptions {
   readonly inputs: readonly ElementType[];
   readonly result: ElementType;
   readonly width: 1 | 4;
-  /** Of `x0`, `x1` and `zero`. */
+  /** Of `x0`, `x1` and `zero`, of the type `Value`. */
   readonly expression: string;
 }
 
@@ -25,7 +25,8 @@ interface EachOptions {
 function eachProgram({ inputs, result, width, expression }: EachOptions): Omit<Program, 'name'> {
   return flatProgram({
     slots: [...inputs.map((type, n) => read(`input${n}`, type, width)), write('result', result, width)],
-    body: `  let zero = ${valueType({ type: 'f32', width })}();
+    functions: `alias Value = ${valueType({ type: 'f32', width })};`,
+    body: `  let zero = Value();
 ${inputs.map((_, n) => `  let x${n} = load_input${n}(i);`).join('\n')}
   store_result(i, ${expression});`,
   });
@@ -121,7 +122,7 @@ export function webgpuPointwiseKernels(programs: Programs): PointwiseKernels {
       if (precision === 'bf16') throw new Error('The webgpu engine computes in float32 and float16, not in bf16.');
       const type = precision === 'fp16' ? 'f16' : 'f32';
       if (type === 'f16' && !backend.hasHalf) throw new Error('This adapter has no float16.');
-      return programs.typeOf(x) === type ? tf.clone(x) : each('cast', [x], 'x0', type);
+      return programs.typeOf(x) === type ? tf.clone(x) : each('cast', [x], 'Value(x0)', type);
     },
     relu: (x) => each('relu', [x], 'select(x0, zero, x0 <= zero)'),
     reluGradient: (gradient, y) => each('reluGradient', [gradient, y], 'select(zero, x0, x1 > zero)'),

@@ -1,0 +1,3 @@
+import { nonFiniteSuite } from './suites/non-finite.js';
+
+nonFiniteSuite('webgpu');
