@@ -4,7 +4,8 @@
 //     [--convolution direct]
 //
 // Prints one JSON line: seconds (each, min, median); peak resident memory and the largest sum of live tensors in MB (2^20 bytes); the
-// rate of a bare convolution before and after in GFLOP/s; the share of that rate which the network reaches; and how many of the 3×3
+// bytes that a GPU's pool of buffers holds at the end;
+// the rate of a bare convolution before and after in GFLOP/s; the share of that rate which the network reaches; and how many of the 3×3
 // convolutions of stride 1 take each path forward.
 import { parseArgs } from 'node:util';
 import { CONVOLUTION_MODES } from '../dist/src/engines/engine.js';
@@ -100,6 +101,7 @@ process.stdout.write(
     median: round(typical, 4),
     peak_rss_mb: megabytes(measured.processPeakBytes),
     live_tensor_mb: train ? megabytes(measured.liveTensorBytes) : null,
+    allocated_mb: engine.gpu === null ? null : megabytes(engine.gpu.allocatedBytes),
     conv_gflops: [round(before, 1), round(after, 1)],
     gflops: round(gflops, 1),
     share: round(gflops / ((before + after) / 2), 3),

@@ -41,6 +41,8 @@ export interface GpuBackend {
   readonly blockingReads: number;
   /** Whether tensors can be stored in float16. */
   readonly hasHalf: boolean;
+  /** Bytes that a workgroup may share. */
+  readonly sharedBytes: number;
   readonly programs: ProgramCache;
   /** Called after every dispatch, before its inputs can be released. */
   afterDispatch: () => void;
@@ -83,6 +85,10 @@ export function backendClass(tf: typeof tfjs): BackendClass {
 
     get hasHalf(): boolean {
       return this.executor.hasHalf;
+    }
+
+    get sharedBytes(): number {
+      return this.executor.sharedBytes;
     }
 
     elementType({ dataId }: TensorLike): ElementType {

@@ -33,6 +33,7 @@ const DISPATCHES_PER_SUBMISSION = 64;
 export class DeviceExecutor implements Executor {
   readonly mostBytes: number;
   readonly hasHalf: boolean;
+  readonly sharedBytes: number;
   readonly mostGroups: number;
   private readonly pool: BufferPool;
   private readonly compiled = new Map<Program, Compiled>();
@@ -50,8 +51,10 @@ export class DeviceExecutor implements Executor {
     mostBytes?: number,
   ) {
     const { limits, features } = device.gpu;
-    this.mostBytes = mostBytes ?? Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+    // Positions in a tensor are 32-bit integers.
+    this.mostBytes = mostBytes ?? Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize, 2 ** 32 - 4);
     this.hasHalf = features.has('shader-f16');
+    this.sharedBytes = limits.maxComputeWorkgroupStorageSize;
     this.mostGroups = limits.maxComputeWorkgroupsPerDimension;
     this.pool = new BufferPool(device, limits.maxBufferSize, () => this.submit());
     this.uniforms = device.gpu.createBuffer({

@@ -13,6 +13,8 @@ export interface Executor {
   readonly mostBytes: number;
   /** Whether programs may use float16. */
   readonly hasHalf: boolean;
+  /** Bytes that a workgroup may share. */
+  readonly sharedBytes: number;
   /** Of workgroups along one axis. */
   readonly mostGroups: number;
   /** Bytes that are allocated, whether in use or kept for later. */

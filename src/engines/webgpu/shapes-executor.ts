@@ -5,14 +5,16 @@ export class ShapesExecutor implements Executor {
   readonly adapter: string;
   readonly mostBytes: number;
   readonly hasHalf: boolean;
+  readonly sharedBytes: number;
   readonly mostGroups: number;
   allocatedBytes = 0;
   peakBytes = 0;
 
-  constructor({ adapter, mostBytes, hasHalf, mostGroups }: Executor) {
+  constructor({ adapter, mostBytes, hasHalf, sharedBytes, mostGroups }: Executor) {
     this.adapter = adapter;
     this.mostBytes = mostBytes;
     this.hasHalf = hasHalf;
+    this.sharedBytes = sharedBytes;
     this.mostGroups = mostGroups;
   }
 

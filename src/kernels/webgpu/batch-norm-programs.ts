@@ -153,15 +153,18 @@ interface TotalsOptions {
 export const FEW_CHUNKS = 16;
 export const JOINING_THREADS = 64;
 
-/** Joins the chunks of each channel. Moments give mean and variance, gradients those of β and γ. */
+/**
+ * Joins the chunks of each channel. Moments give mean and variance; gradients those of β and γ, and the factors of `inputGradientProgram`.
+ */
 export function chunkTotals({ of, threads }: TotalsOptions): Omit<Program, 'name'> {
   const isMoments = of === 'moments';
   const slots = [
     read('u_chunks', 'f32', 1),
     read('v_chunks', 'f32', 1),
-    ...(isMoments ? [] : [read('variance', 'f32', 1)]),
+    ...(isMoments ? [] : [read('variance', 'f32', 1), read('gamma', 'f32', 1)]),
     write('u_result', 'f32', 1),
     write('v_result', 'f32', 1),
+    ...(isMoments ? [] : [write('factors', 'f32', 1)]),
   ];
   const join = isMoments ? JOIN_MOMENTS : '      u += u_other;\n      v += v_other;';
   const own = `  var u = 0.0;
@@ -173,8 +176,13 @@ export function chunkTotals({ of, threads }: TotalsOptions): Omit<Program, 'name
     let count_other = f32(min(p.rows - chunk * ${CHUNK_ROWS}u, ${CHUNK_ROWS}u));
 ${join}
   }`;
-  const result = `  store_u_result(channel, u);
-  store_v_result(channel, ${isMoments ? 'v / f32(p.rows)' : 'v / sqrt(load_variance(channel) + p.epsilon)'});`;
+  const moments = '  store_v_result(channel, v / f32(p.rows));';
+  const gradients = `  let inverse = 1.0 / sqrt(load_variance(channel) + p.epsilon);
+  store_v_result(channel, v * inverse);
+  store_factors(channel, load_gamma(channel) * inverse);
+  store_factors(p.channels + channel, u / f32(p.rows));
+  store_factors(2u * p.channels + channel, inverse * (v * inverse) / f32(p.rows));`;
+  const result = `  store_u_result(channel, u);\n${isMoments ? moments : gradients}`;
   const parameters: Parameters = { rows: 'u32', channels: 'u32', chunks: 'u32', epsilon: 'f32' };
   if (threads === 1) {
     return flatProgram({ slots, parameters, body: `  let channel = i;\n  let lane = 0u;\n${own}\n${result}` });
@@ -236,24 +244,24 @@ export function applyProgram({ type, width, residual, relu }: ApplyOptions): Omi
 }
 
 /**
- * γ·r·(g − mean(g) − c·r²·mean(g·c)) with c = x − mean and r = 1/√(variance + ε); src/kernels/portable/pointwise.ts derives it. The gradients of β,
- * Σ g, and of γ, r·Σ g·c, are known.
+ * γ·r·(g − mean(g) − c·r²·mean(g·c)) with c = x − mean and r = 1/√(variance + ε); src/kernels/portable/pointwise.ts derives it. `factors` are, for
+ * each channel, γ·r, mean(g) and r²·mean(g·c): together, because WebGPU promises only eight buffers.
  */
 export function inputGradientProgram({ type, width, masked: isMasked }: GradientOptions): Omit<Program, 'name'> {
   return flatProgram({
     slots: [
       read('gradient', type, width),
       read('x', type, width),
-      ...['mean', 'variance', 'gamma', 'gamma_gradient', 'beta_gradient'].map((name) => read(name, 'f32', width)),
+      read('mean', 'f32', width),
+      read('factors', 'f32', width),
       ...(isMasked ? [read('y', type, width)] : []),
       write('result', type, width),
     ],
-    parameters: { groups: 'u32', epsilon: 'f32', share: 'f32' },
+    parameters: { groups: 'u32' },
     body: `  let at = i;
   let c = i % p.groups;
-  let inverse = 1.0 / sqrt(load_variance(c) + p.epsilon);
   let passed = ${isMasked ? masked('load_gradient(at)', width) : 'load_gradient(at)'};
-  let slope = (load_x(i) - load_mean(c)) * (inverse * load_gamma_gradient(c) * p.share);
-  store_result(i, (passed - load_beta_gradient(c) * p.share - slope) * (load_gamma(c) * inverse));`,
+  let slope = (load_x(i) - load_mean(c)) * load_factors(2u * p.groups + c);
+  store_result(i, (passed - load_factors(p.groups + c) - slope) * load_factors(c));`,
   });
 }

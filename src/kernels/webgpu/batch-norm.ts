@@ -14,6 +14,13 @@ import {
 } from './batch-norm-programs.js';
 import type { Programs } from './programs.js';
 
+/** What gradients need besides their chunks. */
+interface TotalsExtras {
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  readonly epsilon: number;
+}
+
 /** Batch norm over N, H and W: one pass over memory for the statistics and one for the result; two for the gradient. */
 export function webgpuBatchNormKernels(programs: Programs): BatchNormKernels {
   /** Runs a program over chunks of an image's pixels; gives its two results a chunk. */
@@ -34,14 +41,13 @@ export function webgpuBatchNormKernels(programs: Programs): BatchNormKernels {
     of: 'moments' | 'gradients',
     chunks: readonly [Tensor, Tensor],
     x: Tensor4D,
-    more: readonly Tensor[] = [],
-    epsilon = 0,
+    { inputs = [], outputs = [], epsilon = 0 }: Partial<TotalsExtras> = {},
   ): [Tensor1D, Tensor1D] {
     const channels = x.shape[3];
     const results: [Tensor1D, Tensor1D] = [programs.allocate([channels]), programs.allocate([channels])];
     const count = chunks[0].shape[0]!;
     const values = { rows: x.size / channels, channels, chunks: count, epsilon };
-    const tensors = [...chunks, ...more, ...results];
+    const tensors = [...chunks, ...inputs, ...results, ...outputs];
     const threads = count <= FEW_CHUNKS ? 1 : JOINING_THREADS;
     const program = programs.get('chunkTotals', { of, threads } as const, chunkTotals);
     if (threads === 1) programs.runFlat(program, tensors, channels, values);
@@ -81,12 +87,15 @@ export function webgpuBatchNormKernels(programs: Programs): BatchNormKernels {
       const mask = y === null ? [] : [y];
       const sums = programs.get('chunkGradients', options, chunkGradients);
       const chunks = overChunks(sums, [gradient, x, mean, ...mask], x);
-      const [betaGradient, gammaGradient] = totals('gradients', chunks, x, [variance], epsilon);
+      const factors = programs.allocate([3, x.shape[3]]);
+      const extras = { inputs: [variance, gamma], outputs: [factors], epsilon };
+      const [betaGradient, gammaGradient] = totals('gradients', chunks, x, extras);
       const result = programs.allocate<Tensor4D>(x.shape, options.type);
       const program = programs.get('batchNormGradient', options, inputGradientProgram);
-      const inputs = [gradient, x, mean, variance, gamma, gammaGradient, betaGradient, ...mask];
-      const values = { groups: x.shape[3] / options.width, epsilon, share: x.shape[3] / x.size };
-      programs.runFlat(program, [...inputs, result], x.size / options.width, values);
+      const inputs = [gradient, x, mean, factors, ...mask];
+      const groups = x.shape[3] / options.width;
+      programs.runFlat(program, [...inputs, result], x.size / options.width, { groups });
+      factors.dispose();
       return { x: result, gamma: gammaGradient, beta: betaGradient };
     },
   };

@@ -4,7 +4,7 @@ import { type ConvolutionGeometry, type ConvolutionKernels, type Shape4D, thenDi
 import { filterGradientProgram, sumOfParts } from './filter-gradient.js';
 import { gatherConvolution } from './gather-convolution.js';
 import type { Programs } from './programs.js';
-import { chooseTile, depthFor, type Tile, tileSize } from './tile.js';
+import { chooseTile, depthFor, type Tile, tileSize, withinShared } from './tile.js';
 
 type TileChoice = typeof chooseTile;
 
@@ -158,7 +158,7 @@ export class Convolutions implements ConvolutionKernels {
     const rows = tapsY * tapsX * inputs;
     const pixels = images * height * width;
     const mostParts = Math.ceil(pixels / SMALLEST_PART);
-    const tile = this.tiles(rows, outputs, 16, mostParts);
+    const tile = withinShared(this.tiles(rows, outputs, 16, mostParts), programs.backend.sharedBytes);
     const tilesOf = this.tileCounts(tile, rows, outputs);
     const parts = Math.max(
       1,
@@ -216,7 +216,7 @@ export class Convolutions implements ConvolutionKernels {
     const { programs } = this;
     const { source, second, filter, result, y, x, channels, columns, transposed, epilogue } = gathering;
     const rows = source.shape[0] * y.size * x.size;
-    const tile = this.tiles(rows, columns, depthFor(channels));
+    const tile = withinShared(this.tiles(rows, columns, depthFor(channels)), programs.backend.sharedBytes);
     const { bias, residual, relu = false } = epilogue;
     const options = {
       tile,

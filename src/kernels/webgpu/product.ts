@@ -48,7 +48,10 @@ export function productProgram(product: ProductProgram): Omit<Program, 'name'> {
   const parameters: Parameters = { row_tiles: 'u32', column_tiles: 'u32', ...product.parameters };
   const blocks = { a: (rows * tile.depth) / 16, b: (columns * tile.depth) / 16 };
   // Where there are enough threads, some load A and the others B.
-  const firstOfB = blocks.a + blocks.b <= threads ? blocks.a : 0;
+  const isDivided = blocks.a + blocks.b <= threads;
+  const firstOfB = isDivided ? blocks.a : 0;
+  // Then a thread needs registers for one block only.
+  const blockOf = (name: 'a' | 'b') => (isDivided ? 'a_block' : `${name}_block`);
   const code = `${declarations(slots, parameters)}
 ${product.functions}
 var<workgroup> a_tile: array<vec4f, ${tile.depth * (rows / 4 + PADDING)}>;
@@ -76,13 +79,13 @@ ${sums(tile)
   .join('\n')}
   for (var step = 0u; ; step++) {
     var a_block = mat4x4f();
-    var b_block = mat4x4f();
+    ${isDivided ? '' : 'var b_block = mat4x4f();'}
     if (step < steps) {
       if (thread < ${blocks.a}u) {
-${named(a.load, 'a')}
+${named(a.load, 'a').replaceAll(/\bblock\b/g, blockOf('a'))}
       }
       if (thread >= ${firstOfB}u && thread < ${firstOfB + blocks.b}u) {
-${named(b.load, 'b')}
+${named(b.load, 'b').replaceAll(/\bblock\b/g, blockOf('b'))}
       }
 ${advance}
     }
@@ -92,10 +95,10 @@ ${multiplication(tile)}
     if (step == steps) { break; }
     workgroupBarrier();
     if (thread < ${blocks.a}u) {
-${factorStore('a', a, rows)}
+${factorStore('a', blockOf('a'), a, rows)}
     }
     if (thread >= ${firstOfB}u && thread < ${firstOfB + blocks.b}u) {
-${factorStore('b', b, columns)}
+${factorStore('b', blockOf('b'), b, columns)}
     }
     workgroupBarrier();
   }
@@ -128,12 +131,12 @@ ${named(setup, name)}`;
 
 /** A factor's statements with its own names. */
 function named(statements: string, name: 'a' | 'b'): string {
-  return statements.replaceAll(/\b(block|first|depth)\b/g, `${name}_$1`);
+  return statements.replaceAll(/\b(first|depth)\b/g, `${name}_$1`);
 }
 
 /** In shared memory four neighbouring rows (or columns) of a term are a vector. */
-function factorStore(name: 'a' | 'b', { termsAreContiguous }: Factor, extent: number): string {
-  const value = termsAreContiguous ? `transpose(${name}_block)` : `${name}_block`;
+function factorStore(name: 'a' | 'b', block: string, { termsAreContiguous }: Factor, extent: number): string {
+  const value = termsAreContiguous ? `transpose(${block})` : block;
   const stores = range(4).map(
     (term) =>
       `      ${name}_tile[(${name}_depth + ${term}u) * ${extent / 4 + PADDING}u + ${name}_group] = values[${term}];`,

@@ -19,7 +19,7 @@ type Arrangement = Omit<Tile, 'depth'>;
 
 /**
  * 128×128 values for 16×16 threads. In a step of the depth a thread reads 16 values from shared memory for 64 multiplications; for each
- * byte from the caches the workgroup does 16 operations (docs/engines.md has the arithmetic).
+ * byte from the caches the workgroup does 32 operations (docs/engines.md has the arithmetic).
  */
 const LARGE: Arrangement = { threadRows: 8, threadColumns: 8, rows: 16, columns: 16 };
 
@@ -59,6 +59,14 @@ export function chooseTile(rows: number, columns: number, depth: Tile['depth'], 
   const threads = tile.rows * tile.columns;
   const most = Math.min((16 * threads) / (tile.threadRows * tile.rows), (16 * threads) / (tile.threadColumns * tile.columns));
   return { ...tile, depth: Math.min(depth, most) as Tile['depth'] };
+}
+
+/** The same tile with as many terms a step as fit into so many bytes of shared memory. */
+export function withinShared(tile: Tile, mostBytes: number): Tile {
+  const { rows, columns } = tileSize(tile);
+  // With the padding of `productProgram`.
+  const bytes = ({ depth }: Pick<Tile, 'depth'>) => 4 * depth * (rows + columns + 8);
+  return { ...tile, depth: ([16, 8] as const).find((depth) => depth <= tile.depth && bytes({ depth }) <= mostBytes) ?? 4 };
 }
 
 /** Terms of a step if the sums run over channels: the last step of each tap is padded. */
