@@ -37,7 +37,9 @@ const { values: flags } = parseArgs({
 });
 const [height, width] = flags.size.split('x').map(Number);
 if (flags.stock === undefined || !(height > 0 && width > 0)) {
-  process.stderr.write('usage: compare-webgpu.mjs --stock DIR [--size HxW] [--width N] [--reps N] [--kernels] [--step]\n');
+  process.stderr.write(
+    'usage: compare-webgpu.mjs --stock DIR [--size HxW] [--width N] [--reps N] [--kernels] [--step]\n',
+  );
   process.exit(2);
 }
 
@@ -88,7 +90,15 @@ async function works({ engine, kernels }) {
   const { tf } = engine;
   const channels = Number(flags.width);
   let seed = 0;
-  const random = (...shape) => tf.tensor4d(normalValues(shape.reduce((a, b) => a * b), 0, ++seed), shape);
+  const random = (...shape) =>
+    tf.tensor4d(
+      normalValues(
+        shape.reduce((a, b) => a * b),
+        0,
+        ++seed,
+      ),
+      shape,
+    );
   const [h, w] = [height / 4, width / 4];
   const [x, gradient] = [random(2, h, w, channels), random(2, h, w, channels)];
   const vector = () => tf.reshape(random(1, 1, 1, channels), [channels]);
@@ -97,14 +107,19 @@ async function works({ engine, kernels }) {
   const pooled = kernels.maxPool(x);
   const logits = random(2, h / 2, w / 2, 19);
   const large = kernels.resizeBilinear(logits, [height, width], false);
-  const labels = tf.tensor3d(Int32Array.from({ length: 2 * height * width }, (_, i) => i % 19), [2, height, width], 'int32');
+  const labels = tf.tensor3d(
+    Int32Array.from({ length: 2 * height * width }, (_, i) => i % 19),
+    [2, height, width],
+    'int32',
+  );
   const table = {
     addition: () => [kernels.add(x, gradient)],
     batchNorm: () => {
       const { y, statistics } = kernels.batchNorm(x, normalisation, { relu: true });
       return [statistics.mean, statistics.variance, y];
     },
-    batchNormGradient: () => Object.values(kernels.batchNormGradient(gradient, x, normalisation, statistics, x)).reverse(),
+    batchNormGradient: () =>
+      Object.values(kernels.batchNormGradient(gradient, x, normalisation, statistics, x)).reverse(),
     maxPool: () => [kernels.maxPool(x)],
     maxPoolGradient: () => [kernels.maxPoolGradient(pooled, x, pooled)],
     resizeBilinear: () => [kernels.resizeBilinear(logits, [height, width], false)],

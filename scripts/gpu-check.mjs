@@ -45,7 +45,9 @@ const PARTS = [
     seconds: 40,
     command: [...step, '--depth', '50', '--mode', 'train', '--batch', '2', '--precision', 'fp16'],
   },
-  ...(values.python === undefined ? [] : [{ name: 'PyTorch', seconds: 25, program: values.python, command: ['-c', PYTORCH] }]),
+  ...(values.python === undefined
+    ? []
+    : [{ name: 'PyTorch', seconds: 25, program: values.python, command: ['-c', PYTORCH] }]),
 ];
 
 const started = performance.now();

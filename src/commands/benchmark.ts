@@ -17,7 +17,8 @@ export default class Benchmark extends RunCommand {
   static override args = { row: flags.row };
   static override flags = {
     kernels: Flags.boolean({
-      summary: 'Measure the heaviest convolutions by themselves instead of a row, beside what arithmetic expects of a GPU.',
+      summary:
+        'Measure the heaviest convolutions by themselves instead of a row, beside what arithmetic expects of a GPU.',
       exclusive: ['weights'],
     }),
     weights: Flags.string({
@@ -36,9 +37,14 @@ export default class Benchmark extends RunCommand {
   }
   private async measureKernels(
     row: string | undefined,
-    { engine: name, deterministic, convolution }: Pick<InferredFlags<typeof flags.run>, 'engine' | 'deterministic' | 'convolution'>,
+    {
+      engine: name,
+      deterministic,
+      convolution,
+    }: Pick<InferredFlags<typeof flags.run>, 'engine' | 'deterministic' | 'convolution'>,
   ): Promise<object> {
-    if (row !== undefined) throw new UserError(`--kernels measures no row, but ${row} was given.`, 'Leave out one of them.');
+    if (row !== undefined)
+      throw new UserError(`--kernels measures no row, but ${row} was given.`, 'Leave out one of them.');
     const { startEngine } = await import('../engines/selection.js');
     const { formatKernelRates, kernelRates } = await import('../measurement/kernel-rates.js');
     const engine = await startEngine({ engine: name, deterministic, convolution });

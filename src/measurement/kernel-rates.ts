@@ -87,7 +87,14 @@ export async function kernelRates(engine: Engine, signal?: AbortSignal): Promise
 function measure(engine: Engine, kernels: Kernels, layer: Layer, direction: Direction): number {
   const [height, width] = MAPS[engine.device];
   const random = (stream: number, shape: Shape4D): Tensor4D =>
-    engine.tf.tensor4d(normalValues(shape.reduce((product, size) => product * size), 0, stream), [...shape]);
+    engine.tf.tensor4d(
+      normalValues(
+        shape.reduce((product, size) => product * size),
+        0,
+        stream,
+      ),
+      [...shape],
+    );
   const filterShape: Shape4D = [layer.kernel, layer.kernel, layer.inputs, layer.outputs];
   const xShape: Shape4D = [IMAGES, height, width, layer.inputs];
   const x = random(1, xShape);

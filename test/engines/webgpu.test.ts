@@ -102,7 +102,10 @@ onWebgpu('a buffer is at most an eighth larger than its tensor', async (t) => {
 onWebgpu('a tensor over the limit is refused by its shape and size, before anything is computed', async (t, engine) => {
   const { numTensors } = engine.tf.memory();
   const error = t.throws(() => engine.tf.fill([70_000, 70_000], 0), { instanceOf: TensorTooLargeError });
-  t.regex(error.message, /^A tensor of shape \[70000, 70000\] takes 18\.25 GB, but .* takes at most [\d.]+ [GM]B as one\.$/);
+  t.regex(
+    error.message,
+    /^A tensor of shape \[70000, 70000\] takes 18\.25 GB, but .* takes at most [\d.]+ [GM]B as one\.$/,
+  );
   t.is(error.exitCode, ExitCode.userError);
   await engine.withShapes(async (twin) => {
     t.throws(() => twin.tf.fill([70_000, 70_000], 0), { instanceOf: TensorTooLargeError }, 'a dry run finds it, too');
@@ -111,21 +114,24 @@ onWebgpu('a tensor over the limit is refused by its shape and size, before anyth
 });
 
 // Not on a GPU: other programs may need its memory.
-withEngine('webgpu', !process.env['FCN_TEST_GPU'])('memory that runs out ends with a message, and what was there stays', async (t, engine) => {
-  const { tf } = engine;
-  const x = tf.tensor1d([1, 2, 3]);
-  const held: Tensor[] = [];
-  const error = t.throws(() => {
-    // Software adapters have 1 GiB for each allocation at most, their own additions included; GPUs run out later.
-    for (let count = 0; count < 400; count++) held.push(tf.fill([2 ** 28 - 64], 0));
-  });
-  t.true(error instanceof GpuMemoryError, error?.message);
-  t.true(engine.isOutOfMemory(error!));
-  t.regex(error!.message, /is out of memory: [\d.]+ GB more were needed/);
-  tf.dispose(held);
-  t.deepEqual([...x.dataSync()], [1, 2, 3]);
-  x.dispose();
-});
+withEngine('webgpu', !process.env['FCN_TEST_GPU'])(
+  'memory that runs out ends with a message, and what was there stays',
+  async (t, engine) => {
+    const { tf } = engine;
+    const x = tf.tensor1d([1, 2, 3]);
+    const held: Tensor[] = [];
+    const error = t.throws(() => {
+      // Software adapters have 1 GiB for each allocation at most, their own additions included; GPUs run out later.
+      for (let count = 0; count < 400; count++) held.push(tf.fill([2 ** 28 - 64], 0));
+    });
+    t.true(error instanceof GpuMemoryError, error?.message);
+    t.true(engine.isOutOfMemory(error!));
+    t.regex(error!.message, /is out of memory: [\d.]+ GB more were needed/);
+    tf.dispose(held);
+    t.deepEqual([...x.dataSync()], [1, 2, 3]);
+    x.dispose();
+  },
+);
 
 onWebgpu('a twin counts the same tensors and computes nothing', async (t, engine) => {
   const kernels = createKernels(engine);

@@ -4,12 +4,12 @@ import { type BatchNormKernels, thenDispose } from '../kernels.js';
 import {
   applyProgram,
   CHUNK_ROWS,
-  FEW_CHUNKS,
-  JOINING_THREADS,
   chunkGradients,
   chunkMoments,
   chunkTotals,
+  FEW_CHUNKS,
   inputGradientProgram,
+  JOINING_THREADS,
   LANES,
 } from './batch-norm-programs.js';
 import type { Programs } from './programs.js';

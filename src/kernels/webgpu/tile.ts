@@ -57,7 +57,10 @@ export function chooseTile(rows: number, columns: number, depth: Tile['depth'], 
   const tile = candidates[costs.indexOf(Math.min(...costs))]!.arrangement;
   // Each thread loads at most one block of 4×4 values of each factor in a step.
   const threads = tile.rows * tile.columns;
-  const most = Math.min((16 * threads) / (tile.threadRows * tile.rows), (16 * threads) / (tile.threadColumns * tile.columns));
+  const most = Math.min(
+    (16 * threads) / (tile.threadRows * tile.rows),
+    (16 * threads) / (tile.threadColumns * tile.columns),
+  );
   return { ...tile, depth: Math.min(depth, most) as Tile['depth'] };
 }
 
@@ -66,7 +69,10 @@ export function withinShared(tile: Tile, mostBytes: number): Tile {
   const { rows, columns } = tileSize(tile);
   // With the padding of `productProgram`.
   const bytes = ({ depth }: Pick<Tile, 'depth'>) => 4 * depth * (rows + columns + 8);
-  return { ...tile, depth: ([16, 8] as const).find((depth) => depth <= tile.depth && bytes({ depth }) <= mostBytes) ?? 4 };
+  return {
+    ...tile,
+    depth: ([16, 8] as const).find((depth) => depth <= tile.depth && bytes({ depth }) <= mostBytes) ?? 4,
+  };
 }
 
 /** Terms of a step if the sums run over channels: the last step of each tap is padded. */
