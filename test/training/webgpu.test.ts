@@ -15,9 +15,10 @@ import { fcnProcess } from '../helpers/command.js';
 import { withEngine } from '../helpers/engines.js';
 import { colourBatch, tinyExperiment } from '../helpers/experiments.js';
 import { temporaryFolder } from '../helpers/folder.js';
+import { nonFiniteSuite } from './suites/non-finite.js';
 
 const onWebgpu = withEngine('webgpu');
-const ITERATIONS = 6;
+const ITERATIONS = 4;
 const CHANGES = [
   'width=4',
   'training.batch=2',
@@ -114,6 +115,9 @@ onWebgpu('a step waits for the device twice, and keeps its memory', async (t, en
   t.is(engine.gpu!.allocatedBytes, allocated, 'the pool has all that a step needs');
   step.dispose();
 });
+
+// Here, because a process of its own would compile all programs again.
+nonFiniteSuite('webgpu');
 
 // Last: it leaves no device.
 onWebgpu('a training that loses the device ends with 75 and says from where it resumes', async (t, engine) => {

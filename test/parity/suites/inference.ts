@@ -14,10 +14,10 @@ function absentOf(set: TestSet, name: string): string[] {
   return RESIZED.has(name) ? [] : ['resized logits a'];
 }
 
-/** Declares the tests of inference against a set of reference data, on one engine. @param only As of `trainingSuite`. */
-export function inferenceSuite(engineName: EngineName, set: TestSet, only?: string): void {
+/** Declares the tests of inference against a set of reference data, on one engine. */
+export function inferenceSuite(engineName: EngineName, set: TestSet): void {
   if (set.folder === null) set.test(`${engineName}: inference against ${set.title}`, (t) => t.fail());
-  for (const name of networkNames(set).filter((each) => only === undefined || each === only)) {
+  for (const name of networkNames(set)) {
     withEngine(engineName)(`${name}: logits and predictions (${engineName}, ${set.title})`, async (t, engine) => {
       const before = engine.tf.memory().numTensors;
       const compared = networkCase(set, name);

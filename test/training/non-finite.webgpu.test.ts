@@ -1,3 +1,0 @@
-import { nonFiniteSuite } from './suites/non-finite.js';
-
-nonFiniteSuite('webgpu');
