@@ -14,7 +14,7 @@ import { startEngine } from '../dist/src/engines/selection.js';
 import { drain, median, randomBatch } from '../dist/src/measurement/roofline.js';
 import { resolve } from '../dist/src/recipe/resolve.js';
 import { takeSnapshot } from '../dist/src/training/checkpoint.js';
-import { checkpointsSize } from '../dist/src/training/checkpoint-folder.js';
+import { checkpointsSize } from '../dist/src/training/checkpoint-rotation.js';
 import { CheckpointWriter } from '../dist/src/training/checkpoint-writer.js';
 import { TrainingStep } from '../dist/src/training/step.js';
 import { ROWS, readCount, readNetworkFlags } from './bench.mjs';

@@ -4,18 +4,19 @@
 //     [--convolution direct]
 //
 // Prints one JSON line: seconds (each, min, median); peak resident memory and the largest sum of live tensors in MB (2^20 bytes); the
-// bytes that a GPU's pool of buffers holds at the end;
-// the rate of a bare convolution before and after in GFLOP/s; the share of that rate which the network reaches; and how many of the 3×3
-// convolutions of stride 1 take each path forward.
+// bytes that a GPU's pool of buffers holds at the end; the rate of a bare convolution before and after in GFLOP/s; the share of that rate
+// which the network reaches; and how many of the 3×3 convolutions of stride 1, and of their gradients, take each path, those overruled on
+// this machine included (docs/engines.md).
 import { parseArgs } from 'node:util';
 import { CONVOLUTION_MODES } from '../dist/src/engines/engine.js';
 import { startEngine } from '../dist/src/engines/selection.js';
-import { cheapestPath } from '../dist/src/kernels/tensorflow/winograd.js';
+import { pathOn } from '../dist/src/kernels/tensorflow/convolution-path.js';
 import { measureInference, measureTraining } from '../dist/src/measurement/measure.js';
 import { convolutionRate, median } from '../dist/src/measurement/roofline.js';
-import { allConvolutions, architecture } from '../dist/src/network/architecture.js';
-import { complexity, convolutionSizes } from '../dist/src/network/complexity.js';
+import { complexity } from '../dist/src/network/complexity.js';
+import { convolutionShapes } from '../dist/src/network/convolution-shapes.js';
 import { resolve } from '../dist/src/recipe/resolve.js';
+import { withKeptPaths } from '../dist/src/runs/convolution-paths.js';
 import { fail, ROWS, readCount, readNetworkFlags } from './bench.mjs';
 
 function readFlags() {
@@ -41,19 +42,14 @@ function readFlags() {
   return { ...values, train, batch, sizeHw: readNetworkFlags(values), repetitions: readCount('reps', values.reps) };
 }
 
-/** Numbers of the 3×3 convolutions of stride 1 by their path in the forward pass. */
+/** How many of the 3×3 convolutions of stride 1, and of their gradients, take each path. */
 function pathCounts() {
-  const network = architecture(experiment.model);
-  const sizes = convolutionSizes(network, sizeHw);
+  const pass = { size: sizeHw, trainingImages: train ? batch : null, isHalf: precision !== 'fp32' };
   const counts = {};
-  for (const { path, kernel, inputChannels, outputChannels, geometry } of allConvolutions(network)) {
-    const isTaken = train || !path.startsWith('auxiliary_head.');
-    if (!isTaken || kernel !== 3 || geometry.stride !== 1) continue;
-    const channels = [inputChannels, outputChannels];
-    const options = { halfSpeed: precision === 'fp32' ? null : engine.halfSpeed };
-    const isFast = engine.convolution === 'fast';
-    const chosen = isFast ? cheapestPath(sizes.get(path), channels, geometry.dilation, options) : 'direct';
-    counts[chosen] = (counts[chosen] ?? 0) + 1;
+  for (const shape of convolutionShapes(experiment.model, pass)) {
+    const path = pathOn(engine, shape);
+    counts[shape.of] ??= {};
+    counts[shape.of][path] = (counts[shape.of][path] ?? 0) + 1;
   }
   return counts;
 }
@@ -70,7 +66,7 @@ const {
   engine: engineName,
   convolution,
 } = readFlags();
-const engine = await startEngine({ engine: engineName, convolution });
+const engine = await withKeptPaths(await startEngine({ engine: engineName, convolution }));
 const experiment = resolve({ row: ROWS[depth], overrides: [`training.precision=${precision}`] });
 
 const before = convolutionRate(engine, precision);

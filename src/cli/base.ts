@@ -123,6 +123,8 @@ export abstract class BaseCommand extends Command {
   /** Messages of `noteLeftOut`. */
   private readonly leftOut = new Set<string>();
   private readonly outputAborter = new AbortController();
+  /** Whether `interruptSignal` is also aborted when the process that started this one ends. */
+  protected endsWithParent = false;
 
   abstract override run(): Promise<object>;
 
@@ -230,6 +232,18 @@ export abstract class BaseCommand extends Command {
     };
     this.listen('SIGINT', interrupt);
     this.listen('SIGTERM', interrupt);
+    if (this.endsWithParent) {
+      const end = () => {
+        if (interrupted) return;
+        interrupted = true;
+        controller.abort(new InterruptedError('The worker of this task has ended.', ExitCode.terminated));
+      };
+      process.once('disconnect', end);
+      this.stopListening.push(() => process.off('disconnect', end));
+      // The channel alone must not keep this process running.
+      process.channel?.unref();
+      if (!process.connected) end();
+    }
     if (timeLimit !== undefined) {
       const end = () => {
         this.note(`\nThe time limit of ${timeLimit} is over: stopping at the next safe point.`);

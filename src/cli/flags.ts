@@ -5,7 +5,11 @@ import { CLASS_ORDERS } from '../evaluation/class-figures.js';
 import type { Precision } from '../recipe/experiment.js';
 import { DATA_CHECKS } from '../runs/check-data.js';
 
-/** Flags that several commands share. The environment variable named in `env` sets the default. */
+/**
+ * Flags that several commands share. The environment variable named in `env` sets the default. What a flag takes, which the shell
+ * completes, is its `helpValue` or, where the help should say less, `completes`; an argument has only the latter
+ * (completion/values.ts has the kinds).
+ */
 
 /** For flags that may be given several times, one value each. */
 export const repeatable = { multiple: true, multipleNonGreedy: true } as const;
@@ -27,15 +31,16 @@ export const dataRoot = Flags.string({
 export const RUN_FORMS =
   "A run (ROW/RUN, RUN, the beginning of its name, its directory or its record), or a row, for the row's newest run";
 
-export const runOrNewest = Args.string({ description: `${RUN_FORMS}. Default: the newest run.` });
+export const runOrNewest = Args.string({ description: `${RUN_FORMS}. Default: the newest run.`, completes: 'RUN' });
 
-/** The forms of a flag that names weights. */
-export const WEIGHTS_VALUE = 'FILE|published|RUN';
+/** What a flag takes that names weights. */
+export const weightsValue = { helpValue: 'FILE|published|RUN', completes: 'FILE|published|RUN:best' } as const;
 
 export const runsOrAll = Args.string({
   description:
     'Runs (ROW/RUN, RUN, the beginning of a name, a directory or a record), or rows and patterns, for all their runs. Default: all runs.',
   multiple: true,
+  completes: 'RUN|RECORD',
 });
 
 /** The flag that a suggested command needs to find the data sets in `root`: empty if the default is the same. */
@@ -274,19 +279,40 @@ export const weightsKey = Flags.string({
 
 export const tableName = Flags.string({
   summary: "Only rows of this table: its name or its file's name, such as voc2012-aug.",
-  helpValue: 'NAME',
+  helpValue: 'TABLE',
 });
 
 export const row = Args.string({
   description: 'Id of a row, as fcn list shows it; may be left out if --file has one row.',
+  completes: 'ROW',
 });
 
 export const dataset = Args.string({
   description: 'Id of a data set, as fcn datasets list shows it, or a YAML file that describes one.',
   required: true,
+  completes: 'DATASET|FILE.yaml',
 });
 
 export const rows = Args.string({
   description: "Ids of rows, as fcn list shows them, or quoted patterns such as 'fcn_r50*769*' or 'fcn_{r18,r50}-*'.",
   multiple: true,
+  completes: 'ROW',
 });
+
+export const jobOrNewest = Args.string({
+  description:
+    'A job: its id as fcn jobs list shows it, the beginning of the id, or its folder. Default: the newest job.',
+  completes: 'JOB',
+});
+
+export const job = Args.string({
+  description: 'A job: its id as fcn jobs list shows it, the beginning of the id, or its folder.',
+  required: true,
+  completes: 'JOB',
+});
+
+/** The forms of an argument that names tasks of a job. */
+const TASK_FORMS =
+  'Tasks: a row, ROW:SEED, an index, the beginning of a row, or a quoted pattern; without it, all tasks of the job.';
+
+export const tasks = Args.string({ description: TASK_FORMS, completes: 'ROW' });

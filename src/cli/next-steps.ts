@@ -1,3 +1,6 @@
+import path from 'node:path';
+import type { ObservedJob } from '../jobs/observe.js';
+import { hasEnded, isRetried } from '../jobs/states.js';
 import type { RunRecord } from '../records/record.js';
 import { shellWords } from '../support/format.js';
 import { breakCommand, TERMINAL_WIDTH } from '../terminal/layout.js';
@@ -20,10 +23,11 @@ const DEFAULTS: readonly (readonly [place: keyof Places, variable: string])[] = 
 ];
 
 /** The flags that a suggested command needs to look in these folders: none for the defaults. */
-function placeFlags(places: Partial<Places>): string[] {
+export function placeFlags(places: Partial<Places>): string[] {
   return DEFAULTS.flatMap(([place, variable]) => {
     const folder = places[place];
-    return folder === undefined || folder === (process.env[variable] || place) ? [] : [`--${place}`, folder];
+    const isDefault = folder === undefined || path.resolve(folder) === path.resolve(process.env[variable] || place);
+    return isDefault ? [] : [`--${place}`, folder];
   });
 }
 
@@ -67,6 +71,24 @@ export function stepsAfterVerification(name: string, where: readonly string[], f
     browse,
     { command: [...reproduce, '--profile', 'smoke', '--set', 'iterations=20'], gives: 'a try in a minute' },
     { command: [...reproduce, '--dry-run'], gives: 'time and memory of the whole' },
+  ];
+}
+
+/** What may follow the submission of a job, or its end. */
+export function stepsAfterJob({ id, tasks }: ObservedJob, places: Places): NextStep[] {
+  const inRuns = placeFlags({ runs: places.runs });
+  const failed = tasks.find(({ state }) => state === 'failed' || state === 'given up');
+  if (!tasks.every(hasEnded)) return [{ command: ['jobs', 'watch', id, ...inRuns], gives: 'its tasks as they go on' }];
+  return [
+    ...(failed === undefined
+      ? []
+      : [{ command: ['jobs', 'logs', id, failed.name, ...inRuns], gives: 'what the task said' }]),
+    ...(tasks.some(isRetried)
+      ? [{ command: ['jobs', 'retry', id, ...inRuns], gives: 'another start of what has not completed' }]
+      : []),
+    ...(tasks.some(({ state }) => state === 'completed')
+      ? [{ command: ['table', ...placeFlags({ results: places.results })], gives: 'its figures in the table' }]
+      : []),
   ];
 }
 

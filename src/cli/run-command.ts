@@ -57,7 +57,7 @@ export abstract class RunCommand extends BaseCommand {
 
   /** The weights that a flag names, and their run; a run's are described to the user. */
   protected async findWeights(given: string | undefined, runs: string) {
-    if (given === undefined) return { file: undefined, run: null, trainedBy: null };
+    if (given === undefined) return { file: undefined, run: null, trainedBy: null, isFile: false };
     const { findWeights } = await import('../runs/weights-argument.js');
     const found = await findWeights(given, runs);
     if (found.described !== null) this.note(found.described);
@@ -105,17 +105,19 @@ export abstract class RunCommand extends BaseCommand {
       readonly labelIds?: boolean;
     } = {},
   ): Promise<object> {
-    const { chooseRecipe } = await import('../runs/run-recipe.js');
+    const { chooseRecipe, recipeRun } = await import('../runs/run-recipe.js');
     const { execute } = await import('../runs/execute.js');
     const { tablesOf } = await import('../recipe/select.js');
     const { dataRootOf } = await import('../recipe/tables.js');
     const { formatExecution } = await import('../tables/series.js');
-    const { outputWidth } = await import('../terminal/layout.js');
+    const { outputWidth, terminalWidth } = await import('../terminal/layout.js');
     const { profile, file, seed, sort: order = 'data-set' } = flags;
     // Read now: while the run takes days, somebody may edit the file.
     const tables = tablesOf(file);
     const found = await this.findWeights(recipeOf ?? extra.weights, flags.runs);
-    const { run } = found;
+    const overrides = overridesOf(flags);
+    const request = { row, file, profile, isProfileGiven: this.isGiven('profile'), seed, overrides };
+    const run = recipeRun(found, request);
     if (recipeOf !== undefined && run === null) {
       throw new UserError(
         `--weights ${recipeOf} is no run, but only the recipe counts here.`,
@@ -126,14 +128,12 @@ export abstract class RunCommand extends BaseCommand {
       recipeOf === undefined
         ? { weights: found.file, trainedBy: found.trainedBy ?? undefined }
         : { weights: undefined };
-    const isProfileGiven = this.isGiven('profile');
-    const overrides = overridesOf(flags);
-    const recipe = await chooseRecipe(run, { row, file, profile, isProfileGiven, seed, overrides });
+    const recipe = await chooseRecipe(run, request);
     const isRootKnown = this.isDataRootGiven() || (file !== undefined && dataRootOf(file) !== undefined);
     const dataRoot = isRootKnown ? null : ((await run?.dataRoot()) ?? null);
     const options = { ...this.executionOptions(flags), ...(dataRoot !== null && { dataRoot }) };
     const execution = await execute({ ...options, ...recipe, stages, ...extra, ...evaluated });
-    this.print(formatExecution(execution, tables, { order, width: outputWidth() }));
+    this.print(formatExecution(execution, tables, { order, width: outputWidth(), lineWidth: terminalWidth() }));
     await this.suggest(({ stepsAfterRun }) => stepsAfterRun(execution.record, flags, extra.predictions));
     return execution;
   }

@@ -1,4 +1,4 @@
-import { TERMINAL_WIDTH } from '../terminal/layout.js';
+import { breakCommand, TERMINAL_WIDTH } from '../terminal/layout.js';
 
 /** Commands that consist of two words. */
 const TOPICS: ReadonlySet<string | undefined> = new Set(['datasets', 'engines', 'results', 'runs', 'weights']);
@@ -52,7 +52,7 @@ function fill(units: readonly string[], indent: string, width: number): string[]
 
 /**
  * Lines for standard error. In a terminal, prose is broken between words; commands in it, links and paths are not, so that they can be
- * pasted. Elsewhere each fact stays on its line, for `grep`.
+ * pasted, and a command by itself is broken as a shell takes it, with backslashes. Elsewhere each fact stays on its line, for `grep`.
  */
 export function fitStandardError(
   text: string,
@@ -67,7 +67,10 @@ export function fitStandardError(
       // A stack.
       if (line.length <= width || /^\s+at /.test(line)) return [line];
       const indent = ' '.repeat(label.trim() === '' ? label.length + 2 : label.length);
-      if (COMMAND.test(rest) && !/[.;] /.test(rest)) return [line];
+      if (COMMAND.test(rest) && !/[.;] /.test(rest)) {
+        const lines = breakCommand(rest, width - label.length);
+        return lines.map((part, i) => `${i === 0 ? label : indent}${part}`);
+      }
       const [first = '', ...others] = unitsOf(rest);
       return fill([`${label}${first}`, ...others], indent, width);
     })

@@ -24,10 +24,12 @@ export default class Compare extends BaseCommand {
     a: Args.string({
       description: `${flags.RUN_FORMS}. If B is a log, a row without runs stands for itself.`,
       required: true,
+      completes: 'RUN|RECORD|ROW',
     }),
     b: Args.string({
       description:
         "A run, a row, a log.json or scalars.json, or published, for the row's own log, downloaded. Default: the run's row.",
+      completes: 'RUN|RECORD|ROW|published|FILE.json',
     }),
   };
   static override flags = {

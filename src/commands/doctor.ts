@@ -11,7 +11,8 @@ export default class Doctor extends BaseCommand {
   static override summary = 'Show engines, hardware and data sets, or all that rows need to run.';
   static override description =
     'With rows, checks everything that fcn reproduce needs: data, backbone, weights, engine, precision, memory, disk, folders. What is ' +
-    'missing is listed with the commands that fix it, and the exit code is 2. Writes and fetches nothing.';
+    'missing is listed with the commands that fix it, and the exit code is 2. Writes and fetches nothing, but asks the hosts of files that ' +
+    'will be fetched whether they answer; with --offline it does not.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --data-root /data --json',
@@ -36,7 +37,7 @@ export default class Doctor extends BaseCommand {
     weights: Flags.string({
       summary:
         "Weights to evaluate instead of training: a file, each row's published weights, or a run's (RUN:best, RUN:last).",
-      helpValue: flags.WEIGHTS_VALUE,
+      ...flags.weightsValue,
     }),
     key: { ...flags.weightsKey, dependsOn: ['weights'] },
     ...flags.experiment,
@@ -78,13 +79,16 @@ export default class Doctor extends BaseCommand {
     const { findWeights } = await import('../runs/weights-argument.js');
     const { checkRuns, refusalOf } = await import('../runs/checks.js');
     const { formatChecks } = await import('../runs/checks.js');
+    const { PublishedHosts } = await import('../weights/hosts.js');
     const { outputWidth } = await import('../terminal/layout.js');
     const { table, all, file, profile, seed = 0, engine, deterministic, convolution, runs, results, force } = flags;
     const rows = selectRows({ patterns, table, all, file });
     const weights = flags.weights === undefined ? undefined : (await findWeights(flags.weights, runs)).file;
     requireOneRow(rows, weights);
     const plan = planRuns({ rows, profile, overrides: overridesOf(flags), seed, repeat: 1 });
+    const signal = this.interruptSignal();
     const checked = await checkRuns(plan, {
+      hosts: new PublishedHosts(signal),
       stages: chooseStages(flags.stage, weights),
       evaluateEvery: flags['evaluate-every'],
       weights,
@@ -102,7 +106,7 @@ export default class Doctor extends BaseCommand {
       results,
       force,
       resume: 'unfinished',
-      signal: this.interruptSignal(),
+      signal,
       note: (text) => this.note(text),
       display: this.displayMode(),
       commandWith: commandWith({ bin: this.config.bin, id: this.id!, argv: this.argv, flags: Doctor.flags }),

@@ -19,7 +19,7 @@ export default class Evaluate extends RunCommand {
     weights: Flags.string({
       summary: "Weights to evaluate: a file, the row's published weights, or a run's (RUN:best, RUN:last).",
       required: true,
-      helpValue: flags.WEIGHTS_VALUE,
+      ...flags.weightsValue,
     }),
     key: flags.weightsKey,
     ms: Flags.boolean({ summary: 'Multi-scale + flip instead of single scale.' }),

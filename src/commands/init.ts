@@ -14,7 +14,7 @@ export default class Init extends BaseCommand {
     '<%= config.bin %> <%= command.id %> roads --images img --labels ann --classes ground,road,car',
   ];
   static override args = {
-    directory: Args.string({ description: 'Folder to write the files to.', required: true }),
+    directory: Args.string({ description: 'Folder to write the files to.', required: true, completes: 'DIR' }),
   };
   static override flags = {
     images: Flags.string({ summary: 'Folder of the images (JPEG, PNG, BMP).', required: true, helpValue: 'DIR' }),

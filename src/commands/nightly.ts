@@ -28,6 +28,7 @@ export default class Nightly extends BaseCommand {
       summary: "Smoke runs only of rows that match, such as 'fcn_r50*769*'; may be given several times.",
       ...flags.repeatable,
       helpValue: 'PATTERN',
+      completes: 'ROW',
     }),
     measure: Flags.string({
       summary: 'Only measure: write the figures to a file, for --from.',

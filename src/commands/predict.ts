@@ -19,7 +19,12 @@ export default class Predict extends BaseCommand {
     '<%= config.bin %> <%= command.id %> images --row camvid_r18-d8 --weights FILE.pth --truth labels',
   ];
   static override args = {
-    images: Args.string({ description: 'Images, or folders of images.', required: true, multiple: true }),
+    images: Args.string({
+      description: 'Images, or folders of images.',
+      required: true,
+      multiple: true,
+      completes: 'PATH',
+    }),
   };
   static override flags = {
     row: Flags.string({
@@ -29,7 +34,7 @@ export default class Predict extends BaseCommand {
     weights: Flags.string({
       summary: "Weights of the network: a file, the row's published weights, or a run's (RUN:best, RUN:last).",
       required: true,
-      helpValue: flags.WEIGHTS_VALUE,
+      ...flags.weightsValue,
     }),
     key: flags.weightsKey,
     out: Flags.string({

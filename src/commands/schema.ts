@@ -1,7 +1,7 @@
 import * as Args from '@oclif/core/args';
 import { BaseCommand } from '../cli/base.js';
 
-const KINDS = ['table', 'base', 'dataset'] as const;
+const KINDS = ['table', 'base', 'dataset', 'cluster'] as const;
 
 export default class Schema extends BaseCommand {
   static override summary = 'Print the JSON Schema of your files, with which editors check and complete them.';
@@ -13,7 +13,8 @@ export default class Schema extends BaseCommand {
   ];
   static override args = {
     kind: Args.string({
-      description: "table: an experiment file; dataset: a data set's file; base: what the package's tables share.",
+      description:
+        "table: an experiment file; dataset: a data set's file; cluster: what jobs ask of a cluster; base: what the package's tables share.",
       options: [...KINDS],
       default: 'table',
     }),
@@ -30,6 +31,10 @@ async function schemaOf(kind: (typeof KINDS)[number]): Promise<object> {
   if (kind === 'dataset') {
     const { datasetJsonSchema } = await import('../data/description.js');
     return datasetJsonSchema();
+  }
+  if (kind === 'cluster') {
+    const { clusterJsonSchema } = await import('../jobs/cluster-options.js');
+    return clusterJsonSchema();
   }
   const { experimentJsonSchema } = await import('../recipe/experiment.js');
   return experimentJsonSchema(kind);

@@ -49,6 +49,7 @@ export default class Table extends BaseCommand {
       summary: "Only rows that match, such as 'fcn_r50*769*'; may be given several times.",
       ...flags.repeatable,
       helpValue: 'PATTERN',
+      completes: 'ROW',
     }),
     sort: Flags.option({
       summary: 'Order of the rows, best first; here and difference refer to mIoU.',

@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../support/errors.js';
-import { fileJsonSchema } from '../support/json.js';
+import { fileJsonSchema } from '../support/json-schema.js';
 import { packageRoot } from '../support/package.js';
 import { nearest } from '../support/suggest.js';
 import { checkYaml, parseYaml, readYaml, type YamlFile } from '../support/yaml.js';

@@ -175,7 +175,8 @@ export async function createEvaluationLoader(options: EvaluationLoaderOptions): 
 /** An image, or why it cannot be read. */
 type LoadedImage = { readonly sample: PredictionSample } | { readonly problem: UserError };
 
-interface ImageLoader extends AsyncIterable<LoadedImage> {
+/** Images in order; they can be read once. */
+export interface ImageLoader extends AsyncIterable<LoadedImage> {
   /** Ends the worker threads. */
   close(): Promise<void>;
 }
@@ -199,9 +200,10 @@ export async function createImageLoader(
         throw error;
       },
     );
+  // The first images are read at once.
+  const prefetch = new Prefetch(load, ahead, files.length);
   return {
     async *[Symbol.asyncIterator]() {
-      const prefetch = new Prefetch(load, ahead, files.length);
       for (let read = 0; read < files.length; read++) yield await prefetch.next();
     },
     close: () => pool.close(),

@@ -4,9 +4,10 @@ import { IGNORE_INDEX, type Size } from '../data/image.js';
 import { countAbsentClasses } from '../data/label-inventory.js';
 import { isSynthetic } from '../data/markers.js';
 import { datasetFolder, readSplit, type SplitEntry } from '../data/split.js';
-import { defaultWorkers, doInWorkers } from '../data/workers/pool.js';
+import { defaultWorkers, doInWorkers, workersFor } from '../data/workers/pool.js';
 import { formatCount, formatNumber, formatShare } from '../support/format.js';
-import type { CountWorkerData, LabelCounts } from './count-worker.js';
+import type { CountWorkerData } from './count-worker.js';
+import { countLabels, type LabelCounts } from './label-counts.js';
 
 interface FrequencyOptions {
   readonly dataset: Dataset;
@@ -52,7 +53,7 @@ export interface Frequencies {
  * @throws UserError for a missing or broken file; the signal's reason when aborted.
  */
 export async function classFrequencies(options: FrequencyOptions): Promise<Frequencies> {
-  const { dataset, split, dataRoot, signal, onProgress, workers = defaultWorkers() + 1 } = options;
+  const { dataset, split, dataRoot, signal, onProgress } = options;
   const entries = await readSplit(dataset, split, dataRoot);
   // Float64 counts are exact up to 2^53: four billion images of 2048×1024.
   const pixels = new Float64Array(256);
@@ -67,9 +68,15 @@ export async function classFrequencies(options: FrequencyOptions): Promise<Frequ
     onProgress?.(sizes.length, entries.length);
   };
   const data: CountWorkerData = { dataset };
-  const module = new URL('./count-worker.js', import.meta.url);
-  const all = { workers, workerData: data, tasks: entries, count: entries.length, signal, onResult: add };
-  await doInWorkers<SplitEntry, LabelCounts>(module, all);
+  await doInWorkers<SplitEntry, LabelCounts>(new URL('./count-worker.js', import.meta.url), {
+    workers: options.workers ?? workersFor(entries.length, defaultWorkers() + 1),
+    here: (entry) => countLabels(entry, dataset),
+    workerData: data,
+    tasks: entries,
+    count: entries.length,
+    signal,
+    onResult: add,
+  });
   const total = pixels.reduce((sum, count) => sum + count, 0);
   const ignored = pixels[IGNORE_INDEX]!;
   // Sizes of the same area are sorted by height, so that the result does not depend on the order of the workers.

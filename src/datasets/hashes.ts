@@ -3,21 +3,10 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PREPARED_HASHES, readPrepared } from '../data/markers.js';
 import type { FileProblem } from '../data/problem.js';
-import { doInWorkers } from '../data/workers/pool.js';
+import { doInWorkers, workersFor } from '../data/workers/pool.js';
 import { explainFileError } from '../support/files.js';
-
-/** The data that each hashing worker starts with. */
-export interface HashWorkerData {
-  /** The data set's folder. */
-  readonly folder: string;
-}
-
-/** A file of a prepared data set, and the SHA-256 of its content then. */
-export interface RecordedHash {
-  /** Path in the data set's folder, with forward slashes. */
-  readonly target: string;
-  readonly sha256: string;
-}
+import { compareHash, type RecordedHash } from './hash-comparison.js';
+import type { HashWorkerData } from './hash-worker.js';
 
 /** The text of a list of hashes, in the format of `sha256sum --check`. */
 export function formatHashes(hashes: readonly RecordedHash[]): string {
@@ -72,6 +61,7 @@ export async function readTrustedHashes(folder: string): Promise<TrustedHashes> 
 }
 
 interface CompareOptions {
+  /** Most worker threads. */
   readonly workers: number;
   readonly signal?: AbortSignal | undefined;
   readonly onFile: () => void;
@@ -90,9 +80,9 @@ export async function compareHashes(
   if (hashes.length === 0) return [];
   const data: HashWorkerData = { folder };
   const found = new Map<RecordedHash, FileProblem>();
-  const module = new URL('./hash-worker.js', import.meta.url);
-  await doInWorkers<RecordedHash, FileProblem | null>(module, {
-    workers,
+  await doInWorkers<RecordedHash, FileProblem | null>(new URL('./hash-worker.js', import.meta.url), {
+    workers: workersFor(hashes.length, workers),
+    here: (hash) => compareHash(folder, hash),
     workerData: data,
     tasks: hashes,
     count: hashes.length,

@@ -196,17 +196,15 @@ export async function checkEntries(
     if (lookAtLabels || !fast) inventories[splitOf.get(entry)!]?.add(held);
     onProgress?.(found.size, total);
   };
-  const threads = workersFor(total, workers);
-  if (threads > 0) {
-    const module = new URL('./check-worker.js', import.meta.url);
-    const options = { workers: threads, workerData: data, tasks: tasks(), count: total, signal, onResult };
-    await doInWorkers<CheckTask, CheckedEntry>(module, options);
-  } else {
-    for (const task of tasks()) {
-      signal?.throwIfAborted();
-      onResult(await checkEntry(task.entry, dataset, { ...data.options, lookAtLabels: task.lookAtLabels }), task);
-    }
-  }
+  await doInWorkers<CheckTask, CheckedEntry>(new URL('./check-worker.js', import.meta.url), {
+    workers: workersFor(total, workers),
+    here: ({ entry, lookAtLabels }) => checkEntry(entry, dataset, { ...data.options, lookAtLabels }),
+    workerData: data,
+    tasks: tasks(),
+    count: total,
+    signal,
+    onResult,
+  });
   // Workers finish in any order; a report has one.
   return [...splitOf].flatMap(([entry, split]) => (found.get(entry) ?? []).map((problem) => ({ ...problem, split })));
 }

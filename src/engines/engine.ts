@@ -33,6 +33,10 @@ export function autoEngine({ tensorflow, cuda, gpu }: InstalledEngines): {
 export const CONVOLUTION_MODES = ['fast', 'direct'] as const;
 export type ConvolutionMode = (typeof CONVOLUTION_MODES)[number];
 
+/** A way to compute a convolution: directly, or in tiles of 2×2 or 4×4 outputs by Winograd's minimal filtering. */
+export const CONVOLUTION_PATHS = ['direct', 'F(2×2)', 'F(4×4)'] as const;
+export type ConvolutionPath = (typeof CONVOLUTION_PATHS)[number];
+
 /** A started engine, which executes tensors. One per process, or per worker thread. */
 export interface Engine {
   readonly name: EngineName;
@@ -54,6 +58,10 @@ export interface Engine {
    * them.
    */
   readonly convolution: ConvolutionMode;
+  /** Names the code and the instruction set of fast convolutions; null if they are direct. */
+  readonly convolutionBuild: string | null;
+  /** Paths of convolutions by `shapeName`, decided before the work begins (`withDecidedPaths`); others are counted. */
+  readonly decidedPaths: ReadonlyMap<string, ConvolutionPath>;
   /** Whether an error in a computation means that memory ran out. */
   isOutOfMemory(error: Error): boolean;
   /** Whether reading a value waits until the device has done all work: then values are read together, as late as possible. */
@@ -87,6 +95,15 @@ export interface ShapesEngine extends Engine {
    * far; null if the tensors are in a GPU's memory.
    */
   residentBytes(): number | null;
+}
+
+/** The same engine, and its twins, with these paths of convolutions. */
+export function withDecidedPaths(engine: Engine, decidedPaths: Engine['decidedPaths']): Engine {
+  return {
+    ...engine,
+    decidedPaths,
+    withShapes: (work) => engine.withShapes((twin) => work({ ...twin, decidedPaths })),
+  };
 }
 
 /** The part of the native backend that the native kernels call. */

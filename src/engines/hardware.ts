@@ -86,13 +86,16 @@ export interface Hardware {
   readonly node: string;
 }
 
+/** The processor's name, and the logical processors that this process may use. */
+export function describeProcessor(): Pick<Hardware, 'processor' | 'cores'> {
+  return { processor: os.cpus()[0]?.model.trim() || 'unknown', cores: os.availableParallelism() };
+}
+
 export async function describeHardware(): Promise<Hardware> {
-  const processors = os.cpus();
   const limit = process.constrainedMemory();
   const total = os.totalmem();
   return {
-    processor: processors[0]?.model.trim() || 'unknown',
-    cores: os.availableParallelism(),
+    ...describeProcessor(),
     memoryBytes: limit > 0 && limit < total ? limit : total,
     gpus: await listGpus(),
     system: `${os.type()} ${os.release()} ${process.arch}`,

@@ -11,7 +11,6 @@ import {
 import { bfloat16Speed, listGpus } from './hardware.js';
 import { addonRecipe, findCompiler } from './tensorflow/addon.js';
 import { type InstallManifest, inspectInstall } from './tensorflow/manifest.js';
-import { BUNDLED_FOR, bundleFolder, readBundle, whyUnfit } from './tensorflow/prepare-addons.js';
 import { currentBuild, installCommand, NODE_PACKAGE, parseBuildName, wheelSource } from './tensorflow/release.js';
 import { npmPackageFolder, npmPackageVersion } from './tool.js';
 import { WASM_PACKAGE } from './wasm/start.js';
@@ -168,6 +167,8 @@ export async function missingForTensorflow(): Promise<string[]> {
 
 /** @throws EngineUnavailableError if the addons of the tested release must be compiled, and there is no compiler. */
 async function checkAddons(): Promise<void> {
+  // Every thread with an engine imports this file: what only this needs takes a fifteenth of a second.
+  const { BUNDLED_FOR, bundleFolder, readBundle, whyUnfit } = await import('./tensorflow/prepare-addons.js');
   const why = whyUnfit(await readBundle(bundleFolder()), BUNDLED_FOR);
   if (why !== null) await findCompiler(why);
 }

@@ -11,6 +11,7 @@ import type { Experiment } from '../recipe/experiment.js';
 import { noPause, type Pause } from '../support/pauses.js';
 import { LogitMap } from './logit-map.js';
 import { type RowSource, resizedRows } from './rows.js';
+import { fewerWindows } from './window-memory.js';
 import { type InferenceMode, inferenceWindows } from './windows.js';
 
 type Size = readonly [height: number, width: number];
@@ -258,7 +259,12 @@ async function predictedOn(
   { experiment, size, views, flip, stripElements }: InferenceMemoryOptions,
   smaller: (size: Size) => Size,
 ): Promise<PeakMemory> {
-  const { model, training, evaluation: recipe } = experiment;
+  const { model, training, evaluation } = experiment;
+  const [small, smallViews] = [smaller(size), views.map(smaller)];
+  const [strip] = stripsOf(small, model.classes, stripElements ?? STRIP_ELEMENTS[twin.device]);
+  const tallest = Math.max(...smallViews.map(([height]) => height));
+  const stripRows = Math.ceil((strip!.to * tallest) / small[0]) + 1;
+  const { recipe, keptBytes, stripBytes } = fewerWindows(evaluation, model, smallViews, stripRows);
   const meter = new PeakMeter(twin);
   const kernels = createKernels(twin, meter);
   const described = architecture(model);
@@ -270,13 +276,17 @@ async function predictedOn(
     meter.reset();
     const predictor = new Predictor({ engine: twin, kernels, network, recipe, stripElements });
     await predictor.predict({
-      size: smaller(size),
+      size: small,
       flip,
       // The twin uses the shapes only.
-      views: views.map(smaller).map(([height, width], ratio) => ({ ratio, height, width, image: new Float32Array() })),
+      views: smallViews.map(([height, width], ratio) => ({ ratio, height, width, image: new Float32Array() })),
     });
-    const [addressedBytes, residentBytes] = [twin.addressedBytes(), twin.residentBytes()];
-    return { peakBytes: meter.bytes, addressedBytes, residentBytes };
+    const added = (bytes: number | null) => (bytes === null ? null : bytes + keptBytes + stripBytes);
+    return {
+      peakBytes: meter.bytes + keptBytes,
+      addressedBytes: added(twin.addressedBytes()),
+      residentBytes: added(twin.residentBytes()),
+    };
   } finally {
     network.dispose();
   }

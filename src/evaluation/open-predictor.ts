@@ -44,8 +44,14 @@ export async function openPredictor(options: OpenPredictorOptions): Promise<Open
   if (!engine.usesOneThread || training.precision !== 'fp32') {
     throw new Error(`The ${engine.name} engine computes in ${training.precision} in one thread of this program.`);
   }
-  const shared = await loadSharedWeights(engine, kernels, model, weights, weightsKey);
-  const settings = { engine: engine.name, model, weights: shared.weights, recipe, copies, viewsOfImage };
-  const predictor = await ParallelPredictor.start(settings);
-  return { predictor, loadReport: summarise(shared.report), close: () => predictor.close() };
+  // The threads start while this one reads the weights.
+  const predictor = ParallelPredictor.start({ engine: engine.name, model, recipe, copies, viewsOfImage });
+  try {
+    const shared = await loadSharedWeights(engine, kernels, model, weights, weightsKey);
+    predictor.use(shared.weights);
+    return { predictor, loadReport: summarise(shared.report), close: () => predictor.close() };
+  } catch (error) {
+    await predictor.close();
+    throw error;
+  }
 }

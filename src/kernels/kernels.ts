@@ -11,6 +11,25 @@ export interface ConvolutionGeometry {
   readonly padding: number;
 }
 
+/** What the choice of a path depends on, of a convolution 3×3 with stride 1 or of a gradient of it. */
+export interface ConvolutionShape {
+  readonly of: 'convolution' | 'input gradient' | 'filter gradient';
+  /** Height and width of the result; for a filter gradient, of the gradient that it is made of. */
+  readonly output: readonly [height: number, width: number];
+  /** Of what the convolution reads and makes; for an input gradient, of the gradient and of the result. */
+  readonly channels: readonly [inputs: number, outputs: number];
+  readonly dilation: number;
+  /** 1 for all but filter gradients, which are sums over a batch: an image's result does not depend on what else is in the batch. */
+  readonly images: number;
+  /** Whether images are stored in 16 bits. */
+  readonly isHalf: boolean;
+}
+
+/** "filter gradient 2×64×128, 512 to 512, dilation 4, 16 bits": the same for equal shapes alone. */
+export function shapeName({ of, output, channels, dilation, images, isHalf }: ConvolutionShape): string {
+  return `${of} ${[images, ...output].join('×')}, ${channels.join(' to ')}, dilation ${dilation}${isHalf ? ', 16 bits' : ''}`;
+}
+
 /** Mean and variance of a batch, over N, H and W. */
 export interface BatchNormStatistics {
   readonly mean: Tensor1D;
@@ -94,6 +113,16 @@ export interface BatchNormKernels {
     activation: Activation,
   ): Tensor4D;
   /**
+   * running ← (1 − momentum)·running + momentum·batch, of mean and variance. The running variance takes the batch's unbiased one:
+   * biased · count/(count − 1), where count ≥ 1 is N·H·W. Takes ownership of `running` and may write into its memory.
+   */
+  runningStatistics(
+    running: BatchNormStatistics,
+    batch: BatchNormStatistics,
+    momentum: number,
+    count: number,
+  ): BatchNormStatistics;
+  /**
    * Gradients of `batchNorm` (through the statistics too) from the gradient of y and the *input* x. `y` is the output of a
    * ReLU without residual; null if there was no ReLU, or if the gradient has passed through it already.
    */
@@ -106,6 +135,9 @@ export interface BatchNormKernels {
   ): { x: Tensor4D; gamma: Tensor1D; beta: Tensor1D };
 }
 
+/** A value's gradient, in one part or two that are still to be added. */
+export type Gradients = readonly [Tensor4D] | readonly [Tensor4D, Tensor4D];
+
 /** Operations on each value, or each channel, by itself. */
 export interface PointwiseKernels {
   /** The same values stored in another precision. Values stored in 16 bits can be read only after a cast to float32. */
@@ -117,11 +149,12 @@ export interface PointwiseKernels {
   /** The largest magnitude of all values but NaN. `nonNegative` says that no value is below 0, which halves the work. */
   largestMagnitude(x: Tensor, nonNegative?: boolean): number;
   relu(x: Tensor4D): Tensor4D;
-  /** The gradient where the ReLU's *output* y is positive, 0 elsewhere. */
-  reluGradient(gradient: Tensor4D, y: Tensor4D): Tensor4D;
+  /**
+   * The gradient, or the sum of two, where the ReLU's *output* y is positive, 0 elsewhere. Takes ownership of the gradients, whose memory
+   * no other tensor may share, and may write into it.
+   */
+  reluGradient(gradients: Gradients, y: Tensor4D): Tensor4D;
   add<T extends Tensor>(a: T, b: T): T;
-  /** a·weightOfA + b·weightOfB: running statistics. float32. */
-  blend<T extends Tensor>(a: T, weightOfA: number, b: T, weightOfB: number): T;
   /** [N,H,W,A] and [N,H,W,B] → [N,H,W,A+B]. */
   concatenateChannels(a: Tensor4D, b: Tensor4D): Tensor4D;
   /** Channels [begin, begin + size). */
@@ -181,8 +214,8 @@ export interface CrossEntropyKernels {
  * stored like the images that went in. All else is float32: filters (which direct convolutions round to the images' precision),
  * statistics, γ, β and their gradients, resized logits. Sums are taken in float32 throughout.
  *
- * Ownership: a kernel never disposes its inputs (except `momentumStep` and `joinedConvolutionBias`), returns tensors that the
- * caller owns, and leaves no other tensor behind.
+ * Ownership: a kernel never disposes its inputs (unless it says so), returns tensors that the caller owns, and leaves no other tensor
+ * behind.
  */
 export interface Kernels
   extends ConvolutionKernels,

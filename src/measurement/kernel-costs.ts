@@ -166,7 +166,7 @@ export class TimedKernels {
       batchNormApply: () => kernels.batchNormApply(x, normalisation, statistics, { relu: true }),
       batchNormGradient: () => Object.values(kernels.batchNormGradient(gradient, x, normalisation, statistics, y)),
       relu: () => kernels.relu(x),
-      reluGradient: () => kernels.reluGradient(gradient, y),
+      reluGradient: () => kernels.reluGradient([this.engine.tf.clone(gradient)], y),
       add: () => kernels.add(x, gradient),
       concatenateChannels: () => kernels.concatenateChannels(x, gradient),
       sliceChannels: () => kernels.sliceChannels(x, channels / 2, channels / 2),

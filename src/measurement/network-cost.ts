@@ -1,4 +1,4 @@
-import { inferenceWindows } from '../evaluation/windows.js';
+import { countWindows } from '../evaluation/windows.js';
 import { allConvolutions, architecture } from '../network/architecture.js';
 import { complexity, convolutionFlops, convolutionParameters } from '../network/complexity.js';
 import type { EvaluationRecipe, Experiment } from '../recipe/experiment.js';
@@ -51,10 +51,10 @@ function moduleOf(path: string): string {
 export function networkCost({ model, data, evaluation }: Experiment): NetworkCost {
   const network = architecture(model);
   const testHw = benchmarkSize(evaluation);
-  const windows = inferenceWindows(evaluation, testHw);
+  const { count: windows, size: windowHw } = countWindows(evaluation, testHw);
   const parameters = convolutionParameters(network);
   const atCrop = convolutionFlops(network, data.cropHw);
-  const atWindows = windows.map(({ height, width }) => convolutionFlops(network, [height, width]));
+  const atWindow = convolutionFlops(network, windowHw);
   const convolutions = allConvolutions(network).map(({ path, kernel, inputChannels, outputChannels, geometry }) => ({
     path,
     kernel,
@@ -64,15 +64,13 @@ export function networkCost({ model, data, evaluation }: Experiment): NetworkCos
     dilation: geometry.dilation,
     parameters: parameters.get(path)!,
     flopsAtCrop: atCrop.get(path)!,
-    flopsAtTest: path.startsWith('auxiliary_head.')
-      ? null
-      : atWindows.reduce((sum, flops) => sum + flops.get(path)!, 0),
+    flopsAtTest: path.startsWith('auxiliary_head.') ? null : windows * atWindow.get(path)!,
   }));
   const names = [...new Set(convolutions.map(({ path }) => moduleOf(path)))];
   return {
     cropHw: data.cropHw,
     testHw,
-    windows: windows.length,
+    windows,
     modules: names.map((module) => {
       const own = convolutions.filter(({ path }) => moduleOf(path) === module);
       const { parameters, flopsAtCrop, flopsAtTest } = sumOf(own);
@@ -147,7 +145,6 @@ export function inferenceFlops(
   { model, evaluation }: Pick<Experiment, 'model' | 'evaluation'>,
   size: readonly [number, number],
 ): number {
-  return inferenceWindows(evaluation, size)
-    .map(({ height, width }) => complexity(model, [height, width]).flops)
-    .reduce((sum, flops) => sum + flops, 0);
+  const { count, size: window } = countWindows(evaluation, size);
+  return count * complexity(model, window).flops;
 }

@@ -1,4 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import { allocateTensorValues } from '../support/block.js';
 import { Draws, Purpose } from '../support/random.js';
 import { type Architecture, allConvolutions, type ConvolutionSpec, isUnit } from './architecture.js';
 
@@ -80,13 +81,14 @@ const CLASSIFIER_DEVIATION = 0.01;
  * √(2/(kh·kw·O)); classifiers N(0, 0.01) with bias 0; gamma 1, or 0 if `zeroLastGamma` says so: for the last norm of each
  * residual block (Goyal et al., 2017: a network without a pretrained backbone starts with identity blocks).
  * @param index The parameter's place in the network's list: its stream of random draws.
+ * @returns values for one tensor: see `allocateTensorValues`.
  */
 export function initialValue(
   spec: ParameterSpec,
   index: number,
   { seed, zeroLastGamma }: { seed: number; zeroLastGamma: (path: string) => boolean },
 ): Float32Array {
-  const values = new Float32Array(spec.shape.reduce((product, size) => product * size, 1));
+  const values = allocateTensorValues(spec.shape.reduce((product, size) => product * size, 1));
   switch (spec.kind) {
     case 'filter': {
       const [height, width, , output] = spec.shape as [number, number, number, number];

@@ -47,8 +47,9 @@ function normalisedConvolution(pass: TrainingPass, spec: UnitSpec, x: Value): No
     activated?.release();
     for (const tensor of [gradient, convolved, statistics.mean, statistics.variance]) tensor.dispose();
     const filter = parameters.get<Tensor4D>(filterPath);
-    if (x.needsGradient) x.addGradient(kernels.convolutionInputGradient(norm.x, filter, x.shape, spec.geometry));
     const filterGradient = kernels.convolutionFilterGradient(norm.x, x.tensor(), filter.shape, spec.geometry);
+    x.consumed();
+    if (x.needsGradient) x.addGradient(kernels.convolutionInputGradient(norm.x, filter, x.shape, spec.geometry));
     norm.x.dispose();
     // The filter first: its update checks that gradients are finite.
     pass.update(filterPath, filterGradient);
@@ -69,23 +70,18 @@ export function convolutionUnit(pass: TrainingPass, spec: UnitSpec, x: Value): V
   return value;
 }
 
-/**
- * running ← (1 − momentum)·running + momentum·batch. The running variance takes the batch's unbiased one:
- * biased · count/(count − 1) with count = N·H·W.
- */
+/** @param count Values of a channel in the batch. */
 function updateRunningStatistics(
   { kernels, parameters }: TrainingPass,
   spec: UnitSpec,
-  { mean, variance }: BatchNormStatistics,
+  batch: BatchNormStatistics,
   count: number,
 ): void {
-  const blend = (path: string, batch: Tensor1D, factor: number): void => {
-    const running = parameters.get<Tensor1D>(path);
-    const next = kernels.blend(running, 1 - BATCH_NORM_MOMENTUM, batch, BATCH_NORM_MOMENTUM * factor);
-    parameters.set(path, next);
-  };
-  blend(`${spec.normPath}.running_mean`, mean, 1);
-  blend(`${spec.normPath}.running_var`, variance, count / Math.max(count - 1, 1));
+  const [meanPath, variancePath] = [`${spec.normPath}.running_mean`, `${spec.normPath}.running_var`];
+  const running = { mean: parameters.get<Tensor1D>(meanPath), variance: parameters.get<Tensor1D>(variancePath) };
+  const next = kernels.runningStatistics(running, batch, BATCH_NORM_MOMENTUM, count);
+  parameters.replace(meanPath, next.mean);
+  parameters.replace(variancePath, next.variance);
 }
 
 /**
@@ -148,9 +144,7 @@ async function residualBlock(pass: TrainingPass, block: BlockSpec, x: Value): Pr
   const canRest = projection !== null || !x.canRest;
   const value = tape.value(output(), canRest ? output : null);
   tape.push(() => {
-    const gradient = value.takeGradient();
-    const masked = kernels.reluGradient(gradient, value.tensor());
-    gradient.dispose();
+    const masked = kernels.reluGradient(value.takeGradients(), value.tensor());
     value.release();
     // Both paths get the same gradient: two handles on one buffer.
     const shared = masked.clone();

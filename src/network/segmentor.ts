@@ -41,7 +41,7 @@ async function fcnHead(pass: TrainingPass, spec: HeadSpec, input: Value, place: 
 /** Concatenates along the channels, `a` first. */
 function concatenate({ kernels, tape }: TrainingPass, a: Value, b: Value): Value {
   const join = () => kernels.concatenateChannels(a.tensor(), b.tensor());
-  const value = tape.value(join(), join);
+  const value = tape.value(join(), join, { isReadByConsumersOnly: true });
   tape.push(() => {
     const gradient = value.takeGradient();
     value.release();

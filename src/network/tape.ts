@@ -1,6 +1,6 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor4D } from '@tensorflow/tfjs-core';
-import { type Kernels, thenDispose } from '../kernels/kernels.js';
+import { type Gradients, type Kernels, thenDispose } from '../kernels/kernels.js';
 import type { Precision } from '../recipe/experiment.js';
 import type { Pause } from '../support/pauses.js';
 import type { Parameters } from './parameters.js';
@@ -11,7 +11,7 @@ import type { Parameters } from './parameters.js';
  */
 export class Value {
   private held: Tensor4D | null;
-  private gradientSum: Tensor4D | null = null;
+  private gradients: Gradients | null = null;
   readonly shape: [number, number, number, number];
 
   constructor(
@@ -19,6 +19,8 @@ export class Value {
     tensor: Tensor4D,
     private readonly rebuild: (() => Tensor4D) | null,
     readonly needsGradient: boolean,
+    /** Whether its producer's backward step takes only its gradient. */
+    private readonly isReadByConsumersOnly: boolean,
   ) {
     this.held = tensor;
     this.shape = tensor.shape;
@@ -43,6 +45,11 @@ export class Value {
     if (this.rebuild !== null) this.release();
   }
 
+  /** Called by a consumer's backward step once it has read the tensor: frees the memory if nobody else will read it. */
+  consumed(): void {
+    if (this.isReadByConsumersOnly) this.release();
+  }
+
   /** Frees the memory for good: called by the value's producer at the end of its backward step. */
   release(): void {
     this.held?.dispose();
@@ -51,16 +58,21 @@ export class Value {
 
   /** Adds a gradient of the value; takes ownership of it. */
   addGradient(gradient: Tensor4D): void {
-    const { gradientSum: sum } = this;
-    this.gradientSum = sum === null ? gradient : thenDispose(this.kernels.add(sum, gradient), sum, gradient);
+    this.gradients = this.gradients === null ? [gradient] : [this.takeGradient(), gradient];
   }
 
   /** The summed gradient; the caller owns it now. */
   takeGradient(): Tensor4D {
-    if (this.gradientSum === null) throw new Error('No gradient has reached this value.');
-    const gradient = this.gradientSum;
-    this.gradientSum = null;
-    return gradient;
+    const [gradient, other] = this.takeGradients();
+    return other === undefined ? gradient : thenDispose(this.kernels.add(gradient, other), gradient, other);
+  }
+
+  /** The gradients that are still to be added; the caller owns them now. */
+  takeGradients(): Gradients {
+    const { gradients } = this;
+    if (gradients === null) throw new Error('No gradient has reached this value.');
+    this.gradients = null;
+    return gradients;
   }
 }
 
@@ -75,8 +87,12 @@ export class Tape {
   constructor(private readonly kernels: Kernels) {}
 
   /** Puts a tensor on the tape, which then owns it. */
-  value(tensor: Tensor4D, rebuild: (() => Tensor4D) | null = null, needsGradient = true): Value {
-    return new Value(this.kernels, tensor, rebuild, needsGradient);
+  value(
+    tensor: Tensor4D,
+    rebuild: (() => Tensor4D) | null = null,
+    { needsGradient = true, isReadByConsumersOnly = false } = {},
+  ): Value {
+    return new Value(this.kernels, tensor, rebuild, needsGradient, isReadByConsumersOnly);
   }
 
   push(step: () => void): void {

@@ -1,11 +1,11 @@
 import type { Dataset } from '../data/dataset.js';
 import type { Size } from '../data/image.js';
-import { createImageLoader } from '../data/loader.js';
+import type { ImageLoader } from '../data/loader.js';
 import type { PredictionSample } from '../data/workers/prediction-worker.js';
 import { ConfusionMatrix, describeCoverage, metrics } from '../evaluation/confusion.js';
 import type { ImagePredictor } from '../evaluation/inference.js';
 import { NonFiniteOutputError } from '../network/overflow.js';
-import type { EvaluationRecipe, Experiment } from '../recipe/experiment.js';
+import type { Experiment } from '../recipe/experiment.js';
 import { InterruptedError, UserError } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
 import { inOrder } from '../support/in-order.js';
@@ -46,10 +46,10 @@ export interface PredictionTask {
 
 interface PredictImagesOptions {
   readonly tasks: readonly PredictionTask[];
+  /** Of the tasks' images, in order; it is closed at the end. */
+  readonly loader: ImageLoader;
   readonly predictor: ImagePredictor;
   readonly dataset: Dataset;
-  readonly recipe: EvaluationRecipe;
-  readonly ratios: readonly number[];
   readonly flip: boolean;
   /** Opacity of the colours over the image, 0 to 1. */
   readonly opacity: number;
@@ -74,15 +74,10 @@ export interface PredictedImages {
  * anything of the current image is written.
  */
 export async function predictImages(options: PredictImagesOptions): Promise<PredictedImages> {
-  const { tasks, dataset, recipe, ratios, signal, onProgress } = options;
+  const { tasks, loader, dataset, signal, onProgress } = options;
   const images: Prediction[] = [];
   const failed: FailedImage[] = [];
   const all = new ConfusionMatrix(dataset.classes.length);
-  const loader = await createImageLoader(
-    tasks.map(({ source }) => source.file),
-    recipe,
-    ratios,
-  );
   let read = 0;
   const predicted = inOrder(loader, options.predictor.atATime, async (loaded): Promise<PredictedSample | UserError> => {
     const message = `Prediction interrupted after ${read} of ${formatNumber(tasks.length, 'image')}.`;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { fileJsonSchema } from '../support/json.js';
+import { fileJsonSchema } from '../support/json-schema.js';
 
 /**
  * Schemas of the recipe and of the files in experiments/. Every object is strict: an unknown key is an error. Editors show the

@@ -69,15 +69,24 @@ export function codeVersion(): CodeVersion {
   return { version: packageVersion(), commit: headCommit(packageRoot()) };
 }
 
+/** Shapes: "24 F(4×4), 2 direct; 20 timed, 1 of them overruled (1a2b3c4d)". */
+function pathsText({ shapes, timed, overruled, hash }: NonNullable<Environment['convolutionPaths']>): string {
+  const counts = Object.entries(shapes).map(([path, count]) => `${count} ${path}`);
+  const ofTimed = timed === 0 ? '' : `; ${timed} timed, ${overruled} of them overruled`;
+  return `${counts.join(', ')}${ofTimed} (${hash})`;
+}
+
 /** The environment as names and texts, for people. */
 export function environmentEntries(environment: Environment): [name: string, text: string][] {
-  const { engine, device, convolution, versions, node, system, processor, cores, memoryBytes, gpus } = environment;
+  const { engine, device, convolution, convolutionPaths: paths, versions } = environment;
+  const { node, system, processor, cores, memoryBytes, gpus } = environment;
   const ofGpus = gpus.map(
     ({ name, driver, memoryBytes: bytes }) =>
       `${name} (driver ${driver}${bytes === null ? '' : `, ${formatBytes(bytes)}`})`,
   );
   return [
     ['engine', `${engine}, ${device}${convolution === undefined ? '' : `, ${convolution} convolutions`}`],
+    ...(paths === undefined ? [] : [['paths of convolutions', pathsText(paths)] as [string, string]]),
     ...Object.entries(versions),
     ['Node', node],
     ['system', system],

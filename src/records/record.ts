@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { CONVOLUTION_MODES } from '../engines/engine.js';
+import { CONVOLUTION_MODES, CONVOLUTION_PATHS } from '../engines/engine.js';
 import { loadSummarySchema } from '../network/load.js';
 import { experimentSchema, namePart } from '../recipe/experiment.js';
 import { UserError } from '../support/errors.js';
@@ -117,6 +117,18 @@ export const environmentSchema = z.strictObject({
   deterministic: z.boolean().optional(),
   /** How 3×3 convolutions were computed. Absent in records from before there was a choice: directly. */
   convolution: z.enum(CONVOLUTION_MODES).optional(),
+  /**
+   * Paths of fast convolutions in a run: how many shapes take each, how many were timed, and for how many of these the path with the fewest
+   * operations lost. Runs with the same hash took the same paths. Absent if all were direct, outside runs and in earlier records.
+   */
+  convolutionPaths: z
+    .strictObject({
+      hash: z.string(),
+      shapes: z.partialRecord(z.enum(CONVOLUTION_PATHS), z.int().min(1)),
+      timed: z.int().min(0),
+      overruled: z.int().min(0),
+    })
+    .optional(),
   /** Library versions by name. */
   versions: z.record(z.string(), z.string()),
   node: z.string(),
@@ -161,7 +173,7 @@ export const recordSchema = z.strictObject({
       source: z.enum(['trained', 'given']),
       /** The dictionary of tensors in the file, if one was chosen. */
       key: z.string().optional(),
-      /** The run that trained given weights, if they were given as a run's, and after how many iterations. */
+      /** The run that trained given weights, if they were given as a run's or by the path of its checkpoint, and after how many iterations. */
       trainedBy: z.strictObject({ row: namePart, run: namePart, iteration: z.int().min(0) }).optional(),
     })
     .nullable(),

@@ -7,20 +7,22 @@ import { showCounted } from '../terminal/display.js';
 import { breakCommand, wrap } from '../terminal/layout.js';
 import { checkDataset, checkStart, checkWeights, type InputCheckOptions } from './input-checks.js';
 import {
+  CHECKED_THERE,
   checkCacheDisk,
   checkEngine,
   checkFolders,
   checkPrecision,
   checkResources,
+  type OtherMachine,
   resumableCheckpoints,
 } from './machine-checks.js';
 import type { PlannedRun } from './plan.js';
-import { plannedFetches } from './planned-fetches.js';
+import { askHosts, plannedFetches } from './planned-fetches.js';
 import type { InPrecision } from './precision.js';
 import { assertTrains, type RunData, readingStages } from './preflight.js';
 import type { ResourcesOptions } from './resources.js';
 import type { Resume } from './resumption.js';
-import { type CommandWith, flagsAlone, type RunCheck } from './run-check.js';
+import { type CommandWith, flagsAlone, passed, type RunCheck } from './run-check.js';
 
 export interface RunCheckOptions
   extends Omit<InputCheckOptions, 'commandWith'>,
@@ -32,6 +34,8 @@ export interface RunCheckOptions
   readonly convolution: ConvolutionMode;
   /** Folder of the kept records. */
   readonly results: string;
+  /** The machine that executes the run; default: this one. */
+  readonly machine?: OtherMachine | undefined;
   /** `never`: no existing checkpoint counts for the disk. */
   readonly resume: Resume;
   /** Default: fixes name flags alone. */
@@ -53,7 +57,7 @@ export interface CheckedRun {
 }
 
 /**
- * Checks everything that a run needs, and writes nothing. Fetches nothing either.
+ * Checks everything that a run needs, and writes nothing. Fetches nothing either; `hosts`, if given, are asked whether they answer.
  * @param resources `always`: memory and disk, too; `if refused`: only if something else is missing, because the run itself checks
  * them once it knows which checkpoints it continues.
  * @throws UserError for flags that do not fit together; the signal's reason on abort.
@@ -73,12 +77,15 @@ export async function checkRun(
   const inputs = [found?.check ?? null, start?.check ?? null, await checkWeights(experiment, all)];
   const started = await checkEngine(row, all);
   const { engine } = started;
-  const fitted = engine === null ? null : await checkPrecision(engine, run, commandWith);
+  // The precision of a GPU says nothing of this machine's processor.
+  const isForHere = engine !== null && options.machine?.hasGpu !== true;
+  const fitted = isForHere ? await checkPrecision(engine, run, commandWith) : null;
+  const precision = fitted?.check ?? (engine === null ? null : passed('precision', CHECKED_THERE));
   const available = fitted?.available ?? null;
   const fetches = await plannedFetches(experiment, all);
   const folders = await checkFolders(experiment, { ...all, fetches });
   const cacheDisk = await checkCacheDisk(experiment, { ...all, fetches });
-  const needs = [...inputs, started.check, fitted?.check ?? null].filter((check) => check !== null);
+  const needs = [...inputs, started.check, precision].filter((check) => check !== null);
   const late = [cacheDisk, folders].filter((check) => check !== null);
   const isRefused = [...needs, ...late].some(({ state }) => state === 'missing');
   const sizes: RunCheck[] = [];
@@ -109,7 +116,14 @@ function inFloat32(experiment: Experiment): Experiment {
 /** Checks all runs of a command completely. @throws as `checkRun`. */
 export async function checkRuns(plan: readonly PlannedRun[], options: RunCheckOptions): Promise<CheckedRun[]> {
   const checked: CheckedRun[] = [];
+  const { hosts } = options;
   const all = async (onProgress: (done: number, total: number) => void) => {
+    if (hosts !== undefined) {
+      await askHosts(
+        plan.map(({ experiment }) => experiment),
+        { ...options, hosts },
+      );
+    }
     for (const run of plan) {
       // Shapes keep the thread busy: progress is drawn, and signals arrive, before.
       await setImmediate();

@@ -7,6 +7,7 @@ import { type Environment, environmentSchema, STAGE_NAMES, type Stage } from '..
 import { explainFileError, makeFolder, writeFileAtomic } from '../support/files.js';
 import { writeSealed } from '../support/json.js';
 import type { LockState } from '../support/lock-file.js';
+import { type RunPaths, writePaths } from './convolution-paths.js';
 
 export const statusSchema = z.object({
   state: z.enum(['running', 'completed', 'interrupted', 'failed']),
@@ -19,6 +20,12 @@ export const statusSchema = z.object({
 /** The state of a run: status.json. */
 export type RunStatus = Readonly<z.output<typeof statusSchema>>;
 
+interface BegunWith {
+  readonly environment: Environment;
+  readonly paths: RunPaths['paths'];
+  readonly startedAt: Date;
+}
+
 /** The folder of one run, runs/ROW/RUN/. Files in it are written atomically. */
 export class RunDirectory {
   private constructor(
@@ -28,15 +35,14 @@ export class RunDirectory {
   ) {}
 
   /**
-   * Creates the directory with experiment.json and environment.json.
+   * Creates the directory with experiment.json, environment.json and the paths of fast convolutions.
    * @throws UserError if the folder cannot be written.
    */
   static async create(
     runs: string,
     experiment: Experiment,
     experimentHash: string,
-    environment: Environment,
-    startedAt: Date,
+    { environment, paths, startedAt }: BegunWith,
   ): Promise<RunDirectory> {
     const stamp = startedAt.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
     const first = `${stamp}-${experimentHash.slice(0, 8)}`;
@@ -55,6 +61,7 @@ export class RunDirectory {
       const directory = new RunDirectory(id, folder);
       await directory.write('experiment.json', experiment);
       await directory.write('environment.json', environment);
+      if (paths !== null) await writePaths(folder, paths);
       return directory;
     }
   }

@@ -7,11 +7,13 @@ import { figuresOf } from '../records/verdict.js';
 import { InterruptedError, UserError } from '../support/errors.js';
 import { removeHalfWritten } from '../support/files.js';
 import { Lock, LostLockError } from '../support/lock.js';
-import { checkpointsSize } from '../training/checkpoint-folder.js';
+import { checkpointsSize } from '../training/checkpoint-rotation.js';
 import { refusalOf } from './checks.js';
+import { choosePaths, describePaths, type RunPaths, resumePaths } from './convolution-paths.js';
 import { RunDirectory, writeDescription } from './directory.js';
 import { fetchMissingBackbone } from './fetch.js';
 import { checkResources } from './machine-checks.js';
+import { passesOfRun } from './passes.js';
 import { readingStages } from './preflight.js';
 import { type ExecuteOptions, type PreparedRun, prepareRun, recordsFolder } from './prepare-run.js';
 import { findRunToResume, highestNumber, setupChanges } from './resumption.js';
@@ -40,9 +42,12 @@ export interface Execution {
  * writing, if another process has taken it over or its directory was removed.
  */
 export async function execute(requested: ExecuteOptions): Promise<Execution> {
-  const prepared = await prepareRun(requested);
-  const taken = await takeDirectory(prepared);
+  const checked = await prepareRun(requested);
+  const earlier = await findEarlier(checked);
+  const { prepared, paths } = await withPaths(checked, earlier);
+  const taken = await takeDirectory(prepared, earlier, paths);
   return taken.lock.during(async () => {
+    await requested.onDirectory?.(path.resolve(taken.directory.path));
     if (taken.isResumed) await removeHalfWrittenFiles(taken);
     const before = await completedBefore(taken, requested);
     if (before !== null) return before;
@@ -70,26 +75,42 @@ interface TakenDirectory {
   readonly isResumed: boolean;
 }
 
-/** Finds the run to resume, or creates a new directory, and locks it. */
-async function takeDirectory({
-  options,
-  engine,
-  identity,
-  setup,
-  experimentHash,
-  environment,
-  startedAt,
-}: PreparedRun): Promise<TakenDirectory> {
-  const { experiment, runs, resume, note, signal } = options;
+type EarlierRun = NonNullable<Awaited<ReturnType<typeof findRunToResume>>>;
+
+/** The run to resume; null for a new one. What is missing for its stages is fetched. @throws SeveralProblems if it does not fit. */
+async function findEarlier({ options, engine, identity, setup }: PreparedRun): Promise<EarlierRun | null> {
+  const { experiment, runs, resume, note } = options;
   const earlier = await findRunToResume(path.join(runs, experiment.row), { identity, setup }, resume, note);
-  if (earlier?.completed !== true) {
-    await requireResources(options, engine, earlier?.directory ?? null);
-    const begun = earlier === null ? 0 : await checkpointsSize(path.join(earlier.directory, 'checkpoints'));
-    if (options.stages.includes('train') && begun === 0) await fetchMissingBackbone(experiment, options);
-  }
+  if (earlier?.completed === true) return earlier;
+  await requireResources(options, engine, earlier?.directory ?? null);
+  const begun = earlier === null ? 0 : await checkpointsSize(path.join(earlier.directory, 'checkpoints'));
+  if (options.stages.includes('train') && begun === 0) await fetchMissingBackbone(experiment, options);
+  return earlier;
+}
+
+/** The run with the paths of its convolutions: those that it was begun with, or those of a new one. */
+async function withPaths(checked: PreparedRun, earlier: EarlierRun | null) {
+  const { options, validationImages, setup } = checked;
+  const { note, experiment } = options;
+  const passes = passesOfRun(options, validationImages);
+  const { engine, paths } =
+    earlier === null
+      ? await choosePaths(checked.engine, { model: experiment.model, passes }, options)
+      : await resumePaths(checked.engine, earlier.directory, note);
+  const environment = { ...checked.environment, ...describePaths(paths) };
+  return { prepared: { ...checked, engine, environment, setup: { ...setup, environment } }, paths };
+}
+
+/** Locks the directory of the run to resume, or a new one. */
+async function takeDirectory(
+  { options, experimentHash, environment, startedAt }: PreparedRun,
+  earlier: EarlierRun | null,
+  paths: RunPaths['paths'],
+): Promise<TakenDirectory> {
+  const { experiment, runs, note, signal } = options;
   const directory = earlier
     ? RunDirectory.at(earlier.directory)
-    : await RunDirectory.create(runs, experiment, experimentHash, environment, startedAt);
+    : await RunDirectory.create(runs, experiment, experimentHash, { environment, paths, startedAt });
   const lock = await Lock.take(directory.file('lock'), false, {
     signal,
     onWait: (pid) =>

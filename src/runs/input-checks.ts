@@ -7,6 +7,7 @@ import { OverridesNeeded } from '../recipe/overrides.js';
 import { UserError } from '../support/errors.js';
 import { isFolder } from '../support/files.js';
 import { formatBytes, formatNumber, listNames, shellWords } from '../support/format.js';
+import type { PublishedHosts } from '../weights/hosts.js';
 import type { FileRequest } from '../weights/published.js';
 import { type CheckDataOptions, checkData } from './check-data.js';
 import { PUBLISHED } from './plan.js';
@@ -17,6 +18,8 @@ export interface InputCheckOptions
   extends InputOptions,
     Pick<CheckDataOptions, 'checkData' | 'checkedData' | 'signal' | 'note' | 'display'> {
   readonly commandWith: CommandWith;
+  /** Asked whether a file can be fetched. Default: that is assumed. */
+  readonly hosts?: PublishedHosts;
 }
 
 interface CheckedData {
@@ -135,9 +138,42 @@ async function notFetched(
   const place = cachedPlaces(request)[0]!.file;
   const { message } = await notInCache(request);
   const error = new UserError(`${message} Download ${url} elsewhere, and put it at ${place}.`);
-  const { command } = request;
-  const take = command === null ? copyTo(place) : `${command} --from FILE`;
-  return failed(name, row, error, [take, ...others]);
+  return failed(name, row, error, [takeDownloaded(request, place), ...others]);
+}
+
+/** The command that takes a file of the request that was downloaded elsewhere. */
+const takeDownloaded = ({ command }: FileRequest, place: string) =>
+  command === null ? copyTo(place) : `${command} --from FILE`;
+
+interface Fetchable {
+  readonly request: FileRequest;
+  /** What it is, before its size. */
+  readonly label: string;
+  /** Null if it is not known. */
+  readonly bytes: number | null;
+}
+
+/** A file that will be fetched: whether its host answers, as far as that may be asked. */
+async function checkFetch(
+  name: 'backbone' | 'weights',
+  row: string,
+  { request, label, bytes }: Fetchable,
+  { hosts, commandWith }: InputCheckOptions,
+  others: readonly string[] = [],
+): Promise<RunCheck> {
+  const [{ url, name: file }] = request.files;
+  const answer = (await hosts?.ask(url)) ?? { bytes: null };
+  if (!('problem' in answer)) {
+    return passed(name, `${label}${sizeOf(bytes ?? answer.bytes)} will be fetched from ${url}`);
+  }
+  const { cachedPlaces } = await import('../weights/published.js');
+  const take = takeDownloaded(request, cachedPlaces(request)[0]!.file);
+  const error = new UserError(
+    `${answer.problem.message} ${file}${sizeOf(bytes)}, ${request.subject}, is not in the cache. ` +
+      `Download ${url} elsewhere, or name a mirror.`,
+  );
+  const check = failed(name, row, error, [take, `FCN_MIRROR=ADDRESS ${commandWith([])}`, ...others]);
+  return answer.mayPass ? { ...check, state: 'warning' } : check;
 }
 
 interface CheckedStart {
@@ -177,8 +213,9 @@ const overridingFlags = (overrides: readonly string[]) => overrides.flatMap((ove
 async function checkBackbone(
   { row, model }: Experiment,
   pretrained: string,
-  { offline, signal, commandWith }: InputCheckOptions,
+  options: InputCheckOptions,
 ): Promise<RunCheck> {
+  const { offline, signal, commandWith } = options;
   const { backboneState, requireFittingBackbone } = await import('../training/pretrained.js');
   // A recorded deviation: training from scratch.
   const scratch = commandWith(['--set', 'pretrained=null']);
@@ -194,7 +231,7 @@ async function checkBackbone(
     case 'present':
       return passed('backbone', `${pretrained}: ${found.file}`);
     case 'fetchable':
-      return passed('backbone', `${pretrained}${sizeOf(found.bytes)} will be fetched from ${found.url}`);
+      return checkFetch('backbone', row, { ...found, label: pretrained }, options, [scratch]);
     case 'missing':
       return found.request === undefined
         ? failed('backbone', row, found.error, others)
@@ -223,11 +260,9 @@ export async function checkWeights(experiment: Experiment, options: InputCheckOp
   ]);
 }
 
-async function checkPublishedWeights(
-  experiment: Experiment,
-  { offline, signal, commandWith }: InputCheckOptions,
-): Promise<RunCheck> {
+async function checkPublishedWeights(experiment: Experiment, options: InputCheckOptions): Promise<RunCheck> {
   const { row } = experiment;
+  const { offline, signal, commandWith } = options;
   const { findCached } = await import('../weights/published.js');
   const { experimentWeights } = await import('../weights/requests.js');
   const request = await orMistake(() => experimentWeights(experiment));
@@ -237,5 +272,5 @@ async function checkPublishedWeights(
   if (cached instanceof UserError) return failed('weights', row, cached, others);
   if (cached !== null) return passed('weights', `as published: ${cached.file}`);
   if (offline) return notFetched('weights', row, request);
-  return passed('weights', `will be fetched from ${request.files[0].url}`);
+  return checkFetch('weights', row, { request, label: 'the published weights', bytes: null }, options);
 }

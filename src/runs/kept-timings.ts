@@ -1,9 +1,8 @@
-import path from 'node:path';
 import { z } from 'zod';
 import type { Environment } from '../records/record.js';
 import { UserError } from '../support/errors.js';
-import { readSealed, writeSealed } from '../support/json.js';
-import { cacheDirectory, packageVersion } from '../support/package.js';
+import { packageVersion } from '../support/package.js';
+import { KeptMeasurements, timeSettings } from './kept-measurements.js';
 
 /** Seconds of a network's steps or images. */
 const measurement = z.object({
@@ -16,24 +15,13 @@ const measurement = z.object({
 });
 export type KeptTiming = z.infer<typeof measurement>;
 
-/** Measurements by machine, then by network. */
-const file = z.record(z.string(), z.record(z.string(), measurement));
-
 /** What takes less is measured again. */
 const KEPT_FROM_SECONDS = 0.5;
 
-/** What else on a machine a time depends on. */
-const SETTINGS = /^(TF_NUM_|OMP_|KMP_|TF_ENABLE_ONEDNN|ONEDNN_|DNNL_|GOMP_|FCN_INSTRUCTIONS$)/;
-
 /** Measurements of earlier dry runs on this machine, with the same engine, convolutions, libraries, threads and version of this program. */
 export class KeptTimings {
-  private constructor(
-    readonly file: string,
-    private readonly machine: string,
-    private readonly all: Record<string, Record<string, KeptTiming>>,
-  ) {}
+  private constructor(private readonly kept: KeptMeasurements<KeptTiming>) {}
 
-  /** Reads the file in the cache. What is damaged, or of another form, is measured again. */
   static async open({
     engine,
     device,
@@ -43,33 +31,23 @@ export class KeptTimings {
     cores,
     gpus,
   }: Environment): Promise<KeptTimings> {
-    const place = path.join(cacheDirectory(), 'timings.json');
-    const settings = Object.entries(process.env).filter(([name]) => SETTINGS.test(name));
-    const machine = JSON.stringify([
-      packageVersion(),
-      engine,
-      device,
-      convolution,
-      versions,
-      processor,
-      cores,
-      gpus,
-      settings.sort(),
-    ]);
-    const read = file.safeParse(await readSealed(place));
-    return new KeptTimings(place, machine, read.success ? read.data : {});
+    const libraries = [packageVersion(), engine, device, convolution, versions];
+    const machine = [...libraries, processor, cores, gpus, timeSettings()];
+    return new KeptTimings(await KeptMeasurements.open('timings.json', measurement, machine));
+  }
+
+  get file(): string {
+    return this.kept.file;
   }
 
   get(key: string): KeptTiming | null {
-    return this.all[this.machine]?.[key] ?? null;
+    return this.kept.get(key);
   }
 
-  /** Keeps a measurement that took some time, now, so that an interruption loses nothing. @throws UserError if it cannot. */
+  /** Keeps a measurement that took some time. @throws UserError if it cannot. */
   async add(key: string, found: KeptTiming): Promise<void> {
     const took = found.sizes.flatMap(({ seconds }) => seconds).reduce((sum, one) => sum + one, 0);
-    if (took < KEPT_FROM_SECONDS) return;
-    this.all[this.machine] = { ...this.all[this.machine], [key]: found };
-    await writeSealed(this.file, this.all);
+    if (took >= KEPT_FROM_SECONDS) await this.kept.add(key, found);
   }
 
   /** As `add`, but says why it cannot instead of failing: a dry run needs no kept file. @returns null if it could. */

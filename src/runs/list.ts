@@ -9,7 +9,7 @@ import {
   shortNumber,
   withoutControls,
 } from '../support/format.js';
-import { entryLines, labelled } from '../terminal/layout.js';
+import { entryLines, labelled, labelledPath } from '../terminal/layout.js';
 import type { CleanableRun } from './clean.js';
 import type { RunState } from './directory.js';
 import type { InspectedRun } from './inspect.js';
@@ -44,6 +44,22 @@ function formatEvaluation({ iteration, done, total }: NonNullable<Progress['eval
   return `image ${done}/${total} after iteration ${iteration}`;
 }
 
+/** Heads of `progressCells`. */
+export const PROGRESS_HEADS = ['Stage', 'Progress', 'Left', 'Last loss', 'mIoU', 'ms+flip'] as const;
+
+/** How far a run is and its figures, in the order of `PROGRESS_HEADS`; dashes if there is no run. */
+export function progressCells(run: InspectedRun | null): string[] {
+  if (run === null) return PROGRESS_HEADS.map(() => '–');
+  return [
+    run.stage ?? '–',
+    formatProgress(run),
+    orDash(run.secondsLeft, formatSeconds),
+    orDash(run.loss, (loss) => loss.toFixed(4)),
+    orDash(run.mIoU, formatFigure),
+    orDash(run.mIoUMsFlip, formatFigure),
+  ];
+}
+
 /**
  * The state and figures of runs, a line each; in a narrow terminal, two.
  * @param width Maximum characters in a line.
@@ -51,26 +67,19 @@ function formatEvaluation({ iteration, done, total }: NonNullable<Progress['eval
 export function formatRuns(runs: readonly InspectedRun[], width: number): string {
   const entries = runs.map((run) => ({
     name: withoutControls(`${run.row}/${run.run}`),
-    lines: [
-      [
-        run.state,
-        run.stage ?? '–',
-        formatProgress(run),
-        orDash(run.secondsLeft, formatSeconds),
-        orDash(run.loss, (loss) => loss.toFixed(4)),
-        orDash(run.mIoU, formatFigure),
-        orDash(run.mIoUMsFlip, formatFigure),
-      ],
-    ],
+    lines: [[run.state, ...progressCells(run)]],
   }));
-  const heads = ['Run', 'State', 'Stage', 'Progress', 'Left', 'Last loss', 'mIoU', 'ms+flip'];
-  return entryLines(heads, entries, { words: 2, width }).lines.join('\n');
+  return entryLines(['Run', 'State', ...PROGRESS_HEADS], entries, { words: 2, width }).lines.join('\n');
 }
 
 /** A run in one line, for `fcn runs watch`. */
 export function formatRunLine(run: InspectedRun): string {
+  return [`${withoutControls(`${run.row}/${run.run}`)}: ${run.state}`, ...progressWords(run)].join(', ');
+}
+
+/** How far a run is and its figures, in words, as far as they are known. */
+export function progressWords(run: InspectedRun): string[] {
   return [
-    `${withoutControls(`${run.row}/${run.run}`)}: ${run.state}`,
     ...(run.stage === null ? [] : [run.stage]),
     ...(run.done === null || run.total === 0 ? [] : [formatProgress(run)]),
     ...(run.evaluation === null ? [] : [`evaluates ${formatEvaluation(run.evaluation)}`]),
@@ -78,7 +87,7 @@ export function formatRunLine(run: InspectedRun): string {
     ...(run.loss === null ? [] : [`last loss ${run.loss.toFixed(4)}`]),
     ...(run.mIoU === null ? [] : [`mIoU ${formatFigure(run.mIoU)}`]),
     ...(run.mIoUMsFlip === null ? [] : [`ms+flip ${formatFigure(run.mIoUMsFlip)}`]),
-  ].join(', ');
+  ];
 }
 
 /**
@@ -99,7 +108,7 @@ export function formatRun(
     withoutControls(
       `${run.row}${run.profile === null ? '' : `, ${run.profile} profile`}${run.seed === null ? '' : `, seed ${run.seed}`}`,
     ),
-    ...line('run', run.folder),
+    ...labelledPath(`${'run'.padEnd(NAME_WIDTH)} `, withoutControls(run.folder), width),
     ...line('state', run.state),
     ...line('stage', run.stage),
     ...line(

@@ -3,11 +3,12 @@ import type { ConvolutionMode, Engine, EngineName } from '../engines/engine.js';
 import { engineStatus, nativeEngine, startEngine } from '../engines/selection.js';
 import { installCommand } from '../engines/tensorflow/release.js';
 import type { Experiment } from '../recipe/experiment.js';
+import type { AvailableMemory } from '../support/available-memory.js';
 import { UserError } from '../support/errors.js';
 import { assertWritable, foldersIn, isFolder } from '../support/files.js';
 import { formatBytes, formatNumber, listNames } from '../support/format.js';
 import { cacheDirectory } from '../support/package.js';
-import { checkpointsSize } from '../training/checkpoint-folder.js';
+import { checkpointsSize } from '../training/checkpoint-rotation.js';
 import { memoryProblem, neededBytes, usableBytes } from './memory-check.js';
 import type { PlannedRun } from './plan.js';
 import type { PlannedFetch } from './planned-fetches.js';
@@ -72,8 +73,19 @@ export async function checkPrecision(
   return { check: { name: 'precision', state: 'warning', text: withoutRow(note, row), next: null }, available };
 }
 
+/** A machine that executes runs, which is not this one. */
+export interface OtherMachine {
+  /** What a run may have; null if that is known only there, or says nothing because a GPU computes. */
+  readonly mainMemory: AvailableMemory | null;
+  readonly hasGpu: boolean;
+}
+
+/** What a check says that can be done only on another machine. */
+export const CHECKED_THERE = 'is checked where the run starts';
+
 interface ResourceCheckOptions extends ResourcesOptions {
   readonly commandWith: CommandWith;
+  readonly machine?: OtherMachine | undefined;
 }
 
 /**
@@ -85,8 +97,14 @@ export async function checkResources(
   engine: Engine,
   checkpoints: number,
 ): Promise<RunCheck[]> {
-  const available = await availableResources(engine, options.runs, checkpoints);
-  const memory = await checkMemory(options, engine, available);
+  const { machine } = options;
+  const here = await availableResources(engine, options.runs, checkpoints);
+  const main = machine?.mainMemory ?? null;
+  const available = main === null ? here : { ...here, main, gpu: null };
+  const memory =
+    machine !== undefined && main === null
+      ? passed('memory', CHECKED_THERE)
+      : await checkMemory(options, engine, available);
   return options.stages.includes('train') ? [memory, await checkDisk(options, available)] : [memory];
 }
 
@@ -99,6 +117,9 @@ async function checkMemory(options: ResourceCheckOptions, engine: Engine, availa
     const text = changes.length === 0 ? '' : ` It fits with ${changes.join(' or ')} (a recorded deviation).`;
     const error = new UserError(`${tooLarge.message}${text}`);
     const next = [
+      ...(available.main.origin === undefined
+        ? []
+        : [commandWith(['--mem', await memFor(options, engine, available.main)])]),
       ...changes.map((change) => commandWith(['--set', change], row)),
       ...(engine.isNative ? [] : ['fcn engines install']),
       commandWith(['--force']),
@@ -115,6 +136,12 @@ async function checkMemory(options: ResourceCheckOptions, engine: Engine, availa
   // What an engine can address limits each thread by itself.
   const most = threads === 1 ? usableBytes(engine, available) : mainBytes;
   return passed('memory', most === null ? needed : `${needed}, of ${formatBytes(most)}`);
+}
+
+/** What a task must ask a cluster for, in MiB: what it needs, and what it does not get of what it asks for. */
+async function memFor(options: ResourceCheckOptions, engine: Engine, { bytes, totalBytes }: AvailableMemory) {
+  const needed = neededBytes(await largestStageMemory(options, engine), engine);
+  return `${Math.ceil((needed + totalBytes - bytes) / 2 ** 20)}M`;
 }
 
 async function checkDisk(options: ResourceCheckOptions, available: Available): Promise<RunCheck> {

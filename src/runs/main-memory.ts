@@ -12,11 +12,10 @@ const MB = 2 ** 20;
 
 /**
  * The process without images and tensors: Node, this program and the engine's libraries in bytes; and, in parts of the weights, the
- * arrays in which JavaScript had them before they became tensors, which it has not freed, and oneDNN's copies. In training all are
- * drawn before they are loaded. Measured on Linux x64 (docs/measuring.md, "Memory before a run").
+ * arrays in which JavaScript read or drew them, as far as it has not freed them, and oneDNN's copies. Measured on Linux x64 (docs/measuring.md, "Memory before a run").
  */
 const PROCESS = {
-  tensorflow: { bytes: 380 * MB, weightsInTraining: 2.2, weightsInInference: 0.8 },
+  tensorflow: { bytes: 210 * MB, weightsInTraining: 1.2, weightsInInference: 0.95 },
   webgpu: { bytes: 220 * MB, weightsInTraining: 0.5, weightsInInference: 0.3 },
   wasm: { bytes: 130 * MB, weightsInTraining: 0.5, weightsInInference: 0.3 },
 } as const;

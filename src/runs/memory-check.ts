@@ -120,9 +120,10 @@ function describeAvailable({ main, gpu }: MemoryForRun): string {
   if (gpu !== null) return `${formatBytes(gpu.free ?? 0)} are free`;
   const { bytes, limitFile, totalBytes } = main;
   const limit =
-    limitFile === null
+    main.origin ??
+    (limitFile === null
       ? `the machine has ${formatBytes(totalBytes)}`
-      : `the container's limit is ${formatBytes(totalBytes)} (${limitFile})`;
+      : `the container's limit is ${formatBytes(totalBytes)} (${limitFile})`);
   return `${formatBytes(bytes)} are available: ${limit}`;
 }
 

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { createImageLoader } from '../data/loader.js';
 import type { ConvolutionMode, EngineName } from '../engines/engine.js';
 import { startEngine } from '../engines/selection.js';
 import { predictedDataset } from '../evaluation/evaluate.js';
@@ -11,13 +12,14 @@ import { findSources, findTruths, requireSeparateOutputs } from '../prediction/s
 import type { Deviation } from '../recipe/resolve.js';
 import { formatNumber, formatPercent, formatSeconds } from '../support/format.js';
 import { type DisplayMode, showCounted } from '../terminal/display.js';
+import { withKeptPaths } from './convolution-paths.js';
 import { requireWritable } from './directory.js';
 import { explainMisfit } from './other-profile.js';
 import { givenWeights } from './plan.js';
 import { inAvailablePrecision, precisionNote } from './precision.js';
 import { predictionThreads } from './prediction-threads.js';
 import type { RunReader } from './run-reader.js';
-import { chooseRecipe } from './run-recipe.js';
+import { chooseRecipe, recipeRun } from './run-recipe.js';
 import { findWeights } from './weights-argument.js';
 
 interface PredictOptions {
@@ -74,7 +76,8 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
   const { inputs, out, truth, labelIds, multiScale, opacity, signal, display } = options;
   const given = await findWeights(options.weights, options.runs);
   if (given.described !== null) options.note(given.described);
-  const { experiment: requested, deviations } = await recipeInMode(given.run, options);
+  const run = recipeRun(given, options.recipe);
+  const { experiment: requested, deviations } = await recipeInMode(run, options);
   const dataset = await predictedDataset(requested);
   if (labelIds) requireLabelIds(dataset);
   const sources = await findSources(inputs, out);
@@ -90,7 +93,8 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
     [...sources.map(({ file }) => file), ...(truths ?? []), weights],
   );
   await requireWritable(path.resolve(out));
-  const engine = await startEngine({ engine: options.engine, convolution: options.convolution });
+  const started = await startEngine({ engine: options.engine, convolution: options.convolution });
+  const engine = await withKeptPaths(started);
   const available = inAvailablePrecision(engine, { experiment: requested, deviations });
   const { experiment, deviations: found } = available;
   const replaced = precisionNote(available);
@@ -102,19 +106,26 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
   const work = { experiment, stage, images: tasks.length, threads: options.threads } as const;
   const threads = await predictionThreads(engine, work, options.note);
   const viewsOfImage = ratios.length * (multiScale ? 2 : 1);
+  // Its threads start, and read the first images, while this one reads the weights.
+  const files = tasks.map(({ source }) => source.file);
+  const loading = createImageLoader(files, recipe, ratios);
+  // A failure is thrown where it is awaited.
+  loading.catch(() => {});
   const opened = await openPredictor({
     ...{ engine, experiment, weights, weightsKey, copies: threads, viewsOfImage },
   }).catch(async (error: unknown) => {
+    await (await loading).close();
     throw await explainMisfit(error, options.recipe, weights, weightsKey);
   });
   const { predictor, loadReport } = opened;
   try {
     options.note(formatLoadReport('Weights', loadReport));
-    const settings = { tasks, predictor, dataset, recipe, ratios, flip: multiScale, opacity, labelIds, signal };
+    const loader = await loading;
+    const settings = { tasks, loader, predictor, dataset, flip: multiScale, opacity, labelIds, signal };
     const predicted = await showCounted(`Predict with ${row}`, 'image', display, (onProgress) =>
       predictImages({ ...settings, onProgress }),
     );
-    const isOfRun = given.run !== null;
+    const isOfRun = run !== null;
     return { row, weights, isOfRun, loadReport, ...(threads > 1 && { threads }), deviations: found, ...predicted };
   } finally {
     await opened.close();

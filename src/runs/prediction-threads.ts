@@ -1,6 +1,6 @@
 import type { Engine } from '../engines/engine.js';
 import { processMemory } from '../engines/memory.js';
-import { inferenceWindows } from '../evaluation/windows.js';
+import { countWindows } from '../evaluation/windows.js';
 import { inferenceFlops, testViews } from '../measurement/network-cost.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { availableMemory } from '../support/available-memory.js';
@@ -40,7 +40,7 @@ function threadsForWork(
   const count = images ?? Number.POSITIVE_INFINITY;
   const flops = mirrored * views.reduce((sum, size) => sum + inferenceFlops(experiment, size), 0);
   if (threads === undefined && count * flops < LEAST_FLOPS) return 1;
-  const parts = mirrored * views.reduce((sum, size) => sum + inferenceWindows(evaluation, size).length, 0);
+  const parts = mirrored * views.reduce((sum, size) => sum + countWindows(evaluation, size).count, 0);
   return Math.max(1, Math.min(threads ?? availableProcessors(), count * parts));
 }
 

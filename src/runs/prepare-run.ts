@@ -40,6 +40,8 @@ export interface ExecuteOptions
   /** Start even if memory or disk space is estimated to be too small. */
   readonly force: boolean;
   readonly resume: Resume;
+  /** Called once this process has a run directory for itself. */
+  readonly onDirectory?: (directory: string) => Promise<void>;
   /** For the fixes that a refusal names. Default: they name flags alone. */
   readonly commandWith?: CommandWith;
 }
@@ -53,6 +55,8 @@ export interface PreparedRun {
   readonly environment: Environment;
   readonly experimentHash: string;
   readonly dataset: RunRecord['dataset'];
+  /** Images of the validation split; 0 if no stage reads it. */
+  readonly validationImages: number;
   /** The file of the recipe's initial weights, if a stage trains from them. */
   readonly initialWeights: WeightsFile | undefined;
   /** The file to evaluate if no stage trains, and its description in the record. */
@@ -99,6 +103,7 @@ export async function prepareRun(requested: ExecuteOptions): Promise<PreparedRun
     environment,
     experimentHash,
     dataset: data?.described ?? null,
+    validationImages: data?.images['val'] ?? 0,
     initialWeights,
     weights,
     given,

@@ -2,7 +2,17 @@ import { UserError } from '../support/errors.js';
 import { shellWords } from '../support/format.js';
 
 /** What is checked before a run, in this order. */
-const CHECK_NAMES = ['data', 'backbone', 'weights', 'engine', 'precision', 'memory', 'disk', 'folders'] as const;
+const CHECK_NAMES = [
+  'data',
+  'backbone',
+  'weights',
+  'engine',
+  'precision',
+  'memory',
+  'disk',
+  'folders',
+  'scheduler',
+] as const;
 
 /** One thing that a run needs, and whether it is there. */
 export interface RunCheck {

@@ -201,12 +201,18 @@ function readChecked<T>(file: string, schema: z.ZodType<T>): T {
   throw new UserError(`${file}: ${formatFinding(checked.finding)}`, next);
 }
 
+/** Folder of the jobs among those of the rows. A row may have this name, too. */
+export const JOBS_FOLDER = 'jobs';
+
 /** The runs below a folder of run directories, by row and name; with `row`, only of that one. */
 export async function runsBelow(runs: string, row?: string): Promise<RunReader[]> {
   const rows = row === undefined ? await foldersIn(runs) : [row];
   const found: RunReader[] = [];
   for (const one of rows) {
-    for (const id of await foldersIn(path.join(runs, one))) found.push(new RunReader(path.join(runs, one, id)));
+    for (const id of await foldersIn(path.join(runs, one))) {
+      const reader = new RunReader(path.join(runs, one, id));
+      if (one !== JOBS_FOLDER || reader.isRun()) found.push(reader);
+    }
   }
   return found;
 }

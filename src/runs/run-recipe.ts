@@ -35,6 +35,21 @@ interface ChosenRecipe {
 }
 
 /**
+ * The run whose recipe a command takes with its weights: of weights that were given as a file, only if the row, the experiment file and
+ * the profile that were given, if any, are the run's.
+ */
+export function recipeRun(
+  { run, isFile }: { readonly run: RunReader | null; readonly isFile: boolean },
+  { row, profile, isProfileGiven, file }: RecipeRequest,
+): RunReader | null {
+  if (run === null || !isFile) return run;
+  const own = run.experiment();
+  const isOfRow = row === undefined || wildcardExpression(row).test(own.row);
+  const isOfFile = file === undefined || tablesOf(file).some(({ rows }) => rows.some(({ id }) => id === own.row));
+  return isOfRow && isOfFile && !(isProfileGiven && profile !== own.profile) ? run : null;
+}
+
+/**
  * The recipe that a command works with: that of the run whose weights it was given, with the command's overrides on top; without
  * a run, that of the row.
  * @throws UserError if the row, the profile or the file is another than the run's, or an override does not fit.

@@ -123,7 +123,10 @@ async function checkAll(options: SeriesOptions): Promise<Map<PlannedRun, FailedR
 }
 
 /** Fetches what the run needs now, and not after days. */
-async function fetchInputs({ experiment }: PlannedRun, options: SeriesOptions): Promise<void> {
+export async function fetchInputs(
+  { experiment }: PlannedRun,
+  options: Pick<SeriesOptions, 'stages'> & Parameters<typeof fetchMissingBackbone>[1],
+): Promise<void> {
   if (options.stages.includes('train')) await fetchMissingBackbone(experiment, options);
 }
 

@@ -1,6 +1,6 @@
 import type { Engine } from '../engines/engine.js';
 import { inferenceMemory } from '../evaluation/inference.js';
-import { inferenceWindows } from '../evaluation/windows.js';
+import { countWindows } from '../evaluation/windows.js';
 import { benchmarkSize, inferenceFlops } from '../measurement/network-cost.js';
 import { complexity } from '../network/complexity.js';
 import type { Experiment } from '../recipe/experiment.js';
@@ -48,8 +48,7 @@ export function ownCandidate(kind: TimedKind, experiment: Experiment): Candidate
 export function flopsOfPass(kind: TimedKind, experiment: Experiment): number {
   const { model, data, training, evaluation } = experiment;
   if (kind === 'training') return training.batch * complexity(model, data.cropHw).trainingFlops;
-  const size = benchmarkSize(evaluation);
-  return inferenceFlops(experiment, size) / inferenceWindows(evaluation, size).length;
+  return complexity(model, countWindows(evaluation, benchmarkSize(evaluation)).size).flops;
 }
 
 /**

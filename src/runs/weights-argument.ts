@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import path from 'node:path';
 import { architecture, otherSizes } from '../network/architecture.js';
 import { NothingFits, readInitialWeights } from '../network/initial-weights.js';
 import { parameterSpecs } from '../network/parameters.js';
@@ -12,40 +13,47 @@ import { formatPercent } from '../support/format.js';
 import { type BestCheckpoint, intactWeights, newestIteration, readBest } from '../training/checkpoint-folder.js';
 import type { WeightsFile } from '../training/start.js';
 import { PUBLISHED } from './plan.js';
+import { orMistake } from './run-check.js';
 import { findRunDirectory } from './run-names.js';
-import type { RunReader } from './run-reader.js';
+import { RunReader } from './run-reader.js';
 
 /** Weights that a command was given, as FILE, published, RUN, RUN:best or RUN:last. */
 interface WeightsArgument {
   /** The file; `published` for a row's published weights, which are fetched later. */
   readonly file: string;
-  /** The run that trained them; null if they were not given as a run's. */
+  /** The run that trained them; null if they are no checkpoint of a run. */
   readonly run: RunReader | null;
-  /** That run and the iteration, for a record; null if they were not given as a run's. */
+  /** That run and the iteration, for a record; null if they are no checkpoint of a run. */
   readonly trainedBy: TrainedBy | null;
-  /** Which weights of which run these are, as one line; null if they were not given as a run's. */
+  /** Which weights of which run these are; null if they are no checkpoint of a run. */
   readonly described: string | null;
+  /** Whether they were given as a file: then the command may have another recipe than their run. */
+  readonly isFile: boolean;
 }
 
 /** Which checkpoint of a run. `last`: the newest complete one; `best`: the one of the highest mIoU during training. */
 type Which = 'best' | 'last';
 
 /**
- * Finds weights: `published`; or a file, if one has this name; or else the checkpoint of a run, by default the last. A row or a
- * pattern means its newest run with checkpoints.
+ * Finds weights: `published`; or a file, if one has this name, which may be a checkpoint in a run directory; or else the checkpoint
+ * of a run, by default the last. A row or a pattern means its newest run with checkpoints.
  * @param runs Folder of the run directories.
  * @throws UserError if there is neither such a file nor such a run, the name could mean several runs, or the run has no such
  * checkpoint.
  */
 export async function findWeights(given: string, runs: string): Promise<WeightsArgument> {
-  if (given === PUBLISHED || isWeightsFile(given)) return fileAlone(given);
+  if (given === PUBLISHED) return fileAlone(given);
+  if (isWeightsFile(given)) return (await checkpointAt(given)) ?? fileAlone(given);
   const [, reference, which] = /^(.*?)(?::(best|last))?$/s.exec(given)!;
   const run = await findTrained(given, reference!, runs);
   if (run === null) return fileAlone(given);
-  return { run, ...(await checkpointOf(run, (which as Which | undefined) ?? 'last')) };
+  return { run, ...(await checkpointOf(run, (which as Which | undefined) ?? 'last')), isFile: false };
 }
 
-const fileAlone = (file: string): WeightsArgument => ({ file, run: null, trainedBy: null, described: null });
+const fileAlone = (file: string): WeightsArgument => ({
+  ...{ file, isFile: true },
+  ...{ run: null, trainedBy: null, described: null },
+});
 
 /** What ends like a file of weights is not the name of a run. */
 const FILE_NAME = /\.(pth|pt|ckpt|bin|safetensors)$/i;
@@ -72,7 +80,26 @@ async function findTrained(given: string, reference: string, runs: string): Prom
 
 const CHECKPOINTS = 'checkpoints';
 
-async function checkpointOf(run: RunReader, which: Which): Promise<Omit<WeightsArgument, 'run'>> {
+/**
+ * A file of weights as the checkpoint that it is of the run directory in which it lies; null if it is none, or not as the run wrote it:
+ * then it is a file like any other.
+ */
+async function checkpointAt(file: string): Promise<WeightsArgument | null> {
+  const folder = path.dirname(path.resolve(file));
+  const name = /^iteration-(\d+)\.safetensors$/.exec(path.basename(file))?.[1];
+  const run = new RunReader(path.dirname(folder));
+  if (name === undefined || path.basename(folder) !== CHECKPOINTS || !run.isRun()) return null;
+  const iteration = Number(name);
+  const found = await intactWeights(folder, iteration);
+  const last = await newestIteration(folder);
+  const recipe = await orMistake(() => run.experiment());
+  if ('problem' in found || last === null || recipe instanceof UserError) return null;
+  const trainedBy = { row: run.row, run: run.id, iteration };
+  const described = describe(run, iteration, last, await readBest(folder));
+  return { file, run, trainedBy, described, isFile: true };
+}
+
+async function checkpointOf(run: RunReader, which: Which): Promise<Omit<WeightsArgument, 'run' | 'isFile'>> {
   const name = `${run.row}/${run.id}`;
   const folder = run.file(CHECKPOINTS);
   const last = await newestIteration(folder);
@@ -109,7 +136,8 @@ function describe(run: RunReader, iteration: number, last: number, best: BestChe
     ...(iteration === last ? ['last'] : []),
     ...(iteration === best?.iteration ? [`best, mIoU ${formatPercent(best.mIoU)}`] : []),
   ];
-  return `Weights: ${run.row}/${run.id}\n  iteration ${iteration} of ${iterations} (${marks.join(', ')})`;
+  const marked = marks.length === 0 ? '' : ` (${marks.join(', ')})`;
+  return `Weights: ${run.row}/${run.id}\n  iteration ${iteration} of ${iterations}${marked}`;
 }
 
 /** The file of weights for commands that need no row. @throws UserError also for `published`, which is of a row. */
@@ -188,12 +216,12 @@ export async function withInitialWeights<R extends InitialisedRun>(
     throw explainFileError(error, file, 'read');
   });
   const value = `sha256:${sha256.slice(0, 16)}`;
-  const path = 'model.initialWeights';
+  const key = 'model.initialWeights';
   const { experiment, deviations } = run;
   return {
     ...run,
     experiment: Object.freeze({ ...experiment, model: Object.freeze({ ...experiment.model, initialWeights: value }) }),
-    deviations: deviations.map((deviation) => (deviation.path === path ? { ...deviation, value } : deviation)),
+    deviations: deviations.map((deviation) => (deviation.path === key ? { ...deviation, value } : deviation)),
     initialWeights: { file, sha256 },
   };
 }

@@ -10,6 +10,8 @@ export interface AvailableMemory {
   readonly limitFile: string | null;
   /** All memory of the machine, or the container's limit. */
   readonly totalBytes: number;
+  /** Where it comes from, if it is not this machine's. */
+  readonly origin?: string;
 }
 
 /**

@@ -112,9 +112,15 @@ async function attempt(options: DownloadOptions): Promise<void> {
   throw refused(options, response);
 }
 
-/** Asks for the URL, following redirects as long as they stay on https. */
-async function request(
-  { url, fetcher = fetch, signal, alternative }: DownloadOptions,
+/** What a request needs of a download. */
+type RequestOptions = Pick<DownloadOptions, 'url' | 'fetcher' | 'signal' | 'alternative'>;
+
+/**
+ * Asks for the URL, following redirects as long as they stay on https.
+ * @throws DownloadError, with a cause if the host cannot be reached; the signal's reason on abort.
+ */
+export async function request(
+  { url, fetcher = fetch, signal, alternative }: RequestOptions,
   headers: Record<string, string>,
 ): Promise<Response> {
   let address = url;
@@ -192,7 +198,8 @@ function rangeStart(response: Response): number | null {
   return match ? Number(match[1]) : null;
 }
 
-function refused({ url, alternative }: DownloadOptions, { status, statusText }: Response): DownloadError {
+/** The error for an answer that is not the file. */
+export function refused({ url, alternative }: RequestOptions, { status, statusText }: Response): DownloadError {
   const answer = `${status}${statusText === '' ? '' : ` ${statusText}`}`;
   return status === 404 || status === 410
     ? new DownloadError(`${url} does not exist (${answer}).`, `Check the link, or ${alternative}.`)

@@ -2,8 +2,8 @@
 type Begun<Result> = { readonly result: Result } | null;
 
 /**
- * The results of `work` on each item, in the order of the items. Up to `atATime` items are read, and their work begun, before the result
- * of the first is taken; with 1, nothing is read or begun before the result before it has been taken and used. A failure of an item, or
+ * The results of `work` on each item, in the order of the items. `atATime` items are read, and their work begun, while the result before
+ * them is used, so that the work does not wait for that; with 1, nothing is read or begun before the result before it has been taken and used. A failure of an item, or
  * of reading one, is thrown once the results before it have been taken.
  */
 export async function* inOrder<Item, Result>(
@@ -22,16 +22,20 @@ export async function* inOrder<Item, Result>(
     if (step?.done === true) ended = true;
     return step === null || step.done === true || ended ? null : { result: await work(step.value) };
   };
+  const fill = () => {
+    while (begun.length < atATime) {
+      const next = begin();
+      // Thrown when its turn comes, which may be never.
+      next.catch(() => {});
+      begun.push(next);
+    }
+  };
   try {
     for (;;) {
-      while (begun.length < atATime) {
-        const next = begin();
-        // Thrown when its turn comes, which may be never.
-        next.catch(() => {});
-        begun.push(next);
-      }
+      fill();
       const first = await begun.shift()!;
       if (first === null) return;
+      if (atATime > 1) fill();
       yield first.result;
     }
   } finally {

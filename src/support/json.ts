@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { type ZodType, z } from 'zod';
 import { explainFileError, readTextIfPresent, writeFileAtomic } from './files.js';
 
 /**
@@ -62,18 +61,4 @@ export function compactJson(value: unknown, indentation = ''): string {
   if (entries.length === 0) return '{}';
   const lines = entries.map(([key, item]) => `${inner}${JSON.stringify(key)}: ${compactJson(item, inner)}`);
   return `{\n${lines.join(',\n')}\n${indentation}}`;
-}
-
-/** JSON Schema (draft 7, which editors support best) of what a file may hold. */
-export function fileJsonSchema(schema: ZodType, title: string): object {
-  const { $schema, ...described } = z.toJSONSchema(schema, {
-    target: 'draft-7',
-    io: 'input',
-    override: ({ jsonSchema }) => {
-      // zod writes these for every integer and for every map; they do not help to write a file.
-      if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
-      delete jsonSchema.propertyNames;
-    },
-  });
-  return { $schema, title, ...described };
 }

@@ -4,7 +4,7 @@ import type { Table } from '../recipe/tables.js';
 import { formatBest, formatCheckpoint, markedCheckpoints } from '../records/checkpoint-figures.js';
 import { classEvaluation, formatClasses } from '../records/class-evaluation.js';
 import { comparabilityNote, hasPublished, whyNotComparable } from '../records/comparability.js';
-import { formatTrainedBy, type RunRecord } from '../records/record.js';
+import type { RunRecord } from '../records/record.js';
 import {
   FIGURE_COLUMNS,
   FIGURE_HEADINGS,
@@ -16,7 +16,8 @@ import {
 import type { Execution } from '../runs/execute.js';
 import type { Outcome } from '../runs/series.js';
 import { formatNumber, formatSeconds } from '../support/format.js';
-import { entryLines, terminalTable, wrap } from '../terminal/layout.js';
+import { entryLines, labelled, terminalTable, wrap } from '../terminal/layout.js';
+import { formatPlaces } from './places.js';
 import { spreadSection } from './terminal.js';
 
 /** Which classes a run's mIoU covers; null if it covers all, or nothing was evaluated. */
@@ -37,13 +38,16 @@ function describeBest(record: RunRecord): string | null {
 /**
  * The classes of a run's evaluation, its figures, published ones beside them if they are comparable, and its files.
  * @param tables The tables of the run's row.
+ * @param lineWidth Longest line of sentences and paths; infinite where nobody looks at lines.
  */
 export function formatExecution(
-  { record, directory, kept, weights }: Execution,
+  execution: Execution,
   tables: readonly Table[],
-  classLayout: ClassLayout,
+  { lineWidth, ...classLayout }: ClassLayout & { readonly lineWidth: number },
 ): string {
+  const { record } = execution;
   const { row, profile, seed, experiment, figures } = record;
+  const places = formatPlaces(execution, lineWidth);
   const reason = whyNotComparable(record, tables);
   const note = reason === null ? null : comparabilityNote(reason, hasPublished(experiment.published));
   const measured = FIGURES.filter((figure) => figures[figure] !== null);
@@ -57,17 +61,15 @@ export function formatExecution(
   });
   const classes = classEvaluation(record.details);
   const best = describeBest(record);
-  const trainedBy = record.weights?.trainedBy;
   return [
     `${row}, ${profile} profile, seed ${seed}`,
     ...(classes === null ? [] : ['', ...formatClasses(classes, classLayout), '']),
     ...(measured.length === 0 ? [] : [table]),
-    ...(note === null ? [] : [note]),
-    `run      ${directory}`,
-    ...(weights === null ? [] : [`weights  ${weights}`]),
-    ...(trainedBy === undefined ? [] : [`of       ${formatTrainedBy(trainedBy)}`]),
-    ...(best === null ? [] : [`best     ${best}`]),
-    `record   ${kept}`,
+    ...(note === null ? [] : wrap(note, lineWidth)),
+    ...places.run,
+    ...places.weights,
+    ...(best === null ? [] : labelled('best     ', best, lineWidth)),
+    ...places.record,
   ].join('\n');
 }
 

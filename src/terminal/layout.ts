@@ -8,6 +8,11 @@ export function outputWidth(): number {
   return process.stdout.columns || TERMINAL_WIDTH;
 }
 
+/** Longest line where a pipe gets lines of any length: the terminal's width; infinite if standard output is none. */
+export function terminalWidth(): number {
+  return process.stdout.isTTY ? outputWidth() : Number.POSITIVE_INFINITY;
+}
+
 /**
  * Breaks a text so that no line is longer than `width`: between words, and anywhere in a word longer than a line. Lines after the
  * first are indented by two spaces.
@@ -53,6 +58,12 @@ export function breakCommand(command: string, width: number = TERMINAL_WIDTH): s
 export function labelled(label: string, text: string, width: number): string[] {
   const indent = ' '.repeat(label.length);
   return wrap(text, width - label.length).map((line, i) => `${i === 0 ? label : indent}${line.trimStart()}`);
+}
+
+/** A path behind its label or, if that is longer than `width`, below it: whole, so that it can be copied. */
+export function labelledPath(label: string, file: string, width: number): string[] {
+  const line = `${label}${file}`;
+  return line.length <= width ? [line] : [label.trimEnd(), `  ${file}`];
 }
 
 /** Lines for standard output: in a terminal, longer ones are broken between words, and indented lines keep their indent. */

@@ -1,29 +1,12 @@
-import { readdir, rename, rm, stat } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { sha256File } from '../support/files.js';
 import { readSealed, writeSealed } from '../support/json.js';
-import {
-  checkpointFiles,
-  openCheckpoint,
-  readDescription,
-  type TrainingCheckpoint,
-  unlessMissing,
-} from './checkpoint.js';
+import { checkpointFiles, unlessMissing } from './checkpoint.js';
+import { openCheckpoint, readDescription, type TrainingCheckpoint } from './checkpoint-read.js';
+import { iterations } from './checkpoint-rotation.js';
 import type { ValidationLine } from './log.js';
-
-const STATE_NAME = /^iteration-(\d+)\.json$/;
-const OWN_NAME = /^\.?iteration-\d+\./;
-
-function names(directory: string): Promise<string[]> {
-  return unlessMissing(directory, 'read', readdir(directory), []);
-}
-
-/** Iterations of a folder's complete checkpoints, newest first. */
-async function iterations(directory: string): Promise<number[]> {
-  const found = (await names(directory)).flatMap((name) => STATE_NAME.exec(name)?.[1] ?? []).map(Number);
-  return found.sort((a, b) => b - a);
-}
 
 /** Prefix of the files of damaged checkpoints. */
 const DAMAGED = 'damaged-';
@@ -75,53 +58,12 @@ export async function intactWeights(
   return found === sha256 ? { file, sha256 } : { problem: `${file} differs from what was written` };
 }
 
-/** Bytes of all checkpoint files in a folder; 0 if there is no folder. */
-export async function checkpointsSize(directory: string): Promise<number> {
-  const own = (await names(directory)).filter((name) => OWN_NAME.test(name));
-  const files = own.map((name) => path.join(directory, name));
-  // Another process may remove a file in between.
-  const found = await Promise.all(files.map((file) => unlessMissing(file, 'read', stat(file), null)));
-  return found.reduce((sum, status) => sum + (status?.size ?? 0), 0);
-}
-
 async function setAside(directory: string, iteration: number): Promise<void> {
   // The description first: files without it are no checkpoint.
   const { state, ...others } = checkpointFiles(directory, iteration);
   for (const file of [state, ...Object.values(others)]) {
     await unlessMissing(file, 'write', rename(file, path.join(directory, `${DAMAGED}${path.basename(file)}`)), null);
   }
-}
-
-/** The iteration of the lowest smoothed loss; null if there is no checkpoint. */
-async function lowestLoss(directory: string, own: readonly number[]): Promise<number | null> {
-  let best: { readonly iteration: number; readonly loss: number } | null = null;
-  for (const iteration of own) {
-    // An unreadable one cannot be the best.
-    const description = await readDescription(checkpointFiles(directory, iteration).state).catch(() => null);
-    const loss = description?.progress?.smoothedLoss ?? Number.POSITIVE_INFINITY;
-    if (best === null || loss < best.loss) best = { iteration, loss };
-  }
-  return best?.iteration ?? null;
-}
-
-/**
- * Removes all but the `keep` newest checkpoints and the best one, and the half-written files of a process that was killed. Files
- * set aside as damaged stay.
- * @param best Iteration of the highest mIoU; null if none was evaluated: then the best is the one of the lowest smoothed loss.
- */
-export async function rotate(directory: string, keep: number, best: number | null): Promise<void> {
-  const own = await iterations(directory);
-  const kept = new Set(own.slice(0, keep));
-  const also = best ?? (await lowestLoss(directory, own));
-  if (also !== null) kept.add(also);
-  const files = new Set(
-    [...kept].flatMap((iteration) => Object.values<string>({ ...checkpointFiles(directory, iteration) })),
-  );
-  // Descriptions first: files without one are no checkpoint.
-  const removed = (await names(directory))
-    .filter((name) => OWN_NAME.test(name) && !files.has(path.join(directory, name)))
-    .sort((a, b) => Number(b.endsWith('.json')) - Number(a.endsWith('.json')));
-  for (const name of removed) await rm(path.join(directory, name), { force: true });
 }
 
 const bestSchema = z.object({

@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import { serve } from '../data/workers/pool.js';
 import { release } from '../support/block.js';
 import { type CheckpointFiles, type Snapshot, unlessMissing, writeSnapshot } from './checkpoint.js';
-import { rotate } from './checkpoint-folder.js';
+import { rotate } from './checkpoint-rotation.js';
 
 export interface CheckpointTask {
   readonly snapshot: Snapshot;

@@ -2,16 +2,15 @@ import { rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { z } from 'zod';
 import { BATCH_COUNTER, type ParameterSpec } from '../network/parameters.js';
 import type { Segmentor } from '../network/segmentor.js';
 import { allocateBlock, release } from '../support/block.js';
-import { UserError } from '../support/errors.js';
 import { explainFileError, sha256File } from '../support/files.js';
-import { readSealed, writeSealed } from '../support/json.js';
+import { writeSealed } from '../support/json.js';
 import { type NamedWeights, saveWeights } from '../weights/convert.js';
 import { bytesPerElement } from '../weights/dtypes.js';
 import { elementCount } from '../weights/tensor.js';
+import type { CheckpointDescription, FileDescription, TrainingProgress } from './checkpoint-schema.js';
 import type { MomentumOptimizer } from './step.js';
 
 /** Paths of one checkpoint's files. */
@@ -22,50 +21,6 @@ export interface CheckpointFiles {
   readonly optimizer: string;
   /** Iteration, checksums and progress; written last, so that a checkpoint is complete if this file exists. */
   readonly state: string;
-}
-
-const losses = z.object({ loss: z.number(), decodeLoss: z.number(), auxiliaryLoss: z.number(), accuracy: z.number() });
-
-/** What training counts from step to step, besides the tensors. */
-const progressSchema = z.object({
-  /** Wall-clock seconds so far. */
-  seconds: z.number(),
-  /** Of 16-bit training: steps that moved nothing. */
-  skippedSteps: z.int().min(0),
-  /** How many of these came last, in a row. */
-  skippedInARow: z.int().min(0),
-  /** Exponential mean of the loss over about the last hundred steps. */
-  smoothedLoss: z.number(),
-  /** Names of unreadable samples that were replaced by others. */
-  skippedSamples: z.array(z.string()),
-  peakLiveTensorBytes: z.number(),
-  peakProcessBytes: z.number(),
-  /** Of the last step. */
-  result: losses.extend({ learningRate: z.number() }),
-  /** Sums over the steps since the last line of the log. */
-  interval: losses.extend({
-    steps: z.int().min(0),
-    dataMilliseconds: z.number(),
-    stepMilliseconds: z.number(),
-    /** The highest in any of the steps. */
-    peakLiveTensorBytes: z.number(),
-  }),
-});
-export type TrainingProgress = z.output<typeof progressSchema>;
-
-const fileSchema = z.object({ file: z.string(), bytes: z.number(), sha256: z.string() });
-const checkpointSchema = z.object({
-  iteration: z.int().min(0),
-  weights: fileSchema,
-  optimizer: fileSchema,
-  /** Null if the state was saved for inspection, not for resuming. */
-  progress: progressSchema.nullable(),
-});
-
-export interface TrainingCheckpoint {
-  readonly iteration: number;
-  readonly files: CheckpointFiles;
-  readonly progress: TrainingProgress | null;
 }
 
 export function checkpointFiles(directory: string, iteration: number): CheckpointFiles {
@@ -83,7 +38,7 @@ export async function writeSnapshot(snapshot: Snapshot): Promise<CheckpointFiles
   try {
     await saveWeights(files.weights, weights, metadata);
     await saveWeights(files.optimizer, optimizer, metadata);
-    const content: z.input<typeof checkpointSchema> = {
+    const content: CheckpointDescription = {
       iteration,
       weights: await describeFile(files.weights),
       optimizer: await describeFile(files.optimizer),
@@ -110,54 +65,6 @@ export async function saveCheckpoint(
   return writeSnapshot(await takeSnapshot(directory, iteration, state));
 }
 
-/**
- * The content of a checkpoint's JSON file; null if it is missing or damaged. The other files are not read.
- * @throws UserError if it cannot be read.
- */
-export async function readDescription(state: string): Promise<z.output<typeof checkpointSchema> | null> {
-  const content = await readSealed(state);
-  if (content === null || content === 'damaged') return null;
-  const parsed = checkpointSchema.safeParse(content);
-  return parsed.success ? parsed.data : null;
-}
-
-/**
- * Checks every byte of a checkpoint. An unreadable one counts as damaged.
- * @returns the checkpoint, or what is wrong with it.
- */
-export async function openCheckpoint(directory: string, iteration: number): Promise<TrainingCheckpoint | string> {
-  const files = checkpointFiles(directory, iteration);
-  const description = await unlessUnreadable(files.state, () => readDescription(files.state));
-  if (typeof description === 'string') return description;
-  if (description?.iteration !== iteration) return `${path.basename(files.state)} differs from what was written`;
-  for (const name of ['weights', 'optimizer'] as const) {
-    const damage = await unlessUnreadable(files[name], () => damageOf(files[name], description[name]));
-    if (damage !== null) return damage;
-  }
-  return { iteration, files, progress: description.progress };
-}
-
-/** The result of `read`, or a sentence about the file that the system refuses to read. */
-async function unlessUnreadable<T>(file: string, read: () => Promise<T>): Promise<T | string> {
-  try {
-    return await read();
-  } catch (error) {
-    const { code } = (error instanceof UserError ? error.cause : error) as NodeJS.ErrnoException;
-    if (code === undefined) throw error;
-    return `${path.basename(file)} cannot be read (${code})`;
-  }
-}
-
-/** How a file differs from what its checkpoint says; null if it does not. */
-async function damageOf(file: string, expected: z.output<typeof fileSchema>): Promise<string | null> {
-  const name = path.basename(file);
-  if (expected.file !== name) return `${name} is not the file that its checkpoint names`;
-  const status = await unlessMissing(file, 'read', stat(file), null);
-  if (status === null) return `${name} is missing`;
-  if (status.size !== expected.bytes) return `${name} has ${status.size} bytes, not ${expected.bytes}`;
-  return (await sha256File(file)) === expected.sha256 ? null : `${name} differs from what was written`;
-}
-
 /** The result of `work` on a file, or `otherwise` if the file is missing. @throws UserError if the system refuses. */
 export function unlessMissing<T, U>(
   file: string,
@@ -171,7 +78,7 @@ export function unlessMissing<T, U>(
   });
 }
 
-async function describeFile(file: string): Promise<z.input<typeof fileSchema>> {
+async function describeFile(file: string): Promise<FileDescription> {
   return { file: path.basename(file), bytes: (await stat(file)).size, sha256: await sha256File(file) };
 }
 

@@ -1,6 +1,7 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { explainFileError, writeFileAtomic } from '../support/files.js';
-import { type TrainingProgress, unlessMissing } from './checkpoint.js';
+import { unlessMissing } from './checkpoint.js';
+import type { TrainingProgress } from './checkpoint-schema.js';
 import type { StepResult } from './step.js';
 
 const EMPTY: TrainingProgress['interval'] = {

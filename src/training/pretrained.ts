@@ -32,7 +32,7 @@ import {
   notInCache,
 } from '../weights/published.js';
 import { backboneRequest } from '../weights/requests.js';
-import type { TrainingCheckpoint } from './checkpoint.js';
+import type { TrainingCheckpoint } from './checkpoint-read.js';
 import type { TrainingStep } from './step.js';
 
 /** The backbone that a training started from. */
@@ -71,7 +71,7 @@ type BackboneState =
   /** `isOwn`: a file of the user's; otherwise a published one in the cache, with the right hash. */
   | { readonly state: 'present'; readonly file: string; readonly isOwn: boolean }
   /** `bytes`: null if the size is not known. */
-  | { readonly state: 'fetchable'; readonly url: string; readonly bytes: number | null }
+  | { readonly state: 'fetchable'; readonly request: FileRequest; readonly bytes: number | null }
   /** `request`: the file that would be fetched if that were allowed. */
   | { readonly state: 'missing'; readonly error: UserError; readonly request?: FileRequest };
 
@@ -94,7 +94,7 @@ export async function backboneState(
   if (cached !== null) return { state: 'present', file: cached.file, isOwn: false };
   return offline
     ? { state: 'missing', error: await notInCache(request, { signal }), request }
-    : { state: 'fetchable', url: request.files[0].url, bytes: backbone?.bytes ?? null };
+    : { state: 'fetchable', request, bytes: backbone?.bytes ?? null };
 }
 
 /** A path's file; for a published name, where a user may put the file under the short name. Its hash is not checked. */

@@ -225,7 +225,7 @@ export class TrainingStep {
         ),
     };
     const full = tf.tensor4d(batch.images, [batch.count, batch.height, batch.width, 3]);
-    const images = tape.value(kernels.cast(full, precision), null, false);
+    const images = tape.value(kernels.cast(full, precision), null, { needsGradient: false });
     full.dispose();
     const labels: Tensor3D = tf.tensor3d(batch.labels, [batch.count, batch.height, batch.width], 'int32');
     const losses = await this.segmentor.losses(pass, images, labels, IGNORE_INDEX);

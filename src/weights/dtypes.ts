@@ -1,3 +1,5 @@
+import { UserError } from '../support/errors.js';
+
 type ElementArray = new (
   buffer: ArrayBuffer,
   byteOffset: number,
@@ -182,4 +184,42 @@ function decoderOf({ exponentBits, fractionBits, bias, special }: FloatFormat): 
     if (exponent === 0) return sign * fraction * smallest;
     return sign * ((1 << fractionBits) + fraction) * smallest * 2 ** (exponent - 1);
   };
+}
+
+/**
+ * The bits of values in float16, rounded to the nearest, ties to even.
+ * @param name What the values are of, for the error.
+ * @throws UserError if a value is not finite in float16, which ends at 65,504.
+ */
+export function float16FromFloat32(values: Float32Array, name: string): Uint16Array<ArrayBuffer> {
+  const halves = new Uint16Array(values.length);
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  for (let i = 0; i < halves.length; i++) {
+    const magnitude = bits[i]! & 0x7fffffff;
+    // From here on, rounding gives 2^16, which float16 does not have.
+    if (magnitude >= 0x477ff000) {
+      throw new UserError(
+        `${name} holds ${values[i]} (value ${i + 1} of ${values.length}), but float16 ends at 65504.`,
+        'Keep the weights in float32.',
+      );
+    }
+    halves[i] = ((bits[i]! >>> 16) & 0x8000) | halfMagnitude(magnitude);
+  }
+  return halves;
+}
+
+/** The float16 bits of a float32 below 65,520, given by its bits without the sign. */
+function halfMagnitude(bits: number): number {
+  // Normal from 2^-14: 13 bits of the fraction are dropped and the exponent's bias shrinks by 112. A carry reaches the exponent.
+  if (bits >= 0x38800000) return roundedShift(bits, 13) - (112 << 10);
+  // Subnormal: the fraction with its leading 1, in units of 2^-24. Below 2^-25, half a unit, all are 0.
+  if (bits <= 0x33000000) return 0;
+  return roundedShift((bits & 0x7fffff) | 0x800000, 126 - (bits >>> 23));
+}
+
+/** bits / 2^shift, rounded to the nearest whole number, ties to even. */
+function roundedShift(bits: number, shift: number): number {
+  const half = 1 << (shift - 1);
+  const odd = (bits >>> shift) & 1;
+  return (bits + half - 1 + odd) >>> shift;
 }

@@ -1,3 +1,4 @@
+import { allocateTensorValues } from '../support/block.js';
 import { bytesPerElement, float32FromBytes, negated, type StoredDtype } from './dtypes.js';
 import { MalformedFileError, quote } from './malformed.js';
 import type { ByteSource } from './source.js';
@@ -156,7 +157,7 @@ type Shape4D = readonly [number, number, number, number];
 
 /** OIHW values of shape [O,I,H,W] → HWIO values of shape [H,W,I,O]. */
 export function oihwToHwio(values: Float32Array, [outputs, inputs, height, width]: Shape4D): Float32Array {
-  const result = new Float32Array(values.length);
+  const result = allocateTensorValues(values.length);
   const area = height * width;
   let source = 0;
   for (let o = 0; o < outputs; o++) {

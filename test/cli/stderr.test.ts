@@ -18,7 +18,13 @@ test('commands, flags with their values, links and paths stay whole', (t) => {
     'fcn engines install --index https://example.org/simple',
     'cp FILE /a/very/long/path/to/some/place',
   ]) {
-    t.is(fitStandardError(`next: ${command}\n  or: ${command}`, terminal(30)), `next: ${command}\n  or: ${command}`);
+    const fitted = fitStandardError(`next: ${command}\n  or: ${command}`, terminal(50));
+    // As a shell reads it.
+    t.is(fitted.replaceAll(/ \\\n +/g, ' '), `next: ${command}\n  or: ${command}`);
+    t.true(
+      fitted.split('\n').every((line) => line.length <= 50),
+      fitted,
+    );
   }
   for (const [sentence, whole] of [
     [

@@ -192,6 +192,41 @@ test('the way of a published row: doctor names what is missing, its commands fet
   t.is(server.seen.length, 1, 'nothing else was fetched');
 });
 
+test('doctor and a dry run ask the host of a file that will be fetched, once, and say what to do if it cannot be had', async (t) => {
+  const { inside, name, content, server, setLink, run, generate } = await workplace(t);
+  await generate();
+  const doctor = (env: NodeJS.ProcessEnv = {}) => run(['doctor', '--file', 'mine.yaml', '--engine', 'wasm'], env);
+  const answered = await doctor();
+  t.is(answered.code, 0, answered.stdout);
+  const size = `(${(content.length / 2 ** 20).toFixed(1)} MB)`;
+  t.true(answered.stdout.replaceAll(/\s+/g, ' ').includes(`${size} will be fetched from https:`), answered.stdout);
+  const dry = await run(['reproduce', '--file', 'mine.yaml', '--engine', 'wasm', '--dry-run', '--stage', 'train']);
+  t.is(dry.code, 0, dry.stdout);
+  t.deepEqual(
+    server.seen.map(({ range }) => range),
+    ['bytes=0-0', 'bytes=0-0'],
+  );
+
+  // Nobody listens on port 2, which fetch does not refuse.
+  const away = await doctor({ FCN_MIRROR: 'https://127.0.0.1:2' });
+  t.is(away.code, 2);
+  const said = away.stdout.replaceAll(/[\s\\]+/g, ' ');
+  t.regex(
+    said,
+    /✗ backbone Cannot reach 127\.0\.0\.1:2: ECONNREFUSED\. small-\w+\.safetensors, the backbone https:\S+, is not in/,
+  );
+  t.regex(
+    said,
+    /&& cp FILE \S+cache\/weights\/small-\w+\.safetensors FCN_MIRROR=ADDRESS fcn doctor --file mine\.yaml /,
+  );
+  setLink(`${server.origin}/plain/${name}`);
+  const redirected = await doctor();
+  t.is(redirected.code, 2);
+  t.regex(redirected.stdout, /^✗ backbone [\s\S]* redirects\s/m);
+  t.is(server.seen.length, 3);
+  t.false(existsSync(inside('cache', 'weights')), 'nothing was fetched');
+});
+
 test('weights fetch: --from tells by the hash which file it is; --offline names file and place', async (t) => {
   const { inside, name, content, server, run } = await workplace(t);
   const weights = `${server.origin}/mine-00000000.pth`;

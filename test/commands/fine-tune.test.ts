@@ -43,9 +43,11 @@ test.serial('a command takes weights and recipe from a run, and training starts 
   const name = path.basename(trained.directory);
   const best = path.join(trained.directory, 'checkpoints', `iteration-${bestValidation!.iteration}.safetensors`);
 
-  // Evaluated by the name of the run, without its recipe; and as a file, with it.
+  // Evaluated by the name of the run, without its recipe; by the file of its checkpoint; and as a file elsewhere, with its recipe.
   const byRun = await json('evaluate', '--weights', `${ROW}/${name}:best`, '--engine', 'wasm');
-  const byFile = await json('evaluate', ROW, ...TRAIN.slice(1), '--weights', best);
+  const byPath = await json('evaluate', ROW, '--weights', best, '--engine', 'wasm', '--fresh');
+  copyFileSync(path.join(cwd, best), path.join(cwd, 'copy.safetensors'));
+  const byFile = await json('evaluate', ROW, ...TRAIN.slice(1), '--weights', 'copy.safetensors');
   const { evaluate } = byRun.record.details;
   t.deepEqual({ ...evaluate!, seconds: 0 }, { ...byFile.record.details.evaluate!, seconds: 0 });
   t.is(evaluate!.mIoU, bestValidation!.mIoU);
@@ -54,6 +56,8 @@ test.serial('a command takes weights and recipe from a run, and training starts 
   t.deepEqual([...byRun.record.overrides].sort(), ['batch=2', 'checkpointEvery=1', 'iterations=4', 'width=4']);
   t.is(byRun.record.weights!.sha256, byFile.record.weights!.sha256);
   t.deepEqual(byRun.record.weights!.trainedBy, { row: ROW, run: name, iteration: bestValidation!.iteration });
+  t.deepEqual(byPath.record.weights!.trainedBy, byRun.record.weights!.trainedBy);
+  t.is(byPath.record.experimentHash, byRun.record.experimentHash);
   t.is(byFile.record.weights!.trainedBy, undefined);
 
   const [image] = readdirSync(path.join(cwd, 'data/cityscapes/leftImg8bit/val'), { recursive: true, encoding: 'utf8' })

@@ -4,6 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import { fcn } from '../helpers/command.js';
 import { cityscapesFolder } from '../helpers/datasets.js';
 import { temporaryFolder } from '../helpers/folder.js';
+import { httpsServer } from '../helpers/https-server.js';
 import { long } from '../helpers/long.js';
 
 const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
@@ -185,9 +186,10 @@ test.serial('weights and precision of every run are checked before the first sta
   t.regex(without.stderr, /^error: camvid_r18-d8: The row has no published weights\.$/m);
   t.false(started());
 
+  const server = await httpsServer(t, Buffer.from('weights'));
   const dry = await fcn(['reproduce', ROW, 'camvid_r18-d8', ...TINY, ...published, '--dry-run'], {
     cwd,
-    env: await ownCache(t),
+    env: { ...(await ownCache(t)), FCN_MIRROR: server.origin },
   });
   t.is(dry.code, 2, dry.stderr);
   t.regex(dry.stdout, /^✗ weights {3}The row has no published weights\.\n +Rows: camvid_r18-d8$/m);

@@ -35,7 +35,7 @@ async function smallSet(t: Parameters<typeof temporaryFolder>[0]) {
   const size = { height: 64, width: 128 };
   const dataset = await loadDataset('cityscapes');
   const directory = path.join(dataRoot, 'cityscapes');
-  await generateDataset({ dataset, directory, images: 8, size, seed: 1, workers: 1 });
+  await generateDataset({ dataset, directory, images: 8, size, seed: 1 });
   return { dataRoot, dataset };
 }
 

@@ -29,7 +29,8 @@ for (const id of ['voc2012-aug', 'pascal-context-59']) {
       set.dataset.classes.map((name, id) => ({ id, name, pixels: pixels[id], images: images[id] })),
     );
     t.true(frequencies.classes.every(({ pixels, share }) => share === pixels / labelled));
-    t.deepEqual(await classFrequencies({ ...set, split: 'train', workers: 1 }), frequencies);
+    // So few are counted without a thread.
+    t.deepEqual(await classFrequencies({ ...set, split: 'train' }), frequencies);
   });
 }
 

@@ -20,13 +20,13 @@ const show: PrepareOptions['show'] = async (stages) => {
 async function raw(id: string, directory: string, changes: Partial<GenerateRawOptions> = {}) {
   const size = { height: 64, width: 96 };
   const dataset = await loadDataset(id);
-  return generateRaw({ dataset, directory, images: 4, size, seed: 0, workers: 1, show, ...changes });
+  return generateRaw({ dataset, directory, images: 4, size, seed: 0, show, ...changes });
 }
 
 /** Prepares downloads; returns the data set's folder. */
 async function prepared(t: ExecutionContext, dataset: string, from: readonly string[]): Promise<string> {
   const dataRoot = await temporaryFolder(t);
-  await prepareDataset({ dataset, from, dataRoot, again: false, workers: 1, show });
+  await prepareDataset({ dataset, from, dataRoot, again: false, show });
   return datasetFolder(await loadDataset(dataset), dataRoot);
 }
 

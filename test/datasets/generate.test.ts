@@ -16,7 +16,7 @@ async function generate(t: ExecutionContext, id: string, options: Partial<Genera
   const root = await temporaryFolder(t);
   const dataset = await loadDataset(id);
   const directory = datasetFolder(dataset, root);
-  const result = await generateDataset({ dataset, directory, images: 8, size: SIZE, seed: 0, workers: 1, ...options });
+  const result = await generateDataset({ dataset, directory, images: 8, size: SIZE, seed: 0, ...options });
   const [train, val] = await Promise.all([readSplit(dataset, 'train', root), readSplit(dataset, 'val', root)]);
   return { root, dataset, directory, result, train, val };
 }
@@ -121,7 +121,7 @@ test('every image of Pascal Context shows background, in which its two sets diff
 
 for (const id of ['cityscapes', 'voc2012-aug']) {
   test(`${id}: the same settings give the same files, and missing ones are made again`, async (t) => {
-    const options = { images: 3, size: { height: 64, width: 64 }, workers: 1 };
+    const options = { images: 3, size: { height: 64, width: 64 } };
     const a = await generate(t, id, { ...options, seed: 3 });
     const b = await generate(t, id, { ...options, seed: 3, workers: 2 });
     const c = await generate(t, id, { ...options, seed: 4 });
@@ -153,7 +153,7 @@ test('a missing list is made again', async (t) => {
 
 test('a folder with other data or settings is refused', async (t) => {
   const { dataset, root, directory } = await generate(t, 'cityscapes', { images: 2 });
-  const options = { dataset, directory, images: 2, size: SIZE, seed: 0, workers: 1 };
+  const options = { dataset, directory, images: 2, size: SIZE, seed: 0 };
   await t.throwsAsync(generateDataset({ ...options, seed: 1 }), { name: 'UserError', message: /other settings/ });
   await t.throwsAsync(generateDataset({ ...options, images: 3 }), { name: 'UserError', message: /other settings/ });
   await writeFile(path.join(root, 'mine.txt'), 'mine');

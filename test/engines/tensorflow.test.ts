@@ -1,9 +1,11 @@
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import test from 'ava';
 import { execa } from 'execa';
 import { liveTensors } from '../../src/engines/memory.js';
 import { startEngine, tensorflowState } from '../../src/engines/selection.js';
+import { allocateTensorValues } from '../../src/support/block.js';
 import { packageRoot } from '../../src/support/package.js';
 import { hasEngine, startTestEngine } from '../helpers/engines.js';
 
@@ -38,6 +40,27 @@ serial('TensorFlow computes', async (t) => {
   const require = createRequire(path.join(packageRoot(), 'package.json'));
   t.is(require('@tensorflow/tfjs-core'), tf, 'one core');
   t.is(await startEngine(), engine, 'auto takes what runs');
+});
+
+serial('values that are handed over leave JavaScript, and are those of the tensor', async (t) => {
+  const { tf } = await startTestEngine('tensorflow');
+  for (const count of [2 ** 14 - 1, 2 ** 14, 2 ** 20 + 3]) {
+    const values = allocateTensorValues(count);
+    values.forEach((_, i) => {
+      values[i] = i;
+    });
+    const before = tf.memory().numTensors;
+    const x = tf.tensor(values, [1, count], 'float32');
+    await setImmediate();
+    // A few values are not worth it.
+    t.is(values.length, count < 2 ** 14 ? count : 0);
+    const read = x.dataSync();
+    t.true(read.every((value, i) => value === i));
+    const y = tf.neg(x);
+    t.is(y.dataSync()[count - 1], 1 - count);
+    tf.dispose([x, y]);
+    t.is(tf.memory().numTensors, before);
+  }
 });
 
 /** Runs in a process of its own, since the library prints past Node's streams. */

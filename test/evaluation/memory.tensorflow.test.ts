@@ -1,7 +1,8 @@
-import { CASES, testInferenceMemory } from './suites/memory.js';
+import { CASES, testInferenceMemory, testManyWindows } from './suites/memory.js';
 
-// Several views, mirrored, and windows with dilated heads.
+// Several views, mirrored; windows with dilated heads; many windows.
 testInferenceMemory(
   'tensorflow',
-  CASES.filter((_, i) => i === 2 || i === 4),
+  CASES.filter((_, i) => i === 2 || i === 4 || i === 6),
 );
+testManyWindows('tensorflow');

@@ -47,9 +47,9 @@ async function folded(model: ModelRecipe) {
 
 /** Starts two threads, which end with the test. */
 async function started(t: ExecutionContext, recipe: InferenceMode, model: ModelRecipe, weights: SharedWeights) {
-  const options = { engine: 'wasm', model, weights, recipe, copies: 2, viewsOfImage: 1 } as const;
-  const predictor = await ParallelPredictor.start(options);
+  const predictor = ParallelPredictor.start({ engine: 'wasm', model, recipe, copies: 2, viewsOfImage: 1 });
   t.teardown(() => predictor.close());
+  predictor.use(weights);
   return predictor;
 }
 
@@ -171,10 +171,13 @@ test.serial('an aborted prediction ends while threads compute', async (t) => {
 test.serial('a thread whose engine or network cannot be started, and one that ends, are errors', async (t) => {
   const { weights } = await folded(MODEL);
   const image = { size: [32, 64] as const, views: [view(32, 64)], flip: false };
-  const unknown = { engine: 'none' as 'wasm', model: MODEL, weights, recipe: WHOLE, copies: 2, viewsOfImage: 1 };
-  const refused = await ParallelPredictor.start(unknown);
+  const unknown = { engine: 'none' as 'wasm', model: MODEL, recipe: WHOLE, copies: 2, viewsOfImage: 1 };
+  const refused = ParallelPredictor.start(unknown);
+  refused.use(weights);
   await t.throwsAsync(refused.predict(image), { instanceOf: UserError, message: /^Unknown engine "none"/ });
   await refused.close();
+  const misfit = await started(t, WHOLE, fcnRecipe(18, { width: 8 }), weights.slice(1));
+  await t.throwsAsync(misfit.predict(image), { instanceOf: Error }, 'the network cannot be made of these weights');
   const closed = await started(t, WHOLE, MODEL, weights);
   const rejected = t.throwsAsync(closed.predict(image), { message: 'The workers were closed.' });
   await closed.close();

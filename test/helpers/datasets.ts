@@ -27,7 +27,7 @@ process.on('exit', () => {
 async function generate(dataset: Dataset, images: number, size: { height: number; width: number }): Promise<string> {
   const root = await mkdtemp(path.join(os.tmpdir(), 'fcn-test-'));
   roots.push(root);
-  await generateDataset({ dataset, directory: datasetFolder(dataset, root), images, size, seed: 0, workers: 1 });
+  await generateDataset({ dataset, directory: datasetFolder(dataset, root), images, size, seed: 0 });
   return root;
 }
 

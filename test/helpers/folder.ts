@@ -18,3 +18,13 @@ export async function writeFiles(folder: string, files: Record<string, string | 
     await writeFile(file, content);
   }
 }
+
+/** Sets the cache of this process until the test ends. Tests of the file must not run at once. */
+export function useCache(t: ExecutionContext, folder: string): void {
+  const before = process.env['FCN_CACHE_DIR'];
+  process.env['FCN_CACHE_DIR'] = folder;
+  t.teardown(() => {
+    if (before === undefined) delete process.env['FCN_CACHE_DIR'];
+    else process.env['FCN_CACHE_DIR'] = before;
+  });
+}

@@ -36,7 +36,6 @@ export async function setUp(
     from: [from],
     dataRoot,
     again: false,
-    workers: 1,
     show: async (stages) => {
       for (const { run } of stages) await run(() => undefined);
     },

@@ -72,7 +72,11 @@ onDawn(
       results.push(kernels.batchNormGradient(gradient, x, normalisation, statistics, null).x);
       const pooled = kernels.maxPool(x);
       results.push(pooled, kernels.maxPoolGradient(pooled, x, pooled));
-      results.push(kernels.relu(x), kernels.reluGradient(gradient, y), kernels.add(x, gradient));
+      results.push(
+        kernels.relu(x),
+        kernels.reluGradient([tf.clone(gradient), tf.clone(gradient)], y),
+        kernels.add(x, gradient),
+      );
       results.push(kernels.concatenateChannels(x, gradient), kernels.sliceChannels(x, 1, 2));
       results.push(kernels.scaleChannels(x, tf.fill([2, 1, 1, channels], 1) as Tensor4D));
       results.push(kernels.resizeBilinear(x, [16, 24], false), kernels.cast(x, 'fp32'));

@@ -1,13 +1,13 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import type { ConvolutionGeometry } from '../../src/kernels/kernels.js';
 import { portableKernels } from '../../src/kernels/portable/index.js';
 import { tensorflowKernels } from '../../src/kernels/tensorflow/index.js';
 import { Operations } from '../../src/kernels/tensorflow/operations.js';
-import { cheapestPath } from '../../src/kernels/tensorflow/winograd.js';
 import { hasEngine, startTestEngine } from '../helpers/engines.js';
 import { assertClose, dot, finiteDifferences, normals } from '../helpers/numeric.js';
 import * as reference from '../helpers/reference.js';
+import { assertExact, cheapest, type Layer, layerName, NARROW_LAYERS } from '../helpers/winograd.js';
 import { execute, image } from './suites/subject.js';
 
 const engine = hasEngine('tensorflow') ? await startTestEngine('tensorflow') : null;
@@ -16,32 +16,9 @@ const whereHalf = engine?.convolution === 'fast' && engine.halfPrecision === 'bf
 
 /** Of the largest, and of the root mean square: at most four times what was measured. */
 const LIMITS = { 'F(2×2)': { largest: 1.6e-6, rms: 1.3e-6 }, 'F(4×4)': { largest: 5.5e-6, rms: 3.6e-6 } } as const;
-type Tiled = keyof typeof LIMITS;
-
-interface Layer {
-  /** Images, height, width, channels. */
-  readonly shape: reference.Shape4;
-  readonly outputs: number;
-  readonly dilation: number;
-  /** Default: the size stays. */
-  readonly padding?: number;
-}
-
-/**
- * Odd sizes, batches of two and one pixel; half a group of output channels (48); two blocks of input channels (144); two strips of tiles,
- * the second with a sum that is not full (2×67×61).
- */
+/** Two blocks of input channels (144); two strips of tiles, the second with a sum that is not full (2×67×61). */
 const LAYERS: readonly Layer[] = [
-  { shape: [1, 1, 1, 16], outputs: 16, dilation: 1 },
-  { shape: [2, 1, 1, 32], outputs: 16, dilation: 12 },
-  { shape: [2, 7, 5, 16], outputs: 48, dilation: 1 },
-  { shape: [1, 13, 6, 48], outputs: 16, dilation: 2 },
-  { shape: [2, 9, 11, 16], outputs: 32, dilation: 3 },
-  { shape: [1, 10, 17, 32], outputs: 32, dilation: 4 },
-  { shape: [1, 13, 14, 16], outputs: 32, dilation: 6 },
-  { shape: [1, 25, 27, 16], outputs: 16, dilation: 12 },
-  { shape: [1, 9, 8, 32], outputs: 16, dilation: 1, padding: 0 },
-  { shape: [1, 9, 8, 16], outputs: 32, dilation: 2, padding: 5 },
+  ...NARROW_LAYERS,
   { shape: [1, 5, 6, 144], outputs: 32, dilation: 1 },
   { shape: [2, 67, 61, 16], outputs: 16, dilation: 1 },
 ];
@@ -88,44 +65,26 @@ function filterGradient(shape: reference.Shape4, { geometry, filterShape, yShape
   return sums;
 }
 
-function assertExact(
-  t: ExecutionContext,
-  actual: ArrayLike<number>,
-  expected: ArrayLike<number>,
-  path: Tiled,
-  what: string,
-): void {
-  const { largest, rms } = LIMITS[path];
-  assertClose(t, actual, expected, { ofLargest: largest }, what);
-  const errors = Float64Array.from(expected, (value, i) => actual[i]! - value);
-  const error = Math.sqrt(dot(errors, errors) / dot(expected, expected));
-  t.true(error <= rms, `${what}: ${error} of the root mean square`);
-}
-
 for (const path of ['F(2×2)', 'F(4×4)'] as const) {
   for (const layer of LAYERS) {
-    const { shape, outputs, dilation, padding } = layer;
-    const padded = padding === undefined ? '' : `, padding ${padding}`;
-    whereFast(
-      `${path}: the filter gradient of ${shape.join('×')} to ${outputs}, dilation ${dilation}${padded}`,
-      (t) => {
-        const draws = draw(layer);
-        const { geometry, filterShape, yShape, x, gradient } = draws;
-        const inputs = { gradient: image(gradient, yShape), x: image(x, shape) };
-        const [own, portable] = [
-          tensorflowKernels(engine!, { convolutionPath: () => path }),
-          portableKernels(engine!.tf),
-        ].map(
-          (kernels) =>
-            execute(t, { name: path, tf: engine!.tf, kernels }, inputs, (tensors) => ({
-              dw: kernels.convolutionFilterGradient(tensors.gradient, tensors.x, filterShape, geometry),
-            })).dw,
-        ) as [ArrayLike<number>, ArrayLike<number>];
-        const expected = filterGradient(shape, draws);
-        assertExact(t, own, expected, path, 'float64');
-        assertClose(t, own, portable, { ofLargest: 2 * LIMITS[path].largest }, 'portable');
-      },
-    );
+    const { shape } = layer;
+    whereFast(`${path}: the filter gradient of ${layerName(layer)}`, (t) => {
+      const draws = draw(layer);
+      const { geometry, filterShape, yShape, x, gradient } = draws;
+      const inputs = { gradient: image(gradient, yShape), x: image(x, shape) };
+      const [own, portable] = [
+        tensorflowKernels(engine!, { convolutionPath: () => path }),
+        portableKernels(engine!.tf),
+      ].map(
+        (kernels) =>
+          execute(t, { name: path, tf: engine!.tf, kernels }, inputs, (tensors) => ({
+            dw: kernels.convolutionFilterGradient(tensors.gradient, tensors.x, filterShape, geometry),
+          })).dw,
+      ) as [ArrayLike<number>, ArrayLike<number>];
+      const expected = filterGradient(shape, draws);
+      assertExact(t, own, expected, LIMITS[path], 'float64');
+      assertClose(t, own, portable, { ofLargest: 2 * LIMITS[path].largest }, 'portable');
+    });
   }
 
   whereFast(`${path}: the filter gradient is what finite differences are`, (t) => {
@@ -138,7 +97,7 @@ for (const path of ['F(2×2)', 'F(4×4)'] as const) {
     }));
     const product = (at: Float64Array) => dot(gradient, reference.convolution(x, shape, at, filterShape, geometry));
     const filter = normals(3, reference.size(filterShape), 0, 0.1);
-    assertExact(t, dw, finiteDifferences(product, filter, 1), path, 'gradient');
+    assertExact(t, dw, finiteDifferences(product, filter, 1), LIMITS[path], 'gradient');
   });
 
   whereFast(`${path}: a value that is not finite shows in the filter gradient`, (t) => {
@@ -233,13 +192,13 @@ whereFast('what the operation cannot take is an error that says so', (t) => {
 });
 
 test('the path of a filter gradient counts all images of the batch, and direct ones of 16-bit images as twice as fast', (t) => {
-  t.is(cheapestPath([8, 8], [512, 512], 1, { images: 1 }), 'direct');
-  t.is(cheapestPath([8, 8], [512, 512], 1, { images: 16 }), 'F(4×4)');
+  t.is(cheapest([8, 8], [512, 512], 1, { images: 1 }), 'direct');
+  t.is(cheapest([8, 8], [512, 512], 1, { images: 16 }), 'F(4×4)');
   const half = { images: 2, halfSpeed: 2 };
-  t.is(cheapestPath([64, 128], [64, 64], 1, half), 'F(4×4)');
-  t.is(cheapestPath([32, 64], [512, 512], 4, half), 'F(4×4)');
+  t.is(cheapest([64, 128], [64, 64], 1, half), 'F(4×4)');
+  t.is(cheapest([32, 64], [512, 512], 4, half), 'F(4×4)');
   // Measured at 1.3 of the direct one's time.
-  t.is(cheapestPath([32, 64], [512, 512], 12, { images: 2 }), 'F(4×4)');
-  t.is(cheapestPath([32, 64], [512, 512], 12, half), 'direct');
-  t.is(cheapestPath([64, 128], [16, 16], 1, half), 'direct');
+  t.is(cheapest([32, 64], [512, 512], 12, { images: 2 }), 'F(4×4)');
+  t.is(cheapest([32, 64], [512, 512], 12, half), 'direct');
+  t.is(cheapest([64, 128], [16, 16], 1, half), 'direct');
 });

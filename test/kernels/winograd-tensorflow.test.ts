@@ -2,13 +2,14 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { type ConvolutionGeometry, thenDispose } from '../../src/kernels/kernels.js';
 import { tensorflowKernels } from '../../src/kernels/tensorflow/index.js';
 import { Operations } from '../../src/kernels/tensorflow/operations.js';
 import { hasEngine, startTestEngine } from '../helpers/engines.js';
 import { assertClose, dot, finiteDifferences, largestMagnitude, normals } from '../helpers/numeric.js';
 import * as reference from '../helpers/reference.js';
+import { assertExact, type Layer, layerName, NARROW_LAYERS } from '../helpers/winograd.js';
 import { sumsOfBits } from '../helpers/winograd-bits.js';
 import { execute, image, vector } from './suites/subject.js';
 
@@ -18,53 +19,13 @@ const whereHalf = engine?.convolution === 'fast' && engine.halfPrecision === 'bf
 
 /** Of the largest, and of the root mean square: at most four times what was measured. */
 const LIMITS = { 'F(2×2)': { largest: 1.8e-6, rms: 9e-7 }, 'F(4×4)': { largest: 6e-6, rms: 2.4e-6 } } as const;
-type Tiled = keyof typeof LIMITS;
 
-interface Layer {
-  /** Images, height, width, channels. */
-  readonly shape: reference.Shape4;
-  readonly outputs: number;
-  readonly dilation: number;
-  /** Default: the size stays. */
-  readonly padding?: number;
-}
-
-/**
- * Odd sizes, batches of two and one pixel; channels that fill no panel of columns; narrow layers, whose threads have strips of their own,
- * and wide ones, in several blocks of input channels (336) and groups of output channels (528).
- */
+/** Narrow layers, whose threads have strips of their own, and wide ones: several blocks of input channels, and groups of output channels. */
 const LAYERS: readonly Layer[] = [
-  { shape: [1, 1, 1, 16], outputs: 16, dilation: 1 },
-  { shape: [2, 1, 1, 32], outputs: 16, dilation: 12 },
-  { shape: [2, 7, 5, 16], outputs: 48, dilation: 1 },
-  { shape: [1, 13, 6, 48], outputs: 16, dilation: 2 },
-  { shape: [2, 9, 11, 16], outputs: 16, dilation: 3 },
-  { shape: [1, 10, 17, 32], outputs: 32, dilation: 4 },
-  { shape: [1, 13, 14, 16], outputs: 32, dilation: 6 },
-  { shape: [1, 25, 27, 16], outputs: 16, dilation: 12 },
-  { shape: [1, 9, 8, 32], outputs: 16, dilation: 1, padding: 0 },
-  { shape: [1, 9, 8, 16], outputs: 32, dilation: 2, padding: 5 },
+  ...NARROW_LAYERS,
   { shape: [1, 5, 6, 336], outputs: 80, dilation: 1 },
   { shape: [2, 5, 4, 32], outputs: 528, dilation: 1 },
 ];
-
-function name({ shape, outputs, dilation, padding }: Layer): string {
-  return `${shape.join('×')} to ${outputs}, dilation ${dilation}${padding === undefined ? '' : `, padding ${padding}`}`;
-}
-
-function assertExact(
-  t: ExecutionContext,
-  actual: ArrayLike<number>,
-  expected: Float64Array,
-  path: Tiled,
-  what: string,
-) {
-  const { largest, rms } = LIMITS[path];
-  assertClose(t, actual, expected, { ofLargest: largest }, what);
-  const errors = expected.map((value, i) => actual[i]! - value);
-  const error = Math.sqrt(dot(errors, errors) / dot(expected, expected));
-  t.true(error <= rms, `${what}: ${error} of the root mean square`);
-}
 
 /** The gradient of ⟨y, gradient⟩ for each input pixel and channel: the convolution with the turned filter. */
 function inputGradient(
@@ -84,45 +45,54 @@ function inputGradient(
 
 for (const path of ['F(2×2)', 'F(4×4)'] as const) {
   for (const layer of LAYERS) {
-    whereFast(`${path} of ${name(layer)} is the convolution, with bias, residual and ReLU, and its gradient`, (t) => {
-      const kernels = tensorflowKernels(engine!, { convolutionPath: () => path });
-      const subject = { name: path, tf: engine!.tf, kernels };
-      const { shape, outputs, dilation, padding = dilation } = layer;
-      const geometry = { stride: 1, dilation, padding };
-      const filterShape = [3, 3, shape[3], outputs] as const;
-      const yShape = reference.convolutionShape(shape, filterShape, geometry);
-      const values = {
-        x: normals(1, reference.size(shape), 0.5),
-        filter: normals(2, reference.size(filterShape), 0, 0.1),
-        bias: normals(3, outputs),
-        residual: normals(4, reference.size(yShape)),
-      };
-      const inputs = {
-        x: image(values.x, shape),
-        filter: image(values.filter, filterShape),
-        bias: vector(values.bias),
-        residual: image(values.residual, yShape),
-      };
-      const { y, biased, added, dx } = execute(t, subject, inputs, ({ x, filter, bias, residual }) => ({
-        y: kernels.convolution(x, filter, geometry),
-        biased: kernels.convolutionBias(x, filter, bias, geometry, true),
-        added: kernels.convolutionBias(x, filter, bias, geometry, true, residual),
-        dx: kernels.convolutionInputGradient(residual, filter, shape, geometry),
-      }));
-      const sums = reference.convolution(values.x, shape, values.filter, filterShape, geometry);
-      const withBias = sums.map((sum, i) => sum + values.bias[i % outputs]!);
-      assertExact(t, y, sums, path, 'y');
-      const relu = (value: number) => Math.max(value, 0);
-      assertExact(t, biased, withBias.map(relu), path, 'with bias');
-      assertExact(t, added, withBias.map((sum, i) => sum + values.residual[i]!).map(relu), path, 'with residual');
-      assertExact(
-        t,
-        dx,
-        inputGradient(values.residual, yShape, values.filter, filterShape, geometry),
-        path,
-        'gradient',
-      );
-    });
+    whereFast(
+      `${path} of ${layerName(layer)} is the convolution, with bias, residual and ReLU, and its gradient`,
+      (t) => {
+        const kernels = tensorflowKernels(engine!, { convolutionPath: () => path });
+        const subject = { name: path, tf: engine!.tf, kernels };
+        const { shape, outputs, dilation, padding = dilation } = layer;
+        const geometry = { stride: 1, dilation, padding };
+        const filterShape = [3, 3, shape[3], outputs] as const;
+        const yShape = reference.convolutionShape(shape, filterShape, geometry);
+        const values = {
+          x: normals(1, reference.size(shape), 0.5),
+          filter: normals(2, reference.size(filterShape), 0, 0.1),
+          bias: normals(3, outputs),
+          residual: normals(4, reference.size(yShape)),
+        };
+        const inputs = {
+          x: image(values.x, shape),
+          filter: image(values.filter, filterShape),
+          bias: vector(values.bias),
+          residual: image(values.residual, yShape),
+        };
+        const { y, biased, added, dx } = execute(t, subject, inputs, ({ x, filter, bias, residual }) => ({
+          y: kernels.convolution(x, filter, geometry),
+          biased: kernels.convolutionBias(x, filter, bias, geometry, true),
+          added: kernels.convolutionBias(x, filter, bias, geometry, true, residual),
+          dx: kernels.convolutionInputGradient(residual, filter, shape, geometry),
+        }));
+        const sums = reference.convolution(values.x, shape, values.filter, filterShape, geometry);
+        const withBias = sums.map((sum, i) => sum + values.bias[i % outputs]!);
+        assertExact(t, y, sums, LIMITS[path], 'y');
+        const relu = (value: number) => Math.max(value, 0);
+        assertExact(t, biased, withBias.map(relu), LIMITS[path], 'with bias');
+        assertExact(
+          t,
+          added,
+          withBias.map((sum, i) => sum + values.residual[i]!).map(relu),
+          LIMITS[path],
+          'with residual',
+        );
+        assertExact(
+          t,
+          dx,
+          inputGradient(values.residual, yShape, values.filter, filterShape, geometry),
+          LIMITS[path],
+          'gradient',
+        );
+      },
+    );
   }
 
   whereHalf(`${path} takes a filter that is stored in 16 bits, as networks for inference store theirs`, (t) => {
@@ -145,7 +115,7 @@ for (const path of ['F(2×2)', 'F(4×4)'] as const) {
 
   // A narrow layer, and a wide one with several blocks of input channels.
   for (const layer of [LAYERS[4]!, LAYERS[10]!]) {
-    whereHalf(`${path} of 16-bit images ${name(layer)} is the convolution of their values, rounded once`, (t) => {
+    whereHalf(`${path} of 16-bit images ${layerName(layer)} is the convolution of their values, rounded once`, (t) => {
       const kernels = tensorflowKernels(engine!, { convolutionPath: () => path });
       const { shape, outputs, dilation } = layer;
       const geometry = { stride: 1, dilation, padding: dilation };
@@ -206,7 +176,7 @@ for (const path of ['F(2×2)', 'F(4×4)'] as const) {
     }));
     const product = (at: Float64Array) =>
       dot(gradient, reference.convolution(at, shape, filter, filterShape, geometry));
-    assertExact(t, dx, finiteDifferences(product, x, 1), path, 'gradient');
+    assertExact(t, dx, finiteDifferences(product, x, 1), LIMITS[path], 'gradient');
   });
 
   whereFast(`${path}: a value that is not finite shows in the result, also after the ReLU`, (t) => {

@@ -80,7 +80,7 @@ test('the operations shown are those that the real networks compute, for every s
       dropoutFactors: (_, count, channels) => new Float32Array(count * channels).fill(1),
       pause: noPause,
     };
-    await segmentor.logits(pass, tape.value(tf.zeros([1, ...SIZE, 3]), null, false));
+    await segmentor.logits(pass, tape.value(tf.zeros([1, ...SIZE, 3]), null, { needsGradient: false }));
     const trained = new Map(calls.splice(0).map(({ filter, flops }) => [filter.id, flops]));
     for (const { path, flopsAtCrop } of cost.convolutions) {
       t.is(trained.get(parameters.get(`${path}.weight`).id), flopsAtCrop, `${experiment.row}: ${path}`);

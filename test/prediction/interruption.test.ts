@@ -1,6 +1,7 @@
 import path from 'node:path';
 import test from 'ava';
 import { loadDataset } from '../../src/data/description.js';
+import { createImageLoader } from '../../src/data/loader.js';
 import { encodePng } from '../../src/data/png-write.js';
 import { predictImages } from '../../src/prediction/predict.js';
 import { ExitCode, InterruptedError } from '../../src/support/errors.js';
@@ -12,18 +13,18 @@ test('a prediction ends with the code of what aborted it', async (t) => {
   const image = await encodePng(new Uint8Array(4 * 8 * 3), size, { colourType: 'rgb', filter: 'none', level: 1 });
   await writeFiles(folder, { 'one.png': image });
   const out = path.join(folder, 'out');
+  const file = path.join(folder, 'one.png');
   const running = predictImages({
     tasks: [
       {
-        source: { file: path.join(folder, 'one.png'), name: 'one' },
+        source: { file, name: 'one' },
         truth: null,
         outputs: { labels: path.join(out, 'labels.png'), overlay: path.join(out, 'overlay.png'), comparison: null },
       },
     ],
     predictor: { atATime: 1, predict: async () => t.fail() as never },
     dataset: await loadDataset('cityscapes'),
-    recipe: { imageScaleWh: [8, 4], mode: 'whole', cropHw: null, strideHw: null, ratios: [1], limit: null },
-    ratios: [1],
+    loader: await createImageLoader([file], { imageScaleWh: [8, 4] }, [1]),
     flip: false,
     opacity: 0.5,
     signal: AbortSignal.abort(new InterruptedError('', ExitCode.terminated)),

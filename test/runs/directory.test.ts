@@ -15,7 +15,7 @@ const { environment } = makeRecord({ row: ROW });
 
 test('a run directory holds what the run is made of', async (t) => {
   const runs = path.join(await temporaryFolder(t), 'runs');
-  const directory = await RunDirectory.create(runs, experiment, HASH, environment, START);
+  const directory = await RunDirectory.create(runs, experiment, HASH, { environment, paths: null, startedAt: START });
   t.is(directory.id, '20250102-030405-01234567');
   t.is(directory.path, path.join(runs, ROW, directory.id));
   t.deepEqual(JSON.parse(readFileSync(directory.file('experiment.json'), 'utf8')), experiment);
@@ -25,7 +25,7 @@ test('a run directory holds what the run is made of', async (t) => {
 
 test('two runs of the same second do not share a directory', async (t) => {
   const runs = await temporaryFolder(t);
-  const create = () => RunDirectory.create(runs, experiment, HASH, environment, START);
+  const create = () => RunDirectory.create(runs, experiment, HASH, { environment, paths: null, startedAt: START });
   const both = await Promise.all([create(), create()]);
   t.deepEqual(both.map(({ id }) => id).sort(), ['20250102-030405-01234567', '20250102-030405-01234567-2']);
 });
@@ -35,7 +35,9 @@ test('a folder that cannot be written is found', async (t) => {
   const file = path.join(folder, 'file');
   writeFileSync(file, '');
   await t.throwsAsync(requireWritable(path.join(file, 'records')), { instanceOf: UserError, message: /is a file/ });
-  await t.throwsAsync(RunDirectory.create(file, experiment, HASH, environment, START), { instanceOf: UserError });
+  await t.throwsAsync(RunDirectory.create(file, experiment, HASH, { environment, paths: null, startedAt: START }), {
+    instanceOf: UserError,
+  });
 });
 
 test('a folder that can be written is left as it was', async (t) => {

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { startEngine } from '../../src/engines/selection.js';
 import type { Experiment } from '../../src/recipe/experiment.js';
 import { resolve } from '../../src/recipe/resolve.js';
@@ -9,23 +9,13 @@ import { type KeptTiming, KeptTimings } from '../../src/runs/kept-timings.js';
 import { NetworkTimer } from '../../src/runs/network-timing.js';
 import { flopsOfPass } from '../../src/runs/timing-sizes.js';
 import { trainingMemory } from '../../src/training/step.js';
-import { temporaryFolder } from '../helpers/folder.js';
+import { temporaryFolder, useCache } from '../helpers/folder.js';
 
 /** A small experiment; a rate of this many GFLOP/s says that anything takes no time, or for ever. */
 const small = (...overrides: string[]): Experiment =>
   resolve({ row: 'fcn_r18-d8_512x1024_80k_cityscapes', profile: 'smoke', overrides: ['width=4', ...overrides] });
 const FAST = { fp32: 1e9 };
 const SLOW = { fp32: 1e-9 };
-
-/** Lets a serial test use a cache of its own. */
-function useCache(t: ExecutionContext, folder: string): void {
-  const before = process.env['FCN_CACHE_DIR'];
-  process.env['FCN_CACHE_DIR'] = folder;
-  t.teardown(() => {
-    if (before === undefined) delete process.env['FCN_CACHE_DIR'];
-    else process.env['FCN_CACHE_DIR'] = before;
-  });
-}
 
 async function timer(convolutionGflops: { fp32: number }, memoryBytes: number | null) {
   const engine = await startEngine({ engine: 'wasm' });
@@ -84,12 +74,7 @@ test.serial(
       setUpSeconds: 4,
       sizes: [100, 300].map((flops) => ({ flops, seconds: [0.9, 1, 1.1].map((part) => part * (1 + flops)) })),
     });
-    const before = process.env['FCN_CACHE_DIR'];
-    process.env['FCN_CACHE_DIR'] = folder;
-    t.teardown(() => {
-      if (before === undefined) delete process.env['FCN_CACHE_DIR'];
-      else process.env['FCN_CACHE_DIR'] = before;
-    });
+    useCache(t, folder);
     const kept = await KeptTimings.open(environment);
     const asked = {
       get: (key: string) => {

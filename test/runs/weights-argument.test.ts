@@ -1,8 +1,9 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { OverridesNeeded } from '../../src/recipe/overrides.js';
 import { resolve } from '../../src/recipe/resolve.js';
+import { recipeRun } from '../../src/runs/run-recipe.js';
 import { findWeights, findWeightsFile, requireInitialWeights } from '../../src/runs/weights-argument.js';
 import { UserError } from '../../src/support/errors.js';
 import { writeSnapshot } from '../../src/training/checkpoint.js';
@@ -43,7 +44,13 @@ const file = (folder: string, iteration: number) => path.join(folder, `iteration
 test('weights are a file, published, or a checkpoint of a run in any form that names one', async (t) => {
   const { root, runs, old, folder } = await prepared(t);
   const found = async (given: string) => (await findWeights(given, runs)).file;
-  t.deepEqual(await findWeights('published', runs), { file: 'published', run: null, trainedBy: null, described: null });
+  t.deepEqual(await findWeights('published', runs), {
+    file: 'published',
+    run: null,
+    trainedBy: null,
+    described: null,
+    isFile: true,
+  });
   const last = [
     '20250102-000000-bbbbbbbb',
     `${ROW}/20250102`,
@@ -68,6 +75,26 @@ test('weights are a file, published, or a checkpoint of a run in any form that n
   await t.throwsAsync(findWeightsFile('published', runs), { instanceOf: UserError, message: /of a row/ });
 });
 
+test('the file of a checkpoint in a run directory is that of the run, if it is as the run wrote it', async (t) => {
+  const { root, runs, folder } = await prepared(t);
+  const found = await findWeights(file(folder, 20), runs);
+  t.like(found, { file: file(folder, 20), isFile: true });
+  t.deepEqual(found.trainedBy, { row: ROW, run: '20250102-000000-bbbbbbbb', iteration: 20 });
+  t.is(found.described, `Weights: ${ROW}/20250102-000000-bbbbbbbb\n  iteration 20 of 4000`);
+  const request = { row: undefined, profile: 'full', isProfileGiven: false } as const;
+  t.is(recipeRun(found, request), found.run);
+  t.is(recipeRun(found, { ...request, row: ROW }), found.run);
+  t.is(recipeRun(found, { ...request, row: OTHER }), null, 'the recipe of another row');
+  t.is(recipeRun(found, { ...request, profile: 'smoke', isProfileGiven: true }), null);
+  t.is(recipeRun({ ...found, isFile: false }, { ...request, row: OTHER }), found.run, 'a conflict, which is an error');
+
+  const copy = path.join(root, 'iteration-20.safetensors');
+  copyFileSync(file(folder, 20), copy);
+  t.like(await findWeights(copy, runs), { file: copy, run: null, trainedBy: null });
+  writeFileSync(file(folder, 20), 'changed');
+  t.like(await findWeights(file(folder, 20), runs), { run: null, trainedBy: null });
+});
+
 test('a name that means several runs, or a checkpoint that is not there, is an error that says which', async (t) => {
   const { root, runs, old, folder } = await prepared(t);
   const message = async (given: string) =>
@@ -82,7 +109,7 @@ test('a name that means several runs, or a checkpoint that is not there, is an e
   t.regex(await message('camvid_r81-d8'), /^camvid_r81-d8 is no file\. No run is called camvid_r81-d8 under/);
   t.deepEqual(
     await findWeights(root, runs),
-    { file: root, run: null, trainedBy: null, described: null },
+    { file: root, run: null, trainedBy: null, described: null, isFile: true },
     'a folder that is no run',
   );
   t.regex(await message('20250103'), /camvid_r18-d8\/20250103-000000-cccccccc has no checkpoint/);

@@ -39,7 +39,7 @@ export default class DatasetsPrepare extends BaseCommand {
       summary: 'Continue if the number of images differs from an expected one that nobody has confirmed.',
     }),
     workers: Flags.integer({
-      summary: 'Worker threads. Default: one less than there are cores, at most 8.',
+      summary: 'Worker threads. Default: by the number of files and cores, at most 8.',
       env: 'FCN_WORKERS',
       min: 1,
       max: 64,

@@ -16,6 +16,7 @@ export default class ResultsAdd extends BaseCommand {
       description: 'Records, run directories, or folders of records.',
       required: true,
       multiple: true,
+      completes: 'PATH',
     }),
   };
   static override flags = { results: flags.results };

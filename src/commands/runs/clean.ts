@@ -13,7 +13,7 @@ export default class RunsClean extends BaseCommand {
     '<%= config.bin %> <%= command.id %> --state failed --state killed --older-than 7 --yes',
     '<%= config.bin %> <%= command.id %> camvid_r18-d8/20250102-030405 --state interrupted --yes',
   ];
-  static override args = { runs: flags.runsOrAll };
+  static override args = { runs: { ...flags.runsOrAll, completes: 'RUN' } };
   static override flags = {
     state: Flags.option({
       summary: 'Only runs in this state; may be given several times.',

@@ -15,6 +15,7 @@ export default class RunsWatch extends BaseCommand {
   static override args = {
     run: Args.string({
       description: `${flags.RUN_FORMS}. Default: all running ones.`,
+      completes: 'RUN',
     }),
   };
   static override flags = {
@@ -33,20 +34,13 @@ export default class RunsWatch extends BaseCommand {
     const { watchRuns } = await import('../../runs/inspect.js');
     const { formatRunLine, formatRuns } = await import('../../runs/list.js');
     const { outputWidth } = await import('../../terminal/layout.js');
-    const live = !this.jsonEnabled() && process.stdout.isTTY === true;
+    const { Redrawn } = await import('../../terminal/redraw.js');
+    const live = !this.jsonEnabled() && process.stdout.isTTY === true ? new Redrawn(process.stdout) : null;
     const printed = new Map<string, string>();
-    let drawnLines = 0;
     const signal = AbortSignal.any([this.interruptSignal(), this.outputClosed]);
     const options = { runs: flags.runs, name: args.run, seconds: flags.interval, signal };
     const last = await watchRuns(options, (runs) => {
-      if (live) {
-        const text = formatRuns(runs, outputWidth());
-        // Go up to the first line of the table drawn before, and erase it.
-        const erase = drawnLines === 0 ? '' : `\x1b[${drawnLines}A\x1b[J`;
-        process.stdout.write(`${erase}${text}\n`);
-        drawnLines = text.split('\n').length;
-        return;
-      }
+      if (live !== null) return live.draw(formatRuns(runs, outputWidth()));
       for (const run of runs) {
         const line = formatRunLine(run);
         if (printed.get(run.folder) !== line) this.print(line);

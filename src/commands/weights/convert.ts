@@ -17,8 +17,13 @@ export default class WeightsConvert extends BaseCommand {
     input: Args.string({
       description: 'File to read, .pth or safetensors, or a run: RUN, RUN:best, RUN:last.',
       required: true,
+      completes: 'FILE|RUN:best',
     }),
-    output: Args.string({ description: 'File to write: NAME.pth or NAME.safetensors.', required: true }),
+    output: Args.string({
+      description: 'File to write: NAME.pth or NAME.safetensors.',
+      required: true,
+      completes: 'FILE',
+    }),
   };
   static override flags = {
     key: flags.weightsKey,

@@ -13,7 +13,11 @@ export default class WeightsShow extends BaseCommand {
     "<%= config.bin %> <%= command.id %> FILE.safetensors --keys 'decode_head.*' --json",
   ];
   static override args = {
-    file: Args.string({ description: 'File of weights, or a run: RUN, RUN:best, RUN:last.', required: true }),
+    file: Args.string({
+      description: 'File of weights, or a run: RUN, RUN:best, RUN:last.',
+      required: true,
+      completes: 'FILE|RUN:best',
+    }),
   };
   static override flags = {
     key: flags.weightsKey,

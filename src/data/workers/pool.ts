@@ -39,10 +39,15 @@ export class WorkerPool<Task, Result> {
 
   private constructor() {}
 
-  /** Starts the threads. `module` must call `serve`. */
+  /** Starts the threads, which may decode images. `module` must call `serve`. */
   static async start<Task, Result>(module: URL, size: number, workerData: unknown): Promise<WorkerPool<Task, Result>> {
     // If the main thread has not loaded sharp's libraries, they are unloaded with the first worker that ends.
     await import('sharp');
+    return WorkerPool.startWithoutSharp(module, size, workerData);
+  }
+
+  /** The same at once, of threads that do not load sharp. */
+  static startWithoutSharp<Task, Result>(module: URL, size: number, workerData: unknown): WorkerPool<Task, Result> {
     const pool = new WorkerPool<Task, Result>();
     const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_OBJECTS_MB };
     for (let i = 0; i < size; i++) pool.addThread(new Worker(module, { workerData, resourceLimits }));
@@ -56,6 +61,16 @@ export class WorkerPool<Task, Result> {
       this.waiting.push({ task, transfer, resolve, reject });
       this.dispatch();
     });
+  }
+
+  /** Runs a task on every thread, before those that are given later. Rejects as `run`, once one of them fails. */
+  runOnEach(task: Task): Promise<Result[]> {
+    if (this.ended) return Promise.reject(this.ended);
+    return Promise.all(
+      this.threads.map(
+        (thread) => new Promise<Result>((resolve, reject) => send(thread, { task, transfer: [], resolve, reject })),
+      ),
+    );
   }
 
   /**
@@ -112,16 +127,20 @@ export class WorkerPool<Task, Result> {
 
   private dispatch(): void {
     for (let depth = 1; depth <= TASKS_A_WORKER; depth++) {
-      for (const { worker, jobs } of this.threads) {
-        if (jobs.length >= depth) continue;
+      for (const thread of this.threads) {
+        if (thread.jobs.length >= depth) continue;
         const job = this.waiting.shift();
         if (!job) return;
-        jobs.push(job);
-        worker.ref();
-        worker.postMessage(job.task, job.transfer);
+        send(thread, job);
       }
     }
   }
+}
+
+function send<Task, Result>({ worker, jobs }: Thread<Task, Result>, job: Job<Task, Result>): void {
+  jobs.push(job);
+  worker.ref();
+  worker.postMessage(job.task, job.transfer);
 }
 
 /** Memory for results made ahead of the reader, in bytes. At least one result is always made ahead. */
@@ -220,8 +239,10 @@ export function serve<Task, Result>(handle: (task: Task) => Promise<TaskResult<R
 }
 
 interface WorkersOptions<Task, Result> {
-  /** Threads; fewer if there are fewer tasks. */
+  /** Threads; fewer if there are fewer tasks. 0: this thread does the tasks, one after the other. */
   readonly workers: number;
+  /** Does a task in this thread. */
+  readonly here: (task: Task) => Promise<Result>;
   /** What each thread starts with. */
   readonly workerData: unknown;
   readonly tasks: Iterable<Task>;
@@ -233,14 +254,21 @@ interface WorkersOptions<Task, Result> {
 }
 
 /**
- * Does tasks in threads that are started for them and ended afterwards.
+ * Does tasks in threads that are started for them and ended afterwards, or in this one.
  * @param module As `WorkerPool.start` takes it.
  * @throws as `WorkerPool.runAll`.
  */
 export async function doInWorkers<Task, Result>(
   module: URL,
-  { workers, workerData, tasks, count, signal, onResult }: WorkersOptions<Task, Result>,
+  { workers, here, workerData, tasks, count, signal, onResult }: WorkersOptions<Task, Result>,
 ): Promise<void> {
+  if (workers === 0) {
+    for (const task of tasks) {
+      signal?.throwIfAborted();
+      onResult?.(await here(task), task);
+    }
+    return;
+  }
   const pool = await WorkerPool.start<Task, Result>(module, Math.min(workers, count), workerData);
   try {
     await pool.runAll(tasks, TASKS_A_WORKER * workers, { signal, ...(onResult && { onResult }) });

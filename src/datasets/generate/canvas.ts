@@ -233,13 +233,16 @@ export interface NoiseTiles {
 function blur(values: Float32Array, radius: number, step: 1 | typeof TILE_SIDE): Float32Array {
   const across = step === 1 ? TILE_SIDE : 1;
   const result = new Float32Array(values.length);
+  const width = 2 * radius + 1;
+  const wrapped = new Float64Array(TILE_SIDE + 2 * radius);
   for (let line = 0; line < TILE_SIDE; line++) {
+    for (let i = 0; i < wrapped.length; i++) {
+      wrapped[i] = values[line * across + ((i - radius) & (TILE_SIDE - 1)) * step]!;
+    }
     for (let i = 0; i < TILE_SIDE; i++) {
       let sum = 0;
-      for (let k = -radius; k <= radius; k++) {
-        sum += values[line * across + ((i + k + TILE_SIDE) % TILE_SIDE) * step]!;
-      }
-      result[line * across + i * step] = sum / (2 * radius + 1);
+      for (let k = i; k < i + width; k++) sum += wrapped[k]!;
+      result[line * across + i * step] = sum / width;
     }
   }
   return result;
@@ -251,13 +254,15 @@ export function makeNoiseTiles(seed: number): NoiseTiles {
   // Iteration 0 is that of the tiles; image i is iteration i + 1.
   new Draws(seed, Purpose.generate, 0).fillNormal(normal, 1);
   // Few distinct values compress well, and look the same.
-  const fine = Int8Array.from(normal, (value) => Math.max(-4, Math.min(3, Math.round(value * 1.5))) * 16);
+  const fine = new Int8Array(normal.length);
+  for (let i = 0; i < fine.length; i++) fine[i] = Math.max(-4, Math.min(3, Math.round(normal[i]! * 1.5))) * 16;
   let blobs: Float32Array = normal;
   for (const radius of [3, 2]) blobs = blur(blur(blobs, radius, 1), radius, TILE_SIDE);
   let deviation = 0;
   for (const value of blobs) deviation += value ** 2 / blobs.length;
   const scale = 28 / Math.sqrt(deviation);
-  const coarse = Int8Array.from(blobs, (value) => Math.max(-64, Math.min(63, Math.round(value * scale))));
+  const coarse = new Int8Array(blobs.length);
+  for (let i = 0; i < coarse.length; i++) coarse[i] = Math.max(-64, Math.min(63, Math.round(blobs[i]! * scale)));
   return { fine, coarse };
 }
 

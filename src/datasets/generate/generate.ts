@@ -5,8 +5,8 @@ import type { SyntheticSettings } from '../../data/markers.js';
 import { defaultWorkers, doInWorkers } from '../../data/workers/pool.js';
 import { UserError } from '../../support/errors.js';
 import { isThere, writeFileAtomic } from '../../support/files.js';
-import type { GenerateWorkerData } from './generate-worker.js';
 import { type Imitation, imitationOf } from './imitations.js';
+import { Painter, type PainterSettings } from './painter.js';
 import { claimFolder, countSplits, type GenerateTask, type PlacedImage, placeImages, planFiles } from './plan.js';
 
 /** Smallest sizes at which the content of a picture can be seen. */
@@ -104,7 +104,7 @@ interface PaintOptions extends Omit<GenerateOptions, 'images'> {
   readonly size: Size;
 }
 
-/** Fewer are painted before another worker has started. */
+/** Fewer are painted before a worker has started. */
 const PIXELS_A_WORKER = 2 ** 18;
 
 async function missingOf(tasks: readonly GenerateTask[], directory: string): Promise<GenerateTask[]> {
@@ -117,7 +117,7 @@ async function missingOf(tasks: readonly GenerateTask[], directory: string): Pro
 }
 
 /**
- * Paints images in worker threads and writes their files, unless all files of an image exist.
+ * Paints images and writes their files, unless all files of an image exist. If there is little to paint, no worker is started.
  * @returns The number of images painted.
  * @throws UserError for a full disk or a folder that cannot be written; the signal's reason when aborted.
  */
@@ -127,13 +127,12 @@ export async function paintFiles(tasks: readonly GenerateTask[], options: PaintO
   let done = tasks.length - missing.length;
   onProgress?.(done, tasks.length);
   if (missing.length === 0) return 0;
-  const data: GenerateWorkerData = { directory, dataset, size, seed };
-  const worthwhile = Math.min(
-    defaultWorkers() + 1,
-    Math.ceil((missing.length * size.height * size.width) / PIXELS_A_WORKER),
-  );
+  const data: PainterSettings = { directory, dataset, size, seed };
+  const pixels = missing.length * size.height * size.width;
+  const painter = new Painter(data);
   await doInWorkers<GenerateTask, null>(new URL('./generate-worker.js', import.meta.url), {
-    workers: options.workers ?? worthwhile,
+    workers: options.workers ?? Math.min(defaultWorkers() + 1, Math.floor(pixels / PIXELS_A_WORKER)),
+    here: (task) => painter.paint(task),
     workerData: data,
     tasks: missing,
     count: missing.length,

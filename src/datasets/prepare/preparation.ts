@@ -10,15 +10,14 @@ import {
   type Prepared,
 } from '../../data/markers.js';
 import { readUnfinishedSplit, type SplitEntry } from '../../data/split.js';
-import type { WorkerPool } from '../../data/workers/pool.js';
 import { UserError } from '../../support/errors.js';
 import { writeFileAtomic } from '../../support/files.js';
 import { formatNumber } from '../../support/format.js';
 import { formatHashes } from '../hashes.js';
 import type { Inspection } from './inspect.js';
 import { type Finished, Journal, runConcurrently } from './journal.js';
-import type { ConvertTask, PrepareTask } from './prepare-worker.js';
 import type { PlannedFile } from './recipe.js';
+import type { ConvertTask, PrepareTask } from './tasks.js';
 
 interface PreparationContext {
   readonly dataset: Dataset;
@@ -27,7 +26,8 @@ interface PreparationContext {
   readonly folder: string;
   readonly inspection: Inspection;
   readonly journal: Journal;
-  readonly pool: WorkerPool<PrepareTask, Finished | null>;
+  /** Does a task, in this thread or in another one. */
+  readonly run: (task: PrepareTask) => Promise<Finished | null>;
   /** Tasks at a time. */
   readonly ahead: number;
   readonly signal: AbortSignal | undefined;
@@ -46,7 +46,7 @@ export class Preparation {
     const before = files.filter(({ target }) => this.context.journal.has(target)).length;
     let done = before;
     await runConcurrently(this.tasks(), this.context.ahead, async (task) => {
-      const finished = await this.context.pool.run(task);
+      const finished = await this.context.run(task);
       if (finished) await this.context.journal.add(finished);
       if (!finished?.kept) this.made++;
       say(`${++done} of ${files.length} files`);
@@ -63,7 +63,7 @@ export class Preparation {
     await runConcurrently(entries, this.context.ahead, async (entry) => {
       this.context.signal?.throwIfAborted();
       try {
-        await this.context.pool.run({ kind: 'check', entry });
+        await this.context.run({ kind: 'check', entry });
       } catch (error) {
         if (!(error instanceof UserError)) throw error;
         throw await this.blame(error, entry, origins);

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { loadDataset } from '../../data/description.js';
 import { formatDeviation, type PreparationKey } from '../../data/markers.js';
 import { datasetFolder } from '../../data/split.js';
-import { defaultWorkers, WorkerPool } from '../../data/workers/pool.js';
+import { defaultWorkers, WorkerPool, workersFor } from '../../data/workers/pool.js';
 import { removeHalfWritten } from '../../support/files.js';
 import { formatFileSize, formatNumber } from '../../support/format.js';
 import { withLock } from '../../support/lock.js';
@@ -10,8 +10,8 @@ import { claim } from './claim.js';
 import { type Inspection, inspect } from './inspect.js';
 import { type Finished, Journal } from './journal.js';
 import { Preparation } from './preparation.js';
-import type { PrepareTask, PrepareWorkerData } from './prepare-worker.js';
 import { recipeOf } from './recipes.js';
+import { doTask, type PrepareSettings, type PrepareTask } from './tasks.js';
 
 /** A stage that is shown while it runs. */
 export interface PrepareStage {
@@ -102,22 +102,23 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
       return result({ files: plan.files.length + Object.keys(plan.lists).length, made: 0 });
     }
     await removeLeftovers(folder, inspection);
-    const workers = options.workers ?? defaultWorkers();
+    const workers = options.workers ?? workersFor(plan.files.length, defaultWorkers());
     const size = synthetic ? null : (dataset.published?.size ?? null);
-    const data: PrepareWorkerData = { dataset, folder, size };
+    const settings: PrepareSettings = { dataset, folder, size };
     const module = new URL('./prepare-worker.js', import.meta.url);
     const journal = await Journal.open(folder);
-    const pool = await WorkerPool.start<PrepareTask, Finished | null>(module, workers, data);
+    const pool = workers === 0 ? null : await WorkerPool.start<PrepareTask, Finished | null>(module, workers, settings);
     try {
-      const ahead = workers * AHEAD;
-      const preparation = new Preparation({ dataset, dataRoot, folder, inspection, journal, pool, ahead, signal });
+      const run = (task: PrepareTask) => (pool === null ? doTask(task, settings) : pool.run(task));
+      const ahead = Math.max(1, workers * AHEAD);
+      const preparation = new Preparation({ dataset, dataRoot, folder, inspection, journal, run, ahead, signal });
       await show([
         { title: 'Files', run: (say) => preparation.convert(say) },
         { title: 'Check', run: (say) => preparation.check(say) },
       ]);
       return result(await preparation.finish(key));
     } finally {
-      await pool.close();
+      await pool?.close();
       await journal.close();
     }
   };

@@ -1,12 +1,19 @@
 // What the engine needs of the process it runs in and Node does not offer: setting the C library's allocator after the
-// process has started, and holding back what a library prints while it loads. Built beside TensorFlow's addon.
+// process has started, holding back what a library prints while it loads, and giving back the memory that loading it took. Built
+// beside TensorFlow's addon.
 
 #include <node_api.h>
 
 #include <cstdio>
+#include <cstring>
 #include <string>
 
 #include <unistd.h>
+
+#if defined(__linux__)
+#include <link.h>
+#include <sys/mman.h>
+#endif
 
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -40,6 +47,40 @@ napi_value SetAllocator(napi_env env, napi_callback_info info) {
 #else
   return MakeBoolean(env, false);
 #endif
+}
+
+#if defined(__linux__)
+// The pages of a library's segments that nothing can have written to; they come back from the file when they are read.
+int DropPages(dl_phdr_info *library, size_t, void *name) {
+  if (std::strstr(library->dlpi_name, static_cast<const char *>(name)) == nullptr) return 0;
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  for (int i = 0; i < library->dlpi_phnum; ++i) {
+    const auto &segment = library->dlpi_phdr[i];
+    if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
+    const uintptr_t begin = (library->dlpi_addr + segment.p_vaddr + page - 1) / page * page;
+    const uintptr_t end = (library->dlpi_addr + segment.p_vaddr + segment.p_memsz) / page * page;
+    if (begin < end) madvise(reinterpret_cast<void *>(begin), end - begin, MADV_DONTNEED);
+  }
+  return 0;
+}
+#endif
+
+// dropLibraryPages(name): takes what was only read to load a library out of the process's memory: libraries whose path contains
+// the name. Nothing where that is not possible.
+napi_value DropLibraryPages(napi_env env, napi_callback_info info) {
+  size_t count = 1;
+  napi_value argument;
+  char name[256];
+  size_t length = 0;
+  if (napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr) != napi_ok || count != 1 ||
+      napi_get_value_string_utf8(env, argument, name, sizeof name, &length) != napi_ok || length == 0) {
+    napi_throw_type_error(env, nullptr, "dropLibraryPages takes a name");
+    return nullptr;
+  }
+#if defined(__linux__)
+  dl_iterate_phdr(DropPages, name);
+#endif
+  return nullptr;
 }
 
 // captureStandardError(): from now on, standard error goes to a temporary file. False where that cannot be had.
@@ -80,6 +121,7 @@ napi_value ReleaseStandardError(napi_env env, napi_callback_info) {
 napi_value Initialise(napi_env env, napi_value exports) {
   const napi_property_descriptor functions[] = {
       {"setAllocator", nullptr, SetAllocator, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"dropLibraryPages", nullptr, DropLibraryPages, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"captureStandardError", nullptr, CaptureStandardError, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"releaseStandardError", nullptr, ReleaseStandardError, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };

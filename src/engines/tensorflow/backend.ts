@@ -1,4 +1,5 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
+import { isHandedOver, release } from '../../support/block.js';
 import type { NativeBackend, NativeBinding } from '../engine.js';
 
 /** TensorFlow's numbers of the 16-bit floats (tensorflow/c/tf_datatype.h), which tfjs-node's binding lacks. */
@@ -12,15 +13,17 @@ export interface OutputMetadata {
 }
 
 interface TensorEntry {
-  readonly shape: readonly number[];
+  readonly shape: number[];
   /** Null once TensorFlow has taken the values over. */
-  readonly values: tfjs.backend_util.BackendValues | null;
+  values: tfjs.backend_util.BackendValues | null;
   dtype: number;
+  /** TensorFlow's number of the tensor, from then on. */
+  id: number;
 }
 
 /** The part of tfjs-node's backend that is extended here. */
 interface NodeBackend extends tfjs.KernelBackend {
-  readonly binding: NativeBinding;
+  readonly binding: NativeBinding & { createTensor(shape: number[], dtype: number, values: Float32Array): number };
   readonly tensorMap: { get(dataId: object): TensorEntry | undefined };
   executeSingleOutput: NativeBackend['executeSingleOutput'];
   executeMultipleOutputs: NativeBackend['executeMultipleOutputs'];
@@ -77,7 +80,13 @@ export function backendWithHalf(
     /** All values from JavaScript come this way. */
     override move(...data: Parameters<NodeBackend['move']>): void {
       super.move(...data);
-      this.liveBytes += bytesOf(this.tensorMap.get(data[0])!);
+      const entry = this.tensorMap.get(data[0])!;
+      this.liveBytes += bytesOf(entry);
+      const [, values] = data;
+      if (!isHandedOver(values)) return;
+      entry.id = this.binding.createTensor(entry.shape, entry.dtype, values);
+      entry.values = null;
+      release([values.buffer]);
     }
 
     /** tfjs-node returns its own array if TensorFlow has not taken the values over: copy it. */

@@ -57,6 +57,11 @@ export function tuneAllocator(host: HostAddon): void {
 export interface HostAddon {
   /** glibc's mallopt(parameter, value). @returns false if there is no glibc, or it refuses. */
   setAllocator(parameter: number, value: number): boolean;
+  /**
+   * Takes the pages of libraries, by a part of their path, out of the process's memory where nothing has been written to them. Loading
+   * reads far more of a library than computing does. They come back from the file when they are read. Does nothing but on Linux.
+   */
+  dropLibraryPages(name: string): void;
   /** Holds back standard error until `releaseStandardError`. @returns false if that is impossible. */
   captureStandardError(): boolean;
   /** Restores standard error. @returns what was written meanwhile. */

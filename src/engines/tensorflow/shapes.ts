@@ -268,6 +268,8 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     call.output(call.shape(0), call.types.TF_FLOAT),
   ],
   FcnMomentumStep: () => [],
+  FcnReluGradient: () => [],
+  FcnRunningStatistics: () => [],
   FcnBiasActivation: () => [],
   FcnAllFinite: (call) => [{ ...call.output([], call.types.TF_BOOL), values: [1] }],
 };

@@ -7,7 +7,7 @@ import { bfloat16Speed } from '../hardware.js';
 import { saysOutOfMemory } from '../memory.js';
 import { npmPackageVersion, packageRequire } from '../tool.js';
 import { shapesCore, withTwinBackend } from '../twin.js';
-import { addonFolder, BINDING_FILE, HOST_FILE, OPERATIONS_FILE } from './addon.js';
+import { addonFolder, addonRecipe, BINDING_FILE, HOST_FILE, OPERATIONS_FILE, recipeName } from './addon.js';
 import { backendWithHalf, type NodeBackendClass } from './backend.js';
 import { type HostAddon, prepareEnvironment, tuneAllocator, withoutBanner } from './environment.js';
 import { NODE_PACKAGE } from './release.js';
@@ -17,6 +17,9 @@ import { shapesBinding, type TensorBinding } from './shapes.js';
 interface BackendModule {
   readonly NodeJSKernelBackend: NodeBackendClass;
 }
+
+/** In the file name of each of TensorFlow's libraries. */
+const LIBRARY_NAME = 'libtensorflow';
 
 /** What this package's operations (src/engines/native/operations/operations.cc) say of themselves when they are loaded. */
 interface OperationsAddon {
@@ -55,8 +58,11 @@ export async function startTensorflow(
   const native = backendWithHalf(NodeJSKernelBackend, binding, NODE_PACKAGE);
   tf.registerBackend('tensorflow', () => native);
   if (!(await tf.setBackend('tensorflow'))) throw new Error('TensorFlow.js did not take the TensorFlow backend.');
+  host.dropLibraryPages(LIBRARY_NAME);
 
   const device = binding.isUsingGpuDevice() ? 'gpu' : 'cpu';
+  const instructions = device === 'cpu' ? operations.winogradInstructions : null;
+  const fastBuild = instructions === null ? null : `${instructions}, ${recipeName(addonRecipe())}`;
   const halfSpeed = bfloat16Speed();
   const cpuPrecision = halfSpeed === null ? null : 'bf16';
   const engine: Engine = {
@@ -67,7 +73,9 @@ export async function startTensorflow(
     device,
     gathersReads: false,
     isNative: true,
-    convolution: device === 'cpu' && operations.winogradInstructions !== null ? convolution : 'direct',
+    convolution: fastBuild === null ? 'direct' : convolution,
+    convolutionBuild: convolution === 'fast' ? fastBuild : null,
+    decidedPaths: new Map(),
     usesOneThread: false,
     isOutOfMemory: saysOutOfMemory,
     addressableBytes: null,

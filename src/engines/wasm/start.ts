@@ -123,6 +123,8 @@ export async function startWasm(): Promise<Engine> {
     gathersReads: false,
     isNative: false,
     convolution: 'direct',
+    convolutionBuild: null,
+    decidedPaths: new Map(),
     usesOneThread: true,
     isOutOfMemory: (error) =>
       saysOutOfMemory(error) || (/^Aborted\(/.test(error.message) && tf.memory().numBytes >= HELD_BY_FULL_HEAP),

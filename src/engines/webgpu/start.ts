@@ -70,6 +70,8 @@ export async function startWebgpu(folder: string, options: WebgpuOptions): Promi
     gathersReads: true,
     isNative: !description.software,
     convolution: 'direct',
+    convolutionBuild: null,
+    decidedPaths: new Map(),
     usesOneThread: false,
     isOutOfMemory: (error) => error instanceof GpuMemoryError || saysOutOfMemory(error),
     addressableBytes: null,

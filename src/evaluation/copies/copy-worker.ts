@@ -1,19 +1,24 @@
 import { workerData } from 'node:worker_threads';
 import { serve } from '../../data/workers/pool.js';
+import type { Engine } from '../../engines/engine.js';
 import { startEngine } from '../../engines/selection.js';
 import { NonFiniteOutputError } from '../../network/overflow.js';
 import { UserError } from '../../support/errors.js';
 import { EngineCopy } from './copy.js';
-import type { CopyAnswer, CopySettings, CopyTask } from './tasks.js';
+import type { CopyAnswer, CopySettings, CopyTask, NetworkTask } from './tasks.js';
 
-const { engine: name, model, weights } = workerData as CopySettings;
+const { engine: name } = workerData as CopySettings;
 
-const started = startEngine({ engine: name }).then((engine) => ({
-  engine,
-  copy: new EngineCopy(engine, model, weights),
-}));
-// Every task reports a failure.
+// The engine starts while the main thread reads the weights.
+const started = startEngine({ engine: name });
+let ready: Promise<{ readonly engine: Engine; readonly copy: EngineCopy }> | null = null;
+// Every prediction reports a failure.
 started.catch(() => {});
+
+function makeNetwork({ model, weights }: NetworkTask): void {
+  ready = started.then((engine) => ({ engine, copy: new EngineCopy(engine, model, weights) }));
+  ready.catch(() => {});
+}
 
 /** A failure to start, which one thread might not have. */
 function explainStart(error: unknown): never {
@@ -24,7 +29,12 @@ function explainStart(error: unknown): never {
 }
 
 async function answer(task: CopyTask): Promise<CopyAnswer> {
-  const { engine, copy } = await started.catch(explainStart);
+  if (task.kind === 'network') {
+    makeNetwork(task);
+    return { kind: 'begun' };
+  }
+  if (ready === null) throw new Error('There is no network to predict with.');
+  const { engine, copy } = await ready.catch(explainStart);
   try {
     if (task.kind === 'logits') return { kind: 'logits', logits: await copy.logits(task) };
     return { kind: 'classes', classes: await copy.classes(task) };

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ImageView } from '../../data/image.js';
 import { WorkerPool } from '../../data/workers/pool.js';
+import type { SharedWeights } from '../../network/inference.js';
 import { NonFiniteOutputError } from '../../network/overflow.js';
+import type { ModelRecipe } from '../../recipe/experiment.js';
 import { noPause, type Pause } from '../../support/pauses.js';
 import { type ImagePredictor, type ImageViews, STRIP_ELEMENTS, type Strip, stripsOf } from '../inference.js';
 import { type InferenceMode, inferenceWindows } from '../windows.js';
@@ -16,6 +18,7 @@ export function imagesAtATime(copies: number, viewsOfImage: number): number {
 }
 
 interface ParallelOptions extends CopySettings {
+  readonly model: ModelRecipe;
   readonly recipe: InferenceMode;
   /** Worker threads, each with an engine and the network. */
   readonly copies: number;
@@ -51,13 +54,19 @@ export class ParallelPredictor implements ImagePredictor {
     this.atATime = imagesAtATime(copies, viewsOfImage);
   }
 
-  /** Starts the threads. The first prediction reports it if an engine cannot be started. */
-  static async start(options: ParallelOptions): Promise<ParallelPredictor> {
-    const { engine, model, weights, copies } = options;
-    const settings: CopySettings = { engine, model, weights };
+  /** Starts the threads, which need the network's weights next. The first prediction reports it if an engine cannot be started. */
+  static start(options: ParallelOptions): ParallelPredictor {
+    const { engine, model, copies } = options;
+    const settings: CopySettings = { engine };
     const module = new URL('./copy-worker.js', import.meta.url);
-    const pool = await WorkerPool.start<CopyTask, CopyAnswer>(module, copies, settings);
+    const pool = WorkerPool.startWithoutSharp<CopyTask, CopyAnswer>(module, copies, settings);
     return new ParallelPredictor(pool, options, model.classes);
+  }
+
+  /** Gives the threads the network's weights, before the first prediction, which reports it if they cannot take them. */
+  use(weights: SharedWeights): void {
+    const { model } = this.options;
+    awaited(this.pool.runOnEach({ kind: 'network', model, weights }));
   }
 
   async predict({ size, views, flip }: ImageViews, pause: Pause = noPause, onStart?: () => void): Promise<Uint8Array> {

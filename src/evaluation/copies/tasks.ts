@@ -5,9 +5,14 @@ import type { ModelRecipe } from '../../recipe/experiment.js';
 import type { Strip } from '../inference.js';
 import type { Window } from '../windows.js';
 
-/** What a worker thread needs to be a copy of the engine with the network. Arrays are in memory that all threads see. */
+/** What a worker thread starts with. */
 export interface CopySettings {
   readonly engine: EngineName;
+}
+
+/** Makes the network, before all other tasks. Its weights are in memory that all threads see. */
+export interface NetworkTask {
+  readonly kind: 'network';
   readonly model: ModelRecipe;
   readonly weights: SharedWeights;
 }
@@ -49,9 +54,11 @@ export interface ClassesTask {
   readonly strips: readonly Strip[];
 }
 
-export type CopyTask = LogitsTask | ClassesTask;
+export type CopyTask = NetworkTask | LogitsTask | ClassesTask;
 
 export type CopyAnswer =
+  /** The network is being made: the first prediction says if that fails. */
+  | { readonly kind: 'begun' }
   | { readonly kind: 'logits'; readonly logits: SharedLogits }
   /** Of the task's strips: [rows, width]. */
   | { readonly kind: 'classes'; readonly classes: Uint8Array }

@@ -1,4 +1,4 @@
-import type { Scalar, Tensor, Tensor1D, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
+import type { Scalar, Tensor1D, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
 import { type BatchNormKernels, type CrossEntropyKernels, type PointwiseKernels, thenDispose } from '../kernels.js';
 import type { TensorFlow } from './window.js';
 
@@ -19,10 +19,14 @@ export function portablePointwiseKernels(tf: TensorFlow): PointwiseKernels {
         return nonNegative ? largest : Math.max(largest, -tf.min(x).dataSync()[0]!);
       }),
     relu: (x) => tf.relu(x),
-    reluGradient: (gradient, y) => tf.tidy(() => tf.mul(gradient, tf.step(y))),
+    reluGradient([gradient, other], y) {
+      const sum = other === undefined ? gradient : thenDispose(tf.add(gradient, other), gradient, other);
+      return thenDispose(
+        tf.tidy(() => tf.mul<Tensor4D>(sum, tf.step(y))),
+        sum,
+      );
+    },
     add: (a, b) => tf.add(a, b),
-    blend: <T extends Tensor>(a: T, weightOfA: number, b: T, weightOfB: number) =>
-      tf.tidy(() => tf.add<T>(tf.mul(a, weightOfA), tf.mul(b, weightOfB))),
     concatenateChannels: (a, b) => tf.concat([a, b], 3),
     sliceChannels: (x, begin, size) => tf.slice4d(x, [0, 0, 0, begin], [-1, -1, -1, size]),
     scaleChannels: (x, factors) => tf.mul(x, factors),
@@ -80,6 +84,21 @@ export function portableCrossEntropyKernels(tf: TensorFlow): CrossEntropyKernels
   };
 }
 
+/** `BatchNormKernels.runningStatistics` by TensorFlow.js's operations. */
+export function runningStatistics(tf: TensorFlow): BatchNormKernels['runningStatistics'] {
+  return (running, batch, momentum, count) => {
+    const blend = (old: Tensor1D, next: Tensor1D, factor: number): Tensor1D =>
+      thenDispose(
+        tf.tidy(() => tf.add(tf.mul(old, 1 - momentum), tf.mul(next, momentum * factor))),
+        old,
+      );
+    return {
+      mean: blend(running.mean, batch.mean, 1),
+      variance: blend(running.variance, batch.variance, count / Math.max(count - 1, 1)),
+    };
+  };
+}
+
 /** Batch norm over N, H and W. The mean is always subtracted first: (x·scale + shift) would cancel if |mean| ≫ σ. */
 export function portableBatchNormKernels(tf: TensorFlow): BatchNormKernels {
   /** Means over N, H and W, in two steps: float32 sums over all of a batch's pixels would lose digits. */
@@ -114,6 +133,7 @@ export function portableBatchNormKernels(tf: TensorFlow): BatchNormKernels {
     },
 
     batchNormApply,
+    runningStatistics: runningStatistics(tf),
 
     /**
      * With c = x − μ, r = 1/√(σ² + ε), M values in a channel and y = γ·r·c + β:

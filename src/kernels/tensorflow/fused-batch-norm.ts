@@ -1,5 +1,6 @@
 import type { Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
 import { type Activation, type BatchNormKernels, thenDispose } from '../kernels.js';
+import { runningStatistics } from '../portable/pointwise.js';
 import type { Operations } from './operations.js';
 
 /** Batch norm by TensorFlow's own FusedBatchNormV3 and FusedBatchNormGradV3: for GPUs. */
@@ -25,6 +26,8 @@ export function fusedBatchNormKernels(operations: Operations): BatchNormKernels 
       tf.dispose(rest);
       return activate(operations, y as Tensor4D, activation);
     },
+
+    runningStatistics: runningStatistics(tf),
 
     batchNormGradient(gradient, x, { gamma, epsilon }, { mean, variance }, y) {
       const masked: Tensor4D = y === null ? gradient : operations.elementwise('ReluGrad', gradient, y);

@@ -1,22 +1,24 @@
 import type { Tensor, Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
-import type { Engine } from '../../engines/engine.js';
+import type { ConvolutionPath, Engine } from '../../engines/engine.js';
 import {
   type Activation,
   type BatchNormKernels,
+  type ConvolutionShape,
   type CrossEntropyKernels,
   type Kernels,
   thenDispose,
 } from '../kernels.js';
 import { tensorflowConvolutionKernels } from './convolution.js';
+import { pathOn } from './convolution-path.js';
 import { tensorflowCrossEntropyKernels } from './cross-entropy.js';
 import { fusedBatchNormKernels } from './fused-batch-norm.js';
 import { Operations } from './operations.js';
 import { tensorflowMaxPoolKernels, tensorflowPointwiseKernels, tensorflowResizeKernels } from './pointwise.js';
-import { cheapestPath, WinogradConvolutions } from './winograd.js';
+import { WinogradConvolutions } from './winograd.js';
 
 type OwnKernels = BatchNormKernels &
   CrossEntropyKernels &
-  Pick<Kernels, 'allFinite' | 'maxPoolGradient' | 'momentumStep'>;
+  Pick<Kernels, 'allFinite' | 'maxPoolGradient' | 'momentumStep' | 'reluGradient'>;
 
 /** Kernels by the operations that this package adds to TensorFlow on CPUs (src/engines/native/operations). */
 function ownKernels(operations: Operations): OwnKernels {
@@ -33,10 +35,30 @@ function ownKernels(operations: Operations): OwnKernels {
 
   return {
     allFinite: (tensors) =>
-      tensors.every((x) => {
-        const finite: Tensor = operations.elementwise('FcnAllFinite', x);
+      // An operation takes tensors of one type.
+      [tensors.filter((x) => operations.isHalf(x)), tensors.filter((x) => !operations.isHalf(x))].every((some) => {
+        if (some.length === 0) return true;
+        const attributes = [operations.attribute('N', some.length), operations.typeOf(some[0]!)];
+        const finite = operations.run<Tensor>('FcnAllFinite', attributes, some);
         return thenDispose(finite.dataSync()[0] !== 0, finite);
       }),
+
+    reluGradient([gradient, other], y) {
+      // Without a second gradient the operation ignores the input in its place.
+      const attributes = [operations.typeOf(y), operations.attribute('add', other !== undefined)];
+      operations.runMany('FcnReluGradient', attributes, [gradient, other ?? y, y], 0);
+      other?.dispose();
+      return gradient;
+    },
+
+    runningStatistics(running, { mean, variance }, momentum, count) {
+      const attributes = [
+        operations.float('momentum', momentum),
+        operations.float('unbiased', count / Math.max(count - 1, 1)),
+      ];
+      operations.runMany('FcnRunningStatistics', attributes, [mean, variance, running.mean, running.variance], 0);
+      return running;
+    },
 
     batchNorm(x, { gamma, beta, epsilon }, activation) {
       // Without a residual the operation ignores the input in its place.
@@ -83,8 +105,8 @@ interface TensorflowKernelsOptions {
   readonly afterOperation?: (() => void) | undefined;
   /** TensorFlow's own operations alone: those that run on GPUs, tested on any device. */
   readonly stock?: boolean;
-  /** The path of a convolution 3×3 of stride 1; default: `cheapestPath` if the engine's convolutions are fast, else direct. */
-  readonly convolutionPath?: typeof cheapestPath;
+  /** The path of a convolution 3×3 of stride 1; default: `pathOn` if the engine's convolutions are fast, else direct. */
+  readonly convolutionPath?: (shape: ConvolutionShape) => ConvolutionPath;
   /** No operation that TensorFlow refuses on GPUs in deterministic mode. */
   readonly deterministic?: boolean;
 }
@@ -96,7 +118,8 @@ interface TensorflowKernelsOptions {
 export function tensorflowKernels(engine: Engine, options: TensorflowKernelsOptions = {}): Kernels {
   const onGpu = engine.device !== 'cpu';
   const { afterOperation = () => {}, stock = onGpu, deterministic = onGpu && engine.deterministic } = options;
-  const { convolutionPath = engine.convolution === 'fast' && !stock ? cheapestPath : null } = options;
+  const onEngine = (shape: ConvolutionShape) => pathOn(engine, shape);
+  const { convolutionPath = engine.convolution === 'fast' && !stock ? onEngine : null } = options;
   const operations = new Operations(engine, afterOperation);
   const winograd = convolutionPath === null ? null : new WinogradConvolutions(operations, convolutionPath);
   return {

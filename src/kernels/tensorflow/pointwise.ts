@@ -25,10 +25,12 @@ export function tensorflowPointwiseKernels(operations: Operations): PointwiseKer
         ? extreme(operations, 'Max', x)
         : Math.max(extreme(operations, 'Max', x), -extreme(operations, 'Min', x)),
     relu: (x) => operations.elementwise('Relu', x),
-    reluGradient: (gradient, y) => operations.elementwise('ReluGrad', gradient, y),
+    reluGradient([gradient, other], y) {
+      const sum = other === undefined ? gradient : operations.elementwise<Tensor4D>('AddV2', gradient, other);
+      if (other !== undefined) tf.dispose([gradient, other]);
+      return thenDispose(operations.elementwise<Tensor4D>('ReluGrad', sum, y), sum);
+    },
     add: (a, b) => operations.elementwise('AddV2', a, b),
-    blend: <T extends Tensor>(a: T, weightOfA: number, b: T, weightOfB: number) =>
-      tf.tidy(() => tf.add<T>(tf.mul(a, weightOfA), tf.mul(b, weightOfB))),
     concatenateChannels: (a, b) => operations.concatenate([a, b], 3),
     sliceChannels: (x, begin, size) =>
       operations.slice(x, [0, 0, 0, begin], [x.shape[0], x.shape[1], x.shape[2], size]),

@@ -1,81 +1,14 @@
 import type { Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
-import { tilesAlong } from '../../engines/tensorflow/scratch.js';
-import { type ConvolutionGeometry, type Shape4D, thenDispose } from '../kernels.js';
+import type { ConvolutionPath } from '../../engines/engine.js';
+import { type ConvolutionGeometry, type ConvolutionShape, type Shape4D, thenDispose } from '../kernels.js';
+import { CHANNELS } from './convolution-path.js';
 import type { Operations } from './operations.js';
-
-/** A way to compute a convolution: directly, or in tiles of 2×2 or 4×4 outputs by Winograd's minimal filtering. */
-export type ConvolutionPath = 'direct' | 'F(2×2)' | 'F(4×4)';
-
-/** What one image costs on a path. */
-interface TileCosts {
-  readonly path: ConvolutionPath;
-  /** Width of a tile of outputs. */
-  readonly outputs: number;
-  /** Multiplications of a tile, for each pair of an input and an output channel. */
-  readonly products: number;
-  /** Transforming a tile, for each input or output channel, in multiply-adds. Measured. */
-  readonly transform: number;
-}
-
-const WINOGRAD: readonly TileCosts[] = [
-  { path: 'F(4×4)', outputs: 4, products: 36, transform: 620 },
-  { path: 'F(2×2)', outputs: 2, products: 16, transform: 155 },
-];
-
-/** Transforming the filter takes as long as the products of this many tiles. Measured. */
-const FILTER_TILES = 32;
-
-/** What the own operations' channels must be multiples of. */
-const CHANNELS = 16;
-
-/** Less than this share of the direct convolution's operations is expected to be faster. */
-const WORTHWHILE = 0.9;
-
-/** Transforming tiles of 16-bit images takes this share, because they are half as large. Measured. */
-const HALF_TRANSFORM = 0.7;
-
-/** What the choice of a path depends on besides sizes. */
-interface PathOptions {
-  /** 1 for all but the filter gradient: so an image's result does not depend on what else is in the batch. */
-  readonly images?: number;
-  /** Of images of 16 bits, whose tiles are float32: how many times as fast as float32 it is direct. Default: null, images in float32. */
-  readonly halfSpeed?: number | null;
-}
-
-/**
- * The path with the fewest operations for a convolution 3×3, stride 1, or for a gradient of it.
- * @param output Height and width of the result.
- * @param channels Of the input and of the result.
- * @param options Default: one image in float32.
- */
-export function cheapestPath(
-  output: readonly [height: number, width: number],
-  channels: readonly [inputs: number, outputs: number],
-  dilation: number,
-  { images = 1, halfSpeed = null }: PathOptions = {},
-): ConvolutionPath {
-  const [height, width] = output;
-  const [inputs, outputs] = channels;
-  if (inputs % CHANNELS !== 0 || outputs % CHANNELS !== 0 || height < 1 || width < 1) return 'direct';
-  const pairs = inputs * outputs;
-  let path: ConvolutionPath = 'direct';
-  let least = (WORTHWHILE * 9 * images * height * width * pairs) / (halfSpeed ?? 1);
-  const transforms = halfSpeed === null ? 1 : HALF_TRANSFORM;
-  for (const costs of WINOGRAD) {
-    const tiles = images * tilesAlong(height, dilation, costs.outputs) * tilesAlong(width, dilation, costs.outputs);
-    const transform = transforms * costs.transform * tiles * (inputs + outputs);
-    const cost = costs.products * (tiles + FILTER_TILES) * pairs + transform;
-    if (cost < least) [path, least] = [costs.path, cost];
-  }
-  return path;
-}
 
 /** Winograd's convolutions by this package's operations (src/engines/native/operations/winograd-*.cc). */
 export class WinogradConvolutions {
   constructor(
     private readonly operations: Operations,
-    /** The path of a convolution; default: the cheapest. */
-    private readonly choose = cheapestPath,
+    private readonly choose: (shape: ConvolutionShape) => ConvolutionPath,
   ) {}
 
   /** The tile for a convolution of x: its outputs are 2×2 or 4×4; null if it is better or only computed directly. */
@@ -83,8 +16,8 @@ export class WinogradConvolutions {
     const [, height, width] = x.shape;
     const { dilation, padding } = geometry;
     const growth = 2 * (padding - dilation);
-    const options = { halfSpeed: this.halfSpeed(x) };
-    return this.tile(filter, geometry, [height + growth, width + growth], [filter[2], filter[3]], options);
+    const output = [height + growth, width + growth] as const;
+    return this.tile(filter, geometry, { of: 'convolution', output, ...oneImage(filter[2], filter[3]) }, x);
   }
 
   /** The same for a convolution of x's channels and those of another image after them. */
@@ -99,15 +32,16 @@ export class WinogradConvolutions {
     [, height, width]: Shape4D,
     geometry: ConvolutionGeometry,
   ): 2 | 4 | null {
-    const options = { halfSpeed: this.halfSpeed(gradient) };
-    return this.tile(filter, geometry, [height, width], [filter[3], filter[2]], options);
+    const output = [height, width] as const;
+    return this.tile(filter, geometry, { of: 'input gradient', output, ...oneImage(filter[3], filter[2]) }, gradient);
   }
 
   /** The same for the filter gradient. */
   tileOfFilterGradient(gradient: Tensor4D, filter: Shape4D, geometry: ConvolutionGeometry): 2 | 4 | null {
     const [images, height, width] = gradient.shape;
-    const options = { images, halfSpeed: this.halfSpeed(gradient) };
-    return this.tile(filter, geometry, [height, width], [filter[2], filter[3]], options);
+    const [, , inputs, outputs] = filter;
+    const shape = { of: 'filter gradient', output: [height, width], channels: [inputs, outputs], images } as const;
+    return this.tile(filter, geometry, shape, gradient);
   }
 
   /**
@@ -158,20 +92,18 @@ export class WinogradConvolutions {
     ];
   }
 
-  /** As in `PathOptions`. */
-  private halfSpeed(image: Tensor4D): number | null {
-    return this.operations.isHalf(image) ? (this.operations.engine.halfSpeed ?? 1) : null;
-  }
-
   private tile(
     [kernelHeight, kernelWidth]: Shape4D,
     { stride, dilation }: ConvolutionGeometry,
-    output: readonly [number, number],
-    channels: readonly [number, number],
-    options: PathOptions,
+    shape: Omit<ConvolutionShape, 'dilation' | 'isHalf'>,
+    image: Tensor4D,
   ): 2 | 4 | null {
     if (kernelHeight !== 3 || kernelWidth !== 3 || stride !== 1) return null;
-    const path = this.choose(output, channels, dilation, options);
+    const path = this.choose({ ...shape, dilation, isHalf: this.operations.isHalf(image) });
     return path === 'direct' ? null : path === 'F(2×2)' ? 2 : 4;
   }
+}
+
+function oneImage(inputs: number, outputs: number): Pick<ConvolutionShape, 'channels' | 'images'> {
+  return { channels: [inputs, outputs], images: 1 };
 }

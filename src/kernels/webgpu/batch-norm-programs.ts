@@ -265,3 +265,17 @@ export function inputGradientProgram({ type, width, masked: isMasked }: Gradient
   store_result(i, (passed - load_factors(p.groups + c) - slope) * load_factors(c));`,
   });
 }
+
+/** (1 − momentum)·running + momentum·batch, of mean and variance, for each channel; `unbiased` is the factor of the batch's variance. */
+export function runningStatisticsProgram(): Omit<Program, 'name'> {
+  return flatProgram({
+    slots: [
+      ...['running_mean', 'running_variance', 'mean', 'variance'].map((name) => read(name, 'f32', 1)),
+      write('new_mean', 'f32', 1),
+      write('new_variance', 'f32', 1),
+    ],
+    parameters: { kept: 'f32', momentum: 'f32', unbiased: 'f32' },
+    body: `  store_new_mean(i, load_running_mean(i) * p.kept + load_mean(i) * p.momentum);
+  store_new_variance(i, load_running_variance(i) * p.kept + load_variance(i) * p.unbiased);`,
+  });
+}

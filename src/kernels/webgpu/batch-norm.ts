@@ -11,6 +11,7 @@ import {
   inputGradientProgram,
   JOINING_THREADS,
   LANES,
+  runningStatisticsProgram,
 } from './batch-norm-programs.js';
 import type { Programs } from './programs.js';
 
@@ -81,6 +82,16 @@ export function webgpuBatchNormKernels(programs: Programs): BatchNormKernels {
     },
 
     batchNormApply,
+
+    runningStatistics(running, batch, momentum, count) {
+      const shape = running.mean.shape;
+      const next = { mean: programs.allocate<Tensor1D>(shape), variance: programs.allocate<Tensor1D>(shape) };
+      const unbiased = (momentum * count) / Math.max(count - 1, 1);
+      const tensors = [running.mean, running.variance, batch.mean, batch.variance, next.mean, next.variance];
+      const program = programs.get('runningStatistics', {}, runningStatisticsProgram);
+      programs.runFlat(program, tensors, next.mean.size, { kept: 1 - momentum, momentum, unbiased });
+      return thenDispose(next, running.mean, running.variance);
+    },
 
     batchNormGradient(gradient, x, { gamma, epsilon }, { mean, variance }, y) {
       const options = { ...optionsOf(x), masked: y !== null };

@@ -17,7 +17,7 @@ interface EachOptions {
   readonly inputs: readonly ElementType[];
   readonly result: ElementType;
   readonly width: 1 | 4;
-  /** Of `x0`, `x1` and `zero`, of the type `Value`. */
+  /** Of `x0`, `x1`, … and `zero`, of the type `Value`. */
   readonly expression: string;
 }
 
@@ -62,14 +62,6 @@ function momentumProgram({ gradient, width }: MomentumOptions): Omit<Program, 'n
   let moved = p.momentum * load_velocity(i) + decayed;
   store_velocity(i, moved);
   store_parameter(i, parameter_now - p.learning_rate * moved);`,
-  });
-}
-
-function blendProgram({ width }: { readonly width: 1 | 4 }): Omit<Program, 'name'> {
-  return flatProgram({
-    slots: [read('a', 'f32', width), read('b', 'f32', width), write('result', 'f32', width)],
-    parameters: { weight_a: 'f32', weight_b: 'f32' },
-    body: '  store_result(i, load_a(i) * p.weight_a + load_b(i) * p.weight_b);',
   });
 }
 
@@ -125,15 +117,15 @@ export function webgpuPointwiseKernels(programs: Programs): PointwiseKernels {
       return programs.typeOf(x) === type ? tf.clone(x) : each('cast', [x], 'Value(x0)', type);
     },
     relu: (x) => each('relu', [x], 'select(x0, zero, x0 <= zero)'),
-    reluGradient: (gradient, y) => each('reluGradient', [gradient, y], 'select(zero, x0, x1 > zero)'),
-    add: (a, b) => each('add', [a, b], 'x0 + x1'),
-    blend<T extends Tensor>(a: T, weightOfA: number, b: T, weightOfB: number) {
-      const options = { width: programs.widthOf(a.size) };
-      const result = programs.allocate<T>(a.shape);
-      const values = { weight_a: weightOfA, weight_b: weightOfB };
-      programs.runFlat(programs.get('blend', options, blendProgram), [a, b, result], a.size / options.width, values);
+    reluGradient([gradient, other], y) {
+      const result =
+        other === undefined
+          ? each('reluGradient', [gradient, y], 'select(zero, x0, x1 > zero)')
+          : each('reluGradient', [gradient, other, y], 'select(zero, x0 + x1, x2 > zero)');
+      tf.dispose(other === undefined ? [gradient] : [gradient, other]);
       return result;
     },
+    add: (a, b) => each('add', [a, b], 'x0 + x1'),
     concatenateChannels: (a, b) => tf.concat([a, b], 3),
     sliceChannels: (x, begin, size) => tf.slice4d(x, [0, 0, 0, begin], [-1, -1, -1, size]),
     scaleChannels(x, factors) {

@@ -56,7 +56,7 @@ function passOf(
 }
 
 function imagesOf(engine: Engine, tape: Tape, { data, shape }: NhwcArray): Value {
-  return tape.value(engine.tf.tensor4d(data, shape), null, false);
+  return tape.value(engine.tf.tensor4d(data, shape), null, { needsGradient: false });
 }
 
 /** One forward and backward pass; `update` takes each parameter's gradient and owns it. */

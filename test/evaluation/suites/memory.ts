@@ -61,6 +61,14 @@ export const CASES: readonly Case[] = [
     flip: false,
   },
   { row: 'fcn_r101-d8_512x512_80k_ade20k', overrides: ['width=8'], size: [96, 128], views: [[128, 171]], flip: false },
+  // 117 windows, of which fewer are computed.
+  {
+    row: 'fcn_r18-d8_512x1024_80k_cityscapes',
+    overrides: ['width=4', 'evaluation.mode=slide', 'evaluation.cropHw=[33, 33]', 'evaluation.strideHw=[8, 8]'],
+    size: [97, 129],
+    views: [[97, 129]],
+    flip: false,
+  },
 ];
 
 /** Strips as small for these images as the default ones are for images of published sizes. */
@@ -99,4 +107,35 @@ export function testInferenceMemory(name: EngineName, chosen: typeof CASES): voi
       t.is(estimated.peakBytes, meter.bytes - before.bytes);
     });
   }
+}
+
+/** Compares the estimate for more windows than it computes with that of all of them, in strips as high as the image and in lower ones. */
+export function testManyWindows(name: EngineName): void {
+  withEngine(name)(`${name}: what many windows take of main memory is what all of them take`, async (t, engine) => {
+    const overrides = ['width=4', 'evaluation.mode=slide', 'evaluation.cropHw=[32, 32]', 'evaluation.strideHw=[6, 6]'];
+    const experiment = resolve({ row: 'fcn_r18-d8_512x1024_80k_cityscapes', overrides });
+    const size = [64, 96] as const;
+    for (const stripElements of [2 ** 21, 2 ** 15]) {
+      const options = { experiment, size, views: [size], flip: false, stripElements };
+      const { residentBytes, addressedBytes } = await inferenceMemory(engine, options);
+      const all = await engine.withShapes(async (twin) => {
+        const kernels = createKernels(twin);
+        const network = randomNetwork(twin, kernels, experiment);
+        const recipe = experiment.evaluation;
+        const predictor = new Predictor({ engine: twin, kernels, network, recipe, stripElements });
+        const views = [{ ratio: 1, height: size[0], width: size[1], image: new Float32Array() }];
+        await predictor.predict({ size, flip: false, views });
+        network.dispose();
+        return { residentBytes: twin.residentBytes(), addressedBytes: twin.addressedBytes() };
+      });
+      for (const [estimated, exact] of [
+        [residentBytes, all.residentBytes],
+        [addressedBytes, all.addressedBytes],
+      ] as const) {
+        // Lower strips are taken for those in the middle of the image, where most windows overlap.
+        if (exact === null) t.is(estimated, null);
+        else t.true(estimated! > 0.9 * exact && estimated! < 1.3 * exact, `${estimated} of ${exact}`);
+      }
+    }
+  });
 }

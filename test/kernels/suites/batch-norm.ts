@@ -20,6 +20,31 @@ const CASES = [
 export function batchNormTests(subject: Subject): void {
   const { kernels } = subject;
 
+  for (const count of [1, 2, 4096]) {
+    test(`${subject.name}: running statistics, ${count} values a channel`, (t) => {
+      const [mean, variance] = [normals(1, 35), normals(2, 35).map(Math.abs)];
+      const [runningMean, runningVariance] = [normals(3, 35), normals(4, 35).map(Math.abs)];
+      const inputs = {
+        mean: vector(mean),
+        variance: vector(variance),
+        runningMean: vector(runningMean),
+        runningVariance: vector(runningVariance),
+      };
+      const next = execute(t, subject, inputs, (tensors) => {
+        const [oldMean, oldVariance] = [
+          subject.tf.clone(tensors.runningMean),
+          subject.tf.clone(tensors.runningVariance),
+        ];
+        return { ...kernels.runningStatistics({ mean: oldMean, variance: oldVariance }, tensors, 0.1, count) };
+      });
+      const unbiased = count === 1 ? 1 : count / (count - 1);
+      const blended = (old: ArrayLike<number>, batch: ArrayLike<number>, factor: number) =>
+        Array.from(old, (value, c) => 0.9 * value + 0.1 * factor * batch[c]!);
+      assertClose(t, next['mean']!, blended(runningMean, mean, 1), { ofLargest: 2e-7 });
+      assertClose(t, next['variance']!, blended(runningVariance, variance, unbiased), { ofLargest: 2e-7 });
+    });
+  }
+
   for (const { shape, mean, deviation } of CASES) {
     test(`${subject.name}: batch norm of ${shape.join('×')}, mean ${mean}, deviation ${deviation}`, (t) => {
       const channels = shape[3];

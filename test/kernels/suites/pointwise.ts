@@ -2,7 +2,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import test from 'ava';
 import { assertClose, integers, normals } from '../../helpers/numeric.js';
 import * as reference from '../../helpers/reference.js';
-import { execute, image, type Subject, shaped, vector } from './subject.js';
+import { execute, image, type Subject, shaped } from './subject.js';
 
 const SHAPE = [2, 5, 7, 6] as const;
 const COUNT = reference.size(SHAPE);
@@ -23,12 +23,27 @@ export function pointwiseTests(subject: Subject): void {
       {},
     );
     const { dx } = execute(t, subject, { gradient: image(gradient, SHAPE), y: image(y, SHAPE) }, (tensors) => ({
-      dx: shaped(t, kernels.reluGradient(tensors.gradient, tensors.y), SHAPE),
+      dx: shaped(t, kernels.reluGradient([subject.tf.clone(tensors.gradient)], tensors.y), SHAPE),
     }));
     assertClose(
       t,
       dx,
       gradient.map((value, i) => (x[i]! > 0 ? value : 0)),
+      {},
+    );
+  });
+
+  test(`${subject.name}: the gradient of a ReLU from two gradients`, (t) => {
+    const [a, b, y] = [normals(2, COUNT), normals(3, COUNT), normals(4, COUNT)];
+    const inputs = { a: image(a, SHAPE), b: image(b, SHAPE), y: image(y, SHAPE) };
+    const { dx } = execute(t, subject, inputs, (tensors) => {
+      const gradients = [subject.tf.clone(tensors.a), subject.tf.clone(tensors.b)] as const;
+      return { dx: shaped(t, kernels.reluGradient(gradients, tensors.y), SHAPE) };
+    });
+    assertClose(
+      t,
+      dx,
+      a.map((value, i) => (y[i]! > 0 ? value + b[i]! : 0)),
       {},
     );
   });
@@ -43,20 +58,6 @@ export function pointwiseTests(subject: Subject): void {
       y,
       a.map((value, i) => value + b[i]!),
       {},
-    );
-  });
-
-  test(`${subject.name}: weighted sums`, (t) => {
-    const [a, b] = [normals(3, 30), normals(4, 30)];
-    const { y } = execute(t, subject, { a: vector(a), b: vector(b) }, (tensors) => ({
-      y: shaped(t, kernels.blend(tensors.a, 0.9, tensors.b, 0.25), [30]),
-    }));
-    // Two products and a sum, rounded.
-    assertClose(
-      t,
-      y,
-      a.map((value, i) => 0.9 * value + 0.25 * b[i]!),
-      { ofLargest: 2e-7 },
     );
   });
 

@@ -5,13 +5,8 @@ import type { Engine, EngineName } from '../../../src/engines/engine.js';
 import { createKernels } from '../../../src/kernels/create.js';
 import { loadInferenceNetwork, loadParameters } from '../../../src/network/load.js';
 import { UserError } from '../../../src/support/errors.js';
-import {
-  openCheckpoint,
-  saveCheckpoint,
-  type TrainingCheckpoint,
-  takeSnapshot,
-  writeSnapshot,
-} from '../../../src/training/checkpoint.js';
+import { saveCheckpoint, takeSnapshot, writeSnapshot } from '../../../src/training/checkpoint.js';
+import { openCheckpoint, type TrainingCheckpoint } from '../../../src/training/checkpoint-read.js';
 import { restoreStep } from '../../../src/training/pretrained.js';
 import { MomentumOptimizer, TrainingStep } from '../../../src/training/step.js';
 import { readCheckpoint } from '../../../src/weights/load.js';

@@ -207,6 +207,30 @@ class BatchNormGradient : public BatchNormKernel<BatchNormGradient> {
   }
 };
 
+// running ← (1 − momentum)·running + momentum·batch, in the memory of the running statistics. The running variance takes the
+// batch's unbiased one, as in PyTorch.
+class RunningStatistics {
+ public:
+  explicit RunningStatistics(Attributes &attributes)
+      : momentum_(attributes.Float("momentum")), unbiased_(attributes.Float("unbiased")) {}
+
+  void Compute(Call &call) const {
+    const int64_t channels = TF_TensorElementCount(call.Input(0));
+    Blend(Channels(call, 0, channels), momentum_, call.Input(2), channels);
+    Blend(Channels(call, 1, channels), momentum_ * unbiased_, call.Input(3), channels);
+  }
+
+ private:
+  void Blend(const float *batch, float share, TF_Tensor *running, int64_t channels) const {
+    Require(TF_TensorElementCount(running) == channels, "each channel has a running mean and a running variance");
+    float *value = Data<float>(running);
+    for (int64_t c = 0; c < channels; ++c) value[c] = (1 - momentum_) * value[c] + share * batch[c];
+  }
+
+  // Share of the batch's statistics, and count/(count − 1) of its values.
+  const float momentum_, unbiased_;
+};
+
 }  // namespace
 
 void RegisterBatchNorm() {
@@ -223,6 +247,10 @@ void RegisterBatchNorm() {
                                {"gradient: T", "x: T", "gamma: float", "beta: float", "mean: float", "variance: float"},
                                {"dx: T", "dgamma: float", "dbeta: float"},
                                attributes});
+  Register<RunningStatistics>({"FcnRunningStatistics",
+                               {"mean: float", "variance: float", "running_mean: float", "running_variance: float"},
+                               {},
+                               {"momentum: float", "unbiased: float"}});
 }
 
 }  // namespace fcn

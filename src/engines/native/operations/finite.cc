@@ -1,4 +1,4 @@
-// Whether all values of a tensor are finite: those whose exponent has all bits set are not.
+// Whether all values of some tensors are finite: those whose exponent has all bits set are not.
 
 #include "finite.h"
 
@@ -30,11 +30,18 @@ FCN_CLONES bool Finite(const Bfloat16 *x, int64_t count) {
 
 class AllFinite : public StoredKernel<AllFinite> {
  public:
-  explicit AllFinite(Attributes &attributes) : StoredKernel(attributes.Type("T")) {}
+  explicit AllFinite(Attributes &attributes) : StoredKernel(attributes.Type("T")), count_(attributes.Int("N")) {}
 
   template <typename T>
   void Run(Call &call) const {
-    TF_Tensor *input = call.Input(0);
+    bool finite = true;
+    for (int32_t i = 0; finite && i < count_; ++i) finite = IsFinite<T>(call.Input(i));
+    *Data<bool>(call.Output(0, TF_BOOL, {})) = finite;
+  }
+
+ private:
+  template <typename T>
+  static bool IsFinite(TF_Tensor *input) {
     const T *x = Data<T>(input);
     const int64_t count = TF_TensorElementCount(input);
     std::atomic<bool> finite{true};
@@ -42,12 +49,14 @@ class AllFinite : public StoredKernel<AllFinite> {
       const int64_t at = block * kElementsOfBlock;
       if (finite && !Finite(x + at, std::min(kElementsOfBlock, count - at))) finite = false;
     });
-    *Data<bool>(call.Output(0, TF_BOOL, {})) = finite;
+    return finite;
   }
+
+  int32_t count_;
 };
 
 }  // namespace
 
-void RegisterFinite() { Register<AllFinite>({"FcnAllFinite", {"x: T"}, {"finite: bool"}, {"T: {float, bfloat16}"}}); }
+void RegisterFinite() { Register<AllFinite>({"FcnAllFinite", {"x: N * T"}, {"finite: bool"}, {"N: int >= 1", "T: {float, bfloat16}"}}); }
 
 }  // namespace fcn

@@ -11,6 +11,7 @@
 #include "tensorflow/c/ops.h"
 #include "tensorflow/c/tf_status.h"
 #include "tensorflow/c/tf_tensor.h"
+#include "threads.h"
 
 // One function compiled for several instruction sets, the best one chosen when the library is loaded. A level such as x86-64-v4 is
 // chosen by the processor's instructions, the name of a processor only on that very one: not on AMD's, nor on later ones.
@@ -156,6 +157,7 @@ void Register(const Signature &signature) {
   const auto compute = [](void *kernel, TF_OpKernelContext *context) {
     try {
       Call call(context);
+      const ThreadsAwake awake;
       static_cast<const Kernel *>(kernel)->Compute(call);
     } catch (const std::exception &error) {
       TF_Status *status = TF_NewStatus();

@@ -11,6 +11,7 @@
 #include "finite.h"
 #include "max-pool.h"
 #include "momentum.h"
+#include "relu-gradient.h"
 #include "winograd-convolution.h"
 #include "winograd-filter-gradient.h"
 
@@ -47,6 +48,7 @@ napi_value Initialise(napi_env env, napi_value exports) {
     fcn::RegisterFinite();
     fcn::RegisterMaxPool();
     fcn::RegisterMomentum();
+    fcn::RegisterReluGradient();
     fcn::RegisterWinogradConvolution();
     fcn::RegisterWinogradFilterGradient();
     registered = true;

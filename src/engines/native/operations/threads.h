@@ -14,4 +14,13 @@ void ParallelFor(int64_t blocks, const std::function<void(int64_t)> &body);
 // How many threads that is.
 int ThreadCount();
 
+// While one exists, threads without work look for more for some microseconds before they sleep: waking one takes longer than
+// many a loop. Every operation has one while it computes; between operations TensorFlow's own threads need the processors.
+class ThreadsAwake {
+ public:
+  ThreadsAwake();
+  ThreadsAwake(const ThreadsAwake &) = delete;
+  ~ThreadsAwake();
+};
+
 }  // namespace fcn

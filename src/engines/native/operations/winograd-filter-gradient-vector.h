@@ -86,7 +86,11 @@ FCN_TARGET FCN_INLINE void MultiplyRows(const float *input, const float *gradien
                                         size_t stride, bool add) {
   Vector sums[kRows][2];
   FCN_UNROLL
-  for (int row = 0; row < kRows; ++row) sums[row][0] = sums[row][1] = Zero();
+  for (int row = 0; row < kRows; ++row) {
+    sums[row][0] = sums[row][1] = Zero();
+    _mm_prefetch(reinterpret_cast<const char *>(to + row * stride), _MM_HINT_T0);
+    _mm_prefetch(reinterpret_cast<const char *>(to + row * stride + 2 * kLanes - 1), _MM_HINT_T0);
+  }
 #pragma GCC unroll 2
   for (int64_t tile = 0; tile < tiles; ++tile) {
     const Vector left = Load(gradient + tile * kOutputGroup);

@@ -2,6 +2,7 @@
 // includes: it defines `kPasses<M, T>` for F(M×M, 3×3), M = 2 or 4, of images stored as T.
 
 #include <algorithm>
+#include <type_traits>
 
 #include "winograd-convolution.h"
 #include "winograd-vector.h"
@@ -17,41 +18,61 @@ constexpr int kMostRows = FCN_VECTOR_AVX512 ? 14 : 6;
 
 // ---- filter
 
-// A half of a Vector in double precision, and operations on it.
+// Columns of a filter, with the arithmetic that transforms them: in double precision, a half of a Vector at a time; or in single
+// precision, for images of 16 bits, whose results are rounded to far less.
+struct DoublePrecision {
 #if FCN_VECTOR_AVX512
-using Doubles = __m512d;
-FCN_TARGET FCN_INLINE Doubles Widened(const float *at) { return _mm512_cvtps_pd(_mm256_loadu_ps(at)); }
-FCN_TARGET FCN_INLINE Doubles Combination(const double (&g)[3], const Doubles (&f)[3]) {
-  const Doubles last = _mm512_mul_pd(_mm512_set1_pd(g[2]), f[2]);
-  return _mm512_fmadd_pd(_mm512_set1_pd(g[0]), f[0], _mm512_fmadd_pd(_mm512_set1_pd(g[1]), f[1], last));
-}
-FCN_TARGET FCN_INLINE void StoreRounded(float *at, Doubles v) { _mm256_storeu_ps(at, _mm512_cvtpd_ps(v)); }
+  using Columns = __m512d;
+  FCN_TARGET FCN_INLINE static Columns Load(const float *at) { return _mm512_cvtps_pd(_mm256_loadu_ps(at)); }
+  FCN_TARGET FCN_INLINE static Columns Combination(const double (&g)[3], const Columns (&f)[3]) {
+    const Columns last = _mm512_mul_pd(_mm512_set1_pd(g[2]), f[2]);
+    return _mm512_fmadd_pd(_mm512_set1_pd(g[0]), f[0], _mm512_fmadd_pd(_mm512_set1_pd(g[1]), f[1], last));
+  }
+  FCN_TARGET FCN_INLINE static void Store(float *at, Columns v) { _mm256_storeu_ps(at, _mm512_cvtpd_ps(v)); }
 #else
-using Doubles = __m256d;
-FCN_TARGET FCN_INLINE Doubles Widened(const float *at) { return _mm256_cvtps_pd(_mm_loadu_ps(at)); }
-FCN_TARGET FCN_INLINE Doubles Combination(const double (&g)[3], const Doubles (&f)[3]) {
-  const Doubles last = _mm256_mul_pd(_mm256_set1_pd(g[2]), f[2]);
-  return _mm256_fmadd_pd(_mm256_set1_pd(g[0]), f[0], _mm256_fmadd_pd(_mm256_set1_pd(g[1]), f[1], last));
-}
-FCN_TARGET FCN_INLINE void StoreRounded(float *at, Doubles v) { _mm_storeu_ps(at, _mm256_cvtpd_ps(v)); }
+  using Columns = __m256d;
+  FCN_TARGET FCN_INLINE static Columns Load(const float *at) { return _mm256_cvtps_pd(_mm_loadu_ps(at)); }
+  FCN_TARGET FCN_INLINE static Columns Combination(const double (&g)[3], const Columns (&f)[3]) {
+    const Columns last = _mm256_mul_pd(_mm256_set1_pd(g[2]), f[2]);
+    return _mm256_fmadd_pd(_mm256_set1_pd(g[0]), f[0], _mm256_fmadd_pd(_mm256_set1_pd(g[1]), f[1], last));
+  }
+  FCN_TARGET FCN_INLINE static void Store(float *at, Columns v) { _mm_storeu_ps(at, _mm256_cvtpd_ps(v)); }
 #endif
+  using Number = double;
+  static constexpr int kColumns = kLanes / 2;
+};
 
-// G g Gᵀ of kLanes / 2 columns. `taps` has the nine places of the columns' first.
-template <int M>
-FCN_TARGET FCN_INLINE void FilterColumns(const double (&g)[M + 2][3], const float *const (&taps)[9], int64_t offset,
-                                         float *to, size_t stride) {
+struct SinglePrecision {
+  using Columns = Vector;
+  FCN_TARGET FCN_INLINE static Columns Load(const float *at) { return FCN_VECTOR_NAMESPACE::Load(at); }
+  FCN_TARGET FCN_INLINE static Columns Combination(const float (&g)[3], const Columns (&f)[3]) {
+    return MultiplyAdd(Spread(g[0]), f[0], MultiplyAdd(Spread(g[1]), f[1], Multiply(Spread(g[2]), f[2])));
+  }
+  FCN_TARGET FCN_INLINE static void Store(float *at, Columns v) { FCN_VECTOR_NAMESPACE::Store(at, v); }
+  using Number = float;
+  static constexpr int kColumns = kLanes;
+};
+
+template <typename T>
+using FilterPrecision = std::conditional_t<std::is_same<T, float>::value, DoublePrecision, SinglePrecision>;
+
+// G g Gᵀ of some columns. `taps` has the nine places of the columns' first.
+template <int M, typename Precision>
+FCN_TARGET FCN_INLINE void FilterColumns(const typename Precision::Number (&g)[M + 2][3], const float *const (&taps)[9],
+                                         int64_t offset, float *to, size_t stride) {
   constexpr int n = M + 2;
-  Doubles half[n][3];
+  typename Precision::Columns half[n][3];
   FCN_UNROLL
   for (int j = 0; j < 3; ++j) {
-    const Doubles column[3] = {Widened(taps[j] + offset), Widened(taps[3 + j] + offset), Widened(taps[6 + j] + offset)};
+    const typename Precision::Columns column[3] = {Precision::Load(taps[j] + offset), Precision::Load(taps[3 + j] + offset),
+                                                   Precision::Load(taps[6 + j] + offset)};
     FCN_UNROLL
-    for (int i = 0; i < n; ++i) half[i][j] = Combination(g[i], column);
+    for (int i = 0; i < n; ++i) half[i][j] = Precision::Combination(g[i], column);
   }
   FCN_UNROLL
   for (int i = 0; i < n; ++i) {
     FCN_UNROLL
-    for (int j = 0; j < n; ++j) StoreRounded(to + (i * n + j) * stride, Combination(g[j], half[i]));
+    for (int j = 0; j < n; ++j) Precision::Store(to + (i * n + j) * stride, Precision::Combination(g[j], half[i]));
   }
 }
 
@@ -65,10 +86,14 @@ inline void CopyTurned(const FilterBlock &block, int64_t first, int64_t column, 
   }
 }
 
-template <int M>
+template <int M, typename Precision>
 FCN_TARGET void TransformFilter(const FilterBlock &block, int64_t panel, int64_t piece) {
-  double g[M + 2][3];
-  FilterMatrix<M>(g);
+  double matrix[M + 2][3];
+  FilterMatrix<M>(matrix);
+  typename Precision::Number g[M + 2][3];
+  for (int p = 0; p < M + 2; ++p) {
+    for (int i = 0; i < 3; ++i) g[p][i] = static_cast<typename Precision::Number>(matrix[p][i]);
+  }
   const int64_t first = piece * kFilterPiece;
   const int64_t column = block.first_column + panel * kPanel;
   const int64_t count = std::min<int64_t>(kPanel, block.first_column + block.column_count - column);
@@ -83,10 +108,12 @@ FCN_TARGET void TransformFilter(const FilterBlock &block, int64_t panel, int64_t
   const int64_t row = block.turned ? kPanel : block.columns;
   for (int64_t k = 0; k < kFilterPiece; ++k) {
     int64_t c = 0;
-    for (; c < count; c += kLanes / 2) FilterColumns<M>(g, taps, k * row + c, to + k * kPanel + c, block.stride);
-    for (; c < kPanel; c += kLanes / 2) {
+    for (; c < count; c += Precision::kColumns) {
+      FilterColumns<M, Precision>(g, taps, k * row + c, to + k * kPanel + c, block.stride);
+    }
+    for (; c < kPanel; c += Precision::kColumns) {
       for (int point = 0; point < (M + 2) * (M + 2); ++point) {
-        for (int lane = 0; lane < kLanes / 2; ++lane) to[point * block.stride + k * kPanel + c + lane] = 0;
+        for (int lane = 0; lane < Precision::kColumns; ++lane) to[point * block.stride + k * kPanel + c + lane] = 0;
       }
     }
   }
@@ -221,7 +248,8 @@ FCN_TARGET void TransformOutput(const Geometry &geometry, const Tile &tile, cons
 }
 
 template <int M, typename T>
-constexpr Passes<T> kPasses = {kPanel, TransformFilter<M>, TransformInput<M, T>, Multiply, TransformOutput<M, T>};
+constexpr Passes<T> kPasses = {kPanel, TransformFilter<M, FilterPrecision<T>>, TransformInput<M, T>, Multiply,
+                               TransformOutput<M, T>};
 
 }  // namespace FCN_VECTOR_NAMESPACE
 }  // namespace winograd

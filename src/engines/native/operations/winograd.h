@@ -8,7 +8,7 @@
 //   g′ = Gᵀ [ (Bᵀ d B) ⊙ (A y′ Aᵀ) ] G      summed over the tiles
 //
 // The input's gradient is a convolution of the output's gradient with the filter turned by 180° and its channels exchanged
-// (InputGradientGeometry). G is applied in double arithmetic (FilterMatrix); Bᵀ, Aᵀ and A are applied to vectors of channels
+// (InputGradientGeometry). G is applied in double arithmetic (FilterMatrix), for images of 16 bits in single; Bᵀ, Aᵀ and A are applied to vectors of channels
 // by winograd-vector.h, which a source file includes once for each instruction set.
 //
 // How to use it: make a Geometry; TilesOf lists the tiles of its output, also over the phases of a dilated convolution; a

@@ -1,0 +1,8 @@
+#pragma once
+
+namespace fcn {
+
+// FcnReluGradient.
+void RegisterReluGradient();
+
+}  // namespace fcn

@@ -1,0 +1,99 @@
+import { PROGRESS_HEADS, progressCells, progressWords } from '../runs/list.js';
+import { formatNumber, shellWords, withoutControls } from '../support/format.js';
+import { entryLines, labelled, wrap } from '../terminal/layout.js';
+import type { JobSummary, ObservedJob, ObservedTask } from './observe.js';
+import { hasEnded, TASK_STATES, type TaskState } from './states.js';
+
+const HEADS = ['Task', 'State', 'Starts', ...PROGRESS_HEADS];
+
+/** The tasks of a job, a line each; in a narrow terminal, two. The columns after the first three are those of `fcn runs list`. */
+function formatTasks(tasks: readonly ObservedTask[], width: number): string {
+  const entries = tasks.map(({ name, state, starts, run }) => ({
+    name: withoutControls(name),
+    lines: [[state, String(starts), ...progressCells(run)]],
+  }));
+  return entryLines(HEADS, entries, { words: 1, width }).lines.join('\n');
+}
+
+/** What is shown first if there is not room for all tasks. */
+const IMPORTANCE: readonly TaskState[] = ['running', 'failed', 'given up', 'lost', 'waiting', 'stopped', 'pending'];
+
+/** The tasks and a summary in at most `height` lines, as far as possible: those that matter most, in their order. */
+export function fitTasks(tasks: readonly ObservedTask[], width: number, height: number): string {
+  const rank = ({ state }: ObservedTask) => IMPORTANCE.indexOf(state) + (IMPORTANCE.includes(state) ? 0 : 100);
+  const ranked = [...tasks].sort((a, b) => rank(a) - rank(b));
+  for (let count = tasks.length; ; count--) {
+    const shown = new Set(ranked.slice(0, count));
+    const table = formatTasks(
+      tasks.filter((task) => shown.has(task)),
+      width,
+    );
+    const more = count < tasks.length ? `${formatNumber(tasks.length - count, 'more task')} not shown. ` : '';
+    const text = `${table}\n${more}${summary(tasks)}`;
+    if (count <= 1 || text.split('\n').length <= height) return text;
+  }
+}
+
+/** "5 tasks: 3 completed, 1 running, 1 pending." */
+export function summary(tasks: readonly Pick<ObservedTask, 'state'>[]): string {
+  return `${formatNumber(tasks.length, 'task')}: ${counts(tasks)}.`;
+}
+
+/** What is done, what goes on, and what needs the user. */
+const COUNTED: readonly TaskState[] = ['completed', 'running', 'waiting', 'pending'];
+
+function counts(tasks: readonly Pick<ObservedTask, 'state'>[]): string {
+  return [...new Set([...COUNTED, ...TASK_STATES])]
+    .map((state) => ({ state, count: tasks.filter((task) => task.state === state).length }))
+    .filter(({ count }) => count > 0)
+    .map(({ state, count }) => `${count} ${state}`)
+    .join(', ');
+}
+
+/** A task in one line, for `fcn jobs watch` and while a job runs. */
+export function formatTaskLine(task: ObservedTask): string {
+  const { name, state, run } = task;
+  const progress = run === null || hasEnded(task) ? [] : progressWords(run);
+  const why = whyOf(task);
+  return [`${withoutControls(name)}: ${state}`, ...progress, ...(why === null ? [] : [withoutControls(why)])].join(
+    ', ',
+  );
+}
+
+/** Why a task is in its state; null if there is nothing to say. */
+function whyOf({ state, reason, message, exitCode, signal }: ObservedTask): string | null {
+  if (state === 'pending' || state === 'waiting') return reason;
+  if (state !== 'failed' && state !== 'given up') return null;
+  if (signal !== null) return `ended by ${signal}${signal === 'SIGKILL' ? ', perhaps for lack of memory' : ''}`;
+  const code = exitCode === null ? '' : `exit code ${exitCode}`;
+  return message === null ? code : `${code}: ${message}`;
+}
+
+/** A job: its command, the table of its tasks, why some wait or failed, and what may be done. */
+export function formatJob(job: ObservedJob, width: number): string {
+  const { id, tasks, executor, submittedAt, command } = job;
+  const reasons = tasks.flatMap((task) => {
+    const why = whyOf(task);
+    return why === null ? [] : wrap(withoutControls(`${task.name} (${task.state}): ${why}`), width);
+  });
+  return [
+    `Job ${id}, ${executor} executor, submitted ${submittedAt}`,
+    ...labelled('folder   ', withoutControls(job.folder), width),
+    ...labelled('command  ', withoutControls(shellWords(['fcn', ...command])), width),
+    '',
+    formatTasks(tasks, width),
+    '',
+    ...(reasons.length > 0 ? [...reasons, ''] : []),
+    summary(tasks),
+  ].join('\n');
+}
+
+/** Jobs, a line each. */
+export function formatJobs(jobs: readonly JobSummary[], width: number): string {
+  const entries = jobs.map(({ id, executor, submittedAt, tasks }) => {
+    const when = submittedAt.slice(0, 16).replace('T', ' ');
+    return { name: id, lines: [[executor, when, String(tasks.length), counts(tasks)]] };
+  });
+  const heads = ['Job', 'Executor', 'Submitted (UTC)', 'Tasks', 'States'];
+  return entryLines(heads, entries, { words: 4, width }).lines.join('\n');
+}

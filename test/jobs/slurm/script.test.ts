@@ -1,0 +1,53 @@
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import test from 'ava';
+import { clusterOptions } from '../../../src/jobs/cluster-options.js';
+import { arrayOf, formatIndices, slurmScript } from '../../../src/jobs/slurm/script.js';
+import { packageRoot } from '../../../src/support/package.js';
+
+test('indices as Slurm writes them', (t) => {
+  t.is(formatIndices([0, 1, 2, 5, 7, 8]), '0-2,5,7-8');
+  t.is(formatIndices([3]), '3');
+  t.is(arrayOf([0, 1], { maxParallel: 8 }), '0-1%8');
+});
+
+test('the script has what was asked, what the job relies on, and becomes the worker', async (t) => {
+  const options = await clusterOptions(undefined, {
+    ...{ maxParallel: 2, time: '24:00:00', partition: 'gpu', account: 'a', qos: 'q', constraint: 'a100&ib' },
+    ...{ cpus: 16, mem: '32G', gpus: 'a100:1', nodes: 1, sbatch: ['--exclude=node[7-8]', '--comment="x y"'] },
+    setup: 'module load nodejs/20\n',
+  });
+  const lines = slurmScript(options, '/data/runs/jobs/20261130-020000', 41).split('\n');
+  t.is(lines[0], '#!/bin/bash');
+  t.deepEqual(
+    lines.filter((line) => line.startsWith('#SBATCH')).map((line) => line.slice('#SBATCH '.length)),
+    [
+      ...['--job-name=fcn-20261130-020000', '--array=0-40%2', '--output=logs/%a.slurm.log', '--open-mode=append'],
+      ...['--requeue', '--signal=B:USR2@180', '--nodes=1', '--ntasks=1', '--cpus-per-task=16', '--time=24:00:00'],
+      ...['--partition=gpu', '--account=a', '--qos=q', '--constraint=a100&ib', '--mem=32G', '--gres=gpu:a100:1'],
+      ...['--exclude=node[7-8]', '--comment="x y"'],
+    ],
+  );
+  t.true(lines.includes('module load nodejs/20'));
+  const run = path.join(packageRoot(), 'bin', 'run.js');
+  t.is(
+    lines.at(-2),
+    `exec ${process.execPath} ${run} jobs work /data/runs/jobs/20261130-020000 "$SLURM_ARRAY_TASK_ID"`,
+  );
+});
+
+test('a folder with a hostile name is one argument', async (t) => {
+  const folder = '/data/it\'s "x" $(touch broken)\nrm -rf `x`/jobs/1';
+  const script = slurmScript(await clusterOptions(undefined, {}), folder, 1).replace(/^exec \S+ \S+/m, "printf '%s|'");
+  const { stdout } = spawnSync('bash', ['-c', script], {
+    encoding: 'utf8',
+    env: { PATH: process.env['PATH'], SLURM_ARRAY_TASK_ID: '3' },
+  });
+  t.is(stdout, `jobs|work|${folder}|3|`);
+});
+
+test('a setup that fails ends the task before fcn', async (t) => {
+  const options = await clusterOptions(undefined, { setup: 'false' });
+  const { status, stdout } = spawnSync('bash', ['-c', slurmScript(options, '/jobs/1', 1)], { encoding: 'utf8' });
+  t.deepEqual([status, stdout], [1, '']);
+});
