@@ -60,6 +60,23 @@ export async function tensorflowState(): Promise<TensorflowState> {
   }
 }
 
+/** What may make an engine that cannot be started one that can: commands, and flags of the same command. */
+export async function repairsOf(
+  wanted: EngineName | 'auto',
+): Promise<{ readonly commands: readonly string[]; readonly flags: readonly string[] }> {
+  if (wanted !== 'webgpu') {
+    const state = await tensorflowState();
+    const command = state.kind === 'absent' ? 'fcn engines install' : installCommand(state.folder);
+    return { commands: [command], flags: [] };
+  }
+  const { kind } = await inspectPackage(webgpuFolder());
+  if (kind === 'absent') return { commands: ['fcn engines install --webgpu'], flags: [] };
+  if (kind === 'damaged') return { commands: ['fcn engines install --webgpu --force'], flags: [] };
+  const state = await webgpuState();
+  const isSoftware = state.kind === 'unusable' && state.adapters.length > 0;
+  return { commands: [], flags: isSoftware ? ['--allow-software-adapter'] : [] };
+}
+
 /** All engines. Loads nothing heavy: at most the drivers of GPUs, if the webgpu engine is installed. */
 export async function engineStatus(): Promise<EngineStatus[]> {
   const [tensorflow, webgpu] = await Promise.all([tensorflowState(), webgpuState()]);
