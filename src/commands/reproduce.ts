@@ -99,12 +99,15 @@ export default class Reproduce extends RunCommand {
     reset: flags.reset,
     'evaluate-every': flags.evaluateEvery,
     threads: flags.threads,
+    processes: flags.processes,
+    exchange: flags.exchange,
     sort: flags.classOrder,
     ...flags.run,
   };
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Reproduce);
+    const processes = await this.joinProcesses(flags, flags['dry-run'] || flags.executor !== undefined);
     const { selectRows, tablesOf } = await import('../recipe/select.js');
     const { chooseStages, planRuns, requireOneRow, requireOneRun } = await import('../runs/plan.js');
     const { executeSeries } = await import('../runs/series.js');
@@ -122,7 +125,7 @@ export default class Reproduce extends RunCommand {
     const plan = planRuns({ rows, profile, overrides, seed, repeat });
     if (flags.recipe !== undefined) requireRecipe(plan, flags.recipe);
     const options = {
-      ...this.executionOptions(flags),
+      ...this.executionOptions(flags, processes),
       stages,
       weights,
       weightsKey: flags.key,

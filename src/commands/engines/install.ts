@@ -41,12 +41,21 @@ export default class EnginesInstall extends BaseCommand {
         'Install the webgpu engine instead, for GPUs of any make: npm fetches its package (51 MB), or --from is its tarball.',
       exclusive: ['tensorflow', 'gpu', 'index'],
     }),
+    mpi: Flags.boolean({
+      summary: 'Compile the operations for several processes against the MPI of this machine: mpicxx in PATH.',
+    }),
+    mpicxx: Flags.string({
+      summary: "The MPI's C++ compiler, or its folder, in place of the one in PATH.",
+      helpValue: 'PATH',
+      dependsOn: ['mpi'],
+    }),
     force: Flags.boolean({ summary: 'Install again, even if everything is in place.' }),
   };
 
   async run(): Promise<object> {
     const { flags } = await this.parse(EnginesInstall);
     if (flags.webgpu) return this.installWebgpu(flags);
+    if (flags.mpi) return this.installMpi(flags);
     const { installTensorflow } = await import('../../engines/install.js');
     const { formatDownload } = await import('../../support/format.js');
     let lastNote = '';
@@ -86,5 +95,14 @@ export default class EnginesInstall extends BaseCommand {
     if (state.kind === 'ready') this.print(`It would use ${state.chosen.name}.`);
     if (state.kind === 'unusable') this.note(`It cannot be used here: ${state.reason}. ${state.next}`);
     return { installed, folder, ...manifest };
+  }
+
+  private async installMpi({ mpicxx, force }: { mpicxx?: string | undefined; force: boolean }): Promise<object> {
+    const { installMpi } = await import('../../engines/mpi/install.js');
+    const signal = this.interruptSignal();
+    const { installed, mpi } = await installMpi({ mpi: mpicxx, force, signal, note: (text) => this.note(text) });
+    const state = installed ? 'are compiled' : 'were compiled already';
+    this.print(`The operations for MPI ${state}: ${mpi.library}, ${mpi.addon}.`);
+    return { installed, ...mpi };
   }
 }

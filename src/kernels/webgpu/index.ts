@@ -1,5 +1,6 @@
 import type { Engine } from '../../engines/engine.js';
 import type { Kernels } from '../kernels.js';
+import { portableShardedBatchNormKernels } from '../portable/sharded-batch-norm.js';
 import { webgpuBatchNormKernels } from './batch-norm.js';
 import { Convolutions } from './convolution.js';
 import { webgpuCrossEntropyKernels } from './cross-entropy.js';
@@ -21,13 +22,16 @@ export function webgpuKernels(engine: Engine, { afterOperation, tiles }: WebgpuK
   const programs = new Programs(engine);
   if (afterOperation !== undefined) programs.backend.afterDispatch = afterOperation;
   const convolutions = new Convolutions(programs, tiles);
+  const batchNorm = webgpuBatchNormKernels(programs);
   return {
     convolution: convolutions.convolution,
     convolutionBias: convolutions.convolutionBias,
     joinedConvolutionBias: convolutions.joinedConvolutionBias,
     convolutionInputGradient: convolutions.convolutionInputGradient,
     convolutionFilterGradient: convolutions.convolutionFilterGradient,
-    ...webgpuBatchNormKernels(programs),
+    ...batchNorm,
+    // Several processes that share a step: stock operations of this backend.
+    ...portableShardedBatchNormKernels(engine.tf, batchNorm),
     ...webgpuPointwiseKernels(programs),
     ...webgpuMaxPoolKernels(programs),
     ...webgpuResizeKernels(programs),

@@ -16,50 +16,58 @@ function partialSums() {
       { name: 'x', type: 'f32', access: 'read' },
       { name: 'result', type: 'f32', access: 'read_write' },
     ],
-    parameters: { rows: 'u32', columns: 'u32', chunks: 'u32' },
+    parameters: { rows: 'u32', columns: 'u32', chunks: 'u32', divisor: 'f32' },
     body: `  let column = i % p.columns;
   var sum = 0.0;
   for (var row = i / p.columns; row < p.rows; row += p.chunks) {
     sum += load_x(row * p.columns + column);
   }
-  store_result(i, sum);`,
+  store_result(i, sum / p.divisor);`,
   });
 }
 
+interface Reduction {
+  readonly rows: number;
+  /** Of the result. */
+  readonly shape: readonly number[];
+  /** Of each sum. */
+  readonly divisor: number;
+}
+
 /** Sums of the columns of [rows, columns], as a tree: float32 sums of many values one after the other lose digits. */
-function columnSums(
-  { backend }: OperationCall,
-  x: TensorLike,
-  rows: number,
-  shape: readonly number[],
-): tfjs.TensorInfo {
+function columnSums({ backend }: OperationCall, x: TensorLike, { rows, shape, divisor }: Reduction): tfjs.TensorInfo {
   const columns = extent(shape, 0);
   const program = backend.programs.get('Sum', {}, partialSums);
   let current = x;
   let left = rows;
   for (;;) {
     const chunks = Math.max(1, Math.ceil(left / TERMS));
-    const next = backend.allocate({ shape: chunks === 1 ? shape : [chunks, columns] });
-    backend.dispatchFlat(program, [current, next], chunks * columns, { rows: left, columns, chunks });
+    const isLast = chunks === 1;
+    const next = backend.allocate({ shape: isLast ? shape : [chunks, columns] });
+    const values = { rows: left, columns, chunks, divisor: isLast ? divisor : 1 };
+    backend.dispatchFlat(program, [current, next], chunks * columns, values);
     if (current !== x) backend.disposeData(current.dataId);
-    if (chunks === 1) return next;
+    if (isLast) return next;
     current = next;
     left = chunks;
   }
 }
 
-const sum: Operation = (call) => {
-  const { tf, backend, inputs, attributes } = call;
-  const x = inputs['x']!;
-  const axes = tf.util.parseAxisParam(attributes['axis'] as number[], x.shape);
-  const isFirst = axes.every((axis, i) => axis === i);
-  if (!isFirst || backend.elementType(x) !== 'f32') {
-    throw new Error('The webgpu engine sums float32 over the first axes, or over all.');
-  }
-  const shape = x.shape.flatMap((size, axis) => (axis >= axes.length ? [size] : attributes['keepDims'] ? [1] : []));
-  if (axes.length === 0) return alias(backend, x, shape);
-  return columnSums(call, x, extent(x.shape, 0, axes.length), shape);
-};
+function reduction(isMean: boolean): Operation {
+  return (call) => {
+    const { tf, backend, inputs, attributes } = call;
+    const x = inputs['x']!;
+    const axes = tf.util.parseAxisParam(attributes['axis'] as number[], x.shape);
+    const isFirst = axes.every((axis, i) => axis === i);
+    if (!isFirst || backend.elementType(x) !== 'f32') {
+      throw new Error('The webgpu engine sums float32 over the first axes, or over all.');
+    }
+    const shape = x.shape.flatMap((size, axis) => (axis >= axes.length ? [size] : attributes['keepDims'] ? [1] : []));
+    if (axes.length === 0) return alias(backend, x, shape);
+    const rows = extent(x.shape, 0, axes.length);
+    return columnSums(call, x, { rows, shape, divisor: isMean ? rows : 1 });
+  };
+}
 
 function productProgram() {
   return flatProgram({
@@ -93,6 +101,7 @@ const matrixProduct: Operation = ({ backend, inputs, attributes }) => {
 };
 
 export const sumOperations: ReadonlyMap<string, Operation> = new Map<string, Operation>([
-  ['Sum', sum],
+  ['Sum', reduction(false)],
+  ['Mean', reduction(true)],
   ['BatchMatMul', matrixProduct],
 ]);
