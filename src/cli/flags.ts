@@ -330,6 +330,6 @@ export const job = Args.string({
 
 /** The forms of an argument that names tasks of a job. */
 const TASK_FORMS =
-  'Tasks: a row, ROW:SEED, an index, the beginning of a row, or a quoted pattern; without it, all tasks of the job.';
+  'Tasks: a row, ROW:SEED, an index, the beginning of a row, or a quoted pattern. Default: all tasks of the job.';
 
 export const tasks = Args.string({ description: TASK_FORMS, completes: 'ROW' });

@@ -1,11 +1,13 @@
+import { appendFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { isFurther, NOTHING_SAVED, savedPosition } from '../runs/saved-position.js';
 import { ExitCode, UserError } from '../support/errors.js';
-import { isFolder } from '../support/files.js';
+import { explainFileError, isFolder } from '../support/files.js';
 import { Lock } from '../support/lock.js';
 import type { Executor } from './executor.js';
-import { type Job, type Task, taskFile } from './job.js';
+import { type Job, logFile, type Task, taskFile } from './job.js';
 import { settledEnd } from './states.js';
+import { endingText } from './task-ending.js';
 import {
   MOST_WITHOUT_PROGRESS,
   readHistory,
@@ -184,7 +186,18 @@ async function startOnce({ job, task, history: before, options, lock }: Start): 
   };
   history = await decided(job, index, withEnd(history, end));
   await writeHistory(job, index, history);
-  return history.starts.at(-1)!.end!;
+  const last = history.starts.at(-1)!.end!;
+  await logEnding(job, index, last, options);
+  return last;
+}
+
+/** Writes into the task's log how a start ended. The history has it already: a log that cannot be written is only said. */
+async function logEnding(job: Job, index: number, end: StartEnd, { note }: WorkOptions): Promise<void> {
+  const file = logFile(job, index);
+  await appendFile(file, `${endingText(job, index, end)}\n`).catch((error) => {
+    const { message } = explainFileError(error, file, 'write') as Error;
+    note(message);
+  });
 }
 
 function reasonOf(cancelled: AbortSignal, { stop, signalled }: WorkOptions): StartEnd['because'] {

@@ -12,7 +12,7 @@ test.before(async () => {
 });
 
 /** Too cheap to time (views, single values and multiplications, a value a channel), or not used by a network by itself. */
-const UNTIMED = ['cast', 'readScalars', 'runningStatistics', 'scaleChannels'];
+const UNTIMED = ['cast', 'joinShards', 'readScalars', 'runningStatistics', 'scaleChannels'];
 
 test.serial('every kernel is timed', (t) => {
   const timed = new TimedKernels(engine);
