@@ -4,8 +4,9 @@
 //     [--convolution direct]
 //
 // Prints one JSON line: seconds (each, min, median); peak resident memory and the largest sum of live tensors in MB (2^20 bytes); the
-// rate of a bare convolution before and after in GFLOP/s; the share of that rate which the network reaches; and how many of the 3×3
-// convolutions of stride 1, and of their gradients, take each path, those overruled on this machine included (docs/engines.md).
+// bytes that a GPU's pool of buffers holds at the end; the rate of a bare convolution before and after in GFLOP/s; the share of that rate
+// which the network reaches; and how many of the 3×3 convolutions of stride 1, and of their gradients, take each path, those overruled on
+// this machine included (docs/engines.md).
 import { parseArgs } from 'node:util';
 import { CONVOLUTION_MODES } from '../dist/src/engines/engine.js';
 import { startEngine } from '../dist/src/engines/selection.js';
@@ -96,6 +97,7 @@ process.stdout.write(
     median: round(typical, 4),
     peak_rss_mb: megabytes(measured.processPeakBytes),
     live_tensor_mb: train ? megabytes(measured.liveTensorBytes) : null,
+    allocated_mb: engine.gpu === null ? null : megabytes(engine.gpu.allocatedBytes),
     conv_gflops: [round(before, 1), round(after, 1)],
     gflops: round(gflops, 1),
     share: round(gflops / ((before + after) / 2), 3),

@@ -1,5 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import { Command } from '@oclif/core/command';
+import type { Input, OutputFlags, ParserOutput } from '@oclif/core/interfaces';
+import { preferAdapter } from '../engines/webgpu/preference.js';
 import { ExitCode, InterruptedError, type ReportedProblem, SeveralProblems, UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
 import { parseDuration, printable, printableJson } from '../support/format.js';
@@ -9,6 +11,9 @@ import type { DisplayMode } from '../terminal/display.js';
 import { writeAbove } from '../terminal/redraw.js';
 import type { NextStep } from './next-steps.js';
 import { fitStandardError } from './stderr.js';
+
+/** Values of any flags, or arguments, by name. */
+type Parsed = OutputFlags<Record<string, never>>;
 
 /** What the user sees of an error. `stack` is set only if the error is a bug of this program. */
 interface ErrorReport {
@@ -134,6 +139,20 @@ export abstract class BaseCommand extends Command {
     });
     // Work continues even if its progress cannot be written.
     process.stderr.on('error', () => {});
+  }
+
+  /** Parses the command line, and passes on which GPU is wanted: a process has one engine. */
+  protected override async parse<F extends Parsed, B extends Parsed, A extends Parsed>(
+    options?: Input<F, B, A>,
+    argv?: string[],
+  ): Promise<ParserOutput<F, B, A>> {
+    const parsed = await super.parse<F, B, A>(options, argv);
+    const { adapter, 'allow-software-adapter': allowSoftware } = parsed.flags as Readonly<Record<string, unknown>>;
+    preferAdapter({
+      adapter: typeof adapter === 'string' ? adapter : undefined,
+      allowSoftware: allowSoftware === true,
+    });
+    return parsed;
   }
 
   /** Is aborted when nobody reads standard output any more, as after `| head`. */

@@ -55,6 +55,19 @@ export const engine = Flags.option({
   options: ['auto', ...ENGINE_NAMES] as const,
 })();
 
+/** Which adapter the webgpu engine uses; `BaseCommand.parse` passes it on. */
+export const adapterChoice = {
+  adapter: Flags.string({
+    summary: 'GPU of the webgpu engine: its number in fcn engines list, or a part of its name. Default: the first.',
+    env: 'FCN_ADAPTER',
+    helpValue: 'N|NAME',
+  }),
+  'allow-software-adapter': Flags.boolean({
+    summary: 'Let the webgpu engine use an adapter that computes on the processor; it is slow, and for tests.',
+    env: 'FCN_ALLOW_SOFTWARE_ADAPTER',
+  }),
+};
+
 export const deterministic = Flags.boolean({
   summary: 'Compute the same bits in every run on GPUs, too, which is slower; CPUs always do.',
   env: 'FCN_DETERMINISTIC',
@@ -257,6 +270,7 @@ export const classOrder = Flags.option({
 /** Where a run reads and writes, its engine, and how it treats bad data. */
 export const run = {
   engine,
+  ...adapterChoice,
   deterministic,
   convolution,
   'data-root': dataRoot,

@@ -1,8 +1,10 @@
 import * as Flags from '@oclif/core/flags';
+import type { InferredFlags } from '@oclif/core/interfaces';
 import * as flags from '../cli/flags.js';
 import { overridesOf } from '../cli/flags.js';
 import { type JoiningFlags, RunCommand } from '../cli/run-command.js';
 import type { Precision } from '../recipe/experiment.js';
+import { UserError } from '../support/errors.js';
 
 type ScaleFlags = Omit<JoiningFlags, 'processes'> & {
   readonly processes: string;
@@ -20,10 +22,16 @@ export default class Benchmark extends RunCommand {
     'of training, and the rate of a bare convolution, with the share of it that the network reaches. Reads no data.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> fcn_r50-d8_512x1024_40k_cityscapes',
+    '<%= config.bin %> <%= command.id %> --kernels --engine webgpu',
     '<%= config.bin %> <%= command.id %> camvid_r18-d8 --set benchmark.images=20 --json',
   ];
   static override args = { row: flags.row };
   static override flags = {
+    kernels: Flags.boolean({
+      summary:
+        'Measure the heaviest convolutions by themselves instead of a row, beside what arithmetic expects of a GPU.',
+      exclusive: ['weights'],
+    }),
     weights: Flags.string({
       summary:
         'Measure with the recipe of this run. The measured network is untrained: its speed does not depend on weights.',
@@ -42,6 +50,7 @@ export default class Benchmark extends RunCommand {
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Benchmark);
+    if (flags.kernels) return this.measureKernels(args.row, flags);
     if (flags.processes !== undefined) return this.scale(args.row, { ...flags, processes: flags.processes });
     return this.runRow(args.row, { ...flags, processes: undefined }, ['benchmark'], { recipeOf: flags.weights });
   }
@@ -65,5 +74,22 @@ export default class Benchmark extends RunCommand {
     const processes = await this.joinProcesses({ ...flags, processes: Number(flags.processes) }, false);
     await measureHere(folder, experiment, processes!, flags);
     return {};
+  }
+  private async measureKernels(
+    row: string | undefined,
+    {
+      engine: name,
+      deterministic,
+      convolution,
+    }: Pick<InferredFlags<typeof flags.run>, 'engine' | 'deterministic' | 'convolution'>,
+  ): Promise<object> {
+    if (row !== undefined)
+      throw new UserError(`--kernels measures no row, but ${row} was given.`, 'Leave out one of them.');
+    const { startEngine } = await import('../engines/selection.js');
+    const { formatKernelRates, kernelRates } = await import('../measurement/kernel-rates.js');
+    const engine = await startEngine({ engine: name, deterministic, convolution });
+    const rates = await kernelRates(engine, this.interruptSignal());
+    this.print(formatKernelRates(rates, engine));
+    return { engine: engine.name, device: engine.device, versions: engine.versions, rates };
   }
 }

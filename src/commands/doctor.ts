@@ -43,6 +43,7 @@ export default class Doctor extends BaseCommand {
     ...flags.experiment,
     'evaluate-every': flags.evaluateEvery,
     engine: flags.engine,
+    ...flags.adapterChoice,
     deterministic: flags.deterministic,
     convolution: flags.convolution,
     'data-root': flags.dataRoot,

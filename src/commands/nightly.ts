@@ -68,6 +68,7 @@ export default class Nightly extends BaseCommand {
       helpValue: 'DIR',
     }),
     engine: flags.engine,
+    ...flags.adapterChoice,
     convolution: flags.convolution,
     'data-root': flags.dataRoot,
     results: flags.results,

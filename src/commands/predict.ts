@@ -66,6 +66,7 @@ export default class Predict extends BaseCommand {
     ...flags.experiment,
     runs: flags.runs,
     engine: flags.engine,
+    ...flags.adapterChoice,
     convolution: flags.convolution,
     threads: flags.threads,
     offline: flags.offline,

@@ -16,6 +16,7 @@ export default class Verify extends BaseCommand {
   ];
   static override flags = {
     engine: flags.engine,
+    ...flags.adapterChoice,
     convolution: flags.convolution,
     reference: Flags.string({
       summary: 'A larger reference set, instead of that of the package.',

@@ -1,15 +1,32 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
 import { UserError } from '../support/errors.js';
+import type { GpuBackend } from './webgpu/backend.js';
 
-export const ENGINE_NAMES = ['tensorflow', 'wasm'] as const;
+export const ENGINE_NAMES = ['tensorflow', 'webgpu', 'wasm'] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
 
 /** What `--engine auto` takes: `autoEngine` in words. */
-export const AUTO_ENGINE = 'tensorflow if it is installed, else wasm';
+export const AUTO_ENGINE = 'tensorflow on an NVIDIA GPU, else webgpu on any GPU, else tensorflow, else wasm';
 
-/** A damaged installation counts as installed: nothing replaces it silently, and starting it says what is wrong. */
-export function autoEngine(isTensorflowInstalled: boolean): EngineName {
-  return isTensorflowInstalled ? 'tensorflow' : 'wasm';
+/** What decides which engine `auto` takes. */
+interface InstalledEngines {
+  /** A damaged installation counts as installed: nothing replaces it silently, and starting it says what is wrong. */
+  readonly tensorflow: boolean;
+  /** Whether it is the CUDA build, and there is an NVIDIA GPU. */
+  readonly cuda: boolean;
+  /** The real GPU that the webgpu engine would use; null if there is none, or the engine is not installed. */
+  readonly gpu: string | null;
+}
+
+/** The engine that `auto` takes, and why. */
+export function autoEngine({ tensorflow, cuda, gpu }: InstalledEngines): {
+  readonly name: EngineName;
+  readonly reason: string;
+} {
+  if (cuda) return { name: 'tensorflow', reason: 'its CUDA build is installed, and there is an NVIDIA GPU' };
+  if (gpu !== null) return { name: 'webgpu', reason: `it is installed, and there is a GPU (${gpu})` };
+  if (tensorflow) return { name: 'tensorflow', reason: 'it is installed, and no engine here can use a GPU' };
+  return { name: 'wasm', reason: 'no other engine can be used here' };
 }
 
 /** How 3×3 convolutions of stride 1 are computed: with fewer multiplications where that is faster, or with all of them. */
@@ -27,6 +44,8 @@ export interface Engine {
   readonly tf: typeof tfjs;
   /** The native backend, to call TensorFlow operations directly; null on engines without native code. */
   readonly native: NativeBackend | null;
+  /** The backend that runs this package's own programs on a GPU; null on engines without one. */
+  readonly gpu: GpuBackend | null;
   readonly device: 'cpu' | 'gpu';
   /** Whether every run gives the same bits: CPUs do, with the same number of threads; GPUs if asked to. */
   readonly deterministic: boolean;
@@ -45,6 +64,8 @@ export interface Engine {
   readonly decidedPaths: ReadonlyMap<string, ConvolutionPath>;
   /** Whether an error in a computation means that memory ran out. */
   isOutOfMemory(error: Error): boolean;
+  /** Whether reading a value waits until the device has done all work: then values are read together, as late as possible. */
+  readonly gathersReads: boolean;
   /** Whether its convolutions are native code, about ten times as fast as portable code. */
   readonly isNative: boolean;
   /** Whether it computes on one thread only. Worker threads may each start another of it, and compute beside it (`startEngine`). */

@@ -85,12 +85,12 @@ export function resetPeakMemory(): boolean {
 }
 
 /**
- * Number of live tensors and the bytes of their values, in main or GPU memory. The native engine counts each buffer once, others once
- * per tensor.
+ * Number of live tensors and the bytes of their values, in main or GPU memory. wasm counts each buffer once per
+ * tensor, the others once.
  */
 export function liveTensors(engine: Engine): { readonly bytes: number; readonly count: number } {
   const { numBytes, numTensors } = engine.tf.memory();
-  return { bytes: engine.native?.liveBytes ?? numBytes, count: numTensors };
+  return { bytes: (engine.native ?? engine.gpu)?.liveBytes ?? numBytes, count: numTensors };
 }
 
 /** Messages of TensorFlow, CUDA and JavaScript for a failed allocation. */

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { UserError } from '../support/errors.js';
 import {
   autoEngine,
@@ -10,9 +11,13 @@ import {
 import { bfloat16Speed, listGpus } from './hardware.js';
 import { addonRecipe, findCompiler } from './tensorflow/addon.js';
 import { type InstallManifest, inspectInstall } from './tensorflow/manifest.js';
-import { currentBuild, installCommand, NODE_PACKAGE, wheelSource } from './tensorflow/release.js';
+import { currentBuild, installCommand, NODE_PACKAGE, parseBuildName, wheelSource } from './tensorflow/release.js';
 import { npmPackageFolder, npmPackageVersion } from './tool.js';
 import { WASM_PACKAGE } from './wasm/start.js';
+import type { AdapterDescription } from './webgpu/adapters.js';
+import { inspectPackage, WEBGPU_VERSION, webgpuFolder } from './webgpu/package.js';
+import { preferredAdapter } from './webgpu/preference.js';
+import { type WebgpuState, webgpuState } from './webgpu/status.js';
 
 export interface EngineStatus {
   readonly name: EngineName;
@@ -26,6 +31,8 @@ export interface EngineStatus {
   readonly versions: Readonly<Record<string, string>>;
   /** Folder of its library; null if not installed. */
   readonly path: string | null;
+  /** What it could compute on; only of the webgpu engine. */
+  readonly adapters?: readonly AdapterDescription[];
 }
 
 /** The engine with native code. */
@@ -53,12 +60,43 @@ export async function tensorflowState(): Promise<TensorflowState> {
   }
 }
 
-/** All engines. Loads nothing heavy. */
+/** What may make an engine that cannot be started one that can: commands, and flags of the same command. */
+export async function repairsOf(
+  wanted: EngineName | 'auto',
+): Promise<{ readonly commands: readonly string[]; readonly flags: readonly string[] }> {
+  if (wanted !== 'webgpu') {
+    const state = await tensorflowState();
+    const command = state.kind === 'absent' ? 'fcn engines install' : installCommand(state.folder);
+    return { commands: [command], flags: [] };
+  }
+  const { kind } = await inspectPackage(webgpuFolder());
+  if (kind === 'absent') return { commands: ['fcn engines install --webgpu'], flags: [] };
+  if (kind === 'damaged') return { commands: ['fcn engines install --webgpu --force'], flags: [] };
+  const state = await webgpuState();
+  const isSoftware = state.kind === 'unusable' && state.adapters.length > 0;
+  return { commands: [], flags: isSoftware ? ['--allow-software-adapter'] : [] };
+}
+
+/** All engines. Loads nothing heavy: at most the drivers of GPUs, if the webgpu engine is installed. */
 export async function engineStatus(): Promise<EngineStatus[]> {
-  const state = await tensorflowState();
-  const chosen = autoEngine(state.kind !== 'absent');
-  const engines = [await tensorflowStatus(state), wasmStatus()];
+  const [tensorflow, webgpu] = await Promise.all([tensorflowState(), webgpuState()]);
+  const chosen = (await chosenByAuto(tensorflow, async () => webgpu)).name;
+  const engines = [await tensorflowStatus(tensorflow), webgpuStatus(webgpu), wasmStatus()];
   return engines.map((engine) => ({ ...engine, isDefault: engine.name === chosen }));
+}
+
+/** Why `auto` takes the engine that it takes, as a part of a sentence. */
+export async function reasonOfAuto(): Promise<string> {
+  return (await chosenByAuto(await tensorflowState(), webgpuState)).reason;
+}
+
+/** @param webgpu Asked only if it matters: it loads drivers. */
+async function chosenByAuto(tensorflow: TensorflowState, webgpu: () => Promise<WebgpuState>) {
+  const isCuda = tensorflow.kind !== 'absent' && parseBuildName(path.basename(tensorflow.folder)).variant === 'gpu';
+  const cuda = isCuda && (await listGpus()).length > 0;
+  const state = cuda ? null : await webgpu();
+  const gpu = state?.kind === 'ready' && !state.chosen.software ? state.chosen.name : null;
+  return autoEngine({ tensorflow: tensorflow.kind !== 'absent', cuda, gpu });
 }
 
 /** The 16-bit float that a build uses on this machine: that of a GPU, if it can use one, else that of the CPU. */
@@ -91,6 +129,30 @@ async function tensorflowStatus(state: TensorflowState): Promise<Omit<EngineStat
         reason: `Cannot be used: ${state.reason}. To fix it: ${installCommand(state.folder)}.`,
         path: state.folder,
       };
+  }
+}
+
+function webgpuStatus(state: WebgpuState): Omit<EngineStatus, 'isDefault'> {
+  const common = { name: 'webgpu', versions: { webgpu: WEBGPU_VERSION } } as const;
+  const unavailable = { ...common, available: false, halfPrecision: null } as const;
+  switch (state.kind) {
+    case 'ready': {
+      const { chosen, folder, adapters } = state;
+      const halfPrecision = chosen.features.includes('shader-f16') ? 'fp16' : null;
+      const on = chosen.software ? `${chosen.name}, which computes on the processor` : chosen.name;
+      return { ...common, available: true, halfPrecision, reason: `On ${on}.`, path: folder, adapters };
+    }
+    case 'absent':
+      return {
+        ...unavailable,
+        reason: 'Not installed. For a GPU of any make: fcn engines install --webgpu.',
+        path: null,
+        adapters: [],
+      };
+    case 'unusable': {
+      const { reason, next, folder, adapters } = state;
+      return { ...unavailable, reason: `Cannot be used: ${reason}. ${next}`, path: folder, adapters };
+    }
   }
 }
 
@@ -146,10 +208,10 @@ export interface StartOptions {
 export async function startEngine(options: StartOptions = {}): Promise<Engine> {
   const { engine: wanted = 'auto', deterministic = false, convolution = 'fast' } = options;
   if (wanted !== 'auto' && !ENGINE_NAMES.includes(wanted)) {
-    throw new UserError(`Unknown engine "${wanted}": expected auto, ${ENGINE_NAMES.join(' or ')}.`);
+    throw new UserError(`Unknown engine "${wanted}": expected auto, ${ENGINE_NAMES.join(', ')}.`);
   }
   if (started === null) {
-    const name = wanted === 'auto' ? autoEngine((await tensorflowState()).kind !== 'absent') : wanted;
+    const name = wanted === 'auto' ? (await chosenByAuto(await tensorflowState(), webgpuState)).name : wanted;
     started ??= { name, engine: start(name, deterministic, convolution) };
   }
   if (wanted !== 'auto' && wanted !== started.name) {
@@ -170,11 +232,35 @@ export async function startEngine(options: StartOptions = {}): Promise<Engine> {
 /** A failed start does not count as the running engine. */
 async function start(name: EngineName, deterministic: boolean, convolution: ConvolutionMode): Promise<Engine> {
   try {
-    if (name === 'wasm') return await (await import('./wasm/start.js')).startWasm();
-    return await startInstalled(deterministic, convolution);
+    switch (name) {
+      case 'wasm':
+        return await (await import('./wasm/start.js')).startWasm();
+      case 'webgpu':
+        return await startInstalledWebgpu();
+      case 'tensorflow':
+        return await startInstalled(deterministic, convolution);
+    }
   } catch (error) {
     started = null;
     throw error;
+  }
+}
+
+async function startInstalledWebgpu(): Promise<Engine> {
+  const installed = await inspectPackage(webgpuFolder());
+  switch (installed.kind) {
+    case 'complete':
+      return (await import('./webgpu/start.js')).startWebgpu(installed.folder, preferredAdapter());
+    case 'absent':
+      throw new UserError(
+        'The webgpu engine is not installed.',
+        'Install it with fcn engines install --webgpu, or use another engine (--engine tensorflow or --engine wasm).',
+      );
+    case 'damaged':
+      throw new UserError(
+        `The webgpu engine in ${installed.folder} is damaged: ${installed.reason}.`,
+        'Repair it with fcn engines install --webgpu --force.',
+      );
   }
 }
 

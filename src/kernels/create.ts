@@ -4,6 +4,7 @@ import type { Kernels } from './kernels.js';
 import { portableKernels } from './portable/index.js';
 import { type TensorExchange, tensorExchange } from './tensorflow/exchange.js';
 import { tensorflowKernels } from './tensorflow/index.js';
+import { webgpuKernels } from './webgpu/index.js';
 
 /** The largest sum of live tensor bytes since the last reset. */
 export class PeakMeter {
@@ -40,8 +41,9 @@ export function wrapKernels(kernels: Kernels, wrap: (kernel: Kernel, name: strin
 }
 
 /**
- * The kernels of an engine: native if it has native code, otherwise portable. With a `meter`, the native kernels sample the
- * live bytes after every operation, the portable ones after every kernel (peaks inside a portable kernel are not seen).
+ * The kernels of an engine: native if it has native code, programs of this package if it runs on a GPU by itself, otherwise portable.
+ * With a `meter`, the live bytes are sampled after every operation, with portable kernels after every kernel (peaks inside one are not
+ * seen).
  * @param options `anyThreads`: filter gradients have the same bits on any number of threads.
  */
 export function createKernels(
@@ -50,6 +52,7 @@ export function createKernels(
   { anyThreads }: { readonly anyThreads?: boolean } = {},
 ): Kernels {
   if (engine.native !== null) return tensorflowKernels(engine, { afterOperation: meter?.sample, anyThreads });
+  if (engine.gpu !== null) return webgpuKernels(engine, { afterOperation: meter?.sample });
   const kernels = portableKernels(engine.tf, engine.isTwin);
   if (meter === undefined) return kernels;
   return wrapKernels(kernels, (kernel) => (...inputs) => {

@@ -187,6 +187,8 @@ export interface PointwiseKernels {
   cast<T extends Tensor>(x: T, precision: Precision): T;
   /** Whether every value of every tensor is finite. */
   allFinite(tensors: readonly Tensor[]): boolean;
+  /** The values of tensors of one value each: in one wait, where reading must wait for a GPU. */
+  readScalars(tensors: readonly Tensor[]): number[];
   /** The largest magnitude of all values but NaN. `nonNegative` says that no value is below 0, which halves the work. */
   largestMagnitude(x: Tensor, nonNegative?: boolean): number;
   relu(x: Tensor4D): Tensor4D;

@@ -1,5 +1,5 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
-import type { Tensor1D, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor1D, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
 import { type Kernels, thenDispose } from '../kernels/kernels.js';
 import type { ModelRecipe } from '../recipe/experiment.js';
 import { type Architecture, architecture, type HeadSpec } from './architecture.js';
@@ -89,6 +89,12 @@ function classifier({ tf, kernels, tape, parameters, update }: TrainingPass, spe
   return value;
 }
 
+/** A head's loss and number of right pixels, which the engine may not have computed yet. */
+interface PendingLoss {
+  readonly loss: Tensor;
+  readonly correct: Tensor;
+}
+
 interface HeadLoss {
   /** Mean over all pixels of the pass, where ignored ones count as 0, times the head's weight. */
   readonly loss: number;
@@ -98,7 +104,7 @@ interface HeadLoss {
 
 /**
  * Cross-entropy of a head's logits, resized to the labels' size. Adds the logits' gradient to `logits` at once, so that no
- * full-size tensor outlives this call.
+ * full-size tensor outlives this call. The caller owns the result.
  * @param labels [N,H,W] int32.
  */
 function headLoss(
@@ -106,7 +112,7 @@ function headLoss(
   logits: Value,
   weight: number,
   { labels, ignoreIndex, alignCorners }: { labels: Tensor3D; ignoreIndex: number; alignCorners: boolean },
-): HeadLoss {
+): PendingLoss {
   const [, height, width] = labels.shape;
   const resized = kernels.resizeBilinear(logits.tensor(), [height, width], alignCorners);
   const { loss, correct, gradient } = thenDispose(kernels.crossEntropy(resized, labels, ignoreIndex), resized);
@@ -115,14 +121,19 @@ function headLoss(
   const scaled = thenDispose(tf.mul<Tensor4D>(inputGradient, (weight * lossScale) / shards), inputGradient);
   logits.addGradient(kernels.cast(scaled, precision));
   scaled.dispose();
-  const result = { loss: weight * loss.dataSync()[0]!, accuracy: (100 * correct.dataSync()[0]!) / labels.size };
-  return thenDispose(result, loss, correct);
+  return { loss, correct };
 }
 
 /** The losses of one forward pass, as logged. */
 export interface ForwardLosses {
   readonly decode: HeadLoss;
   readonly auxiliary: HeadLoss;
+}
+
+/** The losses of a forward pass. Reading them waits until the engine has computed them; call `read` or `dispose` once. */
+export interface PendingLosses {
+  read(): ForwardLosses;
+  dispose(): void;
 }
 
 /** ResNet backbone with an FCN decode head and an auxiliary head, in training mode. Owns its parameters. */
@@ -161,18 +172,38 @@ export class Segmentor {
   }
 
   /**
-   * Forward pass with both losses (total = decode + auxiliary); their gradients are on the tape afterwards.
+   * Forward pass with both losses (total = decode + auxiliary); their gradients are on the tape afterwards. The caller owns the losses.
    * @param labels [N,H,W] int32.
    */
-  async losses(pass: TrainingPass, images: Value, labels: Tensor3D, ignoreIndex: number): Promise<ForwardLosses> {
+  async losses(pass: TrainingPass, images: Value, labels: Tensor3D, ignoreIndex: number): Promise<PendingLosses> {
     const { decodeHead, auxiliaryHead, alignCorners } = this.architecture;
     const { decode, auxiliary } = await this.logits(pass, images);
     const options = { labels, ignoreIndex, alignCorners };
-    const decodeLoss = headLoss(pass, decode, decodeHead.lossWeight, options);
+    const heads: PendingLoss[] = [headLoss(pass, decode, decodeHead.lossWeight, options)];
     await pass.pause();
-    const auxiliaryLoss = headLoss(pass, auxiliary, auxiliaryHead.lossWeight, options);
+    heads.push(headLoss(pass, auxiliary, auxiliaryHead.lossWeight, options));
     await pass.pause();
-    return { decode: decodeLoss, auxiliary: auxiliaryLoss };
+    return this.pending(heads, labels.size);
+  }
+
+  /** @param pixels All that were counted. */
+  private pending(heads: readonly PendingLoss[], pixels: number): PendingLosses {
+    const { decodeHead, auxiliaryHead } = this.architecture;
+    const tensors = heads.flatMap(({ loss, correct }) => [loss, correct]);
+    const dispose = () => this.tf.dispose(tensors);
+    const read = () => {
+      const [decodeLoss, decodeHits, auxiliaryLoss, auxiliaryHits] = this.kernels.readScalars(tensors);
+      dispose();
+      const head = (weight: number, loss: number, hits: number) => ({
+        loss: weight * loss,
+        accuracy: (100 * hits) / pixels,
+      });
+      return {
+        decode: head(decodeHead.lossWeight, decodeLoss!, decodeHits!),
+        auxiliary: head(auxiliaryHead.lossWeight, auxiliaryLoss!, auxiliaryHits!),
+      };
+    };
+    return { read, dispose };
   }
 
   dispose(): void {

@@ -1,9 +1,16 @@
 import path from 'node:path';
 import { type FoundDataset, listDatasets } from '../datasets/list.js';
-import { AUTO_ENGINE, type EngineName } from '../engines/engine.js';
+import type { EngineName } from '../engines/engine.js';
 import { describeHardware, type Hardware } from '../engines/hardware.js';
-import { type EngineStatus, engineStatus, missingForTensorflow, nativeEngine } from '../engines/selection.js';
-import { formatNumber } from '../support/format.js';
+import {
+  type EngineStatus,
+  engineStatus,
+  missingForTensorflow,
+  nativeEngine,
+  reasonOfAuto,
+} from '../engines/selection.js';
+import type { AdapterDescription } from '../engines/webgpu/adapters.js';
+import { formatFileSize, formatNumber } from '../support/format.js';
 import { cacheDirectory, packageVersion } from '../support/package.js';
 
 export interface DoctorReport {
@@ -31,7 +38,7 @@ export async function examine(settings: {
   return {
     version: packageVersion(),
     engine: chosen?.available ? chosen.name : null,
-    chosenBy: isAuto ? `auto: ${AUTO_ENGINE}` : '--engine or FCN_ENGINE',
+    chosenBy: isAuto ? `auto: ${await reasonOfAuto()}` : '--engine or FCN_ENGINE',
     engines,
     missing: nativeEngine(engines).available ? [] : await missingForTensorflow(),
     hardware,
@@ -84,7 +91,7 @@ function formatGpu({ name, driver, memoryBytes }: Hardware['gpus'][number]): str
 
 const HALF_NAMES = { fp16: 'float16', bf16: 'bfloat16' } as const;
 
-function formatEngine({ name, available, halfPrecision, reason, versions }: EngineStatus): string[] {
+function formatEngine({ name, available, halfPrecision, reason, versions, adapters = [] }: EngineStatus): string[] {
   const libraries = Object.entries(versions).map(([library, version]) => `${library} ${version}`);
   const precision =
     halfPrecision === null
@@ -94,6 +101,18 @@ function formatEngine({ name, available, halfPrecision, reason, versions }: Engi
     `  ${available ? '✓' : '✗'} ${name.padEnd(10)} ${reason}`,
     `             ${libraries.join(', ')}`,
     ...(available ? [`             ${precision}`] : []),
+    ...adapters.flatMap(formatAdapter),
+  ];
+}
+
+/** What of the webgpu engine's adapter may matter: its memory, the largest tensor, and features that make it faster. */
+function formatAdapter({ index, name, backend, driver, memoryBytes, limits, features, software }: AdapterDescription) {
+  const memory = memoryBytes === null ? 'memory unknown to WebGPU' : gibibytes(memoryBytes);
+  const used = ['shader-f16', 'subgroups', 'timestamp-query'].filter((feature) => features.includes(feature));
+  const largest = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+  return [
+    `             adapter ${index}: ${name} (${backend}${software ? ', software' : ''}), driver ${driver || 'unknown'}, ${memory}`,
+    `               tensors up to ${formatFileSize(largest)}; ${used.length === 0 ? 'no optional features' : used.join(', ')}`,
   ];
 }
 

@@ -1,7 +1,6 @@
 import path from 'node:path';
 import type { ConvolutionMode, Engine, EngineName } from '../engines/engine.js';
-import { engineStatus, nativeEngine, startEngine } from '../engines/selection.js';
-import { installCommand } from '../engines/tensorflow/release.js';
+import { repairsOf, startEngine } from '../engines/selection.js';
 import type { Experiment } from '../recipe/experiment.js';
 import type { AvailableMemory } from '../support/available-memory.js';
 import { UserError } from '../support/errors.js';
@@ -43,9 +42,9 @@ export async function checkEngine(
 ): Promise<{ readonly check: RunCheck; readonly engine: Engine | null }> {
   const engine = await orMistake(() => startEngine(options));
   if (engine instanceof UserError) {
-    const { path: installed } = nativeEngine(await engineStatus());
-    const install = installed === null ? 'fcn engines install' : installCommand(installed);
-    const next = [install, options.commandWith(['--engine', 'wasm'])];
+    const { commands, flags } = await repairsOf(options.engine);
+    const again = flags.map((flag) => options.commandWith([flag]));
+    const next = [...commands, ...again, options.commandWith(['--engine', 'wasm'])];
     return { check: failed('engine', row, engine, next), engine: null };
   }
   const libraries = Object.entries(engine.versions).map(([library, version]) => `${library} ${version}`);

@@ -16,6 +16,8 @@ const MB = 2 ** 20;
  */
 const PROCESS = {
   tensorflow: { bytes: 210 * MB, weightsInTraining: 1.2, weightsInInference: 0.95 },
+  // On a software adapter, with the programs that it has compiled.
+  webgpu: { bytes: 340 * MB, weightsInTraining: 0.5, weightsInInference: 0.3 },
   wasm: { bytes: 130 * MB, weightsInTraining: 0.5, weightsInInference: 0.3 },
 } as const;
 

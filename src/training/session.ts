@@ -394,16 +394,22 @@ export class TrainingSession {
     );
   }
 
-  private async abandonStep({ exitCode }: InterruptedError): Promise<InterruptedError> {
+  /** The error for a step that was left half done: after an abort, or because the engine lost its device. */
+  private async abandonStep(error: InterruptedError): Promise<InterruptedError> {
     if (this.trainingStep.movesAtOnce) {
       return this.saveAndEnd(
         'Interrupted in the middle of a step, which would have taken too long to finish.',
-        exitCode,
+        error.exitCode,
       );
     }
     await this.writer.finish();
     const saved = this.writer.newestComplete ?? this.startIteration;
-    return InterruptedError.of(this.options.signal, describeAbandoned(this.done, saved, this.iterations));
+    const { signal } = this.options;
+    if (signal?.aborted === true) {
+      return InterruptedError.of(signal, describeAbandoned(this.done, saved, this.iterations));
+    }
+    const message = `${error.message} ${describeResumption(this.done, saved)}`;
+    return new InterruptedError(message, error.exitCode, error.next);
   }
 }
 
@@ -443,12 +449,16 @@ function logOf({ directory }: TrainOptions): string {
 
 /** The message for an abandoned step: `iteration` counts from 0, `saved` is the number of iterations saved. */
 function describeAbandoned(iteration: number, saved: number, iterations: number): string {
+  return (
+    `Interrupted in the middle of iteration ${iteration + 1} of ${iterations}, which would have taken too long to finish. ` +
+    describeResumption(iteration, saved)
+  );
+}
+
+function describeResumption(iteration: number, saved: number): string {
   const from =
     saved === 0 ? 'from the start, because nothing was saved yet' : `after iteration ${saved}, the last one saved`;
   const lost = iteration - saved;
   const again = lost === 0 ? 'it is' : lost === 1 ? 'it and the one before are' : `it and the ${lost} before are`;
-  return (
-    `Interrupted in the middle of iteration ${iteration + 1} of ${iterations}, which would have taken too long to finish. ` +
-    `Training resumes ${from}: ${again} repeated.`
-  );
+  return `Training resumes ${from}: ${again} repeated.`;
 }

@@ -117,13 +117,18 @@ export class ShardedTrainingStep extends TrainingStep {
       await pause();
       meeting.assertGoing();
     };
-    const { tape, images, decode, auxiliary } = await this.forward(batch, iteration, {
+    const {
+      tape,
+      images,
+      losses: pending,
+    } = await this.forward(batch, iteration, {
       kernels,
       update,
       pause: pauseAll,
       part: this.partOf(index, shared),
       first: shard * this.share.imagesOfShard,
     });
+    const { decode, auxiliary } = pending.read();
     const own = { decode: decode.loss, auxiliary: auxiliary.loss, accuracy: decode.accuracy };
     const losses = await meeting.bring(index, own, (parts: readonly Losses[]) => this.meanLosses(parts));
     const loss = losses.decode + losses.auxiliary;

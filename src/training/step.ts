@@ -6,7 +6,7 @@ import { type PeakMemory, peakOfSize } from '../engines/memory.js';
 import { createKernels, PeakMeter } from '../kernels/create.js';
 import type { Kernels, MomentumStep } from '../kernels/kernels.js';
 import type { Parameters } from '../network/parameters.js';
-import { type ForwardLosses, Segmentor } from '../network/segmentor.js';
+import { type ForwardLosses, type PendingLosses, Segmentor } from '../network/segmentor.js';
 import { Tape, type TrainingPass, type Value } from '../network/tape.js';
 import { type BatchPart, wholeBatch } from '../network/whole-batch.js';
 import type { Experiment, TrainingRecipe } from '../recipe/experiment.js';
@@ -100,9 +100,17 @@ export interface StepResult {
 }
 
 /** A forward pass whose backward steps are on its tape. */
-export interface Forward extends ForwardLosses {
+export interface Forward {
+  readonly losses: PendingLosses;
   readonly tape: Tape;
   readonly images: Value;
+}
+
+/** The losses, unless their sum is not finite. @throws what `fail` makes. */
+function finiteLosses(losses: ForwardLosses, fail: (what: string) => Error): ForwardLosses {
+  const sum = losses.decode.loss + losses.auxiliary.loss;
+  if (Number.isFinite(sum)) return losses;
+  throw fail(`The loss (${sum})`);
 }
 
 interface ForwardOptions extends Pick<TrainingPass, 'update' | 'pause'> {
@@ -157,8 +165,10 @@ export class TrainingStep {
     const move = this.moveOf(iteration);
     const { learningRate: rate } = move;
     const fail = (what: string) => new NonFiniteError(what, iteration, rate, batch.names);
-    // In float32 each parameter moves at once, and its gradient is freed; in 16 bits all gradients must be checked first.
-    const gradients = precision === 'fp32' ? null : new Map<string, Tensor>();
+    const { gathersReads } = this.engine;
+    // In float32 each parameter moves at once, and its gradient is freed; in 16 bits all gradients must be checked first, and where
+    // a check would wait for the whole device, they are checked together.
+    const gradients = precision === 'fp32' && !gathersReads ? null : new Map<string, Tensor>();
     const update = (path: string, gradient: Tensor) => {
       if (gradients !== null) {
         gradients.set(path, gradient);
@@ -168,14 +178,22 @@ export class TrainingStep {
       if (gradient.rank === 4 && !kernels.allFinite([gradient])) throw fail(`The gradient of ${path}`);
       this.optimizer.update(path, gradient, move);
     };
-    const { tape, images, decode, auxiliary } = await this.forward(batch, iteration, { kernels, update, pause });
-    const loss = decode.loss + auxiliary.loss;
-    if (!Number.isFinite(loss)) throw fail(`The loss (${loss})`);
+    const { tape, images, losses } = await this.forward(batch, iteration, { kernels, update, pause });
+    let result = gathersReads ? null : finiteLosses(losses.read(), fail);
     await tape.backward(pause);
     images.release();
-    if (gradients !== null) this.moveIfFinite(gradients, move, fail);
+    // Where losses are read behind the step, nothing has moved yet.
+    result ??= finiteLosses(losses.read(), (what) => {
+      this.engine.tf.dispose([...(gradients?.values() ?? [])]);
+      return fail(what);
+    });
+    if (gradients !== null) {
+      if (precision === 'fp32') this.moveAll(gradients, move, fail);
+      else this.moveIfFinite(gradients, move, fail);
+    }
+    const { decode, auxiliary } = result;
     return {
-      loss,
+      loss: decode.loss + auxiliary.loss,
       decodeLoss: decode.loss,
       auxiliaryLoss: auxiliary.loss,
       accuracy: decode.accuracy,
@@ -196,7 +214,7 @@ export class TrainingStep {
     return precision === 'fp32' ? 1 : lossScale;
   }
 
-  /** The forward pass of a step, with its losses. The caller runs the tape backwards and releases the images. */
+  /** The forward pass of a step. The caller reads the losses, runs the tape backwards and releases the images. */
   async forward(
     batch: Batch,
     iteration: number,
@@ -229,7 +247,26 @@ export class TrainingStep {
     const labels: Tensor3D = tf.tensor3d(batch.labels, [batch.count, batch.height, batch.width], 'int32');
     const losses = await this.segmentor.losses(pass, images, labels, IGNORE_INDEX);
     labels.dispose();
-    return { tape, images, ...losses };
+    return { tape, images, losses };
+  }
+
+  /**
+   * In float32: moves the parameters if the gradients of all filters are finite. Owns the gradients.
+   * @throws NonFiniteError, made by `fail`, otherwise.
+   */
+  private moveAll(
+    gradients: ReadonlyMap<string, Tensor>,
+    move: MomentumStep,
+    fail: (what: string) => NonFiniteError,
+  ): void {
+    const { kernels } = this.segmentor;
+    const filters = [...gradients].filter(([, { rank }]) => rank === 4);
+    if (!kernels.allFinite(filters.map(([, gradient]) => gradient))) {
+      const broken = filters.find(([, gradient]) => !kernels.allFinite([gradient]));
+      this.engine.tf.dispose([...gradients.values()]);
+      throw fail(`The gradient of ${broken![0]}`);
+    }
+    for (const [path, gradient] of gradients) this.optimizer.update(path, gradient, move);
   }
 
   /**

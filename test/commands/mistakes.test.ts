@@ -105,13 +105,13 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
   },
   'an unknown flag value': {
     parameters: ['train', ROW, '--engine', 'tensorflw'],
-    error: /^error: Expected --engine=tensorflw to be one of: auto, tensorflow, wasm\.$/,
+    error: /^error: Expected --engine=tensorflw to be one of: auto, tensorflow, webgpu, wasm\.$/,
     next: /fcn train --help/,
   },
   'an unknown value in the environment': {
     parameters: ['train', ROW],
     env: { FCN_ENGINE: 'cuda' },
-    error: /^error: Expected --engine=cuda to be one of: auto, tensorflow, wasm\.$/,
+    error: /^error: Expected --engine=cuda to be one of: auto, tensorflow, webgpu, wasm\.$/,
     next: /fcn train --help/,
   },
   'a seed that is no number': {

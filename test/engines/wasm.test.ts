@@ -6,9 +6,9 @@ import { startEngine } from '../../src/engines/selection.js';
 import { UserError } from '../../src/support/errors.js';
 
 test.serial('an unknown engine is refused', async (t) => {
-  await t.throwsAsync(startEngine({ engine: 'webgpu' as EngineName }), {
+  await t.throwsAsync(startEngine({ engine: 'cuda' as EngineName }), {
     instanceOf: UserError,
-    message: 'Unknown engine "webgpu": expected auto, tensorflow or wasm.',
+    message: 'Unknown engine "cuda": expected auto, tensorflow, webgpu, wasm.',
   });
 });
 

@@ -1,10 +1,14 @@
 import test, { type ExecutionContext } from 'ava';
 import type { Engine, EngineName } from '../../src/engines/engine.js';
 import { engineStatus, nativeEngine, startEngine } from '../../src/engines/selection.js';
+import { preferAdapter } from '../../src/engines/webgpu/preference.js';
+
+// Where there is no GPU, the webgpu engine is tested on an adapter that computes on the processor (ava.config.mjs).
+preferAdapter({ allowSoftware: true });
 
 const statuses = await engineStatus();
 
-/** Whether an engine can be started on this machine; wasm always can. */
+/** Whether an engine can be started on this machine; wasm always can. webgpu needs its package and an adapter. */
 export function hasEngine(name: EngineName): boolean {
   return statuses.some((status) => status.name === name && status.available);
 }

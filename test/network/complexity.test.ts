@@ -60,9 +60,10 @@ for (const row of STRUCTURES) {
         trained += gradient.size;
         gradient.dispose();
       };
-      const { tape, images } = await step.forward(batch, 0, { kernels: counted, update, pause: noPause });
+      const { tape, images, losses } = await step.forward(batch, 0, { kernels: counted, update, pause: noPause });
       await tape.backward(noPause);
       images.release();
+      losses.dispose();
       step.dispose();
       const expected = complexity(experiment.model, [height, width]);
       t.is(flops.forward, expected.trainingForwardFlops);

@@ -14,6 +14,7 @@ export default class EnginesInstall extends BaseCommand {
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --gpu',
+    '<%= config.bin %> <%= command.id %> --webgpu',
     '<%= config.bin %> <%= command.id %> --tensorflow 2.20.0',
     '<%= config.bin %> <%= command.id %> --from ~/venv/lib/python3.11/site-packages/tensorflow',
   ];
@@ -23,7 +24,8 @@ export default class EnginesInstall extends BaseCommand {
       helpValue: 'VERSION',
     }),
     from: Flags.string({
-      summary: 'Use this TensorFlow wheel, or this installed TensorFlow, which stays where it is.',
+      summary:
+        'Use this TensorFlow wheel, this installed TensorFlow, which stays where it is, or this tarball of webgpu.',
       helpValue: 'PATH',
     }),
     index: Flags.string({
@@ -34,6 +36,11 @@ export default class EnginesInstall extends BaseCommand {
       helpValue: 'URL',
     }),
     gpu: Flags.boolean({ summary: "Install the CUDA build, with NVIDIA's run-time libraries (Linux x64)." }),
+    webgpu: Flags.boolean({
+      summary:
+        'Install the webgpu engine instead, for GPUs of any make: npm fetches its package (51 MB), or --from is its tarball.',
+      exclusive: ['tensorflow', 'gpu', 'index'],
+    }),
     mpi: Flags.boolean({
       summary: 'Compile the operations for several processes against the MPI of this machine: mpicxx in PATH.',
     }),
@@ -47,6 +54,7 @@ export default class EnginesInstall extends BaseCommand {
 
   async run(): Promise<object> {
     const { flags } = await this.parse(EnginesInstall);
+    if (flags.webgpu) return this.installWebgpu(flags);
     if (flags.mpi) return this.installMpi(flags);
     const { installTensorflow } = await import('../../engines/install.js');
     const { formatDownload } = await import('../../support/format.js');
@@ -69,6 +77,23 @@ export default class EnginesInstall extends BaseCommand {
     });
     const what = `TensorFlow ${manifest.tensorflow} (${manifest.variant})`;
     this.print(installed ? `${what} is installed in ${folder}.` : `${what} was installed already, in ${folder}.`);
+    return { installed, folder, ...manifest };
+  }
+
+  private async installWebgpu({ from, force }: { readonly from?: string | undefined; readonly force: boolean }) {
+    const { installWebgpu } = await import('../../engines/webgpu/install.js');
+    const { webgpuState } = await import('../../engines/webgpu/status.js');
+    const { installed, folder, manifest } = await installWebgpu({
+      from,
+      force,
+      signal: this.interruptSignal(),
+      onProgress: (text) => this.note(`${text} …`),
+    });
+    const what = `The webgpu engine (webgpu ${manifest.version})`;
+    this.print(installed ? `${what} is installed in ${folder}.` : `${what} was installed already, in ${folder}.`);
+    const state = await webgpuState();
+    if (state.kind === 'ready') this.print(`It would use ${state.chosen.name}.`);
+    if (state.kind === 'unusable') this.note(`It cannot be used here: ${state.reason}. ${state.next}`);
     return { installed, folder, ...manifest };
   }
 

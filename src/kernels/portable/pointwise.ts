@@ -11,6 +11,7 @@ export function portablePointwiseKernels(tf: TensorFlow): PointwiseKernels {
     },
     // A value that is not finite times 0 is NaN, and so is a sum with it.
     allFinite: (tensors) => tensors.every((x) => tf.tidy(() => tf.sum(tf.mul(x, 0)).dataSync()[0] === 0)),
+    readScalars: (tensors) => tensors.map((tensor) => tensor.dataSync()[0]!),
     // Two reductions: magnitudes would be one more map in memory.
     largestMagnitude: (x, nonNegative = false) =>
       tf.tidy(() => {

@@ -18,6 +18,7 @@ export function tensorflowPointwiseKernels(operations: Operations): PointwiseKer
         const each = tensors.map((x) => tf.all(operations.elementwise<Tensor>('IsFinite', x)));
         return tf.all(tf.stack(each)).dataSync()[0] !== 0;
       }),
+    readScalars: (tensors) => tensors.map((tensor) => tensor.dataSync()[0]!),
     // Two reductions: magnitudes would be one more map in memory.
     largestMagnitude: (x, nonNegative = false) =>
       nonNegative

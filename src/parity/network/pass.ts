@@ -84,7 +84,7 @@ export async function runPass(
   const input = imagesOf(engine, tape, images);
   const labelled: Tensor3D = engine.tf.tensor3d(Int32Array.from(labels), [count, height, width], 'int32');
   const pass = passOf(engine, segmentor, tape, { update, pause });
-  const losses = await segmentor.losses(pass, input, labelled, IGNORE_INDEX);
+  const losses = (await segmentor.losses(pass, input, labelled, IGNORE_INDEX)).read();
   await tape.backward(pause);
   input.release();
   labelled.dispose();

@@ -61,6 +61,13 @@ export function pointwiseTests(subject: Subject): void {
     );
   });
 
+  test(`${subject.name}: several scalars are read together`, (t) => {
+    const { tf } = subject;
+    const scalars = [tf.scalar(1.5), tf.scalar(7, 'int32'), tf.tensor1d([-2])];
+    t.deepEqual(kernels.readScalars(scalars), [1.5, 7, -2]);
+    tf.dispose(scalars);
+  });
+
   test(`${subject.name}: a value that is not finite is found at any place`, (t) => {
     const { tf, kernels } = subject;
     const before = tf.memory().numTensors;

@@ -11,10 +11,13 @@ const ABSENT: Readonly<Record<string, string[]>> = {
   r50b: ['gradient of backbone.layer4.1.conv2.weight'],
 };
 
-/** Declares the tests of training against a set: losses, gradients, five low-rate steps, running statistics, on one engine. */
-export function trainingSuite(engineName: EngineName, set: TestSet): void {
+/**
+ * Declares the tests of training against a set: losses, gradients, five low-rate steps, running statistics, on one engine.
+ * @param only A single network, where all would take too long.
+ */
+export function trainingSuite(engineName: EngineName, set: TestSet, only?: string): void {
   if (set.folder === null) set.test(`${engineName}: training against ${set.title}`, (t) => t.fail());
-  for (const name of networkNames(set)) {
+  for (const name of networkNames(set).filter((each) => only === undefined || each === only)) {
     const where = `${engineName}, ${set.title}`;
     withEngine(engineName)(`${name}: first losses, accuracies and gradients (${where})`, async (t, engine) => {
       const before = engine.tf.memory().numTensors;

@@ -1,0 +1,3 @@
+import { overflowSuite } from './suites/overflow.js';
+
+overflowSuite('webgpu');

@@ -1,0 +1,3 @@
+import { stepSuite } from './suites/step.js';
+
+stepSuite('webgpu');
