@@ -112,7 +112,7 @@ test.serial('runs, weights, records', async (t) => {
 test.serial('tables, data sets, fixed values, files', async (t) => {
   const folder = await workplace(t);
   t.true((await candidates(folder, 'list', '--table', '')).values.includes('voc2012-aug'));
-  t.deepEqual((await candidates(folder, 'train', '--engine', '')).values, ['auto', 'tensorflow', 'wasm']);
+  t.deepEqual((await candidates(folder, 'train', '--engine', '')).values, ['auto', 'tensorflow', 'webgpu', 'wasm']);
   t.deepEqual((await candidates(folder, 'train', '--profile=')).values, ['--profile=full', '--profile=smoke']);
   t.deepEqual((await candidates(folder, 'schema', '')).values, ['table', 'base', 'dataset', 'cluster']);
   t.deepEqual(await candidates(folder, 'datasets', 'verify', ''), {
@@ -161,7 +161,7 @@ const LINES: readonly {
 }[] = [
   { words: ['fcn', 'runs', 'show', '20260102'], to: [RUN] },
   { words: ['fcn', 'train', '--file', 'mine.yaml', 'mine_w'], to: ['mine_wide'] },
-  { words: ['fcn', 'train', '--engine=w'], bash: ['fcn', 'train', '--engine', '=', 'w'], to: ['--engine=wasm'] },
+  { words: ['fcn', 'train', '--engine=wa'], bash: ['fcn', 'train', '--engine', '=', 'wa'], to: ['--engine=wasm'] },
   {
     words: ['fcn', 'evaluate', '--weights', 'mine:b'],
     bash: ['fcn', 'evaluate', '--weights', 'mine', ':', 'b'],
