@@ -42,8 +42,12 @@ export async function diagnose(
   const { tf } = engine;
   const { parameters, kernels } = step.segmentor;
   const running = parameters.specs.filter(({ kind }) => !isTrained(kind));
-  // The forward pass moves the running statistics.
-  const before = running.map(({ path }) => [path, tf.clone(parameters.get(path))] as const);
+  // The forward pass moves the running statistics, on some engines in their memory: a clone would share that.
+  const before: [string, Tensor][] = [];
+  for (const { path } of running) {
+    const tensor = parameters.get(path);
+    before.push([path, tf.tensor(await tensor.data(), tensor.shape)]);
+  }
   const forward: TracedTensor[] = [];
   const backward: TracedTensor[] = [];
   const gradients: Record<string, Statistics> = {};

@@ -9,6 +9,12 @@ import { withEngine } from '../../helpers/engines.js';
 import { colourBatch, tinyExperiment } from '../../helpers/experiments.js';
 import { temporaryFolder } from '../../helpers/folder.js';
 
+/** The values of all running statistics. */
+function runningStatistics({ segmentor: { parameters } }: TrainingStep): Float32Array[] {
+  const paths = parameters.specs.map((spec) => spec.path).filter((name) => /\.running_(mean|var)$/.test(name));
+  return paths.map((name) => parameters.get(name).dataSync<'float32'>().slice());
+}
+
 /** Tests of a training that stops because a value is not finite, on an engine. */
 export function nonFiniteSuite(engineName: EngineName): void {
   const onEngine = withEngine(engineName);
@@ -26,8 +32,10 @@ export function nonFiniteSuite(engineName: EngineName): void {
     const batch = colourBatch(1);
     const error = await t.throwsAsync(step.run(batch, 1), { instanceOf: NonFiniteError });
     const { numTensors } = engine.tf.memory();
+    const before = runningStatistics(step);
     const explained = (await afterNonFinite(error, { engine, step, batch, row: 'tiny', directory })) as NonFiniteError;
     t.is(engine.tf.memory().numTensors, numTensors, 'the diagnosis leaves nothing');
+    t.deepEqual(runningStatistics(step), before, 'the diagnosis moves nothing');
     t.is(explained.exitCode, ExitCode.diverged);
     const folder = path.join(directory, 'non-finite');
     t.true(explained.message.endsWith(`The state and a report are in ${folder}.`), explained.message);
