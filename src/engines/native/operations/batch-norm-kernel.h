@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
+#include <vector>
 
 #include "batch-norm-rows.h"
 #include "operation.h"
@@ -93,6 +95,61 @@ void WriteInputGradient(const Rows &rows, const Affine &affine, const Correction
     InputGradient(gradient + at, x + at, relu, affine, correction, count, rows.channels, dx + at);
   });
 }
+
+// What gradients read: inputs 0 to 5 are the gradient, x, γ, β, mean and variance.
+template <typename T>
+class GradientInputs {
+ public:
+  GradientInputs(Call &call, float epsilon)
+      : rows(call.Input(1)),
+        gradient_(Data<T>(call.Input(0))),
+        x_(Data<T>(call.Input(1))),
+        mean_(Channels(call, 4, rows.channels)),
+        beta_(Channels(call, 3, rows.channels)),
+        variance_(Channels(call, 5, rows.channels)),
+        scale_(Scale(variance_, Channels(call, 2, rows.channels), epsilon, rows.channels)),
+        epsilon_(epsilon) {
+    Require(TF_TensorElementCount(call.Input(0)) == TF_TensorElementCount(call.Input(1)),
+            "the gradient must have the shape of x");
+  }
+
+  // Σ gradient and Σ gradient·(x − mean) of each channel; the gradient counts where the ReLU let x through.
+  std::vector<double> Sums(bool relu) const {
+    return SumOverBlocks(rows, [&](int64_t begin, int64_t end, float *partial, double *sums) {
+      const int64_t at = begin * rows.channels;
+      GradientSums(gradient_ + at, x_ + at, relu, InAffine(), end - begin, rows.channels, partial, sums);
+    });
+  }
+
+  // The gradients of x, γ and β. `sums(channel)` gives the two sums of a channel over `count` rows.
+  template <typename ChannelSums>
+  void Write(const ChannelSums &sums, int64_t count, bool relu, T *dx, float *dgamma, float *dbeta) const {
+    std::vector<float> offset(rows.channels);
+    std::vector<float> slope(rows.channels);
+    for (int64_t c = 0; c < rows.channels; ++c) {
+      const auto [sum, product] = sums(c);
+      const double inverse = 1 / std::sqrt(static_cast<double>(variance_[c]) + epsilon_);
+      dbeta[c] = static_cast<float>(sum);
+      dgamma[c] = static_cast<float>(product * inverse);
+      offset[c] = static_cast<float>(sum / count);
+      slope[c] = static_cast<float>(product * inverse * inverse / count);
+    }
+    WriteInputGradient(rows, InAffine(), {offset.data(), slope.data()}, gradient_, x_, relu, dx);
+  }
+
+  const Rows rows;
+
+ private:
+  Affine InAffine() const { return {mean_, scale_.data(), beta_}; }
+
+  const T *const gradient_;
+  const T *const x_;
+  const float *const mean_;
+  const float *const beta_;
+  const float *const variance_;
+  const std::vector<float> scale_;
+  const float epsilon_;
+};
 
 // What the operations share: which storage, what follows the normalisation.
 template <typename Kernel>

@@ -116,23 +116,9 @@ class BatchNormGradientSums : public BatchNormKernel<BatchNormGradientSums> {
 
   template <typename T>
   void Run(Call &call) const {
-    TF_Tensor *given = call.Input(0);
-    TF_Tensor *input = call.Input(1);
-    const Rows rows(input);
-    Require(TF_TensorElementCount(given) == TF_TensorElementCount(input), "the gradient must have the shape of x");
-    const T *gradient = Data<T>(given);
-    const T *x = Data<T>(input);
-    const float *gamma = Channels(call, 2, rows.channels);
-    const float *beta = Channels(call, 3, rows.channels);
-    const float *mean = Channels(call, 4, rows.channels);
-    const float *variance = Channels(call, 5, rows.channels);
-    double *result = Data<double>(call.Output(0, TF_DOUBLE, {1, 2, rows.channels}));
-    const std::vector<float> scale = Scale(variance, gamma, this->epsilon_, rows.channels);
-    const Affine affine = {mean, scale.data(), beta};
-    const std::vector<double> sums = SumOverBlocks(rows, [&](int64_t begin, int64_t end, float *partial, double *sums) {
-      const int64_t at = begin * rows.channels;
-      GradientSums(gradient + at, x + at, this->relu_, affine, end - begin, rows.channels, partial, sums);
-    });
+    const GradientInputs<T> inputs(call, this->epsilon_);
+    double *result = Data<double>(call.Output(0, TF_DOUBLE, {1, 2, inputs.rows.channels}));
+    const std::vector<double> sums = inputs.Sums(this->relu_);
     std::copy(sums.begin(), sums.end(), result);
   }
 };
@@ -143,40 +129,16 @@ class BatchNormGradientOfShards : public BatchNormKernel<BatchNormGradientOfShar
 
   template <typename T>
   void Run(Call &call) const {
-    TF_Tensor *given = call.Input(0);
-    TF_Tensor *input = call.Input(1);
-    const Rows rows(input);
-    Require(TF_TensorElementCount(given) == TF_TensorElementCount(input), "the gradient must have the shape of x");
-    const T *gradient = Data<T>(given);
-    const T *x = Data<T>(input);
-    const float *gamma = Channels(call, 2, rows.channels);
-    const float *beta = Channels(call, 3, rows.channels);
-    const float *mean = Channels(call, 4, rows.channels);
-    const float *variance = Channels(call, 5, rows.channels);
-    const OfShards shards(call, 6, rows.channels);
-    T *dx = Data<T>(call.Output(0, this->type_, Shape(input)));
-    float *dgamma = Data<float>(call.Output(1, TF_FLOAT, {rows.channels}));
-    float *dbeta = Data<float>(call.Output(2, TF_FLOAT, {rows.channels}));
-
-    std::vector<float> offset(rows.channels);
-    std::vector<float> slope(rows.channels);
-    for (int64_t c = 0; c < rows.channels; ++c) {
-      const double sum = TreeSum(shards, 0, shards.shards, c, false);
-      const double product = TreeSum(shards, 0, shards.shards, c, true);
-      WriteChannel(rows.count * shards.shards, sum, product, variance[c], dgamma + c, dbeta + c, &offset[c], &slope[c]);
-    }
-    const std::vector<float> scale = Scale(variance, gamma, this->epsilon_, rows.channels);
-    WriteInputGradient(rows, {mean, scale.data(), beta}, {offset.data(), slope.data()}, gradient, x, this->relu_, dx);
-  }
-
- private:
-  void WriteChannel(int64_t count, double sum, double product, float variance, float *dgamma, float *dbeta,
-                    float *offset, float *slope) const {
-    const double inverse = 1 / std::sqrt(static_cast<double>(variance) + this->epsilon_);
-    *dbeta = static_cast<float>(sum);
-    *dgamma = static_cast<float>(product * inverse);
-    *offset = static_cast<float>(sum / count);
-    *slope = static_cast<float>(product * inverse * inverse / count);
+    const GradientInputs<T> inputs(call, this->epsilon_);
+    const int64_t channels = inputs.rows.channels;
+    const OfShards shards(call, 6, channels);
+    T *dx = Data<T>(call.Output(0, this->type_, Shape(call.Input(1))));
+    float *dgamma = Data<float>(call.Output(1, TF_FLOAT, {channels}));
+    float *dbeta = Data<float>(call.Output(2, TF_FLOAT, {channels}));
+    const auto of_channel = [&](int64_t c) {
+      return std::make_pair(TreeSum(shards, 0, shards.shards, c, false), TreeSum(shards, 0, shards.shards, c, true));
+    };
+    inputs.Write(of_channel, inputs.rows.count * shards.shards, this->relu_, dx, dgamma, dbeta);
   }
 };
 

@@ -68,37 +68,14 @@ class BatchNormGradient : public BatchNormKernel<BatchNormGradient> {
 
   template <typename T>
   void Run(Call &call) const {
-    TF_Tensor *given = call.Input(0);
-    TF_Tensor *input = call.Input(1);
-    const Rows rows(input);
-    Require(TF_TensorElementCount(given) == TF_TensorElementCount(input), "the gradient must have the shape of x");
-    const T *gradient = Data<T>(given);
-    const T *x = Data<T>(input);
-    const float *gamma = Channels(call, 2, rows.channels);
-    const float *beta = Channels(call, 3, rows.channels);
-    const float *mean = Channels(call, 4, rows.channels);
-    const float *variance = Channels(call, 5, rows.channels);
-    T *dx = Data<T>(call.Output(0, this->type_, Shape(input)));
-    float *dgamma = Data<float>(call.Output(1, TF_FLOAT, {rows.channels}));
-    float *dbeta = Data<float>(call.Output(2, TF_FLOAT, {rows.channels}));
-
-    const std::vector<float> scale = Scale(variance, gamma, this->epsilon_, rows.channels);
-    const Affine affine = {mean, scale.data(), beta};
-    const std::vector<double> sums = SumOverBlocks(rows, [&](int64_t begin, int64_t end, float *partial, double *sums) {
-      const int64_t at = begin * rows.channels;
-      GradientSums(gradient + at, x + at, this->relu_, affine, end - begin, rows.channels, partial, sums);
-    });
-    std::vector<float> offset(rows.channels);
-    std::vector<float> slope(rows.channels);
-    for (int64_t c = 0; c < rows.channels; ++c) {
-      const double inverse = 1 / std::sqrt(static_cast<double>(variance[c]) + this->epsilon_);
-      const double product = sums[rows.channels + c];
-      dbeta[c] = static_cast<float>(sums[c]);
-      dgamma[c] = static_cast<float>(product * inverse);
-      offset[c] = static_cast<float>(sums[c] / rows.count);
-      slope[c] = static_cast<float>(product * inverse * inverse / rows.count);
-    }
-    WriteInputGradient(rows, affine, {offset.data(), slope.data()}, gradient, x, this->relu_, dx);
+    const GradientInputs<T> inputs(call, this->epsilon_);
+    const int64_t channels = inputs.rows.channels;
+    T *dx = Data<T>(call.Output(0, this->type_, Shape(call.Input(1))));
+    float *dgamma = Data<float>(call.Output(1, TF_FLOAT, {channels}));
+    float *dbeta = Data<float>(call.Output(2, TF_FLOAT, {channels}));
+    const std::vector<double> sums = inputs.Sums(this->relu_);
+    const auto of_channel = [&](int64_t c) { return std::make_pair(sums[c], sums[channels + c]); };
+    inputs.Write(of_channel, inputs.rows.count, this->relu_, dx, dgamma, dbeta);
   }
 };
 
