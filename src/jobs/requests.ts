@@ -1,6 +1,6 @@
 import { UserError } from '../support/errors.js';
 import type { Executor, ExecutorContext } from './executor.js';
-import type { Job, Task } from './job.js';
+import { type Job, requireInPlace, type Task } from './job.js';
 import { taskName } from './names.js';
 import { isRetried, type TaskState, type TaskStatus, taskStatuses } from './states.js';
 import { writeRequest } from './task-request.js';
@@ -39,6 +39,7 @@ const includes = (tasks: readonly Task[], { index }: Task) => tasks.some((task) 
  * @throws UserError if there is none, or the folder of the job cannot be written.
  */
 export async function requestRetry(job: Job, named: readonly Task[] | null, executor: Executor): Promise<number[]> {
+  await requireInPlace(job);
   const statuses = await taskStatuses(job, executor);
   const chosen = statuses.filter((status) => {
     if (named === null) return isRetried(status);

@@ -4,7 +4,7 @@ import { ExitCode, UserError } from '../support/errors.js';
 import { isFolder } from '../support/files.js';
 import { Lock } from '../support/lock.js';
 import type { Executor } from './executor.js';
-import { type Job, type Task, taskFile } from './job.js';
+import { type Job, requireInPlace, type Task, taskFile } from './job.js';
 import { settledEnd } from './states.js';
 import {
   MOST_WITHOUT_PROGRESS,
@@ -45,6 +45,7 @@ export interface WorkOptions {
  * @throws BusyError if another worker has the task, unless it waits; UserError if the folder of the job cannot be written.
  */
 export async function workOn(job: Job, index: number, options: WorkOptions): Promise<TaskEnd> {
+  await requireInPlace(job);
   const task = job.tasks[index]!;
   const lock = await takeTask(job, index, options);
   if (lock === null) return leave(job, index, options);
