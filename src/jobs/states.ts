@@ -1,8 +1,11 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { stateOf } from '../runs/directory.js';
+import { UserError } from '../support/errors.js';
 import type { LockState } from '../support/lock-file.js';
 import { inspectLock } from '../support/lock-file.js';
 import type { Executor, QueuedTask } from './executor.js';
-import { type Job, type Task, taskFile } from './job.js';
+import { JOB_FILE, type Job, type Task, taskFile } from './job.js';
 import { readHistory, type TaskEnd, type TaskHistory } from './task-history.js';
 import { readRequest, type TaskRequest } from './task-request.js';
 
@@ -90,8 +93,17 @@ export function taskState({ history, request, lock, queued }: Sources): TaskStat
   }
 }
 
-/** The state of each task now. @throws UserError if the folder of the job cannot be read. */
+/**
+ * The state of each task now. A task whose files are damaged is `unreadable`, whatever the others are.
+ * @throws UserError if the folder of the job was removed, or the scheduler cannot be asked.
+ */
 export async function taskStatuses(job: Job, executor: Pick<Executor, 'queue'>): Promise<TaskStatus[]> {
+  if (!existsSync(path.join(job.folder, JOB_FILE))) {
+    throw new UserError(
+      `${job.folder} is no job any more: its ${JOB_FILE} was removed.`,
+      'Submit the job again: its tasks resume their runs.',
+    );
+  }
   // The queue first: what a worker writes afterwards is newer.
   const queue = await executor.queue(job);
   return Promise.all(

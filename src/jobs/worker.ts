@@ -1,8 +1,8 @@
 import { hostname } from 'node:os';
 import { isFurther, NOTHING_SAVED, savedPosition } from '../runs/saved-position.js';
-import { ExitCode, UserError } from '../support/errors.js';
+import { BusyError, ExitCode, UserError } from '../support/errors.js';
 import { isFolder } from '../support/files.js';
-import { Lock } from '../support/lock.js';
+import { Lock, LostLockError } from '../support/lock.js';
 import type { Executor } from './executor.js';
 import { type Job, requireInPlace, type Task, taskFile } from './job.js';
 import { settledEnd } from './states.js';
@@ -170,10 +170,14 @@ async function startOnce({ job, task, history: before, options, lock }: Start): 
     stop: AbortSignal.any([options.stop, cancelled.signal]),
     ownGroup: options.ownGroup,
     onRun: async (directory) => {
+      // Writing would bring back the folder of a job that was removed.
+      await lock.assertHeld();
       history = withLast(history, { run: directory });
       await writeHistory(job, index, history);
     },
-  }).finally(() => watching.end());
+  })
+    .finally(() => watching.end())
+    .catch(endOfMistake);
   await lock.assertHeld();
   const because = reasonOf(cancelled.signal, options);
   const end: StartEnd = {
@@ -186,6 +190,15 @@ async function startOnce({ job, task, history: before, options, lock }: Start): 
   history = await decided(job, index, withEnd(history, end));
   await writeHistory(job, index, history);
   return history.starts.at(-1)!.end!;
+}
+
+/**
+ * The end of a start whose command or log the worker could not see to: the task says why, and is not started again before the user has
+ * seen to it.
+ */
+function endOfMistake(error: unknown): ProcessEnd {
+  if (!(error instanceof UserError) || error instanceof LostLockError || error instanceof BusyError) throw error;
+  return { code: error.exitCode, signal: null, message: error.message };
 }
 
 function reasonOf(cancelled: AbortSignal, { stop, signalled }: WorkOptions): StartEnd['because'] {
