@@ -16,7 +16,16 @@ function formatTasks(tasks: readonly ObservedTask[], width: number): string {
 }
 
 /** What is shown first if there is not room for all tasks. */
-const IMPORTANCE: readonly TaskState[] = ['running', 'failed', 'given up', 'lost', 'waiting', 'stopped', 'pending'];
+const IMPORTANCE: readonly TaskState[] = [
+  'running',
+  'failed',
+  'given up',
+  'unreadable',
+  'lost',
+  'waiting',
+  'stopped',
+  'pending',
+];
 
 /** The tasks and a summary in at most `height` lines, as far as possible: those that matter most, in their order. */
 export function fitTasks(tasks: readonly ObservedTask[], width: number, height: number): string {
@@ -63,6 +72,7 @@ export function formatTaskLine(task: ObservedTask): string {
 /** Why a task is in its state; null if there is nothing to say. */
 function whyOf({ state, reason, message, exitCode, signal }: ObservedTask): string | null {
   if (state === 'pending' || state === 'waiting') return reason;
+  if (state === 'unreadable') return message;
   if (state !== 'failed' && state !== 'given up') return null;
   if (signal !== null) return `ended by ${signal}${signal === 'SIGKILL' ? ', perhaps for lack of memory' : ''}`;
   const code = exitCode === null ? '' : `exit code ${exitCode}`;

@@ -6,7 +6,7 @@ import { isRetried, type TaskState, type TaskStatus, taskStatuses } from './stat
 import { writeRequest } from './task-request.js';
 
 /** States of a task that can be cancelled: something may still start it, or the user may retry it. */
-const CANCELLABLE: readonly TaskState[] = ['pending', 'running', 'waiting', 'stopped', 'lost'];
+const CANCELLABLE: readonly TaskState[] = ['pending', 'running', 'waiting', 'stopped', 'lost', 'unreadable'];
 
 const mark = (job: Job, { task, history }: TaskStatus, what: 'cancel' | 'retry') =>
   writeRequest(job, task.index, { what, at: new Date().toISOString(), starts: history.starts.length });
@@ -51,6 +51,10 @@ export async function requestRetry(job: Job, named: readonly Task[] | null, exec
 }
 
 function nothingToRetry(job: Job, statuses: readonly TaskStatus[], named: readonly Task[] | null): UserError {
+  const unreadable = statuses.find(
+    ({ task, problem }) => problem !== null && (named === null || includes(named, task)),
+  );
+  if (unreadable?.problem != null) return unreadable.problem;
   const cancelled = statuses.filter(({ state }) => state === 'cancelled');
   const [first] = cancelled;
   const what = named === null ? `No task of job ${job.id}` : 'None of these tasks';

@@ -6,6 +6,7 @@ import { Lock, LostLockError } from '../support/lock.js';
 import type { Executor } from './executor.js';
 import { type Job, requireInPlace, type Task, taskFile } from './job.js';
 import { settledEnd } from './states.js';
+import { withWayOut } from './task-file.js';
 import {
   MOST_WITHOUT_PROGRESS,
   readHistory,
@@ -84,7 +85,7 @@ async function takeTask(
 ): Promise<Lock | null> {
   const signal = signalled === undefined ? stop : AbortSignal.any([stop, signalled]);
   try {
-    return await Lock.take(taskFile(job, index, 'lock'), waitForLock, { signal });
+    return await withWayOut(Lock.take(taskFile(job, index, 'lock'), waitForLock, { signal }));
   } catch (error) {
     if (signal.aborted && !(error instanceof UserError)) return null;
     throw error;
@@ -187,8 +188,12 @@ async function startOnce({ job, task, history: before, options, lock }: Start): 
     because,
     verdict: verdictOf(ended, because),
   };
-  history = await decided(job, index, withEnd(history, end));
+  history = withEnd(history, end);
+  // First: to decide what follows, other files must be intact.
   await writeHistory(job, index, history);
+  const next = await decided(job, index, history);
+  if (next !== history) await writeHistory(job, index, next);
+  history = next;
   return history.starts.at(-1)!.end!;
 }
 
@@ -221,7 +226,12 @@ const REQUEST_MILLISECONDS = 500;
 
 function watchForCancel(job: Job, index: number, onCancel: () => void) {
   return repeat(async () => {
-    if ((await readRequest(job, index))?.what === 'cancel') onCancel();
+    // A damaged one ends the worker after this start.
+    const request = await readRequest(job, index).catch((error: unknown) => {
+      if (error instanceof UserError) return null;
+      throw error;
+    });
+    if (request?.what === 'cancel') onCancel();
   }, REQUEST_MILLISECONDS);
 }
 

@@ -224,6 +224,19 @@ test('a damaged history is said, with a way out', async (t) => {
   await t.throwsAsync(work(), { instanceOf: UserError, message: /0\.json is damaged/ });
 });
 
+test('a request that is damaged while a task runs stops it only after that start', async (t) => {
+  const { job, work, history, left } = await worker(t, [
+    () => {
+      writeFileSync(taskFile(job, 0, 'request'), 'damaged');
+      return 75;
+    },
+    () => 0,
+  ]);
+  await t.throwsAsync(work(), { instanceOf: UserError, message: /0\.request is damaged/ });
+  t.deepEqual(verdicts(await history()), ['again']);
+  t.is(left.length, 1);
+});
+
 withSmallDisk(
   'a disk that is full when the history is written is said, and the next worker resumes the task',
   async (t) => {
