@@ -63,6 +63,21 @@ export async function setUpEngine() {
     } else {
       fail(typeof error.exitCode === 'number' ? describe(error) : error.stack, error.exitCode ?? 1);
     }
+    return;
+  }
+  await setUpMpi(load);
+}
+
+/** Compiles the operations for MPI where there is an MPI; without them, tests of several processes are skipped. */
+async function setUpMpi(load) {
+  const { mpiState } = await load('mpi/manifest.js');
+  if (!('problem' in (await mpiState()))) return;
+  const { installMpi } = await load('mpi/install.js');
+  try {
+    await installMpi({ note: say });
+  } catch (error) {
+    if (typeof error.exitCode !== 'number') fail(error.stack, 1);
+    say(`No operations for several processes: ${error.message}`);
   }
 }
 

@@ -6,6 +6,7 @@ import { parseDuration, printable, printableJson } from '../support/format.js';
 import { callAfter } from '../support/pauses.js';
 import { nearest } from '../support/suggest.js';
 import type { DisplayMode } from '../terminal/display.js';
+import { writeAbove } from '../terminal/redraw.js';
 import type { NextStep } from './next-steps.js';
 import { fitStandardError } from './stderr.js';
 
@@ -82,7 +83,7 @@ function explainCommandLineError(error: CommandLineError, flags: readonly string
 
 /** Writes lines to standard error, with control characters escaped. */
 function writeError(text: string): void {
-  process.stderr.write(`${fitStandardError(printable(text))}\n`);
+  writeAbove(() => process.stderr.write(`${fitStandardError(printable(text))}\n`));
 }
 
 /** Prints an error (as JSON on standard output, or as lines on standard error) and sets the exit code. */
@@ -196,6 +197,17 @@ export abstract class BaseCommand extends Command {
    * stop at a safe point. A second signal ends the process at once.
    */
   protected interruptSignal(timeLimit?: string): AbortSignal {
+    // Nobody sits at the keyboard of a task.
+    const hint = this.endsWithParent ? '' : ' Press Ctrl-C again to stop at once.';
+    return this.endSignal(() => this.note(`\nInterrupted: stopping at the next safe point.${hint}`), timeLimit);
+  }
+
+  /** As `interruptSignal`, for a command that only shows: it has nothing to save, so it says nothing. Also if nobody reads on. */
+  protected viewerSignal(): AbortSignal {
+    return AbortSignal.any([this.endSignal(() => {}), this.outputClosed]);
+  }
+
+  private endSignal(onInterrupt: () => void, timeLimit?: string): AbortSignal {
     const controller = new AbortController();
     // Signals that came while the main thread was busy arrive together: nobody has seen the reply to the first one yet.
     let interrupted = false;
@@ -208,7 +220,7 @@ export abstract class BaseCommand extends Command {
       setTimeout(() => {
         replyIsSeen = true;
       }, SECOND_SIGNAL_AFTER_MILLISECONDS).unref();
-      this.note('\nInterrupted: stopping at the next safe point. Press Ctrl-C again to stop at once.');
+      onInterrupt();
       controller.abort(new InterruptedError(`Interrupted by ${signal}.`, code));
     };
     this.listen('SIGINT', interrupt);

@@ -135,6 +135,23 @@ export const threads = Flags.integer({
   helpValue: 'N',
 });
 
+export const processes = Flags.integer({
+  summary:
+    'Divide each batch and each evaluation among N processes of this machine, connected by MPI (see fcn engines install --mpi). ' +
+    'Batches are then computed in shards, to the same bits for any N, 1 included.',
+  env: 'FCN_PROCESSES',
+  min: 1,
+  helpValue: 'N',
+});
+
+export const exchange = Flags.option({
+  summary:
+    'How gradients travel between processes; bf16 halves the bytes, but bits then depend on the number of processes.',
+  env: 'FCN_EXCHANGE',
+  default: 'fp32' as const,
+  options: ['fp32', 'bf16'] as const,
+})();
+
 export const evaluateEvery = Flags.integer({
   summary: 'During training, evaluate after every N iterations; log.jsonl and fcn report show the result.',
   env: 'FCN_EVALUATE_EVERY',
@@ -299,6 +316,6 @@ export const job = Args.string({
 
 /** The forms of an argument that names tasks of a job. */
 const TASK_FORMS =
-  'Tasks: a row, ROW:SEED, an index, the beginning of a row, or a quoted pattern; without it, all tasks of the job.';
+  'Tasks: a row, ROW:SEED, an index, the beginning of a row, or a quoted pattern. Default: all tasks of the job.';
 
 export const tasks = Args.string({ description: TASK_FORMS, completes: 'ROW' });

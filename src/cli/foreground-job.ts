@@ -42,14 +42,19 @@ export async function whileShown(
   // This process is the scheduler, even before it has said so.
   const pending = async () => job.tasks.map(() => ({ state: 'pending' as const, reason: null }));
   const look = () => observeJob(job, { ...executor, queue: pending });
-  const { show, end } = shower(display);
+  const { show, erase, keep } = shower(display);
   const watching = watchJob(look, { seconds: LOOK_SECONDS, signal: ended.signal }, show);
   const [done, watched] = await Promise.allSettled([work().finally(() => ended.abort()), watching]);
-  end();
+  erase();
   if (done.status === 'rejected') throw done.reason;
   if (watched.status === 'rejected') throw watched.reason;
   const last = await observeJob(job, executor);
-  if (signal.aborted && last.tasks.some(({ state }) => state !== 'completed')) throw interruption(job, signal);
+  if (signal.aborted && last.tasks.some(({ state }) => state !== 'completed')) {
+    // Nothing else says which tasks have stopped.
+    show(last);
+    keep();
+    throw interruption(job, signal);
+  }
   return last;
 }
 
@@ -64,7 +69,9 @@ function interruption({ id, runs }: Job, signal: AbortSignal): InterruptedError 
 
 interface Shower {
   readonly show: (job: ObservedJob) => void;
-  readonly end: () => void;
+  readonly erase: () => void;
+  /** What was shown last stays. */
+  readonly keep: () => void;
 }
 
 function shower(display: DisplayMode): Shower {
@@ -75,7 +82,8 @@ function shower(display: DisplayMode): Shower {
       const [width, height] = [columns || TERMINAL_WIDTH, (rows || TERMINAL_HEIGHT) - 2];
       return {
         show: ({ tasks }) => redrawn.draw(printable(fitTasks(tasks, width, height))),
-        end: () => redrawn.clear(),
+        erase: () => void redrawn.erase(),
+        keep: () => redrawn.keep(),
       };
     }
     case 'plain': {
@@ -83,10 +91,10 @@ function shower(display: DisplayMode): Shower {
       const show = ({ tasks }: ObservedJob) => {
         for (const task of changed(tasks)) process.stderr.write(`${printable(formatTaskLine(task))}\n`);
       };
-      return { show, end: () => undefined };
+      return { show, erase: () => {}, keep: () => {} };
     }
     case 'silent':
-      return { show: () => undefined, end: () => undefined };
+      return { show: () => {}, erase: () => {}, keep: () => {} };
   }
 }
 

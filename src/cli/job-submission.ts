@@ -1,12 +1,13 @@
 import path from 'node:path';
 import type { FlagInput } from '@oclif/core/interfaces';
 import type { Engine } from '../engines/engine.js';
-import { clusterOptions, cpusOf } from '../jobs/cluster-options.js';
+import { clusterOptions, cpusOf, type OptionOrigins, optionOrigins } from '../jobs/cluster-options.js';
 import type { Executor } from '../jobs/executor.js';
 import { executorOf } from '../jobs/executors.js';
 import { createJob, type ExecutorName, type JobDescription } from '../jobs/job.js';
 import { type LocalOptions, PAUSE_SECONDS } from '../jobs/local/options.js';
 import type { ObservedJob } from '../jobs/observe.js';
+import { resumableTwin } from '../jobs/twin.js';
 import { hashExperiment } from '../recipe/resolve.js';
 import { type CheckedRun, checkRuns, type RunCheckOptions, refusalOf } from '../runs/checks.js';
 import type { PlannedRun } from '../runs/plan.js';
@@ -14,10 +15,11 @@ import type { RunReader } from '../runs/run-reader.js';
 import { fetchInputs } from '../runs/series.js';
 import { availableProcessors } from '../support/available-processors.js';
 import { UserError } from '../support/errors.js';
-import { formatNumber, listNames } from '../support/format.js';
+import { formatNumber, listNames, shellWords } from '../support/format.js';
 import { type ClusterFlags, clusterInput } from './cluster-flags.js';
 import { type ShownOptions, whileShown } from './foreground-job.js';
 import { taskArguments, taskEnvironment } from './job-arguments.js';
+import { placeFlags } from './next-steps.js';
 
 /** The flags of `fcn reproduce` that matter for a job. */
 interface JobFlags extends ClusterFlags {
@@ -57,6 +59,8 @@ function localOptions(flags: JobFlags, tasks: number): LocalOptions {
 interface Asked {
   readonly options: Readonly<Record<string, unknown>>;
   readonly threads: number;
+  /** Where those stand that are no flags. */
+  readonly origins: OptionOrigins;
 }
 
 /** @throws UserError for flags that mean something else, or nothing, on a cluster. */
@@ -81,7 +85,8 @@ async function askedOf(flags: Submission['flags'], tasks: number): Promise<Asked
   if (flags.executor !== 'local') {
     requireNoLocalFlags(flags);
     const options = await clusterOptions(flags.cluster, input);
-    return { options: { ...options }, threads: cpusOf(options) };
+    const origins = await optionOrigins(flags.cluster, input);
+    return { options: { ...options }, threads: cpusOf(options), origins };
   }
   const others = Object.keys(input).filter((name) => name !== 'maxParallel');
   if (others.length > 0) {
@@ -91,7 +96,7 @@ async function askedOf(flags: Submission['flags'], tasks: number): Promise<Asked
     );
   }
   const options = localOptions(flags, tasks);
-  return { options: { ...options }, threads: options.threads };
+  return { options: { ...options }, threads: options.threads, origins: new Map() };
 }
 
 /**
@@ -147,7 +152,7 @@ export interface PreparedJob {
   readonly executor: Executor;
   /** Its runs, each with the checks of the job, which are about all of them. */
   readonly checked: readonly CheckedRun[];
-  /** Whether the job as a whole would not be accepted. */
+  /** Whether nothing would be submitted: the job as a whole lacks something, or some runs do and it is not to keep going. */
   readonly isRefused: boolean;
   readonly options: SubmissionOptions;
 }
@@ -162,23 +167,24 @@ export async function prepareJob(submission: Submission, options: SubmissionOpti
     );
   }
   const executor = executorOf(flags.executor);
+  if (executor.onlyDescribes !== undefined && !flags['dry-run']) throw executor.onlyDescribes;
   const asked = await askedOf(flags, plan.length);
   const machine = (await executor.machineOf(asked.options)) ?? undefined;
   const ofTasks = { ...options, threads: asked.threads, machine };
   const checked = await checkRuns(plan, ofTasks);
   const description = describeSubmission(submission, asked, checked[0]?.engine ?? null);
-  const ofJob = await executor.check(description, checked, ofTasks);
+  const ofJob = await executor.check(description, checked, { ...ofTasks, origins: asked.origins });
+  const isAnyRefused = flags['keep-going'] !== true && refusalOf(checked) !== null;
   return {
     description,
     executor,
     checked: checked.map((each) => ({ ...each, checks: [...each.checks, ...ofJob] })),
-    isRefused: ofJob.some(({ state }) => state === 'missing'),
+    isRefused: isAnyRefused || ofJob.some(({ state }) => state === 'missing'),
     options: ofTasks,
   };
 }
 
 interface SubmitOptions extends ShownOptions {
-  readonly keepGoing: boolean;
   readonly noteError: (error: unknown) => void;
 }
 
@@ -193,12 +199,19 @@ export async function submitJob(
   submit: SubmitOptions,
 ): Promise<ObservedJob> {
   const refusal = refusalOf(checked);
-  if (refusal !== null && (isRefused || !submit.keepGoing)) throw refusal;
+  if (refusal !== null && isRefused) throw refusal;
   if (refusal !== null) submit.noteError(refusal);
   for (const { run, checks } of checked) {
     if (checks.every(({ state }) => state !== 'missing')) await fetchInputs(run, options);
   }
+  const twin = await resumableTwin(options.runs, description, executorOf);
   const job = await createJob(options.runs, description);
   submit.note(`Job ${job.id}: ${formatNumber(job.tasks.length, 'task')}, in ${job.folder}`);
+  if (twin !== null) {
+    const retry = shellWords(['fcn', 'jobs', 'retry', twin.id, ...placeFlags({ runs: options.runs })]);
+    submit.note(
+      `Job ${twin.id} has the same tasks, and not all have completed. This job resumes their runs; next time, ${retry} does it without a second job.`,
+    );
+  }
   return whileShown(job, executor, submit, () => executor.submit(job, submit));
 }

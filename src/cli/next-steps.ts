@@ -75,19 +75,21 @@ export function stepsAfterVerification(name: string, where: readonly string[], f
 }
 
 /** What may follow the submission of a job, or its end. */
-export function stepsAfterJob({ id, tasks }: ObservedJob, places: Places): NextStep[] {
+export function stepsAfterJob({ id, tasks }: ObservedJob, places: Partial<Places>): NextStep[] {
   const inRuns = placeFlags({ runs: places.runs });
-  const failed = tasks.find(({ state }) => state === 'failed' || state === 'given up');
-  if (!tasks.every(hasEnded)) return [{ command: ['jobs', 'watch', id, ...inRuns], gives: 'its tasks as they go on' }];
+  const failed = tasks.find(({ state }) => ['failed', 'given up', 'lost'].includes(state));
+  const watch = { command: ['jobs', 'watch', id, ...inRuns], gives: 'its tasks as they go on' };
+  const hasAllEnded = tasks.every(hasEnded);
   return [
+    ...(hasAllEnded ? [] : [watch]),
     ...(failed === undefined
       ? []
       : [{ command: ['jobs', 'logs', id, failed.name, ...inRuns], gives: 'what the task said' }]),
     ...(tasks.some(isRetried)
       ? [{ command: ['jobs', 'retry', id, ...inRuns], gives: 'another start of what has not completed' }]
       : []),
-    ...(tasks.some(({ state }) => state === 'completed')
-      ? [{ command: ['table', ...placeFlags({ results: places.results })], gives: 'its figures in the table' }]
+    ...(hasAllEnded && tasks.some(({ state }) => state === 'completed')
+      ? [{ command: ['runs', 'table', id, ...placeFlags(places)], gives: 'the figures of its runs' }]
       : []),
   ];
 }

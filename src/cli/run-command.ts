@@ -1,5 +1,7 @@
 import type { InferredFlags } from '@oclif/core/interfaces';
 import type { ClassOrder } from '../evaluation/class-figures.js';
+import { launchedBy } from '../parallel/launched.js';
+import type { Processes } from '../parallel/processes.js';
 import type { Stage } from '../records/record.js';
 import type { Resume } from '../runs/resumption.js';
 import type { CommandWith } from '../runs/run-check.js';
@@ -14,8 +16,13 @@ type RunFlags = InferredFlags<typeof experiment & typeof run> & {
   readonly reset?: 'classifier' | undefined;
   readonly 'evaluate-every'?: number | undefined;
   readonly threads?: number | undefined;
+  readonly processes?: number | undefined;
+  readonly exchange?: 'fp32' | 'bf16' | undefined;
   readonly sort?: ClassOrder;
 };
+
+/** The flags that say how to join processes. */
+export type JoiningFlags = Pick<RunFlags, 'engine' | 'deterministic' | 'convolution' | 'processes' | 'exchange'>;
 
 function resumeOf({ resume, fresh, 'resume-run': run }: RunFlags): Resume {
   if (run !== undefined) return { run };
@@ -23,16 +30,50 @@ function resumeOf({ resume, fresh, 'resume-run': run }: RunFlags): Resume {
   return resume ? 'always' : 'unfinished';
 }
 
+/** A signal that another process's being asked to stop aborts, too. */
+function withStops(signal: AbortSignal, processes: Processes | undefined): AbortSignal {
+  const { group = null } = processes ?? {};
+  return group === null ? signal : AbortSignal.any([signal, group.stopSignal]);
+}
+
 /** A command that executes stages of rows. */
 export abstract class RunCommand extends BaseCommand {
+  private leave: ((error: unknown) => void) | null = null;
+
+  /**
+   * The processes over which the command's work is divided; undefined if it is not. Does not return in processes that only start
+   * others, or follow process 0: these end here.
+   * @param alone Whether the command does nothing that could be divided.
+   */
+  protected async joinProcesses(flags: JoiningFlags, alone: boolean): Promise<Processes | undefined> {
+    if (flags.processes === undefined && launchedBy() === null) return undefined;
+    const { joinProcesses } = await import('./processes.js');
+    const { engine, deterministic, convolution, processes, exchange } = flags;
+    const joined = await joinProcesses({
+      engine: { engine, deterministic, convolution },
+      wanted: processes,
+      halves: exchange === 'bf16',
+      alone,
+      interruptSignal: () => this.interruptSignal(),
+    });
+    this.leave = joined.leave;
+    return joined.processes;
+  }
+
+  protected override async finally(error?: Error): Promise<void> {
+    await super.finally();
+    this.leave?.(error ?? null);
+  }
+
   /** The options that all runs of the command share. */
-  protected executionOptions(flags: RunFlags) {
+  protected executionOptions(flags: RunFlags, processes: Processes | undefined) {
     const { engine, deterministic, convolution, runs, results, 'data-root': dataRoot } = flags;
     return {
       checkData: flags['check-data'],
       skipBad: flags['skip-bad'],
       evaluateEvery: flags['evaluate-every'],
       threads: flags.threads,
+      processes,
       tensorboard: flags.tensorboard,
       force: flags.force,
       offline: flags.offline,
@@ -47,7 +88,7 @@ export abstract class RunCommand extends BaseCommand {
       resume: resumeOf(flags),
       keepCheckpoints: flags.keep,
       mostSecondsLost: parseDuration(flags['max-loss']),
-      signal: this.interruptSignal(flags['time-limit']),
+      signal: withStops(this.interruptSignal(flags['time-limit']), processes),
       saveRequested: this.saveRequests(),
       note: (text: string) => this.note(text),
       display: this.displayMode(),
@@ -105,6 +146,7 @@ export abstract class RunCommand extends BaseCommand {
       readonly labelIds?: boolean;
     } = {},
   ): Promise<object> {
+    const processes = await this.joinProcesses(flags, false);
     const { chooseRecipe, recipeRun } = await import('../runs/run-recipe.js');
     const { execute } = await import('../runs/execute.js');
     const { tablesOf } = await import('../recipe/select.js');
@@ -131,7 +173,7 @@ export abstract class RunCommand extends BaseCommand {
     const recipe = await chooseRecipe(run, request);
     const isRootKnown = this.isDataRootGiven() || (file !== undefined && dataRootOf(file) !== undefined);
     const dataRoot = isRootKnown ? null : ((await run?.dataRoot()) ?? null);
-    const options = { ...this.executionOptions(flags), ...(dataRoot !== null && { dataRoot }) };
+    const options = { ...this.executionOptions(flags, processes), ...(dataRoot !== null && { dataRoot }) };
     const execution = await execute({ ...options, ...recipe, stages, ...extra, ...evaluated });
     this.print(formatExecution(execution, tables, { order, width: outputWidth(), lineWidth: terminalWidth() }));
     await this.suggest(({ stepsAfterRun }) => stepsAfterRun(execution.record, flags, extra.predictions));

@@ -1,6 +1,17 @@
 import * as Flags from '@oclif/core/flags';
 import * as flags from '../cli/flags.js';
-import { RunCommand } from '../cli/run-command.js';
+import { overridesOf } from '../cli/flags.js';
+import { type JoiningFlags, RunCommand } from '../cli/run-command.js';
+import type { Precision } from '../recipe/experiment.js';
+
+type ScaleFlags = Omit<JoiningFlags, 'processes'> & {
+  readonly processes: string;
+  readonly profile: 'full' | 'smoke';
+  readonly file?: string | undefined;
+  readonly seed?: number | undefined;
+  readonly set?: string[] | undefined;
+  readonly precision?: Precision | undefined;
+};
 
 export default class Benchmark extends RunCommand {
   static override summary = 'Measure the speed and memory of a row on this machine.';
@@ -18,12 +29,41 @@ export default class Benchmark extends RunCommand {
         'Measure with the recipe of this run. The measured network is untrained: its speed does not depend on weights.',
       helpValue: 'RUN',
     }),
+    processes: Flags.string({
+      summary:
+        'Instead, time a training step on the whole batch, divided among so many processes of this machine, as in 1,2,4: its time, ' +
+        'waiting, bytes and memory.',
+      helpValue: 'N,…',
+      exclusive: ['weights'],
+    }),
     ...flags.experiment,
     ...flags.run,
   };
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Benchmark);
-    return this.runRow(args.row, flags, ['benchmark'], { recipeOf: flags.weights });
+    if (flags.processes !== undefined) return this.scale(args.row, { ...flags, processes: flags.processes });
+    return this.runRow(args.row, { ...flags, processes: undefined }, ['benchmark'], { recipeOf: flags.weights });
+  }
+
+  /** Measures in processes of their own, one number of them after the other; in such a process, measures with the others. */
+  private async scale(row: string | undefined, flags: ScaleFlags): Promise<object> {
+    const { parseCounts, formatScaling } = await import('../cli/scaling.js');
+    const { chooseRecipe } = await import('../runs/run-recipe.js');
+    const { profile, file, seed } = flags;
+    const overrides = overridesOf(flags);
+    const isProfileGiven = this.isGiven('profile');
+    const { experiment } = await chooseRecipe(null, { row, file, profile, isProfileGiven, seed, overrides });
+    const folder = process.env['FCN_SCALING'];
+    if (folder === undefined) {
+      const { measureEach } = await import('../cli/scaling.js');
+      const steps = await measureEach(parseCounts(flags.processes), experiment, (count) => this.note(`${count} …`));
+      this.print(formatScaling(steps));
+      return { row: experiment.row, batch: experiment.training.batch, sizeHw: experiment.data.cropHw, steps };
+    }
+    const { measureHere } = await import('../cli/scaling.js');
+    const processes = await this.joinProcesses({ ...flags, processes: Number(flags.processes) }, false);
+    await measureHere(folder, experiment, processes!, flags);
+    return {};
   }
 }

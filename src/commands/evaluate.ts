@@ -32,6 +32,7 @@ export default class Evaluate extends RunCommand {
       dependsOn: ['predictions'],
     }),
     threads: flags.threads,
+    processes: flags.processes,
     sort: flags.classOrder,
     ...flags.experiment,
     ...flags.run,

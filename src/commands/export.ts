@@ -15,7 +15,7 @@ export default class Export extends BaseCommand {
   static override examples = [
     '<%= config.bin %> <%= command.id %> camvid_r18-d8:best street.onnx',
     '<%= config.bin %> <%= command.id %> fcn_r50-d8_512x1024_40k_cityscapes --weights published city.onnx',
-    '<%= config.bin %> <%= command.id %> camvid_r18-d8 street.onnx --input raw --output classes --size 360x480',
+    '<%= config.bin %> <%= command.id %> RUN street.onnx --input raw --output classes --size 360x480',
   ];
   static override args = {
     name: Args.string({

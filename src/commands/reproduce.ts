@@ -12,7 +12,7 @@ import { STAGE_NAMES } from '../records/record.js';
 import type { RunCheckOptions } from '../runs/checks.js';
 import type { PlannedRun } from '../runs/plan.js';
 import type { Outcome } from '../runs/series.js';
-import { ExitCode, UserError } from '../support/errors.js';
+import { ExitCode, InterruptedError, UserError } from '../support/errors.js';
 
 export default class Reproduce extends RunCommand {
   static override summary = 'Reproduce rows: train, evaluate, evaluate multi-scale + flip, benchmark.';
@@ -99,12 +99,15 @@ export default class Reproduce extends RunCommand {
     reset: flags.reset,
     'evaluate-every': flags.evaluateEvery,
     threads: flags.threads,
+    processes: flags.processes,
+    exchange: flags.exchange,
     sort: flags.classOrder,
     ...flags.run,
   };
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Reproduce);
+    const processes = await this.joinProcesses(flags, flags['dry-run'] || flags.executor !== undefined);
     const { selectRows, tablesOf } = await import('../recipe/select.js');
     const { chooseStages, planRuns, requireOneRow, requireOneRun } = await import('../runs/plan.js');
     const { executeSeries } = await import('../runs/series.js');
@@ -122,12 +125,12 @@ export default class Reproduce extends RunCommand {
     const plan = planRuns({ rows, profile, overrides, seed, repeat });
     if (flags.recipe !== undefined) requireRecipe(plan, flags.recipe);
     const options = {
-      ...this.executionOptions(flags),
+      ...this.executionOptions(flags, processes),
       stages,
       weights,
       weightsKey: flags.key,
       trainedBy: trainedBy ?? undefined,
-      ...(flags.announce !== undefined && { onDirectory: this.announceTo(flags.announce) }),
+      ...(flags.announce !== undefined && (await this.asTask(flags.announce))),
     };
     // The environment may name a cluster file for all commands.
     if (this.isGiven('cluster') && (flags.executor === undefined || flags.executor === 'local')) {
@@ -170,6 +173,22 @@ export default class Reproduce extends RunCommand {
     };
   }
 
+  /** What is different for a task of a job. */
+  private async asTask(announcement: string) {
+    const { commandOfTask } = await import('../cli/task-command.js');
+    const known = { ...this.ctor.baseFlags, ...this.ctor.flags };
+    return {
+      onDirectory: this.announceTo(announcement),
+      commandWith: await commandOfTask(announcement, this.config.bin, known),
+    };
+  }
+
+  /** What follows the interruption of a task is the worker's to say. */
+  protected override async catch(error: Error): Promise<void> {
+    const isOfTask = this.endsWithParent && error instanceof InterruptedError;
+    return super.catch(isOfTask ? new InterruptedError(error.message, error.exitCode) : error);
+  }
+
   /** Makes the runs tasks of a job, and executes or submits them. */
   private async asJob(submission: Submission, options: SubmissionOptions): Promise<object> {
     const { prepareJob, submitJob } = await import('../cli/job-submission.js');
@@ -180,7 +199,6 @@ export default class Reproduce extends RunCommand {
     if (flags['dry-run']) return this.estimate(plan, prepared.options, prepared);
     const job = await submitJob(prepared, {
       ...options,
-      keepGoing: flags['keep-going'] === true,
       noteError: (error) => this.noteError(error),
     });
     const { exitCodeOfJob } = await import('../cli/foreground-job.js');
@@ -199,8 +217,7 @@ export default class Reproduce extends RunCommand {
     options: RunCheckOptions,
     job: PreparedJob | null = null,
   ): Promise<object> {
-    const { checkRuns, refusalOf } = await import('../runs/checks.js');
-    const { formatChecks } = await import('../runs/checks.js');
+    const { checkRuns, formatChecks, refusalOf, verdictOn } = await import('../runs/checks.js');
     const { estimateSeries } = await import('../runs/estimate.js');
     const { formatEstimate } = await import('../runs/estimate-report.js');
     const { outputWidth } = await import('../terminal/layout.js');
@@ -211,10 +228,15 @@ export default class Reproduce extends RunCommand {
     const isHere = job === null || job.options.machine === undefined;
     const estimate = engine === null || !isHere ? null : await estimateSeries(plan, engine, options);
     if (estimate !== null) this.print(`${formatEstimate(estimate.basis, estimate.runs, outputWidth())}\n`);
-    this.print(formatChecks(checked, outputWidth()));
+    const refused = job?.isRefused ? 'nothing would be submitted' : undefined;
+    this.print(formatChecks(checked, outputWidth(), refused));
     const described = job === null ? null : await job.executor.describe(job.description);
     if (described !== null) this.print(`\n${described}`);
-    if (refusalOf(checked) !== null) process.exitCode = ExitCode.userError;
+    if (refusalOf(checked) !== null) {
+      process.exitCode = ExitCode.userError;
+      // What is described may be long: the checks are far above.
+      if (described !== null) this.print(`\n${verdictOn(checked, refused)} They are named above.`);
+    }
     const estimated = checked.map(({ run, checks }, i) => {
       const { row, seed } = run.experiment;
       return { row, seed, ...estimate?.runs[i], checks };

@@ -18,6 +18,8 @@ export default class Train extends RunCommand {
     reset: flags.reset,
     'evaluate-every': flags.evaluateEvery,
     threads: flags.threads,
+    processes: flags.processes,
+    exchange: flags.exchange,
     ...flags.run,
   };
 

@@ -3,7 +3,7 @@ import { UserError } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
 import type { Dataset } from './dataset.js';
 import type { Batch, EvaluationSample } from './image.js';
-import { NO_TOLERANCE, type SkippedSamples, type SkipTolerance } from './problem.js';
+import { NO_TOLERANCE, type SkipCounter, type SkipTolerance } from './problem.js';
 import { TrainingOrder } from './samples.js';
 import { type Incomplete, readSplit, type SplitEntry } from './split.js';
 import type { BatchArrays, BatchOptions, MadeBatch } from './training-samples.js';
@@ -23,10 +23,12 @@ export interface TrainingLoaderOptions {
   readonly seed: number;
   /** Images of a batch. */
   readonly batch: number;
+  /** The images of each batch that are made: positions [first, first + count); default: all. */
+  readonly part?: { readonly first: number; readonly count: number } | undefined;
   /** Iteration of the first batch that is returned, from 0. */
   readonly startIteration: number;
   /** Counts samples that cannot be read and are replaced by others; without it, such a sample is an error. */
-  readonly skipped?: SkippedSamples | undefined;
+  readonly skipped?: SkipCounter | undefined;
   /** Worker threads; default: `defaultWorkers()`. */
   readonly workers?: number;
   /** Batches made ahead of the reader; default: `resultsAhead`. */
@@ -73,8 +75,9 @@ export async function createTrainingLoader(options: TrainingLoaderOptions): Prom
   const [height, width] = recipe.cropHw;
   const workers = options.workers ?? defaultWorkers();
   // Four bytes for each of three colours and for the label.
-  const ahead = options.prefetch ?? resultsAhead(workers, batch * height * width * 16);
-  const data: BatchOptions = { dataset, recipe, seed, replacements: { entries, tolerance } };
+  const { first, count } = options.part ?? { first: 0, count: batch };
+  const ahead = options.prefetch ?? resultsAhead(workers, count * height * width * 16);
+  const data: BatchOptions = { dataset, recipe, seed, first, replacements: { entries, tolerance } };
   const size = Math.min(workers, ahead);
   const pool = await WorkerPool.start<TrainingTask, MadeBatch>(workerModule('training'), size, data);
   const released: BatchArrays[] = [];
@@ -82,7 +85,7 @@ export async function createTrainingLoader(options: TrainingLoaderOptions): Prom
     const iteration = startIteration + index;
     const used = released.pop();
     const transfer = used === undefined ? [] : [used.images.buffer as ArrayBuffer, used.labels.buffer as ArrayBuffer];
-    const chosen = Array.from(order.at(iteration), (number) => entries[number]!);
+    const chosen = Array.from(order.at(iteration).subarray(first, first + count), (number) => entries[number]!);
     return pool.run({ iteration, entries: chosen, used }, transfer);
   }, ahead);
   const next = async () => {
@@ -111,8 +114,10 @@ interface EvaluationLoaderOptions {
   readonly limit: number | null;
   /** Samples at the split's start that were done before; default: 0. */
   readonly start?: number;
+  /** Only every `size`th of the samples, from number `rank` on: those of one process; default: all. */
+  readonly share?: { readonly rank: number; readonly size: number } | undefined;
   /** Counts samples that cannot be read and are skipped; without it, such a sample is an error. */
-  readonly skipped?: SkippedSamples | undefined;
+  readonly skipped?: SkipCounter | undefined;
   readonly workers?: number;
 }
 
@@ -121,7 +126,7 @@ export interface EvaluationLoader extends AsyncIterable<EvaluationSample> {
   readonly length: number;
   /** Their names, in order; two sources of a split may have the same ones. */
   readonly names: readonly string[];
-  /** Samples from the split's start on that are done: read, skipped, or done before. */
+  /** Samples from the split's start on that are done: read, skipped, done before, or of another process. */
   readonly position: number;
   /** Names of the samples that this loader has skipped. */
   readonly leftOut: readonly string[];
@@ -135,7 +140,7 @@ export interface EvaluationLoader extends AsyncIterable<EvaluationSample> {
  * @throws UserError if the data set is missing or incomplete.
  */
 export async function createEvaluationLoader(options: EvaluationLoaderOptions): Promise<EvaluationLoader> {
-  const { dataset, recipe, dataRoot, ratios, limit, start = 0, skipped } = options;
+  const { dataset, recipe, dataRoot, ratios, limit, start = 0, share = { rank: 0, size: 1 }, skipped } = options;
   const split = 'val';
   const tolerance = skipped?.toleranceOf(split) ?? NO_TOLERANCE;
   const entries = (await readSplit(dataset, split, dataRoot, incompleteSamples(tolerance))).slice(
@@ -157,11 +162,11 @@ export async function createEvaluationLoader(options: EvaluationLoaderOptions): 
     },
     leftOut,
     async *[Symbol.asyncIterator]() {
-      const remaining = entries.slice(start);
-      const prefetch = new Prefetch((index) => pool.run(remaining[index]!), ahead, remaining.length);
-      for (position = start; position < entries.length; ) {
+      const remaining = Array.from(entries.keys()).filter((n) => n >= start && n % share.size === share.rank);
+      const prefetch = new Prefetch((index) => pool.run(entries[remaining[index]!]!), ahead, remaining.length);
+      for (const number of remaining) {
         const answer = await prefetch.next();
-        position++;
+        position = number + 1;
         if ('reason' in answer) {
           await skipped?.add({ split, ...answer });
           leftOut.push(answer.name);

@@ -67,7 +67,7 @@ export function summariseProblems(problems: readonly FileProblem[], folder: stri
 }
 
 /** A sample that could not be read and was skipped. */
-interface SkippedSample {
+export interface SkippedSample {
   readonly split: string;
   /** The sample's name in its split. */
   readonly name: string;
@@ -156,6 +156,9 @@ export class SkippedSamples {
     return [...this.byKey.values()].filter((sample) => sample.split === split).map(({ name }) => name);
   }
 }
+
+/** What a loader needs of `SkippedSamples`. In a run of several processes, only one counts, and the others tell it. */
+export type SkipCounter = Pick<SkippedSamples, 'add' | 'toleranceOf'>;
 
 const keyOf = ({ split, name }: SkippedSample) => `${split} ${name}`;
 

@@ -152,6 +152,8 @@ export interface BatchOptions {
   readonly dataset: Dataset;
   readonly recipe: DataRecipe;
   readonly seed: number;
+  /** Position in the batch of the first sample that is made; default: 0. */
+  readonly first?: number;
   /** Without it, a bad sample is an error. */
   readonly replacements?: Replacements;
 }
@@ -216,9 +218,10 @@ export async function makeBatch(
   const pixels = height * width;
   const images = used?.images ?? new Float32Array(entries.length * pixels * 3);
   const labels = used?.labels ?? new Int32Array(entries.length * pixels);
-  for (const [position, entry] of entries.entries()) {
-    const place = { images, labels, pixel: position * pixels, height, width };
-    names.push(await makeGoodSample(entry, options, iteration, position, bad, place));
+  const { first = 0 } = options;
+  for (const [index, entry] of entries.entries()) {
+    const place = { images, labels, pixel: index * pixels, height, width };
+    names.push(await makeGoodSample(entry, options, iteration, first + index, bad, place));
   }
   return {
     batch: { count: entries.length, height, width, images, labels, names },

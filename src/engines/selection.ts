@@ -130,7 +130,7 @@ async function checkAddons(): Promise<void> {
 
 let started: { readonly name: EngineName; readonly engine: Promise<Engine> } | null = null;
 
-interface StartOptions {
+export interface StartOptions {
   readonly engine?: EngineName | 'auto';
   /** Compute the same bits in every run on GPUs, too, which is slower; CPUs always do. */
   readonly deterministic?: boolean;

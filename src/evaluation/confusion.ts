@@ -64,6 +64,19 @@ export class ConfusionMatrix {
     }
   }
 
+  /** The counts that are not 0, for `addSparse`: [place, count] of each. */
+  toSparse(): [place: number, count: number][] {
+    return [...this.counts.entries()].filter(([, count]) => count > 0);
+  }
+
+  /** Adds the counts of another matrix of the same classes. @throws Error if a place is not in the matrix. */
+  addSparse(counts: readonly (readonly [place: number, count: number])[]): void {
+    for (const [place, count] of counts) {
+      if (this.counts[place] === undefined) throw new Error(`No count ${place} of ${this.classes} classes.`);
+      this.counts[place]! += count;
+    }
+  }
+
   /** All counts, including those outside the classes, for `restore`. */
   toCounts(): number[] {
     return [...this.counts];

@@ -110,6 +110,20 @@ export async function clusterOptions(file: string | undefined, flags: ClusterInp
   return { ...ofFile, ...checked.value, sbatch: [...ofFile.sbatch, ...checked.value.sbatch] };
 }
 
+/** Where the values of a cluster file stand: by key, and of a list by `KEY.INDEX`, such as `slurm.yaml:6`. */
+export type OptionOrigins = ReadonlyMap<string, string>;
+
+/** Where each option stands that the file sets and no flag replaces. @throws UserError if the file cannot be read. */
+export async function optionOrigins(file: string | undefined, flags: ClusterInput): Promise<OptionOrigins> {
+  if (file === undefined) return new Map();
+  const yaml = await readYaml(file);
+  const set = Object.entries(checkYaml(yaml, clusterSchema)).flatMap(([key, value]): (string | number)[][] => {
+    if (Array.isArray(value)) return value.map((_, i) => [key, i]);
+    return flags[key as keyof ClusterInput] === undefined ? [[key]] : [];
+  });
+  return new Map(set.map((path) => [path.join('.'), `${file}:${yaml.lineOf(path)}`]));
+}
+
 /** The options of a job as its job.json has them. @throws UserError if they are damaged. */
 export function readClusterOptions(options: unknown): ClusterOptions {
   const checked = check(clusterSchema, options);

@@ -1,6 +1,8 @@
 import type { CheckedRun, RunCheckOptions } from '../runs/checks.js';
 import type { OtherMachine } from '../runs/machine-checks.js';
 import type { RunCheck } from '../runs/run-check.js';
+import type { UserError } from '../support/errors.js';
+import type { OptionOrigins } from './cluster-options.js';
 import type { ExecutorName, Job, JobDescription } from './job.js';
 import type { StartEnd } from './task-history.js';
 
@@ -22,6 +24,12 @@ export interface ExecutorContext {
   readonly note: (text: string) => void;
 }
 
+/** How a job is checked. */
+export interface JobCheckOptions extends RunCheckOptions {
+  /** Where options stand that are no flags. Default: all are flags. */
+  readonly origins?: OptionOrigins;
+}
+
 /** What executes the tasks of a job. Each task is done by `fcn jobs work` or, in the same process, by `workOn`. */
 export interface Executor {
   readonly name: ExecutorName;
@@ -32,6 +40,8 @@ export interface Executor {
   readonly signalsAll: boolean;
   /** Whether `submit` and `retry` execute the tasks themselves, and return once they have ended. */
   readonly isForeground: boolean;
+  /** Why it submits nothing, and only describes jobs; undefined if it does. */
+  readonly onlyDescribes?: UserError;
   /** The machine that executes a task; null if it is this one. */
   machineOf(options: JobDescription['options']): Promise<OtherMachine | null>;
   /**
@@ -39,11 +49,13 @@ export interface Executor {
    * @param checked Of each task, in order.
    * @param options With which they were checked.
    */
-  check(job: JobDescription, checked: readonly CheckedRun[], options: RunCheckOptions): Promise<readonly RunCheck[]>;
+  check(job: JobDescription, checked: readonly CheckedRun[], options: JobCheckOptions): Promise<readonly RunCheck[]>;
   /** For --dry-run: the script, manifest or plan, as text that can be used. */
   describe(job: JobDescription): Promise<string>;
   /** Hands all tasks to the scheduler. @throws UserError if it refuses them. */
   submit(job: Job, context: ExecutorContext): Promise<void>;
+  /** The ids under which the scheduler has the job, oldest first: one of each submission. Empty without a scheduler. */
+  schedulerIds(job: Job): Promise<readonly string[]>;
   /** Each task, by index, as the scheduler sees it now; null if it cannot be asked from here. */
   queue(job: Job): Promise<readonly QueuedTask[] | null>;
   /** Ends these tasks; they are marked as cancelled already (`TaskRequest`), which their worker also finds out by itself. */

@@ -1,17 +1,21 @@
 import { PROGRESS_HEADS, progressCells, progressWords } from '../runs/list.js';
 import { formatNumber, shellWords, withoutControls } from '../support/format.js';
-import { entryLines, labelled, wrap } from '../terminal/layout.js';
+import { breakCommand, entryLines, labelled, labelledPath, wrap } from '../terminal/layout.js';
 import type { JobSummary, ObservedJob, ObservedTask } from './observe.js';
+import { reasonInWords } from './slurm/reasons.js';
 import { hasEnded, TASK_STATES, type TaskState } from './states.js';
 
 const HEADS = ['Task', 'State', 'Starts', ...PROGRESS_HEADS];
 
 /** The tasks of a job, a line each; in a narrow terminal, two. The columns after the first three are those of `fcn runs list`. */
 function formatTasks(tasks: readonly ObservedTask[], width: number): string {
-  const entries = tasks.map(({ name, state, starts, run }) => ({
-    name: withoutControls(name),
-    lines: [[state, String(starts), ...progressCells(run)]],
-  }));
+  const entries = tasks.map(({ name, state, starts, run }) => {
+    // The progress of a completed task would be that of its last stage alone.
+    const shown = run === null || state !== 'completed' ? run : { ...run, done: null };
+    // A scheduler may have started one whose worker has not said so yet.
+    const counted = state === 'running' ? Math.max(starts, 1) : starts;
+    return { name: withoutControls(name), lines: [[state, String(counted), ...progressCells(shown)]] };
+  });
   return entryLines(HEADS, entries, { words: 1, width }).lines.join('\n');
 }
 
@@ -71,8 +75,10 @@ export function formatTaskLine(task: ObservedTask): string {
 
 /** Why a task is in its state; null if there is nothing to say. */
 function whyOf({ state, reason, message, exitCode, signal }: ObservedTask): string | null {
-  if (state === 'pending' || state === 'waiting') return reason;
   if (state === 'unreadable') return message;
+  if (state === 'pending' || state === 'waiting') return reason === null ? null : reasonInWords(reason);
+  if (state === 'lost')
+    return 'its worker was killed: for lack of memory, or with its machine; a retry resumes the run';
   if (state !== 'failed' && state !== 'given up') return null;
   if (signal !== null) return `ended by ${signal}${signal === 'SIGKILL' ? ', perhaps for lack of memory' : ''}`;
   const code = exitCode === null ? '' : `exit code ${exitCode}`;
@@ -81,15 +87,16 @@ function whyOf({ state, reason, message, exitCode, signal }: ObservedTask): stri
 
 /** A job: its command, the table of its tasks, why some wait or failed, and what may be done. */
 export function formatJob(job: ObservedJob, width: number): string {
-  const { id, tasks, executor, submittedAt, command } = job;
+  const { id, tasks, executor, schedulerIds, submittedAt, command } = job;
   const reasons = tasks.flatMap((task) => {
     const why = whyOf(task);
     return why === null ? [] : wrap(withoutControls(`${task.name} (${task.state}): ${why}`), width);
   });
   return [
-    `Job ${id}, ${executor} executor, submitted ${submittedAt}`,
-    ...labelled('folder   ', withoutControls(job.folder), width),
-    ...labelled('command  ', withoutControls(shellWords(['fcn', ...command])), width),
+    `Job ${id}, ${executor} executor, submitted ${timeOf(submittedAt)} UTC`,
+    ...(schedulerIds.length === 0 ? [] : labelled('arrays   ', schedulerIds.join(', '), width)),
+    ...labelledPath('folder   ', withoutControls(job.folder), width),
+    ...breakCommand(withoutControls(shellWords(['fcn', ...command])), width),
     '',
     formatTasks(tasks, width),
     '',
@@ -98,11 +105,13 @@ export function formatJob(job: ObservedJob, width: number): string {
   ].join('\n');
 }
 
+/** "2026-11-30 03:50", to the minute. */
+const timeOf = (submittedAt: string) => submittedAt.slice(0, 16).replace('T', ' ');
+
 /** Jobs, a line each. */
 export function formatJobs(jobs: readonly JobSummary[], width: number): string {
   const entries = jobs.map(({ id, executor, submittedAt, tasks }) => {
-    const when = submittedAt.slice(0, 16).replace('T', ' ');
-    return { name: id, lines: [[executor, when, String(tasks.length), counts(tasks)]] };
+    return { name: id, lines: [[executor, timeOf(submittedAt), String(tasks.length), counts(tasks)]] };
   });
   const heads = ['Job', 'Executor', 'Submitted (UTC)', 'Tasks', 'States'];
   return entryLines(heads, entries, { words: 4, width }).lines.join('\n');

@@ -8,6 +8,7 @@ import { hasEnded, taskStatuses } from './states.js';
 
 /** A line that a task's command wrote. */
 interface TaskLine {
+  readonly index: number;
   /** As in `taskName`. */
   readonly task: string;
   readonly line: string;
@@ -34,17 +35,19 @@ export async function* taskLines(
   executor: Executor,
   { lines, follow, signal }: LogOptions,
 ): AsyncGenerator<TaskLine> {
-  const tails = tasks.map(({ index }) => ({ task: taskName(job, index), tail: new Tail(logFile(job, index)) }));
-  for (const { task, tail } of tails) {
+  const tails = tasks.map(({ index }) => ({ index, task: taskName(job, index), tail: new Tail(logFile(job, index)) }));
+  for (const { index, task, tail } of tails) {
     await tail.skipTo(lines);
     // slice(-0) gives all.
-    for (const line of (await tail.next()).slice(-lines)) yield { task, line };
+    for (const line of (await tail.next()).slice(-lines)) yield { index, task, line };
   }
   while (follow) {
     // First the states: what a task wrote before its end is read afterwards.
     const statuses = await taskStatuses(job, executor);
     const isOver = signal.aborted || tasks.every(({ index }) => hasEnded(statuses[index]!));
-    for (const { task, tail } of tails) for (const line of await tail.next(isOver)) yield { task, line };
+    for (const { index, task, tail } of tails) {
+      for (const line of await tail.next(isOver)) yield { index, task, line };
+    }
     if (isOver) return;
     await sleep(FOLLOW_MILLISECONDS, undefined, { signal }).catch((error: unknown) => {
       if (!signal.aborted) throw error;

@@ -2,8 +2,13 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { JOBS_FOLDER } from '../runs/run-reader.js';
 import { UserError } from '../support/errors.js';
+import { shellWords } from '../support/format.js';
 import { alternatives, nearestAll, wildcardExpression } from '../support/suggest.js';
 import { JOB_FILE, type Job, jobIds, readJob, type Task } from './job.js';
+
+class UnknownJob extends UserError {
+  override readonly name = 'UnknownJob';
+}
 
 /** Most names in a message. */
 const MOST_LISTED = 5;
@@ -37,10 +42,55 @@ export async function findJob(runs: string, reference: string | undefined): Prom
     throw new UserError(`"${reference}" could be ${found.length} jobs: ${list(found)}.`, 'Give more of the name.');
   }
   const meant = nearestAll(reference, ids);
-  throw new UserError(
+  throw new UnknownJob(
     `No job is called ${reference} in ${parent}.`,
     meant.length > 0 ? `Did you mean ${alternatives(meant)}?` : 'See fcn jobs list.',
   );
+}
+
+/** Arguments of a command that names a job and tasks of it. */
+interface TaskArguments {
+  readonly job: string | undefined;
+  readonly tasks: string | undefined;
+}
+
+/**
+ * The tasks that arguments mean, and their job. A command that takes the newest job by itself also takes a name of tasks alone, if no job
+ * is called so; fcn jobs cancel says how to name both.
+ * @returns tasks: null if none are named.
+ * @throws as `findJob` and `tasksNamed`.
+ */
+export async function findTasks(
+  runs: string,
+  { job: reference, tasks: name }: TaskArguments,
+  command: 'logs' | 'retry' | 'cancel',
+): Promise<{ readonly job: Job; readonly tasks: Task[] | null }> {
+  try {
+    const job = await findJob(runs, reference);
+    return { job, tasks: name === undefined ? null : tasksNamed(job, name) };
+  } catch (error) {
+    if (!(error instanceof UnknownJob) || reference === undefined || name !== undefined) throw error;
+    const newest = await newestWith(runs, reference);
+    if (newest === null) throw error;
+    if (command !== 'cancel') return newest;
+    throw new UserError(
+      `"${reference}" is no job, but a task of the newest job, ${newest.job.id}.`,
+      shellWords(['fcn', 'jobs', command, newest.job.id, reference]),
+      { cause: error },
+    );
+  }
+}
+
+/** The newest job with its tasks of a name; null if it has none, or there is no job. */
+async function newestWith(runs: string, name: string): Promise<{ readonly job: Job; readonly tasks: Task[] } | null> {
+  if ((await jobIds(runs)).length === 0) return null;
+  const job = await findJob(runs, undefined);
+  try {
+    return { job, tasks: tasksNamed(job, name) };
+  } catch (error) {
+    if (error instanceof UserError) return null;
+    throw error;
+  }
 }
 
 /** The name of a task: its row; with its seed, ROW:SEED, if the job has several tasks of the row. */

@@ -37,11 +37,13 @@ export interface ObservedTask {
 
 /** A job and its tasks as they are now. */
 export interface ObservedJob extends Pick<Job, 'id' | 'folder' | 'submittedAt' | 'executor' | 'command'> {
+  /** As of `Executor.schedulerIds`. */
+  readonly schedulerIds: readonly string[];
   readonly tasks: readonly ObservedTask[];
 }
 
 /** A job in a list. */
-export interface JobSummary extends Omit<ObservedJob, 'tasks'> {
+export interface JobSummary extends Omit<ObservedJob, 'tasks' | 'schedulerIds'> {
   readonly tasks: readonly Pick<ObservedTask, 'index' | 'name' | 'state'>[];
 }
 
@@ -59,7 +61,8 @@ export async function observeJob(job: Job, executor: Executor): Promise<Observed
   const { id, folder, submittedAt, command } = job;
   const statuses = await taskStatuses(job, executor);
   const tasks = await Promise.all(statuses.map((status) => observeTask(job, status)));
-  return { id, folder, submittedAt, executor: job.executor, command, tasks };
+  const schedulerIds = await executor.schedulerIds(job);
+  return { id, folder, submittedAt, executor: job.executor, command, schedulerIds, tasks };
 }
 
 async function observeTask(job: Job, { task, state, reason, history, problem }: TaskStatus): Promise<ObservedTask> {

@@ -1,8 +1,10 @@
 import { UserError } from '../support/errors.js';
+import { formatNumber } from '../support/format.js';
 import type { Executor, ExecutorContext } from './executor.js';
 import { type Job, requireInPlace, type Task } from './job.js';
 import { taskName } from './names.js';
 import { isRetried, type TaskState, type TaskStatus, taskStatuses } from './states.js';
+import { retryCommand } from './task-ending.js';
 import { writeRequest } from './task-request.js';
 
 /** States of a task that can be cancelled: something may still start it, or the user may retry it. */
@@ -56,12 +58,12 @@ function nothingToRetry(job: Job, statuses: readonly TaskStatus[], named: readon
   );
   if (unreadable?.problem != null) return unreadable.problem;
   const cancelled = statuses.filter(({ state }) => state === 'cancelled');
-  const [first] = cancelled;
   const what = named === null ? `No task of job ${job.id}` : 'None of these tasks';
+  const message = `${what} has failed, was given up, lost or stopped.`;
+  if (cancelled.length === 0 || named !== null) return new UserError(message, `See fcn jobs show ${job.id}.`);
+  const names = [taskName(job, cancelled[0]!.task.index), ...(cancelled.length === 1 ? [] : ['*'])];
   return new UserError(
-    `${what} has failed, was given up, lost or stopped.`,
-    first === undefined || named !== null
-      ? `See fcn jobs show ${job.id}.`
-      : `A cancelled task must be named: fcn jobs retry ${job.id} ${taskName(job, first.task.index)}.`,
+    `${message} ${formatNumber(cancelled.length, 'cancelled task')} must be named to start again.`,
+    names.map((name) => retryCommand(job, name, process.cwd())).join('\n'),
   );
 }

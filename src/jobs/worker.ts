@@ -1,11 +1,13 @@
+import { appendFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { isFurther, NOTHING_SAVED, savedPosition } from '../runs/saved-position.js';
 import { BusyError, ExitCode, UserError } from '../support/errors.js';
-import { isFolder } from '../support/files.js';
+import { explainFileError, isFolder } from '../support/files.js';
 import { Lock, LostLockError } from '../support/lock.js';
 import type { Executor } from './executor.js';
-import { type Job, requireInPlace, type Task, taskFile } from './job.js';
+import { type Job, logFile, requireInPlace, type Task, taskFile } from './job.js';
 import { settledEnd } from './states.js';
+import { endingText } from './task-ending.js';
 import { withWayOut } from './task-file.js';
 import {
   MOST_WITHOUT_PROGRESS,
@@ -194,7 +196,18 @@ async function startOnce({ job, task, history: before, options, lock }: Start): 
   const next = await decided(job, index, history);
   if (next !== history) await writeHistory(job, index, next);
   history = next;
-  return history.starts.at(-1)!.end!;
+  const last = history.starts.at(-1)!.end!;
+  await logEnding(job, index, last, options);
+  return last;
+}
+
+/** Writes into the task's log how a start ended. The history has it already: a log that cannot be written is only said. */
+async function logEnding(job: Job, index: number, end: StartEnd, { note }: WorkOptions): Promise<void> {
+  const file = logFile(job, index);
+  await appendFile(file, `${endingText(job, index, end)}\n`).catch((error) => {
+    const { message } = explainFileError(error, file, 'write') as Error;
+    note(message);
+  });
 }
 
 /**

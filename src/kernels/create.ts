@@ -2,6 +2,7 @@ import type { Engine } from '../engines/engine.js';
 import { liveTensors } from '../engines/memory.js';
 import type { Kernels } from './kernels.js';
 import { portableKernels } from './portable/index.js';
+import { type TensorExchange, tensorExchange } from './tensorflow/exchange.js';
 import { tensorflowKernels } from './tensorflow/index.js';
 
 /** The largest sum of live tensor bytes since the last reset. */
@@ -25,6 +26,11 @@ export class PeakMeter {
   }
 }
 
+/** What hands tensors over to MPI; null for an engine whose tensors are not in main memory as arrays of native code. */
+export function createExchange(engine: Engine): TensorExchange | null {
+  return engine.native !== null && engine.device === 'cpu' ? tensorExchange(engine) : null;
+}
+
 type Kernel = (...inputs: never[]) => unknown;
 
 /** Kernels of the same interface; `wrap` makes each of them from the kernel of that name. */
@@ -36,9 +42,14 @@ export function wrapKernels(kernels: Kernels, wrap: (kernel: Kernel, name: strin
 /**
  * The kernels of an engine: native if it has native code, otherwise portable. With a `meter`, the native kernels sample the
  * live bytes after every operation, the portable ones after every kernel (peaks inside a portable kernel are not seen).
+ * @param options `anyThreads`: filter gradients have the same bits on any number of threads.
  */
-export function createKernels(engine: Engine, meter?: PeakMeter): Kernels {
-  if (engine.native !== null) return tensorflowKernels(engine, { afterOperation: meter?.sample });
+export function createKernels(
+  engine: Engine,
+  meter?: PeakMeter,
+  { anyThreads }: { readonly anyThreads?: boolean } = {},
+): Kernels {
+  if (engine.native !== null) return tensorflowKernels(engine, { afterOperation: meter?.sample, anyThreads });
   const kernels = portableKernels(engine.tf, engine.isTwin);
   if (meter === undefined) return kernels;
   return wrapKernels(kernels, (kernel) => (...inputs) => {

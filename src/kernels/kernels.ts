@@ -132,7 +132,50 @@ export interface BatchNormKernels {
     normalisation: Normalisation,
     statistics: BatchNormStatistics,
     y: Tensor4D | null,
-  ): { x: Tensor4D; gamma: Tensor1D; beta: Tensor1D };
+  ): BatchNormGradients;
+}
+
+/** Gradients of a batch norm's input and parameters. */
+export interface BatchNormGradients {
+  readonly x: Tensor4D;
+  readonly gamma: Tensor1D;
+  readonly beta: Tensor1D;
+}
+
+/**
+ * Batch norm over a batch that is divided into shards of the same size; each kernel takes one shard. What shards must know of each
+ * other is two numbers a channel, [1, 2, C] of a shard and [shards, 2, C] of all: only these kernels can read them. They are added up
+ * by the tree of `support/shard-tree.ts`, so results do not depend on where a shard is.
+ */
+export interface ShardedBatchNormKernels {
+  /** Mean, and sum of squares about it. */
+  batchNormMoments(x: Tensor4D): Tensor3D;
+  /** Numbers of several shards, [1, 2, C] each, in their order: [shards, 2, C]. */
+  joinShards(parts: readonly Tensor3D[]): Tensor3D;
+  /** `batchNorm` with the statistics of all shards. */
+  batchNormOfShards(
+    x: Tensor4D,
+    normalisation: Normalisation,
+    activation: Activation,
+    moments: Tensor3D,
+  ): { y: Tensor4D; statistics: BatchNormStatistics };
+  /** Sums that `batchNormGradientOfShards` needs of all shards; the inputs are those of `batchNormGradient`. */
+  batchNormGradientSums(
+    gradient: Tensor4D,
+    x: Tensor4D,
+    normalisation: Normalisation,
+    statistics: BatchNormStatistics,
+    y: Tensor4D | null,
+  ): Tensor3D;
+  /** `batchNormGradient`; those of γ and β are of the whole batch. */
+  batchNormGradientOfShards(
+    gradient: Tensor4D,
+    x: Tensor4D,
+    normalisation: Normalisation,
+    statistics: BatchNormStatistics,
+    y: Tensor4D | null,
+    sums: Tensor3D,
+  ): BatchNormGradients;
 }
 
 /** A value's gradient, in one part or two that are still to be added. */
@@ -218,6 +261,7 @@ export interface CrossEntropyKernels {
 export interface Kernels
   extends ConvolutionKernels,
     BatchNormKernels,
+    ShardedBatchNormKernels,
     PointwiseKernels,
     MaxPoolKernels,
     ResizeKernels,

@@ -120,6 +120,7 @@ export class TimedKernels {
     this.kernels = [
       ...this.convolutions(kernels, x, gradient),
       ...this.pointwise(kernels, x, gradient),
+      ...this.sharded(kernels, x, gradient),
       ...this.resampling(kernels, shape),
     ];
   }
@@ -179,6 +180,27 @@ export class TimedKernels {
         const next = kernels.momentumStep(parameter, this.engine.tf.clone(gradient), velocity, step);
         Object.assign(moving, { parameter: this.keep(next.parameter), velocity: this.keep(next.velocity) });
       },
+    });
+  }
+
+  /** Batch norm of a batch that is one shard. */
+  private sharded(kernels: Kernels, x: Tensor4D, gradient: Tensor4D): TimedKernel[] {
+    const channels = x.shape[3];
+    const normalisation = { gamma: this.vector(channels), beta: this.vector(channels), epsilon: 1e-5 };
+    const activation = { relu: true } as const;
+    const moments = this.keep(kernels.batchNormMoments(x));
+    const { y, statistics } = kernels.batchNormOfShards(x, normalisation, activation, moments);
+    for (const tensor of [y, ...Object.values(statistics)]) this.keep(tensor);
+    const sums = this.keep(kernels.batchNormGradientSums(gradient, x, normalisation, statistics, y));
+    return timed('addition', {
+      batchNormMoments: () => kernels.batchNormMoments(x),
+      batchNormOfShards: () => {
+        const result = kernels.batchNormOfShards(x, normalisation, activation, moments);
+        return [result.y, ...Object.values(result.statistics)];
+      },
+      batchNormGradientSums: () => kernels.batchNormGradientSums(gradient, x, normalisation, statistics, y),
+      batchNormGradientOfShards: () =>
+        Object.values(kernels.batchNormGradientOfShards(gradient, x, normalisation, statistics, y, sums)),
     });
   }
 

@@ -15,7 +15,7 @@ export class NonFiniteOutputError extends UserError {
    */
   constructor(
     readonly what: string,
-    image: string | null = null,
+    readonly image: string | null = null,
     /** What is wrong with `what`. */
     readonly fault = 'is not finite',
   ) {

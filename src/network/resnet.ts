@@ -9,13 +9,15 @@ const BATCH_NORM_MOMENTUM = 0.1;
 
 /** A convolution followed by batch norm; the caller runs its backward step. */
 interface NormalisedConvolution {
-  /** Normalises and activates; the caller owns the result. A second call computes the same again. */
-  output(activation: Activation): Tensor4D;
+  /** Normalises and activates; the caller owns the result. Call it once. */
+  output(activation: Activation): Promise<Tensor4D>;
+  /** The same again. */
+  rebuild(activation: Activation): Tensor4D;
   /**
    * Takes ownership of the gradient; call it once. `activated` is the output if it had a ReLU and no residual, and is
    * released here; null if the gradient is that of the normalised value itself.
    */
-  backward(gradient: Tensor4D, activated: Value | null): void;
+  backward(gradient: Tensor4D, activated: Value | null): Promise<void>;
 }
 
 /** Convolution and batch norm in training mode. It keeps only the convolution's output. */
@@ -32,18 +34,24 @@ function normalisedConvolution(pass: TrainingPass, spec: UnitSpec, x: Value): No
   });
   let statistics: BatchNormStatistics | null = null;
 
-  function output(activation: Activation): Tensor4D {
-    if (statistics !== null) return kernels.batchNormApply(convolved, normalisation(), statistics, activation);
-    const result = kernels.batchNorm(convolved, normalisation(), activation);
+  const known = (): BatchNormStatistics => {
+    if (statistics === null) throw new Error(`${spec.path} has no output yet.`);
+    return statistics;
+  };
+
+  async function output(activation: Activation): Promise<Tensor4D> {
+    const result = await pass.norm.batchNorm(convolved, normalisation(), activation);
     statistics = result.statistics;
-    updateRunningStatistics(pass, spec, statistics, convolved.size / spec.outputChannels);
+    updateRunningStatistics(pass, spec, statistics, (pass.shards * convolved.size) / spec.outputChannels);
     return result.y;
   }
 
-  function backward(gradient: Tensor4D, activated: Value | null): void {
-    if (statistics === null) throw new Error(`${spec.path} has no output to differentiate.`);
+  const rebuild = (activation: Activation) => kernels.batchNormApply(convolved, normalisation(), known(), activation);
+
+  async function backward(gradient: Tensor4D, activated: Value | null): Promise<void> {
+    const statistics = known();
     const y = activated?.tensor() ?? null;
-    const norm = kernels.batchNormGradient(gradient, convolved, normalisation(), statistics, y);
+    const norm = await pass.norm.batchNormGradient(gradient, convolved, normalisation(), statistics, y);
     activated?.release();
     for (const tensor of [gradient, convolved, statistics.mean, statistics.variance]) tensor.dispose();
     const filter = parameters.get<Tensor4D>(filterPath);
@@ -53,35 +61,37 @@ function normalisedConvolution(pass: TrainingPass, spec: UnitSpec, x: Value): No
     norm.x.dispose();
     // The filter first: its update checks that gradients are finite.
     pass.update(filterPath, filterGradient);
-    pass.update(gammaPath, norm.gamma);
-    pass.update(betaPath, norm.beta);
+    pass.updateOfBatch(gammaPath, norm.gamma);
+    pass.updateOfBatch(betaPath, norm.beta);
   }
 
-  return { output, backward };
+  return { output, rebuild, backward };
 }
 
 /** Convolution, batch norm and ReLU in training mode. The result can rest: it is recomputed from the convolution's output. */
-export function convolutionUnit(pass: TrainingPass, spec: UnitSpec, x: Value): Value {
+export async function convolutionUnit(pass: TrainingPass, spec: UnitSpec, x: Value): Promise<Value> {
   const { tape } = pass;
   const convolution = normalisedConvolution(pass, spec, x);
-  const output = () => convolution.output({ relu: true });
-  const value = tape.value(output(), output);
+  const activation = { relu: true };
+  const value = tape.value(await convolution.output(activation), () => convolution.rebuild(activation));
   tape.push(() => convolution.backward(value.takeGradient(), value));
   return value;
 }
 
 /** @param count Values of a channel in the batch. */
 function updateRunningStatistics(
-  { kernels, parameters }: TrainingPass,
+  { kernels, parameters, moveRunning }: TrainingPass,
   spec: UnitSpec,
   batch: BatchNormStatistics,
   count: number,
 ): void {
   const [meanPath, variancePath] = [`${spec.normPath}.running_mean`, `${spec.normPath}.running_var`];
-  const running = { mean: parameters.get<Tensor1D>(meanPath), variance: parameters.get<Tensor1D>(variancePath) };
-  const next = kernels.runningStatistics(running, batch, BATCH_NORM_MOMENTUM, count);
-  parameters.replace(meanPath, next.mean);
-  parameters.replace(variancePath, next.variance);
+  moveRunning(batch, (statistics) => {
+    const running = { mean: parameters.get<Tensor1D>(meanPath), variance: parameters.get<Tensor1D>(variancePath) };
+    const next = kernels.runningStatistics(running, statistics, BATCH_NORM_MOMENTUM, count);
+    parameters.replace(meanPath, next.mean);
+    parameters.replace(variancePath, next.variance);
+  });
 }
 
 /**
@@ -90,7 +100,7 @@ function updateRunningStatistics(
 export async function resnet(pass: TrainingPass, network: Architecture, images: Value): Promise<Value[]> {
   let x = images;
   for (const unit of network.stem) {
-    const y = convolutionUnit(pass, unit, x);
+    const y = await convolutionUnit(pass, unit, x);
     x.rest();
     x = y;
     await pass.pause();
@@ -126,7 +136,7 @@ async function residualBlock(pass: TrainingPass, block: BlockSpec, x: Value): Pr
   const { kernels, tape } = pass;
   let inner = x;
   for (const unit of block.units.slice(0, -1)) {
-    const y = convolutionUnit(pass, unit, inner);
+    const y = await convolutionUnit(pass, unit, inner);
     if (inner !== x) inner.rest();
     inner = y;
     await pass.pause();
@@ -134,23 +144,26 @@ async function residualBlock(pass: TrainingPass, block: BlockSpec, x: Value): Pr
   const projection = block.downsample === null ? null : normalisedConvolution(pass, block.downsample, x);
   const last = normalisedConvolution(pass, block.units.at(-1)!, inner);
   if (inner !== x) inner.rest();
-  const output = (): Tensor4D => {
-    const projected = projection?.output({ relu: false });
-    const joined = last.output({ relu: true, residual: projected ?? x.tensor() });
+  const projected = await projection?.output({ relu: false });
+  const joined = await last.output({ relu: true, residual: projected ?? x.tensor() });
+  projected?.dispose();
+  const rebuild = (): Tensor4D => {
+    const projected = projection?.rebuild({ relu: false });
+    const joined = last.rebuild({ relu: true, residual: projected ?? x.tensor() });
     projected?.dispose();
     return joined;
   };
   // Without a projection, recomputing needs x: allowed only if x is kept, or recomputations would chain.
   const canRest = projection !== null || !x.canRest;
-  const value = tape.value(output(), canRest ? output : null);
-  tape.push(() => {
+  const value = tape.value(joined, canRest ? rebuild : null);
+  tape.push(async () => {
     const masked = kernels.reluGradient(value.takeGradients(), value.tensor());
     value.release();
     // Both paths get the same gradient: two handles on one buffer.
     const shared = masked.clone();
     if (projection === null) x.addGradient(shared);
-    else projection.backward(shared, null);
-    last.backward(masked, null);
+    else await projection.backward(shared, null);
+    await last.backward(masked, null);
   });
   await pass.pause();
   return value;

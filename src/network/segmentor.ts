@@ -15,7 +15,7 @@ import type { TrainingPass, Value } from './tape.js';
 async function fcnHead(pass: TrainingPass, spec: HeadSpec, input: Value, place: number): Promise<Value> {
   let x = input;
   for (const unit of spec.convolutions) {
-    const y = convolutionUnit(pass, unit, x);
+    const y = await convolutionUnit(pass, unit, x);
     if (x !== input) x.rest();
     x = y;
     await pass.pause();
@@ -23,7 +23,7 @@ async function fcnHead(pass: TrainingPass, spec: HeadSpec, input: Value, place: 
   if (spec.concatenation !== null) {
     const joined = concatenate(pass, input, x);
     x.rest();
-    x = convolutionUnit(pass, spec.concatenation, joined);
+    x = await convolutionUnit(pass, spec.concatenation, joined);
     joined.rest();
     await pass.pause();
   }
@@ -90,7 +90,7 @@ function classifier({ tf, kernels, tape, parameters, update }: TrainingPass, spe
 }
 
 interface HeadLoss {
-  /** Mean over all pixels, where ignored ones count as 0, times the head's weight. */
+  /** Mean over all pixels of the pass, where ignored ones count as 0, times the head's weight. */
   readonly loss: number;
   /** Percent of all pixels, ignored ones included. */
   readonly accuracy: number;
@@ -102,7 +102,7 @@ interface HeadLoss {
  * @param labels [N,H,W] int32.
  */
 function headLoss(
-  { tf, kernels, precision, lossScale }: TrainingPass,
+  { tf, kernels, precision, lossScale, shards }: TrainingPass,
   logits: Value,
   weight: number,
   { labels, ignoreIndex, alignCorners }: { labels: Tensor3D; ignoreIndex: number; alignCorners: boolean },
@@ -112,7 +112,7 @@ function headLoss(
   const { loss, correct, gradient } = thenDispose(kernels.crossEntropy(resized, labels, ignoreIndex), resized);
   const size = [logits.shape[1], logits.shape[2]] as const;
   const inputGradient = thenDispose(kernels.resizeBilinearGradient(gradient, size, alignCorners), gradient);
-  const scaled = thenDispose(tf.mul<Tensor4D>(inputGradient, weight * lossScale), inputGradient);
+  const scaled = thenDispose(tf.mul<Tensor4D>(inputGradient, (weight * lossScale) / shards), inputGradient);
   logits.addGradient(kernels.cast(scaled, precision));
   scaled.dispose();
   const result = { loss: weight * loss.dataSync()[0]!, accuracy: (100 * correct.dataSync()[0]!) / labels.size };

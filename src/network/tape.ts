@@ -1,6 +1,14 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor4D } from '@tensorflow/tfjs-core';
-import { type Gradients, type Kernels, thenDispose } from '../kernels/kernels.js';
+import {
+  type Activation,
+  type BatchNormGradients,
+  type BatchNormStatistics,
+  type Gradients,
+  type Kernels,
+  type Normalisation,
+  thenDispose,
+} from '../kernels/kernels.js';
 import type { Precision } from '../recipe/experiment.js';
 import type { Pause } from '../support/pauses.js';
 import type { Parameters } from './parameters.js';
@@ -76,13 +84,15 @@ export class Value {
   }
 }
 
+type BackwardStep = () => void | Promise<void>;
+
 /**
  * Reverse-mode differentiation at the level of modules: each module's forward pass pushes its backward step. Running the tape
  * calls them in reverse; each step takes its output's gradient, adds to its inputs' gradients, passes complete parameter
  * gradients to the optimizer and releases what it saved. So no tensor outlives its last use.
  */
 export class Tape {
-  private steps: (() => void)[] = [];
+  private steps: BackwardStep[] = [];
 
   constructor(private readonly kernels: Kernels) {}
 
@@ -95,17 +105,33 @@ export class Tape {
     return new Value(this.kernels, tensor, rebuild, needsGradient, isReadByConsumersOnly);
   }
 
-  push(step: () => void): void {
+  push(step: BackwardStep): void {
     this.steps.push(step);
   }
 
   /** Runs the backward steps, last one first, with a pause after each, and empties the tape. */
   async backward(pause: Pause): Promise<void> {
     for (let step = this.steps.pop(); step !== undefined; step = this.steps.pop()) {
-      step();
+      await step();
       await pause();
     }
   }
+}
+
+/** Batch norm over the whole batch, of which a pass may have only a part: then it waits for the others (see `Kernels`). */
+export interface BatchNormOfPass {
+  batchNorm(
+    x: Tensor4D,
+    normalisation: Normalisation,
+    activation: Activation,
+  ): Promise<{ y: Tensor4D; statistics: BatchNormStatistics }>;
+  batchNormGradient(
+    gradient: Tensor4D,
+    x: Tensor4D,
+    normalisation: Normalisation,
+    statistics: BatchNormStatistics,
+    y: Tensor4D | null,
+  ): Promise<BatchNormGradients>;
 }
 
 /** Shared by the modules in one training step. */
@@ -118,8 +144,15 @@ export interface TrainingPass {
   readonly precision: Precision;
   /** The losses' gradients are multiplied by it, so that small ones do not vanish in 16 bits. */
   readonly lossScale: number;
-  /** Takes a parameter's complete gradient and ownership of it: the optimizer moves the parameter at once. */
+  readonly norm: BatchNormOfPass;
+  /** How many shards of the same size the batch has; this pass has one of them. */
+  readonly shards: number;
+  /** Takes a parameter's gradient, as far as it comes from the images of this pass, and ownership of it. */
   update(path: string, gradient: Tensor): void;
+  /** The same for a gradient that is that of the whole batch already. */
+  updateOfBatch(path: string, gradient: Tensor): void;
+  /** Has `move` move running statistics with those of the batch, now or at the end of the step. It owns no tensor that it gets. */
+  moveRunning(batch: BatchNormStatistics, move: (batch: BatchNormStatistics) => void): void;
   /**
    * Channel factors of a dropout, [count, 1, 1, channels] in row-major order: 0 with probability `rate`,
    * 1/(1 − rate) otherwise. `place` identifies the dropout within the network.

@@ -46,6 +46,18 @@ const train = z.object({
   initialWeights: loadSummarySchema.extend({ file: z.string(), sha256, reset: names }).optional(),
   /** The best of the evaluations during training, mIoU as a fraction; absent if there were none. */
   bestValidation: z.object({ iteration: z.int().min(1), mIoU: z.number() }).optional(),
+  /** How each batch was divided among processes when training ended; absent if one process had it whole. */
+  parts: z
+    .strictObject({
+      processes: z.int().min(1),
+      /** Of each process. */
+      threads: z.int().min(1),
+      shards: z.int().min(1),
+      imagesOfShard: z.int().min(1),
+      mpi: z.string().optional(),
+      halves: z.boolean().optional(),
+    })
+    .optional(),
   /** The last of them; absent in older records, too. */
   lastValidation: z.object({ iteration: z.int().min(1), mIoU: z.number() }).optional(),
 });
@@ -68,6 +80,8 @@ const evaluationFields = z.object({
   outside: z.strictObject({ labels: counts, predictions: counts }).optional(),
   /** Threads that predicted, each with an engine; absent if the engine of the main thread did. */
   threads: z.int().min(2).optional(),
+  /** Processes among which the images were divided; absent if there was one. */
+  processes: z.int().min(2).optional(),
   /** How the weights fit the network; shapes as in the file. */
   loadReport: loadSummarySchema,
 });

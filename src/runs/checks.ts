@@ -208,17 +208,29 @@ const INDENT = 12;
 /**
  * The checks of runs, each distinct one once, in lines of at most `width` characters, with the commands that fix what is missing.
  * Commands are broken with backslashes, so that they can be pasted.
+ * @param refused What follows from something missing. Default: runs would not start.
  */
-export function formatChecks(checked: readonly Pick<CheckedRun, 'run' | 'checks'>[], width: number): string {
+export function formatChecks(
+  checked: readonly Pick<CheckedRun, 'run' | 'checks'>[],
+  width: number,
+  refused?: string,
+): string {
   const groups = groupChecks(checked);
   const count = new Set(checked.map(({ run }) => run.experiment.row)).size;
-  const missing = groups.filter(({ state }) => state === 'missing').length;
+  return [
+    ...summarise(groups).flatMap((group) => checkLines(group, count, width)),
+    '',
+    verdictOn(checked, refused),
+  ].join('\n');
+}
+
+/** Whether runs would start, and how many problems there are, in a sentence. @param refused As in `formatChecks`. */
+export function verdictOn(checked: readonly Pick<CheckedRun, 'run' | 'checks'>[], refused?: string): string {
+  const missing = groupChecks(checked).filter(({ state }) => state === 'missing').length;
   const [all, some] = checked.length === 1 ? ['the run', 'the run'] : ['all runs', 'some runs'];
-  const verdict =
-    missing === 0
-      ? `Nothing is missing: ${all} would start.`
-      : `${formatNumber(missing, 'problem')}: ${some} would not start.`;
-  return [...summarise(groups).flatMap((group) => checkLines(group, count, width)), '', verdict].join('\n');
+  return missing === 0
+    ? `Nothing is missing: ${all} would start.`
+    : `${formatNumber(missing, 'problem')}: ${refused ?? `${some} would not start`}.`;
 }
 
 /** Checks of one name that all passed, in different words for different rows, become one. */

@@ -151,6 +151,8 @@ const identitySchema = z.object({
   files: z.string().optional(),
   /** `weightsIdentity` of given weights; null if there are none. */
   weights: z.string().nullable(),
+  /** `bitsOf` the processes that train; null if one has each batch whole, as in runs of earlier versions. */
+  shard: z.string().nullable().default(null),
 });
 export type RunIdentity = z.output<typeof identitySchema>;
 

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { ConvolutionMode, Engine, EngineName } from '../engines/engine.js';
+import { bitsOf } from '../parallel/processes.js';
 import { type Deviation, hashExperiment } from '../recipe/resolve.js';
 import { captureEnvironment, codeVersion } from '../records/environment.js';
 import type { Environment, RunRecord, TrainedBy } from '../records/record.js';
@@ -115,6 +116,7 @@ export async function prepareRun(requested: ExecuteOptions): Promise<PreparedRun
       dataset: data?.names ?? null,
       ...(files !== undefined && { files }),
       weights: given === null ? null : weightsIdentity(given.sha256, given.key),
+      shard: stages.includes('train') ? bitsOf(requested.processes, experiment) : null,
     },
     setup: { environment, code: codeVersion(), dataset: data?.described.fingerprint ?? null },
   };

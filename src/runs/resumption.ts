@@ -49,7 +49,7 @@ function identityDifferences(earlier: RunDescription, { identity }: WantedRun): 
 }
 
 /** What may differ between runs of the same command. */
-const CIRCUMSTANCES: readonly (keyof RunIdentity)[] = ['dataset', 'files', 'engine', 'device'];
+const CIRCUMSTANCES: readonly (keyof RunIdentity)[] = ['dataset', 'files', 'engine', 'device', 'shard'];
 
 const WORDS: Readonly<Record<keyof RunIdentity, string>> = {
   experimentHash: 'recipe',
@@ -59,12 +59,15 @@ const WORDS: Readonly<Record<keyof RunIdentity, string>> = {
   dataset: 'names of the images in the data set',
   files: 'content of the files that the recipe names',
   weights: 'weights',
+  shard: 'images of a shard',
 };
 
 /** "engine (wasm, now tensorflow)". */
 function describeDifferences(names: readonly (keyof RunIdentity)[], before: RunIdentity, now: RunIdentity): string {
   const detail = (name: keyof RunIdentity) =>
-    name === 'engine' || name === 'device' ? ` (${before[name]}, now ${now[name]})` : '';
+    name === 'engine' || name === 'device' || name === 'shard'
+      ? ` (${before[name] ?? 'no shards'}, now ${now[name] ?? 'no shards'})`
+      : '';
   return names.map((name) => `${WORDS[name]}${detail(name)}`).join(', ');
 }
 

@@ -5,6 +5,7 @@ import type { SkippedSamples } from '../data/problem.js';
 import type { Engine } from '../engines/engine.js';
 import { holdsPredictions } from '../evaluation/position.js';
 import type { LoadSummary } from '../network/load.js';
+import type { Processes } from '../parallel/processes.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { type RunRecord, recordSchema, type Stage } from '../records/record.js';
 import { sha256File } from '../support/files.js';
@@ -36,6 +37,8 @@ export interface StageContext {
   readonly offline: boolean;
   /** See `PredictionWork`. */
   readonly threads?: number | undefined;
+  /** Processes over which training and evaluation are divided; default: this one does all. */
+  readonly processes?: Processes | undefined;
   readonly note: (text: string) => void;
   /** Folder for predicted label maps, if any. */
   readonly predictions?: string | undefined;

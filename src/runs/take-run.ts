@@ -70,10 +70,14 @@ async function withPaths(checked: PreparedRun, earlier: EarlierRun | null) {
   const { options, validationImages, setup } = checked;
   const { note, experiment } = options;
   const passes = passesOfRun(options, validationImages);
+  // Times depend on the number of processes; the bits of a training in shards must not.
+  const counts = options.processes !== undefined && options.stages.includes('train');
+  const choose = () =>
+    counts
+      ? { engine: checked.engine, paths: null }
+      : choosePaths(checked.engine, { model: experiment.model, passes }, options);
   const { engine, paths } =
-    earlier === null
-      ? await choosePaths(checked.engine, { model: experiment.model, passes }, options)
-      : await resumePaths(checked.engine, earlier.directory, note);
+    earlier === null ? await choose() : await resumePaths(checked.engine, earlier.directory, note);
   const environment = { ...checked.environment, ...describePaths(paths) };
   return { prepared: { ...checked, engine, environment, setup: { ...setup, environment } }, paths };
 }

@@ -41,6 +41,7 @@ export function validationOf(
         weights,
         multiScale: false,
         threads: await stageThreads(context, 'evaluate'),
+        processes: context.processes,
         skipped,
         signal,
         saveRequested,

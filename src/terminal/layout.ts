@@ -66,15 +66,23 @@ export function labelledPath(label: string, file: string, width: number): string
   return line.length <= width ? [line] : [label.trimEnd(), `  ${file}`];
 }
 
-/** Lines for standard output: in a terminal, longer ones are broken between words, and indented lines keep their indent. */
-export function fitTerminal(text: string, { isTTY, columns }: NodeJS.WriteStream = process.stdout): string {
-  if (!isTTY) return text;
+/**
+ * Lines for standard output: in a terminal, longer ones are broken between words, and indented lines keep their indent.
+ * @param label Stands before each line, the broken ones included.
+ */
+export function fitTerminal(
+  text: string,
+  { isTTY, columns }: Pick<NodeJS.WriteStream, 'isTTY' | 'columns'> = process.stdout,
+  label = '',
+): string {
+  const lines = text.split('\n');
+  if (!isTTY) return lines.map((line) => `${label}${line}`).join('\n');
   const width = columns || TERMINAL_WIDTH;
-  return text
-    .split('\n')
+  return lines
     .flatMap((line) => {
       const words = line.trimStart();
-      return labelled(' '.repeat(line.length - words.length), words, width);
+      const broken = labelled(' '.repeat(line.length - words.length), words, width - label.length);
+      return broken.map((part) => `${label}${part}`);
     })
     .join('\n');
 }

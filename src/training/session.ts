@@ -5,6 +5,11 @@ import { createTrainingLoader, type TrainingLoader } from '../data/loader.js';
 import type { SkippedSamples } from '../data/problem.js';
 import type { Engine } from '../engines/engine.js';
 import { liveTensors, processMemory } from '../engines/memory.js';
+import { createKernels } from '../kernels/create.js';
+import { LostProcessError } from '../parallel/errors.js';
+import { computingThreads } from '../parallel/launched.js';
+import { type Processes, type TrainingPart, trainingPart } from '../parallel/processes.js';
+import type { Share } from '../parallel/shards.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { InterruptedError } from '../support/errors.js';
 import { makeFolder } from '../support/files.js';
@@ -14,9 +19,11 @@ import { type BestCheckpoint, bestOf, better, markBest, newestCheckpoint } from 
 import type { TrainingCheckpoint } from './checkpoint-read.js';
 import type { TrainingProgress } from './checkpoint-schema.js';
 import { CheckpointWriter } from './checkpoint-writer.js';
+import { Followers } from './followers.js';
 import { appendLine, cutLog, LogInterval, type LogLine, type ValidationLine, validationLines } from './log.js';
 import { afterNonFinite } from './post-mortem.js';
 import { type LoadedBackbone, readLoadedBackbone, restoreStep } from './pretrained.js';
+import { ShardedTrainingStep } from './sharded-step.js';
 import { type FittedInitialWeights, fitInitialWeights, startTraining, type WeightsFile } from './start.js';
 import { type StepResult, TrainingStep } from './step.js';
 
@@ -52,6 +59,8 @@ export interface TrainOptions {
   readonly validation?: Validation | undefined;
   /** Gets each line of log.jsonl about training after it is written. */
   readonly onLog?: ((line: LogLine) => Promise<void>) | undefined;
+  /** Processes that share each batch, in shards; default: this one has it whole. */
+  readonly processes?: Processes | undefined;
 }
 
 /** Evaluations during training. */
@@ -93,6 +102,17 @@ export interface TrainResult {
   readonly peakProcessBytes: number;
   /** The backbone that training started from, if there is one. */
   readonly backbone?: LoadedBackbone;
+  /** How each batch was divided when the training ended; absent if one process had it whole. */
+  readonly parts?: {
+    readonly processes: number;
+    /** Of each process. */
+    readonly threads: number;
+    readonly shards: number;
+    readonly imagesOfShard: number;
+    /** The MPI library, and whether gradients were exchanged in bfloat16; absent in one process. */
+    readonly mpi?: string;
+    readonly halves?: boolean;
+  };
 }
 
 /** Weight of the newest loss in the smoothed one: a mean over about the last hundred steps. */
@@ -125,6 +145,7 @@ export class TrainingSession {
     private readonly loader: TrainingLoader,
     private readonly trainingStep: TrainingStep,
     private readonly writer: CheckpointWriter,
+    private readonly followers: Followers | null,
     private best: BestCheckpoint | null,
   ) {
     const before = checkpoint?.progress ?? null;
@@ -154,27 +175,35 @@ export class TrainingSession {
     await cutLog(logOf(options), startIteration, training.logEvery, note);
     await options.onStart?.(startIteration);
     const dataset = await loadDataset(data.dataset);
+    const part = partOf(options);
     const settings = { dataset, recipe: data, dataRoot, seed, batch: training.batch, startIteration, skipped };
-    const loader = await createTrainingLoader(settings);
-    const step = new TrainingStep(engine, experiment);
+    const loader = await createTrainingLoader({ ...settings, part: part === null ? undefined : imagesOf(part.share) });
+    const step =
+      part === null ? new TrainingStep(engine, experiment) : new ShardedTrainingStep(engine, experiment, part);
+    const group = options.processes?.group ?? null;
+    const followers = group === null ? null : new Followers(group, options);
     const { keepCheckpoints: keep, beforeWrite } = options;
     const writer = await CheckpointWriter.start({ keep, log: logOf(options), beforeWrite });
     // The log now ends at the checkpoint: a mark may be of an evaluation that will be repeated.
     const best = bestOf(await validationLines(logOf(options)));
     await markBest(folder, best);
     writer.best = best?.iteration ?? null;
-    return new TrainingSession(options, checkpoint, loader, step, writer, best);
+    return new TrainingSession(options, checkpoint, loader, step, writer, followers, best);
   }
 
   /** Loads the weights of the checkpoint, or the starting ones; runs the evaluation after the checkpoint if it is missing. */
   async begin(): Promise<void> {
-    const { checkpoint, startIteration, trainingStep, options } = this;
+    const { checkpoint, trainingStep, options } = this;
     if (checkpoint === null) {
       const { initialWeights, backbone } = await startTraining(options, trainingStep.segmentor);
       this.initialWeights = initialWeights;
       this.backbone = backbone;
-      return;
-    }
+    } else await this.resume(checkpoint);
+    await this.followers?.begin(trainingStep, this.startIteration);
+  }
+
+  private async resume(checkpoint: TrainingCheckpoint): Promise<void> {
+    const { startIteration, trainingStep, options } = this;
     const { engine, note, directory } = options;
     this.initialWeights = await fitInitialWeights(options, trainingStep.segmentor);
     this.backbone = await readLoadedBackbone(directory);
@@ -190,18 +219,21 @@ export class TrainingSession {
     const { options, loader, trainingStep, pause, done: iteration } = this;
     const { engine, experiment, directory, beforeWrite } = options;
     const waiting = performance.now();
+    this.followers?.step();
     const batch = await loader.next();
     const running = performance.now();
     let result: StepResult;
     try {
       result = await trainingStep.run(batch, iteration, pause);
     } catch (error) {
-      if (error instanceof InterruptedError) throw await this.abandonStep();
+      if (error instanceof LostProcessError) throw await this.saveAndEnd(error.message, error.exitCode);
+      if (error instanceof InterruptedError) throw await this.abandonStep(error);
       const { row } = experiment;
       throw await afterNonFinite(error, { engine, step: trainingStep, batch, row, directory, beforeWrite, pause });
     }
     // Tensors of the native engine share the batch's memory; the step has disposed them.
     loader.release(batch);
+    await this.followers?.countSkipped();
     this.lastResult = result;
     this.done = iteration + 1;
     this.lastMilliseconds = performance.now() - running;
@@ -251,12 +283,14 @@ export class TrainingSession {
       unsaved >= options.mostSecondsLost * 1000 ||
       this.evaluationIsDue ||
       done % training.checkpointEvery === 0;
-    await this.writer.afterStep(done, isDue, () => {
-      this.savedAt = performance.now();
-      const { row } = options.experiment;
-      return takeSnapshot(checkpointsOf(options), done, { ...this.trainingStep, row }, this.progress());
-    });
+    await this.writer.afterStep(done, isDue, this.takeSnapshot);
   }
+
+  private readonly takeSnapshot = () => {
+    this.savedAt = performance.now();
+    const { row } = this.options.experiment;
+    return takeSnapshot(checkpointsOf(this.options), this.done, { ...this.trainingStep, row }, this.progress());
+  };
 
   /** @throws InterruptedError after an abort, when the checkpoint is on the disk. */
   async endIfInterrupted(): Promise<void> {
@@ -273,6 +307,8 @@ export class TrainingSession {
 
   /** Call it once, at the end. */
   async result(): Promise<TrainResult> {
+    this.followers?.end();
+    await this.followers?.countSkipped();
     const { weights } = (await this.writer.finish()) ?? this.checkpoint!.files;
     const { seconds, skippedSteps, skippedSamples, peakProcessBytes } = this.progress();
     return {
@@ -287,6 +323,7 @@ export class TrainingSession {
       peakLiveTensorBytes: this.peakLiveTensorBytes,
       peakProcessBytes,
       ...(this.backbone !== undefined && { backbone: this.backbone }),
+      ...partsOf(this.options),
     };
   }
 
@@ -343,11 +380,57 @@ export class TrainingSession {
     };
   }
 
-  private async abandonStep(): Promise<InterruptedError> {
+  /** Saves the state after the last step that all processes have done. @returns the error that ends the training. */
+  private async saveAndEnd(why: string, exitCode: number): Promise<InterruptedError> {
+    await this.writer.finish();
+    const saved = this.writer.newestComplete ?? this.startIteration;
+    if (this.done > saved) {
+      await this.writer.write(this.takeSnapshot);
+      await this.writer.finish();
+    }
+    return new InterruptedError(
+      `${why} Training is saved after iteration ${this.done} of ${this.iterations}.`,
+      exitCode,
+    );
+  }
+
+  private async abandonStep({ exitCode }: InterruptedError): Promise<InterruptedError> {
+    if (this.trainingStep.movesAtOnce) {
+      return this.saveAndEnd(
+        'Interrupted in the middle of a step, which would have taken too long to finish.',
+        exitCode,
+      );
+    }
     await this.writer.finish();
     const saved = this.writer.newestComplete ?? this.startIteration;
     return InterruptedError.of(this.options.signal, describeAbandoned(this.done, saved, this.iterations));
   }
+}
+
+function partOf({ processes, experiment, engine }: TrainOptions): TrainingPart | null {
+  return processes === undefined ? null : trainingPart(processes, experiment, createKernels(engine).joinShards);
+}
+
+/** Positions in the batch of a process's images. */
+function imagesOf({ own, imagesOfShard }: Share) {
+  return { first: own.begin * imagesOfShard, count: (own.end - own.begin) * imagesOfShard };
+}
+
+/** How the batch was divided, for the record. */
+function partsOf(options: TrainOptions): Pick<TrainResult, 'parts'> {
+  const part = partOf(options);
+  if (part === null || options.processes === undefined) return {};
+  const { count, group, halves } = options.processes;
+  const { shards, imagesOfShard } = part.share;
+  return {
+    parts: {
+      processes: count,
+      threads: computingThreads(),
+      shards,
+      imagesOfShard,
+      ...(group && { mpi: group.library, halves }),
+    },
+  };
 }
 
 function checkpointsOf({ directory }: TrainOptions): string {

@@ -8,6 +8,7 @@ import type { Kernels, MomentumStep } from '../kernels/kernels.js';
 import type { Parameters } from '../network/parameters.js';
 import { type ForwardLosses, Segmentor } from '../network/segmentor.js';
 import { Tape, type TrainingPass, type Value } from '../network/tape.js';
+import { type BatchPart, wholeBatch } from '../network/whole-batch.js';
 import type { Experiment, TrainingRecipe } from '../recipe/experiment.js';
 import { ExitCode, UserError } from '../support/errors.js';
 import { noPause, type Pause } from '../support/pauses.js';
@@ -104,6 +105,14 @@ export interface Forward extends ForwardLosses {
   readonly images: Value;
 }
 
+interface ForwardOptions extends Pick<TrainingPass, 'update' | 'pause'> {
+  readonly kernels: Kernels;
+  /** What the pass knows of the rest of its batch; default: it has all of it. */
+  readonly part?: BatchPart;
+  /** Position of its first image in the batch; default: 0. */
+  readonly first?: number;
+}
+
 /** So many steps in a row that overflow in 16 bits are no accident. */
 const MOST_OVERFLOWS_IN_A_ROW = 20;
 
@@ -120,14 +129,17 @@ export class TrainingStep {
   skipped = 0;
   /** How many of these came last, in a row. */
   skippedInARow = 0;
+  /** Whether a step that fails or is abandoned leaves the state of the step before it. */
+  readonly movesAtOnce: boolean = false;
   private readonly meter: PeakMeter;
 
   constructor(
-    private readonly engine: Engine,
-    private readonly experiment: Experiment,
+    protected readonly engine: Engine,
+    protected readonly experiment: Experiment,
+    anyThreads = false,
   ) {
     this.meter = new PeakMeter(engine);
-    const kernels = createKernels(engine, this.meter);
+    const kernels = createKernels(engine, this.meter, { anyThreads });
     this.segmentor = new Segmentor(engine.tf, kernels, experiment.model);
     this.optimizer = new MomentumOptimizer(engine.tf, kernels, this.segmentor.parameters);
   }
@@ -140,11 +152,10 @@ export class TrainingStep {
    * half done, with some parameters moved and some tensors held until the engine ends.
    */
   async run(batch: Batch, iteration: number, pause: Pause = noPause): Promise<StepResult> {
-    const { training } = this.experiment;
+    const { precision } = this.experiment.training;
     const { kernels } = this.segmentor;
-    const rate = learningRate(training, iteration);
-    const { precision, momentum, weightDecay } = training;
-    const move = { learningRate: rate, momentum, weightDecay, gradientFactor: 1 / this.lossScale };
+    const move = this.moveOf(iteration);
+    const { learningRate: rate } = move;
     const fail = (what: string) => new NonFiniteError(what, iteration, rate, batch.names);
     // In float32 each parameter moves at once, and its gradient is freed; in 16 bits all gradients must be checked first.
     const gradients = precision === 'fp32' ? null : new Map<string, Tensor>();
@@ -162,13 +173,7 @@ export class TrainingStep {
     if (!Number.isFinite(loss)) throw fail(`The loss (${loss})`);
     await tape.backward(pause);
     images.release();
-    if (gradients !== null) {
-      this.moveAll(gradients, move);
-      if (this.skippedInARow >= MOST_OVERFLOWS_IN_A_ROW) {
-        const steps = `each of ${this.skippedInARow} steps in a row`;
-        throw fail(`A gradient in 16 bits (loss scale ${training.lossScale}) of ${steps}`);
-      }
-    }
+    if (gradients !== null) this.moveIfFinite(gradients, move, fail);
     return {
       loss,
       decodeLoss: decode.loss,
@@ -176,6 +181,14 @@ export class TrainingStep {
       accuracy: decode.accuracy,
       learningRate: rate,
     };
+  }
+
+  /** How the parameters move in an iteration. */
+  protected moveOf(iteration: number): MomentumStep {
+    const { training } = this.experiment;
+    const { momentum, weightDecay } = training;
+    const rate = learningRate(training, iteration);
+    return { learningRate: rate, momentum, weightDecay, gradientFactor: 1 / this.lossScale };
   }
 
   private get lossScale(): number {
@@ -187,7 +200,7 @@ export class TrainingStep {
   async forward(
     batch: Batch,
     iteration: number,
-    { kernels, update, pause }: { readonly kernels: Kernels } & Pick<TrainingPass, 'update' | 'pause'>,
+    { kernels, update, pause, part, first = 0 }: ForwardOptions,
   ): Promise<Forward> {
     const { tf } = this.engine;
     const { training, seed } = this.experiment;
@@ -202,11 +215,12 @@ export class TrainingStep {
       parameters,
       precision,
       lossScale: this.lossScale,
+      ...(part ?? wholeBatch(kernels, update)),
       update,
       pause,
       dropoutFactors: (place, count, channels, dropRate) =>
         Float32Array.from({ length: this.engine.isTwin ? 0 : count * channels }, (_, i) =>
-          dropout.uniform(place * 2 ** 32 + i) < dropRate ? 0 : 1 / (1 - dropRate),
+          dropout.uniform(place * 2 ** 32 + first * channels + i) < dropRate ? 0 : 1 / (1 - dropRate),
         ),
     };
     const full = tf.tensor4d(batch.images, [batch.count, batch.height, batch.width, 3]);
@@ -218,8 +232,15 @@ export class TrainingStep {
     return { tape, images, ...losses };
   }
 
-  /** Moves the parameters if every gradient is finite. */
-  private moveAll(gradients: ReadonlyMap<string, Tensor>, move: MomentumStep): void {
+  /**
+   * In 16 bits: moves the parameters if every gradient is finite. Owns the gradients.
+   * @throws NonFiniteError, made by `fail`, if this was the last of many steps in a row that overflowed.
+   */
+  protected moveIfFinite(
+    gradients: ReadonlyMap<string, Tensor>,
+    move: MomentumStep,
+    fail: (what: string) => NonFiniteError,
+  ): void {
     const finite = this.segmentor.kernels.allFinite([...gradients.values()]);
     for (const [path, gradient] of gradients) {
       if (finite) this.optimizer.update(path, gradient, move);
@@ -227,6 +248,9 @@ export class TrainingStep {
     }
     if (!finite) this.skipped++;
     this.skippedInARow = finite ? 0 : this.skippedInARow + 1;
+    if (this.skippedInARow < MOST_OVERFLOWS_IN_A_ROW) return;
+    const steps = `each of ${this.skippedInARow} steps in a row`;
+    throw fail(`A gradient in 16 bits (loss scale ${this.experiment.training.lossScale}) of ${steps}`);
   }
 
   /** Largest sum of live tensor bytes since the start or the last `resetPeak`. */

@@ -1,11 +1,14 @@
 import test from 'ava';
 import {
   formatNextSteps,
+  stepsAfterJob,
   stepsAfterPrediction,
   stepsAfterRun,
   stepsAfterVerification,
 } from '../../src/cli/next-steps.js';
+import type { ObservedJob } from '../../src/jobs/observe.js';
 import type { RunRecord, Stage } from '../../src/records/record.js';
+import { observedJob, observedTask } from '../helpers/jobs.js';
 import { makeRecord } from '../helpers/record.js';
 
 const places = { runs: 'runs', results: 'results' };
@@ -34,6 +37,18 @@ test('after a run: its evaluation if it has none, its page, and its weights, by 
   t.deepEqual(commands(stepsAfterRun(recordOf(['evaluate']), places, 'seen')), [
     `report ${run} --predictions seen --out report`,
   ]);
+});
+
+test('of a job: what is left to do for tasks that have not completed, also while others go on', (t) => {
+  const commandsOf = (...states: ObservedJob['tasks'][number]['state'][]) => {
+    const tasks = states.map((state, index) => observedTask({ index, name: `row:${index}`, state }));
+    return commands(stepsAfterJob({ ...observedJob, tasks }, {})).filter((command) => !command.startsWith('runs table'));
+  };
+  t.deepEqual(commandsOf('running', 'pending'), ['jobs watch 1']);
+  t.deepEqual(commandsOf('running', 'failed'), ['jobs watch 1', 'jobs logs 1 row:1', 'jobs retry 1']);
+  t.deepEqual(commandsOf('completed', 'lost'), ['jobs logs 1 row:1', 'jobs retry 1', 'runs table 1']);
+  t.deepEqual(commandsOf('stopped'), ['jobs retry 1']);
+  t.deepEqual(commandsOf('completed', 'cancelled'), ['runs table 1']);
 });
 
 test('after predictions and the check of a data set', (t) => {

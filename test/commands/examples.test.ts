@@ -76,7 +76,7 @@ posix('every example in the help parses, and names rows, tables, data sets and v
 
 /** Examples that need no data, no run, no engine and no network. */
 const RUNNABLE =
-  /^fcn (list|show|table|datasets list|results list|runs list|runs table|schema)\b(?!.*(--log|--file|--check|'camvid\*'))/;
+  /^fcn (list|show|table|datasets list|results list|runs list|runs table|schema)\b(?!.*(--log|--file|--check|'camvid\*'|2025))/;
 
 posix('examples that need nothing but the package run as they are printed', async (t) => {
   settings.enableAutoTranspile = false;

@@ -9,13 +9,10 @@ import type { EvaluationSample } from '../../src/data/image.js';
 import { readIndices } from '../../src/data/png-read.js';
 import { startEngine } from '../../src/engines/selection.js';
 import { describeCoverage } from '../../src/evaluation/confusion.js';
-import {
-  type EvaluateSamplesOptions,
-  type EvaluationProgress,
-  evaluateSamples,
-} from '../../src/evaluation/evaluate.js';
 import { Predictor } from '../../src/evaluation/inference.js';
 import { encodePrediction, requireLabelIds } from '../../src/evaluation/prediction-png.js';
+import { type EvaluateSamplesOptions, evaluateSamples } from '../../src/evaluation/samples.js';
+import type { EvaluationProgress } from '../../src/evaluation/tally.js';
 import { createKernels } from '../../src/kernels/create.js';
 import type { InferenceNetwork } from '../../src/network/inference.js';
 import { ExitCode, InterruptedError, UserError } from '../../src/support/errors.js';

@@ -1,5 +1,6 @@
 import type { ExecutionContext } from 'ava';
 import { createJob, type Job, type JobDescription } from '../../src/jobs/job.js';
+import type { ObservedJob, ObservedTask } from '../../src/jobs/observe.js';
 import { temporaryFolder } from './folder.js';
 
 /** A job of these rows and seeds in a folder of its own, for the local executor; nothing executes it. */
@@ -34,3 +35,26 @@ export function describedJob(
     ...changes,
   };
 }
+
+/** A task as `fcn jobs` sees it. */
+export function observedTask(changes: Partial<ObservedTask> = {}): ObservedTask {
+  return {
+    ...{ index: 0, name: 'tiny', row: 'tiny', seed: 0, state: 'pending', reason: null, starts: 0, exitCode: null },
+    ...{
+      signal: null,
+      message: null,
+      host: null,
+      processId: null,
+      scheduler: {},
+      log: '/jobs/1/logs/0.log',
+      run: null,
+    },
+    ...changes,
+  };
+}
+
+/** The job of such a task. */
+export const observedJob: ObservedJob = {
+  ...{ id: '1', folder: '/jobs/1', submittedAt: '2025-01-02T03:04:05.678Z', executor: 'local' },
+  ...{ command: ['reproduce'], schedulerIds: [], tasks: [observedTask()] },
+};

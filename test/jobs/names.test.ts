@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { createJob, jobIds, readJob } from '../../src/jobs/job.js';
-import { findJob, taskName, tasksNamed } from '../../src/jobs/names.js';
+import { findJob, findTasks, taskName, tasksNamed } from '../../src/jobs/names.js';
 import { runsBelow } from '../../src/runs/run-reader.js';
 import { UserError } from '../../src/support/errors.js';
 import { temporaryFolder } from '../helpers/folder.js';
@@ -58,6 +58,39 @@ test('a job is named by its id, a unique beginning, or its folder; the newest wi
   await t.throwsAsync(findJob(runs, ''), { instanceOf: UserError });
   await t.throwsAsync(findJob(runs, '../..'), { instanceOf: UserError });
   t.is((await t.throwsAsync<UserError>(findJob(runs, '20250102-030416'))).next, `Did you mean ${newest.id}?`);
+});
+
+test('a name of tasks alone means the newest job, or the mistake says so', async (t) => {
+  const runs = await temporaryFolder(t);
+  await t.throwsAsync(findTasks(runs, { job: 'tiny', tasks: undefined }, 'logs'), {
+    message: /^No job is called/,
+  });
+  await createJob(runs, describedJob([['old', 0]]));
+  const later = { submittedAt: '2025-01-02T03:04:06.000Z' };
+  const newest = await createJob(
+    runs,
+    describedJob(
+      [
+        ['tiny', 0],
+        ["it's", 0],
+        ['2025', 0],
+      ],
+      later,
+    ),
+  );
+  const found = async (job?: string, tasks?: string) => {
+    const { job: of, tasks: named } = await findTasks(runs, { job, tasks }, 'logs');
+    return [of.id, named?.map(({ index }) => index)];
+  };
+  t.deepEqual(await found(), [newest.id, undefined]);
+  t.deepEqual(await found('tiny'), [newest.id, [0]]);
+  t.deepEqual(await found('20250102-030405', 'old'), ['20250102-030405', [0]]);
+  await t.throwsAsync(found('2025'), { message: /could be 2 jobs/ }, 'a job comes first');
+  await t.throwsAsync(found('old'), { message: /^No job is called old/ }, 'not of an older job');
+  await t.throwsAsync(found('tiny', '0'), { message: /^No job is called tiny/ });
+  const error = await t.throwsAsync<UserError>(findTasks(runs, { job: "it's", tasks: undefined }, 'cancel'));
+  t.is(error.message, `"it's" is no job, but a task of the newest job, ${newest.id}.`);
+  t.is(error.next, `fcn jobs cancel ${newest.id} 'it'\\''s'`);
 });
 
 test('a job that cannot be read says which file is wrong', async (t) => {

@@ -1,10 +1,11 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { createJob, type Job, logFile, taskFile } from '../../src/jobs/job.js';
 import { taskStatuses } from '../../src/jobs/states.js';
+import { endingText } from '../../src/jobs/task-ending.js';
 import { readHistory, type TaskHistory, writeHistory } from '../../src/jobs/task-history.js';
 import { runTask } from '../../src/jobs/task-process.js';
 import { writeRequest } from '../../src/jobs/task-request.js';
@@ -105,6 +106,36 @@ test('after a retry, earlier starts no longer count', async (t) => {
   await writeRequest(job, 0, { what: 'retry', at: AT, starts: 3 });
   t.is(await work(), 'given up');
   t.is(left.length, 1, 'three times each');
+});
+
+test('the log says how each start ended, and what follows', async (t) => {
+  const { job, work } = await worker(t, [saving(2, 75), () => 'SIGKILL', () => 2]);
+  await work();
+  const at = /\d{4}-\d\d-\d\dT\S+Z/g;
+  t.is(
+    readFileSync(logFile(job, 0), 'utf8').replaceAll(at, 'AT'),
+    '== Ended early (exit code 75): it starts again here, and resumes its run.\n' +
+      '== Ended early (killed by SIGKILL): it starts again here, and resumes its run.\n' +
+      `== Failed with exit code 2, AT. Fix the cause, then:\n   fcn jobs retry ${job.id} tiny --runs ${job.runs}\n`,
+  );
+});
+
+test('the log of a task tells a time limit, a signal of Slurm, a stop of its job and a cancellation apart', async (t) => {
+  const local = await jobOf(t, [['tiny', 0]]);
+  const at = '2025-01-02T03:04:05.678Z';
+  const end = { at, code: 143, signal: null, progressed: true, message: null, verdict: 'again' as const };
+  const slurm = { ...local, executor: 'slurm' as const };
+  const home = { ...local, workingFolder: path.dirname(local.runs), runs: path.join(path.dirname(local.runs), 'runs') };
+  t.regex(endingText(slurm, 0, { ...end, because: 'stopped' }), /time limit is near: Slurm starts it again/);
+  t.regex(endingText(slurm, 0, { ...end, because: 'signal' }), /unless it was cancelled\.$/);
+  t.is(
+    endingText(home, 0, { ...end, because: 'stopped' }),
+    `== Stopped with its job. To resume it:\n   fcn jobs retry ${local.id} tiny`,
+  );
+  t.regex(
+    endingText(home, 0, { ...end, because: 'cancelled', verdict: 'cancelled' }),
+    /^== Cancelled, 2025.*\n {3}fcn jobs/,
+  );
 });
 
 for (const code of [1, 2, 3, 9]) {

@@ -11,8 +11,8 @@ test.before(async () => {
   engine = await startEngine({ engine: 'wasm' });
 });
 
-/** Too cheap to time (views and single multiplications), or not used by a network by itself. */
-const UNTIMED = ['cast', 'scaleChannels'];
+/** Too cheap to time (views, single multiplications, a value a channel), or not used by a network by itself. */
+const UNTIMED = ['cast', 'joinShards', 'runningStatistics', 'scaleChannels'];
 
 test.serial('every kernel is timed', (t) => {
   const timed = new TimedKernels(engine);

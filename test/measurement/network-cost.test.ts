@@ -8,6 +8,7 @@ import { FoldedNetwork } from '../../src/network/inference.js';
 import { Segmentor } from '../../src/network/segmentor.js';
 import type { TrainingPass } from '../../src/network/tape.js';
 import { Tape } from '../../src/network/tape.js';
+import { wholeBatch } from '../../src/network/whole-batch.js';
 import type { Experiment, ModelRecipe } from '../../src/recipe/experiment.js';
 import { resolveRow } from '../../src/recipe/resolve.js';
 import { selectRows } from '../../src/recipe/select.js';
@@ -76,6 +77,7 @@ test('the operations shown are those that the real networks compute, for every s
       parameters,
       precision: 'fp32',
       lossScale: 1,
+      ...wholeBatch(kernels, () => undefined),
       update: () => undefined,
       dropoutFactors: (_, count, channels) => new Float32Array(count * channels).fill(1),
       pause: noPause,

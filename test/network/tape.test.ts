@@ -44,7 +44,7 @@ test('backward steps run last one first, once', async (t) => {
   const engine = await startTestEngine('wasm');
   const tape = new Tape(createKernels(engine));
   const order: number[] = [];
-  for (const i of [1, 2, 3]) tape.push(() => order.push(i));
+  for (const i of [1, 2, 3]) tape.push(() => void order.push(i));
   await tape.backward(noPause);
   await tape.backward(noPause);
   t.deepEqual(order, [3, 2, 1]);

@@ -97,6 +97,7 @@ test('a list of checks fits its width, and says whether the runs would start', (
   const series = formatChecks(SERIES, 80);
   t.true(series.split('\n').every((line) => line.length <= 80));
   t.regex(series, /\n\n2 problems: some runs would not start\.$/);
+  t.regex(formatChecks(SERIES, 80, 'nothing would be submitted'), /\n\n2 problems: nothing would be submitted\.$/);
   t.regex(formatChecks([SERIES[2]!], 80), /\n\nNothing is missing: the run would start\.$/);
 });
 

@@ -16,6 +16,7 @@ const identity: RunIdentity = {
   device: 'cpu',
   dataset: 'names',
   weights: null,
+  shard: null,
 };
 const wanted = { identity, setup };
 

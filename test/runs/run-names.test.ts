@@ -146,7 +146,15 @@ test('directories that were renamed or copied are found as they are listed', asy
 test('the newest run of a row is the one that was begun last, whatever the clock said then', async (t) => {
   const runs = await temporaryFolder(t);
   const { environment, code } = makeRecord({ row: A });
-  const identity = { experimentHash: '', stages: [], engine: 'wasm', device: 'cpu', dataset: null, weights: null };
+  const identity = {
+    experimentHash: '',
+    stages: [],
+    engine: 'wasm',
+    device: 'cpu',
+    dataset: null,
+    weights: null,
+    shard: null,
+  };
   const setup = { environment, code, dataset: null };
   const startedAt = '2025-01-02T03:04:05.000Z';
   for (const [run, number] of [['20250101-a', 3] as const, ['20250102-b', 2] as const]) {

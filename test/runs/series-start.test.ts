@@ -14,7 +14,15 @@ const TIME = '2025-01-02T03:04:05.000Z';
 
 async function writeRun(runs: string, id: string, state: string): Promise<void> {
   const { environment, code } = makeRecord({ row: ROW });
-  const identity = { experimentHash: 'x', stages: [], engine: 'wasm', device: 'cpu', dataset: null, weights: null };
+  const identity = {
+    experimentHash: 'x',
+    stages: [],
+    engine: 'wasm',
+    device: 'cpu',
+    dataset: null,
+    weights: null,
+    shard: null,
+  };
   const directory = path.join(runs, ROW, id);
   const setup = { environment, code, dataset: null };
   await writeDescription(directory, { identity, setup, startedAt: TIME, number: 1, continued: [] });

@@ -56,4 +56,6 @@ test('in a terminal lines are broken between words and keep their indent; elsewh
   const terminal = { isTTY: true, columns: 12 } as NodeJS.WriteStream;
   t.is(fitTerminal(text, terminal), 'one line of\nwords\n  an\n  indented\n  line\n');
   t.is(fitTerminal(text, { isTTY: false } as NodeJS.WriteStream), text);
+  t.is(fitTerminal('one line of', terminal, '3 | '), '3 | one line\n3 | of');
+  t.is(fitTerminal('one\ntwo', { ...terminal, isTTY: false }, '3 | '), '3 | one\n3 | two');
 });

@@ -34,11 +34,20 @@ export default class EnginesInstall extends BaseCommand {
       helpValue: 'URL',
     }),
     gpu: Flags.boolean({ summary: "Install the CUDA build, with NVIDIA's run-time libraries (Linux x64)." }),
+    mpi: Flags.boolean({
+      summary: 'Compile the operations for several processes against the MPI of this machine: mpicxx in PATH.',
+    }),
+    mpicxx: Flags.string({
+      summary: "The MPI's C++ compiler, or its folder, in place of the one in PATH.",
+      helpValue: 'PATH',
+      dependsOn: ['mpi'],
+    }),
     force: Flags.boolean({ summary: 'Install again, even if everything is in place.' }),
   };
 
   async run(): Promise<object> {
     const { flags } = await this.parse(EnginesInstall);
+    if (flags.mpi) return this.installMpi(flags);
     const { installTensorflow } = await import('../../engines/install.js');
     const { formatDownload } = await import('../../support/format.js');
     let lastNote = '';
@@ -61,5 +70,14 @@ export default class EnginesInstall extends BaseCommand {
     const what = `TensorFlow ${manifest.tensorflow} (${manifest.variant})`;
     this.print(installed ? `${what} is installed in ${folder}.` : `${what} was installed already, in ${folder}.`);
     return { installed, folder, ...manifest };
+  }
+
+  private async installMpi({ mpicxx, force }: { mpicxx?: string | undefined; force: boolean }): Promise<object> {
+    const { installMpi } = await import('../../engines/mpi/install.js');
+    const signal = this.interruptSignal();
+    const { installed, mpi } = await installMpi({ mpi: mpicxx, force, signal, note: (text) => this.note(text) });
+    const state = installed ? 'are compiled' : 'were compiled already';
+    this.print(`The operations for MPI ${state}: ${mpi.library}, ${mpi.addon}.`);
+    return { installed, ...mpi };
   }
 }

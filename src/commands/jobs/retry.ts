@@ -2,10 +2,9 @@ import { BaseCommand } from '../../cli/base.js';
 import * as flags from '../../cli/flags.js';
 
 export default class JobsRetry extends BaseCommand {
-  static override summary =
-    'Start the tasks of a job again that failed, were given up, lost or stopped; each resumes its run.';
+  static override summary = 'Start tasks again that failed, were given up, lost or stopped.';
   static override description =
-    'Cancelled tasks are started again only if they are named. Tasks of a local job run in this process, unless the process that submitted ' +
+    'Each task resumes its run. Cancelled tasks are started again only if they are named. Tasks of a local job run in this process, unless the process that submitted ' +
     'the job still runs: then it takes them up.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
@@ -20,12 +19,11 @@ export default class JobsRetry extends BaseCommand {
     const { executorOf } = await import('../../jobs/executors.js');
     const { flagOfTasks } = await import('../../jobs/job.js');
     const { formatJob } = await import('../../jobs/list.js');
-    const { findJob, tasksNamed } = await import('../../jobs/names.js');
+    const { findTasks } = await import('../../jobs/names.js');
     const { requestRetry } = await import('../../jobs/requests.js');
     const { outputWidth } = await import('../../terminal/layout.js');
-    const job = await findJob(flags.runs, args.job);
+    const { job, tasks: chosen } = await findTasks(flags.runs, args, 'retry');
     const executor = executorOf(job.executor);
-    const chosen = args.tasks === undefined ? null : tasksNamed(job, args.tasks);
     const indices = await requestRetry(job, chosen, executor);
     const context = {
       signal: this.interruptSignal(),

@@ -30,7 +30,7 @@ export default class RunsLogs extends BaseCommand {
     const { followLog } = await import('../../runs/inspect.js');
     const { formatLogEntry, LOG_HEADS } = await import('../../runs/list.js');
     const { folder } = await findRunDirectory(flags.runs, args.run);
-    const signal = AbortSignal.any([this.interruptSignal(), this.outputClosed]);
+    const signal = this.viewerSignal();
     const entries: object[] = [];
     for await (const entry of followLog(folder, { lines: flags.lines, follow: flags.follow, signal })) {
       if (entries.length === 0) this.print(LOG_HEADS);

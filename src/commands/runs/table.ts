@@ -15,9 +15,12 @@ export default class RunsTable extends BaseCommand {
     '<%= config.bin %> <%= command.id %>',
     "<%= config.bin %> <%= command.id %> 'camvid*' --state completed --sort fps",
     '<%= config.bin %> <%= command.id %> --where width=16 --columns learningRate,batch',
+    '<%= config.bin %> <%= command.id %> 20250102-030405',
     '<%= config.bin %> <%= command.id %> --write runs.csv',
   ];
-  static override args = { runs: flags.runsOrAll };
+  static override args = {
+    runs: { ...flags.runsOrAll, description: `${flags.runsOrAll.description} The id of a job means its runs.` },
+  };
   static override flags = {
     sort: Flags.string({
       summary:
@@ -70,6 +73,7 @@ export default class RunsTable extends BaseCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(RunsTable);
     const { RunCatalogue } = await import('../../runs/catalogue.js');
+    const { withRunsOfJobs } = await import('../../jobs/runs-of-job.js');
     const { isOnlyKept, makeLeaderboard } = await import('../../tables/leaderboard/leaderboard.js');
     const { describeLeaderboard, formatBoard, writeLeaderboard } = await import('../../tables/leaderboard/report.js');
     const { outputWidth } = await import('../../terminal/layout.js');
@@ -80,7 +84,7 @@ export default class RunsTable extends BaseCommand {
     const known = await catalogue.all();
     const own = known.filter((run) => !isOnlyKept(run));
     const all = flags.kept || file !== undefined || own.length === 0 ? known : own;
-    const chosen = args.runs === undefined ? all : await catalogue.find(args.runs);
+    const chosen = args.runs === undefined ? all : await catalogue.find(await withRunsOfJobs(flags.runs, args.runs));
     const board = makeLeaderboard(chosen, known, { states, where, columns, sort, reverse, rows });
     const kept = known.length - chosen.length;
     if (args.runs === undefined && kept > 0) {

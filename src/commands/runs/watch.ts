@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../../cli/base.js';
 import * as flags from '../../cli/flags.js';
+import type { InspectedRun } from '../../runs/inspect.js';
 
 export default class RunsWatch extends BaseCommand {
   static override summary = 'Watch runs until all have ended.';
@@ -34,19 +35,21 @@ export default class RunsWatch extends BaseCommand {
     const { watchRuns } = await import('../../runs/inspect.js');
     const { formatRunLine, formatRuns } = await import('../../runs/list.js');
     const { outputWidth } = await import('../../terminal/layout.js');
-    const { Redrawn } = await import('../../terminal/redraw.js');
-    const live = !this.jsonEnabled() && process.stdout.isTTY === true ? new Redrawn(process.stdout) : null;
+    const { OwnScreen } = await import('../../terminal/redraw.js');
+    const live = !this.jsonEnabled() && process.stdout.isTTY === true ? new OwnScreen(process.stdout) : null;
     const printed = new Map<string, string>();
-    const signal = AbortSignal.any([this.interruptSignal(), this.outputClosed]);
+    const signal = this.viewerSignal();
     const options = { runs: flags.runs, name: args.run, seconds: flags.interval, signal };
-    const last = await watchRuns(options, (runs) => {
+    const show = (runs: readonly InspectedRun[]) => {
       if (live !== null) return live.draw(formatRuns(runs, outputWidth()));
       for (const run of runs) {
         const line = formatRunLine(run);
         if (printed.get(run.folder) !== line) this.print(line);
         printed.set(run.folder, line);
       }
-    });
+    };
+    const last = await watchRuns(options, show).finally(() => live?.end());
+    if (live !== null && last.length > 0) this.print(formatRuns(last, outputWidth()));
     if (last.length === 0) this.note(`No run is running in ${flags.runs}.`);
     this.setInterruptionCode(signal);
     return last;

@@ -13,8 +13,8 @@ export const HOST_FILE = 'host.node';
 export const OPERATIONS_FILE = 'operations.node';
 export const ADDON_FILES: readonly string[] = [BINDING_FILE, HOST_FILE, OPERATIONS_FILE];
 
-const FLAGS = ['-O3', '-std=c++17', '-shared', '-fPIC', '-DNAPI_VERSION=8'];
-const PLATFORM_FLAGS: Partial<Record<NodeJS.Platform, readonly string[]>> = {
+export const COMPILER_FLAGS = ['-O3', '-std=c++17', '-shared', '-fPIC', '-DNAPI_VERSION=8'];
+export const PLATFORM_FLAGS: Partial<Record<NodeJS.Platform, readonly string[]>> = {
   // Node's symbols are resolved when it loads the addon.
   darwin: ['-undefined', 'dynamic_lookup'],
   // RPATH, unlike RUNPATH, also applies to what the libraries themselves load.
@@ -57,7 +57,7 @@ function addonSources() {
 /** Hash of everything that determines the compiled addons, except the compiler and TensorFlow's headers. */
 export function addonRecipe(): string {
   const hash = createHash('sha256');
-  hash.update(JSON.stringify([FLAGS, PLATFORM_FLAGS[process.platform] ?? []]));
+  hash.update(JSON.stringify([COMPILER_FLAGS, PLATFORM_FLAGS[process.platform] ?? []]));
   const { binding, host, operations, headers } = addonSources();
   const files = [...binding.files, ...host.files, ...operations.files, ...headers];
   for (const file of files) hash.update(readFileSync(file));
@@ -150,7 +150,7 @@ async function compile(
   const result = await runTool(
     build.compiler,
     [
-      ...FLAGS,
+      ...COMPILER_FLAGS,
       ...(PLATFORM_FLAGS[process.platform] ?? []),
       ...(build.portable ? ['-s', '-include', path.join(nativeFolder(), 'portable.h')] : []),
       `-DNODE_GYP_MODULE_NAME=${source.module}`,

@@ -5,6 +5,9 @@ import type { NativeBackend, NativeBinding } from '../engine.js';
 /** TensorFlow's numbers of the 16-bit floats (tensorflow/c/tf_datatype.h), which tfjs-node's binding lacks. */
 export const HALF_TYPES = { bf16: 14, fp16: 19 } as const;
 
+/** TensorFlow's number of float64. Tensors of it go from one of this package's operations to the next; nothing else reads them. */
+export const DOUBLE_TYPE = 2;
+
 /** What the binding returns for each output of an operation. */
 export interface OutputMetadata {
   readonly id: number;
@@ -42,7 +45,7 @@ interface NodeBackend extends tfjs.KernelBackend {
 export type NodeBackendClass = new (binding: NativeBinding, packageName: string) => NodeBackend;
 
 /**
- * tfjs-node's backend with tensors of 16-bit floats. TensorFlow.js has no such type: it takes them for float32. Only operations that
+ * tfjs-node's backend with tensors of 16-bit floats and of float64. TensorFlow.js has no such types: it takes them for float32. Only operations that
  * get the real type (`elementType`) may take such a tensor, and its values can be read only after a cast.
  */
 export function backendWithHalf(
@@ -56,6 +59,7 @@ export function backendWithHalf(
   const bytesOf = ({ shape, dtype }: TensorEntry): number => {
     const count = shape.reduce((product, size) => product * size, 1);
     if (wide.includes(dtype)) return 4 * count;
+    if (dtype === DOUBLE_TYPE) return 8 * count;
     return halfTypes.includes(dtype) ? 2 * count : count;
   };
 
@@ -69,8 +73,8 @@ export function backendWithHalf(
     }
 
     override createOutputTensor(metadata: OutputMetadata): tfjs.Tensor {
-      const isHalf = halfTypes.includes(metadata.dtype);
-      const tensor = super.createOutputTensor(isHalf ? { ...metadata, dtype: this.binding.TF_FLOAT } : metadata);
+      const isUnknown = halfTypes.includes(metadata.dtype) || metadata.dtype === DOUBLE_TYPE;
+      const tensor = super.createOutputTensor(isUnknown ? { ...metadata, dtype: this.binding.TF_FLOAT } : metadata);
       const entry = this.tensorMap.get(tensor.dataId)!;
       entry.dtype = metadata.dtype;
       this.liveBytes += bytesOf(entry);

@@ -1,5 +1,5 @@
 import type { NativeBinding, OperationAttribute } from '../engine.js';
-import { HALF_TYPES, type OutputMetadata } from './backend.js';
+import { DOUBLE_TYPE, HALF_TYPES, type OutputMetadata } from './backend.js';
 import type { ResidentMemory } from './resident.js';
 import { type StoredShape, scratchBytes } from './scratch.js';
 
@@ -84,6 +84,7 @@ export function shapesBinding(real: TensorBinding, memory: ResidentMemory): Tens
 
 function elementBytes({ TF_FLOAT, TF_INT32 }: NativeBinding, dtype: number): number {
   if (dtype === TF_FLOAT || dtype === TF_INT32) return 4;
+  if (dtype === DOUBLE_TYPE) return 8;
   return dtype === HALF_TYPES.bf16 || dtype === HALF_TYPES.fp16 ? 2 : 1;
 }
 
@@ -215,6 +216,15 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     const [begin, size] = [call.values(1), call.values(2)];
     return [call.output(call.shape(0).map((all, axis) => (size[axis] === -1 ? all - begin[axis]! : size[axis]!)))];
   },
+  StridedSlice: (call) => {
+    const [begin, end, strides] = [call.values(1), call.values(2), call.values(3)];
+    const size = (axis: number) => Math.ceil((end[axis]! - begin[axis]!) / strides[axis]!);
+    return [call.output(call.shape(0).map((_, axis) => size(axis)))];
+  },
+  Pad: (call) => {
+    const paddings = call.values(1);
+    return [call.output(call.shape(0).map((all, axis) => all + paddings[2 * axis]! + paddings[2 * axis + 1]!))];
+  },
   ConcatV2: (call) => {
     const axis = call.values(-1)[0]!;
     const parts = Array.from({ length: call.inputCount - 1 }, (_, i) => call.shape(i));
@@ -261,6 +271,10 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   FcnBatchNorm: withChannels(0, 2),
   FcnBatchNormApply: likeFirst,
   FcnBatchNormGradient: withChannels(1, 2),
+  FcnBatchNormMoments: (call) => [call.output([1, 2, call.shape(0).at(-1)!], DOUBLE_TYPE)],
+  FcnBatchNormOfShards: withChannels(0, 2),
+  FcnBatchNormGradientSums: (call) => [call.output([1, 2, call.shape(1).at(-1)!], DOUBLE_TYPE)],
+  FcnBatchNormGradientOfShards: withChannels(1, 2),
   SparseSoftmaxCrossEntropyWithLogits: (call) => [call.output([call.shape(0)[0]!]), call.output(call.shape(0))],
   FcnCrossEntropy: (call) => [
     call.output([], call.types.TF_FLOAT),

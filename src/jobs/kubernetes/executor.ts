@@ -1,9 +1,10 @@
 import path from 'node:path';
-import type { RunCheck } from '../../runs/run-check.js';
+import { stringify } from 'yaml';
+import { flagsAlone, type RunCheck } from '../../runs/run-check.js';
 import { UserError } from '../../support/errors.js';
 import { listNames } from '../../support/format.js';
 import { askedMemory, gpusOf, readClusterOptions } from '../cluster-options.js';
-import type { Executor } from '../executor.js';
+import type { Executor, JobCheckOptions } from '../executor.js';
 import type { JobDescription } from '../job.js';
 import { manifestOf } from './manifest.js';
 
@@ -22,6 +23,7 @@ export const kubernetesExecutor: Executor = {
   name: 'kubernetes',
   signalsAll: false,
   isForeground: false,
+  onlyDescribes: ONLY_PRINTS,
 
   async machineOf(options) {
     const asked = readClusterOptions(options);
@@ -29,8 +31,10 @@ export const kubernetesExecutor: Executor = {
     return { hasGpu, mainMemory: hasGpu ? null : askedMemory(asked) };
   },
 
-  async check(job) {
-    return [imageCheck(job), ...folderCheck(job), ...freshCheck(job)].filter((check) => check !== null);
+  async check(job, _, options) {
+    return [imageCheck(job, options), ...folderCheck(job, options), ...freshCheck(job)].filter(
+      (check) => check !== null,
+    );
   },
 
   async describe(job) {
@@ -43,27 +47,38 @@ export const kubernetesExecutor: Executor = {
   again: refuse,
   // No job of this executor has a folder.
   queue: async () => null,
+  schedulerIds: async () => [],
   identify: () => ({}),
 };
 
-function imageCheck({ options }: JobDescription): RunCheck | null {
-  if (readClusterOptions(options).kubernetes?.image !== undefined) return null;
-  const text = 'A pod needs an image with fcn on its path: kubernetes.image in the cluster file.';
-  return { name: 'scheduler', state: 'missing', text, next: '--cluster FILE.yaml' };
+/** The command with a cluster file, unless there is one already: then the file lacks something. */
+function nextOf({ origins = new Map(), commandWith = flagsAlone }: JobCheckOptions): string | null {
+  return origins.size > 0 ? null : commandWith(['--cluster', 'FILE.yaml']);
 }
 
+function imageCheck({ options }: JobDescription, asked: JobCheckOptions): RunCheck | null {
+  if (readClusterOptions(options).kubernetes?.image !== undefined) return null;
+  const text = 'A pod needs an image with fcn on its path: kubernetes.image in the cluster file.';
+  return { name: 'scheduler', state: 'missing', text, next: nextOf(asked) };
+}
+
+const isBelow = (folder: string, parent: string) => !path.relative(parent, folder).startsWith('..');
+
 /** Folders in the arguments of the tasks that no volume brings into the pods. */
-function folderCheck({ options, tasks }: JobDescription): RunCheck[] {
+function folderCheck({ options, tasks }: JobDescription, asked: JobCheckOptions): RunCheck[] {
   const { volumes = [] } = readClusterOptions(options).kubernetes ?? {};
-  const isMounted = (folder: string) =>
-    volumes.some(({ path: mount }) => !path.relative(mount, folder).startsWith('..'));
   const named = tasks.flatMap(({ arguments: words }) =>
     words.map((word) => word.replace(/^--[\w-]+=/, '')).filter((word) => path.isAbsolute(word)),
   );
-  const missing = [...new Set(named)].filter((folder) => !isMounted(folder));
+  const missing = [...new Set(named)].filter((folder) => !volumes.some((volume) => isBelow(folder, volume.path)));
   if (missing.length === 0) return [];
-  const text = `No volume of the cluster file (kubernetes.volumes) holds ${listNames(missing)}: pods would not see it.`;
-  return [{ name: 'folders', state: 'missing', text, next: '--cluster FILE.yaml' }];
+  const mounts = missing.filter((folder) => !missing.some((other) => other !== folder && isBelow(folder, other)));
+  const entries = [...volumes, ...mounts.map((mount) => ({ claim: 'CLAIM', path: mount }))];
+  const line = stringify({ volumes: entries }, { collectionStyle: 'flow', lineWidth: 0 }).trim().slice(1, -1).trim();
+  const origin = asked.origins?.get('kubernetes');
+  const where = origin === undefined ? 'in the cluster file, below kubernetes' : `below kubernetes (${origin})`;
+  const text = `Pods would not see ${listNames(missing)}, which no volume holds. Write ${where}, with the names of your claims: ${line}`;
+  return [{ name: 'folders', state: 'missing', text, next: nextOf(asked) }];
 }
 
 function freshCheck({ tasks }: JobDescription): RunCheck[] {

@@ -25,17 +25,34 @@ const FAILURE_POLICY = {
   ],
 };
 
-/** The command of a task; a later pod of the same index resumes its run. */
-function commandOf({ arguments: words }: Task, limit: number | null): string {
-  const time = limit === null ? [] : [`--time-limit=${limit}s`];
-  return shellWords(['fcn', ...words, ...time, '--resume']);
+/** How many arguments after the row are the same in all tasks, from the first on. */
+function countShared(tasks: readonly Task[]): number {
+  const [first = [], ...others] = tasks.map(({ arguments: words }) => words.slice(2));
+  const different = first.findIndex((word, i) => others.some((words) => words[i] !== word));
+  return different < 0 ? first.length : different;
 }
 
-/** A shell script that becomes the command of this pod's task, so that signals reach it. */
+/**
+ * A shell script that becomes the command of this pod's task, so that signals reach it: what tasks share stands there once. A later pod of
+ * the same index resumes its run.
+ */
 function podScript(tasks: readonly Task[], { time }: Pick<ClusterOptions, 'time'>): string {
   const limit = time === undefined ? null : parseTimeLimit(String(time));
-  const cases = tasks.map((task) => `${task.index}) exec ${commandOf(task, limit)} ;;`);
-  return ['case "$JOB_COMPLETION_INDEX" in', ...cases, 'esac', ''].join('\n');
+  const count = countShared(tasks);
+  const [command = '', , ...words] = tasks[0]!.arguments;
+  const cases = tasks.map(({ index, arguments: [, row = '', ...own] }) => {
+    const rest = own.slice(count);
+    return `${index}) row=${shellWords([row])}${rest.length === 0 ? '' : `; set -- ${shellWords(rest)}`} ;;`;
+  });
+  const shared = shellWords(words.slice(0, count));
+  const last = [...(limit === null ? [] : [`--time-limit=${limit}s`]), '--resume'].join(' ');
+  return [
+    'case "$JOB_COMPLETION_INDEX" in',
+    ...cases,
+    'esac',
+    `exec fcn ${command} "$row" ${shared} "$@" ${last}`,
+    '',
+  ].join('\n');
 }
 
 function resourcesOf(options: ClusterOptions): Readonly<Record<string, string>> {
@@ -96,6 +113,7 @@ export function manifestOf(job: JobDescription, options: ClusterOptions): string
         template: { spec: podSpec(job, options) },
       },
     },
-    { lineWidth: 0 },
+    // No anchors: a person may edit it.
+    { lineWidth: 0, aliasDuplicateObjects: false },
   );
 }

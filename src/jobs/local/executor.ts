@@ -32,6 +32,8 @@ export const localExecutor: Executor = {
     return job.tasks.map(() => ({ state: isThere ? 'pending' : 'absent', reason: null }));
   },
 
+  schedulerIds: async () => [],
+
   // The scheduler sees the mark, wherever it runs.
   async cancel() {},
 

@@ -1,13 +1,20 @@
-import os from 'node:os';
-import type { CheckedRun } from '../../runs/checks.js';
+import type { CheckedRun, RunCheckOptions } from '../../runs/checks.js';
 import type { OtherMachine } from '../../runs/machine-checks.js';
 import { type CommandWith, passed, type RunCheck } from '../../runs/run-check.js';
 import type { AvailableMemory } from '../../support/available-memory.js';
 import { formatBytes, formatNumber, formatSeconds, listNames, shellWords } from '../../support/format.js';
 import { nearest } from '../../support/suggest.js';
-import { askedMemory, type ClusterOptions, cpusOf, gpusOf, memBytes, memoryOfTask } from '../cluster-options.js';
+import {
+  askedMemory,
+  type ClusterOptions,
+  cpusOf,
+  gpusOf,
+  memBytes,
+  memoryOfTask,
+  type OptionOrigins,
+} from '../cluster-options.js';
 import { engineChecks } from './engine-checks.js';
-import { problem, warning } from './findings.js';
+import { type Fixable, problem, warning, withCommand, written, wrong } from './findings.js';
 import { folderChecks } from './folder-checks.js';
 import {
   type NodeGroup,
@@ -17,8 +24,8 @@ import {
   readNodes,
   readPartitions,
 } from './partitions.js';
-import { callSlurm, sbatchEnvironment } from './programs.js';
-import { givenOptions, slurmScript } from './script.js';
+import { callSlurm } from './programs.js';
+import { refusalOfSlurm, refusedOptions } from './test-only.js';
 import { parseTimeLimit } from './time-limit.js';
 
 /** What is known of the cluster. */
@@ -31,9 +38,13 @@ interface Cluster {
 /** What a job would be. */
 interface Planned {
   readonly options: ClusterOptions;
+  /** Where those stand that are no flags. */
+  readonly origins: OptionOrigins;
   /** RUNS/jobs/ID, absolute; ID need not be known yet. */
   readonly folder: string;
   readonly tasks: number;
+  /** `--engine`. */
+  readonly engine: RunCheckOptions['engine'];
   /** The user's command again with other flags. */
   readonly commandWith: CommandWith;
 }
@@ -45,20 +56,21 @@ interface Planned {
 export async function slurmChecks(planned: Planned, checked: readonly CheckedRun[]): Promise<RunCheck[]> {
   const cluster = await readCluster(planned);
   if ('name' in cluster) return [cluster];
-  const { options, folder } = planned;
-  const found = [
+  const { options, folder, commandWith } = planned;
+  const found: Fixable[] = [
     ...arrayChecks(planned, cluster),
     ...partitionChecks(planned, cluster),
     ...nodeChecks(planned, cluster),
-    ...(await engineChecks(options, nodesOf(options, cluster), checked)),
+    ...(await engineChecks(planned, nodesOf(options, cluster), checked)),
     ...(await folderChecks(folder, nodesOf(options, cluster))),
   ];
   // What Slurm itself says comes last: it stops at the first thing that is wrong, in few words.
   const isRefused = found.some(({ name, state }) => name === 'scheduler' && state === 'missing');
-  if (!isRefused) return [...found, await askSlurm(planned, cluster)];
+  const checks = withCommand(found, commandWith);
+  if (!isRefused) return [...checks, await askSlurm(planned, cluster)];
   const { account, qos, sbatch } = options;
   const rest = await askSlurm({ ...planned, tasks: 1, options: { account, qos, sbatch } }, cluster);
-  return rest.state === 'ok' ? found : [...found, rest];
+  return rest.state === 'ok' ? checks : [...checks, rest];
 }
 
 async function readCluster({ commandWith }: Planned): Promise<Cluster | RunCheck> {
@@ -100,28 +112,21 @@ function arrayChecks({ tasks }: Planned, { maxArraySize }: Cluster): RunCheck[] 
   return [problem('scheduler', `${text} Submit the rows or seeds in several jobs.`)];
 }
 
-function partitionChecks({ options, commandWith }: Planned, cluster: Cluster): RunCheck[] {
+function partitionChecks(planned: Planned, cluster: Cluster): Fixable[] {
+  const { options, origins } = planned;
   const known = [...new Set(cluster.groups.map(({ partition }) => partition))];
   const unknown = (options.partition?.split(',') ?? []).filter((name) => !known.includes(name));
   const missing = unknown.map((name) => {
     const meant = nearest(name, known);
-    const text = `There is no partition ${name}. Known: ${listNames(known)}.`;
-    return problem('scheduler', text, ...(meant === undefined ? [] : [commandWith(['--partition', meant])]));
+    const origin = origins.has('partition') ? ` (${origins.get('partition')})` : '';
+    const text = `There is no partition ${name}${origin}. Known: ${listNames(known)}.`;
+    return meant === undefined ? problem('scheduler', text) : wrong(planned, 'partition', text, meant);
   });
   const groups = groupsOf(options, cluster);
   if (options.partition === undefined && groups.length === 0) {
-    return [
-      problem(
-        'scheduler',
-        `This cluster has no default partition. Known: ${listNames(known)}.`,
-        commandWith(['--partition', 'NAME']),
-      ),
-    ];
+    return [wrong(planned, 'partition', `This cluster has no default partition. Known: ${listNames(known)}.`, 'NAME')];
   }
-  return [
-    ...missing,
-    ...(groups.length === 0 ? [] : [...downChecks(groups), ...timeChecks({ options, commandWith }, groups)]),
-  ];
+  return [...missing, ...(groups.length === 0 ? [] : [...downChecks(groups), ...timeChecks(planned, groups)])];
 }
 
 function downChecks(groups: readonly NodeGroup[]): RunCheck[] {
@@ -131,18 +136,16 @@ function downChecks(groups: readonly NodeGroup[]): RunCheck[] {
 }
 
 /** Slurm accepts a longer time than the partition's, and never starts the job. */
-function timeChecks(
-  { options: { time }, commandWith }: Pick<Planned, 'options' | 'commandWith'>,
-  groups: readonly NodeGroup[],
-): RunCheck[] {
+function timeChecks(planned: Planned, groups: readonly NodeGroup[]): Fixable[] {
+  const { time } = planned.options;
   const limits = groups.map(({ mostSeconds }) => mostSeconds ?? Number.POSITIVE_INFINITY);
   const most = Math.max(...limits);
   const asked = time === undefined ? null : parseTimeLimit(String(time));
   if (asked === null || asked <= most) return [];
   const text =
-    `--time ${time} (${formatSeconds(asked)}) is more than the partition ${groups[0]!.partition} allows: ` +
+    `${written(planned, 'time')}: ${formatSeconds(asked)} are more than the partition ${groups[0]!.partition} allows: ` +
     `${formatSeconds(most)}. A task that is not done in that time is resumed.`;
-  return [problem('scheduler', text, commandWith(['--time', formatLimit(most)]))];
+  return [wrong(planned, 'time', text, formatLimit(most))];
 }
 
 /** Seconds as Slurm writes a limit, rounded down to minutes. */
@@ -151,45 +154,65 @@ function formatLimit(seconds: number): string {
   return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')}:00`;
 }
 
+/** The GPUs of a node that a job may use: all, or those of a type. */
+const gpuCount = ({ gpus }: NodeGroup, type: string | null) =>
+  gpus.reduce((sum, gpu) => sum + (type === null || type === gpu.type ? gpu.count : 0), 0);
+
 /** Names each thing that is asked for and that no node has. Whether one has all of them, Slurm says. */
-function nodeChecks({ options, commandWith }: Planned, cluster: Cluster): RunCheck[] {
+function nodeChecks(planned: Planned, cluster: Cluster): Fixable[] {
+  const { options } = planned;
   const groups = groupsOf(options, cluster);
   if (groups.length === 0) return [];
-  const { mem, gpus, constraint, nodes = 1 } = options;
-  const [cpus, bytes, wanted] = [cpusOf(options), mem === undefined ? 0 : memBytes(mem), gpusOf(gpus)];
+  const where = `a node of the partition ${listNames([...new Set(groups.map(({ partition }) => partition))])}`;
   const most = (of: (group: NodeGroup) => number) => Math.max(...groups.map(of));
-  const gpuCount = (group: NodeGroup) =>
-    group.gpus.reduce((sum, { type, count }) => sum + (wanted.type === null || wanted.type === type ? count : 0), 0);
+  const found: Fixable[] = [];
+  const mostCpus = most((group) => group.cpus);
+  if (cpusOf(options) > mostCpus) {
+    const text = `${written(planned, 'cpus')}, but ${where} has at most ${mostCpus}.`;
+    found.push(wrong(planned, 'cpus', text, String(mostCpus)));
+  }
+  const mostBytes = most((group) => group.memory);
+  if (options.mem !== undefined && memBytes(options.mem) > mostBytes) {
+    const mebibytes = `${Math.floor(mostBytes / 2 ** 20)}M`;
+    const text = `${written(planned, 'mem')}, but ${where} has at most ${mebibytes} (${formatBytes(mostBytes)}).`;
+    found.push(wrong(planned, 'mem', text, mebibytes));
+  }
+  found.push(...gpuChecks(planned, cluster, where));
   const features = new Set(groups.flatMap((group) => group.features));
-  const lacking = (constraint?.match(/[\w.:+/@-]+/g) ?? []).filter(
+  const lacking = (options.constraint?.match(/[\w.:+/@-]+/g) ?? []).filter(
     (name) => /^[a-z]/i.test(name) && !features.has(name),
   );
-  const where = `a node of the partition ${listNames([...new Set(groups.map(({ partition }) => partition))])}`;
-  const found: RunCheck[] = [];
-  const says = (text: string, ...next: string[]) => found.push(problem('scheduler', text, ...next));
-  const mostCpus = most((group) => group.cpus);
-  if (cpus > mostCpus)
-    says(`--cpus ${cpus}, but ${where} has at most ${mostCpus}.`, commandWith(['--cpus', String(mostCpus)]));
-  const mostBytes = most((group) => group.memory);
-  if (bytes > mostBytes) {
-    const mebibytes = Math.floor(mostBytes / 2 ** 20);
-    says(`--mem ${mem}, but ${where} has at most ${formatBytes(mostBytes)}.`, commandWith(['--mem', `${mebibytes}M`]));
-  }
-  const mostGpus = most(gpuCount);
-  if (wanted.count > mostGpus) {
-    const kind = wanted.type === null ? '' : ` of the type ${wanted.type}`;
-    says(`--gpus ${gpus}, but ${where} has ${mostGpus === 0 ? 'none' : `at most ${mostGpus}`}${kind}.`);
-  }
   if (lacking.length > 0) {
     const known = features.size === 0 ? 'They have none.' : `They have: ${listNames([...features])}.`;
-    says(`No node has ${listNames(lacking)}, which --constraint asks for. ${known}`);
+    const text = `No node has ${listNames(lacking)}, which ${written(planned, 'constraint')} asks for. ${known}`;
+    found.push(problem('scheduler', text));
   }
+  return [...found, ...idleChecks(planned)];
+}
+
+function gpuChecks(planned: Planned, cluster: Cluster, where: string): Fixable[] {
+  const { count, type } = gpusOf(planned.options.gpus);
+  const most = Math.max(...groupsOf(planned.options, cluster).map((group) => gpuCount(group, type)));
+  if (count <= most) return [];
+  const kind = type === null ? '' : ` of the type ${type}`;
+  const text = `${written(planned, 'gpus')}, but ${where} has ${most === 0 ? 'none' : `at most ${most}`}${kind}.`;
+  if (most > 0) return [wrong(planned, 'gpus', text, type === null ? String(most) : `${type}:${most}`)];
+  const others = cluster.groups.filter((group) => gpuCount(group, type) >= count).map(({ partition }) => partition);
+  const elsewhere =
+    others.length === 0 ? '' : ` or choose a partition that has them: ${listNames([...new Set(others)])}`;
+  return [problem('scheduler', `${text} Leave it out${elsewhere}.`)];
+}
+
+function idleChecks(planned: Planned): RunCheck[] {
+  const { nodes = 1, gpus } = planned.options;
+  const { count } = gpusOf(gpus);
+  const found: RunCheck[] = [];
   if (nodes > 1) {
     const idle = formatNumber(nodes - 1, 'node');
     found.push(warning('scheduler', `--nodes ${nodes}: a task uses one node; ${idle} of each would stand idle.`));
   }
-  if (wanted.count > 1) {
-    const idle = formatNumber(wanted.count - 1, 'GPU');
+  if (count > 1) {
+    const idle = formatNumber(count - 1, 'GPU');
     found.push(warning('scheduler', `--gpus ${gpus}: a task uses one GPU; ${idle} of each would stand idle.`));
   }
   return found;
@@ -211,16 +234,15 @@ async function defaultMemory(options: ClusterOptions): Promise<AvailableMemory |
 }
 
 /** Lets Slurm check the script: accounts, qualities of service, and all together. */
-async function askSlurm({ options, folder, tasks }: Planned, cluster: Cluster): Promise<RunCheck> {
-  const { outcome, message } = await callSlurm('sbatch', ['--test-only'], {
-    input: slurmScript(options, folder, tasks),
-    environment: sbatchEnvironment(givenOptions(options), process.env),
-    cwd: os.tmpdir(),
-  });
-  if (outcome !== 'success') {
-    const command = shellWords(['sbatch', '--test-only', 'slurm.sh']);
-    return problem('scheduler', `Slurm would refuse the script (${command}): ${message === '' ? outcome : message}.`);
+async function askSlurm(planned: Planned, cluster: Cluster): Promise<RunCheck> {
+  const { options, tasks } = planned;
+  const refusal = await refusalOfSlurm(planned);
+  if (refusal === null) {
+    const names = listNames([...new Set(groupsOf(options, cluster).map(({ partition }) => partition))]);
+    return passed('scheduler', `Slurm takes ${formatNumber(tasks, 'task')} in the partition ${names}`);
   }
-  const names = listNames([...new Set(groupsOf(options, cluster).map(({ partition }) => partition))]);
-  return passed('scheduler', `Slurm takes ${formatNumber(tasks, 'task')} in the partition ${names}`);
+  const culprits = await refusedOptions(planned, refusal);
+  const command = shellWords(['sbatch', '--test-only', 'slurm.sh']);
+  const what = culprits.length === 0 ? `the script (${command})` : listNames(culprits);
+  return problem('scheduler', `Slurm would refuse ${what}: ${refusal}.`);
 }

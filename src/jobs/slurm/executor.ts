@@ -4,6 +4,7 @@ import { JOBS_FOLDER } from '../../runs/run-reader.js';
 import { UserError } from '../../support/errors.js';
 import { writeFileAtomic } from '../../support/files.js';
 import { formatNumber, shellWords } from '../../support/format.js';
+import { breakCommand, TERMINAL_WIDTH } from '../../terminal/layout.js';
 import { type ClusterOptions, readClusterOptions } from '../cluster-options.js';
 import type { Executor, ExecutorContext } from '../executor.js';
 import { flagOfTasks, type Job, type JobDescription } from '../job.js';
@@ -24,9 +25,10 @@ export const slurmExecutor: Executor = {
 
   machineOf: (options) => machineOf(readClusterOptions(options)),
 
-  async check(job, checked, { runs, commandWith = flagsAlone }) {
+  async check(job, checked, { runs, engine, commandWith = flagsAlone, origins = new Map() }) {
     const options = readClusterOptions(job.options);
-    return slurmChecks({ options, folder: plannedFolder(runs), tasks: job.tasks.length, commandWith }, checked);
+    const planned = { options, origins, folder: plannedFolder(runs), tasks: job.tasks.length, engine, commandWith };
+    return slurmChecks(planned, checked);
   },
 
   async describe(job) {
@@ -35,10 +37,11 @@ export const slurmExecutor: Executor = {
     const { maxParallel } = options;
     const most = maxParallel === undefined ? '' : `, at most ${maxParallel} at a time`;
     const folder = plannedFolder(runsOf(job));
-    const command = shellWords(sbatchWords(indicesOf(job), options));
+    const command = breakCommand(shellWords(sbatchWords(indicesOf(job), options)), TERMINAL_WIDTH - 2);
     return [
       `${formatNumber(count, 'task')} in an array of Slurm${most}.`,
-      `In ${folder}: ${command}`,
+      `In ${folder}:`,
+      ...command.map((line) => `  ${line}`),
       '',
       slurmScript(options, folder, count),
     ].join('\n');
@@ -52,6 +55,10 @@ export const slurmExecutor: Executor = {
   },
 
   queue: queueOf,
+
+  async schedulerIds(job) {
+    return (await readSubmissions(job)).map(({ id }) => id);
+  },
 
   async cancel(job, indices, { signal, note }) {
     const submissions = await readSubmissions(job);

@@ -59,6 +59,15 @@ function optionLines(options: ClusterOptions, name: string, tasks: number): stri
 }
 
 /**
+ * The name of a job for Slurm, from its id: the time before the date, because squeue shows the first eight characters, and of jobs of a day
+ * these are the same. "20261130-035022" → "035022-fcn-20261130".
+ */
+export function slurmName(id: string): string {
+  const [, date, time] = /^(\d{8})-(\d{6}(?:-\d+)?)$/.exec(id) ?? [];
+  return time === undefined ? `fcn-${id}` : `${time}-fcn-${date}`;
+}
+
+/**
  * The script of a job's array. Its options are plain words, since #SBATCH lines have no reliable quotes. Everything else about a task is
  * in job.json: the worker replaces the shell, so that signals of Slurm reach it.
  * @param folder The job's folder, absolute.
@@ -69,7 +78,7 @@ export function slurmScript(options: ClusterOptions, folder: string, tasks: numb
   const ready = setup === undefined ? [] : ['', 'set -e', setup.trimEnd(), 'set +e'];
   return [
     '#!/bin/bash',
-    ...optionLines(options, `fcn-${path.basename(folder)}`, tasks).map((option) => `#SBATCH ${option}`),
+    ...optionLines(options, slurmName(path.basename(folder)), tasks).map((option) => `#SBATCH ${option}`),
     ...ready,
     '',
     '# The array index is that of a task in job.json.',

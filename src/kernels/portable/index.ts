@@ -2,6 +2,7 @@ import type { Kernels } from '../kernels.js';
 import { portableConvolutionKernels } from './convolution.js';
 import { portableBatchNormKernels, portableCrossEntropyKernels, portablePointwiseKernels } from './pointwise.js';
 import { portableResizeKernels } from './resize.js';
+import { portableShardedBatchNormKernels } from './sharded-batch-norm.js';
 import { portableMaxPoolKernels, type TensorFlow } from './window.js';
 
 /**
@@ -13,9 +14,11 @@ import { portableMaxPoolKernels, type TensorFlow } from './window.js';
  * @param isTwin As `Engine.isTwin`: no values are computed.
  */
 export function portableKernels(tf: TensorFlow, isTwin = false): Kernels {
+  const batchNorm = portableBatchNormKernels(tf);
   return {
     ...portableConvolutionKernels(tf),
-    ...portableBatchNormKernels(tf),
+    ...batchNorm,
+    ...portableShardedBatchNormKernels(tf, batchNorm),
     ...portablePointwiseKernels(tf),
     ...portableMaxPoolKernels(tf),
     ...portableResizeKernels(tf, isTwin),

@@ -83,6 +83,15 @@ export function portableCrossEntropyKernels(tf: TensorFlow): CrossEntropyKernels
   };
 }
 
+/** Means over N, H and W, in two steps: float32 sums over all of a batch's pixels would lose digits. */
+export function channelMean(tf: TensorFlow, x: Tensor4D): Tensor1D {
+  const [images, height, width, channels] = x.shape;
+  return tf.tidy(() => {
+    const rows = tf.reshape(x, [images * height, width * channels]);
+    return tf.mean(tf.reshape(tf.mean(rows, 0), [width, channels]), 0);
+  });
+}
+
 /** `BatchNormKernels.runningStatistics` by TensorFlow.js's operations. */
 export function runningStatistics(tf: TensorFlow): BatchNormKernels['runningStatistics'] {
   return (running, batch, momentum, count) => {
@@ -100,15 +109,6 @@ export function runningStatistics(tf: TensorFlow): BatchNormKernels['runningStat
 
 /** Batch norm over N, H and W. The mean is always subtracted first: (x·scale + shift) would cancel if |mean| ≫ σ. */
 export function portableBatchNormKernels(tf: TensorFlow): BatchNormKernels {
-  /** Means over N, H and W, in two steps: float32 sums over all of a batch's pixels would lose digits. */
-  function channelMean(x: Tensor4D): Tensor1D {
-    const [images, height, width, channels] = x.shape;
-    return tf.tidy(() => {
-      const rows = tf.reshape(x, [images * height, width * channels]);
-      return tf.mean(tf.reshape(tf.mean(rows, 0), [width, channels]), 0);
-    });
-  }
-
   const batchNormApply: BatchNormKernels['batchNormApply'] = (
     x,
     { gamma, beta, epsilon },
@@ -125,8 +125,8 @@ export function portableBatchNormKernels(tf: TensorFlow): BatchNormKernels {
 
   return {
     batchNorm(x, normalisation, activation) {
-      const mean = channelMean(x);
-      const variance = tf.tidy(() => channelMean(tf.squaredDifference(x, mean)));
+      const mean = channelMean(tf, x);
+      const variance = tf.tidy(() => channelMean(tf, tf.squaredDifference(x, mean)));
       const statistics = { mean, variance };
       return { y: batchNormApply(x, normalisation, statistics, activation), statistics };
     },
@@ -150,8 +150,8 @@ export function portableBatchNormKernels(tf: TensorFlow): BatchNormKernels {
         const gradient: Tensor4D = y === null ? outputGradient : tf.tidy(() => tf.mul(outputGradient, tf.step(y)));
         const inverseDeviation: Tensor1D = tf.rsqrt(tf.add(variance, epsilon));
         const centred: Tensor4D = tf.sub(x, mean);
-        const gradientMean = channelMean(gradient);
-        const productMean = tf.tidy(() => channelMean(tf.mul(gradient, centred)));
+        const gradientMean = channelMean(tf, gradient);
+        const productMean = tf.tidy(() => channelMean(tf, tf.mul(gradient, centred)));
         const slope = tf.mul(tf.square(inverseDeviation), productMean);
         const correction = thenDispose(
           tf.tidy(() => tf.add(tf.mul(centred, slope), gradientMean)),

@@ -11,14 +11,22 @@ import type { WinogradConvolutions } from './winograd.js';
  */
 const SLICE_CHANNELS = { forward: 512, filterGradient: 256 } as const;
 
+/** What this package adds on CPUs. */
+interface OwnConvolutions {
+  /** For the convolutions that need fewer operations so; null: all are direct. */
+  readonly winograd: WinogradConvolutions | null;
+  /** Whether bias, residual and ReLU are done in one pass. */
+  readonly activation: boolean;
+  /** Whether filter gradients must have the same bits on any number of threads: TensorFlow's own do not, with a stride or few channels. */
+  readonly anyThreads: boolean;
+}
+
 /**
  * Conv2D and its gradients by TensorFlow's own operations, dilated ones included.
- * @param own What this package's operations add on CPUs. `winograd` for the convolutions that need fewer operations so; null: all are
- * direct. `activation`: bias, residual and ReLU in one pass.
  */
 export function tensorflowConvolutionKernels(
   operations: Operations,
-  { winograd, activation }: { readonly winograd: WinogradConvolutions | null; readonly activation: boolean },
+  { winograd, activation, anyThreads }: OwnConvolutions,
 ): ConvolutionKernels {
   const onCpu = operations.engine.device === 'cpu';
 
@@ -77,6 +85,7 @@ export function tensorflowConvolutionKernels(
       }
       const tile = winograd?.tileOfFilterGradient(gradient, filterShape, geometry) ?? null;
       if (tile !== null) return winograd!.filterGradient(tile, gradient, x, geometry);
+      if (anyThreads) return filterGradientByTaps(operations, gradient, x, filterShape, geometry);
       return summedInFloat32(operations, filterShape[0], geometry, [gradient, x], (gradient, x) =>
         slicedFilterGradient(operations, gradient, x, filterShape, geometry),
       );
@@ -216,4 +225,34 @@ function pointwiseFilterGradient(
   );
   const result: Tensor4D = tf.reshape(product, [...filterShape]);
   return thenDispose(result, images, gradients, product);
+}
+
+/**
+ * The gradient of each of a filter's taps by itself: a matrix product of the pixels that the tap reads and the output's gradient. The
+ * order of its sums does not depend on the number of threads.
+ */
+function filterGradientByTaps(
+  operations: Operations,
+  gradient: Tensor4D,
+  x: Tensor4D,
+  filterShape: Shape4D,
+  { stride, dilation, padding }: ConvolutionGeometry,
+): Tensor4D {
+  const { tf } = operations.engine;
+  const [height, width, inputs, outputs] = filterShape;
+  const [, outputHeight, outputWidth] = gradient.shape;
+  const padded = padding === 0 ? x : operations.pad(x, padding);
+  const taps: Tensor4D[] = [];
+  for (let row = 0; row < height; row++) {
+    for (let column = 0; column < width; column++) {
+      const begin = [row * dilation, column * dilation] as const;
+      const read = operations.everyPixel(padded, begin, [outputHeight, outputWidth], stride);
+      const tap = pointwiseFilterGradient(operations, gradient, read, [1, 1, inputs, outputs]);
+      taps.push(thenDispose(tap, read));
+    }
+  }
+  if (padded !== x) padded.dispose();
+  const joined = taps.length === 1 ? taps[0]! : thenDispose(operations.concatenate(taps, 0), ...taps);
+  const result: Tensor4D = tf.reshape(joined, [...filterShape]);
+  return thenDispose(result, joined);
 }

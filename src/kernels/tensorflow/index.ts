@@ -6,8 +6,10 @@ import {
   type ConvolutionShape,
   type CrossEntropyKernels,
   type Kernels,
+  type ShardedBatchNormKernels,
   thenDispose,
 } from '../kernels.js';
+import { portableShardedBatchNormKernels } from '../portable/sharded-batch-norm.js';
 import { tensorflowConvolutionKernels } from './convolution.js';
 import { pathOn } from './convolution-path.js';
 import { tensorflowCrossEntropyKernels } from './cross-entropy.js';
@@ -17,6 +19,7 @@ import { tensorflowMaxPoolKernels, tensorflowPointwiseKernels, tensorflowResizeK
 import { WinogradConvolutions } from './winograd.js';
 
 type OwnKernels = BatchNormKernels &
+  ShardedBatchNormKernels &
   CrossEntropyKernels &
   Pick<Kernels, 'allFinite' | 'maxPoolGradient' | 'momentumStep' | 'reluGradient'>;
 
@@ -81,6 +84,29 @@ function ownKernels(operations: Operations): OwnKernels {
       return { x: dx as Tensor4D, gamma: dgamma as Tensor1D, beta: dbeta as Tensor1D };
     },
 
+    batchNormMoments: (x) => operations.run('FcnBatchNormMoments', [operations.typeOf(x)], [x]),
+
+    joinShards: (parts) => operations.concatenate(parts, 0),
+
+    batchNormOfShards(x, { gamma, beta, epsilon }, activation, moments) {
+      const inputs = [x, gamma, beta, activation.residual ?? x, moments];
+      const attributes = batchNormAttributes(x, epsilon, activation);
+      const [y, mean, variance] = operations.runMany('FcnBatchNormOfShards', attributes, inputs, 3);
+      return { y: y as Tensor4D, statistics: { mean: mean as Tensor1D, variance: variance as Tensor1D } };
+    },
+
+    batchNormGradientSums(gradient, x, { gamma, beta, epsilon }, { mean, variance }, y) {
+      const attributes = batchNormAttributes(x, epsilon, { relu: y !== null });
+      return operations.run('FcnBatchNormGradientSums', attributes, [gradient, x, gamma, beta, mean, variance]);
+    },
+
+    batchNormGradientOfShards(gradient, x, { gamma, beta, epsilon }, { mean, variance }, y, sums) {
+      const attributes = batchNormAttributes(x, epsilon, { relu: y !== null });
+      const inputs = [gradient, x, gamma, beta, mean, variance, sums];
+      const [dx, dgamma, dbeta] = operations.runMany('FcnBatchNormGradientOfShards', attributes, inputs, 3);
+      return { x: dx as Tensor4D, gamma: dgamma as Tensor1D, beta: dbeta as Tensor1D };
+    },
+
     crossEntropy(logits, labels, ignoreIndex) {
       const attributes = [operations.attribute('ignored', ignoreIndex)];
       const [loss, correct, gradient] = operations.runMany('FcnCrossEntropy', attributes, [logits, labels], 3);
@@ -107,6 +133,8 @@ interface TensorflowKernelsOptions {
   readonly stock?: boolean;
   /** The path of a convolution 3×3 of stride 1; default: `pathOn` if the engine's convolutions are fast, else direct. */
   readonly convolutionPath?: (shape: ConvolutionShape) => ConvolutionPath;
+  /** Whether filter gradients must have the same bits on any number of threads; default: false. */
+  readonly anyThreads?: boolean | undefined;
   /** No operation that TensorFlow refuses on GPUs in deterministic mode. */
   readonly deterministic?: boolean;
 }
@@ -122,13 +150,19 @@ export function tensorflowKernels(engine: Engine, options: TensorflowKernelsOpti
   const { convolutionPath = engine.convolution === 'fast' && !stock ? onEngine : null } = options;
   const operations = new Operations(engine, afterOperation);
   const winograd = convolutionPath === null ? null : new WinogradConvolutions(operations, convolutionPath);
+  const fusedBatchNorm = fusedBatchNormKernels(operations);
   return {
-    ...tensorflowConvolutionKernels(operations, { winograd, activation: !stock }),
+    ...tensorflowConvolutionKernels(operations, {
+      winograd,
+      activation: !stock,
+      anyThreads: options.anyThreads === true && !stock,
+    }),
     ...tensorflowPointwiseKernels(operations),
     ...tensorflowMaxPoolKernels(operations),
     ...tensorflowResizeKernels(operations),
     ...tensorflowCrossEntropyKernels(operations, deterministic),
-    ...fusedBatchNormKernels(operations),
+    ...fusedBatchNorm,
+    ...portableShardedBatchNormKernels(engine.tf, fusedBatchNorm),
     ...(stock ? {} : ownKernels(operations)),
   };
 }

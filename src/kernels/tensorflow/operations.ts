@@ -1,4 +1,4 @@
-import type { Tensor } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor4D } from '@tensorflow/tfjs-core';
 import type { Engine, NativeBackend, OperationAttribute } from '../../engines/engine.js';
 import { HALF_TYPES } from '../../engines/tensorflow/backend.js';
 import type { Precision } from '../../recipe/experiment.js';
@@ -90,6 +90,29 @@ export class Operations {
   slice<T extends Tensor>(x: T, begin: readonly number[], size: readonly number[]): T {
     const attributes = [this.typeOf(x), this.type('Index', 'int32')];
     return this.withIntegers([begin, size], (start, extent) => this.run<T>('Slice', attributes, [x, start!, extent!]));
+  }
+
+  /** Images with `size` zeros around each. */
+  pad(x: Tensor4D, size: number): Tensor4D {
+    const attributes = [this.typeOf(x), this.type('Tpaddings', 'int32')];
+    const around = [size, size];
+    const { tf } = this.engine;
+    const paddings = tf.tensor([0, 0, ...around, ...around, 0, 0], [4, 2], 'int32');
+    return thenDispose(this.run<Tensor4D>('Pad', attributes, [x, paddings]), paddings);
+  }
+
+  /** From [row, column] `begin` on, [rows, columns] `size` of pixels that lie `stride` apart. */
+  everyPixel(x: Tensor4D, begin: readonly [number, number], size: readonly [number, number], stride: number): Tensor4D {
+    const [images, , , channels] = x.shape;
+    const end = begin.map((first, axis) => first + (size[axis]! - 1) * stride + 1);
+    const masks = ['begin_mask', 'end_mask', 'ellipsis_mask', 'new_axis_mask', 'shrink_axis_mask'];
+    const attributes = [this.typeOf(x), this.type('Index', 'int32'), ...masks.map((mask) => this.attribute(mask, 0))];
+    const bounds = [
+      [0, ...begin, 0],
+      [images, ...end, channels],
+      [1, stride, stride, 1],
+    ];
+    return this.withIntegers(bounds, (...tensors) => this.run<Tensor4D>('StridedSlice', attributes, [x, ...tensors]));
   }
 
   concatenate<T extends Tensor>(parts: readonly T[], axis: number): T {

@@ -5,6 +5,7 @@ import type { Kernels } from '../../kernels/kernels.js';
 import { loadParameters } from '../../network/load.js';
 import { type ForwardLosses, Segmentor } from '../../network/segmentor.js';
 import { Tape, type TrainingPass, type Value } from '../../network/tape.js';
+import { wholeBatch } from '../../network/whole-batch.js';
 import { UserError } from '../../support/errors.js';
 import { noPause, type Pause } from '../../support/pauses.js';
 import { Draws, Purpose } from '../../support/random.js';
@@ -52,7 +53,18 @@ function passOf(
   const dropoutFactors = () => {
     throw new Error('These networks have no dropout.');
   };
-  return { tf: engine.tf, kernels, tape, parameters, precision: 'fp32', lossScale: 1, update, pause, dropoutFactors };
+  return {
+    tf: engine.tf,
+    kernels,
+    tape,
+    parameters,
+    precision: 'fp32',
+    lossScale: 1,
+    ...wholeBatch(kernels, update),
+    update,
+    pause,
+    dropoutFactors,
+  };
 }
 
 function imagesOf(engine: Engine, tape: Tape, { data, shape }: NhwcArray): Value {

@@ -150,6 +150,23 @@ test('each pod becomes the command of its task, whatever a row is called', (t) =
   t.is(run(1), `reproduce|${HOSTILE}|--runs=/data/runs|--seed=1|--time-limit=3600s|--resume|`);
 });
 
+test('what tasks share stands in the script once, and arguments keep their order', (t) => {
+  const tasks = ['a', 'b'].map((row, index) => ({
+    ...task(index, row),
+    arguments: ['reproduce', row, '--set=x=1', '--runs=/data/runs', `--seed=${index}`, '--set=x=2'],
+  }));
+  const text = manifestOf({ ...description, tasks }, options);
+  t.notRegex(text, /&a1/);
+  const { command } = jobSchema.parse(parse(text)).spec.template.spec.containers[0]!;
+  const script = command.at(-1)!;
+  t.is(script.split('--runs=').length, 2);
+  const { stdout } = spawnSync('/bin/sh', ['-c', script.replace('exec fcn', "printf '%s|'")], {
+    encoding: 'utf8',
+    env: { JOB_COMPLETION_INDEX: '1' },
+  });
+  t.is(stdout, 'reproduce|b|--set=x=1|--runs=/data/runs|--seed=1|--set=x=2|--time-limit=3600s|--resume|');
+});
+
 test('what a pod would lack is named before', async (t) => {
   const lacking = { ...description, options: await clusterOptions(undefined, {}) };
   const checks = await kubernetesExecutor.check(lacking, [], {} as Parameters<typeof kubernetesExecutor.check>[2]);
@@ -160,7 +177,21 @@ test('what a pod would lack is named before', async (t) => {
       ['folders', 'missing'],
     ],
   );
-  t.regex(checks[1]!.text, /\/data\/runs/);
+  t.is(checks[1]!.next, '--cluster FILE.yaml');
+  t.regex(
+    checks[1]!.text,
+    /see \/data\/runs, which .* in the cluster file, .*: volumes: \[ \{ claim: CLAIM, path: \/data\/runs \} \]$/,
+  );
+  const volumes = [{ claim: 'work', path: '/work' }];
+  const given = { ...description, options: { ...options, kubernetes: { image: 'fcn:1', volumes } } };
+  const origins = new Map([['kubernetes', 'k.yaml:5']]);
+  const ofFile = { origins } as unknown as Parameters<typeof kubernetesExecutor.check>[2];
+  const [folders] = await kubernetesExecutor.check(given, [], ofFile);
+  t.regex(
+    folders!.text,
+    /below kubernetes \(k\.yaml:5\), .*: volumes: \[ \{ claim: work, path: \/work \}, \{ claim: CLAIM,/,
+  );
+  t.is(folders!.next, null, 'a file is given');
   t.deepEqual(
     await kubernetesExecutor.check(description, [], {} as Parameters<typeof kubernetesExecutor.check>[2]),
     [],

@@ -1,12 +1,13 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { type ClusterInput, clusterOptions } from '../../../src/jobs/cluster-options.js';
+import { type ClusterInput, clusterOptions, optionOrigins } from '../../../src/jobs/cluster-options.js';
 import { machineOf, slurmChecks } from '../../../src/jobs/slurm/checks.js';
 import { folderChecks } from '../../../src/jobs/slurm/folder-checks.js';
 import { parseDefaultMemory } from '../../../src/jobs/slurm/partitions.js';
+import type { CheckedRun } from '../../../src/runs/checks.js';
 import { flagsAlone, type RunCheck } from '../../../src/runs/run-check.js';
-import { temporaryFolder } from '../../helpers/folder.js';
+import { temporaryFolder, writeFiles } from '../../helpers/folder.js';
 
 /** What the programs of a cluster print: two partitions, the second with nodes of another kind. */
 const CLUSTER = {
@@ -47,10 +48,14 @@ function onPath(t: ExecutionContext, value: string) {
   });
 }
 
+const PLANNED = {
+  ...{ origins: new Map(), folder: '/runs/jobs/ID', tasks: 1, engine: 'auto' as const, commandWith: flagsAlone },
+};
+
 /** The texts of what is missing. */
 async function missing(asked: ClusterInput, tasks = 1): Promise<string[]> {
   const options = await clusterOptions(undefined, asked);
-  const checks = await slurmChecks({ options, folder: '/runs/jobs/ID', tasks, commandWith: flagsAlone }, []);
+  const checks = await slurmChecks({ ...PLANNED, options, tasks }, []);
   return checks.filter(({ state }) => state === 'missing').map(({ text }) => text);
 }
 
@@ -60,7 +65,7 @@ const onUnix = process.platform === 'win32' ? test.serial.skip : test.serial;
 onUnix('without Slurm, one problem says so', async (t) => {
   onPath(t, '/nonexistent');
   const options = await clusterOptions(undefined, {});
-  const checks = await slurmChecks({ options, folder: '/runs/jobs/ID', tasks: 1, commandWith: flagsAlone }, []);
+  const checks = await slurmChecks({ ...PLANNED, options }, []);
   t.deepEqual(
     checks.map(({ name, state, next }) => ({ name, state, next })),
     [{ name: 'scheduler', state: 'missing', next: '--executor local' }],
@@ -84,6 +89,78 @@ onUnix('all that a partition cannot give is named at once, with what Slurm says 
   for (const [i, expression] of said.entries()) t.regex(found[i]!, expression);
 });
 
+onUnix(
+  'one command has all the flags that are wrong; a value of a file is named with its line, and is to be changed there',
+  async (t) => {
+    await cluster(t, CLUSTER, 'Invalid account');
+    const asked = { time: '2-0', cpus: 65, mem: '600G', gpus: 'a100:8' };
+    const options = await clusterOptions(undefined, asked);
+    const flags = (await slurmChecks({ ...PLANNED, options }, [])).flatMap(({ next }) => next ?? []);
+    t.deepEqual(flags, ['--time 24:00:00 --cpus 64 --mem 512000M --gpus a100:4']);
+
+    const folder = await temporaryFolder(t);
+    const file = path.join(folder, 'c.yaml');
+    await writeFiles(folder, { 'c.yaml': 'cpus: 65\nmem: 600G\ngpus: 1\nsbatch:\n  - --exclude=x\n' });
+    const given = { cpus: 70 };
+    const origins = await optionOrigins(file, given);
+    t.deepEqual(
+      [...origins],
+      [
+        ['mem', `${file}:2`],
+        ['gpus', `${file}:3`],
+        ['sbatch.0', `${file}:5`],
+      ],
+    );
+    const checks = await slurmChecks({ ...PLANNED, origins, options: await clusterOptions(file, given) }, []);
+    const wrong = checks.filter(({ state }) => state === 'missing');
+    t.is(
+      wrong[1]!.text,
+      `mem: 600G (${file}:2), but a node of the partition gpu has at most 512000M (500.00 GB). Write mem: 512000M there.`,
+    );
+    t.deepEqual(
+      wrong.map(({ next }) => next),
+      ['--cpus 64', null, null],
+    );
+  },
+);
+
+onUnix('of the options that Slurm refuses, the one is named, with its line', async (t) => {
+  await cluster(t, CLUSTER);
+  const script = "if grep -q exclude; then echo 'sbatch: error: Invalid node name' >&2; exit 1; fi\n";
+  await writeFile(path.join(process.env['PATH']!.split(':')[0]!, 'sbatch'), `#!/bin/sh\n${script}`);
+  const options = await clusterOptions(undefined, { sbatch: ['--mail-type=END', '--exclude=x'], account: 'a' });
+  const said = async (origins: ReadonlyMap<string, string>) =>
+    (await slurmChecks({ ...PLANNED, options, origins }, [])).filter(({ state }) => state === 'missing');
+  t.deepEqual(
+    (await said(new Map())).map(({ text }) => text),
+    ['Slurm would refuse --exclude=x: Invalid node name.'],
+  );
+  const [check] = await said(new Map([['sbatch.1', 'c.yaml:5']]));
+  t.is(check?.text, 'Slurm would refuse --exclude=x (c.yaml:5): Invalid node name.');
+});
+
+onUnix('GPUs where there are none, and for an engine without', async (t) => {
+  await cluster(t, CLUSTER);
+  const [none] = await missing({ partition: 'arm', gpus: 1 });
+  t.is(
+    none,
+    '--gpus 1, but a node of the partition arm has none. Leave it out or choose a partition that has them: gpu.',
+  );
+  const options = await clusterOptions(undefined, { gpus: 1 });
+  const engine = { isNative: false } as CheckedRun['engine'];
+  const checked = [{ engine }] as CheckedRun[];
+  const found = async (chosen: 'auto' | 'wasm') =>
+    (await slurmChecks({ ...PLANNED, options, engine: chosen }, checked)).filter(({ name }) => name === 'engine');
+  t.deepEqual(
+    (await found('wasm')).map(({ text, next }) => [text, next]),
+    [['The wasm engine uses no GPU, but --gpus 1 asks for one. Leave out one of the two.', '--engine auto']],
+  );
+  t.deepEqual(
+    (await found('auto')).map(({ next }) => next),
+    ['fcn engines install --gpu'],
+  );
+});
+
 onUnix('an unknown partition is named with the nearest, and nothing is said that a known one could give', async (t) => {
   await cluster(t, CLUSTER);
   const found = await missing({ partition: 'gpuu', cpus: 100 });
@@ -99,7 +176,7 @@ onUnix('what fits is accepted', async (t) => {
 onUnix('processors of another kind, and a partition that is down', async (t) => {
   await cluster(t, CLUSTER);
   const options = await clusterOptions(undefined, { partition: process.arch === 'arm64' ? 'gpu' : 'arm' });
-  const checks = await slurmChecks({ options, folder: '/runs/jobs/ID', tasks: 1, commandWith: flagsAlone }, []);
+  const checks = await slurmChecks({ ...PLANNED, options }, []);
   const of = (name: RunCheck['name'], state: RunCheck['state']) =>
     checks.filter((check) => check.name === name && check.state === state).map(({ text }) => text);
   t.regex(of('engine', 'missing')[0] ?? '', /processors, this machine/);

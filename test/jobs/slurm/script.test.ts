@@ -2,13 +2,20 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import test from 'ava';
 import { clusterOptions } from '../../../src/jobs/cluster-options.js';
-import { arrayOf, formatIndices, slurmScript } from '../../../src/jobs/slurm/script.js';
+import { arrayOf, formatIndices, slurmName, slurmScript } from '../../../src/jobs/slurm/script.js';
 import { packageRoot } from '../../../src/support/package.js';
 
 test('indices as Slurm writes them', (t) => {
   t.is(formatIndices([0, 1, 2, 5, 7, 8]), '0-2,5,7-8');
   t.is(formatIndices([3]), '3');
   t.is(arrayOf([0, 1], { maxParallel: 8 }), '0-1%8');
+});
+
+test('the first eight characters of a name tell the jobs of a day apart', (t) => {
+  const names = ['20261130-035022', '20261130-035023', '20261130-035022-2'].map(slurmName);
+  t.deepEqual(names, ['035022-fcn-20261130', '035023-fcn-20261130', '035022-2-fcn-20261130']);
+  t.is(new Set(names.map((name) => name.slice(0, 8))).size, 3);
+  t.is(slurmName('ID'), 'fcn-ID');
 });
 
 test('the script has what was asked, what the job relies on, and becomes the worker', async (t) => {
@@ -22,7 +29,7 @@ test('the script has what was asked, what the job relies on, and becomes the wor
   t.deepEqual(
     lines.filter((line) => line.startsWith('#SBATCH')).map((line) => line.slice('#SBATCH '.length)),
     [
-      ...['--job-name=fcn-20261130-020000', '--array=0-40%2', '--output=logs/%a.slurm.log', '--open-mode=append'],
+      ...['--job-name=020000-fcn-20261130', '--array=0-40%2', '--output=logs/%a.slurm.log', '--open-mode=append'],
       ...['--requeue', '--signal=B:USR2@180', '--nodes=1', '--ntasks=1', '--cpus-per-task=16', '--time=24:00:00'],
       ...['--partition=gpu', '--account=a', '--qos=q', '--constraint=a100&ib', '--mem=32G', '--gres=gpu:a100:1'],
       ...['--exclude=node[7-8]', '--comment="x y"'],

@@ -1,5 +1,6 @@
+import type { Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
 import test from 'ava';
-import type { Normalisation } from '../../../src/kernels/kernels.js';
+import { type Normalisation, thenDispose } from '../../../src/kernels/kernels.js';
 import { assertClose, dot, finiteDifferences, normals } from '../../helpers/numeric.js';
 import * as reference from '../../helpers/reference.js';
 import { execute, image, type Subject, shaped, vector } from './subject.js';
@@ -96,6 +97,70 @@ export function batchNormTests(subject: Subject): void {
       assertClose(t, backward.beta, finiteDifferences(ofBeta, beta, 1), { ofLargest: 1e-6 }, 'β gradient');
     });
   }
+
+  test(`${subject.name}: batch norm of shards is that of the whole batch, forward and backward`, (t) => {
+    const shape = [3, 6, 7, 4] as const;
+    const shardShape = [1, 6, 7, 4] as const;
+    const size = reference.size(shardShape);
+    const [x, gradient] = [normals(11, 3 * size, 2, 1.5), normals(12, 3 * size)];
+    const vectors = { gamma: vector(normals(13, 4, 1, 0.5)), beta: vector(normals(14, 4)) };
+    const whole = execute(
+      t,
+      subject,
+      { x: image(x, shape), gradient: image(gradient, shape), ...vectors },
+      (tensors) => {
+        const normalisation = { ...tensors, epsilon: EPSILON };
+        const { y, statistics } = kernels.batchNorm(tensors.x, normalisation, { relu: true });
+        const back = kernels.batchNormGradient(tensors.gradient, tensors.x, normalisation, statistics, y);
+        return { y, ...statistics, dx: back.x, dgamma: back.gamma, dbeta: back.beta };
+      },
+    );
+    const part = (values: ArrayLike<number>, shard: number) =>
+      Float64Array.from(values).slice(shard * size, (shard + 1) * size);
+    const inputs = Object.fromEntries(
+      [0, 1, 2].flatMap((shard) => [
+        [`x${shard}`, image(part(x, shard), shardShape)],
+        [`gradient${shard}`, image(part(gradient, shard), shardShape)],
+      ]),
+    );
+    const sharded = execute(t, subject, { ...inputs, ...vectors }, (tensors) => {
+      const normalisation = { gamma: tensors.gamma, beta: tensors.beta, epsilon: EPSILON };
+      const xs = [0, 1, 2].map((shard) => (tensors as unknown as Record<string, Tensor4D>)[`x${shard}`]!);
+      const gradients = [0, 1, 2].map((shard) => (tensors as unknown as Record<string, Tensor4D>)[`gradient${shard}`]!);
+      const join = (parts: Tensor3D[]) => thenDispose(kernels.joinShards(parts), ...parts);
+      const moments = join(xs.map((one) => kernels.batchNormMoments(one)));
+      const forward = xs.map((one) => kernels.batchNormOfShards(one, normalisation, { relu: true }, moments));
+      const sums = join(
+        xs.map((one, i) =>
+          kernels.batchNormGradientSums(gradients[i]!, one, normalisation, forward[i]!.statistics, forward[i]!.y),
+        ),
+      );
+      const backward = xs.map((one, i) => {
+        const { statistics, y } = forward[i]!;
+        return kernels.batchNormGradientOfShards(gradients[i]!, one, normalisation, statistics, y, sums);
+      });
+      for (const tensor of [moments, sums]) tensor.dispose();
+      return Object.fromEntries(
+        [0, 1, 2].flatMap((i) => [
+          [`y${i}`, forward[i]!.y],
+          [`mean${i}`, forward[i]!.statistics.mean],
+          [`variance${i}`, forward[i]!.statistics.variance],
+          [`dx${i}`, backward[i]!.x],
+          [`dgamma${i}`, backward[i]!.gamma],
+          [`dbeta${i}`, backward[i]!.beta],
+        ]),
+      );
+    });
+    // Both sum in other orders: a few roundings of float32.
+    const tolerance = { ofLargest: 1e-6, absolute: 1e-6 };
+    for (const shard of [0, 1, 2]) {
+      for (const name of ['y', 'dx'] as const)
+        assertClose(t, sharded[`${name}${shard}`]!, part(whole[name], shard), tolerance, name);
+      for (const name of ['mean', 'variance', 'dgamma', 'dbeta'] as const) {
+        assertClose(t, sharded[`${name}${shard}`]!, whole[name], tolerance, name);
+      }
+    }
+  });
 
   test(`${subject.name}: batch norm keeps its digits over many pixels`, (t) => {
     const shape = [2, 96, 128, 2] as const;

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -54,6 +55,12 @@ class Call {
                                           static_cast<size_t>(count) * TF_DataTypeSize(type), status_);
     Check();
     tensors_.push_back(tensor);
+    return tensor;
+  }
+
+  // Hands an input or output over to the caller, who deletes it.
+  TF_Tensor *Keep(TF_Tensor *tensor) {
+    tensors_.erase(std::find(tensors_.begin(), tensors_.end(), tensor));
     return tensor;
   }
 

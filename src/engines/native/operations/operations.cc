@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "activation.h"
+#include "batch-norm-shards.h"
 #include "batch-norm.h"
 #include "cross-entropy.h"
 #include "finite.h"
@@ -44,6 +45,7 @@ napi_value Initialise(napi_env env, napi_value exports) {
     if (registered) return exports;
     fcn::RegisterActivation();
     fcn::RegisterBatchNorm();
+    fcn::RegisterBatchNormOfShards();
     fcn::RegisterCrossEntropy();
     fcn::RegisterFinite();
     fcn::RegisterMaxPool();

@@ -1,0 +1,8 @@
+#pragma once
+
+namespace fcn {
+
+// FcnMpiSum, FcnMpiGather and FcnMpiBroadcast.
+void RegisterMpiOperations();
+
+}  // namespace fcn

@@ -1,0 +1,120 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { sha256File } from '../../src/support/files.js';
+import { fcn, fcnProcess } from '../helpers/command.js';
+import { cityscapesFolder } from '../helpers/datasets.js';
+import {
+  assertLoopback,
+  listeningAddresses,
+  MPI_ENVIRONMENT,
+  processOf,
+  startedBy,
+  until,
+  withMpi,
+} from '../helpers/mpi.js';
+import { fileOfRun, ROW, SET } from '../helpers/smoke-run.js';
+
+const IMAGES = 12;
+const TRAIN = [
+  'train',
+  ROW,
+  '--profile',
+  'smoke',
+  '--engine',
+  'tensorflow',
+  ...SET('width=4', 'training.batch=8', 'logEvery=1'),
+];
+
+const hashOfWeights = (cwd: string, iteration: number) => {
+  const [run] = readdirSync(path.join(cwd, 'runs', ROW));
+  return sha256File(path.join(cwd, 'runs', ROW, run!, 'checkpoints', `iteration-${iteration}.safetensors`));
+};
+
+const options = { env: MPI_ENVIRONMENT };
+
+withMpi(
+  'two processes that listen only to this machine end with the weights of one; a lost one ends the run with 75',
+  async (t) => {
+    const iterations = SET('iterations=12');
+    const alone = await cityscapesFolder(t, IMAGES);
+    t.like(await fcnProcess([...TRAIN, ...iterations, '--processes', '1'], { ...options, cwd: alone }), { code: 0 });
+
+    const cwd = await cityscapesFolder(t, IMAGES);
+    let addresses: string[] = [];
+    const { code, stderr } = await fcnProcess([...TRAIN, ...iterations, '--processes', '2'], {
+      ...options,
+      cwd,
+      onStart: async ({ pid }) => {
+        await until(() => (fileOfRun(cwd, 'log.jsonl')?.split('\n').length ?? 0) > 2);
+        addresses = listeningAddresses(startedBy(pid!).map(({ id }) => id));
+        process.kill(processOf(pid!, 1), 'SIGSTOP');
+      },
+    });
+    t.is(code, 75, stderr);
+    t.regex(stderr, /^error: Process 1 of 2 is lost: .* Training is saved after iteration \d+ of 12\.$/m);
+    t.true(addresses.length > 0);
+    assertLoopback(t, addresses);
+
+    // On another number of processes, from the very iteration that was saved.
+    const resumed = await fcnProcess([...TRAIN, ...iterations, '--processes', '1'], { ...options, cwd });
+    t.is(resumed.code, 0, resumed.stderr);
+    t.regex(resumed.stderr, /Training resumes after iteration \d+ of 12/);
+    t.is(await hashOfWeights(cwd, 12), await hashOfWeights(alone, 12));
+  },
+);
+
+withMpi('SIGTERM to any process saves and ends all; an evaluation has the figures of one process', async (t) => {
+  const cwd = await cityscapesFolder(t, IMAGES);
+  const { code, stderr } = await fcnProcess([...TRAIN, ...SET('iterations=100000'), '--processes', '2'], {
+    ...options,
+    cwd,
+    onStart: async ({ pid }) => {
+      await until(() => fileOfRun(cwd, 'log.jsonl') !== null);
+      process.kill(processOf(pid!, 1), 'SIGTERM');
+    },
+  });
+  t.is(code, 143, stderr);
+  const [, iteration] = /^error: Interrupted after iteration (\d+) of 100000\.$/m.exec(stderr) ?? [];
+  t.truthy(iteration, stderr);
+
+  const [run] = readdirSync(path.join(cwd, 'runs', ROW));
+  const weights = path.join('runs', ROW, run!, 'checkpoints', `iteration-${iteration}.safetensors`);
+  const evaluate = [
+    'evaluate',
+    ROW,
+    '--profile',
+    'smoke',
+    '--engine',
+    'tensorflow',
+    ...SET('width=4'),
+    '--weights',
+    weights,
+  ];
+  const figures = async (...more: string[]) => {
+    const { code, stdout, stderr } = await fcnProcess([...evaluate, '--fresh', '--json', ...more], { ...options, cwd });
+    t.is(code, 0, stderr);
+    const { seconds: _, processes, ...rest } = JSON.parse(stdout).record.details.evaluate;
+    return { processes, rest };
+  };
+  const [one, two] = [await figures(), await figures('--processes', '2')];
+  t.deepEqual([one.processes, two.processes], [undefined, 2]);
+  t.deepEqual(two.rest, one.rest);
+});
+
+test.serial('one process trains in shards on any engine; what contradicts the launcher is refused', async (t) => {
+  const cwd = await cityscapesFolder(t, IMAGES);
+  const one = await fcn(
+    [...TRAIN.map((word) => (word === 'tensorflow' ? 'wasm' : word)), '--processes', '1', ...SET('iterations=1')],
+    { cwd },
+  );
+  t.is(one.code, 0, one.stderr);
+  const env = { OMPI_COMM_WORLD_RANK: '0', OMPI_COMM_WORLD_SIZE: '2' };
+  const wrong = await fcn([...TRAIN, '--processes', '4'], { cwd, env });
+  t.is(wrong.code, 2);
+  t.regex(wrong.stderr, /^error: --processes 4, but the launcher has started 2\.$/m);
+  const record = JSON.parse(
+    readFileSync(path.join(cwd, 'results/records', readdirSync(path.join(cwd, 'results/records'))[0]!), 'utf8'),
+  );
+  t.like(record.details.train.parts, { processes: 1, shards: 4, imagesOfShard: 2 });
+});

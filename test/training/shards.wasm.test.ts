@@ -1,0 +1,3 @@
+import { shardsSuite } from './suites/shards.js';
+
+shardsSuite('wasm');
