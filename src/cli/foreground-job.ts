@@ -122,6 +122,7 @@ export function exitCodeOfJob({ tasks }: ObservedJob): number {
   const codes = tasks.map(({ state, exitCode }): number => {
     if (state === 'failed') return exitCode ?? ExitCode.failed;
     if (state === 'given up') return ExitCode.failed;
+    if (state === 'unreadable') return ExitCode.userError;
     if (state === 'cancelled') return ExitCode.terminated;
     return state === 'lost' || state === 'stopped' ? ExitCode.tryAgain : ExitCode.success;
   });

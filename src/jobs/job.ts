@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { JOBS_FOLDER } from '../runs/run-reader.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, foldersIn, makeFolder, readTextIfPresent, writeFileAtomic } from '../support/files.js';
+import { shellWords } from '../support/format.js';
 import { check, formatFinding } from '../support/yaml.js';
 
 /** What may execute the tasks of a job. */
@@ -44,7 +45,16 @@ const jobSchema = z.strictObject({
    * removed.
    */
   environment: z.record(z.string(), z.string()),
-  tasks: z.array(taskSchema).min(1),
+  tasks: z
+    .array(taskSchema)
+    .min(1)
+    .superRefine((tasks, context) => {
+      for (const [place, { index }] of tasks.entries()) {
+        if (index === place) continue;
+        const message = `expected ${place}: the tasks are numbered from 0, in order`;
+        context.addIssue({ code: 'custom', path: [place, 'index'], message });
+      }
+    }),
 });
 /** What job.json says. */
 export type JobDescription = Readonly<z.output<typeof jobSchema>>;
@@ -113,13 +123,44 @@ export async function readJob(folder: string): Promise<Job> {
     });
   }
   const checked = check(jobSchema, value);
-  if (!('value' in checked)) throw new UserError(`${file}: ${formatFinding(checked.finding)}`);
+  if (!('value' in checked)) {
+    throw new UserError(
+      `${file}: ${formatFinding(checked.finding)}`,
+      'Restore the file, or submit the job again: its tasks resume their runs.',
+    );
+  }
   return {
     ...checked.value,
     id: path.basename(absolute),
     folder: absolute,
     runs: path.dirname(path.dirname(absolute)),
   };
+}
+
+/** The value of a flag that all tasks have as `--NAME=VALUE`, such as a folder; null if they have it not. */
+export function flagOfTasks({ tasks }: Pick<JobDescription, 'tasks'>, name: string): string | null {
+  const start = `--${name}=`;
+  return tasks[0]!.arguments.find((word) => word.startsWith(start))?.slice(start.length) ?? null;
+}
+
+/**
+ * A job whose folder was moved has tasks that would look for their runs in the old place, and begin them anew there.
+ * @throws UserError if it does not lie in the folder of run directories that its tasks name.
+ */
+export async function requireInPlace(job: Pick<Job, 'id' | 'runs' | 'tasks'>): Promise<void> {
+  const named = flagOfTasks(job, 'runs');
+  if (named === null || path.resolve(named) === job.runs) return;
+  const identityOf = (folder: string) =>
+    stat(folder, { bigint: true }).then(
+      ({ dev, ino }) => `${dev} ${ino}`,
+      () => null,
+    );
+  // Through a link, or mounted twice.
+  if ((await identityOf(named)) === (await identityOf(job.runs))) return;
+  throw new UserError(
+    `Job ${job.id} was submitted with --runs ${named}, but lies in ${job.runs} now: its tasks would begin anew in the old folder.`,
+    `Move the folder back, or make the old path a link: ${shellWords(['ln', '-s', job.runs, named])}`,
+  );
 }
 
 /** The ids of the jobs below a folder of run directories, oldest first. */

@@ -20,7 +20,16 @@ function formatTasks(tasks: readonly ObservedTask[], width: number): string {
 }
 
 /** What is shown first if there is not room for all tasks. */
-const IMPORTANCE: readonly TaskState[] = ['running', 'failed', 'given up', 'lost', 'waiting', 'stopped', 'pending'];
+const IMPORTANCE: readonly TaskState[] = [
+  'running',
+  'failed',
+  'given up',
+  'unreadable',
+  'lost',
+  'waiting',
+  'stopped',
+  'pending',
+];
 
 /** The tasks and a summary in at most `height` lines, as far as possible: those that matter most, in their order. */
 export function fitTasks(tasks: readonly ObservedTask[], width: number, height: number): string {
@@ -66,6 +75,7 @@ export function formatTaskLine(task: ObservedTask): string {
 
 /** Why a task is in its state; null if there is nothing to say. */
 function whyOf({ state, reason, message, exitCode, signal }: ObservedTask): string | null {
+  if (state === 'unreadable') return message;
   if (state === 'pending' || state === 'waiting') return reason === null ? null : reasonInWords(reason);
   if (state === 'lost')
     return 'its worker was killed: for lack of memory, or with its machine; a retry resumes the run';

@@ -23,7 +23,7 @@ export interface ObservedTask {
   readonly exitCode: number | null;
   /** The signal that ended the last start; null if there was none. */
   readonly signal: string | null;
-  /** Error that the last start ended with; null if there was none. */
+  /** Why its files cannot be read, or the error that the last start ended with; null if there is neither. */
   readonly message: string | null;
   /** The machine and the worker of the last start; null before the first. */
   readonly host: string | null;
@@ -65,7 +65,7 @@ export async function observeJob(job: Job, executor: Executor): Promise<Observed
   return { id, folder, submittedAt, executor: job.executor, command, schedulerIds, tasks };
 }
 
-async function observeTask(job: Job, { task, state, reason, history }: TaskStatus): Promise<ObservedTask> {
+async function observeTask(job: Job, { task, state, reason, history, problem }: TaskStatus): Promise<ObservedTask> {
   const { index, row, seed } = task;
   const last = history.starts.at(-1);
   const run = runOf(history);
@@ -79,7 +79,10 @@ async function observeTask(job: Job, { task, state, reason, history }: TaskStatu
     starts: history.starts.length,
     exitCode: last?.end?.code ?? null,
     signal: last?.end?.signal ?? null,
-    message: last?.end?.message ?? null,
+    message:
+      problem === null
+        ? (last?.end?.message ?? null)
+        : [problem.message, ...(problem.next ? [problem.next] : [])].join(' '),
     host: last?.host ?? null,
     processId: last?.processId ?? null,
     scheduler: last?.scheduler ?? {},

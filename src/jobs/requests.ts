@@ -1,14 +1,14 @@
 import { UserError } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
 import type { Executor, ExecutorContext } from './executor.js';
-import type { Job, Task } from './job.js';
+import { type Job, requireInPlace, type Task } from './job.js';
 import { taskName } from './names.js';
 import { isRetried, type TaskState, type TaskStatus, taskStatuses } from './states.js';
 import { retryCommand } from './task-ending.js';
 import { writeRequest } from './task-request.js';
 
 /** States of a task that can be cancelled: something may still start it, or the user may retry it. */
-const CANCELLABLE: readonly TaskState[] = ['pending', 'running', 'waiting', 'stopped', 'lost'];
+const CANCELLABLE: readonly TaskState[] = ['pending', 'running', 'waiting', 'stopped', 'lost', 'unreadable'];
 
 const mark = (job: Job, { task, history }: TaskStatus, what: 'cancel' | 'retry') =>
   writeRequest(job, task.index, { what, at: new Date().toISOString(), starts: history.starts.length });
@@ -41,6 +41,7 @@ const includes = (tasks: readonly Task[], { index }: Task) => tasks.some((task) 
  * @throws UserError if there is none, or the folder of the job cannot be written.
  */
 export async function requestRetry(job: Job, named: readonly Task[] | null, executor: Executor): Promise<number[]> {
+  await requireInPlace(job);
   const statuses = await taskStatuses(job, executor);
   const chosen = statuses.filter((status) => {
     if (named === null) return isRetried(status);
@@ -52,6 +53,10 @@ export async function requestRetry(job: Job, named: readonly Task[] | null, exec
 }
 
 function nothingToRetry(job: Job, statuses: readonly TaskStatus[], named: readonly Task[] | null): UserError {
+  const unreadable = statuses.find(
+    ({ task, problem }) => problem !== null && (named === null || includes(named, task)),
+  );
+  if (unreadable?.problem != null) return unreadable.problem;
   const cancelled = statuses.filter(({ state }) => state === 'cancelled');
   const what = named === null ? `No task of job ${job.id}` : 'None of these tasks';
   const message = `${what} has failed, was given up, lost or stopped.`;

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { savedPositionSchema } from '../runs/saved-position.js';
 import { UserError } from '../support/errors.js';
-import { readTextIfPresent, writeFileAtomic } from '../support/files.js';
+import { writeFileAtomic } from '../support/files.js';
 import { type Job, taskFile } from './job.js';
+import { readTaskFile } from './task-file.js';
 
 const endSchema = z.object({
   at: z.iso.datetime(),
@@ -56,19 +57,12 @@ export type TaskEnd = StartEnd['verdict'];
 /** The history of a task: RUNS/jobs/ID/tasks/INDEX.json. Empty before the first start. @throws UserError if it is damaged. */
 export async function readHistory(job: Pick<Job, 'folder'>, index: number): Promise<TaskHistory> {
   const file = taskFile(job, index, 'json');
-  const text = await readTextIfPresent(file);
-  if (text === null) return { starts: [] };
-  const damaged = new UserError(
+  const found = await readTaskFile(file, historySchema);
+  if (found !== 'damaged') return found ?? { starts: [] };
+  throw new UserError(
     `${file} is damaged.`,
     'Remove it: the task then counts as never started, and resumes its run all the same.',
   );
-  try {
-    const parsed = historySchema.safeParse(JSON.parse(text));
-    if (parsed.success) return parsed.data;
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-  }
-  throw damaged;
 }
 
 /** @throws UserError if the disk is full or the folder cannot be written. */

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { open, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { explainFileError } from '../support/files.js';
+import { explainFileError, makeFolder } from '../support/files.js';
 import { readJson } from '../support/json.js';
 import { packageRoot } from '../support/package.js';
 import { type Job, logFile, type Task, taskFile } from './job.js';
@@ -41,6 +41,7 @@ const LOOK_MILLISECONDS = 200;
 export async function runTask(options: ProcessOptions): Promise<ProcessEnd> {
   const { job, task, heading, resumption } = options;
   const file = logFile(job, task.index);
+  await makeFolder(path.dirname(file));
   const log = await open(file, 'a').catch((error) => {
     throw explainFileError(error, file, 'write');
   });

@@ -1,13 +1,14 @@
 import { appendFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { isFurther, NOTHING_SAVED, savedPosition } from '../runs/saved-position.js';
-import { ExitCode, UserError } from '../support/errors.js';
+import { BusyError, ExitCode, UserError } from '../support/errors.js';
 import { explainFileError, isFolder } from '../support/files.js';
-import { Lock } from '../support/lock.js';
+import { Lock, LostLockError } from '../support/lock.js';
 import type { Executor } from './executor.js';
-import { type Job, logFile, type Task, taskFile } from './job.js';
+import { type Job, logFile, requireInPlace, type Task, taskFile } from './job.js';
 import { settledEnd } from './states.js';
 import { endingText } from './task-ending.js';
+import { withWayOut } from './task-file.js';
 import {
   MOST_WITHOUT_PROGRESS,
   readHistory,
@@ -47,6 +48,7 @@ export interface WorkOptions {
  * @throws BusyError if another worker has the task, unless it waits; UserError if the folder of the job cannot be written.
  */
 export async function workOn(job: Job, index: number, options: WorkOptions): Promise<TaskEnd> {
+  await requireInPlace(job);
   const task = job.tasks[index]!;
   const lock = await takeTask(job, index, options);
   if (lock === null) return leave(job, index, options);
@@ -85,7 +87,7 @@ async function takeTask(
 ): Promise<Lock | null> {
   const signal = signalled === undefined ? stop : AbortSignal.any([stop, signalled]);
   try {
-    return await Lock.take(taskFile(job, index, 'lock'), waitForLock, { signal });
+    return await withWayOut(Lock.take(taskFile(job, index, 'lock'), waitForLock, { signal }));
   } catch (error) {
     if (signal.aborted && !(error instanceof UserError)) return null;
     throw error;
@@ -171,10 +173,14 @@ async function startOnce({ job, task, history: before, options, lock }: Start): 
     stop: AbortSignal.any([options.stop, cancelled.signal]),
     ownGroup: options.ownGroup,
     onRun: async (directory) => {
+      // Writing would bring back the folder of a job that was removed.
+      await lock.assertHeld();
       history = withLast(history, { run: directory });
       await writeHistory(job, index, history);
     },
-  }).finally(() => watching.end());
+  })
+    .finally(() => watching.end())
+    .catch(endOfMistake);
   await lock.assertHeld();
   const because = reasonOf(cancelled.signal, options);
   const end: StartEnd = {
@@ -184,8 +190,12 @@ async function startOnce({ job, task, history: before, options, lock }: Start): 
     because,
     verdict: verdictOf(ended, because),
   };
-  history = await decided(job, index, withEnd(history, end));
+  history = withEnd(history, end);
+  // First: to decide what follows, other files must be intact.
   await writeHistory(job, index, history);
+  const next = await decided(job, index, history);
+  if (next !== history) await writeHistory(job, index, next);
+  history = next;
   const last = history.starts.at(-1)!.end!;
   await logEnding(job, index, last, options);
   return last;
@@ -198,6 +208,15 @@ async function logEnding(job: Job, index: number, end: StartEnd, { note }: WorkO
     const { message } = explainFileError(error, file, 'write') as Error;
     note(message);
   });
+}
+
+/**
+ * The end of a start whose command or log the worker could not see to: the task says why, and is not started again before the user has
+ * seen to it.
+ */
+function endOfMistake(error: unknown): ProcessEnd {
+  if (!(error instanceof UserError) || error instanceof LostLockError || error instanceof BusyError) throw error;
+  return { code: error.exitCode, signal: null, message: error.message };
 }
 
 function reasonOf(cancelled: AbortSignal, { stop, signalled }: WorkOptions): StartEnd['because'] {
@@ -220,7 +239,12 @@ const REQUEST_MILLISECONDS = 500;
 
 function watchForCancel(job: Job, index: number, onCancel: () => void) {
   return repeat(async () => {
-    if ((await readRequest(job, index))?.what === 'cancel') onCancel();
+    // A damaged one ends the worker after this start.
+    const request = await readRequest(job, index).catch((error: unknown) => {
+      if (error instanceof UserError) return null;
+      throw error;
+    });
+    if (request?.what === 'cancel') onCancel();
   }, REQUEST_MILLISECONDS);
 }
 

@@ -1,12 +1,13 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { createJob, type Job, logFile, taskFile } from '../../src/jobs/job.js';
+import { taskStatuses } from '../../src/jobs/states.js';
 import { endingText } from '../../src/jobs/task-ending.js';
 import { readHistory, type TaskHistory, writeHistory } from '../../src/jobs/task-history.js';
-import type { runTask } from '../../src/jobs/task-process.js';
+import { runTask } from '../../src/jobs/task-process.js';
 import { writeRequest } from '../../src/jobs/task-request.js';
 import { type WorkOptions, workerExitCode, workOn } from '../../src/jobs/worker.js';
 import { NOTHING_SAVED } from '../../src/runs/saved-position.js';
@@ -254,6 +255,19 @@ test('a damaged history is said, with a way out', async (t) => {
   await t.throwsAsync(work(), { instanceOf: UserError, message: /0\.json is damaged/ });
 });
 
+test('a request that is damaged while a task runs stops it only after that start', async (t) => {
+  const { job, work, history, left } = await worker(t, [
+    () => {
+      writeFileSync(taskFile(job, 0, 'request'), 'damaged');
+      return 75;
+    },
+    () => 0,
+  ]);
+  await t.throwsAsync(work(), { instanceOf: UserError, message: /0\.request is damaged/ });
+  t.deepEqual(verdicts(await history()), ['again']);
+  t.is(left.length, 1);
+});
+
 withSmallDisk(
   'a disk that is full when the history is written is said, and the next worker resumes the task',
   async (t) => {
@@ -284,3 +298,28 @@ withSmallDisk(
     t.is(await work(), 'completed');
   },
 );
+
+test('a log that cannot be written fails the task, and its history says why', async (t) => {
+  const { job, work, history } = await worker(t, []);
+  await mkdir(logFile(job, 0));
+  t.is(await work({ run: runTask }), 'failed');
+  t.is(await workerExitCode(job, 0, 'failed'), 2);
+  t.like((await history()).starts[0]?.end, {
+    code: 2,
+    message: `${logFile(job, 0)} is a folder, a file was expected.`,
+  });
+});
+
+test('a job that was removed while a task runs stays so, and is said', async (t) => {
+  const { job, work } = await worker(t, [
+    async ({ onRun }, run) => {
+      rmSync(job.folder, { recursive: true });
+      await onRun(run);
+      return 0;
+    },
+  ]);
+  await t.throwsAsync(work(), { instanceOf: UserError, message: /tasks was removed while this process worked in it/ });
+  t.false(existsSync(job.folder));
+  const queue = async () => null;
+  await t.throwsAsync(taskStatuses(job, { queue }), { instanceOf: UserError, message: /is no job any more/ });
+});

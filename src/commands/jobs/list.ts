@@ -17,17 +17,18 @@ export default class JobsList extends BaseCommand {
     const { UserError } = await import('../../support/errors.js');
     const { outputWidth } = await import('../../terminal/layout.js');
     const jobs = [];
-    for (const id of await jobIds(flags.runs)) {
+    const ids = await jobIds(flags.runs);
+    for (const id of ids) {
       try {
         const job = await readJob(path.join(flags.runs, JOBS_FOLDER, id));
         jobs.push(await summarizeJob(job, executorOf(job.executor)));
       } catch (error) {
         if (!(error instanceof UserError)) throw error;
-        this.noteLeftOut(error);
+        this.noteLeftOut(new UserError([error.message, ...(error.next ? [error.next] : [])].join(' ')));
       }
     }
     if (jobs.length > 0) this.print(formatJobs(jobs, outputWidth()));
-    else this.note(`No jobs in ${path.join(flags.runs, JOBS_FOLDER)}.`);
+    else if (ids.length === 0) this.note(`No jobs in ${path.join(flags.runs, JOBS_FOLDER)}.`);
     return jobs;
   }
 }

@@ -17,6 +17,7 @@ export default class JobsRetry extends BaseCommand {
     const { args, flags } = await this.parse(JobsRetry);
     const { exitCodeOfJob, whileShown } = await import('../../cli/foreground-job.js');
     const { executorOf } = await import('../../jobs/executors.js');
+    const { flagOfTasks } = await import('../../jobs/job.js');
     const { formatJob } = await import('../../jobs/list.js');
     const { findTasks } = await import('../../jobs/names.js');
     const { requestRetry } = await import('../../jobs/requests.js');
@@ -31,7 +32,8 @@ export default class JobsRetry extends BaseCommand {
     };
     const last = await whileShown(job, executor, context, () => executor.retry(job, indices, context));
     this.print(formatJob(last, outputWidth()));
-    await this.suggest(({ stepsAfterJob }) => stepsAfterJob(last, flags));
+    const results = this.isGiven('results') ? flags.results : (flagOfTasks(job, 'results') ?? flags.results);
+    await this.suggest(({ stepsAfterJob }) => stepsAfterJob(last, { ...flags, results }));
     // What a scheduler has accepted succeeds or fails later.
     if (executor.isForeground) process.exitCode = exitCodeOfJob(last);
     return last;

@@ -6,6 +6,7 @@ import type { Executor, ExecutorContext } from '../executor.js';
 import type { Job } from '../job.js';
 import { taskName } from '../names.js';
 import { hasEnded, isRequested, type TaskStatus, taskStatuses } from '../states.js';
+import { withWayOut } from '../task-file.js';
 import { workOn } from '../worker.js';
 import type { LocalOptions } from './options.js';
 
@@ -30,7 +31,7 @@ export async function executeTasks(job: Job, options: LocalOptions, context: Sch
   for (;;) {
     let lock: Lock;
     try {
-      lock = await Lock.take(file, false, { signal: context.signal });
+      lock = await withWayOut(Lock.take(file, false, { signal: context.signal }));
     } catch (error) {
       if (!(error instanceof BusyError)) throw error;
       context.note(`Another process executes this job and takes them up. ${error.message}`);

@@ -7,7 +7,7 @@ import { formatNumber, shellWords } from '../../support/format.js';
 import { breakCommand, TERMINAL_WIDTH } from '../../terminal/layout.js';
 import { type ClusterOptions, readClusterOptions } from '../cluster-options.js';
 import type { Executor, ExecutorContext } from '../executor.js';
-import type { Job, JobDescription } from '../job.js';
+import { flagOfTasks, type Job, type JobDescription } from '../job.js';
 import { readHistory, type StartEnd } from '../task-history.js';
 import { readRequest, writeRequest } from '../task-request.js';
 import { machineOf, slurmChecks } from './checks.js';
@@ -94,10 +94,10 @@ const indicesOf = ({ tasks }: Pick<JobDescription, 'tasks'>) => tasks.map(({ ind
 const plannedFolder = (runs: string) => path.join(path.resolve(runs), JOBS_FOLDER, 'ID');
 
 /** The folder of the run directories, from the arguments of the tasks. */
-function runsOf({ tasks }: JobDescription): string {
-  const named = tasks[0]!.arguments.find((word) => word.startsWith('--runs='));
-  if (named === undefined) throw new Error('The tasks of a job name their folder of run directories.');
-  return named.slice('--runs='.length);
+function runsOf(job: JobDescription): string {
+  const named = flagOfTasks(job, 'runs');
+  if (named === null) throw new Error('The tasks of a job name their folder of run directories.');
+  return named;
 }
 
 const sbatchWords = (indices: readonly number[], options: ClusterOptions) => [

@@ -2,9 +2,7 @@ import { realpath, stat } from 'node:fs/promises';
 import { z } from 'zod';
 import type { QueuedTask } from '../executor.js';
 import type { Job } from '../job.js';
-import { settledEnd } from '../states.js';
-import { readHistory } from '../task-history.js';
-import { readRequest } from '../task-request.js';
+import { isSettled } from '../states.js';
 import { callSlurm } from './programs.js';
 import { arrayIdOf, readSubmissions } from './submissions.js';
 
@@ -161,7 +159,7 @@ export async function queueOf(job: Pick<Job, 'folder' | 'tasks'>): Promise<Queue
 
 async function hasEnded(job: Pick<Job, 'folder' | 'tasks'>): Promise<boolean> {
   for (const { index } of job.tasks) {
-    if (settledEnd(await readHistory(job, index), await readRequest(job, index)) === null) return false;
+    if (!(await isSettled(job, index))) return false;
   }
   return true;
 }
