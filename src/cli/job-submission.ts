@@ -35,7 +35,7 @@ interface JobFlags extends ClusterFlags {
 }
 
 /** A command that submits a job. */
-export interface Submission {
+export interface JobRequest {
   readonly plan: readonly PlannedRun[];
   readonly flags: JobFlags & { readonly executor: ExecutorName };
   /** Definitions of the flags. */
@@ -64,7 +64,7 @@ interface Asked {
 }
 
 /** @throws UserError for flags that mean something else, or nothing, on a cluster. */
-function requireNoLocalFlags(flags: Submission['flags']): void {
+function requireNoLocalFlags(flags: JobRequest['flags']): void {
   if (flags['time-limit'] !== undefined) {
     throw new UserError(
       `--time-limit ends this command, not the tasks of --executor ${flags.executor}.`,
@@ -80,7 +80,7 @@ function requireNoLocalFlags(flags: Submission['flags']): void {
 }
 
 /** @throws UserError for flags that the executor does not have, and for mistakes in the cluster file. */
-async function askedOf(flags: Submission['flags'], tasks: number): Promise<Asked> {
+async function askedOf(flags: JobRequest['flags'], tasks: number): Promise<Asked> {
   const input = clusterInput(flags);
   if (flags.executor !== 'local') {
     requireNoLocalFlags(flags);
@@ -104,7 +104,7 @@ async function askedOf(flags: Submission['flags'], tasks: number): Promise<Asked
  * @param engine Which is on here; null if none can be started.
  */
 function describeSubmission(
-  { plan, flags, known, command, weights }: Submission,
+  { plan, flags, known, command, weights }: JobRequest,
   { options, threads }: Asked,
   engine: Engine | null,
 ): JobDescription {
@@ -137,7 +137,7 @@ function describeSubmission(
 }
 
 /** Weights of a run are named by its folder, so that the task records whose they are. */
-function weightsFromAnywhere(given: string | undefined, { file, run }: Submission['weights']): string | null {
+function weightsFromAnywhere(given: string | undefined, { file, run }: JobRequest['weights']): string | null {
   if (given === undefined || file === undefined) return null;
   if (run !== null) return `${path.resolve(run.folder)}:${/:(best|last)$/.exec(given)?.[1] ?? 'last'}`;
   return file === 'published' ? file : path.resolve(file);
@@ -158,7 +158,7 @@ export interface PreparedJob {
 }
 
 /** Checks everything that a job needs. Writes and submits nothing. @throws UserError for flags that a job cannot have. */
-export async function prepareJob(submission: Submission, options: SubmissionOptions): Promise<PreparedJob> {
+export async function prepareJob(submission: JobRequest, options: SubmissionOptions): Promise<PreparedJob> {
   const { flags, plan } = submission;
   if (flags['resume-run'] !== undefined) {
     throw new UserError(

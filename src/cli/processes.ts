@@ -5,7 +5,7 @@ import { type Launched, launchedBy } from '../parallel/launched.js';
 import { reportToLauncher } from '../parallel/launcher-files.js';
 import { ProcessGroup } from '../parallel/process-group.js';
 import type { Processes } from '../parallel/processes.js';
-import { type EndOrder, follow } from '../runs/follow.js';
+import { type EndOrder, followOrders } from '../runs/follow.js';
 import { ExitCode, type InterruptedError, UserError } from '../support/errors.js';
 import { explainError } from './base.js';
 
@@ -81,7 +81,7 @@ async function followAs(options: JoinOptions, launched: Launched): Promise<numbe
   const group = await startGroup(options, launched);
   signal.addEventListener('abort', () => group.askToStop(signal.reason as InterruptedError));
   try {
-    const code = await follow(await startEngine(options.engine), {
+    const code = await followOrders(await startEngine(options.engine), {
       count: launched.size,
       group,
       halves: options.halves,

@@ -3,7 +3,7 @@ import { explainError } from '../cli/base.js';
 import { clusterFlags } from '../cli/cluster-flags.js';
 import * as flags from '../cli/flags.js';
 import { overridesOf } from '../cli/flags.js';
-import type { PreparedJob, Submission, SubmissionOptions } from '../cli/job-submission.js';
+import type { JobRequest, PreparedJob, SubmissionOptions } from '../cli/job-submission.js';
 import { RunCommand } from '../cli/run-command.js';
 import type { ClassOrder } from '../evaluation/class-figures.js';
 import { hashExperiment } from '../recipe/resolve.js';
@@ -190,7 +190,7 @@ export default class Reproduce extends RunCommand {
   }
 
   /** Makes the runs tasks of a job, and executes or submits them. */
-  private async asJob(submission: Submission, options: SubmissionOptions): Promise<object> {
+  private async asJob(submission: JobRequest, options: SubmissionOptions): Promise<object> {
     const { prepareJob, submitJob } = await import('../cli/job-submission.js');
     const { PublishedHosts } = await import('../weights/hosts.js');
     const { flags, plan } = submission;

@@ -8,8 +8,8 @@ import { addonFiles, addonRecipe } from './tensorflow/addon.js';
 import {
   downloadFolder,
   type GivenSource,
+  type InstallJob,
   type InstallOptions,
-  type Job,
   readGivenSource,
   report,
 } from './tensorflow/job.js';
@@ -61,7 +61,7 @@ export async function installTensorflow(options: InstallOptions = {}): Promise<I
   const root = options.root ?? installRoot();
   const build = buildName(version, variant);
   const folder = path.join(root, build);
-  const job: Job = { options, variant, source, given, version, root, folder };
+  const job: InstallJob = { options, variant, source, given, version, root, folder };
   // Checked before the lock, which needs a writable cache: there may be nothing to do.
   const inUse = options.force !== true && (await currentBuild(root)) === folder ? await findComplete(job) : null;
   if (inUse !== null) return { installed: false, folder, manifest: inUse };
@@ -111,7 +111,7 @@ function chooseVersion(wanted: string | undefined, given: GivenSource | null): s
 }
 
 /** The manifest, if the build is complete, has the addons of this package, and comes from the same source. */
-async function findComplete(job: Job): Promise<InstallManifest | null> {
+async function findComplete(job: InstallJob): Promise<InstallManifest | null> {
   const state = await inspectInstall(job.folder, addonRecipe(), job.options.signal);
   return state.kind === 'complete' && isSameSource(job.given, state.manifest) ? state.manifest : null;
 }
@@ -121,7 +121,7 @@ function isSameSource(given: GivenSource | null, manifest: InstallManifest): boo
   return manifest.source.kind === 'package' && manifest.source.folder === given.folder;
 }
 
-async function install(job: Job): Promise<InstallManifest> {
+async function install(job: InstallJob): Promise<InstallManifest> {
   const { folder } = job;
   checkCLibrary();
   // First, because without addons there is no point in downloading anything.
@@ -149,7 +149,7 @@ async function install(job: Job): Promise<InstallManifest> {
   return manifest;
 }
 
-async function describeFiles(job: Job, names: readonly string[]): Promise<InstalledFile[]> {
+async function describeFiles(job: InstallJob, names: readonly string[]): Promise<InstalledFile[]> {
   const files: InstalledFile[] = [];
   for (const name of names) files.push(await describeFile(job.folder, name, job.options.signal));
   return files;

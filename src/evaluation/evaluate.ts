@@ -21,7 +21,7 @@ import {
   readPosition,
 } from './position.js';
 import { type EvaluationSettings, evaluateSamples } from './samples.js';
-import { evaluateShared, type Outcome, orderEvaluation, skippedAsOutcomes } from './shared-evaluation.js';
+import { evaluateShared, type ImageOutcome, orderEvaluation, skippedAsOutcomes } from './shared-evaluation.js';
 import type { EvaluationResult } from './tally.js';
 
 export interface EvaluateOptions extends EvaluationSettings {
@@ -103,7 +103,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     const { limit } = recipe;
     const start = previous?.position ?? 0;
     const group = options.processes?.group ?? null;
-    const outcomes = new ImageOutcomes<Outcome>();
+    const outcomes = new ImageOutcomes<ImageOutcome>();
     const ofOwn = { dataset, recipe, dataRoot, ratios, limit, start };
     const samples: EvaluationLoader = await createEvaluationLoader(
       group === null

@@ -18,7 +18,7 @@ import { type EvaluationResult, EvaluationTally } from './tally.js';
 type SparseCounts = readonly (readonly [place: number, count: number])[];
 
 /** An image was counted, or left out. */
-export type Outcome = { readonly counts: SparseCounts } | { readonly leftOut: SkippedSample };
+export type ImageOutcome = { readonly counts: SparseCounts } | { readonly leftOut: SkippedSample };
 
 /** What process 0 tells the others: evaluate every `size`th image, from number `rank` on, but none before `start`. */
 export interface EvaluateOrder extends Message {
@@ -47,7 +47,7 @@ interface OutcomeMessage extends Message {
   readonly id: number;
   /** In the split. */
   readonly number: number;
-  readonly outcome: Outcome;
+  readonly outcome: ImageOutcome;
 }
 
 /** The network's output is not finite. */
@@ -86,7 +86,7 @@ export function orderEvaluation(
 export function skippedAsOutcomes(
   tolerance: SkipTolerance,
   numberOf: () => number,
-  put: (number: number, outcome: Outcome) => void,
+  put: (number: number, outcome: ImageOutcome) => void,
 ): SkipCounter {
   return { toleranceOf: () => tolerance, add: async (sample) => put(numberOf(), { leftOut: sample }) };
 }
@@ -98,7 +98,7 @@ export async function countOwnImages(
   samples: OwnSamples,
   predictor: ImagePredictor,
   options: EvaluateSamplesOptions,
-  put: (number: number, outcome: Outcome) => void,
+  put: (number: number, outcome: ImageOutcome) => void,
 ): Promise<void> {
   for await (const sample of samples) {
     const number = samples.position - 1;
@@ -125,7 +125,7 @@ export async function evaluateShared(
     readonly group: ProcessGroup;
     readonly id: number;
     readonly start: number;
-    readonly outcomes: ImageOutcomes<Outcome>;
+    readonly outcomes: ImageOutcomes<ImageOutcome>;
     readonly skipped?: SkipCounter | undefined;
   },
 ): Promise<EvaluationResult> {
@@ -178,7 +178,7 @@ export async function evaluateShared(
   return tally.result(leftOut);
 }
 
-function listenToOthers(group: ProcessGroup, id: number, outcomes: ImageOutcomes<Outcome>): () => void {
+function listenToOthers(group: ProcessGroup, id: number, outcomes: ImageOutcomes<ImageOutcome>): () => void {
   const ends = [
     group.listen<OutcomeMessage>('image', (message) => {
       if (message.id === id) outcomes.put(message.number, message.outcome);
@@ -195,7 +195,7 @@ function listenToOthers(group: ProcessGroup, id: number, outcomes: ImageOutcomes
 /** Messages of an evaluation to process 0. */
 export function reporter(group: ProcessGroup, id: number) {
   return {
-    outcome: (number: number, outcome: Outcome): void =>
+    outcome: (number: number, outcome: ImageOutcome): void =>
       group.send(0, { kind: 'image', id, number, outcome } satisfies OutcomeMessage as OutcomeMessage),
     notFinite: ({ what, fault, image }: NonFiniteOutputError): void =>
       group.send(0, {

@@ -128,7 +128,7 @@ export function readNights(file: string): Night[] {
 }
 
 /** The nights of a history, oldest first; empty if the file does not exist yet. */
-export function readHistory(file: string): Night[] {
+export function readNightHistory(file: string): Night[] {
   return existsSync(file) ? readNights(file) : [];
 }
 

@@ -7,7 +7,15 @@ import { plain, type Section } from '../tables/document.js';
 import { writeMarkdown } from '../tables/markdown.js';
 import { sparklineOf } from '../terminal/layout.js';
 import { type Gate, type Judgement, judgeNight, loadGates, soundNights } from './gates.js';
-import { appendNight, joinShards, NIGHT_PARTS, type Night, type Quantity, readHistory, readNights } from './history.js';
+import {
+  appendNight,
+  joinShards,
+  NIGHT_PARTS,
+  type Night,
+  type Quantity,
+  readNightHistory,
+  readNights,
+} from './history.js';
 import { missingFigures, nightOfRecord } from './measurements.js';
 
 function formatValue(value: number | string | null, quantity: Quantity): string {
@@ -181,7 +189,7 @@ interface JudgedNight {
 export async function closeNight(measured: Night, options: JudgeOptions): Promise<JudgedNight> {
   const gates = await loadGates(options.gates);
   requireFigures(measured);
-  const history = readHistory(options.history);
+  const history = readNightHistory(options.history);
   const kept = findKeptRecords(options.results).map(({ record }) => record);
   const smoke = kept.filter(({ profile }) => profile === 'smoke').map(nightOfRecord);
   const before = [...smoke, ...history];

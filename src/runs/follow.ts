@@ -18,7 +18,10 @@ export interface EndOrder extends Message {
  * @returns the exit code.
  * @throws what the work throws; LostProcessError if another process is lost or has failed.
  */
-export async function follow(engine: Engine, processes: Processes & { readonly group: ProcessGroup }): Promise<number> {
+export async function followOrders(
+  engine: Engine,
+  processes: Processes & { readonly group: ProcessGroup },
+): Promise<number> {
   const { group } = processes;
   for (;;) {
     const order = await group.inbox.take();

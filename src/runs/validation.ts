@@ -5,7 +5,7 @@ import { NonFiniteOutputError } from '../network/overflow.js';
 import type { RunRecord } from '../records/record.js';
 import { formatPercent, formatSeconds } from '../support/format.js';
 import { better, intactWeights, markBest, readBest } from '../training/checkpoint-folder.js';
-import type { Validation } from '../training/session.js';
+import type { Validation } from '../training/options.js';
 import type { Progress } from './log.js';
 import { POSITION_SECONDS, positionFile, type StageContext } from './stage-results.js';
 import { stageThreads } from './stage-threads.js';

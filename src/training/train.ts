@@ -1,4 +1,5 @@
-import { TrainingSession, type TrainOptions, type TrainResult } from './session.js';
+import type { TrainOptions, TrainResult } from './options.js';
+import { TrainingSession } from './session.js';
 
 /**
  * Trains a row from its starting weights, or from the newest intact checkpoint in the run directory, to its last iteration:

@@ -1,19 +1,19 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { appendNight, readHistory } from '../../src/nightly/history.js';
+import { appendNight, readNightHistory } from '../../src/nightly/history.js';
 import { UserError } from '../../src/support/errors.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { makeNight } from '../helpers/night.js';
 
 test('nights are added at the end and read as they were written', async (t) => {
   const file = path.join(await temporaryFolder(t), 'history.jsonl');
-  t.deepEqual(readHistory(file), []);
+  t.deepEqual(readNightHistory(file), []);
   await appendNight(file, makeNight());
   // An editor may have left the last line without its end.
   writeFileSync(file, readFileSync(file, 'utf8').trimEnd());
   await appendNight(file, makeNight({ failed: ['recipe'] }));
-  t.deepEqual(readHistory(file), [makeNight(), makeNight({ failed: ['recipe'] })]);
+  t.deepEqual(readNightHistory(file), [makeNight(), makeNight({ failed: ['recipe'] })]);
 });
 
 test('a line that is not a night, or does not say what was asked for, is named', async (t) => {
@@ -24,6 +24,6 @@ test('a line that is not a night, or does not say what was asked for, is named',
     [JSON.stringify(withoutAsked), /history\.jsonl:2: asked/],
   ] as const) {
     writeFileSync(file, `${JSON.stringify(makeNight())}\n${line}\n`);
-    t.throws(() => readHistory(file), { instanceOf: UserError, message });
+    t.throws(() => readNightHistory(file), { instanceOf: UserError, message });
   }
 });

@@ -6,7 +6,7 @@ import {
   BENCHMARK_ROW,
   CAMVID_ROW,
   NIGHT_PARTS,
-  readHistory,
+  readNightHistory,
   readNights,
 } from '../../src/nightly/history.js';
 import { startupMeasurements } from '../../src/nightly/measurements.js';
@@ -42,7 +42,7 @@ test('fcn nightly joins parts, judges them, adds them to the history and exits w
   t.regex(second.stderr, /^failed: smoke-miou: mIoU of 2\.jsonl: 14, baseline 20; within 3 of the baseline: /m);
   t.is(readFileSync(path.join(cwd, 'page.md'), 'utf8'), second.stdout);
   t.deepEqual(
-    readHistory(path.join(cwd, 'history.jsonl')).map(({ failed }) => failed),
+    readNightHistory(path.join(cwd, 'history.jsonl')).map(({ failed }) => failed),
     [[], ['smoke-miou', 'smoke-miou-here']],
   );
 
@@ -62,7 +62,7 @@ test('CamVid that is not there is left out and said to be; alone it is no night'
   const alone = await fcn(['nightly', '--from', 'camvid.jsonl', '--history', 'history.jsonl'], { cwd });
   t.is(alone.code, 2);
   t.regex(alone.stderr, /^error: Nothing was measured\. camvid is left out: CamVid is not present/);
-  t.deepEqual(readHistory(path.join(cwd, 'history.jsonl')), []);
+  t.deepEqual(readNightHistory(path.join(cwd, 'history.jsonl')), []);
 
   await appendNight(path.join(cwd, 'row.jsonl'), makeNight({ version: night!.version, commit: night!.commit }));
   const joined = await fcn(['nightly', '--from', 'row.jsonl', '--from', 'camvid.jsonl'], { cwd });

@@ -1,9 +1,9 @@
 import { createKernels } from '../../src/kernels/create.js';
 import {
   caseSegmentor,
-  type Gradients,
   gradientsOf,
   nearestGradients,
+  type ParameterGradients,
   readBatch,
 } from '../../src/parity/network/pass.js';
 import { compareGradients } from '../../src/parity/network/training.js';
@@ -24,13 +24,13 @@ onEngine('a tie that rounding decides differently is resolved, an error is not',
   const segmentor = await caseSegmentor(engine, createKernels(engine), compared);
   const batch = readBatch(compared);
   const { gradients: own } = await gradientsOf(engine, segmentor, batch);
-  const distance = (found: Gradients) => compareGradients(found, FILES, compared).backbone.difference;
+  const distance = (found: ParameterGradients) => compareGradients(found, FILES, compared).backbone.difference;
   // The reference's own float32 has one tie before the stem's gradient: decided differently, it gives 1.4e-3.
   t.true(distance(await nearestGradients(engine, segmentor, batch, { own, limit: LIMIT, distance })) <= LIMIT);
 
-  const scaled = (found: Gradients): Gradients =>
+  const scaled = (found: ParameterGradients): ParameterGradients =>
     new Map([...found].map(([path, values]) => [path, values.map((value) => value * 1.01)]));
-  const wrong = (found: Gradients) => distance(scaled(found));
+  const wrong = (found: ParameterGradients) => distance(scaled(found));
   t.true(wrong(await nearestGradients(engine, segmentor, batch, { own, limit: LIMIT, distance: wrong })) > 5e-3);
   segmentor.dispose();
 });

@@ -5,7 +5,7 @@ import { startEngine } from '../../src/engines/selection.js';
 import { resolve } from '../../src/recipe/resolve.js';
 import { InterruptedError } from '../../src/support/errors.js';
 import { bestOf, better, readBest } from '../../src/training/checkpoint-folder.js';
-import type { Validation } from '../../src/training/session.js';
+import type { Validation } from '../../src/training/options.js';
 import { train } from '../../src/training/train.js';
 import { generated } from '../helpers/datasets.js';
 import { temporaryFolder } from '../helpers/folder.js';

@@ -8,7 +8,7 @@ import { startEngine } from '../../src/engines/selection.js';
 import { resolve } from '../../src/recipe/resolve.js';
 import { ExitCode, InterruptedError } from '../../src/support/errors.js';
 import { sha256File } from '../../src/support/files.js';
-import type { TrainOptions } from '../../src/training/session.js';
+import type { TrainOptions } from '../../src/training/options.js';
 import { train } from '../../src/training/train.js';
 import { temporaryFolder } from '../helpers/folder.js';
 

@@ -6,7 +6,7 @@ import { evaluate } from '../../src/evaluation/evaluate.js';
 import { resolve } from '../../src/recipe/resolve.js';
 import { InterruptedError } from '../../src/support/errors.js';
 import { sha256File } from '../../src/support/files.js';
-import type { Validation } from '../../src/training/session.js';
+import type { Validation } from '../../src/training/options.js';
 import { train } from '../../src/training/train.js';
 import { generated } from '../helpers/datasets.js';
 import { temporaryFolder } from '../helpers/folder.js';

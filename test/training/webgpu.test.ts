@@ -8,7 +8,7 @@ import type { Engine } from '../../src/engines/engine.js';
 import { resolve } from '../../src/recipe/resolve.js';
 import { ExitCode, InterruptedError } from '../../src/support/errors.js';
 import { sha256File } from '../../src/support/files.js';
-import type { TrainOptions } from '../../src/training/session.js';
+import type { TrainOptions } from '../../src/training/options.js';
 import { TrainingStep } from '../../src/training/step.js';
 import { train } from '../../src/training/train.js';
 import { fcnProcess } from '../helpers/command.js';

@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { packageRoot } from '../../support/package.js';
 import { type Commands, type Position, positionIn } from './command-line.js';
-import { type Candidate, type CompletedValue, completeValue, flagValues, type KnownRow } from './values.js';
+import { type CompletedValue, type Completion, completeValue, flagValues, type KnownRow } from './values.js';
 
 /*
  * Runs at each press of TAB: loads neither oclif nor zod, and a YAML parser only for a file that is named.
@@ -21,7 +21,7 @@ interface PackageFile {
 const readJson = (name: string): unknown => JSON.parse(readFileSync(path.join(packageRoot(), name), 'utf8'));
 
 /** The words that may follow in the name of a command: topics and commands. */
-function commandCandidates(after: readonly string[], commands: Commands): Candidate[] {
+function commandCandidates(after: readonly string[], commands: Commands): Completion[] {
   const { topics } = (readJson('package.json') as PackageFile).oclif;
   const next = new Map<string, string>();
   if (after.length === 0) next.set('help', 'Display help for fcn.');
@@ -35,7 +35,7 @@ function commandCandidates(after: readonly string[], commands: Commands): Candid
   return [...next].map(([value, description]) => ({ value, description }));
 }
 
-function flagCandidates({ command, flags: typed }: Extract<Position, { wants: 'flag' }>['typed']): Candidate[] {
+function flagCandidates({ command, flags: typed }: Extract<Position, { wants: 'flag' }>['typed']): Completion[] {
   const help = { name: 'help', summary: 'Show help.', hidden: false, multiple: false };
   return [...Object.values(command.flags), help]
     .filter(({ name, hidden, multiple }) => !hidden && (multiple || !typed.has(name)))

@@ -5,7 +5,7 @@ import { packageRoot } from '../../support/package.js';
 import type { Flag } from './command-line.js';
 
 /** What may stand at the cursor. */
-export interface Candidate {
+export interface Completion {
   readonly value: string;
   readonly description: string;
 }
@@ -68,11 +68,11 @@ async function rows(sources: ValueSources): Promise<readonly KnownRow[]> {
   return known.filter((row) => [row.table, row.tableName].some((name) => name.toLowerCase() === table));
 }
 
-async function rowCandidates(sources: ValueSources): Promise<Candidate[]> {
+async function rowCandidates(sources: ValueSources): Promise<Completion[]> {
   return (await rows(sources)).map(({ id, tableName }) => ({ value: id, description: tableName }));
 }
 
-async function tableCandidates(sources: ValueSources): Promise<Candidate[]> {
+async function tableCandidates(sources: ValueSources): Promise<Completion[]> {
   const tables = new Map((await packageRows(sources)).map(({ table, tableName }) => [table, tableName]));
   return [...tables].map(([value, description]) => ({ value, description }));
 }
@@ -99,7 +99,7 @@ async function runDirectories({ flag }: ValueSources): Promise<KnownRun[]> {
 }
 
 /** The jobs in --runs. Reads names only. */
-async function jobCandidates({ flag }: ValueSources): Promise<Candidate[]> {
+async function jobCandidates({ flag }: ValueSources): Promise<Completion[]> {
   const [runs] = flag('runs');
   if (runs === undefined) return [];
   const folder = path.join(runs, 'jobs');
@@ -122,7 +122,7 @@ function keptRecords({ flag }: ValueSources): KnownRun[] {
 }
 
 /** Names of runs: ids, and rows for their newest run. A word with a slash is the beginning of ROW/RUN. */
-function runCandidates(runs: readonly KnownRun[], word: string, marked: boolean): Candidate[] {
+function runCandidates(runs: readonly KnownRun[], word: string, marked: boolean): Completion[] {
   if (word.includes('/')) {
     return runs.flatMap((run) => markedCandidates({ ...run, id: `${run.row}/${run.id}` }, run.row, marked));
   }
@@ -136,12 +136,12 @@ function runCandidates(runs: readonly KnownRun[], word: string, marked: boolean)
   ];
 }
 
-function markedCandidates({ id, hasBest }: KnownRun, description: string, marked: boolean): Candidate[] {
+function markedCandidates({ id, hasBest }: KnownRun, description: string, marked: boolean): Completion[] {
   const best = { value: `${id}:best`, description: `${description}, best checkpoint` };
   return [{ value: id, description }, ...(marked && hasBest ? [best] : [])];
 }
 
-type Values = (sources: ValueSources, word: string) => Promise<readonly Candidate[]> | readonly Candidate[];
+type Values = (sources: ValueSources, word: string) => Promise<readonly Completion[]> | readonly Completion[];
 
 /** How each kind of value, as flags and arguments declare it, is completed. */
 const VALUES: Readonly<Record<string, Values>> = {
@@ -168,7 +168,7 @@ const FILES: Readonly<Record<string, string>> = {
 /** What may stand in place of a value. `files`: which files may, too: '', files, folders, or files with an ending. */
 export interface CompletedValue {
   readonly files: string;
-  readonly candidates: readonly Candidate[];
+  readonly candidates: readonly Completion[];
 }
 
 /** @param kinds As a flag's help has them: `FILE|published|RUN`; in small letters a value itself. @param word What is typed of it. */

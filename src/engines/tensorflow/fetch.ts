@@ -5,7 +5,7 @@ import { UserError } from '../../support/errors.js';
 import { explainFileError, sha256File } from '../../support/files.js';
 import { endSentence, formatNumber } from '../../support/format.js';
 import { EngineUnavailableError } from '../engine.js';
-import { downloadFolder, type Job, report } from './job.js';
+import { downloadFolder, type InstallJob, report } from './job.js';
 import { KNOWN_WHEELS, type Variant } from './release.js';
 import { chooseWheel, nvidiaRequirements, nvidiaWheels, parseRequirement } from './requirement.js';
 import { findPip, type IndexFile, listIndexFiles, pipDownload } from './wheel-sources.js';
@@ -16,13 +16,13 @@ const NEEDED_BYTES: Readonly<Record<Variant, number>> = { cpu: 1.3e9, gpu: 9e9 }
 const ALTERNATIVE = 'give a wheel or an installed TensorFlow with --from';
 
 /** Downloads NVIDIA's run-time libraries for a CUDA build of TensorFlow. */
-export async function fetchNvidia(job: Job, wheel: string): Promise<string[]> {
+export async function fetchNvidia(job: InstallJob, wheel: string): Promise<string[]> {
   await fetchRequirements(job, await nvidiaRequirements(wheel));
   return nvidiaWheels(downloadFolder(job));
 }
 
 /** Downloads TensorFlow's wheel, unless an interrupted installation left a complete one. */
-export async function fetchWheel(job: Job): Promise<string> {
+export async function fetchWheel(job: InstallJob): Promise<string> {
   const { source, version } = job;
   const prefix = `${source.project.replaceAll('-', '_')}-${version}-`;
   for (const [name, sha256] of Object.entries(job.options.knownWheels ?? KNOWN_WHEELS)) {
@@ -40,7 +40,7 @@ export async function fetchWheel(job: Job): Promise<string> {
  * @returns paths of wheels, those of the requirements among them.
  * @throws EngineUnavailableError if neither is possible; UserError if there is no such release or a wheel is not what the index says.
  */
-async function fetchRequirements(job: Job, requirements: readonly string[]): Promise<string[]> {
+async function fetchRequirements(job: InstallJob, requirements: readonly string[]): Promise<string[]> {
   const index = indexAddress(job);
   if (index === null) {
     const python = await findPip();
@@ -75,7 +75,7 @@ function noIndex(): EngineUnavailableError {
 }
 
 /** The package index of --index; null if none is named. @throws UserError if it cannot be used. */
-function indexAddress({ options: { index } }: Job): string | null {
+function indexAddress({ options: { index } }: InstallJob): string | null {
   if (index === undefined) return null;
   const { protocol, username, password } = URL.canParse(index)
     ? new URL(index)
@@ -91,7 +91,7 @@ function indexAddress({ options: { index } }: Job): string | null {
 }
 
 /** The files on the index that meet the requirements. */
-async function findOnIndex(job: Job, index: string, requirements: readonly string[]): Promise<IndexFile[]> {
+async function findOnIndex(job: InstallJob, index: string, requirements: readonly string[]): Promise<IndexFile[]> {
   const { fetcher, signal } = job.options;
   const { platformTags } = job.source;
   const found: IndexFile[] = [];
@@ -118,7 +118,7 @@ async function findOnIndex(job: Job, index: string, requirements: readonly strin
 }
 
 /** Downloads a wheel, or resumes an earlier attempt. @throws UserError if its SHA-256 is not what the index says. */
-async function downloadWheel(job: Job, { name, url, sha256: expected }: IndexFile): Promise<string> {
+async function downloadWheel(job: InstallJob, { name, url, sha256: expected }: IndexFile): Promise<string> {
   const { fetcher, signal } = job.options;
   const wheel = path.join(downloadFolder(job), name);
   if (expected !== null && (await hasHash(wheel, expected))) return wheel;
@@ -158,7 +158,7 @@ async function hasHash(file: string, sha256: string): Promise<boolean> {
 }
 
 /** The wheel's SHA-256. @throws UserError if it is not the known one; a downloaded wheel is then removed. */
-export async function checkHash(wheel: string, isGiven: boolean, job: Job): Promise<string> {
+export async function checkHash(wheel: string, isGiven: boolean, job: InstallJob): Promise<string> {
   const expected = (job.options.knownWheels ?? KNOWN_WHEELS)[path.basename(wheel)];
   const sha256 = await sha256File(wheel, job.options.signal);
   if (expected === undefined || sha256 === expected) return sha256;
@@ -170,7 +170,7 @@ export async function checkHash(wheel: string, isGiven: boolean, job: Job): Prom
 }
 
 /** @throws UserError if the disk has not enough space for what is still to be downloaded and unpacked. */
-export async function checkSpace(job: Job): Promise<void> {
+export async function checkSpace(job: InstallJob): Promise<void> {
   const { bavail, bsize } = await statfs(job.root);
   const free = bavail * bsize;
   const present = (await bytesBelow(job.folder)) + (await bytesBelow(downloadFolder(job)));

@@ -84,7 +84,7 @@ export interface InstallProgress {
 }
 
 /** An installation: what is installed, from where, and to which folder. */
-export interface Job {
+export interface InstallJob {
   readonly options: InstallOptions;
   readonly variant: Variant;
   readonly source: WheelSource;
@@ -94,11 +94,11 @@ export interface Job {
   readonly folder: string;
 }
 
-export function report(job: Job, step: InstallProgress['step'], text: string, fraction?: number): void {
+export function report(job: InstallJob, step: InstallProgress['step'], text: string, fraction?: number): void {
   job.options.onProgress?.({ step, text, ...(fraction === undefined ? {} : { fraction }) });
 }
 
 /** Folder of this build's wheels until it is complete. */
-export function downloadFolder(job: Job): string {
+export function downloadFolder(job: InstallJob): string {
   return path.join(job.root, 'downloads', path.basename(job.folder));
 }

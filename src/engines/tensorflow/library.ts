@@ -6,7 +6,7 @@ import { EngineUnavailableError } from '../engine.js';
 import { addonFiles } from './addon.js';
 import { prepareEnvironment } from './environment.js';
 import { checkHash, checkSpace, fetchNvidia, fetchWheel } from './fetch.js';
-import { downloadFolder, type Job, report } from './job.js';
+import { downloadFolder, type InstallJob, report } from './job.js';
 import { type InstallManifest, listManifests, refreshManifest } from './manifest.js';
 import { isNvidiaRuntime, nvidiaWheels } from './requirement.js';
 import { unpackWheel } from './wheel.js';
@@ -25,13 +25,13 @@ export interface Library {
  * Gets TensorFlow's library from an installed package, an earlier installation, or a wheel.
  * @throws as `installTensorflow`.
  */
-export async function obtainLibrary(job: Job): Promise<Library> {
+export async function obtainLibrary(job: InstallJob): Promise<Library> {
   if (job.given?.kind === 'package') return usePackage(job, job.given.folder);
   return (await reuseLibrary(job)) ?? (await useWheel(job));
 }
 
 /** Uses the library of an installed TensorFlow in place; nothing is copied. */
-function usePackage(job: Job, tensorflow: string): Library {
+function usePackage(job: InstallJob, tensorflow: string): Library {
   return {
     source: { kind: 'package', folder: tensorflow },
     runtimeWheels: [],
@@ -41,7 +41,7 @@ function usePackage(job: Job, tensorflow: string): Library {
 }
 
 /** The library of an earlier installation of the same release, by whatever version of this package. */
-async function reuseLibrary(job: Job): Promise<Library | null> {
+async function reuseLibrary(job: InstallJob): Promise<Library | null> {
   if (job.options.force) return null;
   for (const manifest of await listManifests(job.folder)) {
     const library = await libraryOf(job, manifest);
@@ -51,7 +51,7 @@ async function reuseLibrary(job: Job): Promise<Library | null> {
 }
 
 /** The library in a manifest, if it was unpacked from a wheel and is complete. */
-async function libraryOf(job: Job, manifest: InstallManifest): Promise<Library | null> {
+async function libraryOf(job: InstallJob, manifest: InstallManifest): Promise<Library | null> {
   if (manifest.source.kind !== 'wheel') return null;
   const addons = addonFiles(manifest.recipe);
   const files = manifest.files.filter(({ path }) => !addons.includes(path));
@@ -75,7 +75,7 @@ async function hasHeaders(include: string): Promise<boolean> {
   return present.every(Boolean);
 }
 
-async function useWheel(job: Job): Promise<Library> {
+async function useWheel(job: InstallJob): Promise<Library> {
   const given = job.given?.kind === 'wheel' ? job.given.file : null;
   if (given === null) await checkSpace(job);
   const wheel = given ?? (await fetchWheel(job));
@@ -106,7 +106,7 @@ function isHeader(member: string): boolean {
   return member.endsWith('.h') && folders.some((folder) => member.startsWith(`tensorflow/include/${folder}/`));
 }
 
-async function unpack(job: Job, wheel: string, select: (member: string) => boolean): Promise<string[]> {
+async function unpack(job: InstallJob, wheel: string, select: (member: string) => boolean): Promise<string[]> {
   const text = `Unpacking ${path.basename(wheel)}`;
   report(job, 'unpack', text, 0);
   return unpackWheel(wheel, job.folder, {
@@ -117,7 +117,7 @@ async function unpack(job: Job, wheel: string, select: (member: string) => boole
 }
 
 /** Unpacks NVIDIA's wheels: those in the folder of a given wheel, for a machine without a network; else downloaded ones. */
-async function addNvidiaRuntime(job: Job, wheel: string): Promise<{ wheels: string[]; files: string[] }> {
+async function addNvidiaRuntime(job: InstallJob, wheel: string): Promise<{ wheels: string[]; files: string[] }> {
   const folder = path.dirname(wheel);
   const given = folder === downloadFolder(job) ? [] : await nvidiaWheels(folder);
   const wheels = given.length > 0 ? given : await fetchNvidia(job, wheel);

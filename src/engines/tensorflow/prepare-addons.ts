@@ -15,7 +15,7 @@ import {
   compilerVersion,
   findCompiler,
 } from './addon.js';
-import { type Job, report } from './job.js';
+import { type InstallJob, report } from './job.js';
 import { checkBuild, type Library } from './library.js';
 import type { InstalledFile } from './manifest.js';
 import { DEFAULT_TENSORFLOW_VERSION, platformName } from './release.js';
@@ -30,7 +30,7 @@ type AddonChoice =
  * Whether an installation can use compiled addons, as far as is known before its library is there.
  * @throws EngineUnavailableError if it cannot, and there is no compiler.
  */
-export async function chooseAddons(job: Job): Promise<AddonChoice> {
+export async function chooseAddons(job: InstallJob): Promise<AddonChoice> {
   const folder = job.options.bundledAddons ?? bundleFolder();
   const bundle = await readBundle(folder);
   const why = whyUnfit(bundle, job);
@@ -47,7 +47,7 @@ export async function chooseAddons(job: Job): Promise<AddonChoice> {
  * @throws EngineUnavailableError if a compiler is needed and there is none; UserError if the library does not load.
  */
 export async function prepareAddons(
-  job: Job,
+  job: InstallJob,
   choice: AddonChoice,
   library: Library,
   files: readonly InstalledFile[],
@@ -72,7 +72,7 @@ export async function prepareAddons(
 
 /** Uses compiled addons. @returns why they cannot be used; null if they are. */
 async function useBundle(
-  job: Job,
+  job: InstallJob,
   { bundle, folder }: AddonChoice & { kind: 'bundle' },
   files: readonly InstalledFile[],
 ): Promise<string | null> {
@@ -144,7 +144,7 @@ export async function writeBundle(folder: string, bundle: BundledAddons): Promis
 /** Why compiled addons do not fit an installation, as far as is known before its library is; null if they do. */
 export function whyUnfit(
   bundle: BundledAddons | null,
-  { given, variant, version }: Pick<Job, 'given' | 'variant' | 'version'>,
+  { given, variant, version }: Pick<InstallJob, 'given' | 'variant' | 'version'>,
 ): string | null {
   if (bundle === null || bundle.platform !== platformName()) return `this copy of fcn has none for ${platformName()}`;
   if (variant !== 'cpu') return 'they are for the CPU build';

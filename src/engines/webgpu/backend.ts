@@ -1,13 +1,13 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
 import { TensorTooLargeError } from './errors.js';
-import type { Executor, Storage } from './executor.js';
+import type { ProgramExecutor, Storage } from './executor.js';
 import {
   ELEMENT_BYTES,
   type ElementType,
-  type Grid,
   type ParameterValues,
   type Program,
   ProgramCache,
+  type Workgroups,
 } from './program.js';
 import { FLAT_THREADS } from './wgsl.js';
 
@@ -51,11 +51,11 @@ export interface GpuBackend {
   /** A tensor with any content. @throws TensorTooLargeError, GpuMemoryError */
   allocate(output: Output): tfjs.TensorInfo;
   /** Runs a program with the tensors in the order of its slots. */
-  dispatch(program: Program, tensors: readonly TensorLike[], values: ParameterValues, grid: Grid): void;
+  dispatch(program: Program, tensors: readonly TensorLike[], values: ParameterValues, grid: Workgroups): void;
   /** The same for a flat program: a thread each for `size` values or groups of values. */
   dispatchFlat(program: Program, tensors: readonly TensorLike[], size: number, values?: ParameterValues): void;
   /** Workgroups, folded along the second axis, so that there are at least `count`. */
-  foldedGrid(count: number, third?: number): Grid;
+  foldedGrid(count: number, third?: number): Workgroups;
   clear(tensor: TensorLike): void;
   /** Ends the device, as a reset of its driver does. For tests. */
   destroyDevice(): void;
@@ -64,7 +64,7 @@ export interface GpuBackend {
 }
 
 /** A class, because TensorFlow.js's base class is loaded only with an engine. */
-export type BackendClass = new (executor: Executor) => tfjs.KernelBackend & GpuBackend;
+export type BackendClass = new (executor: ProgramExecutor) => tfjs.KernelBackend & GpuBackend;
 
 /** TensorFlow.js's backend over an executor. `tf`: TensorFlow.js's core. */
 export function backendClass(tf: typeof tfjs): BackendClass {
@@ -75,7 +75,7 @@ export function backendClass(tf: typeof tfjs): BackendClass {
     blockingReads = 0;
     private readonly entries = new Map<object, TensorEntry>();
 
-    constructor(private readonly executor: Executor) {
+    constructor(private readonly executor: ProgramExecutor) {
       super();
     }
 
@@ -103,7 +103,7 @@ export function backendClass(tf: typeof tfjs): BackendClass {
       return { dataId, shape: [...shape], dtype };
     }
 
-    dispatch(program: Program, tensors: readonly TensorLike[], values: ParameterValues, grid: Grid): void {
+    dispatch(program: Program, tensors: readonly TensorLike[], values: ParameterValues, grid: Workgroups): void {
       const storages = tensors.map(({ dataId }) => this.entry(dataId).storage);
       if (grid.every((groups) => groups > 0)) this.executor.run(program, storages, values, grid);
       this.afterDispatch();
@@ -113,7 +113,7 @@ export function backendClass(tf: typeof tfjs): BackendClass {
       this.dispatch(program, tensors, { ...values, size }, this.foldedGrid(Math.ceil(size / FLAT_THREADS)));
     }
 
-    foldedGrid(count: number, third = 1): Grid {
+    foldedGrid(count: number, third = 1): Workgroups {
       const rows = Math.ceil(count / this.executor.mostGroups);
       return rows === 0 ? [0, 0, 0] : [Math.ceil(count / rows), rows, third];
     }

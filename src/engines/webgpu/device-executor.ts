@@ -1,6 +1,6 @@
 import type { Device } from './device.js';
 import { TensorTooLargeError } from './errors.js';
-import type { Executor, Storage } from './executor.js';
+import type { ProgramExecutor, Storage } from './executor.js';
 import {
   BufferUsage,
   COMPUTE_STAGE,
@@ -12,7 +12,7 @@ import {
   MAP_READ,
 } from './gpu.js';
 import { BufferPool } from './pool.js';
-import { type Grid, PARAMETER_BYTES, type ParameterValues, type Program, writeParameters } from './program.js';
+import { PARAMETER_BYTES, type ParameterValues, type Program, type Workgroups, writeParameters } from './program.js';
 
 interface DeviceStorage extends Storage {
   readonly buffer: GpuBuffer;
@@ -30,7 +30,7 @@ const DISPATCHES_PER_SUBMISSION = 64;
  * Records dispatches and submits them in groups. The device runs submissions in order, with a barrier between dispatches where one
  * uses what another writes, so memory can be reused as soon as its tensor is disposed.
  */
-export class DeviceExecutor implements Executor {
+export class DeviceExecutor implements ProgramExecutor {
   readonly mostBytes: number;
   readonly hasHalf: boolean;
   readonly sharedBytes: number;
@@ -92,7 +92,7 @@ export class DeviceExecutor implements Executor {
     this.commands().clearBuffer(buffer, 0, buffer.size);
   }
 
-  run(program: Program, storages: readonly DeviceStorage[], values: ParameterValues, grid: Grid): void {
+  run(program: Program, storages: readonly DeviceStorage[], values: ParameterValues, grid: Workgroups): void {
     const { pipeline, layout } = this.compile(program);
     const offset = this.recorded * PARAMETER_BYTES;
     writeParameters(this.parameters, offset, program, values);

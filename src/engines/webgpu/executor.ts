@@ -1,4 +1,4 @@
-import type { Grid, ParameterValues, Program } from './program.js';
+import type { ParameterValues, Program, Workgroups } from './program.js';
 
 /** Memory of a tensor's values. */
 export interface Storage {
@@ -6,7 +6,7 @@ export interface Storage {
 }
 
 /** What carries out a backend's work: a device, or what only counts it. */
-export interface Executor {
+export interface ProgramExecutor {
   /** For messages. */
   readonly adapter: string;
   /** The largest tensor in bytes. */
@@ -26,7 +26,7 @@ export interface Executor {
   give(storage: Storage): void;
   /** Sets all bits to 0. */
   clear(storage: Storage): void;
-  run(program: Program, storages: readonly Storage[], values: ParameterValues, grid: Grid): void;
+  run(program: Program, storages: readonly Storage[], values: ParameterValues, grid: Workgroups): void;
   /** The first `bytes` of each storage, after everything recorded so far; blocks until then. */
   read(parts: readonly { readonly storage: Storage; readonly bytes: number }[]): ArrayBuffer[];
   /** The same without blocking. */

@@ -17,14 +17,14 @@ export interface BufferSlot {
 }
 
 /** Numbers that a program gets with each dispatch, by name. */
-export type Parameters = Readonly<Record<string, 'u32' | 'i32' | 'f32'>>;
+export type UniformTypes = Readonly<Record<string, 'u32' | 'i32' | 'f32'>>;
 
 /** A compute shader with its interface. Programs are made once for each set of options, and compared by identity. */
 export interface Program {
   /** What it does, for messages. */
   readonly name: string;
   readonly slots: readonly BufferSlot[];
-  readonly parameters: Parameters;
+  readonly parameters: UniformTypes;
   /** Complete WGSL with an entry point `main`. */
   readonly code: string;
 }
@@ -33,7 +33,7 @@ export interface Program {
 export type ParameterValues = Readonly<Record<string, number>>;
 
 /** Workgroups along three axes. */
-export type Grid = readonly [number, number, number];
+export type Workgroups = readonly [number, number, number];
 
 /** Bytes of a dispatch's parameters at most: the alignment of uniform buffers, so that one fits between two. */
 export const PARAMETER_BYTES = 256;

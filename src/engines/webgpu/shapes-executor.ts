@@ -1,7 +1,7 @@
-import type { Executor, Storage } from './executor.js';
+import type { ProgramExecutor, Storage } from './executor.js';
 
 /** Carries out nothing: it knows only how much memory the work takes. Values read from it are 0. */
-export class ShapesExecutor implements Executor {
+export class ShapesExecutor implements ProgramExecutor {
   readonly adapter: string;
   readonly mostBytes: number;
   readonly hasHalf: boolean;
@@ -10,7 +10,7 @@ export class ShapesExecutor implements Executor {
   allocatedBytes = 0;
   peakBytes = 0;
 
-  constructor({ adapter, mostBytes, hasHalf, sharedBytes, mostGroups }: Executor) {
+  constructor({ adapter, mostBytes, hasHalf, sharedBytes, mostGroups }: ProgramExecutor) {
     this.adapter = adapter;
     this.mostBytes = mostBytes;
     this.hasHalf = hasHalf;

@@ -1,4 +1,4 @@
-import type { BufferSlot, Parameters, Program } from './program.js';
+import type { BufferSlot, Program, UniformTypes } from './program.js';
 
 /** Threads of a workgroup in programs that compute each value by itself. */
 export const FLAT_THREADS = 64;
@@ -18,14 +18,14 @@ function storedType({ type, width = 1, atomic = false }: BufferSlot): string {
  * Declares buffers and parameters. Of each buffer `x` a program gets `load_x(i)`, and if it may write it `store_x(i, value)`, which
  * convert from and to float32 if it is stored in float16; i counts groups of `width` values. Parameters are the members of `p`.
  */
-export function declarations(slots: readonly BufferSlot[], parameters: Parameters): string {
+export function declarations(slots: readonly BufferSlot[], parameters: UniformTypes): string {
   const half = slots.some(({ type, rounded = false }) => type === 'f16' || rounded) ? 'enable f16;\n' : '';
   const members = Object.entries(parameters).map(([name, type]) => `  ${name}: ${type},`);
   return [
     half,
     ...slots.map((slot, binding) => declaration(slot, binding)),
-    `struct Parameters {\n${members.length === 0 ? '  unused: u32,' : members.join('\n')}\n}`,
-    `@group(0) @binding(${slots.length}) var<uniform> p: Parameters;`,
+    `struct UniformTypes {\n${members.length === 0 ? '  unused: u32,' : members.join('\n')}\n}`,
+    `@group(0) @binding(${slots.length}) var<uniform> p: UniformTypes;`,
   ].join('\n');
 }
 
@@ -44,7 +44,7 @@ function declaration(slot: BufferSlot, binding: number): string {
 interface FlatProgram {
   readonly slots: readonly BufferSlot[];
   /** Besides `size`, the number of threads that have work. */
-  readonly parameters?: Parameters;
+  readonly parameters?: UniformTypes;
   /** Functions that the body calls. */
   readonly functions?: string;
   /** Statements of thread `i`. */
@@ -53,7 +53,7 @@ interface FlatProgram {
 
 /** A program whose threads work each for themselves, on one value or one group of values. */
 export function flatProgram({ slots, parameters = {}, functions = '', body }: FlatProgram): Omit<Program, 'name'> {
-  const all: Parameters = { size: 'u32', ...parameters };
+  const all: UniformTypes = { size: 'u32', ...parameters };
   const code = `${declarations(slots, all)}
 ${functions}
 @compute @workgroup_size(${FLAT_THREADS})

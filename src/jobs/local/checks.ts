@@ -33,7 +33,7 @@ export async function checkTogether(
     );
     needed.push(neededBytes(stage, engine));
   }
-  return [verdictOn(needed, { together, free, isGpu: available.gpu !== null, options })];
+  return [memoryCheck(needed, { together, free, isGpu: available.gpu !== null, options })];
 }
 
 /** Memory for all tasks together; null if unknown. */
@@ -48,7 +48,7 @@ interface Together {
 }
 
 /** @param needed Bytes that each task needs. */
-export function verdictOn(needed: readonly number[], { together, free, isGpu, options }: Together): RunCheck {
+export function memoryCheck(needed: readonly number[], { together, free, isGpu, options }: Together): RunCheck {
   const largest = [...needed].sort((a, b) => b - a);
   const ofMost = (count: number) => largest.slice(0, count).reduce((sum, bytes) => sum + bytes, 0);
   const memory = isGpu ? 'GPU memory' : 'memory';

@@ -1,4 +1,4 @@
-import type { BufferSlot, ElementType, Parameters, Program } from '../../engines/webgpu/program.js';
+import type { BufferSlot, ElementType, Program, UniformTypes } from '../../engines/webgpu/program.js';
 import { declarations, flatProgram, valueType } from '../../engines/webgpu/wgsl.js';
 
 /** A workgroup's threads: neighbours along the channels, and rows of pixels. */
@@ -34,7 +34,7 @@ interface ChunkProgram {
  * long, and its order is fixed. Results are two vectors a chunk.
  */
 function chunkProgram({ slots, value, rows, join }: ChunkProgram): Omit<Program, 'name'> {
-  const parameters: Parameters = { rows: 'u32', groups: 'u32' };
+  const parameters: UniformTypes = { rows: 'u32', groups: 'u32' };
   const threads = LANES.channels * LANES.rows;
   const code = `${declarations(slots, parameters)}
 var<workgroup> u_all: array<${value}, ${threads}>;
@@ -183,7 +183,7 @@ ${join}
   store_factors(p.channels + channel, u / f32(p.rows));
   store_factors(2u * p.channels + channel, inverse * (v * inverse) / f32(p.rows));`;
   const result = `  store_u_result(channel, u);\n${isMoments ? moments : gradients}`;
-  const parameters: Parameters = { rows: 'u32', channels: 'u32', chunks: 'u32', epsilon: 'f32' };
+  const parameters: UniformTypes = { rows: 'u32', channels: 'u32', chunks: 'u32', epsilon: 'f32' };
   if (threads === 1) {
     return flatProgram({ slots, parameters, body: `  let channel = i;\n  let lane = 0u;\n${own}\n${result}` });
   }

@@ -1,5 +1,5 @@
 import type { Tensor, Tensor4D } from '@tensorflow/tfjs-core';
-import type { Parameters, Program } from '../../engines/webgpu/program.js';
+import type { Program, UniformTypes } from '../../engines/webgpu/program.js';
 import { declarations } from '../../engines/webgpu/wgsl.js';
 import { type CrossEntropyKernels, thenDispose } from '../kernels.js';
 import type { Programs } from './programs.js';
@@ -20,7 +20,7 @@ function pixelsProgram(): Omit<Program, 'name'> {
     { name: 'losses', type: 'f32', access: 'read_write' },
     { name: 'hits', type: 'i32', access: 'read_write' },
   ] as const;
-  const parameters: Parameters = { size: 'u32', classes: 'u32', ignored: 'i32', share: 'f32' };
+  const parameters: UniformTypes = { size: 'u32', classes: 'u32', ignored: 'i32', share: 'f32' };
   const code = `${declarations(slots, parameters)}
 var<workgroup> all_losses: array<f32, ${THREADS}>;
 var<workgroup> all_hits: array<i32, ${THREADS}>;
@@ -86,7 +86,7 @@ function totalProgram({ type }: TotalOptions): Omit<Program, 'name'> {
     { name: 'parts', type, access: 'read' },
     { name: 'result', type, access: 'read_write' },
   ] as const;
-  const parameters: Parameters = { size: 'u32', factor: type };
+  const parameters: UniformTypes = { size: 'u32', factor: type };
   const code = `${declarations(slots, parameters)}
 var<workgroup> sums: array<${type}, ${JOINING_THREADS}>;
 

@@ -1,4 +1,4 @@
-import type { BufferSlot, ElementType, Parameters, Program } from '../../engines/webgpu/program.js';
+import type { BufferSlot, ElementType, Program, UniformTypes } from '../../engines/webgpu/program.js';
 import { flatProgram } from '../../engines/webgpu/wgsl.js';
 import { type Factor, productProgram } from './product.js';
 import type { Tile } from './tile.js';
@@ -13,7 +13,7 @@ export interface FilterGradientOptions {
   readonly widths: { readonly input: 1 | 4; readonly gradient: 1 | 4 };
 }
 
-const parameters: Parameters = {
+const parameters: UniformTypes = {
   rows: 'u32',
   columns: 'u32',
   /** All pixels of the gradient, and how many a part of the sum takes: a multiple of the depth. */

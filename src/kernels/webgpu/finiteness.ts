@@ -1,5 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import type { ElementType, Parameters, Program } from '../../engines/webgpu/program.js';
+import type { ElementType, Program, UniformTypes } from '../../engines/webgpu/program.js';
 import { declarations, valueType } from '../../engines/webgpu/wgsl.js';
 import { type PointwiseKernels, thenDispose } from '../kernels.js';
 import type { Programs } from './programs.js';
@@ -25,7 +25,7 @@ function bitsProgram({ type, width, take }: BitsOptions): Omit<Program, 'name'> 
     { name: 'x', type, width, access: 'read' },
     { name: 'result', type: 'u32', access: 'read_write', atomic: true },
   ] as const;
-  const parameters: Parameters = { size: 'u32' };
+  const parameters: UniformTypes = { size: 'u32' };
   const unsigned = valueType({ type: 'u32', width });
   const code = `${declarations(slots, parameters)}
 const NONE = ${unsigned}(0u);

@@ -1,4 +1,4 @@
-import type { BufferSlot, ElementType, Parameters, Program } from '../../engines/webgpu/program.js';
+import type { BufferSlot, ElementType, Program, UniformTypes } from '../../engines/webgpu/program.js';
 import { type Factor, productProgram } from './product.js';
 import type { Tile } from './tile.js';
 
@@ -26,7 +26,7 @@ const AXIS = [
 ];
 const SIGNED = ['source_first', 'tap_step'];
 
-const parameters: Parameters = Object.fromEntries([
+const parameters: UniformTypes = Object.fromEntries([
   ...['rows', 'channels', 'first_channels', 'columns', 'filter_width', 'adds_bias', 'adds_residual', 'relu'].map(
     (name) => [name, 'u32' as const],
   ),

@@ -1,5 +1,5 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
-import type { ElementType, Parameters, Program } from '../../engines/webgpu/program.js';
+import type { ElementType, Program, UniformTypes } from '../../engines/webgpu/program.js';
 import { flatProgram } from '../../engines/webgpu/wgsl.js';
 import type { MaxPoolKernels } from '../kernels.js';
 import type { Programs } from './programs.js';
@@ -8,7 +8,7 @@ interface PoolOptions {
   readonly type: ElementType;
 }
 
-const parameters: Parameters = {
+const parameters: UniformTypes = {
   height: 'u32',
   width: 'u32',
   channels: 'u32',

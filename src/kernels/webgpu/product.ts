@@ -1,4 +1,4 @@
-import type { BufferSlot, Parameters, Program } from '../../engines/webgpu/program.js';
+import type { BufferSlot, Program, UniformTypes } from '../../engines/webgpu/program.js';
 import { declarations } from '../../engines/webgpu/wgsl.js';
 import { type Tile, tileSize } from './tile.js';
 
@@ -19,7 +19,7 @@ interface ProductProgram {
   readonly tile: Tile;
   readonly slots: readonly BufferSlot[];
   /** Besides `row_tiles` and `column_tiles`; `rows` is one of them. */
-  readonly parameters: Parameters;
+  readonly parameters: UniformTypes;
   readonly functions: string;
   /** Statements before anything is loaded; `part` counts the parts of the terms. They set `steps`. */
   readonly setup: string;
@@ -45,7 +45,7 @@ export function productProgram(product: ProductProgram): Omit<Program, 'name'> {
   const { tile, slots, setup, a, b, advance } = product;
   const { rows, columns } = tileSize(tile);
   const threads = tile.rows * tile.columns;
-  const parameters: Parameters = { row_tiles: 'u32', column_tiles: 'u32', ...product.parameters };
+  const parameters: UniformTypes = { row_tiles: 'u32', column_tiles: 'u32', ...product.parameters };
   const blocks = { a: (rows * tile.depth) / 16, b: (columns * tile.depth) / 16 };
   // Where there are enough threads, some load A and the others B.
   const isDivided = blocks.a + blocks.b <= threads;

@@ -1,7 +1,7 @@
 import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 import type { Engine } from '../../engines/engine.js';
 import type { GpuBackend } from '../../engines/webgpu/backend.js';
-import type { ElementType, Grid, ParameterValues, Program } from '../../engines/webgpu/program.js';
+import type { ElementType, ParameterValues, Program, Workgroups } from '../../engines/webgpu/program.js';
 
 /** Runs programs on tensors, through the backend. */
 export class Programs {
@@ -35,7 +35,7 @@ export class Programs {
     );
   }
 
-  run(program: Program, tensors: readonly Tensor[], values: ParameterValues, grid: Grid): void {
+  run(program: Program, tensors: readonly Tensor[], values: ParameterValues, grid: Workgroups): void {
     this.backend.dispatch(program, tensors, values, grid);
   }
 

@@ -1,5 +1,5 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
-import type { ElementType, Parameters, Program } from '../../engines/webgpu/program.js';
+import type { ElementType, Program, UniformTypes } from '../../engines/webgpu/program.js';
 import { flatProgram } from '../../engines/webgpu/wgsl.js';
 import { type ResizeKernels, thenDispose } from '../kernels.js';
 import type { Programs } from './programs.js';
@@ -54,7 +54,7 @@ function resizeProgram({ type, alignCorners }: ResizeOptions): Omit<Program, 'na
   });
 }
 
-const gradientParameters: Parameters = { input: 'u32', output: 'u32', inner: 'u32' };
+const gradientParameters: UniformTypes = { input: 'u32', output: 'u32', inner: 'u32' };
 
 /**
  * The gradient of a linear resize along one axis, of [outer, output, inner]: each input pixel collects from the output pixels whose source

@@ -116,7 +116,7 @@ export async function trainingLogits(
 }
 
 /** Every parameter's gradient by path; filters OIHW. */
-export type Gradients = ReadonlyMap<string, Float32Array>;
+export type ParameterGradients = ReadonlyMap<string, Float32Array>;
 
 /** One pass: its losses, and the gradients copied from the engine. */
 export async function gradientsOf(
@@ -124,7 +124,7 @@ export async function gradientsOf(
   segmentor: Segmentor,
   batch: ReferenceBatch,
   pause?: Pause,
-): Promise<{ losses: ForwardLosses; gradients: Gradients }> {
+): Promise<{ losses: ForwardLosses; gradients: ParameterGradients }> {
   const gradients = new Map<string, Float32Array>();
   const take = (path: string, gradient: Tensor) => {
     const values = gradient.dataSync<'float32'>();
@@ -150,9 +150,13 @@ export async function nearestGradients(
   engine: Engine,
   segmentor: Segmentor,
   batch: ReferenceBatch,
-  { own, limit, distance }: { own: Gradients; limit: number; distance: (gradients: Gradients) => number },
+  {
+    own,
+    limit,
+    distance,
+  }: { own: ParameterGradients; limit: number; distance: (gradients: ParameterGradients) => number },
   pause?: Pause,
-): Promise<Gradients> {
+): Promise<ParameterGradients> {
   let nearest = own;
   let smallest = distance(own);
   for (let attempt = 0; attempt < ATTEMPTS && !(smallest <= limit); attempt++) {

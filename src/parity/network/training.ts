@@ -20,9 +20,9 @@ import { TOLERANCES } from '../tolerances.js';
 import { isHead, type NetworkCase, readNhwc } from './case.js';
 import {
   caseSegmentor,
-  type Gradients,
   gradientsOf,
   nearestGradients,
+  type ParameterGradients,
   readBatch,
   runPass,
   trainingLogits,
@@ -87,7 +87,7 @@ export async function firstStepChecks(
     const { losses, gradients: own } = await gradientsOf(engine, segmentor, batch, pause);
     checkLosses(namedLosses(losses), expected.first_losses_f64, batch.labels.length, networkCase, findings);
     const { limit } = TOLERANCES.backboneGradients(model.depth, noise);
-    const distance = (found: Gradients) => {
+    const distance = (found: ParameterGradients) => {
       const { backbone } = compareGradients(found, expected.gradients, networkCase);
       return backbone.compared ? backbone.difference : 0;
     };
@@ -152,7 +152,7 @@ function checkLosses(
 
 /** Worst distances from the whole gradients in the set. */
 export function compareGradients(
-  gradients: Gradients,
+  gradients: ParameterGradients,
   files: Readonly<Record<string, string>>,
   { folder }: NetworkCase,
 ): { heads: Worst; backbone: Worst; angle: Worst } {
@@ -169,7 +169,7 @@ export function compareGradients(
 }
 
 function checkGradients(
-  gradients: Gradients,
+  gradients: ParameterGradients,
   files: Readonly<Record<string, string>>,
   networkCase: NetworkCase,
   findings: Collector,
@@ -185,7 +185,7 @@ function checkGradients(
 }
 
 function checkNorms(
-  gradients: Gradients,
+  gradients: ParameterGradients,
   expected: Readonly<Record<string, number>>,
   { model, noise }: NetworkCase,
   findings: Collector,

@@ -1,9 +1,9 @@
 import test from 'ava';
-import { verdictOn } from '../../../src/jobs/local/checks.js';
+import { memoryCheck } from '../../../src/jobs/local/checks.js';
 
 const GB = 2 ** 30;
 const verdict = (needed: readonly number[], together: number, free: number, force = false) =>
-  verdictOn(needed, { together, free, isGpu: false, options: { force } });
+  memoryCheck(needed, { together, free, isGpu: false, options: { force } });
 
 test('the tasks that need most must fit side by side', (t) => {
   const needed = [1 * GB, 3 * GB, 2 * GB];
