@@ -93,7 +93,8 @@ export async function launchHere(
   }
 }
 
-async function findMpirun({ compiler, library }: InstalledMpi): Promise<Mpirun> {
+/** The mpirun of the MPI for which operations are compiled. @throws UserError if there is none. */
+export async function findMpirun({ compiler, library }: InstalledMpi): Promise<Mpirun> {
   const kind: LauncherKind = /open mpi/i.test(library) ? 'Open MPI' : 'MPICH';
   const beside = path.join(path.dirname(compiler), path.basename(compiler).replace(/mpi(cxx|c\+\+|CC)/, 'mpirun'));
   const candidates = [...new Set([beside, 'mpirun', 'mpiexec'])];

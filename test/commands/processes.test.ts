@@ -45,8 +45,9 @@ withMpi(
     const { code, stderr } = await fcnProcess([...TRAIN, ...iterations, '--processes', '2'], {
       ...options,
       cwd,
-      onStart: async ({ pid }) => {
-        await until(() => (fileOfRun(cwd, 'log.jsonl')?.split('\n').length ?? 0) > 2);
+      onStart: async (child) => {
+        if (!(await until(() => (fileOfRun(cwd, 'log.jsonl')?.split('\n').length ?? 0) > 2, child))) return;
+        const { pid } = child;
         addresses = listeningAddresses(startedBy(pid!).map(({ id }) => id));
         process.kill(processOf(pid!, 1), 'SIGSTOP');
       },
@@ -69,9 +70,9 @@ withMpi('SIGTERM to any process saves and ends all; an evaluation has the figure
   const { code, stderr } = await fcnProcess([...TRAIN, ...SET('iterations=100000'), '--processes', '2'], {
     ...options,
     cwd,
-    onStart: async ({ pid }) => {
-      await until(() => fileOfRun(cwd, 'log.jsonl') !== null);
-      process.kill(processOf(pid!, 1), 'SIGTERM');
+    onStart: async (child) => {
+      if (await until(() => fileOfRun(cwd, 'log.jsonl') !== null, child))
+        process.kill(processOf(child.pid!, 1), 'SIGTERM');
     },
   });
   t.is(code, 143, stderr);

@@ -2,11 +2,25 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { mpiState } from '../../src/engines/mpi/manifest.js';
+import { findMpirun } from '../../src/parallel/launch.js';
+import { UserError } from '../../src/support/errors.js';
+import type { RunningCommand } from './command.js';
 
-const state = await mpiState();
+/** Whether operations for MPI are installed, and the mpirun of their MPI is there. */
+async function canStartProcesses(): Promise<boolean> {
+  const state = await mpiState();
+  if ('problem' in state) return false;
+  return findMpirun(state).then(
+    () => true,
+    (error: unknown) => {
+      if (error instanceof UserError) return false;
+      throw error;
+    },
+  );
+}
 
-/** Declares a test that starts processes by MPI; it is skipped where no operations for MPI are installed. */
-export const withMpi = 'problem' in state ? test.serial.skip : test.serial;
+/** Declares a test that starts processes by MPI; it is skipped where that is not possible. */
+export const withMpi = (await canStartProcesses()) ? test.serial : test.serial.skip;
 
 /** The cache with the operations, for commands: they do not inherit settings of this program. */
 export const MPI_ENVIRONMENT: NodeJS.ProcessEnv = {
@@ -68,9 +82,13 @@ export function listeningAddresses(ids: readonly number[]): string[] {
   );
 }
 
-/** Waits until something holds. */
-export async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await sleep(50);
+/** Waits until something holds. @returns false if the command has ended before. */
+export async function until(holds: () => boolean, command: RunningCommand): Promise<boolean> {
+  while (!holds()) {
+    if (command.exitCode !== null) return false;
+    await sleep(50);
+  }
+  return true;
 }
 
 export function assertLoopback(t: ExecutionContext, addresses: readonly string[]): void {
