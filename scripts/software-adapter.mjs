@@ -1,6 +1,6 @@
 // What the tests of the webgpu engine need where there is no GPU (Linux x64): the engine's package, and SwiftShader, a Vulkan driver that
-// computes on the processor, from the npm package @sparticuz/chromium. Both go into the shared cache. Needs no root. If something cannot
-// be had, a line says so and the tests are skipped.
+// computes on the processor, from the npm package @sparticuz/chromium. Both go into the shared cache. Needs no root. Tests in float16 use
+// Mesa's driver (scripts/lavapipe.mjs), if the system has it. If something cannot be had, a line says so and the tests are skipped.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -17,6 +17,7 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 import { brotliDecompressSync, createGunzip } from 'node:zlib';
+import { installLavapipe } from './lavapipe.mjs';
 import { npmProgram, root, setUp } from './setup.mjs';
 
 const RELEASE = '@sparticuz/chromium@147.0.0';
@@ -89,6 +90,10 @@ const { installWebgpu } = await import(
 try {
   await installWebgpu({ onProgress: (text) => say(`${text} …`) });
   if (!(await installSoftwareAdapter())) say('No software adapter can be had: tests of the webgpu engine are skipped.');
+  const { lavapipeFolder } = await import('./software-folder.mjs');
+  if (!installLavapipe(lavapipeFolder())) {
+    say('Mesa’s driver lavapipe (Debian: mesa-vulkan-drivers) is not installed: tests in float16 are skipped.');
+  }
 } catch (error) {
   if (error.name !== 'EngineUnavailableError' && error.missing === undefined) throw error;
   say(`No webgpu engine: ${error.message} Its tests are skipped.`);

@@ -3,10 +3,19 @@ import path from 'node:path';
 import envPaths from 'env-paths';
 
 /** In the cache that projects share, as src/support/package.ts finds it. */
-export function softwareFolder() {
+function inCache(name) {
   const chosen = process.env['FCN_CACHE_DIR'];
   const cache = chosen ? path.resolve(chosen) : envPaths('fcn', { suffix: '' }).cache;
-  return path.join(cache, 'engines', 'webgpu', 'swiftshader');
+  return path.join(cache, 'engines', 'webgpu', name);
+}
+
+export function softwareFolder() {
+  return inCache('swiftshader');
+}
+
+/** Of the adapter for tests in float16 (scripts/lavapipe.mjs). */
+export function lavapipeFolder() {
+  return inCache('lavapipe');
 }
 
 /**

@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import type { Engine, EngineName } from '../../src/engines/engine.js';
-import { engineStatus, nativeEngine, startEngine } from '../../src/engines/selection.js';
+import { engineStatus, startEngine } from '../../src/engines/selection.js';
 import { preferAdapter } from '../../src/engines/webgpu/preference.js';
 
 // Where there is no GPU, the webgpu engine is tested on an adapter that computes on the processor (ava.config.mjs).
@@ -13,8 +13,12 @@ export function hasEngine(name: EngineName): boolean {
   return statuses.some((status) => status.name === name && status.available);
 }
 
-/** The 16-bit float that the native engine convolves here; null where it has none, or is not installed. */
-export const halfPrecision = hasEngine('tensorflow') ? nativeEngine(statuses).halfPrecision : null;
+/** The 16-bit float that an engine convolves here; null where it has none, or is not installed. */
+export function halfPrecisionOf(name: EngineName): 'fp16' | 'bf16' | null {
+  return statuses.find((status) => status.name === name && status.available)?.halfPrecision ?? null;
+}
+
+export const halfPrecision = halfPrecisionOf('tensorflow');
 
 /**
  * Starts an engine that is there (`hasEngine`). One engine a process: a test file that needs both starts the other in a process of

@@ -7,16 +7,11 @@ import { hasEngine, startTestEngine } from '../helpers/engines.js';
 import { assertClose, normals, sameBytes } from '../helpers/numeric.js';
 import * as reference from '../helpers/reference.js';
 import { testOnEngine } from './suites/all.js';
-import { halfTests } from './suites/half.js';
 
 await testOnEngine('webgpu', 'programs on webgpu', (engine) => webgpuKernels(engine));
 
 const engine = hasEngine('webgpu') ? await startTestEngine('webgpu') : null;
 const onWebgpu = engine === null ? test.skip : test;
-
-if (engine?.halfPrecision === 'fp16') {
-  halfTests({ name: 'programs on webgpu', tf: engine.tf, kernels: webgpuKernels(engine) }, 'fp16');
-} else test.skip('every program in float16, which this adapter does not have', (t) => t.fail());
 
 /** A convolution and its gradients, as values. */
 function computed(kernels: Kernels, channels: number, outputs: number, geometry: reference.Geometry) {

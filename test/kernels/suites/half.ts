@@ -181,11 +181,15 @@ export function halfTests({ name, tf, kernels }: Subject, precision: Exclude<Pre
   });
 
   test(`${name}, ${precision}: the largest magnitude`, (t) => {
-    const x = tf.tensor2d([1, -3.5, 2, 0.25], [2, 2]);
-    const stored = kernels.cast(x, precision);
-    t.is(kernels.largestMagnitude(stored), 3.5);
-    t.is(kernels.largestMagnitude(stored, true), 2);
-    tf.dispose([x, stored]);
+    for (const [values, nonNegative, largest] of [
+      [[1, -3.5, 2, 0.25], false, 3.5],
+      [[1, 0, 2, 0.25], true, 2],
+    ] as const) {
+      const x = tf.tensor2d([...values], [2, 2]);
+      const stored = kernels.cast(x, precision);
+      t.is(kernels.largestMagnitude(stored, nonNegative), largest);
+      tf.dispose([x, stored]);
+    }
   });
 
   test(`${name}, ${precision}: an overflow is seen`, (t) => {
