@@ -142,21 +142,27 @@ export interface AdapterChoice {
   readonly allowSoftware?: boolean | undefined;
 }
 
-type ChosenAdapter =
-  | { readonly kind: 'chosen'; readonly chosen: FoundAdapter }
+type Described = Pick<FoundAdapter, 'description'>;
+
+type ChosenAdapter<Found extends Described> =
+  | { readonly kind: 'chosen'; readonly chosen: Found }
   | { readonly kind: 'none'; readonly reason: string; readonly next: string };
 
 const USE_ANOTHER = 'use another engine (--engine tensorflow or --engine wasm)';
 
-/** The adapter that is wanted, or why there is none. */
-export function chooseAdapter(
-  found: readonly FoundAdapter[],
+/**
+ * The adapter that is wanted, or why there is none.
+ * @param complaint Why a driver cannot be used, if that is known.
+ */
+export function chooseAdapter<Found extends Described>(
+  found: readonly Found[],
   { adapter, allowSoftware }: AdapterChoice,
-): ChosenAdapter {
+  complaint: string | null = null,
+): ChosenAdapter<Found> {
   const none = (reason: string, next: string) => ({ kind: 'none', reason, next }) as const;
   if (found.length === 0) {
     return none(
-      'no driver shows a GPU to WebGPU',
+      `no driver shows a GPU to WebGPU${complaint === null ? '' : ` (${complaint})`}`,
       `Install the GPU's driver with Vulkan (on Linux also libvulkan1), or ${USE_ANOTHER}.`,
     );
   }

@@ -1,5 +1,5 @@
-import { UserError } from '../../support/errors.js';
-import { type AdapterDescription, chooseAdapter, findAdapters } from './adapters.js';
+import { type AdapterDescription, chooseAdapter } from './adapters.js';
+import { lookAtAdapters } from './look.js';
 import { inspectPackage, webgpuFolder } from './package.js';
 import { preferredAdapter } from './preference.js';
 
@@ -21,7 +21,7 @@ export type WebgpuState =
       readonly next: string;
     };
 
-/** The state of the engine and its adapters. Loads the GPU's driver, but only if the engine is installed. */
+/** The state of the engine and its adapters. If the engine is installed, a process of its own loads the drivers. */
 export async function webgpuState(): Promise<WebgpuState> {
   const installed = await inspectPackage(webgpuFolder());
   if (installed.kind === 'absent') return { kind: 'absent' };
@@ -35,15 +35,17 @@ export async function webgpuState(): Promise<WebgpuState> {
       next: 'Repair it with fcn engines install --webgpu --force.',
     };
   }
-  try {
-    const found = await findAdapters(folder);
-    const adapters = found.map(({ description }) => description);
-    const choice = chooseAdapter(found, preferredAdapter());
-    return choice.kind === 'chosen'
-      ? { kind: 'ready', folder, adapters, chosen: choice.chosen.description }
-      : { kind: 'unusable', folder, adapters, reason: choice.reason, next: choice.next };
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    return { kind: 'unusable', folder, adapters: [], reason: error.message.replace(/\.$/, ''), next: error.next ?? '' };
+  const { adapters, complaint, failure } = await lookAtAdapters(folder);
+  if (failure !== null) {
+    const { message, next } = failure;
+    return { kind: 'unusable', folder, adapters: [], reason: message.replace(/\.$/, ''), next };
   }
+  const choice = chooseAdapter(
+    adapters.map((description) => ({ description })),
+    preferredAdapter(),
+    complaint,
+  );
+  return choice.kind === 'chosen'
+    ? { kind: 'ready', folder, adapters, chosen: choice.chosen.description }
+    : { kind: 'unusable', folder, adapters, reason: choice.reason, next: choice.next };
 }
