@@ -93,6 +93,14 @@ export function liveTensors(engine: Engine): { readonly bytes: number; readonly 
   return { bytes: (engine.native ?? engine.gpu)?.liveBytes ?? numBytes, count: numTensors };
 }
 
+/**
+ * Bytes that an engine's pool of buffers takes from a GPU, for live tensors and later ones; nothing on engines without such a pool. To be
+ * spread into what is recorded.
+ */
+export function pooledMemory(engine: Engine): { readonly allocatedBytes?: number } {
+  return engine.gpu === null ? {} : { allocatedBytes: engine.gpu.allocatedBytes };
+}
+
 /** Messages of TensorFlow, CUDA and JavaScript for a failed allocation. */
 const OUT_OF_MEMORY =
   /OOM when allocating|RESOURCE_EXHAUSTED|ResourceExhausted|bad_alloc|Array buffer allocation failed|CUDA_ERROR_OUT_OF_MEMORY|out of memory/i;

@@ -43,6 +43,8 @@ interface BenchmarkResult {
   readonly memory: {
     /** Largest sum of live tensor bytes: comparable with an allocator's maximum. */
     readonly liveTensorBytes: number;
+    /** What the engine's pool of buffers takes from the GPU after training, live tensors included; absent if it has none. */
+    readonly allocatedBytes?: number;
     /** Highest resident memory of the process, including its libraries. */
     readonly processPeakBytes: number;
     /** GPU memory of the process after training: its allocator gives nothing back, so this is the peak. */
@@ -118,7 +120,12 @@ export async function benchmark({
     warmup: recipe.warmup,
     inferenceProcessPeakBytes: inference.processPeakBytes,
     trainingSteps: recipe.trainingSteps,
-    memory: { liveTensorBytes: steps.liveTensorBytes, processPeakBytes: steps.processPeakBytes, deviceBytes },
+    memory: {
+      liveTensorBytes: steps.liveTensorBytes,
+      ...(steps.allocatedBytes !== undefined && { allocatedBytes: steps.allocatedBytes }),
+      processPeakBytes: steps.processPeakBytes,
+      deviceBytes,
+    },
     processPeaksIsolated: inference.peakIsolated && steps.peakIsolated,
     roofline: { ...roofline, ...rooflineShares(experiment, { ...rates, roofline }) },
   };

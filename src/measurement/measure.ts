@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Engine } from '../engines/engine.js';
-import { processMemory, resetPeakMemory } from '../engines/memory.js';
+import { pooledMemory, processMemory, resetPeakMemory } from '../engines/memory.js';
 import { Predictor } from '../evaluation/inference.js';
 import { createKernels } from '../kernels/create.js';
 import type { Kernels } from '../kernels/kernels.js';
@@ -76,6 +76,8 @@ export async function measureInference(options: MeasureOptions): Promise<TimedMe
 interface TrainingMeasurement extends TimedMeasurement {
   /** Largest sum of live tensor bytes, parameters and momentum included. */
   readonly liveTensorBytes: number;
+  /** `pooledMemory` after the last step. */
+  readonly allocatedBytes?: number;
 }
 
 /**
@@ -98,7 +100,9 @@ export async function measureTraining(
     let done = 0;
     // A recipe may have fewer iterations than this measures; beyond its end there is no learning rate.
     const seconds = await repeat(options, (pause) => step.run(batch, done++ % iterations, pause));
-    return { seconds, liveTensorBytes: step.peakLiveBytes, processPeakBytes: processMemory().peakBytes, peakIsolated };
+    const pooled = pooledMemory(engine);
+    const processPeakBytes = processMemory().peakBytes;
+    return { seconds, liveTensorBytes: step.peakLiveBytes, ...pooled, processPeakBytes, peakIsolated };
   } finally {
     step.dispose();
   }

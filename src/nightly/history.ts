@@ -5,7 +5,7 @@ import { explainFileError, writeFileAtomic } from '../support/files.js';
 import { check, formatFinding } from '../support/yaml.js';
 
 /** The parts of a night, in the order in which they are measured; docs/nightly.md describes them. */
-export const NIGHT_PARTS = ['startup', 'smoke', 'camvid', 'benchmark', 'kernels', 'parity'] as const;
+export const NIGHT_PARTS = ['startup', 'smoke', 'camvid', 'benchmark', 'kernels', 'parity', 'webgpu'] as const;
 export type NightPart = (typeof NIGHT_PARTS)[number];
 
 export const CAMVID_ROW = 'camvid_r18-d8';
@@ -18,10 +18,14 @@ export function benchmarkSubject(sizeHw: readonly [number, number]): string {
   return `${BENCHMARK_ROW} at ${sizeHw.join('x')}`;
 }
 
+/** Begins the subjects of the part `webgpu`: the cases of `fcn verify` on the webgpu engine, beside those of the night's own engine. */
+export const ON_WEBGPU = 'webgpu: ';
+
 const PART_OF: Partial<Record<Quantity, NightPart>> = { kernelCost: 'kernels', parity: 'parity', startup: 'startup' };
 
 /** The part of a night that a figure is measured in. */
 export function partOf({ quantity, subject }: Pick<Measurement, 'quantity' | 'subject'>): NightPart {
+  if (subject.startsWith(ON_WEBGPU)) return 'webgpu';
   const part = PART_OF[quantity];
   if (part !== undefined) return part;
   if (subject === CAMVID_ROW) return 'camvid';

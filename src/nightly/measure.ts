@@ -5,7 +5,7 @@ import type { Size } from '../data/image.js';
 import { datasetFolder } from '../data/split.js';
 import { generateDataset } from '../datasets/generate/generate.js';
 import type { ConvolutionMode, Engine, EngineName } from '../engines/engine.js';
-import { startEngine } from '../engines/selection.js';
+import { engineStatus, startEngine } from '../engines/selection.js';
 import { kernelCosts } from '../measurement/kernel-costs.js';
 import { compareSteps } from '../measurement/measure.js';
 import { verify } from '../parity/verify.js';
@@ -34,6 +34,7 @@ import {
   parityMeasurements,
   recordMeasurements,
   startupMeasurements,
+  webgpuMeasurements,
 } from './measurements.js';
 
 /** A step of this size takes seconds on a few cores. */
@@ -163,6 +164,16 @@ const MEASURE: Readonly<Record<NightPart, (context: Context) => Promise<void>>> 
     const { checks } = await verify({ engine, convolution, signal, display });
     if (checks.length === 0) found.problems.push('parity: nothing was compared');
     found.measurements.push(...parityMeasurements(checks, hardware));
+  },
+
+  /** Left out without the engine or any adapter. A process has one engine, so this is measured by another process. */
+  async webgpu({ started, signal, found, say }) {
+    const leaveOut = (reason: string) => found.leftOut.push({ part: 'webgpu', reason });
+    if (started.name === 'webgpu') return void leaveOut('it is the engine of the whole night: see parity');
+    const { adapters = [], reason } = (await engineStatus()).find(({ name }) => name === 'webgpu')!;
+    if (adapters.length === 0) return void leaveOut(`the webgpu engine: ${reason}`);
+    say('fcn verify on the webgpu engine …');
+    found.measurements.push(...(await webgpuMeasurements(signal)));
   },
 };
 

@@ -3,9 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { runTool } from '../engines/tool.js';
 import type { KernelCost } from '../measurement/kernel-costs.js';
 import type { StepComparison } from '../measurement/measure.js';
 import type { Check } from '../parity/check.js';
+import type { Verification } from '../parity/verify.js';
 import { selectRows } from '../recipe/select.js';
 import { hardwareName } from '../records/environment.js';
 import type { RunRecord } from '../records/record.js';
@@ -17,6 +19,7 @@ import {
   type Measurement,
   NIGHT_PARTS,
   type Night,
+  ON_WEBGPU,
   partOf,
   type Quantity,
 } from './history.js';
@@ -134,6 +137,30 @@ export function parityMeasurements(checks: readonly Check[], hardware: string): 
     const note = `${worst.quantity}, at ${worst.at}`;
     return { quantity: 'parity', subject, hardware, value: toleranceUsed(worst), note };
   });
+}
+
+/**
+ * `parityMeasurements` of the webgpu engine, on the first GPU or else on an adapter that computes on the processor.
+ * @throws Error if it compares nothing; the signal's reason on abort.
+ */
+export async function webgpuMeasurements(signal: AbortSignal): Promise<Measurement[]> {
+  const program = path.join(packageRoot(), 'bin', 'run.js');
+  const words = [program, 'verify', '--engine', 'webgpu', '--allow-software-adapter', '--json'];
+  const { stdout, stderr } = await runTool(process.execPath, words, { signal });
+  const { checks = [], versions = {} } = parsedOutput(stdout);
+  if (checks.length === 0) throw new Error(`fcn verify compared nothing: ${stderr.trim().split('\n').at(-1)}`);
+  const measured = parityMeasurements(checks, versions['adapter'] ?? 'unknown');
+  return measured.map((one) => ({ ...one, subject: `${ON_WEBGPU}${one.subject}` }));
+}
+
+/** What `fcn verify --json` printed; nothing if it failed before it could compare. */
+function parsedOutput(stdout: string): Partial<Pick<Verification, 'checks' | 'versions'>> {
+  try {
+    return JSON.parse(stdout) as Verification;
+  } catch (error) {
+    if (error instanceof SyntaxError) return {};
+    throw error;
+  }
 }
 
 /** A kept smoke record as a night, for the first night to be compared with. */

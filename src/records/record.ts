@@ -39,6 +39,8 @@ const train = z.object({
   /** Names of unreadable samples, which others replaced. */
   skippedSamples: names,
   peakLiveTensorBytes: bytes,
+  /** What the engine's pool of buffers took from the GPU at the end, live tensors included; absent if it has none. */
+  allocatedBytes: bytes.optional(),
   peakProcessBytes: bytes,
   /** The backbone that training started from; absent in older records, or if there was none. */
   backbone: loadedBackboneSchema.optional(),
@@ -114,7 +116,12 @@ const benchmark = z.object({
   trainingSizeHw: sizeHw,
   trainingSteps: z.int().min(1),
   trainingSecondsPerStep: seconds,
-  memory: z.object({ liveTensorBytes: bytes, processPeakBytes: bytes, deviceBytes: bytes.nullable() }),
+  memory: z.object({
+    liveTensorBytes: bytes,
+    allocatedBytes: bytes.optional(),
+    processPeakBytes: bytes,
+    deviceBytes: bytes.nullable(),
+  }),
   processPeaksIsolated: z.boolean(),
   roofline: z.object({
     convolutionGflopsBefore: rate,

@@ -129,10 +129,12 @@ async function benchmark(context: StageContext, say: Say, progress: ProgressFile
   });
   const { fps, memory, roofline } = details;
   const percent = (share: number) => `${Math.round(share * 100)} %`;
+  const { allocatedBytes } = memory;
+  const pool = allocatedBytes === undefined ? '' : `, ${formatBytes(allocatedBytes)} with the pool's free buffers`;
   return {
     details,
     summary:
-      `${fps.toFixed(2)} fps, ${formatBytes(memory.liveTensorBytes)} of tensors in training; ` +
+      `${fps.toFixed(2)} fps, ${formatBytes(memory.liveTensorBytes)} of tensors in training${pool}; ` +
       `rate beside a bare convolution (100 %): training ${percent(roofline.trainingShare)}, inference ${percent(roofline.inferenceShare)}`,
   };
 }

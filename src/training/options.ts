@@ -82,6 +82,8 @@ export interface TrainResult {
   /** Names of unreadable samples that were replaced by others. */
   readonly skippedSamples: readonly string[];
   readonly peakLiveTensorBytes: number;
+  /** `pooledMemory` at the end. */
+  readonly allocatedBytes?: number;
   readonly peakProcessBytes: number;
   /** The backbone that training started from, if there is one. */
   readonly backbone?: LoadedBackbone;

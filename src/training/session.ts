@@ -2,7 +2,7 @@ import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { loadDataset } from '../data/description.js';
 import { createTrainingLoader, type TrainingLoader } from '../data/loader.js';
-import { liveTensors, processMemory } from '../engines/memory.js';
+import { liveTensors, pooledMemory, processMemory } from '../engines/memory.js';
 import { createKernels } from '../kernels/create.js';
 import { LostProcessError } from '../parallel/errors.js';
 import { computingThreads } from '../parallel/launched.js';
@@ -231,6 +231,7 @@ export class TrainingSession {
       skippedSteps,
       skippedSamples,
       peakLiveTensorBytes: this.peakLiveTensorBytes,
+      ...pooledMemory(this.options.engine),
       peakProcessBytes,
       ...(this.backbone !== undefined && { backbone: this.backbone }),
       ...partsOf(this.options),

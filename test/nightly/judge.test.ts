@@ -1,7 +1,7 @@
 import test from 'ava';
 import { type Gates, gatesSchema, judgeNight, loadGates } from '../../src/nightly/gates.js';
 import type { Measurement, Night, Quantity } from '../../src/nightly/history.js';
-import { benchmarkSubject } from '../../src/nightly/history.js';
+import { benchmarkSubject, ON_WEBGPU, partOf } from '../../src/nightly/history.js';
 import {
   halfStepMeasurements,
   parityMeasurements,
@@ -11,6 +11,7 @@ import {
 import { failureLine, nightSummary } from '../../src/nightly/nightly.js';
 import type { Check } from '../../src/parity/check.js';
 import { sparklineOf } from '../../src/terminal/layout.js';
+import { makeNight } from '../helpers/night.js';
 import fc from '../helpers/properties.js';
 import { makeRecord } from '../helpers/record.js';
 
@@ -237,4 +238,17 @@ test('gates of the package say what they are for, and wrong ones are refused', (
   t.false(gatesSchema.safeParse({ window: 7, gates: [first, first] }).success, 'a name twice');
   const median = { ...first!, of: 'median' };
   t.false(gatesSchema.safeParse({ window: 7, gates: [median] }).success, 'a median of hashes');
+});
+
+test('figures of the webgpu engine are a part of their own, with the same limit', (t) => {
+  const [worst] = parityMeasurements(checks(6e-5), 'llvmpipe');
+  const figure = { ...worst!, subject: `${ON_WEBGPU}${worst!.subject}`, value: 1.2 };
+  t.is(partOf(figure), 'webgpu');
+  const failed = judgeNight(gates, makeNight({ measurements: [figure] }), []).filter(
+    ({ verdict }) => verdict === 'fail',
+  );
+  t.deepEqual(
+    failed.map(({ gate, subject }) => [gate.name, subject]),
+    [['parity', figure.subject]],
+  );
 });

@@ -68,7 +68,7 @@ test('CamVid that is not there is left out and said to be; alone it is no night'
   const joined = await fcn(['nightly', '--from', 'row.jsonl', '--from', 'camvid.jsonl'], { cwd });
   t.is(joined.code, 0, joined.stderr);
   t.regex(joined.stdout, /^- left out: camvid: CamVid is not present: no folder .*camvid$/m);
-  t.regex(joined.stdout, /^- not asked for: startup, benchmark, kernels, parity$/m);
+  t.regex(joined.stdout, /^- not asked for: startup, benchmark, kernels, parity, webgpu$/m);
   t.regex(joined.stdout, /^- smoke runs only of `row`$/m);
 });
 
@@ -90,7 +90,7 @@ test('a whole night of which a part or a row is in no file fails, with each of t
   await appendNight(path.join(cwd, '1.jsonl'), makeNight({ measurements: [figure] }));
   const { code, stderr } = await fcn(['nightly', '--from', '1.jsonl', '--whole'], { cwd });
   t.is(code, 1);
-  for (const part of ['startup', 'camvid', 'benchmark', 'kernels', 'parity']) {
+  for (const part of ['startup', 'camvid', 'benchmark', 'kernels', 'parity', 'webgpu']) {
     t.true(stderr.includes(`failed: ${part}: nothing was measured\n`), part);
   }
   for (const row of others) t.true(stderr.includes(`failed: ${row}: not measured\n`), row);

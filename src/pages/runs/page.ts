@@ -150,7 +150,9 @@ function runFacts(one: ReportedRun): string {
     [
       'Peak memory in training',
       train
-        ? `${formatBytes(train.peakLiveTensorBytes)} of tensors, process ${formatBytes(train.peakProcessBytes)}`
+        ? `${formatBytes(train.peakLiveTensorBytes)} of tensors, ` +
+          (train.allocatedBytes === undefined ? '' : `${formatBytes(train.allocatedBytes)} with free buffers, `) +
+          `process ${formatBytes(train.peakProcessBytes)}`
         : null,
     ],
     ['Weights', record?.weights ? formatWeights(record.weights) : null],
