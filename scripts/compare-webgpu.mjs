@@ -1,7 +1,8 @@
 // Times this package's programs on a WebGPU adapter against TensorFlow.js's own WebGPU backend, in turn, each in a process of its own.
 //
 //   npm install --prefix DIR @tensorflow/tfjs-backend-webgpu@4.22.0 @tensorflow/tfjs-core@4.22.0 --ignore-scripts
-//   node scripts/compare-webgpu.mjs --stock DIR [--size 128x256] [--width 64] [--reps 3] [--kernels] [--step]
+//   node scripts/compare-webgpu.mjs --stock DIR [--size 128x256] [--width 64] [--reps 3] [--kernels] [--only NAME]
+//     [--step]
 //
 // The stock side computes by the portable kernels (src/kernels/portable), stock operations of TensorFlow.js. Prints a line for each kernel
 // and for a training step of R-18-D8 (batch 2): the least milliseconds of both sides, of wall-clock and of processor time, and ratios.
@@ -31,6 +32,7 @@ const { values: flags } = parseArgs({
     width: { type: 'string', default: '64' },
     reps: { type: 'string', default: '3' },
     kernels: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
     step: { type: 'boolean', default: false },
     side: { type: 'string' },
   },
@@ -38,7 +40,7 @@ const { values: flags } = parseArgs({
 const [height, width] = flags.size.split('x').map(Number);
 if (flags.stock === undefined || !(height > 0 && width > 0)) {
   process.stderr.write(
-    'usage: compare-webgpu.mjs --stock DIR [--size HxW] [--width N] [--reps N] [--kernels] [--step]\n',
+    'usage: compare-webgpu.mjs --stock DIR [--size HxW] [--width N] [--reps N] [--kernels] [--only NAME] [--step]\n',
   );
   process.exit(2);
 }
@@ -194,7 +196,7 @@ async function compare() {
     const child = fork(file, [...process.argv.slice(2), '--side', side]);
     sides[side] = { child, names: await answer(child) };
   }
-  for (const name of sides.own.names) {
+  for (const name of sides.own.names.filter((one) => one.includes(flags.only))) {
     const least = { own: { ms: Infinity, cpu: Infinity }, stock: { ms: Infinity, cpu: Infinity } };
     for (let repetition = 0; repetition <= Number(flags.reps); repetition++) {
       for (const side of ['own', 'stock']) {

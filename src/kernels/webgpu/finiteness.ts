@@ -13,6 +13,8 @@ interface BitsOptions {
   readonly width: 1 | 4;
   /** The vector or scalar, from magnitudes `bits`, whose largest value counts; `ONE` and `NONE` are of its type. */
   readonly take: string;
+  /** Whether most threads find nothing, so that a workgroup need not join what its threads found. */
+  readonly isRare: boolean;
 }
 
 /**
@@ -20,17 +22,25 @@ interface BitsOptions {
  * atomic maxima of integers do not depend on their order. Bits, because drivers may take a comparison with NaN for one that is always
  * false, and drop a multiplication by 0.
  */
-function bitsProgram({ type, width, take }: BitsOptions): Omit<Program, 'name'> {
+function bitsProgram({ type, width, take, isRare }: BitsOptions): Omit<Program, 'name'> {
   const slots = [
     { name: 'x', type, width, access: 'read' },
     { name: 'result', type: 'u32', access: 'read_write', atomic: true },
   ] as const;
   const parameters: UniformTypes = { size: 'u32' };
   const unsigned = valueType({ type: 'u32', width });
+  const join = `  if (lane == 0u) { atomicStore(&largest, 0u); }
+  workgroupBarrier();
+  if (found > 0u) { atomicMax(&largest, found); }
+  workgroupBarrier();
+  if (lane == 0u) {
+    let all_found = atomicLoad(&largest);
+    if (all_found > 0u) { atomicMax(&result[0], all_found); }
+  }`;
   const code = `${declarations(slots, parameters)}
 const NONE = ${unsigned}(0u);
 const ONE = ${unsigned}(1u);
-var<workgroup> largest: atomic<u32>;
+${isRare ? '' : 'var<workgroup> largest: atomic<u32>;'}
 
 @compute @workgroup_size(${THREADS})
 fn main(
@@ -39,29 +49,21 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let all = groups.x * groups.y * ${THREADS}u;
-  if (lane == 0u) { atomicStore(&largest, 0u); }
-  workgroupBarrier();
   var most = NONE;
   for (var i = thread.x + thread.y * groups.x * ${THREADS}u; i < p.size; i += all) {
     let bits = bitcast<${unsigned}>(load_x(i)) & ${unsigned}(0x7fffffffu);
     most = max(most, ${take});
   }
   let found = ${width === 4 ? 'max(max(most.x, most.y), max(most.z, most.w))' : 'most'};
-  // Mostly there is nothing to find.
-  if (found > 0u) { atomicMax(&largest, found); }
-  workgroupBarrier();
-  if (lane == 0u) {
-    let all_found = atomicLoad(&largest);
-    if (all_found > 0u) { atomicMax(&result[0], all_found); }
-  }
+${isRare ? '  if (found > 0u) { atomicMax(&result[0], found); }' : join}
 }`;
   return { slots, parameters, code };
 }
 
 /** The exponent of values that are not finite has all its bits set. */
 const INFINITY = 0x7f800000;
-const IS_NOT_FINITE = `select(NONE, ONE, bits >= ONE * ${INFINITY}u)`;
-const MAGNITUDE = `select(NONE, bits, bits <= ONE * ${INFINITY}u)`;
+const IS_NOT_FINITE = { take: `select(NONE, ONE, bits >= ONE * ${INFINITY}u)`, isRare: true };
+const MAGNITUDE = { take: `select(NONE, bits, bits <= ONE * ${INFINITY}u)`, isRare: false };
 
 export function finitenessKernels(
   programs: Programs,
@@ -69,11 +71,11 @@ export function finitenessKernels(
   const { backend } = programs;
 
   /** One number for all tensors, in one wait. */
-  function over(name: string, take: string, tensors: readonly Tensor[]): number {
+  function over(name: string, found: Pick<BitsOptions, 'take' | 'isRare'>, tensors: readonly Tensor[]): number {
     const result = programs.allocate([1], 'u32');
     backend.clear(result);
     for (const tensor of tensors) {
-      const options = { type: programs.typeOf(tensor), width: programs.widthOf(tensor.size), take };
+      const options = { type: programs.typeOf(tensor), width: programs.widthOf(tensor.size), ...found };
       const size = tensor.size / options.width;
       const grid = backend.foldedGrid(Math.ceil(size / (THREADS * VALUES)));
       programs.run(programs.get(name, options, bitsProgram), [tensor, result], { size }, grid);
