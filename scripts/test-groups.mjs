@@ -13,6 +13,19 @@ const folder = path.join(compiled, 'together');
  * is serial: ava runs all serial ones of a process first, one after another. Titles differ.
  */
 const GROUPS = {
+  stages: [
+    ...['commands/fine-tune', 'commands/runs', 'commands/series', 'commands/threads', 'commands/verify'],
+    ...['runs/execute', 'runs/take-run', 'runs/interrupted-before'],
+  ],
+  disturbances: [
+    ...['commands/checks', 'commands/faults', 'commands/full-disk', 'commands/interruption', 'commands/resume'],
+    'commands/survival',
+  ],
+  printing: [
+    ...['cli/cluster-flags', 'commands/datasets', 'commands/kept-records', 'commands/leaderboard', 'commands/mistakes'],
+    ...['commands/report-error', 'commands/table', 'pages/compare/compare', 'pages/compare/recipes', 'pages/report'],
+    'training-logs/summary',
+  ],
   data: ['data/*', 'datasets/*'],
   parts: [
     ...['cli/command-with', 'cli/job-arguments', 'cli/next-steps', 'cli/stderr', 'cli/task-command', 'documents'],
