@@ -27,6 +27,11 @@ const GROUPS = {
     'training-logs/summary',
   ],
   data: ['data/*', 'datasets/*'],
+  measuring: [
+    ...['evaluation/memory', 'evaluation/parallel-predictor', 'measurement/benchmark', 'measurement/kernel-costs'],
+    ...['measurement/network-cost', 'network/complexity', 'parity/evaluate', 'parity/interruption'],
+    ...['runs/network-timing', 'runs/prediction-threads', 'runs/resources'],
+  ],
   parts: [
     ...['cli/command-with', 'cli/job-arguments', 'cli/next-steps', 'cli/stderr', 'cli/task-command', 'documents'],
     ...['engines/allocator', 'engines/environment', 'engines/nvidia', 'engines/requirement', 'engines/scratch'],
