@@ -27,6 +27,7 @@ const GROUPS = {
     'training-logs/summary',
   ],
   data: ['data/*', 'datasets/*'],
+  installing: ['engines/bundled-addons', 'engines/install', 'engines/manifest', 'engines/package-index'],
   measuring: [
     ...['evaluation/memory', 'evaluation/parallel-predictor', 'measurement/benchmark', 'measurement/kernel-costs'],
     ...['measurement/network-cost', 'network/complexity', 'parity/evaluate', 'parity/interruption'],
