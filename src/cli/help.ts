@@ -11,9 +11,7 @@ interface UsageFlag {
  * second flag with the same partner would stand beside an empty place, `[--cpus N ]`. So each partner counts once, and what a flag
  * depends on is left to its description.
  */
-export function showableRelations<Flag extends UsageFlag>(
-  flags: Readonly<Record<string, Flag>>,
-): Record<string, Flag> {
+export function showableRelations<Flag extends UsageFlag>(flags: Readonly<Record<string, Flag>>): Record<string, Flag> {
   const taken = new Set<string>();
   return Object.fromEntries(
     Object.entries(flags).map(([name, { dependsOn: _, ...flag }]) => {
