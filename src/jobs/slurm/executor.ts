@@ -73,14 +73,10 @@ export const slurmExecutor: Executor = {
 
   async cancel(job, indices, { signal, note }) {
     const submissions = await readSubmissions(job);
-    // srun kills its processes at a SIGTERM; workers see the mark, and end their tasks gently.
-    const which = processesOfTasks(job) > 1 ? ['--state=PENDING'] : [];
     for (const id of new Set(indices.map((index) => arrayIdOf(submissions, index)))) {
       const own = indices.filter((index) => arrayIdOf(submissions, index) === id);
       if (id === null) continue;
-      const { outcome, message } = await callSlurm('scancel', [...which, `${id}_[${formatIndices(own)}]`], {
-        signal,
-      });
+      const { outcome, message } = await callSlurm('scancel', [`${id}_[${formatIndices(own)}]`], { signal });
       if (outcome === 'success') continue;
       // The tasks are marked: a worker that is started all the same ends at once.
       note(
