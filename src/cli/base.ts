@@ -74,7 +74,12 @@ function explainCommandLineError(error: CommandLineError, flags: readonly string
       ),
     );
   // Several mistakes have a line each, below a title.
-  const whole = /^The following errors? occurred:$/.test(first) ? others.join('; ') : [first, ...others].join(' ');
+  const whole = (
+    /^The following errors? occurred:$/.test(first) ? others.join('; ') : [first, ...others].join(' ')
+  ).replace(
+    /^Parsing (--[\w-]+) Expected (.*?) but received: (.*?)\.?$/,
+    (_, flag: string, expected: string, given: string) => `${flag} ${given}: expected ${expected}.`,
+  );
   // What the parser's authors think that a developer may have got wrong.
   const message = whole.replace(/ Note: --[\w-]+ allows multiple values\. .*$/s, '');
   const typed = Array.isArray(error.flags) ? error.flags[0] : undefined;

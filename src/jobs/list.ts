@@ -74,7 +74,8 @@ export function formatTaskLine(task: ObservedTask): string {
 }
 
 /** Why a task is in its state; null if there is nothing to say. */
-function whyOf({ state, reason, message, exitCode, signal }: ObservedTask): string | null {
+function whyOf({ state, reason, message, exitCode, signal, starts, run }: ObservedTask): string | null {
+  if (state === 'completed') return run === null && starts > 0 ? 'its run directory was removed' : null;
   if (state === 'unreadable') return message;
   if (state === 'pending' || state === 'waiting') return reason === null ? null : reasonInWords(reason);
   if (state === 'lost')
