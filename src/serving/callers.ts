@@ -3,7 +3,7 @@ import { RequestProblem } from './problem.js';
 
 /** Whether only programs of this machine reach an address. */
 export function isLoopback(address: string): boolean {
-  return address === '::1' || /^(::ffff:)?127\./.test(address);
+  return address === '::1' || /^(::ffff:)?127(\.\d{1,3}){3}$/.test(address);
 }
 
 /** The name in the header Host: "localhost" of "localhost:8080"; null if it is no name with a port. */
