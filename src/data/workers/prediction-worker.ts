@@ -1,7 +1,8 @@
 import { workerData } from 'node:worker_threads';
 import { decodeAnyRgb } from '../decode.js';
 import type { ImageView, RgbImage } from '../image.js';
-import { makeViews } from '../samples.js';
+import { openWorkspace } from '../simd/open-workspace.js';
+import { makeViews } from '../views.js';
 import { serve } from './pool.js';
 
 export interface PredictionWorkerData {
@@ -20,7 +21,7 @@ serve<string, PredictionSample>(async (file) => {
   const { height, width, data } = await decodeAnyRgb(file);
   // A decoder's buffer may be part of a larger one, which cannot be transferred.
   const image = { height, width, data: Uint8Array.from(data) };
-  const views = makeViews(image, imageScaleWh, ratios);
+  const views = makeViews(image, imageScaleWh, ratios, openWorkspace());
   const buffers = [image.data, ...views.map((view) => view.image)].map(({ buffer }) => buffer as ArrayBuffer);
   return { result: { image, views }, transfer: buffers };
 });
