@@ -13,8 +13,8 @@ import {
   readLabelImageSize,
   readPalette,
 } from './png-read.js';
+import { openWorkspace } from './simd/open-workspace.js';
 import { decodeWhole, findImage, findLabels, type StoredPixels } from './simd/png.js';
-import { openWorkspace } from './simd/workspace.js';
 
 /** Loads sharp without its cache (no image is decoded twice in a row) and with one thread an image (there are workers). */
 async function loadSharp() {

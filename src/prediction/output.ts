@@ -5,6 +5,7 @@ import { ConfusionMatrix, metrics } from '../evaluation/confusion.js';
 import { encodePrediction } from '../evaluation/prediction-png.js';
 import { writeFileAtomic } from '../support/files.js';
 import { formatPercent } from '../support/format.js';
+import { formatPixelShare, presentClasses } from './classes.js';
 
 const BLACK = [0, 0, 0] as const;
 const WRONG = [230, 30, 30] as const;
@@ -175,23 +176,6 @@ export function predictionFiles(
   };
 }
 
-export interface PredictedClass {
-  readonly id: number;
-  readonly name: string;
-  /** Fraction of the image's pixels. */
-  readonly share: number;
-}
-
-/** The classes that occur in a label map, most frequent first. */
-export function presentClasses(labels: Uint8Array, classes: readonly string[]): PredictedClass[] {
-  const counts = new Uint32Array(256);
-  for (const id of labels) counts[id]!++;
-  return classes
-    .map((name, id) => ({ id, name, share: counts[id]! / labels.length }))
-    .filter(({ share }) => share > 0)
-    .sort((a, b) => b.share - a.share || a.id - b.id);
-}
-
 /** The figures of one image: over all of it, then of each class that is labelled or predicted. */
 export function comparisonLegend(
   confusion: ConfusionMatrix,
@@ -250,9 +234,4 @@ export async function writePrediction(
   ];
   const figures = comparisonLegend(confusion, { classes, palette });
   await writeFileAtomic(files.comparison, await drawSheet(panels, 2, figures));
-}
-
-/** In percent with one decimal: "12.3 %", "< 0.1 %". */
-export function formatPixelShare(share: number): string {
-  return share < 0.0005 ? '< 0.1 %' : `${(share * 100).toFixed(1)} %`;
 }

@@ -10,13 +10,8 @@ import { InterruptedError, UserError } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
 import { inOrder } from '../support/in-order.js';
 import { type Pause, pauses } from '../support/pauses.js';
-import {
-  type Predicted,
-  type PredictedClass,
-  type PredictionFiles,
-  presentClasses,
-  writePrediction,
-} from './output.js';
+import { type PredictedClass, presentClasses } from './classes.js';
+import { type Predicted, type PredictionFiles, writePrediction } from './output.js';
 import { readTruth, type Source } from './sources.js';
 
 /** An image's prediction. */

@@ -4,16 +4,17 @@ import type { ConvolutionMode, EngineName } from '../engines/engine.js';
 import { predictedDataset } from '../evaluation/evaluate.js';
 import { requireLabelIds } from '../evaluation/prediction-png.js';
 import { formatLoadReport, type LoadSummary } from '../network/load.js';
-import { formatPixelShare, type PredictedClass, type PredictionFiles, predictionFiles } from '../prediction/output.js';
+import { formatPixelShare, type PredictedClass } from '../prediction/classes.js';
+import { type PredictionFiles, predictionFiles } from '../prediction/output.js';
 import { type PredictedImages, type PredictionTask, predictImages, slideOverrides } from '../prediction/predict.js';
 import { findSources, findTruths, requireSeparateOutputs } from '../prediction/sources.js';
 import type { Deviation } from '../recipe/resolve.js';
 import { formatNumber, formatPercent, formatSeconds } from '../support/format.js';
 import { type DisplayMode, showCounted } from '../terminal/display.js';
 import { requireWritable } from './directory.js';
-import { openNetwork, startPredictionEngine } from './open-network.js';
 import { givenWeights } from './plan.js';
 import { predictionThreads } from './prediction-threads.js';
+import { openRecipePredictor, startPredictionEngine } from './recipe-predictor.js';
 import type { RunReader } from './run-reader.js';
 import { chooseRecipe, recipeRun } from './run-recipe.js';
 import { findWeights } from './weights-argument.js';
@@ -104,7 +105,7 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
   // A failure is thrown where it is awaited.
   loading.catch(() => {});
   const network = { engine, experiment, weights, weightsKey, copies: threads, viewsOfImage };
-  const opened = await openNetwork(network, options.recipe).catch(async (error: unknown) => {
+  const opened = await openRecipePredictor(network, options.recipe).catch(async (error: unknown) => {
     await (await loading).close();
     throw error;
   });

@@ -4,7 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import sharp from 'sharp';
 import { SIGNATURE } from '../../src/data/png-read.js';
-import { writeChunk } from '../../src/data/png-write.js';
+import { pngChunk } from '../../src/data/png-encode.js';
 import { packageRoot } from '../../src/support/package.js';
 import { type CommandResult, fcn, type RunningCommand } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
@@ -76,9 +76,9 @@ function claiming(width: number, height: number): Buffer {
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(height, 4);
   const chunks = [
-    writeChunk('IHDR', header),
-    writeChunk('IDAT', Buffer.alloc(100)),
-    writeChunk('IEND', Buffer.alloc(0)),
+    pngChunk('IHDR', header),
+    pngChunk('IDAT', Buffer.alloc(100)),
+    pngChunk('IEND', Buffer.alloc(0)),
   ];
   return Buffer.concat([SIGNATURE, ...chunks]);
 }

@@ -1,7 +1,10 @@
 import { workerData } from 'node:worker_threads';
+import { UserError } from '../../support/errors.js';
 import { decodeAnyRgb, decodeAnyRgbBytes } from '../decode.js';
-import type { ImageView, RgbImage } from '../image.js';
-import { makeViews } from '../samples.js';
+import type { ImageView, RgbImage, Size } from '../image.js';
+import { openWorkspace } from '../simd/open-workspace.js';
+import { keepRatioSize, scaleByRatio } from '../transforms/resize.js';
+import { makeViews } from '../views.js';
 import { serve } from './pool.js';
 
 export interface PredictionWorkerData {
@@ -29,10 +32,24 @@ serve<ImageTask, PredictionSample>(async ({ name, bytes, ratios }) => {
   const { height, width, data } = await decoded;
   // A decoder's buffer may be part of a larger one, which cannot be transferred.
   const image = { height, width, data: Uint8Array.from(data) };
-  const views = makeViews(image, imageScaleWh, ratios);
+  requireViews(name, image, imageScaleWh, ratios);
+  const views = makeViews(image, imageScaleWh, ratios, openWorkspace());
   const buffers = [image.data, ...views.map((view) => view.image)].map(({ buffer }) => buffer as ArrayBuffer);
   return { result: { image, views }, transfer: buffers };
 });
+
+/** @throws UserError if an image is so long and narrow that nothing of it is left in a view: engines fail on empty images. */
+function requireViews(name: string, image: Size, scaleWh: readonly [number, number], ratios: readonly number[]): void {
+  for (const ratio of ratios) {
+    const scale = scaleByRatio(scaleWh, ratio);
+    const { height, width } = keepRatioSize(image, scale);
+    if (height > 0 && width > 0) continue;
+    throw new UserError(
+      `${name}: an image of ${image.width}×${image.height} pixels is too narrow: fitted into ${scale.join('×')}, it has none left.`,
+      'Cut it into images that are less long.',
+    );
+  }
+}
 
 /** A message between threads makes plain arrays of buffers. */
 function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {

@@ -39,7 +39,7 @@ export async function startPredictionEngine(
  * @param recipe The request for the recipe: if the weights fit its other profile, the error says so.
  * @throws UserError as `openPredictor`.
  */
-export async function openNetwork(
+export async function openRecipePredictor(
   options: Parameters<typeof openPredictor>[0],
   recipe: ResolveOptions,
 ): ReturnType<typeof openPredictor> {
