@@ -2,7 +2,7 @@ import { element } from './elements.js';
 
 interface CameraEvents {
   /** Shows a frame's classes; settles when the next one may come. */
-  onFrame(bitmap: ImageBitmap): Promise<void>;
+  onFrame(bitmap: ImageBitmap, isLive: boolean): Promise<void>;
   onError(message: string): void;
 }
 
@@ -71,7 +71,7 @@ export class Camera {
   }
 
   private async grab(): Promise<void> {
-    await this.events.onFrame(await createImageBitmap(this.video));
+    await this.events.onFrame(await createImageBitmap(this.video), this.isLive);
   }
 
   private async follow(): Promise<void> {

@@ -25,13 +25,18 @@ export interface StartedEngine {
  * @param folder Where the WebAssembly files are; it ends with a slash.
  * @throws Error if what was chosen cannot be used.
  */
-export async function startEngine(choice: BackendChoice, folder: string): Promise<StartedEngine> {
-  if (choice === 'wasm') return startWasm(folder, null);
+export function startEngine(choice: BackendChoice, folder: string): Promise<StartedEngine> {
+  return STARTS[choice](folder);
+}
+
+const STARTS: Readonly<Record<BackendChoice, (folder: string) => Promise<StartedEngine>>> = {
+  auto: startBest,
+  webgpu: startGpu,
+  wasm: (folder) => startWasm(folder, null),
+};
+
+async function startBest(folder: string): Promise<StartedEngine> {
   const found = await findAdapter();
-  if (choice === 'webgpu') {
-    if (found.adapter === null) throw new Error(`WebGPU cannot be used: ${found.reason}.`);
-    return startWebgpu(found.adapter);
-  }
   if (found.adapter === null) return startWasm(folder, found.reason);
   // A software adapter is slower than WebAssembly.
   if (found.adapter.info.isFallbackAdapter) return startWasm(folder, 'the only WebGPU adapter is software');
@@ -40,6 +45,12 @@ export async function startEngine(choice: BackendChoice, folder: string): Promis
   } catch (error) {
     return startWasm(folder, `the GPU cannot be used (${(error as Error).message})`);
   }
+}
+
+async function startGpu(): Promise<StartedEngine> {
+  const found = await findAdapter();
+  if (found.adapter === null) throw new Error(`WebGPU cannot be used: ${found.reason}.`);
+  return startWebgpu(found.adapter);
 }
 
 type FoundAdapter = { readonly adapter: GpuAdapter } | { readonly adapter: null; readonly reason: string };

@@ -24,7 +24,7 @@ function showError(message: string): void {
 
 function showStatus(message: string): void {
   errorLine.textContent = '';
-  status.textContent = message;
+  if (status.textContent !== message) status.textContent = message;
 }
 
 /** The page of a network. */
@@ -34,11 +34,18 @@ class Page {
   private client: Client;
   private backend = '';
   private shown: { readonly name: string; readonly segmented: Segmented } | null = null;
+  /** The newest image that was opened; null if the camera has given a picture since. */
+  private file: File | null = null;
+  /** Whether a computation has failed: memory that was full, or a lost GPU, makes a worker useless. */
+  private isBroken = false;
 
   constructor(private readonly model: WebModel) {
     this.picture = new Picture(model.classes, model.palette);
     this.camera = new Camera({
-      onFrame: (bitmap) => this.segment(bitmap, 'camera'),
+      onFrame: (bitmap, isLive) => {
+        this.file = null;
+        return this.segment(bitmap, 'camera', isLive);
+      },
       onError: showError,
     });
     this.client = this.start();
@@ -46,7 +53,9 @@ class Page {
     this.listen();
   }
 
-  private start(): Client {
+  /** Starts a worker. @param thenOpen Whether it gets the image that is shown. */
+  private start(thenOpen = false): Client {
+    this.isBroken = false;
     showStatus('The network is loaded …');
     backendNote.textContent = '';
     fileInput.disabled = true;
@@ -60,6 +69,7 @@ class Page {
         fileInput.disabled = false;
         element('camera', HTMLButtonElement).disabled = false;
         showStatus('Ready.');
+        if (thenOpen && this.file !== null) this.open(this.file);
       },
       onFailure: showError,
     });
@@ -85,11 +95,15 @@ class Page {
   }
 
   private listen(): void {
+    // The same file may be chosen again.
+    fileInput.addEventListener('click', () => {
+      fileInput.value = '';
+    });
     fileInput.addEventListener('change', () => this.openFirst(fileInput.files));
     backendInput.addEventListener('change', () => {
       this.camera.close();
       this.client.close();
-      this.client = this.start();
+      this.client = this.start(true);
     });
     const drop = element('drop', HTMLElement);
     addEventListener('dragover', (event) => {
@@ -107,10 +121,15 @@ class Page {
   }
 
   /** Opens the first of some files, if there is one. */
-  private async openFirst(files: FileList | null | undefined): Promise<void> {
+  private openFirst(files: FileList | null | undefined): void {
     const [file] = files ?? [];
     if (file === undefined) return;
     this.camera.close();
+    this.open(file);
+  }
+
+  private async open(file: File): Promise<void> {
+    this.file = file;
     try {
       await this.segment(await decode(file), file.name);
     } catch (error) {
@@ -119,27 +138,37 @@ class Page {
   }
 
   /** Computes and shows the classes of an image. */
-  private async segment(bitmap: ImageBitmap, name: string): Promise<void> {
-    if (this.shown === null || this.shown.name !== name) showStatus('The image is segmented …');
+  private async segment(bitmap: ImageBitmap, name: string, isLive = false): Promise<void> {
+    if (this.isBroken) {
+      this.client.close();
+      this.client = this.start();
+    }
+    // Not told for each picture: people who listen would hear nothing else.
+    showStatus(isLive ? 'Live: pictures of the camera, one after the other.' : 'The image is segmented …');
+    const { width, height } = bitmap;
+    const own = await createImageBitmap(bitmap);
     try {
-      const { width, height } = bitmap;
-      const own = await createImageBitmap(bitmap);
       const result = await this.client.predict(bitmap);
-      if (result !== null) {
-        const segmented = { width, height, labels: result.labels };
-        element('result', HTMLElement).hidden = false;
-        this.picture.show(own, segmented);
-        showLegend(result.labels, this.model.classes, this.model.palette);
-        this.shown = { name, segmented };
-        element('facts', HTMLElement).textContent =
-          `${width}×${height} pixels in ${formatSeconds(result.seconds)} with ${this.backend}`;
-        showStatus(`${name}: done in ${formatSeconds(result.seconds)}.`);
-      }
-      own.close();
+      if (result === null) return;
+      const segmented = { width, height, labels: result.labels };
+      this.show(own, segmented);
+      this.shown = { name, segmented };
+      const seconds = formatSeconds(result.seconds);
+      element('facts', HTMLElement).textContent = `${width}×${height} pixels in ${seconds} with ${this.backend}`;
+      if (!isLive) showStatus(`${name}: done in ${seconds}.`);
     } catch (error) {
+      this.isBroken = true;
       this.camera.close();
       showError((error as Error).message);
+    } finally {
+      own.close();
     }
+  }
+
+  private show(bitmap: ImageBitmap, segmented: Segmented): void {
+    element('result', HTMLElement).hidden = false;
+    this.picture.show(bitmap, segmented);
+    showLegend(segmented.labels, this.model.classes, this.model.palette);
   }
 
   private async download(): Promise<void> {

@@ -83,14 +83,14 @@ export class Chromium {
     return new Chromium(child, profile, new Set());
   }
 
-  /** Opens a page. */
+  /** Opens a page, and waits until it has loaded. */
   async open(address: string, width = 1200, height = 900): Promise<Tab> {
     const { targetId } = await this.send<{ targetId: string }>('Target.createTarget', { url: 'about:blank' });
     const attached = { targetId, flatten: true };
     const { sessionId } = await this.send<{ sessionId: string }>('Target.attachToTarget', attached);
     const tab = new Tab(this, sessionId);
     await tab.prepare(width, height);
-    await tab.send('Page.navigate', { url: address });
+    await tab.navigate(address);
     return tab;
   }
 
@@ -144,6 +144,16 @@ export class Tab {
     });
     for (const domain of ['Page', 'Runtime', 'Log']) await this.send(`${domain}.enable`);
     await this.send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: false });
+  }
+
+  async navigate(address: string): Promise<void> {
+    const loaded = new Promise<void>((resolve) => {
+      this.browser.listen(({ sessionId, method }) => {
+        if (sessionId === this.session && method === 'Page.loadEventFired') resolve();
+      });
+    });
+    await this.send('Page.navigate', { url: address });
+    await loaded;
   }
 
   send<R>(method: string, params: object = {}): Promise<R> {
