@@ -96,6 +96,8 @@ export default class Serve extends BaseCommand {
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Serve);
     const timeoutSeconds = parseTimeout(flags.timeout);
+    const allowOrigin = flags['allow-origin'];
+    if (allowOrigin !== undefined) requireOrigin(allowOrigin);
     const { serve } = await import('../serving/serve.js');
     const { file, profile, seed, weights, runs, offline, engine, convolution, threads, host, port, queue } = flags;
     await serve({
@@ -105,7 +107,7 @@ export default class Serve extends BaseCommand {
       weightsKey: flags.key,
       ...{ runs, offline, engine, convolution, threads, host, port, queue },
       limits: { maxBytes: flags['max-bytes'], maxPixels: flags['max-pixels'], timeoutSeconds },
-      allowOrigin: flags['allow-origin'],
+      allowOrigin,
       page: flags.page,
       signal: this.stopSignal(),
       note: (text) => this.note(text),
@@ -129,4 +131,13 @@ function parseTimeout(text: string): number {
   const seconds = parseDuration(text);
   if (seconds > 0 && seconds <= LONGEST_SECONDS) return seconds;
   throw new UserError(`--timeout ${text} is not between 1ms and ${LONGEST_SECONDS}s.`, 'Write it as 30s or 2m.');
+}
+
+/** @throws UserError unless it is what a browser sends as the header Origin, or `*`. */
+function requireOrigin(text: string): void {
+  if (text === '*' || (URL.canParse(text) && new URL(text).origin === text)) return;
+  throw new UserError(
+    `--allow-origin ${text} is no origin.`,
+    'Give scheme, host and, if it has one, port, as in https://example.org, or * for all.',
+  );
 }

@@ -55,6 +55,8 @@ export async function send(
   const isPending = isBodyPending(request);
   const isWithout = request.method === 'HEAD' || status === 204 || status === 304;
   response.setTimeout(timeoutSeconds * 1000);
+  // The next request on this connection may take longer. Before Node's own listener, which limits how long it is kept.
+  response.prependOnceListener('finish', () => response.setTimeout(0));
   response.writeHead(status, {
     ...COMMON,
     ...headers,

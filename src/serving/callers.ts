@@ -17,12 +17,13 @@ function isOwnName(name: string | null): boolean {
 }
 
 /**
- * For a server on loopback: its own names only. A page of another site could have its own name lead to this machine, and its scripts
+ * For a server on loopback: its own names only, and the one by which it was told to listen. A page of another site could have its own name lead to this machine, and its scripts
  * would then be of the same origin (DNS rebinding).
  * @throws RequestProblem
  */
-export function requireOwnHost({ host = '' }: IncomingHttpHeaders): void {
-  if (isOwnName(hostName(host))) return;
+export function requireOwnHost({ host = '' }: IncomingHttpHeaders, given: string): void {
+  const name = hostName(host);
+  if (isOwnName(name) || name === given.toLowerCase()) return;
   throw new RequestProblem(
     403,
     `This server answers to localhost, 127.0.0.1 and [::1], not to "${host}".`,

@@ -141,7 +141,7 @@ export class PredictionServer {
 
   private async answer(request: IncomingMessage, response: ServerResponse, active: ActiveRequest): Promise<Answer> {
     const { headers } = request;
-    if (this.isLocal) requireOwnHost(headers);
+    if (this.isLocal) requireOwnHost(headers, this.options.host);
     if (this.isStopping) throw stopping();
     const expected = headers.expect?.toLowerCase();
     if (expected !== undefined && expected !== '100-continue') {

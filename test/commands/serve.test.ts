@@ -1,10 +1,11 @@
+import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import sharp from 'sharp';
-import { SIGNATURE } from '../../src/data/png-read.js';
 import { pngChunk } from '../../src/data/png-encode.js';
+import { SIGNATURE } from '../../src/data/png-read.js';
 import { packageRoot } from '../../src/support/package.js';
 import { type CommandResult, fcn, type RunningCommand } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
@@ -75,11 +76,7 @@ function claiming(width: number, height: number): Buffer {
   const header = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 8, 2, 0, 0, 0]);
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(height, 4);
-  const chunks = [
-    pngChunk('IHDR', header),
-    pngChunk('IDAT', Buffer.alloc(100)),
-    pngChunk('IEND', Buffer.alloc(0)),
-  ];
+  const chunks = [pngChunk('IHDR', header), pngChunk('IDAT', Buffer.alloc(100)), pngChunk('IEND', Buffer.alloc(0))];
   return Buffer.concat([SIGNATURE, ...chunks]);
 }
 
@@ -145,18 +142,42 @@ test.serial('predictions are those of fcn predict, to the byte, in every format'
   const model = JSON.parse((await ask({ port, path: '/model' })).body.toString()) as Record<string, unknown>;
   t.like(model, { row: ROW, engine: 'wasm', run: { run: 'interrupted-before', iteration: 2 } });
   t.regex(String(model['weights']), /^sha256:[0-9a-f]{64}$/);
-  t.regex((await ask({ port })).body.toString(), /<h1>fcn_r18-d8_512x1024_80k_cityscapes<\/h1>/);
+  await pageIsServed(t, port);
   const { code, stdout, stderr } = await stop();
   t.is(code, 0);
   t.regex(stdout, /^\{.*\}\n$/, 'one line');
   t.regex(stderr, /^POST \/predict\?ms-flip=1: 200, 1 kB, \d+ ms$/m);
 });
 
+/** The page of fcn export --to web, with what it loads. */
+async function pageIsServed(t: ExecutionContext, port: number): Promise<void> {
+  const page = await ask({ port });
+  t.regex(page.body.toString(), /<script src="page\.js"/);
+  t.regex(String(page.headers['content-security-policy']), /frame-ancestors 'none'/);
+  const description = await ask({ port, path: '/model.json' });
+  t.regex(description.headers['content-type']!, /^application\/json/);
+  const { parts } = JSON.parse(description.body.toString()) as {
+    readonly parts: readonly { readonly file: string; readonly sha256: string }[];
+  };
+  t.true(parts.length > 0);
+  for (const { file, sha256 } of parts) {
+    const part = await ask({ port, path: `/${file}` });
+    t.is(createHash('sha256').update(part.body).digest('hex'), sha256);
+    const again = await ask({ port, path: `/${file}`, headers: { 'if-none-match': part.headers.etag! } });
+    t.is(again.status, 304);
+    t.is(again.body.length, 0);
+  }
+  t.is((await ask({ port, path: '/pixels.wasm' })).headers['content-type'], 'application/wasm');
+}
+
 test.serial('what cannot be done is refused with a reason, and the server lives on', async (t) => {
   const limits = ['--max-bytes', String(MAX_BYTES), '--max-pixels', String(MAX_PIXELS), '--queue', '1'];
-  const { port, stop } = await served(t, ...limits);
+  const { port, stop } = await served(t, ...limits, '--no-page');
   const { png, jpeg } = await pictures();
   const large = await sharp({ create: { width: 100, height: 61, channels: 3, background: 'red' } })
+    .png()
+    .toBuffer();
+  const narrow = await sharp({ create: { width: MAX_PIXELS, height: 1, channels: 3, background: 'red' } })
     .png()
     .toBuffer();
   const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>';
@@ -172,6 +193,7 @@ test.serial('what cannot be done is refused with a reason, and the server lives 
     [413, /60000×60000 pixels, more than the 6000/, claiming(60_000, 60_000)],
     [413, /100×61 pixels/, large],
     [400, /cannot be decoded/, claiming(70, 70)],
+    [400, /6000×1 pixels is too narrow: fitted into 64×64/, narrow],
     [413, /more than 49 kB/, Buffer.alloc(MAX_BYTES + 1)],
     [413, /more than 49 kB/, Buffer.alloc(MAX_BYTES + 1), '', { 'transfer-encoding': 'chunked' }],
     [400, /"fromat" is no parameter/, png, '?fromat=json'],
@@ -214,6 +236,7 @@ test.serial('what cannot be done is refused with a reason, and the server lives 
     if (status === 405) t.regex(answer.headers.allow!, /OPTIONS/);
     if (method === 'HEAD') t.true(answer.body.length === 0 && Number(answer.headers['content-length']) > 100);
   }
+  t.regex((await ask({ port })).body.toString(), /<h1>fcn_r18-d8_512x1024_80k_cityscapes<\/h1>/);
   for (const host of ['localhost', 'LOCALHOST:1', '127.0.0.1', '[::1]:80', 'app.localhost']) {
     t.is((await ask({ port, path: '/health', headers: { host } })).status, 200, host);
   }
@@ -243,6 +266,8 @@ test.serial('mistakes are found before the network is loaded', async (t) => {
     [[ROW, ...RECIPE, '--host', '203.0.113.1'], /203\.0\.113\.1 is no address of this machine/],
     [[ROW, ...RECIPE, '--port', '70000'], /--port/],
     [[ROW, ...RECIPE, '--timeout', '0s'], /--timeout 0s is not between/],
+    [[ROW, ...RECIPE, '--allow-origin', 'example.org'], /example\.org is no origin/],
+    [[ROW, ...RECIPE, '--allow-origin', 'https://example.org/'], /is no origin.*as in https:\/\/example\.org/s],
     [[ROW, '--port', '0'], /no run.*--weights.*the row/s],
     [[ROW, ...GIVEN, '--set', 'width=4', '--port', '0'], /has shape/],
   ];
