@@ -12,15 +12,14 @@ import { parseDuration, withoutControls } from '../support/format.js';
 const LONGEST_SECONDS = 2_000_000;
 
 export default class Serve extends BaseCommand {
-  static override summary = 'Serve predictions over HTTP: images in, label maps as PNG or JSON out.';
+  static override summary = 'Serve predictions over HTTP: images in, PNG or JSON out.';
   static override description =
     'Loads a network once and answers POST /predict, one image at a time, until Ctrl-C or SIGTERM: then it finishes the request in work ' +
-    'and exits with 0. Only programs of this machine reach it, unless --host says otherwise. Standard error has a line for each request. ' +
+    'and exits with 0. Try: curl --data-binary @IMAGE http://127.0.0.1:8080/predict --output labels.png. Only programs of this machine reach it, unless --host says otherwise. Standard error has a line for each request. ' +
     'With --json, standard output has one line of JSON once it answers.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> camvid_r18-d8:best',
     '<%= config.bin %> <%= command.id %> fcn_r50-d8_512x1024_40k_cityscapes --weights published --port 9000',
-    "curl --data-binary @street.jpg 'http://127.0.0.1:8080/predict' --output labels.png",
   ];
   static override args = {
     name: Args.string({

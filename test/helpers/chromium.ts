@@ -25,12 +25,7 @@ function isProgram(file: string): boolean {
 }
 
 /** Options with which Chromium has a WebGPU adapter without a GPU. */
-export const SOFTWARE_WEBGPU = [
-  '--enable-unsafe-webgpu',
-  '--use-webgpu-adapter=swiftshader',
-  '--enable-features=Vulkan',
-  '--use-vulkan=swiftshader',
-];
+export const SOFTWARE_WEBGPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
 
 interface Message {
   readonly id?: number;
