@@ -235,6 +235,13 @@ export abstract class BaseCommand extends Command {
     return AbortSignal.any([this.endSignal(() => {}), this.outputClosed]);
   }
 
+  /** As `interruptSignal`, for a command that works until it is told to stop. */
+  protected stopSignal(): AbortSignal {
+    return this.endSignal(() =>
+      this.note('\nStopping when the current request is done. Press Ctrl-C again to stop at once.'),
+    );
+  }
+
   private endSignal(onInterrupt: () => void, timeLimit?: string): AbortSignal {
     const controller = new AbortController();
     // Signals that came while the main thread was busy arrive together: nobody has seen the reply to the first one yet.
