@@ -2,7 +2,7 @@ import type { Tensor4D } from '@tensorflow/tfjs-core';
 import type { Engine } from '../engines/engine.js';
 import { createKernels } from '../kernels/create.js';
 import type { ConvolutionGeometry, Kernels, Shape4D } from '../kernels/kernels.js';
-import { chooseTile, tileSize } from '../kernels/webgpu/tile.js';
+import { chooseTile, filterGradientTile, tileSize } from '../kernels/webgpu/tile.js';
 import { InterruptedError } from '../support/errors.js';
 import { normalValues, secondsOf } from './roofline.js';
 
@@ -57,8 +57,11 @@ function costOf({ kernel, inputs, outputs }: Layer, direction: Direction, [heigh
   }[direction] as [number, number];
   const flops = 2 * pixels * taps * inputs * outputs;
   const bytes = 4 * (pixels * (inputs + outputs) + taps * inputs * outputs);
-  const parts = direction === 'filter gradient' ? Math.ceil(pixels / 4096) : 1;
-  const size = tileSize(chooseTile(rows, columns, 16, parts));
+  const { tile, parts } =
+    direction === 'filter gradient'
+      ? filterGradientTile(rows, columns, pixels)
+      : { tile: chooseTile(rows, columns, 16), parts: 1 };
+  const size = tileSize(tile);
   const tiles = Math.ceil(rows / size.rows) * Math.ceil(columns / size.columns) * parts;
   const occupied = tiles / (Math.ceil(tiles / PAPER.resident) * PAPER.resident);
   const expected = Math.min(PAPER.flops * PAPER.share * occupied, (flops / bytes) * PAPER.bytes);

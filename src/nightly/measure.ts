@@ -169,7 +169,7 @@ const MEASURE: Readonly<Record<NightPart, (context: Context) => Promise<void>>> 
   /** Left out without the engine or any adapter. A process has one engine, so this is measured by another process. */
   async webgpu({ started, signal, found, say }) {
     const leaveOut = (reason: string) => found.leftOut.push({ part: 'webgpu', reason });
-    if (started.name === 'webgpu') return void leaveOut('it is the engine of the whole night: see parity');
+    if (started.gpu !== null) return void leaveOut('it is the engine of the whole night: see parity');
     const { adapters = [], reason } = (await engineStatus()).find(({ name }) => name === 'webgpu')!;
     if (adapters.length === 0) return void leaveOut(`the webgpu engine: ${reason}`);
     say('fcn verify on the webgpu engine …');

@@ -4,7 +4,7 @@ import { type ConvolutionGeometry, type ConvolutionKernels, type Shape4D, thenDi
 import { filterGradientProgram, sumOfParts } from './filter-gradient.js';
 import { gatherConvolution } from './gather-convolution.js';
 import type { Programs } from './programs.js';
-import { chooseTile, depthFor, type Tile, tileSize, withinShared } from './tile.js';
+import { chooseTile, depthFor, filterGradientTile, type Tile, tileSize, withinShared } from './tile.js';
 
 type TileChoice = typeof chooseTile;
 
@@ -84,11 +84,6 @@ interface Gathering {
   readonly epilogue: Epilogue;
 }
 
-/** Enough workgroups for a large GPU: parts of a sum are computed beside each other until there are so many. */
-const ENOUGH_WORKGROUPS = 512;
-/** A part of a filter gradient's sum takes at least so many pixels, so that adding up the parts takes little time. */
-const SMALLEST_PART = 256;
-
 /** Convolutions and their gradients as tiled matrix products. @param tiles Default: by shape. */
 export class Convolutions implements ConvolutionKernels {
   constructor(
@@ -157,13 +152,9 @@ export class Convolutions implements ConvolutionKernels {
     const [images, height, width] = gradient.shape;
     const rows = tapsY * tapsX * inputs;
     const pixels = images * height * width;
-    const mostParts = Math.ceil(pixels / SMALLEST_PART);
-    const tile = withinShared(this.tiles(rows, outputs, 16, mostParts), programs.backend.sharedBytes);
+    const { tile: chosen, parts } = filterGradientTile(rows, outputs, pixels, this.tiles);
+    const tile = withinShared(chosen, programs.backend.sharedBytes);
     const tilesOf = this.tileCounts(tile, rows, outputs);
-    const parts = Math.max(
-      1,
-      Math.min(mostParts, Math.floor(ENOUGH_WORKGROUPS / (tilesOf.row_tiles * tilesOf.column_tiles))),
-    );
     const partPixels = Math.ceil(pixels / parts / tile.depth) * tile.depth;
     const count = Math.ceil(pixels / partPixels);
     const image = programs.typeOf(x);

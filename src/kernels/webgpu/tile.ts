@@ -64,6 +64,25 @@ export function chooseTile(rows: number, columns: number, depth: Tile['depth'], 
   return { ...tile, depth: Math.min(depth, most) as Tile['depth'] };
 }
 
+/** Enough workgroups for a large GPU: parts of a sum are computed beside each other until there are so many. */
+const ENOUGH_WORKGROUPS = 512;
+/** A part of a filter gradient's sum takes at least so many pixels, so that adding up the parts takes little time. */
+const SMALLEST_PART = 256;
+
+/** The tile of a filter gradient of `rows` × `columns`, and into how many parts its sums over pixels are divided at most. */
+export function filterGradientTile(
+  rows: number,
+  columns: number,
+  pixels: number,
+  choose: typeof chooseTile = chooseTile,
+): { readonly tile: Tile; readonly parts: number } {
+  const mostParts = Math.ceil(pixels / SMALLEST_PART);
+  const tile = choose(rows, columns, 16, mostParts);
+  const size = tileSize(tile);
+  const tiles = Math.ceil(rows / size.rows) * Math.ceil(columns / size.columns);
+  return { tile, parts: Math.max(1, Math.min(mostParts, Math.floor(ENOUGH_WORKGROUPS / tiles))) };
+}
+
 /** The same tile with as many terms a step as fit into so many bytes of shared memory. */
 export function withinShared(tile: Tile, mostBytes: number): Tile {
   const { rows, columns } = tileSize(tile);
