@@ -40,6 +40,11 @@ export function nativeEngine(engines: readonly EngineStatus[]): EngineStatus {
   return engines.find(({ name }) => name === 'tensorflow')!;
 }
 
+/** The engine for GPUs of any make. */
+export function webgpuEngine(engines: readonly EngineStatus[]): EngineStatus {
+  return engines.find(({ name }) => name === 'webgpu')!;
+}
+
 type TensorflowState =
   | { readonly kind: 'ready'; readonly folder: string; readonly manifest: InstallManifest }
   | { readonly kind: 'absent' }

@@ -5,7 +5,7 @@ import type { Size } from '../data/image.js';
 import { datasetFolder } from '../data/split.js';
 import { generateDataset } from '../datasets/generate/generate.js';
 import type { ConvolutionMode, Engine, EngineName } from '../engines/engine.js';
-import { engineStatus, startEngine } from '../engines/selection.js';
+import { engineStatus, startEngine, webgpuEngine } from '../engines/selection.js';
 import { kernelCosts } from '../measurement/kernel-costs.js';
 import { compareSteps } from '../measurement/measure.js';
 import { verify } from '../parity/verify.js';
@@ -170,7 +170,7 @@ const MEASURE: Readonly<Record<NightPart, (context: Context) => Promise<void>>> 
   async webgpu({ started, signal, found, say }) {
     const leaveOut = (reason: string) => found.leftOut.push({ part: 'webgpu', reason });
     if (started.gpu !== null) return void leaveOut('it is the engine of the whole night: see parity');
-    const { adapters = [], reason } = (await engineStatus()).find(({ name }) => name === 'webgpu')!;
+    const { adapters = [], reason } = webgpuEngine(await engineStatus());
     if (adapters.length === 0) return void leaveOut(`the webgpu engine: ${reason}`);
     say('fcn verify on the webgpu engine …');
     found.measurements.push(...(await webgpuMeasurements(signal)));
