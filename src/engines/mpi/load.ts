@@ -17,7 +17,10 @@ export interface MpiAddon {
   /** What the MPI library says of itself. */
   readonly library: string;
   /** Starts MPI, with all processes of the run. @param silence Seconds without a sign of life after which a process is lost. */
-  start(listener: MpiListener, silence: number): { readonly rank: number; readonly size: number };
+  start(
+    listener: MpiListener,
+    silence: number,
+  ): { readonly rank: number; readonly size: number; /** Processes on this machine. */ readonly here: number };
   /** @param owners The process of each summand. @param additions Pairs: the second summand is added to the first. */
   setSumPlan(owners: Int32Array, additions: Int32Array, halves: boolean): void;
   gatherNumbers(ticket: number, values: Float64Array): void;

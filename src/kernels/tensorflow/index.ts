@@ -86,7 +86,8 @@ function ownKernels(operations: Operations): OwnKernels {
 
     batchNormMoments: (x) => operations.run('FcnBatchNormMoments', [operations.typeOf(x)], [x]),
 
-    joinShards: (parts) => operations.concatenate(parts, 0),
+    // TensorFlow joins two tensors or more.
+    joinShards: (parts) => (parts.length === 1 ? tf.clone(parts[0]!) : operations.concatenate(parts, 0)),
 
     batchNormOfShards(x, { gamma, beta, epsilon }, activation, moments) {
       const inputs = [x, gamma, beta, activation.residual ?? x, moments];

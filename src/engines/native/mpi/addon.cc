@@ -125,7 +125,7 @@ fcn::Group &TheGroup() {
   return *fcn::GroupOfProcess();
 }
 
-// start(listener, silence): starts MPI with all processes. Returns {rank, size}.
+// start(listener, silence): starts MPI with all processes. Returns {rank, size, here}.
 napi_value Start(napi_env env, napi_callback_info info) {
   return Guarded(env, [&] {
     const Arguments arguments(env, info);
@@ -147,12 +147,14 @@ napi_value Start(napi_env env, napi_callback_info info) {
       throw;
     }
     napi_value result;
-    napi_value number;
     Check(napi_create_object(env, &result));
-    Check(napi_create_int32(env, TheGroup().rank(), &number));
-    Check(napi_set_named_property(env, result, "rank", number));
-    Check(napi_create_int32(env, TheGroup().size(), &number));
-    Check(napi_set_named_property(env, result, "size", number));
+    const std::pair<const char *, int> numbers[] = {
+        {"rank", TheGroup().rank()}, {"size", TheGroup().size()}, {"here", TheGroup().here()}};
+    for (const auto &[property, value] : numbers) {
+      napi_value number;
+      Check(napi_create_int32(env, value, &number));
+      Check(napi_set_named_property(env, result, property, number));
+    }
     return result;
   });
 }

@@ -19,6 +19,11 @@ constexpr int kMessage = 2;
 constexpr milliseconds kBeat{500};
 // Exchanges that may overlap before a tag is used again. MPI guarantees tags up to 32767.
 constexpr int32_t kTagged = 8192;
+// Between two looks at MPI: at once, while the computation waits for something, and at most. A look takes some microseconds of a
+// processor that may be computing, too.
+constexpr microseconds kShortestWait{10};
+constexpr microseconds kAwaited{200};
+constexpr microseconds kLongestWait{1000};
 // Waiting for the others when all end, at most.
 constexpr seconds kFarewell{5};
 
@@ -96,6 +101,10 @@ void Group::Initialise() {
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   CheckMpi(MPI_Comm_rank(MPI_COMM_WORLD, &rank_));
   CheckMpi(MPI_Comm_size(MPI_COMM_WORLD, &size_));
+  MPI_Comm here = MPI_COMM_NULL;
+  CheckMpi(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &here));
+  CheckMpi(MPI_Comm_size(here, &here_));
+  CheckMpi(MPI_Comm_free(&here));
   for (MPI_Comm *group : {&exchange_group_, &message_group_}) {
     CheckMpi(MPI_Comm_dup(MPI_COMM_WORLD, group));
     MPI_Comm_set_errhandler(*group, MPI_ERRORS_RETURN);
@@ -244,9 +253,10 @@ void Group::Fail(int rank, const std::string &why) {
 // The longer nothing has happened, the longer: a short exchange ends at once, and a long wait takes no time of the processor.
 void Group::Wait(Clock::time_point idle_since) {
   const auto idle = duration_cast<microseconds>(Clock::now() - idle_since);
-  const bool expects = !active_.empty() || !outgoing_.empty() || !incoming_.empty();
-  const microseconds most = expects ? microseconds(200) : microseconds(1000);
-  const microseconds time = std::clamp(idle / 8, microseconds(10), most);
+  const bool is_awaited = !outgoing_.empty() || !incoming_.empty() ||
+                          std::any_of(active_.begin(), active_.end(),
+                                      [](const auto &exchange) { return exchange->IsAwaited(); });
+  const microseconds time = std::clamp(idle / 8, kShortestWait, is_awaited ? kAwaited : kLongestWait);
   std::unique_lock<std::mutex> lock(mutex_);
   changed_.wait_for(lock, time, [this] { return stop_ || !submitted_.empty() || !to_send_.empty(); });
 }

@@ -37,6 +37,8 @@ class Group {
 
   int rank() const { return rank_; }
   int size() const { return size_; }
+  // Processes on this machine, this one included.
+  int here() const { return here_; }
   int64_t BytesSent() const { return bytes_sent_; }
 
   // Must be set before the first sum.
@@ -76,6 +78,7 @@ class Group {
   const std::chrono::duration<double> silence_;
   int rank_ = 0;
   int size_ = 1;
+  int here_ = 1;
   // Of exchanges, and of messages and signs of life.
   MPI_Comm exchange_group_ = MPI_COMM_NULL;
   MPI_Comm message_group_ = MPI_COMM_NULL;

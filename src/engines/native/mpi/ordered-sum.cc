@@ -69,6 +69,9 @@ class Sum : public Exchange {
     return true;
   }
 
+  // Most of it happens while the backward pass goes on.
+  bool IsAwaited() const override { return false; }
+
   int64_t BytesSent(const Peers &peers) const override {
     const int64_t element = plan_.halves ? sizeof(Bfloat16) : sizeof(float);
     const Range own = {peers.rank * count_ / peers.size, (peers.rank + 1) * count_ / peers.size};
