@@ -19,7 +19,7 @@ onEngine('processes that compute other bits are refused, with the convolution th
     return Promise.all(processes.map((process, rank) => compareBits(process, rank === 0 ? bits : second)));
   };
   await t.notThrowsAsync(compare(bits));
-  // Another way to compute what is added up stands for another processor: the sums of three images are those of no two.
+  // Hashes of another number of images stand for those of another processor.
   const other = convolutionBits(engine, experiment, 3);
   await t.throwsAsync(compare(other), {
     message: /^The processes of this run compute different bits: a \d×\d convolution.* of process 1 of 2 is not that of process 0\.$/,
