@@ -28,11 +28,7 @@ let nextId = 0;
 export const newOrderId = (): number => nextId++;
 
 /** In process 0: puts what the others tell of an order to `outcomes`. @returns what ends that. */
-export function listenToOthers<Outcome>(
-  group: ProcessGroup,
-  id: number,
-  outcomes: ImageOutcomes<Outcome>,
-): () => void {
+export function listenToOthers<Outcome>(group: ProcessGroup, id: number, outcomes: ImageOutcomes<Outcome>): () => void {
   const ends = [
     group.listen<OutcomeMessage<Outcome>>('image', (message) => {
       if (message.id === id) outcomes.put(message.number, message.outcome);

@@ -97,6 +97,11 @@ export class ProcessGroup implements Communicator {
     return this.addon.bytesSent();
   }
 
+  /** Processor time that the exchange has taken of this process. */
+  get exchangeSeconds(): number {
+    return this.addon.exchangeSeconds();
+  }
+
   /** What the MPI library says of itself, in one line. */
   get library(): string {
     return this.addon.library.replaceAll('\0', '').split('\n', 1)[0]!.trim();

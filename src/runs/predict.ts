@@ -6,17 +6,12 @@ import { predictedDataset } from '../evaluation/evaluate.js';
 import { openPredictor } from '../evaluation/open-predictor.js';
 import { requireLabelIds } from '../evaluation/prediction-png.js';
 import { formatLoadReport, type LoadSummary } from '../network/load.js';
-import { formatPixelShare, type PredictedClass, type PredictionFiles, predictionFiles } from '../prediction/output.js';
-import {
-  type PredictedImages,
-  type PredictionTask,
-  predictImages,
-  slideOverrides,
-} from '../prediction/predict.js';
-import { SharedPrediction, shareOfTasks } from '../prediction/shared-prediction.js';
-import { findSources, findTruths, requireSeparateOutputs } from '../prediction/sources.js';
 import type { ProcessGroup } from '../parallel/process-group.js';
 import type { Processes } from '../parallel/processes.js';
+import { formatPixelShare, type PredictedClass, type PredictionFiles, predictionFiles } from '../prediction/output.js';
+import { type PredictedImages, type PredictionTask, predictImages, slideOverrides } from '../prediction/predict.js';
+import { SharedPrediction, shareOfTasks } from '../prediction/shared-prediction.js';
+import { findSources, findTruths, requireSeparateOutputs } from '../prediction/sources.js';
 import type { Experiment } from '../recipe/experiment.js';
 import type { Deviation } from '../recipe/resolve.js';
 import { sha256File } from '../support/files.js';
@@ -138,9 +133,7 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
     const loader = await loading;
     const settings = { loader, predictor, dataset, flip: multiScale, opacity, labelIds, signal };
     const predicted = await showCounted(`Predict with ${row}`, 'image', display, (onProgress) =>
-      shared === null
-        ? predictImages({ ...settings, tasks, onProgress })
-        : shared.run({ ...settings, onProgress }),
+      shared === null ? predictImages({ ...settings, tasks, onProgress }) : shared.run({ ...settings, onProgress }),
     );
     const isOfRun = run !== null;
     return { row, weights, isOfRun, loadReport, ...(threads > 1 && { threads }), deviations: found, ...predicted };

@@ -178,11 +178,7 @@ export function inThreads(memory: StageMemory, experiment: Experiment, threads: 
 }
 
 /** An evaluation between two training steps: weights, momentum and the next batches of the training stay. */
-function besideTraining(
-  memory: StageMemory,
-  experiment: Experiment,
-  processes: RunProcesses | undefined,
-): StageMemory {
+function besideTraining(memory: StageMemory, experiment: Experiment, processes: RunProcesses | undefined): StageMemory {
   const trained = checkpointBytes(experiment);
   const added = (bytes: number | null) => (bytes === null ? null : bytes + trained);
   const { parts, peakBytes, addressedBytes, residentBytes } = memory;

@@ -34,7 +34,8 @@ export async function dependentOnThreads(
     [...process.execArgv, program, JSON.stringify(task)],
     { signal, environment: { TF_NUM_INTRAOP_THREADS: `${threads}` } },
   );
-  if (outcome !== 'success') throw new Error(`On ${threads} threads, convolutions cannot be computed: ${stderr.trim()}`);
+  if (outcome !== 'success')
+    throw new Error(`On ${threads} threads, convolutions cannot be computed: ${stderr.trim()}`);
   const others = new Map(JSON.parse(stdout) as [string, string][]);
   const own = convolutionBits(engine, experiment, images);
   return [...own].filter(([name, hash]) => others.get(name) !== hash).map(([name]) => name);

@@ -5,6 +5,7 @@ import { readLog } from '../../src/runs/log.js';
 import { sha256File } from '../../src/support/files.js';
 import { fcn, fcnProcess } from '../helpers/command.js';
 import { cityscapesFolder } from '../helpers/datasets.js';
+import { temporaryFolder } from '../helpers/folder.js';
 import {
   assertLoopback,
   listeningAddresses,
@@ -152,6 +153,23 @@ withMpi('SIGTERM to any process saves and ends all; an evaluation has the figure
   const [whole, divided] = [await predicted(), await predicted('--processes', '2')];
   t.true(whole.files.length >= 6 && whole.report.failed.length === 1);
   t.deepEqual(divided, whole);
+});
+
+withMpi('a step is measured with several numbers of processes', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const row = ['--profile', 'smoke', '--engine', 'tensorflow', ...SET('width=4', 'training.batch=4')];
+  const { code, stdout, stderr } = await fcnProcess(['benchmark', ROW, ...row, '--processes', '1,2'], {
+    ...options,
+    cwd,
+  });
+  t.is(code, 0, stderr);
+  const [one, two] = stdout.trimEnd().split('\n');
+  const line = (sent: string) =>
+    new RegExp(
+      `^\\d: .*s a step \\([\\d.]+\\), waiting [\\d.]+ %; .*s of processors \\([\\d.]+\\), the exchange [\\d.]+ % of it; ${sent} sent, .* of tensors$`,
+    );
+  t.regex(one!, line('0\\.0 MB'));
+  t.regex(two!, line('0\\.[1-9]\\d* MB'));
 });
 
 test.serial('one process trains in shards on any engine; what contradicts the launcher is refused', async (t) => {

@@ -22,7 +22,8 @@ onEngine('processes that compute other bits are refused, with the convolution th
   // Hashes of another number of images stand for those of another processor.
   const other = convolutionBits(engine, experiment, 3);
   await t.throwsAsync(compare(other), {
-    message: /^The processes of this run compute different bits: a \d×\d convolution.* of process 1 of 2 is not that of process 0\.$/,
+    message:
+      /^The processes of this run compute different bits: a \d×\d convolution.* of process 1 of 2 is not that of process 0\.$/,
   });
   t.is(engine.tf.memory().numTensors, before);
 });
