@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Engine } from '../engines/engine.js';
 import { describeProcessor } from '../engines/hardware.js';
+import { hasThreads } from '../kernels/create.js';
 import { computingThreads } from '../parallel/launched.js';
 import { divideBatch } from '../parallel/shards.js';
 import type { Experiment } from '../recipe/experiment.js';
@@ -25,8 +26,7 @@ export async function knownThreadBits(
   experiment: Experiment,
   { processes, signal, note }: CheckOptions,
 ): Promise<string[]> {
-  // Other engines have one thread, or no threads that differ in order.
-  if (engine.native === null || engine.device !== 'cpu') return [];
+  if (!hasThreads(engine)) return [];
   const { model, data, training, benchmark } = experiment;
   const { imagesOfShard } = divideBatch(training.batch, processes, benchmark.trainingBatch);
   const threads = computingThreads();

@@ -1,10 +1,11 @@
 import { fileURLToPath } from 'node:url';
-import type { ConvolutionMode, ConvolutionPath, Engine } from '../engines/engine.js';
+import type { ConvolutionMode, ConvolutionPath, Engine, EngineName } from '../engines/engine.js';
 import { runTool } from '../engines/tool.js';
 import { type ConvolutionsOf, convolutionBits } from './convolution-bits.js';
 
 /** What the other process computes. */
 export interface BitsTask {
+  readonly engine: EngineName;
   readonly convolution: ConvolutionMode;
   readonly paths: readonly (readonly [string, ConvolutionPath])[];
   readonly experiment: ConvolutionsOf;
@@ -27,7 +28,13 @@ export async function dependentOnThreads(
   signal?: AbortSignal,
 ): Promise<string[]> {
   const experiment = { model, data: { cropHw }, training: { precision } };
-  const task: BitsTask = { convolution: engine.convolution, paths: [...engine.decidedPaths], experiment, images };
+  const task: BitsTask = {
+    engine: engine.name,
+    convolution: engine.convolution,
+    paths: [...engine.decidedPaths],
+    experiment,
+    images,
+  };
   const program = fileURLToPath(new URL('./convolution-bits-process.js', import.meta.url));
   const { outcome, stdout, stderr } = await runTool(
     process.execPath,
