@@ -5,7 +5,7 @@ import { saysOutOfMemory } from '../memory.js';
 import { packageRequire } from '../tool.js';
 import { shapesCore, withTwinBackend } from '../twin.js';
 import { type AdapterChoice, chooseAdapter, dawnEvents, type FoundAdapter, findAdapters } from './adapters.js';
-import { backendClass } from './backend.js';
+import { WebGpuBackend } from './backend.js';
 import { Device } from './device.js';
 import { DeviceExecutor } from './device-executor.js';
 import { GpuMemoryError } from './errors.js';
@@ -55,8 +55,7 @@ export async function startWebgpu(folder: string, options: WebgpuOptions): Promi
   const executor = new DeviceExecutor(new Device(gpuDevice, events, description.name), options.mostTensorBytes);
 
   const tf = packageRequire()('@tensorflow/tfjs-core') as typeof tfjs;
-  const Backend = backendClass(tf);
-  const backend = new Backend(executor);
+  const backend = new WebGpuBackend(executor);
   registerOperations(tf, BACKEND);
   tf.registerBackend(BACKEND, () => backend);
   if (!(await tf.setBackend(BACKEND))) throw new Error('TensorFlow.js did not take the WebGPU backend.');
@@ -77,7 +76,7 @@ export async function startWebgpu(folder: string, options: WebgpuOptions): Promi
     addressableBytes: null,
     withShapes: (work) => {
       const shapes = new ShapesExecutor(executor);
-      const twin = new Backend(shapes);
+      const twin = new WebGpuBackend(shapes);
       const residentBytes = () => (description.software ? shapes.peakBytes : null);
       const known = { isTwin: true, tf: shapesCore(tf), gpu: twin, addressedBytes: () => null, residentBytes };
       return withTwinBackend(
