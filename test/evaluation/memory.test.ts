@@ -1,5 +1,5 @@
 import test from 'ava';
-import { makeView } from '../../src/data/samples.js';
+import { makeView } from '../../src/data/views.js';
 import { liveTensors } from '../../src/engines/memory.js';
 import { startEngine } from '../../src/engines/selection.js';
 import { Predictor } from '../../src/evaluation/inference.js';
