@@ -55,7 +55,7 @@ test('every relative link of a page leads to a file that is there, and to a head
 });
 
 /** Folders whose files pages name by their path from the repository's root. */
-const FOLDERS = /^(src|test|scripts|docs|experiments|datasets|reference|\.github)\//;
+const FOLDERS = /^(src|assembly|test|scripts|docs|experiments|datasets|reference|\.github)\//;
 
 /** Paths in code spans of a page that are not there. Patterns, placeholders and what commands write are left out. */
 function absentPaths(text: string): string[] {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import { ENGINE_NAMES } from '../src/engines/engine.js';
 
 interface Import {
   readonly file: string;
@@ -68,7 +69,10 @@ test('every import leads to a file', (t) => {
 });
 
 test('only engines/, kernels/ and what names them for people know which engine is on', (t) => {
-  const knows = (text: string) => /\.native\b|(?:===|!==|case) '(?:wasm|tensorflow)'/.test(text);
+  const pattern = new RegExp(
+    `\\bengine\\.(?:native|gpu)\\b|(?:===|!==|case) '(?:${ENGINE_NAMES.join('|')})'|\\[engine\\.name\\]`,
+  );
+  const knows = (text: string) => pattern.test(text);
   const telling = files.filter(
     (file) => !['engines', 'kernels'].includes(folderOf(file)) && knows(readFileSync(new URL(file, ROOT), 'utf8')),
   );
@@ -76,7 +80,8 @@ test('only engines/, kernels/ and what names them for people know which engine i
     telling.map((file) => path.posix.basename(file)),
     [],
   );
-  t.true(knows("if (engine.name === 'wasm')"));
+  for (const text of ["if (engine.name === 'webgpu')", 'if (engine.gpu !== null)', 'MEMORY[engine.name]'])
+    t.true(knows(text), text);
 });
 
 test('only commands and cli/ import oclif', (t) => {

@@ -71,7 +71,9 @@ const data = z.strictObject({
   imageScaleWh: pair.describe('[width, height] that training images are fitted into, before the random ratio.'),
   ratioRange: z.tuple([positive, positive]).describe('[lowest, highest] random ratio of the scale.'),
   cropHw: pair.describe('[height, width] of the training crop.'),
-  categoryMaximumRatio: fraction.describe('If one class takes more of a crop, another crop is drawn, up to ten times.'),
+  categoryMaximumRatio: fraction.describe(
+    'If one class covers this share of the labelled pixels of a crop or more, or only one class occurs in it, another crop is drawn. The eleventh is taken as it is.',
+  ),
   flipProbability: fraction.describe('Probability that a training image is mirrored.'),
 });
 

@@ -1,6 +1,7 @@
 import { largestViewsBytes } from '../data/transforms/resize.js';
 import { defaultWorkers, resultsAhead } from '../data/workers/pool.js';
 import type { Engine } from '../engines/engine.js';
+import { processMemory } from '../engines/process-memory.js';
 import { imagesAtATime } from '../evaluation/copies/parallel-predictor.js';
 import { benchmarkSize, testViews } from '../measurement/network-cost.js';
 import { architecture } from '../network/architecture.js';
@@ -9,17 +10,6 @@ import type { Experiment } from '../recipe/experiment.js';
 import type { Stage } from '../records/record.js';
 
 const MB = 2 ** 20;
-
-/**
- * The process without images and tensors: Node, this program and the engine's libraries in bytes; and, in parts of the weights, the
- * arrays in which JavaScript read or drew them, as far as it has not freed them, and oneDNN's copies. Measured on Linux x64 (docs/measuring.md, "Memory before a run").
- */
-const PROCESS = {
-  tensorflow: { bytes: 210 * MB, weightsInTraining: 1.2, weightsInInference: 0.95 },
-  // On a software adapter, with the programs that it has compiled.
-  webgpu: { bytes: 340 * MB, weightsInTraining: 0.5, weightsInInference: 0.3 },
-  wasm: { bytes: 130 * MB, weightsInTraining: 0.5, weightsInInference: 0.3 },
-} as const;
 
 /** A thread that reads images, without pixels: V8 and the decoders. */
 const WORKER_BYTES = 40 * MB;
@@ -36,7 +26,7 @@ export function programBytes(
   { model }: Pick<Experiment, 'model'>,
   trains: boolean,
 ): number {
-  const { bytes, weightsInTraining, weightsInInference } = PROCESS[name];
+  const { bytes, weightsInTraining, weightsInInference } = processMemory(name);
   return bytes + weightsBytes({ model }) * (trains ? weightsInTraining : weightsInInference);
 }
 

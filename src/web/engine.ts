@@ -79,7 +79,7 @@ async function startWebgpu(adapter: GpuAdapter): Promise<StartedEngine> {
   const { description, vendor, architecture, isFallbackAdapter } = adapter.info;
   const name = description || [vendor, architecture].filter((part) => part !== '').join(' ') || 'GPU';
   const device = new Device(await requestDevice(adapter), BROWSER_EVENTS, name);
-  const { backend } = await useBackend(tf, new DeviceExecutor(device));
+  const backend = await useBackend(tf, new DeviceExecutor(device));
   const engine: ComputingEngine = { name: 'webgpu', tf, gpu: backend, device: isFallbackAdapter ? 'cpu' : 'gpu' };
   return { engine, kernels: webgpuKernels(engine), backend: `WebGPU (${name})`, reason: null };
 }

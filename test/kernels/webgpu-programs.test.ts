@@ -4,7 +4,7 @@ import type { Tensor, Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
 import test from 'ava';
 import type { Engine } from '../../src/engines/engine.js';
 import { packageRequire } from '../../src/engines/tool.js';
-import { backendClass } from '../../src/engines/webgpu/backend.js';
+import { WebGpuBackend } from '../../src/engines/webgpu/backend.js';
 import { Device } from '../../src/engines/webgpu/device.js';
 import { DeviceExecutor } from '../../src/engines/webgpu/device-executor.js';
 import { DawnEvents } from '../../src/engines/webgpu/events.js';
@@ -31,8 +31,7 @@ async function checkingKernels(): Promise<{ tf: typeof tfjs; kernels: Kernels }>
   const device = await events.within(() =>
     adapter!.requestDevice({ requiredLimits: {}, requiredFeatures: ['shader-f16'] }),
   );
-  const Backend = backendClass(tf);
-  const backend = new Backend(new DeviceExecutor(new Device(device, events, 'the null device')));
+  const backend = new WebGpuBackend(new DeviceExecutor(new Device(device, events, 'the null device')));
   registerOperations(tf, 'checking');
   tf.registerBackend('checking', () => backend);
   await tf.setBackend('checking');

@@ -63,177 +63,189 @@ export interface GpuBackend {
   readAll(tensors: readonly TensorLike[]): tfjs.backend_util.TypedArray[];
 }
 
-/** A class, because TensorFlow.js's base class is loaded only with an engine. */
-export type BackendClass = new (executor: ProgramExecutor) => tfjs.KernelBackend & GpuBackend;
+/**
+ * TensorFlow.js's backend over an executor. It implements the base class and does not extend it: TensorFlow.js is loaded only with an
+ * engine.
+ */
+export class WebGpuBackend implements tfjs.KernelBackend, GpuBackend {
+  readonly programs = new ProgramCache();
+  afterDispatch = (): void => {};
+  liveBytes = 0;
+  blockingReads = 0;
+  private readonly entries = new Map<object, TensorEntry>();
 
-/** TensorFlow.js's backend over an executor. `tf`: TensorFlow.js's core. */
-export function backendClass(tf: typeof tfjs): BackendClass {
-  return class WebGpuBackend extends tf.KernelBackend implements GpuBackend {
-    readonly programs = new ProgramCache();
-    afterDispatch = (): void => {};
-    liveBytes = 0;
-    blockingReads = 0;
-    private readonly entries = new Map<object, TensorEntry>();
+  constructor(private readonly executor: ProgramExecutor) {}
 
-    constructor(private readonly executor: ProgramExecutor) {
-      super();
-    }
+  get allocatedBytes(): number {
+    return this.executor.allocatedBytes;
+  }
 
-    get allocatedBytes(): number {
-      return this.executor.allocatedBytes;
-    }
+  get hasHalf(): boolean {
+    return this.executor.hasHalf;
+  }
 
-    get hasHalf(): boolean {
-      return this.executor.hasHalf;
-    }
+  get sharedBytes(): number {
+    return this.executor.sharedBytes;
+  }
 
-    get sharedBytes(): number {
-      return this.executor.sharedBytes;
-    }
+  elementType({ dataId }: TensorLike): ElementType {
+    return this.entry(dataId).type;
+  }
 
-    elementType({ dataId }: TensorLike): ElementType {
-      return this.entry(dataId).type;
-    }
+  allocate({ shape, dtype = 'float32', type = storedAs(dtype) }: Output): tfjs.TensorInfo {
+    const dataId = {};
+    const bytes = ELEMENT_BYTES[type] * elementCount(shape);
+    this.requireSize(shape, bytes);
+    this.enter(dataId, { dtype, type, bytes, storage: this.executor.take(bytes), references: 1 });
+    return { dataId, shape: [...shape], dtype };
+  }
 
-    allocate({ shape, dtype = 'float32', type = storedAs(dtype) }: Output): tfjs.TensorInfo {
-      const dataId = {};
-      const bytes = ELEMENT_BYTES[type] * tf.util.sizeFromShape([...shape]);
-      this.requireSize(shape, bytes);
-      this.enter(dataId, { dtype, type, bytes, storage: this.executor.take(bytes), references: 1 });
-      return { dataId, shape: [...shape], dtype };
-    }
+  dispatch(program: Program, tensors: readonly TensorLike[], values: ParameterValues, grid: Workgroups): void {
+    const storages = tensors.map(({ dataId }) => this.entry(dataId).storage);
+    if (grid.every((groups) => groups > 0)) this.executor.run(program, storages, values, grid);
+    this.afterDispatch();
+  }
 
-    dispatch(program: Program, tensors: readonly TensorLike[], values: ParameterValues, grid: Workgroups): void {
-      const storages = tensors.map(({ dataId }) => this.entry(dataId).storage);
-      if (grid.every((groups) => groups > 0)) this.executor.run(program, storages, values, grid);
-      this.afterDispatch();
-    }
+  dispatchFlat(program: Program, tensors: readonly TensorLike[], size: number, values: ParameterValues = {}): void {
+    this.dispatch(program, tensors, { ...values, size }, this.foldedGrid(Math.ceil(size / FLAT_THREADS)));
+  }
 
-    dispatchFlat(program: Program, tensors: readonly TensorLike[], size: number, values: ParameterValues = {}): void {
-      this.dispatch(program, tensors, { ...values, size }, this.foldedGrid(Math.ceil(size / FLAT_THREADS)));
-    }
+  foldedGrid(count: number, third = 1): Workgroups {
+    const rows = Math.ceil(count / this.executor.mostGroups);
+    return rows === 0 ? [0, 0, 0] : [Math.ceil(count / rows), rows, third];
+  }
 
-    foldedGrid(count: number, third = 1): Workgroups {
-      const rows = Math.ceil(count / this.executor.mostGroups);
-      return rows === 0 ? [0, 0, 0] : [Math.ceil(count / rows), rows, third];
-    }
+  clear({ dataId }: TensorLike): void {
+    this.executor.clear(this.entry(dataId).storage);
+  }
 
-    clear({ dataId }: TensorLike): void {
-      this.executor.clear(this.entry(dataId).storage);
-    }
+  destroyDevice(): void {
+    this.executor.destroy();
+  }
 
-    destroyDevice(): void {
-      this.executor.destroy();
-    }
+  readAll(tensors: readonly TensorLike[]): tfjs.backend_util.TypedArray[] {
+    const entries = tensors.map(({ dataId }) => this.readable(dataId));
+    this.blockingReads++;
+    return this.executor.read(entries).map((buffer, i) => typedArray(buffer, entries[i]!.dtype));
+  }
 
-    readAll(tensors: readonly TensorLike[]): tfjs.backend_util.TypedArray[] {
-      const entries = tensors.map(({ dataId }) => this.readable(dataId));
-      this.blockingReads++;
-      return this.executor.read(entries).map((buffer, i) => typedArray(buffer, entries[i]!.dtype));
-    }
+  write(values: tfjs.backend_util.BackendValues | null, shape: number[], dtype: tfjs.DataType): object {
+    const dataId = {};
+    this.move(dataId, values, shape, dtype, 1);
+    return dataId;
+  }
 
-    override write(values: tfjs.backend_util.BackendValues | null, shape: number[], dtype: tfjs.DataType): object {
-      const dataId = {};
-      this.move(dataId, values, shape, dtype, 1);
-      return dataId;
-    }
+  /** All values from JavaScript come this way. */
+  move(
+    dataId: object,
+    values: tfjs.backend_util.BackendValues | null,
+    shape: number[],
+    dtype: tfjs.DataType,
+    references: number,
+  ): void {
+    const type = storedAs(dtype);
+    const count = elementCount(shape);
+    const bytes = ELEMENT_BYTES[type] * count;
+    this.requireSize(shape, bytes);
+    const storage = values === null ? this.executor.take(bytes) : this.executor.upload(toStored(values, type));
+    this.enter(dataId, { dtype, type, bytes, storage, references });
+  }
 
-    /** All values from JavaScript come this way. */
-    override move(
-      dataId: object,
-      values: tfjs.backend_util.BackendValues | null,
-      shape: number[],
-      dtype: tfjs.DataType,
-      references: number,
-    ): void {
-      const type = storedAs(dtype);
-      const count = tf.util.sizeFromShape(shape);
-      const bytes = ELEMENT_BYTES[type] * count;
-      this.requireSize(shape, bytes);
-      const storage = values === null ? this.executor.take(bytes) : this.executor.upload(toStored(values, type));
-      this.enter(dataId, { dtype, type, bytes, storage, references });
-    }
+  readSync(dataId: object): tfjs.backend_util.TypedArray {
+    const entry = this.readable(dataId);
+    this.blockingReads++;
+    return typedArray(this.executor.read([entry])[0]!, entry.dtype);
+  }
 
-    override readSync(dataId: object): tfjs.backend_util.TypedArray {
-      const entry = this.readable(dataId);
-      this.blockingReads++;
-      return typedArray(this.executor.read([entry])[0]!, entry.dtype);
-    }
+  async read(dataId: object): Promise<tfjs.backend_util.TypedArray> {
+    const { storage, bytes, dtype } = this.readable(dataId);
+    return typedArray(await this.executor.readLater(storage, bytes), dtype);
+  }
 
-    override async read(dataId: object): Promise<tfjs.backend_util.TypedArray> {
-      const { storage, bytes, dtype } = this.readable(dataId);
-      return typedArray(await this.executor.readLater(storage, bytes), dtype);
-    }
+  incRef(dataId: object): void {
+    this.entry(dataId).references++;
+  }
 
-    override incRef(dataId: object): void {
-      this.entry(dataId).references++;
-    }
+  decRef(dataId: object): void {
+    this.entry(dataId).references--;
+  }
 
-    decRef(dataId: object): void {
-      this.entry(dataId).references--;
-    }
+  refCount(dataId: object): number {
+    return this.entries.get(dataId)?.references ?? 0;
+  }
 
-    override refCount(dataId: object): number {
-      return this.entries.get(dataId)?.references ?? 0;
-    }
+  disposeData(dataId: object, force = false): boolean {
+    const entry = this.entries.get(dataId);
+    if (entry === undefined) return true;
+    entry.references--;
+    if (entry.references > 0 && !force) return false;
+    this.entries.delete(dataId);
+    this.liveBytes -= entry.bytes;
+    this.executor.give(entry.storage);
+    return true;
+  }
 
-    override disposeData(dataId: object, force = false): boolean {
-      const entry = this.entries.get(dataId);
-      if (entry === undefined) return true;
-      entry.references--;
-      if (entry.references > 0 && !force) return false;
-      this.entries.delete(dataId);
-      this.liveBytes -= entry.bytes;
-      this.executor.give(entry.storage);
-      return true;
-    }
+  numDataIds(): number {
+    return this.entries.size;
+  }
 
-    override numDataIds(): number {
-      return this.entries.size;
-    }
+  memory(): { unreliable: boolean } {
+    return { unreliable: false };
+  }
 
-    override memory(): { unreliable: boolean } {
-      return { unreliable: false };
-    }
+  timerAvailable(): boolean {
+    return false;
+  }
 
-    override timerAvailable(): boolean {
-      return false;
-    }
+  time(): never {
+    throw new Error('The webgpu engine does not time operations.');
+  }
 
-    override floatPrecision(): 32 {
-      return 32;
-    }
+  readToGPU(): never {
+    throw new Error('The webgpu engine does not give out its buffers.');
+  }
 
-    override epsilon(): number {
-      return 1e-7;
-    }
+  createTensorFromGPUData(): never {
+    throw new Error('The webgpu engine does not take buffers of others.');
+  }
 
-    override dispose(): void {
-      for (const dataId of [...this.entries.keys()]) this.disposeData(dataId, true);
-    }
+  floatPrecision(): 32 {
+    return 32;
+  }
 
-    private enter(dataId: object, entry: TensorEntry): void {
-      this.entries.set(dataId, entry);
-      this.liveBytes += entry.bytes;
-    }
+  epsilon(): number {
+    return 1e-7;
+  }
 
-    private entry(dataId: object): TensorEntry {
-      const entry = this.entries.get(dataId);
-      if (entry === undefined) throw new Error('A tensor was used after it was disposed.');
-      return entry;
-    }
+  dispose(): void {
+    for (const dataId of [...this.entries.keys()]) this.disposeData(dataId, true);
+  }
 
-    private readable(dataId: object): TensorEntry {
-      const entry = this.entry(dataId);
-      if (entry.type === 'f16') throw new Error('Values stored in 16 bits can be read only after a cast to float32.');
-      return entry;
-    }
+  private enter(dataId: object, entry: TensorEntry): void {
+    this.entries.set(dataId, entry);
+    this.liveBytes += entry.bytes;
+  }
 
-    private requireSize(shape: readonly number[], bytes: number): void {
-      const { mostBytes, adapter } = this.executor;
-      if (bytes > mostBytes) throw new TensorTooLargeError(shape, bytes, mostBytes, adapter);
-    }
-  };
+  private entry(dataId: object): TensorEntry {
+    const entry = this.entries.get(dataId);
+    if (entry === undefined) throw new Error('A tensor was used after it was disposed.');
+    return entry;
+  }
+
+  private readable(dataId: object): TensorEntry {
+    const entry = this.entry(dataId);
+    if (entry.type === 'f16') throw new Error('Values stored in 16 bits can be read only after a cast to float32.');
+    return entry;
+  }
+
+  private requireSize(shape: readonly number[], bytes: number): void {
+    const { mostBytes, adapter } = this.executor;
+    if (bytes > mostBytes) throw new TensorTooLargeError(shape, bytes, mostBytes, adapter);
+  }
+}
+
+function elementCount(shape: readonly number[]): number {
+  return shape.reduce((count, size) => count * size, 1);
 }
 
 /** Masks are int32: no program here has one of bytes. */

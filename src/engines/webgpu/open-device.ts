@@ -1,5 +1,5 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
-import { type BackendClass, backendClass } from './backend.js';
+import { WebGpuBackend } from './backend.js';
 import type { ProgramExecutor } from './executor.js';
 import type { GpuAdapter, GpuDevice } from './gpu.js';
 import { registerOperations } from './operations/register.js';
@@ -26,14 +26,10 @@ export function requestDevice(adapter: GpuAdapter): Promise<GpuDevice> {
 }
 
 /** Makes a backend over an executor TensorFlow.js's backend, without TensorFlow.js's own WebGPU backend. */
-export async function useBackend(
-  tf: typeof tfjs,
-  executor: ProgramExecutor,
-): Promise<{ readonly Backend: BackendClass; readonly backend: InstanceType<BackendClass> }> {
-  const Backend = backendClass(tf);
-  const backend = new Backend(executor);
+export async function useBackend(tf: typeof tfjs, executor: ProgramExecutor): Promise<WebGpuBackend> {
+  const backend = new WebGpuBackend(executor);
   registerOperations(tf, BACKEND);
   tf.registerBackend(BACKEND, () => backend);
   if (!(await tf.setBackend(BACKEND))) throw new Error('TensorFlow.js did not take the WebGPU backend.');
-  return { Backend, backend };
+  return backend;
 }

@@ -5,6 +5,7 @@ import { saysOutOfMemory } from '../memory.js';
 import { packageRequire } from '../tool.js';
 import { shapesCore, withTwinBackend } from '../twin.js';
 import { type AdapterChoice, chooseAdapter, dawnEvents, findAdapters } from './adapters.js';
+import { WebGpuBackend } from './backend.js';
 import { Device } from './device.js';
 import { DeviceExecutor } from './device-executor.js';
 import { GpuMemoryError } from './errors.js';
@@ -40,7 +41,7 @@ export async function startWebgpu(folder: string, options: WebgpuOptions): Promi
   const executor = new DeviceExecutor(new Device(gpuDevice, events, description.name), options.mostTensorBytes);
 
   const tf = packageRequire()('@tensorflow/tfjs-core') as typeof tfjs;
-  const { Backend, backend } = await useBackend(tf, executor);
+  const backend = await useBackend(tf, executor);
 
   const engine: Engine = {
     name: 'webgpu',
@@ -58,7 +59,7 @@ export async function startWebgpu(folder: string, options: WebgpuOptions): Promi
     addressableBytes: null,
     withShapes: (work) => {
       const shapes = new ShapesExecutor(executor);
-      const twin = new Backend(shapes);
+      const twin = new WebGpuBackend(shapes);
       const residentBytes = () => (description.software ? shapes.peakBytes : null);
       const known = { isTwin: true, tf: shapesCore(tf), gpu: twin, addressedBytes: () => null, residentBytes };
       return withTwinBackend(

@@ -24,10 +24,8 @@ type OwnKernels = BatchNormKernels &
   CrossEntropyKernels &
   Pick<Kernels, 'allFinite' | 'maxPoolGradient' | 'momentumStep' | 'reluGradient'>;
 
-/** Kernels by the operations that this package adds to TensorFlow on CPUs (src/engines/native/operations). */
-function ownKernels(operations: Operations): OwnKernels {
-  const { tf } = operations.engine;
-
+/** Batch norm, of shards or not, by operations of this package. */
+function ownBatchNormKernels(operations: Operations): BatchNormKernels & ShardedBatchNormKernels {
   function batchNormAttributes(x: Tensor4D, epsilon: number, { relu, residual }: Activation) {
     return [
       operations.typeOf(x),
@@ -38,23 +36,6 @@ function ownKernels(operations: Operations): OwnKernels {
   }
 
   return {
-    allFinite: (tensors) =>
-      // An operation takes tensors of one type.
-      [tensors.filter((x) => operations.isHalf(x)), tensors.filter((x) => !operations.isHalf(x))].every((some) => {
-        if (some.length === 0) return true;
-        const attributes = [operations.attribute('N', some.length), operations.typeOf(some[0]!)];
-        const finite = operations.run<Tensor>('FcnAllFinite', attributes, some);
-        return thenDispose(finite.dataSync()[0] !== 0, finite);
-      }),
-
-    reluGradient([gradient, other], y) {
-      // Without a second gradient the operation ignores the input in its place.
-      const attributes = [operations.typeOf(y), operations.attribute('add', other !== undefined)];
-      operations.runMany('FcnReluGradient', attributes, [gradient, other ?? y, y], 0);
-      other?.dispose();
-      return gradient;
-    },
-
     runningStatistics(running, { mean, variance }, momentum, count) {
       const attributes = [
         operations.float('momentum', momentum),
@@ -106,6 +87,32 @@ function ownKernels(operations: Operations): OwnKernels {
       const inputs = [gradient, x, gamma, beta, mean, variance, sums];
       const [dx, dgamma, dbeta] = operations.runMany('FcnBatchNormGradientOfShards', attributes, inputs, 3);
       return { x: dx as Tensor4D, gamma: dgamma as Tensor1D, beta: dbeta as Tensor1D };
+    },
+  };
+}
+
+/** Kernels by the operations that this package adds to TensorFlow on CPUs (src/engines/native/operations). */
+function ownKernels(operations: Operations): OwnKernels {
+  const { tf } = operations.engine;
+
+  return {
+    ...ownBatchNormKernels(operations),
+
+    allFinite: (tensors) =>
+      // An operation takes tensors of one type.
+      [tensors.filter((x) => operations.isHalf(x)), tensors.filter((x) => !operations.isHalf(x))].every((some) => {
+        if (some.length === 0) return true;
+        const attributes = [operations.attribute('N', some.length), operations.typeOf(some[0]!)];
+        const finite = operations.run<Tensor>('FcnAllFinite', attributes, some);
+        return thenDispose(finite.dataSync()[0] !== 0, finite);
+      }),
+
+    reluGradient([gradient, other], y) {
+      // Without a second gradient the operation ignores the input in its place.
+      const attributes = [operations.typeOf(y), operations.attribute('add', other !== undefined)];
+      operations.runMany('FcnReluGradient', attributes, [gradient, other ?? y, y], 0);
+      other?.dispose();
+      return gradient;
     },
 
     crossEntropy(logits, labels, ignoreIndex) {
