@@ -198,6 +198,19 @@ export interface Predicted {
   readonly truth: Uint8Array | null;
 }
 
+/** The PNG of an `overlay` with a legend of its classes and their shares. */
+export function drawOverlay(
+  blended: RgbImage,
+  prediction: Uint8Array,
+  { classes, palette }: Pick<Dataset, 'classes' | 'palette'>,
+): Promise<Buffer> {
+  const legend = presentClasses(prediction, classes).map(({ id, name, share }) => ({
+    colour: palette[id]!,
+    text: `${name}: ${formatPixelShare(share)}`,
+  }));
+  return drawSheet([{ title: null, image: blended }], 1, legend);
+}
+
 /** @throws UserError if a file cannot be written. */
 export async function writePrediction(
   files: PredictionFiles,
@@ -209,11 +222,7 @@ export async function writePrediction(
   await writeFileAtomic(files.labels, await encodePrediction(prediction, width, height, { palette }, labelIds));
   if (files.overlay === null) return;
   const blended = overlay(image, prediction, palette, opacity);
-  const legend = presentClasses(prediction, classes).map(({ id, name, share }) => ({
-    colour: palette[id]!,
-    text: `${name}: ${formatPixelShare(share)}`,
-  }));
-  await writeFileAtomic(files.overlay, await drawSheet([{ title: null, image: blended }], 1, legend));
+  await writeFileAtomic(files.overlay, await drawOverlay(blended, prediction, { classes, palette }));
   if (files.comparison === null || truth === null) return;
   const confusion = new ConfusionMatrix(classes.length);
   confusion.add(prediction, truth);

@@ -104,14 +104,15 @@ function userErrorAsValue(error: unknown): UserError {
   throw error;
 }
 
-/** An image with its prediction and its ground truth, if any. */
-type PredictedSample = Predicted & Pick<Prediction, 'seconds'>;
+/** An image with its prediction and its ground truth, if any. `seconds`: see `Prediction`. */
+export type PredictedSample = Predicted & Pick<Prediction, 'seconds'>;
 
-async function predictOne(
+/** Predicts an image. @param file What errors call it. @throws NonFiniteOutputError that names the image; what `pause` throws. */
+export async function predictOne(
   file: string,
   { image, views }: PredictionSample,
   truth: Uint8Array | null,
-  { predictor, flip }: PredictImagesOptions,
+  { predictor, flip }: Pick<PredictImagesOptions, 'predictor' | 'flip'>,
   pause: Pause,
 ): Promise<PredictedSample> {
   const { height, width } = image;

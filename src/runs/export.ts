@@ -15,24 +15,15 @@ import { explainFileError, sha256File, writeFileAtomic } from '../support/files.
 import { formatBytes, formatNumber, shellWords } from '../support/format.js';
 import { packageVersion } from '../support/package.js';
 import type { DisplayMode } from '../terminal/display.js';
+import { findNetwork, type NetworkName } from './named-network.js';
 import { givenWeights } from './plan.js';
-import { chooseRecipe } from './run-recipe.js';
-import { findWeights } from './weights-argument.js';
 
-interface NetworkOptions {
-  readonly recipe: Omit<Parameters<typeof chooseRecipe>[1], 'row'>;
-  /** A run, for its weights and recipe, or the row of given weights. */
-  readonly name: string;
-  /** As in `findWeights`; default: those of the run. */
-  readonly weights: string | undefined;
+interface NetworkOptions extends NetworkName {
   /** Which dictionary of tensors in the file; default: the only one. */
   readonly weightsKey?: string | undefined;
-  /** Folder of the run directories. */
-  readonly runs: string;
   /** Fetch nothing. */
   readonly offline: boolean;
   readonly signal: AbortSignal;
-  readonly note: (text: string) => void;
   readonly display: DisplayMode;
 }
 
@@ -84,10 +75,7 @@ const OPERATOR_SET = 17;
  */
 export async function openNetwork(options: NetworkOptions): Promise<OpenedNetwork> {
   const { weightsKey, note } = options;
-  const given = await exportedWeights(options);
-  if (given.described !== null) note(given.described);
-  const row = options.weights === undefined ? undefined : options.name;
-  const { experiment } = await chooseRecipe(given.run, { ...options.recipe, row });
+  const { given, experiment } = await findNetwork(options, 'fcn export ROW OUTPUT');
   const dataset = await predictedDataset(experiment);
   const file = await givenWeights(experiment, given.file, options);
   const weightsSha256 = await sha256File(file).catch((error: unknown) => {
@@ -140,22 +128,6 @@ export async function exportWebPage(options: ExportOptions): Promise<WebExport> 
   const { files, bytes, model } = await writeWebFolder(output, network, force);
   const { file: weights, loadReport, experiment } = network;
   return { row: experiment.row, weights, loadReport, output, bytes, files, model };
-}
-
-/** @throws UserError if no weights are given and the name is no run's, or there are no such weights. */
-async function exportedWeights({ name, weights, runs }: NetworkOptions): ReturnType<typeof findWeights> {
-  if (weights !== undefined) return findWeights(weights, runs);
-  const found = await findWeights(name, runs).catch((error: unknown) => {
-    if (!(error instanceof UserError)) throw error;
-    throw new UserError(error.message, `${error.next ?? ''} Or give --weights: then ${name} is the row.`.trim(), {
-      cause: error,
-    });
-  });
-  if (found.run !== null) return found;
-  throw new UserError(
-    `${name} is a file of weights, which does not say of which row.`,
-    `Give the row first: fcn export ROW OUTPUT --weights ${name}.`,
-  );
 }
 
 /** What was written: the file, and what the network takes and gives. */

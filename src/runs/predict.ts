@@ -1,9 +1,7 @@
 import path from 'node:path';
 import { createImageLoader } from '../data/loader.js';
 import type { ConvolutionMode, EngineName } from '../engines/engine.js';
-import { startEngine } from '../engines/selection.js';
 import { predictedDataset } from '../evaluation/evaluate.js';
-import { openPredictor } from '../evaluation/open-predictor.js';
 import { requireLabelIds } from '../evaluation/prediction-png.js';
 import { formatLoadReport, type LoadSummary } from '../network/load.js';
 import { formatPixelShare, type PredictedClass } from '../prediction/classes.js';
@@ -13,12 +11,10 @@ import { findSources, findTruths, requireSeparateOutputs } from '../prediction/s
 import type { Deviation } from '../recipe/resolve.js';
 import { formatNumber, formatPercent, formatSeconds } from '../support/format.js';
 import { type DisplayMode, showCounted } from '../terminal/display.js';
-import { withKeptPaths } from './convolution-paths.js';
 import { requireWritable } from './directory.js';
-import { explainMisfit } from './other-profile.js';
 import { givenWeights } from './plan.js';
-import { inAvailablePrecision, precisionNote } from './precision.js';
 import { predictionThreads } from './prediction-threads.js';
+import { openRecipePredictor, startPredictionEngine } from './recipe-predictor.js';
 import type { RunReader } from './run-reader.js';
 import { chooseRecipe, recipeRun } from './run-recipe.js';
 import { findWeights } from './weights-argument.js';
@@ -94,12 +90,8 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
     [...sources.map(({ file }) => file), ...(truths ?? []), weights],
   );
   await requireWritable(path.resolve(out));
-  const started = await startEngine({ engine: options.engine, convolution: options.convolution });
-  const engine = await withKeptPaths(started);
-  const available = inAvailablePrecision(engine, { experiment: requested, deviations });
-  const { experiment, deviations: found } = available;
-  const replaced = precisionNote(available);
-  if (replaced !== null) options.note(replaced);
+  const started = await startPredictionEngine({ experiment: requested, deviations }, options);
+  const { engine, experiment, deviations: found } = started;
   const { evaluation: recipe, row } = experiment;
   const { weightsKey } = options;
   const ratios = multiScale ? recipe.ratios : [1];
@@ -112,11 +104,10 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
   const loading = createImageLoader(files, recipe, ratios);
   // A failure is thrown where it is awaited.
   loading.catch(() => {});
-  const opened = await openPredictor({
-    ...{ engine, experiment, weights, weightsKey, copies: threads, viewsOfImage },
-  }).catch(async (error: unknown) => {
+  const network = { engine, experiment, weights, weightsKey, copies: threads, viewsOfImage };
+  const opened = await openRecipePredictor(network, options.recipe).catch(async (error: unknown) => {
     await (await loading).close();
-    throw await explainMisfit(error, options.recipe, weights, weightsKey);
+    throw error;
   });
   const { predictor, loadReport } = opened;
   try {
