@@ -18,11 +18,15 @@ type RunFlags = InferredFlags<typeof experiment & typeof run> & {
   readonly threads?: number | undefined;
   readonly processes?: number | undefined;
   readonly exchange?: 'fp32' | 'bf16' | undefined;
+  readonly 'srun-mpi'?: string | undefined;
   readonly sort?: ClassOrder;
 };
 
 /** The flags that say how to join processes. */
-export type JoiningFlags = Pick<RunFlags, 'engine' | 'deterministic' | 'convolution' | 'processes' | 'exchange'>;
+export type JoiningFlags = Pick<
+  RunFlags,
+  'engine' | 'deterministic' | 'convolution' | 'processes' | 'exchange' | 'srun-mpi'
+>;
 
 function resumeOf({ resume, fresh, 'resume-run': run }: RunFlags): Resume {
   if (run !== undefined) return { run };
@@ -48,10 +52,11 @@ export abstract class RunCommand extends BaseCommand {
   protected async joinProcesses(flags: JoiningFlags, alone: boolean): Promise<Processes | undefined> {
     if (flags.processes === undefined && launchedBy() === null) return undefined;
     const { joinProcesses } = await import('./processes.js');
-    const { engine, deterministic, convolution, processes, exchange } = flags;
+    const { engine, deterministic, convolution, processes, exchange, 'srun-mpi': srunPlugin } = flags;
     const joined = await joinProcesses({
       engine: { engine, deterministic, convolution },
       wanted: processes,
+      srunPlugin,
       halves: exchange === 'bf16',
       alone,
       interruptSignal: () => this.interruptSignal(),

@@ -35,7 +35,9 @@ export function fcnProcess(
   parameters: readonly string[],
   { cwd, env, onStart }: Options<ChildProcess>,
 ): Promise<CommandResult> {
-  const child = spawn(process.execPath, [path.join(packageRoot(), 'bin', 'run.js'), ...parameters], {
+  // With Node's arguments of this process (ava.config.mjs), which save as much there.
+  const command = [...process.execArgv, path.join(packageRoot(), 'bin', 'run.js'), ...parameters];
+  const child = spawn(process.execPath, command, {
     cwd,
     env: environment(env),
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -8,7 +8,7 @@ import { saysOutOfMemory } from '../memory.js';
 import { npmPackageFolder, npmPackageVersion, packageRequire } from '../tool.js';
 import { shapesCore, withTwinBackend } from '../twin.js';
 import { guardAllocations, heapNeeded, heapResident, WASM_HEAP_LIMIT } from './allocation.js';
-import { HeapUse, shapesBackend, type WasmBackendClass } from './shapes.js';
+import { HeapUse, shapesBackend, shapesConcat, type WasmBackendClass } from './shapes.js';
 import { replaceSliceKernel } from './slice.js';
 
 /** If a module aborts without a reason while tensors hold this much of its 4 GiB heap, the heap was full. */
@@ -70,7 +70,13 @@ export async function startWasm(): Promise<Engine> {
       const addressedBytes = () => heapNeeded(heap.peakBytes);
       const residentBytes = () => heapResident(heap.peakBytes);
       return withTwinBackend(tf, makeBackend, () =>
-        work({ ...engine, isTwin: true, tf: shapesCore(tf), addressedBytes, residentBytes }),
+        work({
+          ...engine,
+          isTwin: true,
+          tf: { ...shapesCore(tf), concat: shapesConcat(tf) },
+          addressedBytes,
+          residentBytes,
+        }),
       );
     },
     isTwin: false,
