@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { softwareEnvironment, softwareFolder } from './scripts/software-folder.mjs';
+import { writeGroups } from './scripts/test-groups.mjs';
 
 // `npm run test:long` sets FCN_TEST_LONG: then tests that take long are run, too, the files *.long.test.ts and what
 // test/helpers/long.ts declares.
@@ -17,8 +18,19 @@ function optimiseLater() {
   return known.includes('--interrupt-budget ') ? ['--interrupt-budget=1000000'] : [];
 }
 
+/** Whether files or folders are named: then each file has a process of its own. A group can be named, too. */
+const areNamed = process.argv
+  .slice(2)
+  .some((argument) => /^[^-].*\btest\b/.test(argument) && !argument.includes('together'));
+
 export default {
-  files: ['dist/test/**/*.test.js', ...(process.env.FCN_TEST_LONG === '1' ? [] : [`!${LONG}`])],
+  files: [
+    'dist/test/**/*.test.js',
+    ...(process.env.FCN_TEST_LONG === '1' ? [] : [`!${LONG}`]),
+    ...(areNamed ? ['!dist/test/together/**'] : writeGroups()),
+  ],
+  // The groups take longest.
+  sortTestFiles: (a, b) => Number(b.includes('together')) - Number(a.includes('together')) || (a < b ? -1 : 1),
   workerThreads: false,
   nodeArguments: optimiseLater(),
   // Node reads the first, and the system's loader the others, only when a process starts. test/helpers/https-server.ts has the key.

@@ -17,6 +17,7 @@ const EXPECTED = [
   'experiments/nightly/gates.yaml',
   'oclif.manifest.json',
   'dist/src/data/simd/pixels.wasm',
+  ...['index.html', 'style.css', 'page.js', 'worker.js'].map((name) => `dist/src/web/${name}`),
 ];
 
 const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
@@ -44,6 +45,7 @@ try {
   const { engines } = JSON.parse(fcn('doctor', '--json'));
   fcn('datasets', 'generate', 'cityscapes', '--images', '4', '--size', '64x128', '--data-root', 'data');
   fcn('reproduce', ROW, '--profile', 'smoke', ...TINY, '--data-root', 'data', '--engine', 'wasm');
+  fcn('export', ROW, 'page', '--to', 'web');
   const native = engines.some(({ name, available }) => name === 'tensorflow' && available);
   if (native) {
     fcn('benchmark', ROW, '--profile', 'smoke', ...TINY, '--engine', 'tensorflow');

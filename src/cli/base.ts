@@ -2,6 +2,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { Command } from '@oclif/core/command';
 import type { Input, OutputFlags, ParserOutput } from '@oclif/core/interfaces';
 import { preferAdapter } from '../engines/webgpu/preference.js';
+import { launchedBy, startedBySrun } from '../parallel/launched.js';
 import { ExitCode, InterruptedError, type ReportedProblem, SeveralProblems, UserError } from '../support/errors.js';
 import { explainFileError } from '../support/files.js';
 import { parseDuration, printable, printableJson } from '../support/format.js';
@@ -73,7 +74,12 @@ function explainCommandLineError(error: CommandLineError, flags: readonly string
       ),
     );
   // Several mistakes have a line each, below a title.
-  const whole = /^The following errors? occurred:$/.test(first) ? others.join('; ') : [first, ...others].join(' ');
+  const whole = (
+    /^The following errors? occurred:$/.test(first) ? others.join('; ') : [first, ...others].join(' ')
+  ).replace(
+    /^Parsing (--[\w-]+) Expected (.*?) but received: (.*?)\.?$/,
+    (_, flag: string, expected: string, given: string) => `${flag} ${given}: expected ${expected}.`,
+  );
   // What the parser's authors think that a developer may have got wrong.
   const message = whole.replace(/ Note: --[\w-]+ allows multiple values\. .*$/s, '');
   const typed = Array.isArray(error.flags) ? error.flags[0] : undefined;
@@ -124,8 +130,11 @@ export abstract class BaseCommand extends Command {
   /** Messages of `noteLeftOut`. */
   private readonly leftOut = new Set<string>();
   private readonly outputAborter = new AbortController();
-  /** Whether `interruptSignal` is also aborted when the process that started this one ends. */
-  protected endsWithParent = false;
+  /**
+   * Whether this command is that of a job's task: nobody sits at its keyboard, and `interruptSignal` is also aborted when the worker that
+   * started this process ends. One of several processes hears from its launcher instead.
+   */
+  protected isTask = false;
 
   abstract override run(): Promise<object>;
 
@@ -217,7 +226,7 @@ export abstract class BaseCommand extends Command {
    */
   protected interruptSignal(timeLimit?: string): AbortSignal {
     // Nobody sits at the keyboard of a task.
-    const hint = this.endsWithParent ? '' : ' Press Ctrl-C again to stop at once.';
+    const hint = this.isTask ? '' : ' Press Ctrl-C again to stop at once.';
     return this.endSignal(() => this.note(`\nInterrupted: stopping at the next safe point.${hint}`), timeLimit);
   }
 
@@ -226,13 +235,21 @@ export abstract class BaseCommand extends Command {
     return AbortSignal.any([this.endSignal(() => {}), this.outputClosed]);
   }
 
+  /** As `interruptSignal`, for a command that works until it is told to stop. */
+  protected stopSignal(): AbortSignal {
+    return this.endSignal(() =>
+      this.note('\nStopping when the current request is done. Press Ctrl-C again to stop at once.'),
+    );
+  }
+
   private endSignal(onInterrupt: () => void, timeLimit?: string): AbortSignal {
     const controller = new AbortController();
     // Signals that came while the main thread was busy arrive together: nobody has seen the reply to the first one yet.
     let interrupted = false;
     let replyIsSeen = false;
     const interrupt = (signal: 'SIGINT' | 'SIGTERM') => {
-      if (interrupted && !replyIsSeen) return;
+      // srun and Slurm itself may both pass one on, at any distance; who is in a hurry has scancel.
+      if (interrupted && (!replyIsSeen || startedBySrun())) return;
       const code = signal === 'SIGINT' ? ExitCode.interrupted : ExitCode.terminated;
       if (interrupted) process.exit(code);
       interrupted = true;
@@ -244,7 +261,7 @@ export abstract class BaseCommand extends Command {
     };
     this.listen('SIGINT', interrupt);
     this.listen('SIGTERM', interrupt);
-    if (this.endsWithParent) {
+    if (this.isTask && launchedBy() === null) {
       const end = () => {
         if (interrupted) return;
         interrupted = true;

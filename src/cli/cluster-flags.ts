@@ -22,13 +22,17 @@ export const clusterFlags = {
   qos: Flags.string({ summary: 'Quality of service.', helpValue: 'NAME', ...ofCluster }),
   constraint: Flags.string({ summary: 'Features that nodes must have.', helpValue: 'FEATURES', ...ofCluster }),
   cpus: Flags.integer({
-    summary: 'Processors of a task, and threads of TensorFlow. Default: 1.',
+    summary: 'Processors of a task, or of each of its processes, and threads of TensorFlow. Default: 1.',
     helpValue: 'N',
     ...ofCluster,
   }),
   mem: Flags.string({ summary: 'Main memory of a task.', helpValue: '32G', ...ofCluster }),
   gpus: Flags.string({ summary: 'GPUs of a task; fcn uses one. Default: none.', helpValue: '[TYPE:]N', ...ofCluster }),
-  nodes: Flags.integer({ summary: 'Nodes of a task; fcn uses one, the default.', helpValue: 'N', ...ofCluster }),
+  nodes: Flags.integer({
+    summary: 'Nodes of a task, among which its processes are divided; see --processes, default: one a node.',
+    helpValue: 'N',
+    ...ofCluster,
+  }),
   sbatch: Flags.string({
     summary: 'Another option of sbatch, as in --sbatch=--exclude=node7; may be given several times.',
     helpValue: 'OPTION',

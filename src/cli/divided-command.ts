@@ -10,6 +10,7 @@ export interface JoiningFlags {
   readonly convolution: ConvolutionMode;
   readonly processes?: number | undefined;
   readonly exchange?: 'fp32' | 'bf16' | undefined;
+  readonly 'srun-mpi'?: string | undefined;
 }
 
 /** A command whose work can be divided over several processes. */
@@ -24,10 +25,11 @@ export abstract class DividedCommand extends BaseCommand {
   protected async joinProcesses(flags: JoiningFlags, alone: boolean): Promise<Processes | undefined> {
     if (flags.processes === undefined && launchedBy() === null) return undefined;
     const { joinProcesses } = await import('./processes.js');
-    const { engine, deterministic = false, convolution, processes, exchange } = flags;
+    const { engine, deterministic = false, convolution, processes, exchange, 'srun-mpi': srunPlugin } = flags;
     const joined = await joinProcesses({
       engine: { engine, deterministic, convolution },
       wanted: processes,
+      srunPlugin,
       halves: exchange === 'bf16',
       alone,
       interruptSignal: () => this.interruptSignal(),
@@ -37,7 +39,7 @@ export abstract class DividedCommand extends BaseCommand {
   }
 
   /** Is aborted when this process, or another one that shares the work, is asked to stop. @param timeLimit As `interruptSignal`. */
-  protected stopSignal(processes: Processes | undefined, timeLimit?: string): AbortSignal {
+  protected signalOfAll(processes: Processes | undefined, timeLimit?: string): AbortSignal {
     const signal = this.interruptSignal(timeLimit);
     const { group = null } = processes ?? {};
     return group === null ? signal : AbortSignal.any([signal, group.stopSignal]);

@@ -15,11 +15,13 @@ const NOT_OF_TASKS: ReadonlySet<string> = new Set([
   'json',
   'keep-going',
   'max-parallel',
+  'processes',
   'recipe',
   'repeat',
   'resume',
   'resume-run',
   'seed',
+  'srun-mpi',
   'table',
   'threads',
   'time-limit',
@@ -38,6 +40,10 @@ interface TaskChoices {
   readonly weights: string | null;
   /** `--threads`; null if the engine has threads of its own. */
   readonly threads: number | null;
+  /** `--processes`, as the job divides its runs; undefined if they are not divided. */
+  readonly processes: number | undefined;
+  /** `--srun-mpi`; null if no srun starts the processes. */
+  readonly srunPlugin: string | null;
 }
 
 /**
@@ -45,7 +51,7 @@ interface TaskChoices {
  * chose; paths are absolute.
  */
 export function taskArguments({ experiment, deviations }: PlannedRun, choices: TaskChoices): string[] {
-  const { flags, known, weights, threads } = choices;
+  const { flags, known, weights, threads, processes, srunPlugin } = choices;
   const words = Object.keys(known)
     .filter((name) => !NOT_OF_TASKS.has(name))
     .flatMap((name) => flagWords(name, flags[name]));
@@ -61,6 +67,8 @@ export function taskArguments({ experiment, deviations }: PlannedRun, choices: T
     `--seed=${experiment.seed}`,
     ...(weights === null ? [] : [`--weights=${weights}`]),
     ...(threads === null ? [] : [`--threads=${threads}`]),
+    ...(processes === undefined ? [] : [`--processes=${processes}`]),
+    ...(srunPlugin === null ? [] : [`--srun-mpi=${srunPlugin}`]),
   ];
 }
 

@@ -8,6 +8,7 @@ import { createJob, type ExecutorName, type JobDescription } from '../jobs/job.j
 import { type LocalOptions, PAUSE_SECONDS } from '../jobs/local/options.js';
 import type { ObservedJob } from '../jobs/observe.js';
 import { resumableTwin } from '../jobs/twin.js';
+import type { Processes } from '../parallel/processes.js';
 import { hashExperiment } from '../recipe/resolve.js';
 import { type CheckedRun, checkRuns, type RunCheckOptions, refusalOf } from '../runs/checks.js';
 import type { PlannedRun } from '../runs/plan.js';
@@ -28,6 +29,8 @@ interface JobFlags extends ClusterFlags {
   readonly 'keep-going'?: boolean;
   readonly 'dry-run'?: boolean;
   readonly threads?: number | undefined;
+  readonly processes?: number | undefined;
+  readonly exchange?: 'fp32' | 'bf16';
   readonly 'time-limit'?: string | undefined;
   readonly weights?: string | undefined;
   readonly fresh?: boolean;
@@ -50,7 +53,8 @@ export interface JobRequest {
 function localOptions(flags: JobFlags, tasks: number): LocalOptions {
   const maxParallel = flags['max-parallel'] ?? 1;
   const chosen = Number(process.env['TF_NUM_INTRAOP_THREADS']);
-  const share = Math.max(1, Math.floor(availableProcessors() / Math.min(maxParallel, tasks)));
+  const { processes = 1 } = flags;
+  const share = Math.max(1, Math.floor(availableProcessors() / Math.min(maxParallel, tasks) / processes));
   const threads = flags.threads ?? (Number.isInteger(chosen) && chosen > 0 ? chosen : share);
   return { maxParallel, threads, keepGoing: flags['keep-going'] === true, pauseSeconds: PAUSE_SECONDS };
 }
@@ -58,6 +62,7 @@ function localOptions(flags: JobFlags, tasks: number): LocalOptions {
 /** What the job asks of its executor, and the threads that each task has. */
 interface Asked {
   readonly options: Readonly<Record<string, unknown>>;
+  /** Of each process. */
   readonly threads: number;
   /** Where those stand that are no flags. */
   readonly origins: OptionOrigins;
@@ -86,7 +91,9 @@ async function askedOf(flags: JobRequest['flags'], tasks: number): Promise<Asked
     requireNoLocalFlags(flags);
     const options = await clusterOptions(flags.cluster, input);
     const origins = await optionOrigins(flags.cluster, input);
-    return { options: { ...options }, threads: cpusOf(options), origins };
+    // Slurm has places for processes, Kubernetes only pods.
+    const sharing = flags.executor === 'kubernetes' ? (flags.processes ?? 1) : 1;
+    return { options: { ...options }, threads: Math.max(1, Math.floor(cpusOf(options) / sharing)), origins };
   }
   const others = Object.keys(input).filter((name) => name !== 'maxParallel');
   if (others.length > 0) {
@@ -99,18 +106,27 @@ async function askedOf(flags: JobRequest['flags'], tasks: number): Promise<Asked
   return { options: { ...options }, threads: options.threads, origins: new Map() };
 }
 
+/** How the processes of each run are started. */
+interface Started {
+  readonly processes: number | undefined;
+  /** Null if no srun starts them. */
+  readonly srunPlugin: string | null;
+}
+
 /**
  * The job of a command.
  * @param engine Which is on here; null if none can be started.
  */
 function describeSubmission(
   { plan, flags, known, command, weights }: JobRequest,
-  { options, threads }: Asked,
+  { options, threads, processes, srunPlugin }: Asked & Started,
   engine: Engine | null,
 ): JobDescription {
   const choices = {
     flags,
     known,
+    processes,
+    srunPlugin,
     weights: weightsFromAnywhere(flags.weights, weights),
     threads: engine?.usesOneThread ? threads : null,
   };
@@ -170,9 +186,16 @@ export async function prepareJob(submission: JobRequest, options: SubmissionOpti
   if (executor.onlyDescribes !== undefined && !flags['dry-run']) throw executor.onlyDescribes;
   const asked = await askedOf(flags, plan.length);
   const machine = (await executor.machineOf(asked.options)) ?? undefined;
-  const ofTasks = { ...options, threads: asked.threads, machine };
+  const processes = executor.processesOf(asked.options, flags.processes);
+  const ofTasks = {
+    ...options,
+    threads: asked.threads,
+    machine,
+    processes: dividedAmong(processes, asked.options, flags),
+  };
   const checked = await checkRuns(plan, ofTasks);
-  const description = describeSubmission(submission, asked, checked[0]?.engine ?? null);
+  const srunPlugin = (processes ?? 1) > 1 ? await executor.srunPlugin(asked.options) : null;
+  const description = describeSubmission(submission, { ...asked, processes, srunPlugin }, checked[0]?.engine ?? null);
   const ofJob = await executor.check(description, checked, { ...ofTasks, origins: asked.origins });
   const isAnyRefused = flags['keep-going'] !== true && refusalOf(checked) !== null;
   return {
@@ -182,6 +205,16 @@ export async function prepareJob(submission: JobRequest, options: SubmissionOpti
     isRefused: isAnyRefused || ofJob.some(({ state }) => state === 'missing'),
     options: ofTasks,
   };
+}
+
+/** The processes of a task. Of a cluster's nodes, each has equally many. */
+function dividedAmong(
+  count: number | undefined,
+  { nodes = 1 }: Readonly<Record<string, unknown>>,
+  { exchange }: JobFlags,
+): Processes | undefined {
+  if (count === undefined) return undefined;
+  return { count, here: Math.ceil(count / Number(nodes)), group: null, halves: exchange === 'bf16' };
 }
 
 interface SubmitOptions extends ShownOptions {

@@ -5,6 +5,7 @@ import { type Launched, launchedBy } from '../parallel/launched.js';
 import { reportToLauncher } from '../parallel/launcher-files.js';
 import { ProcessGroup } from '../parallel/process-group.js';
 import type { Processes } from '../parallel/processes.js';
+import { launchBySrun } from '../parallel/srun.js';
 import { type EndOrder, followOrders } from '../runs/follow.js';
 import { ExitCode, type InterruptedError, UserError } from '../support/errors.js';
 import { explainError } from './base.js';
@@ -13,6 +14,8 @@ interface JoinOptions {
   readonly engine: StartOptions;
   /** --processes. */
   readonly wanted: number | undefined;
+  /** --srun-mpi: the plugin of srun, which starts them; undefined: mpirun does, on this machine. */
+  readonly srunPlugin: string | undefined;
   readonly halves: boolean;
   readonly alone: boolean;
   readonly interruptSignal: () => AbortSignal;
@@ -33,7 +36,7 @@ const FAREWELL = 20_000;
  * @throws UserError if --processes contradicts the launcher, or there is no engine or no MPI for several processes.
  */
 export async function joinProcesses(options: JoinOptions): Promise<Joined> {
-  const { wanted, halves, alone } = options;
+  const { wanted, srunPlugin, halves, alone } = options;
   const launched = launchedBy();
   if (launched !== null && wanted !== undefined && wanted !== launched.size) {
     throw new UserError(
@@ -47,7 +50,9 @@ export async function joinProcesses(options: JoinOptions): Promise<Joined> {
     if (launched !== null) reportToLauncher(0, endGently);
     return { processes: { count, here: count, group: null, halves }, leave: () => {} };
   }
-  if (launched === null) process.exit(await launchHere(count));
+  if (launched === null) {
+    process.exit(await (srunPlugin === undefined ? launchHere(count) : launchBySrun(count, srunPlugin)));
+  }
   return launched.rank === 0 ? lead(options, launched) : endAfter(() => followAs(options, launched), launched);
 }
 

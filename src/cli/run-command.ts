@@ -17,6 +17,7 @@ type RunFlags = InferredFlags<typeof experiment & typeof run> & {
   readonly threads?: number | undefined;
   readonly processes?: number | undefined;
   readonly exchange?: 'fp32' | 'bf16' | undefined;
+  readonly 'srun-mpi'?: string | undefined;
   readonly sort?: ClassOrder;
 };
 
@@ -51,7 +52,7 @@ export abstract class RunCommand extends DividedCommand {
       resume: resumeOf(flags),
       keepCheckpoints: flags.keep,
       mostSecondsLost: parseDuration(flags['max-loss']),
-      signal: this.stopSignal(processes, flags['time-limit']),
+      signal: this.signalOfAll(processes, flags['time-limit']),
       saveRequested: this.saveRequests(),
       note: (text: string) => this.note(text),
       display: this.displayMode(),

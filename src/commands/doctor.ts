@@ -68,8 +68,9 @@ export default class Doctor extends BaseCommand {
       );
     }
     const { examine, formatDoctor } = await import('../runs/doctor.js');
+    const { fitTerminal } = await import('../terminal/layout.js');
     const report = await examine({ engine: flags.engine, dataRoot: flags['data-root'] });
-    this.print(formatDoctor(report));
+    this.print(fitTerminal(formatDoctor(report)));
     return report;
   }
 

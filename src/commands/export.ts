@@ -6,16 +6,21 @@ import { overridesOf } from '../cli/flags.js';
 import { INPUTS, OUTPUTS, WEIGHT_TYPES } from '../export/onnx/network.js';
 import { UserError } from '../support/errors.js';
 
+/** Flags without a meaning for a web page. */
+const ONNX_FLAGS = ['input', 'output', 'weight-type', 'size'] as const;
+
 export default class Export extends BaseCommand {
-  static override summary = 'Write a network with its weights as an ONNX file.';
+  static override summary = 'Write a network with its weights as an ONNX file, or as a web page that runs it.';
   static override description =
-    'Batch norm is folded into the convolutions. The input is a batch of RGB images of any size, or of the size that --size fixes; the ' +
+    'Batch norm is folded into the convolutions. With --to web, OUTPUT is a folder that any web server can offer: its page segments images ' +
+    'in the browser, on a GPU or with WebAssembly, and sends them nowhere; its weights are float16. With --to onnx, the input is a batch of RGB images of any size, or of the size that --size fixes; the ' +
     'output has the size of the images. The file also holds the classes, their colours, and the hashes of weights and recipe. ' +
     'The network sees images at the size at which it gets them: fcn predict first fits them into the scale of the recipe, which the file names.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> camvid_r18-d8:best street.onnx',
     '<%= config.bin %> <%= command.id %> fcn_r50-d8_512x1024_40k_cityscapes --weights published city.onnx',
     '<%= config.bin %> <%= command.id %> RUN street.onnx --input raw --output classes --size 360x480',
+    '<%= config.bin %> <%= command.id %> camvid_r18-d8:best page --to web',
   ];
   static override args = {
     name: Args.string({
@@ -23,7 +28,11 @@ export default class Export extends BaseCommand {
       required: true,
       completes: 'RUN:best|ROW',
     }),
-    output: Args.string({ description: 'File to write: NAME.onnx.', required: true, completes: 'FILE' }),
+    output: Args.string({
+      description: 'What to write: a file, NAME.onnx, or a folder.',
+      required: true,
+      completes: 'PATH',
+    }),
   };
   static override flags = {
     weights: Flags.string({
@@ -31,7 +40,11 @@ export default class Export extends BaseCommand {
       ...flags.weightsValue,
     }),
     key: flags.weightsKey,
-    to: Flags.option({ summary: 'Format to write.', options: ['onnx'] as const, default: 'onnx' as const })(),
+    to: Flags.option({
+      summary: 'Format to write: an ONNX file, or a folder with a web page.',
+      options: ['onnx', 'web'] as const,
+      default: 'onnx' as const,
+    })(),
     input: Flags.option({
       summary:
         'normalised: float32 [N, 3, height, width], less the mean, divided by the standard deviation; raw: uint8 RGB [N, height, width, 3].',
@@ -53,7 +66,9 @@ export default class Export extends BaseCommand {
       summary: 'Fix height and width of the images, and the batch to one image. Default: any size.',
       helpValue: 'HEIGHTxWIDTH',
     }),
-    force: Flags.boolean({ summary: 'Replace the output if it exists.' }),
+    force: Flags.boolean({
+      summary: 'Replace the output if it exists; a folder only if it holds an exported page and nothing else.',
+    }),
     ...flags.experiment,
     runs: flags.runs,
     offline: flags.offline,
@@ -61,25 +76,40 @@ export default class Export extends BaseCommand {
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Export);
-    const { exportOnnx, formatExport } = await import('../runs/export.js');
+    const { exportOnnx, exportWebPage, formatOnnxExport, formatWebExport } = await import('../runs/export.js');
     const { file, profile, seed, weights, runs, offline, force } = flags;
-    const written = await exportOnnx({
+    const exported = {
       name: args.name,
       weights,
       recipe: { file, profile, isProfileGiven: this.isGiven('profile'), seed, overrides: overridesOf(flags) },
       weightsKey: flags.key,
       ...{ runs, force, offline, output: args.output },
+      signal: this.interruptSignal(),
+      note: (text: string) => this.note(text),
+      display: this.displayMode(),
+    };
+    if (flags.to === 'web') {
+      const ofOnnx = ONNX_FLAGS.find((name) => this.isGiven(name));
+      if (ofOnnx !== undefined) {
+        throw new UserError(
+          `--${ofOnnx} is for ONNX files; a web page has no such choice.`,
+          'Leave it out, or give --to onnx.',
+        );
+      }
+      const written = await exportWebPage(exported);
+      this.print(formatWebExport(written));
+      return written;
+    }
+    const written = await exportOnnx({
+      ...exported,
       graph: {
         input: flags.input,
         output: flags.output,
         weightType: flags['weight-type'],
         size: flags.size === undefined ? null : parseSize(flags.size),
       },
-      signal: this.interruptSignal(),
-      note: (text) => this.note(text),
-      display: this.displayMode(),
     });
-    this.print(formatExport(written));
+    this.print(formatOnnxExport(written));
     return written;
   }
 }

@@ -95,6 +95,7 @@ export default class Reproduce extends RunCommand {
     ...clusterFlags,
     announce: Flags.string({ summary: 'File to write the name of the run directory to.', hidden: true }),
     recipe: Flags.string({ summary: 'Hash that the recipe must have.', hidden: true }),
+    'srun-mpi': Flags.string({ summary: 'Start the processes by srun, with this plugin.', hidden: true }),
     ...flags.experiment,
     reset: flags.reset,
     'evaluate-every': flags.evaluateEvery,
@@ -112,7 +113,7 @@ export default class Reproduce extends RunCommand {
     const { chooseStages, planRuns, requireOneRow, requireOneRun } = await import('../runs/plan.js');
     const { executeSeries } = await import('../runs/series.js');
     const { table, all, file, profile, seed = 0, repeat = 1 } = flags;
-    this.endsWithParent = flags.announce !== undefined;
+    this.isTask = flags.announce !== undefined;
     const found = await this.findWeights(flags.weights, flags.runs);
     const { file: weights, trainedBy } = found;
     const overrides = overridesOf(flags);
@@ -168,8 +169,9 @@ export default class Reproduce extends RunCommand {
   /** Writes the run directory of a task, and which process has it, into a file that the task's worker reads. */
   private announceTo(file: string): (run: string) => Promise<void> {
     return async (run) => {
+      const { knownProcess } = await import('../parallel/launcher-files.js');
       const { writeFileAtomic } = await import('../support/files.js');
-      await writeFileAtomic(file, `${JSON.stringify({ run, processId: process.pid })}\n`);
+      await writeFileAtomic(file, `${JSON.stringify({ run, processId: knownProcess() })}\n`);
     };
   }
 
@@ -185,7 +187,7 @@ export default class Reproduce extends RunCommand {
 
   /** What follows the interruption of a task is the worker's to say. */
   protected override async catch(error: Error): Promise<void> {
-    const isOfTask = this.endsWithParent && error instanceof InterruptedError;
+    const isOfTask = this.isTask && error instanceof InterruptedError;
     return super.catch(isOfTask ? new InterruptedError(error.message, error.exitCode) : error);
   }
 

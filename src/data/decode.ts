@@ -13,8 +13,8 @@ import {
   readLabelImageSize,
   readPalette,
 } from './png-read.js';
+import { openWorkspace } from './simd/open-workspace.js';
 import { decodeWhole, findImage, findLabels, type StoredPixels } from './simd/png.js';
-import { openWorkspace } from './simd/workspace.js';
 
 /** Loads sharp without its cache (no image is decoded twice in a row) and with one thread an image (there are workers). */
 async function loadSharp() {
@@ -39,6 +39,9 @@ async function readMetadata(input: Sharp) {
   if (format !== 'jpeg' && format !== 'png') throw new Error(`a ${format} image, expected JPEG, PNG or BMP`);
   return metadata;
 }
+
+/** What `decodeAnyRgb` reads. */
+export const ANY_FORMAT = 'JPEG, PNG, BMP, WebP, TIFF, AVIF or GIF';
 
 function undecodableImage(file: string, error: unknown, formats = 'JPEG, PNG or BMP'): UserError {
   const reason = (error as Error).message.split('\n', 1)[0]!;
@@ -137,7 +140,11 @@ export async function decodeRgb(file: string): Promise<RgbImage> {
  * @throws UserError naming the file if it is missing, damaged, or not an image.
  */
 export async function decodeAnyRgb(file: string): Promise<RgbImage> {
-  const bytes = await readBytes(file);
+  return decodeAnyRgbBytes(file, await readBytes(file));
+}
+
+/** Like `decodeAnyRgb`, from the file's bytes. */
+export async function decodeAnyRgbBytes(file: string, bytes: Buffer): Promise<RgbImage> {
   if (isBmp(bytes)) return decodeRgbBytes(file, bytes);
   const sharp = await loadSharp();
   try {
@@ -148,7 +155,23 @@ export async function decodeAnyRgb(file: string): Promise<RgbImage> {
     return toRgb(await raw.toBuffer({ resolveWithObject: true }));
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw undecodableImage(file, error, 'JPEG, PNG, BMP, WebP, TIFF, AVIF or GIF');
+    throw undecodableImage(file, error, ANY_FORMAT);
+  }
+}
+
+/**
+ * The size that `decodeAnyRgb` would give, or that size turned, from the header of an image alone, however large it says it is.
+ * @param file What errors call the image.
+ * @throws UserError if its header is damaged or not that of an image.
+ */
+export async function readAnyImageSize(file: string, bytes: Buffer): Promise<Size> {
+  if (isBmp(bytes)) return decode(file, () => readBmpSize(bytes.subarray(0, BMP_HEADER_BYTES)));
+  const sharp = await loadSharp();
+  try {
+    const { height, width } = await sharp(bytes, { failOn: 'error', limitInputPixels: false }).metadata();
+    return { height, width };
+  } catch (error) {
+    throw undecodableImage(file, error, ANY_FORMAT);
   }
 }
 

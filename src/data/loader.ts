@@ -10,7 +10,7 @@ import type { BatchArrays, BatchOptions, MadeBatch } from './training-samples.js
 import { largestViewsBytes } from './transforms/resize.js';
 import type { EvaluationAnswer, EvaluationWorkerData } from './workers/evaluation-worker.js';
 import { defaultWorkers, Prefetch, resultsAhead, WorkerPool } from './workers/pool.js';
-import type { PredictionSample, PredictionWorkerData } from './workers/prediction-worker.js';
+import type { ImageTask, PredictionSample, PredictionWorkerData } from './workers/prediction-worker.js';
 import type { TrainingTask } from './workers/training-worker.js';
 
 const workerModule = (name: 'training' | 'evaluation' | 'prediction') =>
@@ -186,19 +186,25 @@ export interface ImageLoader extends AsyncIterable<LoadedImage> {
   close(): Promise<void>;
 }
 
+type ImagePool = WorkerPool<ImageTask, PredictionSample>;
+
+/** Starts worker threads that read images without labels and make their views. */
+function startImagePool({ imageScaleWh }: Pick<EvaluationRecipe, 'imageScaleWh'>, size: number): Promise<ImagePool> {
+  const data: PredictionWorkerData = { imageScaleWh };
+  return WorkerPool.start(workerModule('prediction'), size, data);
+}
+
 /** Starts worker threads that read images without labels and make their views ahead of the reader, in the files' order. */
 export async function createImageLoader(
   files: readonly string[],
-  { imageScaleWh }: Pick<EvaluationRecipe, 'imageScaleWh'>,
+  recipe: Pick<EvaluationRecipe, 'imageScaleWh'>,
   ratios: readonly number[],
 ): Promise<ImageLoader> {
   const workers = defaultWorkers();
-  const ahead = resultsAhead(workers, largestViewsBytes(imageScaleWh, ratios));
-  const data: PredictionWorkerData = { imageScaleWh, ratios };
-  const size = Math.min(workers, ahead, files.length);
-  const pool = await WorkerPool.start<string, PredictionSample>(workerModule('prediction'), size, data);
+  const ahead = resultsAhead(workers, largestViewsBytes(recipe.imageScaleWh, ratios));
+  const pool = await startImagePool(recipe, Math.min(workers, ahead, files.length));
   const load = (index: number): Promise<LoadedImage> =>
-    pool.run(files[index]!).then(
+    pool.run({ name: files[index]!, bytes: null, ratios }).then(
       (sample) => ({ sample }),
       (error: unknown) => {
         if (error instanceof UserError) return { problem: error };
@@ -213,4 +219,38 @@ export async function createImageLoader(
     },
     close: () => pool.close(),
   };
+}
+
+/** Reads encoded images one by one, in a thread of its own. */
+export class ImageReader {
+  private constructor(
+    private readonly recipe: Pick<EvaluationRecipe, 'imageScaleWh'>,
+    private pool: ImagePool,
+  ) {}
+
+  static async start(recipe: Pick<EvaluationRecipe, 'imageScaleWh'>): Promise<ImageReader> {
+    return new ImageReader(recipe, await startImagePool(recipe, 1));
+  }
+
+  /**
+   * An image as `createImageLoader` reads it from a file. An image that ends the thread, for lack of memory, is an error of this call only.
+   * @throws UserError if it cannot be decoded.
+   */
+  async read(task: ImageTask): Promise<PredictionSample> {
+    const { pool } = this;
+    try {
+      return await pool.run(task);
+    } catch (error) {
+      if (!(error instanceof UserError)) {
+        await pool.close();
+        this.pool = await startImagePool(this.recipe, 1);
+      }
+      throw error;
+    }
+  }
+
+  /** Ends the thread. */
+  close(): Promise<void> {
+    return this.pool.close();
+  }
 }

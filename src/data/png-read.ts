@@ -1,14 +1,11 @@
 import { inflateSync } from 'node:zlib';
 import { type LabelMap, MAX_PIXELS, type Palette, type RgbImage, type Size } from './image.js';
+import { COLOUR_TYPE, SIGNATURE_BYTES } from './png-encode.js';
 
-/** A PNG is a signature, then chunks of length, type, data and CRC (PNG specification, third edition, chapter 5). */
-
-export const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+export const SIGNATURE = Buffer.from(SIGNATURE_BYTES);
 
 /** Length of the signature and of the first chunk, IHDR: 12 bytes around 13 of data. */
 export const PNG_HEADER_BYTES = SIGNATURE.length + 12 + 13;
-
-export const COLOUR_TYPE = { grey: 0, rgb: 2, palette: 3, greyAlpha: 4, rgba: 6 } as const;
 
 /** The file is not a PNG, is damaged, or is of a kind that is not read. */
 export class PngError extends Error {

@@ -3,25 +3,14 @@ import { Draws, Purpose } from '../support/random.js';
 import { type Dataset, firstLabel, INVALID_LABEL, labelTable, replacedLabels } from './dataset.js';
 import { decodeLabelBytes, decodeLabelImage, decodeRgb, decodeRgbBytes } from './decode.js';
 import { readBytes } from './files.js';
-import {
-  type EvaluationSample,
-  IGNORE_INDEX,
-  type ImageView,
-  type LabelMap,
-  type RgbImage,
-  type Size,
-  wholeBox,
-} from './image.js';
+import { type EvaluationSample, IGNORE_INDEX, type LabelMap, type RgbImage, type Size } from './image.js';
 import { distinctLabels } from './label-inventory.js';
 import type { LabelImage } from './png-read.js';
-import { prepareRows } from './simd/distorted.js';
 import type { StoredLabels } from './simd/labels.js';
+import { openWorkspace } from './simd/open-workspace.js';
 import { findImage, findLabels, type StoredPixels } from './simd/png.js';
-import { placeImage, resizeRows } from './simd/resized.js';
-import { openWorkspace, type Workspace } from './simd/workspace.js';
 import type { SplitEntry } from './split.js';
-import { normalise } from './transforms/normalise.js';
-import { keepRatioSize, resizeBilinear, scaleByRatio } from './transforms/resize.js';
+import { makeViews } from './views.js';
 
 /** A label map holds a value or colour that the description of its data set gives no meaning. */
 export class LabelValueError extends UserError {
@@ -185,34 +174,6 @@ export async function readSources(entry: SplitEntry, dataset: Dataset): Promise<
   return { image, labels };
 }
 
-/** An image fitted into the test scale times a ratio (whole, not padded), normalised. */
-export function makeView(image: RgbImage, imageScaleWh: readonly [number, number], ratio: number): ImageView {
-  const size = keepRatioSize(image, scaleByRatio(imageScaleWh, ratio));
-  return { ratio, ...size, image: normalise(resizeBilinear(image, size)) };
-}
-
-/** The views of an image at each ratio, as `makeView` makes them. */
-export function makeViews(
-  image: RgbImage,
-  imageScaleWh: readonly [number, number],
-  ratios: readonly number[],
-  workspace: Workspace | null = openWorkspace(),
-): ImageView[] {
-  if (workspace === null) return ratios.map((ratio) => makeView(image, imageScaleWh, ratio));
-  const placed = placeImage(workspace, image);
-  return ratios.map((ratio) => {
-    const size = keepRatioSize(image, scaleByRatio(imageScaleWh, ratio));
-    const values = new Float32Array(size.height * size.width * 3);
-    const { normalised } = prepareRows(workspace, size.width, []);
-    const target = workspace.reserve(size.width * 12);
-    resizeRows(workspace, placed, { size, window: wholeBox(size), isMirrored: false }, (row, y) => {
-      workspace.code.normalise(row, size.width, normalised, target);
-      values.set(workspace.floats(target, size.width * 3), y * size.width * 3);
-    });
-    return { ratio, ...size, image: values };
-  });
-}
-
 /** Reads an image with its label and makes its view at each ratio. */
 export async function makeEvaluationSample(
   entry: SplitEntry,
@@ -226,7 +187,7 @@ export async function makeEvaluationSample(
     height: image.height,
     width: image.width,
     label: labels.data,
-    views: makeViews(image, imageScaleWh, ratios),
+    views: makeViews(image, imageScaleWh, ratios, openWorkspace()),
   };
 }
 

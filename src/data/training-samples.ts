@@ -6,9 +6,10 @@ import { badSampleError, badSampleReason, type SkipTolerance, tolerates, tooMany
 import { loadSample, readSources, type SampleSources } from './samples.js';
 import { prepareRows } from './simd/distorted.js';
 import { countIds, decodePlacedLabels, placeLabels, writeIds } from './simd/labels.js';
+import { openWorkspace } from './simd/open-workspace.js';
 import { decodePixels } from './simd/png.js';
 import { placeImage, resizeRows, sourceBox, type WorkspaceImage } from './simd/resized.js';
-import { openWorkspace, type Workspace } from './simd/workspace.js';
+import type { Workspace } from './simd/workspace.js';
 import type { SplitEntry } from './split.js';
 import { chooseBox, chooseCrop, flipHorizontally } from './transforms/crop.js';
 import { normaliseInto } from './transforms/normalise.js';

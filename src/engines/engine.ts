@@ -97,6 +97,9 @@ export interface ShapesEngine extends Engine {
   residentBytes(): number | null;
 }
 
+/** What computing with an engine takes. A page in a browser has no more of it. */
+export type ComputingEngine = Pick<Engine, 'name' | 'tf' | 'gpu' | 'device'>;
+
 /** The same engine, and its twins, with these paths of convolutions. */
 export function withDecidedPaths(engine: Engine, decidedPaths: Engine['decidedPaths']): Engine {
   return {

@@ -1,5 +1,5 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
-import type { Engine } from '../engines/engine.js';
+import type { ComputingEngine } from '../engines/engine.js';
 import type { Kernels } from '../kernels/kernels.js';
 import type { InferenceNetwork } from '../network/inference.js';
 import { NonFiniteOutputError } from '../network/overflow.js';
@@ -14,7 +14,7 @@ import type { Window } from './windows.js';
 const ROOM = 2 ** 27;
 
 /** @throws NonFiniteOutputError if one of the logits, [1, h, w, classes], is not finite or beyond 2^101. */
-async function requireFinite({ tf }: Engine, logits: Tensor4D): Promise<void> {
+async function requireFinite({ tf }: ComputingEngine, logits: Tensor4D): Promise<void> {
   // Zero times a value that is not finite is NaN, and so is the sum.
   const sum = tf.tidy(() => tf.sum(tf.mul(tf.mul(logits, ROOM), 0)));
   const [value] = await sum.data();
@@ -51,7 +51,7 @@ interface DividedView {
  * @throws NonFiniteOutputError
  */
 export async function windowLogits(
-  engine: Engine,
+  engine: ComputingEngine,
   network: InferenceNetwork,
   crop: Tensor4D,
   { flip, pause }: { readonly flip: boolean; readonly pause: Pause },
@@ -74,14 +74,14 @@ export async function windowLogits(
  */
 export class LogitMap {
   private constructor(
-    private readonly engine: Engine,
+    private readonly engine: ComputingEngine,
     private readonly windows: readonly { readonly window: Window; readonly rows: RowSource }[],
     private readonly owned: readonly Tensor4D[],
   ) {}
 
   /** The map of a view's windows; it owns the tensors `owned`. */
   static of(
-    engine: Engine,
+    engine: ComputingEngine,
     { width, flip, alignCorners }: DividedView,
     windows: readonly WindowLogits[],
     owned: readonly Tensor4D[] = [],
@@ -102,7 +102,7 @@ export class LogitMap {
    * @throws NonFiniteOutputError
    */
   static async compute(
-    engine: Engine,
+    engine: ComputingEngine,
     kernels: Kernels,
     network: InferenceNetwork,
     images: Tensor4D,

@@ -1,5 +1,5 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
-import type { Engine } from '../engines/engine.js';
+import type { ComputingEngine } from '../engines/engine.js';
 
 /** For each output row of a bilinear resize: its two input rows, and the second one's weight. */
 interface RowInterpolation {
@@ -44,7 +44,7 @@ export type RowSource = (from: number, to: number) => Tensor4D;
  * The bilinear resize is separable, so rows and columns may be resized one after the other.
  */
 export function resizedRows(
-  engine: Engine,
+  engine: ComputingEngine,
   source: RowSource,
   inputSize: number,
   outputSize: number,
@@ -67,7 +67,12 @@ export function resizedRows(
 }
 
 /** The rows as a matrix product: two weights a row, times the rows of `input`, [1, H, W, C], which starts at row `first`. */
-function multiplied({ tf }: Engine, input: Tensor4D, first: number, { low, high, weight }: RowInterpolation): Tensor4D {
+function multiplied(
+  { tf }: ComputingEngine,
+  input: Tensor4D,
+  first: number,
+  { low, high, weight }: RowInterpolation,
+): Tensor4D {
   const [, height, width, channels] = input.shape;
   const matrix = new Float32Array(weight.length * height);
   for (let i = 0; i < weight.length; i++) {
@@ -80,7 +85,12 @@ function multiplied({ tf }: Engine, input: Tensor4D, first: number, { low, high,
 }
 
 /** The same rows as low + (high − low)·weight. */
-function gathered({ tf }: Engine, input: Tensor4D, first: number, { low, high, weight }: RowInterpolation): Tensor4D {
+function gathered(
+  { tf }: ComputingEngine,
+  input: Tensor4D,
+  first: number,
+  { low, high, weight }: RowInterpolation,
+): Tensor4D {
   const gather = (rows: Int32Array): Tensor4D =>
     tf.gather(
       input,
@@ -96,6 +106,6 @@ function gathered({ tf }: Engine, input: Tensor4D, first: number, { low, high, w
 }
 
 /** Rows of a [1, H, W, C] tensor, whose owner stays the same. */
-export function rowsOf(engine: Engine, x: Tensor4D): RowSource {
+export function rowsOf(engine: ComputingEngine, x: Tensor4D): RowSource {
   return (from, to) => engine.tf.slice(x, [0, from, 0, 0], [1, to - from, -1, -1]);
 }

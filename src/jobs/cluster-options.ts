@@ -63,7 +63,9 @@ const clusterSchema = z.strictObject({
   constraint: constraint.optional().describe('Features that nodes must have.'),
   cpus: positive
     .optional()
-    .describe('Processors of a task, and threads of TensorFlow. Other numbers give other last bits. Default: 1.'),
+    .describe(
+      'Processors of a task, or with several processes of each, and threads of TensorFlow. Other numbers give other last bits. Default: 1.',
+    ),
   mem: orNumber(z.string().regex(/^[1-9]\d*[KMGT]?$/, { message: 'expected a size such as 32G (without a unit: M)' }))
     .optional()
     .describe('Main memory of a task, such as 32G. Default: what the cluster gives.'),
@@ -71,7 +73,16 @@ const clusterSchema = z.strictObject({
     .union([z.int().min(0), z.string().regex(/^([\w.-]+:)?[1-9]\d*$/, { message: 'expected N or TYPE:N' })])
     .optional()
     .describe('GPUs of a task, N or TYPE:N. fcn uses one. Default: none.'),
-  nodes: positive.optional().describe('Nodes of a task. fcn uses one, which is the default.'),
+  nodes: positive
+    .optional()
+    .describe(
+      'Nodes of a task, among which the processes of its run are divided: --processes, default: one a node. Default: 1.',
+    ),
+  mpi: word
+    .optional()
+    .describe(
+      'Plugin of srun by which the processes of a run find each other (srun --mpi=list). Default: the one for the MPI that fcn engines install --mpi has found.',
+    ),
   sbatch: z.array(sbatchOption).default([]).describe('Any other options of sbatch, one or several each.'),
   setup: z
     .string()

@@ -45,6 +45,15 @@ export interface Executor {
   /** The machine that executes a task; null if it is this one. */
   machineOf(options: JobDescription['options']): Promise<OtherMachine | null>;
   /**
+   * How many processes each run is divided among.
+   * @param asked `--processes`.
+   */
+  processesOf(options: JobDescription['options'], asked: number | undefined): number | undefined;
+  /**
+   * The plugin of srun that starts the processes of a run, see `fittingPlugin`; null if mpirun does, on one machine, or if none fits.
+   */
+  srunPlugin(options: JobDescription['options']): Promise<string | null>;
+  /**
    * Everything that would prevent the job, besides what `checkRuns` found for each of its runs. Writes and submits nothing.
    * @param checked Of each task, in order.
    * @param options With which they were checked.

@@ -74,7 +74,8 @@ export function formatTaskLine(task: ObservedTask): string {
 }
 
 /** Why a task is in its state; null if there is nothing to say. */
-function whyOf({ state, reason, message, exitCode, signal }: ObservedTask): string | null {
+function whyOf({ state, reason, message, exitCode, signal, starts, run }: ObservedTask): string | null {
+  if (state === 'completed') return run === null && starts > 0 ? 'its run directory was removed' : null;
   if (state === 'unreadable') return message;
   if (state === 'pending' || state === 'waiting') return reason === null ? null : reasonInWords(reason);
   if (state === 'lost')
@@ -85,13 +86,27 @@ function whyOf({ state, reason, message, exitCode, signal }: ObservedTask): stri
   return message === null ? code : `${code}: ${message}`;
 }
 
+/** Why tasks are in their states, a line each; of those that wait for the same, a line for all. */
+function reasonsOf(tasks: readonly ObservedTask[]): string[] {
+  const together = new Map<string, ObservedTask[]>();
+  for (const task of tasks) {
+    const why = whyOf(task);
+    if (why === null) continue;
+    const waits = task.state === 'pending' || task.state === 'waiting';
+    const key = `${waits ? '' : task.index} (${task.state}): ${why}`;
+    together.set(key, [...(together.get(key) ?? []), task]);
+  }
+  return [...together.values()].map((those) => {
+    const [{ name, state }] = those as [ObservedTask];
+    const who = those.length === 1 ? name : formatNumber(those.length, 'task');
+    return `${who} (${state}): ${whyOf(those[0]!)}`;
+  });
+}
+
 /** A job: its command, the table of its tasks, why some wait or failed, and what may be done. */
 export function formatJob(job: ObservedJob, width: number): string {
   const { id, tasks, executor, schedulerIds, submittedAt, command } = job;
-  const reasons = tasks.flatMap((task) => {
-    const why = whyOf(task);
-    return why === null ? [] : wrap(withoutControls(`${task.name} (${task.state}): ${why}`), width);
-  });
+  const reasons = reasonsOf(tasks).flatMap((line) => wrap(withoutControls(line), width));
   return [
     `Job ${id}, ${executor} executor, submitted ${timeOf(submittedAt)} UTC`,
     ...(schedulerIds.length === 0 ? [] : labelled('arrays   ', schedulerIds.join(', '), width)),

@@ -100,7 +100,7 @@ export function taskName({ tasks }: Pick<Job, 'tasks'>, index: number): string {
 }
 
 /**
- * The tasks that a name means: all of a row, or one by ROW:SEED or its index; all that match a pattern of these; or else one by a
+ * The tasks that a name means: all of a row or, by :SEED, of a seed, or one by ROW:SEED or its index; all that match a pattern of these; or else one by a
  * unique beginning.
  * @throws UserError if it means none, or several begin with it.
  */
@@ -109,7 +109,9 @@ export function tasksNamed(job: Pick<Job, 'id' | 'tasks'>, name: string): Task[]
   const tasksWhere = (matches: (one: string) => boolean) =>
     job.tasks.filter(({ row, seed }) => [row, `${row}:${seed}`].some(matches));
   const expression = /[*?{]/.test(name) ? wildcardExpression(name) : null;
-  const called = tasksWhere((one) => (expression === null ? one === name : expression.test(one)));
+  const called = name.startsWith(':')
+    ? job.tasks.filter(({ seed }) => `:${seed}` === name)
+    : tasksWhere((one) => (expression === null ? one === name : expression.test(one)));
   if (called.length > 0) return called;
   const indexed = job.tasks.filter(({ index }) => String(index) === name);
   if (indexed.length > 0) return indexed;

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { UserError } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
 import type { Executor, ExecutorContext } from './executor.js';
@@ -5,6 +6,7 @@ import { type Job, requireInPlace, type Task } from './job.js';
 import { taskName } from './names.js';
 import { isRetried, type TaskState, type TaskStatus, taskStatuses } from './states.js';
 import { retryCommand } from './task-ending.js';
+import { runOf } from './task-history.js';
 import { writeRequest } from './task-request.js';
 
 /** States of a task that can be cancelled: something may still start it, or the user may retry it. */
@@ -57,6 +59,16 @@ function nothingToRetry(job: Job, statuses: readonly TaskStatus[], named: readon
     ({ task, problem }) => problem !== null && (named === null || includes(named, task)),
   );
   if (unreadable?.problem != null) return unreadable.problem;
+  const removed = (named === null ? [] : statuses).find(
+    ({ task, state, history }) =>
+      state === 'completed' && includes(named!, task) && !existsSync(runOf(history) ?? job.runs),
+  );
+  if (removed !== undefined) {
+    return new UserError(
+      `${taskName(job, removed.task.index)} has completed, but its run directory was removed: ${runOf(removed.history)}.`,
+      'To repeat the run, submit its row again; kept records stay in fcn table.',
+    );
+  }
   const cancelled = statuses.filter(({ state }) => state === 'cancelled');
   const what = named === null ? `No task of job ${job.id}` : 'None of these tasks';
   const message = `${what} has failed, was given up, lost or stopped.`;

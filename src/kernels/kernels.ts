@@ -220,6 +220,14 @@ export interface PointwiseKernels {
   softmax(x: Tensor4D): Tensor4D;
 }
 
+/** Reading without blocking. In a browser there is no other way to read from a GPU. */
+export interface LaterReadingKernels {
+  /** As `allFinite`. */
+  allFiniteLater(tensors: readonly Tensor[]): Promise<boolean>;
+  /** As `largestMagnitude`. */
+  largestMagnitudeLater(x: Tensor, nonNegative?: boolean): Promise<number>;
+}
+
 export interface MaxPoolKernels {
   /** 3×3 window, stride 2, padding 1 (padding never wins): [N,H,W,C] → [N,⌈H/2⌉,⌈W/2⌉,C]. */
   maxPool(x: Tensor4D): Tensor4D;
@@ -265,9 +273,21 @@ export interface Kernels
     BatchNormKernels,
     ShardedBatchNormKernels,
     PointwiseKernels,
+    LaterReadingKernels,
     MaxPoolKernels,
     ResizeKernels,
     CrossEntropyKernels {}
+
+/** Kernels with `LaterReadingKernels`, of an engine whose values are in main memory: there is nothing to wait for. */
+export function readingAtOnce<K extends Pick<PointwiseKernels, 'allFinite' | 'largestMagnitude'>>(
+  kernels: K,
+): K & LaterReadingKernels {
+  return {
+    ...kernels,
+    allFiniteLater: async (tensors) => kernels.allFinite(tensors),
+    largestMagnitudeLater: async (x, nonNegative) => kernels.largestMagnitude(x, nonNegative),
+  };
+}
 
 /** Disposes the tensors from which `result` was computed, and returns `result`. */
 export function thenDispose<T>(result: T, ...inputs: readonly Tensor[]): T {

@@ -170,6 +170,16 @@ export function allConvolutions(network: Architecture): ConvolutionSpec[] {
   ];
 }
 
+/** The convolutions of inference: without those of the auxiliary head. The classifier comes last. */
+export function inferenceConvolutions({ stem, stages, decodeHead }: Architecture): ConvolutionSpec[] {
+  return [
+    ...stem,
+    ...stages.flat().flatMap(blockUnits),
+    ...headConvolutions(decodeHead).filter(isUnit),
+    decodeHead.classifier,
+  ];
+}
+
 /** A block's units in state_dict order. */
 export function blockUnits({ units, downsample }: BlockSpec): UnitSpec[] {
   return downsample === null ? [...units] : [...units, downsample];

@@ -6,9 +6,8 @@ import { noPause, type Pause } from '../support/pauses.js';
 import {
   type Architecture,
   type BlockSpec,
-  blockUnits,
   type ConvolutionSpec,
-  headConvolutions,
+  inferenceConvolutions,
   isUnit,
   type UnitSpec,
 } from './architecture.js';
@@ -18,16 +17,16 @@ import { BATCH_NORM_EPSILON } from './resnet.js';
 /** The value of a parameter, by its path, as a tensor that the caller owns. Filters are HWIO. */
 type ParameterSource = (path: string) => tfjs.Tensor;
 
-/** A folded convolution in memory that all threads see, in float32. */
+/** A folded convolution as plain data, in float32. */
 type SharedConvolution = Pick<FoldedConvolution, 'path' | 'geometry' | 'gain' | 'offset'> & {
   /** [kh,kw,I,O]. */
   readonly filterShape: readonly [number, number, number, number];
-  readonly filter: Float32Array<SharedArrayBuffer>;
+  readonly filter: Float32Array;
   /** [O]. */
-  readonly bias: Float32Array<SharedArrayBuffer>;
+  readonly bias: Float32Array;
 };
 
-/** The folded convolutions of a network, for networks on the engines of other threads. Plain data, sent without a copy. */
+/** The folded convolutions of a network as plain data: for networks on the engines of other threads, sent without a copy, or elsewhere. */
 export type SharedWeights = readonly SharedConvolution[];
 
 /**
@@ -45,7 +44,7 @@ export class FoldedNetwork implements InferenceNetwork {
   private readonly guard: OverflowGuard;
 
   constructor(
-    private readonly tf: typeof tfjs,
+    tf: typeof tfjs,
     private readonly kernels: Kernels,
     private readonly network: Architecture,
     source: ParameterSource | SharedWeights,
@@ -72,18 +71,18 @@ export class FoldedNetwork implements InferenceNetwork {
     let image: Bounded = { ...input, x: input.x.clone() };
     try {
       for (const unit of convolutions) {
-        image = replace(image, (x) => this.apply(unit, x, true));
+        image = await replace(image, (x) => this.apply(unit, x, true));
         await pauseHolding(pause, image);
       }
       if (concatenation !== null) {
         const convolution = this.folded.get(concatenation.path)!;
-        image = replace(image, (x) => this.guard.joinedConvolution(convolution, input, x));
+        image = await replace(image, (x) => this.guard.joinedConvolution(convolution, input, x));
       }
     } finally {
       input.x.dispose();
     }
     if (concatenation !== null) await pauseHolding(pause, image);
-    const { x } = replace(image, (input) => this.apply(classifier, input, false));
+    const { x } = await replace(image, (input) => this.apply(classifier, input, false));
     try {
       return this.kernels.cast(x, 'fp32');
     } finally {
@@ -98,32 +97,31 @@ export class FoldedNetwork implements InferenceNetwork {
     }
   }
 
-  private apply(spec: ConvolutionSpec, input: Bounded, relu: boolean): Bounded {
+  private apply(spec: ConvolutionSpec, input: Bounded, relu: boolean): Promise<Bounded> {
     return this.guard.convolution(this.folded.get(spec.path)!, input, relu);
   }
 
-  private residualBlock(block: BlockSpec, input: Bounded): Bounded {
-    let inner = this.apply(block.units[0]!, input, true);
-    for (const unit of block.units.slice(1, -1)) inner = replace(inner, (image) => this.apply(unit, image, true));
-    const identity = block.downsample === null ? input : this.apply(block.downsample, input, false);
+  private async residualBlock(block: BlockSpec, input: Bounded): Promise<Bounded> {
+    let inner = await this.apply(block.units[0]!, input, true);
+    for (const unit of block.units.slice(1, -1)) inner = await replace(inner, (image) => this.apply(unit, image, true));
     const last = this.folded.get(block.units.at(-1)!.path)!;
-    const sum = this.guard.residualConvolution(block.path, last, inner, identity);
-    inner.x.dispose();
-    if (identity !== input) identity.x.dispose();
-    return sum;
+    return replace(inner, async (image) => {
+      const join = (identity: Bounded) => this.guard.residualConvolution(block.path, last, image, identity);
+      return block.downsample === null ? join(input) : replace(await this.apply(block.downsample, input, false), join);
+    });
   }
 
   /** Disposes the images. */
   private async features(images: Tensor4D, pause: Pause): Promise<Bounded> {
-    const { tf, guard, network } = this;
+    const { guard, network } = this;
     let image = guard.images(images);
     for (const unit of network.stem) {
-      image = replace(image, (input) => this.apply(unit, input, true));
+      image = await replace(image, (input) => this.apply(unit, input, true));
       await pauseHolding(pause, image);
     }
-    image = replace(image, (input) => guard.maxPool(input));
+    image = await replace(image, async (input) => guard.maxPool(input));
     for (const block of network.stages.slice(0, network.decodeHead.input + 1).flat()) {
-      image = replace(image, (input) => tf.tidy(() => this.residualBlock(block, input)));
+      image = await replace(image, (input) => this.residualBlock(block, input));
       await pauseHolding(pause, image);
     }
     return image;
@@ -131,9 +129,9 @@ export class FoldedNetwork implements InferenceNetwork {
 }
 
 /** Applies `next` to an image and disposes the image. */
-function replace(image: Bounded, next: (image: Bounded) => Bounded): Bounded {
+async function replace(image: Bounded, next: (image: Bounded) => Promise<Bounded>): Promise<Bounded> {
   try {
-    return next(image);
+    return await next(image);
   } finally {
     image.x.dispose();
   }
@@ -171,21 +169,20 @@ function fold(tf: typeof tfjs, unit: UnitSpec, source: ParameterSource): Folded 
 function* foldedConvolutions(
   tf: typeof tfjs,
   kernels: Kernels,
-  { stem, stages, decodeHead }: Architecture,
+  network: Architecture,
   source: ParameterSource,
   precision: Precision,
 ): Generator<FoldedConvolution> {
   const ready = ({ path, geometry }: ConvolutionSpec, parameters: Folded) =>
     inferenceConvolution(tf, kernels, { path, geometry, ...parameters }, precision);
-  const units: UnitSpec[] = [
-    ...stem,
-    ...stages.flat().flatMap(blockUnits),
-    ...headConvolutions(decodeHead).filter(isUnit),
-  ];
-  for (const unit of units) yield ready(unit, fold(tf, unit, source));
-  const { classifier } = decodeHead;
-  const filter = source(`${classifier.path}.weight`) as Tensor4D;
-  yield ready(classifier, { filter, bias: source(`${classifier.path}.bias`) as Tensor1D });
+  for (const spec of inferenceConvolutions(network)) {
+    if (isUnit(spec)) {
+      yield ready(spec, fold(tf, spec, source));
+      continue;
+    }
+    const filter = source(`${spec.path}.weight`) as Tensor4D;
+    yield ready(spec, { filter, bias: source(`${spec.path}.bias`) as Tensor1D });
+  }
 }
 
 /**

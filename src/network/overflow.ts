@@ -101,7 +101,7 @@ export class OverflowGuard {
    * Convolution, bias, and ReLU if `relu`.
    * @throws NonFiniteOutputError naming the convolution.
    */
-  convolution(convolution: FoldedConvolution, input: Bounded, relu: boolean): Bounded {
+  convolution(convolution: FoldedConvolution, input: Bounded, relu: boolean): Promise<Bounded> {
     const { geometry, filter, bias } = convolution;
     return this.convolved(convolution, [input], relu, (relu) =>
       this.kernels.convolutionBias(input.x, filter, bias, geometry, relu),
@@ -112,7 +112,7 @@ export class OverflowGuard {
    * Convolution of both images' channels, those of `a` first, and bias and ReLU. Takes ownership of both, unless it throws.
    * @throws NonFiniteOutputError naming the convolution.
    */
-  joinedConvolution(convolution: FoldedConvolution, a: Bounded, b: Bounded): Bounded {
+  joinedConvolution(convolution: FoldedConvolution, a: Bounded, b: Bounded): Promise<Bounded> {
     const { geometry, filter, bias } = convolution;
     return this.convolved(convolution, [a, b], true, (relu) =>
       this.kernels.joinedConvolutionBias(a.x, b.x, filter, bias, geometry, relu),
@@ -124,15 +124,26 @@ export class OverflowGuard {
    * @param block The block's path.
    * @throws NonFiniteOutputError naming the convolution, or the block if it is the sum that overflows.
    */
-  residualConvolution(block: string, convolution: FoldedConvolution, input: Bounded, residual: Bounded): Bounded {
+  async residualConvolution(
+    block: string,
+    convolution: FoldedConvolution,
+    input: Bounded,
+    residual: Bounded,
+  ): Promise<Bounded> {
     const { geometry, filter, bias, gain, offset } = convolution;
-    const bound = this.provenBound(() => input.bound * gain + offset + residual.bound, [input, residual]);
+    const bound = await this.provenBound(() => input.bound * gain + offset + residual.bound, [input, residual]);
     if (bound !== null) {
       const x = this.kernels.convolutionBias(input.x, filter, bias, geometry, true, residual.x);
       return { x, nonNegative: true, bound, measured: false };
     }
-    const inner = this.convolution(convolution, input, false);
-    return this.checked(block, thenDispose(this.kernels.add(inner.x, residual.x), inner.x), true);
+    const inner = await this.convolution(convolution, input, false);
+    let sum: Tensor4D;
+    try {
+      sum = this.kernels.add(inner.x, residual.x);
+    } finally {
+      inner.x.dispose();
+    }
+    return this.checked(block, sum, true);
   }
 
   /** Max pool: each window's largest value is one of the input's. */
@@ -141,39 +152,42 @@ export class OverflowGuard {
   }
 
   /** The convolution of inputs one beside the other, by `compute`, which applies the ReLU if it is told to. */
-  private convolved(
+  private async convolved(
     { path, gain, offset }: FoldedConvolution,
     inputs: readonly Bounded[],
     relu: boolean,
     compute: (relu: boolean) => Tensor4D,
-  ): Bounded {
-    const bound = this.provenBound(() => Math.max(...inputs.map(({ bound }) => bound)) * gain + offset, inputs);
+  ): Promise<Bounded> {
+    const bound = await this.provenBound(() => Math.max(...inputs.map(({ bound }) => bound)) * gain + offset, inputs);
     const x = compute(relu && bound !== null);
     return bound === null ? this.checked(path, x, relu) : { x, nonNegative: relu, bound, measured: false };
   }
 
   /** A bound that proves that nothing overflows, after measuring its inputs if needed; null if there is none. */
-  private provenBound(bound: () => number, inputs: readonly Bounded[]): number | null {
+  private async provenBound(bound: () => number, inputs: readonly Bounded[]): Promise<number | null> {
     if (this.largestBound === null) return null;
     // NaN, from ∞ · 0, is no bound: the comparison is false.
     if (bound() <= this.largestBound) return bound();
     for (const input of inputs) {
       if (input.measured) continue;
-      input.bound = this.kernels.largestMagnitude(input.x, input.nonNegative);
+      input.bound = await this.kernels.largestMagnitudeLater(input.x, input.nonNegative);
       input.measured = true;
     }
     return bound() <= this.largestBound ? bound() : null;
   }
 
   /** Checks every value before the ReLU. Takes ownership of `x`. */
-  private checked(path: string, x: Tensor4D, relu: boolean): Bounded {
-    if (!this.kernels.allFinite([x])) {
-      x.dispose();
-      throw new NonFiniteOutputError(`The output of ${path}`);
+  private async checked(path: string, x: Tensor4D, relu: boolean): Promise<Bounded> {
+    let isReturned = false;
+    try {
+      if (!(await this.kernels.allFiniteLater([x]))) throw new NonFiniteOutputError(`The output of ${path}`);
+      const bounded = { x, nonNegative: false, bound: Number.POSITIVE_INFINITY, measured: false };
+      if (relu) return { ...bounded, x: this.kernels.relu(x), nonNegative: true };
+      isReturned = true;
+      return bounded;
+    } finally {
+      if (!isReturned) x.dispose();
     }
-    const bounded = { x, nonNegative: false, bound: Number.POSITIVE_INFINITY, measured: false };
-    if (!relu) return bounded;
-    return { ...bounded, x: thenDispose(this.kernels.relu(x), x), nonNegative: true };
   }
 }
 
@@ -198,6 +212,20 @@ export function inferenceConvolution(
     throw new NonFiniteOutputError(`The ${broken} of ${path}, with batch norm folded in,`);
   }
   return { path, geometry, filter: stored.filter, bias, gain, offset: kernels.largestMagnitude(bias) };
+}
+
+/** The bounds of a convolution's output (see `FoldedConvolution`), of a finite filter [kh,kw,I,O] and bias [O] in memory. */
+export function convolutionBounds(
+  filter: Float32Array,
+  bias: Float32Array,
+): Pick<FoldedConvolution, 'gain' | 'offset'> {
+  const outputs = bias.length;
+  const sums = new Float64Array(outputs);
+  for (let i = 0; i < filter.length; i++) sums[i % outputs]! += Math.abs(filter[i]!);
+  let [gain, offset] = [0, 0];
+  for (const sum of sums) gain = Math.max(gain, sum);
+  for (const value of bias) offset = Math.max(offset, Math.abs(value));
+  return { gain, offset };
 }
 
 /** max_o Σ|w_o| of a finite filter, [kh,kw,I,O]; Infinity if it overflows. */

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type InstalledMpi, requireMpi } from '../engines/mpi/manifest.js';
 import { runTool } from '../engines/tool.js';
 import { ExitCode, UserError } from '../support/errors.js';
@@ -45,6 +46,16 @@ interface Launch {
   readonly environment?: NodeJS.ProcessEnv;
 }
 
+/** A program that starts processes, and its arguments, the words of their command included. */
+interface Launcher {
+  readonly program: string;
+  readonly parameters: readonly string[];
+  /** Added to the environment of this process. */
+  readonly environment: NodeJS.ProcessEnv;
+  /** Called once it is started, with the folder of `launcher-files.ts`. @returns what ends that. */
+  readonly onStart: (folder: string) => () => void;
+}
+
 /**
  * Runs this command again as several processes on this machine, by the mpirun of the MPI for which operations are compiled. Nothing
  * of it listens on an address that other machines reach. Signals are passed on to process 0, which stops all.
@@ -57,31 +68,42 @@ export async function launchHere(
 ): Promise<number> {
   const mpi = await requireMpi();
   const { program, options } = await findMpirun(mpi);
+  return launch({
+    program,
+    parameters: [...options(processes), process.execPath, ...process.execArgv, ...words],
+    environment: {
+      ...environment,
+      TF_NUM_INTRAOP_THREADS: process.env['TF_NUM_INTRAOP_THREADS'] ?? `${threadsOfEach(processes)}`,
+      LD_PRELOAD: [mpi.loopback, process.env['LD_PRELOAD'] ?? ''].filter((file) => file !== '').join(':'),
+      // UCX, which some MPIs use: no sockets; nor reading another process's memory, which ends this one if that is gone.
+      UCX_TLS: process.env['UCX_TLS'] ?? 'self,posix,sysv',
+    },
+    onStart: (folder) => sweepAfterFirst(folder, processes),
+  });
+}
+
+/**
+ * Starts processes, and passes signals on to process 0, which must be on this machine.
+ * @returns the exit code of process 0.
+ * @throws LostProcessError if it was killed.
+ */
+export async function launch({ program, parameters, environment, onStart }: Launcher): Promise<number> {
   const folder = await mkdtemp(path.join(tmpdir(), 'fcn-processes-'));
   try {
-    const child = spawn(program, [...options(processes), process.execPath, ...process.execArgv, ...words], {
+    const child = spawn(program, parameters, {
       stdio: 'inherit',
-      // Ctrl-C in a terminal would reach mpirun, too, which then kills all without letting them save.
+      // Ctrl-C in a terminal would reach the launcher, too, which then kills all without letting them save.
       detached: true,
-      env: {
-        ...process.env,
-        ...environment,
-        TF_NUM_INTRAOP_THREADS: process.env['TF_NUM_INTRAOP_THREADS'] ?? `${threadsOfEach(processes)}`,
-        LD_PRELOAD: [mpi.loopback, process.env['LD_PRELOAD'] ?? ''].filter((file) => file !== '').join(':'),
-        // UCX, which some MPIs use: no sockets; nor reading another process's memory, which ends this one if that is gone.
-        UCX_TLS: process.env['UCX_TLS'] ?? 'self,posix,sysv',
-        [LAUNCH_FOLDER]: folder,
-        [LAUNCHER]: `${process.pid}`,
-      },
+      env: { ...process.env, ...environment, [LAUNCH_FOLDER]: folder, [LAUNCHER]: `${process.pid}` },
     });
     const stopForwarding = forwardSignals(folder);
-    const stopSweeping = sweepAfterFirst(folder, processes);
+    const stop = onStart(folder);
     const code = await new Promise<number>((resolve, reject) => {
       child.once('error', reject);
       child.once('exit', (status) => resolve(status ?? ExitCode.bug));
     }).finally(() => {
       stopForwarding();
-      stopSweeping();
+      stop();
     });
     const ofFirst = await exitCodeOfFirst(folder);
     if (ofFirst !== null) return ofFirst;
@@ -112,24 +134,34 @@ export async function findMpirun({ compiler, library }: InstalledMpi): Promise<M
 
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGUSR1'] as const;
 
-/** Passes signals on to process 0. @returns what ends that. */
+/**
+ * Passes signals on to process 0; one that comes before it has begun, once it has. If a process of fcn has started this one and ends, that
+ * is as a SIGTERM. @returns what ends that.
+ */
 function forwardSignals(folder: string): () => void {
-  const forward = (signal: NodeJS.Signals) => {
-    void signalProcess(folder, 0, signal);
+  let isOver = false;
+  const forward = async (signal: NodeJS.Signals) => {
+    while (!isOver && !(await signalProcess(folder, 0, signal))) await sleep(SWEEP_MILLISECONDS);
   };
+  const onParentEnd = () => void forward('SIGTERM');
   for (const signal of FORWARDED) process.on(signal, forward);
+  process.on('disconnect', onParentEnd);
   return () => {
+    isOver = true;
     for (const signal of FORWARDED) process.off(signal, forward);
+    process.off('disconnect', onParentEnd);
   };
 }
 
-async function signalProcess(folder: string, rank: number, signal: NodeJS.Signals): Promise<void> {
+/** Sends a signal to a process, if it is still there. @returns false if it has not begun yet. */
+async function signalProcess(folder: string, rank: number, signal: NodeJS.Signals): Promise<boolean> {
   try {
     process.kill(Number(await readFile(path.join(folder, processFile(rank)), 'utf8')), signal);
+    return true;
   } catch (error) {
-    // It has not begun yet, or has ended.
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'ENOENT' && code !== 'ESRCH') throw error;
+    return code === 'ESRCH';
   }
 }
 

@@ -28,6 +28,17 @@ export function launchedBy(environment: NodeJS.ProcessEnv = process.env): Launch
   return null;
 }
 
+/** Whether srun has started this process, or a shell above it; the batch script of a job is no such step. */
+export function isInStep(environment: NodeJS.ProcessEnv): boolean {
+  return /^\d+$/.test(environment['SLURM_STEP_ID'] ?? '');
+}
+
+/** Whether srun has started this process as one of several of a run. */
+export function startedBySrun(environment: NodeJS.ProcessEnv = process.env): boolean {
+  const { OMPI_COMM_WORLD_RANK: ofMpirun } = environment;
+  return isInStep(environment) && launchedBy(environment) !== null && ofMpirun === undefined;
+}
+
 /** Threads of each of several processes on one machine. */
 export function threadsOfEach(processes: number): number {
   return Math.max(1, Math.floor(availableProcessors() / processes));

@@ -1,9 +1,15 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 /** Environment variables that `fcn` gives the processes that it starts: a folder, and its own process number. */
 export const LAUNCH_FOLDER = 'FCN_LAUNCH_FOLDER';
 export const LAUNCHER = 'FCN_LAUNCHER';
+
+/** The process by which whoever started the run knows it: the launcher if `fcn` is it, else this one. */
+export function knownProcess(environment: NodeJS.ProcessEnv = process.env): number {
+  const launcher = Number(environment[LAUNCHER]);
+  return Number.isInteger(launcher) && launcher > 0 ? launcher : process.pid;
+}
 
 /** Files in that folder: the exit code of process 0, which mpirun may not pass on, and the system's number of each process. */
 export const EXIT_CODE_FILE = 'exit-code';
@@ -21,6 +27,8 @@ export function reportToLauncher(
   const folder = environment[LAUNCH_FOLDER];
   const launcher = Number(environment[LAUNCHER]);
   if (folder === undefined || !Number.isInteger(launcher)) return;
+  // The folder is on the launcher's machine; process 0 is there, too.
+  if (rank > 0 && !existsSync(folder)) return;
   writeFileSync(path.join(folder, processFile(rank)), `${process.pid}`);
   if (rank > 0) return;
   process.on('exit', (code) => {

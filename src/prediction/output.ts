@@ -5,6 +5,7 @@ import { ConfusionMatrix, metrics } from '../evaluation/confusion.js';
 import { encodePrediction } from '../evaluation/prediction-png.js';
 import { writeFileAtomic } from '../support/files.js';
 import { formatPercent } from '../support/format.js';
+import { formatPixelShare, presentClasses } from './classes.js';
 
 const BLACK = [0, 0, 0] as const;
 const WRONG = [230, 30, 30] as const;
@@ -175,23 +176,6 @@ export function predictionFiles(
   };
 }
 
-export interface PredictedClass {
-  readonly id: number;
-  readonly name: string;
-  /** Fraction of the image's pixels. */
-  readonly share: number;
-}
-
-/** The classes that occur in a label map, most frequent first. */
-export function presentClasses(labels: Uint8Array, classes: readonly string[]): PredictedClass[] {
-  const counts = new Uint32Array(256);
-  for (const id of labels) counts[id]!++;
-  return classes
-    .map((name, id) => ({ id, name, share: counts[id]! / labels.length }))
-    .filter(({ share }) => share > 0)
-    .sort((a, b) => b.share - a.share || a.id - b.id);
-}
-
 /** The figures of one image: over all of it, then of each class that is labelled or predicted. */
 export function comparisonLegend(
   confusion: ConfusionMatrix,
@@ -214,6 +198,19 @@ export interface Predicted {
   readonly truth: Uint8Array | null;
 }
 
+/** The PNG of an `overlay` with a legend of its classes and their shares. */
+export function drawOverlay(
+  blended: RgbImage,
+  prediction: Uint8Array,
+  { classes, palette }: Pick<Dataset, 'classes' | 'palette'>,
+): Promise<Buffer> {
+  const legend = presentClasses(prediction, classes).map(({ id, name, share }) => ({
+    colour: palette[id]!,
+    text: `${name}: ${formatPixelShare(share)}`,
+  }));
+  return drawSheet([{ title: null, image: blended }], 1, legend);
+}
+
 /** @throws UserError if a file cannot be written. */
 export async function writePrediction(
   files: PredictionFiles,
@@ -225,11 +222,7 @@ export async function writePrediction(
   await writeFileAtomic(files.labels, await encodePrediction(prediction, width, height, { palette }, labelIds));
   if (files.overlay === null) return;
   const blended = overlay(image, prediction, palette, opacity);
-  const legend = presentClasses(prediction, classes).map(({ id, name, share }) => ({
-    colour: palette[id]!,
-    text: `${name}: ${formatPixelShare(share)}`,
-  }));
-  await writeFileAtomic(files.overlay, await drawSheet([{ title: null, image: blended }], 1, legend));
+  await writeFileAtomic(files.overlay, await drawOverlay(blended, prediction, { classes, palette }));
   if (files.comparison === null || truth === null) return;
   const confusion = new ConfusionMatrix(classes.length);
   confusion.add(prediction, truth);
@@ -241,9 +234,4 @@ export async function writePrediction(
   ];
   const figures = comparisonLegend(confusion, { classes, palette });
   await writeFileAtomic(files.comparison, await drawSheet(panels, 2, figures));
-}
-
-/** In percent with one decimal: "12.3 %", "< 0.1 %". */
-export function formatPixelShare(share: number): string {
-  return share < 0.0005 ? '< 0.1 %' : `${(share * 100).toFixed(1)} %`;
 }

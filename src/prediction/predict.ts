@@ -11,13 +11,8 @@ import { InterruptedError, UserError } from '../support/errors.js';
 import { formatNumber } from '../support/format.js';
 import { inOrder } from '../support/in-order.js';
 import { type Pause, pauses } from '../support/pauses.js';
-import {
-  type Predicted,
-  type PredictedClass,
-  type PredictionFiles,
-  presentClasses,
-  writePrediction,
-} from './output.js';
+import { type PredictedClass, presentClasses } from './classes.js';
+import { type Predicted, type PredictionFiles, writePrediction } from './output.js';
 import { readTruth, type Source } from './sources.js';
 
 /** An image's prediction. */
@@ -150,14 +145,15 @@ function userErrorAsValue(error: unknown): UserError {
   throw error;
 }
 
-/** An image with its prediction and its ground truth, if any. */
-type PredictedSample = Predicted & Pick<Prediction, 'seconds'>;
+/** An image with its prediction and its ground truth, if any. `seconds`: see `Prediction`. */
+export type PredictedSample = Predicted & Pick<Prediction, 'seconds'>;
 
-async function predictOne(
+/** Predicts an image. @param file What errors call it. @throws NonFiniteOutputError that names the image; what `pause` throws. */
+export async function predictOne(
   file: string,
   { image, views }: PredictionSample,
   truth: Uint8Array | null,
-  { predictor, flip }: PredictImagesOptions,
+  { predictor, flip }: Pick<PredictImagesOptions, 'predictor' | 'flip'>,
   pause: Pause,
 ): Promise<PredictedSample> {
   const { height, width } = image;

@@ -1,8 +1,7 @@
-import { parseDocument } from 'yaml';
 import { UserError } from '../support/errors.js';
 import { endSentence } from '../support/format.js';
 import { alternatives, leastRemote, remoteness } from '../support/suggest.js';
-import { check, documentValue } from '../support/yaml.js';
+import { check, parseYamlValue } from '../support/yaml.js';
 import { type Experiment, isSection, type Recipe, type RecipeSection, recipeSchema } from './experiment.js';
 
 const SECTIONS = ['model', 'data', 'training', 'evaluation', 'benchmark'] as const;
@@ -51,10 +50,7 @@ export function withoutUnset<R extends { readonly model: Recipe['model'] }>(reci
 
 /** A value written as in YAML. @param option How it was given, `--set width`. @throws UserError where it is none. */
 export function parseValue(option: string, text: string): unknown {
-  const document = parseDocument(text, { prettyErrors: false, logLevel: 'error' });
-  // Some mistakes, such as an unknown tag, are only warnings.
-  const [error] = [...document.errors, ...document.warnings];
-  const parsed = error === undefined ? documentValue(document) : { problem: error.message };
+  const parsed = parseYamlValue(text);
   if ('value' in parsed) return parsed.value;
   throw new UserError(`${option}=${text}: not a value: ${parsed.problem}`, 'Write it as in YAML.');
 }

@@ -26,6 +26,8 @@ export interface KnownRun extends NamedRun {
   readonly record: RunRecord | null;
   /** The record's file; without a record, the experiment.json. */
   readonly file: string;
+  /** Differences from the published recipe; none if a run of an earlier version does not say. */
+  readonly deviations: RunRecord['deviations'];
   readonly log: RunLog['train'];
   /** Evaluations during training. */
   readonly validation: RunLog['validation'];
@@ -55,6 +57,7 @@ export async function readRun(folder: string, kept?: FoundRecord): Promise<Known
     experiment: reader.experiment(),
     environment: reader.environment(),
     startedAt: reader.startedAt(description),
+    deviations: description?.deviations ?? [],
     record: null,
     file: reader.file('experiment.json'),
     ...common,
@@ -63,10 +66,10 @@ export async function readRun(folder: string, kept?: FoundRecord): Promise<Known
 
 /** A run without a directory. */
 function ofRecord({ file, record }: FoundRecord): KnownRun {
-  const { row, run: id, experiment, environment, exitReason: state, startedAt } = record;
+  const { row, run: id, experiment, environment, exitReason: state, startedAt, deviations } = record;
   const trains = record.stages.some(({ stage }) => stage === 'train');
   const nothing = { number: 0, directory: null, log: [], validation: [] };
-  return { row, id, experiment, environment, state, startedAt, record, file, trains, ...nothing };
+  return { row, id, experiment, environment, state, startedAt, deviations, record, file, trains, ...nothing };
 }
 
 /** The runs of some folders, each read once, when it is first needed. */

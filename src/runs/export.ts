@@ -4,38 +4,45 @@ import { predictedDataset } from '../evaluation/evaluate.js';
 import { networkMetadata } from '../export/onnx/metadata.js';
 import { encodeModel, type OnnxModel } from '../export/onnx/model.js';
 import { type GraphOptions, networkGraph } from '../export/onnx/network.js';
+import type { TrainedNetwork } from '../export/trained-network.js';
+import { requireReplaceable, writeWebFolder } from '../export/web.js';
+import type { WebModel } from '../export/web-model.js';
 import { createKernels } from '../kernels/create.js';
 import { architecture } from '../network/architecture.js';
 import { formatLoadReport, type LoadSummary, loadSharedWeights, summarise } from '../network/load.js';
 import { UserError } from '../support/errors.js';
 import { explainFileError, sha256File, writeFileAtomic } from '../support/files.js';
-import { formatBytes } from '../support/format.js';
+import { formatBytes, formatNumber, shellWords } from '../support/format.js';
 import { packageVersion } from '../support/package.js';
 import type { DisplayMode } from '../terminal/display.js';
+import { findNetwork, type NetworkName } from './named-network.js';
 import { givenWeights } from './plan.js';
-import { chooseRecipe } from './run-recipe.js';
-import { findWeights } from './weights-argument.js';
 
-interface ExportOptions {
-  readonly recipe: Omit<Parameters<typeof chooseRecipe>[1], 'row'>;
-  /** A run, for its weights and recipe, or the row of given weights. */
-  readonly name: string;
-  /** As in `findWeights`; default: those of the run. */
-  readonly weights: string | undefined;
+interface NetworkOptions extends NetworkName {
   /** Which dictionary of tensors in the file; default: the only one. */
   readonly weightsKey?: string | undefined;
-  /** Folder of the run directories. */
-  readonly runs: string;
-  /** File to write. */
-  readonly output: string;
-  /** Replace it. */
-  readonly force: boolean;
-  readonly graph: GraphOptions;
   /** Fetch nothing. */
   readonly offline: boolean;
   readonly signal: AbortSignal;
-  readonly note: (text: string) => void;
   readonly display: DisplayMode;
+}
+
+interface ExportOptions extends NetworkOptions {
+  /** File or folder to write. */
+  readonly output: string;
+  /** Replace it. */
+  readonly force: boolean;
+}
+
+interface OnnxOptions extends ExportOptions {
+  readonly graph: GraphOptions;
+}
+
+/** A network that is ready to be exported. */
+interface OpenedNetwork extends TrainedNetwork {
+  /** File of the weights. */
+  readonly file: string;
+  readonly loadReport: LoadSummary;
 }
 
 interface Export {
@@ -45,46 +52,56 @@ interface Export {
   readonly loadReport: LoadSummary;
   readonly output: string;
   readonly bytes: number;
+}
+
+interface OnnxExport extends Export {
   readonly inputs: OnnxModel['graph']['inputs'];
   readonly outputs: OnnxModel['graph']['outputs'];
   readonly operatorSet: number;
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+interface WebExport extends Export {
+  readonly files: readonly string[];
+  readonly model: WebModel;
+}
+
 const OPERATOR_SET = 17;
 
 /**
- * Writes a row's network with its weights as an ONNX file. Batch norm is folded on the wasm engine, which every machine has, so the same
- * weights give the same file everywhere.
- * @throws UserError if the recipe, weights or data set's description are wrong, or the file exists or cannot be written.
+ * Reads a row's network with its weights. Batch norm is folded on the wasm engine, which every machine has, so the same weights give the
+ * same values everywhere.
+ * @throws UserError if the recipe, weights or data set's description are wrong.
  */
-export async function exportOnnx(options: ExportOptions): Promise<Export> {
-  const { output, graph: graphOptions, weightsKey, note } = options;
+export async function openNetwork(options: NetworkOptions): Promise<OpenedNetwork> {
+  const { weightsKey, note } = options;
+  const { given, experiment } = await findNetwork(options, 'fcn export ROW OUTPUT');
+  const dataset = await predictedDataset(experiment);
+  const file = await givenWeights(experiment, given.file, options);
+  const weightsSha256 = await sha256File(file).catch((error: unknown) => {
+    throw explainFileError(error, file, 'read');
+  });
+  const engine = await startEngine({ engine: 'wasm' });
+  const loaded = await loadSharedWeights(engine, createKernels(engine), experiment.model, file, weightsKey);
+  const loadReport = summarise(loaded.report);
+  note(formatLoadReport('Weights', loadReport));
+  const { trainedBy } = given;
+  return { experiment, dataset, weights: loaded.weights, weightsSha256, trainedBy, file, loadReport };
+}
+
+/**
+ * Writes a row's network with its weights as an ONNX file.
+ * @throws UserError as `openNetwork`, or if the file exists or cannot be written.
+ */
+export async function exportOnnx(options: OnnxOptions): Promise<OnnxExport> {
+  const { output, graph: graphOptions } = options;
   if (!options.force && existsSync(output)) {
     throw new UserError(`${output} exists already.`, 'Choose another name, or give --force to replace it.');
   }
-  const given = await exportedWeights(options);
-  if (given.described !== null) note(given.described);
-  const row = options.weights === undefined ? undefined : options.name;
-  const { experiment } = await chooseRecipe(given.run, { ...options.recipe, row });
-  const dataset = await predictedDataset(experiment);
-  const weights = await givenWeights(experiment, given.file, options);
-  const weightsSha256 = await sha256File(weights).catch((error: unknown) => {
-    throw explainFileError(error, weights, 'read');
-  });
-  const engine = await startEngine({ engine: 'wasm' });
-  const { model } = experiment;
-  const loaded = await loadSharedWeights(engine, createKernels(engine), model, weights, weightsKey);
-  const loadReport = summarise(loaded.report);
-  note(formatLoadReport('Weights', loadReport));
-  const graph = networkGraph(experiment.row, architecture(model), loaded.weights, graphOptions);
-  const metadata = networkMetadata({
-    experiment,
-    dataset,
-    weightsSha256,
-    trainedBy: given.trainedBy,
-    options: graphOptions,
-  });
+  const network = await openNetwork(options);
+  const { experiment, dataset, weights, file, loadReport } = network;
+  const graph = networkGraph(experiment.row, architecture(experiment.model), weights, graphOptions);
+  const metadata = networkMetadata(network, graphOptions);
   const bytes = encodeModel({
     graph,
     metadata,
@@ -95,33 +112,39 @@ export async function exportOnnx(options: ExportOptions): Promise<Export> {
   await writeFileAtomic(output, bytes);
   const { inputs, outputs } = graph;
   return {
-    ...{ row: experiment.row, weights, loadReport, output, bytes: bytes.length },
+    ...{ row: experiment.row, weights: file, loadReport, output, bytes: bytes.length },
     ...{ inputs, outputs, operatorSet: OPERATOR_SET, metadata },
   };
 }
 
-/** @throws UserError if no weights are given and the name is no run's, or there are no such weights. */
-async function exportedWeights({ name, weights, runs }: ExportOptions): ReturnType<typeof findWeights> {
-  if (weights !== undefined) return findWeights(weights, runs);
-  const found = await findWeights(name, runs).catch((error: unknown) => {
-    if (!(error instanceof UserError)) throw error;
-    throw new UserError(error.message, `${error.next ?? ''} Or give --weights: then ${name} is the row.`.trim(), {
-      cause: error,
-    });
-  });
-  if (found.run !== null) return found;
-  throw new UserError(
-    `${name} is a file of weights, which does not say of which row.`,
-    `Give the row first: fcn export ROW OUTPUT --weights ${name}.`,
-  );
+/**
+ * Writes a folder with a page that runs a row's network in a browser.
+ * @throws UserError as `openNetwork`, or if the folder holds something else or cannot be written.
+ */
+export async function exportWebPage(options: ExportOptions): Promise<WebExport> {
+  const { output, force } = options;
+  await requireReplaceable(output, force);
+  const network = await openNetwork(options);
+  const { files, bytes, model } = await writeWebFolder(output, network, force);
+  const { file: weights, loadReport, experiment } = network;
+  return { row: experiment.row, weights, loadReport, output, bytes, files, model };
 }
 
 /** What was written: the file, and what the network takes and gives. */
-export function formatExport({ row, output, bytes, inputs, outputs, operatorSet }: Export): string {
-  const value = ({ name, type, shape }: Export['inputs'][number]) => `${name}  ${type} [${shape.join(', ')}]`;
+export function formatOnnxExport({ row, output, bytes, inputs, outputs, operatorSet }: OnnxExport): string {
+  const value = ({ name, type, shape }: OnnxExport['inputs'][number]) => `${name}  ${type} [${shape.join(', ')}]`;
   return [
     `${row} exported to ${output}: ONNX, operator set ${operatorSet}, ${formatBytes(bytes)}`,
     ...inputs.map((input) => `  input   ${value(input)}`),
     ...outputs.map((result) => `  output  ${value(result)}`),
+  ].join('\n');
+}
+
+/** What was written, and how to look at it. */
+export function formatWebExport({ row, output, bytes, files, model }: WebExport): string {
+  const parts = formatNumber(model.parts.length, 'part');
+  return [
+    `${row} exported to ${output}: a web page, ${files.length} files, ${formatBytes(bytes)}, weights in ${parts}`,
+    `  Any web server shows it, for instance: npx http-server ${shellWords([output])}`,
   ].join('\n');
 }

@@ -1,14 +1,13 @@
 import path from 'node:path';
 import { createImageLoader } from '../data/loader.js';
 import type { ConvolutionMode, Engine, EngineName } from '../engines/engine.js';
-import { startEngine } from '../engines/selection.js';
 import { predictedDataset } from '../evaluation/evaluate.js';
-import { openPredictor } from '../evaluation/open-predictor.js';
 import { requireLabelIds } from '../evaluation/prediction-png.js';
 import { formatLoadReport, type LoadSummary } from '../network/load.js';
 import type { ProcessGroup } from '../parallel/process-group.js';
 import type { Processes } from '../parallel/processes.js';
-import { formatPixelShare, type PredictedClass, type PredictionFiles, predictionFiles } from '../prediction/output.js';
+import { formatPixelShare, type PredictedClass } from '../prediction/classes.js';
+import { type PredictionFiles, predictionFiles } from '../prediction/output.js';
 import { type PredictedImages, type PredictionTask, predictImages, slideOverrides } from '../prediction/predict.js';
 import { SharedPrediction, shareOfTasks } from '../prediction/shared-prediction.js';
 import { findSources, findTruths, requireSeparateOutputs } from '../prediction/sources.js';
@@ -17,12 +16,10 @@ import type { Deviation } from '../recipe/resolve.js';
 import { sha256File } from '../support/files.js';
 import { formatNumber, formatPercent, formatSeconds } from '../support/format.js';
 import { type DisplayMode, showCounted } from '../terminal/display.js';
-import { withKeptPaths } from './convolution-paths.js';
 import { requireWritable } from './directory.js';
-import { explainMisfit } from './other-profile.js';
 import { givenWeights } from './plan.js';
-import { inAvailablePrecision, precisionNote } from './precision.js';
 import { predictionThreads } from './prediction-threads.js';
+import { openRecipePredictor, startPredictionEngine } from './recipe-predictor.js';
 import type { RunReader } from './run-reader.js';
 import { chooseRecipe, recipeRun } from './run-recipe.js';
 import { findWeights } from './weights-argument.js';
@@ -100,12 +97,8 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
     [...sources.map(({ file }) => file), ...(truths ?? []), weights],
   );
   await requireWritable(path.resolve(out));
-  const started = await startEngine({ engine: options.engine, convolution: options.convolution });
-  const engine = await withKeptPaths(started);
-  const available = inAvailablePrecision(engine, { experiment: requested, deviations });
-  const { experiment, deviations: found } = available;
-  const replaced = precisionNote(available);
-  if (replaced !== null) options.note(replaced);
+  const started = await startPredictionEngine({ experiment: requested, deviations }, options);
+  const { engine, experiment, deviations: found } = started;
   const { evaluation: recipe, row } = experiment;
   const { weightsKey } = options;
   const ratios = multiScale ? recipe.ratios : [1];
@@ -121,11 +114,10 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
   const loading = createImageLoader(files, recipe, ratios);
   // A failure is thrown where it is awaited.
   loading.catch(() => {});
-  const opened = await openPredictor({
-    ...{ engine, experiment, weights, weightsKey, copies: threads, viewsOfImage },
-  }).catch(async (error: unknown) => {
+  const network = { engine, experiment, weights, weightsKey, copies: threads, viewsOfImage };
+  const opened = await openRecipePredictor(network, options.recipe).catch(async (error: unknown) => {
     await (await loading).close();
-    throw await explainMisfit(error, options.recipe, weights, weightsKey);
+    throw error;
   });
   const { predictor, loadReport } = opened;
   try {

@@ -1,6 +1,6 @@
 import type { Engine } from '../engines/engine.js';
 import type { PeakMemory } from '../engines/memory.js';
-import { inferenceMemory } from '../evaluation/inference.js';
+import { inferenceMemory } from '../evaluation/inference-memory.js';
 import { benchmarkSize, testViews } from '../measurement/network-cost.js';
 import type { Processes } from '../parallel/processes.js';
 import type { Experiment } from '../recipe/experiment.js';

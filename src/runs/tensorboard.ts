@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { appendFile, readdir } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { crc32c, explainFileError, makeFolder } from '../support/files.js';
+import { crc32c } from '../support/checksums.js';
+import { explainFileError, makeFolder } from '../support/files.js';
 
 /** Folder of the event files in the run directory. */
 const EVENTS_FOLDER = 'tensorboard';

@@ -1,5 +1,5 @@
 import type { Engine } from '../engines/engine.js';
-import { inferenceMemory } from '../evaluation/inference.js';
+import { inferenceMemory } from '../evaluation/inference-memory.js';
 import { countWindows } from '../evaluation/windows.js';
 import { benchmarkSize, inferenceFlops } from '../measurement/network-cost.js';
 import { complexity } from '../network/complexity.js';

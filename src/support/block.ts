@@ -1,5 +1,3 @@
-import { MessageChannel } from 'node:worker_threads';
-
 /**
  * Zeroed memory in pages of its own, which V8 gives only to resizable buffers. Others come from the C library's heap: large
  * blocks that come and go fragment it, and it keeps what is freed below a block still in use.

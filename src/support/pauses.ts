@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import { InterruptedError } from './errors.js';
 
 /**
@@ -28,7 +27,7 @@ export function pauses({ signal, message, patienceMilliseconds = 0 }: PauseOptio
   let abortedAt: number | null = null;
   return async () => {
     if (performance.now() - last < INTERVAL) return;
-    await setImmediate();
+    await new Promise((resolve) => setImmediate(resolve));
     last = performance.now();
     if (signal?.aborted !== true) return;
     abortedAt ??= last;

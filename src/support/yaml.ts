@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml';
+import { createRequire } from 'node:module';
+import type * as library from 'yaml';
 import { type core, type ZodType, z } from 'zod';
 import { UserError } from './errors.js';
 import { explainFileError } from './files.js';
 import { endSentence, listNames } from './format.js';
+import { builtValue } from './parsed-yaml.js';
 import { alternatives, nearestAll } from './suggest.js';
 
 /** Position of a value in a document: keys and indices from the top. */
@@ -162,11 +164,31 @@ export interface YamlFile {
   lineOf(path: ValuePath): number;
 }
 
+const require = createRequire(import.meta.url);
+
+/** The library, loaded only when a text must be parsed: its many files take 35 ms of processor time. */
+const loadLibrary = () => require('yaml') as typeof library;
+
 /**
  * Parses the text of a YAML file.
  * @throws UserError that names file and line if it is not valid YAML (a repeated key included).
  */
 export function parseYaml(text: string, file: string): YamlFile {
+  const value = builtValue(text);
+  if (value === undefined) return parseText(text, file);
+  let parsed: YamlFile | null = null;
+  return {
+    file,
+    value,
+    lineOf(path) {
+      parsed ??= parseText(text, file);
+      return parsed.lineOf(path);
+    },
+  };
+}
+
+function parseText(text: string, file: string): YamlFile {
+  const { isMap, isNode, isScalar, LineCounter, parseDocument } = loadLibrary();
   const lines = new LineCounter();
   // The library must print nothing: its errors and warnings are thrown below, and the schema finds the rest.
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' });
@@ -192,11 +214,24 @@ export function parseYaml(text: string, file: string): YamlFile {
   };
 }
 
+/** A decimal number without an exponent. */
+const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?$/;
+
+/** A single value written as in YAML; or, as a text, why it is none. */
+export function parseYamlValue(text: string): { readonly value: unknown } | { readonly problem: string } {
+  // What most values are needs no library.
+  if (NUMBER.test(text)) return { value: Number(text) };
+  const document = loadLibrary().parseDocument(text, { prettyErrors: false, logLevel: 'error' });
+  // Some mistakes, such as an unknown tag, are only warnings.
+  const [error] = [...document.errors, ...document.warnings];
+  return error === undefined ? documentValue(document) : { problem: error.message };
+}
+
 /**
  * The value of a document without syntax errors; or, as a text, why it has none: an alias has no anchor, expands to too much, or
  * refers to what contains it.
  */
-export function documentValue(document: Document.Parsed): { readonly value: unknown } | { readonly problem: string } {
+function documentValue(document: library.Document.Parsed): { readonly value: unknown } | { readonly problem: string } {
   let value: unknown;
   try {
     value = document.toJS();

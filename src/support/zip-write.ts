@@ -1,7 +1,7 @@
 import { promisify } from 'node:util';
 import { deflateRaw } from 'node:zlib';
+import { crc32 } from './checksums.js';
 import { UserError } from './errors.js';
-import { crc32 } from './files.js';
 
 /** Signatures and lengths of a zip archive's records (APPNOTE 6.3.10, sections 4.3.7, 4.3.12 and 4.3.16). */
 export const END_SIGNATURE = 0x06054b50;

@@ -14,8 +14,8 @@ export function terminalWidth(): number {
 }
 
 /**
- * Breaks a text so that no line is longer than `width`: between words, and anywhere in a word longer than a line. Lines after the
- * first are indented by two spaces.
+ * Breaks a text so that no line is longer than `width`: between words, and anywhere in a word longer than a line, unless it is a path or
+ * a link, which stays whole to be copied. Lines after the first are indented by two spaces.
  */
 export function wrap(text: string, width: number = TERMINAL_WIDTH): string[] {
   const lines: string[] = [];
@@ -28,9 +28,8 @@ export function wrap(text: string, width: number = TERMINAL_WIDTH): string[] {
     }
     if (line !== '') lines.push(line);
     const room = width - 2;
-    const pieces = Array.from({ length: Math.max(1, Math.ceil(word.length / room)) }, (_, i) =>
-      word.slice(i * room, (i + 1) * room),
-    );
+    const count = /^\(?(\/\S|\w+:\/\/)/.test(word) ? 1 : Math.max(1, Math.ceil(word.length / room));
+    const pieces = Array.from({ length: count }, (_, i) => (count === 1 ? word : word.slice(i * room, (i + 1) * room)));
     const indented = pieces.map((piece, i) => (lines.length + i === 0 ? piece : `  ${piece}`));
     lines.push(...indented.slice(0, -1));
     line = indented.at(-1)!;

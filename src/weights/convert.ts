@@ -6,7 +6,8 @@ import { formatBytes, withoutControls } from '../support/format.js';
 import { type Checkpoint, readCheckpoint } from './load.js';
 import { type NotRead, textsOf } from './metadata.js';
 import { writePytorch } from './pickle-write.js';
-import { METADATA_KEY, writeSafetensors } from './safetensors.js';
+import { METADATA_KEY } from './safetensors.js';
+import { writeSafetensors } from './safetensors-write.js';
 import { byteLength, elementCount, hwioToOihw, oihwShape, type WritableTensor } from './tensor.js';
 
 interface ConvertOptions {

@@ -1,3 +1,4 @@
+import { isPlainObject } from '../support/plain-object.js';
 import { MalformedFileError } from './malformed.js';
 import { InertObject, PickleGlobal } from './pickle.js';
 import { PickledTensor, PickledText, UnreadableTensor } from './pytorch-objects.js';
@@ -144,11 +145,6 @@ function sizeOfParts(value: unknown): Size {
     for (const item of parts) left.push(item);
   }
   return size;
-}
-
-/** Whether a value is an object as JSON.parse makes it, not an instance of a class. */
-export function isPlainObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 
 /** safetensors keeps only texts. Other metadata is JSON under this key. */

@@ -1,18 +1,8 @@
-import { writeFileAtomic } from '../support/files.js';
+import { isPlainObject } from '../support/plain-object.js';
 import { bytesPerElement, elementTypes, type StoredDtype } from './dtypes.js';
 import { MalformedFileError, quote } from './malformed.js';
-import { isPlainObject } from './metadata.js';
 import type { ByteSource } from './source.js';
-import {
-  byteLength,
-  contiguousStrides,
-  elementCount,
-  isCount,
-  type StoredTensor,
-  tensorOf,
-  valuesOf,
-  type WritableTensor,
-} from './tensor.js';
+import { contiguousStrides, elementCount, isCount, type StoredTensor, tensorOf } from './tensor.js';
 
 /**
  * safetensors (https://github.com/huggingface/safetensors): a uint64 length, a JSON header of that length (name → dtype, shape,
@@ -23,7 +13,8 @@ const dtypesByCode = new Map<unknown, StoredDtype>(
   Object.entries(elementTypes).map(([dtype, { code }]) => [code, dtype as StoredDtype]),
 );
 
-const LENGTH_SIZE = 8;
+/** Bytes of the header's length. */
+export const LENGTH_SIZE = 8;
 /** The key of the metadata in the header, which no tensor can have as its name. */
 export const METADATA_KEY = '__metadata__';
 /** ResNet-101's header, with its optimizer's buffers, has 0.2 MB. Parsing nested JSON takes forty times its size in memory. */
@@ -106,45 +97,4 @@ function textsOf(value: unknown): Record<string, string> {
     throw new MalformedFileError(`its ${METADATA_KEY} is not a list of texts`);
   }
   return value as Record<string, string>;
-}
-
-/**
- * Writes a safetensors file atomically. The header keeps the given order. The values are sorted by falling element size, so that
- * those of each tensor begin at a multiple of its element size.
- * @throws UserError if the folder cannot be written or the disk is full.
- */
-export async function writeSafetensors(
-  file: string,
-  tensors: readonly WritableTensor[],
-  metadata: Readonly<Record<string, string>> = {},
-): Promise<void> {
-  const placed = [...tensors].sort((a, b) => bytesPerElement[b.dtype] - bytesPerElement[a.dtype]);
-  const offsets = new Map<string, readonly [number, number]>();
-  let position = 0;
-  for (const tensor of placed) {
-    if (tensor.name === METADATA_KEY || offsets.has(tensor.name))
-      throw new Error(`There are two tensors ${tensor.name}.`);
-    offsets.set(tensor.name, [position, position + byteLength(tensor)]);
-    position += byteLength(tensor);
-  }
-  const entries = tensors.map(({ name, dtype, shape }) => {
-    return [name, { dtype: elementTypes[dtype].code, shape, data_offsets: offsets.get(name) }] as const;
-  });
-  const header = Object.fromEntries([...(Object.keys(metadata).length ? [[METADATA_KEY, metadata]] : []), ...entries]);
-
-  async function* content(): AsyncGenerator<Uint8Array> {
-    yield headerBytes(JSON.stringify(header));
-    for (const tensor of placed) yield await valuesOf(tensor);
-  }
-  await writeFileAtomic(file, content());
-}
-
-/** The length and the header, padded with spaces so that the values begin at a multiple of 8. */
-function headerBytes(json: string): Uint8Array {
-  const text = Buffer.from(json, 'utf8');
-  const length = Math.ceil(text.length / 8) * 8;
-  const bytes = Buffer.alloc(LENGTH_SIZE + length, ' ');
-  bytes.writeBigUInt64LE(BigInt(length), 0);
-  text.copy(bytes, LENGTH_SIZE);
-  return bytes;
 }

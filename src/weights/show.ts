@@ -1,9 +1,10 @@
 import { UserError } from '../support/errors.js';
 import { formatBytes, formatCount, withoutControls } from '../support/format.js';
+import { isPlainObject } from '../support/plain-object.js';
 import { wildcardExpression } from '../support/suggest.js';
 import { entryLines, fitColumns, labelled, wrap } from '../terminal/layout.js';
 import { type Checkpoint, readCheckpoint } from './load.js';
-import { isPlainObject, type JsonObject, type JsonValue, type NotRead } from './metadata.js';
+import type { JsonObject, JsonValue, NotRead } from './metadata.js';
 import { byteLength, type StoredTensor } from './tensor.js';
 
 type DescribedTensor = Pick<StoredTensor, 'name' | 'shape' | 'dtype' | 'elements'> & { readonly bytes: number };

@@ -155,9 +155,12 @@ export async function valuesOf(tensor: WritableTensor): Promise<Uint8Array> {
  */
 type Shape4D = readonly [number, number, number, number];
 
-/** OIHW values of shape [O,I,H,W] → HWIO values of shape [H,W,I,O]. */
-export function oihwToHwio(values: Float32Array, [outputs, inputs, height, width]: Shape4D): Float32Array {
-  const result = allocateTensorValues(values.length);
+/** OIHW values of shape [O,I,H,W] → HWIO values of shape [H,W,I,O], written into `result`, which has the same length. */
+export function oihwToHwio(
+  values: Float32Array,
+  [outputs, inputs, height, width]: Shape4D,
+  result: Float32Array = allocateTensorValues(values.length),
+): Float32Array {
   const area = height * width;
   let source = 0;
   for (let o = 0; o < outputs; o++) {

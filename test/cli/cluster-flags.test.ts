@@ -18,6 +18,7 @@ const MISTAKES: readonly (readonly [flags: readonly string[], error: RegExp, nex
   [['--executor', 'slurm', '--time-limit', '4h'], /--time-limit ends this command/, /--time,/],
   [['--executor', 'slurm', '--threads', '4'], /--threads is for this machine/, /--cpus,/],
   [['--executor', 'slurm', '--time', '4h'], /--time: expected HOURS/, /clusters\.md/],
+  [['--executor', 'slurm', '--max-parallel', '1.5'], /^error: --max-parallel 1\.5: expected an integer\.$/, /--help/],
   [['--executor', 'slurm', '--cluster', 'none.yaml'], /none\.yaml does not exist/, /^$/],
 ];
 

@@ -4,7 +4,7 @@ import Reproduce from '../../src/commands/reproduce.js';
 import { tinyExperiment } from '../helpers/experiments.js';
 
 const RUN = { experiment: tinyExperiment({ seed: 7 }), deviations: [] };
-const CHOICES = { known: Reproduce.flags, weights: null, threads: null };
+const CHOICES = { known: Reproduce.flags, weights: null, threads: null, processes: undefined, srunPlugin: null };
 
 test('a task spells out what was chosen, with absolute paths, and leaves out what is about the job', (t) => {
   const flags = {
@@ -51,6 +51,11 @@ test('files of overrides are named in full, after the override as it was typed',
     '--weights=/w.pth',
     '--threads=2',
   ]);
+});
+
+test('the processes of a run are those of the job, whatever the flag says, and srun starts them where it is to', (t) => {
+  const words = taskArguments(RUN, { ...CHOICES, flags: { processes: 4 }, processes: 2, srunPlugin: 'pmix' });
+  t.deepEqual(words.slice(3), ['--processes=2', '--srun-mpi=pmix']);
 });
 
 test('of the environment, a task has the settings that are no flags', (t) => {

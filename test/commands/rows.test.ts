@@ -1,6 +1,6 @@
 import test from 'ava';
 import { startEngine } from '../../src/engines/selection.js';
-import { inferenceMemory } from '../../src/evaluation/inference.js';
+import { inferenceMemory } from '../../src/evaluation/inference-memory.js';
 import { resolveRow } from '../../src/recipe/resolve.js';
 import { selectRows } from '../../src/recipe/select.js';
 import { trainingMemory } from '../../src/training/step.js';

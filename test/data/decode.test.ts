@@ -5,8 +5,9 @@ import { deflateSync } from 'node:zlib';
 import test from 'ava';
 import sharp, { type Sharp } from 'sharp';
 import { decodeLabels, decodeRgb } from '../../src/data/decode.js';
+import { pngChunk } from '../../src/data/png-encode.js';
 import { readLabelImage, SIGNATURE } from '../../src/data/png-read.js';
-import { encodePalettePng, encodePng, writeChunk } from '../../src/data/png-write.js';
+import { encodePalettePng, encodePng } from '../../src/data/png-write.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { withShared } from '../helpers/shared.js';
 
@@ -134,17 +135,17 @@ function handMade(
   header.writeUInt32BE(height, 4);
   header.set([bitDepth, colourType, 0, 0, interlace], 8);
   const parts = [
-    writeChunk('IHDR', header),
-    writeChunk(
+    pngChunk('IHDR', header),
+    pngChunk(
       'PLTE',
       Uint8Array.from({ length: 48 }, (_, i) => i),
     ),
   ];
-  if (transparency !== null) parts.push(writeChunk('tRNS', transparency));
+  if (transparency !== null) parts.push(pngChunk('tRNS', transparency));
   // Two IDAT chunks: a stream may be split anywhere.
   const pixels = deflateSync(Buffer.from(rows.flat()));
-  parts.push(writeChunk('IDAT', pixels.subarray(0, 3)), writeChunk('IDAT', pixels.subarray(3)));
-  return Buffer.concat([SIGNATURE, ...parts, writeChunk('IEND', new Uint8Array(0))]);
+  parts.push(pngChunk('IDAT', pixels.subarray(0, 3)), pngChunk('IDAT', pixels.subarray(3)));
+  return Buffer.concat([SIGNATURE, ...parts, pngChunk('IEND', new Uint8Array(0))]);
 }
 
 test('a grey value or colour that the chunk tRNS makes transparent is refused where a pixel has it, a palette is not', (t) => {

@@ -7,8 +7,9 @@ import type { Dataset } from '../../src/data/dataset.js';
 import { decodeLabels } from '../../src/data/decode.js';
 import { loadDataset } from '../../src/data/description.js';
 import { datasetFingerprint } from '../../src/data/fingerprint.js';
-import { COLOUR_TYPE, SIGNATURE } from '../../src/data/png-read.js';
-import { encodePng, writeChunk } from '../../src/data/png-write.js';
+import { COLOUR_TYPE, pngChunk } from '../../src/data/png-encode.js';
+import { SIGNATURE } from '../../src/data/png-read.js';
+import { encodePng } from '../../src/data/png-write.js';
 import { readLabels } from '../../src/data/samples.js';
 import { readTruth } from '../../src/prediction/sources.js';
 import { temporaryFolder, writeFiles } from '../helpers/folder.js';
@@ -181,10 +182,10 @@ function labelPng(
       )
     : [values];
   const pixels = deflateSync(Buffer.concat(passes.map((pass) => packRows(pass, depth))));
-  const palette = type === 'palette' ? [writeChunk('PLTE', new Uint8Array(3 << depth).fill(200))] : [];
+  const palette = type === 'palette' ? [pngChunk('PLTE', new Uint8Array(3 << depth).fill(200))] : [];
   return Buffer.concat([
-    ...[SIGNATURE, writeChunk('IHDR', header), ...palette],
-    ...[writeChunk('IDAT', pixels), writeChunk('IEND', new Uint8Array(0))],
+    ...[SIGNATURE, pngChunk('IHDR', header), ...palette],
+    ...[pngChunk('IDAT', pixels), pngChunk('IEND', new Uint8Array(0))],
   ]);
 }
 

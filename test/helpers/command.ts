@@ -35,7 +35,9 @@ export function fcnProcess(
   parameters: readonly string[],
   { cwd, env, onStart }: Options<ChildProcess>,
 ): Promise<CommandResult> {
-  const child = spawn(process.execPath, [path.join(packageRoot(), 'bin', 'run.js'), ...parameters], {
+  // With Node's arguments of this process (ava.config.mjs), which save as much there.
+  const command = [...process.execArgv, path.join(packageRoot(), 'bin', 'run.js'), ...parameters];
+  const child = spawn(process.execPath, command, {
     cwd,
     env: environment(env),
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -55,13 +57,18 @@ export function fcnProcess(
   });
 }
 
+interface OptionsHere extends Options<RunningCommand> {
+  /** Gets what the command writes to standard output, as it does. */
+  readonly onOutput?: (text: string) => void;
+}
+
 let previous: Promise<unknown> = Promise.resolve();
 
 /**
  * Runs the real command in this process, all that `bin/run.js` runs, and captures its output: this saves half a second of loading.
  * Commands run one after another, because a process has one working folder and one environment. It has one engine, too.
  */
-export function fcn(parameters: readonly string[], options: Options<RunningCommand>): Promise<CommandResult> {
+export function fcn(parameters: readonly string[], options: OptionsHere): Promise<CommandResult> {
   const result = previous.then(() => runHere(parameters, options));
   previous = result.catch(() => {});
   return result;
@@ -69,7 +76,7 @@ export function fcn(parameters: readonly string[], options: Options<RunningComma
 
 async function runHere(
   parameters: readonly string[],
-  { cwd, env, onStart }: Options<RunningCommand>,
+  { cwd, env, onStart, onOutput }: OptionsHere,
 ): Promise<CommandResult> {
   const early = Object.keys(env ?? {}).filter((name) => name.startsWith('NODE_'));
   if (early.length > 0) throw new Error(`Node reads ${early.join()} when a process starts: use fcnProcess.`);
@@ -78,6 +85,7 @@ async function runHere(
   const releases = (['stdout', 'stderr'] as const).map((name) =>
     catchOutput(process[name], (text) => {
       output[name] += text;
+      if (name === 'stdout') onOutput?.(text);
     }),
   );
   setEnvironment(environment(env));

@@ -6,8 +6,7 @@ import { findMpirun } from '../../src/parallel/launch.js';
 import { UserError } from '../../src/support/errors.js';
 import type { RunningCommand } from './command.js';
 
-/** Whether operations for MPI are installed, and the mpirun of their MPI is there. */
-async function canStartProcesses(): Promise<boolean> {
+async function hasMpi(): Promise<boolean> {
   const state = await mpiState();
   if ('problem' in state) return false;
   return findMpirun(state).then(
@@ -19,8 +18,11 @@ async function canStartProcesses(): Promise<boolean> {
   );
 }
 
+/** Whether operations for MPI are installed, and the mpirun of their MPI is there. */
+export const canStartProcesses = await hasMpi();
+
 /** Declares a test that starts processes by MPI; it is skipped where that is not possible. */
-export const withMpi = (await canStartProcesses()) ? test.serial : test.serial.skip;
+export const withMpi = canStartProcesses ? test.serial : test.serial.skip;
 
 /** The cache with the operations, for commands: they do not inherit settings of this program. */
 export const MPI_ENVIRONMENT: NodeJS.ProcessEnv = {

@@ -8,6 +8,25 @@ test('a reason of the scheduler is shown in words', (t) => {
   t.is(formatTaskLine(observedTask({ reason: 'BeginTime' })), 'tiny: pending, starts again soon');
 });
 
+test('tasks that wait for the same share a line; each failure has its own', (t) => {
+  const reason = 'JobArrayTaskLimit';
+  const failed = { state: 'failed', exitCode: 2, message: 'no data' } as const;
+  const tasks = [
+    ...[observedTask({ reason }), observedTask({ name: 'b', index: 1, reason })],
+    observedTask({ name: 'c', index: 2, state: 'waiting', reason }),
+    ...[observedTask({ name: 'd', index: 3, ...failed }), observedTask({ name: 'e', index: 4, ...failed })],
+  ];
+  const said = formatJob({ ...observedJob, tasks }, 120)
+    .split('\n')
+    .filter((line) => /^\S.* \(/.test(line));
+  t.deepEqual(said, [
+    '2 tasks (pending): as many tasks run as --max-parallel lets',
+    'c (waiting): as many tasks run as --max-parallel lets',
+    'd (failed): exit code 2: no data',
+    'e (failed): exit code 2: no data',
+  ]);
+});
+
 test('a lost task says what that means', (t) => {
   t.regex(
     formatTaskLine(observedTask({ state: 'lost' })),

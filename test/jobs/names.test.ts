@@ -30,6 +30,9 @@ test('a task is named by its row, its seed, its index, or a unique beginning', a
   t.deepEqual(indices('2'), [3], 'a row of this name comes first');
   t.deepEqual(indices('fcn_r1'), [0]);
   t.deepEqual(indices('*:0'), [0, 1]);
+  t.deepEqual(indices(':1'), [2], 'a seed of any row');
+  t.deepEqual(indices(':0'), [0, 1]);
+  t.throws(() => indices(':6'), { instanceOf: UserError });
   t.throws(() => indices('fcn'), { instanceOf: UserError, message: '"fcn" could be 2 rows: fcn_r18, fcn_r50.' });
   t.is(t.throws<UserError>(() => indices('fcn_r19'))?.next, 'Did you mean fcn_r18?');
   t.throws(() => indices(''), { instanceOf: UserError });

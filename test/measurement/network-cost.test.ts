@@ -50,56 +50,59 @@ function counting(kernels: Kernels, calls: Call[]): Kernels {
 
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 
-test('the operations shown are those that the real networks compute, for every structure of the tables', async (t) => {
-  const engine = await startEngine({ engine: 'wasm' });
-  const { tf } = engine;
-  const variants = structures();
-  t.is(variants.length, 10);
-  for (const experiment of variants) {
-    tf.engine().startScope();
-    const calls: Call[] = [];
-    const kernels = counting(createKernels(engine), calls);
-    const model: ModelRecipe = experiment.model;
-    const whole = { mode: 'whole', cropHw: null, strideHw: null, imageScaleWh: [SIZE[1], SIZE[0]] } as const;
-    const cost = networkCost({
-      ...experiment,
-      data: { ...experiment.data, cropHw: SIZE },
-      evaluation: { ...experiment.evaluation, ...whole },
-    });
-    const segmentor = new Segmentor(tf, kernels, model);
-    segmentor.initialise(0, true);
-    const { parameters, architecture } = segmentor;
-    const tape = new Tape(kernels);
-    const pass: TrainingPass = {
-      tf,
-      kernels,
-      tape,
-      parameters,
-      precision: 'fp32',
-      lossScale: 1,
-      ...wholeBatch(kernels, () => undefined),
-      update: () => undefined,
-      dropoutFactors: (_, count, channels) => new Float32Array(count * channels).fill(1),
-      pause: noPause,
-    };
-    await segmentor.logits(pass, tape.value(tf.zeros([1, ...SIZE, 3]), null, { needsGradient: false }));
-    const trained = new Map(calls.splice(0).map(({ filter, flops }) => [filter.id, flops]));
-    for (const { path, flopsAtCrop } of cost.convolutions) {
-      t.is(trained.get(parameters.get(`${path}.weight`).id), flopsAtCrop, `${experiment.row}: ${path}`);
+test.serial(
+  'the operations shown are those that the real networks compute, for every structure of the tables',
+  async (t) => {
+    const engine = await startEngine({ engine: 'wasm' });
+    const { tf } = engine;
+    const variants = structures();
+    t.is(variants.length, 10);
+    for (const experiment of variants) {
+      tf.engine().startScope();
+      const calls: Call[] = [];
+      const kernels = counting(createKernels(engine), calls);
+      const model: ModelRecipe = experiment.model;
+      const whole = { mode: 'whole', cropHw: null, strideHw: null, imageScaleWh: [SIZE[1], SIZE[0]] } as const;
+      const cost = networkCost({
+        ...experiment,
+        data: { ...experiment.data, cropHw: SIZE },
+        evaluation: { ...experiment.evaluation, ...whole },
+      });
+      const segmentor = new Segmentor(tf, kernels, model);
+      segmentor.initialise(0, true);
+      const { parameters, architecture } = segmentor;
+      const tape = new Tape(kernels);
+      const pass: TrainingPass = {
+        tf,
+        kernels,
+        tape,
+        parameters,
+        precision: 'fp32',
+        lossScale: 1,
+        ...wholeBatch(kernels, () => undefined),
+        update: () => undefined,
+        dropoutFactors: (_, count, channels) => new Float32Array(count * channels).fill(1),
+        pause: noPause,
+      };
+      await segmentor.logits(pass, tape.value(tf.zeros([1, ...SIZE, 3]), null, { needsGradient: false }));
+      const trained = new Map(calls.splice(0).map(({ filter, flops }) => [filter.id, flops]));
+      for (const { path, flopsAtCrop } of cost.convolutions) {
+        t.is(trained.get(parameters.get(`${path}.weight`).id), flopsAtCrop, `${experiment.row}: ${path}`);
+      }
+      t.is(sum([...trained.values()]), cost.total.flopsAtCrop, `${experiment.row}: in training`);
+      const trainedParameters = parameters.specs.filter(({ kind }) => !kind.startsWith('running'));
+      t.is(sum(trainedParameters.map(({ path }) => parameters.get(path).size)), cost.total.parameters);
+
+      const network = new FoldedNetwork(tf, kernels, architecture, (path) => parameters.get(path).clone());
+      await network.logits(tf.zeros([1, ...SIZE, 3]));
+      t.deepEqual(cost.testHw, SIZE);
+      t.is(sum(calls.map(({ flops }) => flops)), cost.total.flopsAtTest, `${experiment.row}: at the test`);
+      tf.engine().endScope();
     }
-    t.is(sum([...trained.values()]), cost.total.flopsAtCrop, `${experiment.row}: in training`);
-    const trainedParameters = parameters.specs.filter(({ kind }) => !kind.startsWith('running'));
-    t.is(sum(trainedParameters.map(({ path }) => parameters.get(path).size)), cost.total.parameters);
+  },
+);
 
-    const network = new FoldedNetwork(tf, kernels, architecture, (path) => parameters.get(path).clone());
-    await network.logits(tf.zeros([1, ...SIZE, 3]));
-    t.deepEqual(cost.testHw, SIZE);
-    t.is(sum(calls.map(({ flops }) => flops)), cost.total.flopsAtTest, `${experiment.row}: at the test`);
-    tf.engine().endScope();
-  }
-});
-
-test('slide inference is counted over its windows, and modules add up to the total', (t) => {
+test.serial('slide inference is counted over its windows, and modules add up to the total', (t) => {
   const [row] = selectRows({ patterns: ['fcn_r50-d8_769x769_40k_cityscapes'] });
   const { windows, testHw, modules, total, convolutions } = networkCost(resolveRow(row!));
   t.is(windows, 8);

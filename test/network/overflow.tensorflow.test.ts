@@ -17,6 +17,10 @@ withEngine('tensorflow')(
         looked++;
         return kernels.allFinite(tensors);
       },
+      allFiniteLater: (tensors: Parameters<typeof kernels.allFinite>[0]) => {
+        looked++;
+        return kernels.allFiniteLater(tensors);
+      },
     };
     const logits = await logitsOf(engine, noting, 18, {}, 'fp16');
     t.true(logits.every(Number.isFinite));

@@ -1,15 +1,8 @@
 import test from 'ava';
 import sharp from 'sharp';
 import { ConfusionMatrix } from '../../src/evaluation/confusion.js';
-import {
-  comparisonLegend,
-  drawSheet,
-  errorMap,
-  formatPixelShare,
-  layOut,
-  overlay,
-  presentClasses,
-} from '../../src/prediction/output.js';
+import { formatPixelShare, presentClasses } from '../../src/prediction/classes.js';
+import { comparisonLegend, drawSheet, errorMap, layOut, overlay } from '../../src/prediction/output.js';
 
 const PALETTE = [
   [255, 0, 0],

@@ -113,7 +113,7 @@ test('a published table does not take it; tables of other runs do', async (t) =>
   const run = { row: full.row, id: full.run, state: 'completed' as const, experiment: full.experiment };
   const { environment, startedAt } = full;
   const nothing = { number: 0, directory: null, trains: true, log: [], validation: [], file: 'a.json' };
-  const known = { ...run, environment, startedAt, record: full, ...nothing };
+  const known = { ...run, environment, startedAt, deviations: full.deviations, record: full, ...nothing };
   const [mIoU] = compare(inputOfRun(known, []), inputOfRow(selectRow(PUBLISHED))).figures.filter(
     ({ figure }) => figure === 'mIoU',
   );

@@ -2,7 +2,7 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { type ConvolutionPath, type Engine, withDecidedPaths } from '../../src/engines/engine.js';
-import { inferenceMemory } from '../../src/evaluation/inference.js';
+import { inferenceMemory } from '../../src/evaluation/inference-memory.js';
 import { shapeName } from '../../src/kernels/kernels.js';
 import { cheapestPath, pathOn } from '../../src/kernels/tensorflow/convolution-path.js';
 import { convolutionShapes, type NetworkPass } from '../../src/network/convolution-shapes.js';

@@ -20,7 +20,7 @@ const ROW = 'camvid_r18-d8';
 const overrides = ['width=4', 'iterations=6', 'evaluation.limit=2', 'ratios=[0.5]'];
 const experiment = resolve({ row: ROW, profile: 'smoke', overrides });
 
-test('the best checkpoint is evaluated unless the last is better, and a missing one is named', async (t) => {
+test.serial('the best checkpoint is evaluated unless the last is better, and a missing one is named', async (t) => {
   const { dataRoot } = await generated(t, 'camvid', 8, 64);
   const engine = await startEngine({ engine: 'wasm' });
   const kernels = createKernels(engine);

@@ -13,7 +13,7 @@ const options = { experiment, stages: ['train', 'evaluate'] as const, runs: 'run
 const main = (bytes: number, limitFile: string | null = null) => ({ bytes, limitFile, totalBytes: bytes });
 const plenty = { main: main(1000 * GB), gpu: null, disk: 1000 * GB, checkpoints: 0 };
 
-test('a run that fits may start', async (t) => {
+test.serial('a run that fits may start', async (t) => {
   const engine = await startEngine({ engine: 'wasm' });
   await t.notThrowsAsync(assertFits(options, engine, plenty));
   await t.notThrowsAsync(
@@ -29,34 +29,37 @@ test('a run that fits may start', async (t) => {
 /** An engine whose tensors would be in a GPU's memory. */
 const onGpu = (engine: Engine): Engine => ({ ...engine, device: 'gpu' });
 
-test('a run whose training step does not fit is refused with numbers, and with the batch and the crop that would', async (t) => {
-  const engine = await startEngine({ engine: 'wasm' });
-  const { training } = experiment;
-  const all = await stepMemory(experiment, 'train', training.batch, engine);
-  const one = await stepMemory(experiment, 'train', 1, engine);
-  const free = (one.peakBytes + all.peakBytes) / 2;
-  const error = await t.throwsAsync(assertFits(options, onGpu(engine), { ...plenty, gpu: { free } }), {
-    instanceOf: UserError,
-  });
-  t.regex(
-    error!.message,
-    /^fcn_r18-d8_512x1024_80k_cityscapes needs about [\d.]+ GB of GPU memory for the tensors in a training step, but [\d.]+ .B are free\.$/,
-  );
-  t.regex(
-    (error as UserError).next!,
-    /^It fits with --set training\.batch=\d+ or --set data\.cropHw=\[\d+,\d+\] \(a recorded deviation\)\. .*--force\.$/,
-  );
-  const none = await t.throwsAsync(assertFits(options, engine, { ...plenty, main: main(1000) }), {
-    instanceOf: UserError,
-  });
-  t.regex(
-    none!.message,
-    /needs about [\d.]+ GB of memory in a training step \([\d.]+ .B for tensors, .*and a margin\), but 0\.0 MB are available: the machine has 0\.0 MB\.$/,
-  );
-  t.regex((none as UserError).next!, /^Free some memory/);
-});
+test.serial(
+  'a run whose training step does not fit is refused with numbers, and with the batch and the crop that would',
+  async (t) => {
+    const engine = await startEngine({ engine: 'wasm' });
+    const { training } = experiment;
+    const all = await stepMemory(experiment, 'train', training.batch, engine);
+    const one = await stepMemory(experiment, 'train', 1, engine);
+    const free = (one.peakBytes + all.peakBytes) / 2;
+    const error = await t.throwsAsync(assertFits(options, onGpu(engine), { ...plenty, gpu: { free } }), {
+      instanceOf: UserError,
+    });
+    t.regex(
+      error!.message,
+      /^fcn_r18-d8_512x1024_80k_cityscapes needs about [\d.]+ GB of GPU memory for the tensors in a training step, but [\d.]+ .B are free\.$/,
+    );
+    t.regex(
+      (error as UserError).next!,
+      /^It fits with --set training\.batch=\d+ or --set data\.cropHw=\[\d+,\d+\] \(a recorded deviation\)\. .*--force\.$/,
+    );
+    const none = await t.throwsAsync(assertFits(options, engine, { ...plenty, main: main(1000) }), {
+      instanceOf: UserError,
+    });
+    t.regex(
+      none!.message,
+      /needs about [\d.]+ GB of memory in a training step \([\d.]+ .B for tensors, .*and a margin\), but 0\.0 MB are available: the machine has 0\.0 MB\.$/,
+    );
+    t.regex((none as UserError).next!, /^Free some memory/);
+  },
+);
 
-test('what is far too large is refused at once, with a batch or a crop that fits', async (t) => {
+test.serial('what is far too large is refused at once, with a batch or a crop that fits', async (t) => {
   const engine = await startEngine({ engine: 'wasm' });
   const small = resolve({ row: ROW, overrides: ['width=4', 'batch=2', 'data.cropHw=[64,64]'] });
   const run = { ...options, stages: ['train'] as const };
@@ -80,7 +83,7 @@ test('what is far too large is refused at once, with a batch or a crop that fits
   await t.throwsAsync(assertFits(ofBatch(Math.ceil(batch * 1.1)), engine, limited), { instanceOf: UserError });
 });
 
-test('the parts of the memory are named, and the limit of a container', async (t) => {
+test.serial('the parts of the memory are named, and the limit of a container', async (t) => {
   const engine = await startEngine({ engine: 'wasm' });
   const limited = { ...plenty, main: main(1000, '/sys/fs/cgroup/memory.max') };
   const error = await t.throwsAsync(assertFits(options, engine, limited), { instanceOf: UserError });
@@ -94,7 +97,7 @@ test('the parts of the memory are named, and the limit of a container', async (t
   t.is(parts.checkpoint, checkpointsBytes(experiment, 2) / 4);
 });
 
-test('an evaluation during training needs the weights and the momentum in training, too', async (t) => {
+test.serial('an evaluation during training needs the weights and the momentum in training, too', async (t) => {
   const engine = await startEngine({ engine: 'wasm' });
   const evaluated = { experiment, stages: ['evaluate'] as const };
   const after = await largestStageMemory(evaluated, engine);
@@ -103,7 +106,7 @@ test('an evaluation during training needs the weights and the momentum in traini
   t.true(during.parts.samples > after.parts.samples && during.processBytes > after.processBytes);
 });
 
-test('a run whose checkpoints do not fit onto the disk is refused', async (t) => {
+test.serial('a run whose checkpoints do not fit onto the disk is refused', async (t) => {
   const engine = await startEngine({ engine: 'wasm' });
   const refused = async (keepCheckpoints: number, disk: number) =>
     (await t.throwsAsync(assertFits({ ...options, keepCheckpoints }, engine, { ...plenty, disk }), {
@@ -120,7 +123,7 @@ test('a run whose checkpoints do not fit onto the disk is refused', async (t) =>
   t.notRegex((await refused(2, 10_000)).next!, /--keep/);
 });
 
-test('a resumed run needs disk space only for what does not exist yet', async (t) => {
+test.serial('a resumed run needs disk space only for what does not exist yet', async (t) => {
   const engine = await startEngine({ engine: 'wasm' });
   const all = checkpointsBytes(experiment, 2);
   const each = all / 4;
@@ -132,15 +135,18 @@ test('a resumed run needs disk space only for what does not exist yet', async (t
   await t.throwsAsync(assertFits(options, engine, { ...plenty, disk: each }), { instanceOf: UserError });
 });
 
-test('as many checkpoints are counted as exist at a time: those kept, the best, and the one being written', (t) => {
-  t.is(mostCheckpoints(experiment, 2), 4);
-  t.is(mostCheckpoints(experiment, 1), 3);
-  const { iterations } = experiment.training;
-  const once = { ...experiment, training: { ...experiment.training, checkpointEvery: iterations } };
-  t.is(mostCheckpoints(once, 2), 1);
-});
+test.serial(
+  'as many checkpoints are counted as exist at a time: those kept, the best, and the one being written',
+  (t) => {
+    t.is(mostCheckpoints(experiment, 2), 4);
+    t.is(mostCheckpoints(experiment, 1), 3);
+    const { iterations } = experiment.training;
+    const once = { ...experiment, training: { ...experiment.training, checkpointEvery: iterations } };
+    t.is(mostCheckpoints(once, 2), 1);
+  },
+);
 
-test('an evaluation that does not fit is refused, too, several scales before one', async (t) => {
+test.serial('an evaluation that does not fit is refused, too, several scales before one', async (t) => {
   const engine = await startEngine({ engine: 'wasm' });
   const wide = resolve({ row: 'fcn_r50-d8_512x1024_40k_cityscapes', overrides: ['width=32'] });
   const evaluation = { ...options, experiment: wide, stages: ['evaluate'] as const };
@@ -167,7 +173,7 @@ test('an evaluation that does not fit is refused, too, several scales before one
   );
 });
 
-test('what WebAssembly cannot address is refused on that engine, however much memory there is', async (t) => {
+test.serial('what WebAssembly cannot address is refused on that engine, however much memory there is', async (t) => {
   const engine = await startEngine({ engine: 'wasm' });
   const full = resolve({ row: ROW });
   const error = await t.throwsAsync(assertFits({ ...options, experiment: full }, engine, plenty), {
@@ -182,7 +188,7 @@ test('what WebAssembly cannot address is refused on that engine, however much me
   await t.notThrowsAsync(assertFits({ ...options, experiment: six }, engine, plenty));
 });
 
-test('out of memory is told with the largest tensors and the flag that helps; other errors stay', async (t) => {
+test.serial('out of memory is told with the largest tensors and the flag that helps; other errors stay', async (t) => {
   const engine = await startEngine({ engine: 'wasm' });
   const full = resolve({ row: 'fcn_r50-d8_512x1024_40k_cityscapes' });
   const oom = new Error('OOM when allocating tensor with shape[8,64,256,512]\n\t [[Conv2D]]');

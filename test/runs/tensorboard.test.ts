@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { EventFile, frameRecord } from '../../src/runs/tensorboard.js';
-import { crc32c } from '../../src/support/files.js';
+import { crc32c } from '../../src/support/checksums.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import fc from '../helpers/properties.js';
 

@@ -8,7 +8,7 @@ import { train } from '../../src/training/train.js';
 import { generated } from '../helpers/datasets.js';
 import { temporaryFolder } from '../helpers/folder.js';
 
-test('an evaluation during training says which of its images it is at, and when it is over', async (t) => {
+test.serial('an evaluation during training says which of its images it is at, and when it is over', async (t) => {
   const { dataRoot } = await generated(t, 'camvid', 8, 64);
   const engine = await startEngine({ engine: 'wasm' });
   const overrides = ['width=4', 'training.batch=2', 'iterations=2', 'evaluation.limit=2'];

@@ -3,8 +3,9 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { decodeLabels, decodeRgb } from '../../src/data/decode.js';
+import { pngChunk } from '../../src/data/png-encode.js';
 import { PngError, readIndices, SIGNATURE } from '../../src/data/png-read.js';
-import { encodePng, writeChunk } from '../../src/data/png-write.js';
+import { encodePng } from '../../src/data/png-write.js';
 import { labelMatrix, writeMatlab } from '../../src/datasets/generate/raw/matlab-write.js';
 import { MatlabError, readMatlab } from '../../src/datasets/prepare/matlab-read.js';
 import { unpackWheel } from '../../src/engines/tensorflow/wheel.js';
@@ -37,7 +38,7 @@ function claiming(width: number, height: number, colourType: 0 | 2, data: Uint8A
   header.writeUInt32BE(height, 4);
   header[8] = 8;
   header[9] = colourType;
-  const chunks = [writeChunk('IHDR', header), writeChunk('IDAT', data), writeChunk('IEND', new Uint8Array(0))];
+  const chunks = [pngChunk('IHDR', header), pngChunk('IDAT', data), pngChunk('IEND', new Uint8Array(0))];
   return Buffer.concat([SIGNATURE, ...chunks]);
 }
 

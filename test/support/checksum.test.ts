@@ -1,5 +1,5 @@
 import test from 'ava';
-import { crc32 } from '../../src/support/files.js';
+import { crc32 } from '../../src/support/checksums.js';
 import fc from '../helpers/properties.js';
 
 /** The definition, bit by bit (ISO 3309, reflected). */

@@ -14,9 +14,10 @@ const mIoU = (value: number) => ({ memoryGB: null, fps: null, mIoU: value, mIoUM
 /** A run that has only a record, named by a letter. */
 function knownRun(letter: string, options: ResolveOptions, changes: Partial<RunRecord> = {}): KnownRun {
   const record = makeRecord(options, { run: `20250102-030405-${letter}0000000`, ...changes });
-  const { row, run: id, experiment, environment, exitReason: state, startedAt } = record;
+  const { row, run: id, experiment, environment, exitReason: state, startedAt, deviations } = record;
   const nothing = { number: 0, trains: true, directory: null, log: [], validation: [] };
-  return { row, id, experiment, environment, state, startedAt, record, file: `${letter}.json`, ...nothing };
+  const facts = { row, id, experiment, environment, state, startedAt, deviations };
+  return { ...facts, record, file: `${letter}.json`, ...nothing };
 }
 
 const RUNS = [
@@ -67,6 +68,19 @@ test('filters: states, values of the recipe as --set takes them, seed, profile',
 
 const columnsOf = (runs: readonly KnownRun[], options: LeaderboardOptions = {}) =>
   makeLeaderboard(runs, runs, options).columns.map(({ name }) => name);
+
+test('what was changed to the same in all runs is said below, and not what only some changed', (t) => {
+  const noteOf = (runs: readonly KnownRun[]) =>
+    formatLeaderboard(makeLeaderboard(runs, runs), 80)
+      .split('\n')
+      .filter((line) => line.startsWith('Changed'));
+  const both = ['b', 'c'].map((letter, i) =>
+    knownRun(letter, { row: ROW, overrides: ['width=32', 'iterations=20', `learningRate=0.00${i + 4}`] }),
+  );
+  t.deepEqual(noteOf(both), ['Changed in all of them: width=32, iterations=20.']);
+  t.deepEqual(noteOf([...both, knownRun('d', { row: ROW })]), []);
+  t.deepEqual(noteOf(RUNS.slice(0, 2)), [], 'width is a column');
+});
 
 test('columns are what differs: first within a row, then between rows, with names that are clear', (t) => {
   t.deepEqual(columnsOf(RUNS), ['width', 'learningRate']);

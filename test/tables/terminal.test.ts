@@ -205,5 +205,6 @@ test('text is broken between words, and within one that is longer than a line', 
   t.deepEqual(wrap('a line of words', 9), ['a line of', '  words']);
   t.deepEqual(wrap('a 123456789 b', 6), ['a', '  1234', '  5678', '  9 b']);
   t.deepEqual(wrap('123456789', 6), ['1234', '  5678', '  9']);
+  t.deepEqual(wrap('in /runs/tiny: a', 6), ['in', '  /runs/tiny:', '  a'], 'a path stays whole, to be copied');
   t.deepEqual(wrap('', 6), ['']);
 });

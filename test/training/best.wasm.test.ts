@@ -21,7 +21,7 @@ const iterationsIn = (folder: string) =>
     .flatMap((name) => /^iteration-(\d+)\.json$/.exec(name)?.[1] ?? [])
     .map(Number);
 
-test('the highest mIoU is the best; of equal ones the newest', (t) => {
+test.serial('the highest mIoU is the best; of equal ones the newest', (t) => {
   const lines = [0.1, 0.4, 0.4, 0.2].map((mIoU, i) => ({
     mode: 'val' as const,
     iteration: i + 1,
@@ -34,7 +34,7 @@ test('the highest mIoU is the best; of equal ones the newest', (t) => {
   t.deepEqual(better({ iteration: 3, mIoU: 0.4 }, { iteration: 5, mIoU: 0.39 }), { iteration: 3, mIoU: 0.4 });
 });
 
-test('the best checkpoint stays through rotation and when training is resumed', async (t) => {
+test.serial('the best checkpoint stays through rotation and when training is resumed', async (t) => {
   const { dataRoot } = await generated(t, 'camvid', 8, 64);
   const engine = await startEngine({ engine: 'wasm' });
   const directory = await temporaryFolder(t);

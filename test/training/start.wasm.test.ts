@@ -15,7 +15,7 @@ const ROW = 'camvid_r18-d8';
 const recipe = (seed: number, ...overrides: string[]) =>
   resolve({ row: ROW, profile: 'smoke', seed, overrides: ['width=4', ...overrides] });
 
-test('initial weights replace what the seed draws, except the classifiers that start anew', async (t) => {
+test.serial('initial weights replace what the seed draws, except the classifiers that start anew', async (t) => {
   const engine = await startEngine({ engine: 'wasm' });
   const kernels = createKernels(engine);
   const segmentorOf = ({ model }: ReturnType<typeof recipe>) => new Segmentor(engine.tf, kernels, model);

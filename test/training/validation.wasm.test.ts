@@ -45,45 +45,48 @@ async function trained(t: ExecutionContext, dataRoot: string, attempts: readonly
   return { weights: await sha256File(weights), log };
 }
 
-test('evaluations during training are logged, do not change it, and are repeated if they were interrupted', async (t) => {
-  const { dataRoot } = await generated(t, 'camvid', 8, 64);
-  const engine = await startEngine({ engine: 'wasm' });
-  const evaluated: number[] = [];
-  /** @param endedAt Iterations after which the evaluation is ended before it has a result. */
-  const every2 = (...endedAt: number[]): Validation => ({
-    every: 2,
-    atEnd: false,
-    evaluate: async (weights, iteration) => {
-      evaluated.push(iteration);
-      if (endedAt.includes(iteration)) throw new InterruptedError('Ended.');
-      const { mIoU, mAcc, aAcc } = await evaluate({ experiment, engine, dataRoot, weights, multiScale: false });
-      return { mIoU, mAcc, aAcc };
-    },
-  });
-  const plain = await trained(t, dataRoot, [undefined]);
-  const whole = await trained(t, dataRoot, [every2()]);
-  t.deepEqual(evaluated, [2, 4]);
-  t.is(whole.weights, plain.weights);
-  const isValidation = ({ mode }: Record<string, unknown>) => mode === 'val';
-  t.deepEqual(
-    whole.log.filter((line) => !isValidation(line)),
-    plain.log,
-  );
-  t.deepEqual(
-    whole.log.map((line) => [line['iteration'], isValidation(line)]),
-    [
-      [2, false],
-      [2, true],
-      [4, false],
-      [4, true],
-      [5, false],
-    ],
-  );
-  for (const { mIoU } of whole.log.filter(isValidation)) t.true((mIoU as number) >= 0 && (mIoU as number) <= 1);
-  for (const line of plain.log) t.true((line['peakLiveTensorBytes'] as number) > (line['liveTensorBytes'] as number));
+test.serial(
+  'evaluations during training are logged, do not change it, and are repeated if they were interrupted',
+  async (t) => {
+    const { dataRoot } = await generated(t, 'camvid', 8, 64);
+    const engine = await startEngine({ engine: 'wasm' });
+    const evaluated: number[] = [];
+    /** @param endedAt Iterations after which the evaluation is ended before it has a result. */
+    const every2 = (...endedAt: number[]): Validation => ({
+      every: 2,
+      atEnd: false,
+      evaluate: async (weights, iteration) => {
+        evaluated.push(iteration);
+        if (endedAt.includes(iteration)) throw new InterruptedError('Ended.');
+        const { mIoU, mAcc, aAcc } = await evaluate({ experiment, engine, dataRoot, weights, multiScale: false });
+        return { mIoU, mAcc, aAcc };
+      },
+    });
+    const plain = await trained(t, dataRoot, [undefined]);
+    const whole = await trained(t, dataRoot, [every2()]);
+    t.deepEqual(evaluated, [2, 4]);
+    t.is(whole.weights, plain.weights);
+    const isValidation = ({ mode }: Record<string, unknown>) => mode === 'val';
+    t.deepEqual(
+      whole.log.filter((line) => !isValidation(line)),
+      plain.log,
+    );
+    t.deepEqual(
+      whole.log.map((line) => [line['iteration'], isValidation(line)]),
+      [
+        [2, false],
+        [2, true],
+        [4, false],
+        [4, true],
+        [5, false],
+      ],
+    );
+    for (const { mIoU } of whole.log.filter(isValidation)) t.true((mIoU as number) >= 0 && (mIoU as number) <= 1);
+    for (const line of plain.log) t.true((line['peakLiveTensorBytes'] as number) > (line['liveTensorBytes'] as number));
 
-  evaluated.length = 0;
-  const ended = await trained(t, dataRoot, [every2(2), every2(4), every2()]);
-  t.deepEqual(evaluated, [2, 2, 4, 4]);
-  t.deepEqual(ended, whole);
-});
+    evaluated.length = 0;
+    const ended = await trained(t, dataRoot, [every2(2), every2(4), every2()]);
+    t.deepEqual(evaluated, [2, 2, 4, 4]);
+    t.deepEqual(ended, whole);
+  },
+);

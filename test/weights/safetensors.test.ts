@@ -5,7 +5,7 @@ import test from 'ava';
 import { UserError } from '../../src/support/errors.js';
 import { saveWeights } from '../../src/weights/convert.js';
 import { readCheckpoint, readCheckpointFrom } from '../../src/weights/load.js';
-import { writeSafetensors } from '../../src/weights/safetensors.js';
+import { writeSafetensors } from '../../src/weights/safetensors-write.js';
 import { MemorySource } from '../../src/weights/source.js';
 import { pickle, uint } from './builders.js';
 

@@ -6,7 +6,7 @@ import { bytesPerElement, type StoredDtype } from '../../src/weights/dtypes.js';
 import { readCheckpoint, readCheckpointFrom } from '../../src/weights/load.js';
 import type { JsonObject } from '../../src/weights/metadata.js';
 import { PickleWriter, writePytorch } from '../../src/weights/pickle-write.js';
-import { writeSafetensors } from '../../src/weights/safetensors.js';
+import { writeSafetensors } from '../../src/weights/safetensors-write.js';
 import { MemorySource } from '../../src/weights/source.js';
 import type { WritableTensor } from '../../src/weights/tensor.js';
 import { readZipDirectory } from '../../src/weights/zip.js';

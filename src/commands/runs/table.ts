@@ -87,11 +87,6 @@ export default class RunsTable extends BaseCommand {
     const chosen = args.runs === undefined ? all : await catalogue.find(await withRunsOfJobs(flags.runs, args.runs));
     const board = makeLeaderboard(chosen, known, { states, where, columns, sort, reverse, rows });
     const kept = known.length - chosen.length;
-    if (args.runs === undefined && kept > 0) {
-      this.note(
-        `Not shown: ${formatNumber(kept, 'kept record')} that no run directory here belongs to; --kept adds them.`,
-      );
-    }
     for (const file of write) {
       await writeLeaderboard(board, file, format);
       this.note(`Wrote ${file}.`);
@@ -102,6 +97,11 @@ export default class RunsTable extends BaseCommand {
       );
     } else if (write.length === 0) {
       this.print(await formatBoard(board, format ?? 'terminal', { wide, width: outputWidth() }));
+    }
+    if (args.runs === undefined && kept > 0) {
+      this.note(
+        `Not shown: ${formatNumber(kept, 'kept record')} that no run directory here belongs to; --kept adds them.`,
+      );
     }
     return describeLeaderboard(board);
   }

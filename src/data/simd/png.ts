@@ -1,7 +1,8 @@
 import * as zlib from 'node:zlib';
-import { crc32 } from '../../support/files.js';
+import { crc32 } from '../../support/checksums.js';
 import { type Box, type Size, wholeBox } from '../image.js';
-import { COLOUR_TYPE, isPng, MAX_EXPANSION, PngError, parsePngHeader, readChunks } from '../png-read.js';
+import { COLOUR_TYPE } from '../png-encode.js';
+import { isPng, MAX_EXPANSION, PngError, parsePngHeader, readChunks } from '../png-read.js';
 import type { Workspace } from './workspace.js';
 
 /**

@@ -1,6 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { endianness } from 'node:os';
-
 /** What the module of `assembly/` exports. Pointers are byte offsets in its memory; its sources say what each function does. */
 interface PixelCode {
   readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
@@ -34,12 +31,9 @@ const PAGE = 65536;
 /** Behind every region: vector code reads and writes up to so many bytes more. */
 const SPARE = 64;
 
-/** A larger memory is given back when its work is done. It cannot shrink otherwise. */
-const KEPT_BYTES = 64 * 2 ** 20;
-
 /**
  * The compiled pixel code of this thread with its memory, from which regions are taken one after the other. All work with it is
- * synchronous: it begins with `openWorkspace`, which frees every region.
+ * synchronous: it begins with `clear`, which frees every region.
  */
 export class Workspace {
   private free = 0;
@@ -93,20 +87,7 @@ export class Workspace {
   }
 }
 
-/** Null on a processor without the vector instructions of WebAssembly, or with another order of bytes. */
-function compile(): object | null {
-  const bytes = readFileSync(new URL('./pixels.wasm', import.meta.url));
-  return endianness() === 'LE' && WebAssembly.validate(bytes) ? new WebAssembly.Module(bytes) : null;
-}
-
-let compiled: object | null | undefined;
-let opened: Workspace | null = null;
-
-/** This thread's workspace, empty. Null if the processor cannot run it: then the JavaScript in `transforms/` does the same. */
-export function openWorkspace(): Workspace | null {
-  if (compiled === undefined) compiled = compile();
-  if (compiled === null) return null;
-  if (opened === null || opened.size > KEPT_BYTES) opened = Workspace.create(compiled);
-  opened.clear();
-  return opened;
+/** The module of the pixel code; null on a processor without the vector instructions of WebAssembly. */
+export function compilePixelCode(bytes: Uint8Array): object | null {
+  return WebAssembly.validate(bytes) ? new WebAssembly.Module(bytes) : null;
 }

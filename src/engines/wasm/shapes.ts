@@ -155,6 +155,19 @@ function emptyModule(heap: HeapUse): object {
   };
 }
 
+/**
+ * `tf.concat` for the twin: an output of the joined shape. The backend's own copies piece by piece, which for channels is pixel by pixel,
+ * also where there is nothing to copy.
+ */
+export function shapesConcat(tf: typeof tfjs): typeof tfjs.concat {
+  const concat = (tensors: tfjs.Tensor[], axis = 0): tfjs.Tensor => {
+    if (tensors.length < 2) return tf.concat(tensors, axis);
+    const shapes = tensors.map(({ shape }) => shape);
+    return tf.fill(tf.backend_util.computeOutShape(shapes, axis), 0, tensors[0]!.dtype as 'float32' | 'int32');
+  };
+  return concat as typeof tfjs.concat;
+}
+
 /** TensorFlow.js's WebAssembly backend on a module that computes nothing. */
 export function shapesBackend(BackendWasm: WasmBackendClass, tf: typeof tfjs, heap: HeapUse): tfjs.KernelBackend {
   class ShapesBackend extends BackendWasm {

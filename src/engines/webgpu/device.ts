@@ -1,11 +1,18 @@
 import { DeviceLostError, GpuMemoryError } from './errors.js';
-import type { DawnEvents } from './events.js';
 import { BufferUsage, type GpuBuffer, type GpuDevice } from './gpu.js';
 
 interface CapturedError {
   /** "GPUValidationError", "GPUOutOfMemoryError" or "GPUInternalError". */
   readonly kind: string;
   readonly message: string;
+}
+
+/** How a thread learns that a device has done something. */
+export interface DeviceEvents {
+  /** Calls the device. */
+  within<R>(call: () => R): R;
+  /** Blocks this thread until `isDone`. */
+  wait(isDone: () => boolean): void;
 }
 
 /** A started device. Its errors become exceptions: by itself WebGPU only reports them, and computes zeros. */
@@ -16,7 +23,7 @@ export class Device {
   /** @param adapter Its name, for messages. */
   constructor(
     readonly gpu: GpuDevice,
-    readonly events: DawnEvents,
+    readonly events: DeviceEvents,
     readonly adapter: string,
   ) {
     gpu.addEventListener('uncapturederror', (event) => {

@@ -1,3 +1,5 @@
+import type { DeviceEvents } from './device.js';
+
 /** One turn of Dawn's event processing, which Dawn has asked to be called back for. */
 interface Turn {
   readonly run: () => void;
@@ -14,7 +16,7 @@ const SLEEP_MILLISECONDS = 0.1;
  * loop. `within` must therefore surround every call that begins something to await: a turn that Dawn handed to Node's own
  * `setImmediate` would be out of reach, and `wait` would never end.
  */
-export class DawnEvents {
+export class DawnEvents implements DeviceEvents {
   private readonly turns = new Set<Turn>();
   private readonly sleeper = new Int32Array(new SharedArrayBuffer(4));
 

@@ -4,28 +4,14 @@ import type { Engine } from '../engine.js';
 import { saysOutOfMemory } from '../memory.js';
 import { packageRequire } from '../tool.js';
 import { shapesCore, withTwinBackend } from '../twin.js';
-import { type AdapterChoice, chooseAdapter, dawnEvents, type FoundAdapter, findAdapters } from './adapters.js';
+import { type AdapterChoice, chooseAdapter, dawnEvents, findAdapters } from './adapters.js';
 import { WebGpuBackend } from './backend.js';
 import { Device } from './device.js';
 import { DeviceExecutor } from './device-executor.js';
 import { GpuMemoryError } from './errors.js';
-import type { GpuDevice } from './gpu.js';
-import { registerOperations } from './operations/register.js';
+import { requestDevice, useBackend } from './open-device.js';
 import { WEBGPU_VERSION } from './package.js';
 import { ShapesExecutor } from './shapes-executor.js';
-
-const BACKEND = 'webgpu';
-
-/** Used if the adapter has them. */
-const FEATURES = ['shader-f16'] as const;
-/** Asked for in full: WebGPU's defaults, such as 128 MiB for a tensor, are lower than what GPUs have. */
-const LIMITS = [
-  'maxBufferSize',
-  'maxStorageBufferBindingSize',
-  'maxStorageBuffersPerShaderStage',
-  'maxComputeWorkgroupStorageSize',
-  'maxComputeInvocationsPerWorkgroup',
-] as const;
 
 interface WebgpuOptions extends AdapterChoice {
   /** The largest tensor in bytes, if it is to be smaller than what the adapter takes. */
@@ -44,7 +30,7 @@ export async function startWebgpu(folder: string, options: WebgpuOptions): Promi
   const { description } = choice.chosen;
   const events = dawnEvents(folder);
   const gpuDevice = await events
-    .within(() => requestDevice(choice.chosen))
+    .within(() => requestDevice(choice.chosen.adapter))
     .catch((error: Error) => {
       throw new UserError(
         `The driver of ${description.name} refuses to start: ${error.message.split('\n')[0]}`,
@@ -55,10 +41,7 @@ export async function startWebgpu(folder: string, options: WebgpuOptions): Promi
   const executor = new DeviceExecutor(new Device(gpuDevice, events, description.name), options.mostTensorBytes);
 
   const tf = packageRequire()('@tensorflow/tfjs-core') as typeof tfjs;
-  const backend = new WebGpuBackend(executor);
-  registerOperations(tf, BACKEND);
-  tf.registerBackend(BACKEND, () => backend);
-  if (!(await tf.setBackend(BACKEND))) throw new Error('TensorFlow.js did not take the WebGPU backend.');
+  const backend = await useBackend(tf, executor);
 
   const engine: Engine = {
     name: 'webgpu',
@@ -98,11 +81,4 @@ export async function startWebgpu(folder: string, options: WebgpuOptions): Promi
     },
   };
   return engine;
-}
-
-function requestDevice({ adapter }: FoundAdapter): Promise<GpuDevice> {
-  return adapter.requestDevice({
-    requiredLimits: Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]])),
-    requiredFeatures: FEATURES.filter((feature) => adapter.features.has(feature)),
-  });
 }

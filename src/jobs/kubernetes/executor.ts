@@ -31,8 +31,11 @@ export const kubernetesExecutor: Executor = {
     return { hasGpu, mainMemory: hasGpu ? null : askedMemory(asked) };
   },
 
+  processesOf: (_, asked) => asked,
+  srunPlugin: async () => null,
+
   async check(job, _, options) {
-    return [imageCheck(job, options), ...folderCheck(job, options), ...freshCheck(job)].filter(
+    return [imageCheck(job, options), ...folderCheck(job, options), ...freshCheck(job), ...nodesCheck(job)].filter(
       (check) => check !== null,
     );
   },
@@ -84,5 +87,12 @@ function folderCheck({ options, tasks }: JobDescription, asked: JobCheckOptions)
 function freshCheck({ tasks }: JobDescription): RunCheck[] {
   if (tasks.every(({ begin }) => begin === 'resume')) return [];
   const text = '--fresh would begin anew in each pod of a task: pods resume the newest run of the recipe.';
+  return [{ name: 'scheduler', state: 'missing', text, next: null }];
+}
+
+function nodesCheck({ options }: JobDescription): RunCheck[] {
+  const { nodes = 1 } = readClusterOptions(options);
+  if (nodes === 1) return [];
+  const text = `nodes is ${nodes}, but a pod is on one node. Leave it out; --processes divides a run within the pod.`;
   return [{ name: 'scheduler', state: 'missing', text, next: null }];
 }

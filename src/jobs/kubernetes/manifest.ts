@@ -1,3 +1,5 @@
+import type { Job, PodFailurePolicy } from 'kubernetes-types/batch/v1.js';
+import type { PodSpec } from 'kubernetes-types/core/v1.js';
 import { stringify } from 'yaml';
 import { shellWords } from '../../support/format.js';
 import { type ClusterOptions, cpusOf, gpusOf, memBytes } from '../cluster-options.js';
@@ -14,7 +16,7 @@ const MOST_UNEXPLAINED = 3;
 const GRACE_SECONDS = 120;
 
 /** What follows the end of a pod; the first rule that fits counts. Anything else counts against `MOST_UNEXPLAINED`. */
-const FAILURE_POLICY = {
+const FAILURE_POLICY: PodFailurePolicy = {
   rules: [
     // The same command would fail again; the other tasks go on.
     { action: 'FailIndex', onExitCodes: { containerName: CONTAINER, operator: 'In', values: [1, 2, 3] } },
@@ -65,7 +67,7 @@ function resourcesOf(options: ClusterOptions): Readonly<Record<string, string>> 
   };
 }
 
-function podSpec({ tasks, environment }: JobDescription, options: ClusterOptions): object {
+function podSpec({ tasks, environment }: JobDescription, options: ClusterOptions): PodSpec {
   const { image = 'IMAGE', volumes = [] } = options.kubernetes ?? {};
   const resources = resourcesOf(options);
   const names = volumes.map((_, i) => `volume-${i}`);
@@ -93,27 +95,26 @@ const nameOf = ({ submittedAt }: JobDescription) =>
   `fcn-${submittedAt.slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-')}`;
 
 /**
- * An Indexed Job of batch/v1, as YAML: a pod for each task. Needs Kubernetes 1.29, where backoffLimitPerIndex is on. Source:
+ * An Indexed Job of batch/v1, as YAML: a pod for each task. Needs Kubernetes 1.29, where backoffLimitPerIndex is on. The compiler refuses
+ * fields that the types do not have, which are made from the published OpenAPI document of 1.30. Source of what they mean:
  * https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/job-v1/
  */
 export function manifestOf(job: JobDescription, options: ClusterOptions): string {
   const { maxParallel, kubernetes } = options;
   const count = job.tasks.length;
-  return stringify(
-    {
-      apiVersion: 'batch/v1',
-      kind: 'Job',
-      metadata: { name: nameOf(job), ...(kubernetes?.namespace && { namespace: kubernetes.namespace }) },
-      spec: {
-        completionMode: 'Indexed',
-        completions: count,
-        parallelism: Math.min(maxParallel ?? count, count),
-        backoffLimitPerIndex: MOST_UNEXPLAINED,
-        podFailurePolicy: FAILURE_POLICY,
-        template: { spec: podSpec(job, options) },
-      },
+  const manifest: Job = {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name: nameOf(job), ...(kubernetes?.namespace && { namespace: kubernetes.namespace }) },
+    spec: {
+      completionMode: 'Indexed',
+      completions: count,
+      parallelism: Math.min(maxParallel ?? count, count),
+      backoffLimitPerIndex: MOST_UNEXPLAINED,
+      podFailurePolicy: FAILURE_POLICY,
+      template: { spec: podSpec(job, options) },
     },
-    // No anchors: a person may edit it.
-    { lineWidth: 0, aliasDuplicateObjects: false },
-  );
+  };
+  // No anchors: a person may edit it.
+  return stringify(manifest, { lineWidth: 0, aliasDuplicateObjects: false });
 }

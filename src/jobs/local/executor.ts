@@ -15,6 +15,8 @@ export const localExecutor: Executor = {
   isForeground: true,
 
   machineOf: async () => null,
+  processesOf: (_, asked) => asked,
+  srunPlugin: async () => null,
 
   check: checkTogether,
 

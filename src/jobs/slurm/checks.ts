@@ -24,6 +24,7 @@ import {
   readNodes,
   readPartitions,
 } from './partitions.js';
+import { processChecks } from './processes.js';
 import { callSlurm } from './programs.js';
 import { refusalOfSlurm, refusedOptions } from './test-only.js';
 import { parseTimeLimit } from './time-limit.js';
@@ -43,6 +44,9 @@ interface Planned {
   /** RUNS/jobs/ID, absolute; ID need not be known yet. */
   readonly folder: string;
   readonly tasks: number;
+  /** Of each task. */
+  readonly processes: number;
+  readonly stages: RunCheckOptions['stages'];
   /** `--engine`. */
   readonly engine: RunCheckOptions['engine'];
   /** The user's command again with other flags. */
@@ -61,6 +65,7 @@ export async function slurmChecks(planned: Planned, checked: readonly CheckedRun
     ...arrayChecks(planned, cluster),
     ...partitionChecks(planned, cluster),
     ...nodeChecks(planned, cluster),
+    ...(await processChecks(planned, checked)),
     ...(await engineChecks(planned, nodesOf(options, cluster), checked)),
     ...(await folderChecks(folder, nodesOf(options, cluster))),
   ];
@@ -69,7 +74,7 @@ export async function slurmChecks(planned: Planned, checked: readonly CheckedRun
   const checks = withCommand(found, commandWith);
   if (!isRefused) return [...checks, await askSlurm(planned, cluster)];
   const { account, qos, sbatch } = options;
-  const rest = await askSlurm({ ...planned, tasks: 1, options: { account, qos, sbatch } }, cluster);
+  const rest = await askSlurm({ ...planned, tasks: 1, processes: 1, options: { account, qos, sbatch } }, cluster);
   return rest.state === 'ok' ? checks : [...checks, rest];
 }
 
@@ -166,11 +171,14 @@ function nodeChecks(planned: Planned, cluster: Cluster): Fixable[] {
   const where = `a node of the partition ${listNames([...new Set(groups.map(({ partition }) => partition))])}`;
   const most = (of: (group: NodeGroup) => number) => Math.max(...groups.map(of));
   const found: Fixable[] = [];
-  const mostCpus = most((group) => group.cpus);
-  if (cpusOf(options) > mostCpus) {
-    const text = `${written(planned, 'cpus')}, but ${where} has at most ${mostCpus}.`;
-    found.push(wrong(planned, 'cpus', text, String(mostCpus)));
-  }
+  found.push(
+    ...cpuChecks(
+      planned,
+      most((group) => group.cpus),
+      where,
+    ),
+    ...nodeCountChecks(planned, groups),
+  );
   const mostBytes = most((group) => group.memory);
   if (options.mem !== undefined && memBytes(options.mem) > mostBytes) {
     const mebibytes = `${Math.floor(mostBytes / 2 ** 20)}M`;
@@ -190,6 +198,29 @@ function nodeChecks(planned: Planned, cluster: Cluster): Fixable[] {
   return [...found, ...idleChecks(planned)];
 }
 
+function cpuChecks(planned: Planned, most: number, where: string): Fixable[] {
+  const { options, processes } = planned;
+  const { nodes = 1 } = options;
+  const together = Math.ceil(processes / nodes);
+  const asked = cpusOf(options) * together;
+  if (asked <= most) return [];
+  const each = together === 1 ? '' : ` for each of ${together} processes on a node`;
+  const text = `${written({ ...planned, options: { ...options, cpus: cpusOf(options) } }, 'cpus')}${each}, but ${where} has at most ${most}.`;
+  const fitting = Math.floor(most / together);
+  return [fitting > 0 ? wrong(planned, 'cpus', text, String(fitting)) : problem('scheduler', text)];
+}
+
+/** More nodes than the largest partition has. */
+function nodeCountChecks(planned: Planned, groups: readonly NodeGroup[]): Fixable[] {
+  const { nodes = 1 } = planned.options;
+  const counts = new Map<string, number>();
+  for (const { partition, nodes: count } of groups) counts.set(partition, (counts.get(partition) ?? 0) + count);
+  const most = Math.max(...counts.values());
+  if (nodes <= most) return [];
+  const text = `${written(planned, 'nodes')}, but the partition ${listNames([...counts.keys()])} has ${formatNumber(most, 'node')}.`;
+  return [wrong(planned, 'nodes', text, String(most))];
+}
+
 function gpuChecks(planned: Planned, cluster: Cluster, where: string): Fixable[] {
   const { count, type } = gpusOf(planned.options.gpus);
   const most = Math.max(...groupsOf(planned.options, cluster).map((group) => gpuCount(group, type)));
@@ -203,19 +234,11 @@ function gpuChecks(planned: Planned, cluster: Cluster, where: string): Fixable[]
   return [problem('scheduler', `${text} Leave it out${elsewhere}.`)];
 }
 
-function idleChecks(planned: Planned): RunCheck[] {
-  const { nodes = 1, gpus } = planned.options;
+function idleChecks({ options: { gpus } }: Planned): RunCheck[] {
   const { count } = gpusOf(gpus);
-  const found: RunCheck[] = [];
-  if (nodes > 1) {
-    const idle = formatNumber(nodes - 1, 'node');
-    found.push(warning('scheduler', `--nodes ${nodes}: a task uses one node; ${idle} of each would stand idle.`));
-  }
-  if (count > 1) {
-    const idle = formatNumber(count - 1, 'GPU');
-    found.push(warning('scheduler', `--gpus ${gpus}: a task uses one GPU; ${idle} of each would stand idle.`));
-  }
-  return found;
+  if (count <= 1) return [];
+  const idle = formatNumber(count - 1, 'GPU');
+  return [warning('scheduler', `--gpus ${gpus}: a task uses one GPU; ${idle} of each would stand idle.`)];
 }
 
 /** The machine of a task: with the main memory that it asks for, or the default of the cluster. */

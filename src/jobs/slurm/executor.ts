@@ -12,6 +12,7 @@ import { readHistory, type StartEnd } from '../task-history.js';
 import { readRequest, writeRequest } from '../task-request.js';
 import { machineOf, slurmChecks } from './checks.js';
 import { nextStart, ownTask, requeueTask, startSoon } from './own-task.js';
+import { processesOfTasks, srunPlugin } from './processes.js';
 import { callSlurm, sbatchEnvironment } from './programs.js';
 import { entriesOf, queueOf } from './queue.js';
 import { arrayOf, formatIndices, givenOptions, SCRIPT_FILE, slurmScript } from './script.js';
@@ -25,9 +26,17 @@ export const slurmExecutor: Executor = {
 
   machineOf: (options) => machineOf(readClusterOptions(options)),
 
-  async check(job, checked, { runs, engine, commandWith = flagsAlone, origins = new Map() }) {
+  processesOf(options, asked) {
+    const { nodes = 1 } = readClusterOptions(options);
+    return asked ?? (nodes > 1 ? nodes : undefined);
+  },
+
+  srunPlugin: (options) => srunPlugin(readClusterOptions(options)),
+
+  async check(job, checked, { runs, engine, stages, commandWith = flagsAlone, origins = new Map() }) {
     const options = readClusterOptions(job.options);
-    const planned = { options, origins, folder: plannedFolder(runs), tasks: job.tasks.length, engine, commandWith };
+    const size = { tasks: job.tasks.length, processes: processesOfTasks(job) };
+    const planned = { options, origins, folder: plannedFolder(runs), ...size, stages, engine, commandWith };
     return slurmChecks(planned, checked);
   },
 
@@ -36,20 +45,22 @@ export const slurmExecutor: Executor = {
     const count = job.tasks.length;
     const { maxParallel } = options;
     const most = maxParallel === undefined ? '' : `, at most ${maxParallel} at a time`;
+    const processes = processesOfTasks(job);
+    const each = processes === 1 ? '' : `, ${processes} processes each`;
     const folder = plannedFolder(runsOf(job));
     const command = breakCommand(shellWords(sbatchWords(indicesOf(job), options)), TERMINAL_WIDTH - 2);
     return [
-      `${formatNumber(count, 'task')} in an array of Slurm${most}.`,
+      `${formatNumber(count, 'task')} in an array of Slurm${most}${each}.`,
       `In ${folder}:`,
       ...command.map((line) => `  ${line}`),
       '',
-      slurmScript(options, folder, count),
+      slurmScript(options, folder, { tasks: count, processes }),
     ].join('\n');
   },
 
   async submit(job, context) {
     const options = readClusterOptions(job.options);
-    const script = slurmScript(options, job.folder, job.tasks.length);
+    const script = slurmScript(options, job.folder, { tasks: job.tasks.length, processes: processesOfTasks(job) });
     await writeFileAtomic(path.join(job.folder, SCRIPT_FILE), script);
     await submitTasks(job, indicesOf(job), context);
   },

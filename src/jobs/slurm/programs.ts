@@ -46,7 +46,7 @@ function messageOf(stderr: string): string {
 
 /** Calls a program of Slurm's. An absent one is an outcome, not an error. @throws the signal's reason on abort. */
 export async function callSlurm(
-  program: 'sbatch' | 'squeue' | 'scancel' | 'scontrol' | 'sinfo',
+  program: 'sbatch' | 'squeue' | 'scancel' | 'scontrol' | 'sinfo' | 'srun',
   parameters: readonly string[],
   { cwd, input, environment = process.env, signal }: CallOptions = {},
 ): Promise<SlurmResult> {

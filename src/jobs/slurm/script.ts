@@ -24,6 +24,13 @@ export function arrayOf(indices: readonly number[], { maxParallel }: Pick<Cluste
   return `${formatIndices(indices)}${maxParallel === undefined ? '' : `%${maxParallel}`}`;
 }
 
+/** How much a job is. */
+interface ScriptSize {
+  readonly tasks: number;
+  /** Of each task: Slurm calls these tasks, too, and has a place for each. */
+  readonly processes: number;
+}
+
 /** Options of sbatch that the script names because the user did. */
 const ASKED = ['time', 'partition', 'account', 'qos', 'constraint', 'mem'] as const;
 
@@ -31,7 +38,7 @@ const ASKED = ['time', 'partition', 'account', 'qos', 'constraint', 'mem'] as co
 export const givenOptions = (options: ClusterOptions): (typeof ASKED)[number][] =>
   ASKED.filter((option) => options[option] !== undefined);
 
-function optionLines(options: ClusterOptions, name: string, tasks: number): string[] {
+function optionLines(options: ClusterOptions, name: string, { tasks, processes }: ScriptSize): string[] {
   const { time, gpus, nodes = 1, sbatch } = options;
   const limit = time === undefined ? null : parseTimeLimit(String(time));
   const { count } = gpusOf(gpus);
@@ -50,7 +57,8 @@ function optionLines(options: ClusterOptions, name: string, tasks: number): stri
     // To the batch process alone, which is the worker.
     `--signal=B:USR2@${warningSeconds(limit)}`,
     `--nodes=${nodes}`,
-    '--ntasks=1',
+    `--ntasks=${processes}`,
+    ...(nodes === 1 ? [] : [`--ntasks-per-node=${Math.ceil(processes / nodes)}`]),
     `--cpus-per-task=${cpusOf(options)}`,
     ...givenOptions(options).map((option) => `--${option}=${options[option]}`),
     ...(count === 0 ? [] : [`--gres=gpu:${gpus}`]),
@@ -72,13 +80,13 @@ export function slurmName(id: string): string {
  * in job.json: the worker replaces the shell, so that signals of Slurm reach it.
  * @param folder The job's folder, absolute.
  */
-export function slurmScript(options: ClusterOptions, folder: string, tasks: number): string {
+export function slurmScript(options: ClusterOptions, folder: string, size: ScriptSize): string {
   const { setup } = options;
   const run = path.join(packageRoot(), 'bin', 'run.js');
   const ready = setup === undefined ? [] : ['', 'set -e', setup.trimEnd(), 'set +e'];
   return [
     '#!/bin/bash',
-    ...optionLines(options, slurmName(path.basename(folder)), tasks).map((option) => `#SBATCH ${option}`),
+    ...optionLines(options, slurmName(path.basename(folder)), size).map((option) => `#SBATCH ${option}`),
     ...ready,
     '',
     '# The array index is that of a task in job.json.',

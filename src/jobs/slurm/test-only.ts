@@ -11,12 +11,13 @@ interface Tested {
   /** RUNS/jobs/ID, absolute; ID need not be known yet. */
   readonly folder: string;
   readonly tasks: number;
+  readonly processes: number;
 }
 
 /** What Slurm says against a script; null if it accepts it. */
-export async function refusalOfSlurm({ options, folder, tasks }: Tested): Promise<string | null> {
+export async function refusalOfSlurm({ options, folder, tasks, processes }: Tested): Promise<string | null> {
   const { outcome, message } = await callSlurm('sbatch', ['--test-only'], {
-    input: slurmScript(options, folder, tasks),
+    input: slurmScript(options, folder, { tasks, processes }),
     environment: sbatchEnvironment(givenOptions(options), process.env),
     cwd: os.tmpdir(),
   });
@@ -27,7 +28,7 @@ export async function refusalOfSlurm({ options, folder, tasks }: Tested): Promis
 export async function refusedOptions(planned: Tested, refusal: string): Promise<string[]> {
   const { options, origins } = planned;
   const alone = (only: Partial<ClusterOptions>) =>
-    refusalOfSlurm({ ...planned, tasks: 1, options: { sbatch: [], ...only } });
+    refusalOfSlurm({ ...planned, tasks: 1, processes: 1, options: { sbatch: [], ...only } });
   if ((await alone({})) !== null) return [];
   const refused: string[] = [];
   for (const key of ['account', 'qos', 'constraint', 'partition'] as const) {

@@ -1,4 +1,4 @@
-import type { Kernels } from '../kernels.js';
+import { type Kernels, readingAtOnce } from '../kernels.js';
 import { portableConvolutionKernels } from './convolution.js';
 import { portableBatchNormKernels, portableCrossEntropyKernels, portablePointwiseKernels } from './pointwise.js';
 import { portableResizeKernels } from './resize.js';
@@ -15,7 +15,7 @@ import { portableMaxPoolKernels, type TensorFlow } from './window.js';
  */
 export function portableKernels(tf: TensorFlow, isTwin = false): Kernels {
   const batchNorm = portableBatchNormKernels(tf);
-  return {
+  return readingAtOnce({
     ...portableConvolutionKernels(tf),
     ...batchNorm,
     ...portableShardedBatchNormKernels(tf, batchNorm),
@@ -23,5 +23,5 @@ export function portableKernels(tf: TensorFlow, isTwin = false): Kernels {
     ...portableMaxPoolKernels(tf),
     ...portableResizeKernels(tf, isTwin),
     ...portableCrossEntropyKernels(tf),
-  };
+  });
 }

@@ -6,6 +6,7 @@ import {
   type ConvolutionShape,
   type CrossEntropyKernels,
   type Kernels,
+  readingAtOnce,
   type ShardedBatchNormKernels,
   thenDispose,
 } from '../kernels.js';
@@ -160,7 +161,7 @@ export function tensorflowKernels(engine: Engine, options: TensorflowKernelsOpti
   const operations = new Operations(engine, afterOperation);
   const winograd = convolutionPath === null ? null : new WinogradConvolutions(operations, convolutionPath);
   const fusedBatchNorm = fusedBatchNormKernels(operations);
-  return {
+  return readingAtOnce({
     ...tensorflowConvolutionKernels(operations, {
       winograd,
       activation: !stock,
@@ -173,5 +174,5 @@ export function tensorflowKernels(engine: Engine, options: TensorflowKernelsOpti
     ...fusedBatchNorm,
     ...portableShardedBatchNormKernels(engine.tf, fusedBatchNorm),
     ...(stock ? {} : ownKernels(operations)),
-  };
+  });
 }

@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { ElementType, Program, UniformTypes } from '../../engines/webgpu/program.js';
 import { declarations, valueType } from '../../engines/webgpu/wgsl.js';
-import { type PointwiseKernels, thenDispose } from '../kernels.js';
+import { type LaterReadingKernels, type PointwiseKernels, thenDispose } from '../kernels.js';
 import type { Programs } from './programs.js';
 
 const THREADS = 256;
@@ -63,13 +63,16 @@ const INFINITY = 0x7f800000;
 const IS_NOT_FINITE = `select(NONE, ONE, bits >= ONE * ${INFINITY}u)`;
 const MAGNITUDE = `select(NONE, bits, bits <= ONE * ${INFINITY}u)`;
 
+/** The float32 with these bits. */
+const floatOf = (bits: number) => new Float32Array(Int32Array.of(bits).buffer)[0]!;
+
 export function finitenessKernels(
   programs: Programs,
-): Pick<PointwiseKernels, 'allFinite' | 'largestMagnitude' | 'readScalars'> {
+): Pick<PointwiseKernels, 'allFinite' | 'largestMagnitude' | 'readScalars'> & LaterReadingKernels {
   const { backend } = programs;
 
-  /** One number for all tensors, in one wait. */
-  function over(name: string, take: string, tensors: readonly Tensor[]): number {
+  /** One number for all tensors: [1], of 32 bits. */
+  function over(name: string, take: string, tensors: readonly Tensor[]): Tensor {
     const result = programs.allocate([1], 'u32');
     backend.clear(result);
     for (const tensor of tensors) {
@@ -78,16 +81,31 @@ export function finitenessKernels(
       const grid = backend.foldedGrid(Math.ceil(size / (THREADS * VALUES)));
       programs.run(programs.get(name, options, bitsProgram), [tensor, result], { size }, grid);
     }
+    return result;
+  }
+
+  const finite = (tensors: readonly Tensor[]) => over('allFinite', IS_NOT_FINITE, tensors);
+  const magnitude = (x: Tensor) => over('largestMagnitude', MAGNITUDE, [x]);
+
+  function readNow(result: Tensor): number {
     const [values] = backend.readAll([result]);
     return thenDispose(values![0]!, result);
   }
 
+  async function readLater(result: Tensor): Promise<number> {
+    try {
+      const [value] = await result.data();
+      return value!;
+    } finally {
+      result.dispose();
+    }
+  }
+
   return {
-    allFinite: (tensors) => over('allFinite', IS_NOT_FINITE, tensors) === 0,
-    largestMagnitude(x) {
-      const bits = over('largestMagnitude', MAGNITUDE, [x]);
-      return new Float32Array(Int32Array.of(bits).buffer)[0]!;
-    },
+    allFinite: (tensors) => readNow(finite(tensors)) === 0,
+    largestMagnitude: (x) => floatOf(readNow(magnitude(x))),
+    allFiniteLater: async (tensors) => (await readLater(finite(tensors))) === 0,
+    largestMagnitudeLater: async (x) => floatOf(await readLater(magnitude(x))),
     readScalars: (tensors) => backend.readAll(tensors).map((values) => values[0]!),
   };
 }

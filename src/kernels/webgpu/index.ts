@@ -1,4 +1,4 @@
-import type { Engine } from '../../engines/engine.js';
+import type { ComputingEngine } from '../../engines/engine.js';
 import type { Kernels } from '../kernels.js';
 import { portableShardedBatchNormKernels } from '../portable/sharded-batch-norm.js';
 import { webgpuBatchNormKernels } from './batch-norm.js';
@@ -18,7 +18,7 @@ interface WebgpuKernelsOptions {
 }
 
 /** Kernels by programs of this package, on a GPU. All sums are taken in float32 and in a fixed order. */
-export function webgpuKernels(engine: Engine, { afterOperation, tiles }: WebgpuKernelsOptions = {}): Kernels {
+export function webgpuKernels(engine: ComputingEngine, { afterOperation, tiles }: WebgpuKernelsOptions = {}): Kernels {
   const programs = new Programs(engine);
   if (afterOperation !== undefined) programs.backend.afterDispatch = afterOperation;
   const convolutions = new Convolutions(programs, tiles);

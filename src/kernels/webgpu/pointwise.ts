@@ -1,7 +1,7 @@
 import type { Tensor, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
 import type { BufferSlot, ElementType, Program } from '../../engines/webgpu/program.js';
 import { flatProgram, valueType } from '../../engines/webgpu/wgsl.js';
-import type { PointwiseKernels } from '../kernels.js';
+import type { LaterReadingKernels, PointwiseKernels } from '../kernels.js';
 import { finitenessKernels } from './finiteness.js';
 import type { Programs } from './programs.js';
 
@@ -96,7 +96,7 @@ function softmaxProgram(): Omit<Program, 'name'> {
 }
 
 /** ReLU, addition, channels joined, cut and scaled, the SGD update, softmax and argmax. */
-export function webgpuPointwiseKernels(programs: Programs): PointwiseKernels {
+export function webgpuPointwiseKernels(programs: Programs): PointwiseKernels & LaterReadingKernels {
   const { tf, backend } = programs;
 
   function each<T extends Tensor>(name: string, inputs: readonly T[], expression: string, result?: ElementType): T {

@@ -1,14 +1,14 @@
 import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
-import type { Engine } from '../../engines/engine.js';
+import type { ComputingEngine } from '../../engines/engine.js';
 import type { GpuBackend } from '../../engines/webgpu/backend.js';
 import type { ElementType, ParameterValues, Program, Workgroups } from '../../engines/webgpu/program.js';
 
 /** Runs programs on tensors, through the backend. */
 export class Programs {
-  readonly tf: Engine['tf'];
+  readonly tf: ComputingEngine['tf'];
   readonly backend: GpuBackend;
 
-  constructor(readonly engine: Engine) {
+  constructor(readonly engine: ComputingEngine) {
     if (engine.gpu === null) throw new Error(`The ${engine.name} engine runs no programs on a GPU.`);
     this.tf = engine.tf;
     this.backend = engine.gpu;

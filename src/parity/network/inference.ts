@@ -1,7 +1,7 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
 import type { RgbImage } from '../../data/image.js';
-import { makeView } from '../../data/samples.js';
 import { normalise } from '../../data/transforms/normalise.js';
+import { makeView } from '../../data/views.js';
 import type { Engine } from '../../engines/engine.js';
 import { type ImageViews, Predictor } from '../../evaluation/inference.js';
 import type { InferenceMode } from '../../evaluation/windows.js';

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import type { Dataset } from '../../data/dataset.js';
 import { IGNORE_INDEX, type LabelMap, type RgbImage } from '../../data/image.js';
-import { convertToTrainingIds, makeView, makeViews } from '../../data/samples.js';
-import { openWorkspace } from '../../data/simd/workspace.js';
+import { convertToTrainingIds } from '../../data/samples.js';
+import { openWorkspace } from '../../data/simd/open-workspace.js';
 import { augment, augmentInto } from '../../data/training-samples.js';
 import { normalise, normaliseInto } from '../../data/transforms/normalise.js';
+import { makeView, makeViews } from '../../data/views.js';
 import type { DataRecipe } from '../../recipe/experiment.js';
 import { UserError } from '../../support/errors.js';
 import { type Collector, largestDifference, Worst } from '../check.js';
@@ -167,7 +168,7 @@ export async function checkTestViews(folder: ReferenceFolder, findings: Collecto
   const image = await reference.image(src);
   const worst = new Worst();
   for (const { ratio, size_hw, flip, img } of cases) {
-    for (const view of [makeView(image, scale, ratio), ...makeViews(image, scale, [ratio])]) {
+    for (const view of [makeView(image, scale, ratio), ...makeViews(image, scale, [ratio], openWorkspace())]) {
       worst.add(largestDifference([view.height, view.width], size_hw), `${img}: size`);
       const planes = toPlanes(view.image);
       if (flip) {

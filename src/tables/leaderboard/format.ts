@@ -63,12 +63,14 @@ function countLine(runs: readonly RankedRun[]): string {
 }
 
 /** What a reader of the figures has to know. */
-function notesOf({ runs }: Leaderboard): string[] {
+function notesOf({ runs, shared }: Leaderboard): string[] {
   const evaluated = runs.filter(({ figures }) => figures.mIoU !== null || figures.mIoUMsFlip !== null);
   const measured = runs.filter(({ figures }) => figures.memoryGB !== null || figures.fps !== null);
   const several = new Set(measured.map(({ hardware }) => hardware)).size > 1;
   const generated = evaluated.length > 0 && evaluated.every(({ synthetic }) => synthetic);
+  const settings = shared.map(({ key, name }) => `${name}=${formatValue(runs[0]!, key)}`);
   return [
+    ...(settings.length === 0 ? [] : [`Changed in all of them: ${settings.join(', ')}.`]),
     ...markNotes(runs),
     ...validationNotes(runs),
     ...(marksSynthetic(runs) ? [`${SYNTHETIC_MARK} On generated data.`] : []),

@@ -25,6 +25,8 @@ export interface Leaderboard {
   readonly runs: readonly RankedRun[];
   /** The most telling first. */
   readonly columns: readonly BoardColumn[];
+  /** Values that differ from the published recipe, the same in all runs: no column shows them. */
+  readonly shared: readonly BoardColumn[];
   /** Whether these columns were asked for: then they are left out last. */
   readonly asked: boolean;
 }
@@ -88,6 +90,14 @@ function differingKeys(runs: readonly RankedRun[], paths: readonly string[]): st
   return [...new Set([...facts, ...within, ...differing])];
 }
 
+/** Paths of values that all runs have changed, to the same. */
+function sharedDeviations(runs: readonly RankedRun[]): string[] {
+  const [first, ...others] = runs;
+  return [...(first?.deviating ?? [])].filter((key) =>
+    others.every((run) => run.deviating.has(key) && valueText(run, key) === valueText(first!, key)),
+  );
+}
+
 /** Kept records without a run directory, such as those of a repository: they are not of whoever trains here. */
 export function isOnlyKept({ directory, file }: KnownRun): boolean {
   return directory === null && isKept(file);
@@ -114,15 +124,17 @@ export function makeLeaderboard(
     (run) =>
       (states?.includes(run.state) ?? true) && (profile === undefined || run.profile === profile) && isMatch(run),
   );
-  if (runs.length === 0) return { runs: [], columns: [], asked: false };
+  if (runs.length === 0) return { runs: [], columns: [], shared: [], asked: false };
   const named = columns?.map((typed) => (isFact(typed) ? typed : fullPath(typed, paths, '--columns')));
   const keys = named && [...new Set(named)];
+  const column = (key: string): BoardColumn => ({ key, name: isFact(key) ? key : shortPath(key, paths) });
+  const shown = keys ?? differingKeys(runs, paths);
   return {
     runs: sortRuns(runs, { sort, reverse, paths }),
-    columns: (keys ?? differingKeys(runs, paths)).map((key) => ({
-      key,
-      name: isFact(key) ? key : shortPath(key, paths),
-    })),
+    columns: shown.map(column),
+    shared: sharedDeviations(runs)
+      .filter((key) => !shown.includes(key))
+      .map(column),
     asked: columns !== undefined,
   };
 }

@@ -22,7 +22,7 @@ export function describeLeaderboard({ runs, columns }: Leaderboard): object {
   return {
     columns: columns.map(({ key }) => key),
     runs: runs.map((run) => {
-      const { values: _, shortName: __, ...facts } = run;
+      const { values: _, deviating: __, shortName: ___, ...facts } = run;
       return { ...facts, values: Object.fromEntries(columns.map(({ key }) => [key, runValue(run, key)])) };
     }),
   };

@@ -26,6 +26,8 @@ export interface RankedRun extends ShownFigures {
   readonly synthetic: boolean | null;
   /** The file of its record; null without a record. */
   readonly file: string | null;
+  /** Full paths of the values that differ from the published recipe. */
+  readonly deviating: ReadonlySet<string>;
   /** The values of its recipe by full path, of files their names. */
   readonly values: ReadonlyMap<string, unknown>;
 }
@@ -59,6 +61,7 @@ export function rankedRun(run: KnownRun, known: readonly KnownRun[]): RankedRun 
     continued: record !== null && resumedWithChanges(record),
     synthetic: record?.dataset?.synthetic ?? null,
     file: record === null ? null : file,
+    deviating: new Set(run.deviations.map(({ path }) => path)),
     values: comparedValues(experiment),
   };
 }

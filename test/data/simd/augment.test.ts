@@ -1,14 +1,14 @@
 import test from 'ava';
 import type { LabelMap, RgbImage } from '../../../src/data/image.js';
-import { makeView, makeViews } from '../../../src/data/samples.js';
 import { prepareRows } from '../../../src/data/simd/distorted.js';
+import { openWorkspace } from '../../../src/data/simd/open-workspace.js';
 import { placeImage, resizeRows, sourceBox } from '../../../src/data/simd/resized.js';
-import { openWorkspace } from '../../../src/data/simd/workspace.js';
 import { augment, augmentInto, drawAugmentation } from '../../../src/data/training-samples.js';
 import { flipHorizontally } from '../../../src/data/transforms/crop.js';
 import { normaliseInto } from '../../../src/data/transforms/normalise.js';
 import { distort, type PhotometricStep } from '../../../src/data/transforms/photometric.js';
 import { resizeBilinear } from '../../../src/data/transforms/resize.js';
+import { makeView, makeViews } from '../../../src/data/views.js';
 import type { DataRecipe } from '../../../src/recipe/experiment.js';
 import { integers, sameBytes } from '../../helpers/numeric.js';
 
@@ -189,7 +189,7 @@ withPixelCode('views at every ratio are those of the JavaScript', (t) => {
     [33, 20],
   ] as const) {
     const image = picture(height, height, width);
-    const views = makeViews(image, [128, 64], [0.5, 0.75, 1, 1.25, 1.5, 1.75]);
+    const views = makeViews(image, [128, 64], [0.5, 0.75, 1, 1.25, 1.5, 1.75], openWorkspace());
     for (const view of views) {
       const expected = makeView(image, [128, 64], view.ratio);
       t.deepEqual({ ...view, image: null }, { ...expected, image: null });

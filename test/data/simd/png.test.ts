@@ -5,10 +5,10 @@ import test from 'ava';
 import sharp from 'sharp';
 import { decodeLabels, decodeRgb } from '../../../src/data/decode.js';
 import type { Box } from '../../../src/data/image.js';
+import { pngChunk } from '../../../src/data/png-encode.js';
 import { PngError, readLabelImage, SIGNATURE } from '../../../src/data/png-read.js';
-import { writeChunk } from '../../../src/data/png-write.js';
+import { openWorkspace } from '../../../src/data/simd/open-workspace.js';
 import { decodePixels, findImage, findLabels } from '../../../src/data/simd/png.js';
-import { openWorkspace } from '../../../src/data/simd/workspace.js';
 import { temporaryFolder } from '../../helpers/folder.js';
 import { integers, sameBytes } from '../../helpers/numeric.js';
 
@@ -24,7 +24,11 @@ interface Stored {
   readonly rows: Uint8Array;
 }
 
-function png({ width, height, colourType, rows }: Stored, options: ZlibOptions = {}, more: Buffer[] = []): Buffer {
+function png(
+  { width, height, colourType, rows }: Stored,
+  options: ZlibOptions = {},
+  more: readonly Uint8Array[] = [],
+): Buffer {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(height, 4);
@@ -33,11 +37,11 @@ function png({ width, height, colourType, rows }: Stored, options: ZlibOptions =
   const cut = Math.min(7, pixels.length);
   return Buffer.concat([
     SIGNATURE,
-    writeChunk('IHDR', header),
+    pngChunk('IHDR', header),
     ...more,
-    writeChunk('IDAT', pixels.subarray(0, cut)),
-    writeChunk('IDAT', pixels.subarray(cut)),
-    writeChunk('IEND', new Uint8Array(0)),
+    pngChunk('IDAT', pixels.subarray(0, cut)),
+    pngChunk('IDAT', pixels.subarray(cut)),
+    pngChunk('IEND', new Uint8Array(0)),
   ]);
 }
 
@@ -174,7 +178,7 @@ withPixelCode('too little or too much data, and a wrong checksum, are refused', 
 
 withPixelCode('what other decoders treat differently is left to them', async (t) => {
   const stored = { width: 4, height: 4, colourType: 2 as const, rows: randomRows(3, 4, 4, 3) };
-  const chunk = (type: string, length = 6) => [writeChunk(type, new Uint8Array(length))];
+  const chunk = (type: string, length = 6) => [pngChunk(type, new Uint8Array(length))];
   t.not(findImage(png(stored)), null);
   t.not(findImage(png(stored, {}, chunk('gAMA', 4))), null);
   for (const type of ['eXIf', 'tRNS', 'iCCP', 'PLTE', 'zzzz'])

@@ -1,6 +1,7 @@
 import type { EngineName } from '../../../src/engines/engine.js';
 import { liveTensors } from '../../../src/engines/memory.js';
-import { inferenceMemory, Predictor } from '../../../src/evaluation/inference.js';
+import { Predictor } from '../../../src/evaluation/inference.js';
+import { inferenceMemory } from '../../../src/evaluation/inference-memory.js';
 import { createKernels, PeakMeter } from '../../../src/kernels/create.js';
 import { randomNetwork } from '../../../src/measurement/measure.js';
 import { resolve } from '../../../src/recipe/resolve.js';

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import test from 'ava';
+import type { Job } from 'kubernetes-types/batch/v1.js';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { clusterOptions } from '../../../src/jobs/cluster-options.js';
@@ -131,6 +132,29 @@ test('the manifest is a Job of batch/v1', (t) => {
   const { spec } = manifest;
   t.false(jobSchema.safeParse({ ...manifest, spec: { ...spec, backoffLimitPerIndex: undefined } }).success);
   t.false(jobSchema.safeParse({ ...manifest, spec: { ...spec, completionMode: 'NonIndexed' } }).success);
+});
+
+test('a field that the API does not have is refused, by the schema and by the compiler', (t) => {
+  const { spec } = manifest;
+  const [container] = spec.template.spec.containers;
+  const [rule] = spec.podFailurePolicy!.rules;
+  const podSpec = (changed: object) => ({
+    spec: { ...spec, template: { spec: { ...spec.template.spec, ...changed } } },
+  });
+  const wrong: readonly object[] = [
+    { spec: { ...spec, completion: 2 } },
+    { spec: { ...spec, completions: '2' } },
+    { spec: { ...spec, podFailurePolicy: { rules: [{ ...rule, onExitCode: {} }] } } },
+    podSpec({ containers: [{ ...container, resource: {} }] }),
+    podSpec({ containers: [{ ...container, volumeMounts: [{ name: 'volume-0', path: '/data' }] }] }),
+    podSpec({ volumes: [{ name: 'volume-0', persistentVolumeClaim: { claim: 'data' } }] }),
+    podSpec({ restartPolicy: 'OnFailure' }),
+  ];
+  for (const change of wrong) t.false(jobSchema.safeParse({ ...manifest, ...change }).success, JSON.stringify(change));
+  // What keeps src/jobs/kubernetes/manifest.ts from compiling.
+  // @ts-expect-error: completion is no field of the published types.
+  const misspelt: Job = { spec: { completion: 2, template: {} } };
+  t.false(jobSchema.safeParse(misspelt).success);
 });
 
 test('75 and disruptions are retried without a count; 1, 2 and 3 fail their index alone', (t) => {

@@ -50,6 +50,7 @@ function onPath(t: ExecutionContext, value: string) {
 
 const PLANNED = {
   ...{ origins: new Map(), folder: '/runs/jobs/ID', tasks: 1, engine: 'auto' as const, commandWith: flagsAlone },
+  ...{ processes: 1, stages: ['train'] as const },
 };
 
 /** The texts of what is missing. */

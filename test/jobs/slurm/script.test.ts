@@ -5,6 +5,8 @@ import { clusterOptions } from '../../../src/jobs/cluster-options.js';
 import { arrayOf, formatIndices, slurmName, slurmScript } from '../../../src/jobs/slurm/script.js';
 import { packageRoot } from '../../../src/support/package.js';
 
+const ONE = { tasks: 1, processes: 1 };
+
 test('indices as Slurm writes them', (t) => {
   t.is(formatIndices([0, 1, 2, 5, 7, 8]), '0-2,5,7-8');
   t.is(formatIndices([3]), '3');
@@ -24,7 +26,7 @@ test('the script has what was asked, what the job relies on, and becomes the wor
     ...{ cpus: 16, mem: '32G', gpus: 'a100:1', nodes: 1, sbatch: ['--exclude=node[7-8]', '--comment="x y"'] },
     setup: 'module load nodejs/20\n',
   });
-  const lines = slurmScript(options, '/data/runs/jobs/20261130-020000', 41).split('\n');
+  const lines = slurmScript(options, '/data/runs/jobs/20261130-020000', { tasks: 41, processes: 1 }).split('\n');
   t.is(lines[0], '#!/bin/bash');
   t.deepEqual(
     lines.filter((line) => line.startsWith('#SBATCH')).map((line) => line.slice('#SBATCH '.length)),
@@ -43,9 +45,21 @@ test('the script has what was asked, what the job relies on, and becomes the wor
   );
 });
 
+test('each process of a task has a place, as many on each node', async (t) => {
+  const linesOf = async (nodes: number | undefined, processes: number) => {
+    const script = slurmScript(await clusterOptions(undefined, { nodes, cpus: 8 }), '/jobs/1', { tasks: 1, processes });
+    return [...script.matchAll(/^#SBATCH (--(?:nodes|ntasks|cpus).*)$/gm)].map(([, option]) => option);
+  };
+  t.deepEqual(await linesOf(2, 4), ['--nodes=2', '--ntasks=4', '--ntasks-per-node=2', '--cpus-per-task=8']);
+  t.deepEqual(await linesOf(undefined, 4), ['--nodes=1', '--ntasks=4', '--cpus-per-task=8']);
+});
+
 test('a folder with a hostile name is one argument', async (t) => {
   const folder = '/data/it\'s "x" $(touch broken)\nrm -rf `x`/jobs/1';
-  const script = slurmScript(await clusterOptions(undefined, {}), folder, 1).replace(/^exec \S+ \S+/m, "printf '%s|'");
+  const script = slurmScript(await clusterOptions(undefined, {}), folder, ONE).replace(
+    /^exec \S+ \S+/m,
+    "printf '%s|'",
+  );
   const { stdout } = spawnSync('bash', ['-c', script], {
     encoding: 'utf8',
     env: { PATH: process.env['PATH'], SLURM_ARRAY_TASK_ID: '3' },
@@ -55,6 +69,6 @@ test('a folder with a hostile name is one argument', async (t) => {
 
 test('a setup that fails ends the task before fcn', async (t) => {
   const options = await clusterOptions(undefined, { setup: 'false' });
-  const { status, stdout } = spawnSync('bash', ['-c', slurmScript(options, '/jobs/1', 1)], { encoding: 'utf8' });
+  const { status, stdout } = spawnSync('bash', ['-c', slurmScript(options, '/jobs/1', ONE)], { encoding: 'utf8' });
   t.deepEqual([status, stdout], [1, '']);
 });

@@ -1,4 +1,4 @@
-import { cpSync } from 'node:fs';
+import { cpSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -6,6 +6,7 @@ import { fcnProcess } from '../../helpers/command.js';
 import { generated } from '../../helpers/datasets.js';
 import { temporaryFolder } from '../../helpers/folder.js';
 import { long } from '../../helpers/long.js';
+import { canStartProcesses, MPI_ENVIRONMENT } from '../../helpers/mpi.js';
 import { hasSlurm, type Slurm, startSlurm, until } from '../../helpers/slurm.js';
 import {
   fcnWith,
@@ -225,6 +226,40 @@ withSlurm('everything that Slurm would refuse, or never start, is named before a
   t.regex(dry.stdout, /^#SBATCH --time=30$/m);
   await t.throwsAsync(readdir(path.join(cwd, 'runs', 'jobs')), { code: 'ENOENT' });
 });
+
+/** The native engine's: one thread for each process. */
+const DIVIDED = [
+  ...['first', '--file', 'rows.yaml', '--engine', 'tensorflow', '--stage', 'train', '--stage', 'evaluate'],
+  ...SET('width=4', 'pretrained=null'),
+];
+
+(hasSlurm && canStartProcesses ? test.serial : test.serial.skip)(
+  'the processes of a task are started by srun; a warned one saves, and the weights are those of one process',
+  async (t) => {
+    const { cwd: calm } = await workingFolder(t);
+    const env = { ...MPI_ENVIRONMENT, TF_NUM_INTRAOP_THREADS: '1' };
+    const alone = fcnProcess(['reproduce', ...DIVIDED, '--processes', '1'], { cwd: calm, env });
+    const { cwd } = await workingFolder(t);
+    const job = await submit(
+      { ...slurm, environment: { ...slurm.environment, ...MPI_ENVIRONMENT } },
+      cwd,
+      ...DIVIDED,
+      '--processes',
+      '2',
+    );
+    const rest = hurried(job);
+    await onceFurther(job, 'first', 8, () => void slurm.call('scancel', '--signal=USR2', '--batch', taskOf(job, 0)));
+    const ended = await whenAll(job, ({ state }) => state === 'completed' || state === 'failed', 180);
+    await rest();
+    t.like(ended.tasks[0], { state: 'completed', starts: 2 });
+    t.regex(readFileSync(ended.tasks[0]!.log, 'utf8'), /^error: Interrupted after iteration \d+ of 40\.$/m);
+    const { code, stderr } = await alone;
+    t.is(code, 0, stderr);
+    // The log also has the bytes that a process holds: of two, each has a part of the batch.
+    const [{ log: _, ...divided }, { log: __, ...whole }] = [outcomeOf(cwd, 'first'), outcomeOf(calm, 'first')];
+    t.deepEqual(divided, whole);
+  },
+);
 
 if (hasSlurm) {
   long('a row that needs several time limits ends as an undisturbed one', async (t) => {

@@ -157,9 +157,9 @@ export function overflowSuite(engineName: EngineName, precisions: readonly Preci
     let measured = 0;
     const kernels: Kernels = {
       ...plain,
-      largestMagnitude: (x, nonNegative) => {
-        if (x.rank === 4) measured++;
-        return plain.largestMagnitude(x, nonNegative);
+      largestMagnitudeLater: (x, nonNegative) => {
+        measured++;
+        return plain.largestMagnitudeLater(x, nonNegative);
       },
     };
     for (const [depth, most] of [
@@ -185,9 +185,9 @@ export function overflowSuite(engineName: EngineName, precisions: readonly Preci
     let looked = 0;
     const noting: Kernels = {
       ...kernels,
-      allFinite: (tensors) => {
+      allFiniteLater: (tensors) => {
         if (tensors[0]!.shape[0] === 1 && tensors[0]!.shape[1] === 5) looked++;
-        return kernels.allFinite(tensors);
+        return kernels.allFiniteLater(tensors);
       },
     };
     t.deepEqual(await logitsOf(engine, noting, 18, scaled), await logitsOf(engine, kernels, 18, {}));

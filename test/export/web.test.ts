@@ -1,0 +1,113 @@
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import { MODEL_FILE, type WebModel } from '../../src/export/web-model.js';
+import { packageRoot } from '../../src/support/package.js';
+import { readCheckpoint } from '../../src/weights/load.js';
+import { fcn } from '../helpers/command.js';
+import { temporaryFolder } from '../helpers/folder.js';
+
+const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
+const WEIGHTS = path.join(
+  packageRoot(),
+  'test',
+  'runs',
+  'interrupted-before',
+  'checkpoints',
+  'iteration-2.safetensors',
+);
+const COMMAND = ['export', ROW, 'page', '--to', 'web', '--weights', WEIGHTS, '--profile', 'smoke', '--set', 'width=2'];
+const FILES = [
+  'index.html',
+  'model.json',
+  'page.js',
+  'pixels.wasm',
+  'style.css',
+  'tfjs-backend-wasm-simd.wasm',
+  'tfjs-backend-wasm.wasm',
+  'weights-00.safetensors',
+  'worker.js',
+];
+
+async function modelIn(folder: string): Promise<WebModel> {
+  return JSON.parse(await readFile(path.join(folder, MODEL_FILE), 'utf8')) as WebModel;
+}
+
+test('a page is a folder of known files, which says what it runs', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const { code, stdout, stderr } = await fcn(COMMAND, { cwd });
+  t.is(code, 0, stderr);
+  t.regex(stdout, new RegExp(`^${ROW} exported to page: a web page, 9 files, 1\\.\\d MB, weights in 1 part\n`));
+  t.deepEqual((await readdir(path.join(cwd, 'page'))).sort(), FILES);
+  t.deepEqual(await readdir(cwd), ['page']);
+  const model = await modelIn(path.join(cwd, 'page'));
+  t.like(model, {
+    row: ROW,
+    dataset: { id: 'cityscapes', name: 'Cityscapes' },
+    mean: [123.675, 116.28, 103.53],
+    evaluation: { imageScaleWh: [256, 128], mode: 'whole', cropHw: null, strideHw: null },
+  });
+  t.is(model.classes[0], 'road');
+  t.deepEqual(model.palette[0], [128, 64, 128]);
+  t.regex(model.weights, /^[0-9a-f]{64}$/);
+  // Paths of the machine on which it was made are not in it.
+  t.false(JSON.stringify(model).includes(cwd));
+  t.deepEqual(
+    Object.keys(model.network).filter((key) => ['pretrained', 'initialWeights', 'reset'].includes(key)),
+    [],
+  );
+
+  const { tensors } = await readCheckpoint(path.join(cwd, 'page', 'weights-00.safetensors'));
+  t.like(tensors.get('backbone.stem.3.weight'), { dtype: 'float16', shape: [1, 1, 3, 3] });
+  t.like(tensors.get('decode_head.conv_seg.bias'), { dtype: 'float32', shape: [19] });
+  t.false([...tensors.keys()].some((name) => name.startsWith('auxiliary_head.')));
+});
+
+test('a folder is replaced only if it is an earlier page, and only when asked', async (t) => {
+  const cwd = await temporaryFolder(t);
+  await mkdir(path.join(cwd, 'page'));
+  t.is((await fcn(COMMAND, { cwd })).code, 0);
+  const again = await fcn(COMMAND, { cwd });
+  t.is(again.code, 2);
+  t.regex(again.stderr, /page holds an exported page already.*--force/s);
+  await writeFile(path.join(cwd, 'page', 'page.js'), 'changed');
+  const forced = await fcn([...COMMAND, '--force'], { cwd });
+  t.is(forced.code, 0, forced.stderr);
+  t.not(await readFile(path.join(cwd, 'page', 'page.js'), 'utf8'), 'changed');
+
+  await writeFile(path.join(cwd, 'page', 'notes.txt'), 'mine');
+  const refused = await fcn([...COMMAND, '--force'], { cwd });
+  t.is(refused.code, 2);
+  t.regex(refused.stderr, /page is not empty: it holds notes\.txt, which is not of an exported page/);
+  t.is(await readFile(path.join(cwd, 'page', 'notes.txt'), 'utf8'), 'mine');
+  t.deepEqual(await readdir(cwd), ['page']);
+
+  await writeFile(path.join(cwd, 'file'), '');
+  const file = await fcn(['export', ROW, 'file', ...COMMAND.slice(3)], { cwd });
+  t.is(file.code, 2);
+  t.regex(file.stderr, /file: a part of this path is a file, a folder was expected/);
+  const size = await fcn([...COMMAND, '--size', '64x64'], { cwd });
+  t.is(size.code, 2);
+  t.regex(size.stderr, /--size is for ONNX files/);
+});
+
+test('large networks come in parts, of which each can be checked', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const { randomWeights } = await import('../helpers/web-page.js');
+  const { resolve } = await import('../../src/recipe/resolve.js');
+  const { model } = resolve({ row: ROW, overrides: ['width=64'] });
+  const weights = await randomWeights(cwd, { row: ROW, model });
+  const command = ['export', ROW, 'page', '--to', 'web', '--weights', weights];
+  const { code, stderr } = await fcn(command, { cwd });
+  t.is(code, 0, stderr);
+  const { parts } = await modelIn(path.join(cwd, 'page'));
+  t.is(parts.length, 2);
+  for (const { file, bytes } of parts) {
+    t.is((await readFile(path.join(cwd, 'page', file))).length, bytes);
+    t.true(bytes <= 16 * 2 ** 20 + 2 ** 16);
+  }
+  const all = await Promise.all(parts.map(({ file }) => readCheckpoint(path.join(cwd, 'page', file))));
+  const names = all.flatMap(({ tensors }) => [...tensors.keys()]);
+  t.is(new Set(names).size, names.length);
+  t.true(names.includes('decode_head.conv_seg.weight') && names.includes('backbone.stem.0.weight'));
+});
