@@ -39,7 +39,7 @@ export abstract class DividedCommand extends BaseCommand {
   }
 
   /** Is aborted when this process, or another one that shares the work, is asked to stop. @param timeLimit As `interruptSignal`. */
-  protected signalOfAll(processes: Processes | undefined, timeLimit?: string): AbortSignal {
+  protected sharedInterruptSignal(processes: Processes | undefined, timeLimit?: string): AbortSignal {
     const signal = this.interruptSignal(timeLimit);
     const { group = null } = processes ?? {};
     return group === null ? signal : AbortSignal.any([signal, group.stopSignal]);

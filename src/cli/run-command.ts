@@ -52,7 +52,7 @@ export abstract class RunCommand extends DividedCommand {
       resume: resumeOf(flags),
       keepCheckpoints: flags.keep,
       mostSecondsLost: parseDuration(flags['max-loss']),
-      signal: this.signalOfAll(processes, flags['time-limit']),
+      signal: this.sharedInterruptSignal(processes, flags['time-limit']),
       saveRequested: this.saveRequests(),
       note: (text: string) => this.note(text),
       display: this.displayMode(),

@@ -96,7 +96,7 @@ export default class Predict extends DividedCommand {
       threads: flags.threads,
       processes,
       offline: flags.offline,
-      signal: this.signalOfAll(processes),
+      signal: this.sharedInterruptSignal(processes),
       note: (text) => this.note(text),
       display: this.displayMode(),
     });
