@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { Engine } from '../engines/engine.js';
 import { describeProcessor } from '../engines/hardware.js';
@@ -34,13 +35,9 @@ export async function knownThreadBits(
   const { processor } = describeProcessor();
   const machine = [engine.versions, engine.convolutionBuild, processor, threads, other];
   const kept = await KeptMeasurements.open('thread-bits.json', z.array(z.string()), machine);
-  const key = JSON.stringify([
-    { ...model, pretrained: null },
-    data.cropHw,
-    training.precision,
-    imagesOfShard,
-    [...engine.decidedPaths],
-  ]);
+  const network = { ...model, pretrained: null };
+  const what = [network, data.cropHw, training.precision, imagesOfShard, [...engine.decidedPaths]];
+  const key = createHash('sha256').update(JSON.stringify(what)).digest('hex');
   const known = kept.get(key);
   const found = known ?? (await dependentOnThreads(engine, experiment, imagesOfShard, other, signal));
   if (known === null) {
